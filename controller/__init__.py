@@ -1,0 +1,1 @@
+"""The daemon that makes a datapath true to what FRR wants."""

@@ -1,0 +1,1 @@
+"""How frr-bridge and the controller talk: values to frames, over ZeroMQ."""

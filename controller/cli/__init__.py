@@ -1,0 +1,1 @@
+"""The `dualpath` command: a client of the running daemon."""

@@ -1,0 +1,1 @@
+"""Desired, programmed, observed: the state and the decisions; no sockets."""

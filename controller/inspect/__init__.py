@@ -1,0 +1,1 @@
+"""The northbound gRPC service."""

@@ -1,0 +1,1 @@
+"""Manifests in; namespaces, devices and FRR settings out. Pure."""

@@ -1,0 +1,87 @@
+"""Nexthops and groups: few, shared by many routes, replaced in place.
+
+A nexthop has an identity that its owner chose. It is zebra's nowhere but inside frr_bridge:
+the bridge gives every nexthop that it meets a *handle* of its own, because zebra's ids start
+over when zebra does, and the controller gives each a lasting id in the datapath.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import ClassVar
+
+from controller.model.kinds import Kind
+
+V4_MAPPED = b"\0" * 10 + b"\xff\xff"
+"""::ffff:0:0/96: how zebra writes an IPv4 VTEP as the gateway of an IPv6 route."""
+
+
+class NexthopType(IntEnum):
+    GATEWAY = 1  # through `gateway`, out of `device` or over the overlay of `vni`
+    DEVICE = 2  # on link, out of `device`
+    BLACKHOLE = 3  # RTN_BLACKHOLE: dropped in silence
+    UNREACHABLE = 4  # RTN_UNREACHABLE: dropped, ICMP host unreachable
+    PROHIBIT = 5  # RTN_PROHIBIT: dropped, ICMP administratively prohibited
+    GROUP = 6  # ECMP over `members`
+
+
+DROP_TYPES = (NexthopType.BLACKHOLE, NexthopType.UNREACHABLE, NexthopType.PROHIBIT)
+
+FIRST_RESERVED = 0xFFFF_FF00
+BLACKHOLE = FIRST_RESERVED + NexthopType.BLACKHOLE
+UNREACHABLE = FIRST_RESERVED + NexthopType.UNREACHABLE
+PROHIBIT = FIRST_RESERVED + NexthopType.PROHIBIT
+"""Reserved identities, the same for every owner: no object stands behind them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One leg of a group."""
+
+    id: int
+    weight: int = 1  # 1 to 256; the kernel's wire carries weight - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Nexthop:
+    """Where packets go next. `id` is a u32, not 0."""
+
+    kind: ClassVar[Kind] = Kind.NEXTHOP
+
+    id: int
+    type: NexthopType
+    gateway: bytes = b""  # 4 or 16 bytes, network order; an overlay IPv6 one may be v4-mapped
+    device: str = ""  # outgoing interface, by the name it has on both sides; "" in an overlay
+    vni: int = 0  # the L3VNI that carries it; then `gateway` is a VTEP and on link
+    onlink: bool = False
+    members: tuple[Member, ...] = ()
+
+    @property
+    def key(self) -> int:
+        return self.id
+
+    @property
+    def vtep(self) -> bytes:
+        """The remote VTEP of an overlay nexthop with ::ffff: taken off, else b""."""
+        if not self.vni:
+            return b""
+        return self.gateway.removeprefix(V4_MAPPED) if len(self.gateway) == 16 else self.gateway
+
+    def __str__(self) -> str:
+        if self.type is NexthopType.GROUP:
+            return "group " + ", ".join(f"{m.id}x{m.weight}" for m in self.members)
+        if self.type in DROP_TYPES:
+            return self.type.name.lower()
+        via = f"via {ipaddress.ip_address(self.gateway)} " if self.gateway else ""
+        return via + (f"vni {self.vni}" if self.vni else f"dev {self.device}")
+
+
+def reserved(type_: NexthopType) -> int:
+    """Return the reserved identity of a type that drops packets."""
+    return FIRST_RESERVED + type_
+
+
+def is_reserved(identity: int) -> bool:
+    return identity >= FIRST_RESERVED

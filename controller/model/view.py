@@ -1,0 +1,142 @@
+"""What the daemon shows of itself: the reading side of its state, for inspection and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from controller.model.kinds import Kind
+from controller.model.nexthops import Nexthop
+from controller.model.records import Record
+from controller.model.routes import U8, U32, Family
+
+
+class RowState(IntEnum):
+    """How far a row has come."""
+
+    PROGRAMMED = 1  # desired and in the datapath
+    PENDING = 2  # desired, not yet in the datapath
+    FAILED = 3  # desired, and the datapath refused it; retried
+    STALE = 4  # in the datapath, not yet repeated by the present session; kept
+    LEAVING = 5  # no longer desired, still in the datapath
+    UNMANAGED = 6  # shown only: the datapath makes it itself (connected, local) or takes no such
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RouteRows:
+    """A page of one VRF's routes of one family, as columns of n rows in no particular order."""
+
+    vrf: str
+    family: Family
+    prefixes: U8  # (n, family.width)
+    lengths: U8  # (n,)
+    protocols: U8  # (n,): RTPROT_*
+    desired: U32  # (n,): nexthop id; 0 is not desired
+    programmed: U32  # (n,): nexthop id; 0 is not programmed
+    states: U8  # (n,): RowState
+    errors: U8  # (n,): errno, 0 is none
+    sessions: U32  # (n,): zebra session that last said it; 0 is adopted from the datapath
+    changed_at: npt.NDArray[np.float64]  # (n,): seconds since the epoch
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRow:
+    """One record that is not a route, with how far it has come."""
+
+    record: Record
+    state: RowState
+    error: str = ""  # the errno's name and what the datapath said
+    session: int = 0
+    changed_at: float = 0.0  # seconds since the epoch
+
+
+@dataclass(frozen=True, slots=True)
+class KindCount:
+    """Rows of one kind: those wanted, those in the datapath, those refused, those kept stale."""
+
+    kind: Kind
+    desired: int = 0
+    programmed: int = 0
+    failed: int = 0
+    stale: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceStatus:
+    """What became of one manifest resource."""
+
+    kind: str  # "L3VNI"
+    name: str
+    ready: bool
+    reason: str = ""  # one of ValidationFailed, DependencyFailed, ...
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The daemon at a glance."""
+
+    version: str
+    datapath: str  # "kernel"
+    netns: str  # forwarding namespace
+    frr_netns: str  # control namespace
+    started_at: float  # seconds since the epoch
+    bridge: str  # "connected" or "lost"
+    session: int  # zebra session since the bridge started; 0 before the first
+    session_state: str  # frr_bridge.session.State in lower case
+    reason: str  # why the session is held or what it waits for; "" when live
+    stale_after: float  # when what is held will be let go, seconds since the epoch; 0 is never
+    counts: tuple[KindCount, ...]
+    repaired: int  # rows put back after somebody else changed them
+    resources: tuple[ResourceStatus, ...] = ()
+    ready: bool = False
+    not_ready: str = ""  # why not, in one sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One step of the journal that `watch` shows."""
+
+    sequence: int  # from 1, without gaps while the daemon lives
+    at: float  # seconds since the epoch
+    kind: Kind
+    text: str  # "10.0.0.0/24", "100 aa:bb:cc:00:00:01"
+    vrf: str  # "" where there is none
+    state: RowState
+    withdrawn: bool
+    detail: str  # nexthop, VTEP, or why it failed
+
+
+class StateView(Protocol):
+    """Read access to the daemon's state; all in one event loop, nothing here blocks."""
+
+    def status(self) -> Status: ...
+
+    def route_tables(self) -> Sequence[tuple[str, Family]]:
+        """Return (VRF, family) of every table that has rows, sorted."""
+
+    def routes(self, vrf: str, family: Family, start: int, limit: int) -> tuple[RouteRows, int]:
+        """Return up to `limit` rows from slot `start` on, and the slot to go on from, or -1."""
+
+    def records(self, kind: Kind) -> Iterator[RecordRow]:
+        """Yield the records of a kind other than ROUTE."""
+
+    def nexthop(self, identity: int) -> Nexthop | None:
+        """Return the nexthop behind a route's `desired` or `programmed` id, reserved ones too."""
+
+    def changes(self, after: int) -> AsyncIterator[Change]:
+        """Yield changes with a sequence above `after`: what the journal still holds, then live.
+
+        Raises LookupError when the journal no longer reaches back to `after`; list again then.
+        """
+
+    async def resync(self) -> int:
+        """Compare with the datapath now and repair; return the number of rows that differed."""
+
+    def release(self) -> str:
+        """Let go of what is held for a dead daemon; return what was done, in one sentence."""

@@ -1,0 +1,1 @@
+"""The datapath contract and what implements it."""

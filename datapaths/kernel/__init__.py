@@ -1,0 +1,1 @@
+"""The Linux kernel as a datapath: a forwarding namespace driven by netlink."""

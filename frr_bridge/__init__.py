@@ -1,0 +1,1 @@
+"""Everything that must live beside FRR, inside its namespace."""

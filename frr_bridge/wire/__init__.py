@@ -1,0 +1,1 @@
+"""Pure codecs for what zebra and the kernel say: bytes in, values out."""
