@@ -1,0 +1,55 @@
+"""One ZeroMQ socket on the event loop, for both ends of the bus."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import zmq
+
+
+class Endpoint:
+    """Delivers every message to `on_message`; sends without ever blocking.
+
+    ZeroMQ's file descriptor is edge-triggered and says only "look": after any send or receive
+    more may be waiting, so both end in a look.
+    """
+
+    def __init__(self, socket: Any, on_message: Callable[[list[bytes]], None]) -> None:  # noqa: ANN401
+        self._socket = socket
+        self._on_message = on_message
+        self._loop = asyncio.get_running_loop()
+        self._fd: int = socket.getsockopt(zmq.FD)
+        self._looking = False
+        self._loop.add_reader(self._fd, self._look)
+        self._look_soon()
+
+    def send(self, *frames: bytes) -> bool:
+        """Send one message; False when nobody is there or the queue is full."""
+        try:
+            self._socket.send_multipart(frames, zmq.NOBLOCK)
+        except zmq.ZMQError as error:
+            if error.errno in (zmq.EAGAIN, zmq.EHOSTUNREACH):
+                return False
+            raise
+        finally:
+            self._look_soon()
+        return True
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._fd)
+        self._socket.close(linger=200)
+
+    def _look_soon(self) -> None:
+        if not self._looking:
+            self._looking = True
+            self._loop.call_soon(self._look)
+
+    def _look(self) -> None:
+        self._looking = False
+        for _ in range(64):  # then let others have the loop
+            if self._socket.closed or not self._socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:
+                return
+            self._on_message(self._socket.recv_multipart(zmq.NOBLOCK))
+        self._look_soon()

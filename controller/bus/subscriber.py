@@ -1,0 +1,99 @@
+"""The controller's end of the bus: subscribes, counts, and subscribes again after any loss."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import zmq
+
+from controller.bus import wire
+from controller.bus.endpoint import Endpoint
+from controller.model import events
+
+log = logging.getLogger(__name__)
+
+CREDIT = 16
+"""Batches on their way at once: enough to keep both processes busy, and a bound on memory."""
+
+SILENCE_S = 2.5  # the bridge says something every second
+
+
+class Subscriber:
+    """Delivers the bridge's events in order; `tick` it about once a second.
+
+    `on_subscribed` is called at the first message of each subscription: everything will be said
+    again, up to Synced. `on_lost` is called when the bridge has gone silent.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        on_event: Callable[[events.FromBridge], None],
+        on_subscribed: Callable[[], None],
+        on_lost: Callable[[], None],
+    ) -> None:
+        self.connected = False
+        self._on_event = on_event
+        self._on_subscribed = on_subscribed
+        self._on_lost = on_lost
+        self._epoch = 0
+        self._sequence = 0
+        self._heard_at = 0.0
+        self._asked_at = 0.0
+        socket: Any = zmq.Context.instance().socket(zmq.DEALER)
+        socket.setsockopt(zmq.IMMEDIATE, 1)  # queue nothing for a bridge that is not there
+        socket.setsockopt(zmq.RECONNECT_IVL, 50)
+        socket.setsockopt(zmq.RECONNECT_IVL_MAX, 500)
+        socket.connect(address)
+        self._endpoint = Endpoint(socket, self._receive)
+        self._now = 0.0
+
+    def tick(self, now: float) -> None:
+        """Notice silence, and ask again. `now` is any monotonic clock, in seconds."""
+        self._now = now
+        if now - self._heard_at < SILENCE_S:
+            return
+        if self.connected:
+            self.connected = False
+            log.warning("frr-bridge is silent")
+            self._on_lost()
+        if now - self._asked_at >= 1:
+            self.subscribe()
+
+    def subscribe(self) -> None:
+        """Ask for everything from the start."""
+        if self._endpoint.send(wire.encode_from_controller(events.Subscribe(CREDIT))):
+            self._sequence = 0
+            self._asked_at = self._now
+
+    def send(self, event: events.FromController) -> bool:
+        """Send to the bridge; False when it is not there: say it again after `on_subscribed`."""
+        return self._endpoint.send(wire.encode_from_controller(event))
+
+    def close(self) -> None:
+        self._endpoint.close()
+
+    def _receive(self, frames: list[bytes]) -> None:
+        try:
+            epoch, sequence, event = wire.decode_from_bridge(frames[-1])
+        except wire.BusError as error:
+            log.warning("bus: %s; subscribing again", error)
+            self.subscribe()
+            return
+        self._heard_at = self._now
+        if sequence == 1:
+            self._epoch, self._sequence, self.connected = epoch, 0, True
+            self._on_subscribed()
+        elif not self._sequence:
+            return  # the tail of an earlier subscription
+        if epoch != self._epoch or sequence != self._sequence + 1:
+            log.warning("bus: message %d after %d; subscribing again", sequence, self._sequence)
+            self.subscribe()
+            return
+        self._sequence = sequence
+        self._on_event(event)
+        if isinstance(event, events.Changed):
+            self.send(events.Credit(self._epoch, 1))

@@ -1,0 +1,96 @@
+"""Everything that crosses the bus, one frozen class each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from controller.model.layer2 import Mac, Neighbor
+from controller.model.records import RecordBatch
+from controller.model.routes import RouteBatch
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """FRR wants something else than before; costs one credit."""
+
+    batch: RouteBatch | RecordBatch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionChanged:
+    """The state of zebra's FPM session."""
+
+    number: int  # counts zebra's connections since the bridge started; 0 before the first
+    state: str  # frr_bridge.session.State in lower case
+    reason: str = ""  # what it waits for, in one sentence
+    stale_after: float = 0.0  # when what is held is let go, seconds since the epoch; 0 is never
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """All that FRR wants has been said since the subscription: the rest may be removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """What became of the `Configure` with this number."""
+
+    request: int
+    ok: bool
+    changed: bool
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Alive:
+    """The bridge says so every second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """Send everything from the start, then changes, `credit` batches at once at the most."""
+
+    credit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """That many more batches may be sent; void in another epoch than the bridge's."""
+
+    epoch: int
+    batches: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mirror:
+    """Local hosts that the datapath learnt, for FRR to advertise as type 2."""
+
+    whole: bool = False  # this is all of it: forget what is not here
+    macs: tuple[Mac, ...] = ()
+    neighbors: tuple[Neighbor, ...] = ()
+    gone_macs: tuple[Mac, ...] = ()
+    gone_neighbors: tuple[Neighbor, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Programmed:
+    """Rows that the datapath took, or refused where the nexthop is 0: zebra waits for them."""
+
+    batch: RouteBatch
+
+
+@dataclass(frozen=True, slots=True)
+class Configure:
+    """Make FRR's configuration this: `FrrSettings` as JSON."""
+
+    request: int
+    settings: bytes = field(repr=False)  # may hold passwords
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Let go of what is held for a dead daemon."""
+
+
+FromBridge = Changed | SessionChanged | Synced | Configured | Alive
+FromController = Subscribe | Credit | Mirror | Programmed | Configure | Release

@@ -1,0 +1,98 @@
+"""`frr-bridge`: composition root of what runs beside FRR."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+
+from datapaths.kernel.netns import entered
+from frr_bridge.frr_apply import FrrApplier, FrrPaths
+from frr_bridge.runtime import Runtime, Settings
+
+log = logging.getLogger("frr_bridge")
+
+_EXAMPLES = """examples:
+  frr-bridge                                  in FRR's own network namespace
+  frr-bridge --netns frr --frr-name pe1       another namespace, FRR started with `-N pe1`
+  frr-bridge --fpm 127.0.0.1:2621 --hold 0    obey a dying bgpd at once
+"""
+
+
+def main() -> None:
+    arguments = _parse(sys.argv[1:])
+    logging.basicConfig(
+        level=arguments.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"
+    )
+    try:
+        with entered(arguments.netns) if arguments.netns else nullcontext():
+            asyncio.run(_run(arguments))
+    except OSError as error:
+        sys.exit(f"frr-bridge: {_explain(error, arguments)}")
+    except KeyboardInterrupt:
+        pass
+
+
+async def _run(arguments: argparse.Namespace) -> None:
+    host, _, port = arguments.fpm.rpartition(":")
+    bus = Path(arguments.state_dir) / "bus.sock"
+    bus.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    paths = FrrPaths.named(arguments.frr_name)
+    runtime = Runtime(
+        Settings(
+            fpm_host=host.strip("[]"),
+            fpm_port=int(port),
+            bus=f"ipc://{bus}",
+            run_dir=paths.run_dir,
+            hold_s=arguments.hold,
+        ),
+        FrrApplier(paths),
+    )
+    work = asyncio.ensure_future(runtime.run())
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(stop, work.cancel)
+    try:
+        await work
+    except asyncio.CancelledError:
+        log.info("stopped; what FRR wants stays with the controller")
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] from group
+
+
+def _explain(error: OSError, arguments: argparse.Namespace) -> str:
+    if error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return f"{arguments.fpm}: {os.strerror(error.errno or 0)}; is another frr-bridge running here?"
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="frr-bridge",
+        description="Reads zebra's FPM stream and its namespace, and tells the controller.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--netns", help="FRR's network namespace, by name or path (default: ours)")
+    parser.add_argument(
+        "--fpm", default="127.0.0.1:2620", help="where zebra connects (%(default)s)"
+    )
+    parser.add_argument("--state-dir", default="/run/dualpath", help="for the bus (%(default)s)")
+    parser.add_argument("--frr-name", default="", help="FRR's `-N` name (default: none)")
+    parser.add_argument(
+        "--hold",
+        type=float,
+        default=120.0,
+        metavar="SECONDS",
+        help="keep what a dead bgpd withdrew for so long; 0 obeys at once (%(default)s)",
+    )
+    parser.add_argument("--log-level", default="info", help="debug, info, warning (%(default)s)")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    main()

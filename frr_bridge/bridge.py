@@ -1,0 +1,225 @@
+"""The bridge's state and what happens to it: from FRR's two feeds to the bus.
+
+Here the session decides whether a withdrawal is obeyed. No sockets: the server, the watch and
+the publisher call in, and `flush` says what there is to say as far as there is credit.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from controller.model import events
+from controller.model.kinds import Kind
+from controller.model.layer2 import Lsp
+from controller.model.nexthops import Nexthop
+from controller.model.records import Key, Record, RecordBatch
+from controller.model.routes import RouteBatch
+from frr_bridge.errors import DecodeError
+from frr_bridge.handles import NexthopHandles
+from frr_bridge.overlay import Overlay
+from frr_bridge.records import Records
+from frr_bridge.rib import Rib
+from frr_bridge.session import Action, Input, Session, State
+from frr_bridge.wire.columns import decode
+from frr_bridge.wire.fpm import Frames
+from frr_bridge.wire.link import LinkMessage
+from frr_bridge.wire.lsp import LspMessage, LspNexthop
+from frr_bridge.wire.message import Other
+from frr_bridge.wire.neighbor import NeighborMessage
+from frr_bridge.wire.nexthop import ZebraNexthop
+
+log = logging.getLogger(__name__)
+
+ROUTES_IN_BATCH = 16384
+RECORDS_IN_BATCH = 2048
+
+KINDS = (Kind.REMOTE_VTEP, Kind.FLOOD, Kind.MAC, Kind.NEIGHBOR, Kind.NEXTHOP, Kind.LSP)
+
+
+class Bus(Protocol):
+    """Where `flush` says things: the publisher."""
+
+    credit: int
+
+    @property
+    def subscribed(self) -> bool: ...
+
+    def send(self, event: events.FromBridge) -> None: ...
+
+
+class Bridge:
+    """What FRR wants, as one value that is kept whole, and told to one subscriber.
+
+    `doubt` is asked before a withdrawal is obeyed: it must say at once whether a daemon has died.
+    """
+
+    def __init__(self, bus: Bus, *, doubt: Callable[[], bool]) -> None:
+        self._bus = bus
+        self._doubt = doubt
+        self.session = Session()
+        self.reason = ""
+        self.stale_after = 0.0
+        self.rib = Rib()
+        self.records = {kind: Records(kind) for kind in KINDS}
+        self.overlay = Overlay(self._want, self._withdraw, self._moved)
+        self.handles = NexthopHandles(self.overlay.resolve, self._nexthop_known)
+        self._synced = False  # said since the subscription
+        self._told: events.SessionChanged | None = None
+        self._errors: set[str] = set()
+        self.decode_errors = 0
+        self._forgotten = False  # zebra dropped a nexthop since the last `collect`
+
+    # -- the feeds ------------------------------------------------------------------------
+
+    def take_frames(self, frames: Frames) -> None:
+        """Take what zebra says over FPM."""
+        decoded = decode(frames.buffer, frames.offsets, self.handles)
+        for error in decoded.errors:
+            self._count(error)
+        hold = not self._obeying()
+        for routes in decoded.routes:
+            self.rib.learn(routes, self.session.number, hold=hold)
+        for other in decoded.others:
+            if isinstance(other, LspMessage):
+                self._lsp(other)
+            elif isinstance(other, ZebraNexthop):
+                self._hint(other)
+
+    def take_netlink(self, said: Other) -> None:
+        """Take what the control namespace's kernel says."""
+        if isinstance(said, LinkMessage):
+            self.overlay.link(said)
+            self.handles.retry()
+        elif isinstance(said, NeighborMessage):
+            self.overlay.neighbor(said)
+        elif isinstance(said, ZebraNexthop) and not said.fdb:
+            self._nexthop(said)
+
+    def step(self, happened: Input) -> Action:
+        """Let the session take a step, and sweep when that is what follows."""
+        before = self.session.state
+        action = self.session.feed(happened)
+        if self.session.state is not before:
+            log.info("session %d: %s", self.session.number, self.session.state)
+        if action is Action.SWEEP:
+            self._sweep()
+        return action
+
+    def collect(self) -> None:
+        """Forget nexthops that zebra dropped and no route uses any more."""
+        if not self._forgotten or not self.session.obeying:
+            return
+        self._forgotten = False
+        for nexthop in self.handles.collect(self.rib.used_handles()):
+            self.records[Kind.NEXTHOP].withdraw(nexthop.key, hold=False)
+
+    @property
+    def stale(self) -> int:
+        """Rows that a sweep would take away."""
+        held = sum(records.held for records in self.records.values())
+        return self.rib.stale(self.session.number) + held
+
+    # -- the bus --------------------------------------------------------------------------
+
+    def repeat(self) -> None:
+        """A new subscriber: everything is to be said again."""
+        self._synced = False
+        self._told = None
+        self.rib.repeat()
+        for records in self.records.values():
+            records.repeat()
+
+    def flush(self) -> None:
+        """Say what there is to say, as far as the subscriber's credit goes."""
+        if not self._bus.subscribed:
+            return
+        self._tell_session()
+        changes = self._changes()
+        while self._bus.credit > 0:
+            batch = next(changes, None)
+            if batch is None:
+                self._tell_synced()
+                return
+            self._bus.send(events.Changed(batch))
+
+    def _changes(self) -> Iterator[RouteBatch | RecordBatch]:
+        for records in self.records.values():
+            yield from records.take(RECORDS_IN_BATCH)
+        yield from self.rib.take(self.overlay.vrfs(), ROUTES_IN_BATCH, self.handles.known)
+
+    def _tell_session(self) -> None:
+        now = events.SessionChanged(
+            number=self.session.number,
+            state=self.session.state,
+            reason=self.reason,
+            stale_after=self.stale_after,
+        )
+        if now != self._told:
+            self._told = now
+            self._bus.send(now)
+
+    def _tell_synced(self) -> None:
+        if self.session.state is State.LIVE and not self._synced:
+            self._synced = True
+            self._bus.send(events.Synced())
+
+    # -- inside ---------------------------------------------------------------------------
+
+    def _obeying(self) -> bool:
+        return self.session.obeying and not self._doubt()
+
+    def _sweep(self) -> None:
+        rows = self.rib.sweep(self.session.number)
+        rows += sum(records.sweep() for records in self.records.values())
+        log.info("swept %d rows that nobody repeated", rows)
+        self._forgotten = True
+
+    def _want(self, record: Record) -> None:
+        self.records[record.kind].want(record)
+
+    def _withdraw(self, kind: Kind, key: Key) -> None:
+        self.records[kind].withdraw(key, hold=not self._obeying())
+
+    def _moved(self, kind: Kind, key: Key) -> None:
+        self.records[kind].withdraw(key, hold=False)
+
+    def _nexthop_known(self, nexthop: Nexthop) -> None:
+        self.records[Kind.NEXTHOP].want(nexthop)
+        self.rib.unpark()
+
+    def _nexthop(self, said: ZebraNexthop) -> None:
+        """The kernel's word on a nexthop: it counts."""
+        if said.deleted:
+            self.handles.forget(said.id)
+            self._forgotten = True
+        elif said.members:
+            self.handles.learn_group(said.id, said.members)
+        elif said.nexthop is not None:
+            self.handles.learn(said.id, said.nexthop)
+
+    def _hint(self, said: ZebraNexthop) -> None:
+        """FPM's word on a nexthop: its groups go stale, so the kernel's word is never undone."""
+        if said.deleted or self.handles.explained(said.id):
+            return
+        self._nexthop(said)
+
+    def _lsp(self, said: LspMessage) -> None:
+        if said.deleted:
+            self._withdraw(Kind.LSP, said.label)
+            return
+        self._want(Lsp(said.label, tuple(self._lsp_text(leg) for leg in said.nexthops)))
+
+    def _lsp_text(self, leg: LspNexthop) -> str:
+        link = self.overlay.links.get(leg.oif)
+        via = f"via {ipaddress.ip_address(leg.gateway)} " if leg.gateway else ""
+        labels = "/".join(map(str, leg.labels)) or "pop"
+        return f"{via}dev {link.name if link else leg.oif} label {labels}"
+
+    def _count(self, error: DecodeError) -> None:
+        self.decode_errors += 1
+        if error.reason not in self._errors:
+            self._errors.add(error.reason)
+            log.warning("FPM: %s: %s; skipped, and so will be its like", error, error.raw.hex())

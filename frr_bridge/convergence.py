@@ -1,0 +1,58 @@
+"""When bgpd has heard all that its peers have to say. Pure: bgpd's own JSON in, a reason out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+SETTLE_S = 3.0
+"""How long a session without End-of-RIB must be up: then its first updates have come."""
+
+START_S = 15.0
+"""How long a peer that we never saw up is waited for after bgpd's start."""
+
+
+def waits_for(
+    neighbors: Any,  # noqa: ANN401  JSON of `show bgp vrf all neighbors json`
+    *,
+    now: float,
+    known: Collection[str],
+    bgpd_age_s: float,
+    up_since: float = 0.0,
+) -> str:
+    """Return what is still waited for, in a few words, or "" when bgpd has converged.
+
+    `known` are the peers that were up before whatever happened: those are waited for until they
+    are up again. A session must have come up after `up_since` (seconds since the epoch).
+    """
+    for name, peer in peers(neighbors):
+        if peer.get("bgpState") != "Established":
+            if name in known or bgpd_age_s < START_S:
+                return f"BGP session with {name}"
+            continue
+        established_at = float(peer.get("bgpTimerUpEstablishedEpoch", 0))
+        if established_at < up_since:
+            return f"BGP session with {name} to start over"
+        received = peer.get("gracefulRestartInfo", {}).get("endOfRibRecv", {})
+        if received and not all(received.values()):
+            return f"End-of-RIB from {name}"
+        if not received and now - established_at < SETTLE_S:
+            return f"first updates from {name}"
+    return ""
+
+
+def established(neighbors: Any) -> set[str]:  # noqa: ANN401
+    """Return the peers that are up."""
+    return {name for name, peer in peers(neighbors) if peer.get("bgpState") == "Established"}
+
+
+def peers(neighbors: Any) -> Iterator[tuple[str, dict[str, Any]]]:  # noqa: ANN401
+    """Yield (name, peer) of every VRF; a peer outside the default VRF is named `VRF/peer`."""
+    if not isinstance(neighbors, dict):
+        return
+    for vrf, entries in neighbors.items():
+        if not isinstance(entries, dict):
+            continue
+        for name, peer in entries.items():
+            if isinstance(peer, dict) and "bgpState" in peer:
+                yield (name if vrf == "default" else f"{vrf}/{name}"), peer

@@ -1,0 +1,288 @@
+"""Hand a rendered frr.conf to FRR, by its own programs: vtysh and frr-reload.py.
+
+It judges by what FRR then shows, never by exit codes: frr-reload.py says 0 when mgmtd is dead and
+half of the file went nowhere, and 1 when all was taken but repeating a line was refused. It never
+goes through a shell, and keeps passwords out of command lines, logs and other users' reach.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from frr_bridge.frr_config import redact, secret_changes
+
+TIME_LIMIT_S = 120.0
+"""For one program; a reload of a thousand lines takes seconds on a slow machine."""
+PASSES = 3
+"""frr-reload.py needs a second one at times: it deletes `bfd` before the profiles in it."""
+MODE = 0o640  # as Debian's package has it: FRR's group may read, others may not
+NO_HOSTNAME = "(none)"  # what uname says when nobody set one
+INTEGRATED = "service integrated-vtysh-config\n"
+
+
+@dataclass(frozen=True, slots=True)
+class FrrPaths:
+    """Where one FRR lives. Directories say which of several it is, so `-N` is not needed."""
+
+    config_dir: Path = Path("/etc/frr")
+    run_dir: Path = Path("/var/run/frr")  # holds the vty sockets
+    vtysh: Path = Path("/usr/bin/vtysh")
+    library: Path = Path("/usr/lib/frr")  # holds frr-reload.py and the daemons
+
+    @classmethod
+    def named(cls, name: str) -> FrrPaths:
+        """Return the directories of an FRR started with `-N name`, "" for the only one."""
+        return cls(Path("/etc/frr", name), Path("/var/run/frr", name))
+
+    @property
+    def file(self) -> Path:
+        return self.config_dir / "frr.conf"
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of an attempt."""
+
+    ok: bool  # FRR runs what was given
+    changed: bool  # FRR was told something
+    message: str = ""  # one sentence when not ok, or when there is something to know
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A program that ended: its exit code, and what it wrote to stdout and stderr."""
+
+    code: int
+    output: str
+
+
+class Run(Protocol):
+    """Runs a program to its end. Raises TimeoutError after a time limit, OSError if it cannot."""
+
+    async def __call__(self, arguments: Sequence[str]) -> Finished: ...
+
+
+class FrrApplier:
+    """Makes one FRR run a configuration; one attempt at a time."""
+
+    def __init__(self, paths: FrrPaths, run: Run | None = None) -> None:
+        self._paths = paths
+        self._run = run if run is not None else run_program
+        self._busy = asyncio.Lock()
+
+    async def apply(self, text: str, raw: Collection[str] = ()) -> Applied:
+        """Make FRR run `text`, or say why not and leave what there was.
+
+        `raw` are the user's own snippets in it. FRR may spell their lines differently, so that
+        they seem not to have been taken; that alone is no failure.
+        """
+        async with self._busy:
+            try:
+                return await self._apply(text, frozenset(_lines(raw)))
+            except TimeoutError:
+                return Applied(False, True, "FRR's programs did not end in time")
+            except OSError as error:
+                return Applied(False, False, f"{error.filename}: {error.strerror}")
+
+    async def _apply(self, text: str, tolerated: frozenset[str]) -> Applied:
+        if f"\nhostname {NO_HOSTNAME}\n" in f"\n{text}":
+            return Applied(False, False, "the system has no hostname, which FRR needs; set one")
+        with self._candidate(text) as candidate:
+            check = await self._vtysh("-C", "-f", str(candidate))
+            if check.code:
+                return Applied(False, False, f"FRR refuses it: {_complaint(check.output)}")
+            missing = await self._missing_daemons(text)
+            previous = _read(self._paths.file)
+            candidate.replace(self._paths.file)
+        if missing:
+            return Applied(False, False, f"frr.conf is written, but not running: {missing}")
+        applied = await self._reload(text, tolerated)
+        if not applied.ok and previous not in (None, text):
+            assert previous is not None
+            return await self._put_back(previous, applied)
+        return applied
+
+    async def _reload(self, text: str, tolerated: frozenset[str]) -> Applied:
+        left = await self._difference()
+        if not left:
+            return Applied(True, False)
+        reload = Finished(0, "")
+        for _ in range(PASSES):
+            before = left
+            with self._private_directory() as directory:
+                await self._change_secrets(text, directory)
+                reload = await self._frr_reload("--reload", "--rundir", str(directory))
+            left = await self._difference()
+            if not left or left == before:
+                break
+        return _verdict(left, tolerated, reload)
+
+    async def _put_back(self, previous: str, failed: Applied) -> Applied:
+        with self._candidate(previous) as candidate:
+            candidate.replace(self._paths.file)
+        back = await self._reload(previous, frozenset())
+        done = "the previous one is back" if back.ok else "and the previous one is not back either"
+        return Applied(False, failed.changed, f"{failed.message}; {done}")
+
+    async def _missing_daemons(self, text: str) -> str:
+        """Return the daemons that the text needs and that do not answer, "" if all do."""
+        needed = {"zebra", "bgpd"}
+        if (self._paths.library / "mgmtd").exists():  # since FRR 9; without it VNIs are lost
+            needed.add("mgmtd")
+        if "\nbfd\n" in text:
+            needed.add("bfdd")
+        shown = await self._vtysh("-c", "show daemons")
+        return ", ".join(sorted(needed - set(shown.output.split())))
+
+    async def _difference(self) -> list[str]:
+        """Return the lines by which the file differs from what FRR runs."""
+        shown = await self._frr_reload("--test")
+        lines = shown.output.splitlines()
+        starts = [i for i, line in enumerate(lines) if line.startswith("Lines To ")]
+        if not starts:
+            return [f"frr.conf: {_complaint(shown.output)}"] if shown.code else []
+        return [
+            line
+            for line in lines[starts[0] :]
+            if line.strip() and not line.startswith(("Lines To ", "==="))
+        ]
+
+    async def _change_secrets(self, text: str, directory: Path) -> None:
+        running = await self._vtysh("-c", "show running-config")
+        if commands := secret_changes(running.output, text):
+            file = directory / "secrets"
+            file.write_text(commands, encoding="utf-8")
+            await self._vtysh("-f", str(file))
+
+    async def _vtysh(self, *arguments: str) -> Finished:
+        paths = self._paths
+        return await self._run(
+            [
+                str(paths.vtysh),
+                "--config_dir",
+                str(paths.config_dir),
+                "--vty_socket",
+                str(paths.run_dir),
+                *arguments,
+            ]
+        )
+
+    async def _frr_reload(self, *arguments: str) -> Finished:
+        paths = self._paths
+        return await self._run(
+            [
+                str(paths.library / "frr-reload.py"),
+                # The log would hold passwords; to us it comes by stdout.
+                *("--stdout", "--logfile", os.devnull, "--log-level", "error"),
+                *("--bindir", str(paths.vtysh.parent)),
+                # Any other --confdir and it ends with `write`, which would replace our file.
+                *("--confdir", str(paths.config_dir)),
+                *("--vty_socket", str(paths.run_dir)),
+                *arguments,
+                str(paths.file),
+            ]
+        )
+
+    @contextlib.contextmanager
+    def _candidate(self, text: str) -> Iterator[Path]:
+        """Write `text` beside frr.conf, for its owner and group only; gone afterwards."""
+        directory = self._paths.config_dir
+        _give_vtysh_its_file(directory)
+        descriptor, name = tempfile.mkstemp(prefix=".frr.conf.", dir=directory)
+        candidate = Path(name)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            _give_to_owner_of(directory, candidate)
+            yield candidate
+        finally:
+            candidate.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _private_directory(self) -> Iterator[Path]:
+        """Make a directory in which frr-reload.py may write what holds passwords."""
+        directory = Path(tempfile.mkdtemp(prefix="reload-", dir=self._paths.run_dir))  # 0700
+        try:
+            yield directory
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+async def run_program(arguments: Sequence[str], time_limit_s: float = TIME_LIMIT_S) -> Finished:
+    """Run a program without a shell; it and its children are killed at the time limit."""
+    process = await asyncio.create_subprocess_exec(
+        *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env={"PATH": os.defpath, "LC_ALL": "C.UTF-8", "VTYSH_PAGER": "cat"},
+        start_new_session=True,
+    )
+    try:
+        async with asyncio.timeout(time_limit_s):
+            output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+    assert process.returncode is not None
+    return Finished(process.returncode, output.decode(errors="replace"))
+
+
+def _verdict(left: Sequence[str], tolerated: frozenset[str], reload: Finished) -> Applied:
+    """Judge by the lines that still differ after a reload."""
+    refused = [line for line in left if line.strip() not in tolerated]
+    if refused:
+        why = f" ({_complaint(reload.output)})" if reload.code else ""
+        return Applied(False, True, redact(f"FRR did not take `{refused[0].strip()}`{why}"))
+    if left:
+        return Applied(True, True, redact(f"FRR spells `{left[0].strip()}` differently"))
+    return Applied(True, True)
+
+
+def _lines(snippets: Collection[str]) -> Iterator[str]:
+    for snippet in snippets:
+        yield from (line.strip() for line in snippet.splitlines() if line.strip())
+
+
+def _complaint(output: str) -> str:
+    """Return the line of a program's output that says what is wrong."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    for line in lines:
+        if "%" in line or "ERROR" in line:
+            return redact(line)
+    return redact(lines[-1]) if lines else "no reason given"
+
+
+def _read(file: Path) -> str | None:
+    try:
+        return file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+
+
+def _give_vtysh_its_file(directory: Path) -> None:
+    """vtysh complains on every call when vtysh.conf is missing."""
+    file = directory / "vtysh.conf"
+    if not file.exists():
+        file.write_text(INTEGRATED, encoding="utf-8")
+        _give_to_owner_of(directory, file)
+
+
+def _give_to_owner_of(directory: Path, file: Path) -> None:
+    file.chmod(MODE)
+    owner = directory.stat()
+    if (owner.st_uid, owner.st_gid) != (os.geteuid(), os.getegid()):
+        os.chown(file, owner.st_uid, owner.st_gid)

@@ -1,0 +1,167 @@
+"""Render frr.conf from settings: pure, text out of data; it knows neither files nor FRR's state.
+
+The text is in FRR's canonical form, since frr-reload.py compares it with `show running-config`
+line by line: whatever FRR would print differently is applied again by every reload, and some of
+that resets sessions (`fpm address` with its default port resets FPM).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+
+import jinja2
+
+from controller.model.frr import (
+    BfdProfile,
+    BgpInstance,
+    FrrSettings,
+    NeighborFamily,
+    RawSnippet,
+    VniTargets,
+)
+
+PERMISSIVE = "permissive"
+"""A route-map that lets everything pass; intent may name it for a session."""
+
+# What FRR leaves out of its running configuration, being the default.
+DEFAULTS: dict[str, int | str] = {
+    "LOG_LEVEL": "debugging",
+    "FPM_PORT": 2620,  # FPM_DEFAULT_PORT in fpm/fpm.h
+    "BGP_PORT": 179,
+    "MAX_TTL": 255,
+    "RESTART_S": 120,  # BGP_DEFAULT_RESTART_TIME
+    "STALE_S": 360,  # BGP_DEFAULT_STALEPATH_TIME
+    "LISTEN_LIMIT": 100,  # BGP_DYNAMIC_NEIGHBORS_LIMIT_DEFAULT
+    "PERMISSIVE": PERMISSIVE,
+}
+BFD_DEFAULTS = {"detect-multiplier": 3, "transmit-interval": 300, "receive-interval": 300}
+BFD_MINIMUM_TTL = 254
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_PASSWORD = re.compile(r"^ (?P<what>neighbor \S+ password) \S.*$")
+_ROUTER = re.compile(r"^router bgp ")
+
+
+def render(settings: FrrSettings) -> str:
+    """Return frr.conf. Raises ValueError when a value could break out of its line."""
+    _refuse_control_characters(settings)
+    return _ENVIRONMENT.get_template("frr.conf.j2").render(s=settings)
+
+
+def secret_changes(old: str, new: str) -> str:
+    """Return commands that bring the passwords of `old` to those of `new`, "" for none.
+
+    frr-reload.py would remove an old password by a command line that any user can see, secret
+    and all. These go ahead of it in a file, so that it finds nothing to remove.
+    """
+    before, after = _passwords(old), _passwords(new)
+    commands: list[str] = []
+    for (router, what), line in before.items():
+        wanted = after.get((router, what))
+        if wanted != line:
+            commands += [router, wanted or f" no {what}", "exit"]
+    return "".join(f"{command}\n" for command in commands)
+
+
+def redact(text: str) -> str:
+    """Return `text` with whatever follows the word password hidden."""
+    return re.sub(r"\b(password\s+)[^\s'\\]+", r"\1***", text)
+
+
+def _passwords(text: str) -> dict[tuple[str, str], str]:
+    found: dict[tuple[str, str], str] = {}
+    router = ""
+    for line in text.splitlines():
+        if _ROUTER.match(line):
+            router = line
+        elif match := _PASSWORD.match(line):
+            found[router, match["what"]] = line
+    return found
+
+
+def _bfd_lines(profile: BfdProfile) -> Iterator[str]:
+    values = profile.detect_multiplier, profile.transmit_ms, profile.receive_ms
+    for (name, default), value in zip(BFD_DEFAULTS.items(), values, strict=True):
+        if value not in (0, default):
+            yield f"{name} {value}"
+    if profile.passive:
+        yield "passive-mode"
+    if profile.minimum_ttl not in (0, BFD_MINIMUM_TTL):
+        yield f"minimum-ttl {profile.minimum_ttl}"
+
+
+def _family_lines(instance: BgpInstance, family: str) -> list[str]:
+    lines = [f"network {n}" for n in instance.networks if _unicast_of(n) == family]
+    for neighbor in instance.neighbors:
+        for carried in neighbor.families:
+            if carried.name == family:
+                lines += [f"neighbor {neighbor.peer} {line}" for line in _policy_lines(carried)]
+    return lines + list(_evpn_lines(instance)) if family == "l2vpn evpn" else lines
+
+
+def _policy_lines(family: NeighborFamily) -> Iterator[str]:
+    yield "activate"
+    if family.route_reflector_client:
+        yield "route-reflector-client"
+    if family.next_hop_self:
+        yield "next-hop-self force"
+    if family.allowas_in:
+        yield "allowas-in"
+    if family.route_map:
+        yield f"route-map {family.route_map} in"
+        yield f"route-map {family.route_map} out"
+
+
+def _evpn_lines(instance: BgpInstance) -> Iterator[str]:
+    if instance.advertise_all_vni:
+        yield "advertise-all-vni"
+    for targets in instance.vnis:
+        yield f"vni {targets.vni}"
+        yield from (f" {line}" for line in _target_lines(targets))
+        yield "exit-vni"
+    if instance.advertise_unicast:
+        yield "advertise ipv4 unicast"
+        yield "advertise ipv6 unicast"
+    yield from _target_lines(instance)
+
+
+def _target_lines(targets: BgpInstance | VniTargets) -> Iterator[str]:
+    yield from (f"route-target import {target}" for target in targets.imports)
+    yield from (f"route-target export {target}" for target in targets.exports)
+
+
+def _unicast_of(network: str) -> str:
+    return f"ipv{ipaddress.ip_network(network).version} unicast"
+
+
+def _refuse_control_characters(value: object) -> None:
+    """A newline in a name would be a command of its own; raw text is meant to have them."""
+    if isinstance(value, RawSnippet):
+        value = value.name
+    if isinstance(value, str):
+        if _CONTROL.search(value):
+            raise ValueError("a value for frr.conf holds a control character")
+    elif isinstance(value, tuple):
+        for item in value:
+            _refuse_control_characters(item)
+    elif is_dataclass(value):
+        for f in fields(value):
+            _refuse_control_characters(getattr(value, f.name))
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("frr_bridge"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.globals.update(DEFAULTS, bfd_lines=_bfd_lines, family_lines=_family_lines)
+    return environment
+
+
+_ENVIRONMENT = _environment()

@@ -1,0 +1,332 @@
+"""What the control namespace's kernel holds, and what that means by name and by VNI.
+
+zebra writes remote MACs, flood entries and neighbours on the shadow devices. The rows come as
+netlink messages, from a dump or as they change; the records that follow from them go out. No
+interface index leaves this module.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable
+
+from controller.model.kinds import Kind
+from controller.model.layer2 import Flood, Mac, Neighbor, RemoteVtep
+from controller.model.nexthops import V4_MAPPED, Nexthop, NexthopType
+from controller.model.records import Key, Record
+from controller.model.routes import DEFAULT_VRF
+from frr_bridge.wire.inline import InlineNexthop
+from frr_bridge.wire.link import LinkMessage
+from frr_bridge.wire.neighbor import (
+    NTF_EXT_LEARNED,
+    NTF_ROUTER,
+    NTF_SELF,
+    NTF_STICKY,
+    NUD_PERMANENT,
+    NeighborMessage,
+)
+from frr_bridge.wire.netlink import AF_BRIDGE, AF_UNSPEC
+
+RT_TABLE_MAIN = 254
+_FLOOD_MAC = bytes(6)
+
+_Row = tuple[str, Hashable]
+
+
+class Overlay:
+    """Feed it netlink messages; it calls `want` and `withdraw` as records come and go.
+
+    `moved` is called in place of `withdraw` when zebra did not just take a MAC away but says that
+    it is local now: that is news, never a sign of a daemon's death.
+    """
+
+    def __init__(
+        self,
+        want: Callable[[Record], None],
+        withdraw: Callable[[Kind, Key], None],
+        moved: Callable[[Kind, Key], None],
+    ) -> None:
+        self._want = want
+        self._withdraw = withdraw
+        self._moved = moved
+        self.links: dict[int, LinkMessage] = {}
+        self._vxlan_of: dict[int, int] = {}  # bridge's index -> its VXLAN device's
+        self._ports: dict[tuple[int, bytes], NeighborMessage] = {}  # (bridge, MAC) -> row
+        self._dsts: dict[tuple[int, bytes], bytes] = {}  # (VXLAN device, MAC) -> VTEP
+        self._floods: dict[tuple[int, bytes], Flood | None] = {}  # (VXLAN device, VTEP)
+        self._macs: dict[tuple[int, bytes], Mac] = {}  # (bridge, MAC) -> what we said
+        self._neighbors: dict[tuple[int, bytes], NeighborMessage] = {}  # (bridge, address)
+        self._said: dict[tuple[int, bytes], Record] = {}  # (bridge, address) -> what we said
+        self._addresses_of: dict[tuple[int, bytes], set[bytes]] = defaultdict(set)
+        self._unseen: set[_Row] = set()
+
+    # -- what it means --------------------------------------------------------------------
+
+    def vrfs(self) -> dict[int, str]:
+        """Return the VRF of each routing table."""
+        names = {link.vrf_table: link.name for link in self.links.values() if link.vrf_table}
+        return {RT_TABLE_MAIN: DEFAULT_VRF} | names
+
+    def resolve(self, identity: int, said: InlineNexthop) -> Nexthop | None:
+        """Return a nexthop with names for its indexes; None while its interface is unknown.
+
+        A gateway that is on link on a bridge with a VXLAN device is a VTEP of that L3VNI.
+        """
+        if said.type is NexthopType.BLACKHOLE:
+            return Nexthop(identity, said.type)
+        vni, device = said.vni, ""
+        if not vni and said.oif:
+            link = self.links.get(said.oif)
+            if link is None:
+                return None
+            device = link.name
+            if said.gateway and said.onlink:
+                vni = self._vni(said.oif)
+        if vni:
+            return Nexthop(identity, said.type, said.gateway, vni=vni, onlink=True)
+        return Nexthop(identity, said.type, said.gateway, device, onlink=said.onlink)
+
+    def bridge_of(self, vni: int) -> int:
+        """Return the interface index of a VNI's shadow bridge, or 0."""
+        for bridge, vxlan in self._vxlan_of.items():
+            if self.links[vxlan].vxlan_id == vni:
+                return bridge
+        return 0
+
+    def access_port(self, vni: int) -> int:
+        """Return the interface index of a VNI's silent access port, or 0."""
+        name = f"ac{vni}"
+        return next((link.index for link in self.links.values() if link.name == name), 0)
+
+    def is_remote(self, bridge: int, address: bytes) -> bool:
+        """Say whether a neighbour is one that zebra put there."""
+        return (bridge, address) in self._said
+
+    def _vni(self, bridge: int) -> int:
+        vxlan = self._vxlan_of.get(bridge)
+        return self.links[vxlan].vxlan_id if vxlan else 0
+
+    # -- rows in --------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """A dump of everything begins: what it does not repeat is gone at `end`."""
+        self._unseen = {("link", index) for index in self.links}
+        self._unseen |= {("port", key) for key in self._ports}
+        self._unseen |= {("dst", key) for key in self._dsts}
+        self._unseen |= {("flood", key) for key in self._floods}
+        self._unseen |= {("neighbor", key) for key in self._neighbors}
+
+    def end(self) -> None:
+        removers: dict[str, Callable[..., None]] = {
+            "neighbor": self._drop_neighbor,
+            "flood": self._drop_flood,
+            "port": self._drop_port,
+            "dst": self._drop_dst,
+            "link": self._drop_link,
+        }
+        for kind, remove in removers.items():
+            for row in [key for name, key in self._unseen if name == kind]:
+                remove(row)
+        self._unseen.clear()
+
+    def link(self, said: LinkMessage) -> None:
+        if said.family != AF_UNSPEC:
+            return  # it speaks of a bridge port; the same news comes as AF_UNSPEC too
+        if said.deleted:
+            self._drop_link(said.index)
+            return
+        self._unseen.discard(("link", said.index))
+        before = self.links.get(said.index)
+        self.links[said.index] = said
+        if said.kind == "vxlan" and (before is None or _place(before) != _place(said)):
+            self._replace_vxlan(said)
+
+    def neighbor(self, said: NeighborMessage) -> None:
+        if said.family != AF_BRIDGE:
+            self._ip_neighbor(said)
+        elif said.lladdr == _FLOOD_MAC:
+            self._flood(said)
+        elif said.flags & NTF_SELF:
+            self._vxlan_row(said)
+        elif said.master:
+            self._bridge_row(said)
+
+    def _replace_vxlan(self, vxlan: LinkMessage) -> None:
+        """A VXLAN device came or moved: everything on its bridges may mean something else."""
+        moved = [bridge for bridge, index in self._vxlan_of.items() if index == vxlan.index]
+        for bridge in moved:
+            del self._vxlan_of[bridge]
+        if vxlan.master:
+            self._vxlan_of[vxlan.master] = vxlan.index
+        for bridge in {*moved, vxlan.master} - {0}:
+            self._look_at_bridge(bridge)
+        for key in [key for key in self._floods if key[0] == vxlan.index]:
+            self._look_at_flood(key)
+
+    def _drop_link(self, index: int) -> None:
+        gone = self.links.get(index)
+        if gone is None:
+            return
+        if gone.kind == "vxlan":
+            for bridge in [b for b, vxlan in self._vxlan_of.items() if vxlan == index]:
+                del self._vxlan_of[bridge]
+                self._look_at_bridge(bridge)
+            for key in [key for key in self._floods if key[0] == index]:
+                self._drop_flood(key)
+        del self.links[index]
+
+    def _bridge_row(self, said: NeighborMessage) -> None:
+        """A row of a bridge: behind which port a MAC lives."""
+        key = said.master, said.lladdr
+        if said.deleted:
+            if key in self._ports and self._ports[key].ifindex == said.ifindex:
+                self._drop_port(key)
+            return
+        self._unseen.discard(("port", key))
+        self._ports[key] = said
+        self._look_at_mac(key)
+
+    def _drop_port(self, key: tuple[int, bytes]) -> None:
+        self._ports.pop(key, None)
+        self._look_at_mac(key)
+
+    def _vxlan_row(self, said: NeighborMessage) -> None:
+        """A row of a VXLAN device: behind which VTEP a MAC lives."""
+        key = said.ifindex, said.lladdr
+        if said.deleted or not said.dst:
+            self._drop_dst(key)
+            return
+        self._unseen.discard(("dst", key))
+        self._dsts[key] = said.dst
+        self._look_behind(key)
+
+    def _drop_dst(self, key: tuple[int, bytes]) -> None:
+        self._dsts.pop(key, None)
+        self._look_behind(key)
+
+    def _look_behind(self, key: tuple[int, bytes]) -> None:
+        index, mac = key
+        link = self.links.get(index)
+        if link and link.master:
+            self._look_at_mac((link.master, mac))
+
+    def _flood(self, said: NeighborMessage) -> None:
+        if not said.flags & NTF_SELF or not said.dst:
+            return
+        key = said.ifindex, said.dst
+        if said.deleted:
+            self._drop_flood(key)
+            return
+        self._unseen.discard(("flood", key))
+        self._floods.setdefault(key, None)
+        self._look_at_flood(key)
+
+    def _drop_flood(self, key: tuple[int, bytes]) -> None:
+        flood = self._floods.pop(key, None)
+        if flood:
+            self._withdraw(Kind.FLOOD, flood.key)
+
+    def _ip_neighbor(self, said: NeighborMessage) -> None:
+        key = said.ifindex, said.dst
+        if said.deleted or not said.flags & NTF_EXT_LEARNED or not said.lladdr:
+            self._drop_neighbor(key)
+            return
+        self._unseen.discard(("neighbor", key))
+        self._forget_mac_of(key)
+        self._neighbors[key] = said
+        self._addresses_of[said.ifindex, said.lladdr].add(said.dst)
+        self._look_at_neighbor(key)
+
+    def _drop_neighbor(self, key: tuple[int, bytes]) -> None:
+        self._forget_mac_of(key)
+        if self._neighbors.pop(key, None):
+            self._look_at_neighbor(key)
+
+    def _forget_mac_of(self, key: tuple[int, bytes]) -> None:
+        if old := self._neighbors.get(key):
+            self._addresses_of[old.ifindex, old.lladdr].discard(old.dst)
+
+    # -- records out ----------------------------------------------------------------------
+
+    def _look_at_bridge(self, bridge: int) -> None:
+        for key in [key for key in self._ports if key[0] == bridge]:
+            self._look_at_mac(key)
+        for key in [key for key in self._neighbors if key[0] == bridge]:
+            self._look_at_neighbor(key)
+
+    def _look_at_flood(self, key: tuple[int, bytes]) -> None:
+        index, vtep = key
+        link = self.links.get(index)
+        now = Flood(link.vxlan_id, vtep) if link and link.vxlan_id else None
+        before = self._floods[key]
+        if before and before != now:
+            self._withdraw(Kind.FLOOD, before.key)
+        if now and before != now:
+            self._want(now)
+        self._floods[key] = now
+
+    def _look_at_mac(self, key: tuple[int, bytes]) -> None:
+        before, now = self._macs.get(key), self._remote_mac(key)
+        if before == now:
+            return
+        if now:
+            self._macs[key] = now
+            self._want(now)
+        else:
+            del self._macs[key]
+        if before and (now is None or now.key != before.key):
+            local = now is None and key in self._ports
+            (self._moved if local else self._withdraw)(Kind.MAC, before.key)
+        for address in list(self._addresses_of.get(key, ())):
+            self._look_at_neighbor((key[0], address))
+
+    def _remote_mac(self, key: tuple[int, bytes]) -> Mac | None:
+        """A MAC is remote when its bridge sees it on the VXLAN device.
+
+        The bridge's row decides: after a move to a local port the device's own row stays behind.
+        """
+        bridge, mac = key
+        row, vxlan = self._ports.get(key), self._vxlan_of.get(bridge)
+        if row is None or vxlan is None or row.ifindex != vxlan or row.state & NUD_PERMANENT:
+            return None
+        vtep = self._dsts.get((vxlan, mac))
+        if vtep is None:
+            return None
+        return Mac(self._vni(bridge), mac, vtep, bool(row.flags & NTF_STICKY))
+
+    def _look_at_neighbor(self, key: tuple[int, bytes]) -> None:
+        before, now = self._said.get(key), self._remote_neighbor(key)
+        if now:
+            self._said[key] = now
+            self._want(now)
+        else:
+            self._said.pop(key, None)
+        if before and (now is None or (before.kind, before.key) != (now.kind, now.key)):
+            self._withdraw_neighbor(key[0], before)
+
+    def _withdraw_neighbor(self, bridge: int, before: Record) -> None:
+        """A VTEP is one record for two rows, its address and the mapped one: the last counts."""
+        if isinstance(before, RemoteVtep):
+            forms = (before.vtep, V4_MAPPED + before.vtep)
+            if any(self._said.get((bridge, form)) == before for form in forms):
+                return
+        self._withdraw(before.kind, before.key)
+
+    def _remote_neighbor(self, key: tuple[int, bytes]) -> RemoteVtep | Neighbor | None:
+        """A neighbour is remote when its MAC is; it is a VTEP when it is that MAC's VTEP.
+
+        What we mirror to zebra ourselves is a neighbour here too, but its MAC is local.
+        """
+        bridge, address = key
+        row = self._neighbors.get(key)
+        mac = self._macs.get((bridge, row.lladdr)) if row else None
+        if row is None or mac is None:
+            return None
+        plain = address.removeprefix(V4_MAPPED) if len(address) == 16 else address
+        if plain == mac.vtep:
+            return RemoteVtep(mac.vni, plain, row.lladdr)
+        return Neighbor(mac.vni, address, row.lladdr, bool(row.flags & NTF_ROUTER))
+
+
+def _place(vxlan: LinkMessage) -> tuple[int, int]:
+    return vxlan.vxlan_id, vxlan.master

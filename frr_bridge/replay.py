@@ -1,0 +1,101 @@
+"""When zebra's replay to a new FPM session is over. The wire has no marker; zebra's log has one.
+
+The walk over what zebra has ends with the debug line KTCTN-3GCEG ("RMAC walk finished"). What it
+wrote until then may still be on its way, and zebra counts its bytes exactly, so the replay is over
+once we have received as many. Without that line (an older FRR, a vty out of reach) quiet time
+decides: nothing came for a while, and zebra has nothing left to send.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from frr_bridge.vty import LogMonitor, Vty, VtyError
+
+log = logging.getLogger(__name__)
+
+MARKER = b"KTCTN-3GCEG"  # zebra/dplane_fpm_nl.c, fpm_nl_rmac_... "RMAC walk finished"
+QUIET_S = 1.5
+_POLL_S = 0.1
+_MODULUS = 1 << 32  # the counter is a uint32
+
+
+class ReplayWatch:
+    """Waits for the end of each session's replay.
+
+    `arm` before zebra connects, so that the marker is not missed; then `finished`.
+    """
+
+    def __init__(self, vty: Vty, received: Callable[[], int]) -> None:
+        self._vty = vty
+        self._received = received
+        self._monitor: LogMonitor | None = None
+        self._before: dict[str, int] = {}
+
+    @property
+    def armed(self) -> bool:
+        return self._monitor is not None
+
+    async def arm(self) -> None:
+        """Listen for the marker; quietly do without when zebra offers none."""
+        monitor = LogMonitor(self._vty.path)
+        try:
+            await asyncio.wait_for(monitor.open("debug zebra fpm"), 2.0)
+            self._before = await self._counters()
+        except (OSError, VtyError, TimeoutError) as error:
+            log.debug("no marker for the end of a replay: %s", error)
+            await monitor.close()
+            return
+        self._monitor = monitor
+
+    async def finished(self) -> str:
+        """Return once the replay is over, and say how that was known."""
+        monitor, self._monitor = self._monitor, None
+        if monitor is None:
+            return await self._quiet()
+        try:
+            marker = asyncio.ensure_future(monitor.wait_for(MARKER))
+            quiet = asyncio.ensure_future(self._quiet(idle_s=4 * QUIET_S))
+            done, waiting = await asyncio.wait({marker, quiet}, return_when=asyncio.FIRST_COMPLETED)
+            for task in waiting:
+                task.cancel()
+            if marker not in done or marker.exception():
+                return await self._quiet()
+        finally:
+            await monitor.close("no debug zebra fpm")
+        await self._all_received()
+        return "zebra's marker"
+
+    async def _all_received(self) -> None:
+        """Wait for the bytes that zebra had written when the walk ended."""
+        try:
+            now = await self._counters()
+        except VtyError:
+            return
+        sent = (now["bytes-sent"] - self._before.get("bytes-sent", 0)) % _MODULUS
+        leaked = self._before.get("obuf-bytes", 0)  # never sent: from a session that broke off
+        owed = sent + max(0, now["obuf-bytes"] - leaked)
+        last = -1
+        while self._received() < owed and self._received() != last:
+            last = self._received()
+            await asyncio.sleep(_POLL_S)
+
+    async def _quiet(self, idle_s: float = QUIET_S) -> str:
+        """Wait until nothing has come for `idle_s`."""
+        loop = asyncio.get_running_loop()
+        seen, since = self._received(), loop.time()
+        while loop.time() - since < idle_s:
+            await asyncio.sleep(_POLL_S)
+            if self._received() != seen:
+                seen, since = self._received(), loop.time()
+        return "quiet"
+
+    async def _counters(self) -> dict[str, int]:
+        said: Any = await self._vty.json("show fpm counters json")
+        try:
+            return {name: int(said[name]) for name in ("bytes-sent", "obuf-bytes")}
+        except (KeyError, TypeError, ValueError) as error:
+            raise VtyError(f"show fpm counters json: {said!r}") from error

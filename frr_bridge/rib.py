@@ -1,0 +1,208 @@
+"""zebra's routes as the bridge knows them: columns, and the keys that are still to be said.
+
+The table is the queue. A row that changes is marked, once; saying it clears the mark; a row that
+waits for its nexthop or for its VRF's name just keeps it. So memory is bounded by the table,
+and ten flaps while the controller is busy are one row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from controller.model.routes import U32, Family, Op, RouteBatch
+from controller.model.table import KeyedColumns, Slots, route_key_words, route_keys, route_prefixes
+from frr_bridge.wire.columns import TableRoutes
+
+_DIRTY = 1  # to be said
+_GONE = 2  # withdrawn: removed once that is said
+_HELD = 4  # withdrawn by zebra, but kept: see Rib.learn
+
+_NOTHING = np.uint64(0xFFFF_FFFF_FFFF_FFFF)  # what is wanted of a withdrawn row
+
+_COLUMNS = {
+    "nexthop": np.uint32,  # handle
+    "protocol": np.uint8,
+    "flags": np.uint8,
+    "session": np.uint32,
+}
+
+Known = Callable[[U32], npt.NDArray[np.bool_]]
+
+
+class Table:
+    """One of zebra's tables, in one address family."""
+
+    def __init__(self, family: Family) -> None:
+        self.family = family
+        self.rows = KeyedColumns(route_key_words(family), _COLUMNS)
+        self._dirty: list[Slots] = []
+        self._parked: list[Slots] = []
+        self.held = 0
+
+    @property
+    def parked(self) -> int:
+        """Rows that wait for their nexthop."""
+        return sum(map(len, self._parked))
+
+    @property
+    def dirty(self) -> bool:
+        return bool(self._dirty)
+
+    def learn(self, routes: TableRoutes, session: int, *, hold: bool) -> None:
+        """Take zebra's word. With `hold` a withdrawal is noted, but the row stays."""
+        slots, _ = self.rows.add(route_keys(self.family, routes.prefixes, routes.lengths))
+        before = self._wanted(slots)
+        gone = routes.ops == Op.WITHDRAW
+        flags = self.rows["flags"]
+        flags[slots] = (flags[slots] & _DIRTY) | np.where(gone, _HELD if hold else _GONE, 0)
+        if hold:
+            slots_kept, kept = slots[~gone], ~gone
+        else:
+            slots_kept, kept = slots, np.ones(len(gone), np.bool_)
+        self.rows["nexthop"][slots_kept] = routes.nexthops[kept]
+        self.rows["protocol"][slots_kept] = routes.protocols[kept]
+        self.rows["session"][slots] = session
+        wanted = self._wanted(slots)
+        self._mark(slots[(before != wanted) | (wanted == _NOTHING)])
+
+    def _wanted(self, slots: Slots) -> npt.NDArray[np.uint64]:
+        """Return one number for each row that changes when what is asked for it does.
+
+        A row held after its withdrawal is wanted as before.
+        """
+        nexthops = self.rows["nexthop"][slots].astype(np.uint64)
+        wanted = (nexthops << np.uint64(8)) | self.rows["protocol"][slots]
+        return np.where(self.rows["flags"][slots] & _GONE, _NOTHING, wanted)
+
+    def sweep(self, session: int) -> int:
+        """Withdraw what was held, and what `session` has not repeated; return how many rows."""
+        slots = self.rows.slots()
+        flags = self.rows["flags"]
+        kept = flags[slots] & _GONE == 0
+        old = (flags[slots] & _HELD != 0) | (self.rows["session"][slots] != session)
+        going = slots[kept & old]
+        flags[going] = (flags[going] & _DIRTY) | _GONE
+        self._mark(going)
+        return len(going)
+
+    def stale(self, session: int) -> int:
+        """Count rows that a sweep would withdraw."""
+        slots = self.rows.slots()
+        flags = self.rows["flags"][slots]
+        old = (flags & _HELD != 0) | (self.rows["session"][slots] != session)
+        return int(np.count_nonzero(old & (flags & _GONE == 0)))
+
+    def repeat(self) -> None:
+        """Everything is to be said again."""
+        self._parked.clear()
+        self._dirty.clear()
+        slots = self.rows.slots()
+        self.rows["flags"][slots] |= np.uint8(_DIRTY)
+        self._dirty.append(slots)
+
+    def unpark(self) -> None:
+        """Nexthops became known: rows that waited may be said."""
+        self._dirty += self._parked
+        self._parked = []
+
+    def take(self, vrf: str, limit: int, known: Known) -> RouteBatch | None:
+        """Return the next changes to say, at most `limit` rows of them, or None."""
+        while self._dirty:
+            slots = self._next_slots(limit)
+            gone = self.rows["flags"][slots] & _GONE != 0
+            ready = gone | known(self.rows["nexthop"][slots])
+            if not ready.all():
+                self._parked.append(slots[~ready])
+                slots, gone = slots[ready], gone[ready]
+            if len(slots):
+                return self._say(vrf, slots, gone)
+        return None
+
+    def _next_slots(self, limit: int) -> Slots:
+        taken: list[Slots] = []
+        room = limit
+        while self._dirty and room > 0:
+            chunk = self._dirty.pop(0)
+            if len(chunk) > room:
+                self._dirty.insert(0, chunk[room:])
+                chunk = chunk[:room]
+            taken.append(chunk)
+            room -= len(chunk)
+        return np.concatenate(taken) if len(taken) > 1 else taken[0]
+
+    def _say(self, vrf: str, slots: Slots, gone: npt.NDArray[np.bool_]) -> RouteBatch:
+        prefixes, lengths = route_prefixes(self.family, self.rows.keys(slots))
+        batch = RouteBatch(
+            vrf=vrf,
+            family=self.family,
+            ops=np.where(gone, Op.WITHDRAW, Op.UPSERT).astype(np.uint8),
+            prefixes=prefixes,
+            lengths=lengths,
+            protocols=np.where(gone, 0, self.rows["protocol"][slots]).astype(np.uint8),
+            nexthops=np.where(gone, 0, self.rows["nexthop"][slots]).astype(np.uint32),
+        )
+        self.rows["flags"][slots] &= np.uint8(0xFF ^ _DIRTY)
+        self.rows.remove(slots[gone])
+        return batch
+
+    def _mark(self, slots: Slots) -> None:
+        flags = self.rows["flags"]
+        clean = np.unique(slots[flags[slots] & _DIRTY == 0])
+        if len(clean):
+            flags[clean] |= np.uint8(_DIRTY)
+            self._dirty.append(clean)
+
+
+class Rib:
+    """Every table that zebra speaks of, by table number and family."""
+
+    def __init__(self) -> None:
+        self._tables: dict[tuple[int, Family], Table] = {}
+
+    def learn(self, routes: TableRoutes, session: int, *, hold: bool) -> None:
+        """Take zebra's word; see `Table.learn`."""
+        key = routes.table, routes.family
+        table = self._tables.get(key)
+        if table is None:
+            table = self._tables[key] = Table(routes.family)
+        table.learn(routes, session, hold=hold)
+
+    def sweep(self, session: int) -> int:
+        return sum(table.sweep(session) for table in self._tables.values())
+
+    def stale(self, session: int) -> int:
+        return sum(table.stale(session) for table in self._tables.values())
+
+    def repeat(self) -> None:
+        for table in self._tables.values():
+            table.repeat()
+
+    def unpark(self) -> None:
+        for table in self._tables.values():
+            table.unpark()
+
+    @property
+    def parked(self) -> int:
+        return sum(table.parked for table in self._tables.values())
+
+    def take(self, vrfs: dict[int, str], limit: int, known: Known) -> Iterator[RouteBatch]:
+        """Yield changes to say, a batch at a time; a table whose VRF is unknown waits."""
+        for (number, _), table in self._tables.items():
+            vrf = vrfs.get(number)
+            if vrf is None:
+                continue
+            while table.dirty and (batch := table.take(vrf, limit, known)):
+                yield batch
+
+    def used_handles(self) -> set[int]:
+        """Return the handles to which rows are bound."""
+        used: set[int] = set()
+        for table in self._tables.values():
+            used.update(np.unique(table.rows["nexthop"][table.rows.slots()]).tolist())
+        return used
+
+    def __len__(self) -> int:
+        return sum(len(table.rows) for table in self._tables.values())

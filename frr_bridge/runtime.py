@@ -1,0 +1,321 @@
+"""The bridge at work: sockets, timers and FRR's daemons around the state in `bridge`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from controller.bus.publisher import Publisher
+from controller.model import events
+from controller.model.frr import from_json
+from controller.model.routes import RouteBatch
+from frr_bridge import convergence
+from frr_bridge.bridge import Bridge
+from frr_bridge.frr_apply import FrrApplier
+from frr_bridge.frr_config import render
+from frr_bridge.mirror import ShadowMirror
+from frr_bridge.replay import ReplayWatch
+from frr_bridge.server import FpmServer
+from frr_bridge.session import Action, Input, State
+from frr_bridge.vty import Vty, VtyError
+from frr_bridge.watch import Watch
+from frr_bridge.wire.fpm import Frames
+from frr_bridge.wire.message import Other
+from frr_bridge.wire.offload import offload
+
+log = logging.getLogger(__name__)
+
+_TICK_S = 0.25
+_ALIVE_S = 1.0
+_COLLECT_S = 30.0
+_REPLAY_LIMIT_S = 60.0
+_ALONE = "zebra was restarted without bgpd, which never repeats its routes: restart FRR as a whole"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How one bridge is set up."""
+
+    fpm_host: str
+    fpm_port: int
+    bus: str  # ipc://PATH
+    run_dir: Path  # where FRR's daemons have their vty sockets
+    hold_s: float  # how long what a dead daemon withdrew is kept; 0 obeys at once
+
+
+class Runtime:
+    """One bridge, from its start to its end."""
+
+    def __init__(self, settings: Settings, frr: FrrApplier) -> None:
+        self._settings = settings
+        self._frr = frr
+        self._zebra = Vty(settings.run_dir / "zebra.vty")
+        self._bgpd = Vty(settings.run_dir / "bgpd.vty")
+        self._publisher = Publisher(settings.bus, self._from_controller)
+        self.bridge = Bridge(self._publisher, doubt=self._bgpd_died)
+        self._mirror = ShadowMirror(self.bridge.overlay)
+        self._server = FpmServer(
+            on_connected=self._zebra_connected,
+            on_frames=self._frames,
+            on_lost=self._zebra_lost,
+        )
+        self._watch = Watch(
+            on_begin=self.bridge.overlay.begin,
+            on_message=self._netlink,
+            on_end=self._dumped,
+        )
+        self._replay = ReplayWatch(self._zebra, lambda: self._server.received)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._flushing = False
+        self._deadline = 0.0  # monotonic; 0 is none
+        self._known_peers: set[str] = set()
+        self._lives = (0, 0)  # of zebra and bgpd, when we last were live
+        self._zebra_since = 0.0  # seconds since the epoch: when a lone zebra came
+        self._bgpd_since = time.monotonic()
+
+    async def run(self) -> None:
+        """Serve until cancelled. Raises OSError when the FPM port cannot be had."""
+        settings = self._settings
+        if self._zebra.connect():
+            await self._replay.arm()
+        self._bgpd.connect()
+        self._server.listen(settings.fpm_host, settings.fpm_port)
+        log.info("FPM on %s:%d, bus on %s", settings.fpm_host, settings.fpm_port, settings.bus)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._watch.run())
+                group.create_task(self._every(_TICK_S, self._tick))
+                group.create_task(self._every(_ALIVE_S, self._say_alive))
+                group.create_task(self._every(_COLLECT_S, self.bridge.collect))
+                group.create_task(self._converge())
+                group.create_task(self._keep_armed())
+        finally:
+            self._server.close()
+            self._publisher.close()
+
+    # -- what happens ---------------------------------------------------------------------
+
+    def _zebra_connected(self) -> None:
+        self._zebra.connect()
+        self._bgpd.connect()
+        self.bridge.step(Input.CONNECTED)
+        log.info("FPM session %d", self.bridge.session.number)
+        self._deadline = 0.0
+        self._spawn(self._follow_replay(self.bridge.session.number))
+        self._flush_soon()
+
+    def _frames(self, frames: Frames) -> None:
+        self._watch.drain()
+        self.bridge.take_frames(frames)
+        self._flush_soon()
+
+    def _zebra_lost(self) -> None:
+        log.info("FPM session %d ended", self.bridge.session.number)
+        self.bridge.step(Input.LOST)
+        self._deadline = 0.0
+        self._explain("zebra is not connected", 0.0)
+        self._flush_soon()
+
+    def _netlink(self, said: Other) -> None:
+        self.bridge.take_netlink(said)
+        self._flush_soon()
+
+    def _dumped(self) -> None:
+        self.bridge.overlay.end()
+        self._flush_soon()
+
+    def _from_controller(self, event: events.FromController) -> None:
+        match event:
+            case events.Subscribe():
+                log.info("the controller subscribed")
+                self.bridge.repeat()
+            case events.Mirror():
+                self._mirror.learn(event)
+            case events.Programmed(batch):
+                self._acknowledge(batch)
+            case events.Configure():
+                self._spawn(self._configure(event))
+            case events.Release():
+                self._release()
+            case events.Credit():
+                pass
+        self._flush_soon()
+
+    def _acknowledge(self, batch: RouteBatch) -> None:
+        """Tell zebra what the datapath did with its routes."""
+        tables = [number for number, vrf in self.bridge.overlay.vrfs().items() if vrf == batch.vrf]
+        if tables:
+            self._server.send(
+                offload(
+                    tables[0],
+                    batch.family,
+                    batch.prefixes,
+                    batch.lengths,
+                    batch.protocols,
+                    batch.nexthops == 0,
+                )
+            )
+
+    async def _configure(self, wanted: events.Configure) -> None:
+        try:
+            settings = from_json(wanted.settings)
+            if not settings.hostname:
+                settings = replace(settings, hostname=socket.gethostname())
+            raw = [snippet.text for snippet in settings.raw]
+            result = await self._frr.apply(render(settings), raw)
+            done = events.Configured(wanted.request, result.ok, result.changed, result.message)
+        except (OSError, ValueError) as error:
+            done = events.Configured(wanted.request, False, False, str(error))
+        self._publisher.send(done)
+
+    def _release(self) -> None:
+        log.warning("told to let go of %d rows", self.bridge.stale)
+        self._deadline = 0.0
+        if self.bridge.step(Input.RELEASED) is Action.SWEEP:
+            self._went_live()
+
+    # -- FRR's daemons --------------------------------------------------------------------
+
+    def _bgpd_died(self) -> bool:
+        """Look at bgpd before a withdrawal is obeyed; True once it is dead."""
+        if not self._settings.hold_s or not self._bgpd.lives:
+            return False
+        if self._bgpd.alive():
+            return False
+        if self.bridge.session.state is State.LIVE:
+            self._hold("bgpd died: what it withdraws is kept", self._settings.hold_s)
+        return True
+
+    def _hold(self, reason: str, hold_s: float) -> None:
+        log.warning("%s", reason)
+        self.bridge.step(Input.DIED)
+        self._deadline = time.monotonic() + hold_s if hold_s else 0.0
+        self._explain(reason, time.time() + hold_s if hold_s else 0.0)
+
+    async def _follow_replay(self, session: int) -> None:
+        """Wait for the end of zebra's replay, then see what FRR is worth believing."""
+        try:
+            how = await asyncio.wait_for(self._replay.finished(), _REPLAY_LIMIT_S)
+        except TimeoutError:
+            how = "time out"
+        bridge = self.bridge
+        if bridge.session.number != session or bridge.session.state is not State.REPLAYING:
+            return
+        log.info("session %d: replay over (%s), %d routes", session, how, len(bridge.rib))
+        bridge.step(Input.REPLAYED)
+        zebra, bgpd = self._lives
+        if zebra and bgpd and self._zebra.lives != zebra and self._bgpd.lives == bgpd:
+            self._zebra_since = time.time()
+            self._hold(_ALONE, 0.0)
+        else:
+            self._zebra_since = 0.0
+            hold_s = self._settings.hold_s or convergence.START_S
+            self._deadline = time.monotonic() + hold_s
+            self._explain("BGP has not converged", time.time() + hold_s)
+        self._flush_soon()
+
+    async def _converge(self) -> None:
+        """While something is kept, look whether FRR is whole again."""
+        while True:
+            await asyncio.sleep(_TICK_S)
+            if self.bridge.session.state not in {State.CONVERGING, State.HELD}:
+                continue
+            waits = await self._waits_for()
+            if self.bridge.session.state not in {State.CONVERGING, State.HELD}:
+                continue
+            if not waits:
+                self._went_live(Input.CONVERGED)
+            elif self._deadline and time.monotonic() >= self._deadline:
+                log.warning("waited long enough for: %s", waits)
+                self._went_live(Input.EXPIRED)
+            elif self.bridge.session.state is State.CONVERGING:
+                self._explain(f"waiting for: {waits}", self.bridge.stale_after)
+            self._flush_soon()
+
+    async def _waits_for(self) -> str:
+        """Return what FRR still owes, or ""."""
+        if self.bridge.rib.parked and self.bridge.session.state is State.CONVERGING:
+            return f"the nexthops of {self.bridge.rib.parked} routes"
+        lives = self._bgpd.lives
+        if not self._bgpd.connect():
+            return "bgpd" if lives else ""  # never seen: FRR runs without it
+        if self._bgpd.lives != lives:
+            self._bgpd_since = time.monotonic()
+            self._zebra_since = 0.0  # a new bgpd tells even a lone zebra everything
+        try:
+            neighbors = await self._bgpd.json("show bgp vrf all neighbors json")
+        except VtyError as error:
+            log.debug("%s", error)
+            return "bgpd's answer"
+        return convergence.waits_for(
+            neighbors,
+            now=time.time(),
+            known=self._known_peers,
+            bgpd_age_s=time.monotonic() - self._bgpd_since,
+            up_since=self._zebra_since,
+        )
+
+    def _went_live(self, happened: Input | None = None) -> None:
+        if happened:
+            self.bridge.step(happened)
+        self._deadline = 0.0
+        self._lives = self._zebra.lives, self._bgpd.lives
+        self._explain("", 0.0)
+
+    def _explain(self, reason: str, stale_after: float) -> None:
+        self.bridge.reason = reason
+        self.bridge.stale_after = stale_after
+
+    async def _keep_armed(self) -> None:
+        """While zebra is away, get ready for its next replay; while it is here, know its peers."""
+        while True:
+            await asyncio.sleep(_TICK_S)
+            if not self._server.connected:
+                if not self._replay.armed and self._zebra.connect():
+                    await self._replay.arm()
+            elif self.bridge.session.state is State.LIVE and self._bgpd.alive():
+                await self._learn_peers()
+                await asyncio.sleep(2)
+
+    async def _learn_peers(self) -> None:
+        try:
+            neighbors = await self._bgpd.json("show bgp vrf all neighbors json")
+        except VtyError:
+            return
+        if self.bridge.session.state is State.LIVE:
+            self._known_peers = convergence.established(neighbors)
+
+    # -- the loop -------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        self._bgpd_died()
+        self._mirror.retry()
+        self._flush_soon()
+
+    def _say_alive(self) -> None:
+        self._publisher.send(events.Alive())
+
+    async def _every(self, period_s: float, call: Callable[[], None]) -> None:
+        while True:
+            await asyncio.sleep(period_s)
+            call()
+
+    def _flush_soon(self) -> None:
+        """Say what changed once the loop has taken in what is there: one batch, not many."""
+        if not self._flushing:
+            self._flushing = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
+        self.bridge.flush()
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,144 @@
+"""The FPM server: listens where zebra connects, and reads eagerly, always.
+
+zebra resets a session whose peer reads nothing for 15 s, and blocks its own work before that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+
+from frr_bridge.errors import FramingError
+from frr_bridge.wire.fpm import FpmFramer, Frames
+
+log = logging.getLogger(__name__)
+
+_READ = 1 << 20  # bytes to decode at once: see FpmFramer.feed
+_RECEIVE_BUFFER = 8 << 20
+
+
+class FpmServer:
+    """One client at a time: a new connection takes over, as zebra has only one."""
+
+    def __init__(
+        self,
+        *,
+        on_connected: Callable[[], None],
+        on_frames: Callable[[Frames], None],
+        on_lost: Callable[[], None],
+    ) -> None:
+        self._on_connected = on_connected
+        self._on_frames = on_frames
+        self._on_lost = on_lost
+        self._listener: socket.socket | None = None
+        self._client: socket.socket | None = None
+        self._framer = FpmFramer()
+        self._unsent = b""
+        self.received = 0  # bytes of the present session
+
+    def listen(self, host: str, port: int) -> None:
+        """Start to accept. Raises OSError when the port is in use."""
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+        listener.setblocking(False)
+        try:
+            listener.bind((host, port))
+            listener.listen(4)
+        except OSError:
+            listener.close()
+            raise
+        self._listener = listener
+        asyncio.get_running_loop().add_reader(listener.fileno(), self._accept)
+
+    @property
+    def connected(self) -> bool:
+        return self._client is not None
+
+    def send(self, data: bytes) -> None:
+        """Send frames to zebra, if it is connected; what it does not take now goes later."""
+        if self._client is None:
+            return
+        self._unsent += data
+        self._write()
+
+    def close(self) -> None:
+        self._drop()
+        if self._listener is not None:
+            asyncio.get_running_loop().remove_reader(self._listener.fileno())
+            self._listener.close()
+            self._listener = None
+
+    def _accept(self) -> None:
+        if self._listener is None:
+            return
+        client, _ = self._listener.accept()
+        if self._client is not None:
+            log.info("FPM: a new session takes over")
+            self._lose()
+        client.setblocking(False)
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._client = client
+        self._framer = FpmFramer()
+        self.received = 0
+        self._on_connected()
+        asyncio.get_running_loop().add_reader(client.fileno(), self._read)
+
+    def _read(self) -> None:
+        if self._client is None:
+            return
+        chunks: list[bytes] = []
+        size = 0
+        ended = False
+        while size < _READ and not ended:
+            try:
+                chunk = self._client.recv(_READ)
+            except BlockingIOError:
+                break
+            except OSError:
+                chunk = b""
+            ended = not chunk
+            chunks.append(chunk)
+            size += len(chunk)
+        self.received += size
+        try:
+            self._on_frames(self._framer.feed(b"".join(chunks)))
+        except FramingError as error:
+            log.warning("FPM: %s: %s; session dropped", error, error.raw.hex())
+            ended = True
+        if ended:
+            self._lose()
+
+    def _write(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._client is None:
+            return
+        try:
+            sent = self._client.send(self._unsent) if self._unsent else 0
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self._lose()
+            return
+        self._unsent = self._unsent[sent:]
+        if self._unsent:
+            loop.add_writer(self._client.fileno(), self._write)
+        else:
+            loop.remove_writer(self._client.fileno())
+
+    def _lose(self) -> None:
+        self._drop()
+        self._on_lost()
+
+    def _drop(self) -> None:
+        if self._client is None:
+            return
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._client.fileno())
+        loop.remove_writer(self._client.fileno())
+        self._client.close()
+        self._client = None
+        self._unsent = b""

@@ -1,0 +1,182 @@
+"""A daemon's vty socket (vtysh's protocol, lib/vty.c): commands, and whether the daemon lives.
+
+The connection is kept open: the kernel closes it in the moment the daemon dies, before anybody
+can have acted on that death. That makes `alive` an answer one can build on.
+"""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import json
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+_END = b"\0\0\0"  # ends a reply, and one byte of status follows (lib/vty.c, vty_send_out)
+_FD_SIZE = array.array("i").itemsize
+_TIMEOUT_S = 10.0
+
+
+class VtyError(Exception):
+    """The daemon is gone, refused the command, or said what no daemon says."""
+
+
+class Vty:
+    """One connection to one daemon."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._socket: socket.socket | None = None
+        self._lock = asyncio.Lock()
+        self.lives = 0  # connections made so far: another number is another daemon
+
+    def alive(self) -> bool:
+        """Say whether the daemon that we are connected to still lives. Never blocks."""
+        if self._socket is None:
+            return False
+        try:
+            if self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT):
+                return True
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        self.close()
+        return False
+
+    def connect(self) -> bool:
+        """Connect if need be; False when no daemon listens."""
+        if self._socket is not None and self.alive():
+            return True
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.setblocking(False)
+        try:
+            connection.connect(str(self.path))
+        except OSError:
+            connection.close()
+            return False
+        self._socket = connection
+        self.lives += 1
+        return True
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    async def command(self, line: str) -> str:
+        """Run one command and return what it prints. Raises VtyError."""
+        async with self._lock:
+            try:
+                return await asyncio.wait_for(self._exchange(line), _TIMEOUT_S)
+            except (OSError, TimeoutError) as error:
+                self.close()
+                raise VtyError(f"{self.path.name}: {line}: {error!r}") from error
+
+    async def json(self, line: str) -> Any:  # noqa: ANN401  what JSON holds
+        """Run a command that prints JSON. Raises VtyError."""
+        text = await self.command(line)
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            raise VtyError(f"{self.path.name}: {line}: not JSON: {text[:80]!r}") from error
+
+    async def _exchange(self, line: str) -> str:
+        if not self.connect() or self._socket is None:
+            raise VtyError(f"{self.path.name}: nobody listens")
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(self._socket, line.encode() + b"\0")
+        reply = b""
+        while _END not in reply[-4:-1]:
+            chunk = await loop.sock_recv(self._socket, 65536)
+            if not chunk:
+                self.close()
+                raise VtyError(f"{self.path.name}: the daemon went away")
+            reply += chunk
+        return reply[:-4].decode(errors="replace")
+
+
+class LogMonitor:
+    """A daemon's live log: `terminal monitor` passes a descriptor that its log lines come by."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._vty: socket.socket | None = None
+        self._log: socket.socket | None = None
+
+    async def open(self, *commands: str) -> None:
+        """Start to listen, then run `commands` (a `debug ...`). Raises VtyError or OSError."""
+        loop = asyncio.get_running_loop()
+        self._vty = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._vty.setblocking(False)
+        await loop.sock_connect(self._vty, str(self._path))
+        await self._say("enable")
+        await self._say("terminal monitor")
+        if self._log is None:
+            raise VtyError("terminal monitor passed no descriptor")
+        for command in commands:
+            await self._say(command)
+
+    async def wait_for(self, text: bytes) -> None:
+        """Return once a log line holds `text`. Raises VtyError when the daemon ends."""
+        if self._log is None:
+            raise VtyError("the log monitor is not open")
+        loop = asyncio.get_running_loop()
+        tail = b""
+        while text not in tail:
+            chunk = await loop.sock_recv(self._log, 65536)
+            if not chunk:
+                raise VtyError("the daemon went away")
+            tail = tail[-len(text) :] + chunk
+
+    async def close(self, *commands: str) -> None:
+        """Run `commands` (a `no debug ...`) if the daemon still listens, and let go."""
+        try:
+            for command in commands:
+                await asyncio.wait_for(self._say(command), 1.0)
+        except (OSError, VtyError, TimeoutError):
+            pass
+        for connection in (self._vty, self._log):
+            if connection is not None:
+                connection.close()
+        self._vty = self._log = None
+
+    async def _say(self, line: str) -> None:
+        if self._vty is None:
+            raise VtyError("the log monitor is not open")
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(self._vty, line.encode() + b"\0")
+        reply = b""
+        while _END not in reply[-4:-1]:
+            await self._readable(self._vty)
+            chunk, ancillary, _, _ = self._vty.recvmsg(65536, socket.CMSG_SPACE(_FD_SIZE))
+            if not chunk:
+                raise VtyError("the daemon went away")
+            self._keep_descriptor(ancillary)
+            reply += chunk
+
+    async def _readable(self, connection: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        ready: asyncio.Future[None] = loop.create_future()
+        loop.add_reader(connection.fileno(), _settle, ready)
+        try:
+            await ready
+        finally:
+            loop.remove_reader(connection.fileno())
+
+    def _keep_descriptor(self, ancillary: list[tuple[int, int, bytes]]) -> None:
+        for level, kind, data in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                for fd in array.array("i", data[: len(data) - len(data) % _FD_SIZE]):
+                    if self._log is None:
+                        self._log = socket.socket(fileno=fd)
+                        self._log.setblocking(False)
+                    else:
+                        os.close(fd)
+
+
+def _settle(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)

@@ -1,0 +1,63 @@
+"""A nexthop as its message spells it out: the form without an id of its own.
+
+Shared by routes with the nexthop inside and by nexthop objects. Which VRF, device name or VNI
+stands behind an interface index is not known here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from controller.model.nexthops import NexthopType
+from frr_bridge.errors import DecodeError
+from frr_bridge.wire.netlink import Attributes
+
+LWTUNNEL_ENCAP_IP = 2  # enum lwtunnel_encap_types in linux/lwtunnel.h
+LWTUNNEL_IP_ID = 1
+FPM_NH_ENCAP_VXLAN = 100  # NET_VXLAN, zebra's own, on FPM only (lib/vxlan.h)
+VXLAN_VNI = 0
+MAX_VNI = 0xFF_FFFF
+
+
+@dataclass(frozen=True, slots=True)
+class InlineNexthop:
+    """A nexthop by value. Equal ones are the same nexthop."""
+
+    type: NexthopType
+    gateway: bytes = b""  # 4 or 16 bytes, network order; ::ffff: is left on
+    oif: int = 0  # interface index in the control namespace, 0 is not said
+    vni: int = 0  # from the encapsulation attribute, 0 is none
+    onlink: bool = False
+    members: tuple[tuple[InlineNexthop, int], ...] = ()  # of a GROUP, with weights from 1
+
+
+def single(gateway: bytes, oif: int, vni: int, onlink: bool, *, offset: int) -> InlineNexthop:
+    """Return the nexthop that is not a group. Raises DecodeError when it leads nowhere."""
+    if gateway:
+        return InlineNexthop(NexthopType.GATEWAY, gateway, oif, vni, onlink)
+    if oif:
+        return InlineNexthop(NexthopType.DEVICE, b"", oif, vni, onlink)
+    raise DecodeError("no nexthop", offset=offset)
+
+
+def vni_of(attributes: Attributes, encap_type: int, encap: int) -> int:
+    """Return the VNI of an encapsulation, given the two attribute types; 0 when there is none.
+
+    Two forms: zebra's own for FPM, and the kernel's IP tunnel key, which zebra uses in nexthop
+    objects for a downstream VNI. Raises DecodeError on any other: without its labels or segments
+    a route would lead astray.
+    """
+    if encap_type not in attributes:
+        return 0
+    kind = attributes.u16(encap_type)
+    start = attributes.span(encap_type)[0]
+    inner = attributes.nested(encap)
+    if kind == FPM_NH_ENCAP_VXLAN and VXLAN_VNI in inner:
+        vni = inner.u32(VXLAN_VNI)
+    elif kind == LWTUNNEL_ENCAP_IP and LWTUNNEL_IP_ID in inner:
+        vni = inner.be64(LWTUNNEL_IP_ID)
+    else:
+        raise DecodeError("encapsulation is not VXLAN", offset=start)
+    if vni > MAX_VNI:
+        raise DecodeError("VNI above 24 bits", offset=start)
+    return vni

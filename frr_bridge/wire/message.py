@@ -1,0 +1,57 @@
+"""One netlink message of any type to its value, by its type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from frr_bridge.wire.link import AddressMessage, LinkMessage, decode_address, decode_link
+from frr_bridge.wire.lsp import LspMessage, decode_lsp
+from frr_bridge.wire.neighbor import NeighborMessage, decode_neighbor
+from frr_bridge.wire.netlink import (
+    AF_MPLS,
+    RTM_DELADDR,
+    RTM_DELLINK,
+    RTM_DELNEIGH,
+    RTM_DELNEXTHOP,
+    RTM_DELROUTE,
+    RTM_NEWADDR,
+    RTM_NEWLINK,
+    RTM_NEWNEIGH,
+    RTM_NEWNEXTHOP,
+    RTM_NEWROUTE,
+    Message,
+)
+from frr_bridge.wire.nexthop import ZebraNexthop, decode_nexthop
+from frr_bridge.wire.route import ZebraRoute, decode_route
+
+Other = ZebraNexthop | NeighborMessage | LspMessage | LinkMessage | AddressMessage
+"""Everything that is not an IP route."""
+
+
+def _decode_route(buffer: bytes, message: Message) -> ZebraRoute | LspMessage:
+    if buffer[message.body : message.body + 1] == bytes([AF_MPLS]):
+        return decode_lsp(buffer, message)
+    return decode_route(buffer, message)
+
+
+_DECODERS: dict[int, Callable[[bytes, Message], ZebraRoute | Other]] = {
+    RTM_NEWROUTE: _decode_route,
+    RTM_DELROUTE: _decode_route,
+    RTM_NEWNEXTHOP: decode_nexthop,
+    RTM_DELNEXTHOP: decode_nexthop,
+    RTM_NEWNEIGH: decode_neighbor,
+    RTM_DELNEIGH: decode_neighbor,
+    RTM_NEWLINK: decode_link,
+    RTM_DELLINK: decode_link,
+    RTM_NEWADDR: decode_address,
+    RTM_DELADDR: decode_address,
+}
+
+
+def decode_message(buffer: bytes, message: Message) -> ZebraRoute | Other | None:
+    """Decode one message; None when it is of a type that says nothing to us.
+
+    Raises DecodeError; the next message can be decoded all the same.
+    """
+    decoder = _DECODERS.get(message.type)
+    return decoder(buffer, message) if decoder else None

@@ -1,0 +1,82 @@
+"""RTM_NEWNEXTHOP and RTM_DELNEXTHOP: nexthop objects and groups, from FPM or the kernel."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from controller.model.nexthops import NexthopType
+from frr_bridge.errors import DecodeError
+from frr_bridge.wire.inline import InlineNexthop, single, vni_of
+from frr_bridge.wire.netlink import (
+    RTM_DELNEXTHOP,
+    RTNH_F_ONLINK,
+    Attributes,
+    Message,
+    unpack,
+)
+
+NHMSG = struct.Struct("=BBBBI")  # struct nhmsg in linux/nexthop.h
+NEXTHOP_GRP = struct.Struct("=IBBH")  # struct nexthop_grp; the third is weight_high since 6.12
+
+NHA_ID = 1
+NHA_GROUP = 2
+NHA_GROUP_TYPE = 3
+NHA_BLACKHOLE = 4
+NHA_OIF = 5
+NHA_GATEWAY = 6
+NHA_ENCAP_TYPE = 7
+NHA_ENCAP = 8
+NHA_FDB = 11
+
+NEXTHOP_GRP_TYPE_RES = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ZebraNexthop:
+    """A nexthop object under zebra's id: one nexthop, a group of ids, or its deletion."""
+
+    id: int
+    deleted: bool
+    protocol: int = 0  # RTPROT_*
+    nexthop: InlineNexthop | None = None  # None in a group and on a deletion
+    members: tuple[tuple[int, int], ...] = ()  # ids with weights from 1; () is not a group
+    resilient: bool = False  # NEXTHOP_GRP_TYPE_RES; the members mean the same
+    fdb: bool = False  # NHA_FDB: for bridge entries, never for routes
+
+
+def decode_nexthop(buffer: bytes, message: Message) -> ZebraNexthop:
+    start, end = message.body, message.end
+    _, _, protocol, _, flags = unpack(NHMSG, buffer, start, end)
+    attributes = Attributes(buffer, start + NHMSG.size, end)
+    identity = attributes.u32(NHA_ID)
+    if not identity:
+        raise DecodeError("nexthop without an id", offset=start)
+    if message.type == RTM_DELNEXTHOP:
+        return ZebraNexthop(identity, True, protocol)
+    fdb = NHA_FDB in attributes
+    if NHA_GROUP in attributes:
+        members = _members(buffer, *attributes.span(NHA_GROUP))
+        resilient = attributes.u16(NHA_GROUP_TYPE) == NEXTHOP_GRP_TYPE_RES
+        return ZebraNexthop(identity, False, protocol, None, members, resilient, fdb)
+    nexthop = _nexthop(attributes, flags, start)
+    return ZebraNexthop(identity, False, protocol, nexthop, fdb=fdb)
+
+
+def _nexthop(attributes: Attributes, flags: int, offset: int) -> InlineNexthop:
+    if NHA_BLACKHOLE in attributes:
+        return InlineNexthop(NexthopType.BLACKHOLE)
+    gateway = attributes.address(NHA_GATEWAY, 4, 16)
+    vni = vni_of(attributes, NHA_ENCAP_TYPE, NHA_ENCAP)
+    onlink = bool(flags & RTNH_F_ONLINK)
+    return single(gateway, attributes.u32(NHA_OIF), vni, onlink, offset=offset)
+
+
+def _members(buffer: bytes, start: int, end: int) -> tuple[tuple[int, int], ...]:
+    if start == end or (end - start) % NEXTHOP_GRP.size:
+        raise DecodeError("nexthop group", offset=start)
+    entries = NEXTHOP_GRP.iter_unpack(buffer[start:end])
+    members = tuple((identity, low + (high << 8) + 1) for identity, low, high, _ in entries)
+    if not all(identity for identity, _ in members):
+        raise DecodeError("nexthop group with id 0", offset=start)
+    return members

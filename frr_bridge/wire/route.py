@@ -1,0 +1,164 @@
+"""One RTM_NEWROUTE or RTM_DELROUTE of IPv4 or IPv6: the reference for the columnar decoder.
+
+Whatever this module accepts or refuses, `columns` must accept or refuse alike.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from controller.model.nexthops import NexthopType
+from controller.model.routes import Family
+from frr_bridge.errors import DecodeError
+from frr_bridge.wire.inline import InlineNexthop, single, vni_of
+from frr_bridge.wire.netlink import (
+    AF_INET,
+    AF_INET6,
+    RTM_DELROUTE,
+    RTNH_F_ONLINK,
+    Attributes,
+    Message,
+    unpack,
+)
+
+RTMSG = struct.Struct("=BBBBBBBBI")  # struct rtmsg in linux/rtnetlink.h
+RTNEXTHOP = struct.Struct("=HBBi")  # struct rtnexthop
+RTVIA = struct.Struct("=H")  # struct rtvia, without the address
+
+RTA_DST = 1
+RTA_SRC = 2
+RTA_OIF = 4
+RTA_GATEWAY = 5
+RTA_PRIORITY = 6
+RTA_PREFSRC = 7
+RTA_METRICS = 8
+RTA_MULTIPATH = 9
+RTA_TABLE = 15
+RTA_VIA = 18
+RTA_NEWDST = 19
+RTA_ENCAP_TYPE = 21
+RTA_ENCAP = 22
+RTA_NH_ID = 30
+
+RTN_UNICAST = 1
+RTN_BLACKHOLE = 6
+RTN_UNREACHABLE = 7
+RTN_PROHIBIT = 8
+
+DROPS = {
+    RTN_BLACKHOLE: NexthopType.BLACKHOLE,
+    RTN_UNREACHABLE: NexthopType.UNREACHABLE,
+    RTN_PROHIBIT: NexthopType.PROHIBIT,
+}
+FAMILIES = {int(family): family for family in Family}
+VIA_WIDTHS = {AF_INET: 4, AF_INET6: 16}
+
+
+@dataclass(frozen=True, slots=True)
+class ZebraRoute:
+    """A route as zebra or the kernel says it."""
+
+    deleted: bool
+    family: Family
+    table: int  # 1 to 2**32 - 1
+    prefix: bytes  # family.width bytes, host bits zero
+    length: int
+    protocol: int  # RTPROT_*
+    nexthop_id: int = 0  # RTA_NH_ID; 0 when the nexthop is inline, and on a deletion
+    nexthop: InlineNexthop | None = None  # None with an id, and on a deletion
+
+
+def decode_route(buffer: bytes, message: Message) -> ZebraRoute:
+    """Decode the body of a route message whose family is AF_INET or AF_INET6."""
+    start, end = message.body, message.end
+    number, length, src_length, _, table, protocol, _, kind, flags = unpack(
+        RTMSG, buffer, start, end
+    )
+    family = FAMILIES.get(number)
+    if family is None:
+        raise DecodeError("address family", offset=start)
+    attributes = Attributes(buffer, start + RTMSG.size, end)
+    if src_length or RTA_SRC in attributes:
+        raise DecodeError("source-specific route", offset=start)
+    prefix = _prefix(attributes, family, length, start)
+    table = attributes.u32(RTA_TABLE, table)
+    if not table:
+        raise DecodeError("table 0", offset=start)
+    if message.type == RTM_DELROUTE:
+        return ZebraRoute(True, family, table, prefix, length, protocol)
+    identity, nexthop = 0, None
+    if kind in DROPS:
+        nexthop = InlineNexthop(DROPS[kind])
+    elif kind != RTN_UNICAST:
+        raise DecodeError("route type", offset=start)
+    elif not (identity := attributes.u32(RTA_NH_ID)):
+        nexthop = _nexthop(buffer, attributes, family, flags, start)
+    return ZebraRoute(False, family, table, prefix, length, protocol, identity, nexthop)
+
+
+def _prefix(attributes: Attributes, family: Family, length: int, offset: int) -> bytes:
+    width = family.width
+    host = width * 8 - length
+    if host < 0:
+        raise DecodeError("prefix length", offset=offset)
+    address = attributes.address(RTA_DST, width)
+    if not address:
+        if length:
+            raise DecodeError("no destination", offset=offset)
+        return bytes(width)  # the kernel leaves RTA_DST out of a default route
+    return (int.from_bytes(address) >> host << host).to_bytes(width)
+
+
+def _nexthop(
+    buffer: bytes, attributes: Attributes, family: Family, flags: int, offset: int
+) -> InlineNexthop:
+    if RTA_MULTIPATH in attributes:
+        return _multipath(buffer, *attributes.span(RTA_MULTIPATH), family)
+    return _leg(attributes, family, attributes.u32(RTA_OIF), flags, offset)
+
+
+def _leg(
+    attributes: Attributes, family: Family, oif: int, flags: int, offset: int
+) -> InlineNexthop:
+    if RTA_VIA in attributes:
+        gateway = via(attributes)
+    else:
+        gateway = attributes.address(RTA_GATEWAY, family.width)
+    vni = vni_of(attributes, RTA_ENCAP_TYPE, RTA_ENCAP)
+    return single(gateway, oif, vni, bool(flags & RTNH_F_ONLINK), offset=offset)
+
+
+def via(attributes: Attributes) -> bytes:
+    """Return the address in RTA_VIA: a gateway of another family than the route's."""
+    value = attributes.raw(RTA_VIA)
+    offset = attributes.span(RTA_VIA)[0]
+    (family,) = unpack(RTVIA, value, 0, len(value))
+    address = value[RTVIA.size :]
+    if VIA_WIDTHS.get(family) != len(address):
+        raise DecodeError("RTA_VIA", offset=offset)
+    return address
+
+
+def _multipath(buffer: bytes, start: int, end: int, family: Family) -> InlineNexthop:
+    members: list[tuple[InlineNexthop, int]] = []
+    for at, stop, flags, hops, oif in rtnexthops(buffer, start, end):
+        attributes = Attributes(buffer, at + RTNEXTHOP.size, stop)
+        members.append((_leg(attributes, family, oif, flags, at), hops + 1))
+    if not members:
+        raise DecodeError("no nexthop", offset=start)
+    if len(members) == 1:
+        return members[0][0]
+    return InlineNexthop(NexthopType.GROUP, members=tuple(members))
+
+
+def rtnexthops(buffer: bytes, start: int, end: int) -> list[tuple[int, int, int, int, int]]:
+    """Return (start, end, flags, hops, ifindex) of each leg of an RTA_MULTIPATH."""
+    legs: list[tuple[int, int, int, int, int]] = []
+    while start < end:
+        length, flags, hops, oif = unpack(RTNEXTHOP, buffer, start, end)
+        if not RTNEXTHOP.size <= length <= end - start or oif < 0:
+            raise DecodeError("rtnexthop", offset=start)
+        legs.append((start, start + length, flags, hops, oif))
+        start += (length + 3) & ~3
+    return legs
