@@ -23,8 +23,9 @@ SILENCE_S = 2.5  # the bridge says something every second
 class Subscriber:
     """Delivers the bridge's events in order; `tick` it about once a second.
 
-    `on_subscribed` is called at the first message of each subscription: everything will be said
-    again, up to Synced. `on_lost` is called when the bridge has gone silent.
+    `on_subscribed` is called at the first message of each subscription, with whether it is the
+    bridge of the last one: everything will be said again, up to Synced. `on_lost` is called when
+    the bridge has gone silent.
     """
 
     def __init__(
@@ -32,7 +33,7 @@ class Subscriber:
         address: str,
         *,
         on_event: Callable[[events.FromBridge], None],
-        on_subscribed: Callable[[], None],
+        on_subscribed: Callable[[bool], None],
         on_lost: Callable[[], None],
     ) -> None:
         self.connected = False
@@ -85,8 +86,9 @@ class Subscriber:
             return
         self._heard_at = self._now
         if sequence == 1:
-            self._epoch, self._sequence, self.connected = epoch, 0, True
-            self._on_subscribed()
+            same_bridge, self._epoch = epoch == self._epoch, epoch
+            self._sequence, self.connected = 0, True
+            self._on_subscribed(same_bridge)
         elif not self._sequence:
             return  # the tail of an earlier subscription
         if epoch != self._epoch or sequence != self._sequence + 1:

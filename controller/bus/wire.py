@@ -42,6 +42,7 @@ def encode_from_bridge(event: events.FromBridge, *, epoch: int, sequence: int) -
                     state=event.state,
                     reason=event.reason,
                     stale_after=event.stale_after,
+                    acknowledge=event.acknowledge,
                 )
             )
         case events.Synced():
@@ -81,6 +82,7 @@ def _from_bridge(message: bus_pb2.BridgeMessage) -> events.FromBridge:
                 state=said.state,
                 reason=said.reason,
                 stale_after=said.stale_after,
+                acknowledge=said.acknowledge,
             )
         case "synced":
             return events.Synced()

@@ -24,6 +24,7 @@ class SessionChanged:
     state: str  # frr_bridge.session.State in lower case
     reason: str = ""  # what it waits for, in one sentence
     stale_after: float = 0.0  # when what is held is let go, seconds since the epoch; 0 is never
+    acknowledge: bool = False  # zebra waits to hear that its routes are in the datapath
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,201 @@
+"""What tables show of each kind of row, and how they are sorted. Pure but for the clock of ages."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from controller.cli.table import Column
+from controller.pb import inspect_pb2 as pb
+from controller.pb import state_pb2
+
+_UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+
+
+def state_text(number: int) -> str:
+    """Return `programmed` for ROW_STATE_PROGRAMMED; a number that is new to us as it is."""
+    return _enum_text(pb.RowState, number, "ROW_STATE_")
+
+
+def kind_text(number: int) -> str:
+    return _enum_text(pb.Kind, number, "KIND_").replace("_", "-")
+
+
+def _enum_text(enum: Any, number: int, prefix: str) -> str:  # noqa: ANN401 - an enum wrapper
+    try:
+        name: str = enum.Name(number)
+    except ValueError:
+        return str(number)
+    return name.removeprefix(prefix).lower()
+
+
+def standing_text(row: Any) -> str:  # noqa: ANN401 - any row
+    """Return the state, and why it failed."""
+    text = state_text(row.state)
+    return f"{text}: {row.error}" if row.error else text
+
+
+def age_text(at: Timestamp) -> str:
+    """Return `5s`, `3m`, `2h` or `4d`; "-" for no time."""
+    if not at.seconds:
+        return "-"
+    return span_text(time.time() - at.seconds)
+
+
+def span_text(seconds: float) -> str:
+    for size, unit in _UNITS:
+        if seconds >= size:
+            return f"{int(seconds // size)}{unit}"
+    return "0s"
+
+
+def nexthop_text(nexthop: pb.Nexthop) -> str:
+    """Return `via 192.0.2.1 dev eth1`, `via 192.0.2.2 vni 100`, a drop type, or a group's legs."""
+    if nexthop.type == state_pb2.NEXTHOP_TYPE_UNSPECIFIED:
+        return f"nexthop {nexthop.id}" if nexthop.id else ""
+    if nexthop.type == state_pb2.NEXTHOP_TYPE_GROUP:
+        legs = [f"{nexthop_text(m.nexthop)} weight {m.weight}" for m in nexthop.members]
+        return ", ".join(legs) or "empty group"
+    via = f"via {nexthop.vtep or nexthop.gateway} " if nexthop.gateway else ""
+    if nexthop.vni:
+        return f"{via}vni {nexthop.vni}"
+    if nexthop.device:
+        return f"{via}dev {nexthop.device}"
+    return via.strip() or _enum_text(state_pb2.NexthopType, nexthop.type, "NEXTHOP_TYPE_")
+
+
+def _route_nexthop(route: pb.Route) -> str:
+    chosen = route.desired if route.HasField("desired") else route.programmed
+    return nexthop_text(chosen)
+
+
+def _column(header: str, field: str, *, wide: bool = False) -> Column:
+    return Column(header, lambda row: _cell(getattr(row, field)), wide)
+
+
+def _cell(value: object) -> str:
+    """Return a cell as text: zero and empty as "-"."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str | int):
+        return str(value or "-")
+    return ",".join(map(str, value)) or "-" if isinstance(value, Sequence) else str(value)
+
+
+STANDING = (
+    Column("STATE", standing_text),
+    _column("SESSION", "session"),
+    Column("AGE", lambda row: age_text(row.changed_at)),
+    Column("CHANGED", lambda row: row.changed_at.ToJsonString(), wide=True),
+)
+
+ROUTES = (
+    _column("VRF", "vrf"),
+    _column("PREFIX", "prefix"),
+    _column("PROTOCOL", "protocol"),
+    Column("NEXTHOP", _route_nexthop),
+    Column("PROGRAMMED", lambda row: nexthop_text(row.programmed) or "-", wide=True),
+    Column("ID", lambda row: str(row.desired.id or row.programmed.id), wide=True),
+    *STANDING,
+)
+
+NEXTHOPS = (
+    Column("ID", lambda row: str(row.nexthop.id)),
+    Column("NEXTHOP", lambda row: nexthop_text(row.nexthop)),
+    Column("ONLINK", lambda row: _cell(row.nexthop.onlink), wide=True),
+    Column("GATEWAY", lambda row: _cell(row.nexthop.gateway), wide=True),
+    *STANDING,
+)
+
+MACS = (
+    _column("VNI", "vni"),
+    _column("MAC", "mac"),
+    _column("VTEP", "vtep"),
+    _column("STICKY", "sticky", wide=True),
+    *STANDING,
+)
+
+NEIGHBORS = (
+    _column("VNI", "vni"),
+    _column("ADDRESS", "address"),
+    _column("MAC", "mac"),
+    _column("ROUTER", "router", wide=True),
+    *STANDING,
+)
+
+VTEPS = (
+    _column("VNI", "vni"),
+    _column("VTEP", "vtep"),
+    Column("ROLE", lambda row: _enum_text(pb.Vtep.Role, row.role, "ROLE_")),
+    _column("MAC", "mac"),
+    *STANDING,
+)
+
+VNIS = (
+    _column("VNI", "vni"),
+    Column("TYPE", lambda row: f"L{row.layer}"),
+    _column("VRF", "vrf"),
+    _column("LOCAL", "local"),
+    Column("VTEPS", lambda row: str(len(row.vteps))),
+    _column("GATEWAYS", "gateways"),
+    _column("MAC", "mac", wide=True),
+    _column("PORT", "port", wide=True),
+    _column("MTU", "mtu", wide=True),
+    _column("BRIDGE", "bridge", wide=True),
+    _column("DEVICE", "device", wide=True),
+    _column("REMOTE", "vteps", wide=True),
+    *STANDING,
+)
+
+VRFS = (
+    _column("NAME", "name"),
+    _column("TABLE", "table"),
+    _column("L3VNI", "l3vni"),
+    *STANDING,
+)
+
+PORTS = (
+    _column("NAME", "name"),
+    Column("TYPE", lambda row: _enum_text(pb.Port.Type, row.type, "TYPE_")),
+    Column("IN", lambda row: f"vni {row.vni}" if row.vni else row.vrf),
+    Column("LINK", lambda row: _link(row, lambda link: "up" if link.up else "down")),
+    _column("ADDRESSES", "addresses"),
+    Column("MTU", lambda row: _link(row, lambda link: str(link.mtu))),
+    _column("TWIN", "twin", wide=True),
+    Column("HOST", lambda row: _host(row.host), wide=True),
+    Column("MAC", lambda row: _link(row, lambda link: link.mac), wide=True),
+    Column("RX", lambda row: _link(row, lambda link: str(link.rx_packets)), wide=True),
+    Column("TX", lambda row: _link(row, lambda link: str(link.tx_packets)), wide=True),
+    *STANDING,
+)
+
+LSPS = (
+    _column("LABEL", "label"),
+    Column("NEXTHOPS", lambda row: "; ".join(row.nexthops) or "-"),
+    *STANDING,
+)
+
+
+def _link(port: pb.Port, cell: Callable[[pb.Link], str]) -> str:
+    return cell(port.link) or "-" if port.HasField("link") else "-"
+
+
+def _host(host: pb.HostEnd) -> str:
+    return "/".join(part for part in (host.netns, host.name) if part) or "-"
+
+
+def address_key(text: str) -> tuple[int, int, int]:
+    """Sort addresses and prefixes by number, IPv4 first; what is neither comes before."""
+    try:
+        interface = ipaddress.ip_interface(text)
+    except ValueError:
+        return 0, 0, 0
+    return interface.version, int(interface.ip), interface.network.prefixlen
+
+
+def route_key(route: pb.Route) -> tuple[str, tuple[int, int, int]]:
+    return route.vrf, address_key(route.prefix)

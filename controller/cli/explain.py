@@ -1,0 +1,71 @@
+"""The command that follows an address."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from controller.cli.client import CALL_S, connected
+from controller.cli.columns import nexthop_text, standing_text
+from controller.cli.options import Output, OutputOption, VrfOption
+from controller.cli.output import print_message
+from controller.pb import inspect_pb2 as pb
+
+
+def explain(
+    context: typer.Context,
+    address: Annotated[str, typer.Argument(help="Where the packet is to go.")],
+    vrf: VrfOption = "default",
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Follow a packet to an address, as FRR wants it and as the datapath has it.
+
+    Shows the longest match, nexthop, VTEP, VNI, inner MAC, outgoing port, and any disagreement.
+
+    \b
+    dualpath explain 10.2.3.4 --vrf red
+    """
+    request = pb.ExplainRequest(vrf=vrf, address=address)
+    with connected(context) as stub:
+        answer = stub.Explain(request, timeout=CALL_S)
+    if output in (Output.JSON, Output.YAML):
+        print_message(answer, output)
+        return
+    for line in _lines(answer):
+        typer.echo(line)
+
+
+def _lines(answer: pb.ExplainResponse) -> Iterator[str]:
+    yield f"{answer.address} in VRF {answer.vrf}"
+    names = ("frr", answer.frr), ("desired", answer.desired), ("programmed", answer.programmed)
+    for name, lookup in names:
+        yield ""
+        yield from _lookup(name, lookup)
+    yield ""
+    yield "no problems" if not answer.problems else "problems"
+    for problem in answer.problems:
+        yield f"  - {problem}"
+
+
+def _lookup(name: str, lookup: pb.Lookup) -> Iterator[str]:
+    route = lookup.route
+    if not lookup.HasField("route"):
+        yield f"{name:<12}no route"
+        return
+    yield f"{name:<12}{route.prefix}  {route.protocol}  {standing_text(route)}"
+    for path in lookup.paths:
+        share = f"  weight {path.weight}" if len(lookup.paths) > 1 else ""
+        yield f"{'':<12}{nexthop_text(path.nexthop)}{share}"
+        for detail in _details(path):
+            yield f"{'':<14}{detail}"
+
+
+def _details(path: pb.Path) -> Iterator[str]:
+    if path.vtep:
+        yield f"to VTEP {path.vtep} in VNI {path.vni}, inner MAC {path.mac or 'unknown'}"
+    if path.underlay_prefix:
+        yield f"underlay {path.underlay_prefix}"
+    if path.ports:
+        yield f"out of {', '.join(path.ports)}"

@@ -1,0 +1,90 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+DEFAULT_CONNECT = "unix:/run/dualpath/inspect.sock"
+CONNECT_VARIABLE = "DUALPATH_CONNECT"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which daemon to ask, and how to prove who we are; the files belong to mutual TLS."""
+
+    connect: str
+    certificate: Path | None = None
+    key: Path | None = None
+    ca: Path | None = None
+
+
+class Output(StrEnum):
+    TABLE = "table"
+    WIDE = "wide"
+    JSON = "json"
+    YAML = "yaml"
+
+
+class Family(StrEnum):
+    IPV4 = "ipv4"
+    IPV6 = "ipv6"
+
+
+class State(StrEnum):
+    PROGRAMMED = "programmed"
+    PENDING = "pending"
+    FAILED = "failed"
+    STALE = "stale"
+    LEAVING = "leaving"
+    UNMANAGED = "unmanaged"
+
+
+class Kind(StrEnum):
+    VRF = "vrf"
+    VNI = "vni"
+    PORT = "port"
+    REMOTE_VTEP = "remote-vtep"
+    FLOOD = "flood"
+    MAC = "mac"
+    NEIGHBOR = "neighbor"
+    NEXTHOP = "nexthop"
+    ROUTE = "route"
+    LSP = "lsp"
+
+
+VrfOption = Annotated[str, typer.Option("--vrf", metavar="NAME", help="Only this VRF.")]
+VniOption = Annotated[
+    int | None, typer.Option("--vni", min=1, max=0xFF_FFFF, help="Only this VNI.")
+]
+FamilyOption = Annotated[Family | None, typer.Option("--family", help="Only this address family.")]
+StatesOption = Annotated[
+    list[State] | None, typer.Option("--state", help="Only this state; may be repeated.")
+]
+LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many rows.")]
+OutputOption = Annotated[Output, typer.Option("--output", "-o", help="Form of the output.")]
+
+
+def filters(
+    vrf: str, vni: int | None, family: Family | None, states: list[State] | None, limit: int | None
+) -> dict[str, Any]:
+    """Return options as the fields that all list requests share."""
+    return {
+        "vrf": vrf,
+        "vni": vni or 0,
+        "family": f"FAMILY_{family.name}" if family else None,
+        "states": state_names(states),
+        "limit": limit or 0,
+    }
+
+
+def state_names(states: list[State] | None) -> list[str]:
+    return [f"ROW_STATE_{state.name}" for state in states or ()]
+
+
+def kind_names(kinds: list[Kind] | None) -> list[str]:
+    return [f"KIND_{kind.name}" for kind in kinds or ()]

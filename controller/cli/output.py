@@ -1,0 +1,67 @@
+"""Rows and single answers on stdout, in the form that was asked for. Rows are streamed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import typer
+import yaml
+from google.protobuf.message import Message
+
+from controller.cli.options import Output
+from controller.cli.table import Column, columns_of, print_table
+from controller.cli.values import plain
+
+_Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+def print_rows(
+    rows: Iterable[Message],
+    output: Output,
+    columns: Sequence[Column],
+    key: Callable[[Any], Any] | None = None,
+) -> None:
+    """Print rows as a table, one JSON array or one YAML list."""
+    match output:
+        case Output.JSON:
+            _json_array(rows)
+        case Output.YAML:
+            _yaml_list(rows)
+        case Output.TABLE | Output.WIDE:
+            wide = output is Output.WIDE
+            if not print_table(columns_of(columns, wide=wide), rows, key):
+                typer.echo("nothing to show", err=True)
+
+
+def print_message(message: Message, output: Output) -> None:
+    """Print one message as JSON or YAML."""
+    if output is Output.JSON:
+        sys.stdout.write(json.dumps(plain(message), indent=2) + "\n")
+    else:
+        sys.stdout.write(to_yaml(plain(message)))
+
+
+def _json_array(rows: Iterable[Message]) -> None:
+    """Print an array with one row per line, so that it can be cut by line as well."""
+    separator = "[\n"
+    for row in rows:
+        sys.stdout.write(separator + json.dumps(plain(row)))
+        separator = ",\n"
+    sys.stdout.write("[]\n" if separator == "[\n" else "\n]\n")
+
+
+def _yaml_list(rows: Iterable[Message]) -> None:
+    empty = True
+    for row in rows:
+        sys.stdout.write(to_yaml([plain(row)]))
+        empty = False
+    if empty:
+        sys.stdout.write("[]\n")
+
+
+def to_yaml(value: object) -> str:
+    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    return text

@@ -1,0 +1,42 @@
+"""Commands that change something in the daemon."""
+
+from __future__ import annotations
+
+import typer
+
+from controller.cli.client import CALL_S, REPAIR_S, connected
+from controller.cli.options import Output, OutputOption
+from controller.cli.output import print_message
+from controller.pb import inspect_pb2 as pb
+
+
+def resync(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
+    """Compare what is wanted with what the datapath holds, now, and repair it.
+
+    \b
+    dualpath resync
+    """
+    with connected(context) as stub:
+        answer = stub.Resync(pb.ResyncRequest(), timeout=REPAIR_S)
+    if output in (Output.JSON, Output.YAML):
+        print_message(answer, output)
+    else:
+        rows = "1 row" if answer.differed == 1 else f"{answer.differed} rows"
+        typer.echo(f"{rows} differed and were put right" if answer.differed else "nothing differed")
+
+
+def release(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
+    """Let go at once of what is held for a daemon of FRR that died.
+
+    \b
+    dualpath release
+    """
+    with connected(context) as stub:
+        answer = stub.Release(pb.ReleaseRequest(), timeout=CALL_S)
+    if output in (Output.JSON, Output.YAML):
+        print_message(answer, output)
+    else:
+        typer.echo(answer.message)
+
+
+COMMANDS = (resync, release)

@@ -1,0 +1,71 @@
+"""The command that shows the daemon at a glance."""
+
+from __future__ import annotations
+
+import time
+
+import typer
+
+from controller.cli.client import CALL_S, connected
+from controller.cli.columns import age_text, kind_text, span_text
+from controller.cli.options import Output, OutputOption
+from controller.cli.output import print_message
+from controller.cli.table import Column, print_table
+from controller.pb import inspect_pb2 as pb
+
+COUNTS = (
+    Column("ROWS", lambda count: kind_text(count.kind)),
+    Column("DESIRED", lambda count: str(count.desired)),
+    Column("PROGRAMMED", lambda count: str(count.programmed)),
+    Column("FAILED", lambda count: str(count.failed)),
+    Column("STALE", lambda count: str(count.stale)),
+)
+
+RESOURCES = (
+    Column("RESOURCE", lambda resource: f"{resource.kind}/{resource.name}"),
+    Column("READY", lambda resource: "yes" if resource.ready else f"no: {resource.reason}"),
+    Column("MESSAGE", lambda resource: resource.message),
+)
+
+
+def status(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
+    """Show the daemon at a glance: session, counts, resources, ready or why not.
+
+    \b
+    dualpath status
+    dualpath status -o json | jq .ready
+    """
+    with connected(context) as stub:
+        answer = stub.Status(pb.StatusRequest(), timeout=CALL_S)
+    if output in (Output.JSON, Output.YAML):
+        print_message(answer, output)
+        return
+    for name, value in _facts(answer):
+        typer.echo(f"{name:<12}{value}")
+    for shown, rows in ((COUNTS, answer.counts), (RESOURCES, answer.resources)):
+        if rows:
+            typer.echo("")
+            print_table(shown, rows)
+
+
+def _facts(answer: pb.StatusResponse) -> list[tuple[str, str]]:
+    return [
+        ("ready", "yes" if answer.ready else f"no: {answer.not_ready}"),
+        ("version", answer.version),
+        ("datapath", f"{answer.datapath} in {answer.netns}"),
+        ("frr", f"in {answer.frr_netns}, bridge {answer.bridge}"),
+        ("session", _session(answer)),
+        ("up", age_text(answer.started_at)),
+        ("repaired", f"{answer.repaired} rows"),
+        ("sequence", str(answer.sequence)),
+    ]
+
+
+def _session(answer: pb.StatusResponse) -> str:
+    text = f"{answer.session} {answer.session_state}"
+    if answer.reason:
+        text += f": {answer.reason}"
+    if answer.HasField("stale_after"):
+        left = max(0.0, answer.stale_after.seconds - time.time())
+        text += f" (what is held goes in {span_text(left)})"
+    return text

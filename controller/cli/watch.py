@@ -1,0 +1,87 @@
+"""The command that shows changes as they happen."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from controller.cli.client import connected
+from controller.cli.columns import kind_text, state_text
+from controller.cli.options import (
+    Kind,
+    Output,
+    OutputOption,
+    StatesOption,
+    VrfOption,
+    kind_names,
+    state_names,
+)
+from controller.cli.output import to_yaml
+from controller.cli.values import plain
+from controller.pb import inspect_pb2 as pb
+
+LINE = "{:<12}  {:>9}  {:<11}  {:<12}  {:<24}  {:<10}  {}"
+
+
+def watch(
+    context: typer.Context,
+    after: Annotated[
+        int | None,
+        typer.Option(min=0, help="Begin behind this sequence number; 0 is all that is remembered."),
+    ] = None,
+    kind: Annotated[
+        list[Kind] | None, typer.Option("--kind", help="Only this kind; may be repeated.")
+    ] = None,
+    vrf: VrfOption = "",
+    state: StatesOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show changes as they happen, until interrupted.
+
+    With -o json, one object per line.
+
+    \b
+    dualpath watch --kind route --vrf red
+    dualpath watch --after 1500 -o json
+    """
+    request = pb.WatchRequest(
+        after=after, kinds=kind_names(kind), vrf=vrf, states=state_names(state)
+    )
+    with connected(context) as stub:
+        if output in (Output.TABLE, Output.WIDE):
+            _write(LINE.format("AT", "SEQUENCE", "KIND", "VRF", "ROW", "STATE", "DETAIL"))
+            sys.stdout.flush()
+        for message in stub.Watch(request):
+            for change in message.changes:
+                _write(_text(change, output))
+            sys.stdout.flush()
+
+
+def _write(line: str) -> None:
+    sys.stdout.write(line + "\n")
+
+
+def _text(change: pb.Change, output: Output) -> str:
+    match output:
+        case Output.JSON:
+            return json.dumps(plain(change))
+        case Output.YAML:
+            return "---\n" + to_yaml(plain(change)).rstrip()
+        case Output.TABLE | Output.WIDE:
+            return _line(change, wide=output is Output.WIDE)
+
+
+def _line(change: pb.Change, *, wide: bool) -> str:
+    at = change.at.ToJsonString()
+    return LINE.format(
+        at if wide else at[11:23],
+        change.sequence,
+        kind_text(change.kind),
+        change.vrf or "-",
+        change.text,
+        "gone" if change.withdrawn else state_text(change.state),
+        change.detail,
+    ).rstrip()

@@ -1,0 +1,77 @@
+"""What changed lately, for `watch`: batches as they were applied, expanded only for a reader."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+
+from controller.model.records import RecordBatch
+from controller.model.routes import RouteBatch
+from controller.model.view import Change
+
+ROWS = 100_000
+"""Rows that the journal holds at the most; beyond that the oldest batches go."""
+
+Batch = RouteBatch | RecordBatch
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One batch that was applied."""
+
+    first: int  # sequence of its first row
+    at: float  # seconds since the epoch
+    batch: Batch
+    failures: dict[int, str]  # row -> why not
+
+    @property
+    def following(self) -> int:
+        return self.first + len(self.batch)
+
+
+Expand = Callable[[Entry], Iterator[Change]]
+
+
+class Journal:
+    """A bounded tail of changes, and a place to wait for the next one."""
+
+    def __init__(self, expand: Expand) -> None:
+        self._expand = expand
+        self._entries: deque[Entry] = deque()
+        self._rows = 0
+        self._next = 1
+        self._news = asyncio.Event()
+
+    def add(self, batch: Batch, failures: dict[int, str], at: float) -> None:
+        if not len(batch):
+            return
+        self._entries.append(Entry(self._next, at, batch, failures))
+        self._next += len(batch)
+        self._rows += len(batch)
+        while self._rows > ROWS and len(self._entries) > 1:
+            self._rows -= len(self._entries.popleft().batch)
+        self._news.set()
+
+    @property
+    def sequence(self) -> int:
+        """The number of the last change; 0 before the first."""
+        return self._next - 1
+
+    async def changes(self, after: int) -> AsyncIterator[Change]:
+        """Yield changes with a sequence above `after`, then live. Raises LookupError: too old."""
+        at = after + 1
+        while True:
+            for entry in [entry for entry in self._entries if entry.following > at]:
+                if entry.first > at:
+                    raise LookupError(f"the journal begins at {entry.first}")
+                for change in self._expand(entry):
+                    if change.sequence >= at:
+                        yield change
+                at = entry.following
+            if at > self._next:
+                raise LookupError(f"the journal ends at {self._next - 1}")
+            if at == self._next:
+                self._news = self._news if not self._news.is_set() else asyncio.Event()
+                await self._news.wait()

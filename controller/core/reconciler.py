@@ -1,0 +1,308 @@
+"""The loop that makes one datapath true to the state.
+
+Order, and why: upserts go up the kinds (a nexthop exists before a route uses it), then withdrawals
+come down (it outlives the last that does). Traffic may take an old path for a moment, never none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from controller.core.clock import Clock
+from controller.core.state import FRR_KINDS, INTENT_KINDS, State
+from controller.model.kinds import Kind
+from controller.model.nexthops import FIRST_RESERVED, Nexthop, NexthopType
+from controller.model.records import Key, Record, RecordBatch
+from controller.model.routes import U32, Op, RouteBatch
+from datapaths.base import Datapath, RowFailure, Unavailable
+
+log = logging.getLogger(__name__)
+
+ROUTES_IN_BATCH = 4096
+KINDS = (*INTENT_KINDS, *FRR_KINDS)  # in the order of programming
+RETRY_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+
+Applied = Callable[[RouteBatch | RecordBatch, dict[int, str]], None]
+"""Told of every batch that was applied, with the rows that failed and why."""
+
+
+class Reconciler:
+    """Drives one datapath. Nothing else applies anything to it."""
+
+    def __init__(self, state: State, datapath: Datapath, clock: Clock, on_applied: Applied) -> None:
+        self._state = state
+        self._datapath = datapath
+        self._clock = clock
+        self._on_applied = on_applied
+        self._wake = asyncio.Event()
+        self._rest = asyncio.Event()
+        self._busy = asyncio.Lock()
+        self._tries = 0
+        self._suspect: set[Kind] = set()  # to be compared with the datapath
+        self._usable: U32 = np.empty(0, np.uint32)  # nexthops in the datapath, sorted
+        self._leaving: set[Key] = set()  # nexthops to withdraw once nothing uses them
+        self.unavailable = ""  # why the datapath does not answer, "" when it does
+
+    def wake(self) -> None:
+        """There is work. Level-triggered: a lost wake-up costs delay, not state."""
+        self._rest.clear()
+        self._wake.set()
+
+    def retry_now(self) -> None:
+        """Something changed that may have cured failures."""
+        self._tries = 0
+        self._mark_failed()
+        self.wake()
+
+    def suspect(self, kind: Kind) -> None:
+        """Compare a kind with the datapath: something may have changed it."""
+        self._suspect.add(kind)
+        self.wake()
+
+    async def at_rest(self) -> None:
+        """Return when there is nothing left to do but to retry."""
+        await self._rest.wait()
+
+    async def adopt(self) -> None:
+        """Learn what the datapath holds, before the first `run`. Raises Unavailable."""
+        for kind in (*KINDS, Kind.ROUTE):
+            async for batch in self._datapath.dump(kind):
+                self._state.adopt(batch)
+        self._note_nexthops()
+
+    async def run(self) -> None:
+        """Reconcile until cancelled."""
+        while True:
+            self._wake.clear()
+            try:
+                async with self._busy:
+                    failed = await self._reconcile()
+                self.unavailable = ""
+            except Unavailable as error:
+                self.unavailable = str(error)
+                log.warning("%s: unavailable, will retry: %s", self._datapath.name, error)
+                self._suspect.update((*KINDS, Kind.ROUTE))
+                failed = True
+            if not failed:
+                self._tries = 0
+            if not self._wake.is_set():
+                self._rest.set()
+            await self._wait(failed)
+
+    async def _wait(self, failed: bool) -> None:
+        if not failed:
+            await self._wake.wait()
+            return
+        delay_s = RETRY_S[min(self._tries, len(RETRY_S) - 1)]
+        try:
+            await asyncio.wait_for(self._wake.wait(), delay_s)
+        except TimeoutError:
+            self._tries += 1
+            self._mark_failed()
+
+    async def _reconcile(self) -> bool:
+        """Do all there is to do; True when something failed and is to be tried again."""
+        while self._suspect:
+            await self.compare(self._suspect.pop())
+        withdrawals: dict[Kind, list[Record]] = {}
+        for kind in KINDS:
+            withdrawals[kind] = await self._upsert(kind)
+        await self._routes(Op.UPSERT)
+        await self._routes(Op.WITHDRAW)
+        for kind in reversed(KINDS):
+            await self._withdraw(kind, withdrawals[kind])
+        records = any(self._state.records[kind].has_failed() for kind in KINDS)
+        return records or any(table.failed for table in self._state.rib)
+
+    def _mark_failed(self) -> None:
+        for kind in KINDS:
+            self._state.records[kind].retry()
+        for table in self._state.rib:
+            table.retry()
+
+    # -- records --------------------------------------------------------------------------
+
+    async def _upsert(self, kind: Kind) -> list[Record]:
+        """Apply a kind's upserts; return what is to be withdrawn."""
+        table = self._state.records[kind]
+        withdrawals: list[Record] = []
+        upserts: list[Record] = []
+        for _, desired, programmed in table.pending():
+            if desired is not None:
+                upserts.append(desired)
+            elif programmed is not None:
+                withdrawals.append(programmed)
+        if kind is Kind.NEXTHOP:
+            await self._upsert_nexthops(upserts)
+        elif upserts:
+            await self._apply(RecordBatch(kind, tuple(upserts)))
+            if kind in INTENT_KINDS:
+                self.retry_now()  # what waits for a device
+        return withdrawals
+
+    async def _upsert_nexthops(self, upserts: Sequence[Record]) -> None:
+        """Apply nexthops, then the groups that can stand on what is there."""
+        if not upserts:
+            return
+        nexthops = [record for record in upserts if isinstance(record, Nexthop)]
+        self._leaving.difference_update(nexthop.key for nexthop in nexthops)
+        single = [n for n in nexthops if n.type is not NexthopType.GROUP]
+        if single:
+            await self._apply(RecordBatch(Kind.NEXTHOP, tuple(single)))
+        touched = {nexthop.id for nexthop in single}
+        groups = {n.id: n for n in nexthops if n.type is NexthopType.GROUP}
+        table = self._state.records[Kind.NEXTHOP]
+        for key in list(table):  # a group whose member came back can be whole again
+            group = table.desired(key)
+            if isinstance(group, Nexthop) and touched & {m.id for m in group.members}:
+                groups[group.id] = group
+        await self._upsert_groups(list(groups.values()))
+        self._note_nexthops()
+        for routes in self._state.rib:
+            routes.unpark()
+
+    async def _upsert_groups(self, groups: Sequence[Nexthop]) -> None:
+        """Apply each group with those of its members that the datapath has."""
+        table = self._state.records[Kind.NEXTHOP]
+        ready: list[Record] = []
+        for group in groups:
+            members = tuple(m for m in group.members if table.programmed(m.id) is not None)
+            if not members:
+                table.failed(group.key, "ENETDOWN: none of its members is up", now=self._now())
+            elif table.programmed(group.key) != (effective := replace(group, members=members)):
+                ready.append(effective)
+        if ready:
+            await self._apply(RecordBatch(Kind.NEXTHOP, tuple(ready)))
+
+    async def _withdraw(self, kind: Kind, records: Sequence[Record]) -> None:
+        table = self._state.records[kind]
+        if kind is Kind.NEXTHOP:
+            self._leaving.update(record.key for record in records)
+            records = self._unused()
+        records = [record for record in records if table.desired(record.key) is None]
+        if not records:
+            return
+        await self._apply(RecordBatch(kind, withdrawals=tuple(records)))
+        if kind is Kind.NEXTHOP:
+            self._leaving.difference_update(record.key for record in records)
+            for nexthop in records:
+                if isinstance(nexthop, Nexthop) and table.programmed(nexthop.key) is None:
+                    self._state.nexthop_ids.forget(nexthop.id)
+            self._note_nexthops()
+
+    def _unused(self) -> list[Record]:
+        """Return those that leave and that no route and no group in the datapath uses.
+
+        A group goes in one round and its members in the next.
+        """
+        if not self._leaving:
+            return []
+        programmed = self._nexthops()
+        used = {member.id for nexthop in programmed for member in nexthop.members}
+        for table in self._state.rib:
+            used |= table.used()
+        free: list[Record] = [n for n in programmed if n.id in self._leaving and n.id not in used]
+        if free and len(free) < len(self._leaving):
+            self.wake()  # look again after this round
+        return free
+
+    async def _apply(self, batch: RecordBatch) -> None:
+        """Apply a batch of records and note what came of it."""
+        table = self._state.records[batch.kind]
+        try:
+            failures = await self._datapath.apply(batch)
+        except Unavailable:
+            for index in range(len(batch)):
+                table.touch(batch.row(index).key)
+            raise
+        bad = {failure.index: _why(failure) for failure in failures}
+        for index in range(len(batch)):
+            record = batch.row(index)
+            if index not in bad:
+                table.done(record.key, record if index < len(batch.upserts) else None)
+            elif table.failed(record.key, bad[index], now=self._now()):
+                log.warning("%s %s: %s", record.kind.name, record.key, bad[index])
+        self._on_applied(batch, bad)
+
+    def _note_nexthops(self) -> None:
+        self._usable = np.array(sorted(nexthop.id for nexthop in self._nexthops()), np.uint32)
+
+    def _nexthops(self) -> list[Nexthop]:
+        records = self._state.records[Kind.NEXTHOP].all_programmed()
+        return [record for record in records if isinstance(record, Nexthop)]
+
+    # -- routes ---------------------------------------------------------------------------
+
+    async def _routes(self, op: Op) -> None:
+        for table in self._state.rib:
+            while taken := table.take(ROUTES_IN_BATCH, self._ready, op):
+                slots, batch = taken
+                try:
+                    failures = await self._datapath.apply(batch)
+                except Unavailable:
+                    table.abandon(slots)
+                    raise
+                table.done(slots, batch, [(f.index, f.error) for f in failures])
+                self._on_applied(batch, {f.index: _why(f) for f in failures})
+
+    def _ready(self, ids: U32) -> npt.NDArray[np.bool_]:
+        at = np.searchsorted(self._usable, ids)
+        at[at == len(self._usable)] = 0
+        known = self._usable[at] == ids if len(self._usable) else np.zeros(len(ids), np.bool_)
+        return known | (ids >= FIRST_RESERVED)
+
+    # -- drift ----------------------------------------------------------------------------
+
+    async def compare(self, kind: Kind) -> int:
+        """Dump a kind, and note what is not as we thought; return how many rows differ."""
+        batches = [batch async for batch in self._datapath.dump(kind)]
+        if kind is Kind.ROUTE:
+            return self._compare_routes([b for b in batches if isinstance(b, RouteBatch)])
+        table = self._state.records[kind]
+        there = {
+            record.key: record
+            for batch in batches
+            if isinstance(batch, RecordBatch)
+            for record in batch.upserts
+        }
+        differ = 0
+        for programmed in list(table.all_programmed()):
+            if there.get(programmed.key) != programmed:
+                differ += self._state.lost_records((programmed,))
+        for record in there.values():
+            if table.programmed(record.key) is None and table.desired(record.key) is None:
+                table.adopt(record, now=self._now())
+                table.touch(record.key)
+                differ += 1
+        if kind is Kind.NEXTHOP:
+            self._note_nexthops()
+        return differ
+
+    def _compare_routes(self, batches: Sequence[RouteBatch]) -> int:
+        for table in self._state.rib:
+            table.begin_compare()
+        for batch in batches:
+            self._state.adopt(batch)
+        differ = sum(table.end_compare() for table in self._state.rib)
+        self._state.repaired += differ
+        return differ
+
+    async def resync(self) -> int:
+        """Compare everything now; what differs is repaired next. Return how many rows differed."""
+        async with self._busy:
+            differ = sum([await self.compare(kind) for kind in (*KINDS, Kind.ROUTE)])
+        self.wake()
+        return differ
+
+    def _now(self) -> float:
+        return self._clock.epoch()
+
+
+def _why(failure: RowFailure) -> str:
+    return f"{failure.error}: {failure.reason}" if failure.reason else failure.error

@@ -1,0 +1,169 @@
+"""Records of one kind as the controller knows them: desired, programmed, and why not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from controller.model.kinds import Kind
+from controller.model.records import Key, Record
+from controller.model.view import KindCount, RecordRow, RowState
+
+
+@dataclass(slots=True)
+class _Row:
+    """One key. Both sides None is no row."""
+
+    desired: Record | None = None
+    programmed: Record | None = None
+    error: str = ""
+    generation: int = 0
+    session: int = 0
+    changed_at: float = 0.0
+
+
+class RecordTable:
+    """What is desired of a kind and what the datapath has; the difference is work to do."""
+
+    def __init__(self, kind: Kind, *, managed: bool = True) -> None:
+        self.kind = kind
+        self._managed = managed
+        self._rows: dict[Key, _Row] = {}
+        self._dirty: dict[Key, None] = {}
+
+    def want(self, record: Record, *, generation: int, session: int, now: float) -> bool:
+        """Desire a record; True when that is news."""
+        row = self._rows.setdefault(record.key, _Row())
+        row.generation, row.session = generation, session
+        if row.desired == record:
+            return False
+        row.desired, row.changed_at = record, now
+        self._dirty[record.key] = None
+        return True
+
+    def unwant(self, key: Key, *, now: float) -> bool:
+        """Desire a key no more; True when it was."""
+        row = self._rows.get(key)
+        if row is None or row.desired is None:
+            return False
+        row.desired, row.changed_at = None, now
+        self._dirty[key] = None
+        self._drop_if_empty(key)
+        return True
+
+    def adopt(self, record: Record, *, now: float) -> None:
+        """Take what the datapath holds; it stays until it is known that nobody wants it."""
+        row = self._rows.setdefault(record.key, _Row(changed_at=now))
+        row.programmed = record
+
+    def sweep(self, generation: int, now: float) -> int:
+        """Desire no more what `generation` has not said; return how many."""
+        old = [key for key, row in self._rows.items() if row.generation != generation]
+        for key in old:
+            self._rows[key].desired = None
+            self._rows[key].changed_at = now
+            self._dirty[key] = None
+        return len(old)
+
+    def lost(self, key: Key) -> bool:
+        """Note that a key is no longer in the datapath; True when it was thought to be."""
+        row = self._rows.get(key)
+        if row is None or row.programmed is None:
+            return False
+        row.programmed = None
+        self._dirty[key] = None
+        self._drop_if_empty(key)
+        return True
+
+    def touch(self, key: Key) -> None:
+        """Look at a key again."""
+        if key in self._rows:
+            self._dirty[key] = None
+
+    def pending(self) -> list[tuple[Key, Record | None, Record | None]]:
+        """Return (key, desired, programmed) of all that was touched, and start afresh."""
+        keys, self._dirty = self._dirty, {}
+        if not self._managed:
+            return []
+        return [
+            (key, row.desired, row.programmed)
+            for key in keys
+            if (row := self._rows.get(key)) and row.desired != row.programmed
+        ]
+
+    def done(self, key: Key, programmed: Record | None) -> None:
+        """Note that a key is now so in the datapath."""
+        row = self._rows.setdefault(key, _Row())
+        row.programmed, row.error = programmed, ""
+        if row.desired != programmed:
+            self._dirty[key] = None
+        self._drop_if_empty(key)
+
+    def failed(self, key: Key, error: str, *, now: float) -> bool:
+        """Note that the datapath refused a key; True when that is news. `retry` tries it again."""
+        row = self._rows.get(key)
+        if row is None:
+            return False
+        news = row.error != error
+        row.error = error
+        if news:
+            row.changed_at = now
+        self._drop_if_empty(key)
+        return news
+
+    def retry(self) -> None:
+        """Try again what was refused."""
+        self._dirty |= dict.fromkeys(key for key, row in self._rows.items() if row.error)
+
+    def has_failed(self) -> bool:
+        return any(row.error for row in self._rows.values())
+
+    def desired(self, key: Key) -> Record | None:
+        row = self._rows.get(key)
+        return row.desired if row else None
+
+    def programmed(self, key: Key) -> Record | None:
+        row = self._rows.get(key)
+        return row.programmed if row else None
+
+    def all_programmed(self) -> Iterator[Record]:
+        for row in self._rows.values():
+            if row.programmed is not None:
+                yield row.programmed
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._rows)
+
+    def rows(self, generation: int) -> Iterator[RecordRow]:
+        for row in list(self._rows.values()):
+            record = row.desired or row.programmed
+            if record is not None:
+                state = self._state(row, generation)
+                yield RecordRow(record, state, row.error, row.session, row.changed_at)
+
+    def count(self, generation: int) -> KindCount:
+        rows = self._rows.values()
+        states = [self._state(row, generation) for row in rows]
+        return KindCount(
+            self.kind,
+            desired=sum(row.desired is not None for row in rows),
+            programmed=sum(row.programmed is not None for row in rows),
+            failed=states.count(RowState.FAILED),
+            stale=states.count(RowState.STALE),
+        )
+
+    def _state(self, row: _Row, generation: int) -> RowState:
+        if not self._managed:
+            return RowState.UNMANAGED
+        if row.error:
+            return RowState.FAILED
+        if row.programmed is not None and row.generation != generation:
+            return RowState.STALE
+        if row.desired is None:
+            return RowState.LEAVING
+        return RowState.PROGRAMMED if row.desired == row.programmed else RowState.PENDING
+
+    def _drop_if_empty(self, key: Key) -> None:
+        row = self._rows.get(key)
+        if row and row.desired is None and row.programmed is None:
+            del self._rows[key]

@@ -1,0 +1,317 @@
+"""Routes as the controller knows them: what is desired and what is programmed, in columns.
+
+A row is at rest when both are the same. Otherwise it is marked, and `take` hands it out; ten
+changes before that are one. It owns no clock, no socket and no opinion on order between tables.
+"""
+
+from __future__ import annotations
+
+import errno as errnos
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from controller.model.kinds import Kind
+from controller.model.routes import RTPROT_KERNEL, U8, U32, Family, Op, RouteBatch
+from controller.model.table import KeyedColumns, Slots, route_key_words, route_keys, route_prefixes
+from controller.model.view import KindCount, RouteRows, RowState
+
+_MARKED = 1  # to be looked at by `take`
+_FAILED = 2  # refused; marked again by `retry`
+_TAKEN = 4  # in the datapath's hands, between `take` and `done`
+
+_COLUMNS = {
+    "desired": np.uint32,  # nexthop id in the datapath; 0 is not desired
+    "programmed": np.uint32,  # nexthop id; 0 is not programmed
+    "protocol": np.uint8,
+    "flags": np.uint8,
+    "errno": np.uint8,
+    "generation": np.uint32,  # of the subscription that last said it; 0 is adopted
+    "session": np.uint32,
+    "changed_at": np.float64,
+}
+
+Ready = Callable[[U32], npt.NDArray[np.bool_]]
+"""Says for each nexthop id whether a route may use it now."""
+
+
+class RouteTable:
+    """The routes of one VRF and family."""
+
+    def __init__(self, vrf: str, family: Family) -> None:
+        self.vrf = vrf
+        self.family = family
+        self.rows = KeyedColumns(route_key_words(family), _COLUMNS)
+        self._upserts: list[Slots] = []
+        self._withdrawals: list[Slots] = []
+        self._waiting: list[Slots] = []  # for their nexthop
+        self._before: U32 = np.empty(0, np.uint32)  # `programmed` while comparing
+
+    # -- what is wanted -------------------------------------------------------------------
+
+    def learn(self, batch: RouteBatch, *, generation: int, session: int, now: float) -> Slots:
+        """Take FRR's word, with nexthops as ids in the datapath; return the rows that changed."""
+        slots = self._add(batch)
+        rows = self.rows
+        before = rows["desired"][slots], rows["protocol"][slots]
+        gone = batch.ops == Op.WITHDRAW
+        rows["desired"][slots] = np.where(gone, 0, batch.nexthops)
+        rows["protocol"][slots] = np.where(gone, before[1], batch.protocols)
+        rows["generation"][slots] = generation
+        rows["session"][slots] = session
+        after = rows["desired"][slots], rows["protocol"][slots]
+        changed: Slots = slots[(before[0] != after[0]) | (before[1] != after[1])]
+        rows["changed_at"][changed] = now
+        self._mark(slots)
+        return changed
+
+    def adopt(self, batch: RouteBatch, *, now: float) -> None:
+        """Take what the datapath holds; it stays until FRR is known to want none of it."""
+        slots = self._add(batch)
+        self.rows["programmed"][slots] = batch.nexthops
+        fresh = slots[self.rows["changed_at"][slots] == 0]
+        self.rows["changed_at"][fresh] = now
+
+    def sweep(self, generation: int, now: float) -> int:
+        """Want no more what `generation` has not said; return how many rows."""
+        slots = self.rows.slots()
+        old = slots[self.rows["generation"][slots] != generation]
+        self.rows["desired"][old] = 0
+        self.rows["changed_at"][old] = now
+        self._mark(old)
+        return len(old)
+
+    # -- what is programmed ---------------------------------------------------------------
+
+    def take(self, limit: int, ready: Ready, op: Op) -> tuple[Slots, RouteBatch] | None:
+        """Return the next rows to upsert or withdraw, at most `limit`, or None.
+
+        The caller applies them and reports by `done` before it takes again. A row whose nexthop
+        is not ready waits until `unpark`.
+        """
+        queue = self._upserts if op is Op.UPSERT else self._withdrawals
+        while queue:
+            slots = self._next(queue, limit)
+            target = self._target(slots)
+            self.rows["flags"][slots] &= np.uint8(0xFF ^ _MARKED)
+            differs = target != self.rows["programmed"][slots]
+            wanted = differs & ((target != 0) if op is Op.UPSERT else (target == 0))
+            other = slots[differs & ~wanted]
+            self._mark(other)
+            self._forget(slots[~differs])
+            slots, target = slots[wanted], target[wanted]
+            if op is Op.UPSERT and len(slots):
+                usable = ready(target)
+                if not usable.all():
+                    self._waiting.append(slots[~usable])
+                    self.rows["flags"][slots[~usable]] |= np.uint8(_MARKED)
+                    slots, target = slots[usable], target[usable]
+            if len(slots):
+                self.rows["flags"][slots] |= np.uint8(_TAKEN)
+                return slots, self._batch(slots, target, op)
+        return None
+
+    def done(self, slots: Slots, batch: RouteBatch, failures: Iterable[tuple[int, str]]) -> None:
+        """Note that the rows of `take` are in the datapath, but for those that failed."""
+        bad = {index: getattr(errnos, name, errnos.EIO) for index, name in failures}
+        good = np.ones(len(slots), np.bool_)
+        good[list(bad)] = False
+        rows = self.rows
+        rows["flags"][slots] &= np.uint8(0xFF ^ _TAKEN)
+        rows["programmed"][slots[good]] = batch.nexthops[good]
+        rows["errno"][slots[good]] = 0
+        rows["flags"][slots[good]] &= np.uint8(0xFF ^ _FAILED)
+        for index, number in bad.items():
+            rows["errno"][slots[index]] = min(number, 255)
+            rows["flags"][slots[index]] |= np.uint8(_FAILED)
+        # What was wanted may have changed while the datapath was at work.
+        self._mark(slots[good])
+        self._forget(slots[~good])
+
+    def abandon(self, slots: Slots) -> None:
+        """Take back the rows of a `take` of which nobody knows whether they were applied."""
+        self.rows["flags"][slots] &= np.uint8(0xFF ^ _TAKEN)
+        self._mark(slots)
+        self._forget(slots)
+
+    def lost(self, batch: RouteBatch) -> int:
+        """Note that rows are no longer in the datapath; return how many were thought to be."""
+        slots = self.rows.find(route_keys(batch.family, batch.prefixes, batch.lengths))
+        return self._unprogram(np.unique(slots[slots >= 0]))
+
+    def begin_compare(self) -> None:
+        """Nothing is known of the datapath any more: `adopt` says it anew, then `end_compare`."""
+        self._before = self.rows["programmed"].copy()
+        self.rows["programmed"][:] = 0
+
+    def end_compare(self) -> int:
+        """Mark what is not at rest; return how many rows the datapath had otherwise."""
+        slots = self.rows.slots()
+        before = np.zeros(len(self.rows["programmed"]), np.uint32)
+        before[: len(self._before)] = self._before
+        self._before = before[:0]
+        self._mark(slots)
+        return int(np.count_nonzero(before[slots] != self.rows["programmed"][slots]))
+
+    def lost_nexthop(self, identity: int) -> int:
+        """Note that a nexthop went, and with it all routes that used it."""
+        slots = self.rows.slots()
+        return self._unprogram(slots[self.rows["programmed"][slots] == identity])
+
+    def unpark(self) -> None:
+        """Nexthops came: rows that waited may go."""
+        self._upserts += self._waiting
+        self._waiting = []
+
+    def retry(self) -> None:
+        """Try again what was refused."""
+        slots = self.rows.slots()
+        failed = slots[self.rows["flags"][slots] & _FAILED != 0]
+        self._mark(failed)
+
+    @property
+    def failed(self) -> bool:
+        slots = self.rows.slots()
+        return bool((self.rows["flags"][slots] & _FAILED).any())
+
+    def used(self) -> set[int]:
+        """Return the nexthop ids that programmed routes use."""
+        return set(np.unique(self.rows["programmed"][self.rows.slots()]).tolist()) - {0}
+
+    # -- to be shown ----------------------------------------------------------------------
+
+    def page(self, start: int, limit: int, generation: int) -> tuple[RouteRows, int]:
+        slots, following = self.rows.page(start, limit)
+        return self.show(slots, generation), following
+
+    def show(self, slots: Slots, generation: int) -> RouteRows:
+        prefixes, lengths = route_prefixes(self.family, self.rows.keys(slots))
+        return RouteRows(
+            vrf=self.vrf,
+            family=self.family,
+            prefixes=prefixes,
+            lengths=lengths,
+            protocols=self.rows["protocol"][slots],
+            desired=self.rows["desired"][slots],
+            programmed=self.rows["programmed"][slots],
+            states=self._states(slots, generation),
+            errors=self.rows["errno"][slots],
+            sessions=self.rows["session"][slots],
+            changed_at=self.rows["changed_at"][slots],
+        )
+
+    def count(self, generation: int) -> KindCount:
+        slots = self.rows.slots()
+        states = np.bincount(self._states(slots, generation), minlength=len(RowState) + 1)
+        return KindCount(
+            Kind.ROUTE,
+            desired=int(np.count_nonzero(self.rows["desired"][slots])),
+            programmed=int(np.count_nonzero(self.rows["programmed"][slots])),
+            failed=int(states[RowState.FAILED]),
+            stale=int(states[RowState.STALE]),
+        )
+
+    def _states(self, slots: Slots, generation: int) -> U8:
+        desired, programmed = self.rows["desired"][slots], self.rows["programmed"][slots]
+        target = self._target(slots)
+        failed = self.rows["flags"][slots] & _FAILED != 0
+        stale = (programmed != 0) & (self.rows["generation"][slots] != generation)
+        return np.select(
+            [failed, stale, (desired != 0) & (target == 0), target == programmed, target == 0],
+            [
+                RowState.FAILED,
+                RowState.STALE,
+                RowState.UNMANAGED,
+                RowState.PROGRAMMED,
+                RowState.LEAVING,
+            ],
+            RowState.PENDING,
+        ).astype(np.uint8)
+
+    # -- inside ---------------------------------------------------------------------------
+
+    def _add(self, batch: RouteBatch) -> Slots:
+        slots, _ = self.rows.add(route_keys(batch.family, batch.prefixes, batch.lengths))
+        return slots
+
+    def _target(self, slots: Slots) -> U32:
+        """Return what the datapath should have: nothing for what it makes itself."""
+        own = self.rows["protocol"][slots] == RTPROT_KERNEL
+        return np.where(own, np.uint32(0), self.rows["desired"][slots])
+
+    def _mark(self, slots: Slots) -> None:
+        """Queue rows that are not at rest, each once."""
+        if not len(slots):
+            return
+        flags = self.rows["flags"]
+        slots = np.unique(slots[flags[slots] & _MARKED == 0])
+        target = self._target(slots)
+        differs = target != self.rows["programmed"][slots]
+        self._forget(slots[~differs])
+        slots, target = slots[differs], target[differs]
+        flags[slots] |= np.uint8(_MARKED)
+        for queue, some in (
+            (self._upserts, slots[target != 0]),
+            (self._withdrawals, slots[target == 0]),
+        ):
+            if len(some):
+                queue.append(some)
+
+    def _forget(self, slots: Slots) -> None:
+        """Remove rows that are neither desired nor programmed, unless someone has their slot."""
+        rows = self.rows
+        idle = (rows["desired"][slots] == 0) & (rows["programmed"][slots] == 0)
+        rows.remove(slots[idle & (rows["flags"][slots] & (_MARKED | _TAKEN) == 0)])
+
+    def _unprogram(self, slots: Slots) -> int:
+        there = slots[self.rows["programmed"][slots] != 0]
+        self.rows["programmed"][there] = 0
+        self._mark(there)
+        return len(there)
+
+    @staticmethod
+    def _next(queue: list[Slots], limit: int) -> Slots:
+        taken: list[Slots] = []
+        room = limit
+        while queue and room > 0:
+            chunk = queue.pop(0)
+            if len(chunk) > room:
+                queue.insert(0, chunk[room:])
+                chunk = chunk[:room]
+            taken.append(chunk)
+            room -= len(chunk)
+        return np.concatenate(taken) if len(taken) > 1 else taken[0]
+
+    def _batch(self, slots: Slots, target: U32, op: Op) -> RouteBatch:
+        prefixes, lengths = route_prefixes(self.family, self.rows.keys(slots))
+        n = len(slots)
+        return RouteBatch(
+            vrf=self.vrf,
+            family=self.family,
+            ops=np.full(n, op, np.uint8),
+            prefixes=prefixes,
+            lengths=lengths,
+            protocols=self.rows["protocol"][slots],
+            nexthops=target.astype(np.uint32, copy=False),
+        )
+
+
+class Rib:
+    """Every VRF's routes."""
+
+    def __init__(self) -> None:
+        self._tables: dict[tuple[str, Family], RouteTable] = {}
+
+    def table(self, vrf: str, family: Family) -> RouteTable:
+        """Return a table, made now if need be."""
+        key = vrf, family
+        if key not in self._tables:
+            self._tables[key] = RouteTable(vrf, family)
+        return self._tables[key]
+
+    def tables(self) -> Sequence[RouteTable]:
+        return list(self._tables.values())
+
+    def __iter__(self) -> Iterator[RouteTable]:
+        return iter(self.tables())

@@ -1,0 +1,182 @@
+"""Everything that the controller knows, and how the bridge's words and the datapath's change it.
+
+Events only mark what to look at; the reconciler does the looking. No I/O.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from controller.core.clock import Clock
+from controller.core.nexthop_ids import NexthopIds
+from controller.core.records import RecordTable
+from controller.core.rib import Rib
+from controller.model import events
+from controller.model.kinds import Kind
+from controller.model.nexthops import Nexthop, NexthopType
+from controller.model.records import Record, RecordBatch
+from controller.model.routes import Op, RouteBatch
+
+log = logging.getLogger(__name__)
+
+INTENT_KINDS = (Kind.VRF, Kind.VNI, Kind.PORT)
+"""What manifests ask for; the rest is what FRR wants."""
+
+FRR_KINDS = (Kind.REMOTE_VTEP, Kind.FLOOD, Kind.MAC, Kind.NEIGHBOR, Kind.NEXTHOP)
+
+
+class State:
+    """Desired and programmed, by kind. `wake` is called when there is work for the reconciler."""
+
+    def __init__(self, clock: Clock, wake: Callable[[], None]) -> None:
+        self._clock = clock
+        self._wake = wake
+        self.rib = Rib()
+        self.records = {kind: RecordTable(kind) for kind in (*INTENT_KINDS, *FRR_KINDS)}
+        self.records[Kind.LSP] = RecordTable(Kind.LSP, managed=False)
+        self.nexthop_ids = NexthopIds()
+        self.generation = 0  # counts subscriptions
+        self.session = events.SessionChanged(number=0, state="idle")
+        self.connected = False  # to the bridge
+        self.synced = False  # the bridge has said everything since it was subscribed to
+        self.synced_at = 0.0
+        self.repaired = 0
+
+    # -- what FRR wants -------------------------------------------------------------------
+
+    def subscribed(self, *, same_bridge: bool) -> None:
+        """Everything will be said again. What is not, goes at Synced and not before."""
+        self.generation += 1
+        self.connected = True
+        self.synced = False
+        if not same_bridge:
+            self.nexthop_ids.new_bridge()
+
+    def bridge_lost(self) -> None:
+        """The bridge is silent: nothing changes but what we say of ourselves."""
+        self.connected = False
+
+    def take(self, event: events.FromBridge) -> None:
+        """Take the bridge's word."""
+        match event:
+            case events.Changed(RouteBatch() as batch):
+                self._routes(batch)
+            case events.Changed(RecordBatch() as batch):
+                self._records(batch)
+            case events.SessionChanged():
+                self.session = event
+            case events.Synced():
+                self._sweep()
+            case _:
+                return
+        self._wake()
+
+    def want(self, kind: Kind, records: list[Record]) -> None:
+        """Make `records` all that intent wants of a kind."""
+        table = self.records[kind]
+        now = self._clock.epoch()
+        wanted = {record.key for record in records}
+        for record in records:
+            table.want(record, generation=0, session=0, now=now)
+        for key in list(table):
+            if key not in wanted:
+                table.unwant(key, now=now)
+                table.touch(key)
+        self._wake()
+
+    def _routes(self, batch: RouteBatch) -> None:
+        ids = self.nexthop_ids.translate(batch.nexthops)
+        lost = (ids == 0) & (batch.ops == Op.UPSERT)
+        if lost.any():
+            log.error("%d routes of %s without a nexthop; left out", lost.sum(), batch.vrf)
+        known = np.flatnonzero(~lost)
+        translated = RouteBatch(
+            batch.vrf,
+            batch.family,
+            batch.ops,
+            batch.prefixes,
+            batch.lengths,
+            batch.protocols,
+            ids,
+        ).take(known)
+        self.rib.table(batch.vrf, batch.family).learn(
+            translated,
+            generation=self.generation,
+            session=self.session.number,
+            now=self._clock.epoch(),
+        )
+
+    def _records(self, batch: RecordBatch) -> None:
+        table = self.records[batch.kind]
+        now = self._clock.epoch()
+        for record in _members_first(batch.upserts):
+            wanted = self.nexthop_ids.claim(record) if isinstance(record, Nexthop) else record
+            table.want(wanted, generation=self.generation, session=self.session.number, now=now)
+        for record in batch.withdrawals:
+            if isinstance(record, Nexthop):
+                table.unwant(self.nexthop_ids.release(record.id), now=now)
+            else:
+                table.unwant(record.key, now=now)
+
+    def _sweep(self) -> None:
+        """All has been said: what was not is no longer wanted."""
+        now = self._clock.epoch()
+        rows = sum(self.records[kind].sweep(self.generation, now) for kind in FRR_KINDS)
+        rows += self.records[Kind.LSP].sweep(self.generation, now)
+        rows += sum(table.sweep(self.generation, now) for table in self.rib)
+        self.synced, self.synced_at = True, now
+        log.info("synced; %d rows are no longer wanted", rows)
+
+    # -- what the datapath has ------------------------------------------------------------
+
+    def adopt(self, batch: RouteBatch | RecordBatch) -> None:
+        """Take what the datapath holds at our start."""
+        now = self._clock.epoch()
+        if isinstance(batch, RouteBatch):
+            self.rib.table(batch.vrf, batch.family).adopt(batch, now=now)
+            return
+        for record in batch.upserts:
+            self.records[batch.kind].adopt(record, now=now)
+        if batch.kind is Kind.NEXTHOP:
+            self.nexthop_ids.adopt(r for r in batch.upserts if isinstance(r, Nexthop))
+
+    def lost_records(self, records: tuple[Record, ...]) -> int:
+        """Somebody removed records of ours; return how many we thought to be there.
+
+        With a nexthop go its routes, and it leaves its groups: the kernel sees to both.
+        """
+        count = 0
+        for record in records:
+            count += self.records[record.kind].lost(record.key)
+            if isinstance(record, Nexthop):
+                self._lost_nexthop(record.id)
+        if count:
+            self.repaired += count
+            self._wake()
+        return count
+
+    def lost_routes(self, batch: RouteBatch) -> int:
+        """Somebody removed routes of ours; return how many we thought to be there."""
+        count = self.rib.table(batch.vrf, batch.family).lost(batch)
+        if count:
+            self.repaired += count
+            self._wake()
+        return count
+
+    def _lost_nexthop(self, identity: int) -> None:
+        table = self.records[Kind.NEXTHOP]
+        for group in list(table.all_programmed()):
+            if isinstance(group, Nexthop) and any(m.id == identity for m in group.members):
+                left = tuple(m for m in group.members if m.id != identity)
+                table.done(group.key, replace(group, members=left) if left else None)
+        for routes in self.rib:
+            routes.lost_nexthop(identity)
+
+
+def _members_first(records: tuple[Record, ...]) -> list[Record]:
+    """Put groups behind what may be their members."""
+    return sorted(records, key=lambda r: isinstance(r, Nexthop) and r.type is NexthopType.GROUP)

@@ -1,0 +1,184 @@
+"""The reading side: what the state looks like to those who ask. It changes nothing."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from controller.core.clock import Clock
+from controller.core.journal import Entry, Journal
+from controller.core.reconciler import Reconciler
+from controller.core.state import State
+from controller.model.kinds import Kind
+from controller.model.layer2 import Flood, Lsp, Mac, Neighbor, RemoteVtep
+from controller.model.nexthops import DROP_TYPES, Nexthop, reserved
+from controller.model.records import Record, RecordBatch
+from controller.model.routes import Family, Op, RouteBatch, prefix_text
+from controller.model.view import (
+    Change,
+    KindCount,
+    RecordRow,
+    ResourceStatus,
+    RouteRows,
+    RowState,
+    Status,
+)
+
+_DROPS = {reserved(type_): Nexthop(reserved(type_), type_) for type_ in DROP_TYPES}
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What does not change while the daemon runs."""
+
+    version: str
+    datapath: str
+    netns: str
+    frr_netns: str
+    started_at: float
+
+
+class CoreView:
+    """Read access to the controller's state: `StateView` for inspection and metrics."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        state: State,
+        reconciler: Reconciler,
+        clock: Clock,
+        *,
+        release: Callable[[], str],
+    ) -> None:
+        self._identity = identity
+        self._state = state
+        self._reconciler = reconciler
+        self._clock = clock
+        self._release = release
+        self._journal = Journal(self._expand)
+        self.resources: Sequence[ResourceStatus] = ()
+        self.problem = ""  # what keeps the daemon from its job, beside the datapath
+
+    def note(self, batch: RouteBatch | RecordBatch, failures: dict[int, str]) -> None:
+        """Enter an applied batch into the journal."""
+        self._journal.add(batch, failures, self._clock.epoch())
+
+    def status(self) -> Status:
+        state, session = self._state, self._state.session
+        not_ready = self._not_ready()
+        return Status(
+            version=self._identity.version,
+            datapath=self._identity.datapath,
+            netns=self._identity.netns,
+            frr_netns=self._identity.frr_netns,
+            started_at=self._identity.started_at,
+            bridge="connected" if state.connected else "lost",
+            session=session.number,
+            session_state=session.state,
+            reason=session.reason,
+            stale_after=session.stale_after,
+            counts=tuple(self._counts()),
+            repaired=state.repaired,
+            resources=tuple(self.resources),
+            ready=not not_ready,
+            not_ready=not_ready,
+        )
+
+    def route_tables(self) -> Sequence[tuple[str, Family]]:
+        return sorted((table.vrf, table.family) for table in self._state.rib if len(table.rows))
+
+    def routes(self, vrf: str, family: Family, start: int, limit: int) -> tuple[RouteRows, int]:
+        return self._state.rib.table(vrf, family).page(start, limit, self._state.generation)
+
+    def records(self, kind: Kind) -> Iterator[RecordRow]:
+        yield from list(self._state.records[kind].rows(self._state.generation))
+
+    def nexthop(self, identity: int) -> Nexthop | None:
+        if drop := _DROPS.get(identity):
+            return drop
+        table = self._state.records[Kind.NEXTHOP]
+        found = table.desired(identity) or table.programmed(identity)
+        return found if isinstance(found, Nexthop) else None
+
+    def changes(self, after: int) -> AsyncIterator[Change]:
+        return self._journal.changes(after)
+
+    def sequence(self) -> int:
+        return self._journal.sequence
+
+    async def resync(self) -> int:
+        return await self._reconciler.resync()
+
+    def release(self) -> str:
+        return self._release()
+
+    def _not_ready(self) -> str:
+        if self.problem:
+            return self.problem
+        if self._reconciler.unavailable:
+            return f"the datapath does not answer: {self._reconciler.unavailable}"
+        if not self._state.connected:
+            return "frr-bridge is not connected"
+        if not self._state.synced:
+            return self._state.session.reason or "FRR has not said everything yet"
+        return ""
+
+    def _counts(self) -> Iterator[KindCount]:
+        for table in self._state.records.values():
+            yield table.count(self._state.generation)
+        tables = [table.count(self._state.generation) for table in self._state.rib]
+        yield KindCount(
+            Kind.ROUTE,
+            desired=sum(count.desired for count in tables),
+            programmed=sum(count.programmed for count in tables),
+            failed=sum(count.failed for count in tables),
+            stale=sum(count.stale for count in tables),
+        )
+
+    # -- the journal's rows ---------------------------------------------------------------
+
+    def _expand(self, entry: Entry) -> Iterator[Change]:
+        batch = entry.batch
+        for index in range(len(batch)):
+            why = entry.failures.get(index, "")
+            if isinstance(batch, RouteBatch):
+                withdrawn = bool(batch.ops[index] == Op.WITHDRAW)
+                nexthop = self.nexthop(int(batch.nexthops[index]))
+                kind, vrf = Kind.ROUTE, batch.vrf
+                text = prefix_text(batch.prefixes[index].tobytes(), int(batch.lengths[index]))
+                detail = "" if withdrawn else str(nexthop or "")
+            else:
+                record = batch.row(index)
+                withdrawn = index >= len(batch.upserts)
+                kind, vrf = record.kind, ""
+                text, detail = describe(record)
+            yield Change(
+                sequence=entry.first + index,
+                at=entry.at,
+                kind=kind,
+                text=text,
+                vrf=vrf,
+                state=RowState.FAILED if why else RowState.PROGRAMMED,
+                withdrawn=withdrawn,
+                detail=why or detail,
+            )
+
+
+def describe(record: Record) -> tuple[str, str]:
+    """Return what a record is about, and what it says of that, for people."""
+    match record:
+        case Nexthop():
+            return str(record.id), str(record)
+        case RemoteVtep(vni, vtep, mac):
+            return f"{vni} {ipaddress.ip_address(vtep)}", f"router MAC {mac.hex(':')}"
+        case Flood(vni, vtep):
+            return f"{vni} {ipaddress.ip_address(vtep)}", ""
+        case Mac(vni, mac, vtep):
+            return f"{vni} {mac.hex(':')}", f"vtep {ipaddress.ip_address(vtep)}"
+        case Neighbor(vni, address, mac):
+            return f"{vni} {ipaddress.ip_address(address)}", mac.hex(":")
+        case Lsp(label, nexthops):
+            return str(label), ", ".join(nexthops)
+        case _:
+            return str(record.key), ""

@@ -1,0 +1,191 @@
+"""The controller at work: bus, datapath, intent and inspection around the state."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from importlib.metadata import version
+
+import numpy as np
+
+from controller.bus.subscriber import Subscriber
+from controller.core.clock import SystemClock
+from controller.core.hosts import LocalHosts
+from controller.core.reconciler import Reconciler
+from controller.core.state import State
+from controller.core.view import CoreView, Identity
+from controller.inspect.listen import Tls
+from controller.inspect.server import serve
+from controller.intent.layout import Intent
+from controller.metrics import serve_metrics
+from controller.model import events
+from controller.model.records import RecordBatch
+from controller.model.routes import Op, RouteBatch
+from controller.provision import Provisioner, Spaces
+from controller.settings import Settings
+from controller.supervisor import BridgeSupervisor
+from datapaths.base import Datapath, LearnedMac, LearnedNeighbor, Lost, PortChanged
+
+log = logging.getLogger(__name__)
+
+_TICK_S = 0.5
+
+
+class Daemon:
+    """One controller, from its start to its end."""
+
+    def __init__(
+        self, settings: Settings, spaces: Spaces, datapath: Datapath, intent: Intent | None
+    ) -> None:
+        clock = SystemClock()
+        self._settings = settings
+        self._datapath = datapath
+        self._clock = clock
+        self._state = State(clock, self._wake)
+        self._reconciler = Reconciler(self._state, datapath, clock, self._applied)
+        self._bus = Subscriber(
+            f"ipc://{settings.bus}",
+            on_event=self._from_bridge,
+            on_subscribed=self._subscribed,
+            on_lost=self._bridge_lost,
+        )
+        self._hosts = LocalHosts(self._bus.send)
+        identity = Identity(
+            version("dualpath"), datapath.name, spaces.forwarding, spaces.control, clock.epoch()
+        )
+        self._view = CoreView(identity, self._state, self._reconciler, clock, release=self._release)
+        self._supervisor = BridgeSupervisor(settings, spaces.control, silent=self._silent)
+        self._provisioner: Provisioner | None = None
+        if intent is not None:
+            self._provisioner = Provisioner(
+                spaces,
+                intent,
+                self._state,
+                self._reconciler,
+                configure=self._bus.send,
+                renewed=self._control_renewed,
+            )
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Serve until cancelled. Raises ListenError, MetricsError, Unsupported or Unavailable."""
+        capabilities = await self._datapath.capabilities()
+        log.info("datapath %s %s", capabilities.name, capabilities.version)
+        tls = Tls(*self._settings.tls) if self._settings.tls else None
+        inspect = await serve(
+            self._view, self._datapath.ports, listen=self._settings.listen, tls=tls
+        )
+        metrics = None
+        try:
+            if self._settings.metrics:
+                metrics = await serve_metrics(self._view, self._settings.metrics)
+            await self._reconciler.adopt()
+            await self._work()
+        finally:
+            if metrics:
+                metrics.close()
+            await inspect.stop()
+            self._bus.close()
+            await self._datapath.close()
+
+    async def _work(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._reconciler.run())
+            group.create_task(self._learn())
+            group.create_task(self._every(_TICK_S, self._tick))
+            if self._settings.bridge == "child":
+                group.create_task(self._supervisor.run())
+            if self._provisioner:
+                group.create_task(self._provisioner.run())
+
+    # -- the bridge -----------------------------------------------------------------------
+
+    def _subscribed(self, same_bridge: bool) -> None:
+        log.info("subscribed to frr-bridge")
+        self._state.subscribed(same_bridge=same_bridge)
+        self._hosts.repeat()
+        if self._provisioner and not same_bridge:
+            self._provisioner.new_bridge()
+
+    def _bridge_lost(self) -> None:
+        self._state.bridge_lost()
+
+    def _from_bridge(self, event: events.FromBridge) -> None:
+        if isinstance(event, events.Configured):
+            if self._provisioner:
+                self._provisioner.answered(event)
+        else:
+            self._state.take(event)
+
+    def _release(self) -> str:
+        if self._bus.send(events.Release()):
+            return "frr-bridge was told to let go of what it holds"
+        return "frr-bridge is not connected: nothing was let go"
+
+    def _silent(self) -> bool:
+        return not self._bus.connected
+
+    def _control_renewed(self) -> None:
+        """FRR's namespace is another one: the bridge in the old one sees nothing any more."""
+        self._spawn(self._supervisor.end())
+
+    # -- the datapath ---------------------------------------------------------------------
+
+    async def _learn(self) -> None:
+        async for event in self._datapath.learned():
+            match event:
+                case LearnedMac() | LearnedNeighbor():
+                    self._hosts.learn(event)
+                case PortChanged(name, up):
+                    log.info("port %s is %s", name, "up" if up else "down")
+                    if self._provisioner:
+                        self._provisioner.port_changed(name, up)
+                    self._reconciler.retry_now()
+                case Lost(kind, records, routes):
+                    if routes is not None:
+                        self._state.lost_routes(routes)
+                    elif records:
+                        self._state.lost_records(records)
+                    else:
+                        self._reconciler.suspect(kind)
+
+    def _applied(self, batch: RouteBatch | RecordBatch, failures: dict[int, str]) -> None:
+        self._view.note(batch, failures)
+        if not self._state.session.acknowledge or not isinstance(batch, RouteBatch):
+            return
+        if not len(batch) or batch.ops[0] != Op.UPSERT:
+            return
+        nexthops = batch.nexthops.copy()
+        nexthops[np.array(list(failures), np.intp)] = 0
+        done = RouteBatch(
+            batch.vrf,
+            batch.family,
+            batch.ops,
+            batch.prefixes,
+            batch.lengths,
+            batch.protocols,
+            nexthops,
+        )
+        self._bus.send(events.Programmed(done))
+
+    # -- the loop -------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        self._reconciler.wake()
+
+    def _tick(self) -> None:
+        self._bus.tick(self._clock.monotonic())
+        if self._provisioner:
+            self._view.resources = self._provisioner.statuses()
+            self._view.problem = self._provisioner.problem
+
+    async def _every(self, period_s: float, call: Callable[[], None]) -> None:
+        while True:
+            call()
+            await asyncio.sleep(period_s)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

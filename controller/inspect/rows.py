@@ -1,0 +1,248 @@
+"""What is not a route, from the model to messages. Pure: no clock, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar, cast
+
+from controller.inspect.text import address_text, addresses_text, mac_text, timestamp
+from controller.model.kinds import Kind
+from controller.model.layer2 import Flood, Lsp, Mac, Neighbor, RemoteVtep
+from controller.model.links import HostEnd, Port, Vni, Vrf
+from controller.model.nexthops import Nexthop, NexthopType
+from controller.model.records import Record
+from controller.model.routes import DEFAULT_VRF
+from controller.model.view import Change, RecordRow, RowState, Status
+from controller.pb import inspect_pb2 as pb
+from controller.pb import state_pb2
+from datapaths.base import PortState
+
+# The stubs want their own enum types, which do not exist at run time: there they are int.
+STATES = {s: cast("pb.RowState", pb.RowState.Value(f"ROW_STATE_{s.name}")) for s in RowState}
+KINDS = {k: cast("pb.Kind", pb.Kind.Value(f"KIND_{k.name}")) for k in Kind}
+TYPES = {
+    t: cast("state_pb2.NexthopType", state_pb2.NexthopType.Value(f"NEXTHOP_TYPE_{t.name}"))
+    for t in NexthopType
+}
+
+Resolve = Callable[[int], Nexthop | None]
+"""`StateView.nexthop`."""
+
+_R = TypeVar("_R")
+
+
+def _record(type_: type[_R], row: RecordRow) -> _R:
+    record: Record = row.record
+    if not isinstance(record, type_):
+        raise TypeError(f"a {record.kind.name} where a {type_.__name__} belongs")
+    return record
+
+
+def _standing(row: RecordRow) -> dict[str, Any]:
+    """Return the fields with which every row ends."""
+    return {
+        "state": STATES[row.state],
+        "error": row.error,
+        "session": row.session,
+        "changed_at": timestamp(row.changed_at),
+    }
+
+
+class Nexthops:
+    """Nexthops as messages, each made once. Short-lived: a nexthop may be replaced in place."""
+
+    def __init__(self, resolve: Resolve) -> None:
+        self._resolve = resolve
+        self._made: dict[int, pb.Nexthop | None] = {0: None}
+
+    def message(self, identity: int) -> pb.Nexthop | None:
+        """Return None for 0, and a message with nothing but its id for an unknown nexthop."""
+        if identity not in self._made:
+            found = self._resolve(identity)
+            made = pb.Nexthop(id=identity) if found is None else nexthop(found, self._resolve)
+            self._made[identity] = made
+        return self._made[identity]
+
+
+def nexthop(value: Nexthop, resolve: Resolve) -> pb.Nexthop:
+    """Return a nexthop with its members expanded, one level deep: groups do not nest."""
+    message = pb.Nexthop(
+        id=value.id,
+        type=TYPES[value.type],
+        gateway=address_text(value.gateway),
+        device=value.device,
+        vni=value.vni,
+        vtep=address_text(value.vtep),
+        onlink=value.onlink,
+    )
+    for member in value.members:
+        leg = resolve(member.id)
+        flat = pb.Nexthop(id=member.id)
+        if leg is not None and leg.type is not NexthopType.GROUP:
+            flat = nexthop(leg, resolve)
+        message.members.add(weight=member.weight, nexthop=flat)
+    return message
+
+
+def nexthop_row(row: RecordRow, resolve: Resolve) -> pb.NexthopRow:
+    return pb.NexthopRow(nexthop=nexthop(_record(Nexthop, row), resolve), **_standing(row))
+
+
+def mac(row: RecordRow) -> pb.Mac:
+    value = _record(Mac, row)
+    return pb.Mac(
+        vni=value.vni,
+        mac=mac_text(value.mac),
+        vtep=address_text(value.vtep),
+        sticky=value.sticky,
+        **_standing(row),
+    )
+
+
+def neighbor(row: RecordRow) -> pb.Neighbor:
+    value = _record(Neighbor, row)
+    return pb.Neighbor(
+        vni=value.vni,
+        address=address_text(value.address),
+        mac=mac_text(value.mac),
+        router=value.router,
+        **_standing(row),
+    )
+
+
+def vtep(row: RecordRow) -> pb.Vtep:
+    if isinstance(row.record, Flood):
+        value: Flood | RemoteVtep = row.record
+        role, router_mac = pb.Vtep.ROLE_FLOOD, b""
+    else:
+        value = _record(RemoteVtep, row)
+        role, router_mac = pb.Vtep.ROLE_ROUTER, value.mac
+    return pb.Vtep(
+        vni=value.vni,
+        vtep=address_text(value.vtep),
+        role=role,
+        mac=mac_text(router_mac),
+        **_standing(row),
+    )
+
+
+def vni(row: RecordRow, vteps: Iterable[bytes] = ()) -> pb.Vni:
+    value = _record(Vni, row)
+    return pb.Vni(
+        vni=value.vni,
+        layer=value.layer,
+        vrf=value.vrf,
+        local=address_text(value.local),
+        port=value.port,
+        mac=mac_text(value.mac),
+        gateways=addresses_text(value.gateways),
+        mtu=value.mtu,
+        bridge=value.bridge,
+        device=value.device,
+        vteps=[address_text(packed) for packed in sorted(vteps)],
+        **_standing(row),
+    )
+
+
+def vrf(row: RecordRow, l3vnis: Mapping[str, int]) -> pb.Vrf:
+    value = _record(Vrf, row)
+    l3vni = l3vnis.get(value.name, 0)
+    return pb.Vrf(name=value.name, table=value.table, l3vni=l3vni, **_standing(row))
+
+
+def port(row: RecordRow, links: Mapping[str, PortState]) -> pb.Port:
+    value = _record(Port, row)
+    type_ = pb.Port.TYPE_NIC
+    if value.loopback:
+        type_ = pb.Port.TYPE_LOOPBACK
+    elif value.host:
+        type_ = pb.Port.TYPE_HOST
+    return pb.Port(
+        name=value.name,
+        type=type_,
+        vrf="" if value.vni else value.vrf or DEFAULT_VRF,
+        vni=value.vni,
+        addresses=addresses_text(value.addresses),
+        mtu=value.mtu,
+        twin=value.twin,
+        host=_host(value.host) if value.host else None,
+        link=_link(links[value.name]) if value.name in links else None,
+        **_standing(row),
+    )
+
+
+def _host(value: HostEnd) -> pb.HostEnd:
+    return pb.HostEnd(
+        netns=value.netns,
+        name=value.name,
+        mac=mac_text(value.mac),
+        addresses=addresses_text(value.addresses),
+        bridge=value.bridge,
+    )
+
+
+def _link(value: PortState) -> pb.Link:
+    return pb.Link(
+        up=value.up,
+        mac=mac_text(value.mac),
+        mtu=value.mtu,
+        addresses=value.addresses,
+        rx_packets=value.rx_packets,
+        rx_bytes=value.rx_bytes,
+        tx_packets=value.tx_packets,
+        tx_bytes=value.tx_bytes,
+    )
+
+
+def lsp(row: RecordRow) -> pb.Lsp:
+    value = _record(Lsp, row)
+    return pb.Lsp(label=value.label, nexthops=value.nexthops, **_standing(row))
+
+
+def change(value: Change) -> pb.Change:
+    return pb.Change(
+        sequence=value.sequence,
+        at=timestamp(value.at),
+        kind=KINDS[value.kind],
+        text=value.text,
+        vrf=value.vrf,
+        state=STATES[value.state],
+        withdrawn=value.withdrawn,
+        detail=value.detail,
+    )
+
+
+def status(value: Status, sequence: int) -> pb.StatusResponse:
+    message = pb.StatusResponse(
+        version=value.version,
+        datapath=value.datapath,
+        netns=value.netns,
+        frr_netns=value.frr_netns,
+        started_at=timestamp(value.started_at),
+        ready=value.ready,
+        not_ready=value.not_ready,
+        bridge=value.bridge,
+        session=value.session,
+        session_state=value.session_state,
+        reason=value.reason,
+        stale_after=timestamp(value.stale_after),
+        repaired=value.repaired,
+        sequence=sequence,
+    )
+    for count in value.counts:
+        message.counts.add(
+            kind=KINDS[count.kind],
+            desired=count.desired,
+            programmed=count.programmed,
+            failed=count.failed,
+            stale=count.stale,
+        )
+    for resource in value.resources:
+        message.resources.add(
+            kind=resource.kind,
+            name=resource.name,
+            ready=resource.ready,
+            reason=resource.reason,
+            message=resource.message,
+        )
+    return message

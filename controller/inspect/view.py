@@ -1,0 +1,24 @@
+"""What the service asks of the daemon beyond reading rows."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from controller.model.view import StateView
+from datapaths.base import PortState
+
+
+class Inspected(StateView, Protocol):
+    """The daemon's state, with its journal's position.
+
+    Lists are sent in slices, with other work in between: what `records` returns must survive
+    changes to the state between two steps.
+    """
+
+    def sequence(self) -> int:
+        """Return the sequence number of the last change; 0 before the first."""
+
+
+Ports = Callable[[], Awaitable[Sequence[PortState]]]
+"""`Datapath.ports`: raises Unavailable."""

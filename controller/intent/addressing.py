@@ -1,0 +1,61 @@
+"""Addresses and MACs by rule: a pool and the node's number make them. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+
+from controller.intent.fields import IpAddress, Network
+from controller.model.links import Address
+
+LOCALLY_ADMINISTERED = 0x02  # IEEE 802, the U/L bit; the I/G bit stays 0
+
+
+def host(pool: Network, index: int) -> IpAddress:
+    """Return address number `index` of a pool. Raises ValueError when there is none."""
+    if index >= pool.num_addresses:
+        raise ValueError(f"{pool} has no address number {index} for this node")
+    return pool[index]
+
+
+def leg(pool: Network, node_index: int) -> tuple[Address, Address]:
+    """Return the router's and the host's address on a leg.
+
+    The router has the first usable one on every node, the host the one that its node's number
+    leads to. Raises ValueError when the pool is too small.
+    """
+    point_to_point = pool.max_prefixlen - pool.prefixlen <= 1
+    first = 0 if point_to_point else 1
+    usable = pool.num_addresses - (1 if pool.version == 4 and not point_to_point else 0)
+    ours = first + 1 + node_index
+    if ours >= usable:
+        raise ValueError(f"{pool} has no host address for node index {node_index}")
+    return tuple(Address(pool[i].packed, pool.prefixlen) for i in (first, ours))  # type: ignore[return-value]
+
+
+def loopback(address: IpAddress) -> Address:
+    return Address(address.packed, address.max_prefixlen)
+
+
+def router_mac(vtep: IpAddress, vni: int) -> bytes:
+    """Return the MAC of an L3VNI on this node: the same after every restart, and its own.
+
+    RFC 9135 needs it unique among the VTEPs of a VRF; 46 bits of a hash are.
+    """
+    digest = hashlib.sha256(vtep.packed + vni.to_bytes(3, "big")).digest()[:6]
+    return bytes([(digest[0] & 0xFC) | LOCALLY_ADMINISTERED]) + digest[1:]
+
+
+def gateway_mac(vni: int) -> bytes:
+    """Return the anycast gateway's MAC, the same on every node and as in OpenPERouter."""
+    return b"\x00\xf3" + (vni + 1).to_bytes(4, "big")
+
+
+def text(address: Address) -> str:
+    """Return the address without its length."""
+    return str(ipaddress.ip_address(address.ip))
+
+
+def single(address: Address) -> str:
+    """Return the address as a prefix of its own, /32 or /128."""
+    return f"{text(address)}/{len(address.ip) * 8}"

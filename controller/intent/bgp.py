@@ -1,0 +1,238 @@
+"""FRR's settings from what was accepted. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from controller.intent import addressing
+from controller.intent.fields import SessionOptions
+from controller.intent.overlay import HostSession, L3Vni
+from controller.intent.underlay import Neighbor, Underlay
+from controller.intent.validate import Accepted
+from controller.model.frr import (
+    BfdProfile,
+    BgpInstance,
+    BgpNeighbor,
+    FrrSettings,
+    GracefulRestart,
+    NeighborFamily,
+    RawSnippet,
+    VniTargets,
+    VrfVni,
+)
+from controller.model.links import Address
+
+PERMISSIVE = "permissive"
+CONNECT_S = 5
+"""How soon a lost session is tried again; FRR's own two minutes are long for a host."""
+LISTEN_LIMIT = 65535
+FAMILIES = {"ipv4unicast": "ipv4 unicast", "ipv6unicast": "ipv6 unicast", "evpn": "l2vpn evpn"}
+LOG_LEVELS = {
+    "debug": "debugging",
+    "info": "informational",
+    "warn": "warnings",
+    "error": "errors",
+}
+
+
+def settings(accepted: Accepted) -> FrrSettings:
+    """Return what frr.conf must say. The hostname is left to whoever runs beside FRR."""
+    instances = tuple(_instances(accepted))
+    return FrrSettings(
+        log_level=LOG_LEVELS[accepted.node.log_level],
+        vrfs=tuple(VrfVni(r.spec.vrf, r.spec.vni) for r in accepted.l3vnis),
+        bfd_profiles=tuple(_bfd_profiles(accepted)),
+        instances=instances,
+        raw=tuple(RawSnippet(r.name, r.spec.raw_config) for r in accepted.raws),
+    )
+
+
+def _instances(accepted: Accepted) -> Iterator[BgpInstance]:
+    if accepted.underlay is None:
+        return
+    underlay = accepted.underlay.spec
+    router_id = str(addressing.host(underlay.router_id_cidr, accepted.node.index + 1))
+    yield _main(accepted, underlay, router_id)
+    for l3vni in accepted.l3vnis:
+        yield _tenant(accepted, underlay, router_id, l3vni.spec)
+
+
+def _main(accepted: Accepted, underlay: Underlay, router_id: str) -> BgpInstance:
+    neighbors = [_fabric(accepted, underlay, n) for n in underlay.neighbors]
+    networks = [f"{address}/{address.max_prefixlen}" for address in accepted.vteps]
+    if accepted.passthrough is not None:
+        session = accepted.passthrough.spec.host_session
+        neighbors += _hosts(session, accepted.node.index, "passthrough")
+        networks += _host_networks(session, accepted.node.index)
+    reflector = underlay.route_reflector
+    return BgpInstance(
+        asn=underlay.asn,
+        router_id=router_id,
+        graceful_restart=_restart(underlay),
+        cluster_id=str(reflector.cluster_id) if reflector is not None else "",
+        listen_limit=LISTEN_LIMIT if any(n.listen_range for n in neighbors) else 0,
+        neighbors=tuple(neighbors),
+        networks=tuple(networks),
+        advertise_all_vni=bool(accepted.vteps),
+        vnis=tuple(
+            VniTargets(r.spec.vni, r.spec.import_rts, r.spec.export_rts)
+            for r in accepted.l2vnis
+            if r.spec.import_rts or r.spec.export_rts
+        ),
+    )
+
+
+def _tenant(accepted: Accepted, underlay: Underlay, router_id: str, spec: L3Vni) -> BgpInstance:
+    session, index = spec.host_session, accepted.node.index
+    networks = _host_networks(session, index) if session is not None else []
+    for l2vni in accepted.l2vnis:
+        domain = accepted.domain(l2vni.spec)
+        if domain is not None and domain.spec.vrf == spec.vrf:
+            networks += [str(gateway.network) for gateway in l2vni.spec.gateway_ips]
+    return BgpInstance(
+        asn=underlay.asn if session is None else session.asn,
+        router_id=router_id,
+        vrf=spec.vrf,
+        graceful_restart=_restart(underlay),
+        neighbors=_hosts(session, index, f"vni-{spec.vni}") if session is not None else (),
+        networks=tuple(networks),
+        advertise_unicast=True,
+        imports=spec.import_rts,
+        exports=spec.export_rts,
+    )
+
+
+def _restart(underlay: Underlay) -> GracefulRestart | None:
+    restart = underlay.graceful_restart
+    if restart is None:
+        return None
+    return GracefulRestart(restart.restart_time_seconds, restart.stale_path_time_seconds)
+
+
+def _fabric(accepted: Accepted, underlay: Underlay, neighbor: Neighbor) -> BgpNeighbor:
+    internal = neighbor.type == "Internal" or neighbor.asn == underlay.asn
+    families = tuple(
+        NeighborFamily(
+            FAMILIES[name],
+            route_reflector_client=reflects,
+            next_hop_self=internal and name != "evpn",
+            allowas_in=not internal,
+        )
+        for name, reflects in _fabric_families(accepted, neighbor).items()
+    )
+    carried = {family.name for family in families}
+    peer = _peer(neighbor)
+    session = BgpNeighbor(
+        peer=peer,
+        remote_as=str(neighbor.asn or (neighbor.type or "").lower()),
+        unnumbered=neighbor.interface is not None,
+        listen_range=str(neighbor.listen_range or ""),
+        port=neighbor.port or 0,
+        multihop=neighbor.multihop,
+        # An IPv6 nexthop of a directly connected peer need not be in one of our subnets.
+        disable_connected_check=not internal
+        and "ipv6 unicast" in carried
+        and not neighbor.multihop
+        and neighbor.interface is None,
+        extended_nexthop=_session_family(neighbor) == "ipv6unicast" and "ipv4 unicast" in carried,
+        families=families,
+    )
+    return _with_options(session, neighbor, f"neighbor-{peer}")
+
+
+def _peer(neighbor: Neighbor) -> str:
+    if neighbor.listen_range is not None:
+        return f"range-{neighbor.listen_range}".replace("/", "-")
+    return neighbor.id
+
+
+def _session_family(neighbor: Neighbor) -> str:
+    """Return the family of the addresses between which the session runs."""
+    spoken = neighbor.address or neighbor.listen_range
+    return f"ipv{6 if spoken is None else spoken.version}unicast"
+
+
+def _fabric_families(accepted: Accepted, neighbor: Neighbor) -> dict[str, bool]:
+    """Return the families of a session, and for which of them the peer is a reflector's client.
+
+    By default EVPN goes with the tunnel endpoint and not with the VNIs, as the first VNI would
+    otherwise renegotiate, and so reset, every session to the fabric.
+    """
+    if neighbor.address_families:
+        return {f.type: bool(f.properties) for f in neighbor.address_families}
+    wanted = {_session_family(neighbor)}
+    wanted |= {f"ipv{vtep.version}unicast" for vtep in accepted.vteps}
+    if accepted.passthrough is not None:
+        pools = accepted.passthrough.spec.host_session.local_cidr.pools
+        wanted |= {f"ipv{pool.version}unicast" for pool in pools}
+    if accepted.vteps:
+        wanted |= {"ipv4unicast", "evpn"}
+    return {name: False for name in FAMILIES if name in wanted}
+
+
+def _hosts(session: HostSession, node_index: int, label: str) -> tuple[BgpNeighbor, ...]:
+    """Return the sessions with the host's speaker, one per address family of the leg."""
+    internal = session.host_type == "Internal" or session.host_asn == session.asn
+    families = tuple(
+        NeighborFamily(name, next_hop_self=internal, route_map=PERMISSIVE)
+        for name in ("ipv4 unicast", "ipv6 unicast")
+    )
+    return tuple(
+        _with_options(
+            BgpNeighbor(
+                peer=addressing.text(host),
+                remote_as=str(session.host_asn or (session.host_type or "").lower()),
+                families=families,
+            ),
+            session,
+            f"host-{label}",
+        )
+        for host in _host_addresses(session, node_index)
+    )
+
+
+def _with_options(session: BgpNeighbor, options: SessionOptions, profile: str) -> BgpNeighbor:
+    bfd = options.bfd
+    return replace(
+        session,
+        password=options.password.get_secret_value() if options.password is not None else "",
+        keepalive_s=options.keepalive_time_seconds,
+        hold_s=options.hold_time_seconds,
+        connect_s=options.connect_time_seconds or CONNECT_S,
+        bfd=None if bfd is None else profile if bfd.model_fields_set else "",
+    )
+
+
+def _host_addresses(session: HostSession, node_index: int) -> list[Address]:
+    return [addressing.leg(pool, node_index)[1] for pool in session.local_cidr.pools]
+
+
+def _host_networks(session: HostSession, node_index: int) -> list[str]:
+    """Return the host's addresses as prefixes of their own, for its speaker need not say them."""
+    return [addressing.single(host) for host in _host_addresses(session, node_index)]
+
+
+def _bfd_profiles(accepted: Accepted) -> Iterator[BfdProfile]:
+    if accepted.underlay is not None:
+        for neighbor in accepted.underlay.spec.neighbors:
+            yield from _bfd_profile(neighbor, f"neighbor-{_peer(neighbor)}")
+    if accepted.passthrough is not None:
+        yield from _bfd_profile(accepted.passthrough.spec.host_session, "host-passthrough")
+    for l3vni in accepted.l3vnis:
+        if l3vni.spec.host_session is not None:
+            yield from _bfd_profile(l3vni.spec.host_session, f"host-vni-{l3vni.spec.vni}")
+
+
+def _bfd_profile(options: SessionOptions, name: str) -> Iterator[BfdProfile]:
+    bfd = options.bfd
+    if bfd is None or not bfd.model_fields_set:
+        return
+    yield BfdProfile(
+        name,
+        receive_ms=bfd.receive_interval or 0,
+        transmit_ms=bfd.transmit_interval or 0,
+        detect_multiplier=bfd.detect_multiplier or 0,
+        passive=bfd.session_mode == "Passive",
+        minimum_ttl=bfd.minimum_ttl or 0,
+    )

@@ -1,0 +1,267 @@
+"""What the resource models are made of: field types and the base model. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class Strict(BaseModel):
+    """A part of a resource: immutable, and nothing in it is ignored.
+
+    Field names of the old API group were in lower case; both are accepted.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, hide_input_in_errors=True
+    )
+
+    refused: ClassVar[Mapping[str, str]] = {}
+    """Fields that the API has and we cannot carry out yet, with what to tell the user."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_names(cls, data: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
+        if not isinstance(data, dict):
+            return data
+        for name in data:
+            if name in cls.refused:
+                raise refusal(f"`{name}` {cls.refused[name]}")
+        lower = {alias.lower(): alias for alias in cls.aliases()}
+        renamed: dict[Any, Any] = {}
+        for name, value in data.items():
+            alias = lower.get(name, name) if isinstance(name, str) else name
+            if alias in renamed:
+                raise refusal(f"`{alias}` is given twice, once by its older name `{name}`")
+            renamed[alias] = value
+        return renamed
+
+    @classmethod
+    def aliases(cls) -> list[str]:
+        return [field.alias or name for name, field in cls.model_fields.items()]
+
+
+def refusal(message: str) -> PydanticCustomError:
+    """Return the error of a rule: one sentence that says what is wrong, braces taken literally."""
+    return PydanticCustomError("rule", "{message}", {"message": message})
+
+
+def exactly_one(data: object, *names: str) -> None:
+    """Raise unless exactly one of these fields of a model is set."""
+    given = [name for name in names if getattr(data, name) is not None]
+    if len(given) != 1:
+        listed = ", ".join(to_camel(name) for name in names)
+        raise refusal(f"exactly one of {listed} must be given, not {len(given)}")
+
+
+def _network(value: object) -> object:
+    if isinstance(value, (ipaddress.IPv4Network, ipaddress.IPv6Network)):
+        return value
+    try:
+        if isinstance(value, str) and "/" in value:
+            return ipaddress.ip_network(value, strict=False)
+    except ValueError:
+        pass
+    raise refusal(f"{value!r} is not a CIDR such as 10.0.0.0/24 or 2001:db8::/64")
+
+
+def _interface(value: object) -> object:
+    if isinstance(value, (ipaddress.IPv4Interface, ipaddress.IPv6Interface)):
+        return value
+    try:
+        if isinstance(value, str) and "/" in value:
+            return ipaddress.ip_interface(value)
+    except ValueError:
+        pass
+    raise refusal(f"{value!r} is not an address with its prefix length, such as 10.0.0.1/24")
+
+
+def _address(value: object) -> object:
+    if isinstance(value, (ipaddress.IPv4Address, ipaddress.IPv6Address)):
+        return value
+    try:
+        if isinstance(value, str) and "%" not in value:
+            return ipaddress.ip_address(value)
+    except ValueError:
+        pass
+    raise refusal(f"{value!r} is not an IP address")
+
+
+def _password(value: SecretStr) -> SecretStr:
+    secret = value.get_secret_value()
+    if not 1 <= len(secret) <= 128 or not re.fullmatch(r"[!-~]+", secret):
+        raise refusal("a password has 1 to 128 printable ASCII characters and no white space")
+    return value
+
+
+def _route_target(value: str) -> str:
+    """RFC 4360 section 4: two bytes of AS and four of number, or four and two."""
+    match = re.fullmatch(r"(\d+(?:\.\d+\.\d+\.\d+)?):(\d{1,10})", value)
+    if match is None or int(match[2]) > _target_limit(match[1]):
+        raise refusal(
+            f"{value!r} is not a route target: AS:number or address:number, six bytes in all"
+        )
+    return value
+
+
+def _target_limit(administrator: str) -> int:
+    """Return the highest number that goes with an administrator, -1 if it is none itself."""
+    if "." in administrator:
+        return 0xFFFF if _is_ipv4(administrator) else -1
+    if int(administrator) <= 0xFFFF:
+        return 0xFFFF_FFFF
+    return 0xFFFF if int(administrator) <= 0xFFFF_FFFF else -1
+
+
+def _is_ipv4(text: str) -> bool:
+    try:
+        ipaddress.IPv4Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _interface_name(value: str) -> str:
+    if not 1 <= len(value) <= 15 or re.search(r"[/:\s]", value) or value in (".", ".."):
+        raise refusal(f"{value!r} is not an interface name: up to 15 characters, no / : or space")
+    if not re.fullmatch(r"[!-~]+", value):
+        raise refusal(f"{value!r} is not an interface name: it has characters beyond ASCII")
+    return value
+
+
+def number(low: int, high: int) -> Any:  # noqa: ANN401 - metadata for Annotated
+    return Field(ge=low, le=high, strict=True)
+
+
+Cidr = Annotated[Network, BeforeValidator(_network)]
+AddressWithLength = Annotated[Interface, BeforeValidator(_interface)]
+Address = Annotated[IpAddress, BeforeValidator(_address)]
+Password = Annotated[SecretStr, AfterValidator(_password)]
+RouteTarget = Annotated[str, StringConstraints(max_length=21), AfterValidator(_route_target)]
+RouteTargets = Annotated[tuple[RouteTarget, ...], Field(max_length=100)]
+InterfaceName = Annotated[str, AfterValidator(_interface_name)]
+DeviceName = Annotated[
+    str, StringConstraints(pattern=r"^[a-zA-Z][a-zA-Z0-9._-]*$", min_length=1, max_length=15)
+]
+VrfName = Annotated[
+    str, StringConstraints(pattern=r"^[a-zA-Z][a-zA-Z0-9_-]*$", min_length=1, max_length=15)
+]
+Asn = Annotated[int, number(1, 0xFFFF_FFFF)]
+VniNumber = Annotated[int, number(1, 0xFF_FFFF)]
+UdpPort = Annotated[int, number(1, 0xFFFF)]
+Namespace = Annotated[str, StringConstraints(pattern=r"^[^\s]+$", max_length=4096)]
+PeerType = Literal["External", "Internal"]
+AddressFamily = Literal["IPv4", "IPv6"]
+
+
+class Requirement(Strict):
+    """A Kubernetes label selector requirement."""
+
+    key: str
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
+    values: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _values_fit_the_operator(self) -> Requirement:
+        if self.operator in ("In", "NotIn") and not self.values:
+            raise refusal(f"a node selector with `{self.operator}` needs `values`")
+        if self.operator in ("Exists", "DoesNotExist") and self.values:
+            raise refusal(f"a node selector with `{self.operator}` takes no `values`")
+        return self
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        match self.operator:
+            case "In":
+                return labels.get(self.key) in self.values
+            case "NotIn":
+                return labels.get(self.key) not in self.values
+            case "Exists":
+                return self.key in labels
+            case "DoesNotExist":
+                return self.key not in labels
+
+
+class NodeSelector(Strict):
+    """Which nodes a resource is for; an empty one selects all."""
+
+    match_labels: dict[str, str] = Field(default_factory=dict)
+    match_expressions: tuple[Requirement, ...] = ()
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        return all(labels.get(k) == v for k, v in self.match_labels.items()) and all(
+            requirement.matches(labels) for requirement in self.match_expressions
+        )
+
+
+class Spec(Strict):
+    """The part that the spec of every kind has."""
+
+    node_selector: NodeSelector = NodeSelector()
+
+
+class LegSpec(Spec):
+    """The part that the spec of every kind with a leg to the host has."""
+
+    host_netns: Namespace | None = None
+    """Ours: where the leg ends, by name or path, if not in the node's host namespace."""
+
+
+class Bfd(Strict):
+    """BFD of one session; what is left out stays at FRR's default of 3 times 300 ms."""
+
+    refused: ClassVar[Mapping[str, str]] = {
+        "echoMode": "is not supported: the twin of an interface cannot answer echoes in time",
+        "echoInterval": "is not supported: the twin of an interface cannot answer echoes in time",
+    }
+
+    receive_interval: Annotated[int, number(10, 60000)] | None = None
+    transmit_interval: Annotated[int, number(10, 60000)] | None = None
+    detect_multiplier: Annotated[int, number(2, 255)] | None = None
+    session_mode: Literal["Active", "Passive"] = "Active"
+    minimum_ttl: Annotated[int, number(1, 254)] | None = Field(default=None, alias="minimumTTL")
+
+
+class SessionOptions(Strict):
+    """What a BGP session may have, to the fabric or to a host."""
+
+    refused: ClassVar[Mapping[str, str]] = {
+        "passwordSecret": "needs a Kubernetes API server; give `password` or `passwordFile`",
+    }
+
+    password: Password | None = None
+    hold_time_seconds: Annotated[int, number(0, 65535)] | None = None
+    keepalive_time_seconds: Annotated[int, number(0, 65535)] | None = None
+    connect_time_seconds: Annotated[int, number(1, 65535)] | None = None
+    bfd: Bfd | None = None
+
+    @model_validator(mode="after")
+    def _timers_agree(self) -> SessionOptions:
+        hold, keepalive = self.hold_time_seconds, self.keepalive_time_seconds
+        if (hold is None) is not (keepalive is None):
+            raise refusal("holdTimeSeconds and keepaliveTimeSeconds must be given together")
+        if hold is None or keepalive is None:
+            return self
+        if hold in (1, 2):
+            raise refusal(f"holdTimeSeconds must be 0 or at least 3, not {hold}")
+        if keepalive > hold:
+            raise refusal(f"keepaliveTimeSeconds {keepalive} exceeds holdTimeSeconds {hold}")
+        return self

@@ -1,0 +1,110 @@
+"""The node for which intent is compiled: its number, its labels, its namespaces. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field
+
+from controller.intent.fields import Namespace, Strict, number, refusal
+
+HOSTNAME_LABEL = "kubernetes.io/hostname"
+
+LogLevel = Literal["debug", "info", "warn", "error"]
+NodeIndex = Annotated[int, number(0, 0xFFFF_FFFF)]
+
+
+@dataclass(frozen=True, slots=True)
+class Namespaces:
+    """Network namespaces by name or path; "" is not said: what the daemon was told or its own."""
+
+    forwarding: str = ""
+    control: str = ""
+    host: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node. `index` makes its addresses differ from those of every other node."""
+
+    index: int = 0
+    name: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    log_level: LogLevel = "info"
+    namespaces: Namespaces = Namespaces()
+
+    @property
+    def selectable(self) -> Mapping[str, str]:
+        """The labels that a node selector sees."""
+        return {HOSTNAME_LABEL: self.name, **self.labels} if self.name else self.labels
+
+
+class NamespacesSpec(Strict):
+    forwarding: Namespace = ""
+    control: Namespace = ""
+    host: Namespace = ""
+
+
+def _index(value: object) -> object:
+    if isinstance(value, dict):
+        if value.keys() == {"index"}:
+            return value["index"]
+        raise refusal(
+            "a node index taken from an interface is not supported yet; give nodeIndex as a number"
+        )
+    return value
+
+
+class NodeSpec(Strict):
+    """`spec` of our kind Node, and the whole of OpenPERouter's node-config.yaml."""
+
+    refused: ClassVar[Mapping[str, str]] = {
+        "nodeIndexInterfaceName": "is not supported yet; give nodeIndex as a number",
+    }
+
+    node_index: Annotated[NodeIndex, BeforeValidator(_index)] = 0
+    node_name: str = ""
+    log_level: LogLevel = "info"
+    labels: dict[str, str] = Field(default_factory=dict)
+    namespaces: NamespacesSpec = NamespacesSpec()
+
+    def node(self, name: str) -> Node:
+        return Node(
+            index=self.node_index,
+            name=self.node_name or name,
+            labels=self.labels,
+            log_level=self.log_level,
+            namespaces=Namespaces(**self.namespaces.model_dump()),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class NodeOverrides:
+    """What the command line says of the node; it wins over the files."""
+
+    name: str | None = None
+    index: int | None = None
+
+
+NO_OVERRIDES = NodeOverrides()
+
+
+def choose(nodes: Sequence[Node], overrides: NodeOverrides) -> Node:
+    """Return the node to be, from those that the files describe. Raises ValueError."""
+    candidates = nodes
+    if overrides.name is not None:
+        named = [node for node in nodes if node.name == overrides.name]
+        candidates = named or [node for node in nodes if not node.name]
+    if len(candidates) > 1:
+        names = ", ".join(sorted(node.name or "one without a name" for node in candidates))
+        raise ValueError(f"the manifests describe several nodes ({names}); say which one this is")
+    found = candidates[0] if candidates else Node()
+    return Node(
+        index=found.index if overrides.index is None else overrides.index,
+        name=found.name if overrides.name is None else overrides.name,
+        labels=found.labels,
+        log_level=found.log_level,
+        namespaces=found.namespaces,
+    )

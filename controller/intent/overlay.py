@@ -1,0 +1,187 @@
+"""The overlay's resources: L3VNI, L2VNI, L3Passthrough, RawFRRConfig. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from controller.intent.fields import (
+    AddressFamily,
+    AddressWithLength,
+    Asn,
+    Cidr,
+    InterfaceName,
+    LegSpec,
+    PeerType,
+    RouteTargets,
+    SessionOptions,
+    Spec,
+    Strict,
+    UdpPort,
+    VniNumber,
+    VrfName,
+    number,
+    refusal,
+)
+
+VXLAN_PORT = 4789
+
+
+class LocalCidr(Strict):
+    """The addresses of a host leg: the router has the first, the hosts those after it."""
+
+    ipv4: Cidr | None = None
+    ipv6: Cidr | None = None
+
+    @model_validator(mode="after")
+    def _families_are_what_they_say(self) -> LocalCidr:
+        if self.ipv4 is None and self.ipv6 is None:
+            raise refusal("localCIDR needs ipv4, ipv6 or both")
+        if self.ipv4 is not None and self.ipv4.version != 4:
+            raise refusal(f"localCIDR.ipv4 {self.ipv4} is not IPv4")
+        if self.ipv6 is not None and self.ipv6.version != 6:
+            raise refusal(f"localCIDR.ipv6 {self.ipv6} is not IPv6")
+        return self
+
+    @property
+    def pools(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+        return tuple(pool for pool in (self.ipv4, self.ipv6) if pool is not None)
+
+
+class HostSession(SessionOptions):
+    """The leg to the host, and the BGP session with its speaker."""
+
+    asn: Asn
+    host_asn: Asn | None = Field(default=None, alias="hostASN")
+    host_type: PeerType | None = None
+    local_cidr: LocalCidr = Field(alias="localCIDR")
+
+    @model_validator(mode="after")
+    def _one_kind_of_host(self) -> HostSession:
+        given = [v for v in (self.host_asn, self.host_type) if v is not None]
+        if len(given) != 1:
+            raise refusal(f"exactly one of hostASN, hostType must be given, not {len(given)}")
+        return self
+
+
+class L3Vni(LegSpec):
+    """`spec` of an L3VNI: a tenant's VRF, carried as type 5 routes."""
+
+    vrf: VrfName
+    vni: VniNumber
+    vxlan_port: UdpPort = Field(default=VXLAN_PORT, alias="vxlanPort")
+    underlay_address_family: AddressFamily | None = None
+    host_session: HostSession | None = None
+    export_rts: RouteTargets = Field(default=(), alias="exportRTs")
+    import_rts: RouteTargets = Field(default=(), alias="importRTs")
+
+    @model_validator(mode="after")
+    def _internal_host_says_so(self) -> L3Vni:
+        session = self.host_session
+        if session is not None and session.host_asn == session.asn:
+            raise refusal(
+                f"hostASN equals asn {session.asn}: for an internal session give hostType Internal"
+            )
+        return self
+
+
+class Reference(Strict):
+    name: str
+
+
+class RoutingDomain(Strict):
+    """The VRF in which an L2VNI has its gateway, by the resource that makes it."""
+
+    refused: ClassVar[Mapping[str, str]] = {"l3vpn": "is not supported yet: refer to an L3VNI"}
+
+    type: Literal["L3VNI"]
+    l3vni: Reference
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_l3vpn(cls, data: object) -> object:
+        if isinstance(data, dict) and data.get("type") == "L3VPN":
+            raise refusal("routingDomain of type L3VPN is not supported yet; refer to an L3VNI")
+        return data
+
+
+class LinuxBridge(Strict):
+    lifecycle: Literal["Managed", "External"]
+    name: InterfaceName | None = None
+
+    @model_validator(mode="after")
+    def _named_if_external(self) -> LinuxBridge:
+        if (self.lifecycle == "External") is not (self.name is not None):
+            raise refusal("an External linuxBridge has a `name`, and a Managed one has none")
+        return self
+
+
+class HostMaster(Strict):
+    """The bridge on the host to which the leg of an L2VNI is attached."""
+
+    refused: ClassVar[Mapping[str, str]] = {
+        "ovsBridge": "is not supported yet: use linuxBridge, or leave hostMaster out and attach "
+        "the leg yourself"
+    }
+
+    type: Literal["LinuxBridge"]
+    linux_bridge: LinuxBridge
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_ovs(cls, data: object) -> object:
+        if isinstance(data, dict) and data.get("type") == "OVSBridge":
+            raise refusal(
+                "hostMaster of type OVSBridge is not supported yet; leave hostMaster out and "
+                "attach the leg yourself"
+            )
+        return data
+
+
+class L2Vni(LegSpec):
+    """`spec` of an L2VNI: an Ethernet segment stretched over the nodes."""
+
+    vni: VniNumber
+    vxlan_port: UdpPort = Field(default=VXLAN_PORT, alias="vxlanPort")
+    underlay_address_family: AddressFamily | None = None
+    routing_domain: RoutingDomain | None = None
+    vrf: VrfName | None = None
+    """The older form of `routingDomain`: the VRF of an L3VNI, by name."""
+    host_master: HostMaster | None = None
+    gateway_ips: Annotated[tuple[AddressWithLength, ...], Field(max_length=2)] = Field(
+        default=(), alias="gatewayIPs"
+    )
+    export_rts: RouteTargets = Field(default=(), alias="exportRTs")
+    import_rts: RouteTargets = Field(default=(), alias="importRTs")
+
+    @model_validator(mode="after")
+    def _gateways_have_a_home(self) -> L2Vni:
+        if self.routing_domain is not None and self.vrf is not None:
+            raise refusal("`vrf` is the older form of `routingDomain`; give one of them")
+        if self.gateway_ips and self.routing_domain is None and self.vrf is None:
+            raise refusal("gatewayIPs need a routingDomain")
+        if len({gateway.version for gateway in self.gateway_ips}) != len(self.gateway_ips):
+            raise refusal("gatewayIPs takes one address per family")
+        return self
+
+
+class L3Passthrough(LegSpec):
+    """`spec` of an L3Passthrough: the host in the fabric's own routing, without a tunnel."""
+
+    host_session: HostSession
+
+
+class RawFrrConfig(Spec):
+    """`spec` of a RawFRRConfig: FRR configuration appended as it is."""
+
+    priority: Annotated[int, number(0, 0x7FFF_FFFF)] = 0
+    raw_config: Annotated[str, StringConstraints(min_length=1)]
+
+    @model_validator(mode="after")
+    def _one_line_each(self) -> RawFrrConfig:
+        if any(ord(c) < 0x20 and c not in "\n\t" for c in self.raw_config):
+            raise refusal("rawConfig holds a control character")
+        return self

@@ -1,0 +1,95 @@
+"""The kinds of resource, by name: which there are, which are refused, and how one is read. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from pydantic import ValidationError
+
+from controller.intent.fields import Spec
+from controller.intent.node import Node
+from controller.intent.overlay import L2Vni, L3Passthrough, L3Vni, RawFrrConfig
+from controller.intent.underlay import Underlay
+from controller.model.view import ResourceStatus
+
+GROUP = "network.openperouter.io/v1alpha1"
+OLD_GROUP = "openpe.openperouter.github.io/v1alpha1"
+OUR_GROUP = "dualpath.io/v1alpha1"
+
+KINDS: Mapping[str, type[Spec]] = {
+    "Underlay": Underlay,
+    "L3VNI": L3Vni,
+    "L2VNI": L2Vni,
+    "L3Passthrough": L3Passthrough,
+    "RawFRRConfig": RawFrrConfig,
+}
+
+REFUSED_KINDS: Mapping[str, str] = {
+    "L3VPN": "L3VPN (SRv6) is not supported yet; use an L3VNI",
+    "OpenPERouter": "OpenPERouter is the configuration of an operator that does not run here",
+    "RouterNodeConfigurationStatus": "RouterNodeConfigurationStatus is a report, not intent",
+    "UnderlayNodeStatus": "UnderlayNodeStatus is a report, not intent",
+}
+
+S_co = TypeVar("S_co", bound=Spec, covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Resource(Generic[S_co]):
+    """A resource that passed the rules of its kind."""
+
+    kind: str
+    name: str
+    spec: S_co
+    source: str = ""  # where it was read: "pe.yaml:12"
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What the files say: resources that are good by themselves, and those that are not."""
+
+    items: tuple[Resource[Spec], ...] = ()  # in the order of the files; the first of two wins
+    rejected: tuple[ResourceStatus, ...] = ()
+    node: Node = field(default_factory=Node)
+
+
+class InvalidSpec(Exception):
+    """A spec that breaks a rule of its kind; `path` leads to where."""
+
+    def __init__(self, message: str, path: Sequence[str | int]) -> None:
+        super().__init__(message)
+        self.path = tuple(path)
+
+
+def parse(kind: str, spec: object) -> Spec:
+    """Check a spec against the rules of its kind. Raises InvalidSpec with one sentence."""
+    try:
+        return KINDS[kind].model_validate(spec)
+    except ValidationError as error:
+        raise invalid(error) from None
+
+
+def invalid(error: ValidationError, root: str = "spec") -> InvalidSpec:
+    """Return the worst complaint as one sentence; never the value, which may be a secret."""
+    details = error.errors(include_url=False, include_input=False)
+    worst = next((d for d in details if d["type"] == "rule"), details[0])
+    where = root + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in worst["loc"])
+    message = _SENTENCES.get(worst["type"]) or _SHOULD.sub("must ", worst["msg"])
+    more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
+    return InvalidSpec(f"{where}: {message}{more}", worst["loc"])
+
+
+_SHOULD = re.compile(r"^(Input|String|Value|Tuple) should ")
+_SENTENCES = {
+    "extra_forbidden": "no such field",
+    "missing": "required, but missing",
+    "model_type": "must be a mapping",
+    "dict_type": "must be a mapping",
+    "tuple_type": "must be a list",
+}

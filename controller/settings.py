@@ -1,0 +1,145 @@
+"""What the controller was told on its command line: frozen, validated once."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+DATAPATHS = ("kernel", "dpdk")
+DEFAULT_NETNS = "dualpath"
+
+_EXAMPLES = """examples:
+  controller --datapath=kernel --config /etc/dualpath          all from manifests
+  controller --datapath=kernel --frr-netns frr --netns fwd     FRR and its devices are yours
+  controller --datapath=kernel --config pe1.yaml --frr-name pe1 --listen 127.0.0.1:50051
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The command line, with nothing resolved yet."""
+
+    datapath: str
+    frr_netns: str | None  # None: what the manifest names, else where we are
+    netns: str | None  # None: what the manifest names, else DEFAULT_NETNS
+    fpm: str
+    listen: str
+    tls: tuple[Path, Path, Path] | None  # certificate, key, CA
+    metrics: str  # "" is off
+    config: Path | None
+    state_dir: Path
+    frr_name: str
+    bridge: str  # "child", or "external": somebody else runs frr-bridge
+    hold_s: float
+    node_name: str | None
+    node_index: int | None
+    log_level: str
+
+    @property
+    def fpm_address(self) -> tuple[str, int]:
+        host, _, port = self.fpm.rpartition(":")
+        return host.strip("[]"), int(port)
+
+    @property
+    def bus(self) -> Path:
+        return self.state_dir / "bus.sock"
+
+
+def parse(arguments: Sequence[str]) -> Settings:
+    """Read a command line. Exits with 2 and one sentence when it makes no sense."""
+    parser = _parser()
+    told = parser.parse_args(arguments)
+    host, colon, port = told.fpm.rpartition(":")
+    if not (host and colon and port.isdigit() and 0 < int(port) < 65536):
+        parser.error(f"--fpm {told.fpm}: give ADDR:PORT, as 127.0.0.1:2620")
+    if told.datapath == "dpdk":
+        parser.error("--datapath=dpdk: this release has no grout datapath yet; use kernel")
+    tls = (told.tls_cert, told.tls_key, told.tls_ca)
+    if any(tls) and not all(tls):
+        parser.error("--tls-cert, --tls-key and --tls-ca go together")
+    return Settings(
+        datapath=told.datapath,
+        frr_netns=told.frr_netns,
+        netns=told.netns,
+        fpm=told.fpm,
+        listen=told.listen,
+        tls=tls if all(tls) else None,
+        metrics=told.metrics,
+        config=told.config,
+        state_dir=told.state_dir,
+        frr_name=told.frr_name,
+        bridge=told.bridge,
+        hold_s=told.hold,
+        node_name=told.node_name,
+        node_index=told.node_index,
+        log_level=told.log_level,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="controller",
+        description="Makes a datapath true to what FRR wants.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--version", action="version", version=f"dualpath {version('dualpath')}")
+    add("--datapath", choices=DATAPATHS, required=True, help="what forwards")
+    add(
+        "--frr-netns",
+        metavar="NAME|PATH",
+        help="control namespace (default: the manifest's, else the one it is started in)",
+    )
+    add(
+        "--netns",
+        metavar="NAME|PATH",
+        help=f"forwarding namespace (default: the manifest's, or {DEFAULT_NETNS}; made)",
+    )
+    add(
+        "--fpm",
+        metavar="ADDR:PORT",
+        default="127.0.0.1:2620",
+        help="where zebra connects, inside the control namespace (%(default)s)",
+    )
+    add(
+        "--listen",
+        metavar="ADDR",
+        default="unix:/run/dualpath/inspect.sock",
+        help="Inspect API; TCP only on loopback or with --tls-* (%(default)s)",
+    )
+    add("--tls-cert", type=Path, metavar="FILE", help="Inspect API: our certificate, PEM")
+    add("--tls-key", type=Path, metavar="FILE", help="Inspect API: its key, PEM")
+    add("--tls-ca", type=Path, metavar="FILE", help="Inspect API: CA of the clients, PEM")
+    add("--metrics", metavar="ADDR:PORT", default="", help="Prometheus endpoint (default: off)")
+    add("--config", type=Path, metavar="PATH", help="manifests: a file or a directory")
+    add(
+        "--state-dir",
+        type=Path,
+        metavar="PATH",
+        default=Path("/run/dualpath"),
+        help="sockets (%(default)s)",
+    )
+    add("--frr-name", default="", metavar="NAME", help="FRR's `-N` name (default: none)")
+    add(
+        "--bridge",
+        choices=("child", "external"),
+        default="child",
+        help="who runs frr-bridge: we, or somebody else with the same --state-dir (%(default)s)",
+    )
+    add(
+        "--hold",
+        type=float,
+        default=120.0,
+        metavar="SECONDS",
+        help="keep what a dead bgpd withdrew for so long; 0 obeys at once (%(default)s)",
+    )
+    add("--node-name", metavar="NAME", help="which node of the manifests this is")
+    add("--node-index", type=int, metavar="N", help="its index; wins over the manifests")
+    add("--log-level", default="info", metavar="LEVEL", help="debug, info, warning (%(default)s)")
+    add("--agent", metavar="ADDR", help="Datapath gRPC server (--datapath=dpdk)")
+    add("--grout-sock", metavar="PATH", default="/run/grout.sock", help="grout's API socket")
+    return parser

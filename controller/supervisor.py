@@ -1,0 +1,108 @@
+"""Keeps frr-bridge running: starts it, starts it again, and ends it with us.
+
+One that an earlier controller left behind is taken over as it is: it knows everything, and
+starting another would only make zebra repeat itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from controller.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_AGAIN_S = 0.5
+_END_S = 3.0
+
+
+class BridgeSupervisor:
+    """Runs frr-bridge in the control namespace as a child process."""
+
+    def __init__(self, settings: Settings, netns: str, *, silent: Callable[[], bool]) -> None:
+        self._settings = settings
+        self._netns = netns
+        self._silent = silent
+        self._child: asyncio.subprocess.Process | None = None
+        self._pid_file = settings.state_dir / "bridge.pid"
+
+    async def run(self) -> None:
+        """Keep a bridge running until cancelled, and end it then."""
+        try:
+            while True:
+                if not await self._taken_over():
+                    await self._run_child()
+                await asyncio.sleep(_AGAIN_S)
+        finally:
+            await self.end()
+
+    async def end(self) -> None:
+        """End the bridge: with us, or because its namespace was made anew."""
+        pid = self._child.pid if self._child else _running(self._pid_file)
+        if not pid:
+            return
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+            for _ in range(int(_END_S / 0.05)):
+                await asyncio.sleep(0.05)
+                if not _alive(pid):
+                    return
+            os.kill(pid, signal.SIGKILL)
+
+    async def _taken_over(self) -> bool:
+        """Wait while a bridge that is not our child lives; False when there is none."""
+        pid = _running(self._pid_file)
+        if not pid or self._child:
+            return False
+        log.info("taking over frr-bridge, pid %d", pid)
+        while _alive(pid) and not self._silent():  # noqa: ASYNC110  no event for another's child
+            await asyncio.sleep(_AGAIN_S)
+        if _alive(pid):
+            log.warning("frr-bridge, pid %d, does not answer; ending it", pid)
+            await self.end()
+        return True
+
+    async def _run_child(self) -> None:
+        settings = self._settings
+        self._child = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "frr_bridge",
+            f"--netns={self._netns}",
+            f"--fpm={settings.fpm}",
+            f"--state-dir={settings.state_dir}",
+            f"--frr-name={settings.frr_name}",
+            f"--hold={settings.hold_s}",
+            f"--log-level={settings.log_level}",
+            start_new_session=True,  # a terminal's ^C is for us to pass on
+        )
+        self._pid_file.write_text(f"{self._child.pid}\n")
+        code = await self._child.wait()
+        self._child = None
+        self._pid_file.unlink(missing_ok=True)
+        log.warning("frr-bridge ended with %d; starting it again", code)
+
+
+def _running(pid_file: Path) -> int:
+    """Return the pid of a bridge that still runs, or 0."""
+    try:
+        pid = int(pid_file.read_text())
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (OSError, ValueError):
+        return 0
+    return pid if b"frr_bridge" in command else 0
+
+
+def _alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
