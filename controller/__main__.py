@@ -13,8 +13,9 @@ from dataclasses import replace
 
 from controller.daemon import Daemon
 from controller.inspect.listen import ListenError
+from controller.intent import layout
 from controller.intent.documents import ManifestError
-from controller.intent.layout import Intent, compile_intent
+from controller.intent.layout import Intent
 from controller.intent.loader import load
 from controller.intent.node import Namespaces, NodeOverrides
 from controller.intent.schema import Resources
@@ -86,9 +87,9 @@ def _intent(resources: Resources, spaces: Spaces) -> Intent:
     """Compile for the node as it is: its namespaces, and the MTU of its NICs."""
     host = resources.node.namespaces.host
     node = replace(resources.node, namespaces=Namespaces(spaces.forwarding, spaces.control, host))
-    intent = compile_intent(resources, node)
+    intent = layout.compile(resources, node)
     mtu = underlay_mtu(intent.ports, (spaces.forwarding, host))
-    return compile_intent(resources, node, mtu) if mtu else intent
+    return layout.compile(resources, node, mtu) if mtu else intent
 
 
 def _check(settings: Settings, spaces: Spaces) -> None:

@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from datapaths.kernel.netns import entered
-from frr_bridge.frr_apply import FrrApplier, FrrPaths
+from frr_bridge.frr_apply import FrrApply, FrrPaths
 from frr_bridge.runtime import Runtime, Settings
 
 log = logging.getLogger("frr_bridge")
@@ -51,7 +51,7 @@ async def _run(arguments: argparse.Namespace) -> None:
             run_dir=paths.run_dir,
             hold_s=arguments.hold,
         ),
-        FrrApplier(paths),
+        FrrApply(paths),
     )
     work = asyncio.ensure_future(runtime.run())
     for stop in (signal.SIGTERM, signal.SIGINT):

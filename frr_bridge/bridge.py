@@ -11,6 +11,9 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from controller.model import events
 from controller.model.kinds import Kind
 from controller.model.layer2 import Lsp
@@ -23,13 +26,14 @@ from frr_bridge.overlay import Overlay
 from frr_bridge.records import Records
 from frr_bridge.rib import Rib
 from frr_bridge.session import Action, Input, Session, State
-from frr_bridge.wire.columns import decode
+from frr_bridge.wire.columns import TableRoutes, decode
 from frr_bridge.wire.fpm import Frames
 from frr_bridge.wire.link import LinkMessage
 from frr_bridge.wire.lsp import LspMessage, LspNexthop
 from frr_bridge.wire.message import Other
 from frr_bridge.wire.neighbor import NeighborMessage
 from frr_bridge.wire.nexthop import ZebraNexthop
+from frr_bridge.wire.offload import offload
 
 log = logging.getLogger(__name__)
 
@@ -54,18 +58,25 @@ class Bridge:
     """What FRR wants, as one value that is kept whole, and told to one subscriber.
 
     `doubt` is asked before a withdrawal is obeyed: it must say at once whether a daemon has died.
+    `answer` sends bytes to zebra.
     """
 
-    def __init__(self, bus: Bus, *, doubt: Callable[[], bool]) -> None:
+    def __init__(
+        self, bus: Bus, *, doubt: Callable[[], bool], answer: Callable[[bytes], None]
+    ) -> None:
         self._bus = bus
         self._doubt = doubt
+        self._answer = answer
+        self.acknowledge = False  # zebra waits to hear what became of its routes
         self.session = Session()
         self.reason = ""
         self.stale_after = 0.0
         self.rib = Rib()
         self.records = {kind: Records(kind) for kind in KINDS}
         self.overlay = Overlay(self._want, self._withdraw, self._moved)
-        self.handles = NexthopHandles(self.overlay.resolve, self._nexthop_known)
+        self.handles = NexthopHandles(
+            self.overlay.resolve, self._nexthop_known, self.rib.repeat_nexthop
+        )
         self._synced = False  # said since the subscription
         self._told: events.SessionChanged | None = None
         self._errors: set[str] = set()
@@ -81,7 +92,9 @@ class Bridge:
             self._count(error)
         hold = not self._obeying()
         for routes in decoded.routes:
-            self.rib.learn(routes, self.session.number, hold=hold)
+            done = self.rib.learn(routes, self.session.number, hold=hold)
+            if self.acknowledge and len(done):
+                self._acknowledge(routes, done)
         for other in decoded.others:
             if isinstance(other, LspMessage):
                 self._lsp(other)
@@ -97,6 +110,35 @@ class Bridge:
             self.overlay.neighbor(said)
         elif isinstance(said, ZebraNexthop) and not said.fdb:
             self._nexthop(said)
+
+    def programmed(self, batch: RouteBatch) -> None:
+        """Take the datapath's word for routes, and tell zebra; nexthop 0 is a refused row."""
+        for number, vrf in self.overlay.vrfs().items():
+            if vrf == batch.vrf:
+                self.rib.done(number, batch)
+                self._answer(
+                    offload(
+                        number,
+                        batch.family,
+                        batch.prefixes,
+                        batch.lengths,
+                        batch.protocols,
+                        batch.nexthops == 0,
+                    )
+                )
+
+    def _acknowledge(self, routes: TableRoutes, rows: npt.NDArray[np.intp]) -> None:
+        """Tell zebra of routes that it repeats and that the datapath has all along."""
+        self._answer(
+            offload(
+                routes.table,
+                routes.family,
+                routes.prefixes[rows],
+                routes.lengths[rows],
+                routes.protocols[rows],
+                np.zeros(len(rows), np.bool_),
+            )
+        )
 
     def step(self, happened: Input) -> Action:
         """Let the session take a step, and sweep when that is what follows."""
@@ -148,7 +190,7 @@ class Bridge:
     def _changes(self) -> Iterator[RouteBatch | RecordBatch]:
         for records in self.records.values():
             yield from records.take(RECORDS_IN_BATCH)
-        yield from self.rib.take(self.overlay.vrfs(), ROUTES_IN_BATCH, self.handles.known)
+        yield from self.rib.take(self.overlay.vrfs(), ROUTES_IN_BATCH, self.handles)
 
     def _tell_session(self) -> None:
         now = events.SessionChanged(
@@ -156,6 +198,7 @@ class Bridge:
             state=self.session.state,
             reason=self.reason,
             stale_after=self.stale_after,
+            acknowledge=self.acknowledge,
         )
         if now != self._told:
             self._told = now

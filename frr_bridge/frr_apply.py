@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from frr_bridge.frr_config import redact, secret_changes
+from frr_bridge.frr_config import redact, secret_changes, vrf_restatement
 
 TIME_LIMIT_S = 120.0
 """For one program; a reload of a thousand lines takes seconds on a slow machine."""
@@ -26,7 +26,10 @@ PASSES = 3
 """frr-reload.py needs a second one at times: it deletes `bfd` before the profiles in it."""
 MODE = 0o640  # as Debian's package has it: FRR's group may read, others may not
 NO_HOSTNAME = "(none)"  # what uname says when nobody set one
-INTEGRATED = "service integrated-vtysh-config\n"
+VTYSH_ONLY = "service integrated-vtysh-config"
+"""Shown or not by what vtysh.conf says; no daemon knows it."""
+_NO_LINES = ("Lines To ", "===", "exit", VTYSH_ONLY, f"no {VTYSH_ONLY}")
+"""What frr-reload.py --test shows and that is no difference of configuration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ class Run(Protocol):
     async def __call__(self, arguments: Sequence[str]) -> Finished: ...
 
 
-class FrrApplier:
+class FrrApply:
     """Makes one FRR run a configuration; one attempt at a time."""
 
     def __init__(self, paths: FrrPaths, run: Run | None = None) -> None:
@@ -108,7 +111,7 @@ class FrrApplier:
         applied = await self._reload(text, tolerated)
         if not applied.ok and previous not in (None, text):
             assert previous is not None
-            return await self._put_back(previous, applied)
+            return await self._put_back(previous, text, applied)
         return applied
 
     async def _reload(self, text: str, tolerated: frozenset[str]) -> Applied:
@@ -126,9 +129,13 @@ class FrrApplier:
                 break
         return _verdict(left, tolerated, reload)
 
-    async def _put_back(self, previous: str, failed: Applied) -> Applied:
+    async def _put_back(self, previous: str, text: str, failed: Applied) -> Applied:
         with self._candidate(previous) as candidate:
             candidate.replace(self._paths.file)
+        with self._private_directory() as directory:
+            file = directory / "vrfs"
+            file.write_text(vrf_restatement(text, previous), encoding="utf-8")
+            await self._vtysh("-f", str(file))
         back = await self._reload(previous, frozenset())
         done = "the previous one is back" if back.ok else "and the previous one is not back either"
         return Applied(False, failed.changed, f"{failed.message}; {done}")
@@ -150,11 +157,8 @@ class FrrApplier:
         starts = [i for i, line in enumerate(lines) if line.startswith("Lines To ")]
         if not starts:
             return [f"frr.conf: {_complaint(shown.output)}"] if shown.code else []
-        return [
-            line
-            for line in lines[starts[0] :]
-            if line.strip() and not line.startswith(("Lines To ", "==="))
-        ]
+        shown_lines = (line.strip() for line in lines[starts[0] :])
+        return [line for line in shown_lines if line and not line.startswith(_NO_LINES)]
 
     async def _change_secrets(self, text: str, directory: Path) -> None:
         running = await self._vtysh("-c", "show running-config")
@@ -243,13 +247,15 @@ async def run_program(arguments: Sequence[str], time_limit_s: float = TIME_LIMIT
 
 def _verdict(left: Sequence[str], tolerated: frozenset[str], reload: Finished) -> Applied:
     """Judge by the lines that still differ after a reload."""
-    refused = [line for line in left if line.strip() not in tolerated]
-    if refused:
-        why = f" ({_complaint(reload.output)})" if reload.code else ""
-        return Applied(False, True, redact(f"FRR did not take `{refused[0].strip()}`{why}"))
-    if left:
-        return Applied(True, True, redact(f"FRR spells `{left[0].strip()}` differently"))
-    return Applied(True, True)
+    if not left:
+        return Applied(True, True)
+    own = [line for line in left if line in tolerated]
+    # What FRR spells differently is added in the user's form and deleted in FRR's.
+    refused = [line for line in left if line not in own and not (own and line.startswith("no "))]
+    if not refused:
+        return Applied(True, True, f"FRR spells `{redact(own[-1])}` differently")
+    why = f" ({_complaint(reload.output)})" if reload.code else ""
+    return Applied(False, True, f"FRR did not take `{redact(refused[0])}`{why}")
 
 
 def _lines(snippets: Collection[str]) -> Iterator[str]:
@@ -277,7 +283,7 @@ def _give_vtysh_its_file(directory: Path) -> None:
     """vtysh complains on every call when vtysh.conf is missing."""
     file = directory / "vtysh.conf"
     if not file.exists():
-        file.write_text(INTEGRATED, encoding="utf-8")
+        file.touch()
         _give_to_owner_of(directory, file)
 
 

@@ -66,9 +66,26 @@ def secret_changes(old: str, new: str) -> str:
     return "".join(f"{command}\n" for command in commands)
 
 
+def vrf_restatement(failed: str, wanted: str) -> str:
+    """Return commands that say the VRFs of `wanted` again after an attempt at `failed`.
+
+    mgmtd keeps what it refused as its candidate, and refuses every later change with it, related
+    or not. FRR does not show it, so frr-reload.py cannot find it.
+    """
+    keep, drop = _vrfs(wanted), _vrfs(failed)
+    commands = [f"no vrf {name}" for name in drop if name not in keep]
+    for name, vni in keep.items():
+        commands += [f"vrf {name}", f" vni {vni}", "exit-vrf"]
+    return "".join(f"{command}\n" for command in commands)
+
+
 def redact(text: str) -> str:
-    """Return `text` with whatever follows the word password hidden."""
-    return re.sub(r"\b(password\s+)[^\s'\\]+", r"\1***", text)
+    """Return `text` with whatever follows the word password hidden, up to the next blank."""
+    return re.sub(r"\b(password\s+)\S+", r"\1***", text)
+
+
+def _vrfs(text: str) -> dict[str, str]:
+    return dict(re.findall(r"^vrf (\S+)\n vni (\d+)$", text, re.MULTILINE))
 
 
 def _passwords(text: str) -> dict[tuple[str, str], str]:

@@ -7,7 +7,7 @@ something else. A handle is *known* once its content is, and only then may its r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -26,24 +26,40 @@ from frr_bridge.wire.inline import InlineNexthop
 Resolve = Callable[[int, InlineNexthop], Nexthop | None]
 """From an id and zebra's words to names; None while the outgoing interface is unknown."""
 
+Said = InlineNexthop | tuple[tuple[int, int], ...]
+"""What zebra said of a nexthop: itself, or a group's members as (handle, weight)."""
+
 
 class NexthopHandles:
     """Allocates handles from 1 up and keeps what is behind them.
 
-    `resolve` turns an interface index into a name or a VNI. `on_change` is called with the handle
-    whenever its content became known or another one.
+    A handle whose content another one has already is an alias of that one: a restarted zebra
+    gives everything another id, and yet nothing is another nexthop. `resolve` turns an interface
+    index into a name or a VNI. `on_change` is called whenever what a handle means became known or
+    another thing; `on_rebound` when routes bound to a handle must be said again for it.
     """
 
-    def __init__(self, resolve: Resolve, on_change: Callable[[Nexthop], None]) -> None:
+    def __init__(
+        self,
+        resolve: Resolve,
+        on_change: Callable[[Nexthop], None],
+        on_rebound: Callable[[int], None],
+    ) -> None:
         self._resolve = resolve
         self._on_change = on_change
+        self._on_rebound = on_rebound
         self._by_id: dict[int, int] = {}  # zebra's id -> handle
-        self._by_content: dict[InlineNexthop, int] = {}
-        self._said: dict[int, InlineNexthop | tuple[tuple[int, int], ...]] = {}
-        self._content: dict[int, Nexthop] = {}
+        self._by_value: dict[InlineNexthop, int] = {}
+        self._said: dict[int, Said] = {}
+        self._first: dict[Said, int] = {}  # content -> the handle that had it first
+        self._aliases: dict[int, set[int]] = {}  # that handle -> those that came later
+        self._content: dict[int, Nexthop] = {}  # of handles that are no aliases
         self._unresolved: set[int] = set()
+        self._stands_for = np.arange(1024, dtype=np.uint32)  # an alias's original, else itself
         self._known = np.zeros(1024, np.bool_)
         self._next = 1
+
+    # -- what routes are bound to ---------------------------------------------------------
 
     def by_id(self, ids: U32) -> U32:
         """Return the handles of zebra's ids; one that was never heard of gets one now."""
@@ -63,15 +79,26 @@ class NexthopHandles:
         """Return the handle of a nexthop that came with its route; the same for the same."""
         if nexthop.type in DROP_TYPES:
             return reserved(nexthop.type)
-        handle = self._by_content.get(nexthop)
+        handle = self._by_value.get(nexthop)
         if handle is None:
-            handle = self._by_content[nexthop] = self._allocate()
+            handle = self._by_value[nexthop] = self._allocate()
             if nexthop.type is NexthopType.GROUP:
-                members = tuple((self.inline(leg), weight) for leg, weight in nexthop.members)
-                self._say(handle, members)
+                self._say(handle, tuple((self.inline(leg), w) for leg, w in nexthop.members))
             else:
                 self._say(handle, nexthop)
         return handle
+
+    def known(self, handles: U32) -> npt.NDArray[np.bool_]:
+        """Say for each handle whether its content is known; reserved ones always are."""
+        drops = handles >= FIRST_RESERVED
+        return drops | self._known[self._stands_for[np.where(drops, 0, handles)]]
+
+    def originals(self, handles: U32) -> U32:
+        """Return the handles to be said to others: each stands for itself or its original."""
+        drops = handles >= FIRST_RESERVED
+        return np.where(drops, handles, self._stands_for[np.where(drops, 0, handles)])
+
+    # -- what handles mean ----------------------------------------------------------------
 
     def learn(self, identity: int, content: InlineNexthop) -> None:
         """Take zebra's word for what an id means now; members of a group come by `learn_group`."""
@@ -79,8 +106,7 @@ class NexthopHandles:
 
     def learn_group(self, identity: int, members: tuple[tuple[int, int], ...]) -> None:
         """Take (zebra's id, weight) for the members of a group."""
-        legs = tuple((self.handle(member), weight) for member, weight in members)
-        self._say(self.handle(identity), legs)
+        self._say(self.handle(identity), tuple((self.handle(m), weight) for m, weight in members))
 
     def forget(self, identity: int) -> None:
         """The id is gone from zebra, and may come back as something else.
@@ -93,42 +119,40 @@ class NexthopHandles:
         """Say whether it is known what one of zebra's ids means now."""
         return self._by_id.get(identity, 0) in self._said
 
-    def known(self, handles: U32) -> npt.NDArray[np.bool_]:
-        """Say for each handle whether its content is known; reserved ones always are."""
-        drops = handles >= FIRST_RESERVED
-        return drops | self._known[np.where(drops, 0, handles)]
-
-    def contents(self) -> Iterator[Nexthop]:
-        """Yield every known nexthop, members before their groups."""
-        groups = []
-        for nexthop in self._content.values():
-            if nexthop.type is NexthopType.GROUP:
-                groups.append(nexthop)
-            else:
-                yield nexthop
-        yield from groups
-
     def retry(self) -> None:
         """Interfaces changed: look again at what could not be resolved, or now means another."""
         for handle in list(self._said):
-            self._settle(handle)
+            if self._stands_for[handle] == handle:
+                self._settle(handle)
 
     def collect(self, used: set[int]) -> list[Nexthop]:
         """Forget handles that zebra has no id for and no route uses; return what was known."""
-        live = set(self._by_id.values()) | used
-        for handle in list(live):
-            live.update(self._members(handle))
+        live = self._live(used)
         dead = [handle for handle in self._said if handle not in live]
         gone = []
         for handle in dead:
-            del self._said[handle]
+            said = self._said.pop(handle)
+            if self._first.get(said) == handle:
+                del self._first[said]
+            for others in self._aliases.values():
+                others.discard(handle)
+            self._aliases.pop(handle, None)
             self._unresolved.discard(handle)
+            self._known[handle] = False
             if nexthop := self._content.pop(handle, None):
                 gone.append(nexthop)
-                self._known[handle] = False
-        forgotten = set(dead)
-        self._by_content = {k: v for k, v in self._by_content.items() if v not in forgotten}
+        self._by_value = {k: v for k, v in self._by_value.items() if v in live}
         return gone
+
+    def _live(self, used: set[int]) -> set[int]:
+        live: set[int] = set()
+        todo = [*self._by_id.values(), *used]
+        while todo:
+            handle = todo.pop()
+            if handle not in live and handle < len(self._stands_for):
+                live.add(handle)
+                todo += [int(self._stands_for[handle]), *self._members(handle)]
+        return live
 
     def _members(self, handle: int) -> list[int]:
         said = self._said.get(handle)
@@ -137,14 +161,49 @@ class NexthopHandles:
     def _allocate(self) -> int:
         handle = self._next
         self._next += 1
-        if handle >= len(self._known):
+        size = len(self._known)
+        if handle >= size:
             self._known = np.concatenate([self._known, np.zeros_like(self._known)])
+            more = np.arange(size, 2 * size, dtype=np.uint32)
+            self._stands_for = np.concatenate([self._stands_for, more])
         return handle
 
-    def _say(self, handle: int, said: InlineNexthop | tuple[tuple[int, int], ...]) -> None:
+    def _say(self, handle: int, said: Said) -> None:
+        if isinstance(said, tuple):
+            said = tuple((int(self._stands_for[leg]), weight) for leg, weight in said)
+        before = self._said.get(handle)
+        if before == said:
+            return
         self._said[handle] = said
-        if self._settle(handle) and handle in self._content:
+        original = self._first.setdefault(said, handle)
+        if before is None and original != handle:
+            self._become_alias(handle, original)
+            return
+        if before is not None:
+            self._part(handle, before)
+        if self._settle(handle):
             self._settle_groups_of(handle)
+
+    def _become_alias(self, handle: int, original: int) -> None:
+        self._stands_for[handle] = original
+        self._aliases.setdefault(original, set()).add(handle)
+        self._settle_groups_of(handle)
+        if nexthop := self._content.get(original):
+            self._on_change(nexthop)  # routes that waited for the alias may go
+
+    def _part(self, handle: int, before: Said) -> None:
+        """A handle means something else now: it and its aliases go their own ways."""
+        if self._first.get(before) == handle:
+            del self._first[before]
+        parting = self._aliases.pop(handle, set())
+        original = int(self._stands_for[handle])
+        if original != handle:
+            self._aliases[original].discard(handle)
+            parting = {handle}
+        for alias in sorted(parting):
+            self._stands_for[alias] = alias
+            self._settle(alias)
+            self._on_rebound(alias)
 
     def _settle_groups_of(self, handle: int) -> None:
         for group in [g for g in self._unresolved if handle in self._members(g)]:
@@ -169,13 +228,10 @@ class NexthopHandles:
         return True
 
     def _group(self, handle: int, legs: tuple[tuple[int, int], ...]) -> Nexthop | None:
-        if not all(self._known[leg] for leg, _ in legs):
+        originals = [int(self._stands_for[leg]) for leg, _ in legs]
+        if not all(self._known[leg] for leg in originals):
             return None
-        members = tuple(Member(leg, weight) for leg, weight in legs)
+        members = tuple(
+            Member(leg, weight) for leg, (_, weight) in zip(originals, legs, strict=True)
+        )
         return Nexthop(handle, NexthopType.GROUP, members=members)
-
-    @property
-    def owed(self) -> int:
-        """Nexthops that something refers to and nobody has explained."""
-        explained = self._content.keys()
-        return sum(handle not in explained for handle in self._by_id.values())

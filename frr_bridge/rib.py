@@ -7,7 +7,8 @@ and ten flaps while the controller is busy are one row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from frr_bridge.wire.columns import TableRoutes
 _DIRTY = 1  # to be said
 _GONE = 2  # withdrawn: removed once that is said
 _HELD = 4  # withdrawn by zebra, but kept: see Rib.learn
+_DONE = 8  # the datapath has it as it was last said
 
 _NOTHING = np.uint64(0xFFFF_FFFF_FFFF_FFFF)  # what is wanted of a withdrawn row
 
@@ -29,7 +31,15 @@ _COLUMNS = {
     "session": np.uint32,
 }
 
-Known = Callable[[U32], npt.NDArray[np.bool_]]
+Rows = npt.NDArray[np.intp]
+
+
+class Handles(Protocol):
+    """What the table must know of nexthops to say its routes: see `handles`."""
+
+    def known(self, handles: U32) -> npt.NDArray[np.bool_]: ...
+
+    def originals(self, handles: U32) -> U32: ...
 
 
 class Table:
@@ -51,13 +61,17 @@ class Table:
     def dirty(self) -> bool:
         return bool(self._dirty)
 
-    def learn(self, routes: TableRoutes, session: int, *, hold: bool) -> None:
-        """Take zebra's word. With `hold` a withdrawal is noted, but the row stays."""
+    def learn(self, routes: TableRoutes, session: int, *, hold: bool) -> Rows:
+        """Take zebra's word. With `hold` a withdrawal is noted, but the row stays.
+
+        Return the rows of `routes` that the datapath has already just as they are said now.
+        """
         slots, _ = self.rows.add(route_keys(self.family, routes.prefixes, routes.lengths))
         before = self._wanted(slots)
         gone = routes.ops == Op.WITHDRAW
         flags = self.rows["flags"]
-        flags[slots] = (flags[slots] & _DIRTY) | np.where(gone, _HELD if hold else _GONE, 0)
+        kept_flags = flags[slots] & (_DIRTY | _DONE)
+        flags[slots] = kept_flags | np.where(gone, _HELD if hold else _GONE, 0)
         if hold:
             slots_kept, kept = slots[~gone], ~gone
         else:
@@ -66,7 +80,17 @@ class Table:
         self.rows["protocol"][slots_kept] = routes.protocols[kept]
         self.rows["session"][slots] = session
         wanted = self._wanted(slots)
-        self._mark(slots[(before != wanted) | (wanted == _NOTHING)])
+        changed = (before != wanted) | (wanted == _NOTHING)
+        flags[slots[changed]] &= np.uint8(0xFF ^ _DONE)
+        self._mark(slots[changed])
+        return np.flatnonzero(~gone & (flags[slots] & _DONE != 0))
+
+    def done(self, batch: RouteBatch) -> None:
+        """Note which rows the datapath took; a nexthop of 0 is a row that it refused."""
+        slots = self.rows.find(route_keys(batch.family, batch.prefixes, batch.lengths))
+        taken = slots[(slots >= 0) & (batch.nexthops != 0)]
+        flags = self.rows["flags"]
+        flags[taken[flags[taken] & _DIRTY == 0]] |= np.uint8(_DONE)
 
     def _wanted(self, slots: Slots) -> npt.NDArray[np.uint64]:
         """Return one number for each row that changes when what is asked for it does.
@@ -103,22 +127,27 @@ class Table:
         self.rows["flags"][slots] |= np.uint8(_DIRTY)
         self._dirty.append(slots)
 
+    def repeat_nexthop(self, handle: int) -> None:
+        """What a handle stands for changed: its routes are to be said again."""
+        slots = self.rows.slots()
+        self._mark(slots[self.rows["nexthop"][slots] == handle])
+
     def unpark(self) -> None:
         """Nexthops became known: rows that waited may be said."""
         self._dirty += self._parked
         self._parked = []
 
-    def take(self, vrf: str, limit: int, known: Known) -> RouteBatch | None:
+    def take(self, vrf: str, limit: int, handles: Handles) -> RouteBatch | None:
         """Return the next changes to say, at most `limit` rows of them, or None."""
         while self._dirty:
             slots = self._next_slots(limit)
             gone = self.rows["flags"][slots] & _GONE != 0
-            ready = gone | known(self.rows["nexthop"][slots])
+            ready = gone | handles.known(self.rows["nexthop"][slots])
             if not ready.all():
                 self._parked.append(slots[~ready])
                 slots, gone = slots[ready], gone[ready]
             if len(slots):
-                return self._say(vrf, slots, gone)
+                return self._say(vrf, slots, gone, handles)
         return None
 
     def _next_slots(self, limit: int) -> Slots:
@@ -133,7 +162,9 @@ class Table:
             room -= len(chunk)
         return np.concatenate(taken) if len(taken) > 1 else taken[0]
 
-    def _say(self, vrf: str, slots: Slots, gone: npt.NDArray[np.bool_]) -> RouteBatch:
+    def _say(
+        self, vrf: str, slots: Slots, gone: npt.NDArray[np.bool_], handles: Handles
+    ) -> RouteBatch:
         prefixes, lengths = route_prefixes(self.family, self.rows.keys(slots))
         batch = RouteBatch(
             vrf=vrf,
@@ -142,7 +173,7 @@ class Table:
             prefixes=prefixes,
             lengths=lengths,
             protocols=np.where(gone, 0, self.rows["protocol"][slots]).astype(np.uint8),
-            nexthops=np.where(gone, 0, self.rows["nexthop"][slots]).astype(np.uint32),
+            nexthops=np.where(gone, 0, handles.originals(self.rows["nexthop"][slots])).astype("u4"),
         )
         self.rows["flags"][slots] &= np.uint8(0xFF ^ _DIRTY)
         self.rows.remove(slots[gone])
@@ -162,13 +193,18 @@ class Rib:
     def __init__(self) -> None:
         self._tables: dict[tuple[int, Family], Table] = {}
 
-    def learn(self, routes: TableRoutes, session: int, *, hold: bool) -> None:
+    def learn(self, routes: TableRoutes, session: int, *, hold: bool) -> Rows:
         """Take zebra's word; see `Table.learn`."""
         key = routes.table, routes.family
         table = self._tables.get(key)
         if table is None:
             table = self._tables[key] = Table(routes.family)
-        table.learn(routes, session, hold=hold)
+        return table.learn(routes, session, hold=hold)
+
+    def done(self, number: int, batch: RouteBatch) -> None:
+        """Note what the datapath took; see `Table.done`."""
+        if table := self._tables.get((number, batch.family)):
+            table.done(batch)
 
     def sweep(self, session: int) -> int:
         return sum(table.sweep(session) for table in self._tables.values())
@@ -180,6 +216,11 @@ class Rib:
         for table in self._tables.values():
             table.repeat()
 
+    def repeat_nexthop(self, handle: int) -> None:
+        """Say again the routes bound to a handle."""
+        for table in self._tables.values():
+            table.repeat_nexthop(handle)
+
     def unpark(self) -> None:
         for table in self._tables.values():
             table.unpark()
@@ -188,13 +229,13 @@ class Rib:
     def parked(self) -> int:
         return sum(table.parked for table in self._tables.values())
 
-    def take(self, vrfs: dict[int, str], limit: int, known: Known) -> Iterator[RouteBatch]:
+    def take(self, vrfs: dict[int, str], limit: int, handles: Handles) -> Iterator[RouteBatch]:
         """Yield changes to say, a batch at a time; a table whose VRF is unknown waits."""
         for (number, _), table in self._tables.items():
             vrf = vrfs.get(number)
             if vrf is None:
                 continue
-            while table.dirty and (batch := table.take(vrf, limit, known)):
+            while table.dirty and (batch := table.take(vrf, limit, handles)):
                 yield batch
 
     def used_handles(self) -> set[int]:

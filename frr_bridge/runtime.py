@@ -13,10 +13,9 @@ from pathlib import Path
 from controller.bus.publisher import Publisher
 from controller.model import events
 from controller.model.frr import from_json
-from controller.model.routes import RouteBatch
 from frr_bridge import convergence
 from frr_bridge.bridge import Bridge
-from frr_bridge.frr_apply import FrrApplier
+from frr_bridge.frr_apply import FrrApply
 from frr_bridge.frr_config import render
 from frr_bridge.mirror import ShadowMirror
 from frr_bridge.replay import ReplayWatch
@@ -26,7 +25,6 @@ from frr_bridge.vty import Vty, VtyError
 from frr_bridge.watch import Watch
 from frr_bridge.wire.fpm import Frames
 from frr_bridge.wire.message import Other
-from frr_bridge.wire.offload import offload
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +32,7 @@ _TICK_S = 0.25
 _ALIVE_S = 1.0
 _COLLECT_S = 30.0
 _REPLAY_LIMIT_S = 60.0
+_ACKNOWLEDGE = b"--asic-offload=notify_on_offload"
 _ALONE = "zebra was restarted without bgpd, which never repeats its routes: restart FRR as a whole"
 
 
@@ -51,13 +50,13 @@ class Settings:
 class Runtime:
     """One bridge, from its start to its end."""
 
-    def __init__(self, settings: Settings, frr: FrrApplier) -> None:
+    def __init__(self, settings: Settings, frr: FrrApply) -> None:
         self._settings = settings
         self._frr = frr
         self._zebra = Vty(settings.run_dir / "zebra.vty")
         self._bgpd = Vty(settings.run_dir / "bgpd.vty")
         self._publisher = Publisher(settings.bus, self._from_controller)
-        self.bridge = Bridge(self._publisher, doubt=self._bgpd_died)
+        self.bridge = Bridge(self._publisher, doubt=self._bgpd_died, answer=self._answer)
         self._mirror = ShadowMirror(self.bridge.overlay)
         self._server = FpmServer(
             on_connected=self._zebra_connected,
@@ -103,11 +102,15 @@ class Runtime:
     def _zebra_connected(self) -> None:
         self._zebra.connect()
         self._bgpd.connect()
+        self.bridge.acknowledge = _ACKNOWLEDGE in self._zebra.arguments()
         self.bridge.step(Input.CONNECTED)
         log.info("FPM session %d", self.bridge.session.number)
         self._deadline = 0.0
         self._spawn(self._follow_replay(self.bridge.session.number))
         self._flush_soon()
+
+    def _answer(self, data: bytes) -> None:
+        self._server.send(data)
 
     def _frames(self, frames: Frames) -> None:
         self._watch.drain()
@@ -137,7 +140,7 @@ class Runtime:
             case events.Mirror():
                 self._mirror.learn(event)
             case events.Programmed(batch):
-                self._acknowledge(batch)
+                self.bridge.programmed(batch)
             case events.Configure():
                 self._spawn(self._configure(event))
             case events.Release():
@@ -145,21 +148,6 @@ class Runtime:
             case events.Credit():
                 pass
         self._flush_soon()
-
-    def _acknowledge(self, batch: RouteBatch) -> None:
-        """Tell zebra what the datapath did with its routes."""
-        tables = [number for number, vrf in self.bridge.overlay.vrfs().items() if vrf == batch.vrf]
-        if tables:
-            self._server.send(
-                offload(
-                    tables[0],
-                    batch.family,
-                    batch.prefixes,
-                    batch.lengths,
-                    batch.protocols,
-                    batch.nexthops == 0,
-                )
-            )
 
     async def _configure(self, wanted: events.Configure) -> None:
         try:

@@ -11,10 +11,12 @@ import asyncio
 import json
 import os
 import socket
+import struct
 from pathlib import Path
 from typing import Any
 
 _END = b"\0\0\0"  # ends a reply, and one byte of status follows (lib/vty.c, vty_send_out)
+_UCRED = struct.Struct("=iII")  # struct ucred: pid, uid, gid
 _FD_SIZE = array.array("i").itemsize
 _TIMEOUT_S = 10.0
 
@@ -60,6 +62,17 @@ class Vty:
         self._socket = connection
         self.lives += 1
         return True
+
+    def arguments(self) -> tuple[bytes, ...]:
+        """Return the command line of the daemon that we are connected to; () when unknown."""
+        if self._socket is None:
+            return ()
+        peer = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+        pid, _, _ = _UCRED.unpack(peer)
+        try:
+            return tuple(Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"))
+        except OSError:
+            return ()
 
     def close(self) -> None:
         if self._socket is not None:

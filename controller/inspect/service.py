@@ -123,7 +123,10 @@ class InspectService(pb_grpc.InspectServicer):
                 async for batch in batches:
                     yield pb.WatchResponse(changes=map(rows.change, batch))
         except LookupError:
-            text = f"the journal no longer reaches back to {after}: list, then watch again"
+            why = "no longer reaches back to"
+            if after > self._view.sequence():
+                why = "was begun anew and has not come to"
+            text = f"the journal {why} {after}: list, then watch again"
             await context.abort(grpc.StatusCode.OUT_OF_RANGE, text)
 
     async def Explain(self, request: pb.ExplainRequest, context: Context) -> pb.ExplainResponse:

@@ -48,7 +48,9 @@ class Intent:
         return self.node.namespaces
 
 
-def compile_intent(resources: Resources, node: Node, underlay_mtu: int = UNDERLAY_MTU) -> Intent:
+def compile(  # noqa: A001 - called as layout.compile
+    resources: Resources, node: Node, underlay_mtu: int = UNDERLAY_MTU
+) -> Intent:
     """Compile resources for a node whose narrowest underlay device has `underlay_mtu`."""
     accepted = validate(select(resources.items, node), node)
     statuses = (*resources.rejected, *accepted.statuses)

@@ -33,7 +33,7 @@ from frr_bridge.wire.tables import Handles, Part, Rows, TableRoutes, by_key, by_
 
 __all__ = ["Decoded", "Handles", "TableRoutes", "decode"]
 
-FEW = 24  # messages up to which the scalar decoder has the lower latency
+FEW = 12  # messages up to which the scalar decoder has the lower latency
 MAX_SHAPES = 8  # tried in messages of equal length, type and family
 RAW = 64  # bytes of a bad message that an error keeps
 
@@ -96,10 +96,11 @@ class _Decoder:
 
     def finish(self) -> Decoded:
         decoded = self._decoded
+        decoded.errors.sort(key=lambda error: (error.offset, error.reason))
+        self._routes.sort(key=lambda item: item[0])
         if not self._parts:
             decoded.routes = list(by_key([route for _, route in self._routes], self._handles))
             return decoded
-        decoded.errors.sort(key=lambda error: error.offset)
         self._take_routes()
         for family in sorted(self._parts):
             decoded.routes += by_table(family, self._parts[family])
@@ -113,7 +114,7 @@ class _Decoder:
         try:
             yield from messages(self._buffer, offset + HEADER.size, offset + length)
         except DecodeError as error:
-            self._fail(error)
+            self._fail(error, error.offset, offset + length)
 
     def _locate(self, offsets: Offsets) -> tuple[Rows, Rows]:
         """Return start and size of every message, in order."""
@@ -212,8 +213,7 @@ class _Decoder:
         try:
             value = decode_message(self._buffer, message)
         except DecodeError as error:
-            error.raw = self._buffer[message.start : min(message.end, message.start + RAW)]
-            self._fail(error)
+            self._fail(error, message.start, message.end)
             return
         if value is None:
             self._decoded.ignored += 1
@@ -222,12 +222,12 @@ class _Decoder:
         else:
             self._decoded.others.append(value)
 
-    def _fail(self, error: DecodeError) -> None:
+    def _fail(self, error: DecodeError, start: int, end: int) -> None:
+        error.raw = self._buffer[start : min(end, start + RAW)]
         self._decoded.errors.append(error)
 
     def _take_routes(self) -> None:
         """Turn the routes that were decoded one by one into columns."""
-        self._routes.sort(key=lambda item: item[0])
         for family in Family:
             routes = [(row, route) for row, route in self._routes if route.family is family]
             if routes:

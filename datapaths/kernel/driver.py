@@ -1,0 +1,374 @@
+"""Datapath for the kernel: one forwarding namespace, driven by netlink.
+
+Routes, nexthops and layer 2 go through messages of our own, in batches; VRFs, VNIs and ports go to
+the layout. What is ours in the kernel has RTPROT_DUALPATH, or is an entry that can only be an
+overlay's. Deleting a nexthop makes the kernel delete the routes that use it, silently: whoever
+withdraws one has withdrawn those before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol, TypeVar
+
+from controller.model.kinds import Kind
+from controller.model.records import Record, RecordBatch
+from controller.model.routes import RouteBatch
+from datapaths.base import (
+    Batch,
+    Capabilities,
+    Learned,
+    PortState,
+    RowFailure,
+    Unavailable,
+    Unsupported,
+)
+from datapaths.kernel.channel import Channel, Monitor, Overrun, collect
+from datapaths.kernel.inbox import Inbox
+from datapaths.kernel.layout import Layout
+from datapaths.kernel.observe import Observer
+from datapaths.kernel.plan import Planner, Touched
+from datapaths.kernel.routes import ABSENT, RouteWriter, dump_routes, failure
+from datapaths.kernel.wire import links, neighbours, nexthops
+from datapaths.kernel.wire import numbers as n
+from datapaths.kernel.wire.links import Link
+from datapaths.kernel.wire.message import Answer, DecodeError, Message, is_deletion
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+LAYOUT_KINDS = frozenset({Kind.VRF, Kind.VNI, Kind.PORT})
+KINDS = frozenset(Kind) - {Kind.LSP}
+GROUPS = (
+    n.RTNLGRP_LINK,
+    n.RTNLGRP_NEIGH,
+    n.RTNLGRP_IPV4_IFADDR,
+    n.RTNLGRP_IPV6_IFADDR,
+    n.RTNLGRP_IPV4_ROUTE,
+    n.RTNLGRP_IPV6_ROUTE,
+    n.RTNLGRP_NEXTHOP,
+)
+READS = 256  # notifications at once, before the event loop gets its turn
+DUMP_ROWS = 4096  # records in a batch
+
+
+class Devices(Protocol):
+    """What makes devices: the layout. Its methods block, so they run in a thread."""
+
+    def prepare(self) -> Sequence[str]: ...
+
+    def apply(self, batch: RecordBatch) -> Sequence[RowFailure]: ...
+
+    def dump(self, kind: Kind) -> Sequence[Record]: ...
+
+    def ports(self) -> Sequence[PortState]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Sockets:
+    channel: Channel
+    monitor: Monitor
+    routes: RouteWriter
+
+
+class KernelDatapath:
+    """Datapath of one forwarding namespace, given by name or path; it has to exist.
+
+    `host_netns` is where "" leads in a record. `devices` stands in for the layout in tests.
+    """
+
+    name = "kernel"
+
+    def __init__(self, netns: str, host_netns: str = "", devices: Devices | None = None) -> None:
+        self._netns = netns
+        self._devices = devices or Layout(netns, host_netns)
+        self._device_thread = ThreadPoolExecutor(1, "layout")
+        self._inbox = Inbox()
+        self._observer = Observer(self._inbox.put)
+        self._planner = Planner(
+            self._observer.links, self._observer.layer2, self._observer.nexthops
+        )
+        self._starting = asyncio.Lock()
+        self._turn = asyncio.Lock()  # plans look at the picture: nothing may change it meanwhile
+        self._sockets: _Sockets | None = None
+        self._paused = 0  # notifications wait in the kernel
+        self._stale = False  # some were lost
+        self._reloading: asyncio.Task[None] | None = None
+        self._checking: asyncio.Task[None] | None = None
+        self._lacks: dict[Kind, str] = {}
+        self._closed = False
+
+    async def capabilities(self) -> Capabilities:
+        """Say what this kernel can do. A kernel without VRF devices takes no Kind.VRF."""
+        channel = (await self._ready()).channel
+        for kind in ("bridge", "vxlan"):
+            if not await _has_link_kind(channel, kind):
+                raise Unsupported(f"this kernel has no {kind} devices (CONFIG_{kind.upper()})")
+        return Capabilities(self.name, os.uname().release, KINDS - self._lacks.keys())
+
+    async def apply(self, batch: Batch) -> Sequence[RowFailure]:
+        """Make every row true; a VRF or device that is not there fails its rows with ENODEV."""
+        sockets = await self._ready()
+        if isinstance(batch, RouteBatch):
+            if not self._paused:
+                self._take_notifications(sockets.monitor)
+            return await sockets.routes.apply(batch)
+        if batch.kind not in KINDS or batch.kind in self._lacks:
+            reason = self._lacks.get(batch.kind, f"the kernel takes no {batch.kind.name}")
+            return [RowFailure(i, "EOPNOTSUPP", reason) for i in range(len(batch.upserts))]
+        async with self._turn:
+            with self._pause():
+                if batch.kind in LAYOUT_KINDS:
+                    return await self._build(sockets, batch)
+                return await self._program(sockets, batch)
+
+    async def dump(self, kind: Kind) -> AsyncIterator[Batch]:
+        sockets = await self._ready()
+        if kind is Kind.ROUTE:
+            if not self._paused:
+                self._take_notifications(sockets.monitor)
+            async for batch in dump_routes(self._netns, self._observer.links):
+                yield batch
+            return
+        records: Iterable[Record] = ()
+        if kind in LAYOUT_KINDS:
+            records = await self._in_thread(lambda: self._devices.dump(kind))
+        elif kind in KINDS:
+            async with self._turn:
+                with self._pause():
+                    self._take_notifications(sockets.monitor)
+                    await self._load(kind)
+                records = tuple(self._held(kind))
+        for some in _batched(records):
+            yield RecordBatch(kind, upserts=some)
+
+    async def ports(self) -> Sequence[PortState]:
+        return await self._in_thread(self._devices.ports)
+
+    async def learned(self) -> AsyncIterator[Learned]:
+        """Yield what is learnt; a second listener takes over from the first."""
+        await self._ready()
+        reader = self._inbox.open()
+        self._observer.replay()
+        while events := await self._inbox.get(reader):
+            for event in events:
+                yield event
+
+    async def close(self) -> None:
+        """Let go of sockets. What is installed stays and goes on forwarding."""
+        if self._closed:
+            return
+        self._closed = True
+        self._inbox.close()
+        for task in (self._reloading, self._checking):
+            if task:
+                task.cancel()
+                await asyncio.wait([task])
+        if self._sockets:
+            asyncio.get_running_loop().remove_reader(self._sockets.monitor.fileno())
+            self._sockets.monitor.close()
+            self._sockets.channel.close()
+        await asyncio.to_thread(self._device_thread.shutdown)
+
+    async def _ready(self) -> _Sockets:
+        """Open the sockets and take the first picture, once; a new one when it is out of date."""
+        if self._closed:
+            raise Unavailable("the kernel datapath is closed")
+        async with self._starting:
+            if not self._sockets:
+                self._sockets = await self._open()
+        if self._stale:
+            await asyncio.shield(self._start_over())
+            if self._stale:
+                raise Unavailable("cannot read what the kernel holds")
+        return self._sockets
+
+    async def _open(self) -> _Sockets:
+        channel = Channel(self._netns)
+        try:
+            if missing := await self._in_thread(self._devices.prepare):
+                log.info("this kernel does not have %s", ", ".join(missing))
+            # Listening comes first: what changes after a dump has passed by is told as well.
+            monitor = _listen(self._netns, channel.port_id)
+        except BaseException:
+            channel.close()
+            raise
+        try:
+            for kind in (Kind.PORT, Kind.NEXTHOP, Kind.MAC):
+                await self._load(kind)
+            if not await _has_link_kind(channel, "vrf"):
+                self._lacks[Kind.VRF] = "this kernel has no VRF devices (CONFIG_NET_VRF)"
+        except BaseException:
+            channel.close()
+            monitor.close()
+            raise
+        asyncio.get_running_loop().add_reader(monitor.fileno(), self._notified, monitor)
+        return _Sockets(channel, monitor, RouteWriter(channel, self._observer.links))
+
+    async def _load(self, kind: Kind) -> None:
+        """Dump what the picture of a kind is made of. Raises Unavailable."""
+        try:
+            await self._dump_into_picture(kind)
+        except DecodeError as error:
+            raise Unavailable(f"netlink: what was dumped makes no sense: {error}") from error
+
+    async def _dump_into_picture(self, kind: Kind) -> None:
+        if kind is Kind.PORT:
+            self._observer.load_links(await collect(self._netns, links.dump_request()))
+        elif kind is Kind.NEXTHOP:
+            self._observer.load_nexthops(await collect(self._netns, nexthops.dump_request()))
+        else:
+            rows: list[Message] = []
+            for family in (socket.AF_BRIDGE, socket.AF_INET, socket.AF_INET6):
+                rows += await collect(self._netns, neighbours.dump_request(family))
+            self._observer.load_layer2(rows)
+
+    @contextmanager
+    def _pause(self) -> Iterator[None]:
+        """Let notifications wait in the kernel, for those that we cause to be told apart."""
+        assert self._sockets
+        monitor = self._sockets.monitor
+        self._paused += 1
+        asyncio.get_running_loop().remove_reader(monitor.fileno())
+        try:
+            yield
+        finally:
+            self._paused -= 1
+            if not self._paused and not self._closed:
+                asyncio.get_running_loop().add_reader(monitor.fileno(), self._notified, monitor)
+
+    def _notified(self, monitor: Monitor) -> None:
+        self._read(monitor)
+
+    def _take_notifications(
+        self, monitor: Monitor, own: Iterable[Touched] = (), *, building: bool = False
+    ) -> None:
+        """Take all notifications that are there already, such as those that we just caused."""
+        keys = frozenset(own)
+        while not self._stale and self._read(monitor, keys, building=building):
+            pass
+
+    def _read(
+        self, monitor: Monitor, own: frozenset[Touched] = frozenset(), *, building: bool = False
+    ) -> bool:
+        try:
+            data = monitor.read(READS)
+        except Overrun:
+            log.warning("notifications of the kernel were lost; looking at everything again")
+            self._stale = True
+            self._start_over()
+            return False
+        if data:
+            self._observer.feed(data, own, building=building)
+        if self._observer.doubtful and (not self._checking or self._checking.done()):
+            self._checking = asyncio.get_running_loop().create_task(self._check_nexthops())
+        return bool(data)
+
+    async def _check_nexthops(self) -> None:
+        async with self._turn:
+            if not self._observer.doubtful:
+                return
+            with self._pause():
+                try:
+                    await self._load(Kind.NEXTHOP)
+                except Unavailable as error:
+                    self._stale = True
+                    self._inbox.fail(error)
+
+    def _start_over(self) -> asyncio.Task[None]:
+        if not self._reloading or self._reloading.done():
+            self._reloading = asyncio.get_running_loop().create_task(self._reload())
+        return self._reloading
+
+    async def _reload(self) -> None:
+        """Take a new picture of everything, since notifications were lost."""
+        async with self._turn:
+            with self._pause():
+                self._stale = False
+                try:
+                    for kind in (Kind.PORT, Kind.NEXTHOP, Kind.MAC):
+                        await self._load(kind)
+                except Unavailable as error:
+                    self._stale = True
+                    self._inbox.fail(error)
+                    return
+        self._observer.lost_everything()
+
+    async def _build(self, sockets: _Sockets, batch: RecordBatch) -> Sequence[RowFailure]:
+        self._take_notifications(sockets.monitor)
+        try:
+            return await self._in_thread(lambda: self._devices.apply(batch))
+        finally:
+            self._take_notifications(sockets.monitor, building=True)
+
+    async def _program(self, sockets: _Sockets, batch: RecordBatch) -> Sequence[RowFailure]:
+        self._take_notifications(sockets.monitor)
+        if self._observer.doubtful:
+            await self._load(Kind.NEXTHOP)
+        plan = self._planner.plan(batch)
+        try:
+            refused = await sockets.channel.send(plan.requests)
+        finally:
+            # Notifications of bridges and VXLAN devices do not say who caused them.
+            self._take_notifications(sockets.monitor, plan.touched)
+        failures = {row.index: row for row in plan.failures}
+        for at, said in refused:
+            if not self._is_fine(plan.requests[at], said):
+                failures.setdefault(plan.rows[at], failure(plan.rows[at], said))
+        return [failures[index] for index in sorted(failures)]
+
+    def _is_fine(self, request: bytes, said: Answer) -> bool:
+        if is_deletion(request):
+            return said.errno in ABSENT
+        if said.errno == errno.EAFNOSUPPORT and neighbours.is_mapped(request):
+            self._observer.layer2.mapped = False  # no IPv6 in this kernel: nor any route for it
+            return True
+        return False
+
+    def _held(self, kind: Kind) -> Iterator[Record]:
+        if kind is Kind.NEXTHOP:
+            yield from self._observer.nexthops
+            return
+        layer2 = self._observer.layer2
+        find: dict[Kind, Callable[[Link], Iterator[Record]]] = {
+            Kind.REMOTE_VTEP: layer2.remote_vteps,
+            Kind.FLOOD: layer2.remote_floods,
+            Kind.MAC: layer2.remote_macs,
+            Kind.NEIGHBOR: layer2.remote_neighbors,
+        }
+        for vni in self._observer.links.vnis():
+            if vxlan := self._observer.links.vxlan(vni):
+                yield from find[kind](vxlan)
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._device_thread, call)
+
+
+def _listen(netns: str, port_id: int) -> Monitor:
+    try:
+        return Monitor(netns, port_id, GROUPS)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise Unsupported("this kernel has no nexthop objects (Linux 5.3 has)") from error
+
+
+async def _has_link_kind(channel: Channel, kind: str) -> bool:
+    refused = await channel.send([links.probe_request(kind)])
+    return all(said.errno != errno.EOPNOTSUPP for _, said in refused)
+
+
+def _batched(records: Iterable[Record]) -> Iterator[tuple[Record, ...]]:
+    rest = iter(records)
+    while some := tuple(islice(rest, DUMP_ROWS)):
+        yield some

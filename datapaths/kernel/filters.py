@@ -1,0 +1,124 @@
+"""The tc filters of one namespace's devices: read, add what is missing, remove what is too much."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Iterable, Sequence
+from typing import Self
+
+from datapaths.base import Unsupported
+from datapaths.kernel.netns import entered
+from datapaths.kernel.punt import EVERYTHING
+from datapaths.kernel.wire import filters as wire
+from datapaths.kernel.wire.filters import Classifier, Filter
+from datapaths.kernel.wire.matches import Rule
+from datapaths.kernel.wire.message import Message, answer, assemble, messages
+
+NLMSG_ERROR, NLMSG_DONE = 2, 3  # linux/netlink.h
+READ_BYTES = 1 << 18
+ABSENT = (errno.ENOENT, errno.EOPNOTSUPP)  # how the kernel says that it has no such classifier
+
+
+class Filters:
+    """A handle on the filters of one namespace. Every refusal is an OSError."""
+
+    def __init__(self, netns: str) -> None:
+        with entered(netns):
+            self._socket = socket.socket(
+                socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE
+            )
+        self._socket.bind((0, 0))
+        self._sequence = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def installed(self, index: int) -> list[Filter]:
+        """Return our filters on a device's ingress."""
+        decoded = (wire.decode(message) for message in self._dump(wire.dump(index)))
+        return [filter_ for filter_ in decoded if filter_]
+
+    def ensure(
+        self, classifier: Classifier, index: int, rules: Iterable[Rule], target: int
+    ) -> bool:
+        """Send the rules' frames from one device to another; tell whether anything was written.
+
+        Additions come first, so that a frame of FRR's never meets the forwarding stack: that
+        would answer a BGP segment with a reset.
+        """
+        wanted = dict(wire.compile_rule(classifier, rule, target) for rule in rules)
+        have = self.installed(index)
+        known = {(f.classifier, f.fingerprint) for f in have}
+        missing = [f for f in wanted if (f.classifier, f.fingerprint) not in known]
+        if missing:
+            self._request("clsact", [wire.clsact(index)], fine=errno.EEXIST)
+            self._request("add", [wire.add(index, f, wanted[f]) for f in missing])
+        fingerprints = {(f.classifier, f.fingerprint) for f in wanted}
+        replaced = {f.handle for f in missing if f.handle}
+        extra = [
+            f
+            for f in have
+            if (f.classifier, f.fingerprint) not in fingerprints and f.handle not in replaced
+        ]
+        self._request("remove", [wire.remove(index, f) for f in extra], fine=errno.ENOENT)
+        return bool(missing or extra)
+
+    def clear(self, index: int) -> None:
+        """Remove our filters from a device."""
+        requests = [wire.remove(index, filter_) for filter_ in self.installed(index)]
+        self._request("remove", requests, fine=errno.ENOENT)
+
+    def detect(self, index: int, target: int) -> Classifier:
+        """Return the best classifier of this kernel, tried out by sending all from one device to
+        another: what is to be installed there anyway.
+
+        Raises Unsupported when it has none.
+        """
+        for classifier in Classifier:
+            try:
+                self.ensure(classifier, index, [EVERYTHING], target)
+            except OSError as error:
+                if error.errno not in ABSENT:
+                    raise
+            else:
+                return classifier
+        raise Unsupported("this kernel lacks tc: clsact, flower or u32, and mirred are needed")
+
+    def _request(self, verb: str, requests: Sequence[bytes], fine: int = 0) -> None:
+        if not requests:
+            return
+        first, self._sequence = self._sequence + 1, self._sequence + len(requests)
+        self._socket.send(assemble(requests, first))
+        refused: list[int] = []
+        answered = 0
+        while answered < len(requests):
+            for message in messages(self._socket.recv(READ_BYTES)):
+                if message.type == NLMSG_ERROR and message.seq >= first:
+                    answered += 1
+                    if (code := answer(message).errno) not in (0, fine):
+                        refused.append(code)
+        if refused:
+            text = f"cannot {verb} tc filters: {os.strerror(refused[0])}"
+            raise OSError(refused[0], text)
+
+    def _dump(self, request: bytes) -> list[Message]:
+        self._sequence += 1
+        self._socket.send(assemble([request], self._sequence))
+        found: list[Message] = []
+        while True:
+            for message in messages(self._socket.recv(READ_BYTES)):
+                if message.seq != self._sequence:
+                    continue
+                if message.type == NLMSG_DONE:
+                    return found
+                if message.type == NLMSG_ERROR:
+                    code = answer(message).errno
+                    if code == errno.EINVAL:  # no clsact there yet
+                        return found
+                    raise OSError(code, f"cannot read tc filters: {os.strerror(code)}")
+                found.append(message)

@@ -1,0 +1,207 @@
+"""What the kernel holds of layer 2, as raw rows and as the records they amount to. Pure.
+
+A record is more than one row: a remote MAC is an entry of the VXLAN device (where to send) and
+one of the bridge (behind which port). It is there when all of its rows are.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from controller.model.layer2 import Flood, Mac, Neighbor, RemoteVtep
+from controller.model.nexthops import V4_MAPPED
+from datapaths.kernel.linktable import LinkTable
+from datapaths.kernel.wire import numbers as n
+from datapaths.kernel.wire.links import Link
+from datapaths.kernel.wire.neighbours import ZERO_MAC, Entry
+
+LEARNT_STATES = n.NUD_REACHABLE | n.NUD_STALE | n.NUD_DELAY | n.NUD_PROBE
+
+
+@dataclass(frozen=True, slots=True)
+class Tunnel:
+    """A VXLAN device's own FDB entry."""
+
+    vtep: bytes
+    flags: int  # NTF_*
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """A bridge's FDB entry."""
+
+    port: int  # ifindex
+    state: int  # NUD_*
+    flags: int
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A neighbour on a bridge."""
+
+    mac: bytes
+    state: int
+    flags: int
+    protocol: int
+
+    @property
+    def ours(self) -> bool:
+        return self.protocol == n.RTPROT_DUALPATH and bool(self.flags & n.NTF_EXT_LEARNED)
+
+    @property
+    def learnt(self) -> bool:
+        """Whether the kernel found it out by itself."""
+        set_by_hand = self.flags & n.NTF_EXT_LEARNED or self.protocol == n.RTPROT_DUALPATH
+        return bool(self.state & LEARNT_STATES) and not set_by_hand and len(self.mac) == 6
+
+
+class Layer2:
+    """Rows by device: `tunnels` and `floods` by VXLAN device, `stations` and `hosts` by bridge."""
+
+    def __init__(self, links: LinkTable) -> None:
+        self._links = links
+        self.tunnels: dict[int, dict[bytes, Tunnel]] = {}
+        self.floods: dict[int, set[bytes]] = {}
+        self.stations: dict[int, dict[bytes, Station]] = {}
+        self.hosts: dict[int, dict[bytes, Host]] = {}
+        self._addresses: dict[tuple[int, bytes], set[bytes]] = {}  # (bridge, MAC): of hosts
+        self.mapped = True  # hosts of RemoteVteps come as ::ffff:a.b.c.d as well
+
+    def clear(self) -> None:
+        for table in (self.tunnels, self.floods, self.stations, self.hosts, self._addresses):
+            table.clear()
+
+    def forget(self, index: int) -> None:
+        """Drop the rows of a device that is gone."""
+        for table in (self.tunnels, self.floods, self.stations, self.hosts):
+            table.pop(index, None)
+        for key in [key for key in self._addresses if key[0] == index]:
+            del self._addresses[key]
+
+    def addresses(self, bridge: int, mac: bytes) -> frozenset[bytes]:
+        """Return the addresses of the hosts on a bridge that have this MAC."""
+        return frozenset(self._addresses.get((bridge, mac), ()))
+
+    def put(self, entry: Entry) -> None:
+        """Take a row as the kernel told it, or its end."""
+        if entry.family != socket.AF_BRIDGE:
+            self._put_host(entry)
+        elif entry.master:
+            self._put_station(entry)
+        elif entry.destination:
+            self._put_tunnel(entry)
+
+    def _put_tunnel(self, entry: Entry) -> None:
+        if entry.mac == ZERO_MAC:
+            vteps = self.floods.setdefault(entry.ifindex, set())
+            vteps.discard(entry.destination) if entry.gone else vteps.add(entry.destination)
+            return
+        rows = self.tunnels.setdefault(entry.ifindex, {})
+        if not entry.gone:
+            rows[entry.mac] = Tunnel(entry.destination, entry.flags)
+        elif (old := rows.get(entry.mac)) and old.vtep == entry.destination:
+            del rows[entry.mac]
+
+    def _put_station(self, entry: Entry) -> None:
+        rows = self.stations.setdefault(entry.master, {})
+        if entry.gone or entry.state & n.NUD_PERMANENT:
+            rows.pop(entry.mac, None)
+        else:
+            rows[entry.mac] = Station(entry.ifindex, entry.state, entry.flags)
+
+    def _put_host(self, entry: Entry) -> None:
+        link = self._links.get(entry.ifindex)
+        if not link or link.kind != "bridge":
+            return
+        rows = self.hosts.setdefault(entry.ifindex, {})
+        if old := rows.pop(entry.destination, None):
+            self._unindex(entry.ifindex, old.mac, entry.destination)
+        if not entry.gone:
+            row = Host(entry.mac, entry.state, entry.flags, entry.protocol)
+            rows[entry.destination] = row
+            self._addresses.setdefault((entry.ifindex, row.mac), set()).add(entry.destination)
+
+    def _unindex(self, bridge: int, mac: bytes, address: bytes) -> None:
+        addresses = self._addresses.get((bridge, mac), set())
+        addresses.discard(address)
+        if not addresses:
+            self._addresses.pop((bridge, mac), None)
+
+    def host(self, bridge: int, address: bytes) -> Host | None:
+        return self.hosts.get(bridge, {}).get(address)
+
+    def tunnel(self, vxlan: int, mac: bytes) -> Tunnel | None:
+        return self.tunnels.get(vxlan, {}).get(mac)
+
+    def station(self, bridge: int, mac: bytes) -> Station | None:
+        return self.stations.get(bridge, {}).get(mac)
+
+    def local(self, bridge: int, vxlan: int, mac: bytes) -> bool:
+        """Tell whether a MAC is behind a port of ours."""
+        row = self.station(bridge, mac)
+        return row is not None and row.port != vxlan and not row.flags & n.NTF_EXT_LEARNED
+
+    def behind(self, vxlan: Link, mac: bytes) -> bool:
+        """Tell whether the bridge knows that a MAC is remote."""
+        row = self.station(vxlan.master, mac)
+        marked = n.NTF_EXT_LEARNED | n.NTF_STICKY
+        return row is not None and row.port == vxlan.index and bool(row.flags & marked)
+
+    def router_mac(self, vxlan: Link, address: bytes) -> bytes:
+        """Return the MAC of a remote VTEP's router, b"" when the address is no VTEP's.
+
+        Several VTEPs may share one: the MAC is a router's when it leads to any of them.
+        """
+        row = self.host(vxlan.master, address)
+        if not row or not row.ours:
+            return b""
+        tunnel = self.tunnel(vxlan.index, row.mac)
+        if not tunnel:
+            return b""
+        other = self.host(vxlan.master, tunnel.vtep)
+        return row.mac if other and other.ours and other.mac == row.mac else b""
+
+    def is_router(self, vxlan: Link, mac: bytes) -> bool:
+        """Tell whether a tunnel entry belongs to a RemoteVtep, as against a Mac."""
+        tunnel = self.tunnel(vxlan.index, mac)
+        return tunnel is not None and self.router_mac(vxlan, tunnel.vtep) == mac
+
+    def remote_vteps(self, vxlan: Link) -> Iterator[RemoteVtep]:
+        for address in list(self.hosts.get(vxlan.master, ())):
+            mac = self.router_mac(vxlan, address)
+            if not mac or _is_mapped(address) or not self.behind(vxlan, mac):
+                continue
+            if self.mapped and len(address) == 4:
+                twin = self.host(vxlan.master, V4_MAPPED + address)
+                if not twin or not twin.ours or twin.mac != mac:
+                    continue
+            yield RemoteVtep(vxlan.vni, address, mac)
+
+    def remote_floods(self, vxlan: Link) -> Iterator[Flood]:
+        for vtep in list(self.floods.get(vxlan.index, ())):
+            yield Flood(vxlan.vni, vtep)
+
+    def remote_macs(self, vxlan: Link) -> Iterator[Mac]:
+        """Yield MACs that are remote, those included that just turned up here: until FRR says
+        that they moved, what was programmed stands."""
+        for mac, tunnel in list(self.tunnels.get(vxlan.index, {}).items()):
+            if not tunnel.flags & n.NTF_EXT_LEARNED or self.is_router(vxlan, mac):
+                continue
+            if self.behind(vxlan, mac) or self.local(vxlan.master, vxlan.index, mac):
+                yield self.mac(vxlan, mac, tunnel.vtep)
+
+    def mac(self, vxlan: Link, mac: bytes, vtep: bytes) -> Mac:
+        row = self.station(vxlan.master, mac)
+        return Mac(vxlan.vni, mac, vtep, row is not None and bool(row.flags & n.NTF_STICKY))
+
+    def remote_neighbors(self, vxlan: Link) -> Iterator[Neighbor]:
+        for address, row in list(self.hosts.get(vxlan.master, {}).items()):
+            if row.ours and not self.router_mac(vxlan, address.removeprefix(V4_MAPPED)):
+                router = bool(row.flags & n.NTF_ROUTER)
+                yield Neighbor(vxlan.vni, address, row.mac, router)
+
+
+def _is_mapped(address: bytes) -> bool:
+    return len(address) == 16 and address.startswith(V4_MAPPED)

@@ -1,0 +1,121 @@
+"""The devices of the forwarding namespace: VRFs, VNIs and ports, made, read back and removed.
+
+Synchronous: call it in a thread that runs no event loop. Stateless but for the names of the
+namespaces: what is ours, and why, is written on the devices themselves.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Sequence
+
+from controller.model.kinds import Kind
+from controller.model.links import Port, Vni, Vrf
+from controller.model.records import Record, RecordBatch
+from datapaths.base import PortState, RowFailure, Unavailable
+from datapaths.kernel import overlay, ports, sysctls
+from datapaths.kernel.linkinfo import Link
+from datapaths.kernel.links import Links
+from datapaths.kernel.namespaces import Namespaces
+
+KINDS = frozenset({Kind.VRF, Kind.VNI, Kind.PORT})
+
+
+class Layout:
+    """Builds what intent asks for in one forwarding namespace.
+
+    `host_netns` is where "" leads in a record: the namespace in which the controller runs.
+    """
+
+    def __init__(self, netns: str, host_netns: str = "") -> None:
+        self._netns = netns
+        self._host_netns = host_netns
+
+    def prepare(self) -> list[str]:
+        """Make the namespace forward. Returns the settings that this kernel does not have."""
+        return sysctls.ensure(self._netns, sysctls.FORWARDING)
+
+    def apply(self, batch: RecordBatch) -> list[RowFailure]:
+        """Make every row true, upserts first; return the rows that could not be.
+
+        Raises Unavailable when the forwarding namespace is not there.
+        """
+        failures: list[RowFailure] = []
+        with self._open() as spaces:
+            for index in range(len(batch)):
+                try:
+                    if index < len(batch.upserts):
+                        _upsert(spaces, batch.row(index))
+                    else:
+                        _withdraw(spaces, batch.row(index))
+                except Unavailable as error:  # a host's namespace: that row's trouble alone
+                    failures.append(RowFailure(index, "ENOENT", str(error)))
+                except OSError as error:
+                    failures.append(RowFailure(index, _name(error), error.strerror or str(error)))
+        return failures
+
+    def dump(self, kind: Kind) -> list[Record]:
+        """Return what is ours, as the records that would make it; unchanged intent is equal."""
+        with self._open() as spaces:
+            match kind:
+                case Kind.VRF:
+                    return list(overlay.dump_vrfs(spaces.forwarding))
+                case Kind.VNI:
+                    return list(overlay.dump_vnis(spaces.forwarding))
+                case Kind.PORT:
+                    return list(ports.dump_ports(spaces))
+                case _:
+                    raise ValueError(f"{kind.name} is no kind of device")
+
+    def ports(self) -> list[PortState]:
+        """Return our ports with their counters and all their addresses."""
+        with self._open() as spaces:
+            links = spaces.forwarding
+            return [_state(link, links) for link, _ in links.marked("port")]
+
+    def _open(self) -> Namespaces:
+        return Namespaces(self._netns, self._host_netns)
+
+
+def _upsert(spaces: Namespaces, record: Record) -> None:
+    match record:
+        case Vrf():
+            overlay.ensure_vrf(spaces.forwarding, record)
+            overlay.ensure_unreachable(spaces.forwarding, record)
+        case Vni():
+            overlay.ensure_vni(spaces.forwarding, record, link_local=True)
+        case Port():
+            ports.ensure_port(spaces, record)
+        case _:
+            raise ValueError(f"{record.kind.name} is no kind of device")
+
+
+def _withdraw(spaces: Namespaces, record: Record) -> None:
+    match record:
+        case Vrf():
+            overlay.remove_vrf(spaces.forwarding, record)
+        case Vni():
+            overlay.remove_vni(spaces.forwarding, record)
+        case Port():
+            ports.remove_port(spaces, record)
+        case _:
+            raise ValueError(f"{record.kind.name} is no kind of device")
+
+
+def _state(link: Link, links: Links) -> PortState:
+    addresses: Sequence[str] = [str(address) for address in links.addresses(link.name)]
+    return PortState(
+        name=link.name,
+        up=link.up and link.carrier,
+        mac=link.mac,
+        mtu=link.mtu,
+        addresses=tuple(addresses),
+        rx_packets=link.counters.get("rx_packets", 0),
+        rx_bytes=link.counters.get("rx_bytes", 0),
+        tx_packets=link.counters.get("tx_packets", 0),
+        tx_bytes=link.counters.get("tx_bytes", 0),
+    )
+
+
+def _name(error: OSError) -> str:
+    return errno.errorcode.get(error.errno or errno.EIO, "EIO")

@@ -1,0 +1,138 @@
+"""Host legs: a veth from the forwarding namespace to a host's, and the bridge it may end in."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from controller.model.links import HostEnd, Port
+from datapaths.base import Unavailable
+from datapaths.kernel import sysctls
+from datapaths.kernel.linkinfo import Link, is_pair
+from datapaths.kernel.links import Links
+from datapaths.kernel.marks import Mark, Value
+from datapaths.kernel.namespaces import Namespaces
+from datapaths.kernel.netns import path_of
+
+OWN = "."  # how a mark spells "" for a namespace: our own, as against none
+
+
+def ensure(spaces: Namespaces, port: Port) -> Link:
+    """Make both ends, and set up the far one; the near one is the caller's to place."""
+    assert port.host is not None
+    links, there = spaces.forwarding, spaces.open(port.host.netns)
+    near = _whole_pair(links, there, port.name, port.host.name)
+    if not near:
+        near = create_pair(links, port.name, there, port.host.name)
+    _ensure_far(there, port.host, port.mtu)
+    return near
+
+
+def create_pair(links: Links, name: str, there: Links, far: str) -> Link:
+    """Make a veth with its far end straight in another namespace."""
+    fd = os.open(path_of(there.netns), os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        near = links.create(name, "veth", peer={"ifname": far, "net_ns_fd": fd})
+    finally:
+        os.close(fd)
+    there.reload(far)
+    return near
+
+
+def _whole_pair(links: Links, there: Links, name: str, far: str) -> Link | None:
+    """Return the near end if the pair is as it should be; remove half a pair of ours."""
+    near, end = links.find(name), there.find(far)
+    if near and end and is_pair(near, end):
+        return near
+    for space, link in ((links, near), (there, end)):
+        if link and not link.mark:
+            text = f"{link.name} exists in namespace {space.netns or 'of ours'} and is not ours"
+            raise OSError(errno.EEXIST, text)
+        if link:
+            space.delete(link.name)
+    return None
+
+
+def _ensure_far(there: Links, host: HostEnd, mtu: int) -> None:
+    if host.bridge:
+        _ensure_bridge(there, host)
+    link = there.get(host.name)
+    before = link.mark.addresses if link.mark else ()
+    mark = Mark("end", host.addresses)
+    if host.bridge and not host.addresses:
+        there.sysctl(sysctls.no_addrgen(host.name))  # a bridge's port has no address of its own
+    there.change(
+        host.name,
+        master=host.bridge,
+        mac=host.mac or link.mac,
+        mtu=mtu or link.mtu,
+        mark=mark,
+    )
+    there.set_up(host.name)
+    there.set_addresses(host.name, host.addresses, before)
+
+
+def _ensure_bridge(there: Links, host: HostEnd) -> None:
+    if not there.find(host.bridge):
+        if not host.create_bridge:
+            text = f"there is no bridge {host.bridge} in namespace {there.netns or 'of ours'}"
+            raise OSError(errno.ENOENT, text)
+        there.create(host.bridge, "bridge")
+        there.change(host.bridge, mark=Mark("host-bridge"))
+    bridge = there.get(host.bridge)
+    if bridge.kind == "bridge" and bridge.mark:
+        there.set_up(host.bridge)
+
+
+def remove(spaces: Namespaces, link: Link, mark: Mark) -> None:
+    """Remove a leg and the far bridge, if we made that and nothing else is in it."""
+    spaces.forwarding.delete(link.name)
+    try:
+        there = spaces.open(spelt(mark.text("ns")))
+    except Unavailable:
+        return  # and its devices with it
+    there.forget(mark.text("end"))
+    bridge = there.find(mark.text("bridge"))
+    if not bridge or not bridge.mark or bridge.mark.what != "host-bridge":
+        return
+    if not any(other.master == bridge.index for other in there.all()):
+        there.delete(bridge.name)
+
+
+def notes(host: HostEnd) -> dict[str, Value]:
+    """Return what a port's mark says of its host leg."""
+    return {
+        "ns": host.netns or OWN,
+        "end": host.name,
+        "anymac": int(not host.mac),
+        "bridge": host.bridge,
+        "made": int(host.create_bridge),
+    }
+
+
+def dump(spaces: Namespaces, link: Link, mark: Mark) -> HostEnd | None:
+    """Return the far end as it is; just where it should be when it is gone; None for a NIC."""
+    name, netns = mark.text("end"), spelt(mark.text("ns"))
+    if not name:
+        return None
+    try:
+        there = spaces.open(netns)
+    except Unavailable:
+        return HostEnd(netns, name)
+    far = there.find(name)
+    if not far or not far.mark or not far.up or not is_pair(link, far):
+        return HostEnd(netns, name)
+    have = there.addresses(name)
+    return HostEnd(
+        netns=netns,
+        name=name,
+        mac=b"" if mark.flag("anymac") else far.mac,
+        addresses=tuple(address for address in far.mark.addresses if address in have),
+        bridge=there.name_of(far.master),
+        create_bridge=mark.flag("made"),
+    )
+
+
+def spelt(netns: str) -> str:
+    """Read a namespace as a mark spells it."""
+    return "" if netns == OWN else netns

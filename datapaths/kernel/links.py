@@ -1,0 +1,293 @@
+"""The devices of one namespace: read them, and change what differs. Writes nothing that is so.
+
+A needless RTM_NEWLINK makes FRR flush the device's neighbours, hence read, compare, write.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import os
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Self, TypeVar
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkDumpInterrupted, NetlinkError
+
+from controller.model.links import Address
+from datapaths.base import Unavailable
+from datapaths.kernel import sysctls
+from datapaths.kernel.linkinfo import (
+    IFF_UP,
+    Link,
+    is_link_local,
+    is_pair,
+    link_local,
+    read_address,
+    read_link,
+)
+from datapaths.kernel.marks import Mark, encode
+from datapaths.kernel.netns import entered, exists, path_of
+
+IFF_NOARP = 0x80  # linux/if.h
+IFA_F_NODAD = 0x02  # linux/if_addr.h
+INTERRUPTED_DUMPS = 20  # retries
+
+T = TypeVar("T")
+
+
+class Links:
+    """A short-lived handle on one namespace's devices; use it in the thread that made it.
+
+    What was read is kept, in step with our own changes only, so a handle lives for one batch.
+    Every refusal of the kernel is an OSError that names the device. Raises Unavailable when the
+    namespace is not there.
+    """
+
+    def __init__(self, netns: str) -> None:
+        if not exists(netns):
+            raise Unavailable(f"there is no network namespace {netns}")
+        self.netns = netns
+        with entered(netns):
+            self.ipr = IPRoute(strict_check=True)  # strict: the kernel heeds a dump's filter
+        self._links: dict[str, Link] = {}
+        self._complete = False  # whether those are all
+        self._addresses: dict[int, list[Address]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.ipr.close()
+
+    def all(self) -> Sequence[Link]:
+        if not self._complete:
+            messages = _checked("list devices", self.ipr.get_links)
+            self._links = {link.name: link for link in map(read_link, messages)}
+            self._complete = True
+        return list(self._links.values())
+
+    def marked(self, what: str) -> Iterator[tuple[Link, Mark]]:
+        """Yield our devices of one purpose."""
+        for link in self.all():
+            if (mark := link.mark) and mark.what == what:
+                yield link, mark
+
+    def find(self, name: str) -> Link | None:
+        if name not in self._links and not self._complete:
+            with _ignored(errno.ENODEV):
+                self._refresh(name)
+        return self._links.get(name)
+
+    def get(self, name: str) -> Link:
+        """Return a device. Raises OSError (ENODEV) when there is none of that name."""
+        if link := self.find(name):
+            return link
+        raise OSError(errno.ENODEV, f"no interface {name} in namespace {self.netns or 'of ours'}")
+
+    def name_of(self, index: int) -> str:
+        """Return the name of a device by index, "" when there is none."""
+        for link in self._links.values():
+            if link.index == index:
+                return link.name
+        if index and not self._complete:
+            with _ignored(errno.ENODEV):
+                text = f"read device {index}"
+                [message] = _checked(text, lambda: self.ipr.link("get", index=index))
+                return self._keep(message).name
+        return ""
+
+    def reload(self, name: str) -> Link:
+        """Read a device again that somebody else made or changed."""
+        return self._refresh(name)
+
+    def forget(self, name: str) -> None:
+        """Take note that a device went with another one."""
+        if link := self._links.pop(name, None):
+            self._forget(link.index)
+
+    def create(self, name: str, kind: str, **attributes: object) -> Link:
+        text = f"create {kind} {name}"
+        _checked(text, lambda: self.ipr.link("add", ifname=name, kind=kind, **attributes))
+        return self._refresh(name)
+
+    def delete(self, name: str) -> None:
+        """Delete a device, and with a veth its other end. Absent is fine."""
+        if link := self.find(name):
+            self.forget(name)
+            for other in list(self._links.values()):
+                if is_pair(link, other):
+                    self.forget(other.name)
+            with _ignored(errno.ENODEV):
+                _checked(f"delete {name}", lambda: self.ipr.link("del", index=link.index))
+
+    def change(self, name: str, **wanted: object) -> Link:
+        """Set `mac`, `mtu`, `master` (a name, or "") or `mark`, where they differ."""
+        link = self.get(name)
+        if attributes := self._differing(link, wanted):
+            text = f"change {name} ({', '.join(attributes)})"
+            _checked(text, lambda: self.ipr.link("set", index=link.index, **attributes))
+            return self._refresh(name)
+        return link
+
+    def set_up(self, name: str, up: bool = True) -> Link:
+        return self._set_flag(name, IFF_UP, up)
+
+    def set_noarp(self, name: str) -> Link:
+        return self._set_flag(name, IFF_NOARP, True)
+
+    def set_info(self, name: str, **wanted: int | str) -> Link:
+        """Set attributes of the device's kind, by pyroute2's names (`br_ageing_time`)."""
+        link = self.get(name)
+        have = {key: link.info.get(f"IFLA_{key.upper()}") for key in wanted}
+        if have != wanted:
+            text = f"change {name} ({', '.join(wanted)})"
+            call = self.ipr.link
+            _checked(text, lambda: call("set", index=link.index, kind=link.kind, **wanted))
+            return self._refresh(name)
+        return link
+
+    def set_port(self, name: str, **wanted: int) -> Link:
+        """Set attributes of a bridge's port: `learning`, `neigh_suppress`."""
+        link = self.get(name)
+        have = {key: link.port.get(f"IFLA_BRPORT_{key.upper()}") for key in wanted}
+        if have != wanted:
+            text = f"change bridge port {name} ({', '.join(wanted)})"
+            _checked(text, lambda: self.ipr.brport("set", index=link.index, **wanted))
+            return self._refresh(name)
+        return link
+
+    def move(self, name: str, there: Links) -> Link:
+        """Give a device to another namespace; it arrives down and without addresses."""
+        link = self.get(name)
+        fd = os.open(path_of(there.netns), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            text = f"move {name} to namespace {there.netns or 'of ours'}"
+            _checked(text, lambda: self.ipr.link("set", index=link.index, net_ns_fd=fd))
+        finally:
+            os.close(fd)
+        del self._links[name]
+        self._forget(link.index)
+        return there._refresh(name)
+
+    def addresses(self, name: str) -> list[Address]:
+        """Return a device's lasting addresses, link-local ones too, in the kernel's order."""
+        index = self.get(name).index
+        if index not in self._addresses:
+            text = f"read the addresses of {name}"
+            # Not get_addr(), which reads all addresses and chooses afterwards.
+            dump = {"family": socket.AF_UNSPEC, "index": index, "dump_filter": lambda _: True}
+            messages = _checked(text, lambda: self.ipr.addr("dump", **dump))
+            self._addresses[index] = [a for a in map(read_address, messages) if a]
+        return list(self._addresses[index])
+
+    def set_addresses(
+        self, name: str, wanted: Sequence[Address], ours: Sequence[Address] = ()
+    ) -> None:
+        """Add what is missing of `wanted`; then remove what is in `ours` and no longer wanted.
+
+        IPv6 addresses skip duplicate detection: twins and anycast gateways are duplicates.
+        """
+        have = self.addresses(name)
+        for address in wanted:
+            if address not in have:
+                self._address("add", name, address)
+        for address in ours:
+            if address in have and address not in wanted:
+                self._address("del", name, address)
+
+    def ensure_link_local(self, name: str) -> None:
+        """Give a device the fe80 address that follows from its MAC, unless it has one."""
+        if not any(is_link_local(address) for address in self.addresses(name)):
+            self._address("add", name, link_local(self.get(name).mac))
+
+    def sysctl(self, settings: Mapping[str, int]) -> list[str]:
+        return sysctls.ensure(self.netns, settings)
+
+    def _address(self, command: str, name: str, address: Address) -> None:
+        link = self.get(name)
+        flags = {"flags": IFA_F_NODAD} if len(address.ip) == 16 and command == "add" else {}
+        family = socket.AF_INET6 if len(address.ip) == 16 else socket.AF_INET
+        text = str(ipaddress.ip_address(address.ip))
+        with _ignored(errno.EEXIST if command == "add" else errno.EADDRNOTAVAIL):
+            _checked(
+                f"{command} address {address} on {name}",
+                lambda: self.ipr.addr(
+                    command,
+                    index=link.index,
+                    family=family,
+                    address=text,
+                    prefixlen=address.length,
+                    **flags,
+                ),
+            )
+        self._forget(link.index)
+
+    def _set_flag(self, name: str, flag: int, on: bool) -> Link:
+        link = self.get(name)
+        if bool(link.flags & flag) == on:
+            return link
+        _checked(
+            f"change {name} (flags)",
+            lambda: self.ipr.link("set", index=link.index, flags=flag if on else 0, change=flag),
+        )
+        self._forget(link.index)
+        return self._refresh(name)
+
+    def _differing(self, link: Link, wanted: Mapping[str, object]) -> dict[str, object]:
+        changes: dict[str, object] = {}
+        for key, value in wanted.items():
+            match key, value:
+                case "mac", bytes() if value != link.mac:
+                    changes["address"] = value.hex(":")
+                case "mtu", int() if value != link.mtu:
+                    changes["mtu"] = value
+                case "mark", Mark() if encode(value) != link.alias:
+                    changes["ifalias"] = encode(value)
+                case "alias", str() if value != link.alias:
+                    changes["ifalias"] = value
+                case "master", str():
+                    index = self.get(value).index if value else 0
+                    if index != link.master:
+                        changes["master"] = index
+                        self._forget(link.index)  # joining a VRF cycles the device
+                case _:
+                    pass
+        return changes
+
+    def _refresh(self, name: str) -> Link:
+        messages = _checked(f"read {name}", lambda: self.ipr.link("get", ifname=name))
+        return self._keep(messages[0])
+
+    def _keep(self, message: Any) -> Link:  # noqa: ANN401  pyroute2 is not typed
+        link = read_link(message)
+        self._links[link.name] = link
+        return link
+
+    def _forget(self, index: int) -> None:
+        self._addresses.pop(index, None)
+
+
+def _checked(text: str, call: Callable[[], T]) -> T:
+    for _ in range(INTERRUPTED_DUMPS):
+        try:
+            return call()
+        except NetlinkDumpInterrupted:
+            continue
+        except NetlinkError as error:
+            raise OSError(error.code, f"cannot {text}: {os.strerror(error.code)}") from error
+    raise OSError(errno.EAGAIN, f"cannot {text}: it changes all the time")
+
+
+@contextmanager
+def _ignored(number: int) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno != number:
+            raise

@@ -1,0 +1,58 @@
+"""The mark on what is ours: a device's alias. Pure: text in, values out.
+
+A mark says what the device is for, which addresses on it are ours and in which order they were
+asked for, and what the kernel cannot tell about the record it stands for.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+from dataclasses import dataclass, field
+
+from controller.model.links import Address
+
+PREFIX = "dualpath:"
+IFALIASZ = 256  # linux/if.h, with the terminating zero
+
+Value = str | int
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What we wrote on a device; `what` names the part that owns it: "vni", "port", "twin"."""
+
+    what: str
+    addresses: tuple[Address, ...] = ()
+    notes: dict[str, Value] = field(default_factory=dict)
+
+    def text(self, key: str) -> str:
+        return str(self.notes.get(key, ""))
+
+    def flag(self, key: str) -> bool:
+        return bool(self.notes.get(key, 0))
+
+
+def encode(mark: Mark) -> str:
+    """Return the alias for a mark. Raises OSError (E2BIG) when it has too many addresses."""
+    fields: dict[str, object] = {"what": mark.what}
+    if mark.addresses:
+        fields["addr"] = " ".join(str(address) for address in mark.addresses)
+    fields.update({key: value for key, value in sorted(mark.notes.items()) if value not in ("", 0)})
+    alias = PREFIX + json.dumps(fields, separators=(",", ":"))
+    if len(alias.encode()) >= IFALIASZ:
+        raise OSError(errno.E2BIG, "too many addresses on one device to keep a record of")
+    return alias
+
+
+def decode(alias: str) -> Mark | None:
+    """Read a mark; None when the alias is not ours, or not as we write it."""
+    if not alias.startswith(PREFIX):
+        return None
+    try:
+        fields = json.loads(alias.removeprefix(PREFIX))
+        what = str(fields.pop("what"))
+        addresses = tuple(Address.parse(text) for text in str(fields.pop("addr", "")).split())
+        return Mark(what, addresses, dict(fields))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None

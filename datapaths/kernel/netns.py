@@ -1,0 +1,228 @@
+"""Network namespaces: find, enter, make and remove them. Never touches a device but `lo`.
+
+A namespace is named like `ip netns` does it (a file in /run/netns), or by a path when the text has
+a slash; "" is the namespace of this process.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import socket
+import struct
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from datapaths.base import Unsupported
+
+RUN_DIR = Path("/run/netns")
+USERNS_DIR = Path("/run/dualpath/userns")
+
+CLONE_NEWNET = 0x40000000  # sched.h
+NS_GET_USERNS = 0xB701  # _IO(NSIO, 0x1) in linux/nsfs.h
+MS_BIND, MS_REC, MS_SHARED = 1 << 12, 1 << 14, 1 << 20  # linux/mount.h
+MNT_DETACH = 2
+SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
+IDENTITY_MAP = "0 0 65536\n"  # user_namespaces(7): first inside, first outside, count
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def path_of(netns: str) -> str:
+    """Return the file that stands for a namespace given by name or path."""
+    if not netns:
+        return "/proc/self/ns/net"
+    return netns if "/" in netns else str(RUN_DIR / netns)
+
+
+def exists(netns: str) -> bool:
+    """Tell a live namespace from a missing file and from the empty file of a dead one."""
+    try:
+        return os.stat(path_of(netns)).st_dev == os.stat("/proc/self/ns/net").st_dev
+    except FileNotFoundError:
+        return False
+
+
+def same(a: str, b: str) -> bool:
+    """Compare two namespaces by identity, whatever they are called."""
+    first, second = os.stat(path_of(a)), os.stat(path_of(b))
+    return (first.st_dev, first.st_ino) == (second.st_dev, second.st_ino)
+
+
+@contextmanager
+def entered(netns: str) -> Iterator[None]:
+    """Put this thread, and only it, into a namespace for the length of a block.
+
+    What is opened inside (sockets, files below /proc/sys) keeps belonging to it. Do not await
+    inside: the thread's other tasks would run there too. A thread or process that is started
+    inside stays there.
+    """
+    with _opened("/proc/thread-self/ns/net") as home:
+        with _opened(path_of(netns)) as there:
+            _setns(there)
+        try:
+            yield
+        finally:
+            _setns(home)
+
+
+def create(netns: str) -> None:
+    """Make a namespace unless it is there, with `lo` up."""
+    if not exists(netns):
+        with _opened("/proc/thread-self/ns/net") as home:
+            _check(_libc.unshare(CLONE_NEWNET), "unshare")
+            try:
+                _pin("/proc/thread-self/ns/net", Path(path_of(netns)))
+            finally:
+                _setns(home)
+    _raise_loopback(netns)
+
+
+def create_isolated(netns: str, userns_dir: Path = USERNS_DIR) -> None:
+    """Make a namespace owned by a user namespace of its own, unless it is there, with `lo` up.
+
+    Root inside is root over that namespace alone: FRR started by `nsenter --user=... --net=...`
+    reaches nothing else. The user namespace is pinned as `userns_dir`/NAME. Raises Unsupported
+    where user namespaces are not to be had, and FileExistsError when the namespace exists but
+    belongs to ours.
+    """
+    if not exists(netns):
+        _create_owned(netns, userns_dir)
+    elif not isolated(netns):
+        raise FileExistsError(
+            errno.EEXIST,
+            f"namespace {netns} exists and is not isolated: delete it, or use it as is",
+        )
+    elif not _pinned(userns_path(netns, userns_dir)):
+        with _opened(path_of(netns)) as net, _closing(fcntl.ioctl(net, NS_GET_USERNS)) as owner:
+            _pin(f"/proc/self/fd/{owner}", userns_path(netns, userns_dir))
+    _raise_loopback(netns)
+
+
+def userns_path(netns: str, userns_dir: Path = USERNS_DIR) -> Path:
+    """Return where `create_isolated` pins the user namespace: the argument of `nsenter --user=`."""
+    return userns_dir / Path(path_of(netns)).name
+
+
+def isolated(netns: str) -> bool:
+    """Tell whether a namespace belongs to another user namespace than ours."""
+    with _opened(path_of(netns)) as net, _closing(fcntl.ioctl(net, NS_GET_USERNS)) as owner:
+        return os.fstat(owner).st_ino != os.stat("/proc/self/ns/user").st_ino
+
+
+def remove(netns: str, userns_dir: Path = USERNS_DIR) -> None:
+    """Unpin a namespace; it dies with its last process and open file. Absent is fine."""
+    _unpin(Path(path_of(netns)))
+    _unpin(userns_path(netns, userns_dir))
+
+
+def _create_owned(netns: str, userns_dir: Path) -> None:
+    # The holder lives until both namespaces are pinned. A process of its own, because the kernel
+    # gives user namespaces to single-threaded processes only.
+    try:
+        holder = subprocess.Popen(
+            ["unshare", "--user", "--net", "cat"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+    except FileNotFoundError:
+        raise Unsupported("the `unshare` command (util-linux) is missing") from None
+    with holder:
+        assert holder.stdin is not None
+        assert holder.stdout is not None
+        assert holder.stderr is not None
+        with suppress(BrokenPipeError):
+            holder.stdin.write(b"\n")
+            holder.stdin.flush()
+        if not holder.stdout.readline():
+            reason = holder.stderr.read().decode(errors="replace").strip()
+            raise Unsupported(f"no user namespaces on this host ({reason})")
+        proc = Path("/proc") / str(holder.pid)
+        try:
+            (proc / "uid_map").write_text(IDENTITY_MAP)
+            (proc / "gid_map").write_text(IDENTITY_MAP)
+        except PermissionError:
+            raise Unsupported("may not map users 0 to 65535 into a user namespace") from None
+        _pin(str(proc / "ns/user"), userns_path(netns, userns_dir))
+        _pin(str(proc / "ns/net"), Path(path_of(netns)))
+
+
+def _raise_loopback(netns: str) -> None:
+    with entered(netns), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        request = struct.pack("16sH14x", b"lo", 0)  # struct ifreq in net/if.h
+        flags = struct.unpack_from("H", fcntl.ioctl(sock, SIOCGIFFLAGS, request), 16)[0]
+        if not flags & IFF_UP:
+            fcntl.ioctl(sock, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags | IFF_UP))
+
+
+def _pin(source: str, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.parent == RUN_DIR:
+        _share(RUN_DIR)
+    _unpin(target)
+    target.touch()
+    try:
+        _mount(source, target, MS_BIND)
+    except OSError:
+        target.unlink()
+        raise
+
+
+def _share(directory: Path) -> None:
+    """Make later mounts below `directory` visible in all mount namespaces, as `ip netns` does."""
+    try:
+        _mount("", directory, MS_SHARED | MS_REC)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # it is no mount point yet
+            raise
+        _mount(str(directory), directory, MS_BIND | MS_REC)
+        _mount("", directory, MS_SHARED | MS_REC)
+
+
+def _pinned(path: Path) -> bool:
+    try:
+        return path.stat().st_dev == os.stat("/proc/self/ns/net").st_dev
+    except FileNotFoundError:
+        return False
+
+
+def _unpin(path: Path) -> None:
+    if not path.exists():
+        return
+    while _libc.umount2(os.fsencode(path), MNT_DETACH) == 0:
+        pass
+    path.unlink()
+
+
+def _mount(source: str, target: Path, flags: int) -> None:
+    code = _libc.mount(source.encode(), os.fsencode(target), b"none", flags, None)
+    _check(code, f"mount on {target}")
+
+
+def _setns(fd: int) -> None:
+    _check(_libc.setns(fd, CLONE_NEWNET), "setns")  # os.setns is there from Python 3.12 on
+
+
+def _check(code: int, what: str) -> None:
+    if code != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[int]:
+    with _closing(os.open(path, os.O_RDONLY | os.O_CLOEXEC)) as fd:
+        yield fd
+
+
+@contextmanager
+def _closing(fd: int) -> Iterator[int]:
+    try:
+        yield fd
+    finally:
+        os.close(fd)

@@ -1,0 +1,66 @@
+"""The nexthop objects that the kernel holds, and the records they amount to. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from controller.model.nexthops import Nexthop, NexthopType
+from datapaths.kernel.linktable import LinkTable
+from datapaths.kernel.wire import numbers as n
+from datapaths.kernel.wire.nexthops import Object
+
+
+class NexthopTable:
+    """Objects by id: ours, and the ids that are somebody else's."""
+
+    def __init__(self, links: LinkTable) -> None:
+        self._links = links
+        self._ours: dict[int, tuple[Object, Nexthop]] = {}
+        self.foreign: set[int] = set()
+
+    def clear(self) -> None:
+        self._ours.clear()
+        self.foreign.clear()
+
+    def get(self, identity: int) -> Nexthop | None:
+        return self._ours[identity][1] if identity in self._ours else None
+
+    def __iter__(self) -> Iterator[Nexthop]:
+        return iter([record for _, record in self._ours.values()])
+
+    def use(self, device: int) -> bool:
+        """Tell whether any of ours leaves by a device."""
+        return any(it.oif == device for it, _ in self._ours.values())
+
+    def put(self, new: Object) -> None:
+        """Take an object as the kernel told it, or its end.
+
+        An id that was ours stays ours when somebody takes it over: it is put right, not avoided.
+        """
+        was = self._ours.pop(new.id, None)
+        self.foreign.discard(new.id)
+        if new.gone:
+            return
+        if new.protocol == n.RTPROT_DUALPATH:
+            # Resolved now: when its device is gone, it is too late to say what it was.
+            self._ours[new.id] = new, self._record(new)
+        elif not was:
+            self.foreign.add(new.id)
+
+    def _record(self, it: Object) -> Nexthop:
+        if it.members:
+            return Nexthop(it.id, NexthopType.GROUP, members=it.members)
+        if it.blackhole:
+            return Nexthop(it.id, NexthopType.BLACKHOLE)
+        vni = self._links.vni_of(it.oif) if it.onlink else 0
+        link = self._links.get(it.oif)
+        device = link.name if link and not vni else ""
+        type_ = NexthopType.GATEWAY if it.gateway else NexthopType.DEVICE
+        return Nexthop(it.id, type_, it.gateway, device, vni, it.onlink)
+
+
+def normal(nexthop: Nexthop) -> Nexthop:
+    """Return a nexthop as the kernel would show it: over an overlay it is always on link."""
+    if nexthop.type is NexthopType.GATEWAY and nexthop.vni:
+        return Nexthop(nexthop.id, nexthop.type, nexthop.gateway, "", nexthop.vni, True)
+    return nexthop

@@ -1,0 +1,274 @@
+"""What the kernel tells, turned into our picture of it and into events. Pure: no sockets.
+
+One picture of links, layer 2 and nexthops, kept by dumps and notifications alike, our own writes'
+included. Routes are not kept: of them, only what others do is looked at, and passed on.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable, Iterable
+
+from controller.model.kinds import Kind
+from controller.model.layer2 import Flood, Neighbor, RemoteVtep
+from controller.model.nexthops import V4_MAPPED
+from controller.model.records import Record
+from controller.model.routes import Op
+from datapaths.base import Learned, Lost, PortChanged
+from datapaths.kernel import marks
+from datapaths.kernel.layer2 import Host, Layer2
+from datapaths.kernel.learning import Learning
+from datapaths.kernel.linktable import LinkTable
+from datapaths.kernel.nexthoptable import NexthopTable
+from datapaths.kernel.plan import Touched
+from datapaths.kernel.routes import batches
+from datapaths.kernel.wire import links, neighbours, nexthops
+from datapaths.kernel.wire import numbers as n
+from datapaths.kernel.wire.links import Link
+from datapaths.kernel.wire.message import DecodeError, Message, messages
+from datapaths.kernel.wire.neighbours import ZERO_MAC, Entry
+from datapaths.kernel.wire.routes import decode_routes
+
+log = logging.getLogger(__name__)
+
+NO_PORTS = frozenset({"bridge", "vxlan", "vrf"})
+KIND_OF_MARK = {"vrf": Kind.VRF, "vni": Kind.VNI, "vxlan": Kind.VNI}  # others: Kind.PORT
+WATCHED = (
+    Kind.VRF,
+    Kind.VNI,
+    Kind.PORT,
+    Kind.REMOTE_VTEP,
+    Kind.FLOOD,
+    Kind.MAC,
+    Kind.NEIGHBOR,
+    Kind.NEXTHOP,
+    Kind.ROUTE,
+)
+
+
+class Observer:
+    """Takes netlink messages, keeps the picture, emits what is learnt and what got lost."""
+
+    def __init__(self, emit: Callable[[Learned], None]) -> None:
+        self._emit = emit
+        self.links = LinkTable()
+        self.layer2 = Layer2(self.links)
+        self.nexthops = NexthopTable(self.links)
+        self._learning = Learning(self.links, self.layer2, emit)
+        self._ports: dict[str, bool] = {}
+        self._own: frozenset[Touched] | set[Touched] = frozenset()
+        self._building = False  # devices of ours change by our own hand
+        self._malformed: set[int] = set()
+        self.doubtful = False
+        """A device that nexthops use went down: the kernel flushed them, and does not say so.
+
+        Dump them and call `load_nexthops`.
+        """
+
+    def replay(self) -> None:
+        """Emit all that is known: ports, local MACs and neighbours."""
+        for name, up in self._ports.items():
+            self._emit(PortChanged(name, up))
+        self._learning.replay()
+
+    def load_links(self, dumped: Iterable[Message]) -> None:
+        """Replace the links by a dump. Links first: the rest is read against them."""
+        found = [link for link in map(links.decode, dumped) if link]
+        for index in {link.index for link in self.links} - {link.index for link in found}:
+            self.links.pop(index)
+        for link in found:
+            self.links.put(link)
+        ports = {link.name: link.up and link.carrier for link in found if _is_port(link)}
+        for name in self._ports.keys() - ports.keys():
+            self._port_changed(name, False, gone=True)
+        for name, up in ports.items():
+            self._port_changed(name, up)
+
+    def load_layer2(self, dumped: Iterable[Message]) -> None:
+        """Replace FDBs and neighbours by a dump of AF_BRIDGE, AF_INET and AF_INET6."""
+        self.layer2.clear()
+        for message in dumped:
+            self.layer2.put(neighbours.decode(message))
+        self._learning.rescan()
+
+    def load_nexthops(self, dumped: Iterable[Message]) -> None:
+        """Replace the nexthops by a dump; those of ours that are gone or changed are told."""
+        before = tuple(self.nexthops)
+        self.nexthops.clear()
+        for message in dumped:
+            self.nexthops.put(nexthops.decode(message))
+        self.doubtful = False
+        if lost := tuple(it for it in before if self.nexthops.get(it.id) != it):
+            self._emit(Lost(Kind.NEXTHOP, lost))
+
+    def lost_everything(self) -> None:
+        """Notifications were lost, so anything may have been."""
+        for kind in WATCHED:
+            self._emit(Lost(kind))
+
+    def feed(
+        self,
+        data: bytes,
+        own: frozenset[Touched] | set[Touched] = frozenset(),
+        *,
+        building: bool = False,
+    ) -> None:
+        """Take notifications; of what is in `own` (or, `building`, of devices) no loss is told."""
+        self._own, self._building = own, building
+        routes = False
+        for message in messages(data):
+            if message.type in (n.RTM_NEWROUTE, n.RTM_DELROUTE):
+                routes = True
+                continue
+            try:
+                self._take(message)
+            except DecodeError as error:
+                self._complain(message, error)
+        if routes:
+            self._take_routes(data)
+
+    def _complain(self, message: Message, error: DecodeError) -> None:
+        if message.type not in self._malformed:
+            self._malformed.add(message.type)
+            log.warning("notification %d: %s: %s", message.type, error, message.body.hex())
+        self.lost_everything()
+
+    def _take(self, message: Message) -> None:
+        match message.type:
+            case n.RTM_NEWLINK | n.RTM_DELLINK:
+                if link := links.decode(message):
+                    self._take_link(link, message.type == n.RTM_DELLINK)
+            case n.RTM_NEWNEIGH | n.RTM_DELNEIGH:
+                self._take_entry(neighbours.decode(message))
+            case n.RTM_NEWNEXTHOP | n.RTM_DELNEXTHOP:
+                self._take_nexthop(nexthops.decode(message))
+            case n.RTM_DELADDR:
+                link_now = self.links.get(links.decode_address_owner(message))
+                if link_now:
+                    self._lost_device(link_now)
+            case _:
+                pass
+
+    def _take_link(self, link: Link, gone: bool) -> None:
+        if gone:
+            old = self.links.pop(link.index)
+            self.layer2.forget(link.index)
+        else:
+            old = self.links.put(link)
+        if old and (gone or _differs(old, link)):
+            self._lost_device(old)
+        if gone or not (link.up and link.carrier):
+            self.doubtful |= self.nexthops.use(link.index)
+        vni_before, vni_after = _overlay(old), None if gone else _overlay(link)
+        if vni_before != vni_after:
+            self._learning.rescan()
+        if old and old.name != link.name:
+            self._port_changed(old.name, False, gone=True)
+        if _is_port(link):
+            self._port_changed(link.name, not gone and link.up and link.carrier, gone=gone)
+
+    def _port_changed(self, name: str, up: bool, *, gone: bool = False) -> None:
+        before = self._ports.pop(name, None)
+        if not gone:
+            self._ports[name] = up
+        if before is not up and not (gone and not before):
+            self._emit(PortChanged(name, up))
+
+    def _lost_device(self, link: Link) -> None:
+        mark = marks.decode(link.alias)
+        if mark and not self._building:
+            self._emit(Lost(KIND_OF_MARK.get(mark.what, Kind.PORT)))
+
+    def _take_nexthop(self, new: nexthops.Object) -> None:
+        old = self.nexthops.get(new.id)
+        self.nexthops.put(new)
+        if old and self.nexthops.get(new.id) != old and ("nexthop", new.id) not in self._own:
+            self._emit(Lost(Kind.NEXTHOP, (old,)))
+
+    def _take_entry(self, entry: Entry) -> None:
+        before = self._record_of(entry)
+        self.layer2.put(entry)
+        if before:
+            key, record = before
+            if key not in self._own and self._record_of(entry) != before:
+                self._emit(Lost(record.kind, (record,)))
+        if entry.master:
+            self._learning.mac_changed(entry.master, entry.mac)
+        elif entry.family != socket.AF_BRIDGE:
+            self._learning.neighbor_changed(entry.ifindex, entry.destination)
+
+    def _record_of(self, entry: Entry) -> tuple[Touched, Record] | None:
+        """Return the record of ours that a row belongs to, as it is now, if it is whole."""
+        if entry.family != socket.AF_BRIDGE:
+            return self._host_record(entry)
+        vxlan = self._vxlan(entry)
+        if not vxlan:
+            return None
+        if entry.mac == ZERO_MAC:
+            held = entry.destination in self.layer2.floods.get(vxlan.index, ())
+            flood = Flood(vxlan.vni, entry.destination)
+            return (("flood", vxlan.vni, flood.vtep), flood) if held else None
+        tunnel = self.layer2.tunnel(vxlan.index, entry.mac)
+        if not tunnel or not tunnel.flags & n.NTF_EXT_LEARNED:
+            return None
+        local = self.layer2.local(vxlan.master, vxlan.index, entry.mac)
+        if not local and not self.layer2.behind(vxlan, entry.mac):
+            return None
+        key = "fdb", vxlan.vni, entry.mac
+        if self.layer2.is_router(vxlan, entry.mac):
+            return key, RemoteVtep(vxlan.vni, tunnel.vtep, entry.mac)
+        return key, self.layer2.mac(vxlan, entry.mac, tunnel.vtep)
+
+    def _vxlan(self, entry: Entry) -> Link | None:
+        """Return the VXLAN device that an FDB entry concerns."""
+        if entry.master:
+            return self.links.vxlan(self.links.vni_of(entry.master))
+        link = self.links.get(entry.ifindex)
+        return link if link and link.vni else None
+
+    def _host_record(self, entry: Entry) -> tuple[Touched, Record] | None:
+        vni = self.links.vni_of(entry.ifindex)
+        row = self.layer2.host(entry.ifindex, entry.destination)
+        vxlan = self.links.vxlan(vni)
+        if not row or not row.ours or not vxlan:
+            return None
+        return ("host", vni, entry.destination), self._host(vxlan, entry.destination, row)
+
+    def _host(self, vxlan: Link, address: bytes, row: Host) -> Record:
+        vtep = address.removeprefix(V4_MAPPED) if len(address) == 16 else address
+        if mac := self.layer2.router_mac(vxlan, vtep):
+            return RemoteVtep(vxlan.vni, vtep, mac)
+        return Neighbor(vxlan.vni, address, row.mac, bool(row.flags & n.NTF_ROUTER))
+
+    def _take_routes(self, data: bytes) -> None:
+        """Somebody else removed or changed a route of ours, or put one in its place."""
+        try:
+            for columns in decode_routes(data):
+                ours = columns.protocols == n.RTPROT_DUALPATH
+                over = (columns.types == n.RTM_NEWROUTE) & (columns.metrics == n.METRIC)
+                touched = columns.where(ours | over)
+                for batch in batches(touched, self.links, Op.WITHDRAW):
+                    self._emit(Lost(Kind.ROUTE, routes=batch))
+        except DecodeError as error:
+            log.warning("route notifications: %s", error)
+            self._emit(Lost(Kind.ROUTE))
+
+
+def _is_port(link: Link) -> bool:
+    return link.kind not in NO_PORTS and not link.loopback
+
+
+def _overlay(link: Link | None) -> tuple[int, int] | None:
+    return (link.vni, link.master) if link and link.vni else None
+
+
+def _differs(old: Link, new: Link) -> bool:
+    """Tell whether a device changed in what we set; carrier and counters are not that."""
+    return (old.name, old.up, old.master, old.mtu, old.mac) != (
+        new.name,
+        new.up,
+        new.master,
+        new.mtu,
+        new.mac,
+    )

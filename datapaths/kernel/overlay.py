@@ -1,0 +1,179 @@
+"""VRFs and VNIs as devices of one namespace; the forwarding side and its shadow alike.
+
+`place` tells them apart: FRR's shadow has no default route of ours, and no link-local address.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import socket
+from collections.abc import Iterator
+
+from pyroute2.netlink.exceptions import NetlinkError
+
+from controller.model.links import Vni, Vrf
+from datapaths.kernel import sysctls
+from datapaths.kernel.linkinfo import Link
+from datapaths.kernel.links import Links
+from datapaths.kernel.marks import Mark
+
+UNREACHABLE_METRIC = 4278198272  # the kernel's documentation of VRF: after every real route
+AGEING = 300 * 100  # clock_t, 1/100 s
+
+
+def ensure_vrf(links: Links, vrf: Vrf) -> None:
+    """Make a VRF device. A table cannot be changed, so another one makes another device."""
+    if not vrf.table:
+        raise OSError(errno.EINVAL, f"VRF {vrf.name} has no table")
+    link = _own(links, vrf.name, "vrf")
+    members: list[str] = []
+    if link and link.info.get("IFLA_VRF_TABLE") != vrf.table:
+        members = [other.name for other in links.all() if other.master == link.index]
+        links.delete(vrf.name)
+        link = None
+    if not link:
+        _create_vrf(links, vrf)
+    links.change(vrf.name, mark=Mark("vrf"))
+    links.set_up(vrf.name)
+    for member in members:
+        links.change(member, master=vrf.name)
+
+
+def _create_vrf(links: Links, vrf: Vrf) -> None:
+    try:
+        links.create(vrf.name, "vrf", vrf_table=vrf.table)
+    except OSError as error:
+        if error.errno != errno.EOPNOTSUPP:
+            raise
+        reason = f"this kernel has no VRF devices (CONFIG_NET_VRF), so none for {vrf.name}"
+        raise OSError(error.errno, reason) from error
+
+
+def ensure_unreachable(links: Links, vrf: Vrf) -> None:
+    """End a VRF's table with `unreachable`, or lookups would go on in the main table."""
+    _unreachable(links, "add", vrf, errno.EEXIST)
+
+
+def remove_vrf(links: Links, vrf: Vrf) -> None:
+    if _ours(links, vrf.name):
+        links.delete(vrf.name)
+        _unreachable(links, "del", vrf, errno.ESRCH)
+
+
+def _unreachable(links: Links, command: str, vrf: Vrf, fine: int) -> None:
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            links.ipr.route(
+                command,
+                dst="default",
+                family=family,
+                table=vrf.table,
+                type="unreachable",
+                priority=UNREACHABLE_METRIC,
+                proto="boot",
+            )
+        except NetlinkError as error:
+            if error.code not in (fine, errno.ENOENT):
+                text = f"cannot {command} the unreachable default route of VRF {vrf.name}"
+                raise OSError(error.code, text) from error
+
+
+def dump_vrfs(links: Links) -> Iterator[Vrf]:
+    for link, _ in links.marked("vrf"):
+        yield Vrf(link.name, link.info.get("IFLA_VRF_TABLE", 0) if link.up else 0)
+
+
+def ensure_vni(links: Links, vni: Vni, *, link_local: bool) -> None:
+    """Make a VNI's bridge and VXLAN device, in its VRF, with its gateways."""
+    if not vni.local:
+        raise OSError(errno.EINVAL, f"VNI {vni.vni} has no local VTEP address")
+    if vni.vrf:
+        links.get(vni.vrf)
+    _ensure_bridge(links, vni, link_local=link_local)
+    _ensure_vxlan(links, vni)
+
+
+def remove_vni(links: Links, vni: Vni) -> None:
+    for name in (vni.device, vni.bridge):
+        if _ours(links, name):
+            links.delete(name)
+
+
+def _ensure_bridge(links: Links, vni: Vni, *, link_local: bool) -> None:
+    link = _own(links, vni.bridge, "bridge")
+    if not link:
+        mac = {"address": vni.mac.hex(":")} if vni.mac else {}
+        link = links.create(vni.bridge, "bridge", mtu=vni.mtu, **mac)
+    before = link.mark.addresses if link.mark else ()
+    notes = {"layer": vni.layer, "anymac": int(not vni.mac)}
+    # Nothing is generated; an address follows below where one is needed.
+    links.sysctl(sysctls.no_addrgen(vni.bridge))
+    links.set_info(vni.bridge, br_mcast_snooping=0, br_ageing_time=AGEING)
+    links.change(vni.bridge, master=vni.vrf, mtu=vni.mtu, mac=vni.mac or link.mac)
+    # Written before the addresses: what a crash leaves in the mark is at worst not there.
+    links.change(vni.bridge, mark=Mark("vni", vni.gateways, dict(notes)))
+    links.set_up(vni.bridge)
+    if link_local and any(len(gateway.ip) == 16 for gateway in vni.gateways):
+        links.ensure_link_local(vni.bridge)  # the kernel sends no neighbour solicitation without
+    links.set_addresses(vni.bridge, vni.gateways, before)
+
+
+def _ensure_vxlan(links: Links, vni: Vni) -> None:
+    link = _own(links, vni.device, "vxlan")
+    if link and _vxlan_identity(link) != (vni.vni, vni.port, vni.local):
+        links.delete(vni.device)
+        link = None
+    if not link:
+        local = "vxlan_local" if len(vni.local) == 4 else "vxlan_local6"
+        options = {
+            "vxlan_id": vni.vni,
+            "vxlan_port": vni.port,
+            "vxlan_learning": 0,
+            local: str(ipaddress.ip_address(vni.local)),
+        }
+        links.create(vni.device, "vxlan", mtu=vni.mtu, **options)
+    links.sysctl(sysctls.no_ipv6(vni.device))
+    links.change(vni.device, master=vni.bridge, mtu=vni.mtu, mark=Mark("vxlan"))
+    links.set_port(vni.device, learning=0, neigh_suppress=1)
+    links.set_up(vni.device)
+
+
+def _vxlan_identity(link: Link) -> tuple[int, int, bytes]:
+    info = link.info
+    local = info.get("IFLA_VXLAN_LOCAL") or info.get("IFLA_VXLAN_LOCAL6")
+    packed = ipaddress.ip_address(local).packed if local else b""
+    return info.get("IFLA_VXLAN_ID", 0), info.get("IFLA_VXLAN_PORT", 0), packed
+
+
+def dump_vnis(links: Links) -> Iterator[Vni]:
+    """Yield the VNIs that are ours as they are now; one without its VXLAN device has no `local`."""
+    for bridge, mark in links.marked("vni"):
+        number = int(bridge.name.removeprefix("br"))
+        device = links.find(f"vx{number}")
+        _, port, local = _vxlan_identity(device) if device else (0, 0, b"")
+        whole = device and device.up and bridge.up and device.master == bridge.index
+        have = links.addresses(bridge.name)
+        yield Vni(
+            vni=number,
+            layer=int(mark.notes.get("layer", 2)),
+            vrf=links.name_of(bridge.master),
+            local=local if whole else b"",
+            port=port,
+            mac=b"" if mark.flag("anymac") else bridge.mac,
+            gateways=tuple(address for address in mark.addresses if address in have),
+            mtu=bridge.mtu,
+        )
+
+
+def _own(links: Links, name: str, kind: str) -> Link | None:
+    """Return the device of that name. Raises OSError (EEXIST) when it is of another kind."""
+    link = links.find(name)
+    if link and link.kind != kind:
+        raise OSError(errno.EEXIST, f"{name} exists in the namespace and is no {kind}")
+    return link
+
+
+def _ours(links: Links, name: str) -> bool:
+    link = links.find(name)
+    return link is not None and link.mark is not None

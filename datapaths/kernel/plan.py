@@ -1,0 +1,253 @@
+"""Records into netlink requests, against what the kernel holds. Pure.
+
+What is already so yields no request. Every request of a row has to succeed for the row to stand;
+deleting what is absent counts as success.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from controller.model.layer2 import Flood, Mac, Neighbor, RemoteVtep
+from controller.model.nexthops import V4_MAPPED, Nexthop, NexthopType
+from controller.model.records import Record, RecordBatch
+from datapaths.base import RowFailure
+from datapaths.kernel.layer2 import Layer2
+from datapaths.kernel.linktable import LinkTable
+from datapaths.kernel.nexthoptable import NexthopTable, normal
+from datapaths.kernel.wire import neighbours, nexthops
+from datapaths.kernel.wire import numbers as n
+from datapaths.kernel.wire.links import Link
+
+Touched = Hashable
+"""("fdb", VNI, MAC), ("flood", VNI, VTEP), ("host", VNI, address), ("nexthop", id)."""
+
+
+class Refused(Exception):
+    """A row that cannot even be asked for."""
+
+    def __init__(self, number: int, reason: str) -> None:
+        super().__init__(reason)
+        self.errno = number
+
+
+@dataclass(slots=True)
+class Plan:
+    """What to send, in order; `rows[i]` is the row that `requests[i]` is for."""
+
+    requests: list[bytes] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
+    failures: list[RowFailure] = field(default_factory=list)
+    touched: set[Touched] = field(default_factory=set)
+    """What changes by our own hand: nobody need be told that it did."""
+
+
+class Planner:
+    """Plans batches of the kinds that go through netlink messages of our own."""
+
+    def __init__(self, links: LinkTable, layer2: Layer2, held: NexthopTable) -> None:
+        self._links = links
+        self._layer2 = layer2
+        self._held = held
+
+    def plan(self, batch: RecordBatch) -> Plan:
+        plan = Plan()
+        leaving: set[Hashable] = {record.key for record in batch.withdrawals}
+        for index in _order(batch):
+            record, upsert = batch.row(index), index < len(batch.upserts)
+            requests: list[bytes] = []
+            try:
+                if upsert:
+                    requests += self._upsert(record, leaving, plan.touched)
+                else:
+                    requests += self._withdraw(record, leaving, plan.touched)
+            except Refused as refused:
+                name = errno.errorcode[refused.errno]
+                plan.failures.append(RowFailure(index, name, str(refused)))
+            plan.requests += requests
+            plan.rows += [index] * len(requests)
+        return plan
+
+    def _upsert(
+        self, record: Record, leaving: set[Hashable], touched: set[Touched]
+    ) -> Iterator[bytes]:
+        match record:
+            case Nexthop():
+                touched.add(("nexthop", record.id))
+                yield from self._put_nexthop(normal(record))
+            case RemoteVtep():
+                yield from self._put_vtep(self._device(record.vni), record, leaving, touched)
+            case Flood():
+                vxlan = self._device(record.vni)
+                if record.vtep not in self._layer2.floods.get(vxlan.index, ()):
+                    touched.add(("flood", record.vni, record.vtep))
+                    yield neighbours.put_flood(vxlan.index, record.vtep)
+            case Mac():
+                touched.add(("fdb", record.vni, record.mac))
+                vxlan = self._device(record.vni)
+                yield from self._put_mac(vxlan, record.mac, record.vtep, record.sticky)
+            case Neighbor():
+                touched.add(("host", record.vni, record.address))
+                bridge = self._device(record.vni).master
+                yield from self._put_host(bridge, record.address, record.mac, record.router)
+            case _:
+                raise Refused(errno.EOPNOTSUPP, f"{record.kind.name} is not for netlink")
+
+    def _withdraw(
+        self, record: Record, leaving: set[Hashable], touched: set[Touched]
+    ) -> Iterator[bytes]:
+        if isinstance(record, Nexthop):
+            touched.add(("nexthop", record.id))
+            if record.id not in self._held.foreign:
+                yield nexthops.drop(record.id)
+            return
+        vni = record.vni if isinstance(record, RemoteVtep | Flood | Mac | Neighbor) else 0
+        vxlan = self._links.vxlan(vni)
+        if not vxlan or not vxlan.master:
+            return  # and with the devices went all that was on them
+        match record:
+            case RemoteVtep():
+                yield from self._drop_vtep(vxlan, record, leaving, touched)
+            case Flood():
+                touched.add(("flood", vni, record.vtep))
+                yield neighbours.drop_flood(vxlan.index, record.vtep)
+            case Mac():
+                if not self._layer2.is_router(vxlan, record.mac):
+                    yield from self._drop_mac(vxlan, record.mac, touched)
+            case Neighbor():
+                address = record.address.removeprefix(V4_MAPPED)
+                if not self._layer2.router_mac(vxlan, address):
+                    touched.add(("host", vni, record.address))
+                    yield neighbours.drop_neighbour(vxlan.master, record.address)
+            case _:
+                pass
+
+    def _put_nexthop(self, nexthop: Nexthop) -> Iterator[bytes]:
+        if nexthop.id in self._held.foreign:
+            raise Refused(errno.EEXIST, f"nexthop {nexthop.id} was made by another program")
+        if self._held.get(nexthop.id) == nexthop:
+            return
+        try:
+            yield nexthops.put(nexthop, self._oif(nexthop))
+        except ValueError as error:
+            raise Refused(errno.EINVAL, str(error)) from error
+
+    def _oif(self, nexthop: Nexthop) -> int:
+        if nexthop.type not in (NexthopType.GATEWAY, NexthopType.DEVICE):
+            return 0
+        if nexthop.vni:
+            return self._device(nexthop.vni).master
+        link = self._links.named(nexthop.device)
+        if not link:
+            reason = f"there is no device {nexthop.device or '(unnamed)'} in the namespace"
+            raise Refused(errno.ENODEV, reason)
+        return link.index
+
+    def _device(self, vni: int) -> Link:
+        vxlan = self._links.vxlan(vni)
+        if not vxlan:
+            raise Refused(errno.ENODEV, f"there is no VXLAN device with VNI {vni} in the namespace")
+        if not vxlan.master:
+            raise Refused(errno.ENODEV, f"{vxlan.name} (VNI {vni}) is in no bridge")
+        return vxlan
+
+    def _put_mac(self, vxlan: Link, mac: bytes, vtep: bytes, sticky: bool) -> Iterator[bytes]:
+        tunnel = self._layer2.tunnel(vxlan.index, mac)
+        if tunnel and not tunnel.flags & n.NTF_EXT_LEARNED:
+            # Added by hand: the kernel lets no learnt entry take it over.
+            yield neighbours.drop_self(vxlan.index, mac)
+            tunnel = None
+        if not tunnel or tunnel.vtep != vtep:
+            yield neighbours.put_self(vxlan.index, mac, vtep)
+        row = self._layer2.station(vxlan.master, mac)
+        if self._layer2.behind(vxlan, mac) and row:
+            if bool(row.flags & n.NTF_STICKY) == sticky:
+                return
+            # Neither kind of entry takes off the other's flags.
+            yield neighbours.drop_master(vxlan.index, mac)
+        yield neighbours.put_master(vxlan.index, mac, sticky)
+
+    def _drop_mac(self, vxlan: Link, mac: bytes, touched: set[Touched]) -> Iterator[bytes]:
+        touched.add(("fdb", vxlan.vni, mac))
+        yield neighbours.drop_master(vxlan.index, mac)
+        yield neighbours.drop_self(vxlan.index, mac)
+
+    def _put_host(
+        self, bridge: int, address: bytes, mac: bytes, router: bool = False
+    ) -> Iterator[bytes]:
+        row = self._layer2.host(bridge, address)
+        fine = row and row.ours and row.mac == mac and row.state == n.NUD_NOARP
+        if not fine or bool(row and row.flags & n.NTF_ROUTER) != router:
+            yield neighbours.put_neighbour(bridge, address, mac, router)
+
+    def _put_vtep(
+        self, vxlan: Link, record: RemoteVtep, leaving: set[Hashable], touched: set[Touched]
+    ) -> Iterator[bytes]:
+        old = self._layer2.host(vxlan.master, record.vtep)
+        touched.add(("fdb", record.vni, record.mac))
+        known = self._layer2.tunnel(vxlan.index, record.mac)
+        shared = known and known.vtep in self._sharers(vxlan, record, record.mac, leaving)
+        yield from self._put_mac(
+            vxlan, record.mac, known.vtep if known and shared else record.vtep, sticky=False
+        )
+        for address in self._spellings(record.vtep):
+            touched.add(("host", record.vni, address))
+            yield from self._put_host(vxlan.master, address, record.mac)
+        if old and old.ours and old.mac != record.mac:
+            yield from self._release(vxlan, record, old.mac, leaving, touched)
+
+    def _drop_vtep(
+        self, vxlan: Link, record: RemoteVtep, leaving: set[Hashable], touched: set[Touched]
+    ) -> Iterator[bytes]:
+        row = self._layer2.host(vxlan.master, record.vtep)
+        for address in self._spellings(record.vtep):
+            touched.add(("host", record.vni, address))
+            yield neighbours.drop_neighbour(vxlan.master, address)
+        yield from self._release(vxlan, record, row.mac if row else record.mac, leaving, touched)
+
+    def _release(
+        self,
+        vxlan: Link,
+        record: RemoteVtep,
+        mac: bytes,
+        leaving: set[Hashable],
+        touched: set[Touched],
+    ) -> Iterator[bytes]:
+        """Remove a router MAC that a VTEP no longer has, or hand it to another that shares it."""
+        touched.add(("fdb", record.vni, mac))
+        if others := self._sharers(vxlan, record, mac, leaving):
+            yield from self._put_mac(vxlan, mac, others[0], sticky=False)
+        else:
+            yield from self._drop_mac(vxlan, mac, touched)
+
+    def _sharers(
+        self, vxlan: Link, record: RemoteVtep, mac: bytes, leaving: set[Hashable]
+    ) -> list[bytes]:
+        """Return the other VTEPs whose router has this MAC and that stay."""
+        return sorted(
+            address
+            for address in self._layer2.addresses(vxlan.master, mac)
+            if self._layer2.router_mac(vxlan, address) == mac
+            and address != record.vtep
+            and (record.vni, address) not in leaving
+            and not address.startswith(V4_MAPPED)
+        )
+
+    def _spellings(self, vtep: bytes) -> Sequence[bytes]:
+        """An IPv6 route over an IPv4 VTEP has it as gateway ::ffff:a.b.c.d."""
+        mapped = len(vtep) == 4 and self._layer2.mapped
+        return (vtep, V4_MAPPED + vtep) if mapped else (vtep,)
+
+
+def _order(batch: RecordBatch) -> Iterator[int]:
+    """Yield rows so that members come before groups, and groups go before members."""
+
+    def is_group(index: int) -> bool:
+        record = batch.row(index)
+        return isinstance(record, Nexthop) and record.type is NexthopType.GROUP
+
+    count = len(batch.upserts)
+    yield from sorted(range(count), key=is_group)
+    yield from sorted(range(count, len(batch)), key=lambda index: not is_group(index))

@@ -1,0 +1,143 @@
+"""Ports of the forwarding namespace: `lo`, NICs that are fetched and given back, and host legs."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator, Sequence
+
+from controller.model.links import Address, Port
+from datapaths.kernel import legs, sysctls
+from datapaths.kernel.linkinfo import Link, is_link_local
+from datapaths.kernel.links import Links
+from datapaths.kernel.marks import Mark, Value
+from datapaths.kernel.namespaces import Namespaces
+
+
+def ensure_port(spaces: Namespaces, port: Port) -> None:
+    links = spaces.forwarding
+    link = legs.ensure(spaces, port) if port.host else _fetch(spaces, port)
+    before = _added(link.mark) if link.mark else []
+    kept = _kept(link, links.addresses(port.name), port)
+    mark = Mark("port", port.addresses, {**_notes(port), "kept": kept, "was": _was(link)})
+    if not port.loopback:
+        _place(links, port)
+    links.change(port.name, mark=mark)
+    links.set_up(port.name)
+    if not port.loopback and not port.vni:
+        links.ensure_link_local(port.name)  # for ND, and what the twin speaks from
+    links.set_addresses(port.name, port.addresses, before)
+
+
+def remove_port(spaces: Namespaces, port: Port) -> None:
+    links = spaces.forwarding
+    link = links.find(port.name)
+    if not link or not (mark := link.mark):
+        return
+    if link.kind == "veth" and mark.text("end"):
+        legs.remove(spaces, link, mark)
+        return
+    links.set_addresses(port.name, (), _added(mark))
+    if mark.text("from"):
+        _give_back(spaces, link, mark)
+    else:
+        links.change(port.name, alias=mark.text("was"))
+
+
+def dump_ports(spaces: Namespaces) -> Iterator[Port]:
+    """Yield the ports that are ours as they are now; what is not so shows as different."""
+    links = spaces.forwarding
+    for link, mark in links.marked("port"):
+        have = links.addresses(link.name)
+        master = links.find(links.name_of(link.master))
+        vni = master.name.removeprefix("br") if master and master.kind == "bridge" else "0"
+        source = mark.notes.get("from")
+        yield Port(
+            name=link.name,
+            vrf=mark.text("vrf") if vni != "0" else master.name if master else "",
+            vni=int(vni) if vni.isdecimal() else 0,
+            addresses=tuple(address for address in mark.addresses if address in have),
+            mtu=_mtu(link, mark),
+            host=legs.dump(spaces, link, mark),
+            source_netns=None if source is None else legs.spelt(str(source)),
+            twin=mark.flag("twin"),
+            loopback=link.name == "lo",
+        )
+
+
+def _mtu(link: Link, mark: Mark) -> int:
+    if not link.up:
+        return -1  # a record has no word for "down"; this equals none, so it is repaired
+    return link.mtu if mark.flag("mtu") else 0
+
+
+def _place(links: Links, port: Port) -> None:
+    """Put a port into its VRF or bridge; before it has addresses, or IPv6 would lose them."""
+    if port.vni:
+        links.sysctl(sysctls.no_ipv6(port.name))
+        links.change(port.name, master=f"br{port.vni}")
+        links.set_port(port.name, learning=1, neigh_suppress=0)
+    else:
+        links.sysctl(sysctls.no_addrgen(port.name))
+        links.change(port.name, master=port.vrf)
+    if port.mtu:
+        links.change(port.name, mtu=port.mtu)
+
+
+def _notes(port: Port) -> dict[str, Value]:
+    notes: dict[str, Value] = {"twin": int(port.twin), "mtu": int(bool(port.mtu))}
+    if port.vni:
+        notes["vrf"] = port.vrf
+    if port.host:
+        notes.update(legs.notes(port.host))
+    if port.source_netns is not None:
+        notes["from"] = port.source_netns or legs.OWN
+    return notes
+
+
+def _kept(link: Link, have: Sequence[Address], port: Port) -> int:
+    """Return which of the port's addresses it brought along, bit i for the i-th.
+
+    They stay when the port goes.
+    """
+    added = _added(link.mark) if link.mark else ()
+    bits = (address in have and address not in added for address in port.addresses)
+    return sum(1 << i for i, bit in enumerate(bits) if bit)
+
+
+def _added(mark: Mark) -> list[Address]:
+    """Return the addresses that are on the device because of us alone."""
+    kept = int(mark.notes.get("kept", 0))
+    return [address for i, address in enumerate(mark.addresses) if not kept >> i & 1]
+
+
+def _was(link: Link) -> str:
+    """Return the alias that somebody else gave the device, to be put back."""
+    return link.mark.text("was") if link.mark else link.alias
+
+
+def _fetch(spaces: Namespaces, port: Port) -> Link:
+    """Return the port's NIC, moved in with its addresses if it is still where it came from."""
+    links = spaces.forwarding
+    if (link := links.find(port.name)) or port.source_netns is None:
+        return link or links.get(port.name)
+    source = spaces.open(port.source_netns)
+    link = source.get(port.name)
+    brought = [a for a in source.addresses(port.name) if not is_link_local(a)]
+    _move(source, link, links, brought)
+    return links.get(port.name)
+
+
+def _give_back(spaces: Namespaces, link: Link, mark: Mark) -> None:
+    links, home = spaces.forwarding, spaces.open(legs.spelt(mark.text("from")))
+    if home.find(link.name):
+        text = f"cannot give {link.name} back: its namespace has another one of that name"
+        raise OSError(errno.EEXIST, text)
+    rest = [a for a in links.addresses(link.name) if not is_link_local(a)]
+    links.change(link.name, alias=mark.text("was"))
+    _move(links, link, home, rest)
+
+
+def _move(source: Links, link: Link, target: Links, addresses: Sequence[Address]) -> None:
+    source.move(link.name, target)
+    target.set_up(link.name)
+    target.set_addresses(link.name, addresses)

@@ -1,0 +1,70 @@
+"""Which of a port's frames are FRR's: pure rules, whatever classifier carries them out.
+
+What the forwarding stack must see as well is copied, what only FRR understands is taken. Nothing
+here lets packets depend on FRR: ARP, ND and echo are answered by the forwarding stack alone, so
+neighbour solicitations never reach the twin (its ARP is silenced by arp_ignore).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Iterator
+
+from controller.model.links import Address
+from datapaths.kernel.wire.matches import (
+    ETH_P_802_2,
+    ETH_P_ALL,
+    ETH_P_ARP,
+    ETH_P_IP,
+    ETH_P_IPV6,
+    ICMP,
+    ICMPV6,
+    OSPF,
+    TCP,
+    UDP,
+    Fate,
+    Rule,
+)
+
+BGP = 179
+BFD = (3784, 3785, 4784)  # RFC 5881 control and echo, RFC 5883 multihop
+ICMP_COPIED = (0, 3, 11, 12)  # echo reply, unreachable, time exceeded, parameter problem
+ICMPV6_COPIED = (1, 2, 3, 4, 129, 133, 134, 136)  # errors, echo reply, RS, RA, NA; never NS (135)
+ISIS_MACS = ("0180c2000014", "0180c2000015", "09002b000005")  # ISO 10589 section 8.4.8; RFC 5309
+
+# Groups of routing protocols. The second leaves out ff02::1:ff00:0/104, where solicitations go.
+MULTICAST_V4 = Address(bytes([224, 0, 0, 0]), 24)
+MULTICAST_V6 = Address(ipaddress.IPv6Address("ff02::").packed, 112)
+
+
+EVERYTHING = Rule(Fate.TAKE, ETH_P_ALL)
+"""What the twin sends, on its way to the port."""
+
+
+def rules(addresses: Iterable[Address], tcp_ports: Iterable[int] = (BGP,)) -> Iterator[Rule]:
+    """Yield the rules for a port with these local addresses; no two of them disagree on a frame.
+
+    `tcp_ports` are those on which BGP speakers listen: ours or a neighbour's.
+    """
+    ports = tuple(tcp_ports)
+    yield Rule(Fate.COPY, ETH_P_ARP)
+    yield Rule(Fate.COPY, ETH_P_IP, MULTICAST_V4)
+    yield Rule(Fate.COPY, ETH_P_IPV6, MULTICAST_V6)
+    for mac in ISIS_MACS:
+        yield Rule(Fate.TAKE, ETH_P_802_2, dst_mac=bytes.fromhex(mac))
+    for ip in sorted({address.ip for address in addresses}):
+        yield from _to_us(ip, ports)
+
+
+def _to_us(ip: bytes, tcp_ports: Iterable[int]) -> Iterator[Rule]:
+    v4 = len(ip) == 4
+    ethertype, dst = (ETH_P_IP if v4 else ETH_P_IPV6), Address(ip, len(ip) * 8)
+    for port in tcp_ports:
+        yield Rule(Fate.TAKE, ethertype, dst, ip_proto=TCP, dport=port)
+        yield Rule(Fate.TAKE, ethertype, dst, ip_proto=TCP, sport=port)
+    for port in BFD:
+        yield Rule(Fate.TAKE, ethertype, dst, ip_proto=UDP, dport=port)
+    yield Rule(Fate.TAKE, ethertype, dst, ip_proto=OSPF)
+    protocol, types = (ICMP, ICMP_COPIED) if v4 else (ICMPV6, ICMPV6_COPIED)
+    for icmp_type in types:
+        yield Rule(Fate.COPY, ethertype, dst, ip_proto=protocol, icmp_type=icmp_type)

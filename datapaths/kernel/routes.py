@@ -1,0 +1,173 @@
+"""Batches of routes into the kernel, and out of it again: columns all the way."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import AsyncIterator, Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from controller.model.nexthops import FIRST_RESERVED
+from controller.model.routes import Family, Op, RouteBatch
+from datapaths.base import RowFailure, Unavailable
+from datapaths.kernel.channel import Channel, Interrupted, Stream, dump
+from datapaths.kernel.linktable import LinkTable
+from datapaths.kernel.wire import numbers as n
+from datapaths.kernel.wire.message import Answer, is_deletion
+from datapaths.kernel.wire.routes import (
+    RTN_OF,
+    WITHDRAWAL,
+    RouteColumns,
+    RouteEncoder,
+    decode_routes,
+    dump_request,
+    encode_route,
+)
+
+Rows = npt.NDArray[np.intp]
+
+ABSENT = frozenset({errno.ESRCH, errno.ENOENT, errno.ENODEV})
+"""How the kernel says that what is to be deleted is not there."""
+
+FEW = 3
+"""Rows up to which a batch goes message by message."""
+
+DECODE_BYTES = 512 * 1024  # of a dump at once: 4 to 8 ms
+
+
+class RouteWriter:
+    """Writes route batches to one namespace, one shape of message after the other."""
+
+    def __init__(self, channel: Channel, links: LinkTable) -> None:
+        self._channel = channel
+        self._links = links
+        self._encoder = RouteEncoder()
+
+    async def apply(self, batch: RouteBatch) -> list[RowFailure]:
+        """Upserts first; the order of rows is kept where it can matter. Raises Unavailable."""
+        table = self._links.table_of(batch.vrf)
+        if not table:
+            reason = f"there is no VRF device {batch.vrf} in the forwarding namespace"
+            upserts = np.flatnonzero(batch.ops == Op.UPSERT).tolist()
+            return [RowFailure(i, "ENODEV", reason) for i in upserts]
+        if len(batch) <= FEW:
+            return await self._apply_few(batch, table)
+        failures: list[RowFailure] = []
+        size = min(self._encoder.capacity(batch.family), self._channel.most_rows)
+        for shape, rows in _by_shape(batch):
+            for start in range(0, len(rows), size):
+                part = rows[start : start + size]
+                answers = await self._write(batch, table, shape, part)
+                for at, said in answers:
+                    if shape != WITHDRAWAL or said.errno not in ABSENT:
+                        failures.append(failure(int(part[at]), said))
+        return failures
+
+    async def _apply_few(self, batch: RouteBatch, table: int) -> list[RowFailure]:
+        """The short way of a lone change: columns only pay from a handful of rows on."""
+        requests: dict[tuple[bytes, int], tuple[int, bytes]] = {}  # of a prefix the last row
+        for i, identity in enumerate(batch.nexthops.tolist()):
+            key = batch.prefixes[i].tobytes(), int(batch.lengths[i])
+            shape = RTN_OF.get(identity, n.RTN_UNICAST)
+            if batch.ops[i] == Op.WITHDRAW:
+                shape = WITHDRAWAL
+            requests[key] = i, encode_route(batch.family, table, shape, *key, identity)
+        ordered = sorted(requests.values(), key=lambda it: is_deletion(it[1]))
+        return [
+            failure(ordered[at][0], said)
+            for at, said in await self._channel.send([message for _, message in ordered])
+            if not (is_deletion(ordered[at][1]) and said.errno in ABSENT)
+        ]
+
+    async def _write(
+        self, batch: RouteBatch, table: int, shape: int, rows: Rows
+    ) -> list[tuple[int, Answer]]:
+        chosen = batch.take(rows)
+
+        def encode(first: int) -> Stream:
+            return self._encoder.encode(
+                batch.family, table, shape, first, chosen.prefixes, chosen.lengths, chosen.nexthops
+            )
+
+        return list(await self._channel.write(len(chosen), encode))
+
+
+def failure(index: int, said: Answer) -> RowFailure:
+    return RowFailure(index, errno.errorcode.get(said.errno, str(said.errno)), said.text)
+
+
+async def dump_routes(netns: str, links: LinkTable) -> AsyncIterator[RouteBatch]:
+    """Yield all routes that are ours. Raises Unavailable."""
+    for family in Family:
+        waiting: list[bytes] = []
+        size = 0
+        try:
+            async for data in dump(netns, dump_request(family)):
+                waiting.append(data)
+                size += len(data)
+                if size >= DECODE_BYTES:
+                    for batch in _batches(b"".join(waiting), links):
+                        yield batch
+                    waiting, size = [], 0
+        except Interrupted:
+            raise Unavailable("netlink: routes changed while they were dumped") from None
+        for batch in _batches(b"".join(waiting), links):
+            yield batch
+
+
+def _batches(data: bytes, links: LinkTable) -> Iterator[RouteBatch]:
+    for columns in decode_routes(data):
+        # Where the kernel does not filter (before Linux 4.20), others' routes come as well.
+        ours = columns.protocols == n.RTPROT_DUALPATH
+        yield from batches(columns if ours.all() else columns.where(ours), links, Op.UPSERT)
+
+
+def batches(columns: RouteColumns, links: LinkTable, op: Op) -> Iterator[RouteBatch]:
+    """Yield a batch for each VRF of decoded routes; tables that are no VRF's are left out."""
+    for table in np.unique(columns.tables).tolist():
+        vrf = links.vrf_of(table)
+        if not vrf:
+            continue
+        mine = columns.tables == table
+        rows = columns if mine.all() else columns.where(mine)
+        count = len(rows)
+        ops = np.full(count, op, np.uint8)
+        lengths, protocols = rows.lengths, rows.protocols
+        yield RouteBatch(vrf, rows.family, ops, rows.prefixes, lengths, protocols, rows.nexthops)
+
+
+def _by_shape(batch: RouteBatch) -> Iterator[tuple[int, Rows]]:
+    """Yield (shape, rows), shapes of upserts first."""
+    withdrawn = batch.ops == Op.WITHDRAW
+    drops = batch.nexthops >= FIRST_RESERVED
+    if not withdrawn.any() and not drops.any():
+        yield n.RTN_UNICAST, np.arange(len(batch))
+        return
+    if withdrawn.all():
+        yield WITHDRAWAL, np.arange(len(batch))
+        return
+    # Shapes are written one after the other: of rows for one prefix only the last may count.
+    last = _last_of_each(batch)
+    yield from _some(n.RTN_UNICAST, last & ~withdrawn & ~drops)
+    for identity, kind in RTN_OF.items():
+        yield from _some(kind, last & ~withdrawn & (batch.nexthops == identity))
+    yield from _some(WITHDRAWAL, last & withdrawn)
+
+
+def _some(shape: int, rows: npt.NDArray[np.bool_]) -> Iterator[tuple[int, Rows]]:
+    if rows.any():
+        yield shape, np.flatnonzero(rows)
+
+
+def _last_of_each(batch: RouteBatch) -> npt.NDArray[np.bool_]:
+    """Mark the rows that no later row of the same prefix overrules."""
+    count = len(batch)
+    keys = np.empty((count, batch.family.width + 1), np.uint8)
+    keys[:, :-1] = batch.prefixes
+    keys[:, -1] = batch.lengths
+    whole = keys.view(np.dtype((np.void, keys.shape[1]))).reshape(count)
+    _, first = np.unique(whole[::-1], return_index=True)
+    last = np.zeros(count, np.bool_)
+    last[count - 1 - first] = True
+    return last

@@ -1,0 +1,157 @@
+"""Shadows: the devices that FRR wants to see for every VRF and VNI. They carry no traffic.
+
+frr.conf is applied between `ensure_base` and `ensure_overlay`: a VXLAN device that comes before
+its VRF's `vni` can crash bgpd.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from controller.model.links import Address, Port, Vni, Vrf
+from datapaths.kernel import overlay, sysctls
+from datapaths.kernel.links import Links
+from datapaths.kernel.marks import Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Shadow:
+    """What should be in the control namespace, beside the twins."""
+
+    vrfs: tuple[Vrf, ...] = ()
+    vnis: tuple[Vni, ...] = ()
+    loopback: tuple[Address, ...] = ()  # the VTEP addresses, for `lo`
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowFailure:
+    """A shadow device that could not be."""
+
+    name: str
+    error: str  # the errno's name
+    reason: str
+
+
+def shadow_of(vrfs: Iterable[Vrf], vnis: Iterable[Vni], ports: Iterable[Port]) -> Shadow:
+    """Return the shadow of what forwards; in a fixed order, whatever the order given."""
+    loopback = (address for port in ports if port.loopback for address in port.addresses)
+    return Shadow(
+        tuple(sorted(vrfs, key=lambda vrf: vrf.name)),
+        tuple(sorted(vnis, key=lambda vni: vni.vni)),
+        tuple(dict.fromkeys(loopback)),
+    )
+
+
+def access_port(vni: int) -> str:
+    """Return the name of an L2VNI's silent access port, onto which learnt MACs are mirrored."""
+    return f"ac{vni}"
+
+
+class Shadows:
+    """Keeps the shadow devices of one control namespace. Synchronous."""
+
+    def __init__(self, control_netns: str) -> None:
+        self._netns = control_netns
+
+    def ensure_base(self, shadow: Shadow) -> list[ShadowFailure]:
+        """Settings, `lo` and VRFs: what twins and frr.conf need. Removes what is not in `shadow`.
+
+        Raises Unavailable without a control namespace; so does `ensure_overlay`.
+        """
+        with Links(self._netns) as links:
+            links.sysctl(sysctls.CONTROL)
+            return list(_base(links, shadow))
+
+    def ensure_overlay(self, shadow: Shadow) -> list[ShadowFailure]:
+        """Bridges, VXLAN devices and access ports."""
+        with Links(self._netns) as links:
+            work = ((vni.bridge, lambda vni=vni: _ensure_vni(links, vni)) for vni in shadow.vnis)
+            return list(_tried(work))
+
+    def dump(self) -> Shadow:
+        """Return what is there of ours; an L2VNI without its access port has no `local`."""
+        with Links(self._netns) as links:
+            _, loopback = _loopback(links)
+            vnis = [
+                vni for vni in overlay.dump_vnis(links) if vni.layer == 3 or _access(links, vni)
+            ]
+            return shadow_of(
+                overlay.dump_vrfs(links), vnis, [Port("lo", addresses=loopback, loopback=True)]
+            )
+
+
+def _base(links: Links, shadow: Shadow) -> Iterator[ShadowFailure]:
+    wanted = {vni.vni for vni in shadow.vnis}
+    for vni in list(overlay.dump_vnis(links)):
+        if vni.vni not in wanted:
+            _remove_vni(links, vni)
+    names = {vrf.name for vrf in shadow.vrfs}
+    for vrf in list(overlay.dump_vrfs(links)):
+        if vrf.name not in names:
+            links.delete(vrf.name)
+    yield from _tried([("lo", lambda: _ensure_loopback(links, shadow.loopback))])
+    work = ((vrf.name, lambda vrf=vrf: overlay.ensure_vrf(links, vrf)) for vrf in shadow.vrfs)
+    yield from _tried(work)
+
+
+def _tried(work: Iterable[tuple[str, Callable[[], None]]]) -> Iterator[ShadowFailure]:
+    for name, call in work:
+        try:
+            call()
+        except OSError as error:
+            code = errno.errorcode.get(error.errno or errno.EIO, "EIO")
+            yield ShadowFailure(name, code, error.strerror or str(error))
+
+
+def _loopback(links: Links) -> tuple[bool, tuple[Address, ...]]:
+    mark = links.get("lo").mark
+    have = links.addresses("lo")
+    return mark is not None, tuple(a for a in mark.addresses if a in have) if mark else ()
+
+
+def _ensure_loopback(links: Links, addresses: tuple[Address, ...]) -> None:
+    before = links.get("lo").mark
+    if addresses or before:
+        links.change("lo", mark=Mark("shadow-lo", addresses))
+    links.set_up("lo")
+    links.set_addresses("lo", addresses, before.addresses if before else ())
+
+
+def _ensure_vni(links: Links, vni: Vni) -> None:
+    overlay.ensure_vni(links, vni, link_local=False)
+    if vni.layer == 2:
+        _ensure_access(links, vni)
+    else:
+        links.delete(access_port(vni.vni))
+
+
+def _ensure_access(links: Links, vni: Vni) -> None:
+    """Make the silent port: a veth whose two ends can send nothing, up, so that FRR uses it."""
+    port = access_port(vni.vni)
+    peer = f"{port}-x"
+    if not links.find(peer):
+        links.delete(port)
+    if not links.find(port):
+        links.create(port, "veth", peer={"ifname": peer})
+        links.reload(peer)
+    for name in (port, peer):
+        links.sysctl(sysctls.no_ipv6(name))
+        links.change(name, mark=Mark("access"))
+    links.change(port, master=vni.bridge)
+    links.set_port(port, learning=0, neigh_suppress=0)
+    for name in (port, peer):
+        links.set_up(name)
+
+
+def _access(links: Links, vni: Vni) -> bool:
+    port = links.find(access_port(vni.vni))
+    return port is not None and port.up and links.name_of(port.master) == vni.bridge
+
+
+def _remove_vni(links: Links, vni: Vni) -> None:
+    link = links.find(access_port(vni.vni))
+    if link and link.mark:
+        links.delete(link.name)
+    overlay.remove_vni(links, vni)

@@ -1,0 +1,89 @@
+"""Kernel settings of a namespace and of its devices. Reads before it writes.
+
+Keys are paths below /proc/sys: a device's name may have dots in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from datapaths.kernel.netns import entered
+
+PROC_SYS = Path("/proc/sys")
+
+# The namespace that forwards. Neighbours that announce themselves are learnt at once, and kept
+# addresses let a device be cycled (as joining a VRF does) without losing IPv6.
+FORWARDING = {
+    "net/ipv4/conf/all/forwarding": 1,
+    "net/ipv4/conf/default/forwarding": 1,
+    "net/ipv6/conf/all/forwarding": 1,
+    "net/ipv6/conf/default/forwarding": 1,
+    "net/ipv4/conf/all/rp_filter": 0,
+    "net/ipv4/conf/default/rp_filter": 0,
+    "net/ipv4/conf/all/arp_accept": 1,
+    "net/ipv4/conf/default/arp_accept": 1,
+    "net/ipv6/conf/all/accept_untracked_na": 1,  # from Linux 5.18 on
+    "net/ipv6/conf/default/accept_untracked_na": 1,
+    "net/ipv6/conf/all/keep_addr_on_down": 1,
+    "net/ipv6/conf/default/keep_addr_on_down": 1,
+    "net/ipv4/fib_multipath_hash_policy": 1,  # by ports too: VXLAN's entropy is in the source port
+    "net/ipv6/fib_multipath_hash_policy": 1,
+    "net/ipv4/nexthop_compat_mode": 0,  # no copies of a route in dumps when its group changes
+}
+
+# FRR's namespace. It must never forward, nor answer for what the other one answers for.
+CONTROL = {
+    "net/ipv4/conf/all/forwarding": 0,
+    "net/ipv4/conf/default/forwarding": 0,
+    "net/ipv6/conf/all/forwarding": 0,
+    "net/ipv6/conf/default/forwarding": 0,
+    "net/ipv4/conf/all/rp_filter": 0,
+    "net/ipv4/conf/default/rp_filter": 0,
+    "net/ipv4/conf/all/accept_redirects": 0,
+    "net/ipv4/conf/default/accept_redirects": 0,
+    "net/ipv6/conf/default/accept_redirects": 0,
+    "net/ipv6/conf/default/accept_ra": 0,
+    "net/ipv6/conf/all/keep_addr_on_down": 1,
+    "net/ipv6/conf/default/keep_addr_on_down": 1,
+    "net/ipv6/icmp/echo_ignore_multicast": 1,
+    "net/ipv4/nexthop_compat_mode": 0,
+}
+
+
+def ensure(netns: str, settings: Mapping[str, int]) -> list[str]:
+    """Make each setting so; return the keys that this kernel does not have."""
+    missing: list[str] = []
+    with entered(netns):
+        for key, value in settings.items():
+            path = PROC_SYS / key
+            try:
+                if path.read_text().strip() != str(value):
+                    path.write_text(f"{value}\n")
+            except FileNotFoundError:
+                missing.append(key)
+    return missing
+
+
+def no_ipv6(device: str) -> dict[str, int]:
+    """A device that must send nothing of its own: no address, no router solicitation, no MLD."""
+    return {**no_addrgen(device), f"net/ipv6/conf/{device}/disable_ipv6": 1}
+
+
+def no_addrgen(device: str) -> dict[str, int]:
+    return {f"net/ipv6/conf/{device}/addr_gen_mode": 1}  # IN6_ADDR_GEN_MODE_NONE
+
+
+def silent_twin(device: str) -> dict[str, int]:
+    """A device that shares its addresses with another and leaves the answering to it."""
+    v4, v6 = f"net/ipv4/conf/{device}", f"net/ipv6/conf/{device}"
+    return {
+        **no_addrgen(device),
+        f"{v4}/arp_ignore": 8,
+        f"{v4}/rp_filter": 0,
+        f"{v6}/accept_dad": 0,
+        f"{v6}/dad_transmits": 0,
+        f"{v6}/accept_ra": 0,
+        f"{v6}/forwarding": 0,
+        f"{v6}/disable_ipv6": 0,
+    }

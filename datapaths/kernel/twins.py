@@ -1,0 +1,190 @@
+"""Twins: the control namespace's stand-ins for ports, and the tc rules that feed them.
+
+A twin is a veth: `cp-NAME` beside the port NAME, and NAME in the control namespace with the port's
+MAC and addresses. It carries FRR's own packets and nothing else; forwarding never depends on it.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from controller.model.links import Address, Port
+from datapaths.base import RowFailure, Unavailable
+from datapaths.kernel import sysctls
+from datapaths.kernel.filters import Filters
+from datapaths.kernel.legs import create_pair
+from datapaths.kernel.linkinfo import Link, is_pair
+from datapaths.kernel.links import Links
+from datapaths.kernel.marks import Mark
+from datapaths.kernel.punt import BGP, EVERYTHING, rules
+from datapaths.kernel.wire.filters import Classifier
+
+IFNAMSIZ = 16  # linux/if.h, with the terminating zero
+
+
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """A twin as it is now."""
+
+    name: str
+    vrf: str
+    mac: bytes
+    mtu: int
+    addresses: tuple[Address, ...]
+    carrier: bool
+
+
+class Twins:
+    """Keeps the twins of one pair of namespaces. Synchronous and for one thread at a time."""
+
+    classifier: Classifier | None = None
+    """What this kernel has, known once there is a twin."""
+
+    def __init__(self, netns: str, control_netns: str) -> None:
+        self._netns = netns
+        self._control_netns = control_netns
+
+    def ensure(self, ports: Sequence[Port], tcp_ports: Iterable[int] = (BGP,)) -> list[RowFailure]:
+        """Make a twin for every port that asks for one, and remove all others.
+
+        Ports and the twins' VRFs must be there. A twin has whatever addresses its port has; a
+        port without carrier gets a twin without. Failures are by index into `ports`. Raises
+        Unavailable without a control namespace, and Unsupported without tc.
+        """
+        speakers, failures = tuple(tcp_ports), list[RowFailure]()
+        with (
+            Links(self._netns) as links,
+            Links(self._control_netns) as control,
+            Filters(self._netns) as filters,
+        ):
+            side = _Side(links, control, filters, self.classifier)
+            _prune(links, filters, {port.name for port in ports if wants_twin(port)})
+            for index, port in enumerate(ports):
+                if wants_twin(port):
+                    try:
+                        _ensure(side, port, _loopbacks(links, ports, port), speakers)
+                    except OSError as error:
+                        name = errno.errorcode.get(error.errno or errno.EIO, "EIO")
+                        failures.append(RowFailure(index, name, error.strerror or str(error)))
+            self.classifier = side.classifier
+        return failures
+
+    def dump(self) -> list[Twin]:
+        """Return the twins that are there. Without a control namespace there are none."""
+        try:
+            with Links(self._control_netns) as control:
+                return [_twin(control, link) for link, _ in control.marked("twin")]
+        except Unavailable:
+            return []
+
+    def set_carrier(self, name: str, up: bool) -> None:
+        """Let FRR see that a port gained or lost carrier. A port without a twin is fine."""
+        with Links(self._netns) as links:
+            if links.find(device_of(name)):
+                links.set_up(device_of(name), up)
+
+    def remove(self) -> None:
+        """Remove all twins and their rules."""
+        with Links(self._netns) as links, Filters(self._netns) as filters:
+            _prune(links, filters, set())
+
+
+def device_of(name: str) -> str:
+    """Return the name of a twin's end beside the port; a long name is cut to a digest."""
+    device = f"cp-{name}"
+    if len(device) < IFNAMSIZ:
+        return device
+    return f"cp-{hashlib.blake2s(name.encode(), digest_size=6).hexdigest()}"
+
+
+def wants_twin(port: Port) -> bool:
+    """Tell whether FRR has to be on a port: not on a bridge's, nor on the loopback."""
+    return port.twin and not port.loopback and not port.vni
+
+
+@dataclass(slots=True)
+class _Side:
+    """What one call of `ensure` works with."""
+
+    links: Links
+    control: Links
+    filters: Filters
+    classifier: Classifier | None
+
+
+def _ensure(
+    side: _Side, port: Port, loopbacks: Iterable[Address], tcp_ports: tuple[int, ...]
+) -> None:
+    link = side.links.get(port.name)
+    device = _ensure_pair(side, port)
+    addresses = side.links.addresses(port.name)
+    _ensure_far(side.control, port, link, addresses)
+    _ensure_near(side.links, device, link)
+    near = side.links.get(device)
+    side.classifier = side.classifier or side.filters.detect(near.index, link.index)
+    side.filters.ensure(side.classifier, near.index, [EVERYTHING], link.index)
+    wanted = list(rules([*addresses, *loopbacks], tcp_ports))
+    side.filters.ensure(side.classifier, link.index, wanted, near.index)
+    side.links.set_up(device, link.up and link.carrier)
+
+
+def _prune(links: Links, filters: Filters, wanted: set[str]) -> None:
+    for link, mark in links.marked("twin"):
+        if mark.text("port") not in wanted:
+            links.delete(link.name)
+    for link, _ in links.marked("port"):
+        if link.name not in wanted:
+            filters.clear(link.index)
+
+
+def _ensure_pair(side: _Side, port: Port) -> str:
+    name = device_of(port.name)
+    near, far = side.links.find(name), side.control.find(port.name)
+    if near and far and is_pair(near, far):
+        return name
+    if far and not far.mark:
+        text = f"{far.name} exists in namespace {side.control.netns} and is no twin of ours"
+        raise OSError(errno.EEXIST, text)
+    if near:
+        side.links.delete(name)
+    if far:
+        side.control.delete(port.name)
+    create_pair(side.links, name, side.control, port.name)
+    return name
+
+
+def _ensure_far(control: Links, port: Port, link: Link, addresses: Sequence[Address]) -> None:
+    """Dress the twin up as its port; silent before it is up, in its VRF before it has addresses."""
+    control.sysctl(sysctls.silent_twin(port.name))
+    mark = Mark("twin", notes={"port": port.name})
+    control.change(port.name, mac=link.mac, mtu=link.mtu, mark=mark)
+    control.change(port.name, master=port.vrf)
+    control.set_addresses(port.name, addresses, control.addresses(port.name))
+    control.set_up(port.name)
+
+
+def _ensure_near(links: Links, device: str, link: Link) -> None:
+    links.sysctl(sysctls.no_ipv6(device))
+    links.change(device, mtu=link.mtu, mark=Mark("twin", notes={"port": link.name}))
+    links.set_noarp(device)
+
+
+def _loopbacks(links: Links, ports: Sequence[Port], port: Port) -> list[Address]:
+    """Return the addresses that multihop sessions of the port's VRF may be made to."""
+    if port.vrf:
+        return []
+    return [a for other in ports if other.loopback for a in links.addresses(other.name)]
+
+
+def _twin(control: Links, link: Link) -> Twin:
+    return Twin(
+        name=link.name,
+        vrf=control.name_of(link.master),
+        mac=link.mac,
+        mtu=link.mtu,
+        addresses=tuple(control.addresses(link.name)),
+        carrier=link.up and link.carrier,
+    )

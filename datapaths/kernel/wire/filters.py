@@ -1,0 +1,163 @@
+"""tc filters of the clsact ingress hook, to and from rtnetlink bytes: flower and u32 with mirred.
+
+A filter's class id is the fingerprint of all that we asked for, since nothing else is read back
+by both classifiers; on clsact the kernel makes no use of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from datapaths.kernel.wire.matches import (
+    ETH_P_802_2,
+    ETH_P_ALL,
+    ETH_P_ARP,
+    ETH_P_IP,
+    ETH_P_IPV6,
+    Fate,
+    Rule,
+    flower_keys,
+    u32_selector,
+)
+from datapaths.kernel.wire.message import (
+    Message,
+    attribute,
+    attributes,
+    header,
+    number,
+    request,
+    u32,
+)
+from datapaths.kernel.wire.message import text as text_of
+
+# linux/rtnetlink.h struct tcmsg: family, ifindex, handle, parent, info
+TCMSG: Final = struct.Struct("=BxxxiIII")
+
+RTM_NEWQDISC, RTM_DELQDISC = 36, 37  # linux/rtnetlink.h
+RTM_NEWTFILTER, RTM_DELTFILTER, RTM_GETTFILTER = 44, 45, 46
+NLM_F_DUMP, NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE = 0x300, 0x100, 0x200, 0x400  # linux/netlink.h
+NLM_F_ACK = 0x4
+NLA_F_NESTED = 0x8000
+
+TC_H_CLSACT, CLSACT_HANDLE, CLSACT_INGRESS = 0xFFFFFFF1, 0xFFFF0000, 0xFFFFFFF2  # pkt_sched.h
+TC_ACT_UNSPEC, TC_ACT_STOLEN = -1, 4  # linux/pkt_cls.h: go on with the next filter; gone
+TCA_EGRESS_REDIR, TCA_EGRESS_MIRROR = 1, 2  # linux/tc_act/tc_mirred.h
+TCA_KIND, TCA_OPTIONS = 1, 2
+
+# linux/pkt_cls.h
+TCA_FLOWER_CLASSID, TCA_FLOWER_ACT = 1, 3
+TCA_U32_CLASSID, TCA_U32_ACT = 1, 7
+CLASSIDS = {"flower": TCA_FLOWER_CLASSID, "u32": TCA_U32_CLASSID}
+
+_MIRRED: Final = struct.Struct("=IIiiiiI")  # struct tc_mirred: tc_gen, eaction, ifindex
+
+# Kept away from the priorities that people choose by hand and from those the kernel gives. A
+# priority is of one classifier and one ethertype.
+PRIORITIES = range(31000, 31100)
+_LEVELS = {ETH_P_ARP: 1, ETH_P_802_2: 2, ETH_P_IP: 3, ETH_P_IPV6: 4, ETH_P_ALL: 5}
+
+
+class Classifier(Enum):
+    """What matches: flower where the kernel has it; u32 is everywhere, but sees no options."""
+
+    FLOWER = "flower"
+    U32 = "u32"
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A filter as it is or should be on a device's ingress."""
+
+    classifier: str
+    priority: int
+    ethertype: int
+    handle: int  # 0: the kernel chooses
+    fingerprint: int
+
+
+def compile_rule(classifier: Classifier, rule: Rule, target: int) -> tuple[Filter, bytes]:
+    """Return a filter that sends the rule's frames to the device `target`, and its options."""
+    flower = classifier is Classifier.FLOWER
+    keys = flower_keys(rule) if flower else u32_selector(rule)
+    action = TCA_FLOWER_ACT if flower else TCA_U32_ACT
+    options = keys + attribute(action | NLA_F_NESTED, _mirred(rule.fate, target))
+    fingerprint = _digest(classifier.value.encode() + options)
+    filter_ = Filter(
+        classifier.value,
+        PRIORITIES.start + (0 if flower else 50) + _LEVELS[rule.ethertype],
+        rule.ethertype,
+        # Known in advance, so that flower replaces a filter in place: it refuses equal keys.
+        _digest(keys) & 0x7FFFFFFF if flower else 0,
+        fingerprint,
+    )
+    return filter_, options + u32(CLASSIDS[classifier.value], fingerprint)
+
+
+def clsact(index: int) -> bytes:
+    """Ask for a clsact qdisc on a device. EEXIST is as good."""
+    body = TCMSG.pack(0, index, CLSACT_HANDLE, TC_H_CLSACT, 0) + attribute(TCA_KIND, b"clsact\0")
+    return request(RTM_NEWQDISC, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, body)
+
+
+def add(index: int, filter_: Filter, options: bytes) -> bytes:
+    """Ask for a filter; one of the same handle is replaced."""
+    flags = NLM_F_ACK | NLM_F_CREATE
+    return request(RTM_NEWTFILTER, flags, _head(index, filter_) + _options(options))
+
+
+def remove(index: int, filter_: Filter) -> bytes:
+    return request(RTM_DELTFILTER, NLM_F_ACK, _head(index, filter_))
+
+
+def dump(index: int) -> bytes:
+    return request(RTM_GETTFILTER, NLM_F_DUMP, TCMSG.pack(0, index, 0, CLSACT_INGRESS, 0))
+
+
+def decode(message: Message) -> Filter | None:
+    """Read one filter of a dump; None when it is not ours, or a table of u32."""
+    if message.type != RTM_NEWTFILTER:
+        return None
+    _, _, handle, _, info = header(TCMSG, message.body)
+    found = attributes(message.body, TCMSG.size)
+    classifier, options = text_of(found.get(TCA_KIND, b"")), found.get(TCA_OPTIONS, b"")
+    priority, ethertype = info >> 16, _swapped(info & 0xFFFF)
+    if priority not in PRIORITIES or classifier not in CLASSIDS or not handle:
+        return None
+    fingerprint = attributes(options, 0).get(CLASSIDS[classifier])
+    if fingerprint is None:
+        return None
+    return Filter(classifier, priority, ethertype, handle, number(fingerprint))
+
+
+def _head(index: int, filter_: Filter) -> bytes:
+    info = filter_.priority << 16 | _swapped(filter_.ethertype)
+    head = TCMSG.pack(0, index, filter_.handle, CLSACT_INGRESS, info)
+    return head + attribute(TCA_KIND, filter_.classifier.encode() + b"\0")
+
+
+def _options(options: bytes) -> bytes:
+    return attribute(TCA_OPTIONS | NLA_F_NESTED, options)
+
+
+def _mirred(fate: Fate, target: int) -> bytes:
+    kind, verdict = {
+        Fate.COPY: (TCA_EGRESS_MIRROR, TC_ACT_UNSPEC),
+        Fate.TAKE: (TCA_EGRESS_REDIR, TC_ACT_STOLEN),
+    }[fate]
+    parameters = attribute(2, _MIRRED.pack(0, 0, verdict, 0, 0, kind, target))  # TCA_MIRRED_PARMS
+    options = attribute(2 | NLA_F_NESTED, parameters)  # TCA_ACT_OPTIONS
+    return attribute(1 | NLA_F_NESTED, attribute(1, b"mirred\0") + options)  # the first action
+
+
+def _digest(data: bytes) -> int:
+    return int.from_bytes(hashlib.blake2s(data, digest_size=4).digest()) or 1
+
+
+def _swapped(value: int) -> int:
+    """Turn an ethertype into tcm_info's half, which is in network order, or back."""
+    swapped: int = struct.unpack("=H", struct.pack("!H", value))[0]
+    return swapped

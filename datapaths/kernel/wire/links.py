@@ -1,0 +1,94 @@
+"""Links, as far as resolving names needs them, and addresses, as far as to whom they belong. Pure.
+
+Making and changing links is not here: that is rare, and pyroute2 does it.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from dataclasses import dataclass
+from typing import Final
+
+from datapaths.kernel.wire import numbers as n
+from datapaths.kernel.wire.message import (
+    Message,
+    attribute,
+    attributes,
+    header,
+    number,
+    request,
+    text,
+    u32,
+)
+
+IFINFOMSG: Final = struct.Struct("=BBHiII")  # linux/rtnetlink.h: family, -, type, index, flags, -
+IFADDRMSG: Final = struct.Struct("=BBBBI")  # linux/if_addr.h: family, len, flags, scope, index
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A network device."""
+
+    index: int
+    name: str
+    kind: str  # IFLA_INFO_KIND: "vxlan", "bridge", "vrf", "veth"; "" for a NIC
+    up: bool  # administratively
+    carrier: bool
+    loopback: bool
+    master: int  # index, 0 is none
+    mtu: int
+    mac: bytes
+    vni: int  # of a VXLAN device, else 0
+    table: int  # of a VRF device, else 0
+    alias: str  # where we mark what is ours
+
+
+def decode(message: Message) -> Link | None:
+    """Read RTM_NEWLINK or RTM_DELLINK; None is a bridge talking of its port. Raises DecodeError."""
+    family, _, _, index, flags, _ = header(IFINFOMSG, message.body)
+    if family != socket.AF_UNSPEC:
+        return None
+    got = attributes(message.body, IFINFOMSG.size)
+    info = attributes(got.get(n.IFLA_LINKINFO, b""), 0)
+    kind = text(info.get(n.IFLA_INFO_KIND, b""))
+    data = attributes(info.get(n.IFLA_INFO_DATA, b""), 0)
+    return Link(
+        index,
+        text(got.get(n.IFLA_IFNAME, b"")),
+        kind,
+        bool(flags & n.IFF_UP),
+        bool(flags & n.IFF_LOWER_UP),
+        bool(flags & n.IFF_LOOPBACK),
+        _number(got, n.IFLA_MASTER),
+        _number(got, n.IFLA_MTU),
+        got.get(n.IFLA_ADDRESS, b""),
+        _number(data, n.IFLA_VXLAN_ID) if kind == "vxlan" else 0,
+        _number(data, n.IFLA_VRF_TABLE) if kind == "vrf" else 0,
+        text(got.get(n.IFLA_IFALIAS, b"")),
+    )
+
+
+def decode_address_owner(message: Message) -> int:
+    """Return the index of the link of RTM_NEWADDR or RTM_DELADDR. Raises DecodeError."""
+    return header(IFADDRMSG, message.body)[4]
+
+
+def dump_request() -> bytes:
+    body = IFINFOMSG.pack(0, 0, 0, 0, 0, 0) + u32(n.IFLA_EXT_MASK, n.RTEXT_FILTER_SKIP_STATS)
+    return request(n.RTM_GETLINK, n.NLM_F_DUMP, body)
+
+
+def probe_request(kind: str) -> bytes:
+    """Ask for a device that cannot be made: EOPNOTSUPP says that the kernel lacks its kind.
+
+    Anything else says that it has it (and loads its module): an address of the wrong length is
+    refused by every kind, before anything is made.
+    """
+    info = attribute(n.IFLA_LINKINFO, attribute(n.IFLA_INFO_KIND, kind.encode()))
+    body = IFINFOMSG.pack(0, 0, 0, 0, 0, 0) + attribute(n.IFLA_ADDRESS, b"\1") + info
+    return request(n.RTM_NEWLINK, n.NLM_F_CREATE | n.NLM_F_EXCL, body)
+
+
+def _number(attrs: dict[int, bytes], type_: int) -> int:
+    return number(attrs[type_]) if type_ in attrs else 0

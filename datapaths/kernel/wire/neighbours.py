@@ -1,0 +1,134 @@
+"""Neighbours, bridge FDB, VXLAN FDB and flood entries: all are RTM_*NEIGH. Pure.
+
+What the kernel tells of a bridge FDB entry names its bridge in NDA_MASTER; what it tells of a
+VXLAN device's own entry does not.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from typing import Final, NamedTuple
+
+from controller.model.nexthops import V4_MAPPED
+from datapaths.kernel.wire import numbers as n
+from datapaths.kernel.wire.message import (
+    NLMSGHDR,
+    RTATTR,
+    Message,
+    attribute,
+    attributes,
+    header,
+    number,
+    request,
+)
+
+NDMSG: Final = struct.Struct("=BBHiHBB")  # linux/neighbour.h: family, -, -, ifindex, state, flags
+ZERO_MAC: Final = bytes(6)
+
+_REPLACE: Final = n.NLM_F_CREATE | n.NLM_F_REPLACE
+
+
+class Entry(NamedTuple):
+    """One RTM_NEWNEIGH or RTM_DELNEIGH."""
+
+    gone: bool
+    family: int
+    ifindex: int
+    state: int  # NUD_*
+    flags: int  # NTF_*
+    destination: bytes  # neighbour's address, or the VTEP of an FDB entry; b"" without
+    mac: bytes
+    master: int  # the bridge of a bridge FDB entry, else 0
+    protocol: int
+
+
+def decode(message: Message) -> Entry:
+    """Read RTM_NEWNEIGH or RTM_DELNEIGH. Raises DecodeError."""
+    family, _, _, ifindex, state, flags, _ = header(NDMSG, message.body)
+    got = attributes(message.body, NDMSG.size)
+    master, protocol = got.get(n.NDA_MASTER), got.get(n.NDA_PROTOCOL)
+    return Entry(
+        message.type == n.RTM_DELNEIGH,
+        family,
+        ifindex,
+        state,
+        flags,
+        got.get(n.NDA_DST, b""),
+        got.get(n.NDA_LLADDR, b""),
+        number(master) if master else 0,
+        number(protocol) if protocol else 0,
+    )
+
+
+def dump_request(family: int) -> bytes:
+    """Ask for the neighbours of a family; AF_BRIDGE is every FDB."""
+    return request(n.RTM_GETNEIGH, n.NLM_F_DUMP, NDMSG.pack(family, 0, 0, 0, 0, 0, 0))
+
+
+def put_self(vxlan: int, mac: bytes, vtep: bytes) -> bytes:
+    """Send frames for `mac` that leave by the VXLAN device to `vtep`."""
+    flags = n.NTF_SELF | n.NTF_EXT_LEARNED
+    body = _fdb(vxlan, n.NUD_REACHABLE, flags, mac) + attribute(n.NDA_DST, vtep)
+    return request(n.RTM_NEWNEIGH, _REPLACE, body)
+
+
+def drop_self(vxlan: int, mac: bytes) -> bytes:
+    return request(n.RTM_DELNEIGH, 0, _fdb(vxlan, 0, n.NTF_SELF, mac))
+
+
+def put_master(vxlan: int, mac: bytes, sticky: bool) -> bytes:
+    """Tell the bridge that `mac` is behind its VXLAN port.
+
+    The kernel ignores NTF_STICKY of an entry with NTF_EXT_LEARNED (br_fdb.c, __br_fdb_add), so
+    a sticky one is a static one.
+    """
+    state, flags = n.NUD_REACHABLE, n.NTF_EXT_LEARNED
+    if sticky:
+        state, flags = n.NUD_NOARP, n.NTF_STICKY
+    return request(n.RTM_NEWNEIGH, _REPLACE, _fdb(vxlan, state, flags | n.NTF_MASTER, mac))
+
+
+def drop_master(vxlan: int, mac: bytes) -> bytes:
+    """Remove `mac` from the VXLAN port; ENOENT when it meanwhile lives on another port."""
+    return request(n.RTM_DELNEIGH, 0, _fdb(vxlan, 0, n.NTF_MASTER, mac))
+
+
+def put_flood(vxlan: int, vtep: bytes) -> bytes:
+    """Send copies of frames without a known destination to `vtep` as well."""
+    body = _fdb(vxlan, n.NUD_PERMANENT, n.NTF_SELF, ZERO_MAC) + attribute(n.NDA_DST, vtep)
+    return request(n.RTM_NEWNEIGH, n.NLM_F_CREATE | n.NLM_F_APPEND, body)
+
+
+def drop_flood(vxlan: int, vtep: bytes) -> bytes:
+    body = _fdb(vxlan, 0, n.NTF_SELF, ZERO_MAC) + attribute(n.NDA_DST, vtep)
+    return request(n.RTM_DELNEIGH, 0, body)
+
+
+def put_neighbour(bridge: int, address: bytes, mac: bytes, router: bool = False) -> bytes:
+    flags = n.NTF_EXT_LEARNED | (n.NTF_ROUTER if router else 0)
+    body = NDMSG.pack(_family(address), 0, 0, bridge, n.NUD_NOARP, flags, n.RTN_UNICAST)
+    body += attribute(n.NDA_DST, address) + attribute(n.NDA_LLADDR, mac)
+    body += attribute(n.NDA_PROTOCOL, bytes([n.RTPROT_DUALPATH]))
+    return request(n.RTM_NEWNEIGH, _REPLACE, body)
+
+
+def drop_neighbour(bridge: int, address: bytes) -> bytes:
+    body = NDMSG.pack(_family(address), 0, 0, bridge, 0, 0, 0) + attribute(n.NDA_DST, address)
+    return request(n.RTM_DELNEIGH, 0, body)
+
+
+def _fdb(ifindex: int, state: int, flags: int, mac: bytes) -> bytes:
+    return NDMSG.pack(socket.AF_BRIDGE, 0, 0, ifindex, state, flags, 0) + attribute(
+        n.NDA_LLADDR, mac
+    )
+
+
+def _family(address: bytes) -> int:
+    return socket.AF_INET if len(address) == 4 else socket.AF_INET6
+
+
+def is_mapped(request: bytes) -> bool:
+    """Tell whether a request is about the neighbour ::ffff:a.b.c.d."""
+    at = NLMSGHDR.size + NDMSG.size + RTATTR.size
+    return request[NLMSGHDR.size] == socket.AF_INET6 and request[at : at + 12] == V4_MAPPED

@@ -1,0 +1,100 @@
+"""Nexthop objects and groups. Pure."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from typing import Final, NamedTuple
+
+from controller.model.nexthops import Member, Nexthop, NexthopType
+from datapaths.kernel.wire import numbers as n
+from datapaths.kernel.wire.message import (
+    DecodeError,
+    Message,
+    attribute,
+    attributes,
+    header,
+    number,
+    request,
+    u32,
+)
+
+NHMSG: Final = struct.Struct("=BBBBI")  # linux/nexthop.h: family, scope, protocol, -, flags
+GRP: Final = struct.Struct("=IBBH")  # struct nexthop_grp: id, weight - 1, -, -
+
+
+class Object(NamedTuple):
+    """One RTM_NEWNEXTHOP or RTM_DELNEXTHOP."""
+
+    gone: bool
+    id: int
+    protocol: int
+    onlink: bool
+    gateway: bytes
+    oif: int
+    blackhole: bool
+    members: tuple[Member, ...]
+
+
+def decode(message: Message) -> Object:
+    """Read RTM_NEWNEXTHOP or RTM_DELNEXTHOP. Raises DecodeError."""
+    _, _, protocol, _, flags = header(NHMSG, message.body)
+    got = attributes(message.body, NHMSG.size)
+    group = got.get(n.NHA_GROUP, b"")
+    if len(group) % GRP.size:
+        raise DecodeError(f"nexthop group of {len(group)} bytes", offset=0)
+    if n.NHA_ID not in got:
+        raise DecodeError("nexthop without an id", offset=0)
+    oif = got.get(n.NHA_OIF)
+    return Object(
+        message.type == n.RTM_DELNEXTHOP,
+        number(got[n.NHA_ID]),
+        protocol,
+        bool(flags & n.RTNH_F_ONLINK),
+        got.get(n.NHA_GATEWAY, b""),
+        number(oif) if oif else 0,
+        n.NHA_BLACKHOLE in got,
+        tuple(Member(id_, weight + 1) for id_, weight, _, _ in GRP.iter_unpack(group)),
+    )
+
+
+def dump_request() -> bytes:
+    return request(n.RTM_GETNEXTHOP, n.NLM_F_DUMP, NHMSG.pack(0, 0, 0, 0, 0))
+
+
+def put(nexthop: Nexthop, oif: int) -> bytes:
+    """Create or replace; `oif` is the device's index, 0 for a group or a blackhole.
+
+    Raises ValueError for a type that the kernel has no object for.
+    """
+    family, flags, what = _content(nexthop, oif)
+    body = NHMSG.pack(family, 0, n.RTPROT_DUALPATH, 0, flags) + u32(n.NHA_ID, nexthop.id) + what
+    return request(n.RTM_NEWNEXTHOP, n.NLM_F_CREATE | n.NLM_F_REPLACE, body)
+
+
+def drop(identity: int) -> bytes:
+    """Delete; the kernel deletes the routes that use it as well, without a word."""
+    body = NHMSG.pack(0, 0, 0, 0, 0) + u32(n.NHA_ID, identity)
+    return request(n.RTM_DELNEXTHOP, 0, body)
+
+
+def _content(nexthop: Nexthop, oif: int) -> tuple[int, int, bytes]:
+    """Return address family, flags and attributes."""
+    match nexthop.type:
+        case NexthopType.GROUP:
+            if not all(1 <= m.weight <= 256 for m in nexthop.members):
+                raise ValueError("a weight is from 1 to 256")
+            group = b"".join(GRP.pack(m.id, m.weight - 1, 0, 0) for m in nexthop.members)
+            return socket.AF_UNSPEC, 0, attribute(n.NHA_GROUP, group)
+        case NexthopType.BLACKHOLE:
+            return socket.AF_INET, 0, attribute(n.NHA_BLACKHOLE, b"")
+        case NexthopType.UNREACHABLE | NexthopType.PROHIBIT:
+            raise ValueError(f"the kernel has no {nexthop.type.name.lower()} nexthop object")
+        case NexthopType.DEVICE:
+            # IPv4 routes may use an IPv6 object, but not the other way round.
+            return socket.AF_INET6, 0, u32(n.NHA_OIF, oif)
+        case NexthopType.GATEWAY:
+            family = socket.AF_INET if len(nexthop.gateway) == 4 else socket.AF_INET6
+            flags = n.RTNH_F_ONLINK if nexthop.onlink or nexthop.vni else 0
+            via = u32(n.NHA_OIF, oif) + attribute(n.NHA_GATEWAY, nexthop.gateway)
+            return family, flags, via

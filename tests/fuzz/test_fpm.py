@@ -1,0 +1,12 @@
+"""A short run of the fuzzer with every test run; the long one is `python -m tests.fuzz.fpm`."""
+
+from __future__ import annotations
+
+from tests.fuzz.fpm import ALLOWED_KIB, run
+
+
+def test_mutated_sessions_raise_nothing_else_and_keep_no_memory() -> None:
+    report = run(10_000, seed=7)
+    assert report.messages >= 10_000
+    assert min(report.routes, report.others, report.decode_errors, report.framing_errors) > 0
+    assert report.grown_kib < ALLOWED_KIB

@@ -1,0 +1,79 @@
+"""What a failing scenario leaves: logs, FRR's configuration, the state of every namespace."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+from tests.lab.frr import Frr
+from tests.lab.namespaces import NETNS_DIRECTORY, Namespace
+from tests.lab.processes import CommandFailed
+
+DEFAULT = "artefacts"
+KERNEL_STATE = (
+    "ip -d link",
+    "ip address",
+    "ip route show table all",
+    "ip -6 route show table all",
+    "ip neigh",
+    "ip nexthop",
+    "bridge -d link",
+    "bridge -d fdb",
+    "bridge vlan",
+    "nstat -az IpInDiscards IpOutNoRoutes Icmp6OutErrors",
+)
+FRR_STATE = (
+    "show running-config",
+    "show bgp summary",
+    "show bgp l2vpn evpn",
+    "show ip route vrf all",
+    "show ipv6 route vrf all",
+    "show evpn vni detail",
+    "show evpn mac vni all",
+    "show evpn rmac vni all",
+    "show fpm status",
+    "show fpm counters",
+)
+
+
+def directory_for(test: str) -> Path:
+    """Return where the artefacts of a test go; `test` is its node id."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "_", test.removeprefix("tests/lab/")).strip("_")
+    return Path(os.environ.get("DUALPATH_LAB_ARTEFACTS", DEFAULT)) / name
+
+
+def write(target: Path, logs: Path, routers: Iterable[Frr]) -> None:
+    """Write everything there is into `target`, which is emptied first."""
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    if logs.exists():
+        shutil.copytree(logs, target / "logs")
+    for frr in routers:
+        (target / f"frr-{frr.name}.txt").write_text(_frr_state(frr))
+    for path in sorted(NETNS_DIRECTORY.glob("*")):
+        (target / f"netns-{path.name}.txt").write_text(_kernel_state(Namespace(path.name)))
+
+
+def _kernel_state(namespace: Namespace) -> str:
+    filters = "for d in /sys/class/net/*; do d=${d##*/}; tc -s filter show dev $d ingress; done"
+    script = "\n".join(f"echo '### {command}'\n{command}" for command in KERNEL_STATE)
+    script += f"\necho '### tc filters'\n{filters}\n"
+    # `ip netns exec` and not nsenter: it brings the namespace's own /sys.
+    command = ["ip", "netns", "exec", namespace.name, "sh", "-c", script]
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    return done.stdout
+
+
+def _frr_state(frr: Frr) -> str:
+    parts = []
+    for command in FRR_STATE:
+        try:
+            answer = frr.vtysh(command)
+        except (CommandFailed, subprocess.TimeoutExpired) as error:
+            answer = f"{error}\n"
+        parts.append(f"### {command}\n{answer}")
+    return "\n".join(parts)

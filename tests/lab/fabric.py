@@ -1,0 +1,194 @@
+"""The standard topology, running: spines, PEs under the product's controller, and their hosts."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.lab import hosts, manifests, namespaces, product, spines
+from tests.lab.frr import Frr, Settings
+from tests.lab.hosts import Host
+from tests.lab.namespaces import Namespace
+from tests.lab.plan import BRIDGED_GATEWAYS, HOST_BRIDGE, PePlan, Topology, pe_plans
+from tests.lab.processes import run
+from tests.lab.scenario import Scenario
+from tests.lab.waiting import wait_until
+
+LINK_MTU = 1600  # room for VXLAN, so that tenants have 1500 and more
+PE_ZEBRA = ("-K20", "--asic-offload=notify_on_offload")
+STARTING_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How the product is run in a fabric."""
+
+    frr: Settings = field(default_factory=lambda: Settings(zebra=PE_ZEBRA))
+    controller: tuple[str, ...] = ()  # more arguments for it
+    manifest: str = ""  # more resources, the same for every PE
+
+
+STANDARD = Topology()
+DEFAULT = Options()
+
+
+class Pe:
+    """A router under test, with the hosts behind it."""
+
+    def __init__(self, scenario: Scenario, plan: PePlan, options: Options) -> None:
+        self.plan = plan
+        self.name = plan.name
+        self._scenario = scenario
+        self._options = options
+        self.node = scenario.namespace(plan.node)
+        bridged = scenario.namespace(plan.bridged)
+        self.routed = Host(self.node, *plan.routed_addresses)
+        self.bridged = Host(bridged, *plan.bridged_addresses)
+        self.controller = product.make_controller(scenario, plan, options.controller)
+        self.frr: Frr | None = None
+
+    @property
+    def forwarding(self) -> Namespace:
+        return namespaces.existing(self.plan.name)
+
+    @property
+    def control(self) -> Namespace:
+        return namespaces.existing(self.plan.control)
+
+    @property
+    def router(self) -> Frr:
+        """The PE's FRR, once it was started."""
+        assert self.frr is not None, f"{self.name} has no FRR yet"
+        return self.frr
+
+    def start(self) -> None:
+        """Start the controller, and FRR in the namespace that it makes."""
+        self.write_manifest(manifests.manifest(self.plan) + self._options.manifest)
+        self.controller.start()
+        self.start_frr()
+
+    def write_manifest(self, text: str) -> None:
+        self.plan.state.mkdir(parents=True, exist_ok=True)
+        (self.plan.state / "manifest.yaml").write_text(text)
+
+    def start_frr(self) -> None:
+        """Start FRR where the controller wants it; again, when that was deleted and made again."""
+        wait_until(self._control_is_ready, f"namespace {self.plan.control}", STARTING_S)
+        if self.frr is not None:
+            self.frr.stop()
+            self._scenario.routers.remove(self.frr)
+        self.frr = self._scenario.frr(self.name, self.control, self._options.frr)
+        self.frr.start()
+
+    def attach_hosts(self) -> None:
+        """Connect the bridged host, and give both hosts their routes."""
+        hosts.attach(self.bridged.namespace, HOST_BRIDGE, self.node, port=self.plan.bridged)
+        lengths = zip(self.plan.bridged_addresses, (24, 64), strict=True)
+        own = [f"{address}/{length}" for address, length in lengths]
+        gateways = [gateway.split("/")[0] for gateway in BRIDGED_GATEWAYS]
+        hosts.configure(self.bridged.namespace, "eth0", own, gateways)
+        self._wait_for_leg()
+        for gateway in self.plan.pool_gateways:
+            self.node.ip("route", "replace", "default", "via", gateway)
+
+    def dualpath(self, *words: str) -> str:
+        """Run the `dualpath` command against this PE's controller."""
+        return run(["dualpath", "--connect", product.listen_address(self.plan), *words])
+
+    def dualpath_json(self, *words: str) -> Any:  # noqa: ANN401 - whatever the command prints
+        return json.loads(self.dualpath(*words, "-o", "json"))
+
+    def _control_is_ready(self) -> bool:
+        assert self.controller.running, f"{self.name}: {self.controller.text()[-2000:]}"
+        return self.control.exists and namespaces.is_live(self.control)
+
+    def _wait_for_leg(self) -> None:
+        def addressed() -> bool:
+            text = self.node.ip("address")
+            return all(f"{address}/" in text for address in self.plan.routed_addresses)
+
+        wait_until(addressed, f"the host leg's addresses in {self.node.name}", STARTING_S)
+
+
+class Fabric:
+    """Spines and PEs; `start` brings up everything but does not wait for BGP."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        topology: Topology = STANDARD,
+        options: Options = DEFAULT,
+    ) -> None:
+        self._scenario = scenario
+        plans = pe_plans(topology)
+        self.spines = [self._make_spine(n + 1, plans) for n in range(topology.spines)]
+        self.pes = [Pe(scenario, plan, options) for plan in plans]
+        for pe in self.pes:
+            self._cable(pe)
+
+    def start(self) -> None:
+        for spine in self.spines:
+            spine.start()
+        for pe in self.pes:
+            pe.start()
+        for pe in self.pes:
+            pe.attach_hosts()
+
+    def wait_for_bgp(self, timeout_s: float = 60.0) -> None:
+        """Wait until every PE is Established with every spine for EVPN."""
+        for spine in self.spines:
+            spine.wait_for(self._all_established, "EVPN sessions to all PEs", timeout_s)
+
+    def wait_for_overlay(self, timeout_s: float = 60.0) -> None:
+        """Wait until hosts reach those of the other PEs, routed and bridged, by both families."""
+        self.wait_for_bgp(timeout_s)
+        for source in self.pes:
+            for target in self.pes:
+                if source is not target:
+                    self._wait_between(source, target, timeout_s)
+
+    def cut(self, pe: Pe, spine: int = 1) -> None:
+        """Unplug an uplink: the PE's NIC loses its carrier."""
+        self._spine_port(pe, spine, "down")
+
+    def mend(self, pe: Pe, spine: int = 1) -> None:
+        self._spine_port(pe, spine, "up")
+
+    def move_bridged_host(self, host: Host, source: Pe, target: Pe) -> None:
+        """Move a bridged host, MAC, addresses and all, from behind one PE to behind another."""
+        hosts.move(host, source.plan.bridged, source.node, target.node, HOST_BRIDGE)
+
+    def _make_spine(self, number: int, plans: Sequence[PePlan]) -> Frr:
+        namespace = self._scenario.namespace(f"spine{number}")
+        namespace.sysctl(ipv4__ip_forward=1, ipv6__conf__all__forwarding=1)
+        daemons = ("mgmtd", "zebra", "bgpd")
+        text = spines.configuration(number, plans)
+        settings = Settings(daemons=daemons, configuration=text)
+        return self._scenario.frr(f"spine{number}", namespace, settings)
+
+    def _cable(self, pe: Pe) -> None:
+        for uplink in pe.plan.uplinks:
+            spine = self.spines[uplink.spine - 1].namespace
+            self._scenario.link(pe.node, uplink.nic, spine, uplink.spine_port)
+            pe.node.ip("link", "set", uplink.nic, "mtu", str(LINK_MTU))
+            spine.ip("link", "set", uplink.spine_port, "mtu", str(LINK_MTU))
+            if uplink.numbered:
+                pe.node.ip("address", "add", f"{uplink.pe_address}/31", "dev", uplink.nic)
+                words = ["address", "add", f"{uplink.spine_address}/31"]
+                spine.ip(*words, "dev", uplink.spine_port)
+
+    def _spine_port(self, pe: Pe, spine: int, state: str) -> None:
+        uplink = pe.plan.uplinks[spine - 1]
+        self.spines[spine - 1].namespace.ip("link", "set", uplink.spine_port, state)
+
+    def _all_established(self, spine: Frr) -> bool:
+        peers = spine.vtysh_json("show bgp l2vpn evpn summary").get("peers", {})
+        states = [peer["state"] for peer in peers.values()]
+        return states == ["Established"] * len(self.pes)
+
+    @staticmethod
+    def _wait_between(source: Pe, target: Pe, timeout_s: float) -> None:
+        source.routed.wait_for_ping(target.routed.v4, timeout_s)
+        source.routed.wait_for_ping(target.routed.v6, timeout_s)
+        source.bridged.wait_for_ping(target.bridged.v4, timeout_s)
+        source.bridged.wait_for_ping(target.bridged.v6, timeout_s)

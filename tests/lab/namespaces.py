@@ -1,0 +1,140 @@
+"""Network namespaces by name, some inside a user namespace of their own."""
+
+import json
+import os
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.lab.processes import CommandFailed, run
+from tests.lab.waiting import wait_until
+
+NETNS_DIRECTORY = Path("/run/netns")
+USERNS_DIRECTORY = Path("/run/dualpath/userns")
+IDENTITY_MAP = "0 0 65536"  # FRR changes to its own user, so it needs more than root
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """A network namespace pinned at /run/netns/NAME.
+
+    `userns` is the file of the user namespace that owns it; None when that is the lab's own.
+    """
+
+    name: str
+    userns: Path | None = None
+
+    @property
+    def path(self) -> Path:
+        return NETNS_DIRECTORY / self.name
+
+    @property
+    def exists(self) -> bool:
+        return self.path.exists()
+
+    def inside(self, *argv: str) -> list[str]:
+        """Return the command line that runs `argv` in here, with no power anywhere else."""
+        user = [] if self.userns is None else [f"--user={self.userns}"]
+        return ["nsenter", *user, f"--net={self.path}", "--", *argv]
+
+    def run(self, *argv: str, timeout_s: float = 60.0) -> str:
+        return run(self.inside(*argv), timeout_s=timeout_s)
+
+    def ip(self, *words: str) -> str:
+        return run(["ip", "-n", self.name, *words])
+
+    def ip_batch(self, *lines: str) -> None:
+        """Run several `ip` commands in one process; the first that fails ends it."""
+        run(["ip", "-n", self.name, "-batch", "-"], stdin="\n".join(lines) + "\n")
+
+    def ip_json(self, *words: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(self.ip("-json", "-details", *words) or "[]")
+        return found
+
+    def sysctl(self, **settings: str | int) -> None:
+        """Set sysctls under net; double underscores stand for dots: ipv4__ip_forward=1."""
+        words = [f"net.{key.replace('__', '.')}={value}" for key, value in settings.items()]
+        self.run("sysctl", "-qw", *words)
+
+    def has_link(self, name: str) -> bool:
+        try:
+            self.ip("link", "show", "dev", name)
+        except CommandFailed:
+            return False
+        return True
+
+
+def create(name: str) -> Namespace:
+    run(["ip", "netns", "add", name])
+    namespace = Namespace(name)
+    namespace.ip("link", "set", "lo", "up")
+    return namespace
+
+
+def create_isolated(name: str) -> Namespace:
+    """Make a network namespace owned by a user namespace of its own, and pin both.
+
+    Whoever enters by `inside` is root there and nobody elsewhere.
+    """
+    userns = USERNS_DIRECTORY / name
+    for directory in (NETNS_DIRECTORY, USERNS_DIRECTORY):
+        directory.mkdir(parents=True, exist_ok=True)
+    holder = subprocess.Popen(["unshare", "--user", "--net", "--", "sleep", "infinity"])
+    try:
+        wait_until(
+            lambda: _namespace_id("self", "net") != _namespace_id(str(holder.pid), "net"),
+            "a user namespace",
+            timeout_s=10.0,
+            every_s=0.01,
+        )
+        for kind in ("uid_map", "gid_map"):
+            Path(f"/proc/{holder.pid}/{kind}").write_text(IDENTITY_MAP)
+        _pin(holder.pid, "net", NETNS_DIRECTORY / name)
+        _pin(holder.pid, "user", userns)
+    finally:
+        holder.kill()
+        holder.wait()
+    namespace = Namespace(name, userns)
+    namespace.ip("link", "set", "lo", "up")
+    return namespace
+
+
+def existing(name: str) -> Namespace:
+    """Return a namespace that somebody else made, with its user namespace where it has one."""
+    userns = USERNS_DIRECTORY / name
+    return Namespace(name, userns if userns.exists() else None)
+
+
+def delete(namespace: Namespace) -> None:
+    """Remove the names. The namespace itself ends with its last process."""
+    for path in (namespace.path, USERNS_DIRECTORY / namespace.name):
+        if path.exists():
+            subprocess.run(["umount", "--lazy", str(path)], capture_output=True, check=False)
+            path.unlink(missing_ok=True)
+
+
+def kill_inside(namespace: Namespace) -> None:
+    """End every process whose network namespace this is."""
+    if not namespace.exists:
+        return
+    for word in run(["ip", "netns", "pids", namespace.name]).split():
+        try:
+            os.kill(int(word), signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+
+
+def _pin(pid: int, kind: str, path: Path) -> None:
+    path.touch()
+    run(["mount", "--bind", f"/proc/{pid}/ns/{kind}", str(path)])
+
+
+def _namespace_id(pid: str, kind: str) -> str:
+    return os.readlink(f"/proc/{pid}/ns/{kind}")
+
+
+def is_live(namespace: Namespace) -> bool:
+    """Tell a namespace's file from the empty one that is left when it is not pinned (any more)."""
+    return namespace.path.stat().st_dev == Path("/proc/self/ns/net").stat().st_dev

@@ -1,0 +1,87 @@
+"""Reachability: one ping now, or a flow of them while something happens."""
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.lab.namespaces import Namespace
+from tests.lab.waiting import wait_until
+
+ECHO = Path(__file__).with_name("echo.py")
+STOPPING_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class FlowResult:
+    """What became of a flow. `longest_gap_s` is the longest time without an answer."""
+
+    transmitted: int
+    received: int
+    duplicates: int
+    refused: int
+    longest_gap_s: float
+    lost_at_s: list[float]  # when the lost ones were sent, from the first on
+
+    @property
+    def lost(self) -> int:
+        return self.transmitted - self.received
+
+    def __str__(self) -> str:
+        where = f" at {self.lost_at_s[0]:.2f}..{self.lost_at_s[-1]:.2f} s" if self.lost else ""
+        return (
+            f"{self.transmitted} sent, {self.received} answered, {self.lost} lost{where}, "
+            f"longest gap {self.longest_gap_s * 1000:.0f} ms"
+        )
+
+
+class PingFlow:
+    """Pings from a namespace at a steady rate until it is stopped."""
+
+    def __init__(self, source: Namespace, target: str, rate_per_s: float = 100.0) -> None:
+        interval_s = str(1.0 / rate_per_s)
+        # -I -S: nothing of the scenario's environment, so that it starts at once.
+        command = [sys.executable, "-I", "-S", str(ECHO), target, interval_s]
+        self._what = f"{source.name} to {target}"
+        self._process = subprocess.Popen(
+            source.inside(*command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def stop(self) -> FlowResult:
+        """End the flow, wait for late answers, and return what it saw."""
+        output, _ = self._process.communicate(timeout=STOPPING_S)
+        assert output, f"the flow {self._what} failed; see the scenario's output"
+        return FlowResult(**json.loads(output))
+
+    def abandon(self) -> None:
+        """End the flow of a scenario that is over. Does nothing after `stop`."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.communicate()
+
+
+def ping(source: Namespace, target: str, timeout_s: float = 1.0) -> bool:
+    """Tell whether one echo request is answered."""
+    command = ["ping", "-n", "-q", "-c", "1", "-W", str(timeout_s), target]
+    done = subprocess.run(source.inside(*command), capture_output=True, check=False)
+    return done.returncode == 0
+
+
+def wait_for_ping(source: Namespace, target: str, timeout_s: float = 30.0) -> None:
+    wait_until(lambda: ping(source, target), f"ping {source.name} to {target}", timeout_s)
+
+
+@contextlib.contextmanager
+def flows(*pairs: tuple[Namespace, str]) -> Iterator[list[FlowResult]]:
+    """Keep pings going for the length of a block; the results are there after it."""
+    results: list[FlowResult] = []
+    running = [PingFlow(source, target) for source, target in pairs]
+    try:
+        yield results
+        results.extend(flow.stop() for flow in running)
+    finally:
+        for flow in running:
+            flow.abandon()

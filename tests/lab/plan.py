@@ -1,0 +1,121 @@
+"""The standard topology's names and numbers: who is called what, and who has which address.
+
+Pure. PE i is node index i; with 2 PEs and one spine:
+
+    pe1-l --+                                                   +-- pe2-l     bridged hosts, L2VNI
+            br-hs-110 in pe1-h                 br-hs-110 in pe2-h
+                |                                    |
+    pe1-h -- [pe1] --eth1-- [spine1] --eth1-- [pe2] -- pe2-h                  routed hosts, L3VNI
+
+pe1-h is the node's own namespace: there the NICs start, and there the host legs end. pe1, which
+forwards, and pe1-frr, where FRR lives, are made by the product, from the manifest.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+SPINE_ASN = 65000
+TENANT_VRF = "red"
+L3_VNI = 100
+L2_VNI = 110
+BRIDGED_GATEWAYS = ("10.110.0.1/24", "2001:db8:110::1/64")
+HOST_BRIDGE = f"br-hs-{L2_VNI}"  # made in the node's namespace for a Managed hostMaster
+STATE = Path("/run/dualpath")
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """What varies between scenarios."""
+
+    pes: int = 2
+    spines: int = 1  # each PE has one uplink to each: eth1, eth2, ...
+    numbered: bool = True  # /31 links; otherwise BGP unnumbered
+
+
+@dataclass(frozen=True, slots=True)
+class Uplink:
+    """The cable from a PE's NIC to a spine."""
+
+    pe: int
+    spine: int
+    numbered: bool
+
+    @property
+    def nic(self) -> str:
+        return f"eth{self.spine}"
+
+    @property
+    def spine_port(self) -> str:
+        return f"pe{self.pe}"
+
+    @property
+    def pe_address(self) -> str:
+        return f"192.168.{self.spine}.{2 * self.pe + 1}"
+
+    @property
+    def spine_address(self) -> str:
+        return f"192.168.{self.spine}.{2 * self.pe}"
+
+
+@dataclass(frozen=True, slots=True)
+class PePlan:
+    """Names and addresses of PE `index`, from 1."""
+
+    index: int
+    uplinks: tuple[Uplink, ...]
+
+    @property
+    def name(self) -> str:
+        return f"pe{self.index}"
+
+    @property
+    def control(self) -> str:
+        return f"{self.name}-frr"
+
+    @property
+    def node(self) -> str:
+        return f"{self.name}-h"
+
+    @property
+    def bridged(self) -> str:
+        return f"{self.name}-l"
+
+    @property
+    def state(self) -> Path:
+        return STATE / self.name
+
+    @property
+    def asn(self) -> int:
+        return SPINE_ASN + self.index
+
+    @property
+    def vtep(self) -> str:
+        return f"100.64.0.{self.index}"
+
+    @property
+    def pools(self) -> tuple[str, str]:
+        """The routed host's networks; the router has the first address, the host 2 + index."""
+        return f"10.{self.index}.0.0/24", f"2001:db8:{self.index}::/64"
+
+    @property
+    def pool_gateways(self) -> tuple[str, str]:
+        return f"10.{self.index}.0.1", f"2001:db8:{self.index}::1"
+
+    @property
+    def routed_addresses(self) -> tuple[str, str]:
+        number = 2 + self.index
+        return f"10.{self.index}.0.{number}", f"2001:db8:{self.index}::{number}"
+
+    @property
+    def bridged_addresses(self) -> tuple[str, str]:
+        return f"10.110.0.1{self.index}", f"2001:db8:110::1{self.index}"
+
+
+def pe_plans(topology: Topology) -> list[PePlan]:
+    return [
+        PePlan(
+            index,
+            tuple(Uplink(index, s + 1, topology.numbered) for s in range(topology.spines)),
+        )
+        for index in range(1, topology.pes + 1)
+    ]

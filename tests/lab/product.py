@@ -1,0 +1,25 @@
+"""How the lab starts what it tests: the one place that knows the controller's command line."""
+
+from tests.lab.plan import PePlan
+from tests.lab.processes import Daemon
+from tests.lab.scenario import Scenario
+
+
+def listen_address(pe: PePlan) -> str:
+    return f"unix:{pe.state}/inspect.sock"
+
+
+def make_controller(scenario: Scenario, pe: PePlan, extra: tuple[str, ...] = ()) -> Daemon:
+    """Return a PE's controller, not started yet; it starts its frr-bridge itself."""
+    argv = [
+        "controller",
+        "--datapath=kernel",
+        f"--frr-netns={pe.control}",
+        f"--netns={pe.name}",
+        f"--frr-name={pe.name}",
+        f"--listen={listen_address(pe)}",
+        f"--config={pe.state / 'manifest.yaml'}",
+        f"--state-dir={pe.state}",
+        *extra,
+    ]
+    return scenario.daemon(f"{pe.name}-controller", argv)

@@ -1,0 +1,203 @@
+"""Makes and caches the lab's trees: Debian sid with FRR, a Python venv for it, and an old FRR.
+
+A tree is built beside its final name and renamed when it is whole, under a lock, so that neither
+an interruption nor a second run leaves half of one behind. A finished tree is never changed.
+"""
+
+import fcntl
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.lab import host
+from tests.lab.errors import LabError
+from tests.lab.host import Say
+from tests.lab.recipe import FRR_AT_LEAST, OLD_FRR, SYSTEM, Project, Tree
+
+DEFAULT_CACHE = "/var/cache/dualpath/lab"
+IN_USE = "in-use"
+UML_MODULES = "usr/lib/uml/modules"
+
+
+@dataclass(frozen=True, slots=True)
+class Trees:
+    """The finished trees; read-only for everyone."""
+
+    system: Path
+    venv: Path
+    old_frr: Path
+
+
+def cache_directory() -> Path:
+    return Path(os.environ.get("DUALPATH_LAB_CACHE", DEFAULT_CACHE))
+
+
+def prepare(project: Project, say: Say) -> Trees:
+    """Return the trees, building those that are missing. Raises LabError."""
+    cache = cache_directory()
+    trees = Trees(cache / SYSTEM.name, cache / project.venv_name, cache / OLD_FRR.name)
+    if _complete(trees):
+        return trees
+    with _locked(cache, say), ThreadPoolExecutor() as pool:
+        old_frr = pool.submit(_build, OLD_FRR, trees.old_frr, say)
+        _build(SYSTEM, trees.system, say)
+        _build_venv(project, trees, say)
+        old_frr.result()
+    return trees
+
+
+@contextmanager
+def in_use() -> Iterator[None]:
+    """Keep the trees from being removed for the length of a block."""
+    with (cache_directory() / IN_USE).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        yield
+
+
+def clean(say: Say) -> None:
+    """Remove every cached tree. Raises LabError while a guest uses them."""
+    cache = cache_directory()
+    if not cache.exists():
+        return
+    with _locked(cache, say), (cache / IN_USE).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LabError("A guest is running: end it before removing the trees.") from None
+        for path in cache.iterdir():
+            if path.is_dir():
+                say(f"removing {path}")
+                shutil.rmtree(path)
+
+
+def _complete(trees: Trees) -> bool:
+    return all(path.is_dir() for path in (trees.system, trees.venv, trees.old_frr))
+
+
+@contextmanager
+def _locked(cache: Path, say: Say) -> Iterator[None]:
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another run is building the lab; waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _build(tree: Tree, final: Path, say: Say) -> None:
+    if final.is_dir():
+        return
+    say(f"making {tree.kind} of Debian {tree.suite} (half a minute or more)")
+    started = time.monotonic()
+    part = _fresh(final)
+    _bootstrap(tree, part)
+    if tree is SYSTEM:
+        _finish_system(part)
+    part.rename(final)
+    say(f"{tree.kind} is ready after {time.monotonic() - started:.0f} s: {final}")
+
+
+def _bootstrap(tree: Tree, target: Path) -> None:
+    # A mirror that is refreshed seldom has a Release file past its date; signatures still count.
+    source = f"deb [check-valid-until=no] {host.mirror()} {tree.suite} main"
+    command = [
+        "mmdebstrap",
+        "--variant=apt",
+        '--aptopt=Acquire::Check-Valid-Until "false"',
+        f"--keyring={host.DEBIAN_KEYRING}",
+        f"--include={','.join(tree.packages)}",
+        tree.suite,
+        str(target),
+        source,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        log = target.with_suffix(".log")
+        log.write_text(done.stdout + done.stderr)
+        raise LabError(f"mmdebstrap could not make Debian {tree.suite}; its output is in {log}.")
+
+
+def _finish_system(root: Path) -> None:
+    """Make the mount points, and put the VM's modules where modprobe looks."""
+    for directory in SYSTEM.directories:
+        (root / directory).mkdir(parents=True, exist_ok=True)
+    if (root / UML_MODULES).is_dir():
+        shutil.copytree(root / UML_MODULES, root / "usr/lib/modules", dirs_exist_ok=True)
+    version = _output(["chroot", str(root), "dpkg-query", "-W", "-f=${Version}", "frr"])
+    if tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < FRR_AT_LEAST:
+        raise LabError(
+            f"The mirror {host.mirror()} carries FRR {version}, and the lab needs "
+            f"{'.'.join(map(str, FRR_AT_LEAST))}: set DUALPATH_LAB_MIRROR to a current one."
+        )
+
+
+def _build_venv(project: Project, trees: Trees, say: Say) -> None:
+    """Make the venv that appears as /opt/venv.
+
+    The pip of this machine downloads, so that its own settings (index, proxy, certificates)
+    apply; the one in the tree only unpacks, and needs no network.
+    """
+    if trees.venv.is_dir():
+        return
+    say("making the Python environment of the lab")
+    started = time.monotonic()
+    part = _fresh(trees.venv)
+    with tempfile.TemporaryDirectory(prefix="dualpath-wheels-") as wheels:
+        _download(project, trees.system, Path(wheels))
+        _install_wheels(project, trees.system, part, Path(wheels))
+    part.rename(trees.venv)
+    say(f"the Python environment is ready after {time.monotonic() - started:.0f} s")
+
+
+def _download(project: Project, system: Path, wheels: Path) -> None:
+    script = "import sys; print('%d.%d' % sys.version_info[:2])"
+    version = _output(["chroot", str(system), "python3", "-c", script])
+    only_wheels = ["--only-binary=:all:", f"--python-version={version}"]
+    command = [sys.executable, "-m", "pip", "download", "--quiet", *only_wheels]
+    _output([*command, f"--dest={wheels}", *project.dependencies])
+
+
+def _install_wheels(project: Project, system: Path, venv: Path, wheels: Path) -> None:
+    venv.mkdir()
+    script = """
+        set -e
+        system=$1 venv=$2 wheels=$3
+        shift 3
+        mount --bind "$venv" "$system/opt/venv"
+        mount --bind "$wheels" "$system/lab"
+        mount -t tmpfs tmpfs "$system/tmp"
+        mount --bind /dev "$system/dev"
+        chroot "$system" python3 -m venv /opt/venv
+        exec chroot "$system" /opt/venv/bin/pip install --quiet --no-index --find-links=/lab "$@"
+    """
+    private = ["unshare", "--mount", "--propagation", "private"]
+    # Without the settings of this machine: they name files that are not in the tree.
+    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PIP_CONFIG_FILE": "/dev/null"}
+    directories = [str(system), str(venv), str(wheels)]
+    _output([*private, "sh", "-c", script, "sh", *directories, *project.dependencies], environment)
+
+
+def _fresh(final: Path) -> Path:
+    """Return the name to build under, with nothing left there by an interrupted run."""
+    part = final.with_suffix(".part")
+    shutil.rmtree(part, ignore_errors=True)
+    return part
+
+
+def _output(command: list[str], environment: dict[str, str] | None = None) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode != 0:
+        message = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise LabError(f"`{' '.join(command[:6])} ...` failed: {message}")
+    return done.stdout.strip()

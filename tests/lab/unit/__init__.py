@@ -1,0 +1,1 @@
+"""Tests of the lab's own parts; they need neither root nor the lab."""

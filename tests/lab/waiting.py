@@ -1,0 +1,19 @@
+"""Waits for a condition; scenarios never sleep for a fixed time and hope."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def wait_until(probe: Callable[[], T], what: str, timeout_s: float, every_s: float = 0.2) -> T:
+    """Return the first true value of `probe`; raise AssertionError saying `what` never came."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        value = probe()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout_s:g} s: {what} (last: {value!r})")
+        time.sleep(every_s)

@@ -1,0 +1,385 @@
+"""What the kernel datapath learns and notices, on the real kernel."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import numpy as np
+import pytest
+
+from controller.model.kinds import Kind
+from controller.model.layer2 import Flood, Mac, Neighbor, RemoteVtep
+from controller.model.links import Vni
+from controller.model.nexthops import Member, Nexthop, NexthopType
+from controller.model.records import Record
+from controller.model.routes import DEFAULT_VRF, Family, Op, RouteBatch
+from datapaths.base import Learned, LearnedMac, LearnedNeighbor, Lost, PortChanged, Unavailable
+from datapaths.kernel import channel
+from datapaths.kernel.driver import KernelDatapath
+from datapaths.kernel.netns import entered
+from tests.fakes.batches import batch, rows_of, upsert, withdraw
+from tests.fakes.netns import bridge, fresh, ip
+
+pytestmark = [
+    pytest.mark.netns,
+    pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root"),
+]
+
+LOCAL, VTEP = bytes([10, 0, 0, 1]), bytes([10, 0, 0, 2])
+VNI = Vni(110, local=LOCAL, mac=bytes.fromhex("00f30000006e"))
+HOST_MAC = bytes.fromhex("0200000000aa")
+HOST = bytes([192, 168, 110, 5])
+FIRST = Nexthop(1, NexthopType.GATEWAY, VTEP, "v0")
+SECOND = Nexthop(2, NexthopType.GATEWAY, bytes([10, 1, 0, 2]), "w0")
+GROUP = Nexthop(3, NexthopType.GROUP, members=(Member(1), Member(2)))
+
+
+class Ears:
+    """Collects what a datapath tells."""
+
+    def __init__(self, datapath: KernelDatapath) -> None:
+        self.events: list[Learned] = []
+        self._task = asyncio.create_task(self._listen(datapath))
+
+    async def _listen(self, datapath: KernelDatapath) -> None:
+        async for event in datapath.learned():
+            self.events.append(event)
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Wait until something holds, two seconds at the most."""
+        async with asyncio.timeout(2):
+            while not holds():  # noqa: ASYNC110  anything may be waited for
+                await asyncio.sleep(0.005)
+
+    async def hear(self, *wanted: Learned) -> None:
+        try:
+            await self.until(lambda: all(event in self.events for event in wanted))
+        except TimeoutError:
+            raise AssertionError(f"{wanted} not among {self.events}") from None
+
+    def lost(self) -> dict[Kind, set[Record]]:
+        found: dict[Kind, set[Record]] = {}
+        for event in self.events:
+            if isinstance(event, Lost):
+                found.setdefault(event.kind, set()).update(event.records)
+        return found
+
+    async def quiet(self) -> list[Learned]:
+        """Return what is told of what has happened so far, and forget it."""
+        await asyncio.sleep(0.1)
+        events, self.events = self.events, []
+        return events
+
+
+@asynccontextmanager
+async def driven() -> AsyncIterator[tuple[str, KernelDatapath, Ears]]:
+    """Two uplinks, v0 and w0, and a VNI with a host h1 behind port h0."""
+    with fresh("driver-") as name:
+        for near, far, net in (("v0", "v1", 0), ("w0", "w1", 1)):
+            ip(name, f"link add {near} type veth peer name {far}")
+            ip(name, f"addr add 10.{net}.0.1/24 dev {near}")
+            ip(name, f"link set {near} up")
+            ip(name, f"link set {far} up")
+        datapath = KernelDatapath(name)
+        try:
+            assert not await datapath.apply(upsert(VNI))
+            ears = Ears(datapath)
+            await ears.quiet()
+            yield name, datapath, ears
+        finally:
+            await datapath.close()
+
+
+def attach_host(name: str) -> None:
+    ip(name, "link add h0 type veth peer name h1")
+    ip(name, f"link set h1 address {HOST_MAC.hex(':')} addrgenmode none")
+    ip(name, "link set h0 master br110")
+    ip(name, "link set h0 up")
+    ip(name, "link set h1 up")
+
+
+def speak(name: str, device: str = "h1", source: bytes = HOST_MAC) -> None:
+    """Send a frame that everybody hears."""
+    with entered(name), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sock:
+        sock.bind((device, 0))
+        sock.send(b"\xff" * 6 + source + b"\x88\xb5" + bytes(46))
+
+
+def announce(name: str, device: str = "h1") -> None:
+    """Send a gratuitous ARP reply (RFC 826), which the bridge's own address hears."""
+    arp = bytes.fromhex("0001080006040002") + HOST_MAC + HOST + HOST_MAC + HOST
+    with entered(name), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sock:
+        sock.bind((device, 0))
+        sock.send(b"\xff" * 6 + HOST_MAC + b"\x08\x06" + arp)
+
+
+def many(count: int, op: Op = Op.UPSERT) -> RouteBatch:
+    prefixes = (0x1E000000 + np.arange(count) * 256).astype(">u4").view(np.uint8).reshape(-1, 4)
+    return RouteBatch(
+        DEFAULT_VRF,
+        Family.INET,
+        np.full(count, op, np.uint8),
+        prefixes,
+        np.full(count, 24, np.uint8),
+        np.zeros(count, np.uint8),
+        np.full(count, 1 if op is Op.UPSERT else 0, np.uint32),
+    )
+
+
+async def test_a_mac_is_learnt_from_traffic_and_forgotten_with_its_port() -> None:
+    async with driven() as (name, _, ears):
+        attach_host(name)
+        speak(name)
+        await ears.hear(LearnedMac(110, HOST_MAC))
+        ip(name, "link del h0")
+        await ears.hear(LearnedMac(110, HOST_MAC, gone=True))
+
+
+async def test_what_is_known_is_told_to_a_new_listener() -> None:
+    async with driven() as (name, datapath, ears):
+        attach_host(name)
+        speak(name)
+        await ears.hear(LearnedMac(110, HOST_MAC))
+        late = Ears(datapath)
+        await late.hear(LearnedMac(110, HOST_MAC), PortChanged("v0", True))
+
+
+async def test_a_host_that_moves_away_is_gone_and_may_come_back() -> None:
+    async with driven() as (name, datapath, ears):
+        attach_host(name)
+        speak(name)
+        await ears.hear(LearnedMac(110, HOST_MAC))
+        remote = Mac(110, HOST_MAC, VTEP)
+        assert not await datapath.apply(upsert(remote))
+        await ears.hear(LearnedMac(110, HOST_MAC, gone=True))
+        await ears.quiet()
+        speak(name)
+        await ears.hear(LearnedMac(110, HOST_MAC))
+        assert not ears.lost()
+        # Until FRR withdraws it, it still counts as programmed; then the local entry must stay.
+        assert [some.upserts async for some in datapath.dump(Kind.MAC)] == [(remote,)]  # type: ignore[union-attr]
+        assert not await datapath.apply(withdraw(remote))
+        assert "dev h0 master br110" in bridge(name, "fdb show br br110")
+        assert "dst 10.0.0.2" not in bridge(name, "fdb show dev vx110")
+        assert LearnedMac(110, HOST_MAC, gone=True) not in await ears.quiet()
+
+
+async def test_a_neighbour_is_local_while_its_mac_is() -> None:
+    async with driven() as (name, datapath, ears):
+        ip(name, "addr add 192.168.110.1/24 dev br110")
+        attach_host(name)
+        announce(name)
+        await ears.hear(LearnedMac(110, HOST_MAC), LearnedNeighbor(110, HOST, HOST_MAC))
+        await datapath.apply(upsert(Mac(110, HOST_MAC, VTEP)))
+        await ears.hear(LearnedNeighbor(110, HOST, HOST_MAC, gone=True))
+
+
+async def test_what_we_program_is_neither_learnt_nor_lost() -> None:
+    async with driven() as (_, datapath, ears):
+        for records in layer2():
+            await datapath.apply(upsert(*records))
+        for records in reversed(layer2()):
+            await datapath.apply(withdraw(*records))
+        assert await ears.quiet() == []
+
+
+def layer2() -> list[tuple[Record, ...]]:
+    return [
+        (RemoteVtep(110, VTEP, bytes.fromhex("020000000002")),),
+        (Flood(110, VTEP), Flood(110, bytes([10, 0, 0, 3]))),
+        (Mac(110, HOST_MAC, VTEP), Mac(110, bytes.fromhex("0200000000bb"), VTEP, sticky=True)),
+        (Neighbor(110, HOST, HOST_MAC), Neighbor(110, bytes(15) + b"\5", HOST_MAC, router=True)),
+        (FIRST, SECOND),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("record", "command"),
+    [
+        (Mac(110, HOST_MAC, VTEP), "fdb del 02:00:00:00:00:aa dev vx110 self"),
+        (Mac(110, HOST_MAC, VTEP), "fdb del 02:00:00:00:00:aa dev vx110 master"),
+        (Mac(110, HOST_MAC, VTEP), "fdb replace 02:00:00:00:00:aa dev vx110 dst 10.0.0.9 self"),
+        (Flood(110, VTEP), "fdb del 00:00:00:00:00:00 dev vx110 dst 10.0.0.2 self"),
+    ],
+)
+async def test_a_lost_fdb_entry_is_told(record: Record, command: str) -> None:
+    async with driven() as (name, datapath, ears):
+        await datapath.apply(upsert(record))
+        bridge(name, command)
+        await ears.hear(Lost(record.kind, (record,)))
+        assert not await datapath.apply(upsert(record))
+        assert [some.upserts async for some in datapath.dump(record.kind)] == [(record,)]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("address", ["192.168.110.5", "2001:db8::5"])
+async def test_a_lost_neighbour_is_told(address: str) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    record = Neighbor(110, socket.inet_pton(family, address), HOST_MAC)
+    async with driven() as (name, datapath, ears):
+        await datapath.apply(upsert(record))
+        ip(name, f"neigh del {address} dev br110")
+        await ears.hear(Lost(Kind.NEIGHBOR, (record,)))
+
+
+@pytest.mark.parametrize("address", ["10.0.0.2", "::ffff:10.0.0.2"])
+async def test_a_lost_neighbour_of_a_vtep_is_told(address: str) -> None:
+    record = RemoteVtep(110, VTEP, bytes.fromhex("020000000002"))
+    async with driven() as (name, datapath, ears):
+        await datapath.apply(upsert(record))
+        ip(name, f"neigh replace {address} dev br110 lladdr 02:00:00:00:00:77 nud permanent")
+        await ears.hear(Lost(Kind.REMOTE_VTEP, (record,)))
+        assert not await datapath.apply(upsert(record))
+        assert [some.upserts async for some in datapath.dump(record.kind)] == [(record,)]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("command", ["nexthop del id 1", "nexthop replace id 1 blackhole"])
+async def test_a_lost_nexthop_is_told_and_put_right(command: str) -> None:
+    async with driven() as (name, datapath, ears):
+        await datapath.apply(upsert(FIRST))
+        ip(name, command)
+        await ears.hear(Lost(Kind.NEXTHOP, (FIRST,)))
+        assert not await datapath.apply(upsert(FIRST))
+        assert "via 10.0.0.2" in ip(name, "nexthop show id 1")
+
+
+async def test_nexthops_that_went_with_a_carrier_are_told() -> None:
+    async with driven() as (name, datapath, ears):
+        await datapath.apply(upsert(FIRST, SECOND, GROUP))
+        await datapath.apply(batch("+ 20.0.0.0/8 1", "+ 21.0.0.0/8 3"))
+        ip(name, "link set v1 down")
+        await ears.hear(PortChanged("v0", False))
+        await ears.until(lambda: Kind.NEXTHOP in ears.lost())
+        assert ears.lost()[Kind.NEXTHOP] == {FIRST, GROUP}
+        rest = [rows_of(some) async for some in datapath.dump(Kind.ROUTE)]  # type: ignore[arg-type]
+        assert rest == [{"21.0.0.0/8": 3}]
+        ip(name, "link set v1 up")
+        await ears.hear(PortChanged("v0", True))
+        assert not await datapath.apply(upsert(FIRST, GROUP))
+        assert "group 1/2" in ip(name, "nexthop show id 3")
+
+
+async def test_a_nexthop_that_just_went_is_written_again() -> None:
+    async with driven() as (name, datapath, _):
+        await datapath.apply(upsert(FIRST))
+        ip(name, "link set v0 down")
+        ip(name, "link set v0 up")
+        assert not await datapath.apply(upsert(FIRST))
+        assert "via 10.0.0.2" in ip(name, "nexthop show id 1")
+
+
+async def test_a_nexthop_of_another_program_is_left_alone() -> None:
+    async with driven() as (name, datapath, ears):
+        ip(name, "nexthop add id 1 blackhole")
+        failures = await datapath.apply(upsert(FIRST, SECOND))
+        assert [(row.index, row.error) for row in failures] == [(0, "EEXIST")]
+        assert not await datapath.apply(withdraw(FIRST))
+        assert "blackhole" in ip(name, "nexthop show id 1")
+        assert not ears.lost()
+
+
+async def test_routes_removed_or_replaced_by_others_are_told() -> None:
+    async with driven() as (name, datapath, ears):
+        await datapath.apply(upsert(FIRST))
+        await datapath.apply(batch("+ 20.1.0.0/16 1", "+ 20.2.0.0/16 1", "+ 20.3.0.0/16 1"))
+        assert await ears.quiet() == []
+        ip(name, "route del 20.1.0.0/16")
+        ip(name, "route replace blackhole 20.2.0.0/16 metric 20")
+        ip(name, "route add 20.4.0.0/16 via 10.0.0.2")
+        await ears.until(lambda: len(told(ears)) == 2)
+        assert told(ears) == {"20.1.0.0/16", "20.2.0.0/16"}
+
+
+def told(ears: Ears) -> set[str]:
+    batches = [event.routes for event in ears.events if isinstance(event, Lost) and event.routes]
+    return {prefix for routes in batches for prefix in rows_of(routes)}
+
+
+async def test_routes_of_our_own_never_reach_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = 0
+    plain = channel.Monitor.read
+
+    def counting(self: channel.Monitor, limit: int) -> bytes:
+        nonlocal read
+        data = plain(self, limit)
+        read += len(data)
+        return data
+
+    async with driven() as (_, datapath, ears):
+        await datapath.apply(upsert(FIRST))
+        await ears.quiet()
+        monkeypatch.setattr(channel.Monitor, "read", counting)
+        await datapath.apply(many(20_000))
+        await datapath.apply(many(20_000, Op.WITHDRAW))
+        assert await ears.quiet() == []
+        assert read == 0
+
+
+async def test_lost_notifications_end_in_a_new_look_at_everything() -> None:
+    async with driven() as (name, datapath, ears):
+        await datapath.apply(upsert(FIRST, SECOND))
+        flood = threading.Thread(target=lambda: asyncio.run(write_many(name)))
+        flood.start()
+        flood.join()  # and this event loop stands still, so nobody reads
+        attach_host(name)
+        speak(name)
+        await ears.until(lambda: Kind.MAC in ears.lost())
+        assert set(ears.lost()) == set(Kind) - {Kind.LSP}
+        await ears.hear(LearnedMac(110, HOST_MAC))
+        assert not await datapath.apply(upsert(Mac(110, HOST_MAC, VTEP)))
+
+
+async def write_many(name: str) -> None:
+    """Write more routes from another socket than there is room for notifications."""
+    other = KernelDatapath(name)
+    assert not await other.apply(many(100_000))
+    await other.close()
+
+
+@pytest.mark.parametrize(
+    ("command", "kind"),
+    [("link del vx110", Kind.VNI), ("link set br110 down", Kind.VNI), ("link del br110", Kind.VNI)],
+)
+async def test_a_device_that_somebody_changed_is_told(command: str, kind: Kind) -> None:
+    async with driven() as (name, datapath, ears):
+        await datapath.apply(upsert(Flood(110, VTEP)))
+        ip(name, command)
+        await ears.hear(Lost(kind))
+        assert not await datapath.apply(upsert(VNI))
+        assert not await datapath.apply(upsert(Flood(110, VTEP)))
+
+
+async def test_devices_that_the_layout_changes_are_not_told() -> None:
+    async with driven() as (_, datapath, ears):
+        await datapath.apply(withdraw(VNI))
+        await datapath.apply(upsert(VNI))
+        assert not ears.lost()
+        assert await ears.quiet() == []
+
+
+async def test_the_event_loop_runs_on_while_routes_are_written() -> None:
+    async with driven() as (_, datapath, _ears):
+        await datapath.apply(upsert(FIRST))
+        turns = 0
+
+        async def count() -> None:
+            nonlocal turns
+            while True:
+                await asyncio.sleep(0)
+                turns += 1
+
+        counter = asyncio.create_task(count())
+        await datapath.apply(many(50_000))
+        counter.cancel()
+        assert turns > 10
+
+
+async def test_a_namespace_that_is_not_there_is_unavailable() -> None:
+    datapath = KernelDatapath("dp-test-nowhere")
+    with pytest.raises(Unavailable, match="dp-test-nowhere"):
+        await datapath.apply(upsert(FIRST))
+    await datapath.close()

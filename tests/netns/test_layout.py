@@ -1,0 +1,239 @@
+"""The devices of the forwarding namespace, on a real kernel without VRFs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from controller.model.kinds import Kind
+from controller.model.links import Address, HostEnd, Port, Vni
+from controller.model.records import Record, RecordBatch
+from datapaths.base import RowFailure, Unavailable
+from datapaths.kernel.layout import Layout
+from tests.netns.namespaces import fresh, ping, run, watching
+
+pytestmark = pytest.mark.netns
+
+VNI = Vni(
+    110,
+    local=bytes([100, 64, 0, 1]),
+    mac=bytes.fromhex("00f30000006f"),
+    gateways=(Address.parse("10.110.0.1/24"), Address.parse("fd00:110::1/64")),
+)
+DETACHED = Vni(111, local=bytes.fromhex("fd00" + "00" * 13 + "01"), mtu=1430)
+LOOPBACK = Port("lo", addresses=(Address.parse("100.64.0.1/32"),), loopback=True)
+
+
+@pytest.fixture
+def spaces() -> Iterator[tuple[str, str]]:
+    with fresh("fwd", "host") as (forwarding, host):
+        yield forwarding, host
+
+
+@pytest.fixture
+def layout(spaces: tuple[str, str]) -> Layout:
+    layout = Layout(*spaces)
+    layout.prepare()
+    return layout
+
+
+def routed(host: str) -> Port:
+    end = HostEnd(host, "eth0", addresses=addresses("192.168.9.2/24", "fd00:9::2/64"))
+    return Port("pe0", addresses=addresses("192.168.9.1/24", "fd00:9::1/64"), mtu=1450, host=end)
+
+
+def bridged(host: str) -> Port:
+    end = HostEnd(host, "eth1", bridge="br-hs-110", create_bridge=True)
+    return Port("pe1", vni=110, vrf="red", host=end, mtu=1450)
+
+
+def addresses(*texts: str) -> tuple[Address, ...]:
+    return tuple(Address.parse(text) for text in texts)
+
+
+def upsert(layout: Layout, *records: Record) -> list[RowFailure]:
+    return layout.apply(RecordBatch(records[0].kind, upserts=records))
+
+
+def withdraw(layout: Layout, *records: Record) -> list[RowFailure]:
+    return layout.apply(RecordBatch(records[0].kind, withdrawals=records))
+
+
+def link(netns: str, name: str) -> dict[str, Any]:
+    shown: list[dict[str, Any]] = json.loads(run(f"ip -n {netns} -d -j link show {name}"))
+    return shown[0]
+
+
+def names(netns: str) -> set[str]:
+    return {shown["ifname"] for shown in json.loads(run(f"ip -n {netns} -j link"))}
+
+
+def test_a_vni_reads_back_as_it_was_asked_for(layout: Layout) -> None:
+    assert upsert(layout, VNI, DETACHED) == []
+    assert layout.dump(Kind.VNI) == [VNI, DETACHED]
+
+
+def test_a_vxlan_device_learns_nothing_and_suppresses(
+    layout: Layout, spaces: tuple[str, str]
+) -> None:
+    upsert(layout, VNI)
+    shown = link(spaces[0], "vx110")
+    port = shown["linkinfo"]["info_slave_data"]
+    assert shown["master"] == "br110"
+    assert shown["inet6_addr_gen_mode"] == "none"
+    assert (port["learning"], port["neigh_suppress"]) == (False, True)
+    assert not shown["linkinfo"]["info_data"]["learning"]
+
+
+def test_a_second_apply_writes_nothing(layout: Layout, spaces: tuple[str, str]) -> None:
+    records = (VNI, DETACHED), (LOOPBACK, routed(spaces[1]), bridged(spaces[1]))
+    for batch in records:
+        assert upsert(layout, *batch) == []
+    with watching(spaces[0]) as events:
+        for batch in records:
+            assert upsert(layout, *batch) == []
+        assert events() == []
+
+
+def test_ports_read_back_as_they_were_asked_for(layout: Layout, spaces: tuple[str, str]) -> None:
+    ports = LOOPBACK, routed(spaces[1]), bridged(spaces[1])
+    upsert(layout, VNI)
+    assert upsert(layout, *ports) == []
+    assert layout.dump(Kind.PORT) == list(ports)
+
+
+def test_a_routed_leg_carries_both_families(layout: Layout, spaces: tuple[str, str]) -> None:
+    assert upsert(layout, routed(spaces[1])) == []
+    assert ping(spaces[1], "192.168.9.1")
+    assert ping(spaces[1], "fd00:9::1")
+
+
+def test_a_bridged_leg_reaches_the_anycast_gateway(layout: Layout, spaces: tuple[str, str]) -> None:
+    upsert(layout, VNI)
+    assert upsert(layout, bridged(spaces[1])) == []
+    run(f"ip -n {spaces[1]} addr add 10.110.0.9/24 dev br-hs-110")
+    run(f"ip -n {spaces[1]} addr add fd00:110::9/64 dev br-hs-110 nodad")
+    assert ping(spaces[1], "10.110.0.1")
+    assert ping(spaces[1], "fd00:110::1")
+
+
+def test_withdrawal_leaves_nothing_of_ours_and_all_of_others(
+    layout: Layout, spaces: tuple[str, str]
+) -> None:
+    run(f"ip -n {spaces[0]} link add foreign type bridge")
+    run(f"ip -n {spaces[0]} addr add 100.64.9.9/32 dev lo")
+    ports = LOOPBACK, routed(spaces[1]), bridged(spaces[1])
+    upsert(layout, VNI)
+    upsert(layout, *ports)
+    assert withdraw(layout, *ports) == []
+    assert withdraw(layout, VNI) == []
+    assert withdraw(layout, VNI) == []
+    assert names(spaces[0]) == {"lo", "foreign"}
+    assert names(spaces[1]) == {"lo"}
+    shown = run(f"ip -n {spaces[0]} addr show dev lo")
+    assert "100.64.9.9" in shown
+    assert "100.64.0.1" not in shown
+    assert layout.dump(Kind.PORT) == []
+
+
+def test_a_changed_record_changes_only_what_differs(
+    layout: Layout, spaces: tuple[str, str]
+) -> None:
+    upsert(layout, VNI)
+    before = link(spaces[0], "vx110")["ifindex"]
+    moved = Vni(110, local=VNI.local, mac=VNI.mac, gateways=VNI.gateways[1:], mtu=1400)
+    assert upsert(layout, moved) == []
+    assert layout.dump(Kind.VNI) == [moved]
+    assert link(spaces[0], "vx110")["ifindex"] == before
+
+
+def test_what_somebody_breaks_shows_and_is_repaired(
+    layout: Layout, spaces: tuple[str, str]
+) -> None:
+    leg = routed(spaces[1])
+    upsert(layout, VNI)
+    upsert(layout, leg)
+    for damage in (
+        f"ip -n {spaces[0]} link del vx110",
+        f"ip -n {spaces[0]} addr del 10.110.0.1/24 dev br110",
+        f"ip -n {spaces[0]} link set br110 down",
+        f"ip -n {spaces[0]} link del br110",
+    ):
+        run(damage)
+        assert layout.dump(Kind.VNI) != [VNI], damage
+        assert upsert(layout, VNI) == []
+        assert layout.dump(Kind.VNI) == [VNI], damage
+    for damage in (
+        f"ip -n {spaces[1]} addr flush dev eth0",
+        f"ip -n {spaces[0]} link set pe0 down",
+        f"ip -n {spaces[1]} link del eth0",
+    ):
+        run(damage)
+        assert layout.dump(Kind.PORT) != [leg], damage
+        assert upsert(layout, leg) == []
+        assert layout.dump(Kind.PORT) == [leg], damage
+
+
+def test_a_nic_is_fetched_with_its_addresses_and_given_back(
+    layout: Layout, spaces: tuple[str, str]
+) -> None:
+    forwarding, host = spaces
+    run(f"ip -n {host} link add eth7 type veth peer name wire")
+    run(f"ip -n {host} link set eth7 alias uplink")
+    for text in ("192.0.2.0/31", "2001:db8::/127"):
+        run(f"ip -n {host} addr add {text} dev eth7")
+    port = Port(
+        "eth7", addresses=addresses("10.9.9.1/32", "192.0.2.0/31"), source_netns="", twin=True
+    )
+    assert upsert(layout, port) == []
+    assert upsert(layout, port) == []
+    assert layout.dump(Kind.PORT) == [port]
+    assert "eth7" not in names(host)
+    shown = run(f"ip -n {forwarding} addr show dev eth7")
+    for text in ("192.0.2.0/31", "2001:db8::/127", "10.9.9.1/32", "fe80::"):
+        assert text in shown
+    assert withdraw(layout, port) == []
+    assert names(forwarding) == {"lo"}
+    shown = run(f"ip -n {host} addr show dev eth7")
+    for text in ("192.0.2.0/31", "2001:db8::/127"):
+        assert text in shown
+    assert "alias uplink" in run(f"ip -n {host} link show dev eth7")
+    assert "10.9.9.1" not in shown
+
+
+def test_a_row_that_cannot_be_is_told_and_stops_no_other(
+    layout: Layout, spaces: tuple[str, str]
+) -> None:
+    bad = [
+        Port("eth9"),
+        Port("pe9", host=HostEnd("dp-dev-none", "eth0")),
+        Port("pe8", host=HostEnd(spaces[1], "eth8", bridge="br-none")),
+        bridged(spaces[1]),
+    ]
+    failures = upsert(layout, *bad, LOOPBACK)
+    assert [(failure.index, failure.error) for failure in failures] == [
+        (0, "ENODEV"),
+        (1, "ENOENT"),
+        (2, "ENOENT"),
+        (3, "ENODEV"),
+    ]
+    assert "eth9" in failures[0].reason
+    assert LOOPBACK in layout.dump(Kind.PORT)
+
+
+def test_ports_are_shown_with_their_counters(layout: Layout, spaces: tuple[str, str]) -> None:
+    upsert(layout, routed(spaces[1]))
+    assert ping(spaces[1], "192.168.9.1")
+    [state] = layout.ports()
+    assert (state.name, state.up, state.mtu) == ("pe0", True, 1450)
+    assert {"192.168.9.1/24", "fd00:9::1/64"} <= set(state.addresses)
+    assert state.rx_packets > 0
+    assert state.tx_bytes > 0
+
+
+def test_a_missing_forwarding_namespace_is_unavailable() -> None:
+    with pytest.raises(Unavailable, match="dp-dev-none"):
+        Layout("dp-dev-none").dump(Kind.VNI)

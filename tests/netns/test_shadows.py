@@ -1,0 +1,132 @@
+"""The shadow devices, on a real kernel without VRFs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from controller.model.links import Address, Port, Vni
+from datapaths.base import Unavailable
+from datapaths.kernel.links import Links
+from datapaths.kernel.shadows import Shadow, Shadows, shadow_of
+from tests.netns.namespaces import fresh, run, watching
+
+pytestmark = pytest.mark.netns
+
+VTEP = bytes([100, 64, 0, 1])
+L3 = Vni(100, layer=3, local=VTEP, mac=bytes.fromhex("020000000064"))
+L2 = Vni(
+    110,
+    local=VTEP,
+    mac=bytes.fromhex("00f30000006f"),
+    gateways=(Address.parse("10.110.0.1/24"), Address.parse("fd00:110::1/64")),
+)
+LOOPBACK = Port("lo", addresses=(Address(VTEP, 32),), loopback=True)
+
+
+@pytest.fixture
+def control() -> Iterator[str]:
+    with fresh("ctl") as (name,):
+        yield name
+
+
+def build(control: str, shadow: Shadow) -> None:
+    shadows = Shadows(control)
+    assert shadows.ensure_base(shadow) == []
+    assert shadows.ensure_overlay(shadow) == []
+
+
+def names(netns: str) -> set[str]:
+    return {shown["ifname"] for shown in json.loads(run(f"ip -n {netns} -j link"))}
+
+
+def link(netns: str, name: str) -> dict[str, Any]:
+    shown: list[dict[str, Any]] = json.loads(run(f"ip -n {netns} -d -j link show {name}"))
+    return shown[0]
+
+
+def test_a_shadow_reads_back_as_it_was_asked_for(control: str) -> None:
+    shadow = shadow_of((), (L2, L3), (LOOPBACK,))
+    build(control, shadow)
+    assert Shadows(control).dump() == shadow
+
+
+def test_the_overlay_comes_after_the_base(control: str) -> None:
+    shadow = shadow_of((), (L2,), (LOOPBACK,))
+    assert Shadows(control).ensure_base(shadow) == []
+    assert names(control) == {"lo"}
+    assert "100.64.0.1/32" in run(f"ip -n {control} addr show lo")
+
+
+def test_a_second_ensure_writes_nothing(control: str) -> None:
+    shadow = shadow_of((), (L2, L3), (LOOPBACK,))
+    build(control, shadow)
+    with watching(control) as events:
+        build(control, shadow)
+        assert events() == []
+
+
+def test_only_an_l2vni_has_an_access_port_and_it_cannot_send(control: str) -> None:
+    build(control, shadow_of((), (L2, L3), (LOOPBACK,)))
+    assert names(control) == {"lo", "br100", "vx100", "br110", "vx110", "ac110", "ac110-x"}
+    for name in ("ac110", "ac110-x", "vx110"):
+        assert "inet6" not in run(f"ip -n {control} addr show {name}")
+        assert link(control, name)["inet6_addr_gen_mode"] == "none"
+    assert link(control, "ac110")["operstate"] == "UP"
+    with Links(control) as links:
+        assert links.get("ac110").counters["rx_packets"] == 0
+
+
+def test_a_mirrored_mac_is_taken_and_stays(control: str) -> None:
+    build(control, shadow_of((), (L2,), (LOOPBACK,)))
+    run(f"bridge -n {control} fdb replace 02:00:00:00:00:99 dev ac110 master extern_learn")
+    build(control, shadow_of((), (L2,), (LOOPBACK,)))
+    shown = run(f"bridge -n {control} fdb show dev ac110")
+    assert "02:00:00:00:00:99 extern_learn master br110" in shown
+
+
+def test_what_is_no_longer_wanted_goes_and_nothing_else(control: str) -> None:
+    run(f"ip -n {control} link add foreign type bridge")
+    run(f"ip -n {control} addr add 10.9.9.9/32 dev lo")
+    build(control, shadow_of((), (L2, L3), (LOOPBACK,)))
+    build(control, shadow_of((), (replace(L2, layer=3),), ()))
+    assert names(control) == {"lo", "foreign", "br110", "vx110"}
+    build(control, Shadow())
+    assert names(control) == {"lo", "foreign"}
+    shown = run(f"ip -n {control} addr show lo")
+    assert "10.9.9.9" in shown
+    assert "100.64.0.1" not in shown
+
+
+def test_damage_is_repaired(control: str) -> None:
+    shadow = shadow_of((), (L2, L3), (LOOPBACK,))
+    build(control, shadow)
+    for damage in ("link del vx110", "link del br110", "link del ac110-x", "link set ac110 down"):
+        run(f"ip -n {control} {damage}")
+        assert Shadows(control).dump() != shadow, damage
+        build(control, shadow)
+        assert Shadows(control).dump() == shadow, damage
+
+
+def test_a_shadow_never_forwards(control: str) -> None:
+    run(f"ip netns exec {control} sysctl -qw net.ipv4.ip_forward=1")
+    build(control, shadow_of((), (L2,), (LOOPBACK,)))
+    keys = "net.ipv4.ip_forward net.ipv6.conf.all.forwarding net.ipv4.conf.br110.forwarding"
+    assert run(f"ip netns exec {control} sysctl -n {keys}").split() == ["0", "0", "0"]
+
+
+def test_a_device_that_cannot_be_is_told_and_stops_no_other(control: str) -> None:
+    shadow = shadow_of((), (replace(L2, vrf="red"), L3), ())
+    assert Shadows(control).ensure_base(shadow) == []
+    [failure] = Shadows(control).ensure_overlay(shadow)
+    assert (failure.name, failure.error) == ("br110", "ENODEV")
+    assert "vx100" in names(control)
+
+
+def test_a_missing_control_namespace_is_unavailable() -> None:
+    with pytest.raises(Unavailable, match="dp-dev-none"):
+        Shadows("dp-dev-none").ensure_base(Shadow())

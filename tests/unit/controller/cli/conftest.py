@@ -1,0 +1,65 @@
+"""The command against a daemon that runs in a thread of its own: gRPC's client blocks."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from controller.cli.__main__ import app
+from controller.inspect.server import serve
+from tests.fakes.view import MemoryView, fabric
+
+
+@dataclass
+class Result:
+    code: int
+    out: str
+    err: str
+
+
+@dataclass
+class Daemon:
+    view: MemoryView
+    listen: str
+    loop: asyncio.AbstractEventLoop
+
+    def run(self, *arguments: str) -> Result:
+        return run("--connect", self.listen, *arguments)
+
+    def soon(self, action: Callable[[], None]) -> None:
+        self.loop.call_soon_threadsafe(action)
+
+
+def run(*arguments: str) -> Result:
+    result = CliRunner().invoke(app, arguments, prog_name="dualpath")
+    return Result(result.exit_code, result.stdout, result.stderr)
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
+    view, listen = fabric(), f"unix:{tmp_path}/inspect.sock"
+    started, done = threading.Event(), asyncio.Event()
+    loop = asyncio.new_event_loop()
+
+    async def main() -> None:
+        server = await serve(view, view.datapath_ports, listen=listen)
+        started.set()
+        await done.wait()
+        await server.stop()
+
+    def body() -> None:
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            runner.run(main())
+
+    thread = threading.Thread(target=body)
+    thread.start()
+    assert started.wait(10)
+    yield Daemon(view, listen, loop)
+    loop.call_soon_threadsafe(done.set)
+    thread.join()

@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import json
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from controller.model.kinds import Kind
+from controller.model.view import Change, ResourceStatus, RowState
+from tests.fakes.view import NOW, FakeRoute
+from tests.unit.controller.cli.conftest import Daemon, run
+
+LISTS = ["routes", "nexthops", "macs", "neighbors", "vteps", "vnis", "vrfs", "ports", "lsps"]
+
+
+def test_status_shows_counts_and_resources(daemon: Daemon) -> None:
+    broken = ResourceStatus("L3VNI", "red", False, "ValidationFailed", "vni 0 is out of range")
+    daemon.view.state = replace(daemon.view.state, resources=(broken,), ready=False, not_ready="x")
+    result = daemon.run("status")
+    assert result.code == 0
+    assert "ready       no: x" in result.out
+    assert "L3VNI/red  no: ValidationFailed  vni 0 is out of range" in result.out
+    assert json.loads(daemon.run("status", "-o", "json").out)["datapath"] == "kernel"
+
+
+@pytest.mark.parametrize("command", LISTS)
+def test_every_list_comes_in_every_form(daemon: Daemon, command: str) -> None:
+    rows = json.loads(daemon.run(command, "-o", "json").out)
+    assert rows
+    assert yaml.safe_load(daemon.run(command, "-o", "yaml").out) == rows
+    table, wide = daemon.run(command), daemon.run(command, "-o", "wide")
+    assert len(table.out.splitlines()) == len(wide.out.splitlines()) == len(rows) + 1
+    assert len(wide.out) > len(table.out)
+    assert (table.code, table.err) == (0, "")
+
+
+@pytest.mark.parametrize("command", LISTS)
+def test_an_empty_list_is_still_a_list(daemon: Daemon, command: str) -> None:
+    nothing = [command, "--state", "leaving"]
+    assert json.loads(daemon.run(*nothing, "-o", "json").out) == []
+    assert yaml.safe_load(daemon.run(*nothing, "-o", "yaml").out) == []
+    assert daemon.run(*nothing).out == ""
+
+
+def test_routes_are_sorted_and_never_cut(daemon: Daemon) -> None:
+    daemon.view.add_routes(FakeRoute("9.0.0.0/8", 4, 4, vrf="red"))
+    lines = daemon.run("routes").out.splitlines()
+    assert [line.split()[1] for line in lines[1:]] == [
+        "192.0.2.0/31",
+        "192.0.2.12/32",
+        "198.51.100.0/24",
+        "0.0.0.0/0",
+        "9.0.0.0/8",
+        "10.1.0.0/24",
+        "10.2.0.0/16",
+        "10.2.3.0/24",
+        "2001:db8:2::/64",
+    ]
+    assert "via 192.0.2.1 dev eth1 weight 1, via 192.0.2.3 dev eth2 weight 2" in lines[2]
+    assert "failed: ENOSPC" in lines[8]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "count"),
+    [
+        (["routes", "--vrf", "red", "--family", "ipv6"], 1),
+        (["routes", "10.2.0.0/16", "--longer", "--vrf", "red"], 2),
+        (["routes", "--vni", "100", "--state", "failed", "--state", "stale"], 1),
+        (["routes", "--nexthop", "3"], 1),
+        (["routes", "--limit", "2"], 2),
+        (["nexthops", "--vrf", "red", "--vni", "100", "--family", "ipv4"], 1),
+        (["macs", "--vrf", "blue"], 0),
+    ],
+)
+def test_lists_are_filtered(daemon: Daemon, arguments: list[str], count: int) -> None:
+    assert len(json.loads(daemon.run(*arguments, "-o", "json").out)) == count
+
+
+def test_a_list_that_was_cut_short_says_so(daemon: Daemon) -> None:
+    assert "--limit" in daemon.run("macs", "--limit", "1").err
+    assert "--limit" in daemon.run("routes", "--limit", "1").err
+
+
+def test_ports_say_when_the_datapath_is_silent(daemon: Daemon) -> None:
+    daemon.view.unavailable = "timeout"
+    result = daemon.run("ports")
+    assert result.code == 0
+    assert "timeout" in result.err
+
+
+def test_explain_follows_an_address(daemon: Daemon) -> None:
+    result = daemon.run("explain", "10.2.3.4", "--vrf", "red")
+    assert "to VTEP 192.0.2.12 in VNI 100, inner MAC 02:00:00:00:00:c8" in result.out
+    assert "out of eth1, eth2" in result.out
+    assert "  - the datapath refused 10.2.3.0/24: ENOSPC" in result.out
+    answer = json.loads(daemon.run("explain", "10.2.9.9", "--vrf", "red", "-o", "json").out)
+    assert answer["problems"] == []
+
+
+def test_resync_and_release_say_what_was_done(daemon: Daemon) -> None:
+    assert daemon.run("resync").out == "nothing differed\n"
+    daemon.view.differed = 2
+    assert daemon.run("resync").out == "2 rows differed and were put right\n"
+    assert daemon.run("release").out == "nothing is held\n"
+
+
+def test_a_silent_datapath_is_one_sentence(daemon: Daemon) -> None:
+    daemon.view.unavailable = "timeout"
+    result = daemon.run("resync")
+    assert (result.code, result.err) == (1, "dualpath: the datapath does not answer: timeout\n")
+
+
+@pytest.mark.parametrize("output", ["table", "wide", "json", "yaml"])
+def test_watch_prints_a_change_when_it_comes(
+    daemon: Daemon, output: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = Change(0, NOW, Kind.ROUTE, "10.0.0.0/24", "red", RowState.LEAVING, True, "said zebra")
+    daemon.soon(lambda: daemon.view.happen(gone))
+    lines: list[str] = []
+
+    def write(line: str) -> None:
+        lines.append(line)
+        if "said zebra" in line:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("controller.cli.watch._write", write)
+    assert daemon.run("watch", "--after", "0", "-o", output).code == 130
+    assert "10.0.0.0/24" in lines[-1]
+    if output == "json":
+        assert json.loads(lines[-1])["withdrawn"]
+    if output in ("table", "wide"):
+        assert " gone " in lines[-1]
+
+
+def test_watch_from_before_the_journal_is_one_sentence(daemon: Daemon) -> None:
+    daemon.view.forgotten = 10
+    result = daemon.run("watch", "--after", "5")
+    assert result.code == 1
+    assert result.err.startswith("dualpath: the journal no longer reaches back to 5")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["routes", "10.0.0.1/8"], 2),
+        (["routes", "--longer"], 2),
+        (["explain", "nonsense"], 2),
+        (["explain", "10.0.0.1", "--vrf", "blue"], 1),
+    ],
+)
+def test_a_refusal_is_one_sentence(daemon: Daemon, arguments: list[str], code: int) -> None:
+    result = daemon.run(*arguments)
+    assert result.code == code
+    assert result.err.startswith("dualpath: ")
+    assert result.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["routes", "--family", "ipv5"],
+        ["routes", "--state", "lost"],
+        ["macs", "--vni", "0"],
+        ["nonsense"],
+        ["explain"],
+        ["--connect", "nonsense", "status"],
+        ["--connect", "192.0.2.1:5555", "status"],
+        ["--connect", "192.0.2.1:5555", "--ca", "/dev/null", "status"],
+    ],
+)
+def test_a_command_line_that_makes_no_sense_is_a_usage_error(arguments: list[str]) -> None:
+    assert run(*arguments).code == 2
+
+
+def test_no_daemon_is_one_sentence_that_names_the_socket(tmp_path: Path) -> None:
+    path = tmp_path / "inspect.sock"
+    stale = tmp_path / "stale.sock"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(stale))
+    for listen in (f"unix:{path}", f"unix://{path}", str(path), str(stale)):
+        result = run("--connect", listen, "status")
+        assert result.code == 1
+        assert result.err.startswith(f"dualpath: no daemon listens on {tmp_path}")
+        assert "--connect or DUALPATH_CONNECT" in result.err
+        assert result.err.count("\n") == 1
+
+
+def test_no_daemon_on_tcp_is_one_sentence() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        listen = f"127.0.0.1:{unused.getsockname()[1]}"
+        result = run("--connect", listen, "status")
+    assert (result.code, result.err.count("\n")) == (1, 1)
+    assert f"no daemon answers at {listen}" in result.err
+
+
+def test_the_environment_names_the_daemon(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUALPATH_CONNECT", daemon.listen)
+    assert run("status").code == 0
+
+
+@pytest.mark.parametrize("command", ["status", *LISTS, "watch", "explain", "resync", "release"])
+def test_help_has_an_example(command: str) -> None:
+    assert f"dualpath {command}" in run(command, "--help").out.partition("\n")[2]

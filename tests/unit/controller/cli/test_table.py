@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+
+from controller.cli.columns import address_key, nexthop_text, span_text, standing_text, state_text
+from controller.cli.table import Column, print_table
+from controller.pb import inspect_pb2 as pb
+from controller.pb import state_pb2
+
+COLUMNS = [Column("A", lambda row: row[0]), Column("LONG", lambda row: row[1])]
+
+
+def test_columns_are_aligned_without_trailing_blanks(capsys: pytest.CaptureFixture[str]) -> None:
+    assert print_table(COLUMNS, [("xyz", "1"), ("x", "")], key=lambda row: row[0]) == 2
+    assert capsys.readouterr().out == "A    LONG\nx\nxyz  1\n"
+
+
+def test_a_long_table_is_not_held_back(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("controller.cli.table.SORT_ROWS", 2)
+    print_table(COLUMNS, [("b", "1"), ("a", "2"), ("longer", "3")], key=lambda row: row[0])
+    assert capsys.readouterr().out == "A  LONG\nb  1\na  2\nlonger  3\n"
+
+
+def test_an_empty_table_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert print_table(COLUMNS, []) == 0
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0s"), (59, "59s"), (60, "1m"), (7300, "2h"), (200000, "2d")]
+)
+def test_ages_have_one_unit(seconds: float, text: str) -> None:
+    assert span_text(seconds) == text
+
+
+def test_states_are_short_and_failures_say_why() -> None:
+    assert standing_text(pb.Mac(state=pb.ROW_STATE_FAILED, error="ENOENT")) == "failed: ENOENT"
+    assert state_text(99) == "99"
+
+
+@pytest.mark.parametrize(
+    ("nexthop", "text"),
+    [
+        (pb.Nexthop(), ""),
+        (pb.Nexthop(id=7), "nexthop 7"),
+        (pb.Nexthop(type=state_pb2.NEXTHOP_TYPE_DEVICE, device="eth1"), "dev eth1"),
+        (pb.Nexthop(type=state_pb2.NEXTHOP_TYPE_BLACKHOLE), "blackhole"),
+        (pb.Nexthop(type=state_pb2.NEXTHOP_TYPE_GROUP), "empty group"),
+    ],
+)
+def test_nexthops_read_like_iproute(nexthop: pb.Nexthop, text: str) -> None:
+    assert nexthop_text(nexthop) == text
+
+
+def test_addresses_sort_by_number() -> None:
+    mixed = ["2001:db8::/32", "10.0.0.0/16", "9.0.0.0/8", "", "10.0.0.0/8"]
+    assert sorted(mixed, key=address_key) == [mixed[n] for n in (3, 2, 4, 1, 0)]

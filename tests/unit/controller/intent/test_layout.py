@@ -1,0 +1,180 @@
+"""Which devices come of the resources, by what rule, and that they depend on nothing else."""
+
+from __future__ import annotations
+
+from controller.intent.layout import Intent
+from controller.model.links import Address, HostEnd, Port, Vni, Vrf
+from tests.unit.controller.intent.build import Yaml, intent, manifest, neighbor, session, underlay
+
+RED = manifest("L3VNI", "red")
+SEGMENT = manifest("L2VNI", "segment")
+BLUE = manifest(
+    "L3VNI", "blue", vrf="blue", vni=200, hostSession=session(localCIDR={"ipv4": "10.101.0.0/24"})
+)
+DUAL = underlay(tunnelEndpoint={"cidrs": ["2001:db8:64::/64", "100.64.0.0/24"]})
+
+
+def addresses(*texts: str) -> tuple[Address, ...]:
+    return tuple(Address.parse(text) for text in texts)
+
+
+def port(result: Intent, name: str) -> Port:
+    return next(p for p in result.ports if p.name == name)
+
+
+def vni(result: Intent, number: int) -> Vni:
+    return next(v for v in result.vnis if v.vni == number)
+
+
+def end(result: Intent, name: str) -> HostEnd:
+    host = port(result, name).host
+    assert host is not None
+    return host
+
+
+def bridge(**linux_bridge: str) -> Yaml:
+    return manifest(
+        "L2VNI", "segment", hostMaster={"type": "LinuxBridge", "linuxBridge": linux_bridge}
+    )
+
+
+def test_the_vtep_is_the_hosts_number_in_each_cidr_and_sits_on_lo() -> None:
+    loopback = port(intent(DUAL, index=3), "lo")
+    assert loopback.loopback
+    assert loopback.addresses == addresses("100.64.0.3/32", "2001:db8:64::3/128")
+
+
+def test_without_a_tunnel_endpoint_there_is_no_loopback_port() -> None:
+    names = [p.name for p in intent(underlay(tunnelEndpoint=None)).ports]
+    assert names == ["eth1"]
+
+
+def test_a_nic_comes_from_the_hosts_namespace_keeps_its_addresses_and_has_a_twin() -> None:
+    assert port(intent(underlay()), "eth1") == Port("eth1", source_netns="", twin=True)
+
+
+def test_the_router_has_the_first_address_of_a_leg_and_the_host_one_by_its_number() -> None:
+    result = intent(underlay(), RED, index=4)
+    leg = port(result, "pe-e-100")
+    assert (leg.vrf, leg.twin, leg.mtu) == ("red", True, 1450)
+    assert leg.addresses == addresses("10.100.0.1/24", "fd00:100::1/64")
+    assert leg.host is not None
+    assert leg.host.name == "host-e-100"
+    assert leg.host.addresses == addresses("10.100.0.6/24", "fd00:100::6/64")
+
+
+def test_a_point_to_point_pool_is_used_whole() -> None:
+    pool = session(localCIDR={"ipv4": "10.101.0.0/31"})
+    red = manifest("L3VNI", "red", hostSession=pool)
+    leg = port(intent(underlay(), red, index=0), "pe-e-100")
+    assert leg.addresses == addresses("10.101.0.0/31")
+    assert leg.host is not None
+    assert leg.host.addresses == addresses("10.101.0.1/31")
+
+
+def test_the_broadcast_address_is_nobodys() -> None:
+    red = manifest("L3VNI", "red", hostSession=session(localCIDR={"ipv4": "10.0.0.0/29"}))
+    assert intent(underlay(), red, index=4).vrfs  # .6
+    assert not intent(underlay(), red, index=5).vrfs  # .7
+
+
+def test_an_l3vni_without_a_session_has_no_leg() -> None:
+    result = intent(underlay(), manifest("L3VNI", "red", hostSession=None))
+    assert [p.name for p in result.ports] == ["lo", "eth1"]
+    assert result.vrfs == (Vrf("red", 1_000_100),)
+
+
+def test_the_table_and_the_mac_depend_on_nothing_but_the_vni_and_the_vtep() -> None:
+    alone, among = intent(underlay(), RED), intent(underlay(), BLUE, RED, SEGMENT)
+    assert Vrf("red", 1_000_100) in alone.vrfs
+    assert set(alone.vrfs) < set(among.vrfs)
+    assert set(alone.vnis) < set(among.vnis)
+    assert set(alone.ports) < set(among.ports)
+
+
+def test_a_router_mac_is_local_unicast_and_differs_by_node_and_vni() -> None:
+    macs = {v.mac for index in range(5) for v in intent(underlay(), RED, BLUE, index=index).vnis}
+    assert len(macs) == 10
+    assert all(mac[0] & 0x03 == 0x02 for mac in macs)
+
+
+def test_a_gateway_is_the_same_on_every_node() -> None:
+    here, there = (vni(intent(underlay(), RED, SEGMENT, index=i), 110) for i in (1, 2))
+    assert here.mac == there.mac == bytes.fromhex("00f30000006f")
+    assert here.gateways == there.gateways == addresses("10.110.0.1/24", "fd00:110::1/64")
+    assert (here.vrf, here.layer) == ("red", 2)
+
+
+def test_the_mtu_leaves_room_for_the_headers_of_the_vteps_family() -> None:
+    six = manifest("L3VNI", "red", underlayAddressFamily="IPv6")
+    result = intent(DUAL, six, SEGMENT, mtu=9000)
+    assert vni(result, 100).mtu == port(result, "pe-e-100").mtu == 8930
+    assert vni(result, 110).mtu == port(result, "pe-e-110").mtu == 8950
+    assert len(vni(result, 100).local) == 16
+    assert len(vni(result, 110).local) == 4
+
+
+def test_the_vxlan_port_is_the_vnis_own() -> None:
+    assert vni(intent(underlay(), manifest("L3VNI", "red", vxlanPort=8472)), 100).port == 8472
+
+
+def test_an_l2vni_is_left_detached_or_attached_to_our_bridge_or_to_theirs() -> None:
+    def host_end(segment: Yaml) -> HostEnd:
+        return end(intent(underlay(), RED, segment), "pe-e-110")
+
+    assert host_end(SEGMENT) == HostEnd(name="host-e-110")
+    ours = host_end(bridge(lifecycle="Managed"))
+    assert (ours.bridge, ours.create_bridge) == ("br-hs-110", True)
+    theirs = host_end(bridge(lifecycle="External", name="br0"))
+    assert (theirs.bridge, theirs.create_bridge) == ("br0", False)
+
+
+def test_an_l2vni_leg_is_bridged_and_nobody_speaks_on_it() -> None:
+    leg = port(intent(underlay(), RED, SEGMENT), "pe-e-110")
+    assert (leg.vni, leg.vrf, leg.twin, leg.addresses) == (110, "", False, ())
+
+
+def test_an_l2vni_without_a_domain_has_no_vrf() -> None:
+    alone = manifest("L2VNI", "alone", routingDomain=None, gatewayIPs=None)
+    assert vni(intent(underlay(), alone), 110).vrf == ""
+
+
+def test_a_leg_may_end_in_a_namespace_of_its_own() -> None:
+    assert end(intent(underlay(), manifest("L3VNI", "red", hostNetns="h1")), "pe-e-100") == HostEnd(
+        "h1", "host-e-100", addresses=addresses("10.100.0.3/24", "fd00:100::3/64")
+    )
+
+
+def test_a_passthrough_leg_is_in_the_default_vrf_and_keeps_its_mtu() -> None:
+    leg = port(intent(underlay(), manifest("L3Passthrough", "p")), "pt-ns")
+    assert (leg.vrf, leg.vni, leg.mtu, leg.twin) == ("", 0, 0, True)
+    assert leg.addresses == addresses("10.200.0.1/24")
+    assert leg.host == HostEnd(name="pt-host", addresses=addresses("10.200.0.3/24"))
+
+
+def test_namespaces_of_the_node_reach_nics_and_legs() -> None:
+    node: Yaml = {
+        "apiVersion": "dualpath.io/v1alpha1",
+        "kind": "Node",
+        "metadata": {"name": "pe1"},
+        "spec": {"namespaces": {"forwarding": "fwd", "control": "frr", "host": "root"}},
+    }
+    result = intent(node, underlay(), RED)
+    assert result.namespaces.control == "frr"
+    assert port(result, "eth1").source_netns == "root"
+    assert end(result, "pe-e-100").netns == "root"
+    node["spec"]["namespaces"]["host"] = "fwd"
+    assert port(intent(node, underlay()), "eth1").source_netns is None
+
+
+def test_every_name_fits_an_interface() -> None:
+    red = manifest("L3VNI", "red", vni=2**24 - 1)
+    segment = manifest("L2VNI", "segment", vni=2**24 - 2)
+    for p in intent(underlay(), red, segment).ports:
+        assert len(p.name) <= 15
+        assert p.host is None or len(p.host.name) <= 15
+
+
+def test_the_same_resources_give_the_same_intent() -> None:
+    manifests = (neighbor(password="x"), RED, BLUE, SEGMENT)
+    assert intent(*manifests) == intent(*manifests)

@@ -1,0 +1,344 @@
+"""How manifests are found, merged and judged, and what a bad file is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.intent.documents import ManifestError, read
+from controller.intent.loader import load, merge
+from controller.intent.node import NodeOverrides
+from controller.intent.overlay import L2Vni, L3Passthrough, L3Vni
+from controller.intent.schema import OLD_GROUP
+from controller.intent.underlay import Underlay
+from tests.unit.controller.intent.build import GOOD, manifest, neighbor, resources, underlay
+
+HEADER = "apiVersion: network.openperouter.io/v1alpha1\n"
+RED = HEADER + "kind: L3VNI\nmetadata: {name: red}\nspec: {vrf: red, vni: 100}\n"
+BLUE = RED.replace("red", "blue").replace("100", "200")
+RAW = HEADER + "kind: RawFRRConfig\nmetadata: {name: raw}\nspec: {rawConfig: x}\n"
+
+
+def one_spec(text: str) -> object:
+    found = merge(read(text, "pe.yaml"))
+    assert not found.rejected
+    (resource,) = found.items
+    return resource.spec
+
+
+def test_files_and_directories_are_merged_in_the_order_of_their_names(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "b.yaml").write_text(RED)
+    (tmp_path / "d" / "a.yml").write_text(BLUE)
+    (tmp_path / "d" / ".c.yaml").write_text("not: read\n")
+    (tmp_path / "d" / "notes.txt").write_text("not read\n")
+    (tmp_path / "e.yaml").write_text(RAW)
+    found = load([tmp_path / "d", tmp_path / "e.yaml"])
+    assert [r.name for r in found.items] == ["blue", "red", "raw"]
+    assert found.items[1].source == f"{tmp_path}/d/b.yaml:4"
+
+
+def test_an_empty_directory_is_no_intent(tmp_path: Path) -> None:
+    assert load([tmp_path]).items == ()
+
+
+def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"gone\.yaml: No such file"):
+        load([tmp_path / "gone.yaml"])
+
+
+def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ManifestError, match="not text in UTF-8"):
+        load([tmp_path])
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("a: [b\n", "pe.yaml:2: not valid YAML"),
+        ("\n- a\n", "pe.yaml:2: a manifest is a mapping"),
+        (HEADER + "kind: L3VNI\nkind: L2VNI\n", "pe.yaml:3: `kind` is given twice"),
+        ("x: !!python/object:os.system {}\n", "pe.yaml:1: not valid YAML"),
+        ("? [a]\n: b\n", "pe.yaml:1: a key is not a string"),
+        ("\x00", "pe.yaml:1: not valid YAML"),
+        ("hello: world\n", "pe.yaml:1: neither a manifest"),
+        ("l3vnis: 5\n", "pe.yaml:1: `l3vnis` is not a list"),
+        ("nodeIndex: -1\n", "pe.yaml:1: node-config.nodeIndex: must be greater"),
+        ("nodeName: x\nnodeIndex: {interfaceName: eth0}\n", "pe.yaml:2: node-config.nodeIndex: a"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_one_sentence_with_its_line(
+    text: str, complaint: str
+) -> None:
+    with pytest.raises(ManifestError) as caught:
+        merge(read(text, "pe.yaml"))
+    assert str(caught.value).startswith(complaint)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_rejection_names_the_line_of_the_field() -> None:
+    text = RED + "---\n" + HEADER + "kind: L3VNI\nmetadata: {name: x}\nspec:\n  vrf: x\n  vni: 0\n"
+    (status,) = merge(read(text, "pe.yaml")).rejected
+    assert status.message.endswith("(pe.yaml:11)")
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (RED.replace("v1alpha1", "v2"), "apiVersion 'network.openperouter.io/v2' is not"),
+        (RED.replace("L3VNI", "Pod"), "there is no kind 'Pod'"),
+        (RED + "colour: red\n", "colour: no such field"),
+        (RED.replace("name: red", "name: 'r d'"), "metadata.name: missing or not a name"),
+        (RED.replace("{vrf: red, vni: 100}", "[]"), "spec: must be a mapping"),
+    ],
+)
+def test_what_is_not_ours_is_rejected_and_not_ignored(text: str, complaint: str) -> None:
+    (status,) = merge(read(text, "pe.yaml")).rejected
+    assert complaint in status.message
+
+
+def test_the_second_of_two_with_one_name_is_rejected() -> None:
+    found = merge(read(RED + "---\n" + RED, "pe.yaml"))
+    assert len(found.items) == 1
+    assert found.rejected[0].message == "already defined at pe.yaml:4 (pe.yaml:9)"
+
+
+def test_a_list_is_what_is_in_it() -> None:
+    items = RED.replace("\n", "\n  ").rstrip()
+    found = merge(read(f"apiVersion: v1\nkind: List\nitems:\n- {items}\n", "pe.yaml"))
+    assert [str(r) for r in found.items] == ["L3VNI red"]
+    assert found.items[0].source == "pe.yaml:7"
+
+
+def test_yaml_is_read_as_kubernetes_does() -> None:
+    spec = one_spec(RED.replace("vni: 100", "vni: 100, exportRTs: [65000:10, 1:1]"))
+    assert isinstance(spec, L3Vni)
+    assert spec.export_rts == ("65000:10", "1:1")
+
+
+# -- the node --------------------------------------------------------------------------------
+
+NODE = "apiVersion: dualpath.io/v1alpha1\nkind: Node\nmetadata: {name: pe1}\nspec: {nodeIndex: 7}\n"
+
+
+def test_a_node_is_described_by_our_kind_or_by_their_file() -> None:
+    ours = merge(read(NODE, "n.yaml")).node
+    theirs = merge(read("nodeIndex: {index: 7}\nnodeName: pe1\n", "n.yaml")).node
+    assert (ours.index, ours.name) == (theirs.index, theirs.name) == (7, "pe1")
+
+
+def test_the_command_line_wins_over_the_files() -> None:
+    node = merge(read(NODE, "n.yaml"), NodeOverrides("pe1", 9)).node
+    assert (node.name, node.index) == ("pe1", 9)
+
+
+def test_of_several_nodes_the_named_one_is_this() -> None:
+    both = read(NODE + "---\n" + NODE.replace("pe1", "pe2").replace("7", "8"), "n.yaml")
+    assert merge(both, NodeOverrides("pe2")).node.index == 8
+    with pytest.raises(ManifestError, match=r"several nodes \(pe1, pe2\)"):
+        merge(both)
+
+
+def test_a_selector_chooses_by_labels_and_by_the_nodes_name() -> None:
+    def selected(selector: dict[str, object]) -> bool:
+        (resource,) = resources(underlay(nodeSelector=selector)).items
+        node = merge(read(NODE[:-2] + ", labels: {rack: a}}\n", "n.yaml")).node
+        return resource.spec.node_selector.matches(node.selectable)
+
+    assert selected({})
+    assert selected({"matchLabels": {"rack": "a"}})
+    assert selected({"matchLabels": {"kubernetes.io/hostname": "pe1"}})
+    assert not selected({"matchLabels": {"rack": "b"}})
+    for operator, values, expected in [
+        ("In", ["a", "b"], True),
+        ("In", ["b"], False),
+        ("NotIn", ["b"], True),
+        ("NotIn", ["a"], False),
+        ("Exists", [], True),
+        ("DoesNotExist", [], False),
+    ]:
+        requirement = {"key": "rack", "operator": operator, "values": values}
+        assert selected({"matchExpressions": [requirement]}) is expected
+
+
+# -- passwords -------------------------------------------------------------------------------
+
+
+def test_a_password_may_be_in_a_file_beside_the_manifest(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("hunter2\n")
+    text = RED.replace(
+        "vni: 100",
+        "vni: 100, hostSession: {asn: 1, hostASN: 2, localCIDR: {ipv4: 10.0.0.0/24}, "
+        "passwordFile: secret}",
+    )
+    (tmp_path / "a.yaml").write_text(text)
+    spec = load([tmp_path]).items[0].spec
+    assert isinstance(spec, L3Vni)
+    assert spec.host_session is not None
+    assert spec.host_session.password is not None
+    assert spec.host_session.password.get_secret_value() == "hunter2"
+    assert "hunter2" not in repr(spec)
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"passwordFile": "/nowhere/at-all"}, "passwordFile /nowhere/at-all: No such file"),
+        ({"passwordFile": "x", "password": "y"}, "mutually exclusive"),
+        ({"passwordFile": 5}, "passwordFile is not a path"),
+    ],
+)
+def test_a_password_file_that_does_not_do_rejects_the_resource(
+    changes: dict[str, object], complaint: str
+) -> None:
+    (status,) = resources(neighbor(**changes)).rejected
+    assert complaint in status.message
+
+
+# -- older forms -----------------------------------------------------------------------------
+
+
+def test_the_older_group_is_accepted() -> None:
+    assert resources(manifest("L3VNI", "red", OLD_GROUP)).items
+
+
+def test_an_older_underlay_means_the_same() -> None:
+    old = one_spec(
+        """
+apiVersion: openpe.openperouter.github.io/v1alpha1
+kind: Underlay
+metadata: {name: underlay, namespace: openperouter-system}
+spec:
+  asn: 65001
+  routeridcidr: 10.1.0.0/24
+  evpn: {vtepcidr: 100.64.0.0/24}
+  nics: [eth1]
+  neighbors:
+  - asn: 65000
+    address: 192.168.1.0
+    ebgpMultiHop: true
+    holdTime: 3m
+    keepaliveTime: 1m0s
+    connectTime: 10s
+    bfd: {passiveMode: true, minimumTtl: 250, echoMode: false}
+"""
+    )
+    new = resources(
+        neighbor(
+            properties=[{"type": "ebgpMultiHop", "ebgpMultiHop": {"ttl": 255}}],
+            holdTimeSeconds=180,
+            keepaliveTimeSeconds=60,
+            connectTimeSeconds=10,
+            bfd={"sessionMode": "Passive", "minimumTTL": 250},
+        )
+    ).items[0]
+    assert isinstance(old, Underlay)
+    assert isinstance(new.spec, Underlay)
+    assert old.model_dump(exclude={"router_id_cidr"}) == new.spec.model_dump(
+        exclude={"router_id_cidr"}
+    )
+    assert str(old.router_id_cidr) == "10.1.0.0/24"
+
+
+def test_an_older_host_session_means_the_same() -> None:
+    old = one_spec(
+        RED.replace(
+            "vni: 100",
+            "vni: 100, vxlanport: 4789, hostsession: {asn: 65001, hostasn: 65100, localcidr: "
+            "{ipv4: 10.100.0.0/24, ipv6: 'fd00:100::/64'}}",
+        )
+    )
+    assert old == L3Vni.model_validate(GOOD["L3VNI"])
+
+
+def test_an_older_session_without_a_host_number_is_internal() -> None:
+    for hostasn in ("", "hostasn: 0, "):
+        spec = one_spec(
+            RED.replace(
+                "vni: 100",
+                f"vni: 100, hostsession: {{asn: 1, {hostasn}localcidr: {{ipv4: 10.0.0.0/24}}}}",
+            )
+        )
+        assert isinstance(spec, L3Vni)
+        assert spec.host_session is not None
+        assert spec.host_session.host_type == "Internal"
+
+
+@pytest.mark.parametrize(
+    ("master", "lifecycle", "name"),
+    [
+        ("{type: bridge, autocreate: true}", "Managed", None),
+        ("{type: linux-bridge, linuxBridge: {autoCreate: true}}", "Managed", None),
+        ("{type: linux-bridge, linuxBridge: {name: br0}}", "External", "br0"),
+        ("{type: LinuxBridge, linuxBridge: {lifecycle: External, name: br0}}", "External", "br0"),
+    ],
+)
+def test_an_older_l2vni_means_the_same(master: str, lifecycle: str, name: str | None) -> None:
+    spec = one_spec(
+        f"""
+apiVersion: openpe.openperouter.github.io/v1alpha1
+kind: L2VNI
+metadata: {{name: segment}}
+spec: {{vrf: red, vni: 110, l2gatewayips: [10.110.0.1/24], hostmaster: {master}}}
+"""
+    )
+    assert isinstance(spec, L2Vni)
+    assert spec.vrf == "red"
+    assert [str(gateway) for gateway in spec.gateway_ips] == ["10.110.0.1/24"]
+    assert spec.host_master is not None
+    assert spec.host_master.linux_bridge.lifecycle == lifecycle
+    assert spec.host_master.linux_bridge.name == name
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "complaint"),
+    [
+        ("Underlay", {"nics": ["eth1"]}, "`nics` is the older name of `interfaces`"),
+        ("Underlay", {"nics": "eth1"}, "`nics` is not a list"),
+        ("Underlay", {"routeridcidr": "10.0.0.0/8", "routerIDCIDR": "10.0.0.0/8"}, "given twice"),
+        ("Underlay", {"evpn": {"vtepInterface": "eth2"}}, "`evpn.vtepInterface` is not supported"),
+        ("L2VNI", {"l2gatewayips": []}, "`l2gatewayips` is the older name of `gatewayIPs`"),
+    ],
+)
+def test_an_older_name_beside_the_new_one_is_a_contradiction(
+    kind: str, changes: dict[str, Any], complaint: str
+) -> None:
+    (status,) = resources(manifest(kind, "x", **changes)).rejected
+    assert complaint in status.message
+
+
+@pytest.mark.parametrize("duration", ["90", "1.5s", "-1s", "soon", "500ms"])
+def test_a_duration_that_is_not_whole_seconds_is_refused(duration: str) -> None:
+    (status,) = resources(neighbor(connectTime=duration)).rejected
+    assert "`connectTime` is not a" in status.message
+
+
+def test_a_static_file_lists_specs_with_or_without_names() -> None:
+    text = """
+underlays:
+- asn: 65001
+  nics: [toswitch, eth0]
+  evpn: {vtepcidr: 100.65.0.0/24}
+  neighbors: [{asn: 64512, address: 192.168.11.2}]
+l3vnis:
+- {name: red, vrf: red, vni: 100}
+l2vnis: []
+l3vpns:
+- {vrf: blue}
+bgppassthrough:
+  hostsession: {asn: 65001, hostasn: 65002, localcidr: {ipv4: 10.0.0.0/24}}
+rawfrrconfigs:
+- {name: mine, priority: 5, rawConfig: x}
+"""
+    found = merge(read(text, "openpe_a.yaml"))
+    assert [(r.kind, r.name, r.source) for r in found.items] == [
+        ("Underlay", "static-underlay-0", "openpe_a.yaml:3"),
+        ("L3VNI", "red", "openpe_a.yaml:8"),
+        ("L3Passthrough", "static-l3passthrough-2", "openpe_a.yaml:12"),
+        ("RawFRRConfig", "mine", "openpe_a.yaml:15"),
+    ]
+    assert [s.kind for s in found.rejected] == ["L3VPN"]
+    assert isinstance(found.items[2].spec, L3Passthrough)

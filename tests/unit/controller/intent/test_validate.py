@@ -1,0 +1,191 @@
+"""The rules between resources: who is rejected, why, and that nobody else is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from controller.intent.layout import Intent
+from tests.unit.controller.intent.build import (
+    Yaml,
+    intent,
+    manifest,
+    session,
+    status,
+    underlay,
+)
+
+
+def l3vni(name: str, **changes: Any) -> Yaml:  # noqa: ANN401
+    return manifest("L3VNI", name, **changes)
+
+
+def l2vni(name: str, **changes: Any) -> Yaml:  # noqa: ANN401
+    return manifest("L2VNI", name, **changes)
+
+
+RED = l3vni("red")
+OTHER_SESSION = session(localCIDR={"ipv4": "10.101.0.0/24"})
+DETACHED = {"routingDomain": None, "gatewayIPs": None}
+
+# The last manifest is the bad one; all before it must come through as if it were not there.
+BROKEN: dict[str, tuple[list[Yaml], str, str]] = {
+    "second-underlay": (
+        [underlay(), manifest("Underlay", "other")],
+        "ValidationFailed",
+        "a node has one Underlay, and here it is underlay",
+    ),
+    "no-underlay": ([RED], "DependencyFailed", "this node has no Underlay"),
+    "passthrough-no-underlay": (
+        [manifest("L3Passthrough", "p")],
+        "DependencyFailed",
+        "this node has no Underlay",
+    ),
+    "no-tunnel-endpoint": (
+        [underlay(tunnelEndpoint=None), RED],
+        "DependencyFailed",
+        "the Underlay has no tunnelEndpoint",
+    ),
+    "no-tunnel-endpoint-l2": (
+        [underlay(tunnelEndpoint=None), l2vni("s", **DETACHED)],
+        "DependencyFailed",
+        "the Underlay has no tunnelEndpoint",
+    ),
+    "no-such-family": (
+        [underlay(), l3vni("red", underlayAddressFamily="IPv6")],
+        "DependencyFailed",
+        "tunnelEndpoint has no IPv6 CIDR",
+    ),
+    "vni-twice-l3": (
+        [underlay(), RED, l3vni("blue", vrf="blue", hostSession=None)],
+        "ValidationFailed",
+        "VNI 100 is already that of L3VNI red",
+    ),
+    "vni-twice-l2": (
+        [underlay(), RED, l2vni("s", vni=100)],
+        "ValidationFailed",
+        "VNI 100 is already that of L3VNI red",
+    ),
+    "vrf-twice": (
+        [underlay(), RED, l3vni("blue", vni=200, hostSession=None)],
+        "ValidationFailed",
+        "VRF red is already that of L3VNI red",
+    ),
+    "vrf-called-as-a-nic": (
+        [underlay(), l3vni("eth1", vrf="eth1")],
+        "ValidationFailed",
+        "a VRF cannot be called eth1",
+    ),
+    "vrf-called-default": (
+        [underlay(), l3vni("default", vrf="default")],
+        "ValidationFailed",
+        "a VRF cannot be called default",
+    ),
+    "vrf-called-as-a-bridge": (
+        [underlay(), l3vni("b", vrf="br100")],
+        "ValidationFailed",
+        "a VRF cannot be called br100",
+    ),
+    "host-cidrs-overlap": (
+        [underlay(), RED, l3vni("blue", vrf="blue", vni=200)],
+        "ValidationFailed",
+        "localCIDR 10.100.0.0/24 overlaps 10.100.0.0/24 of L3VNI red",
+    ),
+    "host-cidrs-overlap-passthrough": (
+        [
+            underlay(),
+            manifest("L3Passthrough", "p"),
+            l3vni("red", hostSession=session(localCIDR={"ipv4": "10.200.0.128/25"})),
+        ],
+        "ValidationFailed",
+        "localCIDR 10.200.0.128/25 overlaps 10.200.0.0/24 of L3Passthrough p",
+    ),
+    "second-passthrough": (
+        [underlay(), manifest("L3Passthrough", "p"), manifest("L3Passthrough", "q")],
+        "ValidationFailed",
+        "a node has one L3Passthrough, and here it is p",
+    ),
+    "host-pool-too-small": (
+        [underlay(), l3vni("red", hostSession=session(localCIDR={"ipv4": "10.0.0.0/30"}))],
+        "ValidationFailed",
+        "10.0.0.0/30 has no host address for node index 1",
+    ),
+    "vtep-pool-too-small": (
+        [underlay(tunnelEndpoint={"cidrs": ["100.64.0.0/32"]})],
+        "ValidationFailed",
+        "100.64.0.0/32 has no address number 1",
+    ),
+    "router-id-pool-too-small": (
+        [underlay(routerIDCIDR="10.0.0.0/31")],
+        "ValidationFailed",
+        "10.0.0.0/31 has no address number 2",
+    ),
+    "domain-missing": (
+        [underlay(), l2vni("s")],
+        "DependencyFailed",
+        "routingDomain L3VNI red is missing, rejected or not on this node",
+    ),
+    "vrf-missing": (
+        [underlay(), l2vni("s", routingDomain=None, vrf="red")],
+        "DependencyFailed",
+        "no L3VNI on this node makes VRF red",
+    ),
+    "gateway-overlaps-host": (
+        [underlay(), RED, l2vni("s", gatewayIPs=["10.100.0.1/16"])],
+        "ValidationFailed",
+        "gateway 10.100.0.1/16 overlaps 10.100.0.0/24 of L3VNI red in the same VRF",
+    ),
+    "gateway-overlaps-gateway": (
+        [underlay(), RED, l2vni("s"), l2vni("t", vni=111)],
+        "ValidationFailed",
+        "gateway 10.110.0.1/24 overlaps 10.110.0.0/24 of L2VNI s in the same VRF",
+    ),
+}
+
+
+def without_statuses(result: Intent) -> tuple[object, ...]:
+    return result.vrfs, result.vnis, result.ports, result.frr
+
+
+@pytest.mark.parametrize("rule", BROKEN)
+def test_a_rejected_resource_says_why_and_disturbs_no_other(rule: str) -> None:
+    manifests, reason, complaint = BROKEN[rule]
+    result = intent(*manifests)
+    bad = manifests[-1]
+    verdict = status(result, bad["kind"], bad["metadata"]["name"])
+    assert (verdict.ready, verdict.reason) == (False, reason)
+    assert complaint in verdict.message
+    assert without_statuses(result) == without_statuses(intent(*manifests[:-1]))
+    assert [s.ready for s in result.statuses if s is not verdict] == [True] * (len(manifests) - 1)
+
+
+def test_the_first_of_two_stays_however_many_come_later() -> None:
+    blue = l3vni("blue", vrf="blue", hostSession=OTHER_SESSION)
+    assert [vrf.name for vrf in intent(underlay(), RED, blue).vrfs] == ["red"]
+    assert [vrf.name for vrf in intent(underlay(), blue, RED).vrfs] == ["blue"]
+
+
+def test_who_depends_on_a_rejected_resource_fails_as_its_dependant() -> None:
+    result = intent(underlay(), l3vni("red", vni=2**24), l2vni("segment"))
+    assert status(result, "L3VNI", "red").reason == "ValidationFailed"
+    assert status(result, "L2VNI", "segment").reason == "DependencyFailed"
+
+
+def test_same_subnets_in_different_vrfs_do_not_disturb_one_another() -> None:
+    blue = l3vni("blue", vrf="blue", vni=200, hostSession=OTHER_SESSION)
+    domain = {"type": "L3VNI", "l3vni": {"name": "blue"}}
+    result = intent(underlay(), RED, blue, l2vni("s"), l2vni("t", vni=111, routingDomain=domain))
+    assert all(s.ready for s in result.statuses)
+
+
+def test_a_raw_snippet_needs_no_underlay() -> None:
+    result = intent(manifest("RawFRRConfig", "mine"))
+    assert status(result, "RawFRRConfig", "mine").ready
+    assert [snippet.name for snippet in result.frr.raw] == ["mine"]
+
+
+def test_a_narrow_underlay_is_remarked_upon() -> None:
+    verdict = status(intent(underlay(), mtu=1300), "Underlay", "underlay")
+    assert verdict.ready
+    assert verdict.message == "MTU 1300 leaves 1250 bytes in the overlay; IPv6 needs 1280"

@@ -1,0 +1,142 @@
+"""tc filters to and from bytes."""
+
+from __future__ import annotations
+
+import struct
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.model.links import Address
+from datapaths.kernel.punt import EVERYTHING, rules
+from datapaths.kernel.wire import filters
+from datapaths.kernel.wire.filters import PRIORITIES, Classifier, Filter
+from datapaths.kernel.wire.matches import (
+    ETH_P_802_2,
+    ETH_P_IP,
+    ETH_P_IPV6,
+    ICMP,
+    TCP,
+    Fate,
+    Rule,
+    u32_selector,
+)
+from datapaths.kernel.wire.message import DecodeError, Message, messages
+
+ADDRESSES = [Address.parse("192.0.2.1/31"), Address.parse("2001:db8::1/64")]
+BGP = Rule(Fate.TAKE, ETH_P_IP, Address.parse("192.0.2.1/32"), ip_proto=TCP, dport=179)
+
+
+def words(rule: Rule) -> list[tuple[int, int, int]]:
+    """Read a u32 selector back: (offset, value, mask)."""
+    body = u32_selector(rule)[4:]
+    assert (body[0], body[2]) == (1, (len(body) - 16) // 16)
+    found = []
+    for at in range(16, len(body), 16):
+        mask, value = struct.unpack_from("!II", body, at)
+        offset, offset_mask = struct.unpack_from("=ii", body, at + 8)
+        assert offset_mask == 0
+        found.append((offset, value, mask))
+    return found
+
+
+def matches(rule: Rule, packet: bytes, link_header: bytes = bytes(14)) -> bool:
+    """Do to a packet what the kernel's u32 does."""
+    data, start = bytes(2) + link_header + packet, 2 + len(link_header)
+    return all(
+        int.from_bytes(data[start + offset : start + offset + 4]) & mask == value
+        for offset, value, mask in words(rule)
+    )
+
+
+def ipv4(protocol: int, dst: str, payload: bytes, options: bytes = b"", fragment: int = 0) -> bytes:
+    head = struct.pack("!BBHHHBBH", 0x45 + len(options) // 4, 0, 0, 0, fragment, 64, protocol, 0)
+    return head + bytes(4) + Address.parse(dst).ip + options + payload
+
+
+def test_u32_takes_bgp_for_us_and_nothing_else() -> None:
+    segment = struct.pack("!HH", 40000, 179) + bytes(16)
+    assert matches(BGP, ipv4(TCP, "192.0.2.1/32", segment))
+    assert not matches(BGP, ipv4(TCP, "192.0.2.2/32", segment))
+    assert not matches(BGP, ipv4(17, "192.0.2.1/32", segment))
+    assert not matches(BGP, ipv4(TCP, "192.0.2.1/32", segment[2:] + bytes(2)))
+
+
+def test_u32_is_not_fooled_by_options_and_fragments() -> None:
+    segment = struct.pack("!HH", 40000, 179) + bytes(16)
+    assert not matches(BGP, ipv4(TCP, "192.0.2.1/32", bytes(20), options=segment[:4]))
+    assert not matches(BGP, ipv4(TCP, "192.0.2.1/32", segment, fragment=100))
+    assert matches(BGP, ipv4(TCP, "192.0.2.1/32", segment, fragment=0x4000))  # DF
+
+
+def test_u32_reads_icmp_types_and_multicast_prefixes() -> None:
+    unreachable = Rule(Fate.COPY, ETH_P_IP, BGP.dst, ip_proto=ICMP, icmp_type=3)
+    assert matches(unreachable, ipv4(ICMP, "192.0.2.1/32", b"\x03\x04" + bytes(6)))
+    assert not matches(unreachable, ipv4(ICMP, "192.0.2.1/32", b"\x08\x00" + bytes(6)))
+    group = Rule(Fate.COPY, ETH_P_IPV6, Address.parse("ff02::/112"))
+    head = bytes.fromhex("60000000000059ff") + bytes(16)
+    assert matches(group, head + Address.parse("ff02::5/128").ip)
+    assert not matches(group, head + Address.parse("ff02::1:ff00:1/128").ip)
+
+
+def test_u32_reads_the_link_header() -> None:
+    rule = Rule(Fate.TAKE, ETH_P_802_2, dst_mac=bytes.fromhex("0180c2000015"))
+    header = bytes.fromhex("0180c2000015 020000000001 0011")
+    assert matches(rule, b"\xfe\xfe\x03", header)
+    assert not matches(rule, b"\xfe\xfe\x03", bytes.fromhex("0180c2000000 020000000001 0011"))
+
+
+@pytest.mark.parametrize("classifier", Classifier)
+def test_a_filter_reads_back_from_what_was_asked(classifier: Classifier) -> None:
+    for rule in (*rules(ADDRESSES), EVERYTHING):
+        wanted, options = filters.compile_rule(classifier, rule, target=7)
+        [message] = messages(filters.add(3, wanted, options))
+        found = filters.decode(message)
+        # The kernel gives a handle where none was asked for; without one it is a table.
+        assert found == (wanted if wanted.handle else None)
+
+
+@pytest.mark.parametrize("classifier", Classifier)
+def test_fingerprints_tell_rules_targets_and_classifiers_apart(classifier: Classifier) -> None:
+    prints = {
+        filters.compile_rule(classifier, rule, target)[0].fingerprint
+        for rule in rules(ADDRESSES)
+        for target in (7, 8)
+    }
+    assert len(prints) == 2 * len(list(rules(ADDRESSES)))
+    other = next(c for c in Classifier if c is not classifier)
+    assert filters.compile_rule(other, BGP, 7)[0].fingerprint not in prints
+
+
+def test_a_flower_filter_keeps_its_handle_when_its_target_changes() -> None:
+    before, _ = filters.compile_rule(Classifier.FLOWER, BGP, 7)
+    after, _ = filters.compile_rule(Classifier.FLOWER, BGP, 8)
+    assert before.handle == after.handle
+    assert before.fingerprint != after.fingerprint
+
+
+def test_a_priority_has_one_classifier_and_one_ethertype() -> None:
+    seen: dict[int, tuple[str, int]] = {}
+    for classifier in Classifier:
+        for rule in (*rules(ADDRESSES), EVERYTHING):
+            filter_, _ = filters.compile_rule(classifier, rule, 7)
+            assert filter_.priority in PRIORITIES
+            what = filter_.classifier, filter_.ethertype
+            assert seen.setdefault(filter_.priority, what) == what
+
+
+def test_filters_of_others_are_not_ours() -> None:
+    for stranger in (
+        Filter("u32", 49152, ETH_P_IP, 0x80000800, 1),
+        Filter("bpf", PRIORITIES.start, ETH_P_IP, 1, 1),
+    ):
+        [message] = messages(filters.add(3, stranger, b""))
+        assert filters.decode(message) is None
+
+
+@given(st.binary(max_size=200))
+def test_garbage_is_refused_or_not_ours(body: bytes) -> None:
+    with suppress(DecodeError):
+        filters.decode(Message(filters.RTM_NEWTFILTER, 0, 1, 0, body))

@@ -1,0 +1,43 @@
+"""The marks on our devices."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.model.links import Address
+from datapaths.kernel.marks import Mark, decode, encode
+
+ADDRESSES = tuple(Address.parse(text) for text in ("10.0.0.2/31", "10.0.0.1/32", "fd00::1/64"))
+
+
+def test_a_mark_reads_back_with_its_addresses_in_order() -> None:
+    mark = Mark("port", ADDRESSES, {"ns": "/run/netns/x", "layer": 2})
+    assert decode(encode(mark)) == mark
+
+
+def test_what_is_empty_is_not_written() -> None:
+    assert encode(Mark("vrf", (), {"twin": 0, "was": ""})) == encode(Mark("vrf"))
+
+
+def test_equal_marks_are_equal_text() -> None:
+    assert encode(Mark("x", (), {"a": 1, "b": 2})) == encode(Mark("x", (), {"b": 2, "a": 1}))
+
+
+def test_more_than_an_alias_holds_is_refused() -> None:
+    many = tuple(Address(bytes([0xFD, *([0xAB] * 14), i]), 128) for i in range(8))
+    with pytest.raises(OSError, match="too many addresses"):
+        encode(Mark("port", many))
+
+
+@pytest.mark.parametrize(
+    "alias", ["", "uplink", "dualpath:", "dualpath:[]", 'dualpath:{"what":1,"addr":"x"}']
+)
+def test_what_others_wrote_is_no_mark(alias: str) -> None:
+    assert decode(alias) is None
+
+
+@given(st.text(max_size=60))
+def test_no_alias_breaks_the_reader(text: str) -> None:
+    decode(f"dualpath:{text}")

@@ -1,0 +1,26 @@
+"""What should be in FRR's namespace, given what forwards."""
+
+from __future__ import annotations
+
+from controller.model.links import Address, Port, Vni, Vrf
+from datapaths.kernel.shadows import Shadow, access_port, shadow_of
+
+RED, BLUE = Vrf("red", 1), Vrf("blue", 2)
+L3, L2 = Vni(100, layer=3, vrf="red"), Vni(110, vrf="red")
+VTEPS = Address.parse("100.64.0.1/32"), Address.parse("fd00::1/128")
+
+
+def test_a_shadow_does_not_depend_on_the_order_of_what_forwards() -> None:
+    ports = (Port("eth1", twin=True), Port("lo", addresses=VTEPS, loopback=True))
+    one = shadow_of((RED, BLUE), (L2, L3), ports)
+    assert one == shadow_of((BLUE, RED), (L3, L2), reversed(ports))
+    assert one == Shadow((BLUE, RED), (L3, L2), VTEPS)
+
+
+def test_only_the_loopback_lends_its_addresses() -> None:
+    ports = (Port("eth1", addresses=VTEPS, twin=True),)
+    assert shadow_of((), (), ports).loopback == ()
+
+
+def test_an_access_port_s_name_fits_the_largest_vni() -> None:
+    assert len(f"{access_port(16777215)}-x") <= 15

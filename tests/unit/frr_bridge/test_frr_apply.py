@@ -1,0 +1,242 @@
+"""What becomes of an attempt, with an FRR that has the faults of the real one."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from frr_bridge.frr_apply import Applied, Finished, FrrApply, FrrPaths, run_program
+
+GOOD = "hostname pe1\nrouter bgp 1\n neighbor a password old\nexit\n"
+BETTER = GOOD + "vrf red\n vni 100\nexit-vrf\n"
+
+
+@dataclass
+class FakeFrr:
+    """FRR's programs in one: a set of running lines, and how they fail."""
+
+    paths: FrrPaths
+    running: list[str] = field(default_factory=list)
+    daemons: str = " mgmtd zebra bgpd staticd\n"
+    syntax_error: str = ""
+    code: int = 0  # what a reload ends with, which says nothing
+    takes: Callable[[list[str]], list[str]] = list
+    per_pass: int = 1000  # lines that one reload gets done
+    commands: list[tuple[str, ...]] = field(default_factory=list)
+    files_seen: list[tuple[str, int]] = field(default_factory=list)
+
+    async def __call__(self, arguments: Sequence[str]) -> Finished:
+        self.commands.append(tuple(arguments))
+        last = Path(arguments[-1])
+        if "-C" in arguments:
+            return Finished(2 if self.syntax_error else 0, self.syntax_error)
+        if "show daemons" in arguments:
+            return Finished(0, self.daemons)
+        if "show running-config" in arguments:
+            return Finished(0, "\n".join(self.running))
+        if "--test" in arguments:
+            return Finished(0, self._difference(last))
+        if "--reload" in arguments:
+            return self._reload(last)
+        return self._file(last)
+
+    def _file(self, file: Path) -> Finished:
+        self.files_seen.append((file.read_text(), stat.S_IMODE(file.parent.stat().st_mode)))
+        return Finished(0, "")
+
+    def _wanted(self, file: Path) -> list[str]:
+        return [line for line in file.read_text().splitlines() if line not in ("exit", "exit-vrf")]
+
+    def _difference(self, file: Path) -> str:
+        add = [line for line in self._wanted(file) if line not in self.running]
+        delete = [line for line in self.running if line not in self._wanted(file)]
+        text = ""
+        if delete:
+            text += "\nLines To Delete\n===============\n" + "".join(f"no {d}\n" for d in delete)
+        if add:
+            text += "\nLines To Add\n============\n" + "".join(f"{a}\n" for a in add)
+        return text
+
+    def _reload(self, file: Path) -> Finished:
+        taken = self.takes(self._wanted(file))
+        missing = [line for line in taken if line not in self.running][: self.per_pass]
+        self.running = [line for line in self.running if line in taken] + missing
+        return Finished(self.code, "% Configuration failed.\n" if self.code else "")
+
+
+@pytest.fixture
+def frr(tmp_path: Path) -> FakeFrr:
+    for name in ("etc", "run", "lib"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "lib" / "mgmtd").touch()
+    paths = FrrPaths(tmp_path / "etc", tmp_path / "run", Path("/usr/bin/vtysh"), tmp_path / "lib")
+    return FakeFrr(paths)
+
+
+def reloads(frr: FakeFrr) -> int:
+    return sum("--reload" in command for command in frr.commands)
+
+
+async def apply(frr: FakeFrr, text: str, raw: Sequence[str] = ()) -> Applied:
+    return await FrrApply(frr.paths, frr).apply(text, raw)
+
+
+async def test_a_configuration_is_taken_and_a_second_time_nothing_is_done(frr: FakeFrr) -> None:
+    assert await apply(frr, GOOD) == Applied(True, True)
+    assert await apply(frr, GOOD) == Applied(True, False)
+    assert reloads(frr) == 1
+
+
+async def test_the_file_is_for_its_owner_and_group_only_and_nothing_is_left_beside_it(
+    frr: FakeFrr,
+) -> None:
+    await apply(frr, GOOD)
+    directory = frr.paths.config_dir
+    assert frr.paths.file.read_text() == GOOD
+    assert stat.S_IMODE(frr.paths.file.stat().st_mode) == 0o640
+    assert sorted(p.name for p in directory.iterdir()) == ["frr.conf", "vtysh.conf"]
+    assert not list(frr.paths.run_dir.iterdir())
+
+
+async def test_a_syntax_error_leaves_the_old_file_and_never_reaches_frr(frr: FakeFrr) -> None:
+    await apply(frr, GOOD)
+    frr.syntax_error = "line 3: % Unknown command:  fpm addres 1\n"
+    result = await apply(frr, BETTER)
+    assert result == Applied(
+        False, False, "FRR refuses it: line 3: % Unknown command:  fpm addres 1"
+    )
+    assert frr.paths.file.read_text() == GOOD
+    assert reloads(frr) == 1
+
+
+async def test_an_exit_code_of_1_is_no_failure_when_frr_shows_what_was_wanted(
+    frr: FakeFrr,
+) -> None:
+    frr.code = 1
+    assert await apply(frr, GOOD) == Applied(True, True)
+
+
+async def test_an_exit_code_of_0_is_a_failure_when_a_line_is_missing(frr: FakeFrr) -> None:
+    frr.takes = lambda lines: [line for line in lines if "vni" not in line]
+    result = await apply(frr, BETTER)
+    assert result == Applied(False, True, "FRR did not take `vni 100`")
+
+
+async def test_a_partly_applied_configuration_is_taken_back(frr: FakeFrr) -> None:
+    await apply(frr, GOOD)
+    frr.code = 1
+    frr.takes = lambda lines: [line for line in lines if "vni" not in line]
+    result = await apply(frr, BETTER)
+    assert result.message == (
+        "FRR did not take `vni 100` (% Configuration failed.); the previous one is back"
+    )
+    assert frr.paths.file.read_text() == GOOD
+    assert "vrf red" not in frr.running
+    assert ("no vrf red\n", 0o700) in frr.files_seen
+
+
+async def test_a_reload_that_gets_half_done_is_done_again(frr: FakeFrr) -> None:
+    frr.per_pass = 2
+    assert await apply(frr, GOOD) == Applied(True, True)
+    assert reloads(frr) == 2
+
+
+async def test_a_reload_that_gets_nothing_done_is_not_repeated(frr: FakeFrr) -> None:
+    frr.takes = lambda _: []
+    assert not (await apply(frr, GOOD)).ok
+    assert reloads(frr) == 1
+
+
+@pytest.mark.parametrize(
+    ("daemons", "text", "missing"),
+    [
+        (" zebra bgpd\n", GOOD, "mgmtd"),
+        ("\n", GOOD, "bgpd, mgmtd, zebra"),
+        (" mgmtd zebra bgpd\n", GOOD + "bfd\nexit\n", "bfdd"),
+    ],
+)
+async def test_a_dead_daemon_is_named_and_the_file_waits_for_it(
+    frr: FakeFrr, daemons: str, text: str, missing: str
+) -> None:
+    frr.daemons = daemons
+    result = await apply(frr, text)
+    assert result == Applied(False, False, f"frr.conf is written, but not running: {missing}")
+    assert frr.paths.file.read_text() == text
+    assert reloads(frr) == 0
+
+
+async def test_an_frr_from_before_mgmtd_does_without_it(frr: FakeFrr) -> None:
+    (frr.paths.library / "mgmtd").unlink()
+    frr.daemons = " zebra bgpd\n"
+    assert (await apply(frr, GOOD)).ok
+
+
+async def test_a_system_without_a_hostname_is_told_so(frr: FakeFrr) -> None:
+    result = await apply(frr, "hostname (none)\n")
+    assert result.message == "the system has no hostname, which FRR needs; set one"
+    assert not frr.commands
+
+
+async def test_a_users_own_line_that_frr_spells_differently_is_no_failure(frr: FakeFrr) -> None:
+    frr.takes = lambda lines: [line.replace("255.0.0.0", "/8") for line in lines]
+    raw = "ip route 10.0.0.0 255.0.0.0 blackhole\n"
+    result = await apply(frr, GOOD + raw, [raw])
+    assert result.ok
+
+
+async def test_no_password_is_on_a_command_line_or_in_a_message(frr: FakeFrr) -> None:
+    await apply(frr, GOOD)
+    frr.takes = lambda lines: [line for line in lines if "password" not in line]
+    result = await apply(frr, GOOD.replace("old", "new"))
+    assert result.message.startswith("FRR did not take `neighbor a password ***`")
+    assert not [word for command in frr.commands for word in command if word in ("old", "new")]
+    assert frr.files_seen[0] == ("router bgp 1\n neighbor a password new\nexit\n", 0o700)
+
+
+async def test_frr_is_told_by_directories_which_one_it_is_and_never_to_write(
+    frr: FakeFrr,
+) -> None:
+    await apply(frr, GOOD)
+    (command,) = [c for c in frr.commands if "--reload" in c]
+    assert command[command.index("--confdir") + 1] == str(frr.paths.file.parent)
+    assert command[command.index("--vty_socket") + 1] == str(frr.paths.run_dir)
+    assert "--overwrite" not in command
+    assert FrrPaths.named("pe1").file == Path("/etc/frr/pe1/frr.conf")
+    assert FrrPaths.named("").file == Path("/etc/frr/frr.conf")
+
+
+async def test_a_missing_directory_is_named(frr: FakeFrr) -> None:
+    frr.paths.config_dir.rmdir()
+    result = await apply(frr, GOOD)
+    assert not result.ok
+    assert "No such file or directory" in result.message
+
+
+async def test_attempts_do_not_overlap(frr: FakeFrr) -> None:
+    applier = FrrApply(frr.paths, frr)
+    first, second = await asyncio.gather(applier.apply(GOOD), applier.apply(GOOD))
+    assert (first, second) == (Applied(True, True), Applied(True, False))
+
+
+async def test_a_program_that_hangs_is_killed_and_said() -> None:
+    with pytest.raises(TimeoutError):
+        await run_program(["/bin/sleep", "60"], time_limit_s=0.001)
+
+
+async def test_a_hang_is_a_result(frr: FakeFrr) -> None:
+    async def hang(arguments: Sequence[str]) -> Finished:
+        raise TimeoutError
+
+    result = await FrrApply(frr.paths, hang).apply(GOOD)
+    assert result.message == "FRR's programs did not end in time"
+
+
+async def test_a_program_is_run_without_a_shell_and_both_its_outputs_are_kept() -> None:
+    done = await run_program(["/bin/echo", "$HOME; *"])
+    assert done == Finished(0, "$HOME; *\n")
+    assert (await run_program(["/bin/false"])).code == 1

@@ -1,0 +1,185 @@
+"""frr.conf line by line where the golden files do not reach: defaults, order, secrets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from controller.model.frr import (
+    BfdProfile,
+    BgpInstance,
+    BgpNeighbor,
+    FrrSettings,
+    GracefulRestart,
+    RawSnippet,
+    VrfVni,
+)
+from frr_bridge.frr_config import redact, render, secret_changes, vrf_restatement
+
+BARE = FrrSettings(hostname="pe1")
+PEER = BgpNeighbor("10.0.0.1", "65000")
+
+
+def with_peer(peer: BgpNeighbor) -> list[str]:
+    return lines(replace(BARE, instances=(BgpInstance(65001, "10.0.0.9", neighbors=(peer,)),)))
+
+
+def lines(settings: FrrSettings) -> list[str]:
+    return [line.strip() for line in render(settings).splitlines()]
+
+
+def test_a_default_is_left_out_as_frr_leaves_it_out() -> None:
+    text = lines(BARE)
+    assert "fpm address 127.0.0.1" in text
+    assert not [line for line in text if "use-" in line]
+    assert "bfd" not in text
+
+
+def test_what_differs_from_a_default_is_said() -> None:
+    text = lines(replace(BARE, fpm_port=2621, fpm_groups=False, fpm_replace=False))
+    assert "fpm address 127.0.0.1 port 2621" in text
+    assert "no fpm use-next-hop-groups" in text
+    assert "no fpm use-route-replace" in text
+
+
+@pytest.mark.parametrize(
+    ("level", "file", "line"),
+    [
+        ("informational", "", "log stdout informational"),
+        ("debugging", "", "log stdout"),
+        ("debugging", "/var/log/frr/a.log", "log file /var/log/frr/a.log"),
+        ("errors", "/var/log/frr/a.log", "log file /var/log/frr/a.log errors"),
+    ],
+)
+def test_the_log_line_is_spelt_as_frr_spells_it(level: str, file: str, line: str) -> None:
+    assert line in lines(replace(BARE, log_level=level, log_file=file))
+
+
+def test_a_neighbor_at_its_defaults_is_one_line() -> None:
+    peer = replace(PEER, port=179, multihop=1)
+    assert [line for line in with_peer(peer) if "10.0.0.1" in line] == [
+        "neighbor 10.0.0.1 remote-as 65000"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changed", "line"),
+    [
+        (replace(PEER, port=1790), "port 1790"),
+        (replace(PEER, multihop=5), "ebgp-multihop 5"),
+        (replace(PEER, multihop=255), "ebgp-multihop"),
+        (replace(PEER, hold_s=0, keepalive_s=0), "timers 0 0"),
+        (replace(PEER, hold_s=180, keepalive_s=60), "timers 60 180"),
+        (replace(PEER, connect_s=5), "timers connect 5"),
+        (replace(PEER, password="x"), "password x"),
+        (replace(PEER, bfd=""), "bfd"),
+        (replace(PEER, bfd="p"), "bfd profile p"),
+        (replace(PEER, disable_connected_check=True), "disable-connected-check"),
+        (replace(PEER, extended_nexthop=True), "capability extended-nexthop"),
+    ],
+)
+def test_each_option_of_a_neighbor_is_a_line(changed: BgpNeighbor, line: str) -> None:
+    assert f"neighbor 10.0.0.1 {line}" in with_peer(changed)
+
+
+def test_an_unnumbered_neighbor_has_the_extended_nexthop_without_saying_so() -> None:
+    peer = BgpNeighbor("eth1", "external", unnumbered=True, extended_nexthop=True)
+    assert [line for line in with_peer(peer) if "eth1" in line] == [
+        "neighbor eth1 interface remote-as external"
+    ]
+
+
+def test_a_range_comes_after_the_group_that_it_fills() -> None:
+    text = with_peer(BgpNeighbor("dyn", "external", listen_range="10.0.0.0/8"))
+    group = text.index("neighbor dyn peer-group")
+    assert group < text.index("bgp listen range 10.0.0.0/8 peer-group dyn")
+
+
+def test_hold_and_keepalive_go_together() -> None:
+    with pytest.raises(ValueError, match="go together"):
+        replace(PEER, hold_s=9)
+
+
+def test_graceful_restart_times_are_said_only_when_not_the_default() -> None:
+    def said(restart: GracefulRestart) -> list[str]:
+        instance = BgpInstance(65001, "10.0.0.9", graceful_restart=restart)
+        text = lines(replace(BARE, instances=(instance,)))
+        return [line for line in text if line.endswith(("-time 120", "-time 360", "-time 9"))]
+
+    assert said(GracefulRestart()) == []
+    assert said(GracefulRestart(restart_s=9)) == ["bgp graceful-restart restart-time 9"]
+    assert said(GracefulRestart(stale_s=9)) == ["bgp graceful-restart stalepath-time 9"]
+
+
+def test_a_bfd_profile_says_only_what_differs() -> None:
+    profiles = BfdProfile("a", 300, 300, 3, minimum_ttl=254), BfdProfile("b", transmit_ms=100)
+    text = render(replace(BARE, bfd_profiles=profiles))
+    assert " profile a\n exit\n" in text
+    assert " profile b\n  transmit-interval 100\n exit\n" in text
+
+
+def test_fib_suppression_is_said_in_each_instance() -> None:
+    instances = BgpInstance(1, "10.0.0.9"), BgpInstance(1, "10.0.0.9", vrf="red")
+    text = lines(replace(BARE, suppress_fib_pending=True, instances=instances))
+    assert text.count("bgp suppress-fib-pending") == 2
+
+
+def test_raw_text_comes_last_and_as_it_is() -> None:
+    raw = RawSnippet("mine", "ip route 10.0.0.0/8 blackhole\n")
+    text = render(replace(BARE, vrfs=(VrfVni("red", 100),), raw=(raw,)))
+    assert text.endswith("exit-vrf\n!\n! mine\nip route 10.0.0.0/8 blackhole\n!\nend\n")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        replace(BARE, hostname="pe1\nno router bgp"),
+        replace(BARE, vrfs=(VrfVni("red\n vni 1", 100),)),
+        replace(BARE, raw=(RawSnippet("mine\nip route", "x"),)),
+        replace(BARE, instances=(BgpInstance(1, "1", neighbors=(replace(PEER, password="\r"),)),)),
+    ],
+)
+def test_no_value_breaks_out_of_its_line(settings: FrrSettings) -> None:
+    with pytest.raises(ValueError, match="control character"):
+        render(settings)
+
+
+# -- what goes ahead of frr-reload.py, and what is said of it ---------------------------------
+
+OLD = """router bgp 1
+ neighbor a password one
+ neighbor b password two
+ neighbor c password same
+exit
+router bgp 1 vrf red
+ neighbor a password three
+exit
+"""
+
+
+def test_old_passwords_go_by_a_file_and_without_being_spelt() -> None:
+    new = OLD.replace("one", "new").replace(" neighbor b password two\n", "")
+    commands = secret_changes(OLD, new)
+    assert commands.splitlines() == [
+        *("router bgp 1", " neighbor a password new", "exit"),
+        *("router bgp 1", " no neighbor b password", "exit"),
+    ]
+    assert secret_changes(OLD, OLD) == ""
+    assert "three" not in secret_changes(OLD, "")
+
+
+def test_a_new_password_is_left_to_the_reload() -> None:
+    assert secret_changes("", OLD) == ""
+
+
+def test_after_a_refusal_the_vrfs_are_said_again() -> None:
+    wanted = "vrf red\n vni 100\nexit-vrf\n"
+    failed = wanted + "vrf blue\n vni 100\nexit-vrf\n"
+    assert vrf_restatement(failed, wanted) == "no vrf blue\nvrf red\n vni 100\nexit-vrf\n"
+
+
+def test_passwords_are_hidden_in_what_programs_say() -> None:
+    said = "['router bgp 1\\n neighbor a password s3cr#t\\nexit\\n']"
+    assert redact(said) == "['router bgp 1\\n neighbor a password ***"
+    assert redact("no neighbor a password a'b\\c`d") == "no neighbor a password ***"
