@@ -25,7 +25,11 @@ def waits_for(
     `known` are the peers that were up before whatever happened: those are waited for until they
     are up again. A session must have come up after `up_since` (seconds since the epoch).
     """
-    for name, peer in peers(neighbors):
+    configured = dict(peers(neighbors))
+    for name in sorted(known):
+        if name not in configured:  # a bgpd that has just started has not read its file yet
+            return f"BGP session with {name}"
+    for name, peer in configured.items():
         if peer.get("bgpState") != "Established":
             if name in known or bgpd_age_s < START_S:
                 return f"BGP session with {name}"

@@ -32,6 +32,7 @@ class Vty:
         self.path = path
         self._socket: socket.socket | None = None
         self._lock = asyncio.Lock()
+        self._enabled_in = 0  # the life in which `enable` was said
         self.lives = 0  # connections made so far: another number is another daemon
 
     def alive(self) -> bool:
@@ -83,7 +84,7 @@ class Vty:
         """Run one command and return what it prints. Raises VtyError."""
         async with self._lock:
             try:
-                return await asyncio.wait_for(self._exchange(line), _TIMEOUT_S)
+                return await asyncio.wait_for(self._enabled(line), _TIMEOUT_S)
             except (OSError, TimeoutError) as error:
                 self.close()
                 raise VtyError(f"{self.path.name}: {line}: {error!r}") from error
@@ -96,8 +97,17 @@ class Vty:
         except ValueError as error:
             raise VtyError(f"{self.path.name}: {line}: not JSON: {text[:80]!r}") from error
 
+    async def _enabled(self, line: str) -> str:
+        """Run a command as vtysh would: a connection begins in the view node, which knows few."""
+        if not self.connect():
+            raise VtyError(f"{self.path.name}: nobody listens")
+        if self._enabled_in != self.lives:
+            await self._exchange("enable")
+            self._enabled_in = self.lives
+        return await self._exchange(line)
+
     async def _exchange(self, line: str) -> str:
-        if not self.connect() or self._socket is None:
+        if self._socket is None:
             raise VtyError(f"{self.path.name}: nobody listens")
         loop = asyncio.get_running_loop()
         await loop.sock_sendall(self._socket, line.encode() + b"\0")

@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator
 import pytest
 
 from tests.lab import artefacts
+from tests.lab.fabric import Fabric
 from tests.lab.scenario import LOGS, Scenario
 
 FAILED = pytest.StashKey[bool]()
@@ -29,8 +30,39 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Scenario]:
     scenario = Scenario()
     try:
         yield scenario
-        if request.node.stash.get(FAILED, False):
-            directory = artefacts.directory_for(request.node.nodeid)
-            artefacts.write(directory, LOGS, scenario.routers)
+        _keep_artefacts(request, scenario)
     finally:
         scenario.clean()
+
+
+@pytest.fixture(scope="module")
+def _standing(request: pytest.FixtureRequest) -> Iterator[Fabric]:
+    if "DUALPATH_LAB_INSIDE" not in os.environ:
+        pytest.skip("a scenario runs inside the lab: python -m tests.lab run")
+    scenario = Scenario()
+    try:
+        fabric = Fabric(scenario, *getattr(request.module, "FABRIC", ()))
+        fabric.start()
+        yield fabric
+    finally:
+        scenario.clean()
+
+
+@pytest.fixture
+def fabric(request: pytest.FixtureRequest, _standing: Fabric) -> Iterator[Fabric]:
+    """A fabric that the scenarios of a file share, whole and at rest when each begins.
+
+    The module's FABRIC, if it has one, is (topology, options).
+    """
+    try:
+        _standing.wait_until_live()
+        _standing.wait_for_overlay()
+        yield _standing
+    finally:
+        _keep_artefacts(request, _standing.scenario)
+
+
+def _keep_artefacts(request: pytest.FixtureRequest, scenario: Scenario) -> None:
+    if request.node.stash.get(FAILED, False):
+        directory = artefacts.directory_for(request.node.nodeid)
+        artefacts.write(directory, LOGS, scenario.routers)

@@ -10,7 +10,7 @@ from tests.lab.frr import Frr, Settings
 from tests.lab.hosts import Host
 from tests.lab.namespaces import Namespace
 from tests.lab.plan import BRIDGED_GATEWAYS, HOST_BRIDGE, PePlan, Topology, pe_plans
-from tests.lab.processes import run
+from tests.lab.processes import CommandFailed, run
 from tests.lab.scenario import Scenario
 from tests.lab.waiting import wait_until
 
@@ -98,6 +98,14 @@ class Pe:
     def dualpath_json(self, *words: str) -> Any:  # noqa: ANN401 - whatever the command prints
         return json.loads(self.dualpath(*words, "-o", "json"))
 
+    def is_live(self) -> bool:
+        """Tell whether the controller is ready and its session with zebra is live."""
+        try:
+            status = self.dualpath_json("status")
+        except CommandFailed:
+            return False
+        return bool(status["ready"] and status["session_state"] == "live")
+
     def _control_is_ready(self) -> bool:
         assert self.controller.running, f"{self.name}: {self.controller.text()[-2000:]}"
         return self.control.exists and namespaces.is_live(self.control)
@@ -119,7 +127,7 @@ class Fabric:
         topology: Topology = STANDARD,
         options: Options = DEFAULT,
     ) -> None:
-        self._scenario = scenario
+        self.scenario = scenario
         plans = pe_plans(topology)
         self.spines = [self._make_spine(n + 1, plans) for n in range(topology.spines)]
         self.pes = [Pe(scenario, plan, options) for plan in plans]
@@ -138,6 +146,11 @@ class Fabric:
         """Wait until every PE is Established with every spine for EVPN."""
         for spine in self.spines:
             spine.wait_for(self._all_established, "EVPN sessions to all PEs", timeout_s)
+
+    def wait_until_live(self, timeout_s: float = 90.0) -> None:
+        """Wait until every PE obeys its FRR: nothing is held, nothing is waited for."""
+        for pe in self.pes:
+            wait_until(pe.is_live, f"{pe.name} live", timeout_s, every_s=0.5)
 
     def wait_for_overlay(self, timeout_s: float = 60.0) -> None:
         """Wait until hosts reach those of the other PEs, routed and bridged, by both families."""
@@ -159,17 +172,17 @@ class Fabric:
         hosts.move(host, source.plan.bridged, source.node, target.node, HOST_BRIDGE)
 
     def _make_spine(self, number: int, plans: Sequence[PePlan]) -> Frr:
-        namespace = self._scenario.namespace(f"spine{number}")
+        namespace = self.scenario.namespace(f"spine{number}")
         namespace.sysctl(ipv4__ip_forward=1, ipv6__conf__all__forwarding=1)
         daemons = ("mgmtd", "zebra", "bgpd")
         text = spines.configuration(number, plans)
         settings = Settings(daemons=daemons, configuration=text)
-        return self._scenario.frr(f"spine{number}", namespace, settings)
+        return self.scenario.frr(f"spine{number}", namespace, settings)
 
     def _cable(self, pe: Pe) -> None:
         for uplink in pe.plan.uplinks:
             spine = self.spines[uplink.spine - 1].namespace
-            self._scenario.link(pe.node, uplink.nic, spine, uplink.spine_port)
+            self.scenario.link(pe.node, uplink.nic, spine, uplink.spine_port)
             pe.node.ip("link", "set", uplink.nic, "mtu", str(LINK_MTU))
             spine.ip("link", "set", uplink.spine_port, "mtu", str(LINK_MTU))
             if uplink.numbered:

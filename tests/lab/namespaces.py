@@ -1,9 +1,12 @@
 """Network namespaces by name, some inside a user namespace of their own."""
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,3 +141,25 @@ def _namespace_id(pid: str, kind: str) -> str:
 def is_live(namespace: Namespace) -> bool:
     """Tell a namespace's file from the empty one that is left when it is not pinned (any more)."""
     return namespace.path.stat().st_dev == Path("/proc/self/ns/net").stat().st_dev
+
+
+@contextlib.contextmanager
+def monitored(namespace: Namespace, *objects: str) -> Iterator[Callable[[], list[str]]]:
+    """Watch a namespace with `ip monitor`; what is yielded returns the lines so far.
+
+    Objects are as in `ip monitor OBJECT ...`; all is said until the block ends.
+    """
+    with tempfile.TemporaryFile("w+") as output:
+        watcher = subprocess.Popen(
+            ["ip", "-n", namespace.name, "monitor", *objects], stdout=output, text=True
+        )
+
+        def lines() -> list[str]:
+            output.seek(0)
+            return [line.rstrip() for line in output if line.strip()]
+
+        try:
+            yield lines
+        finally:
+            watcher.kill()
+            watcher.wait()

@@ -19,7 +19,7 @@ from controller.model.nexthops import Member, Nexthop, NexthopType
 from controller.model.records import Record
 from controller.model.routes import DEFAULT_VRF, Family, Op, RouteBatch
 from datapaths.base import Learned, LearnedMac, LearnedNeighbor, Lost, PortChanged, Unavailable
-from datapaths.kernel import channel
+from datapaths.kernel import channel, sysctls
 from datapaths.kernel.driver import KernelDatapath
 from datapaths.kernel.netns import entered
 from tests.fakes.batches import batch, rows_of, upsert, withdraw
@@ -97,7 +97,8 @@ async def driven() -> AsyncIterator[tuple[str, KernelDatapath, Ears]]:
 
 def attach_host(name: str) -> None:
     ip(name, "link add h0 type veth peer name h1")
-    ip(name, f"link set h1 address {HOST_MAC.hex(':')} addrgenmode none")
+    ip(name, f"link set h1 address {HOST_MAC.hex(':')}")
+    sysctls.ensure(name, sysctls.no_ipv6("h1"))  # it speaks when told to, and not of itself
     ip(name, "link set h0 master br110")
     ip(name, "link set h0 up")
     ip(name, "link set h1 up")

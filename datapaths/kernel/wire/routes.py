@@ -206,7 +206,7 @@ def _walk(
     The i-th attributes of all messages are looked at together; messages are few kinds of shape.
     """
     start = offsets + (NLMSGHDR.size + RTMSG.size) // 4
-    ends = offsets + (words[offsets].astype(np.intp) + 3) // 4
+    ends = offsets + words[offsets].astype(np.intp) // 4
     rows: Index | slice = slice(None)
     while True:
         more = start < ends

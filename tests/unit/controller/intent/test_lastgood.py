@@ -1,0 +1,36 @@
+"""An edit that is rejected takes nothing down, and a deletion is one."""
+
+from __future__ import annotations
+
+from controller.intent.lastgood import keep_last_good
+from tests.unit.controller.intent.build import manifest, resources, underlay
+
+RED, BROKEN = manifest("L3VNI", "red"), manifest("L3VNI", "red", vni=0)
+
+
+def test_a_spoilt_resource_stays_as_it_was_and_says_so() -> None:
+    after = keep_last_good(resources(underlay(), RED), resources(underlay(), BROKEN))
+    assert [str(r) for r in after.items] == ["L3VNI red", "Underlay underlay"]
+    assert after.items[0].spec == resources(RED).items[0].spec
+    (status,) = after.rejected
+    assert status.message.endswith("(pe.yaml:3); its earlier version stays")
+
+
+def test_it_stays_through_a_second_spoilt_edit() -> None:
+    before = resources(RED)
+    spoilt = keep_last_good(before, resources(BROKEN))
+    assert [r.name for r in keep_last_good(spoilt, resources(BROKEN)).items] == ["red"]
+
+
+def test_a_deleted_resource_is_gone() -> None:
+    assert keep_last_good(resources(RED), resources()).items == ()
+
+
+def test_a_mended_resource_replaces_what_was_kept() -> None:
+    spoilt = keep_last_good(resources(RED), resources(BROKEN))
+    mended = resources(manifest("L3VNI", "red", vni=300))
+    assert keep_last_good(spoilt, mended) == mended
+
+
+def test_a_resource_that_was_never_good_is_not_there() -> None:
+    assert keep_last_good(resources(), resources(BROKEN)).items == ()

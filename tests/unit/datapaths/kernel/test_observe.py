@@ -1,0 +1,303 @@
+"""What is made of notifications: learnt, lost, or neither; and what a plan makes of the picture."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from controller.model.kinds import Kind
+from controller.model.layer2 import Flood, Mac, Neighbor, RemoteVtep
+from controller.model.nexthops import Member, Nexthop, NexthopType
+from controller.model.records import Record, RecordBatch
+from datapaths.base import Learned, LearnedMac, LearnedNeighbor, Lost, PortChanged
+from datapaths.kernel.observe import Observer
+from datapaths.kernel.plan import Plan, Planner
+from datapaths.kernel.wire import links, neighbours, nexthops
+from datapaths.kernel.wire import numbers as n
+from datapaths.kernel.wire.message import NLMSGHDR, attribute, messages, request, u32
+from datapaths.kernel.wire.routes import encode_route
+from tests.fakes.batches import rows_of, upsert, withdraw
+
+BRIDGE, VXLAN, PORT, UPLINK = 6, 7, 8, 9
+MAC, OTHER = bytes.fromhex("0200000000aa"), bytes.fromhex("0200000000bb")
+VTEP, VTEP2 = bytes([10, 0, 0, 2]), bytes([10, 0, 0, 3])
+HOST = bytes([192, 168, 0, 5])
+
+
+def link(index: int, name: str, kind: str, master: int = 0, vni: int = 0, up: bool = True) -> bytes:
+    info = attribute(n.IFLA_INFO_KIND, kind.encode())
+    info += attribute(n.IFLA_INFO_DATA, u32(n.IFLA_VXLAN_ID, vni) if vni else b"")
+    flags = n.IFF_UP | (n.IFF_LOWER_UP if up else 0)
+    body = links.IFINFOMSG.pack(0, 0, 1, index, flags, 0)
+    body += attribute(n.IFLA_IFNAME, name.encode() + b"\0") + attribute(n.IFLA_LINKINFO, info)
+    body += attribute(n.IFLA_IFALIAS, b'dualpath:{"what":"vni"}') if vni else b""
+    return request(n.RTM_NEWLINK, 0, body + (u32(n.IFLA_MASTER, master) if master else b""))
+
+
+def gone(message: bytes) -> bytes:
+    """Turn RTM_NEW* into RTM_DEL*."""
+    length, type_, *rest = NLMSGHDR.unpack_from(message)
+    return NLMSGHDR.pack(length, type_ + 1, *rest) + message[NLMSGHDR.size :]
+
+
+def station(mac: bytes, port: int, state: int = n.NUD_REACHABLE, flags: int = 0) -> bytes:
+    """A bridge FDB entry as the kernel tells it."""
+    body = neighbours.NDMSG.pack(socket.AF_BRIDGE, 0, 0, port, state, flags, 0)
+    return request(
+        n.RTM_NEWNEIGH, 0, body + attribute(n.NDA_LLADDR, mac) + u32(n.NDA_MASTER, BRIDGE)
+    )
+
+
+def neighbour(address: bytes, mac: bytes, state: int = n.NUD_REACHABLE) -> bytes:
+    family = socket.AF_INET if len(address) == 4 else socket.AF_INET6
+    body = neighbours.NDMSG.pack(family, 0, 0, BRIDGE, state, 0, 1)
+    return request(
+        n.RTM_NEWNEIGH, 0, body + attribute(n.NDA_DST, address) + attribute(n.NDA_LLADDR, mac)
+    )
+
+
+class Kernel:
+    """An observer of a made-up kernel with VNI 110 and an uplink."""
+
+    def __init__(self) -> None:
+        self.events: list[Learned] = []
+        self.observer = Observer(self.events.append)
+        self.planner = Planner(self.observer.links, self.observer.layer2, self.observer.nexthops)
+        self.tell(
+            link(BRIDGE, "br110", "bridge"),
+            link(VXLAN, "vx110", "vxlan", BRIDGE, 110),
+            link(PORT, "h0", "veth", BRIDGE),
+            link(UPLINK, "eth1", ""),
+        )
+        self.events.clear()
+
+    def tell(self, *data: bytes) -> list[Learned]:
+        """Return what is emitted for these notifications."""
+        before = len(self.events)
+        for one in data:
+            self.observer.feed(one)
+        return self.events[before:]
+
+    def hold(self, *records: Record) -> None:
+        """Make records so, as if the kernel echoed what is planned for them."""
+        for record in records:
+            plan = self.planner.plan(upsert(record))
+            for data in plan.requests:
+                entry = next(messages(data))
+                if entry.type == n.RTM_NEWNEIGH and data[NLMSGHDR.size + 10] & n.NTF_MASTER:
+                    data += u32(n.NDA_MASTER, BRIDGE)
+                    data = NLMSGHDR.pack(len(data), n.RTM_NEWNEIGH, 0, 0, 0) + data[16:]
+                self.observer.feed(data, plan.touched)
+
+    def plan(self, batch: RecordBatch) -> Plan:
+        return self.planner.plan(batch)
+
+
+def types(plan: Plan) -> list[int]:
+    return [next(messages(data)).type for data in plan.requests]
+
+
+def test_a_local_mac_is_learnt_once_and_ages() -> None:
+    kernel = Kernel()
+    entry = station(MAC, PORT)
+    assert kernel.tell(entry, entry) == [LearnedMac(110, MAC)]
+    assert kernel.tell(gone(entry)) == [LearnedMac(110, MAC, gone=True)]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        station(MAC, PORT, n.NUD_PERMANENT),
+        station(MAC, PORT, flags=n.NTF_EXT_LEARNED),
+        station(MAC, VXLAN, flags=n.NTF_EXT_LEARNED),
+        station(MAC, VXLAN),
+    ],
+)
+def test_other_entries_of_the_bridge_are_not_learnt(entry: bytes) -> None:
+    assert Kernel().tell(entry) == []
+
+
+def test_a_mac_that_moves_to_the_overlay_takes_its_neighbours_along() -> None:
+    kernel = Kernel()
+    kernel.tell(station(MAC, PORT), neighbour(HOST, MAC))
+    assert kernel.tell(station(MAC, VXLAN, flags=n.NTF_EXT_LEARNED)) == [
+        LearnedMac(110, MAC, gone=True),
+        LearnedNeighbor(110, HOST, MAC, gone=True),
+    ]
+
+
+def test_a_neighbour_may_be_seen_before_its_mac() -> None:
+    kernel = Kernel()
+    assert kernel.tell(neighbour(HOST, MAC)) == []
+    told = kernel.tell(station(MAC, PORT))
+    assert told == [LearnedMac(110, MAC), LearnedNeighbor(110, HOST, MAC)]
+
+
+@pytest.mark.parametrize("state", [n.NUD_STALE, n.NUD_DELAY, n.NUD_PROBE])
+def test_a_neighbour_under_probe_stays(state: int) -> None:
+    kernel = Kernel()
+    kernel.tell(station(MAC, PORT), neighbour(HOST, MAC))
+    assert kernel.tell(neighbour(HOST, MAC, state)) == []
+
+
+@pytest.mark.parametrize("state", [0x20, n.NUD_INCOMPLETE, n.NUD_PERMANENT, n.NUD_NOARP])
+def test_a_neighbour_that_does_not_answer_is_gone(state: int) -> None:
+    kernel = Kernel()
+    kernel.tell(station(MAC, PORT), neighbour(HOST, MAC))
+    assert kernel.tell(neighbour(HOST, MAC, state)) == [LearnedNeighbor(110, HOST, MAC, gone=True)]
+
+
+def test_a_bridge_that_gets_a_vni_tells_what_it_knows() -> None:
+    kernel = Kernel()
+    vxlan = link(VXLAN, "vx110", "vxlan", BRIDGE, 110)
+    kernel.tell(gone(vxlan), station(MAC, PORT))
+    assert LearnedMac(110, MAC) not in kernel.events
+    assert kernel.tell(vxlan) == [LearnedMac(110, MAC)]
+    assert LearnedMac(110, MAC, gone=True) in kernel.tell(gone(vxlan))
+
+
+def test_a_port_tells_its_carrier_once() -> None:
+    kernel = Kernel()
+    down = link(UPLINK, "eth1", "", up=False)
+    assert kernel.tell(down, down) == [PortChanged("eth1", False)]
+    assert kernel.tell(link(UPLINK, "eth1", "")) == [PortChanged("eth1", True)]
+    assert kernel.tell(gone(link(UPLINK, "eth1", ""))) == [PortChanged("eth1", False)]
+
+
+def test_a_new_dump_tells_only_what_differs() -> None:
+    kernel = Kernel()
+    kernel.tell(station(MAC, PORT))
+    kernel.observer.load_layer2(messages(station(MAC, PORT)))
+    assert kernel.events == [LearnedMac(110, MAC)]
+    kernel.observer.load_layer2(messages(station(OTHER, PORT)))
+    assert set(kernel.events[1:]) == {LearnedMac(110, MAC, gone=True), LearnedMac(110, OTHER)}
+
+
+RECORDS: list[Record] = [
+    Mac(110, MAC, VTEP),
+    Mac(110, MAC, VTEP, sticky=True),
+    Flood(110, VTEP),
+    Neighbor(110, HOST, MAC, router=True),
+    RemoteVtep(110, VTEP, MAC),
+    Nexthop(1, NexthopType.GATEWAY, VTEP, "eth1"),
+    Nexthop(2, NexthopType.GATEWAY, VTEP, vni=110, onlink=True),
+]
+
+
+@pytest.mark.parametrize("record", RECORDS)
+def test_what_is_so_is_not_written_again(record: Record) -> None:
+    kernel = Kernel()
+    kernel.hold(record)
+    assert kernel.events == []
+    assert kernel.plan(upsert(record)).requests == []
+
+
+@pytest.mark.parametrize("record", RECORDS)
+def test_each_row_that_somebody_removes_is_told_as_its_record(record: Record) -> None:
+    kernel = Kernel()
+    kernel.hold(record)
+    plan = kernel.plan(withdraw(record))
+    kernel.observer.feed(echo(plan.requests[-1]), plan.touched)
+    assert kernel.events == []
+    kernel.hold(record)
+    kernel.tell(echo(plan.requests[-1]))
+    assert kernel.events == [Lost(record.kind, (record,))]
+
+
+def echo(data: bytes) -> bytes:
+    """Return a deletion as the kernel tells it: with the bridge, or the VTEP, in it."""
+    entry = next(messages(data))
+    if entry.type == n.RTM_DELNEIGH:
+        flags = entry.body[10]
+        data += u32(n.NDA_MASTER, BRIDGE) if flags & n.NTF_MASTER else b""
+        data += attribute(n.NDA_DST, VTEP) if flags & n.NTF_SELF else b""
+    return NLMSGHDR.pack(len(data), entry.type, 0, 0, 0) + data[NLMSGHDR.size :]
+
+
+def test_a_host_that_turns_up_here_is_no_loss() -> None:
+    kernel = Kernel()
+    kernel.hold(Mac(110, MAC, VTEP))
+    assert kernel.tell(station(MAC, PORT)) == [LearnedMac(110, MAC)]
+
+
+def test_a_route_that_somebody_removed_is_told() -> None:
+    row = bytes([20, 0, 0, 0]), 8, 5
+    data = gone(encode_route(2, 254, n.RTN_UNICAST, *row))  # type: ignore[arg-type]
+    (lost,) = Kernel().tell(data)
+    assert isinstance(lost, Lost)
+    assert lost.routes
+    assert rows_of(lost.routes) == {"20.0.0.0/8": 5}
+
+
+def test_a_route_in_a_table_that_is_no_vrf_is_not_ours_to_tell() -> None:
+    row = bytes([20, 0, 0, 0]), 8, 5
+    assert Kernel().tell(encode_route(2, 4000, n.RTN_UNICAST, *row)) == []  # type: ignore[arg-type]
+
+
+def test_a_carrier_that_goes_casts_doubt_on_its_nexthops_only() -> None:
+    kernel = Kernel()
+    hop = Nexthop(1, NexthopType.GATEWAY, VTEP, "eth1")
+    kernel.tell(link(PORT, "h0", "veth", BRIDGE, up=False))
+    kernel.hold(hop)
+    assert not kernel.observer.doubtful
+    kernel.tell(link(UPLINK, "eth1", "", up=False))
+    assert kernel.observer.doubtful
+    kernel.observer.load_nexthops([])
+    assert not kernel.observer.doubtful
+    assert kernel.events[-1] == Lost(Kind.NEXTHOP, (hop,))
+
+
+def test_a_foreign_nexthop_is_respected_and_a_stolen_one_taken_back() -> None:
+    kernel = Kernel()
+    hop = Nexthop(1, NexthopType.GATEWAY, VTEP, "eth1")
+    foreign = nexthops.put(Nexthop(1, NexthopType.BLACKHOLE), 0).replace(b"\x44", b"\x04", 1)
+    kernel.tell(foreign)
+    assert [row.error for row in kernel.plan(upsert(hop)).failures] == ["EEXIST"]
+    kernel.tell(gone(foreign))
+    kernel.hold(hop)
+    assert kernel.tell(foreign) == [Lost(Kind.NEXTHOP, (hop,))]
+    assert types(kernel.plan(upsert(hop))) == [n.RTM_NEWNEXTHOP]
+
+
+def test_groups_come_after_members_and_go_before_them() -> None:
+    kernel = Kernel()
+    group = Nexthop(3, NexthopType.GROUP, members=(Member(1),))
+    hop = Nexthop(1, NexthopType.GATEWAY, VTEP, "eth1")
+    assert kernel.plan(upsert(group, hop)).rows == [1, 0]
+    assert kernel.plan(withdraw(hop, group)).rows == [1, 0]
+
+
+def test_a_shared_router_mac_is_handed_on_and_goes_with_the_last() -> None:
+    kernel = Kernel()
+    first, second = RemoteVtep(110, VTEP, MAC), RemoteVtep(110, VTEP2, MAC)
+    kernel.hold(first, second)
+    alone = kernel.plan(withdraw(first))
+    assert types(alone).count(n.RTM_NEWNEIGH) == 1  # FDB entry: now towards the second
+    both = kernel.plan(withdraw(first, second))
+    assert n.RTM_NEWNEIGH not in types(both)
+
+
+def test_a_mac_that_is_a_routers_is_not_withdrawn_as_a_hosts() -> None:
+    kernel = Kernel()
+    kernel.hold(RemoteVtep(110, VTEP, MAC))
+    assert kernel.plan(withdraw(Mac(110, MAC, VTEP))).requests == []
+    assert kernel.plan(withdraw(Neighbor(110, VTEP, MAC))).requests == []
+
+
+def test_a_bridge_that_is_missing_is_named() -> None:
+    kernel = Kernel()
+    kernel.tell(link(VXLAN, "vx110", "vxlan", 0, 110))
+    (failure,) = kernel.plan(upsert(Flood(110, VTEP))).failures
+    assert failure.error == "ENODEV"
+    assert "vx110" in failure.reason
+    assert kernel.plan(withdraw(Flood(110, VTEP))).failures == []
+
+
+def test_malformed_notifications_mean_looking_at_everything(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    kernel = Kernel()
+    told = kernel.tell(request(n.RTM_NEWNEIGH, 0, b"\1"), request(n.RTM_NEWNEIGH, 0, b"\1"))
+    assert {event.kind for event in told if isinstance(event, Lost)} == set(Kind) - {Kind.LSP}
+    assert len(caplog.records) == 1
