@@ -67,9 +67,16 @@ async def _run(settings: Settings, spaces: Spaces, intent: Intent | None) -> Non
 
 
 def _load(settings: Settings) -> Resources | None:
+    """Read the manifests. A bad one disturbs no other; nothing but bad ones is refused."""
     if settings.config is None:
         return None
-    return load([settings.config], NodeOverrides(settings.node_name, settings.node_index))
+    overrides = NodeOverrides(settings.node_name, settings.node_index)
+    resources = load([settings.config], overrides)
+    if not resources.items:
+        bad = next(iter(resources.rejected), None)
+        why = f"{bad.kind} {bad.name}: {bad.message}" if bad else "there is no resource in it"
+        raise Refused(f"--config {settings.config}: {why}")
+    return resources
 
 
 def _spaces(settings: Settings, named: Namespaces) -> Spaces:

@@ -70,8 +70,6 @@ class Daemon:
 
     async def run(self) -> None:
         """Serve until cancelled. Raises ListenError, MetricsError, Unsupported or Unavailable."""
-        capabilities = await self._datapath.capabilities()
-        log.info("datapath %s %s", capabilities.name, capabilities.version)
         tls = Tls(*self._settings.tls) if self._settings.tls else None
         inspect = await serve(
             self._view, self._datapath.ports, listen=self._settings.listen, tls=tls
@@ -80,6 +78,8 @@ class Daemon:
         try:
             if self._settings.metrics:
                 metrics = await serve_metrics(self._view, self._settings.metrics)
+            capabilities = await self._datapath.capabilities()
+            log.info("datapath %s %s", capabilities.name, capabilities.version)
             await self._reconciler.adopt()
             await self._work()
         finally:

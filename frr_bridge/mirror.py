@@ -45,6 +45,7 @@ NLM_F_REPLACE = 0x100
 NLM_F_CREATE = 0x400
 
 _ERRNO = struct.Struct("=i")
+_NOT_YET = {errno.ENODEV, errno.EOPNOTSUPP}  # the port is not made, or not in its bridge
 _GONE = {errno.ENOENT, errno.ESRCH, errno.ENODEV}
 
 
@@ -62,13 +63,11 @@ class ShadowMirror:
     def learn(self, said: Mirror) -> None:
         """Take the controller's word."""
         if said.whole:
+            macs = {mac.key for mac in said.macs}
+            neighbors = {neighbor.key for neighbor in said.neighbors}
             self._forget(
-                [mac for key, mac in self._macs.items() if key not in {m.key for m in said.macs}],
-                [
-                    neighbor
-                    for key, neighbor in self._neighbors.items()
-                    if key not in {n.key for n in said.neighbors}
-                ],
+                [mac for key, mac in self._macs.items() if key not in macs],
+                [held for key, held in self._neighbors.items() if key not in neighbors],
             )
         self._forget(list(said.gone_macs), list(said.gone_neighbors))
         for mac in said.macs:
@@ -126,7 +125,8 @@ class ShadowMirror:
         self._kernel.send(message(kind, flags, 1, body))
         code = -_ERRNO.unpack_from(self._kernel.recv(65536), NLMSG_HDRLEN)[0]
         if code and not (kind == RTM_DELNEIGH and code in _GONE):
-            log.warning("mirror: %s: %s", record, os.strerror(code))
+            level = logging.DEBUG if code in _NOT_YET else logging.WARNING
+            log.log(level, "mirror: %s: %s", record, os.strerror(code))
             return False
         return True
 

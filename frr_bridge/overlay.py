@@ -148,7 +148,7 @@ class Overlay:
             self._flood(said)
         elif said.flags & NTF_SELF:
             self._vxlan_row(said)
-        elif said.master:
+        elif said.master and not said.vlan:  # the kernel repeats rows for a bridge's default VLAN
             self._bridge_row(said)
 
     def _replace_vxlan(self, vxlan: LinkMessage) -> None:
@@ -275,10 +275,15 @@ class Overlay:
         else:
             del self._macs[key]
         if before and (now is None or now.key != before.key):
-            local = now is None and key in self._ports
+            local = now is None and self._is_local(key)
             (self._moved if local else self._withdraw)(Kind.MAC, before.key)
         for address in list(self._addresses_of.get(key, ())):
             self._look_at_neighbor((key[0], address))
+
+    def _is_local(self, key: tuple[int, bytes]) -> bool:
+        """Say whether a bridge sees a MAC on another port than its VXLAN device."""
+        row, vxlan = self._ports.get(key), self._vxlan_of.get(key[0])
+        return row is not None and vxlan is not None and row.ifindex != vxlan
 
     def _remote_mac(self, key: tuple[int, bytes]) -> Mac | None:
         """A MAC is remote when its bridge sees it on the VXLAN device.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from controller.model.kinds import Kind
+from controller.model.nexthops import Nexthop, NexthopType
 from controller.model.records import Key, Record, RecordBatch
 
 
@@ -58,6 +59,8 @@ class Records:
 
     def take(self, limit: int) -> Iterator[RecordBatch]:
         """Yield changes to say, at most `limit` records in a batch."""
+        if self.kind is Kind.NEXTHOP:  # groups last: who listens must know their members
+            self._dirty = dict.fromkeys(sorted(self._dirty, key=self._is_group))
         while self._dirty:
             keys = [key for key, _ in zip(self._dirty, range(limit), strict=False)]
             upserts = tuple(self._wanted[key] for key in keys if key in self._wanted)
@@ -65,3 +68,7 @@ class Records:
             for key in keys:
                 del self._dirty[key]
             yield RecordBatch(self.kind, upserts, withdrawals)
+
+    def _is_group(self, key: Key) -> bool:
+        nexthop = self._wanted.get(key)
+        return isinstance(nexthop, Nexthop) and nexthop.type is NexthopType.GROUP

@@ -21,6 +21,7 @@ _DIRTY = 1  # to be said
 _GONE = 2  # withdrawn: removed once that is said
 _HELD = 4  # withdrawn by zebra, but kept: see Rib.learn
 _DONE = 8  # the datapath has it as it was last said
+_PARKED = 16  # to be said, but waits for its nexthop
 
 _NOTHING = np.uint64(0xFFFF_FFFF_FFFF_FFFF)  # what is wanted of a withdrawn row
 
@@ -66,11 +67,11 @@ class Table:
 
         Return the rows of `routes` that the datapath has already just as they are said now.
         """
-        slots, _ = self.rows.add(route_keys(self.family, routes.prefixes, routes.lengths))
+        slots, fresh = self.rows.add(route_keys(self.family, routes.prefixes, routes.lengths))
         before = self._wanted(slots)
         gone = routes.ops == Op.WITHDRAW
         flags = self.rows["flags"]
-        kept_flags = flags[slots] & (_DIRTY | _DONE)
+        kept_flags = flags[slots] & (_DIRTY | _DONE | _PARKED)
         flags[slots] = kept_flags | np.where(gone, _HELD if hold else _GONE, 0)
         if hold:
             slots_kept, kept = slots[~gone], ~gone
@@ -81,6 +82,10 @@ class Table:
         self.rows["session"][slots] = session
         wanted = self._wanted(slots)
         changed = (before != wanted) | (wanted == _NOTHING)
+        void = fresh[flags[fresh] & (_GONE | _HELD) != 0]  # never said, so need not be unsaid
+        if len(void):
+            changed &= ~np.isin(slots, void)
+            self.rows.remove(void)
         flags[slots[changed]] &= np.uint8(0xFF ^ _DONE)
         self._mark(slots[changed])
         return np.flatnonzero(~gone & (flags[slots] & _DONE != 0))
@@ -108,7 +113,7 @@ class Table:
         kept = flags[slots] & _GONE == 0
         old = (flags[slots] & _HELD != 0) | (self.rows["session"][slots] != session)
         going = slots[kept & old]
-        flags[going] = (flags[going] & _DIRTY) | _GONE
+        flags[going] = (flags[going] & (_DIRTY | _PARKED)) | _GONE
         self._mark(going)
         return len(going)
 
@@ -124,6 +129,7 @@ class Table:
         self._parked.clear()
         self._dirty.clear()
         slots = self.rows.slots()
+        self.rows["flags"][slots] &= np.uint8(0xFF ^ _PARKED)
         self.rows["flags"][slots] |= np.uint8(_DIRTY)
         self._dirty.append(slots)
 
@@ -134,6 +140,8 @@ class Table:
 
     def unpark(self) -> None:
         """Nexthops became known: rows that waited may be said."""
+        for slots in self._parked:
+            self.rows["flags"][slots] &= np.uint8(0xFF ^ _PARKED)
         self._dirty += self._parked
         self._parked = []
 
@@ -144,6 +152,7 @@ class Table:
             gone = self.rows["flags"][slots] & _GONE != 0
             ready = gone | handles.known(self.rows["nexthop"][slots])
             if not ready.all():
+                self.rows["flags"][slots[~ready]] |= np.uint8(_PARKED)
                 self._parked.append(slots[~ready])
                 slots, gone = slots[ready], gone[ready]
             if len(slots):
@@ -181,6 +190,8 @@ class Table:
 
     def _mark(self, slots: Slots) -> None:
         flags = self.rows["flags"]
+        if (flags[slots] & _PARKED).any():
+            self.unpark()  # what is wanted of a parked row may no longer need that nexthop
         clean = np.unique(slots[flags[slots] & _DIRTY == 0])
         if len(clean):
             flags[clean] |= np.uint8(_DIRTY)

@@ -130,8 +130,9 @@ class FpmServer:
             loop.remove_writer(self._client.fileno())
 
     def _lose(self) -> None:
-        self._drop()
-        self._on_lost()
+        if self._client is not None:  # what is read may make us write, and lose it there
+            self._drop()
+            self._on_lost()
 
     def _drop(self) -> None:
         if self._client is None:

@@ -88,6 +88,8 @@ class Layer2:
         """Take a row as the kernel told it, or its end."""
         if entry.family != socket.AF_BRIDGE:
             self._put_host(entry)
+        elif entry.vlan:
+            return  # a double that a bridge with a default PVID makes; frames do not use it
         elif entry.master:
             self._put_station(entry)
         elif entry.destination:

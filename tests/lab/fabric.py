@@ -169,7 +169,7 @@ class Fabric:
 
     def move_bridged_host(self, host: Host, source: Pe, target: Pe) -> None:
         """Move a bridged host, MAC, addresses and all, from behind one PE to behind another."""
-        hosts.move(host, source.plan.bridged, source.node, target.node, HOST_BRIDGE)
+        hosts.move(host, host.namespace.name, source.node, target.node, HOST_BRIDGE)
 
     def _make_spine(self, number: int, plans: Sequence[PePlan]) -> Frr:
         namespace = self.scenario.namespace(f"spine{number}")

@@ -145,20 +145,32 @@ def is_live(namespace: Namespace) -> bool:
 
 @contextlib.contextmanager
 def monitored(namespace: Namespace, *objects: str) -> Iterator[Callable[[], list[str]]]:
-    """Watch a namespace with `ip monitor`; what is yielded returns the lines so far.
+    """Watch a namespace with `ip monitor OBJECT ...`; what is yielded returns the lines so far."""
+    with _said_by(["ip", "-n", namespace.name, "monitor", *objects]) as lines:
+        yield lines
 
-    Objects are as in `ip monitor OBJECT ...`; all is said until the block ends.
-    """
+
+@contextlib.contextmanager
+def heard(namespace: Namespace, what: str) -> Iterator[Callable[[], list[str]]]:
+    """Listen to eth0 with tcpdump; what is yielded returns the packets so far, a line each."""
+    command = ["tcpdump", "-n", "-l", "-i", "eth0", "--immediate-mode", "-Q", "in", what]
+    with _said_by(namespace.inside(*command), ready="listening on") as lines:
+        yield lambda: [line for line in lines() if "listening on" not in line]
+
+
+@contextlib.contextmanager
+def _said_by(command: list[str], ready: str = "") -> Iterator[Callable[[], list[str]]]:
+    """Run a command for the length of a block; what is yielded returns its output so far."""
     with tempfile.TemporaryFile("w+") as output:
-        watcher = subprocess.Popen(
-            ["ip", "-n", namespace.name, "monitor", *objects], stdout=output, text=True
-        )
+        watcher = subprocess.Popen(command, stdout=output, stderr=output, text=True)
 
         def lines() -> list[str]:
             output.seek(0)
             return [line.rstrip() for line in output if line.strip()]
 
         try:
+            if ready:
+                wait_until(lambda: any(ready in line for line in lines()), command[0], 10)
             yield lines
         finally:
             watcher.kill()

@@ -41,13 +41,17 @@ class Entry(NamedTuple):
     mac: bytes
     master: int  # the bridge of a bridge FDB entry, else 0
     protocol: int
+    vlan: int
 
 
 def decode(message: Message) -> Entry:
     """Read RTM_NEWNEIGH or RTM_DELNEIGH. Raises DecodeError."""
     family, _, _, ifindex, state, flags, _ = header(NDMSG, message.body)
     got = attributes(message.body, NDMSG.size)
-    master, protocol = got.get(n.NDA_MASTER), got.get(n.NDA_PROTOCOL)
+    master, protocol, vlan = (
+        number(got[type_]) if type_ in got else 0
+        for type_ in (n.NDA_MASTER, n.NDA_PROTOCOL, n.NDA_VLAN)
+    )
     return Entry(
         message.type == n.RTM_DELNEIGH,
         family,
@@ -56,8 +60,9 @@ def decode(message: Message) -> Entry:
         flags,
         got.get(n.NDA_DST, b""),
         got.get(n.NDA_LLADDR, b""),
-        number(master) if master else 0,
-        number(protocol) if protocol else 0,
+        master,
+        protocol,
+        vlan,
     )
 
 

@@ -165,6 +165,14 @@ def test_a_port_tells_its_carrier_once() -> None:
     assert kernel.tell(gone(link(UPLINK, "eth1", ""))) == [PortChanged("eth1", False)]
 
 
+def test_doubles_of_a_vlan_do_not_count() -> None:
+    kernel = Kernel()
+    double = station(MAC, VXLAN, flags=n.NTF_EXT_LEARNED) + attribute(n.NDA_VLAN, b"\1\0")
+    double = NLMSGHDR.pack(len(double), n.RTM_NEWNEIGH, 0, 0, 0) + double[NLMSGHDR.size :]
+    kernel.tell(station(MAC, PORT))
+    assert kernel.tell(double, gone(double)) == []
+
+
 def test_a_new_dump_tells_only_what_differs() -> None:
     kernel = Kernel()
     kernel.tell(station(MAC, PORT))

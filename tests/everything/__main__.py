@@ -1,0 +1,112 @@
+"""Runs all there is, in the order in which mistakes are cheapest to find, and adds it up.
+
+A part that fails does not stop the next. It ends with one line, `N passed, N failed, N skipped`.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.everything import summary, tally
+from tests.everything.summary import Outcome, Part, Test
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+ARTEFACTS = CHECKOUT / "artefacts"
+TALLIES = ARTEFACTS / "tally"
+IN_GUEST = "/artefacts/tally"  # the same directory, as the lab's guests see it
+PYTHON = sys.executable
+LAB = (PYTHON, "-m", "tests.lab")
+WITHOUT_ROOT = (
+    "Left out, as only root may make network namespaces: the tests in namespaces and the lab's "
+    "scenarios with real FRR (sudo make test)."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A command; `tally` is the directory of what pytest saw there, "" where all is one check."""
+
+    title: str
+    command: Sequence[str]
+    tally: str = ""
+
+
+CHECKS = (
+    Step("ruff check", (PYTHON, "-m", "ruff", "check", ".")),
+    Step("ruff format", (PYTHON, "-m", "ruff", "format", "--check", ".")),
+    Step("mypy --strict", (PYTHON, "-m", "mypy")),
+    Step("generated code is current", (PYTHON, "-m", "controller.pb.generate", "--check")),
+)
+UNIT = Step("unit tests", (PYTHON, "-m", "pytest", "-q", "-rs"), "unit")
+NETNS = Step(
+    "in namespaces, this kernel", (PYTHON, "-m", "pytest", "-q", "-rs", "-m", "netns"), "netns"
+)
+
+
+def main() -> int:
+    arguments = _parse()
+    root = os.geteuid() == 0
+    shutil.rmtree(TALLIES, ignore_errors=True)
+    steps = [*CHECKS, UNIT]
+    if root:
+        if subprocess.run([*LAB, "prepare"], cwd=CHECKOUT, check=False).returncode != 0:
+            return 1  # it has said why
+        steps += [NETNS, *_in_the_lab(arguments.jobs)]
+    parts = [_run(step) for step in steps]
+    _say("everything")
+    print("\n".join([] if root else [WITHOUT_ROOT, ""]), end="")
+    print("\n".join(summary.report(parts)), flush=True)
+    failed = any(test.outcome is Outcome.FAILED for part in parts for test in part.tests)
+    return 1 if failed else 0
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.everything", description=__doc__)
+    parser.add_argument("--jobs", type=int, default=2, help="guests of the lab at once (2)")
+    return parser.parse_args()
+
+
+def _in_the_lab(jobs: int) -> tuple[Step, ...]:
+    """Return what needs VRF devices, which this machine's kernel may lack and a guest's has."""
+    run = (*LAB, "run", "--jobs", str(jobs), "-q", "-rs")
+    return (
+        Step(
+            "in namespaces, the lab's kernel",
+            (*run, "-m", "netns", "tests/netns", "tests/contract"),
+            "lab-netns",
+        ),
+        Step("scenarios with real FRR", run, "lab"),
+    )
+
+
+def _run(step: Step) -> Part:
+    _say(step.title)
+    command = list(step.command)
+    if step.tally:
+        directory = IN_GUEST if step.tally.startswith("lab") else str(TALLIES)
+        command += ["-p", "tests.everything.tally", f"--tally={directory}/{step.tally}"]
+    started = time.monotonic()
+    code = subprocess.run(command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, check=False).returncode
+    return Part(step.title, _tests(step, code), time.monotonic() - started)
+
+
+def _tests(step: Step, code: int) -> list[Test]:
+    """Return what the step ran. A command that failed is a failure even if no test was one."""
+    tests = tally.read(TALLIES / step.tally) if step.tally else []
+    if code != 0 and not any(test.outcome is Outcome.FAILED for test in tests):
+        return [*tests, Test(step.title, Outcome.FAILED, f"exit code {code}")]
+    return tests if step.tally else [Test(step.title, Outcome.PASSED)]
+
+
+def _say(title: str) -> None:
+    print(f"\n== {title}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

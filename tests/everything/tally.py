@@ -1,0 +1,72 @@
+"""A pytest plugin that leaves what became of every test in a file of its own.
+
+Run as `pytest -p tests.everything.tally --tally DIRECTORY`. It must work inside the lab's guests,
+several of which share a directory, so the names of files are random.
+"""
+
+import json
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.everything.summary import Outcome, Test
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--tally", metavar="DIRECTORY", help="leave every test's outcome there")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    directory = config.getoption("tally")
+    if directory is not None:
+        config.pluginmanager.register(Tally(Path(directory)))
+
+
+def read(directory: Path) -> list[Test]:
+    """Return what the runs that wrote to `directory` saw, in no particular order."""
+    rows = [row for file in directory.glob("*.json") for row in json.loads(file.read_text())]
+    return [Test(name, Outcome(outcome), reason) for name, outcome, reason in rows]
+
+
+class Tally:
+    """Writes one file when the session ends; a session that is killed leaves none."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._tests: dict[str, Test] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        before = self._tests.get(report.nodeid)
+        if before is not None and before.outcome is Outcome.FAILED:
+            return
+        if report.failed:
+            self._keep(report.nodeid, Outcome.FAILED, report.when)
+        elif report.skipped:
+            expected = getattr(report, "wasxfail", None)
+            reason = _reason(report) if expected is None else f"expected to fail: {expected}"
+            self._keep(report.nodeid, Outcome.SKIPPED, reason)
+        elif report.when == "call":
+            self._keep(report.nodeid, Outcome.PASSED, "")
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self._keep(report.nodeid, Outcome.FAILED, "cannot be collected")
+        elif report.skipped:
+            self._keep(report.nodeid, Outcome.SKIPPED, _reason(report))
+
+    def pytest_sessionfinish(self) -> None:
+        self._directory.mkdir(parents=True, exist_ok=True)
+        rows = [(test.name, test.outcome, test.reason) for test in self._tests.values()]
+        with tempfile.NamedTemporaryFile(
+            "w", dir=self._directory, suffix=".json", delete=False
+        ) as file:
+            json.dump(rows, file)
+
+    def _keep(self, name: str, outcome: Outcome, reason: str | None) -> None:
+        self._tests[name] = Test(name, outcome, reason or "")
+
+
+def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
+    text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return text.removeprefix("Skipped: ")

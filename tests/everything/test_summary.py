@@ -1,0 +1,35 @@
+"""The sum: every test once, every skip explained."""
+
+from tests.everything.summary import Outcome, Part, Test, merge, report, sums
+
+PASSED, FAILED, SKIPPED = Outcome.PASSED, Outcome.FAILED, Outcome.SKIPPED
+
+
+def test_a_test_that_ran_somewhere_is_not_skipped() -> None:
+    skip = Test("a", SKIPPED, "no VRF")
+    assert (
+        merge([skip, Test("a", PASSED)]) == merge([Test("a", PASSED), skip]) == [Test("a", PASSED)]
+    )
+
+
+def test_a_failure_anywhere_is_a_failure() -> None:
+    failure = Test("a", FAILED, "call")
+    assert merge([failure, Test("a", PASSED)]) == merge([Test("a", PASSED), failure]) == [failure]
+
+
+def test_the_last_line_has_the_sums() -> None:
+    here = Part("here", [Test("a", SKIPPED, "no VRF"), Test("b", PASSED)], 1.0)
+    there = Part("there", [Test("a", PASSED), Test("c", SKIPPED, "no such FRR")], 2.0)
+    assert report([here, there])[-1] == "2 passed, 0 failed, 1 skipped"
+
+
+def test_every_skip_is_explained() -> None:
+    here = Part("here", [Test("a", SKIPPED, "no VRF"), Test("c", SKIPPED, "no such FRR")], 1.0)
+    there = Part("there", [Test("a", PASSED)], 2.0)
+    lines = report([here, there])
+    assert "skipped in one part, run in another: 1 (no VRF)" in lines
+    assert "skipped: 1 (no such FRR)" in lines
+
+
+def test_nothing_at_all_is_still_a_line() -> None:
+    assert sums([]) == "0 passed, 0 failed, 0 skipped"

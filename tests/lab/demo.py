@@ -1,0 +1,235 @@
+"""What `make demo` shows, inside the lab: stock FRR drives a datapath that it knows nothing about.
+
+It prints what the programs say and nothing in their place; whatever does not hold makes it end with 1.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from tests.lab import artefacts
+from tests.lab.demo_screen import Screen
+from tests.lab.fabric import Fabric, Pe
+from tests.lab.hosts import Host
+from tests.lab.isolation import assert_no_way_in
+from tests.lab.namespaces import NETNS_DIRECTORY, Namespace
+from tests.lab.ping import FlowResult, flows
+from tests.lab.plan import L2_VNI, L3_VNI, TENANT_VRF
+from tests.lab.processes import CommandFailed, run
+from tests.lab.scenario import LOGS, Scenario
+
+OUR_PROTOCOL = "68"  # RTPROT_DUALPATH: who installed a route
+RATE_PER_S = 100
+DEAD_S = 8.0  # how long FRR stays away
+AFTERWARDS_S = 4.0  # how long the pings go on after its return
+WAITING_S = 90.0
+
+LAYOUT = """\
+pe1-l --+                                                   +-- pe2-l     bridged hosts, L2VNI 110
+        br-hs-110 in pe1-h                 br-hs-110 in pe2-h
+            |                                    |
+pe1-h -- [pe1] --eth1-- [spine1] --eth1-- [pe2] -- pe2-h                  routed hosts, L3VNI 100
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """One way through the fabric, for one address family."""
+
+    title: str
+    source: Host
+    target: str
+
+    def ping(self) -> tuple[bool, str]:
+        """Return whether three pings were answered, and ping's last line."""
+        command = ["ping", "-n", "-q", "-c", "3", "-i", "0.2", "-W", "1", self.target]
+        inside = self.source.namespace.inside(*command)
+        done = subprocess.run(inside, capture_output=True, text=True, check=False)
+        lines = (done.stdout or done.stderr).strip().splitlines()
+        return " 3 received" in done.stdout, lines[-1] if lines else "ping said nothing"
+
+
+class Demo:
+    """The steps, in order."""
+
+    def __init__(self, scenario: Scenario, screen: Screen) -> None:
+        self._screen = screen
+        self._fabric = Fabric(scenario)
+        self._pe1, self._pe2 = self._fabric.pes
+        self._flows = list(_flows(self._pe1, self._pe2))
+
+    def run(self) -> None:
+        self._start()
+        self._show_places()
+        self._show_tables()
+        self._ping()
+        self._kill()
+
+    def _start(self) -> None:
+        screen = self._screen
+        screen.step(
+            "Two routers under `controller --datapath=kernel`, and a spine that is plain FRR"
+        )
+        screen.text(LAYOUT)
+        for spine in self._fabric.spines:
+            spine.start()
+            screen.done(f"FRR runs in {spine.name}")
+        for pe in self._fabric.pes:
+            pe.start()
+            screen.done(f"controller and FRR run for {pe.name}")
+        for pe in self._fabric.pes:
+            pe.attach_hosts()
+        screen.done("hosts are attached")
+        self._fabric.wait_for_bgp(WAITING_S)
+        screen.done("BGP sessions are Established")
+        self._fabric.wait_for_overlay(WAITING_S)
+        screen.done("hosts reach one another through the overlay")
+        self._fabric.wait_until_live(WAITING_S)
+        screen.done("every row that FRR wants is known, and the session with zebra is live")
+
+    def _show_places(self) -> None:
+        screen, pe = self._screen, self._pe1
+        screen.step("Who runs where: FRR is locked in, and nothing of it is where packets go")
+        controller = pe.controller.pid
+        bridge = int((pe.plan.state / "bridge.pid").read_text())
+        pids = {"controller": controller, "frr-bridge": bridge, **pe.router.pids()}
+        screen.text(_places(pids))
+        screen.check(
+            "FRR's network namespace is not the forwarding one",
+            run(["stat", "-Lc", "%i", str(pe.control.path)])
+            != run(["stat", "-Lc", "%i", str(pe.forwarding.path)]),
+            f"{pe.control.name} and {pe.forwarding.name}",
+        )
+        self._holds(
+            "no daemon of FRR may enter the forwarding namespace, even as root",
+            lambda: assert_no_way_in(pe.router, pe.forwarding),
+        )
+
+    def _show_tables(self) -> None:
+        screen, pe = self._screen, self._pe1
+        screen.step("What FRR wants and the datapath has, as `dualpath` shows it on pe1")
+        for words in (("status",), ("vnis",), ("routes", "--vrf", TENANT_VRF), ("macs",)):
+            screen.command(f"dualpath {' '.join(words)}", pe.dualpath(*words))
+        target = self._pe2.routed.v4
+        words = ("explain", target, "--vrf", TENANT_VRF)
+        screen.command(f"dualpath {' '.join(words)}", pe.dualpath(*words))
+        commands = (
+            f"ip -n pe1 route show vrf {TENANT_VRF} proto {OUR_PROTOCOL}",
+            f"ip -n pe1 -6 route show vrf {TENANT_VRF} proto {OUR_PROTOCOL}",
+        )
+        for command in commands:
+            screen.command(command, run(command.split()))
+        programmed = "".join(run(command.split()) for command in commands)
+        for address in (self._pe2.routed.v4, self._pe2.routed.v6):
+            screen.check(
+                f"the route to {address} is in the kernel under our protocol number",
+                address in programmed.split(),
+            )
+
+    def _ping(self) -> None:
+        self._screen.step("Pings, from behind pe1 to behind pe2")
+        for flow in self._flows:
+            answered, line = flow.ping()
+            self._screen.check(flow.title, answered, line)
+
+    def _kill(self) -> None:
+        screen, router = self._screen, self._pe1.router
+        screen.step(f"All of FRR on pe1 is killed, under {RATE_PER_S} pings a second each way")
+        pairs = [(flow.source.namespace, flow.target) for flow in self._flows]
+        with _written(self._pe1.forwarding) as written, flows(*pairs) as results:
+            time.sleep(1)
+            names = ", ".join(router.pids())
+            router.kill()
+            screen.done(f"SIGKILL to {names}")
+            time.sleep(DEAD_S / 2)
+            screen.command("dualpath status", self._pe1.dualpath("status"))
+            time.sleep(DEAD_S / 2)
+            screen.check("FRR is gone", not router.pids())
+            self._pe1.start_frr()
+            screen.done("FRR is started again")
+            self._fabric.wait_for_bgp(WAITING_S)
+            screen.done("BGP sessions are Established")
+            self._fabric.wait_until_live(WAITING_S)
+            screen.done("zebra has repeated everything, what it has not was swept")
+            time.sleep(AFTERWARDS_S)
+        screen.command("dualpath routes --vrf red", self._pe1.dualpath("routes", "--vrf", "red"))
+        screen.text(f"\nwrites to pe1's routes and nexthops meanwhile: {len(written)}")
+        for line in written[:20]:
+            screen.text(f"  {line}")
+        for flow, result in zip(self._flows, results, strict=True):
+            self._judge(flow, result)
+
+    def _judge(self, flow: Flow, result: FlowResult) -> None:
+        whole = result.lost == 0 and result.transmitted > 0
+        self._screen.check(f"no packet lost: {flow.title}", whole, str(result))
+
+    def _holds(self, what: str, show: Callable[[], None]) -> None:
+        try:
+            show()
+        except AssertionError as error:
+            self._screen.check(what, False, str(error))
+        else:
+            self._screen.check(what, True)
+
+
+def _flows(pe1: Pe, pe2: Pe) -> Iterator[Flow]:
+    ways = (
+        (f"routed to routed, L3VNI {L3_VNI}", pe1.routed, pe2.routed),
+        (f"bridged to bridged, L2VNI {L2_VNI}", pe1.bridged, pe2.bridged),
+        (f"bridged to routed, L2VNI {L2_VNI} to L3VNI {L3_VNI}", pe1.bridged, pe2.routed),
+    )
+    for title, source, target in ways:
+        yield Flow(f"IPv4, {title}", source, target.v4)
+        yield Flow(f"IPv6, {title}", source, target.v6)
+
+
+def _places(pids: dict[str, int]) -> str:
+    names = {path.stat().st_ino: path.name for path in NETNS_DIRECTORY.glob("*")}
+    lines = [f"{'PROCESS':12}{'PID':>6}  {'NETWORK NAMESPACE':20}USER NAMESPACE"]
+    for name, pid in pids.items():
+        network = names.get(os.stat(f"/proc/{pid}/ns/net").st_ino, "the machine's")
+        lines.append(f"{name:12}{pid:>6}  {network:20}{_user_namespace(pid)}")
+    return "\n".join(lines)
+
+
+def _user_namespace(pid: int) -> str:
+    ours = os.stat("/proc/self/ns/user").st_ino
+    return "the machine's" if os.stat(f"/proc/{pid}/ns/user").st_ino == ours else "its own"
+
+
+@contextmanager
+def _written(netns: Namespace) -> Iterator[list[str]]:
+    """Collect what the kernel says about changed routes and nexthops for the length of a block."""
+    lines: list[str] = []
+    monitor = ["ip", "-n", netns.name, "-o", "monitor", "route", "nexthop"]
+    process = subprocess.Popen(monitor, stdout=subprocess.PIPE, text=True)
+    try:
+        yield lines
+    finally:
+        process.terminate()
+        output, _ = process.communicate(timeout=10)
+        lines += output.splitlines()
+
+
+def main(arguments: Sequence[str]) -> int:
+    if arguments:
+        print("usage: python -m tests.lab.demo (inside the lab)", file=sys.stderr)
+        return 2
+    scenario, screen = Scenario(), Screen()
+    try:
+        Demo(scenario, screen).run()
+    except (AssertionError, CommandFailed, subprocess.TimeoutExpired) as error:
+        screen.check("the demo came to its end", False, str(error))
+        artefacts.write(artefacts.directory_for("demo"), LOGS, scenario.routers)
+        screen.text("Logs, configurations and tables are in artefacts/demo.")
+    finally:
+        scenario.clean()
+    return screen.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

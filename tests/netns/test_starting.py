@@ -1,0 +1,149 @@
+"""Starts that must fail: one sentence that says what to do, and an exit code other than 0."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from datapaths.kernel import netns
+
+pytestmark = pytest.mark.netns
+
+NO_SPEC = """\
+apiVersion: network.openperouter.io/v1alpha1
+kind: Underlay
+metadata: {name: a}
+spec: {asn: 0}
+"""
+FRR, FORWARDING = "dp-start-frr", "dp-start-fwd"
+
+
+@pytest.fixture
+def spaces() -> Iterator[None]:
+    for name in (FRR, FORWARDING):
+        netns.create(name)
+    try:
+        yield
+    finally:
+        for name in (FRR, FORWARDING):
+            netns.remove(name)
+
+
+def refused(*arguments: str, uid: int | None = None) -> str:
+    """Start a controller that must refuse; return its one sentence."""
+    done = subprocess.run(
+        [sys.executable, "-m", "controller", "--datapath=kernel", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        user=uid,
+    )
+    assert done.returncode != 0
+    assert done.stdout == ""
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    return lines[0]
+
+
+def test_one_namespace_for_both_is_refused(spaces: None, tmp_path: Path) -> None:
+    said = refused(f"--frr-netns={FRR}", f"--netns={FRR}", f"--state-dir={tmp_path}")
+    assert "are the same" in said
+    assert "--frr-netns" in said
+
+
+def test_our_own_namespace_for_both_is_refused(tmp_path: Path) -> None:
+    said = refused("--netns=/proc/self/ns/net", f"--state-dir={tmp_path}")
+    assert "are the same" in said
+
+
+@pytest.mark.parametrize("option", ["--netns", "--frr-netns"])
+def test_a_namespace_that_does_not_exist_is_named(
+    spaces: None, tmp_path: Path, option: str
+) -> None:
+    names = {"--frr-netns": FRR, "--netns": FORWARDING} | {option: "dp-start-none"}
+    said = refused(*(f"{key}={value}" for key, value in names.items()), f"--state-dir={tmp_path}")
+    assert "there is no network namespace dp-start-none" in said
+    assert "ip netns add dp-start-none" in said
+
+
+def test_a_port_in_use_is_named(spaces: None, tmp_path: Path) -> None:
+    with netns.entered(FRR):
+        taken = socket.create_server(("127.0.0.1", 2620))
+    with taken:
+        said = refused(f"--frr-netns={FRR}", f"--netns={FORWARDING}", f"--state-dir={tmp_path}")
+    assert "127.0.0.1:2620" in said
+    assert "--fpm" in said
+
+
+def test_a_listener_in_use_is_named(spaces: None, tmp_path: Path) -> None:
+    path = tmp_path / "inspect.sock"
+    with socket.socket(socket.AF_UNIX) as taken:
+        taken.bind(str(path))
+        taken.listen()
+        said = refused(
+            f"--frr-netns={FRR}",
+            f"--netns={FORWARDING}",
+            f"--state-dir={tmp_path}",
+            f"--listen=unix:{path}",
+        )
+    assert f"{path} is in use" in said
+
+
+def test_a_public_listener_without_tls_is_refused(spaces: None, tmp_path: Path) -> None:
+    said = refused(
+        f"--frr-netns={FRR}",
+        f"--netns={FORWARDING}",
+        f"--state-dir={tmp_path}",
+        "--listen=0.0.0.0:50051",
+    )
+    assert "mutual TLS" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("kind: [", "manifest.yaml:"),
+        (NO_SPEC, "Underlay a:"),
+    ],
+)
+def test_a_broken_manifest_is_named(spaces: None, tmp_path: Path, text: str, why: str) -> None:
+    manifest = tmp_path / "manifest.yaml"
+    manifest.write_text(text)
+    said = refused(f"--config={manifest}", f"--state-dir={tmp_path}")
+    assert why in said
+
+
+def test_an_absent_manifest_is_named(tmp_path: Path) -> None:
+    said = refused(f"--config={tmp_path}/none.yaml", f"--state-dir={tmp_path}")
+    assert f"{tmp_path}/none.yaml: No such file or directory" in said
+
+
+def test_a_state_directory_that_cannot_be_written_is_named(spaces: None) -> None:
+    said = refused(f"--frr-netns={FRR}", f"--netns={FORWARDING}", "--state-dir=/proc/dualpath")
+    assert "--state-dir /proc/dualpath" in said
+
+
+def test_without_root_it_says_so() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root to stop being root")
+    interpreter = Path(sys.executable).resolve()
+    if not os.access(interpreter, os.X_OK) or str(interpreter).startswith("/root"):
+        pytest.skip("this Python cannot be run by another user")
+    assert "only root" in refused("--frr-netns=x", uid=65534)
+
+
+def test_what_is_not_there_yet_is_said(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "controller", "--datapath=dpdk"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "no grout datapath yet" in done.stderr

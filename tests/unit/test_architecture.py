@@ -1,0 +1,169 @@
+"""Dependencies point down: who may import whom, and what a file may look like."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PRODUCT = ("controller", "datapaths", "frr_bridge")
+GENERATED = "controller.pb"
+
+ALLOWED: dict[str, set[str]] = {
+    "controller.model": set(),
+    "controller.pb": set(),
+    "controller.bus": {"controller.model", "controller.pb"},
+    "controller.core": {"controller.model", "datapaths.base"},
+    "controller.intent": {"controller.model"},
+    "controller.inspect": {"controller.model", "controller.pb", "datapaths.base"},
+    "controller.cli": {"controller.model", "controller.pb"},
+    "controller.metrics": {"controller.model"},
+    "controller.settings": set(),
+    "controller.supervisor": {"controller.settings"},
+    "controller.provision": {
+        "controller.core",
+        "controller.intent",
+        "controller.model",
+        "datapaths.base",
+        "datapaths.kernel",
+    },
+    "controller.daemon": {"controller", "datapaths.base"},
+    "controller.__main__": {"controller", "datapaths"},
+    "datapaths.base": {"controller.model"},
+    "datapaths.kernel": {"controller.model", "datapaths.base"},
+    "datapaths.grout": {"controller.model", "controller.pb", "datapaths.base"},
+    "frr_bridge": {"controller.model", "controller.bus"},
+    "frr_bridge.wire": {"controller.model", "frr_bridge.errors"},
+    "frr_bridge.__main__": {"frr_bridge", "datapaths.kernel.netns"},
+}
+"""What a part may import beside itself; of several rows the longest that fits counts."""
+
+DRIVERS = ("datapaths.kernel", "datapaths.grout")
+COMPOSITION = ("controller.__main__", "controller.daemon", "controller.provision")
+
+PURE = (
+    *(f"frr_bridge.{name}" for name in ("bridge", "convergence", "handles", "overlay")),
+    *(f"frr_bridge.{name}" for name in ("records", "rib", "session")),
+    *(f"controller.core.{name}" for name in ("hosts", "nexthop_ids", "records", "rib", "state")),
+    "controller.bus.wire",
+    "controller.intent",
+)
+IO = {"asyncio", "selectors", "socket", "subprocess", "threading", "zmq"}
+
+FORBIDDEN_NAMES = {"proto", "utils", "helpers", "common", "manager"}
+MAX_LINES = 500
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+FILES = {name_of(p): p for top in PRODUCT for p in sorted((ROOT / top).rglob("*.py"))}
+TESTS = {name_of(p): p for p in sorted((ROOT / "tests").rglob("*.py"))}
+
+
+@cache
+def tree(module: str) -> ast.Module:
+    return ast.parse(FILES[module].read_text())
+
+
+@cache
+def imports(module: str) -> frozenset[str]:
+    """Return every module that one imports, wherever in the file."""
+    return frozenset(_imports(module))
+
+
+def _imports(module: str) -> Iterator[str]:
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{module} has a relative import"
+            assert node.module
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                yield full if full in FILES else node.module
+
+
+def within(module: str, part: str) -> bool:
+    return module == part or module.startswith(f"{part}.")
+
+
+def row_of(module: str) -> str:
+    """Return the part to which a module belongs, "" for a package's own __init__."""
+    return max((part for part in ALLOWED if within(module, part)), key=len, default="")
+
+
+def own(module: str) -> set[str]:
+    return {found for found in imports(module) if found.split(".")[0] in PRODUCT}
+
+
+@pytest.mark.parametrize("part", ["", *ALLOWED])
+def test_a_part_imports_only_from_below(part: str) -> None:
+    allowed = ALLOWED[part] | {part} if part else set()
+    above = {
+        f"{module} imports {found}"
+        for module in FILES
+        if row_of(module) == part
+        for found in own(module)
+        if not any(within(found, permitted) for permitted in allowed)
+    }
+    assert not above
+
+
+def test_only_the_composition_knows_drivers() -> None:
+    knowing = {
+        (module, found)
+        for module in FILES
+        if module not in COMPOSITION and not any(within(module, d) for d in DRIVERS)
+        for found in own(module)
+        if any(within(found, driver) for driver in DRIVERS)
+    }
+    assert knowing <= {("frr_bridge.__main__", "datapaths.kernel.netns")}
+
+
+def test_the_product_imports_no_tests() -> None:
+    assert not [m for m in FILES if any(within(found, "tests") for found in imports(m))]
+
+
+def test_a_wire_module_cannot_do_io() -> None:
+    wires = [module for module in FILES if "wire" in module.split(".")]
+    assert wires
+    for module in wires:
+        roots = {found.split(".")[0] for found in imports(module)}
+        assert not roots & {"asyncio", "logging", "subprocess", "zmq"}, module
+        used = [
+            node.attr
+            for node in ast.walk(tree(module))
+            if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "socket"
+        ]
+        assert all(name.startswith("AF_") for name in used), module
+
+
+def test_decisions_and_state_cannot_do_io() -> None:
+    pure = [module for module in FILES if any(within(module, part) for part in PURE)]
+    assert len(pure) >= len(PURE)
+    for module in pure:
+        assert not {found.split(".")[0] for found in imports(module)} & IO, module
+
+
+def test_a_file_fits_in_a_head() -> None:
+    long = {
+        name
+        for name, path in (FILES | TESTS).items()
+        if not within(name, GENERATED) and len(path.read_text().splitlines()) > MAX_LINES
+    }
+    assert not long
+
+
+def test_names_say_one_thing() -> None:
+    assert not {module for module in FILES if FORBIDDEN_NAMES & set(module.split("."))}
+
+
+def test_contracts_hold_no_python() -> None:
+    assert not list((ROOT / "proto").rglob("*.py"))
