@@ -44,7 +44,7 @@ demo: ## the standard topology, pings, and an FRR that is killed under them (roo
 	*) echo "demo: there is no DATAPATH=$(DATAPATH); use DATAPATH=kernel." >&2; exit 2 ;; \
 	esac
 	@.ci/setup lab
-	@exec $(LAB) shell -c 'exec python -m tests.lab.demo'
+	@[ ! -t 1 ] || export FORCE_COLOR=1; exec $(LAB) shell -c 'exec python -m tests.lab.demo'
 
 lint: ## ruff, and mypy --strict
 	@.ci/setup

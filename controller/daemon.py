@@ -49,6 +49,7 @@ class Daemon:
             on_event=self._from_bridge,
             on_subscribed=self._subscribed,
             on_lost=self._bridge_lost,
+            provisions=intent is not None,
         )
         self._hosts = LocalHosts(self._bus.send)
         identity = Identity(
@@ -63,7 +64,7 @@ class Daemon:
                 intent,
                 self._state,
                 self._reconciler,
-                configure=self._bus.send,
+                tell=self._bus.send,
                 renewed=self._control_renewed,
             )
         self._tasks: set[asyncio.Task[None]] = set()
@@ -105,8 +106,8 @@ class Daemon:
         log.info("subscribed to frr-bridge")
         self._state.subscribed(same_bridge=same_bridge)
         self._hosts.repeat()
-        if self._provisioner and not same_bridge:
-            self._provisioner.new_bridge()
+        if self._provisioner:
+            self._provisioner.subscribed(same_bridge=same_bridge)
 
     def _bridge_lost(self) -> None:
         self._state.bridge_lost()

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from controller.core.reconciler import Reconciler
 from controller.core.state import State
 from controller.intent.layout import Intent
-from controller.model.events import Configure, Configured
+from controller.model.events import Configure, Configured, Provisioned
 from controller.model.frr import to_json
 from controller.model.kinds import Kind
 from controller.model.links import Port
@@ -69,14 +69,14 @@ class Provisioner:
         state: State,
         reconciler: Reconciler,
         *,
-        configure: Callable[[Configure], object],
+        tell: Callable[[Configure | Provisioned], object],
         renewed: Callable[[], None],
     ) -> None:
         self._spaces = spaces
         self._intent = intent
         self._state = state
         self._reconciler = reconciler
-        self._configure = configure
+        self._tell = tell
         self._renewed = renewed
         self._shadows = Shadows(spaces.control)
         self._twins = Twins(spaces.forwarding, spaces.control)
@@ -101,11 +101,12 @@ class Provisioner:
         if self._answer and not self._answer.done() and event.request == self._request:
             self._answer.set_result(event)
 
-    def new_bridge(self) -> None:
-        """Another bridge is there: it has to hear what FRR's configuration is."""
-        self._configured = False
-        if self._answer and not self._answer.done():
-            self._answer.cancel()
+    def subscribed(self, *, same_bridge: bool) -> None:
+        """A bridge listens; another one has to hear what FRR's configuration is."""
+        if not same_bridge:
+            self._configured = False
+            if self._answer and not self._answer.done():
+                self._answer.cancel()
         self._wake.set()
 
     def port_changed(self, name: str, up: bool) -> None:
@@ -150,6 +151,8 @@ class Provisioner:
             return problem
         overlays = await asyncio.to_thread(self._shadows.ensure_overlay, shadow)
         failed += [f"{failure.name}: {failure.reason}" for failure in overlays]
+        if self._configured:  # still: no other bridge has come in the meantime
+            self._tell(Provisioned())
         return "; ".join(failed)
 
     async def _devices_are_there(self) -> str:
@@ -170,7 +173,7 @@ class Provisioner:
             return ""
         self._request += 1
         self._answer = asyncio.get_running_loop().create_future()
-        if not self._configure(Configure(self._request, to_json(self._intent.frr))):
+        if not self._tell(Configure(self._request, to_json(self._intent.frr))):
             return "frr-bridge is not there to configure FRR"
         try:
             answer = await asyncio.wait_for(self._answer, _CONFIGURE_S)

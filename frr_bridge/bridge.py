@@ -164,6 +164,10 @@ class Bridge:
         held = sum(records.held for records in self.records.values())
         return self.rib.stale(self.session.number) + held
 
+    def progress(self) -> tuple[int, int, int]:
+        """Return what changes as long as FRR has things to say that it had not said yet."""
+        return len(self.rib), sum(map(len, self.records.values())), self.stale
+
     # -- the bus --------------------------------------------------------------------------
 
     def repeat(self) -> None:

@@ -45,6 +45,16 @@ def waits_for(
     return ""
 
 
+def missing_vnis(
+    known: Any,  # noqa: ANN401  JSON of `show bgp l2vpn evpn vni json`
+    wanted: Collection[int],
+) -> str:
+    """Return the VNIs that have a device and that bgpd does not know yet, in words, or ""."""
+    numbers = {int(key) for key in known if key.isdigit()} if isinstance(known, dict) else set()
+    missing = sorted(set(wanted) - numbers)
+    return f"bgpd to know VNI {', '.join(map(str, missing))}" if missing else ""
+
+
 def established(neighbors: Any) -> set[str]:  # noqa: ANN401
     """Return the peers that are up."""
     return {name for name, peer in peers(neighbors) if peer.get("bgpState") == "Established"}

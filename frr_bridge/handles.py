@@ -51,7 +51,8 @@ class NexthopHandles:
         self._by_id: dict[int, int] = {}  # zebra's id -> handle
         self._by_value: dict[InlineNexthop, int] = {}
         self._said: dict[int, Said] = {}
-        self._first: dict[Said, int] = {}  # content -> the handle that had it first
+        self._key: dict[int, Said] = {}  # what was said, with originals for aliases
+        self._first: dict[Said, int] = {}  # key -> the handle that had it first
         self._aliases: dict[int, set[int]] = {}  # that handle -> those that came later
         self._content: dict[int, Nexthop] = {}  # of handles that are no aliases
         self._unresolved: set[int] = set()
@@ -122,8 +123,8 @@ class NexthopHandles:
     def retry(self) -> None:
         """Interfaces changed: look again at what could not be resolved, or now means another."""
         for handle in list(self._said):
-            if self._stands_for[handle] == handle:
-                self._settle(handle)
+            if self._stands_for[handle] == handle and self._settle(handle):
+                self._settle_groups_of(handle)
 
     def collect(self, used: set[int]) -> list[Nexthop]:
         """Forget handles that zebra has no id for and no route uses; return what was known."""
@@ -131,9 +132,8 @@ class NexthopHandles:
         dead = [handle for handle in self._said if handle not in live]
         gone = []
         for handle in dead:
-            said = self._said.pop(handle)
-            if self._first.get(said) == handle:
-                del self._first[said]
+            del self._said[handle]
+            self._leave_key(handle)
             for others in self._aliases.values():
                 others.discard(handle)
             self._aliases.pop(handle, None)
@@ -169,45 +169,73 @@ class NexthopHandles:
         return handle
 
     def _say(self, handle: int, said: Said) -> None:
-        if isinstance(said, tuple):
-            said = tuple((int(self._stands_for[leg]), weight) for leg, weight in said)
         before = self._said.get(handle)
         if before == said:
             return
         self._said[handle] = said
-        original = self._first.setdefault(said, handle)
-        if before is None and original != handle:
-            self._become_alias(handle, original)
-            return
         if before is not None:
-            self._part(handle, before)
-        if self._settle(handle):
+            self._part(handle)
+        self._place(handle)
+
+    def _place(self, handle: int) -> None:
+        """Make a handle an alias of the one that says the same; else find out what it means.
+
+        One that routes have been said with already keeps standing for itself.
+        """
+        key = self._key[handle] = self._key_of(handle)
+        original = self._first.setdefault(key, handle)
+        if original != handle and not self._known[handle]:
+            self._become_alias(handle, original)
+        elif self._settle(handle):
             self._settle_groups_of(handle)
+
+    def _key_of(self, handle: int) -> Said:
+        said = self._said[handle]
+        if isinstance(said, tuple):
+            return tuple((int(self._stands_for[leg]), weight) for leg, weight in said)
+        return said
+
+    def _leave_key(self, handle: int) -> None:
+        key = self._key.pop(handle, None)
+        if key is not None and self._first.get(key) == handle:
+            del self._first[key]
 
     def _become_alias(self, handle: int, original: int) -> None:
         self._stands_for[handle] = original
         self._aliases.setdefault(original, set()).add(handle)
+        self._unresolved.discard(handle)
         self._settle_groups_of(handle)
         if nexthop := self._content.get(original):
             self._on_change(nexthop)  # routes that waited for the alias may go
 
-    def _part(self, handle: int, before: Said) -> None:
+    def _part(self, handle: int) -> None:
         """A handle means something else now: it and its aliases go their own ways."""
-        if self._first.get(before) == handle:
-            del self._first[before]
+        self._leave_key(handle)
         parting = self._aliases.pop(handle, set())
         original = int(self._stands_for[handle])
         if original != handle:
             self._aliases[original].discard(handle)
             parting = {handle}
-        for alias in sorted(parting):
+        for alias in parting:
             self._stands_for[alias] = alias
-            self._settle(alias)
+        for alias in sorted(parting):
+            if alias != handle:
+                self._place(alias)
             self._on_rebound(alias)
+        for group in [g for g in self._said if parting.intersection(self._members(g))]:
+            if group != handle and self._key.get(group) != self._key_of(group):
+                self._part(group)
+                self._place(group)
 
     def _settle_groups_of(self, handle: int) -> None:
-        for group in [g for g in self._unresolved if handle in self._members(g)]:
-            self._settle(group)
+        """Look again at the groups that waited for a handle, or for one of its aliases."""
+        names = {handle, *self._aliases.get(handle, ())}
+        for group in [g for g in self._unresolved if names.intersection(self._members(g))]:
+            if self._key.get(group) == self._key_of(group):
+                self._settle(group)
+            else:
+                self._part(group)
+                self._place(group)
 
     def _settle(self, handle: int) -> bool:
         """Work out what a handle means; True when that changed."""

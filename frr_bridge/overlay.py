@@ -93,6 +93,10 @@ class Overlay:
                 return bridge
         return 0
 
+    def vnis(self) -> set[int]:
+        """Return the VNIs that have a VXLAN device in a bridge."""
+        return {self.links[vxlan].vxlan_id for vxlan in self._vxlan_of.values()}
+
     def access_port(self, vni: int) -> int:
         """Return the interface index of a VNI's silent access port, or 0."""
         name = f"ac{vni}"

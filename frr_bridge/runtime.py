@@ -76,6 +76,9 @@ class Runtime:
         self._lives = (0, 0)  # of zebra and bgpd, when we last were live
         self._zebra_since = 0.0  # seconds since the epoch: when a lone zebra came
         self._bgpd_since = time.monotonic()
+        self._unprovisioned = False  # the controller still makes FRR's devices
+        self._progress = (0, 0, 0)
+        self._progress_at = 0.0
 
     async def run(self) -> None:
         """Serve until cancelled. Raises OSError when the FPM port cannot be had."""
@@ -134,9 +137,12 @@ class Runtime:
 
     def _from_controller(self, event: events.FromController) -> None:
         match event:
-            case events.Subscribe():
+            case events.Subscribe(_, provisions):
                 log.info("the controller subscribed")
+                self._unprovisioned = provisions
                 self.bridge.repeat()
+            case events.Provisioned():
+                self._unprovisioned = False
             case events.Mirror():
                 self._mirror.learn(event)
             case events.Programmed(batch):
@@ -229,6 +235,8 @@ class Runtime:
         """Return what FRR still owes, or ""."""
         if self.bridge.rib.parked and self.bridge.session.state is State.CONVERGING:
             return f"the nexthops of {self.bridge.rib.parked} routes"
+        if self._unprovisioned:
+            return "the controller to make FRR's devices"
         lives = self._bgpd.lives
         if not self._bgpd.connect():
             return "bgpd" if lives else ""  # never seen: FRR runs without it
@@ -237,16 +245,28 @@ class Runtime:
             self._zebra_since = 0.0  # a new bgpd tells even a lone zebra everything
         try:
             neighbors = await self._bgpd.json("show bgp vrf all neighbors json")
+            vnis = await self._bgpd.json("show bgp l2vpn evpn vni json")
         except VtyError as error:
             log.debug("%s", error)
             return "bgpd's answer"
-        return convergence.waits_for(
-            neighbors,
-            now=time.time(),
-            known=self._known_peers,
-            bgpd_age_s=time.monotonic() - self._bgpd_since,
-            up_since=self._zebra_since,
+        return (
+            convergence.waits_for(
+                neighbors,
+                now=time.time(),
+                known=self._known_peers,
+                bgpd_age_s=time.monotonic() - self._bgpd_since,
+                up_since=self._zebra_since,
+            )
+            or convergence.missing_vnis(vnis, self.bridge.overlay.vnis())
+            or self._still_talking()
         )
+
+    def _still_talking(self) -> str:
+        """Say whether FRR has lately said something that it had not said before."""
+        now, progress = time.monotonic(), self.bridge.progress()
+        if progress != self._progress:
+            self._progress, self._progress_at = progress, now
+        return "FRR to fall silent" if now - self._progress_at < convergence.SETTLE_S else ""
 
     def _went_live(self, happened: Input | None = None) -> None:
         if happened:

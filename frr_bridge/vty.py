@@ -32,8 +32,10 @@ class Vty:
         self.path = path
         self._socket: socket.socket | None = None
         self._lock = asyncio.Lock()
-        self._enabled_in = 0  # the life in which `enable` was said
-        self.lives = 0  # connections made so far: another number is another daemon
+        self._enabled_in = 0  # the connection on which `enable` was said
+        self._life = (0, b"")
+        self.connections = 0
+        self.lives = 0  # daemons met so far: another number is another daemon
 
     def alive(self) -> bool:
         """Say whether the daemon that we are connected to still lives. Never blocks."""
@@ -61,19 +63,34 @@ class Vty:
             connection.close()
             return False
         self._socket = connection
-        self.lives += 1
+        self.connections += 1
+        if self._started() != self._life:
+            self._life = self._started()
+            self.lives += 1
         return True
 
     def arguments(self) -> tuple[bytes, ...]:
         """Return the command line of the daemon that we are connected to; () when unknown."""
-        if self._socket is None:
-            return ()
-        peer = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
-        pid, _, _ = _UCRED.unpack(peer)
         try:
-            return tuple(Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"))
+            return tuple(Path(f"/proc/{self._pid()}/cmdline").read_bytes().split(b"\0"))
         except OSError:
             return ()
+
+    def _pid(self) -> int:
+        """Return the daemon's process id as we see it, 0 when we do not."""
+        if self._socket is None:
+            return 0
+        peer = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+        return int(_UCRED.unpack(peer)[0])
+
+    def _started(self) -> tuple[int, bytes]:
+        """Return what tells one life of the daemon from another: its pid and its start."""
+        pid = self._pid()
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_bytes()
+        except OSError:
+            return 0, b"%d" % self.connections
+        return pid, stat.rpartition(b")")[2].split()[19]  # starttime, proc(5)
 
     def close(self) -> None:
         if self._socket is not None:
@@ -101,9 +118,9 @@ class Vty:
         """Run a command as vtysh would: a connection begins in the view node, which knows few."""
         if not self.connect():
             raise VtyError(f"{self.path.name}: nobody listens")
-        if self._enabled_in != self.lives:
+        if self._enabled_in != self.connections:
             await self._exchange("enable")
-            self._enabled_in = self.lives
+            self._enabled_in = self.connections
         return await self._exchange(line)
 
     async def _exchange(self, line: str) -> str:

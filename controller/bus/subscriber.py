@@ -35,7 +35,9 @@ class Subscriber:
         on_event: Callable[[events.FromBridge], None],
         on_subscribed: Callable[[bool], None],
         on_lost: Callable[[], None],
+        provisions: bool = False,
     ) -> None:
+        self._provisions = provisions
         self.connected = False
         self._on_event = on_event
         self._on_subscribed = on_subscribed
@@ -66,7 +68,9 @@ class Subscriber:
 
     def subscribe(self) -> None:
         """Ask for everything from the start."""
-        if self._endpoint.send(wire.encode_from_controller(events.Subscribe(CREDIT))):
+        if self._endpoint.send(
+            wire.encode_from_controller(events.Subscribe(CREDIT, self._provisions))
+        ):
             self._sequence = 0
             self._asked_at = self._now
 

@@ -100,6 +100,7 @@ def encode_from_controller(event: events.FromController) -> bytes:
     match event:
         case events.Subscribe():
             message.subscribe.credit = event.credit
+            message.subscribe.provisions = event.provisions
         case events.Credit():
             message.credit.epoch = event.epoch
             message.credit.batches = event.batches
@@ -118,6 +119,8 @@ def encode_from_controller(event: events.FromController) -> bytes:
         case events.Configure():
             message.configure.request = event.request
             message.configure.settings = event.settings
+        case events.Provisioned():
+            message.provisioned.SetInParent()
         case events.Release():
             message.release.SetInParent()
         case _:
@@ -133,7 +136,7 @@ def decode_from_controller(data: bytes) -> events.FromController:
 def _from_controller(message: bus_pb2.ControllerMessage) -> events.FromController:
     match message.WhichOneof("body"):
         case "subscribe":
-            return events.Subscribe(message.subscribe.credit)
+            return events.Subscribe(message.subscribe.credit, message.subscribe.provisions)
         case "credit":
             return events.Credit(message.credit.epoch, message.credit.batches)
         case "mirror":
@@ -149,6 +152,8 @@ def _from_controller(message: bus_pb2.ControllerMessage) -> events.FromControlle
             return events.Programmed(routes_from_pb(message.programmed))
         case "configure":
             return events.Configure(message.configure.request, message.configure.settings)
+        case "provisioned":
+            return events.Provisioned()
         case "release":
             return events.Release()
         case other:

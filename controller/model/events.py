@@ -49,9 +49,14 @@ class Alive:
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
-    """Send everything from the start, then changes, `credit` batches at once at the most."""
+    """Send everything from the start, then changes, `credit` batches at once at the most.
+
+    A controller that `provisions` makes FRR's devices, and will say `Provisioned` once they are
+    there: until then, what FRR does not say means nothing.
+    """
 
     credit: int
+    provisions: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +94,14 @@ class Configure:
 
 
 @dataclass(frozen=True, slots=True)
+class Provisioned:
+    """FRR has its configuration and all its devices."""
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
     """Let go of what is held for a dead daemon."""
 
 
 FromBridge = Changed | SessionChanged | Synced | Configured | Alive
-FromController = Subscribe | Credit | Mirror | Programmed | Configure | Release
+FromController = Subscribe | Credit | Mirror | Programmed | Configure | Provisioned | Release

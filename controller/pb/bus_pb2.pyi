@@ -62,26 +62,30 @@ class Alive(_message.Message):
     def __init__(self) -> None: ...
 
 class ControllerMessage(_message.Message):
-    __slots__ = ("subscribe", "credit", "mirror", "programmed", "configure", "release")
+    __slots__ = ("subscribe", "credit", "mirror", "programmed", "configure", "release", "provisioned")
     SUBSCRIBE_FIELD_NUMBER: _ClassVar[int]
     CREDIT_FIELD_NUMBER: _ClassVar[int]
     MIRROR_FIELD_NUMBER: _ClassVar[int]
     PROGRAMMED_FIELD_NUMBER: _ClassVar[int]
     CONFIGURE_FIELD_NUMBER: _ClassVar[int]
     RELEASE_FIELD_NUMBER: _ClassVar[int]
+    PROVISIONED_FIELD_NUMBER: _ClassVar[int]
     subscribe: Subscribe
     credit: Credit
     mirror: Mirror
     programmed: _state_pb2.RouteBatch
     configure: Configure
     release: Release
-    def __init__(self, subscribe: _Optional[_Union[Subscribe, _Mapping]] = ..., credit: _Optional[_Union[Credit, _Mapping]] = ..., mirror: _Optional[_Union[Mirror, _Mapping]] = ..., programmed: _Optional[_Union[_state_pb2.RouteBatch, _Mapping]] = ..., configure: _Optional[_Union[Configure, _Mapping]] = ..., release: _Optional[_Union[Release, _Mapping]] = ...) -> None: ...
+    provisioned: Provisioned
+    def __init__(self, subscribe: _Optional[_Union[Subscribe, _Mapping]] = ..., credit: _Optional[_Union[Credit, _Mapping]] = ..., mirror: _Optional[_Union[Mirror, _Mapping]] = ..., programmed: _Optional[_Union[_state_pb2.RouteBatch, _Mapping]] = ..., configure: _Optional[_Union[Configure, _Mapping]] = ..., release: _Optional[_Union[Release, _Mapping]] = ..., provisioned: _Optional[_Union[Provisioned, _Mapping]] = ...) -> None: ...
 
 class Subscribe(_message.Message):
-    __slots__ = ("credit",)
+    __slots__ = ("credit", "provisions")
     CREDIT_FIELD_NUMBER: _ClassVar[int]
+    PROVISIONS_FIELD_NUMBER: _ClassVar[int]
     credit: int
-    def __init__(self, credit: _Optional[int] = ...) -> None: ...
+    provisions: bool
+    def __init__(self, credit: _Optional[int] = ..., provisions: _Optional[bool] = ...) -> None: ...
 
 class Credit(_message.Message):
     __slots__ = ("epoch", "batches")
@@ -112,6 +116,10 @@ class Configure(_message.Message):
     request: int
     settings: bytes
     def __init__(self, request: _Optional[int] = ..., settings: _Optional[bytes] = ...) -> None: ...
+
+class Provisioned(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
 
 class Release(_message.Message):
     __slots__ = ()

@@ -26,7 +26,8 @@ READ_BYTES = 256 * 1024  # the kernel gives dumps in pieces of up to 32 KiB
 SEND_BUFFER = 1 << 20
 RECEIVE_BUFFER = 8 << 20  # the kernel doubles it
 ANSWER_BYTES = 1536  # of that buffer, what one refusal with its text takes up
-INLINE_BYTES = 64 * 1024  # a few ms of the kernel's time: not worth waking a thread, 0.1-0.3 ms
+INLINE_BYTES = 16 * 1024  # about 1 ms of the kernel's time: waking a thread costs 0.1 to 0.3 ms
+LONE_BYTES = 1024  # so short that nobody need get a turn after it
 ANSWER_S = 30.0  # the kernel answers before `send` returns; this is for what cannot happen
 INTERRUPTED_DUMPS = 20  # retries
 
@@ -84,7 +85,10 @@ class Channel:
             first, self._next = self._next, self._next + count
             stream = encode(first)
             if len(stream) <= INLINE_BYTES:
-                return self._exchange(stream, first, count)
+                refused = self._exchange(stream, first, count)
+                if len(stream) > LONE_BYTES:
+                    await asyncio.sleep(0)
+                return refused
             loop = asyncio.get_running_loop()
             sent = loop.run_in_executor(self._thread, self._exchange, stream, first, count)
             try:
@@ -100,7 +104,6 @@ class Channel:
             part = requests[start:stop]
             answers = await self.write(len(part), lambda first, part=part: assemble(part, first))  # type: ignore[misc]
             refused += [(start + at, said) for at, said in answers]
-            await asyncio.sleep(0)
         return refused
 
     def _exchange(self, stream: Stream, first: int, count: int) -> list[tuple[int, Answer]]:

@@ -18,7 +18,8 @@ class Screen:
         self._started = time.monotonic()
         self._steps = 0
         self._checks: list[tuple[str, bool]] = []
-        self._colours = sys.stdout.isatty() or "FORCE_COLOR" in os.environ
+        wanted = sys.stdout.isatty() or "FORCE_COLOR" in os.environ
+        self._colours = wanted and "NO_COLOR" not in os.environ
 
     @property
     def seconds(self) -> float:

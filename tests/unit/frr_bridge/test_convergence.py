@@ -1,0 +1,80 @@
+"""When bgpd is believed to have heard everything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from frr_bridge.convergence import START_S, established, waits_for
+
+NOW = 1_700_000_000.0
+
+
+def peer(state: str = "Established", since: float = NOW - 60, **eor: bool) -> dict[str, Any]:
+    return {
+        "bgpState": state,
+        "bgpTimerUpEstablishedEpoch": since,
+        "gracefulRestartInfo": {"endOfRibRecv": eor},
+    }
+
+
+def waits(
+    peers: Any,  # noqa: ANN401  JSON
+    *,
+    known: set[str] = frozenset(),  # type: ignore[assignment]
+    age_s: float = 1000,
+    up_since: float = 0,
+) -> str:
+    return waits_for(peers, now=NOW, known=known, bgpd_age_s=age_s, up_since=up_since)
+
+
+def test_end_of_rib_from_all_is_enough_at_once() -> None:
+    peers = {"default": {"eth1": peer(since=NOW, ipv4Unicast=True, l2VpnEvpn=True)}}
+    assert waits(peers) == ""
+
+
+def test_one_family_that_owes_end_of_rib_is_waited_for() -> None:
+    peers = {"default": {"eth1": peer(ipv4Unicast=True, l2VpnEvpn=False)}}
+    assert waits(peers) == "End-of-RIB from eth1"
+
+
+@pytest.mark.parametrize(("age", "waited"), [(1.0, True), (4.0, False)])
+def test_a_peer_without_graceful_restart_gets_a_moment(age: float, waited: bool) -> None:
+    text = waits({"default": {"eth1": peer(since=NOW - age)}})
+    assert text == ("first updates from eth1" if waited else "")
+
+
+def test_a_peer_that_was_up_before_is_waited_for() -> None:
+    down = {"default": {"eth1": peer("Active")}}
+    assert waits(down, known={"eth1"}) == "BGP session with eth1"
+    assert waits(down) == ""
+
+
+def test_a_young_bgpd_gets_time_for_all_its_peers() -> None:
+    down = {"default": {"eth1": peer("Connect")}}
+    assert waits(down, age_s=START_S - 1) == "BGP session with eth1"
+    assert waits(down, age_s=START_S) == ""
+
+
+def test_behind_a_lone_zebra_a_session_must_have_come_up_anew() -> None:
+    peers = {"default": {"eth1": peer(since=NOW - 60, ipv4Unicast=True)}}
+    assert waits(peers, up_since=NOW - 10) == "BGP session with eth1 to start over"
+    assert waits(peers, up_since=NOW - 100) == ""
+
+
+def test_a_peer_in_a_vrf_is_named_with_it() -> None:
+    peers = {"default": {"vrfId": 0}, "red": {"10.1.0.2": peer("Active"), "vrfName": "red"}}
+    assert waits(peers, known={"red/10.1.0.2"}) == "BGP session with red/10.1.0.2"
+    assert established(peers) == set()
+
+
+def test_peers_that_are_up_are_known() -> None:
+    peers = {"default": {"eth1": peer(), "eth2": peer("Idle")}, "red": {"10.1.0.2": peer()}}
+    assert established(peers) == {"eth1", "red/10.1.0.2"}
+
+
+@pytest.mark.parametrize("said", [{}, [], None, "", {"default": []}, {"default": {"x": 1}}])
+def test_no_peers_owe_nothing(said: object) -> None:
+    assert waits(said) == ""
+    assert established(said) == set()

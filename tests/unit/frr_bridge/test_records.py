@@ -1,0 +1,112 @@
+"""The bridge's records: what is to be said of them, and what is kept."""
+
+from __future__ import annotations
+
+from controller.model.kinds import Kind
+from controller.model.layer2 import Flood, Mac
+from controller.model.nexthops import Member, Nexthop, NexthopType
+from controller.model.records import RecordBatch
+from frr_bridge.records import Records
+
+ONE, TWO = Flood(100, b"\x0a\0\0\1"), Flood(100, b"\x0a\0\0\2")
+HERE, THERE = Mac(100, bytes(6), b"\x0a\0\0\1"), Mac(100, bytes(6), b"\x0a\0\0\2")
+
+
+def said(records: Records, limit: int = 10) -> list[RecordBatch]:
+    return list(records.take(limit))
+
+
+def filled(*records: Flood) -> Records:
+    made = Records(Kind.FLOOD)
+    for record in records:
+        made.want(record)
+    said(made)
+    return made
+
+
+def test_a_record_is_said_once() -> None:
+    """Invariant 4."""
+    records = Records(Kind.FLOOD)
+    for _ in range(2):
+        records.want(ONE)
+    assert said(records) == [RecordBatch(Kind.FLOOD, (ONE,))]
+    records.want(ONE)
+    assert said(records) == []
+
+
+def test_flaps_are_one_change() -> None:
+    records = Records(Kind.MAC)
+    for _ in range(5):
+        records.want(HERE)
+        records.withdraw(HERE.key, hold=False)
+        records.want(THERE)
+    assert said(records) == [RecordBatch(Kind.MAC, (THERE,))]
+
+
+def test_a_withdrawal_carries_the_record_that_goes() -> None:
+    records = filled(ONE, TWO)
+    records.withdraw(ONE.key, hold=False)
+    assert said(records) == [RecordBatch(Kind.FLOOD, withdrawals=(ONE,))]
+    assert len(records) == 1
+    records.withdraw(ONE.key, hold=False)
+    assert said(records) == []
+
+
+def test_a_held_record_stays_until_the_sweep() -> None:
+    records = filled(ONE, TWO)
+    records.withdraw(ONE.key, hold=True)
+    records.withdraw(b"unknown", hold=True)
+    assert (said(records), records.held) == ([], 1)
+    assert records.sweep() == 1
+    assert said(records) == [RecordBatch(Kind.FLOOD, withdrawals=(ONE,))]
+    assert records.sweep() == 0
+
+
+def test_a_held_record_that_comes_back_is_not_swept() -> None:
+    records = filled(ONE)
+    records.withdraw(ONE.key, hold=True)
+    records.want(ONE)
+    assert (records.held, records.sweep(), said(records)) == (0, 0, [])
+
+
+def test_a_new_subscriber_hears_all_and_no_withdrawals() -> None:
+    records = filled(ONE, TWO)
+    records.withdraw(ONE.key, hold=False)
+    records.repeat()
+    assert said(records) == [RecordBatch(Kind.FLOOD, (TWO,))]
+    records.repeat()
+    records.withdraw(TWO.key, hold=False)
+    assert said(records) == [RecordBatch(Kind.FLOOD, withdrawals=(TWO,))]
+
+
+def test_batches_keep_to_the_limit_in_the_order_of_events() -> None:
+    """Invariant 5."""
+    floods = [Flood(vni, b"\x0a\0\0\1") for vni in range(5)]
+    records = Records(Kind.FLOOD)
+    for flood in floods:
+        records.want(flood)
+    assert [batch.upserts for batch in said(records, 2)] == [
+        tuple(floods[:2]),
+        tuple(floods[2:4]),
+        tuple(floods[4:]),
+    ]
+
+
+def test_what_was_not_asked_for_is_said_later() -> None:
+    records = Records(Kind.FLOOD)
+    records.want(ONE)
+    records.want(TWO)
+    assert next(records.take(1)).upserts == (ONE,)
+    assert next(records.take(1)).upserts == (TWO,)
+
+
+def test_a_group_is_said_after_its_members_even_if_it_was_there_before() -> None:
+    """Invariant 3."""
+    records = Records(Kind.NEXTHOP)
+    group = Nexthop(1, NexthopType.GROUP, members=(Member(3),))
+    members = [Nexthop(i, NexthopType.DEVICE, device="eth0") for i in (2, 3)]
+    for nexthop in (group, *members):
+        records.want(nexthop)
+    assert [batch.upserts for batch in said(records, 1)] == [(n,) for n in (*members, group)]
+    records.repeat()
+    assert [batch.upserts for batch in said(records, 1)] == [(n,) for n in (*members, group)]
