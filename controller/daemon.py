@@ -42,7 +42,7 @@ class Daemon:
         self._settings = settings
         self._datapath = datapath
         self._clock = clock
-        self._state = State(clock, self._wake)
+        self._state = State(clock, self._wake, self._settled)
         self._reconciler = Reconciler(self._state, datapath, clock, self._applied)
         self._bus = Subscriber(
             f"ipc://{settings.bus}",
@@ -169,6 +169,9 @@ class Daemon:
             nexthops,
         )
         self._bus.send(events.Programmed(done))
+
+    def _settled(self, batch: RouteBatch) -> None:
+        self._bus.send(events.Programmed(batch))
 
     # -- the loop -------------------------------------------------------------------------
 

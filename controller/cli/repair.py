@@ -10,6 +10,29 @@ from controller.cli.output import print_message
 from controller.pb import inspect_pb2 as pb
 
 
+def audit(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
+    """Compare what the datapath was given with what it holds; exit with 1 when they differ.
+
+    \b
+    dualpath audit
+    dualpath audit -o json
+    """
+    with connected(context) as stub:
+        answer = stub.Audit(pb.AuditRequest(), timeout=REPAIR_S)
+    if output in (Output.JSON, Output.YAML):
+        print_message(answer, output)
+    else:
+        for row in answer.rows:
+            kind = pb.Kind.Name(row.kind).removeprefix("KIND_").lower()
+            problem = pb.AuditProblem.Name(row.problem).removeprefix("AUDIT_PROBLEM_").lower()
+            typer.echo(f"{problem:<11} {kind} {row.vrf} {row.text}".replace("  ", " "))
+        if not answer.differed:
+            typer.echo("nothing differs")
+        elif answer.differed > len(answer.rows):
+            typer.echo(f"and {answer.differed - len(answer.rows)} more")
+    raise typer.Exit(1 if answer.differed else 0)
+
+
 def resync(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
     """Compare what is wanted with what the datapath holds, now, and repair it.
 
@@ -39,4 +62,4 @@ def release(context: typer.Context, output: OutputOption = Output.TABLE) -> None
         typer.echo(answer.message)
 
 
-COMMANDS = (resync, release)
+COMMANDS = (audit, resync, release)

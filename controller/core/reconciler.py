@@ -9,17 +9,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from controller.core.clock import Clock
+from controller.core.describe import describe
 from controller.core.state import FRR_KINDS, INTENT_KINDS, State
 from controller.model.kinds import Kind
 from controller.model.nexthops import FIRST_RESERVED, Nexthop, NexthopType
 from controller.model.records import Key, Record, RecordBatch
-from controller.model.routes import U32, Op, RouteBatch
+from controller.model.routes import U32, Family, Op, RouteBatch, prefix_text
+from controller.model.view import Difference, Problem
 from datapaths.base import Datapath, RowFailure, Unavailable
 
 log = logging.getLogger(__name__)
@@ -44,6 +47,7 @@ class Reconciler:
         self._rest = asyncio.Event()
         self._busy = asyncio.Lock()
         self._tries = 0
+        self._retry_at = 0.0  # monotonic; 0 is never
         self._suspect: set[Kind] = set()  # to be compared with the datapath
         self._usable: U32 = np.empty(0, np.uint32)  # nexthops in the datapath, sorted
         self._leaving: set[Key] = set()  # nexthops to withdraw once nothing uses them
@@ -97,12 +101,17 @@ class Reconciler:
 
     async def _wait(self, failed: bool) -> None:
         if not failed:
+            self._retry_at = 0.0
             await self._wake.wait()
             return
-        delay_s = RETRY_S[min(self._tries, len(RETRY_S) - 1)]
-        try:
-            await asyncio.wait_for(self._wake.wait(), delay_s)
-        except TimeoutError:
+        if not self._retry_at:
+            delay_s = RETRY_S[min(self._tries, len(RETRY_S) - 1)]
+            self._retry_at = self._clock.monotonic() + delay_s
+        with suppress(TimeoutError):
+            left_s = self._retry_at - self._clock.monotonic()
+            await asyncio.wait_for(self._wake.wait(), max(left_s, 0))
+        if self._clock.monotonic() >= self._retry_at:  # however often it was woken since
+            self._retry_at = 0.0
             self._tries += 1
             self._mark_failed()
 
@@ -115,6 +124,7 @@ class Reconciler:
             withdrawals[kind] = await self._upsert(kind)
         await self._routes(Op.UPSERT)
         await self._routes(Op.WITHDRAW)
+        await self._routes(Op.UPSERT)  # rows that were to be withdrawn, and came back since
         for kind in reversed(KINDS):
             await self._withdraw(kind, withdrawals[kind])
         records = any(self._state.records[kind].has_failed() for kind in KINDS)
@@ -142,7 +152,8 @@ class Reconciler:
             await self._upsert_nexthops(upserts)
         elif upserts:
             await self._apply(RecordBatch(kind, tuple(upserts)))
-            if kind in INTENT_KINDS:
+            made = any(table.programmed(record.key) == record for record in upserts)
+            if made and kind in INTENT_KINDS:
                 self.retry_now()  # what waits for a device
         return withdrawals
 
@@ -184,6 +195,7 @@ class Reconciler:
         table = self._state.records[kind]
         if kind is Kind.NEXTHOP:
             self._leaving.update(record.key for record in records)
+            self._leaving = {key for key in self._leaving if table.desired(key) is None}
             records = self._unused()
         records = [record for record in records if table.desired(record.key) is None]
         if not records:
@@ -261,16 +273,11 @@ class Reconciler:
 
     async def compare(self, kind: Kind) -> int:
         """Dump a kind, and note what is not as we thought; return how many rows differ."""
-        batches = [batch async for batch in self._datapath.dump(kind)]
         if kind is Kind.ROUTE:
+            batches = [batch async for batch in self._datapath.dump(kind)]
             return self._compare_routes([b for b in batches if isinstance(b, RouteBatch)])
         table = self._state.records[kind]
-        there = {
-            record.key: record
-            for batch in batches
-            if isinstance(batch, RecordBatch)
-            for record in batch.upserts
-        }
+        there = {record.key: record for record in await self._dump_records(kind)}
         differ = 0
         for programmed in list(table.all_programmed()):
             if there.get(programmed.key) != programmed:
@@ -278,7 +285,8 @@ class Reconciler:
         for record in there.values():
             if table.programmed(record.key) is None and table.desired(record.key) is None:
                 table.adopt(record, now=self._now())
-                table.touch(record.key)
+                if self._state.complete(kind):
+                    table.touch(record.key)
                 differ += 1
         if kind is Kind.NEXTHOP:
             self._note_nexthops()
@@ -289,9 +297,53 @@ class Reconciler:
             table.begin_compare()
         for batch in batches:
             self._state.adopt(batch)
-        differ = sum(table.end_compare() for table in self._state.rib)
+        synced = self._state.complete(Kind.ROUTE)
+        differ = sum(table.end_compare(synced=synced) for table in self._state.rib)
         self._state.repaired += differ
         return differ
+
+    async def audit(self) -> list[Difference]:
+        """Compare everything with the datapath now, and change nothing."""
+        async with self._busy:
+            found = [row for kind in KINDS for row in await self._audit_records(kind)]
+            return found + await self._audit_routes()
+
+    async def _audit_records(self, kind: Kind) -> list[Difference]:
+        there = {record.key: record for record in await self._dump_records(kind)}
+        given = {record.key: record for record in self._state.records[kind].all_programmed()}
+        found = []
+        for key in given.keys() | there.keys():
+            if given.get(key) == there.get(key):
+                continue
+            if key not in there:
+                problem = Problem.MISSING
+            else:
+                problem = Problem.DIFFERENT if key in given else Problem.UNEXPECTED
+            text, _ = describe(given.get(key) or there[key])
+            found.append(Difference(kind, "", text, problem))
+        return sorted(found, key=lambda row: row.text)
+
+    async def _audit_routes(self) -> list[Difference]:
+        batches = [batch async for batch in self._datapath.dump(Kind.ROUTE)]
+        by_table: dict[tuple[str, Family], list[RouteBatch]] = {}
+        for batch in batches:
+            if isinstance(batch, RouteBatch):
+                by_table.setdefault((batch.vrf, batch.family), []).append(batch)
+        tables = [self._state.rib.table(*key) for key in by_table]
+        tables += [t for t in self._state.rib if (t.vrf, t.family) not in by_table]
+        return [
+            Difference(Kind.ROUTE, table.vrf, prefix_text(prefix, length), problem)
+            for table in tables
+            for prefix, length, problem in table.audit(by_table.get((table.vrf, table.family), []))
+        ]
+
+    async def _dump_records(self, kind: Kind) -> list[Record]:
+        return [
+            record
+            async for batch in self._datapath.dump(kind)
+            if isinstance(batch, RecordBatch)
+            for record in batch.upserts
+        ]
 
     async def resync(self) -> int:
         """Compare everything now; what differs is repaired next. Return how many rows differed."""

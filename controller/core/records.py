@@ -63,6 +63,7 @@ class RecordTable:
             self._rows[key].desired = None
             self._rows[key].changed_at = now
             self._dirty[key] = None
+            self._drop_if_empty(key)
         return len(old)
 
     def lost(self, key: Key) -> bool:
@@ -85,10 +86,12 @@ class RecordTable:
         keys, self._dirty = self._dirty, {}
         if not self._managed:
             return []
+        rows = [(key, row) for key in keys if (row := self._rows.get(key))]
+        for _, row in rows:
+            if row.desired == row.programmed:
+                row.error = ""  # what was refused is wanted no more
         return [
-            (key, row.desired, row.programmed)
-            for key in keys
-            if (row := self._rows.get(key)) and row.desired != row.programmed
+            (key, row.desired, row.programmed) for key, row in rows if row.desired != row.programmed
         ]
 
     def done(self, key: Key, programmed: Record | None) -> None:

@@ -15,11 +15,12 @@ import numpy.typing as npt
 from controller.model.kinds import Kind
 from controller.model.routes import RTPROT_KERNEL, U8, U32, Family, Op, RouteBatch
 from controller.model.table import KeyedColumns, Slots, route_key_words, route_keys, route_prefixes
-from controller.model.view import KindCount, RouteRows, RowState
+from controller.model.view import KindCount, Problem, RouteRows, RowState
 
 _MARKED = 1  # to be looked at by `take`
 _FAILED = 2  # refused; marked again by `retry`
 _TAKEN = 4  # in the datapath's hands, between `take` and `done`
+_WAITING = 8  # marked, but its nexthop is not ready
 
 _COLUMNS = {
     "desired": np.uint32,  # nexthop id in the datapath; 0 is not desired
@@ -66,6 +67,12 @@ class RouteTable:
         self._mark(slots)
         return changed
 
+    def settled(self, batch: RouteBatch) -> Slots:
+        """Return which rows of `batch` the datapath has already as they are wanted."""
+        slots = self.rows.find(route_keys(batch.family, batch.prefixes, batch.lengths))
+        there = self.rows["programmed"][slots]
+        return np.flatnonzero((slots >= 0) & (there != 0) & (there == self._target(slots)))
+
     def adopt(self, batch: RouteBatch, *, now: float) -> None:
         """Take what the datapath holds; it stays until FRR is known to want none of it."""
         slots = self._add(batch)
@@ -99,13 +106,13 @@ class RouteTable:
             wanted = differs & ((target != 0) if op is Op.UPSERT else (target == 0))
             other = slots[differs & ~wanted]
             self._mark(other)
-            self._forget(slots[~differs])
+            self._settle(slots[~differs])
             slots, target = slots[wanted], target[wanted]
             if op is Op.UPSERT and len(slots):
                 usable = ready(target)
                 if not usable.all():
                     self._waiting.append(slots[~usable])
-                    self.rows["flags"][slots[~usable]] |= np.uint8(_MARKED)
+                    self.rows["flags"][slots[~usable]] |= np.uint8(_MARKED | _WAITING)
                     slots, target = slots[usable], target[usable]
             if len(slots):
                 self.rows["flags"][slots] |= np.uint8(_TAKEN)
@@ -145,13 +152,17 @@ class RouteTable:
         self._before = self.rows["programmed"].copy()
         self.rows["programmed"][:] = 0
 
-    def end_compare(self) -> int:
-        """Mark what is not at rest; return how many rows the datapath had otherwise."""
+    def end_compare(self, *, synced: bool) -> int:
+        """Mark what is not at rest; return how many rows the datapath had otherwise.
+
+        Until FRR has said everything, what it has not said is not yet to be withdrawn.
+        """
         slots = self.rows.slots()
         before = np.zeros(len(self.rows["programmed"]), np.uint32)
         before[: len(self._before)] = self._before
         self._before = before[:0]
-        self._mark(slots)
+        unsaid = (self.rows["desired"][slots] == 0) & (self.rows["programmed"][slots] != 0)
+        self._mark(slots if synced else slots[~unsaid])
         return int(np.count_nonzero(before[slots] != self.rows["programmed"][slots]))
 
     def lost_nexthop(self, identity: int) -> int:
@@ -159,8 +170,27 @@ class RouteTable:
         slots = self.rows.slots()
         return self._unprogram(slots[self.rows["programmed"][slots] == identity])
 
+    def audit(self, batches: Sequence[RouteBatch]) -> Iterator[tuple[bytes, int, Problem]]:
+        """Yield (prefix, length, problem) where the datapath holds not what it was given."""
+        seen = np.zeros(len(self.rows["programmed"]), np.bool_)
+        for batch in batches:
+            slots = self.rows.find(route_keys(batch.family, batch.prefixes, batch.lengths))
+            known = slots >= 0
+            given = np.where(known, self.rows["programmed"][slots], np.uint32(0))
+            seen[slots[known]] = True
+            for row in np.flatnonzero(given != batch.nexthops).tolist():
+                problem = Problem.DIFFERENT if given[row] else Problem.UNEXPECTED
+                yield batch.prefixes[row].tobytes(), int(batch.lengths[row]), problem
+        slots = self.rows.slots()
+        missing = slots[(self.rows["programmed"][slots] != 0) & ~seen[slots]]
+        prefixes, lengths = route_prefixes(self.family, self.rows.keys(missing))
+        for prefix, length in zip(prefixes, lengths, strict=True):
+            yield prefix.tobytes(), int(length), Problem.MISSING
+
     def unpark(self) -> None:
         """Nexthops came: rows that waited may go."""
+        for slots in self._waiting:
+            self.rows["flags"][slots] &= np.uint8(0xFF ^ _WAITING)
         self._upserts += self._waiting
         self._waiting = []
 
@@ -245,10 +275,12 @@ class RouteTable:
         if not len(slots):
             return
         flags = self.rows["flags"]
+        if (flags[slots] & _WAITING).any():
+            self.unpark()  # what is wanted of a row may no longer need that nexthop
         slots = np.unique(slots[flags[slots] & _MARKED == 0])
         target = self._target(slots)
         differs = target != self.rows["programmed"][slots]
-        self._forget(slots[~differs])
+        self._settle(slots[~differs])
         slots, target = slots[differs], target[differs]
         flags[slots] |= np.uint8(_MARKED)
         for queue, some in (
@@ -257,6 +289,12 @@ class RouteTable:
         ):
             if len(some):
                 queue.append(some)
+
+    def _settle(self, slots: Slots) -> None:
+        """Rows are as they should be: whatever was refused of them is wanted no more."""
+        self.rows["flags"][slots] &= np.uint8(0xFF ^ _FAILED)
+        self.rows["errno"][slots] = 0
+        self._forget(slots)
 
     def _forget(self, slots: Slots) -> None:
         """Remove rows that are neither desired nor programmed, unless someone has their slot."""

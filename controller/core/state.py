@@ -30,11 +30,18 @@ FRR_KINDS = (Kind.REMOTE_VTEP, Kind.FLOOD, Kind.MAC, Kind.NEIGHBOR, Kind.NEXTHOP
 
 
 class State:
-    """Desired and programmed, by kind. `wake` is called when there is work for the reconciler."""
+    """Desired and programmed, by kind.
 
-    def __init__(self, clock: Clock, wake: Callable[[], None]) -> None:
+    `wake` is called when there is work for the reconciler, and `settled` with routes that were
+    said again and that the datapath has already, if zebra waits for an answer.
+    """
+
+    def __init__(
+        self, clock: Clock, wake: Callable[[], None], settled: Callable[[RouteBatch], object]
+    ) -> None:
         self._clock = clock
         self._wake = wake
+        self._settled = settled
         self.rib = Rib()
         self.records = {kind: RecordTable(kind) for kind in (*INTENT_KINDS, *FRR_KINDS)}
         self.records[Kind.LSP] = RecordTable(Kind.LSP, managed=False)
@@ -45,6 +52,7 @@ class State:
         self.synced = False  # the bridge has said everything since it was subscribed to
         self.synced_at = 0.0
         self.repaired = 0
+        self._intended: set[Kind] = set()  # kinds of which intent has said everything
 
     # -- what FRR wants -------------------------------------------------------------------
 
@@ -78,6 +86,7 @@ class State:
     def want(self, kind: Kind, records: list[Record]) -> None:
         """Make `records` all that intent wants of a kind."""
         table = self.records[kind]
+        self._intended.add(kind)
         now = self._clock.epoch()
         wanted = {record.key for record in records}
         for record in records:
@@ -87,6 +96,10 @@ class State:
                 table.unwant(key, now=now)
                 table.touch(key)
         self._wake()
+
+    def complete(self, kind: Kind) -> bool:
+        """Say whether all that is wanted of a kind is known, so that the rest may be removed."""
+        return kind in self._intended if kind in INTENT_KINDS else self.synced
 
     def _routes(self, batch: RouteBatch) -> None:
         ids = self.nexthop_ids.translate(batch.nexthops)
@@ -103,12 +116,16 @@ class State:
             batch.protocols,
             ids,
         ).take(known)
-        self.rib.table(batch.vrf, batch.family).learn(
+        table = self.rib.table(batch.vrf, batch.family)
+        table.learn(
             translated,
             generation=self.generation,
             session=self.session.number,
             now=self._clock.epoch(),
         )
+        # zebra waits for an answer to each route that it says, also where nothing is to be done.
+        if self.session.acknowledge and len(settled := table.settled(translated)):
+            self._settled(translated.take(settled))
 
     def _records(self, batch: RecordBatch) -> None:
         table = self.records[batch.kind]
@@ -173,6 +190,8 @@ class State:
             if isinstance(group, Nexthop) and any(m.id == identity for m in group.members):
                 left = tuple(m for m in group.members if m.id != identity)
                 table.done(group.key, replace(group, members=left) if left else None)
+                if not left:
+                    self._lost_nexthop(group.id)
         for routes in self.rib:
             routes.lost_nexthop(identity)
 

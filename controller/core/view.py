@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from controller.core.clock import Clock
+from controller.core.describe import describe
 from controller.core.journal import Entry, Journal
 from controller.core.reconciler import Reconciler
 from controller.core.state import State
 from controller.model.kinds import Kind
-from controller.model.layer2 import Flood, Lsp, Mac, Neighbor, RemoteVtep
 from controller.model.nexthops import DROP_TYPES, Nexthop, reserved
-from controller.model.records import Record, RecordBatch
+from controller.model.records import RecordBatch
 from controller.model.routes import Family, Op, RouteBatch, prefix_text
 from controller.model.view import (
     Change,
+    Difference,
     KindCount,
     RecordRow,
     ResourceStatus,
@@ -107,6 +107,9 @@ class CoreView:
     def sequence(self) -> int:
         return self._journal.sequence
 
+    async def audit(self) -> Sequence[Difference]:
+        return await self._reconciler.audit()
+
     async def resync(self) -> int:
         return await self._reconciler.resync()
 
@@ -163,22 +166,3 @@ class CoreView:
                 withdrawn=withdrawn,
                 detail=why or detail,
             )
-
-
-def describe(record: Record) -> tuple[str, str]:
-    """Return what a record is about, and what it says of that, for people."""
-    match record:
-        case Nexthop():
-            return str(record.id), str(record)
-        case RemoteVtep(vni, vtep, mac):
-            return f"{vni} {ipaddress.ip_address(vtep)}", f"router MAC {mac.hex(':')}"
-        case Flood(vni, vtep):
-            return f"{vni} {ipaddress.ip_address(vtep)}", ""
-        case Mac(vni, mac, vtep):
-            return f"{vni} {mac.hex(':')}", f"vtep {ipaddress.ip_address(vtep)}"
-        case Neighbor(vni, address, mac):
-            return f"{vni} {ipaddress.ip_address(address)}", mac.hex(":")
-        case Lsp(label, nexthops):
-            return str(label), ", ".join(nexthops)
-        case _:
-            return str(record.key), ""

@@ -29,6 +29,7 @@ from controller.pb import inspect_pb2 as pb
 from controller.pb import inspect_pb2_grpc as pb_grpc
 from datapaths.base import PortState, Unavailable
 
+AUDIT_ROWS = 1000
 MESSAGE_ROWS = 512
 """Rows in one streamed message: a few milliseconds of work, well under gRPC's 4 MiB."""
 
@@ -137,6 +138,24 @@ class InspectService(pb_grpc.InspectServicer):
         except UnknownVrf as error:
             await context.abort(grpc.StatusCode.NOT_FOUND, str(error))
         raise AssertionError("abort returned")
+
+    async def Audit(self, request: pb.AuditRequest, context: Context) -> pb.AuditResponse:
+        try:
+            found = await self._view.audit()
+        except Unavailable as error:
+            text = f"the datapath does not answer: {error}"
+            await context.abort(grpc.StatusCode.UNAVAILABLE, text)
+            raise AssertionError("abort returned") from error
+        listed = [
+            pb.AuditRow(
+                kind=rows.KINDS[row.kind],
+                vrf=row.vrf,
+                text=row.text,
+                problem=pb.AuditProblem.Name(row.problem.value),
+            )
+            for row in found[: request.limit or AUDIT_ROWS]
+        ]
+        return pb.AuditResponse(differed=len(found), rows=listed)
 
     async def Resync(self, request: pb.ResyncRequest, context: Context) -> pb.ResyncResponse:
         try:

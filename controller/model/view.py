@@ -112,6 +112,24 @@ class Change:
     detail: str  # nexthop, VTEP, or why it failed
 
 
+class Problem(IntEnum):
+    """How what the datapath holds differs from what it was last given."""
+
+    MISSING = 1  # it should be there and is not
+    DIFFERENT = 2  # it is there, but otherwise
+    UNEXPECTED = 3  # it is there as ours, and nobody gave it
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One row that an audit found."""
+
+    kind: Kind
+    vrf: str  # "" where there is none
+    text: str  # "10.0.0.0/24", "100 aa:bb:cc:00:00:01"
+    problem: Problem
+
+
 class StateView(Protocol):
     """Read access to the daemon's state; all in one event loop, nothing here blocks."""
 
@@ -134,6 +152,9 @@ class StateView(Protocol):
 
         Raises LookupError when the journal no longer reaches back to `after`; list again then.
         """
+
+    async def audit(self) -> Sequence[Difference]:
+        """Compare what was programmed with what the datapath holds, and change nothing."""
 
     async def resync(self) -> int:
         """Compare with the datapath now and repair; return the number of rows that differed."""

@@ -40,6 +40,13 @@ class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     KIND_NEXTHOP: _ClassVar[Kind]
     KIND_ROUTE: _ClassVar[Kind]
     KIND_LSP: _ClassVar[Kind]
+
+class AuditProblem(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    AUDIT_PROBLEM_UNSPECIFIED: _ClassVar[AuditProblem]
+    AUDIT_PROBLEM_MISSING: _ClassVar[AuditProblem]
+    AUDIT_PROBLEM_DIFFERENT: _ClassVar[AuditProblem]
+    AUDIT_PROBLEM_UNEXPECTED: _ClassVar[AuditProblem]
 FAMILY_UNSPECIFIED: Family
 FAMILY_IPV4: Family
 FAMILY_IPV6: Family
@@ -61,6 +68,10 @@ KIND_NEIGHBOR: Kind
 KIND_NEXTHOP: Kind
 KIND_ROUTE: Kind
 KIND_LSP: Kind
+AUDIT_PROBLEM_UNSPECIFIED: AuditProblem
+AUDIT_PROBLEM_MISSING: AuditProblem
+AUDIT_PROBLEM_DIFFERENT: AuditProblem
+AUDIT_PROBLEM_UNEXPECTED: AuditProblem
 
 class StatusRequest(_message.Message):
     __slots__ = ()
@@ -605,6 +616,32 @@ class Path(_message.Message):
     underlay_prefix: str
     ports: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, weight: _Optional[int] = ..., nexthop: _Optional[_Union[Nexthop, _Mapping]] = ..., vni: _Optional[int] = ..., vtep: _Optional[str] = ..., mac: _Optional[str] = ..., underlay_prefix: _Optional[str] = ..., ports: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class AuditRequest(_message.Message):
+    __slots__ = ("limit",)
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    limit: int
+    def __init__(self, limit: _Optional[int] = ...) -> None: ...
+
+class AuditResponse(_message.Message):
+    __slots__ = ("differed", "rows")
+    DIFFERED_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    differed: int
+    rows: _containers.RepeatedCompositeFieldContainer[AuditRow]
+    def __init__(self, differed: _Optional[int] = ..., rows: _Optional[_Iterable[_Union[AuditRow, _Mapping]]] = ...) -> None: ...
+
+class AuditRow(_message.Message):
+    __slots__ = ("kind", "vrf", "text", "problem")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    VRF_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    kind: Kind
+    vrf: str
+    text: str
+    problem: AuditProblem
+    def __init__(self, kind: _Optional[_Union[Kind, str]] = ..., vrf: _Optional[str] = ..., text: _Optional[str] = ..., problem: _Optional[_Union[AuditProblem, str]] = ...) -> None: ...
 
 class ResyncRequest(_message.Message):
     __slots__ = ()

@@ -101,6 +101,11 @@ class InspectStub:
                 request_serializer=dualpath_dot_v1_dot_inspect__pb2.ExplainRequest.SerializeToString,
                 response_deserializer=dualpath_dot_v1_dot_inspect__pb2.ExplainResponse.FromString,
                 _registered_method=True)
+        self.Audit = channel.unary_unary(
+                '/dualpath.v1.Inspect/Audit',
+                request_serializer=dualpath_dot_v1_dot_inspect__pb2.AuditRequest.SerializeToString,
+                response_deserializer=dualpath_dot_v1_dot_inspect__pb2.AuditResponse.FromString,
+                _registered_method=True)
         self.Resync = channel.unary_unary(
                 '/dualpath.v1.Inspect/Resync',
                 request_serializer=dualpath_dot_v1_dot_inspect__pb2.ResyncRequest.SerializeToString,
@@ -209,6 +214,13 @@ class InspectServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Audit(self, request, context):
+        """Compare what the datapath was given with what it holds, now, and change nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Resync(self, request, context):
         """Compare what is wanted with what the datapath holds, now, and repair it.
         """
@@ -285,6 +297,11 @@ def add_InspectServicer_to_server(servicer, server):
                     servicer.Explain,
                     request_deserializer=dualpath_dot_v1_dot_inspect__pb2.ExplainRequest.FromString,
                     response_serializer=dualpath_dot_v1_dot_inspect__pb2.ExplainResponse.SerializeToString,
+            ),
+            'Audit': grpc.unary_unary_rpc_method_handler(
+                    servicer.Audit,
+                    request_deserializer=dualpath_dot_v1_dot_inspect__pb2.AuditRequest.FromString,
+                    response_serializer=dualpath_dot_v1_dot_inspect__pb2.AuditResponse.SerializeToString,
             ),
             'Resync': grpc.unary_unary_rpc_method_handler(
                     servicer.Resync,
@@ -628,6 +645,33 @@ class Inspect:
             '/dualpath.v1.Inspect/Explain',
             dualpath_dot_v1_dot_inspect__pb2.ExplainRequest.SerializeToString,
             dualpath_dot_v1_dot_inspect__pb2.ExplainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Audit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dualpath.v1.Inspect/Audit',
+            dualpath_dot_v1_dot_inspect__pb2.AuditRequest.SerializeToString,
+            dualpath_dot_v1_dot_inspect__pb2.AuditResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -11,6 +11,7 @@ import os
 import socket
 import struct
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -61,6 +62,8 @@ class Channel:
         buffer = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
         self.most_rows = max(64, buffer // ANSWER_BYTES)
         """In one write: were all of them refused, the answers still fit."""
+        self.busy_s = 0.0
+        """CPU time of the last write, nearly all of it the kernel's."""
 
     @property
     def port_id(self) -> int:
@@ -108,6 +111,7 @@ class Channel:
 
     def _exchange(self, stream: Stream, first: int, count: int) -> list[tuple[int, Answer]]:
         refused: list[tuple[int, Answer]] = []
+        start = time.thread_time()
         try:
             self._socket.send(stream)
             while True:
@@ -119,6 +123,7 @@ class Channel:
                     if said.errno:
                         refused.append((at, said))
                     if at == count - 1:
+                        self.busy_s = time.thread_time() - start
                         return refused
         except OSError as error:
             name = errno.errorcode.get(error.errno or 0, "error")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import time
 from collections.abc import AsyncIterator, Iterator
 
 import numpy as np
@@ -96,9 +95,8 @@ class RouteWriter:
                 batch.family, table, shape, first, chosen.prefixes, chosen.lengths, chosen.nexthops
             )
 
-        start = time.monotonic()
         answers = list(await self._channel.write(len(chosen), encode))
-        self._adapt(batch.family, len(chosen), time.monotonic() - start)
+        self._adapt(batch.family, len(chosen), self._channel.busy_s)
         return answers
 
     def _adapt(self, family: Family, rows: int, took_s: float) -> None:

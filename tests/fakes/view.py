@@ -24,7 +24,15 @@ from controller.model.nexthops import (
 )
 from controller.model.records import Record
 from controller.model.routes import Family
-from controller.model.view import Change, KindCount, RecordRow, RouteRows, RowState, Status
+from controller.model.view import (
+    Change,
+    Difference,
+    KindCount,
+    RecordRow,
+    RouteRows,
+    RowState,
+    Status,
+)
 from datapaths.base import PortState, Unavailable
 
 NOW = 1_700_000_000.25
@@ -145,6 +153,9 @@ class MemoryView:
                 after = change.sequence
                 yield change
             await changed.wait()
+
+    async def audit(self) -> list[Difference]:
+        return []
 
     async def resync(self) -> int:
         if self.unavailable:

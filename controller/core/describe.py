@@ -1,0 +1,28 @@
+"""Records in words: what one is about, and what it says of that."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from controller.model.layer2 import Flood, Lsp, Mac, Neighbor, RemoteVtep
+from controller.model.nexthops import Nexthop
+from controller.model.records import Record
+
+
+def describe(record: Record) -> tuple[str, str]:
+    """Return what a record is about, and what it says of that, for people."""
+    match record:
+        case Nexthop():
+            return str(record.id), str(record)
+        case RemoteVtep(vni, vtep, mac):
+            return f"{vni} {ipaddress.ip_address(vtep)}", f"router MAC {mac.hex(':')}"
+        case Flood(vni, vtep):
+            return f"{vni} {ipaddress.ip_address(vtep)}", ""
+        case Mac(vni, mac, vtep):
+            return f"{vni} {mac.hex(':')}", f"vtep {ipaddress.ip_address(vtep)}"
+        case Neighbor(vni, address, mac):
+            return f"{vni} {ipaddress.ip_address(address)}", mac.hex(":")
+        case Lsp(label, nexthops):
+            return str(label), ", ".join(nexthops)
+        case _:
+            return str(record.key), ""
