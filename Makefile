@@ -27,15 +27,15 @@ test: ## every check and every test; as root also those in namespaces and in the
 
 unit: ## the tests that need no root (seconds)
 	@.ci/setup
-	@exec $(PYTHON) -m pytest -rs
+	@exec $(PYTHON) -m pytest -rfEs
 
 netns: ## tests on this machine's kernel, in namespaces of their own (root)
 	@.ci/setup
-	@exec $(PYTHON) -m pytest -rs -m netns
+	@exec $(PYTHON) -m pytest -rfEs -m netns
 
 lab: ## scenarios with real FRR (root)
 	@.ci/setup lab
-	@exec $(LAB) run --jobs $(JOBS) -rs
+	@exec $(LAB) run --jobs $(JOBS) -rfEs
 
 demo: ## the standard topology, pings, and an FRR that is killed under them (root)
 	@case "$(DATAPATH)" in \
@@ -44,7 +44,7 @@ demo: ## the standard topology, pings, and an FRR that is killed under them (roo
 	*) echo "demo: there is no DATAPATH=$(DATAPATH); use DATAPATH=kernel." >&2; exit 2 ;; \
 	esac
 	@.ci/setup lab
-	@[ ! -t 1 ] || export FORCE_COLOR=1; exec $(LAB) shell -c 'exec python -m tests.lab.demo'
+	@[ -t 1 ] || export NO_COLOR=1; exec $(LAB) shell -c 'exec python -m tests.lab.demo'
 
 lint: ## ruff, and mypy --strict
 	@.ci/setup

@@ -179,7 +179,7 @@ class Daemon:
         self._reconciler.wake()
 
     def _tick(self) -> None:
-        self._bus.tick(self._clock.monotonic())
+        self._bus.tick()
         if self._provisioner:
             self._view.resources = self._provisioner.statuses()
             self._view.problem = self._provisioner.problem

@@ -54,7 +54,8 @@ class Overlay:
         self._ports: dict[tuple[int, bytes], NeighborMessage] = {}  # (bridge, MAC) -> row
         self._dsts: dict[tuple[int, bytes], bytes] = {}  # (VXLAN device, MAC) -> VTEP
         self._floods: dict[tuple[int, bytes], Flood | None] = {}  # (VXLAN device, VTEP)
-        self._macs: dict[tuple[int, bytes], Mac] = {}  # (bridge, MAC) -> what we said
+        self._macs: dict[tuple[int, bytes], Mac] = {}  # (bridge, MAC), of remote ones
+        self._told: dict[tuple[int, bytes], Mac] = {}  # those of them that we said
         self._neighbors: dict[tuple[int, bytes], NeighborMessage] = {}  # (bridge, address)
         self._said: dict[tuple[int, bytes], Record] = {}  # (bridge, address) -> what we said
         self._addresses_of: dict[tuple[int, bytes], set[bytes]] = defaultdict(set)
@@ -270,24 +271,41 @@ class Overlay:
         self._floods[key] = now
 
     def _look_at_mac(self, key: tuple[int, bytes]) -> None:
-        before, now = self._macs.get(key), self._remote_mac(key)
-        if before == now:
+        now = self._remote_mac(key)
+        if self._macs.get(key) == now:
             return
         if now:
             self._macs[key] = now
-            self._want(now)
         else:
             del self._macs[key]
-        if before and (now is None or now.key != before.key):
-            local = now is None and self._is_local(key)
-            (self._moved if local else self._withdraw)(Kind.MAC, before.key)
         for address in list(self._addresses_of.get(key, ())):
             self._look_at_neighbor((key[0], address))
+        self._tell_mac(key)
+
+    def _tell_mac(self, key: tuple[int, bytes]) -> None:
+        """Say what a MAC is; one of a router is no host's, and is said with its VTEP."""
+        router = self._is_router(key)
+        before, now = self._told.get(key), None if router else self._macs.get(key)
+        if before == now:
+            return
+        if now:
+            self._told[key] = now
+            self._want(now)
+        else:
+            del self._told[key]
+        if before and (now is None or now.key != before.key):
+            news = router or self._is_local(key)  # else zebra just took it away
+            (self._moved if news else self._withdraw)(Kind.MAC, before.key)
 
     def _is_local(self, key: tuple[int, bytes]) -> bool:
         """Say whether a bridge sees a MAC on another port than its VXLAN device."""
         row, vxlan = self._ports.get(key), self._vxlan_of.get(key[0])
         return row is not None and vxlan is not None and row.ifindex != vxlan
+
+    def _is_router(self, key: tuple[int, bytes]) -> bool:
+        bridge, _ = key
+        addresses = self._addresses_of.get(key, ())
+        return any(isinstance(self._said.get((bridge, a)), RemoteVtep) for a in addresses)
 
     def _remote_mac(self, key: tuple[int, bytes]) -> Mac | None:
         """A MAC is remote when its bridge sees it on the VXLAN device.
@@ -312,6 +330,9 @@ class Overlay:
             self._said.pop(key, None)
         if before and (now is None or (before.kind, before.key) != (now.kind, now.key)):
             self._withdraw_neighbor(key[0], before)
+        for record in (before, now):
+            if isinstance(record, RemoteVtep):
+                self._tell_mac((key[0], record.mac))
 
     def _withdraw_neighbor(self, bridge: int, before: Record) -> None:
         """A VTEP is one record for two rows, its address and the mapped one: the last counts."""

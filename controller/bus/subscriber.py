@@ -17,11 +17,12 @@ log = logging.getLogger(__name__)
 CREDIT = 16
 """Batches on their way at once: enough to keep both processes busy, and a bound on memory."""
 
-SILENCE_S = 2.5  # the bridge says something every second
+SILENT_TICKS = 6  # half a second each, while the bridge says something every second
+ASK_TICKS = 2
 
 
 class Subscriber:
-    """Delivers the bridge's events in order; `tick` it about once a second.
+    """Delivers the bridge's events in order.
 
     `on_subscribed` is called at the first message of each subscription, with whether it is the
     bridge of the last one: everything will be said again, up to Synced. `on_lost` is called when
@@ -44,26 +45,28 @@ class Subscriber:
         self._on_lost = on_lost
         self._epoch = 0
         self._sequence = 0
-        self._heard_at = 0.0
-        self._asked_at = 0.0
+        self._silent = SILENT_TICKS  # ticks since anything was heard
         socket: Any = zmq.Context.instance().socket(zmq.DEALER)
         socket.setsockopt(zmq.IMMEDIATE, 1)  # queue nothing for a bridge that is not there
         socket.setsockopt(zmq.RECONNECT_IVL, 50)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, 500)
         socket.connect(address)
         self._endpoint = Endpoint(socket, self._receive)
-        self._now = 0.0
 
-    def tick(self, now: float) -> None:
-        """Notice silence, and ask again. `now` is any monotonic clock, in seconds."""
-        self._now = now
-        if now - self._heard_at < SILENCE_S:
+    def tick(self) -> None:
+        """Notice silence, and ask again. Call it about twice a second.
+
+        Ticks are counted and not seconds: when we were kept from reading ourselves, the bridge
+        was not silent.
+        """
+        self._silent += 1
+        if self._silent <= SILENT_TICKS:
             return
         if self.connected:
             self.connected = False
             log.warning("frr-bridge is silent")
             self._on_lost()
-        if now - self._asked_at >= 1:
+        if (self._silent - SILENT_TICKS) % ASK_TICKS == 1:
             self.subscribe()
 
     def subscribe(self) -> None:
@@ -72,7 +75,6 @@ class Subscriber:
             wire.encode_from_controller(events.Subscribe(CREDIT, self._provisions))
         ):
             self._sequence = 0
-            self._asked_at = self._now
 
     def send(self, event: events.FromController) -> bool:
         """Send to the bridge; False when it is not there: say it again after `on_subscribed`."""
@@ -88,7 +90,7 @@ class Subscriber:
             log.warning("bus: %s; subscribing again", error)
             self.subscribe()
             return
-        self._heard_at = self._now
+        self._silent = 0
         if sequence == 1:
             same_bridge, self._epoch = epoch == self._epoch, epoch
             self._sequence, self.connected = 0, True

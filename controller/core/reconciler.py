@@ -50,7 +50,9 @@ class Reconciler:
         self._retry_at = 0.0  # monotonic; 0 is never
         self._suspect: set[Kind] = set()  # to be compared with the datapath
         self._usable: U32 = np.empty(0, np.uint32)  # nexthops in the datapath, sorted
-        self._leaving: set[Key] = set()  # nexthops to withdraw once nothing uses them
+        # To be withdrawn once nothing uses them. A VTEP's router MAC too: a restarted bgpd can
+        # leave zebra without it while it still wants the routes over it.
+        self._leaving: dict[Kind, set[Key]] = {Kind.REMOTE_VTEP: set(), Kind.NEXTHOP: set()}
         self.unavailable = ""  # why the datapath does not answer, "" when it does
 
     def wake(self) -> None:
@@ -60,7 +62,7 @@ class Reconciler:
 
     def retry_now(self) -> None:
         """Something changed that may have cured failures."""
-        self._tries = 0
+        self._tries, self._retry_at = 0, 0.0
         self._mark_failed()
         self.wake()
 
@@ -162,7 +164,6 @@ class Reconciler:
         if not upserts:
             return
         nexthops = [record for record in upserts if isinstance(record, Nexthop)]
-        self._leaving.difference_update(nexthop.key for nexthop in nexthops)
         single = [n for n in nexthops if n.type is not NexthopType.GROUP]
         if single:
             await self._apply(RecordBatch(Kind.NEXTHOP, tuple(single)))
@@ -193,36 +194,44 @@ class Reconciler:
 
     async def _withdraw(self, kind: Kind, records: Sequence[Record]) -> None:
         table = self._state.records[kind]
-        if kind is Kind.NEXTHOP:
-            self._leaving.update(record.key for record in records)
-            self._leaving = {key for key in self._leaving if table.desired(key) is None}
-            records = self._unused()
+        if kind in self._leaving:
+            self._leaving[kind].update(record.key for record in records)
+            records = self._unused(kind)
         records = [record for record in records if table.desired(record.key) is None]
         if not records:
             return
         await self._apply(RecordBatch(kind, withdrawals=tuple(records)))
         if kind is Kind.NEXTHOP:
-            self._leaving.difference_update(record.key for record in records)
             for nexthop in records:
                 if isinstance(nexthop, Nexthop) and table.programmed(nexthop.key) is None:
                     self._state.nexthop_ids.forget(nexthop.id)
             self._note_nexthops()
 
-    def _unused(self) -> list[Record]:
-        """Return those that leave and that no route and no group in the datapath uses.
+    def _unused(self, kind: Kind) -> list[Record]:
+        """Return those of a kind that leave and that no route in the datapath needs.
 
         A group goes in one round and its members in the next.
         """
-        if not self._leaving:
+        table, leaving = self._state.records[kind], self._leaving[kind]
+        for key in [k for k in leaving if table.desired(k) or not table.programmed(k)]:
+            leaving.discard(key)
+        if not leaving:
             return []
-        programmed = self._nexthops()
-        used = {member.id for nexthop in programmed for member in nexthop.members}
-        for table in self._state.rib:
-            used |= table.used()
-        free: list[Record] = [n for n in programmed if n.id in self._leaving and n.id not in used]
-        if free and len(free) < len(self._leaving):
+        needed = self._needed(kind)
+        free = [table.programmed(key) for key in leaving - needed]
+        if free and leaving & needed:
             self.wake()  # look again after this round
-        return free
+        return [record for record in free if record is not None]
+
+    def _needed(self, kind: Kind) -> set[Key]:
+        """Return the keys of nexthops, or of VTEPs, that what is programmed stands on."""
+        programmed = self._nexthops()
+        used: set[Key] = {member.id for nexthop in programmed for member in nexthop.members}
+        for routes in self._state.rib:
+            used |= routes.used()
+        if kind is Kind.NEXTHOP:
+            return used
+        return {(n.vni, n.vtep) for n in programmed if n.vni and n.id in used}
 
     async def _apply(self, batch: RecordBatch) -> None:
         """Apply a batch of records and note what came of it."""

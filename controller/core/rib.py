@@ -140,7 +140,6 @@ class RouteTable:
         """Take back the rows of a `take` of which nobody knows whether they were applied."""
         self.rows["flags"][slots] &= np.uint8(0xFF ^ _TAKEN)
         self._mark(slots)
-        self._forget(slots)
 
     def lost(self, batch: RouteBatch) -> int:
         """Note that rows are no longer in the datapath; return how many were thought to be."""

@@ -43,9 +43,9 @@ CHECKS = (
     Step("mypy --strict", (PYTHON, "-m", "mypy")),
     Step("generated code is current", (PYTHON, "-m", "controller.pb.generate", "--check")),
 )
-UNIT = Step("unit tests", (PYTHON, "-m", "pytest", "-q", "-rs"), "unit")
+UNIT = Step("unit tests", (PYTHON, "-m", "pytest", "-q", "-rfEs"), "unit")
 NETNS = Step(
-    "in namespaces, this kernel", (PYTHON, "-m", "pytest", "-q", "-rs", "-m", "netns"), "netns"
+    "in namespaces, this kernel", (PYTHON, "-m", "pytest", "-q", "-rfEs", "-m", "netns"), "netns"
 )
 
 
@@ -55,7 +55,7 @@ def main() -> int:
     shutil.rmtree(TALLIES, ignore_errors=True)
     steps = [*CHECKS, UNIT]
     if root:
-        if subprocess.run([*LAB, "prepare"], cwd=CHECKOUT, check=False).returncode != 0:
+        if _call([*LAB, "prepare"]) != 0:
             return 1  # it has said why
         steps += [NETNS, *_in_the_lab(arguments.jobs)]
     parts = [_run(step) for step in steps]
@@ -74,7 +74,7 @@ def _parse() -> argparse.Namespace:
 
 def _in_the_lab(jobs: int) -> tuple[Step, ...]:
     """Return what needs VRF devices, which this machine's kernel may lack and a guest's has."""
-    run = (*LAB, "run", "--jobs", str(jobs), "-q", "-rs")
+    run = (*LAB, "run", "--jobs", str(jobs), "-q", "-rfEs")
     return (
         Step(
             "in namespaces, the lab's kernel",
@@ -92,8 +92,17 @@ def _run(step: Step) -> Part:
         directory = IN_GUEST if step.tally.startswith("lab") else str(TALLIES)
         command += ["-p", "tests.everything.tally", f"--tally={directory}/{step.tally}"]
     started = time.monotonic()
-    code = subprocess.run(command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, check=False).returncode
+    code = _call(command)
     return Part(step.title, _tests(step, code), time.monotonic() - started)
+
+
+def _call(command: Sequence[str]) -> int:
+    environment = dict(os.environ)
+    if not sys.stdout.isatty():  # a guest's console always is one
+        environment["NO_COLOR"] = "1"
+    return subprocess.run(
+        command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, env=environment, check=False
+    ).returncode
 
 
 def _tests(step: Step, code: int) -> list[Test]:

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tests.lab import artefacts
@@ -16,7 +15,7 @@ from tests.lab.demo_screen import Screen
 from tests.lab.fabric import Fabric, Pe
 from tests.lab.hosts import Host
 from tests.lab.isolation import assert_no_way_in
-from tests.lab.namespaces import NETNS_DIRECTORY, Namespace
+from tests.lab.namespaces import NETNS_DIRECTORY, monitored
 from tests.lab.ping import FlowResult, flows
 from tests.lab.plan import L2_VNI, L3_VNI, TENANT_VRF
 from tests.lab.processes import CommandFailed, run
@@ -140,7 +139,7 @@ class Demo:
         screen, router = self._screen, self._pe1.router
         screen.step(f"All of FRR on pe1 is killed, under {RATE_PER_S} pings a second each way")
         pairs = [(flow.source.namespace, flow.target) for flow in self._flows]
-        with _written(self._pe1.forwarding) as written, flows(*pairs) as results:
+        with monitored(self._pe1.forwarding, "route", "nexthop") as said, flows(*pairs) as results:
             time.sleep(1)
             names = ", ".join(router.pids())
             router.kill()
@@ -156,6 +155,7 @@ class Demo:
             self._fabric.wait_until_live(WAITING_S)
             screen.done("zebra has repeated everything, what it has not was swept")
             time.sleep(AFTERWARDS_S)
+            written = [line for line in said() if f"proto {OUR_PROTOCOL} " in f"{line} "]
         screen.command("dualpath routes --vrf red", self._pe1.dualpath("routes", "--vrf", "red"))
         screen.text("\n" + "\n".join(written))
         screen.check("nothing flapped: no write to pe1's routes and nexthops", not written)
@@ -198,21 +198,6 @@ def _places(pids: dict[str, int]) -> str:
 def _user_namespace(pid: int) -> str:
     ours = os.stat("/proc/self/ns/user").st_ino
     return "the machine's" if os.stat(f"/proc/{pid}/ns/user").st_ino == ours else "its own"
-
-
-@contextmanager
-def _written(netns: Namespace) -> Iterator[list[str]]:
-    """Collect what changes among the routes and nexthops of ours for the length of a block."""
-    lines: list[str] = []
-    monitor = ["ip", "-n", netns.name, "-o", "monitor", "route", "nexthop"]
-    process = subprocess.Popen(monitor, stdout=subprocess.PIPE, text=True)
-    try:
-        yield lines
-    finally:
-        process.terminate()
-        output, _ = process.communicate(timeout=10)
-        ours = f"proto {OUR_PROTOCOL} "
-        lines += [line for line in output.splitlines() if ours in f"{line} "]
 
 
 def main() -> int:

@@ -39,8 +39,8 @@ def test_a_lost_uplink_is_one_group_update(fabric: Fabric) -> None:
 
 def group_to(pe: Pe, vtep: str) -> set[str]:
     """Return the devices over which the forwarding namespace reaches a VTEP."""
-    (route,) = [row for row in pe.dualpath_json("routes") if row["prefix"] == f"{vtep}/32"]
-    shown = pe.forwarding.ip("route", "show", f"{vtep}/32")
-    assert route["state"] in {"ROW_STATE_PROGRAMMED", "ROW_STATE_PENDING"}
-    words = shown.split()
-    return {words[i + 1] for i, word in enumerate(words) if word == "dev"}
+    nexthops = {row["id"]: row for row in pe.forwarding.ip_json("nexthop", "show")}
+    (route,) = pe.forwarding.ip_json("route", "show", f"{vtep}/32")
+    nexthop = nexthops[route["nhid"]]
+    members = [nexthops[member["id"]] for member in nexthop.get("group", [])]
+    return {str(row["dev"]) for row in (members or [nexthop])}

@@ -112,7 +112,7 @@ def test_drift_is_repaired(fabric: Fabric) -> None:
     pe1, pe2 = fabric.pes
     fwd = pe1.forwarding
     mac = pe2.bridged.mac()
-    repaired_before = pe1.dualpath_json("status")["repaired"]
+    repaired_before = int(pe1.dualpath_json("status")["repaired"])
     for removal, there in (
         (("route", "del", pe2.routed.v4, "vrf", TENANT_VRF), has_route(pe1, pe2.routed.v4)),
         (("-6", "route", "del", pe2.routed.v6, "vrf", TENANT_VRF), has_route(pe1, pe2.routed.v6)),
@@ -125,7 +125,7 @@ def test_drift_is_repaired(fabric: Fabric) -> None:
     wait_until(lambda: has_route(pe1, pe2.routed.v6), "the IPv6 route is back", 5, every_s=0.05)
     wait_until(lambda: mac in remote_macs(pe1), "the FDB entry is back", 5, every_s=0.05)
     assert time.monotonic() - since < 1.5
-    assert pe1.dualpath_json("status")["repaired"] >= repaired_before + 3
+    assert int(pe1.dualpath_json("status")["repaired"]) >= repaired_before + 3
 
 
 def test_a_deleted_device_is_made_again(fabric: Fabric) -> None:
@@ -148,7 +148,8 @@ def test_at_rest_nothing_is_written(fabric: Fabric) -> None:
     pe1 = fabric.pes[0]
     with monitored(pe1.forwarding, "route", "nexthop", "link") as changes:
         time.sleep(12)  # longer than a provisioning round
-        pe1.dualpath("resync")
+        assert pe1.dualpath("audit") == "nothing differs\n"
+        assert pe1.dualpath("resync") == "nothing differed\n"
         seen = changes()
     assert seen == []
 

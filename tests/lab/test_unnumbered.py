@@ -13,7 +13,8 @@ FABRIC = (Topology(numbered=False), DEFAULT)
 
 def test_the_overlay_stands_on_link_local_addresses(fabric: Fabric) -> None:
     pe1, pe2 = fabric.pes
-    assert "via inet6 fe80:" in pe1.forwarding.ip("route", "show", f"{pe2.plan.vtep}/32")
+    assert f"{pe2.plan.vtep} nhid" in pe1.forwarding.ip("route", "show", f"{pe2.plan.vtep}/32")
+    assert " via fe80::" in pe1.forwarding.ip("nexthop", "show")
     assert pe1.bridged.ping(pe2.routed.v4, 2.0)
     assert pe1.bridged.ping(pe2.routed.v6, 2.0)
 

@@ -1,0 +1,107 @@
+"""The controller's core around a datapath in memory, with a bridge that a test speaks for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from controller.core.reconciler import Reconciler
+from controller.core.state import State
+from controller.model import events
+from controller.model.kinds import Kind
+from controller.model.nexthops import Nexthop
+from controller.model.records import Record, RecordBatch
+from controller.model.routes import RouteBatch
+from datapaths.base import Batch, RowFailure
+from tests.fakes.batches import batch, rows_of
+from tests.fakes.clock import ManualClock
+from tests.fakes.memory import MemoryDatapath
+
+PATIENCE_S = 5.0
+
+
+class LoggingDatapath(MemoryDatapath):
+    """Keeps the order of what it was told, and lets others run meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log: list[str] = []
+
+    async def apply(self, batch: Batch) -> Sequence[RowFailure]:
+        await asyncio.sleep(0)
+        self.log += _words(batch)
+        return await super().apply(batch)
+
+
+def _words(batch: Batch) -> list[str]:
+    if isinstance(batch, RouteBatch):
+        return [f"{'+' if to else '-'} ROUTE {prefix}" for prefix, to in rows_of(batch).items()]
+    return [
+        *(f"+ {batch.kind.name} {record.key}" for record in batch.upserts),
+        *(f"- {batch.kind.name} {record.key}" for record in batch.withdrawals),
+    ]
+
+
+class Core:
+    """State and reconciler; `heard` are the batches that were applied, with what failed."""
+
+    def __init__(self, datapath: LoggingDatapath | None = None) -> None:
+        self.datapath = datapath or LoggingDatapath()
+        self.clock = ManualClock()
+        self.heard: list[tuple[Batch, dict[int, str]]] = []
+        self.settled: list[RouteBatch] = []  # said again, and in the datapath already
+        self.state = State(self.clock, self.wake, self.settled.append)
+        self.reconciler = Reconciler(self.state, self.datapath, self.clock, self._applied)
+
+    def wake(self) -> None:
+        self.reconciler.wake()
+
+    def _applied(self, batch: Batch, failures: dict[int, str]) -> None:
+        self.heard.append((batch, failures))
+
+    def subscribe(self, *, same_bridge: bool = False) -> None:
+        self.state.subscribed(same_bridge=same_bridge)
+
+    def say(self, *records: Record) -> None:
+        """Let FRR want records, nexthops by the bridge's handles."""
+        for record in records:
+            self._changed(RecordBatch(record.kind, (record,)))
+
+    def unsay(self, *records: Record) -> None:
+        for record in records:
+            self._changed(RecordBatch(record.kind, withdrawals=(record,)))
+
+    def routes(self, *rows: str, vrf: str = "default") -> None:
+        self._changed(batch(*rows, vrf=vrf))
+
+    def _changed(self, said: Batch) -> None:
+        self.state.take(events.Changed(said))
+
+    def synced(self) -> None:
+        self.state.take(events.Synced())
+
+    async def settle(self) -> None:
+        """Wait until there is nothing left to do but to retry."""
+        self.wake()
+        await asyncio.wait_for(self.reconciler.at_rest(), PATIENCE_S)
+
+    async def later(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        for _ in range(2):  # one round notices that it is time to retry, the next does
+            await self.settle()
+
+    def nexthops(self) -> list[Nexthop]:
+        return [n for n in self.datapath.records[Kind.NEXTHOP].values() if isinstance(n, Nexthop)]
+
+
+@asynccontextmanager
+async def running(core: Core) -> AsyncIterator[Core]:
+    """Adopt, and reconcile for the length of a block."""
+    await core.reconciler.adopt()
+    work = asyncio.create_task(core.reconciler.run())
+    try:
+        yield core
+    finally:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)

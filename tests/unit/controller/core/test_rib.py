@@ -1,0 +1,460 @@
+"""Routes desired and programmed: what is taken, what comes back, and that no row is mixed up."""
+
+from __future__ import annotations
+
+import errno
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from controller.core.rib import Rib, RouteTable
+from controller.model.routes import RTPROT_KERNEL, U32, Family, Op, RouteBatch
+from controller.model.table import Slots
+from controller.model.view import RowState
+from tests.fakes.batches import batch, rows_of
+
+A, B, C = "10.0.0.0/8", "11.0.0.0/8", "12.0.0.0/8"
+
+
+def every(ids: U32) -> npt.NDArray[np.bool_]:
+    return np.ones(len(ids), np.bool_)
+
+
+def none(ids: U32) -> npt.NDArray[np.bool_]:
+    return np.zeros(len(ids), np.bool_)
+
+
+class Table:
+    """A route table with the words that tests use."""
+
+    def __init__(self, *programmed: str) -> None:
+        self.table = RouteTable("default", Family.INET)
+        if programmed:
+            self.learn(*programmed)
+            self.apply()
+
+    def learn(self, *rows: str, generation: int = 1) -> int:
+        return len(self.table.learn(batch(*rows), generation=generation, session=1, now=5.0))
+
+    def take(self, op: Op = Op.UPSERT, limit: int = 100) -> tuple[Slots, RouteBatch] | None:
+        return self.table.take(limit, every, op)
+
+    def rows(self, op: Op = Op.UPSERT) -> dict[str, int]:
+        """Take without an end; return prefix: nexthop."""
+        taken = self.take(op)
+        return rows_of(taken[1]) if taken else {}
+
+    def apply(self) -> dict[str, int]:
+        """Apply all there is; return what was applied."""
+        applied: dict[str, int] = {}
+        for op in (Op.UPSERT, Op.WITHDRAW, Op.UPSERT):
+            while taken := self.take(op):
+                self.table.done(*taken, [])
+                applied |= rows_of(taken[1])
+        return applied
+
+    def states(self, generation: int = 1) -> dict[str, RowState]:
+        shown, _ = self.table.page(0, 100, generation)
+        texts = [
+            ".".join(map(str, prefix)) + f"/{length}"
+            for prefix, length in zip(shown.prefixes.tolist(), shown.lengths.tolist(), strict=True)
+        ]
+        return dict(zip(texts, map(RowState, shown.states.tolist()), strict=True))
+
+
+def test_a_route_is_taken_once() -> None:
+    """Invariant 4."""
+    made = Table()
+    assert made.learn(f"+ {A} 1") == 1
+    assert made.apply() == {A: 1}
+    assert made.learn(f"+ {A} 1", generation=2) == 0
+    assert made.apply() == {}
+
+
+def test_ten_changes_before_the_datapath_looks_are_one() -> None:
+    made = Table()
+    for nexthop in range(1, 11):
+        made.learn(f"+ {A} {nexthop}")
+        made.learn(f"- {A}")
+    made.learn(f"+ {A} 11")
+    assert made.apply() == {A: 11}
+
+
+def test_a_withdrawal_leaves_no_row() -> None:
+    made = Table(f"+ {A} 1")
+    made.learn(f"- {A}", f"- {B}")
+    assert made.rows() == {}
+    assert made.apply() == {A: 0}
+    assert len(made.table.rows) == 0
+
+
+def test_a_route_that_comes_back_before_it_went_is_left_alone() -> None:
+    made = Table(f"+ {A} 1")
+    made.learn(f"- {A}")
+    made.learn(f"+ {A} 1")
+    assert made.apply() == {}
+
+
+def test_a_route_that_comes_back_otherwise_is_a_replace() -> None:
+    made = Table(f"+ {A} 1")
+    made.learn(f"- {A}")
+    made.learn(f"+ {A} 2")
+    assert made.rows(Op.WITHDRAW) == {}
+    assert made.rows() == {A: 2}
+
+
+def test_a_change_while_the_datapath_is_at_work_is_taken_next() -> None:
+    made = Table()
+    made.learn(f"+ {A} 1")
+    taken = made.take()
+    assert taken
+    made.learn(f"+ {A} 2")
+    made.table.done(*taken, [])
+    assert made.apply() == {A: 2}
+
+
+def test_a_withdrawal_while_the_datapath_is_at_work_is_taken_next() -> None:
+    made = Table()
+    made.learn(f"+ {A} 1")
+    taken = made.take()
+    assert taken
+    made.learn(f"- {A}")
+    assert len(made.table.rows) == 1
+    made.table.done(*taken, [])
+    assert made.apply() == {A: 0}
+    assert len(made.table.rows) == 0
+
+
+def test_a_refused_row_is_kept_and_tried_again() -> None:
+    made = Table()
+    made.learn(f"+ {A} 1", f"+ {B} 1")
+    taken = made.take()
+    assert taken
+    made.table.done(*taken, [(1, "ENETUNREACH")])
+    assert made.states() == {A: RowState.PROGRAMMED, B: RowState.FAILED}
+    shown, _ = made.table.page(0, 9, 1)
+    assert shown.errors.tolist() == [0, errno.ENETUNREACH]
+    assert made.table.failed
+    assert made.rows() == {}
+    made.table.retry()
+    assert made.apply() == {B: 1}
+    assert not made.table.failed
+
+
+def test_a_refused_row_that_nobody_wants_any_more_is_gone() -> None:
+    made = Table()
+    made.learn(f"+ {A} 1")
+    taken = made.take()
+    assert taken
+    made.table.done(*taken, [(0, "EINVAL")])
+    made.learn(f"- {A}")
+    assert (len(made.table.rows), made.table.failed) == (0, False)
+
+
+def test_a_refused_change_that_is_taken_back_has_not_failed() -> None:
+    made = Table(f"+ {A} 1")
+    made.learn(f"+ {A} 2")
+    taken = made.take()
+    assert taken
+    made.table.done(*taken, [(0, "EINVAL")])
+    made.learn(f"+ {A} 1")
+    assert not made.table.failed
+    assert made.states() == {A: RowState.PROGRAMMED}
+
+
+def test_an_unknown_errno_is_still_a_failure() -> None:
+    made = Table()
+    made.learn(f"+ {A} 1")
+    taken = made.take()
+    assert taken
+    made.table.done(*taken, [(0, "NOT AN ERRNO")])
+    assert made.table.page(0, 9, 1)[0].errors.tolist() == [errno.EIO]
+
+
+def test_an_abandoned_take_is_taken_again() -> None:
+    made = Table(f"+ {B} 1")
+    made.learn(f"+ {A} 1", f"- {B}")
+    for op in (Op.UPSERT, Op.WITHDRAW):
+        taken = made.take(op)
+        assert taken
+        made.table.abandon(taken[0])
+    assert made.apply() == {A: 1, B: 0}
+
+
+def test_an_abandoned_row_that_was_withdrawn_is_gone() -> None:
+    made = Table()
+    made.learn(f"+ {A} 1")
+    taken = made.take()
+    assert taken
+    made.learn(f"- {A}")
+    made.table.abandon(taken[0])
+    assert len(made.table.rows) == 0
+
+
+def test_a_row_waits_for_its_nexthop() -> None:
+    """Invariant 3."""
+    made = Table()
+    made.learn(f"+ {A} 1", f"+ {B} 2")
+    taken = made.table.take(9, lambda ids: ids == 2, Op.UPSERT)
+    assert taken
+    assert rows_of(taken[1]) == {B: 2}
+    made.table.done(*taken, [])
+    assert made.rows() == {}
+    made.table.unpark()
+    assert made.rows() == {A: 1}
+
+
+@pytest.mark.parametrize(("change", "result"), [(f"- {A}", 0), (f"+ {A} 3", 3)])
+def test_a_waiting_row_that_changes_waits_no_longer(change: str, result: int) -> None:
+    made = Table(f"+ {A} 1")
+    made.learn(f"+ {A} 2")
+    assert made.table.take(9, none, Op.UPSERT) is None
+    made.learn(change)
+    assert made.apply() == {A: result}
+
+
+def test_a_waiting_row_is_swept() -> None:
+    made = Table(f"+ {A} 1")
+    made.learn(f"+ {A} 2")
+    assert made.table.take(9, none, Op.UPSERT) is None
+    made.table.sweep(2, 6.0)
+    assert made.apply() == {A: 0}
+
+
+def test_adopted_rows_stay_until_they_are_swept() -> None:
+    """Invariants 1 and 2."""
+    made = Table()
+    made.table.adopt(batch(f"+ {A} 1", f"+ {B} 1"), now=1.0)
+    made.learn(f"+ {A} 1")
+    assert made.apply() == {}
+    assert made.states() == {A: RowState.PROGRAMMED, B: RowState.STALE}
+    assert made.table.sweep(1, 2.0) == 1
+    assert made.apply() == {B: 0}
+
+
+def test_a_lost_row_is_programmed_again() -> None:
+    made = Table(f"+ {A} 1", f"+ {B} 1")
+    assert made.table.lost(batch(f"+ {A} 1", f"+ {A} 1", f"+ {C} 1")) == 1
+    assert made.states() == {A: RowState.PENDING, B: RowState.PROGRAMMED}
+    assert made.apply() == {A: 1}
+
+
+def test_a_lost_row_that_was_leaving_is_gone() -> None:
+    made = Table(f"+ {A} 1")
+    made.learn(f"- {A}")
+    assert made.table.lost(batch(f"+ {A} 1")) == 1
+    assert made.apply() == {}
+    assert len(made.table.rows) == 0
+
+
+def test_routes_go_with_their_nexthop() -> None:
+    made = Table(f"+ {A} 1", f"+ {B} 2")
+    assert made.table.lost_nexthop(1) == 1
+    assert made.table.used() == {2}
+    assert made.apply() == {A: 1}
+
+
+def test_a_comparison_finds_what_differs() -> None:
+    made = Table(f"+ {A} 1", f"+ {B} 1")
+    made.table.begin_compare()
+    made.table.adopt(batch(f"+ {A} 9", f"+ {C} 5"), now=3.0)
+    assert made.table.end_compare(synced=True) == 3
+    assert made.apply() == {A: 1, B: 1, C: 0}
+
+
+def test_a_comparison_with_no_difference_changes_nothing() -> None:
+    made = Table(f"+ {A} 1")
+    made.table.begin_compare()
+    made.table.adopt(batch(f"+ {A} 1"), now=3.0)
+    assert made.table.end_compare(synced=True) == 0
+    assert made.apply() == {}
+
+
+def test_a_comparison_before_all_is_said_withdraws_nothing() -> None:
+    """Invariant 1."""
+    made = Table()
+    made.table.adopt(batch(f"+ {A} 1", f"+ {B} 1"), now=1.0)
+    made.learn(f"+ {C} 1")
+    made.table.begin_compare()
+    made.table.adopt(batch(f"+ {A} 1"), now=3.0)
+    assert made.table.end_compare(synced=False) == 1
+    assert made.apply() == {C: 1}
+    assert made.states() == {A: RowState.STALE, C: RowState.PROGRAMMED}
+
+
+def test_what_the_datapath_makes_itself_is_shown_and_not_programmed() -> None:
+    made = Table()
+    own = batch(f"+ {A} 1")
+    own.protocols[:] = RTPROT_KERNEL
+    made.table.learn(own, generation=1, session=1, now=1.0)
+    assert made.apply() == {}
+    assert made.states() == {A: RowState.UNMANAGED}
+    made.learn(f"+ {A} 1")  # now a protocol of FRR has it
+    assert made.apply() == {A: 1}
+
+
+def test_batches_keep_to_the_limit() -> None:
+    made = Table()
+    made.learn(*(f"+ 10.0.{i}.0/24 1" for i in range(10)))
+    sizes = []
+    while taken := made.take(limit=4):
+        sizes.append(len(taken[1]))
+        made.table.done(*taken, [])
+    assert sizes == [4, 4, 2]
+
+
+def test_counts_and_states() -> None:
+    made = Table(f"+ {A} 1", f"+ {B} 1")
+    made.learn(f"+ {A} 2", f"- {B}", f"+ {C} 1")
+    assert made.states() == {A: RowState.PENDING, B: RowState.LEAVING, C: RowState.PENDING}
+    count = made.table.count(1)
+    assert (count.desired, count.programmed, count.failed, count.stale) == (2, 2, 0, 0)
+    assert made.table.count(2).stale == 2
+
+
+def test_a_rib_makes_a_table_for_every_vrf_and_family() -> None:
+    rib = Rib()
+    assert rib.table("red", Family.INET) is rib.table("red", Family.INET)
+    assert rib.table("red", Family.INET6) is not rib.table("red", Family.INET)
+    assert len(rib.tables()) == len(list(rib)) == 2
+
+
+PREFIXES = [f"10.{i}.0.0/16" for i in range(8)]
+NEXTHOPS = st.integers(0, 3)
+CHANGES = st.lists(st.tuples(st.sampled_from(PREFIXES), NEXTHOPS), min_size=1, max_size=6)
+
+
+class RouteTableMachine(RuleBasedStateMachine):
+    """Whatever happens in whatever order, the datapath ends with what was said last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = RouteTable("default", Family.INET)
+        self.desired: dict[str, int] = {}
+        self.said: dict[str, int] = {}  # generation of the last word on a prefix
+        self.datapath: dict[str, int] = {}
+        self.ready = {1, 2, 3}
+        self.generation = 1
+        self.taken: tuple[Slots, RouteBatch] | None = None
+
+    def _ready(self, ids: U32) -> npt.NDArray[np.bool_]:
+        return np.isin(ids, list(self.ready))
+
+    @rule(changes=CHANGES)
+    def learn(self, changes: list[tuple[str, int]]) -> None:
+        rows = [f"+ {p} {nexthop}" if nexthop else f"- {p}" for p, nexthop in changes]
+        self.table.learn(batch(*rows), generation=self.generation, session=1, now=1.0)
+        for prefix, nexthop in changes:
+            self.desired.pop(prefix, None)
+            self.said[prefix] = self.generation
+            if nexthop:
+                self.desired[prefix] = nexthop
+
+    @precondition(lambda self: self.taken is None)
+    @rule(op=st.sampled_from(list(Op)), limit=st.integers(1, 5))
+    def take(self, op: Op, limit: int) -> None:
+        self.taken = self.table.take(limit, self._ready, op)
+        if self.taken:
+            slots, rows = self.taken
+            assert len(set(slots.tolist())) == len(slots) == len(rows) <= limit
+            for prefix, nexthop in rows_of(rows).items():
+                assert nexthop == self.desired.get(prefix, 0)
+                assert self.datapath.get(prefix, 0) != nexthop
+                assert nexthop in (self.ready if op is Op.UPSERT else {0})
+
+    @precondition(lambda self: self.taken is not None)
+    @rule(refused=st.sets(st.integers(0, 4)))
+    def done(self, refused: set[int]) -> None:
+        assert self.taken
+        slots, rows = self.taken
+        self.taken = None
+        bad = {index for index in refused if index < len(rows)}
+        for index, (prefix, nexthop) in enumerate(rows_of(rows).items()):
+            if index not in bad:
+                self._program(prefix, nexthop)
+        self.table.done(slots, rows, [(index, "EINVAL") for index in bad])
+
+    @precondition(lambda self: self.taken is not None)
+    @rule()
+    def abandon(self) -> None:
+        assert self.taken
+        self.table.abandon(self.taken[0])
+        self.taken = None
+
+    @precondition(lambda self: self.taken is None and self.datapath)
+    @rule(data=st.data())
+    def lose(self, data: st.DataObject) -> None:
+        prefix = data.draw(st.sampled_from(sorted(self.datapath)))
+        assert self.table.lost(batch(f"+ {prefix} 1")) == 1
+        del self.datapath[prefix]
+
+    @rule()
+    def sweep(self) -> None:
+        self.table.sweep(self.generation, 2.0)
+        for prefix in [p for p in self.desired if self.said[p] != self.generation]:
+            del self.desired[prefix]
+
+    @rule()
+    def subscribe(self) -> None:
+        self.generation += 1
+
+    @rule(nexthop=st.integers(1, 3))
+    def nexthop_goes(self, nexthop: int) -> None:
+        self.ready.discard(nexthop)
+
+    @rule(nexthop=st.integers(1, 3))
+    def nexthop_comes(self, nexthop: int) -> None:
+        self.ready.add(nexthop)
+        self.table.unpark()
+
+    @precondition(lambda self: self.taken is None)
+    @rule(prefix=st.sampled_from(PREFIXES), nexthop=NEXTHOPS)
+    def drift(self, prefix: str, nexthop: int) -> None:
+        """Somebody changes a row behind our back, and a comparison finds it."""
+        self._program(prefix, nexthop)
+        self.table.begin_compare()
+        if self.datapath:
+            rows = [f"+ {p} {n}" for p, n in self.datapath.items()]
+            self.table.adopt(batch(*rows), now=3.0)
+        self.table.end_compare(synced=True)
+
+    @rule()
+    def retry(self) -> None:
+        self.table.retry()
+
+    @invariant()
+    def at_the_end_the_datapath_has_what_was_said(self) -> None:
+        count = self.table.count(self.generation)
+        assert count.desired == len(self.desired)
+        assert count.programmed == len(self.datapath)
+
+    def teardown(self) -> None:
+        if self.taken:
+            self.done(set())
+        self.ready = {1, 2, 3}
+        self.table.unpark()
+        self.table.retry()
+        for op in (Op.UPSERT, Op.WITHDRAW, Op.UPSERT):
+            while self.taken is None:
+                self.take(op, 5)
+                if self.taken is None:
+                    break
+                self.done(set())
+        assert self.datapath == self.desired
+        assert len(self.table.rows) == len(self.desired)
+        assert not self.table.failed
+
+    def _program(self, prefix: str, nexthop: int) -> None:
+        self.datapath.pop(prefix, None)
+        if nexthop:
+            self.datapath[prefix] = nexthop
+
+
+RouteTableMachine.TestCase.settings = settings(
+    max_examples=60, stateful_step_count=30, deadline=None
+)
+TestRouteTableMachine = RouteTableMachine.TestCase
