@@ -49,6 +49,7 @@ class Daemon:
             on_event=self._from_bridge,
             on_subscribed=self._subscribed,
             on_lost=self._bridge_lost,
+            kept=self._state.kept,
             provisions=intent is not None,
         )
         self._hosts = LocalHosts(self._bus.send)

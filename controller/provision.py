@@ -106,7 +106,8 @@ class Provisioner:
         if not same_bridge:
             self._configured = False
             if self._answer and not self._answer.done():
-                self._answer.cancel()
+                gone = Configured(self._request, False, False, "frr-bridge was started again")
+                self._answer.set_result(gone)
         self._wake.set()
 
     def port_changed(self, name: str, up: bool) -> None:
@@ -177,7 +178,7 @@ class Provisioner:
             return "frr-bridge is not there to configure FRR"
         try:
             answer = await asyncio.wait_for(self._answer, _CONFIGURE_S)
-        except (TimeoutError, asyncio.CancelledError):
+        except TimeoutError:
             return "frr-bridge did not answer"
         if not answer.ok:
             return f"FRR's configuration: {answer.message}"

@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 _AGAIN_S = 0.5
 _END_S = 3.0
+_PATIENCE_S = 5.0  # with a bridge that is not our child and says nothing
 
 
 class BridgeSupervisor:
@@ -62,8 +63,10 @@ class BridgeSupervisor:
         if not pid or self._child:
             return False
         log.info("taking over frr-bridge, pid %d", pid)
-        while _alive(pid) and not self._silent():  # noqa: ASYNC110  no event for another's child
+        silent_s = 0.0  # at first we have not even asked it
+        while _alive(pid) and silent_s < _PATIENCE_S:
             await asyncio.sleep(_AGAIN_S)
+            silent_s = silent_s + _AGAIN_S if self._silent() else 0.0
         if _alive(pid):
             log.warning("frr-bridge, pid %d, does not answer; ending it", pid)
             await self.end()

@@ -8,6 +8,13 @@ from typing import Any
 SETTLE_S = 3.0
 """How long a session without End-of-RIB must be up: then its first updates have come."""
 
+SILENCE_S = 10.0
+"""How long FRR must have had nothing new to say before what it did not repeat is let go.
+
+From a new VXLAN device to a type 5 route in zebra it is a long way round, several seconds on a slow
+machine, and nothing tells that it is under way.
+"""
+
 START_S = 15.0
 """How long a peer that we never saw up is waited for after bgpd's start."""
 

@@ -55,6 +55,7 @@ class Overlay:
         self._dsts: dict[tuple[int, bytes], bytes] = {}  # (VXLAN device, MAC) -> VTEP
         self._floods: dict[tuple[int, bytes], Flood | None] = {}  # (VXLAN device, VTEP)
         self._macs: dict[tuple[int, bytes], Mac] = {}  # (bridge, MAC), of remote ones
+        self._routers: set[tuple[int, bytes]] = set()  # those of them that are routers'
         self._told: dict[tuple[int, bytes], Mac] = {}  # those of them that we said
         self._neighbors: dict[tuple[int, bytes], NeighborMessage] = {}  # (bridge, address)
         self._said: dict[tuple[int, bytes], Record] = {}  # (bridge, address) -> what we said
@@ -303,9 +304,10 @@ class Overlay:
         return row is not None and vxlan is not None and row.ifindex != vxlan
 
     def _is_router(self, key: tuple[int, bytes]) -> bool:
-        bridge, _ = key
-        addresses = self._addresses_of.get(key, ())
-        return any(isinstance(self._said.get((bridge, a)), RemoteVtep) for a in addresses)
+        """Say whether a MAC is a router's: once it was, it is as long as it is remote."""
+        if key not in self._macs:
+            self._routers.discard(key)
+        return key in self._routers
 
     def _remote_mac(self, key: tuple[int, bytes]) -> Mac | None:
         """A MAC is remote when its bridge sees it on the VXLAN device.
@@ -332,6 +334,7 @@ class Overlay:
             self._withdraw_neighbor(key[0], before)
         for record in (before, now):
             if isinstance(record, RemoteVtep):
+                self._routers.add((key[0], record.mac))
                 self._tell_mac((key[0], record.mac))
 
     def _withdraw_neighbor(self, bridge: int, before: Record) -> None:

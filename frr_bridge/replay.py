@@ -59,9 +59,12 @@ class ReplayWatch:
         try:
             marker = asyncio.ensure_future(monitor.wait_for(MARKER))
             quiet = asyncio.ensure_future(self._quiet(idle_s=4 * QUIET_S))
-            done, waiting = await asyncio.wait({marker, quiet}, return_when=asyncio.FIRST_COMPLETED)
-            for task in waiting:
-                task.cancel()
+            try:
+                done, _ = await asyncio.wait({marker, quiet}, return_when=asyncio.FIRST_COMPLETED)
+            finally:  # before their sockets are closed
+                marker.cancel()
+                quiet.cancel()
+                await asyncio.gather(marker, quiet, return_exceptions=True)
             if marker not in done or marker.exception():
                 return await self._quiet()
         finally:

@@ -21,7 +21,7 @@ from frr_bridge.mirror import ShadowMirror
 from frr_bridge.replay import ReplayWatch
 from frr_bridge.server import FpmServer
 from frr_bridge.session import Action, Input, State
-from frr_bridge.vty import Vty, VtyError
+from frr_bridge.vty import NotJson, Vty, VtyError
 from frr_bridge.watch import Watch
 from frr_bridge.wire.fpm import Frames
 from frr_bridge.wire.message import Other
@@ -77,6 +77,7 @@ class Runtime:
         self._zebra_since = 0.0  # seconds since the epoch: when a lone zebra came
         self._bgpd_since = time.monotonic()
         self._unprovisioned = False  # the controller still makes FRR's devices
+        self._kept = 0  # rows that the controller would let go, were we to say no more
         self._progress = (0, 0, 0)
         self._progress_at = 0.0
 
@@ -137,9 +138,10 @@ class Runtime:
 
     def _from_controller(self, event: events.FromController) -> None:
         match event:
-            case events.Subscribe(_, provisions):
-                log.info("the controller subscribed")
+            case events.Subscribe(_, provisions, kept):
+                log.info("the controller subscribed; it keeps %d rows", kept)
                 self._unprovisioned = provisions
+                self._kept = kept
                 self.bridge.repeat()
             case events.Provisioned():
                 self._unprovisioned = False
@@ -244,8 +246,8 @@ class Runtime:
             self._bgpd_since = time.monotonic()
             self._zebra_since = 0.0  # a new bgpd tells even a lone zebra everything
         try:
-            neighbors = await self._bgpd.json("show bgp vrf all neighbors json")
-            vnis = await self._bgpd.json("show bgp l2vpn evpn vni json")
+            neighbors = await self._ask_bgpd("show bgp vrf all neighbors json")
+            vnis = await self._ask_bgpd("show bgp l2vpn evpn vni json")
         except VtyError as error:
             log.debug("%s", error)
             return "bgpd's answer"
@@ -261,12 +263,21 @@ class Runtime:
             or self._still_talking()
         )
 
+    async def _ask_bgpd(self, line: str) -> object:
+        """Return what bgpd shows; an old one without an instance says so in words: nothing."""
+        try:
+            return await self._bgpd.json(line)
+        except NotJson:
+            return {}
+
     def _still_talking(self) -> str:
         """Say whether FRR has lately said something that it had not said before."""
         now, progress = time.monotonic(), self.bridge.progress()
         if progress != self._progress:
             self._progress, self._progress_at = progress, now
-        return "FRR to fall silent" if now - self._progress_at < convergence.SETTLE_S else ""
+        at_stake = self._kept or self.bridge.stale
+        silence_s = convergence.SILENCE_S if at_stake else convergence.SETTLE_S
+        return "FRR to fall silent" if now - self._progress_at < silence_s else ""
 
     def _went_live(self, happened: Input | None = None) -> None:
         if happened:
@@ -292,7 +303,7 @@ class Runtime:
 
     async def _learn_peers(self) -> None:
         try:
-            neighbors = await self._bgpd.json("show bgp vrf all neighbors json")
+            neighbors = await self._ask_bgpd("show bgp vrf all neighbors json")
         except VtyError:
             return
         if self.bridge.session.state is State.LIVE:

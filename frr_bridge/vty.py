@@ -25,12 +25,17 @@ class VtyError(Exception):
     """The daemon is gone, refused the command, or said what no daemon says."""
 
 
+class NotJson(VtyError):
+    """The daemon answered, but in words."""
+
+
 class Vty:
     """One connection to one daemon."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._socket: socket.socket | None = None
+        self._busy: socket.socket | None = None  # the loop watches it: a command is under way
         self._lock = asyncio.Lock()
         self._enabled_in = 0  # the connection on which `enable` was said
         self._life = (0, b"")
@@ -94,7 +99,8 @@ class Vty:
 
     def close(self) -> None:
         if self._socket is not None:
-            self._socket.close()
+            if self._socket is not self._busy:  # else its command closes it
+                self._socket.close()
             self._socket = None
 
     async def command(self, line: str) -> str:
@@ -103,16 +109,15 @@ class Vty:
             try:
                 return await asyncio.wait_for(self._enabled(line), _TIMEOUT_S)
             except (OSError, TimeoutError) as error:
-                self.close()
                 raise VtyError(f"{self.path.name}: {line}: {error!r}") from error
 
     async def json(self, line: str) -> Any:  # noqa: ANN401  what JSON holds
-        """Run a command that prints JSON. Raises VtyError."""
+        """Run a command that prints JSON. Raises VtyError, NotJson when it prints another thing."""
         text = await self.command(line)
         try:
             return json.loads(text)
         except ValueError as error:
-            raise VtyError(f"{self.path.name}: {line}: not JSON: {text[:80]!r}") from error
+            raise NotJson(f"{self.path.name}: {line}: not JSON: {text[:80]!r}") from error
 
     async def _enabled(self, line: str) -> str:
         """Run a command as vtysh would: a connection begins in the view node, which knows few."""
@@ -126,15 +131,24 @@ class Vty:
     async def _exchange(self, line: str) -> str:
         if self._socket is None:
             raise VtyError(f"{self.path.name}: nobody listens")
+        connection = self._busy = self._socket
         loop = asyncio.get_running_loop()
-        await loop.sock_sendall(self._socket, line.encode() + b"\0")
-        reply = b""
-        while _END not in reply[-4:-1]:
-            chunk = await loop.sock_recv(self._socket, 65536)
-            if not chunk:
-                self.close()
-                raise VtyError(f"{self.path.name}: the daemon went away")
-            reply += chunk
+        try:
+            await loop.sock_sendall(connection, line.encode() + b"\0")
+            reply = b""
+            while _END not in reply[-4:-1]:
+                chunk = await loop.sock_recv(connection, 65536)
+                if not chunk:
+                    raise ConnectionResetError("the daemon went away")
+                reply += chunk
+        except (OSError, asyncio.CancelledError):
+            if self._socket is connection:
+                self._socket = None  # its answer may still come
+            raise
+        finally:
+            self._busy = None
+            if self._socket is not connection:  # somebody noticed that it ended
+                connection.close()
         return reply[:-4].decode(errors="replace")
 
 

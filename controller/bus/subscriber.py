@@ -36,8 +36,10 @@ class Subscriber:
         on_event: Callable[[events.FromBridge], None],
         on_subscribed: Callable[[bool], None],
         on_lost: Callable[[], None],
+        kept: Callable[[], int] = lambda: 0,
         provisions: bool = False,
     ) -> None:
+        self._kept = kept
         self._provisions = provisions
         self.connected = False
         self._on_event = on_event
@@ -72,7 +74,7 @@ class Subscriber:
     def subscribe(self) -> None:
         """Ask for everything from the start."""
         if self._endpoint.send(
-            wire.encode_from_controller(events.Subscribe(CREDIT, self._provisions))
+            wire.encode_from_controller(events.Subscribe(CREDIT, self._provisions, self._kept()))
         ):
             self._sequence = 0
 

@@ -101,6 +101,7 @@ def encode_from_controller(event: events.FromController) -> bytes:
         case events.Subscribe():
             message.subscribe.credit = event.credit
             message.subscribe.provisions = event.provisions
+            message.subscribe.kept = event.kept
         case events.Credit():
             message.credit.epoch = event.epoch
             message.credit.batches = event.batches
@@ -136,7 +137,8 @@ def decode_from_controller(data: bytes) -> events.FromController:
 def _from_controller(message: bus_pb2.ControllerMessage) -> events.FromController:
     match message.WhichOneof("body"):
         case "subscribe":
-            return events.Subscribe(message.subscribe.credit, message.subscribe.provisions)
+            asked = message.subscribe
+            return events.Subscribe(asked.credit, asked.provisions, asked.kept)
         case "credit":
             return events.Credit(message.credit.epoch, message.credit.batches)
         case "mirror":

@@ -83,6 +83,11 @@ class State:
                 return
         self._wake()
 
+    def kept(self) -> int:
+        """Count what FRR once wanted and the datapath has, more or less: what a sweep can take."""
+        records = sum(len(list(self.records[kind].all_programmed())) for kind in FRR_KINDS)
+        return records + sum(len(table.rows) for table in self.rib)
+
     def want(self, kind: Kind, records: list[Record]) -> None:
         """Make `records` all that intent wants of a kind."""
         table = self.records[kind]
@@ -142,11 +147,12 @@ class State:
     def _sweep(self) -> None:
         """All has been said: what was not is no longer wanted."""
         now = self._clock.epoch()
-        rows = sum(self.records[kind].sweep(self.generation, now) for kind in FRR_KINDS)
-        rows += self.records[Kind.LSP].sweep(self.generation, now)
-        rows += sum(table.sweep(self.generation, now) for table in self.rib)
+        swept = {kind: self.records[kind].sweep(self.generation, now) for kind in FRR_KINDS}
+        swept[Kind.LSP] = self.records[Kind.LSP].sweep(self.generation, now)
+        swept[Kind.ROUTE] = sum(table.sweep(self.generation, now) for table in self.rib)
         self.synced, self.synced_at = True, now
-        log.info("synced; %d rows are no longer wanted", rows)
+        text = ", ".join(f"{rows} {kind.name}" for kind, rows in swept.items() if rows)
+        log.info("synced; no longer wanted: %s", text or "nothing")
 
     # -- what the datapath has ------------------------------------------------------------
 

@@ -52,11 +52,13 @@ class Subscribe:
     """Send everything from the start, then changes, `credit` batches at once at the most.
 
     A controller that `provisions` makes FRR's devices, and will say `Provisioned` once they are
-    there: until then, what FRR does not say means nothing.
+    there: until then, what FRR does not say means nothing. `kept` counts the rows in the datapath:
+    Synced lets go of those that were not repeated.
     """
 
     credit: int
     provisions: bool = False
+    kept: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,12 +80,14 @@ class ControllerMessage(_message.Message):
     def __init__(self, subscribe: _Optional[_Union[Subscribe, _Mapping]] = ..., credit: _Optional[_Union[Credit, _Mapping]] = ..., mirror: _Optional[_Union[Mirror, _Mapping]] = ..., programmed: _Optional[_Union[_state_pb2.RouteBatch, _Mapping]] = ..., configure: _Optional[_Union[Configure, _Mapping]] = ..., release: _Optional[_Union[Release, _Mapping]] = ..., provisioned: _Optional[_Union[Provisioned, _Mapping]] = ...) -> None: ...
 
 class Subscribe(_message.Message):
-    __slots__ = ("credit", "provisions")
+    __slots__ = ("credit", "provisions", "kept")
     CREDIT_FIELD_NUMBER: _ClassVar[int]
     PROVISIONS_FIELD_NUMBER: _ClassVar[int]
+    KEPT_FIELD_NUMBER: _ClassVar[int]
     credit: int
     provisions: bool
-    def __init__(self, credit: _Optional[int] = ..., provisions: _Optional[bool] = ...) -> None: ...
+    kept: int
+    def __init__(self, credit: _Optional[int] = ..., provisions: _Optional[bool] = ..., kept: _Optional[int] = ...) -> None: ...
 
 class Credit(_message.Message):
     __slots__ = ("epoch", "batches")

@@ -5,6 +5,7 @@ To put another one under contract: give it a class here and a row in `conftest.W
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable
 from typing import Protocol
@@ -18,7 +19,7 @@ from datapaths.kernel.netns import entered
 from datapaths.kernel.wire import numbers as n
 from datapaths.kernel.wire.message import messages
 from tests.fakes.memory import MemoryDatapath
-from tests.fakes.netns import ip
+from tests.fakes.netns import bridge, ip
 
 DEVICE = "v0"
 """An interface with 10.0.0.1/24 and fd00::1/64 in every world."""
@@ -119,6 +120,9 @@ class KernelWorld:
         ip(self.netns, f"link set h1 address {mac.hex(':')} addrgenmode none")
         ip(self.netns, "link set h0 up")
         ip(self.netns, "link set h1 up")
+        async with asyncio.timeout(10):
+            while "state forwarding" not in bridge(self.netns, "link show dev h0"):  # noqa: ASYNC110  it is the kernel that is waited for
+                await asyncio.sleep(0.01)
         # Any frame teaches the bridge; a route towards the device makes the kernel send some.
         ip(self.netns, "addr add 192.0.2.1/30 dev h1")
         ip(self.netns, "neigh add 192.0.2.2 dev h1 lladdr 02:00:00:00:00:99")

@@ -146,7 +146,7 @@ def is_live(namespace: Namespace) -> bool:
 @contextlib.contextmanager
 def monitored(namespace: Namespace, *objects: str) -> Iterator[Callable[[], list[str]]]:
     """Watch a namespace with `ip monitor OBJECT ...`; what is yielded returns the lines so far."""
-    with _said_by(["ip", "-d", "-n", namespace.name, "monitor", *objects]) as lines:
+    with _said_by(["ip", "-n", namespace.name, "-ts", "-d", "monitor", *objects]) as lines:
         yield lines
 
 

@@ -99,8 +99,8 @@ def state(prefix: str) -> str:
 
 def gateway(forwarding: Namespace) -> str:
     """Return the gateway of 198.51.100.0/24 where packets go, "" without one."""
-    nexthops = {row["id"]: row for row in forwarding.ip_json("nexthop", "show")}
     routes = forwarding.ip_json("route", "show", "198.51.100.0/24")
+    nexthops = {row["id"]: row for row in forwarding.ip_json("nexthop", "show")}
     return str(nexthops[routes[0]["nhid"]].get("gateway", "")) if routes else ""
 
 

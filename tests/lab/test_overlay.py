@@ -151,7 +151,7 @@ def test_at_rest_nothing_is_written(fabric: Fabric) -> None:
         assert pe1.dualpath("audit") == "nothing differs\n"
         assert pe1.dualpath("resync") == "nothing differed\n"
         seen = changes()
-    assert seen == []
+    assert seen == [], "\n".join(seen)
 
 
 def test_anybody_can_read_by_reflection(fabric: Fabric) -> None:

@@ -1,0 +1,83 @@
+"""The journal: a bounded tail, and a place to wait."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from controller.core import journal
+from controller.core.journal import Entry, Journal
+from controller.model.kinds import Kind
+from controller.model.view import Change, RowState
+from tests.fakes.batches import batch
+
+
+def expand(entry: Entry) -> Iterator[Change]:
+    for index in range(len(entry.batch)):
+        yield Change(
+            entry.first + index,
+            entry.at,
+            Kind.ROUTE,
+            str(index),
+            "",
+            RowState.PROGRAMMED,
+            False,
+            entry.failures.get(index, ""),
+        )
+
+
+def filled(*sizes: int) -> Journal:
+    made = Journal(expand)
+    for size in sizes:
+        made.add(batch(*(f"+ 10.0.{i}.0/24 1" for i in range(size))), {}, 1.0)
+    return made
+
+
+async def read(made: Journal, after: int, count: int) -> list[int]:
+    found: list[int] = []
+    async for change in made.changes(after):
+        found.append(change.sequence)
+        if len(found) == count:
+            break
+    return found
+
+
+async def test_changes_are_numbered_without_gaps() -> None:
+    made = filled(2, 3)
+    assert made.sequence == 5
+    assert await read(made, 0, 5) == [1, 2, 3, 4, 5]
+    assert await read(made, 1, 4) == [2, 3, 4, 5]
+    assert await read(made, 4, 1) == [5]
+
+
+async def test_an_empty_batch_is_no_change() -> None:
+    made = filled(0, 1)
+    assert made.sequence == 1
+
+
+async def test_readers_wait_for_what_comes() -> None:
+    made = filled(1)
+    readers = [asyncio.create_task(read(made, after, 2 - after)) for after in (0, 1)]
+    await asyncio.sleep(0)
+    made.add(batch("+ 10.0.0.0/8 1"), {0: "EINVAL"}, 2.0)
+    assert await asyncio.wait_for(asyncio.gather(*readers), 5) == [[1, 2], [2]]
+
+
+async def test_the_oldest_go_when_it_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "ROWS", 5)
+    made = filled(2, 2, 2)
+    assert await read(made, 2, 4) == [3, 4, 5, 6]
+    with pytest.raises(LookupError, match="begins at 3"):
+        await read(made, 1, 1)
+
+
+async def test_one_batch_larger_than_the_journal_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "ROWS", 5)
+    assert await read(filled(9), 0, 9) == list(range(1, 10))
+
+
+async def test_a_number_that_is_still_to_come_is_an_error() -> None:
+    with pytest.raises(LookupError, match="ends at 1"):
+        await read(filled(1), 2, 1)

@@ -1,0 +1,171 @@
+"""Records desired and programmed."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from controller.core.records import RecordTable
+from controller.model.kinds import Kind
+from controller.model.layer2 import Lsp, Mac
+from controller.model.view import RowState
+
+MAC = bytes(5)
+
+
+def mac(number: int, vtep: int = 1) -> Mac:
+    return Mac(100, MAC + bytes([number]), bytes([10, 0, 0, vtep]))
+
+
+def want(table: RecordTable, *records: Mac, generation: int = 1) -> int:
+    return sum(table.want(r, generation=generation, session=1, now=5.0) for r in records)
+
+
+def programmed(*records: Mac) -> RecordTable:
+    table = RecordTable(Kind.MAC)
+    want(table, *records)
+    for key, desired, _ in table.pending():
+        table.done(key, desired)
+    return table
+
+
+def states(table: RecordTable, generation: int = 1) -> list[RowState]:
+    return [row.state for row in table.rows(generation)]
+
+
+def test_only_differences_are_pending() -> None:
+    """Invariant 4."""
+    table = programmed(mac(1), mac(2))
+    assert want(table, mac(1), mac(2, vtep=9)) == 1
+    assert table.pending() == [(mac(2).key, mac(2, vtep=9), mac(2))]
+    assert table.pending() == []
+
+
+def test_what_is_wanted_and_let_go_of_at_once_was_never_there() -> None:
+    table = RecordTable(Kind.MAC)
+    want(table, mac(1))
+    assert table.unwant(mac(1).key, now=1.0)
+    assert not table.unwant(mac(1).key, now=1.0)
+    assert (table.pending(), list(table)) == ([], [])
+
+
+def test_what_leaves_stays_until_it_is_gone() -> None:
+    table = programmed(mac(1))
+    table.unwant(mac(1).key, now=1.0)
+    assert states(table) == [RowState.LEAVING]
+    assert table.pending() == [(mac(1).key, None, mac(1))]
+    table.done(mac(1).key, None)
+    assert list(table) == []
+
+
+def test_a_refused_record_is_tried_again() -> None:
+    table = RecordTable(Kind.MAC)
+    want(table, mac(1))
+    table.pending()
+    assert table.failed(mac(1).key, "EBUSY", now=2.0)
+    assert not table.failed(mac(1).key, "EBUSY", now=3.0)
+    assert states(table) == [RowState.FAILED]
+    assert table.pending() == []
+    table.retry()
+    assert len(table.pending()) == 1
+    table.done(mac(1).key, mac(1))
+    assert not table.has_failed()
+
+
+def test_a_refused_change_that_is_taken_back_has_not_failed() -> None:
+    table = programmed(mac(1))
+    want(table, mac(1, vtep=2))
+    table.pending()
+    table.failed(mac(1).key, "EBUSY", now=2.0)
+    want(table, mac(1))
+    assert table.pending() == []
+    assert states(table) == [RowState.PROGRAMMED]
+    assert not table.has_failed()
+
+
+@pytest.mark.parametrize("how", ["unwant", "sweep"])
+def test_a_refused_record_that_nobody_wants_leaves_no_trace(how: str) -> None:
+    table = RecordTable(Kind.MAC)
+    want(table, mac(1))
+    table.pending()
+    table.failed(mac(1).key, "EBUSY", now=2.0)
+    if how == "unwant":
+        table.unwant(mac(1).key, now=3.0)
+    else:
+        table.sweep(2, now=3.0)
+    assert not table.has_failed()
+    assert (list(table), table.count(2).failed) == ([], 0)
+    assert not table.failed(mac(1).key, "EBUSY", now=4.0)
+
+
+def test_adopted_records_stay_until_the_sweep() -> None:
+    """Invariants 1 and 2."""
+    table = RecordTable(Kind.MAC)
+    table.adopt(mac(1), now=1.0)
+    table.adopt(mac(2), now=1.0)
+    want(table, mac(1))
+    assert table.pending() == []
+    assert states(table) == [RowState.PROGRAMMED, RowState.STALE]
+    assert table.sweep(1, now=2.0) == 1
+    assert table.pending() == [(mac(2).key, None, mac(2))]
+
+
+def test_a_lost_record_is_pending_again() -> None:
+    table = programmed(mac(1))
+    assert table.lost(mac(1).key)
+    assert not table.lost(mac(1).key)
+    assert table.pending() == [(mac(1).key, mac(1), None)]
+    table.unwant(mac(1).key, now=1.0)
+    assert list(table) == []
+
+
+def test_a_kind_that_no_datapath_takes_is_only_shown() -> None:
+    table = RecordTable(Kind.LSP, managed=False)
+    table.want(Lsp(16), generation=1, session=1, now=1.0)
+    assert table.pending() == []
+    assert states(table) == [RowState.UNMANAGED]
+
+
+CHANGE = st.tuples(st.sampled_from(["want", "unwant", "lost", "sweep"]), st.integers(0, 4))
+
+
+@settings(max_examples=100, deadline=None)
+@given(changes=st.lists(CHANGE, max_size=30), refused=st.sets(st.integers(0, 4)))
+def test_after_a_round_the_datapath_has_what_is_wanted(
+    changes: list[tuple[str, int]], refused: set[int]
+) -> None:
+    table, wanted, there = RecordTable(Kind.MAC), dict[object, Mac](), dict[object, Mac]()
+    for number, (change, which) in enumerate(changes):
+        record = mac(which, vtep=number % 3)
+        if change == "want":
+            want(table, record)
+            wanted[record.key] = record
+        elif change == "unwant":
+            table.unwant(record.key, now=1.0)
+            wanted.pop(record.key, None)
+        elif change == "lost":
+            assert table.lost(record.key) == (there.pop(record.key, None) is not None)
+        else:
+            table.sweep(1, now=1.0)
+        if number % 4 == 3:
+            _round(table, there, refused)
+    table.retry()
+    _round(table, there, set())
+    assert there == wanted
+    assert list(table) == list(there) or set(table) == set(there)
+    assert not table.has_failed()
+
+
+def _round(table: RecordTable, there: dict[object, Mac], refused: set[int]) -> None:
+    for key, desired, before in table.pending():
+        assert before == there.get(key)
+        if desired is None:
+            del there[key]
+            table.done(key, None)
+        elif isinstance(desired, Mac):
+            if desired.mac[-1] in refused:
+                table.failed(key, "EBUSY", now=1.0)
+                continue
+            there[key] = desired
+            table.done(key, desired)

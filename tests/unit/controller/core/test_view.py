@@ -1,0 +1,114 @@
+"""What the state looks like to those who ask."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from controller.core.view import CoreView, Identity
+from controller.model import events
+from controller.model.kinds import Kind
+from controller.model.nexthops import BLACKHOLE, Nexthop, NexthopType
+from controller.model.routes import Family
+from controller.model.view import Change, RowState
+from tests.fakes.core import Core, running
+
+ONE = Nexthop(1, NexthopType.GATEWAY, bytes([192, 168, 1, 1]), "eth1")
+
+
+@pytest.fixture
+async def core() -> AsyncIterator[Core]:
+    made = Core()
+    async with running(made):
+        yield made
+
+
+def view_of(core: Core) -> CoreView:
+    identity = Identity("0.1", "memory", "fwd", "frr", 1.0)
+    return CoreView(identity, core.state, core.reconciler, core.clock, release=lambda: "let go")
+
+
+async def settled(core: Core) -> CoreView:
+    core.subscribe()
+    core.say(ONE)
+    core.routes("+ 10.0.0.0/8 1", vrf="default")
+    core.routes(f"+ 2001:db8::/32 {BLACKHOLE}")
+    core.synced()
+    await core.settle()
+    view = view_of(core)
+    for applied, failures in core.heard:
+        view.note(applied, failures)
+    return view
+
+
+async def test_ready_is_what_nothing_speaks_against(core: Core) -> None:
+    view = view_of(core)
+    assert view.status().not_ready == "frr-bridge is not connected"
+    core.subscribe()
+    assert view.status().not_ready == "FRR has not said everything yet"
+    core.state.take(events.SessionChanged(number=1, state="replaying", reason="wait for eth1"))
+    assert view.status().not_ready == "wait for eth1"
+    core.synced()
+    assert (view.status().ready, view.status().not_ready) == (True, "")
+    view.problem = "intent is not in force yet"
+    assert view.status().not_ready == "intent is not in force yet"
+    view.problem = ""
+    core.datapath.unavailable = True
+    core.say(ONE)
+    await core.settle()
+    assert "the datapath does not answer" in view.status().not_ready
+    core.state.bridge_lost()
+    assert view.status().bridge == "lost"
+
+
+async def test_counts_are_of_every_kind(core: Core) -> None:
+    counts = {count.kind: count for count in (await settled(core)).status().counts}
+    assert set(counts) == set(Kind)
+    assert (counts[Kind.ROUTE].desired, counts[Kind.ROUTE].programmed) == (2, 2)
+    assert counts[Kind.NEXTHOP].programmed == 1
+
+
+async def test_tables_pages_and_nexthops_can_be_read(core: Core) -> None:
+    view = await settled(core)
+    assert view.route_tables() == [("default", Family.INET), ("default", Family.INET6)]
+    rows, following = view.routes("default", Family.INET, 0, 10)
+    assert (rows.states.tolist(), following) == ([RowState.PROGRAMMED], -1)
+    (row,) = view.records(Kind.NEXTHOP)
+    assert view.nexthop(int(rows.desired[0])) == row.record
+    drop = view.nexthop(BLACKHOLE)
+    assert drop is not None
+    assert drop.type is NexthopType.BLACKHOLE
+    assert view.nexthop(4711) is None
+
+
+async def test_applied_batches_become_changes(core: Core) -> None:
+    core.datapath.refuse["default", (bytes([11, 0, 0, 0]), 8)] = "ENOMEM"
+    core.subscribe()
+    core.say(ONE)
+    core.routes("+ 10.0.0.0/8 1", "+ 11.0.0.0/8 1")
+    await core.settle()
+    core.routes("- 10.0.0.0/8")
+    await core.settle()
+    view = view_of(core)
+    for applied, failures in core.heard:
+        view.note(applied, failures)
+    found: list[Change] = []
+    async for change in view.changes(0):
+        found.append(change)
+        if change.sequence == view.sequence():
+            break
+    assert [(c.kind, c.text, c.state, c.withdrawn) for c in found[1:]] == [
+        (Kind.ROUTE, "10.0.0.0/8", RowState.PROGRAMMED, False),
+        (Kind.ROUTE, "11.0.0.0/8", RowState.FAILED, False),
+        (Kind.ROUTE, "10.0.0.0/8", RowState.PROGRAMMED, True),
+    ]
+    assert found[1].detail == "via 192.168.1.1 dev eth1"
+    assert found[2].detail.startswith("ENOMEM")
+
+
+async def test_people_can_resync_and_release(core: Core) -> None:
+    view = await settled(core)
+    core.datapath.records[Kind.NEXTHOP].clear()
+    assert await view.resync() >= 1
+    assert view.release() == "let go"
