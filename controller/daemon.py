@@ -20,6 +20,7 @@ from controller.inspect.server import serve
 from controller.intent.layout import Intent
 from controller.metrics import serve_metrics
 from controller.model import events
+from controller.model.kinds import Kind
 from controller.model.records import RecordBatch
 from controller.model.routes import Op, RouteBatch
 from controller.provision import Provisioner, Spaces
@@ -147,7 +148,7 @@ class Daemon:
                 case Lost(kind, records, routes):
                     if routes is not None:
                         self._state.lost_routes(routes)
-                    elif records:
+                    elif records and kind is not Kind.NEXTHOP:  # which may have shrunk only
                         self._state.lost_records(records)
                     else:
                         self._reconciler.suspect(kind)

@@ -289,8 +289,11 @@ class Reconciler:
         there = {record.key: record for record in await self._dump_records(kind)}
         differ = 0
         for programmed in list(table.all_programmed()):
-            if there.get(programmed.key) != programmed:
+            actual = there.get(programmed.key)
+            if actual is None:
                 differ += self._state.lost_records((programmed,))
+            elif actual != programmed:
+                differ += self._state.changed(actual)
         for record in there.values():
             if table.programmed(record.key) is None and table.desired(record.key) is None:
                 table.adopt(record, now=self._now())

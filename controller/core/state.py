@@ -182,6 +182,18 @@ class State:
             self._wake()
         return count
 
+    def changed(self, actual: Record) -> int:
+        """Note that a record in the datapath is not as it was given; return 1.
+
+        A group that the kernel took members from is still there, and so are its routes.
+        """
+        table = self.records[actual.kind]
+        table.adopt(actual, now=self._clock.epoch())
+        table.touch(actual.key)
+        self.repaired += 1
+        self._wake()
+        return 1
+
     def lost_routes(self, batch: RouteBatch) -> int:
         """Somebody removed routes of ours; return how many we thought to be there."""
         count = self.rib.table(batch.vrf, batch.family).lost(batch)
