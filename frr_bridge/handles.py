@@ -201,6 +201,7 @@ class NexthopHandles:
             del self._first[key]
 
     def _become_alias(self, handle: int, original: int) -> None:
+        original = int(self._stands_for[original])
         self._stands_for[handle] = original
         self._aliases.setdefault(original, set()).add(handle)
         self._unresolved.discard(handle)
@@ -241,6 +242,9 @@ class NexthopHandles:
         """Work out what a handle means; True when that changed."""
         said = self._said[handle]
         if isinstance(said, tuple):
+            if alone := self._lone_vtep(handle, said):
+                self._become_alias(handle, alone)
+                return False
             nexthop = self._group(handle, said)
         else:
             nexthop = self._resolve(handle, said)
@@ -254,6 +258,16 @@ class NexthopHandles:
         self._known[handle] = True
         self._on_change(nexthop)
         return True
+
+    def _lone_vtep(self, handle: int, legs: tuple[tuple[int, int], ...]) -> int:
+        """Return the only leg of a new group if that is a VTEP, else 0.
+
+        zebra names such a nexthop now by its own id, now by that of a group of one.
+        """
+        if len(legs) > 1 or handle in self._content:
+            return 0
+        leg = int(self._stands_for[legs[0][0]])
+        return leg if leg in self._content and self._content[leg].vni else 0
 
     def _group(self, handle: int, legs: tuple[tuple[int, int], ...]) -> Nexthop | None:
         originals = [int(self._stands_for[leg]) for leg, _ in legs]

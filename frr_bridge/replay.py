@@ -55,10 +55,10 @@ class ReplayWatch:
         """Return once the replay is over, and say how that was known."""
         monitor, self._monitor = self._monitor, None
         if monitor is None:
-            return await self._quiet()
+            return await self._quiet(QUIET_S)
         try:
             marker = asyncio.ensure_future(monitor.wait_for(MARKER))
-            quiet = asyncio.ensure_future(self._quiet(idle_s=4 * QUIET_S))
+            quiet = asyncio.ensure_future(self._quiet(4 * QUIET_S))
             try:
                 done, _ = await asyncio.wait({marker, quiet}, return_when=asyncio.FIRST_COMPLETED)
             finally:  # before their sockets are closed
@@ -66,7 +66,7 @@ class ReplayWatch:
                 quiet.cancel()
                 await asyncio.gather(marker, quiet, return_exceptions=True)
             if marker not in done or marker.exception():
-                return await self._quiet()
+                return await self._quiet(QUIET_S)
         finally:
             await monitor.close("no debug zebra fpm")
         await self._all_received()
@@ -86,7 +86,7 @@ class ReplayWatch:
             last = self._received()
             await asyncio.sleep(_POLL_S)
 
-    async def _quiet(self, idle_s: float = QUIET_S) -> str:
+    async def _quiet(self, idle_s: float) -> str:
         """Wait until nothing has come for `idle_s`."""
         loop = asyncio.get_running_loop()
         seen, since = self._received(), loop.time()

@@ -74,6 +74,7 @@ class Runtime:
         self._deadline = 0.0  # monotonic; 0 is none
         self._known_peers: set[str] = set()
         self._lives = (0, 0)  # of zebra and bgpd, when we last were live
+        self._mourned = 0  # the life of bgpd after which nothing is held any more
         self._zebra_since = 0.0  # seconds since the epoch: when a lone zebra came
         self._bgpd_since = time.monotonic()
         self._unprovisioned = False  # the controller still makes FRR's devices
@@ -181,7 +182,7 @@ class Runtime:
         """Look at bgpd before a withdrawal is obeyed; True once it is dead."""
         if not self._settings.hold_s or not self._bgpd.lives:
             return False
-        if self._bgpd.alive():
+        if self._bgpd.alive() or self._bgpd.lives == self._mourned:
             return False
         if self.bridge.session.state is State.LIVE:
             self._hold("bgpd died: what it withdraws is kept", self._settings.hold_s)
@@ -284,6 +285,7 @@ class Runtime:
             self.bridge.step(happened)
         self._deadline = 0.0
         self._lives = self._zebra.lives, self._bgpd.lives
+        self._mourned = 0 if self._bgpd.alive() else self._bgpd.lives
         self._explain("", 0.0)
 
     def _explain(self, reason: str, stale_after: float) -> None:
@@ -312,7 +314,9 @@ class Runtime:
     # -- the loop -------------------------------------------------------------------------
 
     def _tick(self) -> None:
-        self._bgpd_died()
+        if not self._bgpd_died() and self.bridge.session.state is State.LIVE:
+            self._bgpd.connect()  # one that was started later, or has come back after all
+            self._lives = self._zebra.lives, self._bgpd.lives
         self._mirror.retry()
         self._flush_soon()
 

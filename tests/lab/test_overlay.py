@@ -10,7 +10,7 @@ from tests.lab.fabric import Fabric, Pe
 from tests.lab.isolation import assert_no_way_in
 from tests.lab.namespaces import heard, monitored
 from tests.lab.ping import flows
-from tests.lab.plan import L2_VNI, L3_VNI, TENANT_VRF
+from tests.lab.plan import BRIDGED_GATEWAYS, L2_VNI, L3_VNI, TENANT_VRF
 from tests.lab.processes import run
 from tests.lab.product import listen_address
 from tests.lab.waiting import wait_until
@@ -44,15 +44,21 @@ def test_learnt_macs_are_advertised(fabric: Fabric) -> None:
     """Type 2: MACs and neighbours that the kernel learns on pe1 are remote ones in pe2's FRR."""
     pe1, pe2 = fabric.pes
     mac = pe1.bridged.mac()
+    for gateway in BRIDGED_GATEWAYS:  # which is how a router gets to know a host's addresses
+        pe1.bridged.wait_for_ping(gateway.split("/")[0], 10)
 
     def advertised() -> bool:
         shown = pe2.router.vtysh_json(f"show evpn mac vni {L2_VNI}")["macs"].get(mac, {})
         return bool(shown.get("type") == "remote" and shown["remoteVtep"] == pe1.plan.vtep)
 
     wait_until(advertised, "the MAC is remote in pe2's FRR", 20)
-    neighbors = pe2.router.vtysh_json(f"show evpn arp-cache vni {L2_VNI}")
-    assert neighbors[pe1.bridged.v4]["mac"] == mac
-    assert neighbors[pe1.bridged.v6]["mac"] == mac
+
+    def addresses_are_known() -> bool:
+        shown = pe2.router.vtysh_json(f"show evpn arp-cache vni {L2_VNI}")
+        found = [shown.get(a, {}).get("mac") for a in (pe1.bridged.v4, pe1.bridged.v6)]
+        return found == [mac, mac]
+
+    wait_until(addresses_are_known, "its addresses are known to pe2's FRR", 20)
     rows = {row["mac"]: row for row in pe2.dualpath_json("macs", "--vni", str(L2_VNI))}
     assert rows[mac]["vtep"] == pe1.plan.vtep
     assert rows[mac]["state"] == "ROW_STATE_PROGRAMMED"
@@ -146,6 +152,7 @@ def test_a_foreign_route_stays(fabric: Fabric) -> None:
 
 def test_at_rest_nothing_is_written(fabric: Fabric) -> None:
     pe1 = fabric.pes[0]
+    time.sleep(3)  # the kernel may sit on news of a device made a moment ago
     with monitored(pe1.forwarding, "route", "nexthop", "link") as changes:
         time.sleep(12)  # longer than a provisioning round
         assert pe1.dualpath("audit") == "nothing differs\n"

@@ -1,0 +1,103 @@
+"""A daemon's vty socket: answers commands, passes a log descriptor, and dies on request."""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import json
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+Answer = str | Callable[[], str] | None
+"""What a command prints; None is no answer at all."""
+
+
+class FakeDaemon:
+    """Listens where a daemon of FRR would; answers come from `answers`, in pieces of `piece`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.answers: dict[str, Answer] = {}
+        self.heard: list[str] = []
+        self.piece = 1 << 16
+        self.has_log = True
+        self._log: list[socket.socket] = []
+        self._clients: set[asyncio.Task[None]] = set()
+        self._connections: list[socket.socket] = []
+        self._listener: socket.socket | None = None
+        self._accepting: asyncio.Task[None] | None = None
+
+    def start(self) -> FakeDaemon:
+        self.path.unlink(missing_ok=True)
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.setblocking(False)
+        self._listener.bind(str(self.path))
+        self._listener.listen()
+        self._accepting = asyncio.create_task(self._accept(self._listener))
+        return self
+
+    async def die(self) -> None:
+        """Close everything, as the kernel does for a process that ends."""
+        tasks = [*self._clients, *([self._accepting] if self._accepting else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for connection in (*self._connections, *self._log):
+            connection.close()
+        if self._listener:
+            self._listener.close()
+        self._connections.clear()
+        self._log.clear()
+        self._accepting = self._listener = None
+
+    def cut(self) -> None:
+        """End the connections at once, in the middle of whatever is said."""
+        for connection in self._connections:
+            connection.shutdown(socket.SHUT_RDWR)
+
+    def log(self, line: bytes) -> None:
+        for connection in self._log:
+            connection.send(line)
+
+    def say_json(self, command: str, said: object) -> None:
+        self.answers[command] = json.dumps(said)
+
+    async def _accept(self, listener: socket.socket) -> None:
+        while True:
+            connection, _ = await asyncio.get_running_loop().sock_accept(listener)
+            connection.setblocking(False)
+            self._connections.append(connection)
+            task = asyncio.create_task(self._serve(connection))
+            self._clients.add(task)
+            task.add_done_callback(self._clients.discard)
+
+    async def _serve(self, connection: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        pending = b""
+        while chunk := await loop.sock_recv(connection, 4096):
+            pending += chunk
+            while b"\0" in pending:
+                line, _, pending = pending.partition(b"\0")
+                await self._answer(connection, line.decode())
+
+    async def _answer(self, connection: socket.socket, line: str) -> None:
+        self.heard.append(line)
+        answer = self.answers.get(line, "")
+        if answer is None:
+            return
+        text = answer() if callable(answer) else answer
+        if line == "terminal monitor" and self.has_log:
+            ours, theirs = socket.socketpair()
+            self._log.append(ours)
+            fds = array.array("i", [theirs.fileno()])
+            connection.sendmsg([b"\0"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
+            theirs.close()
+            reply = b"\0\0\0"
+        else:
+            reply = text.encode() + b"\0\0\0\0"
+        for start in range(0, len(reply), self.piece):
+            part = reply[start : start + self.piece]
+            await asyncio.get_running_loop().sock_sendall(connection, part)
+            if len(reply) > self.piece:
+                await asyncio.sleep(0)

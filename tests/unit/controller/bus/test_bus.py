@@ -1,0 +1,222 @@
+"""Both ends of the bus over a real socket: credit, gaps, epochs, silence."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from controller.bus.publisher import Publisher
+from controller.bus.subscriber import CREDIT, SILENT_TICKS, Subscriber
+from controller.model import events
+from controller.model.layer2 import Flood
+from controller.model.records import RecordBatch
+
+
+def changed(vni: int) -> events.Changed:
+    return events.Changed(RecordBatch(Flood.kind, (Flood(vni, bytes(4)),)))
+
+
+class Controller:
+    """A subscriber, and what it heard."""
+
+    def __init__(self, address: str) -> None:
+        self.heard: list[events.FromBridge] = []
+        self.subscriptions: list[bool] = []
+        self.lost = 0
+        self.end = Subscriber(
+            address,
+            on_event=self.heard.append,
+            on_subscribed=self._subscribed,
+            on_lost=self._lost,
+        )
+
+    def _subscribed(self, same_bridge: bool) -> None:
+        self.subscriptions.append(same_bridge)
+
+    def _lost(self) -> None:
+        self.lost += 1
+
+
+class World:
+    """A bridge's end that says what it holds to whoever subscribes."""
+
+    def __init__(self, directory: Path) -> None:
+        self.address = f"ipc://{directory}/bus.sock"
+        self.told: list[events.FromController] = []
+        self.bridge = self.publisher()
+        self._open: list[Controller] = []
+
+    def publisher(self) -> Publisher:
+        return Publisher(self.address, self._take)
+
+    def controller(self) -> Controller:
+        made = Controller(self.address)
+        self._open.append(made)
+        return made
+
+    def _take(self, event: events.FromController) -> None:
+        self.told.append(event)
+        if isinstance(event, events.Subscribe):
+            self.bridge.send(events.SessionChanged(number=1, state="live"))
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(5):
+            while not condition():
+                await asyncio.sleep(0.001)
+
+    async def subscribed(self) -> Controller:
+        made = self.controller()
+        async with asyncio.timeout(5):
+            while not made.subscriptions:
+                made.end.subscribe()
+                await asyncio.sleep(0.005)
+        await self.until(lambda: bool(made.heard))
+        await asyncio.sleep(0.01)
+        return made
+
+    def close(self) -> None:
+        for controller in self._open:
+            controller.end.close()
+        self.bridge.close()
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    made = World(tmp_path)
+    yield made
+    made.close()
+
+
+async def test_the_socket_is_for_its_owner_alone(world: World, tmp_path: Path) -> None:
+    assert (tmp_path / "bus.sock").stat().st_mode & 0o777 == 0o600
+
+
+async def test_words_arrive_in_order_and_give_back_credit(world: World) -> None:
+    controller = await world.subscribed()
+    credit = world.bridge.credit
+    for vni in range(10):
+        world.bridge.send(changed(vni))
+    assert world.bridge.credit == credit - 10
+    await world.until(lambda: len(controller.heard) >= 11)
+    assert controller.heard[-10:] == [changed(vni) for vni in range(10)]
+    await world.until(lambda: world.bridge.credit == credit)
+    assert credit == CREDIT
+
+
+async def test_words_without_a_batch_cost_no_credit(world: World) -> None:
+    await world.subscribed()
+    world.bridge.send(events.Alive())
+    assert world.bridge.credit == CREDIT
+
+
+async def test_the_controller_s_words_arrive(world: World) -> None:
+    controller = await world.subscribed()
+    assert controller.end.send(events.Release())
+    await world.until(lambda: events.Release() in world.told)
+
+
+async def test_nothing_is_said_before_anybody_listens(world: World) -> None:
+    assert not world.bridge.subscribed
+    world.bridge.send(changed(1))
+    controller = await world.subscribed()
+    assert changed(1) not in controller.heard
+
+
+async def test_a_lost_message_leads_to_a_new_subscription(world: World) -> None:
+    controller = await world.subscribed()
+    times = len(controller.subscriptions)
+    world.bridge._sequence += 1  # one message is lost
+    world.bridge.send(changed(1))
+    await world.until(lambda: len(controller.subscriptions) == times + 1)
+    assert changed(1) not in controller.heard
+    assert controller.subscriptions[-1] is True
+    world.bridge.send(changed(2))
+    await world.until(lambda: changed(2) in controller.heard)
+
+
+async def test_a_message_that_makes_no_sense_leads_to_a_new_subscription(world: World) -> None:
+    """Invariant 6."""
+    controller = await world.subscribed()
+    times = len(controller.subscriptions)
+    world.bridge._endpoint.send(world.bridge._subscriber, b"\xff\xff")
+    await world.until(lambda: len(controller.subscriptions) > times)
+
+
+async def test_what_makes_no_sense_to_the_bridge_is_dropped(world: World) -> None:
+    """Invariant 6."""
+    controller = await world.subscribed()
+    told = len(world.told)
+    controller.end._endpoint.send(b"\xff\xff")
+    controller.end.send(events.Release())
+    await world.until(lambda: len(world.told) > told)
+    assert world.told[told:] == [events.Release()]
+
+
+async def test_another_bridge_is_told_from_the_last_one(world: World) -> None:
+    controller = await world.subscribed()
+    world.bridge.close()
+    world.bridge = world.publisher()
+    times = len(controller.subscriptions)
+    async with asyncio.timeout(5):
+        while len(controller.subscriptions) == times:
+            controller.end.tick()
+            await asyncio.sleep(0.005)
+    assert controller.subscriptions[times] is False
+
+
+async def test_a_silent_bridge_is_lost_once_and_keeps_being_asked(world: World) -> None:
+    controller = await world.subscribed()
+    for _ in range(SILENT_TICKS):
+        controller.end.tick()
+    assert (controller.end.connected, controller.lost) == (True, 0)
+    times = len(controller.subscriptions)
+    controller.end.tick()
+    assert (controller.end.connected, controller.lost) == (False, 1)
+    await world.until(lambda: len(controller.subscriptions) > times)
+    assert controller.end.connected
+
+
+async def test_a_bridge_that_is_not_there_costs_nothing(tmp_path: Path) -> None:
+    controller = Controller(f"ipc://{tmp_path}/nobody.sock")
+    for _ in range(3 * SILENT_TICKS):
+        controller.end.tick()
+    assert not controller.end.send(events.Release())
+    assert (controller.subscriptions, controller.lost) == ([], 0)
+    controller.end.close()
+
+
+async def test_the_last_to_subscribe_is_who_is_talked_to(world: World) -> None:
+    first = await world.subscribed()
+    second = await world.subscribed()
+    heard = len(first.heard)
+    told = len(world.told)
+    first.end.send(events.Release())
+    world.bridge.send(changed(5))
+    await world.until(lambda: changed(5) in second.heard)
+    await asyncio.sleep(0.01)
+    assert len(first.heard) == heard
+    assert world.told[told:].count(events.Release()) == 0
+
+
+async def test_credit_for_another_epoch_is_void(world: World) -> None:
+    controller = await world.subscribed()
+    controller.end.send(events.Credit(world.bridge.epoch + 1, 100))
+    controller.end.send(events.Release())
+    await world.until(lambda: events.Release() in world.told)
+    assert world.bridge.credit == CREDIT
+
+
+async def test_a_subscriber_that_went_away_is_forgotten(world: World) -> None:
+    controller = await world.subscribed()
+    controller.end.close()
+    with contextlib.suppress(ValueError):
+        world._open.remove(controller)
+    async with asyncio.timeout(5):
+        while world.bridge.subscribed:
+            world.bridge.send(events.Alive())
+            await asyncio.sleep(0.005)
+    assert world.bridge.credit == 0

@@ -1,0 +1,290 @@
+"""The bridge at work: real sockets around it, FRR's daemons played by fakes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from controller.bus.subscriber import Subscriber
+from controller.model import events
+from controller.model.nexthops import BLACKHOLE
+from frr_bridge import convergence, replay, runtime
+from frr_bridge.frr_apply import FrrApply, FrrPaths
+from frr_bridge.runtime import Runtime, Settings
+from frr_bridge.session import State
+from frr_bridge.vty import Vty
+from tests.fakes.vty import FakeDaemon
+from tests.fakes.zebra import MemoryBus
+from tests.unit.frr_bridge.wire import build
+
+RTN_BLACKHOLE = 6  # a route that needs no nexthop, and so no device
+NEIGHBORS = "show bgp vrf all neighbors json"
+HOLD_S = 60.0
+
+
+def route(third: int) -> bytes:
+    return build.frames(build.route(bytes([20, 0, third, 0]), 24, kind=RTN_BLACKHOLE))
+
+
+def withdrawal(third: int) -> bytes:
+    return build.frames(build.withdrawal(bytes([20, 0, third, 0]), 24))
+
+
+class World:
+    """A bridge that runs, a subscriber, zebra's end of FPM, and bgpd's vty."""
+
+    def __init__(self, directory: Path, hold_s: float) -> None:
+        self.bgpd = FakeDaemon(directory / "bgpd.vty")
+        self.heard = MemoryBus(1 << 30)
+        address = f"ipc://{directory}/bus.sock"
+        settings = Settings("127.0.0.1", 0, address, directory, hold_s)
+        self.runtime = Runtime(settings, FrrApply(FrrPaths.named("")))
+        self.failures: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, said: self._failed(said))
+        self._work = asyncio.create_task(self.runtime.run())
+        self.controller = Subscriber(
+            address,
+            on_event=self.heard.send,
+            on_subscribed=lambda _: None,
+            on_lost=lambda: None,
+        )
+        self._zebras: list[asyncio.StreamWriter] = []
+
+    def _failed(self, said: object) -> None:
+        self.failures.append(said)
+
+    @property
+    def state(self) -> State:
+        return self.runtime.bridge.session.state
+
+    @property
+    def prefixes(self) -> set[str]:
+        return self.heard.prefixes()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(5):
+            while not condition():
+                assert not self.failures, self.failures
+                assert not self._work.done()
+                await asyncio.sleep(0.002)
+
+    async def subscribe(self) -> None:
+        async with asyncio.timeout(5):
+            while not self.heard.events:
+                self.controller.subscribe()
+                await asyncio.sleep(0.01)
+
+    async def zebra(self, *frames: bytes) -> asyncio.StreamWriter:
+        """Connect, and say what there is to say."""
+        server = self.runtime._server
+        await self.until(lambda: server._listener is not None)
+        assert server._listener
+        _, writer = await asyncio.open_connection(*server._listener.getsockname())
+        self._zebras.append(writer)
+        writer.write(b"".join(frames))
+        return writer
+
+    async def live(self, *frames: bytes) -> asyncio.StreamWriter:
+        """Connect, and wait until FRR is obeyed."""
+        number = self.runtime.bridge.session.number
+        writer = await self.zebra(*frames)
+        session = self.runtime.bridge.session
+        await self.until(lambda: session.number > number and self.state is State.LIVE)
+        return writer
+
+    def converged(self) -> None:
+        self.bgpd.answers[NEIGHBORS] = "{}"
+        self.bgpd.answers["show bgp l2vpn evpn vni json"] = "{}"
+
+    async def close(self) -> None:
+        self.controller.close()
+        self._work.cancel()
+        await asyncio.gather(self._work, return_exceptions=True)
+        for task in list(self.runtime._tasks):
+            task.cancel()
+        await asyncio.gather(*self.runtime._tasks, return_exceptions=True)
+        for writer in self._zebras:
+            writer.close()
+        await asyncio.gather(*(w.wait_closed() for w in self._zebras), return_exceptions=True)
+        self.runtime._watch.close()
+        self.runtime._mirror.close()
+        self.runtime._bgpd.close()
+        self.runtime._zebra.close()
+        await self.bgpd.die()
+
+
+@pytest.fixture
+async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    monkeypatch.setattr(runtime, "_TICK_S", 0.005)
+    monkeypatch.setattr(replay, "_POLL_S", 0.001)
+    monkeypatch.setattr(replay, "QUIET_S", 0.02)
+    for name in ("SETTLE_S", "SILENCE_S"):
+        monkeypatch.setattr(convergence, name, 0.02)
+    made = World(tmp_path, HOLD_S)
+    made.converged()
+    await made.subscribe()
+    yield made
+    assert not made.failures
+    await made.close()
+
+
+async def test_what_zebra_says_is_said_and_then_all_is_said(world: World) -> None:
+    await world.live(route(1), route(2))
+    await world.until(lambda: world.heard.count(events.Synced) == 1)
+    assert world.heard.routes == {
+        ("default", "20.0.1.0/24"): BLACKHOLE,
+        ("default", "20.0.2.0/24"): BLACKHOLE,
+    }
+
+
+async def test_a_lost_zebra_takes_nothing_with_it(world: World) -> None:
+    """Invariant 1."""
+    writer = await world.live(route(1), route(2))
+    writer.close()
+    await world.until(lambda: world.state is State.IDLE)
+    await world.until(lambda: world.runtime.bridge.reason == "zebra is not connected")
+    assert len(world.prefixes) == 2
+    await world.live(route(2))
+    await world.until(lambda: world.prefixes == {"20.0.2.0/24"})
+
+
+async def test_a_second_connection_is_a_session_of_its_own(world: World) -> None:
+    await world.live(route(1))
+    await world.live(route(2))
+    await world.until(lambda: world.prefixes == {"20.0.2.0/24"})
+    assert world.runtime.bridge.session.number == 2
+
+
+async def test_garbage_ends_the_session_and_nothing_else(world: World) -> None:
+    """Invariants 1 and 6."""
+    writer = await world.live(route(1))
+    writer.write(b"\xff" * 50)
+    await world.until(lambda: world.state is State.IDLE)
+    assert world.prefixes == {"20.0.1.0/24"}
+
+
+async def test_a_live_zebra_is_obeyed(world: World) -> None:
+    world.bgpd.start()
+    writer = await world.live(route(1))
+    writer.write(withdrawal(1))
+    await world.until(lambda: world.prefixes == set())
+
+
+async def test_a_dying_bgpd_s_withdrawals_are_kept_until_it_is_back(world: World) -> None:
+    """Invariant 1."""
+    world.bgpd.start()
+    writer = await world.live(route(1), route(2))
+    await world.bgpd.die()
+    writer.write(withdrawal(1) + withdrawal(2))
+    await world.until(lambda: world.state is State.HELD)
+    await world.until(lambda: world.runtime.bridge.stale == 2)
+    assert "bgpd died" in world.runtime.bridge.reason
+    assert len(world.prefixes) == 2
+    writer.write(route(2))
+    await world.until(lambda: world.runtime.bridge.stale == 1)
+    world.bgpd.start()
+    await world.until(lambda: world.state is State.LIVE)
+    await world.until(lambda: world.prefixes == {"20.0.2.0/24"})
+
+
+async def test_a_person_may_let_go_and_a_dead_bgpd_is_not_mourned_again(world: World) -> None:
+    world.bgpd.start()
+    writer = await world.live(route(1), route(2))
+    await world.bgpd.die()
+    writer.write(withdrawal(1))
+    await world.until(lambda: world.runtime.bridge.stale == 1)
+    world.controller.send(events.Release())
+    await world.until(lambda: world.prefixes == {"20.0.2.0/24"})
+    writer.write(withdrawal(2))
+    await world.until(lambda: world.prefixes == set())
+    assert world.state is State.LIVE
+
+
+async def test_patience_with_a_dead_bgpd_ends(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.bgpd.start()
+    writer = await world.live(route(1), route(2))
+    await world.bgpd.die()
+    writer.write(withdrawal(1))
+    await world.until(lambda: world.runtime.bridge.stale == 1)
+    world.runtime._deadline = 0.001  # long ago
+    await world.until(lambda: world.prefixes == {"20.0.2.0/24"})
+    writer.write(withdrawal(2))
+    await world.until(lambda: world.prefixes == set())
+    world.bgpd.start()  # and its next death counts again
+    writer.write(route(3))
+    await world.until(lambda: world.runtime._bgpd.alive() and len(world.prefixes) == 1)
+    await world.bgpd.die()
+    await world.until(lambda: world.state is State.HELD)
+
+
+async def test_a_lone_new_zebra_is_not_believed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Invariant 1: bgpd never repeats itself to a zebra that was restarted alone."""
+    lives = {"zebra.vty": 1, "bgpd.vty": 1}
+    monkeypatch.setattr(Vty, "_started", lambda vty: (1, b"%d" % lives[vty.path.name]))
+    zebra = FakeDaemon(world.bgpd.path.parent / "zebra.vty").start()
+    world.bgpd.start()
+    writer = await world.live(route(1), route(2))
+    writer.close()
+    await zebra.die()
+    await world.until(lambda: world.state is State.IDLE)
+    lives["zebra.vty"] = 2
+    zebra.start()
+    up = {"bgpState": "Established", "bgpTimerUpEstablishedEpoch": 1}
+    world.bgpd.say_json(NEIGHBORS, {"default": {"eth1": up}})
+    await world.zebra(route(2))
+    await world.until(lambda: world.state is State.HELD)
+    assert "restart FRR as a whole" in world.runtime.bridge.reason
+    assert len(world.prefixes) == 2
+    world.bgpd.say_json(NEIGHBORS, {})
+    await world.until(lambda: world.prefixes == {"20.0.2.0/24"})
+    await zebra.die()
+
+
+async def test_frr_is_not_believed_before_its_devices_are_there(world: World) -> None:
+    world.runtime._unprovisioned = True
+    await world.zebra(route(1))
+    await world.until(lambda: "devices" in world.runtime.bridge.reason)
+    assert world.state is State.CONVERGING
+    world.controller.send(events.Provisioned())
+    await world.until(lambda: world.state is State.LIVE)
+
+
+async def test_bgpd_is_waited_for_until_it_has_converged(world: World) -> None:
+    world.bgpd.say_json(NEIGHBORS, {"default": {"eth1": {"bgpState": "Active"}}})
+    world.bgpd.start()
+    await world.zebra(route(1))
+    await world.until(lambda: "BGP session with eth1" in world.runtime.bridge.reason)
+    assert world.state is State.CONVERGING
+    world.converged()
+    await world.until(lambda: world.state is State.LIVE)
+
+
+async def test_settings_that_make_no_sense_are_answered(world: World) -> None:
+    world.controller.send(events.Configure(7, b"{"))
+    await world.until(lambda: world.heard.count(events.Configured) == 1)
+    (answer,) = (e for e in world.heard.events if isinstance(e, events.Configured))
+    assert (answer.request, answer.ok) == (7, False)
+    assert answer.message
+
+
+async def test_a_new_subscriber_hears_everything(world: World) -> None:
+    await world.live(route(1))
+    await world.until(lambda: world.heard.count(events.Synced) == 1)
+    world.heard.routes.clear()
+    world.controller.subscribe()
+    await world.until(lambda: world.prefixes == {"20.0.1.0/24"})
+    await world.until(lambda: world.heard.count(events.Synced) == 2)
+
+
+async def test_the_namespace_is_dumped_at_the_start(world: World) -> None:
+    await world.until(lambda: world.runtime._watch.dumps >= 1)
+    await world.until(lambda: bool(world.runtime.bridge.overlay.links))
+    names = {link.name for link in world.runtime.bridge.overlay.links.values()}
+    assert "lo" in names

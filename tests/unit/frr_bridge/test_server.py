@@ -1,0 +1,148 @@
+"""The FPM server over loopback TCP: recorded bytes, hostile bytes, and who may connect."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from frr_bridge.server import FpmServer
+from frr_bridge.wire.fpm import FpmFramer, Frames
+
+STREAM = (
+    Path(__file__).parents[2] / "vectors" / "fpm" / "frr-10.7.1-evpn-nhg-pe1.fpm"
+).read_bytes()
+FRAMES = len(FpmFramer().feed(STREAM))
+
+Client = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class World:
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self.frames = 0
+        self.during: Callable[[], None] = lambda: None
+        self.server = FpmServer(
+            on_connected=lambda: self.events.append("connected"),
+            on_frames=self._frames,
+            on_lost=lambda: self.events.append("lost"),
+        )
+        self.server.listen("127.0.0.1", 0)
+        self._clients: list[asyncio.StreamWriter] = []
+
+    def _frames(self, frames: Frames) -> None:
+        self.frames += len(frames)
+        self.during()
+
+    async def connect(self) -> Client:
+        assert self.server._listener
+        reader, writer = await asyncio.open_connection(*self.server._listener.getsockname())
+        self._clients.append(writer)
+        await self.until(lambda: self.server.connected)
+        return reader, writer
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(5):
+            while not condition():
+                await asyncio.sleep(0)
+
+    async def close(self) -> None:
+        self.server.close()
+        for client in self._clients:
+            client.close()
+        await asyncio.gather(*(c.wait_closed() for c in self._clients), return_exceptions=True)
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    made = World()
+    yield made
+    await made.close()
+
+
+async def test_a_recording_arrives_whole(world: World) -> None:
+    _, writer = await world.connect()
+    writer.write(STREAM)
+    await world.until(lambda: world.frames == FRAMES)
+    assert world.server.received == len(STREAM)
+    writer.close()
+    await world.until(lambda: not world.server.connected)
+    assert world.events == ["connected", "lost"]
+
+
+async def test_a_frame_in_pieces_is_one_frame(world: World) -> None:
+    _, writer = await world.connect()
+    for start in range(0, len(STREAM), 111):
+        writer.write(STREAM[start : start + 111])
+        await writer.drain()
+    await world.until(lambda: world.frames == FRAMES)
+
+
+async def test_an_impossible_header_drops_the_session_and_the_next_one_is_clean(
+    world: World,
+) -> None:
+    """Invariant 6."""
+    reader, writer = await world.connect()
+    writer.write(STREAM[:10] + b"\xff" * 100)
+    await world.until(lambda: not world.server.connected)
+    assert await reader.read() == b""
+    _, writer = await world.connect()
+    writer.write(STREAM)
+    await world.until(lambda: world.frames == FRAMES)
+    assert world.events == ["connected", "lost", "connected"]
+
+
+@pytest.mark.parametrize("seed", range(10))
+async def test_random_bytes_end_a_session_at_the_most(world: World, seed: int) -> None:
+    """Invariant 6."""
+    failures: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, said: failures.append(said))
+    _, writer = await world.connect()
+    writer.write(random.Random(seed).randbytes(70_000))
+    writer.close()
+    await world.until(lambda: not world.server.connected)
+    assert failures == []
+    assert world.events == ["connected", "lost"]
+
+
+async def test_a_new_connection_takes_over(world: World) -> None:
+    reader, _ = await world.connect()
+    await world.connect()
+    await world.until(lambda: len(world.events) == 3)
+    assert world.events == ["connected", "lost", "connected"]
+    assert await reader.read() == b""
+
+
+async def test_answers_reach_zebra_even_if_it_reads_late(world: World) -> None:
+    reader, _ = await world.connect()
+    answer = bytes(range(256)) * 4096
+    for _ in range(16):
+        world.server.send(answer)
+    assert await asyncio.wait_for(reader.readexactly(len(answer) * 16), 5) == answer * 16
+
+
+async def test_answers_without_a_session_go_nowhere(world: World) -> None:
+    world.server.send(b"nobody hears this")
+    reader, _ = await world.connect()
+    world.server.send(b"but this")
+    assert await reader.readexactly(8) == b"but this"
+
+
+async def test_a_session_that_ends_while_it_is_answered_is_lost_once(world: World) -> None:
+    _, writer = await world.connect()
+    world.during = world.server._lose
+    writer.write(STREAM)
+    writer.close()
+    await world.until(lambda: not world.server.connected)
+    assert world.events == ["connected", "lost"]
+
+
+async def test_a_port_that_is_taken_is_an_error(world: World) -> None:
+    assert world.server._listener
+    port = world.server._listener.getsockname()[1]
+    other = FpmServer(on_connected=bool, on_frames=print, on_lost=bool)
+    with pytest.raises(OSError, match="in use"):
+        other.listen("127.0.0.1", port)

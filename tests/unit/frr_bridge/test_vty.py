@@ -1,0 +1,165 @@
+"""The vty socket: commands, the live log, and whether a daemon lives."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from frr_bridge import vty as vtys
+from frr_bridge.vty import LogMonitor, Vty, VtyError
+from tests.fakes.vty import FakeDaemon
+
+
+@pytest.fixture
+async def daemon(tmp_path: Path) -> AsyncIterator[FakeDaemon]:
+    made = FakeDaemon(tmp_path / "zebra.vty").start()
+    yield made
+    await made.die()
+
+
+@pytest.fixture
+def vty(daemon: FakeDaemon) -> Vty:
+    return Vty(daemon.path)
+
+
+@pytest.mark.parametrize("piece", [1, 3, 1 << 16])
+async def test_a_command_returns_what_it_prints(daemon: FakeDaemon, vty: Vty, piece: int) -> None:
+    daemon.answers["show version"] = "FRRouting 10.7.1\n"
+    daemon.piece = piece
+    assert await vty.command("show version") == "FRRouting 10.7.1\n"
+    assert await vty.command("show nothing") == ""
+    assert daemon.heard[-2:] == ["show version", "show nothing"]
+    vty.close()
+
+
+async def test_json_is_read_and_what_is_not_json_is_an_error(daemon: FakeDaemon, vty: Vty) -> None:
+    daemon.say_json("show x json", {"a": [1]})
+    assert await vty.json("show x json") == {"a": [1]}
+    daemon.answers["show x json"] = "% Unknown command"
+    with pytest.raises(VtyError, match="not JSON"):
+        await vty.json("show x json")
+    vty.close()
+
+
+async def test_commands_wait_for_each_other(daemon: FakeDaemon, vty: Vty) -> None:
+    daemon.answers |= {"a": "1", "b": "2"}
+    daemon.piece = 1
+    assert await asyncio.gather(*(vty.command(c) for c in "abab")) == ["1", "2", "1", "2"]
+    vty.close()
+
+
+async def test_nobody_there_is_an_error_and_no_life(tmp_path: Path) -> None:
+    vty = Vty(tmp_path / "bgpd.vty")
+    assert not vty.connect()
+    assert not vty.alive()
+    assert vty.arguments() == ()
+    assert vty.lives == 0
+    with pytest.raises(VtyError, match="nobody listens"):
+        await vty.command("show version")
+
+
+async def test_a_daemon_that_dies_is_noticed_at_once(daemon: FakeDaemon, vty: Vty) -> None:
+    assert vty.connect()
+    await vty.command("show version")
+    assert vty.alive()
+    await daemon.die()
+    assert not vty.alive()
+    assert not vty.connect()
+
+
+async def test_the_same_daemon_has_one_life_however_often_we_connect(vty: Vty) -> None:
+    for _ in range(3):
+        assert vty.connect()
+        vty.close()
+    assert (vty.lives, vty.connections) == (1, 3)
+
+
+async def test_the_command_line_of_the_daemon_is_known(vty: Vty) -> None:
+    vty.connect()
+    assert any(b"py" in word for word in vty.arguments())
+    vty.close()
+
+
+async def test_a_daemon_that_ends_in_mid_answer_is_an_error(daemon: FakeDaemon, vty: Vty) -> None:
+    daemon.answers["show x"] = None
+    asking = asyncio.create_task(vty.command("show x"))
+    while "show x" not in daemon.heard:
+        await asyncio.sleep(0)
+    daemon.cut()
+    with pytest.raises(VtyError, match="went away"):
+        await asking
+    assert not vty.alive()
+
+
+async def test_a_death_noticed_during_a_command_leaves_the_loop_in_order(
+    daemon: FakeDaemon, vty: Vty
+) -> None:
+    """A descriptor that the loop watches must not be closed and used again under it."""
+    daemon.answers["show x"] = None
+    asking = asyncio.create_task(vty.command("show x"))
+    while "show x" not in daemon.heard:
+        await asyncio.sleep(0)
+    daemon.cut()
+    assert not vty.alive()
+    assert vty.connect()
+    with pytest.raises(VtyError):
+        await asyncio.wait_for(asking, 2)
+    assert vty.alive()
+    daemon.answers["show y"] = "yes"
+    assert await asyncio.wait_for(vty.command("show y"), 2) == "yes"
+    vty.close()
+
+
+async def test_a_late_answer_is_not_taken_for_the_next_one(
+    daemon: FakeDaemon, vty: Vty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vtys, "_TIMEOUT_S", 0.05)
+    daemon.answers |= {"slow": None, "quick": "quick"}
+    with pytest.raises(VtyError, match="Timeout"):
+        await vty.command("slow")
+    monkeypatch.setattr(vtys, "_TIMEOUT_S", 5)
+    assert await vty.command("quick") == "quick"
+    daemon.answers["slow"] = None
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(vty.command("slow"), 0.05)
+    daemon.answers["slow"] = "slow"
+    assert await vty.command("slow") == "slow"
+    vty.close()
+
+
+async def test_the_log_is_followed_until_the_text_comes(daemon: FakeDaemon) -> None:
+    monitor = LogMonitor(daemon.path)
+    await monitor.open("debug zebra fpm")
+    assert daemon.heard == ["enable", "terminal monitor", "debug zebra fpm"]
+    waiting = asyncio.create_task(monitor.wait_for(b"KTCTN-3GCEG"))
+    for piece in (b"zebra: noise\n", b"zebra: [KTCTN", b"-3GC", b"EG] RMAC walk finished\n"):
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        daemon.log(piece)
+    await asyncio.wait_for(waiting, 2)
+    await monitor.close("no debug zebra fpm")
+    assert daemon.heard[-1] == "no debug zebra fpm"
+
+
+async def test_a_log_that_ends_is_an_error(daemon: FakeDaemon) -> None:
+    monitor = LogMonitor(daemon.path)
+    await monitor.open()
+    waiting = asyncio.create_task(monitor.wait_for(b"never"))
+    await asyncio.sleep(0)
+    await daemon.die()
+    with pytest.raises(VtyError, match="went away"):
+        await asyncio.wait_for(waiting, 2)
+    await monitor.close("no debug zebra fpm")
+
+
+async def test_a_daemon_that_passes_no_descriptor_has_no_log(daemon: FakeDaemon) -> None:
+    daemon.has_log = False
+    monitor = LogMonitor(daemon.path)
+    with pytest.raises(VtyError, match="no descriptor"):
+        await monitor.open()
+    await monitor.close()
+    with pytest.raises(VtyError, match="not open"):
+        await monitor.wait_for(b"x")
