@@ -315,7 +315,8 @@ class Runtime:
 
     def _tick(self) -> None:
         if not self._bgpd_died() and self.bridge.session.state is State.LIVE:
-            self._bgpd.connect()  # one that was started later, or has come back after all
+            if self._bgpd.connect():  # one that was started later, or has come back after all
+                self._mourned = 0
             self._lives = self._zebra.lives, self._bgpd.lives
         self._mirror.retry()
         self._flush_soon()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from frr_bridge.convergence import START_S, established, waits_for
+from frr_bridge.convergence import START_S, established, missing_vnis, waits_for
 
 NOW = 1_700_000_000.0
 
@@ -78,3 +78,14 @@ def test_peers_that_are_up_are_known() -> None:
 def test_no_peers_owe_nothing(said: object) -> None:
     assert waits(said) == ""
     assert established(said) == set()
+
+
+def test_a_peer_that_bgpd_has_not_read_yet_is_waited_for() -> None:
+    assert waits({"default": {}}, known={"eth1"}) == "BGP session with eth1"
+
+
+def test_vnis_that_bgpd_does_not_know_are_named() -> None:
+    said = {"100": {"vni": 100}, "advertiseGatewayMacip": "Disabled"}
+    assert missing_vnis(said, {100}) == ""
+    assert missing_vnis(said, {120, 100, 110}) == "bgpd to know VNI 110, 120"
+    assert missing_vnis([], {100}) == "bgpd to know VNI 100"

@@ -203,9 +203,7 @@ async def test_a_person_may_let_go_and_a_dead_bgpd_is_not_mourned_again(world: W
     assert world.state is State.LIVE
 
 
-async def test_patience_with_a_dead_bgpd_ends(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_patience_with_a_dead_bgpd_ends(world: World) -> None:
     world.bgpd.start()
     writer = await world.live(route(1), route(2))
     await world.bgpd.die()

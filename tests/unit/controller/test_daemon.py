@@ -1,0 +1,175 @@
+"""The whole controller around a datapath in memory, and a bridge played by the test."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from controller import daemon
+from controller.bus.publisher import Publisher
+from controller.daemon import Daemon
+from controller.model import events
+from controller.model.kinds import Kind
+from controller.model.layer2 import Mac
+from controller.model.nexthops import Nexthop, NexthopType
+from controller.model.routes import Family
+from controller.provision import Spaces
+from controller.settings import parse
+from datapaths.base import LearnedMac, Lost
+from tests.fakes.batches import batch, rows_of, upsert
+from tests.fakes.core import LoggingDatapath
+
+ONE = Nexthop(1, NexthopType.GATEWAY, bytes([192, 168, 1, 1]), "eth1")
+
+
+class World:
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.told: list[events.FromController] = []
+        self.datapath = LoggingDatapath()
+        self.bridge = self.publisher()
+        self.work = asyncio.create_task(self._daemon().run())
+
+    def publisher(self) -> Publisher:
+        return Publisher(f"ipc://{self.directory}/bus.sock", self.told.append)
+
+    def _daemon(self) -> Daemon:
+        settings = parse(
+            f"--datapath=kernel --bridge external --state-dir {self.directory} "
+            f"--listen unix:{self.directory}/inspect.sock".split()
+        )
+        self.daemon = Daemon(settings, Spaces("fwd", "frr", False, False), self.datapath, None)
+        return self.daemon
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(5):
+            while not condition():
+                if self.work.done():
+                    self.work.result()
+                await asyncio.sleep(0.002)
+
+    def say(self, *said: events.FromBridge) -> None:
+        for event in said:
+            self.bridge.send(event)
+
+    async def filled(self) -> None:
+        """Say a route, and wait until it is in the datapath."""
+        await self.until(lambda: self.bridge.subscribed)
+        self.say(
+            events.SessionChanged(number=1, state="live", acknowledge=True),
+            events.Changed(upsert(ONE)),
+            events.Changed(batch("+ 10.0.0.0/8 1")),
+            events.Synced(),
+        )
+        await self.until(lambda: self.datapath.lookup("10.0.0.1") is not None)
+        await self.until(lambda: self.daemon._view.status().ready)
+
+    async def stop(self) -> None:
+        self.work.cancel()
+        await asyncio.gather(self.work, return_exceptions=True)
+
+    def programmed(self) -> list[dict[str, int]]:
+        return [rows_of(e.batch) for e in self.told if isinstance(e, events.Programmed)]
+
+
+@pytest.fixture
+async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    monkeypatch.setattr(daemon, "_TICK_S", 0.01)
+    made = World(tmp_path)
+    yield made
+    await made.stop()
+    made.bridge.close()
+
+
+async def test_what_the_bridge_says_is_programmed_and_zebra_hears_of_it(world: World) -> None:
+    await world.filled()
+    await world.until(lambda: len(world.programmed()) == 1)
+    (answer,) = world.programmed()
+    assert list(answer) == ["10.0.0.0/8"]
+    assert answer["10.0.0.0/8"] != 0
+
+
+async def test_a_refused_route_is_reported_as_such(world: World) -> None:
+    world.datapath.refuse["default", (bytes([11, 0, 0, 0]), 8)] = "ENOMEM"
+    await world.filled()
+    world.say(events.Changed(batch("+ 11.0.0.0/8 1")))
+    await world.until(lambda: len(world.programmed()) == 2)
+    assert world.programmed()[-1] == {"11.0.0.0/8": 0}
+
+
+async def test_a_silent_bridge_changes_no_forwarding(world: World) -> None:
+    """Invariant 1."""
+    await world.filled()
+    log = list(world.datapath.log)
+    await world.until(lambda: world.daemon._view.status().bridge == "lost")
+    assert world.datapath.log == log
+
+
+async def test_another_bridge_that_says_the_same_changes_nothing(world: World) -> None:
+    """Invariants 1 and 4."""
+    await world.filled()
+    writes = world.datapath.writes
+    world.bridge.close()
+    world.bridge = world.publisher()
+    await world.filled()
+    assert world.datapath.writes == writes
+
+
+async def test_a_restarted_daemon_writes_nothing(world: World) -> None:
+    """Invariants 1 and 4."""
+    await world.filled()
+    writes = world.datapath.writes
+    await world.stop()
+    again = LoggingDatapath()
+    again.records, again.routes = world.datapath.records, world.datapath.routes
+    world.datapath = again
+    world.bridge.close()
+    world.bridge = world.publisher()
+    world.work = asyncio.create_task(world._daemon().run())
+    await world.filled()
+    assert (again.writes, again.log) == (0, [])
+    assert writes == 2
+
+
+async def test_what_the_datapath_learns_reaches_the_bridge(world: World) -> None:
+    await world.filled()
+    world.datapath.tell(LearnedMac(110, bytes(6)))
+    await world.until(
+        lambda: any(isinstance(e, events.Mirror) and e.macs for e in world.told)
+    )
+    world.bridge.close()
+    world.told.clear()
+    world.bridge = world.publisher()
+    await world.until(lambda: any(isinstance(e, events.Mirror) and e.whole for e in world.told))
+    (said,) = {e.macs for e in world.told if isinstance(e, events.Mirror) and e.whole}
+    assert said == (Mac(110, bytes(6)),)
+
+
+async def test_what_somebody_removes_is_put_back(world: World) -> None:
+    await world.filled()
+    route = batch(f"+ 10.0.0.0/8 {world.datapath.lookup('10.0.0.1')}")
+    del world.datapath.routes["default", Family.INET][bytes([10, 0, 0, 0]), 8]
+    world.datapath.tell(Lost(Kind.ROUTE, routes=route))
+    await world.until(lambda: world.datapath.lookup("10.0.0.1") is not None)
+    nexthop = next(iter(world.datapath.records[Kind.NEXTHOP].values()))
+    world.datapath.lose(nexthop)
+    await world.until(lambda: world.datapath.lookup("10.0.0.1") is not None)
+    world.datapath.routes["default", Family.INET].clear()
+    world.datapath.tell(Lost(Kind.ROUTE))
+    await world.until(lambda: world.datapath.lookup("10.0.0.1") is not None)
+    assert world.daemon._view.status().repaired >= 3
+
+
+async def test_a_person_s_word_reaches_the_bridge(world: World) -> None:
+    await world.filled()
+    assert "told to let go" in world.daemon._view.release()
+    await world.until(lambda: events.Release() in world.told)
+
+
+async def test_without_a_bridge_nothing_is_let_go(world: World) -> None:
+    world.bridge.close()
+    await world.until(lambda: "not connected" in world.daemon._view.release())
+    world.bridge = world.publisher()

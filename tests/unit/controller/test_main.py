@@ -1,0 +1,74 @@
+"""What the controller refuses before it starts, and in which words."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from controller import __main__ as program
+from controller.__main__ import Refused
+from controller.intent.node import Namespaces
+from controller.provision import Spaces
+from controller.settings import Settings, parse
+
+
+def told(*arguments: str) -> Settings:
+    return parse(["--datapath=kernel", *arguments])
+
+
+def test_namespaces_come_from_the_command_line_before_the_manifest() -> None:
+    named = Namespaces("fwd", "frr")
+    assert program._spaces(told(), named) == Spaces("fwd", "frr", True, True)
+    assert program._spaces(told("--netns", "x", "--frr-netns", "y"), named) == Spaces(
+        "x", "y", False, False
+    )
+    assert program._spaces(told("--netns", "fwd", "--frr-netns", "frr"), named) == Spaces(
+        "fwd", "frr", True, True
+    )
+
+
+def test_without_any_word_ours_is_made_and_frr_s_is_where_we_are() -> None:
+    assert program._spaces(told(), Namespaces()) == Spaces("dualpath", "", True, False)
+
+
+def test_only_root_may_run_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(Refused, match="only root"):
+        program._check(told(), Spaces("a", "b", False, False))
+
+
+def test_a_namespace_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with pytest.raises(Refused, match="--netns: there is no network namespace dp-none"):
+        program._check(told(), Spaces("dp-none", "", False, False))
+
+
+def test_both_namespaces_may_not_be_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with pytest.raises(Refused, match="pass --frr-netns"):
+        program._check(told(), Spaces("/proc/self/ns/net", "", False, False))
+
+
+def test_a_state_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(Refused, match="--state-dir .*: Not a directory"):
+        program._check_state_dir(told("--state-dir", str(tmp_path / "file" / "x")))
+    program._check_state_dir(told("--state-dir", str(tmp_path / "made" / "here")))
+    assert list((tmp_path / "made" / "here").iterdir()) == []
+
+
+@pytest.mark.parametrize("text", [None, "", "kind: Nonsense\n", ": :\n"])
+def test_manifests_that_hold_nothing_end_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None
+) -> None:
+    path = tmp_path / "pe1.yaml"
+    if text is not None:
+        path.write_text(text)
+    monkeypatch.setattr(sys, "argv", ["controller", "--datapath=kernel", "--config", str(path)])
+    with pytest.raises(SystemExit) as ended:
+        program.main()
+    assert str(ended.value.code).startswith("controller: ")
+    assert "\n" not in str(ended.value.code)

@@ -1,0 +1,72 @@
+"""The command line: what it means, and one sentence on what it cannot mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from controller.settings import parse
+
+
+def test_the_datapath_alone_is_enough() -> None:
+    told = parse(["--datapath=kernel"])
+    assert told.fpm_address == ("127.0.0.1", 2620)
+    assert told.bus == Path("/run/dualpath/bus.sock")
+    assert told.listen == "unix:/run/dualpath/inspect.sock"
+    assert (told.metrics, told.config, told.tls, told.netns, told.frr_netns) == (
+        "",
+        None,
+        None,
+        None,
+        None,
+    )
+
+
+def test_what_is_told_is_kept() -> None:
+    told = parse(
+        "--datapath=kernel --frr-netns frr --netns fwd --fpm [::1]:2621 --metrics 127.0.0.1:9100 "
+        "--config /etc/x --state-dir /tmp/s --frr-name pe1 --bridge external --hold 0 "
+        "--node-name pe1 --node-index 3".split()
+    )
+    assert told.fpm_address == ("::1", 2621)
+    assert (told.frr_netns, told.netns, told.bridge, told.hold_s) == ("frr", "fwd", "external", 0)
+    assert (told.node_name, told.node_index, told.frr_name) == ("pe1", 3, "pe1")
+    assert told.bus == Path("/tmp/s/bus.sock")
+
+
+def test_certificates_come_together() -> None:
+    told = parse("--datapath=kernel --tls-cert c --tls-key k --tls-ca a".split())
+    assert told.tls == (Path("c"), Path("k"), Path("a"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "--datapath"),
+        (["--datapath=magic"], "invalid choice"),
+        (["--datapath=kernel", "--fpm", "2620"], "give ADDR:PORT"),
+        (["--datapath=kernel", "--fpm", "127.0.0.1:0"], "give ADDR:PORT"),
+        (["--datapath=kernel", "--fpm", "127.0.0.1:99999"], "give ADDR:PORT"),
+        (["--datapath=kernel", "--fpm", ":2620"], "give ADDR:PORT"),
+        (["--datapath=kernel", "--tls-cert", "c"], "go together"),
+        (["--datapath=kernel", "--node-index", "x"], "invalid int"),
+        (["--datapath=kernel", "--hold", "x"], "invalid float"),
+        (["--datapath=kernel", "--bridge", "no"], "invalid choice"),
+    ],
+)
+def test_what_makes_no_sense_ends_in_a_sentence(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse(arguments)
+    assert ended.value.code == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_help_and_version_need_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    for option in ("--help", "--version"):
+        with pytest.raises(SystemExit) as ended:
+            parse([option])
+        assert ended.value.code == 0
+    assert "examples:" in capsys.readouterr().out

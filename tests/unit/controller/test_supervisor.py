@@ -1,0 +1,134 @@
+"""Who keeps frr-bridge running: a child of ours, or one that was left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from controller import supervisor
+from controller.settings import Settings, parse
+from controller.supervisor import BridgeSupervisor
+
+STAND_IN = "import sys, time\nsys.stdin.close()\ntime.sleep(60)"
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "_AGAIN_S", 0.01)
+    monkeypatch.setattr(supervisor, "_PATIENCE_S", 0.1)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return parse(["--datapath=kernel", "--state-dir", str(tmp_path)])
+
+
+@pytest.fixture
+async def left_behind(settings: Settings) -> AsyncIterator[subprocess.Popen[bytes]]:
+    """Return a process that looks like a bridge of an earlier controller."""
+    process = subprocess.Popen([sys.executable, "-c", STAND_IN, "frr_bridge"])  # noqa: ASYNC220
+    (settings.state_dir / "bridge.pid").write_text(f"{process.pid}\n")
+    yield process
+    process.kill()
+    process.wait()
+
+
+class Started:
+    """Stands in for the start of a child."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, code: str = STAND_IN) -> None:
+        self.commands: list[tuple[object, ...]] = []
+        self._start = asyncio.create_subprocess_exec
+        self._code = code
+        monkeypatch.setattr(asyncio, "create_subprocess_exec", self)
+
+    async def __call__(self, *command: object, **options: object) -> asyncio.subprocess.Process:
+        self.commands.append(command)
+        return await self._start(sys.executable, "-c", self._code, "frr_bridge")
+
+
+@asynccontextmanager
+async def running(made: BridgeSupervisor) -> AsyncIterator[None]:
+    work = asyncio.create_task(made.run())
+    try:
+        yield
+    finally:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.002)
+
+
+async def test_a_bridge_is_started_with_what_we_were_told_and_ends_with_us(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = Started(monkeypatch)
+    async with running(BridgeSupervisor(settings, "frr", silent=lambda: True)):
+        await until((settings.state_dir / "bridge.pid").exists)
+        pid = int((settings.state_dir / "bridge.pid").read_text())
+        (command,) = started.commands
+        assert "frr_bridge" in command
+        assert "--netns=frr" in command
+        assert f"--state-dir={settings.state_dir}" in command
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+async def test_a_bridge_that_ends_is_started_again(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = Started(monkeypatch, code="")
+    async with running(BridgeSupervisor(settings, "frr", silent=lambda: True)):
+        await until(lambda: len(started.commands) >= 2)
+
+
+async def test_a_bridge_that_was_left_behind_is_taken_over(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, left_behind: subprocess.Popen[bytes]
+) -> None:
+    """At first we have not even asked it anything: that is no silence."""
+    started = Started(monkeypatch)
+    silent = [True]
+    async with running(BridgeSupervisor(settings, "frr", silent=lambda: silent[0])):
+        await asyncio.sleep(0.02)
+        silent[0] = False
+        await asyncio.sleep(0.15)
+        assert left_behind.poll() is None
+        assert started.commands == []
+        left_behind.kill()
+        left_behind.wait()
+        await until(lambda: len(started.commands) == 1)
+
+
+async def test_a_bridge_that_says_nothing_is_replaced(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, left_behind: subprocess.Popen[bytes]
+) -> None:
+    started = Started(monkeypatch)
+    async with running(BridgeSupervisor(settings, "frr", silent=lambda: True)):
+        await until(lambda: len(started.commands) == 1)
+        assert left_behind.poll() is not None
+
+
+@pytest.mark.parametrize("text", ["", "not a number", "1", "4194305"])
+async def test_a_pid_that_is_no_bridge_is_left_alone(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    """Invariant 2: a pid may be somebody else's by now."""
+    (settings.state_dir / "bridge.pid").write_text(text)
+    started = Started(monkeypatch)
+    async with running(BridgeSupervisor(settings, "frr", silent=lambda: True)):
+        await until(lambda: len(started.commands) == 1)
+
+
+async def test_there_may_be_nothing_to_end(settings: Settings) -> None:
+    await BridgeSupervisor(settings, "frr", silent=lambda: True).end()

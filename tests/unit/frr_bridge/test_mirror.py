@@ -1,0 +1,159 @@
+"""Local hosts on the shadow bridges: what is asked of the kernel, and when."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+from collections.abc import Iterator
+
+import pytest
+
+from controller.model.events import Mirror
+from controller.model.layer2 import Mac, Neighbor
+from frr_bridge import mirror
+from frr_bridge.mirror import ShadowMirror
+from frr_bridge.overlay import Overlay
+from frr_bridge.wire.message import decode_message
+from frr_bridge.wire.neighbor import NTF_EXT_LEARNED, NTF_MASTER, NUD_NOARP, NeighborMessage
+from frr_bridge.wire.netlink import AF_BRIDGE, AF_INET, header
+from tests.fakes.shadow import AC110, BR110, HOST, HOST_MAC, HOST_ROWS, L2VNI, LINKS
+
+MAC = Mac(L2VNI, HOST_MAC)
+NEIGHBOR = Neighbor(L2VNI, HOST, HOST_MAC)
+OTHER = Mac(L2VNI, bytes.fromhex("02000000000b"))
+ELSEWHERE = Mac(120, HOST_MAC)
+
+
+class FakeKernel:
+    """A netlink socket that remembers what is asked and answers with `error`."""
+
+    def __init__(self, *_: object) -> None:
+        self.asked: list[NeighborMessage] = []
+        self.error = 0
+
+    def bind(self, _: object) -> None: ...
+
+    def close(self) -> None: ...
+
+    def send(self, data: bytes) -> None:
+        said = decode_message(data, header(data, 0, len(data)))
+        assert isinstance(said, NeighborMessage)
+        self.asked.append(said)
+
+    def recv(self, _: int) -> bytes:
+        return bytes(16) + struct.pack("=i", -self.error)
+
+
+class World:
+    def __init__(self) -> None:
+        self.overlay = Overlay(_ignore, _ignore, _ignore)
+        self.mirror = ShadowMirror(self.overlay)
+        kernel = self.mirror._kernel
+        assert isinstance(kernel, FakeKernel)
+        self.kernel = kernel
+
+    def links(self) -> None:
+        for link in LINKS:
+            self.overlay.link(link)
+
+    def asked(self) -> list[tuple[str, int, bytes]]:
+        """Return what was asked since the last time, as (op, device, address or MAC)."""
+        asked, self.kernel.asked = self.kernel.asked, []
+        return [("-" if a.deleted else "+", a.ifindex, a.dst or a.lladdr) for a in asked]
+
+
+def _ignore(*_: object) -> None: ...
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    monkeypatch.setattr(mirror.socket, "socket", FakeKernel)
+    made = World()
+    made.links()
+    yield made
+    made.mirror.close()
+
+
+def test_a_host_becomes_an_entry_on_the_silent_port_and_a_neighbour(world: World) -> None:
+    world.mirror.learn(Mirror(macs=(MAC,), neighbors=(NEIGHBOR,)))
+    mac, neighbor = world.kernel.asked
+    assert (mac.family, mac.ifindex, mac.lladdr) == (AF_BRIDGE, AC110, HOST_MAC)
+    assert mac.flags == NTF_MASTER | NTF_EXT_LEARNED
+    assert (neighbor.family, neighbor.ifindex) == (AF_INET, BR110)
+    assert (neighbor.dst, neighbor.lladdr, neighbor.state) == (HOST, HOST_MAC, NUD_NOARP)
+    assert neighbor.flags == NTF_EXT_LEARNED
+
+
+def test_a_host_that_goes_is_taken_back(world: World) -> None:
+    world.mirror.learn(Mirror(macs=(MAC,), neighbors=(NEIGHBOR,)))
+    world.asked()
+    world.mirror.learn(Mirror(gone_macs=(MAC,), gone_neighbors=(NEIGHBOR,)))
+    assert world.asked() == [("-", BR110, HOST), ("-", AC110, HOST_MAC)]
+
+
+def test_what_is_zebra_s_by_now_is_left_alone(world: World) -> None:
+    """Invariant 2."""
+    world.mirror.learn(Mirror(neighbors=(NEIGHBOR,)))
+    world.asked()
+    for row in HOST_ROWS:
+        world.overlay.neighbor(row)
+    world.mirror.learn(Mirror(gone_neighbors=(NEIGHBOR,)))
+    assert world.asked() == []
+
+
+def test_all_of_it_forgets_the_rest(world: World) -> None:
+    world.mirror.learn(Mirror(macs=(MAC, OTHER), neighbors=(NEIGHBOR,)))
+    world.asked()
+    world.mirror.learn(Mirror(whole=True, macs=(OTHER,)))
+    assert world.asked() == [
+        ("-", BR110, HOST),
+        ("-", AC110, HOST_MAC),
+        ("+", AC110, OTHER.mac),
+    ]
+
+
+def test_hosts_wait_for_their_shadow_devices(world: World) -> None:
+    world.mirror.learn(Mirror(macs=(ELSEWHERE,)))
+    world.mirror.retry()
+    assert world.asked() == []
+    world.mirror.learn(Mirror(gone_macs=(ELSEWHERE,)))
+    early = World()
+    early.mirror.learn(Mirror(macs=(MAC,), neighbors=(NEIGHBOR,)))
+    assert early.asked() == []
+    early.links()
+    early.mirror.retry()
+    assert early.asked() == [("+", AC110, HOST_MAC), ("+", BR110, HOST)]
+    early.mirror.retry()
+    assert early.asked() == []
+
+
+def test_a_refused_host_is_tried_again(world: World) -> None:
+    world.kernel.error = errno.EBUSY
+    world.mirror.learn(Mirror(macs=(MAC,)))
+    world.kernel.error = 0
+    world.mirror.retry()
+    world.mirror.retry()
+    assert world.asked() == [("+", AC110, HOST_MAC)] * 2
+
+
+@pytest.mark.parametrize("error", [errno.ENOENT, errno.ENODEV])
+def test_a_host_that_is_gone_already_is_gone(world: World, error: int) -> None:
+    world.mirror.learn(Mirror(macs=(MAC,)))
+    world.kernel.error = error
+    world.mirror.learn(Mirror(gone_macs=(MAC,)))
+    world.mirror.retry()
+    assert world.asked() == [("+", AC110, HOST_MAC), ("-", AC110, HOST_MAC)]
+
+
+def test_a_bridge_that_was_made_anew_gets_its_hosts_again(world: World) -> None:
+    world.mirror.learn(Mirror(macs=(MAC, ELSEWHERE), neighbors=(NEIGHBOR,)))
+    world.asked()
+    world.mirror.restore(L2VNI)
+    assert world.asked() == [("+", AC110, HOST_MAC), ("+", BR110, HOST)]
+
+
+def test_the_netlink_socket_is_a_real_one_outside_of_tests() -> None:
+    made = ShadowMirror(Overlay(_ignore, _ignore, _ignore))
+    assert made._kernel.family == socket.AF_NETLINK
+    made.close()
