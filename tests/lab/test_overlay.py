@@ -67,6 +67,10 @@ def test_learnt_macs_are_advertised(fabric: Fabric) -> None:
 def test_arp_is_answered_without_asking_the_fabric(fabric: Fabric) -> None:
     """Suppression: a request for a known remote host does not leave the node."""
     pe1, pe2 = fabric.pes
+    for gateway in BRIDGED_GATEWAYS:
+        pe2.bridged.wait_for_ping(gateway.split("/")[0], 10)
+    addresses = {pe2.bridged.v4, pe2.bridged.v6}
+    wait_until(lambda: addresses <= neighbors_of(pe1), "pe1 knows the host's addresses", 20)
     with heard(pe2.bridged.namespace, "arp[6:2] == 1") as requests:
         pe1.bridged.namespace.ip("neigh", "flush", "dev", "eth0")
         assert pe1.bridged.ping(pe2.bridged.v4, 2.0)
@@ -169,6 +173,11 @@ def test_anybody_can_read_by_reflection(fabric: Fabric) -> None:
     theirs = json.loads(run([*program, "ListRoutes", json.dumps({"vrf": TENANT_VRF})]))
     assert {row["prefix"] for row in theirs} == {row["prefix"] for row in ours}
     assert pe1.plan.routed_addresses[0] not in {row["prefix"].split("/")[0] for row in theirs}
+
+
+def neighbors_of(pe: Pe) -> set[str]:
+    rows = pe.dualpath_json("neighbors", "--vni", str(L2_VNI))
+    return {row["address"] for row in rows if row["state"] == "ROW_STATE_PROGRAMMED"}
 
 
 def has_route(pe: Pe, host: str) -> bool:

@@ -137,12 +137,12 @@ async def test_a_restarted_daemon_writes_nothing(world: World) -> None:
 async def test_what_the_datapath_learns_reaches_the_bridge(world: World) -> None:
     await world.filled()
     world.datapath.tell(LearnedMac(110, bytes(6)))
-    await world.until(
-        lambda: any(isinstance(e, events.Mirror) and e.macs for e in world.told)
-    )
+    await world.until(lambda: any(isinstance(e, events.Mirror) and e.macs for e in world.told))
     world.bridge.close()
     world.told.clear()
     world.bridge = world.publisher()
+    await world.until(lambda: world.bridge.subscribed)
+    world.say(events.Alive())
     await world.until(lambda: any(isinstance(e, events.Mirror) and e.whole for e in world.told))
     (said,) = {e.macs for e in world.told if isinstance(e, events.Mirror) and e.whole}
     assert said == (Mac(110, bytes(6)),)

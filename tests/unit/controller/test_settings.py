@@ -25,9 +25,31 @@ def test_the_datapath_alone_is_enough() -> None:
 
 def test_what_is_told_is_kept() -> None:
     told = parse(
-        "--datapath=kernel --frr-netns frr --netns fwd --fpm [::1]:2621 --metrics 127.0.0.1:9100 "
-        "--config /etc/x --state-dir /tmp/s --frr-name pe1 --bridge external --hold 0 "
-        "--node-name pe1 --node-index 3".split()
+        [
+            "--datapath=kernel",
+            "--frr-netns",
+            "frr",
+            "--netns",
+            "fwd",
+            "--fpm",
+            "[::1]:2621",
+            "--metrics",
+            "127.0.0.1:9100",
+            "--config",
+            "/etc/x",
+            "--state-dir",
+            "/tmp/s",
+            "--frr-name",
+            "pe1",
+            "--bridge",
+            "external",
+            "--hold",
+            "0",
+            "--node-name",
+            "pe1",
+            "--node-index",
+            "3",
+        ]
     )
     assert told.fpm_address == ("::1", 2621)
     assert (told.frr_netns, told.netns, told.bridge, told.hold_s) == ("frr", "fwd", "external", 0)
@@ -36,7 +58,7 @@ def test_what_is_told_is_kept() -> None:
 
 
 def test_certificates_come_together() -> None:
-    told = parse("--datapath=kernel --tls-cert c --tls-key k --tls-ca a".split())
+    told = parse(["--datapath=kernel", "--tls-cert", "c", "--tls-key", "k", "--tls-ca", "a"])
     assert told.tls == (Path("c"), Path("k"), Path("a"))
 
 

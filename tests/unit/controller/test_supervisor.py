@@ -35,6 +35,7 @@ async def left_behind(settings: Settings) -> AsyncIterator[subprocess.Popen[byte
     """Return a process that looks like a bridge of an earlier controller."""
     process = subprocess.Popen([sys.executable, "-c", STAND_IN, "frr_bridge"])  # noqa: ASYNC220
     (settings.state_dir / "bridge.pid").write_text(f"{process.pid}\n")
+    await until(lambda: b"frr_bridge" in Path(f"/proc/{process.pid}/cmdline").read_bytes())
     yield process
     process.kill()
     process.wait()
