@@ -54,7 +54,7 @@ def test_both_namespaces_may_not_be_the_same(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_state_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(Refused, match="--state-dir .*: Not a directory"):
+    with pytest.raises(Refused, match=r"--state-dir .*: Not a directory"):
         program._check_state_dir(told("--state-dir", str(tmp_path / "file" / "x")))
     program._check_state_dir(told("--state-dir", str(tmp_path / "made" / "here")))
     assert list((tmp_path / "made" / "here").iterdir()) == []

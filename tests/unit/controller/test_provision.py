@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from controller.model.events import Configure, Configured, Provisioned
 from controller.model.view import ResourceStatus
 from controller.provision import Provisioner, Spaces, underlay_mtu
 from tests.fakes.core import Core
+from tests.fakes.waiting import until
 
 STATUSES = (
     ResourceStatus("L3VNI", "red", ready=True),
@@ -55,12 +55,6 @@ class World:
         request = self.told[-1]
         assert isinstance(request, Configure)
         return request.request
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0)
 
 
 @pytest.fixture

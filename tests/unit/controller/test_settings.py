@@ -24,33 +24,12 @@ def test_the_datapath_alone_is_enough() -> None:
 
 
 def test_what_is_told_is_kept() -> None:
-    told = parse(
-        [
-            "--datapath=kernel",
-            "--frr-netns",
-            "frr",
-            "--netns",
-            "fwd",
-            "--fpm",
-            "[::1]:2621",
-            "--metrics",
-            "127.0.0.1:9100",
-            "--config",
-            "/etc/x",
-            "--state-dir",
-            "/tmp/s",
-            "--frr-name",
-            "pe1",
-            "--bridge",
-            "external",
-            "--hold",
-            "0",
-            "--node-name",
-            "pe1",
-            "--node-index",
-            "3",
-        ]
+    options = (
+        "--datapath=kernel --frr-netns frr --netns fwd --fpm [::1]:2621 --metrics 127.0.0.1:9100 "
+        "--config /etc/x --state-dir /tmp/s --frr-name pe1 --bridge external --hold 0 "
+        "--node-name pe1 --node-index 3"
     )
+    told = parse(options.split())
     assert told.fpm_address == ("::1", 2621)
     assert (told.frr_netns, told.netns, told.bridge, told.hold_s) == ("frr", "fwd", "external", 0)
     assert (told.node_name, told.node_index, told.frr_name) == ("pe1", 3, "pe1")

@@ -6,7 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import pytest
 from controller import supervisor
 from controller.settings import Settings, parse
 from controller.supervisor import BridgeSupervisor
+from tests.fakes.waiting import until
 
 STAND_IN = "import sys, time\nsys.stdin.close()\ntime.sleep(60)"
 
@@ -63,12 +64,6 @@ async def running(made: BridgeSupervisor) -> AsyncIterator[None]:
     finally:
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.002)
 
 
 async def test_a_bridge_is_started_with_what_we_were_told_and_ends_with_us(

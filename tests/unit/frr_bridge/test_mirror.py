@@ -11,7 +11,6 @@ import pytest
 
 from controller.model.events import Mirror
 from controller.model.layer2 import Mac, Neighbor
-from frr_bridge import mirror
 from frr_bridge.mirror import ShadowMirror
 from frr_bridge.overlay import Overlay
 from frr_bridge.wire.message import decode_message
@@ -28,11 +27,9 @@ ELSEWHERE = Mac(120, HOST_MAC)
 class FakeKernel:
     """A netlink socket that remembers what is asked and answers with `error`."""
 
-    def __init__(self, *_: object) -> None:
+    def __init__(self) -> None:
         self.asked: list[NeighborMessage] = []
         self.error = 0
-
-    def bind(self, _: object) -> None: ...
 
     def close(self) -> None: ...
 
@@ -49,9 +46,9 @@ class World:
     def __init__(self) -> None:
         self.overlay = Overlay(_ignore, _ignore, _ignore)
         self.mirror = ShadowMirror(self.overlay)
-        kernel = self.mirror._kernel
-        assert isinstance(kernel, FakeKernel)
-        self.kernel = kernel
+        self.kernel = FakeKernel()
+        self.mirror._kernel.close()
+        self.mirror._kernel = self.kernel  # type: ignore[assignment]  # as much of it as is used
 
     def links(self) -> None:
         for link in LINKS:
@@ -67,8 +64,7 @@ def _ignore(*_: object) -> None: ...
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    monkeypatch.setattr(mirror.socket, "socket", FakeKernel)
+def world() -> Iterator[World]:
     made = World()
     made.links()
     yield made

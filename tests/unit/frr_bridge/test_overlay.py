@@ -98,7 +98,7 @@ def test_rows_become_records_of_their_vni() -> None:
 
 @pytest.mark.parametrize("seed", range(40))
 def test_rows_may_come_in_any_order(seed: int) -> None:
-    said = [*LINKS, *ROWS]
+    said: list[LinkMessage | NeighborMessage] = [*LINKS, *ROWS]
     random.Random(seed).shuffle(said)
     assert Listener(*said).records == ALL_RECORDS
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,8 +23,9 @@ class Known:
     def __init__(self, *unknown: int) -> None:
         self.unknown = set(unknown)
 
-    def known(self, handles: U32) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
-        return ~np.isin(handles, list(self.unknown)) & (handles != 0)
+    def known(self, handles: U32) -> npt.NDArray[np.bool_]:
+        found: npt.NDArray[np.bool_] = ~np.isin(handles, list(self.unknown)) & (handles != 0)
+        return found
 
     def originals(self, handles: U32) -> U32:
         return handles

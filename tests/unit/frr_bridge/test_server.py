@@ -11,6 +11,7 @@ import pytest
 
 from frr_bridge.server import FpmServer
 from frr_bridge.wire.fpm import FpmFramer, Frames
+from tests.fakes.waiting import until
 
 STREAM = (
     Path(__file__).parents[2] / "vectors" / "fpm" / "frr-10.7.1-evpn-nhg-pe1.fpm"
@@ -41,13 +42,8 @@ class World:
         assert self.server._listener
         reader, writer = await asyncio.open_connection(*self.server._listener.getsockname())
         self._clients.append(writer)
-        await self.until(lambda: self.server.connected)
+        await until(lambda: self.server.connected)
         return reader, writer
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5):
-            while not condition():
-                await asyncio.sleep(0)
 
     async def close(self) -> None:
         self.server.close()
@@ -66,10 +62,10 @@ async def world() -> AsyncIterator[World]:
 async def test_a_recording_arrives_whole(world: World) -> None:
     _, writer = await world.connect()
     writer.write(STREAM)
-    await world.until(lambda: world.frames == FRAMES)
+    await until(lambda: world.frames == FRAMES)
     assert world.server.received == len(STREAM)
     writer.close()
-    await world.until(lambda: not world.server.connected)
+    await until(lambda: not world.server.connected)
     assert world.events == ["connected", "lost"]
 
 
@@ -78,7 +74,7 @@ async def test_a_frame_in_pieces_is_one_frame(world: World) -> None:
     for start in range(0, len(STREAM), 111):
         writer.write(STREAM[start : start + 111])
         await writer.drain()
-    await world.until(lambda: world.frames == FRAMES)
+    await until(lambda: world.frames == FRAMES)
 
 
 async def test_an_impossible_header_drops_the_session_and_the_next_one_is_clean(
@@ -87,11 +83,11 @@ async def test_an_impossible_header_drops_the_session_and_the_next_one_is_clean(
     """Invariant 6."""
     reader, writer = await world.connect()
     writer.write(STREAM[:10] + b"\xff" * 100)
-    await world.until(lambda: not world.server.connected)
+    await until(lambda: not world.server.connected)
     assert await reader.read() == b""
     _, writer = await world.connect()
     writer.write(STREAM)
-    await world.until(lambda: world.frames == FRAMES)
+    await until(lambda: world.frames == FRAMES)
     assert world.events == ["connected", "lost", "connected"]
 
 
@@ -103,7 +99,7 @@ async def test_random_bytes_end_a_session_at_the_most(world: World, seed: int) -
     _, writer = await world.connect()
     writer.write(random.Random(seed).randbytes(70_000))
     writer.close()
-    await world.until(lambda: not world.server.connected)
+    await until(lambda: not world.server.connected)
     assert failures == []
     assert world.events == ["connected", "lost"]
 
@@ -111,7 +107,7 @@ async def test_random_bytes_end_a_session_at_the_most(world: World, seed: int) -
 async def test_a_new_connection_takes_over(world: World) -> None:
     reader, _ = await world.connect()
     await world.connect()
-    await world.until(lambda: len(world.events) == 3)
+    await until(lambda: len(world.events) == 3)
     assert world.events == ["connected", "lost", "connected"]
     assert await reader.read() == b""
 
@@ -136,13 +132,16 @@ async def test_a_session_that_ends_while_it_is_answered_is_lost_once(world: Worl
     world.during = world.server._lose
     writer.write(STREAM)
     writer.close()
-    await world.until(lambda: not world.server.connected)
+    await until(lambda: not world.server.connected)
     assert world.events == ["connected", "lost"]
+
+
+def _ignore(*_: object) -> None: ...
 
 
 async def test_a_port_that_is_taken_is_an_error(world: World) -> None:
     assert world.server._listener
     port = world.server._listener.getsockname()[1]
-    other = FpmServer(on_connected=bool, on_frames=print, on_lost=bool)
+    other = FpmServer(on_connected=_ignore, on_frames=_ignore, on_lost=_ignore)
     with pytest.raises(OSError, match="in use"):
         other.listen("127.0.0.1", port)

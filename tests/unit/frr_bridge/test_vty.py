@@ -11,6 +11,7 @@ import pytest
 from frr_bridge import vty as vtys
 from frr_bridge.vty import LogMonitor, Vty, VtyError
 from tests.fakes.vty import FakeDaemon
+from tests.fakes.waiting import until
 
 
 @pytest.fixture
@@ -86,8 +87,7 @@ async def test_the_command_line_of_the_daemon_is_known(vty: Vty) -> None:
 async def test_a_daemon_that_ends_in_mid_answer_is_an_error(daemon: FakeDaemon, vty: Vty) -> None:
     daemon.answers["show x"] = None
     asking = asyncio.create_task(vty.command("show x"))
-    while "show x" not in daemon.heard:
-        await asyncio.sleep(0)
+    await until(lambda: "show x" in daemon.heard)
     daemon.cut()
     with pytest.raises(VtyError, match="went away"):
         await asking
@@ -100,8 +100,7 @@ async def test_a_death_noticed_during_a_command_leaves_the_loop_in_order(
     """A descriptor that the loop watches must not be closed and used again under it."""
     daemon.answers["show x"] = None
     asking = asyncio.create_task(vty.command("show x"))
-    while "show x" not in daemon.heard:
-        await asyncio.sleep(0)
+    await until(lambda: "show x" in daemon.heard)
     daemon.cut()
     assert not vty.alive()
     assert vty.connect()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from controller.bus.subscriber import CREDIT, SILENT_TICKS, Subscriber
 from controller.model import events
 from controller.model.layer2 import Flood
 from controller.model.records import RecordBatch
+from tests.fakes.waiting import until
 
 
 def changed(vni: int) -> events.Changed:
@@ -63,18 +64,13 @@ class World:
         if isinstance(event, events.Subscribe):
             self.bridge.send(events.SessionChanged(number=1, state="live"))
 
-    async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5):
-            while not condition():
-                await asyncio.sleep(0.001)
-
     async def subscribed(self) -> Controller:
         made = self.controller()
         async with asyncio.timeout(5):
             while not made.subscriptions:
                 made.end.subscribe()
                 await asyncio.sleep(0.005)
-        await self.until(lambda: bool(made.heard))
+        await until(lambda: bool(made.heard))
         await asyncio.sleep(0.01)
         return made
 
@@ -101,9 +97,9 @@ async def test_words_arrive_in_order_and_give_back_credit(world: World) -> None:
     for vni in range(10):
         world.bridge.send(changed(vni))
     assert world.bridge.credit == credit - 10
-    await world.until(lambda: len(controller.heard) >= 11)
+    await until(lambda: len(controller.heard) >= 11)
     assert controller.heard[-10:] == [changed(vni) for vni in range(10)]
-    await world.until(lambda: world.bridge.credit == credit)
+    await until(lambda: world.bridge.credit == credit)
     assert credit == CREDIT
 
 
@@ -116,7 +112,7 @@ async def test_words_without_a_batch_cost_no_credit(world: World) -> None:
 async def test_the_controller_s_words_arrive(world: World) -> None:
     controller = await world.subscribed()
     assert controller.end.send(events.Release())
-    await world.until(lambda: events.Release() in world.told)
+    await until(lambda: events.Release() in world.told)
 
 
 async def test_nothing_is_said_before_anybody_listens(world: World) -> None:
@@ -131,11 +127,11 @@ async def test_a_lost_message_leads_to_a_new_subscription(world: World) -> None:
     times = len(controller.subscriptions)
     world.bridge._sequence += 1  # one message is lost
     world.bridge.send(changed(1))
-    await world.until(lambda: len(controller.subscriptions) == times + 1)
+    await until(lambda: len(controller.subscriptions) == times + 1)
     assert changed(1) not in controller.heard
     assert controller.subscriptions[-1] is True
     world.bridge.send(changed(2))
-    await world.until(lambda: changed(2) in controller.heard)
+    await until(lambda: changed(2) in controller.heard)
 
 
 async def test_a_message_that_makes_no_sense_leads_to_a_new_subscription(world: World) -> None:
@@ -143,7 +139,7 @@ async def test_a_message_that_makes_no_sense_leads_to_a_new_subscription(world: 
     controller = await world.subscribed()
     times = len(controller.subscriptions)
     world.bridge._endpoint.send(world.bridge._subscriber, b"\xff\xff")
-    await world.until(lambda: len(controller.subscriptions) > times)
+    await until(lambda: len(controller.subscriptions) > times)
 
 
 async def test_what_makes_no_sense_to_the_bridge_is_dropped(world: World) -> None:
@@ -152,7 +148,7 @@ async def test_what_makes_no_sense_to_the_bridge_is_dropped(world: World) -> Non
     told = len(world.told)
     controller.end._endpoint.send(b"\xff\xff")
     controller.end.send(events.Release())
-    await world.until(lambda: len(world.told) > told)
+    await until(lambda: len(world.told) > told)
     assert world.told[told:] == [events.Release()]
 
 
@@ -176,7 +172,7 @@ async def test_a_silent_bridge_is_lost_once_and_keeps_being_asked(world: World) 
     times = len(controller.subscriptions)
     controller.end.tick()
     assert (controller.end.connected, controller.lost) == (False, 1)
-    await world.until(lambda: len(controller.subscriptions) > times)
+    await until(lambda: len(controller.subscriptions) > times)
     assert controller.end.connected
 
 
@@ -196,7 +192,7 @@ async def test_the_last_to_subscribe_is_who_is_talked_to(world: World) -> None:
     told = len(world.told)
     first.end.send(events.Release())
     world.bridge.send(changed(5))
-    await world.until(lambda: changed(5) in second.heard)
+    await until(lambda: changed(5) in second.heard)
     await asyncio.sleep(0.01)
     assert len(first.heard) == heard
     assert world.told[told:].count(events.Release()) == 0
@@ -206,7 +202,7 @@ async def test_credit_for_another_epoch_is_void(world: World) -> None:
     controller = await world.subscribed()
     controller.end.send(events.Credit(world.bridge.epoch + 1, 100))
     controller.end.send(events.Release())
-    await world.until(lambda: events.Release() in world.told)
+    await until(lambda: events.Release() in world.told)
     assert world.bridge.credit == CREDIT
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 
 import numpy as np
@@ -146,10 +147,8 @@ def test_the_controller_s_words_arrive_as_they_were(event: events.FromController
 def test_random_bytes_raise_nothing_but_a_bus_error(data: bytes) -> None:
     """Invariant 6."""
     for decode in (decode_from_bridge, decode_from_controller):
-        try:
+        with contextlib.suppress(BusError):
             decode(data)
-        except BusError:
-            pass
 
 
 @given(event=FROM_BRIDGE, data=st.data())
@@ -163,10 +162,8 @@ def test_damaged_messages_raise_nothing_but_a_bus_error(
         at = data.draw(st.integers(0, len(sound) - 1))
         sound[at] = data.draw(st.integers(0, 255))
     del sound[data.draw(st.integers(0, len(sound))) :]
-    try:
+    with contextlib.suppress(BusError):
         decode_from_bridge(bytes(sound))
-    except BusError:
-        pass
 
 
 def routes(**columns: object) -> bytes:
@@ -214,7 +211,7 @@ def test_messages_without_a_body_are_a_bus_error() -> None:
 def test_a_record_among_others_of_another_kind_is_a_bus_error() -> None:
     flood = state_pb2.Record(flood=state_pb2.FloodRecord(vni=1, vtep=bytes(4)))
     for kind in (Kind.MAC, 0, 99):
-        batch = state_pb2.RecordBatch(kind=kind, upserts=[flood])  # type: ignore[arg-type]
+        batch = state_pb2.RecordBatch(kind=kind, upserts=[flood])
         with pytest.raises(BusError):
             decode_from_bridge(bus_pb2.BridgeMessage(records=batch).SerializeToString())
 
