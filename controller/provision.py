@@ -131,7 +131,8 @@ class Provisioner:
                 log.log(logging.WARNING if problem else logging.INFO, "%s", problem or "in force")
             self.problem = problem
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), _RETRY_S if problem else _ROUND_S)
+                async with asyncio.timeout(_RETRY_S if problem else _ROUND_S):
+                    await self._wake.wait()
 
     async def _round(self) -> str:
         """Do it all, in order; return what is not yet as it should be, or ""."""
@@ -159,7 +160,8 @@ class Provisioner:
     async def _devices_are_there(self) -> str:
         """Wait for the datapath's devices; return why one is not there, or ""."""
         try:
-            await asyncio.wait_for(self._reconciler.at_rest(), _REST_S)
+            async with asyncio.timeout(_REST_S):
+                await self._reconciler.at_rest()
         except TimeoutError:
             return "the datapath takes long to make its devices"
         for kind in (Kind.VRF, Kind.VNI, Kind.PORT):
@@ -177,7 +179,8 @@ class Provisioner:
         if not self._tell(Configure(self._request, to_json(self._intent.frr))):
             return "frr-bridge is not there to configure FRR"
         try:
-            answer = await asyncio.wait_for(self._answer, _CONFIGURE_S)
+            async with asyncio.timeout(_CONFIGURE_S):
+                answer = await self._answer
         except TimeoutError:
             return "frr-bridge did not answer"
         if not answer.ok:

@@ -43,7 +43,8 @@ class ReplayWatch:
         """Listen for the marker; quietly do without when zebra offers none."""
         monitor = LogMonitor(self._vty.path)
         try:
-            await asyncio.wait_for(monitor.open("debug zebra fpm"), 2.0)
+            async with asyncio.timeout(2.0):
+                await monitor.open("debug zebra fpm")
             self._before = await self._counters()
         except (OSError, VtyError, TimeoutError) as error:
             log.debug("no marker for the end of a replay: %s", error)

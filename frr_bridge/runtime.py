@@ -197,7 +197,8 @@ class Runtime:
     async def _follow_replay(self, session: int) -> None:
         """Wait for the end of zebra's replay, then see what FRR is worth believing."""
         try:
-            how = await asyncio.wait_for(self._replay.finished(), _REPLAY_LIMIT_S)
+            async with asyncio.timeout(_REPLAY_LIMIT_S):
+                how = await self._replay.finished()
         except TimeoutError:
             how = "time out"
         bridge = self.bridge

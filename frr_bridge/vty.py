@@ -107,7 +107,8 @@ class Vty:
         """Run one command and return what it prints. Raises VtyError."""
         async with self._lock:
             try:
-                return await asyncio.wait_for(self._enabled(line), _TIMEOUT_S)
+                async with asyncio.timeout(_TIMEOUT_S):  # wait_for may lose a cancellation
+                    return await self._enabled(line)
             except (OSError, TimeoutError) as error:
                 raise VtyError(f"{self.path.name}: {line}: {error!r}") from error
 
@@ -189,7 +190,8 @@ class LogMonitor:
         """Run `commands` (a `no debug ...`) if the daemon still listens, and let go."""
         try:
             for command in commands:
-                await asyncio.wait_for(self._say(command), 1.0)
+                async with asyncio.timeout(1.0):
+                    await self._say(command)
         except (OSError, VtyError, TimeoutError):
             pass
         for connection in (self._vty, self._log):

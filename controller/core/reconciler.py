@@ -111,7 +111,8 @@ class Reconciler:
             self._retry_at = self._clock.monotonic() + delay_s
         with suppress(TimeoutError):
             left_s = self._retry_at - self._clock.monotonic()
-            await asyncio.wait_for(self._wake.wait(), max(left_s, 0))
+            async with asyncio.timeout(max(left_s, 0)):  # wait_for may lose a cancellation
+                await self._wake.wait()
         if self._clock.monotonic() >= self._retry_at:  # however often it was woken since
             self._retry_at = 0.0
             self._tries += 1
