@@ -202,6 +202,9 @@ class Reconciler:
         if not records:
             return
         await self._apply(RecordBatch(kind, withdrawals=tuple(records)))
+        gone = {record.key for record in records if table.programmed(record.key) is None}
+        if gone and kind in self._leaving and self._leaving[kind] - gone:
+            self.wake()  # look again after this round: what went may have needed another
         if kind is Kind.NEXTHOP:
             for nexthop in records:
                 if isinstance(nexthop, Nexthop) and table.programmed(nexthop.key) is None:
@@ -219,9 +222,7 @@ class Reconciler:
         if not leaving:
             return []
         needed = self._needed(kind)
-        free = [table.programmed(key) for key in leaving - needed]
-        if free and leaving & needed:
-            self.wake()  # look again after this round
+        free = [table.programmed(key) for key in sorted(leaving - needed, key=repr)]
         return [record for record in free if record is not None]
 
     def _needed(self, kind: Kind) -> set[Key]:

@@ -22,6 +22,10 @@ TALLIES = ARTEFACTS / "tally"
 IN_GUEST = "/artefacts/tally"  # the same directory, as the lab's guests see it
 PYTHON = sys.executable
 LAB = (PYTHON, "-m", "tests.lab")
+PYTEST = (PYTHON, "-m", "pytest", "-q", "-rfEs", "-o", "faulthandler_timeout=120")
+LIMIT_S = 600  # of a part on this machine, where a minute or two is usual
+LAB_LIMIT_S = 1200
+TIMED_OUT = 124  # as timeout(1) has it
 WITHOUT_ROOT = (
     "Left out, as only root may make network namespaces: the tests in namespaces and the lab's "
     "scenarios with real FRR (sudo make test)."
@@ -43,10 +47,8 @@ CHECKS = (
     Step("mypy --strict", (PYTHON, "-m", "mypy")),
     Step("generated code is current", (PYTHON, "-m", "controller.pb.generate", "--check")),
 )
-UNIT = Step("unit tests", (PYTHON, "-m", "pytest", "-q", "-rfEs"), "unit")
-NETNS = Step(
-    "in namespaces, this kernel", (PYTHON, "-m", "pytest", "-q", "-rfEs", "-m", "netns"), "netns"
-)
+UNIT = Step("unit tests", PYTEST, "unit")
+NETNS = Step("in namespaces, this kernel", (*PYTEST, "-m", "netns"), "netns")
 
 
 def main() -> int:
@@ -74,7 +76,8 @@ def _parse() -> argparse.Namespace:
 
 def _in_the_lab(jobs: int) -> tuple[Step, ...]:
     """Return what needs VRF devices, which this machine's kernel may lack and a guest's has."""
-    run = (*LAB, "run", "--jobs", str(jobs), "-q", "-rfEs")
+    limit = ("--timeout", str(LAB_LIMIT_S))
+    run = (*LAB, "run", "--jobs", str(jobs), *limit, "-q", "-rfEs")
     return (
         Step(
             "in namespaces, the lab's kernel",
@@ -100,9 +103,19 @@ def _call(command: Sequence[str]) -> int:
     environment = dict(os.environ)
     if not sys.stdout.isatty():  # a guest's console always is one
         environment["NO_COLOR"] = "1"
-    return subprocess.run(
-        command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, env=environment, check=False
-    ).returncode
+    limit_s = None if command[: len(LAB)] == list(LAB) else LIMIT_S  # the lab has its own
+    try:
+        return subprocess.run(
+            command,
+            cwd=CHECKOUT,
+            stdin=subprocess.DEVNULL,
+            env=environment,
+            timeout=limit_s,
+            check=False,
+        ).returncode
+    except subprocess.TimeoutExpired:
+        print(f"not done within {LIMIT_S} s, and ended", flush=True)
+        return TIMED_OUT
 
 
 def _tests(step: Step, code: int) -> list[Test]:

@@ -56,7 +56,7 @@ def fabric(request: pytest.FixtureRequest, _standing: Fabric) -> Iterator[Fabric
     """
     try:
         _standing.wait_until_live()
-        _standing.wait_for_overlay()
+        _standing.make_whole()
         yield _standing
     finally:
         _keep_artefacts(request, _standing.scenario)

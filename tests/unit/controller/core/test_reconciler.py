@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
@@ -11,10 +11,11 @@ from controller.model.kinds import Kind
 from controller.model.layer2 import Flood, Mac
 from controller.model.links import Vni, Vrf
 from controller.model.nexthops import Member, Nexthop, NexthopType
+from controller.model.records import RecordBatch
 from controller.model.view import RowState
-from datapaths.base import Lost
+from datapaths.base import Batch, Lost, RowFailure
 from tests.fakes.batches import batch
-from tests.fakes.core import Core, running
+from tests.fakes.core import Core, LoggingDatapath, running
 
 A, B = "10.0.0.0/8", "11.0.0.0/8"
 ONE = Nexthop(1, NexthopType.GATEWAY, bytes([192, 168, 1, 1]), "eth1")
@@ -229,6 +230,38 @@ async def test_a_datapath_that_lost_everything_is_filled_again(core: Core) -> No
     assert core.nexthops() == nexthops
     assert core.datapath.lookup("12.0.0.1")
     assert core.datapath.lookup("10.0.0.1")
+
+
+class Stubborn(LoggingDatapath):
+    """Refuses to let go of one nexthop."""
+
+    keeps = 0
+
+    async def apply(self, batch: Batch) -> Sequence[RowFailure]:
+        await super().apply(batch)
+        for index in range(len(batch)):
+            record = batch.row(index) if isinstance(batch, RecordBatch) else None
+            if isinstance(record, Nexthop) and record.id == self.keeps:
+                self.records[Kind.NEXTHOP][record.id] = record
+                return [RowFailure(index, "EBUSY")]
+        return []
+
+
+async def test_a_withdrawal_that_is_refused_does_not_keep_the_loop_busy() -> None:
+    datapath = Stubborn()
+    made = Core(datapath)
+    async with running(made):
+        made.subscribe()
+        made.say(ONE, TWO)
+        made.routes(f"+ {A} 2")
+        await made.settle()
+        datapath.keeps = ids(made)[ONE.gateway]
+        made.unsay(ONE, TWO)
+        await made.settle()
+        assert datapath.log.count(f"- NEXTHOP {datapath.keeps}") <= 2
+        datapath.keeps = 0
+        await made.later(1.1)
+        assert [nexthop.gateway for nexthop in made.nexthops()] == [TWO.gateway]
 
 
 # -- groups --------------------------------------------------------------------------------------
