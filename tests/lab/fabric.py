@@ -178,7 +178,7 @@ class Fabric:
                     self._wait_between(source, target, timeout_s)
 
     def make_whole(self) -> None:
-        """Wait for the overlay; where FRR lost type 5 routes of its own, have it learn them anew."""
+        """Wait for the overlay; where FRR forgot type 5 routes, have it learn them anew."""
         self.wait_for_bgp()
         if any(pe.forgets(other) for pe in self.pes for other in self.pes if pe is not other):
             for pe in self.pes:
