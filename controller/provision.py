@@ -146,13 +146,15 @@ class Provisioner:
         problem = await self._devices_are_there()
         if problem:
             return problem
-        failures = await asyncio.to_thread(self._twins.ensure, intent.ports)
-        failed += [f"twin of {intent.ports[f.index].name}: {f.reason}" for f in failures]
         problem = await self._frr_is_configured()
         if problem:
             return problem
         overlays = await asyncio.to_thread(self._shadows.ensure_overlay, shadow)
         failed += [f"{failure.name}: {failure.reason}" for failure in overlays]
+        # Last: a session that comes up before there are VNIs has peers drop, at End-of-RIB, what
+        # they kept of us through a restart.
+        failures = await asyncio.to_thread(self._twins.ensure, intent.ports)
+        failed += [f"twin of {intent.ports[f.index].name}: {f.reason}" for f in failures]
         if self._configured:  # still: no other bridge has come in the meantime
             self._tell(Provisioned())
         return "; ".join(failed)

@@ -133,7 +133,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--hold",
         type=float,
-        default=120.0,
+        default=150.0,
         metavar="SECONDS",
         help="keep what a dead bgpd withdrew for so long; 0 obeys at once (%(default)s)",
     )

@@ -86,7 +86,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--hold",
         type=float,
-        default=120.0,
+        default=150.0,
         metavar="SECONDS",
         help="keep what a dead bgpd withdrew for so long; 0 obeys at once (%(default)s)",
     )

@@ -250,17 +250,20 @@ class Runtime:
         try:
             neighbors = await self._ask_bgpd("show bgp vrf all neighbors json")
             vnis = await self._ask_bgpd("show bgp l2vpn evpn vni json")
+            configuration = await self._bgpd.command("show running-config")
         except VtyError as error:
             log.debug("%s", error)
             return "bgpd's answer"
+        age_s = time.monotonic() - self._bgpd_since
         return (
             convergence.waits_for(
                 neighbors,
                 now=time.time(),
                 known=self._known_peers,
-                bgpd_age_s=time.monotonic() - self._bgpd_since,
+                bgpd_age_s=age_s,
                 up_since=self._zebra_since,
             )
+            or convergence.deferred(neighbors, configuration, bgpd_age_s=age_s)
             or convergence.missing_vnis(vnis, self.bridge.overlay.vnis())
             or self._still_talking()
         )
