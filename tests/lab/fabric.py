@@ -12,7 +12,6 @@ from tests.lab.namespaces import Namespace
 from tests.lab.plan import (
     BRIDGED_GATEWAYS,
     HOST_BRIDGE,
-    TENANT_VRF,
     PePlan,
     Topology,
     pe_plans,
