@@ -6,11 +6,11 @@ import argparse
 import asyncio
 import logging
 import os
-import signal
 import sys
 from contextlib import nullcontext
 from pathlib import Path
 
+from controller.lifetime import Broken, live
 from datapaths.kernel.netns import entered
 from frr_bridge.frr_apply import FrrApply, FrrPaths
 from frr_bridge.runtime import Runtime, Settings
@@ -32,6 +32,8 @@ def main() -> None:
     try:
         with entered(arguments.netns) if arguments.netns else nullcontext():
             asyncio.run(_run(arguments))
+    except Broken:
+        sys.exit(1)
     except OSError as error:
         sys.exit(f"frr-bridge: {_explain(error, arguments)}")
     except KeyboardInterrupt:
@@ -53,15 +55,8 @@ async def _run(arguments: argparse.Namespace) -> None:
         ),
         FrrApply(paths),
     )
-    work = asyncio.ensure_future(runtime.run())
-    for stop in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(stop, work.cancel)
-    try:
-        await work
-    except asyncio.CancelledError:
-        log.info("stopped; what FRR wants stays with the controller")
-    except BaseExceptionGroup as group:
-        raise group.exceptions[0] from group
+    await live(runtime.run())
+    log.info("what FRR wants stays with the controller")
 
 
 def _explain(error: OSError, arguments: argparse.Namespace) -> str:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from controller.model.links import Address, Port
-from datapaths.base import RowFailure, Unavailable
+from datapaths.base import DatapathError, RowFailure, Unavailable
 from datapaths.kernel import sysctls
 from datapaths.kernel.filters import Filters
 from datapaths.kernel.legs import create_pair
@@ -21,6 +22,8 @@ from datapaths.kernel.links import Links
 from datapaths.kernel.marks import Mark
 from datapaths.kernel.punt import BGP, EVERYTHING, rules
 from datapaths.kernel.wire.filters import Classifier
+
+log = logging.getLogger(__name__)
 
 IFNAMSIZ = 16  # linux/if.h, with the terminating zero
 
@@ -82,9 +85,12 @@ class Twins:
 
     def set_carrier(self, name: str, up: bool) -> None:
         """Let FRR see that a port gained or lost carrier. A port without a twin is fine."""
-        with Links(self._netns) as links:
-            if links.find(device_of(name)):
-                links.set_up(device_of(name), up)
+        try:
+            with Links(self._netns) as links:
+                if links.find(device_of(name)):
+                    links.set_up(device_of(name), up)
+        except (DatapathError, OSError) as error:  # `ensure` looks at it again
+            log.warning("twin of %s: %s", name, error)
 
     def remove(self) -> None:
         """Remove all twins and their rules."""
