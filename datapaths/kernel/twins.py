@@ -19,7 +19,7 @@ from datapaths.kernel.filters import Filters
 from datapaths.kernel.legs import create_pair
 from datapaths.kernel.linkinfo import Link, is_pair
 from datapaths.kernel.links import Links
-from datapaths.kernel.marks import Mark
+from datapaths.kernel.marks import TWIN_PREFIX, Mark
 from datapaths.kernel.punt import BGP, EVERYTHING, rules
 from datapaths.kernel.wire.filters import Classifier
 
@@ -100,10 +100,10 @@ class Twins:
 
 def device_of(name: str) -> str:
     """Return the name of a twin's end beside the port; a long name is cut to a digest."""
-    device = f"cp-{name}"
+    device = TWIN_PREFIX + name
     if len(device) < IFNAMSIZ:
         return device
-    return f"cp-{hashlib.blake2s(name.encode(), digest_size=6).hexdigest()}"
+    return TWIN_PREFIX + hashlib.blake2s(name.encode(), digest_size=6).hexdigest()
 
 
 def wants_twin(port: Port) -> bool:
