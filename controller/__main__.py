@@ -6,7 +6,6 @@ import asyncio
 import errno
 import logging
 import os
-import signal
 import socket
 import sys
 from dataclasses import replace
@@ -19,6 +18,7 @@ from controller.intent.layout import Intent
 from controller.intent.loader import load
 from controller.intent.node import Namespaces, NodeOverrides
 from controller.intent.schema import Resources
+from controller.lifetime import Broken, live
 from controller.metrics import MetricsError
 from controller.provision import Spaces, ensure_namespaces, underlay_mtu
 from controller.settings import DEFAULT_NETNS, Settings, parse
@@ -46,6 +46,8 @@ def main() -> None:
         _check(settings, spaces)
         intent = _intent(resources, spaces) if resources else None
         asyncio.run(_run(settings, spaces, intent))
+    except Broken:
+        sys.exit(1)
     except Refused as refused:
         sys.exit(f"controller: {refused}")
     except EXPECTED as error:
@@ -55,15 +57,8 @@ def main() -> None:
 async def _run(settings: Settings, spaces: Spaces, intent: Intent | None) -> None:
     host = intent.namespaces.host if intent else ""
     datapath = KernelDatapath(spaces.forwarding, host)
-    work = asyncio.ensure_future(Daemon(settings, spaces, datapath, intent).run())
-    for stop in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(stop, work.cancel)
-    try:
-        await work
-    except asyncio.CancelledError:
-        log.info("stopped; the datapath goes on forwarding")
-    except BaseExceptionGroup as group:
-        raise group.exceptions[0] from group
+    await live(Daemon(settings, spaces, datapath, intent).run())
+    log.info("the datapath goes on forwarding")
 
 
 def _load(settings: Settings) -> Resources | None:

@@ -18,6 +18,7 @@ from controller.core.view import CoreView, Identity
 from controller.inspect.listen import Tls
 from controller.inspect.server import serve
 from controller.intent.layout import Intent
+from controller.lifetime import end_with
 from controller.metrics import serve_metrics
 from controller.model import events
 from controller.model.kinds import Kind
@@ -195,3 +196,4 @@ class Daemon:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(end_with)
