@@ -60,7 +60,7 @@ spec:
   vni: {L3_VNI}
   hostSession:
     asn: {pe.asn}
-    hostASN: {64900 + pe.index}
+    hostASN: {pe.host_asn}
     localCIDR: {{ipv4: {v4}, ipv6: "{v6}"}}
 """
 

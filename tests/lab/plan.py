@@ -89,6 +89,11 @@ class PePlan:
         return SPINE_ASN + self.index
 
     @property
+    def host_asn(self) -> int:
+        """The AS number of whatever speaks BGP on the node."""
+        return 64900 + self.index
+
+    @property
     def vtep(self) -> str:
         return f"100.64.0.{self.index}"
 
