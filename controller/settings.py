@@ -30,6 +30,7 @@ class Settings:
     tls: tuple[Path, Path, Path] | None  # certificate, key, CA
     metrics: str  # "" is off
     config: Path | None
+    secrets: Path
     state_dir: Path
     frr_name: str
     bridge: str  # "child", or "external": somebody else runs frr-bridge
@@ -69,6 +70,7 @@ def parse(arguments: Sequence[str]) -> Settings:
         tls=tls if all(tls) else None,
         metrics=told.metrics,
         config=told.config,
+        secrets=told.secrets,
         state_dir=told.state_dir,
         frr_name=told.frr_name,
         bridge=told.bridge,
@@ -115,7 +117,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--tls-key", type=Path, metavar="FILE", help="Inspect API: its key, PEM")
     add("--tls-ca", type=Path, metavar="FILE", help="Inspect API: CA of the clients, PEM")
     add("--metrics", metavar="ADDR:PORT", default="", help="Prometheus endpoint (default: off)")
-    add("--config", type=Path, metavar="PATH", help="manifests: a file or a directory")
+    add("--config", type=Path, metavar="PATH", help="manifests: a file or a directory; watched")
+    add(
+        "--secrets",
+        type=Path,
+        metavar="DIR",
+        default=Path("/etc/dualpath/secrets"),
+        help="where the manifests' passwordSecret are (%(default)s)",
+    )
     add(
         "--state-dir",
         type=Path,
