@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from frr_bridge.frr_config import redact, secret_changes, vrf_restatement
+from controller.model.frr import redact
+from frr_bridge.frr_config import secret_changes, vrf_restatement
 
 TIME_LIMIT_S = 120.0
 """For one program; a reload of a thousand lines takes seconds on a slow machine."""

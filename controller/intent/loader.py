@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
@@ -17,8 +16,9 @@ from pydantic_core import PydanticCustomError
 from controller.intent import schema
 from controller.intent.aliases import modernise
 from controller.intent.documents import Document, ManifestError, read
-from controller.intent.fields import Spec, refusal
+from controller.intent.fields import Spec
 from controller.intent.node import NO_OVERRIDES, Node, NodeOverrides, NodeSpec, choose
+from controller.intent.passwords import PasswordReader
 from controller.intent.schema import InvalidSpec, Resource, Resources
 from controller.model.view import ResourceStatus
 
@@ -38,17 +38,25 @@ STATIC_LISTS = {
 STATIC_PASSTHROUGH = "bgppassthrough"
 
 
-def load(paths: Iterable[Path], overrides: NodeOverrides = NO_OVERRIDES) -> Resources:
+def load(
+    paths: Iterable[Path],
+    overrides: NodeOverrides = NO_OVERRIDES,
+    passwords: PasswordReader | None = None,
+) -> Resources:
     """Read files and directories (their manifests sorted by name) and merge them.
 
     Raises ManifestError when one cannot be read or understood at all.
     """
-    return merge((d for path in paths for d in _documents(path)), overrides)
+    return merge((d for path in paths for d in _documents(path)), overrides, passwords)
 
 
-def merge(documents: Iterable[Document], overrides: NodeOverrides = NO_OVERRIDES) -> Resources:
+def merge(
+    documents: Iterable[Document],
+    overrides: NodeOverrides = NO_OVERRIDES,
+    passwords: PasswordReader | None = None,
+) -> Resources:
     """Make resources of documents. Raises ManifestError when the node is in doubt."""
-    collector = _Collector()
+    collector = _Collector(passwords or PasswordReader())
     for document in documents:
         collector.add(document)
     try:
@@ -78,7 +86,8 @@ def _files(path: Path) -> list[Path]:
 class _Collector:
     """Sorts documents into resources, rejections and descriptions of nodes."""
 
-    def __init__(self) -> None:
+    def __init__(self, passwords: PasswordReader) -> None:
+        self._passwords = passwords
         self.items: list[Resource[Spec]] = []
         self.rejected: list[ResourceStatus] = []
         self.nodes: list[Node] = []
@@ -159,8 +168,8 @@ class _Collector:
             self._reject(kind, name, f"already defined at {earlier} ({source})")
             return
         try:
-            modern = modernise(kind, _with_passwords(spec, Path(document.path).parent))
-            parsed = schema.parse(kind, modern)
+            whole = self._passwords.resolve(spec, Path(document.path).parent)
+            parsed = schema.parse(kind, modernise(kind, whole))
         except PydanticCustomError as error:
             self._reject(kind, name, f"spec: {error.message()} ({source})")
         except InvalidSpec as error:
@@ -190,36 +199,3 @@ def _problem_of(kind: str, group: object) -> str | None:
     if kind in schema.KINDS:
         return None
     return schema.REFUSED_KINDS.get(kind, f"there is no kind {kind!r}")
-
-
-def _with_passwords(spec: object, directory: Path) -> object:
-    """Replace `passwordFile`, relative to the manifest, by what the file holds."""
-    if not isinstance(spec, dict):
-        return spec
-    copy: dict[Any, Any] = dict(spec)
-    for name in ("hostSession", "hostsession"):
-        if isinstance(copy.get(name), dict):
-            copy[name] = _with_password(copy[name], directory)
-    if isinstance(neighbors := copy.get("neighbors"), list):
-        copy["neighbors"] = [
-            _with_password(n, directory) if isinstance(n, dict) else n for n in neighbors
-        ]
-    return copy
-
-
-def _with_password(session: dict[str, Any], directory: Path) -> dict[str, Any]:
-    if "passwordFile" not in session:
-        return session
-    session = dict(session)
-    file = session.pop("passwordFile")
-    if "password" in session:
-        raise refusal("password and passwordFile are mutually exclusive")
-    if not isinstance(file, str):
-        raise refusal("passwordFile is not a path")
-    try:
-        session["password"] = (directory / file).read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise refusal(f"passwordFile {file}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise refusal(f"passwordFile {file}: not text in UTF-8") from None
-    return session

@@ -14,8 +14,9 @@ from controller.model.frr import (
     GracefulRestart,
     RawSnippet,
     VrfVni,
+    redact,
 )
-from frr_bridge.frr_config import redact, render, secret_changes, vrf_restatement
+from frr_bridge.frr_config import render, secret_changes, vrf_restatement
 
 BARE = FrrSettings(hostname="pe1")
 PEER = BgpNeighbor("10.0.0.1", "65000")
