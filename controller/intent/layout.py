@@ -14,7 +14,7 @@ from controller.intent.fields import IpAddress, Spec
 from controller.intent.node import Namespaces, Node
 from controller.intent.overlay import HostSession, L2Vni, L3Passthrough, L3Vni
 from controller.intent.resolve import select
-from controller.intent.schema import Resources
+from controller.intent.schema import Owner, Resources
 from controller.intent.underlay import Underlay
 from controller.intent.validate import Accepted, validate
 from controller.model.frr import FrrSettings
@@ -36,8 +36,6 @@ PASSTHROUGH_HOST = "pt-host"
 
 
 Device = Vrf | Vni | Port
-Owner = tuple[str, str]
-"""The kind and the name of a resource."""
 DeviceKey = tuple[Kind, Key]
 
 
@@ -77,7 +75,7 @@ def compile(  # noqa: A001 - called as layout.compile
         ports=tuple(device for device in devices if isinstance(device, Port)),
         frr=bgp.settings(accepted),
         statuses=tuple(_remark(accepted, status, underlay_mtu) for status in statuses),
-        owners={(d.kind, d.key): (owner.kind, owner.name) for d, owner in made},
+        owners={(device.kind, device.key): resource.owner for device, resource in made},
     )
 
 

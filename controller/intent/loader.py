@@ -6,6 +6,7 @@ resource that breaks a rule is rejected by name and leaves the others alone.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ from controller.intent.documents import Document, ManifestError, read
 from controller.intent.fields import Spec
 from controller.intent.node import NO_OVERRIDES, Node, NodeOverrides, NodeSpec, choose
 from controller.intent.passwords import PasswordReader
-from controller.intent.schema import InvalidSpec, Resource, Resources
+from controller.intent.schema import InvalidSpec, Owner, Resource, Resources
 from controller.model.view import ResourceStatus
 
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -63,7 +64,13 @@ def merge(
         node = choose(collector.nodes, overrides)
     except ValueError as error:
         raise ManifestError(str(error)) from None
-    return Resources(tuple(collector.items), tuple(collector.rejected), node)
+    return Resources(
+        tuple(collector.items),
+        tuple(collector.rejected),
+        node,
+        collector.digests,
+        empty=not collector.documents,
+    )
 
 
 def _documents(path: Path) -> Iterator[Document]:
@@ -91,10 +98,13 @@ class _Collector:
         self.items: list[Resource[Spec]] = []
         self.rejected: list[ResourceStatus] = []
         self.nodes: list[Node] = []
+        self.digests: dict[Owner, str] = {}
+        self.documents = 0
         self._sources: dict[tuple[str, str], str] = {}
         self._unnamed = 0
 
     def add(self, document: Document) -> None:
+        self.documents += 1
         keys = document.value.keys()
         if keys & {"apiVersion", "kind"}:
             self._add_manifest(document)
@@ -167,8 +177,10 @@ class _Collector:
         if earlier != source:
             self._reject(kind, name, f"already defined at {earlier} ({source})")
             return
+        self.digests[kind, name] = _digest(spec)
         try:
             whole = self._passwords.resolve(spec, Path(document.path).parent)
+            self.digests[kind, name] = _digest(whole)
             parsed = schema.parse(kind, modernise(kind, whole))
         except PydanticCustomError as error:
             self._reject(kind, name, f"spec: {error.message()} ({source})")
@@ -190,6 +202,11 @@ class _Collector:
 
     def _reject(self, kind: str, name: str, message: str) -> None:
         self.rejected.append(ResourceStatus(kind, name, False, "ValidationFailed", message))
+
+
+def _digest(spec: object) -> str:
+    """Return what tells one version of a spec from another; nobody is shown it."""
+    return hashlib.sha256(repr(spec).encode()).hexdigest()
 
 
 def _problem_of(kind: str, group: object) -> str | None:
