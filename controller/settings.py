@@ -32,6 +32,7 @@ class Settings:
     tls: tuple[Path, Path, Path] | None  # certificate, key, CA
     metrics: str  # "" is off
     config: Path | None
+    secrets: Path
     state_dir: Path
     frr_name: str
     bridge: str  # "child", or "external": somebody else runs frr-bridge
@@ -67,6 +68,7 @@ def parse(arguments: Sequence[str]) -> Settings:
         tls=tls if all(tls) else None,
         metrics=told.metrics or "",
         config=told.config,
+        secrets=told.secrets,
         state_dir=told.state_dir,
         frr_name=told.frr_name,
         bridge=told.bridge,
@@ -119,7 +121,19 @@ def _parser() -> argparse.ArgumentParser:
         metavar="ADDR:PORT",
         help="Prometheus endpoint (default: off)",
     )
-    add("--config", type=options.path, metavar="PATH", help="manifests: a file or a directory")
+    add(
+        "--config",
+        type=options.path,
+        metavar="PATH",
+        help="manifests: a file or a directory; watched",
+    )
+    add(
+        "--secrets",
+        type=options.path,
+        metavar="DIR",
+        default=Path("/etc/dualpath/secrets"),
+        help="where the Secrets are that manifests name (%(default)s)",
+    )
     add(
         "--state-dir",
         type=options.state_dir,

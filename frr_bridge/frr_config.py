@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import fields, is_dataclass
 
 import jinja2
@@ -44,9 +44,15 @@ BFD_DEFAULTS = {"detect-multiplier": 3, "transmit-interval": 300, "receive-inter
 BFD_MINIMUM_TTL = 254
 SEQUENCE = 5  # between lines of a prefix-list
 
+SNIPPET = "RawFRRConfig"
+"""Goes before a snippet with its name, as a comment."""
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PASSWORD = re.compile(r"^ (?P<what>neighbor \S+ password) \S.*$")
 _ROUTER = re.compile(r"^router bgp ")
+_SECTION = re.compile(
+    rf"! (?P<snippet>{SNIPPET} \S+)$|vrf (?P<vrf>\S+)$|router bgp \d+(?: vrf (?P<tenant>\S+))?$"
+)
 
 
 def render(settings: FrrSettings) -> str:
@@ -81,6 +87,29 @@ def vrf_restatement(failed: str, wanted: str) -> str:
     for name, vni in keep.items():
         commands += [f"vrf {name}", f" vni {vni}", "exit-vrf"]
     return "".join(f"{command}\n" for command in commands)
+
+
+def section_of_line(text: str, number: int) -> str:
+    """Return what a line (from 1 on) belongs to: a snippet, a VRF or BGP in it; "" for neither."""
+    section = ""
+    for line in text.splitlines()[:number]:
+        match = _SECTION.match(line)
+        if match and match["snippet"]:
+            section = match["snippet"]
+        elif match and not section.startswith(SNIPPET):  # those come last, whatever they hold
+            vrf = match["vrf"] or match["tenant"]
+            section = f"vrf {vrf}" if vrf else "router bgp"
+    return section
+
+
+def section_of(text: str, lines: Collection[str]) -> str:
+    """Return what some lines belong to: a snippet that has one of them, else the first that has."""
+    found = [
+        section_of_line(text, number)
+        for number, line in enumerate(text.splitlines(), 1)
+        if line.strip() in lines
+    ]
+    return min(filter(None, found), key=lambda s: not s.startswith(SNIPPET), default="")
 
 
 def _vrfs(text: str) -> dict[str, str]:
@@ -199,7 +228,7 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     environment.globals.update(DEFAULTS, bfd_lines=_bfd_lines, family_lines=_family_lines)
-    environment.globals.update(prefix_lines=_prefix_lines)
+    environment.globals.update(prefix_lines=_prefix_lines, SNIPPET=SNIPPET)
     return environment
 
 

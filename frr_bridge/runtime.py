@@ -165,7 +165,9 @@ class Runtime:
                 settings = replace(settings, hostname=socket.gethostname())
             raw = [snippet.text for snippet in settings.raw]
             result = await self._frr.apply(render(settings), raw)
-            done = events.Configured(wanted.request, result.ok, result.changed, result.message)
+            done = events.Configured(
+                wanted.request, result.ok, result.changed, result.message, result.section
+            )
         except (OSError, ValueError) as error:
             done = events.Configured(wanted.request, False, False, str(error))
         self._publisher.send(done)

@@ -13,23 +13,16 @@ class Generations:
 
     def __init__(self) -> None:
         self._seen: dict[Owner, tuple[str, int]] = {}
-        self._good: dict[Owner, int] = {}
 
     def note(self, resources: Resources) -> None:
-        """Take what the files say now. A resource that is gone begins anew."""
+        """Take what the files say now. A resource that was gone begins anew."""
         seen: dict[Owner, tuple[str, int]] = {}
         for owner, digest in resources.digests.items():
             before, number = self._seen.get(owner, ("", 0))
             seen[owner] = (digest, number + (digest != before))
         self._seen = seen
-        self._good = {owner: number for owner, number in self._good.items() if owner in seen}
 
     def number(self, status: ResourceStatus) -> ResourceStatus:
-        """Return a status with its resource's generation, and the one that is to be applied."""
-        owner = (status.kind, status.name)
-        generation = self._seen.get(owner, ("", 0))[1]
-        if status.ready:
-            self._good[owner] = generation
-        return replace(
-            status, generation=generation, applied_generation=self._good.get(owner, 0)
-        )
+        """Return a status with its resource's generation."""
+        _, number = self._seen.get(status.owner, ("", 0))
+        return replace(status, generation=number)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from controller.intent.node import Node
+from controller.intent.resolve import select
 from controller.intent.schema import Owner, Resources
+from controller.intent.validate import Rejected, validate
 from controller.model.view import ResourceStatus
 
 
@@ -19,17 +22,36 @@ def keep_last_good(before: Resources, now: Resources) -> Resources:
     earlier = {r.owner: r for r in before.items}
     kept = [
         earlier[owner]
-        for owner in dict.fromkeys((s.kind, s.name) for s in now.rejected)
+        for owner in dict.fromkeys(s.owner for s in now.rejected)
         if owner in earlier and owner not in present
     ]
     owners = {r.owner for r in kept}
     return replace(
         now,
         items=(*kept, *now.items),  # first, so that no newcomer pushes out what was there
-        rejected=tuple(
-            _remark(s) if (s.kind, s.name) in owners else s for s in now.rejected
-        ),
+        rejected=tuple(_remark(s) if s.owner in owners else s for s in now.rejected),
     )
+
+
+def settle(before: Resources, now: Resources, node: Node) -> Resources:
+    """Return `now`, with earlier versions also of what its rules alone allow and the rest forbids.
+
+    A resource goes back once at the most; what even then cannot be is left to be rejected.
+    """
+    taken = keep_last_good(before, now)
+    earlier = {r.owner: r.spec for r in before.items}
+    back: set[Owner] = set()
+    while True:
+        edited = {r.owner for r in taken.items if r.spec != earlier.get(r.owner, r.spec)}
+        bad = {
+            status.owner: status.message
+            for status in validate(select(taken.items, node), node).statuses
+            if status.reason == Rejected.reason and status.owner in edited - back
+        }
+        if not bad:
+            return taken
+        back |= bad.keys()
+        taken = keep_last_good(before, reject(taken, bad, Rejected.reason))
 
 
 def reject(resources: Resources, refused: Mapping[Owner, str], reason: str) -> Resources:

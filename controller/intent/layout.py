@@ -65,7 +65,8 @@ def compile(  # noqa: A001 - called as layout.compile
 ) -> Intent:
     """Compile resources for a node whose narrowest underlay device has `underlay_mtu`."""
     accepted = validate(select(resources.items, node), node)
-    statuses = (*resources.rejected, *accepted.statuses)
+    rejected = {status.owner: status for status in resources.rejected}
+    judged = [status for status in accepted.statuses if status.owner not in rejected]
     made = list(_devices(accepted, underlay_mtu))
     devices = [device for device, _ in made]
     return Intent(
@@ -74,7 +75,7 @@ def compile(  # noqa: A001 - called as layout.compile
         vnis=tuple(device for device in devices if isinstance(device, Vni)),
         ports=tuple(device for device in devices if isinstance(device, Port)),
         frr=bgp.settings(accepted),
-        statuses=tuple(_remark(accepted, status, underlay_mtu) for status in statuses),
+        statuses=tuple(_remark(accepted, s, underlay_mtu) for s in (*rejected.values(), *judged)),
         owners={(device.kind, device.key): resource.owner for device, resource in made},
     )
 

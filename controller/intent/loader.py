@@ -75,7 +75,7 @@ def merge(
 
 def _documents(path: Path) -> Iterator[Document]:
     try:
-        for file in _files(path):
+        for file in files(path):
             yield from read(file.read_text(encoding="utf-8"), str(file))
     except OSError as error:
         raise ManifestError(f"{error.filename}: {error.strerror}") from None
@@ -83,7 +83,8 @@ def _documents(path: Path) -> Iterator[Document]:
         raise ManifestError(f"{path}: not text in UTF-8") from None
 
 
-def _files(path: Path) -> list[Path]:
+def files(path: Path) -> list[Path]:
+    """Return the manifests that a path means, sorted. Raises OSError."""
     if not path.is_dir():
         return [path]
     found = (entry for entry in path.iterdir() if entry.suffix in SUFFIXES)
