@@ -112,6 +112,18 @@ def sessions_up_since(pe: Pe) -> list[int]:
     return [peer["peerUptimeEstablishedEpoch"] for peer in found.values()]
 
 
+def frr_shows(pe: Pe) -> bool:
+    """Tell whether the status has the fabric's session, both tenants' hosts, and all VNIs."""
+    status = pe.dualpath_json("status")
+    sessions = {(s["vrf"], s["state"]) for s in status["sessions"]}
+    vnis = {(v["vni"], v["layer"], v["vrf"], v["up"]) for v in status["vnis"]}
+    return ("default", "Established") in sessions and vnis == {
+        (100, 3, "red", True),
+        (110, 2, "red", True),
+        (200, 3, "blue", True),
+    }
+
+
 def test_tenants_come_change_and_go_without_the_others(running: Fabric) -> None:
     fabric, (pe1, pe2) = running, running.pes
     since = sessions_up_since(pe1)
@@ -121,6 +133,8 @@ def test_tenants_come_change_and_go_without_the_others(running: Fabric) -> None:
         write(fabric, tenant)
         in_force(fabric, "second", 1)
         second_tenant_pings(fabric)
+        wait_until(partial(frr_shows, pe1), "FRR's own state in the status", SEEN_S, every_s=0.5)
+        assert set(pe1.dualpath("diff", str(pe1.plan.state / "manifest.yaml")).split()) == set()
 
         write(fabric, lambda pe: tenant(pe, vni=201))  # renumbered
         in_force(fabric, "second", 2)
@@ -149,7 +163,8 @@ def wait_until_gone(pe: Pe) -> None:
     wait_until(lambda: set(resources(pe)) == STANDARD, f"{pe.name}: gone", SEEN_S, every_s=0.5)
     for space in (pe.forwarding, pe.control, pe.node):
         wait_until(partial(nothing_left, space), f"{space.name}: gone", SEEN_S, every_s=0.5)
-    assert "azure" not in pe.router.vtysh("show running-config")
+    running = partial(pe.router.vtysh, "show running-config")
+    wait_until(lambda: "azure" not in running(), f"{pe.name}: FRR forgets", SEEN_S, every_s=0.5)
 
 
 STANDARD = {"underlay", "red", "stretched"}

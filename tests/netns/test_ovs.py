@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,9 +59,9 @@ def switch(
                 process.wait(10)
 
 
-def leg(host: str, bridge: str, **end: bool) -> Port:
-    ends = HostEnd(host, "host-e-110", bridge=bridge, ovs=True)
-    return Port("pe-e-110", vni=110, mtu=1450, host=replace(ends, **end))
+def leg(host: str, bridge: str, *, create_bridge: bool = False, ovs: bool = True) -> Port:
+    end = HostEnd(host, "host-e-110", bridge=bridge, create_bridge=create_bridge, ovs=ovs)
+    return Port("pe-e-110", vni=110, mtu=1450, host=end)
 
 
 def test_a_leg_is_a_port_of_a_bridge_that_is_there(spaces: tuple[str, str], switch: str) -> None:
@@ -92,7 +91,7 @@ def test_a_managed_bridge_comes_and_goes_with_its_leg(spaces: tuple[str, str], s
 
 def test_a_leg_moves_between_bridges_of_both_kinds(spaces: tuple[str, str], switch: str) -> None:
     layout, host = Layout(*spaces), spaces[1]
-    ours = replace(leg(host, "br-hs-110", create_bridge=True, ovs=False))
+    ours = leg(host, "br-hs-110", create_bridge=True, ovs=False)
     upsert(layout, SEGMENT)
     assert upsert(layout, ours) == []
     assert upsert(layout, leg(host, switch)) == []
