@@ -78,6 +78,7 @@ class Daemon:
                 renewed=self._control_renewed,
                 judge=manifests,
             )
+            self._view.planned = self._provisioner.plan
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:

@@ -47,6 +47,13 @@ class InspectService(pb_grpc.InspectServicer):
     async def Status(self, request: pb.StatusRequest, context: Context) -> pb.StatusResponse:
         return rows.status(self._view.status(), self._view.sequence())
 
+    async def Intent(self, request: pb.IntentRequest, context: Context) -> pb.IntentResponse:
+        if planned := self._view.plan():
+            return rows.plan(planned, self._view.status().datapath)
+        text = "this controller was started without manifests (--config)"
+        await context.abort(grpc.StatusCode.FAILED_PRECONDITION, text)
+        raise AssertionError("abort returned")
+
     async def ListRoutes(
         self, request: pb.ListRoutesRequest, context: Context
     ) -> AsyncIterator[pb.ListRoutesResponse]:
