@@ -674,20 +674,22 @@ class ExplainRequest(_message.Message):
     def __init__(self, vrf: _Optional[str] = ..., address: _Optional[str] = ...) -> None: ...
 
 class ExplainResponse(_message.Message):
-    __slots__ = ("vrf", "address", "frr", "desired", "programmed", "problems")
+    __slots__ = ("vrf", "address", "frr", "desired", "programmed", "problems", "observed")
     VRF_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     FRR_FIELD_NUMBER: _ClassVar[int]
     DESIRED_FIELD_NUMBER: _ClassVar[int]
     PROGRAMMED_FIELD_NUMBER: _ClassVar[int]
     PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    OBSERVED_FIELD_NUMBER: _ClassVar[int]
     vrf: str
     address: str
     frr: Lookup
     desired: Lookup
     programmed: Lookup
     problems: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, vrf: _Optional[str] = ..., address: _Optional[str] = ..., frr: _Optional[_Union[Lookup, _Mapping]] = ..., desired: _Optional[_Union[Lookup, _Mapping]] = ..., programmed: _Optional[_Union[Lookup, _Mapping]] = ..., problems: _Optional[_Iterable[str]] = ...) -> None: ...
+    observed: Lookup
+    def __init__(self, vrf: _Optional[str] = ..., address: _Optional[str] = ..., frr: _Optional[_Union[Lookup, _Mapping]] = ..., desired: _Optional[_Union[Lookup, _Mapping]] = ..., programmed: _Optional[_Union[Lookup, _Mapping]] = ..., problems: _Optional[_Iterable[str]] = ..., observed: _Optional[_Union[Lookup, _Mapping]] = ...) -> None: ...
 
 class Lookup(_message.Message):
     __slots__ = ("route", "paths")

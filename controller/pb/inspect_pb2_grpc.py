@@ -219,8 +219,8 @@ class InspectServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Explain(self, request, context):
-        """Where a packet to an address goes, as FRR wants it and as the datapath has it, and where the
-        two disagree.
+        """Where a packet to an address goes: as FRR wants it, as it was programmed, and by the datapath's
+        own word; and where these disagree.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
