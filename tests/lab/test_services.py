@@ -1,6 +1,7 @@
 """Service addresses: FRR on the node as MetalLB runs it, GoBGP as KubeVIP and Cilium do."""
 
 import time
+from functools import partial
 
 import pytest
 
@@ -116,11 +117,7 @@ def test_metallbs_services_are_reached_from_the_far_side(fabric: Fabric, frr: Fr
 def test_metallbs_frr_learns_the_tenants_routes(fabric: Fabric, frr: Frr) -> None:
     pe1, pe2 = fabric.pes
     for family, host in zip(("-4", "-6"), pe2.plan.routed_addresses, strict=True):
-        wait_until(
-            lambda f=family, h=host: "proto bgp" in pe1.node.ip(f, "route", "show", h),
-            f"{host} is a route on the node",
-            30,
-        )
+        wait_until(partial(has_learnt, pe1, family, host), f"{host} is a route on the node", 30)
 
 
 def test_gobgps_services_are_reached_from_the_far_side(fabric: Fabric, gobgp: Gobgp) -> None:
@@ -147,6 +144,10 @@ def test_a_withdrawn_service_is_gone(fabric: Fabric, gobgp: Gobgp) -> None:
     wait_until(lambda: not has_route(pe1, v4), "the route is gone", 20)
     announce(gobgp, pe2.plan)
     pe1.bridged.wait_for_ping(v4)
+
+
+def has_learnt(pe: Pe, family: str, prefix: str) -> bool:
+    return "proto bgp" in pe.node.ip(family, "route", "show", prefix)
 
 
 def has_route(pe: Pe, prefix: str) -> bool:
