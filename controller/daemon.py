@@ -26,7 +26,7 @@ from controller.model.routes import Op, RouteBatch
 from controller.provision import Provisioner, Spaces
 from controller.settings import Settings
 from controller.supervisor import BridgeSupervisor
-from datapaths.base import Datapath, LearnedMac, LearnedNeighbor, Lost, PortChanged
+from datapaths.base import CaughtUp, Datapath, LearnedMac, LearnedNeighbor, Lost, PortChanged
 
 log = logging.getLogger(__name__)
 
@@ -152,6 +152,8 @@ class Daemon:
                         self._state.lost_records(records)
                     else:
                         self._reconciler.suspect(kind)
+                case CaughtUp():
+                    pass
 
     def _applied(self, batch: RouteBatch | RecordBatch, failures: dict[int, str]) -> None:
         self._view.note(batch, failures)

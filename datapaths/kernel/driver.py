@@ -26,14 +26,16 @@ from controller.model.routes import RouteBatch
 from datapaths.base import (
     Batch,
     Capabilities,
+    CaughtUp,
+    Facts,
     Learned,
     PortState,
     RowFailure,
     Unavailable,
     Unsupported,
 )
+from datapaths.inbox import Inbox
 from datapaths.kernel.channel import Channel, Monitor, Overrun, collect
-from datapaths.kernel.inbox import Inbox
 from datapaths.kernel.layout import Layout
 from datapaths.kernel.observe import Observer
 from datapaths.kernel.plan import Planner, Touched
@@ -155,11 +157,17 @@ class KernelDatapath:
     async def ports(self) -> Sequence[PortState]:
         return await self._in_thread(self._devices.ports)
 
+    async def facts(self) -> Facts:
+        await self._ready()
+        lacks = ", ".join(kind.name for kind in sorted(self._lacks))
+        return Facts((("namespace", self._netns), *([("without", lacks)] if lacks else [])))
+
     async def learned(self) -> AsyncIterator[Learned]:
         """Yield what is learnt; a second listener takes over from the first."""
         await self._ready()
         reader = self._inbox.open()
         self._observer.replay()
+        self._inbox.put(CaughtUp())
         while events := await self._inbox.get(reader):
             for event in events:
                 yield event

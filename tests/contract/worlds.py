@@ -18,7 +18,7 @@ from datapaths.kernel.driver import KernelDatapath
 from datapaths.kernel.netns import entered
 from datapaths.kernel.wire import numbers as n
 from datapaths.kernel.wire.message import messages
-from tests.fakes.memory import MemoryDatapath
+from datapaths.memory import MemoryDatapath
 from tests.fakes.netns import bridge, ip
 
 DEVICE = "v0"

@@ -34,8 +34,10 @@ ALLOWED: dict[str, set[str]] = {
     "controller.daemon": {"controller", "datapaths.base"},
     "controller.__main__": {"controller", "datapaths"},
     "datapaths.base": {"controller.model"},
-    "datapaths.kernel": {"controller.model", "datapaths.base"},
-    "datapaths.grout": {"controller.model", "controller.pb", "datapaths.base"},
+    "datapaths.inbox": {"controller.model", "datapaths.base"},  # what is told, for every driver
+    "datapaths.memory": {"controller.model", "datapaths.base", "datapaths.inbox"},
+    "datapaths.kernel": {"controller.model", "datapaths.base", "datapaths.inbox"},
+    "datapaths.grout": {"controller.model", "datapaths.base", "datapaths.inbox"},
     "frr_bridge": {"controller.model", "controller.bus"},
     "frr_bridge.wire": {"controller.model", "frr_bridge.errors"},
     "frr_bridge.__main__": {"frr_bridge", "datapaths.kernel.netns"},

@@ -1,4 +1,7 @@
-"""A datapath that keeps everything in dictionaries: for tests, and the shortest one to read."""
+"""A datapath that keeps everything in dictionaries: for tests, and the shortest one to read.
+
+`python -m datapaths.remote.serve --datapath memory` serves it, as a stand-in for a real one.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,9 @@ from controller.model.routes import DEFAULT_VRF, Family, Op, RouteBatch
 from datapaths.base import (
     Batch,
     Capabilities,
+    CaughtUp,
+    Facts,
+    FibUse,
     Learned,
     LearnedMac,
     LearnedNeighbor,
@@ -24,7 +30,7 @@ from datapaths.base import (
     RowFailure,
     Unavailable,
 )
-from datapaths.kernel.inbox import Inbox
+from datapaths.inbox import Inbox
 
 Prefix = tuple[bytes, int]
 
@@ -79,10 +85,17 @@ class MemoryDatapath:
         ports = [record for record in self.records[Kind.PORT].values() if isinstance(record, Port)]
         return [PortState(port.name, True, bytes(6), port.mtu or 1500) for port in ports]
 
+    async def facts(self) -> Facts:
+        if self.unavailable:
+            raise Unavailable("switched off by a test")
+        uses = [FibUse(vrf, family, len(rows)) for (vrf, family), rows in self.routes.items()]
+        return Facts((("writes", str(self.writes)),), tuple(uses))
+
     async def learned(self) -> AsyncIterator[Learned]:
         reader = self._inbox.open()
         for event in self._known.values():
             self._inbox.put(event)
+        self._inbox.put(CaughtUp())
         while events := await self._inbox.get(reader):
             for event in events:
                 yield event
@@ -99,7 +112,7 @@ class MemoryDatapath:
                 self._know(("neighbor", event.vni, event.address), event, event.gone)
             case PortChanged():
                 self._know(("port", event.name), event, False)
-            case Lost():
+            case Lost() | CaughtUp():
                 pass
         self._inbox.put(event)
 
