@@ -12,7 +12,6 @@ import sys
 from dataclasses import replace
 
 from controller.daemon import Daemon
-from controller.inspect.listen import ListenError
 from controller.intent import layout
 from controller.intent.documents import ManifestError
 from controller.intent.layout import Intent
@@ -21,6 +20,7 @@ from controller.intent.node import Namespaces, NodeOverrides
 from controller.intent.schema import Resources
 from controller.metrics import MetricsError
 from controller.provision import Spaces, ensure_namespaces, underlay_mtu
+from controller.rpc.listen import ListenError
 from controller.settings import DEFAULT_NETNS, Settings, parse
 from datapaths.base import DatapathError
 from datapaths.kernel import netns

@@ -15,7 +15,6 @@ from controller.core.hosts import LocalHosts
 from controller.core.reconciler import Reconciler
 from controller.core.state import State
 from controller.core.view import CoreView, Identity
-from controller.inspect.listen import Tls
 from controller.inspect.server import serve
 from controller.intent.layout import Intent
 from controller.metrics import serve_metrics
@@ -24,6 +23,7 @@ from controller.model.kinds import Kind
 from controller.model.records import RecordBatch
 from controller.model.routes import Op, RouteBatch
 from controller.provision import Provisioner, Spaces
+from controller.rpc.listen import Tls
 from controller.settings import Settings
 from controller.supervisor import BridgeSupervisor
 from datapaths.base import CaughtUp, Datapath, LearnedMac, LearnedNeighbor, Lost, PortChanged

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
 
 import grpc
@@ -11,17 +10,10 @@ from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from controller.inspect.health import SERVICE, HealthService
-from controller.inspect.listen import (
-    SOCKET_MODE,
-    ListenError,
-    Tls,
-    check_tcp,
-    prepare,
-    unix_path,
-)
 from controller.inspect.service import InspectService
 from controller.inspect.view import Inspected, Ports
 from controller.pb import inspect_pb2_grpc
+from controller.rpc.listen import Tls, bind
 
 DEFAULT_LISTEN = "unix:/run/dualpath/inspect.sock"
 GRACE_S = 0.5
@@ -62,33 +54,6 @@ async def serve(
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     names = (SERVICE, HEALTH_SERVICE, reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, server)
-    path = unix_path(listen)
-    if path:
-        _bind_unix(server, path)
-    else:
-        _bind_tcp(server, check_tcp(listen, tls), tls)
+    path = bind(server, listen, tls)
     await server.start()
     return InspectServer(server, health, path)
-
-
-def _bind_unix(server: grpc.aio.Server, path: Path) -> None:
-    prepare(path)
-    umask = os.umask(0o777 & ~SOCKET_MODE)  # so that it never exists with a wider mode
-    try:
-        server.add_insecure_port(f"unix:{path}")
-        path.chmod(SOCKET_MODE)
-    except (RuntimeError, OSError) as error:
-        raise ListenError(f"cannot listen on {path}: {error}") from None
-    finally:
-        os.umask(umask)
-
-
-def _bind_tcp(server: grpc.aio.Server, listen: str, tls: Tls | None) -> None:
-    try:
-        if tls:
-            server.add_secure_port(listen, tls.credentials())
-        else:
-            server.add_insecure_port(listen)
-    except RuntimeError:
-        text = f"cannot listen on {listen}: the port is in use, or the address is not this host's"
-        raise ListenError(text) from None

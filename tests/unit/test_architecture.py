@@ -16,11 +16,18 @@ GENERATED = "controller.pb"
 ALLOWED: dict[str, set[str]] = {
     "controller.model": set(),
     "controller.pb": set(),
-    "controller.bus": {"controller.model", "controller.pb"},
+    "controller.wire": {"controller.model", "controller.pb"},  # for the bus and for gRPC
+    "controller.rpc": set(),  # where gRPC listens and connects, north and south
+    "controller.bus": {"controller.model", "controller.pb", "controller.wire"},
     "controller.core": {"controller.model", "datapaths.base"},
     "controller.intent": {"controller.model"},
-    "controller.inspect": {"controller.model", "controller.pb", "datapaths.base"},
-    "controller.cli": {"controller.model", "controller.pb"},
+    "controller.inspect": {
+        "controller.model",
+        "controller.pb",
+        "controller.rpc",
+        "datapaths.base",
+    },
+    "controller.cli": {"controller.model", "controller.pb", "controller.rpc"},
     "controller.metrics": {"controller.model"},
     "controller.settings": set(),
     "controller.supervisor": {"controller.settings"},
@@ -37,6 +44,13 @@ ALLOWED: dict[str, set[str]] = {
     "datapaths.inbox": {"controller.model", "datapaths.base"},  # what is told, for every driver
     "datapaths.memory": {"controller.model", "datapaths.base", "datapaths.inbox"},
     "datapaths.kernel": {"controller.model", "datapaths.base", "datapaths.inbox"},
+    "datapaths.remote": {
+        "controller.model",
+        "controller.pb",
+        "controller.rpc",
+        "controller.wire",
+        "datapaths.base",
+    },
     "datapaths.grout": {"controller.model", "datapaths.base", "datapaths.inbox"},
     "frr_bridge": {"controller.model", "controller.bus"},
     "frr_bridge.wire": {"controller.model", "frr_bridge.errors"},

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.inspect.listen import ListenError, Tls
 from controller.inspect.server import InspectServer, serve
+from controller.rpc.listen import ListenError, Tls
 from tests.fakes.view import fabric
 
 
