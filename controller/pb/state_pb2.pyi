@@ -121,7 +121,7 @@ class HostEndRecord(_message.Message):
     def __init__(self, netns: _Optional[str] = ..., name: _Optional[str] = ..., mac: _Optional[bytes] = ..., addresses: _Optional[_Iterable[_Union[InterfaceAddress, _Mapping]]] = ..., bridge: _Optional[str] = ..., create_bridge: _Optional[bool] = ...) -> None: ...
 
 class PortRecord(_message.Message):
-    __slots__ = ("name", "vrf", "vni", "addresses", "mtu", "host", "source_netns", "twin", "loopback")
+    __slots__ = ("name", "vrf", "vni", "addresses", "mtu", "host", "source_netns", "twin", "loopback", "devargs", "wiring")
     NAME_FIELD_NUMBER: _ClassVar[int]
     VRF_FIELD_NUMBER: _ClassVar[int]
     VNI_FIELD_NUMBER: _ClassVar[int]
@@ -131,6 +131,8 @@ class PortRecord(_message.Message):
     SOURCE_NETNS_FIELD_NUMBER: _ClassVar[int]
     TWIN_FIELD_NUMBER: _ClassVar[int]
     LOOPBACK_FIELD_NUMBER: _ClassVar[int]
+    DEVARGS_FIELD_NUMBER: _ClassVar[int]
+    WIRING_FIELD_NUMBER: _ClassVar[int]
     name: str
     vrf: str
     vni: int
@@ -140,7 +142,9 @@ class PortRecord(_message.Message):
     source_netns: str
     twin: bool
     loopback: bool
-    def __init__(self, name: _Optional[str] = ..., vrf: _Optional[str] = ..., vni: _Optional[int] = ..., addresses: _Optional[_Iterable[_Union[InterfaceAddress, _Mapping]]] = ..., mtu: _Optional[int] = ..., host: _Optional[_Union[HostEndRecord, _Mapping]] = ..., source_netns: _Optional[str] = ..., twin: _Optional[bool] = ..., loopback: _Optional[bool] = ...) -> None: ...
+    devargs: str
+    wiring: str
+    def __init__(self, name: _Optional[str] = ..., vrf: _Optional[str] = ..., vni: _Optional[int] = ..., addresses: _Optional[_Iterable[_Union[InterfaceAddress, _Mapping]]] = ..., mtu: _Optional[int] = ..., host: _Optional[_Union[HostEndRecord, _Mapping]] = ..., source_netns: _Optional[str] = ..., twin: _Optional[bool] = ..., loopback: _Optional[bool] = ..., devargs: _Optional[str] = ..., wiring: _Optional[str] = ...) -> None: ...
 
 class RemoteVtepRecord(_message.Message):
     __slots__ = ("vni", "vtep", "mac")

@@ -45,6 +45,8 @@ def port_to_pb(port: Port) -> pb.PortRecord:
         source_netns=port.source_netns,
         twin=port.twin,
         loopback=port.loopback,
+        devargs=port.devargs,
+        wiring=port.wiring,
     )
 
 
@@ -59,6 +61,8 @@ def port_from_pb(said: pb.PortRecord) -> Port:
         source_netns=said.source_netns if said.HasField("source_netns") else None,
         twin=said.twin,
         loopback=said.loopback,
+        devargs=said.devargs,
+        wiring=said.wiring,
     )
 
 

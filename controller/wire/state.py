@@ -53,8 +53,8 @@ def routes_from_pb(said: pb.RouteBatch) -> RouteBatch:
 def records_to_pb(batch: RecordBatch) -> pb.RecordBatch:
     return pb.RecordBatch(
         kind=batch.kind,
-        upserts=[_record_to_pb(record) for record in batch.upserts],
-        withdrawals=[_record_to_pb(record) for record in batch.withdrawals],
+        upserts=[record_to_pb(record) for record in batch.upserts],
+        withdrawals=[record_to_pb(record) for record in batch.withdrawals],
     )
 
 
@@ -62,12 +62,12 @@ def records_from_pb(said: pb.RecordBatch) -> RecordBatch:
     """Return the batch. Raises ValueError on a record that is not of its kind."""
     return RecordBatch(
         Kind(said.kind),
-        tuple(_record_from_pb(record) for record in said.upserts),
-        tuple(_record_from_pb(record) for record in said.withdrawals),
+        tuple(record_from_pb(record) for record in said.upserts),
+        tuple(record_from_pb(record) for record in said.withdrawals),
     )
 
 
-def _record_to_pb(record: Record) -> pb.Record:
+def record_to_pb(record: Record) -> pb.Record:
     match record:
         case Nexthop():
             return pb.Record(nexthop=_nexthop_to_pb(record))
@@ -91,7 +91,7 @@ def _record_to_pb(record: Record) -> pb.Record:
             assert_never(record)
 
 
-def _record_from_pb(said: pb.Record) -> Record:
+def record_from_pb(said: pb.Record) -> Record:
     match said.WhichOneof("record"):
         case "nexthop":
             return _nexthop_from_pb(said.nexthop)

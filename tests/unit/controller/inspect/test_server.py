@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from controller.inspect.server import InspectServer, serve
+from controller.inspect.server import serve
 from controller.rpc.listen import ListenError, Tls
+from controller.rpc.server import RpcServer
 from tests.fakes.view import fabric
 
 
-async def started(listen: str, tls: Tls | None = None) -> InspectServer:
+async def started(listen: str, tls: Tls | None = None) -> RpcServer:
     view = fabric()
     return await serve(view, view.datapath_ports, listen=listen, tls=tls)
 
