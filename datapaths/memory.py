@@ -36,7 +36,7 @@ Prefix = tuple[bytes, int]
 
 
 class MemoryDatapath:
-    """Behaves as the contract says. `devices` are the interfaces that nexthops may name.
+    """Behaves as the contract says. Nexthops may name ports and `devices`; anything when None.
 
     Tests read its state, put words in its mouth with `tell`, and make it fail: with `refuse` (an
     errno's name by kind and key, or for a route by VRF and prefix) or `unavailable`.
@@ -102,6 +102,10 @@ class MemoryDatapath:
 
     async def close(self) -> None:
         self._inbox.close()
+
+    def reopen(self) -> None:
+        """Be used again after `close`, as another process over the same state would be."""
+        self._inbox = Inbox()
 
     def tell(self, event: Learned) -> None:
         """Let `learned` yield an event; what it says stays known, but for a loss."""
@@ -175,9 +179,12 @@ class MemoryDatapath:
             return "EINVAL", "Nexthop id does not exist"
         if record.type in (NexthopType.UNREACHABLE, NexthopType.PROHIBIT):
             return "EINVAL", "no such nexthop object"
-        if record.device and self.devices is not None and record.device not in self.devices:
+        if record.device and not self._has_device(record.device):
             return "ENODEV", f"there is no device {record.device}"
         return None
+
+    def _has_device(self, name: str) -> bool:
+        return self.devices is None or name in self.devices or name in self.records[Kind.PORT]
 
 
 def _batch(vrf: str, family: Family, routes: dict[Prefix, int]) -> RouteBatch:

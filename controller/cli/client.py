@@ -56,7 +56,7 @@ def connected(context: typer.Context) -> Iterator[Stub]:
 def _channel(target: Target) -> grpc.Channel:
     options = [("grpc.max_receive_message_length", -1)]
     try:
-        to = target_of(target.connect, _tls(target))
+        to = target_of(target.connect, tls_of(target))
     except ConnectError as error:
         fail(str(error), USAGE if isinstance(error, BadAddress) else FAILED)
     if path := unix_path(target.connect):
@@ -66,7 +66,8 @@ def _channel(target: Target) -> grpc.Channel:
     return grpc.insecure_channel(to.address, options)
 
 
-def _tls(target: Target) -> ClientTls | None:
+def tls_of(target: Target) -> ClientTls | None:
+    """Return the files of mutual TLS, all or none; ends the command on some."""
     if not (target.certificate or target.key or target.ca):
         return None
     if not (target.certificate and target.key and target.ca):

@@ -24,8 +24,7 @@ _EXAMPLES = f"""\
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = parser_for(
         PROG,
-        "Serves a datapath as dualpath.v1.Datapath, for a controller with --datapath=remote and for"
-        " `dualpath conformance`.",
+        "Serves a datapath as dualpath.v1.Datapath.",
         _EXAMPLES,
         LISTEN,
     )
@@ -37,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     def make() -> Datapath:
         if told.datapath == "memory":
-            return MemoryDatapath()
+            return MemoryDatapath(devices=())
         if not netns.exists(told.netns):
             raise Unsupported(
                 f"there is no network namespace {told.netns}: make it first, with"
