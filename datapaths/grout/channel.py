@@ -45,8 +45,9 @@ class Refused(Exception):
     """grout answered a request with an errno."""
 
     def __init__(self, type_: str, number: int) -> None:
-        super().__init__(f"{type_}: {errno.errorcode.get(number, number)}: {os.strerror(number)}")
         self.errno = number
+        self.name = errno.errorcode.get(number, str(number))
+        super().__init__(f"{type_}: {self.name}: {os.strerror(number)}")
 
 
 class Connection:
