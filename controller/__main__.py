@@ -18,7 +18,7 @@ from controller.intent.layout import Intent
 from controller.intent.loader import load
 from controller.intent.node import Namespaces, NodeOverrides
 from controller.intent.schema import Resources
-from controller.metrics import MetricsError
+from controller.metrics.server import MetricsError
 from controller.provision import Spaces, ensure_namespaces, underlay_mtu
 from controller.rpc.listen import ListenError
 from controller.settings import DEFAULT_NETNS, Settings, parse

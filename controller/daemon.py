@@ -17,7 +17,7 @@ from controller.core.state import State
 from controller.core.view import CoreView, Identity
 from controller.inspect.server import serve
 from controller.intent.layout import Intent
-from controller.metrics import serve_metrics
+from controller.metrics.server import serve_metrics
 from controller.model import events
 from controller.model.kinds import Kind
 from controller.model.records import RecordBatch
@@ -74,13 +74,11 @@ class Daemon:
     async def run(self) -> None:
         """Serve until cancelled. Raises ListenError, MetricsError, Unsupported or Unavailable."""
         tls = Tls(*self._settings.tls) if self._settings.tls else None
-        inspect = await serve(
-            self._view, self._datapath.ports, listen=self._settings.listen, tls=tls
-        )
+        inspect = await serve(self._view, self._datapath, listen=self._settings.listen, tls=tls)
         metrics = None
         try:
             if self._settings.metrics:
-                metrics = await serve_metrics(self._view, self._settings.metrics)
+                metrics = await serve_metrics(self._view, self._datapath, self._settings.metrics)
             capabilities = await self._datapath.capabilities()
             log.info("datapath %s %s", capabilities.name, capabilities.version)
             await self._reconciler.adopt()

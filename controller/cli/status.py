@@ -27,12 +27,34 @@ RESOURCES = (
     Column("MESSAGE", lambda resource: resource.message),
 )
 
+FACTS = (
+    Column("DATAPATH", lambda fact: fact.name),
+    Column("VALUE", lambda fact: fact.value),
+)
+
+FIBS = (
+    Column("FIB", lambda fib: fib.vrf),
+    Column("FAMILY", lambda fib: pb.Family.Name(fib.family).removeprefix("FAMILY_").lower()),
+    Column("ROUTES", lambda fib: str(fib.used)),
+    Column("OF", lambda fib: str(fib.limit or "-")),
+    Column("TBL8", lambda fib: str(fib.blocks or "-")),
+)
+
+NODES = (
+    Column("NODE", lambda node: node.name),
+    Column("PACKETS", lambda node: str(node.packets)),
+    Column("BATCHES", lambda node: str(node.batches)),
+    Column("PER BATCH", lambda node: _ratio(node.packets, node.batches)),
+    Column("CYCLES/PACKET", lambda node: _ratio(node.cycles, node.packets)),
+)
+
 
 def status(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
     """Show the daemon at a glance: session, counts, resources, ready or why not.
 
     \b
     dualpath status
+    dualpath status -o wide                 # with the nodes of the packet graph
     dualpath status -o json | jq .ready
     """
     with connected(context) as stub:
@@ -42,7 +64,16 @@ def status(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
         return
     for name, value in _facts(answer):
         typer.echo(f"{name:<12}{value}")
-    for shown, rows in ((COUNTS, answer.counts), (RESOURCES, answer.resources)):
+    said = answer.datapath_status
+    tables = [
+        (COUNTS, answer.counts),
+        (RESOURCES, answer.resources),
+        (FACTS, said.facts),
+        (FIBS, said.fibs),
+    ]
+    if output is Output.WIDE:
+        tables.append((NODES, [node for node in said.nodes if node.batches]))
+    for shown, rows in tables:
         if rows:
             typer.echo("")
             print_table(shown, rows)
@@ -52,13 +83,23 @@ def _facts(answer: pb.StatusResponse) -> list[tuple[str, str]]:
     return [
         ("ready", "yes" if answer.ready else f"no: {answer.not_ready}"),
         ("version", answer.version),
-        ("datapath", f"{answer.datapath} in {answer.netns}"),
+        ("datapath", f"{answer.datapath} in {answer.netns}{_about(answer.datapath_status)}"),
         ("frr", f"in {answer.frr_netns}, bridge {answer.bridge}"),
         ("session", _session(answer)),
         ("up", age_text(answer.started_at)),
         ("repaired", f"{answer.repaired} rows"),
         ("sequence", str(answer.sequence)),
     ]
+
+
+def _about(said: pb.DatapathStatus) -> str:
+    if said.unavailable:
+        return f", silent: {said.unavailable}"
+    return f": {said.name} {said.version}" if said.name else ""
+
+
+def _ratio(part: int, whole: int) -> str:
+    return f"{part / whole:.1f}" if whole else "-"
 
 
 def _session(answer: pb.StatusResponse) -> str:

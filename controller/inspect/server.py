@@ -5,7 +5,7 @@ from __future__ import annotations
 import grpc
 
 from controller.inspect.service import InspectService
-from controller.inspect.view import Inspected, Ports
+from controller.inspect.view import Asked, Inspected
 from controller.pb import inspect_pb2_grpc
 from controller.rpc.listen import Tls
 from controller.rpc.server import Options, RpcServer, start
@@ -17,13 +17,13 @@ OPTIONS: Options = (("grpc.max_receive_message_length", 64 * 1024),)  # requests
 
 
 async def serve(
-    view: Inspected, ports: Ports, *, listen: str = DEFAULT_LISTEN, tls: Tls | None = None
+    view: Inspected, datapath: Asked, *, listen: str = DEFAULT_LISTEN, tls: Tls | None = None
 ) -> RpcServer:
     """Start serving. `listen` is unix:/PATH or ADDRESS:PORT. Raises ListenError."""
 
     def add(server: grpc.aio.Server) -> None:
         inspect_pb2_grpc.add_InspectServicer_to_server(  # type: ignore[no-untyped-call]  # generated
-            InspectService(view, ports), server
+            InspectService(view, datapath), server
         )
 
     async def ready() -> bool:

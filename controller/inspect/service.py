@@ -16,10 +16,11 @@ import grpc
 import numpy as np
 
 from controller.inspect import routes, rows
+from controller.inspect.about import about
 from controller.inspect.explain import UnknownVrf, explain
 from controller.inspect.filters import BadRequest, RecordFilter, parse_position, places
 from controller.inspect.lookup import SCAN_ROWS
-from controller.inspect.view import Inspected, Ports
+from controller.inspect.view import Asked, Inspected
 from controller.inspect.watch import watch
 from controller.model.kinds import Kind
 from controller.model.layer2 import Flood, RemoteVtep
@@ -38,14 +39,16 @@ Page = tuple[list[RecordRow], str]
 
 
 class InspectService(pb_grpc.InspectServicer):
-    """Answers from a view of the daemon's state, and from the datapath's ports."""
+    """Answers from a view of the daemon's state, and from the datapath."""
 
-    def __init__(self, view: Inspected, ports: Ports) -> None:
+    def __init__(self, view: Inspected, datapath: Asked) -> None:
         self._view = view
-        self._ports = ports
+        self._datapath = datapath
 
     async def Status(self, request: pb.StatusRequest, context: Context) -> pb.StatusResponse:
-        return rows.status(self._view.status(), self._view.sequence())
+        answer = rows.status(self._view.status(), self._view.sequence())
+        answer.datapath_status.CopyFrom(await about(self._datapath))
+        return answer
 
     async def ListRoutes(
         self, request: pb.ListRoutesRequest, context: Context
@@ -132,7 +135,7 @@ class InspectService(pb_grpc.InspectServicer):
 
     async def Explain(self, request: pb.ExplainRequest, context: Context) -> pb.ExplainResponse:
         try:
-            return await explain(self._view, self._ports, request.vrf, request.address)
+            return await explain(self._view, self._datapath.ports, request.vrf, request.address)
         except BadRequest as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         except UnknownVrf as error:
@@ -257,6 +260,6 @@ class InspectService(pb_grpc.InspectServicer):
 
     async def _links(self) -> tuple[dict[str, PortState], str]:
         try:
-            return {port.name: port for port in await self._ports()}, ""
+            return {port.name: port for port in await self._datapath.ports()}, ""
         except Unavailable as error:
             return {}, f"the datapath does not answer: {error}"

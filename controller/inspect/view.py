@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from controller.model.view import StateView
-from datapaths.base import PortState
+from datapaths.base import Capabilities, Facts, PortState
 
 
 class Inspected(StateView, Protocol):
@@ -22,3 +22,13 @@ class Inspected(StateView, Protocol):
 
 Ports = Callable[[], Awaitable[Sequence[PortState]]]
 """`Datapath.ports`: raises Unavailable."""
+
+
+class Asked(Protocol):
+    """What is asked of the datapath itself. All of it raises Unavailable."""
+
+    async def capabilities(self) -> Capabilities: ...
+
+    async def ports(self) -> Sequence[PortState]: ...
+
+    async def facts(self) -> Facts: ...

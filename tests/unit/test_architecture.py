@@ -34,7 +34,7 @@ ALLOWED: dict[str, set[str]] = {
         "datapaths.base",
         "datapaths.conformance",
     },
-    "controller.metrics": {"controller.model"},
+    "controller.metrics": {"controller.model", "datapaths.base"},
     "controller.settings": set(),
     "controller.supervisor": {"controller.settings"},
     "controller.provision": {
@@ -64,7 +64,18 @@ ALLOWED: dict[str, set[str]] = {
         "datapaths.base",
         "datapaths.remote",
     },
-    "datapaths.grout": {"controller.model", "datapaths.base", "datapaths.inbox"},
+    "datapaths.grout": {  # kernel devices stand behind grout's ports, and twins beside them
+        "controller.model",
+        "datapaths.base",
+        "datapaths.inbox",
+        "datapaths.kernel",
+    },
+    "datapaths.grout.agent": {  # a composition root
+        "datapaths.base",
+        "datapaths.grout",
+        "datapaths.kernel",
+        "datapaths.remote",
+    },
     "frr_bridge": {"controller.model", "controller.bus"},
     "frr_bridge.wire": {"controller.model", "frr_bridge.errors"},
     "frr_bridge.__main__": {"frr_bridge", "datapaths.kernel.netns"},

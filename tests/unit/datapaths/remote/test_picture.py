@@ -15,7 +15,7 @@ def told(picture: Picture, *events: Learned) -> list[Learned]:
 
 
 def test_the_first_stream_passes_as_it_is() -> None:
-    events = [PortChanged("eth1", True), ONE, HOST, CaughtUp(), TWO, GONE]
+    events: list[Learned] = [PortChanged("eth1", True), ONE, HOST, CaughtUp(), TWO, GONE]
     assert told(Picture(), *events) == events
 
 
