@@ -49,6 +49,7 @@ class Feature(StrEnum):
     WEIGHTS = "weights"  # groups whose members have unequal shares
     STICKY = "sticky"  # MACs that may not move
     ROUTER_FLAG = "router-flag"  # the R flag of neighbour advertisements that are suppressed
+    SHARED_PREFIX = "shared-prefix"  # a route beside somebody else's to the same prefix (EEXIST)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from datapaths.conformance.checks import Case, Chapter, Needs, needs
 from datapaths.conformance.subject import L2VNI, L3VNI, Subject
 from datapaths.conformance.verdict import Violation, expect, expect_none
 
-VTEP, OTHER_VTEP = bytes([10, 0, 0, 2]), bytes([10, 0, 0, 3])
+# Not in the network of the device: overlay and underlay may share a VRF here.
+VTEP, OTHER_VTEP = bytes([10, 0, 1, 2]), bytes([10, 0, 1, 3])
 MAC, OTHER_MAC = bytes.fromhex("0200000000aa"), bytes.fromhex("0200000000bb")
 ROUTER = bytes.fromhex("020000000002")
 HOST, HOST6 = bytes([192, 168, 0, 5]), bytes.fromhex("20010db8000000000000000000000005")

@@ -42,7 +42,7 @@ from datapaths.kernel.netns import entered
 log = logging.getLogger(__name__)
 
 KINDS = frozenset(Kind) - {Kind.LSP}
-LACKS = frozenset({Feature.STICKY, Feature.ROUTER_FLAG, Feature.PROHIBIT})
+LACKS = frozenset({Feature.STICKY, Feature.ROUTER_FLAG, Feature.SHARED_PREFIX})
 OVERLAY_KINDS = frozenset({Kind.VRF, Kind.VNI})
 DUMP_ROWS = 4096  # records in a batch
 BATCH_ROWS = 16384  # routes: two batches of the channel's are in flight, and two wait

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from controller.model.kinds import Kind
 from datapaths.conformance.subject import Subject
+from tests.contract.groutworld import GroutWorld, running
 from tests.contract.worlds import KernelWorld, MemoryWorld, ServedWorld, World
 from tests.fakes.netns import fresh
 
@@ -20,14 +21,17 @@ WORLDS = [
     pytest.param("kernel", id="kernel", marks=pytest.mark.netns),
     pytest.param("kernel-served", id="kernel-served", marks=pytest.mark.netns),
     pytest.param("kernel-vrf", id="kernel-vrf", marks=pytest.mark.netns),
+    pytest.param("grout", id="grout", marks=pytest.mark.netns),
 ]
 
 
 @pytest.fixture(params=WORLDS)
-async def subject(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Subject]:
+async def subject(
+    request: pytest.FixtureRequest, tmp_path: Path, grouts: ExitStack
+) -> AsyncIterator[Subject]:
     """Yield a datapath with an L3VNI and an L2VNI, and nothing else of ours in it."""
     name, _, variant = request.param.partition("-")
-    with _world(name) as world:
+    with _world(name, grouts) as world:
         if variant == "vrf":
             world.vrf = "red"
         if variant == "served":
@@ -40,17 +44,38 @@ async def subject(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
             await made.prepare(port=False)
             yield made
         finally:
+            if name == "grout":  # it lives on, for the next
+                await made.dismantle(port=False)
             await made.datapath.close()
             if isinstance(world, ServedWorld):
                 await world.close()
 
 
 @contextmanager
-def _world(name: str) -> Iterator[World]:
+def _world(name: str, grouts: ExitStack) -> Iterator[World]:
     if name == "memory":
         yield MemoryWorld()
         return
     if os.geteuid() != 0:
         pytest.skip("namespaces need root")
+    if name == "grout":
+        yield _grout(grouts)
+        return
     with fresh("contract-") as netns:
         yield KernelWorld(netns)
+
+
+@pytest.fixture(scope="session")
+def grouts() -> Iterator[ExitStack]:
+    """Keep what was started, until all checks are done."""
+    with ExitStack() as stack:
+        yield stack
+
+
+_running: list[GroutWorld] = []
+
+
+def _grout(grouts: ExitStack) -> GroutWorld:
+    if not _running:
+        _running.append(GroutWorld(*grouts.enter_context(running())))
+    return _running[0]
