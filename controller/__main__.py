@@ -11,15 +11,15 @@ import sys
 from pathlib import Path
 
 from controller.daemon import Daemon
-from controller.inspect.listen import ListenError
 from controller.intent.documents import ManifestError
 from controller.intent.layout import Intent
 from controller.intent.node import Namespaces
 from controller.intent.schema import Resources
 from controller.lifetime import Broken, live
 from controller.manifests import Manifests
-from controller.metrics import MetricsError
+from controller.metrics.server import MetricsError
 from controller.provision import Spaces, ensure_namespaces
+from controller.rpc.listen import ListenError
 from controller.settings import DEFAULT_NETNS, Settings, parse
 from datapaths.base import DatapathError
 from datapaths.kernel import netns

@@ -15,20 +15,20 @@ from controller.core.hosts import LocalHosts
 from controller.core.reconciler import Reconciler
 from controller.core.state import State
 from controller.core.view import CoreView, Identity
-from controller.inspect.listen import Tls
 from controller.inspect.server import serve
 from controller.intent.layout import Intent
 from controller.lifetime import end_with
 from controller.manifests import Manifests
-from controller.metrics import serve_metrics
+from controller.metrics.server import serve_metrics
 from controller.model import events
 from controller.model.kinds import Kind
 from controller.model.records import RecordBatch
 from controller.model.routes import Op, RouteBatch
 from controller.provision import Provisioner, Spaces
+from controller.rpc.listen import Tls
 from controller.settings import Settings
 from controller.supervisor import BridgeSupervisor
-from datapaths.base import Datapath, LearnedMac, LearnedNeighbor, LooksUp, Lost, PortChanged
+from datapaths.base import CaughtUp, Datapath, LearnedMac, LearnedNeighbor, Lost, PortChanged
 
 log = logging.getLogger(__name__)
 
@@ -84,18 +84,11 @@ class Daemon:
     async def run(self) -> None:
         """Serve until cancelled. Raises ListenError, MetricsError, Unsupported or Unavailable."""
         tls = Tls(*self._settings.tls) if self._settings.tls else None
-        datapath = self._datapath
-        inspect = await serve(
-            self._view,
-            datapath.ports,
-            look_up=datapath.look_up if isinstance(datapath, LooksUp) else None,
-            listen=self._settings.listen,
-            tls=tls,
-        )
+        inspect = await serve(self._view, self._datapath, listen=self._settings.listen, tls=tls)
         metrics = None
         try:
             if self._settings.metrics:
-                metrics = await serve_metrics(self._view, self._settings.metrics)
+                metrics = await serve_metrics(self._view, self._datapath, self._settings.metrics)
             capabilities = await self._datapath.capabilities()
             log.info("datapath %s %s", capabilities.name, capabilities.version)
             await self._reconciler.adopt()
@@ -169,6 +162,8 @@ class Daemon:
                         self._state.lost_records(records)
                     else:
                         self._reconciler.suspect(kind)
+                case CaughtUp():
+                    pass
 
     def _applied(self, batch: RouteBatch | RecordBatch, failures: dict[int, str]) -> None:
         self._view.note(batch, failures)

@@ -44,7 +44,8 @@ NLM_F_ACK = 0x4
 NLA_F_NESTED = 0x8000
 
 TC_H_CLSACT, CLSACT_HANDLE, CLSACT_INGRESS = 0xFFFFFFF1, 0xFFFF0000, 0xFFFFFFF2  # pkt_sched.h
-TC_ACT_UNSPEC, TC_ACT_STOLEN = -1, 4  # linux/pkt_cls.h: go on with the next filter; gone
+# linux/pkt_cls.h: go on with the next filter; drop; gone
+TC_ACT_UNSPEC, TC_ACT_SHOT, TC_ACT_STOLEN = -1, 2, 4
 TCA_EGRESS_REDIR, TCA_EGRESS_MIRROR = 1, 2  # linux/tc_act/tc_mirred.h
 TCA_KIND, TCA_OPTIONS = 1, 2
 
@@ -54,10 +55,12 @@ TCA_U32_CLASSID, TCA_U32_ACT = 1, 7
 CLASSIDS = {"flower": TCA_FLOWER_CLASSID, "u32": TCA_U32_CLASSID}
 
 _MIRRED: Final = struct.Struct("=IIiiiiI")  # struct tc_mirred: tc_gen, eaction, ifindex
+_GACT: Final = struct.Struct("=IIiii")  # struct tc_gact: tc_gen
 
 # Kept away from the priorities that people choose by hand and from those the kernel gives. A
-# priority is of one classifier and one ethertype.
-PRIORITIES = range(31000, 31100)
+# priority is of one classifier and one ethertype. What is FRR's goes first.
+TWIN_PRIORITIES = range(31000, 31100)
+WIRE_PRIORITIES = range(31200, 31300)  # to and from a DPDK port
 _LEVELS = {ETH_P_ARP: 1, ETH_P_802_2: 2, ETH_P_IP: 3, ETH_P_IPV6: 4, ETH_P_ALL: 5}
 
 
@@ -79,16 +82,19 @@ class Filter:
     fingerprint: int
 
 
-def compile_rule(classifier: Classifier, rule: Rule, target: int) -> tuple[Filter, bytes]:
+def compile_rule(
+    classifier: Classifier, rule: Rule, target: int, priorities: range = TWIN_PRIORITIES
+) -> tuple[Filter, bytes]:
     """Return a filter that sends the rule's frames to the device `target`, and its options."""
     flower = classifier is Classifier.FLOWER
     keys = flower_keys(rule) if flower else u32_selector(rule)
     action = TCA_FLOWER_ACT if flower else TCA_U32_ACT
-    options = keys + attribute(action | NLA_F_NESTED, _mirred(rule.fate, target))
+    act = _drop() if rule.fate is Fate.DROP else _mirred(rule.fate, target)
+    options = keys + attribute(action | NLA_F_NESTED, act)
     fingerprint = _digest(classifier.value.encode() + options)
     filter_ = Filter(
         classifier.value,
-        PRIORITIES.start + (0 if flower else 50) + _LEVELS[rule.ethertype],
+        priorities.start + (0 if flower else 50) + _LEVELS[rule.ethertype],
         rule.ethertype,
         # Known in advance, so that flower replaces a filter in place: it refuses equal keys.
         _digest(keys) & 0x7FFFFFFF if flower else 0,
@@ -117,7 +123,7 @@ def dump(index: int) -> bytes:
     return request(RTM_GETTFILTER, NLM_F_DUMP, TCMSG.pack(0, index, 0, CLSACT_INGRESS, 0))
 
 
-def decode(message: Message) -> Filter | None:
+def decode(message: Message, priorities: range = TWIN_PRIORITIES) -> Filter | None:
     """Read one filter of a dump; None when it is not ours, or a table of u32."""
     if message.type != RTM_NEWTFILTER:
         return None
@@ -125,7 +131,7 @@ def decode(message: Message) -> Filter | None:
     found = attributes(message.body, TCMSG.size)
     classifier, options = text_of(found.get(TCA_KIND, b"")), found.get(TCA_OPTIONS, b"")
     priority, ethertype = info >> 16, _swapped(info & 0xFFFF)
-    if priority not in PRIORITIES or classifier not in CLASSIDS or not handle:
+    if priority not in priorities or classifier not in CLASSIDS or not handle:
         return None
     fingerprint = attributes(options, 0).get(CLASSIDS[classifier])
     if fingerprint is None:
@@ -151,6 +157,12 @@ def _mirred(fate: Fate, target: int) -> bytes:
     parameters = attribute(2, _MIRRED.pack(0, 0, verdict, 0, 0, kind, target))  # TCA_MIRRED_PARMS
     options = attribute(2 | NLA_F_NESTED, parameters)  # TCA_ACT_OPTIONS
     return attribute(1 | NLA_F_NESTED, attribute(1, b"mirred\0") + options)  # the first action
+
+
+def _drop() -> bytes:
+    parameters = attribute(2, _GACT.pack(0, 0, TC_ACT_SHOT, 0, 0))  # TCA_GACT_PARMS
+    options = attribute(2 | NLA_F_NESTED, parameters)  # TCA_ACT_OPTIONS
+    return attribute(1 | NLA_F_NESTED, attribute(1, b"gact\0") + options)
 
 
 def _digest(data: bytes) -> int:

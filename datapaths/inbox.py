@@ -7,6 +7,7 @@ from collections.abc import Hashable
 
 from controller.model.kinds import Kind
 from datapaths.base import (
+    CaughtUp,
     Learned,
     LearnedMac,
     LearnedNeighbor,
@@ -47,6 +48,8 @@ class Inbox:
                 self._events["neighbor", event.vni, event.address] = event
             case PortChanged():
                 self._events["port", event.name] = event
+            case CaughtUp():
+                self._events["caught up"] = event
             case Lost():
                 self._put_lost(event)
         self._more.set()

@@ -1,4 +1,4 @@
-"""Where the service listens, and what is refused: never a public address without mutual TLS."""
+"""Where a service listens, and what is refused: never a public address without mutual TLS."""
 
 from __future__ import annotations
 
@@ -36,6 +36,42 @@ class Tls:
         except OSError as error:
             raise ListenError(f"cannot read {error.filename}: {error.strerror}") from None
         return grpc.ssl_server_credentials([pair], ca, require_client_auth=True)
+
+
+def bind(server: grpc.aio.Server, listen: str, tls: Tls | None = None) -> Path | None:
+    """Let a server listen on unix:/PATH or ADDRESS:PORT; return the path that is to be unlinked.
+
+    Raises ListenError.
+    """
+    path = unix_path(listen)
+    if path:
+        _bind_unix(server, path)
+    else:
+        _bind_tcp(server, check_tcp(listen, tls), tls)
+    return path
+
+
+def _bind_unix(server: grpc.aio.Server, path: Path) -> None:
+    prepare(path)
+    umask = os.umask(0o777 & ~SOCKET_MODE)  # so that it never exists with a wider mode
+    try:
+        server.add_insecure_port(f"unix:{path}")
+        path.chmod(SOCKET_MODE)
+    except (RuntimeError, OSError) as error:
+        raise ListenError(f"cannot listen on {path}: {error}") from None
+    finally:
+        os.umask(umask)
+
+
+def _bind_tcp(server: grpc.aio.Server, listen: str, tls: Tls | None) -> None:
+    try:
+        if tls:
+            server.add_secure_port(listen, tls.credentials())
+        else:
+            server.add_insecure_port(listen)
+    except RuntimeError:
+        text = f"cannot listen on {listen}: the port is in use, or the address is not this host's"
+        raise ListenError(text) from None
 
 
 def unix_path(listen: str) -> Path | None:
@@ -85,7 +121,7 @@ def prepare(path: Path) -> None:
     if not stat.S_ISSOCK(mode):
         raise ListenError(f"{path} exists and is not a socket: remove it, or listen elsewhere")
     if _answers(path):
-        raise ListenError(f"{path} is in use: another controller listens there; stop it first")
+        raise ListenError(f"{path} is in use: another process listens there; stop it first")
     path.unlink(missing_ok=True)
 
 

@@ -7,7 +7,9 @@ asks, in the daemon's event loop; prometheus-client's own server would read it f
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -15,10 +17,13 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from controller.metrics import datapath
 from controller.model.view import KindCount, StateView, Status
+from datapaths.base import DatapathError, Facts, PortState
 
 REQUEST_MAX = 8192
 REQUEST_TIMEOUT_S = 5.0
+PATIENCE_S = 2.0  # with the datapath
 
 
 class MetricsError(Exception):
@@ -94,20 +99,60 @@ def _gauge(name: str, text: str, value: float) -> Metric:
     return GaugeMetricFamily(f"dualpath_{name}", text, value)
 
 
-def registry(view: StateView) -> CollectorRegistry:
-    """Return a registry of our metrics and those of the process (CPU, memory, descriptors)."""
-    made = CollectorRegistry()
-    made.register(StatusCollector(view))
-    ProcessCollector(namespace="dualpath", registry=made)
-    return made
+class Asked(Protocol):
+    """What is asked of the datapath itself. Both raise Unavailable."""
+
+    async def ports(self) -> Sequence[PortState]: ...
+
+    async def facts(self) -> Facts: ...
 
 
-async def serve_metrics(view: StateView, listen: str) -> asyncio.Server:
+class DatapathCollector(Collector):
+    """What the datapath said when it was last asked. Silence has no values, not old ones."""
+
+    def __init__(self, datapath: Asked) -> None:
+        self._datapath = datapath
+        self._ports: Sequence[PortState] = ()
+        self._facts = Facts()
+
+    async def ask(self) -> None:
+        self._ports, self._facts = (), Facts()
+        with suppress(DatapathError, TimeoutError):
+            async with asyncio.timeout(PATIENCE_S):
+                self._ports, self._facts = (
+                    await self._datapath.ports(),
+                    await self._datapath.facts(),
+                )
+
+    def collect(self) -> Iterator[Metric]:
+        yield from datapath.ports(self._ports)
+        yield from datapath.facts(self._facts)
+
+    def describe(self) -> list[Metric]:
+        return []
+
+
+class Source:
+    """Our metrics, those of the datapath, and those of the process (CPU, memory, descriptors)."""
+
+    def __init__(self, view: StateView, asked: Asked) -> None:
+        self._registry = CollectorRegistry()
+        self._registry.register(StatusCollector(view))
+        self._datapath = DatapathCollector(asked)
+        self._registry.register(self._datapath)
+        ProcessCollector(namespace="dualpath", registry=self._registry)
+
+    async def text(self) -> bytes:
+        await self._datapath.ask()
+        return generate_latest(self._registry)
+
+
+async def serve_metrics(view: StateView, asked: Asked, listen: str) -> asyncio.Server:
     """Serve `GET /metrics` on ADDRESS:PORT until the server is closed. Raises MetricsError."""
     host, colon, port = listen.rpartition(":")
     if not (colon and host and port.isascii() and port.isdigit() and int(port) < 65536):
         raise MetricsError(f"metrics: {listen!r} is not ADDRESS:PORT")
-    source = registry(view)
+    source = Source(view, asked)
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await _answer(source, reader, writer)
@@ -120,13 +165,13 @@ async def serve_metrics(view: StateView, listen: str) -> asyncio.Server:
 
 
 async def _answer(
-    source: CollectorRegistry, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    source: Source, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
     """Answer one request and close: HTTP/1.0 is all that a scrape needs."""
     try:
         async with asyncio.timeout(REQUEST_TIMEOUT_S):
             head = await reader.readuntil(b"\r\n\r\n")
-            writer.write(_response(source, head))
+            writer.write(await _response(source, head))
             await writer.drain()
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError, OSError):
         pass  # not a scraper, or one that went away
@@ -134,12 +179,12 @@ async def _answer(
         writer.close()
 
 
-def _response(source: CollectorRegistry, head: bytes) -> bytes:
+async def _response(source: Source, head: bytes) -> bytes:
     method, _, rest = head.partition(b" ")
     path = rest.partition(b" ")[0].partition(b"?")[0]
     if method != b"GET" or path != b"/metrics":
         return _http("404 Not Found", "text/plain; charset=utf-8", b"only GET /metrics\n")
-    return _http("200 OK", CONTENT_TYPE_LATEST, generate_latest(source))
+    return _http("200 OK", CONTENT_TYPE_LATEST, await source.text())
 
 
 def _http(status: str, content_type: str, body: bytes) -> bytes:

@@ -1,4 +1,7 @@
-"""A datapath that keeps everything in dictionaries: for tests, and the shortest one to read."""
+"""A datapath that keeps everything in dictionaries: for tests, and the shortest one to read.
+
+`python -m datapaths.remote.serve --datapath memory` serves it, as a stand-in for a real one.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,9 @@ from controller.model.routes import DEFAULT_VRF, Family, Op, RouteBatch
 from datapaths.base import (
     Batch,
     Capabilities,
+    CaughtUp,
+    Facts,
+    FibUse,
     Learned,
     LearnedMac,
     LearnedNeighbor,
@@ -24,13 +30,13 @@ from datapaths.base import (
     RowFailure,
     Unavailable,
 )
-from datapaths.kernel.inbox import Inbox
+from datapaths.inbox import Inbox
 
 Prefix = tuple[bytes, int]
 
 
 class MemoryDatapath:
-    """Behaves as the contract says. `devices` are the interfaces that nexthops may name.
+    """Behaves as the contract says. Nexthops may name ports and `devices`; anything when None.
 
     Tests read its state, put words in its mouth with `tell`, and make it fail: with `refuse` (an
     errno's name by kind and key, or for a route by VRF and prefix) or `unavailable`.
@@ -79,16 +85,27 @@ class MemoryDatapath:
         ports = [record for record in self.records[Kind.PORT].values() if isinstance(record, Port)]
         return [PortState(port.name, True, bytes(6), port.mtu or 1500) for port in ports]
 
+    async def facts(self) -> Facts:
+        if self.unavailable:
+            raise Unavailable("switched off by a test")
+        uses = [FibUse(vrf, family, len(rows)) for (vrf, family), rows in self.routes.items()]
+        return Facts((("writes", str(self.writes)),), tuple(uses))
+
     async def learned(self) -> AsyncIterator[Learned]:
         reader = self._inbox.open()
         for event in self._known.values():
             self._inbox.put(event)
+        self._inbox.put(CaughtUp())
         while events := await self._inbox.get(reader):
             for event in events:
                 yield event
 
     async def close(self) -> None:
         self._inbox.close()
+
+    def reopen(self) -> None:
+        """Be used again after `close`, as another process over the same state would be."""
+        self._inbox = Inbox()
 
     def tell(self, event: Learned) -> None:
         """Let `learned` yield an event; what it says stays known, but for a loss."""
@@ -99,7 +116,7 @@ class MemoryDatapath:
                 self._know(("neighbor", event.vni, event.address), event, event.gone)
             case PortChanged():
                 self._know(("port", event.name), event, False)
-            case Lost():
+            case Lost() | CaughtUp():
                 pass
         self._inbox.put(event)
 
@@ -162,9 +179,12 @@ class MemoryDatapath:
             return "EINVAL", "Nexthop id does not exist"
         if record.type in (NexthopType.UNREACHABLE, NexthopType.PROHIBIT):
             return "EINVAL", "no such nexthop object"
-        if record.device and self.devices is not None and record.device not in self.devices:
+        if record.device and not self._has_device(record.device):
             return "ENODEV", f"there is no device {record.device}"
         return None
+
+    def _has_device(self, name: str) -> bool:
+        return self.devices is None or name in self.devices or name in self.records[Kind.PORT]
 
 
 def _batch(vrf: str, family: Family, routes: dict[Prefix, int]) -> RouteBatch:

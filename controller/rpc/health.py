@@ -1,26 +1,29 @@
-"""The standard health service, which says what Status says."""
+"""The standard health service, for a server that knows whether it does its work."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
 import grpc
 from grpc_health.v1 import health, health_pb2
 
-from controller.inspect.view import Inspected
-
-SERVICE = "dualpath.v1.Inspect"
-NAMES = ("", SERVICE)
 REFRESH_S = 1.0
+
+Ready = Callable[[], Awaitable[bool]]
 
 
 class HealthService(health.aio.HealthServicer):  # type: ignore[misc]  # grpc has no types
-    """SERVING while the daemon is ready. Check is exact; Watch follows within a second."""
+    """SERVING, under "" and the service's name, while it is ready.
 
-    def __init__(self, view: Inspected) -> None:
+    Check is exact; Watch follows within a second.
+    """
+
+    def __init__(self, name: str, ready: Ready) -> None:
         super().__init__()
-        self._view = view
+        self._names = ("", name)
+        self._ready = ready
 
     async def Check(
         self, request: health_pb2.HealthCheckRequest, context: grpc.aio.ServicerContext
@@ -36,6 +39,6 @@ class HealthService(health.aio.HealthServicer):  # type: ignore[misc]  # grpc ha
 
     async def _refresh(self) -> None:
         answers = health_pb2.HealthCheckResponse
-        status = answers.SERVING if self._view.status().ready else answers.NOT_SERVING
-        for name in NAMES:
+        status = answers.SERVING if await self._ready() else answers.NOT_SERVING
+        for name in self._names:
             await self.set(name, status)

@@ -9,7 +9,7 @@ import pytest
 from controller.model.kinds import Kind
 from controller.model.layer2 import Flood
 from datapaths.base import LearnedMac, Lost, PortChanged, Unavailable
-from datapaths.kernel.inbox import MOST_LOST, Inbox
+from datapaths.inbox import MOST_LOST, Inbox
 
 MAC = bytes(6)
 
