@@ -11,6 +11,7 @@ import socket
 import sys
 from dataclasses import replace
 
+from controller.backends import BACKENDS
 from controller.daemon import Daemon
 from controller.intent import layout
 from controller.intent.documents import ManifestError
@@ -20,15 +21,15 @@ from controller.intent.node import Namespaces, NodeOverrides
 from controller.intent.schema import Resources
 from controller.metrics.server import MetricsError
 from controller.provision import Spaces, ensure_namespaces, underlay_mtu
+from controller.rpc.connect import ConnectError
 from controller.rpc.listen import ListenError
 from controller.settings import DEFAULT_NETNS, Settings, parse
 from datapaths.base import DatapathError
 from datapaths.kernel import netns
-from datapaths.kernel.driver import KernelDatapath
 
 log = logging.getLogger("controller")
 
-EXPECTED = (DatapathError, ListenError, ManifestError, MetricsError, OSError)
+EXPECTED = (ConnectError, DatapathError, ListenError, ManifestError, MetricsError, OSError)
 
 
 class Refused(Exception):
@@ -54,8 +55,8 @@ def main() -> None:
 
 async def _run(settings: Settings, spaces: Spaces, intent: Intent | None) -> None:
     host = intent.namespaces.host if intent else ""
-    datapath = KernelDatapath(spaces.forwarding, host)
-    work = asyncio.ensure_future(Daemon(settings, spaces, datapath, intent).run())
+    backend = BACKENDS[settings.datapath](settings, spaces, host)
+    work = asyncio.ensure_future(Daemon(settings, spaces, backend, intent).run())
     for stop in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(stop, work.cancel)
     try:

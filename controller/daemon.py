@@ -9,6 +9,7 @@ from importlib.metadata import version
 
 import numpy as np
 
+from controller.backends import Backend
 from controller.bus.subscriber import Subscriber
 from controller.core.clock import SystemClock
 from controller.core.hosts import LocalHosts
@@ -26,22 +27,25 @@ from controller.provision import Provisioner, Spaces
 from controller.rpc.listen import Tls
 from controller.settings import Settings
 from controller.supervisor import BridgeSupervisor
-from datapaths.base import CaughtUp, Datapath, LearnedMac, LearnedNeighbor, Lost, PortChanged
+from datapaths.base import CaughtUp, LearnedMac, LearnedNeighbor, Lost, PortChanged, Unavailable
 
 log = logging.getLogger(__name__)
 
 _TICK_S = 0.5
+_START_S = 90.0  # grout maps and clears its memory
+_START_AGAIN_S = 0.2
 
 
 class Daemon:
     """One controller, from its start to its end."""
 
     def __init__(
-        self, settings: Settings, spaces: Spaces, datapath: Datapath, intent: Intent | None
+        self, settings: Settings, spaces: Spaces, backend: Backend, intent: Intent | None
     ) -> None:
         clock = SystemClock()
         self._settings = settings
-        self._datapath = datapath
+        self._backend = backend
+        self._datapath = datapath = backend.datapath
         self._clock = clock
         self._state = State(clock, self._wake, self._settled)
         self._reconciler = Reconciler(self._state, datapath, clock, self._applied)
@@ -55,7 +59,7 @@ class Daemon:
         )
         self._hosts = LocalHosts(self._bus.send)
         identity = Identity(
-            version("dualpath"), datapath.name, spaces.forwarding, spaces.control, clock.epoch()
+            version("dualpath"), settings.datapath, spaces.forwarding, spaces.control, clock.epoch()
         )
         self._view = CoreView(identity, self._state, self._reconciler, clock, release=self._release)
         self._supervisor = BridgeSupervisor(settings, spaces.control, silent=self._silent)
@@ -64,6 +68,7 @@ class Daemon:
             self._provisioner = Provisioner(
                 spaces,
                 intent,
+                backend.twins,
                 self._state,
                 self._reconciler,
                 tell=self._bus.send,
@@ -79,9 +84,6 @@ class Daemon:
         try:
             if self._settings.metrics:
                 metrics = await serve_metrics(self._view, self._datapath, self._settings.metrics)
-            capabilities = await self._datapath.capabilities()
-            log.info("datapath %s %s", capabilities.name, capabilities.version)
-            await self._reconciler.adopt()
             await self._work()
         finally:
             if metrics:
@@ -92,6 +94,9 @@ class Daemon:
 
     async def _work(self) -> None:
         async with asyncio.TaskGroup() as group:
+            for beside in self._backend.beside:
+                group.create_task(beside.run())
+            await self._begin()
             group.create_task(self._reconciler.run())
             group.create_task(self._learn())
             group.create_task(self._every(_TICK_S, self._tick))
@@ -99,6 +104,21 @@ class Daemon:
                 group.create_task(self._supervisor.run())
             if self._provisioner:
                 group.create_task(self._provisioner.run())
+
+    async def _begin(self) -> None:
+        """Learn what the datapath is and holds; what we start ourselves may take a while."""
+        deadline = self._clock.monotonic() + (_START_S if self._backend.beside else 0.0)
+        while True:
+            try:
+                capabilities = await self._datapath.capabilities()
+                self._reconciler.batch_rows = capabilities.batch_rows
+                log.info("datapath %s %s", capabilities.name, capabilities.version)
+                await self._reconciler.adopt()
+                return
+            except Unavailable:
+                if self._clock.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(_START_AGAIN_S)
 
     # -- the bridge -----------------------------------------------------------------------
 

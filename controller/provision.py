@@ -15,6 +15,7 @@ import struct
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from controller.core.reconciler import Reconciler
 from controller.core.state import State
@@ -24,10 +25,9 @@ from controller.model.frr import to_json
 from controller.model.kinds import Kind
 from controller.model.links import Port
 from controller.model.view import ResourceStatus
-from datapaths.base import DatapathError
+from datapaths.base import DatapathError, RowFailure
 from datapaths.kernel import netns
 from datapaths.kernel.shadows import Shadows, shadow_of
-from datapaths.kernel.twins import Twins
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +59,20 @@ def ensure_namespaces(spaces: Spaces) -> None:
         netns.create_isolated(spaces.control)
 
 
+class PortTwins(Protocol):
+    """FRR's stand-ins for ports, wired to what forwards. Synchronous, for one thread at a time."""
+
+    def ensure(self, ports: Sequence[Port]) -> Sequence[RowFailure]:
+        """Make a twin for every port that asks for one, and remove all others.
+
+        Failures are by index into `ports`. Raises Unavailable without a control namespace, or
+        while what forwards is away, and Unsupported when this host can never do it.
+        """
+
+    def set_carrier(self, name: str, up: bool) -> None:
+        """Let FRR see that a port gained or lost carrier. A port without a twin is fine."""
+
+
 class Provisioner:
     """Keeps one node as its intent says."""
 
@@ -66,6 +80,7 @@ class Provisioner:
         self,
         spaces: Spaces,
         intent: Intent,
+        twins: PortTwins,
         state: State,
         reconciler: Reconciler,
         *,
@@ -79,7 +94,7 @@ class Provisioner:
         self._tell = tell
         self._renewed = renewed
         self._shadows = Shadows(spaces.control)
-        self._twins = Twins(spaces.forwarding, spaces.control)
+        self._twins = twins
         self._wake = asyncio.Event()
         self._control_id = _identity(spaces.control)
         self._request = 0

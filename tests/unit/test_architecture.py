@@ -44,6 +44,7 @@ ALLOWED: dict[str, set[str]] = {
         "datapaths.base",
         "datapaths.kernel",
     },
+    "controller.backends": {"controller", "datapaths"},  # the one list of datapaths
     "controller.daemon": {"controller", "datapaths.base"},
     "controller.__main__": {"controller", "datapaths"},
     "datapaths.base": {"controller.model"},
@@ -85,6 +86,7 @@ ALLOWED: dict[str, set[str]] = {
 DRIVERS = ("datapaths.kernel", "datapaths.grout")
 COMPOSITION = (
     "controller.__main__",
+    "controller.backends",
     "controller.daemon",
     "controller.provision",
     "datapaths.remote.serve",

@@ -14,6 +14,7 @@ from controller.model.events import Configure, Configured, Provisioned
 from controller.model.view import ResourceStatus
 from controller.provision import Provisioner, Spaces, underlay_mtu
 from tests.fakes.core import Core
+from tests.fakes.twins import NoTwins
 from tests.fakes.waiting import until
 
 STATUSES = (
@@ -33,6 +34,7 @@ class World:
         self.provisioner = Provisioner(
             Spaces(str(directory / "fwd"), str(self.control), False, False),
             Intent(statuses=STATUSES),
+            NoTwins(),
             core.state,
             core.reconciler,
             tell=self._tell,
