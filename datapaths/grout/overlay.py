@@ -77,9 +77,7 @@ class Overlay:
             # grout makes it with the first interface of whatever type, and keeps it. That one is
             # down, or what it says when it comes up is found, when the first port starts a worker,
             # to be of no interface: grout aborts.
-            iface = Iface(
-                type=n.GR_IFACE_TYPE_BRIDGE, name="dualpath", flags=0, info=BridgeInfo()
-            )
+            iface = Iface(type=n.GR_IFACE_TYPE_BRIDGE, name="dualpath", flags=0, info=BridgeInfo())
             await self._check_name(iface.name)
             await self._delete((await self._add(iface)).id)
             await self._list()
