@@ -9,6 +9,7 @@ from importlib.metadata import version
 
 import numpy as np
 
+from controller.backends import Backend
 from controller.bus.subscriber import Subscriber
 from controller.core.clock import SystemClock
 from controller.core.hosts import LocalHosts
@@ -28,11 +29,13 @@ from controller.provision import Provisioner, Spaces
 from controller.rpc.listen import Tls
 from controller.settings import Settings
 from controller.supervisor import BridgeSupervisor
-from datapaths.base import CaughtUp, Datapath, LearnedMac, LearnedNeighbor, Lost, PortChanged
+from datapaths.base import CaughtUp, LearnedMac, LearnedNeighbor, Lost, PortChanged, Unavailable
 
 log = logging.getLogger(__name__)
 
 _TICK_S = 0.5
+_START_S = 90.0  # grout maps and clears its memory
+_START_AGAIN_S = 0.2
 
 
 class Daemon:
@@ -42,13 +45,14 @@ class Daemon:
         self,
         settings: Settings,
         spaces: Spaces,
-        datapath: Datapath,
+        backend: Backend,
         intent: Intent | None,
         manifests: Manifests | None = None,
     ) -> None:
         clock = SystemClock()
         self._settings = settings
-        self._datapath = datapath
+        self._backend = backend
+        self._datapath = datapath = backend.datapath
         self._clock = clock
         self._state = State(clock, self._wake, self._settled)
         self._reconciler = Reconciler(self._state, datapath, clock, self._applied)
@@ -62,7 +66,7 @@ class Daemon:
         )
         self._hosts = LocalHosts(self._bus.send)
         identity = Identity(
-            version("dualpath"), datapath.name, spaces.forwarding, spaces.control, clock.epoch()
+            version("dualpath"), settings.datapath, spaces.forwarding, spaces.control, clock.epoch()
         )
         self._view = CoreView(identity, self._state, self._reconciler, clock, release=self._release)
         self._supervisor = BridgeSupervisor(settings, spaces.control, silent=self._silent)
@@ -72,6 +76,7 @@ class Daemon:
             self._provisioner = Provisioner(
                 spaces,
                 intent,
+                backend.twins,
                 self._state,
                 self._reconciler,
                 tell=self._bus.send,
@@ -89,9 +94,6 @@ class Daemon:
         try:
             if self._settings.metrics:
                 metrics = await serve_metrics(self._view, self._datapath, self._settings.metrics)
-            capabilities = await self._datapath.capabilities()
-            log.info("datapath %s %s", capabilities.name, capabilities.version)
-            await self._reconciler.adopt()
             await self._work()
         finally:
             if metrics:
@@ -102,6 +104,9 @@ class Daemon:
 
     async def _work(self) -> None:
         async with asyncio.TaskGroup() as group:
+            for beside in self._backend.beside:
+                group.create_task(beside.run())
+            await self._begin()
             group.create_task(self._reconciler.run())
             group.create_task(self._learn())
             group.create_task(self._every(_TICK_S, self._tick))
@@ -111,6 +116,21 @@ class Daemon:
                 group.create_task(self._provisioner.run())
                 if self._manifests:
                     group.create_task(self._manifests.watch(self._provisioner.replace))
+
+    async def _begin(self) -> None:
+        """Learn what the datapath is and holds; what we start ourselves may take a while."""
+        deadline = self._clock.monotonic() + (_START_S if self._backend.beside else 0.0)
+        while True:
+            try:
+                capabilities = await self._datapath.capabilities()
+                self._reconciler.batch_rows = capabilities.batch_rows
+                log.info("datapath %s %s", capabilities.name, capabilities.version)
+                await self._reconciler.adopt()
+                return
+            except Unavailable:
+                if self._clock.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(_START_AGAIN_S)
 
     # -- the bridge -----------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ it does not know. Once it has begun it stays, and connects again whenever grout 
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from datapaths.base import Datapath, Unsupported
 from datapaths.grout.driver import GroutDatapath
 from datapaths.grout.placement import Places
 from datapaths.grout.process import locate
+from datapaths.grout.watch import Watch
 from datapaths.kernel import netns
 from datapaths.remote.process import parser_for, run, tls_of
 
@@ -72,8 +74,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for name in filter(None, (told.netns, told.host_netns)):
             if not netns.exists(name):
                 raise Unsupported(f"there is no network namespace {name}: make it first")
+        watches.append(asyncio.ensure_future(Watch(home, told.netns).run()))
         return GroutDatapath(str(sock), places, home)
 
+    watches: list[asyncio.Future[None]] = []  # they end with the event loop
     run(PROG, told, tls_of(parser, told), make)
 
 

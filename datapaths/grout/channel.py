@@ -159,6 +159,7 @@ class Channel:
         self._turn = asyncio.Lock()
         self._running: set[asyncio.Task[Any]] = set()
         self.broken = ""  # why, "" while all is well
+        self.used_at = 0.0  # by the loop's clock
 
     @classmethod
     async def open(cls, path: str) -> Self:
@@ -226,6 +227,8 @@ class Channel:
             except BaseException as error:
                 self.broken = str(error) or type(error).__name__
                 raise
+            finally:
+                self.used_at = asyncio.get_running_loop().time()
 
     async def _send(self, requests: Sequence[Request]) -> list[tuple[int, int]]:
         if len(requests) <= LONE:

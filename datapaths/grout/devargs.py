@@ -30,7 +30,6 @@ _MEETINGS = {
     "net_af_xdp": Meeting.DEVICE,
     "net_pcap": Meeting.DEVICE,
 }
-SEEN_BY_THE_KERNEL = ("net_af_packet", "net_pcap")  # they copy frames, and the kernel gets them too
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,20 +22,25 @@ from datapaths.kernel.namespaces import Namespaces
 TAP = "tun"  # IFLA_INFO_KIND of TUN and TAP devices
 
 
-def ensure(spaces: Namespaces, port: Port) -> Link:
+def ensure(spaces: Namespaces, port: Port, wire: str) -> Link:
     """Make or fetch the device of a port, mute and up; its MAC is to be the port's.
 
+    `wire` is the device with which it is to be joined, "" when a driver opens it itself.
     Raises OSError when somebody else's device has its name.
     """
     links, name = spaces.forwarding, device_of(port.name)
     _clear_the_name(links, port)
     if port.host:
         legs.ensure(spaces, replace(port, name=name))
-        links.change(name, mark=Mark("device", notes={"port": port.name, **legs.notes(port.host)}))
+        notes = legs.notes(port.host)
+        links.change(name, mark=Mark("device", notes={**notes, "port": port.name, "wire": wire}))
     elif not links.find(name):
         _take(spaces, port)
     link = links.get(name)
-    links.sysctl(sysctls.no_ipv6(name))
+    if not port.host and link.mark and link.mark.text("wire") != wire:
+        notes = {**link.mark.notes, "wire": wire}
+        links.change(name, mark=replace(link.mark, notes=notes))
+    links.sysctl(sysctls.deaf(name))
     links.change(name, master="", mtu=port.mtu or link.mtu)
     links.set_promiscuous(name)
     return links.set_up(name)
@@ -106,6 +111,6 @@ def _give_back(spaces: Namespaces, link: Link, mark: Mark) -> None:
     if home is not links:
         links.move(link.name, home)
     home.rename(link.name, name)
-    home.sysctl({f"net/ipv6/conf/{name}/disable_ipv6": 0})
+    home.sysctl(sysctls.hearing(name))
     home.set_up(name)
     home.set_addresses(name, mark.addresses)

@@ -11,7 +11,7 @@ from controller.model.layer2 import Neighbor, RemoteVtep
 from controller.model.nexthops import BLACKHOLE, V4_MAPPED, Nexthop, NexthopType
 from datapaths.grout import ids
 from datapaths.grout.channel import Request
-from datapaths.grout.hops import HOST, KINDS, Hop, HopTable, Leg, plain
+from datapaths.grout.hops import HOST, KINDS, NO_MAC, Hop, HopTable, Leg, parked
 from datapaths.grout.ifacetable import IfaceTable
 from datapaths.grout.wire import nexthops as wire
 from datapaths.grout.wire import numbers as n
@@ -75,8 +75,12 @@ class HopPlanner:
     def drop_vtep(self, record: RemoteVtep) -> Iterator[Request]:
         vxlan = self._ifaces.vxlan(record.vni)
         hop = self._hops.at(vxlan.vrf, record.vtep, vxlan.id) if vxlan else None
-        if vxlan and hop and hop.iface == vxlan.id and hop.mac != wire.ZERO_MAC:
-            yield from self._forget_mac(replace(plain(hop), flags=n.GR_NH_F_REMOTE))
+        if not vxlan or not hop or hop.iface != vxlan.id or hop.mac == NO_MAC:
+            return
+        if self._hops.users(hop.id):
+            yield from self._write(replace(hop, mac=NO_MAC))
+        else:
+            yield from self._park(hop)
 
     def put_neighbor(self, record: Neighbor) -> Iterator[Request]:
         bridge = self._ifaces.bridge(record.vni)
@@ -87,42 +91,52 @@ class HopPlanner:
     def drop_neighbor(self, record: Neighbor) -> Iterator[Request]:
         bridge = self._ifaces.bridge(record.vni)
         hop = self._hops.at(bridge.vrf, record.address, bridge.id) if bridge else None
-        if bridge and hop and hop.iface == bridge.id and hop.flags & KINDS == HOST:
-            yield from self._forget_mac(plain(hop))
+        if not bridge or not hop or hop.iface != bridge.id or hop.flags & KINDS != HOST:
+            return
+        if self._hops.users(hop.id):
+            yield from self._start_afresh(hop)
+        else:
+            yield from self._park(hop)
 
     def _put_remote(
         self, iface: Iface, address: bytes, mac: bytes, flags: int
     ) -> Iterator[Request]:
         old = self._hops.at(iface.vrf, address, iface.id)
-        if old and old.iface != iface.id and self._is_needed(old):
-            raise self._taken(old)
+        if old and old.iface != iface.id:
+            if self._is_needed(old):
+                raise self._taken(old)
+            yield from self._park(old)
+            old = None
         identity = old.id if old else self._hops.take_id()
         hop = Hop(identity, iface.vrf, iface.id, address, mac, flags)
         if hop != old:
-            yield self._hop(hop)
-            self._hops.put(hop)
+            yield from self._write(hop)
 
-    def _forget_mac(self, hop: Hop) -> Iterator[Request]:
-        """Make a hop one without a MAC, or a spare when it serves nobody.
+    def _start_afresh(self, hop: Hop) -> Iterator[Request]:
+        """Let grout resolve a gateway that was a remote host: it keeps a MAC until it is deleted.
 
-        grout keeps a MAC that an update leaves out, so it has to be something else in between.
+        With the hop its memberships go, and the routes stay with their groups.
         """
-        yield self._make_spare(hop)
-        if self._hops.users(hop.id):
-            yield self._hop(hop)
-            self._hops.put(hop)
-        else:
-            self._hops.spare(hop.id)
+        yield "GR_NH_DEL", wire.encode_del(self._api, hop.id)
+        yield from self._write(replace(hop, mac=wire.ZERO_MAC, flags=0))
+        for identity in sorted(self._hops.users(hop.id)):
+            yield self._group(ids.group_of(identity), self._hops.legs[identity])
 
     def _release(self, hop_id: int) -> Iterator[Request]:
         hop = self._hops.get(hop_id)
         if hop and not self._is_needed(hop):
-            yield self._make_spare(hop)
-            self._hops.spare(hop_id)
+            yield from self._park(hop)
 
     def _is_needed(self, hop: Hop) -> bool:
-        says_something = hop.flags & KINDS and hop.mac != wire.ZERO_MAC
-        return bool(says_something or self._hops.users(hop.id))
+        return _is_remote(hop) or bool(self._hops.users(hop.id))
+
+    def _write(self, hop: Hop) -> Iterator[Request]:
+        yield "GR_NH_ADD", wire.encode_add(self._api, hop.encode())
+        self._hops.put(hop)
+
+    def _park(self, hop: Hop) -> Iterator[Request]:
+        yield "GR_NH_ADD", wire.encode_add(self._api, parked(hop.id).encode())
+        self._hops.park(hop.id)
 
     def _legs(self, nexthop: Nexthop) -> Generator[Request, None, tuple[Leg, ...]]:
         match nexthop.type:
@@ -148,18 +162,17 @@ class HopPlanner:
         hop = self._hops.at(iface.vrf, address, iface.id)
         if hop and hop.iface != iface.id and self._is_anothers(hop, nexthop.id):
             raise self._taken(hop)
-        if not hop or hop.iface != iface.id:
-            flags = n.GR_NH_F_REMOTE if nexthop.vni else 0
-            identity = hop.id if hop else self._hops.take_id()
-            hop = Hop(identity, iface.vrf, iface.id, address, flags=flags)
-            yield self._hop(hop)
-            self._hops.put(hop)
+        if hop and hop.iface != iface.id:  # its MAC is not to go along
+            yield from self._park(hop)
+            hop = None
+        if not hop:
+            remote = (NO_MAC, n.GR_NH_F_REMOTE) if nexthop.vni else (wire.ZERO_MAC, 0)
+            hop = Hop(self._hops.take_id(), iface.vrf, iface.id, address, *remote)
+            yield from self._write(hop)
         return ((hop.id, ids.pack_weight(1, tag)),)
 
     def _is_anothers(self, hop: Hop, identity: int) -> bool:
-        if hop.flags & KINDS and hop.mac != wire.ZERO_MAC:
-            return True
-        return bool(self._hops.users(hop.id) - {identity})
+        return _is_remote(hop) or bool(self._hops.users(hop.id) - {identity})
 
     def _members(self, nexthop: Nexthop) -> tuple[Leg, ...]:
         legs = []
@@ -194,15 +207,6 @@ class HopPlanner:
         )
         return "GR_NH_ADD", wire.encode_add(self._api, nexthop)
 
-    def _hop(self, hop: Hop) -> Request:
-        return "GR_NH_ADD", wire.encode_add(self._api, hop.encode())
-
-    def _make_spare(self, hop: Hop) -> Request:
-        nexthop = wire.Nexthop(
-            type=n.GR_NH_T_BLACKHOLE, id=hop.id, origin=ids.ORIGIN, vrf=n.GR_VRF_DEFAULT_ID
-        )
-        return "GR_NH_ADD", wire.encode_add(self._api, nexthop)
-
     def _l3vni(self, vni: int) -> Iface:
         vxlan = self._ifaces.vxlan(vni)
         if not vxlan or vxlan.mode != n.GR_IFACE_MODE_VRF:
@@ -229,6 +233,11 @@ def drop_request(api: Api, identity: int) -> Request:
         type=ids.DROPS[identity], id=identity, origin=ids.ORIGIN, vrf=n.GR_VRF_DEFAULT_ID
     )
     return "GR_NH_ADD", wire.encode_add(api, nexthop)
+
+
+def _is_remote(hop: Hop) -> bool:
+    """Tell whether a RemoteVtep or a Neighbor wants a hop."""
+    return bool(hop.flags & KINDS) and hop.mac != NO_MAC
 
 
 def _as_member(alone: Leg, weight: int) -> Leg:

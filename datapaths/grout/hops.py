@@ -2,13 +2,13 @@
 
 Kept by dumps, by our own writes and by what grout tells. A hop serves whoever names its address:
 gateways of routes, remote VTEPs, remote hosts. Deleting one costs grout a walk over all its routes,
-so a hop that nobody needs is turned into a *spare*, and the next one takes its id over.
+so a hop that nobody needs is *parked* at an address of its own, and removed when there is time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from controller.model.layer2 import Neighbor, RemoteVtep
 from controller.model.nexthops import BLACKHOLE, V4_MAPPED, Member, Nexthop, NexthopType
@@ -19,6 +19,10 @@ from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.ifaces import VxlanInfo
 
 LINK_LOCAL = b"\xfe\x80"
+PARK = b"\x01" + bytes(11)  # in 100::/64, which is there to be discarded (RFC 6666)
+NO_MAC = bytes.fromhex("026470000000")
+"""Of an overlay's hop whose router MAC is not known: locally administered, and nobody's. Without
+one grout would ask for it; and a MAC that a nexthop has got, grout does not take away again."""
 HOST = n.GR_NH_F_REMOTE | n.GR_NH_F_NEIGH
 KINDS = n.GR_NH_F_REMOTE | n.GR_NH_F_NEIGH
 
@@ -46,7 +50,12 @@ class Hop:
     def encode(self) -> wire.Nexthop:
         info = wire.L3(address=self.address, mac=self.mac, flags=self.flags)
         return wire.Nexthop(
-            type=n.GR_NH_T_L3, id=self.id, origin=ids.ORIGIN, iface=self.iface, info=info
+            type=n.GR_NH_T_L3,
+            id=self.id,
+            origin=ids.ORIGIN,
+            iface=self.iface,
+            vrf=self.vrf,
+            info=info,
         )
 
 
@@ -62,7 +71,7 @@ class HopTable:
         self._ifaces = ifaces
         self._hops: dict[int, Hop] = {}
         self._places: dict[Place, int] = {}
-        self._spares: list[int] = []
+        self.parked: set[int] = set()
         self._next = ids.FIRST_HOP
         self.legs: dict[int, tuple[Leg, ...]] = {}  # by identity
         self._users: dict[int, set[int]] = {}  # hop: identities
@@ -73,9 +82,8 @@ class HopTable:
     def clear(self) -> None:
         self._hops.clear()
         self._places.clear()
-        self._spares.clear()
         self._next = ids.FIRST_HOP
-        for held in (self.legs, self._users, self.records, self.drops, self.dying):
+        for held in (self.legs, self._users, self.records, self.drops, self.dying, self.parked):
             held.clear()
 
     def load(self, dumped: list[wire.Nexthop]) -> None:
@@ -91,10 +99,11 @@ class HopTable:
                 groups[ids.identity_of(nexthop.id)] = nexthop.info.members
             elif ids.is_hop(nexthop.id):
                 self._next = max(self._next, nexthop.id + 1)
-                if hop := hop_of(nexthop):
+                hop = hop_of(nexthop)
+                if hop and not hop.address.startswith(PARK):
                     self.put(hop)
                 else:
-                    self._spares.append(nexthop.id)
+                    self.parked.add(nexthop.id)
         self._load_groups(groups)
 
     def _load_groups(self, groups: dict[int, tuple[Leg, ...]]) -> None:
@@ -140,15 +149,13 @@ class HopTable:
             del self._places[hop.place]
         return hop
 
-    def spare(self, hop_id: int) -> None:
-        """A hop became a spare."""
+    def park(self, hop_id: int) -> None:
+        """A hop was parked."""
         self.forget(hop_id)
-        self._spares.append(hop_id)
+        self.parked.add(hop_id)
 
     def take_id(self) -> int:
-        """Return the id of a spare, or one that nobody had."""
-        if self._spares:
-            return self._spares.pop()
+        """Return an id for a hop that none has had since the last load."""
         self._next += 1
         return self._next - 1
 
@@ -191,7 +198,7 @@ class HopTable:
                 yield record
 
     def vtep_of(self, hop: Hop) -> RemoteVtep | None:
-        known = hop.flags & KINDS == n.GR_NH_F_REMOTE and hop.mac != wire.ZERO_MAC
+        known = hop.flags & KINDS == n.GR_NH_F_REMOTE and hop.mac != NO_MAC
         vni = self._ifaces.vni_of(hop.iface) if known else 0
         return RemoteVtep(vni, hop.address, hop.mac) if vni else None
 
@@ -209,9 +216,10 @@ def hop_of(nexthop: wire.Nexthop) -> Hop | None:
     return Hop(nexthop.id, nexthop.vrf, nexthop.iface, info.address, mac, flags)
 
 
-def plain(hop: Hop) -> Hop:
-    """Return a hop as a gateway's: grout resolves it."""
-    return replace(hop, mac=wire.ZERO_MAC, flags=hop.flags & ~KINDS)
+def parked(hop_id: int) -> Hop:
+    """Return what a hop becomes that is to be out of the way: it names no address that there is."""
+    address = PARK + hop_id.to_bytes(4)
+    return Hop(hop_id, n.GR_VRF_DEFAULT_ID, 0, address, NO_MAC, n.GR_NH_F_REMOTE)
 
 
 def _is_multiple(legs: tuple[Leg, ...]) -> bool:
@@ -224,4 +232,6 @@ def _group(identity: int, legs: tuple[Leg, ...], owners: dict[Leg, int]) -> Next
         weight, tag = ids.unpack_weight(packed)
         alone = hop_id, ids.pack_weight(1, tag & ~ids.GROUP)
         members.append(Member(owners.get(alone, 0), weight))
+    # grout keeps them in an order of its own.
+    members.sort(key=lambda member: member.id)
     return Nexthop(identity, NexthopType.GROUP, members=tuple(members))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from controller.model.links import HostEnd, Port
 from datapaths.grout import devices, splice
-from datapaths.grout.devargs import SEEN_BY_THE_KERNEL, Devargs, Meeting, complete, parse
+from datapaths.grout.devargs import Devargs, Meeting, complete, parse
 from datapaths.grout.names import device_of, wire_of
 from datapaths.kernel import legs, netns, ports, sysctls
 from datapaths.kernel.linkinfo import Link
@@ -52,7 +52,9 @@ class Places:
             elif devargs.meeting is Meeting.NONE and not port.host:
                 device = None
             else:
-                device = devices.ensure(spaces, port)
+                wire = complete(devargs, port.name, bytes(6)).get("iface")
+                wired = devargs.meeting is Meeting.WIRE
+                device = devices.ensure(spaces, port, wire if wired else "")
             devices.check_name(spaces.forwarding, port.name, tap)
             if not tap:
                 _check_wire(spaces, complete(devargs, port.name, bytes(6)), port.name)
@@ -60,27 +62,30 @@ class Places:
             mtu = port.mtu or (device.mtu if device else 0)
             return Placement(str(complete(devargs, port.name, mac)), mtu)
 
-    def after(self, port: Port) -> None:
+    def after(self, port: Port, *, new: bool) -> None:
         """Join what grout has made to what it stands on."""
         devargs = complete(parse(port.devargs), port.name, bytes(6))
         if devargs.meeting is Meeting.NONE:
             return
         with self._open() as spaces:
             links = spaces.forwarding
+            if new and devargs.meeting is Meeting.WIRE:
+                # DPDK misses that the wire came up, and would have the port down for ever.
+                links.set_up(devargs.get("iface"), False)
+                links.set_up(devargs.get("iface"))
             if port.wiring == SHARED:
                 self._attach(spaces, port)
             elif devargs.meeting is Meeting.WIRE:
-                wire = links.set_up(devargs.get("iface"))
-                splice.join(links.netns, links.get(device_of(port.name)), wire)
-            elif devargs.driver in SEEN_BY_THE_KERNEL:
-                splice.deafen(links.netns, links.get(device_of(port.name)))
+                device = links.set_up(device_of(port.name))  # `Watch` may have taken it down
+                wire = links.get(devargs.get("iface"))
+                splice.join(links.netns, device, wire)
 
     def remove(self, port: Port) -> None:
         """Remove host leg and wire, or give the NIC back, once grout has let go of the port."""
         with self._open() as spaces:
             devices.remove(spaces, port.name)
         if port.wiring == SHARED and netns.exists(self._forwarding):
-            splice.release(self._forwarding, [port.name])
+            splice.release(self._forwarding, port.name)
             with Namespaces(self._forwarding, self._host) as there:
                 ports.remove_port(there, port)
 
@@ -108,9 +113,7 @@ class Places:
             device, wire = links.find(device_of(port)), links.find(devargs.get("iface"))
             if not device or not device.up or not wire:
                 return False
-            if devargs.meeting is Meeting.WIRE:
-                return splice.joined(links.netns, device, wire)
-            return devargs.driver not in SEEN_BY_THE_KERNEL or splice.deaf(links.netns, device)
+            return devargs.meeting is not Meeting.WIRE or splice.joined(links.netns, device, wire)
 
     def _open(self) -> Namespaces:
         return Namespaces(self._home, self._host)

@@ -19,7 +19,7 @@ from controller.model.routes import Family
 from datapaths.base import PortState, RowFailure, Unavailable, Unsupported
 from datapaths.grout import portmark
 from datapaths.grout.channel import Channel, Refused
-from datapaths.grout.placement import Placement, Places
+from datapaths.grout.placement import Places
 from datapaths.grout.wire import addresses as wire_addresses
 from datapaths.grout.wire import ifaces as wire_ifaces
 from datapaths.grout.wire import numbers as n
@@ -68,7 +68,8 @@ class Ports:
 
     async def apply(self, batch: RecordBatch) -> list[RowFailure]:
         """Make every row true, upserts first; return the rows that could not be."""
-        places, failures = self._places(), list[RowFailure]()
+        places = await asyncio.to_thread(self._places)
+        failures: list[RowFailure] = []
         await _in_thread(places.prepare)
         for index in range(len(batch)):
             port = batch.row(index)
@@ -80,7 +81,7 @@ class Ports:
 
     async def dump(self) -> list[Port]:
         """Return the ports that are ours, as the records that would make them."""
-        return await _dump(await self.inventory(), self._places())
+        return await _dump(await self.inventory(), await asyncio.to_thread(self._places))
 
     async def states(self) -> list[PortState]:
         """Return our ports with their counters and all their addresses."""
@@ -124,17 +125,19 @@ class Ports:
             await self._delete(known)
             known = None
         want = portmark.wanted(port, placement.devargs, vrf, domain, placement.mtu)
-        known = await self._update(places, port, known, want, placement)
-        await _in_thread(places.after, port)
+        known, new = await self._update(places, port, known, want)
+        await _in_thread(places.after, port, new=new)
         if not domain:
             before = mark.addresses if (mark := portmark.read_mark(known)) else ()
             await self._set_addresses(known.id, port.addresses, before)
 
     async def _update(
-        self, places: Places, port: Port, known: Iface | None, want: Iface, placement: Placement
-    ) -> Iface:
-        """Change an interface or make it; return it as it was, or new. A wire that left grout's
-        namespace cannot be changed any more (EPERM): such a port is made again."""
+        self, places: Places, port: Port, known: Iface | None, want: Iface
+    ) -> tuple[Iface, bool]:
+        """Change an interface or make it; return it as it was, or new, and which of both.
+
+        A wire that left grout's namespace cannot be changed any more: such a port is made again.
+        """
         if known:
             try:
                 await self._set(known, want)
@@ -143,13 +146,13 @@ class Ports:
                     raise
                 await self._delete(known)
             else:
-                return known
+                return known, False
             await _in_thread(places.before, port, 0)
-        return await self._add(want)
+        return await self._add(want), True
 
     async def _ensure_loopback(self, have: Inventory, port: Port) -> None:
         """VTEP addresses live on grout's interface `main`, its loopback of the default VRF."""
-        main = next(i for i in have.ifaces.values() if i.id == n.GR_VRF_DEFAULT_ID)
+        main = _loopback(have)
         mark = portmark.read_mark(main)
         description = encode(Mark("port", port.addresses, {"twin": int(port.twin)}))
         if main.description != description:
@@ -159,7 +162,7 @@ class Ports:
     async def _remove(self, places: Places, port: Port) -> None:
         have = await self.inventory()
         if port.loopback:
-            main = next(i for i in have.ifaces.values() if i.id == n.GR_VRF_DEFAULT_ID)
+            main = _loopback(have)
             if mark := portmark.read_mark(main):
                 await self._set_addresses(main.id, (), mark.addresses)
                 await self._set_description(main, "")
@@ -171,7 +174,9 @@ class Ports:
 
     async def _add(self, want: Iface) -> Iface:
         api = self._channel.api
-        answer = await self._channel.call("GR_IFACE_ADD", wire_ifaces.encode(api, want))
+        default = want.vrf == n.GR_VRF_DEFAULT_ID  # which may be there only from now on
+        asked = replace(want, vrf=0) if default else want
+        answer = await self._channel.call("GR_IFACE_ADD", wire_ifaces.encode(api, asked))
         return replace(want, id=wire_ifaces.decode_added(api, answer), description="")
 
     async def _set(self, known: Iface, want: Iface) -> None:
@@ -230,6 +235,15 @@ async def _in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) ->
         return await asyncio.to_thread(work, *args, **kwargs)
     except Unavailable as error:
         raise OSError(errno.ENOENT, str(error)) from error
+
+
+def _loopback(have: Inventory) -> Iface:
+    for iface in have.ifaces.values():
+        if iface.id == n.GR_VRF_DEFAULT_ID:
+            return iface
+    raise OSError(
+        errno.ENODEV, "grout has no default VRF yet: it makes it with its first interface"
+    )
 
 
 def _master(have: Inventory, port: Port) -> tuple[int, int]:

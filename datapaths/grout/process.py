@@ -10,6 +10,7 @@ import logging
 import os
 import select
 import shutil
+import signal
 import socket
 import struct
 from contextlib import suppress
@@ -136,43 +137,53 @@ class GroutProcess:
             log.info("taking grout as it runs, pid %d", pid)
             await died(pid)
             return
-        child = await self._start()
-        ended = asyncio.ensure_future(child.wait())
+        pid = self._start()
         try:
-            await self._answered(ended)
+            await self._answered(pid)
             await self._check_version()
-            log.info("grout runs, pid %d", child.pid)
-            await asyncio.shield(ended)
         except (DatapathError, TimeoutError) as error:
             with suppress(ProcessLookupError):
-                child.kill()
-            await ended
+                os.kill(pid, signal.SIGKILL)
+            await died(pid)
             raise error if isinstance(error, DatapathError) else self._failure() from None
+        log.info("grout runs, pid %d", pid)
+        await died(pid)
 
-    async def _start(self) -> asyncio.subprocess.Process:
+    def _start(self) -> int:
         hugepages = self._grout.hugepages
         if hugepages is None:
             hugepages = free_hugepages() > 0
         if not hugepages:
             log.warning("grout gets no hugepages: fine for tests, slow for more")
         self.starts += 1
-        # Not a pipe: grout outlives whoever would read it.
-        with self._log.open("wb") as output:
-            return await asyncio.create_subprocess_exec(
-                *command_line(self._grout, hugepages=hugepages),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
+        argv = command_line(self._grout, hugepages=hugepages)
+        # Not asyncio's, nor subprocess's: they want to see the end of what they begin.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        return os.posix_spawnp(
+            argv[0],
+            argv,
+            os.environ,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                # Not a pipe: grout outlives whoever would read it.
+                (os.POSIX_SPAWN_OPEN, 1, str(self._log), flags, 0o640),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+            ],
+            setsid=True,
+        )
 
-    async def _answered(self, ended: asyncio.Future[int]) -> None:
-        async with asyncio.timeout(START_S):
-            while not ended.done():
-                with suppress(Unavailable):
-                    peer_of(self._grout.sock)
-                    return
-                await asyncio.sleep(LOOK_S)
+    async def _answered(self, pid: int) -> None:
+        """Wait until it takes connections; a socket file alone may be a dead one's."""
+        ended = asyncio.ensure_future(died(pid))
+        try:
+            async with asyncio.timeout(START_S):
+                while not ended.done():
+                    with suppress(Unavailable):
+                        peer_of(self._grout.sock)
+                        return
+                    await asyncio.sleep(LOOK_S)
+        finally:
+            ended.cancel()
         raise self._failure()
 
     async def _check_version(self) -> None:
@@ -187,7 +198,7 @@ class GroutProcess:
 
 
 async def died(pid: int) -> None:
-    """Return when a process is no more, whosever child it is."""
+    """Return when a process is no more, whosever child it is. One of ours is reaped."""
     try:
         fd = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -195,8 +206,14 @@ async def died(pid: int) -> None:
     try:
         while not select.select([fd], [], [], 0)[0]:
             await _readable(fd)
+        _reap(pid)
     finally:
         os.close(fd)
+
+
+def _reap(pid: int) -> None:
+    with suppress(ChildProcessError):  # an earlier controller's
+        os.waitpid(pid, os.WNOHANG)
 
 
 async def _readable(fd: int) -> None:

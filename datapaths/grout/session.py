@@ -49,7 +49,6 @@ class Session:
         self._planner = Planner(channel.api, observer.ifaces, observer.hops, observer.bridges)
         self._fdb_limit = 0
         self._turn = asyncio.Lock()  # plans look at the picture: nothing may change it meanwhile
-        self._used_at = 0.0
 
     @classmethod
     async def open(cls, path: str, observer: Observer, check_name: NameCheck) -> Self:
@@ -113,7 +112,6 @@ class Session:
     async def program(self, batch: RecordBatch) -> list[RowFailure]:
         """Apply records that are no devices."""
         async with self._turn:
-            self._used_at = asyncio.get_running_loop().time()
             if batch.kind is Kind.MAC:
                 await self._make_room(len(batch.upserts))
             plan = self._planner.plan(batch)
@@ -160,21 +158,28 @@ class Session:
                     self.observer.bridges.move(entry)
 
     async def collect_garbage(self) -> None:
-        """Remove the emptied groups of withdrawn nexthops, one at a time, while nothing happens."""
+        """Remove emptied groups and parked hops, one at a time, while nothing happens."""
         loop = asyncio.get_running_loop()
+        hops = self.observer.hops
         while True:
-            await asyncio.sleep(REST_S)
-            hops = self.observer.hops
-            if not hops.dying or loop.time() - self._used_at < REST_S:
+            garbage = bool(hops.dying or hops.parked)
+            if not garbage or loop.time() - self.channel.used_at < REST_S:
+                await asyncio.sleep(REST_S)
                 continue
             async with self._turn:
-                if hops.dying:
-                    identity = min(hops.dying)
-                    group = ids.group_of(identity)
-                    payload = nexthops.encode_del(self.channel.api, group)
-                    with suppress(Refused):
-                        await self.channel.call("GR_NH_DEL", payload)
-                    hops.dying.discard(identity)
+                await self._remove_one()
+
+    async def _remove_one(self) -> None:
+        hops, used_at = self.observer.hops, self.channel.used_at
+        if hops.dying:
+            nh_id = ids.group_of(hops.dying.pop())
+        elif hops.parked:
+            nh_id = hops.parked.pop()
+        else:
+            return
+        with suppress(Refused):
+            await self.channel.call("GR_NH_DEL", nexthops.encode_del(self.channel.api, nh_id))
+        self.channel.used_at = used_at  # this is no use
 
     async def _make_room(self, macs: int) -> None:
         """Have a larger FDB before it is full: grout starts with 4096 entries."""

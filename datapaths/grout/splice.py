@@ -16,7 +16,6 @@ from datapaths.kernel.wire.filters import WIRE_PRIORITIES
 from datapaths.kernel.wire.matches import ETH_P_ARP, ETH_P_IPV6, ICMPV6, Fate, Rule
 
 NEIGHBOUR_ADVERTISEMENT = 136  # RFC 4861
-DEAF = Rule(Fate.DROP, EVERYTHING.ethertype)
 
 
 def join(netns: str, device: Link, wire: Link) -> None:
@@ -29,17 +28,6 @@ def join(netns: str, device: Link, wire: Link) -> None:
 def joined(netns: str, device: Link, wire: Link) -> bool:
     with Filters(netns, WIRE_PRIORITIES) as filters:
         return all(filters.has(EVERYTHING, *way) for way in _both_ways(device, wire))
-
-
-def deafen(netns: str, device: Link) -> None:
-    """Keep the kernel from answering what a driver reads beside it."""
-    with Filters(netns, WIRE_PRIORITIES) as filters:
-        filters.detect(device.index, device.index, DEAF)
-
-
-def deaf(netns: str, device: Link) -> bool:
-    with Filters(netns, WIRE_PRIORITIES) as filters:
-        return filters.has(DEAF, device.index, device.index)
 
 
 def attach(links: Links, port: Port) -> None:
@@ -74,12 +62,11 @@ def steer(netns: str, ports: list[str]) -> None:
                 filters.detect(device.index, wire.index)
 
 
-def release(netns: str, ports: list[str]) -> None:
-    """Give the traffic of shared ports back to the kernel."""
+def release(netns: str, port: str) -> bool:
+    """Give a shared port's traffic back to the kernel; tell whether it was grout's."""
     with Links(netns) as links, Filters(netns, WIRE_PRIORITIES) as filters:
-        for port in ports:
-            if device := links.find(port):
-                filters.clear(device.index)
+        device = links.find(port)
+        return bool(device and filters.clear(device.index))
 
 
 def _both_ways(device: Link, wire: Link) -> list[tuple[int, int]]:

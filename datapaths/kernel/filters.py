@@ -78,20 +78,21 @@ class Filters:
         compiled = (wire.compile_rule(c, rule, target, self._priorities) for c in Classifier)
         return any((f.classifier, f.fingerprint) in have for f, _ in compiled)
 
-    def clear(self, index: int) -> None:
-        """Remove our filters from a device."""
+    def clear(self, index: int) -> bool:
+        """Remove our filters from a device; tell whether there were any."""
         requests = [wire.remove(index, filter_) for filter_ in self.installed(index)]
         self._request("remove", requests, fine=errno.ENOENT)
+        return bool(requests)
 
-    def detect(self, index: int, target: int, rule: Rule = EVERYTHING) -> Classifier:
+    def detect(self, index: int, target: int) -> Classifier:
         """Return the best classifier of this kernel, tried out by sending all from one device to
-        another, or by another rule: by what is to be installed there anyway, and alone.
+        another: what is to be installed there anyway.
 
         Raises Unsupported when it has none.
         """
         for classifier in Classifier:
             try:
-                self.ensure(classifier, index, [rule], target)
+                self.ensure(classifier, index, [EVERYTHING], target)
             except OSError as error:
                 if error.errno not in ABSENT:
                     raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -40,6 +41,7 @@ def parser_for(prog: str, description: str, examples: str, listen: str) -> argpa
     add("--tls-cert", type=Path, metavar="FILE", help="our certificate, PEM")
     add("--tls-key", type=Path, metavar="FILE", help="its key, PEM")
     add("--tls-ca", type=Path, metavar="FILE", help="CA of the clients, PEM")
+    add("--until-eof", action="store_true", help="end when standard input does: for a supervisor")
     add("--log-level", default="info", metavar="LEVEL", help="debug, info, warning (%(default)s)")
     return parser
 
@@ -56,23 +58,31 @@ def run(prog: str, told: argparse.Namespace, tls: Tls | None, make: Make) -> Non
     """Serve until SIGTERM or SIGINT. What cannot be ends in one sentence and exit code 1."""
     logging.basicConfig(level=told.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
     try:
-        asyncio.run(_run(told.listen, tls, make))
+        asyncio.run(_run(told, tls, make))
     except (DatapathError, ListenError, OSError) as error:
         sys.exit(f"{prog}: {error}")
 
 
-async def _run(listen: str, tls: Tls | None, make: Make) -> None:
-    stopped = asyncio.Event()
+async def _run(told: argparse.Namespace, tls: Tls | None, make: Make) -> None:
+    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
     for stop in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(stop, stopped.set)
+        loop.add_signal_handler(stop, stopped.set)
+    if told.until_eof:
+        loop.add_reader(sys.stdin.fileno(), _read, sys.stdin.fileno(), stopped)
     datapath = make()
     try:
         # Who cannot work at all ends now; once it has run, a loss is for the driver to mend.
         capabilities = await datapath.capabilities()
-        server = await serve(datapath, listen=listen, tls=tls)
-        log.info("serving %s %s at %s", capabilities.name, capabilities.version, listen)
+        server = await serve(datapath, listen=told.listen, tls=tls)
+        log.info("serving %s %s at %s", capabilities.name, capabilities.version, told.listen)
         await stopped.wait()
         await server.stop()
         log.info("stopped; the datapath goes on forwarding")
     finally:
         await datapath.close()
+
+
+def _read(fd: int, stopped: asyncio.Event) -> None:
+    if not os.read(fd, 4096):
+        asyncio.get_running_loop().remove_reader(fd)
+        stopped.set()

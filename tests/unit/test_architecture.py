@@ -61,6 +61,7 @@ ALLOWED: dict[str, set[str]] = {
         "controller.provision",
         "controller.settings",
     },
+    "controller.backends": {"controller", "datapaths"},  # the one list of datapaths
     "controller.daemon": {"controller", "datapaths.base"},
     "controller.__main__": {"controller", "datapaths"},
     "datapaths.base": {"controller.model"},
@@ -93,7 +94,7 @@ ALLOWED: dict[str, set[str]] = {
         "datapaths.kernel",
         "datapaths.remote",
     },
-    "frr_bridge": {"controller.model", "controller.bus"},
+    "frr_bridge": {"controller.bus", "controller.lifetime", "controller.model"},
     "frr_bridge.wire": {"controller.model", "frr_bridge.errors"},
     "frr_bridge.__main__": {
         "controller.lifetime",
@@ -107,6 +108,7 @@ ALLOWED: dict[str, set[str]] = {
 DRIVERS = ("datapaths.kernel", "datapaths.grout")
 COMPOSITION = (
     "controller.__main__",
+    "controller.backends",
     "controller.daemon",
     "controller.provision",
     "datapaths.remote.serve",

@@ -44,8 +44,7 @@ NLM_F_ACK = 0x4
 NLA_F_NESTED = 0x8000
 
 TC_H_CLSACT, CLSACT_HANDLE, CLSACT_INGRESS = 0xFFFFFFF1, 0xFFFF0000, 0xFFFFFFF2  # pkt_sched.h
-# linux/pkt_cls.h: go on with the next filter; drop; gone
-TC_ACT_UNSPEC, TC_ACT_SHOT, TC_ACT_STOLEN = -1, 2, 4
+TC_ACT_UNSPEC, TC_ACT_STOLEN = -1, 4  # linux/pkt_cls.h: go on with the next filter; gone
 TCA_EGRESS_REDIR, TCA_EGRESS_MIRROR = 1, 2  # linux/tc_act/tc_mirred.h
 TCA_KIND, TCA_OPTIONS = 1, 2
 
@@ -55,7 +54,6 @@ TCA_U32_CLASSID, TCA_U32_ACT = 1, 7
 CLASSIDS = {"flower": TCA_FLOWER_CLASSID, "u32": TCA_U32_CLASSID}
 
 _MIRRED: Final = struct.Struct("=IIiiiiI")  # struct tc_mirred: tc_gen, eaction, ifindex
-_GACT: Final = struct.Struct("=IIiii")  # struct tc_gact: tc_gen
 
 # Kept away from the priorities that people choose by hand and from those the kernel gives. A
 # priority is of one classifier and one ethertype. What is FRR's goes first.
@@ -89,8 +87,7 @@ def compile_rule(
     flower = classifier is Classifier.FLOWER
     keys = flower_keys(rule) if flower else u32_selector(rule)
     action = TCA_FLOWER_ACT if flower else TCA_U32_ACT
-    act = _drop() if rule.fate is Fate.DROP else _mirred(rule.fate, target)
-    options = keys + attribute(action | NLA_F_NESTED, act)
+    options = keys + attribute(action | NLA_F_NESTED, _mirred(rule.fate, target))
     fingerprint = _digest(classifier.value.encode() + options)
     filter_ = Filter(
         classifier.value,
@@ -157,12 +154,6 @@ def _mirred(fate: Fate, target: int) -> bytes:
     parameters = attribute(2, _MIRRED.pack(0, 0, verdict, 0, 0, kind, target))  # TCA_MIRRED_PARMS
     options = attribute(2 | NLA_F_NESTED, parameters)  # TCA_ACT_OPTIONS
     return attribute(1 | NLA_F_NESTED, attribute(1, b"mirred\0") + options)  # the first action
-
-
-def _drop() -> bytes:
-    parameters = attribute(2, _GACT.pack(0, 0, TC_ACT_SHOT, 0, 0))  # TCA_GACT_PARMS
-    options = attribute(2 | NLA_F_NESTED, parameters)  # TCA_ACT_OPTIONS
-    return attribute(1 | NLA_F_NESTED, attribute(1, b"gact\0") + options)
 
 
 def _digest(data: bytes) -> int:

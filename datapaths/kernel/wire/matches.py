@@ -36,7 +36,6 @@ class Fate(Enum):
 
     COPY = "copy"  # to the twin, and on to the forwarding stack
     TAKE = "take"  # to the twin alone
-    DROP = "drop"  # to nobody
 
 
 @dataclass(frozen=True, slots=True)

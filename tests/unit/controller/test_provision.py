@@ -18,6 +18,7 @@ from controller.model.frr import FrrSettings
 from controller.model.view import ResourceStatus
 from controller.provision import Provisioner, Spaces, underlay_mtu
 from tests.fakes.core import Core
+from tests.fakes.twins import NoTwins
 from tests.fakes.waiting import until
 
 STATUSES = (
@@ -52,6 +53,7 @@ class World:
         self.provisioner = Provisioner(
             Spaces(str(directory / "fwd"), str(self.control), False, False),
             Intent(statuses=STATUSES),
+            NoTwins(),
             core.state,
             core.reconciler,
             tell=self._tell,
