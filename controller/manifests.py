@@ -16,7 +16,7 @@ from controller.intent import layout
 from controller.intent.documents import ManifestError
 from controller.intent.generations import Generations
 from controller.intent.lastgood import keep_last_good, reject, settle
-from controller.intent.layout import Intent
+from controller.intent.layout import UNDERLAY_MTU, Intent
 from controller.intent.loader import files, load
 from controller.intent.node import Namespaces, NodeOverrides
 from controller.intent.passwords import PasswordReader
@@ -54,6 +54,7 @@ class Manifests:
         self._refused: dict[Owner, str] = {}  # by FRR, with why
         self._seen: Fingerprint = (), ()
         self._consulted: set[Path] = set()
+        self._mtu = UNDERLAY_MTU
         self._broken: tuple[ResourceStatus, ...] = ()
 
     def read(self) -> Resources:
@@ -70,8 +71,10 @@ class Manifests:
         host = self._files.node.namespaces.host
         names = Namespaces(spaces.forwarding, spaces.control, host)
         node = replace(self._files.node, namespaces=names)
-        intent = layout.compile(self._taken, node)
-        if mtu := underlay_mtu(intent.ports, (spaces.forwarding, host)):
+        intent = layout.compile(self._taken, node, self._mtu)
+        mtu = underlay_mtu(intent.ports, (spaces.forwarding, host)) or UNDERLAY_MTU
+        if mtu != self._mtu:
+            self._mtu = mtu
             intent = layout.compile(self._taken, node, mtu)
         if not self._dpdk:
             intent = layout.without_dpdk(intent)
