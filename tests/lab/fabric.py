@@ -1,7 +1,7 @@
 """The standard topology, running: spines, PEs under the product's controller, and their hosts."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,7 +31,7 @@ class Options:
 
     frr: Settings = field(default_factory=lambda: Settings(zebra=PE_ZEBRA))
     controller: tuple[str, ...] = ()  # more arguments for it
-    manifest: str = ""  # more resources, the same for every PE
+    manifest: Callable[[PePlan], str] = lambda _: ""  # more resources
 
 
 STANDARD = Topology()
@@ -69,7 +69,7 @@ class Pe:
 
     def start(self) -> None:
         """Start the controller, and FRR in the namespace that it makes."""
-        self.write_manifest(manifests.manifest(self.plan) + self._options.manifest)
+        self.write_manifest(manifests.manifest(self.plan) + self._options.manifest(self.plan))
         self.controller.start()
         self.start_frr()
 
@@ -192,8 +192,10 @@ class Fabric:
             pe.node.ip("link", "set", uplink.nic, "mtu", str(LINK_MTU))
             spine.ip("link", "set", uplink.spine_port, "mtu", str(LINK_MTU))
             if uplink.numbered:
-                pe.node.ip("address", "add", f"{uplink.pe_address}/31", "dev", uplink.nic)
-                words = ["address", "add", f"{uplink.spine_address}/31"]
+                pe.node.ip(
+                    "address", "add", f"{uplink.pe_address}/{uplink.length}", "dev", uplink.nic
+                )
+                words = ["address", "add", f"{uplink.spine_address}/{uplink.length}"]
                 spine.ip(*words, "dev", uplink.spine_port)
 
     def _spine_port(self, pe: Pe, spine: int, state: str) -> None:

@@ -40,7 +40,7 @@ metadata: {{name: underlay}}
 spec:
   asn: {pe.asn}
   routerIDCIDR: 10.255.0.0/24
-  tunnelEndpoint: {{cidrs: [100.64.0.0/24]}}
+  tunnelEndpoint: {{cidrs: ["{pe.vteps}"]}}
   gracefulRestart: {{}}
   interfaces:
 {_lines(_interface(uplink) for uplink in pe.uplinks)}
@@ -60,7 +60,7 @@ spec:
   vni: {L3_VNI}
   hostSession:
     asn: {pe.asn}
-    hostASN: {64900 + pe.index}
+    hostASN: {pe.host_asn}
     localCIDR: {{ipv4: {v4}, ipv6: "{v6}"}}
 """
 
@@ -84,7 +84,7 @@ def _interface(uplink: Uplink) -> str:
 
 
 def _neighbor(uplink: Uplink) -> str:
-    peer = f"address: {uplink.spine_address}" if uplink.numbered else f"interface: {uplink.nic}"
+    peer = f'address: "{uplink.spine_address}"' if uplink.numbered else f"interface: {uplink.nic}"
     timers = "holdTimeSeconds: 9\n  keepaliveTimeSeconds: 3\n  connectTimeSeconds: 1"
     return f"- {peer}\n  asn: {SPINE_ASN}\n  {timers}"
 

@@ -29,7 +29,9 @@ class Topology:
 
     pes: int = 2
     spines: int = 1  # each PE has one uplink to each: eth1, eth2, ...
-    numbered: bool = True  # /31 links; otherwise BGP unnumbered
+    numbered: bool = True  # links with addresses; otherwise BGP unnumbered
+    ipv6: bool = False  # links and VTEPs have IPv6 addresses, and no others
+    internal: bool = False  # one AS, and the spine reflects its clients' routes
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,11 @@ class Uplink:
 
     pe: int
     spine: int
-    numbered: bool
+    topology: Topology
+
+    @property
+    def numbered(self) -> bool:
+        return self.topology.numbered
 
     @property
     def nic(self) -> str:
@@ -50,11 +56,20 @@ class Uplink:
 
     @property
     def pe_address(self) -> str:
-        return f"192.168.{self.spine}.{2 * self.pe + 1}"
+        return self._address(2 * self.pe + 1)
 
     @property
     def spine_address(self) -> str:
-        return f"192.168.{self.spine}.{2 * self.pe}"
+        return self._address(2 * self.pe)
+
+    @property
+    def length(self) -> int:
+        return 127 if self.topology.ipv6 else 31
+
+    def _address(self, number: int) -> str:
+        if self.topology.ipv6:
+            return f"2001:db8:100:{self.spine}::{number:x}"
+        return f"192.168.{self.spine}.{number}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +77,12 @@ class PePlan:
     """Names and addresses of PE `index`, from 1."""
 
     index: int
-    uplinks: tuple[Uplink, ...]
+    topology: Topology
+
+    @property
+    def uplinks(self) -> tuple[Uplink, ...]:
+        numbers = range(1, self.topology.spines + 1)
+        return tuple(Uplink(self.index, spine, self.topology) for spine in numbers)
 
     @property
     def name(self) -> str:
@@ -86,11 +106,21 @@ class PePlan:
 
     @property
     def asn(self) -> int:
-        return SPINE_ASN + self.index
+        return SPINE_ASN if self.topology.internal else SPINE_ASN + self.index
+
+    @property
+    def host_asn(self) -> int:
+        """The AS number of whatever speaks BGP on the node."""
+        return 64900 + self.index
 
     @property
     def vtep(self) -> str:
-        return f"100.64.0.{self.index}"
+        return f"2001:db8:64::{self.index}" if self.topology.ipv6 else f"100.64.0.{self.index}"
+
+    @property
+    def vteps(self) -> str:
+        """The subnet in which the VTEP is number `index`."""
+        return "2001:db8:64::/64" if self.topology.ipv6 else "100.64.0.0/24"
 
     @property
     def pools(self) -> tuple[str, str]:
@@ -112,10 +142,4 @@ class PePlan:
 
 
 def pe_plans(topology: Topology) -> list[PePlan]:
-    return [
-        PePlan(
-            index,
-            tuple(Uplink(index, s + 1, topology.numbered) for s in range(topology.spines)),
-        )
-        for index in range(1, topology.pes + 1)
-    ]
+    return [PePlan(index, topology) for index in range(1, topology.pes + 1)]

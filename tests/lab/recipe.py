@@ -14,6 +14,13 @@ GENERATION = "2"
 
 FRR_AT_LEAST = (10, 7)
 
+# What hosts run, and what stands at the far end of a fabric: none of it is the product's.
+SPEAKER_PACKAGES = (
+    "bird2",
+    "gobgpd",
+    "openvswitch-switch",
+)
+
 # frr wants a sysusers; without the standalone one it pulls in systemd, which fails in a chroot.
 SYSTEM_PACKAGES = (
     "systemd-standalone-sysusers",
@@ -33,6 +40,7 @@ SYSTEM_PACKAGES = (
     "procps",
     "less",
     "ca-certificates",
+    *SPEAKER_PACKAGES,
 )
 OLD_FRR_PACKAGES = ("frr", "iproute2", "procps")
 

@@ -1,6 +1,7 @@
-"""The spine's configuration: a plain eBGP router that knows nothing of tenants. Pure.
+"""The spine's configuration: a plain BGP router that knows nothing of tenants. Pure.
 
-In EVPN, FRR hands the next hop, which is the VTEP, on unchanged without being told to.
+In EVPN, FRR hands the next hop, which is the VTEP, on unchanged without being told to. In one AS
+the spine is a route reflector, and says that underlay routes go through it.
 """
 
 from collections.abc import Iterable
@@ -11,21 +12,31 @@ from tests.lab.plan import SPINE_ASN, PePlan, Uplink
 def configuration(spine: int, pes: Iterable[PePlan]) -> str:
     """Return frr.conf of a spine for its links to the PEs."""
     uplinks = [(pe, u) for pe in pes for u in pe.uplinks if u.spine == spine]
+    topology = uplinks[0][0].topology
     neighbors = "".join(_neighbor(pe, uplink) for pe, uplink in uplinks)
-    activated = "".join(f"  neighbor {_peer(u)} activate\n" for _, u in uplinks)
+    cluster = f" bgp cluster-id 10.254.0.{spine}\n" if topology.internal else ""
+    underlay = "ipv6 unicast" if topology.ipv6 else "ipv4 unicast"
     return f"""\
 hostname lab
 router bgp {SPINE_ASN}
  bgp router-id 10.254.0.{spine}
- no bgp ebgp-requires-policy
+{cluster} no bgp ebgp-requires-policy
  no bgp default ipv4-unicast
  bgp bestpath as-path multipath-relax
-{neighbors} address-family ipv4 unicast
-{activated} exit-address-family
- address-family l2vpn evpn
-{activated} exit-address-family
-exit
+{neighbors}{_family(underlay, uplinks)}{_family("l2vpn evpn", uplinks)}exit
 """
+
+
+def _family(name: str, uplinks: Iterable[tuple[PePlan, Uplink]]) -> str:
+    lines = []
+    for pe, uplink in uplinks:
+        peer = f"  neighbor {_peer(uplink)}"
+        lines.append(f"{peer} activate\n")
+        if pe.topology.internal:
+            lines.append(f"{peer} route-reflector-client\n")
+        if pe.topology.internal and name != "l2vpn evpn":
+            lines.append(f"{peer} next-hop-self force\n")
+    return f" address-family {name}\n{''.join(lines)} exit-address-family\n"
 
 
 def _peer(uplink: Uplink) -> str:

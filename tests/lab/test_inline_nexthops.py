@@ -19,7 +19,7 @@ spec:
     no fpm use-next-hop-groups
 """
 
-FABRIC = (Topology(spines=2), Options(manifest=RAW))
+FABRIC = (Topology(spines=2), Options(manifest=lambda _: RAW))
 
 
 def test_the_overlay_is_the_same(fabric: Fabric) -> None:

@@ -13,7 +13,7 @@ from tests.lab.test_inline_nexthops import RAW
 
 pytestmark = pytest.mark.lab
 
-FABRIC = (Topology(spines=2, numbered=False), Options(manifest=RAW))
+FABRIC = (Topology(spines=2, numbered=False), Options(manifest=lambda _: RAW))
 
 
 def test_the_overlay_stands_on_link_local_addresses(fabric: Fabric) -> None:

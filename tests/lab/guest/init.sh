@@ -14,7 +14,7 @@ if [ "$LAB_MODE" = vm ]; then
     mount -t tmpfs tmpfs /dev/shm
     # One by one: a missing module is for the scenarios to notice, and to name.
     for module in vrf vxlan veth bridge tun dummy macvlan sch_ingress sch_netem \
-        cls_flower cls_matchall cls_u32 act_mirred act_gact; do
+        cls_flower cls_matchall cls_u32 act_mirred act_gact openvswitch; do
         modprobe -q $module
     done
 fi

@@ -1,0 +1,127 @@
+"""Calico on the nodes: BIRD 2 announces pod blocks, and pods meet across the fabric."""
+
+import time
+from dataclasses import dataclass
+
+import pytest
+
+from tests.lab.bird import Bird, Session, Settings
+from tests.lab.fabric import Fabric, Pe
+from tests.lab.hosts import Host
+from tests.lab.ping import flows
+from tests.lab.plan import TENANT_VRF, PePlan
+from tests.lab.pods import make_pod
+from tests.lab.waiting import wait_until
+
+pytestmark = pytest.mark.lab
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node with Calico on it: its router, BIRD, and a pod."""
+
+    pe: Pe
+    bird: Bird
+    pod: Host
+
+
+def blocks(plan: PePlan) -> tuple[str, str]:
+    return f"10.244.{plan.index}.64/26", f"fd00:10:244:{plan.index}::40/122"
+
+
+def make_node(fabric: Fabric, pe: Pe) -> Node:
+    plan = pe.plan
+    pairs = zip(plan.pool_gateways, plan.routed_addresses, strict=True)
+    settings = Settings(
+        router_id=plan.routed_addresses[0],
+        asn=plan.host_asn,
+        router_asn=plan.asn,
+        sessions=tuple(Session(router, own) for router, own in pairs),
+        blocks=blocks(plan),
+    )
+    v4, v6 = f"10.244.{plan.index}.67", f"fd00:10:244:{plan.index}::43"
+    pod = make_pod(fabric.scenario, pe.node, v4, v6)
+    return Node(pe, Bird(fabric.scenario, pe.node, settings), pod)
+
+
+@pytest.fixture(scope="module")
+def nodes(_standing: Fabric) -> list[Node]:
+    made = [make_node(_standing, pe) for pe in _standing.pes]
+    for node in made:
+        node.bird.start()
+    return made
+
+
+@pytest.fixture
+def calico(fabric: Fabric, nodes: list[Node]) -> list[Node]:
+    """Two nodes whose pods reach one another."""
+    one, two = nodes
+    for node in nodes:
+        node.bird.wait_for_sessions(2)
+    for source, target in ((one, two), (two, one)):
+        source.pod.wait_for_ping(target.pod.v4)
+        source.pod.wait_for_ping(target.pod.v6)
+    return nodes
+
+
+def test_pod_blocks_are_type_5_routes(calico: list[Node]) -> None:
+    one, two = calico
+    for block in blocks(two.pe.plan):
+        advertised = two.pe.router.vtysh_json(
+            "show bgp l2vpn evpn route type prefix self-originate"
+        )
+        assert f"[{block.split('/')[0]}]" in advertised, advertised
+        rows = {row["prefix"]: row for row in one.pe.dualpath_json("routes", "--vrf", TENANT_VRF)}
+        assert rows[block]["state"] == "ROW_STATE_PROGRAMMED"
+
+
+def test_the_host_learns_the_other_nodes_blocks(calico: list[Node]) -> None:
+    one, two = calico
+    for family, block in zip(("-4", "-6"), blocks(two.pe.plan), strict=True):
+        route = one.pe.node.ip(family, "route", "show", block)
+        assert "proto bird" in route, route
+
+
+def test_pods_outlive_bird(calico: list[Node]) -> None:
+    """BIRD crashes and comes back by graceful restart: the router kept its routes."""
+    one, two = calico
+    pairs = ((two.pod.namespace, one.pod.v4), (two.pod.namespace, one.pod.v6))
+    with flows(*pairs) as results:
+        one.bird.kill()
+        time.sleep(3)
+        assert has_routes(two.pe, blocks(one.pe.plan))
+        one.bird.start()
+        one.bird.wait_for_sessions(2)
+        time.sleep(2)
+    assert [result.lost for result in results] == [0, 0], results
+
+
+def test_pods_outlive_frr(fabric: Fabric, calico: list[Node]) -> None:
+    """BIRD is a helper: while its router's FRR restarts it keeps what it learnt."""
+    one, two = calico
+    pairs = ((one.pod.namespace, two.pod.v4), (two.pod.namespace, one.pod.v6))
+    with flows(*pairs) as results:
+        one.pe.router.kill()
+        time.sleep(2)
+        for family, block in zip(("-4", "-6"), blocks(two.pe.plan), strict=True):
+            assert "proto bird" in one.pe.node.ip(family, "route", "show", block)
+        one.pe.router.start()
+        fabric.wait_for_bgp()
+        fabric.wait_until_live()
+        one.bird.wait_for_sessions(2)
+    assert [result.lost for result in results] == [0, 0], results
+
+
+def test_a_withdrawn_block_is_gone(calico: list[Node]) -> None:
+    one, two = calico
+    one.bird.birdc("disable", "blocks4")
+    wait_until(lambda: not has_routes(two.pe, blocks(one.pe.plan)[:1]), "the block is gone", 20)
+    assert has_routes(two.pe, blocks(one.pe.plan)[1:])
+    one.bird.birdc("enable", "blocks4")
+    wait_until(lambda: has_routes(two.pe, blocks(one.pe.plan)), "the block is back", 20)
+
+
+def has_routes(pe: Pe, prefixes: tuple[str, ...]) -> bool:
+    """Tell whether the forwarding namespace has all of these routes in the tenant's VRF."""
+    text = "".join(pe.forwarding.ip(f, "route", "show", "vrf", TENANT_VRF) for f in ("-4", "-6"))
+    return all(f"{prefix} " in text for prefix in prefixes)

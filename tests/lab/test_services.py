@@ -1,0 +1,154 @@
+"""Service addresses: FRR on the node as MetalLB runs it, GoBGP as KubeVIP and Cilium do."""
+
+import time
+from functools import partial
+
+import pytest
+
+from tests.lab.fabric import Fabric, Pe
+from tests.lab.frr import Frr, Settings
+from tests.lab.gobgp import Gobgp, Neighbor
+from tests.lab.gobgp import Settings as GobgpSettings
+from tests.lab.ping import flows
+from tests.lab.plan import TENANT_VRF, PePlan
+from tests.lab.waiting import wait_until
+
+pytestmark = pytest.mark.lab
+
+
+def services(plan: PePlan) -> tuple[str, str]:
+    """Return a node's service addresses."""
+    return f"10.96.{plan.index}.10", f"fd00:10:96:{plan.index}::10"
+
+
+def take_services(pe: Pe) -> None:
+    """Have the node answer for its services, as kube-proxy would."""
+    for service in services(pe.plan):
+        pe.node.ip("address", "replace", service, "dev", "lo")
+
+
+def metallb(plan: PePlan) -> str:
+    """Return frr.conf as frr-k8s renders it for one router with both families."""
+    v4, v6 = services(plan)
+    router4, router6 = plan.pool_gateways
+    sessions = "".join(
+        f" neighbor {router} remote-as {plan.asn}\n neighbor {router} timers connect 1\n"
+        for router in plan.pool_gateways
+    )
+    return f"""\
+hostname lab
+ip prefix-list services seq 5 permit {v4}/32
+ipv6 prefix-list services seq 5 permit {v6}/128
+route-map out permit 10
+ match ip address prefix-list services
+exit
+route-map out permit 20
+ match ipv6 address prefix-list services
+exit
+route-map in permit 10
+exit
+router bgp {plan.host_asn}
+ bgp router-id {plan.routed_addresses[0]}
+ no bgp ebgp-requires-policy
+ no bgp default ipv4-unicast
+ bgp graceful-restart preserve-fw-state
+ no bgp network import-check
+{sessions} address-family ipv4 unicast
+  network {v4}/32
+  neighbor {router4} activate
+  neighbor {router4} route-map in in
+  neighbor {router4} route-map out out
+ exit-address-family
+ address-family ipv6 unicast
+  network {v6}/128
+  neighbor {router6} activate
+  neighbor {router6} route-map in in
+  neighbor {router6} route-map out out
+ exit-address-family
+exit
+"""
+
+
+@pytest.fixture(scope="module")
+def frr(_standing: Fabric) -> Frr:
+    """The first node's own FRR, which has nothing to do with the router's."""
+    pe = _standing.pes[0]
+    take_services(pe)
+    settings = Settings(daemons=("mgmtd", "zebra", "bgpd"), configuration=metallb(pe.plan))
+    made = _standing.scenario.frr("metallb", pe.node, settings)
+    made.start()
+    return made
+
+
+@pytest.fixture(scope="module")
+def gobgp(_standing: Fabric) -> Gobgp:
+    """The second node's GoBGP, which announces and does no more."""
+    pe = _standing.pes[1]
+    take_services(pe)
+    neighbors = tuple(
+        Neighbor(router, pe.plan.asn, (family,))
+        for router, family in zip(
+            pe.plan.pool_gateways, ("ipv4-unicast", "ipv6-unicast"), strict=True
+        )
+    )
+    settings = GobgpSettings(pe.plan.host_asn, pe.plan.routed_addresses[0], neighbors)
+    made = Gobgp(_standing.scenario, pe.node, settings)
+    made.start()
+    made.wait_for_sessions(2)
+    announce(made, pe.plan)
+    return made
+
+
+def announce(speaker: Gobgp, plan: PePlan) -> None:
+    v4, v6 = services(plan)
+    speaker.announce(f"{v4}/32", "ipv4")
+    speaker.announce(f"{v6}/128 nexthop {plan.routed_addresses[1]}", "ipv6")
+
+
+def test_metallbs_services_are_reached_from_the_far_side(fabric: Fabric, frr: Frr) -> None:
+    pe1, pe2 = fabric.pes
+    for service in services(pe1.plan):
+        pe2.bridged.wait_for_ping(service)
+        pe2.routed.wait_for_ping(service)
+    rows = pe2.dualpath_json("routes", "--vrf", TENANT_VRF)
+    assert set(services(pe1.plan)) <= {row["prefix"].split("/")[0] for row in rows}
+
+
+def test_metallbs_frr_learns_the_tenants_routes(fabric: Fabric, frr: Frr) -> None:
+    pe1, pe2 = fabric.pes
+    for family, host in zip(("-4", "-6"), pe2.plan.routed_addresses, strict=True):
+        wait_until(partial(has_learnt, pe1, family, host), f"{host} is a route on the node", 30)
+
+
+def test_gobgps_services_are_reached_from_the_far_side(fabric: Fabric, gobgp: Gobgp) -> None:
+    """It learns nothing: the way back is the node's default route."""
+    pe1, pe2 = fabric.pes
+    for service in services(pe2.plan):
+        pe1.bridged.wait_for_ping(service)
+        pe1.routed.wait_for_ping(service)
+    assert "proto bgp" not in pe2.node.ip("route", "show")
+
+
+def test_services_reach_one_another(fabric: Fabric, frr: Frr, gobgp: Gobgp) -> None:
+    pe1, pe2 = fabric.pes
+    with flows(*((pe1.node, s) for s in services(pe2.plan))) as results:
+        time.sleep(1)
+    assert [result.lost for result in results] == [0, 0], results
+
+
+def test_a_withdrawn_service_is_gone(fabric: Fabric, gobgp: Gobgp) -> None:
+    pe1, pe2 = fabric.pes
+    v4, _ = services(pe2.plan)
+    pe1.bridged.wait_for_ping(v4)
+    gobgp.withdraw(f"{v4}/32", "ipv4")
+    wait_until(lambda: not has_route(pe1, v4), "the route is gone", 20)
+    announce(gobgp, pe2.plan)
+    pe1.bridged.wait_for_ping(v4)
+
+
+def has_learnt(pe: Pe, family: str, prefix: str) -> bool:
+    return "proto bgp" in pe.node.ip(family, "route", "show", prefix)
+
+
+def has_route(pe: Pe, prefix: str) -> bool:
+    return f"{prefix} " in pe.forwarding.ip("route", "show", "vrf", TENANT_VRF)
