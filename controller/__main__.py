@@ -6,21 +6,20 @@ import asyncio
 import errno
 import logging
 import os
-import signal
 import socket
 import sys
-from dataclasses import replace
+from pathlib import Path
 
 from controller.daemon import Daemon
 from controller.inspect.listen import ListenError
-from controller.intent import layout
 from controller.intent.documents import ManifestError
 from controller.intent.layout import Intent
-from controller.intent.loader import load
-from controller.intent.node import Namespaces, NodeOverrides
+from controller.intent.node import Namespaces
 from controller.intent.schema import Resources
+from controller.lifetime import Broken, live
+from controller.manifests import Manifests
 from controller.metrics import MetricsError
-from controller.provision import Spaces, ensure_namespaces, underlay_mtu
+from controller.provision import Spaces, ensure_namespaces
 from controller.settings import DEFAULT_NETNS, Settings, parse
 from datapaths.base import DatapathError
 from datapaths.kernel import netns
@@ -41,41 +40,36 @@ def main() -> None:
         level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"
     )
     try:
-        resources = _load(settings)
+        manifests = Manifests(settings, settings.config) if settings.config else None
+        resources = _load(settings.config, manifests) if settings.config and manifests else None
         spaces = _spaces(settings, resources.node.namespaces if resources else Namespaces())
         _check(settings, spaces)
-        intent = _intent(resources, spaces) if resources else None
-        asyncio.run(_run(settings, spaces, intent))
+        intent = manifests.compile(spaces) if manifests else None
+        asyncio.run(_run(settings, spaces, intent, manifests))
+    except Broken:
+        sys.exit(1)
     except Refused as refused:
         sys.exit(f"controller: {refused}")
     except EXPECTED as error:
         sys.exit(f"controller: {error}")
 
 
-async def _run(settings: Settings, spaces: Spaces, intent: Intent | None) -> None:
+async def _run(
+    settings: Settings, spaces: Spaces, intent: Intent | None, manifests: Manifests | None
+) -> None:
     host = intent.namespaces.host if intent else ""
     datapath = KernelDatapath(spaces.forwarding, host)
-    work = asyncio.ensure_future(Daemon(settings, spaces, datapath, intent).run())
-    for stop in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(stop, work.cancel)
-    try:
-        await work
-    except asyncio.CancelledError:
-        log.info("stopped; the datapath goes on forwarding")
-    except BaseExceptionGroup as group:
-        raise group.exceptions[0] from group
+    await live(Daemon(settings, spaces, datapath, intent, manifests).run())
+    log.info("the datapath goes on forwarding")
 
 
-def _load(settings: Settings) -> Resources | None:
+def _load(path: Path, manifests: Manifests) -> Resources:
     """Read the manifests. A bad one disturbs no other; nothing but bad ones is refused."""
-    if settings.config is None:
-        return None
-    overrides = NodeOverrides(settings.node_name, settings.node_index)
-    resources = load([settings.config], overrides)
+    resources = manifests.read()
     if not resources.items:
         bad = next(iter(resources.rejected), None)
         why = f"{bad.kind} {bad.name}: {bad.message}" if bad else "there is no resource in it"
-        raise Refused(f"--config {settings.config}: {why}")
+        raise Refused(f"--config {path}: {why}")
     return resources
 
 
@@ -88,15 +82,6 @@ def _spaces(settings: Settings, named: Namespaces) -> Spaces:
         make_forwarding=settings.netns in (None, named.forwarding),
         make_control=bool(control) and control == named.control,
     )
-
-
-def _intent(resources: Resources, spaces: Spaces) -> Intent:
-    """Compile for the node as it is: its namespaces, and the MTU of its NICs."""
-    host = resources.node.namespaces.host
-    node = replace(resources.node, namespaces=Namespaces(spaces.forwarding, spaces.control, host))
-    intent = layout.compile(resources, node)
-    mtu = underlay_mtu(intent.ports, (spaces.forwarding, host))
-    return layout.compile(resources, node, mtu) if mtu else intent
 
 
 def _check(settings: Settings, spaces: Spaces) -> None:

@@ -18,6 +18,8 @@ from controller.core.view import CoreView, Identity
 from controller.inspect.listen import Tls
 from controller.inspect.server import serve
 from controller.intent.layout import Intent
+from controller.lifetime import end_with
+from controller.manifests import Manifests
 from controller.metrics import serve_metrics
 from controller.model import events
 from controller.model.kinds import Kind
@@ -37,7 +39,12 @@ class Daemon:
     """One controller, from its start to its end."""
 
     def __init__(
-        self, settings: Settings, spaces: Spaces, datapath: Datapath, intent: Intent | None
+        self,
+        settings: Settings,
+        spaces: Spaces,
+        datapath: Datapath,
+        intent: Intent | None,
+        manifests: Manifests | None = None,
     ) -> None:
         clock = SystemClock()
         self._settings = settings
@@ -59,6 +66,7 @@ class Daemon:
         )
         self._view = CoreView(identity, self._state, self._reconciler, clock, release=self._release)
         self._supervisor = BridgeSupervisor(settings, spaces.control, silent=self._silent)
+        self._manifests = manifests
         self._provisioner: Provisioner | None = None
         if intent is not None:
             self._provisioner = Provisioner(
@@ -68,6 +76,7 @@ class Daemon:
                 self._reconciler,
                 tell=self._bus.send,
                 renewed=self._control_renewed,
+                judge=manifests,
             )
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -101,6 +110,8 @@ class Daemon:
                 group.create_task(self._supervisor.run())
             if self._provisioner:
                 group.create_task(self._provisioner.run())
+                if self._manifests:
+                    group.create_task(self._manifests.watch(self._provisioner.replace))
 
     # -- the bridge -----------------------------------------------------------------------
 
@@ -195,3 +206,4 @@ class Daemon:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(end_with)

@@ -15,12 +15,16 @@ import struct
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Protocol
 
+from controller.configure import FrrConfiguration
 from controller.core.reconciler import Reconciler
 from controller.core.state import State
 from controller.intent.layout import Intent
+from controller.intent.schema import Owner
+from controller.intent.verdicts import Outcome, blamed, in_force, verdicts
 from controller.model.events import Configure, Configured, Provisioned
-from controller.model.frr import to_json
+from controller.model.frr import tcp_ports
 from controller.model.kinds import Kind
 from controller.model.links import Port
 from controller.model.view import ResourceStatus
@@ -38,7 +42,6 @@ _ROUND_S = 10.0  # look again at least so often
 _RETRY_S = 2.0
 _NAMESPACE_S = 0.5
 _REST_S = 30.0
-_CONFIGURE_S = 150.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +62,16 @@ def ensure_namespaces(spaces: Spaces) -> None:
         netns.create_isolated(spaces.control)
 
 
+class Judge(Protocol):
+    """Decides what is wanted instead of what FRR refuses."""
+
+    async def refuse(self, owner: Owner, why: str) -> Intent | None: ...
+
+    def applied(self) -> None: ...
+
+
 class Provisioner:
-    """Keeps one node as its intent says."""
+    """Keeps one node as its intent says; another intent may come at any time."""
 
     def __init__(
         self,
@@ -71,43 +82,50 @@ class Provisioner:
         *,
         tell: Callable[[Configure | Provisioned], object],
         renewed: Callable[[], None],
+        judge: Judge | None = None,
     ) -> None:
         self._spaces = spaces
         self._intent = intent
         self._state = state
         self._reconciler = reconciler
-        self._tell = tell
         self._renewed = renewed
+        self._judge = judge
         self._shadows = Shadows(spaces.control)
         self._twins = Twins(spaces.forwarding, spaces.control)
         self._wake = asyncio.Event()
         self._control_id = _identity(spaces.control)
-        self._request = 0
-        self._answer: asyncio.Future[Configured] | None = None
-        self._configured = False
-        self.problem = "intent is not in force yet"
+        self._frr = FrrConfiguration(tell)
+        self._tell = tell
+        self._in_force: dict[Owner, int] = {}
+        self._outcome = Outcome("intent is not in force yet")
+
+    @property
+    def problem(self) -> str:
+        """What keeps intent as a whole from being in force, "" for nothing."""
+        return self._outcome.problem
+
+    @property
+    def intent(self) -> Intent:
+        return self._intent
+
+    def replace(self, intent: Intent) -> None:
+        """Make another intent true, beginning with the next round."""
+        self._intent = intent
+        self._wake.set()
 
     def statuses(self) -> Sequence[ResourceStatus]:
         """Return what became of each resource."""
-        if not self.problem:
-            return self._intent.statuses
-        return [
-            replace(s, ready=False, reason="NotInForce", message=self.problem) if s.ready else s
-            for s in self._intent.statuses
-        ]
+        statuses = verdicts(self._intent, self._outcome)
+        return [replace(s, applied_generation=self._in_force.get(s.owner, 0)) for s in statuses]
 
     def answered(self, event: Configured) -> None:
         """Take the bridge's answer to a Configure."""
-        if self._answer and not self._answer.done() and event.request == self._request:
-            self._answer.set_result(event)
+        self._frr.answered(event)
 
     def subscribed(self, *, same_bridge: bool) -> None:
         """A bridge listens; another one has to hear what FRR's configuration is."""
         if not same_bridge:
-            self._configured = False
-            if self._answer and not self._answer.done():
-                gone = Configured(self._request, False, False, "frr-bridge was started again")
-                self._answer.set_result(gone)
+            self._frr.forget("frr-bridge was started again")
         self._wake.set()
 
     def port_changed(self, name: str, up: bool) -> None:
@@ -123,71 +141,81 @@ class Provisioner:
     async def _rounds(self) -> None:
         while True:
             self._wake.clear()
+            before, intent = self._outcome, self._intent
+            outcome = Outcome()
             try:
-                problem = await self._round()
+                await self._round(intent, outcome)
             except (OSError, DatapathError) as error:
-                problem = str(error)
-            if problem != self.problem:
-                log.log(logging.WARNING if problem else logging.INFO, "%s", problem or "in force")
-            self.problem = problem
+                outcome.problem = str(error)
+            self._conclude(intent, before, outcome)
             with suppress(TimeoutError):
-                async with asyncio.timeout(_RETRY_S if problem else _ROUND_S):
+                async with asyncio.timeout(_RETRY_S if outcome.failed else _ROUND_S):
                     await self._wake.wait()
 
-    async def _round(self) -> str:
-        """Do it all, in order; return what is not yet as it should be, or ""."""
-        intent = self._intent
+    def _conclude(self, intent: Intent, before: Outcome, outcome: Outcome) -> None:
+        self._outcome = outcome
+        if outcome.problem != before.problem:
+            level = logging.WARNING if outcome.problem else logging.INFO
+            log.log(level, "%s", outcome.problem or "in force")
+        for key, why in outcome.devices.items():
+            if before.devices.get(key) != why:
+                log.warning("%s %s: %s", key[0].name, key[1], why)
+        if intent is self._intent:
+            self._in_force = in_force(verdicts(intent, outcome), self._in_force)
+
+    async def _round(self, intent: Intent, outcome: Outcome) -> None:
+        """Do it all, in order; note what is not as it should be. One failure stops no other."""
         shadow = shadow_of(intent.vrfs, intent.vnis, intent.ports)
         await asyncio.to_thread(ensure_namespaces, self._spaces)
         self._state.want(Kind.VRF, list(intent.vrfs))
         self._state.want(Kind.VNI, list(intent.vnis))
         self._state.want(Kind.PORT, list(intent.ports))
-        failed = [f.reason for f in await asyncio.to_thread(self._shadows.ensure_base, shadow)]
-        problem = await self._devices_are_there()
-        if problem:
-            return problem
-        failures = await asyncio.to_thread(self._twins.ensure, intent.ports)
-        failed += [f"twin of {intent.ports[f.index].name}: {f.reason}" for f in failures]
-        problem = await self._frr_is_configured()
-        if problem:
-            return problem
-        overlays = await asyncio.to_thread(self._shadows.ensure_overlay, shadow)
-        failed += [f"{failure.name}: {failure.reason}" for failure in overlays]
-        if self._configured:  # still: no other bridge has come in the meantime
+        base = await asyncio.to_thread(self._shadows.ensure_base, shadow)
+        await self._devices_are_there(outcome)
+        if not await self._frr_is_configured(intent, outcome):
+            return
+        overlay = await asyncio.to_thread(self._shadows.ensure_overlay, shadow)
+        for shadow_failure in (*base, *overlay):
+            outcome.blame(*shadow_failure.key, f"shadow: {shadow_failure.reason}")
+        # Last: a session that comes up before there are VNIs has peers drop, at End-of-RIB, what
+        # they kept of us through a restart.
+        ports = [port for port in intent.ports if (port.kind, port.key) not in outcome.devices]
+        speakers = tcp_ports(intent.frr)
+        for failure in await asyncio.to_thread(self._twins.ensure, ports, speakers):
+            outcome.blame(Kind.PORT, ports[failure.index].name, f"twin: {failure.reason}")
+        if self._frr.configured(intent.frr):  # still: no other bridge has come in the meantime
             self._tell(Provisioned())
-        return "; ".join(failed)
 
-    async def _devices_are_there(self) -> str:
-        """Wait for the datapath's devices; return why one is not there, or ""."""
+    async def _devices_are_there(self, outcome: Outcome) -> None:
+        """Wait for the datapath's devices; note which are not there, and why."""
         try:
             async with asyncio.timeout(_REST_S):
                 await self._reconciler.at_rest()
         except TimeoutError:
-            return "the datapath takes long to make its devices"
+            outcome.problem = "the datapath takes long to make its devices"
         for kind in (Kind.VRF, Kind.VNI, Kind.PORT):
             for row in self._state.records[kind].rows(0):
                 if row.error:
-                    return f"{kind.name} {row.record.key}: {row.error}"
-        return ""
+                    outcome.blame(kind, row.record.key, row.error)
 
-    async def _frr_is_configured(self) -> str:
-        """Have FRR's configuration applied, once for each bridge; return why not, or ""."""
-        if self._configured:
-            return ""
-        self._request += 1
-        self._answer = asyncio.get_running_loop().create_future()
-        if not self._tell(Configure(self._request, to_json(self._intent.frr))):
-            return "frr-bridge is not there to configure FRR"
-        try:
-            async with asyncio.timeout(_CONFIGURE_S):
-                answer = await self._answer
-        except TimeoutError:
-            return "frr-bridge did not answer"
-        if not answer.ok:
-            return f"FRR's configuration: {answer.message}"
-        self._configured = True
-        log.info("FRR's configuration %s", "applied" if answer.changed else "was right")
-        return ""
+    async def _frr_is_configured(self, intent: Intent, outcome: Outcome) -> bool:
+        """Have FRR's configuration applied, once for each bridge; note why not."""
+        answer = await self._frr.ensure(intent.frr)
+        owner = blamed(intent, answer.section)
+        if answer.ok:
+            if self._judge:
+                self._judge.applied()
+            if owner and answer.message:
+                outcome.remarks[owner] = answer.message
+            return True
+        why = f"FRR's configuration: {answer.message}"
+        outcome.problem = why
+        if owner:
+            outcome.frr[owner] = answer.message
+        if owner and self._judge and (other := await self._judge.refuse(owner, answer.message)):
+            log.warning("%s %s is left out: %s", *owner, answer.message)
+            self.replace(other)
+        return False
 
     async def _watch_namespace(self) -> None:
         """Notice that FRR's namespace was deleted, and make it again."""
@@ -199,7 +227,7 @@ class Provisioner:
             now = _identity(self._spaces.control)
             if now != self._control_id:
                 self._control_id = now
-                self._configured = False
+                self._frr.forget("FRR's namespace is another one")
                 self._renewed()
                 self._wake.set()
 

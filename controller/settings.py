@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from controller import options
+
 DATAPATHS = ("kernel", "dpdk")
 DEFAULT_NETNS = "dualpath"
 
@@ -30,6 +32,7 @@ class Settings:
     tls: tuple[Path, Path, Path] | None  # certificate, key, CA
     metrics: str  # "" is off
     config: Path | None
+    secrets: Path
     state_dir: Path
     frr_name: str
     bridge: str  # "child", or "external": somebody else runs frr-bridge
@@ -40,21 +43,17 @@ class Settings:
 
     @property
     def fpm_address(self) -> tuple[str, int]:
-        host, _, port = self.fpm.rpartition(":")
-        return host.strip("[]"), int(port)
+        return options.split(self.fpm)
 
     @property
     def bus(self) -> Path:
-        return self.state_dir / "bus.sock"
+        return self.state_dir / options.BUS
 
 
 def parse(arguments: Sequence[str]) -> Settings:
     """Read a command line. Exits with 2 and one sentence when it makes no sense."""
     parser = _parser()
     told = parser.parse_args(arguments)
-    host, colon, port = told.fpm.rpartition(":")
-    if not (host and colon and port.isdigit() and 0 < int(port) < 65536):
-        parser.error(f"--fpm {told.fpm}: give ADDR:PORT, as 127.0.0.1:2620")
     if told.datapath == "dpdk":
         parser.error("--datapath=dpdk: this release has no grout datapath yet; use kernel")
     tls = (told.tls_cert, told.tls_key, told.tls_ca)
@@ -67,8 +66,9 @@ def parse(arguments: Sequence[str]) -> Settings:
         fpm=told.fpm,
         listen=told.listen,
         tls=tls if all(tls) else None,
-        metrics=told.metrics,
+        metrics=told.metrics or "",
         config=told.config,
+        secrets=told.secrets,
         state_dir=told.state_dir,
         frr_name=told.frr_name,
         bridge=told.bridge,
@@ -101,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--fpm",
+        type=options.address_and_port,
         metavar="ADDR:PORT",
         default="127.0.0.1:2620",
         help="where zebra connects, inside the control namespace (%(default)s)",
@@ -111,19 +112,42 @@ def _parser() -> argparse.ArgumentParser:
         default="unix:/run/dualpath/inspect.sock",
         help="Inspect API; TCP only on loopback or with --tls-* (%(default)s)",
     )
-    add("--tls-cert", type=Path, metavar="FILE", help="Inspect API: our certificate, PEM")
-    add("--tls-key", type=Path, metavar="FILE", help="Inspect API: its key, PEM")
-    add("--tls-ca", type=Path, metavar="FILE", help="Inspect API: CA of the clients, PEM")
-    add("--metrics", metavar="ADDR:PORT", default="", help="Prometheus endpoint (default: off)")
-    add("--config", type=Path, metavar="PATH", help="manifests: a file or a directory")
+    add("--tls-cert", type=options.path, metavar="FILE", help="Inspect API: our certificate, PEM")
+    add("--tls-key", type=options.path, metavar="FILE", help="Inspect API: its key, PEM")
+    add("--tls-ca", type=options.path, metavar="FILE", help="Inspect API: CA of the clients, PEM")
+    add(
+        "--metrics",
+        type=options.address_and_port,
+        metavar="ADDR:PORT",
+        help="Prometheus endpoint (default: off)",
+    )
+    add(
+        "--config",
+        type=options.path,
+        metavar="PATH",
+        help="manifests: a file or a directory; watched",
+    )
+    add(
+        "--secrets",
+        type=options.path,
+        metavar="DIR",
+        default=Path("/etc/dualpath/secrets"),
+        help="where the manifests' passwordSecret are (%(default)s)",
+    )
     add(
         "--state-dir",
-        type=Path,
+        type=options.state_dir,
         metavar="PATH",
         default=Path("/run/dualpath"),
         help="sockets (%(default)s)",
     )
-    add("--frr-name", default="", metavar="NAME", help="FRR's `-N` name (default: none)")
+    add(
+        "--frr-name",
+        type=options.frr_name,
+        default="",
+        metavar="NAME",
+        help="FRR's `-N` name (default: none)",
+    )
     add(
         "--bridge",
         choices=("child", "external"),
@@ -132,14 +156,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--hold",
-        type=float,
-        default=120.0,
+        type=options.seconds,
+        default=150.0,
         metavar="SECONDS",
         help="keep what a dead bgpd withdrew for so long; 0 obeys at once (%(default)s)",
     )
     add("--node-name", metavar="NAME", help="which node of the manifests this is")
-    add("--node-index", type=int, metavar="N", help="its index; wins over the manifests")
-    add("--log-level", default="info", metavar="LEVEL", help="debug, info, warning (%(default)s)")
+    add(
+        "--node-index",
+        type=options.node_index,
+        metavar="N",
+        help="its index; wins over the manifests",
+    )
+    add("--log-level", choices=options.LOG_LEVELS, default="info", help="(%(default)s)")
     add("--agent", metavar="ADDR", help="Datapath gRPC server (--datapath=dpdk)")
     add("--grout-sock", metavar="PATH", default="/run/grout.sock", help="grout's API socket")
     return parser

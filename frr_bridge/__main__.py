@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import logging
 import os
-import signal
 import sys
 from contextlib import nullcontext
 from pathlib import Path
 
-from datapaths.kernel.netns import entered
+from controller import options
+from controller.lifetime import Broken, live
+from datapaths.kernel.netns import entered, exists
 from frr_bridge.frr_apply import FrrApply, FrrPaths
 from frr_bridge.runtime import Runtime, Settings
 
@@ -29,9 +31,13 @@ def main() -> None:
     logging.basicConfig(
         level=arguments.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"
     )
+    if arguments.netns and not exists(arguments.netns):
+        sys.exit(f"frr-bridge: --netns: there is no network namespace {arguments.netns}")
     try:
         with entered(arguments.netns) if arguments.netns else nullcontext():
             asyncio.run(_run(arguments))
+    except Broken:
+        sys.exit(1)
     except OSError as error:
         sys.exit(f"frr-bridge: {_explain(error, arguments)}")
     except KeyboardInterrupt:
@@ -39,35 +45,29 @@ def main() -> None:
 
 
 async def _run(arguments: argparse.Namespace) -> None:
-    host, _, port = arguments.fpm.rpartition(":")
-    bus = Path(arguments.state_dir) / "bus.sock"
+    host, port = options.split(arguments.fpm)
+    bus = arguments.state_dir / options.BUS
     bus.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
     paths = FrrPaths.named(arguments.frr_name)
     runtime = Runtime(
         Settings(
-            fpm_host=host.strip("[]"),
-            fpm_port=int(port),
+            fpm_host=host,
+            fpm_port=port,
             bus=f"ipc://{bus}",
             run_dir=paths.run_dir,
             hold_s=arguments.hold,
         ),
         FrrApply(paths),
     )
-    work = asyncio.ensure_future(runtime.run())
-    for stop in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(stop, work.cancel)
-    try:
-        await work
-    except asyncio.CancelledError:
-        log.info("stopped; what FRR wants stays with the controller")
-    except BaseExceptionGroup as group:
-        raise group.exceptions[0] from group
+    await live(runtime.run())
+    log.info("what FRR wants stays with the controller")
 
 
 def _explain(error: OSError, arguments: argparse.Namespace) -> str:
     if error.filename:
         return f"{error.filename}: {error.strerror}"
-    return f"{arguments.fpm}: {os.strerror(error.errno or 0)}; is another frr-bridge running here?"
+    said = f"--fpm {arguments.fpm}: {os.strerror(error.errno or 0)}"
+    return said + ("; is another frr-bridge running here?" * (error.errno == errno.EADDRINUSE))
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
@@ -79,18 +79,36 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--netns", help="FRR's network namespace, by name or path (default: ours)")
     parser.add_argument(
-        "--fpm", default="127.0.0.1:2620", help="where zebra connects (%(default)s)"
+        "--fpm",
+        type=options.address_and_port,
+        metavar="ADDR:PORT",
+        default="127.0.0.1:2620",
+        help="where zebra connects (%(default)s)",
     )
-    parser.add_argument("--state-dir", default="/run/dualpath", help="for the bus (%(default)s)")
-    parser.add_argument("--frr-name", default="", help="FRR's `-N` name (default: none)")
+    parser.add_argument(
+        "--state-dir",
+        type=options.state_dir,
+        metavar="PATH",
+        default=Path("/run/dualpath"),
+        help="for the bus (%(default)s)",
+    )
+    parser.add_argument(
+        "--frr-name",
+        type=options.frr_name,
+        metavar="NAME",
+        default="",
+        help="FRR's `-N` name (default: none)",
+    )
     parser.add_argument(
         "--hold",
-        type=float,
-        default=120.0,
+        type=options.seconds,
+        default=150.0,
         metavar="SECONDS",
         help="keep what a dead bgpd withdrew for so long; 0 obeys at once (%(default)s)",
     )
-    parser.add_argument("--log-level", default="info", help="debug, info, warning (%(default)s)")
+    parser.add_argument(
+        "--log-level", choices=options.LOG_LEVELS, default="info", help="(%(default)s)"
+    )
     return parser.parse_args(arguments)
 
 

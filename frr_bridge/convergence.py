@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -17,6 +18,17 @@ machine, and nothing tells that it is under way.
 
 START_S = 15.0
 """How long a peer that we never saw up is waited for after bgpd's start."""
+
+
+SELECT_DEFER_S = 120.0
+"""BGP_DEFAULT_SELECT_DEFERRAL_TIME in bgpd.h: for so long a restarted instance selects no path
+while one of its peers is away (RFC 4724 section 4.1)."""
+
+DEFER_MARGIN_S = 10.0
+"""From bgpd's start until it has read its file and starts that timer."""
+
+_INSTANCE = re.compile(r"router bgp \S+(?: vrf (?P<vrf>\S+))?")
+_DEFER = re.compile(r"\s*bgp graceful-restart select-defer-time (?P<seconds>\d+)")
 
 
 def waits_for(
@@ -52,6 +64,40 @@ def waits_for(
     return ""
 
 
+def deferred(
+    neighbors: Any,  # noqa: ANN401  JSON of `show bgp vrf all neighbors json`
+    configuration: str,
+    *,
+    bgpd_age_s: float,
+) -> str:
+    """Return which VRF may still defer its path selection, in words, or "".
+
+    A restarting speaker waits for End-of-RIB from all its graceful restart peers, those that never
+    come up too. Till then type 5 routes are in the VRF's table and none of them is best.
+    """
+    times = defer_times(configuration)
+    for vrf, name, peer in _peers(neighbors):
+        mode = str(peer.get("gracefulRestartInfo", {}).get("localGrMode", ""))
+        if peer.get("bgpState") == "Established" or not mode.startswith("Restart"):
+            continue
+        defer_s = times.get(vrf, times.get("", SELECT_DEFER_S))
+        if defer_s and bgpd_age_s < defer_s + DEFER_MARGIN_S:
+            return f"path selection of VRF {vrf}, which waits for {name}"
+    return ""
+
+
+def defer_times(configuration: str) -> dict[str, float]:
+    """Return select-defer-time in seconds by VRF, where it is configured; "" is for all."""
+    times: dict[str, float] = {}
+    vrf = ""
+    for line in configuration.splitlines():
+        if instance := _INSTANCE.match(line):
+            vrf = instance["vrf"] or "default"
+        elif found := _DEFER.match(line):
+            times[vrf if line.startswith(" ") else ""] = float(found["seconds"])
+    return times
+
+
 def missing_vnis(
     known: Any,  # noqa: ANN401  JSON of `show bgp l2vpn evpn vni json`
     wanted: Collection[int],
@@ -69,6 +115,11 @@ def established(neighbors: Any) -> set[str]:  # noqa: ANN401
 
 def peers(neighbors: Any) -> Iterator[tuple[str, dict[str, Any]]]:  # noqa: ANN401
     """Yield (name, peer) of every VRF; a peer outside the default VRF is named `VRF/peer`."""
+    for vrf, name, peer in _peers(neighbors):
+        yield (name if vrf == "default" else f"{vrf}/{name}"), peer
+
+
+def _peers(neighbors: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:  # noqa: ANN401
     if not isinstance(neighbors, dict):
         return
     for vrf, entries in neighbors.items():
@@ -76,4 +127,4 @@ def peers(neighbors: Any) -> Iterator[tuple[str, dict[str, Any]]]:  # noqa: ANN4
             continue
         for name, peer in entries.items():
             if isinstance(peer, dict) and "bgpState" in peer:
-                yield (name if vrf == "default" else f"{vrf}/{name}"), peer
+                yield vrf, name, peer

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import shutil
 import signal
 import tempfile
@@ -18,7 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from frr_bridge.frr_config import redact, secret_changes, vrf_restatement
+from controller.model.frr import redact
+from frr_bridge.frr_config import (
+    secret_changes,
+    section_of,
+    section_of_line,
+    vrf_restatement,
+)
 
 TIME_LIMIT_S = 120.0
 """For one program; a reload of a thousand lines takes seconds on a slow machine."""
@@ -58,6 +65,7 @@ class Applied:
     ok: bool  # FRR runs what was given
     changed: bool  # FRR was told something
     message: str = ""  # one sentence when not ok, or when there is something to know
+    section: str = ""  # of the text, that the message is about
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +110,9 @@ class FrrApply:
         with self._candidate(text) as candidate:
             check = await self._vtysh("-C", "-f", str(candidate))
             if check.code:
-                return Applied(False, False, f"FRR refuses it: {_complaint(check.output)}")
+                complaint = _complaint(check.output)
+                section = section_of_line(text, _line_number(complaint))
+                return Applied(False, False, f"FRR refuses it: {complaint}", section)
             missing = await self._missing_daemons(text)
             previous = _read(self._paths.file)
             candidate.replace(self._paths.file)
@@ -127,7 +137,7 @@ class FrrApply:
             left = await self._difference()
             if not left or left == before:
                 break
-        return _verdict(left, tolerated, reload)
+        return _verdict(text, left, tolerated, reload)
 
     async def _put_back(self, previous: str, text: str, failed: Applied) -> Applied:
         with self._candidate(previous) as candidate:
@@ -138,7 +148,7 @@ class FrrApply:
             await self._vtysh("-f", str(file))
         back = await self._reload(previous, frozenset())
         done = "the previous one is back" if back.ok else "and the previous one is not back either"
-        return Applied(False, failed.changed, f"{failed.message}; {done}")
+        return Applied(False, failed.changed, f"{failed.message}; {done}", failed.section)
 
     async def _missing_daemons(self, text: str) -> str:
         """Return the daemons that the text needs and that do not answer, "" if all do."""
@@ -245,7 +255,9 @@ async def run_program(arguments: Sequence[str], time_limit_s: float = TIME_LIMIT
     return Finished(process.returncode, output.decode(errors="replace"))
 
 
-def _verdict(left: Sequence[str], tolerated: frozenset[str], reload: Finished) -> Applied:
+def _verdict(
+    text: str, left: Sequence[str], tolerated: frozenset[str], reload: Finished
+) -> Applied:
     """Judge by the lines that still differ after a reload."""
     if not left:
         return Applied(True, True)
@@ -253,9 +265,17 @@ def _verdict(left: Sequence[str], tolerated: frozenset[str], reload: Finished) -
     # What FRR spells differently is added in the user's form and deleted in FRR's.
     refused = [line for line in left if line not in own and not (own and line.startswith("no "))]
     if not refused:
-        return Applied(True, True, f"FRR spells `{redact(own[-1])}` differently")
+        message = f"FRR spells `{redact(own[-1])}` differently, or did not take it"
+        return Applied(True, True, message, section_of(text, own))
     why = f" ({_complaint(reload.output)})" if reload.code else ""
-    return Applied(False, True, f"FRR did not take `{redact(refused[0])}`{why}")
+    message = f"FRR did not take `{redact(refused[0])}`{why}"
+    return Applied(False, True, message, section_of(text, refused))
+
+
+def _line_number(complaint: str) -> int:
+    """Return the line that vtysh complains about, 0 when it does not say."""
+    match = re.search(r"\bline (\d+)", complaint)
+    return int(match[1]) if match else 0
 
 
 def _lines(snippets: Collection[str]) -> Iterator[str]:

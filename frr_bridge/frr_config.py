@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import fields, is_dataclass
 
 import jinja2
 
 from controller.model.frr import (
+    BGP_PORT,
     BfdProfile,
     BgpInstance,
     FrrSettings,
     NeighborFamily,
+    PrefixList,
+    PrefixRule,
     RawSnippet,
     VniTargets,
 )
@@ -30,7 +33,7 @@ PERMISSIVE = "permissive"
 DEFAULTS: dict[str, int | str] = {
     "LOG_LEVEL": "debugging",
     "FPM_PORT": 2620,  # FPM_DEFAULT_PORT in fpm/fpm.h
-    "BGP_PORT": 179,
+    "BGP_PORT": BGP_PORT,
     "MAX_TTL": 255,
     "RESTART_S": 120,  # BGP_DEFAULT_RESTART_TIME
     "STALE_S": 360,  # BGP_DEFAULT_STALEPATH_TIME
@@ -39,10 +42,17 @@ DEFAULTS: dict[str, int | str] = {
 }
 BFD_DEFAULTS = {"detect-multiplier": 3, "transmit-interval": 300, "receive-interval": 300}
 BFD_MINIMUM_TTL = 254
+SEQUENCE = 5  # between lines of a prefix-list
+
+SNIPPET = "RawFRRConfig"
+"""Goes before a snippet with its name, as a comment."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PASSWORD = re.compile(r"^ (?P<what>neighbor \S+ password) \S.*$")
 _ROUTER = re.compile(r"^router bgp ")
+_SECTION = re.compile(
+    rf"! (?P<snippet>{SNIPPET} \S+)$|vrf (?P<vrf>\S+)$|router bgp \d+(?: vrf (?P<tenant>\S+))?$"
+)
 
 
 def render(settings: FrrSettings) -> str:
@@ -79,9 +89,27 @@ def vrf_restatement(failed: str, wanted: str) -> str:
     return "".join(f"{command}\n" for command in commands)
 
 
-def redact(text: str) -> str:
-    """Return `text` with whatever follows the word password hidden, up to the next blank."""
-    return re.sub(r"\b(password\s+)\S+", r"\1***", text)
+def section_of_line(text: str, number: int) -> str:
+    """Return what a line (from 1 on) belongs to: a snippet, a VRF or BGP in it; "" for neither."""
+    section = ""
+    for line in text.splitlines()[:number]:
+        match = _SECTION.match(line)
+        if match and match["snippet"]:
+            section = match["snippet"]
+        elif match and not section.startswith(SNIPPET):  # those come last, whatever they hold
+            vrf = match["vrf"] or match["tenant"]
+            section = f"vrf {vrf}" if vrf else "router bgp"
+    return section
+
+
+def section_of(text: str, lines: Collection[str]) -> str:
+    """Return what some lines belong to: a snippet that has one of them, else the first that has."""
+    found = [
+        section_of_line(text, number)
+        for number, line in enumerate(text.splitlines(), 1)
+        if line.strip() in lines
+    ]
+    return min(filter(None, found), key=lambda s: not s.startswith(SNIPPET), default="")
 
 
 def _vrfs(text: str) -> dict[str, str]:
@@ -110,6 +138,24 @@ def _bfd_lines(profile: BfdProfile) -> Iterator[str]:
         yield f"minimum-ttl {profile.minimum_ttl}"
 
 
+def _prefix_lines(listed: PrefixList) -> Iterator[str]:
+    """Write a prefix-list with room between its lines; one without any would let all pass."""
+    start = f"{'ip' if listed.version == 4 else 'ipv6'} prefix-list {listed.name} seq"
+    for number, rule in enumerate(listed.rules, 1):
+        yield f"{start} {number * SEQUENCE} {_prefix_rule(rule)}"
+    if not listed.rules:
+        yield f"{start} {SEQUENCE} deny any"
+
+
+def _prefix_rule(rule: PrefixRule) -> str:
+    verb = "permit" if rule.permit else "deny"
+    network = ipaddress.ip_network(rule.prefix)
+    if not network.prefixlen and not rule.ge and rule.le == network.max_prefixlen:
+        return f"{verb} any"
+    lengths = f"{f' ge {rule.ge}' if rule.ge else ''}{f' le {rule.le}' if rule.le else ''}"
+    return f"{verb} {network}{lengths}"
+
+
 def _family_lines(instance: BgpInstance, family: str) -> list[str]:
     lines = [f"network {n}" for n in instance.networks if _unicast_of(n) == family]
     for neighbor in instance.neighbors:
@@ -127,6 +173,10 @@ def _policy_lines(family: NeighborFamily) -> Iterator[str]:
         yield "next-hop-self force"
     if family.allowas_in:
         yield "allowas-in"
+    if family.prefixes_in:
+        yield f"prefix-list {family.prefixes_in} in"
+    if family.prefixes_out:
+        yield f"prefix-list {family.prefixes_out} out"
     if family.route_map:
         yield f"route-map {family.route_map} in"
         yield f"route-map {family.route_map} out"
@@ -178,6 +228,7 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     environment.globals.update(DEFAULTS, bfd_lines=_bfd_lines, family_lines=_family_lines)
+    environment.globals.update(prefix_lines=_prefix_lines, SNIPPET=SNIPPET)
     return environment
 
 

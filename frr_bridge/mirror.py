@@ -78,12 +78,13 @@ class ShadowMirror:
             self._put(neighbor)
 
     def retry(self) -> None:
-        """Write what had to wait for a shadow device."""
+        """Write what had to wait for a shadow device, and what one that was made anew lacks."""
+        for vni in self._overlay.renewed():
+            self._restore(vni)
         for record in list(self._pending.values()):
             self._put(record)
 
-    def restore(self, vni: int) -> None:
-        """A shadow bridge was made anew: write its hosts again."""
+    def _restore(self, vni: int) -> None:
         records: list[Mac | Neighbor] = [*self._macs.values(), *self._neighbors.values()]
         for record in records:
             if record.vni == vni:

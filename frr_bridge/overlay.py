@@ -29,6 +29,7 @@ from frr_bridge.wire.netlink import AF_BRIDGE, AF_UNSPEC
 
 RT_TABLE_MAIN = 254
 _FLOOD_MAC = bytes(6)
+_ACCESS = "ac"  # and the VNI: the name of a silent access port
 
 _Row = tuple[str, Hashable]
 
@@ -61,6 +62,7 @@ class Overlay:
         self._said: dict[tuple[int, bytes], Record] = {}  # (bridge, address) -> what we said
         self._addresses_of: dict[tuple[int, bytes], set[bytes]] = defaultdict(set)
         self._unseen: set[_Row] = set()
+        self._renewed: set[int] = set()
 
     # -- what it means --------------------------------------------------------------------
 
@@ -101,8 +103,16 @@ class Overlay:
 
     def access_port(self, vni: int) -> int:
         """Return the interface index of a VNI's silent access port, or 0."""
-        name = f"ac{vni}"
+        name = f"{_ACCESS}{vni}"
         return next((link.index for link in self.links.values() if link.name == name), 0)
+
+    def renewed(self) -> set[int]:
+        """Return the VNIs whose shadow devices came, moved or came up since this was asked last.
+
+        The kernel forgot what was written there.
+        """
+        renewed, self._renewed = self._renewed, set()
+        return renewed
 
     def is_remote(self, bridge: int, address: bytes) -> bool:
         """Say whether a neighbour is one that zebra put there."""
@@ -146,6 +156,15 @@ class Overlay:
         self.links[said.index] = said
         if said.kind == "vxlan" and (before is None or _place(before) != _place(said)):
             self._replace_vxlan(said)
+        if before is None or _standing(before) != _standing(said):
+            self._renewed |= {self._vni_of(said)} - {0}
+
+    def _vni_of(self, shadow: LinkMessage) -> int:
+        """Return the VNI that a shadow device belongs to, or 0."""
+        number = shadow.name.removeprefix(_ACCESS)
+        if shadow.name != number and number.isdecimal():
+            return int(number)
+        return shadow.vxlan_id or self._vni(shadow.index)
 
     def neighbor(self, said: NeighborMessage) -> None:
         if said.family != AF_BRIDGE:
@@ -359,6 +378,10 @@ class Overlay:
         if plain == mac.vtep:
             return RemoteVtep(mac.vni, plain, row.lladdr)
         return Neighbor(mac.vni, address, row.lladdr, bool(row.flags & NTF_ROUTER))
+
+
+def _standing(link: LinkMessage) -> tuple[str, int, bool]:
+    return link.name, link.master, link.up
 
 
 def _place(vxlan: LinkMessage) -> tuple[int, int]:

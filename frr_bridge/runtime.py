@@ -165,7 +165,9 @@ class Runtime:
                 settings = replace(settings, hostname=socket.gethostname())
             raw = [snippet.text for snippet in settings.raw]
             result = await self._frr.apply(render(settings), raw)
-            done = events.Configured(wanted.request, result.ok, result.changed, result.message)
+            done = events.Configured(
+                wanted.request, result.ok, result.changed, result.message, result.section
+            )
         except (OSError, ValueError) as error:
             done = events.Configured(wanted.request, False, False, str(error))
         self._publisher.send(done)
@@ -250,17 +252,20 @@ class Runtime:
         try:
             neighbors = await self._ask_bgpd("show bgp vrf all neighbors json")
             vnis = await self._ask_bgpd("show bgp l2vpn evpn vni json")
+            configuration = await self._bgpd.command("show running-config")
         except VtyError as error:
             log.debug("%s", error)
             return "bgpd's answer"
+        age_s = time.monotonic() - self._bgpd_since
         return (
             convergence.waits_for(
                 neighbors,
                 now=time.time(),
                 known=self._known_peers,
-                bgpd_age_s=time.monotonic() - self._bgpd_since,
+                bgpd_age_s=age_s,
                 up_since=self._zebra_since,
             )
+            or convergence.deferred(neighbors, configuration, bgpd_age_s=age_s)
             or convergence.missing_vnis(vnis, self.bridge.overlay.vnis())
             or self._still_talking()
         )

@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 _READ = 1 << 20  # bytes to decode at once: see FpmFramer.feed
 _RECEIVE_BUFFER = 8 << 20
+_UNSENT = 64 << 20  # answers to more than a million routes: zebra has stopped reading
 
 
 class FpmServer:
@@ -35,7 +36,7 @@ class FpmServer:
         self._listener: socket.socket | None = None
         self._client: socket.socket | None = None
         self._framer = FpmFramer()
-        self._unsent = b""
+        self._unsent = bytearray()
         self.received = 0  # bytes of the present session
 
     def listen(self, host: str, port: int) -> None:
@@ -59,11 +60,18 @@ class FpmServer:
         return self._client is not None
 
     def send(self, data: bytes) -> None:
-        """Send frames to zebra, if it is connected; what it does not take now goes later."""
+        """Send frames to zebra, if it is connected; what it does not take now goes later.
+
+        A zebra that takes nothing for too long loses its session; then it connects again and
+        repeats everything, so no answer is missing for good.
+        """
         if self._client is None:
             return
         self._unsent += data
         self._write()
+        if len(self._unsent) > _UNSENT:
+            log.warning("FPM: zebra reads none of our answers; session dropped")
+            self._lose()
 
     def close(self) -> None:
         self._drop()
@@ -123,7 +131,7 @@ class FpmServer:
         except OSError:
             self._lose()
             return
-        self._unsent = self._unsent[sent:]
+        del self._unsent[:sent]
         if self._unsent:
             loop.add_writer(self._client.fileno(), self._write)
         else:
@@ -142,4 +150,4 @@ class FpmServer:
         loop.remove_writer(self._client.fileno())
         self._client.close()
         self._client = None
-        self._unsent = b""
+        self._unsent.clear()

@@ -24,7 +24,10 @@ _QUEUE = 10_000  # messages ZeroMQ may hold; credit keeps us far below
 
 
 class Publisher:
-    """Binds `address` (ipc://PATH) and talks to whoever subscribed last."""
+    """Binds `address` (ipc://PATH) and talks to whoever subscribed last.
+
+    Raises OSError when the path cannot be had.
+    """
 
     def __init__(self, address: str, on_event: Callable[[events.FromController], None]) -> None:
         self.epoch = secrets.randbits(63)
@@ -35,8 +38,13 @@ class Publisher:
         socket: Any = zmq.Context.instance().socket(zmq.ROUTER)
         socket.setsockopt(zmq.SNDHWM, _QUEUE)
         socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        socket.bind(address)
-        Path(address.removeprefix("ipc://")).chmod(0o600)
+        path = address.removeprefix("ipc://")
+        try:
+            socket.bind(address)
+        except zmq.ZMQError as error:
+            socket.close()
+            raise OSError(error.errno, error.strerror, path) from None
+        Path(path).chmod(0o600)
         self._endpoint = Endpoint(socket, self._receive)
 
     @property

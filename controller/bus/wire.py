@@ -54,6 +54,7 @@ def encode_from_bridge(event: events.FromBridge, *, epoch: int, sequence: int) -
                     ok=event.ok,
                     changed=event.changed,
                     message=event.message,
+                    section=event.section,
                 )
             )
         case events.Alive():
@@ -88,7 +89,9 @@ def _from_bridge(message: bus_pb2.BridgeMessage) -> events.FromBridge:
             return events.Synced()
         case "configured":
             done = message.configured
-            return events.Configured(done.request, done.ok, done.changed, done.message)
+            return events.Configured(
+                done.request, done.ok, done.changed, done.message, done.section
+            )
         case "alive":
             return events.Alive()
         case other:

@@ -54,20 +54,20 @@ def _channel(target: Target) -> grpc.Channel:
     if path:
         _probe(path)
         return grpc.insecure_channel(f"unix:{path}", options)
+    local = _is_loopback(target.connect)
     if target.certificate or target.key or target.ca:
         return grpc.secure_channel(target.connect, _credentials(target), options)
-    if not _is_loopback(target.connect):
+    if not local:
         fail(f"{target.connect} is not on this host: give --cert, --key and --ca", USAGE)
     return grpc.insecure_channel(target.connect, options)
 
 
 def unix_path(connect: str) -> str | None:
     """Return the path of a UNIX socket, None for ADDRESS:PORT."""
-    if connect.startswith("/"):
-        return connect
-    if connect.startswith("unix:"):
-        return connect.removeprefix("unix:").removeprefix("//")
-    return None
+    path = connect.removeprefix("unix:").removeprefix("//")
+    if connect.startswith("unix:") and not path.startswith("/"):
+        fail(f"{connect}: the path of a UNIX socket must be absolute", USAGE)
+    return path if path.startswith("/") else None
 
 
 def _probe(path: str) -> None:
@@ -84,8 +84,8 @@ def _probe(path: str) -> None:
 
 
 def _is_loopback(connect: str) -> bool:
-    host = connect.rpartition(":")[0]
-    if not host:
+    host, _, port = connect.rpartition(":")
+    if not (host and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         fail(f"{connect!r} is neither unix:/PATH nor ADDRESS:PORT", USAGE)
     try:
         address = ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))

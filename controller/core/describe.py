@@ -19,7 +19,10 @@ def describe(record: Record) -> tuple[str, str]:
         case Flood(vni, vtep):
             return f"{vni} {ipaddress.ip_address(vtep)}", ""
         case Mac(vni, mac, vtep):
-            return f"{vni} {mac.hex(':')}", f"vtep {ipaddress.ip_address(vtep)}"
+            return (
+                f"{vni} {mac.hex(':')}",
+                f"vtep {ipaddress.ip_address(vtep)}" if vtep else "local",
+            )
         case Neighbor(vni, address, mac):
             return f"{vni} {ipaddress.ip_address(address)}", mac.hex(":")
         case Lsp(label, nexthops):

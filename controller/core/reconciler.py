@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ from controller.model.nexthops import FIRST_RESERVED, Nexthop, NexthopType
 from controller.model.records import Key, Record, RecordBatch
 from controller.model.routes import U32, Family, Op, RouteBatch, prefix_text
 from controller.model.view import Difference, Problem
-from datapaths.base import Datapath, RowFailure, Unavailable
+from datapaths.base import Batch, Datapath, RowFailure, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -284,11 +284,20 @@ class Reconciler:
 
     async def compare(self, kind: Kind) -> int:
         """Dump a kind, and note what is not as we thought; return how many rows differ."""
-        if kind is Kind.ROUTE:
+        with self._state.dumping() as lose_again:
             batches = [batch async for batch in self._datapath.dump(kind)]
-            return self._compare_routes([b for b in batches if isinstance(b, RouteBatch)])
+        if kind is Kind.ROUTE:
+            differ = self._compare_routes([b for b in batches if isinstance(b, RouteBatch)])
+        else:
+            differ = self._compare_records(kind, _records(batches))
+        lose_again()
+        if kind is Kind.NEXTHOP:
+            self._note_nexthops()
+        return differ
+
+    def _compare_records(self, kind: Kind, dumped: Iterable[Record]) -> int:
         table = self._state.records[kind]
-        there = {record.key: record for record in await self._dump_records(kind)}
+        there = {record.key: record for record in dumped}
         differ = 0
         for programmed in list(table.all_programmed()):
             actual = there.get(programmed.key)
@@ -302,8 +311,6 @@ class Reconciler:
                 if self._state.complete(kind):
                     table.touch(record.key)
                 differ += 1
-        if kind is Kind.NEXTHOP:
-            self._note_nexthops()
         return differ
 
     def _compare_routes(self, batches: Sequence[RouteBatch]) -> int:
@@ -323,7 +330,7 @@ class Reconciler:
             return found + await self._audit_routes()
 
     async def _audit_records(self, kind: Kind) -> list[Difference]:
-        there = {record.key: record for record in await self._dump_records(kind)}
+        there = {r.key: r for r in _records([b async for b in self._datapath.dump(kind)])}
         given = {record.key: record for record in self._state.records[kind].all_programmed()}
         found = []
         for key in given.keys() | there.keys():
@@ -351,14 +358,6 @@ class Reconciler:
             for prefix, length, problem in table.audit(by_table.get((table.vrf, table.family), []))
         ]
 
-    async def _dump_records(self, kind: Kind) -> list[Record]:
-        return [
-            record
-            async for batch in self._datapath.dump(kind)
-            if isinstance(batch, RecordBatch)
-            for record in batch.upserts
-        ]
-
     async def resync(self) -> int:
         """Compare everything now; what differs is repaired next. Return how many rows differed."""
         async with self._busy:
@@ -368,6 +367,12 @@ class Reconciler:
 
     def _now(self) -> float:
         return self._clock.epoch()
+
+
+def _records(batches: Iterable[Batch]) -> Iterator[Record]:
+    for batch in batches:
+        if isinstance(batch, RecordBatch):
+            yield from batch.upserts
 
 
 def _why(failure: RowFailure) -> str:

@@ -6,7 +6,8 @@ Events only mark what to look at; the reconciler does the looking. No I/O.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -53,6 +54,7 @@ class State:
         self.synced_at = 0.0
         self.repaired = 0
         self._intended: set[Kind] = set()  # kinds of which intent has said everything
+        self._losses: list[tuple[Record, ...] | RouteBatch] | None = None  # during a dump
 
     # -- what FRR wants -------------------------------------------------------------------
 
@@ -167,11 +169,33 @@ class State:
         if batch.kind is Kind.NEXTHOP:
             self.nexthop_ids.adopt(r for r in batch.upserts if isinstance(r, Nexthop))
 
+    @contextmanager
+    def dumping(self) -> Iterator[Callable[[], None]]:
+        """Remember what gets lost while the datapath is dumped: it is newer than the dump.
+
+        What is yielded is to be called when the dump has been taken in, and takes it back again.
+        """
+        losses: list[tuple[Record, ...] | RouteBatch] = []
+        self._losses = losses
+
+        def again() -> None:
+            for lost in losses:
+                if isinstance(lost, RouteBatch):
+                    self.lost_routes(lost)
+                else:
+                    self.lost_records(lost)
+
+        try:
+            yield again
+        finally:
+            self._losses = None
+
     def lost_records(self, records: tuple[Record, ...]) -> int:
         """Somebody removed records of ours; return how many we thought to be there.
 
         With a nexthop go its routes, and it leaves its groups: the kernel sees to both.
         """
+        self._note_loss(records)
         count = 0
         for record in records:
             count += self.records[record.kind].lost(record.key)
@@ -196,11 +220,16 @@ class State:
 
     def lost_routes(self, batch: RouteBatch) -> int:
         """Somebody removed routes of ours; return how many we thought to be there."""
+        self._note_loss(batch)
         count = self.rib.table(batch.vrf, batch.family).lost(batch)
         if count:
             self.repaired += count
             self._wake()
         return count
+
+    def _note_loss(self, lost: tuple[Record, ...] | RouteBatch) -> None:
+        if self._losses is not None:
+            self._losses.append(lost)
 
     def _lost_nexthop(self, identity: int) -> None:
         table = self.records[Kind.NEXTHOP]

@@ -21,6 +21,7 @@ from controller.inspect.listen import (
 )
 from controller.inspect.service import InspectService
 from controller.inspect.view import Inspected, Ports
+from controller.lifetime import end_with
 from controller.pb import inspect_pb2_grpc
 
 DEFAULT_LISTEN = "unix:/run/dualpath/inspect.sock"
@@ -40,6 +41,7 @@ class InspectServer:
         self._server = server
         self._path = path
         self._health = asyncio.create_task(health.follow())
+        self._health.add_done_callback(end_with)
 
     async def stop(self) -> None:
         """End streams, let short calls finish, and remove the socket."""

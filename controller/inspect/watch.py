@@ -25,7 +25,7 @@ async def watch(
         await pump
     finally:
         pump.cancel()
-        await asyncio.wait([pump])
+        await asyncio.gather(pump, return_exceptions=True)  # or its failure were the daemon's
 
 
 async def _pump(

@@ -123,8 +123,9 @@ def _host_master(given: Yaml) -> Yaml:
         master["type"] = BRIDGE_TYPES.get(kind, kind)
     if master.keys() & {"name", "autocreate", "autoCreate"}:  # the oldest form, without a union
         flat = {k: master.pop(k) for k in ("name", "autocreate", "autoCreate") if k in master}
-        _give(master, "linuxBridge", flat, "autocreate")
-    for name in ("linuxBridge", "linuxbridge"):
+        union = "ovsBridge" if master.get("type") == "OVSBridge" else "linuxBridge"
+        _give(master, union, flat, "autocreate")
+    for name in ("linuxBridge", "linuxbridge", "ovsBridge", "ovsbridge"):
         bridge = master.get(name)
         if isinstance(bridge, dict) and "lifecycle" not in bridge:
             bridge = dict(bridge)

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from controller.intent import addressing
-from controller.intent.fields import SessionOptions
+from controller.intent import addressing, sessions
 from controller.intent.overlay import HostSession, L3Vni
+from controller.intent.sessions import GracefulRestart, SessionOptions
 from controller.intent.underlay import Neighbor, Underlay
 from controller.intent.validate import Accepted
+from controller.model import frr as model
 from controller.model.frr import (
     BfdProfile,
     BgpInstance,
     BgpNeighbor,
     FrrSettings,
-    GracefulRestart,
     NeighborFamily,
+    PrefixList,
+    PrefixRule,
     RawSnippet,
     VniTargets,
     VrfVni,
@@ -38,12 +40,13 @@ LOG_LEVELS = {
 
 def settings(accepted: Accepted) -> FrrSettings:
     """Return what frr.conf must say. The hostname is left to whoever runs beside FRR."""
-    instances = tuple(_instances(accepted))
+    labelled = list(_labelled(accepted))
     return FrrSettings(
         log_level=LOG_LEVELS[accepted.node.log_level],
         vrfs=tuple(VrfVni(r.spec.vrf, r.spec.vni) for r in accepted.l3vnis),
-        bfd_profiles=tuple(_bfd_profiles(accepted)),
-        instances=instances,
+        prefix_lists=tuple(f for label, o in labelled for f in _prefix_lists(o, label)),
+        bfd_profiles=tuple(p for label, o in labelled for p in _bfd_profile(o, label)),
+        instances=tuple(_instances(accepted)),
         raw=tuple(RawSnippet(r.name, r.spec.raw_config) for r in accepted.raws),
     )
 
@@ -69,7 +72,7 @@ def _main(accepted: Accepted, underlay: Underlay, router_id: str) -> BgpInstance
     return BgpInstance(
         asn=underlay.asn,
         router_id=router_id,
-        graceful_restart=_restart(underlay),
+        graceful_restart=_restart(underlay.graceful_restart),
         cluster_id=str(reflector.cluster_id) if reflector is not None else "",
         listen_limit=LISTEN_LIMIT if any(n.listen_range for n in neighbors) else 0,
         neighbors=tuple(neighbors),
@@ -94,7 +97,9 @@ def _tenant(accepted: Accepted, underlay: Underlay, router_id: str, spec: L3Vni)
         asn=underlay.asn if session is None else session.asn,
         router_id=router_id,
         vrf=spec.vrf,
-        graceful_restart=_restart(underlay),
+        graceful_restart=_restart(
+            session.graceful_restart if session is not None else None, underlay.graceful_restart
+        ),
         neighbors=_hosts(session, index, f"vni-{spec.vni}") if session is not None else (),
         networks=tuple(networks),
         advertise_unicast=True,
@@ -103,11 +108,14 @@ def _tenant(accepted: Accepted, underlay: Underlay, router_id: str, spec: L3Vni)
     )
 
 
-def _restart(underlay: Underlay) -> GracefulRestart | None:
-    restart = underlay.graceful_restart
-    if restart is None:
-        return None
-    return GracefulRestart(restart.restart_time_seconds, restart.stale_path_time_seconds)
+def _restart(*wanted: GracefulRestart | None) -> model.GracefulRestart | None:
+    """Return the first that is given."""
+    for restart in wanted:
+        if restart is not None:
+            return model.GracefulRestart(
+                restart.restart_time_seconds, restart.stale_path_time_seconds
+            )
+    return None
 
 
 def _fabric(accepted: Accepted, underlay: Underlay, neighbor: Neighbor) -> BgpNeighbor:
@@ -192,7 +200,7 @@ def _hosts(session: HostSession, node_index: int, label: str) -> tuple[BgpNeighb
     )
 
 
-def _with_options(session: BgpNeighbor, options: SessionOptions, profile: str) -> BgpNeighbor:
+def _with_options(session: BgpNeighbor, options: SessionOptions, label: str) -> BgpNeighbor:
     bfd = options.bfd
     return replace(
         session,
@@ -200,7 +208,18 @@ def _with_options(session: BgpNeighbor, options: SessionOptions, profile: str) -
         keepalive_s=options.keepalive_time_seconds,
         hold_s=options.hold_time_seconds,
         connect_s=options.connect_time_seconds or CONNECT_S,
-        bfd=None if bfd is None else profile if bfd.model_fields_set else "",
+        bfd=None if bfd is None else label if bfd.model_fields_set else "",
+        families=tuple(_filtered(family, options, label) for family in session.families),
+    )
+
+
+def _filtered(family: NeighborFamily, options: SessionOptions, label: str) -> NeighborFamily:
+    if "unicast" not in family.name:
+        return family
+    return replace(
+        family,
+        prefixes_in=f"{label}-in" if options.import_filter is not None else "",
+        prefixes_out=f"{label}-out" if options.export_filter is not None else "",
     )
 
 
@@ -213,15 +232,37 @@ def _host_networks(session: HostSession, node_index: int) -> list[str]:
     return [addressing.single(host) for host in _host_addresses(session, node_index)]
 
 
-def _bfd_profiles(accepted: Accepted) -> Iterator[BfdProfile]:
+def _labelled(accepted: Accepted) -> Iterator[tuple[str, SessionOptions]]:
+    """Yield every session with what its profile and its filters are called."""
     if accepted.underlay is not None:
         for neighbor in accepted.underlay.spec.neighbors:
-            yield from _bfd_profile(neighbor, f"neighbor-{_peer(neighbor)}")
+            yield f"neighbor-{_peer(neighbor)}", neighbor
     if accepted.passthrough is not None:
-        yield from _bfd_profile(accepted.passthrough.spec.host_session, "host-passthrough")
+        yield "host-passthrough", accepted.passthrough.spec.host_session
     for l3vni in accepted.l3vnis:
         if l3vni.spec.host_session is not None:
-            yield from _bfd_profile(l3vni.spec.host_session, f"host-vni-{l3vni.spec.vni}")
+            yield f"host-vni-{l3vni.spec.vni}", l3vni.spec.host_session
+
+
+def _prefix_lists(options: SessionOptions, label: str) -> Iterator[PrefixList]:
+    for rules, way in ((options.import_filter, "in"), (options.export_filter, "out")):
+        for version in (4, 6) if rules is not None else ():
+            own = [_prefix_rule(r) for r in rules or () if r.prefix.version == version]
+            yield PrefixList(f"{label}-{way}", version, tuple(own))
+
+
+def _prefix_rule(rule: sessions.PrefixRule) -> PrefixRule:
+    """Write a rule as FRR does: a bound that bounds nothing is left out."""
+    low, high = rule.prefix.prefixlen, rule.prefix.max_prefixlen
+    ge, le = rule.ge or 0, rule.le or 0
+    if rule.ge is not None and ge <= low:
+        ge, le = 0, le or high
+    return PrefixRule(
+        permit=rule.action == "Permit",
+        prefix=str(rule.prefix),
+        ge=ge,
+        le=0 if (ge and le == high) or le == low else le,
+    )
 
 
 def _bfd_profile(options: SessionOptions, name: str) -> Iterator[BfdProfile]:

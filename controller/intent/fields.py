@@ -13,7 +13,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    SecretStr,
     StringConstraints,
     model_validator,
 )
@@ -106,13 +105,6 @@ def _address(value: object) -> object:
     raise refusal(f"{value!r} is not an IP address")
 
 
-def _password(value: SecretStr) -> SecretStr:
-    secret = value.get_secret_value()
-    if not 1 <= len(secret) <= 128 or not re.fullmatch(r"[!-~]+", secret):
-        raise refusal("a password has 1 to 128 printable ASCII characters and no white space")
-    return value
-
-
 def _route_target(value: str) -> str:
     """RFC 4360 section 4: two bytes of AS and four of number, or four and two."""
     match = re.fullmatch(r"(\d+(?:\.\d+\.\d+\.\d+)?):(\d{1,10})", value)
@@ -155,7 +147,6 @@ def number(low: int, high: int) -> Any:  # noqa: ANN401 - metadata for Annotated
 Cidr = Annotated[Network, BeforeValidator(_network)]
 AddressWithLength = Annotated[Interface, BeforeValidator(_interface)]
 Address = Annotated[IpAddress, BeforeValidator(_address)]
-Password = Annotated[SecretStr, AfterValidator(_password)]
 RouteTarget = Annotated[str, StringConstraints(max_length=21), AfterValidator(_route_target)]
 RouteTargets = Annotated[tuple[RouteTarget, ...], Field(max_length=100)]
 InterfaceName = Annotated[str, AfterValidator(_interface_name)]
@@ -223,45 +214,3 @@ class LegSpec(Spec):
 
     host_netns: Namespace | None = None
     """Ours: where the leg ends, by name or path, if not in the node's host namespace."""
-
-
-class Bfd(Strict):
-    """BFD of one session; what is left out stays at FRR's default of 3 times 300 ms."""
-
-    refused: ClassVar[Mapping[str, str]] = {
-        "echoMode": "is not supported: the twin of an interface cannot answer echoes in time",
-        "echoInterval": "is not supported: the twin of an interface cannot answer echoes in time",
-    }
-
-    receive_interval: Annotated[int, number(10, 60000)] | None = None
-    transmit_interval: Annotated[int, number(10, 60000)] | None = None
-    detect_multiplier: Annotated[int, number(2, 255)] | None = None
-    session_mode: Literal["Active", "Passive"] = "Active"
-    minimum_ttl: Annotated[int, number(1, 254)] | None = Field(default=None, alias="minimumTTL")
-
-
-class SessionOptions(Strict):
-    """What a BGP session may have, to the fabric or to a host."""
-
-    refused: ClassVar[Mapping[str, str]] = {
-        "passwordSecret": "needs a Kubernetes API server; give `password` or `passwordFile`",
-    }
-
-    password: Password | None = None
-    hold_time_seconds: Annotated[int, number(0, 65535)] | None = None
-    keepalive_time_seconds: Annotated[int, number(0, 65535)] | None = None
-    connect_time_seconds: Annotated[int, number(1, 65535)] | None = None
-    bfd: Bfd | None = None
-
-    @model_validator(mode="after")
-    def _timers_agree(self) -> SessionOptions:
-        hold, keepalive = self.hold_time_seconds, self.keepalive_time_seconds
-        if (hold is None) is not (keepalive is None):
-            raise refusal("holdTimeSeconds and keepaliveTimeSeconds must be given together")
-        if hold is None or keepalive is None:
-            return self
-        if hold in (1, 2):
-            raise refusal(f"holdTimeSeconds must be 0 or at least 3, not {hold}")
-        if keepalive > hold:
-            raise refusal(f"keepaliveTimeSeconds {keepalive} exceeds holdTimeSeconds {hold}")
-        return self

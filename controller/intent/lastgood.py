@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
-from controller.intent.schema import Resources
+from controller.intent.node import Node
+from controller.intent.resolve import select
+from controller.intent.schema import Owner, Resources
+from controller.intent.validate import Rejected, validate
 from controller.model.view import ResourceStatus
 
 
@@ -14,18 +18,56 @@ def keep_last_good(before: Resources, now: Resources) -> Resources:
     A resource that is absent was deleted and is gone; one that is there and broken stays as it
     was, and its rejection says so.
     """
-    present = {(r.kind, r.name) for r in now.items}
-    earlier = {(r.kind, r.name): r for r in before.items}
+    present = {r.owner for r in now.items}
+    earlier = {r.owner: r for r in before.items}
     kept = [
-        earlier[key]
-        for key in dict.fromkeys((s.kind, s.name) for s in now.rejected)
-        if key in earlier and key not in present
+        earlier[owner]
+        for owner in dict.fromkeys(s.owner for s in now.rejected)
+        if owner in earlier and owner not in present
     ]
-    keys = {(r.kind, r.name) for r in kept}
-    return Resources(
-        (*kept, *now.items),  # first, so that no newcomer pushes out what was there
-        tuple(_remark(s) if (s.kind, s.name) in keys else s for s in now.rejected),
-        now.node,
+    owners = {r.owner for r in kept}
+    return replace(
+        now,
+        items=(*kept, *now.items),  # first, so that no newcomer pushes out what was there
+        rejected=tuple(_remark(s) if s.owner in owners else s for s in now.rejected),
+    )
+
+
+def settle(before: Resources, now: Resources, node: Node) -> Resources:
+    """Return `now`, with earlier versions also of what its rules alone allow and the rest forbids.
+
+    A resource goes back once at the most; what even then cannot be is left to be rejected.
+    """
+    taken = keep_last_good(before, now)
+    earlier = {r.owner: r.spec for r in before.items}
+    back: set[Owner] = set()
+    while True:
+        edited = {r.owner for r in taken.items if r.spec != earlier.get(r.owner, r.spec)}
+        bad = {
+            status.owner: status.message
+            for status in validate(select(taken.items, node), node).statuses
+            if status.reason == Rejected.reason and status.owner in edited - back
+        }
+        if not bad:
+            return taken
+        back |= bad.keys()
+        taken = keep_last_good(before, reject(taken, bad, Rejected.reason))
+
+
+def reject(resources: Resources, refused: Mapping[Owner, str], reason: str) -> Resources:
+    """Return the resources without those that somebody else refused, with why."""
+    known = {r.owner for r in resources.items}
+    return replace(
+        resources,
+        items=tuple(r for r in resources.items if r.owner not in refused),
+        rejected=(
+            *resources.rejected,
+            *(
+                ResourceStatus(*owner, ready=False, reason=reason, message=message)
+                for owner, message in refused.items()
+                if owner in known
+            ),
+        ),
     )
 
 

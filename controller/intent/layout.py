@@ -6,18 +6,21 @@ resources there are: adding one changes nothing for the rest.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from controller.intent import addressing, bgp
-from controller.intent.fields import IpAddress
+from controller.intent import addressing, bgp, schema
+from controller.intent.fields import IpAddress, Spec
 from controller.intent.node import Namespaces, Node
-from controller.intent.overlay import HostMaster, HostSession, L2Vni, L3Vni
+from controller.intent.overlay import HostSession, L2Vni, L3Passthrough, L3Vni
 from controller.intent.resolve import select
-from controller.intent.schema import Resources
+from controller.intent.schema import Owner, Resources
+from controller.intent.underlay import Underlay
 from controller.intent.validate import Accepted, validate
 from controller.model.frr import FrrSettings
+from controller.model.kinds import Kind
 from controller.model.links import Address, HostEnd, Port, Vni, Vrf
+from controller.model.records import Key
 from controller.model.view import ResourceStatus
 
 FIRST_TABLE = 1_000_000
@@ -32,6 +35,10 @@ PASSTHROUGH_PORT = "pt-ns"
 PASSTHROUGH_HOST = "pt-host"
 
 
+Device = Vrf | Vni | Port
+DeviceKey = tuple[Kind, Key]
+
+
 @dataclass(frozen=True, slots=True)
 class Intent:
     """What should be true on a node, as far as it was wanted."""
@@ -42,6 +49,11 @@ class Intent:
     ports: tuple[Port, ...] = ()  # a NIC's addresses are empty: it keeps those that it has
     frr: FrrSettings = field(default_factory=FrrSettings)
     statuses: tuple[ResourceStatus, ...] = ()
+    owners: Mapping[DeviceKey, Owner] = field(default_factory=dict)  # who asked for a device
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        return (*self.vrfs, *self.vnis, *self.ports)
 
     @property
     def namespaces(self) -> Namespaces:
@@ -53,70 +65,93 @@ def compile(  # noqa: A001 - called as layout.compile
 ) -> Intent:
     """Compile resources for a node whose narrowest underlay device has `underlay_mtu`."""
     accepted = validate(select(resources.items, node), node)
-    statuses = (*resources.rejected, *accepted.statuses)
+    rejected = {status.owner: status for status in resources.rejected}
+    judged = [status for status in accepted.statuses if status.owner not in rejected]
+    made = list(_devices(accepted, underlay_mtu))
+    devices = [device for device, _ in made]
     return Intent(
         node=node,
-        vrfs=tuple(Vrf(r.spec.vrf, FIRST_TABLE + r.spec.vni) for r in accepted.l3vnis),
-        vnis=tuple(_vnis(accepted, underlay_mtu)),
-        ports=tuple(_ports(accepted, underlay_mtu)),
+        vrfs=tuple(device for device in devices if isinstance(device, Vrf)),
+        vnis=tuple(device for device in devices if isinstance(device, Vni)),
+        ports=tuple(device for device in devices if isinstance(device, Port)),
         frr=bgp.settings(accepted),
-        statuses=tuple(_remark(accepted, status, underlay_mtu) for status in statuses),
+        statuses=tuple(_remark(accepted, s, underlay_mtu) for s in (*rejected.values(), *judged)),
+        owners={(device.kind, device.key): resource.owner for device, resource in made},
     )
 
 
-def _vnis(accepted: Accepted, underlay_mtu: int) -> Iterator[Vni]:
+def _devices(
+    accepted: Accepted, underlay_mtu: int
+) -> Iterator[tuple[Device, schema.Resource[Spec]]]:
+    """Yield every device with the resource that asks for it, in the order of dependence."""
+    underlay, passthrough = accepted.underlay, accepted.passthrough
+    if underlay is not None:
+        for port in _underlay_ports(accepted, underlay.spec):
+            yield port, underlay
+    if passthrough is not None:
+        yield _passthrough_port(accepted, passthrough.spec), passthrough
     for l3vni in accepted.l3vnis:
-        vtep = accepted.vtep(l3vni.spec)
-        yield Vni(
-            vni=l3vni.spec.vni,
-            layer=3,
-            vrf=l3vni.spec.vrf,
-            local=vtep.packed,
-            port=l3vni.spec.vxlan_port,
-            mac=addressing.router_mac(vtep, l3vni.spec.vni),
-            mtu=_mtu(vtep, underlay_mtu),
-        )
+        for device in _routed(accepted, l3vni.spec, underlay_mtu):
+            yield device, l3vni
     for l2vni in accepted.l2vnis:
-        vtep = accepted.vtep(l2vni.spec)
-        domain = accepted.domain(l2vni.spec)
-        yield Vni(
-            vni=l2vni.spec.vni,
-            layer=2,
-            vrf=domain.spec.vrf if domain is not None else "",
-            local=vtep.packed,
-            port=l2vni.spec.vxlan_port,
-            mac=addressing.gateway_mac(l2vni.spec.vni),
-            gateways=tuple(
-                Address(gateway.ip.packed, gateway.network.prefixlen)
-                for gateway in l2vni.spec.gateway_ips
-            ),
-            mtu=_mtu(vtep, underlay_mtu),
-        )
+        yield _segment(accepted, l2vni.spec, underlay_mtu), l2vni
+        yield _bridged(_leg(accepted, l2vni.spec, underlay_mtu), l2vni.spec), l2vni
 
 
-def _ports(accepted: Accepted, underlay_mtu: int) -> Iterator[Port]:
-    if accepted.underlay is None:
-        return
+def _underlay_ports(accepted: Accepted, spec: Underlay) -> Iterator[Port]:
     namespaces = accepted.node.namespaces
     if accepted.vteps:
         vteps = tuple(addressing.loopback(vtep) for vtep in accepted.vteps)
         yield Port("lo", addresses=vteps, loopback=True)
     there_already = namespaces.host and namespaces.host == namespaces.forwarding
-    for interface in accepted.underlay.spec.interfaces:
-        source = None if there_already else namespaces.host
-        yield Port(interface.name, source_netns=source, twin=True)
-    if accepted.passthrough is not None:
-        passthrough = accepted.passthrough.spec
-        end = HostEnd(passthrough.host_netns or namespaces.host, PASSTHROUGH_HOST)
-        leg = Port(PASSTHROUGH_PORT, host=end, twin=True)
-        yield _addressed(leg, passthrough.host_session, accepted.node)
-    for l3vni in accepted.l3vnis:
-        if l3vni.spec.host_session is not None:
-            leg = _leg(accepted, l3vni.spec, underlay_mtu)
-            leg = replace(leg, vrf=l3vni.spec.vrf, twin=True)
-            yield _addressed(leg, l3vni.spec.host_session, accepted.node)
-    for l2vni in accepted.l2vnis:
-        yield _bridged(_leg(accepted, l2vni.spec, underlay_mtu), l2vni.spec)
+    for interface in spec.interfaces:
+        dpdk = interface.network_device.dpdk
+        yield Port(
+            interface.name,
+            source_netns=None if there_already else namespaces.host,
+            twin=True,
+            devargs=dpdk.devargs if dpdk is not None else "",
+            wiring=dpdk.wiring if dpdk is not None else "",
+        )
+
+
+def _passthrough_port(accepted: Accepted, spec: L3Passthrough) -> Port:
+    end = HostEnd(spec.host_netns or accepted.node.namespaces.host, PASSTHROUGH_HOST)
+    leg = Port(PASSTHROUGH_PORT, host=end, twin=True)
+    return _addressed(leg, spec.host_session, accepted.node)
+
+
+def _routed(accepted: Accepted, spec: L3Vni, underlay_mtu: int) -> Iterator[Device]:
+    vtep = accepted.vtep(spec)
+    yield Vrf(spec.vrf, FIRST_TABLE + spec.vni)
+    yield Vni(
+        vni=spec.vni,
+        layer=3,
+        vrf=spec.vrf,
+        local=vtep.packed,
+        port=spec.vxlan_port,
+        mac=addressing.router_mac(vtep, spec.vni),
+        mtu=_mtu(vtep, underlay_mtu),
+    )
+    if spec.host_session is not None:
+        leg = replace(_leg(accepted, spec, underlay_mtu), vrf=spec.vrf, twin=True)
+        yield _addressed(leg, spec.host_session, accepted.node)
+
+
+def _segment(accepted: Accepted, spec: L2Vni, underlay_mtu: int) -> Vni:
+    vtep, domain = accepted.vtep(spec), accepted.domain(spec)
+    return Vni(
+        vni=spec.vni,
+        layer=2,
+        vrf=domain.spec.vrf if domain is not None else "",
+        local=vtep.packed,
+        port=spec.vxlan_port,
+        mac=addressing.gateway_mac(spec.vni),
+        gateways=tuple(
+            Address(gateway.ip.packed, gateway.network.prefixlen) for gateway in spec.gateway_ips
+        ),
+        mtu=_mtu(vtep, underlay_mtu),
+    )
 
 
 def _leg(accepted: Accepted, spec: L3Vni | L2Vni, underlay_mtu: int) -> Port:
@@ -141,16 +176,16 @@ def _addressed(leg: Port, session: HostSession, node: Node) -> Port:
 def _bridged(leg: Port, spec: L2Vni) -> Port:
     """Attach the host's end of an L2VNI's leg as the resource says."""
     assert leg.host is not None
-    bridge, ours = _host_bridge(spec.host_master, spec.vni)
-    return replace(leg, vni=spec.vni, host=replace(leg.host, bridge=bridge, create_bridge=ours))
-
-
-def _host_bridge(master: HostMaster | None, vni: int) -> tuple[str, bool]:
-    if master is None:
-        return "", False
-    if master.linux_bridge.name is not None:
-        return master.linux_bridge.name, False
-    return f"br-hs-{vni}", True
+    end = leg.host
+    if (master := spec.host_master) is not None:
+        managed = master.bridge.name is None
+        end = replace(
+            end,
+            bridge=master.bridge.name or f"br-hs-{spec.vni}",
+            create_bridge=managed,
+            ovs=master.type == "OVSBridge",
+        )
+    return replace(leg, vni=spec.vni, host=end)
 
 
 def _mtu(vtep: IpAddress, underlay_mtu: int) -> int:

@@ -6,10 +6,10 @@ resource that breaks a rule is rejected by name and leaves the others alone.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
@@ -17,9 +17,10 @@ from pydantic_core import PydanticCustomError
 from controller.intent import schema
 from controller.intent.aliases import modernise
 from controller.intent.documents import Document, ManifestError, read
-from controller.intent.fields import Spec, refusal
+from controller.intent.fields import Spec
 from controller.intent.node import NO_OVERRIDES, Node, NodeOverrides, NodeSpec, choose
-from controller.intent.schema import InvalidSpec, Resource, Resources
+from controller.intent.passwords import PasswordReader
+from controller.intent.schema import InvalidSpec, Owner, Resource, Resources
 from controller.model.view import ResourceStatus
 
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -38,29 +39,43 @@ STATIC_LISTS = {
 STATIC_PASSTHROUGH = "bgppassthrough"
 
 
-def load(paths: Iterable[Path], overrides: NodeOverrides = NO_OVERRIDES) -> Resources:
+def load(
+    paths: Iterable[Path],
+    overrides: NodeOverrides = NO_OVERRIDES,
+    passwords: PasswordReader | None = None,
+) -> Resources:
     """Read files and directories (their manifests sorted by name) and merge them.
 
     Raises ManifestError when one cannot be read or understood at all.
     """
-    return merge((d for path in paths for d in _documents(path)), overrides)
+    return merge((d for path in paths for d in _documents(path)), overrides, passwords)
 
 
-def merge(documents: Iterable[Document], overrides: NodeOverrides = NO_OVERRIDES) -> Resources:
+def merge(
+    documents: Iterable[Document],
+    overrides: NodeOverrides = NO_OVERRIDES,
+    passwords: PasswordReader | None = None,
+) -> Resources:
     """Make resources of documents. Raises ManifestError when the node is in doubt."""
-    collector = _Collector()
+    collector = _Collector(passwords or PasswordReader())
     for document in documents:
         collector.add(document)
     try:
         node = choose(collector.nodes, overrides)
     except ValueError as error:
         raise ManifestError(str(error)) from None
-    return Resources(tuple(collector.items), tuple(collector.rejected), node)
+    return Resources(
+        tuple(collector.items),
+        tuple(collector.rejected),
+        node,
+        collector.digests,
+        empty=not collector.documents,
+    )
 
 
 def _documents(path: Path) -> Iterator[Document]:
     try:
-        for file in _files(path):
+        for file in files(path):
             yield from read(file.read_text(encoding="utf-8"), str(file))
     except OSError as error:
         raise ManifestError(f"{error.filename}: {error.strerror}") from None
@@ -68,7 +83,8 @@ def _documents(path: Path) -> Iterator[Document]:
         raise ManifestError(f"{path}: not text in UTF-8") from None
 
 
-def _files(path: Path) -> list[Path]:
+def files(path: Path) -> list[Path]:
+    """Return the manifests that a path means, sorted. Raises OSError."""
     if not path.is_dir():
         return [path]
     found = (entry for entry in path.iterdir() if entry.suffix in SUFFIXES)
@@ -78,14 +94,18 @@ def _files(path: Path) -> list[Path]:
 class _Collector:
     """Sorts documents into resources, rejections and descriptions of nodes."""
 
-    def __init__(self) -> None:
+    def __init__(self, passwords: PasswordReader) -> None:
+        self._passwords = passwords
         self.items: list[Resource[Spec]] = []
         self.rejected: list[ResourceStatus] = []
         self.nodes: list[Node] = []
+        self.digests: dict[Owner, str] = {}
+        self.documents = 0
         self._sources: dict[tuple[str, str], str] = {}
         self._unnamed = 0
 
     def add(self, document: Document) -> None:
+        self.documents += 1
         keys = document.value.keys()
         if keys & {"apiVersion", "kind"}:
             self._add_manifest(document)
@@ -158,9 +178,11 @@ class _Collector:
         if earlier != source:
             self._reject(kind, name, f"already defined at {earlier} ({source})")
             return
+        self.digests[kind, name] = _digest(spec)
         try:
-            modern = modernise(kind, _with_passwords(spec, Path(document.path).parent))
-            parsed = schema.parse(kind, modern)
+            whole = self._passwords.resolve(spec, Path(document.path).parent)
+            self.digests[kind, name] = _digest(whole)
+            parsed = schema.parse(kind, modernise(kind, whole))
         except PydanticCustomError as error:
             self._reject(kind, name, f"spec: {error.message()} ({source})")
         except InvalidSpec as error:
@@ -183,6 +205,11 @@ class _Collector:
         self.rejected.append(ResourceStatus(kind, name, False, "ValidationFailed", message))
 
 
+def _digest(spec: object) -> str:
+    """Return what tells one version of a spec from another; nobody is shown it."""
+    return hashlib.sha256(repr(spec).encode()).hexdigest()
+
+
 def _problem_of(kind: str, group: object) -> str | None:
     """Return why no resource of this kind can be taken, if so."""
     if group not in (schema.GROUP, schema.OLD_GROUP):
@@ -190,36 +217,3 @@ def _problem_of(kind: str, group: object) -> str | None:
     if kind in schema.KINDS:
         return None
     return schema.REFUSED_KINDS.get(kind, f"there is no kind {kind!r}")
-
-
-def _with_passwords(spec: object, directory: Path) -> object:
-    """Replace `passwordFile`, relative to the manifest, by what the file holds."""
-    if not isinstance(spec, dict):
-        return spec
-    copy: dict[Any, Any] = dict(spec)
-    for name in ("hostSession", "hostsession"):
-        if isinstance(copy.get(name), dict):
-            copy[name] = _with_password(copy[name], directory)
-    if isinstance(neighbors := copy.get("neighbors"), list):
-        copy["neighbors"] = [
-            _with_password(n, directory) if isinstance(n, dict) else n for n in neighbors
-        ]
-    return copy
-
-
-def _with_password(session: dict[str, Any], directory: Path) -> dict[str, Any]:
-    if "passwordFile" not in session:
-        return session
-    session = dict(session)
-    file = session.pop("passwordFile")
-    if "password" in session:
-        raise refusal("password and passwordFile are mutually exclusive")
-    if not isinstance(file, str):
-        raise refusal("passwordFile is not a path")
-    try:
-        session["password"] = (directory / file).read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise refusal(f"passwordFile {file}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise refusal(f"passwordFile {file}: not text in UTF-8") from None
-    return session

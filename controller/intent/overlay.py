@@ -17,15 +17,16 @@ from controller.intent.fields import (
     LegSpec,
     PeerType,
     RouteTargets,
-    SessionOptions,
     Spec,
     Strict,
     UdpPort,
     VniNumber,
     VrfName,
+    exactly_one,
     number,
     refusal,
 )
+from controller.intent.sessions import GracefulRestart, SessionOptions
 
 VXLAN_PORT = 4789
 
@@ -58,6 +59,8 @@ class HostSession(SessionOptions):
     host_asn: Asn | None = Field(default=None, alias="hostASN")
     host_type: PeerType | None = None
     local_cidr: LocalCidr = Field(alias="localCIDR")
+    graceful_restart: GracefulRestart | None = None
+    """Ours: of the tenant's instance; without it the Underlay's counts there too."""
 
     @model_validator(mode="after")
     def _one_kind_of_host(self) -> HostSession:
@@ -108,37 +111,38 @@ class RoutingDomain(Strict):
         return data
 
 
-class LinuxBridge(Strict):
+class HostBridge(Strict):
+    """A bridge on the host: ours to make and remove, or one that is there."""
+
     lifecycle: Literal["Managed", "External"]
     name: InterfaceName | None = None
 
     @model_validator(mode="after")
-    def _named_if_external(self) -> LinuxBridge:
+    def _named_if_external(self) -> HostBridge:
         if (self.lifecycle == "External") is not (self.name is not None):
-            raise refusal("an External linuxBridge has a `name`, and a Managed one has none")
+            raise refusal("an External bridge has a `name`, and a Managed one has none")
         return self
 
 
 class HostMaster(Strict):
     """The bridge on the host to which the leg of an L2VNI is attached."""
 
-    refused: ClassVar[Mapping[str, str]] = {
-        "ovsBridge": "is not supported yet: use linuxBridge, or leave hostMaster out and attach "
-        "the leg yourself"
-    }
+    type: Literal["LinuxBridge", "OVSBridge"]
+    linux_bridge: HostBridge | None = None
+    ovs_bridge: HostBridge | None = None
 
-    type: Literal["LinuxBridge"]
-    linux_bridge: LinuxBridge
+    @model_validator(mode="after")
+    def _the_bridge_is_of_the_type(self) -> HostMaster:
+        exactly_one(self, "linux_bridge", "ovs_bridge")
+        if (self.type == "OVSBridge") is not (self.ovs_bridge is not None):
+            raise refusal(f"hostMaster of type {self.type} has another kind of bridge")
+        return self
 
-    @model_validator(mode="before")
-    @classmethod
-    def _no_ovs(cls, data: object) -> object:
-        if isinstance(data, dict) and data.get("type") == "OVSBridge":
-            raise refusal(
-                "hostMaster of type OVSBridge is not supported yet; leave hostMaster out and "
-                "attach the leg yourself"
-            )
-        return data
+    @property
+    def bridge(self) -> HostBridge:
+        bridge = self.ovs_bridge or self.linux_bridge
+        assert bridge is not None
+        return bridge
 
 
 class L2Vni(LegSpec):
@@ -172,6 +176,12 @@ class L3Passthrough(LegSpec):
     """`spec` of an L3Passthrough: the host in the fabric's own routing, without a tunnel."""
 
     host_session: HostSession
+
+    @model_validator(mode="after")
+    def _restart_is_the_underlays(self) -> L3Passthrough:
+        if self.host_session.graceful_restart is not None:
+            raise refusal("gracefulRestart here is the Underlay's: its session is in that instance")
+        return self
 
 
 class RawFrrConfig(Spec):

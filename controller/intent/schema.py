@@ -34,6 +34,9 @@ REFUSED_KINDS: Mapping[str, str] = {
     "UnderlayNodeStatus": "UnderlayNodeStatus is a report, not intent",
 }
 
+Owner = tuple[str, str]
+"""The kind and the name of a resource."""
+
 S_co = TypeVar("S_co", bound=Spec, covariant=True)
 
 
@@ -46,6 +49,10 @@ class Resource(Generic[S_co]):
     spec: S_co
     source: str = ""  # where it was read: "pe.yaml:12"
 
+    @property
+    def owner(self) -> Owner:
+        return self.kind, self.name
+
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"
 
@@ -57,6 +64,8 @@ class Resources:
     items: tuple[Resource[Spec], ...] = ()  # in the order of the files; the first of two wins
     rejected: tuple[ResourceStatus, ...] = ()
     node: Node = field(default_factory=Node)
+    digests: Mapping[Owner, str] = field(default_factory=dict)  # equal for an equal spec
+    empty: bool = True  # there was no document at all
 
 
 class InvalidSpec(Exception):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from itertools import combinations
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from controller.intent.fields import (
     Address,
@@ -16,13 +16,13 @@ from controller.intent.fields import (
     DeviceName,
     InterfaceName,
     PeerType,
-    SessionOptions,
     Spec,
     Strict,
     exactly_one,
     number,
     refusal,
 )
+from controller.intent.sessions import GracefulRestart, SessionOptions
 
 FamilyName = Literal["ipv4unicast", "ipv6unicast", "evpn"]
 
@@ -97,8 +97,25 @@ class Neighbor(SessionOptions):
         return self
 
 
+class Dpdk(Strict):
+    """Ours: how a DPDK datapath gets at a NIC; the kernel datapath needs none of it.
+
+    `owned` takes the NIC from the kernel, and needs its device arguments; `shared` leaves it there.
+    """
+
+    devargs: Annotated[str, StringConstraints(pattern=r"^[!-~]*$", max_length=127)] = ""
+    wiring: Literal["owned", "shared"] = "owned"
+
+    @model_validator(mode="after")
+    def _owned_is_told_where(self) -> Dpdk:
+        if self.wiring == "owned" and not self.devargs:
+            raise refusal("dpdk.wiring `owned` needs dpdk.devargs, such as 0000:01:00.0")
+        return self
+
+
 class NetworkDevice(Strict):
     interface_name: DeviceName
+    dpdk: Dpdk | None = None
 
 
 class UnderlayInterface(Strict):
@@ -133,11 +150,6 @@ class TunnelEndpoint(Strict):
         if len({cidr.version for cidr in self.cidrs}) != len(self.cidrs):
             raise refusal("tunnelEndpoint.cidrs takes one CIDR per address family")
         return self
-
-
-class GracefulRestart(Strict):
-    restart_time_seconds: Annotated[int, number(1, 4095)] = 120
-    stale_path_time_seconds: Annotated[int, number(1, 4095)] = 360
 
 
 class RouteReflector(Strict):

@@ -40,6 +40,7 @@ class Configured:
     ok: bool
     changed: bool
     message: str = ""
+    section: str = ""  # of frr.conf, that `message` is about: "RawFRRConfig mine", "vrf red"
 
 
 @dataclass(frozen=True, slots=True)

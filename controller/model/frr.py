@@ -7,10 +7,14 @@ logs it must use the repr and never the JSON.
 from __future__ import annotations
 
 import json
+import re
 import types
 import typing
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any
+
+BGP_PORT = 179
+MASK = "***"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,25 @@ class BfdProfile:
 
 
 @dataclass(frozen=True, slots=True)
+class PrefixRule:
+    """A line of a prefix-list; 0 leaves `ge` or `le` out."""
+
+    permit: bool
+    prefix: str
+    ge: int = 0
+    le: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixList:
+    """A filter of one address family. It ends with a denial, as FRR has it."""
+
+    name: str
+    version: int  # 4 or 6
+    rules: tuple[PrefixRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class NeighborFamily:
     """An address family that a BGP session carries, with its policy."""
 
@@ -34,6 +57,8 @@ class NeighborFamily:
     next_hop_self: bool = False
     allowas_in: bool = False
     route_map: str = ""  # both ways; "" is none
+    prefixes_in: str = ""  # prefix-list; "" is none
+    prefixes_out: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +150,36 @@ class FrrSettings:
     fpm_replace: bool = True  # one replace instead of delete and add, FRR's default
     suppress_fib_pending: bool = False  # advertise what the datapath has acknowledged only
     vrfs: tuple[VrfVni, ...] = ()
+    prefix_lists: tuple[PrefixList, ...] = ()
     bfd_profiles: tuple[BfdProfile, ...] = ()
     instances: tuple[BgpInstance, ...] = ()
     raw: tuple[RawSnippet, ...] = ()
+
+
+def masked(settings: FrrSettings) -> FrrSettings:
+    """Return the settings with every password hidden, to be shown."""
+    return replace(
+        settings,
+        instances=tuple(
+            replace(i, neighbors=tuple(_masked(n) for n in i.neighbors)) for i in settings.instances
+        ),
+        raw=tuple(RawSnippet(r.name, redact(r.text)) for r in settings.raw),
+    )
+
+
+def _masked(neighbor: BgpNeighbor) -> BgpNeighbor:
+    return replace(neighbor, password=MASK) if neighbor.password else neighbor
+
+
+def redact(text: str) -> str:
+    """Return `text` with whatever follows the word password hidden, up to the next blank."""
+    return re.sub(r"\b(password\s+)\S+", rf"\1{MASK}", text)
+
+
+def tcp_ports(settings: FrrSettings) -> tuple[int, ...]:
+    """Return the TCP ports on which our BGP sessions run, ascending."""
+    neighbors = [n for instance in settings.instances for n in instance.neighbors]
+    return tuple(sorted({BGP_PORT, *(n.port for n in neighbors if n.port)}))
 
 
 def to_json(settings: FrrSettings) -> bytes:

@@ -79,8 +79,9 @@ class HostEnd:
     name: str = ""
     mac: bytes = b""
     addresses: tuple[Address, ...] = ()
-    bridge: str = ""  # a Linux bridge there to which it is attached
+    bridge: str = ""  # a bridge there to which it is attached
     create_bridge: bool = False  # that bridge is ours: made and removed with the leg
+    ovs: bool = False  # it is Open vSwitch's, and else the kernel's
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,8 @@ class Port:
     source_netns: str | None = None  # NIC: where to fetch it from; "" our own, None it is there
     twin: bool = False  # FRR speaks a protocol on it
     loopback: bool = False  # `lo`: holds the VTEP addresses
+    devargs: str = ""  # DPDK: device arguments
+    wiring: str = ""  # DPDK: "owned" or "shared", "" is not said
 
     @property
     def key(self) -> str:

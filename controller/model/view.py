@@ -75,6 +75,12 @@ class ResourceStatus:
     ready: bool
     reason: str = ""  # one of ValidationFailed, DependencyFailed, ...
     message: str = ""
+    generation: int = 0  # counts the versions of its spec since the daemon started, from 1
+    applied_generation: int = 0  # the version that is in force; 0 is none
+
+    @property
+    def owner(self) -> tuple[str, str]:
+        return self.kind, self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from controller.pb import state_pb2 as dualpath_dot_v1_dot_state__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x64ualpath/v1/bus.proto\x12\x0b\x64ualpath.v1\x1a\x17\x64ualpath/v1/state.proto\"\xb4\x02\n\rBridgeMessage\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12)\n\x06routes\x18\x03 \x01(\x0b\x32\x17.dualpath.v1.RouteBatchH\x00\x12+\n\x07records\x18\x04 \x01(\x0b\x32\x18.dualpath.v1.RecordBatchH\x00\x12\'\n\x07session\x18\x05 \x01(\x0b\x32\x14.dualpath.v1.SessionH\x00\x12%\n\x06synced\x18\x06 \x01(\x0b\x32\x13.dualpath.v1.SyncedH\x00\x12-\n\nconfigured\x18\x07 \x01(\x0b\x32\x17.dualpath.v1.ConfiguredH\x00\x12#\n\x05\x61live\x18\x08 \x01(\x0b\x32\x12.dualpath.v1.AliveH\x00\x42\x06\n\x04\x62ody\"b\n\x07Session\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x13\n\x0bstale_after\x18\x04 \x01(\x01\x12\x13\n\x0b\x61\x63knowledge\x18\x05 \x01(\x08\"\x08\n\x06Synced\"K\n\nConfigured\x12\x0f\n\x07request\x18\x01 \x01(\x04\x12\n\n\x02ok\x18\x02 \x01(\x08\x12\x0f\n\x07\x63hanged\x18\x03 \x01(\x08\x12\x0f\n\x07message\x18\x04 \x01(\t\"\x07\n\x05\x41live\"\xcc\x02\n\x11\x43ontrollerMessage\x12+\n\tsubscribe\x18\x01 \x01(\x0b\x32\x16.dualpath.v1.SubscribeH\x00\x12%\n\x06\x63redit\x18\x02 \x01(\x0b\x32\x13.dualpath.v1.CreditH\x00\x12%\n\x06mirror\x18\x03 \x01(\x0b\x32\x13.dualpath.v1.MirrorH\x00\x12-\n\nprogrammed\x18\x04 \x01(\x0b\x32\x17.dualpath.v1.RouteBatchH\x00\x12+\n\tconfigure\x18\x05 \x01(\x0b\x32\x16.dualpath.v1.ConfigureH\x00\x12\'\n\x07release\x18\x06 \x01(\x0b\x32\x14.dualpath.v1.ReleaseH\x00\x12/\n\x0bprovisioned\x18\x07 \x01(\x0b\x32\x18.dualpath.v1.ProvisionedH\x00\x42\x06\n\x04\x62ody\"=\n\tSubscribe\x12\x0e\n\x06\x63redit\x18\x01 \x01(\r\x12\x12\n\nprovisions\x18\x02 \x01(\x08\x12\x0c\n\x04kept\x18\x03 \x01(\r\"(\n\x06\x43redit\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x0f\n\x07\x62\x61tches\x18\x02 \x01(\r\"\xcd\x01\n\x06Mirror\x12\r\n\x05whole\x18\x01 \x01(\x08\x12$\n\x04macs\x18\x02 \x03(\x0b\x32\x16.dualpath.v1.MacRecord\x12.\n\tneighbors\x18\x03 \x03(\x0b\x32\x1b.dualpath.v1.NeighborRecord\x12)\n\tgone_macs\x18\x04 \x03(\x0b\x32\x16.dualpath.v1.MacRecord\x12\x33\n\x0egone_neighbors\x18\x05 \x03(\x0b\x32\x1b.dualpath.v1.NeighborRecord\".\n\tConfigure\x12\x0f\n\x07request\x18\x01 \x01(\x04\x12\x10\n\x08settings\x18\x02 \x01(\x0c\"\r\n\x0bProvisioned\"\t\n\x07Releaseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x64ualpath/v1/bus.proto\x12\x0b\x64ualpath.v1\x1a\x17\x64ualpath/v1/state.proto\"\xb4\x02\n\rBridgeMessage\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12)\n\x06routes\x18\x03 \x01(\x0b\x32\x17.dualpath.v1.RouteBatchH\x00\x12+\n\x07records\x18\x04 \x01(\x0b\x32\x18.dualpath.v1.RecordBatchH\x00\x12\'\n\x07session\x18\x05 \x01(\x0b\x32\x14.dualpath.v1.SessionH\x00\x12%\n\x06synced\x18\x06 \x01(\x0b\x32\x13.dualpath.v1.SyncedH\x00\x12-\n\nconfigured\x18\x07 \x01(\x0b\x32\x17.dualpath.v1.ConfiguredH\x00\x12#\n\x05\x61live\x18\x08 \x01(\x0b\x32\x12.dualpath.v1.AliveH\x00\x42\x06\n\x04\x62ody\"b\n\x07Session\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x13\n\x0bstale_after\x18\x04 \x01(\x01\x12\x13\n\x0b\x61\x63knowledge\x18\x05 \x01(\x08\"\x08\n\x06Synced\"\\\n\nConfigured\x12\x0f\n\x07request\x18\x01 \x01(\x04\x12\n\n\x02ok\x18\x02 \x01(\x08\x12\x0f\n\x07\x63hanged\x18\x03 \x01(\x08\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x0f\n\x07section\x18\x05 \x01(\t\"\x07\n\x05\x41live\"\xcc\x02\n\x11\x43ontrollerMessage\x12+\n\tsubscribe\x18\x01 \x01(\x0b\x32\x16.dualpath.v1.SubscribeH\x00\x12%\n\x06\x63redit\x18\x02 \x01(\x0b\x32\x13.dualpath.v1.CreditH\x00\x12%\n\x06mirror\x18\x03 \x01(\x0b\x32\x13.dualpath.v1.MirrorH\x00\x12-\n\nprogrammed\x18\x04 \x01(\x0b\x32\x17.dualpath.v1.RouteBatchH\x00\x12+\n\tconfigure\x18\x05 \x01(\x0b\x32\x16.dualpath.v1.ConfigureH\x00\x12\'\n\x07release\x18\x06 \x01(\x0b\x32\x14.dualpath.v1.ReleaseH\x00\x12/\n\x0bprovisioned\x18\x07 \x01(\x0b\x32\x18.dualpath.v1.ProvisionedH\x00\x42\x06\n\x04\x62ody\"=\n\tSubscribe\x12\x0e\n\x06\x63redit\x18\x01 \x01(\r\x12\x12\n\nprovisions\x18\x02 \x01(\x08\x12\x0c\n\x04kept\x18\x03 \x01(\r\"(\n\x06\x43redit\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x0f\n\x07\x62\x61tches\x18\x02 \x01(\r\"\xcd\x01\n\x06Mirror\x12\r\n\x05whole\x18\x01 \x01(\x08\x12$\n\x04macs\x18\x02 \x03(\x0b\x32\x16.dualpath.v1.MacRecord\x12.\n\tneighbors\x18\x03 \x03(\x0b\x32\x1b.dualpath.v1.NeighborRecord\x12)\n\tgone_macs\x18\x04 \x03(\x0b\x32\x16.dualpath.v1.MacRecord\x12\x33\n\x0egone_neighbors\x18\x05 \x03(\x0b\x32\x1b.dualpath.v1.NeighborRecord\".\n\tConfigure\x12\x0f\n\x07request\x18\x01 \x01(\x04\x12\x10\n\x08settings\x18\x02 \x01(\x0c\"\r\n\x0bProvisioned\"\t\n\x07Releaseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,21 +39,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SYNCED']._serialized_start=474
   _globals['_SYNCED']._serialized_end=482
   _globals['_CONFIGURED']._serialized_start=484
-  _globals['_CONFIGURED']._serialized_end=559
-  _globals['_ALIVE']._serialized_start=561
-  _globals['_ALIVE']._serialized_end=568
-  _globals['_CONTROLLERMESSAGE']._serialized_start=571
-  _globals['_CONTROLLERMESSAGE']._serialized_end=903
-  _globals['_SUBSCRIBE']._serialized_start=905
-  _globals['_SUBSCRIBE']._serialized_end=966
-  _globals['_CREDIT']._serialized_start=968
-  _globals['_CREDIT']._serialized_end=1008
-  _globals['_MIRROR']._serialized_start=1011
-  _globals['_MIRROR']._serialized_end=1216
-  _globals['_CONFIGURE']._serialized_start=1218
-  _globals['_CONFIGURE']._serialized_end=1264
-  _globals['_PROVISIONED']._serialized_start=1266
-  _globals['_PROVISIONED']._serialized_end=1279
-  _globals['_RELEASE']._serialized_start=1281
-  _globals['_RELEASE']._serialized_end=1290
+  _globals['_CONFIGURED']._serialized_end=576
+  _globals['_ALIVE']._serialized_start=578
+  _globals['_ALIVE']._serialized_end=585
+  _globals['_CONTROLLERMESSAGE']._serialized_start=588
+  _globals['_CONTROLLERMESSAGE']._serialized_end=920
+  _globals['_SUBSCRIBE']._serialized_start=922
+  _globals['_SUBSCRIBE']._serialized_end=983
+  _globals['_CREDIT']._serialized_start=985
+  _globals['_CREDIT']._serialized_end=1025
+  _globals['_MIRROR']._serialized_start=1028
+  _globals['_MIRROR']._serialized_end=1233
+  _globals['_CONFIGURE']._serialized_start=1235
+  _globals['_CONFIGURE']._serialized_end=1281
+  _globals['_PROVISIONED']._serialized_start=1283
+  _globals['_PROVISIONED']._serialized_end=1296
+  _globals['_RELEASE']._serialized_start=1298
+  _globals['_RELEASE']._serialized_end=1307
 # @@protoc_insertion_point(module_scope)

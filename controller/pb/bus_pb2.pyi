@@ -46,16 +46,18 @@ class Synced(_message.Message):
     def __init__(self) -> None: ...
 
 class Configured(_message.Message):
-    __slots__ = ("request", "ok", "changed", "message")
+    __slots__ = ("request", "ok", "changed", "message", "section")
     REQUEST_FIELD_NUMBER: _ClassVar[int]
     OK_FIELD_NUMBER: _ClassVar[int]
     CHANGED_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    SECTION_FIELD_NUMBER: _ClassVar[int]
     request: int
     ok: bool
     changed: bool
     message: str
-    def __init__(self, request: _Optional[int] = ..., ok: _Optional[bool] = ..., changed: _Optional[bool] = ..., message: _Optional[str] = ...) -> None: ...
+    section: str
+    def __init__(self, request: _Optional[int] = ..., ok: _Optional[bool] = ..., changed: _Optional[bool] = ..., message: _Optional[str] = ..., section: _Optional[str] = ...) -> None: ...
 
 class Alive(_message.Message):
     __slots__ = ()

@@ -13,7 +13,7 @@ import errno
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -271,7 +271,7 @@ class KernelDatapath:
         if data:
             self._observer.feed(data, own, building=building)
         if self._observer.doubtful and (not self._checking or self._checking.done()):
-            self._checking = asyncio.get_running_loop().create_task(self._check_nexthops())
+            self._checking = self._spawn(self._check_nexthops())
         return bool(data)
 
     async def _check_nexthops(self) -> None:
@@ -287,8 +287,18 @@ class KernelDatapath:
 
     def _start_over(self) -> asyncio.Task[None]:
         if not self._reloading or self._reloading.done():
-            self._reloading = asyncio.get_running_loop().create_task(self._reload())
+            self._reloading = self._spawn(self._reload())
         return self._reloading
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Let whoever listens hear what a task failed with: nobody waits for it."""
+        if not task.cancelled() and (error := task.exception()):
+            self._inbox.fail(error)
 
     async def _reload(self) -> None:
         """Take a new picture of everything, since notifications were lost."""

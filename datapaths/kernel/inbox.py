@@ -7,7 +7,6 @@ from collections.abc import Hashable
 
 from controller.model.kinds import Kind
 from datapaths.base import (
-    DatapathError,
     Learned,
     LearnedMac,
     LearnedNeighbor,
@@ -26,7 +25,7 @@ class Inbox:
         self._lost: dict[Kind, list[Lost]] = {}
         self._more = asyncio.Event()
         self._reader = 0  # counts listeners; the newest one gets the events
-        self._error: DatapathError | None = None
+        self._error: BaseException | None = None
         self._closed = False
 
     def open(self) -> int:
@@ -61,7 +60,7 @@ class Inbox:
         else:
             waiting.append(event)
 
-    def fail(self, error: DatapathError) -> None:
+    def fail(self, error: BaseException) -> None:
         self._error = error
         self._more.set()
 

@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from controller.model.links import Address
 
 PREFIX = "dualpath:"
+TWIN_PREFIX = "cp-"
+"""Begins the name of a twin's end beside its port, known before the device can be marked."""
+
 IFALIASZ = 256  # linux/if.h, with the terminating zero
 
 Value = str | int

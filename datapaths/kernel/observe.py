@@ -256,7 +256,8 @@ class Observer:
 
 
 def _is_port(link: Link) -> bool:
-    return link.kind not in NO_PORTS and not link.loopback
+    plumbing = link.kind == "veth" and link.name.startswith(marks.TWIN_PREFIX)
+    return link.kind not in NO_PORTS and not link.loopback and not plumbing
 
 
 def _overlay(link: Link | None) -> tuple[int, int] | None:

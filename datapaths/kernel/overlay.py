@@ -33,11 +33,22 @@ def ensure_vrf(links: Links, vrf: Vrf) -> None:
         links.delete(vrf.name)
         link = None
     if not link:
+        _evict(links, vrf)
         _create_vrf(links, vrf)
     links.change(vrf.name, mark=Mark("vrf"))
     links.set_up(vrf.name)
     for member in members:
         links.change(member, master=vrf.name)
+
+
+def _evict(links: Links, vrf: Vrf) -> None:
+    """Remove a VRF of ours that has the table: that one is being renamed.
+
+    Later would be too late, as the end of its table goes with it.
+    """
+    for other, _ in list(links.marked("vrf")):
+        if other.info.get("IFLA_VRF_TABLE") == vrf.table and other.name != vrf.name:
+            links.delete(other.name)
 
 
 def _create_vrf(links: Links, vrf: Vrf) -> None:

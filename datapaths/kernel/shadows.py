@@ -10,7 +10,9 @@ import errno
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from controller.model.kinds import Kind
 from controller.model.links import Address, Port, Vni, Vrf
+from controller.model.records import Key
 from datapaths.kernel import overlay, sysctls
 from datapaths.kernel.links import Links
 from datapaths.kernel.marks import Mark
@@ -32,6 +34,7 @@ class ShadowFailure:
     name: str
     error: str  # the errno's name
     reason: str
+    key: tuple[Kind, Key]  # of the record that it stands for
 
 
 def shadow_of(vrfs: Iterable[Vrf], vnis: Iterable[Vni], ports: Iterable[Port]) -> Shadow:
@@ -67,7 +70,10 @@ class Shadows:
     def ensure_overlay(self, shadow: Shadow) -> list[ShadowFailure]:
         """Bridges, VXLAN devices and access ports."""
         with Links(self._netns) as links:
-            work = ((vni.bridge, lambda vni=vni: _ensure_vni(links, vni)) for vni in shadow.vnis)
+            work = (
+                (vni.bridge, (vni.kind, vni.key), lambda vni=vni: _ensure_vni(links, vni))
+                for vni in shadow.vnis
+            )
             return list(_tried(work))
 
     def dump(self) -> Shadow:
@@ -83,26 +89,37 @@ class Shadows:
 
 
 def _base(links: Links, shadow: Shadow) -> Iterator[ShadowFailure]:
-    wanted = {vni.vni for vni in shadow.vnis}
+    wanted = {vni.vni: vni for vni in shadow.vnis}
     for vni in list(overlay.dump_vnis(links)):
-        if vni.vni not in wanted:
+        if vni.vni not in wanted or _changes_tenant(vni, wanted[vni.vni]):
             _remove_vni(links, vni)
     names = {vrf.name for vrf in shadow.vrfs}
     for vrf in list(overlay.dump_vrfs(links)):
         if vrf.name not in names:
             links.delete(vrf.name)
-    yield from _tried([("lo", lambda: _ensure_loopback(links, shadow.loopback))])
-    work = ((vrf.name, lambda vrf=vrf: overlay.ensure_vrf(links, vrf)) for vrf in shadow.vrfs)
+    loopback = lambda: _ensure_loopback(links, shadow.loopback)  # noqa: E731
+    yield from _tried([("lo", (Kind.PORT, "lo"), loopback)])
+    work = (
+        (vrf.name, (vrf.kind, vrf.key), lambda vrf=vrf: overlay.ensure_vrf(links, vrf))
+        for vrf in shadow.vrfs
+    )
     yield from _tried(work)
 
 
-def _tried(work: Iterable[tuple[str, Callable[[], None]]]) -> Iterator[ShadowFailure]:
-    for name, call in work:
+def _changes_tenant(now: Vni, wanted: Vni) -> bool:
+    """Tell whether FRR has to hear of another VRF for an L3VNI before it sees the device again."""
+    return now.layer != wanted.layer or (now.layer == 3 and now.vrf != wanted.vrf)
+
+
+def _tried(
+    work: Iterable[tuple[str, tuple[Kind, Key], Callable[[], None]]],
+) -> Iterator[ShadowFailure]:
+    for name, key, call in work:
         try:
             call()
         except OSError as error:
             code = errno.errorcode.get(error.errno or errno.EIO, "EIO")
-            yield ShadowFailure(name, code, error.strerror or str(error))
+            yield ShadowFailure(name, code, error.strerror or str(error), key)
 
 
 def _loopback(links: Links) -> tuple[bool, tuple[Address, ...]]:

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from controller.model.links import Address, Port
-from datapaths.base import RowFailure, Unavailable
+from datapaths.base import DatapathError, RowFailure, Unavailable
 from datapaths.kernel import sysctls
 from datapaths.kernel.filters import Filters
 from datapaths.kernel.legs import create_pair
 from datapaths.kernel.linkinfo import Link, is_pair
 from datapaths.kernel.links import Links
-from datapaths.kernel.marks import Mark
+from datapaths.kernel.marks import TWIN_PREFIX, Mark
 from datapaths.kernel.punt import BGP, EVERYTHING, rules
 from datapaths.kernel.wire.filters import Classifier
+
+log = logging.getLogger(__name__)
 
 IFNAMSIZ = 16  # linux/if.h, with the terminating zero
 
@@ -82,9 +85,12 @@ class Twins:
 
     def set_carrier(self, name: str, up: bool) -> None:
         """Let FRR see that a port gained or lost carrier. A port without a twin is fine."""
-        with Links(self._netns) as links:
-            if links.find(device_of(name)):
-                links.set_up(device_of(name), up)
+        try:
+            with Links(self._netns) as links:
+                if links.find(device_of(name)):
+                    links.set_up(device_of(name), up)
+        except (DatapathError, OSError) as error:  # `ensure` looks at it again
+            log.warning("twin of %s: %s", name, error)
 
     def remove(self) -> None:
         """Remove all twins and their rules."""
@@ -94,10 +100,10 @@ class Twins:
 
 def device_of(name: str) -> str:
     """Return the name of a twin's end beside the port; a long name is cut to a digest."""
-    device = f"cp-{name}"
+    device = TWIN_PREFIX + name
     if len(device) < IFNAMSIZ:
         return device
-    return f"cp-{hashlib.blake2s(name.encode(), digest_size=6).hexdigest()}"
+    return TWIN_PREFIX + hashlib.blake2s(name.encode(), digest_size=6).hexdigest()
 
 
 def wants_twin(port: Port) -> bool:

@@ -56,17 +56,7 @@ def fabric(request: pytest.FixtureRequest, _standing: Fabric) -> Iterator[Fabric
     """
     try:
         _standing.wait_until_live()
-        try:
-            _standing.make_whole()
-        except AssertionError:
-            if any(
-                pe.forgets(other)
-                for pe in _standing.pes
-                for other in _standing.pes
-                if pe is not other
-            ):
-                pytest.xfail("FRR still does not import a type 5 route that its bgpd has")
-            raise
+        _standing.wait_for_overlay(90.0)
         yield _standing
     finally:
         _keep_artefacts(request, _standing.scenario)

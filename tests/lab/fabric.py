@@ -12,7 +12,6 @@ from tests.lab.namespaces import Namespace
 from tests.lab.plan import (
     BRIDGED_GATEWAYS,
     HOST_BRIDGE,
-    TENANT_VRF,
     PePlan,
     Topology,
     pe_plans,
@@ -113,16 +112,6 @@ class Pe:
             return False
         return bool(status["ready"] and status["session_state"] == "live")
 
-    def forgets(self, other: "Pe") -> bool:
-        """Tell whether FRR has another PE's type 5 route in bgpd and did not import it.
-
-        Seen in FRR 10.7.1 after a restart, for as long as nobody clears the sessions: the route is
-        best in `show bgp l2vpn evpn`, and the tenant's VRF is without it.
-        """
-        host = other.routed.v4
-        known = f"[5]:[0]:[32]:[{host}]" in self.router.vtysh("show bgp l2vpn evpn")
-        return known and host not in self.router.vtysh(f"show ip route vrf {TENANT_VRF} bgp")
-
     def _control_is_ready(self) -> bool:
         assert self.controller.running, f"{self.name}: {self.controller.text()[-2000:]}"
         return self.control.exists and namespaces.is_live(self.control)
@@ -176,14 +165,6 @@ class Fabric:
             for target in self.pes:
                 if source is not target:
                     self._wait_between(source, target, timeout_s)
-
-    def make_whole(self) -> None:
-        """Wait for the overlay; where FRR forgot type 5 routes, have it learn them anew."""
-        self.wait_for_bgp()
-        if any(pe.forgets(other) for pe in self.pes for other in self.pes if pe is not other):
-            for pe in self.pes:
-                pe.router.vtysh("clear bgp *")
-        self.wait_for_overlay(90.0)
 
     def cut(self, pe: Pe, spine: int = 1) -> None:
         """Unplug an uplink: the PE's NIC loses its carrier."""

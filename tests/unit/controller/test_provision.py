@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from controller import provision
 from controller.intent.layout import Intent
+from controller.intent.schema import Owner
+from controller.intent.verdicts import Outcome
 from controller.model.events import Configure, Configured, Provisioned
+from controller.model.frr import FrrSettings
 from controller.model.view import ResourceStatus
 from controller.provision import Provisioner, Spaces, underlay_mtu
 from tests.fakes.core import Core
@@ -22,13 +26,28 @@ STATUSES = (
 )
 
 
+@dataclass
+class FakeJudge:
+    instead: Intent | None = None
+    refused: list[tuple[Owner, str]] = field(default_factory=list)
+    applications: int = 0
+
+    async def refuse(self, owner: Owner, why: str) -> Intent | None:
+        self.refused.append((owner, why))
+        return self.instead
+
+    def applied(self) -> None:
+        self.applications += 1
+
+
 class World:
-    def __init__(self, directory: Path, *, there: bool = True) -> None:
+    def __init__(self, directory: Path) -> None:
         self.told: list[Configure | Provisioned] = []
+        self.judge = FakeJudge()
+        self.outcome = Outcome()
         self.renewed = 0
         self.control = directory / "frr"
         self.control.touch()
-        self._there = there
         core = Core()
         self.provisioner = Provisioner(
             Spaces(str(directory / "fwd"), str(self.control), False, False),
@@ -37,17 +56,19 @@ class World:
             core.reconciler,
             tell=self._tell,
             renewed=self._renewed,
+            judge=self.judge,
         )
 
     def _tell(self, event: Configure | Provisioned) -> bool:
         self.told.append(event)
-        return self._there
+        return True
 
     def _renewed(self) -> None:
         self.renewed += 1
 
-    def configure(self) -> asyncio.Task[str]:
-        return asyncio.create_task(self.provisioner._frr_is_configured())
+    def configure(self) -> asyncio.Task[bool]:
+        work = self.provisioner._frr_is_configured(self.provisioner.intent, self.outcome)
+        return asyncio.create_task(work)
 
     async def asked(self) -> int:
         """Return the number of the request that is under way."""
@@ -62,60 +83,40 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
-async def test_frr_is_configured_once_for_each_bridge(world: World) -> None:
+async def test_a_refusal_names_its_resource_and_the_judge_says_what_else(world: World) -> None:
+    world.judge.instead = Intent(frr=FrrSettings(hostname="other"))
     work = world.configure()
-    request = await world.asked()
-    world.provisioner.answered(Configured(request - 1, False, False, "an old one"))
-    world.provisioner.answered(Configured(request, True, True))
-    world.provisioner.answered(Configured(request, True, True))
-    assert await work == ""
-    assert await world.configure() == ""
-    world.provisioner.subscribed(same_bridge=True)
-    assert await world.configure() == ""
-    assert len(world.told) == 1
-    world.provisioner.subscribed(same_bridge=False)
-    again = world.configure()
-    await until(lambda: len(world.told) == 2)
-    world.provisioner.answered(Configured(await world.asked(), True, False))
-    assert await again == ""
+    section = "RawFRRConfig red"
+    world.provisioner.answered(Configured(await world.asked(), False, False, "line 7: no", section))
+    assert await work is False
+    assert world.outcome.problem == "FRR's configuration: line 7: no"
+    assert world.outcome.frr == {("RawFRRConfig", "red"): "line 7: no"}
+    assert world.judge.refused == [(("RawFRRConfig", "red"), "line 7: no")]
+    assert world.provisioner.intent is world.judge.instead
 
 
-async def test_why_frr_is_not_configured_is_said(world: World, tmp_path: Path) -> None:
+async def test_what_frr_takes_with_a_remark_is_remarked(world: World) -> None:
     work = world.configure()
-    world.provisioner.answered(Configured(await world.asked(), False, False, "line 7: no"))
-    assert await work == "FRR's configuration: line 7: no"
-    alone = World(tmp_path, there=False)
-    assert await alone.configure() == "frr-bridge is not there to configure FRR"
+    section = "RawFRRConfig red"
+    world.provisioner.answered(Configured(await world.asked(), True, True, "odd", section))
+    assert await work is True
+    assert world.outcome.remarks == {("RawFRRConfig", "red"): "odd"}
+    assert world.judge.applications == 1
 
 
-async def test_another_bridge_is_asked_anew(world: World) -> None:
-    work = world.configure()
-    await world.asked()
-    world.provisioner.subscribed(same_bridge=False)
-    assert "started again" in await work
-
-
-async def test_a_bridge_that_does_not_answer_is_not_waited_for_for_ever(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(provision, "_CONFIGURE_S", 0.01)
-    assert await world.configure() == "frr-bridge did not answer"
-
-
-async def test_the_end_of_the_daemon_is_not_mistaken_for_an_answer(world: World) -> None:
-    work = world.configure()
-    await world.asked()
-    work.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await work
-
-
-def test_no_resource_is_ready_while_there_is_a_problem(world: World) -> None:
+def test_no_resource_is_ready_before_intent_is_in_force(world: World) -> None:
     ready, bad = world.provisioner.statuses()
     assert (ready.ready, ready.reason) == (False, "NotInForce")
-    assert bad == STATUSES[1]
-    world.provisioner.problem = ""
-    assert tuple(world.provisioner.statuses()) == STATUSES
+    assert (bad.ready, bad.reason) == (False, "ValidationFailed")
+
+
+def test_a_generation_is_in_force_once_all_of_the_resource_is(world: World) -> None:
+    numbered = Intent(statuses=(ResourceStatus("L3VNI", "red", ready=True, generation=2),))
+    world.provisioner.replace(numbered)
+    world.provisioner._conclude(numbered, Outcome("a"), Outcome("no FRR"))
+    assert world.provisioner.statuses()[0].applied_generation == 0
+    world.provisioner._conclude(numbered, Outcome("a"), Outcome())
+    assert world.provisioner.statuses()[0].applied_generation == 2
 
 
 async def test_a_namespace_that_was_made_anew_is_noticed(

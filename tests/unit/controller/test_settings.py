@@ -36,25 +36,14 @@ def test_what_is_told_is_kept() -> None:
     assert told.bus == Path("/tmp/s/bus.sock")
 
 
-def test_certificates_come_together() -> None:
+def test_certificates_are_three() -> None:
     told = parse(["--datapath=kernel", "--tls-cert", "c", "--tls-key", "k", "--tls-ca", "a"])
     assert told.tls == (Path("c"), Path("k"), Path("a"))
 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
-    [
-        ([], "--datapath"),
-        (["--datapath=magic"], "invalid choice"),
-        (["--datapath=kernel", "--fpm", "2620"], "give ADDR:PORT"),
-        (["--datapath=kernel", "--fpm", "127.0.0.1:0"], "give ADDR:PORT"),
-        (["--datapath=kernel", "--fpm", "127.0.0.1:99999"], "give ADDR:PORT"),
-        (["--datapath=kernel", "--fpm", ":2620"], "give ADDR:PORT"),
-        (["--datapath=kernel", "--tls-cert", "c"], "go together"),
-        (["--datapath=kernel", "--node-index", "x"], "invalid int"),
-        (["--datapath=kernel", "--hold", "x"], "invalid float"),
-        (["--datapath=kernel", "--bridge", "no"], "invalid choice"),
-    ],
+    [([], "--datapath"), (["--datapath=magic"], "invalid choice"), (["--nonsense"], "--datapath")],
 )
 def test_what_makes_no_sense_ends_in_a_sentence(
     arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]

@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from frr_bridge.convergence import START_S, established, missing_vnis, waits_for
+from frr_bridge.convergence import (
+    START_S,
+    defer_times,
+    deferred,
+    established,
+    missing_vnis,
+    waits_for,
+)
 
 NOW = 1_700_000_000.0
 
@@ -89,3 +96,47 @@ def test_vnis_that_bgpd_does_not_know_are_named() -> None:
     assert missing_vnis(said, {100}) == ""
     assert missing_vnis(said, {120, 100, 110}) == "bgpd to know VNI 110, 120"
     assert missing_vnis([], {100}) == "bgpd to know VNI 100"
+
+
+CONFIGURATION = """\
+router bgp 65001
+ bgp graceful-restart
+exit
+!
+router bgp 65001 vrf red
+ bgp graceful-restart select-defer-time 0
+ bgp graceful-restart
+exit
+!
+router bgp 65001 vrf blue
+ bgp graceful-restart select-defer-time 30
+exit
+"""
+
+
+def absent(mode: str = "Restart*") -> dict[str, Any]:
+    return {"bgpState": "Active", "gracefulRestartInfo": {"localGrMode": mode}}
+
+
+@pytest.mark.parametrize(
+    ("vrf", "age_s", "waited"),
+    [
+        ("default", 125, True),
+        ("default", 131, False),
+        ("red", 1, False),
+        ("blue", 35, True),
+        ("blue", 41, False),
+    ],
+)
+def test_a_vrf_defers_for_a_peer_that_never_comes(vrf: str, age_s: float, waited: bool) -> None:
+    text = deferred({vrf: {"10.1.0.3": absent()}}, CONFIGURATION, bgpd_age_s=age_s)
+    assert text == (f"path selection of VRF {vrf}, which waits for 10.1.0.3" if waited else "")
+
+
+def test_nothing_is_deferred_for_peers_that_are_up_or_only_help() -> None:
+    here = {"red": {"a": peer(), "b": absent("Helper*")}}
+    assert deferred(here, "", bgpd_age_s=1) == ""
+
+
+def test_a_deferral_time_may_stand_outside_the_instances() -> None:
+    assert defer_times("bgp graceful-restart select-defer-time 7\n") == {"": 7}

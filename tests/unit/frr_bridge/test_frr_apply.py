@@ -108,7 +108,7 @@ async def test_a_syntax_error_leaves_the_old_file_and_never_reaches_frr(frr: Fak
     frr.syntax_error = "line 3: % Unknown command:  fpm addres 1\n"
     result = await apply(frr, BETTER)
     assert result == Applied(
-        False, False, "FRR refuses it: line 3: % Unknown command:  fpm addres 1"
+        False, False, "FRR refuses it: line 3: % Unknown command:  fpm addres 1", "router bgp"
     )
     assert frr.paths.file.read_text() == GOOD
     assert reloads(frr) == 1
@@ -124,7 +124,7 @@ async def test_an_exit_code_of_1_is_no_failure_when_frr_shows_what_was_wanted(
 async def test_an_exit_code_of_0_is_a_failure_when_a_line_is_missing(frr: FakeFrr) -> None:
     frr.takes = lambda lines: [line for line in lines if "vni" not in line]
     result = await apply(frr, BETTER)
-    assert result == Applied(False, True, "FRR did not take `vni 100`")
+    assert result == Applied(False, True, "FRR did not take `vni 100`", "vrf red")
 
 
 async def test_a_partly_applied_configuration_is_taken_back(frr: FakeFrr) -> None:
@@ -185,8 +185,9 @@ async def test_a_system_without_a_hostname_is_told_so(frr: FakeFrr) -> None:
 async def test_a_users_own_line_that_frr_spells_differently_is_no_failure(frr: FakeFrr) -> None:
     frr.takes = lambda lines: [line.replace("255.0.0.0", "/8") for line in lines]
     raw = "ip route 10.0.0.0 255.0.0.0 blackhole\n"
-    result = await apply(frr, GOOD + raw, [raw])
+    result = await apply(frr, f"{GOOD}! RawFRRConfig mine\n{raw}", [raw])
     assert result.ok
+    assert result.section == "RawFRRConfig mine"
 
 
 async def test_no_password_is_on_a_command_line_or_in_a_message(frr: FakeFrr) -> None:

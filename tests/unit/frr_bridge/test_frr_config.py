@@ -12,10 +12,19 @@ from controller.model.frr import (
     BgpNeighbor,
     FrrSettings,
     GracefulRestart,
+    PrefixList,
+    PrefixRule,
     RawSnippet,
     VrfVni,
+    redact,
 )
-from frr_bridge.frr_config import redact, render, secret_changes, vrf_restatement
+from frr_bridge.frr_config import (
+    render,
+    secret_changes,
+    section_of,
+    section_of_line,
+    vrf_restatement,
+)
 
 BARE = FrrSettings(hostname="pe1")
 PEER = BgpNeighbor("10.0.0.1", "65000")
@@ -125,10 +134,41 @@ def test_fib_suppression_is_said_in_each_instance() -> None:
     assert text.count("bgp suppress-fib-pending") == 2
 
 
+def test_a_prefix_list_is_spelt_as_frr_spells_it_and_an_empty_one_denies() -> None:
+    rules = (
+        PrefixRule(True, "0.0.0.0/0", le=32),
+        PrefixRule(False, "10.0.0.0/8", ge=9, le=24),
+        PrefixRule(True, "0.0.0.0/0"),
+    )
+    text = lines(replace(BARE, prefix_lists=(PrefixList("a", 4, rules), PrefixList("a", 6))))
+    assert [line for line in text if "prefix-list" in line] == [
+        "ip prefix-list a seq 5 permit any",
+        "ip prefix-list a seq 10 deny 10.0.0.0/8 ge 9 le 24",
+        "ip prefix-list a seq 15 permit 0.0.0.0/0",
+        "ipv6 prefix-list a seq 5 deny any",
+    ]
+
+
+def test_a_line_belongs_to_a_snippet_to_a_vrf_or_to_the_main_instance() -> None:
+    tenant, main = BgpInstance(1, "10.0.0.9", vrf="red"), BgpInstance(1, "10.0.0.9")
+    raw = RawSnippet("mine", "router bgp 1\n neighbor a password b\n")
+    given = replace(BARE, vrfs=(VrfVni("red", 7),), instances=(main, tenant), raw=(raw,))
+    text = render(given)
+    assert section_of(text, ["vni 7"]) == "vrf red"
+    assert section_of(text, ["router bgp 1 vrf red"]) == "vrf red"
+    assert section_of(text, ["bgp router-id 10.0.0.9"]) == "router bgp"
+    assert section_of(text, ["router bgp 1", "neighbor a password b"]) == "RawFRRConfig mine"
+    assert section_of(text, ["frr defaults traditional", "unheard of"]) == ""
+    assert section_of_line(text, 10**6) == "RawFRRConfig mine"
+    assert section_of_line(text, 0) == ""
+
+
 def test_raw_text_comes_last_and_as_it_is() -> None:
     raw = RawSnippet("mine", "ip route 10.0.0.0/8 blackhole\n")
     text = render(replace(BARE, vrfs=(VrfVni("red", 100),), raw=(raw,)))
-    assert text.endswith("exit-vrf\n!\n! mine\nip route 10.0.0.0/8 blackhole\n!\nend\n")
+    assert text.endswith(
+        "exit-vrf\n!\n! RawFRRConfig mine\nip route 10.0.0.0/8 blackhole\n!\nend\n"
+    )
 
 
 @pytest.mark.parametrize(

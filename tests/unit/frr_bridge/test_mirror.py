@@ -6,6 +6,7 @@ import errno
 import socket
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -13,10 +14,11 @@ from controller.model.events import Mirror
 from controller.model.layer2 import Mac, Neighbor
 from frr_bridge.mirror import ShadowMirror
 from frr_bridge.overlay import Overlay
+from frr_bridge.wire.link import IFF_UP
 from frr_bridge.wire.message import decode_message
 from frr_bridge.wire.neighbor import NTF_EXT_LEARNED, NTF_MASTER, NUD_NOARP, NeighborMessage
 from frr_bridge.wire.netlink import AF_BRIDGE, AF_INET, header
-from tests.fakes.shadow import AC110, BR110, HOST, HOST_MAC, HOST_ROWS, L2VNI, LINKS
+from tests.fakes.shadow import AC110, BR110, HOST, HOST_MAC, HOST_ROWS, L2VNI, LINKS, VX110, link
 
 MAC = Mac(L2VNI, HOST_MAC)
 NEIGHBOR = Neighbor(L2VNI, HOST, HOST_MAC)
@@ -51,8 +53,8 @@ class World:
         self.mirror._kernel = self.kernel  # type: ignore[assignment]  # as much of it as is used
 
     def links(self) -> None:
-        for link in LINKS:
-            self.overlay.link(link)
+        for shadow in LINKS:
+            self.overlay.link(shadow)
 
     def asked(self) -> list[tuple[str, int, bytes]]:
         """Return what was asked since the last time, as (op, device, address or MAC)."""
@@ -142,11 +144,65 @@ def test_a_host_that_is_gone_already_is_gone(world: World, error: int) -> None:
     assert world.asked() == [("+", AC110, HOST_MAC), ("-", AC110, HOST_MAC)]
 
 
-def test_a_bridge_that_was_made_anew_gets_its_hosts_again(world: World) -> None:
+BOTH = [("+", AC110, HOST_MAC), ("+", BR110, HOST)]
+
+
+@pytest.fixture
+def mirrored(world: World) -> World:
+    world.mirror.retry()
     world.mirror.learn(Mirror(macs=(MAC, ELSEWHERE), neighbors=(NEIGHBOR,)))
-    world.asked()
-    world.mirror.restore(L2VNI)
-    assert world.asked() == [("+", AC110, HOST_MAC), ("+", BR110, HOST)]
+    assert world.asked() == BOTH
+    world.mirror.retry()
+    assert world.asked() == []
+    return world
+
+
+@pytest.mark.parametrize("index", [BR110, VX110, AC110])
+def test_a_shadow_device_that_was_made_anew_gets_its_hosts_again(
+    mirrored: World, index: int
+) -> None:
+    device = LINKS[index - 1]
+    mirrored.overlay.link(replace(device, deleted=True))
+    mirrored.overlay.link(device)
+    if index == BR110:  # its ports left it, and come back
+        for port in (VX110, AC110):
+            mirrored.overlay.link(replace(LINKS[port - 1], master=0))
+            mirrored.overlay.link(LINKS[port - 1])
+    mirrored.mirror.retry()
+    assert mirrored.asked() == BOTH
+    mirrored.mirror.retry()
+    assert mirrored.asked() == []
+
+
+def test_an_access_port_that_left_its_bridge_and_came_back_gets_its_hosts_again(
+    mirrored: World,
+) -> None:
+    mirrored.overlay.link(replace(LINKS[AC110 - 1], master=0))
+    mirrored.overlay.link(LINKS[AC110 - 1])
+    mirrored.mirror.retry()
+    assert mirrored.asked() == BOTH
+
+
+def test_a_bridge_that_was_down_gets_its_hosts_again(mirrored: World) -> None:
+    """The kernel drops a device's neighbours when it goes down."""
+    mirrored.overlay.link(replace(LINKS[BR110 - 1], flags=IFF_UP))
+    mirrored.mirror.retry()
+    assert mirrored.asked() == BOTH
+
+
+def test_what_a_dump_shows_unchanged_is_left_alone(mirrored: World) -> None:
+    mirrored.overlay.begin()
+    mirrored.links()
+    mirrored.overlay.end()
+    mirrored.mirror.retry()
+    assert mirrored.asked() == []
+
+
+def test_devices_of_others_are_nobody_s(mirrored: World) -> None:
+    for name in ("ac", "acme", "eth7"):
+        mirrored.overlay.link(link(20, name))
+    mirrored.mirror.retry()
+    assert mirrored.asked() == []
 
 
 def test_the_netlink_socket_is_a_real_one_outside_of_tests() -> None:

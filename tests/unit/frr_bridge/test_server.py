@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from frr_bridge import server
 from frr_bridge.server import FpmServer
 from frr_bridge.wire.fpm import FpmFramer, Frames
 from tests.fakes.waiting import until
@@ -118,6 +119,25 @@ async def test_answers_reach_zebra_even_if_it_reads_late(world: World) -> None:
     for _ in range(16):
         world.server.send(answer)
     assert await asyncio.wait_for(reader.readexactly(len(answer) * 16), 5) == answer * 16
+
+
+async def test_a_zebra_that_reads_no_answers_loses_its_session(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(server, "_UNSENT", 1 << 20)
+    _, writer = await world.connect()
+    transport = writer.transport
+    assert isinstance(transport, asyncio.ReadTransport)
+    transport.pause_reading()
+    for _ in range(64):
+        world.server.send(bytes(1 << 20))
+        await asyncio.sleep(0)
+    assert world.events == ["connected", "lost"]
+    assert len(caplog.messages) == 1
+    assert not world.server._unsent
+    reader, _ = await world.connect()
+    world.server.send(b"news")
+    assert await reader.readexactly(4) == b"news"
 
 
 async def test_answers_without_a_session_go_nowhere(world: World) -> None:

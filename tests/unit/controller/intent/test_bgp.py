@@ -7,7 +7,16 @@ from typing import Any
 import pytest
 
 from controller.intent.layout import Intent
-from controller.model.frr import BgpInstance, BgpNeighbor, FrrSettings, from_json, to_json
+from controller.model.frr import (
+    BgpInstance,
+    BgpNeighbor,
+    FrrSettings,
+    PrefixRule,
+    from_json,
+    masked,
+    tcp_ports,
+    to_json,
+)
 from tests.unit.controller.intent.build import (
     Yaml,
     intent,
@@ -16,6 +25,7 @@ from tests.unit.controller.intent.build import (
     session,
     underlay,
 )
+from tests.unit.controller.intent.rulebook import rule
 
 RED = manifest("L3VNI", "red")
 SEGMENT = manifest("L2VNI", "segment")
@@ -39,6 +49,7 @@ def hosts(**changes: Any) -> tuple[BgpNeighbor, ...]:  # noqa: ANN401
     return instance(intent(underlay(), red), "red").neighbors
 
 
+@rule("Underlay.routerID")
 def test_the_router_id_is_the_one_after_the_nodes_number() -> None:
     ids = {
         i.router_id
@@ -60,6 +71,7 @@ def test_the_router_id_is_the_one_after_the_nodes_number() -> None:
         ({"addressFamilies": [{"type": "evpn"}]}, ["100.64.0.0/24"], [EVPN]),
     ],
 )
+@rule("Neighbor.addressFamilies.default")
 def test_a_session_carries_what_it_runs_over_and_what_the_tunnels_need(
     changes: Yaml, tunnel: list[str] | None, families: list[str]
 ) -> None:
@@ -70,6 +82,7 @@ def test_a_session_carries_what_it_runs_over_and_what_the_tunnels_need(
     assert carried(fabric(given)) == families
 
 
+@rule("Neighbor.addressFamilies.default")
 def test_the_first_vni_changes_no_session_of_the_fabric() -> None:
     before, after = intent(underlay()), intent(underlay(), RED, SEGMENT)
     assert instance(before) == instance(after)
@@ -127,6 +140,7 @@ def test_ipv4_over_an_ipv6_session_needs_the_extended_nexthop() -> None:
     assert not fabric(neighbor()).extended_nexthop
 
 
+@rule("Neighbor.listenRange")
 def test_a_range_is_a_peer_group_and_lifts_the_limit() -> None:
     main = instance(intent(neighbor(address=None, listenRange="2001:db8::/64")))
     assert main.neighbors[0].peer == "range-2001:db8::-64"
@@ -140,6 +154,7 @@ def test_a_lost_session_is_tried_again_soon_unless_told_otherwise() -> None:
     assert fabric(neighbor(connectTimeSeconds=30)).connect_s == 30
 
 
+@rule("Underlay.gracefulRestart")
 def test_graceful_restart_covers_tenants_too() -> None:
     result = intent(underlay(gracefulRestart={"restartTimeSeconds": 60}), RED)
     for vrf in ("", "red"):
@@ -149,6 +164,7 @@ def test_graceful_restart_covers_tenants_too() -> None:
     assert instance(intent(underlay())).graceful_restart is None
 
 
+@rule("Underlay.clusterID", "Neighbor.routeReflectorClient")
 def test_a_route_reflector_names_its_cluster_and_its_clients() -> None:
     reflected = [{"type": "evpn", "properties": [{"type": "routeReflectorClient"}]}]
     given = neighbor(asn=None, type="Internal", addressFamilies=reflected)
@@ -158,6 +174,7 @@ def test_a_route_reflector_names_its_cluster_and_its_clients() -> None:
     assert main.neighbors[0].families[0].route_reflector_client
 
 
+@rule("Session.bfd")
 def test_bfd_has_a_profile_of_its_own_only_if_it_says_something() -> None:
     assert fabric(neighbor()).bfd is None
     assert fabric(neighbor(bfd={})).bfd == ""
@@ -174,6 +191,7 @@ def test_a_host_session_has_one_neighbor_per_family_and_each_carries_both() -> N
     assert all(f.route_map == "permissive" for f in four.families)
 
 
+@rule("HostSession.options")
 def test_a_host_session_takes_the_options_of_any_session() -> None:
     four, _ = hosts(
         password="x", holdTimeSeconds=9, keepaliveTimeSeconds=3, connectTimeSeconds=7, bfd={}
@@ -182,6 +200,49 @@ def test_a_host_session_takes_the_options_of_any_session() -> None:
     assert four.bfd == ""
 
 
+@rule("HostSession.options")
+def test_a_tenant_may_restart_gracefully_on_its_own_terms() -> None:
+    red = manifest("L3VNI", "red", hostSession=session(gracefulRestart={"restartTimeSeconds": 7}))
+    result = intent(underlay(), red)
+    restart = instance(result, "red").graceful_restart
+    assert restart is not None
+    assert (restart.restart_s, restart.stale_s) == (7, 360)
+    assert instance(result).graceful_restart is None
+
+
+@rule("Session.filter")
+def test_a_filter_is_a_list_for_each_family_of_unicast_routes() -> None:
+    rules = [
+        {"action": "Deny", "prefix": "10.1.0.0/16", "ge": 16, "le": 24},
+        {"prefix": "10.0.0.0/8", "ge": 9, "le": 32},
+        {"prefix": "fd00::/16", "ge": 16},
+    ]
+    red = manifest("L3VNI", "red", hostSession=session(importFilter=rules))
+    result = intent(neighbor(exportFilter=[]), red)
+    assert [(f.name, f.version) for f in result.frr.prefix_lists] == [
+        ("neighbor-192.168.1.0-out", 4),
+        ("neighbor-192.168.1.0-out", 6),
+        ("host-vni-100-in", 4),
+        ("host-vni-100-in", 6),
+    ]
+    nothing, _, four, six = result.frr.prefix_lists
+    assert nothing.rules == ()
+    assert four.rules == (
+        PrefixRule(False, "10.1.0.0/16", le=24),
+        PrefixRule(True, "10.0.0.0/8", ge=9),
+    )
+    assert six.rules == (PrefixRule(True, "fd00::/16", le=128),)
+    v4, evpn = instance(result).neighbors[0].families
+    assert (v4.prefixes_in, v4.prefixes_out) == ("", "neighbor-192.168.1.0-out")
+    assert (evpn.prefixes_in, evpn.prefixes_out) == ("", "")
+    assert instance(result, "red").neighbors[0].families[1].prefixes_in == "host-vni-100-in"
+
+
+def test_the_ports_of_sessions_are_known_for_the_twins() -> None:
+    assert tcp_ports(intent(neighbor(port=1790)).frr) == (179, 1790)
+
+
+@rule("HostSession.announced")
 def test_a_tenant_advertises_its_hosts_addresses_and_its_gateways_subnets() -> None:
     tenant = instance(intent(underlay(), RED, SEGMENT), "red")
     assert tenant.networks == (
@@ -199,6 +260,7 @@ def test_a_tenant_without_a_session_has_the_fabrics_number() -> None:
     assert (instance(result, "red").asn, instance(result, "red").neighbors) == (65001, ())
 
 
+@rule("VNI.routeTargets")
 def test_route_targets_go_to_the_tenant_or_to_the_vni() -> None:
     red = manifest("L3VNI", "red", importRTs=["1:1"], exportRTs=["1:2"])
     segment = manifest("L2VNI", "segment", importRTs=["1:3"])
@@ -209,6 +271,7 @@ def test_route_targets_go_to_the_tenant_or_to_the_vni() -> None:
     assert (targets.vni, targets.imports, targets.exports) == (110, ("1:3",), ())
 
 
+@rule("RawFRRConfig.priority")
 def test_raw_snippets_come_by_priority_and_then_in_the_order_of_the_files() -> None:
     given = [("b", 5), ("a", 0), ("c", 5)]
     result = intent(*(manifest("RawFRRConfig", n, priority=p) for n, p in given))
@@ -224,11 +287,20 @@ def test_settings_survive_the_bus() -> None:
     assert from_json(to_json(FrrSettings())) == FrrSettings()
 
 
+@rule("Session.password.secrecy")
 def test_a_password_is_in_the_json_and_in_no_repr() -> None:
     settings = intent(neighbor(password="hunter2"), manifest("RawFRRConfig", "mine")).frr
     assert b"hunter2" in to_json(settings)
     assert "hunter2" not in repr(settings)
     assert "prefix-list" not in repr(settings)
+
+
+@rule("Session.password.secrecy")
+def test_what_is_shown_has_its_passwords_masked() -> None:
+    raw = manifest("RawFRRConfig", "mine", rawConfig="router bgp 1\n neighbor a password hunter2\n")
+    settings = intent(neighbor(password="hunter2"), raw).frr
+    assert b"hunter2" not in to_json(masked(settings))
+    assert "password ***" in masked(settings).raw[0].text
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from controller.intent.lastgood import keep_last_good
 from tests.unit.controller.intent.build import manifest, resources, underlay
+from tests.unit.controller.intent.rulebook import rule
 
 RED, BROKEN = manifest("L3VNI", "red"), manifest("L3VNI", "red", vni=0)
 
 
+@rule("Manifest.lastGood")
 def test_a_spoilt_resource_stays_as_it_was_and_says_so() -> None:
     after = keep_last_good(resources(underlay(), RED), resources(underlay(), BROKEN))
     assert [str(r) for r in after.items] == ["L3VNI red", "Underlay underlay"]
@@ -22,6 +24,7 @@ def test_it_stays_through_a_second_spoilt_edit() -> None:
     assert [r.name for r in keep_last_good(spoilt, resources(BROKEN)).items] == ["red"]
 
 
+@rule("Manifest.lastGood")
 def test_a_deleted_resource_is_gone() -> None:
     assert keep_last_good(resources(RED), resources()).items == ()
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from controller.intent.layout import Intent
+from controller.model.kinds import Kind
 from controller.model.links import Address, HostEnd, Port, Vni, Vrf
 from tests.unit.controller.intent.build import Yaml, intent, manifest, neighbor, session, underlay
+from tests.unit.controller.intent.rulebook import rule
 
 RED = manifest("L3VNI", "red")
 SEGMENT = manifest("L2VNI", "segment")
@@ -38,6 +40,7 @@ def bridge(**linux_bridge: str) -> Yaml:
     )
 
 
+@rule("Underlay.vtep")
 def test_the_vtep_is_the_hosts_number_in_each_cidr_and_sits_on_lo() -> None:
     loopback = port(intent(DUAL, index=3), "lo")
     assert loopback.loopback
@@ -53,6 +56,7 @@ def test_a_nic_comes_from_the_hosts_namespace_keeps_its_addresses_and_has_a_twin
     assert port(intent(underlay()), "eth1") == Port("eth1", source_netns="", twin=True)
 
 
+@rule("HostSession.addresses")
 def test_the_router_has_the_first_address_of_a_leg_and_the_host_one_by_its_number() -> None:
     result = intent(underlay(), RED, index=4)
     leg = port(result, "pe-e-100")
@@ -63,6 +67,7 @@ def test_the_router_has_the_first_address_of_a_leg_and_the_host_one_by_its_numbe
     assert leg.host.addresses == addresses("10.100.0.6/24", "fd00:100::6/64")
 
 
+@rule("HostSession.addresses")
 def test_a_point_to_point_pool_is_used_whole() -> None:
     pool = session(localCIDR={"ipv4": "10.101.0.0/31"})
     red = manifest("L3VNI", "red", hostSession=pool)
@@ -72,6 +77,7 @@ def test_a_point_to_point_pool_is_used_whole() -> None:
     assert leg.host.addresses == addresses("10.101.0.1/31")
 
 
+@rule("HostSession.localCIDR.size")
 def test_the_broadcast_address_is_nobodys() -> None:
     red = manifest("L3VNI", "red", hostSession=session(localCIDR={"ipv4": "10.0.0.0/29"}))
     assert intent(underlay(), red, index=4).vrfs  # .6
@@ -98,6 +104,7 @@ def test_a_router_mac_is_local_unicast_and_differs_by_node_and_vni() -> None:
     assert all(mac[0] & 0x03 == 0x02 for mac in macs)
 
 
+@rule("L2VNI.gatewayMAC")
 def test_a_gateway_is_the_same_on_every_node() -> None:
     here, there = (vni(intent(underlay(), RED, SEGMENT, index=i), 110) for i in (1, 2))
     assert here.mac == there.mac == bytes.fromhex("00f30000006f")
@@ -105,6 +112,7 @@ def test_a_gateway_is_the_same_on_every_node() -> None:
     assert (here.vrf, here.layer) == ("red", 2)
 
 
+@rule("VNI.mtu", "VNI.underlayAddressFamily")
 def test_the_mtu_leaves_room_for_the_headers_of_the_vteps_family() -> None:
     six = manifest("L3VNI", "red", underlayAddressFamily="IPv6")
     result = intent(DUAL, six, SEGMENT, mtu=9000)
@@ -114,10 +122,12 @@ def test_the_mtu_leaves_room_for_the_headers_of_the_vteps_family() -> None:
     assert len(vni(result, 110).local) == 4
 
 
+@rule("VNI.vxlanPort")
 def test_the_vxlan_port_is_the_vnis_own() -> None:
     assert vni(intent(underlay(), manifest("L3VNI", "red", vxlanPort=8472)), 100).port == 8472
 
 
+@rule("L2VNI.hostMaster.device")
 def test_an_l2vni_is_left_detached_or_attached_to_our_bridge_or_to_theirs() -> None:
     def host_end(segment: Yaml) -> HostEnd:
         return end(intent(underlay(), RED, segment), "pe-e-110")
@@ -127,6 +137,32 @@ def test_an_l2vni_is_left_detached_or_attached_to_our_bridge_or_to_theirs() -> N
     assert (ours.bridge, ours.create_bridge) == ("br-hs-110", True)
     theirs = host_end(bridge(lifecycle="External", name="br0"))
     assert (theirs.bridge, theirs.create_bridge) == ("br0", False)
+
+
+@rule("L2VNI.hostMaster.device")
+def test_an_l2vni_may_be_attached_to_an_open_vswitch() -> None:
+    master = {"type": "OVSBridge", "ovsBridge": {"lifecycle": "External", "name": "ovs0"}}
+    theirs = end(intent(underlay(), RED, manifest("L2VNI", "s", hostMaster=master)), "pe-e-110")
+    assert (theirs.bridge, theirs.ovs, theirs.create_bridge) == ("ovs0", True, False)
+
+
+@rule("Underlay.dpdk")
+def test_a_nic_says_how_dpdk_gets_at_it() -> None:
+    nic = {"interfaceName": "eth1", "dpdk": {"devargs": "0000:01:00.0", "wiring": "owned"}}
+    given = underlay(interfaces=[{"type": "NetworkDevice", "networkDevice": nic}])
+    assert (port(intent(given), "eth1").devargs, port(intent(given), "eth1").wiring) == (
+        "0000:01:00.0",
+        "owned",
+    )
+    assert port(intent(underlay()), "eth1").wiring == ""
+
+
+def test_every_device_says_whose_it_is() -> None:
+    result = intent(underlay(), RED, SEGMENT)
+    assert {(d.kind, d.key) for d in result.devices} == result.owners.keys()
+    assert result.owners[Kind.VRF, "red"] == ("L3VNI", "red")
+    assert result.owners[Kind.PORT, "pe-e-110"] == ("L2VNI", "segment")
+    assert result.owners[Kind.PORT, "lo"] == ("Underlay", "underlay")
 
 
 def test_an_l2vni_leg_is_bridged_and_nobody_speaks_on_it() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from controller.intent.documents import ManifestError, read
 from controller.intent.loader import load, merge
 from controller.intent.node import NodeOverrides
 from controller.intent.overlay import L2Vni, L3Passthrough, L3Vni
+from controller.intent.passwords import PasswordReader
 from controller.intent.schema import OLD_GROUP
 from controller.intent.underlay import Underlay
 from tests.unit.controller.intent.build import GOOD, manifest, neighbor, resources, underlay
+from tests.unit.controller.intent.rulebook import rule
 
 HEADER = "apiVersion: network.openperouter.io/v1alpha1\n"
 RED = HEADER + "kind: L3VNI\nmetadata: {name: red}\nspec: {vrf: red, vni: 100}\n"
@@ -28,6 +31,7 @@ def one_spec(text: str) -> object:
     return resource.spec
 
 
+@rule("Manifest.merge")
 def test_files_and_directories_are_merged_in_the_order_of_their_names(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "b.yaml").write_text(RED)
@@ -70,6 +74,7 @@ def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
         ("nodeName: x\nnodeIndex: {interfaceName: eth0}\n", "pe.yaml:2: node-config.nodeIndex: a"),
     ],
 )
+@rule("Node.index.interface")
 def test_a_file_that_cannot_be_read_is_one_sentence_with_its_line(
     text: str, complaint: str
 ) -> None:
@@ -95,11 +100,13 @@ def test_a_rejection_names_the_line_of_the_field() -> None:
         (RED.replace("{vrf: red, vni: 100}", "[]"), "spec: must be a mapping"),
     ],
 )
+@rule("Manifest.unknown", "Manifest.kinds")
 def test_what_is_not_ours_is_rejected_and_not_ignored(text: str, complaint: str) -> None:
     (status,) = merge(read(text, "pe.yaml")).rejected
     assert complaint in status.message
 
 
+@rule("Manifest.name")
 def test_the_second_of_two_with_one_name_is_rejected() -> None:
     found = merge(read(RED + "---\n" + RED, "pe.yaml"))
     assert len(found.items) == 1
@@ -124,12 +131,14 @@ def test_yaml_is_read_as_kubernetes_does() -> None:
 NODE = "apiVersion: dualpath.io/v1alpha1\nkind: Node\nmetadata: {name: pe1}\nspec: {nodeIndex: 7}\n"
 
 
+@rule("Node.index")
 def test_a_node_is_described_by_our_kind_or_by_their_file() -> None:
     ours = merge(read(NODE, "n.yaml")).node
     theirs = merge(read("nodeIndex: {index: 7}\nnodeName: pe1\n", "n.yaml")).node
     assert (ours.index, ours.name) == (theirs.index, theirs.name) == (7, "pe1")
 
 
+@rule("Node.index")
 def test_the_command_line_wins_over_the_files() -> None:
     node = merge(read(NODE, "n.yaml"), NodeOverrides("pe1", 9)).node
     assert (node.name, node.index) == ("pe1", 9)
@@ -142,6 +151,7 @@ def test_of_several_nodes_the_named_one_is_this() -> None:
         merge(both)
 
 
+@rule("Manifest.nodeSelector")
 def test_a_selector_chooses_by_labels_and_by_the_nodes_name() -> None:
     def selected(selector: dict[str, object]) -> bool:
         (resource,) = resources(underlay(nodeSelector=selector)).items
@@ -167,8 +177,10 @@ def test_a_selector_chooses_by_labels_and_by_the_nodes_name() -> None:
 # -- passwords -------------------------------------------------------------------------------
 
 
+@rule("Session.passwordFile")
 def test_a_password_may_be_in_a_file_beside_the_manifest(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("hunter2\n")
+    (tmp_path / "secret").chmod(0o640)
     text = RED.replace(
         "vni: 100",
         "vni: 100, hostSession: {asn: 1, hostASN: 2, localCIDR: {ipv4: 10.0.0.0/24}, "
@@ -189,6 +201,8 @@ def test_a_password_may_be_in_a_file_beside_the_manifest(tmp_path: Path) -> None
         ({"passwordFile": "/nowhere/at-all"}, "passwordFile /nowhere/at-all: No such file"),
         ({"passwordFile": "x", "password": "y"}, "mutually exclusive"),
         ({"passwordFile": 5}, "passwordFile is not a path"),
+        ({"passwordFile": "/dev"}, "passwordFile /dev: Is a directory"),
+        ({"passwordFile": "/etc/passwd"}, "everybody may use it; `chmod o= /etc/passwd`"),
     ],
 )
 def test_a_password_file_that_does_not_do_rejects_the_resource(
@@ -198,13 +212,36 @@ def test_a_password_file_that_does_not_do_rejects_the_resource(
     assert complaint in status.message
 
 
+@rule("Session.passwordSecret")
+@pytest.mark.parametrize("key", ["", "password"])
+@pytest.mark.parametrize("reference", ["fabric", {"name": "fabric"}])
+def test_a_secret_is_a_file_or_a_directory_with_the_key(
+    tmp_path: Path, key: str, reference: object
+) -> None:
+    file = tmp_path / "fabric" / key
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("hunter2\n")
+    file.chmod(0o600)
+    text = json.dumps(neighbor(passwordSecret=reference))
+    reader = PasswordReader(tmp_path)
+    found = merge(read(text, "pe.yaml"), passwords=reader)
+    spec = found.items[0].spec
+    assert isinstance(spec, Underlay)
+    password = spec.neighbors[0].password
+    assert password is not None
+    assert password.get_secret_value() == "hunter2"
+    assert reader.consulted == {file}
+
+
 # -- older forms -----------------------------------------------------------------------------
 
 
+@rule("Manifest.group")
 def test_the_older_group_is_accepted() -> None:
     assert resources(manifest("L3VNI", "red", OLD_GROUP)).items
 
 
+@rule("Manifest.older")
 def test_an_older_underlay_means_the_same() -> None:
     old = one_spec(
         """
@@ -243,6 +280,7 @@ spec:
     assert str(old.router_id_cidr) == "10.1.0.0/24"
 
 
+@rule("Manifest.older")
 def test_an_older_host_session_means_the_same() -> None:
     old = one_spec(
         RED.replace(
@@ -254,6 +292,7 @@ def test_an_older_host_session_means_the_same() -> None:
     assert old == L3Vni.model_validate(GOOD["L3VNI"])
 
 
+@rule("Manifest.older")
 def test_an_older_session_without_a_host_number_is_internal() -> None:
     for hostasn in ("", "hostasn: 0, "):
         spec = one_spec(
@@ -276,6 +315,7 @@ def test_an_older_session_without_a_host_number_is_internal() -> None:
         ("{type: LinuxBridge, linuxBridge: {lifecycle: External, name: br0}}", "External", "br0"),
     ],
 )
+@rule("Manifest.older", "L2VNI.routingDomain")
 def test_an_older_l2vni_means_the_same(master: str, lifecycle: str, name: str | None) -> None:
     spec = one_spec(
         f"""
@@ -289,8 +329,8 @@ spec: {{vrf: red, vni: 110, l2gatewayips: [10.110.0.1/24], hostmaster: {master}}
     assert spec.vrf == "red"
     assert [str(gateway) for gateway in spec.gateway_ips] == ["10.110.0.1/24"]
     assert spec.host_master is not None
-    assert spec.host_master.linux_bridge.lifecycle == lifecycle
-    assert spec.host_master.linux_bridge.name == name
+    assert spec.host_master.bridge.lifecycle == lifecycle
+    assert spec.host_master.bridge.name == name
 
 
 @pytest.mark.parametrize(
@@ -303,6 +343,7 @@ spec: {{vrf: red, vni: 110, l2gatewayips: [10.110.0.1/24], hostmaster: {master}}
         ("L2VNI", {"l2gatewayips": []}, "`l2gatewayips` is the older name of `gatewayIPs`"),
     ],
 )
+@rule("Manifest.older.conflict")
 def test_an_older_name_beside_the_new_one_is_a_contradiction(
     kind: str, changes: dict[str, Any], complaint: str
 ) -> None:
@@ -311,11 +352,13 @@ def test_an_older_name_beside_the_new_one_is_a_contradiction(
 
 
 @pytest.mark.parametrize("duration", ["90", "1.5s", "-1s", "soon", "500ms"])
+@rule("Manifest.older")
 def test_a_duration_that_is_not_whole_seconds_is_refused(duration: str) -> None:
     (status,) = resources(neighbor(connectTime=duration)).rejected
     assert "`connectTime` is not a" in status.message
 
 
+@rule("Static.layout")
 def test_a_static_file_lists_specs_with_or_without_names() -> None:
     text = """
 underlays:

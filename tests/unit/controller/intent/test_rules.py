@@ -15,6 +15,7 @@ from tests.unit.controller.intent.build import (
     session,
     underlay,
 )
+from tests.unit.controller.intent.rulebook import cases, rule
 
 
 def l3vni(**changes: Any) -> Yaml:  # noqa: ANN401
@@ -33,172 +34,309 @@ def families(*types: str, **changes: Any) -> list[Yaml]:  # noqa: ANN401
     return [{"type": t, **changes} for t in types]
 
 
+def dpdk(**settings: Any) -> Yaml:  # noqa: ANN401
+    return underlay(
+        interfaces=[
+            {
+                "type": "NetworkDevice",
+                "networkDevice": {"interfaceName": "eth1", "dpdk": settings},
+            }
+        ]
+    )
+
+
+MANAGED = {"lifecycle": "Managed"}
 REFLECTED = [{"type": "routeReflectorClient"}]
 ONE = GOOD["Underlay"]["neighbors"][0]
 
 BROKEN = {
     # Underlay
-    "asn-required": (underlay(asn=None), "spec.asn: required, but missing"),
-    "asn-zero": (underlay(asn=0), "spec.asn: must be greater than or equal to 1"),
-    "asn-too-high": (underlay(asn=2**32), "spec.asn: must be less than or equal to 4294967295"),
-    "asn-text": (underlay(asn="65001"), "spec.asn: must be a valid integer"),
-    "unknown-field": (underlay(colour="red"), "spec.colour: no such field"),
-    "neighbors-required": (underlay(neighbors=[]), "spec.neighbors: "),
-    "neighbors-too-many": (underlay(neighbors=[ONE] * 129), "spec.neighbors: "),
-    "neighbors-same-address": (underlay(neighbors=[ONE, ONE]), "two neighbors have address"),
-    "neighbors-same-interface": (
+    "Underlay.asn: missing": (underlay(asn=None), "spec.asn: required, but missing"),
+    "Underlay.asn: zero": (underlay(asn=0), "spec.asn: must be greater than or equal to 1"),
+    "Underlay.asn: too high": (
+        underlay(asn=2**32),
+        "spec.asn: must be less than or equal to 4294967295",
+    ),
+    "Underlay.asn: text": (underlay(asn="65001"), "spec.asn: must be a valid integer"),
+    "Manifest.unknown: field": (underlay(colour="red"), "spec.colour: no such field"),
+    "Underlay.neighbors: none": (underlay(neighbors=[]), "spec.neighbors: "),
+    "Underlay.neighbors: 129": (underlay(neighbors=[ONE] * 129), "spec.neighbors: "),
+    "Underlay.neighbors.unique: address": (
+        underlay(neighbors=[ONE, ONE]),
+        "two neighbors have address",
+    ),
+    "Underlay.neighbors.unique: interface": (
         underlay(neighbors=[{"asn": 1, "interface": "eth1"}] * 2),
         "two neighbors have interface eth1",
     ),
-    "neighbor-interface-foreign": (
+    "Neighbor.interface.known: foreign": (
         underlay(neighbors=[{"asn": 1, "interface": "eth7"}]),
         "neighbor interface eth7 is not among `interfaces`",
     ),
-    "ranges-overlap": (
+    "Underlay.listenRanges: overlap": (
         underlay(neighbors=[{"asn": 1, "listenRange": r} for r in ("10.0.0.0/8", "10.1.0.0/16")]),
         "listenRange 10.0.0.0/8 overlaps 10.1.0.0/16",
     ),
-    "interfaces-required": (underlay(interfaces=[]), "spec.interfaces: "),
-    "interfaces-twice": (
+    "Underlay.interfaces: none": (underlay(interfaces=[]), "spec.interfaces: "),
+    "Underlay.interfaces.unique: twice": (
         underlay(interfaces=[device("eth1"), device("eth1")]),
         "interface eth1 is given twice",
     ),
-    "interface-name-long": (underlay(interfaces=[device("e" * 16)]), "interfaceName: "),
-    "interface-name-odd": (underlay(interfaces=[device("1eth")]), "interfaceName: "),
-    "interface-cni": (
+    "Underlay.interfaceName: long": (underlay(interfaces=[device("e" * 16)]), "interfaceName: "),
+    "Underlay.interfaceName: odd": (underlay(interfaces=[device("1eth")]), "interfaceName: "),
+    "Underlay.cniDevice: type": (
         underlay(interfaces=[{"type": "CNIDevice", "cniDevice": {}}]),
         "interface type CNIDevice is not supported yet",
     ),
-    "router-id-not-a-cidr": (underlay(routerIDCIDR="10.0.0.1"), "'10.0.0.1' is not a CIDR"),
-    "router-id-ipv6": (underlay(routerIDCIDR="fd00::/64"), "routerIDCIDR fd00::/64 is not IPv4"),
-    "tunnel-none": (underlay(tunnelEndpoint={"cidrs": []}), "tunnelEndpoint.cidrs: "),
-    "tunnel-three": (
+    "Underlay.cniDevice: given": (
+        underlay(interfaces=[{"type": "NetworkDevice", "cniDevice": {}}]),
+        "`cniDevice` is not supported yet",
+    ),
+    "Underlay.dpdk: owned without devargs": (dpdk(), "dpdk.wiring `owned` needs dpdk.devargs"),
+    "Underlay.dpdk: wiring": (dpdk(wiring="loose"), "wiring: must be 'owned' or 'shared'"),
+    "Underlay.dpdk: devargs long": (dpdk(devargs="x" * 128), "devargs: "),
+    "Underlay.dpdk: devargs blank": (dpdk(devargs="a b"), "devargs: "),
+    "Underlay.routerIDCIDR: no cidr": (
+        underlay(routerIDCIDR="10.0.0.1"),
+        "'10.0.0.1' is not a CIDR",
+    ),
+    "Underlay.routerIDCIDR: ipv6": (
+        underlay(routerIDCIDR="fd00::/64"),
+        "routerIDCIDR fd00::/64 is not IPv4",
+    ),
+    "Underlay.tunnelEndpoint: none": (
+        underlay(tunnelEndpoint={"cidrs": []}),
+        "tunnelEndpoint.cidrs: ",
+    ),
+    "Underlay.tunnelEndpoint: three": (
         underlay(tunnelEndpoint={"cidrs": ["10.0.0.0/24", "fd00::/64", "10.1.0.0/24"]}),
         "tunnelEndpoint.cidrs: ",
     ),
-    "tunnel-one-per-family": (
+    "Underlay.tunnelEndpoint: one per family": (
         underlay(tunnelEndpoint={"cidrs": ["10.0.0.0/24", "10.1.0.0/24"]}),
         "one CIDR per address family",
     ),
-    "restart-time": (underlay(gracefulRestart={"restartTimeSeconds": 4096}), "4095"),
-    "stale-time": (underlay(gracefulRestart={"stalePathTimeSeconds": 0}), "equal to 1"),
-    "isis": (underlay(isis={}), "`isis` is not supported yet"),
-    "srv6": (underlay(srv6={}), "`srv6` is not supported yet"),
-    "cluster-id-inside": (
+    "Underlay.gracefulRestart: restart time": (
+        underlay(gracefulRestart={"restartTimeSeconds": 4096}),
+        "4095",
+    ),
+    "Underlay.gracefulRestart: stale time": (
+        underlay(gracefulRestart={"stalePathTimeSeconds": 0}),
+        "equal to 1",
+    ),
+    "Underlay.isis: given": (underlay(isis={}), "`isis` is not supported yet"),
+    "Underlay.srv6: given": (underlay(srv6={}), "`srv6` is not supported yet"),
+    "Underlay.clusterID: inside": (
         underlay(routeReflector={"clusterID": "10.0.0.9"}),
         "clusterID 10.0.0.9 lies in routerIDCIDR 10.0.0.0/24",
     ),
     # Neighbor
-    "asn-and-type": (neighbor(type="External"), "exactly one of asn, type must be given, not 2"),
-    "no-asn-no-type": (neighbor(asn=None), "exactly one of asn, type must be given, not 0"),
-    "type-unknown": (neighbor(asn=None, type="Odd"), "type: must be 'External' or 'Internal'"),
-    "no-peer": (neighbor(address=None), "exactly one of address, interface, listenRange"),
-    "two-peers": (neighbor(interface="eth1"), "exactly one of address, interface, listenRange"),
-    "address-odd": (neighbor(address="10.0.0.256"), "'10.0.0.256' is not an IP address"),
-    "address-link-local": (neighbor(address="fe80::1"), "give `interface` instead"),
-    "interface-slash": (neighbor(address=None, interface="a/b"), "is not an interface name"),
-    "interface-dots": (neighbor(address=None, interface=".."), "is not an interface name"),
-    "range-link-local": (neighbor(address=None, listenRange="fe80::/64"), "IPv6 link-local"),
-    "range-not-a-cidr": (neighbor(address=None, listenRange="10.0.0.0"), "is not a CIDR"),
-    "port": (neighbor(port=16385), "port: must be less than or equal to 16384"),
-    "password-space": (neighbor(password="a b"), "no white space"),
-    "password-long": (neighbor(password="x" * 129), "1 to 128"),
-    "password-newline": (neighbor(password="a\nb"), "no white space"),
-    "password-secret": (neighbor(passwordSecret="x"), "`passwordSecret` needs a Kubernetes"),
-    "hold-alone": (neighbor(holdTimeSeconds=9), "must be given together"),
-    "keepalive-alone": (neighbor(keepaliveTimeSeconds=3), "must be given together"),
-    "hold-short": (
+    "Neighbor.asn-or-type: both": (
+        neighbor(type="External"),
+        "exactly one of asn, type must be given, not 2",
+    ),
+    "Neighbor.asn-or-type: none": (
+        neighbor(asn=None),
+        "exactly one of asn, type must be given, not 0",
+    ),
+    "Neighbor.asn-or-type: unknown": (
+        neighbor(asn=None, type="Odd"),
+        "type: must be 'External' or 'Internal'",
+    ),
+    "Neighbor.peer: none": (
+        neighbor(address=None),
+        "exactly one of address, interface, listenRange",
+    ),
+    "Neighbor.peer: two": (
+        neighbor(interface="eth1"),
+        "exactly one of address, interface, listenRange",
+    ),
+    "Neighbor.address: odd": (neighbor(address="10.0.0.256"), "'10.0.0.256' is not an IP address"),
+    "Neighbor.address: link-local": (neighbor(address="fe80::1"), "give `interface` instead"),
+    "Neighbor.interface: slash": (
+        neighbor(address=None, interface="a/b"),
+        "is not an interface name",
+    ),
+    "Neighbor.interface: dots": (
+        neighbor(address=None, interface=".."),
+        "is not an interface name",
+    ),
+    "Neighbor.listenRange: link-local": (
+        neighbor(address=None, listenRange="fe80::/64"),
+        "IPv6 link-local",
+    ),
+    "Neighbor.listenRange: no cidr": (
+        neighbor(address=None, listenRange="10.0.0.0"),
+        "is not a CIDR",
+    ),
+    "Neighbor.port: high": (neighbor(port=16385), "port: must be less than or equal to 16384"),
+    "Session.password: space": (neighbor(password="a b"), "no white space"),
+    "Session.password: long": (neighbor(password="x" * 129), "1 to 128"),
+    "Session.password: newline": (neighbor(password="a\nb"), "no white space"),
+    "Session.passwordSecret: missing": (
+        neighbor(passwordSecret="no-such-one"),
+        "secrets/no-such-one: No such file",
+    ),
+    "Session.passwordSecret: not a name": (
+        neighbor(passwordSecret="../shadow"),
+        "passwordSecret is not the name of a Secret",
+    ),
+    "Session.passwordSecret: nameless": (
+        neighbor(passwordSecret={"key": "x"}),
+        "passwordSecret is not the name of a Secret",
+    ),
+    "Session.password.one: secret too": (
+        neighbor(password="x", passwordSecret="y"),
+        "password and passwordSecret are mutually exclusive",
+    ),
+    "Session.filter: ge short": (
+        neighbor(importFilter=[{"prefix": "10.0.0.0/8", "ge": 7}]),
+        "ge and le of 10.0.0.0/8 lie between 8 and 32",
+    ),
+    "Session.filter: le long": (
+        neighbor(exportFilter=[{"prefix": "10.0.0.0/8", "le": 33}]),
+        "ge and le of 10.0.0.0/8 lie between 8 and 32",
+    ),
+    "Session.filter: ge above le": (
+        neighbor(exportFilter=[{"prefix": "fd00::/16", "ge": 64, "le": 48}]),
+        "ge 64 exceeds le 48",
+    ),
+    "Session.filter: action": (
+        neighbor(importFilter=[{"prefix": "fd00::/16", "action": "Drop"}]),
+        "action: must be 'Permit' or 'Deny'",
+    ),
+    "Session.filter: no prefix": (neighbor(importFilter=[{}]), "prefix: required, but missing"),
+    "Session.timers: hold alone": (neighbor(holdTimeSeconds=9), "must be given together"),
+    "Session.timers: keepalive alone": (neighbor(keepaliveTimeSeconds=3), "must be given together"),
+    "Session.timers: hold short": (
         neighbor(holdTimeSeconds=2, keepaliveTimeSeconds=1),
         "holdTimeSeconds must be 0 or at least 3, not 2",
     ),
-    "keepalive-long": (
+    "Session.timers: keepalive long": (
         neighbor(holdTimeSeconds=9, keepaliveTimeSeconds=10),
         "keepaliveTimeSeconds 10 exceeds holdTimeSeconds 9",
     ),
-    "connect-zero": (neighbor(connectTimeSeconds=0), "connectTimeSeconds: must be"),
-    "multihop-ttl": (
+    "Session.connectTime: zero": (neighbor(connectTimeSeconds=0), "connectTimeSeconds: must be"),
+    "Neighbor.ebgpMultiHop: ttl": (
         neighbor(properties=[{"type": "ebgpMultiHop", "ebgpMultiHop": {"ttl": 256}}]),
         "ttl: must be less than or equal to 255",
     ),
-    "properties-two": (
+    "Neighbor.ebgpMultiHop: twice": (
         neighbor(properties=[{"type": "ebgpMultiHop", "ebgpMultiHop": {"ttl": 2}}] * 2),
         "properties: ",
     ),
-    "bfd-interval": (neighbor(bfd={"receiveInterval": 9}), "receiveInterval: must be"),
-    "bfd-transmit": (neighbor(bfd={"transmitInterval": 60001}), "transmitInterval: must be"),
-    "bfd-multiplier": (neighbor(bfd={"detectMultiplier": 1}), "detectMultiplier: must be"),
-    "bfd-ttl": (neighbor(bfd={"minimumTTL": 255}), "minimumTTL: must be"),
-    "bfd-mode": (neighbor(bfd={"sessionMode": "Idle"}), "sessionMode: must be"),
-    "bfd-echo": (neighbor(bfd={"echoMode": True}), "`echoMode` is not supported"),
-    "families-twice": (
+    "Session.bfd: receive": (neighbor(bfd={"receiveInterval": 9}), "receiveInterval: must be"),
+    "Session.bfd: transmit": (
+        neighbor(bfd={"transmitInterval": 60001}),
+        "transmitInterval: must be",
+    ),
+    "Session.bfd: multiplier": (neighbor(bfd={"detectMultiplier": 1}), "detectMultiplier: must be"),
+    "Session.bfd: ttl": (neighbor(bfd={"minimumTTL": 255}), "minimumTTL: must be"),
+    "Session.bfd: mode": (neighbor(bfd={"sessionMode": "Idle"}), "sessionMode: must be"),
+    "Session.bfd: echo": (neighbor(bfd={"echoMode": True}), "`echoMode` is not supported"),
+    "Neighbor.addressFamilies: twice": (
         neighbor(addressFamilies=families("evpn", "evpn")),
         "an address family is given twice",
     ),
-    "families-vpn": (
+    "Neighbor.vpn: ipv4vpn": (
         neighbor(addressFamilies=families("ipv4vpn")),
         "address family ipv4vpn (L3VPN over SRv6) is not supported yet",
     ),
-    "families-unknown": (neighbor(addressFamilies=families("ipv9")), "type: must be"),
-    "reflector-external": (
+    "Neighbor.addressFamilies: unknown": (
+        neighbor(addressFamilies=families("ipv9")),
+        "type: must be",
+    ),
+    "Neighbor.routeReflectorClient: external": (
         neighbor(addressFamilies=families("evpn", properties=REFLECTED)),
         "routeReflectorClient needs a neighbor of type Internal",
     ),
     # L3VNI
-    "vrf-required": (l3vni(vrf=None), "spec.vrf: required, but missing"),
-    "vrf-pattern": (l3vni(vrf="1red"), "spec.vrf: must match"),
-    "vrf-long": (l3vni(vrf="r" * 16), "spec.vrf: must have at most 15"),
-    "vni-required": (l3vni(vni=None), "spec.vni: required, but missing"),
-    "vni-zero": (l3vni(vni=0), "spec.vni: must be greater"),
-    "vni-high": (l3vni(vni=2**24), "spec.vni: must be less than or equal to 16777215"),
-    "port-high": (l3vni(vxlanPort=65536), "spec.vxlanPort: must be"),
-    "family-unknown": (l3vni(underlayAddressFamily="IPX"), "must be 'IPv4' or 'IPv6'"),
-    "target-as4": (l3vni(exportRTs=["70000:65536"]), "is not a route target"),
-    "target-as2": (l3vni(exportRTs=["65000:4294967296"]), "is not a route target"),
-    "target-address": (l3vni(importRTs=["10.0.0.1:65536"]), "is not a route target"),
-    "target-bad-address": (l3vni(importRTs=["10.0.0.256:1"]), "is not a route target"),
-    "target-text": (l3vni(importRTs=["red"]), "is not a route target"),
-    "targets-too-many": (l3vni(importRTs=["65000:1"] * 101), "spec.importRTs: "),
-    "host-asn-required": (l3vni(hostSession=session(hostASN=None)), "exactly one of hostASN"),
-    "host-asn-and-type": (
+    "L3VNI.vrf: missing": (l3vni(vrf=None), "spec.vrf: required, but missing"),
+    "L3VNI.vrf: pattern": (l3vni(vrf="1red"), "spec.vrf: must match"),
+    "L3VNI.vrf: long": (l3vni(vrf="r" * 16), "spec.vrf: must have at most 15"),
+    "VNI.vni: missing": (l3vni(vni=None), "spec.vni: required, but missing"),
+    "VNI.vni: zero": (l3vni(vni=0), "spec.vni: must be greater"),
+    "VNI.vni: high": (l3vni(vni=2**24), "spec.vni: must be less than or equal to 16777215"),
+    "VNI.vxlanPort: high": (l3vni(vxlanPort=65536), "spec.vxlanPort: must be"),
+    "VNI.underlayAddressFamily: unknown": (
+        l3vni(underlayAddressFamily="IPX"),
+        "must be 'IPv4' or 'IPv6'",
+    ),
+    "VNI.routeTargets: as4": (l3vni(exportRTs=["70000:65536"]), "is not a route target"),
+    "VNI.routeTargets: as2": (l3vni(exportRTs=["65000:4294967296"]), "is not a route target"),
+    "VNI.routeTargets: address": (l3vni(importRTs=["10.0.0.1:65536"]), "is not a route target"),
+    "VNI.routeTargets: bad address": (l3vni(importRTs=["10.0.0.256:1"]), "is not a route target"),
+    "VNI.routeTargets: text": (l3vni(importRTs=["red"]), "is not a route target"),
+    "VNI.routeTargets: 101": (l3vni(importRTs=["65000:1"] * 101), "spec.importRTs: "),
+    "HostSession.hostASN-or-hostType: none": (
+        l3vni(hostSession=session(hostASN=None)),
+        "exactly one of hostASN",
+    ),
+    "HostSession.hostASN-or-hostType: both": (
         l3vni(hostSession=session(hostType="External")),
         "exactly one of hostASN, hostType must be given, not 2",
     ),
-    "host-asn-equal": (
+    "L3VNI.hostASN: equal": (
         l3vni(hostSession=session(hostASN=65001)),
         "hostASN equals asn 65001: for an internal session give hostType Internal",
     ),
-    "local-cidr-required": (l3vni(hostSession=session(localCIDR=None)), "localCIDR: required"),
-    "local-cidr-empty": (l3vni(hostSession=session(localCIDR={})), "needs ipv4, ipv6 or both"),
-    "local-cidr-family": (
+    "HostSession.localCIDR: missing": (
+        l3vni(hostSession=session(localCIDR=None)),
+        "localCIDR: required",
+    ),
+    "HostSession.localCIDR: empty": (
+        l3vni(hostSession=session(localCIDR={})),
+        "needs ipv4, ipv6 or both",
+    ),
+    "HostSession.localCIDR: ipv6 as ipv4": (
         l3vni(hostSession=session(localCIDR={"ipv4": "fd00::/64"})),
         "localCIDR.ipv4 fd00::/64 is not IPv4",
     ),
-    "local-cidr-family-6": (
+    "HostSession.localCIDR: ipv4 as ipv6": (
         l3vni(hostSession=session(localCIDR={"ipv6": "10.0.0.0/24"})),
         "localCIDR.ipv6 10.0.0.0/24 is not IPv6",
     ),
+    "HostSession.options: restart time": (
+        l3vni(hostSession=session(gracefulRestart={"restartTimeSeconds": 0})),
+        "restartTimeSeconds: must be",
+    ),
+    "HostSession.options: timers": (
+        l3vni(hostSession=session(holdTimeSeconds=9)),
+        "must be given together",
+    ),
     # L2VNI
-    "domain-l3vpn": (
+    "L2VNI.routingDomain.l3vpn: type": (
         l2vni(routingDomain={"type": "L3VPN", "l3vpn": {"name": "x"}}),
         "routingDomain of type L3VPN is not supported yet",
     ),
-    "domain-and-vrf": (l2vni(vrf="red"), "`vrf` is the older form of `routingDomain`"),
-    "gateways-homeless": (l2vni(routingDomain=None), "gatewayIPs need a routingDomain"),
-    "gateways-three": (l2vni(gatewayIPs=["10.0.0.1/24"] * 3), "spec.gatewayIPs: "),
-    "gateways-same-family": (
+    "L2VNI.routingDomain: and vrf": (
+        l2vni(vrf="red"),
+        "`vrf` is the older form of `routingDomain`",
+    ),
+    "L2VNI.gatewayIPs.home: none": (l2vni(routingDomain=None), "gatewayIPs need a routingDomain"),
+    "L2VNI.gatewayIPs: three": (l2vni(gatewayIPs=["10.0.0.1/24"] * 3), "spec.gatewayIPs: "),
+    "L2VNI.gatewayIPs: same family": (
         l2vni(gatewayIPs=["10.0.0.1/24", "10.1.0.1/24"]),
         "gatewayIPs takes one address per family",
     ),
-    "gateway-bare": (l2vni(gatewayIPs=["10.0.0.1"]), "an address with its prefix length"),
-    "bridge-ovs": (
-        l2vni(hostMaster={"type": "OVSBridge", "ovsBridge": {"lifecycle": "Managed"}}),
-        "hostMaster of type OVSBridge is not supported yet",
+    "L2VNI.gatewayIPs: bare": (l2vni(gatewayIPs=["10.0.0.1"]), "an address with its prefix length"),
+    "L2VNI.hostMaster: another kind": (
+        l2vni(hostMaster={"type": "OVSBridge", "linuxBridge": {"lifecycle": "Managed"}}),
+        "hostMaster of type OVSBridge has another kind of bridge",
     ),
-    "bridge-unnamed": (
+    "L2VNI.hostMaster: both kinds": (
+        l2vni(hostMaster={"type": "OVSBridge", "linuxBridge": MANAGED, "ovsBridge": MANAGED}),
+        "exactly one of linuxBridge, ovsBridge must be given, not 2",
+    ),
+    "L2VNI.hostMaster: ovs unnamed": (
+        l2vni(hostMaster={"type": "OVSBridge", "ovsBridge": {"lifecycle": "External"}}),
+        "an External bridge has a `name`",
+    ),
+    "L2VNI.hostMaster: unnamed": (
         l2vni(hostMaster={"type": "LinuxBridge", "linuxBridge": {"lifecycle": "External"}}),
-        "an External linuxBridge has a `name`",
+        "an External bridge has a `name`",
     ),
-    "bridge-named": (
+    "L2VNI.hostMaster: named": (
         l2vni(
             hostMaster={
                 "type": "LinuxBridge",
@@ -207,7 +345,7 @@ BROKEN = {
         ),
         "a Managed one has none",
     ),
-    "bridge-name-long": (
+    "L2VNI.hostMaster: name long": (
         l2vni(
             hostMaster={
                 "type": "LinuxBridge",
@@ -217,22 +355,35 @@ BROKEN = {
         "is not an interface name",
     ),
     # L3Passthrough, RawFRRConfig, node selectors
-    "passthrough-session": (
+    "L3Passthrough.gracefulRestart: given": (
+        manifest("L3Passthrough", "p", hostSession=session(gracefulRestart={})),
+        "gracefulRestart here is the Underlay's",
+    ),
+    "L3Passthrough.hostSession: missing": (
         manifest("L3Passthrough", "p", hostSession=None),
         "spec.hostSession: required, but missing",
     ),
-    "raw-empty": (manifest("RawFRRConfig", "r", rawConfig=""), "spec.rawConfig: "),
-    "raw-priority": (manifest("RawFRRConfig", "r", priority=-1), "spec.priority: must be"),
-    "raw-control": (manifest("RawFRRConfig", "r", rawConfig="a\0"), "control character"),
-    "selector-operator": (
+    "RawFRRConfig.rawConfig: empty": (
+        manifest("RawFRRConfig", "r", rawConfig=""),
+        "spec.rawConfig: ",
+    ),
+    "RawFRRConfig.priority: negative": (
+        manifest("RawFRRConfig", "r", priority=-1),
+        "spec.priority: must be",
+    ),
+    "RawFRRConfig.rawConfig: control character": (
+        manifest("RawFRRConfig", "r", rawConfig="a\0"),
+        "control character",
+    ),
+    "Manifest.nodeSelector: operator": (
         l3vni(nodeSelector={"matchExpressions": [{"key": "a", "operator": "Like"}]}),
         "operator: must be",
     ),
-    "selector-values": (
+    "Manifest.nodeSelector: no values": (
         l3vni(nodeSelector={"matchExpressions": [{"key": "a", "operator": "In"}]}),
         "a node selector with `In` needs `values`",
     ),
-    "selector-no-values": (
+    "Manifest.nodeSelector: values": (
         l3vni(
             nodeSelector={"matchExpressions": [{"key": "a", "operator": "Exists", "values": ["b"]}]}
         ),
@@ -241,9 +392,9 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("rule", BROKEN)
-def test_a_broken_rule_rejects_the_resource_by_name_and_says_why(rule: str) -> None:
-    bad, complaint = BROKEN[rule]
+@pytest.mark.parametrize("case", cases(BROKEN))
+def test_a_broken_rule_rejects_the_resource_by_name_and_says_why(case: str) -> None:
+    bad, complaint = BROKEN[case]
     found = resources(bad)
     assert not found.items
     (status,) = found.rejected
@@ -255,29 +406,59 @@ def test_a_broken_rule_rejects_the_resource_by_name_and_says_why(rule: str) -> N
     assert "(pe.yaml:" in status.message
 
 
-@pytest.mark.parametrize(
-    "good",
-    [
-        *(manifest(kind, "good") for kind in GOOD),
-        underlay(tunnelEndpoint={"cidrs": ["100.64.0.0/24", "fd00::/64"]}, gracefulRestart={}),
-        underlay(routeReflector={}),
-        neighbor(holdTimeSeconds=0, keepaliveTimeSeconds=0, port=0),
-        neighbor(asn=None, type="Internal", addressFamilies=families("evpn", properties=REFLECTED)),
-        l3vni(exportRTs=["65535:4294967295", "4294967295:65535", "255.255.255.255:65535"]),
-        l3vni(hostSession=session(hostASN=None, hostType="Internal")),
-        l3vni(hostSession=None, nodeSelector={}),
-        l2vni(routingDomain=None, gatewayIPs=None),
-        l2vni(exportRTs=["65000:110"], hostNetns="/run/netns/pod"),
-        # An L3Passthrough may be internal by number, unlike an L3VNI.
-        manifest("L3Passthrough", "p", hostSession=session(hostASN=65001)),
-    ],
-)
-def test_what_the_rules_allow_is_accepted(good: Yaml) -> None:
-    found = resources(good)
+ALLOWED = {
+    "Manifest.kinds: Underlay": underlay(),
+    "Manifest.kinds: L3VNI": l3vni(),
+    "Manifest.kinds: L2VNI": l2vni(),
+    "Manifest.kinds: L3Passthrough": manifest("L3Passthrough", "good"),
+    "Manifest.kinds: RawFRRConfig": manifest("RawFRRConfig", "good"),
+    "Underlay.tunnelEndpoint: both families": underlay(
+        tunnelEndpoint={"cidrs": ["100.64.0.0/24", "fd00::/64"]}
+    ),
+    "Underlay.gracefulRestart: defaults": underlay(gracefulRestart={}),
+    "Underlay.clusterID: default": underlay(routeReflector={}),
+    "Underlay.interfaceName: a VLAN device": underlay(interfaces=[device("eth1.100")]),
+    "Underlay.dpdk: owned": dpdk(devargs="0000:01:00.0"),
+    "Underlay.dpdk: shared": dpdk(wiring="shared"),
+    "Session.timers: off": neighbor(holdTimeSeconds=0, keepaliveTimeSeconds=0),
+    "Neighbor.port: zero": neighbor(port=0),
+    "Neighbor.routeReflectorClient: internal": neighbor(
+        asn=None, type="Internal", addressFamilies=families("evpn", properties=REFLECTED)
+    ),
+    "Session.filter: a good one": neighbor(
+        importFilter=[{"action": "Deny", "prefix": "10.1.0.0/16", "ge": 16, "le": 32}],
+        exportFilter=[],
+    ),
+    "VNI.routeTargets: limits": l3vni(
+        exportRTs=["65535:4294967295", "4294967295:65535", "255.255.255.255:65535"]
+    ),
+    "HostSession.hostASN-or-hostType: type": l3vni(
+        hostSession=session(hostASN=None, hostType="Internal")
+    ),
+    "HostSession.options: restart": l3vni(hostSession=session(gracefulRestart={})),
+    "Manifest.nodeSelector: empty": l3vni(hostSession=None, nodeSelector={}),
+    "L2VNI.gatewayIPs.home: neither": l2vni(routingDomain=None, gatewayIPs=None),
+    "VNI.routeTargets: on an L2VNI": l2vni(exportRTs=["65000:110"], hostNetns="/run/netns/pod"),
+    "L2VNI.hostMaster: ovs managed": l2vni(
+        hostMaster={"type": "OVSBridge", "ovsBridge": {"lifecycle": "Managed"}}
+    ),
+    "L2VNI.hostMaster: ovs external": l2vni(
+        hostMaster={"type": "OVSBridge", "ovsBridge": {"lifecycle": "External", "name": "br0"}}
+    ),
+    "L3Passthrough.hostASN: equal": manifest(
+        "L3Passthrough", "p", hostSession=session(hostASN=65001)
+    ),
+}
+
+
+@pytest.mark.parametrize("case", cases(ALLOWED))
+def test_what_the_rules_allow_is_accepted(case: str) -> None:
+    found = resources(ALLOWED[case])
     assert not found.rejected
     assert len(found.items) == 1
 
 
+@rule("Manifest.kinds")
 @pytest.mark.parametrize("kind", ["L3VPN", "OpenPERouter", "RouterNodeConfigurationStatus"])
 def test_a_kind_that_is_not_supported_is_refused_by_name(kind: str) -> None:
     bad = {**underlay(), "kind": kind}
@@ -286,6 +467,7 @@ def test_a_kind_that_is_not_supported_is_refused_by_name(kind: str) -> None:
     assert kind in status.message
 
 
+@rule("Session.password.secrecy")
 def test_a_password_is_in_no_message_and_no_repr() -> None:
     assert "hunter" not in repr(resources(neighbor(password="hunter2")))
     assert "hunter" not in repr(resources(neighbor(password="hunter 3")))

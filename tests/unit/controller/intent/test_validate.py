@@ -15,6 +15,7 @@ from tests.unit.controller.intent.build import (
     status,
     underlay,
 )
+from tests.unit.controller.intent.rulebook import cases, rule
 
 
 def l3vni(name: str, **changes: Any) -> Yaml:  # noqa: ANN401
@@ -31,68 +32,68 @@ DETACHED = {"routingDomain": None, "gatewayIPs": None}
 
 # The last manifest is the bad one; all before it must come through as if it were not there.
 BROKEN: dict[str, tuple[list[Yaml], str, str]] = {
-    "second-underlay": (
+    "Underlay.one: two": (
         [underlay(), manifest("Underlay", "other")],
         "ValidationFailed",
         "a node has one Underlay, and here it is underlay",
     ),
-    "no-underlay": ([RED], "DependencyFailed", "this node has no Underlay"),
-    "passthrough-no-underlay": (
+    "VNI.underlay: none": ([RED], "DependencyFailed", "this node has no Underlay"),
+    "L3Passthrough.underlay: none": (
         [manifest("L3Passthrough", "p")],
         "DependencyFailed",
         "this node has no Underlay",
     ),
-    "no-tunnel-endpoint": (
+    "VNI.tunnelEndpoint: none": (
         [underlay(tunnelEndpoint=None), RED],
         "DependencyFailed",
         "the Underlay has no tunnelEndpoint",
     ),
-    "no-tunnel-endpoint-l2": (
+    "VNI.tunnelEndpoint: none, l2": (
         [underlay(tunnelEndpoint=None), l2vni("s", **DETACHED)],
         "DependencyFailed",
         "the Underlay has no tunnelEndpoint",
     ),
-    "no-such-family": (
+    "VNI.tunnelEndpoint: no such family": (
         [underlay(), l3vni("red", underlayAddressFamily="IPv6")],
         "DependencyFailed",
         "tunnelEndpoint has no IPv6 CIDR",
     ),
-    "vni-twice-l3": (
+    "VNI.vni.unique: two L3VNIs": (
         [underlay(), RED, l3vni("blue", vrf="blue", hostSession=None)],
         "ValidationFailed",
         "VNI 100 is already that of L3VNI red",
     ),
-    "vni-twice-l2": (
+    "VNI.vni.unique: L3VNI and L2VNI": (
         [underlay(), RED, l2vni("s", vni=100)],
         "ValidationFailed",
         "VNI 100 is already that of L3VNI red",
     ),
-    "vrf-twice": (
+    "L3VNI.vrf.unique: twice": (
         [underlay(), RED, l3vni("blue", vni=200, hostSession=None)],
         "ValidationFailed",
         "VRF red is already that of L3VNI red",
     ),
-    "vrf-called-as-a-nic": (
+    "L3VNI.vrf.free: a nic": (
         [underlay(), l3vni("eth1", vrf="eth1")],
         "ValidationFailed",
         "a VRF cannot be called eth1",
     ),
-    "vrf-called-default": (
+    "L3VNI.vrf.free: default": (
         [underlay(), l3vni("default", vrf="default")],
         "ValidationFailed",
         "a VRF cannot be called default",
     ),
-    "vrf-called-as-a-bridge": (
+    "L3VNI.vrf.free: a bridge": (
         [underlay(), l3vni("b", vrf="br100")],
         "ValidationFailed",
         "a VRF cannot be called br100",
     ),
-    "host-cidrs-overlap": (
+    "HostSession.localCIDR.distinct: L3VNIs": (
         [underlay(), RED, l3vni("blue", vrf="blue", vni=200)],
         "ValidationFailed",
         "localCIDR 10.100.0.0/24 overlaps 10.100.0.0/24 of L3VNI red",
     ),
-    "host-cidrs-overlap-passthrough": (
+    "HostSession.localCIDR.distinct: passthrough": (
         [
             underlay(),
             manifest("L3Passthrough", "p"),
@@ -101,42 +102,42 @@ BROKEN: dict[str, tuple[list[Yaml], str, str]] = {
         "ValidationFailed",
         "localCIDR 10.200.0.128/25 overlaps 10.200.0.0/24 of L3Passthrough p",
     ),
-    "second-passthrough": (
+    "L3Passthrough.one: two": (
         [underlay(), manifest("L3Passthrough", "p"), manifest("L3Passthrough", "q")],
         "ValidationFailed",
         "a node has one L3Passthrough, and here it is p",
     ),
-    "host-pool-too-small": (
+    "HostSession.localCIDR.size: /30": (
         [underlay(), l3vni("red", hostSession=session(localCIDR={"ipv4": "10.0.0.0/30"}))],
         "ValidationFailed",
         "10.0.0.0/30 has no host address for node index 1",
     ),
-    "vtep-pool-too-small": (
+    "Underlay.tunnelEndpoint.size: /32": (
         [underlay(tunnelEndpoint={"cidrs": ["100.64.0.0/32"]})],
         "ValidationFailed",
         "100.64.0.0/32 has no address number 1",
     ),
-    "router-id-pool-too-small": (
+    "Underlay.routerIDCIDR.size: /31": (
         [underlay(routerIDCIDR="10.0.0.0/31")],
         "ValidationFailed",
         "10.0.0.0/31 has no address number 2",
     ),
-    "domain-missing": (
+    "L2VNI.routingDomain.missing: by name": (
         [underlay(), l2vni("s")],
         "DependencyFailed",
         "routingDomain L3VNI red is missing, rejected or not on this node",
     ),
-    "vrf-missing": (
+    "L2VNI.routingDomain.missing: by vrf": (
         [underlay(), l2vni("s", routingDomain=None, vrf="red")],
         "DependencyFailed",
         "no L3VNI on this node makes VRF red",
     ),
-    "gateway-overlaps-host": (
+    "VRF.subnets.distinct: host": (
         [underlay(), RED, l2vni("s", gatewayIPs=["10.100.0.1/16"])],
         "ValidationFailed",
         "gateway 10.100.0.1/16 overlaps 10.100.0.0/24 of L3VNI red in the same VRF",
     ),
-    "gateway-overlaps-gateway": (
+    "VRF.subnets.distinct: gateway": (
         [underlay(), RED, l2vni("s"), l2vni("t", vni=111)],
         "ValidationFailed",
         "gateway 10.110.0.1/24 overlaps 10.110.0.0/24 of L2VNI s in the same VRF",
@@ -148,9 +149,10 @@ def without_statuses(result: Intent) -> tuple[object, ...]:
     return result.vrfs, result.vnis, result.ports, result.frr
 
 
-@pytest.mark.parametrize("rule", BROKEN)
-def test_a_rejected_resource_says_why_and_disturbs_no_other(rule: str) -> None:
-    manifests, reason, complaint = BROKEN[rule]
+@rule("Manifest.isolation")
+@pytest.mark.parametrize("case", cases(BROKEN))
+def test_a_rejected_resource_says_why_and_disturbs_no_other(case: str) -> None:
+    manifests, reason, complaint = BROKEN[case]
     result = intent(*manifests)
     bad = manifests[-1]
     verdict = status(result, bad["kind"], bad["metadata"]["name"])
@@ -160,18 +162,21 @@ def test_a_rejected_resource_says_why_and_disturbs_no_other(rule: str) -> None:
     assert [s.ready for s in result.statuses if s is not verdict] == [True] * (len(manifests) - 1)
 
 
+@rule("L3VNI.vrf.unique", "VNI.vni.unique")
 def test_the_first_of_two_stays_however_many_come_later() -> None:
     blue = l3vni("blue", vrf="blue", hostSession=OTHER_SESSION)
     assert [vrf.name for vrf in intent(underlay(), RED, blue).vrfs] == ["red"]
     assert [vrf.name for vrf in intent(underlay(), blue, RED).vrfs] == ["blue"]
 
 
+@rule("L2VNI.routingDomain.missing")
 def test_who_depends_on_a_rejected_resource_fails_as_its_dependant() -> None:
     result = intent(underlay(), l3vni("red", vni=2**24), l2vni("segment"))
     assert status(result, "L3VNI", "red").reason == "ValidationFailed"
     assert status(result, "L2VNI", "segment").reason == "DependencyFailed"
 
 
+@rule("VRF.subnets.distinct")
 def test_same_subnets_in_different_vrfs_do_not_disturb_one_another() -> None:
     blue = l3vni("blue", vrf="blue", vni=200, hostSession=OTHER_SESSION)
     domain = {"type": "L3VNI", "l3vni": {"name": "blue"}}
@@ -179,12 +184,14 @@ def test_same_subnets_in_different_vrfs_do_not_disturb_one_another() -> None:
     assert all(s.ready for s in result.statuses)
 
 
+@rule("RawFRRConfig.alone")
 def test_a_raw_snippet_needs_no_underlay() -> None:
     result = intent(manifest("RawFRRConfig", "mine"))
     assert status(result, "RawFRRConfig", "mine").ready
     assert [snippet.name for snippet in result.frr.raw] == ["mine"]
 
 
+@rule("VNI.mtu")
 def test_a_narrow_underlay_is_remarked_upon() -> None:
     verdict = status(intent(underlay(), mtu=1300), "Underlay", "underlay")
     assert verdict.ready

@@ -165,6 +165,13 @@ def test_a_port_tells_its_carrier_once() -> None:
     assert kernel.tell(gone(link(UPLINK, "eth1", ""))) == [PortChanged("eth1", False)]
 
 
+def test_our_own_end_of_a_twin_is_no_port() -> None:
+    kernel = Kernel()
+    ours, other = link(20, "cp-eth1", "veth"), link(21, "pe-e-100", "veth")
+    assert kernel.tell(ours, gone(ours)) == []
+    assert kernel.tell(other) == [PortChanged("pe-e-100", True)]
+
+
 def test_doubles_of_a_vlan_do_not_count() -> None:
     kernel = Kernel()
     double = station(MAC, VXLAN, flags=n.NTF_EXT_LEARNED) + attribute(n.NDA_VLAN, b"\1\0")

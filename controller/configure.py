@@ -1,0 +1,61 @@
+"""Has frr-bridge apply FRR's configuration: once for each configuration and each bridge."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from controller.model.events import Configure, Configured
+from controller.model.frr import FrrSettings, to_json
+
+log = logging.getLogger(__name__)
+
+_ANSWER_S = 600.0
+"""For a reload of hundreds of VRFs on a slow machine; a bridge that ends is noticed at once."""
+
+
+class FrrConfiguration:
+    """What FRR was last given, and what came of it."""
+
+    def __init__(self, tell: Callable[[Configure], object]) -> None:
+        self._tell = tell
+        self._request = 0
+        self._pending: asyncio.Future[Configured] | None = None
+        self._applied: tuple[FrrSettings, Configured] | None = None
+
+    def configured(self, settings: FrrSettings) -> bool:
+        """Say whether FRR runs these settings, as far as we know."""
+        return self._applied is not None and self._applied[0] == settings
+
+    def answered(self, event: Configured) -> None:
+        """Take the bridge's answer; one to an earlier request is void."""
+        if self._pending and not self._pending.done() and event.request == self._request:
+            self._pending.set_result(event)
+
+    def forget(self, why: str) -> None:
+        """Whoever had it is gone."""
+        self._applied = None
+        self.answered(Configured(self._request, False, False, why))
+
+    async def ensure(self, settings: FrrSettings) -> Configured:
+        """Have FRR run the settings, unless it does."""
+        if self._applied is not None and self._applied[0] == settings:
+            return self._applied[1]
+        self._applied = None
+        self._request += 1
+        self._pending = asyncio.get_running_loop().create_future()
+        if not self._tell(Configure(self._request, to_json(settings))):
+            return self._failed("frr-bridge is not there to configure FRR")
+        try:
+            async with asyncio.timeout(_ANSWER_S):
+                answer = await self._pending
+        except TimeoutError:
+            return self._failed("frr-bridge did not answer")
+        if answer.ok:
+            self._applied = settings, answer
+            log.info("FRR's configuration %s", "applied" if answer.changed else "was right")
+        return answer
+
+    def _failed(self, why: str) -> Configured:
+        return Configured(self._request, False, False, why)

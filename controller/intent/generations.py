@@ -1,0 +1,28 @@
+"""Numbers for the versions of a resource, as Kubernetes has `metadata.generation`. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from controller.intent.schema import Owner, Resources
+from controller.model.view import ResourceStatus
+
+
+class Generations:
+    """Counts how often each resource's spec has changed, from 1 on."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Owner, tuple[str, int]] = {}
+
+    def note(self, resources: Resources) -> None:
+        """Take what the files say now. A resource that was gone begins anew."""
+        seen: dict[Owner, tuple[str, int]] = {}
+        for owner, digest in resources.digests.items():
+            before, number = self._seen.get(owner, ("", 0))
+            seen[owner] = (digest, number + (digest != before))
+        self._seen = seen
+
+    def number(self, status: ResourceStatus) -> ResourceStatus:
+        """Return a status with its resource's generation."""
+        _, number = self._seen.get(status.owner, ("", 0))
+        return replace(status, generation=number)

@@ -1,0 +1,89 @@
+"""Passwords that a manifest refers to: read from files that nobody else may read.
+
+Replaces `passwordFile` and `passwordSecret` of a spec by `password`; never says what it read.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+from pathlib import Path
+from typing import Any
+
+from controller.intent.fields import refusal
+
+Yaml = dict[str, Any]
+
+SECRETS = Path("/etc/dualpath/secrets")
+SECRET_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")  # as Kubernetes names Secrets
+SECRET_KEY = "password"  # of a Secret of type kubernetes.io/basic-auth
+LONGEST = 4096  # bytes; more is no password
+
+
+class PasswordReader:
+    """Reads what manifests refer to, and keeps the paths, for whoever watches them."""
+
+    def __init__(self, secrets: Path = SECRETS) -> None:
+        self._secrets = secrets
+        self.consulted: set[Path] = set()
+
+    def resolve(self, spec: object, beside: Path) -> object:
+        """Return the spec with its passwords in it; paths are relative to `beside`.
+
+        Raises PydanticCustomError.
+        """
+        if not isinstance(spec, dict):
+            return spec
+        copy: Yaml = dict(spec)
+        for name in ("hostSession", "hostsession"):
+            if isinstance(copy.get(name), dict):
+                copy[name] = self._session(copy[name], beside)
+        if isinstance(neighbors := copy.get("neighbors"), list):
+            copy["neighbors"] = [
+                self._session(n, beside) if isinstance(n, dict) else n for n in neighbors
+            ]
+        return copy
+
+    def _session(self, session: Yaml, beside: Path) -> Yaml:
+        given = [key for key in session if str(key).lower().startswith("password")]
+        if len(given) > 1:
+            raise refusal(f"{' and '.join(given)} are mutually exclusive")
+        for key in given:
+            reference, rest = session[key], {k: v for k, v in session.items() if k != key}
+            match key.lower():
+                case "passwordfile":
+                    return {**rest, "password": self._read(key, _path(key, reference, beside))}
+                case "passwordsecret":
+                    return {**rest, "password": self._read(key, self._file_of(reference))}
+                case _:
+                    pass
+        return session
+
+    def _file_of(self, reference: object) -> Path:
+        """Return the file of a Secret: its name, or the key below it, as Kubernetes mounts them."""
+        name = reference.get("name") if isinstance(reference, dict) else reference
+        if not isinstance(name, str) or not SECRET_NAME.fullmatch(name):
+            raise refusal("passwordSecret is not the name of a Secret")
+        path = self._secrets / name
+        return path / SECRET_KEY if path.is_dir() else path
+
+    def _read(self, key: str, path: Path) -> str:
+        self.consulted.add(path)
+        try:
+            with path.open("rb") as file:
+                mode = path.stat().st_mode
+                if not stat.S_ISREG(mode):
+                    raise refusal(f"{key} {path}: not a file")
+                if mode & stat.S_IRWXO:
+                    raise refusal(f"{key} {path}: everybody may use it; `chmod o= {path}`")
+                return file.read(LONGEST).decode().strip()
+        except OSError as error:
+            raise refusal(f"{key} {path}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise refusal(f"{key} {path}: not text in UTF-8") from None
+
+
+def _path(key: str, reference: object, beside: Path) -> Path:
+    if not isinstance(reference, str) or not reference or "\0" in reference:
+        raise refusal(f"{key} is not a path")
+    return beside / reference

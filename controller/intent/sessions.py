@@ -1,0 +1,94 @@
+"""BGP sessions, to the fabric or to a host: what either may be given. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+
+from controller.intent.fields import Cidr, Strict, number, refusal
+
+
+def _password(value: SecretStr) -> SecretStr:
+    secret = value.get_secret_value()
+    if not 1 <= len(secret) <= 128 or not re.fullmatch(r"[!-~]+", secret):
+        raise refusal("a password has 1 to 128 printable ASCII characters and no white space")
+    return value
+
+
+Password = Annotated[SecretStr, AfterValidator(_password)]
+
+
+class Bfd(Strict):
+    """BFD of one session; what is left out stays at FRR's default of 3 times 300 ms."""
+
+    refused: ClassVar[Mapping[str, str]] = {
+        "echoMode": "is not supported: the twin of an interface cannot answer echoes in time",
+        "echoInterval": "is not supported: the twin of an interface cannot answer echoes in time",
+    }
+
+    receive_interval: Annotated[int, number(10, 60000)] | None = None
+    transmit_interval: Annotated[int, number(10, 60000)] | None = None
+    detect_multiplier: Annotated[int, number(2, 255)] | None = None
+    session_mode: Literal["Active", "Passive"] = "Active"
+    minimum_ttl: Annotated[int, number(1, 254)] | None = Field(default=None, alias="minimumTTL")
+
+
+class GracefulRestart(Strict):
+    """RFC 4724; being there turns it on."""
+
+    restart_time_seconds: Annotated[int, number(1, 4095)] = 120
+    stale_path_time_seconds: Annotated[int, number(1, 4095)] = 360
+
+
+class PrefixRule(Strict):
+    """One line of a filter: a prefix, and how much longer than it a route may be."""
+
+    action: Literal["Permit", "Deny"] = "Permit"
+    prefix: Cidr
+    ge: Annotated[int, number(0, 128)] | None = None
+    le: Annotated[int, number(0, 128)] | None = None
+
+    @model_validator(mode="after")
+    def _lengths_agree(self) -> PrefixRule:
+        low, high = self.prefix.prefixlen, self.prefix.max_prefixlen
+        for value in (self.ge, self.le):
+            if value is not None and not low <= value <= high:
+                raise refusal(f"ge and le of {self.prefix} lie between {low} and {high}")
+        if self.ge is not None and self.le is not None and self.ge > self.le:
+            raise refusal(f"ge {self.ge} exceeds le {self.le}")
+        return self
+
+
+PrefixRules = Annotated[tuple[PrefixRule, ...], Field(max_length=1000)]
+
+
+class SessionOptions(Strict):
+    """What a BGP session may have, to the fabric or to a host.
+
+    A filter is read from its first rule on and ends with a denial; it is of unicast routes of both
+    families. `passwordFile` and `passwordSecret` have become `password` when this is read.
+    """
+
+    password: Password | None = None
+    hold_time_seconds: Annotated[int, number(0, 65535)] | None = None
+    keepalive_time_seconds: Annotated[int, number(0, 65535)] | None = None
+    connect_time_seconds: Annotated[int, number(1, 65535)] | None = None
+    bfd: Bfd | None = None
+    import_filter: PrefixRules | None = None
+    export_filter: PrefixRules | None = None
+
+    @model_validator(mode="after")
+    def _timers_agree(self) -> SessionOptions:
+        hold, keepalive = self.hold_time_seconds, self.keepalive_time_seconds
+        if (hold is None) is not (keepalive is None):
+            raise refusal("holdTimeSeconds and keepaliveTimeSeconds must be given together")
+        if hold is None or keepalive is None:
+            return self
+        if hold in (1, 2):
+            raise refusal(f"holdTimeSeconds must be 0 or at least 3, not {hold}")
+        if keepalive > hold:
+            raise refusal(f"keepaliveTimeSeconds {keepalive} exceeds holdTimeSeconds {hold}")
+        return self

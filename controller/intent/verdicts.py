@@ -1,0 +1,101 @@
+"""What became of each resource, from what became of its devices and of frr.conf. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from controller.intent.layout import DeviceKey, Intent
+from controller.intent.schema import Owner
+from controller.model.kinds import Kind
+from controller.model.links import Vni
+from controller.model.view import ResourceStatus
+
+NOT_IN_FORCE = "NotInForce"
+FRR_FAILED = "FrrConfigurationFailed"
+DEPENDENCY_FAILED = "DependencyFailed"
+DEVICE_FAILED = "OverlayAttachmentFailed"
+UNDERLAY_FAILED = "UnderlayFailed"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one round came to."""
+
+    problem: str = ""  # what keeps all of it from being in force
+    devices: dict[DeviceKey, str] = field(default_factory=dict)  # those that failed, and why
+    frr: dict[Owner, str] = field(default_factory=dict)  # what FRR says of a resource's part
+    remarks: dict[Owner, str] = field(default_factory=dict)  # worth knowing, and no failure
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.problem or self.devices or self.frr)
+
+    def blame(self, kind: Kind, key: object, why: str) -> None:
+        """Note why a device failed; the first reason counts."""
+        self.devices.setdefault((kind, key), why)
+
+
+def blamed(intent: Intent, section: str) -> Owner | None:
+    """Return whose part of frr.conf a section is: a snippet's, a tenant's or the Underlay's."""
+    kind, _, name = section.partition(" ")
+    if kind == "RawFRRConfig":
+        return kind, name
+    if kind == "vrf":
+        return intent.owners.get((Kind.VRF, name))
+    return next((o for o in intent.owners.values() if o[0] == "Underlay"), None) if kind else None
+
+
+def verdicts(intent: Intent, outcome: Outcome) -> list[ResourceStatus]:
+    """Return the status of every resource, as of now; generations in force are left out."""
+    failed = _failed_owners(intent, outcome)
+    return [_verdict(status, failed, outcome) for status in intent.statuses]
+
+
+def in_force(statuses: Sequence[ResourceStatus], before: Mapping[Owner, int]) -> dict[Owner, int]:
+    """Return the generation of each resource that is in force, from those that were."""
+    return {s.owner: s.generation if s.ready else before.get(s.owner, 0) for s in statuses}
+
+
+def _verdict(
+    status: ResourceStatus, failed: Mapping[Owner, tuple[str, str]], outcome: Outcome
+) -> ResourceStatus:
+    if not status.ready:
+        return status
+    if status.owner in failed:
+        reason, message = failed[status.owner]
+        return replace(status, ready=False, reason=reason, message=message)
+    if outcome.problem:
+        return replace(status, ready=False, reason=NOT_IN_FORCE, message=outcome.problem)
+    if remark := outcome.remarks.get(status.owner):
+        return replace(status, message=remark)
+    return status
+
+
+def _failed_owners(intent: Intent, outcome: Outcome) -> dict[Owner, tuple[str, str]]:
+    failed = {owner: (FRR_FAILED, why) for owner, why in outcome.frr.items()}
+    for key, why in outcome.devices.items():
+        if owner := intent.owners.get(key):
+            reason = UNDERLAY_FAILED if owner[0] == "Underlay" else DEVICE_FAILED
+            failed.setdefault(owner, (reason, f"{_named(key)}: {why}"))
+    for owner, domain in _dependants(intent):
+        if domain in failed and owner != domain:
+            failed[owner] = (DEPENDENCY_FAILED, f"{domain[0]} {domain[1]}: {failed[domain][1]}")
+    return failed
+
+
+def _dependants(intent: Intent) -> Iterator[tuple[Owner, Owner]]:
+    """Yield the resource of every VNI that is in a VRF, and the resource of that VRF."""
+    for vni in intent.vnis:
+        owner, domain = _owner(intent, vni), intent.owners.get((Kind.VRF, vni.vrf))
+        if owner and domain:
+            yield owner, domain
+
+
+def _owner(intent: Intent, vni: Vni) -> Owner | None:
+    return intent.owners.get((vni.kind, vni.key))
+
+
+def _named(key: DeviceKey) -> str:
+    kind, name = key
+    return str(name) if kind is Kind.PORT else f"{kind.name} {name}"

@@ -1,0 +1,68 @@
+"""How long a daemon of ours lives: until it is told to stop, or until anything in it fails.
+
+asyncio logs what a callback or a stray task raises, and goes on. A wrong daemon is worse than a
+restarted one, since routes outlive the process: so here that ends the daemon.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Coroutine
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+
+class Broken(Exception):
+    """Something failed beside the daemon's own task; its traceback is in the log already."""
+
+
+async def live(work: Coroutine[Any, Any, None]) -> None:
+    """Run `work` to its end, which SIGTERM and SIGINT bring about as well.
+
+    Raises what `work` raises, the first of a group; Broken when a callback or another task failed.
+    """
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(work)
+    broken = False
+
+    def fail(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        nonlocal broken
+        error = context.get("exception")
+        if error is None or _is_of_grpc(error):
+            loop.default_exception_handler(context)
+        elif not broken:
+            broken = True
+            log.critical("%s: ending", context["message"], exc_info=error)
+            task.cancel()
+
+    loop.set_exception_handler(fail)
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(stop, task.cancel)
+    try:
+        await task
+    except (asyncio.CancelledError, Exception) as error:
+        if broken:
+            raise Broken from None
+        if not isinstance(error, asyncio.CancelledError):
+            raise _first(error) from None
+        log.info("stopped")
+
+
+def _is_of_grpc(error: BaseException) -> bool:
+    """Say whether gRPC raised it in a task of its own: a client can bring that about."""
+    return isinstance(error, BlockingIOError) or type(error).__module__.startswith("grpc")
+
+
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def end_with(task: asyncio.Task[Any]) -> None:
+    """Let a failure of `task` be the daemon's, at once: a callback for `add_done_callback`."""
+    if not task.cancelled():
+        task.result()

@@ -1,0 +1,186 @@
+"""Manifests as they are now: read, watched while running, and compiled for this node.
+
+What is broken changes nothing: a resource that is rejected stays as it was, and so does all of it
+while a file cannot be understood. Either is named in the status.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from controller.intent import layout
+from controller.intent.documents import ManifestError
+from controller.intent.generations import Generations
+from controller.intent.lastgood import keep_last_good, reject, settle
+from controller.intent.layout import Intent
+from controller.intent.loader import files, load
+from controller.intent.node import Namespaces, NodeOverrides
+from controller.intent.passwords import PasswordReader
+from controller.intent.schema import Owner, Resources
+from controller.model.links import Port
+from controller.model.view import ResourceStatus
+from controller.provision import Spaces, underlay_mtu
+from controller.settings import Settings
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.5
+LEFT_OUT = ("RawFRRConfig", "L3VNI")
+"""What can be left out when FRR refuses it; without the Underlay nothing would be left."""
+
+Trace = tuple[str, int, int, int]
+"""What changes when a file does: its path, inode, time and size."""
+Fingerprint = tuple[tuple[Trace, ...], tuple[Trace, ...]]
+
+
+class Manifests:
+    """The files of one node, and what was last good in them."""
+
+    def __init__(self, settings: Settings, path: Path) -> None:
+        self._path = path
+        self._overrides = NodeOverrides(settings.node_name, settings.node_index)
+        self._secrets = settings.secrets
+        self._fpm = settings.fpm_address
+        self._dpdk = settings.datapath == "dpdk"
+        self._turn = asyncio.Lock()
+        self._generations = Generations()
+        self._spaces = Spaces("", "", False, False)
+        self._files = Resources()  # what the files say
+        self._taken = Resources()  # the same, with what stays of earlier versions
+        self._good = Resources()  # the last of these that FRR took
+        self._refused: dict[Owner, str] = {}  # by FRR, with why
+        self._seen: Fingerprint = (), ()
+        self._consulted: set[Path] = set()
+        self._broken: tuple[ResourceStatus, ...] = ()
+
+    def read(self) -> Resources:
+        """Read the files for the first time. Raises ManifestError."""
+        manifests, _ = self._fingerprint()
+        self._files = self._taken = self._load()
+        self._seen = manifests, self._fingerprint()[1]
+        self._generations.note(self._files)
+        return self._files
+
+    def compile(self, spaces: Spaces) -> Intent:
+        """Compile for the node as it is: its namespaces, and the MTU of its NICs."""
+        self._spaces = spaces
+        host = self._files.node.namespaces.host
+        names = Namespaces(spaces.forwarding, spaces.control, host)
+        node = replace(self._files.node, namespaces=names)
+        intent = layout.compile(self._taken, node)
+        if mtu := underlay_mtu(intent.ports, (spaces.forwarding, host)):
+            intent = layout.compile(self._taken, node, mtu)
+        ports = intent.ports if self._dpdk else tuple(map(_of_the_kernel, intent.ports))
+        address, port = self._fpm
+        return replace(
+            intent,
+            ports=ports,
+            frr=replace(intent.frr, fpm_address=address, fpm_port=port),
+            statuses=(*map(self._generations.number, intent.statuses), *self._broken),
+        )
+
+    async def watch(self, changed: Callable[[Intent], None]) -> None:
+        """Look at the files until cancelled; tell of every intent that comes of a change."""
+        before = self._seen
+        while True:
+            await asyncio.sleep(POLL_S)
+            now = self._fingerprint()
+            if now != self._seen and now == before:  # nobody is writing any more
+                async with self._turn:
+                    changed(await asyncio.to_thread(self._again))
+                self._seen = now[0], self._fingerprint()[1]
+            before = now
+
+    def _again(self) -> Intent:
+        """Read the files again, and compile what is good."""
+        self._broken = ()
+        try:
+            found = self._load()
+            if found.empty and not self._files.empty:
+                raise ManifestError(f"{self._path}: nothing is in it; leave the Node, at least")
+        except ManifestError as error:
+            self._complain(f"{error}; what was in force stays")
+        else:
+            self._take(self._with_our_namespaces(found))
+        return self.compile(self._spaces)
+
+    async def refuse(self, owner: Owner, why: str) -> Intent | None:
+        """Leave out what FRR refuses, or take its earlier version; None if that cannot be."""
+        if owner[0] not in LEFT_OUT:
+            return None
+        async with self._turn:
+            return await asyncio.to_thread(self._refuse, owner, why)
+
+    def _refuse(self, owner: Owner, why: str) -> Intent:
+        if owner in self._refused:  # it was the earlier version
+            items = tuple(r for r in self._good.items if r.owner != owner)
+            self._good = replace(self._good, items=items)
+        self._refused[owner] = why
+        self._judge()
+        return self.compile(self._spaces)
+
+    def applied(self) -> None:
+        """FRR took it all: an edit that it refuses goes back to this."""
+        self._good = self._taken
+
+    def _take(self, found: Resources) -> None:
+        before = self._files.digests
+        self._refused = {
+            owner: why
+            for owner, why in self._refused.items()
+            if found.digests.get(owner) == before.get(owner)
+        }
+        self._files = found
+        self._generations.note(found)
+        self._judge()
+
+    def _judge(self) -> None:
+        taken = settle(self._taken, self._files, self._files.node)
+        if self._refused:
+            judged = reject(taken, self._refused, "FrrConfigurationFailed")
+            taken = keep_last_good(self._good, judged)
+        self._taken = taken
+
+    def _with_our_namespaces(self, found: Resources) -> Resources:
+        ours = self._files.node.namespaces
+        if found.node.namespaces == ours:
+            return found
+        self._complain("the Node's namespaces cannot change at run time: restart the controller")
+        return replace(found, node=replace(found.node, namespaces=ours))
+
+    def _complain(self, text: str) -> None:
+        log.error("%s", text)
+        status = ResourceStatus("Manifests", str(self._path), False, "ValidationFailed", text)
+        self._broken = (*self._broken, status)
+
+    def _load(self) -> Resources:
+        passwords = PasswordReader(self._secrets)
+        try:
+            return load([self._path], self._overrides, passwords)
+        finally:
+            self._consulted = passwords.consulted
+
+    def _fingerprint(self) -> Fingerprint:
+        """Return the traces of manifests and of passwords; what is not there leaves one too."""
+        try:
+            found = files(self._path)
+        except OSError:
+            found = [self._path]
+        return tuple(map(_trace, found)), tuple(map(_trace, sorted(self._consulted)))
+
+
+def _trace(file: Path) -> Trace:
+    try:
+        seen = file.stat()
+    except OSError:
+        return str(file), 0, 0, 0
+    return str(file), seen.st_ino, seen.st_mtime_ns, seen.st_size
+
+
+def _of_the_kernel(port: Port) -> Port:
+    """Return a port without what only DPDK is told."""
+    return replace(port, devargs="", wiring="")

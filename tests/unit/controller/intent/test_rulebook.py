@@ -1,0 +1,80 @@
+"""Every rule has a test, and docs/RULES.md says which.
+
+`UPDATE_VECTORS=1 pytest` writes the page anew.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from tests.unit.controller.intent.rulebook import RULES
+
+ROOT = Path(__file__).parents[4]
+PAGE = ROOT / "docs" / "RULES.md"
+
+HEAD = """# Rules
+
+Every rule of the resource model of [MANIFESTS.md](MANIFESTS.md), with the tests below `tests/unit/`
+that enforce it. This page is generated from them: a test fails while it is not current, and while a
+rule has no test. `UPDATE_VECTORS=1 pytest tests/unit/controller/intent/test_rulebook.py` writes it.
+What is "ours" is not OpenPERouter's.
+
+| rule | says | enforced by |
+|---|---|---|
+"""
+
+
+def modules() -> Iterator[ModuleType]:
+    for path in sorted((ROOT / "tests" / "unit").rglob("test_*.py")):
+        if path.name != Path(__file__).name and "rulebook" in path.read_text():
+            yield importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+
+
+def enforcers() -> dict[str, dict[str, int]]:
+    """Return by rule the tests that enforce it, and with how many cases."""
+    found: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for module in modules():
+        for name, test in vars(module).items():
+            if name.startswith("test_"):
+                for identity in _rules(test):
+                    found[identity][f"{module.__name__.removeprefix('tests.unit.')}.{name}"] += 1
+    return found
+
+
+def _rules(test: Any) -> Iterator[str]:  # noqa: ANN401 - a function that pytest has marked
+    for mark in getattr(test, "pytestmark", ()):
+        if mark.name == "rule":
+            yield from mark.args
+        elif mark.name == "parametrize":
+            for parameter in mark.args[1]:
+                marks = getattr(parameter, "marks", ())
+                yield from (i for m in marks if m.name == "rule" for i in m.args)
+
+
+def page() -> str:
+    found = enforcers()
+    return HEAD + "".join(_row(identity, found.get(identity, {})) for identity in RULES)
+
+
+def _row(identity: str, tests: dict[str, int]) -> str:
+    shown = [f"`{name}`" + (f" ({n} cases)" if n > 1 else "") for name, n in sorted(tests.items())]
+    return (
+        f"| `{identity}` | {RULES[identity].replace('|', chr(92) + '|')} | {'<br>'.join(shown)} |\n"
+    )
+
+
+def test_every_rule_has_a_test() -> None:
+    assert not set(RULES) - set(enforcers())
+
+
+def test_the_page_of_rules_is_current() -> None:
+    if os.environ.get("UPDATE_VECTORS"):
+        PAGE.write_text(page())
+    assert PAGE.exists()
+    assert PAGE.read_text() == page()

@@ -1,0 +1,99 @@
+"""What a failure does to the status of its resource, and that it does nothing to others."""
+
+from __future__ import annotations
+
+import pytest
+
+from controller.intent.layout import Intent
+from controller.intent.verdicts import Outcome, blamed, in_force, verdicts
+from controller.model.kinds import Kind
+from controller.model.view import ResourceStatus
+from tests.unit.controller.intent.build import intent, manifest, session, underlay
+from tests.unit.controller.intent.rulebook import rule
+
+BLUE = manifest(
+    "L3VNI", "blue", vrf="azure", vni=200, hostSession=session(localCIDR={"ipv4": "10.101.0.0/24"})
+)
+ALL = intent(
+    underlay(),
+    manifest("L3VNI", "red"),
+    BLUE,
+    manifest("L2VNI", "segment"),
+    manifest("RawFRRConfig", "mine"),
+)
+
+
+def reasons(result: Intent, outcome: Outcome) -> dict[str, str]:
+    return {s.name: s.reason for s in verdicts(result, outcome) if not s.ready}
+
+
+@rule("L2VNI.routingDomain.missing")
+def test_a_device_fails_its_resource_and_who_depends_on_it() -> None:
+    outcome = Outcome()
+    outcome.blame(Kind.VRF, "red", "EOPNOTSUPP: no VRF devices")
+    assert reasons(ALL, outcome) == {
+        "red": "OverlayAttachmentFailed",
+        "segment": "DependencyFailed",
+    }
+    messages = {s.name: s.message for s in verdicts(ALL, outcome)}
+    assert messages["red"] == "VRF red: EOPNOTSUPP: no VRF devices"
+    assert messages["segment"] == "L3VNI red: VRF red: EOPNOTSUPP: no VRF devices"
+
+
+@rule("Manifest.isolation")
+def test_a_leg_fails_its_own_resource_only() -> None:
+    outcome = Outcome()
+    outcome.blame(Kind.PORT, "pe-e-110", "ENOENT: there is no bridge br0")
+    outcome.blame(Kind.PORT, "pe-e-110", "something that came of it")
+    assert reasons(ALL, outcome) == {"segment": "OverlayAttachmentFailed"}
+    assert outcome.failed
+    assert not outcome.problem
+
+
+def test_a_nic_fails_the_underlay() -> None:
+    outcome = Outcome()
+    outcome.blame(Kind.PORT, "eth1", "ENODEV")
+    assert reasons(ALL, outcome) == {"underlay": "UnderlayFailed"}
+
+
+def test_a_device_that_only_leaves_fails_nobody() -> None:
+    outcome = Outcome()
+    outcome.blame(Kind.PORT, "eth9", "EEXIST: cannot give it back")
+    assert reasons(ALL, outcome) == {}
+
+
+def test_what_keeps_all_back_is_everybodys_reason_unless_there_is_a_better_one() -> None:
+    outcome = Outcome("frr-bridge is not there")
+    outcome.blame(Kind.PORT, "pe-e-110", "ENOENT")
+    assert set(reasons(ALL, outcome).values()) == {"NotInForce", "OverlayAttachmentFailed"}
+
+
+def test_what_frr_says_of_a_part_is_said_of_its_resource() -> None:
+    refused = Outcome(frr={("RawFRRConfig", "mine"): "unknown command"})
+    assert reasons(ALL, refused) == {"mine": "FrrConfigurationFailed"}
+    remarked = Outcome(remarks={("RawFRRConfig", "mine"): "spelt differently"})
+    (mine,) = (s for s in verdicts(ALL, remarked) if s.name == "mine")
+    assert (mine.ready, mine.message) == (True, "spelt differently")
+
+
+@pytest.mark.parametrize(
+    ("section", "owner"),
+    [
+        ("", None),
+        ("vrf azure", ("L3VNI", "blue")),
+        ("vrf nowhere", None),
+        ("RawFRRConfig mine", ("RawFRRConfig", "mine")),
+        ("router bgp", ("Underlay", "underlay")),
+    ],
+)
+def test_a_section_of_frr_conf_has_an_owner(section: str, owner: object) -> None:
+    assert blamed(ALL, section) == owner
+
+
+def test_a_generation_stays_in_force_until_the_next_one_is() -> None:
+    def status(name: str, ready: bool, generation: int) -> ResourceStatus:
+        return ResourceStatus("L3VNI", name, ready, generation=generation)
+
+    first = in_force([status("red", True, 1), status("blue", False, 1)], {})
+    assert first == {("L3VNI", "red"): 1, ("L3VNI", "blue"): 0}
+    assert in_force([status("red", False, 2)], first) == {("L3VNI", "red"): 1}

@@ -1,0 +1,97 @@
+"""How often FRR is configured, and what is said when it is not."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from controller import configure
+from controller.configure import FrrConfiguration
+from controller.model.events import Configure, Configured
+from controller.model.frr import FrrSettings
+from tests.fakes.waiting import until
+
+ONE, OTHER = FrrSettings(hostname="one"), FrrSettings(hostname="other")
+
+
+class World:
+    def __init__(self, *, there: bool = True) -> None:
+        self.asked: list[Configure] = []
+        self._there = there
+        self.frr = FrrConfiguration(self._tell)
+
+    def _tell(self, event: Configure) -> bool:
+        self.asked.append(event)
+        return self._there
+
+    async def ensure(self, settings: FrrSettings, *, ok: bool = True) -> Configured:
+        """Ask, answer if it is asked, and return what came of it."""
+        count = len(self.asked)
+        work = asyncio.create_task(self.frr.ensure(settings))
+        await until(lambda: work.done() or len(self.asked) > count)
+        if not work.done():
+            self.frr.answered(Configured(self.asked[-1].request, ok, ok, "" if ok else "no"))
+        return await work
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+async def test_frr_is_configured_once_for_each_configuration_and_each_bridge(
+    world: World,
+) -> None:
+    assert (await world.ensure(ONE)).ok
+    assert (await world.ensure(ONE)).ok
+    assert len(world.asked) == 1
+    assert (await world.ensure(OTHER)).ok
+    assert len(world.asked) == 2
+    assert world.frr.configured(OTHER)
+    assert not world.frr.configured(ONE)
+    world.frr.forget("another bridge")
+    assert (await world.ensure(OTHER)).ok
+    assert len(world.asked) == 3
+
+
+async def test_an_answer_to_an_earlier_request_is_void(world: World) -> None:
+    await world.ensure(ONE)
+    work = asyncio.create_task(world.frr.ensure(OTHER))
+    await until(lambda: len(world.asked) == 2)
+    world.frr.answered(Configured(world.asked[0].request, False, False, "an old one"))
+    world.frr.answered(Configured(world.asked[1].request, True, True))
+    world.frr.answered(Configured(world.asked[1].request, True, True))
+    assert (await work).ok
+
+
+async def test_what_was_refused_is_tried_again(world: World) -> None:
+    assert (await world.ensure(ONE, ok=False)).message == "no"
+    assert (await world.ensure(ONE)).ok
+
+
+async def test_a_bridge_that_is_not_there_is_said() -> None:
+    answer = await World(there=False).frr.ensure(ONE)
+    assert answer.message == "frr-bridge is not there to configure FRR"
+
+
+async def test_another_bridge_is_asked_anew(world: World) -> None:
+    work = asyncio.create_task(world.frr.ensure(ONE))
+    await until(lambda: bool(world.asked))
+    world.frr.forget("frr-bridge was started again")
+    assert (await work).message == "frr-bridge was started again"
+
+
+async def test_a_bridge_that_does_not_answer_is_not_waited_for_for_ever(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(configure, "_ANSWER_S", 0.01)
+    assert (await world.frr.ensure(ONE)).message == "frr-bridge did not answer"
+
+
+async def test_the_end_of_the_daemon_is_not_mistaken_for_an_answer(world: World) -> None:
+    work = asyncio.create_task(world.frr.ensure(ONE))
+    await until(lambda: bool(world.asked))
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work

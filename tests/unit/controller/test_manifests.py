@@ -1,0 +1,229 @@
+"""Manifests that change while the controller runs: what is taken, what stays, what is said."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from controller import manifests
+from controller.intent.layout import Intent
+from controller.manifests import Manifests
+from controller.model.view import ResourceStatus
+from controller.provision import Spaces
+from controller.settings import parse
+from tests.fakes.waiting import until
+from tests.unit.controller.intent.build import Yaml, manifest, neighbor, session, underlay
+from tests.unit.controller.intent.rulebook import rule
+
+SPACES = Spaces("fwd", "frr", True, True)
+RED = manifest("L3VNI", "red")
+BLUE = manifest(
+    "L3VNI", "blue", vrf="blue", vni=200, hostSession=session(localCIDR={"ipv4": "10.101.0.0/24"})
+)
+RAW = manifest("RawFRRConfig", "mine")
+
+
+class World:
+    """A directory of manifests, one file each."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.secrets = directory / "secrets"
+        arguments = ["--datapath=kernel", "--config", str(directory), "--secrets"]
+        settings = parse([*arguments, str(self.secrets), "--fpm", "127.0.0.1:2621"])
+        self.manifests = Manifests(settings, directory)
+
+    def start(self, *resources: Yaml) -> Intent:
+        self.write(*resources)
+        self.manifests.read()
+        return self.manifests.compile(SPACES)
+
+    def write(self, *resources: Yaml) -> None:
+        for file in self.directory.glob("*.yaml"):
+            file.unlink()
+        for number, resource in enumerate(resources):
+            (self.directory / f"{number}.yaml").write_text(json.dumps(resource))
+
+    def edit(self, *resources: Yaml) -> Intent:
+        self.write(*resources)
+        return self.manifests._again()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def status(intent: Intent, name: str) -> ResourceStatus:
+    (found,) = (s for s in intent.statuses if s.name == name)
+    return found
+
+
+def vrfs(intent: Intent) -> list[str]:
+    return [vrf.name for vrf in intent.vrfs]
+
+
+def test_the_daemons_own_settings_are_in_the_intent(world: World) -> None:
+    intent = world.start(underlay())
+    assert intent.frr.fpm_port == 2621
+    assert (intent.namespaces.forwarding, intent.namespaces.control) == ("fwd", "frr")
+
+
+def test_a_resource_comes_and_goes_without_the_others(world: World) -> None:
+    first = world.start(underlay(), RED)
+    both = world.edit(underlay(), RED, BLUE)
+    assert vrfs(both) == ["red", "blue"]
+    assert set(first.devices) < set(both.devices)
+    assert world.edit(underlay(), RED).devices == first.devices
+
+
+def test_versions_are_counted(world: World) -> None:
+    assert status(world.start(underlay(), RED), "red").generation == 1
+    assert status(world.edit(underlay(), RED, BLUE), "red").generation == 1
+    intent = world.edit(underlay(), manifest("L3VNI", "red", vxlanPort=4790))
+    assert (status(intent, "red").generation, status(intent, "underlay").generation) == (2, 1)
+    broken = world.edit(underlay(), manifest("L3VNI", "red", vni=0))
+    assert status(broken, "red").generation == 3
+    world.edit(underlay())
+    assert status(world.edit(underlay(), RED), "red").generation == 1
+
+
+@rule("Manifest.lastGood")
+@pytest.mark.parametrize(
+    ("spoilt", "complaint"),
+    [
+        (manifest("L3VNI", "red", vni=0), "must be greater"),
+        (manifest("L3VNI", "red", vni=200), "VNI 200 is already that of L3VNI blue"),
+    ],
+)
+def test_an_edit_that_cannot_be_leaves_what_was(world: World, spoilt: Yaml, complaint: str) -> None:
+    first = world.start(underlay(), BLUE, RED)
+    second = world.edit(underlay(), BLUE, spoilt)
+    assert set(second.devices) == set(first.devices)
+    assert status(second, "blue").ready
+    assert (status(second, "red").ready, status(second, "red").reason) == (
+        False,
+        "ValidationFailed",
+    )
+    assert complaint in status(second, "red").message
+    assert status(second, "red").message.endswith("its earlier version stays")
+    assert world.edit(underlay(), BLUE, RED).devices == first.devices
+
+
+def test_two_may_swap_what_is_unique(world: World) -> None:
+    world.start(underlay(), RED, BLUE)
+    swapped = world.edit(
+        underlay(),
+        {**RED, "spec": {**RED["spec"], "vni": 200}},
+        {**BLUE, "spec": {**BLUE["spec"], "vni": 100}},
+    )
+    assert all(s.ready for s in swapped.statuses)
+    assert {v.vrf: v.vni for v in swapped.vnis} == {"red": 200, "blue": 100}
+
+
+def test_a_file_that_cannot_be_understood_changes_nothing_and_is_named(world: World) -> None:
+    first = world.start(underlay(), RED)
+    (world.directory / "z.yaml").write_text("a: [b\n")
+    second = world.manifests._again()
+    assert second.devices == first.devices
+    (bad,) = (s for s in second.statuses if not s.ready)
+    assert bad.kind == "Manifests"
+    assert "z.yaml:2: not valid YAML" in bad.message
+    (world.directory / "z.yaml").unlink()
+    assert all(s.ready for s in world.manifests._again().statuses)
+
+
+def test_nothing_at_all_is_taken_for_a_mistake(world: World) -> None:
+    first = world.start(underlay(), RED)
+    second = world.edit()
+    assert second.devices == first.devices
+    assert "nothing is in it" in second.statuses[-1].message
+    node = {"apiVersion": "dualpath.io/v1alpha1", "kind": "Node", "metadata": {"name": "pe1"}}
+    assert not world.edit(node).devices
+
+
+def test_namespaces_do_not_change_while_it_runs(world: World) -> None:
+    first = world.start(underlay(), RED)
+    node = {
+        "apiVersion": "dualpath.io/v1alpha1",
+        "kind": "Node",
+        "metadata": {"name": "pe1"},
+        "spec": {"namespaces": {"host": "elsewhere"}},
+    }
+    second = world.edit(node, underlay(), RED)
+    assert second.devices == first.devices
+    assert "restart the controller" in second.statuses[-1].message
+
+
+# -- what FRR refuses ------------------------------------------------------------------------
+
+
+async def test_a_snippet_that_frr_refuses_is_left_out_until_it_is_edited(world: World) -> None:
+    world.start(underlay(), RED, RAW)
+    without = await world.manifests.refuse(("RawFRRConfig", "mine"), "unknown command")
+    assert without is not None
+    assert without.frr.raw == ()
+    assert vrfs(without) == ["red"]
+    assert status(without, "mine").reason == "FrrConfigurationFailed"
+    assert world.edit(underlay(), BLUE, RAW).frr.raw == ()
+    edited = world.edit(underlay(), RED, manifest("RawFRRConfig", "mine", rawConfig="hostname x"))
+    assert [snippet.text for snippet in edited.frr.raw] == ["hostname x"]
+    assert status(edited, "mine").ready
+
+
+async def test_an_edit_that_frr_refuses_goes_back_to_what_frr_took(world: World) -> None:
+    first = world.start(underlay(), RAW)
+    world.manifests.applied()
+    world.edit(underlay(), manifest("RawFRRConfig", "mine", rawConfig="nonsense"))
+    back = await world.manifests.refuse(("RawFRRConfig", "mine"), "unknown command")
+    assert back is not None
+    assert back.frr == first.frr
+    assert status(back, "mine").message == "unknown command; its earlier version stays"
+    gone = await world.manifests.refuse(("RawFRRConfig", "mine"), "unknown command")
+    assert gone is not None
+    assert gone.frr.raw == ()
+
+
+async def test_the_underlay_cannot_be_left_out(world: World) -> None:
+    world.start(underlay())
+    assert await world.manifests.refuse(("Underlay", "underlay"), "no") is None
+
+
+# -- watching --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manifests, "POLL_S", 0.001)
+
+
+async def test_a_change_is_seen_once_it_rests(world: World, quick: None) -> None:
+    world.start(underlay())
+    heard: list[Intent] = []
+    work = asyncio.create_task(world.manifests.watch(heard.append))
+    await asyncio.sleep(0.01)
+    assert not heard
+    world.write(underlay(), RED)
+    await until(lambda: bool(heard))
+    assert vrfs(heard[-1]) == ["red"]
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)
+
+
+async def test_a_password_that_changes_is_seen(world: World, quick: None) -> None:
+    world.secrets.mkdir()
+    secret = world.secrets / "fabric"
+    secret.write_text("one")
+    secret.chmod(0o600)
+    world.start(neighbor(passwordSecret="fabric"))
+    heard: list[Intent] = []
+    work = asyncio.create_task(world.manifests.watch(heard.append))
+    secret.write_text("another")
+    await until(lambda: bool(heard))
+    assert heard[-1].frr.instances[0].neighbors[0].password == "another"
+    assert status(heard[-1], "underlay").generation == 2
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)

@@ -1,0 +1,94 @@
+"""Garbage for every option of every program ends in one sentence that names it, and exit code 2."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from controller.__main__ import main as controller
+from controller.cli.__main__ import main as dualpath
+from frr_bridge.__main__ import main as frr_bridge
+
+Program = Callable[[], None]
+
+SHARED = {
+    "--fpm": ["", "2620", ":2620", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:99999", "a:b", "::1:x"],
+    "--state-dir": ["", "/" + "x" * 110],
+    "--frr-name": ["../pe1", "a/b", "-N"],
+    "--hold": ["", "x", "-1", "nan", "inf"],
+    "--log-level": ["", "nonsense", "INFO"],
+}
+CONTROLLER = SHARED | {
+    "--datapath": ["", "magic"],
+    "--metrics": ["9100", "127.0.0.1:x", "0.0.0.0:99999"],
+    "--config": [""],
+    "--bridge": ["no"],
+    "--node-index": ["", "x", "-1", "4294967296"],
+    "--tls-cert": ["", "c"],
+    "--tls-key": ["", "k"],
+    "--tls-ca": ["", "a"],
+    "--nonsense": ["x"],
+}
+DUALPATH = {
+    "--connect": ["x", "unix:rel", "unix:", "127.0.0.1:port", "127.0.0.1:99999", "localhost:"],
+    "--nonsense": ["x"],
+}
+LISTS = {
+    "--vni": ["x", "0", "16777216"],
+    "--limit": ["x", "0", "-1"],
+    "--family": ["ipx"],
+    "--state": ["great"],
+    "--output": ["xml"],
+    "--nonsense": ["x"],
+}
+
+
+def cases(
+    program: Program, before: list[str], after: list[str], table: dict[str, list[str]]
+) -> list[object]:
+    return [
+        pytest.param(
+            program, [*before, f"{option}={value}", *after], option, id=f"{option}={value}"
+        )
+        for option, values in table.items()
+        for value in values
+    ]
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments", "option"),
+    [
+        *cases(controller, ["--datapath=kernel"], [], CONTROLLER),
+        *cases(frr_bridge, [], [], SHARED | {"--nonsense": ["x"]}),
+        *cases(dualpath, [], ["status"], DUALPATH),
+        *cases(dualpath, ["--connect=127.0.0.1:1"], ["status"], {"--cert": ["/none"]}),
+        *cases(dualpath, ["routes"], [], LISTS),
+    ],
+)
+def test_garbage_ends_in_a_sentence(
+    program: Program,
+    arguments: list[str],
+    option: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["program", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        program()
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert ended.value.code == 2
+    assert "Traceback" not in said.err
+    last = said.err.strip().splitlines()[-1]
+    assert option in last or option == "--connect"
+
+
+def test_a_namespace_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for netns in ("dp-none", "/etc/passwd"):
+        monkeypatch.setattr(sys, "argv", ["frr-bridge", f"--netns={netns}"])
+        with pytest.raises(SystemExit) as ended:
+            frr_bridge()
+        said = f"frr-bridge: --netns: there is no network namespace {netns}"
+        assert ended.value.code == said
