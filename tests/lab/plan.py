@@ -12,6 +12,7 @@ forwards, and pe1-frr, where FRR lives, are made by the product, from the manife
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 SPINE_ASN = 65000
@@ -23,6 +24,13 @@ HOST_BRIDGE = f"br-hs-{L2_VNI}"  # made in the node's namespace for a Managed ho
 STATE = Path("/run/dualpath")
 
 
+class Datapath(StrEnum):
+    """What a PE forwards with: the controller's --datapath."""
+
+    KERNEL = "kernel"
+    DPDK = "dpdk"
+
+
 @dataclass(frozen=True, slots=True)
 class Topology:
     """What varies between scenarios."""
@@ -30,6 +38,7 @@ class Topology:
     pes: int = 2
     spines: int = 1  # each PE has one uplink to each: eth1, eth2, ...
     numbered: bool = True  # /31 links; otherwise BGP unnumbered
+    dpdk: int = 0  # so many of the PEs, from the first on, forward with grout
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +72,7 @@ class PePlan:
 
     index: int
     uplinks: tuple[Uplink, ...]
+    datapath: Datapath = Datapath.KERNEL
 
     @property
     def name(self) -> str:
@@ -116,6 +126,7 @@ def pe_plans(topology: Topology) -> list[PePlan]:
         PePlan(
             index,
             tuple(Uplink(index, s + 1, topology.numbered) for s in range(topology.spines)),
+            Datapath.DPDK if index <= topology.dpdk else Datapath.KERNEL,
         )
         for index in range(1, topology.pes + 1)
     ]
