@@ -97,14 +97,7 @@ def run(settings: Settings, job: Job, write: Write) -> int:
 
 
 def _write_run_directory(directory: Path, settings: Settings, job: Job) -> None:
-    scripts = directory / "bin"
-    scripts.mkdir()
-    for name, target in settings.project.scripts:
-        module, function = target.split(":")
-        code = f"import sys; from {module} import {function}; sys.exit({function}())"
-        script = scripts / name
-        script.write_text(f"#!/opt/venv/bin/python\n{code}\n")
-        script.chmod(0o755)
+    _write_package(directory, settings.project)
     environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     size = shutil.get_terminal_size()
     environment |= {"COLUMNS": str(size.columns), "LINES": str(size.lines)}
@@ -120,6 +113,23 @@ def _write_run_directory(directory: Path, settings: Settings, job: Job) -> None:
     lines += [f"{key}={shlex.quote(value)}" for key, value in lab.items()]
     (directory / "environment").write_text("\n".join(lines) + "\n")
     (directory / "command").write_text(job.command + "\n")
+
+
+def _write_package(directory: Path, project: Project) -> None:
+    """Write what an installation would have made: the programs, and the metadata."""
+    metadata = directory / "site" / f"{project.name}-{project.version}.dist-info" / "METADATA"
+    metadata.parent.mkdir(parents=True)
+    metadata.write_text(
+        f"Metadata-Version: 2.1\nName: {project.name}\nVersion: {project.version}\n"
+    )
+    scripts = directory / "bin"
+    scripts.mkdir()
+    for name, target in project.scripts:
+        module, function = target.split(":")
+        code = f"import sys; from {module} import {function}; sys.exit({function}())"
+        script = scripts / name
+        script.write_text(f"#!/opt/venv/bin/python\n{code}\n")
+        script.chmod(0o755)
 
 
 def _start(directory: Path, settings: Settings, job: Job) -> subprocess.Popen[bytes]:

@@ -86,6 +86,8 @@ class Project:
 
     dependencies: tuple[str, ...]
     scripts: tuple[tuple[str, str], ...]  # name, module:function
+    name: str = "dualpath"
+    version: str = "0"
 
     @property
     def venv_name(self) -> str:
@@ -99,6 +101,8 @@ def read_project(pyproject: Path) -> Project:
     return Project(
         dependencies=tuple(sorted(d for d in wanted if not NOT_IN_THE_LAB.match(d))),
         scripts=tuple(sorted(project.get("scripts", {}).items())),
+        name=project.get("name", "dualpath"),
+        version=project.get("version", "0"),
     )
 
 

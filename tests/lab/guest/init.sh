@@ -45,7 +45,7 @@ tar -C /checkout --exclude=./.git --exclude=./.venv --exclude=./artefacts --excl
 cd /dualpath || exit
 export HOME=/tmp
 export PATH=/lab/bin:/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-export PYTHONPATH=/dualpath
+export PYTHONPATH=/dualpath:/lab/site
 export DUALPATH_LAB_INSIDE=$LAB_MODE DUALPATH_LAB_ARTEFACTS=/artefacts
 
 if [ "$LAB_INTERACTIVE" = yes ]; then
