@@ -28,7 +28,7 @@ from controller.model.routes import Op, RouteBatch
 from controller.provision import Provisioner, Spaces
 from controller.settings import Settings
 from controller.supervisor import BridgeSupervisor
-from datapaths.base import Datapath, LearnedMac, LearnedNeighbor, Lost, PortChanged
+from datapaths.base import Datapath, LearnedMac, LearnedNeighbor, LooksUp, Lost, PortChanged
 
 log = logging.getLogger(__name__)
 
@@ -78,13 +78,19 @@ class Daemon:
                 renewed=self._control_renewed,
                 judge=manifests,
             )
+            self._view.planned = self._provisioner.plan
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Serve until cancelled. Raises ListenError, MetricsError, Unsupported or Unavailable."""
         tls = Tls(*self._settings.tls) if self._settings.tls else None
+        datapath = self._datapath
         inspect = await serve(
-            self._view, self._datapath.ports, listen=self._settings.listen, tls=tls
+            self._view,
+            datapath.ports,
+            look_up=datapath.look_up if isinstance(datapath, LooksUp) else None,
+            listen=self._settings.listen,
+            tls=tls,
         )
         metrics = None
         try:

@@ -21,7 +21,6 @@ from controller.intent.loader import files, load
 from controller.intent.node import Namespaces, NodeOverrides
 from controller.intent.passwords import PasswordReader
 from controller.intent.schema import Owner, Resources
-from controller.model.links import Port
 from controller.model.view import ResourceStatus
 from controller.provision import Spaces, underlay_mtu
 from controller.settings import Settings
@@ -74,11 +73,11 @@ class Manifests:
         intent = layout.compile(self._taken, node)
         if mtu := underlay_mtu(intent.ports, (spaces.forwarding, host)):
             intent = layout.compile(self._taken, node, mtu)
-        ports = intent.ports if self._dpdk else tuple(map(_of_the_kernel, intent.ports))
+        if not self._dpdk:
+            intent = layout.without_dpdk(intent)
         address, port = self._fpm
         return replace(
             intent,
-            ports=ports,
             frr=replace(intent.frr, fpm_address=address, fpm_port=port),
             statuses=(*map(self._generations.number, intent.statuses), *self._broken),
         )
@@ -179,8 +178,3 @@ def _trace(file: Path) -> Trace:
     except OSError:
         return str(file), 0, 0, 0
     return str(file), seen.st_ino, seen.st_mtime_ns, seen.st_size
-
-
-def _of_the_kernel(port: Port) -> Port:
-    """Return a port without what only DPDK is told."""
-    return replace(port, devargs="", wiring="")

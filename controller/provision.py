@@ -22,11 +22,13 @@ from controller.core.reconciler import Reconciler
 from controller.core.state import State
 from controller.intent.layout import Intent
 from controller.intent.schema import Owner
+from controller.intent.show import show
 from controller.intent.verdicts import Outcome, blamed, in_force, verdicts
 from controller.model.events import Configure, Configured, Provisioned
 from controller.model.frr import tcp_ports
 from controller.model.kinds import Kind
 from controller.model.links import Port
+from controller.model.plan import Plan
 from controller.model.view import ResourceStatus
 from datapaths.base import DatapathError
 from datapaths.kernel import netns
@@ -107,6 +109,9 @@ class Provisioner:
     @property
     def intent(self) -> Intent:
         return self._intent
+
+    def plan(self) -> Plan:
+        return show(self._intent)
 
     def replace(self, intent: Intent) -> None:
         """Make another intent true, beginning with the next round."""

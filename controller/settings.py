@@ -132,7 +132,7 @@ def _parser() -> argparse.ArgumentParser:
         type=options.path,
         metavar="DIR",
         default=Path("/etc/dualpath/secrets"),
-        help="where the manifests' passwordSecret are (%(default)s)",
+        help="where the Secrets are that manifests name (%(default)s)",
     )
     add(
         "--state-dir",

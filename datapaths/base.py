@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from controller.model.kinds import Kind
+from controller.model.nexthops import Nexthop
 from controller.model.records import Record, RecordBatch
 from controller.model.routes import RouteBatch
 
@@ -101,6 +102,28 @@ class Lost:
     routes: RouteBatch | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way of a packet, as the datapath has it now."""
+
+    nexthop: Nexthop  # its id is 0 where no object stands behind it
+    weight: int = 1
+    vni: int = 0  # of the overlay that carries it, to `vtep`; 0 where none does
+    vtep: bytes = b""
+    mac: bytes = b""  # of a host on a bridge, or the inner one in an overlay; b"" is not known
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The route that a datapath itself takes to an address, whoever put it there."""
+
+    prefix: bytes = b""  # b"": it does not say, as for an address that is dropped
+    length: int = 0
+    protocol: int = 0  # RTPROT_*
+    nexthop: Nexthop | None = None
+    ways: tuple[Way, ...] = ()
+
+
 Learned = LearnedMac | LearnedNeighbor | PortChanged | Lost
 
 
@@ -130,3 +153,11 @@ class Datapath(Protocol):
 
     async def close(self) -> None:
         """Let go of sockets. What is installed stays and goes on forwarding."""
+
+
+@runtime_checkable
+class LooksUp(Protocol):
+    """What a datapath may offer beside: its own longest match, at the price of one question."""
+
+    async def look_up(self, vrf: str, address: bytes) -> Found | None:
+        """Return what covers an address, None when nothing does. Raises Unavailable."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from controller.bus.publisher import Publisher
 from controller.model import events
 from controller.model.frr import from_json
-from frr_bridge import convergence
+from frr_bridge import convergence, report
 from frr_bridge.bridge import Bridge
 from frr_bridge.frr_apply import FrrApply
 from frr_bridge.frr_config import render
@@ -32,6 +32,7 @@ _TICK_S = 0.25
 _ALIVE_S = 1.0
 _COLLECT_S = 30.0
 _REPLAY_LIMIT_S = 60.0
+_REPORT_S = 5.0
 _ACKNOWLEDGE = b"--asic-offload=notify_on_offload"
 _ALONE = "zebra was restarted without bgpd, which never repeats its routes: restart FRR as a whole"
 
@@ -78,6 +79,7 @@ class Runtime:
         self._zebra_since = 0.0  # seconds since the epoch: when a lone zebra came
         self._bgpd_since = time.monotonic()
         self._unprovisioned = False  # the controller still makes FRR's devices
+        self._reported = events.FrrReport()
         self._kept = 0  # rows that the controller would let go, were we to say no more
         self._progress = (0, 0, 0)
         self._progress_at = 0.0
@@ -98,6 +100,7 @@ class Runtime:
                 group.create_task(self._every(_COLLECT_S, self.bridge.collect))
                 group.create_task(self._converge())
                 group.create_task(self._keep_armed())
+                group.create_task(self._report())
         finally:
             self._server.close()
             self._publisher.close()
@@ -143,6 +146,7 @@ class Runtime:
                 log.info("the controller subscribed; it keeps %d rows", kept)
                 self._unprovisioned = provisions
                 self._kept = kept
+                self._reported = events.FrrReport()
                 self.bridge.repeat()
             case events.Provisioned():
                 self._unprovisioned = False
@@ -277,6 +281,18 @@ class Runtime:
         except NotJson:
             return {}
 
+    async def _ask(self, daemon: Vty, line: str) -> object:
+        """Return what a daemon shows; one that is not there shows nothing.
+
+        Connecting is left to those who have to notice that it is another one.
+        """
+        if not daemon.alive():
+            return {}
+        try:
+            return await daemon.json(line)
+        except NotJson:
+            return {}
+
     def _still_talking(self) -> str:
         """Say whether FRR has lately said something that it had not said before."""
         now, progress = time.monotonic(), self.bridge.progress()
@@ -316,6 +332,23 @@ class Runtime:
             return
         if self.bridge.session.state is State.LIVE:
             self._known_peers = convergence.established(neighbors)
+
+    async def _report(self) -> None:
+        """Tell the controller of BGP sessions and VNIs, when they are not as they were."""
+        while True:
+            await asyncio.sleep(_REPORT_S)
+            try:
+                found = report.report(
+                    await self._ask(self._bgpd, report.NEIGHBORS),
+                    await self._ask(self._zebra, report.VNIS),
+                    await self._ask(self._zebra, report.TENANTS),
+                )
+            except VtyError as error:
+                log.debug("%s", error)
+                continue
+            if found != self._reported:
+                self._reported = found
+                self._publisher.send(found)
 
     # -- the loop -------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ The datapath contract over gRPC uses the same messages for batches, so these con
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any, TypeVar, assert_never
 
 import numpy as np
@@ -17,6 +18,7 @@ from controller.model.layer2 import Flood, Lsp, Mac, Neighbor, RemoteVtep
 from controller.model.nexthops import Member, Nexthop, NexthopType
 from controller.model.records import Record, RecordBatch
 from controller.model.routes import Family, RouteBatch
+from controller.model.view import BgpSession, FrrVni
 from controller.pb import bus_pb2, state_pb2
 
 T = TypeVar("T")
@@ -59,6 +61,8 @@ def encode_from_bridge(event: events.FromBridge, *, epoch: int, sequence: int) -
             )
         case events.Alive():
             message.alive.SetInParent()
+        case events.FrrReport():
+            message.frr.CopyFrom(_report_to_pb(event))
         case _:
             assert_never(event)
     return message.SerializeToString()
@@ -94,8 +98,27 @@ def _from_bridge(message: bus_pb2.BridgeMessage) -> events.FromBridge:
             )
         case "alive":
             return events.Alive()
+        case "frr":
+            return _report_from_pb(message.frr)
         case other:
             raise ValueError(f"a bridge message of kind {other}")
+
+
+def _report_to_pb(report: events.FrrReport) -> bus_pb2.FrrReport:
+    return bus_pb2.FrrReport(
+        sessions=[bus_pb2.BgpSession(**asdict(session)) for session in report.sessions],
+        vnis=[bus_pb2.FrrVni(**asdict(vni)) for vni in report.vnis],
+    )
+
+
+def _report_from_pb(said: bus_pb2.FrrReport) -> events.FrrReport:
+    return events.FrrReport(
+        tuple(
+            BgpSession(s.vrf, s.peer, s.remote_as, s.state, s.since, s.received, s.sent, s.reason)
+            for s in said.sessions
+        ),
+        tuple(FrrVni(v.vni, v.layer, v.vrf, v.up, v.macs, v.neighbors, v.vteps) for v in said.vnis),
+    )
 
 
 def encode_from_controller(event: events.FromController) -> bytes:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from controller.cli import explain, listing, repair, status, watch
+from controller.cli import explain, listing, manifests, repair, status, watch
 from controller.cli.options import CONNECT_VARIABLE, DEFAULT_CONNECT, Target
 
 app = typer.Typer(
@@ -57,7 +57,14 @@ def options(
     context.obj = Target(connect, cert, key, ca)
 
 
-for command in (status.status, *listing.COMMANDS, watch.watch, explain.explain, *repair.COMMANDS):
+for command in (
+    status.status,
+    *listing.COMMANDS,
+    watch.watch,
+    explain.explain,
+    *repair.COMMANDS,
+    *manifests.COMMANDS,
+):
     app.command()(command)
 
 

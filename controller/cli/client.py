@@ -113,7 +113,11 @@ def _explain(target: Target, error: Any) -> NoReturn:  # noqa: ANN401 - grpc has
     code, details = error.code(), error.details()
     if code is grpc.StatusCode.INVALID_ARGUMENT:
         fail(details, USAGE)
-    if code in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.OUT_OF_RANGE):
+    if code in (
+        grpc.StatusCode.NOT_FOUND,
+        grpc.StatusCode.OUT_OF_RANGE,
+        grpc.StatusCode.FAILED_PRECONDITION,
+    ):
         fail(details)
     if code is grpc.StatusCode.UNIMPLEMENTED:
         fail(f"the daemon at {target.connect} is older than this command: update it")

@@ -39,10 +39,10 @@ def explain(
 
 def _lines(answer: pb.ExplainResponse) -> Iterator[str]:
     yield f"{answer.address} in VRF {answer.vrf}"
-    names = ("frr", answer.frr), ("desired", answer.desired), ("programmed", answer.programmed)
-    for name, lookup in names:
-        yield ""
-        yield from _lookup(name, lookup)
+    for name in ("frr", "desired", "programmed", "observed"):
+        if answer.HasField(name):
+            yield ""
+            yield from _lookup(name, getattr(answer, name))
     yield ""
     yield "no problems" if not answer.problems else "problems"
     for problem in answer.problems:
@@ -54,7 +54,10 @@ def _lookup(name: str, lookup: pb.Lookup) -> Iterator[str]:
     if not lookup.HasField("route"):
         yield f"{name:<12}no route"
         return
-    yield f"{name:<12}{route.prefix}  {route.protocol}  {standing_text(route)}"
+    if name == "observed":
+        yield f"{name:<12}{route.prefix or 'the packet is dropped'}  {route.protocol}".rstrip()
+    else:
+        yield f"{name:<12}{route.prefix}  {route.protocol}  {standing_text(route)}"
     for path in lookup.paths:
         share = f"  weight {path.weight}" if len(lookup.paths) > 1 else ""
         yield f"{'':<12}{nexthop_text(path.nexthop)}{share}"
@@ -63,6 +66,8 @@ def _lookup(name: str, lookup: pb.Lookup) -> Iterator[str]:
 
 
 def _details(path: pb.Path) -> Iterator[str]:
+    if path.mac and not path.vtep:
+        yield f"to MAC {path.mac}"
     if path.vtep:
         yield f"to VTEP {path.vtep} in VNI {path.vni}, inner MAC {path.mac or 'unknown'}"
     if path.underlay_prefix:

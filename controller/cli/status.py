@@ -24,7 +24,29 @@ COUNTS = (
 RESOURCES = (
     Column("RESOURCE", lambda resource: f"{resource.kind}/{resource.name}"),
     Column("READY", lambda resource: "yes" if resource.ready else f"no: {resource.reason}"),
+    Column("GENERATION", lambda resource: _generation(resource)),
     Column("MESSAGE", lambda resource: resource.message),
+)
+
+SESSIONS = (
+    Column("VRF", lambda session: session.vrf),
+    Column("BGP PEER", lambda session: session.peer),
+    Column("AS", lambda session: str(session.remote_as)),
+    Column("STATE", lambda session: session.state),
+    Column("SINCE", lambda session: age_text(session.since) if session.HasField("since") else "-"),
+    Column("RECEIVED", lambda session: str(session.received)),
+    Column("SENT", lambda session: str(session.sent)),
+    Column("REASON", lambda session: session.reason),
+)
+
+VNIS = (
+    Column("VNI", lambda vni: str(vni.vni)),
+    Column("LAYER", lambda vni: str(vni.layer)),
+    Column("VRF", lambda vni: vni.vrf),
+    Column("FRR HAS IT", lambda vni: "up" if vni.up else "down"),
+    Column("MACS", lambda vni: str(vni.macs)),
+    Column("NEIGHBORS", lambda vni: str(vni.neighbors)),
+    Column("VTEPS", lambda vni: str(vni.vteps)),
 )
 
 
@@ -42,7 +64,12 @@ def status(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
         return
     for name, value in _facts(answer):
         typer.echo(f"{name:<12}{value}")
-    for shown, rows in ((COUNTS, answer.counts), (RESOURCES, answer.resources)):
+    for shown, rows in (
+        (COUNTS, answer.counts),
+        (RESOURCES, answer.resources),
+        (SESSIONS, answer.sessions),
+        (VNIS, answer.vnis),
+    ):
         if rows:
             typer.echo("")
             print_table(shown, rows)
@@ -59,6 +86,12 @@ def _facts(answer: pb.StatusResponse) -> list[tuple[str, str]]:
         ("repaired", f"{answer.repaired} rows"),
         ("sequence", str(answer.sequence)),
     ]
+
+
+def _generation(resource: pb.ResourceStatus) -> str:
+    if resource.applied_generation == resource.generation:
+        return str(resource.generation)
+    return f"{resource.applied_generation}, not {resource.generation}"
 
 
 def _session(answer: pb.StatusResponse) -> str:

@@ -49,6 +49,7 @@ class State:
         self.nexthop_ids = NexthopIds()
         self.generation = 0  # counts subscriptions
         self.session = events.SessionChanged(number=0, state="idle")
+        self.frr = events.FrrReport()
         self.connected = False  # to the bridge
         self.synced = False  # the bridge has said everything since it was subscribed to
         self.synced_at = 0.0
@@ -69,6 +70,7 @@ class State:
     def bridge_lost(self) -> None:
         """The bridge is silent: nothing changes but what we say of ourselves."""
         self.connected = False
+        self.frr = events.FrrReport()
 
     def take(self, event: events.FromBridge) -> None:
         """Take the bridge's word."""
@@ -79,6 +81,9 @@ class State:
                 self._records(batch)
             case events.SessionChanged():
                 self.session = event
+            case events.FrrReport():
+                self.frr = event
+                return
             case events.Synced():
                 self._sweep()
             case _:

@@ -12,6 +12,7 @@ from controller.core.reconciler import Reconciler
 from controller.core.state import State
 from controller.model.kinds import Kind
 from controller.model.nexthops import DROP_TYPES, Nexthop, reserved
+from controller.model.plan import Plan
 from controller.model.records import RecordBatch
 from controller.model.routes import Family, Op, RouteBatch, prefix_text
 from controller.model.view import (
@@ -58,6 +59,7 @@ class CoreView:
         self._release = release
         self._journal = Journal(self._expand)
         self.resources: Sequence[ResourceStatus] = ()
+        self.planned: Callable[[], Plan | None] = lambda: None
         self.problem = ""  # what keeps the daemon from its job, beside the datapath
 
     def note(self, batch: RouteBatch | RecordBatch, failures: dict[int, str]) -> None:
@@ -81,6 +83,8 @@ class CoreView:
             counts=tuple(self._counts()),
             repaired=state.repaired,
             resources=tuple(self.resources),
+            sessions=state.frr.sessions,
+            vnis=state.frr.vnis,
             ready=not not_ready,
             not_ready=not_ready,
         )
@@ -115,6 +119,9 @@ class CoreView:
 
     def release(self) -> str:
         return self._release()
+
+    def plan(self) -> Plan | None:
+        return self.planned()
 
     def _not_ready(self) -> str:
         if self.problem:

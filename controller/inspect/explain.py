@@ -16,8 +16,9 @@ from controller.inspect.lookup import (
     programmed,
     said_by_frr,
 )
+from controller.inspect.observed import observe
 from controller.inspect.text import address_text, mac_text
-from controller.inspect.view import Inspected, Ports
+from controller.inspect.view import Inspected, LookUp, Ports
 from controller.model.kinds import Kind
 from controller.model.layer2 import Mac, Neighbor, RemoteVtep
 from controller.model.links import Vrf
@@ -41,7 +42,9 @@ class UnknownVrf(LookupError):
     """No such VRF; the text names those that exist."""
 
 
-async def explain(view: Inspected, ports: Ports, vrf: str, text: str) -> pb.ExplainResponse:
+async def explain(
+    view: Inspected, ports: Ports, vrf: str, text: str, look_up: LookUp | None = None
+) -> pb.ExplainResponse:
     """Follow an address. Raises BadRequest or UnknownVrf."""
     vrf, address = vrf or DEFAULT_VRF, Address.parse(text)
     _check_vrf(view, vrf)
@@ -59,6 +62,8 @@ async def explain(view: Inspected, ports: Ports, vrf: str, text: str) -> pb.Expl
             lookup.route.CopyFrom(route)
             lookup.paths.extend(await walk.paths(route, wanted))
     answer.problems.extend(_disagreements(answer))
+    if look_up:
+        answer.problems.extend(await observe(look_up, view, address, answer))
     answer.problems.extend(walk.problems)
     answer.problems.extend(await _port_problems(view, ports, answer))
     return answer

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from typing import Any, TypeVar, cast
 
 from controller.inspect.text import address_text, addresses_text, mac_text, timestamp
+from controller.model.frr import to_json
 from controller.model.kinds import Kind
 from controller.model.layer2 import Flood, Lsp, Mac, Neighbor, RemoteVtep
 from controller.model.links import HostEnd, Port, Vni, Vrf
 from controller.model.nexthops import Nexthop, NexthopType
+from controller.model.plan import Plan
 from controller.model.records import Record
 from controller.model.routes import DEFAULT_VRF
-from controller.model.view import Change, RecordRow, RowState, Status
+from controller.model.view import BgpSession, Change, RecordRow, RowState, Status
 from controller.pb import inspect_pb2 as pb
 from controller.pb import state_pb2
 from datapaths.base import PortState
@@ -237,12 +240,28 @@ def status(value: Status, sequence: int) -> pb.StatusResponse:
             failed=count.failed,
             stale=count.stale,
         )
-    for resource in value.resources:
-        message.resources.add(
-            kind=resource.kind,
-            name=resource.name,
-            ready=resource.ready,
-            reason=resource.reason,
-            message=resource.message,
-        )
+    message.resources.extend(pb.ResourceStatus(**asdict(row)) for row in value.resources)
+    message.sessions.extend(_session(session) for session in value.sessions)
+    message.vnis.extend(pb.FrrVniState(**asdict(vni)) for vni in value.vnis)
     return message
+
+
+def _session(value: BgpSession) -> pb.BgpSessionState:
+    return pb.BgpSessionState(**{**asdict(value), "since": timestamp(value.since)})
+
+
+def plan(value: Plan, datapath: str) -> pb.IntentResponse:
+    return pb.IntentResponse(
+        node_name=value.node_name,
+        node_index=value.node_index,
+        node_labels=value.node_labels,
+        forwarding=value.forwarding,
+        control=value.control,
+        underlay_mtu=value.underlay_mtu,
+        datapath=datapath,
+        devices=[
+            pb.PlannedDevice(kind=d.kind, name=d.name, resource=d.resource, attributes=d.attributes)
+            for d in value.devices
+        ],
+        frr_settings=to_json(value.frr).decode(),
+    )

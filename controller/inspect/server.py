@@ -20,7 +20,7 @@ from controller.inspect.listen import (
     unix_path,
 )
 from controller.inspect.service import InspectService
-from controller.inspect.view import Inspected, Ports
+from controller.inspect.view import Inspected, LookUp, Ports
 from controller.lifetime import end_with
 from controller.pb import inspect_pb2_grpc
 
@@ -53,13 +53,21 @@ class InspectServer:
 
 
 async def serve(
-    view: Inspected, ports: Ports, *, listen: str = DEFAULT_LISTEN, tls: Tls | None = None
+    view: Inspected,
+    ports: Ports,
+    *,
+    look_up: LookUp | None = None,
+    listen: str = DEFAULT_LISTEN,
+    tls: Tls | None = None,
 ) -> InspectServer:
-    """Start serving. `listen` is unix:/PATH or ADDRESS:PORT. Raises ListenError."""
+    """Start serving. `listen` is unix:/PATH or ADDRESS:PORT. Raises ListenError.
+
+    `look_up` asks the datapath; None where it cannot be asked.
+    """
     server = grpc.aio.server(options=OPTIONS)
     health = HealthService(view)
     inspect_pb2_grpc.add_InspectServicer_to_server(  # type: ignore[no-untyped-call]  # generated
-        InspectService(view, ports), server
+        InspectService(view, ports, look_up), server
     )
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     names = (SERVICE, HEALTH_SERVICE, reflection.SERVICE_NAME)

@@ -19,7 +19,7 @@ from controller.inspect import routes, rows
 from controller.inspect.explain import UnknownVrf, explain
 from controller.inspect.filters import BadRequest, RecordFilter, parse_position, places
 from controller.inspect.lookup import SCAN_ROWS
-from controller.inspect.view import Inspected, Ports
+from controller.inspect.view import Inspected, LookUp, Ports
 from controller.inspect.watch import watch
 from controller.model.kinds import Kind
 from controller.model.layer2 import Flood, RemoteVtep
@@ -40,12 +40,20 @@ Page = tuple[list[RecordRow], str]
 class InspectService(pb_grpc.InspectServicer):
     """Answers from a view of the daemon's state, and from the datapath's ports."""
 
-    def __init__(self, view: Inspected, ports: Ports) -> None:
+    def __init__(self, view: Inspected, ports: Ports, look_up: LookUp | None) -> None:
         self._view = view
         self._ports = ports
+        self._look_up = look_up
 
     async def Status(self, request: pb.StatusRequest, context: Context) -> pb.StatusResponse:
         return rows.status(self._view.status(), self._view.sequence())
+
+    async def Intent(self, request: pb.IntentRequest, context: Context) -> pb.IntentResponse:
+        if planned := self._view.plan():
+            return rows.plan(planned, self._view.status().datapath)
+        text = "this controller was started without manifests (--config)"
+        await context.abort(grpc.StatusCode.FAILED_PRECONDITION, text)
+        raise AssertionError("abort returned")
 
     async def ListRoutes(
         self, request: pb.ListRoutesRequest, context: Context
@@ -132,7 +140,9 @@ class InspectService(pb_grpc.InspectServicer):
 
     async def Explain(self, request: pb.ExplainRequest, context: Context) -> pb.ExplainResponse:
         try:
-            return await explain(self._view, self._ports, request.vrf, request.address)
+            return await explain(
+                self._view, self._ports, request.vrf, request.address, self._look_up
+            )
         except BadRequest as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         except UnknownVrf as error:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from controller.model.view import StateView
-from datapaths.base import PortState
+from datapaths.base import Found, PortState
 
 
 class Inspected(StateView, Protocol):
@@ -22,3 +22,6 @@ class Inspected(StateView, Protocol):
 
 Ports = Callable[[], Awaitable[Sequence[PortState]]]
 """`Datapath.ports`: raises Unavailable."""
+
+LookUp = Callable[[str, bytes], Awaitable[Found | None]]
+"""`LooksUp.look_up`: from a VRF and an address. Raises Unavailable."""

@@ -49,6 +49,7 @@ class Intent:
     ports: tuple[Port, ...] = ()  # a NIC's addresses are empty: it keeps those that it has
     frr: FrrSettings = field(default_factory=FrrSettings)
     statuses: tuple[ResourceStatus, ...] = ()
+    underlay_mtu: int = 0
     owners: Mapping[DeviceKey, Owner] = field(default_factory=dict)  # who asked for a device
 
     @property
@@ -76,8 +77,15 @@ def compile(  # noqa: A001 - called as layout.compile
         ports=tuple(device for device in devices if isinstance(device, Port)),
         frr=bgp.settings(accepted),
         statuses=tuple(_remark(accepted, s, underlay_mtu) for s in (*rejected.values(), *judged)),
+        underlay_mtu=underlay_mtu,
         owners={(device.kind, device.key): resource.owner for device, resource in made},
     )
+
+
+def without_dpdk(intent: Intent) -> Intent:
+    """Return the intent without what only a DPDK datapath is told."""
+    ports = (replace(port, devargs="", wiring="") for port in intent.ports)
+    return replace(intent, ports=tuple(ports))
 
 
 def _devices(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from controller.model.layer2 import Mac, Neighbor
 from controller.model.records import RecordBatch
 from controller.model.routes import RouteBatch
+from controller.model.view import BgpSession, FrrVni
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,14 @@ class Configured:
 @dataclass(frozen=True, slots=True)
 class Alive:
     """The bridge says so every second."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrrReport:
+    """What FRR's daemons say of themselves; said when it differs from the last time."""
+
+    sessions: tuple[BgpSession, ...] = ()
+    vnis: tuple[FrrVni, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,5 +115,5 @@ class Release:
     """Let go of what is held for a dead daemon."""
 
 
-FromBridge = Changed | SessionChanged | Synced | Configured | Alive
+FromBridge = Changed | SessionChanged | Synced | Configured | Alive | FrrReport
 FromController = Subscribe | Credit | Mirror | Programmed | Configure | Provisioned | Release

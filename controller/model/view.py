@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from controller.model.kinds import Kind
 from controller.model.nexthops import Nexthop
+from controller.model.plan import Plan
 from controller.model.records import Record
 from controller.model.routes import U8, U32, Family
 
@@ -84,6 +85,33 @@ class ResourceStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class BgpSession:
+    """A BGP session as bgpd has it."""
+
+    vrf: str
+    peer: str
+    remote_as: int
+    state: str  # "Established", "Active", ...
+    since: float = 0.0  # when it was established, seconds since the epoch; 0 when it is not
+    received: int = 0  # prefixes accepted, all families
+    sent: int = 0
+    reason: str = ""  # why it was last reset
+
+
+@dataclass(frozen=True, slots=True)
+class FrrVni:
+    """A VNI as zebra has it."""
+
+    vni: int
+    layer: int  # 2 or 3
+    vrf: str
+    up: bool
+    macs: int = 0
+    neighbors: int = 0
+    vteps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """The daemon at a glance."""
 
@@ -100,6 +128,8 @@ class Status:
     counts: tuple[KindCount, ...]
     repaired: int  # rows put back after somebody else changed them
     resources: tuple[ResourceStatus, ...] = ()
+    sessions: tuple[BgpSession, ...] = ()
+    vnis: tuple[FrrVni, ...] = ()
     ready: bool = False
     not_ready: str = ""  # why not, in one sentence
 
@@ -164,6 +194,9 @@ class StateView(Protocol):
 
     async def resync(self) -> int:
         """Compare with the datapath now and repair; return the number of rows that differed."""
+
+    def plan(self) -> Plan | None:
+        """Return what intent asks for; None without intent."""
 
     def release(self) -> str:
         """Let go of what is held for a dead daemon; return what was done, in one sentence."""

@@ -8,7 +8,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class BridgeMessage(_message.Message):
-    __slots__ = ("epoch", "sequence", "routes", "records", "session", "synced", "configured", "alive")
+    __slots__ = ("epoch", "sequence", "routes", "records", "session", "synced", "configured", "alive", "frr")
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     ROUTES_FIELD_NUMBER: _ClassVar[int]
@@ -17,6 +17,7 @@ class BridgeMessage(_message.Message):
     SYNCED_FIELD_NUMBER: _ClassVar[int]
     CONFIGURED_FIELD_NUMBER: _ClassVar[int]
     ALIVE_FIELD_NUMBER: _ClassVar[int]
+    FRR_FIELD_NUMBER: _ClassVar[int]
     epoch: int
     sequence: int
     routes: _state_pb2.RouteBatch
@@ -25,7 +26,8 @@ class BridgeMessage(_message.Message):
     synced: Synced
     configured: Configured
     alive: Alive
-    def __init__(self, epoch: _Optional[int] = ..., sequence: _Optional[int] = ..., routes: _Optional[_Union[_state_pb2.RouteBatch, _Mapping]] = ..., records: _Optional[_Union[_state_pb2.RecordBatch, _Mapping]] = ..., session: _Optional[_Union[Session, _Mapping]] = ..., synced: _Optional[_Union[Synced, _Mapping]] = ..., configured: _Optional[_Union[Configured, _Mapping]] = ..., alive: _Optional[_Union[Alive, _Mapping]] = ...) -> None: ...
+    frr: FrrReport
+    def __init__(self, epoch: _Optional[int] = ..., sequence: _Optional[int] = ..., routes: _Optional[_Union[_state_pb2.RouteBatch, _Mapping]] = ..., records: _Optional[_Union[_state_pb2.RecordBatch, _Mapping]] = ..., session: _Optional[_Union[Session, _Mapping]] = ..., synced: _Optional[_Union[Synced, _Mapping]] = ..., configured: _Optional[_Union[Configured, _Mapping]] = ..., alive: _Optional[_Union[Alive, _Mapping]] = ..., frr: _Optional[_Union[FrrReport, _Mapping]] = ...) -> None: ...
 
 class Session(_message.Message):
     __slots__ = ("number", "state", "reason", "stale_after", "acknowledge")
@@ -62,6 +64,52 @@ class Configured(_message.Message):
 class Alive(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class FrrReport(_message.Message):
+    __slots__ = ("sessions", "vnis")
+    SESSIONS_FIELD_NUMBER: _ClassVar[int]
+    VNIS_FIELD_NUMBER: _ClassVar[int]
+    sessions: _containers.RepeatedCompositeFieldContainer[BgpSession]
+    vnis: _containers.RepeatedCompositeFieldContainer[FrrVni]
+    def __init__(self, sessions: _Optional[_Iterable[_Union[BgpSession, _Mapping]]] = ..., vnis: _Optional[_Iterable[_Union[FrrVni, _Mapping]]] = ...) -> None: ...
+
+class BgpSession(_message.Message):
+    __slots__ = ("vrf", "peer", "remote_as", "state", "since", "received", "sent", "reason")
+    VRF_FIELD_NUMBER: _ClassVar[int]
+    PEER_FIELD_NUMBER: _ClassVar[int]
+    REMOTE_AS_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    RECEIVED_FIELD_NUMBER: _ClassVar[int]
+    SENT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    vrf: str
+    peer: str
+    remote_as: int
+    state: str
+    since: float
+    received: int
+    sent: int
+    reason: str
+    def __init__(self, vrf: _Optional[str] = ..., peer: _Optional[str] = ..., remote_as: _Optional[int] = ..., state: _Optional[str] = ..., since: _Optional[float] = ..., received: _Optional[int] = ..., sent: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class FrrVni(_message.Message):
+    __slots__ = ("vni", "layer", "vrf", "up", "macs", "neighbors", "vteps")
+    VNI_FIELD_NUMBER: _ClassVar[int]
+    LAYER_FIELD_NUMBER: _ClassVar[int]
+    VRF_FIELD_NUMBER: _ClassVar[int]
+    UP_FIELD_NUMBER: _ClassVar[int]
+    MACS_FIELD_NUMBER: _ClassVar[int]
+    NEIGHBORS_FIELD_NUMBER: _ClassVar[int]
+    VTEPS_FIELD_NUMBER: _ClassVar[int]
+    vni: int
+    layer: int
+    vrf: str
+    up: bool
+    macs: int
+    neighbors: int
+    vteps: int
+    def __init__(self, vni: _Optional[int] = ..., layer: _Optional[int] = ..., vrf: _Optional[str] = ..., up: _Optional[bool] = ..., macs: _Optional[int] = ..., neighbors: _Optional[int] = ..., vteps: _Optional[int] = ...) -> None: ...
 
 class ControllerMessage(_message.Message):
     __slots__ = ("subscribe", "credit", "mirror", "programmed", "configure", "release", "provisioned")

@@ -78,7 +78,7 @@ class StatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class StatusResponse(_message.Message):
-    __slots__ = ("version", "datapath", "netns", "frr_netns", "started_at", "ready", "not_ready", "bridge", "session", "session_state", "reason", "stale_after", "counts", "repaired", "resources", "sequence")
+    __slots__ = ("version", "datapath", "netns", "frr_netns", "started_at", "ready", "not_ready", "bridge", "session", "session_state", "reason", "stale_after", "counts", "repaired", "resources", "sequence", "sessions", "vnis")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     DATAPATH_FIELD_NUMBER: _ClassVar[int]
     NETNS_FIELD_NUMBER: _ClassVar[int]
@@ -95,6 +95,8 @@ class StatusResponse(_message.Message):
     REPAIRED_FIELD_NUMBER: _ClassVar[int]
     RESOURCES_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    SESSIONS_FIELD_NUMBER: _ClassVar[int]
+    VNIS_FIELD_NUMBER: _ClassVar[int]
     version: str
     datapath: str
     netns: str
@@ -111,7 +113,9 @@ class StatusResponse(_message.Message):
     repaired: int
     resources: _containers.RepeatedCompositeFieldContainer[ResourceStatus]
     sequence: int
-    def __init__(self, version: _Optional[str] = ..., datapath: _Optional[str] = ..., netns: _Optional[str] = ..., frr_netns: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ready: _Optional[bool] = ..., not_ready: _Optional[str] = ..., bridge: _Optional[str] = ..., session: _Optional[int] = ..., session_state: _Optional[str] = ..., reason: _Optional[str] = ..., stale_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., counts: _Optional[_Iterable[_Union[KindCount, _Mapping]]] = ..., repaired: _Optional[int] = ..., resources: _Optional[_Iterable[_Union[ResourceStatus, _Mapping]]] = ..., sequence: _Optional[int] = ...) -> None: ...
+    sessions: _containers.RepeatedCompositeFieldContainer[BgpSessionState]
+    vnis: _containers.RepeatedCompositeFieldContainer[FrrVniState]
+    def __init__(self, version: _Optional[str] = ..., datapath: _Optional[str] = ..., netns: _Optional[str] = ..., frr_netns: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ready: _Optional[bool] = ..., not_ready: _Optional[str] = ..., bridge: _Optional[str] = ..., session: _Optional[int] = ..., session_state: _Optional[str] = ..., reason: _Optional[str] = ..., stale_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., counts: _Optional[_Iterable[_Union[KindCount, _Mapping]]] = ..., repaired: _Optional[int] = ..., resources: _Optional[_Iterable[_Union[ResourceStatus, _Mapping]]] = ..., sequence: _Optional[int] = ..., sessions: _Optional[_Iterable[_Union[BgpSessionState, _Mapping]]] = ..., vnis: _Optional[_Iterable[_Union[FrrVniState, _Mapping]]] = ...) -> None: ...
 
 class KindCount(_message.Message):
     __slots__ = ("kind", "desired", "programmed", "failed", "stale")
@@ -128,18 +132,112 @@ class KindCount(_message.Message):
     def __init__(self, kind: _Optional[_Union[Kind, str]] = ..., desired: _Optional[int] = ..., programmed: _Optional[int] = ..., failed: _Optional[int] = ..., stale: _Optional[int] = ...) -> None: ...
 
 class ResourceStatus(_message.Message):
-    __slots__ = ("kind", "name", "ready", "reason", "message")
+    __slots__ = ("kind", "name", "ready", "reason", "message", "generation", "applied_generation")
     KIND_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     READY_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    APPLIED_GENERATION_FIELD_NUMBER: _ClassVar[int]
     kind: str
     name: str
     ready: bool
     reason: str
     message: str
-    def __init__(self, kind: _Optional[str] = ..., name: _Optional[str] = ..., ready: _Optional[bool] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
+    generation: int
+    applied_generation: int
+    def __init__(self, kind: _Optional[str] = ..., name: _Optional[str] = ..., ready: _Optional[bool] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., generation: _Optional[int] = ..., applied_generation: _Optional[int] = ...) -> None: ...
+
+class BgpSessionState(_message.Message):
+    __slots__ = ("vrf", "peer", "remote_as", "state", "since", "received", "sent", "reason")
+    VRF_FIELD_NUMBER: _ClassVar[int]
+    PEER_FIELD_NUMBER: _ClassVar[int]
+    REMOTE_AS_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    RECEIVED_FIELD_NUMBER: _ClassVar[int]
+    SENT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    vrf: str
+    peer: str
+    remote_as: int
+    state: str
+    since: _timestamp_pb2.Timestamp
+    received: int
+    sent: int
+    reason: str
+    def __init__(self, vrf: _Optional[str] = ..., peer: _Optional[str] = ..., remote_as: _Optional[int] = ..., state: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., received: _Optional[int] = ..., sent: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class FrrVniState(_message.Message):
+    __slots__ = ("vni", "layer", "vrf", "up", "macs", "neighbors", "vteps")
+    VNI_FIELD_NUMBER: _ClassVar[int]
+    LAYER_FIELD_NUMBER: _ClassVar[int]
+    VRF_FIELD_NUMBER: _ClassVar[int]
+    UP_FIELD_NUMBER: _ClassVar[int]
+    MACS_FIELD_NUMBER: _ClassVar[int]
+    NEIGHBORS_FIELD_NUMBER: _ClassVar[int]
+    VTEPS_FIELD_NUMBER: _ClassVar[int]
+    vni: int
+    layer: int
+    vrf: str
+    up: bool
+    macs: int
+    neighbors: int
+    vteps: int
+    def __init__(self, vni: _Optional[int] = ..., layer: _Optional[int] = ..., vrf: _Optional[str] = ..., up: _Optional[bool] = ..., macs: _Optional[int] = ..., neighbors: _Optional[int] = ..., vteps: _Optional[int] = ...) -> None: ...
+
+class IntentRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class IntentResponse(_message.Message):
+    __slots__ = ("node_name", "node_index", "node_labels", "forwarding", "control", "underlay_mtu", "datapath", "devices", "frr_settings")
+    class NodeLabelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    NODE_NAME_FIELD_NUMBER: _ClassVar[int]
+    NODE_INDEX_FIELD_NUMBER: _ClassVar[int]
+    NODE_LABELS_FIELD_NUMBER: _ClassVar[int]
+    FORWARDING_FIELD_NUMBER: _ClassVar[int]
+    CONTROL_FIELD_NUMBER: _ClassVar[int]
+    UNDERLAY_MTU_FIELD_NUMBER: _ClassVar[int]
+    DATAPATH_FIELD_NUMBER: _ClassVar[int]
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
+    FRR_SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    node_name: str
+    node_index: int
+    node_labels: _containers.ScalarMap[str, str]
+    forwarding: str
+    control: str
+    underlay_mtu: int
+    datapath: str
+    devices: _containers.RepeatedCompositeFieldContainer[PlannedDevice]
+    frr_settings: str
+    def __init__(self, node_name: _Optional[str] = ..., node_index: _Optional[int] = ..., node_labels: _Optional[_Mapping[str, str]] = ..., forwarding: _Optional[str] = ..., control: _Optional[str] = ..., underlay_mtu: _Optional[int] = ..., datapath: _Optional[str] = ..., devices: _Optional[_Iterable[_Union[PlannedDevice, _Mapping]]] = ..., frr_settings: _Optional[str] = ...) -> None: ...
+
+class PlannedDevice(_message.Message):
+    __slots__ = ("kind", "name", "resource", "attributes")
+    class AttributesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    RESOURCE_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    name: str
+    resource: str
+    attributes: _containers.ScalarMap[str, str]
+    def __init__(self, kind: _Optional[str] = ..., name: _Optional[str] = ..., resource: _Optional[str] = ..., attributes: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class ListRequest(_message.Message):
     __slots__ = ("vrf", "vni", "family", "states", "limit", "page_token")
@@ -576,20 +674,22 @@ class ExplainRequest(_message.Message):
     def __init__(self, vrf: _Optional[str] = ..., address: _Optional[str] = ...) -> None: ...
 
 class ExplainResponse(_message.Message):
-    __slots__ = ("vrf", "address", "frr", "desired", "programmed", "problems")
+    __slots__ = ("vrf", "address", "frr", "desired", "programmed", "problems", "observed")
     VRF_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     FRR_FIELD_NUMBER: _ClassVar[int]
     DESIRED_FIELD_NUMBER: _ClassVar[int]
     PROGRAMMED_FIELD_NUMBER: _ClassVar[int]
     PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    OBSERVED_FIELD_NUMBER: _ClassVar[int]
     vrf: str
     address: str
     frr: Lookup
     desired: Lookup
     programmed: Lookup
     problems: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, vrf: _Optional[str] = ..., address: _Optional[str] = ..., frr: _Optional[_Union[Lookup, _Mapping]] = ..., desired: _Optional[_Union[Lookup, _Mapping]] = ..., programmed: _Optional[_Union[Lookup, _Mapping]] = ..., problems: _Optional[_Iterable[str]] = ...) -> None: ...
+    observed: Lookup
+    def __init__(self, vrf: _Optional[str] = ..., address: _Optional[str] = ..., frr: _Optional[_Union[Lookup, _Mapping]] = ..., desired: _Optional[_Union[Lookup, _Mapping]] = ..., programmed: _Optional[_Union[Lookup, _Mapping]] = ..., problems: _Optional[_Iterable[str]] = ..., observed: _Optional[_Union[Lookup, _Mapping]] = ...) -> None: ...
 
 class Lookup(_message.Message):
     __slots__ = ("route", "paths")

@@ -46,6 +46,11 @@ class InspectStub:
                 request_serializer=dualpath_dot_v1_dot_inspect__pb2.StatusRequest.SerializeToString,
                 response_deserializer=dualpath_dot_v1_dot_inspect__pb2.StatusResponse.FromString,
                 _registered_method=True)
+        self.Intent = channel.unary_unary(
+                '/dualpath.v1.Inspect/Intent',
+                request_serializer=dualpath_dot_v1_dot_inspect__pb2.IntentRequest.SerializeToString,
+                response_deserializer=dualpath_dot_v1_dot_inspect__pb2.IntentResponse.FromString,
+                _registered_method=True)
         self.ListRoutes = channel.unary_stream(
                 '/dualpath.v1.Inspect/ListRoutes',
                 request_serializer=dualpath_dot_v1_dot_inspect__pb2.ListRoutesRequest.SerializeToString,
@@ -135,6 +140,13 @@ class InspectServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Intent(self, request, context):
+        """What manifests ask for: devices, and FRR's settings. FAILED_PRECONDITION without manifests.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListRoutes(self, request, context):
         """Routes of every VRF and family, or of those that the filters leave.
         """
@@ -207,8 +219,8 @@ class InspectServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Explain(self, request, context):
-        """Where a packet to an address goes, as FRR wants it and as the datapath has it, and where the
-        two disagree.
+        """Where a packet to an address goes: as FRR wants it, as it was programmed, and by the datapath's
+        own word; and where these disagree.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -242,6 +254,11 @@ def add_InspectServicer_to_server(servicer, server):
                     servicer.Status,
                     request_deserializer=dualpath_dot_v1_dot_inspect__pb2.StatusRequest.FromString,
                     response_serializer=dualpath_dot_v1_dot_inspect__pb2.StatusResponse.SerializeToString,
+            ),
+            'Intent': grpc.unary_unary_rpc_method_handler(
+                    servicer.Intent,
+                    request_deserializer=dualpath_dot_v1_dot_inspect__pb2.IntentRequest.FromString,
+                    response_serializer=dualpath_dot_v1_dot_inspect__pb2.IntentResponse.SerializeToString,
             ),
             'ListRoutes': grpc.unary_stream_rpc_method_handler(
                     servicer.ListRoutes,
@@ -348,6 +365,33 @@ class Inspect:
             '/dualpath.v1.Inspect/Status',
             dualpath_dot_v1_dot_inspect__pb2.StatusRequest.SerializeToString,
             dualpath_dot_v1_dot_inspect__pb2.StatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Intent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dualpath.v1.Inspect/Intent',
+            dualpath_dot_v1_dot_inspect__pb2.IntentRequest.SerializeToString,
+            dualpath_dot_v1_dot_inspect__pb2.IntentResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -171,6 +171,17 @@ async def collect(netns: str, request: bytes) -> list[Message]:
     raise Unavailable("netlink: what is dumped changes all the time")
 
 
+def ask(netns: str, request: bytes) -> Message:
+    """Return the one answer to a question that costs the kernel nothing. Raises OSError."""
+    with _open(netns) as sock:
+        sock.settimeout(ANSWER_S)
+        sock.send(request)
+        said = next(messages(sock.recv(READ_BYTES)))
+    if said.type == n.NLMSG_ERROR and (code := answer(said).errno):
+        raise OSError(code, os.strerror(code))
+    return said
+
+
 class Monitor:
     """One socket for notifications. Those about routes that `port_id` writes never leave the
     kernel, so that a million of our own cost nothing here."""

@@ -26,6 +26,7 @@ from controller.model.routes import RouteBatch
 from datapaths.base import (
     Batch,
     Capabilities,
+    Found,
     Learned,
     PortState,
     RowFailure,
@@ -35,6 +36,7 @@ from datapaths.base import (
 from datapaths.kernel.channel import Channel, Monitor, Overrun, collect
 from datapaths.kernel.inbox import Inbox
 from datapaths.kernel.layout import Layout
+from datapaths.kernel.lookup import lookup
 from datapaths.kernel.observe import Observer
 from datapaths.kernel.plan import Planner, Touched
 from datapaths.kernel.routes import ABSENT, RouteWriter, dump_routes, failure
@@ -154,6 +156,12 @@ class KernelDatapath:
 
     async def ports(self) -> Sequence[PortState]:
         return await self._in_thread(self._devices.ports)
+
+    async def look_up(self, vrf: str, address: bytes) -> Found | None:
+        sockets = await self._ready()
+        if not self._paused:
+            self._take_notifications(sockets.monitor)
+        return lookup(self._netns, self._observer, vrf, address)
 
     async def learned(self) -> AsyncIterator[Learned]:
         """Yield what is learnt; a second listener takes over from the first."""

@@ -7,7 +7,7 @@ import os
 
 from controller.model.links import HostEnd, Port
 from datapaths.base import Unavailable
-from datapaths.kernel import sysctls
+from datapaths.kernel import ovs, sysctls
 from datapaths.kernel.linkinfo import Link, is_pair
 from datapaths.kernel.links import Links
 from datapaths.kernel.marks import Mark, Value
@@ -24,7 +24,10 @@ def ensure(spaces: Namespaces, port: Port) -> Link:
     near = _whole_pair(links, there, port.name, port.host.name)
     if not near:
         near = create_pair(links, port.name, there, port.host.name)
+    before = near.mark
     _ensure_far(there, port.host, port.mtu)
+    if before and before.text("bridge"):
+        _leave(there, before, port.host)
     return near
 
 
@@ -54,20 +57,21 @@ def _whole_pair(links: Links, there: Links, name: str, far: str) -> Link | None:
 
 
 def _ensure_far(there: Links, host: HostEnd, mtu: int) -> None:
-    if host.bridge:
+    if host.bridge and not host.ovs:
         _ensure_bridge(there, host)
     link = there.get(host.name)
     before = link.mark.addresses if link.mark else ()
     mark = Mark("end", host.addresses)
     if host.bridge and not host.addresses:
         there.sysctl(sysctls.no_addrgen(host.name))  # a bridge's port has no address of its own
-    there.change(
-        host.name,
-        master=host.bridge,
-        mac=host.mac or link.mac,
-        mtu=mtu or link.mtu,
-        mark=mark,
-    )
+    there.change(host.name, mac=host.mac or link.mac, mtu=mtu or link.mtu, mark=mark)
+    if host.ovs:
+        if link.master and ovs.bridge_of(host.name) != host.bridge:
+            there.change(host.name, master="")  # Open vSwitch takes no device that has one
+        ovs.attach(host.bridge, host.name, create=host.create_bridge)
+        there.reload(host.name)
+    else:
+        there.change(host.name, master=host.bridge)
     there.set_up(host.name)
     there.set_addresses(host.name, host.addresses, before)
 
@@ -92,7 +96,28 @@ def remove(spaces: Namespaces, link: Link, mark: Mark) -> None:
     except Unavailable:
         return  # and its devices with it
     there.forget(mark.text("end"))
-    bridge = there.find(mark.text("bridge"))
+    if mark.flag("ovs"):
+        ovs.detach(mark.text("end"))
+    _drop_bridge(there, mark)
+
+
+def _leave(there: Links, before: Mark, host: HostEnd) -> None:
+    """Leave the bridge in which the far end was, if that is another one now."""
+    if (before.text("bridge"), before.flag("ovs")) == (host.bridge, host.ovs):
+        return
+    if before.flag("ovs") and not host.ovs:
+        ovs.detach(host.name)
+        there.change(there.reload(host.name).name, master=host.bridge)
+    _drop_bridge(there, before)
+
+
+def _drop_bridge(there: Links, mark: Mark) -> None:
+    """Remove the bridge that a mark names, if we made it and nothing else is in it."""
+    name = mark.text("bridge")
+    if mark.flag("ovs"):
+        ovs.remove_bridge(name)
+        return
+    bridge = there.find(name)
     if not bridge or not bridge.mark or bridge.mark.what != "host-bridge":
         return
     if not any(other.master == bridge.index for other in there.all()):
@@ -107,6 +132,7 @@ def notes(host: HostEnd) -> dict[str, Value]:
         "anymac": int(not host.mac),
         "bridge": host.bridge,
         "made": int(host.create_bridge),
+        "ovs": int(host.ovs),
     }
 
 
@@ -128,8 +154,9 @@ def dump(spaces: Namespaces, link: Link, mark: Mark) -> HostEnd | None:
         name=name,
         mac=b"" if mark.flag("anymac") else far.mac,
         addresses=tuple(address for address in far.mark.addresses if address in have),
-        bridge=there.name_of(far.master),
+        bridge=ovs.bridge_of(name) if mark.flag("ovs") else there.name_of(far.master),
         create_bridge=mark.flag("made"),
+        ovs=mark.flag("ovs"),
     )
 
 

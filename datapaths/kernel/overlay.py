@@ -115,7 +115,9 @@ def _ensure_bridge(links: Links, vni: Vni, *, link_local: bool) -> None:
     link = _own(links, vni.bridge, "bridge")
     if not link:
         mac = {"address": vni.mac.hex(":")} if vni.mac else {}
-        link = links.create(vni.bridge, "bridge", mtu=vni.mtu, **mac)
+        # No default VLAN: the kernel would repeat every entry of the FDB for it.
+        options = {"br_vlan_default_pvid": 0, **mac}
+        link = links.create(vni.bridge, "bridge", mtu=vni.mtu, **options)
     before = link.mark.addresses if link.mark else ()
     notes = {"layer": vni.layer, "anymac": int(not vni.mac)}
     # Nothing is generated; an address follows below where one is needed.

@@ -22,6 +22,7 @@ from controller.model.nexthops import (
     NexthopType,
     is_reserved,
 )
+from controller.model.plan import Plan
 from controller.model.records import Record
 from controller.model.routes import Family
 from controller.model.view import (
@@ -80,6 +81,7 @@ class MemoryView:
     page_limit: int = 1_000_000  # returns smaller pages than asked for
     ports: list[PortState] = field(default_factory=list)
     unavailable: str = ""  # why the datapath does not answer
+    planned: Plan | None = None
     _tables: dict[tuple[str, Family], list[FakeRoute | None]] = field(default_factory=dict)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -161,6 +163,9 @@ class MemoryView:
         if self.unavailable:
             raise Unavailable(self.unavailable)
         return self.differed
+
+    def plan(self) -> Plan | None:
+        return self.planned
 
     def release(self) -> str:
         return "nothing is held"

@@ -88,6 +88,14 @@ def test_a_vxlan_device_learns_nothing_and_suppresses(
     assert not shown["linkinfo"]["info_data"]["learning"]
 
 
+def test_an_entry_of_a_bridge_is_there_once(layout: Layout, spaces: tuple[str, str]) -> None:
+    """With a default VLAN the kernel repeats it, though the bridge knows no VLANs."""
+    upsert(layout, VNI)
+    run(f"bridge -n {spaces[0]} fdb add 02:00:00:00:00:99 dev vx110 master extern_learn")
+    shown = run(f"bridge -n {spaces[0]} fdb show br br110").splitlines()
+    assert len([line for line in shown if "02:00:00:00:00:99" in line]) == 1
+
+
 def test_a_second_apply_writes_nothing(layout: Layout, spaces: tuple[str, str]) -> None:
     records = (VNI, DETACHED), (LOOPBACK, routed(spaces[1]), bridged(spaces[1]))
     for batch in records:

@@ -26,6 +26,13 @@ ALLOWED: dict[str, set[str]] = {
         "datapaths.base",
     },
     "controller.cli": {"controller.model", "controller.pb"},
+    "controller.cli.manifests": {
+        "controller.cli",
+        "controller.intent",
+        "controller.model",
+        "controller.pb",
+        "frr_bridge.frr_config",
+    },
     "controller.metrics": {"controller.model"},
     "controller.settings": {"controller.options"},
     "controller.lifetime": set(),

@@ -22,7 +22,7 @@ def test_status_shows_counts_and_resources(daemon: Daemon) -> None:
     result = daemon.run("status")
     assert result.code == 0
     assert "ready       no: x" in result.out
-    assert "L3VNI/red  no: ValidationFailed  vni 0 is out of range" in result.out
+    assert "L3VNI/red  no: ValidationFailed  0           vni 0 is out of range" in result.out
     assert json.loads(daemon.run("status", "-o", "json").out)["datapath"] == "kernel"
 
 

@@ -1,0 +1,71 @@
+"""RTM_GETROUTE for one address: which entry of its tables the kernel takes. Pure."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass
+from typing import Final
+
+from controller.model.nexthops import NexthopType
+from controller.model.routes import Family
+from datapaths.kernel.wire import numbers as n
+from datapaths.kernel.wire.message import (
+    Message,
+    attribute,
+    attributes,
+    header,
+    number,
+    request,
+    u32,
+)
+from datapaths.kernel.wire.routes import RTMSG
+
+RTM_F_FIB_MATCH: Final = 0x2000  # linux/rtnetlink.h: the entry itself, rather than what follows
+
+DROPS: Final = {
+    n.RTN_BLACKHOLE: NexthopType.BLACKHOLE,
+    n.RTN_UNREACHABLE: NexthopType.UNREACHABLE,
+    n.RTN_PROHIBIT: NexthopType.PROHIBIT,
+}
+DROP_OF_ERRNO: Final = {  # fib_props in net/ipv4/fib_semantics.c: how a lookup ends that meets one
+    errno.EINVAL: NexthopType.BLACKHOLE,
+    errno.EHOSTUNREACH: NexthopType.UNREACHABLE,
+    errno.EACCES: NexthopType.PROHIBIT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry of a routing table, as one lookup shows it."""
+
+    prefix: bytes
+    length: int
+    protocol: int  # RTPROT_*
+    drop: NexthopType | None
+    nexthop: int  # RTA_NH_ID, 0 is none
+    gateway: bytes
+    oif: int  # 0 where there are several ways
+
+
+def lookup_request(address: bytes, vrf: int) -> bytes:
+    """Ask for the entry that covers an address, in a VRF by its device's index; 0 is the main."""
+    family = Family.INET if len(address) == 4 else Family.INET6
+    body = RTMSG.pack(family, len(address) * 8, 0, 0, 0, 0, 0, 0, RTM_F_FIB_MATCH)
+    body += attribute(n.RTA_DST, address) + (u32(n.RTA_OIF, vrf) if vrf else b"")
+    return request(n.RTM_GETROUTE, 0, body)
+
+
+def decode_entry(message: Message) -> Entry:
+    """Read the answer, an RTM_NEWROUTE. Raises DecodeError."""
+    family, length, _, _, _, protocol, _, kind, _ = header(RTMSG, message.body)
+    got = attributes(message.body, RTMSG.size)
+    width = 4 if family == Family.INET else 16
+    return Entry(
+        got.get(n.RTA_DST, bytes(width)),
+        length,
+        protocol,
+        DROPS.get(kind),
+        number(got.get(n.RTA_NH_ID, bytes(4))),
+        got.get(n.RTA_GATEWAY, b""),
+        number(got.get(n.RTA_OIF, bytes(4))),
+    )

@@ -1,0 +1,67 @@
+"""What FRR's daemons say of themselves, from their own JSON. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from controller.model.events import FrrReport
+from controller.model.view import BgpSession, FrrVni
+from frr_bridge.convergence import peers
+
+NEIGHBORS = "show bgp vrf all neighbors json"
+VNIS = "show evpn vni json"
+TENANTS = "show vrf vni json"
+
+
+def report(neighbors: Any, vnis: Any, tenants: Any) -> FrrReport:  # noqa: ANN401  JSON
+    """Make a report of what the commands above print; what is not as expected is left out."""
+    return FrrReport(tuple(sorted(_sessions(neighbors), key=_place)), tuple(_vnis(vnis, tenants)))
+
+
+def _place(session: BgpSession) -> tuple[str, str]:
+    return session.vrf, session.peer
+
+
+def _sessions(neighbors: Any) -> Iterator[BgpSession]:  # noqa: ANN401
+    for name, peer in peers(neighbors):
+        vrf, _, address = name.rpartition("/")
+        up = peer["bgpState"] == "Established"
+        families = [f for f in _dict(peer.get("addressFamilyInfo")).values() if isinstance(f, dict)]
+        yield BgpSession(
+            vrf=vrf or "default",
+            peer=address,
+            remote_as=_number(peer.get("remoteAs")),
+            state=str(peer["bgpState"]),
+            since=float(_number(peer.get("bgpTimerUpEstablishedEpoch"))) if up else 0.0,
+            received=sum(_number(family.get("acceptedPrefixCounter")) for family in families),
+            sent=sum(_number(family.get("sentPrefixCounter")) for family in families),
+            reason="" if up else str(peer.get("lastResetDueTo", "")),
+        )
+
+
+def _vnis(vnis: Any, tenants: Any) -> Iterator[FrrVni]:  # noqa: ANN401
+    rows = _dict(tenants).get("vrfs", [])
+    states = {row.get("vni"): row.get("state") for row in rows if isinstance(row, dict)}
+    for key, entry in sorted(_dict(vnis).items(), key=lambda item: (len(item[0]), item[0])):
+        if not isinstance(entry, dict) or not key.isdigit():
+            continue
+        number = int(key)
+        routed = entry.get("type") == "L3"
+        yield FrrVni(
+            vni=number,
+            layer=3 if routed else 2,
+            vrf=str(entry.get("tenantVrf", "")),
+            up=not routed or states.get(number) == "Up",
+            macs=_number(entry.get("numMacs")),
+            neighbors=_number(entry.get("numArpNd")),
+            vteps=_number(entry.get("numRemoteVteps")),
+        )
+
+
+def _dict(value: Any) -> dict[str, Any]:  # noqa: ANN401
+    return value if isinstance(value, dict) else {}
+
+
+def _number(value: Any) -> int:  # noqa: ANN401 - a number, or "n/a"
+    return value if isinstance(value, int) and 0 <= value < 1 << 32 else 0

@@ -1,0 +1,228 @@
+"""Manifests that change under a running router: what changes, and that nothing else does."""
+
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+
+from tests.lab import manifests
+from tests.lab.fabric import DEFAULT, Fabric, Pe
+from tests.lab.namespaces import Namespace
+from tests.lab.ping import flows, ping
+from tests.lab.plan import Topology
+from tests.lab.scenario import Scenario
+from tests.lab.waiting import wait_until
+
+pytestmark = pytest.mark.lab
+
+FABRIC = (Topology(), DEFAULT)
+SEEN_S = 60.0
+
+
+def tenant(pe: Pe, *, vrf: str = "blue", vni: int = 200, session: str = "") -> str:
+    """Return a second tenant, whose host legs have addresses of their own on each PE."""
+    return f"""\
+---
+apiVersion: {manifests.GROUP}
+kind: L3VNI
+metadata: {{name: second}}
+spec:
+  vrf: {vrf}
+  vni: {vni}
+  importRTs: ["65000:200"]
+  exportRTs: ["65000:200"]
+  hostSession:
+    asn: {pe.plan.asn}
+    hostASN: 64999
+    localCIDR: {{ipv4: 10.20{pe.plan.index}.0.0/24}}
+    {session}
+"""
+
+
+def segment(domain: str, vni: int = 111) -> str:
+    return f"""\
+---
+apiVersion: {manifests.GROUP}
+kind: L2VNI
+metadata: {{name: moving}}
+spec:
+  vni: {vni}
+  routingDomain: {{type: L3VNI, l3vni: {{name: {domain}}}}}
+  gatewayIPs: [10.111.0.1/24]
+  hostMaster: {{type: LinuxBridge, linuxBridge: {{lifecycle: Managed}}}}
+"""
+
+
+def raw(text: str) -> str:
+    return f"""\
+---
+apiVersion: {manifests.GROUP}
+kind: RawFRRConfig
+metadata: {{name: mine}}
+spec: {{rawConfig: "{text}"}}
+"""
+
+
+@pytest.fixture
+def running(lab: Scenario) -> Fabric:
+    fabric = Fabric(lab, *FABRIC)
+    fabric.start()
+    fabric.wait_for_overlay()
+    fabric.wait_until_live()
+    return fabric
+
+
+def write(fabric: Fabric, more: Callable[[Pe], str]) -> None:
+    for pe in fabric.pes:
+        pe.write_manifest(manifests.manifest(pe.plan) + more(pe))
+
+
+def resources(pe: Pe) -> dict[str, dict[str, object]]:
+    return {resource["name"]: resource for resource in pe.dualpath_json("status")["resources"]}
+
+
+def wait_for(pe: Pe, name: str, what: str, holds: Callable[[dict[str, object]], object]) -> None:
+    def holds_now() -> bool:
+        found = resources(pe).get(name)
+        return found is not None and bool(holds(found))
+
+    wait_until(holds_now, f"{pe.name}: {name} {what}", SEEN_S, every_s=0.5)
+
+
+def in_force(fabric: Fabric, name: str, generation: int) -> None:
+    for pe in fabric.pes:
+        wait_for(
+            pe,
+            name,
+            f"generation {generation} in force",
+            lambda r: r["ready"] and r["applied_generation"] == generation,
+        )
+
+
+def second_tenant_pings(fabric: Fabric) -> None:
+    for pe in fabric.pes:
+        pe.node.ip("route", "replace", "10.200.0.0/13", "via", f"10.20{pe.plan.index}.0.1")
+    pe1, pe2 = fabric.pes
+    wait_until(lambda: ping(pe1.node, "10.202.0.4"), "second tenant", SEEN_S, every_s=0.5)
+    wait_until(lambda: ping(pe2.node, "10.201.0.3"), "second tenant", SEEN_S, every_s=0.5)
+
+
+def sessions_up_since(pe: Pe) -> list[int]:
+    found = pe.router.vtysh_json("show bgp l2vpn evpn summary")["peers"]
+    return [peer["peerUptimeEstablishedEpoch"] for peer in found.values()]
+
+
+def frr_shows(pe: Pe) -> bool:
+    """Tell whether the status has the fabric's session, both tenants' hosts, and all VNIs."""
+    status = pe.dualpath_json("status")
+    sessions = {(s["vrf"], s["state"]) for s in status["sessions"]}
+    vnis = {(v["vni"], v["layer"], v["vrf"], v["up"]) for v in status["vnis"]}
+    return ("default", "Established") in sessions and vnis == {
+        (100, 3, "red", True),
+        (110, 2, "red", True),
+        (200, 3, "blue", True),
+    }
+
+
+def test_tenants_come_change_and_go_without_the_others(running: Fabric) -> None:
+    fabric, (pe1, pe2) = running, running.pes
+    since = sessions_up_since(pe1)
+    with flows(
+        (pe1.routed.namespace, pe2.routed.v4), (pe1.bridged.namespace, pe2.bridged.v6)
+    ) as results:
+        write(fabric, tenant)
+        in_force(fabric, "second", 1)
+        second_tenant_pings(fabric)
+        wait_until(partial(frr_shows, pe1), "FRR's own state in the status", SEEN_S, every_s=0.5)
+        assert set(pe1.dualpath("diff", str(pe1.plan.state / "manifest.yaml")).split()) == set()
+
+        write(fabric, lambda pe: tenant(pe, vni=201))  # renumbered
+        in_force(fabric, "second", 2)
+        second_tenant_pings(fabric)
+
+        write(fabric, lambda pe: tenant(pe, vrf="azure", vni=201))  # renamed
+        in_force(fabric, "second", 3)
+        second_tenant_pings(fabric)
+
+        write(fabric, lambda pe: tenant(pe, vrf="azure", vni=201) + segment("second"))
+        in_force(fabric, "moving", 1)
+        assert "master azure" in pe1.forwarding.ip("link", "show", "br111")
+        write(fabric, lambda pe: tenant(pe, vrf="azure", vni=201) + segment("red"))
+        in_force(fabric, "moving", 2)
+        assert "master red" in pe1.forwarding.ip("link", "show", "br111")
+        assert "master red" in pe1.control.ip("link", "show", "br111")
+
+        write(fabric, lambda _: "")
+        for pe in fabric.pes:
+            wait_until_gone(pe)
+    assert [result.lost for result in results] == [0, 0], results
+    assert sessions_up_since(pe1) == since
+
+
+def wait_until_gone(pe: Pe) -> None:
+    wait_until(lambda: set(resources(pe)) == STANDARD, f"{pe.name}: gone", SEEN_S, every_s=0.5)
+    for space in (pe.forwarding, pe.control, pe.node):
+        wait_until(partial(nothing_left, space), f"{space.name}: gone", SEEN_S, every_s=0.5)
+    running = partial(pe.router.vtysh, "show running-config")
+    wait_until(lambda: "azure" not in running(), f"{pe.name}: FRR forgets", SEEN_S, every_s=0.5)
+
+
+STANDARD = {"underlay", "red", "stretched"}
+
+
+def nothing_left(space: Namespace) -> bool:
+    links = space.ip("link")
+    return not [name for name in ("blue", "azure", "200", "201", "111") if f"{name}:" in links]
+
+
+def test_what_is_broken_changes_nothing_and_is_named(running: Fabric) -> None:
+    fabric, (pe1, pe2) = running, running.pes
+    before = pe1.router.configuration_file.read_text()
+    with flows((pe1.routed.namespace, pe2.routed.v4)) as results:
+        pe1.write_manifest("kind: [\n")
+        path = str(pe1.plan.state / "manifest.yaml")
+        wait_for(pe1, path, "named", lambda r: "not valid YAML" in str(r["message"]))
+        assert resources(pe1)["red"]["ready"]
+
+        spoilt = manifests.manifest(pe1.plan).replace("vrf: red\n", "vrf: 1red\n")
+        pe1.write_manifest(spoilt)
+        wait_for(pe1, "red", "spoilt", lambda r: "earlier version stays" in str(r["message"]))
+        assert resources(pe1)["red"]["applied_generation"] == 1
+
+        write(fabric, lambda _: raw("ip unheard-of command"))
+        wait_for(pe1, "mine", "refused", lambda r: r["reason"] == "FrrConfigurationFailed")
+        wait_for(pe1, "red", "ready", lambda r: r["ready"])
+        assert pe1.router.configuration_file.read_text() == before
+        assert "unheard-of" in str(resources(pe1)["mine"]["message"])
+
+        write(fabric, lambda _: raw("ip prefix-list mine seq 5 permit 10.0.0.0/8"))
+        in_force(fabric, "mine", 2)
+        assert "ip prefix-list mine" in pe1.router.vtysh("show running-config")
+
+        taken = segment("red").replace("Managed", "External, name: br-none")
+        write(fabric, lambda _: taken)
+        wait_for(pe1, "moving", "failed", lambda r: r["reason"] == "OverlayAttachmentFailed")
+        assert "there is no bridge br-none" in str(resources(pe1)["moving"]["message"])
+        assert resources(pe1)["stretched"]["ready"]
+        assert pe1.is_live()
+    assert results[0].lost == 0, results
+
+
+def test_another_nic_takes_over(running: Fabric) -> None:
+    fabric, (pe1, pe2) = running, running.pes
+    uplink = pe1.plan.uplinks[0]
+    spine = fabric.spines[0].namespace
+    fabric.scenario.link(pe1.node, "eth9.7", spine, "pe1b")
+    for space, name in ((pe1.node, "eth9.7"), (spine, "pe1b")):
+        space.ip("link", "set", name, "mtu", "1600")
+    spine.ip("address", "del", f"{uplink.spine_address}/31", "dev", uplink.spine_port)
+    spine.ip("address", "add", f"{uplink.spine_address}/31", "dev", "pe1b")
+    pe1.node.ip("address", "add", f"{uplink.pe_address}/31", "dev", "eth9.7")
+    changed = manifests.manifest(pe1.plan).replace(
+        f"interfaceName: {uplink.nic}", "interfaceName: eth9.7"
+    )
+    pe1.write_manifest(changed)
+    wait_for(pe1, "underlay", "changed", lambda r: r["ready"] and r["applied_generation"] == 2)
+    assert f"{uplink.pe_address}/31" in pe1.node.ip("address", "show", uplink.nic)
+    fabric.wait_for_overlay(120.0)
+    assert ping(pe1.routed.namespace, pe2.routed.v4)
