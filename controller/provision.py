@@ -66,9 +66,9 @@ def ensure_namespaces(spaces: Spaces) -> None:
 class Judge(Protocol):
     """Decides what is wanted instead of what FRR refuses."""
 
-    async def refuse(self, owner: Owner, why: str) -> Intent | None: ...
+    async def refuse(self, intent: Intent, owner: Owner, why: str) -> Intent | None: ...
 
-    def applied(self) -> None: ...
+    def applied(self, intent: Intent) -> None: ...
 
 
 class PortTwins(Protocol):
@@ -223,7 +223,7 @@ class Provisioner:
         owner = blamed(intent, answer.section)
         if answer.ok:
             if self._judge:
-                self._judge.applied()
+                self._judge.applied(intent)
             if owner and answer.message:
                 outcome.remarks[owner] = answer.message
             return True
@@ -231,7 +231,10 @@ class Provisioner:
         outcome.problem = why
         if owner:
             outcome.frr[owner] = answer.message
-        if owner and self._judge and (other := await self._judge.refuse(owner, answer.message)):
+        other = None
+        if owner and self._judge:
+            other = await self._judge.refuse(intent, owner, answer.message)
+        if owner and other:
             log.warning("%s %s is left out: %s", *owner, answer.message)
             self.replace(other)
         return False

@@ -33,11 +33,11 @@ class FakeJudge:
     refused: list[tuple[Owner, str]] = field(default_factory=list)
     applications: int = 0
 
-    async def refuse(self, owner: Owner, why: str) -> Intent | None:
+    async def refuse(self, intent: Intent, owner: Owner, why: str) -> Intent | None:
         self.refused.append((owner, why))
         return self.instead
 
-    def applied(self) -> None:
+    def applied(self, intent: Intent) -> None:
         self.applications += 1
 
 
