@@ -1,5 +1,6 @@
 """What every scenario gets: `lab`, and artefacts when it fails."""
 
+import contextlib
 import os
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
@@ -57,9 +58,11 @@ def _standing(request: pytest.FixtureRequest) -> Iterator[Fabric]:
     try:
         topology, options = getattr(request.module, "FABRIC", (STANDARD, DEFAULT))
         fabric = Fabric(scenario, replace(topology, dpdk=DPDK_PES[request.param]), options)
-        fabric.start()
+        with _noticed(request):
+            fabric.start()
         yield fabric
     finally:
+        _keep_artefacts(request, scenario)
         scenario.clean()
 
 
@@ -70,8 +73,9 @@ def fabric(request: pytest.FixtureRequest, _standing: Fabric) -> Iterator[Fabric
     The module's FABRIC, if it has one, is (topology, options).
     """
     try:
-        _standing.wait_until_live()
-        _standing.wait_for_overlay(90.0)
+        with _noticed(request):
+            _standing.wait_until_live()
+            _standing.wait_for_overlay(90.0)
         yield _standing
     finally:
         _keep_artefacts(request, _standing.scenario)
@@ -83,6 +87,16 @@ def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
     reporter = request.config.pluginmanager.get_plugin("terminalreporter")
     assert reporter is not None
     return lambda text: reporter.write_line(f"\n{request.node.name}: {text}")
+
+
+@contextlib.contextmanager
+def _noticed(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Remember a failure now: pytest reports that of a fixture when it is over."""
+    try:
+        yield
+    except BaseException:
+        request.node.stash[FAILED] = True
+        raise
 
 
 def _keep_artefacts(request: pytest.FixtureRequest, scenario: Scenario) -> None:
