@@ -25,6 +25,7 @@ from datapaths.grout.twins import GroutTwins
 from datapaths.grout.watch import Watch
 from datapaths.kernel import sysctls
 from datapaths.kernel.layout import Layout
+from datapaths.kernel.twins import Twins
 from tests.netns import grouts
 from tests.netns.namespaces import fresh, ping, run
 from tests.netns.test_twins import addresses, exchange, link_local
@@ -206,6 +207,21 @@ async def test_a_removed_port_leaves_the_nic_as_it_was() -> None:
         assert "uplink" in run(f"ip -n {bed.peer} link show eth1")
         assert "eth0" not in run(f"ip -n {bed.host} link")
         assert [port.name for port in await bed.ports.dump()] == ["lo"]
+
+
+async def test_what_the_kernel_datapath_left_is_taken_over() -> None:
+    async with made() as bed:
+        layout = Layout(bed.home, bed.peer)
+        batch = RecordBatch(Kind.PORT, upserts=(bed.nic, bed.leg))
+        assert await asyncio.to_thread(layout.apply, batch) == []
+        twins = Twins(bed.home, bed.control)
+        assert await asyncio.to_thread(twins.ensure, [bed.nic, bed.leg]) == []
+        await bed.build()
+        assert await bed.pings(bed.host, LEG4)
+        assert await bed.talks(bed.peer, bed.control, V4)
+        assert await bed.talks(bed.control, bed.peer, "2001:db8::2")
+        await bed.remove(bed.nic)
+        assert "192.0.2.1" not in run(f"ip -n {bed.peer} addr show eth1")
 
 
 async def test_a_wire_that_is_cut_is_noticed_and_mended() -> None:
