@@ -23,9 +23,10 @@ TAP = "tun"  # IFLA_INFO_KIND of TUN and TAP devices
 
 
 def ensure(spaces: Namespaces, port: Port, wire: str) -> Link:
-    """Make or fetch the device of a port, mute and up; its MAC is to be the port's.
+    """Make or fetch the device of a port, mute; its MAC is to be the port's.
 
-    `wire` is the device with which it is to be joined, "" when a driver opens it itself.
+    `wire` is the device with which it is to be joined, and then it goes up; "" when a driver opens
+    it itself, and wants it up.
     Raises OSError when somebody else's device has its name.
     """
     links, name = spaces.forwarding, device_of(port.name)
@@ -43,7 +44,7 @@ def ensure(spaces: Namespaces, port: Port, wire: str) -> Link:
     links.sysctl(sysctls.deaf(name))
     links.change(name, master="", mtu=port.mtu or link.mtu)
     links.set_promiscuous(name)
-    return links.set_up(name)
+    return links.get(name) if wire else links.set_up(name)
 
 
 def remove(spaces: Namespaces, port: str) -> None:

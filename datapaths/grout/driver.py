@@ -12,6 +12,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
+from pathlib import Path
 
 from controller.model.kinds import Kind
 from controller.model.records import Record, RecordBatch
@@ -29,6 +30,7 @@ from datapaths.base import (
     Unavailable,
 )
 from datapaths.grout.channel import Refused
+from datapaths.grout.memory import memory
 from datapaths.grout.observe import Observer
 from datapaths.grout.placement import Places
 from datapaths.grout.ports import Ports
@@ -124,6 +126,7 @@ class GroutDatapath:
             values=(
                 ("grout", api.release),
                 ("api version", str(api.version)),
+                ("memory", await asyncio.to_thread(memory, Path(self._path))),
                 ("socket", self._path),
                 ("MACs", f"{fdb['used_entries']} of {fdb['max_entries']}"),
                 ("nexthops", f"{nexthops['used_count']} of {nexthops['max_count']}"),

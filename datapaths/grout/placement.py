@@ -76,7 +76,7 @@ class Places:
             if port.wiring == SHARED:
                 self._attach(spaces, port)
             elif devargs.meeting is Meeting.WIRE:
-                device = links.set_up(device_of(port.name))  # `Watch` may have taken it down
+                device = links.set_up(device_of(port.name))
                 wire = links.get(devargs.get("iface"))
                 splice.join(links.netns, device, wire)
 

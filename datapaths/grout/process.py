@@ -125,9 +125,10 @@ class GroutProcess:
             except Unavailable as error:
                 log.error("%s", error)
             lived = asyncio.get_running_loop().time() - since
-            pause = AGAIN_S if lived > STEADY_S else min(pause * 2, AGAIN_MOST_S)
+            pause = AGAIN_S if lived > STEADY_S else pause
             log.warning("grout is gone; starting it again in %.1f s", pause)
             await asyncio.sleep(pause)
+            pause = min(pause * 2, AGAIN_MOST_S)
 
     async def _life(self) -> None:
         """Take the grout that answers, or start one; return when it has died."""

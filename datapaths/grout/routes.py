@@ -47,6 +47,9 @@ class Others:
         self._local.clear()
         self._routes.clear()
 
+    def clear_local(self) -> None:
+        self._local.clear()
+
     def put_local(self, vrf: int, address: bytes) -> None:
         self._local.setdefault(vrf, set()).add((address, len(address) * 8))
 

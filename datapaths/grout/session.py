@@ -60,6 +60,7 @@ class Session:
             channel.close()
             raise
         session = cls(channel, events, observer, check_name)
+        observer.others.clear()
         try:
             await session.load()
         except BaseException as error:
@@ -78,7 +79,7 @@ class Session:
         await self.overlay.load()
         await self._load_nexthops()
         await self._load_bridges()
-        self.observer.others.clear()
+        self.observer.others.clear_local()
         api = self.channel.api
         for family in Family:
             payload = addresses.encode_list(api, family)

@@ -1,4 +1,5 @@
-"""Follows the kernel's links for grout, which cannot: carriers of NICs and legs, and its own death.
+"""Follows the kernel's links for grout, which cannot: carriers of NICs and legs, and its own death
+and return.
 
 Level-triggered: whatever happens to a link, all are looked at and what differs is changed. It has
 to run beside grout and outlive it: traffic that tc leads to a dead grout is lost.
@@ -14,12 +15,15 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
 from datapaths.base import Unavailable
+from datapaths.grout.devices import TAP
 from datapaths.grout.names import wire_of
 from datapaths.grout.splice import release
 from datapaths.kernel import netns
+from datapaths.kernel.filters import Filters
 from datapaths.kernel.linkinfo import Link
 from datapaths.kernel.links import Links
 from datapaths.kernel.marks import Mark
+from datapaths.kernel.punt import EVERYTHING
 from datapaths.kernel.twins import device_of as twin_of
 
 log = logging.getLogger(__name__)
@@ -74,6 +78,8 @@ class Watch:
             for link, mark in links.marked("device"):
                 if wire := mark.text("wire"):
                     _follow_carrier(links, link, links.find(wire))
+            for link, mark in links.marked("twin"):
+                _rewire(links, link, links.find(mark.text("port")))
         if self._forwarding and not netns.same(home, self._forwarding):
             with Links(self._forwarding) as links:
                 for link, mark in links.marked("port"):
@@ -88,6 +94,18 @@ def _follow_carrier(links: Links, device: Link, wire: Link | None) -> None:
     elif not wire and device.up:
         log.warning("%s: grout is gone, taking it down", device.name)
         links.set_up(device.name, False)
+
+
+def _rewire(links: Links, twin: Link, tap: Link | None) -> None:
+    """Join a twin to its port's TAP again; grout makes new ones whenever it starts."""
+    if not tap or tap.kind != TAP:
+        return
+    with Filters(links.netns) as filters:
+        for source, target in ((twin, tap), (tap, twin)):
+            if not filters.has(EVERYTHING, source.index, target.index):
+                log.info("%s: joined to %s", source.name, target.name)
+                filters.detect(source.index, target.index)
+    links.set_up(twin.name, tap.up and tap.carrier)
 
 
 def _follow_shared(links: Links, port: Link, mark: Mark) -> None:

@@ -22,7 +22,7 @@ async def test_a_datapath_is_clean_after_each_check(subject: Subject) -> None:
             await check.run(subject)
             await subject.clean()
     held = await subject.holdings()
-    assert {kind.name for kind in held} <= {"VNI", "VRF"}
+    assert {kind.name for kind in held} <= {"PORT", "VNI", "VRF"}
 
 
 def test_checks_have_names_of_their_own() -> None:

@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 import pytest
 
 from controller.model.kinds import Kind
-from controller.model.links import HostEnd, Port
+from controller.model.links import HostEnd, Port, Vni
 from controller.model.records import RecordBatch
 from datapaths.grout.channel import Channel
+from datapaths.grout.driver import GroutDatapath
 from datapaths.grout.placement import Places
 from datapaths.grout.ports import Ports
 from datapaths.grout.process import Grout, locate
@@ -24,6 +25,7 @@ from datapaths.grout.twins import GroutTwins
 from datapaths.grout.watch import Watch
 from datapaths.kernel import sysctls
 from datapaths.kernel.layout import Layout
+from datapaths.kernel.twins import Twins
 from tests.netns import grouts
 from tests.netns.namespaces import fresh, ping, run
 from tests.netns.test_twins import addresses, exchange, link_local
@@ -83,7 +85,9 @@ class Bed:
     async def reconnect(self) -> None:
         self.channel.close()
         self.channel = await Channel.open(str(self.grout.sock))
-        self.ports = Ports(self.channel, lambda: Places(locate(self.grout.sock), self.home))
+        self.ports = Ports(
+            self.channel, lambda: Places(locate(self.grout.sock), self.home, self.peer)
+        )
 
     async def pings(self, space: str, address: str) -> bool:
         return await asyncio.to_thread(ping, space, address, 5)
@@ -148,6 +152,9 @@ async def test_bgp_passes_through_twins_both_ways() -> None:
         await bed.build()
         assert await bed.talks(bed.peer, bed.control, V4)
         assert await bed.talks(bed.peer, bed.control, V6)
+        run(f"ip -n {bed.control} addr add 100.64.0.1/32 dev lo")
+        run(f"ip -n {bed.peer} route add 100.64.0.1 via {V4}")
+        assert await bed.talks(bed.peer, bed.control, "100.64.0.1")
         assert await bed.talks(bed.control, bed.peer, "192.0.2.0")
         assert await bed.talks(bed.control, bed.peer, "2001:db8::2")
         ours = await asyncio.to_thread(link_local, bed.control, "eth1")
@@ -168,7 +175,6 @@ async def test_everything_comes_back_when_grout_was_killed() -> None:
         started = time.monotonic() - began
         await bed.reconnect()
         assert await bed.ports.dump() == []
-        bed.ports = Ports(bed.channel, lambda: Places(locate(bed.grout.sock), bed.home, bed.peer))
         await bed.build()
         log.info("answers after %.1f s, back after %.1f s", started, time.monotonic() - began)
         assert await asyncio.to_thread(bed.twins.dump) == before
@@ -201,6 +207,21 @@ async def test_a_removed_port_leaves_the_nic_as_it_was() -> None:
         assert "uplink" in run(f"ip -n {bed.peer} link show eth1")
         assert "eth0" not in run(f"ip -n {bed.host} link")
         assert [port.name for port in await bed.ports.dump()] == ["lo"]
+
+
+async def test_what_the_kernel_datapath_left_is_taken_over() -> None:
+    async with made() as bed:
+        layout = Layout(bed.home, bed.peer)
+        batch = RecordBatch(Kind.PORT, upserts=(bed.nic, bed.leg))
+        assert await asyncio.to_thread(layout.apply, batch) == []
+        twins = Twins(bed.home, bed.control)
+        assert await asyncio.to_thread(twins.ensure, [bed.nic, bed.leg]) == []
+        await bed.build()
+        assert await bed.pings(bed.host, LEG4)
+        assert await bed.talks(bed.peer, bed.control, V4)
+        assert await bed.talks(bed.control, bed.peer, "2001:db8::2")
+        await bed.remove(bed.nic)
+        assert "192.0.2.1" not in run(f"ip -n {bed.peer} addr show eth1")
 
 
 async def test_a_wire_that_is_cut_is_noticed_and_mended() -> None:
@@ -291,6 +312,51 @@ async def test_carriers_are_followed_both_ways() -> None:
         await grouts.until(lambda: leg_is(False))
         run(f"ip -n {bed.host} link set eth0 up")
         await grouts.until(lambda: leg_is(True))
-        os.kill(await grouts.up(bed.grout), signal.SIGKILL)
+        pid = await grouts.up(bed.grout)
+        os.kill(pid, signal.SIGKILL)
         await grouts.until(lambda: host_sees("NO-CARRIER"))
+        await grouts.up(bed.grout, other_than=pid)
+        await bed.reconnect()
+        await bed.apply(*bed.all)
+        await bed.all_up()
+        await grouts.until(lambda: host_sees("LOWER_UP"))
+        assert await bed.pings(bed.host, LEG4)
+        assert await bed.talks(bed.peer, bed.control, V6)  # nobody has called `ensure` again
         watch.cancel()
+
+
+async def test_hosts_in_one_l2vni_reach_each_other() -> None:
+    async with made() as bed:
+        datapath = GroutDatapath(
+            str(bed.grout.sock),
+            lambda: Places(locate(bed.grout.sock), bed.home, bed.peer),
+            lambda: bed.home,
+        )
+        vni = Vni(110, local=addresses("100.64.0.1/32")[0].ip)
+        ends = [
+            HostEnd(space, "eth0", addresses=addresses(f"10.0.0.{i}/24", f"2001:db8:2::{i}/64"))
+            for i, space in enumerate((bed.host, bed.control), 1)
+        ]
+        bridged = HostEnd(bed.peer, "leg3", bridge="br-hs", create_bridge=True)
+        legs = [
+            Port(f"leg{i}", vni=110, host=end, mtu=1450) for i, end in enumerate((*ends, bridged))
+        ]
+        batches = [
+            RecordBatch(Kind.PORT, upserts=(bed.lo,)),
+            RecordBatch(Kind.VNI, upserts=(vni,)),
+            RecordBatch(Kind.PORT, upserts=tuple(legs)),
+        ]
+        try:
+            for batch in batches:
+                assert await datapath.apply(batch) == []
+            assert await bed.pings(bed.host, "10.0.0.2")
+            assert await bed.pings(bed.control, "2001:db8:2::1")
+            run(f"ip -n {bed.peer} addr add 10.0.0.3/24 dev br-hs")
+            assert await bed.pings(bed.peer, "10.0.0.1")
+            dumped = [batch async for batch in datapath.dump(Kind.PORT)]
+            assert dumped == [RecordBatch(Kind.PORT, upserts=(bed.lo, *legs))]
+            gone = RecordBatch(Kind.PORT, withdrawals=tuple(legs))
+            assert await datapath.apply(gone) == []
+            assert "br-hs" not in run(f"ip -n {bed.peer} link")
+        finally:
+            await datapath.close()
