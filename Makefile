@@ -6,6 +6,7 @@ PYTHON := .venv/bin/python
 LAB := $(PYTHON) -m tests.lab
 DATAPATH ?= kernel
 JOBS ?= 2
+GROUT := $(if $(filter dpdk,$(DATAPATH)),--grout)
 export DEBIAN_FRONTEND := noninteractive
 
 .DEFAULT_GOAL := help
@@ -16,7 +17,7 @@ help: ## this
 	@awk -F': .*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "JOBS=N              guests of the lab at once (default 2)"
-	@echo "DATAPATH=kernel     what the demo forwards with"
+	@echo "DATAPATH=kernel     what the demo forwards with: kernel, or dpdk (grout)"
 
 setup: ## only make .venv (as root: install packages too)
 	@.ci/setup
@@ -39,12 +40,11 @@ lab: ## scenarios with real FRR (root)
 
 demo: ## the standard topology, pings, and an FRR that is killed under them (root)
 	@case "$(DATAPATH)" in \
-	kernel) ;; \
-	dpdk) echo "demo: DATAPATH=dpdk is not there yet; use DATAPATH=kernel." >&2; exit 2 ;; \
-	*) echo "demo: there is no DATAPATH=$(DATAPATH); use DATAPATH=kernel." >&2; exit 2 ;; \
+	kernel|dpdk) ;; \
+	*) echo "demo: there is no DATAPATH=$(DATAPATH); use kernel or dpdk." >&2; exit 2 ;; \
 	esac
 	@.ci/setup lab
-	@[ -t 1 ] || export NO_COLOR=1; exec $(LAB) shell -c 'exec python -m tests.lab.demo'
+	@[ -t 1 ] || export NO_COLOR=1; exec $(LAB) shell $(GROUT) -c 'exec python -m tests.lab.demo $(DATAPATH)'
 
 lint: ## ruff, and mypy --strict
 	@.ci/setup

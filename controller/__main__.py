@@ -10,24 +10,25 @@ import socket
 import sys
 from pathlib import Path
 
+from controller.backends import BACKENDS
 from controller.daemon import Daemon
-from controller.inspect.listen import ListenError
 from controller.intent.documents import ManifestError
 from controller.intent.layout import Intent
 from controller.intent.node import Namespaces
 from controller.intent.schema import Resources
 from controller.lifetime import Broken, live
 from controller.manifests import Manifests
-from controller.metrics import MetricsError
+from controller.metrics.server import MetricsError
 from controller.provision import Spaces, ensure_namespaces
+from controller.rpc.connect import ConnectError
+from controller.rpc.listen import ListenError
 from controller.settings import DEFAULT_NETNS, Settings, parse
 from datapaths.base import DatapathError
 from datapaths.kernel import netns
-from datapaths.kernel.driver import KernelDatapath
 
 log = logging.getLogger("controller")
 
-EXPECTED = (DatapathError, ListenError, ManifestError, MetricsError, OSError)
+EXPECTED = (ConnectError, DatapathError, ListenError, ManifestError, MetricsError, OSError)
 
 
 class Refused(Exception):
@@ -58,8 +59,8 @@ async def _run(
     settings: Settings, spaces: Spaces, intent: Intent | None, manifests: Manifests | None
 ) -> None:
     host = intent.namespaces.host if intent else ""
-    datapath = KernelDatapath(spaces.forwarding, host)
-    await live(Daemon(settings, spaces, datapath, intent, manifests).run())
+    backend = BACKENDS[settings.datapath](settings, spaces, host)
+    await live(Daemon(settings, spaces, backend, intent, manifests).run())
     log.info("the datapath goes on forwarding")
 
 

@@ -9,30 +9,33 @@ from importlib.metadata import version
 
 import numpy as np
 
+from controller.backends import Backend
 from controller.bus.subscriber import Subscriber
 from controller.core.clock import SystemClock
 from controller.core.hosts import LocalHosts
 from controller.core.reconciler import Reconciler
 from controller.core.state import State
 from controller.core.view import CoreView, Identity
-from controller.inspect.listen import Tls
 from controller.inspect.server import serve
 from controller.intent.layout import Intent
 from controller.lifetime import end_with
 from controller.manifests import Manifests
-from controller.metrics import serve_metrics
+from controller.metrics.server import serve_metrics
 from controller.model import events
 from controller.model.kinds import Kind
 from controller.model.records import RecordBatch
 from controller.model.routes import Op, RouteBatch
 from controller.provision import Provisioner, Spaces
+from controller.rpc.listen import Tls
 from controller.settings import Settings
 from controller.supervisor import BridgeSupervisor
-from datapaths.base import Datapath, LearnedMac, LearnedNeighbor, LooksUp, Lost, PortChanged
+from datapaths.base import CaughtUp, LearnedMac, LearnedNeighbor, Lost, PortChanged, Unavailable
 
 log = logging.getLogger(__name__)
 
 _TICK_S = 0.5
+_START_S = 90.0  # grout maps and clears its memory
+_START_AGAIN_S = 0.2
 
 
 class Daemon:
@@ -42,13 +45,14 @@ class Daemon:
         self,
         settings: Settings,
         spaces: Spaces,
-        datapath: Datapath,
+        backend: Backend,
         intent: Intent | None,
         manifests: Manifests | None = None,
     ) -> None:
         clock = SystemClock()
         self._settings = settings
-        self._datapath = datapath
+        self._backend = backend
+        self._datapath = datapath = backend.datapath
         self._clock = clock
         self._state = State(clock, self._wake, self._settled)
         self._reconciler = Reconciler(self._state, datapath, clock, self._applied)
@@ -62,7 +66,7 @@ class Daemon:
         )
         self._hosts = LocalHosts(self._bus.send)
         identity = Identity(
-            version("dualpath"), datapath.name, spaces.forwarding, spaces.control, clock.epoch()
+            version("dualpath"), settings.datapath, spaces.forwarding, spaces.control, clock.epoch()
         )
         self._view = CoreView(identity, self._state, self._reconciler, clock, release=self._release)
         self._supervisor = BridgeSupervisor(settings, spaces.control, silent=self._silent)
@@ -72,6 +76,7 @@ class Daemon:
             self._provisioner = Provisioner(
                 spaces,
                 intent,
+                backend.twins,
                 self._state,
                 self._reconciler,
                 tell=self._bus.send,
@@ -84,21 +89,11 @@ class Daemon:
     async def run(self) -> None:
         """Serve until cancelled. Raises ListenError, MetricsError, Unsupported or Unavailable."""
         tls = Tls(*self._settings.tls) if self._settings.tls else None
-        datapath = self._datapath
-        inspect = await serve(
-            self._view,
-            datapath.ports,
-            look_up=datapath.look_up if isinstance(datapath, LooksUp) else None,
-            listen=self._settings.listen,
-            tls=tls,
-        )
+        inspect = await serve(self._view, self._datapath, listen=self._settings.listen, tls=tls)
         metrics = None
         try:
             if self._settings.metrics:
-                metrics = await serve_metrics(self._view, self._settings.metrics)
-            capabilities = await self._datapath.capabilities()
-            log.info("datapath %s %s", capabilities.name, capabilities.version)
-            await self._reconciler.adopt()
+                metrics = await serve_metrics(self._view, self._datapath, self._settings.metrics)
             await self._work()
         finally:
             if metrics:
@@ -109,6 +104,9 @@ class Daemon:
 
     async def _work(self) -> None:
         async with asyncio.TaskGroup() as group:
+            for beside in self._backend.beside:
+                group.create_task(beside.run())
+            await self._begin()
             group.create_task(self._reconciler.run())
             group.create_task(self._learn())
             group.create_task(self._every(_TICK_S, self._tick))
@@ -118,6 +116,21 @@ class Daemon:
                 group.create_task(self._provisioner.run())
                 if self._manifests:
                     group.create_task(self._manifests.watch(self._provisioner.replace))
+
+    async def _begin(self) -> None:
+        """Learn what the datapath is and holds; what we start ourselves may take a while."""
+        deadline = self._clock.monotonic() + (_START_S if self._backend.beside else 0.0)
+        while True:
+            try:
+                capabilities = await self._datapath.capabilities()
+                self._reconciler.batch_rows = capabilities.batch_rows
+                log.info("datapath %s %s", capabilities.name, capabilities.version)
+                await self._reconciler.adopt()
+                return
+            except Unavailable:
+                if self._clock.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(_START_AGAIN_S)
 
     # -- the bridge -----------------------------------------------------------------------
 
@@ -169,6 +182,8 @@ class Daemon:
                         self._state.lost_records(records)
                     else:
                         self._reconciler.suspect(kind)
+                case CaughtUp():
+                    pass
 
     def _applied(self, batch: RouteBatch | RecordBatch, failures: dict[int, str]) -> None:
         self._view.note(batch, failures)

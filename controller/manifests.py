@@ -16,7 +16,7 @@ from controller.intent import layout
 from controller.intent.documents import ManifestError
 from controller.intent.generations import Generations
 from controller.intent.lastgood import keep_last_good, reject, settle
-from controller.intent.layout import Intent
+from controller.intent.layout import UNDERLAY_MTU, Intent
 from controller.intent.loader import files, load
 from controller.intent.node import Namespaces, NodeOverrides
 from controller.intent.passwords import PasswordReader
@@ -51,9 +51,11 @@ class Manifests:
         self._files = Resources()  # what the files say
         self._taken = Resources()  # the same, with what stays of earlier versions
         self._good = Resources()  # the last of these that FRR took
+        self._latest = Intent()  # what was compiled of `_taken`
         self._refused: dict[Owner, str] = {}  # by FRR, with why
         self._seen: Fingerprint = (), ()
         self._consulted: set[Path] = set()
+        self._mtu = UNDERLAY_MTU
         self._broken: tuple[ResourceStatus, ...] = ()
 
     def read(self) -> Resources:
@@ -70,17 +72,20 @@ class Manifests:
         host = self._files.node.namespaces.host
         names = Namespaces(spaces.forwarding, spaces.control, host)
         node = replace(self._files.node, namespaces=names)
-        intent = layout.compile(self._taken, node)
-        if mtu := underlay_mtu(intent.ports, (spaces.forwarding, host)):
+        intent = layout.compile(self._taken, node, self._mtu)
+        mtu = underlay_mtu(intent.ports, (spaces.forwarding, host)) or UNDERLAY_MTU
+        if mtu != self._mtu:
+            self._mtu = mtu
             intent = layout.compile(self._taken, node, mtu)
         if not self._dpdk:
             intent = layout.without_dpdk(intent)
         address, port = self._fpm
-        return replace(
+        self._latest = replace(
             intent,
             frr=replace(intent.frr, fpm_address=address, fpm_port=port),
             statuses=(*map(self._generations.number, intent.statuses), *self._broken),
         )
+        return self._latest
 
     async def watch(self, changed: Callable[[Intent], None]) -> None:
         """Look at the files until cancelled; tell of every intent that comes of a change."""
@@ -107,11 +112,14 @@ class Manifests:
             self._take(self._with_our_namespaces(found))
         return self.compile(self._spaces)
 
-    async def refuse(self, owner: Owner, why: str) -> Intent | None:
-        """Leave out what FRR refuses, or take its earlier version; None if that cannot be."""
-        if owner[0] not in LEFT_OUT:
-            return None
+    async def refuse(self, intent: Intent, owner: Owner, why: str) -> Intent | None:
+        """Leave out what FRR refuses, or take its earlier version; None if that cannot be.
+
+        It cannot of an intent that is no longer the latest: there may be another edit by now.
+        """
         async with self._turn:
+            if owner[0] not in LEFT_OUT or intent is not self._latest:
+                return None
             return await asyncio.to_thread(self._refuse, owner, why)
 
     def _refuse(self, owner: Owner, why: str) -> Intent:
@@ -122,9 +130,10 @@ class Manifests:
         self._judge()
         return self.compile(self._spaces)
 
-    def applied(self) -> None:
+    def applied(self, intent: Intent) -> None:
         """FRR took it all: an edit that it refuses goes back to this."""
-        self._good = self._taken
+        if intent is self._latest:
+            self._good = self._taken
 
     def _take(self, found: Resources) -> None:
         before = self._files.digests

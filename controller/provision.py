@@ -12,7 +12,7 @@ import logging
 import os
 import socket
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -30,10 +30,9 @@ from controller.model.kinds import Kind
 from controller.model.links import Port
 from controller.model.plan import Plan
 from controller.model.view import ResourceStatus
-from datapaths.base import DatapathError
+from datapaths.base import DatapathError, RowFailure
 from datapaths.kernel import netns
 from datapaths.kernel.shadows import Shadows, shadow_of
-from datapaths.kernel.twins import Twins
 
 log = logging.getLogger(__name__)
 
@@ -67,9 +66,23 @@ def ensure_namespaces(spaces: Spaces) -> None:
 class Judge(Protocol):
     """Decides what is wanted instead of what FRR refuses."""
 
-    async def refuse(self, owner: Owner, why: str) -> Intent | None: ...
+    async def refuse(self, intent: Intent, owner: Owner, why: str) -> Intent | None: ...
 
-    def applied(self) -> None: ...
+    def applied(self, intent: Intent) -> None: ...
+
+
+class PortTwins(Protocol):
+    """FRR's stand-ins for ports, wired to what forwards. Synchronous, for one thread at a time."""
+
+    def ensure(self, ports: Sequence[Port], tcp_ports: Iterable[int]) -> Sequence[RowFailure]:
+        """Make a twin for every port that asks for one, and remove all others.
+
+        Failures are by index into `ports`. Raises Unavailable without a control namespace, or
+        while what forwards is away, and Unsupported when this host can never do it.
+        """
+
+    def set_carrier(self, name: str, up: bool) -> None:
+        """Let FRR see that a port gained or lost carrier. A port without a twin is fine."""
 
 
 class Provisioner:
@@ -79,6 +92,7 @@ class Provisioner:
         self,
         spaces: Spaces,
         intent: Intent,
+        twins: PortTwins,
         state: State,
         reconciler: Reconciler,
         *,
@@ -93,7 +107,7 @@ class Provisioner:
         self._renewed = renewed
         self._judge = judge
         self._shadows = Shadows(spaces.control)
-        self._twins = Twins(spaces.forwarding, spaces.control)
+        self._twins = twins
         self._wake = asyncio.Event()
         self._control_id = _identity(spaces.control)
         self._frr = FrrConfiguration(tell)
@@ -209,7 +223,7 @@ class Provisioner:
         owner = blamed(intent, answer.section)
         if answer.ok:
             if self._judge:
-                self._judge.applied()
+                self._judge.applied(intent)
             if owner and answer.message:
                 outcome.remarks[owner] = answer.message
             return True
@@ -217,7 +231,10 @@ class Provisioner:
         outcome.problem = why
         if owner:
             outcome.frr[owner] = answer.message
-        if owner and self._judge and (other := await self._judge.refuse(owner, answer.message)):
+        other = None
+        if owner and self._judge:
+            other = await self._judge.refuse(intent, owner, answer.message)
+        if owner and other:
             log.warning("%s %s is left out: %s", *owner, answer.message)
             self.replace(other)
         return False

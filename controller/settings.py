@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -15,9 +15,28 @@ DEFAULT_NETNS = "dualpath"
 
 _EXAMPLES = """examples:
   controller --datapath=kernel --config /etc/dualpath          all from manifests
+  controller --datapath=dpdk --config /etc/dualpath --start-grout
+  controller --datapath=dpdk --grout-sock /run/grout.sock --netns fwd --frr-netns frr
   controller --datapath=kernel --frr-netns frr --netns fwd     FRR and its devices are yours
   controller --datapath=kernel --config pe1.yaml --frr-name pe1 --listen 127.0.0.1:50051
 """
+
+
+Files = tuple[Path, Path, Path]
+"""Of mutual TLS: certificate, key, CA."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroutSettings:
+    """What only --datapath=dpdk asks for."""
+
+    agent: str = ""  # "": we run grout-agent
+    agent_tls: Files | None = None
+    sock: Path = Path("/run/grout.sock")
+    start: bool = False  # we run grout too
+    netns: str = ""  # in which we start it; "" is the forwarding one
+    cpus: str = ""  # as taskset has them
+    hugepages: bool | None = None  # None: if there are free ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +48,7 @@ class Settings:
     netns: str | None  # None: what the manifest names, else DEFAULT_NETNS
     fpm: str
     listen: str
-    tls: tuple[Path, Path, Path] | None  # certificate, key, CA
+    tls: Files | None
     metrics: str  # "" is off
     config: Path | None
     secrets: Path
@@ -40,6 +59,7 @@ class Settings:
     node_name: str | None
     node_index: int | None
     log_level: str
+    grout: GroutSettings = GroutSettings()
 
     @property
     def fpm_address(self) -> tuple[str, int]:
@@ -54,18 +74,13 @@ def parse(arguments: Sequence[str]) -> Settings:
     """Read a command line. Exits with 2 and one sentence when it makes no sense."""
     parser = _parser()
     told = parser.parse_args(arguments)
-    if told.datapath == "dpdk":
-        parser.error("--datapath=dpdk: this release has no grout datapath yet; use kernel")
-    tls = (told.tls_cert, told.tls_key, told.tls_ca)
-    if any(tls) and not all(tls):
-        parser.error("--tls-cert, --tls-key and --tls-ca go together")
     return Settings(
         datapath=told.datapath,
         frr_netns=told.frr_netns,
         netns=told.netns,
         fpm=told.fpm,
         listen=told.listen,
-        tls=tls if all(tls) else None,
+        tls=_files(parser, told, "tls"),
         metrics=told.metrics or "",
         config=told.config,
         secrets=told.secrets,
@@ -76,7 +91,34 @@ def parse(arguments: Sequence[str]) -> Settings:
         node_name=told.node_name,
         node_index=told.node_index,
         log_level=told.log_level,
+        grout=_grout(parser, told),
     )
+
+
+def _files(parser: argparse.ArgumentParser, told: argparse.Namespace, prefix: str) -> Files | None:
+    certificate, key, ca = (getattr(told, f"{prefix}_{name}") for name in ("cert", "key", "ca"))
+    if certificate and key and ca:
+        return certificate, key, ca
+    if certificate or key or ca:
+        parser.error(f"--{prefix}-cert, --{prefix}-key and --{prefix}-ca go together")
+    return None
+
+
+def _grout(parser: argparse.ArgumentParser, told: argparse.Namespace) -> GroutSettings:
+    settings = GroutSettings(
+        agent=told.agent,
+        agent_tls=_files(parser, told, "agent"),
+        sock=told.grout_sock,
+        start=told.start_grout,
+        netns=told.grout_netns,
+        cpus=told.grout_cpus,
+        hugepages={"auto": None, "hugepages": True, "test": False}[told.grout_memory],
+    )
+    if told.datapath != "dpdk" and settings != GroutSettings():
+        parser.error(f"--datapath={told.datapath} has no grout: leave --agent* and --grout-* out")
+    if (settings.netns or settings.cpus or told.grout_memory != "auto") and not settings.start:
+        parser.error("--grout-netns, --grout-cpus and --grout-memory go with --start-grout")
+    return settings
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -169,6 +211,44 @@ def _parser() -> argparse.ArgumentParser:
         help="its index; wins over the manifests",
     )
     add("--log-level", choices=options.LOG_LEVELS, default="info", help="(%(default)s)")
-    add("--agent", metavar="ADDR", help="Datapath gRPC server (--datapath=dpdk)")
-    add("--grout-sock", metavar="PATH", default="/run/grout.sock", help="grout's API socket")
+    _add_grout(parser.add_argument_group("--datapath=dpdk").add_argument)
     return parser
+
+
+def _add_grout(add: Callable[..., object]) -> None:
+    default = GroutSettings()
+    add(
+        "--agent",
+        metavar="ADDR",
+        default="",
+        help="grout-agent: unix:/PATH, or ADDRESS:PORT on loopback or with --agent-* "
+        "(default: we run it)",
+    )
+    add("--agent-cert", type=Path, metavar="FILE", help="our certificate for the agent, PEM")
+    add("--agent-key", type=Path, metavar="FILE", help="its key, PEM")
+    add("--agent-ca", type=Path, metavar="FILE", help="CA of the agent, PEM")
+    add(
+        "--grout-sock",
+        metavar="PATH",
+        type=Path,
+        default=default.sock,
+        help="grout's API socket (%(default)s)",
+    )
+    add(
+        "--start-grout",
+        action="store_true",
+        help="run grout too, unless one answers there; it outlives us",
+    )
+    add(
+        "--grout-netns",
+        metavar="NAME|PATH",
+        default="",
+        help="where it is started (default: the forwarding namespace)",
+    )
+    add("--grout-cpus", metavar="LIST", default="", help="its CPUs, as 2,4-5 (default: all)")
+    add(
+        "--grout-memory",
+        choices=("auto", "hugepages", "test"),
+        default="auto",
+        help="what it gets; test is DPDK's mode without hugepages (auto: hugepages if any is free)",
+    )

@@ -1,7 +1,7 @@
-"""Keeps frr-bridge running: starts it, starts it again, and ends it with us.
+"""Keeps processes running: starts them, starts them again, and ends them with us.
 
-One that an earlier controller left behind is taken over as it is: it knows everything, and
-starting another would only make zebra repeat itself.
+A bridge that an earlier controller left behind is taken over as it is: it knows everything, and
+starting another would only make zebra repeat itself. Other children end when we do, however we do.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 
 _AGAIN_S = 0.5
 _END_S = 3.0
+_STEADY_S = 10.0  # who lived so long may start again at once
+_MOST_PAUSE_S = 8.0
 _PATIENCE_S = 5.0  # with a bridge that is not our child and says nothing
 
 
@@ -91,6 +94,48 @@ class BridgeSupervisor:
         self._child = None
         self._pid_file.unlink(missing_ok=True)
         log.warning("frr-bridge ended with %d; starting it again", code)
+
+
+class Child:
+    """Keeps a program running that ends when its standard input does."""
+
+    def __init__(self, name: str, command: Sequence[str]) -> None:
+        self._name = name
+        self._command = command
+
+    async def run(self) -> None:
+        """Go on until cancelled, and end it then."""
+        pause_s = _AGAIN_S
+        while True:
+            began = time.monotonic()
+            code = await self._life()
+            lived_s = time.monotonic() - began
+            pause_s = _AGAIN_S if lived_s > _STEADY_S else min(2 * pause_s, _MOST_PAUSE_S)
+            log.warning("%s ended with %d; starting it again in %.1f s", self._name, code, pause_s)
+            await asyncio.sleep(pause_s)
+
+    async def _life(self) -> int:
+        child = await asyncio.create_subprocess_exec(
+            *self._command,
+            stdin=asyncio.subprocess.PIPE,
+            start_new_session=True,  # a terminal's ^C is for us to pass on
+        )
+        try:
+            return await child.wait()
+        finally:
+            if child.returncode is None:
+                await _end(child)
+
+
+async def _end(child: asyncio.subprocess.Process) -> None:
+    with suppress(ProcessLookupError):
+        child.terminate()
+        try:
+            async with asyncio.timeout(_END_S):
+                await child.wait()
+        except TimeoutError:
+            child.kill()
+            await child.wait()
 
 
 def _running(pid_file: Path) -> int:

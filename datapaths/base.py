@@ -1,19 +1,20 @@
 """The datapath contract: few verbs, all idempotent, failures as data.
 
-To add a datapath: implement `Datapath`, give it a row in `controller.__main__`, and pass
-tests/contract unchanged. `dualpath.v1.Datapath` says the same over gRPC, for other languages.
+To add a datapath: implement `Datapath`, give it a row in `controller.backends`, and pass the checks
+of `datapaths.conformance`. `dualpath.v1.Datapath` says the same over gRPC, for other languages.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from controller.model.kinds import Kind
 from controller.model.nexthops import Nexthop
 from controller.model.records import Record, RecordBatch
-from controller.model.routes import RouteBatch
+from controller.model.routes import Family, RouteBatch
 
 Batch = RouteBatch | RecordBatch
 
@@ -39,6 +40,19 @@ class RowFailure:
     reason: str = ""  # what else the datapath said
 
 
+class Feature(StrEnum):
+    """What a datapath may lack and still be of use: rows that ask for it fail with EOPNOTSUPP."""
+
+    GATEWAY6_FOR_V4 = "gateway6-for-v4"  # IPv4 routes by an IPv6 gateway (RFC 8950)
+    DEVICE_NEXTHOP = "device-nexthop"  # nexthops without a gateway: on link
+    UNREACHABLE = "unreachable"  # routes and nexthops that answer with ICMP unreachable
+    PROHIBIT = "prohibit"  # those that answer with ICMP administratively prohibited
+    WEIGHTS = "weights"  # groups whose members have unequal shares
+    STICKY = "sticky"  # MACs that may not move
+    ROUTER_FLAG = "router-flag"  # the R flag of neighbour advertisements that are suppressed
+    SHARED_PREFIX = "shared-prefix"  # a route beside somebody else's to the same prefix (EEXIST)
+
+
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a datapath can do, and what it is, for people to read."""
@@ -46,6 +60,8 @@ class Capabilities:
     name: str  # "kernel"
     version: str  # "6.12.48"
     kinds: frozenset[Kind]  # what `apply` takes
+    lacks: frozenset[Feature] = frozenset()
+    batch_rows: int = 4096  # routes in one batch that suit it best
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +77,39 @@ class PortState:
     rx_bytes: int = 0
     tx_packets: int = 0
     tx_bytes: int = 0
+    rx_dropped: int = 0
+    tx_errors: int = 0
+    driver: str = ""  # "veth", "net_tap"
+
+
+@dataclass(frozen=True, slots=True)
+class FibUse:
+    """How full the table of one VRF and family is."""
+
+    vrf: str
+    family: Family
+    used: int  # routes, those that are not ours too
+    limit: int = 0  # routes; 0 is none but memory
+    blocks: int = 0  # second-level blocks of a table that has such (DPDK: tbl8)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStats:
+    """What one node of a packet graph has done since it was started."""
+
+    name: str  # "ip_input"
+    packets: int
+    batches: int  # calls
+    cycles: int  # of the CPU's time stamp counter
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What only this datapath knows of itself, for people and for metrics."""
+
+    values: tuple[tuple[str, str], ...] = ()  # name and value, to be shown: ("api version", "13")
+    fibs: tuple[FibUse, ...] = ()
+    nodes: tuple[NodeStats, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +173,12 @@ class Found:
     ways: tuple[Way, ...] = ()
 
 
-Learned = LearnedMac | LearnedNeighbor | PortChanged | Lost
+@dataclass(frozen=True, slots=True)
+class CaughtUp:
+    """All that is known now has been told; what follows are changes. Comes once in a stream."""
+
+
+Learned = LearnedMac | LearnedNeighbor | PortChanged | Lost | CaughtUp
 
 
 class Datapath(Protocol):
@@ -148,8 +202,11 @@ class Datapath(Protocol):
     async def ports(self) -> Sequence[PortState]:
         """Return the ports as they are now, with their counters."""
 
+    async def facts(self) -> Facts:
+        """Return what is worth showing beside that. Raises Unavailable."""
+
     def learned(self) -> AsyncIterator[Learned]:
-        """Yield what is learnt, first all that is known now, then changes; ends with `close`."""
+        """Yield all that is known now, then CaughtUp, then changes; ends with `close`."""
 
     async def close(self) -> None:
         """Let go of sockets. What is installed stays and goes on forwarding."""

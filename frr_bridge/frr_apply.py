@@ -21,6 +21,7 @@ from typing import Protocol
 
 from controller.model.frr import redact
 from frr_bridge.frr_config import (
+    forgotten_vrfs,
     secret_changes,
     section_of,
     section_of_line,
@@ -131,21 +132,19 @@ class FrrApply:
         reload = Finished(0, "")
         for _ in range(PASSES):
             before = left
+            await self._run_private(secret_changes(await self._running(), text))
             with self._private_directory() as directory:
-                await self._change_secrets(text, directory)
                 reload = await self._frr_reload("--reload", "--rundir", str(directory))
             left = await self._difference()
             if not left or left == before:
                 break
+        await self._run_private(forgotten_vrfs(await self._running(), text))
         return _verdict(text, left, tolerated, reload)
 
     async def _put_back(self, previous: str, text: str, failed: Applied) -> Applied:
         with self._candidate(previous) as candidate:
             candidate.replace(self._paths.file)
-        with self._private_directory() as directory:
-            file = directory / "vrfs"
-            file.write_text(vrf_restatement(text, previous), encoding="utf-8")
-            await self._vtysh("-f", str(file))
+        await self._run_private(vrf_restatement(text, previous))
         back = await self._reload(previous, frozenset())
         done = "the previous one is back" if back.ok else "and the previous one is not back either"
         return Applied(False, failed.changed, f"{failed.message}; {done}", failed.section)
@@ -170,10 +169,15 @@ class FrrApply:
         shown_lines = (line.strip() for line in lines[starts[0] :])
         return [line for line in shown_lines if line and not line.startswith(_NO_LINES)]
 
-    async def _change_secrets(self, text: str, directory: Path) -> None:
-        running = await self._vtysh("-c", "show running-config")
-        if commands := secret_changes(running.output, text):
-            file = directory / "secrets"
+    async def _running(self) -> str:
+        return (await self._vtysh("-c", "show running-config")).output
+
+    async def _run_private(self, commands: str) -> None:
+        """Run commands from a file that nobody else can read; they may hold passwords."""
+        if not commands:
+            return
+        with self._private_directory() as directory:
+            file = directory / "commands"
             file.write_text(commands, encoding="utf-8")
             await self._vtysh("-f", str(file))
 

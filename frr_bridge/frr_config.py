@@ -49,6 +49,7 @@ SNIPPET = "RawFRRConfig"
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _PASSWORD = re.compile(r"^ (?P<what>neighbor \S+ password) \S.*$")
+_VRF = re.compile(r"^vrf (\S+)$", re.MULTILINE)
 _ROUTER = re.compile(r"^router bgp ")
 _SECTION = re.compile(
     rf"! (?P<snippet>{SNIPPET} \S+)$|vrf (?P<vrf>\S+)$|router bgp \d+(?: vrf (?P<tenant>\S+))?$"
@@ -87,6 +88,15 @@ def vrf_restatement(failed: str, wanted: str) -> str:
     for name, vni in keep.items():
         commands += [f"vrf {name}", f" vni {vni}", "exit-vrf"]
     return "".join(f"{command}\n" for command in commands)
+
+
+def forgotten_vrfs(running: str, wanted: str) -> str:
+    """Return commands that remove VRFs of `running` that `wanted` lacks, "" for none.
+
+    frr-reload.py empties them and leaves them there.
+    """
+    keep = set(_VRF.findall(wanted))
+    return "".join(f"no vrf {name}\n" for name in _VRF.findall(running) if name not in keep)
 
 
 def section_of_line(text: str, number: int) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from controller.bus.publisher import Publisher
+from controller.lifetime import end_with
 from controller.model import events
 from controller.model.frr import from_json
 from frr_bridge import convergence, report
@@ -382,3 +383,4 @@ class Runtime:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(end_with)

@@ -1,7 +1,4 @@
-"""Events to and from the bytes that cross the bus (proto/dualpath/v1/bus.proto). No sockets.
-
-The datapath contract over gRPC uses the same messages for batches, so these conversions serve it.
-"""
+"""Events to and from the bytes that cross the bus (proto/dualpath/v1/bus.proto). No sockets."""
 
 from __future__ import annotations
 
@@ -9,17 +6,24 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, TypeVar, assert_never
 
-import numpy as np
 from google.protobuf.message import DecodeError as ProtobufError
 
 from controller.model import events
 from controller.model.kinds import Kind
-from controller.model.layer2 import Flood, Lsp, Mac, Neighbor, RemoteVtep
-from controller.model.nexthops import Member, Nexthop, NexthopType
-from controller.model.records import Record, RecordBatch
-from controller.model.routes import Family, RouteBatch
+from controller.model.records import RecordBatch
+from controller.model.routes import RouteBatch
 from controller.model.view import BgpSession, FrrVni
-from controller.pb import bus_pb2, state_pb2
+from controller.pb import bus_pb2
+from controller.wire.state import (
+    mac_from_pb,
+    mac_to_pb,
+    neighbor_from_pb,
+    neighbor_to_pb,
+    records_from_pb,
+    records_to_pb,
+    routes_from_pb,
+    routes_to_pb,
+)
 
 T = TypeVar("T")
 M = TypeVar("M")
@@ -36,7 +40,7 @@ def encode_from_bridge(event: events.FromBridge, *, epoch: int, sequence: int) -
             if isinstance(batch, RouteBatch):
                 message.routes.CopyFrom(routes_to_pb(batch))
             else:
-                message.records.CopyFrom(records_to_pb(batch))
+                message.records.CopyFrom(records_to_pb(_of_frr(batch)))
         case events.SessionChanged():
             message.session.CopyFrom(
                 bus_pb2.Session(
@@ -79,7 +83,7 @@ def _from_bridge(message: bus_pb2.BridgeMessage) -> events.FromBridge:
         case "routes":
             return events.Changed(routes_from_pb(message.routes))
         case "records":
-            return events.Changed(records_from_pb(message.records))
+            return events.Changed(_of_frr(records_from_pb(message.records)))
         case "session":
             said = message.session
             return events.SessionChanged(
@@ -135,10 +139,10 @@ def encode_from_controller(event: events.FromController) -> bytes:
             message.mirror.CopyFrom(
                 bus_pb2.Mirror(
                     whole=event.whole,
-                    macs=[_mac_to_pb(mac) for mac in event.macs],
-                    neighbors=[_neighbor_to_pb(neighbor) for neighbor in event.neighbors],
-                    gone_macs=[_mac_to_pb(mac) for mac in event.gone_macs],
-                    gone_neighbors=[_neighbor_to_pb(n) for n in event.gone_neighbors],
+                    macs=[mac_to_pb(mac) for mac in event.macs],
+                    neighbors=[neighbor_to_pb(neighbor) for neighbor in event.neighbors],
+                    gone_macs=[mac_to_pb(mac) for mac in event.gone_macs],
+                    gone_neighbors=[neighbor_to_pb(n) for n in event.gone_neighbors],
                 )
             )
         case events.Programmed():
@@ -171,10 +175,10 @@ def _from_controller(message: bus_pb2.ControllerMessage) -> events.FromControlle
             said = message.mirror
             return events.Mirror(
                 whole=said.whole,
-                macs=tuple(map(_mac_from_pb, said.macs)),
-                neighbors=tuple(map(_neighbor_from_pb, said.neighbors)),
-                gone_macs=tuple(map(_mac_from_pb, said.gone_macs)),
-                gone_neighbors=tuple(map(_neighbor_from_pb, said.gone_neighbors)),
+                macs=tuple(map(mac_from_pb, said.macs)),
+                neighbors=tuple(map(neighbor_from_pb, said.neighbors)),
+                gone_macs=tuple(map(mac_from_pb, said.gone_macs)),
+                gone_neighbors=tuple(map(neighbor_from_pb, said.gone_neighbors)),
             )
         case "programmed":
             return events.Programmed(routes_from_pb(message.programmed))
@@ -204,129 +208,8 @@ def _checked(convert: Callable[[M], T], message: M) -> T:
         raise BusError(str(error)) from error
 
 
-def routes_to_pb(batch: RouteBatch) -> state_pb2.RouteBatch:
-    return state_pb2.RouteBatch(
-        vrf=batch.vrf,
-        family=batch.family,
-        ops=batch.ops.tobytes(),
-        prefixes=batch.prefixes.tobytes(),
-        lengths=batch.lengths.tobytes(),
-        protocols=batch.protocols.tobytes(),
-        nexthops=batch.nexthops.astype("<u4", copy=False).tobytes(),
-    )
-
-
-def routes_from_pb(said: state_pb2.RouteBatch) -> RouteBatch:
-    """Return the batch. Raises ValueError when the columns do not fit together."""
-    family = Family(said.family)
-    if len(said.prefixes) % family.width or len(said.nexthops) % 4:
-        raise ValueError("a column ends within a row")
-    lengths = np.frombuffer(said.lengths, np.uint8)
-    if len(lengths) and int(lengths.max()) > family.width * 8:
-        raise ValueError(f"a prefix of {int(lengths.max())} bits")
-    return RouteBatch(
-        vrf=said.vrf,
-        family=family,
-        ops=np.frombuffer(said.ops, np.uint8),
-        prefixes=np.frombuffer(said.prefixes, np.uint8).reshape(-1, family.width),
-        lengths=lengths,
-        protocols=np.frombuffer(said.protocols, np.uint8),
-        nexthops=np.frombuffer(said.nexthops, "<u4").astype(np.uint32, copy=False),
-    )
-
-
-def records_to_pb(batch: RecordBatch) -> state_pb2.RecordBatch:
-    return state_pb2.RecordBatch(
-        kind=batch.kind,
-        upserts=[_record_to_pb(record) for record in batch.upserts],
-        withdrawals=[_record_to_pb(record) for record in batch.withdrawals],
-    )
-
-
-def records_from_pb(said: state_pb2.RecordBatch) -> RecordBatch:
-    """Return the batch. Raises ValueError on a record that is not of its kind."""
-    return RecordBatch(
-        Kind(said.kind),
-        tuple(_record_from_pb(record) for record in said.upserts),
-        tuple(_record_from_pb(record) for record in said.withdrawals),
-    )
-
-
-def _record_to_pb(record: Record) -> state_pb2.Record:
-    match record:
-        case Nexthop():
-            return state_pb2.Record(nexthop=_nexthop_to_pb(record))
-        case RemoteVtep(vni, vtep, mac):
-            return state_pb2.Record(
-                remote_vtep=state_pb2.RemoteVtepRecord(vni=vni, vtep=vtep, mac=mac)
-            )
-        case Flood(vni, vtep):
-            return state_pb2.Record(flood=state_pb2.FloodRecord(vni=vni, vtep=vtep))
-        case Mac():
-            return state_pb2.Record(mac=_mac_to_pb(record))
-        case Neighbor():
-            return state_pb2.Record(neighbor=_neighbor_to_pb(record))
-        case Lsp(label, nexthops):
-            return state_pb2.Record(lsp=state_pb2.LspRecord(label=label, nexthops=nexthops))
-        case _:
-            raise ValueError(f"a {record.kind.name} does not cross the bus")
-
-
-def _record_from_pb(said: state_pb2.Record) -> Record:
-    match said.WhichOneof("record"):
-        case "nexthop":
-            return _nexthop_from_pb(said.nexthop)
-        case "remote_vtep":
-            return RemoteVtep(said.remote_vtep.vni, said.remote_vtep.vtep, said.remote_vtep.mac)
-        case "flood":
-            return Flood(said.flood.vni, said.flood.vtep)
-        case "mac":
-            return _mac_from_pb(said.mac)
-        case "neighbor":
-            return _neighbor_from_pb(said.neighbor)
-        case "lsp":
-            return Lsp(said.lsp.label, tuple(said.lsp.nexthops))
-        case other:
-            raise ValueError(f"a record of kind {other}")
-
-
-def _nexthop_to_pb(nexthop: Nexthop) -> state_pb2.NexthopRecord:
-    return state_pb2.NexthopRecord(
-        id=nexthop.id,
-        type=state_pb2.NexthopType.Name(nexthop.type),
-        gateway=nexthop.gateway,
-        device=nexthop.device,
-        vni=nexthop.vni,
-        onlink=nexthop.onlink,
-        members=[state_pb2.NexthopMember(id=m.id, weight=m.weight) for m in nexthop.members],
-    )
-
-
-def _nexthop_from_pb(said: state_pb2.NexthopRecord) -> Nexthop:
-    return Nexthop(
-        id=said.id,
-        type=NexthopType(said.type),
-        gateway=said.gateway,
-        device=said.device,
-        vni=said.vni,
-        onlink=said.onlink,
-        members=tuple(Member(member.id, member.weight) for member in said.members),
-    )
-
-
-def _mac_to_pb(mac: Mac) -> state_pb2.MacRecord:
-    return state_pb2.MacRecord(vni=mac.vni, mac=mac.mac, vtep=mac.vtep, sticky=mac.sticky)
-
-
-def _mac_from_pb(said: state_pb2.MacRecord) -> Mac:
-    return Mac(said.vni, said.mac, said.vtep, said.sticky)
-
-
-def _neighbor_to_pb(neighbor: Neighbor) -> state_pb2.NeighborRecord:
-    return state_pb2.NeighborRecord(
-        vni=neighbor.vni, address=neighbor.address, mac=neighbor.mac, router=neighbor.router
-    )
-
-
-def _neighbor_from_pb(said: state_pb2.NeighborRecord) -> Neighbor:
-    return Neighbor(said.vni, said.address, said.mac, said.router)
+def _of_frr(batch: RecordBatch) -> RecordBatch:
+    """Return a batch of what FRR may want. Raises ValueError on what only intent does."""
+    if batch.kind in (Kind.VRF, Kind.VNI, Kind.PORT):
+        raise ValueError(f"a {batch.kind.name} does not cross the bus")
+    return batch

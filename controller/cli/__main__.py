@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from controller.cli import explain, listing, manifests, repair, status, watch
+from controller.cli import conformance, explain, listing, manifests, repair, status, watch
 from controller.cli.options import CONNECT_VARIABLE, DEFAULT_CONNECT, Target
 
 app = typer.Typer(
@@ -57,14 +57,17 @@ def options(
     context.obj = Target(connect, cert, key, ca)
 
 
-for command in (
+COMMANDS = (
     status.status,
     *listing.COMMANDS,
     watch.watch,
     explain.explain,
     *repair.COMMANDS,
     *manifests.COMMANDS,
-):
+    conformance.conformance,
+)
+
+for command in COMMANDS:
     app.command()(command)
 
 

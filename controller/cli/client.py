@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import ipaddress
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, NoReturn
 
 import grpc
@@ -14,6 +11,14 @@ import typer
 
 from controller.cli.options import CONNECT_VARIABLE, Target
 from controller.pb import inspect_pb2_grpc
+from controller.rpc.connect import (
+    BadAddress,
+    ClientTls,
+    ConnectError,
+    probe,
+    target_of,
+    unix_path,
+)
 
 FAILED = 1
 USAGE = 2
@@ -49,64 +54,36 @@ def connected(context: typer.Context) -> Iterator[Stub]:
 
 
 def _channel(target: Target) -> grpc.Channel:
-    path = unix_path(target.connect)
     options = [("grpc.max_receive_message_length", -1)]
-    if path:
+    try:
+        to = target_of(target.connect, tls_of(target))
+    except ConnectError as error:
+        fail(str(error), USAGE if isinstance(error, BadAddress) else FAILED)
+    if path := unix_path(target.connect):
         _probe(path)
-        return grpc.insecure_channel(f"unix:{path}", options)
-    local = _is_loopback(target.connect)
-    if target.certificate or target.key or target.ca:
-        return grpc.secure_channel(target.connect, _credentials(target), options)
-    if not local:
-        fail(f"{target.connect} is not on this host: give --cert, --key and --ca", USAGE)
-    return grpc.insecure_channel(target.connect, options)
+    if to.credentials:
+        return grpc.secure_channel(to.address, to.credentials, options)
+    return grpc.insecure_channel(to.address, options)
 
 
-def unix_path(connect: str) -> str | None:
-    """Return the path of a UNIX socket, None for ADDRESS:PORT."""
-    path = connect.removeprefix("unix:").removeprefix("//")
-    if connect.startswith("unix:") and not path.startswith("/"):
-        fail(f"{connect}: the path of a UNIX socket must be absolute", USAGE)
-    return path if path.startswith("/") else None
+def tls_of(target: Target) -> ClientTls | None:
+    """Return the files of mutual TLS, all or none; ends the command on some."""
+    if not (target.certificate or target.key or target.ca):
+        return None
+    if not (target.certificate and target.key and target.ca):
+        fail("mutual TLS needs all of --cert, --key and --ca", USAGE)
+    return ClientTls(target.certificate, target.key, target.ca)
 
 
 def _probe(path: str) -> None:
-    """Say why a UNIX socket does not answer, which gRPC does not."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(path)
-        except PermissionError:
-            fail(f"may not open {path}: become root, or a member of its group")
-        except (FileNotFoundError, ConnectionRefusedError):
-            fail(f"no daemon listens on {path}: start the controller, or {ELSEWHERE}")
-        except OSError as error:
-            fail(f"cannot open {path}: {error.strerror or error}; {ELSEWHERE}")
-
-
-def _is_loopback(connect: str) -> bool:
-    host, _, port = connect.rpartition(":")
-    if not (host and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-        fail(f"{connect!r} is neither unix:/PATH nor ADDRESS:PORT", USAGE)
     try:
-        address = ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
-    except ValueError:
-        return host == "localhost"
-    return address.is_loopback
-
-
-def _credentials(target: Target) -> grpc.ChannelCredentials:
-    if not (target.certificate and target.key and target.ca):
-        fail("mutual TLS needs all of --cert, --key and --ca", USAGE)
-    return grpc.ssl_channel_credentials(
-        _read(target.ca), private_key=_read(target.key), certificate_chain=_read(target.certificate)
-    )
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
+        probe(path)
+    except PermissionError:
+        fail(f"may not open {path}: become root, or a member of its group")
+    except (FileNotFoundError, ConnectionRefusedError):
+        fail(f"no daemon listens on {path}: start the controller, or {ELSEWHERE}")
     except OSError as error:
-        fail(f"cannot read {path}: {error.strerror}")
+        fail(f"cannot open {path}: {error.strerror or error}; {ELSEWHERE}")
 
 
 def _explain(target: Target, error: Any) -> NoReturn:  # noqa: ANN401 - grpc has no types

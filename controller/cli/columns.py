@@ -170,6 +170,9 @@ PORTS = (
     Column("MAC", lambda row: _link(row, lambda link: link.mac), wide=True),
     Column("RX", lambda row: _link(row, lambda link: str(link.rx_packets)), wide=True),
     Column("TX", lambda row: _link(row, lambda link: str(link.tx_packets)), wide=True),
+    Column("DROPPED", lambda row: _link(row, lambda link: str(link.rx_dropped)), wide=True),
+    Column("ERRORS", lambda row: _link(row, lambda link: str(link.tx_errors)), wide=True),
+    Column("DRIVER", lambda row: _link(row, lambda link: link.driver), wide=True),
     *STANDING,
 )
 

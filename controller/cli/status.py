@@ -49,12 +49,34 @@ VNIS = (
     Column("VTEPS", lambda vni: str(vni.vteps)),
 )
 
+FACTS = (
+    Column("DATAPATH", lambda fact: fact.name),
+    Column("VALUE", lambda fact: fact.value),
+)
+
+FIBS = (
+    Column("FIB", lambda fib: fib.vrf),
+    Column("FAMILY", lambda fib: pb.Family.Name(fib.family).removeprefix("FAMILY_").lower()),
+    Column("ROUTES", lambda fib: str(fib.used)),
+    Column("OF", lambda fib: str(fib.limit or "-")),
+    Column("TBL8", lambda fib: str(fib.blocks or "-")),
+)
+
+NODES = (
+    Column("NODE", lambda node: node.name),
+    Column("PACKETS", lambda node: str(node.packets)),
+    Column("BATCHES", lambda node: str(node.batches)),
+    Column("PER BATCH", lambda node: _ratio(node.packets, node.batches)),
+    Column("CYCLES/PACKET", lambda node: _ratio(node.cycles, node.packets)),
+)
+
 
 def status(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
     """Show the daemon at a glance: session, counts, resources, ready or why not.
 
     \b
     dualpath status
+    dualpath status -o wide                 # with the nodes of the packet graph
     dualpath status -o json | jq .ready
     """
     with connected(context) as stub:
@@ -64,12 +86,18 @@ def status(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
         return
     for name, value in _facts(answer):
         typer.echo(f"{name:<12}{value}")
-    for shown, rows in (
+    said = answer.datapath_status
+    tables = [
         (COUNTS, answer.counts),
         (RESOURCES, answer.resources),
         (SESSIONS, answer.sessions),
         (VNIS, answer.vnis),
-    ):
+        (FACTS, said.facts),
+        (FIBS, said.fibs),
+    ]
+    if output is Output.WIDE:
+        tables.append((NODES, [node for node in said.nodes if node.batches]))
+    for shown, rows in tables:
         if rows:
             typer.echo("")
             print_table(shown, rows)
@@ -79,7 +107,7 @@ def _facts(answer: pb.StatusResponse) -> list[tuple[str, str]]:
     return [
         ("ready", "yes" if answer.ready else f"no: {answer.not_ready}"),
         ("version", answer.version),
-        ("datapath", f"{answer.datapath} in {answer.netns}"),
+        ("datapath", f"{answer.datapath} in {answer.netns}{_about(answer.datapath_status)}"),
         ("frr", f"in {answer.frr_netns}, bridge {answer.bridge}"),
         ("session", _session(answer)),
         ("up", age_text(answer.started_at)),
@@ -92,6 +120,16 @@ def _generation(resource: pb.ResourceStatus) -> str:
     if resource.applied_generation == resource.generation:
         return str(resource.generation)
     return f"{resource.applied_generation}, not {resource.generation}"
+
+
+def _about(said: pb.DatapathStatus) -> str:
+    if said.unavailable:
+        return f", silent: {said.unavailable}"
+    return f": {said.name} {said.version}" if said.name else ""
+
+
+def _ratio(part: int, whole: int) -> str:
+    return f"{part / whole:.1f}" if whole else "-"
 
 
 def _session(answer: pb.StatusResponse) -> str:

@@ -27,7 +27,7 @@ from datapaths.base import Batch, Datapath, RowFailure, Unavailable
 
 log = logging.getLogger(__name__)
 
-ROUTES_IN_BATCH = 4096
+ROUTES_IN_BATCH = 4096  # unless the datapath likes another size better
 KINDS = (*INTENT_KINDS, *FRR_KINDS)  # in the order of programming
 RETRY_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 
@@ -53,6 +53,7 @@ class Reconciler:
         # To be withdrawn once nothing uses them. A VTEP's router MAC too: a restarted bgpd can
         # leave zebra without it while it still wants the routes over it.
         self._leaving: dict[Kind, set[Key]] = {Kind.REMOTE_VTEP: set(), Kind.NEXTHOP: set()}
+        self.batch_rows = ROUTES_IN_BATCH
         self.unavailable = ""  # why the datapath does not answer, "" when it does
 
     def wake(self) -> None:
@@ -264,7 +265,7 @@ class Reconciler:
 
     async def _routes(self, op: Op) -> None:
         for table in self._state.rib:
-            while taken := table.take(ROUTES_IN_BATCH, self._ready, op):
+            while taken := table.take(self.batch_rows, self._ready, op):
                 slots, batch = taken
                 try:
                     failures = await self._datapath.apply(batch)

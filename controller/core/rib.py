@@ -48,6 +48,7 @@ class RouteTable:
         self._withdrawals: list[Slots] = []
         self._waiting: list[Slots] = []  # for their nexthop
         self._before: U32 = np.empty(0, np.uint32)  # `programmed` while comparing
+        self._refused = False  # some row may be marked as failed; saves a scan after every change
 
     # -- what is wanted -------------------------------------------------------------------
 
@@ -129,6 +130,7 @@ class RouteTable:
         rows["programmed"][slots[good]] = batch.nexthops[good]
         rows["errno"][slots[good]] = 0
         rows["flags"][slots[good]] &= np.uint8(0xFF ^ _FAILED)
+        self._refused |= bool(bad)
         for index, number in bad.items():
             rows["errno"][slots[index]] = min(number, 255)
             rows["flags"][slots[index]] |= np.uint8(_FAILED)
@@ -195,14 +197,18 @@ class RouteTable:
 
     def retry(self) -> None:
         """Try again what was refused."""
+        if not self._refused:
+            return
         slots = self.rows.slots()
         failed = slots[self.rows["flags"][slots] & _FAILED != 0]
         self._mark(failed)
 
     @property
     def failed(self) -> bool:
-        slots = self.rows.slots()
-        return bool((self.rows["flags"][slots] & _FAILED).any())
+        if self._refused:
+            slots = self.rows.slots()
+            self._refused = bool((self.rows["flags"][slots] & _FAILED).any())
+        return self._refused
 
     def used(self) -> set[int]:
         """Return the nexthop ids that programmed routes use."""

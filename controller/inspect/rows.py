@@ -194,6 +194,9 @@ def _link(value: PortState) -> pb.Link:
         rx_bytes=value.rx_bytes,
         tx_packets=value.tx_packets,
         tx_bytes=value.tx_bytes,
+        rx_dropped=value.rx_dropped,
+        tx_errors=value.tx_errors,
+        driver=value.driver,
     )
 
 

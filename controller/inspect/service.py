@@ -16,10 +16,11 @@ import grpc
 import numpy as np
 
 from controller.inspect import routes, rows
+from controller.inspect.about import about
 from controller.inspect.explain import UnknownVrf, explain
 from controller.inspect.filters import BadRequest, RecordFilter, parse_position, places
 from controller.inspect.lookup import SCAN_ROWS
-from controller.inspect.view import Inspected, LookUp, Ports
+from controller.inspect.view import Asked, Inspected
 from controller.inspect.watch import watch
 from controller.model.kinds import Kind
 from controller.model.layer2 import Flood, RemoteVtep
@@ -27,7 +28,7 @@ from controller.model.routes import Family
 from controller.model.view import RecordRow, RouteRows
 from controller.pb import inspect_pb2 as pb
 from controller.pb import inspect_pb2_grpc as pb_grpc
-from datapaths.base import PortState, Unavailable
+from datapaths.base import LooksUp, PortState, Unavailable
 
 AUDIT_ROWS = 1000
 MESSAGE_ROWS = 512
@@ -38,15 +39,17 @@ Page = tuple[list[RecordRow], str]
 
 
 class InspectService(pb_grpc.InspectServicer):
-    """Answers from a view of the daemon's state, and from the datapath's ports."""
+    """Answers from a view of the daemon's state, and from the datapath."""
 
-    def __init__(self, view: Inspected, ports: Ports, look_up: LookUp | None) -> None:
+    def __init__(self, view: Inspected, datapath: Asked) -> None:
         self._view = view
-        self._ports = ports
-        self._look_up = look_up
+        self._datapath = datapath
+        self._look_up = datapath.look_up if isinstance(datapath, LooksUp) else None
 
     async def Status(self, request: pb.StatusRequest, context: Context) -> pb.StatusResponse:
-        return rows.status(self._view.status(), self._view.sequence())
+        answer = rows.status(self._view.status(), self._view.sequence())
+        answer.datapath_status.CopyFrom(await about(self._datapath))
+        return answer
 
     async def Intent(self, request: pb.IntentRequest, context: Context) -> pb.IntentResponse:
         if planned := self._view.plan():
@@ -141,7 +144,7 @@ class InspectService(pb_grpc.InspectServicer):
     async def Explain(self, request: pb.ExplainRequest, context: Context) -> pb.ExplainResponse:
         try:
             return await explain(
-                self._view, self._ports, request.vrf, request.address, self._look_up
+                self._view, self._datapath.ports, request.vrf, request.address, self._look_up
             )
         except BadRequest as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
@@ -267,6 +270,6 @@ class InspectService(pb_grpc.InspectServicer):
 
     async def _links(self) -> tuple[dict[str, PortState], str]:
         try:
-            return {port.name: port for port in await self._ports()}, ""
+            return {port.name: port for port in await self._datapath.ports()}, ""
         except Unavailable as error:
             return {}, f"the datapath does not answer: {error}"

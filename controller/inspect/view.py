@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from controller.model.view import StateView
-from datapaths.base import Found, PortState
+from datapaths.base import Capabilities, Facts, Found, PortState
 
 
 class Inspected(StateView, Protocol):
@@ -25,3 +25,13 @@ Ports = Callable[[], Awaitable[Sequence[PortState]]]
 
 LookUp = Callable[[str, bytes], Awaitable[Found | None]]
 """`LooksUp.look_up`: from a VRF and an address. Raises Unavailable."""
+
+
+class Asked(Protocol):
+    """What is asked of the datapath itself. All of it raises Unavailable."""
+
+    async def capabilities(self) -> Capabilities: ...
+
+    async def ports(self) -> Sequence[PortState]: ...
+
+    async def facts(self) -> Facts: ...

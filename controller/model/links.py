@@ -102,8 +102,8 @@ class Port:
     source_netns: str | None = None  # NIC: where to fetch it from; "" our own, None it is there
     twin: bool = False  # FRR speaks a protocol on it
     loopback: bool = False  # `lo`: holds the VTEP addresses
-    devargs: str = ""  # DPDK: device arguments
-    wiring: str = ""  # DPDK: "owned" or "shared", "" is not said
+    devargs: str = ""  # for DPDK: which driver and device; "" lets the datapath choose
+    wiring: str = ""  # for DPDK: "owned", or "shared" with the kernel; "" lets the datapath choose
 
     @property
     def key(self) -> str:

@@ -78,7 +78,7 @@ class StatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class StatusResponse(_message.Message):
-    __slots__ = ("version", "datapath", "netns", "frr_netns", "started_at", "ready", "not_ready", "bridge", "session", "session_state", "reason", "stale_after", "counts", "repaired", "resources", "sequence", "sessions", "vnis")
+    __slots__ = ("version", "datapath", "netns", "frr_netns", "started_at", "ready", "not_ready", "bridge", "session", "session_state", "reason", "stale_after", "counts", "repaired", "resources", "sequence", "sessions", "vnis", "datapath_status")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     DATAPATH_FIELD_NUMBER: _ClassVar[int]
     NETNS_FIELD_NUMBER: _ClassVar[int]
@@ -97,6 +97,7 @@ class StatusResponse(_message.Message):
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     SESSIONS_FIELD_NUMBER: _ClassVar[int]
     VNIS_FIELD_NUMBER: _ClassVar[int]
+    DATAPATH_STATUS_FIELD_NUMBER: _ClassVar[int]
     version: str
     datapath: str
     netns: str
@@ -115,7 +116,58 @@ class StatusResponse(_message.Message):
     sequence: int
     sessions: _containers.RepeatedCompositeFieldContainer[BgpSessionState]
     vnis: _containers.RepeatedCompositeFieldContainer[FrrVniState]
-    def __init__(self, version: _Optional[str] = ..., datapath: _Optional[str] = ..., netns: _Optional[str] = ..., frr_netns: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ready: _Optional[bool] = ..., not_ready: _Optional[str] = ..., bridge: _Optional[str] = ..., session: _Optional[int] = ..., session_state: _Optional[str] = ..., reason: _Optional[str] = ..., stale_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., counts: _Optional[_Iterable[_Union[KindCount, _Mapping]]] = ..., repaired: _Optional[int] = ..., resources: _Optional[_Iterable[_Union[ResourceStatus, _Mapping]]] = ..., sequence: _Optional[int] = ..., sessions: _Optional[_Iterable[_Union[BgpSessionState, _Mapping]]] = ..., vnis: _Optional[_Iterable[_Union[FrrVniState, _Mapping]]] = ...) -> None: ...
+    datapath_status: DatapathStatus
+    def __init__(self, version: _Optional[str] = ..., datapath: _Optional[str] = ..., netns: _Optional[str] = ..., frr_netns: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ready: _Optional[bool] = ..., not_ready: _Optional[str] = ..., bridge: _Optional[str] = ..., session: _Optional[int] = ..., session_state: _Optional[str] = ..., reason: _Optional[str] = ..., stale_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., counts: _Optional[_Iterable[_Union[KindCount, _Mapping]]] = ..., repaired: _Optional[int] = ..., resources: _Optional[_Iterable[_Union[ResourceStatus, _Mapping]]] = ..., sequence: _Optional[int] = ..., sessions: _Optional[_Iterable[_Union[BgpSessionState, _Mapping]]] = ..., vnis: _Optional[_Iterable[_Union[FrrVniState, _Mapping]]] = ..., datapath_status: _Optional[_Union[DatapathStatus, _Mapping]] = ...) -> None: ...
+
+class DatapathStatus(_message.Message):
+    __slots__ = ("name", "version", "unavailable", "facts", "fibs", "nodes")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    UNAVAILABLE_FIELD_NUMBER: _ClassVar[int]
+    FACTS_FIELD_NUMBER: _ClassVar[int]
+    FIBS_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    version: str
+    unavailable: str
+    facts: _containers.RepeatedCompositeFieldContainer[DatapathFact]
+    fibs: _containers.RepeatedCompositeFieldContainer[DatapathFib]
+    nodes: _containers.RepeatedCompositeFieldContainer[DatapathNode]
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., unavailable: _Optional[str] = ..., facts: _Optional[_Iterable[_Union[DatapathFact, _Mapping]]] = ..., fibs: _Optional[_Iterable[_Union[DatapathFib, _Mapping]]] = ..., nodes: _Optional[_Iterable[_Union[DatapathNode, _Mapping]]] = ...) -> None: ...
+
+class DatapathFact(_message.Message):
+    __slots__ = ("name", "value")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    value: str
+    def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+
+class DatapathFib(_message.Message):
+    __slots__ = ("vrf", "family", "used", "limit", "blocks")
+    VRF_FIELD_NUMBER: _ClassVar[int]
+    FAMILY_FIELD_NUMBER: _ClassVar[int]
+    USED_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    BLOCKS_FIELD_NUMBER: _ClassVar[int]
+    vrf: str
+    family: Family
+    used: int
+    limit: int
+    blocks: int
+    def __init__(self, vrf: _Optional[str] = ..., family: _Optional[_Union[Family, str]] = ..., used: _Optional[int] = ..., limit: _Optional[int] = ..., blocks: _Optional[int] = ...) -> None: ...
+
+class DatapathNode(_message.Message):
+    __slots__ = ("name", "packets", "batches", "cycles")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PACKETS_FIELD_NUMBER: _ClassVar[int]
+    BATCHES_FIELD_NUMBER: _ClassVar[int]
+    CYCLES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    packets: int
+    batches: int
+    cycles: int
+    def __init__(self, name: _Optional[str] = ..., packets: _Optional[int] = ..., batches: _Optional[int] = ..., cycles: _Optional[int] = ...) -> None: ...
 
 class KindCount(_message.Message):
     __slots__ = ("kind", "desired", "programmed", "failed", "stale")
@@ -592,7 +644,7 @@ class HostEnd(_message.Message):
     def __init__(self, netns: _Optional[str] = ..., name: _Optional[str] = ..., mac: _Optional[str] = ..., addresses: _Optional[_Iterable[str]] = ..., bridge: _Optional[str] = ...) -> None: ...
 
 class Link(_message.Message):
-    __slots__ = ("up", "mac", "mtu", "addresses", "rx_packets", "rx_bytes", "tx_packets", "tx_bytes")
+    __slots__ = ("up", "mac", "mtu", "addresses", "rx_packets", "rx_bytes", "tx_packets", "tx_bytes", "rx_dropped", "tx_errors", "driver")
     UP_FIELD_NUMBER: _ClassVar[int]
     MAC_FIELD_NUMBER: _ClassVar[int]
     MTU_FIELD_NUMBER: _ClassVar[int]
@@ -601,6 +653,9 @@ class Link(_message.Message):
     RX_BYTES_FIELD_NUMBER: _ClassVar[int]
     TX_PACKETS_FIELD_NUMBER: _ClassVar[int]
     TX_BYTES_FIELD_NUMBER: _ClassVar[int]
+    RX_DROPPED_FIELD_NUMBER: _ClassVar[int]
+    TX_ERRORS_FIELD_NUMBER: _ClassVar[int]
+    DRIVER_FIELD_NUMBER: _ClassVar[int]
     up: bool
     mac: str
     mtu: int
@@ -609,7 +664,10 @@ class Link(_message.Message):
     rx_bytes: int
     tx_packets: int
     tx_bytes: int
-    def __init__(self, up: _Optional[bool] = ..., mac: _Optional[str] = ..., mtu: _Optional[int] = ..., addresses: _Optional[_Iterable[str]] = ..., rx_packets: _Optional[int] = ..., rx_bytes: _Optional[int] = ..., tx_packets: _Optional[int] = ..., tx_bytes: _Optional[int] = ...) -> None: ...
+    rx_dropped: int
+    tx_errors: int
+    driver: str
+    def __init__(self, up: _Optional[bool] = ..., mac: _Optional[str] = ..., mtu: _Optional[int] = ..., addresses: _Optional[_Iterable[str]] = ..., rx_packets: _Optional[int] = ..., rx_bytes: _Optional[int] = ..., tx_packets: _Optional[int] = ..., tx_bytes: _Optional[int] = ..., rx_dropped: _Optional[int] = ..., tx_errors: _Optional[int] = ..., driver: _Optional[str] = ...) -> None: ...
 
 class Lsp(_message.Message):
     __slots__ = ("label", "nexthops", "state", "error", "session", "changed_at")

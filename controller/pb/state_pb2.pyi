@@ -68,6 +68,86 @@ class NexthopRecord(_message.Message):
     members: _containers.RepeatedCompositeFieldContainer[NexthopMember]
     def __init__(self, id: _Optional[int] = ..., type: _Optional[_Union[NexthopType, str]] = ..., gateway: _Optional[bytes] = ..., device: _Optional[str] = ..., vni: _Optional[int] = ..., onlink: _Optional[bool] = ..., members: _Optional[_Iterable[_Union[NexthopMember, _Mapping]]] = ...) -> None: ...
 
+class InterfaceAddress(_message.Message):
+    __slots__ = ("ip", "length")
+    IP_FIELD_NUMBER: _ClassVar[int]
+    LENGTH_FIELD_NUMBER: _ClassVar[int]
+    ip: bytes
+    length: int
+    def __init__(self, ip: _Optional[bytes] = ..., length: _Optional[int] = ...) -> None: ...
+
+class VrfRecord(_message.Message):
+    __slots__ = ("name", "table")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TABLE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    table: int
+    def __init__(self, name: _Optional[str] = ..., table: _Optional[int] = ...) -> None: ...
+
+class VniRecord(_message.Message):
+    __slots__ = ("vni", "layer", "vrf", "local", "port", "mac", "gateways", "mtu")
+    VNI_FIELD_NUMBER: _ClassVar[int]
+    LAYER_FIELD_NUMBER: _ClassVar[int]
+    VRF_FIELD_NUMBER: _ClassVar[int]
+    LOCAL_FIELD_NUMBER: _ClassVar[int]
+    PORT_FIELD_NUMBER: _ClassVar[int]
+    MAC_FIELD_NUMBER: _ClassVar[int]
+    GATEWAYS_FIELD_NUMBER: _ClassVar[int]
+    MTU_FIELD_NUMBER: _ClassVar[int]
+    vni: int
+    layer: int
+    vrf: str
+    local: bytes
+    port: int
+    mac: bytes
+    gateways: _containers.RepeatedCompositeFieldContainer[InterfaceAddress]
+    mtu: int
+    def __init__(self, vni: _Optional[int] = ..., layer: _Optional[int] = ..., vrf: _Optional[str] = ..., local: _Optional[bytes] = ..., port: _Optional[int] = ..., mac: _Optional[bytes] = ..., gateways: _Optional[_Iterable[_Union[InterfaceAddress, _Mapping]]] = ..., mtu: _Optional[int] = ...) -> None: ...
+
+class HostEndRecord(_message.Message):
+    __slots__ = ("netns", "name", "mac", "addresses", "bridge", "create_bridge", "ovs")
+    NETNS_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    MAC_FIELD_NUMBER: _ClassVar[int]
+    ADDRESSES_FIELD_NUMBER: _ClassVar[int]
+    BRIDGE_FIELD_NUMBER: _ClassVar[int]
+    CREATE_BRIDGE_FIELD_NUMBER: _ClassVar[int]
+    OVS_FIELD_NUMBER: _ClassVar[int]
+    netns: str
+    name: str
+    mac: bytes
+    addresses: _containers.RepeatedCompositeFieldContainer[InterfaceAddress]
+    bridge: str
+    create_bridge: bool
+    ovs: bool
+    def __init__(self, netns: _Optional[str] = ..., name: _Optional[str] = ..., mac: _Optional[bytes] = ..., addresses: _Optional[_Iterable[_Union[InterfaceAddress, _Mapping]]] = ..., bridge: _Optional[str] = ..., create_bridge: _Optional[bool] = ..., ovs: _Optional[bool] = ...) -> None: ...
+
+class PortRecord(_message.Message):
+    __slots__ = ("name", "vrf", "vni", "addresses", "mtu", "host", "source_netns", "twin", "loopback", "devargs", "wiring")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VRF_FIELD_NUMBER: _ClassVar[int]
+    VNI_FIELD_NUMBER: _ClassVar[int]
+    ADDRESSES_FIELD_NUMBER: _ClassVar[int]
+    MTU_FIELD_NUMBER: _ClassVar[int]
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_NETNS_FIELD_NUMBER: _ClassVar[int]
+    TWIN_FIELD_NUMBER: _ClassVar[int]
+    LOOPBACK_FIELD_NUMBER: _ClassVar[int]
+    DEVARGS_FIELD_NUMBER: _ClassVar[int]
+    WIRING_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    vrf: str
+    vni: int
+    addresses: _containers.RepeatedCompositeFieldContainer[InterfaceAddress]
+    mtu: int
+    host: HostEndRecord
+    source_netns: str
+    twin: bool
+    loopback: bool
+    devargs: str
+    wiring: str
+    def __init__(self, name: _Optional[str] = ..., vrf: _Optional[str] = ..., vni: _Optional[int] = ..., addresses: _Optional[_Iterable[_Union[InterfaceAddress, _Mapping]]] = ..., mtu: _Optional[int] = ..., host: _Optional[_Union[HostEndRecord, _Mapping]] = ..., source_netns: _Optional[str] = ..., twin: _Optional[bool] = ..., loopback: _Optional[bool] = ..., devargs: _Optional[str] = ..., wiring: _Optional[str] = ...) -> None: ...
+
 class RemoteVtepRecord(_message.Message):
     __slots__ = ("vni", "vtep", "mac")
     VNI_FIELD_NUMBER: _ClassVar[int]
@@ -119,20 +199,26 @@ class LspRecord(_message.Message):
     def __init__(self, label: _Optional[int] = ..., nexthops: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Record(_message.Message):
-    __slots__ = ("nexthop", "remote_vtep", "flood", "mac", "neighbor", "lsp")
+    __slots__ = ("nexthop", "remote_vtep", "flood", "mac", "neighbor", "lsp", "vrf", "vni", "port")
     NEXTHOP_FIELD_NUMBER: _ClassVar[int]
     REMOTE_VTEP_FIELD_NUMBER: _ClassVar[int]
     FLOOD_FIELD_NUMBER: _ClassVar[int]
     MAC_FIELD_NUMBER: _ClassVar[int]
     NEIGHBOR_FIELD_NUMBER: _ClassVar[int]
     LSP_FIELD_NUMBER: _ClassVar[int]
+    VRF_FIELD_NUMBER: _ClassVar[int]
+    VNI_FIELD_NUMBER: _ClassVar[int]
+    PORT_FIELD_NUMBER: _ClassVar[int]
     nexthop: NexthopRecord
     remote_vtep: RemoteVtepRecord
     flood: FloodRecord
     mac: MacRecord
     neighbor: NeighborRecord
     lsp: LspRecord
-    def __init__(self, nexthop: _Optional[_Union[NexthopRecord, _Mapping]] = ..., remote_vtep: _Optional[_Union[RemoteVtepRecord, _Mapping]] = ..., flood: _Optional[_Union[FloodRecord, _Mapping]] = ..., mac: _Optional[_Union[MacRecord, _Mapping]] = ..., neighbor: _Optional[_Union[NeighborRecord, _Mapping]] = ..., lsp: _Optional[_Union[LspRecord, _Mapping]] = ...) -> None: ...
+    vrf: VrfRecord
+    vni: VniRecord
+    port: PortRecord
+    def __init__(self, nexthop: _Optional[_Union[NexthopRecord, _Mapping]] = ..., remote_vtep: _Optional[_Union[RemoteVtepRecord, _Mapping]] = ..., flood: _Optional[_Union[FloodRecord, _Mapping]] = ..., mac: _Optional[_Union[MacRecord, _Mapping]] = ..., neighbor: _Optional[_Union[NeighborRecord, _Mapping]] = ..., lsp: _Optional[_Union[LspRecord, _Mapping]] = ..., vrf: _Optional[_Union[VrfRecord, _Mapping]] = ..., vni: _Optional[_Union[VniRecord, _Mapping]] = ..., port: _Optional[_Union[PortRecord, _Mapping]] = ...) -> None: ...
 
 class RecordBatch(_message.Message):
     __slots__ = ("kind", "upserts", "withdrawals")

@@ -26,6 +26,8 @@ from controller.model.routes import RouteBatch
 from datapaths.base import (
     Batch,
     Capabilities,
+    CaughtUp,
+    Facts,
     Found,
     Learned,
     PortState,
@@ -33,9 +35,9 @@ from datapaths.base import (
     Unavailable,
     Unsupported,
 )
+from datapaths.inbox import Inbox
 from datapaths.kernel import probing
 from datapaths.kernel.channel import Channel, Monitor, Overrun, collect
-from datapaths.kernel.inbox import Inbox
 from datapaths.kernel.layout import Layout
 from datapaths.kernel.lookup import lookup
 from datapaths.kernel.observe import Observer
@@ -167,11 +169,17 @@ class KernelDatapath:
             self._take_notifications(sockets.monitor)
         return lookup(self._netns, self._observer, vrf, address)
 
+    async def facts(self) -> Facts:
+        await self._ready()
+        lacks = ", ".join(kind.name for kind in sorted(self._lacks))
+        return Facts((("namespace", self._netns), *([("without", lacks)] if lacks else [])))
+
     async def learned(self) -> AsyncIterator[Learned]:
         """Yield what is learnt; a second listener takes over from the first."""
         await self._ready()
         reader = self._inbox.open()
         self._observer.replay()
+        self._inbox.put(CaughtUp())
         while events := await self._inbox.get(reader):
             for event in events:
                 yield event

@@ -22,9 +22,10 @@ ABSENT = (errno.ENOENT, errno.EOPNOTSUPP)  # how the kernel says that it has no 
 
 
 class Filters:
-    """A handle on the filters of one namespace. Every refusal is an OSError."""
+    """A handle on the filters of one namespace and purpose. Every refusal is an OSError."""
 
-    def __init__(self, netns: str) -> None:
+    def __init__(self, netns: str, priorities: range = wire.TWIN_PRIORITIES) -> None:
+        self._priorities = priorities
         with entered(netns):
             self._socket = socket.socket(
                 socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE
@@ -40,7 +41,8 @@ class Filters:
 
     def installed(self, index: int) -> list[Filter]:
         """Return our filters on a device's ingress."""
-        decoded = (wire.decode(message) for message in self._dump(wire.dump(index)))
+        dumped = self._dump(wire.dump(index))
+        decoded = (wire.decode(message, self._priorities) for message in dumped)
         return [filter_ for filter_ in decoded if filter_]
 
     def ensure(
@@ -51,7 +53,9 @@ class Filters:
         Additions come first, so that a frame of FRR's never meets the forwarding stack: that
         would answer a BGP segment with a reset.
         """
-        wanted = dict(wire.compile_rule(classifier, rule, target) for rule in rules)
+        wanted = dict(
+            wire.compile_rule(classifier, rule, target, self._priorities) for rule in rules
+        )
         have = self.installed(index)
         known = {(f.classifier, f.fingerprint) for f in have}
         missing = [f for f in wanted if (f.classifier, f.fingerprint) not in known]
@@ -68,10 +72,17 @@ class Filters:
         self._request("remove", [wire.remove(index, f) for f in extra], fine=errno.ENOENT)
         return bool(missing or extra)
 
-    def clear(self, index: int) -> None:
-        """Remove our filters from a device."""
+    def has(self, rule: Rule, index: int, target: int) -> bool:
+        """Tell whether a rule is in force, whatever classifier carries it."""
+        have = {(f.classifier, f.fingerprint) for f in self.installed(index)}
+        compiled = (wire.compile_rule(c, rule, target, self._priorities) for c in Classifier)
+        return any((f.classifier, f.fingerprint) in have for f, _ in compiled)
+
+    def clear(self, index: int) -> bool:
+        """Remove our filters from a device; tell whether there were any."""
         requests = [wire.remove(index, filter_) for filter_ in self.installed(index)]
         self._request("remove", requests, fine=errno.ENOENT)
+        return bool(requests)
 
     def detect(self, index: int, target: int) -> Classifier:
         """Return the best classifier of this kernel, tried out by sending all from one device to

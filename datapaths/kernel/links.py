@@ -31,7 +31,7 @@ from datapaths.kernel.linkinfo import (
 from datapaths.kernel.marks import Mark, encode
 from datapaths.kernel.netns import entered, exists, path_of
 
-IFF_NOARP = 0x80  # linux/if.h
+IFF_NOARP, IFF_PROMISC = 0x80, 0x100  # linux/if.h
 IFA_F_NODAD = 0x02  # linux/if_addr.h
 INTERRUPTED_DUMPS = 20  # retries
 
@@ -138,8 +138,21 @@ class Links:
     def set_up(self, name: str, up: bool = True) -> Link:
         return self._set_flag(name, IFF_UP, up)
 
-    def set_noarp(self, name: str) -> Link:
-        return self._set_flag(name, IFF_NOARP, True)
+    def set_noarp(self, name: str, on: bool = True) -> Link:
+        return self._set_flag(name, IFF_NOARP, on)
+
+    def set_promiscuous(self, name: str, on: bool = True) -> Link:
+        return self._set_flag(name, IFF_PROMISC, on)
+
+    def rename(self, name: str, new: str) -> Link:
+        """Give a device another name; it ends up down, since only then it may be renamed."""
+        link = self.set_up(name, False)
+        _checked(
+            f"rename {name} to {new}",
+            lambda: self.ipr.link("set", index=link.index, ifname=new),
+        )
+        del self._links[name]
+        return self._refresh(new)
 
     def set_info(self, name: str, **wanted: int | str) -> Link:
         """Set attributes of the device's kind, by pyroute2's names (`br_ageing_time`)."""

@@ -61,6 +61,8 @@ def dump_ports(spaces: Namespaces) -> Iterator[Port]:
             source_netns=None if source is None else legs.spelt(str(source)),
             twin=mark.flag("twin"),
             loopback=link.name == "lo",
+            devargs=mark.text("devargs"),
+            wiring=mark.text("wiring"),
         )
 
 
@@ -85,6 +87,7 @@ def _place(links: Links, port: Port) -> None:
 
 def _notes(port: Port) -> dict[str, Value]:
     notes: dict[str, Value] = {"twin": int(port.twin), "mtu": int(bool(port.mtu))}
+    notes.update(devargs=port.devargs, wiring=port.wiring)  # not for us, but part of the record
     if port.vni:
         notes["vrf"] = port.vrf
     if port.host:

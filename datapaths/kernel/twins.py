@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from controller.model.links import Address, Port
@@ -22,6 +22,7 @@ from datapaths.kernel.links import Links
 from datapaths.kernel.marks import TWIN_PREFIX, Mark
 from datapaths.kernel.punt import BGP, EVERYTHING, rules
 from datapaths.kernel.wire.filters import Classifier
+from datapaths.kernel.wire.matches import Rule
 
 log = logging.getLogger(__name__)
 
@@ -40,15 +41,28 @@ class Twin:
     carrier: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Punting:
+    """What a datapath's ports leave to their twins."""
+
+    addresses: Callable[[Links, Port], Sequence[Address]]
+    rules: Callable[[Iterable[Address], Iterable[int]], Iterable[Rule]]
+    resolves: bool  # whether the twin has to find its neighbours' MACs itself
+
+
+KERNEL = Punting(lambda links, port: links.addresses(port.name), rules, resolves=True)
+
+
 class Twins:
     """Keeps the twins of one pair of namespaces. Synchronous and for one thread at a time."""
 
     classifier: Classifier | None = None
     """What this kernel has, known once there is a twin."""
 
-    def __init__(self, netns: str, control_netns: str) -> None:
+    def __init__(self, netns: str, control_netns: str, punting: Punting = KERNEL) -> None:
         self._netns = netns
         self._control_netns = control_netns
+        self._punting = punting
 
     def ensure(self, ports: Sequence[Port], tcp_ports: Iterable[int] = (BGP,)) -> list[RowFailure]:
         """Make a twin for every port that asks for one, and remove all others.
@@ -63,7 +77,7 @@ class Twins:
             Links(self._control_netns) as control,
             Filters(self._netns) as filters,
         ):
-            side = _Side(links, control, filters, self.classifier)
+            side = _Side(links, control, filters, self._punting, self.classifier)
             _prune(links, filters, {port.name for port in ports if wants_twin(port)})
             for index, port in enumerate(ports):
                 if wants_twin(port):
@@ -118,6 +132,7 @@ class _Side:
     links: Links
     control: Links
     filters: Filters
+    punting: Punting
     classifier: Classifier | None
 
 
@@ -126,20 +141,23 @@ def _ensure(
 ) -> None:
     link = side.links.get(port.name)
     device = _ensure_pair(side, port)
-    addresses = side.links.addresses(port.name)
-    _ensure_far(side.control, port, link, addresses)
+    addresses = side.punting.addresses(side.links, port)
+    _ensure_far(side, port, link, addresses)
     _ensure_near(side.links, device, link)
     near = side.links.get(device)
     side.classifier = side.classifier or side.filters.detect(near.index, link.index)
     side.filters.ensure(side.classifier, near.index, [EVERYTHING], link.index)
-    wanted = list(rules([*addresses, *loopbacks], tcp_ports))
+    wanted = list(side.punting.rules([*addresses, *loopbacks], tcp_ports))
     side.filters.ensure(side.classifier, link.index, wanted, near.index)
     side.links.set_up(device, link.up and link.carrier)
 
 
 def _prune(links: Links, filters: Filters, wanted: set[str]) -> None:
     for link, mark in links.marked("twin"):
-        if mark.text("port") not in wanted:
+        name = mark.text("port")
+        if name not in wanted:
+            if port := links.find(name):
+                filters.clear(port.index)
             links.delete(link.name)
     for link, _ in links.marked("port"):
         if link.name not in wanted:
@@ -162,9 +180,11 @@ def _ensure_pair(side: _Side, port: Port) -> str:
     return name
 
 
-def _ensure_far(control: Links, port: Port, link: Link, addresses: Sequence[Address]) -> None:
+def _ensure_far(side: _Side, port: Port, link: Link, addresses: Sequence[Address]) -> None:
     """Dress the twin up as its port; silent before it is up, in its VRF before it has addresses."""
+    control = side.control
     control.sysctl(sysctls.silent_twin(port.name))
+    control.set_noarp(port.name, not side.punting.resolves)
     mark = Mark("twin", notes={"port": port.name})
     control.change(port.name, mac=link.mac, mtu=link.mtu, mark=mark)
     control.change(port.name, master=port.vrf)

@@ -1,52 +1,81 @@
-"""Each contract test runs in every world that this machine can make."""
+"""The checks run in every world that this machine can make."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 
-from controller.model.links import Vni, Vrf
-from tests.contract.worlds import KernelWorld, MemoryWorld, World
-from tests.fakes.batches import upsert
+from controller.model.kinds import Kind
+from datapaths.conformance.subject import Subject
+from tests.contract.groutworld import GroutWorld, running
+from tests.contract.worlds import KernelWorld, MemoryWorld, ServedWorld, World
 from tests.fakes.netns import fresh
 
 WORLDS = [
     pytest.param("memory", id="memory"),
+    pytest.param("memory-served", id="memory-served"),
     pytest.param("kernel", id="kernel", marks=pytest.mark.netns),
+    pytest.param("kernel-served", id="kernel-served", marks=pytest.mark.netns),
     pytest.param("kernel-vrf", id="kernel-vrf", marks=pytest.mark.netns),
+    pytest.param("grout", id="grout", marks=pytest.mark.netns),
 ]
-LOCAL = bytes([10, 0, 0, 1])
-L3VNI, L2VNI = 100, 110
 
 
 @pytest.fixture(params=WORLDS)
-async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
-    """Yield a world with an L3VNI and an L2VNI, and nothing else of ours in it."""
-    if request.param == "memory":
-        memory = MemoryWorld()
-        await add_vnis(memory)
-        yield memory
+async def subject(
+    request: pytest.FixtureRequest, tmp_path: Path, grouts: ExitStack
+) -> AsyncIterator[Subject]:
+    """Yield a datapath with an L3VNI and an L2VNI, and nothing else of ours in it."""
+    name, _, variant = request.param.partition("-")
+    with _world(name, grouts) as world:
+        if variant == "vrf":
+            world.vrf = "red"
+        if variant == "served":
+            world = ServedWorld(world, f"unix:{tmp_path}/datapath.sock")
+        made = Subject(world.open, vrf=world.vrf, hands=world)
+        await made.open()
+        try:
+            if variant == "vrf" and Kind.VRF not in made.capabilities.kinds:
+                pytest.skip("this kernel has no VRF devices")
+            await made.prepare(port=False)
+            yield made
+        finally:
+            if name == "grout":  # it lives on, for the next
+                await made.dismantle(port=False)
+            await made.datapath.close()
+            if isinstance(world, ServedWorld):
+                await world.close()
+
+
+@contextmanager
+def _world(name: str, grouts: ExitStack) -> Iterator[World]:
+    if name == "memory":
+        yield MemoryWorld()
         return
     if os.geteuid() != 0:
         pytest.skip("namespaces need root")
-    with fresh("contract-") as name:
-        kernel = KernelWorld(name)
-        try:
-            if request.param == "kernel-vrf":
-                if not await kernel.has_vrf():
-                    pytest.skip("this kernel has no VRF devices")
-                assert not await kernel.datapath.apply(upsert(Vrf("red", 1100)))
-                kernel.vrf = "red"
-            await add_vnis(kernel)
-            yield kernel
-        finally:
-            await kernel.datapath.close()
+    if name == "grout":
+        yield _grout(grouts)
+        return
+    with fresh("contract-") as netns:
+        yield KernelWorld(netns)
 
 
-async def add_vnis(world: World) -> None:
-    vrf = "" if world.vrf == "default" else world.vrf
-    router = Vni(L3VNI, layer=3, vrf=vrf, local=LOCAL, mac=bytes.fromhex("020000000064"))
-    bridged = Vni(L2VNI, vrf=vrf, local=LOCAL, mac=bytes.fromhex("00f30000006e"))
-    assert not await world.datapath.apply(upsert(router, bridged))
+@pytest.fixture(scope="session")
+def grouts() -> Iterator[ExitStack]:
+    """Keep what was started, until all checks are done."""
+    with ExitStack() as stack:
+        yield stack
+
+
+_running: list[GroutWorld] = []
+
+
+def _grout(grouts: ExitStack) -> GroutWorld:
+    if not _running:
+        _running.append(GroutWorld(*grouts.enter_context(running())))
+    return _running[0]

@@ -10,38 +10,28 @@ import socket
 from collections.abc import Callable
 from typing import Protocol
 
-from controller.model.kinds import Kind
 from controller.model.routes import DEFAULT_VRF
-from datapaths.base import Datapath, Learned, LearnedMac
+from controller.rpc.server import RpcServer
+from datapaths.base import Datapath, LearnedMac
+from datapaths.conformance.subject import DEVICE, Hands
 from datapaths.kernel.channel import Monitor
 from datapaths.kernel.driver import KernelDatapath
 from datapaths.kernel.netns import entered
 from datapaths.kernel.wire import numbers as n
 from datapaths.kernel.wire.message import messages
-from tests.fakes.memory import MemoryDatapath
+from datapaths.memory import MemoryDatapath
+from datapaths.remote.driver import RemoteDatapath
+from datapaths.remote.server import serve
 from tests.fakes.netns import bridge, ip
 
-DEVICE = "v0"
-"""An interface with 10.0.0.1/24 and fd00::1/64 in every world."""
 
+class World(Hands, Protocol):
+    """A datapath with hands on what is around it."""
 
-class World(Protocol):
-    datapath: Datapath
-    vrf: str  # a VRF in which routes can be made
+    vrf: str  # in which routes can be made
 
-    async def restart(self) -> None:
-        """Close the datapath and open another over the same state."""
-
-    def add_foreign(self, prefix: str) -> None:
-        """Make a route that is somebody else's."""
-
-    def has_foreign(self, prefix: str) -> bool: ...
-
-    def count_route_writes(self) -> Callable[[], int]:
-        """Start counting routes that are written; the function says how many were."""
-
-    async def learn_mac(self, vni: int, mac: bytes) -> None:
-        """Let a host speak behind a local port of a VNI."""
+    async def open(self) -> Datapath:
+        """Open the datapath, again after it was closed; the state behind it stays."""
 
 
 class MemoryWorld:
@@ -49,11 +39,11 @@ class MemoryWorld:
 
     def __init__(self) -> None:
         self.memory = MemoryDatapath([DEVICE])
-        self.datapath: Datapath = self.memory
         self._foreign: set[str] = set()
 
-    async def restart(self) -> None:
-        """State and datapath are one."""
+    async def open(self) -> Datapath:
+        self.memory.reopen()
+        return self.memory
 
     def add_foreign(self, prefix: str) -> None:
         self._foreign.add(prefix)
@@ -62,34 +52,28 @@ class MemoryWorld:
         return prefix in self._foreign
 
     def count_route_writes(self) -> Callable[[], int]:
-        before = dict(self.memory.routes)
+        before = {table: dict(routes) for table, routes in self.memory.routes.items()}
         return lambda: int(self.memory.routes != before)
 
     async def learn_mac(self, vni: int, mac: bytes) -> None:
-        event: Learned = LearnedMac(vni, mac)
-        self.memory.tell(event)
+        self.memory.tell(LearnedMac(vni, mac))
 
 
 class KernelWorld:
     def __init__(self, netns: str) -> None:
         self.netns = netns
-        self.datapath: Datapath = KernelDatapath(netns)
         self.vrf = DEFAULT_VRF
-        ip(netns, f"link add {DEVICE} type veth peer name v1")
+        ip(netns, f"link add {DEVICE} type veth peer name {DEVICE}h")
         for command in (
             f"addr add 10.0.0.1/24 dev {DEVICE}",
             f"-6 addr add fd00::1/64 dev {DEVICE} nodad",
             f"link set {DEVICE} up",
-            "link set v1 up",
+            f"link set {DEVICE}h up",
         ):
             ip(netns, command)
 
-    async def has_vrf(self) -> bool:
-        return Kind.VRF in (await self.datapath.capabilities()).kinds
-
-    async def restart(self) -> None:
-        await self.datapath.close()
-        self.datapath = KernelDatapath(self.netns)
+    async def open(self) -> Datapath:
+        return KernelDatapath(self.netns)
 
     def add_foreign(self, prefix: str) -> None:
         table = "" if self.vrf == DEFAULT_VRF else f"vrf {self.vrf}"
@@ -132,3 +116,30 @@ class KernelWorld:
 def _send_datagram(netns_name: str, address: str) -> None:
     with entered(netns_name), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.sendto(b"x", (address, 9))
+
+
+class ServedWorld:
+    """Another world's datapath, by way of gRPC; a server of its own for each client."""
+
+    def __init__(self, world: World, listen: str) -> None:
+        self._world = world
+        self._listen = listen
+        self._served: tuple[RpcServer, Datapath] | None = None
+        self.vrf = world.vrf
+        self.add_foreign = world.add_foreign
+        self.has_foreign = world.has_foreign
+        self.count_route_writes = world.count_route_writes
+        self.learn_mac = world.learn_mac
+
+    async def open(self) -> Datapath:
+        await self.close()
+        datapath = await self._world.open()
+        self._served = await serve(datapath, listen=self._listen), datapath
+        return RemoteDatapath(self._listen)
+
+    async def close(self) -> None:
+        if self._served:
+            server, datapath = self._served
+            self._served = None
+            await server.stop()
+            await datapath.close()

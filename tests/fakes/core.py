@@ -14,9 +14,9 @@ from controller.model.nexthops import Nexthop
 from controller.model.records import Record, RecordBatch
 from controller.model.routes import RouteBatch
 from datapaths.base import Batch, RowFailure
+from datapaths.memory import MemoryDatapath
 from tests.fakes.batches import batch, rows_of
 from tests.fakes.clock import ManualClock
-from tests.fakes.memory import MemoryDatapath
 
 PATIENCE_S = 5.0
 

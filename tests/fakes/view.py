@@ -34,7 +34,7 @@ from controller.model.view import (
     RowState,
     Status,
 )
-from datapaths.base import PortState, Unavailable
+from datapaths.base import Capabilities, Facts, FibUse, NodeStats, PortState, Unavailable
 
 NOW = 1_700_000_000.25
 
@@ -52,6 +52,12 @@ STATUS = Status(
     counts=(),
     repaired=0,
     ready=True,
+)
+
+FACTS = Facts(
+    (("api version", "13"), ("memory", "test mode")),
+    (FibUse("red", Family.INET, 3, 65536, 256), FibUse("red", Family.INET6, 1)),
+    (NodeStats("ip_input", 1000, 10, 5000),),
 )
 
 
@@ -170,11 +176,33 @@ class MemoryView:
     def release(self) -> str:
         return "nothing is held"
 
-    async def datapath_ports(self) -> Sequence[PortState]:
-        """Stand in for `Datapath.ports`."""
-        if self.unavailable:
-            raise Unavailable(self.unavailable)
-        return self.ports
+    @property
+    def datapath(self) -> ViewedDatapath:
+        """Stand in for the datapath."""
+        return ViewedDatapath(self)
+
+
+class ViewedDatapath:
+    """The datapath beside a view: its ports, and a graph of one node."""
+
+    def __init__(self, view: MemoryView) -> None:
+        self._view = view
+
+    async def capabilities(self) -> Capabilities:
+        self._check()
+        return Capabilities("kernel", "6.12", frozenset(Kind))
+
+    async def ports(self) -> Sequence[PortState]:
+        self._check()
+        return self._view.ports
+
+    async def facts(self) -> Facts:
+        self._check()
+        return FACTS
+
+    def _check(self) -> None:
+        if self._view.unavailable:
+            raise Unavailable(self._view.unavailable)
 
 
 def _columns(vrf: str, family: Family, routes: Sequence[FakeRoute]) -> RouteRows:

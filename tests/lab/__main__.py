@@ -2,19 +2,13 @@
 
 import argparse
 import os
-import shlex
 import sys
-import threading
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.lab import host, machine, recipe, rootfs, shards
+from tests.lab import accelerator, host, machine, recipe, rootfs, runs
 from tests.lab.errors import LabError
 from tests.lab.machine import CHECKOUT, Job, Mode, Settings
-
-NO_TESTS = 5  # pytest's exit code when it collected none
-PYTEST = "python -m pytest -p no:cacheprovider -m lab"
+from tests.lab.runs import Modes, Request
 
 EXAMPLES = """\
 examples:
@@ -41,13 +35,17 @@ def main() -> int:
         if arguments.verb == "clean":
             rootfs.clean(say)
             return 0
-        settings = _settings(arguments)
+        host.prepare(say)
+        modes = _modes(arguments.mode)
+        settings = _settings(arguments, modes)
         with rootfs.in_use():
             match arguments.verb:
                 case "run":
-                    return _timed(settings, _run(settings, rest, arguments.jobs))
+                    request = Request(rest, arguments.markers, arguments.jobs)
+                    return _run(settings, modes, request)
                 case "shell":
-                    return _shell(settings, arguments.command)
+                    mode = modes.grout if arguments.grout else modes.plain
+                    return _shell(settings, mode, arguments.command)
                 case _:
                     return 0
     except LabError as error:
@@ -65,7 +63,7 @@ def say(text: str) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tests.lab",
-        description="Real FRR on one machine: in a small VM, or straight in namespaces.",
+        description="Real FRR and grout on one machine: in small VMs, or straight in namespaces.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -75,27 +73,28 @@ def _parser() -> argparse.ArgumentParser:
         "run", help="run scenarios; what it does not know goes to pytest", allow_abbrev=False
     )
     run.add_argument("--jobs", type=int, default=1, help="guests at once (default 1)")
+    run.add_argument("-m", dest="markers", default="lab", help="pytest's -m (default lab)")
     shell = verbs.add_parser("shell", help="a shell in a guest")
     shell.add_argument("-c", dest="command", metavar="CMD", help="run this and leave")
+    shell.add_argument("--grout", action="store_true", help="in a guest where grout is quick")
     prepare = verbs.add_parser("prepare", help="make the trees, and nothing else")
     verbs.add_parser("clean", help="remove the cached trees")
     for verb in (run, shell, prepare):
         verb.add_argument(
-            "--mode", choices=[str(mode) for mode in Mode], help="default: a VM where one is needed"
+            "--mode",
+            choices=[str(mode) for mode in Mode],
+            help="default: what is quick here",
         )
         verb.add_argument("--memory", default="2048M", help="of a VM (default 2048M)")
         verb.add_argument("--timeout", type=float, default=1800.0, metavar="S", help="in all")
     return parser
 
 
-def _settings(arguments: argparse.Namespace) -> Settings:
-    host.prepare(say)
-    mode = Mode(arguments.mode) if arguments.mode else _best_mode()
-    if mode is Mode.VM:
-        host.require_uml()
+def _settings(arguments: argparse.Namespace, modes: Modes) -> Settings:
+    if Mode.UML in (modes.plain, modes.grout) or Mode.QEMU in (modes.plain, modes.grout):
+        host.require_vm()
     project = recipe.read_project(CHECKOUT / "pyproject.toml")
     return Settings(
-        mode=mode,
         trees=rootfs.prepare(project, say),
         project=project,
         artefacts=Path(os.environ.get("DUALPATH_LAB_ARTEFACTS", CHECKOUT / "artefacts")).resolve(),
@@ -104,65 +103,32 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     )
 
 
-def _best_mode() -> Mode:
-    return Mode.STRAIGHT if host.has_vrf() else Mode.VM
+def _modes(chosen: str | None) -> Modes:
+    """Return where scenarios run: without VRF devices here, in VMs that are quick for each."""
+    if chosen:
+        return Modes(Mode(chosen), Mode(chosen))
+    if host.has_vrf():
+        return Modes(Mode.STRAIGHT, Mode.STRAIGHT)
+    return Modes(Mode.UML, Mode.QEMU)
 
 
-def _shell(settings: Settings, command: str | None) -> int:
-    if command is not None:
-        return machine.run(settings, Job(command), _write)
-    if not sys.stdin.isatty():
-        raise LabError("A shell needs a terminal: give a command with -c.")
-    return machine.run(settings, Job("exec bash --norc -i", interactive=True), _write)
-
-
-def _run(settings: Settings, pytest: Sequence[str], jobs: int) -> int:
-    targets, options = shards.targets(CHECKOUT, pytest)
-    divided = shards.divide(targets, jobs)
-    commands = [f"exec {PYTEST} {shlex.join([*options, *map(str, part)])}" for part in divided]
-    if len(commands) == 1:
-        return machine.run(settings, Job(commands[0]), _write)
-    with ThreadPoolExecutor() as pool:
-        started = [
-            pool.submit(machine.run, settings, Job(command), _Prefixed(f"{index} | ").write)
-            for index, command in enumerate(commands, start=1)
-        ]
-        try:
-            return _worst([guest.result() for guest in started])
-        finally:
-            settings.cancelled.set()  # after Ctrl-C, or when one could not start
-
-
-def _timed(settings: Settings, code: int) -> int:
+def _run(settings: Settings, modes: Modes, request: Request) -> int:
+    if Mode.QEMU in (modes.plain, modes.grout):
+        settings = accelerator.with_best(settings, say)
+    code = runs.run(settings, modes, request)
     if code == machine.TIMED_OUT:
         say(f"not done within {settings.timeout_s:g} s, and ended; --timeout gives more")
     return code
 
 
-def _worst(codes: Sequence[int]) -> int:
-    """Return the code of all guests: one that had nothing to run does not count."""
-    ran = [code for code in codes if code != NO_TESTS]
-    return max(ran, default=NO_TESTS)
-
-
-def _write(data: bytes) -> None:
-    sys.stdout.buffer.write(data)
-    sys.stdout.flush()
-
-
-class _Prefixed:
-    """Writes whole lines with a prefix, so that guests do not talk into each other's."""
-
-    _lock = threading.Lock()
-
-    def __init__(self, prefix: str) -> None:
-        self._prefix = prefix.encode()
-        self._line = b""
-
-    def write(self, data: bytes) -> None:
-        *lines, self._line = (self._line + data).split(b"\n")
-        with self._lock:
-            _write(b"".join(self._prefix + line + b"\n" for line in lines))
+def _shell(settings: Settings, mode: Mode, command: str | None) -> int:
+    if mode is Mode.QEMU:
+        settings = accelerator.with_best(settings, say)
+    if command is not None:
+        return machine.run(settings, Job(command, mode), runs.write)
+    if not sys.stdin.isatty():
+        raise LabError("A shell needs a terminal: give a command with -c.")
+    return machine.run(settings, Job("exec bash --norc -i", mode, interactive=True), runs.write)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.lab.frr import Frr
 from tests.lab.namespaces import NETNS_DIRECTORY, Namespace
+from tests.lab.plan import STATE
 from tests.lab.processes import CommandFailed
 
 DEFAULT = "artefacts"
@@ -44,6 +45,17 @@ FRR_STATE = (
 )
 
 
+GROUT_STATE = (
+    "interface show",
+    "address show",
+    "route show",
+    "nexthop show",
+    "fdb show",
+    "flood vtep show",
+    "stats show software",
+)
+
+
 def directory_for(test: str) -> Path:
     """Return where the artefacts of a test go; `test` is its node id."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "_", test.removeprefix("tests/lab/")).strip("_")
@@ -58,8 +70,17 @@ def write(target: Path, logs: Path, routers: Iterable[Frr]) -> None:
         shutil.copytree(logs, target / "logs")
     for frr in routers:
         (target / f"frr-{frr.name}.txt").write_text(_frr_state(frr))
+    for socket in sorted(STATE.glob("*/grout.sock")):
+        (target / f"grout-{socket.parent.name}.txt").write_text(_grout_state(socket))
     for path in sorted(NETNS_DIRECTORY.glob("*")):
         (target / f"netns-{path.name}.txt").write_text(_kernel_state(Namespace(path.name)))
+
+
+def _grout_state(socket: Path) -> str:
+    return "\n".join(
+        f"### {command}\n{_said(['timeout', '20', 'grcli', '-s', str(socket), *command.split()])}"
+        for command in GROUT_STATE
+    )
 
 
 def _kernel_state(namespace: Namespace) -> str:
@@ -67,7 +88,10 @@ def _kernel_state(namespace: Namespace) -> str:
     script = "\n".join(f"echo '### {command}'\n{command}" for command in KERNEL_STATE)
     script += f"\necho '### tc filters'\n{filters}\n"
     # `ip netns exec` and not nsenter: it brings the namespace's own /sys.
-    command = ["ip", "netns", "exec", namespace.name, "sh", "-c", script]
+    return _said(["ip", "netns", "exec", namespace.name, "sh", "-c", script])
+
+
+def _said(command: list[str]) -> str:
     done = subprocess.run(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )

@@ -1,15 +1,30 @@
 """What every scenario gets: `lab`, and artefacts when it fails."""
 
+import contextlib
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
 
 import pytest
 
 from tests.lab import artefacts
-from tests.lab.fabric import Fabric
+from tests.lab.fabric import DEFAULT, STANDARD, Fabric
 from tests.lab.scenario import LOGS, Scenario
 
 FAILED = pytest.StashKey[bool]()
+DPDK_PES = {"kernel": 0, "dpdk": 1, "both-dpdk": 2}  # how many PEs forward with grout
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a scenario with the standing fabric over each datapath that its `datapaths` names."""
+    if "_standing" not in metafunc.fixturenames:
+        return
+    marker = metafunc.definition.get_closest_marker("datapaths")
+    names = marker.args if marker else ("kernel",)
+    params = [
+        pytest.param(name, marks=[pytest.mark.grout] if DPDK_PES[name] else []) for name in names
+    ]
+    metafunc.parametrize("_standing", params, indirect=True, scope="module")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -41,10 +56,13 @@ def _standing(request: pytest.FixtureRequest) -> Iterator[Fabric]:
         pytest.skip("a scenario runs inside the lab: python -m tests.lab run")
     scenario = Scenario()
     try:
-        fabric = Fabric(scenario, *getattr(request.module, "FABRIC", ()))
-        fabric.start()
+        topology, options = getattr(request.module, "FABRIC", (STANDARD, DEFAULT))
+        fabric = Fabric(scenario, replace(topology, dpdk=DPDK_PES[request.param]), options)
+        with _noticed(request):
+            fabric.start()
         yield fabric
     finally:
+        _keep_artefacts(request, scenario)
         scenario.clean()
 
 
@@ -55,11 +73,30 @@ def fabric(request: pytest.FixtureRequest, _standing: Fabric) -> Iterator[Fabric
     The module's FABRIC, if it has one, is (topology, options).
     """
     try:
-        _standing.wait_until_live()
-        _standing.wait_for_overlay(90.0)
+        with _noticed(request):
+            _standing.wait_until_live()
+            _standing.wait_for_overlay(90.0)
         yield _standing
     finally:
         _keep_artefacts(request, _standing.scenario)
+
+
+@pytest.fixture
+def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Tell whoever looks on a figure that a scenario measured."""
+    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
+    assert reporter is not None
+    return lambda text: reporter.write_line(f"\n{request.node.name}: {text}")
+
+
+@contextlib.contextmanager
+def _noticed(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Remember a failure now: pytest reports that of a fixture when it is over."""
+    try:
+        yield
+    except BaseException:
+        request.node.stash[FAILED] = True
+        raise
 
 
 def _keep_artefacts(request: pytest.FixtureRequest, scenario: Scenario) -> None:

@@ -3,26 +3,29 @@
 It prints what the programs say and nothing in their place; what does not hold makes it end with 1.
 """
 
+import argparse
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.lab import artefacts
 from tests.lab.demo_screen import Screen
 from tests.lab.fabric import Fabric, Pe
 from tests.lab.hosts import Host
 from tests.lab.isolation import assert_no_way_in
-from tests.lab.namespaces import NETNS_DIRECTORY, monitored
-from tests.lab.ping import FlowResult, flows
-from tests.lab.plan import L2_VNI, L3_VNI, TENANT_VRF
+from tests.lab.namespaces import NETNS_DIRECTORY
+from tests.lab.ping import RATE_PER_S, FlowResult, flows
+from tests.lab.plan import L2_VNI, L3_VNI, TENANT_VRF, Datapath, Topology
 from tests.lab.processes import CommandFailed, run
+from tests.lab.product import grout_socket
 from tests.lab.scenario import LOGS, Scenario
+from tests.lab.views import with_length
 
 OUR_PROTOCOL = "68"  # RTPROT_DUALPATH: who installed a route
-RATE_PER_S = 100
 DEAD_S = 8.0  # how long FRR stays away
 AFTERWARDS_S = 4.0  # how long the pings go on after its return
 WAITING_S = 90.0
@@ -53,16 +56,20 @@ class Flow:
 
 
 class Demo:
-    """The steps, in order."""
+    """The steps, in order, in one fabric."""
 
-    def __init__(self, scenario: Scenario, screen: Screen) -> None:
+    def __init__(self, scenario: Scenario, screen: Screen, topology: Topology) -> None:
         self._screen = screen
-        self._fabric = Fabric(scenario)
+        self._fabric = Fabric(scenario, topology)
         self._pe1, self._pe2 = self._fabric.pes
         self._flows = list(_flows(self._pe1, self._pe2))
 
-    def run(self) -> None:
+    def run(self, *, briefly: bool = False) -> None:
+        """Show everything, or only that packets pass."""
         self._start()
+        if briefly:
+            self._ping()
+            return
         self._show_places()
         self._show_tables()
         self._ping()
@@ -70,10 +77,10 @@ class Demo:
 
     def _start(self) -> None:
         screen = self._screen
-        screen.step(
-            "Two routers under `controller --datapath=kernel`, and a spine that is plain FRR"
-        )
+        screen.step("Two routers under our controller, and a spine that is plain FRR")
         screen.text(LAYOUT)
+        for pe in self._fabric.pes:
+            screen.text(f"{pe.name}: controller --datapath={pe.plan.datapath}")
         for spine in self._fabric.spines:
             spine.start()
             screen.done(f"FRR runs in {spine.name}")
@@ -97,6 +104,9 @@ class Demo:
         bridge = int((pe.plan.state / "bridge.pid").read_text())
         pids = {"controller": controller, "frr-bridge": bridge, **pe.router.pids()}
         screen.text(_places(pids))
+        zebra = _command_line(pids["zebra"])
+        stock = "dplane_fpm_nl" in zebra and "dplane_grout" not in zebra
+        screen.check("zebra is stock, and its plugin is FRR's own", stock, zebra)
         screen.check(
             "FRR's network namespace is not the forwarding one",
             run(["stat", "-Lc", "%i", str(pe.control.path)])
@@ -116,17 +126,13 @@ class Demo:
         target = self._pe2.routed.v4
         explain = ("explain", target, "--vrf", TENANT_VRF)
         screen.command(f"dualpath {' '.join(explain)}", pe.dualpath(*explain))
-        commands = (
-            f"ip -n pe1 route show vrf {TENANT_VRF} proto {OUR_PROTOCOL}",
-            f"ip -n pe1 -6 route show vrf {TENANT_VRF} proto {OUR_PROTOCOL}",
-        )
-        for command in commands:
+        for command in _listings(pe):
             screen.command(command, run(command.split()))
-        programmed = "".join(run(command.split()) for command in commands)
+        programmed = pe.view.prefixes()
         for address in (self._pe2.routed.v4, self._pe2.routed.v6):
             screen.check(
-                f"the route to {address} is in the kernel under our protocol number",
-                address in programmed.split(),
+                f"the route to {address} is in what forwards, and is known as ours",
+                with_length(address) in programmed,
             )
 
     def _ping(self) -> None:
@@ -137,9 +143,9 @@ class Demo:
 
     def _kill(self) -> None:
         screen, router = self._screen, self._pe1.router
-        screen.step(f"All of FRR on pe1 is killed, under {RATE_PER_S} pings a second each way")
+        screen.step(f"All of FRR on pe1 is killed, under {RATE_PER_S:.0f} pings a second each way")
         pairs = [(flow.source.namespace, flow.target) for flow in self._flows]
-        with monitored(self._pe1.forwarding, "route", "nexthop") as said, flows(*pairs) as results:
+        with self._pe1.view.changes() as changes, flows(*pairs) as results:
             time.sleep(1)
             names = ", ".join(router.pids())
             router.kill()
@@ -155,7 +161,7 @@ class Demo:
             self._fabric.wait_until_live(WAITING_S)
             screen.done("zebra has repeated everything, what it has not was swept")
             time.sleep(AFTERWARDS_S)
-            written = [line for line in said() if f"proto {OUR_PROTOCOL} " in f"{line} "]
+            written = changes()
         screen.command("dualpath routes --vrf red", self._pe1.dualpath("routes", "--vrf", "red"))
         screen.text("\n" + "\n".join(written))
         screen.check("nothing flapped: no write to pe1's routes and nexthops", not written)
@@ -186,6 +192,18 @@ def _flows(pe1: Pe, pe2: Pe) -> Iterator[Flow]:
         yield Flow(f"IPv6, {title}", source, target.v6)
 
 
+def _listings(pe: Pe) -> tuple[str, ...]:
+    """Return commands of the datapath's own that list the tenant's routes."""
+    if pe.plan.datapath is Datapath.DPDK:
+        return (f"grcli -s {grout_socket(pe.plan)} route show vrf {TENANT_VRF}",)
+    ours = f"vrf {TENANT_VRF} proto {OUR_PROTOCOL}"
+    return tuple(f"ip -n {pe.name} {family} route show {ours}" for family in ("-4", "-6"))
+
+
+def _command_line(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").strip()
+
+
 def _places(pids: dict[str, int]) -> str:
     names = {path.stat().st_ino: path.name for path in NETNS_DIRECTORY.glob("*")}
     lines = [f"{'PROCESS':12}{'PID':>6}  {'NETWORK NAMESPACE':20}USER NAMESPACE"]
@@ -201,16 +219,26 @@ def _user_namespace(pid: int) -> str:
 
 
 def main() -> int:
-    scenario, screen = Scenario(), Screen()
+    parser = argparse.ArgumentParser(prog="python -m tests.lab.demo", description=__doc__)
+    parser.add_argument("datapath", choices=list(Datapath), help="what pe1 forwards with")
+    datapath = Datapath(parser.parse_args().datapath)
+    screen = Screen()
+    _show(screen, Topology(dpdk=1 if datapath is Datapath.DPDK else 0))
+    if datapath is Datapath.DPDK:
+        _show(screen, Topology(dpdk=2), briefly=True)
+    return screen.close()
+
+
+def _show(screen: Screen, topology: Topology, *, briefly: bool = False) -> None:
+    scenario = Scenario()
     try:
-        Demo(scenario, screen).run()
+        Demo(scenario, screen, topology).run(briefly=briefly)
     except (AssertionError, CommandFailed, subprocess.TimeoutExpired) as error:
         screen.check("the demo came to its end", False, str(error))
         artefacts.write(artefacts.directory_for("demo"), LOGS, scenario.routers)
         screen.text("Logs, configurations and tables are in artefacts/demo.")
     finally:
         scenario.clean()
-    return screen.close()
 
 
 if __name__ == "__main__":

@@ -12,12 +12,14 @@ from tests.lab.namespaces import Namespace
 from tests.lab.plan import (
     BRIDGED_GATEWAYS,
     HOST_BRIDGE,
+    Datapath,
     PePlan,
     Topology,
     pe_plans,
 )
 from tests.lab.processes import CommandFailed, run
 from tests.lab.scenario import Scenario
+from tests.lab.views import GroutView, KernelView, View
 from tests.lab.waiting import wait_until
 
 LINK_MTU = 1600  # room for VXLAN, so that tenants have 1500 and more
@@ -60,6 +62,13 @@ class Pe:
     @property
     def control(self) -> Namespace:
         return namespaces.existing(self.plan.control)
+
+    @property
+    def view(self) -> View:
+        """What it forwards by, as the datapath's own tools show it."""
+        if self.plan.datapath is Datapath.DPDK:
+            return GroutView(product.grout_socket(self.plan))
+        return KernelView(self.forwarding)
 
     @property
     def router(self) -> Frr:

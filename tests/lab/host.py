@@ -89,10 +89,10 @@ def has_vrf() -> bool:
     return probe.returncode == 0
 
 
-def require_uml() -> None:
+def require_vm() -> None:
     if platform.machine() != "x86_64":
         raise LabError(
-            f"This kernel has no VRF devices, and the VM that would help is for x86_64 only, "
+            f"This kernel has no VRF devices, and the VMs that would help are for x86_64 only, "
             f"not {platform.machine()}: load the vrf module or use another kernel."
         )
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.lab.namespaces import Namespace
-from tests.lab.ping import PingFlow, ping, wait_for_ping
+from tests.lab.ping import RATE_PER_S, PingFlow, ping, wait_for_ping
 from tests.lab.waiting import wait_until
 
 
@@ -23,7 +23,7 @@ class Host:
     def wait_for_ping(self, target: str, timeout_s: float = 30.0) -> None:
         wait_for_ping(self.namespace, target, timeout_s)
 
-    def flow(self, target: str, rate_per_s: float = 100.0) -> PingFlow:
+    def flow(self, target: str, rate_per_s: float = RATE_PER_S) -> PingFlow:
         return PingFlow(self.namespace, target, rate_per_s)
 
     def mac(self, interface: str = "eth0") -> str:

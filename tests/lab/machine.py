@@ -1,6 +1,6 @@
-"""Runs one command in one guest: a user-mode Linux VM, or namespaces of this kernel.
+"""Runs one command in one guest: a VM (user-mode Linux or QEMU), or namespaces of this kernel.
 
-Both see the same file tree. A guest keeps nothing: its mounts and processes live in namespaces that
+All see the same file tree. A guest keeps nothing: its mounts and processes live in namespaces that
 end with the process started here, and that process ends with this one, even by SIGKILL.
 """
 
@@ -29,24 +29,39 @@ ENTER = CHECKOUT / "tests/lab/guest/enter.sh"
 TIMED_OUT = 124  # as timeout(1) has it
 STOPPING_S = 5.0
 LOOKING_UP_S = 0.5
+QEMU_CPUS = 2  # one for grout, which polls, and one for the rest
 
 # What the guest's command may want to know from outside.
+Write = Callable[[bytes], None]
+
 PASSED_ON = ("TERM", "PYTEST_ADDOPTS", "PY_COLORS", "NO_COLOR", "FORCE_COLOR")
 
 
 class Mode(StrEnum):
-    VM = "vm"
     STRAIGHT = "straight"
+    UML = "uml"
+    QEMU = "qemu"
+
+
+class Accelerator(StrEnum):
+    """What executes the instructions of a guest in QEMU."""
+
+    KVM = "kvm"
+    TCG = "tcg"  # translates them
+
+
+# How much longer than on this machine's own CPU things may take.
+SLOWNESS = {Accelerator.KVM: 1, Accelerator.TCG: 6}
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How guests are made; the same for all of one run."""
 
-    mode: Mode
     trees: Trees
     project: Project
     artefacts: Path
+    accelerator: Accelerator = Accelerator.TCG
     memory: str = "2048M"
     timeout_s: float = 1800.0
     cancelled: threading.Event = field(default_factory=threading.Event)
@@ -57,10 +72,11 @@ class Job:
     """One command for one guest; `command` is shell text, run in the checkout."""
 
     command: str
+    mode: Mode
     interactive: bool = False
 
 
-def run(settings: Settings, job: Job, write: Callable[[bytes], None]) -> int:
+def run(settings: Settings, job: Job, write: Write) -> int:
     """Run `job` in a guest of its own and return the command's exit code, or TIMED_OUT.
 
     `write` gets the command's output as it comes; an interactive job has the terminal instead.
@@ -81,19 +97,14 @@ def run(settings: Settings, job: Job, write: Callable[[bytes], None]) -> int:
 
 
 def _write_run_directory(directory: Path, settings: Settings, job: Job) -> None:
-    scripts = directory / "bin"
-    scripts.mkdir()
-    for name, target in settings.project.scripts:
-        module, function = target.split(":")
-        code = f"import sys; from {module} import {function}; sys.exit({function}())"
-        script = scripts / name
-        script.write_text(f"#!/opt/venv/bin/python\n{code}\n")
-        script.chmod(0o755)
+    _write_package(directory, settings.project)
     environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     size = shutil.get_terminal_size()
     environment |= {"COLUMNS": str(size.columns), "LINES": str(size.lines)}
+    slowness = SLOWNESS[settings.accelerator] if job.mode is Mode.QEMU else 1
+    environment["DUALPATH_LAB_SLOWNESS"] = str(slowness)
     lab = {
-        "LAB_MODE": str(settings.mode),
+        "LAB_MODE": str(job.mode),
         "LAB_INTERACTIVE": "yes" if job.interactive else "no",
         "LAB_BEGIN": BEGIN.decode().strip(),
         "LAB_END": END.decode().strip(),
@@ -104,22 +115,44 @@ def _write_run_directory(directory: Path, settings: Settings, job: Job) -> None:
     (directory / "command").write_text(job.command + "\n")
 
 
+def _write_package(directory: Path, project: Project) -> None:
+    """Write what an installation would have made: the programs, and the metadata."""
+    metadata = directory / "site" / f"{project.name}-{project.version}.dist-info" / "METADATA"
+    metadata.parent.mkdir(parents=True)
+    metadata.write_text(
+        f"Metadata-Version: 2.1\nName: {project.name}\nVersion: {project.version}\n"
+    )
+    scripts = directory / "bin"
+    scripts.mkdir()
+    for name, target in project.scripts:
+        module, function = target.split(":")
+        code = f"import sys; from {module} import {function}; sys.exit({function}())"
+        script = scripts / name
+        script.write_text(f"#!/opt/venv/bin/python\n{code}\n")
+        script.chmod(0o755)
+
+
 def _start(directory: Path, settings: Settings, job: Job) -> subprocess.Popen[bytes]:
+    trees = settings.trees
     environment = {
         **os.environ,
-        "LAB_MODE": str(settings.mode),
-        "LAB_SYSTEM": str(settings.trees.system),
-        "LAB_VENV": str(settings.trees.venv),
-        "LAB_OLD_FRR": str(settings.trees.old_frr),
+        "LAB_MODE": str(job.mode),
+        "LAB_SYSTEM": str(trees.system),
+        "LAB_VENV": str(trees.venv),
+        "LAB_OLD_FRR": str(trees.old_frr),
+        "LAB_MACHINE": str(trees.machine),
+        "LAB_KERNEL": trees.kernel,
+        "LAB_ACCELERATOR": str(settings.accelerator),
+        "LAB_CPUS": str(QEMU_CPUS),
         "LAB_CHECKOUT": str(CHECKOUT),
         "LAB_ARTEFACTS": str(settings.artefacts),
         "LAB_RUN": str(directory),
         "LAB_MEMORY": settings.memory,
-        "LAB_UML_ARGS": os.environ.get("DUALPATH_LAB_UML_ARGS", ""),
+        "LAB_ARGS": os.environ.get("DUALPATH_LAB_VM_ARGS", ""),
     }
     settings.artefacts.mkdir(parents=True, exist_ok=True)
     own = ["--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"]
-    if settings.mode is Mode.STRAIGHT:
+    if job.mode is Mode.STRAIGHT:
         own += ["--net", "--uts", "--ipc"]
     command = ["setpriv", "--pdeathsig", "KILL", "unshare", *own, "bash", str(ENTER)]
     if job.interactive:

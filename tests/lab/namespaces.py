@@ -146,7 +146,7 @@ def is_live(namespace: Namespace) -> bool:
 @contextlib.contextmanager
 def monitored(namespace: Namespace, *objects: str) -> Iterator[Callable[[], list[str]]]:
     """Watch a namespace with `ip monitor OBJECT ...`; what is yielded returns the lines so far."""
-    with _said_by(["ip", "-n", namespace.name, "-ts", "-d", "monitor", *objects]) as lines:
+    with said_by(["ip", "-n", namespace.name, "-ts", "-d", "monitor", *objects]) as lines:
         yield lines
 
 
@@ -154,12 +154,12 @@ def monitored(namespace: Namespace, *objects: str) -> Iterator[Callable[[], list
 def heard(namespace: Namespace, what: str) -> Iterator[Callable[[], list[str]]]:
     """Listen to eth0 with tcpdump; what is yielded returns the packets so far, a line each."""
     command = ["tcpdump", "-n", "-l", "-i", "eth0", "--immediate-mode", "-Q", "in", what]
-    with _said_by(namespace.inside(*command), ready="listening on") as lines:
+    with said_by(namespace.inside(*command), ready="listening on") as lines:
         yield lambda: [line for line in lines() if " > " in line or " who-has " in line]
 
 
 @contextlib.contextmanager
-def _said_by(command: list[str], ready: str = "") -> Iterator[Callable[[], list[str]]]:
+def said_by(command: list[str], ready: str = "") -> Iterator[Callable[[], list[str]]]:
     """Run a command for the length of a block; what is yielded returns its output so far."""
     with tempfile.TemporaryFile("w+") as output:
         watcher = subprocess.Popen(command, stdout=output, stderr=output, text=True)

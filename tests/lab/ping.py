@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.lab.namespaces import Namespace
-from tests.lab.waiting import wait_until
+from tests.lab.waiting import SLOWNESS, wait_until
 
 ECHO = Path(__file__).with_name("echo.py")
-STOPPING_S = 15.0
+STOPPING_S = 15.0 * SLOWNESS
+RATE_PER_S = 100.0 / SLOWNESS
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class FlowResult:
 class PingFlow:
     """Pings from a namespace at a steady rate until it is stopped."""
 
-    def __init__(self, source: Namespace, target: str, rate_per_s: float = 100.0) -> None:
+    def __init__(self, source: Namespace, target: str, rate_per_s: float = RATE_PER_S) -> None:
         interval_s = str(1.0 / rate_per_s)
         # -I -S: nothing of the scenario's environment, so that it starts at once.
         command = [sys.executable, "-I", "-S", str(ECHO), target, interval_s]

@@ -12,6 +12,7 @@ forwards, and pe1-frr, where FRR lives, are made by the product, from the manife
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 SPINE_ASN = 65000
@@ -23,6 +24,13 @@ HOST_BRIDGE = f"br-hs-{L2_VNI}"  # made in the node's namespace for a Managed ho
 STATE = Path("/run/dualpath")
 
 
+class Datapath(StrEnum):
+    """What a PE forwards with: the controller's --datapath."""
+
+    KERNEL = "kernel"
+    DPDK = "dpdk"
+
+
 @dataclass(frozen=True, slots=True)
 class Topology:
     """What varies between scenarios."""
@@ -32,6 +40,7 @@ class Topology:
     numbered: bool = True  # links with addresses; otherwise BGP unnumbered
     ipv6: bool = False  # links and VTEPs have IPv6 addresses, and no others
     internal: bool = False  # one AS, and the spine reflects its clients' routes
+    dpdk: int = 0  # so many of the PEs, from the first on, forward with grout
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +92,10 @@ class PePlan:
     def uplinks(self) -> tuple[Uplink, ...]:
         numbers = range(1, self.topology.spines + 1)
         return tuple(Uplink(self.index, spine, self.topology) for spine in numbers)
+
+    @property
+    def datapath(self) -> Datapath:
+        return Datapath.DPDK if self.index <= self.topology.dpdk else Datapath.KERNEL
 
     @property
     def name(self) -> str:

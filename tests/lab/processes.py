@@ -7,9 +7,9 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tests.lab.waiting import wait_until
+from tests.lab.waiting import SLOWNESS, wait_until
 
-STOPPING_S = 10.0
+STOPPING_S = 10.0 * SLOWNESS
 
 
 class CommandFailed(Exception):
@@ -23,7 +23,12 @@ class CommandFailed(Exception):
 def run(argv: Sequence[str], *, stdin: str = "", timeout_s: float = 60.0) -> str:
     """Return what `argv` wrote to its output; raise CommandFailed if it did not succeed."""
     done = subprocess.run(
-        argv, input=stdin, capture_output=True, text=True, timeout=timeout_s, check=False
+        argv,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s * SLOWNESS,
+        check=False,
     )
     if done.returncode != 0:
         raise CommandFailed(argv, done.returncode, done.stderr or done.stdout)

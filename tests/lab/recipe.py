@@ -12,7 +12,7 @@ from pathlib import Path
 # Raise it when the way of building changes and the cached trees must not be used again.
 GENERATION = "2"
 
-FRR_AT_LEAST = (10, 7)
+AT_LEAST = {"frr": (10, 7), "grout": (0, 19)}
 
 # What hosts run, and what stands at the far end of a fabric: none of it is the product's.
 SPEAKER_PACKAGES = (
@@ -26,6 +26,11 @@ SYSTEM_PACKAGES = (
     "systemd-standalone-sysusers",
     "frr",
     "frr-pythontools",
+    "grout",
+    "grout-headers",
+    "librte-meta-bus",  # grout wants DPDK's drivers, and only recommends them
+    "librte-meta-mempool",
+    "librte-meta-net",
     "user-mode-linux",
     "python3",
     "python3-venv",
@@ -43,6 +48,8 @@ SYSTEM_PACKAGES = (
     *SPEAKER_PACKAGES,
 )
 OLD_FRR_PACKAGES = ("frr", "iproute2", "procps")
+# The kernel has ext4, virtio and virtiofs built in, and VRF and VXLAN as modules.
+MACHINE_PACKAGES = ("qemu-system-x86", "virtiofsd", "linux-image-cloud-amd64")
 
 SYSTEM_DIRECTORIES = (
     "checkout",
@@ -52,7 +59,9 @@ SYSTEM_DIRECTORIES = (
     "opt/venv",
     "opt/frr84",
     "var/lib/frr",
+    "usr/lib/modules",
 )
+MACHINE_DIRECTORIES = ("mnt", "proc", "dev", "run")
 
 # They check the code and generate some; scenarios do not need them.
 NOT_IN_THE_LAB = re.compile(r"(ruff|mypy|grpcio-tools|types-)", re.IGNORECASE)
@@ -66,14 +75,17 @@ class Tree:
     suite: str
     packages: tuple[str, ...]
     directories: tuple[str, ...] = ()  # made empty: mount points, as a tree is used read-only
+    variant: str = "apt"  # mmdebstrap's; "extract" only unpacks, so that nothing is configured
 
     @property
     def name(self) -> str:
-        return f"{self.kind}-{_digest(GENERATION, self.suite, *self.packages, *self.directories)}"
+        recipe = (GENERATION, self.suite, self.variant, *self.packages, *self.directories)
+        return f"{self.kind}-{_digest(*recipe)}"
 
 
 SYSTEM = Tree("system", "sid", SYSTEM_PACKAGES, SYSTEM_DIRECTORIES)
 OLD_FRR = Tree("frr84", "bookworm", OLD_FRR_PACKAGES)
+MACHINE = Tree("qemu", "sid", MACHINE_PACKAGES, MACHINE_DIRECTORIES, "extract")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +94,8 @@ class Project:
 
     dependencies: tuple[str, ...]
     scripts: tuple[tuple[str, str], ...]  # name, module:function
+    name: str = "dualpath"
+    version: str = "0"
 
     @property
     def venv_name(self) -> str:
@@ -95,6 +109,8 @@ def read_project(pyproject: Path) -> Project:
     return Project(
         dependencies=tuple(sorted(d for d in wanted if not NOT_IN_THE_LAB.match(d))),
         scripts=tuple(sorted(project.get("scripts", {}).items())),
+        name=project.get("name", "dualpath"),
+        version=project.get("version", "0"),
     )
 
 

@@ -1,4 +1,4 @@
-"""Makes and caches the lab's trees: Debian sid with FRR, a Python venv for it, and an old FRR.
+"""Makes and caches the lab's trees: Debian sid with FRR and grout, a venv for it, an old FRR, QEMU.
 
 A tree is built beside its final name and renamed when it is whole, under a lock, so that neither
 an interruption nor a second run leaves half of one behind. A finished tree is never changed.
@@ -21,11 +21,12 @@ from pathlib import Path
 from tests.lab import host
 from tests.lab.errors import LabError
 from tests.lab.host import Say
-from tests.lab.recipe import FRR_AT_LEAST, OLD_FRR, SYSTEM, Project, Tree
+from tests.lab.recipe import AT_LEAST, MACHINE, OLD_FRR, SYSTEM, Project, Tree
 
 DEFAULT_CACHE = "/var/cache/dualpath/lab"
 IN_USE = "in-use"
 UML_MODULES = "usr/lib/uml/modules"
+MODULES = "usr/lib/modules"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,13 @@ class Trees:
     system: Path
     venv: Path
     old_frr: Path
+    machine: Path  # QEMU and its guests' kernel
+
+    @property
+    def kernel(self) -> str:
+        """The version of the kernel that QEMU runs."""
+        (version,) = (path.name for path in (self.machine / MODULES).iterdir())
+        return version
 
 
 def cache_directory() -> Path:
@@ -44,14 +52,23 @@ def cache_directory() -> Path:
 def prepare(project: Project, say: Say) -> Trees:
     """Return the trees, building those that are missing. Raises LabError."""
     cache = cache_directory()
-    trees = Trees(cache / SYSTEM.name, cache / project.venv_name, cache / OLD_FRR.name)
+    trees = Trees(
+        system=cache / SYSTEM.name,
+        venv=cache / project.venv_name,
+        old_frr=cache / OLD_FRR.name,
+        machine=cache / MACHINE.name,
+    )
     if _complete(trees):
         return trees
     with _locked(cache, say), ThreadPoolExecutor() as pool:
-        old_frr = pool.submit(_build, OLD_FRR, trees.old_frr, say)
+        others = [
+            pool.submit(_build, OLD_FRR, trees.old_frr, say),
+            pool.submit(_build, MACHINE, trees.machine, say),
+        ]
         _build(SYSTEM, trees.system, say)
         _build_venv(project, trees, say)
-        old_frr.result()
+        for other in others:
+            other.result()
     return trees
 
 
@@ -80,7 +97,8 @@ def clean(say: Say) -> None:
 
 
 def _complete(trees: Trees) -> bool:
-    return all(path.is_dir() for path in (trees.system, trees.venv, trees.old_frr))
+    every = (trees.system, trees.venv, trees.old_frr, trees.machine)
+    return all(path.is_dir() for path in every)
 
 
 @contextmanager
@@ -102,8 +120,12 @@ def _build(tree: Tree, final: Path, say: Say) -> None:
     started = time.monotonic()
     part = _fresh(final)
     _bootstrap(tree, part)
+    for directory in tree.directories:
+        (part / directory).mkdir(parents=True, exist_ok=True)
     if tree is SYSTEM:
         _finish_system(part)
+    if tree is MACHINE:
+        _finish_machine(part)
     part.rename(final)
     say(f"{tree.kind} is ready after {time.monotonic() - started:.0f} s: {final}")
 
@@ -113,7 +135,7 @@ def _bootstrap(tree: Tree, target: Path) -> None:
     source = f"deb [check-valid-until=no] {host.mirror()} {tree.suite} main"
     command = [
         "mmdebstrap",
-        "--variant=apt",
+        f"--variant={tree.variant}",
         '--aptopt=Acquire::Check-Valid-Until "false"',
         f"--keyring={host.DEBIAN_KEYRING}",
         f"--include={','.join(tree.packages)}",
@@ -129,17 +151,25 @@ def _bootstrap(tree: Tree, target: Path) -> None:
 
 
 def _finish_system(root: Path) -> None:
-    """Make the mount points, and put the VM's modules where modprobe looks."""
-    for directory in SYSTEM.directories:
-        (root / directory).mkdir(parents=True, exist_ok=True)
+    """Put the modules of user-mode Linux where modprobe looks; refuse programs that are too old."""
     if (root / UML_MODULES).is_dir():
-        shutil.copytree(root / UML_MODULES, root / "usr/lib/modules", dirs_exist_ok=True)
-    version = _output(["chroot", str(root), "dpkg-query", "-W", "-f=${Version}", "frr"])
-    if tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < FRR_AT_LEAST:
-        raise LabError(
-            f"The mirror {host.mirror()} carries FRR {version}, and the lab needs "
-            f"{'.'.join(map(str, FRR_AT_LEAST))}: set DUALPATH_LAB_MIRROR to a current one."
-        )
+        shutil.copytree(root / UML_MODULES, root / MODULES, dirs_exist_ok=True)
+    for program, wanted in AT_LEAST.items():
+        version = _output(["chroot", str(root), "dpkg-query", "-W", "-f=${Version}", program])
+        if tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < wanted:
+            raise LabError(
+                f"The mirror {host.mirror()} carries {program} {version}, and the lab needs "
+                f"{'.'.join(map(str, wanted))}: set DUALPATH_LAB_MIRROR to a current one."
+            )
+
+
+def _finish_machine(root: Path) -> None:
+    """Do what the packages' own scripts would have done."""
+    for name in ("bin", "sbin", "lib", "lib64"):
+        if not (root / name).exists():
+            (root / name).symlink_to(f"usr/{name}")
+    for modules in (root / MODULES).iterdir():
+        _output(["depmod", f"--basedir={root}", modules.name])
 
 
 def _build_venv(project: Project, trees: Trees, say: Say) -> None:

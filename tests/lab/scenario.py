@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.lab import namespaces
 from tests.lab.frr import CONFIGURATION, RUN, Frr, Settings
 from tests.lab.namespaces import NETNS_DIRECTORY, USERNS_DIRECTORY, Namespace
-from tests.lab.ping import PingFlow
+from tests.lab.ping import RATE_PER_S, PingFlow
 from tests.lab.processes import Daemon
 
 STATE = Path("/run/dualpath")
@@ -48,7 +48,7 @@ class Scenario:
         near.ip("link", "set", name, "up")
         far.ip("link", "set", far_name, "up")
 
-    def flow(self, source: Namespace, target: str, rate_per_s: float = 100.0) -> PingFlow:
+    def flow(self, source: Namespace, target: str, rate_per_s: float = RATE_PER_S) -> PingFlow:
         flow = PingFlow(source, target, rate_per_s)
         self._flows.append(flow)
         return flow

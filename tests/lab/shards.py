@@ -11,6 +11,7 @@ from pathlib import Path
 
 LAB = "tests/lab"
 SCENARIO = re.compile(r"^\s*(?:async )?def test_", re.MULTILINE)
+GROUT = re.compile(r"\bmark\.grout\b|[\"']dpdk[\"']")  # how a file has scenarios marked `grout`
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class Target:
 
     argument: str  # relative to the checkout
     weight: int
+    grout: bool = False  # some of its scenarios need grout
 
     def __str__(self) -> str:
         return self.argument
@@ -38,7 +40,7 @@ def targets(checkout: Path, arguments: Sequence[str]) -> tuple[list[Target], lis
         elif path.is_dir():
             found += _of_directory(checkout, path)
         else:
-            found.append(Target(argument, 1 if "::" in argument else _weight(path)))
+            found.append(_target(argument, path))
     return found or _of_directory(checkout, checkout / LAB), options
 
 
@@ -55,8 +57,10 @@ def divide(wanted: Sequence[Target], shards: int) -> list[list[Target]]:
 
 def _of_directory(checkout: Path, directory: Path) -> list[Target]:
     files = sorted(directory.glob("test_*.py"))
-    return [Target(str(file.relative_to(checkout)), _weight(file)) for file in files]
+    return [_target(str(file.relative_to(checkout)), file) for file in files]
 
 
-def _weight(file: Path) -> int:
-    return 1 + len(SCENARIO.findall(file.read_text()))
+def _target(argument: str, file: Path) -> Target:
+    text = file.read_text()
+    weight = 1 if "::" in argument else 1 + len(SCENARIO.findall(text))
+    return Target(argument, weight, bool(GROUT.search(text)))

@@ -1,11 +1,12 @@
 """Who may die: FRR's daemons one by one and together, its namespace, the bridge, the controller.
 
-Packets do not pay for any of it, and whoever comes back finds everything as it was.
+Packets do not pay for any of it, nor for the death of grout-agent, and whoever comes back finds
+everything as it was. When grout itself dies, which forwards, it is made whole without a hand.
 """
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -13,14 +14,17 @@ from tests.lab import namespaces
 from tests.lab.fabric import Fabric, Pe
 from tests.lab.ping import flows
 from tests.lab.plan import TENANT_VRF
-from tests.lab.processes import run
+from tests.lab.processes import CommandFailed, run
+from tests.lab.product import grout_socket
 from tests.lab.waiting import wait_until
 
 pytestmark = pytest.mark.lab
 
 BACK_S = 60.0
+MANY = 250  # routes that a grout which died has to get again
 
 
+@pytest.mark.datapaths("kernel", "dpdk")
 def test_all_of_frr(fabric: Fabric) -> None:
     pe1 = fabric.pes[0]
     with nothing_lost(fabric), nothing_rewritten(pe1):
@@ -30,6 +34,7 @@ def test_all_of_frr(fabric: Fabric) -> None:
         comes_back(fabric, pe1)
 
 
+@pytest.mark.datapaths("kernel", "dpdk")
 def test_bgpd_alone(fabric: Fabric) -> None:
     pe1 = fabric.pes[0]
     with nothing_lost(fabric), nothing_rewritten(pe1):
@@ -64,6 +69,7 @@ def test_frr_bridge(fabric: Fabric) -> None:
         comes_back(fabric, pe1)
 
 
+@pytest.mark.datapaths("kernel", "dpdk")
 def test_controller(fabric: Fabric) -> None:
     pe1 = fabric.pes[0]
     with nothing_lost(fabric), nothing_rewritten(pe1):
@@ -86,32 +92,61 @@ def test_the_namespace_of_frr(fabric: Fabric) -> None:
 def test_a_route_that_nobody_repeats_is_swept(fabric: Fabric) -> None:
     """A prefix that went while FRR was dead is gone once FRR is whole again, and not before."""
     pe1, pe2 = fabric.pes
-    pe2.router.configure(
-        f"router bgp {pe2.plan.asn} vrf {TENANT_VRF}",
-        "address-family ipv4 unicast",
-        "network 203.0.113.0/24",
-    )
-    wait_until(lambda: has_route(pe1, "203.0.113.0/24"), "the route is there", 30)
+    announce(pe2, "network 203.0.113.0/24")
+    wait_until(lambda: pe1.view.has_route("203.0.113.0/24"), "the route is there", 30)
     pe1.router.kill()
-    pe2.router.configure(
-        f"router bgp {pe2.plan.asn} vrf {TENANT_VRF}",
-        "address-family ipv4 unicast",
-        "no network 203.0.113.0/24",
-    )
+    announce(pe2, "no network 203.0.113.0/24")
     time.sleep(2)
-    assert has_route(pe1, "203.0.113.0/24")
+    assert pe1.view.has_route("203.0.113.0/24")
     pe1.router.start()
     comes_back(fabric, pe1)
-    wait_until(lambda: not has_route(pe1, "203.0.113.0/24"), "the route is swept", 30)
+    wait_until(lambda: not pe1.view.has_route("203.0.113.0/24"), "the route is swept", 30)
+
+
+@pytest.mark.datapaths("dpdk")
+def test_grout_agent(fabric: Fabric) -> None:
+    pe1 = fabric.pes[0]
+    with nothing_lost(fabric), nothing_rewritten(pe1):
+        run(["pkill", "-KILL", "-f", f"agent.*{grout_socket(pe1.plan)}"])
+        time.sleep(1)
+        comes_back(fabric, pe1)
+
+
+@pytest.mark.datapaths("dpdk")
+def test_grout_itself(fabric: Fabric, say: Callable[[str], None]) -> None:
+    """Every TAP is gone with it, and every row: all of it is made again, and FRR's sessions."""
+    pe1, pe2 = fabric.pes
+    routes = [f"10.200.{number}.0/24" for number in range(MANY)]
+    announce(pe2, *(f"network {route}" for route in routes))
+    wait_until(lambda: set(routes) <= pe1.view.prefixes(), f"{MANY} routes are there", 60)
+    before = pe1.view.prefixes()
+
+    run(["pkill", "-KILL", "-f", f"^grout .*{grout_socket(pe1.plan)}"])
+    since = time.monotonic()
+    wait_until(lambda: prefixes_of(pe1) == before, "every route is back", BACK_S)
+    say(f"{len(before)} routes are back {time.monotonic() - since:.1f} s after grout's death")
+    fabric.wait_for_overlay(BACK_S)
+    say(f"hosts reach one another after {time.monotonic() - since:.1f} s")
+    comes_back(fabric, pe1)
+    announce(pe2, *(f"no network {route}" for route in routes))
+
+
+def prefixes_of(pe: Pe) -> set[str]:
+    """Return what the tenant's VRF has; nothing while nobody can be asked."""
+    try:
+        return pe.view.prefixes()
+    except CommandFailed:
+        return set()
+
+
+def announce(pe: Pe, *lines: str) -> None:
+    """Change what a PE announces from its tenant's VRF."""
+    own = (f"router bgp {pe.plan.asn} vrf {TENANT_VRF}", "address-family ipv4 unicast")
+    pe.router.configure(*own, *lines)
 
 
 def state_of(pe: Pe) -> str:
     return str(pe.dualpath_json("status")["session_state"])
-
-
-def has_route(pe: Pe, prefix: str) -> bool:
-    """Tell whether the forwarding namespace has a route in the tenant's VRF."""
-    return prefix in pe.forwarding.ip("route", "show", "vrf", TENANT_VRF)
 
 
 def comes_back(fabric: Fabric, pe: Pe) -> None:
@@ -140,15 +175,8 @@ def nothing_lost(fabric: Fabric) -> Iterator[None]:
 @contextlib.contextmanager
 def nothing_rewritten(pe: Pe) -> Iterator[None]:
     """Show that no route and no nexthop of the forwarding namespace is touched in the meantime."""
-    before = forwarding_state(pe)
-    with namespaces.monitored(pe.forwarding, "route", "nexthop") as changes:
+    before = pe.view.tables()
+    with pe.view.changes() as changes:
         yield
-        seen = [line for line in changes() if "proto kernel" not in line]
-    assert seen == []
-    assert forwarding_state(pe) == before
-
-
-def forwarding_state(pe: Pe) -> list[str]:
-    """Return the routes and nexthops that the controller put there."""
-    text = pe.forwarding.ip("nexthop", "show") + pe.forwarding.ip("route", "show", "table", "all")
-    return sorted(line.strip() for line in text.splitlines() if " proto " in line)
+        assert changes() == []
+    assert pe.view.tables() == before

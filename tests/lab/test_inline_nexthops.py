@@ -4,7 +4,6 @@ import pytest
 
 from tests.lab.fabric import Fabric, Options, Pe
 from tests.lab.plan import Topology
-from tests.lab.test_ecmp import group_to
 from tests.lab.waiting import wait_until
 
 pytestmark = pytest.mark.lab
@@ -25,7 +24,7 @@ FABRIC = (Topology(spines=2), Options(manifest=lambda _: RAW))
 def test_the_overlay_is_the_same(fabric: Fabric) -> None:
     pe1, pe2 = fabric.pes
     assert "no fpm use-next-hop-groups" in pe1.router.vtysh("show running-config")
-    assert group_to(pe1, pe2.plan.vtep) == {"eth1", "eth2"}
+    assert pe1.view.uplinks_to(pe2.plan.vtep) == {"eth1", "eth2"}
     rows = {row["prefix"]: row for row in pe1.dualpath_json("routes", "--vrf", "red")}
     assert rows[f"{pe2.routed.v4}/32"]["programmed"]["vni"] == 100
     assert rows[f"{pe2.routed.v6}/128"]["programmed"]["vni"] == 100

@@ -1,7 +1,9 @@
-"""The standard topology: stock FRR decides, the kernel datapath forwards, people look on."""
+"""The standard topology: stock FRR decides, a datapath forwards, people look on."""
 
 import json
 import time
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -18,10 +20,20 @@ from tests.lab.waiting import wait_until
 pytestmark = pytest.mark.lab
 
 
+@pytest.mark.datapaths("kernel", "dpdk")
 def test_frr_has_no_way_to_what_forwards(fabric: Fabric) -> None:
     for pe in fabric.pes:
         assert pe.control.path.stat().st_ino != pe.forwarding.path.stat().st_ino
         assert_no_way_in(pe.router, pe.forwarding)
+
+
+@pytest.mark.datapaths("kernel", "dpdk")
+def test_zebra_is_stock(fabric: Fabric) -> None:
+    """It is not told what forwards: the FPM is its only plugin."""
+    pe1 = fabric.pes[0]
+    words = Path(f"/proc/{pe1.router.pids()['zebra']}/cmdline").read_text().split("\0")
+    plugins = [value for option, value in pairwise(words) if option in ("-M", "--module")]
+    assert plugins == ["dplane_fpm_nl"]
 
 
 def test_routes_carry_our_protocol_number(fabric: Fabric) -> None:
@@ -33,6 +45,7 @@ def test_routes_carry_our_protocol_number(fabric: Fabric) -> None:
         assert "nhid" in line
 
 
+@pytest.mark.datapaths("kernel", "dpdk", "both-dpdk")
 def test_a_bridged_host_reaches_a_routed_one(fabric: Fabric) -> None:
     pe1, pe2 = fabric.pes
     for source, target in ((pe1.bridged, pe2.routed), (pe2.bridged, pe1.routed)):
@@ -40,6 +53,7 @@ def test_a_bridged_host_reaches_a_routed_one(fabric: Fabric) -> None:
         assert source.ping(target.v6, 2.0)
 
 
+@pytest.mark.datapaths("kernel", "dpdk")
 def test_learnt_macs_are_advertised(fabric: Fabric) -> None:
     """Type 2: MACs and neighbours that the kernel learns on pe1 are remote ones in pe2's FRR."""
     pe1, pe2 = fabric.pes
@@ -64,6 +78,7 @@ def test_learnt_macs_are_advertised(fabric: Fabric) -> None:
     assert rows[mac]["state"] == "ROW_STATE_PROGRAMMED"
 
 
+@pytest.mark.datapaths("kernel", "dpdk")
 def test_arp_is_answered_without_asking_the_fabric(fabric: Fabric) -> None:
     """Suppression: a request for a known remote host does not leave the node."""
     pe1, pe2 = fabric.pes
@@ -81,6 +96,7 @@ def test_arp_is_answered_without_asking_the_fabric(fabric: Fabric) -> None:
         assert [line for line in requests() if pe1.bridged.v6 in line] == []
 
 
+@pytest.mark.datapaths("kernel", "dpdk")
 def test_a_host_moves_and_moves_back(fabric: Fabric) -> None:
     pe1, pe2 = fabric.pes
     host, stays = pe1.bridged, pe2.bridged

@@ -9,7 +9,7 @@ import signal
 import pytest
 
 from tests.lab.fabric import Fabric
-from tests.lab.test_deaths import comes_back, has_route, nothing_lost
+from tests.lab.test_deaths import comes_back, nothing_lost
 from tests.lab.waiting import wait_until
 
 pytestmark = pytest.mark.lab
@@ -18,9 +18,9 @@ pytestmark = pytest.mark.lab
 def test_a_bgpd_that_is_told_to_stop_takes_its_routes_along(fabric: Fabric) -> None:
     pe1, pe2 = fabric.pes
     prefix = f"{pe2.routed.v4}/32"
-    assert has_route(pe1, pe2.routed.v4)
+    assert pe1.view.has_route(pe2.routed.v4)
     pe1.router.kill("bgpd", number=signal.SIGINT)
-    wait_until(lambda: not has_route(pe1, pe2.routed.v4), f"{prefix} is withdrawn", 10)
+    wait_until(lambda: not pe1.view.has_route(pe2.routed.v4), f"{prefix} is withdrawn", 10)
     pe1.router.start()
     comes_back(fabric, pe1)
     fabric.wait_for_overlay(90.0)

@@ -8,7 +8,6 @@ import pytest
 
 from tests.lab.fabric import Fabric, Options
 from tests.lab.plan import Topology
-from tests.lab.test_ecmp import group_to
 from tests.lab.test_inline_nexthops import RAW
 
 pytestmark = pytest.mark.lab
@@ -20,7 +19,7 @@ def test_the_overlay_stands_on_link_local_addresses(fabric: Fabric) -> None:
     pe1, pe2 = fabric.pes
     assert "no fpm use-next-hop-groups" in pe1.router.vtysh("show running-config")
     assert "169.254.0.1 dev eth1 lladdr" in pe1.control.ip("neigh")
-    assert group_to(pe1, pe2.plan.vtep) == {"eth1", "eth2"}
+    assert pe1.view.uplinks_to(pe2.plan.vtep) == {"eth1", "eth2"}
     nexthops = pe1.forwarding.ip("nexthop", "show")
     assert "169.254.0.1" not in nexthops
     for uplink in pe1.plan.uplinks:

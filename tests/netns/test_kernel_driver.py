@@ -391,3 +391,10 @@ async def test_a_namespace_that_is_not_there_is_unavailable() -> None:
     with pytest.raises(Unavailable, match="dp-test-nowhere"):
         await datapath.apply(upsert(FIRST))
     await datapath.close()
+
+
+async def test_a_group_may_come_before_its_members_in_a_batch() -> None:
+    """The contract does not ask for it; this driver sorts."""
+    async with driven() as (_, datapath, _):
+        group = Nexthop(8, NexthopType.GROUP, members=(Member(FIRST.id),))
+        assert not await datapath.apply(upsert(group, FIRST))

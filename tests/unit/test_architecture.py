@@ -16,16 +16,24 @@ GENERATED = "controller.pb"
 ALLOWED: dict[str, set[str]] = {
     "controller.model": set(),
     "controller.pb": set(),
-    "controller.bus": {"controller.model", "controller.pb"},
+    "controller.wire": {"controller.model", "controller.pb"},  # for the bus and for gRPC
+    "controller.rpc": {"controller.lifetime"},  # where gRPC listens and connects, north and south
+    "controller.bus": {"controller.model", "controller.pb", "controller.wire"},
     "controller.core": {"controller.model", "datapaths.base"},
     "controller.intent": {"controller.model"},
     "controller.inspect": {
-        "controller.lifetime",
         "controller.model",
         "controller.pb",
+        "controller.rpc",
         "datapaths.base",
     },
-    "controller.cli": {"controller.model", "controller.pb"},
+    "controller.cli": {"controller.model", "controller.pb", "controller.rpc"},
+    "controller.cli.conformance": {  # asks a datapath, not the daemon
+        "controller.cli",
+        "controller.rpc",
+        "datapaths.base",
+        "datapaths.conformance",
+    },
     "controller.cli.manifests": {
         "controller.cli",
         "controller.intent",
@@ -33,7 +41,7 @@ ALLOWED: dict[str, set[str]] = {
         "controller.pb",
         "frr_bridge.frr_config",
     },
-    "controller.metrics": {"controller.model"},
+    "controller.metrics": {"controller.model", "datapaths.base"},
     "controller.settings": {"controller.options"},
     "controller.lifetime": set(),
     "controller.options": set(),
@@ -53,12 +61,40 @@ ALLOWED: dict[str, set[str]] = {
         "controller.provision",
         "controller.settings",
     },
+    "controller.backends": {"controller", "datapaths"},  # the one list of datapaths
     "controller.daemon": {"controller", "datapaths.base"},
     "controller.__main__": {"controller", "datapaths"},
     "datapaths.base": {"controller.model"},
-    "datapaths.kernel": {"controller.model", "datapaths.base"},
-    "datapaths.grout": {"controller.model", "controller.pb", "datapaths.base"},
-    "frr_bridge": {"controller.model", "controller.bus"},
+    "datapaths.inbox": {"controller.model", "datapaths.base"},  # what is told, for every driver
+    "datapaths.memory": {"controller.model", "datapaths.base", "datapaths.inbox"},
+    "datapaths.kernel": {"controller.model", "datapaths.base", "datapaths.inbox"},
+    "datapaths.remote": {
+        "controller.model",
+        "controller.pb",
+        "controller.rpc",
+        "controller.wire",
+        "datapaths.base",
+    },
+    "datapaths.remote.serve": {"datapaths"},  # a composition root
+    "datapaths.conformance": {
+        "controller.model",
+        "controller.rpc",
+        "datapaths.base",
+        "datapaths.remote",
+    },
+    "datapaths.grout": {  # kernel devices stand behind grout's ports, and twins beside them
+        "controller.model",
+        "datapaths.base",
+        "datapaths.inbox",
+        "datapaths.kernel",
+    },
+    "datapaths.grout.agent": {  # a composition root
+        "datapaths.base",
+        "datapaths.grout",
+        "datapaths.kernel",
+        "datapaths.remote",
+    },
+    "frr_bridge": {"controller.bus", "controller.lifetime", "controller.model"},
     "frr_bridge.wire": {"controller.model", "frr_bridge.errors"},
     "frr_bridge.__main__": {
         "controller.lifetime",
@@ -70,7 +106,13 @@ ALLOWED: dict[str, set[str]] = {
 """What a part may import beside itself; of several rows the longest that fits counts."""
 
 DRIVERS = ("datapaths.kernel", "datapaths.grout")
-COMPOSITION = ("controller.__main__", "controller.daemon", "controller.provision")
+COMPOSITION = (
+    "controller.__main__",
+    "controller.backends",
+    "controller.daemon",
+    "controller.provision",
+    "datapaths.remote.serve",
+)
 
 PURE = (
     *(f"frr_bridge.{name}" for name in ("bridge", "convergence", "handles", "overlay")),

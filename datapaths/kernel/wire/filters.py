@@ -56,8 +56,9 @@ CLASSIDS = {"flower": TCA_FLOWER_CLASSID, "u32": TCA_U32_CLASSID}
 _MIRRED: Final = struct.Struct("=IIiiiiI")  # struct tc_mirred: tc_gen, eaction, ifindex
 
 # Kept away from the priorities that people choose by hand and from those the kernel gives. A
-# priority is of one classifier and one ethertype.
-PRIORITIES = range(31000, 31100)
+# priority is of one classifier and one ethertype. What is FRR's goes first.
+TWIN_PRIORITIES = range(31000, 31100)
+WIRE_PRIORITIES = range(31200, 31300)  # to and from a DPDK port
 _LEVELS = {ETH_P_ARP: 1, ETH_P_802_2: 2, ETH_P_IP: 3, ETH_P_IPV6: 4, ETH_P_ALL: 5}
 
 
@@ -79,7 +80,9 @@ class Filter:
     fingerprint: int
 
 
-def compile_rule(classifier: Classifier, rule: Rule, target: int) -> tuple[Filter, bytes]:
+def compile_rule(
+    classifier: Classifier, rule: Rule, target: int, priorities: range = TWIN_PRIORITIES
+) -> tuple[Filter, bytes]:
     """Return a filter that sends the rule's frames to the device `target`, and its options."""
     flower = classifier is Classifier.FLOWER
     keys = flower_keys(rule) if flower else u32_selector(rule)
@@ -88,7 +91,7 @@ def compile_rule(classifier: Classifier, rule: Rule, target: int) -> tuple[Filte
     fingerprint = _digest(classifier.value.encode() + options)
     filter_ = Filter(
         classifier.value,
-        PRIORITIES.start + (0 if flower else 50) + _LEVELS[rule.ethertype],
+        priorities.start + (0 if flower else 50) + _LEVELS[rule.ethertype],
         rule.ethertype,
         # Known in advance, so that flower replaces a filter in place: it refuses equal keys.
         _digest(keys) & 0x7FFFFFFF if flower else 0,
@@ -117,7 +120,7 @@ def dump(index: int) -> bytes:
     return request(RTM_GETTFILTER, NLM_F_DUMP, TCMSG.pack(0, index, 0, CLSACT_INGRESS, 0))
 
 
-def decode(message: Message) -> Filter | None:
+def decode(message: Message, priorities: range = TWIN_PRIORITIES) -> Filter | None:
     """Read one filter of a dump; None when it is not ours, or a table of u32."""
     if message.type != RTM_NEWTFILTER:
         return None
@@ -125,7 +128,7 @@ def decode(message: Message) -> Filter | None:
     found = attributes(message.body, TCMSG.size)
     classifier, options = text_of(found.get(TCA_KIND, b"")), found.get(TCA_OPTIONS, b"")
     priority, ethertype = info >> 16, _swapped(info & 0xFFFF)
-    if priority not in PRIORITIES or classifier not in CLASSIDS or not handle:
+    if priority not in priorities or classifier not in CLASSIDS or not handle:
         return None
     fingerprint = attributes(options, 0).get(CLASSIDS[classifier])
     if fingerprint is None:

@@ -6,9 +6,10 @@
 # shellcheck source=/dev/null
 . /lab/environment
 
-if [ "$LAB_MODE" = vm ]; then
+if [ "$LAB_MODE" != straight ]; then
     mount -t proc proc /proc
     mount -t sysfs sysfs /sys
+    [ "$LAB_MODE" = qemu ] && mount -t devtmpfs devtmpfs /dev
     mkdir -p /dev/pts /dev/shm
     mount -t devpts devpts /dev/pts
     mount -t tmpfs tmpfs /dev/shm
@@ -44,23 +45,26 @@ tar -C /checkout --exclude=./.git --exclude=./.venv --exclude=./artefacts --excl
 cd /dualpath || exit
 export HOME=/tmp
 export PATH=/lab/bin:/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-export PYTHONPATH=/dualpath
+export PYTHONPATH=/dualpath:/lab/site
 export DUALPATH_LAB_INSIDE=$LAB_MODE DUALPATH_LAB_ARTEFACTS=/artefacts
 
 if [ "$LAB_INTERACTIVE" = yes ]; then
     terminal=/dev/tty
-    [ "$LAB_MODE" = vm ] && terminal=/dev/tty0 && stty rows "$LINES" cols "$COLUMNS" </dev/tty0
+    [ "$LAB_MODE" = uml ] && terminal=/dev/tty0
+    [ "$LAB_MODE" = qemu ] && terminal=/dev/ttyS0
+    [ "$LAB_MODE" != straight ] && stty rows "$LINES" cols "$COLUMNS" <$terminal
     setsid --ctty --wait bash --norc /lab/command <$terminal >$terminal 2>&1
     echo $? >/lab/exit-code
 else
-    [ "$LAB_MODE" = vm ] && stty -echo -onlcr
+    [ "$LAB_MODE" != straight ] && stty -echo -onlcr
     echo "$LAB_BEGIN"
     bash /lab/command </dev/null
     echo $? >/lab/exit-code
     echo "$LAB_END"
+    [ "$LAB_MODE" != straight ] && stty drain # the kernel is about to speak, and would interrupt
 fi
 
-if [ "$LAB_MODE" = vm ]; then
+if [ "$LAB_MODE" != straight ]; then
     echo o >/proc/sysrq-trigger
     sleep 60
 fi

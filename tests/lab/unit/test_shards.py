@@ -16,6 +16,14 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_a_file_with_scenarios_for_grout_is_known(checkout: Path) -> None:
+    directory = checkout / shards.LAB
+    (directory / "test_b.py").write_text("pytestmark = [pytest.mark.lab, pytest.mark.grout]\n")
+    (directory / "test_c.py").write_text('@pytest.mark.datapaths("kernel", "dpdk")\n')
+    targets, _ = shards.targets(checkout, [])
+    assert [target.grout for target in targets] == [False, True, True, False]
+
+
 def names(targets: list[shards.Target]) -> list[str]:
     return [str(target).removeprefix(f"{shards.LAB}/") for target in targets]
 

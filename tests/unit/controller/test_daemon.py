@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from controller import daemon
+from controller.backends import Backend
 from controller.bus.publisher import Publisher
 from controller.daemon import Daemon
 from controller.model import events
@@ -21,6 +22,7 @@ from controller.settings import parse
 from datapaths.base import LearnedMac, Lost
 from tests.fakes.batches import batch, rows_of, upsert
 from tests.fakes.core import LoggingDatapath
+from tests.fakes.twins import NoTwins
 
 ONE = Nexthop(1, NexthopType.GATEWAY, bytes([192, 168, 1, 1]), "eth1")
 
@@ -41,7 +43,9 @@ class World:
             f"--datapath=kernel --bridge external --state-dir {self.directory} "
             f"--listen unix:{self.directory}/inspect.sock".split()
         )
-        self.daemon = Daemon(settings, Spaces("fwd", "frr", False, False), self.datapath, None)
+        self.daemon = Daemon(
+            settings, Spaces("fwd", "frr", False, False), Backend(self.datapath, NoTwins()), None
+        )
         return self.daemon
 
     async def until(self, condition: Callable[[], bool]) -> None:

@@ -162,8 +162,8 @@ def test_namespaces_do_not_change_while_it_runs(world: World) -> None:
 
 
 async def test_a_snippet_that_frr_refuses_is_left_out_until_it_is_edited(world: World) -> None:
-    world.start(underlay(), RED, RAW)
-    without = await world.manifests.refuse(("RawFRRConfig", "mine"), "unknown command")
+    first = world.start(underlay(), RED, RAW)
+    without = await world.manifests.refuse(first, ("RawFRRConfig", "mine"), "unknown command")
     assert without is not None
     assert without.frr.raw == ()
     assert vrfs(without) == ["red"]
@@ -176,20 +176,30 @@ async def test_a_snippet_that_frr_refuses_is_left_out_until_it_is_edited(world: 
 
 async def test_an_edit_that_frr_refuses_goes_back_to_what_frr_took(world: World) -> None:
     first = world.start(underlay(), RAW)
-    world.manifests.applied()
-    world.edit(underlay(), manifest("RawFRRConfig", "mine", rawConfig="nonsense"))
-    back = await world.manifests.refuse(("RawFRRConfig", "mine"), "unknown command")
+    world.manifests.applied(first)
+    edited = world.edit(underlay(), manifest("RawFRRConfig", "mine", rawConfig="nonsense"))
+    back = await world.manifests.refuse(edited, ("RawFRRConfig", "mine"), "unknown command")
     assert back is not None
     assert back.frr == first.frr
     assert status(back, "mine").message == "unknown command; its earlier version stays"
-    gone = await world.manifests.refuse(("RawFRRConfig", "mine"), "unknown command")
+    gone = await world.manifests.refuse(back, ("RawFRRConfig", "mine"), "unknown command")
+    assert gone is not None
+    assert gone.frr.raw == ()
+
+
+async def test_a_verdict_on_an_intent_that_is_over_is_void(world: World) -> None:
+    first = world.start(underlay(), RAW)
+    edited = world.edit(underlay(), manifest("RawFRRConfig", "mine", rawConfig="better"))
+    assert await world.manifests.refuse(first, ("RawFRRConfig", "mine"), "no") is None
+    world.manifests.applied(first)
+    gone = await world.manifests.refuse(edited, ("RawFRRConfig", "mine"), "no")
     assert gone is not None
     assert gone.frr.raw == ()
 
 
 async def test_the_underlay_cannot_be_left_out(world: World) -> None:
-    world.start(underlay())
-    assert await world.manifests.refuse(("Underlay", "underlay"), "no") is None
+    intent = world.start(underlay())
+    assert await world.manifests.refuse(intent, ("Underlay", "underlay"), "no") is None
 
 
 # -- watching --------------------------------------------------------------------------------

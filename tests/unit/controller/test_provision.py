@@ -18,6 +18,7 @@ from controller.model.frr import FrrSettings
 from controller.model.view import ResourceStatus
 from controller.provision import Provisioner, Spaces, underlay_mtu
 from tests.fakes.core import Core
+from tests.fakes.twins import NoTwins
 from tests.fakes.waiting import until
 
 STATUSES = (
@@ -32,11 +33,11 @@ class FakeJudge:
     refused: list[tuple[Owner, str]] = field(default_factory=list)
     applications: int = 0
 
-    async def refuse(self, owner: Owner, why: str) -> Intent | None:
+    async def refuse(self, intent: Intent, owner: Owner, why: str) -> Intent | None:
         self.refused.append((owner, why))
         return self.instead
 
-    def applied(self) -> None:
+    def applied(self, intent: Intent) -> None:
         self.applications += 1
 
 
@@ -52,6 +53,7 @@ class World:
         self.provisioner = Provisioner(
             Spaces(str(directory / "fwd"), str(self.control), False, False),
             Intent(statuses=STATUSES),
+            NoTwins(),
             core.state,
             core.reconciler,
             tell=self._tell,

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.settings import parse
+from controller.backends import BACKENDS
+from controller.settings import DATAPATHS, GroutSettings, parse
 
 
 def test_the_datapath_alone_is_enough() -> None:
@@ -41,9 +42,40 @@ def test_certificates_are_three() -> None:
     assert told.tls == (Path("c"), Path("k"), Path("a"))
 
 
+def test_what_is_said_of_grout_is_kept() -> None:
+    assert parse(["--datapath=dpdk"]).grout == GroutSettings()
+    options = (
+        "--datapath=dpdk --grout-sock /x.sock --start-grout --grout-netns g --grout-cpus 2,3 "
+        "--grout-memory test --agent 192.0.2.1:7443 --agent-cert c --agent-key k --agent-ca a"
+    )
+    assert parse(options.split()).grout == GroutSettings(
+        agent="192.0.2.1:7443",
+        agent_tls=(Path("c"), Path("k"), Path("a")),
+        sock=Path("/x.sock"),
+        start=True,
+        netns="g",
+        cpus="2,3",
+        hugepages=False,
+    )
+
+
+def test_every_choice_has_its_row() -> None:
+    assert set(BACKENDS) == set(DATAPATHS)
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
-    [([], "--datapath"), (["--datapath=magic"], "invalid choice"), (["--nonsense"], "--datapath")],
+    [
+        ([], "--datapath"),
+        (["--datapath=magic"], "invalid choice"),
+        (["--nonsense"], "--datapath"),
+        (["--datapath=kernel", "--tls-cert", "c"], "go together"),
+        (["--datapath=kernel", "--start-grout"], "has no grout"),
+        (["--datapath=kernel", "--agent", "unix:/x"], "has no grout"),
+        (["--datapath=dpdk", "--agent-cert", "c"], "go together"),
+        (["--datapath=dpdk", "--grout-cpus", "1"], "go with --start-grout"),
+        (["--datapath=dpdk", "--grout-memory", "huge"], "invalid choice"),
+    ],
 )
 def test_what_makes_no_sense_ends_in_a_sentence(
     arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]

@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 
 from controller import supervisor
 from controller.settings import Settings, parse
-from controller.supervisor import BridgeSupervisor
+from controller.supervisor import BridgeSupervisor, Child
 from tests.fakes.waiting import until
 
 STAND_IN = "import sys, time\nsys.stdin.close()\ntime.sleep(60)"
@@ -128,3 +129,39 @@ async def test_a_pid_that_is_no_bridge_is_left_alone(
 
 async def test_there_may_be_nothing_to_end(settings: Settings) -> None:
     await BridgeSupervisor(settings, "frr", silent=lambda: True).end()
+
+
+HOLDS = "import sys; sys.stdin.read()"  # as a process with --until-eof does
+DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
+
+
+async def test_a_child_is_started_again_and_ends_with_us(tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    child = Child("x", [sys.executable, "-c", f"open({str(trace)!r}, 'a').write('x')"])
+    work = asyncio.create_task(child.run())
+    await until(lambda: trace.exists() and len(trace.read_text()) >= 2)
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)
+
+
+@pytest.mark.parametrize("code", [HOLDS, DEAF])
+async def test_a_child_that_is_asked_to_end_ends(
+    monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    monkeypatch.setattr(supervisor, "_END_S", 0.2)
+    pids: list[int] = []
+    start = asyncio.create_subprocess_exec
+
+    async def started(*command: str, stdin: int, start_new_session: bool) -> Process:
+        made = await start(*command, stdin=stdin, start_new_session=start_new_session)
+        pids.append(made.pid)
+        return made
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", started)
+    work = asyncio.create_task(Child("x", [sys.executable, "-c", code]).run())
+    await until(lambda: bool(pids))
+    await asyncio.sleep(0.1)
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pids[0], 0)

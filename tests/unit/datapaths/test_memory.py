@@ -7,8 +7,8 @@ import pytest
 from controller.model.kinds import Kind
 from controller.model.nexthops import Nexthop, NexthopType
 from datapaths.base import Lost, Unavailable
+from datapaths.memory import MemoryDatapath
 from tests.fakes.batches import batch, upsert
-from tests.fakes.memory import MemoryDatapath
 
 HOPS = [Nexthop(i, NexthopType.DEVICE, device="eth1") for i in (1, 2)]
 

@@ -19,6 +19,7 @@ from controller.model.frr import (
     redact,
 )
 from frr_bridge.frr_config import (
+    forgotten_vrfs,
     render,
     secret_changes,
     section_of,
@@ -161,6 +162,12 @@ def test_a_line_belongs_to_a_snippet_to_a_vrf_or_to_the_main_instance() -> None:
     assert section_of(text, ["frr defaults traditional", "unheard of"]) == ""
     assert section_of_line(text, 10**6) == "RawFRRConfig mine"
     assert section_of_line(text, 0) == ""
+
+
+def test_a_vrf_that_is_wanted_no_more_is_removed_and_no_other() -> None:
+    running = "vrf red\n vni 7\nexit-vrf\n!\nvrf blue\nexit-vrf\nrouter bgp 1 vrf green\n"
+    assert forgotten_vrfs(running, "vrf red\n vni 7\nexit-vrf\n") == "no vrf blue\n"
+    assert forgotten_vrfs(running, running) == ""
 
 
 def test_raw_text_comes_last_and_as_it_is() -> None:

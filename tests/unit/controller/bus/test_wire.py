@@ -24,6 +24,7 @@ from controller.model.links import Vrf
 from controller.model.nexthops import Member, Nexthop, NexthopType
 from controller.model.records import Record, RecordBatch
 from controller.model.routes import Family, RouteBatch
+from controller.model.view import BgpSession, FrrVni
 from controller.pb import bus_pb2, state_pb2
 
 U32 = st.integers(0, 0xFFFF_FFFF)
@@ -80,6 +81,8 @@ def route_batches(draw: st.DrawFn) -> RouteBatch:
     )
 
 
+SESSIONS = st.builds(BgpSession, TEXT, TEXT, U32, TEXT, st.floats(0, 1e12), U32, U32, TEXT)
+FRR_VNIS = st.builds(FrrVni, U32, st.integers(2, 3), TEXT, st.booleans(), U32, U32, U32)
 FROM_BRIDGE = st.one_of(
     st.builds(events.Changed, st.one_of(record_batches(), route_batches())),
     st.builds(
@@ -91,8 +94,13 @@ FROM_BRIDGE = st.one_of(
         acknowledge=st.booleans(),
     ),
     st.just(events.Synced()),
-    st.builds(events.Configured, U32, st.booleans(), st.booleans(), TEXT),
+    st.builds(events.Configured, U32, st.booleans(), st.booleans(), TEXT, TEXT),
     st.just(events.Alive()),
+    st.builds(
+        events.FrrReport,
+        st.lists(SESSIONS, max_size=3).map(tuple),
+        st.lists(FRR_VNIS, max_size=3).map(tuple),
+    ),
 )
 SOME_MACS, SOME_NEIGHBORS = (
     st.lists(MACS, max_size=3).map(tuple),

@@ -48,7 +48,7 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
     loop = asyncio.new_event_loop()
 
     async def main() -> None:
-        server = await serve(view, view.datapath_ports, listen=listen)
+        server = await serve(view, view.datapath, listen=listen)
         started.set()
         await done.wait()
         await server.stop()

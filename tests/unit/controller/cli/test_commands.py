@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from controller.model.kinds import Kind
-from controller.model.view import Change, ResourceStatus, RowState
+from controller.model.view import BgpSession, Change, FrrVni, ResourceStatus, RowState
 from tests.fakes.view import NOW, FakeRoute
 from tests.unit.controller.cli.conftest import Daemon, run
 
@@ -17,13 +17,40 @@ LISTS = ["routes", "nexthops", "macs", "neighbors", "vteps", "vnis", "vrfs", "po
 
 
 def test_status_shows_counts_and_resources(daemon: Daemon) -> None:
-    broken = ResourceStatus("L3VNI", "red", False, "ValidationFailed", "vni 0 is out of range")
+    text = "vni 0 is out of range"
+    broken = ResourceStatus("L3VNI", "red", False, "ValidationFailed", text, 3, 2)
     daemon.view.state = replace(daemon.view.state, resources=(broken,), ready=False, not_ready="x")
     result = daemon.run("status")
     assert result.code == 0
     assert "ready       no: x" in result.out
-    assert "L3VNI/red  no: ValidationFailed  vni 0 is out of range" in result.out
-    assert json.loads(daemon.run("status", "-o", "json").out)["datapath"] == "kernel"
+    assert "L3VNI/red  no: ValidationFailed  2, not 3    vni 0 is out of range" in result.out
+    shown = json.loads(daemon.run("status", "-o", "json").out)
+    assert shown["datapath"] == "kernel"
+    assert shown["resources"][0]["applied_generation"] == 2
+
+
+def test_status_shows_what_frr_has(daemon: Daemon) -> None:
+    sessions = (
+        BgpSession("default", "192.0.2.1", 65000, "Established", NOW, received=7, sent=3),
+        BgpSession("red", "10.1.0.3", 65100, "Active", reason="Peer closed the session"),
+    )
+    vnis = (FrrVni(100, 3, "red", up=True, vteps=2),)
+    daemon.view.state = replace(daemon.view.state, sessions=sessions, vnis=vnis)
+    lines = [line.split() for line in daemon.run("status").out.splitlines()]
+    assert [
+        "red",
+        "10.1.0.3",
+        "65100",
+        "Active",
+        "-",
+        "0",
+        "0",
+        *sessions[1].reason.split(),
+    ] in lines
+    assert ["100", "3", "red", "up", "0", "0", "2"] in lines
+    shown = json.loads(daemon.run("status", "-o", "json").out)
+    assert "since" not in shown["sessions"][1]
+    assert shown["vnis"][0]["up"]
 
 
 @pytest.mark.parametrize("command", LISTS)

@@ -32,7 +32,7 @@ class Served:
 async def served(tmp_path: Path) -> AsyncIterator[Served]:
     view = fabric()
     listen = f"unix:{tmp_path}/inspect.sock"
-    server = await serve(view, view.datapath_ports, listen=listen)
+    server = await serve(view, view.datapath, listen=listen)
     async with grpc.aio.insecure_channel(listen) as channel:
         stub = inspect_pb2_grpc.InspectStub(channel)  # type: ignore[no-untyped-call]  # generated
         yield Served(view, channel, stub)

@@ -15,7 +15,7 @@ from tests.fakes.view import FakeRoute, MemoryView, fabric
 
 
 async def explained(view: MemoryView, address: str, vrf: str = "red") -> pb.ExplainResponse:
-    return await explain(view, view.datapath_ports, vrf, address)
+    return await explain(view, view.datapath.ports, vrf, address)
 
 
 async def test_an_overlay_route_is_followed_to_the_ports_of_the_underlay() -> None:

@@ -6,13 +6,13 @@ from dataclasses import replace
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from controller.metrics import MetricsError, serve_metrics
+from controller.metrics.server import MetricsError, serve_metrics
 from controller.model.view import ResourceStatus
 from tests.fakes.view import MemoryView, fabric
 
 
 async def scrape(view: MemoryView, request: str) -> str:
-    server = await serve_metrics(view, "127.0.0.1:0")
+    server = await serve_metrics(view, view.datapath, "127.0.0.1:0")
     async with server:
         host, port = server.sockets[0].getsockname()
         reader, writer = await asyncio.open_connection(host, port)
@@ -40,6 +40,18 @@ async def test_the_state_is_shown_as_metrics() -> None:
     assert samples["dualpath_failed_rows", "route"] == 1
     assert samples["dualpath_resource_ready", "L3VNI", "red"] == 0
     assert samples["dualpath_session_state", "live"] == 1
+    assert samples["dualpath_port_rx_bytes_total", "eth1"] == 1000
+    assert samples["dualpath_fib_max_routes", "ipv4", "red"] == 65536
+    assert samples["dualpath_graph_cycles_total", "ip_input"] == 5000
+    assert samples["dualpath_datapath_fact", "13", "api version"] == 1
+
+
+async def test_a_silent_datapath_has_no_values() -> None:
+    view = fabric()
+    view.unavailable = "gone"
+    answer = await scrape(view, "GET /metrics HTTP/1.1\r\n\r\n")
+    assert "dualpath_port_rx_bytes_total{" not in answer
+    assert "dualpath_ready 1.0" in answer
 
 
 @pytest.mark.parametrize(
@@ -55,5 +67,6 @@ async def test_a_request_without_end_is_dropped() -> None:
 
 @pytest.mark.parametrize("listen", ["", ":9100", "127.0.0.1", "127.0.0.1:x", "192.0.2.1:9100"])
 async def test_an_address_that_cannot_be_used_is_refused(listen: str) -> None:
+    view = fabric()
     with pytest.raises(MetricsError):
-        await serve_metrics(fabric(), listen)
+        await serve_metrics(view, view.datapath, listen)

@@ -42,7 +42,7 @@ async def asked(table: Table, address: str = "10.2.9.9") -> pb.ExplainResponse:
         return table.get((vrf, str(ipaddress.ip_address(packed))))
 
     view = fabric()
-    return await explain(view, view.datapath_ports, "red", address, look_up)
+    return await explain(view, view.datapath.ports, "red", address, look_up)
 
 
 async def test_what_agrees_is_no_problem() -> None:
@@ -54,7 +54,7 @@ async def test_what_agrees_is_no_problem() -> None:
 
 async def test_a_datapath_that_cannot_be_asked_says_nothing() -> None:
     view = fabric()
-    answer = await explain(view, view.datapath_ports, "red", "10.2.9.9")
+    answer = await explain(view, view.datapath.ports, "red", "10.2.9.9")
     assert not answer.HasField("observed")
 
 
@@ -97,5 +97,5 @@ async def test_a_datapath_that_does_not_answer_says_so() -> None:
         raise Unavailable("it is asleep")
 
     view = fabric()
-    answer = await explain(view, view.datapath_ports, "red", "10.2.9.9", look_up)
+    answer = await explain(view, view.datapath.ports, "red", "10.2.9.9", look_up)
     assert "the datapath does not answer: it is asleep" in answer.problems

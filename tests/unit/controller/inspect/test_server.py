@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from controller.inspect.listen import ListenError, Tls
-from controller.inspect.server import InspectServer, serve
+from controller.inspect.server import serve
+from controller.rpc.listen import ListenError, Tls
+from controller.rpc.server import RpcServer
 from tests.fakes.view import fabric
 
 
-async def started(listen: str, tls: Tls | None = None) -> InspectServer:
+async def started(listen: str, tls: Tls | None = None) -> RpcServer:
     view = fabric()
-    return await serve(view, view.datapath_ports, listen=listen, tls=tls)
+    return await serve(view, view.datapath, listen=listen, tls=tls)
 
 
 async def test_the_socket_is_for_owner_and_group_and_goes_with_the_server(tmp_path: Path) -> None:

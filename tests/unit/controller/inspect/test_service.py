@@ -246,3 +246,14 @@ def test_the_fake_gives_pages_by_slot() -> None:
     view.remove_route("red", "10.1.0.0/24")
     rows, following = view.routes("red", Family.INET, 0, 1)
     assert (rows.lengths.tolist(), following) == ([16], 2)
+
+
+async def test_status_says_what_the_datapath_says_of_itself(served: Served) -> None:
+    said = (await served.stub.Status(pb.StatusRequest())).datapath_status
+    assert (said.name, said.version, said.unavailable) == ("kernel", "6.12", "")
+    assert (said.facts[0].name, said.facts[0].value) == ("api version", "13")
+    assert [(fib.family, fib.used, fib.blocks) for fib in said.fibs] == [(4, 3, 256), (6, 1, 0)]
+    assert said.nodes[0].cycles == 5000
+    served.view.unavailable = "grout is gone"
+    said = (await served.stub.Status(pb.StatusRequest())).datapath_status
+    assert said.unavailable == "grout is gone"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from controller.model.links import Address
 from datapaths.kernel.punt import EVERYTHING, rules
 from datapaths.kernel.wire import filters
-from datapaths.kernel.wire.filters import PRIORITIES, Classifier, Filter
+from datapaths.kernel.wire.filters import TWIN_PRIORITIES, Classifier, Filter
 from datapaths.kernel.wire.matches import (
     ETH_P_802_2,
     ETH_P_IP,
@@ -122,7 +122,7 @@ def test_a_priority_has_one_classifier_and_one_ethertype() -> None:
     for classifier in Classifier:
         for rule in (*rules(ADDRESSES), EVERYTHING):
             filter_, _ = filters.compile_rule(classifier, rule, 7)
-            assert filter_.priority in PRIORITIES
+            assert filter_.priority in TWIN_PRIORITIES
             what = filter_.classifier, filter_.ethertype
             assert seen.setdefault(filter_.priority, what) == what
 
@@ -130,7 +130,7 @@ def test_a_priority_has_one_classifier_and_one_ethertype() -> None:
 def test_filters_of_others_are_not_ours() -> None:
     for stranger in (
         Filter("u32", 49152, ETH_P_IP, 0x80000800, 1),
-        Filter("bpf", PRIORITIES.start, ETH_P_IP, 1, 1),
+        Filter("bpf", TWIN_PRIORITIES.start, ETH_P_IP, 1, 1),
     ):
         [message] = messages(filters.add(3, stranger, b""))
         assert filters.decode(message) is None

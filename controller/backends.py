@@ -1,0 +1,88 @@
+"""What forwards, by the name that --datapath gives it. Another datapath is another row here."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from controller.provision import PortTwins, Spaces
+from controller.rpc.connect import ClientTls
+from controller.settings import Settings
+from controller.supervisor import Child
+from datapaths.base import Datapath
+from datapaths.grout.process import Grout, GroutProcess, locate
+from datapaths.grout.twins import GroutTwins
+from datapaths.kernel.driver import KernelDatapath
+from datapaths.kernel.twins import Twins
+from datapaths.remote.driver import RemoteDatapath
+
+
+class Beside(Protocol):
+    """Something that is kept running beside us."""
+
+    async def run(self) -> None:
+        """Go on until cancelled. Raises Unsupported when that is of no use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """A datapath, the twins that are wired to it, and what has to run for it, in this order."""
+
+    datapath: Datapath
+    twins: PortTwins
+    beside: tuple[Beside, ...] = ()
+
+
+Make = Callable[[Settings, Spaces, str], Backend]
+"""Called within the event loop; the text is the namespace in which hosts are, "" is ours."""
+
+
+def kernel(settings: Settings, spaces: Spaces, host: str) -> Backend:
+    twins = Twins(spaces.forwarding, spaces.control)
+    return Backend(KernelDatapath(spaces.forwarding, host), twins)
+
+
+def dpdk(settings: Settings, spaces: Spaces, host: str) -> Backend:
+    """grout behind grout-agent; either is ours to run unless somebody else does.
+
+    Raises ConnectError for an agent that may not be called.
+    """
+    told = settings.grout
+    address = told.agent or f"unix:{settings.state_dir}/grout-agent.sock"
+    tls = ClientTls(*told.agent_tls) if told.agent_tls else None
+    twins = GroutTwins(lambda: locate(told.sock), spaces.forwarding, spaces.control)
+    beside: list[Beside] = []
+    if told.start:
+        beside.append(
+            GroutProcess(
+                Grout(
+                    told.sock,
+                    told.netns or spaces.forwarding,
+                    settings.state_dir,
+                    told.hugepages,
+                    told.cpus,
+                )
+            )
+        )
+    if not told.agent:
+        beside.append(Child("grout-agent", _agent(settings, spaces, host, address)))
+    return Backend(RemoteDatapath(address, tls, "grout"), twins, tuple(beside))
+
+
+def _agent(settings: Settings, spaces: Spaces, host: str, listen: str) -> tuple[str, ...]:
+    return (
+        sys.executable,
+        "-m",
+        "datapaths.grout.agent",
+        f"--grout-sock={settings.grout.sock}",
+        f"--netns={spaces.forwarding}",
+        f"--host-netns={host}",
+        f"--listen={listen}",
+        f"--log-level={settings.log_level}",
+        "--until-eof",
+    )
+
+
+BACKENDS: dict[str, Make] = {"kernel": kernel, "dpdk": dpdk}

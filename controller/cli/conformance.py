@@ -1,0 +1,110 @@
+"""The command that examines somebody's datapath."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from controller.cli.client import FAILED, USAGE, fail, tls_of
+from controller.cli.options import Output, OutputOption, Target
+from controller.cli.output import to_yaml
+from controller.rpc.connect import BadAddress, ConnectError
+
+if TYPE_CHECKING:
+    from datapaths.conformance.run import Plan, Result
+
+
+def conformance(
+    context: typer.Context,
+    address: Annotated[
+        str, typer.Argument(metavar="ADDR", help="The datapath: unix:/PATH or ADDRESS:PORT.")
+    ],
+    only: Annotated[
+        str, typer.Option("--only", metavar="TEXT", help="Checks with this in their name.")
+    ] = "",
+    device: Annotated[
+        str,
+        typer.Option(
+            "--device",
+            metavar="NAME",
+            help="An interface there with 10.0.0.1/24 and fd00::1/64; by default a port is made.",
+        ),
+    ] = "",
+    vrf: Annotated[
+        str, typer.Option("--vrf", metavar="NAME", help="Routes go into this VRF, which is made.")
+    ] = "default",
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Examine a datapath: does it do what dualpath.v1.Datapath says?
+
+    It has to be idle: no controller may drive it, and it may hold nothing. What the checks make is
+    removed again. Exit code 0: nothing failed; 1: something did, or it could not be examined.
+
+    \b
+    dualpath conformance unix:/run/dualpath/datapath.sock
+    dualpath conformance unix:/tmp/mine.sock --only routes -o json
+    """
+    from datapaths.conformance.run import Plan  # numpy takes a while
+
+    target: Target = context.obj
+    plan = Plan(address, tls_of(target), device, vrf, only)
+    try:
+        results = asyncio.run(_run(plan, output))
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    _sum(results, output)
+    raise typer.Exit(FAILED if any(result.outcome == "failed" for result in results) else 0)
+
+
+async def _run(plan: Plan, output: Output) -> list[Result]:
+    from datapaths.base import DatapathError
+    from datapaths.conformance.run import NotIdle, run
+    from datapaths.conformance.verdict import Violation
+
+    results: list[Result] = []
+    try:
+        async with aclosing(run(plan)) as found:
+            async for result in found:
+                results.append(result)
+                if output in (Output.TABLE, Output.WIDE):
+                    typer.echo(_line(result, wide=output is Output.WIDE))
+    except (ConnectError, DatapathError, NotIdle, Violation) as error:
+        fail(str(error), USAGE if isinstance(error, BadAddress) else FAILED)
+    if not results:
+        fail(f"no check has {plan.only!r} in its name", USAGE)
+    return results
+
+
+def _line(result: Result, *, wide: bool) -> str:
+    reason = f": {result.reason}" if result.reason else ""
+    name = result.name if wide else f"{result.name.partition('.')[0]:<8}{result.sentence}"
+    took = f"  {result.seconds:.3f} s" if wide and result.seconds else ""
+    return f"{result.outcome:<8}{name}{took}{reason}"
+
+
+def _sum(results: list[Result], output: Output) -> None:
+    counts = {
+        outcome: sum(result.outcome == outcome for result in results)
+        for outcome in ("passed", "failed", "skipped")
+    }
+    if output in (Output.TABLE, Output.WIDE):
+        typer.echo(", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
+        return
+    checks = [
+        {
+            "name": result.name,
+            "sentence": result.sentence,
+            "outcome": str(result.outcome),
+            "reason": result.reason,
+            "seconds": round(result.seconds, 6),
+        }
+        for result in results
+    ]
+    answer = {**counts, "checks": checks}
+    text = json.dumps(answer, indent=2) + "\n" if output is Output.JSON else to_yaml(answer)
+    sys.stdout.write(text)

@@ -1,0 +1,1 @@
+"""Prometheus metrics. The names are an interface: docs/API.md lists them."""

@@ -1,0 +1,85 @@
+"""To whom a client connects, and what is refused: nobody beyond this host without mutual TLS."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+
+
+class ConnectError(Exception):
+    """Cannot connect; the text is one sentence."""
+
+
+class BadAddress(ConnectError):
+    """The address or the files with it make no sense."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientTls:
+    """Files in PEM: our certificate, its key, and the CA that signed the server's."""
+
+    certificate: Path
+    key: Path
+    ca: Path
+
+    def credentials(self) -> grpc.ChannelCredentials:
+        """Raises ConnectError when a file cannot be read."""
+        try:
+            ca, key = self.ca.read_bytes(), self.key.read_bytes()
+            certificate = self.certificate.read_bytes()
+        except OSError as error:
+            raise ConnectError(f"cannot read {error.filename}: {error.strerror}") from None
+        return grpc.ssl_channel_credentials(ca, private_key=key, certificate_chain=certificate)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What gRPC is to be given; without credentials the channel is a plain one."""
+
+    address: str
+    credentials: grpc.ChannelCredentials | None = None
+
+
+def target_of(connect: str, tls: ClientTls | None) -> Target:
+    """Read unix:/PATH, /PATH or ADDRESS:PORT. Raises ConnectError."""
+    path = unix_path(connect)
+    if path:
+        return Target(f"unix:{path}")
+    if tls:
+        return Target(connect, tls.credentials())
+    if not _is_loopback(connect):
+        raise BadAddress(f"{connect} is not on this host: give certificate, key and CA")
+    return Target(connect)
+
+
+def unix_path(connect: str) -> str | None:
+    """Return the path of a UNIX socket, None for ADDRESS:PORT. Raises BadAddress."""
+    if connect.startswith("/"):
+        return connect
+    if not connect.startswith("unix:"):
+        return None
+    path = connect.removeprefix("unix:").removeprefix("//")
+    if not path.startswith("/"):
+        raise BadAddress(f"{connect}: the path of a UNIX socket must be absolute")
+    return path
+
+
+def probe(path: str) -> None:
+    """Say why a UNIX socket does not answer, which gRPC does not. Raises OSError."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as tried:
+        tried.connect(path)
+
+
+def _is_loopback(connect: str) -> bool:
+    host, colon, port = connect.rpartition(":")
+    if not (host and colon and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise BadAddress(f"{connect!r} is neither unix:/PATH nor ADDRESS:PORT")
+    try:
+        address = ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return host == "localhost"
+    return address.is_loopback

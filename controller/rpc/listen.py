@@ -1,0 +1,138 @@
+"""Where a service listens, and what is refused: never a public address without mutual TLS."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+
+SOCKET_MODE = 0o660
+DIRECTORY_MODE = 0o750
+MAX_PATH = 107  # sizeof(sockaddr_un.sun_path) - 1, linux/un.h
+
+
+class ListenError(Exception):
+    """Cannot listen there; the text is one sentence that says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Files in PEM: our certificate, its key, and the CA that must have signed a client's."""
+
+    certificate: Path
+    key: Path
+    ca: Path
+
+    def credentials(self) -> grpc.ServerCredentials:
+        """Raises ListenError when a file cannot be read."""
+        try:
+            pair = self.key.read_bytes(), self.certificate.read_bytes()
+            ca = self.ca.read_bytes()
+        except OSError as error:
+            raise ListenError(f"cannot read {error.filename}: {error.strerror}") from None
+        return grpc.ssl_server_credentials([pair], ca, require_client_auth=True)
+
+
+def bind(server: grpc.aio.Server, listen: str, tls: Tls | None = None) -> Path | None:
+    """Let a server listen on unix:/PATH or ADDRESS:PORT; return the path that is to be unlinked.
+
+    Raises ListenError.
+    """
+    path = unix_path(listen)
+    if path:
+        _bind_unix(server, path)
+    else:
+        _bind_tcp(server, check_tcp(listen, tls), tls)
+    return path
+
+
+def _bind_unix(server: grpc.aio.Server, path: Path) -> None:
+    prepare(path)
+    umask = os.umask(0o777 & ~SOCKET_MODE)  # so that it never exists with a wider mode
+    try:
+        server.add_insecure_port(f"unix:{path}")
+        path.chmod(SOCKET_MODE)
+    except (RuntimeError, OSError) as error:
+        raise ListenError(f"cannot listen on {path}: {error}") from None
+    finally:
+        os.umask(umask)
+
+
+def _bind_tcp(server: grpc.aio.Server, listen: str, tls: Tls | None) -> None:
+    try:
+        if tls:
+            server.add_secure_port(listen, tls.credentials())
+        else:
+            server.add_insecure_port(listen)
+    except RuntimeError:
+        text = f"cannot listen on {listen}: the port is in use, or the address is not this host's"
+        raise ListenError(text) from None
+
+
+def unix_path(listen: str) -> Path | None:
+    """Return the path of a UNIX listener, None for one of another sort. Raises ListenError."""
+    if not listen.startswith("unix:"):
+        return None
+    text = listen.removeprefix("unix:")
+    text = text.removeprefix("//")  # unix:///run/x has an empty authority
+    if not text.startswith("/"):
+        raise ListenError(f"{listen}: the path of a UNIX socket must be absolute")
+    if len(os.fsencode(text)) > MAX_PATH:
+        raise ListenError(f"{listen}: the path of a UNIX socket has {MAX_PATH} bytes at most")
+    return Path(text)
+
+
+def check_tcp(listen: str, tls: Tls | None) -> str:
+    """Return `ADDRESS:PORT` if it may be listened on. Raises ListenError."""
+    host, colon, port = listen.rpartition(":")
+    if not (colon and host and port.isascii() and port.isdigit() and int(port) < 65536):
+        raise ListenError(f"{listen!r} is neither unix:/PATH nor ADDRESS:PORT")
+    if not _is_loopback(listen, host) and tls is None:
+        raise ListenError(
+            f"{listen} is not a loopback address: give certificate, key and CA for mutual TLS,"
+            " or listen on unix:/PATH"
+        )
+    return listen
+
+
+def _is_loopback(listen: str, host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.removeprefix("[").removesuffix("]")).is_loopback
+    except ValueError:
+        raise ListenError(f"{listen}: {host} is not an IP address") from None
+
+
+def prepare(path: Path) -> None:
+    """Make room for a socket: its directory, and no stale one. Raises ListenError."""
+    try:
+        path.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        mode = path.lstat().st_mode if os.path.lexists(path) else None
+    except OSError as error:
+        raise ListenError(f"cannot use {path}: {error.strerror}") from None
+    if mode is None:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise ListenError(f"{path} exists and is not a socket: remove it, or listen elsewhere")
+    if _answers(path):
+        raise ListenError(f"{path} is in use: another process listens there; stop it first")
+    path.unlink(missing_ok=True)
+
+
+def _answers(path: Path) -> bool:
+    """Does anybody listen? Only a refusal means that nobody does."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(str(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+        except OSError:
+            return True
+    return True

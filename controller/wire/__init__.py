@@ -1,0 +1,1 @@
+"""The vocabulary (`controller.model`) to and from protobuf. No I/O."""

@@ -1,0 +1,104 @@
+"""What a check is: a function, the cases it is for, and what a datapath must have for it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from controller.model.kinds import Kind
+from datapaths.base import Feature
+from datapaths.conformance.subject import Subject
+
+Run = Callable[..., Awaitable[None]]
+
+WITHOUT_HANDS = "nobody can be asked to do it beside the datapath"
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a datapath must take for a check to make sense."""
+
+    kinds: frozenset[Kind] = frozenset()
+    features: frozenset[Feature] = frozenset()
+    hands: bool = False
+
+    def __or__(self, other: Needs) -> Needs:
+        return Needs(
+            self.kinds | other.kinds, self.features | other.features, self.hands or other.hands
+        )
+
+
+def needs(*what: Kind | Feature, hands: bool = False) -> Needs:
+    kinds = frozenset(item for item in what if isinstance(item, Kind))
+    features = frozenset(item for item in what if isinstance(item, Feature))
+    return Needs(kinds, features, hands)
+
+
+NOTHING = Needs()
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One set of arguments, with a name and with what it needs beyond its check."""
+
+    name: str
+    arguments: tuple[Any, ...] = ()
+    needs: Needs = NOTHING
+
+
+ONE = Case("")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check of one case. Raises Violation."""
+
+    name: str  # "routes.an_empty_batch_is_fine"
+    sentence: str
+    needs: Needs
+    run: Callable[[Subject], Awaitable[None]]
+
+    def excluded(self, subject: Subject) -> str:
+        """Return why it makes no sense for a datapath, or ""."""
+        said = subject.capabilities
+        if missing := self.needs.kinds - said.kinds:
+            return f"{said.name} takes no {', '.join(kind.name for kind in sorted(missing))}"
+        if lacking := self.needs.features & said.lacks:
+            return f"{said.name} lacks {', '.join(sorted(lacking))}"
+        if self.needs.hands and subject.hands is None:
+            return WITHOUT_HANDS
+        return ""
+
+
+class Chapter:
+    """The checks of one subject matter, in the order in which they are written."""
+
+    def __init__(self, name: str, common: Needs, before: Run | None = None) -> None:
+        self.checks: list[Check] = []
+        self._name = name
+        self._common = common
+        self._before = before  # each of its checks
+
+    def check(
+        self, needed: Needs = Needs(), cases: Iterable[Case] = (ONE,)
+    ) -> Callable[[Run], Run]:
+        """Make a check of a function, once for each case. Its name is a sentence."""
+
+        def add(run: Run) -> Run:
+            for case in cases:
+                self.checks.append(self._one(run, case, needed))
+            return run
+
+        return add
+
+    def _one(self, run: Run, case: Case, needed: Needs) -> Check:
+        async def checked(subject: Subject) -> None:
+            if self._before:
+                await self._before(subject)
+            await run(subject, *case.arguments)
+
+        name, sentence = f"{self._name}.{run.__name__}", run.__name__.replace("_", " ")
+        if case.name:
+            name, sentence = f"{name}[{case.name}]", f"{sentence} ({case.name})"
+        return Check(name, sentence, self._common | needed | case.needs, checked)

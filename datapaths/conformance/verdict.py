@@ -1,0 +1,37 @@
+"""How a check says that the contract is broken. No `assert`: -O would take it away."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from collections.abc import Set as AbstractSet
+
+SHOWN = 5
+
+
+class Violation(Exception):
+    """The datapath does not do what the contract says; the text says how."""
+
+
+def expect(got: object, wanted: object, what: str) -> None:
+    """Raises Violation unless they are equal; of sets and dicts the difference is shown."""
+    if got == wanted:
+        return
+    if isinstance(got, AbstractSet) and isinstance(wanted, AbstractSet):
+        raise Violation(f"{what}: missing {_some(wanted - got)}, unexpected {_some(got - wanted)}")
+    if isinstance(got, dict) and isinstance(wanted, dict):
+        missing, extra = wanted.items() - got.items(), got.items() - wanted.items()
+        raise Violation(f"{what}: missing {_some(missing)}, unexpected {_some(extra)}")
+    raise Violation(f"{what}: got {got}, wanted {wanted}")
+
+
+def expect_none(failures: Collection[object], what: str) -> None:
+    """Raises Violation when a batch that must succeed has rows that failed."""
+    if failures:
+        raise Violation(f"{what}: {_some(failures)}")
+
+
+def _some(values: Collection[object]) -> str:
+    if not values:
+        return "nothing"
+    shown = ", ".join(sorted(map(str, values))[:SHOWN])
+    return shown if len(values) <= SHOWN else f"{shown} and {len(values) - SHOWN} more"

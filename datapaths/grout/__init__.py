@@ -1,0 +1,1 @@
+"""Drives grout (DPDK) by its own binary protocol."""

@@ -1,0 +1,366 @@
+"""grout's UNIX socket: requests with their answers, streams, and events.
+
+Knows ids, versions, batches and lost connections; knows nothing of what the messages mean.
+
+grout takes one request for each time that its socket becomes readable, so a batch that is simply
+written hangs. So it ends with a PING that fills grout's whole buffer, and is done when that is
+answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import suppress
+from typing import Any, Self, TypeVar
+
+import numpy as np
+
+from controller.model.routes import U32
+from datapaths.base import Unavailable, Unsupported
+from datapaths.grout.wire.frames import REQUEST, Event, Framer, Run, request
+from datapaths.grout.wire.numbers import GR_API_MAX_MSG_LEN
+from datapaths.grout.wire.table import Api, DecodeError, Rows, api, versions
+
+T = TypeVar("T")
+
+Request = tuple[str, bytes]
+"""Message type by name, and payload."""
+
+BATCH = 4096  # requests before a PING; larger ones gain nothing
+IN_FLIGHT = 2  # batches: one that grout works on, and one that waits for it
+LONE = 2  # so few requests go one by one, which is quicker than a PING
+ANSWER_S = (
+    120.0  # without a byte from grout; making a port takes it seconds, on a slow machine many
+)
+READ_BYTES = 256 * 1024
+
+PING = bytes(GR_API_MAX_MSG_LEN)
+
+
+class Refused(Exception):
+    """grout answered a request with an errno."""
+
+    def __init__(self, type_: str, number: int) -> None:
+        self.errno = number
+        self.name = errno.errorcode.get(number, str(number))
+        super().__init__(f"{type_}: {self.name}: {os.strerror(number)}")
+
+
+class Connection:
+    """A connected socket on which both have said hello."""
+
+    def __init__(self, sock: socket.socket, api_: Api) -> None:
+        self.api = api_
+        self._socket = sock
+        self._framer = Framer()
+        self._buffer = memoryview(bytearray(READ_BYTES))
+        self._loop = asyncio.get_running_loop()
+        self._next = 1
+
+    @classmethod
+    async def open(cls, path: str) -> Self:
+        """Connect. Raises Unavailable, or Unsupported when grout speaks no version of ours."""
+        for version in versions():
+            connection = cls(await _connect(path), api(version))
+            try:
+                hello = connection.api.pack("gr_hello_req", api_version=version)
+                await connection.call("GR_HELLO", hello)
+            except Refused:
+                connection.close()
+            except BaseException:
+                connection.close()
+                raise
+            else:
+                return connection
+        known = ", ".join(f"{api(v).release} (API {v})" for v in versions())
+        raise Unsupported(
+            f"the grout at {path} speaks another API version; known are grout {known}"
+        )
+
+    def close(self) -> None:
+        self._socket.close()
+
+    async def send(self, data: bytes | memoryview) -> None:
+        try:
+            await self._loop.sock_sendall(self._socket, data)
+        except OSError as error:
+            raise Unavailable(f"grout closed the connection: {error}") from error
+
+    async def receive(self) -> None:
+        """Wait for bytes and give them to the framer. Raises Unavailable at the end."""
+        try:
+            count = await self._loop.sock_recv_into(self._socket, self._buffer)
+        except OSError as error:
+            raise Unavailable(f"grout closed the connection: {error}") from error
+        if not count:
+            raise Unavailable("grout closed the connection")
+        self._framer.feed(self._buffer[:count])
+
+    async def run(self) -> Run:
+        """Return the responses that come next. Raises Unavailable."""
+        try:
+            while (found := self._framer.run()) is None:
+                async with asyncio.timeout(ANSWER_S):
+                    await self.receive()
+        except TimeoutError:
+            raise Unavailable(f"grout has not answered for {ANSWER_S:.0f} s") from None
+        except DecodeError as error:
+            raise Unavailable(f"what grout answers makes no sense: {error}") from error
+        return found
+
+    async def event(self) -> Event:
+        """Wait for an event. Raises Unavailable."""
+        try:
+            while (found := self._framer.event()) is None:
+                await self.receive()
+        except DecodeError as error:
+            raise Unavailable(f"what grout tells makes no sense: {error}") from error
+        return found
+
+    def events(self) -> list[Event]:
+        """Return the events that have come already. Raises Unavailable."""
+        found: list[Event] = []
+        with suppress(DecodeError):  # `event` raises it
+            while one := self._framer.event():
+                found.append(one)
+        return found
+
+    async def call(self, type_: str, payload: bytes = b"") -> bytes:
+        """Send a request and return its answer. Raises Refused and Unavailable."""
+        id_ = self.number(1)
+        await self.send(request(id_, self.api.types[type_], payload))
+        answer = await self.run()
+        _expect(answer, id_, 1)
+        if answer.errnos[0]:
+            raise Refused(type_, int(answer.errnos[0]))
+        return bytes(answer.payloads[0])
+
+    def number(self, count: int) -> int:
+        """Return the first of `count` ids that nothing in flight has."""
+        if self._next + count >= 1 << 32:
+            self._next = 1
+        first, self._next = self._next, self._next + count
+        return first
+
+
+class Channel:
+    """Requests over one connection; its users take turns.
+
+    An exchange that was begun is finished, also when the one who wanted it is cancelled; after one
+    that failed the channel is of no use: close it and open another.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._turn = asyncio.Lock()
+        self._running: set[asyncio.Task[Any]] = set()
+        self.broken = ""  # why, "" while all is well
+        self.used_at = 0.0  # by the loop's clock
+
+    @classmethod
+    async def open(cls, path: str) -> Self:
+        """Connect. Raises Unavailable, or Unsupported when grout speaks no version of ours."""
+        return cls(await Connection.open(path))
+
+    @property
+    def api(self) -> Api:
+        return self._connection.api
+
+    def close(self) -> None:
+        self.broken = self.broken or "it was closed"
+        for task in self._running:
+            task.cancel()
+        self._connection.close()
+
+    async def call(self, type_: str, payload: bytes = b"") -> bytes:
+        """Send a request and return its answer. Raises Refused and Unavailable."""
+        return await self._exchange(self._connection.call(type_, payload))
+
+    async def send(self, requests: Sequence[Request]) -> list[tuple[int, int]]:
+        """Send requests in order; return (position, errno) of those that were refused."""
+        if not requests:
+            return []
+        return await self._exchange(self._send(requests))
+
+    async def write(self, rows: Rows) -> U32:
+        """Send requests of one shape, built as `frames` says; return an errno for each.
+
+        `rows` has a header of three columns, `id` among them, which is set here.
+        """
+        return await self._exchange(self._write(rows))
+
+    async def collect(self, type_: str, payload: bytes = b"") -> list[Run]:
+        """Send a request that a stream answers; return it whole. Raises Refused and Unavailable."""
+        return await self._exchange(self._collect(type_, payload))
+
+    async def each(self, type_: str, payload: bytes = b"") -> AsyncIterator[bytes]:
+        """Yield the payloads of a stream, for those that are few."""
+        for run in await self.collect(type_, payload):
+            for row in run.payloads:
+                yield row.tobytes()
+
+    async def _exchange(self, work: Coroutine[Any, Any, T]) -> T:
+        task = asyncio.get_running_loop().create_task(self._guarded(work))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise Unavailable(f"no connection to grout: {self.broken}") from None
+            await asyncio.wait([task])
+            raise
+
+    async def _guarded(self, work: Coroutine[Any, Any, T]) -> T:
+        async with self._turn:
+            if self.broken:
+                work.close()
+                raise Unavailable(f"no connection to grout: {self.broken}")
+            try:
+                return await work
+            except Refused:
+                raise
+            except BaseException as error:
+                self.broken = str(error) or type(error).__name__
+                raise
+            finally:
+                self.used_at = asyncio.get_running_loop().time()
+
+    async def _send(self, requests: Sequence[Request]) -> list[tuple[int, int]]:
+        if len(requests) <= LONE:
+            refused = []
+            for at, (type_, payload) in enumerate(requests):
+                try:
+                    await self._connection.call(type_, payload)
+                except Refused as error:
+                    refused.append((at, error.errno))
+            return refused
+        count = len(requests)
+        first = self._connection.number(count)
+        types = self.api.types
+        frames = [request(first + i, types[name], data) for i, (name, data) in enumerate(requests)]
+        batches = [b"".join(frames[at : at + BATCH]) for at in range(0, count, BATCH)]
+        errnos = await self._pipeline(batches, first, count)
+        return [(int(at), int(errnos[at])) for at in np.flatnonzero(errnos)]
+
+    async def _write(self, rows: Rows) -> U32:
+        count = len(rows)
+        first = self._connection.number(count)
+        rows["id"] = np.arange(first, first + count, dtype=np.uint32)
+        data = memoryview(rows.view(np.uint8).data)
+        size = rows.dtype.itemsize
+        batches = [data[at * size : (at + BATCH) * size] for at in range(0, count, BATCH)]
+        return await self._pipeline(batches, first, count)
+
+    async def _pipeline(self, batches: Sequence[bytes | memoryview], first: int, count: int) -> U32:
+        """Write batches, each closed by a PING, and read their answers meanwhile."""
+        errnos = np.zeros(count, np.uint32)
+        credit = asyncio.Semaphore(IN_FLIGHT)
+        ping = self._connection.number(1)
+        loop = asyncio.get_running_loop()
+        writer = loop.create_task(self._write_batches(batches, ping, credit))
+        try:
+            pings = answered = 0
+            while pings < len(batches):
+                run = await self._connection.run()
+                if (run.ids == ping).all():
+                    pings += len(run)
+                    for _ in range(len(run)):
+                        credit.release()
+                    continue
+                # The PING's own answer may be as short as the others', and end their run.
+                mine = run.ids != ping
+                at = run.ids[mine].astype(np.int64) - first
+                if len(at) and (at.min() < 0 or at.max() >= count):
+                    raise Unavailable("grout answers what was not asked")
+                errnos[at] = run.errnos[mine]
+                answered += len(at)
+                pings += (closed := int((~mine).sum()))
+                for _ in range(closed):
+                    credit.release()
+        finally:
+            writer.cancel()
+            with suppress(asyncio.CancelledError, Unavailable):
+                await writer
+        if answered != count:
+            raise Unavailable(f"grout answered {answered} of {count} requests")
+        return errnos
+
+    async def _write_batches(
+        self, batches: Sequence[bytes | memoryview], ping: int, credit: asyncio.Semaphore
+    ) -> None:
+        flush = REQUEST.pack(ping, self.api.types["GR_PING"], len(PING)) + PING
+        for batch in batches:
+            await credit.acquire()
+            await self._connection.send(batch)
+            await self._connection.send(flush)
+
+    async def _collect(self, type_: str, payload: bytes) -> list[Run]:
+        id_ = self._connection.number(1)
+        await self._connection.send(request(id_, self.api.types[type_], payload))
+        runs: list[Run] = []
+        while True:
+            run = await self._connection.run()
+            _expect(run, id_)
+            if run.errnos.any():
+                raise Refused(type_, int(run.errnos[0]))
+            if not run.payloads.shape[1]:
+                return runs
+            runs.append(run)
+
+
+class EventStream:
+    """A connection of its own for events: they carry no id, and answers would mix with them."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @classmethod
+    async def open(cls, path: str, types: Sequence[str]) -> Self:
+        """Connect and subscribe, but not to what this process causes itself."""
+        connection = await Connection.open(path)
+        try:
+            for type_ in types:
+                await connection.call(
+                    "GR_EVENT_SUBSCRIBE",
+                    connection.api.pack(
+                        "gr_event_subscribe_req",
+                        suppress_self_events=True,
+                        ev_type=connection.api.types[type_],
+                    ),
+                )
+        except Refused as error:
+            connection.close()
+            raise Unavailable(str(error)) from error
+        except BaseException:
+            connection.close()
+            raise
+        return cls(connection)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    async def read(self) -> list[Event]:
+        """Wait for events and return all that have come. Raises Unavailable at the end."""
+        first = await self._connection.event()
+        return [first, *self._connection.events()]
+
+
+async def _connect(path: str) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        await asyncio.get_running_loop().sock_connect(sock, path)
+    except OSError as error:
+        sock.close()
+        reason = error.strerror or str(error)
+        raise Unavailable(f"cannot connect to grout at {path}: {reason}; is it running?") from error
+    return sock
+
+
+def _expect(run: Run, id_: int, count: int = 0) -> None:
+    if (run.ids != id_).any() or (count and len(run) != count):
+        raise Unavailable("grout answers what was not asked")

@@ -1,0 +1,263 @@
+"""Datapath for grout: one grout, driven over its UNIX socket.
+
+Raises Unavailable while grout is away; connects again by itself, and then tells that everything is
+lost, so that everything is programmed again. What is ours in grout has our origin or our mark.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+
+from controller.model.kinds import Kind
+from controller.model.records import Record, RecordBatch
+from controller.model.routes import RouteBatch
+from datapaths.base import (
+    Batch,
+    Capabilities,
+    Facts,
+    Feature,
+    FibUse,
+    Learned,
+    NodeStats,
+    PortState,
+    RowFailure,
+    Unavailable,
+)
+from datapaths.grout.channel import Refused
+from datapaths.grout.memory import memory
+from datapaths.grout.observe import Observer
+from datapaths.grout.placement import Places
+from datapaths.grout.ports import Ports
+from datapaths.grout.routes import dump_routes
+from datapaths.grout.session import Session
+from datapaths.grout.wire import stats
+from datapaths.grout.wire.table import DecodeError
+from datapaths.inbox import Inbox
+from datapaths.kernel.netns import entered
+
+log = logging.getLogger(__name__)
+
+KINDS = frozenset(Kind) - {Kind.LSP}
+LACKS = frozenset({Feature.STICKY, Feature.ROUTER_FLAG, Feature.SHARED_PREFIX})
+OVERLAY_KINDS = frozenset({Kind.VRF, Kind.VNI})
+DUMP_ROWS = 4096  # records in a batch
+BATCH_ROWS = 16384  # routes: two batches of the channel's are in flight, and two wait
+RETRY_S = 0.5
+
+PlacesOf = Callable[[], Places]
+
+
+class GroutDatapath:
+    """Datapath of the grout at a socket; `places` says which namespaces its ports reach into.
+
+    `home` is grout's own network namespace, "" this one.
+    """
+
+    name = "grout"
+
+    def __init__(self, path: str, places: PlacesOf, home: Callable[[], str] = str) -> None:
+        self._path = path
+        self._places = places
+        self._home = home
+        self._inbox = Inbox()
+        self._observer = Observer(self._inbox.put)
+        self._session: Session | None = None
+        self._starting = asyncio.Lock()
+        self._keeper: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def capabilities(self) -> Capabilities:
+        """Say which grout this is. Raises Unsupported for an API that we do not know."""
+        api = (await self._ready()).channel.api
+        return Capabilities(self.name, api.release, KINDS, LACKS, BATCH_ROWS)
+
+    async def apply(self, batch: Batch) -> Sequence[RowFailure]:
+        """Make every row true; a VRF, VNI or interface that is not there fails rows with ENODEV."""
+        session = await self._ready()
+        if isinstance(batch, RouteBatch):
+            return await session.routes.apply(batch)
+        if batch.kind not in KINDS:
+            reason = f"grout takes no {batch.kind.name}"
+            return [RowFailure(i, "EOPNOTSUPP", reason) for i in range(len(batch.upserts))]
+        try:
+            if batch.kind in OVERLAY_KINDS:
+                return await session.build(session.overlay.apply(batch))
+            if batch.kind is Kind.PORT:
+                return await session.build(self._ports(session).apply(batch))
+            return await session.program(batch)
+        except (Refused, DecodeError) as error:
+            raise Unavailable(f"grout: {error}") from error
+
+    async def dump(self, kind: Kind) -> AsyncIterator[Batch]:
+        session = await self._ready()
+        if kind is Kind.ROUTE:
+            observer = self._observer
+            async for batch in dump_routes(
+                session.channel, observer.ifaces, observer.hops, observer.others
+            ):
+                yield batch
+            return
+        for some in _batched(await self._held(session, kind)):
+            yield RecordBatch(kind, upserts=some)
+
+    async def ports(self) -> Sequence[PortState]:
+        return await self._ports(await self._ready()).states()
+
+    async def facts(self) -> Facts:
+        session = await self._ready()
+        api = session.channel.api
+        try:
+            graph = await session.channel.call("GR_STATS_GET", stats.encode_stats_get(api))
+            fdb = api.one("gr_fdb_config_get_resp", await session.channel.call("GR_FDB_CONFIG_GET"))
+            nexthops = api.one(
+                "gr_nh_config_get_resp", await session.channel.call("GR_NH_CONFIG_GET")
+            )
+            fibs = await session.fibs.read_all()
+        except Refused as error:
+            raise Unavailable(str(error)) from error
+        ifaces = self._observer.ifaces
+        return Facts(
+            values=(
+                ("grout", api.release),
+                ("api version", str(api.version)),
+                ("memory", await asyncio.to_thread(memory, Path(self._path))),
+                ("socket", self._path),
+                ("MACs", f"{fdb['used_entries']} of {fdb['max_entries']}"),
+                ("nexthops", f"{nexthops['used_count']} of {nexthops['max_count']}"),
+            ),
+            fibs=tuple(
+                FibUse(
+                    ifaces.vrf_name(fib.vrf),
+                    fib.family,
+                    fib.used_routes,
+                    fib.max_routes,
+                    fib.num_tbl8,
+                )
+                for fib in fibs
+            ),
+            nodes=tuple(
+                NodeStats(node.name, node.packets, node.batches, node.cycles)
+                for node in stats.decode_stats(api, graph)
+            ),
+        )
+
+    async def learned(self) -> AsyncIterator[Learned]:
+        """Yield what is learnt; a second listener takes over from the first."""
+        await self._ready()
+        reader = self._inbox.open()
+        self._observer.replay()
+        while events := await self._inbox.get(reader):
+            for event in events:
+                yield event
+
+    async def close(self) -> None:
+        """Let go of sockets. What is installed stays and goes on forwarding."""
+        self._closed = True
+        self._inbox.close()
+        if self._keeper:
+            self._keeper.cancel()
+            await asyncio.wait([self._keeper])
+        if self._session:
+            self._session.close()
+            self._session = None
+
+    def _ports(self, session: Session) -> Ports:
+        return Ports(session.channel, self._places)
+
+    async def _held(self, session: Session, kind: Kind) -> Iterable[Record]:
+        observer = self._observer
+        match kind:
+            case Kind.VRF:
+                return await session.overlay.dump_vrfs()
+            case Kind.VNI:
+                return await session.overlay.dump_vnis()
+            case Kind.PORT:
+                return await self._ports(session).dump()
+            case Kind.REMOTE_VTEP:
+                return list(observer.hops.remote_vteps())
+            case Kind.FLOOD:
+                return list(observer.bridges.floods)
+            case Kind.MAC:
+                return list(observer.bridges.macs())
+            case Kind.NEIGHBOR:
+                return list(observer.hops.neighbors())
+            case Kind.NEXTHOP:
+                return list(observer.hops.records.values())
+            case _:
+                return ()
+
+    async def _ready(self) -> Session:
+        """Return the session, opening the first. Raises Unavailable while grout is away."""
+        if self._closed:
+            raise Unavailable("the grout datapath is closed")
+        async with self._starting:
+            session = self._session
+            if session and not session.channel.broken:
+                return session
+            if self._keeper and not self._keeper.done():
+                reason = session.channel.broken if session else "it has not come back"
+                raise Unavailable(f"no connection to grout at {self._path}: {reason}")
+            self._session = await self._open()
+            self._keeper = asyncio.get_running_loop().create_task(self._keep(self._session))
+            return self._session
+
+    async def _open(self) -> Session:
+        return await Session.open(self._path, self._observer, self._check_name)
+
+    async def _keep(self, session: Session) -> None:
+        """Live through sessions, one after the other."""
+        while True:
+            reason = await _until_gone(session)
+            log.warning("grout at %s is gone: %s", self._path, reason)
+            session.close()
+            session = await self._reopen()
+            self._session = session
+            log.info("grout at %s is back; all is to be programmed again", self._path)
+            self._observer.lost_everything()
+
+    async def _reopen(self) -> Session:
+        while True:
+            with suppress(Unavailable):
+                return await self._open()
+            await asyncio.sleep(RETRY_S)
+
+    async def _check_name(self, name: str) -> None:
+        home = self._home()
+        if await asyncio.to_thread(_is_taken, home, name):
+            reason = f"a device {name} exists in grout's namespace already"
+            raise FileExistsError(17, reason)
+
+
+async def _until_gone(session: Session) -> str:
+    """Work for a session until it fails; return why it did."""
+    work = [session.watch(), session.look_for_moves(), session.collect_garbage()]
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        error = next(task.exception() for task in done)
+        if not isinstance(error, Unavailable | Refused | DecodeError):
+            raise error or RuntimeError("a session ended without an error")
+        return str(error)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+def _is_taken(home: str, name: str) -> bool:
+    with entered(home), suppress(OSError):
+        socket.if_nametoindex(name)
+        return True
+    return False
+
+
+def _batched(records: Iterable[Record]) -> Iterator[tuple[Record, ...]]:
+    rest = iter(records)
+    while some := tuple(islice(rest, DUMP_ROWS)):
+        yield some

@@ -1,0 +1,109 @@
+"""Room in grout's forwarding tables: they are resized while they are in use, before they are full.
+
+A full table refuses routes with ENOSPC, and by then packets are lost. IFACE_SET on the VRF makes a
+larger one beside the old; both fit in memory for a moment, or nothing changes.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+from dataclasses import replace
+
+from controller.model.routes import Family
+from datapaths.grout.channel import Channel, Refused
+from datapaths.grout.ifacetable import IfaceTable
+from datapaths.grout.wire import ifaces, stats
+from datapaths.grout.wire import numbers as n
+from datapaths.grout.wire.addresses import TYPE
+from datapaths.grout.wire.ifaces import Fib, Iface, VrfInfo
+from datapaths.grout.wire.stats import FibInfo
+
+log = logging.getLogger(__name__)
+
+FULL = 0.8  # of a table, counting what is about to be written
+ROUTES_PER_TBL8 = 64  # a BGP table has some 400 to each; scattered host routes have 1
+MOST_TBL8 = 1 << 17  # of 1 KiB (IPv4) or 2 KiB (IPv6)
+
+Key = tuple[int, Family]
+
+
+class FibKeeper:
+    """Knows how full each table is at most, and asks grout only when that may be too much."""
+
+    def __init__(self, channel: Channel, table: IfaceTable) -> None:
+        self._channel = channel
+        self._table = table
+        self._used: dict[Key, int] = {}  # never less than what is used
+        self._fibs: dict[Key, FibInfo] = {}
+        self._stuck: set[Key] = set()
+
+    async def make_room(self, vrf: int, family: Family, rows: int) -> None:
+        """See to it that `rows` more routes fit, if grout has the memory."""
+        key = vrf, family
+        self._used[key] = self._used.get(key, 0) + rows
+        fib = self._fibs.get(key)
+        if fib and self._used[key] <= FULL * fib.max_routes:
+            return
+        fib = await self._read(key)
+        self._used[key] = fib.used_routes + rows
+        if self._used[key] <= FULL * fib.max_routes:
+            return
+        wanted = 1 << (2 * self._used[key] - 1).bit_length()
+        blocks = max(fib.num_tbl8, min(wanted // ROUTES_PER_TBL8, MOST_TBL8))
+        await self._resize(key, Fib(max_routes=wanted, num_tbl8=blocks))
+
+    async def more_blocks(self, vrf: int, family: Family) -> bool:
+        """Double the second-level blocks after an ENOSPC; False when that will not do."""
+        fib = await self._read((vrf, family))
+        if fib.num_tbl8 >= MOST_TBL8:
+            return False
+        blocks = min(fib.num_tbl8 * 4, MOST_TBL8)
+        return await self._resize((vrf, family), Fib(max_routes=fib.max_routes, num_tbl8=blocks))
+
+    async def read_all(self) -> list[FibInfo]:
+        """Return how full every VRF's tables are."""
+        return [
+            fib
+            for family in Family
+            for fib in await self._list(family)
+            if fib.vrf  # 0 is the default for new VRFs
+        ]
+
+    async def _read(self, key: Key) -> FibInfo:
+        vrf, family = key
+        found = await self._list(family, vrf)
+        fib = next((fib for fib in found if fib.vrf == vrf), FibInfo(vrf, family, 0, 0, 0, 0))
+        self._fibs[key] = fib
+        return fib
+
+    async def _list(self, family: Family, vrf: int = 0) -> list[FibInfo]:
+        api = self._channel.api
+        payload = stats.encode_fib_list(api, family, vrf)
+        rows = self._channel.each(f"{TYPE[family]}_FIB_INFO_LIST", payload)
+        return [stats.decode_fib(api, family, row) async for row in rows]
+
+    async def _resize(self, key: Key, fib: Fib) -> bool:
+        vrf, family = key
+        other = Family.INET6 if family is Family.INET else Family.INET
+        held = await self._read((vrf, other))
+        info = VrfInfo(ipv4=fib, ipv6=fib)
+        beside = Fib(max_routes=held.max_routes, num_tbl8=held.num_tbl8)
+        info = replace(info, ipv6=beside) if other is Family.INET6 else replace(info, ipv4=beside)
+        iface = Iface(type=n.GR_IFACE_TYPE_VRF, id=vrf, info=info)
+        payload = ifaces.encode_set(self._channel.api, iface, n.GR_VRF_SET_FIB)
+        name = self._table.vrf_name(vrf)
+        try:
+            await self._channel.call("GR_IFACE_SET", payload)
+        except Refused as refused:
+            if key not in self._stuck:
+                self._stuck.add(key)
+                log.warning(
+                    "VRF %s: grout refuses room for %d routes and %d blocks: %s",
+                    name, fib.max_routes, fib.num_tbl8, errno.errorcode.get(refused.errno, "?"),
+                )  # fmt: skip
+            return False
+        self._stuck.discard(key)
+        log.info("VRF %s: room for %d routes, %d blocks", name, fib.max_routes, fib.num_tbl8)
+        await self._read(key)
+        return True

@@ -1,0 +1,104 @@
+"""Which MACs and neighbours are local: derived from what grout learns. Pure.
+
+grout learns the addresses of remote hosts as well, from their answers. A neighbour counts as local
+while its MAC is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from datapaths.base import Learned, LearnedMac, LearnedNeighbor
+from datapaths.grout.bridgetable import BridgeTable
+from datapaths.grout.ifacetable import IfaceTable
+from datapaths.grout.wire import numbers as n
+from datapaths.grout.wire.nexthops import L3, ZERO_MAC
+
+
+class Learning:
+    """Tells what became local and what ceased to be."""
+
+    def __init__(
+        self, ifaces: IfaceTable, table: BridgeTable, emit: Callable[[Learned], None]
+    ) -> None:
+        self._ifaces = ifaces
+        self._table = table
+        self._emit = emit
+        self._hosts: dict[tuple[int, bytes], bytes] = {}  # bridge and address: MAC, as learnt
+        self._macs: set[tuple[int, int, bytes]] = set()  # VNI, bridge, MAC, as told
+        self._neighbors: dict[tuple[int, bytes], bytes] = {}  # VNI and address: MAC, as told
+
+    def clear(self) -> None:
+        """Forget what was learnt: all of it is told anew. What was told stays until `rescan`."""
+        self._hosts.clear()
+
+    def replay(self) -> None:
+        for vni, _, mac in self._macs:
+            self._emit(LearnedMac(vni, mac))
+        for (vni, address), mac in self._neighbors.items():
+            self._emit(LearnedNeighbor(vni, address, mac))
+
+    def note(self, iface: int, info: L3, gone: bool = False) -> None:
+        """Take a nexthop that grout learnt, for `rescan` to look at."""
+        remote = info.flags & n.GR_NH_F_REMOTE
+        key = iface, info.address
+        if gone or remote or info.mac == ZERO_MAC or info.state == n.GR_NH_S_FAILED:
+            self._hosts.pop(key, None)
+        elif info.flags & (n.GR_NH_F_LOCAL | n.GR_NH_F_MCAST | n.GR_NH_F_LINK) == 0:
+            self._hosts[key] = info.mac
+
+    def neighbor_told(self, iface: int, info: L3, gone: bool) -> None:
+        self.note(iface, info, gone)
+        if vni := self._vni_of(iface):
+            self._look_at_neighbor(vni, iface, info.address)
+
+    def mac_changed(self, bridge: int, mac: bytes) -> None:
+        """Look again at one MAC of a bridge, and at the neighbours that have it."""
+        if not (vni := self._vni_of(bridge)):
+            return
+        self._look_at_mac(vni, bridge, mac)
+        for (owner, address), host in list(self._hosts.items()):
+            if owner == bridge and host == mac:
+                self._look_at_neighbor(vni, bridge, address)
+
+    def rescan(self) -> None:
+        """Look at everything again: a bridge got or lost its VNI, or all was read anew."""
+        bridges = self._ifaces.l2_bridges()
+        for vni, bridge, mac in list(self._macs):
+            if bridges.get(bridge) == vni:
+                self._look_at_mac(vni, bridge, mac)
+            else:
+                self._macs.discard((vni, bridge, mac))
+                self._emit(LearnedMac(vni, mac, gone=True))
+        for entry in self._table:
+            if entry.bridge in bridges:
+                self._look_at_mac(bridges[entry.bridge], entry.bridge, entry.mac)
+        owners = {vni: bridge for bridge, vni in bridges.items()}
+        for vni, address in list(self._neighbors):
+            self._look_at_neighbor(vni, owners.get(vni, 0), address)
+        for bridge, address in list(self._hosts):
+            if bridge in bridges:
+                self._look_at_neighbor(bridges[bridge], bridge, address)
+
+    def _vni_of(self, bridge: int) -> int:
+        return self._ifaces.l2_bridges().get(bridge, 0)
+
+    def _look_at_mac(self, vni: int, bridge: int, mac: bytes) -> None:
+        key = vni, bridge, mac
+        local = self._table.is_local(bridge, mac)
+        if local and key not in self._macs:
+            self._macs.add(key)
+            self._emit(LearnedMac(vni, mac))
+        elif not local and key in self._macs:
+            self._macs.discard(key)
+            self._emit(LearnedMac(vni, mac, gone=True))
+
+    def _look_at_neighbor(self, vni: int, bridge: int, address: bytes) -> None:
+        mac = self._hosts.get((bridge, address), b"")
+        key = vni, address
+        local = bool(mac) and self._table.is_local(bridge, mac)
+        if local and self._neighbors.get(key) != mac:
+            self._neighbors[key] = mac
+            self._emit(LearnedNeighbor(vni, address, mac))
+        elif not local and key in self._neighbors:
+            self._emit(LearnedNeighbor(vni, address, self._neighbors.pop(key), gone=True))

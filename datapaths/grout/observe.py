@@ -1,0 +1,226 @@
+"""What grout tells, turned into our picture of it and into events. Pure: no sockets.
+
+grout tells what others and traffic do; what this process does it keeps to itself. One picture of
+interfaces, nexthops and layer 2 is kept by dumps, events and our own writes; routes are not kept.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from controller.model.kinds import Kind
+from controller.model.layer2 import Flood
+from controller.model.records import Record
+from controller.model.routes import Family, Op
+from datapaths.base import CaughtUp, Learned, Lost, PortChanged
+from datapaths.grout import ids
+from datapaths.grout.bridgetable import BridgeTable
+from datapaths.grout.hops import HopTable, hop_of
+from datapaths.grout.ifacetable import IfaceTable
+from datapaths.grout.learning import Learning
+from datapaths.grout.routes import Others, batch_of, columns_of
+from datapaths.grout.wire import addresses, bridges, ifaces, nexthops, routes
+from datapaths.grout.wire import numbers as n
+from datapaths.grout.wire.frames import Event
+from datapaths.grout.wire.ifaces import Iface
+from datapaths.grout.wire.table import Api, DecodeError
+from datapaths.kernel import marks
+
+log = logging.getLogger(__name__)
+
+EVENTS = (
+    *("GR_EVENT_IFACE_POST_ADD", "GR_EVENT_IFACE_REMOVE", "GR_EVENT_IFACE_POST_RECONFIG"),
+    *("GR_EVENT_IFACE_STATUS_UP", "GR_EVENT_IFACE_STATUS_DOWN"),
+    *("GR_EVENT_NEXTHOP_NEW", "GR_EVENT_NEXTHOP_DELETE", "GR_EVENT_NEXTHOP_UPDATE"),
+    *("GR_EVENT_IP_ADDR_ADD", "GR_EVENT_IP_ADDR_DEL"),
+    *("GR_EVENT_IP6_ADDR_ADD", "GR_EVENT_IP6_ADDR_DEL"),
+    *("GR_EVENT_IP_ROUTE_ADD", "GR_EVENT_IP_ROUTE_DEL"),
+    *("GR_EVENT_IP6_ROUTE_ADD", "GR_EVENT_IP6_ROUTE_DEL"),
+    *("GR_EVENT_FDB_ADD", "GR_EVENT_FDB_DEL", "GR_EVENT_FDB_UPDATE"),
+    *("GR_EVENT_FLOOD_ADD", "GR_EVENT_FLOOD_DEL"),
+)
+GONE = ("_DEL", "_REMOVE", "_DELETE")
+KIND_OF_MARK = {"vrf": Kind.VRF, "vni": Kind.VNI, "vxlan": Kind.VNI}  # others: Kind.PORT
+WATCHED = tuple(kind for kind in Kind if kind is not Kind.LSP)
+
+
+class Observer:
+    """Takes events, keeps the picture, emits what is learnt and what got lost."""
+
+    def __init__(self, emit: Callable[[Learned], None]) -> None:
+        self._emit = emit
+        self.ifaces = IfaceTable()
+        self.hops = HopTable(self.ifaces)
+        self.bridges = BridgeTable(self.ifaces)
+        self.others = Others()
+        self.learning = Learning(self.ifaces, self.bridges, emit)
+        self._ports: dict[str, bool] = {}
+        self._names: dict[int, str] = {}
+
+    def replay(self) -> None:
+        """Emit all that is known."""
+        for name, up in self._ports.items():
+            self._emit(PortChanged(name, up))
+        self.learning.replay()
+        self._emit(CaughtUp())
+
+    def lost_everything(self) -> None:
+        for kind in WATCHED:
+            self._emit(Lost(kind))
+
+    def on_devices(self) -> set[Record]:
+        """Return the records that go when a device goes."""
+        hops = self.hops
+        held: set[Record] = {*hops.remote_vteps(), *hops.neighbors(), *hops.records.values()}
+        return held.union(self.bridges.floods, self.bridges.macs())
+
+    def tell_losses(self, before: set[Record]) -> None:
+        """Tell what is no more as it was: grout does not tell us what we caused."""
+        lost = before - self.on_devices()
+        for kind in WATCHED:
+            if records := tuple(record for record in lost if record.kind is kind):
+                self._emit(Lost(kind, records))
+
+    def ports_changed(self) -> None:
+        """Compare the ports with those in the table, which was read again."""
+        now = {i.name: i.running for i in self.ifaces if i.type == n.GR_IFACE_TYPE_PORT}
+        for name in self._ports.keys() - now.keys():
+            self._port(name, None)
+        for name, up in now.items():
+            self._port(name, up)
+
+    def load_local(self, api: Api, family: Family, payload: bytes) -> None:
+        """Take an address of an interface."""
+        self._take_address(api, family, payload, gone=False)
+
+    def feed(self, api: Api, event: Event) -> None:
+        """Take an event."""
+        name = self._name(api, event.type)
+        try:
+            self._take(api, name, event.payload)
+        except DecodeError as error:
+            log.warning("%s: %s: %s", name or event.type, error, event.payload[:64].hex())
+            self.lost_everything()
+
+    def _name(self, api: Api, type_: int) -> str:
+        if not self._names:
+            self._names = {api.types[name]: name for name in EVENTS}
+        return self._names.get(type_, "")
+
+    def _take(self, api: Api, name: str, payload: bytes) -> None:
+        gone = name.endswith(GONE)
+        family = Family.INET6 if "_IP6_" in name else Family.INET
+        if "_IFACE_" in name:
+            self._take_iface(ifaces.decode(api, payload), gone)
+        elif "_NEXTHOP_" in name:
+            self._take_nexthop(nexthops.decode(api, payload), gone)
+        elif "_ADDR_" in name:
+            self._take_address(api, family, payload, gone=gone)
+        elif "_ROUTE_" in name:
+            self._take_route(api, family, payload, gone)
+        elif "_FDB_" in name:
+            self._take_fdb(bridges.decode_fdb(api, payload), gone)
+        elif "_FLOOD_" in name:
+            self._take_flood(bridges.decode_flood(api, payload), gone)
+
+    def _take_iface(self, iface: Iface, gone: bool) -> None:
+        old = self.ifaces.get(iface.id)
+        if gone:
+            self.ifaces.pop(iface.id)
+        else:
+            self.ifaces.put(iface)
+        if old and (gone or _differs(old, iface)):
+            mark = marks.decode(old.description)
+            if mark:
+                self._emit(Lost(KIND_OF_MARK.get(mark.what, Kind.PORT)))
+        if old and old.name != iface.name:
+            self._port(old.name, None)
+        if iface.type == n.GR_IFACE_TYPE_PORT:
+            self._port(iface.name, None if gone else iface.running)
+
+    def _port(self, name: str, up: bool | None) -> None:
+        before = self._ports.pop(name, None)
+        if up is not None:
+            self._ports[name] = up
+        if before is not up and not (up is None and not before):
+            self._emit(PortChanged(name, bool(up)))
+
+    def _take_nexthop(self, nexthop: nexthops.Nexthop, gone: bool) -> None:
+        if isinstance(nexthop.info, nexthops.L3) and nexthop.info.address:
+            self._take_hop(nexthop, nexthop.info, gone)
+        elif nexthop.origin == ids.ORIGIN and (gone or ids.is_group(nexthop.id)):
+            self._emit(Lost(Kind.NEXTHOP))  # a deletion does not say of which
+
+    def _take_hop(self, nexthop: nexthops.Nexthop, info: nexthops.L3, gone: bool) -> None:
+        held = self.hops.at(nexthop.vrf, info.address, nexthop.iface)
+        now = hop_of(nexthop)
+        if held and now and (gone or (nexthop.id, now) != (held.id, held)):
+            self._lost_hop(held.id)
+        self.learning.neighbor_told(nexthop.iface, info, gone)
+
+    def _lost_hop(self, hop_id: int) -> None:
+        hop = self.hops.forget(hop_id)
+        if not hop:
+            return
+        if vtep := self.hops.vtep_of(hop):
+            self._emit(Lost(Kind.REMOTE_VTEP, (vtep,)))
+        if neighbor := self.hops.neighbor_of(hop):
+            self._emit(Lost(Kind.NEIGHBOR, (neighbor,)))
+        used = tuple(self.hops.records[user] for user in sorted(self.hops.users(hop_id)))
+        for record in used:
+            self.hops.drop_legs(record.id)
+        if used:
+            self._emit(Lost(Kind.NEXTHOP, used))
+
+    def _take_address(self, api: Api, family: Family, payload: bytes, *, gone: bool) -> None:
+        owner, address = addresses.decode(api, family, payload)
+        iface = self.ifaces.get(owner)
+        vrf = (iface.vrf if iface else 0) or n.GR_VRF_DEFAULT_ID
+        if gone:
+            self.others.drop_local(vrf, address.ip)
+            if iface and (mark := marks.decode(iface.description)):
+                self._emit(Lost(KIND_OF_MARK.get(mark.what, Kind.PORT)))
+        else:
+            self.others.put_local(vrf, address.ip)
+
+    def _take_route(self, api: Api, family: Family, payload: bytes, gone: bool) -> None:
+        columns = routes.decode(api, family, columns_of(payload))
+        vrf = routes.decode_vrf(api, family, payload)
+        prefix = routes.masked(columns.prefixes, columns.lengths)[0].tobytes()
+        key = prefix, int(columns.lengths[0])
+        ours = int(columns.origins[0]) == ids.ORIGIN
+        if not ours:
+            (self.others.drop_route if gone else self.others.put_route)(vrf, key)
+        name = self.ifaces.vrf_name(vrf)
+        if name and ours == gone:  # ours went, or another's came, perhaps instead of ours
+            self._emit(Lost(Kind.ROUTE, routes=batch_of(name, family, columns, Op.WITHDRAW)))
+
+    def _take_fdb(self, entry: bridges.FdbEntry, gone: bool) -> None:
+        held = self.bridges.get(entry.bridge, entry.mac)
+        lost = self.bridges.mac_of(held) if held and (gone or held != entry) else None
+        if gone:
+            self.bridges.pop(entry.bridge, entry.mac)
+        else:
+            self.bridges.put(entry)
+        if lost:
+            self._emit(Lost(Kind.MAC, (lost,)))
+        self.learning.mac_changed(entry.bridge, entry.mac)
+
+    def _take_flood(self, entry: bridges.FloodEntry, gone: bool) -> None:
+        flood = Flood(entry.vni, entry.vtep)
+        if not gone:
+            self.bridges.floods.add(flood)
+        elif flood in self.bridges.floods:
+            self.bridges.floods.discard(flood)
+            self._emit(Lost(Kind.FLOOD, (flood,)))
+
+
+def _differs(old: Iface, new: Iface) -> bool:
+    """Tell whether an interface ceased to be what we made it; its state and members may change."""
+
+    def essence(iface: Iface) -> object:
+        info = None if isinstance(iface.info, ifaces.BridgeInfo) else iface.info
+        return iface.name, iface.mode, iface.mtu, iface.vrf, iface.domain, iface.description, info
+
+    return essence(old) != essence(new)

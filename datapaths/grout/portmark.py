@@ -1,0 +1,101 @@
+"""A port as grout keeps it: the interface, with our mark in its description. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from controller.model.links import Address, HostEnd, Port
+from datapaths.grout.wire import numbers as n
+from datapaths.grout.wire.ifaces import Iface, PortInfo
+from datapaths.kernel import legs
+from datapaths.kernel.marks import Mark, Value, decode, encode
+
+BROKEN_MTU = -1  # a record has no word for "half of it is missing"; this equals none
+
+
+def mark_of(port: Port) -> Mark:
+    """Return what grout and the kernel cannot tell about a port."""
+    notes: dict[str, Value] = {
+        "twin": int(port.twin),
+        "mtu": int(bool(port.mtu)),
+        "devargs": port.devargs,
+        "wiring": port.wiring,
+    }
+    if port.vni:
+        notes["vrf"] = port.vrf
+    if port.host:
+        notes.update(legs.notes(port.host))
+    if port.source_netns is not None:
+        notes["from"] = port.source_netns or legs.OWN
+    return Mark("port", port.addresses, notes)
+
+
+def read_mark(iface: Iface) -> Mark | None:
+    """Return our mark on a port, None when it is somebody else's."""
+    mark = decode(iface.description)
+    return mark if mark and mark.what == "port" else None
+
+
+def wanted(port: Port, devargs: str, vrf: int, domain: int, mtu: int) -> Iface:
+    """Return the interface that a port is to be."""
+    return Iface(
+        type=n.GR_IFACE_TYPE_PORT,
+        name=port.name,
+        mode=n.GR_IFACE_MODE_BRIDGE if domain else n.GR_IFACE_MODE_VRF,
+        flags=n.GR_IFACE_F_UP,
+        mtu=mtu,
+        vrf=0 if domain else vrf,
+        domain=domain,
+        description=encode(mark_of(port)),
+        info=PortInfo(devargs=devargs),
+    )
+
+
+def differences(have: Iface, want: Iface) -> int:
+    """Return what GR_IFACE_SET has to set, GR_IFACE_SET_* together."""
+    attributes = 0
+    if not have.flags & n.GR_IFACE_F_UP:
+        attributes |= n.GR_IFACE_SET_FLAGS
+    if want.mtu and have.mtu != want.mtu:
+        attributes |= n.GR_IFACE_SET_MTU
+    if want.domain and (have.mode, have.domain) != (want.mode, want.domain):
+        attributes |= n.GR_IFACE_SET_DOMAIN
+    if not want.domain and (have.mode, have.vrf) != (want.mode, want.vrf):
+        attributes |= n.GR_IFACE_SET_VRF
+    if have.description != want.description:
+        attributes |= n.GR_IFACE_SET_DESCR
+    return attributes
+
+
+def devargs_of(iface: Iface) -> str:
+    return iface.info.devargs if isinstance(iface.info, PortInfo) else ""
+
+
+def record(
+    iface: Iface,
+    mark: Mark,
+    names: dict[int, str],
+    addresses: Sequence[Address],
+    host: HostEnd | None,
+    whole: bool,
+) -> Port:
+    """Return the record that would make a port as it is now; `whole`: nothing of it is missing."""
+    bridge = names.get(iface.domain, "") if iface.mode == n.GR_IFACE_MODE_BRIDGE else ""
+    vni = bridge.removeprefix("br")
+    routed = "" if iface.vrf == n.GR_VRF_DEFAULT_ID else names.get(iface.vrf, "")
+    source = mark.notes.get("from")
+    port = Port(
+        name=iface.name,
+        vrf=mark.text("vrf") if bridge else routed,
+        vni=int(vni) if vni.isdecimal() else 0,
+        addresses=tuple(address for address in mark.addresses if address in addresses),
+        mtu=iface.mtu if mark.flag("mtu") else 0,
+        host=host,
+        source_netns=None if source is None else legs.spelt(str(source)),
+        twin=mark.flag("twin"),
+        devargs=mark.text("devargs"),
+        wiring=mark.text("wiring"),
+    )
+    up = iface.flags & n.GR_IFACE_F_UP
+    return port if whole and up else replace(port, mtu=BROKEN_MTU)

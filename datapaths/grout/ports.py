@@ -1,0 +1,297 @@
+"""Ports of grout: made, read back and removed, with the kernel devices behind them.
+
+A port is one interface of grout, the devices that it stands on (`placement`), and addresses.
+Blocking work with the kernel runs in a thread. Stateless: grout's descriptions and the kernel's
+aliases tell what is ours, so after a restart of grout everything is simply missing, and made again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import ParamSpec, TypeVar
+
+from controller.model.links import Address, Port
+from controller.model.records import RecordBatch
+from controller.model.routes import Family
+from datapaths.base import PortState, RowFailure, Unavailable, Unsupported
+from datapaths.grout import portmark
+from datapaths.grout.channel import Channel, Refused
+from datapaths.grout.placement import Places
+from datapaths.grout.wire import addresses as wire_addresses
+from datapaths.grout.wire import ifaces as wire_ifaces
+from datapaths.grout.wire import numbers as n
+from datapaths.grout.wire.addresses import TYPE, family_of
+from datapaths.grout.wire.ifaces import Iface, PortInfo
+from datapaths.grout.wire.stats import IfaceStats, decode_iface_stats
+from datapaths.kernel.linkinfo import is_link_local
+from datapaths.kernel.marks import Mark, encode
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+FAMILIES = (Family.INET, Family.INET6)
+NO_STATS = IfaceStats(0, 0, 0, 0, 0, 0, 0)
+HINTS = {
+    errno.ERANGE: "grout takes no such MTU: start it with a larger --max-mtu",
+    errno.ENODEV: "DPDK finds no such device, or lacks the driver (Debian: librte-net-*)",
+    errno.EEXIST: "grout has such an interface or device already",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """What grout has, read once for a batch."""
+
+    ifaces: dict[str, Iface]
+    addresses: dict[int, list[Address]]
+
+    @property
+    def names(self) -> dict[int, str]:
+        return {iface.id: iface.name for iface in self.ifaces.values()}
+
+    def of(self, iface: Iface) -> list[Address]:
+        return self.addresses.get(iface.id, [])
+
+
+class Ports:
+    """Ports over one connection to grout.
+
+    `places` is asked anew for each batch: grout may have been started elsewhere meanwhile.
+    """
+
+    def __init__(self, channel: Channel, places: Callable[[], Places]) -> None:
+        self._channel = channel
+        self._places = places
+
+    async def apply(self, batch: RecordBatch) -> list[RowFailure]:
+        """Make every row true, upserts first; return the rows that could not be."""
+        places = await asyncio.to_thread(self._places)
+        failures: list[RowFailure] = []
+        await _in_thread(places.prepare)
+        for index in range(len(batch)):
+            port = batch.row(index)
+            assert isinstance(port, Port)
+            work = self._ensure if index < len(batch.upserts) else self._remove
+            if failure := await _tried(work(places, port)):
+                failures.append(RowFailure(index, *failure))
+        return failures
+
+    async def dump(self) -> list[Port]:
+        """Return the ports that are ours, as the records that would make them."""
+        return await _dump(await self.inventory(), await asyncio.to_thread(self._places))
+
+    async def states(self) -> list[PortState]:
+        """Return our ports with their counters and all their addresses."""
+        have = await self.inventory()
+        stats = decode_iface_stats(
+            self._channel.api, await self._channel.call("GR_IFACE_STATS_GET")
+        )
+        found = {one.iface: one for one in stats}
+        return [
+            _state(iface, have.of(iface), found.get(iface.id, NO_STATS))
+            for iface in have.ifaces.values()
+            if portmark.read_mark(iface)
+        ]
+
+    async def inventory(self) -> Inventory:
+        api = self._channel.api
+        everything = api.pack("gr_iface_list_req", type=0)
+        ifaces = [
+            wire_ifaces.decode(api, payload)
+            async for payload in self._channel.each("GR_IFACE_LIST", everything)
+        ]
+        addresses: dict[int, list[Address]] = {}
+        for family in FAMILIES:
+            request = wire_addresses.encode_list(api, family)
+            async for payload in self._channel.each(f"{TYPE[family]}_ADDR_LIST", request):
+                owner, address = wire_addresses.decode(api, family, payload)
+                addresses.setdefault(owner, []).append(address)
+        return Inventory({iface.name: iface for iface in ifaces}, addresses)
+
+    async def _ensure(self, places: Places, port: Port) -> None:
+        have = await self.inventory()
+        if port.loopback:
+            await self._ensure_loopback(have, port)
+            return
+        known = have.ifaces.get(port.name)
+        if known and not portmark.read_mark(known):
+            raise OSError(errno.EEXIST, f"grout has an interface {port.name} that is not ours")
+        vrf, domain = _master(have, port)
+        placement = await _in_thread(places.before, port, known.cp_id if known else 0)
+        if known and portmark.devargs_of(known) != placement.devargs:
+            await self._delete(known)
+            known = None
+        want = portmark.wanted(port, placement.devargs, vrf, domain, placement.mtu)
+        known, new = await self._update(places, port, known, want)
+        await _in_thread(places.after, port, new=new)
+        if not domain:
+            before = mark.addresses if (mark := portmark.read_mark(known)) else ()
+            await self._set_addresses(known.id, port.addresses, before)
+
+    async def _update(
+        self, places: Places, port: Port, known: Iface | None, want: Iface
+    ) -> tuple[Iface, bool]:
+        """Change an interface or make it; return it as it was, or new, and which of both.
+
+        A wire that left grout's namespace cannot be changed any more: such a port is made again.
+        """
+        if known:
+            try:
+                await self._set(known, want)
+            except Refused as refused:
+                if refused.errno != errno.EPERM:
+                    raise
+                await self._delete(known)
+            else:
+                return known, False
+            await _in_thread(places.before, port, 0)
+        return await self._add(want), True
+
+    async def _ensure_loopback(self, have: Inventory, port: Port) -> None:
+        """VTEP addresses live on grout's interface `main`, its loopback of the default VRF."""
+        main = _loopback(have)
+        mark = portmark.read_mark(main)
+        description = encode(Mark("port", port.addresses, {"twin": int(port.twin)}))
+        if main.description != description:
+            await self._set_description(main, description)
+        await self._set_addresses(main.id, port.addresses, mark.addresses if mark else ())
+
+    async def _remove(self, places: Places, port: Port) -> None:
+        have = await self.inventory()
+        if port.loopback:
+            main = _loopback(have)
+            if mark := portmark.read_mark(main):
+                await self._set_addresses(main.id, (), mark.addresses)
+                await self._set_description(main, "")
+            return
+        known = have.ifaces.get(port.name)
+        if known and portmark.read_mark(known):
+            await self._delete(known)
+        await _in_thread(places.remove, port)
+
+    async def _add(self, want: Iface) -> Iface:
+        api = self._channel.api
+        default = want.vrf == n.GR_VRF_DEFAULT_ID  # which may be there only from now on
+        asked = replace(want, vrf=0) if default else want
+        answer = await self._channel.call("GR_IFACE_ADD", wire_ifaces.encode(api, asked))
+        return replace(want, id=wire_ifaces.decode_added(api, answer), description="")
+
+    async def _set(self, known: Iface, want: Iface) -> None:
+        if attributes := portmark.differences(known, want):
+            changed = replace(want, id=known.id)
+            await self._channel.call(
+                "GR_IFACE_SET", wire_ifaces.encode_set(self._channel.api, changed, attributes)
+            )
+
+    async def _set_description(self, iface: Iface, description: str) -> None:
+        changed = replace(iface, description=description)
+        await self._channel.call(
+            "GR_IFACE_SET",
+            wire_ifaces.encode_set(self._channel.api, changed, n.GR_IFACE_SET_DESCR),
+        )
+
+    async def _delete(self, iface: Iface) -> None:
+        request = self._channel.api.pack("gr_iface_del_req", iface_id=iface.id)
+        await self._channel.call("GR_IFACE_DEL", request)
+
+    async def _set_addresses(
+        self, iface: int, wanted: Sequence[Address], before: Sequence[Address]
+    ) -> None:
+        """Remove those of `before` that are no longer wanted, then add what is missing.
+
+        In this order, as grout refuses an address that it has with another length.
+        """
+        api, have = self._channel.api, (await self.inventory()).addresses.get(iface, [])
+        for address in before:
+            if address in have and address not in wanted:
+                request = wire_addresses.encode_del(api, iface, address)
+                await self._channel.call(f"{TYPE[family_of(address.ip)]}_ADDR_DEL", request)
+        for address in wanted:
+            if address not in have:
+                request = wire_addresses.encode_add(api, iface, address)
+                await self._channel.call(f"{TYPE[family_of(address.ip)]}_ADDR_ADD", request)
+
+
+async def _tried(work: Awaitable[None]) -> tuple[str, str] | None:
+    """Do a row; return the errno's name and the reason when it cannot be."""
+    try:
+        await work
+    except Refused as refused:
+        hint = HINTS.get(refused.errno, "")
+        return errno.errorcode.get(refused.errno, "EIO"), f"{refused}; {hint}".removesuffix("; ")
+    except OSError as error:
+        return errno.errorcode.get(error.errno or errno.EIO, "EIO"), error.strerror or str(error)
+    except Unsupported as error:
+        return "EOPNOTSUPP", str(error)
+    return None
+
+
+async def _in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run work with the kernel. A namespace that is not there is that row's trouble alone."""
+    try:
+        return await asyncio.to_thread(work, *args, **kwargs)
+    except Unavailable as error:
+        raise OSError(errno.ENOENT, str(error)) from error
+
+
+def _loopback(have: Inventory) -> Iface:
+    for iface in have.ifaces.values():
+        if iface.id == n.GR_VRF_DEFAULT_ID:
+            return iface
+    raise OSError(
+        errno.ENODEV, "grout has no default VRF yet: it makes it with its first interface"
+    )
+
+
+def _master(have: Inventory, port: Port) -> tuple[int, int]:
+    """Return the ids of a port's VRF and bridge; the bridge's is 0 when it is routed."""
+    if port.vni:
+        bridge = have.ifaces.get(f"br{port.vni}")
+        if not bridge or bridge.type != n.GR_IFACE_TYPE_BRIDGE:
+            raise OSError(errno.ENODEV, f"grout has no bridge br{port.vni}")
+        return 0, bridge.id
+    if not port.vrf:
+        return n.GR_VRF_DEFAULT_ID, 0
+    vrf = have.ifaces.get(port.vrf)
+    if not vrf or vrf.type != n.GR_IFACE_TYPE_VRF:
+        raise OSError(errno.ENODEV, f"grout has no VRF {port.vrf}")
+    return vrf.id, 0
+
+
+async def _dump(have: Inventory, places: Places) -> list[Port]:
+    found: list[Port] = []
+    for iface in have.ifaces.values():
+        if not (mark := portmark.read_mark(iface)):
+            continue
+        addresses = have.of(iface)
+        if iface.id == n.GR_VRF_DEFAULT_ID:
+            kept = tuple(a for a in mark.addresses if a in addresses)
+            found.append(Port("lo", addresses=kept, twin=mark.flag("twin"), loopback=True))
+            continue
+        host = await asyncio.to_thread(places.host_end, iface.name, mark)
+        whole = await asyncio.to_thread(places.whole, iface.name, mark)
+        found.append(portmark.record(iface, mark, have.names, addresses, host, whole))
+    return found
+
+
+def _state(iface: Iface, addresses: Sequence[Address], stats: IfaceStats) -> PortState:
+    info = iface.info if isinstance(iface.info, PortInfo) else PortInfo()
+    loopback = iface.id == n.GR_VRF_DEFAULT_ID
+    texts = [str(a) for a in addresses if not (loopback and is_link_local(a))]
+    return PortState(
+        name="lo" if loopback else iface.name,
+        up=iface.running,
+        mac=info.mac,
+        mtu=iface.mtu,
+        addresses=tuple(texts),
+        rx_packets=stats.rx_packets,
+        rx_bytes=stats.rx_bytes,
+        tx_packets=stats.tx_packets,
+        tx_bytes=stats.tx_bytes,
+        rx_dropped=stats.rx_drops,
+        tx_errors=stats.tx_errors,
+        driver=info.driver,
+    )

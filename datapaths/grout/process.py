@@ -1,0 +1,226 @@
+"""grout itself: starts it, waits until it answers, starts it again when it died. Never ends it.
+
+It forwards packets, so it outlives us; one that answers on its socket already is taken as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import select
+import shutil
+import signal
+import socket
+import struct
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from datapaths.base import DatapathError, Unavailable, Unsupported
+from datapaths.grout.channel import Connection
+from datapaths.kernel import netns
+
+log = logging.getLogger(__name__)
+
+_UCRED = struct.Struct("=iII")  # struct ucred in unix(7): pid, uid, gid
+
+START_S = 60.0  # DPDK maps and clears its memory
+AGAIN_S, AGAIN_MOST_S = 0.5, 30.0
+STEADY_S = 60.0  # who lived so long may start again at once
+LOOK_S = 0.05
+LOG_TAIL = 2000  # bytes
+
+HINTS = (
+    ("fslmc", "DPDK's drivers are missing; on Debian: apt install librte-meta-allpmds"),
+    ("Cannot get hugepage", "too few hugepages; sysctl vm.nr_hugepages=1024, or run without"),
+    ("No free", "too few hugepages; sysctl vm.nr_hugepages=1024, or run without"),
+    ("Address already in use", "another grout has that socket or metrics address"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Grout:
+    """How grout is to be run."""
+
+    sock: Path
+    netns: str  # by name or path; it has to be there
+    state_dir: Path  # for the log and the socket of grout's own metrics
+    hugepages: bool | None = None  # None: where there are free ones
+    cpus: str = ""  # as taskset takes them: the first is for control; "" is all
+    max_mtu: int = 1800  # DPDK's buffers are made for it
+    command: tuple[str, ...] = ("grout",)
+    extra: tuple[str, ...] = ()  # more arguments, `--` and EAL's among them
+
+
+def command_line(grout: Grout, *, hugepages: bool) -> list[str]:
+    """Return what to execute; pure."""
+    pinned = ["taskset", "--cpu-list", grout.cpus] if grout.cpus else []
+    return [
+        "nsenter",
+        f"--net={netns.path_of(grout.netns)}",
+        *pinned,
+        *grout.command,
+        f"--socket={grout.sock}",
+        # By default it listens on every address.
+        f"--metrics=unix:{grout.state_dir / 'grout-metrics.sock'}",
+        f"--max-mtu={grout.max_mtu}",
+        *([] if hugepages else ["--test-mode"]),
+        *grout.extra,
+    ]
+
+
+def free_hugepages(meminfo: Path = Path("/proc/meminfo")) -> int:
+    for line in meminfo.read_text().splitlines():
+        if line.startswith("HugePages_Free:"):
+            return int(line.split()[1])
+    return 0
+
+
+def peer_of(sock: Path) -> int:
+    """Return the pid of the grout that listens on a socket. Raises Unavailable."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as asking:
+        asking.settimeout(5)
+        try:
+            asking.connect(str(sock))
+            raw = asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise Unavailable(f"cannot connect to grout at {sock}: {reason}") from error
+    pid: int = _UCRED.unpack(raw)[0]
+    return pid
+
+
+def locate(sock: Path) -> str:
+    """Return the network namespace, as a path, of the grout that listens on a socket.
+
+    Raises Unavailable when none does, and Unsupported when it is hidden from us.
+    """
+    pid = peer_of(sock)
+    path = f"/proc/{pid}/ns/net"
+    if not pid or not netns.exists(path):
+        raise Unsupported("grout's process is not to be seen: share its pid namespace with us")
+    return path
+
+
+class GroutProcess:
+    """Keeps one grout running."""
+
+    def __init__(self, grout: Grout) -> None:
+        self._grout = grout
+        self._log = grout.state_dir / "grout.log"
+        self.starts = 0  # of ours
+
+    async def run(self) -> None:
+        """Go on until cancelled. Raises Unsupported when starting it again is of no use."""
+        if not shutil.which(self._grout.command[0]):
+            raise Unsupported(
+                f"there is no program {self._grout.command[0]}: install grout, or start it yourself"
+            )
+        pause = AGAIN_S
+        while True:
+            since = asyncio.get_running_loop().time()
+            try:
+                await self._life()
+            except Unavailable as error:
+                log.error("%s", error)
+            lived = asyncio.get_running_loop().time() - since
+            pause = AGAIN_S if lived > STEADY_S else pause
+            log.warning("grout is gone; starting it again in %.1f s", pause)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, AGAIN_MOST_S)
+
+    async def _life(self) -> None:
+        """Take the grout that answers, or start one; return when it has died."""
+        with suppress(Unavailable):
+            pid = peer_of(self._grout.sock)
+            await self._check_version()
+            log.info("taking grout as it runs, pid %d", pid)
+            await died(pid)
+            return
+        pid = self._start()
+        try:
+            await self._answered(pid)
+            await self._check_version()
+        except (DatapathError, TimeoutError) as error:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            await died(pid)
+            raise error if isinstance(error, DatapathError) else self._failure() from None
+        log.info("grout runs, pid %d", pid)
+        await died(pid)
+
+    def _start(self) -> int:
+        hugepages = self._grout.hugepages
+        if hugepages is None:
+            hugepages = free_hugepages() > 0
+        if not hugepages:
+            log.warning("grout gets no hugepages: fine for tests, slow for more")
+        self.starts += 1
+        argv = command_line(self._grout, hugepages=hugepages)
+        # Not asyncio's, nor subprocess's: they want to see the end of what they begin.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        return os.posix_spawnp(
+            argv[0],
+            argv,
+            os.environ,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                # Not a pipe: grout outlives whoever would read it.
+                (os.POSIX_SPAWN_OPEN, 1, str(self._log), flags, 0o640),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+            ],
+            setsid=True,
+        )
+
+    async def _answered(self, pid: int) -> None:
+        """Wait until it takes connections; a socket file alone may be a dead one's."""
+        ended = asyncio.ensure_future(died(pid))
+        try:
+            async with asyncio.timeout(START_S):
+                while not ended.done():
+                    with suppress(Unavailable):
+                        peer_of(self._grout.sock)
+                        return
+                    await asyncio.sleep(LOOK_S)
+        finally:
+            ended.cancel()
+        raise self._failure()
+
+    async def _check_version(self) -> None:
+        (await Connection.open(str(self._grout.sock))).close()
+
+    def _failure(self) -> Unavailable:
+        """Say why grout did not come up, by what it wrote."""
+        text = self._log.read_bytes()[-LOG_TAIL:].decode(errors="replace")
+        lines = [line for line in text.splitlines() if line.startswith("ERR")] or [text.strip()]
+        hint = next((hint for word, hint in HINTS if word in text), f"see {self._log}")
+        return Unavailable(f"grout does not start: {lines[0]} ({hint})")
+
+
+async def died(pid: int) -> None:
+    """Return when a process is no more, whosever child it is. One of ours is reaped."""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        while not select.select([fd], [], [], 0)[0]:
+            await _readable(fd)
+        _reap(pid)
+    finally:
+        os.close(fd)
+
+
+def _reap(pid: int) -> None:
+    with suppress(ChildProcessError):  # an earlier controller's
+        os.waitpid(pid, os.WNOHANG)
+
+
+async def _readable(fd: int) -> None:
+    loop, seen = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(fd, seen.set)
+    try:
+        await seen.wait()
+    finally:
+        loop.remove_reader(fd)

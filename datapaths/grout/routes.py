@@ -1,0 +1,269 @@
+"""Routes to and from grout, as columns. Keeps nothing of them but what is somebody else's.
+
+grout has one route to a prefix, whoever made it: what others hold we neither replace nor remove.
+The /32 of a local address is among that; grout would let us replace it, and stop answering.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import AsyncIterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from controller.model.nexthops import FIRST_RESERVED
+from controller.model.routes import U8, U32, Family, Op, RouteBatch, prefix_text
+from datapaths.base import RowFailure, Unavailable
+from datapaths.grout import ids
+from datapaths.grout.channel import Channel
+from datapaths.grout.fib import FibKeeper
+from datapaths.grout.hopplan import drop_request
+from datapaths.grout.hops import HopTable
+from datapaths.grout.ifacetable import IfaceTable
+from datapaths.grout.wire import routes as wire
+from datapaths.grout.wire.addresses import TYPE
+from datapaths.grout.wire.routes import RouteColumns
+from datapaths.grout.wire.table import DecodeError
+
+NOWHERE = ids.FIRST_HOP - 1  # a nexthop id that never exists
+DUMP_ROWS = 65536
+
+Rows = npt.NDArray[np.intp]
+Prefix = tuple[bytes, int]
+
+EXPLAINED = {errno.ENOENT: errno.EINVAL, errno.ENONET: errno.ENODEV}
+"""What grout calls an unknown nexthop and VRF, as the contract names it."""
+
+
+class Others:
+    """Prefixes that are not ours: by VRF, a /32 or /128 per local address, and routes."""
+
+    def __init__(self) -> None:
+        self._local: dict[int, set[Prefix]] = {}
+        self._routes: dict[int, set[Prefix]] = {}
+
+    def clear(self) -> None:
+        self._local.clear()
+        self._routes.clear()
+
+    def clear_local(self) -> None:
+        self._local.clear()
+
+    def put_local(self, vrf: int, address: bytes) -> None:
+        self._local.setdefault(vrf, set()).add((address, len(address) * 8))
+
+    def drop_local(self, vrf: int, address: bytes) -> None:
+        self._local.get(vrf, set()).discard((address, len(address) * 8))
+
+    def put_route(self, vrf: int, prefix: Prefix) -> None:
+        self._routes.setdefault(vrf, set()).add(prefix)
+
+    def drop_route(self, vrf: int, prefix: Prefix) -> None:
+        self._routes.get(vrf, set()).discard(prefix)
+
+    def replace_routes(self, vrf: int, family: Family, prefixes: set[Prefix]) -> None:
+        rest = {p for p in self._routes.get(vrf, ()) if len(p[0]) != family.width}
+        self._routes[vrf] = rest | prefixes
+
+    def find(self, vrf: int, batch: RouteBatch) -> list[int]:
+        """Return the rows whose prefix is somebody else's."""
+        held = self._local.get(vrf, set()) | self._routes.get(vrf, set())
+        mine = [prefix for prefix in held if len(prefix[0]) == batch.family.width]
+        if not mine or not len(batch):
+            return []
+        # A first look at four bytes spares nearly every row the second.
+        heads = np.unique(np.array([_head(prefix) for prefix, _ in mine], np.uint32))
+        column = np.ascontiguousarray(batch.prefixes[:, -4:]).view(np.uint32).reshape(-1)
+        at = np.searchsorted(heads, column)
+        at[at == len(heads)] = 0
+        candidates = np.flatnonzero(heads[at] == column).tolist()
+        wanted = set(mine)
+        return [i for i in candidates if _prefix(batch, i) in wanted]
+
+
+class RouteWriter:
+    """Applies batches of routes."""
+
+    def __init__(
+        self, channel: Channel, ifaces: IfaceTable, hops: HopTable, fibs: FibKeeper, others: Others
+    ) -> None:
+        self._channel = channel
+        self._ifaces = ifaces
+        self._hops = hops
+        self._fibs = fibs
+        self._others = others
+
+    async def apply(self, batch: RouteBatch) -> Sequence[RowFailure]:
+        """Make every row true. Raises Unavailable when it cannot tell how much was done."""
+        vrf = self._ifaces.vrf_id(batch.vrf)
+        upserts = np.flatnonzero(batch.ops == Op.UPSERT)
+        if not vrf:
+            reason = f"there is no VRF {batch.vrf} in grout"
+            return [RowFailure(i, "ENODEV", reason) for i in upserts.tolist()]
+        foreign = self._others.find(vrf, batch)
+        adds, dels = _by_shape(batch, foreign)
+        failures = [_held_by_another(batch, i) for i in foreign if batch.ops[i] == Op.UPSERT]
+        if len(adds):
+            failures += await self._add(batch, vrf, adds)
+        if len(dels):
+            rows = wire.encode_dels(
+                self._channel.api, batch.family, vrf, batch.prefixes[dels], batch.lengths[dels]
+            )
+            errnos = await self._channel.write(rows)
+            failures += _failures(batch, dels, errnos, absent_is_fine=True)
+        return sorted(failures, key=lambda failure: failure.index)
+
+    async def _add(self, batch: RouteBatch, vrf: int, rows: Rows) -> list[RowFailure]:
+        await self._fibs.make_room(vrf, batch.family, len(rows))
+        nh_ids = await self._nh_ids(batch.nexthops[rows])
+        errnos = await self._write(batch, vrf, rows, nh_ids)
+        full = np.flatnonzero(errnos == errno.ENOSPC)
+        while len(full) and await self._fibs.more_blocks(vrf, batch.family):
+            errnos[full] = await self._write(batch, vrf, rows[full], nh_ids[full])
+            full = np.flatnonzero(errnos == errno.ENOSPC)
+        return _failures(batch, rows, errnos)
+
+    async def _write(self, batch: RouteBatch, vrf: int, rows: Rows, nh_ids: U32) -> U32:
+        api, family = self._channel.api, batch.family
+        prefixes, lengths = batch.prefixes[rows], batch.lengths[rows]
+        requests = wire.encode_adds(api, family, vrf, prefixes, lengths, nh_ids, ids.ORIGIN)
+        return await self._channel.write(requests)
+
+    async def _nh_ids(self, identities: U32) -> U32:
+        """Translate identities, making the nexthops of drops that are needed."""
+        drops = identities >= FIRST_RESERVED
+        if drops.any():
+            for identity in np.unique(identities[drops]).tolist():
+                if identity in ids.DROPS and identity not in self._hops.drops:
+                    await self._channel.send([drop_request(self._channel.api, identity)])
+                    self._hops.drops.add(identity)
+        known = identities < ids.FIRST_GROUP
+        if self._hops.dying:
+            known &= ~np.isin(identities, np.array(sorted(self._hops.dying), np.uint32))
+        groups = np.where(known, identities | np.uint32(ids.FIRST_GROUP), np.uint32(NOWHERE))
+        return np.where(drops, identities, groups)
+
+
+async def dump_routes(
+    channel: Channel, ifaces: IfaceTable, hops: HopTable, others: Others
+) -> AsyncIterator[RouteBatch]:
+    """Yield all routes that are ours, and note those that are not. Raises Unavailable."""
+    for vrf, name in ifaces.vrfs().items():
+        for family in Family:
+            foreign: set[Prefix] = set()
+            async for columns in _listed(channel, vrf, family):
+                ours = _ours(columns, hops)
+                foreign |= _prefixes(columns.where(~ours))
+                if ours.any():
+                    yield batch_of(name, family, columns.where(ours))
+            others.replace_routes(vrf, family, foreign)
+
+
+async def _listed(channel: Channel, vrf: int, family: Family) -> AsyncIterator[RouteColumns]:
+    payload = wire.encode_list(channel.api, family, vrf)
+    try:
+        for run in await channel.collect(f"{TYPE[family]}_ROUTE_LIST", payload):
+            for start in range(0, len(run), DUMP_ROWS):
+                part = run.payloads[start : start + DUMP_ROWS]
+                yield wire.decode(channel.api, family, part)
+    except DecodeError as error:
+        raise Unavailable(f"grout's list of routes makes no sense: {error}") from error
+
+
+def _ours(columns: RouteColumns, hops: HopTable) -> npt.NDArray[np.bool_]:
+    nh_ids = columns.nh_ids
+    group = (nh_ids > ids.FIRST_GROUP) & (nh_ids < ids.FIRST_HOP)
+    if hops.dying:
+        gone = np.array(sorted(ids.group_of(identity) for identity in hops.dying), np.uint32)
+        group &= ~np.isin(nh_ids, gone)
+    ours: npt.NDArray[np.bool_] = group | (nh_ids >= FIRST_RESERVED)
+    ours &= columns.origins == ids.ORIGIN
+    return ours
+
+
+def batch_of(vrf: str, family: Family, columns: RouteColumns, op: Op = Op.UPSERT) -> RouteBatch:
+    """Return listed routes of ours as a batch."""
+    drops = columns.nh_ids >= FIRST_RESERVED
+    identities = columns.nh_ids & np.uint32(ids.FIRST_GROUP - 1)
+    nexthops = np.where(drops, columns.nh_ids, identities)
+    count = len(columns)
+    prefixes = wire.masked(columns.prefixes, columns.lengths)
+    protocols = np.zeros(count, np.uint8)
+    ops = np.full(count, op, np.uint8)
+    return RouteBatch(vrf, family, ops, prefixes, columns.lengths.copy(), protocols, nexthops)
+
+
+def _prefixes(columns: RouteColumns) -> set[Prefix]:
+    prefixes = wire.masked(columns.prefixes, columns.lengths)
+    return {
+        (row.tobytes(), int(length)) for row, length in zip(prefixes, columns.lengths, strict=True)
+    }
+
+
+def _by_shape(batch: RouteBatch, skipped: Sequence[int]) -> tuple[Rows, Rows]:
+    """Return the rows to add and those to delete; of rows for one prefix the last may count."""
+    kept = np.ones(len(batch), np.bool_)
+    kept[list(skipped)] = False
+    withdrawn = batch.ops == Op.WITHDRAW
+    if withdrawn.any() and not withdrawn.all():
+        kept &= _last_of_each(batch)
+    return np.flatnonzero(kept & ~withdrawn), np.flatnonzero(kept & withdrawn)
+
+
+def _last_of_each(batch: RouteBatch) -> npt.NDArray[np.bool_]:
+    """Mark the rows that no later row of the same prefix overrules."""
+    count = len(batch)
+    keys = np.empty((count, batch.family.width + 1), np.uint8)
+    keys[:, :-1] = batch.prefixes
+    keys[:, -1] = batch.lengths
+    whole = keys.view(np.dtype((np.void, keys.shape[1]))).reshape(count)
+    _, first = np.unique(whole[::-1], return_index=True)
+    last = np.zeros(count, np.bool_)
+    last[count - 1 - first] = True
+    return last
+
+
+def _failures(
+    batch: RouteBatch, rows: Rows, errnos: U32, *, absent_is_fine: bool = False
+) -> list[RowFailure]:
+    found: list[RowFailure] = []
+    for at in np.flatnonzero(errnos).tolist():
+        number, index = int(errnos[at]), int(rows[at])
+        if absent_is_fine and number == errno.ENOENT:
+            continue
+        found.append(_failure(batch, index, number))
+    return found
+
+
+def _failure(batch: RouteBatch, index: int, number: int) -> RowFailure:
+    name = errno.errorcode.get(EXPLAINED.get(number, number), str(number))
+    match number:
+        case errno.ENOENT:
+            reason = f"nexthop {batch.nexthops[index]} does not exist"
+        case errno.EBUSY:
+            reason = "grout has a connected prefix there"
+        case errno.ENOSPC:
+            reason = "grout's forwarding table is full, and it has no memory for a larger one"
+        case _:
+            reason = ""
+    return RowFailure(index, name, reason)
+
+
+def _held_by_another(batch: RouteBatch, index: int) -> RowFailure:
+    text = prefix_text(*_prefix(batch, index))
+    reason = f"grout has one route to a prefix, and that to {text} is another's"
+    return RowFailure(index, "EEXIST", reason)
+
+
+def _prefix(batch: RouteBatch, index: int) -> Prefix:
+    return batch.prefixes[index].tobytes(), int(batch.lengths[index])
+
+
+def _head(prefix: bytes) -> int:
+    return int(np.frombuffer(prefix[-4:], np.uint32)[0])
+
+
+def columns_of(payload: bytes) -> U8:
+    """Return a lone payload as `wire.decode` takes it."""
+    return np.frombuffer(payload, np.uint8).reshape(1, -1)

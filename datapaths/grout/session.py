@@ -1,0 +1,210 @@
+"""One life of grout: its connections, the picture read from it, and what works on them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Self
+
+from controller.model.kinds import Kind
+from controller.model.records import RecordBatch
+from controller.model.routes import Family
+from datapaths.base import RowFailure, Unavailable
+from datapaths.grout import ids
+from datapaths.grout.channel import Channel, EventStream, Refused
+from datapaths.grout.fib import FibKeeper
+from datapaths.grout.observe import EVENTS, Observer
+from datapaths.grout.overlay import Overlay
+from datapaths.grout.plan import Plan, Planner
+from datapaths.grout.routes import RouteWriter
+from datapaths.grout.wire import addresses, bridges, nexthops
+from datapaths.grout.wire.addresses import TYPE
+from datapaths.grout.wire.table import DecodeError
+
+log = logging.getLogger(__name__)
+
+FDB_FULL = 0.8
+LOOK_S = 2.0  # between looks for remote MACs that turned up here
+REST_S = 1.0  # without requests before garbage is removed
+
+NameCheck = Callable[[str], Awaitable[None]]
+
+
+class Session:
+    """Everything that ends when grout does. Raises Unavailable from wherever that is noticed."""
+
+    def __init__(
+        self, channel: Channel, events: EventStream, observer: Observer, check_name: NameCheck
+    ) -> None:
+        self.channel = channel
+        self._events = events
+        self.observer = observer
+        self.overlay = Overlay(channel, observer.ifaces, check_name)
+        self.fibs = FibKeeper(channel, observer.ifaces)
+        self.routes = RouteWriter(
+            channel, observer.ifaces, observer.hops, self.fibs, observer.others
+        )
+        self._planner = Planner(channel.api, observer.ifaces, observer.hops, observer.bridges)
+        self._fdb_limit = 0
+        self._turn = asyncio.Lock()  # plans look at the picture: nothing may change it meanwhile
+
+    @classmethod
+    async def open(cls, path: str, observer: Observer, check_name: NameCheck) -> Self:
+        """Connect and read the picture. Raises Unavailable and Unsupported."""
+        channel = await Channel.open(path)
+        try:
+            events = await EventStream.open(path, EVENTS)  # before the dump: nothing is missed
+        except BaseException:
+            channel.close()
+            raise
+        session = cls(channel, events, observer, check_name)
+        observer.others.clear()
+        try:
+            await session.load()
+        except BaseException as error:
+            session.close()
+            if isinstance(error, Refused | DecodeError):
+                raise Unavailable(f"cannot read what grout holds: {error}") from error
+            raise
+        return session
+
+    def close(self) -> None:
+        self._events.close()
+        self.channel.close()
+
+    async def load(self) -> None:
+        """Read everything but routes."""
+        await self.overlay.load()
+        await self._load_nexthops()
+        await self._load_bridges()
+        self.observer.others.clear_local()
+        api = self.channel.api
+        for family in Family:
+            payload = addresses.encode_list(api, family)
+            async for row in self.channel.each(f"{TYPE[family]}_ADDR_LIST", payload):
+                self.observer.load_local(api, family, row)
+        self.observer.ports_changed()
+        self.observer.learning.rescan()
+
+    async def _load_nexthops(self) -> None:
+        api = self.channel.api
+        rows = self.channel.each("GR_NH_LIST", nexthops.encode_list(api))
+        found = [nexthops.decode(api, row) async for row in rows]
+        self.observer.hops.load(found)
+        self.observer.learning.clear()
+        for nexthop in found:
+            if isinstance(nexthop.info, nexthops.L3) and nexthop.info.address:
+                self.observer.learning.note(nexthop.iface, nexthop.info)
+
+    async def _load_bridges(self) -> None:
+        api = self.channel.api
+        entries = await self._fdb()
+        floods = self.channel.each("GR_FLOOD_LIST", bridges.encode_flood_list(api))
+        found = [bridges.decode_flood(api, row) async for row in floods]
+        self.observer.bridges.load(entries, found)
+
+    async def _fdb(self) -> list[bridges.FdbEntry]:
+        api = self.channel.api
+        rows = self.channel.each("GR_FDB_LIST", bridges.encode_fdb_list(api))
+        return [bridges.decode_fdb(api, row) async for row in rows]
+
+    async def program(self, batch: RecordBatch) -> list[RowFailure]:
+        """Apply records that are no devices."""
+        async with self._turn:
+            if batch.kind is Kind.MAC:
+                await self._make_room(len(batch.upserts))
+            plan = self._planner.plan(batch)
+            refused = await self.channel.send(plan.requests)
+            failures = {row.index: row for row in plan.failures}
+            for at, number in refused:
+                failures.setdefault(plan.rows[at], _failure(plan, at, number))
+            if refused:  # the picture was drawn as if all went well
+                await self._load_nexthops()
+                await self._load_bridges()
+            return [failures[index] for index in sorted(failures)]
+
+    async def build(self, work: Awaitable[list[RowFailure]]) -> list[RowFailure]:
+        """Do what changes devices, and read the picture anew: with them goes what was on them."""
+        async with self._turn:
+            before = self.observer.on_devices()
+            try:
+                return list(await work)
+            finally:
+                if not self.channel.broken:
+                    await self.load()
+                    self.observer.tell_losses(before)
+
+    async def watch(self) -> None:
+        """Take events until grout is gone. Raises Unavailable then."""
+        while True:
+            events = await self._events.read()
+            async with self._turn:
+                for event in events:
+                    self.observer.feed(self.channel.api, event)
+
+    async def look_for_moves(self) -> None:
+        """Let grout relearn remote MACs that turned up on a local port."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            if not any(True for _ in self.observer.bridges.macs()):
+                continue
+            async with self._turn:
+                for entry in self.observer.bridges.turned_up(await self._fdb()):
+                    log.info("MAC %s is no longer remote: it speaks here", entry.mac.hex(":"))
+                    payload = bridges.encode_fdb_del(self.channel.api, entry.bridge, entry.mac)
+                    with suppress(Refused):
+                        await self.channel.call("GR_FDB_DEL", payload)
+                    self.observer.bridges.move(entry)
+
+    async def collect_garbage(self) -> None:
+        """Remove emptied groups and parked hops, one at a time, while nothing happens."""
+        loop = asyncio.get_running_loop()
+        hops = self.observer.hops
+        while True:
+            garbage = bool(hops.dying or hops.parked)
+            if not garbage or loop.time() - self.channel.used_at < REST_S:
+                await asyncio.sleep(REST_S)
+                continue
+            async with self._turn:
+                await self._remove_one()
+
+    async def _remove_one(self) -> None:
+        hops, used_at = self.observer.hops, self.channel.used_at
+        if hops.dying:
+            nh_id = ids.group_of(hops.dying.pop())
+        elif hops.parked:
+            nh_id = hops.parked.pop()
+        else:
+            return
+        with suppress(Refused):
+            await self.channel.call("GR_NH_DEL", nexthops.encode_del(self.channel.api, nh_id))
+        self.channel.used_at = used_at  # this is no use
+
+    async def _make_room(self, macs: int) -> None:
+        """Have a larger FDB before it is full: grout starts with 4096 entries."""
+        api = self.channel.api
+        if self._fdb_limit and len(self.observer.bridges) + macs <= FDB_FULL * self._fdb_limit:
+            return
+        answer = await self.channel.call("GR_FDB_CONFIG_GET")
+        config = api.one("gr_fdb_config_get_resp", answer)
+        self._fdb_limit = int(config["max_entries"])
+        wanted = int(config["used_entries"]) + macs
+        if wanted <= FDB_FULL * self._fdb_limit:
+            return
+        limit = 1 << (2 * wanted - 1).bit_length()
+        try:
+            request = api.pack("gr_fdb_config_set_req", max_entries=limit)
+            await self.channel.call("GR_FDB_CONFIG_SET", request)
+        except Refused as refused:
+            log.warning("grout refuses room for %d MACs: %s", limit, refused)
+        else:
+            self._fdb_limit = limit
+            log.info("room for %d MACs", limit)
+
+
+def _failure(plan: Plan, at: int, number: int) -> RowFailure:
+    type_ = plan.requests[at][0]
+    refused = Refused(type_, number)
+    return RowFailure(plan.rows[at], refused.name, str(refused))

@@ -1,0 +1,84 @@
+"""Twins of ports that grout forwards for: the same pairs as the kernel's, wired to grout's TAPs.
+
+grout makes a TAP of the port's name and hands over what is for the router; what enters by the TAP
+it routes, and resolves neighbours itself. So everything goes both ways, and the twin asks nobody
+for a MAC. Ports in shared wiring have the kernel's twins, at the NIC: FRR's packets never meet
+grout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from controller.model.links import Address, Port
+from datapaths.base import RowFailure, Unavailable
+from datapaths.grout.splice import steer
+from datapaths.kernel import netns
+from datapaths.kernel.linkinfo import link_local
+from datapaths.kernel.links import Links
+from datapaths.kernel.punt import BGP, EVERYTHING
+from datapaths.kernel.twins import Punting, Twin, Twins
+
+SHARED = "shared"
+
+
+def addresses(links: Links, port: Port) -> list[Address]:
+    """Return a port's addresses with their real prefixes; its TAP has them as /32 and /128.
+
+    grout makes the link-local one, from the MAC.
+    """
+    return [*port.addresses, link_local(links.get(port.name).mac)]
+
+
+GROUT = Punting(addresses, lambda _addresses, _ports: [EVERYTHING], resolves=False)
+
+
+class GroutTwins:
+    """Keeps the twins of ports under grout. Synchronous and for one thread at a time.
+
+    `locate` tells which namespace grout runs in, and raises Unavailable when it does not run.
+    """
+
+    def __init__(self, locate: Callable[[], str], forwarding: str, control: str) -> None:
+        self._locate = locate
+        self._forwarding = forwarding
+        self._control = control
+        self._shared = Twins(forwarding, control)
+
+    def ensure(self, ports: Sequence[Port], tcp_ports: Iterable[int] = (BGP,)) -> list[RowFailure]:
+        """Make a twin for every port that asks for one, and remove all others.
+
+        To be called when the datapath is programmed: it also leads the traffic of shared ports to
+        grout. As with the kernel's `Twins.ensure` otherwise.
+        """
+        speakers, failures = tuple(tcp_ports), list[RowFailure]()
+        home = self._locate()
+        halves = [(Twins(home, self._control, GROUT), False)]
+        if not netns.same(home, self._forwarding):
+            halves.append((self._shared, True))
+        for twins, shared in halves:
+            chosen = [i for i, p in enumerate(ports) if (p.wiring == SHARED) is shared]
+            failed = twins.ensure([ports[i] for i in chosen], speakers)
+            failures += [RowFailure(chosen[f.index], f.error, f.reason) for f in failed]
+        steer(self._forwarding, [p.name for p in ports if p.wiring == SHARED])
+        return failures
+
+    def dump(self) -> list[Twin]:
+        """Return the twins that are there. Without a control namespace there are none."""
+        return self._shared.dump()
+
+    def set_carrier(self, name: str, up: bool) -> None:
+        """Let FRR see that a port gained or lost carrier. A port without a twin is fine."""
+        for space in self._spaces():
+            Twins(space, self._control).set_carrier(name, up)
+
+    def remove(self) -> None:
+        """Remove all twins and their rules."""
+        for space in self._spaces():
+            Twins(space, self._control).remove()
+
+    def _spaces(self) -> set[str]:
+        try:
+            return {self._forwarding, self._locate()}
+        except Unavailable:
+            return {self._forwarding}

@@ -1,0 +1,150 @@
+"""Follows the kernel's links for grout, which cannot: carriers of NICs and legs, and its own death
+and return.
+
+Level-triggered: whatever happens to a link, all are looked at and what differs is changed. It has
+to run beside grout and outlive it: traffic that tc leads to a dead grout is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+
+from datapaths.base import Unavailable
+from datapaths.grout.devices import TAP
+from datapaths.grout.names import wire_of
+from datapaths.grout.splice import release
+from datapaths.kernel import netns
+from datapaths.kernel.filters import Filters
+from datapaths.kernel.linkinfo import Link
+from datapaths.kernel.links import Links
+from datapaths.kernel.marks import Mark
+from datapaths.kernel.punt import EVERYTHING
+from datapaths.kernel.twins import device_of as twin_of
+
+log = logging.getLogger(__name__)
+
+RTMGRP_LINK = 1  # linux/rtnetlink.h
+AGAIN_S = 0.5  # without grout, and at most between two looks for nothing
+ROUND_S = 10.0
+READ_BYTES = 1 << 16
+
+
+class Watch:
+    """Keeps wires and carriers as their ports are, in grout's namespace and in the kernel's.
+
+    `forwarding` is the kernel datapath's namespace, "" where there is none but grout's.
+    """
+
+    def __init__(self, locate: Callable[[], str], forwarding: str) -> None:
+        self._locate = locate
+        self._forwarding = forwarding
+
+    async def run(self) -> None:
+        """Go on until cancelled, through any number of deaths of grout."""
+        while True:
+            try:
+                home = await asyncio.to_thread(self._locate)
+                with _held(home) as held:
+                    await self._follow(held)
+            except (OSError, Unavailable) as error:
+                log.debug("cannot watch links: %s", error)
+            await asyncio.sleep(AGAIN_S)
+
+    async def _follow(self, home: str) -> None:
+        """Watch until grout runs elsewhere. `home` stays valid when grout dies."""
+        changed = asyncio.Event()
+        with ExitStack() as stack:
+            for space in {home, self._forwarding or home}:
+                stack.enter_context(_listening(space, changed))
+            while True:
+                changed.clear()
+                await asyncio.to_thread(self.look, home)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(ROUND_S):
+                        await changed.wait()
+                    continue
+                with suppress(Unavailable):
+                    if not netns.same(home, await asyncio.to_thread(self._locate)):
+                        return
+
+    def look(self, home: str) -> None:
+        """Make everything so that can be told from the links alone. Synchronous."""
+        with Links(home) as links:
+            for link, mark in links.marked("device"):
+                if wire := mark.text("wire"):
+                    _follow_carrier(links, link, links.find(wire))
+            for link, mark in links.marked("twin"):
+                _rewire(links, link, links.find(mark.text("port")))
+        if self._forwarding and not netns.same(home, self._forwarding):
+            with Links(self._forwarding) as links:
+                for link, mark in links.marked("port"):
+                    _follow_shared(links, link, mark)
+
+
+def _follow_carrier(links: Links, device: Link, wire: Link | None) -> None:
+    """Hosts and peers see that grout is gone; grout sees that a cable is."""
+    if wire and device.up and wire.up != device.carrier:
+        log.info("%s: carrier %s", device.name, "is back" if device.carrier else "lost")
+        links.set_up(wire.name, device.carrier)
+    elif not wire and device.up:
+        log.warning("%s: grout is gone, taking it down", device.name)
+        links.set_up(device.name, False)
+
+
+def _rewire(links: Links, twin: Link, tap: Link | None) -> None:
+    """Join a twin to its port's TAP again; grout makes new ones whenever it starts."""
+    if not tap or tap.kind != TAP:
+        return
+    with Filters(links.netns) as filters:
+        for source, target in ((twin, tap), (tap, twin)):
+            if not filters.has(EVERYTHING, source.index, target.index):
+                log.info("%s: joined to %s", source.name, target.name)
+                filters.detect(source.index, target.index)
+    links.set_up(twin.name, tap.up and tap.carrier)
+
+
+def _follow_shared(links: Links, port: Link, mark: Mark) -> None:
+    if mark.text("wiring") != "shared":
+        return
+    if not links.find(wire_of(port.name)) and release(links.netns, port.name):
+        log.warning("%s: grout is gone, its traffic is the kernel's again", port.name)
+    if links.find(twin := twin_of(port.name)):
+        links.set_up(twin, port.up and port.carrier)
+
+
+@contextmanager
+def _held(space: str) -> Iterator[str]:
+    """Keep a namespace, under a path that outlives the process it was found by."""
+    fd = os.open(netns.path_of(space), os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{fd}"
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def _listening(space: str, changed: asyncio.Event) -> Iterator[None]:
+    """Set an event whenever a link of a namespace changes."""
+    kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+    with netns.entered(space):
+        sock = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
+
+    def read() -> None:
+        with suppress(OSError):  # ENOBUFS says the same: look
+            while sock.recv(READ_BYTES):
+                pass
+        changed.set()
+
+    loop = asyncio.get_running_loop()
+    with sock:
+        sock.bind((0, RTMGRP_LINK))
+        loop.add_reader(sock, read)
+        try:
+            yield
+        finally:
+            loop.remove_reader(sock)

@@ -1,0 +1,201 @@
+"""A datapath that keeps everything in dictionaries: for tests, and the shortest one to read.
+
+`python -m datapaths.remote.serve --datapath memory` serves it, as a stand-in for a real one.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import AsyncIterator, Iterable, Sequence
+
+import numpy as np
+
+from controller.model.kinds import Kind
+from controller.model.links import Port
+from controller.model.nexthops import Nexthop, NexthopType, is_reserved
+from controller.model.records import Key, Record, RecordBatch
+from controller.model.routes import DEFAULT_VRF, Family, Op, RouteBatch
+from datapaths.base import (
+    Batch,
+    Capabilities,
+    CaughtUp,
+    Facts,
+    FibUse,
+    Learned,
+    LearnedMac,
+    LearnedNeighbor,
+    Lost,
+    PortChanged,
+    PortState,
+    RowFailure,
+    Unavailable,
+)
+from datapaths.inbox import Inbox
+
+Prefix = tuple[bytes, int]
+
+
+class MemoryDatapath:
+    """Behaves as the contract says. Nexthops may name ports and `devices`; anything when None.
+
+    Tests read its state, put words in its mouth with `tell`, and make it fail: with `refuse` (an
+    errno's name by kind and key, or for a route by VRF and prefix) or `unavailable`.
+    """
+
+    name = "memory"
+
+    def __init__(self, devices: Iterable[str] | None = None) -> None:
+        self.devices = None if devices is None else set(devices)
+        self.records: dict[Kind, dict[Key, Record]] = {kind: {} for kind in Kind}
+        self.routes: dict[tuple[str, Family], dict[Prefix, int]] = {}
+        self.refuse: dict[tuple[object, object], str] = {}
+        self.unavailable = False
+        self.writes = 0  # rows that changed something
+        self._inbox = Inbox()
+        self._known: dict[Key, Learned] = {}  # what a new listener is told first
+
+    async def capabilities(self) -> Capabilities:
+        return Capabilities(self.name, "1", frozenset(Kind) - {Kind.LSP})
+
+    async def apply(self, batch: Batch) -> Sequence[RowFailure]:
+        if self.unavailable:
+            raise Unavailable("switched off by a test")
+        if isinstance(batch, RouteBatch):
+            return self._apply_routes(batch)
+        failures: list[RowFailure] = []
+        for index in range(len(batch)):
+            record = batch.row(index)
+            if index >= len(batch.upserts):
+                self._withdraw(record)
+            elif problem := self._problem(record):
+                failures.append(RowFailure(index, *problem))
+            else:
+                self.writes += self.records[batch.kind].get(record.key) != record
+                self.records[batch.kind][record.key] = record
+        return failures
+
+    async def dump(self, kind: Kind) -> AsyncIterator[Batch]:
+        if kind is not Kind.ROUTE:
+            yield RecordBatch(kind, upserts=tuple(self.records[kind].values()))
+            return
+        for (vrf, family), routes in self.routes.items():
+            yield _batch(vrf, family, routes)
+
+    async def ports(self) -> Sequence[PortState]:
+        ports = [record for record in self.records[Kind.PORT].values() if isinstance(record, Port)]
+        return [PortState(port.name, True, bytes(6), port.mtu or 1500) for port in ports]
+
+    async def facts(self) -> Facts:
+        if self.unavailable:
+            raise Unavailable("switched off by a test")
+        uses = [FibUse(vrf, family, len(rows)) for (vrf, family), rows in self.routes.items()]
+        return Facts((("writes", str(self.writes)),), tuple(uses))
+
+    async def learned(self) -> AsyncIterator[Learned]:
+        reader = self._inbox.open()
+        for event in self._known.values():
+            self._inbox.put(event)
+        self._inbox.put(CaughtUp())
+        while events := await self._inbox.get(reader):
+            for event in events:
+                yield event
+
+    async def close(self) -> None:
+        self._inbox.close()
+
+    def reopen(self) -> None:
+        """Be used again after `close`, as another process over the same state would be."""
+        self._inbox = Inbox()
+
+    def tell(self, event: Learned) -> None:
+        """Let `learned` yield an event; what it says stays known, but for a loss."""
+        match event:
+            case LearnedMac():
+                self._know(("mac", event.vni, event.mac), event, event.gone)
+            case LearnedNeighbor():
+                self._know(("neighbor", event.vni, event.address), event, event.gone)
+            case PortChanged():
+                self._know(("port", event.name), event, False)
+            case Lost() | CaughtUp():
+                pass
+        self._inbox.put(event)
+
+    def _know(self, key: Key, event: Learned, gone: bool) -> None:
+        self._known.pop(key, None)
+        if not gone:
+            self._known[key] = event
+
+    def lose(self, record: Record) -> None:
+        """Drop a record as if somebody else had removed it, and tell."""
+        self._withdraw(record)
+        self.tell(Lost(record.kind, (record,)))
+
+    def lookup(self, address: str, vrf: str = DEFAULT_VRF) -> int | None:
+        """Return the nexthop of the longest match, None without one."""
+        ip = ipaddress.ip_address(address)
+        family = Family.INET if ip.version == 4 else Family.INET6
+        routes = self.routes.get((vrf, family), {})
+        for length in range(family.width * 8, -1, -1):
+            network = ipaddress.ip_network(f"{address}/{length}", strict=False)
+            if (found := routes.get((network.network_address.packed, length))) is not None:
+                return found
+        return None
+
+    def _apply_routes(self, batch: RouteBatch) -> list[RowFailure]:
+        known = batch.vrf == DEFAULT_VRF or batch.vrf in self.records[Kind.VRF]
+        routes = self.routes.setdefault((batch.vrf, batch.family), {})
+        failures: list[RowFailure] = []
+        for i, identity in enumerate(batch.nexthops.tolist()):
+            prefix = batch.prefixes[i].tobytes(), int(batch.lengths[i])
+            if batch.ops[i] == Op.WITHDRAW:
+                self.writes += routes.pop(prefix, None) is not None
+            elif not known:
+                failures.append(RowFailure(i, "ENODEV", f"there is no VRF {batch.vrf}"))
+            elif error := self.refuse.get((batch.vrf, prefix)):
+                failures.append(RowFailure(i, error, "refused by a test"))
+            elif not is_reserved(identity) and identity not in self.records[Kind.NEXTHOP]:
+                failures.append(RowFailure(i, "EINVAL", "Nexthop id does not exist"))
+            else:
+                self.writes += routes.get(prefix) != identity
+                routes[prefix] = identity
+        return failures
+
+    def _withdraw(self, record: Record) -> None:
+        self.writes += self.records[record.kind].pop(record.key, None) is not None
+        if isinstance(record, Nexthop):  # as the kernel does: routes go with their nexthop
+            for routes in self.routes.values():
+                for prefix in [key for key, identity in routes.items() if identity == record.id]:
+                    del routes[prefix]
+
+    def _problem(self, record: Record) -> tuple[str, str] | None:
+        if error := self.refuse.get((record.kind, record.key)):
+            return error, "refused by a test"
+        vni = getattr(record, "vni", 0)
+        if record.kind is not Kind.VNI and vni and vni not in self.records[Kind.VNI]:
+            return "ENODEV", f"there is no VNI {vni}"
+        if not isinstance(record, Nexthop):
+            return None
+        if not all(member.id in self.records[Kind.NEXTHOP] for member in record.members):
+            return "EINVAL", "Nexthop id does not exist"
+        if record.type in (NexthopType.UNREACHABLE, NexthopType.PROHIBIT):
+            return "EINVAL", "no such nexthop object"
+        if record.device and not self._has_device(record.device):
+            return "ENODEV", f"there is no device {record.device}"
+        return None
+
+    def _has_device(self, name: str) -> bool:
+        return self.devices is None or name in self.devices or name in self.records[Kind.PORT]
+
+
+def _batch(vrf: str, family: Family, routes: dict[Prefix, int]) -> RouteBatch:
+    n = len(routes)
+    prefixes = b"".join(prefix for prefix, _ in routes)
+    return RouteBatch(
+        vrf,
+        family,
+        np.full(n, Op.UPSERT, np.uint8),
+        np.frombuffer(prefixes, np.uint8).reshape(n, family.width),
+        np.array([length for _, length in routes], np.uint8),
+        np.zeros(n, np.uint8),
+        np.array(list(routes.values()), np.uint32),
+    )

@@ -1,0 +1,1 @@
+"""A datapath in another process: `dualpath.v1.Datapath` served, and called."""

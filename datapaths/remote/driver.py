@@ -1,0 +1,185 @@
+"""Datapath over gRPC: whatever serves dualpath.v1.Datapath, in whatever process and language."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import grpc
+
+from controller.model.kinds import Kind
+from controller.pb import datapath_pb2 as pb
+from controller.pb import datapath_pb2_grpc as pb_grpc
+from controller.rpc.connect import ClientTls, target_of
+from datapaths.base import (
+    Batch,
+    Capabilities,
+    DatapathError,
+    Facts,
+    Learned,
+    PortState,
+    RowFailure,
+    Unavailable,
+    Unsupported,
+)
+from datapaths.remote import wire
+from datapaths.remote.picture import Picture
+from datapaths.remote.slices import slices
+
+log = logging.getLogger(__name__)
+
+CALL_S = 10.0  # a question
+APPLY_S = 120.0  # a batch that makes devices, one after another
+DUMP_S = 300.0
+AGAIN_S = 0.5  # after a stream that broke
+OVERTAKEN_S = 10.0  # after one that ended, as it does when somebody else listens
+MESSAGE_BYTES = 16 * 1024 * 1024
+
+OPTIONS = (
+    ("grpc.max_receive_message_length", MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MESSAGE_BYTES),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+)
+NEVER = (
+    grpc.StatusCode.FAILED_PRECONDITION,
+    grpc.StatusCode.INVALID_ARGUMENT,  # of one release and another
+    grpc.StatusCode.UNIMPLEMENTED,
+    grpc.StatusCode.UNAUTHENTICATED,
+    grpc.StatusCode.PERMISSION_DENIED,
+)
+
+T = TypeVar("T")
+
+
+class RemoteDatapath:
+    """Datapath at unix:/PATH or ADDRESS:PORT; the latter only on this host or with `tls`.
+
+    What breaks is Unavailable, and mended by the next call. Raises ConnectError when the address
+    makes no sense. Has to be made within an event loop.
+    """
+
+    def __init__(self, address: str, tls: ClientTls | None = None, name: str = "remote") -> None:
+        self.name = name
+        self._address = address
+        target = target_of(address, tls)
+        if target.credentials:
+            self._channel = grpc.aio.secure_channel(target.address, target.credentials, OPTIONS)
+        else:
+            self._channel = grpc.aio.insecure_channel(target.address, OPTIONS)
+        self._stub: Any = pb_grpc.DatapathStub(self._channel)  # type: ignore[no-untyped-call]  # generated
+        self._closed = asyncio.Event()
+
+    async def capabilities(self) -> Capabilities:
+        said = await self._call(self._stub.Capabilities, pb.CapabilitiesRequest())
+        found = self._read(wire.capabilities_from_pb, said)
+        self.name = found.name
+        return found
+
+    async def apply(self, batch: Batch) -> Sequence[RowFailure]:
+        failures: list[RowFailure] = []
+        for first, part in slices(batch):
+            rows = await self._apply(part)
+            failures += [replace(row, index=row.index + first) for row in rows] if first else rows
+        return failures
+
+    async def _apply(self, batch: Batch) -> list[RowFailure]:
+        said = await self._call(self._stub.Apply, wire.request_to_pb(batch), APPLY_S)
+        return self._read(lambda answer: wire.failures_from_pb(answer, len(batch)), said)
+
+    async def dump(self, kind: Kind) -> AsyncIterator[Batch]:
+        self._check_open()
+        call = self._stub.Dump(pb.DumpRequest(kind=kind), timeout=DUMP_S)
+        try:
+            while (said := await self._ask(call.read)) is not grpc.aio.EOF:
+                yield self._read(wire.batch_from_pb, said)
+        finally:
+            call.cancel()
+
+    async def ports(self) -> Sequence[PortState]:
+        said = await self._call(self._stub.Ports, pb.PortsRequest())
+        return self._read(wire.ports_from_pb, said)
+
+    async def facts(self) -> Facts:
+        said = await self._call(self._stub.Facts, pb.FactsRequest())
+        return self._read(wire.facts_from_pb, said)
+
+    async def learned(self) -> AsyncIterator[Learned]:
+        """Yield what is learnt. After a lost connection everything is to be looked at again.
+
+        Then what is told anew is compared with what was: what is missing has gone.
+        """
+        picture = Picture()
+        while not self._closed.is_set():
+            pause_s = OVERTAKEN_S
+            try:
+                async for event in self._listen(picture):
+                    yield event
+                why = "somebody else listens now"
+            except Unavailable as error:
+                pause_s, why = AGAIN_S, str(error)
+            if picture.interrupted() and not self._closed.is_set():
+                log.warning("%s: lost sight of what is learnt: %s", self.name, why)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._closed.wait()
+
+    async def close(self) -> None:
+        self._closed.set()
+        await self._channel.close()
+
+    async def _listen(self, picture: Picture) -> AsyncIterator[Learned]:
+        self._check_open()
+        call = self._stub.Learned(pb.LearnedRequest(), wait_for_ready=True)
+        try:
+            while (said := await self._ask(call.read)) is not grpc.aio.EOF:
+                for told in self._read(lambda said: list(wire.learned_from_pb(said)), said):
+                    for event in picture.take(told):
+                        yield event
+        finally:
+            call.cancel()
+
+    async def _call(self, method: Any, request: object, timeout_s: float = CALL_S) -> object:  # noqa: ANN401  grpc has no types
+        self._check_open()
+        return await self._ask(lambda: method(request, timeout=timeout_s))
+
+    async def _ask(self, call: Callable[[], Awaitable[T]]) -> T:
+        try:
+            return await call()
+        except grpc.aio.AioRpcError as error:
+            raise self._error(error) from None
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task and task.cancelling():  # it is we who are cancelled, not the call
+                raise
+            raise Unavailable(f"the connection to {self._address} is closed") from None
+
+    def _check_open(self) -> None:
+        if self._closed.is_set():
+            raise Unavailable(f"the connection to {self._address} is closed")
+
+    def _error(self, error: grpc.aio.AioRpcError) -> DatapathError:
+        code, details = error.code(), error.details() or "no reason given"
+        if code is grpc.StatusCode.UNIMPLEMENTED:
+            return Unsupported(f"{self._address} does not serve dualpath.v1.Datapath: {details}")
+        if code in NEVER:
+            return Unsupported(details)
+        if details.startswith(("failed to connect", "Socket closed")):
+            return Unavailable(f"nobody answers at {self._address}")
+        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+            return Unavailable(f"{self._address} did not answer in time")
+        return Unavailable(details)
+
+    def _read(self, convert: Callable[[Any], T], said: object) -> T:
+        try:
+            return convert(said)
+        except ValueError as error:
+            raise Unavailable(f"{self._address} answers with nonsense: {error}") from None

@@ -1,0 +1,68 @@
+"""What a datapath has told of its surroundings, over streams that break. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from dataclasses import replace
+
+from controller.model.kinds import Kind
+from datapaths.base import CaughtUp, Learned, LearnedMac, LearnedNeighbor, Lost, PortChanged
+
+LOSABLE = tuple(kind for kind in Kind if kind is not Kind.LSP)
+
+
+class Picture:
+    """Makes one stream of several: what the next one does not repeat has gone."""
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, LearnedMac | LearnedNeighbor] = {}
+        self._unrepeated: set[Hashable] = set()
+        self._begun = False  # a stream did, once
+        self._running = False
+        self._caught_up = False
+
+    def interrupted(self) -> bool:
+        """Note that the stream ended; tell whether one was running."""
+        was, self._running = self._running, False
+        return was
+
+    def take(self, event: Learned) -> Iterator[Learned]:
+        """Yield what an event comes to; the first of another stream comes to looking at all."""
+        if not self._running:
+            yield from self._begin()
+        match event:
+            case LearnedMac(vni, mac, gone):
+                yield from self._learn(("mac", vni, mac), event, gone)
+            case LearnedNeighbor(vni, address, _, gone):
+                yield from self._learn(("neighbor", vni, address), event, gone)
+            case CaughtUp():
+                yield from self._end()
+            case PortChanged() | Lost():
+                yield event
+
+    def _begin(self) -> Iterator[Learned]:
+        """What happened since the stream before nobody saw."""
+        self._running = True
+        self._unrepeated = set(self._known)
+        if self._begun:
+            yield from map(Lost, LOSABLE)
+        self._begun = True
+
+    def _learn(
+        self, key: Hashable, event: LearnedMac | LearnedNeighbor, gone: bool
+    ) -> Iterator[Learned]:
+        self._unrepeated.discard(key)
+        if gone:
+            self._known.pop(key, None)
+            yield event
+        elif self._known.get(key) != event:
+            self._known[key] = event
+            yield event
+
+    def _end(self) -> Iterator[Learned]:
+        for key in sorted(self._unrepeated, key=repr):
+            yield replace(self._known.pop(key), gone=True)
+        self._unrepeated.clear()
+        if not self._caught_up:
+            self._caught_up = True
+            yield CaughtUp()

@@ -1,0 +1,88 @@
+"""A process that serves one datapath: its options, its life, and how it ends."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+from controller.rpc.listen import ListenError, Tls
+from datapaths.base import Datapath, DatapathError
+from datapaths.remote.server import serve
+
+log = logging.getLogger(__name__)
+
+Make = Callable[[], Datapath]
+"""Called within the event loop."""
+
+
+def parser_for(prog: str, description: str, examples: str, listen: str) -> argparse.ArgumentParser:
+    """Return a parser with the options that every such process has."""
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        description=description,
+        epilog=f"examples:\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--version", action="version", version=f"dualpath {version('dualpath')}")
+    add(
+        "--listen",
+        metavar="ADDR",
+        default=listen,
+        help="unix:/PATH (mode 0660), or ADDRESS:PORT on loopback or with --tls-* (%(default)s)",
+    )
+    add("--tls-cert", type=Path, metavar="FILE", help="our certificate, PEM")
+    add("--tls-key", type=Path, metavar="FILE", help="its key, PEM")
+    add("--tls-ca", type=Path, metavar="FILE", help="CA of the clients, PEM")
+    add("--until-eof", action="store_true", help="end when standard input does: for a supervisor")
+    add("--log-level", default="info", metavar="LEVEL", help="debug, info, warning (%(default)s)")
+    return parser
+
+
+def tls_of(parser: argparse.ArgumentParser, told: argparse.Namespace) -> Tls | None:
+    """Return the files of mutual TLS, all or none. Exits with 2 on some."""
+    files = (told.tls_cert, told.tls_key, told.tls_ca)
+    if any(files) and not all(files):
+        parser.error("--tls-cert, --tls-key and --tls-ca go together")
+    return Tls(*files) if all(files) else None
+
+
+def run(prog: str, told: argparse.Namespace, tls: Tls | None, make: Make) -> None:
+    """Serve until SIGTERM or SIGINT. What cannot be ends in one sentence and exit code 1."""
+    logging.basicConfig(level=told.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
+    try:
+        asyncio.run(_run(told, tls, make))
+    except (DatapathError, ListenError, OSError) as error:
+        sys.exit(f"{prog}: {error}")
+
+
+async def _run(told: argparse.Namespace, tls: Tls | None, make: Make) -> None:
+    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(stop, stopped.set)
+    if told.until_eof:
+        loop.add_reader(sys.stdin.fileno(), _read, sys.stdin.fileno(), stopped)
+    datapath = make()
+    try:
+        # Who cannot work at all ends now; once it has run, a loss is for the driver to mend.
+        capabilities = await datapath.capabilities()
+        server = await serve(datapath, listen=told.listen, tls=tls)
+        log.info("serving %s %s at %s", capabilities.name, capabilities.version, told.listen)
+        await stopped.wait()
+        await server.stop()
+        log.info("stopped; the datapath goes on forwarding")
+    finally:
+        await datapath.close()
+
+
+def _read(fd: int, stopped: asyncio.Event) -> None:
+    if not os.read(fd, 4096):
+        asyncio.get_running_loop().remove_reader(fd)
+        stopped.set()

@@ -1,0 +1,51 @@
+"""`python -m datapaths.remote.serve`: the kernel, or a datapath in memory, over gRPC."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from datapaths.base import Datapath, Unsupported
+from datapaths.kernel import netns
+from datapaths.kernel.driver import KernelDatapath
+from datapaths.memory import MemoryDatapath
+from datapaths.remote.process import parser_for, run, tls_of
+
+PROG = "python -m datapaths.remote.serve"
+LISTEN = "unix:/run/dualpath/datapath.sock"
+
+_EXAMPLES = f"""\
+  {PROG} --datapath kernel --netns fwd
+  {PROG} --datapath memory --listen unix:/tmp/memory.sock
+  dualpath conformance unix:/tmp/memory.sock
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = parser_for(
+        PROG,
+        "Serves a datapath as dualpath.v1.Datapath.",
+        _EXAMPLES,
+        LISTEN,
+    )
+    parser.add_argument("--datapath", choices=("kernel", "memory"), required=True)
+    parser.add_argument("--netns", metavar="NAME|PATH", help="kernel: what forwards; it must exist")
+    told = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
+    if told.datapath == "kernel" and not told.netns:
+        parser.error("--datapath kernel needs --netns: the machine's own would carry your routes")
+
+    def make() -> Datapath:
+        if told.datapath == "memory":
+            return MemoryDatapath(devices=())
+        if not netns.exists(told.netns):
+            raise Unsupported(
+                f"there is no network namespace {told.netns}: make it first, with"
+                f" `ip netns add {told.netns}`"
+            )
+        return KernelDatapath(told.netns)
+
+    run(PROG, told, tls_of(parser, told), make)
+
+
+if __name__ == "__main__":
+    main()

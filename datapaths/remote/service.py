@@ -1,0 +1,127 @@
+"""The gRPC methods of dualpath.v1.Datapath over any datapath: each a few lines."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from typing import NoReturn, TypeAlias, TypeVar
+
+import grpc
+
+from controller.pb import datapath_pb2 as pb
+from controller.pb import datapath_pb2_grpc as pb_grpc
+from datapaths.base import Datapath, DatapathError, Learned, Unsupported
+from datapaths.remote import wire
+from datapaths.remote.slices import slices
+
+EVENTS_IN_MESSAGE = 512
+EVENTS_WAITING = 4096  # then whatever learns has to wait, and keeps the last word on each key
+
+Context: TypeAlias = grpc.aio.ServicerContext
+T = TypeVar("T")
+
+
+class DatapathService(pb_grpc.DatapathServicer):
+    """Serves one datapath."""
+
+    def __init__(self, datapath: Datapath) -> None:
+        self._datapath = datapath
+        self._applying = asyncio.Lock()  # two controllers at once are a mistake, but no disaster
+
+    async def Capabilities(
+        self, request: pb.CapabilitiesRequest, context: Context
+    ) -> pb.CapabilitiesResponse:
+        found = await _answer(context, self._datapath.capabilities)
+        return wire.capabilities_to_pb(found)
+
+    async def Apply(self, request: pb.ApplyRequest, context: Context) -> pb.ApplyResponse:
+        try:
+            batch = wire.request_from_pb(request)
+        except ValueError as error:
+            await _refuse(context, error)
+        async with self._applying:
+            failures = await _answer(context, lambda: self._datapath.apply(batch))
+        return wire.failures_to_pb(failures)
+
+    async def Dump(
+        self, request: pb.DumpRequest, context: Context
+    ) -> AsyncIterator[pb.DumpResponse]:
+        try:
+            kind = wire.kind_from_pb(request.kind)
+        except ValueError as error:
+            await _refuse(context, error)
+        try:
+            async for batch in self._datapath.dump(kind):
+                for _, part in slices(batch):
+                    yield wire.dumped_to_pb(part)
+        except DatapathError as error:
+            await _fail(context, error)
+
+    async def Ports(self, request: pb.PortsRequest, context: Context) -> pb.PortsResponse:
+        return wire.ports_to_pb(await _answer(context, self._datapath.ports))
+
+    async def Facts(self, request: pb.FactsRequest, context: Context) -> pb.FactsResponse:
+        return wire.facts_to_pb(await _answer(context, self._datapath.facts))
+
+    async def Learned(
+        self, request: pb.LearnedRequest, context: Context
+    ) -> AsyncIterator[pb.LearnedResponse]:
+        await context.send_initial_metadata(())  # tells the client that it is heard
+        try:
+            async with aclosing(_gathered(self._datapath.learned())) as batches:
+                async for events in batches:
+                    yield wire.learned_to_pb(events)
+        except DatapathError as error:
+            await _fail(context, error)
+
+
+async def _gathered(events: AsyncIterator[Learned]) -> AsyncGenerator[list[Learned]]:
+    """Yield events together that are there together: a burst is a few messages."""
+    waiting: asyncio.Queue[Learned | None] = asyncio.Queue()
+    taken = asyncio.Event()
+
+    async def gather() -> None:
+        try:
+            async for event in events:
+                waiting.put_nowait(event)
+                while waiting.qsize() > EVENTS_WAITING:
+                    taken.clear()
+                    await taken.wait()
+        finally:
+            waiting.put_nowait(None)
+
+    gathering = asyncio.create_task(gather())
+    try:
+        ended = False
+        while not ended:
+            some = [await waiting.get()]
+            while not waiting.empty() and len(some) < EVENTS_IN_MESSAGE:
+                some.append(waiting.get_nowait())
+            taken.set()
+            ended = some[-1] is None
+            if told := [event for event in some if event is not None]:
+                yield told
+        await gathering  # raises what ended it
+    finally:
+        gathering.cancel()
+        await asyncio.wait([gathering])
+
+
+async def _answer(context: Context, call: Callable[[], Awaitable[T]]) -> T:
+    try:
+        return await call()
+    except DatapathError as error:
+        await _fail(context, error)
+
+
+async def _fail(context: Context, error: DatapathError) -> NoReturn:
+    never = isinstance(error, Unsupported)
+    code = grpc.StatusCode.FAILED_PRECONDITION if never else grpc.StatusCode.UNAVAILABLE
+    await context.abort(code, str(error))
+    raise AssertionError("abort returned")
+
+
+async def _refuse(context: Context, error: ValueError) -> NoReturn:
+    await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+    raise AssertionError("abort returned")

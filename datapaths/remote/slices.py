@@ -1,0 +1,44 @@
+"""Cuts batches to what one gRPC message may carry. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from controller.model.records import Record, RecordBatch
+from controller.model.routes import RouteBatch
+from datapaths.base import Batch
+
+ROUTES = 65536  # of IPv6 1.5 MiB
+RECORDS = 1024
+MEMBERS = 65536  # of groups in one message: 0.7 MiB
+
+
+def slices(batch: Batch) -> Iterator[tuple[int, Batch]]:
+    """Yield parts in order, each with the index of its first row; an empty batch is one part.
+
+    A part of a record batch has upserts or withdrawals, so that rows keep their order.
+    """
+    if isinstance(batch, RouteBatch):
+        for first in range(0, len(batch) or 1, ROUTES):
+            yield first, batch.take(slice(first, first + ROUTES))
+        return
+    first = 0
+    for some in _records(batch.upserts):
+        yield first, RecordBatch(batch.kind, upserts=some)
+        first += len(some)
+    for some in _records(batch.withdrawals):
+        yield first, RecordBatch(batch.kind, withdrawals=some)
+        first += len(some)
+    if not len(batch):
+        yield 0, batch
+
+
+def _records(records: tuple[Record, ...]) -> Iterator[tuple[Record, ...]]:
+    first = weight = 0
+    for at, record in enumerate(records):
+        weight += 1 + len(getattr(record, "members", ())) * RECORDS // MEMBERS
+        if weight > RECORDS:
+            yield records[first:at]
+            first, weight = at, 1
+    if first < len(records):
+        yield records[first:]

@@ -1,0 +1,249 @@
+"""The datapath contract to and from proto/dualpath/v1/datapath.proto. No I/O.
+
+What comes from the other end is never trusted: ValueError says what is wrong with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import assert_never
+
+from controller.model.kinds import Kind
+from controller.model.routes import Family, RouteBatch
+from controller.pb import datapath_pb2 as pb
+from controller.wire.state import (
+    record_from_pb,
+    record_to_pb,
+    records_from_pb,
+    records_to_pb,
+    routes_from_pb,
+    routes_to_pb,
+)
+from datapaths.base import (
+    Batch,
+    Capabilities,
+    CaughtUp,
+    Facts,
+    Feature,
+    FibUse,
+    Learned,
+    LearnedMac,
+    LearnedNeighbor,
+    Lost,
+    NodeStats,
+    PortChanged,
+    PortState,
+    RowFailure,
+)
+from datapaths.remote.checks import check, check_learned
+
+DEFAULT_BATCH_ROWS = 4096
+MOST_BATCH_ROWS = 65536  # of IPv6 routes 1.5 MiB
+
+
+def request_to_pb(batch: Batch) -> pb.ApplyRequest:
+    if isinstance(batch, RouteBatch):
+        return pb.ApplyRequest(routes=routes_to_pb(batch))
+    return pb.ApplyRequest(records=records_to_pb(batch))
+
+
+def dumped_to_pb(batch: Batch) -> pb.DumpResponse:
+    if isinstance(batch, RouteBatch):
+        return pb.DumpResponse(routes=routes_to_pb(batch))
+    return pb.DumpResponse(records=records_to_pb(batch))
+
+
+def batch_from_pb(said: pb.ApplyRequest | pb.DumpResponse) -> Batch:
+    """Return the batch; what is dumped may be as odd as what somebody made of our devices."""
+    match said.WhichOneof("batch"):
+        case "routes":
+            return routes_from_pb(said.routes)
+        case "records":
+            return records_from_pb(said.records)
+        case _:
+            raise ValueError("there is no batch in it")
+
+
+def request_from_pb(said: pb.ApplyRequest) -> Batch:
+    """Return a batch that makes sense."""
+    batch = batch_from_pb(said)
+    check(batch)
+    return batch
+
+
+def kind_from_pb(number: int) -> Kind:
+    try:
+        return Kind(number)
+    except ValueError:
+        raise ValueError(f"there is no kind {number}") from None
+
+
+def failures_to_pb(failures: Iterable[RowFailure]) -> pb.ApplyResponse:
+    """Group rows by what became of them: a full table refuses many for one reason."""
+    groups: dict[tuple[str, str], list[int]] = {}
+    for row in failures:
+        groups.setdefault((row.error, row.reason), []).append(row.index)
+    answer = pb.ApplyResponse()
+    for (error, reason), rows in groups.items():
+        answer.failures.add(error=error, reason=reason, rows=rows)
+    return answer
+
+
+def failures_from_pb(said: pb.ApplyResponse, rows: int) -> list[RowFailure]:
+    """Return the failures of a batch of so many rows, in its order."""
+    found = [
+        RowFailure(index, group.error or "EIO", group.reason)
+        for group in said.failures
+        for index in group.rows
+    ]
+    if any(row.index >= rows for row in found):
+        raise ValueError(f"a failure of a row that is not among the {rows}")
+    return sorted(found, key=lambda row: row.index)
+
+
+def capabilities_to_pb(value: Capabilities) -> pb.CapabilitiesResponse:
+    return pb.CapabilitiesResponse(
+        name=value.name,
+        version=value.version,
+        kinds=sorted(value.kinds),
+        lacks=sorted(value.lacks),
+        batch_rows=value.batch_rows,
+    )
+
+
+def capabilities_from_pb(said: pb.CapabilitiesResponse) -> Capabilities:
+    """Read what a datapath says of itself; kinds and features of a later release are left out."""
+    known, features = set(Kind), set(Feature)
+    return Capabilities(
+        name=said.name or "unnamed",
+        version=said.version,
+        kinds=frozenset(Kind(number) for number in said.kinds if number in known),
+        lacks=frozenset(Feature(word) for word in said.lacks if word in features),
+        batch_rows=min(said.batch_rows or DEFAULT_BATCH_ROWS, MOST_BATCH_ROWS),
+    )
+
+
+def ports_to_pb(ports: Iterable[PortState]) -> pb.PortsResponse:
+    return pb.PortsResponse(
+        ports=(
+            pb.PortState(
+                name=port.name,
+                up=port.up,
+                mac=port.mac,
+                mtu=port.mtu,
+                addresses=port.addresses,
+                rx_packets=port.rx_packets,
+                rx_bytes=port.rx_bytes,
+                tx_packets=port.tx_packets,
+                tx_bytes=port.tx_bytes,
+                rx_dropped=port.rx_dropped,
+                tx_errors=port.tx_errors,
+                driver=port.driver,
+            )
+            for port in ports
+        )
+    )
+
+
+def ports_from_pb(said: pb.PortsResponse) -> list[PortState]:
+    return [
+        PortState(
+            name=port.name,
+            up=port.up,
+            mac=port.mac,
+            mtu=port.mtu,
+            addresses=tuple(port.addresses),
+            rx_packets=port.rx_packets,
+            rx_bytes=port.rx_bytes,
+            tx_packets=port.tx_packets,
+            tx_bytes=port.tx_bytes,
+            rx_dropped=port.rx_dropped,
+            tx_errors=port.tx_errors,
+            driver=port.driver,
+        )
+        for port in said.ports
+    ]
+
+
+def facts_to_pb(facts: Facts) -> pb.FactsResponse:
+    return pb.FactsResponse(
+        values=(pb.Fact(name=name, value=value) for name, value in facts.values),
+        fibs=(
+            pb.FibUse(
+                vrf=fib.vrf,
+                family=fib.family,
+                used=fib.used,
+                limit=fib.limit,
+                blocks=fib.blocks,
+            )
+            for fib in facts.fibs
+        ),
+        nodes=(
+            pb.NodeStats(
+                name=node.name, packets=node.packets, batches=node.batches, cycles=node.cycles
+            )
+            for node in facts.nodes
+        ),
+    )
+
+
+def facts_from_pb(said: pb.FactsResponse) -> Facts:
+    return Facts(
+        tuple((fact.name, fact.value) for fact in said.values),
+        tuple(FibUse(f.vrf, Family(f.family), f.used, f.limit, f.blocks) for f in said.fibs),
+        tuple(NodeStats(n.name, n.packets, n.batches, n.cycles) for n in said.nodes),
+    )
+
+
+def learned_to_pb(events: Sequence[Learned]) -> pb.LearnedResponse:
+    return pb.LearnedResponse(events=map(_event_to_pb, events))
+
+
+def learned_from_pb(said: pb.LearnedResponse) -> Iterator[Learned]:
+    """Yield the events; of a sort that a later release added there is nothing to tell."""
+    for event in said.events:
+        if event.WhichOneof("event"):
+            yield _event_from_pb(event)
+
+
+def _event_to_pb(event: Learned) -> pb.LearnedEvent:
+    match event:
+        case LearnedMac(vni, mac, gone):
+            return pb.LearnedEvent(mac=pb.LearnedMac(vni=vni, mac=mac, gone=gone))
+        case LearnedNeighbor(vni, address, mac, gone):
+            neighbor = pb.LearnedNeighbor(vni=vni, address=address, mac=mac, gone=gone)
+            return pb.LearnedEvent(neighbor=neighbor)
+        case PortChanged(name, up):
+            return pb.LearnedEvent(port=pb.PortChanged(name=name, up=up))
+        case Lost(kind, records, routes):
+            lost = pb.Lost(kind=kind, records=map(record_to_pb, records))
+            if routes is not None:
+                lost.routes.CopyFrom(routes_to_pb(routes))
+            return pb.LearnedEvent(lost=lost)
+        case CaughtUp():
+            return pb.LearnedEvent(caught_up=pb.CaughtUp())
+        case _:
+            assert_never(event)
+
+
+def _event_from_pb(said: pb.LearnedEvent) -> Learned:
+    match said.WhichOneof("event"):
+        case "mac":
+            event: Learned = LearnedMac(said.mac.vni, said.mac.mac, said.mac.gone)
+        case "neighbor":
+            told = said.neighbor
+            event = LearnedNeighbor(told.vni, told.address, told.mac, told.gone)
+        case "port":
+            event = PortChanged(said.port.name, said.port.up)
+        case "lost":
+            event = _lost_from_pb(said.lost)
+        case _:
+            event = CaughtUp()
+    check_learned(event)
+    return event
+
+
+def _lost_from_pb(said: pb.Lost) -> Lost:
+    routes = routes_from_pb(said.routes) if said.HasField("routes") else None
+    records = tuple(record_from_pb(record) for record in said.records)
+    return Lost(kind_from_pb(said.kind), records, routes)

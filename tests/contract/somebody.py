@@ -1,0 +1,92 @@
+"""Another program at grout's socket. grout does not tell a process what that does itself.
+
+python -m tests.contract.somebody SOCKET add|has PREFIX
+python -m tests.contract.somebody SOCKET watch
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import sys
+
+import numpy as np
+
+from controller.model.routes import Family
+from datapaths.grout.channel import Channel, EventStream
+from datapaths.grout.wire import nexthops, routes
+from datapaths.grout.wire import numbers as n
+
+DROP = 77
+ROUTES = ("GR_EVENT_IP_ROUTE_ADD", "GR_EVENT_IP6_ROUTE_ADD")
+
+
+async def add(channel: Channel, prefix: str) -> None:
+    """Make a static blackhole."""
+    drop = nexthops.Nexthop(
+        type=n.GR_NH_T_BLACKHOLE, id=DROP, origin=n.GR_NH_ORIGIN_STATIC, vrf=n.GR_VRF_DEFAULT_ID
+    )
+    await channel.call("GR_NH_ADD", nexthops.encode_add(channel.api, drop))
+    family, packed, length = _parse(prefix)
+    rows = routes.encode_adds(
+        channel.api,
+        family,
+        n.GR_VRF_DEFAULT_ID,
+        np.frombuffer(packed, np.uint8).reshape(1, -1),
+        np.array([length], np.uint8),
+        np.array([DROP], np.uint32),
+        n.GR_NH_ORIGIN_STATIC,
+    )
+    assert not (await channel.write(rows)).any()
+
+
+async def has(channel: Channel, prefix: str) -> bool:
+    family, packed, length = _parse(prefix)
+    payload = routes.encode_list(channel.api, family, n.GR_VRF_DEFAULT_ID)
+    version = "6" if family is Family.INET6 else "4"
+    for run in await channel.collect(f"GR_IP{version}_ROUTE_LIST", payload):
+        columns = routes.decode(channel.api, family, run.payloads)
+        for i in range(len(columns)):
+            found = columns.prefixes[i].tobytes(), columns.lengths[i], columns.origins[i]
+            if found == (packed, length, n.GR_NH_ORIGIN_STATIC):
+                return True
+    return False
+
+
+async def watch(path: str) -> int:
+    """Count the routes that are written until standard input ends."""
+    events = await EventStream.open(path, ROUTES)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    await asyncio.to_thread(sys.stdin.read)
+    count = 0
+    try:
+        while True:
+            async with asyncio.timeout(0.3):
+                count += len(await events.read())
+    except TimeoutError:
+        return count
+
+
+def _parse(prefix: str) -> tuple[Family, bytes, int]:
+    network = ipaddress.ip_network(prefix)
+    family = Family.INET if network.version == 4 else Family.INET6
+    return family, network.network_address.packed, network.prefixlen
+
+
+async def main(path: str, verb: str, prefix: str = "") -> int:
+    if verb == "watch":
+        sys.stdout.write(f"{await watch(path)}\n")
+        return 0
+    channel = await Channel.open(path)
+    try:
+        if verb == "has":
+            return 0 if await has(channel, prefix) else 1
+        await add(channel, prefix)
+        return 0
+    finally:
+        channel.close()
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main(*sys.argv[1:])))

@@ -1,0 +1,30 @@
+"""Every datapath keeps the contract, by the checks that `dualpath conformance` runs too."""
+
+from __future__ import annotations
+
+import pytest
+
+from datapaths.conformance.checks import Check
+from datapaths.conformance.run import CHECKS
+from datapaths.conformance.subject import Subject
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
+async def test_contract(subject: Subject, check: Check) -> None:
+    if reason := check.excluded(subject):
+        pytest.skip(reason)
+    await check.run(subject)
+
+
+async def test_a_datapath_is_clean_after_each_check(subject: Subject) -> None:
+    for check in CHECKS:
+        if not check.excluded(subject) and not check.needs.hands:
+            await check.run(subject)
+            await subject.clean()
+    held = await subject.holdings()
+    assert {kind.name for kind in held} <= {"PORT", "VNI", "VRF"}
+
+
+def test_checks_have_names_of_their_own() -> None:
+    names = [check.name for check in CHECKS]
+    assert len(names) == len(set(names)) > 50

@@ -1,0 +1,21 @@
+"""Twins of nobody: FRR is not on any port."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from controller.model.links import Port
+from datapaths.base import RowFailure
+
+
+class NoTwins:
+    """Implements `controller.provision.PortTwins`."""
+
+    def __init__(self) -> None:
+        self.carriers: list[tuple[str, bool]] = []
+
+    def ensure(self, ports: Sequence[Port], tcp_ports: Iterable[int]) -> Sequence[RowFailure]:
+        return ()
+
+    def set_carrier(self, name: str, up: bool) -> None:
+        self.carriers.append((name, up))

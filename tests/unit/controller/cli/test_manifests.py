@@ -1,0 +1,123 @@
+"""`render`, `validate` and `diff`: what they print, and with which code they end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from controller.intent import layout
+from controller.intent.loader import load
+from controller.intent.show import show
+from tests.unit.controller.cli.conftest import Daemon, run
+from tests.unit.controller.intent.build import Yaml, manifest, neighbor, underlay
+from tests.unit.controller.intent.rulebook import rule
+
+RED = manifest("L3VNI", "red")
+
+
+def written(path: Path, *manifests: Yaml) -> str:
+    path.write_text("\n---\n".join(json.dumps(m) for m in manifests))
+    return str(path)
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> str:
+    return written(tmp_path / "good.yaml", neighbor(password="hunter2"), RED)
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> str:
+    red = {**RED, "spec": {**RED["spec"], "vxlanPort": 4790}}
+    return written(tmp_path / "other.yaml", neighbor(password="x"), red, manifest("L2VNI", "s"))
+
+
+@pytest.fixture
+def bad(tmp_path: Path) -> str:
+    return written(tmp_path / "bad.yaml", underlay(), manifest("L3VNI", "red", vni=0))
+
+
+@rule("Session.password.secrecy")
+def test_render_shows_devices_and_frr_conf_and_no_secret(good: str) -> None:
+    result = run("render", good, "--node-index", "4")
+    assert (result.code, result.err) == (0, "")
+    assert "vrf   red       L3VNI red          table 1000100" in result.out
+    assert "host_addresses 10.100.0.6/24 fd00:100::6/64" in result.out
+    assert " neighbor 192.168.1.0 password ***" in result.out
+    tree = json.loads(run("render", good, "-o", "json").out)
+    assert yaml.safe_load(run("render", good, "-o", "yaml").out) == tree
+    assert tree["frr_conf"].startswith("frr defaults traditional\n")
+    assert {d["name"] for d in tree["devices"]} == {"red", "100", "lo", "eth1", "pe-e-100"}
+    assert "hunter2" not in json.dumps(tree) + result.out
+
+
+def test_render_is_the_same_every_time(good: str) -> None:
+    assert run("render", good).out == run("render", good).out
+
+
+def test_what_is_rejected_is_left_out_and_said(bad: str) -> None:
+    result = run("render", bad)
+    assert result.code == 1
+    assert "vrf" not in result.out
+    assert result.err.startswith("dualpath: L3VNI red: spec.vni: must be greater")
+
+
+def test_validate_says_who_is_good(good: str, bad: str) -> None:
+    assert run("validate", good).code == 0
+    result = run("validate", bad)
+    assert result.code == 1
+    assert "L3VNI/red          no: ValidationFailed  spec.vni: must be greater" in result.out
+    statuses = json.loads(run("validate", bad, "-o", "json").out)
+    assert {s["name"]: s["ready"] for s in statuses} == {"red": False, "underlay": True}
+
+
+def test_what_cannot_be_read_is_trouble(tmp_path: Path) -> None:
+    for command in ("render", "validate", "diff"):
+        result = run(
+            command, str(tmp_path / "none.yaml"), *(["--against", "/"] * (command == "diff"))
+        )
+        assert (result.code, result.out) == (2, ""), command
+        assert result.err.startswith("dualpath: ")
+        assert result.err.count("\n") == 1
+
+
+def test_diff_shows_what_changes_and_nothing_when_nothing_does(good: str, other: str) -> None:
+    same = run("diff", good, "--against", good)
+    assert (same.code, same.out) == (0, "")
+    result = run("diff", other, "--against", good)
+    assert result.code == 1
+    assert "~ vni 100 (L3VNI red): port 4789 -> 4790" in result.out
+    assert "+ vni 110 (L2VNI s): layer 2, vrf red" in result.out
+    assert "\n+  network 10.110.0.0/24\n" in result.out
+    assert "- vni 110 (L2VNI s)" in run("diff", good, "--against", other).out
+    tree = json.loads(run("diff", other, "--against", good, "-o", "json").out)
+    assert tree["devices"][0] == {
+        "change": "changed",
+        "kind": "VNI",
+        "name": "100",
+        "resource": "L3VNI red",
+        "before": {"port": "4789"},
+        "after": {"port": "4790"},
+    }
+
+
+def test_diff_asks_the_daemon_which_node_it_is(daemon: Daemon, good: str, other: str) -> None:
+    found = load([Path(good)])
+    node = type(found.node)(index=9, name="pe9")
+    daemon.view.planned = show(layout.compile(found, node, 9000))
+    assert (daemon.run("diff", good).code, daemon.run("diff", good).out) == (0, "")
+    assert daemon.run("diff", other).code == 1
+    assert daemon.run("diff", good, "--node-index", "8").code == 1
+
+
+def test_diff_without_a_daemon_or_without_its_intent_is_trouble(
+    daemon: Daemon, good: str, tmp_path: Path
+) -> None:
+    result = daemon.run("diff", good)
+    assert (result.code, result.out) == (2, "")
+    assert "without manifests" in result.err
+    nobody = run("--connect", f"unix:{tmp_path}/nobody.sock", "diff", good)
+    assert nobody.code == 2
+    assert "no daemon listens" in nobody.err

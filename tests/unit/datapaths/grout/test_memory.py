@@ -1,0 +1,25 @@
+"""Whether grout has hugepages is read off its command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from datapaths.grout.memory import memory, memory_of
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("grout -t -s /x", "no hugepages (test mode)"),
+        ("grout --socket=/x --test-mode", "no hugepages (test mode)"),
+        ("grout --socket=/x", "hugepages"),
+    ],
+)
+def test_test_mode_is_an_option(command: str, words: str) -> None:
+    assert memory_of(command.split()) == words
+
+
+def test_nobody_there_is_unknown(tmp_path: Path) -> None:
+    assert memory(tmp_path / "none") == "unknown"

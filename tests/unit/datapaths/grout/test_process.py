@@ -1,0 +1,93 @@
+"""How grout is started, and what is made of a start that fails."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from datapaths.base import Unavailable, Unsupported
+from datapaths.grout.process import (
+    Grout,
+    GroutProcess,
+    command_line,
+    died,
+    free_hugepages,
+    locate,
+    peer_of,
+)
+
+
+def grout(path: Path, **changes: object) -> Grout:
+    settings = {"sock": path / "g.sock", "netns": "", "state_dir": path, **changes}
+    return Grout(**settings)  # type: ignore[arg-type]  # tests say which
+
+
+def test_grout_listens_nowhere_but_on_its_sockets(tmp_path: Path) -> None:
+    line = command_line(grout(tmp_path, netns="fwd", cpus="2,3"), hugepages=False)
+    assert line == [
+        "nsenter",
+        "--net=/run/netns/fwd",
+        "taskset",
+        "--cpu-list",
+        "2,3",
+        "grout",
+        f"--socket={tmp_path}/g.sock",
+        f"--metrics=unix:{tmp_path}/grout-metrics.sock",
+        "--max-mtu=1800",
+        "--test-mode",
+    ]
+    assert "--test-mode" not in command_line(grout(tmp_path), hugepages=True)
+
+
+def test_free_hugepages_are_read(tmp_path: Path) -> None:
+    (tmp_path / "meminfo").write_text("MemFree: 1 kB\nHugePages_Total: 9\nHugePages_Free:     7\n")
+    assert free_hugepages(tmp_path / "meminfo") == 7
+
+
+async def test_a_missing_program_is_said_at_once(tmp_path: Path) -> None:
+    process = GroutProcess(grout(tmp_path, command=("no-such-grout",)))
+    with pytest.raises(Unsupported, match="install grout"):
+        await process.run()
+
+
+def test_the_namespace_is_that_of_who_listens(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "s"))
+        server.listen()
+        assert peer_of(tmp_path / "s") == os.getpid()
+        assert locate(tmp_path / "s") == f"/proc/{os.getpid()}/ns/net"
+    with pytest.raises(Unavailable, match="cannot connect to grout"):
+        locate(tmp_path / "s")
+
+
+def test_a_death_is_noticed_and_reaped() -> None:
+    pid = os.posix_spawnp("sleep", ["sleep", "0.05"], os.environ)
+    asyncio.run(died(pid))
+    with pytest.raises(ChildProcessError):
+        os.waitpid(pid, 0)
+    asyncio.run(died(pid))
+
+
+async def test_what_grout_wrote_is_quoted_when_it_does_not_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    script = 'echo "ERR: EAL: failed to parse device \\"fslmc:dpni.65535\\""; exit 1'
+    process = GroutProcess(
+        grout(tmp_path, netns="/proc/self/ns/net", command=("sh", "-c", script, "sh"))
+    )
+    line = command_line(grout(tmp_path, netns="/proc/self/ns/net"), hugepages=True)
+    if os.geteuid() != 0:
+        pytest.skip(f"{line[0]} needs root")
+    task = asyncio.ensure_future(process.run())
+    async with asyncio.timeout(10):
+        while "librte-meta-allpmds" not in caplog.text:  # noqa: ASYNC110  a log has no event
+            await asyncio.sleep(0.01)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    assert process.starts == 1

@@ -1,0 +1,50 @@
+"""The committed tables: against our constants, and against the headers where those are."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from datapaths.grout import generate
+from datapaths.grout.wire.table import UnknownVersion, api, versions
+from datapaths.grout.wire.wanted import REQUESTS, STRUCTS
+
+LAB = Path(os.environ.get("DUALPATH_LAB_CACHE", "/var/cache/dualpath/lab"))
+INSTALLED = Path("/usr/include/grout")
+
+
+def headers() -> Path | None:
+    trees = [INSTALLED, *LAB.glob("system-*/usr/include/grout")]
+    return next((tree for tree in trees if (tree / "gr_api.h").exists()), None)
+
+
+@pytest.mark.parametrize("version", versions())
+def test_a_table_has_what_we_use_and_the_constants_that_we_wrote_down(version: int) -> None:
+    table = api(version)
+    assert set(table.types) == set(REQUESTS)
+    assert {name: set(dtype.names or ()) for name, dtype in table.structs.items()} == {
+        name: set(fields) for name, fields in STRUCTS.items()
+    }
+    assert table.constants == generate.constants()
+
+
+def test_the_table_is_what_the_headers_say() -> None:
+    directory = headers()
+    if not directory or not shutil.which("gcc"):
+        pytest.skip("needs gcc, and Debian's grout-headers, installed or in the lab's tree")
+    assert generate.main([str(directory), "--check"]) == 0
+
+
+def test_a_version_without_a_table_is_named() -> None:
+    with pytest.raises(UnknownVersion, match="API 999, only for 13"):
+        api(999)
+
+
+def test_a_directory_without_headers_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert generate.main([str(tmp_path)]) == 2
+    assert "grout-headers" in capsys.readouterr().err

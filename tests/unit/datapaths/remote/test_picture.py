@@ -1,0 +1,45 @@
+"""One stream out of several that broke."""
+
+from __future__ import annotations
+
+from datapaths.base import CaughtUp, Learned, LearnedMac, LearnedNeighbor, Lost, PortChanged
+from datapaths.remote.picture import LOSABLE, Picture
+
+ONE, TWO = LearnedMac(1, bytes(6)), LearnedMac(2, bytes(6))
+HOST = LearnedNeighbor(1, bytes(4), bytes(6))
+GONE = LearnedMac(2, bytes(6), gone=True)
+
+
+def told(picture: Picture, *events: Learned) -> list[Learned]:
+    return [said for event in events for said in picture.take(event)]
+
+
+def test_the_first_stream_passes_as_it_is() -> None:
+    events: list[Learned] = [PortChanged("eth1", True), ONE, HOST, CaughtUp(), TWO, GONE]
+    assert told(Picture(), *events) == events
+
+
+def test_another_stream_means_looking_again_and_what_it_does_not_repeat_is_gone() -> None:
+    picture = Picture()
+    told(picture, ONE, TWO, HOST, CaughtUp())
+    assert picture.interrupted()
+    assert not picture.interrupted()
+    again = told(picture, ONE, HOST, CaughtUp())
+    assert again == [*map(Lost, LOSABLE), GONE]
+
+
+def test_what_a_neighbor_became_meanwhile_is_told() -> None:
+    picture = Picture()
+    told(picture, HOST, CaughtUp())
+    picture.interrupted()
+    moved = LearnedNeighbor(1, bytes(4), b"\2" * 6)
+    assert told(picture, moved, CaughtUp())[-1] == moved
+
+
+def test_a_stream_that_broke_before_it_had_told_all_takes_nothing_away() -> None:
+    picture = Picture()
+    told(picture, ONE, TWO, CaughtUp())
+    picture.interrupted()
+    told(picture, ONE)
+    picture.interrupted()
+    assert GONE in told(picture, ONE, CaughtUp())

@@ -1,0 +1,127 @@
+"""A datapath's server as a process: it serves, it ends, and what cannot be is one sentence."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from controller.model.kinds import Kind
+from datapaths.base import Unavailable
+from datapaths.grout import agent
+from datapaths.remote import serve
+from datapaths.remote.driver import RemoteDatapath
+
+COMMAND = (sys.executable, "-m", "datapaths.remote.serve", "--datapath", "memory")
+
+
+async def answering(listen: str) -> RemoteDatapath:
+    client = RemoteDatapath(listen)
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                await client.capabilities()
+            except Unavailable:
+                await asyncio.sleep(0.02)
+            else:
+                return client
+
+
+async def test_it_serves_until_it_is_told_to_end(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "d.sock"
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND, f"--listen=unix:{path}", stderr=subprocess.PIPE
+    )
+    client = await answering(f"unix:{path}")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o660
+    assert [batch async for batch in client.dump(Kind.ROUTE)] == []
+    await client.close()
+    process.terminate()
+    _, said = await process.communicate()
+    assert process.returncode == 0
+    assert b"goes on forwarding" in said
+    assert not path.exists()
+
+
+async def test_it_ends_with_whoever_holds_its_input(tmp_path: Path) -> None:
+    listen = f"unix:{tmp_path}/d.sock"
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND, f"--listen={listen}", "--until-eof", stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    await (await answering(listen)).close()
+    assert process.stdin
+    process.stdin.close()
+    async with asyncio.timeout(10):
+        assert await process.wait() == 0
+
+
+def sentence(ended: pytest.ExceptionInfo[SystemExit]) -> str:
+    said = str(ended.value.code)
+    assert "\n" not in said
+    return said
+
+
+@pytest.mark.parametrize(
+    ("listen", "why"),
+    [
+        ("0.0.0.0:5000", "not a loopback"),
+        ("unix:relative", "absolute"),
+        ("unix:/proc/none/x", "cannot use"),
+    ],
+)
+def test_where_it_may_not_listen(listen: str, why: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        serve.main(["--datapath", "memory", "--listen", listen])
+    assert why in sentence(ended)
+
+
+def test_a_namespace_that_is_not_there() -> None:
+    for main, options in ((serve.main, ["--datapath", "kernel"]), (agent.main, [])):
+        with pytest.raises(SystemExit) as ended:
+            main([*options, "--netns", "dp-none"])
+        assert "no network namespace dp-none" in sentence(ended)
+
+
+def test_a_grout_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as ended:
+        agent.main(["--grout-sock", f"{tmp_path}/none.sock", "--listen", f"unix:{tmp_path}/a"])
+    assert "grout-agent: cannot connect to grout at" in sentence(ended)
+
+
+def test_something_else_at_grout_s_socket(tmp_path: Path) -> None:
+    """It hangs up at once, as a grout of another API version does not."""
+    path = tmp_path / "other.sock"
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(path))
+        other.listen()
+        program = "import socket,sys;s=socket.socket(fileno=0);\nwhile True: s.accept()[0].close()"
+        with subprocess.Popen([sys.executable, "-c", program], stdin=other.fileno()) as closing:
+            try:
+                with pytest.raises(SystemExit) as ended:
+                    agent.main(["--grout-sock", str(path), "--listen", f"unix:{tmp_path}/a"])
+            finally:
+                closing.kill()
+    assert sentence(ended).startswith("grout-agent: ")
+
+
+@pytest.mark.parametrize("main", [serve.main, agent.main])
+def test_help_has_examples(
+    main: Callable[[list[str]], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    assert "examples:" in capsys.readouterr().out
+
+
+def test_files_of_tls_go_together(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        agent.main(["--tls-cert", "c"])
+    assert ended.value.code == 2
+    assert "go together" in capsys.readouterr().err

@@ -1,0 +1,68 @@
+"""FRR's JSON, as 10.7.1 prints it, to a report; and what else it may print."""
+
+from __future__ import annotations
+
+import pytest
+
+from controller.model.events import FrrReport
+from controller.model.view import BgpSession, FrrVni
+from frr_bridge.report import report
+
+NEIGHBORS = {
+    "default": {
+        "192.168.1.0": {
+            "remoteAs": 65000,
+            "bgpState": "Established",
+            "bgpTimerUpEstablishedEpoch": 1763800000,
+            "addressFamilyInfo": {
+                "ipv4Unicast": {"acceptedPrefixCounter": 2, "sentPrefixCounter": 1},
+                "l2VpnEvpn": {"acceptedPrefixCounter": 5, "sentPrefixCounter": 4},
+            },
+            "lastResetDueTo": "Waiting for peer OPEN",
+        }
+    },
+    "red": {
+        "vrfId": 7,
+        "10.1.0.3": {
+            "remoteAs": 64901,
+            "bgpState": "Active",
+            "lastResetDueTo": "No AFI/SAFI activated for peer",
+        },
+    },
+}
+VNIS = {
+    "numVnis": 2,
+    "100": {
+        "vni": 100,
+        "type": "L3",
+        "tenantVrf": "red",
+        "numMacs": 1,
+        "numArpNd": 1,
+        "numRemoteVteps": "n/a",
+    },
+    "110": {"vni": 110, "type": "L2", "tenantVrf": "red", "numMacs": 4, "numRemoteVteps": 1},
+}
+TENANTS = {"vrfs": [{"vrf": "red", "vni": 100, "state": "Up"}]}
+
+
+def test_sessions_and_vnis_are_reported_in_a_fixed_order() -> None:
+    found = report(NEIGHBORS, VNIS, TENANTS)
+    assert found.sessions == (
+        BgpSession("default", "192.168.1.0", 65000, "Established", 1763800000.0, 7, 5),
+        BgpSession("red", "10.1.0.3", 64901, "Active", reason="No AFI/SAFI activated for peer"),
+    )
+    assert found.vnis == (
+        FrrVni(100, 3, "red", True, macs=1, neighbors=1),
+        FrrVni(110, 2, "red", True, macs=4, vteps=1),
+    )
+
+
+def test_an_l3vni_that_zebra_has_down_is_down() -> None:
+    down = {"vrfs": [{"vrf": "red", "vni": 100, "state": "Down"}]}
+    assert [vni.up for vni in report({}, VNIS, down).vnis] == [False, True]
+    assert not report({}, VNIS, {}).vnis[0].up
+
+
+@pytest.mark.parametrize("odd", [None, [], "x", {"a": 1}, {"5": None}, {"vrfs": [3]}])
+def test_what_frr_does_not_print_is_left_out(odd: object) -> None:
+    assert report(odd, odd, odd) == FrrReport()
