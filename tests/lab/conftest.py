@@ -15,6 +15,19 @@ FAILED = pytest.StashKey[bool]()
 DPDK_PES = {"kernel": 0, "dpdk": 1, "both-dpdk": 2}  # how many PEs forward with grout
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="run scenarios that take minutes too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave slow scenarios out unless they are asked for."""
+    if config.getoption("--slow", default=False):
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    config.hook.pytest_deselected(items=slow)
+    items[:] = [item for item in items if item not in slow]
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a scenario with the standing fabric over each datapath that its `datapaths` names."""
     if "_standing" not in metafunc.fixturenames:

@@ -38,6 +38,9 @@ def make_node(fabric: Fabric, pe: Pe) -> Node:
         router_asn=plan.asn,
         sessions=tuple(Session(router, own) for router, own in pairs),
         blocks=blocks(plan),
+        graceful_restart="on"
+        if plan.index == 1
+        else "aware",  # as whoever restarts, or as a helper
     )
     v4, v6 = f"10.244.{plan.index}.67", f"fd00:10:244:{plan.index}::43"
     pod = make_pod(fabric.scenario, pe.node, v4, v6)
@@ -96,9 +99,10 @@ def test_pods_outlive_bird(calico: list[Node]) -> None:
     assert [result.lost for result in results] == [0, 0], results
 
 
-def test_pods_outlive_frr(fabric: Fabric, calico: list[Node]) -> None:
+@pytest.mark.parametrize("restarted", [0, 1], ids=["on", "aware"])
+def test_pods_outlive_frr(fabric: Fabric, calico: list[Node], restarted: int) -> None:
     """BIRD is a helper: while its router's FRR restarts it keeps what it learnt."""
-    one, two = calico
+    one, two = calico[restarted], calico[1 - restarted]
     pairs = ((one.pod.namespace, two.pod.v4), (two.pod.namespace, one.pod.v6))
     with flows(*pairs) as results:
         one.pe.router.kill()

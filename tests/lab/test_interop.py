@@ -184,6 +184,7 @@ def test_injected_type_5_is_programmed(world: World) -> None:
 
 def test_withdrawn_routes_are_removed(world: World) -> None:
     pe = world.pe
+    wait_until(pe.is_live, "nothing is held any more", 90)
     world.gobgp.withdraw(f"prefix {SUBNET} gw 0.0.0.0 etag 0 rd {ROUTER_ID}:{L3_VNI}", "evpn")
     gone = f"{SUBNET} is gone"
     wait_until(lambda: SUBNET not in pe.forwarding.ip("route", "show", "vrf", TENANT_VRF), gone, 20)
