@@ -69,10 +69,8 @@ def calico(fabric: Fabric, nodes: list[Node]) -> list[Node]:
 
 def test_pod_blocks_are_type_5_routes(calico: list[Node]) -> None:
     one, two = calico
+    advertised = two.pe.router.vtysh("show bgp l2vpn evpn route type prefix self-originate")
     for block in blocks(two.pe.plan):
-        advertised = two.pe.router.vtysh_json(
-            "show bgp l2vpn evpn route type prefix self-originate"
-        )
         assert f"[{block.split('/')[0]}]" in advertised, advertised
         rows = {row["prefix"]: row for row in one.pe.dualpath_json("routes", "--vrf", TENANT_VRF)}
         assert rows[block]["state"] == "ROW_STATE_PROGRAMMED"
