@@ -36,6 +36,7 @@ from datapaths.base import (
     Unsupported,
 )
 from datapaths.inbox import Inbox
+from datapaths.kernel import probing
 from datapaths.kernel.channel import Channel, Monitor, Overrun, collect
 from datapaths.kernel.layout import Layout
 from datapaths.kernel.lookup import lookup
@@ -64,6 +65,8 @@ GROUPS = (
 )
 READS = 256  # notifications at once, before the event loop gets its turn
 DUMP_ROWS = 4096  # records in a batch
+PROBE_S = 10.0  # twice the kernel's delay_first_probe_time: those of the last round are under way
+PROBES = 1000  # hosts asked in a round
 
 
 class Devices(Protocol):
@@ -109,6 +112,7 @@ class KernelDatapath:
         self._stale = False  # some were lost
         self._reloading: asyncio.Task[None] | None = None
         self._checking: asyncio.Task[None] | None = None
+        self._probing: asyncio.Task[None] | None = None
         self._lacks: dict[Kind, str] = {}
         self._closed = False
 
@@ -186,7 +190,7 @@ class KernelDatapath:
             return
         self._closed = True
         self._inbox.close()
-        for task in (self._reloading, self._checking):
+        for task in (self._reloading, self._checking, self._probing):
             if task:
                 task.cancel()
                 await asyncio.wait([task])
@@ -229,6 +233,7 @@ class KernelDatapath:
             monitor.close()
             raise
         asyncio.get_running_loop().add_reader(monitor.fileno(), self._notified, monitor)
+        self._probing = self._spawn(self._probe(channel, monitor))
         return _Sockets(channel, monitor, RouteWriter(channel, self._observer.links))
 
     async def _load(self, kind: Kind) -> None:
@@ -300,6 +305,16 @@ class KernelDatapath:
                 except Unavailable as error:
                     self._stale = True
                     self._inbox.fail(error)
+
+    async def _probe(self, channel: Channel, monitor: Monitor) -> None:
+        """Ask silent hosts whether they are there, before the kernel forgets them."""
+        while True:
+            await asyncio.sleep(PROBE_S)
+            async with self._turn:
+                with self._pause():
+                    self._take_notifications(monitor)
+                    silent = probing.requests(self._observer.links, self._observer.layer2)
+                    await channel.send(list(islice(silent, PROBES)))
 
     def _start_over(self) -> asyncio.Task[None]:
         if not self._reloading or self._reloading.done():

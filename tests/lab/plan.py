@@ -127,6 +127,10 @@ class PePlan:
         return 64900 + self.index
 
     @property
+    def router_id(self) -> str:
+        return f"10.255.0.{self.index + 1}"
+
+    @property
     def vtep(self) -> str:
         return f"2001:db8:64::{self.index}" if self.topology.ipv6 else f"100.64.0.{self.index}"
 

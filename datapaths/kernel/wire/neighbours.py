@@ -123,6 +123,15 @@ def drop_neighbour(bridge: int, address: bytes) -> bytes:
     return request(n.RTM_DELNEIGH, 0, body)
 
 
+def use_neighbour(bridge: int, address: bytes) -> bytes:
+    """Treat a neighbour as a packet to it would; ENOENT when it is gone.
+
+    A stale one is resolved again; all others stay as they are (net/core/neighbour.c, neigh_add).
+    """
+    body = NDMSG.pack(_family(address), 0, 0, bridge, 0, n.NTF_USE, 0)
+    return request(n.RTM_NEWNEIGH, 0, body + attribute(n.NDA_DST, address))
+
+
 def _fdb(ifindex: int, state: int, flags: int, mac: bytes) -> bytes:
     return NDMSG.pack(socket.AF_BRIDGE, 0, 0, ifindex, state, flags, 0) + attribute(
         n.NDA_LLADDR, mac

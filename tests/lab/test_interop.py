@@ -1,0 +1,190 @@
+"""GoBGP as the fabric: it reads what we advertise, and we program what it advertises.
+
+One PE, and in the spine's place a GoBGP that speaks EVPN; behind it, made by hand, VXLAN devices
+for what its routes promise.
+"""
+
+import os
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+
+from tests.lab.fabric import Fabric, Pe
+from tests.lab.gobgp import Gobgp, Neighbor, Settings
+from tests.lab.namespaces import Namespace
+from tests.lab.plan import (
+    BRIDGED_GATEWAYS,
+    L2_VNI,
+    L3_VNI,
+    SPINE_ASN,
+    TENANT_VRF,
+    Topology,
+)
+from tests.lab.processes import run
+from tests.lab.scenario import Scenario
+from tests.lab.waiting import wait_until
+
+pytestmark = pytest.mark.lab
+
+ROUTER_ID = "10.254.0.1"
+VTEP = "100.64.0.77"
+ROUTER_MAC = "02:00:00:00:77:00"
+HOST, HOST6, HOST_MAC = "10.110.0.77", "2001:db8:110::77", "02:00:00:00:77:01"
+SUBNET, SUBNET6 = "10.77.0.0/24", "2001:db8:77::/64"
+INSIDE, INSIDE6 = "10.77.0.1", "2001:db8:77::1"  # behind VTEP, routed
+
+
+class World:
+    """A PE, and GoBGP with its own tunnel at the other end of the cable."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        fabric = Fabric(scenario, Topology(pes=1))
+        self.pe: Pe = fabric.pes[0]
+        self.space: Namespace = fabric.spines[0].namespace
+        plan = self.pe.plan
+        families = ("ipv4-unicast", "l2vpn-evpn")
+        neighbor = Neighbor(plan.uplinks[0].pe_address, plan.asn, families)
+        settings = Settings(SPINE_ASN, ROUTER_ID, (neighbor,), port=179)
+        self.gobgp = Gobgp(scenario, self.space, settings)
+
+    def start(self) -> None:
+        self.gobgp.start()
+        self.pe.start()
+        self.pe.attach_hosts()
+        self.gobgp.wait_for_sessions(1)
+        self._make_tunnels()
+        self.gobgp.announce(f"{VTEP}/32", "ipv4")
+
+    def _make_tunnels(self) -> None:
+        """Make what GoBGP's routes speak of: a VTEP, a host on the segment, and a routed subnet."""
+        plan = self.pe.plan
+        tunnel = f"local {VTEP} remote {plan.vtep} dstport 4789 nolearning"
+        self.space.ip_batch(
+            f"address add {VTEP}/32 dev lo",
+            f"route add {plan.vtep}/32 via {plan.uplinks[0].pe_address}",
+            f"link add l2 address {HOST_MAC} type vxlan id {L2_VNI} {tunnel}",
+            f"address add {HOST}/24 dev l2",
+            f"address add {HOST6}/64 dev l2 nodad",
+            "link set l2 up",
+            f"link add l3 address {ROUTER_MAC} type vxlan id {L3_VNI} {tunnel}",
+            "link set l3 up",
+            f"address add {INSIDE}/32 dev lo",
+            f"address add {INSIDE6}/128 dev lo",
+            *self._ways_back(),
+        )
+
+    def _ways_back(self) -> list[str]:
+        """Return the routes to the PE's tenant, by its router MAC, as type 5 would make them."""
+        lines = []
+        for pool, gateway in zip(self.pe.plan.pools, ("169.254.77.1", "fe80::77"), strict=True):
+            lines += [
+                f"neigh replace {gateway} lladdr {self.router_mac()} dev l3",
+                f"route add {pool} via {gateway} dev l3 onlink",
+            ]
+        return lines
+
+    def router_mac(self) -> str:
+        device = self.pe.forwarding.ip_json("link", "show", "dev", f"br{L3_VNI}")[0]
+        return str(device["address"])
+
+    def fdb(self) -> str:
+        """Return where the PE's forwarding namespace sends the segment's frames."""
+        return run(["bridge", "-n", self.pe.name, "fdb", "show", "dev", f"vx{L2_VNI}"])
+
+    def announced(self, *words: str) -> None:
+        """Wait until GoBGP has an EVPN route that is printed with all these words."""
+
+        def found() -> list[str]:
+            routes = self.gobgp.routes("evpn")
+            return [line for line in routes if all(word in line for word in words)]
+
+        wait_until(found, f"an EVPN route with {words}", 30)
+
+    def inject(self, route: str) -> None:
+        self.gobgp.announce(f"{route} nexthop {VTEP}", "evpn")
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    if "DUALPATH_LAB_INSIDE" not in os.environ:
+        pytest.skip("a scenario runs inside the lab: python -m tests.lab run")
+    scenario = Scenario()
+    try:
+        made = World(scenario)
+        made.start()
+        yield made
+    finally:
+        scenario.clean()
+
+
+def test_type_3_says_where_to_flood(world: World) -> None:
+    pe = world.pe
+    world.announced(
+        "[type:multicast]",
+        f"[rd:{pe.plan.router_id}:",
+        f"[ip:{pe.plan.vtep}] {pe.plan.vtep} {pe.plan.asn} ",  # next hop and AS path
+        f"[VXLAN], [{pe.plan.asn}:{L2_VNI}]",
+        f"type: ingress-repl, label: {L2_VNI}, tunnel-id: {pe.plan.vtep}",
+    )
+
+
+def test_type_2_says_who_is_here(world: World) -> None:
+    """A MAC alone is of the segment; with an address it has the tenant's VNI and router MAC too."""
+    pe, asn = world.pe, world.pe.plan.asn
+    host = pe.bridged
+    for gateway in BRIDGED_GATEWAYS:
+        host.wait_for_ping(gateway.split("/")[0])
+    rd, mac = f"[type:macadv][rd:{pe.plan.router_id}:", f"[mac:{host.mac()}]"
+    world.announced(rd, f"{mac} [{L2_VNI}] {pe.plan.vtep}", f"[VXLAN], [{asn}:{L2_VNI}]}}")
+    for address in (host.v4, host.v6):
+        world.announced(
+            rd,
+            f"{mac}[ip:{address}] [{L2_VNI},{L3_VNI}] {pe.plan.vtep}",
+            f"[VXLAN], [{asn}:{L2_VNI}], [{asn}:{L3_VNI}], [router's mac: {world.router_mac()}]",
+        )
+
+
+def test_type_5_says_which_prefixes_are_here(world: World) -> None:
+    pe, asn = world.pe, world.pe.plan.asn
+    for prefix in (f"{pe.routed.v4}/32", f"{pe.routed.v6}/128", "10.110.0.0/24"):
+        world.announced(
+            f"[type:Prefix][rd:{pe.plan.router_id}:",
+            f"[prefix:{prefix}] [{L3_VNI}] {pe.plan.vtep}",
+            f"[VXLAN], [{asn}:{L3_VNI}], [router's mac: {world.router_mac()}]",
+        )
+
+
+def test_injected_types_2_and_3_are_programmed(world: World) -> None:
+    pe = world.pe
+    common = f"etag 0 rd {ROUTER_ID}:{L2_VNI} rt {SPINE_ASN}:{L2_VNI} encap vxlan"
+    world.inject(f"multicast {VTEP} {common} pmsi ingress-repl {L2_VNI} {VTEP}")
+    for address in (HOST, HOST6):
+        world.inject(f"macadv {HOST_MAC} {address} label {L2_VNI} {common}")
+    wait_until(lambda: f"00:00:00:00:00:00 dst {VTEP}" in world.fdb(), "the flood entry", 20)
+    wait_until(lambda: f"{HOST_MAC} dst {VTEP}" in world.fdb(), "the MAC", 20)
+    for address in (HOST, HOST6):
+        neighbor = f"{address} lladdr {HOST_MAC}"
+        shown = partial(pe.forwarding.ip, "neigh", "show", "dev", f"br{L2_VNI}")
+        wait_until(lambda ask=shown, it=neighbor: it in ask(), neighbor, 20)  # type: ignore[misc]
+        pe.bridged.wait_for_ping(address)
+
+
+def test_injected_type_5_is_programmed(world: World) -> None:
+    pe = world.pe
+    common = f"etag 0 label {L3_VNI} rd {ROUTER_ID}:{L3_VNI} rt {SPINE_ASN}:{L3_VNI} encap vxlan"
+    for subnet, overlay_index in ((SUBNET, "0.0.0.0"), (SUBNET6, "::")):  # RFC 9136: none
+        world.inject(f"prefix {subnet} gw {overlay_index} {common} router-mac {ROUTER_MAC}")
+    for address in (INSIDE, INSIDE6):
+        pe.routed.wait_for_ping(address)
+    rows = {row["prefix"]: row for row in pe.dualpath_json("routes", "--vrf", TENANT_VRF)}
+    assert {rows[subnet]["state"] for subnet in (SUBNET, SUBNET6)} == {"ROW_STATE_PROGRAMMED"}
+    assert f"{VTEP} lladdr {ROUTER_MAC}" in pe.forwarding.ip("neigh", "show", "dev", f"br{L3_VNI}")
+
+
+def test_withdrawn_routes_are_removed(world: World) -> None:
+    pe = world.pe
+    world.gobgp.withdraw(f"prefix {SUBNET} gw 0.0.0.0 etag 0 rd {ROUTER_ID}:{L3_VNI}", "evpn")
+    gone = f"{SUBNET} is gone"
+    wait_until(lambda: SUBNET not in pe.forwarding.ip("route", "show", "vrf", TENANT_VRF), gone, 20)
+    assert pe.routed.ping(INSIDE6)
