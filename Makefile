@@ -10,11 +10,11 @@ GROUT := $(if $(filter dpdk,$(DATAPATH)),--grout)
 export DEBIAN_FRONTEND := noninteractive
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test unit netns lab demo lint proto bench clean distclean
+.PHONY: help setup test test-all unit netns lab demo lint proto bench clean distclean
 .NOTPARALLEL:
 
 help: ## this
-	@awk -F': .*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F': .*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "JOBS=N              guests of the lab at once (default 2)"
 	@echo "DATAPATH=kernel     what the demo forwards with: kernel, or dpdk (grout)"
@@ -25,6 +25,10 @@ setup: ## only make .venv (as root: install packages too)
 test: ## every check and every test; as root also those in namespaces and in the lab
 	@.ci/setup
 	@exec $(PYTHON) -m tests.everything --jobs $(JOBS)
+
+test-all: ## test, and the long scenarios
+	@.ci/setup
+	@exec $(PYTHON) -m tests.everything --jobs $(JOBS) --all
 
 unit: ## the tests that need no root (seconds)
 	@.ci/setup

@@ -59,7 +59,10 @@ def main() -> int:
     if root:
         if _call([*LAB, "prepare"]) != 0:
             return 1  # it has said why
-        steps += [NETNS, *_in_the_lab(arguments.jobs)]
+        steps += [
+            NETNS,
+            *_in_the_lab(arguments.jobs, "lab" if arguments.all else "lab and not long"),
+        ]
     parts = [_run(step) for step in steps]
     _say("everything")
     print("\n".join([] if root else [WITHOUT_ROOT, ""]), end="")
@@ -71,10 +74,11 @@ def main() -> int:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.everything", description=__doc__)
     parser.add_argument("--jobs", type=int, default=2, help="guests of the lab at once (2)")
+    parser.add_argument("--all", action="store_true", help="the long scenarios too")
     return parser.parse_args()
 
 
-def _in_the_lab(jobs: int) -> tuple[Step, ...]:
+def _in_the_lab(jobs: int, scenarios: str) -> tuple[Step, ...]:
     """Return what needs VRF devices, which this machine's kernel may lack and a guest's has."""
     limit = ("--timeout", str(LAB_LIMIT_S))
     run = (*LAB, "run", "--jobs", str(jobs), *limit, "-q", "-rfEs")
@@ -84,7 +88,7 @@ def _in_the_lab(jobs: int) -> tuple[Step, ...]:
             (*run, "-m", "netns", "tests/netns", "tests/contract"),
             "lab-netns",
         ),
-        Step("scenarios with real FRR", run, "lab"),
+        Step("scenarios with real FRR", (*run, "-m", scenarios), "lab"),
     )
 
 
