@@ -26,9 +26,9 @@ test: ## every check and every test; as root also those in namespaces and in the
 	@.ci/setup
 	@exec $(PYTHON) -m tests.everything --jobs $(JOBS)
 
-test-all: ## the same, with the scenarios that take minutes (root)
+test-all: ## test, and the long scenarios
 	@.ci/setup
-	@exec $(PYTHON) -m tests.everything --jobs $(JOBS) --slow
+	@exec $(PYTHON) -m tests.everything --jobs $(JOBS) --all
 
 unit: ## the tests that need no root (seconds)
 	@.ci/setup

@@ -5,14 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from controller.provision import PortTwins, Spaces
 from controller.rpc.connect import ClientTls
 from controller.settings import Settings
 from controller.supervisor import Child
-from datapaths.base import Datapath
-from datapaths.grout.process import Grout, GroutProcess, locate
+from datapaths.base import Datapath, Unavailable
+from datapaths.grout.process import Grout, GroutProcess, locate, peer_of
 from datapaths.grout.twins import GroutTwins
 from datapaths.kernel.driver import KernelDatapath
 from datapaths.kernel.twins import Twins
@@ -47,9 +48,11 @@ def kernel(settings: Settings, spaces: Spaces, host: str) -> Backend:
 def dpdk(settings: Settings, spaces: Spaces, host: str) -> Backend:
     """grout behind grout-agent; either is ours to run unless somebody else does.
 
-    Raises ConnectError for an agent that may not be called.
+    Raises ConnectError for an agent that may not be called, and Unavailable without a grout.
     """
     told = settings.grout
+    if not told.agent and not told.start:
+        _check_grout(told.sock)
     address = told.agent or f"unix:{settings.state_dir}/grout-agent.sock"
     tls = ClientTls(*told.agent_tls) if told.agent_tls else None
     twins = GroutTwins(lambda: locate(told.sock), spaces.forwarding, spaces.control)
@@ -63,12 +66,20 @@ def dpdk(settings: Settings, spaces: Spaces, host: str) -> Backend:
                     settings.state_dir,
                     told.hugepages,
                     told.cpus,
+                    told.max_mtu,
                 )
             )
         )
     if not told.agent:
         beside.append(Child("grout-agent", _agent(settings, spaces, host, address)))
     return Backend(RemoteDatapath(address, tls, "grout"), twins, tuple(beside))
+
+
+def _check_grout(sock: Path) -> None:
+    try:
+        peer_of(sock)
+    except Unavailable as error:
+        raise Unavailable(f"{error}; start grout there, or pass --start-grout") from None
 
 
 def _agent(settings: Settings, spaces: Spaces, host: str, listen: str) -> tuple[str, ...]:

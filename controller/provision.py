@@ -41,6 +41,8 @@ _IFREQ = struct.Struct("=16si20x")  # struct ifreq with ifr_mtu in linux/if.h
 
 _ROUND_S = 10.0  # look again at least so often
 _RETRY_S = 2.0
+_LONGEST_S = 60.0  # a round over many VNIs is long: rest in proportion, up to this
+_SHARE = 20
 _NAMESPACE_S = 0.5
 _REST_S = 30.0
 
@@ -162,13 +164,16 @@ class Provisioner:
             self._wake.clear()
             before, intent = self._outcome, self._intent
             outcome = Outcome()
+            began = asyncio.get_running_loop().time()
             try:
                 await self._round(intent, outcome)
             except (OSError, DatapathError) as error:
                 outcome.problem = str(error)
             self._conclude(intent, before, outcome)
+            took_s = asyncio.get_running_loop().time() - began
+            rest_s = min(max(_ROUND_S, _SHARE * took_s), _LONGEST_S)
             with suppress(TimeoutError):
-                async with asyncio.timeout(_RETRY_S if outcome.failed else _ROUND_S):
+                async with asyncio.timeout(_RETRY_S if outcome.failed else rest_s):
                     await self._wake.wait()
 
     def _conclude(self, intent: Intent, before: Outcome, outcome: Outcome) -> None:

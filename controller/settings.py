@@ -36,6 +36,7 @@ class GroutSettings:
     start: bool = False  # we run grout too
     netns: str = ""  # in which we start it; "" is the forwarding one
     cpus: str = ""  # as taskset has them
+    max_mtu: int = 1800  # grout's own default
     hugepages: bool | None = None  # None: if there are free ones
 
 
@@ -112,12 +113,14 @@ def _grout(parser: argparse.ArgumentParser, told: argparse.Namespace) -> GroutSe
         start=told.start_grout,
         netns=told.grout_netns,
         cpus=told.grout_cpus,
+        max_mtu=told.grout_max_mtu,
         hugepages={"auto": None, "hugepages": True, "test": False}[told.grout_memory],
     )
     if told.datapath != "dpdk" and settings != GroutSettings():
         parser.error(f"--datapath={told.datapath} has no grout: leave --agent* and --grout-* out")
-    if (settings.netns or settings.cpus or told.grout_memory != "auto") and not settings.start:
-        parser.error("--grout-netns, --grout-cpus and --grout-memory go with --start-grout")
+    elsewhere = GroutSettings(settings.agent, settings.agent_tls, settings.sock)
+    if not settings.start and settings != elsewhere:
+        parser.error("--grout-netns, -cpus, -memory and -max-mtu go with --start-grout")
     return settings
 
 
@@ -246,6 +249,13 @@ def _add_grout(add: Callable[..., object]) -> None:
         help="where it is started (default: the forwarding namespace)",
     )
     add("--grout-cpus", metavar="LIST", default="", help="its CPUs, as 2,4-5 (default: all)")
+    add(
+        "--grout-max-mtu",
+        metavar="BYTES",
+        type=int,
+        default=default.max_mtu,
+        help="the largest MTU of a port; its buffers are made for it (%(default)s)",
+    )
     add(
         "--grout-memory",
         choices=("auto", "hugepages", "test"),

@@ -126,7 +126,7 @@ def validate(
     Exits with 1 when one is rejected, with 2 when a manifest cannot be read at all.
 
     \b
-    dualpath validate /etc/dualpath && systemctl reload ...
+    dualpath validate new.yaml --node-index 3 && mv new.yaml /etc/dualpath/node.yaml
     """
     intent = _Source(paths, NodeOverrides(node_name, node_index), secrets).compiled()
     if output in (Output.JSON, Output.YAML):

@@ -228,8 +228,7 @@ class GroutDatapath:
             await asyncio.sleep(RETRY_S)
 
     async def _check_name(self, name: str) -> None:
-        home = self._home()
-        if await asyncio.to_thread(_is_taken, home, name):
+        if await asyncio.to_thread(_is_taken, self._home(), name):
             reason = f"a device {name} exists in grout's namespace already"
             raise FileExistsError(17, reason)
 
@@ -251,9 +250,12 @@ async def _until_gone(session: Session) -> str:
 
 
 def _is_taken(home: str, name: str) -> bool:
-    with entered(home), suppress(OSError):
-        socket.if_nametoindex(name)
-        return True
+    try:
+        with entered(home), suppress(OSError):
+            socket.if_nametoindex(name)
+            return True
+    except OSError as error:  # it went with its grout
+        raise Unavailable(f"cannot look into grout's namespace: {error}") from error
     return False
 
 

@@ -22,6 +22,10 @@ from datapaths.grout.wire.stats import FibInfo
 log = logging.getLogger(__name__)
 
 FULL = 0.8  # of a table, counting what is about to be written
+GROWTH = (2.0, 1.5, 1.26)  # the first that grout has the memory for; the last is just not full
+FULL_TABLE = {Family.INET: 1_300_000, Family.INET6: 400_000}
+"""What the Internet has, and some more. Straight to it: after a table of half that size, memory is
+in pieces, and the next finds no room beside it (in the 2 GiB that grout takes)."""
 ROUTES_PER_TBL8 = 64  # a BGP table has some 400 to each; scattered host routes have 1
 MOST_TBL8 = 1 << 17  # of 1 KiB (IPv4) or 2 KiB (IPv6)
 
@@ -49,9 +53,13 @@ class FibKeeper:
         self._used[key] = fib.used_routes + rows
         if self._used[key] <= FULL * fib.max_routes:
             return
-        wanted = 1 << (2 * self._used[key] - 1).bit_length()
-        blocks = max(fib.num_tbl8, min(wanted // ROUTES_PER_TBL8, MOST_TBL8))
-        await self._resize(key, Fib(max_routes=wanted, num_tbl8=blocks))
+        full_table = max(FULL_TABLE[family], int(self._used[key] * GROWTH[0]))
+        for wanted in (full_table, *(int(self._used[key] * growth) for growth in GROWTH)):
+            if wanted <= fib.max_routes:
+                return
+            blocks = max(fib.num_tbl8, min(wanted // ROUTES_PER_TBL8, MOST_TBL8))
+            if await self._resize(key, Fib(max_routes=wanted, num_tbl8=blocks)):
+                return
 
     async def more_blocks(self, vrf: int, family: Family) -> bool:
         """Double the second-level blocks after an ENOSPC; False when that will not do."""

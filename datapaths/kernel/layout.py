@@ -18,6 +18,8 @@ from datapaths.kernel.linkinfo import Link
 from datapaths.kernel.links import Links
 from datapaths.kernel.namespaces import Namespaces
 
+FEW = 8
+"""Up to so many records devices are read one by one, and beyond that all at once."""
 KINDS = frozenset({Kind.VRF, Kind.VNI, Kind.PORT})
 
 
@@ -42,6 +44,8 @@ class Layout:
         """
         failures: list[RowFailure] = []
         with self._open() as spaces:
+            if len(batch) > FEW:
+                spaces.forwarding.load()
             for index in range(len(batch)):
                 try:
                     if index < len(batch.upserts):
@@ -57,6 +61,7 @@ class Layout:
     def dump(self, kind: Kind) -> list[Record]:
         """Return what is ours, as the records that would make it; unchanged intent is equal."""
         with self._open() as spaces:
+            spaces.forwarding.load()
             match kind:
                 case Kind.VRF:
                     return list(overlay.dump_vrfs(spaces.forwarding))

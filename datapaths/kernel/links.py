@@ -65,6 +65,16 @@ class Links:
     def close(self) -> None:
         self.ipr.close()
 
+    def load(self) -> None:
+        """Read all devices and addresses at once: for work on many, a request each is slow."""
+        self._addresses = {link.index: [] for link in self.all()}
+        messages = _checked(
+            "list addresses", lambda: self.ipr.addr("dump", family=socket.AF_UNSPEC)
+        )
+        for message in messages:
+            if address := read_address(message):
+                self._addresses.setdefault(message["index"], []).append(address)
+
     def all(self) -> Sequence[Link]:
         if not self._complete:
             messages = _checked("list devices", self.ipr.get_links)

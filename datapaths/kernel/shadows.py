@@ -64,12 +64,14 @@ class Shadows:
         Raises Unavailable without a control namespace; so does `ensure_overlay`.
         """
         with Links(self._netns) as links:
+            links.load()
             links.sysctl(sysctls.CONTROL)
             return list(_base(links, shadow))
 
     def ensure_overlay(self, shadow: Shadow) -> list[ShadowFailure]:
         """Bridges, VXLAN devices and access ports."""
         with Links(self._netns) as links:
+            links.load()
             work = (
                 (vni.bridge, (vni.kind, vni.key), lambda vni=vni: _ensure_vni(links, vni))
                 for vni in shadow.vnis

@@ -77,6 +77,8 @@ class Twins:
             Links(self._control_netns) as control,
             Filters(self._netns) as filters,
         ):
+            links.load()
+            control.load()
             side = _Side(links, control, filters, self._punting, self.classifier)
             _prune(links, filters, {port.name for port in ports if wants_twin(port)})
             for index, port in enumerate(ports):

@@ -21,6 +21,7 @@ from datapaths.remote.server import serve
 
 SIZES = (4096, 8192, 16384, 65536)
 LONE = 2000
+TRIES = 3  # the best counts: whatever else runs here only adds
 
 
 class Discard(MemoryDatapath):
@@ -77,7 +78,7 @@ async def client(listen: str, total: int) -> None:
             except Unavailable:
                 await asyncio.sleep(0.05)
     for size in SIZES:
-        took = await fill(remote, total, size)
+        took = min([await fill(remote, total, size) for _ in range(TRIES)])
         per_route = took / total * 1e6
         print(f"{total} routes, batches of {size:5}: {took:6.3f} s, {per_route:.3f} us a route")
     p50, p99 = await lone(remote)

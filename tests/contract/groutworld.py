@@ -40,16 +40,23 @@ def running() -> Iterator[tuple[Grout, str]]:
             pytest.skip(grouts.NEEDED)
         grout = Grout(state / "grout.sock", home, state, hugepages=False, command=command)
         ip(home, "link set lo up")
-        log = (state / "grout.log").open("w")
-        line = command_line(grout, hugepages=False)
-        with log, subprocess.Popen(line, stdout=log, stderr=log) as process:
-            try:
-                _wait(grout, process)
-                yield grout, host
-            finally:
-                with suppress(Unavailable, ProcessLookupError):
-                    os.kill(peer_of(grout.sock), signal.SIGKILL)
-                process.kill()
+        with started(grout):
+            yield grout, host
+
+
+@contextmanager
+def started(grout: Grout) -> Iterator[None]:
+    """Run a grout for the length of a block, where one may have died."""
+    log = (grout.state_dir / "grout.log").open("a")
+    line = command_line(grout, hugepages=False)
+    with log, subprocess.Popen(line, stdout=log, stderr=log) as process:
+        try:
+            _wait(grout, process)
+            yield
+        finally:
+            with suppress(Unavailable, ProcessLookupError):
+                os.kill(peer_of(grout.sock), signal.SIGKILL)
+            process.kill()
 
 
 def _wait(grout: Grout, process: subprocess.Popen[bytes]) -> None:
@@ -73,12 +80,24 @@ class GroutWorld:
     datapath: Datapath | None = None
 
     async def open(self) -> Datapath:
-        home = locate(self.grout.sock)
-        places = Places(home, self.grout.netns, self.host)
-        self.datapath = GroutDatapath(str(self.grout.sock), lambda: places, lambda: home)
+        def home() -> str:
+            return locate(self.grout.sock)
+
+        def places() -> Places:
+            return Places(home(), self.grout.netns, self.host)
+
+        self.datapath = GroutDatapath(str(self.grout.sock), places, home)
+        await self.make_device()
+        return self.datapath
+
+    async def make_device(self) -> None:
         port = Port(DEVICE, addresses=DEVICE_ADDRESSES, host=HostEnd(self.host, "h0"))
         await self._apply(RecordBatch(port.kind, (port,)))
-        return self.datapath
+
+    def remove_behind_our_back(self, prefix: str, vni: int, mac: bytes) -> None:
+        """Delete a route and a bridge's entry as another program."""
+        subprocess.run(self._somebody("del", prefix), check=True)
+        subprocess.run(self._somebody("forget", f"br{vni}", mac.hex()), check=True)
 
     def add_foreign(self, prefix: str) -> None:
         subprocess.run(self._somebody("add", prefix), check=True)

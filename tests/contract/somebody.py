@@ -1,6 +1,7 @@
 """Another program at grout's socket. grout does not tell a process what that does itself.
 
-python -m tests.contract.somebody SOCKET add|has PREFIX
+python -m tests.contract.somebody SOCKET add|has|del PREFIX
+python -m tests.contract.somebody SOCKET forget BRIDGE MAC
 python -m tests.contract.somebody SOCKET watch
 """
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from controller.model.routes import Family
 from datapaths.grout.channel import Channel, EventStream
-from datapaths.grout.wire import nexthops, routes
+from datapaths.grout.wire import bridges, ifaces, nexthops, routes
 from datapaths.grout.wire import numbers as n
 
 DROP = 77
@@ -74,7 +75,29 @@ def _parse(prefix: str) -> tuple[Family, bytes, int]:
     return family, network.network_address.packed, network.prefixlen
 
 
-async def main(path: str, verb: str, prefix: str = "") -> int:
+async def delete(channel: Channel, prefix: str) -> None:
+    family, packed, length = _parse(prefix)
+    rows = routes.encode_dels(
+        channel.api,
+        family,
+        n.GR_VRF_DEFAULT_ID,
+        np.frombuffer(packed, np.uint8).reshape(1, -1),
+        np.array([length], np.uint8),
+    )
+    assert not (await channel.write(rows)).any()
+
+
+async def forget(channel: Channel, bridge: str, mac: str) -> None:
+    """Delete a MAC from a bridge."""
+    everything = channel.api.pack("gr_iface_list_req")
+    rows = [row async for row in channel.each("GR_IFACE_LIST", everything)]
+    found = [ifaces.decode(channel.api, row) for row in rows]
+    [identity] = [iface.id for iface in found if iface.name == bridge]
+    request = bridges.encode_fdb_del(channel.api, identity, bytes.fromhex(mac), missing_ok=False)
+    await channel.call("GR_FDB_DEL", request)
+
+
+async def main(path: str, verb: str, prefix: str = "", mac: str = "") -> int:
     if verb == "watch":
         sys.stdout.write(f"{await watch(path)}\n")
         return 0
@@ -82,7 +105,13 @@ async def main(path: str, verb: str, prefix: str = "") -> int:
     try:
         if verb == "has":
             return 0 if await has(channel, prefix) else 1
-        await add(channel, prefix)
+        match verb:
+            case "add":
+                await add(channel, prefix)
+            case "del":
+                await delete(channel, prefix)
+            case _:
+                await forget(channel, prefix, mac)
         return 0
     finally:
         channel.close()

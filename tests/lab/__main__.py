@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.lab import accelerator, host, machine, recipe, rootfs, runs
 from tests.lab.errors import LabError
-from tests.lab.machine import CHECKOUT, Job, Mode, Settings
+from tests.lab.machine import CHECKOUT, Accelerator, Job, Mode, Settings
 from tests.lab.runs import Modes, Request
 
 EXAMPLES = """\
@@ -41,9 +41,11 @@ def main() -> int:
         with rootfs.in_use():
             match arguments.verb:
                 case "run":
+                    settings, modes = _with_accelerator(settings, modes, arguments.mode)
                     request = Request(rest, arguments.markers, arguments.jobs)
                     return _run(settings, modes, request)
                 case "shell":
+                    settings, modes = _with_accelerator(settings, modes, arguments.mode)
                     mode = modes.grout if arguments.grout else modes.plain
                     return _shell(settings, mode, arguments.command)
                 case _:
@@ -85,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
             choices=[str(mode) for mode in Mode],
             help="default: what is quick here",
         )
-        verb.add_argument("--memory", default="2048M", help="of a VM (default 2048M)")
+        verb.add_argument("--memory", default="3072M", help="of a VM (default 3072M)")
         verb.add_argument("--timeout", type=float, default=1800.0, metavar="S", help="in all")
     return parser
 
@@ -112,9 +114,19 @@ def _modes(chosen: str | None) -> Modes:
     return Modes(Mode.UML, Mode.QEMU)
 
 
+def _with_accelerator(
+    settings: Settings, modes: Modes, chosen: str | None
+) -> tuple[Settings, Modes]:
+    """Find out whether QEMU has KVM; without it user-mode Linux is quicker, with grout too."""
+    if modes.grout is not Mode.QEMU:
+        return settings, modes
+    settings = accelerator.with_best(settings)
+    if settings.accelerator is Accelerator.TCG and not chosen:
+        modes = Modes(modes.plain, Mode.UML)
+    return settings, modes
+
+
 def _run(settings: Settings, modes: Modes, request: Request) -> int:
-    if Mode.QEMU in (modes.plain, modes.grout):
-        settings = accelerator.with_best(settings, say)
     code = runs.run(settings, modes, request)
     if code == machine.TIMED_OUT:
         say(f"not done within {settings.timeout_s:g} s, and ended; --timeout gives more")
@@ -122,8 +134,6 @@ def _run(settings: Settings, modes: Modes, request: Request) -> int:
 
 
 def _shell(settings: Settings, mode: Mode, command: str | None) -> int:
-    if mode is Mode.QEMU:
-        settings = accelerator.with_best(settings, say)
     if command is not None:
         return machine.run(settings, Job(command, mode), runs.write)
     if not sys.stdin.isatty():

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from tests.lab import machine
 from tests.lab.errors import LabError
-from tests.lab.host import Say
 from tests.lab.machine import Accelerator, Job, Mode, Settings
 from tests.lab.rootfs import cache_directory
 
@@ -15,12 +14,12 @@ BOOT = Path("/proc/sys/kernel/random/boot_id")
 LONG_ENOUGH_S = 15.0  # a guest in KVM has run a command after three
 
 
-def with_best(settings: Settings, say: Say) -> Settings:
+def with_best(settings: Settings) -> Settings:
     """Return the settings with KVM where it works, which is tried once per boot."""
-    return dataclasses.replace(settings, accelerator=_best(settings, say))
+    return dataclasses.replace(settings, accelerator=_best(settings))
 
 
-def _best(settings: Settings, say: Say) -> Accelerator:
+def _best(settings: Settings) -> Accelerator:
     if not os.access(KVM, os.R_OK | os.W_OK):
         return Accelerator.TCG
     known = cache_directory() / "accelerator"
@@ -28,8 +27,6 @@ def _best(settings: Settings, say: Say) -> Accelerator:
     if known.exists() and known.read_text().startswith(boot):
         return Accelerator(known.read_text().split()[1])
     found = Accelerator.KVM if _kvm_works(settings) else Accelerator.TCG
-    if found is Accelerator.TCG:
-        say("no guest starts with this machine's KVM: without it QEMU is about ten times slower")
     known.write_text(f"{boot} {found}\n")
     return found
 

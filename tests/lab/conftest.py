@@ -13,19 +13,7 @@ from tests.lab.scenario import LOGS, Scenario
 
 FAILED = pytest.StashKey[bool]()
 DPDK_PES = {"kernel": 0, "dpdk": 1, "both-dpdk": 2}  # how many PEs forward with grout
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--slow", action="store_true", help="run scenarios that take minutes too")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave slow scenarios out unless they are asked for."""
-    if config.getoption("--slow", default=False):
-        return
-    slow = [item for item in items if item.get_closest_marker("slow")]
-    config.hook.pytest_deselected(items=slow)
-    items[:] = [item for item in items if item not in slow]
+MARKS = {"dpdk": (pytest.mark.grout,), "both-dpdk": (pytest.mark.grout, pytest.mark.long)}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -34,9 +22,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     marker = metafunc.definition.get_closest_marker("datapaths")
     names = marker.args if marker else ("kernel",)
-    params = [
-        pytest.param(name, marks=[pytest.mark.grout] if DPDK_PES[name] else []) for name in names
-    ]
+    params = [pytest.param(name, marks=MARKS.get(name, ())) for name in names]
     metafunc.parametrize("_standing", params, indirect=True, scope="module")
 
 

@@ -24,7 +24,7 @@ from tests.lab.waiting import wait_until
 
 LINK_MTU = 1600  # room for VXLAN, so that tenants have 1500 and more
 PE_ZEBRA = ("-K20", "--asic-offload=notify_on_offload")
-STARTING_S = 60.0
+STARTING_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ def attach(
     The bridge's port is called `port`. Connecting a host a second time, elsewhere, is a move: it
     keeps its interface, MAC and addresses.
     """
-    wait_until(lambda: at.has_link(bridge), f"{bridge} in {at.name}", timeout_s=30.0)
+    wait_until(lambda: at.has_link(bridge), f"{bridge} in {at.name}", timeout_s=90.0)
     at.ip("link", "add", port, "type", "veth", "peer", "name", interface, "netns", host.name)
     at.sysctl(**{f"ipv6__conf__{port}__disable_ipv6": 1})  # a bridge's port says nothing itself
     at.ip_batch(f"link set {port} master {bridge}", f"link set {port} up")

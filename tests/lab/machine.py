@@ -62,7 +62,7 @@ class Settings:
     project: Project
     artefacts: Path
     accelerator: Accelerator = Accelerator.TCG
-    memory: str = "2048M"
+    memory: str = "3072M"
     timeout_s: float = 1800.0
     cancelled: threading.Event = field(default_factory=threading.Event)
 

@@ -19,7 +19,7 @@ from tests.lab.plan import Topology
 from tests.lab.scenario import Scenario
 from tests.lab.waiting import wait_until
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow]
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 MANY = 100
 FIRST_L3, FIRST_L2 = 1000, 2000

@@ -49,8 +49,8 @@ def test_routes_carry_our_protocol_number(fabric: Fabric) -> None:
 def test_a_bridged_host_reaches_a_routed_one(fabric: Fabric) -> None:
     pe1, pe2 = fabric.pes
     for source, target in ((pe1.bridged, pe2.routed), (pe2.bridged, pe1.routed)):
-        assert source.ping(target.v4, 2.0)
-        assert source.ping(target.v6, 2.0)
+        source.wait_for_ping(target.v4, 10)
+        source.wait_for_ping(target.v6, 10)
 
 
 @pytest.mark.datapaths("kernel", "dpdk")

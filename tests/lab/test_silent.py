@@ -55,6 +55,7 @@ def knows(pe: Pe, owner: Pe) -> bool:
     return {host.v4, host.v6} <= neighbors and host.mac() in macs
 
 
+@pytest.mark.long
 def test_a_silent_host_is_kept(hasty: Fabric) -> None:
     """Longer than its MAC would live, and nothing of it is written anew at the far end."""
     pe1, pe2 = hasty.pes

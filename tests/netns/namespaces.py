@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 import struct
@@ -25,8 +26,8 @@ def run(command: str, *, check: bool = True) -> str:
 
 @contextmanager
 def fresh(*names: str) -> Iterator[tuple[str, ...]]:
-    """Make empty namespaces called dp-dev-NAME, and remove them whatever happens."""
-    full = tuple(f"dp-dev-{name}" for name in names)
+    """Make empty namespaces of this process, and remove them whatever happens."""
+    full = tuple(f"dp-{os.getpid()}-{name}" for name in names)
     try:
         for name in full:
             netns.remove(name)

@@ -47,7 +47,7 @@ def test_a_namespace_is_made_once_with_its_loopback_up() -> None:
         assert os.stat(netns.path_of(name)).st_ino == inode
         assert "LOOPBACK,UP" in run(f"ip -n {name} link show lo")
         assert name in run("ip netns list")
-    assert not netns.exists("dp-dev-x")
+    assert not netns.exists(name)
 
 
 def test_a_leftover_file_is_no_namespace(tmp_path: Path) -> None:

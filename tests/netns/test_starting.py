@@ -137,13 +137,14 @@ def test_without_root_it_says_so() -> None:
     assert "only root" in refused("--frr-netns=x", uid=65534)
 
 
-def test_what_is_not_there_yet_is_said(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "controller", "--datapath=dpdk"],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert "no grout datapath yet" in done.stderr
+def test_a_grout_that_is_not_there_is_named(spaces: None, tmp_path: Path) -> None:
+    there = f"--frr-netns={FRR}", f"--netns={FORWARDING}", f"--state-dir={tmp_path}"
+    said = refused("--datapath=dpdk", *there, "--grout-sock", f"{tmp_path}/none.sock")
+    assert f"cannot connect to grout at {tmp_path}/none.sock" in said
+    assert "pass --start-grout" in said
+
+
+def test_an_agent_beyond_this_host_needs_tls(spaces: None, tmp_path: Path) -> None:
+    there = f"--frr-netns={FRR}", f"--netns={FORWARDING}", f"--state-dir={tmp_path}"
+    said = refused("--datapath=dpdk", *there, "--agent", "192.0.2.1:7443")
+    assert "192.0.2.1:7443 is not on this host" in said

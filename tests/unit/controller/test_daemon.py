@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,10 +20,11 @@ from controller.model.nexthops import Nexthop, NexthopType
 from controller.model.routes import Family
 from controller.provision import Spaces
 from controller.settings import parse
-from datapaths.base import LearnedMac, Lost
+from datapaths.base import Capabilities, LearnedMac, Lost, Unavailable
 from tests.fakes.batches import batch, rows_of, upsert
 from tests.fakes.core import LoggingDatapath
 from tests.fakes.twins import NoTwins
+from tests.fakes.waiting import until
 
 ONE = Nexthop(1, NexthopType.GATEWAY, bytes([192, 168, 1, 1]), "eth1")
 
@@ -177,3 +179,52 @@ async def test_without_a_bridge_nothing_is_let_go(world: World) -> None:
     world.bridge.close()
     await world.until(lambda: "not connected" in world.daemon._view.release())
     world.bridge = world.publisher()
+
+
+class Late(LoggingDatapath):
+    """Does not answer at first, and likes small batches."""
+
+    refusals = 3
+
+    async def capabilities(self) -> Capabilities:
+        if self.refusals:
+            self.refusals -= 1
+            raise Unavailable("not yet")
+        return replace(await super().capabilities(), batch_rows=2)
+
+
+class Beside:
+    def __init__(self) -> None:
+        self.running = False
+
+    async def run(self) -> None:
+        self.running = True
+        await asyncio.Event().wait()
+
+
+async def test_what_we_start_ourselves_may_take_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(daemon, "_START_AGAIN_S", 0.01)
+    settings = parse(
+        f"--datapath=kernel --bridge external --state-dir {tmp_path} "
+        f"--listen unix:{tmp_path}/inspect.sock".split()
+    )
+    spaces, beside = Spaces("fwd", "frr", False, False), Beside()
+    made = Daemon(settings, spaces, Backend(Late(), NoTwins(), (beside,)), None)
+    work = asyncio.create_task(made.run())
+    await until(lambda: made._reconciler.batch_rows == 2)
+    assert beside.running
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)
+
+
+async def test_what_others_start_has_to_be_there(tmp_path: Path) -> None:
+    settings = parse(
+        f"--datapath=kernel --bridge external --state-dir {tmp_path} "
+        f"--listen unix:{tmp_path}/inspect.sock".split()
+    )
+    made = Daemon(settings, Spaces("fwd", "frr", False, False), Backend(Late(), NoTwins()), None)
+    with pytest.raises(ExceptionGroup) as caught:
+        await made.run()
+    assert caught.group_contains(Unavailable, match="not yet")

@@ -74,6 +74,7 @@ def test_every_choice_has_its_row() -> None:
         (["--datapath=kernel", "--agent", "unix:/x"], "has no grout"),
         (["--datapath=dpdk", "--agent-cert", "c"], "go together"),
         (["--datapath=dpdk", "--grout-cpus", "1"], "go with --start-grout"),
+        (["--datapath=dpdk", "--grout-max-mtu", "9000"], "go with --start-grout"),
         (["--datapath=dpdk", "--grout-memory", "huge"], "invalid choice"),
     ],
 )

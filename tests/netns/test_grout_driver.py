@@ -1,0 +1,162 @@
+"""The grout driver on real grout: what it learns, what it notices, and what a death costs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from controller.model.kinds import Kind
+from controller.model.layer2 import Mac, Neighbor
+from controller.model.links import Address, HostEnd, Port
+from controller.model.nexthops import Nexthop, NexthopType
+from controller.model.routes import Family, Op
+from datapaths.base import CaughtUp, Learned, LearnedMac, LearnedNeighbor, Lost, Unavailable
+from datapaths.conformance.batches import batch, rows_of, upsert
+from datapaths.conformance.subject import DEVICE, L2VNI, Subject
+from datapaths.grout.observe import WATCHED
+from datapaths.grout.process import peer_of
+from tests.bench.kernel import routes
+from tests.contract.groutworld import GroutWorld, running, started
+
+pytestmark = pytest.mark.netns
+
+VTEP = bytes([10, 0, 1, 2])
+MAC = bytes.fromhex("0200000000dd")
+ADDRESS, GATEWAY = bytes([192, 168, 0, 5]), bytes([192, 168, 0, 1])
+PATIENCE_S = 30.0
+
+
+@dataclass
+class Bed:
+    world: GroutWorld
+    subject: Subject
+    heard: list[Learned] = field(default_factory=list)
+
+    async def listen(self) -> None:
+        async for event in self.subject.datapath.learned():
+            self.heard.append(event)
+
+    async def hears(self, wanted: Callable[[Learned], bool]) -> Learned:
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                for event in self.heard:
+                    if wanted(event):
+                        return event
+                await asyncio.sleep(0.02)
+
+    async def until_unavailable(self) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                await self.subject.datapath.capabilities()
+                await asyncio.sleep(0.01)
+
+    async def host(self) -> None:
+        """Put a host behind a local port of the L2VNI."""
+        end = HostEnd(self.world.host, "h1", MAC, (Address(ADDRESS, 24),))
+        assert not await self.subject.datapath.apply(upsert(Port("leg", vni=L2VNI, host=end)))
+
+    def speak(self) -> None:
+        """Let it ask for its gateway, and answer when it is asked."""
+        command = "ping -c 1 -W 1 192.168.0.1"
+        space = ["ip", "netns", "exec", self.world.host]
+        subprocess.run([*space, *command.split()], check=False, capture_output=True)
+
+
+@asynccontextmanager
+async def made() -> AsyncIterator[Bed]:
+    with running() as (grout, host):
+        world = GroutWorld(grout, host)
+        bed = Bed(world, Subject(world.open))
+        await bed.subject.open()
+        await bed.subject.prepare(port=False)
+        bridged = replace(bed.subject.segments()[1], gateways=(Address(GATEWAY, 24),))
+        assert not await bed.subject.datapath.apply(upsert(bridged))
+        listening = asyncio.create_task(bed.listen())
+        try:
+            await bed.hears(lambda event: event == CaughtUp())
+            yield bed
+        finally:
+            await bed.subject.datapath.close()
+            await listening
+
+
+async def test_a_host_is_learnt_with_its_address() -> None:
+    async with made() as bed:
+        await bed.host()
+        await asyncio.to_thread(bed.speak)
+        await bed.hears(lambda event: event == LearnedMac(L2VNI, MAC))
+        await bed.hears(lambda event: event == LearnedNeighbor(L2VNI, ADDRESS, MAC))
+
+
+async def test_a_remote_mac_that_turns_up_here_is_relearnt_and_a_remote_host_is_not() -> None:
+    async with made() as bed:
+        remote = Mac(L2VNI, MAC, VTEP)
+        assert not await bed.subject.datapath.apply(upsert(remote))
+        assert not await bed.subject.datapath.apply(upsert(Neighbor(L2VNI, ADDRESS, MAC)))
+        await bed.host()
+        for _ in range(20):
+            if LearnedMac(L2VNI, MAC) in bed.heard:
+                break
+            await asyncio.to_thread(bed.speak)
+        assert LearnedMac(L2VNI, MAC) in bed.heard
+        assert await bed.subject.records(Kind.MAC) == {remote}  # until FRR says that it moved
+
+
+async def test_what_another_program_deletes_is_told() -> None:
+    async with made() as bed:
+        nexthop = Nexthop(1, NexthopType.GATEWAY, bytes([10, 0, 0, 2]), DEVICE)
+        mac = Mac(L2VNI, MAC, VTEP)
+        for record in (nexthop, mac):
+            assert not await bed.subject.datapath.apply(upsert(record))
+        assert not await bed.subject.datapath.apply(batch("+ 20.0.0.0/8 1"))
+        bed.world.remove_behind_our_back("20.0.0.0/8", L2VNI, MAC)
+        lost = await bed.hears(lambda e: isinstance(e, Lost) and e.kind is Kind.ROUTE)
+        assert isinstance(lost, Lost)
+        assert lost.routes
+        assert rows_of(lost.routes) == {"20.0.0.0/8": 1}
+        await bed.hears(lambda event: event == Lost(Kind.MAC, (mac,)))
+
+
+async def test_the_address_of_an_interface_is_nobodys_route() -> None:
+    async with made() as bed:
+        nexthop = Nexthop(1, NexthopType.GATEWAY, bytes([10, 0, 0, 2]), DEVICE)
+        assert not await bed.subject.datapath.apply(upsert(nexthop))
+        rows = batch("+ 10.0.0.1/32 1", "+ 10.0.0.0/24 1", "+ 10.0.0.3/32 1")
+        failures = await bed.subject.datapath.apply(rows)
+        assert [(row.index, row.error) for row in failures] == [(0, "EEXIST"), (1, "EBUSY")]
+        assert await bed.subject.routes() == {"10.0.0.3/32": 1}
+
+
+@pytest.mark.parametrize("family", [Family.INET])
+async def test_a_table_grows_before_it_is_full(family: Family) -> None:
+    async with made() as bed:
+        nexthop = Nexthop(1, NexthopType.GATEWAY, bytes([10, 0, 0, 2]), DEVICE)
+        assert not await bed.subject.datapath.apply(upsert(nexthop))
+        assert not await bed.subject.datapath.apply(routes(family, 100_000, Op.UPSERT, 1))
+        fibs = (await bed.subject.datapath.facts()).fibs
+        assert [fib.used > 100_000 < fib.limit for fib in fibs if fib.family is family] == [True]
+
+
+async def test_a_grout_that_dies_and_returns_is_told_as_lost_and_programmed_again() -> None:
+    async with made() as bed:
+        nexthop = Nexthop(1, NexthopType.GATEWAY, bytes([10, 0, 0, 2]), DEVICE)
+        assert not await bed.subject.datapath.apply(upsert(nexthop))
+        os.kill(peer_of(bed.world.grout.sock), signal.SIGKILL)
+        with pytest.raises(Unavailable):
+            await bed.until_unavailable()
+        with started(bed.world.grout):
+            for kind in WATCHED:
+                await bed.hears(lambda event, kind=kind: event == Lost(kind))  # type: ignore[misc]
+            assert await bed.subject.holdings() == {}
+            await bed.world.make_device()
+            await bed.subject.prepare(port=False)
+            assert not await bed.subject.datapath.apply(upsert(nexthop))
+            assert not await bed.subject.datapath.apply(batch("+ 20.0.0.0/8 1"))
+            assert await bed.subject.routes() == {"20.0.0.0/8": 1}
