@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 
@@ -81,11 +82,17 @@ def fabric(request: pytest.FixtureRequest, _standing: Fabric) -> Iterator[Fabric
 
 
 @pytest.fixture
-def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
+def say(
+    request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+) -> Callable[[str], None]:
     """Tell whoever looks on a figure that a scenario measured."""
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    assert reporter is not None
-    return lambda text: reporter.write_line(f"\n{request.node.name}: {text}")
+
+    def write(text: str) -> None:
+        with capsys.disabled():
+            sys.stdout.write(f"\n{request.node.name}: {text}\n")
+            sys.stdout.flush()
+
+    return write
 
 
 @contextlib.contextmanager
