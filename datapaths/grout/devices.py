@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 from dataclasses import replace
 
-from controller.model.links import Port
+from controller.model.links import Address, Port
 from datapaths.grout.names import device_of
 from datapaths.kernel import legs, sysctls
 from datapaths.kernel.linkinfo import Link, is_link_local
@@ -45,6 +45,12 @@ def ensure(spaces: Namespaces, port: Port, wire: str) -> Link:
     links.change(name, master="", mtu=port.mtu or link.mtu)
     links.set_promiscuous(name)
     return links.get(name) if wire else links.set_up(name)
+
+
+def brought(links: Links, port: Port) -> tuple[Address, ...]:
+    """Return the addresses that a NIC had of its own: they are its port's now."""
+    link = links.find(device_of(port.name))
+    return link.mark.addresses if link and link.mark and not port.host else ()
 
 
 def remove(spaces: Namespaces, port: str) -> None:
@@ -85,9 +91,9 @@ def _take(spaces: Namespaces, port: Port) -> None:
     if found and found.kind != TAP:
         source = links
     link = source.get(port.name)
-    brought = tuple(a for a in source.addresses(port.name) if not is_link_local(a))
+    own = tuple(a for a in source.addresses(port.name) if not is_link_local(a))
     if link.mark and link.mark.what == "port":  # the kernel datapath had it
-        brought = tuple(a for a in brought if a not in link.mark.addresses)
+        own = tuple(a for a in own if a not in link.mark.addresses)
     notes: dict[str, Value] = {
         "port": port.name,
         "from": "" if port.source_netns is None else port.source_netns or legs.OWN,
@@ -97,7 +103,7 @@ def _take(spaces: Namespaces, port: Port) -> None:
     source.rename(port.name, name)
     if source is not links:
         source.move(name, links)
-    links.change(name, mark=Mark("device", brought, notes))
+    links.change(name, mark=Mark("device", own, notes))
 
 
 def _give_back(spaces: Namespaces, link: Link, mark: Mark) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 from dataclasses import dataclass, replace
 
-from controller.model.links import HostEnd, Port
+from controller.model.links import Address, HostEnd, Port
 from datapaths.grout import devices, splice
 from datapaths.grout.devargs import Devargs, Meeting, complete, parse
 from datapaths.grout.names import device_of, wire_of
 from datapaths.kernel import legs, netns, ports, sysctls
-from datapaths.kernel.linkinfo import Link
+from datapaths.kernel.linkinfo import Link, is_link_local
 from datapaths.kernel.marks import Mark
 from datapaths.kernel.namespaces import Namespaces
 
@@ -27,6 +27,7 @@ class Placement:
 
     devargs: str
     mtu: int  # 0 is grout's default
+    addresses: tuple[Address, ...]  # that the NIC has of its own
 
 
 class Places:
@@ -47,20 +48,22 @@ class Places:
         """Make all that a port stands on; `tap` is the index of its TAP, 0 before it has one."""
         devargs = _checked(port)
         with self._open() as spaces:
+            own: tuple[Address, ...] = ()
             if port.wiring == SHARED:
-                device = self._ensure_shared(port)
+                device, own = self._ensure_shared(port)
             elif devargs.meeting is Meeting.NONE and not port.host:
                 device = None
             else:
                 wire = complete(devargs, port.name, bytes(6)).get("iface")
                 wired = devargs.meeting is Meeting.WIRE
                 device = devices.ensure(spaces, port, wire if wired else "")
+                own = devices.brought(spaces.forwarding, port)
             devices.check_name(spaces.forwarding, port.name, tap)
             if not tap:
                 _check_wire(spaces, complete(devargs, port.name, bytes(6)), port.name)
             mac = device.mac if device else bytes(6)
             mtu = port.mtu or (device.mtu if device else 0)
-            return Placement(str(complete(devargs, port.name, mac)), mtu)
+            return Placement(str(complete(devargs, port.name, mac)), mtu, own)
 
     def after(self, port: Port, *, new: bool) -> None:
         """Join what grout has made to what it stands on."""
@@ -118,13 +121,14 @@ class Places:
     def _open(self) -> Namespaces:
         return Namespaces(self._home, self._host)
 
-    def _ensure_shared(self, port: Port) -> Link:
+    def _ensure_shared(self, port: Port) -> tuple[Link, tuple[Address, ...]]:
         if netns.same(self._home, self._forwarding):
             text = "wiring: shared needs grout in a namespace of its own, beside the forwarding one"
             raise OSError(errno.EINVAL, text)
         with Namespaces(self._forwarding, self._host) as there:
             ports.ensure_port(there, replace(port, wiring=SHARED))
-            return there.forwarding.get(port.name)
+            own = (a for a in there.forwarding.addresses(port.name) if not is_link_local(a))
+            return there.forwarding.get(port.name), tuple(own)
 
     def _attach(self, spaces: Namespaces, port: Port) -> None:
         """Put the wire beside the NIC, in the namespace of the kernel datapath."""

@@ -129,7 +129,8 @@ class Ports:
         await _in_thread(places.after, port, new=new)
         if not domain:
             before = mark.addresses if (mark := portmark.read_mark(known)) else ()
-            await self._set_addresses(known.id, port.addresses, before)
+            wanted = tuple(dict.fromkeys((*port.addresses, *placement.addresses)))
+            await self._set_addresses(known.id, wanted, before)
 
     async def _update(
         self, places: Places, port: Port, known: Iface | None, want: Iface

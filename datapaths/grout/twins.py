@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from controller.model.links import Address, Port
 from datapaths.base import RowFailure, Unavailable
+from datapaths.grout.devices import brought
 from datapaths.grout.splice import steer
 from datapaths.kernel import netns
 from datapaths.kernel.linkinfo import link_local
@@ -27,7 +28,8 @@ def addresses(links: Links, port: Port) -> list[Address]:
 
     grout makes the link-local one, from the MAC.
     """
-    return [*port.addresses, link_local(links.get(port.name).mac)]
+    own = dict.fromkeys((*port.addresses, *brought(links, port)))
+    return [*own, link_local(links.get(port.name).mac)]
 
 
 GROUT = Punting(addresses, lambda _addresses, _ports: [EVERYTHING], resolves=False)
