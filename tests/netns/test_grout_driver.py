@@ -25,7 +25,7 @@ from datapaths.grout.process import peer_of
 from tests.bench.kernel import routes
 from tests.contract.groutworld import GroutWorld, running, started
 
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, pytest.mark.grout]
 
 VTEP = bytes([10, 0, 1, 2])
 MAC = bytes.fromhex("0200000000dd")

@@ -13,6 +13,7 @@ import pytest
 from controller.model.kinds import Kind
 from controller.model.links import HostEnd, Port, Vni
 from datapaths.kernel.layout import Layout
+from tests.lab.waiting import wait_until
 from tests.netns.namespaces import fresh, run
 from tests.netns.test_layout import names, upsert, withdraw
 
@@ -47,6 +48,7 @@ def switch(
     server = subprocess.Popen(["ovsdb-server", str(database), socket], env=os.environ)
     daemon = None
     try:
+        wait_until((tmp_path / "db.sock").exists, "the database listens", 30)
         run("ovs-vsctl --no-wait --timeout=10 init")
         inside = ["ip", "netns", "exec", spaces[1], "ovs-vswitchd", "--disable-system"]
         daemon = subprocess.Popen([*inside, f"unix:{tmp_path}/db.sock"], env=os.environ)
