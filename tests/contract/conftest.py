@@ -21,7 +21,9 @@ WORLDS = [
     pytest.param("kernel", id="kernel", marks=pytest.mark.netns),
     pytest.param("kernel-served", id="kernel-served", marks=pytest.mark.netns),
     pytest.param("kernel-vrf", id="kernel-vrf", marks=pytest.mark.netns),
-    pytest.param("grout", id="grout", marks=(pytest.mark.netns, pytest.mark.grout)),
+    pytest.param(
+        "grout", id="grout", marks=(pytest.mark.netns, pytest.mark.grout, pytest.mark.long)
+    ),
 ]
 
 

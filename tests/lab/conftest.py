@@ -23,8 +23,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     marker = metafunc.definition.get_closest_marker("datapaths")
     names = marker.args if marker else ("kernel",)
-    params = [pytest.param(name, marks=MARKS.get(name, ())) for name in names]
+    rare = marker.kwargs.get("long", ()) if marker else ()
+    params = [pytest.param(name, marks=_marks(name, long=name in rare)) for name in names]
     metafunc.parametrize("_standing", params, indirect=True, scope="module")
+
+
+def _marks(name: str, *, long: bool) -> list[pytest.MarkDecorator]:
+    return [*MARKS.get(name, ()), *([pytest.mark.long] if long else [])]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -34,7 +34,7 @@ def test_all_of_frr(fabric: Fabric) -> None:
         comes_back(fabric, pe1)
 
 
-@pytest.mark.datapaths("kernel", "dpdk")
+@pytest.mark.datapaths("kernel", "dpdk", long=("dpdk",))
 def test_bgpd_alone(fabric: Fabric) -> None:
     pe1 = fabric.pes[0]
     with nothing_lost(fabric), nothing_rewritten(pe1):
@@ -69,7 +69,7 @@ def test_frr_bridge(fabric: Fabric) -> None:
         comes_back(fabric, pe1)
 
 
-@pytest.mark.datapaths("kernel", "dpdk")
+@pytest.mark.datapaths("kernel", "dpdk", long=("dpdk",))
 def test_controller(fabric: Fabric) -> None:
     pe1 = fabric.pes[0]
     with nothing_lost(fabric), nothing_rewritten(pe1):

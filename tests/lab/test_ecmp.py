@@ -7,7 +7,7 @@ from tests.lab.ping import flows
 from tests.lab.plan import Topology
 from tests.lab.waiting import wait_until
 
-pytestmark = [pytest.mark.lab, pytest.mark.datapaths("kernel", "dpdk")]
+pytestmark = [pytest.mark.lab, pytest.mark.datapaths("kernel", "dpdk", long=("dpdk",))]
 
 FABRIC = (Topology(spines=2), DEFAULT)
 

@@ -6,7 +6,7 @@ from tests.lab.fabric import DEFAULT, Fabric
 from tests.lab.ping import flows
 from tests.lab.plan import SPINE_ASN, Topology
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 FABRIC = (Topology(internal=True), DEFAULT)
 

@@ -13,7 +13,7 @@ from tests.lab.ping import flows
 from tests.lab.plan import TENANT_VRF, PePlan
 from tests.lab.waiting import wait_until
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 
 def services(plan: PePlan) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from tests.lab.namespaces import monitored
 from tests.lab.plan import BRIDGED_GATEWAYS, L2_VNI
 from tests.lab.waiting import wait_until
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 AGEING_S = 20
 STALE_S = 3
@@ -55,7 +55,6 @@ def knows(pe: Pe, owner: Pe) -> bool:
     return {host.v4, host.v6} <= neighbors and host.mac() in macs
 
 
-@pytest.mark.long
 def test_a_silent_host_is_kept(hasty: Fabric) -> None:
     """Longer than its MAC would live, and nothing of it is written anew at the far end."""
     pe1, pe2 = hasty.pes
