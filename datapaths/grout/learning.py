@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from controller.model.layer2 import Mac, Neighbor
+from controller.model.records import Record
 from datapaths.base import Learned, LearnedMac, LearnedNeighbor
 from datapaths.grout.bridgetable import BridgeTable
 from datapaths.grout.ifacetable import IfaceTable
@@ -60,6 +62,16 @@ class Learning:
         for (owner, address), host in list(self._hosts.items()):
             if owner == bridge and host == mac:
                 self._look_at_neighbor(vni, bridge, address)
+
+    def written(self, record: Record) -> None:
+        """We made a MAC or a neighbour remote, of which grout tells us nothing."""
+        owner = self._ifaces.bridge(record.vni) if isinstance(record, Mac | Neighbor) else None
+        if not owner:
+            return
+        if isinstance(record, Mac) and (record.vni, owner.id, record.mac) in self._macs:
+            self.mac_changed(owner.id, record.mac)
+        elif isinstance(record, Neighbor) and self._hosts.pop((owner.id, record.address), b""):
+            self._look_at_neighbor(record.vni, owner.id, record.address)
 
     def rescan(self) -> None:
         """Look at everything again: a bridge got or lost its VNI, or all was read anew."""

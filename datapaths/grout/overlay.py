@@ -18,6 +18,7 @@ from datapaths.base import RowFailure
 from datapaths.grout.channel import Channel, Refused
 from datapaths.grout.ifacetable import IfaceTable
 from datapaths.grout.wire import addresses as wire_addresses
+from datapaths.grout.wire import adverts
 from datapaths.grout.wire import ifaces as wire
 from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.addresses import TYPE, family_of
@@ -155,6 +156,8 @@ class Overlay:
             held = await self._add(wanted)
         elif attributes := _bridge_differs(held, wanted, bool(vni.mac)):
             held = await self._set(replace(wanted, id=held.id), attributes)
+        request = adverts.encode_no_default_router(self._channel.api, held.id)
+        await self._channel.call(adverts.SET, request)
         await self._set_addresses(held.id, vni.gateways, mark.addresses if mark else ())
         return held
 

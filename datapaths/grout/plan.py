@@ -118,7 +118,7 @@ class Planner:
         bridge = self._ifaces.bridge(mac.vni)
         if not bridge or not self._tables.is_remote(bridge.id, mac.mac):
             return  # gone, or a local host's by now
-        if self._tables.get(bridge.id, mac.mac):
+        if self._tables.is_remote_entry(bridge.id, mac.mac):
             yield "GR_FDB_DEL", bridges.encode_fdb_del(self._api, bridge.id, mac.mac)
         self._tables.dropped(bridge.id, mac.mac)
 

@@ -21,6 +21,7 @@ from datapaths.grout import portmark
 from datapaths.grout.channel import Channel, Refused
 from datapaths.grout.placement import Places
 from datapaths.grout.wire import addresses as wire_addresses
+from datapaths.grout.wire import adverts
 from datapaths.grout.wire import ifaces as wire_ifaces
 from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.addresses import TYPE, family_of
@@ -128,6 +129,9 @@ class Ports:
         known, new = await self._update(places, port, known, want)
         await _in_thread(places.after, port, new=new)
         if not domain:
+            if port.vrf:  # hosts are there, and no uplink
+                request = adverts.encode_no_default_router(self._channel.api, known.id)
+                await self._channel.call(adverts.SET, request)
             before = mark.addresses if (mark := portmark.read_mark(known)) else ()
             wanted = tuple(dict.fromkeys((*port.addresses, *placement.addresses)))
             await self._set_addresses(known.id, wanted, before)

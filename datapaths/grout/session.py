@@ -123,6 +123,9 @@ class Session:
             if refused:  # the picture was drawn as if all went well
                 await self._load_nexthops()
                 await self._load_bridges()
+                self.observer.learning.rescan()
+            for record in batch.upserts:
+                self.observer.learning.written(record)
             return [failures[index] for index in sorted(failures)]
 
     async def build(self, work: Awaitable[list[RowFailure]]) -> list[RowFailure]:

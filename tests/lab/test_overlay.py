@@ -54,6 +54,13 @@ def test_a_bridged_host_reaches_a_routed_one(fabric: Fabric) -> None:
 
 
 @pytest.mark.datapaths("kernel", "dpdk")
+def test_hosts_take_no_default_route_from_us(fabric: Fabric) -> None:
+    """They solicited when their links came up, and grout answers."""
+    for host in (host for pe in fabric.pes for host in (pe.bridged, pe.routed)):
+        assert "proto ra" not in host.namespace.ip("-6", "route", "show", "default")
+
+
+@pytest.mark.datapaths("kernel", "dpdk")
 def test_learnt_macs_are_advertised(fabric: Fabric) -> None:
     """Type 2: MACs and neighbours that the kernel learns on pe1 are remote ones in pe2's FRR."""
     pe1, pe2 = fabric.pes

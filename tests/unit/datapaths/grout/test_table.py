@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
 from pathlib import Path
 
 import pytest
 
 from datapaths.grout import generate
+from datapaths.grout.wire import adverts
 from datapaths.grout.wire.table import UnknownVersion, api, versions
 from datapaths.grout.wire.wanted import REQUESTS, STRUCTS
 
@@ -36,6 +38,11 @@ def test_the_table_is_what_the_headers_say() -> None:
     if not directory or not shutil.which("gcc"):
         pytest.skip("needs gcc, and Debian's grout-headers, installed or in the lab's tree")
     assert generate.main([str(directory), "--check"]) == 0
+
+
+def test_an_advert_of_no_default_router_sets_interval_and_lifetime() -> None:
+    request = adverts.encode_no_default_router(api(13), 0x0105)
+    assert struct.unpack("=HHHH", request) == (0x0105, 0b11, 0xFFFF, 0)
 
 
 def test_a_version_without_a_table_is_named() -> None:

@@ -1,0 +1,100 @@
+"""What becomes local and remote: told by grout, or written by us, of which grout says nothing."""
+
+from __future__ import annotations
+
+from controller.model.layer2 import Mac, Neighbor
+from controller.model.records import Record
+from datapaths.base import Learned, LearnedMac, LearnedNeighbor
+from datapaths.conformance.batches import withdraw
+from datapaths.grout.learning import Learning
+from datapaths.grout.wire import numbers as n
+from datapaths.grout.wire.bridges import FdbEntry
+from datapaths.grout.wire.nexthops import L3
+from tests.unit.datapaths.grout.test_plan import HOST_MAC, OTHER, VTEP, Grout
+
+BRIDGE, PORT = 6, 4
+VNI = 110
+REMOTE_MAC, REMOTE_HOST = Mac(VNI, HOST_MAC, VTEP), Neighbor(VNI, OTHER, HOST_MAC)
+LEARNT_MAC, LEARNT_HOST = LearnedMac(VNI, HOST_MAC), LearnedNeighbor(VNI, OTHER, HOST_MAC)
+GONE_MAC = LearnedMac(VNI, HOST_MAC, gone=True)
+GONE_HOST = LearnedNeighbor(VNI, OTHER, HOST_MAC, gone=True)
+
+
+class Node(Grout):
+    """A grout whose traffic is heard, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: list[Learned] = []
+        self.learning = Learning(self.ifaces, self.bridges, self._told.append)
+
+    def told(self) -> list[Learned]:
+        """Return what was told since this was asked last."""
+        told, self._told[:] = list(self._told), []
+        return told
+
+    def host_speaks(self) -> None:
+        """grout learns the MAC, if it has no EXTERN entry of it, and the neighbour."""
+        if not self.bridges.is_remote_entry(BRIDGE, HOST_MAC):
+            self.bridges.put(
+                FdbEntry(bridge=BRIDGE, mac=HOST_MAC, iface=PORT, flags=n.GR_FDB_F_LEARN)
+            )
+            self.learning.mac_changed(BRIDGE, HOST_MAC)
+        said = L3(address=OTHER, mac=HOST_MAC, state=n.GR_NH_S_REACHABLE)
+        self.learning.neighbor_told(BRIDGE, said, gone=False)
+
+    def program(self, *records: Record) -> None:
+        """Write records; grout tells nobody what he wrote himself."""
+        for record in records:
+            self.make(record)
+            self.learning.written(record)
+
+
+def test_a_host_that_moves_away_is_no_longer_local() -> None:
+    node = Node()
+    node.host_speaks()
+    assert node.told() == [LEARNT_MAC, LEARNT_HOST]
+    node.program(REMOTE_MAC)
+    assert node.told() == [GONE_MAC, GONE_HOST]
+
+
+def test_a_host_that_moves_back_is_told_again() -> None:
+    node = Node()
+    node.host_speaks()
+    node.program(REMOTE_MAC, REMOTE_HOST)
+    node.told()
+    entry = node.bridges.get(BRIDGE, HOST_MAC)
+    assert entry
+    node.bridges.move(entry)
+    node.host_speaks()
+    assert node.told() == [LEARNT_MAC, LEARNT_HOST]
+
+
+def test_an_address_that_moves_to_a_remote_mac_is_no_longer_of_the_local_one() -> None:
+    node = Node()
+    node.host_speaks()
+    node.told()
+    elsewhere = bytes.fromhex("0200000000bb")
+    node.program(Mac(VNI, elsewhere, VTEP), Neighbor(VNI, OTHER, elsewhere))
+    assert node.told() == [GONE_HOST]
+
+
+def test_a_withdrawn_remote_mac_leaves_the_local_one() -> None:
+    """FRR withdraws it when it hears that the host is here, which it is by then."""
+    node = Node()
+    node.program(REMOTE_MAC)
+    entry = node.bridges.get(BRIDGE, HOST_MAC)
+    assert entry
+    node.bridges.move(entry)
+    node.host_speaks()
+    assert node.told() == [LEARNT_MAC, LEARNT_HOST]
+    assert node.apply(withdraw(REMOTE_MAC)) == []
+    assert node.sent == []
+    assert node.bridges.is_local(BRIDGE, HOST_MAC)
+    assert list(node.bridges.macs()) == []
+
+
+def test_what_is_programmed_and_was_never_local_tells_nothing() -> None:
+    node = Node()
+    node.program(REMOTE_MAC, REMOTE_HOST)
+    assert node.told() == []
