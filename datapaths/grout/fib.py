@@ -27,6 +27,9 @@ FULL_TABLE = {Family.INET: 1_300_000, Family.INET6: 400_000}
 """What the Internet has, and some more. Straight to it: after a table of half that size, memory is
 in pieces, and the next finds no room beside it (in the 2 GiB that grout takes)."""
 ROUTES_PER_TBL8 = 64  # a BGP table has some 400 to each; scattered host routes have 1
+FIRST_IPV6 = 4096
+"""A new VRF's IPv6 routes. grout's own 65536 come with 512 MiB of second-level blocks, of the 2 GiB
+that it takes; 4096 have 32 MiB."""
 MOST_TBL8 = 1 << 17  # of 1 KiB (IPv4) or 2 KiB (IPv6)
 
 Key = tuple[int, Family]
@@ -41,6 +44,11 @@ class FibKeeper:
         self._used: dict[Key, int] = {}  # never less than what is used
         self._fibs: dict[Key, FibInfo] = {}
         self._stuck: set[Key] = set()
+
+    async def begin_small(self) -> None:
+        """Let VRFs that are yet to be made, `main` among them, have small IPv6 tables."""
+        payload = stats.encode_fib6_default(self._channel.api, FIRST_IPV6)
+        await self._channel.call("GR_IP6_FIB_DEFAULT_SET", payload)
 
     async def make_room(self, vrf: int, family: Family, rows: int) -> None:
         """See to it that `rows` more routes fit, if grout has the memory."""

@@ -214,7 +214,7 @@ class HopPlanner:
         return vxlan
 
     def _device(self, name: str) -> Iface:
-        iface = self._ifaces.named(name) if name else None
+        iface = self._ifaces.device(name) if name else None
         if not iface:
             raise Refused(errno.ENODEV, f"there is no interface {name or '(unnamed)'} in grout")
         return iface

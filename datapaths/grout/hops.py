@@ -127,7 +127,7 @@ class HopTable:
         _, tag = ids.unpack_weight(packed)
         iface = self._ifaces.get(hop.iface)
         vni = iface.info.vni if iface and isinstance(iface.info, VxlanInfo) else 0
-        name = iface.name if iface and not vni else ""
+        name = self._ifaces.device_name(hop.iface) if not vni else ""
         if not hop.address:
             return Nexthop(identity, NexthopType.DEVICE, device=name)
         gateway = (V4_MAPPED if tag & ids.MAPPED else b"") + hop.address

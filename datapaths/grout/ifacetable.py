@@ -9,6 +9,7 @@ from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.ifaces import Iface, VxlanInfo
 
 MAIN = "main"  # GR_DEFAULT_VRF_NAME
+LOOPBACK = "lo"  # what the kernel and FRR call it
 
 
 class IfaceTable:
@@ -34,6 +35,15 @@ class IfaceTable:
 
     def named(self, name: str) -> Iface | None:
         return next((iface for iface in self._ifaces.values() if iface.name == name), None)
+
+    def device(self, name: str) -> Iface | None:
+        """Return the interface that FRR knows as `name`."""
+        return self._ifaces.get(n.GR_VRF_DEFAULT_ID) if name == LOOPBACK else self.named(name)
+
+    def device_name(self, id_: int) -> str:
+        """Return the name by which FRR knows an interface, "" when there is none."""
+        iface = self._ifaces.get(id_)
+        return "" if not iface else LOOPBACK if id_ == n.GR_VRF_DEFAULT_ID else iface.name
 
     def vxlan(self, vni: int) -> Iface | None:
         for iface in self._ifaces.values():

@@ -62,6 +62,7 @@ class Session:
         session = cls(channel, events, observer, check_name)
         observer.others.clear()
         try:
+            await session.fibs.begin_small()
             await session.load()
         except BaseException as error:
             session.close()

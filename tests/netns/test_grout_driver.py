@@ -20,6 +20,7 @@ from controller.model.routes import Family, Op
 from datapaths.base import CaughtUp, Learned, LearnedMac, LearnedNeighbor, Lost, Unavailable
 from datapaths.conformance.batches import batch, rows_of, upsert
 from datapaths.conformance.subject import DEVICE, L2VNI, Subject
+from datapaths.grout.fib import FIRST_IPV6
 from datapaths.grout.observe import WATCHED
 from datapaths.grout.process import peer_of
 from tests.bench.kernel import routes
@@ -31,6 +32,7 @@ VTEP = bytes([10, 0, 1, 2])
 MAC = bytes.fromhex("0200000000dd")
 ADDRESS, GATEWAY = bytes([192, 168, 0, 5]), bytes([192, 168, 0, 1])
 PATIENCE_S = 30.0
+FIRST = {Family.INET: FIRST_IPV6, Family.INET6: 65536}  # what the other family's table begins with
 
 
 @dataclass
@@ -134,14 +136,23 @@ async def test_the_address_of_an_interface_is_nobodys_route() -> None:
         assert await bed.subject.routes() == {"10.0.0.3/32": 1}
 
 
-@pytest.mark.parametrize("family", [Family.INET])
+@pytest.mark.parametrize("family", list(Family))
 async def test_a_table_grows_before_it_is_full(family: Family) -> None:
     async with made() as bed:
         nexthop = Nexthop(1, NexthopType.GATEWAY, bytes([10, 0, 0, 2]), DEVICE)
         assert not await bed.subject.datapath.apply(upsert(nexthop))
         assert not await bed.subject.datapath.apply(routes(family, 100_000, Op.UPSERT, 1))
         fibs = (await bed.subject.datapath.facts()).fibs
+        assert [fib.limit for fib in fibs if fib.family is not family] == [FIRST[family]]
         assert [fib.used > 100_000 < fib.limit for fib in fibs if fib.family is family] == [True]
+
+
+async def test_a_nexthop_on_the_loopback_is_on_main() -> None:
+    """FRR has one under the connected VTEP address."""
+    async with made() as bed:
+        nexthop = Nexthop(1, NexthopType.DEVICE, device="lo")
+        assert not await bed.subject.datapath.apply(upsert(nexthop))
+        assert nexthop in await bed.subject.records(Kind.NEXTHOP)
 
 
 async def test_a_grout_that_dies_and_returns_is_told_as_lost_and_programmed_again() -> None:

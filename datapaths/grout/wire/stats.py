@@ -70,6 +70,11 @@ def encode_fib_list(api: Api, family: Family, vrf: int = 0) -> bytes:
     return api.pack(f"gr_{VERSION[family]}_fib_info_list_req", vrf_id=vrf)
 
 
+def encode_fib6_default(api: Api, max_routes: int) -> bytes:
+    """Return the payload of GR_IP6_FIB_DEFAULT_SET: it is for VRFs that are yet to be made."""
+    return api.pack("gr_ip6_fib_default_set_req", max_routes=max_routes)
+
+
 def decode_fib(api: Api, family: Family, payload: bytes) -> FibInfo:
     """Read struct gr_fib4_info or gr_fib6_info. Raises DecodeError."""
     row = api.one("gr_fib4_info" if family is Family.INET else "gr_fib6_info", payload)

@@ -9,7 +9,7 @@ import pytest
 from controller.core.reconciler import RETRY_S
 from controller.model.kinds import Kind
 from controller.model.layer2 import Flood, Mac
-from controller.model.links import Vni, Vrf
+from controller.model.links import Port, Vni, Vrf
 from controller.model.nexthops import Member, Nexthop, NexthopType
 from controller.model.records import RecordBatch
 from controller.model.view import RowState
@@ -198,6 +198,29 @@ async def test_what_waits_for_a_device_is_tried_when_a_device_comes() -> None:
         made.state.want(Kind.VNI, [Vni(100)])
         await made.settle()
         assert made.datapath.records[Kind.FLOOD] == {FLOOD.key: FLOOD}
+
+
+async def test_what_waits_for_a_vni_that_waits_for_a_port_is_not_put_off() -> None:
+    """As with grout, which has its VTEP address with a port. No time passes."""
+    made = Core()
+    made.datapath.refuse[Kind.VNI, 100] = "EADDRNOTAVAIL"
+    apply = made.datapath.apply
+
+    async def port_cures(batch: Batch) -> Sequence[RowFailure]:
+        if isinstance(batch, RecordBatch) and batch.kind is Kind.PORT:
+            made.datapath.refuse.clear()
+        return await apply(batch)
+
+    made.datapath.apply = port_cures  # type: ignore[method-assign]
+    async with running(made):
+        made.subscribe()
+        made.say(FLOOD, ONE)
+        made.routes(f"+ {A} 1")
+        made.state.want(Kind.VNI, [Vni(100)])
+        made.state.want(Kind.PORT, [Port("lo", loopback=True)])
+        await made.settle()
+        assert made.datapath.records[Kind.FLOOD] == {FLOOD.key: FLOOD}
+        assert made.datapath.lookup("10.1.1.1")
 
 
 async def test_a_datapath_that_does_not_answer_is_tried_again(core: Core) -> None:

@@ -95,6 +95,14 @@ ALL = (
 )
 
 
+def test_a_nexthop_on_the_loopback_is_on_main() -> None:
+    grout = Grout()
+    nexthop = Nexthop(1, NexthopType.DEVICE, device="lo")
+    grout.make(nexthop)
+    assert [held.iface for held in grout.held.values() if held.type == n.GR_NH_T_L3] == [1]
+    assert list(grout.restarted().records.values()) == [nexthop]
+
+
 def test_another_process_reads_what_was_asked_for() -> None:
     grout = Grout()
     grout.make(*ALL)
