@@ -10,7 +10,7 @@ from tests.lab.fabric import Fabric, Options
 from tests.lab.plan import Topology
 from tests.lab.test_inline_nexthops import RAW
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 FABRIC = (Topology(spines=2, numbered=False), Options(manifest=lambda _: RAW))
 
