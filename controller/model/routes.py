@@ -62,6 +62,18 @@ class RouteBatch:
     def __len__(self) -> int:
         return len(self.ops)
 
+    def last_of_each(self) -> npt.NDArray[np.bool_]:
+        """Mark the rows that no later row of the same prefix overrules."""
+        count = len(self)
+        keys = np.empty((count, self.family.width + 1), np.uint8)
+        keys[:, :-1] = self.prefixes
+        keys[:, -1] = self.lengths
+        whole = keys.view(np.dtype((np.void, keys.shape[1]))).reshape(count)
+        _, first = np.unique(whole[::-1], return_index=True)
+        last = np.zeros(count, np.bool_)
+        last[count - 1 - first] = True
+        return last
+
     def take(self, rows: npt.NDArray[np.intp] | slice) -> Self:
         """Return a batch of the chosen rows, in the chosen order."""
         return type(self)(

@@ -207,21 +207,8 @@ def _by_shape(batch: RouteBatch, skipped: Sequence[int]) -> tuple[Rows, Rows]:
     kept[list(skipped)] = False
     withdrawn = batch.ops == Op.WITHDRAW
     if withdrawn.any() and not withdrawn.all():
-        kept &= _last_of_each(batch)
+        kept &= batch.last_of_each()
     return np.flatnonzero(kept & ~withdrawn), np.flatnonzero(kept & withdrawn)
-
-
-def _last_of_each(batch: RouteBatch) -> npt.NDArray[np.bool_]:
-    """Mark the rows that no later row of the same prefix overrules."""
-    count = len(batch)
-    keys = np.empty((count, batch.family.width + 1), np.uint8)
-    keys[:, :-1] = batch.prefixes
-    keys[:, -1] = batch.lengths
-    whole = keys.view(np.dtype((np.void, keys.shape[1]))).reshape(count)
-    _, first = np.unique(whole[::-1], return_index=True)
-    last = np.zeros(count, np.bool_)
-    last[count - 1 - first] = True
-    return last
 
 
 def _failures(

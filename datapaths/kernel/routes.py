@@ -164,7 +164,7 @@ def _by_shape(batch: RouteBatch) -> Iterator[tuple[int, Rows]]:
         yield WITHDRAWAL, np.arange(len(batch))
         return
     # Shapes are written one after the other: of rows for one prefix only the last may count.
-    last = _last_of_each(batch)
+    last = batch.last_of_each()
     yield from _some(n.RTN_UNICAST, last & ~withdrawn & ~drops)
     for identity, kind in RTN_OF.items():
         yield from _some(kind, last & ~withdrawn & (batch.nexthops == identity))
@@ -174,16 +174,3 @@ def _by_shape(batch: RouteBatch) -> Iterator[tuple[int, Rows]]:
 def _some(shape: int, rows: npt.NDArray[np.bool_]) -> Iterator[tuple[int, Rows]]:
     if rows.any():
         yield shape, np.flatnonzero(rows)
-
-
-def _last_of_each(batch: RouteBatch) -> npt.NDArray[np.bool_]:
-    """Mark the rows that no later row of the same prefix overrules."""
-    count = len(batch)
-    keys = np.empty((count, batch.family.width + 1), np.uint8)
-    keys[:, :-1] = batch.prefixes
-    keys[:, -1] = batch.lengths
-    whole = keys.view(np.dtype((np.void, keys.shape[1]))).reshape(count)
-    _, first = np.unique(whole[::-1], return_index=True)
-    last = np.zeros(count, np.bool_)
-    last[count - 1 - first] = True
-    return last
