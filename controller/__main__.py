@@ -24,7 +24,7 @@ from controller.rpc.connect import ConnectError
 from controller.rpc.listen import ListenError
 from controller.settings import DEFAULT_NETNS, Settings, parse
 from datapaths.base import DatapathError
-from datapaths.kernel import netns
+from datapaths.linux import netns
 
 log = logging.getLogger("controller")
 

@@ -16,7 +16,7 @@ from datapaths.base import Datapath, Unavailable
 from datapaths.grout.process import Grout, GroutProcess, locate, peer_of
 from datapaths.grout.twins import GroutTwins
 from datapaths.kernel.driver import KernelDatapath
-from datapaths.kernel.twins import Twins
+from datapaths.linux.twins import Twins
 from datapaths.remote.driver import RemoteDatapath
 
 

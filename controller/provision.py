@@ -31,8 +31,8 @@ from controller.model.links import Port
 from controller.model.plan import Plan
 from controller.model.view import ResourceStatus
 from datapaths.base import DatapathError, RowFailure
-from datapaths.kernel import netns
-from datapaths.kernel.shadows import Shadows, shadow_of
+from datapaths.linux import netns
+from datapaths.linux.shadows import Shadows, shadow_of
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from controller import options
 from controller.lifetime import Broken, live
-from datapaths.kernel.netns import entered, exists
+from datapaths.linux.netns import entered, exists
 from frr_bridge.frr_apply import FrrApply, FrrPaths
 from frr_bridge.runtime import Runtime, Settings
 

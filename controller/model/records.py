@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 
 from controller.model.kinds import Kind
 from controller.model.layer2 import Flood, Lsp, Mac, Neighbor, RemoteVtep
 from controller.model.links import Port, Vni, Vrf
-from controller.model.nexthops import Nexthop
+from controller.model.nexthops import Nexthop, NexthopType
 
 Record = Vrf | Vni | Port | RemoteVtep | Flood | Mac | Neighbor | Nexthop | Lsp
 """A small frozen object with a `kind` and a `key`; the key is unique within its kind."""
@@ -36,3 +36,14 @@ class RecordBatch:
     def row(self, index: int) -> Record:
         n = len(self.upserts)
         return self.upserts[index] if index < n else self.withdrawals[index - n]
+
+    def order(self) -> Iterator[int]:
+        """Yield rows so that members come before groups, and groups go before members."""
+
+        def is_group(index: int) -> bool:
+            record = self.row(index)
+            return isinstance(record, Nexthop) and record.type is NexthopType.GROUP
+
+        count = len(self.upserts)
+        yield from sorted(range(count), key=is_group)
+        yield from sorted(range(count, len(self)), key=lambda index: not is_group(index))

@@ -16,7 +16,7 @@ from datapaths.grout.driver import GroutDatapath
 from datapaths.grout.placement import Places
 from datapaths.grout.process import locate
 from datapaths.grout.watch import Watch
-from datapaths.kernel import netns
+from datapaths.linux import netns
 from datapaths.remote.process import parser_for, run, tls_of
 
 PROG = "grout-agent"

@@ -13,11 +13,11 @@ from dataclasses import replace
 
 from controller.model.links import Address, Port
 from datapaths.grout.names import device_of
-from datapaths.kernel import legs, sysctls
-from datapaths.kernel.linkinfo import Link, is_link_local
-from datapaths.kernel.links import Links
-from datapaths.kernel.marks import Mark, Value
-from datapaths.kernel.namespaces import Namespaces
+from datapaths.linux import legs, sysctls
+from datapaths.linux.linkinfo import Link, is_link_local
+from datapaths.linux.links import Links
+from datapaths.linux.marks import Mark, Value
+from datapaths.linux.namespaces import Namespaces
 
 TAP = "tun"  # IFLA_INFO_KIND of TUN and TAP devices
 

@@ -39,7 +39,7 @@ from datapaths.grout.session import Session
 from datapaths.grout.wire import stats
 from datapaths.grout.wire.table import DecodeError
 from datapaths.inbox import Inbox
-from datapaths.kernel.netns import entered
+from datapaths.linux.netns import entered
 
 log = logging.getLogger(__name__)
 

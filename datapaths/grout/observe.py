@@ -25,7 +25,7 @@ from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.frames import Event
 from datapaths.grout.wire.ifaces import Iface
 from datapaths.grout.wire.table import Api, DecodeError
-from datapaths.kernel import marks
+from datapaths.linux import marks
 
 log = logging.getLogger(__name__)
 

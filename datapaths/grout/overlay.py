@@ -23,7 +23,7 @@ from datapaths.grout.wire import ifaces as wire
 from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.addresses import TYPE, family_of
 from datapaths.grout.wire.ifaces import BridgeInfo, Iface, VrfInfo, VxlanInfo
-from datapaths.kernel.marks import Mark, decode, encode
+from datapaths.linux.marks import Mark, decode, encode
 
 BRIDGE_FLAGS = n.GR_BRIDGE_F_FLOOD | n.GR_BRIDGE_F_LEARN | n.GR_BRIDGE_F_NEIGH_SUPPRESS
 SNOOPING = n.GR_IFACE_F_UP | n.GR_IFACE_F_NEIGH_SNOOP

@@ -9,10 +9,10 @@ from controller.model.links import Address, HostEnd, Port
 from datapaths.grout import devices, splice
 from datapaths.grout.devargs import Devargs, Meeting, complete, parse
 from datapaths.grout.names import device_of, wire_of
-from datapaths.kernel import legs, netns, ports, sysctls
-from datapaths.kernel.linkinfo import Link, is_link_local
-from datapaths.kernel.marks import Mark
-from datapaths.kernel.namespaces import Namespaces
+from datapaths.linux import legs, netns, ports, sysctls
+from datapaths.linux.linkinfo import Link, is_link_local
+from datapaths.linux.marks import Mark
+from datapaths.linux.namespaces import Namespaces
 
 SHARED = "shared"
 WIRINGS = ("", "owned", SHARED)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from controller.model.layer2 import Flood, Mac, Neighbor, RemoteVtep
-from controller.model.nexthops import Nexthop, NexthopType
+from controller.model.nexthops import Nexthop
 from controller.model.records import Record, RecordBatch
 from datapaths.base import RowFailure
 from datapaths.grout.bridgetable import REMOTE, STICKY, BridgeTable
@@ -44,7 +44,7 @@ class Planner:
 
     def plan(self, batch: RecordBatch) -> Plan:
         plan = Plan()
-        for index in _order(batch):
+        for index in batch.order():
             record = batch.row(index)
             work = self._upsert(record) if index < len(batch.upserts) else self._withdraw(record)
             requests: list[Request] = []
@@ -132,15 +132,3 @@ class Planner:
 def _encap(vxlan: Iface) -> int:
     assert isinstance(vxlan.info, VxlanInfo)
     return vxlan.info.encap_vrf
-
-
-def _order(batch: RecordBatch) -> Iterator[int]:
-    """Yield rows so that members come before groups, and groups go before members."""
-
-    def is_group(index: int) -> bool:
-        record = batch.row(index)
-        return isinstance(record, Nexthop) and record.type is NexthopType.GROUP
-
-    count = len(batch.upserts)
-    yield from sorted(range(count), key=is_group)
-    yield from sorted(range(count, len(batch)), key=lambda index: not is_group(index))

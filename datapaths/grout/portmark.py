@@ -8,27 +8,15 @@ from dataclasses import replace
 from controller.model.links import Address, HostEnd, Port
 from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.ifaces import Iface, PortInfo
-from datapaths.kernel import legs
-from datapaths.kernel.marks import Mark, Value, decode, encode
+from datapaths.linux import legs, ports
+from datapaths.linux.marks import Mark, decode, encode
 
 BROKEN_MTU = -1  # a record has no word for "half of it is missing"; this equals none
 
 
 def mark_of(port: Port) -> Mark:
     """Return what grout and the kernel cannot tell about a port."""
-    notes: dict[str, Value] = {
-        "twin": int(port.twin),
-        "mtu": int(bool(port.mtu)),
-        "devargs": port.devargs,
-        "wiring": port.wiring,
-    }
-    if port.vni:
-        notes["vrf"] = port.vrf
-    if port.host:
-        notes.update(legs.notes(port.host))
-    if port.source_netns is not None:
-        notes["from"] = port.source_netns or legs.OWN
-    return Mark("port", port.addresses, notes)
+    return Mark("port", port.addresses, ports.notes(port))
 
 
 def read_mark(iface: Iface) -> Mark | None:

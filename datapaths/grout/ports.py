@@ -27,8 +27,8 @@ from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.addresses import TYPE, family_of
 from datapaths.grout.wire.ifaces import Iface, PortInfo
 from datapaths.grout.wire.stats import IfaceStats, decode_iface_stats
-from datapaths.kernel.linkinfo import is_link_local
-from datapaths.kernel.marks import Mark, encode
+from datapaths.linux.linkinfo import is_link_local
+from datapaths.linux.marks import Mark, encode
 
 P = ParamSpec("P")
 T = TypeVar("T")

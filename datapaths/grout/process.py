@@ -19,7 +19,7 @@ from pathlib import Path
 
 from datapaths.base import DatapathError, Unavailable, Unsupported
 from datapaths.grout.channel import Connection
-from datapaths.kernel import netns
+from datapaths.linux import netns
 
 log = logging.getLogger(__name__)
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from controller.model.links import Address, Port
 from datapaths.grout.names import wire_of
-from datapaths.kernel.filters import Filters
-from datapaths.kernel.linkinfo import Link
-from datapaths.kernel.links import Links
-from datapaths.kernel.punt import EVERYTHING
-from datapaths.kernel.wire.filters import WIRE_PRIORITIES
-from datapaths.kernel.wire.matches import ETH_P_ARP, ETH_P_IPV6, ICMPV6, Fate, Rule
+from datapaths.linux.filters import Filters
+from datapaths.linux.linkinfo import Link
+from datapaths.linux.links import Links
+from datapaths.linux.punt import EVERYTHING
+from datapaths.linux.wire.filters import WIRE_PRIORITIES
+from datapaths.linux.wire.matches import ETH_P_ARP, ETH_P_IPV6, ICMPV6, Fate, Rule
 
 NEIGHBOUR_ADVERTISEMENT = 136  # RFC 4861
 

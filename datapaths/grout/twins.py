@@ -14,11 +14,11 @@ from controller.model.links import Address, Port
 from datapaths.base import RowFailure, Unavailable
 from datapaths.grout.devices import brought
 from datapaths.grout.splice import steer
-from datapaths.kernel import netns
-from datapaths.kernel.linkinfo import link_local
-from datapaths.kernel.links import Links
-from datapaths.kernel.punt import BGP, EVERYTHING
-from datapaths.kernel.twins import Punting, Twin, Twins
+from datapaths.linux import netns
+from datapaths.linux.linkinfo import link_local
+from datapaths.linux.links import Links
+from datapaths.linux.punt import BGP, EVERYTHING
+from datapaths.linux.twins import Punting, Twin, Twins
 
 SHARED = "shared"
 

@@ -18,13 +18,13 @@ from datapaths.base import Unavailable
 from datapaths.grout.devices import TAP
 from datapaths.grout.names import wire_of
 from datapaths.grout.splice import release
-from datapaths.kernel import netns
-from datapaths.kernel.filters import Filters
-from datapaths.kernel.linkinfo import Link
-from datapaths.kernel.links import Links
-from datapaths.kernel.marks import Mark
-from datapaths.kernel.punt import EVERYTHING
-from datapaths.kernel.twins import device_of as twin_of
+from datapaths.linux import netns
+from datapaths.linux.filters import Filters
+from datapaths.linux.linkinfo import Link
+from datapaths.linux.links import Links
+from datapaths.linux.marks import Mark
+from datapaths.linux.punt import EVERYTHING
+from datapaths.linux.twins import device_of as twin_of
 
 log = logging.getLogger(__name__)
 

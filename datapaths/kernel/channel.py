@@ -19,9 +19,9 @@ from contextlib import suppress
 import numpy as np
 
 from datapaths.base import Unavailable
-from datapaths.kernel.netns import entered
-from datapaths.kernel.wire import numbers as n
-from datapaths.kernel.wire.message import NLMSGHDR, Answer, Message, answer, assemble, cut, messages
+from datapaths.linux.netns import entered
+from datapaths.linux.wire import numbers as n
+from datapaths.linux.wire.message import NLMSGHDR, Answer, Message, answer, assemble, cut, messages
 
 READ_BYTES = 256 * 1024  # the kernel gives dumps in pieces of up to 32 KiB
 SEND_BUFFER = 1 << 20

@@ -44,9 +44,9 @@ from datapaths.kernel.observe import Observer
 from datapaths.kernel.plan import Planner, Touched
 from datapaths.kernel.routes import ABSENT, RouteWriter, dump_routes, failure
 from datapaths.kernel.wire import links, neighbours, nexthops
-from datapaths.kernel.wire import numbers as n
 from datapaths.kernel.wire.links import Link
-from datapaths.kernel.wire.message import Answer, DecodeError, Message, is_deletion
+from datapaths.linux.wire import numbers as n
+from datapaths.linux.wire.message import Answer, DecodeError, Message, is_deletion
 
 T = TypeVar("T")
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from controller.model.layer2 import Flood, Mac, Neighbor, RemoteVtep
 from controller.model.nexthops import V4_MAPPED
 from datapaths.kernel.linktable import LinkTable
-from datapaths.kernel.wire import numbers as n
 from datapaths.kernel.wire.links import Link
 from datapaths.kernel.wire.neighbours import ZERO_MAC, Entry
+from datapaths.linux.wire import numbers as n
 
 LEARNT_STATES = n.NUD_REACHABLE | n.NUD_STALE | n.NUD_DELAY | n.NUD_PROBE
 

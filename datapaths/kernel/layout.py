@@ -13,10 +13,10 @@ from controller.model.kinds import Kind
 from controller.model.links import Port, Vni, Vrf
 from controller.model.records import Record, RecordBatch
 from datapaths.base import PortState, RowFailure, Unavailable
-from datapaths.kernel import overlay, ports, sysctls
-from datapaths.kernel.linkinfo import Link
-from datapaths.kernel.links import Links
-from datapaths.kernel.namespaces import Namespaces
+from datapaths.linux import overlay, ports, sysctls
+from datapaths.linux.linkinfo import Link
+from datapaths.linux.links import Links
+from datapaths.linux.namespaces import Namespaces
 
 FEW = 8
 """Up to so many records devices are read one by one, and beyond that all at once."""

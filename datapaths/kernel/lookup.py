@@ -10,7 +10,7 @@ from datapaths.base import Found, Unavailable, Way
 from datapaths.kernel.channel import ask
 from datapaths.kernel.observe import Observer
 from datapaths.kernel.wire.lookup import DROP_OF_ERRNO, Entry, decode_entry, lookup_request
-from datapaths.kernel.wire.message import DecodeError
+from datapaths.linux.wire.message import DecodeError
 
 
 def lookup(netns: str, seen: Observer, vrf: str, address: bytes) -> Found | None:

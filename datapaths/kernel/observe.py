@@ -16,7 +16,6 @@ from controller.model.nexthops import V4_MAPPED
 from controller.model.records import Record
 from controller.model.routes import Op
 from datapaths.base import Learned, Lost, PortChanged
-from datapaths.kernel import marks
 from datapaths.kernel.layer2 import Host, Layer2
 from datapaths.kernel.learning import Learning
 from datapaths.kernel.linktable import LinkTable
@@ -24,11 +23,12 @@ from datapaths.kernel.nexthoptable import NexthopTable
 from datapaths.kernel.plan import Touched
 from datapaths.kernel.routes import batches
 from datapaths.kernel.wire import links, neighbours, nexthops
-from datapaths.kernel.wire import numbers as n
 from datapaths.kernel.wire.links import Link
-from datapaths.kernel.wire.message import DecodeError, Message, messages
 from datapaths.kernel.wire.neighbours import ZERO_MAC, Entry
 from datapaths.kernel.wire.routes import decode_routes
+from datapaths.linux import marks
+from datapaths.linux.wire import numbers as n
+from datapaths.linux.wire.message import DecodeError, Message, messages
 
 log = logging.getLogger(__name__)
 

@@ -18,8 +18,8 @@ from datapaths.kernel.layer2 import Layer2
 from datapaths.kernel.linktable import LinkTable
 from datapaths.kernel.nexthoptable import NexthopTable, normal
 from datapaths.kernel.wire import neighbours, nexthops
-from datapaths.kernel.wire import numbers as n
 from datapaths.kernel.wire.links import Link
+from datapaths.linux.wire import numbers as n
 
 Touched = Hashable
 """("fdb", VNI, MAC), ("flood", VNI, VTEP), ("host", VNI, address), ("nexthop", id)."""
@@ -55,7 +55,7 @@ class Planner:
     def plan(self, batch: RecordBatch) -> Plan:
         plan = Plan()
         leaving: set[Hashable] = {record.key for record in batch.withdrawals}
-        for index in _order(batch):
+        for index in batch.order():
             record, upsert = batch.row(index), index < len(batch.upserts)
             requests: list[bytes] = []
             try:
@@ -239,15 +239,3 @@ class Planner:
         """An IPv6 route over an IPv4 VTEP has it as gateway ::ffff:a.b.c.d."""
         mapped = len(vtep) == 4 and self._layer2.mapped
         return (vtep, V4_MAPPED + vtep) if mapped else (vtep,)
-
-
-def _order(batch: RecordBatch) -> Iterator[int]:
-    """Yield rows so that members come before groups, and groups go before members."""
-
-    def is_group(index: int) -> bool:
-        record = batch.row(index)
-        return isinstance(record, Nexthop) and record.type is NexthopType.GROUP
-
-    count = len(batch.upserts)
-    yield from sorted(range(count), key=is_group)
-    yield from sorted(range(count, len(batch)), key=lambda index: not is_group(index))

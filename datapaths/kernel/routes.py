@@ -13,8 +13,6 @@ from controller.model.routes import Family, Op, RouteBatch
 from datapaths.base import RowFailure, Unavailable
 from datapaths.kernel.channel import Channel, Interrupted, Stream, dump
 from datapaths.kernel.linktable import LinkTable
-from datapaths.kernel.wire import numbers as n
-from datapaths.kernel.wire.message import Answer, is_deletion
 from datapaths.kernel.wire.routes import (
     RTN_OF,
     WITHDRAWAL,
@@ -24,6 +22,8 @@ from datapaths.kernel.wire.routes import (
     dump_request,
     encode_route,
 )
+from datapaths.linux.wire import numbers as n
+from datapaths.linux.wire.message import Answer, is_deletion
 
 Rows = npt.NDArray[np.intp]
 

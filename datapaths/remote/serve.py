@@ -6,8 +6,8 @@ import sys
 from collections.abc import Sequence
 
 from datapaths.base import Datapath, Unsupported
-from datapaths.kernel import netns
 from datapaths.kernel.driver import KernelDatapath
+from datapaths.linux import netns
 from datapaths.memory import MemoryDatapath
 from datapaths.remote.process import parser_for, run, tls_of
 

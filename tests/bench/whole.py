@@ -28,11 +28,11 @@ import numpy as np
 from controller.model.routes import Family
 from controller.pb import inspect_pb2 as pb
 from controller.pb import inspect_pb2_grpc
-from datapaths.kernel import netns
 from datapaths.kernel.channel import Monitor, ask
-from datapaths.kernel.wire import numbers as n
 from datapaths.kernel.wire.lookup import decode_entry, lookup_request
-from datapaths.kernel.wire.message import messages
+from datapaths.linux import netns
+from datapaths.linux.wire import numbers as n
+from datapaths.linux.wire.message import messages
 from tests.bench.kernel import compile_blaster, through_c
 from tests.fakes.netns import fresh, ip
 

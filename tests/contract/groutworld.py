@@ -23,7 +23,7 @@ from datapaths.conformance.subject import DEVICE, DEVICE_ADDRESSES
 from datapaths.grout.driver import GroutDatapath
 from datapaths.grout.placement import Places
 from datapaths.grout.process import Grout, command_line, locate, peer_of
-from datapaths.kernel.netns import entered
+from datapaths.linux.netns import entered
 from tests.fakes.netns import fresh, ip
 from tests.netns import grouts
 

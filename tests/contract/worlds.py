@@ -16,9 +16,9 @@ from datapaths.base import Datapath, LearnedMac
 from datapaths.conformance.subject import DEVICE, Hands
 from datapaths.kernel.channel import Monitor
 from datapaths.kernel.driver import KernelDatapath
-from datapaths.kernel.netns import entered
-from datapaths.kernel.wire import numbers as n
-from datapaths.kernel.wire.message import messages
+from datapaths.linux.netns import entered
+from datapaths.linux.wire import numbers as n
+from datapaths.linux.wire.message import messages
 from datapaths.memory import MemoryDatapath
 from datapaths.remote.driver import RemoteDatapath
 from datapaths.remote.server import serve

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from datapaths.kernel import netns
+from datapaths.linux import netns
 
 PREFIX = "dp-test-"
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from datapaths.kernel import netns
+from datapaths.linux import netns
 
 RTMGRP_LINK, RTMGRP_TC, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR = 0x1, 0x8, 0x10, 0x100
 LINKWATCH_S = 1.1  # how long the kernel may sit on news of a carrier

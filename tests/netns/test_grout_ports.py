@@ -23,9 +23,9 @@ from datapaths.grout.ports import Ports
 from datapaths.grout.process import Grout, locate
 from datapaths.grout.twins import GroutTwins
 from datapaths.grout.watch import Watch
-from datapaths.kernel import sysctls
 from datapaths.kernel.layout import Layout
-from datapaths.kernel.twins import Twins
+from datapaths.linux import sysctls
+from datapaths.linux.twins import Twins
 from tests.netns import grouts
 from tests.netns.namespaces import fresh, ping, run
 from tests.netns.test_twins import addresses, exchange, link_local

@@ -20,11 +20,12 @@ from controller.model.nexthops import Member, Nexthop, NexthopType
 from controller.model.records import Record
 from controller.model.routes import DEFAULT_VRF, Family, Op, RouteBatch
 from datapaths.base import Learned, LearnedMac, LearnedNeighbor, Lost, PortChanged, Unavailable
-from datapaths.kernel import channel, sysctls
+from datapaths.kernel import channel
 from datapaths.kernel.driver import KernelDatapath
-from datapaths.kernel.netns import entered
-from datapaths.kernel.wire import numbers as n
-from datapaths.kernel.wire.message import messages
+from datapaths.linux import sysctls
+from datapaths.linux.netns import entered
+from datapaths.linux.wire import numbers as n
+from datapaths.linux.wire.message import messages
 from tests.fakes.batches import batch, rows_of, upsert, withdraw
 from tests.fakes.netns import bridge, fresh, ip
 

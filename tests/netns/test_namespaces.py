@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from datapaths.base import Unsupported
-from datapaths.kernel import netns, sysctls
+from datapaths.linux import netns, sysctls
 from tests.netns.namespaces import fresh, run
 
 pytestmark = pytest.mark.netns

@@ -9,8 +9,9 @@ import socket
 import pytest
 
 from datapaths.base import LearnedNeighbor
-from datapaths.kernel import driver, sysctls
-from datapaths.kernel.netns import entered
+from datapaths.kernel import driver
+from datapaths.linux import sysctls
+from datapaths.linux.netns import entered
 from tests.fakes.netns import ip
 from tests.netns.test_kernel_driver import (
     HOST,

@@ -11,8 +11,8 @@ import pytest
 
 from controller.model.links import Address, Port, Vni
 from datapaths.base import Unavailable
-from datapaths.kernel.links import Links
-from datapaths.kernel.shadows import Shadow, Shadows, shadow_of
+from datapaths.linux.links import Links
+from datapaths.linux.shadows import Shadow, Shadows, shadow_of
 from tests.netns.namespaces import fresh, run, watching
 
 pytestmark = pytest.mark.netns

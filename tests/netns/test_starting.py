@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from datapaths.kernel import netns
+from datapaths.linux import netns
 
 pytestmark = pytest.mark.netns
 

@@ -14,14 +14,14 @@ import pytest
 from controller.model.links import Address, HostEnd, Port
 from controller.model.records import RecordBatch
 from datapaths.base import Unavailable, Unsupported
-from datapaths.kernel import netns, sysctls
-from datapaths.kernel.filters import Filters
 from datapaths.kernel.layout import Layout
-from datapaths.kernel.linkinfo import is_link_local
-from datapaths.kernel.links import Links
-from datapaths.kernel.punt import EVERYTHING
-from datapaths.kernel.twins import Twins
-from datapaths.kernel.wire.filters import Classifier
+from datapaths.linux import netns, sysctls
+from datapaths.linux.filters import Filters
+from datapaths.linux.linkinfo import is_link_local
+from datapaths.linux.links import Links
+from datapaths.linux.punt import EVERYTHING
+from datapaths.linux.twins import Twins
+from datapaths.linux.wire.filters import Classifier
 from tests.netns.namespaces import fresh, ping, run, watching
 
 pytestmark = pytest.mark.netns

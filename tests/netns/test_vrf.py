@@ -12,11 +12,11 @@ import pytest
 from controller.model.kinds import Kind
 from controller.model.links import Address, HostEnd, Port, Vni, Vrf
 from controller.model.records import RecordBatch
-from datapaths.kernel import netns, overlay
 from datapaths.kernel.layout import Layout
-from datapaths.kernel.links import Links
-from datapaths.kernel.shadows import Shadows, shadow_of
-from datapaths.kernel.twins import Twins
+from datapaths.linux import netns, overlay
+from datapaths.linux.links import Links
+from datapaths.linux.shadows import Shadows, shadow_of
+from datapaths.linux.twins import Twins
 from tests.netns.namespaces import fresh, kernel_has_vrf, ping, run, watching
 
 pytestmark = pytest.mark.netns

@@ -53,7 +53,7 @@ ALLOWED: dict[str, set[str]] = {
         "controller.intent",
         "controller.model",
         "datapaths.base",
-        "datapaths.kernel",
+        "datapaths.linux",
     },
     "controller.manifests": {
         "controller.intent",
@@ -67,7 +67,13 @@ ALLOWED: dict[str, set[str]] = {
     "datapaths.base": {"controller.model"},
     "datapaths.inbox": {"controller.model", "datapaths.base"},  # what is told, for every driver
     "datapaths.memory": {"controller.model", "datapaths.base", "datapaths.inbox"},
-    "datapaths.kernel": {"controller.model", "datapaths.base", "datapaths.inbox"},
+    "datapaths.linux": {"controller.model", "datapaths.base"},  # namespaces, devices, twins
+    "datapaths.kernel": {
+        "controller.model",
+        "datapaths.base",
+        "datapaths.inbox",
+        "datapaths.linux",
+    },
     "datapaths.remote": {
         "controller.model",
         "controller.pb",
@@ -86,12 +92,12 @@ ALLOWED: dict[str, set[str]] = {
         "controller.model",
         "datapaths.base",
         "datapaths.inbox",
-        "datapaths.kernel",
+        "datapaths.linux",
     },
     "datapaths.grout.agent": {  # a composition root
         "datapaths.base",
         "datapaths.grout",
-        "datapaths.kernel",
+        "datapaths.linux",
         "datapaths.remote",
     },
     "frr_bridge": {"controller.bus", "controller.lifetime", "controller.model"},
@@ -99,7 +105,7 @@ ALLOWED: dict[str, set[str]] = {
     "frr_bridge.__main__": {
         "controller.lifetime",
         "controller.options",
-        "datapaths.kernel.netns",
+        "datapaths.linux.netns",
         "frr_bridge",
     },
 }
@@ -193,7 +199,7 @@ def test_only_the_composition_knows_drivers() -> None:
         for found in own(module)
         if any(within(found, driver) for driver in DRIVERS)
     }
-    assert knowing <= {("frr_bridge.__main__", "datapaths.kernel.netns")}
+    assert knowing <= {("frr_bridge.__main__", "datapaths.linux.netns")}
 
 
 def test_the_product_imports_no_tests() -> None:

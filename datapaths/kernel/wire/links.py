@@ -10,8 +10,8 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
-from datapaths.kernel.wire import numbers as n
-from datapaths.kernel.wire.message import (
+from datapaths.linux.wire import numbers as n
+from datapaths.linux.wire.message import (
     Message,
     attribute,
     attributes,

@@ -8,8 +8,9 @@ from typing import Final
 
 from controller.model.nexthops import NexthopType
 from controller.model.routes import Family
-from datapaths.kernel.wire import numbers as n
-from datapaths.kernel.wire.message import (
+from datapaths.kernel.wire.routes import RTMSG
+from datapaths.linux.wire import numbers as n
+from datapaths.linux.wire.message import (
     Message,
     attribute,
     attributes,
@@ -18,7 +19,6 @@ from datapaths.kernel.wire.message import (
     request,
     u32,
 )
-from datapaths.kernel.wire.routes import RTMSG
 
 RTM_F_FIB_MATCH: Final = 0x2000  # linux/rtnetlink.h: the entry itself, rather than what follows
 

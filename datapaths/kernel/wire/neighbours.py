@@ -11,8 +11,8 @@ import struct
 from typing import Final, NamedTuple
 
 from controller.model.nexthops import V4_MAPPED
-from datapaths.kernel.wire import numbers as n
-from datapaths.kernel.wire.message import (
+from datapaths.linux.wire import numbers as n
+from datapaths.linux.wire.message import (
     NLMSGHDR,
     RTATTR,
     Message,

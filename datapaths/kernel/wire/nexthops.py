@@ -7,8 +7,8 @@ import struct
 from typing import Final, NamedTuple
 
 from controller.model.nexthops import Member, Nexthop, NexthopType
-from datapaths.kernel.wire import numbers as n
-from datapaths.kernel.wire.message import (
+from datapaths.linux.wire import numbers as n
+from datapaths.linux.wire.message import (
     DecodeError,
     Message,
     attribute,

@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from controller.model import nexthops
 from controller.model.routes import U8, U32, Family
-from datapaths.kernel.wire import numbers as n
-from datapaths.kernel.wire.message import NLMSGHDR, DecodeError, attribute, cut, request, u32
+from datapaths.linux.wire import numbers as n
+from datapaths.linux.wire.message import NLMSGHDR, DecodeError, attribute, cut, request, u32
 
 RTMSG: Final = struct.Struct("=BBBBBBBBI")
 """linux/rtnetlink.h struct rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type,

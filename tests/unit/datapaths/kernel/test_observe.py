@@ -14,9 +14,9 @@ from datapaths.base import Learned, LearnedMac, LearnedNeighbor, Lost, PortChang
 from datapaths.kernel.observe import Observer
 from datapaths.kernel.plan import Plan, Planner
 from datapaths.kernel.wire import links, neighbours, nexthops
-from datapaths.kernel.wire import numbers as n
-from datapaths.kernel.wire.message import NLMSGHDR, attribute, messages, request, u32
 from datapaths.kernel.wire.routes import encode_route
+from datapaths.linux.wire import numbers as n
+from datapaths.linux.wire.message import NLMSGHDR, attribute, messages, request, u32
 from tests.fakes.batches import rows_of, upsert, withdraw
 
 BRIDGE, VXLAN, PORT, UPLINK = 6, 7, 8, 9

@@ -7,7 +7,7 @@ import pytest
 from controller.model.layer2 import Mac
 from datapaths.kernel import probing
 from datapaths.kernel.wire import neighbours
-from datapaths.kernel.wire import numbers as n
+from datapaths.linux.wire import numbers as n
 from tests.unit.datapaths.kernel.test_observe import (
     BRIDGE,
     HOST,

@@ -11,8 +11,8 @@ import pytest
 
 from controller.model.nexthops import BLACKHOLE, V4_MAPPED, Member, Nexthop, NexthopType
 from datapaths.kernel.wire import links, neighbours, nexthops
-from datapaths.kernel.wire import numbers as n
-from datapaths.kernel.wire.message import (
+from datapaths.linux.wire import numbers as n
+from datapaths.linux.wire.message import (
     NLMSGHDR,
     Answer,
     DecodeError,

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Sequence
 from typing import Self
 
 from datapaths.base import Unsupported
-from datapaths.kernel.netns import entered
-from datapaths.kernel.punt import EVERYTHING
-from datapaths.kernel.wire import filters as wire
-from datapaths.kernel.wire.filters import Classifier, Filter
-from datapaths.kernel.wire.matches import Rule
-from datapaths.kernel.wire.message import Message, answer, assemble, messages
+from datapaths.linux.netns import entered
+from datapaths.linux.punt import EVERYTHING
+from datapaths.linux.wire import filters as wire
+from datapaths.linux.wire.filters import Classifier, Filter
+from datapaths.linux.wire.matches import Rule
+from datapaths.linux.wire.message import Message, answer, assemble, messages
 
 NLMSG_ERROR, NLMSG_DONE = 2, 3  # linux/netlink.h
 READ_BYTES = 1 << 18

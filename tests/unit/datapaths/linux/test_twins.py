@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from controller.model.links import Address, HostEnd, Port
-from datapaths.kernel.linkinfo import is_link_local, link_local
-from datapaths.kernel.punt import rules
-from datapaths.kernel.twins import device_of, wants_twin
-from datapaths.kernel.wire.matches import ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, ICMPV6, TCP, Fate, Rule
+from datapaths.linux.linkinfo import is_link_local, link_local
+from datapaths.linux.punt import rules
+from datapaths.linux.twins import device_of, wants_twin
+from datapaths.linux.wire.matches import ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, ICMPV6, TCP, Fate, Rule
 
 V4, V6 = Address.parse("192.0.2.1/31"), Address.parse("2001:db8::1/64")
 SOLICITED_NODE = Address.parse("ff02::1:ff00:1/128")

@@ -6,8 +6,8 @@ import os
 from typing import Self
 
 from datapaths.base import Unavailable
-from datapaths.kernel.links import Links
-from datapaths.kernel.netns import path_of
+from datapaths.linux.links import Links
+from datapaths.linux.netns import path_of
 
 
 class Namespaces:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from controller.model.links import Address, Port, Vni, Vrf
-from datapaths.kernel.shadows import Shadow, access_port, shadow_of
+from datapaths.linux.shadows import Shadow, access_port, shadow_of
 
 RED, BLUE = Vrf("red", 1), Vrf("blue", 2)
 L3, L2 = Vni(100, layer=3, vrf="red"), Vni(110, vrf="red")

@@ -14,15 +14,15 @@ from dataclasses import dataclass
 
 from controller.model.links import Address, Port
 from datapaths.base import DatapathError, RowFailure, Unavailable
-from datapaths.kernel import sysctls
-from datapaths.kernel.filters import Filters
-from datapaths.kernel.legs import create_pair
-from datapaths.kernel.linkinfo import Link, is_pair
-from datapaths.kernel.links import Links
-from datapaths.kernel.marks import TWIN_PREFIX, Mark
-from datapaths.kernel.punt import BGP, EVERYTHING, rules
-from datapaths.kernel.wire.filters import Classifier
-from datapaths.kernel.wire.matches import Rule
+from datapaths.linux import sysctls
+from datapaths.linux.filters import Filters
+from datapaths.linux.legs import create_pair
+from datapaths.linux.linkinfo import Link, is_pair
+from datapaths.linux.links import Links
+from datapaths.linux.marks import TWIN_PREFIX, Mark
+from datapaths.linux.punt import BGP, EVERYTHING, rules
+from datapaths.linux.wire.filters import Classifier
+from datapaths.linux.wire.matches import Rule
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from datapaths.kernel.netns import entered
+from datapaths.linux.netns import entered
 
 PROC_SYS = Path("/proc/sys")
 

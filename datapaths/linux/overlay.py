@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from pyroute2.netlink.exceptions import NetlinkError
 
 from controller.model.links import Vni, Vrf
-from datapaths.kernel import sysctls
-from datapaths.kernel.linkinfo import Link
-from datapaths.kernel.links import Links
-from datapaths.kernel.marks import Mark
+from datapaths.linux import sysctls
+from datapaths.linux.linkinfo import Link
+from datapaths.linux.links import Links
+from datapaths.linux.marks import Mark
 
 UNREACHABLE_METRIC = 4278198272  # the kernel's documentation of VRF: after every real route
 AGEING = 300 * 100  # clock_t, 1/100 s

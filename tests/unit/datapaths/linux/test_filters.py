@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.model.links import Address
-from datapaths.kernel.punt import EVERYTHING, rules
-from datapaths.kernel.wire import filters
-from datapaths.kernel.wire.filters import TWIN_PRIORITIES, Classifier, Filter
-from datapaths.kernel.wire.matches import (
+from datapaths.linux.punt import EVERYTHING, rules
+from datapaths.linux.wire import filters
+from datapaths.linux.wire.filters import TWIN_PRIORITIES, Classifier, Filter
+from datapaths.linux.wire.matches import (
     ETH_P_802_2,
     ETH_P_IP,
     ETH_P_IPV6,
@@ -23,7 +23,7 @@ from datapaths.kernel.wire.matches import (
     Rule,
     u32_selector,
 )
-from datapaths.kernel.wire.message import DecodeError, Message, messages
+from datapaths.linux.wire.message import DecodeError, Message, messages
 
 ADDRESSES = [Address.parse("192.0.2.1/31"), Address.parse("2001:db8::1/64")]
 BGP = Rule(Fate.TAKE, ETH_P_IP, Address.parse("192.0.2.1/32"), ip_proto=TCP, dport=179)

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from controller.model.kinds import Kind
 from controller.model.links import Address, Port, Vni, Vrf
 from controller.model.records import Key
-from datapaths.kernel import overlay, sysctls
-from datapaths.kernel.links import Links
-from datapaths.kernel.marks import Mark
+from datapaths.linux import overlay, sysctls
+from datapaths.linux.links import Links
+from datapaths.linux.marks import Mark
 
 
 @dataclass(frozen=True, slots=True)

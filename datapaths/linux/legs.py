@@ -7,12 +7,12 @@ import os
 
 from controller.model.links import HostEnd, Port
 from datapaths.base import Unavailable
-from datapaths.kernel import ovs, sysctls
-from datapaths.kernel.linkinfo import Link, is_pair
-from datapaths.kernel.links import Links
-from datapaths.kernel.marks import Mark, Value
-from datapaths.kernel.namespaces import Namespaces
-from datapaths.kernel.netns import path_of
+from datapaths.linux import ovs, sysctls
+from datapaths.linux.linkinfo import Link, is_pair
+from datapaths.linux.links import Links
+from datapaths.linux.marks import Mark, Value
+from datapaths.linux.namespaces import Namespaces
+from datapaths.linux.netns import path_of
 
 OWN = "."  # how a mark spells "" for a namespace: our own, as against none
 

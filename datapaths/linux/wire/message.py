@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from datapaths.kernel.wire import numbers as n
+from datapaths.linux.wire import numbers as n
 
 NLMSGHDR: Final = struct.Struct("=IHHII")  # linux/netlink.h: len, type, flags, seq, pid
 RTATTR: Final = struct.Struct("=HH")  # linux/rtnetlink.h struct rtattr: len, type

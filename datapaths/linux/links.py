@@ -18,8 +18,8 @@ from pyroute2.netlink.exceptions import NetlinkDumpInterrupted, NetlinkError
 
 from controller.model.links import Address
 from datapaths.base import Unavailable
-from datapaths.kernel import sysctls
-from datapaths.kernel.linkinfo import (
+from datapaths.linux import sysctls
+from datapaths.linux.linkinfo import (
     IFF_UP,
     Link,
     is_link_local,
@@ -28,8 +28,8 @@ from datapaths.kernel.linkinfo import (
     read_address,
     read_link,
 )
-from datapaths.kernel.marks import Mark, encode
-from datapaths.kernel.netns import entered, exists, path_of
+from datapaths.linux.marks import Mark, encode
+from datapaths.linux.netns import entered, exists, path_of
 
 IFF_NOARP, IFF_PROMISC = 0x80, 0x100  # linux/if.h
 IFA_F_NODAD = 0x02  # linux/if_addr.h

@@ -6,11 +6,11 @@ import errno
 from collections.abc import Iterator, Sequence
 
 from controller.model.links import Address, Port
-from datapaths.kernel import legs, sysctls
-from datapaths.kernel.linkinfo import Link, is_link_local
-from datapaths.kernel.links import Links
-from datapaths.kernel.marks import Mark, Value
-from datapaths.kernel.namespaces import Namespaces
+from datapaths.linux import legs, sysctls
+from datapaths.linux.linkinfo import Link, is_link_local
+from datapaths.linux.links import Links
+from datapaths.linux.marks import Mark, Value
+from datapaths.linux.namespaces import Namespaces
 
 
 def ensure_port(spaces: Namespaces, port: Port) -> None:
@@ -18,7 +18,7 @@ def ensure_port(spaces: Namespaces, port: Port) -> None:
     link = legs.ensure(spaces, port) if port.host else _fetch(spaces, port)
     before = _added(link.mark) if link.mark else []
     kept = _kept(link, links.addresses(port.name), port)
-    mark = Mark("port", port.addresses, {**_notes(port), "kept": kept, "was": _was(link)})
+    mark = Mark("port", port.addresses, {**notes(port), "kept": kept, "was": _was(link)})
     if not port.loopback:
         _place(links, port)
     links.change(port.name, mark=mark)
@@ -85,16 +85,17 @@ def _place(links: Links, port: Port) -> None:
         links.change(port.name, mtu=port.mtu)
 
 
-def _notes(port: Port) -> dict[str, Value]:
-    notes: dict[str, Value] = {"twin": int(port.twin), "mtu": int(bool(port.mtu))}
-    notes.update(devargs=port.devargs, wiring=port.wiring)  # not for us, but part of the record
+def notes(port: Port) -> dict[str, Value]:
+    """Return what of a port's record no device can tell; for a mark."""
+    found: dict[str, Value] = {"twin": int(port.twin), "mtu": int(bool(port.mtu))}
+    found.update(devargs=port.devargs, wiring=port.wiring)
     if port.vni:
-        notes["vrf"] = port.vrf
+        found["vrf"] = port.vrf
     if port.host:
-        notes.update(legs.notes(port.host))
+        found.update(legs.notes(port.host))
     if port.source_netns is not None:
-        notes["from"] = port.source_netns or legs.OWN
-    return notes
+        found["from"] = port.source_netns or legs.OWN
+    return found
 
 
 def _kept(link: Link, have: Sequence[Address], port: Port) -> int:

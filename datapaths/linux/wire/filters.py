@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from datapaths.kernel.wire.matches import (
+from datapaths.linux.wire.matches import (
     ETH_P_802_2,
     ETH_P_ALL,
     ETH_P_ARP,
@@ -23,7 +23,7 @@ from datapaths.kernel.wire.matches import (
     flower_keys,
     u32_selector,
 )
-from datapaths.kernel.wire.message import (
+from datapaths.linux.wire.message import (
     Message,
     attribute,
     attributes,
@@ -32,7 +32,7 @@ from datapaths.kernel.wire.message import (
     request,
     u32,
 )
-from datapaths.kernel.wire.message import text as text_of
+from datapaths.linux.wire.message import text as text_of
 
 # linux/rtnetlink.h struct tcmsg: family, ifindex, handle, parent, info
 TCMSG: Final = struct.Struct("=BxxxiIII")

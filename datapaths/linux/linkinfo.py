@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from controller.model.links import Address
-from datapaths.kernel.marks import Mark, decode
+from datapaths.linux.marks import Mark, decode
 
 IFF_UP = 0x1  # linux/if.h
 IFA_F_TEMPORARY, IFA_F_PERMANENT = 0x01, 0x80  # linux/if_addr.h

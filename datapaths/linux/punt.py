@@ -11,7 +11,7 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 
 from controller.model.links import Address
-from datapaths.kernel.wire.matches import (
+from datapaths.linux.wire.matches import (
     ETH_P_802_2,
     ETH_P_ALL,
     ETH_P_ARP,

@@ -1,0 +1,1 @@
+"""Namespaces, links, tc, host legs, twins and shadows: what stands on Linux whoever forwards."""
