@@ -106,6 +106,7 @@ class FrrApply:
             except TimeoutError:
                 return Applied(False, True, "FRR's programs did not end in time")
             except _Unreadable as error:
+                self._running = ""
                 return Applied(False, True, str(error))
             except OSError as error:
                 return Applied(False, False, f"{error.filename}: {error.strerror}")
@@ -168,7 +169,7 @@ class FrrApply:
 
     async def _look(self) -> Difference:
         """See what FRR runs, and return by what the file differs from it."""
-        shown = await self._vtysh("-c", "show running-config")
+        shown = await self._vtysh("-c", "show running-config no-header")
         self._running = "" if shown.code else shown.output
         if shown.code:
             raise _Unreadable(f"FRR does not show what it runs: {_complaint(shown.output)}")

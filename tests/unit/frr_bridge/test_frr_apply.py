@@ -38,7 +38,7 @@ class FakeFrr:
             return Finished(2 if self.syntax_error else 0, self.syntax_error)
         if "show daemons" in arguments:
             return Finished(0, self.daemons)
-        if "show running-config" in arguments:
+        if "show running-config no-header" in arguments:
             return Finished(self.shows, "\n".join(self.running))
         if "--test" in arguments:
             running = Path(arguments[arguments.index("--input") + 1])
@@ -106,7 +106,7 @@ async def test_a_small_change_costs_one_look_at_what_frr_runs(frr: FakeFrr) -> N
     frr.commands.clear()
     assert await applier.apply(BETTER) == Applied(True, True)
     assert reloads(frr) == 0
-    assert sum("show running-config" in command for command in frr.commands) == 1
+    assert sum("show running-config no-header" in command for command in frr.commands) == 1
 
 
 async def test_an_frr_that_was_started_again_gets_all_of_it(frr: FakeFrr) -> None:
