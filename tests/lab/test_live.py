@@ -182,6 +182,12 @@ def test_what_is_broken_changes_nothing_and_is_named(fresh: Fabric) -> None:
         wait_for(pe1, "red", "spoilt", lambda r: "earlier version stays" in str(r["message"]))
         assert resources(pe1)["red"]["applied_generation"] == 1
 
+        pe1.controller.kill()  # who starts with it does not lose the tenant either
+        pe1.controller.start()
+        wait_until(pe1.is_live, "live with what was last good", 90.0, every_s=0.5)
+        wait_for(pe1, "red", "spoilt", lambda r: "earlier version stays" in str(r["message"]))
+        assert "L3VNI red" in pe1.dualpath_json("status")["degraded"]
+
         write(fabric, lambda _: raw("ip unheard-of command"))
         wait_for(pe1, "mine", "refused", lambda r: r["reason"] == "FrrConfigurationFailed")
         wait_for(pe1, "red", "ready", lambda r: r["ready"])
@@ -197,7 +203,8 @@ def test_what_is_broken_changes_nothing_and_is_named(fresh: Fabric) -> None:
         wait_for(pe1, "moving", "failed", lambda r: r["reason"] == "OverlayAttachmentFailed")
         assert "there is no bridge br-none" in str(resources(pe1)["moving"]["message"])
         assert resources(pe1)["stretched"]["ready"]
-        assert pe1.is_live()
+        assert pe1.is_live()  # ready, and degraded by what failed
+        assert "L2VNI moving" in pe1.dualpath_json("status")["degraded"]
     assert results[0].lost == 0, results
 
 
