@@ -328,12 +328,14 @@ class Runtime:
             if not self._server.connected:
                 if not self._replay.armed and self._zebra.connect():
                     await self._replay.arm()
-            elif self.bridge.session.state is State.LIVE and self._bgpd.alive():
-                if (began := time.monotonic()) >= peers_at:
-                    await self._learn_peers()
-                    peers_at = time.monotonic() + _rest_s(_PEERS_S, began)
+            elif self.bridge.session.state is State.LIVE and time.monotonic() >= peers_at:
+                began = time.monotonic()
+                await self._learn_peers()
+                peers_at = time.monotonic() + _rest_s(_PEERS_S, began)
 
     async def _learn_peers(self) -> None:
+        if not self._bgpd.alive():
+            return
         try:
             neighbors = await self._ask_bgpd("show bgp vrf all neighbors json")
         except VtyError:
