@@ -25,6 +25,9 @@ from datapaths.grout.wire.addresses import TYPE, family_of
 from datapaths.grout.wire.ifaces import BridgeInfo, Iface, VrfInfo, VxlanInfo
 from datapaths.linux.marks import Mark, decode, encode
 
+AGEING_S = 1500
+"""Of a silent host's MAC. grout asks a neighbour again after 20 minutes, and its answer renews the
+MAC too. Asking sooner costs packets: to a neighbour that is being asked, grout holds them."""
 BRIDGE_FLAGS = n.GR_BRIDGE_F_FLOOD | n.GR_BRIDGE_F_LEARN | n.GR_BRIDGE_F_NEIGH_SUPPRESS
 SNOOPING = n.GR_IFACE_F_UP | n.GR_IFACE_F_NEIGH_SNOOP
 
@@ -146,7 +149,7 @@ class Overlay:
             mtu=vni.mtu,
             vrf=vrf,
             description=_mark_of(vni),
-            info=BridgeInfo(flags=BRIDGE_FLAGS, mac=vni.mac or wire.ZERO_MAC),
+            info=BridgeInfo(flags=BRIDGE_FLAGS, mac=vni.mac or wire.ZERO_MAC, ageing_s=AGEING_S),
         )
         if held and held.vrf != vrf:
             await self._delete(held.id)

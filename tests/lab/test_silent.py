@@ -1,7 +1,7 @@
 """Hosts that say nothing: kept while they are there, across a restart of FRR, and not after it.
 
-The datapath's clocks are wound up, so that minutes take seconds: a MAC ages after 20 s (else 300),
-a neighbour is stale after two to five (else 15 to 45 with the kernel, 100 with grout).
+The datapath's clocks are wound up, so that minutes take seconds: a MAC ages after 20 s (else 300 s, or
+1500 with grout), a neighbour is stale after two to five (else 15 to 45 s, or 1200 with grout).
 """
 
 import time
