@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from controller.settings import Settings
+from datapaths.base import Unsupported
 
 log = logging.getLogger(__name__)
 
@@ -104,11 +105,16 @@ class Child:
         self._command = command
 
     async def run(self) -> None:
-        """Go on until cancelled, and end it then."""
+        """Go on until cancelled, and end it then.
+
+        Raises Unsupported when it ends with EX_CONFIG: it said itself why it can never work.
+        """
         pause_s = _AGAIN_S
         while True:
             began = time.monotonic()
             code = await self._life()
+            if code == os.EX_CONFIG:
+                raise Unsupported(f"{self._name} cannot work here, as it says itself")
             lived_s = time.monotonic() - began
             pause_s = _AGAIN_S if lived_s > _STEADY_S else min(2 * pause_s, _MOST_PAUSE_S)
             log.warning("%s ended with %d; starting it again in %.1f s", self._name, code, pause_s)
