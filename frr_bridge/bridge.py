@@ -106,6 +106,8 @@ class Bridge:
         if isinstance(said, LinkMessage):
             self.overlay.link(said)
             self.handles.retry()
+            if not said.carries and self._obeying():
+                self.handles.lost_device(said.index)
         elif isinstance(said, NeighborMessage):
             self.overlay.neighbor(said)
         elif isinstance(said, ZebraNexthop) and not said.fdb:
