@@ -171,8 +171,8 @@ class Channel:
     def api(self) -> Api:
         return self._connection.api
 
-    def close(self) -> None:
-        self.broken = self.broken or "it was closed"
+    def close(self, why: str = "it was closed") -> None:
+        self.broken = self.broken or why
         for task in self._running:
             task.cancel()
         self._connection.close()

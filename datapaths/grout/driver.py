@@ -228,7 +228,7 @@ class GroutDatapath:
         while True:
             reason = await _until_gone(session)
             log.warning("no connection to grout at %s: %s", self._path, reason)
-            session.close()
+            session.close(reason)
             self._silenced()
             self._observer.lost_everything()  # who listens asks, and hears why there is no answer
             session = await self._reopen()

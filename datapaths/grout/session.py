@@ -72,9 +72,9 @@ class Session:
             raise
         return session
 
-    def close(self) -> None:
+    def close(self, why: str = "it was closed") -> None:
         self._events.close()
-        self.channel.close()
+        self.channel.close(why)
 
     async def load(self) -> None:
         """Read everything but routes."""
