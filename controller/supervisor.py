@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -98,11 +98,20 @@ class BridgeSupervisor:
 
 
 class Child:
-    """Keeps a program running that ends when its standard input does."""
+    """Keeps a program running that ends when its standard input does.
 
-    def __init__(self, name: str, command: Sequence[str]) -> None:
+    `ready` returns when there is what the program needs at its start.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        ready: Callable[[], Awaitable[object]] | None = None,
+    ) -> None:
         self._name = name
         self._command = command
+        self._ready = ready
 
     async def run(self) -> None:
         """Go on until cancelled, and end it then.
@@ -111,6 +120,8 @@ class Child:
         """
         pause_s = _AGAIN_S
         while True:
+            if self._ready:
+                await self._ready()
             began = time.monotonic()
             code = await self._life()
             if code == os.EX_CONFIG:

@@ -110,6 +110,7 @@ class GroutProcess:
         self._grout = grout
         self._log = grout.state_dir / "grout.log"
         self.starts = 0  # of ours
+        self._up = asyncio.Event()
 
     async def run(self) -> None:
         """Go on until cancelled. Raises Unsupported when starting it again is of no use."""
@@ -130,6 +131,10 @@ class GroutProcess:
             await asyncio.sleep(pause)
             pause = min(pause * 2, AGAIN_MOST_S)
 
+    async def up(self) -> None:
+        """Return when it answers."""
+        await self._up.wait()
+
     async def _life(self) -> None:
         """Take the grout that answers, or start one; return when it has died."""
         try:
@@ -140,7 +145,9 @@ class GroutProcess:
         else:
             await self._check_version()  # Unavailable when it hangs: no place for another
             log.info("taking grout as it runs, pid %d", pid)
+        self._up.set()
         await died(pid)
+        self._up.clear()
 
     async def _begin(self) -> int:
         """Start one, and return its pid when it answers."""

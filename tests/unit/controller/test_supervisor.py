@@ -173,3 +173,15 @@ async def test_a_child_that_can_never_work_is_started_once() -> None:
     with pytest.raises(Unsupported, match="grout-agent cannot work here"):
         async with asyncio.timeout(20):
             await child.run()
+
+
+async def test_a_child_waits_for_what_it_needs(tmp_path: Path) -> None:
+    there, trace = asyncio.Event(), tmp_path / "trace"
+    code = f"open({str(trace)!r}, 'a').write('x')"
+    work = asyncio.create_task(Child("x", [sys.executable, "-c", code], there.wait).run())
+    await asyncio.sleep(0.1)
+    assert not trace.exists()
+    there.set()
+    await until(trace.exists)
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)
