@@ -212,15 +212,15 @@ class Channel:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             if task.cancelled():
-                raise Unavailable(f"no connection to grout: {self.broken}") from None
-            await asyncio.wait([task])
+                raise Unavailable(self.broken) from None
+            await asyncio.gather(task, return_exceptions=True)  # nobody else hears how it ended
             raise
 
     async def _guarded(self, work: Coroutine[Any, Any, T]) -> T:
         async with self._turn:
             if self.broken:
                 work.close()
-                raise Unavailable(f"no connection to grout: {self.broken}")
+                raise Unavailable(self.broken)
             try:
                 return await work
             except Refused:

@@ -215,7 +215,7 @@ class GroutDatapath:
             if session and not session.channel.broken:
                 return session
             if self._keeper and not self._keeper.done():
-                raise Unavailable(f"no connection to grout at {self._path}: {self.silent}")
+                raise Unavailable(self.silent)
             self._session = await self._open()
             self._keeper = asyncio.get_running_loop().create_task(self._keep(self._session))
             return self._session

@@ -20,7 +20,7 @@ from tests.fakes.waiting import until
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(channel, "ANSWER_S", 0.05)
+    monkeypatch.setattr(channel, "ANSWER_S", 0.5)
     monkeypatch.setattr(session, "ALIVE_S", 0.01)
     monkeypatch.setattr(driver, "RETRY_S", 0.01)
 
@@ -43,14 +43,14 @@ async def test_a_question_that_is_not_answered_breaks_the_channel(tmp_path: Path
 async def test_making_a_device_may_take_longer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(channel, "DEVICE_S", 0.2)
+    monkeypatch.setattr(channel, "DEVICE_S", 0.8)
     async with listening(tmp_path / "s") as grout:
         asking = await Channel.open(str(tmp_path / "s"))
         grout.hangs = True
         began = asyncio.get_running_loop().time()
         with pytest.raises(Unavailable):
             await asking.call("GR_IFACE_ADD")
-        assert asyncio.get_running_loop().time() - began > 0.15
+        assert asyncio.get_running_loop().time() - began > 0.7
         asking.close()
 
 
@@ -69,9 +69,9 @@ async def test_silence_is_noticed_said_once_and_over_when_it_goes_on(
         assert datapath.silent == ""
         grout.hangs = True
         await until(lambda: bool(silences))
-        with pytest.raises(Unavailable, match=r"no connection to grout at .*: grout hangs"):
+        with pytest.raises(Unavailable, match=r"^grout hangs: no answer"):
             await datapath.capabilities()
-        await asyncio.sleep(0.2)  # some attempts to connect
+        await asyncio.sleep(0.6)  # some attempts to connect
         grout.hangs = False
         await until(lambda: datapath.silent == "")
         await datapath.capabilities()
