@@ -207,14 +207,19 @@ class Channel:
     async def _exchange(self, work: Coroutine[Any, Any, T]) -> T:
         task = asyncio.get_running_loop().create_task(self._guarded(work))
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task.add_done_callback(self._ended)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             if task.cancelled():
                 raise Unavailable(self.broken) from None
-            await asyncio.gather(task, return_exceptions=True)  # nobody else hears how it ended
+            await asyncio.wait([task])
             raise
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # who asked may not be there any more to hear it
 
     async def _guarded(self, work: Coroutine[Any, Any, T]) -> T:
         async with self._turn:
