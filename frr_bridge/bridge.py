@@ -106,7 +106,8 @@ class Bridge:
         if isinstance(said, LinkMessage):
             self.overlay.link(said)
             self.handles.retry()
-            if not said.carries and self._obeying():
+            # A namespace that ends takes its links along, and no cable was pulled.
+            if not said.carries and (not said.deleted or self._obeying()):
                 self.handles.lost_device(said.index)
         elif isinstance(said, NeighborMessage):
             self.overlay.neighbor(said)
