@@ -30,7 +30,7 @@ from controller.model.kinds import Kind
 from controller.model.links import Port
 from controller.model.plan import Plan
 from controller.model.view import ResourceStatus
-from datapaths.base import DatapathError, RowFailure
+from datapaths.base import DatapathError, RowFailure, Unavailable
 from datapaths.linux import netns
 from datapaths.linux.shadows import Shadows, shadow_of
 
@@ -220,6 +220,8 @@ class Provisioner:
                 await self._reconciler.at_rest()
         except TimeoutError:
             outcome.problem = "the datapath takes long to make its devices"
+        if self._reconciler.unavailable:
+            raise Unavailable(f"the datapath does not answer: {self._reconciler.unavailable}")
         for kind in (Kind.VRF, Kind.VNI, Kind.PORT):
             for row in self._state.records[kind].rows(0):
                 if row.error:
