@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from controller import kept
 from controller.intent import layout
 from controller.intent.documents import ManifestError
 from controller.intent.generations import Generations
@@ -45,6 +46,7 @@ class Manifests:
         self._secrets = settings.secrets
         self._fpm = settings.fpm_address
         self._dpdk = settings.datapath == "dpdk"
+        self._state_dir = settings.state_dir
         self._turn = asyncio.Lock()
         self._generations = Generations()
         self._spaces = Spaces("", "", False, False)
@@ -59,12 +61,24 @@ class Manifests:
         self._broken: tuple[ResourceStatus, ...] = ()
 
     def read(self) -> Resources:
-        """Read the files for the first time. Raises ManifestError."""
+        """Read the files for the first time; what is broken in them is as it was in an earlier run.
+
+        Raises ManifestError when nothing can be understood, and nothing was kept.
+        """
         manifests, _ = self._fingerprint()
-        self._files = self._taken = self._load()
+        earlier = kept.restore(self._state_dir, self._overrides)
+        try:
+            self._files = self._load()
+        except ManifestError as error:
+            if not earlier.items:
+                raise
+            self._files = earlier
+            self._complain(f"{error}; what was in force before the start stays")
+        self._good = earlier
+        self._taken = settle(earlier, self._files, self._files.node)
         self._seen = manifests, self._fingerprint()[1]
         self._generations.note(self._files)
-        return self._files
+        return self._taken
 
     def compile(self, spaces: Spaces) -> Intent:
         """Compile for the node as it is: its namespaces, and the MTU of its NICs."""
@@ -132,8 +146,9 @@ class Manifests:
 
     def applied(self, intent: Intent) -> None:
         """FRR took it all: an edit that it refuses goes back to this."""
-        if intent is self._latest:
+        if intent is self._latest and self._good is not self._taken:
             self._good = self._taken
+            kept.save(self._state_dir, self._good)
 
     def _take(self, found: Resources) -> None:
         before = self._files.digests

@@ -27,6 +27,7 @@ from frr_bridge.frr_config import (
     section_of_line,
     vrf_restatement,
 )
+from frr_bridge.frr_difference import Difference, parse
 
 TIME_LIMIT_S = 400.0
 """For one program. A reload that adds a hundred VRFs takes more than two minutes on a slow machine,
@@ -35,10 +36,6 @@ PASSES = 3
 """frr-reload.py needs a second one at times: it deletes `bfd` before the profiles in it."""
 MODE = 0o640  # as Debian's package has it: FRR's group may read, others may not
 NO_HOSTNAME = "(none)"  # what uname says when nobody set one
-VTYSH_ONLY = "service integrated-vtysh-config"
-"""Shown or not by what vtysh.conf says; no daemon knows it."""
-_NO_LINES = ("Lines To ", "===", "exit", VTYSH_ONLY, f"no {VTYSH_ONLY}")
-"""What frr-reload.py --test shows and that is no difference of configuration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +75,10 @@ class Finished:
     output: str
 
 
+class _Unreadable(Exception):
+    """FRR's programs do not say what differs; the text is one sentence."""
+
+
 class Run(Protocol):
     """Runs a program to its end. Raises TimeoutError after a time limit, OSError if it cannot."""
 
@@ -91,6 +92,7 @@ class FrrApply:
         self._paths = paths
         self._run = run if run is not None else run_program
         self._busy = asyncio.Lock()
+        self._running = ""  # what FRR ran at the last look
 
     async def apply(self, text: str, raw: Collection[str] = ()) -> Applied:
         """Make FRR run `text`, or say why not and leave what there was.
@@ -103,6 +105,9 @@ class FrrApply:
                 return await self._apply(text, frozenset(_lines(raw)))
             except TimeoutError:
                 return Applied(False, True, "FRR's programs did not end in time")
+            except _Unreadable as error:
+                self._running = ""
+                return Applied(False, True, str(error))
             except OSError as error:
                 return Applied(False, False, f"{error.filename}: {error.strerror}")
 
@@ -127,20 +132,48 @@ class FrrApply:
         return applied
 
     async def _reload(self, text: str, tolerated: frozenset[str]) -> Applied:
-        left = await self._difference()
-        if not left:
-            return Applied(True, False)
+        """Make FRR run what is in the file.
+
+        It is asked what it runs after each attempt only, as that can take it a minute. What it ran
+        before is known from the last time; should that be no longer so, the answer shows it.
+        """
+        told = bool(self._running) and await self._tell(await self._difference())
+        left = await self._look()
+        if not told and await self._tell(left):
+            told, left = True, await self._look()
         reload = Finished(0, "")
         for _ in range(PASSES):
-            before = left
-            await self._run_private(secret_changes(await self._running(), text))
+            if not left.lines:
+                break
+            before, told = left, True
+            await self._run_private(secret_changes(self._running, text))
             with self._private_directory() as directory:
                 reload = await self._frr_reload("--reload", "--rundir", str(directory))
-            left = await self._difference()
-            if not left or left == before:
+            left = await self._look()
+            if left == before:
                 break
-        await self._run_private(forgotten_vrfs(await self._running(), text))
-        return _verdict(text, left, tolerated, reload)
+        await self._run_private(forgotten_vrfs(self._running, text))
+        return _verdict(text, left.lines, tolerated, reload) if told else Applied(True, False)
+
+    async def _tell(self, difference: Difference) -> bool:
+        """Have FRR make a small difference, and return whether there was one.
+
+        frr-reload.py would read all that FRR runs, twice, and say everything twice. But a file
+        reaches the daemons at once, and bgpd lets go of an instance only after zebra has let go of
+        its VNI: what is not small is left to frr-reload.py.
+        """
+        if not difference.lines or not difference.small:
+            return False
+        await self._run_private(difference.commands)
+        return True
+
+    async def _look(self) -> Difference:
+        """See what FRR runs, and return by what the file differs from it."""
+        shown = await self._vtysh("-c", "show running-config no-header")
+        self._running = "" if shown.code else shown.output
+        if shown.code:
+            raise _Unreadable(f"FRR does not show what it runs: {_complaint(shown.output)}")
+        return await self._difference()
 
     async def _put_back(self, previous: str, text: str, failed: Applied) -> Applied:
         with self._candidate(previous) as candidate:
@@ -160,18 +193,16 @@ class FrrApply:
         shown = await self._vtysh("-c", "show daemons")
         return ", ".join(sorted(needed - set(shown.output.split())))
 
-    async def _difference(self) -> list[str]:
-        """Return the lines by which the file differs from what FRR runs."""
-        shown = await self._frr_reload("--test")
-        lines = shown.output.splitlines()
-        starts = [i for i, line in enumerate(lines) if line.startswith("Lines To ")]
-        if not starts:
-            return [f"frr.conf: {_complaint(shown.output)}"] if shown.code else []
-        shown_lines = (line.strip() for line in lines[starts[0] :])
-        return [line for line in shown_lines if line and not line.startswith(_NO_LINES)]
-
-    async def _running(self) -> str:
-        return (await self._vtysh("-c", "show running-config")).output
+    async def _difference(self) -> Difference:
+        """Return by what the file differs from the configuration that FRR ran at the last look."""
+        with self._private_directory() as directory:
+            running = directory / "running"
+            running.write_text(self._running, encoding="utf-8")
+            shown = await self._frr_reload("--test", "--input", str(running))
+        found = parse(shown.output)
+        if shown.code and not found.lines:
+            raise _Unreadable(f"frr.conf: {_complaint(shown.output)}")
+        return found
 
     async def _run_private(self, commands: str) -> None:
         """Run commands from a file that nobody else can read; they may hold passwords."""

@@ -34,6 +34,8 @@ _ALIVE_S = 1.0
 _COLLECT_S = 30.0
 _REPLAY_LIMIT_S = 60.0
 _REPORT_S = 5.0
+_PEERS_S = 2.0
+_SHARE = 10  # rest so many times as long as FRR took to answer: of hundreds of peers it has MBs
 _ACKNOWLEDGE = b"--asic-offload=notify_on_offload"
 _ALONE = "zebra was restarted without bgpd, which never repeats its routes: restart FRR as a whole"
 
@@ -225,12 +227,15 @@ class Runtime:
         self._flush_soon()
 
     async def _converge(self) -> None:
-        """While something is kept, look whether FRR is whole again."""
+        """While something is kept, look whether FRR is whole again; at most half of the time."""
+        rest_s = _TICK_S
         while True:
-            await asyncio.sleep(_TICK_S)
+            await asyncio.sleep(rest_s)
             if self.bridge.session.state not in {State.CONVERGING, State.HELD}:
                 continue
+            began = time.monotonic()
             waits = await self._waits_for()
+            rest_s = max(_TICK_S, time.monotonic() - began)
             if self.bridge.session.state not in {State.CONVERGING, State.HELD}:
                 continue
             if not waits:
@@ -317,16 +322,20 @@ class Runtime:
 
     async def _keep_armed(self) -> None:
         """While zebra is away, get ready for its next replay; while it is here, know its peers."""
+        peers_at = 0.0
         while True:
             await asyncio.sleep(_TICK_S)
             if not self._server.connected:
                 if not self._replay.armed and self._zebra.connect():
                     await self._replay.arm()
-            elif self.bridge.session.state is State.LIVE and self._bgpd.alive():
+            elif self.bridge.session.state is State.LIVE and time.monotonic() >= peers_at:
+                began = time.monotonic()
                 await self._learn_peers()
-                await asyncio.sleep(2)
+                peers_at = time.monotonic() + _rest_s(_PEERS_S, began)
 
     async def _learn_peers(self) -> None:
+        if not self._bgpd.alive():
+            return
         try:
             neighbors = await self._ask_bgpd("show bgp vrf all neighbors json")
         except VtyError:
@@ -336,8 +345,10 @@ class Runtime:
 
     async def _report(self) -> None:
         """Tell the controller of BGP sessions and VNIs, when they are not as they were."""
+        rest_s = _REPORT_S
         while True:
-            await asyncio.sleep(_REPORT_S)
+            await asyncio.sleep(rest_s)
+            began = time.monotonic()
             try:
                 found = report.report(
                     await self._ask(self._bgpd, report.NEIGHBORS),
@@ -347,6 +358,7 @@ class Runtime:
             except VtyError as error:
                 log.debug("%s", error)
                 continue
+            rest_s = _rest_s(_REPORT_S, began)
             if found != self._reported:
                 self._reported = found
                 self._publisher.send(found)
@@ -384,3 +396,7 @@ class Runtime:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(end_with)
+
+
+def _rest_s(period_s: float, began: float) -> float:
+    return max(period_s, _SHARE * (time.monotonic() - began))

@@ -106,6 +106,7 @@ def status(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
 def _facts(answer: pb.StatusResponse) -> list[tuple[str, str]]:
     return [
         ("ready", "yes" if answer.ready else f"no: {answer.not_ready}"),
+        ("degraded", answer.degraded or "no"),
         ("version", answer.version),
         ("datapath", f"{answer.datapath} in {answer.netns}{_about(answer.datapath_status)}"),
         ("frr", f"in {answer.frr_netns}, bridge {answer.bridge}"),

@@ -26,6 +26,7 @@ from controller.model.view import (
     Status,
 )
 
+NAMED = 3  # resources in a sentence
 _DROPS = {reserved(type_): Nexthop(reserved(type_), type_) for type_ in DROP_TYPES}
 
 
@@ -87,6 +88,7 @@ class CoreView:
             vnis=state.frr.vnis,
             ready=not not_ready,
             not_ready=not_ready,
+            degraded=_degraded(self.resources),
         )
 
     def route_tables(self) -> Sequence[tuple[str, Family]]:
@@ -132,6 +134,9 @@ class CoreView:
             return "frr-bridge is not connected"
         if not self._state.synced:
             return self._state.session.reason or "FRR has not said everything yet"
+        underlays = [resource for resource in self.resources if resource.kind == "Underlay"]
+        if underlays and not any(underlay.applied_generation for underlay in underlays):
+            return f"Underlay {underlays[0].name} is not in force: {underlays[0].message}"
         return ""
 
     def _counts(self) -> Iterator[KindCount]:
@@ -173,3 +178,12 @@ class CoreView:
                 withdrawn=withdrawn,
                 detail=why or detail,
             )
+
+
+def _degraded(resources: Sequence[ResourceStatus]) -> str:
+    """Return which resources are not in force as they are written, "" for none."""
+    failed = [f"{r.kind} {r.name}" for r in resources if not r.ready]
+    if not failed:
+        return ""
+    named = ", ".join(failed[:NAMED]) + (" and others" if len(failed) > NAMED else "")
+    return f"{len(failed)} of {len(resources)} resources are not in force: {named}"

@@ -227,6 +227,7 @@ def status(value: Status, sequence: int) -> pb.StatusResponse:
         started_at=timestamp(value.started_at),
         ready=value.ready,
         not_ready=value.not_ready,
+        degraded=value.degraded,
         bridge=value.bridge,
         session=value.session,
         session_state=value.session_state,

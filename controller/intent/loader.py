@@ -188,7 +188,7 @@ class _Collector:
         except InvalidSpec as error:
             self._reject(kind, name, f"{error} ({document.source(*path, *error.path)})")
         else:
-            self.items.append(Resource(kind, name, parsed, source))
+            self.items.append(Resource(kind, name, parsed, source, whole))
 
     def _add_node(self, document: Document, name: str, *path: str) -> None:
         spec: object = document.value

@@ -48,6 +48,7 @@ class Resource(Generic[S_co]):
     name: str
     spec: S_co
     source: str = ""  # where it was read: "pe.yaml:12"
+    written: object = field(default=None, compare=False, repr=False)  # the spec, passwords and all
 
     @property
     def owner(self) -> Owner:

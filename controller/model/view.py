@@ -132,6 +132,7 @@ class Status:
     vnis: tuple[FrrVni, ...] = ()
     ready: bool = False
     not_ready: str = ""  # why not, in one sentence
+    degraded: str = ""  # which resources are not in force, in one sentence; "" when all are
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,12 @@ from datapaths.grout.wire.table import DecodeError
 log = logging.getLogger(__name__)
 
 FDB_FULL = 0.8
+LIFETIME = "lifetime_reachable_sec"
+SETTINGS = (
+    *("max_count", "lifetime_unreachable_sec", "max_held_pkts"),
+    *("max_ucast_probes", "max_bcast_probes"),
+)
+ASKED_S = 100  # so that it is asked again before GR_BRIDGE_DEFAULT_AGEING (300) is over
 LOOK_S = 2.0  # between looks for remote MACs that turned up here
 REST_S = 1.0  # without requests before garbage is removed
 ALIVE_S = 5.0  # between questions whether grout still answers
@@ -64,6 +70,7 @@ class Session:
         observer.others.clear()
         try:
             await session.fibs.begin_small()
+            await session.ask_hosts_in_time()
             await session.load()
         except BaseException as error:
             session.close()
@@ -75,6 +82,18 @@ class Session:
     def close(self, why: str = "it was closed") -> None:
         self._events.close()
         self.channel.close(why)
+
+    async def ask_hosts_in_time(self) -> None:
+        """Have grout ask a silent host for its addresses before a bridge forgets its MAC.
+
+        grout asks by itself, by ARP and ND, but after 20 minutes, and a MAC lives for 5.
+        """
+        api = self.channel.api
+        shown = api.one("gr_nh_config_get_resp", await self.channel.call("GR_NH_CONFIG_GET"))
+        if int(shown[LIFETIME]) > ASKED_S:
+            rest = {name: shown[name] for name in SETTINGS}
+            request = api.pack("gr_nh_config_set_req", **{**rest, LIFETIME: ASKED_S})
+            await self.channel.call("GR_NH_CONFIG_SET", request)
 
     async def load(self) -> None:
         """Read everything but routes."""

@@ -85,6 +85,10 @@ def _ensure_bridge(there: Links, host: HostEnd) -> None:
         there.change(host.bridge, mark=Mark("host-bridge"))
     bridge = there.get(host.bridge)
     if bridge.kind == "bridge" and bridge.mark:
+        # It is a wire between others, and no host: a word of its own, as snooping says some, would
+        # have its MAC learnt and advertised.
+        there.sysctl(sysctls.no_addrgen(host.bridge))
+        there.set_info(host.bridge, br_mcast_snooping=0)
         there.set_up(host.bridge)
 
 

@@ -18,14 +18,15 @@ MARKS = {"dpdk": (pytest.mark.grout,), "both-dpdk": (pytest.mark.grout, pytest.m
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a scenario with the standing fabric over each datapath that its `datapaths` names."""
-    if "_standing" not in metafunc.fixturenames:
-        return
+    """Run a scenario with a fabric over each datapath that its `datapaths` names."""
     marker = metafunc.definition.get_closest_marker("datapaths")
     names = marker.args if marker else ("kernel",)
     rare = marker.kwargs.get("long", ()) if marker else ()
     params = [pytest.param(name, marks=_marks(name, long=name in rare)) for name in names]
-    metafunc.parametrize("_standing", params, indirect=True, scope="module")
+    if "_standing" in metafunc.fixturenames:
+        metafunc.parametrize("_standing", params, indirect=True, scope="module")
+    if "fresh" in metafunc.fixturenames:
+        metafunc.parametrize("fresh", params, indirect=True)
 
 
 def _marks(name: str, *, long: bool) -> list[pytest.MarkDecorator]:
@@ -61,8 +62,7 @@ def _standing(request: pytest.FixtureRequest) -> Iterator[Fabric]:
         pytest.skip("a scenario runs inside the lab: python -m tests.lab run")
     scenario = Scenario()
     try:
-        topology, options = getattr(request.module, "FABRIC", (STANDARD, DEFAULT))
-        fabric = Fabric(scenario, replace(topology, dpdk=DPDK_PES[request.param]), options)
+        fabric = _make_fabric(request, scenario)
         with _noticed(request):
             fabric.start()
         yield fabric
@@ -87,6 +87,17 @@ def fabric(request: pytest.FixtureRequest, _standing: Fabric) -> Iterator[Fabric
 
 
 @pytest.fixture
+def fresh(request: pytest.FixtureRequest, lab: Scenario) -> Fabric:
+    """A fabric that a scenario has for itself, whole and at rest; as the module's FABRIC says."""
+    fabric = _make_fabric(request, lab)
+    with _noticed(request):
+        fabric.start()
+        fabric.wait_for_overlay(90.0)
+        fabric.wait_until_live()
+    return fabric
+
+
+@pytest.fixture
 def say(
     request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
 ) -> Callable[[str], None]:
@@ -98,6 +109,11 @@ def say(
             sys.stdout.flush()
 
     return write
+
+
+def _make_fabric(request: pytest.FixtureRequest, scenario: Scenario) -> Fabric:
+    topology, options = getattr(request.module, "FABRIC", (STANDARD, DEFAULT))
+    return Fabric(scenario, replace(topology, dpdk=DPDK_PES[request.param]), options)
 
 
 @contextlib.contextmanager

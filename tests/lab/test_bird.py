@@ -13,7 +13,7 @@ from tests.lab.plan import TENANT_VRF, PePlan
 from tests.lab.pods import make_pod
 from tests.lab.waiting import wait_until
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.datapaths("kernel", "dpdk", long=("dpdk",))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +124,5 @@ def test_a_withdrawn_block_is_gone(calico: list[Node]) -> None:
 
 
 def has_routes(pe: Pe, prefixes: tuple[str, ...]) -> bool:
-    """Tell whether the forwarding namespace has all of these routes in the tenant's VRF."""
-    text = "".join(pe.forwarding.ip(f, "route", "show", "vrf", TENANT_VRF) for f in ("-4", "-6"))
-    return all(f"{prefix} " in text for prefix in prefixes)
+    """Tell whether the tenant's VRF forwards to all of these."""
+    return all(map(pe.view.has_route, prefixes))

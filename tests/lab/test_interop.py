@@ -5,6 +5,7 @@ for what its routes promise.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from functools import partial
 
@@ -143,6 +144,13 @@ def test_type_2_says_who_is_here(world: World) -> None:
             f"{mac}[ip:{address}] [{L2_VNI},{L3_VNI}] {pe.plan.vtep}",
             f"[VXLAN], [{asn}:{L2_VNI}], [{asn}:{L3_VNI}], [router's mac: {world.router_mac()}]",
         )
+
+
+def test_type_2_speaks_of_hosts_only(world: World) -> None:
+    """Neither of the bridge that we made on the node, nor of the legs' own ends."""
+    told = [line for line in world.gobgp.routes("evpn") if "[type:macadv]" in line]
+    macs = {found[1] for line in told if (found := re.search(r"\[mac:(\S+?)\]", line))}
+    assert macs == {world.pe.bridged.mac()}
 
 
 def test_type_5_says_which_prefixes_are_here(world: World) -> None:

@@ -13,7 +13,7 @@ from tests.lab.ping import flows
 from tests.lab.plan import TENANT_VRF, PePlan
 from tests.lab.waiting import wait_until
 
-pytestmark = [pytest.mark.lab, pytest.mark.long]
+pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.datapaths("kernel", "dpdk")]
 
 
 def services(plan: PePlan) -> tuple[str, str]:
@@ -141,14 +141,10 @@ def test_a_withdrawn_service_is_gone(fabric: Fabric, gobgp: Gobgp) -> None:
     v4, _ = services(pe2.plan)
     pe1.bridged.wait_for_ping(v4)
     gobgp.withdraw(f"{v4}/32", "ipv4")
-    wait_until(lambda: not has_route(pe1, v4), "the route is gone", 20)
+    wait_until(lambda: not pe1.view.has_route(v4), "the route is gone", 20)
     announce(gobgp, pe2.plan)
     pe1.bridged.wait_for_ping(v4)
 
 
 def has_learnt(pe: Pe, family: str, prefix: str) -> bool:
     return "proto bgp" in pe.node.ip(family, "route", "show", prefix)
-
-
-def has_route(pe: Pe, prefix: str) -> bool:
-    return f"{prefix} " in pe.forwarding.ip("route", "show", "vrf", TENANT_VRF)

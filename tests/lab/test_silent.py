@@ -1,7 +1,7 @@
 """Hosts that say nothing: kept while they are there, across a restart of FRR, and not after it.
 
-The kernel's clocks are wound up, so that minutes take seconds: a MAC ages after 20 s (else 300),
-a neighbour is stale after two to five (else 15 to 45).
+The datapath's clocks are wound up, so that minutes take seconds: a MAC ages after 20 s (else 300),
+a neighbour is stale after two to five (else 15 to 45 with the kernel, 100 with grout).
 """
 
 import time
@@ -10,10 +10,12 @@ import pytest
 
 from tests.lab.fabric import Fabric, Pe
 from tests.lab.namespaces import monitored
-from tests.lab.plan import BRIDGED_GATEWAYS, L2_VNI
+from tests.lab.plan import BRIDGED_GATEWAYS, L2_VNI, Datapath
+from tests.lab.processes import run
+from tests.lab.product import grout_socket
 from tests.lab.waiting import wait_until
 
-pytestmark = [pytest.mark.lab, pytest.mark.long]
+pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.datapaths("kernel", "dpdk")]
 
 AGEING_S = 20
 STALE_S = 3
@@ -28,11 +30,19 @@ def hasty(fabric: Fabric) -> Fabric:
 
 def hasten(pe: Pe) -> None:
     bridge = f"br{L2_VNI}"
+    if pe.plan.datapath is Datapath.DPDK:
+        grcli(pe, "interface", "set", "bridge", bridge, "ageing_time", str(AGEING_S))
+        grcli(pe, "nexthop", "config", "set", "lifetime", str(STALE_S), "unreachable", "3")
+        return
     pe.forwarding.ip("link", "set", bridge, "type", "bridge", "ageing_time", str(AGEING_S * 100))
     for family in ("ipv4", "ipv6"):
         neigh = f"{family}__neigh__{bridge}__"
         settings = {f"{neigh}base_reachable_time_ms": STALE_S * 1000}
         pe.forwarding.sysctl(**settings, **{f"{neigh}delay_first_probe_time": 1})
+
+
+def grcli(pe: Pe, *words: str) -> None:
+    run(["grcli", "-s", str(grout_socket(pe.plan)), *words])
 
 
 def introduce(fabric: Fabric, pe: Pe) -> None:

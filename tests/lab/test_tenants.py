@@ -12,7 +12,7 @@ from tests.lab.ovs import Switch
 from tests.lab.plan import TENANT_VRF, PePlan
 from tests.lab.waiting import wait_until
 
-pytestmark = [pytest.mark.lab, pytest.mark.long]
+pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.datapaths("kernel", "dpdk")]
 
 BLUE, SECOND, ALONE, DETACHED = 200, 111, 112, 113
 MANAGED = "{type: LinuxBridge, linuxBridge: {lifecycle: Managed}}"

@@ -52,6 +52,9 @@ class View(Protocol):
     def remote_macs(self, vni: int) -> dict[str, str]:
         """Return the MACs behind VTEPs, and behind which."""
 
+    def masters(self) -> dict[str, str]:
+        """Return the devices that forward, and the VRF or bridge that each is in, "" for none."""
+
     def changes(self, *kinds: str) -> AbstractContextManager[Changes]:
         """Watch what is written: kinds are route, nexthop, address; none is the first two."""
 
@@ -94,6 +97,9 @@ class KernelView:
         rows = json.loads(run(["bridge", "-j", "-n", self._namespace.name, *words]))
         return {row["mac"]: row["dst"] for row in rows if "dst" in row and _unicast(row["mac"])}
 
+    def masters(self) -> dict[str, str]:
+        return {row["ifname"]: row.get("master", "") for row in self._namespace.ip_json("link")}
+
     @contextlib.contextmanager
     def changes(self, *kinds: str) -> Iterator[Changes]:
         with namespaces.monitored(self._namespace, *(kinds or ROUTING)) as lines:
@@ -134,6 +140,9 @@ class GroutView:
     def remote_macs(self, vni: int) -> dict[str, str]:
         rows = [row for row in self._rows("fdb", "show") if row["iface"] == f"vx{vni}"]
         return {row["mac"]: row["vtep"] for row in rows if row["vtep"]}
+
+    def masters(self) -> dict[str, str]:
+        return {row["name"]: row["domain"] for row in self._rows("interface", "show")}
 
     @contextlib.contextmanager
     def changes(self, *kinds: str) -> Iterator[Changes]:

@@ -55,8 +55,10 @@ ALLOWED: dict[str, set[str]] = {
         "datapaths.base",
         "datapaths.linux",
     },
+    "controller.kept": {"controller.intent"},
     "controller.manifests": {
         "controller.intent",
+        "controller.kept",
         "controller.model",
         "controller.provision",
         "controller.settings",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import stat
 from pathlib import Path
 
 import pytest
 
 from controller import manifests
+from controller.intent.documents import ManifestError
 from controller.intent.layout import Intent
 from controller.manifests import Manifests
 from controller.model.view import ResourceStatus
@@ -32,12 +34,25 @@ class World:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.secrets = directory / "secrets"
+        self.state = directory / "state"
+        self.state.mkdir()
         arguments = ["--datapath=kernel", "--config", str(directory), "--secrets"]
-        settings = parse([*arguments, str(self.secrets), "--fpm", "127.0.0.1:2621"])
-        self.manifests = Manifests(settings, directory)
+        self.settings = parse(
+            [
+                *(*arguments, str(self.secrets), "--fpm", "127.0.0.1:2621"),
+                *("--state-dir", str(self.state)),
+            ]
+        )
+        self.manifests = Manifests(self.settings, directory)
 
     def start(self, *resources: Yaml) -> Intent:
         self.write(*resources)
+        self.manifests.read()
+        return self.manifests.compile(SPACES)
+
+    def restart(self) -> Intent:
+        """Have another controller begin with what is there."""
+        self.manifests = Manifests(self.settings, self.directory)
         self.manifests.read()
         return self.manifests.compile(SPACES)
 
@@ -203,6 +218,50 @@ async def test_the_underlay_cannot_be_left_out(world: World) -> None:
 
 
 # -- watching --------------------------------------------------------------------------------
+
+
+def test_a_restart_with_a_broken_resource_has_its_earlier_version(world: World) -> None:
+    before = world.start(underlay(), RED, BLUE)
+    world.manifests.applied(before)
+    world.write(underlay(), manifest("L3VNI", "red", vrf="1red"))
+    after = world.restart()
+    assert vrfs(after) == ["red"]  # blue was deleted
+    assert status(after, "red").message.endswith("its earlier version stays")
+    world.manifests.applied(after)
+    assert vrfs(world.restart()) == ["red"]  # and again
+
+
+def test_a_restart_with_a_file_that_cannot_be_understood_has_what_was(world: World) -> None:
+    before = world.start(underlay(), RED)
+    world.manifests.applied(before)
+    (world.directory / "0.yaml").write_text("kind: [\n")
+    after = world.restart()
+    assert (after.vrfs, after.vnis, after.frr) == (before.vrfs, before.vnis, before.frr)
+    assert "before the start stays" in status(after, str(world.directory)).message
+
+
+def test_what_frr_has_not_taken_is_not_kept(world: World) -> None:
+    world.start(underlay(), RED)
+    (world.directory / "0.yaml").write_text("kind: [\n")
+    with pytest.raises(ManifestError):
+        world.restart()
+
+
+def test_what_is_kept_is_whole_and_for_nobody_else(world: World) -> None:
+    world.secrets.mkdir()
+    (world.secrets / "fabric").write_text("secret\n")
+    (world.secrets / "fabric").chmod(0o600)
+    told = neighbor(passwordSecret="fabric")
+    world.manifests.applied(world.start(told))
+    (world.secrets / "fabric").unlink()
+    after = world.restart()
+    assert after.frr.instances[0].neighbors[0].password == "secret"
+    assert stat.S_IMODE((world.state / "last-good").stat().st_mode) == 0o600
+
+
+def test_a_kept_file_that_is_not_ours_is_left_alone(world: World) -> None:
+    (world.state / "last-good").write_text("kind: [\n")
+    assert vrfs(world.start(underlay(), RED)) == ["red"]
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ class FakeFrr:
     daemons: str = " mgmtd zebra bgpd staticd\n"
     syntax_error: str = ""
     code: int = 0  # what a reload ends with, which says nothing
+    shows: int = 0  # what `show running-config` ends with
     takes: Callable[[list[str]], list[str]] = list
     per_pass: int = 1000  # lines that one reload gets done
     commands: list[tuple[str, ...]] = field(default_factory=list)
@@ -37,24 +38,31 @@ class FakeFrr:
             return Finished(2 if self.syntax_error else 0, self.syntax_error)
         if "show daemons" in arguments:
             return Finished(0, self.daemons)
-        if "show running-config" in arguments:
-            return Finished(0, "\n".join(self.running))
+        if "show running-config no-header" in arguments:
+            return Finished(self.shows, "\n".join(self.running))
         if "--test" in arguments:
-            return Finished(0, self._difference(last))
+            running = Path(arguments[arguments.index("--input") + 1])
+            return Finished(0, self._difference(last, running))
         if "--reload" in arguments:
             return self._reload(last)
         return self._file(last)
 
     def _file(self, file: Path) -> Finished:
         self.files_seen.append((file.read_text(), stat.S_IMODE(file.parent.stat().st_mode)))
+        said = self._wanted(file)
+        gone = {line.removeprefix("no ") for line in said if line.startswith("no ")}
+        new = [line for line in said if line not in self.running and not line.startswith("no ")]
+        self.running = [line for line in self.running if line not in gone]
+        self.running += self.takes(new)[: self.per_pass]
         return Finished(0, "")
 
     def _wanted(self, file: Path) -> list[str]:
         return [line for line in file.read_text().splitlines() if line not in ("exit", "exit-vrf")]
 
-    def _difference(self, file: Path) -> str:
-        add = [line for line in self._wanted(file) if line not in self.running]
-        delete = [line for line in self.running if line not in self._wanted(file)]
+    def _difference(self, file: Path, running: Path) -> str:
+        runs = running.read_text().splitlines()
+        add = [line for line in self._wanted(file) if line not in runs]
+        delete = [line for line in runs if line not in self._wanted(file)]
         text = ""
         if delete:
             text += "\nLines To Delete\n===============\n" + "".join(f"no {d}\n" for d in delete)
@@ -89,7 +97,38 @@ async def apply(frr: FakeFrr, text: str, raw: Sequence[str] = ()) -> Applied:
 async def test_a_configuration_is_taken_and_a_second_time_nothing_is_done(frr: FakeFrr) -> None:
     assert await apply(frr, GOOD) == Applied(True, True)
     assert await apply(frr, GOOD) == Applied(True, False)
+    assert (len(frr.files_seen), reloads(frr)) == (1, 0)
+
+
+async def test_a_small_change_costs_one_look_at_what_frr_runs(frr: FakeFrr) -> None:
+    applier = FrrApply(frr.paths, frr)
+    await applier.apply(GOOD)
+    frr.commands.clear()
+    assert await applier.apply(BETTER) == Applied(True, True)
+    assert reloads(frr) == 0
+    assert sum("show running-config no-header" in command for command in frr.commands) == 1
+
+
+async def test_an_frr_that_was_started_again_gets_all_of_it(frr: FakeFrr) -> None:
+    """What is known of it from the last time is wrong then."""
+    applier = FrrApply(frr.paths, frr)
+    await applier.apply(GOOD)
+    frr.running.clear()
+    assert await applier.apply(BETTER) == Applied(True, True)
+    assert set(frr.running) == {line for line in BETTER.splitlines() if "exit" not in line}
+
+
+async def test_what_is_larger_than_a_line_of_bgps_goes_by_frr_reload(frr: FakeFrr) -> None:
+    await apply(frr, BETTER)
+    assert await apply(frr, GOOD) == Applied(True, True)
     assert reloads(frr) == 1
+
+
+async def test_an_frr_that_shows_nothing_is_not_told_anything(frr: FakeFrr) -> None:
+    frr.shows = 1
+    result = await apply(frr, GOOD)
+    assert result == Applied(False, True, "FRR does not show what it runs: no reason given")
+    assert not frr.files_seen
 
 
 async def test_the_file_is_for_its_owner_and_group_only_and_nothing_is_left_beside_it(
@@ -111,7 +150,7 @@ async def test_a_syntax_error_leaves_the_old_file_and_never_reaches_frr(frr: Fak
         False, False, "FRR refuses it: line 3: % Unknown command:  fpm addres 1", "router bgp"
     )
     assert frr.paths.file.read_text() == GOOD
-    assert reloads(frr) == 1
+    assert len(frr.files_seen) == 1
 
 
 async def test_an_exit_code_of_1_is_no_failure_when_frr_shows_what_was_wanted(
@@ -141,7 +180,7 @@ async def test_a_partly_applied_configuration_is_taken_back(frr: FakeFrr) -> Non
 
 
 async def test_a_reload_that_gets_half_done_is_done_again(frr: FakeFrr) -> None:
-    frr.per_pass = 2
+    frr.per_pass = 1
     assert await apply(frr, GOOD) == Applied(True, True)
     assert reloads(frr) == 2
 
@@ -196,12 +235,13 @@ async def test_no_password_is_on_a_command_line_or_in_a_message(frr: FakeFrr) ->
     result = await apply(frr, GOOD.replace("old", "new"))
     assert result.message.startswith("FRR did not take `neighbor a password ***`")
     assert not [word for command in frr.commands for word in command if word in ("old", "new")]
-    assert frr.files_seen[0] == ("router bgp 1\n neighbor a password new\nexit\n", 0o700)
+    assert ("router bgp 1\n neighbor a password new\nexit\n", 0o700) in frr.files_seen
 
 
 async def test_frr_is_told_by_directories_which_one_it_is_and_never_to_write(
     frr: FakeFrr,
 ) -> None:
+    await apply(frr, BETTER)
     await apply(frr, GOOD)
     (command,) = [c for c in frr.commands if "--reload" in c]
     assert command[command.index("--confdir") + 1] == str(frr.paths.file.parent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,7 @@ from controller.model import events
 from controller.model.kinds import Kind
 from controller.model.nexthops import BLACKHOLE, Nexthop, NexthopType
 from controller.model.routes import Family
-from controller.model.view import Change, RowState
+from controller.model.view import Change, ResourceStatus, RowState
 from tests.fakes.core import Core, running
 
 ONE = Nexthop(1, NexthopType.GATEWAY, bytes([192, 168, 1, 1]), "eth1")
@@ -60,6 +61,33 @@ async def test_ready_is_what_nothing_speaks_against(core: Core) -> None:
     assert "the datapath does not answer" in view.status().not_ready
     core.state.bridge_lost()
     assert view.status().bridge == "lost"
+
+
+async def test_one_resource_that_failed_degrades_and_does_not_unready(core: Core) -> None:
+    """Whoever asks for readiness would take the others' tenants down with it."""
+    view = view_of(core)
+    core.subscribe()
+    core.synced()
+    fabric = ResourceStatus("Underlay", "fabric", True, generation=1, applied_generation=1)
+    red = ResourceStatus("L3VNI", "red", False, "ValidationFailed", "vni: required, but missing")
+    view.resources = [fabric, red]
+    assert view.status().ready
+    assert view.status().degraded == "1 of 2 resources are not in force: L3VNI red"
+    view.resources = [fabric, *(replace(red, name=name) for name in "abcd")]
+    assert view.status().degraded.endswith("L3VNI a, L3VNI b, L3VNI c and others")
+    view.resources = [fabric]
+    assert not view.status().degraded
+
+
+async def test_without_any_underlay_in_force_there_is_no_router(core: Core) -> None:
+    view = view_of(core)
+    core.subscribe()
+    core.synced()
+    failed = ResourceStatus("Underlay", "fabric", False, "UnderlayFailed", "eth1: no such device")
+    view.resources = [failed]
+    assert view.status().not_ready == "Underlay fabric is not in force: eth1: no such device"
+    view.resources = [replace(failed, applied_generation=1)]  # an edit, and the earlier stays
+    assert view.status().ready
 
 
 async def test_counts_are_of_every_kind(core: Core) -> None:

@@ -1,0 +1,48 @@
+"""Resources as manifests again, to be kept and read another day. Pure.
+
+A kept resource says all of itself: passwords that were in files stand in it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+
+from controller.intent.documents import read
+from controller.intent.loader import merge
+from controller.intent.node import Node, NodeOverrides
+from controller.intent.schema import GROUP, OUR_GROUP, Resources
+
+Manifest = dict[str, object]
+
+
+def encode(resources: Resources) -> str:
+    """Write the node and its good resources, one document a line."""
+    return "".join(f"--- {json.dumps(m, ensure_ascii=False)}\n" for m in _manifests(resources))
+
+
+def decode(text: str, source: str, overrides: NodeOverrides) -> Resources:
+    """Read what `encode` wrote. Raises ManifestError."""
+    return merge(read(text, source), overrides)
+
+
+def _manifests(resources: Resources) -> Iterator[Manifest]:
+    yield _node(resources.node)
+    for resource in resources.items:
+        yield _manifest(GROUP, resource.kind, resource.name, resource.written)
+
+
+def _node(node: Node) -> Manifest:
+    spec = {
+        "nodeIndex": node.index,
+        "nodeName": node.name,
+        "labels": dict(node.labels),
+        "logLevel": node.log_level,
+        "namespaces": {key: name for key, name in asdict(node.namespaces).items() if name},
+    }
+    return _manifest(OUR_GROUP, "Node", node.name, spec)
+
+
+def _manifest(group: str, kind: str, name: str, spec: object) -> Manifest:
+    return {"apiVersion": group, "kind": kind, "metadata": {"name": name}, "spec": spec}

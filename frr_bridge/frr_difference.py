@@ -1,0 +1,48 @@
+"""What `frr-reload.py --test` shows: by which lines FRR would have to change. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+VTYSH_ONLY = "service integrated-vtysh-config"
+"""Shown or not by what vtysh.conf says; no daemon knows it."""
+_DELETE, _ADD = "Lines To Delete", "Lines To Add"
+_NO_CHANGES = ("exit", VTYSH_ONLY, f"no {VTYSH_ONLY}")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Commands. The lines of a command's context go ahead of it, and as many `exit` follow."""
+
+    delete: tuple[str, ...] = ()
+    add: tuple[str, ...] = ()
+
+    @property
+    def lines(self) -> list[str]:
+        """What differs, without what only leads there and back."""
+        stripped = (line.strip() for line in (*self.delete, *self.add))
+        return [line for line in stripped if line not in _NO_CHANGES]
+
+    @property
+    def small(self) -> bool:
+        """Whether nothing goes but lines of BGP's, so that no daemon has to wait for another."""
+        outermost = [line for line in self.delete if not line.startswith(" ") and line != "exit"]
+        return all(line.startswith("router bgp ") for line in outermost)
+
+    @property
+    def commands(self) -> str:
+        """What would make it true, as a file for vtysh."""
+        lines = (*self.delete, *self.add)
+        return "".join(f"{line}\n" for line in lines if not line.endswith(VTYSH_ONLY))
+
+
+def parse(shown: str) -> Difference:
+    """Read what frr-reload.py printed; before the first heading there is nothing of it."""
+    found: dict[str, list[str]] = {_DELETE: [], _ADD: []}
+    heading = ""
+    for line in map(str.rstrip, shown.splitlines()):
+        if line in found:
+            heading = line
+        elif heading and line and not line.startswith("==="):
+            found[heading].append(line)
+    return Difference(tuple(found[_DELETE]), tuple(found[_ADD]))

@@ -1,0 +1,156 @@
+"""The host in the fabric's own routing: no tunnel, seen on the wire, and BGP by the twin.
+
+On pe1 FRR speaks on the leg and learns where the others are; on pe2 the leg has a default route.
+"""
+
+import pytest
+
+from tests.lab.fabric import Fabric, Options, Pe
+from tests.lab.frr import Frr, Settings
+from tests.lab.hosts import Host
+from tests.lab.manifests import GROUP
+from tests.lab.namespaces import said_by
+from tests.lab.ping import flows
+from tests.lab.plan import PePlan, Topology
+from tests.lab.waiting import wait_until
+
+pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.datapaths("kernel", "dpdk")]
+
+SERVICES = ("198.51.100.1", "2001:db8:51::1")  # announced by the host of pe1
+FAR = ("203.0.113.1", "2001:db8:113::1")  # behind the spine, which has never heard of a tenant
+
+
+def legs(plan: PePlan) -> tuple[str, str]:
+    """Return the host's addresses on the leg."""
+    return f"10.20{plan.index}.0.{2 + plan.index}", f"2001:db8:20{plan.index}::{2 + plan.index}"
+
+
+def routers(plan: PePlan) -> tuple[str, str]:
+    return f"10.20{plan.index}.0.1", f"2001:db8:20{plan.index}::1"
+
+
+def passthrough(plan: PePlan) -> str:
+    v4, v6 = f"10.20{plan.index}.0.0/24", f"2001:db8:20{plan.index}::/64"
+    return f"""\
+---
+apiVersion: {GROUP}
+kind: L3Passthrough
+metadata: {{name: host}}
+spec:
+  hostNetns: {plan.name}-pt
+  hostSession:
+    asn: {plan.asn}
+    hostASN: {plan.host_asn}
+    localCIDR: {{ipv4: {v4}, ipv6: "{v6}"}}
+"""
+
+
+FABRIC = (Topology(numbered=False), Options(manifest=passthrough))
+
+
+def speaker(plan: PePlan) -> str:
+    """Return frr.conf of the first host: it announces its services and takes what it is told."""
+    (v4, v6), (router4, router6) = SERVICES, routers(plan)
+    sessions = "".join(
+        f" neighbor {router} remote-as {plan.asn}\n neighbor {router} timers connect 1\n"
+        for router in (router4, router6)
+    )
+    return f"""\
+hostname lab
+router bgp {plan.host_asn}
+ bgp router-id {legs(plan)[0]}
+ no bgp ebgp-requires-policy
+ no bgp default ipv4-unicast
+ no bgp network import-check
+{sessions} address-family ipv4 unicast
+  network {v4}/32
+  neighbor {router4} activate
+ exit-address-family
+ address-family ipv6 unicast
+  network {v6}/128
+  neighbor {router6} activate
+ exit-address-family
+exit
+"""
+
+
+def make_far(fabric: Fabric) -> None:
+    """Give the spine addresses of its own, and have it speak IPv6 with the PEs."""
+    spine = fabric.spines[0]
+    spine.namespace.ip_batch(*(f"address replace {address} dev lo" for address in FAR))
+    spine.configure(
+        "router bgp",
+        "address-family ipv4 unicast",
+        f"network {FAR[0]}/32",
+        "exit-address-family",
+        "address-family ipv6 unicast",
+        f"network {FAR[1]}/128",
+        *(f"neighbor {pe.plan.uplinks[0].spine_port} activate" for pe in fabric.pes),
+    )
+
+
+def make_host(fabric: Fabric, pe: Pe) -> Host:
+    """Make the namespace where the leg ends; the product has waited for it."""
+    host = Host(fabric.scenario.namespace(f"{pe.name}-pt"), *legs(pe.plan))
+    wait_until(lambda: f"{host.v6}/" in host.namespace.ip("address"), "the leg", 60)
+    return host
+
+
+@pytest.fixture(scope="module")
+def passed(_standing: Fabric) -> list[Host]:
+    make_far(_standing)
+    one, two = (make_host(_standing, pe) for pe in _standing.pes)
+    pe1, pe2 = _standing.pes
+    one.namespace.ip_batch(*(f"address add {service} dev lo" for service in SERVICES))
+    settings = Settings(daemons=("mgmtd", "zebra", "bgpd"), configuration=speaker(pe1.plan))
+    frr: Frr = _standing.scenario.frr("passed", one.namespace, settings)
+    frr.start()
+    for router in routers(pe2.plan):
+        two.namespace.ip("route", "replace", "default", "via", router)
+    return [one, two]
+
+
+def test_the_far_side_is_reached_without_a_tunnel(fabric: Fabric, passed: list[Host]) -> None:
+    one, two = passed
+    spine = fabric.spines[0].namespace
+    for far in FAR:
+        one.wait_for_ping(far)
+        two.wait_for_ping(far)
+    for address in (one.v4, one.v6):
+        two.wait_for_ping(address)
+    for service in SERVICES:
+        two.wait_for_ping(service)
+    port = fabric.pes[0].plan.uplinks[0].spine_port
+    seen = spine.inside("tcpdump", "-n", "-l", "-i", port, "--immediate-mode", "host", two.v4)
+    with said_by(seen, ready="listening on") as lines:
+        assert one.ping(two.v4)
+        wait_until(lambda: any("ICMP echo reply" in line for line in lines()), "it was heard", 10)
+        assert not [line for line in lines() if "VXLAN" in line]
+
+
+def test_the_host_is_in_no_tenant(fabric: Fabric, passed: list[Host]) -> None:
+    pe1, pe2 = fabric.pes
+    for host in passed:
+        assert not host.ping(pe1.routed.v4, 0.5)
+        assert not host.ping(pe2.bridged.v4, 0.5)
+    assert not pe1.routed.ping(passed[1].v4, 0.5)
+
+
+def test_the_hosts_frr_learns_what_the_fabric_knows(fabric: Fabric, passed: list[Host]) -> None:
+    one, two = passed
+    for family, known in (("-4", two.v4), ("-6", two.v6), ("-4", FAR[0]), ("-6", FAR[1])):
+        assert "proto bgp" in one.namespace.ip(family, "route", "show", known), known
+
+
+def test_packets_outlive_frr(fabric: Fabric, passed: list[Host]) -> None:
+    """Those of the passthrough like those of a tenant."""
+    one, two = passed
+    pe2 = fabric.pes[1]
+    for target in (one.v4, one.v6):
+        two.wait_for_ping(target)
+    with flows((two.namespace, one.v4), (two.namespace, one.v6), (two.namespace, FAR[0])) as seen:
+        pe2.router.kill()
+        pe2.router.start()
+        fabric.wait_for_bgp()
+        fabric.wait_until_live()
+    assert [result.lost for result in seen] == [0, 0, 0], seen
