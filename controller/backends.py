@@ -57,21 +57,12 @@ def dpdk(settings: Settings, spaces: Spaces, host: str) -> Backend:
     tls = ClientTls(*told.agent_tls) if told.agent_tls else None
     twins = GroutTwins(lambda: locate(told.sock), spaces.forwarding, spaces.control)
     beside: list[Beside] = []
-    if told.start:
-        beside.append(
-            GroutProcess(
-                Grout(
-                    told.sock,
-                    told.netns or spaces.forwarding,
-                    settings.state_dir,
-                    told.hugepages,
-                    told.cpus,
-                    told.max_mtu,
-                )
-            )
-        )
+    grout = GroutProcess(_grout(settings, spaces)) if told.start else None
+    if grout:
+        beside.append(grout)
     if not told.agent:
-        beside.append(Child("grout-agent", _agent(settings, spaces, host, address)))
+        command = _agent(settings, spaces, host, address)
+        beside.append(Child("grout-agent", command, grout.up if grout else None))
     return Backend(RemoteDatapath(address, tls, "grout"), twins, tuple(beside))
 
 
@@ -80,6 +71,18 @@ def _check_grout(sock: Path) -> None:
         peer_of(sock)
     except Unavailable as error:
         raise Unavailable(f"{error}; start grout there, or pass --start-grout") from None
+
+
+def _grout(settings: Settings, spaces: Spaces) -> Grout:
+    told = settings.grout
+    return Grout(
+        told.sock,
+        told.netns or spaces.forwarding,
+        settings.state_dir,
+        told.hugepages,
+        told.cpus,
+        told.max_mtu,
+    )
 
 
 def _agent(settings: Settings, spaces: Spaces, host: str, listen: str) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ from controller.model.kinds import Kind
 from controller.model.links import Port
 from controller.model.plan import Plan
 from controller.model.view import ResourceStatus
-from datapaths.base import DatapathError, RowFailure
+from datapaths.base import DatapathError, RowFailure, Unavailable
 from datapaths.linux import netns
 from datapaths.linux.shadows import Shadows, shadow_of
 
@@ -45,6 +45,7 @@ _LONGEST_S = 60.0  # a round over many VNIs is long: rest in proportion, up to t
 _SHARE = 20
 _NAMESPACE_S = 0.5
 _REST_S = 30.0
+_BRIDGE_S = 10.0  # until frr-bridge is up, when we begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,7 @@ class Provisioner:
         self._shadows = Shadows(spaces.control)
         self._twins = twins
         self._wake = asyncio.Event()
+        self._met = asyncio.Event()  # a bridge has been there
         self._control_id = _identity(spaces.control)
         self._frr = FrrConfiguration(tell)
         self._tell = tell
@@ -147,6 +149,7 @@ class Provisioner:
         """A bridge listens; another one has to hear what FRR's configuration is."""
         if not same_bridge:
             self._frr.forget("frr-bridge was started again")
+        self._met.set()
         self._wake.set()
 
     def port_changed(self, name: str, up: bool) -> None:
@@ -217,6 +220,8 @@ class Provisioner:
                 await self._reconciler.at_rest()
         except TimeoutError:
             outcome.problem = "the datapath takes long to make its devices"
+        if self._reconciler.unavailable:
+            raise Unavailable(f"the datapath does not answer: {self._reconciler.unavailable}")
         for kind in (Kind.VRF, Kind.VNI, Kind.PORT):
             for row in self._state.records[kind].rows(0):
                 if row.error:
@@ -224,6 +229,9 @@ class Provisioner:
 
     async def _frr_is_configured(self, intent: Intent, outcome: Outcome) -> bool:
         """Have FRR's configuration applied, once for each bridge; note why not."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_BRIDGE_S):
+                await self._met.wait()
         answer = await self._frr.ensure(intent.frr)
         owner = blamed(intent, answer.section)
         if answer.ok:

@@ -12,11 +12,12 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from controller.settings import Settings
+from datapaths.base import Unsupported
 
 log = logging.getLogger(__name__)
 
@@ -97,18 +98,34 @@ class BridgeSupervisor:
 
 
 class Child:
-    """Keeps a program running that ends when its standard input does."""
+    """Keeps a program running that ends when its standard input does.
 
-    def __init__(self, name: str, command: Sequence[str]) -> None:
+    `ready` returns when there is what the program needs at its start.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        ready: Callable[[], Awaitable[object]] | None = None,
+    ) -> None:
         self._name = name
         self._command = command
+        self._ready = ready
 
     async def run(self) -> None:
-        """Go on until cancelled, and end it then."""
+        """Go on until cancelled, and end it then.
+
+        Raises Unsupported when it ends with EX_CONFIG: it said itself why it can never work.
+        """
         pause_s = _AGAIN_S
         while True:
+            if self._ready:
+                await self._ready()
             began = time.monotonic()
             code = await self._life()
+            if code == os.EX_CONFIG:
+                raise Unsupported(f"{self._name} cannot work here, as it says itself")
             lived_s = time.monotonic() - began
             pause_s = _AGAIN_S if lived_s > _STEADY_S else min(2 * pause_s, _MOST_PAUSE_S)
             log.warning("%s ended with %d; starting it again in %.1f s", self._name, code, pause_s)

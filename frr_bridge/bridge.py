@@ -106,6 +106,9 @@ class Bridge:
         if isinstance(said, LinkMessage):
             self.overlay.link(said)
             self.handles.retry()
+            # A namespace that ends takes its links along, and no cable was pulled.
+            if not said.carries and (not said.deleted or self._obeying()):
+                self.handles.lost_device(said.index)
         elif isinstance(said, NeighborMessage):
             self.overlay.neighbor(said)
         elif isinstance(said, ZebraNexthop) and not said.fdb:

@@ -116,6 +116,23 @@ class NexthopHandles:
         """
         self._by_id.pop(identity, None)
 
+    def lost_device(self, oif: int) -> None:
+        """The kernel dropped, without a word, what it had over a device that went down.
+
+        Groups of ids lose those legs. One that would be left empty keeps them: its routes are to
+        go, and zebra says so.
+        """
+        for group in set(self._by_id.values()):
+            legs = self._said.get(group)
+            if isinstance(legs, tuple):
+                left = tuple(leg for leg in legs if not self._is_over(leg[0], oif))
+                if left:
+                    self._say(group, left)
+
+    def _is_over(self, handle: int, oif: int) -> bool:
+        said = self._said.get(handle)
+        return isinstance(said, InlineNexthop) and said.oif == oif
+
     def explained(self, identity: int) -> bool:
         """Say whether it is known what one of zebra's ids means now."""
         return self._by_id.get(identity, 0) in self._said

@@ -2,7 +2,9 @@
 
 A MAC becomes an entry of the shadow bridge on a silent access port, a neighbour an entry of the
 bridge: zebra then advertises both (RFC 7432 type 2). It replaces a row itself when the host turns
-up elsewhere, so a row is only taken back while it is still ours.
+up elsewhere, so a row is only taken back while it is still ours. Neighbours say whose they are by
+NDA_PROTOCOL; without it the kernel keeps that of the row replaced, and zebra takes a host that
+came back for one of its own, a remote one.
 """
 
 from __future__ import annotations
@@ -15,10 +17,12 @@ import struct
 
 from controller.model.events import Mirror
 from controller.model.layer2 import Mac, Neighbor
+from controller.model.routes import RTPROT_DUALPATH
 from frr_bridge.overlay import Overlay
 from frr_bridge.wire.neighbor import (
     NDA_DST,
     NDA_LLADDR,
+    NDA_PROTOCOL,
     NDMSG,
     NTF_EXT_LEARNED,
     NTF_MASTER,
@@ -57,12 +61,14 @@ class ShadowMirror:
         self._macs: dict[tuple[int, bytes], Mac] = {}
         self._neighbors: dict[tuple[int, bytes], Neighbor] = {}
         self._pending: dict[object, Mac | Neighbor] = {}
+        self._whole = False  # all hosts are known: other rows of ours are left over
         self._kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
         self._kernel.bind((0, 0))
 
     def learn(self, said: Mirror) -> None:
         """Take the controller's word."""
         if said.whole:
+            self._whole = True
             macs = {mac.key for mac in said.macs}
             neighbors = {neighbor.key for neighbor in said.neighbors}
             self._forget(
@@ -78,9 +84,14 @@ class ShadowMirror:
             self._put(neighbor)
 
     def retry(self) -> None:
-        """Write what had to wait for a shadow device, and what one that was made anew lacks."""
+        """Write what had to wait for a shadow device, and what one that was made anew lacks.
+
+        Mend what somebody else took away, and take away what an earlier bridge left behind.
+        """
         for vni in self._overlay.renewed():
             self._restore(vni)
+        if self._whole:
+            self._mend()
         for record in list(self._pending.values()):
             self._put(record)
 
@@ -90,6 +101,15 @@ class ShadowMirror:
             if record.vni == vni:
                 self._put(record)
 
+    def _mend(self) -> None:
+        for record, there in self._overlay.mirrored():
+            held = self._macs if isinstance(record, Mac) else self._neighbors
+            wanted = held.get(record.key)
+            if there and wanted is None:
+                self._take_back(record)
+            elif wanted and not there:
+                self._put(wanted)
+
     def close(self) -> None:
         self._kernel.close()
 
@@ -97,14 +117,21 @@ class ShadowMirror:
         for neighbor in neighbors:
             self._neighbors.pop(neighbor.key, None)
             self._pending.pop((Neighbor, neighbor.key), None)
-            bridge = self._overlay.bridge_of(neighbor.vni)
-            if bridge and not self._overlay.is_remote(bridge, neighbor.address):
-                self._write(RTM_DELNEIGH, bridge, neighbor)
+            self._take_back(neighbor)
         for mac in macs:
             self._macs.pop(mac.key, None)
             self._pending.pop((Mac, mac.key), None)
-            if port := self._overlay.access_port(mac.vni):
-                self._write(RTM_DELNEIGH, port, mac)
+            self._take_back(mac)
+
+    def _take_back(self, record: Mac | Neighbor) -> None:
+        if isinstance(record, Mac):
+            device = self._overlay.access_port(record.vni)
+        else:
+            device = self._overlay.bridge_of(record.vni)
+            if device and self._overlay.is_remote(device, record.address):
+                return
+        if device:
+            self._write(RTM_DELNEIGH, device, record)
 
     def _put(self, record: Mac | Neighbor) -> None:
         if isinstance(record, Mac):
@@ -141,11 +168,12 @@ def _mac(port: int, mac: Mac) -> bytes:
 
 
 def _neighbor(bridge: int, neighbor: Neighbor) -> bytes:
-    """`ip neigh replace ADDRESS lladdr MAC dev BRIDGE nud noarp extern_learn`"""
+    """`ip neigh replace ADDRESS lladdr MAC dev BRIDGE nud noarp extern_learn protocol 68`"""
     family = AF_INET if len(neighbor.address) == 4 else AF_INET6
     flags = NTF_EXT_LEARNED | (NTF_ROUTER if neighbor.router else 0)
     return (
         NDMSG.pack(family, 0, 0, bridge, NUD_NOARP, flags, 0)
         + attribute(NDA_DST, neighbor.address)
         + attribute(NDA_LLADDR, neighbor.mac)
+        + attribute(NDA_PROTOCOL, bytes([RTPROT_DUALPATH]))
     )

@@ -8,13 +8,13 @@ interface index leaves this module.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 
 from controller.model.kinds import Kind
 from controller.model.layer2 import Flood, Mac, Neighbor, RemoteVtep
 from controller.model.nexthops import V4_MAPPED, Nexthop, NexthopType
 from controller.model.records import Key, Record
-from controller.model.routes import DEFAULT_VRF
+from controller.model.routes import DEFAULT_VRF, RTPROT_DUALPATH
 from frr_bridge.wire.inline import InlineNexthop
 from frr_bridge.wire.link import LinkMessage
 from frr_bridge.wire.neighbor import (
@@ -32,6 +32,7 @@ _FLOOD_MAC = bytes(6)
 _ACCESS = "ac"  # and the VNI: the name of a silent access port
 
 _Row = tuple[str, Hashable]
+_Host = tuple[int, bytes]  # (bridge, MAC or address)
 
 
 class Overlay:
@@ -61,6 +62,8 @@ class Overlay:
         self._neighbors: dict[tuple[int, bytes], NeighborMessage] = {}  # (bridge, address)
         self._said: dict[tuple[int, bytes], Record] = {}  # (bridge, address) -> what we said
         self._addresses_of: dict[tuple[int, bytes], set[bytes]] = defaultdict(set)
+        self._mirrored: dict[tuple[int, bytes], bytes] = {}  # (bridge, address) -> MAC, our own
+        self._touched: set[tuple[str, _Host]] = set()  # rows of our own that came or went
         self._unseen: set[_Row] = set()
         self._renewed: set[int] = set()
 
@@ -114,6 +117,28 @@ class Overlay:
         renewed, self._renewed = self._renewed, set()
         return renewed
 
+    def mirrored(self) -> Iterator[tuple[Mac | Neighbor, bool]]:
+        """Yield the hosts whose mirrored rows came or went since this was asked last.
+
+        The flag says whether the row is there now.
+        """
+        touched, self._touched = self._touched, set()
+        for kind, key in touched:
+            bridge, what = key
+            vni = self._vni(bridge)
+            if not vni:
+                continue  # with the devices went the rows, or they are made again: see `renewed`
+            if kind == "port":
+                row = self._ports.get(key)
+                yield Mac(vni, what), row is not None and self._is_access(row.ifindex)
+            else:
+                mac = self._mirrored.get(key)
+                yield Neighbor(vni, what, mac or bytes(6)), mac is not None
+
+    def _is_access(self, port: int) -> bool:
+        link = self.links.get(port)
+        return link is not None and _access_vni(link.name) > 0
+
     def is_remote(self, bridge: int, address: bytes) -> bool:
         """Say whether a neighbour is one that zebra put there."""
         return (bridge, address) in self._said
@@ -131,10 +156,12 @@ class Overlay:
         self._unseen |= {("dst", key) for key in self._dsts}
         self._unseen |= {("flood", key) for key in self._floods}
         self._unseen |= {("neighbor", key) for key in self._neighbors}
+        self._unseen |= {("mirrored", key) for key in self._mirrored}
 
     def end(self) -> None:
         removers: dict[str, Callable[..., None]] = {
             "neighbor": self._drop_neighbor,
+            "mirrored": self._drop_mirrored,
             "flood": self._drop_flood,
             "port": self._drop_port,
             "dst": self._drop_dst,
@@ -161,10 +188,7 @@ class Overlay:
 
     def _vni_of(self, shadow: LinkMessage) -> int:
         """Return the VNI that a shadow device belongs to, or 0."""
-        number = shadow.name.removeprefix(_ACCESS)
-        if shadow.name != number and number.isdecimal():
-            return int(number)
-        return shadow.vxlan_id or self._vni(shadow.index)
+        return _access_vni(shadow.name) or shadow.vxlan_id or self._vni(shadow.index)
 
     def neighbor(self, said: NeighborMessage) -> None:
         if said.family != AF_BRIDGE:
@@ -209,10 +233,14 @@ class Overlay:
             return
         self._unseen.discard(("port", key))
         self._ports[key] = said
+        if said.flags & NTF_EXT_LEARNED and self._is_access(said.ifindex):
+            self._touched.add(("port", key))
         self._look_at_mac(key)
 
     def _drop_port(self, key: tuple[int, bytes]) -> None:
-        self._ports.pop(key, None)
+        gone = self._ports.pop(key, None)
+        if gone and self._is_access(gone.ifindex):
+            self._touched.add(("port", key))
         self._look_at_mac(key)
 
     def _vxlan_row(self, said: NeighborMessage) -> None:
@@ -253,7 +281,17 @@ class Overlay:
 
     def _ip_neighbor(self, said: NeighborMessage) -> None:
         key = said.ifindex, said.dst
-        if said.deleted or not said.flags & NTF_EXT_LEARNED or not said.lladdr:
+        gone = said.deleted or not said.flags & NTF_EXT_LEARNED or not said.lladdr
+        ours = not gone and said.protocol == RTPROT_DUALPATH
+        if ours:
+            self._unseen.discard(("mirrored", key))
+            self._mirrored[key] = said.lladdr
+            self._touched.add(("mirrored", key))
+        elif gone:
+            self._drop_mirrored(key)
+        else:
+            self._mirrored.pop(key, None)  # zebra's by now
+        if gone or ours:
             self._drop_neighbor(key)
             return
         self._unseen.discard(("neighbor", key))
@@ -261,6 +299,10 @@ class Overlay:
         self._neighbors[key] = said
         self._addresses_of[said.ifindex, said.lladdr].add(said.dst)
         self._look_at_neighbor(key)
+
+    def _drop_mirrored(self, key: tuple[int, bytes]) -> None:
+        if self._mirrored.pop(key, None):
+            self._touched.add(("mirrored", key))
 
     def _drop_neighbor(self, key: tuple[int, bytes]) -> None:
         self._forget_mac_of(key)
@@ -365,10 +407,7 @@ class Overlay:
         self._withdraw(before.kind, before.key)
 
     def _remote_neighbor(self, key: tuple[int, bytes]) -> RemoteVtep | Neighbor | None:
-        """A neighbour is remote when its MAC is; it is a VTEP when it is that MAC's VTEP.
-
-        What we mirror to zebra ourselves is a neighbour here too, but its MAC is local.
-        """
+        """A neighbour is remote when its MAC is; it is a VTEP when it is that MAC's VTEP."""
         bridge, address = key
         row = self._neighbors.get(key)
         mac = self._macs.get((bridge, row.lladdr)) if row else None
@@ -378,6 +417,12 @@ class Overlay:
         if plain == mac.vtep:
             return RemoteVtep(mac.vni, plain, row.lladdr)
         return Neighbor(mac.vni, address, row.lladdr, bool(row.flags & NTF_ROUTER))
+
+
+def _access_vni(name: str) -> int:
+    """Return the VNI whose silent access port has this name, or 0."""
+    number = name.removeprefix(_ACCESS)
+    return int(number) if number != name and number.isdecimal() else 0
 
 
 def _standing(link: LinkMessage) -> tuple[str, int, bool]:

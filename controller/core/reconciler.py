@@ -46,6 +46,8 @@ class Reconciler:
         self._wake = asyncio.Event()
         self._rest = asyncio.Event()
         self._busy = asyncio.Lock()
+        self._refused: dict[tuple[Kind, Key], str] = {}  # why, and not said yet
+        self._came = False  # a device, in this round
         self._tries = 0
         self._retry_at = 0.0  # monotonic; 0 is never
         self._suspect: set[Kind] = set()  # to be compared with the datapath
@@ -90,10 +92,9 @@ class Reconciler:
             try:
                 async with self._busy:
                     failed = await self._reconcile()
-                self.unavailable = ""
+                self._available("")
             except Unavailable as error:
-                self.unavailable = str(error)
-                log.warning("%s: unavailable, will retry: %s", self._datapath.name, error)
+                self._available(str(error))
                 self._suspect.update((*KINDS, Kind.ROUTE))
                 failed = True
             if not failed:
@@ -119,8 +120,17 @@ class Reconciler:
             self._tries += 1
             self._mark_failed()
 
+    def _available(self, problem: str) -> None:
+        """Note why the datapath does not answer, or that it does; say it when it is news."""
+        if problem and problem != self.unavailable:
+            log.warning("%s: unavailable, will retry: %s", self._datapath.name, problem)
+        elif self.unavailable and not problem:
+            log.info("%s: available again", self._datapath.name)
+        self.unavailable = problem
+
     async def _reconcile(self) -> bool:
         """Do all there is to do; True when something failed and is to be tried again."""
+        self._came = False
         while self._suspect:
             await self.compare(self._suspect.pop())
         withdrawals: dict[Kind, list[Record]] = {}
@@ -131,8 +141,17 @@ class Reconciler:
         await self._routes(Op.UPSERT)  # rows that were to be withdrawn, and came back since
         for kind in reversed(KINDS):
             await self._withdraw(kind, withdrawals[kind])
+        self._say_what_is_refused()
         records = any(self._state.records[kind].has_failed() for kind in KINDS)
         return records or any(table.failed for table in self._state.rib)
+
+    def _say_what_is_refused(self) -> None:
+        """Log it, unless a device came in this round: what waited for it is no trouble."""
+        if self._came:
+            return
+        for (kind, key), why in self._refused.items():
+            log.warning("%s %s: %s", kind.name, key, why)
+        self._refused.clear()
 
     def _mark_failed(self) -> None:
         for kind in KINDS:
@@ -158,6 +177,7 @@ class Reconciler:
             await self._apply(RecordBatch(kind, tuple(upserts)))
             made = any(table.programmed(record.key) == record for record in upserts)
             if made and kind in INTENT_KINDS:
+                self._came = True
                 self.retry_now()  # what waits for a device
         return withdrawals
 
@@ -250,8 +270,9 @@ class Reconciler:
             record = batch.row(index)
             if index not in bad:
                 table.done(record.key, record if index < len(batch.upserts) else None)
+                self._refused.pop((record.kind, record.key), None)
             elif table.failed(record.key, bad[index], now=self._now()):
-                log.warning("%s %s: %s", record.kind.name, record.key, bad[index])
+                self._refused[record.kind, record.key] = bad[index]
         self._on_applied(batch, bad)
 
     def _note_nexthops(self) -> None:

@@ -9,6 +9,9 @@ from controller.model.kinds import Kind
 from controller.model.records import Key, Record
 from controller.model.view import KindCount, RecordRow, RowState
 
+FROM_INTENT = -1
+"""The generation of what manifests say: no session of zebra's has to repeat it."""
+
 
 @dataclass(slots=True)
 class _Row:
@@ -160,7 +163,7 @@ class RecordTable:
             return RowState.UNMANAGED
         if row.error:
             return RowState.FAILED
-        if row.programmed is not None and row.generation != generation:
+        if row.programmed is not None and row.generation not in (generation, FROM_INTENT):
             return RowState.STALE
         if row.desired is None:
             return RowState.LEAVING

@@ -14,7 +14,7 @@ import numpy as np
 
 from controller.core.clock import Clock
 from controller.core.nexthop_ids import NexthopIds
-from controller.core.records import RecordTable
+from controller.core.records import FROM_INTENT, RecordTable
 from controller.core.rib import Rib
 from controller.model import events
 from controller.model.kinds import Kind
@@ -102,7 +102,7 @@ class State:
         now = self._clock.epoch()
         wanted = {record.key for record in records}
         for record in records:
-            table.want(record, generation=0, session=0, now=now)
+            table.want(record, generation=FROM_INTENT, session=0, now=now)
         for key in list(table):
             if key not in wanted:
                 table.unwant(key, now=now)

@@ -17,6 +17,12 @@ U32 = npt.NDArray[np.uint32]
 DEFAULT_VRF = "default"
 """The VRF of RT_TABLE_MAIN, as FRR names it."""
 
+RTPROT_DUALPATH = 68
+"""Our own routing protocol number: marks what is ours in a kernel.
+
+0x44 is a D. Free in linux/rtnetlink.h, iproute2's rt_protos and FRR's zebra/rt_netlink.h.
+"""
+
 RTPROT_KERNEL = 2
 """Connected and local routes: a datapath makes them itself with its addresses."""
 

@@ -74,8 +74,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for name in filter(None, (told.netns, told.host_netns)):
             if not netns.exists(name):
                 raise Unsupported(f"there is no network namespace {name}: make it first")
-        watches.append(asyncio.ensure_future(Watch(home, told.netns).run()))
-        return GroutDatapath(str(sock), places, home)
+        watch = Watch(home, told.netns, lambda: datapath.silent)
+        datapath = GroutDatapath(str(sock), places, home, watch.wake)
+        watches.append(asyncio.ensure_future(watch.run()))
+        return datapath
 
     watches: list[asyncio.Future[None]] = []  # they end with the event loop
     run(PROG, told, tls_of(parser, told), make)

@@ -33,9 +33,9 @@ Request = tuple[str, bytes]
 BATCH = 4096  # requests before a PING; larger ones gain nothing
 IN_FLIGHT = 2  # batches: one that grout works on, and one that waits for it
 LONE = 2  # so few requests go one by one, which is quicker than a PING
-ANSWER_S = (
-    120.0  # without a byte from grout; making a port takes it seconds, on a slow machine many
-)
+ANSWER_S = 15.0  # without a byte from grout, which answers at once unless it hangs
+DEVICE_S = 120.0  # or makes a device: seconds, on a slow machine many
+SLOW = frozenset({"GR_IFACE_ADD", "GR_IFACE_SET", "GR_IFACE_DEL"})
 READ_BYTES = 256 * 1024
 
 PING = bytes(GR_API_MAX_MSG_LEN)
@@ -100,14 +100,15 @@ class Connection:
             raise Unavailable("grout closed the connection")
         self._framer.feed(self._buffer[:count])
 
-    async def run(self) -> Run:
+    async def run(self, patience_s: float | None = None) -> Run:
         """Return the responses that come next. Raises Unavailable."""
+        patience_s = patience_s or ANSWER_S
         try:
             while (found := self._framer.run()) is None:
-                async with asyncio.timeout(ANSWER_S):
+                async with asyncio.timeout(patience_s):
                     await self.receive()
         except TimeoutError:
-            raise Unavailable(f"grout has not answered for {ANSWER_S:.0f} s") from None
+            raise Unavailable(f"grout hangs: no answer for {patience_s:.0f} s") from None
         except DecodeError as error:
             raise Unavailable(f"what grout answers makes no sense: {error}") from error
         return found
@@ -133,7 +134,7 @@ class Connection:
         """Send a request and return its answer. Raises Refused and Unavailable."""
         id_ = self.number(1)
         await self.send(request(id_, self.api.types[type_], payload))
-        answer = await self.run()
+        answer = await self.run(DEVICE_S if type_ in SLOW else ANSWER_S)
         _expect(answer, id_, 1)
         if answer.errnos[0]:
             raise Refused(type_, int(answer.errnos[0]))
@@ -170,8 +171,8 @@ class Channel:
     def api(self) -> Api:
         return self._connection.api
 
-    def close(self) -> None:
-        self.broken = self.broken or "it was closed"
+    def close(self, why: str = "it was closed") -> None:
+        self.broken = self.broken or why
         for task in self._running:
             task.cancel()
         self._connection.close()
@@ -206,20 +207,25 @@ class Channel:
     async def _exchange(self, work: Coroutine[Any, Any, T]) -> T:
         task = asyncio.get_running_loop().create_task(self._guarded(work))
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task.add_done_callback(self._ended)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             if task.cancelled():
-                raise Unavailable(f"no connection to grout: {self.broken}") from None
+                raise Unavailable(self.broken) from None
             await asyncio.wait([task])
             raise
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # who asked may not be there any more to hear it
 
     async def _guarded(self, work: Coroutine[Any, Any, T]) -> T:
         async with self._turn:
             if self.broken:
                 work.close()
-                raise Unavailable(f"no connection to grout: {self.broken}")
+                raise Unavailable(self.broken)
             try:
                 return await work
             except Refused:

@@ -1,7 +1,8 @@
 """Datapath for grout: one grout, driven over its UNIX socket.
 
-Raises Unavailable while grout is away; connects again by itself, and then tells that everything is
-lost, so that everything is programmed again. What is ours in grout has our origin or our mark.
+Raises Unavailable while grout is away or hangs; connects again by itself, and then tells that
+everything is lost, so that everything is programmed again. What is ours in grout has our origin or
+our mark.
 """
 
 from __future__ import annotations
@@ -56,15 +57,23 @@ PlacesOf = Callable[[], Places]
 class GroutDatapath:
     """Datapath of the grout at a socket; `places` says which namespaces its ports reach into.
 
-    `home` is grout's own network namespace, "" this one.
+    `home` is grout's own network namespace, "" this one. `silenced` is called when grout falls
+    silent, dead or hanging.
     """
 
     name = "grout"
 
-    def __init__(self, path: str, places: PlacesOf, home: Callable[[], str] = str) -> None:
+    def __init__(
+        self,
+        path: str,
+        places: PlacesOf,
+        home: Callable[[], str] = str,
+        silenced: Callable[[], None] = lambda: None,
+    ) -> None:
         self._path = path
         self._places = places
         self._home = home
+        self._silenced = silenced
         self._inbox = Inbox()
         self._observer = Observer(self._inbox.put)
         self._session: Session | None = None
@@ -167,6 +176,11 @@ class GroutDatapath:
             self._session.close()
             self._session = None
 
+    @property
+    def silent(self) -> str:
+        """Why grout that answered does not any more, "" while it does."""
+        return self._session.channel.broken if self._session else ""
+
     def _ports(self, session: Session) -> Ports:
         return Ports(session.channel, self._places)
 
@@ -201,8 +215,7 @@ class GroutDatapath:
             if session and not session.channel.broken:
                 return session
             if self._keeper and not self._keeper.done():
-                reason = session.channel.broken if session else "it has not come back"
-                raise Unavailable(f"no connection to grout at {self._path}: {reason}")
+                raise Unavailable(self.silent)
             self._session = await self._open()
             self._keeper = asyncio.get_running_loop().create_task(self._keep(self._session))
             return self._session
@@ -214,11 +227,13 @@ class GroutDatapath:
         """Live through sessions, one after the other."""
         while True:
             reason = await _until_gone(session)
-            log.warning("grout at %s is gone: %s", self._path, reason)
-            session.close()
+            log.warning("no connection to grout at %s: %s", self._path, reason)
+            session.close(reason)
+            self._silenced()
+            self._observer.lost_everything()  # who listens asks, and hears why there is no answer
             session = await self._reopen()
             self._session = session
-            log.info("grout at %s is back; all is to be programmed again", self._path)
+            log.info("grout at %s answers again; all is compared", self._path)
             self._observer.lost_everything()
 
     async def _reopen(self) -> Session:
@@ -235,7 +250,7 @@ class GroutDatapath:
 
 async def _until_gone(session: Session) -> str:
     """Work for a session until it fails; return why it did."""
-    work = [session.watch(), session.look_for_moves(), session.collect_garbage()]
+    work = [session.watch(), session.ask(), session.look_for_moves(), session.collect_garbage()]
     tasks = [asyncio.create_task(one) for one in work]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

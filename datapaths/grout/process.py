@@ -110,6 +110,7 @@ class GroutProcess:
         self._grout = grout
         self._log = grout.state_dir / "grout.log"
         self.starts = 0  # of ours
+        self._up = asyncio.Event()
 
     async def run(self) -> None:
         """Go on until cancelled. Raises Unsupported when starting it again is of no use."""
@@ -119,25 +120,37 @@ class GroutProcess:
             )
         pause = AGAIN_S
         while True:
-            since = asyncio.get_running_loop().time()
+            since, why = asyncio.get_running_loop().time(), "grout is gone"
             try:
                 await self._life()
             except Unavailable as error:
-                log.error("%s", error)
+                why = str(error)
             lived = asyncio.get_running_loop().time() - since
             pause = AGAIN_S if lived > STEADY_S else pause
-            log.warning("grout is gone; starting it again in %.1f s", pause)
+            log.warning("%s; trying again in %.1f s", why, pause)
             await asyncio.sleep(pause)
             pause = min(pause * 2, AGAIN_MOST_S)
 
+    async def up(self) -> None:
+        """Return when it answers."""
+        await self._up.wait()
+
     async def _life(self) -> None:
         """Take the grout that answers, or start one; return when it has died."""
-        with suppress(Unavailable):
+        try:
             pid = peer_of(self._grout.sock)
-            await self._check_version()
+        except Unavailable:
+            pid = await self._begin()
+            log.info("grout runs, pid %d", pid)
+        else:
+            await self._check_version()  # Unavailable when it hangs: no place for another
             log.info("taking grout as it runs, pid %d", pid)
-            await died(pid)
-            return
+        self._up.set()
+        await died(pid)
+        self._up.clear()
+
+    async def _begin(self) -> int:
+        """Start one, and return its pid when it answers."""
         pid = self._start()
         try:
             await self._answered(pid)
@@ -147,8 +160,7 @@ class GroutProcess:
                 os.kill(pid, signal.SIGKILL)
             await died(pid)
             raise error if isinstance(error, DatapathError) else self._failure() from None
-        log.info("grout runs, pid %d", pid)
-        await died(pid)
+        return pid
 
     def _start(self) -> int:
         hugepages = self._grout.hugepages

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 FDB_FULL = 0.8
 LOOK_S = 2.0  # between looks for remote MACs that turned up here
 REST_S = 1.0  # without requests before garbage is removed
+ALIVE_S = 5.0  # between questions whether grout still answers
 
 NameCheck = Callable[[str], Awaitable[None]]
 
@@ -71,9 +72,9 @@ class Session:
             raise
         return session
 
-    def close(self) -> None:
+    def close(self, why: str = "it was closed") -> None:
         self._events.close()
-        self.channel.close()
+        self.channel.close(why)
 
     async def load(self) -> None:
         """Read everything but routes."""
@@ -147,6 +148,12 @@ class Session:
             async with self._turn:
                 for event in events:
                     self.observer.feed(self.channel.api, event)
+
+    async def ask(self) -> None:
+        """Ask now and then, however idle: a grout that hangs closes no connection."""
+        while True:
+            await asyncio.sleep(ALIVE_S)
+            await self.channel.call("GR_PING")
 
     async def look_for_moves(self) -> None:
         """Let grout relearn remote MACs that turned up on a local port."""

@@ -70,14 +70,25 @@ class GroutTwins:
         return self._shared.dump()
 
     def set_carrier(self, name: str, up: bool) -> None:
-        """Let FRR see that a port gained or lost carrier. A port without a twin is fine."""
-        for space in self._spaces():
-            Twins(space, self._control).set_carrier(name, up)
+        """Let FRR see that a port gained or lost carrier. A port without a twin is fine.
+
+        A shared port's is the NIC's, which grout-agent follows: FRR does without grout there.
+        """
+        if not self._is_shared(name):
+            for space in self._spaces():
+                Twins(space, self._control).set_carrier(name, up)
 
     def remove(self) -> None:
         """Remove all twins and their rules."""
         for space in self._spaces():
             Twins(space, self._control).remove()
+
+    def _is_shared(self, name: str) -> bool:
+        if not netns.exists(self._forwarding):
+            return False
+        with Links(self._forwarding) as links:
+            link = links.find(name)
+            return bool(link and link.mark and link.mark.text("wiring") == SHARED)
 
     def _spaces(self) -> set[str]:
         try:

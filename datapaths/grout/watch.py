@@ -2,7 +2,7 @@
 and return.
 
 Level-triggered: whatever happens to a link, all are looked at and what differs is changed. It has
-to run beside grout and outlive it: traffic that tc leads to a dead grout is lost.
+to run beside grout and outlive it: traffic that tc leads to a grout that is dead or hangs is lost.
 """
 
 from __future__ import annotations
@@ -37,12 +37,21 @@ READ_BYTES = 1 << 16
 class Watch:
     """Keeps wires and carriers as their ports are, in grout's namespace and in the kernel's.
 
-    `forwarding` is the kernel datapath's namespace, "" where there is none but grout's.
+    `forwarding` is the kernel datapath's namespace, "" where there is none but grout's. `silent`
+    says why grout does not answer, "" while it does; `wake` when that changed.
     """
 
-    def __init__(self, locate: Callable[[], str], forwarding: str) -> None:
+    def __init__(
+        self, locate: Callable[[], str], forwarding: str, silent: Callable[[], str] = str
+    ) -> None:
         self._locate = locate
         self._forwarding = forwarding
+        self._silent = silent
+        self._changed = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look now."""
+        self._changed.set()
 
     async def run(self) -> None:
         """Go on until cancelled, through any number of deaths of grout."""
@@ -57,7 +66,7 @@ class Watch:
 
     async def _follow(self, home: str) -> None:
         """Watch until grout runs elsewhere. `home` stays valid when grout dies."""
-        changed = asyncio.Event()
+        changed = self._changed
         with ExitStack() as stack:
             for space in {home, self._forwarding or home}:
                 stack.enter_context(_listening(space, changed))
@@ -83,7 +92,7 @@ class Watch:
         if self._forwarding and not netns.same(home, self._forwarding):
             with Links(self._forwarding) as links:
                 for link, mark in links.marked("port"):
-                    _follow_shared(links, link, mark)
+                    _follow_shared(links, link, mark, self._silent())
 
 
 def _follow_carrier(links: Links, device: Link, wire: Link | None) -> None:
@@ -92,7 +101,7 @@ def _follow_carrier(links: Links, device: Link, wire: Link | None) -> None:
         log.info("%s: carrier %s", device.name, "is back" if device.carrier else "lost")
         links.set_up(wire.name, device.carrier)
     elif not wire and device.up:
-        log.warning("%s: grout is gone, taking it down", device.name)
+        log.warning("%s: its wire to grout is gone, taking it down", device.name)
         links.set_up(device.name, False)
 
 
@@ -108,11 +117,12 @@ def _rewire(links: Links, twin: Link, tap: Link | None) -> None:
     links.set_up(twin.name, tap.up and tap.carrier)
 
 
-def _follow_shared(links: Links, port: Link, mark: Mark) -> None:
+def _follow_shared(links: Links, port: Link, mark: Mark, silent: str) -> None:
     if mark.text("wiring") != "shared":
         return
-    if not links.find(wire_of(port.name)) and release(links.netns, port.name):
-        log.warning("%s: grout is gone, its traffic is the kernel's again", port.name)
+    why = silent if links.find(wire_of(port.name)) else "its wire to grout is gone"
+    if why and release(links.netns, port.name):
+        log.warning("%s: %s, so its traffic is the kernel's again", port.name, why)
     if links.find(twin := twin_of(port.name)):
         links.set_up(twin, port.up and port.carrier)
 

@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from controller.rpc.listen import ListenError, Tls
-from datapaths.base import Datapath, DatapathError
+from datapaths.base import Datapath, DatapathError, Unsupported
 from datapaths.remote.server import serve
 
 log = logging.getLogger(__name__)
@@ -55,12 +55,16 @@ def tls_of(parser: argparse.ArgumentParser, told: argparse.Namespace) -> Tls | N
 
 
 def run(prog: str, told: argparse.Namespace, tls: Tls | None, make: Make) -> None:
-    """Serve until SIGTERM or SIGINT. What cannot be ends in one sentence and exit code 1."""
+    """Serve until SIGTERM or SIGINT. What cannot be ends in one sentence and exit code 1.
+
+    What can never be has exit code EX_CONFIG: starting it again is of no use.
+    """
     logging.basicConfig(level=told.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
     try:
         asyncio.run(_run(told, tls, make))
     except (DatapathError, ListenError, OSError) as error:
-        sys.exit(f"{prog}: {error}")
+        sys.stderr.write(f"{prog}: {error}\n")
+        sys.exit(os.EX_CONFIG if isinstance(error, Unsupported) else 1)
 
 
 async def _run(told: argparse.Namespace, tls: Tls | None, make: Make) -> None:

@@ -40,6 +40,7 @@ IFLA_VRF_TABLE = 1
 
 IFF_UP = 0x1
 IFF_LOOPBACK = 0x8
+IFF_RUNNING = 0x40
 IFF_LOWER_UP = 0x10000
 IF_OPER_UP = 6  # RFC 2863 ifOperStatus as in linux/if.h
 
@@ -77,6 +78,11 @@ class LinkMessage:
     @property
     def up(self) -> bool:
         return bool(self.flags & IFF_UP)
+
+    @property
+    def carries(self) -> bool:
+        """Say whether the kernel keeps nexthops over it: nh_netdev_event() in ipv4/nexthop.c."""
+        return not self.deleted and self.up and bool(self.flags & (IFF_RUNNING | IFF_LOWER_UP))
 
     @property
     def lower_up(self) -> bool:

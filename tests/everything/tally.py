@@ -12,6 +12,8 @@ import pytest
 
 from tests.everything.summary import Outcome, Test
 
+MESSAGE_LENGTH = 400
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--tally", metavar="DIRECTORY", help="leave every test's outcome there")
@@ -41,7 +43,7 @@ class Tally:
         if before is not None and before.outcome is Outcome.FAILED:
             return
         if report.failed:
-            self._keep(report.nodeid, Outcome.FAILED, report.when)
+            self._keep(report.nodeid, Outcome.FAILED, f"{report.when}: {_message(report)}")
         elif report.skipped:
             expected = getattr(report, "wasxfail", None)
             reason = _reason(report) if expected is None else f"expected to fail: {expected}"
@@ -65,6 +67,13 @@ class Tally:
 
     def _keep(self, name: str, outcome: Outcome, reason: str | None) -> None:
         self._tests[name] = Test(name, outcome, reason or "")
+
+
+def _message(report: pytest.TestReport) -> str:
+    """Return what the exception said, in one line: the sum may be all that one gets to see."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    text = crash.message if crash is not None else report.longreprtext
+    return " ".join(text.split())[:MESSAGE_LENGTH]
 
 
 def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:

@@ -49,6 +49,8 @@ class Pe:
         self._scenario = scenario
         self._options = options
         self.node = scenario.namespace(plan.node)
+        if plan.shared:
+            scenario.namespace(plan.grout)
         bridged = scenario.namespace(plan.bridged)
         self.routed = Host(self.node, *plan.routed_addresses)
         self.bridged = Host(bridged, *plan.bridged_addresses)

@@ -43,7 +43,7 @@ spec:
   tunnelEndpoint: {{cidrs: ["{pe.vteps}"]}}
   gracefulRestart: {{}}
   interfaces:
-{_lines(_interface(uplink) for uplink in pe.uplinks)}
+{_lines(_interface(uplink, shared=pe.shared) for uplink in pe.uplinks)}
   neighbors:
 {_lines(_neighbor(uplink) for uplink in pe.uplinks)}
 """
@@ -79,8 +79,9 @@ spec:
 """
 
 
-def _interface(uplink: Uplink) -> str:
-    return f"- type: NetworkDevice\n  networkDevice: {{interfaceName: {uplink.nic}}}"
+def _interface(uplink: Uplink, *, shared: bool) -> str:
+    dpdk = ", dpdk: {wiring: shared}" if shared else ""
+    return f"- type: NetworkDevice\n  networkDevice: {{interfaceName: {uplink.nic}{dpdk}}}"
 
 
 def _neighbor(uplink: Uplink) -> str:

@@ -41,6 +41,7 @@ class Topology:
     ipv6: bool = False  # links and VTEPs have IPv6 addresses, and no others
     internal: bool = False  # one AS, and the spine reflects its clients' routes
     dpdk: int = 0  # so many of the PEs, from the first on, forward with grout
+    shared: bool = False  # grout in a namespace of its own, and the NICs stay with the kernel
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,15 @@ class PePlan:
     @property
     def state(self) -> Path:
         return STATE / self.name
+
+    @property
+    def shared(self) -> bool:
+        return self.topology.shared and self.datapath is Datapath.DPDK
+
+    @property
+    def grout(self) -> str:
+        """The namespace that grout runs in."""
+        return f"{self.name}-g" if self.shared else self.name
 
     @property
     def asn(self) -> int:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.lab.plan import Datapath, PePlan
-from tests.lab.processes import Daemon
+from tests.lab.processes import Daemon, run
 from tests.lab.scenario import Scenario
 
 
@@ -15,9 +15,15 @@ def grout_socket(pe: PePlan) -> Path:
     return pe.state / "grout.sock"
 
 
+def signal_grout(pe: PePlan, name: str) -> None:
+    """Send a signal to a PE's grout, by name: KILL, STOP, CONT."""
+    run(["pkill", f"-{name}", "-f", f"^grout .*{grout_socket(pe)}"])
+
+
 def make_controller(scenario: Scenario, pe: PePlan, extra: tuple[str, ...] = ()) -> Daemon:
     """Return a PE's controller, not started yet; it starts whatever else it needs itself."""
     dpdk = ("--start-grout", f"--grout-sock={grout_socket(pe)}")
+    shared = (f"--grout-netns={pe.grout}",)
     argv = [
         "controller",
         f"--datapath={pe.datapath}",
@@ -28,6 +34,7 @@ def make_controller(scenario: Scenario, pe: PePlan, extra: tuple[str, ...] = ())
         f"--config={pe.state / 'manifest.yaml'}",
         f"--state-dir={pe.state}",
         *(dpdk if pe.datapath is Datapath.DPDK else ()),
+        *(shared if pe.shared else ()),
         *extra,
     ]
     return scenario.daemon(f"{pe.name}-controller", argv)

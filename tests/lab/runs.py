@@ -1,21 +1,26 @@
-"""One run of pytest, divided among guests: those that need grout go where grout is quick.
+"""One run of pytest in several guests: what needs grout goes where grout is quick.
 
-Guests of a phase run at once, and phases one after the other: a guest in QEMU takes two CPUs.
+Guests of a phase run at once and share its files out; phases come one after the other, since a
+guest in QEMU takes two CPUs.
 """
 
 import os
 import shlex
+import shutil
 import sys
+import tempfile
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
-from tests.lab import machine, shards
+from tests.lab import machine, targets
 from tests.lab.machine import CHECKOUT, QEMU_CPUS, Job, Mode, Settings, Write
-from tests.lab.shards import Target
+from tests.lab.targets import Target
 
 NO_TESTS = 5  # pytest's exit code when it collected none
+IN_GUEST = "/artefacts"  # a run's artefacts, as its guests see them
 PYTEST = "python -m pytest -p no:cacheprovider"
 
 
@@ -38,30 +43,40 @@ class Request:
 
 def run(settings: Settings, modes: Modes, request: Request) -> int:
     """Run what is wanted and return the worst exit code. Raises LabError."""
-    todo = phases(modes, request)
+    settings.artefacts.mkdir(parents=True, exist_ok=True)
+    claims = Path(tempfile.mkdtemp(prefix="claims-", dir=settings.artefacts))
+    todo = phases(modes, request, f"{IN_GUEST}/{claims.name}")
     alone = sum(map(len, todo)) == 1
     codes: list[int] = []
-    for jobs in todo:
-        writers = [write if alone else Prefixed(n, job.mode).write for n, job in enumerate(jobs, 1)]
-        codes += _at_once(settings, jobs, writers)
+    try:
+        for jobs in todo:
+            names = [job.mode for job in jobs]
+            writers = [write if alone else Prefixed(n, m).write for n, m in enumerate(names, 1)]
+            codes += _at_once(settings, jobs, writers)
+    finally:
+        shutil.rmtree(claims, ignore_errors=True)
     return worst(codes)
 
 
-def phases(modes: Modes, request: Request) -> list[list[Job]]:
-    """Return the guests' jobs: those of one list at once, the lists one after the other."""
-    targets, options = shards.targets(CHECKOUT, request.pytest)
+def phases(modes: Modes, request: Request, claims: str) -> list[list[Job]]:
+    """Return the guests' jobs: those of one list at once, the lists one after the other.
 
-    def phase(mode: Mode, markers: str, targets: Sequence[Target], jobs: int) -> list[Job]:
-        words = shlex.join(["-m", markers, *options])
-        parts = shards.divide(targets, jobs)
-        return [Job(f"exec {PYTEST} {words} {shlex.join(map(str, p))}", mode) for p in parts]
+    `claims` is a directory that is empty, as the guests see it.
+    """
+    files, options = targets.find(CHECKOUT, request.pytest)
+
+    def phase(mode: Mode, markers: str, files: Sequence[Target], guests: int) -> list[Job]:
+        guests = min(guests, len(files))
+        share = ["-p", "tests.lab.claims", f"--claims={claims}/{mode}"] if guests > 1 else []
+        words = shlex.join([*share, "-m", markers, *options, *map(str, files)])
+        return [Job(f"exec {PYTEST} {words}", mode)] * guests
 
     if modes.plain is modes.grout:
-        return [phase(modes.plain, request.markers, targets, request.jobs)]
-    grout = [target for target in targets if target.grout]
+        return [phase(modes.plain, request.markers, files, request.jobs)]
+    grout = [target for target in files if target.grout]
     pairs = max(1, min(request.jobs, (os.cpu_count() or 1) // QEMU_CPUS))
     both = (
-        phase(modes.plain, f"({request.markers}) and not grout", targets, request.jobs),
+        phase(modes.plain, f"({request.markers}) and not grout", files, request.jobs),
         phase(modes.grout, f"({request.markers}) and grout", grout, pairs),
     )
     return [jobs for jobs in both if jobs]

@@ -10,17 +10,18 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.lab import namespaces
 from tests.lab.fabric import Fabric, Pe
 from tests.lab.ping import flows
 from tests.lab.plan import TENANT_VRF
-from tests.lab.processes import CommandFailed, run
-from tests.lab.product import grout_socket
+from tests.lab.processes import run
+from tests.lab.product import grout_socket, signal_grout
+from tests.lab.views import prefixes_of
 from tests.lab.waiting import wait_until
 
 pytestmark = pytest.mark.lab
 
 BACK_S = 60.0
+HANGS_S = 25.0  # a question every 5 s, and 15 s for its answer
 MANY = 250  # routes that a grout which died has to get again
 
 
@@ -83,7 +84,7 @@ def test_the_namespace_of_frr(fabric: Fabric) -> None:
     pe1 = fabric.pes[0]
     with nothing_lost(fabric):
         pe1.router.stop()
-        namespaces.delete(pe1.control)
+        run(["ip", "netns", "delete", pe1.control.name])  # as an operator would
         time.sleep(2)
         pe1.start_frr()
         comes_back(fabric, pe1)
@@ -121,9 +122,9 @@ def test_grout_itself(fabric: Fabric, say: Callable[[str], None]) -> None:
     wait_until(lambda: set(routes) <= pe1.view.prefixes(), f"{MANY} routes are there", 60)
     before = pe1.view.prefixes()
 
-    run(["pkill", "-KILL", "-f", f"^grout .*{grout_socket(pe1.plan)}"])
+    signal_grout(pe1.plan, "KILL")
     since = time.monotonic()
-    wait_until(lambda: prefixes_of(pe1) == before, "every route is back", BACK_S)
+    wait_until(lambda: prefixes_of(pe1.view) == before, "every route is back", BACK_S)
     say(f"{len(before)} routes are back {time.monotonic() - since:.1f} s after grout's death")
     fabric.wait_for_overlay(BACK_S)
     say(f"hosts reach one another after {time.monotonic() - since:.1f} s")
@@ -131,12 +132,27 @@ def test_grout_itself(fabric: Fabric, say: Callable[[str], None]) -> None:
     announce(pe2, *(f"no network {route}" for route in routes))
 
 
-def prefixes_of(pe: Pe) -> set[str]:
-    """Return what the tenant's VRF has; nothing while nobody can be asked."""
+@pytest.mark.datapaths("dpdk", long=("dpdk",))
+def test_grout_hangs(fabric: Fabric, say: Callable[[str], None]) -> None:
+    """It closes no connection and forwards nothing; when it goes on, nothing is written again."""
+    pe1 = fabric.pes[0]
+    before = pe1.view.tables()
+    signal_grout(pe1.plan, "STOP")
+    since = time.monotonic()
     try:
-        return pe.view.prefixes()
-    except CommandFailed:
-        return set()
+        wait_until(lambda: "grout hangs" in pe1.dualpath("status"), "it is said", HANGS_S)
+        say(f"`dualpath status` says so after {time.monotonic() - since:.1f} s:")
+        say("\n".join(pe1.dualpath("status").splitlines()[:3]))
+    finally:
+        signal_grout(pe1.plan, "CONT")
+    since = time.monotonic()
+    comes_back(fabric, pe1)
+    fabric.wait_for_overlay(BACK_S)
+    say(f"all is well {time.monotonic() - since:.1f} s after it went on")
+    assert pe1.view.tables() == before
+    log = pe1.controller.text()
+    assert log.count("grout hangs") < 5  # by who notices, not by how long
+    assert "Traceback" not in log
 
 
 def announce(pe: Pe, *lines: str) -> None:

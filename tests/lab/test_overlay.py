@@ -103,7 +103,7 @@ def test_arp_is_answered_without_asking_the_fabric(fabric: Fabric) -> None:
         assert [line for line in requests() if pe1.bridged.v6 in line] == []
 
 
-@pytest.mark.datapaths("kernel", "dpdk")
+@pytest.mark.datapaths("kernel", "dpdk", "both-dpdk")
 def test_a_host_moves_and_moves_back(fabric: Fabric) -> None:
     pe1, pe2 = fabric.pes
     host, stays = pe1.bridged, pe2.bridged

@@ -65,14 +65,13 @@ def test_a_flow_counts_every_ping(lab: Scenario, target: str) -> None:
     near, _ = _two_hosts(lab)
     wait_for_ping(near, target)
 
-    started = time.monotonic()
     flow = lab.flow(near, target)
     time.sleep(3)
     result = flow.stop()
 
     assert result.lost == 0, result
-    assert result.transmitted == pytest.approx((time.monotonic() - started) * 100, rel=0.25)
-    assert result.longest_gap_s < 0.2, result
+    assert result.transmitted > 100, result
+    assert result.longest_gap_s < 1, result
 
 
 @pytest.mark.parametrize("target", ["192.0.2.2", "2001:db8::2"])
@@ -88,8 +87,8 @@ def test_a_flow_sees_an_interruption(lab: Scenario, target: str) -> None:
     time.sleep(1)
     result = flow.stop()
 
-    assert 30 < result.lost < 150, result
-    assert 0.3 < result.longest_gap_s < 1.5, result
+    assert 20 < result.lost < result.transmitted / 2, result
+    assert 0.3 < result.longest_gap_s < 2, result
 
 
 REMOTE_VTEP = "100.64.0.2"

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from tests.lab import namespaces
 from tests.lab.namespaces import Namespace
 from tests.lab.plan import TENANT_VRF
-from tests.lab.processes import run
+from tests.lab.processes import CommandFailed, run
 
 OUR_PROTOCOL = 68  # of routes in the kernel
 OUR_ORIGIN = "zebra"  # of routes in grout
@@ -45,6 +45,9 @@ class View(Protocol):
 
     def uplinks_to(self, vtep: str) -> set[str]:
         """Return the ports over which the underlay reaches a VTEP."""
+
+    def local_vtep(self, vni: int) -> str:
+        """Return the address that a VNI's packets come from."""
 
     def remote_macs(self, vni: int) -> dict[str, str]:
         """Return the MACs behind VTEPs, and behind which."""
@@ -83,6 +86,11 @@ class KernelView:
         nexthop = nexthops[route["nhid"]]
         members = [nexthops[member["id"]] for member in nexthop.get("group", [])]
         return {str(row["dev"]) for row in (members or [nexthop])}
+
+    def local_vtep(self, vni: int) -> str:
+        (device,) = self._namespace.ip_json("link", "show", "dev", f"vx{vni}")
+        data = device["linkinfo"]["info_data"]
+        return str(data.get("local6") or data["local"])
 
     def remote_macs(self, vni: int) -> dict[str, str]:
         words = ["fdb", "show", "dev", f"vx{vni}"]
@@ -124,6 +132,11 @@ class GroutView:
         members = [devices[int(member)] for member in MEMBER.findall(text)]
         return set(members or re.findall(r"\biface=(\S+)", text))
 
+    def local_vtep(self, vni: int) -> str:
+        (row,) = [row for row in self._rows("interface", "show") if row["name"] == f"vx{vni}"]
+        (address,) = re.findall(r"\blocal=(\S+)", row["info"])
+        return str(address)
+
     def remote_macs(self, vni: int) -> dict[str, str]:
         rows = [row for row in self._rows("fdb", "show") if row["iface"] == f"vx{vni}"]
         return {row["mac"]: row["vtep"] for row in rows if row["vtep"]}
@@ -140,6 +153,14 @@ class GroutView:
     def _rows(self, *words: str) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = json.loads(run([*self._grcli, "-j", *words]) or "[]")
         return rows
+
+
+def prefixes_of(view: View) -> set[str]:
+    """Return what the tenant's VRF has; nothing while nobody can be asked."""
+    try:
+        return view.prefixes()
+    except CommandFailed:
+        return set()
 
 
 def with_length(prefix: str) -> str:

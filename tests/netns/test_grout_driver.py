@@ -53,6 +53,10 @@ class Bed:
                         return event
                 await asyncio.sleep(0.02)
 
+    async def hears_that_all_is_lost(self) -> None:
+        for kind in WATCHED:
+            await self.hears(lambda event, kind=kind: event == Lost(kind))  # type: ignore[misc]
+
     async def until_unavailable(self) -> None:
         async with asyncio.timeout(PATIENCE_S):
             while True:
@@ -162,9 +166,10 @@ async def test_a_grout_that_dies_and_returns_is_told_as_lost_and_programmed_agai
         os.kill(peer_of(bed.world.grout.sock), signal.SIGKILL)
         with pytest.raises(Unavailable):
             await bed.until_unavailable()
+        await bed.hears_that_all_is_lost()
+        bed.heard.clear()
         with started(bed.world.grout):
-            for kind in WATCHED:
-                await bed.hears(lambda event, kind=kind: event == Lost(kind))  # type: ignore[misc]
+            await bed.hears_that_all_is_lost()
             assert await bed.subject.holdings() == {}
             await bed.world.make_device()
             await bed.subject.prepare(port=False)

@@ -294,6 +294,8 @@ async def test_shared_wiring_gives_the_traffic_back_when_grout_dies() -> None:
             assert await bed.talks(bed.peer, bed.control, V4)
             [state] = await ports.states()
             assert state.rx_packets > 0
+            await asyncio.to_thread(twins.set_carrier, nic.name, False)  # grout's port, not FRR's
+            assert await bed.talks(bed.peer, bed.control, V4)
             run(f"ip -n {bed.peer} addr add 192.0.2.0/31 dev peer0", check=False)
             watch = asyncio.ensure_future(Watch(lambda: locate(bed.grout.sock), forwarding).run())
             await asyncio.sleep(1)  # it has to know where grout runs

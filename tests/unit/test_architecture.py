@@ -45,7 +45,7 @@ ALLOWED: dict[str, set[str]] = {
     "controller.settings": {"controller.options"},
     "controller.lifetime": set(),
     "controller.options": set(),
-    "controller.supervisor": {"controller.settings"},
+    "controller.supervisor": {"controller.settings", "datapaths.base"},
     "controller.configure": {"controller.model"},
     "controller.provision": {
         "controller.configure",

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-RTPROT_DUALPATH: Final = 68
-"""Our own routing protocol number: marks what is ours in the kernel.
-
-0x44 is a D. Free in linux/rtnetlink.h, iproute2's rt_protos and FRR's zebra/rt_netlink.h.
-"""
+from controller.model.routes import RTPROT_DUALPATH as RTPROT_DUALPATH
 
 METRIC: Final = 20
 """Of every route that we install: zebra's own, so that tools show what an operator expects."""

@@ -8,17 +8,18 @@ BOTH = Request(["tests/lab/test_selftest.py", "tests/lab/test_grout.py", "-x"], 
 
 
 def test_scenarios_with_grout_have_guests_of_their_own() -> None:
-    kernel, grout = runs.phases(Modes(Mode.UML, Mode.QEMU), BOTH)
+    kernel, grout = runs.phases(Modes(Mode.UML, Mode.QEMU), BOTH, "/c")
 
     assert [job.mode for job in kernel] == [Mode.UML, Mode.UML]
     assert all("-m '(lab) and not grout' -x " in job.command for job in kernel)
+    assert all(" --claims=/c/uml " in job.command for job in kernel)
     (job,) = grout
     assert job.mode is Mode.QEMU
     assert job.command.endswith("-m '(lab) and grout' -x tests/lab/test_grout.py")
 
 
 def test_where_one_kind_of_guest_will_do_there_is_no_difference() -> None:
-    (phase,) = runs.phases(Modes(Mode.STRAIGHT, Mode.STRAIGHT), BOTH)
+    (phase,) = runs.phases(Modes(Mode.STRAIGHT, Mode.STRAIGHT), BOTH, "/c")
 
     assert [job.mode for job in phase] == [Mode.STRAIGHT, Mode.STRAIGHT]
     assert all("-m lab -x " in job.command for job in phase)
@@ -26,7 +27,7 @@ def test_where_one_kind_of_guest_will_do_there_is_no_difference() -> None:
 
 def test_nobody_waits_for_a_guest_without_scenarios() -> None:
     request = Request(["tests/lab/test_selftest.py"])
-    assert len(runs.phases(Modes(Mode.UML, Mode.QEMU), request)) == 1
+    assert len(runs.phases(Modes(Mode.UML, Mode.QEMU), request, "/c")) == 1
 
 
 def test_a_guest_that_had_nothing_to_run_does_not_count() -> None:

@@ -60,6 +60,7 @@ class World:
             renewed=self._renewed,
             judge=self.judge,
         )
+        self.provisioner.subscribed(same_bridge=True)
 
     def _tell(self, event: Configure | Provisioned) -> bool:
         self.told.append(event)

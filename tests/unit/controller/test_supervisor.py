@@ -16,6 +16,7 @@ import pytest
 from controller import supervisor
 from controller.settings import Settings, parse
 from controller.supervisor import BridgeSupervisor, Child
+from datapaths.base import Unsupported
 from tests.fakes.waiting import until
 
 STAND_IN = "import sys, time\nsys.stdin.close()\ntime.sleep(60)"
@@ -165,3 +166,22 @@ async def test_a_child_that_is_asked_to_end_ends(
     await asyncio.gather(work, return_exceptions=True)
     with pytest.raises(ProcessLookupError):
         os.kill(pids[0], 0)
+
+
+async def test_a_child_that_can_never_work_is_started_once() -> None:
+    child = Child("grout-agent", [sys.executable, "-c", f"raise SystemExit({os.EX_CONFIG})"])
+    with pytest.raises(Unsupported, match="grout-agent cannot work here"):
+        async with asyncio.timeout(20):
+            await child.run()
+
+
+async def test_a_child_waits_for_what_it_needs(tmp_path: Path) -> None:
+    there, trace = asyncio.Event(), tmp_path / "trace"
+    code = f"open({str(trace)!r}, 'a').write('x')"
+    work = asyncio.create_task(Child("x", [sys.executable, "-c", code], there.wait).run())
+    await asyncio.sleep(0.1)
+    assert not trace.exists()
+    there.set()
+    await until(trace.exists)
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)

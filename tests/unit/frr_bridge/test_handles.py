@@ -149,6 +149,26 @@ def test_a_lost_uplink_is_one_change() -> None:
     assert heard.changes == before + 1
 
 
+def test_a_device_that_went_down_takes_its_legs_out_of_groups() -> None:
+    """The kernel shrinks them without a word; the last leg stays until zebra says more."""
+    heard = Heard(2, 3)
+    heard.handles.learn(11, via(1, 2))
+    heard.handles.learn(12, via(2, 3))
+    heard.handles.learn_group(13, ((11, 1), (12, 1)))
+    inline = InlineNexthop(NexthopType.GROUP, members=((via(1, 2), 1), (via(2, 3), 1)))
+    by_value = heard.handles.inline(inline)
+    original = heard.original(13)
+    for _ in range(2):
+        heard.handles.lost_device(3)
+        assert heard.meaning(13) == [(1, 1)]
+    heard.handles.lost_device(2)
+    assert heard.meaning(13) == [(1, 1)]
+    assert heard.original(13) == original
+    assert len(heard.contents[by_value].members) == 2
+    heard.handles.learn_group(13, ((11, 1), (12, 1)))
+    assert heard.meaning(13) == [(1, 1), (2, 1)]
+
+
 def test_a_restarted_zebra_gives_new_ids_and_yet_nothing_changes() -> None:
     """Invariant 1: routes are said with the handles that the datapath knows."""
     heard = Heard(2)

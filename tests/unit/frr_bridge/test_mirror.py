@@ -12,13 +12,25 @@ import pytest
 
 from controller.model.events import Mirror
 from controller.model.layer2 import Mac, Neighbor
+from controller.model.routes import RTPROT_DUALPATH
 from frr_bridge.mirror import ShadowMirror
 from frr_bridge.overlay import Overlay
 from frr_bridge.wire.link import IFF_UP
 from frr_bridge.wire.message import decode_message
 from frr_bridge.wire.neighbor import NTF_EXT_LEARNED, NTF_MASTER, NUD_NOARP, NeighborMessage
 from frr_bridge.wire.netlink import AF_BRIDGE, AF_INET, header
-from tests.fakes.shadow import AC110, BR110, HOST, HOST_MAC, HOST_ROWS, L2VNI, LINKS, VX110, link
+from tests.fakes.shadow import (
+    AC110,
+    BR110,
+    HOST,
+    HOST_MAC,
+    HOST_ROWS,
+    L2VNI,
+    LINKS,
+    VX110,
+    link,
+    on_bridge,
+)
 
 MAC = Mac(L2VNI, HOST_MAC)
 NEIGHBOR = Neighbor(L2VNI, HOST, HOST_MAC)
@@ -203,6 +215,65 @@ def test_devices_of_others_are_nobody_s(mirrored: World) -> None:
         mirrored.overlay.link(link(20, name))
     mirrored.mirror.retry()
     assert mirrored.asked() == []
+
+
+def ours(address: bytes = HOST, *, deleted: bool = False) -> NeighborMessage:
+    """Say what the kernel says of a mirrored neighbour."""
+    return NeighborMessage(
+        deleted,
+        AF_INET,
+        BR110,
+        NUD_NOARP,
+        NTF_EXT_LEARNED,
+        HOST_MAC,
+        address,
+        protocol=RTPROT_DUALPATH,
+    )
+
+
+def test_a_neighbour_says_whose_it_is(world: World) -> None:
+    """Over a remote row the kernel would keep zebra's number, and zebra take it for its own."""
+    world.mirror.learn(Mirror(neighbors=(NEIGHBOR,)))
+    assert [said.protocol for said in world.kernel.asked] == [RTPROT_DUALPATH]
+
+
+def test_what_an_earlier_bridge_left_behind_is_taken_away_once_all_hosts_are_known(
+    world: World,
+) -> None:
+    other = bytes([10, 110, 0, 99])
+    world.overlay.neighbor(ours(other))
+    world.overlay.neighbor(on_bridge(AC110, BR110, OTHER.mac))
+    world.mirror.retry()
+    assert world.asked() == []
+    world.mirror.learn(Mirror(whole=True, macs=(MAC,), neighbors=(NEIGHBOR,)))
+    world.mirror.retry()
+    assert sorted(world.asked()) == sorted(
+        [*BOTH, ("-", BR110, other), ("-", AC110, OTHER.mac)],
+    )
+    world.mirror.retry()
+    assert world.asked() == []
+
+
+def test_a_row_that_somebody_deleted_is_written_again(mirrored: World) -> None:
+    """zebra may take back a remote host late, when it has just become a local one."""
+    mirrored.mirror.learn(Mirror(whole=True, macs=(MAC,), neighbors=(NEIGHBOR,)))
+    mirrored.asked()
+    mirrored.overlay.neighbor(ours())
+    mirrored.mirror.retry()
+    assert mirrored.asked() == []
+    mirrored.overlay.neighbor(ours(deleted=True))
+    mirrored.mirror.retry()
+    assert mirrored.asked() == [("+", BR110, HOST)]
+
+
+def test_our_own_row_is_no_remote_host_s_even_when_its_mac_is_remote(world: World) -> None:
+    world.mirror.learn(Mirror(neighbors=(NEIGHBOR,)))
+    world.overlay.neighbor(ours())
+    world.asked()
+    for row in HOST_ROWS[:2]:  # the MAC alone has moved
+        world.overlay.neighbor(row)
+    world.mirror.learn(Mirror(gone_neighbors=(NEIGHBOR,)))
+    assert world.asked() == [("-", BR110, HOST)]
 
 
 def test_the_netlink_socket_is_a_real_one_outside_of_tests() -> None:

@@ -163,7 +163,7 @@ async def test_garbage_ends_the_session_and_nothing_else(world: World) -> None:
     writer = await world.live(route(1))
     writer.write(b"\xff" * 50)
     await world.until(lambda: world.state is State.IDLE)
-    assert world.prefixes == {"20.0.1.0/24"}
+    await world.until(lambda: world.prefixes == {"20.0.1.0/24"})
 
 
 async def test_a_live_zebra_is_obeyed(world: World) -> None:

@@ -200,7 +200,9 @@ async def test_what_waits_for_a_device_is_tried_when_a_device_comes() -> None:
         assert made.datapath.records[Kind.FLOOD] == {FLOOD.key: FLOOD}
 
 
-async def test_what_waits_for_a_vni_that_waits_for_a_port_is_not_put_off() -> None:
+async def test_what_waits_for_a_vni_that_waits_for_a_port_is_not_put_off(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """As with grout, which has its VTEP address with a port. No time passes."""
     made = Core()
     made.datapath.refuse[Kind.VNI, 100] = "EADDRNOTAVAIL"
@@ -221,6 +223,7 @@ async def test_what_waits_for_a_vni_that_waits_for_a_port_is_not_put_off() -> No
         await made.settle()
         assert made.datapath.records[Kind.FLOOD] == {FLOOD.key: FLOOD}
         assert made.datapath.lookup("10.1.1.1")
+    assert caplog.messages == []  # what waits for something else is no trouble
 
 
 async def test_a_datapath_that_does_not_answer_is_tried_again(core: Core) -> None:

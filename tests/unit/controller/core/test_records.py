@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.core.records import RecordTable
+from controller.core.records import FROM_INTENT, RecordTable
 from controller.model.kinds import Kind
 from controller.model.layer2 import Lsp, Mac
 from controller.model.view import RowState
@@ -109,6 +109,14 @@ def test_adopted_records_stay_until_the_sweep() -> None:
     assert states(table) == [RowState.PROGRAMMED, RowState.STALE]
     assert table.sweep(1, now=2.0) == 1
     assert table.pending() == [(mac(2).key, None, mac(2))]
+
+
+def test_what_a_manifest_says_is_never_stale() -> None:
+    table = RecordTable(Kind.VNI)
+    table.want(mac(1), generation=FROM_INTENT, session=0, now=1.0)
+    table.done(mac(1).key, mac(1))
+    assert [row.state for row in table.rows(7)] == [RowState.PROGRAMMED]
+    assert table.count(7).stale == 0
 
 
 def test_a_lost_record_is_pending_again() -> None:

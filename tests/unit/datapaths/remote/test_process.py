@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import os
 import socket
 import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -61,10 +65,22 @@ async def test_it_ends_with_whoever_holds_its_input(tmp_path: Path) -> None:
         assert await process.wait() == 0
 
 
-def sentence(ended: pytest.ExceptionInfo[SystemExit]) -> str:
-    said = str(ended.value.code)
-    assert "\n" not in said
-    return said
+@dataclass
+class Refusal:
+    """How a program ended that could not begin."""
+
+    code: int
+    sentence: str
+
+
+def refusal(main: Callable[[list[str]], None], *arguments: str) -> Refusal:
+    """Run a program that is to end in one sentence, and no log before it."""
+    said = io.StringIO()
+    with pytest.raises(SystemExit) as ended, redirect_stderr(said):
+        main(list(arguments))
+    (sentence,) = said.getvalue().splitlines()
+    assert isinstance(ended.value.code, int)
+    return Refusal(ended.value.code, sentence)
 
 
 @pytest.mark.parametrize(
@@ -75,23 +91,24 @@ def sentence(ended: pytest.ExceptionInfo[SystemExit]) -> str:
         ("unix:/proc/none/x", "cannot use"),
     ],
 )
-def test_where_it_may_not_listen(listen: str, why: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        serve.main(["--datapath", "memory", "--listen", listen])
-    assert why in sentence(ended)
+def test_where_it_may_not_listen(listen: str, why: str) -> None:
+    refused = refusal(serve.main, "--datapath", "memory", "--listen", listen)
+    assert why in refused.sentence
+    assert refused.code == 1
 
 
 def test_a_namespace_that_is_not_there() -> None:
     for main, options in ((serve.main, ["--datapath", "kernel"]), (agent.main, [])):
-        with pytest.raises(SystemExit) as ended:
-            main([*options, "--netns", "dp-none"])
-        assert "no network namespace dp-none" in sentence(ended)
+        refused = refusal(main, *options, "--netns", "dp-none")
+        assert "no network namespace dp-none" in refused.sentence
+        assert refused.code == os.EX_CONFIG  # whoever supervises it starts it no more
 
 
 def test_a_grout_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit) as ended:
-        agent.main(["--grout-sock", f"{tmp_path}/none.sock", "--listen", f"unix:{tmp_path}/a"])
-    assert "grout-agent: cannot connect to grout at" in sentence(ended)
+    told = "--grout-sock", f"{tmp_path}/none.sock", "--listen", f"unix:{tmp_path}/a"
+    refused = refusal(agent.main, *told)
+    assert refused.sentence.startswith("grout-agent: cannot connect to grout at")
+    assert refused.code == 1  # it may come yet
 
 
 def test_something_else_at_grout_s_socket(tmp_path: Path) -> None:
@@ -103,11 +120,11 @@ def test_something_else_at_grout_s_socket(tmp_path: Path) -> None:
         program = "import socket,sys;s=socket.socket(fileno=0);\nwhile True: s.accept()[0].close()"
         with subprocess.Popen([sys.executable, "-c", program], stdin=other.fileno()) as closing:
             try:
-                with pytest.raises(SystemExit) as ended:
-                    agent.main(["--grout-sock", str(path), "--listen", f"unix:{tmp_path}/a"])
+                told = "--grout-sock", str(path), "--listen", f"unix:{tmp_path}/a"
+                refused = refusal(agent.main, *told)
             finally:
                 closing.kill()
-    assert sentence(ended).startswith("grout-agent: ")
+    assert refused.sentence.startswith("grout-agent: ")
 
 
 @pytest.mark.parametrize("main", [serve.main, agent.main])

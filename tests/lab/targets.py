@@ -1,9 +1,8 @@
-"""Divides test files among guests, each of which has one CPU.
+"""What there is to run: test files, those with most scenarios first, and which need grout.
 
 It reads files to see how many scenarios they hold, and does no other I/O.
 """
 
-import heapq
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,8 +25,8 @@ class Target:
         return self.argument
 
 
-def targets(checkout: Path, arguments: Sequence[str]) -> tuple[list[Target], list[str]]:
-    """Return the targets that pytest's `arguments` name, and the other arguments.
+def find(checkout: Path, arguments: Sequence[str]) -> tuple[list[Target], list[str]]:
+    """Return the targets that pytest's `arguments` name, largest first, and the other arguments.
 
     Without one that names anything, every scenario of the lab is a target.
     """
@@ -41,18 +40,8 @@ def targets(checkout: Path, arguments: Sequence[str]) -> tuple[list[Target], lis
             found += _of_directory(checkout, path)
         else:
             found.append(_target(argument, path))
-    return found or _of_directory(checkout, checkout / LAB), options
-
-
-def divide(wanted: Sequence[Target], shards: int) -> list[list[Target]]:
-    """Return at most `shards` lists with about as many scenarios each."""
-    divided: list[list[Target]] = [[] for _ in range(shards)]
-    loads = [(0, index) for index in range(shards)]
-    for target in sorted(wanted, key=lambda target: (-target.weight, target.argument)):
-        load, index = heapq.heappop(loads)
-        divided[index].append(target)
-        heapq.heappush(loads, (load + target.weight, index))
-    return [part for part in divided if part]
+    found = found or _of_directory(checkout, checkout / LAB)
+    return sorted(found, key=lambda target: (-target.weight, target.argument)), options
 
 
 def _of_directory(checkout: Path, directory: Path) -> list[Target]:

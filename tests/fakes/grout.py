@@ -1,0 +1,48 @@
+"""A socket that says hello like grout, and answers everything else with nothing, or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from datapaths.grout.wire.frames import REQUEST, RESPONSE
+from datapaths.grout.wire.table import api, versions
+
+EBADMSG = 74  # which grout says to a hello of another version
+
+
+class FakeGrout:
+    """`hangs` makes it silent, without closing a connection; `known` is whether it takes hello."""
+
+    def __init__(self) -> None:
+        self.hangs = False
+        self.known = True
+        self.asked: list[str] = []
+        self.connections: list[asyncio.Task[None]] = []
+        self._names = {number: name for name, number in api(versions()[0]).types.items()}
+
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections.append(asyncio.create_task(self._serve(reader, writer)))
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                id_, type_, length = REQUEST.unpack(await reader.readexactly(REQUEST.size))
+                await reader.readexactly(length)
+                self.asked.append(self._names[type_])
+                if not self.hangs:
+                    writer.write(RESPONSE.pack(id_, 0 if self.known else EBADMSG, 0))
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+@asynccontextmanager
+async def listening(path: Path) -> AsyncIterator[FakeGrout]:
+    """Listen for the length of a block, and until all who connected have closed."""
+    grout = FakeGrout()
+    async with await asyncio.start_unix_server(grout.accept, path):
+        yield grout
+        await asyncio.gather(*grout.connections)

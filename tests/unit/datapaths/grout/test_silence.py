@@ -1,0 +1,103 @@
+"""A grout that hangs closes no connection: deadlines find out, and it is back when it goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from datapaths.base import Unavailable, Unsupported
+from datapaths.grout import channel, driver, session
+from datapaths.grout.channel import Channel
+from datapaths.grout.driver import GroutDatapath
+from datapaths.grout.placement import Places
+from datapaths.grout.process import Grout, GroutProcess
+from datapaths.grout.session import Session
+from tests.fakes.grout import listening
+from tests.fakes.waiting import until
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(channel, "ANSWER_S", 0.5)
+    monkeypatch.setattr(session, "ALIVE_S", 0.01)
+    monkeypatch.setattr(driver, "RETRY_S", 0.01)
+
+    async def nothing(_: Session) -> None:
+        """Read nothing: the fake has nothing to say."""
+
+    monkeypatch.setattr(Session, "load", nothing)
+    monkeypatch.setattr(Session, "ask_hosts_in_time", nothing)
+
+
+async def test_a_question_that_is_not_answered_breaks_the_channel(tmp_path: Path) -> None:
+    async with listening(tmp_path / "s") as grout:
+        asking = await Channel.open(str(tmp_path / "s"))
+        grout.hangs = True
+        with pytest.raises(Unavailable, match="grout hangs: no answer for"):
+            await asking.call("GR_PING")
+        assert asking.broken
+        asking.close()
+
+
+async def test_making_a_device_may_take_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channel, "DEVICE_S", 0.8)
+    async with listening(tmp_path / "s") as grout:
+        asking = await Channel.open(str(tmp_path / "s"))
+        grout.hangs = True
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(Unavailable):
+            await asking.call("GR_IFACE_ADD")
+        assert asyncio.get_running_loop().time() - began > 0.7
+        asking.close()
+
+
+async def test_silence_is_noticed_said_once_and_over_when_it_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    silences: list[str] = []
+    async with listening(tmp_path / "s") as grout:
+        datapath = GroutDatapath(
+            str(tmp_path / "s"),
+            lambda: Places("", ""),
+            silenced=lambda: silences.append(datapath.silent),
+        )
+        await datapath.capabilities()
+        assert datapath.silent == ""
+        grout.hangs = True
+        await until(lambda: bool(silences))
+        with pytest.raises(Unavailable, match=r"^grout hangs: no answer"):
+            await datapath.capabilities()
+        await asyncio.sleep(0.6)  # some attempts to connect
+        grout.hangs = False
+        await until(lambda: datapath.silent == "")
+        await datapath.capabilities()
+        await datapath.close()
+    assert [silence.partition(":")[0] for silence in silences] == ["grout hangs"]
+    said = [r.message.partition(" at ")[0] for r in caplog.records if r.name == driver.__name__]
+    assert said == ["no connection to grout", "grout"]
+
+
+async def test_no_other_is_started_beside_one_that_hangs(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with listening(tmp_path / "s") as grout:
+        grout.hangs = True
+        process = GroutProcess(Grout(tmp_path / "s", "", tmp_path, command=("sh",)))
+        keeping = asyncio.create_task(process.run())
+        await until(lambda: "grout hangs" in caplog.text)
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        assert process.starts == 0
+
+
+async def test_another_api_version_is_not_waited_for(tmp_path: Path) -> None:
+    async with listening(tmp_path / "s") as grout:
+        grout.known = False
+        with pytest.raises(Unsupported, match="another API version; known are grout"):
+            await Channel.open(str(tmp_path / "s"))
+        assert set(grout.asked) == {"GR_HELLO"}

@@ -1,0 +1,73 @@
+"""What the bridge makes of a link that went down: the kernel drops nexthops without a word."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from controller.model.kinds import Kind
+from controller.model.nexthops import Nexthop, NexthopType
+from frr_bridge.wire.inline import InlineNexthop
+from frr_bridge.wire.link import IFF_LOWER_UP, IFF_RUNNING, IFF_UP
+from frr_bridge.wire.nexthop import ZebraNexthop
+from tests.fakes import shadow
+from tests.unit.frr_bridge.test_bridge import World, route
+
+ETH2 = 20
+UP = IFF_UP | IFF_RUNNING | IFF_LOWER_UP
+LINKS = [replace(shadow.link(index, f"eth{index}"), flags=UP) for index in (shadow.ETH1, ETH2)]
+
+
+def via(identity: int, oif: int) -> ZebraNexthop:
+    gateway = bytes([192, 168, oif, 2])
+    return ZebraNexthop(identity, False, nexthop=InlineNexthop(NexthopType.GATEWAY, gateway, oif))
+
+
+@pytest.fixture
+def made() -> World:
+    """Return a live bridge with a route by a group of two uplinks."""
+    made = World()
+    made.links(*LINKS)
+    for said in (via(11, shadow.ETH1), via(12, ETH2)):
+        made.bridge.take_netlink(said)
+    made.bridge.take_netlink(ZebraNexthop(13, False, members=((11, 1), (12, 1))))
+    made.live()
+    made.frames(route(identity=13))
+    return made.flush()
+
+
+def legs(made: World) -> int:
+    """Return the members of the group that the route goes by."""
+    found = made.flush().bus.records[Kind.NEXTHOP, made.bus.routes["default", "20.0.0.0/24"]]
+    assert isinstance(found, Nexthop)
+    return len(found.members)
+
+
+@pytest.mark.parametrize("left", [IFF_UP, IFF_RUNNING | IFF_LOWER_UP, 0])
+def test_groups_lose_the_legs_over_it(made: World, left: int) -> None:
+    assert legs(made) == 2
+    made.bridge.take_netlink(replace(LINKS[1], flags=left))
+    assert legs(made) == 1
+    made.bridge.take_netlink(LINKS[1])
+    made.bridge.take_netlink(via(12, ETH2))
+    made.bridge.take_netlink(ZebraNexthop(13, False, members=((11, 1), (12, 1))))
+    assert legs(made) == 2
+
+
+def test_a_link_that_is_deleted_is_down(made: World) -> None:
+    made.bridge.take_netlink(replace(LINKS[1], deleted=True))
+    assert legs(made) == 1
+
+
+def test_a_link_that_is_only_told_of_loses_nothing(made: World) -> None:
+    made.bridge.take_netlink(replace(LINKS[1], flags=IFF_UP | IFF_LOWER_UP, mtu=9000))
+    assert legs(made) == 2
+
+
+def test_without_frr_a_cable_counts_and_the_end_of_its_namespace_does_not(made: World) -> None:
+    made.dead = True
+    made.bridge.take_netlink(replace(LINKS[0], deleted=True))
+    assert legs(made) == 2
+    made.bridge.take_netlink(replace(LINKS[1], flags=IFF_UP))
+    assert legs(made) == 1
