@@ -28,7 +28,6 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         """Read nothing: the fake has nothing to say."""
 
     monkeypatch.setattr(Session, "load", nothing)
-    monkeypatch.setattr(Session, "ask_hosts_in_time", nothing)
 
 
 async def test_a_question_that_is_not_answered_breaks_the_channel(tmp_path: Path) -> None:
