@@ -21,9 +21,10 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     directory = session.config.getoption("claims")
     if directory is None or session.config.option.collectonly or session.testsfailed:
         return None
-    for file, items in groupby(session.items, key=lambda item: item.path):
-        if claim(Path(directory), str(file.relative_to(session.config.rootpath))):
-            _run(session, list(items))
+    files = [list(items) for _, items in groupby(session.items, key=lambda item: item.path)]
+    for items in sorted(files, key=len, reverse=True):  # what is long must not come last
+        if claim(Path(directory), str(items[0].path.relative_to(session.config.rootpath))):
+            _run(session, items)
     return True
 
 

@@ -1,6 +1,6 @@
-"""What there is to run: test files, those with most scenarios first, and which need grout.
+"""What there is to run, and which of it needs grout.
 
-It reads files to see how many scenarios they hold, and does no other I/O.
+It reads files to see what their scenarios need, and does no other I/O.
 """
 
 import re
@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LAB = "tests/lab"
-SCENARIO = re.compile(r"^\s*(?:async )?def test_", re.MULTILINE)
 GROUT = re.compile(r"\bmark\.grout\b|[\"']dpdk[\"']")  # how a file has scenarios marked `grout`
 
 
@@ -18,7 +17,6 @@ class Target:
     """What pytest takes as one: a test file, or one test in it."""
 
     argument: str  # relative to the checkout
-    weight: int
     grout: bool = False  # some of its scenarios need grout
 
     def __str__(self) -> str:
@@ -26,7 +24,7 @@ class Target:
 
 
 def find(checkout: Path, arguments: Sequence[str]) -> tuple[list[Target], list[str]]:
-    """Return the targets that pytest's `arguments` name, largest first, and the other arguments.
+    """Return the targets that pytest's `arguments` name, and the other arguments.
 
     Without one that names anything, every scenario of the lab is a target.
     """
@@ -40,8 +38,7 @@ def find(checkout: Path, arguments: Sequence[str]) -> tuple[list[Target], list[s
             found += _of_directory(checkout, path)
         else:
             found.append(_target(argument, path))
-    found = found or _of_directory(checkout, checkout / LAB)
-    return sorted(found, key=lambda target: (-target.weight, target.argument)), options
+    return found or _of_directory(checkout, checkout / LAB), options
 
 
 def _of_directory(checkout: Path, directory: Path) -> list[Target]:
@@ -50,6 +47,4 @@ def _of_directory(checkout: Path, directory: Path) -> list[Target]:
 
 
 def _target(argument: str, file: Path) -> Target:
-    text = file.read_text()
-    weight = 1 if "::" in argument else 1 + len(SCENARIO.findall(text))
-    return Target(argument, weight, bool(GROUT.search(text)))
+    return Target(argument, bool(GROUT.search(file.read_text())))

@@ -27,7 +27,7 @@ def test_a_file_with_scenarios_for_grout_is_known(checkout: Path) -> None:
     (directory / "test_b.py").write_text("pytestmark = [pytest.mark.lab, pytest.mark.grout]\n")
     (directory / "test_c.py").write_text('@pytest.mark.datapaths("kernel", "dpdk")\n')
     found, _ = targets.find(checkout, [])
-    assert [target.grout for target in found] == [False, False, True, True]
+    assert [target.grout for target in found] == [False, True, True, False]
 
 
 def names(found: list[targets.Target]) -> list[str]:
@@ -36,7 +36,7 @@ def names(found: list[targets.Target]) -> list[str]:
 
 def test_every_scenario_is_meant_unless_some_are_named(checkout: Path) -> None:
     found, options = targets.find(checkout, ["-k", "ipv6", "-x"])
-    assert names(found) == ["test_b.py", "test_c.py", "test_d.py", "test_a.py"]
+    assert names(found) == ["test_a.py", "test_b.py", "test_c.py", "test_d.py"]
     assert options == ["-k", "ipv6", "-x"]
 
 
