@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+GROUT_WEIGHT = 10
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--claims", metavar="DIRECTORY", help="run only the files claimed in there")
@@ -22,10 +24,15 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     if directory is None or session.config.option.collectonly or session.testsfailed:
         return None
     files = [list(items) for _, items in groupby(session.items, key=lambda item: item.path)]
-    for items in sorted(files, key=len, reverse=True):  # what is long must not come last
+    for items in sorted(files, key=weight, reverse=True):  # what takes long must not come last
         if claim(Path(directory), str(items[0].path.relative_to(session.config.rootpath))):
             _run(session, items)
     return True
+
+
+def weight(items: Iterable[pytest.Item]) -> int:
+    """Return about how long a file takes; grout takes long to start."""
+    return sum(GROUT_WEIGHT if item.get_closest_marker("grout") else 1 for item in items)
 
 
 def claim(directory: Path, file: str) -> bool:
