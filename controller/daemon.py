@@ -183,7 +183,7 @@ class Daemon:
                     else:
                         self._reconciler.suspect(kind)
                 case CaughtUp():
-                    pass
+                    self._hosts.caught_up()
 
     def _applied(self, batch: RouteBatch | RecordBatch, failures: dict[int, str]) -> None:
         self._view.note(batch, failures)

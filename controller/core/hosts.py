@@ -10,10 +10,15 @@ from datapaths.base import LearnedMac, LearnedNeighbor
 
 
 class LocalHosts:
-    """Keeps the set, and tells of every change; a new bridge is told all of it."""
+    """Keeps the set, and tells of every change; a new bridge is told all of it.
+
+    Until the datapath has said all it knows, what it has not said is not gone: a bridge may have it
+    from an earlier controller.
+    """
 
     def __init__(self, tell: Callable[[Mirror], object]) -> None:
         self._tell = tell
+        self._whole = False
         self._macs: dict[tuple[int, bytes], Mac] = {}
         self._neighbors: dict[tuple[int, bytes], Neighbor] = {}
 
@@ -23,11 +28,16 @@ class LocalHosts:
         else:
             self._learn_neighbor(said)
 
+    def caught_up(self) -> None:
+        """The datapath has said all it knows: now it is known what is gone."""
+        self._whole = True
+        self.repeat()
+
     def repeat(self) -> None:
         """Tell all: whoever listens has just come."""
         self._tell(
             Mirror(
-                whole=True,
+                whole=self._whole,
                 macs=tuple(self._macs.values()),
                 neighbors=tuple(self._neighbors.values()),
             )

@@ -42,6 +42,8 @@ def test_a_new_bridge_is_told_all_of_it() -> None:
     hosts.learn(LearnedMac(120, MAC, gone=True))
     hosts.learn(LearnedNeighbor(110, IP, MAC))
     hosts.repeat()
+    assert not told[-1].whole
+    hosts.caught_up()
     assert told[-1] == Mirror(
         whole=True, macs=(Mac(110, MAC),), neighbors=(Neighbor(110, IP, MAC),)
     )
