@@ -40,6 +40,11 @@ DEFAULTS: dict[str, int | str] = {
     "LISTEN_LIMIT": 100,  # BGP_DYNAMIC_NEIGHBORS_LIMIT_DEFAULT
     "PERMISSIVE": PERMISSIVE,
 }
+COALESCE_MS = 6000
+"""How long a session's first announcement waits where graceful restart is on: a failed attempt to
+connect (CONNECT_S of intent) and a second more, so that all sessions of a bgpd that has just
+started have come up, and have said what they know (decision 0065)."""
+
 BFD_DEFAULTS = {"detect-multiplier": 3, "transmit-interval": 300, "receive-interval": 300}
 BFD_MINIMUM_TTL = 254
 SEQUENCE = 5  # between lines of a prefix-list
@@ -238,7 +243,7 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     environment.globals.update(DEFAULTS, bfd_lines=_bfd_lines, family_lines=_family_lines)
-    environment.globals.update(prefix_lines=_prefix_lines, SNIPPET=SNIPPET)
+    environment.globals.update(prefix_lines=_prefix_lines, SNIPPET=SNIPPET, COALESCE_MS=COALESCE_MS)
     return environment
 
 

@@ -1,19 +1,28 @@
 """Calico on the nodes: BIRD 2 announces pod blocks, and pods meet across the fabric."""
 
+import contextlib
+import itertools
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
 from tests.lab.bird import Bird, Session, Settings
 from tests.lab.fabric import Fabric, Pe
 from tests.lab.hosts import Host
+from tests.lab.namespaces import Namespace, monitored
 from tests.lab.ping import flows
 from tests.lab.plan import TENANT_VRF, PePlan
 from tests.lab.pods import make_pod
 from tests.lab.waiting import wait_until
 
 pytestmark = [pytest.mark.lab, pytest.mark.datapaths("kernel", "dpdk", long=("dpdk",))]
+
+
+RECOVERY_S = 90.0  # BIRD's own "graceful restart wait" is 60: till then it writes no route
+LATER_S = 3.0  # between the sessions of the two sides; FRR's own patience is one second
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +73,7 @@ def calico(fabric: Fabric, nodes: list[Node]) -> list[Node]:
     for source, target in ((one, two), (two, one)):
         source.pod.wait_for_ping(target.pod.v4)
         source.pod.wait_for_ping(target.pod.v6)
+        wait_until(partial(has_learnt, source, target), "BIRD's routes in the kernel", RECOVERY_S)
     return nodes
 
 
@@ -77,10 +87,7 @@ def test_pod_blocks_are_type_5_routes(calico: list[Node]) -> None:
 
 
 def test_the_host_learns_the_other_nodes_blocks(calico: list[Node]) -> None:
-    one, two = calico
-    for family, block in zip(("-4", "-6"), blocks(two.pe.plan), strict=True):
-        route = one.pe.node.ip(family, "route", "show", block)
-        assert "proto bird" in route, route
+    assert has_learnt(*calico)
 
 
 def test_pods_outlive_bird(calico: list[Node]) -> None:
@@ -105,13 +112,59 @@ def test_pods_outlive_frr(fabric: Fabric, calico: list[Node], restarted: int) ->
     with flows(*pairs) as results:
         one.pe.router.kill()
         time.sleep(2)
-        for family, block in zip(("-4", "-6"), blocks(two.pe.plan), strict=True):
-            assert "proto bird" in one.pe.node.ip(family, "route", "show", block)
+        assert has_learnt(one, two)
         one.pe.router.start()
         fabric.wait_for_bgp()
         fabric.wait_until_live()
         one.bird.wait_for_sessions(2)
     assert [result.lost for result in results] == [0, 0], results
+
+
+@pytest.mark.parametrize("late", ["fabric", "host"])
+def test_restarted_frr_waits_for_the_later_side(
+    fabric: Fabric, calico: list[Node], late: str
+) -> None:
+    """End-of-RIB is not sent to one side before the other's routes have come: none is let go."""
+    one, two = calico
+    pairs = ((one.pod.namespace, two.pod.v4), (two.pod.namespace, one.pod.v6))
+    side = (fabric.spines[0].namespace, "pe1") if late == "fabric" else (one.pe.node, "host-e-100")
+    with (
+        bgp_dropped(*side) as let_in,
+        flows(*pairs) as results,
+        monitored(one.pe.node, "route") as at_the_node,
+        two.pe.view.changes("route") as at_the_far_end,
+    ):
+        one.pe.router.kill()
+        one.pe.router.start()
+        if late == "fabric":
+            one.bird.wait_for_sessions(2)
+        else:
+            fabric.wait_for_bgp()
+        time.sleep(LATER_S)
+        let_in()
+        fabric.wait_for_bgp()
+        one.bird.wait_for_sessions(2)
+        fabric.wait_until_live()
+        written = [*at_the_node(), *at_the_far_end()]
+    assert [result.lost for result in results] == [0, 0], results
+    pods = [block for node in calico for block in blocks(node.pe.plan)]
+    touched = [line for line in written if any(block in line for block in pods)]
+    assert touched == [], "\n".join(touched)
+
+
+@contextlib.contextmanager
+def bgp_dropped(namespace: Namespace, device: str) -> Iterator[Callable[[], object]]:
+    """Let no BGP in by a device, until what is yielded is called."""
+    tc = partial(namespace.run, "tc")
+    ingress = ("dev", device, "ingress")
+    tc("qdisc", "add", "dev", device, "clsact")
+    try:
+        for family, port in itertools.product(("ip", "ipv6"), ("src_port", "dst_port")):
+            match = ["protocol", family, "flower", "ip_proto", "tcp", port, "179"]
+            tc("filter", "add", *ingress, *match, "action", "drop")
+        yield partial(tc, "filter", "del", *ingress)
+    finally:
+        tc("qdisc", "del", "dev", device, "clsact")
 
 
 def test_a_withdrawn_block_is_gone(calico: list[Node]) -> None:
@@ -121,6 +174,12 @@ def test_a_withdrawn_block_is_gone(calico: list[Node]) -> None:
     assert has_routes(two.pe, blocks(one.pe.plan)[1:])
     one.bird.birdc("enable", "blocks4")
     wait_until(lambda: has_routes(two.pe, blocks(one.pe.plan)), "the block is back", 20)
+
+
+def has_learnt(node: Node, other: Node) -> bool:
+    """Tell whether a node's kernel has what its BIRD learnt of another."""
+    pairs = zip(("-4", "-6"), blocks(other.pe.plan), strict=True)
+    return all("proto bird" in node.pe.node.ip(v, "route", "show", block) for v, block in pairs)
 
 
 def has_routes(pe: Pe, prefixes: tuple[str, ...]) -> bool:
