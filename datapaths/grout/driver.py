@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -226,7 +226,7 @@ class GroutDatapath:
     async def _keep(self, session: Session) -> None:
         """Live through sessions, one after the other."""
         while True:
-            reason = await _until_gone(session)
+            reason = await self._until_gone(session)
             log.warning("no connection to grout at %s: %s", self._path, reason)
             session.close(reason)
             self._silenced()
@@ -235,6 +235,12 @@ class GroutDatapath:
             self._session = session
             log.info("grout at %s answers again; all is compared", self._path)
             self._observer.lost_everything()
+
+    async def _until_gone(self, session: Session) -> str:
+        """Work for a session until it fails; return why it did."""
+        tables = session.look_for_moves(), session.collect_garbage()
+        hosts = session.keep_hosts(self._home)
+        return await _first_error([session.watch(), session.ask(), *tables, hosts])
 
     async def _reopen(self) -> Session:
         while True:
@@ -248,9 +254,8 @@ class GroutDatapath:
             raise FileExistsError(17, reason)
 
 
-async def _until_gone(session: Session) -> str:
-    """Work for a session until it fails; return why it did."""
-    work = [session.watch(), session.ask(), session.look_for_moves(), session.collect_garbage()]
+async def _first_error(work: Sequence[Coroutine[None, None, None]]) -> str:
+    """Do things that never end until one fails; return why it did."""
     tasks = [asyncio.create_task(one) for one in work]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

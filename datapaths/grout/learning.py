@@ -6,7 +6,7 @@ while its MAC is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from controller.model.layer2 import Mac, Neighbor
 from controller.model.records import Record
@@ -48,6 +48,11 @@ class Learning:
             self._hosts.pop(key, None)
         elif info.flags & (n.GR_NH_F_LOCAL | n.GR_NH_F_MCAST | n.GR_NH_F_LINK) == 0:
             self._hosts[key] = info.mac
+
+    def hosts(self) -> Iterator[tuple[int, bytes, bytes]]:
+        """Yield interface, address and MAC of all neighbours that FRR did not call remote."""
+        for (iface, address), mac in list(self._hosts.items()):
+            yield iface, address, mac
 
     def neighbor_told(self, iface: int, info: L3, gone: bool) -> None:
         self.note(iface, info, gone)

@@ -27,7 +27,7 @@ from datapaths.linux.marks import Mark, decode, encode
 
 AGEING_S = 1500
 """Of a silent host's MAC. grout asks a neighbour again after 20 minutes, and its answer renews the
-MAC too. Asking sooner costs packets: to a neighbour that is being asked, grout holds them."""
+MAC too: if nobody else asks (see `asking`), that is early enough."""
 BRIDGE_FLAGS = n.GR_BRIDGE_F_FLOOD | n.GR_BRIDGE_F_LEARN | n.GR_BRIDGE_F_NEIGH_SUPPRESS
 SNOOPING = n.GR_IFACE_F_UP | n.GR_IFACE_F_NEIGH_SNOOP
 

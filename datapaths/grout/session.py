@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Self
@@ -11,15 +12,18 @@ from typing import Self
 from controller.model.kinds import Kind
 from controller.model.records import RecordBatch
 from controller.model.routes import Family
-from datapaths.base import RowFailure, Unavailable
+from datapaths.base import RowFailure, Unavailable, Unsupported
 from datapaths.grout import ids
+from datapaths.grout.asking import questions
 from datapaths.grout.channel import Channel, EventStream, Refused
 from datapaths.grout.fib import FibKeeper
 from datapaths.grout.observe import EVENTS, Observer
 from datapaths.grout.overlay import Overlay
 from datapaths.grout.plan import Plan, Planner
 from datapaths.grout.routes import RouteWriter
+from datapaths.grout.taps import Taps
 from datapaths.grout.wire import addresses, bridges, nexthops
+from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.addresses import TYPE
 from datapaths.grout.wire.table import DecodeError
 
@@ -29,6 +33,9 @@ FDB_FULL = 0.8
 LOOK_S = 2.0  # between looks for remote MACs that turned up here
 REST_S = 1.0  # without requests before garbage is removed
 ALIVE_S = 5.0  # between questions whether grout still answers
+HOSTS_S = 5.0  # between looks whether hosts are to be asked
+ROUNDS = 4  # of questions while a neighbour lives that grout has heard from
+PACE_S = 0.001  # between questions
 
 NameCheck = Callable[[str], Awaitable[None]]
 
@@ -168,6 +175,44 @@ class Session:
                     with suppress(Refused):
                         await self.channel.call("GR_FDB_DEL", payload)
                     self.observer.bridges.move(entry)
+
+    async def keep_hosts(self, home: Callable[[], str]) -> None:
+        """Ask hosts long before grout would; `home` is the namespace that it is in."""
+        loop = asyncio.get_running_loop()
+        asked_at = -math.inf
+        while True:
+            await asyncio.sleep(HOSTS_S)
+            answer = await self.channel.call("GR_NH_CONFIG_GET")
+            config = self.channel.api.one("gr_nh_config_get_resp", answer)
+            if loop.time() - asked_at < int(config["lifetime_reachable_sec"]) / ROUNDS:
+                continue
+            asked_at = loop.time()
+            await self._forget_failed()
+            await self._ask_hosts(home)
+
+    async def _forget_failed(self) -> None:
+        """Look for neighbours that grout has given up: it says so to nobody."""
+        api = self.channel.api
+        async with self._turn:
+            payload = nexthops.encode_list(api, type_=n.GR_NH_T_L3)
+            for run in await self.channel.collect("GR_NH_LIST", payload):
+                for nexthop in nexthops.given_up(api, run.payloads):
+                    if isinstance(nexthop.info, nexthops.L3):
+                        self.observer.learning.neighbor_told(nexthop.iface, nexthop.info, gone=True)
+
+    async def _ask_hosts(self, home: Callable[[], str]) -> None:
+        observer = self.observer
+        try:
+            taps = await asyncio.to_thread(lambda: Taps(home()))
+        except (OSError, Unsupported) as error:
+            log.warning("cannot ask hosts whether they are there: %s", error)
+            return
+        try:
+            for name, frame in questions(observer.ifaces, observer.bridges, observer.learning):
+                taps.send(name, frame)
+                await asyncio.sleep(PACE_S)
+        finally:
+            taps.close()
 
     async def collect_garbage(self) -> None:
         """Remove emptied groups and parked hops, one at a time, while nothing happens."""

@@ -1,4 +1,4 @@
-"""A socket that says hello like grout, and answers everything else with nothing, or not at all."""
+"""A socket that says hello like grout, and answers as told, with nothing, or not at all."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ EBADMSG = 74  # which grout says to a hello of another version
 
 
 class FakeGrout:
-    """`hangs` makes it silent, without closing a connection; `known` is whether it takes hello."""
+    """`hangs` makes it silent, without closing a connection; `known` is whether it takes hello.
+
+    `answers` has payloads by the type of a request; the last of a stream is empty.
+    """
 
     def __init__(self) -> None:
         self.hangs = False
         self.known = True
+        self.answers: dict[str, tuple[bytes, ...]] = {}
         self.asked: list[str] = []
         self.connections: list[asyncio.Task[None]] = []
         self._names = {number: name for name, number in api(versions()[0]).types.items()}
@@ -33,7 +37,9 @@ class FakeGrout:
                 await reader.readexactly(length)
                 self.asked.append(self._names[type_])
                 if not self.hangs:
-                    writer.write(RESPONSE.pack(id_, 0 if self.known else EBADMSG, 0))
+                    for payload in self.answers.get(self.asked[-1], (b"",)):
+                        status = 0 if self.known else EBADMSG
+                        writer.write(RESPONSE.pack(id_, status, len(payload)) + payload)
         writer.close()
         with suppress(ConnectionError):
             await writer.wait_closed()

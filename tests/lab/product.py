@@ -15,6 +15,11 @@ def grout_socket(pe: PePlan) -> Path:
     return pe.state / "grout.sock"
 
 
+def grcli(pe: PePlan, *words: str) -> str:
+    """Run a command of grout's own, which fails when grout refuses it."""
+    return run(["grcli", "-e", "-s", str(grout_socket(pe)), *words])
+
+
 def signal_grout(pe: PePlan, name: str) -> None:
     """Send a signal to a PE's grout, by name: KILL, STOP, CONT."""
     run(["pkill", f"-{name}", "-f", f"^grout .*{grout_socket(pe)}"])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from datapaths.grout.wire import numbers as n
-from datapaths.grout.wire.addresses import pack_l3, read_l3
+from datapaths.grout.wire.addresses import U8, pack_l3, read_l3
 from datapaths.grout.wire.table import Api, DecodeError
 
 ZERO_MAC = bytes(6)
@@ -76,6 +77,19 @@ def decode(api: Api, payload: bytes) -> Nexthop:
         vrf=int(row["vrf_id"]),
         info=_decode_info(api, type_, payload, api.size("gr_nexthop")),
     )
+
+
+def given_up(api: Api, rows: U8) -> Iterator[Nexthop]:
+    """Yield those of a list of L3 nexthops, a row each, that grout has asked for in vain.
+
+    Raises DecodeError.
+    """
+    offset = api.structs["gr_nexthop_info_l3"].fields["state"][1]  # type: ignore[index]
+    at = api.size("gr_nexthop") + offset
+    if rows.shape[1] <= at:
+        raise DecodeError(f"an L3 nexthop of {rows.shape[1]} bytes")
+    for row in rows[rows[:, at] == n.GR_NH_S_FAILED]:
+        yield decode(api, row.tobytes())
 
 
 def _encode_info(api: Api, info: L3 | Group | None) -> bytes:

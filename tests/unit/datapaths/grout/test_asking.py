@@ -1,0 +1,236 @@
+"""Which hosts are asked whether they are still there, by whom, and with which bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from ipaddress import ip_address
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from controller.model.layer2 import Mac
+from controller.model.links import Address
+from datapaths.base import Learned, LearnedNeighbor
+from datapaths.grout import session
+from datapaths.grout.asking import Frame, questions
+from datapaths.grout.learning import Learning
+from datapaths.grout.observe import Observer
+from datapaths.grout.session import Session
+from datapaths.grout.wire import nexthops
+from datapaths.grout.wire import numbers as n
+from datapaths.grout.wire.bridges import FdbEntry
+from datapaths.grout.wire.ifaces import BridgeInfo, PortInfo
+from datapaths.grout.wire.nexthops import L3
+from datapaths.grout.wire.questions import Station, question
+from datapaths.grout.wire.table import DecodeError
+from datapaths.linux.marks import Mark, encode
+from tests.fakes.grout import FakeGrout, listening
+from tests.fakes.waiting import until
+from tests.unit.datapaths.grout.test_plan import API, HOST_MAC, VTEP, Grout
+
+PORT, BRIDGE = 3, 6
+GATEWAY_MAC = bytes.fromhex("00f30000006f")
+GATEWAYS = tuple(map(Address.parse, ("10.110.0.1/24", "2001:db8:110::1/64")))
+LINK_LOCAL = "fe80::2f3:ff:fe00:6f"
+VNI = 110
+HOME = "/proc/1/ns/net"
+
+
+def address(text: str) -> bytes:
+    return ip_address(text).packed
+
+
+class Node(Grout):
+    """A grout with a bridge of ours, and hosts that were heard."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.learning = Learning(self.ifaces, self.bridges, lambda _: None)
+        self.mark(BRIDGE, BridgeInfo(mac=GATEWAY_MAC))
+
+    def mark(self, iface: int, info: BridgeInfo | PortInfo) -> None:
+        """Make an interface one of ours, with the gateways' addresses."""
+        held = self.ifaces.get(iface)
+        assert held
+        mark = encode(Mark("vni", GATEWAYS))
+        self.ifaces.put(replace(held, description=mark, info=info))
+
+    def hear(self, text: str, iface: int = BRIDGE, mac: bytes = HOST_MAC) -> None:
+        if iface == BRIDGE:
+            self.bridges.put(FdbEntry(bridge=BRIDGE, mac=mac, iface=4, flags=n.GR_FDB_F_LEARN))
+        said = L3(address=address(text), mac=mac, state=n.GR_NH_S_REACHABLE)
+        self.learning.neighbor_told(iface, said, gone=False)
+
+    def asked(self) -> list[Frame]:
+        return list(questions(self.ifaces, self.bridges, self.learning))
+
+
+def asks(asker: str, host: str, device: str = "br110") -> Frame:
+    return device, question(Station(GATEWAY_MAC, address(asker)), Station(HOST_MAC, address(host)))
+
+
+@pytest.mark.parametrize(
+    ("host", "asker"),
+    [
+        ("10.110.0.11", "10.110.0.1"),
+        ("2001:db8:110::11", "2001:db8:110::1"),
+        ("2001:db8:ffff::11", LINK_LOCAL),
+        ("fe80::11", LINK_LOCAL),
+    ],
+)
+def test_the_gateway_in_its_subnet_asks_a_host_or_else_a_link_local(host: str, asker: str) -> None:
+    node = Node()
+    node.hear(host)
+    assert node.asked() == [asks(asker, host)]
+
+
+def test_a_host_behind_a_port_is_asked_too() -> None:
+    node = Node()
+    node.mark(PORT, PortInfo(mac=GATEWAY_MAC))
+    node.hear("10.110.0.11", PORT)
+    assert node.asked() == [asks("10.110.0.1", "10.110.0.11", "eth1")]
+
+
+def test_an_address_of_no_subnet_of_ours_has_nobody_to_ask_for_it() -> None:
+    node = Node()
+    node.hear("10.111.0.11")
+    assert node.asked() == []
+
+
+def test_on_an_interface_of_anothers_nobody_is_asked() -> None:
+    node = Node()
+    node.hear("10.110.0.11", PORT)
+    assert node.asked() == []
+
+
+def test_a_host_that_is_remote_or_whose_mac_aged_is_not_asked() -> None:
+    node = Node()
+    node.hear("10.110.0.11")
+    node.make(Mac(VNI, HOST_MAC, VTEP))
+    assert node.asked() == []
+    node.bridges.pop(BRIDGE, HOST_MAC)
+    assert node.asked() == []
+
+
+def test_arp_is_as_in_the_rfc() -> None:
+    _, frame = asks("10.110.0.1", "10.110.0.11")
+    assert frame.hex(" ", 2) == (
+        "0200 0000 00aa 00f3 0000 006f 0806 "  # to the host alone
+        "0001 0800 0604 0001 00f3 0000 006f 0a6e 0001 0000 0000 0000 0a6e 000b"
+    )
+
+
+def test_a_solicitation_is_for_the_group_and_goes_to_the_host_alone() -> None:
+    _, frame = asks("2001:db8:110::1", "2001:db8:110::11")
+    source, target = address("2001:db8:110::1"), address("2001:db8:110::11")
+    group = address("ff02::1:ff00:11")
+    assert frame[:14].hex() == "0200000000aa00f30000006f86dd"
+    assert frame[14:54] == bytes.fromhex("6000000000203aff") + source + group
+    body = frame[54:]
+    assert body[:2] + body[4:] == bytes.fromhex("870000000000") + target + bytes.fromhex(
+        "010100f30000006f"
+    )
+    covered = source + group + bytes.fromhex("000000200000003a") + body
+    assert int.from_bytes(covered) % 0xFFFF == 0  # with its checksum, a sum of zero
+
+
+class FakeTaps:
+    """Keeps what was sent."""
+
+    sent: ClassVar[list[Frame]] = []
+
+    def __init__(self, home: str) -> None:
+        assert home == HOME
+
+    def send(self, name: str, frame: bytes) -> None:
+        self.sent.append((name, frame))
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def given_up(text: str) -> bytes:
+    """Return a neighbour that grout has asked in vain, as it lists it."""
+    base = API.pack("gr_nexthop", type=n.GR_NH_T_L3, iface_id=BRIDGE, vrf_id=2)
+    info = API.new("gr_nexthop_info_l3", state=n.GR_NH_S_FAILED, af=socket.AF_INET)
+    info["ipv6"] = list(address(text).ljust(16, b"\0"))
+    return base + info.tobytes()
+
+
+@asynccontextmanager
+async def keeping(
+    path: Path, lifetime_s: int, *failed: bytes
+) -> AsyncIterator[tuple[FakeGrout, list[Learned]]]:
+    """Keep two addresses of a host; what is yielded is grout, and what is told."""
+    told: list[Learned] = []
+    observer = Observer(told.append)
+    for iface in Node().ifaces:
+        observer.ifaces.put(iface)
+    observer.bridges.put(FdbEntry(bridge=BRIDGE, mac=HOST_MAC, iface=4, flags=n.GR_FDB_F_LEARN))
+    for text in ("10.110.0.11", "10.110.0.12"):
+        said = L3(address=address(text), mac=HOST_MAC, state=n.GR_NH_S_REACHABLE)
+        observer.learning.neighbor_told(BRIDGE, said, gone=False)
+    told.clear()
+    async with listening(path) as grout:
+        config = API.pack("gr_nh_config_get_resp", lifetime_reachable_sec=lifetime_s)
+        grout.answers = {"GR_NH_CONFIG_GET": (config,), "GR_NH_LIST": (*failed, b"")}
+        life = await Session.open(str(path), observer, no_check)
+        task = asyncio.create_task(life.keep_hosts(lambda: HOME))
+        try:
+            yield grout, told
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+            life.close()
+
+
+async def no_check(_: str) -> None:
+    """Any name will do."""
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[Frame]:
+    async def nothing(_: Session) -> None:
+        """Read nothing: all is known."""
+
+    frames: list[Frame] = []
+    monkeypatch.setattr(Session, "load", nothing)
+    monkeypatch.setattr(session, "HOSTS_S", 0.001)
+    monkeypatch.setattr(session, "Taps", FakeTaps)
+    monkeypatch.setattr(FakeTaps, "sent", frames)
+    return frames
+
+
+BOTH = [asks("10.110.0.1", "10.110.0.11"), asks("10.110.0.1", "10.110.0.12")]
+
+
+async def test_hosts_are_asked_at_once_and_again_when_a_quarter_of_their_life_is_over(
+    tmp_path: Path, sent: list[Frame]
+) -> None:
+    async with keeping(tmp_path / "s", 1200) as (grout, _):
+        await until(lambda: grout.asked.count("GR_NH_CONFIG_GET") > 9)
+        assert sent == BOTH
+        config = API.pack("gr_nh_config_get_resp", lifetime_reachable_sec=0)
+        grout.answers["GR_NH_CONFIG_GET"] = (config,)
+        await until(lambda: sent[:4] == BOTH * 2)
+
+
+async def test_what_grout_has_given_up_is_told_and_not_asked(
+    tmp_path: Path, sent: list[Frame]
+) -> None:
+    async with keeping(tmp_path / "s", 1200, given_up("10.110.0.12")) as (_, told):
+        await until(lambda: sent == BOTH[:1])
+        assert told == [LearnedNeighbor(VNI, address("10.110.0.12"), HOST_MAC, gone=True)]
+
+
+@pytest.mark.parametrize("length", range(len(given_up("10.110.0.12"))))
+def test_a_neighbour_that_is_cut_off_is_said_to_be(length: int) -> None:
+    rows = np.frombuffer(given_up("10.110.0.12"), np.uint8)[np.newaxis, :length]
+    with pytest.raises(DecodeError):
+        list(nexthops.given_up(API, rows))
