@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Coroutine, Sequence
@@ -25,6 +26,8 @@ from datapaths.grout.wire.frames import REQUEST, Event, Framer, Run, request
 from datapaths.grout.wire.numbers import GR_API_MAX_MSG_LEN
 from datapaths.grout.wire.table import Api, DecodeError, Rows, api, versions
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 Request = tuple[str, bytes]
@@ -35,6 +38,7 @@ IN_FLIGHT = 2  # batches: one that grout works on, and one that waits for it
 LONE = 2  # so few requests go one by one, which is quicker than a PING
 ANSWER_S = 15.0  # without a byte from grout, which answers at once unless it hangs
 DEVICE_S = 120.0  # or makes a device: seconds, on a slow machine many
+STALL_S = 3.0  # worth a line in the log: the shortest hold time of BGP (RFC 4271)
 SLOW = frozenset({"GR_IFACE_ADD", "GR_IFACE_SET", "GR_IFACE_DEL"})
 READ_BYTES = 256 * 1024
 
@@ -132,10 +136,13 @@ class Connection:
 
     async def call(self, type_: str, payload: bytes = b"") -> bytes:
         """Send a request and return its answer. Raises Refused and Unavailable."""
-        id_ = self.number(1)
+        id_, since = self.number(1), self._loop.time()
         await self.send(request(id_, self.api.types[type_], payload))
         answer = await self.run(DEVICE_S if type_ in SLOW else ANSWER_S)
         _expect(answer, id_, 1)
+        if (took_s := self._loop.time() - since) >= STALL_S:
+            # By the thread that also answers ARP and hands packets to FRR and from it.
+            log.warning("%s took grout %.1f s, in which it only forwarded", type_, took_s)
         if answer.errnos[0]:
             raise Refused(type_, int(answer.errnos[0]))
         return bytes(answer.payloads[0])

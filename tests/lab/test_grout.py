@@ -1,10 +1,13 @@
 """The lab proves that real grout runs in it, without the product."""
 
+import time
+from collections.abc import Callable
+
 import pytest
 
 from tests.lab.grout import SMALL, Grout
 from tests.lab.namespaces import Namespace
-from tests.lab.ping import wait_for_ping
+from tests.lab.ping import flows, wait_for_ping
 from tests.lab.scenario import Scenario
 
 pytestmark = [pytest.mark.lab, pytest.mark.grout]
@@ -20,6 +23,25 @@ def test_grout_routes_between_the_ports_of_a_vrf(lab: Scenario) -> None:
     wait_for_ping(near, "10.0.2.2")
     wait_for_ping(near, "2001:db8:2::2")
     wait_for_ping(far, "2001:db8:1::2")
+
+
+def test_a_vrf_that_comes_and_goes_costs_no_other_a_packet(
+    lab: Scenario, say: Callable[[str], None]
+) -> None:
+    """It takes seconds in a guest, and only what grout's other thread forwards goes on (0064)."""
+    grout = Grout(lab, "grout", lab.namespace("fwd"))
+    grout.start()
+    near, far = (_host(lab, grout, number) for number in (1, 2))
+    wait_for_ping(near, "10.0.2.2")
+    wait_for_ping(far, "2001:db8:1::2")
+
+    with flows((near, "10.0.2.2"), (far, "2001:db8:1::2")) as results:
+        for words in ("add vrf red rib6-routes 4096", "del red"):
+            since = time.monotonic()
+            grout.cli("interface", *words.split())
+            say(f"interface {words}: {time.monotonic() - since:.2f} s")
+    for result in results:
+        assert result.lost == 0, result
 
 
 def test_a_killed_grout_starts_again_with_nothing(lab: Scenario) -> None:

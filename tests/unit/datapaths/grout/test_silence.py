@@ -54,6 +54,23 @@ async def test_making_a_device_may_take_longer(
         asking.close()
 
 
+@pytest.mark.parametrize(("stall_s", "lines"), [(0.0, 1), (3.0, 0)])
+async def test_a_request_that_keeps_grout_from_all_else_is_told(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    stall_s: float,
+    lines: int,
+) -> None:
+    async with listening(tmp_path / "s"):
+        asking = await Channel.open(str(tmp_path / "s"))
+        monkeypatch.setattr(channel, "STALL_S", stall_s)
+        await asking.call("GR_IFACE_ADD")
+        asking.close()
+    told = [message for message in caplog.messages if message.startswith("GR_IFACE_ADD took grout")]
+    assert len(told) == lines
+
+
 async def test_silence_is_noticed_said_once_and_over_when_it_goes_on(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
