@@ -1,5 +1,5 @@
-"""Every rule of the resources by an id, and the mark that ties a test to
-it.
+"""The book of rules: of the resources and of what comes of them, each by an id. And the mark that
+ties a test to one.
 
 A test says `@rule("L3VNI.vrf.unique")`; a table of cases has keys such as `L3VNI.vrf.unique: two
 of them` and goes through `cases`. From both comes docs/RULES.md, see test_rulebook.
@@ -11,6 +11,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
+
+from tests.unit.controller.intent.rulebook_differences import DIFFERENCES
+from tests.unit.controller.intent.rulebook_outputs import FRR_CONF, LAYOUT, TOLD
 
 RESOURCES: Mapping[str, str] = {
     # What holds for every resource
@@ -130,6 +133,10 @@ RESOURCES: Mapping[str, str] = {
 
 BOOK: Mapping[str, Mapping[str, str]] = {
     "The resources": RESOURCES,
+    "What comes of them: frr.conf": FRR_CONF,
+    "What comes of them: the host": LAYOUT,
+    "What is said of them": TOLD,
+    "Where Dualpath differs": DIFFERENCES,
 }
 RULES = {identity: says for part in BOOK.values() for identity, says in part.items()}
 

@@ -15,13 +15,14 @@ from types import ModuleType
 from typing import Any
 
 from tests.unit.controller.intent.rulebook import BOOK, RULES
+from tests.unit.controller.intent.rulebook_differences import ABSENT
 
 ROOT = Path(__file__).parents[4]
 PAGE = ROOT / "docs" / "RULES.md"
 
 HEAD = """# Rules
 
-Every rule of the resources of [MANIFESTS.md](MANIFESTS.md), with the
+Every rule of the resources of [MANIFESTS.md](MANIFESTS.md) and of what comes of them, with the
 tests that enforce it: those of `netns` need a real kernel, those of `lab` real FRR, all others
 nothing. This page is generated from them: a test fails while it is not current, and while a rule
 has no test. `UPDATE_VECTORS=1 pytest tests/unit/controller/intent/test_rulebook.py` writes it. What
@@ -62,6 +63,8 @@ def page() -> str:
     for title, rules in BOOK.items():
         parts.append(f"\n## {title}\n\n| rule | says | enforced by |\n|---|---|---|\n")
         parts += [_row(f"`{i}`", says, _tests(found[i])) for i, says in rules.items()]
+    parts.append("\n## What has no counterpart\n\n| there | here |\n|---|---|\n")
+    parts += [_row(there, here) for there, here in ABSENT.items()]
     return "".join(parts)
 
 
