@@ -76,8 +76,8 @@ RESOURCES: Mapping[str, str] = {
     "Session.password.one": "password, passwordFile and passwordSecret exclude one another",
     "Session.password.secrecy": "in no message, log, command line or `render`",
     "Session.passwordFile": "ours: a file, relative to the manifest, closed to others",
-    "Session.passwordSecret": "a Secret of the secrets directory, closed to others; there it does "
-    "nothing",
+    "Session.passwordSecret": "a Secret of the secrets directory, closed to others; in "
+    "OpenPERouter the field does nothing",
     "Session.timers": "hold and keepalive go together; hold is 0 or at least 3, and not below "
     "keepalive",
     "Session.connectTime": "1 to 65535 seconds",
