@@ -9,6 +9,7 @@ import pytest
 from frr_bridge.frr_apply import Applied, FrrApply, FrrPaths
 from tests.lab.frr import Settings
 from tests.lab.scenario import Scenario
+from tests.unit.controller.intent.rulebook import rule
 
 pytestmark = pytest.mark.lab
 
@@ -31,12 +32,14 @@ def apply(frr: FrrApply, text: str) -> Applied:
     )
 
 
+@rule("Conf.twice", "Differs.canonical")
 def test_a_second_apply_of_the_same_changes_nothing(frr: FrrApply) -> None:
     for file in FILES:  # each from the one before it
         assert apply(frr, file.read_text()) == Applied(True, True), file.name
         assert apply(frr, file.read_text()) == Applied(True, False), file.name
 
 
+@rule("Conf.refused")
 def test_a_refused_configuration_leaves_the_old_one(frr: FrrApply) -> None:
     text = (GOLDEN / "lab.conf").read_text()
     assert apply(frr, text).ok

@@ -7,6 +7,7 @@ import pytest
 from tests.lab.fabric import DEFAULT, LINK_MTU, Fabric
 from tests.lab.ping import flows
 from tests.lab.plan import L2_VNI, L3_VNI, TENANT_VRF, Topology
+from tests.unit.controller.intent.rulebook import rule
 
 pytestmark = [pytest.mark.lab, pytest.mark.datapaths("kernel", "dpdk", long=("dpdk",))]
 
@@ -22,6 +23,7 @@ def test_the_overlay_stands_on_ipv6(fabric: Fabric) -> None:
         assert rows[host]["state"] == "ROW_STATE_PROGRAMMED"
 
 
+@rule("Differs.overhead")
 def test_full_packets_pass(fabric: Fabric) -> None:
     """What fits the tenant's MTU fits the fabric's."""
     pe1, pe2 = fabric.pes

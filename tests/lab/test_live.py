@@ -14,6 +14,7 @@ from tests.lab.ping import flows, ping
 from tests.lab.plan import Datapath
 from tests.lab.product import grout_socket
 from tests.lab.waiting import wait_until
+from tests.unit.controller.intent.rulebook import rule
 
 pytestmark = [pytest.mark.lab, pytest.mark.datapaths("kernel", "dpdk", long=("dpdk",))]
 
@@ -197,6 +198,7 @@ def leftovers(devices: Iterable[str]) -> list[str]:
     return [name for name in devices if name.endswith(ends)]
 
 
+@rule("Layout.failure", "Status.degraded")
 def test_what_is_broken_changes_nothing_and_is_named(fresh: Fabric) -> None:
     fabric, (pe1, pe2) = fresh, fresh.pes
     before = pe1.router.configuration_file.read_text()
@@ -237,6 +239,7 @@ def test_what_is_broken_changes_nothing_and_is_named(fresh: Fabric) -> None:
     assert results[0].lost == 0, results
 
 
+@rule("Layout.nic.swap")
 def test_a_vlan_device_takes_over_from_a_nic(fresh: Fabric) -> None:
     fabric, (pe1, pe2) = fresh, fresh.pes
     uplink = pe1.plan.uplinks[0]

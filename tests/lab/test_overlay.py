@@ -16,11 +16,13 @@ from tests.lab.plan import BRIDGED_GATEWAYS, L2_VNI, L3_VNI, TENANT_VRF
 from tests.lab.processes import run
 from tests.lab.product import listen_address
 from tests.lab.waiting import wait_until
+from tests.unit.controller.intent.rulebook import rule
 
 pytestmark = pytest.mark.lab
 
 
 @pytest.mark.datapaths("kernel", "dpdk")
+@rule("Differs.namespaces")
 def test_frr_has_no_way_to_what_forwards(fabric: Fabric) -> None:
     for pe in fabric.pes:
         assert pe.control.path.stat().st_ino != pe.forwarding.path.stat().st_ino
@@ -28,6 +30,7 @@ def test_frr_has_no_way_to_what_forwards(fabric: Fabric) -> None:
 
 
 @pytest.mark.datapaths("kernel", "dpdk")
+@rule("Differs.frr")
 def test_zebra_is_stock(fabric: Fabric) -> None:
     """It is not told what forwards: the FPM is its only plugin."""
     pe1 = fabric.pes[0]
@@ -46,6 +49,7 @@ def test_routes_carry_our_protocol_number(fabric: Fabric) -> None:
 
 
 @pytest.mark.datapaths("kernel", "dpdk", "both-dpdk")
+@rule("Differs.grout")
 def test_a_bridged_host_reaches_a_routed_one(fabric: Fabric) -> None:
     pe1, pe2 = fabric.pes
     for source, target in ((pe1.bridged, pe2.routed), (pe2.bridged, pe1.routed)):

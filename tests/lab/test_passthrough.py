@@ -13,6 +13,7 @@ from tests.lab.namespaces import said_by
 from tests.lab.ping import flows
 from tests.lab.plan import PePlan, Topology
 from tests.lab.waiting import wait_until
+from tests.unit.controller.intent.rulebook import rule
 
 pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.datapaths("kernel", "dpdk")]
 
@@ -110,6 +111,7 @@ def passed(_standing: Fabric) -> list[Host]:
     return [one, two]
 
 
+@rule("Layout.passthrough")
 def test_the_far_side_is_reached_without_a_tunnel(fabric: Fabric, passed: list[Host]) -> None:
     one, two = passed
     spine = fabric.spines[0].namespace

@@ -17,6 +17,7 @@ from tests.lab.ping import flows
 from tests.lab.plan import BRIDGED_GATEWAYS, L2_VNI, Datapath
 from tests.lab.product import grcli
 from tests.lab.waiting import wait_until
+from tests.unit.controller.intent.rulebook import rule
 
 pytestmark = [pytest.mark.lab, pytest.mark.long, pytest.mark.datapaths("kernel", "dpdk")]
 
@@ -93,6 +94,7 @@ def come_back(pe: Pe) -> None:
     )
 
 
+@rule("Layout.neighbours")
 def test_a_silent_host_is_kept(hasty: Fabric) -> None:
     """Longer than its MAC would live, and nothing of it is written anew at the far end."""
     pe1, pe2 = hasty.pes

@@ -29,6 +29,7 @@ from datapaths.linux.twins import Twins
 from tests.netns import grouts
 from tests.netns.namespaces import fresh, ping, run
 from tests.netns.test_twins import addresses, exchange, link_local
+from tests.unit.controller.intent.rulebook import rule
 
 log = logging.getLogger(__name__)
 
@@ -191,6 +192,7 @@ async def test_everything_comes_back_when_grout_was_killed() -> None:
         assert await bed.talks(bed.control, bed.peer, "2001:db8::2")
 
 
+@rule("Layout.twice")
 async def test_the_same_again_changes_nothing_and_changes_are_made_in_place() -> None:
     async with made() as bed:
         await bed.build()
@@ -204,6 +206,7 @@ async def test_the_same_again_changes_nothing_and_changes_are_made_in_place() ->
         assert await bed.pings(bed.host, LEG4)
 
 
+@rule("Layout.nic")
 async def test_a_removed_port_leaves_the_nic_as_it_was() -> None:
     async with made() as bed:
         run(f"ip -n {bed.peer} link set eth1 up alias uplink")
@@ -336,6 +339,7 @@ async def test_carriers_are_followed_both_ways() -> None:
         watch.cancel()
 
 
+@rule("Differs.grout")
 async def test_hosts_in_one_l2vni_reach_each_other() -> None:
     async with made() as bed:
         datapath = GroutDatapath(

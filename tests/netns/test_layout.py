@@ -14,6 +14,7 @@ from controller.model.records import Record, RecordBatch
 from datapaths.base import RowFailure, Unavailable
 from datapaths.kernel.layout import Layout
 from tests.netns.namespaces import fresh, ping, run, watching
+from tests.unit.controller.intent.rulebook import rule
 
 pytestmark = pytest.mark.netns
 
@@ -71,11 +72,13 @@ def names(netns: str) -> set[str]:
     return {shown["ifname"] for shown in json.loads(run(f"ip -n {netns} -j link"))}
 
 
+@rule("Layout.bridge", "Layout.vxlan")
 def test_a_vni_reads_back_as_it_was_asked_for(layout: Layout) -> None:
     assert upsert(layout, VNI, DETACHED) == []
     assert layout.dump(Kind.VNI) == [VNI, DETACHED]
 
 
+@rule("Layout.vxlan")
 def test_a_vxlan_device_learns_nothing_and_suppresses(
     layout: Layout, spaces: tuple[str, str]
 ) -> None:
@@ -96,6 +99,7 @@ def test_an_entry_of_a_bridge_is_there_once(layout: Layout, spaces: tuple[str, s
     assert len([line for line in shown if "02:00:00:00:00:99" in line]) == 1
 
 
+@rule("Layout.twice")
 def test_a_second_apply_writes_nothing(layout: Layout, spaces: tuple[str, str]) -> None:
     records = (VNI, DETACHED), (LOOPBACK, routed(spaces[1]), bridged(spaces[1]))
     for batch in records:
@@ -113,12 +117,14 @@ def test_ports_read_back_as_they_were_asked_for(layout: Layout, spaces: tuple[st
     assert layout.dump(Kind.PORT) == list(ports)
 
 
+@rule("Layout.leg", "Layout.leg.routed")
 def test_a_routed_leg_carries_both_families(layout: Layout, spaces: tuple[str, str]) -> None:
     assert upsert(layout, routed(spaces[1])) == []
     assert ping(spaces[1], "192.168.9.1")
     assert ping(spaces[1], "fd00:9::1")
 
 
+@rule("Layout.leg", "Layout.leg.bridged", "Layout.gateway", "Layout.hostBridge")
 def test_a_bridged_leg_reaches_the_anycast_gateway(layout: Layout, spaces: tuple[str, str]) -> None:
     upsert(layout, VNI)
     assert upsert(layout, bridged(spaces[1])) == []
@@ -128,6 +134,7 @@ def test_a_bridged_leg_reaches_the_anycast_gateway(layout: Layout, spaces: tuple
     assert ping(spaces[1], "fd00:110::1")
 
 
+@rule("Layout.remove", "Layout.vtep", "Layout.hostBridge", "Differs.marks")
 def test_withdrawal_leaves_nothing_of_ours_and_all_of_others(
     layout: Layout, spaces: tuple[str, str]
 ) -> None:
@@ -185,6 +192,7 @@ def test_what_somebody_breaks_shows_and_is_repaired(
         assert layout.dump(Kind.PORT) == [leg], damage
 
 
+@rule("Layout.nic", "Differs.marks")
 def test_a_nic_is_fetched_with_its_addresses_and_given_back(
     layout: Layout, spaces: tuple[str, str]
 ) -> None:
@@ -212,6 +220,7 @@ def test_a_nic_is_fetched_with_its_addresses_and_given_back(
     assert "10.9.9.1" not in shown
 
 
+@rule("Layout.failure")
 def test_a_row_that_cannot_be_is_told_and_stops_no_other(
     layout: Layout, spaces: tuple[str, str]
 ) -> None:

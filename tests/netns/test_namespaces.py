@@ -13,6 +13,7 @@ import pytest
 from datapaths.base import Unsupported
 from datapaths.linux import netns, sysctls
 from tests.netns.namespaces import fresh, run
+from tests.unit.controller.intent.rulebook import rule
 
 pytestmark = pytest.mark.netns
 
@@ -40,6 +41,7 @@ def here() -> int:
     return os.stat("/proc/thread-self/ns/net").st_ino
 
 
+@rule("Layout.namespace")
 def test_a_namespace_is_made_once_with_its_loopback_up() -> None:
     with fresh("x") as (name,):
         inode = os.stat(netns.path_of(name)).st_ino
@@ -119,6 +121,7 @@ def test_a_plain_namespace_is_not_taken_for_an_isolated_one(userns_dir: Path) ->
         netns.create_isolated(name, userns_dir)
 
 
+@rule("Layout.sysctls.missing")
 def test_settings_reach_an_isolated_namespace(isolated: Path) -> None:
     missing = sysctls.ensure(NAME, {**sysctls.CONTROL, "net/ipv4/conf/none/forwarding": 1})
     assert missing == ["net/ipv4/conf/none/forwarding"]

@@ -16,6 +16,7 @@ from datapaths.kernel.layout import Layout
 from tests.lab.waiting import wait_until
 from tests.netns.namespaces import fresh, run
 from tests.netns.test_layout import names, upsert, withdraw
+from tests.unit.controller.intent.rulebook import rule
 
 pytestmark = [
     pytest.mark.netns,
@@ -66,6 +67,7 @@ def leg(host: str, bridge: str, *, create_bridge: bool = False, ovs: bool = True
     return Port("pe-e-110", vni=110, mtu=1450, host=end)
 
 
+@rule("Layout.hostBridge.ovs")
 def test_a_leg_is_a_port_of_a_bridge_that_is_there(spaces: tuple[str, str], switch: str) -> None:
     layout, port = Layout(*spaces), leg(spaces[1], switch)
     assert upsert(layout, SEGMENT) == []
@@ -78,6 +80,7 @@ def test_a_leg_is_a_port_of_a_bridge_that_is_there(spaces: tuple[str, str], swit
     assert run("ovs-vsctl list-br").split() == ["ovs0"]
 
 
+@rule("Layout.hostBridge.ovs")
 def test_a_managed_bridge_comes_and_goes_with_its_leg(spaces: tuple[str, str], switch: str) -> None:
     layout, port = Layout(*spaces), leg(spaces[1], "br-hs-110", create_bridge=True)
     upsert(layout, SEGMENT)
@@ -91,6 +94,7 @@ def test_a_managed_bridge_comes_and_goes_with_its_leg(spaces: tuple[str, str], s
     assert run("ovs-vsctl list-br").split() == ["ovs0"]
 
 
+@rule("Layout.hostBridge.ovs")
 def test_a_leg_moves_between_bridges_of_both_kinds(spaces: tuple[str, str], switch: str) -> None:
     layout, host = Layout(*spaces), spaces[1]
     ours = leg(host, "br-hs-110", create_bridge=True, ovs=False)

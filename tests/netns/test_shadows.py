@@ -14,6 +14,7 @@ from datapaths.base import Unavailable
 from datapaths.linux.links import Links
 from datapaths.linux.shadows import Shadow, Shadows, shadow_of
 from tests.netns.namespaces import fresh, run, watching
+from tests.unit.controller.intent.rulebook import rule
 
 pytestmark = pytest.mark.netns
 
@@ -89,6 +90,7 @@ def test_a_mirrored_mac_is_taken_and_stays(control: str) -> None:
     assert "02:00:00:00:00:99 extern_learn master br110" in shown
 
 
+@rule("Layout.remove")
 def test_what_is_no_longer_wanted_goes_and_nothing_else(control: str) -> None:
     run(f"ip -n {control} link add foreign type bridge")
     run(f"ip -n {control} addr add 10.9.9.9/32 dev lo")
@@ -112,6 +114,7 @@ def test_damage_is_repaired(control: str) -> None:
         assert Shadows(control).dump() == shadow, damage
 
 
+@rule("Differs.namespaces")
 def test_a_shadow_never_forwards(control: str) -> None:
     run(f"ip netns exec {control} sysctl -qw net.ipv4.ip_forward=1")
     build(control, shadow_of((), (L2,), (LOOPBACK,)))

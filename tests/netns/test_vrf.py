@@ -18,6 +18,7 @@ from datapaths.linux.links import Links
 from datapaths.linux.shadows import Shadows, shadow_of
 from datapaths.linux.twins import Twins
 from tests.netns.namespaces import fresh, kernel_has_vrf, ping, run, watching
+from tests.unit.controller.intent.rulebook import rule
 
 pytestmark = pytest.mark.netns
 
@@ -79,12 +80,14 @@ def twins(layout: Layout, spaces: tuple[str, ...]) -> Twins:
     return twins
 
 
+@rule("Layout.vrf", "Layout.bridge", "Layout.leg.routed")
 def test_a_tenant_reads_back_as_it_was_asked_for(layout: Layout, spaces: tuple[str, ...]) -> None:
     assert layout.dump(Kind.VRF) == [RED]
     assert layout.dump(Kind.VNI) == [L3, L2]
     assert layout.dump(Kind.PORT) == [leg(spaces[2]), bridged(spaces[2])]
 
 
+@rule("Layout.twice")
 def test_a_second_apply_writes_nothing(layout: Layout, spaces: tuple[str, ...]) -> None:
     with watching(spaces[0]) as events:
         for records in ((RED,), (L3, L2), (leg(spaces[2]), bridged(spaces[2]))):
@@ -99,6 +102,7 @@ def test_a_vrf_s_table_ends_with_unreachable(layout: Layout, spaces: tuple[str, 
         assert f"metric {overlay.UNREACHABLE_METRIC}" in shown
 
 
+@rule("Layout.leg.routed", "Layout.gateway")
 def test_hosts_of_one_tenant_reach_one_another(layout: Layout, spaces: tuple[str, ...]) -> None:
     host = spaces[2]
     run(f"ip -n {host} addr add 10.110.0.9/24 dev br-hs-110")
@@ -127,6 +131,7 @@ def test_a_vrf_with_another_table_takes_its_members_along(
     assert layout.dump(Kind.PORT) == [leg(spaces[2]), bridged(spaces[2])]
 
 
+@rule("Layout.remove")
 def test_withdrawal_leaves_nothing(layout: Layout, spaces: tuple[str, ...]) -> None:
     for records in ((leg(spaces[2]), bridged(spaces[2])), (L3, L2), (RED,)):
         assert layout.apply(RecordBatch(records[0].kind, withdrawals=records)) == []

@@ -269,6 +269,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(manifests, "POLL_S", 0.001)
 
 
+@rule("Manifest.watched")
 async def test_a_change_is_seen_once_it_rests(world: World, quick: None) -> None:
     world.start(underlay())
     heard: list[Intent] = []
@@ -282,6 +283,7 @@ async def test_a_change_is_seen_once_it_rests(world: World, quick: None) -> None
     await asyncio.gather(work, return_exceptions=True)
 
 
+@rule("Manifest.watched")
 async def test_a_password_that_changes_is_seen(world: World, quick: None) -> None:
     world.secrets.mkdir()
     secret = world.secrets / "fabric"

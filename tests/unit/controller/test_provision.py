@@ -20,6 +20,7 @@ from controller.provision import Provisioner, Spaces, underlay_mtu
 from tests.fakes.core import Core
 from tests.fakes.twins import NoTwins
 from tests.fakes.waiting import until
+from tests.unit.controller.intent.rulebook import rule
 
 STATUSES = (
     ResourceStatus("L3VNI", "red", ready=True),
@@ -113,6 +114,7 @@ def test_no_resource_is_ready_before_intent_is_in_force(world: World) -> None:
     assert (bad.ready, bad.reason) == (False, "ValidationFailed")
 
 
+@rule("Status.generation")
 def test_a_generation_is_in_force_once_all_of_the_resource_is(world: World) -> None:
     numbered = Intent(statuses=(ResourceStatus("L3VNI", "red", ready=True, generation=2),))
     world.provisioner.replace(numbered)

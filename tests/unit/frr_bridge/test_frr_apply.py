@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from frr_bridge.frr_apply import Applied, Finished, FrrApply, FrrPaths, run_program
+from tests.unit.controller.intent.rulebook import rule
 
 GOOD = "hostname pe1\nrouter bgp 1\n neighbor a password old\nexit\n"
 BETTER = GOOD + "vrf red\n vni 100\nexit-vrf\n"
@@ -94,6 +95,7 @@ async def apply(frr: FakeFrr, text: str, raw: Sequence[str] = ()) -> Applied:
     return await FrrApply(frr.paths, frr).apply(text, raw)
 
 
+@rule("Conf.twice")
 async def test_a_configuration_is_taken_and_a_second_time_nothing_is_done(frr: FakeFrr) -> None:
     assert await apply(frr, GOOD) == Applied(True, True)
     assert await apply(frr, GOOD) == Applied(True, False)
@@ -142,6 +144,7 @@ async def test_the_file_is_for_its_owner_and_group_only_and_nothing_is_left_besi
     assert not list(frr.paths.run_dir.iterdir())
 
 
+@rule("Conf.refused")
 async def test_a_syntax_error_leaves_the_old_file_and_never_reaches_frr(frr: FakeFrr) -> None:
     await apply(frr, GOOD)
     frr.syntax_error = "line 3: % Unknown command:  fpm addres 1\n"

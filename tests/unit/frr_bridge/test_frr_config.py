@@ -26,6 +26,7 @@ from frr_bridge.frr_config import (
     section_of_line,
     vrf_restatement,
 )
+from tests.unit.controller.intent.rulebook import rule
 
 BARE = FrrSettings(hostname="pe1")
 PEER = BgpNeighbor("10.0.0.1", "65000")
@@ -39,6 +40,7 @@ def lines(settings: FrrSettings) -> list[str]:
     return [line.strip() for line in render(settings).splitlines()]
 
 
+@rule("Differs.canonical")
 def test_a_default_is_left_out_as_frr_leaves_it_out() -> None:
     text = lines(BARE)
     assert "fpm address 127.0.0.1" in text
@@ -62,6 +64,7 @@ def test_what_differs_from_a_default_is_said() -> None:
         ("errors", "/var/log/frr/a.log", "log file /var/log/frr/a.log errors"),
     ],
 )
+@rule("Conf.log")
 def test_the_log_line_is_spelt_as_frr_spells_it(level: str, file: str, line: str) -> None:
     assert line in lines(replace(BARE, log_level=level, log_file=file))
 
@@ -89,10 +92,12 @@ def test_a_neighbor_at_its_defaults_is_one_line() -> None:
         (replace(PEER, extended_nexthop=True), "capability extended-nexthop"),
     ],
 )
+@rule("Conf.neighbor.options")
 def test_each_option_of_a_neighbor_is_a_line(changed: BgpNeighbor, line: str) -> None:
     assert f"neighbor 10.0.0.1 {line}" in with_peer(changed)
 
 
+@rule("Conf.neighbor.extendedNexthop")
 def test_an_unnumbered_neighbor_has_the_extended_nexthop_without_saying_so() -> None:
     peer = BgpNeighbor("eth1", "external", unnumbered=True, extended_nexthop=True)
     assert [line for line in with_peer(peer) if "eth1" in line] == [
@@ -111,6 +116,7 @@ def test_hold_and_keepalive_go_together() -> None:
         replace(PEER, hold_s=9)
 
 
+@rule("Conf.gracefulRestart")
 def test_graceful_restart_times_are_said_only_when_not_the_default() -> None:
     def said(restart: GracefulRestart) -> list[str]:
         instance = BgpInstance(65001, "10.0.0.9", graceful_restart=restart)
@@ -122,6 +128,7 @@ def test_graceful_restart_times_are_said_only_when_not_the_default() -> None:
     assert said(GracefulRestart(stale_s=9)) == ["bgp graceful-restart stalepath-time 9"]
 
 
+@rule("Conf.bfd")
 def test_a_bfd_profile_says_only_what_differs() -> None:
     profiles = BfdProfile("a", 300, 300, 3, minimum_ttl=254), BfdProfile("b", transmit_ms=100)
     text = render(replace(BARE, bfd_profiles=profiles))
@@ -170,6 +177,7 @@ def test_a_vrf_that_is_wanted_no_more_is_removed_and_no_other() -> None:
     assert forgotten_vrfs(running, running) == ""
 
 
+@rule("Conf.raw")
 def test_raw_text_comes_last_and_as_it_is() -> None:
     raw = RawSnippet("mine", "ip route 10.0.0.0/8 blackhole\n")
     text = render(replace(BARE, vrfs=(VrfVni("red", 100),), raw=(raw,)))

@@ -39,7 +39,7 @@ def bad(tmp_path: Path) -> str:
     return written(tmp_path / "bad.yaml", underlay(), manifest("L3VNI", "red", vni=0))
 
 
-@rule("Session.password.secrecy")
+@rule("Session.password.secrecy", "Manifest.command")
 def test_render_shows_devices_and_frr_conf_and_no_secret(good: str) -> None:
     result = run("render", good, "--node-index", "4")
     assert (result.code, result.err) == (0, "")
@@ -64,6 +64,7 @@ def test_what_is_rejected_is_left_out_and_said(bad: str) -> None:
     assert result.err.startswith("dualpath: L3VNI red: spec.vni: must be greater")
 
 
+@rule("Manifest.command")
 def test_validate_says_who_is_good(good: str, bad: str) -> None:
     assert run("validate", good).code == 0
     result = run("validate", bad)

@@ -14,6 +14,7 @@ from controller.model.nexthops import BLACKHOLE, Nexthop, NexthopType
 from controller.model.routes import Family
 from controller.model.view import Change, ResourceStatus, RowState
 from tests.fakes.core import Core, running
+from tests.unit.controller.intent.rulebook import rule
 
 ONE = Nexthop(1, NexthopType.GATEWAY, bytes([192, 168, 1, 1]), "eth1")
 
@@ -63,6 +64,7 @@ async def test_ready_is_what_nothing_speaks_against(core: Core) -> None:
     assert view.status().bridge == "lost"
 
 
+@rule("Status.degraded")
 async def test_one_resource_that_failed_degrades_and_does_not_unready(core: Core) -> None:
     """Whoever asks for readiness would take the others' tenants down with it."""
     view = view_of(core)

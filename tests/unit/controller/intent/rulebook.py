@@ -1,4 +1,5 @@
-"""Every rule of the resource model, by an id, and the mark that ties a test to it.
+"""The book of rules: of the resources and of what comes of them, each by an id. And the mark that
+ties a test to one.
 
 A test says `@rule("L3VNI.vrf.unique")`; a table of cases has keys such as `L3VNI.vrf.unique: two
 of them` and goes through `cases`. From both comes docs/RULES.md, see test_rulebook.
@@ -11,7 +12,10 @@ from typing import Any
 
 import pytest
 
-RULES: Mapping[str, str] = {
+from tests.unit.controller.intent.rulebook_differences import DIFFERENCES
+from tests.unit.controller.intent.rulebook_outputs import FRR_CONF, LAYOUT, TOLD
+
+RESOURCES: Mapping[str, str] = {
     # What holds for every resource
     "Manifest.group": "both API groups are accepted, and no other",
     "Manifest.kinds": "kinds: Underlay, L3VNI, L2VNI, L3Passthrough, RawFRRConfig; others are "
@@ -29,6 +33,7 @@ RULES: Mapping[str, str] = {
     "bgppassthrough, each a spec with an optional name",
     "Node.index": "the node's number, from a file or the command line, which wins",
     "Node.index.interface": "a number taken from an interface's address is refused by name",
+    "Node.settings": "nodeName, which selectors see, and logLevel, from `Node` or node-config.yaml",
     # Underlay
     "Underlay.one": "one per node",
     "Underlay.asn": "required, 1 to 4294967295",
@@ -46,7 +51,8 @@ RULES: Mapping[str, str] = {
     "Underlay.tunnelEndpoint": "one or two CIDRs, one per family",
     "Underlay.tunnelEndpoint.size": "each CIDR has an address for the node",
     "Underlay.vtep": "the VTEP is address nodeIndex of each CIDR, /32 or /128 on lo",
-    "Underlay.gracefulRestart": "restart time and stale path time are 1 to 4095 seconds",
+    "Underlay.gracefulRestart": "on when given; restart time and stale path time are 1 to 4095 "
+    "seconds, 120 and 360 by default",
     "Underlay.clusterID": "an IPv4 address outside routerIDCIDR, 192.0.2.1 by default",
     "Underlay.isis": "isis is refused by name",
     "Underlay.srv6": "srv6 is refused by name",
@@ -55,7 +61,7 @@ RULES: Mapping[str, str] = {
     "Neighbor.peer": "exactly one of address, interface and listenRange",
     "Neighbor.address": "an IP address, not link-local",
     "Neighbor.interface": "up to 15 characters, no `/`, `:` or blank, not `.` or `..`",
-    "Neighbor.interface.known": "an unnumbered session runs over one of the Underlay's interfaces",
+    "Neighbor.interface.known": "ours: one of the Underlay's interfaces",
     "Neighbor.listenRange": "a CIDR, not IPv6 link-local",
     "Neighbor.port": "0 to 16384",
     "Neighbor.ebgpMultiHop": "one property at most, with a ttl of 1 to 255",
@@ -70,7 +76,8 @@ RULES: Mapping[str, str] = {
     "Session.password.one": "password, passwordFile and passwordSecret exclude one another",
     "Session.password.secrecy": "in no message, log, command line or `render`",
     "Session.passwordFile": "ours: a file, relative to the manifest, closed to others",
-    "Session.passwordSecret": "a Secret of the secrets directory, closed to others",
+    "Session.passwordSecret": "a Secret of the secrets directory, closed to others; in "
+    "OpenPERouter the field does nothing",
     "Session.timers": "hold and keepalive go together; hold is 0 or at least 3, and not below "
     "keepalive",
     "Session.connectTime": "1 to 65535 seconds",
@@ -89,10 +96,11 @@ RULES: Mapping[str, str] = {
     "VNI.mtu": "the underlay's less 50 bytes, less 70 with an IPv6 VTEP; too little is remarked",
     "L3VNI.vrf": "required, ^[a-zA-Z][a-zA-Z0-9_-]*$, up to 15 characters",
     "L3VNI.vrf.unique": "one L3VNI per VRF",
-    "L3VNI.vrf.free": "no name that another device of the router has",
+    "L3VNI.vrf.free": "ours: no name that another device of the router has",
     "L3VNI.hostASN": "hostASN differs from asn: an internal session says hostType Internal",
     "VRF.subnets.distinct": "gateways and host legs of one VRF do not overlap",
     # Host sessions
+    "HostSession.asn": "required, 1 to 4294967295",
     "HostSession.hostASN-or-hostType": "exactly one of hostASN and hostType",
     "HostSession.localCIDR": "ipv4, ipv6 or both, each of its family",
     "HostSession.localCIDR.distinct": "those of L3VNIs and of the passthrough do not overlap",
@@ -122,6 +130,15 @@ RULES: Mapping[str, str] = {
     "RawFRRConfig.priority": "0 or more, 0 by default; low comes first",
     "RawFRRConfig.alone": "works without an Underlay",
 }
+
+BOOK: Mapping[str, Mapping[str, str]] = {
+    "The resources": RESOURCES,
+    "What comes of them: frr.conf": FRR_CONF,
+    "What comes of them: the host": LAYOUT,
+    "What is said of them": TOLD,
+    "Where Dualpath differs": DIFFERENCES,
+}
+RULES = {identity: says for part in BOOK.values() for identity, says in part.items()}
 
 
 def rule(*identities: str) -> pytest.MarkDecorator:

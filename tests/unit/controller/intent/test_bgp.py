@@ -129,12 +129,14 @@ def test_a_type_instead_of_a_number_is_told_to_frr_as_such() -> None:
         ),
     ],
 )
+@rule("Conf.neighbor.connectedCheck")
 def test_the_connected_check_is_off_for_external_ipv6_next_door(
     changes: Yaml, disabled: bool
 ) -> None:
     assert fabric(neighbor(**changes)).disable_connected_check is disabled
 
 
+@rule("Conf.neighbor.extendedNexthop")
 def test_ipv4_over_an_ipv6_session_needs_the_extended_nexthop() -> None:
     assert fabric(neighbor(address="2001:db8::1")).extended_nexthop
     assert not fabric(neighbor()).extended_nexthop
@@ -149,6 +151,7 @@ def test_a_range_is_a_peer_group_and_lifts_the_limit() -> None:
     assert instance(intent(underlay())).listen_limit == 0
 
 
+@rule("Conf.neighbor.connect")
 def test_a_lost_session_is_tried_again_soon_unless_told_otherwise() -> None:
     assert fabric(neighbor()).connect_s == 5
     assert fabric(neighbor(connectTimeSeconds=30)).connect_s == 30

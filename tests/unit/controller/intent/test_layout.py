@@ -52,6 +52,7 @@ def test_without_a_tunnel_endpoint_there_is_no_loopback_port() -> None:
     assert names == ["eth1"]
 
 
+@rule("Layout.nic")
 def test_a_nic_comes_from_the_hosts_namespace_keeps_its_addresses_and_has_a_twin() -> None:
     assert port(intent(underlay()), "eth1") == Port("eth1", source_netns="", twin=True)
 
@@ -90,6 +91,7 @@ def test_an_l3vni_without_a_session_has_no_leg() -> None:
     assert result.vrfs == (Vrf("red", 1_000_100),)
 
 
+@rule("Differs.table", "Differs.routerMAC")
 def test_the_table_and_the_mac_depend_on_nothing_but_the_vni_and_the_vtep() -> None:
     alone, among = intent(underlay(), RED), intent(underlay(), BLUE, RED, SEGMENT)
     assert Vrf("red", 1_000_100) in alone.vrfs
@@ -98,6 +100,7 @@ def test_the_table_and_the_mac_depend_on_nothing_but_the_vni_and_the_vtep() -> N
     assert set(alone.ports) < set(among.ports)
 
 
+@rule("Differs.routerMAC")
 def test_a_router_mac_is_local_unicast_and_differs_by_node_and_vni() -> None:
     macs = {v.mac for index in range(5) for v in intent(underlay(), RED, BLUE, index=index).vnis}
     assert len(macs) == 10
@@ -112,7 +115,7 @@ def test_a_gateway_is_the_same_on_every_node() -> None:
     assert (here.vrf, here.layer) == ("red", 2)
 
 
-@rule("VNI.mtu", "VNI.underlayAddressFamily")
+@rule("VNI.mtu", "VNI.underlayAddressFamily", "Layout.mtu", "Differs.overhead")
 def test_the_mtu_leaves_room_for_the_headers_of_the_vteps_family() -> None:
     six = manifest("L3VNI", "red", underlayAddressFamily="IPv6")
     result = intent(DUAL, six, SEGMENT, mtu=9000)
@@ -165,11 +168,13 @@ def test_every_device_says_whose_it_is() -> None:
     assert result.owners[Kind.PORT, "lo"] == ("Underlay", "underlay")
 
 
+@rule("Layout.leg.bridged")
 def test_an_l2vni_leg_is_bridged_and_nobody_speaks_on_it() -> None:
     leg = port(intent(underlay(), RED, SEGMENT), "pe-e-110")
     assert (leg.vni, leg.vrf, leg.twin, leg.addresses) == (110, "", False, ())
 
 
+@rule("Layout.bridge")
 def test_an_l2vni_without_a_domain_has_no_vrf() -> None:
     alone = manifest("L2VNI", "alone", routingDomain=None, gatewayIPs=None)
     assert vni(intent(underlay(), alone), 110).vrf == ""
@@ -181,6 +186,7 @@ def test_a_leg_may_end_in_a_namespace_of_its_own() -> None:
     )
 
 
+@rule("Layout.passthrough", "Layout.mtu")
 def test_a_passthrough_leg_is_in_the_default_vrf_and_keeps_its_mtu() -> None:
     leg = port(intent(underlay(), manifest("L3Passthrough", "p")), "pt-ns")
     assert (leg.vrf, leg.vni, leg.mtu, leg.twin) == ("", 0, 0, True)

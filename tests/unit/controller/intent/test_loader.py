@@ -131,7 +131,7 @@ def test_yaml_is_read_as_kubernetes_does() -> None:
 NODE = "apiVersion: dualpath.io/v1alpha1\nkind: Node\nmetadata: {name: pe1}\nspec: {nodeIndex: 7}\n"
 
 
-@rule("Node.index")
+@rule("Node.index", "Node.settings")
 def test_a_node_is_described_by_our_kind_or_by_their_file() -> None:
     ours = merge(read(NODE, "n.yaml")).node
     theirs = merge(read("nodeIndex: {index: 7}\nnodeName: pe1\n", "n.yaml")).node

@@ -7,31 +7,31 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tests.unit.controller.intent.rulebook import RULES
+from tests.unit.controller.intent.rulebook import BOOK, RULES
+from tests.unit.controller.intent.rulebook_differences import ABSENT
 
 ROOT = Path(__file__).parents[4]
 PAGE = ROOT / "docs" / "RULES.md"
 
 HEAD = """# Rules
 
-Every rule of the resource model of [MANIFESTS.md](MANIFESTS.md), with the tests below `tests/unit/`
-that enforce it. This page is generated from them: a test fails while it is not current, and while a
-rule has no test. `UPDATE_VECTORS=1 pytest tests/unit/controller/intent/test_rulebook.py` writes it.
-What is "ours" is not OpenPERouter's.
-
-| rule | says | enforced by |
-|---|---|---|
+Every rule of the resources of [MANIFESTS.md](MANIFESTS.md) and of what comes of them, with the
+tests that enforce it: those of `netns` need a real kernel, those of `lab` real FRR, all others
+nothing. This page is generated from them: a test fails while it is not current, and while a rule
+has no test. `UPDATE_VECTORS=1 pytest tests/unit/controller/intent/test_rulebook.py` writes it. What
+is "ours" is not OpenPERouter's.
 """
 
 
 def modules() -> Iterator[ModuleType]:
-    for path in sorted((ROOT / "tests" / "unit").rglob("test_*.py")):
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
         if path.name != Path(__file__).name and "rulebook" in path.read_text():
             yield importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
 
@@ -43,7 +43,7 @@ def enforcers() -> dict[str, dict[str, int]]:
         for name, test in vars(module).items():
             if name.startswith("test_"):
                 for identity in _rules(test):
-                    found[identity][f"{module.__name__.removeprefix('tests.unit.')}.{name}"] += 1
+                    found[identity][f"{module.__name__.removeprefix('tests.')}.{name}"] += 1
     return found
 
 
@@ -59,18 +59,36 @@ def _rules(test: Any) -> Iterator[str]:  # noqa: ANN401 - a function that pytest
 
 def page() -> str:
     found = enforcers()
-    return HEAD + "".join(_row(identity, found.get(identity, {})) for identity in RULES)
+    parts = [HEAD]
+    for title, rules in BOOK.items():
+        parts.append(f"\n## {title}\n\n| rule | says | enforced by |\n|---|---|---|\n")
+        parts += [_row(f"`{i}`", says, _tests(found[i])) for i, says in rules.items()]
+    parts.append("\n## What has no counterpart\n\n| there | here |\n|---|---|\n")
+    parts += [_row(there, here) for there, here in ABSENT.items()]
+    return "".join(parts)
 
 
-def _row(identity: str, tests: dict[str, int]) -> str:
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
+
+
+def _tests(tests: dict[str, int]) -> str:
     shown = [f"`{name}`" + (f" ({n} cases)" if n > 1 else "") for name, n in sorted(tests.items())]
-    return (
-        f"| `{identity}` | {RULES[identity].replace('|', chr(92) + '|')} | {'<br>'.join(shown)} |\n"
-    )
+    return "<br>".join(shown)
+
+
+def test_every_rule_is_in_one_part_of_the_book() -> None:
+    assert len(RULES) == sum(len(rules) for rules in BOOK.values())
+
+
+def test_what_the_page_refers_to_is_there() -> None:
+    targets = re.findall(r"\]\(([^)#]+)", page())
+    assert [target for target in targets if not (PAGE.parent / target).exists()] == []
 
 
 def test_every_rule_has_a_test() -> None:
-    assert not set(RULES) - set(enforcers())
+    found = enforcers()
+    assert [identity for identity in RULES if identity not in found] == []
 
 
 def test_the_page_of_rules_is_current() -> None:

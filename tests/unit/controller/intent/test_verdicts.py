@@ -27,7 +27,7 @@ def reasons(result: Intent, outcome: Outcome) -> dict[str, str]:
     return {s.name: s.reason for s in verdicts(result, outcome) if not s.ready}
 
 
-@rule("L2VNI.routingDomain.missing")
+@rule("L2VNI.routingDomain.missing", "Layout.failure", "Status.reasons")
 def test_a_device_fails_its_resource_and_who_depends_on_it() -> None:
     outcome = Outcome()
     outcome.blame(Kind.VRF, "red", "EOPNOTSUPP: no VRF devices")
@@ -40,7 +40,7 @@ def test_a_device_fails_its_resource_and_who_depends_on_it() -> None:
     assert messages["segment"] == "L3VNI red: VRF red: EOPNOTSUPP: no VRF devices"
 
 
-@rule("Manifest.isolation")
+@rule("Manifest.isolation", "Layout.failure")
 def test_a_leg_fails_its_own_resource_only() -> None:
     outcome = Outcome()
     outcome.blame(Kind.PORT, "pe-e-110", "ENOENT: there is no bridge br0")
@@ -50,6 +50,7 @@ def test_a_leg_fails_its_own_resource_only() -> None:
     assert not outcome.problem
 
 
+@rule("Layout.failure", "Status.reasons")
 def test_a_nic_fails_the_underlay() -> None:
     outcome = Outcome()
     outcome.blame(Kind.PORT, "eth1", "ENODEV")
@@ -68,6 +69,7 @@ def test_what_keeps_all_back_is_everybodys_reason_unless_there_is_a_better_one()
     assert set(reasons(ALL, outcome).values()) == {"NotInForce", "OverlayAttachmentFailed"}
 
 
+@rule("Status.reasons")
 def test_what_frr_says_of_a_part_is_said_of_its_resource() -> None:
     refused = Outcome(frr={("RawFRRConfig", "mine"): "unknown command"})
     assert reasons(ALL, refused) == {"mine": "FrrConfigurationFailed"}
@@ -90,6 +92,7 @@ def test_a_section_of_frr_conf_has_an_owner(section: str, owner: object) -> None
     assert blamed(ALL, section) == owner
 
 
+@rule("Status.generation")
 def test_a_generation_stays_in_force_until_the_next_one_is() -> None:
     def status(name: str, ready: bool, generation: int) -> ResourceStatus:
         return ResourceStatus("L3VNI", name, ready, generation=generation)

@@ -8,6 +8,7 @@ from controller.model.layer2 import Mac
 from datapaths.kernel import probing
 from datapaths.kernel.wire import neighbours
 from datapaths.linux.wire import numbers as n
+from tests.unit.controller.intent.rulebook import rule
 from tests.unit.datapaths.kernel.test_observe import (
     BRIDGE,
     HOST,
@@ -28,6 +29,7 @@ def asked(kernel: Kernel) -> list[bytes]:
 
 
 @pytest.mark.parametrize("address", [HOST, HOST6])
+@rule("Layout.neighbours", "Differs.silentHosts")
 def test_a_stale_host_is_asked(address: bytes) -> None:
     kernel = Kernel()
     kernel.tell(station(MAC, PORT), neighbour(address, MAC, n.NUD_STALE))

@@ -1,0 +1,136 @@
+"""Rules of the host's devices that only a kernel can show; the others are in test_layout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from controller.model.kinds import Kind
+from controller.model.links import Address, HostEnd, Port, Vni
+from controller.provision import underlay_mtu
+from datapaths.kernel.layout import Layout
+from datapaths.linux import sysctls
+from datapaths.linux.netns import entered
+from tests.netns.namespaces import fresh, run
+from tests.netns.test_layout import DETACHED, VNI, link, names, routed, upsert, withdraw
+from tests.unit.controller.intent.rulebook import rule
+
+pytestmark = pytest.mark.netns
+
+
+@pytest.fixture
+def spaces() -> Iterator[tuple[str, str]]:
+    with fresh("fwd", "host") as (forwarding, host):
+        yield forwarding, host
+
+
+@pytest.fixture
+def layout(spaces: tuple[str, str]) -> Layout:
+    layout = Layout(*spaces)
+    layout.prepare()
+    return layout
+
+
+@rule("Layout.sysctls")
+def test_a_namespace_that_forwards_has_its_settings(
+    layout: Layout, spaces: tuple[str, str]
+) -> None:
+    missing = layout.prepare()
+    with entered(spaces[0]):
+        for key, value in sysctls.FORWARDING.items():
+            if key not in missing:
+                assert Path("/proc/sys", key).read_text().split() == [str(value)], key
+
+
+@rule("Layout.mtu")
+def test_both_ends_of_a_leg_have_its_mtu(layout: Layout, spaces: tuple[str, str]) -> None:
+    assert upsert(layout, routed(spaces[1])) == []
+    assert link(spaces[0], "pe0")["mtu"] == link(spaces[1], "eth0")["mtu"] == 1450
+
+
+@rule("Layout.mtu.narrowest")
+def test_the_narrowest_nic_counts_wherever_it_is(spaces: tuple[str, str]) -> None:
+    for space, name, mtu in ((spaces[0], "eth1", 9000), (spaces[1], "eth2", 1400)):
+        run(f"ip -n {space} link add {name} mtu {mtu} type veth peer name {name}-x")
+    nics = [Port(name, source_netns="") for name in ("eth1", "eth2")]
+    assert underlay_mtu(nics, spaces) == 1400
+    assert underlay_mtu(nics[:1], spaces) == 9000
+
+
+@rule("Layout.mtu", "Layout.passthrough")
+def test_a_leg_without_an_mtu_keeps_what_the_kernel_gave(
+    layout: Layout, spaces: tuple[str, str]
+) -> None:
+    assert upsert(layout, Port("pt-ns", host=HostEnd(spaces[1], "pt-host"))) == []
+    assert link(spaces[0], "pt-ns")["mtu"] == link(spaces[1], "pt-host")["mtu"] == 1500
+
+
+@rule("Layout.gateway")
+def test_the_gateway_is_on_the_bridge_with_its_mac(layout: Layout, spaces: tuple[str, str]) -> None:
+    upsert(layout, VNI)
+    assert link(spaces[0], "br110")["address"] == "00:f3:00:00:00:6f"
+    shown = run(f"ip -n {spaces[0]} addr show dev br110")
+    assert "10.110.0.1/24" in shown
+    assert "fd00:110::1/64" in shown
+
+
+@rule("Layout.bridge")
+def test_a_bridge_without_gateways_has_no_address(layout: Layout, spaces: tuple[str, str]) -> None:
+    upsert(layout, replace(DETACHED, layer=3))
+    assert link(spaces[0], "br111")["inet6_addr_gen_mode"] == "none"
+    assert "inet" not in run(f"ip -n {spaces[0]} addr show dev br111")
+
+
+@rule("Differs.vxlanLink")
+def test_a_vxlan_device_leaves_the_way_out_to_the_route(
+    layout: Layout, spaces: tuple[str, str]
+) -> None:
+    upsert(layout, VNI)
+    shown = link(spaces[0], "vx110")
+    assert "link" not in shown["linkinfo"]["info_data"]
+    assert (shown["linkinfo"]["info_data"]["id"], shown["linkinfo"]["info_data"]["port"]) == (
+        *(110, 4789),
+    )
+
+
+@rule("Layout.nic.prefixRoute")
+def test_an_address_without_a_prefix_route_has_one_after_the_move(
+    layout: Layout, spaces: tuple[str, str]
+) -> None:
+    forwarding, host = spaces
+    run(f"ip -n {host} link add eth7 type veth peer name wire")
+    run(f"ip -n {host} addr add 192.0.2.1/24 dev eth7 noprefixroute")
+    run(f"ip -n {host} addr add 2001:db8::1/64 dev eth7 noprefixroute nodad")
+    assert upsert(layout, Port("eth7", source_netns="")) == []
+    assert "192.0.2.0/24" in run(f"ip -n {forwarding} route show dev eth7")
+    assert "2001:db8::/64" in run(f"ip -n {forwarding} -6 route show dev eth7")
+
+
+@rule("Layout.hostBridge")
+def test_a_bridge_that_was_there_stays_when_the_leg_goes(
+    layout: Layout, spaces: tuple[str, str]
+) -> None:
+    run(f"ip -n {spaces[1]} link add br0 type bridge")
+    leg = Port("pe-e-110", vni=110, host=HostEnd(spaces[1], "host-e-110", bridge="br0"))
+    upsert(layout, VNI)
+    assert upsert(layout, leg) == []
+    assert link(spaces[1], "host-e-110")["master"] == "br0"
+    assert withdraw(layout, leg) == []
+    assert names(spaces[1]) == {"lo", "br0"}
+
+
+@rule("Differs.immutable")
+def test_renumbering_keeps_the_devices(layout: Layout, spaces: tuple[str, str]) -> None:
+    leg = routed(spaces[1])
+    upsert(layout, leg)
+    upsert(layout, VNI)
+    before = link(spaces[0], "pe0")["ifindex"], link(spaces[0], "br110")["ifindex"]
+    moved = replace(leg, addresses=(Address.parse("192.168.77.1/24"),))
+    gateway = Vni(110, local=VNI.local, mac=VNI.mac, gateways=(Address.parse("10.77.0.1/24"),))
+    assert upsert(layout, moved) == upsert(layout, gateway) == []
+    assert layout.dump(Kind.PORT) == [moved]
+    assert layout.dump(Kind.VNI) == [gateway]
+    assert (link(spaces[0], "pe0")["ifindex"], link(spaces[0], "br110")["ifindex"]) == before
