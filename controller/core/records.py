@@ -121,6 +121,13 @@ class RecordTable:
         """Try again what was refused."""
         self._dirty |= dict.fromkeys(key for key, row in self._rows.items() if row.error)
 
+    def refused(self) -> Iterator[Record]:
+        """Yield what the datapath does not have as it is wanted, and will not before a retry."""
+        for row in self._rows.values():
+            record = row.desired or row.programmed
+            if row.error and record is not None and row.desired != row.programmed:
+                yield record
+
     def has_failed(self) -> bool:
         return any(row.error for row in self._rows.values())
 

@@ -37,6 +37,10 @@ Ready = Callable[[U32], npt.NDArray[np.bool_]]
 """Says for each nexthop id whether a route may use it now."""
 
 
+Differing = tuple[Problem, U8, U8]
+"""What an audit found: what is wrong, and the prefixes and lengths of the rows."""
+
+
 class RouteTable:
     """The routes of one VRF and family."""
 
@@ -171,22 +175,30 @@ class RouteTable:
         slots = self.rows.slots()
         return self._unprogram(slots[self.rows["programmed"][slots] == identity])
 
-    def audit(self, batches: Sequence[RouteBatch]) -> Iterator[tuple[bytes, int, Problem]]:
-        """Yield (prefix, length, problem) where the datapath holds not what it was given."""
+    def audit(self, batches: Sequence[RouteBatch], refused: U32) -> Iterator[Differing]:
+        """Yield where the datapath holds not what it was given, or was given not what is wanted.
+
+        `refused` are the nexthops that the datapath did not take. A row is named once.
+        """
         seen = np.zeros(len(self.rows["programmed"]), np.bool_)
+        named = np.zeros(len(seen), np.bool_)
         for batch in batches:
             slots = self.rows.find(route_keys(batch.family, batch.prefixes, batch.lengths))
             known = slots >= 0
             given = np.where(known, self.rows["programmed"][slots], np.uint32(0))
+            wrong = given != batch.nexthops
             seen[slots[known]] = True
-            for row in np.flatnonzero(given != batch.nexthops).tolist():
-                problem = Problem.DIFFERENT if given[row] else Problem.UNEXPECTED
-                yield batch.prefixes[row].tobytes(), int(batch.lengths[row]), problem
+            named[slots[known & wrong]] = True
+            for problem, some in (
+                (Problem.DIFFERENT, wrong & (given != 0)),
+                (Problem.UNEXPECTED, wrong & (given == 0)),
+            ):
+                yield problem, batch.prefixes[some], batch.lengths[some]
         slots = self.rows.slots()
-        missing = slots[(self.rows["programmed"][slots] != 0) & ~seen[slots]]
-        prefixes, lengths = route_prefixes(self.family, self.rows.keys(missing))
-        for prefix, length in zip(prefixes, lengths, strict=True):
-            yield prefix.tobytes(), int(length), Problem.MISSING
+        missing = (self.rows["programmed"][slots] != 0) & ~seen[slots]
+        unmet = self._unmet(slots, refused) & ~missing & ~named[slots]
+        for problem, some in ((Problem.MISSING, missing), (Problem.REFUSED, unmet)):
+            yield problem, *route_prefixes(self.family, self.rows.keys(slots[some]))
 
     def unpark(self) -> None:
         """Nexthops came: rows that waited may go."""
@@ -274,6 +286,13 @@ class RouteTable:
         """Return what the datapath should have: nothing for what it makes itself."""
         own = self.rows["protocol"][slots] == RTPROT_KERNEL
         return np.where(own, np.uint32(0), self.rows["desired"][slots])
+
+    def _unmet(self, slots: Slots, refused: U32) -> npt.NDArray[np.bool_]:
+        """Return which rows are not as they are wanted, and will not be before a retry."""
+        target = self._target(slots)
+        stuck = (self.rows["flags"][slots] & _FAILED != 0) | np.isin(target, refused)
+        unmet: npt.NDArray[np.bool_] = stuck & (target != self.rows["programmed"][slots])
+        return unmet
 
     def _mark(self, slots: Slots) -> None:
         """Queue rows that are not at rest, each once."""

@@ -16,8 +16,8 @@ from controller.model.plan import Plan
 from controller.model.records import RecordBatch
 from controller.model.routes import Family, Op, RouteBatch, prefix_text
 from controller.model.view import (
+    Audited,
     Change,
-    Difference,
     KindCount,
     RecordRow,
     ResourceStatus,
@@ -113,8 +113,8 @@ class CoreView:
     def sequence(self) -> int:
         return self._journal.sequence
 
-    async def audit(self) -> Sequence[Difference]:
-        return await self._reconciler.audit()
+    async def audit(self, limit: int) -> Audited:
+        return await self._reconciler.audit(limit)
 
     async def resync(self) -> int:
         return await self._reconciler.resync()

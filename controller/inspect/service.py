@@ -154,7 +154,7 @@ class InspectService(pb_grpc.InspectServicer):
 
     async def Audit(self, request: pb.AuditRequest, context: Context) -> pb.AuditResponse:
         try:
-            found = await self._view.audit()
+            found = await self._view.audit(request.limit or AUDIT_ROWS)
         except Unavailable as error:
             text = f"the datapath does not answer: {error}"
             await context.abort(grpc.StatusCode.UNAVAILABLE, text)
@@ -166,9 +166,9 @@ class InspectService(pb_grpc.InspectServicer):
                 text=row.text,
                 problem=pb.AuditProblem.Name(row.problem.value),
             )
-            for row in found[: request.limit or AUDIT_ROWS]
+            for row in found.rows
         ]
-        return pb.AuditResponse(differed=len(found), rows=listed)
+        return pb.AuditResponse(differed=found.differed, rows=listed)
 
     async def Resync(self, request: pb.ResyncRequest, context: Context) -> pb.ResyncResponse:
         try:

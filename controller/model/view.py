@@ -150,11 +150,12 @@ class Change:
 
 
 class Problem(IntEnum):
-    """How what the datapath holds differs from what it was last given."""
+    """How a row differs between what is wanted, what was given, and what the datapath holds."""
 
     MISSING = 1  # it should be there and is not
     DIFFERENT = 2  # it is there, but otherwise
     UNEXPECTED = 3  # it is there as ours, and nobody gave it
+    REFUSED = 4  # the datapath did not take what is wanted, or not what that stands on
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +166,14 @@ class Difference:
     vrf: str  # "" where there is none
     text: str  # "10.0.0.0/24", "100 aa:bb:cc:00:00:01"
     problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """What an audit found."""
+
+    differed: int  # rows, whether they are in `rows` or not
+    rows: tuple[Difference, ...] = ()
 
 
 class StateView(Protocol):
@@ -190,8 +199,8 @@ class StateView(Protocol):
         Raises LookupError when the journal no longer reaches back to `after`; list again then.
         """
 
-    async def audit(self) -> Sequence[Difference]:
-        """Compare what was programmed with what the datapath holds, and change nothing."""
+    async def audit(self, limit: int) -> Audited:
+        """Compare what is wanted, given and there; name `limit` rows at most, change nothing."""
 
     async def resync(self) -> int:
         """Compare with the datapath now and repair; return the number of rows that differed."""

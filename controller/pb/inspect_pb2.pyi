@@ -47,6 +47,7 @@ class AuditProblem(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     AUDIT_PROBLEM_MISSING: _ClassVar[AuditProblem]
     AUDIT_PROBLEM_DIFFERENT: _ClassVar[AuditProblem]
     AUDIT_PROBLEM_UNEXPECTED: _ClassVar[AuditProblem]
+    AUDIT_PROBLEM_REFUSED: _ClassVar[AuditProblem]
 FAMILY_UNSPECIFIED: Family
 FAMILY_IPV4: Family
 FAMILY_IPV6: Family
@@ -72,6 +73,7 @@ AUDIT_PROBLEM_UNSPECIFIED: AuditProblem
 AUDIT_PROBLEM_MISSING: AuditProblem
 AUDIT_PROBLEM_DIFFERENT: AuditProblem
 AUDIT_PROBLEM_UNEXPECTED: AuditProblem
+AUDIT_PROBLEM_REFUSED: AuditProblem
 
 class StatusRequest(_message.Message):
     __slots__ = ()

@@ -227,7 +227,7 @@ class InspectServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Audit(self, request, context):
-        """Compare what the datapath was given with what it holds, now, and change nothing.
+        """Compare what is wanted, what the datapath was given, and what it holds, now, and change nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

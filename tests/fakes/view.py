@@ -26,6 +26,7 @@ from controller.model.plan import Plan
 from controller.model.records import Record
 from controller.model.routes import Family
 from controller.model.view import (
+    Audited,
     Change,
     Difference,
     KindCount,
@@ -84,6 +85,7 @@ class MemoryView:
     journal: list[Change] = field(default_factory=list)
     forgotten: int = 0  # the journal does not hold changes up to this one
     differed: int = 0
+    differences: list[Difference] = field(default_factory=list)  # an audit finds
     page_limit: int = 1_000_000  # returns smaller pages than asked for
     ports: list[PortState] = field(default_factory=list)
     unavailable: str = ""  # why the datapath does not answer
@@ -162,8 +164,8 @@ class MemoryView:
                 yield change
             await changed.wait()
 
-    async def audit(self) -> list[Difference]:
-        return []
+    async def audit(self, limit: int) -> Audited:
+        return Audited(len(self.differences), tuple(self.differences[:limit]))
 
     async def resync(self) -> int:
         if self.unavailable:

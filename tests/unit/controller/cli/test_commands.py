@@ -9,7 +9,15 @@ import pytest
 import yaml
 
 from controller.model.kinds import Kind
-from controller.model.view import BgpSession, Change, FrrVni, ResourceStatus, RowState
+from controller.model.view import (
+    BgpSession,
+    Change,
+    Difference,
+    FrrVni,
+    Problem,
+    ResourceStatus,
+    RowState,
+)
 from tests.fakes.view import NOW, FakeRoute
 from tests.unit.controller.cli.conftest import Daemon, run
 
@@ -232,3 +240,15 @@ def test_the_environment_names_the_daemon(daemon: Daemon, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("command", ["status", *LISTS, "watch", "explain", "resync", "release"])
 def test_help_has_an_example(command: str) -> None:
     assert f"dualpath {command}" in run(command, "--help").out.partition("\n")[2]
+
+
+def test_audit_names_so_many_rows_and_counts_all(daemon: Daemon) -> None:
+    assert (daemon.run("audit").code, daemon.run("audit").out) == (0, "nothing differs\n")
+    daemon.view.differences = [
+        Difference(Kind.ROUTE, "red", f"10.{n}.0.0/16", Problem.REFUSED) for n in range(3)
+    ]
+    result = daemon.run("audit", "--limit", "1")
+    assert (result.code, result.out) == (1, "refused     route red 10.0.0.0/16\nand 2 more\n")
+    shown = json.loads(daemon.run("audit", "-o", "json").out)
+    assert (shown["differed"], len(shown["rows"])) == (3, 3)
+    assert shown["rows"][0]["problem"] == "AUDIT_PROBLEM_REFUSED"
