@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import assert_never
@@ -46,11 +47,26 @@ def parse_prefix(text: str) -> tuple[Family, bytes, int]:
     return family, network.network_address.packed, network.prefixlen
 
 
-def parse_position(token: str) -> int:
+Position = tuple[int, int]
+"""Kind and number of the last row of a page."""
+
+
+def position(row: RecordRow) -> Position:
+    return row.record.kind, row.number
+
+
+def page_token(row: RecordRow) -> str:
+    """Return what `parse_position` reads: the list goes on behind this row."""
+    return f"{row.record.kind:d}-{row.number}"
+
+
+def parse_position(token: str) -> Position:
     """Read the page token of a list of records. Raises BadRequest."""
-    if token and not (token.isascii() and token.isdigit()):
+    if not token:
+        return 0, 0
+    if not (found := re.fullmatch(r"([0-9]{1,3})-([0-9]{1,18})", token)):
         raise BadRequest(f"page token {token!r} is not one of this list's")
-    return int(token or 0)
+    return int(found[1]), int(found[2])
 
 
 @dataclass

@@ -18,7 +18,14 @@ import numpy as np
 from controller.inspect import routes, rows
 from controller.inspect.about import about
 from controller.inspect.explain import UnknownVrf, explain
-from controller.inspect.filters import BadRequest, RecordFilter, parse_position, places
+from controller.inspect.filters import (
+    BadRequest,
+    RecordFilter,
+    page_token,
+    parse_position,
+    places,
+    position,
+)
 from controller.inspect.lookup import SCAN_ROWS
 from controller.inspect.view import Asked, Inspected
 from controller.inspect.watch import watch
@@ -90,7 +97,7 @@ class InspectService(pb_grpc.InspectServicer):
     async def ListVteps(
         self, request: pb.ListRequest, context: Context
     ) -> AsyncIterator[pb.ListVtepsResponse]:
-        async for page, token in self._pages(request, context, Kind.FLOOD, Kind.REMOTE_VTEP):
+        async for page, token in self._pages(request, context, Kind.REMOTE_VTEP, Kind.FLOOD):
             yield pb.ListVtepsResponse(vteps=map(rows.vtep, page), next_page_token=token)
 
     async def ListVnis(
@@ -230,23 +237,26 @@ class InspectService(pb_grpc.InspectServicer):
     async def _pages(
         self, request: pb.ListRequest, context: Context, *kinds: Kind
     ) -> AsyncIterator[Page]:
-        """Yield what passes the filters, a message's worth at a time, with its page token."""
+        """Yield what passes the filters, a message's worth at a time, with its page token.
+
+        A page ends behind a row and not at a place, so that what goes meanwhile hides nothing.
+        Kinds are given in ascending order.
+        """
         try:
             wanted = RecordFilter(request, self._view)
-            position = parse_position(request.page_token)
+            after = parse_position(request.page_token)
         except BadRequest as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
             return
-        source = islice(self._records(*kinds), position, None)
+        source = (row for row in self._records(*kinds) if position(row) > after)
         left = request.limit
         page: list[RecordRow] = []
         while part := list(islice(source, MESSAGE_ROWS)):
             for row in part:
-                position += 1
                 if wanted.passes(row):
                     page.append(row)
                 if left and len(page) == left:
-                    yield page, str(position)
+                    yield page, page_token(row)
                     return
             left -= len(page) if left else 0
             if page:

@@ -54,6 +54,7 @@ class RecordRow:
     error: str = ""  # the errno's name and what the datapath said
     session: int = 0
     changed_at: float = 0.0  # seconds since the epoch
+    number: int = 0  # of its kind's rows, in the order in which they were made; never used again
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +189,7 @@ class StateView(Protocol):
         """Return up to `limit` rows from slot `start` on, and the slot to go on from, or -1."""
 
     def records(self, kind: Kind) -> Iterator[RecordRow]:
-        """Yield the records of a kind other than ROUTE."""
+        """Yield the records of a kind other than ROUTE, by ascending number."""
 
     def nexthop(self, identity: int) -> Nexthop | None:
         """Return the nexthop behind a route's `desired` or `programmed` id, reserved ones too."""

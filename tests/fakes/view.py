@@ -90,12 +90,18 @@ class MemoryView:
     ports: list[PortState] = field(default_factory=list)
     unavailable: str = ""  # why the datapath does not answer
     planned: Plan | None = None
+    _made: int = 0
     _tables: dict[tuple[str, Family], list[FakeRoute | None]] = field(default_factory=dict)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def add(self, *records: Record, state: RowState = RowState.PROGRAMMED, error: str = "") -> None:
         for record in records:
-            self.rows.append(RecordRow(record, state, error, session=2, changed_at=NOW))
+            self._made += 1
+            row = RecordRow(record, state, error, session=2, changed_at=NOW, number=self._made)
+            self.rows.append(row)
+
+    def remove(self, record: Record) -> None:
+        self.rows[:] = [row for row in self.rows if row.record != record]
 
     def add_routes(self, *routes: FakeRoute) -> None:
         for route in routes:
