@@ -31,7 +31,7 @@ class RecordTable:
 
     def __init__(self, kind: Kind, *, managed: bool = True) -> None:
         self.kind = kind
-        self._managed = managed
+        self.managed = managed
         self._rows: dict[Key, _Row] = {}
         self._dirty: dict[Key, None] = {}
         self._made = 0
@@ -61,6 +61,11 @@ class RecordTable:
         row = self._row(record.key, now)
         row.programmed = record
 
+    def unsaid(self, generation: int) -> tuple[Record, ...]:
+        """Return what is desired and a sweep is about to take."""
+        rows = [row for row in self._rows.values() if row.generation != generation]
+        return tuple(row.desired for row in rows if row.desired is not None)
+
     def sweep(self, generation: int, now: float) -> int:
         """Desire no more what `generation` has not said; return how many."""
         old = [key for key, row in self._rows.items() if row.generation != generation]
@@ -89,7 +94,7 @@ class RecordTable:
     def pending(self) -> list[tuple[Key, Record | None, Record | None]]:
         """Return (key, desired, programmed) of all that was touched, and start afresh."""
         keys, self._dirty = self._dirty, {}
-        if not self._managed:
+        if not self.managed:
             return []
         rows = [(key, row) for key in keys if (row := self._rows.get(key))]
         for _, row in rows:
@@ -169,7 +174,7 @@ class RecordTable:
         )
 
     def _state(self, row: _Row, generation: int) -> RowState:
-        if not self._managed:
+        if not self.managed:
             return RowState.UNMANAGED
         if row.error:
             return RowState.FAILED

@@ -56,8 +56,13 @@ class RouteTable:
 
     # -- what is wanted -------------------------------------------------------------------
 
-    def learn(self, batch: RouteBatch, *, generation: int, session: int, now: float) -> Slots:
-        """Take FRR's word, with nexthops as ids in the datapath; return the rows that changed."""
+    def learn(
+        self, batch: RouteBatch, *, generation: int, session: int, now: float
+    ) -> tuple[Slots, Slots]:
+        """Take FRR's word, with nexthops as ids in the datapath.
+
+        Returns which rows of `batch` changed, and which of these the datapath makes itself.
+        """
         slots = self._add(batch)
         rows = self.rows
         before = rows["desired"][slots], rows["protocol"][slots]
@@ -67,10 +72,10 @@ class RouteTable:
         rows["generation"][slots] = generation
         rows["session"][slots] = session
         after = rows["desired"][slots], rows["protocol"][slots]
-        changed: Slots = slots[(before[0] != after[0]) | (before[1] != after[1])]
-        rows["changed_at"][changed] = now
+        changed = np.flatnonzero((before[0] != after[0]) | (before[1] != after[1]))
+        rows["changed_at"][slots[changed]] = now
         self._mark(slots)
-        return changed
+        return changed, changed[after[1][changed] == RTPROT_KERNEL]
 
     def settled(self, batch: RouteBatch) -> Slots:
         """Return which rows of `batch` the datapath has already as they are wanted."""
@@ -84,6 +89,13 @@ class RouteTable:
         self.rows["programmed"][slots] = batch.nexthops
         fresh = slots[self.rows["changed_at"][slots] == 0]
         self.rows["changed_at"][fresh] = now
+
+    def unsaid(self, generation: int) -> RouteBatch:
+        """Return what the datapath makes itself and a sweep is about to take, as withdrawals."""
+        slots, rows = self.rows.slots(), self.rows
+        own = (rows["desired"][slots] != 0) & (rows["protocol"][slots] == RTPROT_KERNEL)
+        old = slots[own & (rows["generation"][slots] != generation)]
+        return self._batch(old, np.zeros(len(old), np.uint32), Op.WITHDRAW)
 
     def sweep(self, generation: int, now: float) -> int:
         """Want no more what `generation` has not said; return how many rows."""

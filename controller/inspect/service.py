@@ -9,7 +9,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
-from itertools import chain, islice
+from itertools import chain, islice, starmap
 from typing import TypeAlias
 
 import grpc
@@ -28,7 +28,7 @@ from controller.inspect.filters import (
 )
 from controller.inspect.lookup import SCAN_ROWS
 from controller.inspect.view import Asked, Inspected
-from controller.inspect.watch import watch
+from controller.inspect.watch import check, watch
 from controller.model.kinds import Kind
 from controller.model.layer2 import Flood, RemoteVtep
 from controller.model.routes import Family
@@ -138,9 +138,12 @@ class InspectService(pb_grpc.InspectServicer):
         after = request.after if request.HasField("after") else self._view.sequence()
         await context.send_initial_metadata(())  # tells the client that it misses nothing now
         try:
+            check(request)
             async with aclosing(watch(self._view, request, after)) as batches:
                 async for batch in batches:
-                    yield pb.WatchResponse(changes=map(rows.change, batch))
+                    yield pb.WatchResponse(changes=starmap(rows.change, batch))
+        except BadRequest as error:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         except LookupError:
             why = "no longer reaches back to"
             if after > self._view.sequence():

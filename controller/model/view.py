@@ -144,10 +144,12 @@ class Change:
     at: float  # seconds since the epoch
     kind: Kind
     text: str  # "10.0.0.0/24", "100 aa:bb:cc:00:00:01"
-    vrf: str  # "" where there is none
+    vrf: str  # of a route; "" for records, whose VRF is where they belong
     state: RowState
     withdrawn: bool
     detail: str  # nexthop, VTEP, or why it failed
+    record: Record | None = None  # what changed; of a route its nexthop, None when it went
+    family: Family | None = None  # of a route
 
 
 class Problem(IntEnum):

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from controller.model.kinds import Kind
+from controller.model.routes import Family
 from controller.model.view import (
     BgpSession,
     Change,
@@ -168,6 +169,38 @@ def test_watch_prints_a_change_when_it_comes(
         assert json.loads(lines[-1])["withdrawn"]
     if output in ("table", "wide"):
         assert " gone " in lines[-1]
+
+
+@pytest.mark.parametrize("command", LISTS)
+def test_every_list_takes_every_filter(daemon: Daemon, command: str) -> None:
+    filters = ["--vrf", "blue", "--vni", "100", "--family", "ipv6", "--state", "failed"]
+    assert daemon.run(command, *filters, "--limit", "1", "-o", "json").out.strip() == "[]"
+
+
+def test_watch_takes_the_filters_of_lists(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+
+    def write(line: str) -> None:
+        lines.append(line)
+        if len(lines) > 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("controller.cli.watch._write", write)
+    for family in (Family.INET, Family.INET6):
+        new = Change(
+            0, NOW, Kind.ROUTE, family.name, "red", RowState.PROGRAMMED, False, "", None, family
+        )
+        daemon.view.happen(new)
+    filters = ["--vrf", "red", "--vni", "100", "--family", "ipv6", "--state", "programmed"]
+    assert daemon.run("watch", "--after", "0", *filters).code == 130
+    assert "INET6" in lines[-1]
+
+
+def test_watch_for_a_state_that_no_change_has_is_one_sentence(daemon: Daemon) -> None:
+    result = daemon.run("watch", "--state", "stale")
+    assert result.code == 2
+    assert result.err.startswith("dualpath: no change is ever STALE: ")
+    assert result.err.count("\n") == 1
 
 
 def test_watch_from_before_the_journal_is_one_sentence(daemon: Daemon) -> None:

@@ -56,6 +56,10 @@ async def test_a_vrf_that_does_not_exist_has_no_rows(served: Served, name: str) 
         ("Vteps", {"vni": 100}, 1),
         ("Ports", {"vrf": "red"}, 1),
         ("Vnis", {"states": [pb.ROW_STATE_FAILED]}, 0),
+        ("Vrfs", {"vni": 100}, 1),  # by its L3VNI
+        ("Vrfs", {"vni": 210}, 0),
+        ("Vrfs", {"family": pb.FAMILY_IPV4}, 0),
+        ("Lsps", {"vni": 100}, 0),
     ],
 )
 async def test_lists_are_filtered(
