@@ -742,7 +742,7 @@ class ExplainRequest(_message.Message):
     def __init__(self, vrf: _Optional[str] = ..., address: _Optional[str] = ...) -> None: ...
 
 class ExplainResponse(_message.Message):
-    __slots__ = ("vrf", "address", "frr", "desired", "programmed", "problems", "observed")
+    __slots__ = ("vrf", "address", "frr", "desired", "programmed", "problems", "observed", "not_observed")
     VRF_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     FRR_FIELD_NUMBER: _ClassVar[int]
@@ -750,6 +750,7 @@ class ExplainResponse(_message.Message):
     PROGRAMMED_FIELD_NUMBER: _ClassVar[int]
     PROBLEMS_FIELD_NUMBER: _ClassVar[int]
     OBSERVED_FIELD_NUMBER: _ClassVar[int]
+    NOT_OBSERVED_FIELD_NUMBER: _ClassVar[int]
     vrf: str
     address: str
     frr: Lookup
@@ -757,7 +758,8 @@ class ExplainResponse(_message.Message):
     programmed: Lookup
     problems: _containers.RepeatedScalarFieldContainer[str]
     observed: Lookup
-    def __init__(self, vrf: _Optional[str] = ..., address: _Optional[str] = ..., frr: _Optional[_Union[Lookup, _Mapping]] = ..., desired: _Optional[_Union[Lookup, _Mapping]] = ..., programmed: _Optional[_Union[Lookup, _Mapping]] = ..., problems: _Optional[_Iterable[str]] = ..., observed: _Optional[_Union[Lookup, _Mapping]] = ...) -> None: ...
+    not_observed: str
+    def __init__(self, vrf: _Optional[str] = ..., address: _Optional[str] = ..., frr: _Optional[_Union[Lookup, _Mapping]] = ..., desired: _Optional[_Union[Lookup, _Mapping]] = ..., programmed: _Optional[_Union[Lookup, _Mapping]] = ..., problems: _Optional[_Iterable[str]] = ..., observed: _Optional[_Union[Lookup, _Mapping]] = ..., not_observed: _Optional[str] = ...) -> None: ...
 
 class Lookup(_message.Message):
     __slots__ = ("route", "paths")

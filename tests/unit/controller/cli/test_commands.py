@@ -132,6 +132,7 @@ def test_explain_follows_an_address(daemon: Daemon) -> None:
     assert "to VTEP 192.0.2.12 in VNI 100, inner MAC 02:00:00:00:00:c8" in result.out
     assert "out of eth1, eth2" in result.out
     assert "  - the datapath refused 10.2.3.0/24: ENOSPC" in result.out
+    assert "observed    this datapath cannot be asked" in result.out
     answer = json.loads(daemon.run("explain", "10.2.9.9", "--vrf", "red", "-o", "json").out)
     assert answer["problems"] == []
 
