@@ -212,9 +212,10 @@ class InspectServicer:
 
     def Watch(self, request, context):
         """Changes as they happen: what the datapath was given or refused, what was withdrawn, and what
-        changed of rows that are only shown. Rows that wait to be given, that are held, or that are still
-        to be withdrawn are no changes: lists and Status have them. Never ends by itself; headers are sent at once. To miss nothing: take
-        `sequence` from Status, list, then watch after that sequence.
+        changed of rows that are only shown. Rows that wait to be given, that are held, or that are
+        still to be withdrawn are no changes: lists and Status have them. Never ends by itself; headers
+        are sent at once. To miss nothing: take `sequence` from Status, list, then watch after that
+        sequence.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
