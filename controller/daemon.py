@@ -54,7 +54,7 @@ class Daemon:
         self._backend = backend
         self._datapath = datapath = backend.datapath
         self._clock = clock
-        self._state = State(clock, self._wake, self._settled)
+        self._state = State(clock, self._wake, self._settled, self._unmanaged)
         self._reconciler = Reconciler(self._state, datapath, clock, self._applied)
         self._bus = Subscriber(
             f"ipc://{settings.bus}",
@@ -203,6 +203,9 @@ class Daemon:
             nexthops,
         )
         self._bus.send(events.Programmed(done))
+
+    def _unmanaged(self, batch: RouteBatch | RecordBatch) -> None:
+        self._view.note_unmanaged(batch)
 
     def _settled(self, batch: RouteBatch) -> None:
         self._bus.send(events.Programmed(batch))

@@ -62,6 +62,7 @@ class Capabilities:
     kinds: frozenset[Kind]  # what `apply` takes
     lacks: frozenset[Feature] = frozenset()
     batch_rows: int = 4096  # routes in one batch that suit it best
+    looks_up: bool = False  # it is a `LooksUp`
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,7 @@ class Way:
 class Found:
     """The route that a datapath itself takes to an address, whoever put it there."""
 
-    prefix: bytes = b""  # b"": it does not say, as for an address that is dropped
+    prefix: bytes = b""  # b"": it does not say
     length: int = 0
     protocol: int = 0  # RTPROT_*
     nexthop: Nexthop | None = None
@@ -217,4 +218,7 @@ class LooksUp(Protocol):
     """What a datapath may offer beside: its own longest match, at the price of one question."""
 
     async def look_up(self, vrf: str, address: bytes) -> Found | None:
-        """Return what covers an address, None when nothing does. Raises Unavailable."""
+        """Return what covers an address, None when nothing does.
+
+        Raises Unavailable, and Unsupported where that is known only at the other end.
+        """

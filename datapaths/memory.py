@@ -12,7 +12,7 @@ import numpy as np
 
 from controller.model.kinds import Kind
 from controller.model.links import Port
-from controller.model.nexthops import Nexthop, NexthopType, is_reserved
+from controller.model.nexthops import FIRST_RESERVED, Nexthop, NexthopType, is_reserved
 from controller.model.records import Key, Record, RecordBatch
 from controller.model.routes import DEFAULT_VRF, Family, Op, RouteBatch
 from datapaths.base import (
@@ -21,6 +21,7 @@ from datapaths.base import (
     CaughtUp,
     Facts,
     FibUse,
+    Found,
     Learned,
     LearnedMac,
     LearnedNeighbor,
@@ -29,6 +30,7 @@ from datapaths.base import (
     PortState,
     RowFailure,
     Unavailable,
+    Way,
 )
 from datapaths.inbox import Inbox
 
@@ -55,7 +57,7 @@ class MemoryDatapath:
         self._known: dict[Key, Learned] = {}  # what a new listener is told first
 
     async def capabilities(self) -> Capabilities:
-        return Capabilities(self.name, "1", frozenset(Kind) - {Kind.LSP})
+        return Capabilities(self.name, "1", frozenset(Kind) - {Kind.LSP}, looks_up=True)
 
     async def apply(self, batch: Batch) -> Sequence[RowFailure]:
         if self.unavailable:
@@ -132,14 +134,36 @@ class MemoryDatapath:
 
     def lookup(self, address: str, vrf: str = DEFAULT_VRF) -> int | None:
         """Return the nexthop of the longest match, None without one."""
-        ip = ipaddress.ip_address(address)
-        family = Family.INET if ip.version == 4 else Family.INET6
+        found = self._covering(vrf, ipaddress.ip_address(address).packed)
+        return found[1] if found else None
+
+    async def look_up(self, vrf: str, address: bytes) -> Found | None:
+        if self.unavailable:
+            raise Unavailable("switched off by a test")
+        if not (found := self._covering(vrf, address)):
+            return None
+        (prefix, length), identity = found
+        nexthop = self._nexthop(identity)
+        legs = [(m.weight, self._nexthop(m.id)) for m in nexthop.members] or [(1, nexthop)]
+        ways = tuple(Way(leg, weight, leg.vni, leg.vtep) for weight, leg in legs)
+        return Found(prefix, length, 0, nexthop, ways)
+
+    def _covering(self, vrf: str, address: bytes) -> tuple[Prefix, int] | None:
+        family = Family.INET if len(address) == 4 else Family.INET6
         routes = self.routes.get((vrf, family), {})
         for length in range(family.width * 8, -1, -1):
-            network = ipaddress.ip_network(f"{address}/{length}", strict=False)
-            if (found := routes.get((network.network_address.packed, length))) is not None:
-                return found
+            network = ipaddress.ip_network((address, length), strict=False)
+            prefix = network.network_address.packed, length
+            if (identity := routes.get(prefix)) is not None:
+                return prefix, identity
         return None
+
+    def _nexthop(self, identity: int) -> Nexthop:
+        if is_reserved(identity):
+            return Nexthop(identity, NexthopType(identity - FIRST_RESERVED))
+        found = self.records[Kind.NEXTHOP][identity]
+        assert isinstance(found, Nexthop)
+        return found
 
     def _apply_routes(self, batch: RouteBatch) -> list[RowFailure]:
         known = batch.vrf == DEFAULT_VRF or batch.vrf in self.records[Kind.VRF]

@@ -43,6 +43,9 @@ def _lines(answer: pb.ExplainResponse) -> Iterator[str]:
         if answer.HasField(name):
             yield ""
             yield from _lookup(name, getattr(answer, name))
+    if answer.not_observed:
+        yield ""
+        yield f"{'observed':<12}{answer.not_observed}"
     yield ""
     yield "no problems" if not answer.problems else "problems"
     for problem in answer.problems:
@@ -55,7 +58,8 @@ def _lookup(name: str, lookup: pb.Lookup) -> Iterator[str]:
         yield f"{name:<12}no route"
         return
     if name == "observed":
-        yield f"{name:<12}{route.prefix or 'the packet is dropped'}  {route.protocol}".rstrip()
+        what = route.prefix or ("(prefix not said)" if lookup.paths else "the packet is dropped")
+        yield f"{name:<12}{what}  {route.protocol}".rstrip()
     else:
         yield f"{name:<12}{route.prefix}  {route.protocol}  {standing_text(route)}"
     for path in lookup.paths:

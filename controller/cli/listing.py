@@ -51,7 +51,8 @@ def routes(
         prefix=prefix,
         longer=longer,
         nexthop_id=nexthop,
-        **filters(vrf, vni, family, state, limit),
+        **filters(vrf, vni, family, state),
+        limit=limit or 0,
     )
     with connected(context) as stub:
         rows = _rows(stub.ListRoutes(request), "routes")
@@ -72,7 +73,7 @@ def nexthops(
     \b
     dualpath nexthops --vni 100
     """
-    request = pb.ListRequest(**filters(vrf, vni, family, state, limit))
+    request = pb.ListRequest(**filters(vrf, vni, family, state), limit=limit or 0)
     _show(context, "ListNexthops", request, output, columns.NEXTHOPS, lambda r: r.nexthop.id)
 
 
@@ -90,7 +91,7 @@ def macs(
     \b
     dualpath macs --vni 210
     """
-    request = pb.ListRequest(**filters(vrf, vni, family, state, limit))
+    request = pb.ListRequest(**filters(vrf, vni, family, state), limit=limit or 0)
     _show(context, "ListMacs", request, output, columns.MACS, lambda r: (r.vni, r.mac))
 
 
@@ -108,7 +109,7 @@ def neighbors(
     \b
     dualpath neighbors --vni 210 --family ipv6
     """
-    request = pb.ListRequest(**filters(vrf, vni, family, state, limit))
+    request = pb.ListRequest(**filters(vrf, vni, family, state), limit=limit or 0)
     _show(context, "ListNeighbors", request, output, columns.NEIGHBORS, _neighbor_key)
 
 
@@ -126,7 +127,7 @@ def vteps(
     \b
     dualpath vteps --vni 210
     """
-    request = pb.ListRequest(**filters(vrf, vni, family, state, limit))
+    request = pb.ListRequest(**filters(vrf, vni, family, state), limit=limit or 0)
     _show(context, "ListVteps", request, output, columns.VTEPS, _vtep_key)
 
 
@@ -144,23 +145,25 @@ def vnis(
     \b
     dualpath vnis --vrf red -o wide
     """
-    request = pb.ListRequest(**filters(vrf, vni, family, state, limit))
+    request = pb.ListRequest(**filters(vrf, vni, family, state), limit=limit or 0)
     _show(context, "ListVnis", request, output, columns.VNIS, lambda r: r.vni)
 
 
 def vrfs(
     context: typer.Context,
     vrf: VrfOption = "",
+    vni: VniOption = None,
+    family: FamilyOption = None,
     state: StatesOption = None,
     limit: LimitOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """List VRFs.
+    """List VRFs. --vni is that of the L3VNI; a VRF has no --family.
 
     \b
     dualpath vrfs
     """
-    request = pb.ListRequest(**filters(vrf, None, None, state, limit))
+    request = pb.ListRequest(**filters(vrf, vni, family, state), limit=limit or 0)
     _show(context, "ListVrfs", request, output, columns.VRFS, lambda r: r.name)
 
 
@@ -178,22 +181,25 @@ def ports(
     \b
     dualpath ports -o wide
     """
-    request = pb.ListRequest(**filters(vrf, vni, family, state, limit))
+    request = pb.ListRequest(**filters(vrf, vni, family, state), limit=limit or 0)
     _show(context, "ListPorts", request, output, columns.PORTS, lambda r: r.name)
 
 
 def lsps(
     context: typer.Context,
+    vrf: VrfOption = "",
+    vni: VniOption = None,
+    family: FamilyOption = None,
     state: StatesOption = None,
     limit: LimitOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """List MPLS label bindings: shown, not programmed.
+    """List MPLS label bindings: shown, not programmed. None has a VRF, VNI or family.
 
     \b
     dualpath lsps
     """
-    request = pb.ListRequest(**filters("", None, None, state, limit))
+    request = pb.ListRequest(**filters(vrf, vni, family, state), limit=limit or 0)
     _show(context, "ListLsps", request, output, columns.LSPS, lambda r: r.label)
 
 

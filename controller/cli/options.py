@@ -70,20 +70,15 @@ OutputOption = Annotated[Output, typer.Option("--output", "-o", help="Form of th
 
 
 def filters(
-    vrf: str, vni: int | None, family: Family | None, states: list[State] | None, limit: int | None
+    vrf: str, vni: int | None, family: Family | None, states: list[State] | None
 ) -> dict[str, Any]:
-    """Return options as the fields that all list requests share."""
+    """Return options as the fields that all requests for rows share."""
     return {
         "vrf": vrf,
         "vni": vni or 0,
         "family": f"FAMILY_{family.name}" if family else None,
-        "states": state_names(states),
-        "limit": limit or 0,
+        "states": [f"ROW_STATE_{state.name}" for state in states or ()],
     }
-
-
-def state_names(states: list[State] | None) -> list[str]:
-    return [f"ROW_STATE_{state.name}" for state in states or ()]
 
 
 def kind_names(kinds: list[Kind] | None) -> list[str]:

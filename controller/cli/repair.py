@@ -5,27 +5,33 @@ from __future__ import annotations
 import typer
 
 from controller.cli.client import CALL_S, REPAIR_S, connected
-from controller.cli.options import Output, OutputOption
+from controller.cli.options import LimitOption, Output, OutputOption
 from controller.cli.output import print_message
 from controller.pb import inspect_pb2 as pb
 
 
-def audit(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
-    """Compare what the datapath was given with what it holds; exit with 1 when they differ.
+def audit(
+    context: typer.Context,
+    limit: LimitOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Compare what is wanted, what was given and what is there; exit with 1 when they differ.
+
+    Names 1000 rows unless --limit says otherwise, and counts all.
 
     \b
     dualpath audit
     dualpath audit -o json
     """
     with connected(context) as stub:
-        answer = stub.Audit(pb.AuditRequest(), timeout=REPAIR_S)
+        answer = stub.Audit(pb.AuditRequest(limit=limit or 0), timeout=REPAIR_S)
     if output in (Output.JSON, Output.YAML):
         print_message(answer, output)
     else:
         for row in answer.rows:
             kind = pb.Kind.Name(row.kind).removeprefix("KIND_").lower()
             problem = pb.AuditProblem.Name(row.problem).removeprefix("AUDIT_PROBLEM_").lower()
-            typer.echo(f"{problem:<11} {kind} {row.vrf} {row.text}".replace("  ", " "))
+            typer.echo(f"{problem:<11} {' '.join(filter(None, (kind, row.vrf, row.text)))}")
         if not answer.differed:
             typer.echo("nothing differs")
         elif answer.differed > len(answer.rows):

@@ -11,13 +11,15 @@ import typer
 from controller.cli.client import connected
 from controller.cli.columns import kind_text, state_text
 from controller.cli.options import (
+    FamilyOption,
     Kind,
     Output,
     OutputOption,
     StatesOption,
+    VniOption,
     VrfOption,
+    filters,
     kind_names,
-    state_names,
 )
 from controller.cli.output import to_yaml
 from controller.cli.values import plain
@@ -36,10 +38,15 @@ def watch(
         list[Kind] | None, typer.Option("--kind", help="Only this kind; may be repeated.")
     ] = None,
     vrf: VrfOption = "",
+    vni: VniOption = None,
+    family: FamilyOption = None,
     state: StatesOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Show changes as they happen, until interrupted.
+
+    A change is what the datapath was given or refused, or what changed of rows that are only shown
+    (connected routes, LSPs). What waits, is held or leaves is in the lists.
 
     With -o json, one object per line.
 
@@ -48,7 +55,7 @@ def watch(
     dualpath watch --after 1500 -o json
     """
     request = pb.WatchRequest(
-        after=after, kinds=kind_names(kind), vrf=vrf, states=state_names(state)
+        after=after, kinds=kind_names(kind), **filters(vrf, vni, family, state)
     )
     with connected(context) as stub:
         if output in (Output.TABLE, Output.WIDE):

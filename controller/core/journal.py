@@ -1,4 +1,4 @@
-"""What changed lately, for `watch`: batches as they were applied, expanded only for a reader."""
+"""What changed lately, for `watch`: batches, expanded only for a reader."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ Batch = RouteBatch | RecordBatch
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One batch that was applied."""
+    """One batch that was applied, or that is only shown."""
 
     first: int  # sequence of its first row
     at: float  # seconds since the epoch
     batch: Batch
     failures: dict[int, str]  # row -> why not
+    unmanaged: bool = False  # the datapath has no part in it
 
     @property
     def following(self) -> int:
@@ -44,10 +45,12 @@ class Journal:
         self._next = 1
         self._news = asyncio.Event()
 
-    def add(self, batch: Batch, failures: dict[int, str], at: float) -> None:
+    def add(
+        self, batch: Batch, failures: dict[int, str], at: float, *, unmanaged: bool = False
+    ) -> None:
         if not len(batch):
             return
-        self._entries.append(Entry(self._next, at, batch, failures))
+        self._entries.append(Entry(self._next, at, batch, failures, unmanaged))
         self._next += len(batch)
         self._rows += len(batch)
         while self._rows > ROWS and len(self._entries) > 1:

@@ -17,12 +17,13 @@ import numpy.typing as npt
 
 from controller.core.clock import Clock
 from controller.core.describe import describe
+from controller.core.rib import Differing
 from controller.core.state import FRR_KINDS, INTENT_KINDS, State
 from controller.model.kinds import Kind
 from controller.model.nexthops import FIRST_RESERVED, Nexthop, NexthopType
 from controller.model.records import Key, Record, RecordBatch
 from controller.model.routes import U32, Family, Op, RouteBatch, prefix_text
-from controller.model.view import Difference, Problem
+from controller.model.view import Audited, Difference, Problem
 from datapaths.base import Batch, Datapath, RowFailure, Unavailable
 
 log = logging.getLogger(__name__)
@@ -345,28 +346,40 @@ class Reconciler:
         self._state.repaired += differ
         return differ
 
-    async def audit(self) -> list[Difference]:
-        """Compare everything with the datapath now, and change nothing."""
+    async def audit(self, limit: int) -> Audited:
+        """Compare what is wanted, given and there, now; name `limit` rows and change nothing."""
         async with self._busy:
             found = [row for kind in KINDS for row in await self._audit_records(kind)]
-            return found + await self._audit_routes()
+            differed = len(found)
+            for vrf, (problem, prefixes, lengths) in await self._audit_routes():
+                differed += len(lengths)
+                left = max(limit - len(found), 0)
+                for prefix, length in zip(prefixes[:left], lengths[:left], strict=True):
+                    text = prefix_text(prefix.tobytes(), int(length))
+                    found.append(Difference(Kind.ROUTE, vrf, text, problem))
+            return Audited(differed, tuple(found[:limit]))
 
     async def _audit_records(self, kind: Kind) -> list[Difference]:
         there = {r.key: r for r in _records([b async for b in self._datapath.dump(kind)])}
         given = {record.key: record for record in self._state.records[kind].all_programmed()}
+        refused = {record.key: record for record in self._state.records[kind].refused()}
         found = []
-        for key in given.keys() | there.keys():
+        for key in given.keys() | there.keys() | refused.keys():
             if given.get(key) == there.get(key):
-                continue
-            if key not in there:
+                if key not in refused:
+                    continue
+                problem = Problem.REFUSED
+            elif key not in there:
                 problem = Problem.MISSING
             else:
                 problem = Problem.DIFFERENT if key in given else Problem.UNEXPECTED
-            text, _ = describe(given.get(key) or there[key])
+            text, _ = describe(given.get(key) or there.get(key) or refused[key])
             found.append(Difference(kind, "", text, problem))
         return sorted(found, key=lambda row: row.text)
 
-    async def _audit_routes(self) -> list[Difference]:
+    async def _audit_routes(self) -> list[tuple[str, Differing]]:
+        nexthops = self._state.records[Kind.NEXTHOP].refused()
+        refused = np.array([n.id for n in nexthops if isinstance(n, Nexthop)], np.uint32)
         batches = [batch async for batch in self._datapath.dump(Kind.ROUTE)]
         by_table: dict[tuple[str, Family], list[RouteBatch]] = {}
         for batch in batches:
@@ -375,9 +388,9 @@ class Reconciler:
         tables = [self._state.rib.table(*key) for key in by_table]
         tables += [t for t in self._state.rib if (t.vrf, t.family) not in by_table]
         return [
-            Difference(Kind.ROUTE, table.vrf, prefix_text(prefix, length), problem)
+            (table.vrf, differing)
             for table in tables
-            for prefix, length, problem in table.audit(by_table.get((table.vrf, table.family), []))
+            for differing in table.audit(by_table.get((table.vrf, table.family), []), refused)
         ]
 
     async def resync(self) -> int:

@@ -17,6 +17,7 @@ FROM_INTENT = -1
 class _Row:
     """One key. Both sides None is no row."""
 
+    number: int  # counts rows as they are made; a key that comes back is another row
     desired: Record | None = None
     programmed: Record | None = None
     error: str = ""
@@ -30,13 +31,14 @@ class RecordTable:
 
     def __init__(self, kind: Kind, *, managed: bool = True) -> None:
         self.kind = kind
-        self._managed = managed
+        self.managed = managed
         self._rows: dict[Key, _Row] = {}
         self._dirty: dict[Key, None] = {}
+        self._made = 0
 
     def want(self, record: Record, *, generation: int, session: int, now: float) -> bool:
         """Desire a record; True when that is news."""
-        row = self._rows.setdefault(record.key, _Row())
+        row = self._row(record.key)
         row.generation, row.session = generation, session
         if row.desired == record:
             return False
@@ -56,8 +58,13 @@ class RecordTable:
 
     def adopt(self, record: Record, *, now: float) -> None:
         """Take what the datapath holds; it stays until it is known that nobody wants it."""
-        row = self._rows.setdefault(record.key, _Row(changed_at=now))
+        row = self._row(record.key, now)
         row.programmed = record
+
+    def unsaid(self, generation: int) -> tuple[Record, ...]:
+        """Return what is desired and a sweep is about to take."""
+        rows = [row for row in self._rows.values() if row.generation != generation]
+        return tuple(row.desired for row in rows if row.desired is not None)
 
     def sweep(self, generation: int, now: float) -> int:
         """Desire no more what `generation` has not said; return how many."""
@@ -87,7 +94,7 @@ class RecordTable:
     def pending(self) -> list[tuple[Key, Record | None, Record | None]]:
         """Return (key, desired, programmed) of all that was touched, and start afresh."""
         keys, self._dirty = self._dirty, {}
-        if not self._managed:
+        if not self.managed:
             return []
         rows = [(key, row) for key in keys if (row := self._rows.get(key))]
         for _, row in rows:
@@ -99,7 +106,7 @@ class RecordTable:
 
     def done(self, key: Key, programmed: Record | None) -> None:
         """Note that a key is now so in the datapath."""
-        row = self._rows.setdefault(key, _Row())
+        row = self._row(key)
         row.programmed, row.error = programmed, ""
         if row.desired != programmed:
             self._dirty[key] = None
@@ -121,6 +128,13 @@ class RecordTable:
         """Try again what was refused."""
         self._dirty |= dict.fromkeys(key for key, row in self._rows.items() if row.error)
 
+    def refused(self) -> Iterator[Record]:
+        """Yield what the datapath does not have as it is wanted, and will not before a retry."""
+        for row in self._rows.values():
+            record = row.desired or row.programmed
+            if row.error and record is not None and row.desired != row.programmed:
+                yield record
+
     def has_failed(self) -> bool:
         return any(row.error for row in self._rows.values())
 
@@ -141,11 +155,12 @@ class RecordTable:
         return iter(self._rows)
 
     def rows(self, generation: int) -> Iterator[RecordRow]:
+        """Yield the rows in the order in which they were made."""
         for row in list(self._rows.values()):
             record = row.desired or row.programmed
             if record is not None:
                 state = self._state(row, generation)
-                yield RecordRow(record, state, row.error, row.session, row.changed_at)
+                yield RecordRow(record, state, row.error, row.session, row.changed_at, row.number)
 
     def count(self, generation: int) -> KindCount:
         rows = self._rows.values()
@@ -159,7 +174,7 @@ class RecordTable:
         )
 
     def _state(self, row: _Row, generation: int) -> RowState:
-        if not self._managed:
+        if not self.managed:
             return RowState.UNMANAGED
         if row.error:
             return RowState.FAILED
@@ -168,6 +183,14 @@ class RecordTable:
         if row.desired is None:
             return RowState.LEAVING
         return RowState.PROGRAMMED if row.desired == row.programmed else RowState.PENDING
+
+    def _row(self, key: Key, now: float = 0.0) -> _Row:
+        """Return a key's row, made now if need be."""
+        row = self._rows.get(key)
+        if row is None:
+            self._made += 1
+            row = self._rows[key] = _Row(self._made, changed_at=now)
+        return row
 
     def _drop_if_empty(self, key: Key) -> None:
         row = self._rows.get(key)

@@ -37,6 +37,10 @@ Ready = Callable[[U32], npt.NDArray[np.bool_]]
 """Says for each nexthop id whether a route may use it now."""
 
 
+Differing = tuple[Problem, U8, U8]
+"""What an audit found: what is wrong, and the prefixes and lengths of the rows."""
+
+
 class RouteTable:
     """The routes of one VRF and family."""
 
@@ -52,8 +56,13 @@ class RouteTable:
 
     # -- what is wanted -------------------------------------------------------------------
 
-    def learn(self, batch: RouteBatch, *, generation: int, session: int, now: float) -> Slots:
-        """Take FRR's word, with nexthops as ids in the datapath; return the rows that changed."""
+    def learn(
+        self, batch: RouteBatch, *, generation: int, session: int, now: float
+    ) -> tuple[Slots, Slots]:
+        """Take FRR's word, with nexthops as ids in the datapath.
+
+        Returns which rows of `batch` changed, and which of these the datapath makes itself.
+        """
         slots = self._add(batch)
         rows = self.rows
         before = rows["desired"][slots], rows["protocol"][slots]
@@ -63,10 +72,10 @@ class RouteTable:
         rows["generation"][slots] = generation
         rows["session"][slots] = session
         after = rows["desired"][slots], rows["protocol"][slots]
-        changed: Slots = slots[(before[0] != after[0]) | (before[1] != after[1])]
-        rows["changed_at"][changed] = now
+        changed = np.flatnonzero((before[0] != after[0]) | (before[1] != after[1]))
+        rows["changed_at"][slots[changed]] = now
         self._mark(slots)
-        return changed
+        return changed, changed[after[1][changed] == RTPROT_KERNEL]
 
     def settled(self, batch: RouteBatch) -> Slots:
         """Return which rows of `batch` the datapath has already as they are wanted."""
@@ -80,6 +89,13 @@ class RouteTable:
         self.rows["programmed"][slots] = batch.nexthops
         fresh = slots[self.rows["changed_at"][slots] == 0]
         self.rows["changed_at"][fresh] = now
+
+    def unsaid(self, generation: int) -> RouteBatch:
+        """Return what the datapath makes itself and a sweep is about to take, as withdrawals."""
+        slots, rows = self.rows.slots(), self.rows
+        own = (rows["desired"][slots] != 0) & (rows["protocol"][slots] == RTPROT_KERNEL)
+        old = slots[own & (rows["generation"][slots] != generation)]
+        return self._batch(old, np.zeros(len(old), np.uint32), Op.WITHDRAW)
 
     def sweep(self, generation: int, now: float) -> int:
         """Want no more what `generation` has not said; return how many rows."""
@@ -171,22 +187,30 @@ class RouteTable:
         slots = self.rows.slots()
         return self._unprogram(slots[self.rows["programmed"][slots] == identity])
 
-    def audit(self, batches: Sequence[RouteBatch]) -> Iterator[tuple[bytes, int, Problem]]:
-        """Yield (prefix, length, problem) where the datapath holds not what it was given."""
+    def audit(self, batches: Sequence[RouteBatch], refused: U32) -> Iterator[Differing]:
+        """Yield where the datapath holds not what it was given, or was given not what is wanted.
+
+        `refused` are the nexthops that the datapath did not take. A row is named once.
+        """
         seen = np.zeros(len(self.rows["programmed"]), np.bool_)
+        named = np.zeros(len(seen), np.bool_)
         for batch in batches:
             slots = self.rows.find(route_keys(batch.family, batch.prefixes, batch.lengths))
             known = slots >= 0
             given = np.where(known, self.rows["programmed"][slots], np.uint32(0))
+            wrong = given != batch.nexthops
             seen[slots[known]] = True
-            for row in np.flatnonzero(given != batch.nexthops).tolist():
-                problem = Problem.DIFFERENT if given[row] else Problem.UNEXPECTED
-                yield batch.prefixes[row].tobytes(), int(batch.lengths[row]), problem
+            named[slots[known & wrong]] = True
+            for problem, some in (
+                (Problem.DIFFERENT, wrong & (given != 0)),
+                (Problem.UNEXPECTED, wrong & (given == 0)),
+            ):
+                yield problem, batch.prefixes[some], batch.lengths[some]
         slots = self.rows.slots()
-        missing = slots[(self.rows["programmed"][slots] != 0) & ~seen[slots]]
-        prefixes, lengths = route_prefixes(self.family, self.rows.keys(missing))
-        for prefix, length in zip(prefixes, lengths, strict=True):
-            yield prefix.tobytes(), int(length), Problem.MISSING
+        missing = (self.rows["programmed"][slots] != 0) & ~seen[slots]
+        unmet = self._unmet(slots, refused) & ~missing & ~named[slots]
+        for problem, some in ((Problem.MISSING, missing), (Problem.REFUSED, unmet)):
+            yield problem, *route_prefixes(self.family, self.rows.keys(slots[some]))
 
     def unpark(self) -> None:
         """Nexthops came: rows that waited may go."""
@@ -274,6 +298,13 @@ class RouteTable:
         """Return what the datapath should have: nothing for what it makes itself."""
         own = self.rows["protocol"][slots] == RTPROT_KERNEL
         return np.where(own, np.uint32(0), self.rows["desired"][slots])
+
+    def _unmet(self, slots: Slots, refused: U32) -> npt.NDArray[np.bool_]:
+        """Return which rows are not as they are wanted, and will not be before a retry."""
+        target = self._target(slots)
+        stuck = (self.rows["flags"][slots] & _FAILED != 0) | np.isin(target, refused)
+        unmet: npt.NDArray[np.bool_] = stuck & (target != self.rows["programmed"][slots])
+        return unmet
 
     def _mark(self, slots: Slots) -> None:
         """Queue rows that are not at rest, each once."""

@@ -34,15 +34,21 @@ class State:
     """Desired and programmed, by kind.
 
     `wake` is called when there is work for the reconciler, and `settled` with routes that were
-    said again and that the datapath has already, if zebra waits for an answer.
+    said again and that the datapath has already, if zebra waits for an answer. `unmanaged` is
+    called with what changed of rows that no datapath is given.
     """
 
     def __init__(
-        self, clock: Clock, wake: Callable[[], None], settled: Callable[[RouteBatch], object]
+        self,
+        clock: Clock,
+        wake: Callable[[], None],
+        settled: Callable[[RouteBatch], object],
+        unmanaged: Callable[[RouteBatch | RecordBatch], object],
     ) -> None:
         self._clock = clock
         self._wake = wake
         self._settled = settled
+        self._unmanaged = unmanaged
         self.rib = Rib()
         self.records = {kind: RecordTable(kind) for kind in (*INTENT_KINDS, *FRR_KINDS)}
         self.records[Kind.LSP] = RecordTable(Kind.LSP, managed=False)
@@ -129,12 +135,14 @@ class State:
             ids,
         ).take(known)
         table = self.rib.table(batch.vrf, batch.family)
-        table.learn(
+        _, own = table.learn(
             translated,
             generation=self.generation,
             session=self.session.number,
             now=self._clock.epoch(),
         )
+        if len(own):
+            self._unmanaged(translated.take(own))
         # zebra waits for an answer to each route that it says, also where nothing is to be done.
         if self.session.acknowledge and len(settled := table.settled(translated)):
             self._settled(translated.take(settled))
@@ -142,9 +150,14 @@ class State:
     def _records(self, batch: RecordBatch) -> None:
         table = self.records[batch.kind]
         now = self._clock.epoch()
+        news: list[Record] = []
         for record in _members_first(batch.upserts):
             wanted = self.nexthop_ids.claim(record) if isinstance(record, Nexthop) else record
-            table.want(wanted, generation=self.generation, session=self.session.number, now=now)
+            if table.want(wanted, generation=self.generation, session=self.session.number, now=now):
+                news.append(wanted)
+        if not table.managed:
+            gone = tuple(r for r in batch.withdrawals if table.desired(r.key) is not None)
+            self._unmanaged(RecordBatch(batch.kind, tuple(news), gone))
         for record in batch.withdrawals:
             if isinstance(record, Nexthop):
                 table.unwant(self.nexthop_ids.release(record.id), now=now)
@@ -154,6 +167,9 @@ class State:
     def _sweep(self) -> None:
         """All has been said: what was not is no longer wanted."""
         now = self._clock.epoch()
+        self._unmanaged(RecordBatch(Kind.LSP, (), self.records[Kind.LSP].unsaid(self.generation)))
+        for routes in self.rib:
+            self._unmanaged(routes.unsaid(self.generation))
         swept = {kind: self.records[kind].sweep(self.generation, now) for kind in FRR_KINDS}
         swept[Kind.LSP] = self.records[Kind.LSP].sweep(self.generation, now)
         swept[Kind.ROUTE] = sum(table.sweep(self.generation, now) for table in self.rib)

@@ -13,11 +13,11 @@ from controller.core.state import State
 from controller.model.kinds import Kind
 from controller.model.nexthops import DROP_TYPES, Nexthop, reserved
 from controller.model.plan import Plan
-from controller.model.records import RecordBatch
+from controller.model.records import Record, RecordBatch
 from controller.model.routes import Family, Op, RouteBatch, prefix_text
 from controller.model.view import (
+    Audited,
     Change,
-    Difference,
     KindCount,
     RecordRow,
     ResourceStatus,
@@ -67,6 +67,10 @@ class CoreView:
         """Enter an applied batch into the journal."""
         self._journal.add(batch, failures, self._clock.epoch())
 
+    def note_unmanaged(self, batch: RouteBatch | RecordBatch) -> None:
+        """Enter what changed of rows that no datapath is given."""
+        self._journal.add(batch, {}, self._clock.epoch(), unmanaged=True)
+
     def status(self) -> Status:
         state, session = self._state, self._state.session
         not_ready = self._not_ready()
@@ -113,8 +117,8 @@ class CoreView:
     def sequence(self) -> int:
         return self._journal.sequence
 
-    async def audit(self) -> Sequence[Difference]:
-        return await self._reconciler.audit()
+    async def audit(self, limit: int) -> Audited:
+        return await self._reconciler.audit(limit)
 
     async def resync(self) -> int:
         return await self._reconciler.resync()
@@ -155,18 +159,19 @@ class CoreView:
 
     def _expand(self, entry: Entry) -> Iterator[Change]:
         batch = entry.batch
+        done = RowState.UNMANAGED if entry.unmanaged else RowState.PROGRAMMED
         for index in range(len(batch)):
             why = entry.failures.get(index, "")
             if isinstance(batch, RouteBatch):
                 withdrawn = bool(batch.ops[index] == Op.WITHDRAW)
-                nexthop = self.nexthop(int(batch.nexthops[index]))
-                kind, vrf = Kind.ROUTE, batch.vrf
+                record: Record | None = self.nexthop(int(batch.nexthops[index]))
+                kind, vrf, family = Kind.ROUTE, batch.vrf, batch.family
                 text = prefix_text(batch.prefixes[index].tobytes(), int(batch.lengths[index]))
-                detail = "" if withdrawn else str(nexthop or "")
+                detail = "" if withdrawn else str(record or "")
             else:
                 record = batch.row(index)
                 withdrawn = index >= len(batch.upserts)
-                kind, vrf = record.kind, ""
+                kind, vrf, family = record.kind, "", None
                 text, detail = describe(record)
             yield Change(
                 sequence=entry.first + index,
@@ -174,9 +179,11 @@ class CoreView:
                 kind=kind,
                 text=text,
                 vrf=vrf,
-                state=RowState.FAILED if why else RowState.PROGRAMMED,
+                state=RowState.FAILED if why else done,
                 withdrawn=withdrawn,
                 detail=why or detail,
+                record=record,
+                family=family,
             )
 
 

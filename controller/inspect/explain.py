@@ -16,7 +16,7 @@ from controller.inspect.lookup import (
     programmed,
     said_by_frr,
 )
-from controller.inspect.observed import observe
+from controller.inspect.observed import CANNOT_BE_ASKED, observe
 from controller.inspect.text import address_text, mac_text
 from controller.inspect.view import Inspected, LookUp, Ports
 from controller.model.kinds import Kind
@@ -64,6 +64,8 @@ async def explain(
     answer.problems.extend(_disagreements(answer))
     if look_up:
         answer.problems.extend(await observe(look_up, view, address, answer))
+    else:
+        answer.not_observed = CANNOT_BE_ASKED
     answer.problems.extend(walk.problems)
     answer.problems.extend(await _port_problems(view, ports, answer))
     return answer

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -13,7 +14,7 @@ from controller.model.links import Port, Vni, Vrf
 from controller.model.nexthops import Nexthop, NexthopType
 from controller.model.records import Record
 from controller.model.routes import DEFAULT_VRF, Family
-from controller.model.view import RecordRow, StateView
+from controller.model.view import Change, RecordRow, StateView
 from controller.pb import inspect_pb2 as pb
 
 FAMILIES = {Family.INET: pb.FAMILY_IPV4, Family.INET6: pb.FAMILY_IPV6}
@@ -46,11 +47,26 @@ def parse_prefix(text: str) -> tuple[Family, bytes, int]:
     return family, network.network_address.packed, network.prefixlen
 
 
-def parse_position(token: str) -> int:
+Position = tuple[int, int]
+"""Kind and number of the last row of a page."""
+
+
+def position(row: RecordRow) -> Position:
+    return row.record.kind, row.number
+
+
+def page_token(row: RecordRow) -> str:
+    """Return what `parse_position` reads: the list goes on behind this row."""
+    return f"{row.record.kind:d}-{row.number}"
+
+
+def parse_position(token: str) -> Position:
     """Read the page token of a list of records. Raises BadRequest."""
-    if token and not (token.isascii() and token.isdigit()):
+    if not token:
+        return 0, 0
+    if not (found := re.fullmatch(r"([0-9]{1,3})-([0-9]{1,18})", token)):
         raise BadRequest(f"page token {token!r} is not one of this list's")
-    return int(token or 0)
+    return int(found[1]), int(found[2])
 
 
 @dataclass
@@ -62,71 +78,108 @@ class Places:
     vni_of_bridge: dict[str, int] = field(default_factory=dict)
     l3vnis: dict[str, int] = field(default_factory=dict)
 
+    def add(self, record: Record) -> None:
+        """Note a VNI, or a port: VNIs come first."""
+        match record:
+            case Vni(vni=vni, vrf=vrf, bridge=bridge):
+                self.by_vni[vni] = self.by_device[bridge] = vrf
+                self.vni_of_bridge[bridge] = vni
+                if record.layer == 3:
+                    self.l3vnis[vrf] = vni
+            case Port(name=name, vni=vni, vrf=vrf):
+                self.by_device[name] = self.by_vni.get(vni, "") if vni else vrf or DEFAULT_VRF
+            case _:
+                pass
+
 
 def places(view: StateView) -> Places:
     found = Places()
-    for row in view.records(Kind.VNI):
-        if isinstance(row.record, Vni):
-            found.by_vni[row.record.vni] = row.record.vrf
-            found.by_device[row.record.bridge] = row.record.vrf
-            found.vni_of_bridge[row.record.bridge] = row.record.vni
-            if row.record.layer == 3:
-                found.l3vnis[row.record.vrf] = row.record.vni
-    for row in view.records(Kind.PORT):
-        if isinstance(row.record, Port):
-            port = row.record
-            vrf = found.by_vni.get(port.vni, "") if port.vni else port.vrf or DEFAULT_VRF
-            found.by_device[port.name] = vrf
+    for kind in (Kind.VNI, Kind.PORT):
+        for row in view.records(kind):
+            found.add(row.record)
     return found
+
+
+Aspect = tuple[str, int, set[int]]
+"""VRF, VNI and widths of addresses: where a row belongs. A row may have several."""
+
+Resolve = Callable[[int], Nexthop | None]
+
+
+def aspects(record: Record, known: Places, resolve: Resolve, depth: int = 0) -> Iterator[Aspect]:
+    """Yield where a record belongs; a group belongs where each of its legs does."""
+    by_vni = known.by_vni
+    match record:
+        case Vrf(name=name):
+            yield name, known.l3vnis.get(name, 0), set()
+        case Vni(vni=vni, vrf=vrf, local=local):
+            yield vrf, vni, {len(local)}
+        case Port(name=name, vni=vni, addresses=addresses):
+            yield known.by_device.get(name, ""), vni, {len(a.ip) for a in addresses}
+        case RemoteVtep(vni=vni, vtep=vtep) | Flood(vni=vni, vtep=vtep):
+            yield by_vni.get(vni, ""), vni, {len(vtep)}
+        case Mac(vni=vni, vtep=vtep):
+            yield by_vni.get(vni, ""), vni, {len(vtep)}
+        case Neighbor(vni=vni, address=address):
+            yield by_vni.get(vni, ""), vni, {len(address)}
+        case Nexthop(type=NexthopType.GROUP, members=members):
+            for leg in map(resolve, (member.id for member in members)):
+                if leg is not None and depth < MAX_GROUP_DEPTH:
+                    yield from aspects(leg, known, resolve, depth + 1)
+        case Nexthop(vni=vni, device=device, gateway=gateway):
+            vrf = by_vni.get(vni, "") if vni else known.by_device.get(device, "")
+            yield vrf, vni, {len(gateway)}
+        case Lsp():
+            yield "", 0, set()
+        case _:
+            assert_never(record)
+
+
+def aspects_of_change(change: Change, known: Places, resolve: Resolve) -> list[Aspect]:
+    """Return where a change belongs. A route that went counts to its VRF's L3VNI."""
+    found = list(aspects(change.record, known, resolve)) if change.record else []
+    if found and change.kind is not Kind.ROUTE:
+        return found
+    widths = {change.family.width} if change.family else set()
+    vnis = {vni for _, vni, _ in found} or {known.l3vnis.get(change.vrf, 0)}
+    return [(change.vrf, vni, widths) for vni in sorted(vnis, reverse=True)]
+
+
+class PlaceFilter:
+    """The filters by VRF, VNI and family, which lists and Watch share. Raises BadRequest."""
+
+    def __init__(self, request: pb.ListRequest | pb.WatchRequest) -> None:
+        self._vrf = request.vrf
+        self._vni = request.vni
+        self._family = parse_family(request.family)
+        self.given = bool(self._vrf or self._vni or self._family)
+
+    def first(self, where: Iterable[Aspect]) -> Aspect | None:
+        """Return the first that is asked for."""
+        return next(filter(self._wants, where), None)
+
+    def passes(self, where: Iterable[Aspect]) -> bool:
+        return not self.given or self.first(where) is not None
+
+    def _wants(self, aspect: Aspect) -> bool:
+        vrf, vni, widths = aspect
+        return (
+            self._vrf in ("", vrf)
+            and self._vni in (0, vni)
+            and (not self._family or self._family.width in widths)
+        )
 
 
 class RecordFilter:
     """The filters of a ListRequest over records."""
 
     def __init__(self, request: pb.ListRequest, view: StateView) -> None:
-        self._vrf = request.vrf
-        self._vni = request.vni
-        self._family = parse_family(request.family)
+        self._place = PlaceFilter(request)
         self._states: frozenset[int] = frozenset(request.states)
-        self._view = view
-        self._places = places(view) if request.vrf else Places()
+        self._resolve = view.nexthop
+        self._places = places(view) if self._place.given else Places()
 
     def passes(self, row: RecordRow) -> bool:
         if self._states and row.state not in self._states:
             return False
-        if not (self._vrf or self._vni or self._family):
-            return True
-        return any(
-            (not self._vrf or self._vrf == vrf)
-            and (not self._vni or self._vni == vni)
-            and (not self._family or self._family.width in widths)
-            for vrf, vni, widths in self._aspects(row.record)
-        )
-
-    def _aspects(self, record: Record, depth: int = 0) -> Iterator[tuple[str, int, set[int]]]:
-        """Yield (VRF, VNI, widths of addresses); of a group, for each of its legs."""
-        by_vni = self._places.by_vni
-        match record:
-            case Vrf(name=name):
-                yield name, 0, set()
-            case Vni(vni=vni, vrf=vrf, local=local):
-                yield vrf, vni, {len(local)}
-            case Port(name=name, vni=vni, addresses=addresses):
-                yield self._places.by_device.get(name, ""), vni, {len(a.ip) for a in addresses}
-            case RemoteVtep(vni=vni, vtep=vtep) | Flood(vni=vni, vtep=vtep):
-                yield by_vni.get(vni, ""), vni, {len(vtep)}
-            case Mac(vni=vni, vtep=vtep):
-                yield by_vni.get(vni, ""), vni, {len(vtep)}
-            case Neighbor(vni=vni, address=address):
-                yield by_vni.get(vni, ""), vni, {len(address)}
-            case Nexthop(type=NexthopType.GROUP, members=members):
-                for leg in map(self._view.nexthop, (member.id for member in members)):
-                    if leg is not None and depth < MAX_GROUP_DEPTH:
-                        yield from self._aspects(leg, depth + 1)
-            case Nexthop(vni=vni, device=device, gateway=gateway):
-                vrf = by_vni.get(vni, "") if vni else self._places.by_device.get(device, "")
-                yield vrf, vni, {len(gateway)}
-            case Lsp():
-                yield "", 0, set()
-            case _:
-                assert_never(record)
+        return self._place.passes(aspects(row.record, self._places, self._resolve))

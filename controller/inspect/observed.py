@@ -13,7 +13,9 @@ from controller.model.nexthops import DROP_TYPES, Nexthop
 from controller.model.routes import DEFAULT_VRF
 from controller.model.view import StateView
 from controller.pb import inspect_pb2 as pb
-from datapaths.base import Found, Unavailable, Way
+from datapaths.base import Found, Unavailable, Unsupported, Way
+
+CANNOT_BE_ASKED = "this datapath cannot be asked"
 
 
 async def observe(
@@ -27,6 +29,10 @@ async def observe(
             answer.observed.route.CopyFrom(_route(view, found, answer.vrf, address))
             for way in found.ways:
                 answer.observed.paths.append(await _path(look_up, view, way))
+    except Unsupported:
+        answer.ClearField("observed")
+        answer.not_observed = CANNOT_BE_ASKED
+        return []
     except Unavailable as error:
         return [f"the datapath does not answer: {error}"]
     return list(_disagreements(answer))
@@ -71,11 +77,13 @@ def _disagreements(answer: pb.ExplainResponse) -> Iterator[str]:
         if given.prefix:
             yield f"{given.prefix} was programmed, but the datapath has no route"
         return
-    if not there.prefix:  # it is dropped, and by which route is not said
+    if not there.prefix and there.programmed.type in _DROPS:
         if given.prefix and given.programmed.type not in _DROPS:
             yield f"{given.prefix} was programmed, but the datapath drops the packet"
         return
-    if given.prefix != there.prefix:
+    if not there.prefix and not given.prefix:
+        yield "no route was programmed, the datapath has one"
+    elif there.prefix and given.prefix != there.prefix:
         yield f"{given.prefix or 'no route'} was programmed, the datapath takes {there.prefix}"
     elif given.HasField("programmed") and given.programmed.id != there.programmed.id:
         ids = f"nexthop {given.programmed.id} was programmed, the datapath has "

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any, TypeVar, cast
 
+from controller.inspect.filters import Aspect
 from controller.inspect.text import address_text, addresses_text, mac_text, timestamp
 from controller.model.frr import to_json
 from controller.model.kinds import Kind
@@ -205,13 +206,15 @@ def lsp(row: RecordRow) -> pb.Lsp:
     return pb.Lsp(label=value.label, nexthops=value.nexthops, **_standing(row))
 
 
-def change(value: Change) -> pb.Change:
+def change(value: Change, where: Aspect) -> pb.Change:
+    vrf, vni, _ = where
     return pb.Change(
         sequence=value.sequence,
         at=timestamp(value.at),
         kind=KINDS[value.kind],
         text=value.text,
-        vrf=value.vrf,
+        vrf=vrf,
+        vni=vni,
         state=STATES[value.state],
         withdrawn=value.withdrawn,
         detail=value.detail,

@@ -9,7 +9,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
-from itertools import chain, islice
+from itertools import chain, islice, starmap
 from typing import TypeAlias
 
 import grpc
@@ -18,10 +18,17 @@ import numpy as np
 from controller.inspect import routes, rows
 from controller.inspect.about import about
 from controller.inspect.explain import UnknownVrf, explain
-from controller.inspect.filters import BadRequest, RecordFilter, parse_position, places
+from controller.inspect.filters import (
+    BadRequest,
+    RecordFilter,
+    page_token,
+    parse_position,
+    places,
+    position,
+)
 from controller.inspect.lookup import SCAN_ROWS
 from controller.inspect.view import Asked, Inspected
-from controller.inspect.watch import watch
+from controller.inspect.watch import check, watch
 from controller.model.kinds import Kind
 from controller.model.layer2 import Flood, RemoteVtep
 from controller.model.routes import Family
@@ -90,7 +97,7 @@ class InspectService(pb_grpc.InspectServicer):
     async def ListVteps(
         self, request: pb.ListRequest, context: Context
     ) -> AsyncIterator[pb.ListVtepsResponse]:
-        async for page, token in self._pages(request, context, Kind.FLOOD, Kind.REMOTE_VTEP):
+        async for page, token in self._pages(request, context, Kind.REMOTE_VTEP, Kind.FLOOD):
             yield pb.ListVtepsResponse(vteps=map(rows.vtep, page), next_page_token=token)
 
     async def ListVnis(
@@ -131,9 +138,12 @@ class InspectService(pb_grpc.InspectServicer):
         after = request.after if request.HasField("after") else self._view.sequence()
         await context.send_initial_metadata(())  # tells the client that it misses nothing now
         try:
+            check(request)
             async with aclosing(watch(self._view, request, after)) as batches:
                 async for batch in batches:
-                    yield pb.WatchResponse(changes=map(rows.change, batch))
+                    yield pb.WatchResponse(changes=starmap(rows.change, batch))
+        except BadRequest as error:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         except LookupError:
             why = "no longer reaches back to"
             if after > self._view.sequence():
@@ -154,7 +164,7 @@ class InspectService(pb_grpc.InspectServicer):
 
     async def Audit(self, request: pb.AuditRequest, context: Context) -> pb.AuditResponse:
         try:
-            found = await self._view.audit()
+            found = await self._view.audit(request.limit or AUDIT_ROWS)
         except Unavailable as error:
             text = f"the datapath does not answer: {error}"
             await context.abort(grpc.StatusCode.UNAVAILABLE, text)
@@ -166,9 +176,9 @@ class InspectService(pb_grpc.InspectServicer):
                 text=row.text,
                 problem=pb.AuditProblem.Name(row.problem.value),
             )
-            for row in found[: request.limit or AUDIT_ROWS]
+            for row in found.rows
         ]
-        return pb.AuditResponse(differed=len(found), rows=listed)
+        return pb.AuditResponse(differed=found.differed, rows=listed)
 
     async def Resync(self, request: pb.ResyncRequest, context: Context) -> pb.ResyncResponse:
         try:
@@ -230,23 +240,26 @@ class InspectService(pb_grpc.InspectServicer):
     async def _pages(
         self, request: pb.ListRequest, context: Context, *kinds: Kind
     ) -> AsyncIterator[Page]:
-        """Yield what passes the filters, a message's worth at a time, with its page token."""
+        """Yield what passes the filters, a message's worth at a time, with its page token.
+
+        A page ends behind a row and not at a place, so that what goes meanwhile hides nothing.
+        Kinds are given in ascending order.
+        """
         try:
             wanted = RecordFilter(request, self._view)
-            position = parse_position(request.page_token)
+            after = parse_position(request.page_token)
         except BadRequest as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
             return
-        source = islice(self._records(*kinds), position, None)
+        source = (row for row in self._records(*kinds) if position(row) > after)
         left = request.limit
         page: list[RecordRow] = []
         while part := list(islice(source, MESSAGE_ROWS)):
             for row in part:
-                position += 1
                 if wanted.passes(row):
                     page.append(row)
                 if left and len(page) == left:
-                    yield page, str(position)
+                    yield page, page_token(row)
                     return
             left -= len(page) if left else 0
             if page:

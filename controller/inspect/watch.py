@@ -5,19 +5,67 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 
-from controller.model.view import Change, StateView
+from controller.inspect.filters import (
+    Aspect,
+    BadRequest,
+    PlaceFilter,
+    aspects_of_change,
+    places,
+)
+from controller.model.view import Change, RowState, StateView
 from controller.pb import inspect_pb2 as pb
 
 BATCH = 512
 BACKLOG = 4 * BATCH
 """Changes read ahead of a slow client. Beyond it the journal waits; then it forgets."""
 
+TOLD: frozenset[int] = frozenset({RowState.PROGRAMMED, RowState.FAILED, RowState.UNMANAGED})
+"""What a change can be: what was done, and what is only shown."""
+
+Placed = tuple[Change, Aspect]
+"""A change, and the VRF and VNI to which it belongs."""
+
+STATE_NAMES = {int(state): state.name for state in RowState}
+
+
+def check(request: pb.WatchRequest) -> None:
+    """Refuse filters that make no sense, or that no change can ever pass. Raises BadRequest."""
+    PlaceFilter(request)
+    for state in request.states:
+        if state not in TOLD:
+            name = STATE_NAMES.get(state, str(state))
+            raise BadRequest(
+                f"no change is ever {name}: watch tells of rows that are PROGRAMMED, FAILED or"
+                " UNMANAGED, list rows for the other states"
+            )
+
+
+class ChangeFilter:
+    """The filters of a WatchRequest. It knows VNIs that are gone by now, from the journal."""
+
+    def __init__(self, view: StateView, request: pb.WatchRequest) -> None:
+        self._kinds: frozenset[int] = frozenset(request.kinds)
+        self._states: frozenset[int] = frozenset(request.states)
+        self._place = PlaceFilter(request)
+        self._resolve = view.nexthop
+        self._places = places(view)
+
+    def where(self, change: Change) -> Aspect | None:
+        """Return to what a change belongs, None when it is not asked for."""
+        if change.record and not change.withdrawn:
+            self._places.add(change.record)
+        if self._kinds and change.kind not in self._kinds:
+            return None
+        if self._states and change.state not in self._states:
+            return None
+        return self._place.first(aspects_of_change(change, self._places, self._resolve))
+
 
 async def watch(
     view: StateView, request: pb.WatchRequest, after: int
-) -> AsyncGenerator[list[Change], None]:
+) -> AsyncGenerator[list[Placed], None]:
     """Yield changes that pass the request's filters. Raises LookupError as `changes` does."""
-    queue: asyncio.Queue[Change] = asyncio.Queue(BACKLOG)
+    queue: asyncio.Queue[Placed] = asyncio.Queue(BACKLOG)
     pump = asyncio.create_task(_pump(view, after, request, queue))
     try:
         while batch := await _next(queue, pump):
@@ -29,22 +77,17 @@ async def watch(
 
 
 async def _pump(
-    view: StateView, after: int, request: pb.WatchRequest, queue: asyncio.Queue[Change]
+    view: StateView, after: int, request: pb.WatchRequest, queue: asyncio.Queue[Placed]
 ) -> None:
-    kinds: frozenset[int] = frozenset(request.kinds)
-    states: frozenset[int] = frozenset(request.states)
+    wanted = ChangeFilter(view, request)
     async for change in view.changes(after):
         if change.sequence % BATCH == 0:
             await asyncio.sleep(0)  # a backlog comes without a pause
-        if kinds and change.kind not in kinds:
-            continue
-        if states and change.state not in states:
-            continue
-        if request.vrf in ("", change.vrf):
-            await queue.put(change)
+        if where := wanted.where(change):
+            await queue.put((change, where))
 
 
-async def _next(queue: asyncio.Queue[Change], pump: asyncio.Task[None]) -> list[Change]:
+async def _next(queue: asyncio.Queue[Placed], pump: asyncio.Task[None]) -> list[Placed]:
     """Return at least one change; none when the pump has ended."""
     getter = asyncio.ensure_future(queue.get())
     try:

@@ -54,6 +54,7 @@ class RecordRow:
     error: str = ""  # the errno's name and what the datapath said
     session: int = 0
     changed_at: float = 0.0  # seconds since the epoch
+    number: int = 0  # of its kind's rows, in the order in which they were made; never used again
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,18 +144,21 @@ class Change:
     at: float  # seconds since the epoch
     kind: Kind
     text: str  # "10.0.0.0/24", "100 aa:bb:cc:00:00:01"
-    vrf: str  # "" where there is none
+    vrf: str  # of a route; "" for records, whose VRF is where they belong
     state: RowState
     withdrawn: bool
     detail: str  # nexthop, VTEP, or why it failed
+    record: Record | None = None  # what changed; of a route its nexthop, None when it went
+    family: Family | None = None  # of a route
 
 
 class Problem(IntEnum):
-    """How what the datapath holds differs from what it was last given."""
+    """How a row differs between what is wanted, what was given, and what the datapath holds."""
 
     MISSING = 1  # it should be there and is not
     DIFFERENT = 2  # it is there, but otherwise
     UNEXPECTED = 3  # it is there as ours, and nobody gave it
+    REFUSED = 4  # the datapath did not take what is wanted, or not what that stands on
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +169,14 @@ class Difference:
     vrf: str  # "" where there is none
     text: str  # "10.0.0.0/24", "100 aa:bb:cc:00:00:01"
     problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """What an audit found."""
+
+    differed: int  # rows, whether they are in `rows` or not
+    rows: tuple[Difference, ...] = ()
 
 
 class StateView(Protocol):
@@ -179,7 +191,7 @@ class StateView(Protocol):
         """Return up to `limit` rows from slot `start` on, and the slot to go on from, or -1."""
 
     def records(self, kind: Kind) -> Iterator[RecordRow]:
-        """Yield the records of a kind other than ROUTE."""
+        """Yield the records of a kind other than ROUTE, by ascending number."""
 
     def nexthop(self, identity: int) -> Nexthop | None:
         """Return the nexthop behind a route's `desired` or `programmed` id, reserved ones too."""
@@ -190,8 +202,8 @@ class StateView(Protocol):
         Raises LookupError when the journal no longer reaches back to `after`; list again then.
         """
 
-    async def audit(self) -> Sequence[Difference]:
-        """Compare what was programmed with what the datapath holds, and change nothing."""
+    async def audit(self, limit: int) -> Audited:
+        """Compare what is wanted, given and there; name `limit` rows at most, change nothing."""
 
     async def resync(self) -> int:
         """Compare with the datapath now and repair; return the number of rows that differed."""

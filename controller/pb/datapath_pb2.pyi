@@ -12,18 +12,20 @@ class CapabilitiesRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class CapabilitiesResponse(_message.Message):
-    __slots__ = ("name", "version", "kinds", "lacks", "batch_rows")
+    __slots__ = ("name", "version", "kinds", "lacks", "batch_rows", "looks_up")
     NAME_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     KINDS_FIELD_NUMBER: _ClassVar[int]
     LACKS_FIELD_NUMBER: _ClassVar[int]
     BATCH_ROWS_FIELD_NUMBER: _ClassVar[int]
+    LOOKS_UP_FIELD_NUMBER: _ClassVar[int]
     name: str
     version: str
     kinds: _containers.RepeatedScalarFieldContainer[int]
     lacks: _containers.RepeatedScalarFieldContainer[str]
     batch_rows: int
-    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., kinds: _Optional[_Iterable[int]] = ..., lacks: _Optional[_Iterable[str]] = ..., batch_rows: _Optional[int] = ...) -> None: ...
+    looks_up: bool
+    def __init__(self, name: _Optional[str] = ..., version: _Optional[str] = ..., kinds: _Optional[_Iterable[int]] = ..., lacks: _Optional[_Iterable[str]] = ..., batch_rows: _Optional[int] = ..., looks_up: _Optional[bool] = ...) -> None: ...
 
 class ApplyRequest(_message.Message):
     __slots__ = ("routes", "records")
@@ -148,6 +150,48 @@ class NodeStats(_message.Message):
     batches: int
     cycles: int
     def __init__(self, name: _Optional[str] = ..., packets: _Optional[int] = ..., batches: _Optional[int] = ..., cycles: _Optional[int] = ...) -> None: ...
+
+class LookUpRequest(_message.Message):
+    __slots__ = ("vrf", "address")
+    VRF_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    vrf: str
+    address: bytes
+    def __init__(self, vrf: _Optional[str] = ..., address: _Optional[bytes] = ...) -> None: ...
+
+class LookUpResponse(_message.Message):
+    __slots__ = ("route",)
+    ROUTE_FIELD_NUMBER: _ClassVar[int]
+    route: FoundRoute
+    def __init__(self, route: _Optional[_Union[FoundRoute, _Mapping]] = ...) -> None: ...
+
+class FoundRoute(_message.Message):
+    __slots__ = ("prefix", "length", "protocol", "nexthop", "ways")
+    PREFIX_FIELD_NUMBER: _ClassVar[int]
+    LENGTH_FIELD_NUMBER: _ClassVar[int]
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    NEXTHOP_FIELD_NUMBER: _ClassVar[int]
+    WAYS_FIELD_NUMBER: _ClassVar[int]
+    prefix: bytes
+    length: int
+    protocol: int
+    nexthop: _state_pb2.NexthopRecord
+    ways: _containers.RepeatedCompositeFieldContainer[FoundWay]
+    def __init__(self, prefix: _Optional[bytes] = ..., length: _Optional[int] = ..., protocol: _Optional[int] = ..., nexthop: _Optional[_Union[_state_pb2.NexthopRecord, _Mapping]] = ..., ways: _Optional[_Iterable[_Union[FoundWay, _Mapping]]] = ...) -> None: ...
+
+class FoundWay(_message.Message):
+    __slots__ = ("nexthop", "weight", "vni", "vtep", "mac")
+    NEXTHOP_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    VNI_FIELD_NUMBER: _ClassVar[int]
+    VTEP_FIELD_NUMBER: _ClassVar[int]
+    MAC_FIELD_NUMBER: _ClassVar[int]
+    nexthop: _state_pb2.NexthopRecord
+    weight: int
+    vni: int
+    vtep: bytes
+    mac: bytes
+    def __init__(self, nexthop: _Optional[_Union[_state_pb2.NexthopRecord, _Mapping]] = ..., weight: _Optional[int] = ..., vni: _Optional[int] = ..., vtep: _Optional[bytes] = ..., mac: _Optional[bytes] = ...) -> None: ...
 
 class LearnedRequest(_message.Message):
     __slots__ = ()

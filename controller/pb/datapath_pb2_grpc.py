@@ -69,6 +69,11 @@ class DatapathStub:
                 request_serializer=dualpath_dot_v1_dot_datapath__pb2.FactsRequest.SerializeToString,
                 response_deserializer=dualpath_dot_v1_dot_datapath__pb2.FactsResponse.FromString,
                 _registered_method=True)
+        self.LookUp = channel.unary_unary(
+                '/dualpath.v1.Datapath/LookUp',
+                request_serializer=dualpath_dot_v1_dot_datapath__pb2.LookUpRequest.SerializeToString,
+                response_deserializer=dualpath_dot_v1_dot_datapath__pb2.LookUpResponse.FromString,
+                _registered_method=True)
         self.Learned = channel.unary_stream(
                 '/dualpath.v1.Datapath/Learned',
                 request_serializer=dualpath_dot_v1_dot_datapath__pb2.LearnedRequest.SerializeToString,
@@ -127,6 +132,15 @@ class DatapathServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def LookUp(self, request, context):
+        """Where a packet to an address goes, by the longest match of what forwards, whoever put that there.
+        Optional: UNIMPLEMENTED, and `looks_up` is not set. It may be asked any time, and has to be cheap
+        with a million routes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Learned(self, request, context):
         """What is learnt: all that is known now, then `caught_up`, then changes. Headers are sent at once.
         Never ends by itself, unless a second listener takes over: the newest one gets the events, and
@@ -163,6 +177,11 @@ def add_DatapathServicer_to_server(servicer, server):
                     servicer.Facts,
                     request_deserializer=dualpath_dot_v1_dot_datapath__pb2.FactsRequest.FromString,
                     response_serializer=dualpath_dot_v1_dot_datapath__pb2.FactsResponse.SerializeToString,
+            ),
+            'LookUp': grpc.unary_unary_rpc_method_handler(
+                    servicer.LookUp,
+                    request_deserializer=dualpath_dot_v1_dot_datapath__pb2.LookUpRequest.FromString,
+                    response_serializer=dualpath_dot_v1_dot_datapath__pb2.LookUpResponse.SerializeToString,
             ),
             'Learned': grpc.unary_stream_rpc_method_handler(
                     servicer.Learned,
@@ -315,6 +334,33 @@ class Datapath:
             '/dualpath.v1.Datapath/Facts',
             dualpath_dot_v1_dot_datapath__pb2.FactsRequest.SerializeToString,
             dualpath_dot_v1_dot_datapath__pb2.FactsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LookUp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/dualpath.v1.Datapath/LookUp',
+            dualpath_dot_v1_dot_datapath__pb2.LookUpRequest.SerializeToString,
+            dualpath_dot_v1_dot_datapath__pb2.LookUpResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -47,6 +47,7 @@ class AuditProblem(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     AUDIT_PROBLEM_MISSING: _ClassVar[AuditProblem]
     AUDIT_PROBLEM_DIFFERENT: _ClassVar[AuditProblem]
     AUDIT_PROBLEM_UNEXPECTED: _ClassVar[AuditProblem]
+    AUDIT_PROBLEM_REFUSED: _ClassVar[AuditProblem]
 FAMILY_UNSPECIFIED: Family
 FAMILY_IPV4: Family
 FAMILY_IPV6: Family
@@ -72,6 +73,7 @@ AUDIT_PROBLEM_UNSPECIFIED: AuditProblem
 AUDIT_PROBLEM_MISSING: AuditProblem
 AUDIT_PROBLEM_DIFFERENT: AuditProblem
 AUDIT_PROBLEM_UNEXPECTED: AuditProblem
+AUDIT_PROBLEM_REFUSED: AuditProblem
 
 class StatusRequest(_message.Message):
     __slots__ = ()
@@ -688,16 +690,20 @@ class Lsp(_message.Message):
     def __init__(self, label: _Optional[int] = ..., nexthops: _Optional[_Iterable[str]] = ..., state: _Optional[_Union[RowState, str]] = ..., error: _Optional[str] = ..., session: _Optional[int] = ..., changed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class WatchRequest(_message.Message):
-    __slots__ = ("after", "kinds", "vrf", "states")
+    __slots__ = ("after", "kinds", "vrf", "states", "vni", "family")
     AFTER_FIELD_NUMBER: _ClassVar[int]
     KINDS_FIELD_NUMBER: _ClassVar[int]
     VRF_FIELD_NUMBER: _ClassVar[int]
     STATES_FIELD_NUMBER: _ClassVar[int]
+    VNI_FIELD_NUMBER: _ClassVar[int]
+    FAMILY_FIELD_NUMBER: _ClassVar[int]
     after: int
     kinds: _containers.RepeatedScalarFieldContainer[Kind]
     vrf: str
     states: _containers.RepeatedScalarFieldContainer[RowState]
-    def __init__(self, after: _Optional[int] = ..., kinds: _Optional[_Iterable[_Union[Kind, str]]] = ..., vrf: _Optional[str] = ..., states: _Optional[_Iterable[_Union[RowState, str]]] = ...) -> None: ...
+    vni: int
+    family: Family
+    def __init__(self, after: _Optional[int] = ..., kinds: _Optional[_Iterable[_Union[Kind, str]]] = ..., vrf: _Optional[str] = ..., states: _Optional[_Iterable[_Union[RowState, str]]] = ..., vni: _Optional[int] = ..., family: _Optional[_Union[Family, str]] = ...) -> None: ...
 
 class WatchResponse(_message.Message):
     __slots__ = ("changes",)
@@ -706,7 +712,7 @@ class WatchResponse(_message.Message):
     def __init__(self, changes: _Optional[_Iterable[_Union[Change, _Mapping]]] = ...) -> None: ...
 
 class Change(_message.Message):
-    __slots__ = ("sequence", "at", "kind", "text", "vrf", "state", "withdrawn", "detail")
+    __slots__ = ("sequence", "at", "kind", "text", "vrf", "state", "withdrawn", "detail", "vni")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     AT_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -715,6 +721,7 @@ class Change(_message.Message):
     STATE_FIELD_NUMBER: _ClassVar[int]
     WITHDRAWN_FIELD_NUMBER: _ClassVar[int]
     DETAIL_FIELD_NUMBER: _ClassVar[int]
+    VNI_FIELD_NUMBER: _ClassVar[int]
     sequence: int
     at: _timestamp_pb2.Timestamp
     kind: Kind
@@ -723,7 +730,8 @@ class Change(_message.Message):
     state: RowState
     withdrawn: bool
     detail: str
-    def __init__(self, sequence: _Optional[int] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., kind: _Optional[_Union[Kind, str]] = ..., text: _Optional[str] = ..., vrf: _Optional[str] = ..., state: _Optional[_Union[RowState, str]] = ..., withdrawn: _Optional[bool] = ..., detail: _Optional[str] = ...) -> None: ...
+    vni: int
+    def __init__(self, sequence: _Optional[int] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., kind: _Optional[_Union[Kind, str]] = ..., text: _Optional[str] = ..., vrf: _Optional[str] = ..., state: _Optional[_Union[RowState, str]] = ..., withdrawn: _Optional[bool] = ..., detail: _Optional[str] = ..., vni: _Optional[int] = ...) -> None: ...
 
 class ExplainRequest(_message.Message):
     __slots__ = ("vrf", "address")
@@ -734,7 +742,7 @@ class ExplainRequest(_message.Message):
     def __init__(self, vrf: _Optional[str] = ..., address: _Optional[str] = ...) -> None: ...
 
 class ExplainResponse(_message.Message):
-    __slots__ = ("vrf", "address", "frr", "desired", "programmed", "problems", "observed")
+    __slots__ = ("vrf", "address", "frr", "desired", "programmed", "problems", "observed", "not_observed")
     VRF_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     FRR_FIELD_NUMBER: _ClassVar[int]
@@ -742,6 +750,7 @@ class ExplainResponse(_message.Message):
     PROGRAMMED_FIELD_NUMBER: _ClassVar[int]
     PROBLEMS_FIELD_NUMBER: _ClassVar[int]
     OBSERVED_FIELD_NUMBER: _ClassVar[int]
+    NOT_OBSERVED_FIELD_NUMBER: _ClassVar[int]
     vrf: str
     address: str
     frr: Lookup
@@ -749,7 +758,8 @@ class ExplainResponse(_message.Message):
     programmed: Lookup
     problems: _containers.RepeatedScalarFieldContainer[str]
     observed: Lookup
-    def __init__(self, vrf: _Optional[str] = ..., address: _Optional[str] = ..., frr: _Optional[_Union[Lookup, _Mapping]] = ..., desired: _Optional[_Union[Lookup, _Mapping]] = ..., programmed: _Optional[_Union[Lookup, _Mapping]] = ..., problems: _Optional[_Iterable[str]] = ..., observed: _Optional[_Union[Lookup, _Mapping]] = ...) -> None: ...
+    not_observed: str
+    def __init__(self, vrf: _Optional[str] = ..., address: _Optional[str] = ..., frr: _Optional[_Union[Lookup, _Mapping]] = ..., desired: _Optional[_Union[Lookup, _Mapping]] = ..., programmed: _Optional[_Union[Lookup, _Mapping]] = ..., problems: _Optional[_Iterable[str]] = ..., observed: _Optional[_Union[Lookup, _Mapping]] = ..., not_observed: _Optional[str] = ...) -> None: ...
 
 class Lookup(_message.Message):
     __slots__ = ("route", "paths")

@@ -211,8 +211,11 @@ class InspectServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Watch(self, request, context):
-        """Changes as they happen. Never ends by itself; headers are sent at once. To miss nothing: take
-        `sequence` from Status, list, then watch after that sequence.
+        """Changes as they happen: what the datapath was given or refused, what was withdrawn, and what
+        changed of rows that are only shown. Rows that wait to be given, that are held, or that are
+        still to be withdrawn are no changes: lists and Status have them. Never ends by itself; headers
+        are sent at once. To miss nothing: take `sequence` from Status, list, then watch after that
+        sequence.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -227,7 +230,7 @@ class InspectServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Audit(self, request, context):
-        """Compare what the datapath was given with what it holds, now, and change nothing.
+        """Compare what is wanted, what the datapath was given, and what it holds, now, and change nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

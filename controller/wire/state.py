@@ -70,7 +70,7 @@ def records_from_pb(said: pb.RecordBatch) -> RecordBatch:
 def record_to_pb(record: Record) -> pb.Record:
     match record:
         case Nexthop():
-            return pb.Record(nexthop=_nexthop_to_pb(record))
+            return pb.Record(nexthop=nexthop_to_pb(record))
         case RemoteVtep(vni, vtep, mac):
             return pb.Record(remote_vtep=pb.RemoteVtepRecord(vni=vni, vtep=vtep, mac=mac))
         case Flood(vni, vtep):
@@ -94,7 +94,7 @@ def record_to_pb(record: Record) -> pb.Record:
 def record_from_pb(said: pb.Record) -> Record:
     match said.WhichOneof("record"):
         case "nexthop":
-            return _nexthop_from_pb(said.nexthop)
+            return nexthop_from_pb(said.nexthop)
         case "remote_vtep":
             return RemoteVtep(said.remote_vtep.vni, said.remote_vtep.vtep, said.remote_vtep.mac)
         case "flood":
@@ -115,7 +115,7 @@ def record_from_pb(said: pb.Record) -> Record:
             raise ValueError(f"a record of kind {other}")
 
 
-def _nexthop_to_pb(nexthop: Nexthop) -> pb.NexthopRecord:
+def nexthop_to_pb(nexthop: Nexthop) -> pb.NexthopRecord:
     return pb.NexthopRecord(
         id=nexthop.id,
         type=pb.NexthopType.Name(nexthop.type),
@@ -127,7 +127,7 @@ def _nexthop_to_pb(nexthop: Nexthop) -> pb.NexthopRecord:
     )
 
 
-def _nexthop_from_pb(said: pb.NexthopRecord) -> Nexthop:
+def nexthop_from_pb(said: pb.NexthopRecord) -> Nexthop:
     return Nexthop(
         id=said.id,
         type=NexthopType(said.type),

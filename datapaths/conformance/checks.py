@@ -22,17 +22,21 @@ class Needs:
     kinds: frozenset[Kind] = frozenset()
     features: frozenset[Feature] = frozenset()
     hands: bool = False
+    looks_up: bool = False
 
     def __or__(self, other: Needs) -> Needs:
         return Needs(
-            self.kinds | other.kinds, self.features | other.features, self.hands or other.hands
+            self.kinds | other.kinds,
+            self.features | other.features,
+            self.hands or other.hands,
+            self.looks_up or other.looks_up,
         )
 
 
-def needs(*what: Kind | Feature, hands: bool = False) -> Needs:
+def needs(*what: Kind | Feature, hands: bool = False, looks_up: bool = False) -> Needs:
     kinds = frozenset(item for item in what if isinstance(item, Kind))
     features = frozenset(item for item in what if isinstance(item, Feature))
-    return Needs(kinds, features, hands)
+    return Needs(kinds, features, hands, looks_up)
 
 
 NOTHING = Needs()
@@ -68,6 +72,8 @@ class Check:
             return f"{said.name} lacks {', '.join(sorted(lacking))}"
         if self.needs.hands and subject.hands is None:
             return WITHOUT_HANDS
+        if self.needs.looks_up and not said.looks_up:
+            return f"{said.name} cannot be asked where a packet goes"
         return ""
 
 

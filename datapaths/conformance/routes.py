@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 import numpy as np
 
 from controller.model.kinds import Kind
 from controller.model.nexthops import BLACKHOLE, PROHIBIT, UNREACHABLE, Member, Nexthop, NexthopType
 from controller.model.routes import Family, Op, RouteBatch
-from datapaths.base import Feature
+from datapaths.base import Feature, Found, LooksUp
 from datapaths.conformance.batches import batch, upsert, withdraw
 from datapaths.conformance.checks import Case, Chapter, needs
 from datapaths.conformance.subject import Subject
@@ -260,6 +262,50 @@ async def routes_go_with_their_nexthop(subject: Subject) -> None:
     expect_none(await subject.datapath.apply(withdraw(first)), "a withdrawal that must succeed")
     await expect_held(subject, {"21.0.0.0/8": 2})
     expect_none(await subject.datapath.apply(upsert(first)), "a nexthop that comes back")
+
+
+LOOKUPS = {
+    "v4": (V4, "20.1.2.3", "20.1.2.3/32"),
+    "v4 network": (V4, "20.1.2.9", "20.1.2.0/24"),
+    "v4 default": (V4, "99.0.0.1", "0.0.0.0/0"),
+    "v6": (V6, "2001:db8::1", "2001:db8::1/128"),
+    "v6 network": (V6, "2001:db8::2", "2001:db8::/32"),
+    "v6 default": (V6, "3001::1", "::/0"),
+}
+
+
+async def look_up(subject: Subject, address: str, vrf: str) -> Found | None:
+    assert isinstance(subject.datapath, LooksUp)
+    return await subject.datapath.look_up(vrf, ipaddress.ip_address(address).packed)
+
+
+@check(needs(looks_up=True), [Case(name, asked) for name, asked in LOOKUPS.items()])
+async def a_lookup_finds_the_longest_match(
+    subject: Subject, rows: dict[str, int], address: str, prefix: str
+) -> None:
+    await make(subject, *added(rows))
+    found = await look_up(subject, address, subject.vrf)
+    if not found or not found.nexthop:
+        raise Violation(f"a lookup of {address} finds a nexthop")
+    expect(found.nexthop.id, rows[prefix], "the nexthop that a lookup finds")
+    if found.prefix:  # it may not be known
+        said = f"{ipaddress.ip_address(found.prefix)}/{found.length}"
+        expect(said, prefix, "the prefix that a lookup finds")
+
+
+@check(needs(looks_up=True))
+async def a_lookup_follows_a_group_to_its_members(subject: Subject) -> None:
+    await make(subject, "+ 20.0.0.0/8 3")
+    found = await look_up(subject, "20.1.1.1", subject.vrf)
+    ways = sorted(way.nexthop.id for way in found.ways) if found else []
+    expect(ways, [1, 2], "nexthops of the ways that a lookup finds")
+
+
+@check(needs(looks_up=True), [Case("v4", ("99.0.0.1",)), Case("v6", ("3001::1",))])
+async def a_lookup_finds_nothing_where_nothing_is(subject: Subject, address: str) -> None:
+    await make(subject, "+ 20.0.0.0/8 1")
+    for vrf in (subject.vrf, "nowhere"):
+        expect(await look_up(subject, address, vrf), None, f"a lookup of {address} in {vrf}")
 
 
 @check()

@@ -24,6 +24,7 @@ from datapaths.base import (
     Facts,
     Feature,
     FibUse,
+    Found,
     Learned,
     NodeStats,
     PortState,
@@ -31,6 +32,7 @@ from datapaths.base import (
     Unavailable,
 )
 from datapaths.grout.channel import Refused
+from datapaths.grout.lookup import look_up
 from datapaths.grout.memory import memory
 from datapaths.grout.observe import Observer
 from datapaths.grout.placement import Places
@@ -84,7 +86,7 @@ class GroutDatapath:
     async def capabilities(self) -> Capabilities:
         """Say which grout this is. Raises Unsupported for an API that we do not know."""
         api = (await self._ready()).channel.api
-        return Capabilities(self.name, api.release, KINDS, LACKS, BATCH_ROWS)
+        return Capabilities(self.name, api.release, KINDS, LACKS, BATCH_ROWS, looks_up=True)
 
     async def apply(self, batch: Batch) -> Sequence[RowFailure]:
         """Make every row true; a VRF, VNI or interface that is not there fails rows with ENODEV."""
@@ -117,6 +119,9 @@ class GroutDatapath:
 
     async def ports(self) -> Sequence[PortState]:
         return await self._ports(await self._ready()).states()
+
+    async def look_up(self, vrf: str, address: bytes) -> Found | None:
+        return await look_up((await self._ready()).channel, self._observer, vrf, address)
 
     async def facts(self) -> Facts:
         session = await self._ready()

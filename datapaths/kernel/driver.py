@@ -122,7 +122,8 @@ class KernelDatapath:
         for kind in ("bridge", "vxlan"):
             if not await _has_link_kind(channel, kind):
                 raise Unsupported(f"this kernel has no {kind} devices (CONFIG_{kind.upper()})")
-        return Capabilities(self.name, os.uname().release, KINDS - self._lacks.keys())
+        kinds = KINDS - self._lacks.keys()
+        return Capabilities(self.name, os.uname().release, kinds, looks_up=True)
 
     async def apply(self, batch: Batch) -> Sequence[RowFailure]:
         """Make every row true; a VRF or device that is not there fails its rows with ENODEV."""

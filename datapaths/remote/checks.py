@@ -16,7 +16,7 @@ from controller.model.links import Address, Port, Vni, Vrf
 from controller.model.nexthops import Nexthop, NexthopType, is_reserved
 from controller.model.records import Record
 from controller.model.routes import U8, Op, RouteBatch
-from datapaths.base import Batch, Learned, LearnedMac, LearnedNeighbor, Lost
+from datapaths.base import Batch, Found, Learned, LearnedMac, LearnedNeighbor, Lost
 
 MOST_VNI = 0xFF_FFFF  # RFC 7348 section 5
 MOST_NAME = 15  # IFNAMSIZ - 1, linux/if.h
@@ -55,6 +55,22 @@ def check_learned(event: Learned) -> None:
                 _routes(routes)
         case _:
             pass
+
+
+def check_found(found: Found) -> None:
+    """Raises ValueError with what is wrong with the answer to a lookup."""
+    if found.prefix:
+        _ip(found.prefix)
+        if found.length > len(found.prefix) * 8:
+            raise ValueError(f"a prefix of {found.length} bits")
+    ways = found.ways
+    for ip in (*(way.vtep for way in ways), *(way.nexthop.gateway for way in ways)):
+        if ip:
+            _ip(ip)
+    if found.nexthop and found.nexthop.gateway:
+        _ip(found.nexthop.gateway)
+    for mac in filter(None, (way.mac for way in ways)):
+        _mac(mac)
 
 
 def _routes(batch: RouteBatch) -> None:

@@ -20,6 +20,7 @@ from datapaths.base import (
     Capabilities,
     DatapathError,
     Facts,
+    Found,
     Learned,
     PortState,
     RowFailure,
@@ -111,6 +112,10 @@ class RemoteDatapath:
     async def facts(self) -> Facts:
         said = await self._call(self._stub.Facts, pb.FactsRequest())
         return self._read(wire.facts_from_pb, said)
+
+    async def look_up(self, vrf: str, address: bytes) -> Found | None:
+        said = await self._call(self._stub.LookUp, pb.LookUpRequest(vrf=vrf, address=address))
+        return self._read(wire.found_from_pb, said)
 
     async def learned(self) -> AsyncIterator[Learned]:
         """Yield what is learnt. After a lost connection everything is to be looked at again.

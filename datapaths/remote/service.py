@@ -11,7 +11,7 @@ import grpc
 
 from controller.pb import datapath_pb2 as pb
 from controller.pb import datapath_pb2_grpc as pb_grpc
-from datapaths.base import Datapath, DatapathError, Learned, Unsupported
+from datapaths.base import Datapath, DatapathError, Learned, LooksUp, Unsupported
 from datapaths.remote import wire
 from datapaths.remote.slices import slices
 
@@ -63,6 +63,18 @@ class DatapathService(pb_grpc.DatapathServicer):
 
     async def Facts(self, request: pb.FactsRequest, context: Context) -> pb.FactsResponse:
         return wire.facts_to_pb(await _answer(context, self._datapath.facts))
+
+    async def LookUp(self, request: pb.LookUpRequest, context: Context) -> pb.LookUpResponse:
+        asked: object = self._datapath
+        if not isinstance(asked, LooksUp):
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, "this datapath cannot be asked")
+            raise AssertionError("abort returned")
+        look_up = asked.look_up
+        try:
+            vrf, address = wire.question_from_pb(request)
+        except ValueError as error:
+            await _refuse(context, error)
+        return wire.found_to_pb(await _answer(context, lambda: look_up(vrf, address)))
 
     async def Learned(
         self, request: pb.LearnedRequest, context: Context

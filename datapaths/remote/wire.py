@@ -12,6 +12,8 @@ from controller.model.kinds import Kind
 from controller.model.routes import Family, RouteBatch
 from controller.pb import datapath_pb2 as pb
 from controller.wire.state import (
+    nexthop_from_pb,
+    nexthop_to_pb,
     record_from_pb,
     record_to_pb,
     records_from_pb,
@@ -26,6 +28,7 @@ from datapaths.base import (
     Facts,
     Feature,
     FibUse,
+    Found,
     Learned,
     LearnedMac,
     LearnedNeighbor,
@@ -34,8 +37,9 @@ from datapaths.base import (
     PortChanged,
     PortState,
     RowFailure,
+    Way,
 )
-from datapaths.remote.checks import check, check_learned
+from datapaths.remote.checks import check, check_found, check_learned
 
 DEFAULT_BATCH_ROWS = 4096
 MOST_BATCH_ROWS = 65536  # of IPv6 routes 1.5 MiB
@@ -108,6 +112,7 @@ def capabilities_to_pb(value: Capabilities) -> pb.CapabilitiesResponse:
         kinds=sorted(value.kinds),
         lacks=sorted(value.lacks),
         batch_rows=value.batch_rows,
+        looks_up=value.looks_up,
     )
 
 
@@ -120,6 +125,7 @@ def capabilities_from_pb(said: pb.CapabilitiesResponse) -> Capabilities:
         kinds=frozenset(Kind(number) for number in said.kinds if number in known),
         lacks=frozenset(Feature(word) for word in said.lacks if word in features),
         batch_rows=min(said.batch_rows or DEFAULT_BATCH_ROWS, MOST_BATCH_ROWS),
+        looks_up=said.looks_up,
     )
 
 
@@ -193,6 +199,47 @@ def facts_from_pb(said: pb.FactsResponse) -> Facts:
         tuple(FibUse(f.vrf, Family(f.family), f.used, f.limit, f.blocks) for f in said.fibs),
         tuple(NodeStats(n.name, n.packets, n.batches, n.cycles) for n in said.nodes),
     )
+
+
+def question_from_pb(said: pb.LookUpRequest) -> tuple[str, bytes]:
+    if len(said.address) not in (4, 16):
+        raise ValueError(f"an address of {len(said.address)} bytes")
+    return said.vrf, said.address
+
+
+def found_to_pb(found: Found | None) -> pb.LookUpResponse:
+    if found is None:
+        return pb.LookUpResponse()
+    route = pb.FoundRoute(prefix=found.prefix, length=found.length, protocol=found.protocol)
+    if found.nexthop:
+        route.nexthop.CopyFrom(nexthop_to_pb(found.nexthop))
+    for way in found.ways:
+        route.ways.add(
+            nexthop=nexthop_to_pb(way.nexthop),
+            weight=way.weight,
+            vni=way.vni,
+            vtep=way.vtep,
+            mac=way.mac,
+        )
+    return pb.LookUpResponse(route=route)
+
+
+def found_from_pb(said: pb.LookUpResponse) -> Found | None:
+    if not said.HasField("route"):
+        return None
+    route = said.route
+    found = Found(
+        route.prefix,
+        route.length,
+        route.protocol,
+        nexthop_from_pb(route.nexthop) if route.HasField("nexthop") else None,
+        tuple(
+            Way(nexthop_from_pb(way.nexthop), way.weight, way.vni, way.vtep, way.mac)
+            for way in route.ways
+        ),
+    )
+    check_found(found)
+    return found
 
 
 def learned_to_pb(events: Sequence[Learned]) -> pb.LearnedResponse:

@@ -51,7 +51,8 @@ class Core:
         self.clock = ManualClock()
         self.heard: list[tuple[Batch, dict[int, str]]] = []
         self.settled: list[RouteBatch] = []  # said again, and in the datapath already
-        self.state = State(self.clock, self.wake, self.settled.append)
+        self.unmanaged: list[Batch] = []
+        self.state = State(self.clock, self.wake, self.settled.append, self.unmanaged.append)
         self.reconciler = Reconciler(self.state, self.datapath, self.clock, self._applied)
 
     def wake(self) -> None:

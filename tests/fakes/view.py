@@ -26,6 +26,7 @@ from controller.model.plan import Plan
 from controller.model.records import Record
 from controller.model.routes import Family
 from controller.model.view import (
+    Audited,
     Change,
     Difference,
     KindCount,
@@ -84,16 +85,23 @@ class MemoryView:
     journal: list[Change] = field(default_factory=list)
     forgotten: int = 0  # the journal does not hold changes up to this one
     differed: int = 0
+    differences: list[Difference] = field(default_factory=list)  # an audit finds
     page_limit: int = 1_000_000  # returns smaller pages than asked for
     ports: list[PortState] = field(default_factory=list)
     unavailable: str = ""  # why the datapath does not answer
     planned: Plan | None = None
+    _made: int = 0
     _tables: dict[tuple[str, Family], list[FakeRoute | None]] = field(default_factory=dict)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def add(self, *records: Record, state: RowState = RowState.PROGRAMMED, error: str = "") -> None:
         for record in records:
-            self.rows.append(RecordRow(record, state, error, session=2, changed_at=NOW))
+            self._made += 1
+            row = RecordRow(record, state, error, session=2, changed_at=NOW, number=self._made)
+            self.rows.append(row)
+
+    def remove(self, record: Record) -> None:
+        self.rows[:] = [row for row in self.rows if row.record != record]
 
     def add_routes(self, *routes: FakeRoute) -> None:
         for route in routes:
@@ -162,8 +170,8 @@ class MemoryView:
                 yield change
             await changed.wait()
 
-    async def audit(self) -> list[Difference]:
-        return []
+    async def audit(self, limit: int) -> Audited:
+        return Audited(len(self.differences), tuple(self.differences[:limit]))
 
     async def resync(self) -> int:
         if self.unavailable:

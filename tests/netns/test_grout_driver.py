@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import os
 import signal
 import subprocess
@@ -13,13 +14,23 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from controller.model.kinds import Kind
-from controller.model.layer2 import Mac, Neighbor
+from controller.model.layer2 import Mac, Neighbor, RemoteVtep
 from controller.model.links import Address, HostEnd, Port
-from controller.model.nexthops import Nexthop, NexthopType
+from controller.model.nexthops import BLACKHOLE, UNREACHABLE, V4_MAPPED, Nexthop, NexthopType
 from controller.model.routes import Family, Op
-from datapaths.base import CaughtUp, Learned, LearnedMac, LearnedNeighbor, Lost, Unavailable
+from datapaths.base import (
+    CaughtUp,
+    Found,
+    Learned,
+    LearnedMac,
+    LearnedNeighbor,
+    LooksUp,
+    Lost,
+    Unavailable,
+    Way,
+)
 from datapaths.conformance.batches import batch, rows_of, upsert
-from datapaths.conformance.subject import DEVICE, L2VNI, Subject
+from datapaths.conformance.subject import DEVICE, L2VNI, L3VNI, Subject
 from datapaths.grout.fib import FIRST_IPV6
 from datapaths.grout.observe import WATCHED
 from datapaths.grout.process import peer_of
@@ -56,6 +67,11 @@ class Bed:
     async def hears_that_all_is_lost(self) -> None:
         for kind in WATCHED:
             await self.hears(lambda event, kind=kind: event == Lost(kind))  # type: ignore[misc]
+
+    async def look_up(self, address: str) -> Found | None:
+        datapath = self.subject.datapath
+        assert isinstance(datapath, LooksUp)
+        return await datapath.look_up("default", ipaddress.ip_address(address).packed)
 
     async def until_unavailable(self) -> None:
         async with asyncio.timeout(PATIENCE_S):
@@ -138,6 +154,46 @@ async def test_the_address_of_an_interface_is_nobodys_route() -> None:
         failures = await bed.subject.datapath.apply(rows)
         assert [(row.index, row.error) for row in failures] == [(0, "EEXIST"), (1, "EBUSY")]
         assert await bed.subject.routes() == {"10.0.0.3/32": 1}
+
+
+async def test_a_lookup_follows_the_overlay_to_the_router_mac() -> None:
+    async with made() as bed:
+        over = Nexthop(1, NexthopType.GATEWAY, VTEP, vni=L3VNI, onlink=True)
+        over6 = Nexthop(2, NexthopType.GATEWAY, V4_MAPPED + VTEP, vni=L3VNI, onlink=True)
+        for record in (RemoteVtep(L3VNI, VTEP, MAC), over, over6):
+            assert not await bed.subject.datapath.apply(upsert(record))
+        assert not await bed.subject.datapath.apply(batch("+ 20.0.0.0/8 1"))
+        assert not await bed.subject.datapath.apply(batch("+ 2001:db8::/32 2"))
+        for address, nexthop in (("20.1.1.1", over), ("2001:db8::1", over6)):
+            found = await bed.look_up(address)
+            assert found == Found(nexthop=nexthop, ways=(Way(nexthop, 1, L3VNI, VTEP, MAC),))
+
+
+async def test_a_lookup_knows_drops_and_what_is_connected() -> None:
+    async with made() as bed:
+        assert not await bed.subject.datapath.apply(batch(f"+ 20.0.0.0/8 {BLACKHOLE}"))
+        assert not await bed.subject.datapath.apply(batch(f"+ 2001:db8::/32 {UNREACHABLE}"))
+        for address, type_ in (
+            ("20.1.1.1", NexthopType.BLACKHOLE),
+            ("2001:db8::1", NexthopType.UNREACHABLE),
+        ):
+            found = await bed.look_up(address)
+            assert found
+            assert found.nexthop
+            assert (found.nexthop.type, found.ways) == (type_, ())
+        for address in ("10.0.0.77", "fd00::77"):
+            found = await bed.look_up(address)
+            assert found
+            assert [way.nexthop.device for way in found.ways] == [DEVICE]
+
+
+async def test_a_lookup_finds_a_remote_host_behind_its_vtep() -> None:
+    async with made() as bed:
+        for record in (Mac(L2VNI, MAC, VTEP), Neighbor(L2VNI, ADDRESS, MAC)):
+            assert not await bed.subject.datapath.apply(upsert(record))
+        found = await bed.look_up(str(ipaddress.ip_address(ADDRESS)))
+        assert found
+        assert [(way.vni, way.vtep, way.mac) for way in found.ways] == [(L2VNI, VTEP, MAC)]
 
 
 @pytest.mark.parametrize("family", list(Family))

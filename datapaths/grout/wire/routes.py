@@ -61,6 +61,13 @@ def encode_list(api: Api, family: Family, vrf: int) -> bytes:
     return api.pack(f"gr_{VERSION[family]}_route_list_req", vrf_id=vrf)
 
 
+def encode_get(api: Api, family: Family, vrf: int, address: bytes) -> bytes:
+    """Return the payload of GR_IP4_ROUTE_GET or GR_IP6_ROUTE_GET, which answer with a nexthop."""
+    request = api.new(f"gr_{VERSION[family]}_route_get_req", vrf_id=vrf)
+    request["dest"] = np.frombuffer(address, np.uint8)
+    return request.tobytes()
+
+
 def decode(api: Api, family: Family, payloads: U8) -> RouteColumns:
     """Read gr_ip4_route or gr_ip6_route, one in each row; its nexthop's info is left out.
 

@@ -21,7 +21,7 @@ Rows = npt.NDArray[np.void]
 
 INTEGERS = {1: "u1", 2: "u2", 4: "u4", 8: "u8"}
 BYTES = frozenset({"mac", "ip", "nh", "dest.ip", "addr.ip", "ipv6", "local.ipv6", "members"})
-BYTES |= {"vtep.ipv6", "vtep.addr.ipv6"}
+BYTES |= {"vtep.ipv6", "vtep.addr.ipv6", "dest"}
 
 
 class DecodeError(Exception):

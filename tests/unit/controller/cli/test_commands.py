@@ -9,7 +9,16 @@ import pytest
 import yaml
 
 from controller.model.kinds import Kind
-from controller.model.view import BgpSession, Change, FrrVni, ResourceStatus, RowState
+from controller.model.routes import Family
+from controller.model.view import (
+    BgpSession,
+    Change,
+    Difference,
+    FrrVni,
+    Problem,
+    ResourceStatus,
+    RowState,
+)
 from tests.fakes.view import NOW, FakeRoute
 from tests.unit.controller.cli.conftest import Daemon, run
 
@@ -123,6 +132,7 @@ def test_explain_follows_an_address(daemon: Daemon) -> None:
     assert "to VTEP 192.0.2.12 in VNI 100, inner MAC 02:00:00:00:00:c8" in result.out
     assert "out of eth1, eth2" in result.out
     assert "  - the datapath refused 10.2.3.0/24: ENOSPC" in result.out
+    assert "observed    this datapath cannot be asked" in result.out
     answer = json.loads(daemon.run("explain", "10.2.9.9", "--vrf", "red", "-o", "json").out)
     assert answer["problems"] == []
 
@@ -160,6 +170,38 @@ def test_watch_prints_a_change_when_it_comes(
         assert json.loads(lines[-1])["withdrawn"]
     if output in ("table", "wide"):
         assert " gone " in lines[-1]
+
+
+@pytest.mark.parametrize("command", LISTS)
+def test_every_list_takes_every_filter(daemon: Daemon, command: str) -> None:
+    filters = ["--vrf", "blue", "--vni", "100", "--family", "ipv6", "--state", "failed"]
+    assert daemon.run(command, *filters, "--limit", "1", "-o", "json").out.strip() == "[]"
+
+
+def test_watch_takes_the_filters_of_lists(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+
+    def write(line: str) -> None:
+        lines.append(line)
+        if len(lines) > 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("controller.cli.watch._write", write)
+    for family in (Family.INET, Family.INET6):
+        new = Change(
+            0, NOW, Kind.ROUTE, family.name, "red", RowState.PROGRAMMED, False, "", None, family
+        )
+        daemon.view.happen(new)
+    filters = ["--vrf", "red", "--vni", "100", "--family", "ipv6", "--state", "programmed"]
+    assert daemon.run("watch", "--after", "0", *filters).code == 130
+    assert "INET6" in lines[-1]
+
+
+def test_watch_for_a_state_that_no_change_has_is_one_sentence(daemon: Daemon) -> None:
+    result = daemon.run("watch", "--state", "stale")
+    assert result.code == 2
+    assert result.err.startswith("dualpath: no change is ever STALE: ")
+    assert result.err.count("\n") == 1
 
 
 def test_watch_from_before_the_journal_is_one_sentence(daemon: Daemon) -> None:
@@ -232,3 +274,15 @@ def test_the_environment_names_the_daemon(daemon: Daemon, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("command", ["status", *LISTS, "watch", "explain", "resync", "release"])
 def test_help_has_an_example(command: str) -> None:
     assert f"dualpath {command}" in run(command, "--help").out.partition("\n")[2]
+
+
+def test_audit_names_so_many_rows_and_counts_all(daemon: Daemon) -> None:
+    assert (daemon.run("audit").code, daemon.run("audit").out) == (0, "nothing differs\n")
+    daemon.view.differences = [
+        Difference(Kind.ROUTE, "red", f"10.{n}.0.0/16", Problem.REFUSED) for n in range(3)
+    ]
+    result = daemon.run("audit", "--limit", "1")
+    assert (result.code, result.out) == (1, "refused     route red 10.0.0.0/16\nand 2 more\n")
+    shown = json.loads(daemon.run("audit", "-o", "json").out)
+    assert (shown["differed"], len(shown["rows"])) == (3, 3)
+    assert shown["rows"][0]["problem"] == "AUDIT_PROBLEM_REFUSED"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from controller.core.records import FROM_INTENT, RecordTable
 from controller.model.kinds import Kind
-from controller.model.layer2 import Lsp, Mac
+from controller.model.layer2 import Flood, Lsp, Mac
 from controller.model.view import RowState
 
 MAC = bytes(5)
@@ -177,3 +177,15 @@ def _round(table: RecordTable, there: dict[object, Mac], refused: set[int]) -> N
                 continue
             there[key] = desired
             table.done(key, desired)
+
+
+def test_rows_come_in_the_order_of_their_numbers_and_no_number_comes_again() -> None:
+    table = RecordTable(Kind.FLOOD)
+    floods = [Flood(100, bytes([10, 0, 0, n])) for n in range(4)]
+    for flood in floods:
+        table.want(flood, generation=1, session=1, now=1.0)
+    table.unwant(floods[1].key, now=2.0)
+    table.want(floods[1], generation=1, session=1, now=3.0)
+    rows = list(table.rows(1))
+    assert [row.record for row in rows] == [floods[0], floods[2], floods[3], floods[1]]
+    assert [row.number for row in rows] == [1, 3, 4, 5]

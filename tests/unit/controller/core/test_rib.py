@@ -38,7 +38,8 @@ class Table:
             self.apply()
 
     def learn(self, *rows: str, generation: int = 1) -> int:
-        return len(self.table.learn(batch(*rows), generation=generation, session=1, now=5.0))
+        changed, _ = self.table.learn(batch(*rows), generation=generation, session=1, now=5.0)
+        return len(changed)
 
     def take(self, op: Op = Op.UPSERT, limit: int = 100) -> tuple[Slots, RouteBatch] | None:
         return self.table.take(limit, every, op)

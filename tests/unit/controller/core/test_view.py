@@ -10,9 +10,11 @@ import pytest
 from controller.core.view import CoreView, Identity
 from controller.model import events
 from controller.model.kinds import Kind
+from controller.model.layer2 import Lsp
 from controller.model.nexthops import BLACKHOLE, Nexthop, NexthopType
-from controller.model.routes import Family
+from controller.model.routes import RTPROT_KERNEL, Family
 from controller.model.view import Change, ResourceStatus, RowState
+from tests.fakes.batches import batch
 from tests.fakes.core import Core, running
 from tests.unit.controller.intent.rulebook import rule
 
@@ -135,6 +137,56 @@ async def test_applied_batches_become_changes(core: Core) -> None:
     ]
     assert found[1].detail == "via 192.168.1.1 dev eth1"
     assert found[2].detail.startswith("ENOMEM")
+
+
+async def changes(core: Core) -> list[Change]:
+    await core.settle()
+    view = view_of(core)
+    for applied, failures in core.heard:
+        view.note(applied, failures)
+    for shown in core.unmanaged:
+        view.note_unmanaged(shown)
+    found: list[Change] = []
+    async for change in view.changes(0):
+        found.append(change)
+        if change.sequence == view.sequence():
+            break
+    return found
+
+
+async def test_labels_come_and_go_in_the_journal(core: Core) -> None:
+    core.subscribe()
+    core.say(Lsp(16, ("via 192.0.2.1",)), Lsp(17, ("via 192.0.2.1",)))
+    core.say(Lsp(16, ("via 192.0.2.1",)))  # no news
+    core.unsay(Lsp(16))
+    core.subscribe()
+    core.synced()  # which takes 17
+    assert [(c.kind, c.text, c.state, c.withdrawn) for c in await changes(core)] == [
+        (Kind.LSP, "16", RowState.UNMANAGED, False),
+        (Kind.LSP, "17", RowState.UNMANAGED, False),
+        (Kind.LSP, "16", RowState.UNMANAGED, True),
+        (Kind.LSP, "17", RowState.UNMANAGED, True),
+    ]
+
+
+async def test_what_the_datapath_makes_itself_comes_and_goes_in_the_journal(core: Core) -> None:
+    core.subscribe()
+    core.say(ONE)
+    for rows in (["+ 10.0.0.0/8 1"], ["+ 2001:db8::/32 1"], ["- 10.0.0.0/8"]):
+        own = batch(*rows)
+        own.protocols[:] = RTPROT_KERNEL
+        core.state.take(events.Changed(own))
+    core.subscribe()
+    core.say(ONE)
+    core.synced()
+    found = [change for change in await changes(core) if change.kind is Kind.ROUTE]
+    assert [(c.text, c.state, c.withdrawn) for c in found] == [
+        ("10.0.0.0/8", RowState.UNMANAGED, False),
+        ("2001:db8::/32", RowState.UNMANAGED, False),
+        ("10.0.0.0/8", RowState.UNMANAGED, True),
+        ("2001:db8::/32", RowState.UNMANAGED, True),
+    ]
+    assert (found[0].family, str(found[0].record)) == (Family.INET, "via 192.168.1.1 dev eth1")
 
 
 async def test_people_can_resync_and_release(core: Core) -> None:

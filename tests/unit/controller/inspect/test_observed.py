@@ -11,7 +11,7 @@ import pytest
 from controller.inspect.explain import explain
 from controller.model.nexthops import Nexthop, NexthopType
 from controller.pb import inspect_pb2 as pb
-from datapaths.base import Found, Unavailable, Way
+from datapaths.base import Found, Unavailable, Unsupported, Way
 from tests.fakes.view import fabric
 
 VTEP = ipaddress.ip_address("192.0.2.12").packed
@@ -56,6 +56,33 @@ async def test_a_datapath_that_cannot_be_asked_says_nothing() -> None:
     view = fabric()
     answer = await explain(view, view.datapath.ports, "red", "10.2.9.9")
     assert not answer.HasField("observed")
+    assert answer.not_observed == "this datapath cannot be asked"
+
+
+async def test_a_server_without_lookups_says_the_same() -> None:
+    async def look_up(vrf: str, packed: bytes) -> Found | None:
+        raise Unsupported("method not implemented")
+
+    view = fabric()
+    answer = await explain(view, view.datapath.ports, "red", "10.2.9.9", look_up)
+    assert not answer.HasField("observed")
+    assert (answer.not_observed, list(answer.problems)) == ("this datapath cannot be asked", [])
+
+
+async def test_where_no_prefix_is_said_the_nexthop_is_compared() -> None:
+    table: dict[tuple[str, str], Found | None] = dict(given())
+    key = "red", "10.2.9.9"
+    found = table[key]
+    assert found
+    table[key] = replace(found, prefix=b"", length=0)
+    answer = await asked(table)
+    assert not answer.problems
+    assert answer.observed.paths == answer.programmed.paths
+    other = fabric().nexthop(6)
+    table[key] = Found(nexthop=other, ways=found.ways)
+    assert list((await asked(table)).problems) == [
+        "10.2.0.0/16: nexthop 5 was programmed, the datapath has 6"
+    ]
 
 
 @pytest.mark.parametrize(

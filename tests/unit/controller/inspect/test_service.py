@@ -10,7 +10,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from controller.model.kinds import Kind
-from controller.model.layer2 import Mac
+from controller.model.layer2 import Flood, Mac, RemoteVtep
 from controller.model.routes import Family
 from controller.model.view import Change, RowState
 from controller.pb import inspect_pb2 as pb
@@ -56,6 +56,10 @@ async def test_a_vrf_that_does_not_exist_has_no_rows(served: Served, name: str) 
         ("Vteps", {"vni": 100}, 1),
         ("Ports", {"vrf": "red"}, 1),
         ("Vnis", {"states": [pb.ROW_STATE_FAILED]}, 0),
+        ("Vrfs", {"vni": 100}, 1),  # by its L3VNI
+        ("Vrfs", {"vni": 210}, 0),
+        ("Vrfs", {"family": pb.FAMILY_IPV4}, 0),
+        ("Lsps", {"vni": 100}, 0),
     ],
 )
 async def test_lists_are_filtered(
@@ -76,6 +80,34 @@ async def test_pages_of_records_add_up(served: Served, limit: int) -> None:
         if not token:
             break
     assert len(macs) == len(set(macs)) == 6
+
+
+async def test_what_goes_between_two_pages_hides_no_row(served: Served) -> None:
+    macs = [Mac(210, bytes([2, 0, 0, 0, 0, n])) for n in range(6)]
+    served.view.add(*macs)
+    seen: list[str] = []
+    token = ""
+    while token or not seen:
+        request = pb.ListRequest(vni=210, limit=2, page_token=token)
+        messages = [m async for m in served.stub.ListMacs(request)]
+        seen += [row.mac for m in messages for row in m.macs]
+        token = messages[-1].next_page_token if messages else ""
+        served.view.remove(macs[0])  # which the first page has shown
+        served.view.remove(macs[3])  # which none has
+    assert seen == ["aa:bb:cc:00:00:01", *(m.mac.hex(":") for m in macs if m is not macs[3])]
+
+
+async def test_pages_of_two_kinds_add_up(served: Served) -> None:
+    for n in range(3):
+        served.view.add(Flood(210, bytes([192, 0, 2, n])), RemoteVtep(100, bytes([192, 0, 2, n])))
+    seen: list[tuple[int, str]] = []
+    token = ""
+    while token or not seen:
+        request = pb.ListRequest(limit=3, page_token=token)
+        messages = [m async for m in served.stub.ListVteps(request)]
+        seen += [(row.role, row.vtep) for m in messages for row in m.vteps]
+        token = messages[-1].next_page_token if messages else ""
+    assert len(seen) == len(set(seen)) == 8
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 100])
@@ -125,6 +157,7 @@ async def test_ports_are_listed_without_links_when_the_datapath_is_away(served: 
         ("ListRoutes", pb.ListRoutesRequest(prefix="nonsense")),
         ("ListRoutes", pb.ListRoutesRequest(page_token="nonsense")),
         ("ListMacs", pb.ListRequest(page_token="nonsense")),
+        ("ListMacs", pb.ListRequest(page_token="12")),
         ("ListMacs", pb.ListRequest(family=9)),  # type: ignore[arg-type]  # on purpose
     ],
 )

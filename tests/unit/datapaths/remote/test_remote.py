@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from controller.model.kinds import Kind
 from controller.model.links import Vrf
+from controller.model.nexthops import BLACKHOLE, Member, Nexthop, NexthopType
 from controller.model.routes import Family
 from controller.pb import datapath_pb2 as pb
 from controller.pb import datapath_pb2_grpc as pb_grpc
@@ -32,6 +33,7 @@ from datapaths.base import (
     Facts,
     Feature,
     FibUse,
+    Found,
     Learned,
     LearnedMac,
     Lost,
@@ -40,6 +42,7 @@ from datapaths.base import (
     RowFailure,
     Unavailable,
     Unsupported,
+    Way,
 )
 from datapaths.memory import MemoryDatapath
 from datapaths.remote import driver, wire
@@ -49,6 +52,7 @@ from tests.fakes.batches import batch, upsert
 from tests.fakes.waiting import until
 
 MAC = bytes(6)
+VTEP = bytes([192, 0, 2, 12])
 
 
 @pytest.fixture(autouse=True)
@@ -154,7 +158,9 @@ async def test_ports_and_facts_cross_whole(listen: str) -> None:
         (FibUse("red", Family.INET6, 1, 2, 3),),
         (NodeStats("ip_input", 1 << 60, 2, 3),),
     )
-    said = Capabilities("x", "1", frozenset({Kind.MAC}), frozenset({Feature.STICKY}), 8192)
+    said = Capabilities(
+        "x", "1", frozenset({Kind.MAC}), frozenset({Feature.STICKY}), 8192, looks_up=True
+    )
 
     class Telling(MemoryDatapath):
         async def capabilities(self) -> Capabilities:
@@ -171,6 +177,64 @@ async def test_ports_and_facts_cross_whole(listen: str) -> None:
         assert client.name == "x"
         assert list(await client.ports()) == [port]
         assert await client.facts() == facts
+
+
+WAYS = (
+    Way(Nexthop(1, NexthopType.GATEWAY, VTEP, vni=100, onlink=True), 3, 100, VTEP, MAC),
+    Way(Nexthop(0, NexthopType.DEVICE, device="p0")),
+)
+GROUP = Nexthop(3, NexthopType.GROUP, members=(Member(1, 3), Member(2)))
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        None,
+        Found(bytes([10, 0, 0, 0]), 8, 68, GROUP, WAYS),
+        Found(bytes(16), 0, 0, Nexthop(BLACKHOLE, NexthopType.BLACKHOLE)),
+        Found(nexthop=WAYS[1].nexthop, ways=WAYS[1:]),
+    ],
+)
+async def test_lookups_cross_whole(listen: str, found: Found | None) -> None:
+    class Asked(MemoryDatapath):
+        async def look_up(self, vrf: str, address: bytes) -> Found | None:
+            assert (vrf, address) == ("red", bytes(16))
+            return found
+
+    async with served(Asked(), listen) as client:
+        assert await client.look_up("red", bytes(16)) == found
+
+
+async def test_who_does_not_serve_lookups_is_unsupported(listen: str) -> None:
+    class Mute(MemoryDatapath):
+        look_up = None  # type: ignore[assignment]  # as one that was written without
+
+    async with served(Mute(), listen) as client:
+        with pytest.raises(Unsupported):
+            await client.look_up("default", bytes(4))
+
+
+async def test_a_lookup_of_no_address_is_refused(listen: str) -> None:
+    async with served(MemoryDatapath(), listen), raw(listen) as stub:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.LookUp(pb.LookUpRequest(vrf="default", address=b"123"))
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize(
+    ("route", "problem"),
+    [
+        (pb.FoundRoute(prefix=b"123"), "address of 3 bytes"),
+        (pb.FoundRoute(prefix=bytes(4), length=33), "prefix of 33 bits"),
+        (pb.FoundRoute(ways=[pb.FoundWay(vtep=b"1")]), "address of 1 bytes"),
+        (pb.FoundRoute(ways=[pb.FoundWay(mac=b"1")]), "MAC of 1 bytes"),
+    ],
+)
+def test_what_a_lookup_answers_is_checked(route: pb.FoundRoute, problem: str) -> None:
+    for way in route.ways:
+        way.nexthop.type = state_pb2.NEXTHOP_TYPE_DEVICE
+    with pytest.raises(ValueError, match=problem):
+        wire.found_from_pb(pb.LookUpResponse(route=route))
 
 
 async def test_failures_keep_their_index_across_messages(
@@ -346,7 +410,7 @@ async def test_reflection_names_the_service(listen: str) -> None:
 
     async with served(MemoryDatapath(), listen):
         names = await asyncio.to_thread(describe)
-    assert names == ["Capabilities", "Apply", "Dump", "Ports", "Facts", "Learned"]
+    assert names == ["Capabilities", "Apply", "Dump", "Ports", "Facts", "LookUp", "Learned"]
 
 
 @pytest.mark.parametrize("address", ["192.0.2.1:5000", "example.org:5000", "nonsense", ":1"])
