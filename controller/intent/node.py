@@ -97,8 +97,10 @@ def choose(nodes: Sequence[Node], overrides: NodeOverrides) -> Node:
     if overrides.name is not None:
         named = [node for node in nodes if node.name == overrides.name]
         candidates = named or [node for node in nodes if not node.name]
+        if nodes and not candidates and overrides.index is None:
+            raise ValueError(_unknown(overrides.name, nodes))
     if len(candidates) > 1:
-        names = ", ".join(sorted(node.name or "one without a name" for node in candidates))
+        names = _names(candidates)
         raise ValueError(f"the manifests describe several nodes ({names}); say which one this is")
     found = candidates[0] if candidates else Node()
     return Node(
@@ -108,3 +110,14 @@ def choose(nodes: Sequence[Node], overrides: NodeOverrides) -> Node:
         log_level=found.log_level,
         namespaces=found.namespaces,
     )
+
+
+def _unknown(name: str, nodes: Sequence[Node]) -> str:
+    return (
+        f"no Node of the manifests is called {name}, but {_names(nodes)}; "
+        "give one of these as --node-name, or --node-index as well"
+    )
+
+
+def _names(nodes: Sequence[Node]) -> str:
+    return ", ".join(sorted(node.name or "one without a name" for node in nodes))

@@ -28,6 +28,8 @@ RULES: Mapping[str, str] = {
     "Static.layout": "static files: underlays[], l3vnis[], l2vnis[], l3vpns[], rawfrrconfigs[], "
     "bgppassthrough, each a spec with an optional name",
     "Node.index": "the node's number, from a file or the command line, which wins",
+    "Node.name": "a name on the command line is that of a node in the files, unless an index is "
+    "given too",
     "Node.index.interface": "a number taken from an interface's address is refused by name",
     # Underlay
     "Underlay.one": "one per node",

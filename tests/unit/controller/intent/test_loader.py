@@ -151,6 +151,17 @@ def test_of_several_nodes_the_named_one_is_this() -> None:
         merge(both)
 
 
+@rule("Node.name")
+def test_a_name_that_no_node_has_is_an_error_that_names_those_there_are() -> None:
+    both = read(NODE + "---\n" + NODE.replace("pe1", "pe2").replace("7", "8"), "n.yaml")
+    with pytest.raises(ManifestError, match=r"called pe9, but pe1, pe2; give one of these"):
+        merge(both, NodeOverrides("pe9"))
+    node = merge(both, NodeOverrides("pe9", 3)).node
+    assert (node.name, node.index) == ("pe9", 3)
+    assert merge(read(RED, "pe.yaml"), NodeOverrides("pe9")).node.name == "pe9"
+    assert merge(read("nodeIndex: 7\n", "n.yaml"), NodeOverrides("pe9")).node.index == 7
+
+
 @rule("Manifest.nodeSelector")
 def test_a_selector_chooses_by_labels_and_by_the_nodes_name() -> None:
     def selected(selector: dict[str, object]) -> bool:
