@@ -40,8 +40,9 @@ Fingerprint = tuple[tuple[Trace, ...], tuple[Trace, ...]]
 class Manifests:
     """The files of one node, and what was last good in them."""
 
-    def __init__(self, settings: Settings, path: Path) -> None:
-        self._path = path
+    def __init__(self, settings: Settings) -> None:
+        self._paths = settings.config
+        self._named = ", ".join(map(str, settings.config))
         self._overrides = NodeOverrides(settings.node_name, settings.node_index)
         self._secrets = settings.secrets
         self._fpm = settings.fpm_address
@@ -119,7 +120,7 @@ class Manifests:
         try:
             found = self._load()
             if found.empty and not self._files.empty:
-                raise ManifestError(f"{self._path}: nothing is in it; leave the Node, at least")
+                raise ManifestError(f"{self._named}: nothing is in it; leave the Node, at least")
         except ManifestError as error:
             self._complain(f"{error}; what was in force stays")
         else:
@@ -177,23 +178,27 @@ class Manifests:
 
     def _complain(self, text: str) -> None:
         log.error("%s", text)
-        status = ResourceStatus("Manifests", str(self._path), False, "ValidationFailed", text)
+        status = ResourceStatus("Manifests", self._named, False, "ValidationFailed", text)
         self._broken = (*self._broken, status)
 
     def _load(self) -> Resources:
         passwords = PasswordReader(self._secrets)
         try:
-            return load([self._path], self._overrides, passwords)
+            return load(self._paths, self._overrides, passwords)
         finally:
             self._consulted = passwords.consulted
 
     def _fingerprint(self) -> Fingerprint:
         """Return the traces of manifests and of passwords; what is not there leaves one too."""
-        try:
-            found = files(self._path)
-        except OSError:
-            found = [self._path]
+        found = [file for path in self._paths for file in _files(path)]
         return tuple(map(_trace, found)), tuple(map(_trace, sorted(self._consulted)))
+
+
+def _files(path: Path) -> list[Path]:
+    try:
+        return files(path)
+    except OSError:
+        return [path]
 
 
 def _trace(file: Path) -> Trace:
