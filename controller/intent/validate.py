@@ -145,8 +145,13 @@ def _take_underlay(accepted: Accepted, resource: Resource[Underlay]) -> None:
 def _take_passthrough(accepted: Accepted, resource: Resource[L3Passthrough]) -> None:
     if accepted.passthrough is not None:
         raise Rejected(f"a node has one L3Passthrough, and here it is {accepted.passthrough.name}")
-    _require_underlay(accepted)
-    _check_leg(accepted, resource.spec.host_session)
+    underlay, session = _require_underlay(accepted), resource.spec.host_session
+    if session.asn != underlay.asn:
+        raise Rejected(
+            f"hostSession.asn {session.asn} is not the Underlay's {underlay.asn}, in whose "
+            "instance the session is"
+        )
+    _check_leg(accepted, session)
     accepted.passthrough = resource
 
 

@@ -118,6 +118,7 @@ RULES: Mapping[str, str] = {
     "L3Passthrough.one": "one per node",
     "L3Passthrough.underlay": "needs an Underlay, but no tunnel endpoint",
     "L3Passthrough.hostSession": "required",
+    "L3Passthrough.asn": "asn is the Underlay's, in whose instance the session is",
     "L3Passthrough.hostASN": "hostASN may equal asn",
     "L3Passthrough.gracefulRestart": "is the Underlay's, and refused here",
     "RawFRRConfig.rawConfig": "required, without control characters",

@@ -107,6 +107,11 @@ BROKEN: dict[str, tuple[list[Yaml], str, str]] = {
         "ValidationFailed",
         "a node has one L3Passthrough, and here it is p",
     ),
+    "L3Passthrough.asn: another": (
+        [underlay(asn=65002), manifest("L3Passthrough", "p")],
+        "ValidationFailed",
+        "hostSession.asn 65001 is not the Underlay's 65002, in whose instance the session is",
+    ),
     "HostSession.localCIDR.size: /30": (
         [underlay(), l3vni("red", hostSession=session(localCIDR={"ipv4": "10.0.0.0/30"}))],
         "ValidationFailed",
