@@ -23,8 +23,8 @@ from controller.model.view import ResourceStatus
 
 S = TypeVar("S", bound=Spec)
 
-RESERVED_VRF = re.compile(r"default|lo|(br|vx|pe-e-|host-e-)\d+|pt-ns|cp-.*")
-"""Names that a VRF device cannot have, since other devices of ours do or a kernel's own."""
+RESERVED = re.compile(r"all|default|lo|(ac|br|br-hs-|vx|pe-e-|host-e-)[1-9]\d*|pt-ns|pt-host|cp-.*")
+"""Names that no VRF and no NIC can have: devices of ours do, the kernel, or FRR means another."""
 
 
 class Rejected(Exception):
@@ -132,6 +132,8 @@ def _take_underlay(accepted: Accepted, resource: Resource[Underlay]) -> None:
     if accepted.underlay is not None:
         raise Rejected(f"a node has one Underlay, and here it is {accepted.underlay.name}")
     spec, index = resource.spec, accepted.node.index
+    for interface in spec.interfaces:
+        _check_name("an interface", interface.name)
     cidrs = spec.tunnel_endpoint.cidrs if spec.tunnel_endpoint is not None else ()
     try:
         addressing.host(spec.router_id_cidr, index + 1)
@@ -163,9 +165,9 @@ def _take_l3vni(accepted: Accepted, resource: Resource[L3Vni]) -> None:
     for other in accepted.l3vnis:
         if other.spec.vrf == spec.vrf:
             raise Rejected(f"VRF {spec.vrf} is already that of {other}")
-    nics = {interface.name for interface in underlay.interfaces}
-    if RESERVED_VRF.fullmatch(spec.vrf) or spec.vrf in nics:
-        raise Rejected(f"a VRF cannot be called {spec.vrf}: another device has that name")
+    _check_name("a VRF", spec.vrf)
+    if spec.vrf in {interface.name for interface in underlay.interfaces}:
+        raise Rejected(f"a VRF cannot be called {spec.vrf}: an interface has that name")
     if spec.host_session is not None:
         _check_leg(accepted, spec.host_session)
     accepted.l3vnis.append(resource)
@@ -188,6 +190,11 @@ def _require_underlay(accepted: Accepted) -> Underlay:
     if accepted.underlay is None:
         raise DependencyFailed("this node has no Underlay, or it was rejected")
     return accepted.underlay.spec
+
+
+def _check_name(what: str, name: str) -> None:
+    if RESERVED.fullmatch(name):
+        raise Rejected(f"{what} cannot be called {name}: that name is reserved; choose another")
 
 
 def _check_vni(accepted: Accepted, vni: int) -> None:

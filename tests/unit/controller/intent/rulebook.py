@@ -43,6 +43,7 @@ RULES: Mapping[str, str] = {
     "Underlay.interfaces": "at least one",
     "Underlay.interfaces.unique": "no interface is given twice",
     "Underlay.interfaceName": "^[a-zA-Z][a-zA-Z0-9._-]*$, up to 15 characters; a VLAN device does",
+    "Underlay.interfaceName.free": "no name that another device of the router has",
     "Underlay.dpdk": "ours: device arguments, and a wiring `owned` (which needs them) or `shared`",
     "Underlay.cniDevice": "interfaces of type CNIDevice are refused by name",
     "Underlay.tunnelEndpoint": "one or two CIDRs, one per family",
@@ -91,7 +92,8 @@ RULES: Mapping[str, str] = {
     "VNI.mtu": "the underlay's less 50 bytes, less 70 with an IPv6 VTEP; too little is remarked",
     "L3VNI.vrf": "required, ^[a-zA-Z][a-zA-Z0-9_-]*$, up to 15 characters",
     "L3VNI.vrf.unique": "one L3VNI per VRF",
-    "L3VNI.vrf.free": "no name that another device of the router has",
+    "L3VNI.vrf.free": "no name that another device of the router has, or that means all or the "
+    "default VRF",
     "L3VNI.hostASN": "hostASN differs from asn: an internal session says hostType Internal",
     "VRF.subnets.distinct": "gateways and host legs of one VRF do not overlap",
     # Host sessions

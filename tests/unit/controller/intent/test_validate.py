@@ -150,6 +150,28 @@ BROKEN: dict[str, tuple[list[Yaml], str, str]] = {
 }
 
 
+RESERVED = (
+    *("all", "default", "lo", "pt-ns", "pt-host", "cp-eth1", "ac100"),
+    *("br100", "br-hs-110", "vx100", "pe-e-100", "host-e-100"),
+)
+
+
+@rule("L3VNI.vrf.free", "Underlay.interfaceName.free")
+@pytest.mark.parametrize("name", RESERVED)
+def test_no_vrf_and_no_nic_has_a_name_that_means_something_else(name: str) -> None:
+    nic = {"type": "NetworkDevice", "networkDevice": {"interfaceName": name}}
+    bad = status(intent(underlay(interfaces=[nic])), "Underlay", "underlay")
+    assert bad.message.startswith(f"an interface cannot be called {name}: ")
+    bad = status(intent(underlay(), l3vni("red", vrf=name)), "L3VNI", "red")
+    assert bad.message.startswith(f"a VRF cannot be called {name}: ")
+
+
+@pytest.mark.parametrize("name", ["br0", "br-hs", "vx", "eth1", "ac", "lo0", "all1", "pt-ns1"])
+def test_names_that_are_free_are_taken(name: str) -> None:
+    nic = {"type": "NetworkDevice", "networkDevice": {"interfaceName": name}}
+    assert status(intent(underlay(interfaces=[nic])), "Underlay", "underlay").ready
+
+
 def without_statuses(result: Intent) -> tuple[object, ...]:
     return result.vrfs, result.vnis, result.ports, result.frr
 
