@@ -61,7 +61,8 @@ RULES: Mapping[str, str] = {
     "Neighbor.interface.known": "an unnumbered session runs over one of the Underlay's interfaces",
     "Neighbor.listenRange": "a CIDR, not IPv6 link-local",
     "Neighbor.port": "0 to 16384",
-    "Neighbor.ebgpMultiHop": "one property at most, with a ttl of 1 to 255",
+    "Neighbor.ebgpMultiHop": "one property at most, with a ttl of 1 to 255; not of an internal or "
+    "unnumbered session",
     "Neighbor.addressFamilies": "ipv4unicast, ipv6unicast, evpn, each once; they replace the "
     "defaults",
     "Neighbor.addressFamilies.default": "the session's own family; those of the tunnel "

@@ -45,6 +45,7 @@ def dpdk(**settings: Any) -> Yaml:  # noqa: ANN401
     )
 
 
+MULTIHOP = [{"type": "ebgpMultiHop", "ebgpMultiHop": {"ttl": 2}}]
 MANAGED = {"lifecycle": "Managed"}
 REFLECTED = [{"type": "routeReflectorClient"}]
 ONE = GOOD["Underlay"]["neighbors"][0]
@@ -220,6 +221,22 @@ BROKEN = {
     "Neighbor.ebgpMultiHop: ttl": (
         neighbor(properties=[{"type": "ebgpMultiHop", "ebgpMultiHop": {"ttl": 256}}]),
         "ttl: must be less than or equal to 255",
+    ),
+    "Neighbor.ebgpMultiHop: internal": (
+        neighbor(asn=None, type="Internal", properties=MULTIHOP),
+        "neighbor 192.168.1.0: ebgpMultiHop does not go with an internal session",
+    ),
+    "Neighbor.ebgpMultiHop: our own number": (
+        neighbor(asn=65001, properties=MULTIHOP),
+        "neighbor 192.168.1.0: ebgpMultiHop does not go with an internal session",
+    ),
+    "Neighbor.ebgpMultiHop: unnumbered": (
+        neighbor(address=None, interface="eth1", properties=MULTIHOP),
+        "neighbor eth1: ebgpMultiHop does not go with an unnumbered session",
+    ),
+    "Neighbor.ebgpMultiHop: older form": (
+        neighbor(asn=65001, ebgpMultiHop=True),
+        "neighbor 192.168.1.0: ebgpMultiHop does not go with an internal session",
     ),
     "Neighbor.ebgpMultiHop: twice": (
         neighbor(properties=[{"type": "ebgpMultiHop", "ebgpMultiHop": {"ttl": 2}}] * 2),
