@@ -59,6 +59,18 @@ BROKEN = {
         "spec.asn: must be less than or equal to 4294967295",
     ),
     "Underlay.asn: text": (underlay(asn="65001"), "spec.asn: must be a valid integer"),
+    "Underlay.neighbors: a bad one": (
+        neighbor(port=-1),
+        "spec.neighbors[0].port: must be greater than or equal to 0 (pe.yaml:1)",
+    ),
+    "Underlay.neighbors: none, and more": (
+        underlay(neighbors=[], asn=None),
+        "spec.asn: required, but missing (and 1 more) (pe.yaml:1)",
+    ),
+    "Underlay.interfaces: a bad one": (
+        underlay(interfaces=[{"type": "NetworkDevice"}]),
+        "spec.interfaces[0].networkDevice: required, but missing (pe.yaml:1)",
+    ),
     "Manifest.unknown: field": (underlay(colour="red"), "spec.colour: no such field"),
     "Underlay.neighbors: none": (underlay(neighbors=[]), "spec.neighbors: "),
     "Underlay.neighbors: 129": (underlay(neighbors=[ONE] * 129), "spec.neighbors: "),
