@@ -30,7 +30,8 @@ RULES: Mapping[str, str] = {
     "Node.index": "the node's number, from a file or the command line, which wins",
     "Node.name": "a name on the command line is that of a node in the files, unless an index is "
     "given too",
-    "Node.index.interface": "a number taken from an interface's address is refused by name",
+    "Node.index.interface": "a number taken from an interface's address is refused, unless "
+    "the command line gives one",
     # Underlay
     "Underlay.one": "one per node",
     "Underlay.asn": "required, 1 to 4294967295",
