@@ -127,6 +127,7 @@ RULES: Mapping[str, str] = {
     "L3Passthrough.gracefulRestart": "is the Underlay's, and refused here",
     "RawFRRConfig.rawConfig": "required, without control characters",
     "RawFRRConfig.priority": "0 or more, 0 by default; low comes first",
+    "RawFRRConfig.experiment": "its status always says that it is for experimentation only",
     "RawFRRConfig.alone": "works without an Underlay",
 }
 

@@ -218,6 +218,13 @@ def test_a_raw_snippet_needs_no_underlay() -> None:
     assert [snippet.name for snippet in result.frr.raw] == ["mine"]
 
 
+@rule("RawFRRConfig.experiment")
+def test_a_raw_snippet_is_said_to_be_an_experiment() -> None:
+    verdict = status(intent(manifest("RawFRRConfig", "mine")), "RawFRRConfig", "mine")
+    assert verdict.ready
+    assert verdict.message.startswith("for experimentation only")
+
+
 @rule("VNI.mtu")
 def test_a_narrow_underlay_is_remarked_upon() -> None:
     verdict = status(intent(underlay(), mtu=1300), "Underlay", "underlay")
