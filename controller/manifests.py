@@ -84,11 +84,10 @@ class Manifests:
     def compile(self, spaces: Spaces) -> Intent:
         """Compile for the node as it is: its namespaces, and the MTU of its NICs."""
         self._spaces = spaces
-        host = self._files.node.namespaces.host
-        names = Namespaces(spaces.forwarding, spaces.control, host)
+        names = Namespaces(spaces.forwarding, spaces.control, self._files.node.namespaces.host)
         node = replace(self._files.node, namespaces=names)
         intent = layout.compile(self._taken, node, self._mtu)
-        mtu = underlay_mtu(intent.ports, (spaces.forwarding, host)) or UNDERLAY_MTU
+        mtu = self._measured(intent)
         if mtu != self._mtu:
             self._mtu = mtu
             intent = layout.compile(self._taken, node, mtu)
@@ -103,16 +102,24 @@ class Manifests:
         return self._latest
 
     async def watch(self, changed: Callable[[Intent], None]) -> None:
-        """Look at the files until cancelled; tell of every intent that comes of a change."""
-        before = self._seen
+        """Look at files and NICs until cancelled; tell of every intent that comes of a change."""
+        before = self._seen, self._mtu
         while True:
             await asyncio.sleep(POLL_S)
-            now = self._fingerprint()
-            if now != self._seen and now == before:  # nobody is writing any more
+            now = await asyncio.to_thread(self._look)
+            if now != (self._seen, self._mtu) and now == before:  # nobody is writing any more
                 async with self._turn:
                     changed(await asyncio.to_thread(self._again))
-                self._seen = now[0], self._fingerprint()[1]
+                self._seen = now[0][0], self._fingerprint()[1]
             before = now
+
+    def _look(self) -> tuple[Fingerprint, int]:
+        return self._fingerprint(), self._measured(self._latest)
+
+    def _measured(self, intent: Intent) -> int:
+        """Return the narrowest NIC's MTU; without any, what it was."""
+        where = self._spaces.forwarding, self._files.node.namespaces.host
+        return underlay_mtu(intent.ports, where) or self._mtu
 
     def _again(self) -> Intent:
         """Read the files again, and compile what is good."""
