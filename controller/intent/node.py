@@ -100,16 +100,7 @@ _UNNUMBERED = (
 
 def choose(nodes: Sequence[Node], overrides: NodeOverrides) -> Node:
     """Return the node to be, from those that the files describe. Raises ValueError."""
-    candidates = nodes
-    if overrides.name is not None:
-        named = [node for node in nodes if node.name == overrides.name]
-        candidates = named or [node for node in nodes if not node.name]
-        if nodes and not candidates and overrides.index is None:
-            raise ValueError(_unknown(overrides.name, nodes))
-    if len(candidates) > 1:
-        names = _names(candidates)
-        raise ValueError(f"the manifests describe several nodes ({names}); say which one this is")
-    found = candidates[0] if candidates else Node()
+    found = _described(nodes, overrides)
     if overrides.index is None and not found.numbered:
         raise ValueError(_UNNUMBERED)
     return Node(
@@ -119,6 +110,19 @@ def choose(nodes: Sequence[Node], overrides: NodeOverrides) -> Node:
         log_level=found.log_level,
         namespaces=found.namespaces,
     )
+
+
+def _described(nodes: Sequence[Node], overrides: NodeOverrides) -> Node:
+    candidates = nodes
+    if overrides.name is not None:
+        named = [node for node in nodes if node.name == overrides.name]
+        candidates = named or [node for node in nodes if not node.name]
+        if nodes and not candidates and overrides.index is None:
+            raise ValueError(_unknown(overrides.name, nodes))
+    if len(candidates) > 1:
+        names = _names(candidates)
+        raise ValueError(f"the manifests describe several nodes ({names}); say which one this is")
+    return candidates[0] if candidates else Node()
 
 
 def _unknown(name: str, nodes: Sequence[Node]) -> str:
