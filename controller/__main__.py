@@ -8,7 +8,6 @@ import logging
 import os
 import socket
 import sys
-from pathlib import Path
 
 from controller.backends import BACKENDS
 from controller.daemon import Daemon
@@ -41,8 +40,8 @@ def main() -> None:
         level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"
     )
     try:
-        manifests = Manifests(settings, settings.config) if settings.config else None
-        resources = _load(settings.config, manifests) if settings.config and manifests else None
+        manifests = Manifests(settings) if settings.config else None
+        resources = _load(settings, manifests) if manifests else None
         spaces = _spaces(settings, resources.node.namespaces if resources else Namespaces())
         _check(settings, spaces)
         intent = manifests.compile(spaces) if manifests else None
@@ -64,13 +63,13 @@ async def _run(
     log.info("the datapath goes on forwarding")
 
 
-def _load(path: Path, manifests: Manifests) -> Resources:
+def _load(settings: Settings, manifests: Manifests) -> Resources:
     """Read the manifests. A bad one disturbs no other; nothing but bad ones is refused."""
     resources = manifests.read()
     if not resources.items:
         bad = next(iter(resources.rejected), None)
         why = f"{bad.kind} {bad.name}: {bad.message}" if bad else "there is no resource in it"
-        raise Refused(f"--config {path}: {why}")
+        raise Refused(f"--config {', '.join(map(str, settings.config))}: {why}")
     return resources
 
 

@@ -40,8 +40,9 @@ Fingerprint = tuple[tuple[Trace, ...], tuple[Trace, ...]]
 class Manifests:
     """The files of one node, and what was last good in them."""
 
-    def __init__(self, settings: Settings, path: Path) -> None:
-        self._path = path
+    def __init__(self, settings: Settings) -> None:
+        self._paths = settings.config
+        self._named = ", ".join(map(str, settings.config))
         self._overrides = NodeOverrides(settings.node_name, settings.node_index)
         self._secrets = settings.secrets
         self._fpm = settings.fpm_address
@@ -83,11 +84,10 @@ class Manifests:
     def compile(self, spaces: Spaces) -> Intent:
         """Compile for the node as it is: its namespaces, and the MTU of its NICs."""
         self._spaces = spaces
-        host = self._files.node.namespaces.host
-        names = Namespaces(spaces.forwarding, spaces.control, host)
+        names = Namespaces(spaces.forwarding, spaces.control, self._files.node.namespaces.host)
         node = replace(self._files.node, namespaces=names)
         intent = layout.compile(self._taken, node, self._mtu)
-        mtu = underlay_mtu(intent.ports, (spaces.forwarding, host)) or UNDERLAY_MTU
+        mtu = self._measured(intent)
         if mtu != self._mtu:
             self._mtu = mtu
             intent = layout.compile(self._taken, node, mtu)
@@ -102,16 +102,24 @@ class Manifests:
         return self._latest
 
     async def watch(self, changed: Callable[[Intent], None]) -> None:
-        """Look at the files until cancelled; tell of every intent that comes of a change."""
-        before = self._seen
+        """Look at files and NICs until cancelled; tell of every intent that comes of a change."""
+        before = self._seen, self._mtu
         while True:
             await asyncio.sleep(POLL_S)
-            now = self._fingerprint()
-            if now != self._seen and now == before:  # nobody is writing any more
+            now = await asyncio.to_thread(self._look)
+            if now != (self._seen, self._mtu) and now == before:  # nobody is writing any more
                 async with self._turn:
                     changed(await asyncio.to_thread(self._again))
-                self._seen = now[0], self._fingerprint()[1]
+                self._seen = now[0][0], self._fingerprint()[1]
             before = now
+
+    def _look(self) -> tuple[Fingerprint, int]:
+        return self._fingerprint(), self._measured(self._latest)
+
+    def _measured(self, intent: Intent) -> int:
+        """Return the narrowest NIC's MTU; without any, what it was."""
+        where = self._spaces.forwarding, self._files.node.namespaces.host
+        return underlay_mtu(intent.ports, where) or self._mtu
 
     def _again(self) -> Intent:
         """Read the files again, and compile what is good."""
@@ -119,7 +127,7 @@ class Manifests:
         try:
             found = self._load()
             if found.empty and not self._files.empty:
-                raise ManifestError(f"{self._path}: nothing is in it; leave the Node, at least")
+                raise ManifestError(f"{self._named}: nothing is in it; leave the Node, at least")
         except ManifestError as error:
             self._complain(f"{error}; what was in force stays")
         else:
@@ -177,23 +185,27 @@ class Manifests:
 
     def _complain(self, text: str) -> None:
         log.error("%s", text)
-        status = ResourceStatus("Manifests", str(self._path), False, "ValidationFailed", text)
+        status = ResourceStatus("Manifests", self._named, False, "ValidationFailed", text)
         self._broken = (*self._broken, status)
 
     def _load(self) -> Resources:
         passwords = PasswordReader(self._secrets)
         try:
-            return load([self._path], self._overrides, passwords)
+            return load(self._paths, self._overrides, passwords)
         finally:
             self._consulted = passwords.consulted
 
     def _fingerprint(self) -> Fingerprint:
         """Return the traces of manifests and of passwords; what is not there leaves one too."""
-        try:
-            found = files(self._path)
-        except OSError:
-            found = [self._path]
+        found = [file for path in self._paths for file in _files(path)]
         return tuple(map(_trace, found)), tuple(map(_trace, sorted(self._consulted)))
+
+
+def _files(path: Path) -> list[Path]:
+    try:
+        return files(path)
+    except OSError:
+        return [path]
 
 
 def _trace(file: Path) -> Trace:

@@ -284,12 +284,10 @@ def underlay_mtu(ports: Sequence[Port], where: Sequence[str]) -> int:
 
 
 def _mtu(space: str, name: str) -> int:
-    if not netns.exists(space):
-        return 0
-    with netns.entered(space), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-        try:
+    try:
+        with netns.entered(space), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
             answer = fcntl.ioctl(asking, _SIOCGIFMTU, _IFREQ.pack(name.encode(), 0))
-        except OSError:
-            return 0
+    except OSError:  # there is no such namespace, or no such device in it
+        return 0
     mtu: int = _IFREQ.unpack(answer)[1]
     return mtu

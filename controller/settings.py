@@ -15,6 +15,7 @@ DEFAULT_NETNS = "dualpath"
 
 _EXAMPLES = """examples:
   controller --datapath=kernel --config /etc/dualpath          all from manifests
+  controller --datapath=kernel --config node.yaml --config /etc/dualpath/shared
   controller --datapath=dpdk --config /etc/dualpath --start-grout
   controller --datapath=dpdk --grout-sock /run/grout.sock --netns fwd --frr-netns frr
   controller --datapath=kernel --frr-netns frr --netns fwd     FRR and its devices are yours
@@ -51,7 +52,7 @@ class Settings:
     listen: str
     tls: Files | None
     metrics: str  # "" is off
-    config: Path | None
+    config: tuple[Path, ...]  # none: no intent
     secrets: Path
     state_dir: Path
     frr_name: str
@@ -83,7 +84,7 @@ def parse(arguments: Sequence[str]) -> Settings:
         listen=told.listen,
         tls=_files(parser, told, "tls"),
         metrics=told.metrics or "",
-        config=told.config,
+        config=tuple(told.config),
         secrets=told.secrets,
         state_dir=told.state_dir,
         frr_name=told.frr_name,
@@ -170,7 +171,9 @@ def _parser() -> argparse.ArgumentParser:
         "--config",
         type=options.path,
         metavar="PATH",
-        help="manifests: a file or a directory; watched",
+        action="append",
+        default=[],
+        help="manifests: a file or a directory; watched; several are merged",
     )
     add(
         "--secrets",

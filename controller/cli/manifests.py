@@ -24,6 +24,7 @@ from controller.intent.layout import UNDERLAY_MTU, Intent
 from controller.intent.loader import load
 from controller.intent.node import NodeOverrides
 from controller.intent.passwords import SECRETS, PasswordReader
+from controller.intent.schema import Resources
 from controller.intent.show import show
 from controller.model.frr import FrrSettings, from_json
 from controller.model.plan import Plan, PlannedDevice
@@ -72,10 +73,22 @@ class _Source:
 
     def compiled(self) -> Intent:
         """Compile; a manifest that cannot be read at all ends the command."""
+        return self._compiled(self._found())
+
+    def startable(self) -> Intent:
+        """Compile; manifests with which the controller would not start end the command, too."""
+        found = self._found()
+        if not (found.items or found.rejected):
+            fail(f"{', '.join(map(str, self.paths))}: there is no resource in it", USAGE)
+        return self._compiled(found)
+
+    def _found(self) -> Resources:
         try:
-            found = load(self.paths, self.overrides, PasswordReader(self.secrets))
+            return load(self.paths, self.overrides, PasswordReader(self.secrets))
         except ManifestError as error:
             fail(str(error), USAGE)
+
+    def _compiled(self, found: Resources) -> Intent:
         return layout.compile(found, found.node, self.mtu)
 
 
@@ -123,12 +136,13 @@ def validate(
 ) -> None:
     """Say which resources would be taken on a node, and why others would not; ask no daemon.
 
-    Exits with 1 when one is rejected, with 2 when a manifest cannot be read at all.
+    Exits with 1 when one is rejected, with 2 when a manifest cannot be read at all or none has a
+    resource.
 
     \b
     dualpath validate new.yaml --node-index 3 && mv new.yaml /etc/dualpath/node.yaml
     """
-    intent = _Source(paths, NodeOverrides(node_name, node_index), secrets).compiled()
+    intent = _Source(paths, NodeOverrides(node_name, node_index), secrets).startable()
     if output in (Output.JSON, Output.YAML):
         _print_tree([_status(status) for status in intent.statuses], output)
     else:

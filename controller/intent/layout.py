@@ -31,6 +31,8 @@ OVERHEAD = {4: 50, 6: 70}
 """Outer Ethernet, IP, UDP and VXLAN headers, by the VTEP's address family (RFC 7348 section 5)."""
 MINIMUM_MTU = 1280  # RFC 8200 section 5: the kernel takes IPv6 off an interface below this
 
+EXPERIMENT = "for experimentation only: nothing checks it against the other resources"
+
 PASSTHROUGH_PORT = "pt-ns"
 PASSTHROUGH_HOST = "pt-host"
 
@@ -201,7 +203,9 @@ def _mtu(vtep: IpAddress, underlay_mtu: int) -> int:
 
 
 def _remark(accepted: Accepted, status: ResourceStatus, underlay_mtu: int) -> ResourceStatus:
-    """Say of the Underlay in use that its devices are too narrow, if they are."""
+    """Say that a snippet is an experiment, and that the Underlay's devices are too narrow."""
+    if status.ready and status.kind == "RawFRRConfig":
+        return replace(status, message=EXPERIMENT)
     if not status.ready or status.kind != "Underlay" or not accepted.vteps:
         return status
     left = min(_mtu(vtep, underlay_mtu) for vtep in accepted.vteps)

@@ -44,11 +44,11 @@ def load(
     overrides: NodeOverrides = NO_OVERRIDES,
     passwords: PasswordReader | None = None,
 ) -> Resources:
-    """Read files and directories (their manifests sorted by name) and merge them.
+    """Read files and directories (their manifests sorted by name) and merge them, each file once.
 
     Raises ManifestError when one cannot be read or understood at all.
     """
-    return merge((d for path in paths for d in _documents(path)), overrides, passwords)
+    return merge(_documents(paths), overrides, passwords)
 
 
 def merge(
@@ -73,14 +73,19 @@ def merge(
     )
 
 
-def _documents(path: Path) -> Iterator[Document]:
+def _documents(paths: Iterable[Path]) -> Iterator[Document]:
     try:
-        for file in files(path):
-            yield from read(file.read_text(encoding="utf-8"), str(file))
+        for file in dict.fromkeys(file for path in paths for file in files(path)):
+            yield from read(_text(file), str(file))
     except OSError as error:
         raise ManifestError(f"{error.filename}: {error.strerror}") from None
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
     except UnicodeDecodeError:
-        raise ManifestError(f"{path}: not text in UTF-8") from None
+        raise ManifestError(f"{file}: not text in UTF-8") from None
 
 
 def files(path: Path) -> list[Path]:

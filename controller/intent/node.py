@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -34,6 +34,7 @@ class Node:
     labels: Mapping[str, str] = field(default_factory=dict)
     log_level: LogLevel = "info"
     namespaces: Namespaces = Namespaces()
+    numbered: bool = True  # False: its index is to come from an interface, which we cannot do
 
     @property
     def selectable(self) -> Mapping[str, str]:
@@ -48,23 +49,22 @@ class NamespacesSpec(Strict):
 
 
 def _index(value: object) -> object:
+    """Read OpenPERouter's union; None is a number taken from an interface."""
     if isinstance(value, dict):
         if value.keys() == {"index"}:
             return value["index"]
-        raise refusal(
-            "a node index taken from an interface is not supported yet; give nodeIndex as a number"
-        )
-    return value
+        if "interfaceName" in value and value.keys() <= {"interfaceName", "cidr"}:
+            return None
+        raise refusal("nodeIndex is a number, or has an `index`")
+    return 0 if value is None else value
 
 
 class NodeSpec(Strict):
     """`spec` of our kind Node, and the whole of OpenPERouter's node-config.yaml."""
 
-    refused: ClassVar[Mapping[str, str]] = {
-        "nodeIndexInterfaceName": "is not supported yet; give nodeIndex as a number",
-    }
-
-    node_index: Annotated[NodeIndex, BeforeValidator(_index)] = 0
+    node_index: Annotated[NodeIndex | None, BeforeValidator(_index)] = 0
+    node_index_interface_name: str = ""
+    """An older form of `nodeIndex.interfaceName`."""
     node_name: str = ""
     log_level: LogLevel = "info"
     labels: dict[str, str] = Field(default_factory=dict)
@@ -72,7 +72,8 @@ class NodeSpec(Strict):
 
     def node(self, name: str) -> Node:
         return Node(
-            index=self.node_index,
+            index=self.node_index or 0,
+            numbered=self.node_index is not None and not self.node_index_interface_name,
             name=self.node_name or name,
             labels=self.labels,
             log_level=self.log_level,
@@ -91,16 +92,17 @@ class NodeOverrides:
 NO_OVERRIDES = NodeOverrides()
 
 
+_UNNUMBERED = (
+    "a nodeIndex taken from an interface is not supported yet; write `nodeIndex: {index: N}` or "
+    "give --node-index N"
+)
+
+
 def choose(nodes: Sequence[Node], overrides: NodeOverrides) -> Node:
     """Return the node to be, from those that the files describe. Raises ValueError."""
-    candidates = nodes
-    if overrides.name is not None:
-        named = [node for node in nodes if node.name == overrides.name]
-        candidates = named or [node for node in nodes if not node.name]
-    if len(candidates) > 1:
-        names = ", ".join(sorted(node.name or "one without a name" for node in candidates))
-        raise ValueError(f"the manifests describe several nodes ({names}); say which one this is")
-    found = candidates[0] if candidates else Node()
+    found = _described(nodes, overrides)
+    if overrides.index is None and not found.numbered:
+        raise ValueError(_UNNUMBERED)
     return Node(
         index=found.index if overrides.index is None else overrides.index,
         name=found.name if overrides.name is None else overrides.name,
@@ -108,3 +110,27 @@ def choose(nodes: Sequence[Node], overrides: NodeOverrides) -> Node:
         log_level=found.log_level,
         namespaces=found.namespaces,
     )
+
+
+def _described(nodes: Sequence[Node], overrides: NodeOverrides) -> Node:
+    candidates = nodes
+    if overrides.name is not None:
+        named = [node for node in nodes if node.name == overrides.name]
+        candidates = named or [node for node in nodes if not node.name]
+        if nodes and not candidates and overrides.index is None:
+            raise ValueError(_unknown(overrides.name, nodes))
+    if len(candidates) > 1:
+        names = _names(candidates)
+        raise ValueError(f"the manifests describe several nodes ({names}); say which one this is")
+    return candidates[0] if candidates else Node()
+
+
+def _unknown(name: str, nodes: Sequence[Node]) -> str:
+    return (
+        f"no Node of the manifests is called {name}, but {_names(nodes)}; "
+        "give one of these as --node-name, or --node-index as well"
+    )
+
+
+def _names(nodes: Sequence[Node]) -> str:
+    return ", ".join(sorted(node.name or "one without a name" for node in nodes))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from controller.intent.fields import Spec
 from controller.intent.node import Node
@@ -87,12 +88,20 @@ def parse(kind: str, spec: object) -> Spec:
 
 def invalid(error: ValidationError, root: str = "spec") -> InvalidSpec:
     """Return the worst complaint as one sentence; never the value, which may be a secret."""
-    details = error.errors(include_url=False, include_input=False)
+    found = error.errors(include_url=False, include_input=False)
+    details = [d for d in found if not _is_short_of_bad_items(d, found)]
     worst = next((d for d in details if d["type"] == "rule"), details[0])
     where = root + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in worst["loc"])
     message = _SENTENCES.get(worst["type"]) or _SHOULD.sub("must ", worst["msg"])
     more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
     return InvalidSpec(f"{where}: {message}{more}", worst["loc"])
+
+
+def _is_short_of_bad_items(detail: ErrorDetails, found: Sequence[ErrorDetails]) -> bool:
+    """Say whether a list is too short only because items in it are bad, which is said of them."""
+    where = detail["loc"]
+    inside = (d["loc"] for d in found if len(d["loc"]) > len(where))
+    return detail["type"] == "too_short" and any(loc[: len(where)] == where for loc in inside)
 
 
 _SHOULD = re.compile(r"^(Input|String|Value|Tuple) should ")

@@ -199,6 +199,18 @@ class Underlay(Spec):
         return self
 
     @model_validator(mode="after")
+    def _multihop_is_for_external_neighbors_with_an_address(self) -> Underlay:
+        """bgpd takes it of no other, and says nothing (peer_ebgp_multihop_set in bgpd.c)."""
+        for neighbor in self.neighbors:
+            internal = neighbor.type == "Internal" or neighbor.asn == self.asn
+            if neighbor.multihop and (internal or neighbor.interface is not None):
+                which = "internal" if internal else "unnumbered"
+                raise refusal(
+                    f"neighbor {neighbor.id}: ebgpMultiHop does not go with an {which} session"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _router_ids_are_ipv4_and_not_the_cluster(self) -> Underlay:
         if not isinstance(self.router_id_cidr, ipaddress.IPv4Network):
             raise refusal(f"routerIDCIDR {self.router_id_cidr} is not IPv4")

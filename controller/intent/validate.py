@@ -23,8 +23,8 @@ from controller.model.view import ResourceStatus
 
 S = TypeVar("S", bound=Spec)
 
-RESERVED_VRF = re.compile(r"default|lo|(br|vx|pe-e-|host-e-)\d+|pt-ns|cp-.*")
-"""Names that a VRF device cannot have, since other devices of ours do or a kernel's own."""
+RESERVED = re.compile(r"all|default|lo|(ac|br|br-hs-|vx|pe-e-|host-e-)[1-9]\d*|pt-ns|pt-host|cp-.*")
+"""Names that no VRF and no NIC can have: devices of ours do, the kernel, or FRR means another."""
 
 
 class Rejected(Exception):
@@ -132,6 +132,8 @@ def _take_underlay(accepted: Accepted, resource: Resource[Underlay]) -> None:
     if accepted.underlay is not None:
         raise Rejected(f"a node has one Underlay, and here it is {accepted.underlay.name}")
     spec, index = resource.spec, accepted.node.index
+    for interface in spec.interfaces:
+        _check_name("an interface", interface.name)
     cidrs = spec.tunnel_endpoint.cidrs if spec.tunnel_endpoint is not None else ()
     try:
         addressing.host(spec.router_id_cidr, index + 1)
@@ -145,8 +147,13 @@ def _take_underlay(accepted: Accepted, resource: Resource[Underlay]) -> None:
 def _take_passthrough(accepted: Accepted, resource: Resource[L3Passthrough]) -> None:
     if accepted.passthrough is not None:
         raise Rejected(f"a node has one L3Passthrough, and here it is {accepted.passthrough.name}")
-    _require_underlay(accepted)
-    _check_leg(accepted, resource.spec.host_session)
+    underlay, session = _require_underlay(accepted), resource.spec.host_session
+    if session.asn != underlay.asn:
+        raise Rejected(
+            f"hostSession.asn {session.asn} is not the Underlay's {underlay.asn}, in whose "
+            "instance the session is"
+        )
+    _check_leg(accepted, session)
     accepted.passthrough = resource
 
 
@@ -158,9 +165,9 @@ def _take_l3vni(accepted: Accepted, resource: Resource[L3Vni]) -> None:
     for other in accepted.l3vnis:
         if other.spec.vrf == spec.vrf:
             raise Rejected(f"VRF {spec.vrf} is already that of {other}")
-    nics = {interface.name for interface in underlay.interfaces}
-    if RESERVED_VRF.fullmatch(spec.vrf) or spec.vrf in nics:
-        raise Rejected(f"a VRF cannot be called {spec.vrf}: another device has that name")
+    _check_name("a VRF", spec.vrf)
+    if spec.vrf in {interface.name for interface in underlay.interfaces}:
+        raise Rejected(f"a VRF cannot be called {spec.vrf}: an interface has that name")
     if spec.host_session is not None:
         _check_leg(accepted, spec.host_session)
     accepted.l3vnis.append(resource)
@@ -183,6 +190,11 @@ def _require_underlay(accepted: Accepted) -> Underlay:
     if accepted.underlay is None:
         raise DependencyFailed("this node has no Underlay, or it was rejected")
     return accepted.underlay.spec
+
+
+def _check_name(what: str, name: str) -> None:
+    if RESERVED.fullmatch(name):
+        raise Rejected(f"{what} cannot be called {name}: that name is reserved; choose another")
 
 
 def _check_vni(accepted: Accepted, vni: int) -> None:

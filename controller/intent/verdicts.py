@@ -68,7 +68,7 @@ def _verdict(
     if outcome.problem:
         return replace(status, ready=False, reason=NOT_IN_FORCE, message=outcome.problem)
     if remark := outcome.remarks.get(status.owner):
-        return replace(status, message=remark)
+        return replace(status, message=f"{status.message}; {remark}".removeprefix("; "))
     return status
 
 

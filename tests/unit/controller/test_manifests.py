@@ -43,7 +43,7 @@ class World:
                 *("--state-dir", str(self.state)),
             ]
         )
-        self.manifests = Manifests(self.settings, directory)
+        self.manifests = Manifests(self.settings)
 
     def start(self, *resources: Yaml) -> Intent:
         self.write(*resources)
@@ -52,7 +52,7 @@ class World:
 
     def restart(self) -> Intent:
         """Have another controller begin with what is there."""
-        self.manifests = Manifests(self.settings, self.directory)
+        self.manifests = Manifests(self.settings)
         self.manifests.read()
         return self.manifests.compile(SPACES)
 
@@ -262,6 +262,28 @@ def test_what_is_kept_is_whole_and_for_nobody_else(world: World) -> None:
 def test_a_kept_file_that_is_not_ours_is_left_alone(world: World) -> None:
     (world.state / "last-good").write_text("kind: [\n")
     assert vrfs(world.start(underlay(), RED)) == ["red"]
+
+
+@rule("Manifest.merge", "Static.layout")
+def test_several_paths_are_one_set_of_manifests_and_all_are_looked_at(tmp_path: Path) -> None:
+    below = tmp_path / "configs"
+    below.mkdir()
+    (tmp_path / "node-config.yaml").write_text("nodeIndex: {index: 7}\n")
+    spec = json.dumps(underlay()["spec"])
+    (below / "openpe_a.yaml").write_text(f"underlays: [{spec}]\n")
+    arguments = ["--datapath=kernel", f"--state-dir={tmp_path}", "--config", str(tmp_path)]
+    several = Manifests(parse([*arguments, "--config", str(below), "--config", str(below)]))
+    several.read()
+    intent = several.compile(SPACES)
+    assert (intent.node.index, len(intent.ports), len(intent.statuses)) == (7, 2, 1)
+    before = several._fingerprint()
+    (below / "openpe_b.yaml").write_text("rawfrrconfigs: [{name: mine, rawConfig: x}]\n")
+    assert several._fingerprint() != before
+    assert len(several._again().frr.raw) == 1
+    (below / "openpe_b.yaml").write_text("a: [\n")
+    broken = several._again().statuses[-1]
+    assert broken.name == f"{tmp_path}, {below}, {below}"
+    assert "openpe_b.yaml:2: not valid YAML" in broken.message
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from controller.intent.schema import Owner
 from controller.intent.verdicts import Outcome
 from controller.model.events import Configure, Configured, Provisioned
 from controller.model.frr import FrrSettings
+from controller.model.links import Port
 from controller.model.view import ResourceStatus
 from controller.provision import Provisioner, Spaces, underlay_mtu
 from tests.fakes.core import Core
@@ -139,3 +140,9 @@ async def test_a_namespace_that_was_made_anew_is_noticed(
 
 def test_a_host_without_nics_has_no_underlay_mtu() -> None:
     assert underlay_mtu((), ("",)) == 0
+
+
+def test_a_namespace_that_is_not_there_has_no_nics(tmp_path: Path) -> None:
+    (tmp_path / "dead").touch()
+    where = (str(tmp_path / "none"), str(tmp_path / "dead"))
+    assert underlay_mtu((Port("eth1"),), where) == 0

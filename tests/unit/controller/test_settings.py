@@ -17,7 +17,7 @@ def test_the_datapath_alone_is_enough() -> None:
     assert told.listen == "unix:/run/dualpath/inspect.sock"
     assert (told.metrics, told.config, told.tls, told.netns, told.frr_netns) == (
         "",
-        None,
+        (),
         None,
         None,
         None,
@@ -27,14 +27,15 @@ def test_the_datapath_alone_is_enough() -> None:
 def test_what_is_told_is_kept() -> None:
     options = (
         "--datapath=kernel --frr-netns frr --netns fwd --fpm [::1]:2621 --metrics 127.0.0.1:9100 "
-        "--config /etc/x --state-dir /tmp/s --frr-name pe1 --bridge external --hold 0 "
-        "--node-name pe1 --node-index 3"
+        "--config /etc/x --config /etc/y --state-dir /tmp/s --frr-name pe1 --bridge external "
+        "--hold 0 --node-name pe1 --node-index 3"
     )
     told = parse(options.split())
     assert told.fpm_address == ("::1", 2621)
     assert (told.frr_netns, told.netns, told.bridge, told.hold_s) == ("frr", "fwd", "external", 0)
     assert (told.node_name, told.node_index, told.frr_name) == ("pe1", 3, "pe1")
     assert told.bus == Path("/tmp/s/bus.sock")
+    assert told.config == (Path("/etc/x"), Path("/etc/y"))
 
 
 def test_certificates_are_three() -> None:

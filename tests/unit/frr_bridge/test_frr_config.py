@@ -69,6 +69,18 @@ def test_the_log_line_is_spelt_as_frr_spells_it(level: str, file: str, line: str
     assert line in lines(replace(BARE, log_level=level, log_file=file))
 
 
+def test_the_level_debug_makes_daemons_that_are_there_say_more() -> None:
+    debugging = replace(BARE, log_level="debugging")
+    with_bgp = replace(debugging, instances=(BgpInstance(65001, "10.0.0.9"),))
+    assert said(BARE) == []
+    assert said(debugging) == ["debug zebra events"]
+    assert said(with_bgp) == ["debug zebra events", "debug bgp neighbor-events"]
+
+
+def said(settings: FrrSettings) -> list[str]:
+    return [line for line in lines(settings) if line.startswith("debug ")]
+
+
 def test_a_neighbor_at_its_defaults_is_one_line() -> None:
     peer = replace(PEER, port=179, multihop=1)
     assert [line for line in with_peer(peer) if "10.0.0.1" in line] == [

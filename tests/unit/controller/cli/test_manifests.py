@@ -84,6 +84,16 @@ def test_what_cannot_be_read_is_trouble(tmp_path: Path) -> None:
         assert result.err.count("\n") == 1
 
 
+@pytest.mark.parametrize("text", ["", "nodeIndex: 7\n"])
+def test_validate_refuses_what_the_controller_would_not_start_with(
+    tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "a.yaml").write_text(text)
+    result = run("validate", str(tmp_path))
+    assert (result.code, result.out) == (2, "")
+    assert result.err == f"dualpath: {tmp_path}: there is no resource in it\n"
+
+
 def test_diff_shows_what_changes_and_nothing_when_nothing_does(good: str, other: str) -> None:
     same = run("diff", good, "--against", good)
     assert (same.code, same.out) == (0, "")

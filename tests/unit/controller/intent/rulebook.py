@@ -32,7 +32,10 @@ RESOURCES: Mapping[str, str] = {
     "Static.layout": "static files: underlays[], l3vnis[], l2vnis[], l3vpns[], rawfrrconfigs[], "
     "bgppassthrough, each a spec with an optional name",
     "Node.index": "the node's number, from a file or the command line, which wins",
-    "Node.index.interface": "a number taken from an interface's address is refused by name",
+    "Node.name": "a name on the command line is that of a node in the files, unless an index is "
+    "given too",
+    "Node.index.interface": "a number taken from an interface's address is refused, unless "
+    "the command line gives one",
     "Node.settings": "nodeName, which selectors see, and logLevel, from `Node` or node-config.yaml",
     # Underlay
     "Underlay.one": "one per node",
@@ -46,6 +49,7 @@ RESOURCES: Mapping[str, str] = {
     "Underlay.interfaces": "at least one",
     "Underlay.interfaces.unique": "no interface is given twice",
     "Underlay.interfaceName": "^[a-zA-Z][a-zA-Z0-9._-]*$, up to 15 characters; a VLAN device does",
+    "Underlay.interfaceName.free": "no name that another device of the router has",
     "Underlay.dpdk": "ours: device arguments, and a wiring `owned` (which needs them) or `shared`",
     "Underlay.cniDevice": "interfaces of type CNIDevice are refused by name",
     "Underlay.tunnelEndpoint": "one or two CIDRs, one per family",
@@ -64,7 +68,8 @@ RESOURCES: Mapping[str, str] = {
     "Neighbor.interface.known": "ours: one of the Underlay's interfaces",
     "Neighbor.listenRange": "a CIDR, not IPv6 link-local",
     "Neighbor.port": "0 to 16384",
-    "Neighbor.ebgpMultiHop": "one property at most, with a ttl of 1 to 255",
+    "Neighbor.ebgpMultiHop": "one property at most, with a ttl of 1 to 255; not of an internal or "
+    "unnumbered session",
     "Neighbor.addressFamilies": "ipv4unicast, ipv6unicast, evpn, each once; they replace the "
     "defaults",
     "Neighbor.addressFamilies.default": "the session's own family; those of the tunnel "
@@ -96,7 +101,8 @@ RESOURCES: Mapping[str, str] = {
     "VNI.mtu": "the underlay's less 50 bytes, less 70 with an IPv6 VTEP; too little is remarked",
     "L3VNI.vrf": "required, ^[a-zA-Z][a-zA-Z0-9_-]*$, up to 15 characters",
     "L3VNI.vrf.unique": "one L3VNI per VRF",
-    "L3VNI.vrf.free": "ours: no name that another device of the router has",
+    "L3VNI.vrf.free": "ours: no name that another device of the router has, or that means all or "
+    "the default VRF",
     "L3VNI.hostASN": "hostASN differs from asn: an internal session says hostType Internal",
     "VRF.subnets.distinct": "gateways and host legs of one VRF do not overlap",
     # Host sessions
@@ -124,10 +130,12 @@ RESOURCES: Mapping[str, str] = {
     "L3Passthrough.one": "one per node",
     "L3Passthrough.underlay": "needs an Underlay, but no tunnel endpoint",
     "L3Passthrough.hostSession": "required",
+    "L3Passthrough.asn": "asn is the Underlay's, in whose instance the session is",
     "L3Passthrough.hostASN": "hostASN may equal asn",
     "L3Passthrough.gracefulRestart": "is the Underlay's, and refused here",
     "RawFRRConfig.rawConfig": "required, without control characters",
     "RawFRRConfig.priority": "0 or more, 0 by default; low comes first",
+    "RawFRRConfig.experiment": "its status always says that it is for experimentation only",
     "RawFRRConfig.alone": "works without an Underlay",
 }
 

@@ -71,10 +71,9 @@ def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
         ("hello: world\n", "pe.yaml:1: neither a manifest"),
         ("l3vnis: 5\n", "pe.yaml:1: `l3vnis` is not a list"),
         ("nodeIndex: -1\n", "pe.yaml:1: node-config.nodeIndex: must be greater"),
-        ("nodeName: x\nnodeIndex: {interfaceName: eth0}\n", "pe.yaml:2: node-config.nodeIndex: a"),
+        ("nodeName: x\nnodeIndex: {at: 5}\n", "pe.yaml:2: node-config.nodeIndex: nodeIndex is a"),
     ],
 )
-@rule("Node.index.interface")
 def test_a_file_that_cannot_be_read_is_one_sentence_with_its_line(
     text: str, complaint: str
 ) -> None:
@@ -149,6 +148,34 @@ def test_of_several_nodes_the_named_one_is_this() -> None:
     assert merge(both, NodeOverrides("pe2")).node.index == 8
     with pytest.raises(ManifestError, match=r"several nodes \(pe1, pe2\)"):
         merge(both)
+
+
+@rule("Node.index.interface")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nodeIndex: {interfaceName: eth0}\n",
+        "nodeIndex: {interfaceName: eth0, cidr: 10.0.0.0/8}\n",
+        "nodeIndexInterfaceName: eth0\n",
+    ],
+)
+def test_an_index_from_an_interface_is_all_that_has_to_be_given_otherwise(text: str) -> None:
+    documents = read(f"nodeName: pe1\n{text}---\n{RED}", "n.yaml")
+    with pytest.raises(ManifestError, match=r"write `nodeIndex: \{index: N\}` or give --node-inde"):
+        merge(documents)
+    found = merge(documents, NodeOverrides(index=7))
+    assert (found.node.index, found.node.name, len(found.items)) == (7, "pe1", 1)
+
+
+@rule("Node.name")
+def test_a_name_that_no_node_has_is_an_error_that_names_those_there_are() -> None:
+    both = read(NODE + "---\n" + NODE.replace("pe1", "pe2").replace("7", "8"), "n.yaml")
+    with pytest.raises(ManifestError, match=r"called pe9, but pe1, pe2; give one of these"):
+        merge(both, NodeOverrides("pe9"))
+    node = merge(both, NodeOverrides("pe9", 3)).node
+    assert (node.name, node.index) == ("pe9", 3)
+    assert merge(read(RED, "pe.yaml"), NodeOverrides("pe9")).node.name == "pe9"
+    assert merge(read("nodeIndex: 7\n", "n.yaml"), NodeOverrides("pe9")).node.index == 7
 
 
 @rule("Manifest.nodeSelector")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.unit.controller.intent import sessions
 from tests.unit.controller.intent.build import (
     GOOD,
     Yaml,
@@ -45,6 +46,7 @@ def dpdk(**settings: Any) -> Yaml:  # noqa: ANN401
     )
 
 
+MULTIHOP = [{"type": "ebgpMultiHop", "ebgpMultiHop": {"ttl": 2}}]
 MANAGED = {"lifecycle": "Managed"}
 REFLECTED = [{"type": "routeReflectorClient"}]
 ONE = GOOD["Underlay"]["neighbors"][0]
@@ -58,6 +60,18 @@ BROKEN = {
         "spec.asn: must be less than or equal to 4294967295",
     ),
     "Underlay.asn: text": (underlay(asn="65001"), "spec.asn: must be a valid integer"),
+    "Underlay.neighbors: a bad one": (
+        neighbor(port=-1),
+        "spec.neighbors[0].port: must be greater than or equal to 0 (pe.yaml:1)",
+    ),
+    "Underlay.neighbors: none, and more": (
+        underlay(neighbors=[], asn=None),
+        "spec.asn: required, but missing (and 1 more) (pe.yaml:1)",
+    ),
+    "Underlay.interfaces: a bad one": (
+        underlay(interfaces=[{"type": "NetworkDevice"}]),
+        "spec.interfaces[0].networkDevice: required, but missing (pe.yaml:1)",
+    ),
     "Manifest.unknown: field": (underlay(colour="red"), "spec.colour: no such field"),
     "Underlay.neighbors: none": (underlay(neighbors=[]), "spec.neighbors: "),
     "Underlay.neighbors: 129": (underlay(neighbors=[ONE] * 129), "spec.neighbors: "),
@@ -170,70 +184,30 @@ BROKEN = {
         "is not a CIDR",
     ),
     "Neighbor.port: high": (neighbor(port=16385), "port: must be less than or equal to 16384"),
-    "Session.password: space": (neighbor(password="a b"), "no white space"),
-    "Session.password: long": (neighbor(password="x" * 129), "1 to 128"),
-    "Session.password: newline": (neighbor(password="a\nb"), "no white space"),
-    "Session.passwordSecret: missing": (
-        neighbor(passwordSecret="no-such-one"),
-        "secrets/no-such-one: No such file",
-    ),
-    "Session.passwordSecret: not a name": (
-        neighbor(passwordSecret="../shadow"),
-        "passwordSecret is not the name of a Secret",
-    ),
-    "Session.passwordSecret: nameless": (
-        neighbor(passwordSecret={"key": "x"}),
-        "passwordSecret is not the name of a Secret",
-    ),
-    "Session.password.one: secret too": (
-        neighbor(password="x", passwordSecret="y"),
-        "password and passwordSecret are mutually exclusive",
-    ),
-    "Session.filter: ge short": (
-        neighbor(importFilter=[{"prefix": "10.0.0.0/8", "ge": 7}]),
-        "ge and le of 10.0.0.0/8 lie between 8 and 32",
-    ),
-    "Session.filter: le long": (
-        neighbor(exportFilter=[{"prefix": "10.0.0.0/8", "le": 33}]),
-        "ge and le of 10.0.0.0/8 lie between 8 and 32",
-    ),
-    "Session.filter: ge above le": (
-        neighbor(exportFilter=[{"prefix": "fd00::/16", "ge": 64, "le": 48}]),
-        "ge 64 exceeds le 48",
-    ),
-    "Session.filter: action": (
-        neighbor(importFilter=[{"prefix": "fd00::/16", "action": "Drop"}]),
-        "action: must be 'Permit' or 'Deny'",
-    ),
-    "Session.filter: no prefix": (neighbor(importFilter=[{}]), "prefix: required, but missing"),
-    "Session.timers: hold alone": (neighbor(holdTimeSeconds=9), "must be given together"),
-    "Session.timers: keepalive alone": (neighbor(keepaliveTimeSeconds=3), "must be given together"),
-    "Session.timers: hold short": (
-        neighbor(holdTimeSeconds=2, keepaliveTimeSeconds=1),
-        "holdTimeSeconds must be 0 or at least 3, not 2",
-    ),
-    "Session.timers: keepalive long": (
-        neighbor(holdTimeSeconds=9, keepaliveTimeSeconds=10),
-        "keepaliveTimeSeconds 10 exceeds holdTimeSeconds 9",
-    ),
-    "Session.connectTime: zero": (neighbor(connectTimeSeconds=0), "connectTimeSeconds: must be"),
     "Neighbor.ebgpMultiHop: ttl": (
         neighbor(properties=[{"type": "ebgpMultiHop", "ebgpMultiHop": {"ttl": 256}}]),
         "ttl: must be less than or equal to 255",
+    ),
+    "Neighbor.ebgpMultiHop: internal": (
+        neighbor(asn=None, type="Internal", properties=MULTIHOP),
+        "neighbor 192.168.1.0: ebgpMultiHop does not go with an internal session",
+    ),
+    "Neighbor.ebgpMultiHop: our own number": (
+        neighbor(asn=65001, properties=MULTIHOP),
+        "neighbor 192.168.1.0: ebgpMultiHop does not go with an internal session",
+    ),
+    "Neighbor.ebgpMultiHop: unnumbered": (
+        neighbor(address=None, interface="eth1", properties=MULTIHOP),
+        "neighbor eth1: ebgpMultiHop does not go with an unnumbered session",
+    ),
+    "Neighbor.ebgpMultiHop: older form": (
+        neighbor(asn=65001, ebgpMultiHop=True),
+        "neighbor 192.168.1.0: ebgpMultiHop does not go with an internal session",
     ),
     "Neighbor.ebgpMultiHop: twice": (
         neighbor(properties=[{"type": "ebgpMultiHop", "ebgpMultiHop": {"ttl": 2}}] * 2),
         "properties: ",
     ),
-    "Session.bfd: receive": (neighbor(bfd={"receiveInterval": 9}), "receiveInterval: must be"),
-    "Session.bfd: transmit": (
-        neighbor(bfd={"transmitInterval": 60001}),
-        "transmitInterval: must be",
-    ),
-    "Session.bfd: multiplier": (neighbor(bfd={"detectMultiplier": 1}), "detectMultiplier: must be"),
-    "Session.bfd: ttl": (neighbor(bfd={"minimumTTL": 255}), "minimumTTL: must be"),
-    "Session.bfd: mode": (neighbor(bfd={"sessionMode": "Idle"}), "sessionMode: must be"),
-    "Session.bfd: echo": (neighbor(bfd={"echoMode": True}), "`echoMode` is not supported"),
     "Neighbor.addressFamilies: twice": (
         neighbor(addressFamilies=families("evpn", "evpn")),
         "an address family is given twice",
@@ -250,6 +224,7 @@ BROKEN = {
         neighbor(addressFamilies=families("evpn", properties=REFLECTED)),
         "routeReflectorClient needs a neighbor of type Internal",
     ),
+    **sessions.BROKEN,
     # L3VNI
     "L3VNI.vrf: missing": (l3vni(vrf=None), "spec.vrf: required, but missing"),
     "L3VNI.vrf: pattern": (l3vni(vrf="1red"), "spec.vrf: must match"),

@@ -107,6 +107,11 @@ BROKEN: dict[str, tuple[list[Yaml], str, str]] = {
         "ValidationFailed",
         "a node has one L3Passthrough, and here it is p",
     ),
+    "L3Passthrough.asn: another": (
+        [underlay(asn=65002), manifest("L3Passthrough", "p")],
+        "ValidationFailed",
+        "hostSession.asn 65001 is not the Underlay's 65002, in whose instance the session is",
+    ),
     "HostSession.localCIDR.size: /30": (
         [underlay(), l3vni("red", hostSession=session(localCIDR={"ipv4": "10.0.0.0/30"}))],
         "ValidationFailed",
@@ -143,6 +148,28 @@ BROKEN: dict[str, tuple[list[Yaml], str, str]] = {
         "gateway 10.110.0.1/24 overlaps 10.110.0.0/24 of L2VNI s in the same VRF",
     ),
 }
+
+
+RESERVED = (
+    *("all", "default", "lo", "pt-ns", "pt-host", "cp-eth1", "ac100"),
+    *("br100", "br-hs-110", "vx100", "pe-e-100", "host-e-100"),
+)
+
+
+@rule("L3VNI.vrf.free", "Underlay.interfaceName.free")
+@pytest.mark.parametrize("name", RESERVED)
+def test_no_vrf_and_no_nic_has_a_name_that_means_something_else(name: str) -> None:
+    nic = {"type": "NetworkDevice", "networkDevice": {"interfaceName": name}}
+    bad = status(intent(underlay(interfaces=[nic])), "Underlay", "underlay")
+    assert bad.message.startswith(f"an interface cannot be called {name}: ")
+    bad = status(intent(underlay(), l3vni("red", vrf=name)), "L3VNI", "red")
+    assert bad.message.startswith(f"a VRF cannot be called {name}: ")
+
+
+@pytest.mark.parametrize("name", ["br0", "br-hs", "vx", "eth1", "ac", "lo0", "all1", "pt-ns1"])
+def test_names_that_are_free_are_taken(name: str) -> None:
+    nic = {"type": "NetworkDevice", "networkDevice": {"interfaceName": name}}
+    assert status(intent(underlay(interfaces=[nic])), "Underlay", "underlay").ready
 
 
 def without_statuses(result: Intent) -> tuple[object, ...]:
@@ -189,6 +216,13 @@ def test_a_raw_snippet_needs_no_underlay() -> None:
     result = intent(manifest("RawFRRConfig", "mine"))
     assert status(result, "RawFRRConfig", "mine").ready
     assert [snippet.name for snippet in result.frr.raw] == ["mine"]
+
+
+@rule("RawFRRConfig.experiment")
+def test_a_raw_snippet_is_said_to_be_an_experiment() -> None:
+    verdict = status(intent(manifest("RawFRRConfig", "mine")), "RawFRRConfig", "mine")
+    assert verdict.ready
+    assert verdict.message.startswith("for experimentation only")
 
 
 @rule("VNI.mtu")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from controller.intent.layout import Intent
+from controller.intent.layout import EXPERIMENT, Intent
 from controller.intent.verdicts import Outcome, blamed, in_force, verdicts
 from controller.model.kinds import Kind
 from controller.model.view import ResourceStatus
@@ -75,7 +75,9 @@ def test_what_frr_says_of_a_part_is_said_of_its_resource() -> None:
     assert reasons(ALL, refused) == {"mine": "FrrConfigurationFailed"}
     remarked = Outcome(remarks={("RawFRRConfig", "mine"): "spelt differently"})
     (mine,) = (s for s in verdicts(ALL, remarked) if s.name == "mine")
-    assert (mine.ready, mine.message) == (True, "spelt differently")
+    assert (mine.ready, mine.message) == (True, f"{EXPERIMENT}; spelt differently")
+    underlay = Outcome(remarks={("Underlay", "underlay"): "spelt differently"})
+    assert verdicts(ALL, underlay)[0].message == "spelt differently"
 
 
 @pytest.mark.parametrize(
