@@ -23,6 +23,7 @@ from controller.provision import Spaces, ensure_namespaces
 from controller.rpc.connect import ConnectError
 from controller.rpc.listen import ListenError
 from controller.settings import DEFAULT_NETNS, Settings, parse
+from controller.supervisor import running
 from datapaths.base import DatapathError
 from datapaths.linux import netns
 
@@ -121,7 +122,7 @@ def _check_state_dir(settings: Settings) -> None:
 
 def _check_fpm(settings: Settings, control: str) -> None:
     """Refuse a port that somebody has, unless that is a bridge to take over."""
-    if (settings.state_dir / "bridge.pid").exists():
+    if running(settings.state_dir):
         return
     host, port = settings.fpm_address
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

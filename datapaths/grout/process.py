@@ -125,6 +125,8 @@ class GroutProcess:
                 await self._life()
             except Unavailable as error:
                 why = str(error)
+            except OSError as error:
+                why = f"grout cannot be started: {error.filename}: {error.strerror}"
             lived = asyncio.get_running_loop().time() - since
             pause = AGAIN_S if lived > STEADY_S else pause
             log.warning("%s; trying again in %.1f s", why, pause)
@@ -170,20 +172,23 @@ class GroutProcess:
             log.warning("grout gets no hugepages: fine for tests, slow for more")
         self.starts += 1
         argv = command_line(self._grout, hugepages=hugepages)
-        # Not asyncio's, nor subprocess's: they want to see the end of what they begin.
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-        return os.posix_spawnp(
-            argv[0],
-            argv,
-            os.environ,
-            file_actions=[
-                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                # Not a pipe: grout outlives whoever would read it.
-                (os.POSIX_SPAWN_OPEN, 1, str(self._log), flags, 0o640),
-                (os.POSIX_SPAWN_DUP2, 1, 2),
-            ],
-            setsid=True,
-        )
+        # Not a pipe: grout outlives whoever would read it.
+        output = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
+        try:
+            # Not asyncio's, nor subprocess's: they want to see the end of what they begin.
+            return os.posix_spawnp(
+                argv[0],
+                argv,
+                os.environ,
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_DUP2, output, 1),
+                    (os.POSIX_SPAWN_DUP2, output, 2),
+                ],
+                setsid=True,
+            )
+        finally:
+            os.close(output)
 
     async def _answered(self, pid: int) -> None:
         """Wait until it takes connections; a socket file alone may be a dead one's."""

@@ -80,6 +80,13 @@ def test_a_port_in_use_is_named(spaces: None, tmp_path: Path) -> None:
     assert "--fpm" in said
 
 
+def test_the_pid_of_a_bridge_that_is_no_more_is_no_bridge_to_take_over(
+    spaces: None, tmp_path: Path
+) -> None:
+    (tmp_path / "bridge.pid").write_text("4194305\n")
+    test_a_port_in_use_is_named(spaces, tmp_path)
+
+
 def test_a_listener_in_use_is_named(spaces: None, tmp_path: Path) -> None:
     path = tmp_path / "inspect.sock"
     with socket.socket(socket.AF_UNIX) as taken:

@@ -91,6 +91,37 @@ async def test_a_bridge_that_ends_is_started_again(
         await until(lambda: len(started.commands) >= 2)
 
 
+async def test_a_pid_that_cannot_be_noted_is_said_once_and_all_goes_on(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (settings.state_dir / "bridge.pid").mkdir()
+    started = Started(monkeypatch, code="")
+    async with running(BridgeSupervisor(settings, "frr", silent=lambda: True)):
+        await until(lambda: len(started.commands) >= 3)
+    assert caplog.text.count("make it writable") == 1
+
+
+async def test_a_bridge_whose_pid_could_not_be_noted_ends_with_us(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (settings.state_dir / "bridge.pid").mkdir()
+    Started(monkeypatch)
+    supervised = BridgeSupervisor(settings, "frr", silent=lambda: True)
+    async with running(supervised):
+        await until(lambda: supervised._child is not None)
+        assert supervised._child is not None
+        pid = supervised._child.pid
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_who_keeps_dying_is_started_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "_AGAIN_S", 0.5)
+    pause = supervisor._Pause()
+    assert [pause.after(0) for _ in range(6)] == [0.5, 1, 2, 4, 8, 8]
+    assert [pause.after(60), pause.after(0)] == [0.5, 1]
+
+
 async def test_a_bridge_that_was_left_behind_is_taken_over(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, left_behind: subprocess.Popen[bytes]
 ) -> None:

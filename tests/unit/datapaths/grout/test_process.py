@@ -20,6 +20,7 @@ from datapaths.grout.process import (
     locate,
     peer_of,
 )
+from tests.fakes.waiting import until
 
 
 def grout(path: Path, **changes: object) -> Grout:
@@ -53,6 +54,18 @@ async def test_a_missing_program_is_said_at_once(tmp_path: Path) -> None:
     process = GroutProcess(grout(tmp_path, command=("no-such-grout",)))
     with pytest.raises(Unsupported, match="install grout"):
         await process.run()
+
+
+async def test_a_log_that_cannot_be_written_is_said_and_tried_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "grout.log").mkdir()
+    task = asyncio.ensure_future(GroutProcess(grout(tmp_path, command=("sh",))).run())
+    said = f"grout cannot be started: {tmp_path}/grout.log: Is a directory; trying again"
+    await until(lambda: said in caplog.text)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 def test_the_namespace_is_that_of_who_listens(tmp_path: Path) -> None:
