@@ -95,6 +95,7 @@ def _agent(settings: Settings, spaces: Spaces, host: str, listen: str) -> tuple[
         f"--host-netns={host}",
         f"--listen={listen}",
         f"--log-level={settings.log_level}",
+        f"--log-format={settings.log_format}",
         "--until-eof",
     )
 

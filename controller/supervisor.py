@@ -105,6 +105,7 @@ class BridgeSupervisor:
             f"--frr-name={settings.frr_name}",
             f"--hold={settings.hold_s}",
             f"--log-level={settings.log_level}",
+            f"--log-format={settings.log_format}",
             start_new_session=True,  # a terminal's ^C is for us to pass on
         )
 

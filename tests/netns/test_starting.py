@@ -155,3 +155,42 @@ def test_an_agent_beyond_this_host_needs_tls(spaces: None, tmp_path: Path) -> No
     there = f"--frr-netns={FRR}", f"--netns={FORWARDING}", f"--state-dir={tmp_path}"
     said = refused("--datapath=dpdk", *there, "--agent", "192.0.2.1:7443")
     assert "192.0.2.1:7443 is not on this host" in said
+
+
+MADE = """\
+apiVersion: dualpath.io/v1alpha1
+kind: Node
+metadata: {name: pe1}
+spec:
+  namespaces: {forwarding: dp-start-made, control: dp-start-made-frr}
+---
+apiVersion: network.openperouter.io/v1alpha1
+kind: RawFRRConfig
+metadata: {name: a}
+spec: {rawConfig: ip route 192.0.2.0/24 blackhole}
+"""
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--listen=foo"],
+        ["--listen=10.0.0.1:5000"],
+        ["--listen=127.0.0.1:22", "--tls-cert=/none", "--tls-key=/none", "--tls-ca=/none"],
+        ["--metrics=198.51.100.1:9100"],
+        ["--metrics=[2001:db8::1]:9100"],
+        ["--fpm=192.0.2.1:2620"],
+        ["--datapath=dpdk", "--grout-sock=/none"],
+        ["--datapath=dpdk", "--agent=192.0.2.1:7443"],
+    ],
+)
+def test_a_start_that_is_refused_leaves_no_namespace(tmp_path: Path, options: list[str]) -> None:
+    (tmp_path / "pe1.yaml").write_text(MADE)
+    refused(
+        f"--config={tmp_path}/pe1.yaml",
+        f"--state-dir={tmp_path}/state",
+        f"--listen=unix:{tmp_path}/inspect.sock",
+        *options,
+    )
+    assert not netns.exists("dp-start-made")
+    assert not netns.exists("dp-start-made-frr")

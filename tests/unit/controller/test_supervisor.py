@@ -30,7 +30,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return parse(["--datapath=kernel", "--state-dir", str(tmp_path)])
+    return parse(["--datapath=kernel", "--log-format=json", "--state-dir", str(tmp_path)])
 
 
 @pytest.fixture
@@ -79,6 +79,7 @@ async def test_a_bridge_is_started_with_what_we_were_told_and_ends_with_us(
         assert "frr_bridge" in command
         assert "--netns=frr" in command
         assert f"--state-dir={settings.state_dir}" in command
+        assert "--log-format=json" in command
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
 
