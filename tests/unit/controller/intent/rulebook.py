@@ -48,6 +48,7 @@ RULES: Mapping[str, str] = {
     "Underlay.vtep": "the VTEP is address nodeIndex of each CIDR, /32 or /128 on lo",
     "Underlay.gracefulRestart": "restart time and stale path time are 1 to 4095 seconds",
     "Underlay.clusterID": "an IPv4 address outside routerIDCIDR, 192.0.2.1 by default",
+    "Underlay.suppressFIBPending": "ours: true or false; in the tenants' instances too",
     "Underlay.isis": "isis is refused by name",
     "Underlay.srv6": "srv6 is refused by name",
     # Neighbor
