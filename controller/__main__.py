@@ -24,7 +24,7 @@ from controller.provision import Spaces, ensure_namespaces
 from controller.rpc import listen
 from controller.rpc.connect import ConnectError
 from controller.settings import DEFAULT_NETNS, Settings, parse
-from controller.supervisor import running
+from controller.supervisor import Useless, running
 from datapaths.base import DatapathError
 from datapaths.linux import netns
 
@@ -47,7 +47,7 @@ def main() -> None:
         _check(settings, spaces)
         host = resources.node.namespaces.host if resources else ""
         asyncio.run(_run(settings, spaces, host, manifests))
-    except Broken:
+    except (Broken, Useless):
         sys.exit(1)
     except Refused as refused:
         sys.exit(f"controller: {refused}")

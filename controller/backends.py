@@ -24,7 +24,7 @@ class Beside(Protocol):
     """Something that is kept running beside us."""
 
     async def run(self) -> None:
-        """Go on until cancelled. Raises Unsupported when that is of no use."""
+        """Go on until cancelled. Raises Unsupported or Useless when that is of no use."""
 
 
 @dataclass(frozen=True, slots=True)

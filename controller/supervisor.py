@@ -17,7 +17,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from controller.settings import Settings
-from datapaths.base import Unsupported
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +27,10 @@ _END_S = 3.0
 _STEADY_S = 10.0  # who lived so long may start again at once
 _MOST_PAUSE_S = 8.0
 _PATIENCE_S = 5.0  # with a bridge that is not our child and says nothing
+
+
+class Useless(Exception):
+    """A child can never work here; it said itself why, so that there is no more to say."""
 
 
 class BridgeSupervisor:
@@ -159,7 +162,7 @@ class Child:
     async def run(self) -> None:
         """Go on until cancelled, and end it then.
 
-        Raises Unsupported when it ends with EX_CONFIG: it said itself why it can never work.
+        Raises Useless when it ends with EX_CONFIG.
         """
         pause = _Pause()
         while True:
@@ -168,7 +171,7 @@ class Child:
             began = time.monotonic()
             code = await self._life()
             if code == os.EX_CONFIG:
-                raise Unsupported(f"{self._name} cannot work here, as it says itself")
+                raise Useless(self._name)
             pause_s = pause.after(time.monotonic() - began)
             log.warning("%s ended with %d; starting it again in %.1f s", self._name, code, pause_s)
             await asyncio.sleep(pause_s)

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 _UCRED = struct.Struct("=iII")  # struct ucred in unix(7): pid, uid, gid
 
-START_S = 60.0  # DPDK maps and clears its memory
+START_S = 60.0  # until a log line says that we wait: DPDK maps and clears its memory
 AGAIN_S, AGAIN_MOST_S = 0.5, 30.0
 STEADY_S = 60.0  # who lived so long may start again at once
 LOOK_S = 0.05
@@ -157,11 +157,11 @@ class GroutProcess:
         try:
             await self._answered(pid)
             await self._check_version()
-        except (DatapathError, TimeoutError) as error:
+        except DatapathError:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
             await died(pid)
-            raise error if isinstance(error, DatapathError) else self._failure() from None
+            raise
         return pid
 
     def _start(self) -> int:
@@ -193,14 +193,16 @@ class GroutProcess:
     async def _answered(self, pid: int) -> None:
         """Wait until it takes connections; a socket file alone may be a dead one's."""
         ended = asyncio.ensure_future(died(pid))
+        said = "grout, pid %d, does not answer yet; see %s"
+        slow = asyncio.get_running_loop().call_later(START_S, log.warning, said, pid, self._log)
         try:
-            async with asyncio.timeout(START_S):
-                while not ended.done():
-                    with suppress(Unavailable):
-                        peer_of(self._grout.sock)
-                        return
-                    await asyncio.sleep(LOOK_S)
+            while not ended.done():
+                with suppress(Unavailable):
+                    peer_of(self._grout.sock)
+                    return
+                await asyncio.sleep(LOOK_S)
         finally:
+            slow.cancel()
             ended.cancel()
         raise self._failure()
 

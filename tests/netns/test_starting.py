@@ -1,5 +1,6 @@
 """Starts that must fail: one sentence that says what to do, and an exit code other than 0."""
 
+import asyncio
 import os
 import socket
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from datapaths.linux import netns
+from tests.fakes.grout import listening
 
 pytestmark = pytest.mark.netns
 
@@ -149,6 +151,16 @@ def test_a_grout_that_is_not_there_is_named(spaces: None, tmp_path: Path) -> Non
     said = refused("--datapath=dpdk", *there, "--grout-sock", f"{tmp_path}/none.sock")
     assert f"cannot connect to grout at {tmp_path}/none.sock" in said
     assert "pass --start-grout" in said
+
+
+async def test_a_grout_of_another_version_is_said_once(spaces: None, tmp_path: Path) -> None:
+    there = f"--frr-netns={FRR}", f"--netns={FORWARDING}", f"--state-dir={tmp_path}"
+    listen = f"--listen=unix:{tmp_path}/inspect.sock"
+    async with listening(tmp_path / "grout.sock") as grout:
+        grout.known = False
+        told = "--datapath=dpdk", *there, listen, f"--grout-sock={tmp_path}/grout.sock"
+        said = await asyncio.to_thread(refused, *told)
+    assert "version" in said
 
 
 def test_an_agent_beyond_this_host_needs_tls(spaces: None, tmp_path: Path) -> None:

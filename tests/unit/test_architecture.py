@@ -46,7 +46,7 @@ ALLOWED: dict[str, set[str]] = {
     "controller.lifetime": set(),
     "controller.options": set(),
     "controller.logs": set(),
-    "controller.supervisor": {"controller.settings", "datapaths.base"},
+    "controller.supervisor": {"controller.settings"},
     "controller.configure": {"controller.model"},
     "controller.provision": {
         "controller.configure",
