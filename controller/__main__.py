@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import ipaddress
 import logging
 import os
 import socket
 import sys
 
+from controller import logs
 from controller.backends import BACKENDS
 from controller.daemon import Daemon
 from controller.intent.documents import ManifestError
-from controller.intent.layout import Intent
 from controller.intent.node import Namespaces
 from controller.intent.schema import Resources
 from controller.lifetime import Broken, live
 from controller.manifests import Manifests
 from controller.metrics.server import MetricsError
 from controller.provision import Spaces, ensure_namespaces
+from controller.rpc import listen
 from controller.rpc.connect import ConnectError
-from controller.rpc.listen import ListenError
 from controller.settings import DEFAULT_NETNS, Settings, parse
+from controller.supervisor import Useless, running
 from datapaths.base import DatapathError
 from datapaths.linux import netns
 
 log = logging.getLogger("controller")
 
-EXPECTED = (ConnectError, DatapathError, ListenError, ManifestError, MetricsError, OSError)
+EXPECTED = (ConnectError, DatapathError, listen.ListenError, ManifestError, MetricsError, OSError)
 
 
 class Refused(Exception):
@@ -36,17 +38,15 @@ class Refused(Exception):
 
 def main() -> None:
     settings = parse(sys.argv[1:])
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"
-    )
+    logs.start(settings.log_level, settings.log_format)
     try:
         manifests = Manifests(settings) if settings.config else None
         resources = _load(settings, manifests) if manifests else None
         spaces = _spaces(settings, resources.node.namespaces if resources else Namespaces())
         _check(settings, spaces)
-        intent = manifests.compile(spaces) if manifests else None
-        asyncio.run(_run(settings, spaces, intent, manifests))
-    except Broken:
+        host = resources.node.namespaces.host if resources else ""
+        asyncio.run(_run(settings, spaces, host, manifests))
+    except (Broken, Useless):
         sys.exit(1)
     except Refused as refused:
         sys.exit(f"controller: {refused}")
@@ -54,11 +54,10 @@ def main() -> None:
         sys.exit(f"controller: {error}")
 
 
-async def _run(
-    settings: Settings, spaces: Spaces, intent: Intent | None, manifests: Manifests | None
-) -> None:
-    host = intent.namespaces.host if intent else ""
-    backend = BACKENDS[settings.datapath](settings, spaces, host)
+async def _run(settings: Settings, spaces: Spaces, host: str, manifests: Manifests | None) -> None:
+    backend = BACKENDS[settings.datapath](settings, spaces, host)  # refuses what cannot work
+    ensure_namespaces(spaces)
+    intent = manifests.compile(spaces) if manifests else None
     await live(Daemon(settings, spaces, backend, intent, manifests).run())
     log.info("the datapath goes on forwarding")
 
@@ -97,15 +96,24 @@ def _check(settings: Settings, spaces: Spaces) -> None:
                 f"{option}: there is no network namespace {name}; make it first, "
                 f"with `ip netns add {name}`, or name one that exists"
             )
-    ensure_namespaces(spaces)
-    if netns.same(spaces.forwarding, spaces.control):
+    if _same(spaces.forwarding, spaces.control):
         raise Refused(
             "FRR's namespace and the forwarding namespace are the same, so zebra would program "
             "what forwards: pass --frr-netns with the namespace that FRR runs in"
         )
     _check_state_dir(settings)
+    listen.probe(settings.listen, listen.Tls(*settings.tls) if settings.tls else None)
+    if settings.metrics:
+        listen.probe_tcp(settings.metrics)
     if settings.bridge == "child":
         _check_fpm(settings, spaces.control)
+
+
+def _same(a: str, b: str) -> bool:
+    """Say whether two namespaces are one, of which either may be yet to be made."""
+    if netns.exists(a) and netns.exists(b):
+        return netns.same(a, b)
+    return netns.path_of(a) == netns.path_of(b)
 
 
 def _check_state_dir(settings: Settings) -> None:
@@ -120,9 +128,13 @@ def _check_state_dir(settings: Settings) -> None:
 
 def _check_fpm(settings: Settings, control: str) -> None:
     """Refuse a port that somebody has, unless that is a bridge to take over."""
-    if (settings.state_dir / "bridge.pid").exists():
+    if running(settings.state_dir):
         return
     host, port = settings.fpm_address
+    if not netns.exists(control):
+        if not ipaddress.ip_address(host).is_loopback:
+            raise Refused(f"--fpm {settings.fpm}: a new namespace has loopback addresses only")
+        return
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with netns.entered(control), socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

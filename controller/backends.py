@@ -24,7 +24,7 @@ class Beside(Protocol):
     """Something that is kept running beside us."""
 
     async def run(self) -> None:
-        """Go on until cancelled. Raises Unsupported when that is of no use."""
+        """Go on until cancelled. Raises Unsupported or Useless when that is of no use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +95,7 @@ def _agent(settings: Settings, spaces: Spaces, host: str, listen: str) -> tuple[
         f"--host-netns={host}",
         f"--listen={listen}",
         f"--log-level={settings.log_level}",
+        f"--log-format={settings.log_format}",
         "--until-eof",
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Coroutine
 from importlib.metadata import version
 
@@ -34,7 +35,7 @@ from datapaths.base import CaughtUp, LearnedMac, LearnedNeighbor, Lost, PortChan
 log = logging.getLogger(__name__)
 
 _TICK_S = 0.5
-_START_S = 90.0  # grout maps and clears its memory
+_START_S = 30.0  # until a log line says that we wait; grout maps and clears its memory
 _START_AGAIN_S = 0.2
 
 
@@ -118,18 +119,23 @@ class Daemon:
                     group.create_task(self._manifests.watch(self._provisioner.replace))
 
     async def _begin(self) -> None:
-        """Learn what the datapath is and holds; what we start ourselves may take a while."""
-        deadline = self._clock.monotonic() + (_START_S if self._backend.beside else 0.0)
+        """Learn what the datapath is and holds; what we start ourselves may take any time."""
+        began = self._clock.monotonic()
         while True:
             try:
                 capabilities = await self._datapath.capabilities()
                 self._reconciler.batch_rows = capabilities.batch_rows
                 log.info("datapath %s %s", capabilities.name, capabilities.version)
                 await self._reconciler.adopt()
+                self._view.problem = ""
                 return
-            except Unavailable:
-                if self._clock.monotonic() > deadline:
+            except Unavailable as error:
+                if not self._backend.beside:
                     raise
+                self._view.problem = f"the datapath does not answer yet: {error}"
+            if self._clock.monotonic() > began + _START_S:
+                log.warning("%s; waiting", self._view.problem)
+                began = math.inf
             await asyncio.sleep(_START_AGAIN_S)
 
     # -- the bridge -----------------------------------------------------------------------

@@ -5,13 +5,20 @@ from __future__ import annotations
 import ipaddress
 import math
 import os
-from argparse import ArgumentTypeError
+from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
+from typing import NoReturn
 
-LOG_LEVELS = ("debug", "info", "warning", "error")
 BUS = "bus.sock"  # in the state directory
 
 _MAX_SOCKET_PATH = 107  # sizeof(sockaddr_un.sun_path) - 1, linux/un.h
+
+
+class Parser(ArgumentParser):
+    """Says in one sentence what makes no sense, without its usage, which has many lines."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n")
 
 
 def address_and_port(text: str) -> str:

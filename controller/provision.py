@@ -44,6 +44,7 @@ _RETRY_S = 2.0
 _LONGEST_S = 60.0  # a round over many VNIs is long: rest in proportion, up to this
 _SHARE = 20
 _NAMESPACE_S = 0.5
+_NONE = 0, 0  # the identity of a namespace that is not there
 _REST_S = 30.0
 _BRIDGE_S = 10.0  # until frr-bridge is up, when we begin
 
@@ -257,8 +258,10 @@ class Provisioner:
         while True:
             await asyncio.sleep(_NAMESPACE_S)
             if self._spaces.make_control and not netns.exists(self._spaces.control):
-                log.warning("namespace %s is gone; making it again", self._spaces.control)
-                await asyncio.to_thread(ensure_namespaces, self._spaces)
+                if self._control_id != _NONE:
+                    log.warning("namespace %s is gone; making it again", self._spaces.control)
+                with suppress(OSError, DatapathError):  # a round says why, and tries again
+                    await asyncio.to_thread(ensure_namespaces, self._spaces)
             now = _identity(self._spaces.control)
             if now != self._control_id:
                 self._control_id = now
@@ -268,11 +271,11 @@ class Provisioner:
 
 
 def _identity(name: str) -> tuple[int, int]:
-    """Return what tells a namespace from another that had its name; (0, 0) when it is not there."""
+    """Return what tells a namespace from another that had its name; _NONE when it is not there."""
     try:
         found = os.stat(netns.path_of(name))
     except FileNotFoundError:
-        return 0, 0
+        return _NONE
     return found.st_dev, found.st_ino
 
 

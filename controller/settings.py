@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from controller import options
+from controller import logs, options
+from controller.rpc import connect, listen
 
 DATAPATHS = ("kernel", "dpdk")
 DEFAULT_NETNS = "dualpath"
@@ -61,6 +62,7 @@ class Settings:
     node_name: str | None
     node_index: int | None
     log_level: str
+    log_format: str
     grout: GroutSettings = GroutSettings()
 
     @property
@@ -76,13 +78,18 @@ def parse(arguments: Sequence[str]) -> Settings:
     """Read a command line. Exits with 2 and one sentence when it makes no sense."""
     parser = _parser()
     told = parser.parse_args(arguments)
+    tls = _files(parser, told, "tls")
+    try:
+        listen.check(told.listen, listen.Tls(*tls) if tls else None)
+    except listen.ListenError as error:
+        parser.error(f"argument --listen: {error}")
     return Settings(
         datapath=told.datapath,
         frr_netns=told.frr_netns,
         netns=told.netns,
         fpm=told.fpm,
         listen=told.listen,
-        tls=_files(parser, told, "tls"),
+        tls=tls,
         metrics=told.metrics or "",
         config=tuple(told.config),
         secrets=told.secrets,
@@ -93,6 +100,7 @@ def parse(arguments: Sequence[str]) -> Settings:
         node_name=told.node_name,
         node_index=told.node_index,
         log_level=told.log_level,
+        log_format=told.log_format,
         grout=_grout(parser, told),
     )
 
@@ -122,11 +130,16 @@ def _grout(parser: argparse.ArgumentParser, told: argparse.Namespace) -> GroutSe
     elsewhere = GroutSettings(settings.agent, settings.agent_tls, settings.sock)
     if not settings.start and settings != elsewhere:
         parser.error("--grout-netns, -cpus, -memory and -max-mtu go with --start-grout")
+    try:
+        if settings.agent:
+            connect.check(settings.agent, secured=settings.agent_tls is not None)
+    except connect.BadAddress as error:
+        parser.error(f"argument --agent: {error}")
     return settings
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = options.Parser(
         prog="controller",
         description="Makes a datapath true to what FRR wants.",
         epilog=_EXAMPLES,
@@ -216,7 +229,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="its index; wins over the manifests",
     )
-    add("--log-level", choices=options.LOG_LEVELS, default="info", help="(%(default)s)")
+    logs.add_options(add)
     _add_grout(parser.add_argument_group("--datapath=dpdk").add_argument)
     return parser
 

@@ -17,15 +17,20 @@ from contextlib import suppress
 from pathlib import Path
 
 from controller.settings import Settings
-from datapaths.base import Unsupported
 
 log = logging.getLogger(__name__)
+
+PID_FILE = "bridge.pid"  # in the state directory
 
 _AGAIN_S = 0.5
 _END_S = 3.0
 _STEADY_S = 10.0  # who lived so long may start again at once
 _MOST_PAUSE_S = 8.0
 _PATIENCE_S = 5.0  # with a bridge that is not our child and says nothing
+
+
+class Useless(Exception):
+    """A child can never work here; it said itself why, so that there is no more to say."""
 
 
 class BridgeSupervisor:
@@ -36,21 +41,24 @@ class BridgeSupervisor:
         self._netns = netns
         self._silent = silent
         self._child: asyncio.subprocess.Process | None = None
-        self._pid_file = settings.state_dir / "bridge.pid"
+        self._pid_file = settings.state_dir / PID_FILE
+        self._noted = True
+        self._pause = _Pause()
 
     async def run(self) -> None:
         """Keep a bridge running until cancelled, and end it then."""
         try:
             while True:
+                pause_s = _AGAIN_S
                 if not await self._taken_over():
-                    await self._run_child()
-                await asyncio.sleep(_AGAIN_S)
+                    pause_s = await self._run_child()
+                await asyncio.sleep(pause_s)
         finally:
             await self.end()
 
     async def end(self) -> None:
         """End the bridge: with us, or because its namespace was made anew."""
-        pid = self._child.pid if self._child else _running(self._pid_file)
+        pid = self._child.pid if self._child else running(self._settings.state_dir)
         if not pid:
             return
         with suppress(ProcessLookupError):
@@ -63,7 +71,7 @@ class BridgeSupervisor:
 
     async def _taken_over(self) -> bool:
         """Wait while a bridge that is not our child lives; False when there is none."""
-        pid = _running(self._pid_file)
+        pid = running(self._settings.state_dir)
         if not pid or self._child:
             return False
         log.info("taking over frr-bridge, pid %d", pid)
@@ -76,9 +84,21 @@ class BridgeSupervisor:
             await self.end()
         return True
 
-    async def _run_child(self) -> None:
+    async def _run_child(self) -> float:
+        """Start a bridge and outlive it; return the pause before the next."""
+        began = time.monotonic()
+        self._child = await self._start()
+        self._note(self._child.pid)
+        code = await self._child.wait()
+        self._child = None
+        self._note(0)
+        pause_s = self._pause.after(time.monotonic() - began)
+        log.warning("frr-bridge ended with %d; starting it again in %.1f s", code, pause_s)
+        return pause_s
+
+    async def _start(self) -> asyncio.subprocess.Process:
         settings = self._settings
-        self._child = await asyncio.create_subprocess_exec(
+        return await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "frr_bridge",
@@ -88,13 +108,39 @@ class BridgeSupervisor:
             f"--frr-name={settings.frr_name}",
             f"--hold={settings.hold_s}",
             f"--log-level={settings.log_level}",
+            f"--log-format={settings.log_format}",
             start_new_session=True,  # a terminal's ^C is for us to pass on
         )
-        self._pid_file.write_text(f"{self._child.pid}\n")
-        code = await self._child.wait()
-        self._child = None
-        self._pid_file.unlink(missing_ok=True)
-        log.warning("frr-bridge ended with %d; starting it again", code)
+
+    def _note(self, pid: int) -> None:
+        """Tell a controller after us of the bridge, 0 is none; a full directory costs only that."""
+        try:
+            if pid:
+                self._pid_file.write_text(f"{pid}\n")
+            else:
+                self._pid_file.unlink(missing_ok=True)
+        except OSError as error:
+            if self._noted:
+                log.warning(
+                    "%s: %s; make it writable: what is restarted here needs it",
+                    self._pid_file,
+                    error.strerror,
+                )
+            self._noted = False
+        else:
+            self._noted = True
+
+
+class _Pause:
+    """How long to wait before another life: longer each time after short ones."""
+
+    def __init__(self) -> None:
+        self._next_s = _AGAIN_S
+
+    def after(self, lived_s: float) -> float:
+        pause_s = _AGAIN_S if lived_s > _STEADY_S else self._next_s
+        self._next_s = min(2 * pause_s, _MOST_PAUSE_S)
+        return pause_s
 
 
 class Child:
@@ -116,18 +162,17 @@ class Child:
     async def run(self) -> None:
         """Go on until cancelled, and end it then.
 
-        Raises Unsupported when it ends with EX_CONFIG: it said itself why it can never work.
+        Raises Useless when it ends with EX_CONFIG.
         """
-        pause_s = _AGAIN_S
+        pause = _Pause()
         while True:
             if self._ready:
                 await self._ready()
             began = time.monotonic()
             code = await self._life()
             if code == os.EX_CONFIG:
-                raise Unsupported(f"{self._name} cannot work here, as it says itself")
-            lived_s = time.monotonic() - began
-            pause_s = _AGAIN_S if lived_s > _STEADY_S else min(2 * pause_s, _MOST_PAUSE_S)
+                raise Useless(self._name)
+            pause_s = pause.after(time.monotonic() - began)
             log.warning("%s ended with %d; starting it again in %.1f s", self._name, code, pause_s)
             await asyncio.sleep(pause_s)
 
@@ -155,10 +200,10 @@ async def _end(child: asyncio.subprocess.Process) -> None:
             await child.wait()
 
 
-def _running(pid_file: Path) -> int:
+def running(state_dir: Path) -> int:
     """Return the pid of a bridge that still runs, or 0."""
     try:
-        pid = int(pid_file.read_text())
+        pid = int((state_dir / PID_FILE).read_text())
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except (OSError, ValueError):
         return 0

@@ -11,7 +11,7 @@ import sys
 from contextlib import nullcontext
 from pathlib import Path
 
-from controller import options
+from controller import logs, options
 from controller.lifetime import Broken, live
 from datapaths.linux.netns import entered, exists
 from frr_bridge.frr_apply import FrrApply, FrrPaths
@@ -28,9 +28,7 @@ _EXAMPLES = """examples:
 
 def main() -> None:
     arguments = _parse(sys.argv[1:])
-    logging.basicConfig(
-        level=arguments.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"
-    )
+    logs.start(arguments.log_level, arguments.log_format)
     if arguments.netns and not exists(arguments.netns):
         sys.exit(f"frr-bridge: --netns: there is no network namespace {arguments.netns}")
     try:
@@ -71,7 +69,7 @@ def _explain(error: OSError, arguments: argparse.Namespace) -> str:
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = options.Parser(
         prog="frr-bridge",
         description="Reads zebra's FPM stream and its namespace, and tells the controller.",
         epilog=_EXAMPLES,
@@ -106,9 +104,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         metavar="SECONDS",
         help="keep what a dead bgpd withdrew for so long; 0 obeys at once (%(default)s)",
     )
-    parser.add_argument(
-        "--log-level", choices=options.LOG_LEVELS, default="info", help="(%(default)s)"
-    )
+    logs.add_options(parser.add_argument)
     return parser.parse_args(arguments)
 
 

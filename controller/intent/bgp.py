@@ -40,9 +40,10 @@ LOG_LEVELS = {
 
 def settings(accepted: Accepted) -> FrrSettings:
     """Return what frr.conf must say. The hostname is left to whoever runs beside FRR."""
-    labelled = list(_labelled(accepted))
+    labelled, underlay = list(_labelled(accepted)), accepted.underlay
     return FrrSettings(
         log_level=LOG_LEVELS[accepted.node.log_level],
+        suppress_fib_pending=bool(underlay and underlay.spec.suppress_fib_pending),
         vrfs=tuple(VrfVni(r.spec.vrf, r.spec.vni) for r in accepted.l3vnis),
         prefix_lists=tuple(f for label, o in labelled for f in _prefix_lists(o, label)),
         bfd_profiles=tuple(p for label, o in labelled for p in _bfd_profile(o, label)),

@@ -173,6 +173,7 @@ class Underlay(Spec):
     tunnel_endpoint: TunnelEndpoint | None = None
     graceful_restart: GracefulRestart | None = None
     route_reflector: RouteReflector | None = None
+    suppress_fib_pending: bool = Field(default=False, alias="suppressFIBPending", strict=True)
 
     @model_validator(mode="after")
     def _neighbors_are_distinct(self) -> Underlay:

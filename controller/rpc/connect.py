@@ -46,14 +46,18 @@ class Target:
 
 def target_of(connect: str, tls: ClientTls | None) -> Target:
     """Read unix:/PATH, /PATH or ADDRESS:PORT. Raises ConnectError."""
-    path = unix_path(connect)
+    path = check(connect, secured=tls is not None)
     if path:
         return Target(f"unix:{path}")
-    if tls:
-        return Target(connect, tls.credentials())
-    if not _is_loopback(connect):
+    return Target(connect, tls.credentials() if tls else None)
+
+
+def check(connect: str, *, secured: bool) -> str | None:
+    """Return the path of a UNIX socket, None for TCP. Raises BadAddress for whom none may call."""
+    path = unix_path(connect)
+    if path is None and not _is_loopback(connect) and not secured:
         raise BadAddress(f"{connect} is not on this host: give certificate, key and CA")
-    return Target(connect)
+    return path
 
 
 def unix_path(connect: str) -> str | None:

@@ -43,12 +43,34 @@ def bind(server: grpc.aio.Server, listen: str, tls: Tls | None = None) -> Path |
 
     Raises ListenError.
     """
-    path = unix_path(listen)
+    path = check(listen, tls)
     if path:
         _bind_unix(server, path)
     else:
-        _bind_tcp(server, check_tcp(listen, tls), tls)
+        _bind_tcp(server, listen, tls)
     return path
+
+
+def probe(listen: str, tls: Tls | None = None) -> None:
+    """Find out whether `bind` could, and let go of the address again. Raises ListenError."""
+    path = check(listen, tls)
+    if path:
+        prepare(path)
+    else:
+        probe_tcp(listen)
+    if tls:
+        tls.credentials()
+
+
+def probe_tcp(listen: str) -> None:
+    """The same of an ADDRESS:PORT, whoever is to listen there."""
+    host, _, port = listen.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, int(port)), family=family).close()
+    except OSError:
+        raise _not_to_be_had(listen) from None
 
 
 def _bind_unix(server: grpc.aio.Server, path: Path) -> None:
@@ -70,8 +92,21 @@ def _bind_tcp(server: grpc.aio.Server, listen: str, tls: Tls | None) -> None:
         else:
             server.add_insecure_port(listen)
     except RuntimeError:
-        text = f"cannot listen on {listen}: the port is in use, or the address is not this host's"
-        raise ListenError(text) from None
+        raise _not_to_be_had(listen) from None
+
+
+def _not_to_be_had(listen: str) -> ListenError:
+    return ListenError(
+        f"cannot listen on {listen}: the port is in use, or the address is not this host's"
+    )
+
+
+def check(listen: str, tls: Tls | None) -> Path | None:
+    """Return the path of a UNIX listener, None for TCP. Raises ListenError where none may be."""
+    path = unix_path(listen)
+    if path is None:
+        _check_tcp(listen, tls)
+    return path
 
 
 def unix_path(listen: str) -> Path | None:
@@ -87,8 +122,7 @@ def unix_path(listen: str) -> Path | None:
     return Path(text)
 
 
-def check_tcp(listen: str, tls: Tls | None) -> str:
-    """Return `ADDRESS:PORT` if it may be listened on. Raises ListenError."""
+def _check_tcp(listen: str, tls: Tls | None) -> None:
     host, colon, port = listen.rpartition(":")
     if not (colon and host and port.isascii() and port.isdigit() and int(port) < 65536):
         raise ListenError(f"{listen!r} is neither unix:/PATH nor ADDRESS:PORT")
@@ -97,7 +131,6 @@ def check_tcp(listen: str, tls: Tls | None) -> str:
             f"{listen} is not a loopback address: give certificate, key and CA for mutual TLS,"
             " or listen on unix:/PATH"
         )
-    return listen
 
 
 def _is_loopback(listen: str, host: str) -> bool:

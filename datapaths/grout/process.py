@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 _UCRED = struct.Struct("=iII")  # struct ucred in unix(7): pid, uid, gid
 
-START_S = 60.0  # DPDK maps and clears its memory
+START_S = 60.0  # until a log line says that we wait: DPDK maps and clears its memory
 AGAIN_S, AGAIN_MOST_S = 0.5, 30.0
 STEADY_S = 60.0  # who lived so long may start again at once
 LOOK_S = 0.05
@@ -125,6 +125,8 @@ class GroutProcess:
                 await self._life()
             except Unavailable as error:
                 why = str(error)
+            except OSError as error:
+                why = f"grout cannot be started: {error.filename}: {error.strerror}"
             lived = asyncio.get_running_loop().time() - since
             pause = AGAIN_S if lived > STEADY_S else pause
             log.warning("%s; trying again in %.1f s", why, pause)
@@ -155,11 +157,11 @@ class GroutProcess:
         try:
             await self._answered(pid)
             await self._check_version()
-        except (DatapathError, TimeoutError) as error:
+        except DatapathError:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
             await died(pid)
-            raise error if isinstance(error, DatapathError) else self._failure() from None
+            raise
         return pid
 
     def _start(self) -> int:
@@ -170,32 +172,37 @@ class GroutProcess:
             log.warning("grout gets no hugepages: fine for tests, slow for more")
         self.starts += 1
         argv = command_line(self._grout, hugepages=hugepages)
-        # Not asyncio's, nor subprocess's: they want to see the end of what they begin.
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-        return os.posix_spawnp(
-            argv[0],
-            argv,
-            os.environ,
-            file_actions=[
-                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                # Not a pipe: grout outlives whoever would read it.
-                (os.POSIX_SPAWN_OPEN, 1, str(self._log), flags, 0o640),
-                (os.POSIX_SPAWN_DUP2, 1, 2),
-            ],
-            setsid=True,
-        )
+        # Not a pipe: grout outlives whoever would read it.
+        output = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
+        try:
+            # Not asyncio's, nor subprocess's: they want to see the end of what they begin.
+            return os.posix_spawnp(
+                argv[0],
+                argv,
+                os.environ,
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_DUP2, output, 1),
+                    (os.POSIX_SPAWN_DUP2, output, 2),
+                ],
+                setsid=True,
+            )
+        finally:
+            os.close(output)
 
     async def _answered(self, pid: int) -> None:
         """Wait until it takes connections; a socket file alone may be a dead one's."""
         ended = asyncio.ensure_future(died(pid))
+        said = "grout, pid %d, does not answer yet; see %s"
+        slow = asyncio.get_running_loop().call_later(START_S, log.warning, said, pid, self._log)
         try:
-            async with asyncio.timeout(START_S):
-                while not ended.done():
-                    with suppress(Unavailable):
-                        peer_of(self._grout.sock)
-                        return
-                    await asyncio.sleep(LOOK_S)
+            while not ended.done():
+                with suppress(Unavailable):
+                    peer_of(self._grout.sock)
+                    return
+                await asyncio.sleep(LOOK_S)
         finally:
+            slow.cancel()
             ended.cancel()
         raise self._failure()
 

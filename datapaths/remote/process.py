@@ -12,7 +12,9 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
-from controller.rpc.listen import ListenError, Tls
+from controller import logs
+from controller.options import Parser
+from controller.rpc.listen import ListenError, Tls, check
 from datapaths.base import Datapath, DatapathError, Unsupported
 from datapaths.remote.server import serve
 
@@ -24,7 +26,7 @@ Make = Callable[[], Datapath]
 
 def parser_for(prog: str, description: str, examples: str, listen: str) -> argparse.ArgumentParser:
     """Return a parser with the options that every such process has."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=prog,
         description=description,
         epilog=f"examples:\n{examples}",
@@ -42,16 +44,21 @@ def parser_for(prog: str, description: str, examples: str, listen: str) -> argpa
     add("--tls-key", type=Path, metavar="FILE", help="its key, PEM")
     add("--tls-ca", type=Path, metavar="FILE", help="CA of the clients, PEM")
     add("--until-eof", action="store_true", help="end when standard input does: for a supervisor")
-    add("--log-level", default="info", metavar="LEVEL", help="debug, info, warning (%(default)s)")
+    logs.add_options(add)
     return parser
 
 
 def tls_of(parser: argparse.ArgumentParser, told: argparse.Namespace) -> Tls | None:
-    """Return the files of mutual TLS, all or none. Exits with 2 on some."""
+    """Return the files of mutual TLS, all or none, if --listen may be. Exits with 2 otherwise."""
     files = (told.tls_cert, told.tls_key, told.tls_ca)
     if any(files) and not all(files):
         parser.error("--tls-cert, --tls-key and --tls-ca go together")
-    return Tls(*files) if all(files) else None
+    tls = Tls(*files) if all(files) else None
+    try:
+        check(told.listen, tls)
+    except ListenError as error:
+        parser.error(f"argument --listen: {error}")
+    return tls
 
 
 def run(prog: str, told: argparse.Namespace, tls: Tls | None, make: Make) -> None:
@@ -59,7 +66,7 @@ def run(prog: str, told: argparse.Namespace, tls: Tls | None, make: Make) -> Non
 
     What can never be has exit code EX_CONFIG: starting it again is of no use.
     """
-    logging.basicConfig(level=told.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
+    logs.start(told.log_level, told.log_format)
     try:
         asyncio.run(_run(told, tls, make))
     except (DatapathError, ListenError, OSError) as error:

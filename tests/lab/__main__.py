@@ -14,7 +14,7 @@ EXAMPLES = """\
 examples:
   python -m tests.lab run                          every scenario
   python -m tests.lab run --jobs 2                 in two guests at once
-  python -m tests.lab run tests/lab/test_l3vni.py -k ipv6 -x
+  python -m tests.lab run tests/lab/test_ipv6_underlay.py -x
   python -m tests.lab shell                        look around
   python -m tests.lab shell -c 'vtysh --version'
   python -m tests.lab prepare                      only make what is missing

@@ -1,5 +1,6 @@
 """Starts that must fail: one sentence that says what to do, and an exit code other than 0."""
 
+import asyncio
 import os
 import socket
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from datapaths.linux import netns
+from tests.fakes.grout import listening
 
 pytestmark = pytest.mark.netns
 
@@ -80,6 +82,13 @@ def test_a_port_in_use_is_named(spaces: None, tmp_path: Path) -> None:
     assert "--fpm" in said
 
 
+def test_the_pid_of_a_bridge_that_is_no_more_is_no_bridge_to_take_over(
+    spaces: None, tmp_path: Path
+) -> None:
+    (tmp_path / "bridge.pid").write_text("4194305\n")
+    test_a_port_in_use_is_named(spaces, tmp_path)
+
+
 def test_a_listener_in_use_is_named(spaces: None, tmp_path: Path) -> None:
     path = tmp_path / "inspect.sock"
     with socket.socket(socket.AF_UNIX) as taken:
@@ -144,7 +153,56 @@ def test_a_grout_that_is_not_there_is_named(spaces: None, tmp_path: Path) -> Non
     assert "pass --start-grout" in said
 
 
+async def test_a_grout_of_another_version_is_said_once(spaces: None, tmp_path: Path) -> None:
+    there = f"--frr-netns={FRR}", f"--netns={FORWARDING}", f"--state-dir={tmp_path}"
+    listen = f"--listen=unix:{tmp_path}/inspect.sock"
+    async with listening(tmp_path / "grout.sock") as grout:
+        grout.known = False
+        told = "--datapath=dpdk", *there, listen, f"--grout-sock={tmp_path}/grout.sock"
+        said = await asyncio.to_thread(refused, *told)
+    assert "version" in said
+
+
 def test_an_agent_beyond_this_host_needs_tls(spaces: None, tmp_path: Path) -> None:
     there = f"--frr-netns={FRR}", f"--netns={FORWARDING}", f"--state-dir={tmp_path}"
     said = refused("--datapath=dpdk", *there, "--agent", "192.0.2.1:7443")
     assert "192.0.2.1:7443 is not on this host" in said
+
+
+MADE = """\
+apiVersion: dualpath.io/v1alpha1
+kind: Node
+metadata: {name: pe1}
+spec:
+  namespaces: {forwarding: dp-start-made, control: dp-start-made-frr}
+---
+apiVersion: network.openperouter.io/v1alpha1
+kind: RawFRRConfig
+metadata: {name: a}
+spec: {rawConfig: ip route 192.0.2.0/24 blackhole}
+"""
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--listen=foo"],
+        ["--listen=10.0.0.1:5000"],
+        ["--listen=127.0.0.1:22", "--tls-cert=/none", "--tls-key=/none", "--tls-ca=/none"],
+        ["--metrics=198.51.100.1:9100"],
+        ["--metrics=[2001:db8::1]:9100"],
+        ["--fpm=192.0.2.1:2620"],
+        ["--datapath=dpdk", "--grout-sock=/none"],
+        ["--datapath=dpdk", "--agent=192.0.2.1:7443"],
+    ],
+)
+def test_a_start_that_is_refused_leaves_no_namespace(tmp_path: Path, options: list[str]) -> None:
+    (tmp_path / "pe1.yaml").write_text(MADE)
+    refused(
+        f"--config={tmp_path}/pe1.yaml",
+        f"--state-dir={tmp_path}/state",
+        f"--listen=unix:{tmp_path}/inspect.sock",
+        *options,
+    )
+    assert not netns.exists("dp-start-made")
+    assert not netns.exists("dp-start-made-frr")

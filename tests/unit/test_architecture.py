@@ -42,10 +42,11 @@ ALLOWED: dict[str, set[str]] = {
         "frr_bridge.frr_config",
     },
     "controller.metrics": {"controller.model", "datapaths.base"},
-    "controller.settings": {"controller.options"},
+    "controller.settings": {"controller.logs", "controller.options", "controller.rpc"},
     "controller.lifetime": set(),
     "controller.options": set(),
-    "controller.supervisor": {"controller.settings", "datapaths.base"},
+    "controller.logs": set(),
+    "controller.supervisor": {"controller.settings"},
     "controller.configure": {"controller.model"},
     "controller.provision": {
         "controller.configure",
@@ -77,7 +78,9 @@ ALLOWED: dict[str, set[str]] = {
         "datapaths.linux",
     },
     "datapaths.remote": {
+        "controller.logs",
         "controller.model",
+        "controller.options",
         "controller.pb",
         "controller.rpc",
         "controller.wire",
@@ -106,6 +109,7 @@ ALLOWED: dict[str, set[str]] = {
     "frr_bridge.wire": {"controller.model", "frr_bridge.errors"},
     "frr_bridge.__main__": {
         "controller.lifetime",
+        "controller.logs",
         "controller.options",
         "datapaths.linux.netns",
         "frr_bridge",

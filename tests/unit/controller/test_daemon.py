@@ -203,18 +203,26 @@ class Beside:
 
 
 async def test_what_we_start_ourselves_may_take_a_while(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(daemon, "_START_AGAIN_S", 0.01)
+    monkeypatch.setattr(daemon, "_START_S", 0.0)
     settings = parse(
         f"--datapath=kernel --bridge external --state-dir {tmp_path} "
         f"--listen unix:{tmp_path}/inspect.sock".split()
     )
     spaces, beside = Spaces("fwd", "frr", False, False), Beside()
-    made = Daemon(settings, spaces, Backend(Late(), NoTwins(), (beside,)), None)
+    late = Late()
+    late.refusals = 1_000_000
+    made = Daemon(settings, spaces, Backend(late, NoTwins(), (beside,)), None)
     work = asyncio.create_task(made.run())
+    await until(lambda: "does not answer yet: not yet; waiting" in caplog.text)
+    assert made._view.status().not_ready == "the datapath does not answer yet: not yet"
+    late.refusals = 3
     await until(lambda: made._reconciler.batch_rows == 2)
     assert beside.running
+    await until(lambda: "answer" not in made._view.status().not_ready)
+    assert caplog.text.count("waiting") == 1
     work.cancel()
     await asyncio.gather(work, return_exceptions=True)
 

@@ -138,6 +138,27 @@ async def test_a_namespace_that_was_made_anew_is_noticed(
     await asyncio.gather(work, return_exceptions=True)
 
 
+async def test_a_namespace_that_cannot_be_made_again_ends_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(provision, "_NAMESPACE_S", 0.001)
+    tried: list[Spaces] = []
+
+    def make(spaces: Spaces) -> None:
+        tried.append(spaces)
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(provision, "ensure_namespaces", make)
+    world.control.unlink()
+    world.provisioner._spaces = Spaces("fwd", str(world.control), False, True)
+    work = asyncio.create_task(world.provisioner._watch_namespace())
+    await until(lambda: len(tried) >= 3)
+    assert not work.done()
+    assert caplog.text.count("is gone") == 1
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)
+
+
 def test_a_host_without_nics_has_no_underlay_mtu() -> None:
     assert underlay_mtu((), ("",)) == 0
 

@@ -15,8 +15,7 @@ import pytest
 
 from controller import supervisor
 from controller.settings import Settings, parse
-from controller.supervisor import BridgeSupervisor, Child
-from datapaths.base import Unsupported
+from controller.supervisor import BridgeSupervisor, Child, Useless
 from tests.fakes.waiting import until
 
 STAND_IN = "import sys, time\nsys.stdin.close()\ntime.sleep(60)"
@@ -30,7 +29,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return parse(["--datapath=kernel", "--state-dir", str(tmp_path)])
+    return parse(["--datapath=kernel", "--log-format=json", "--state-dir", str(tmp_path)])
 
 
 @pytest.fixture
@@ -79,6 +78,7 @@ async def test_a_bridge_is_started_with_what_we_were_told_and_ends_with_us(
         assert "frr_bridge" in command
         assert "--netns=frr" in command
         assert f"--state-dir={settings.state_dir}" in command
+        assert "--log-format=json" in command
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
 
@@ -89,6 +89,37 @@ async def test_a_bridge_that_ends_is_started_again(
     started = Started(monkeypatch, code="")
     async with running(BridgeSupervisor(settings, "frr", silent=lambda: True)):
         await until(lambda: len(started.commands) >= 2)
+
+
+async def test_a_pid_that_cannot_be_noted_is_said_once_and_all_goes_on(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (settings.state_dir / "bridge.pid").mkdir()
+    started = Started(monkeypatch, code="")
+    async with running(BridgeSupervisor(settings, "frr", silent=lambda: True)):
+        await until(lambda: len(started.commands) >= 3)
+    assert caplog.text.count("make it writable") == 1
+
+
+async def test_a_bridge_whose_pid_could_not_be_noted_ends_with_us(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (settings.state_dir / "bridge.pid").mkdir()
+    Started(monkeypatch)
+    supervised = BridgeSupervisor(settings, "frr", silent=lambda: True)
+    async with running(supervised):
+        await until(lambda: supervised._child is not None)
+        assert supervised._child is not None
+        pid = supervised._child.pid
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_who_keeps_dying_is_started_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "_AGAIN_S", 0.5)
+    pause = supervisor._Pause()
+    assert [pause.after(0) for _ in range(6)] == [0.5, 1, 2, 4, 8, 8]
+    assert [pause.after(60), pause.after(0)] == [0.5, 1]
 
 
 async def test_a_bridge_that_was_left_behind_is_taken_over(
@@ -170,7 +201,7 @@ async def test_a_child_that_is_asked_to_end_ends(
 
 async def test_a_child_that_can_never_work_is_started_once() -> None:
     child = Child("grout-agent", [sys.executable, "-c", f"raise SystemExit({os.EX_CONFIG})"])
-    with pytest.raises(Unsupported, match="grout-agent cannot work here"):
+    with pytest.raises(Useless, match="grout-agent"):
         async with asyncio.timeout(20):
             await child.run()
 

@@ -58,6 +58,7 @@ RESOURCES: Mapping[str, str] = {
     "Underlay.gracefulRestart": "on when given; restart time and stale path time are 1 to 4095 "
     "seconds, 120 and 360 by default",
     "Underlay.clusterID": "an IPv4 address outside routerIDCIDR, 192.0.2.1 by default",
+    "Underlay.suppressFIBPending": "ours: true or false; in the tenants' instances too",
     "Underlay.isis": "isis is refused by name",
     "Underlay.srv6": "srv6 is refused by name",
     # Neighbor

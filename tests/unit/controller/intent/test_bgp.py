@@ -17,6 +17,7 @@ from controller.model.frr import (
     tcp_ports,
     to_json,
 )
+from frr_bridge.frr_config import render
 from tests.unit.controller.intent.build import (
     Yaml,
     intent,
@@ -165,6 +166,13 @@ def test_graceful_restart_covers_tenants_too() -> None:
         assert restart is not None
         assert (restart.restart_s, restart.stale_s) == (60, 360)
     assert instance(intent(underlay())).graceful_restart is None
+
+
+@rule("Underlay.suppressFIBPending")
+def test_what_is_advertised_may_wait_for_the_datapath() -> None:
+    assert not intent(underlay()).frr.suppress_fib_pending
+    text = render(intent(underlay(suppressFIBPending=True), RED).frr)
+    assert text.count(" bgp suppress-fib-pending\n") == 2
 
 
 @rule("Underlay.clusterID", "Neighbor.routeReflectorClient")

@@ -13,17 +13,32 @@ from controller.intent.loader import merge
 from controller.intent.node import Node
 from frr_bridge.frr_config import render
 
-PAGE = (Path(__file__).parents[4] / "docs" / "MANIFESTS.md").read_text()
-EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+ROOT = Path(__file__).parents[4]
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+YAML = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+EXAMPLES = {
+    f"{page.stem}-{at}": text
+    for page in PAGES
+    for at, text in enumerate(YAML.findall(page.read_text()))
+}
+# Files and directories of ours; a module without its suffix and a path elsewhere are neither.
+TOP = "controller|datapaths|docs|frr_bridge|packaging|proto|tests"
+OURS = re.compile(rf"(?<![\w./-])(?:{TOP})/(?:[\w./-]*\.[a-z]+\b|[\w./-]*/(?![\w*{{]))")
 
 
-@pytest.mark.parametrize("index", range(len(EXAMPLES)))
-def test_an_example_is_accepted_whole(index: int) -> None:
-    found = merge(read(EXAMPLES[index], "example"))
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_is_accepted_whole(name: str) -> None:
+    found = merge(read(EXAMPLES[name], "example"))
     intent = layout.compile(found, Node(1, "pe1", {"rack": "a"}))
     assert all(s.ready and s.message in ("", layout.EXPERIMENT) for s in intent.statuses)
     render(intent.frr)
 
 
 def test_there_are_examples() -> None:
-    assert len(EXAMPLES) == 8
+    pages = [name.partition("-")[0] for name in EXAMPLES]
+    assert (pages.count("MANIFESTS"), pages.count("OPERATIONS")) == (8, 1)
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: page.name)
+def test_a_path_that_is_named_exists(page: Path) -> None:
+    assert [path for path in OURS.findall(page.read_text()) if not (ROOT / path).exists()] == []

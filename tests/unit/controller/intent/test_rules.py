@@ -138,6 +138,10 @@ BROKEN = {
         underlay(gracefulRestart={"stalePathTimeSeconds": 0}),
         "equal to 1",
     ),
+    "Underlay.suppressFIBPending: a word": (
+        underlay(suppressFIBPending="yes"),
+        "spec.suppressFIBPending: must be a valid boolean",
+    ),
     "Underlay.isis: given": (underlay(isis={}), "`isis` is not supported yet"),
     "Underlay.srv6: given": (underlay(srv6={}), "`srv6` is not supported yet"),
     "Underlay.clusterID: inside": (

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from datapaths.base import Unavailable, Unsupported
+from datapaths.grout import process as process_module
 from datapaths.grout.process import (
     Grout,
     GroutProcess,
@@ -20,6 +21,7 @@ from datapaths.grout.process import (
     locate,
     peer_of,
 )
+from tests.fakes.waiting import until
 
 
 def grout(path: Path, **changes: object) -> Grout:
@@ -53,6 +55,35 @@ async def test_a_missing_program_is_said_at_once(tmp_path: Path) -> None:
     process = GroutProcess(grout(tmp_path, command=("no-such-grout",)))
     with pytest.raises(Unsupported, match="install grout"):
         await process.run()
+
+
+async def test_a_grout_that_takes_long_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("nsenter needs root")
+    monkeypatch.setattr(process_module, "START_S", 0.01)
+    slow = grout(tmp_path, netns="/proc/self/ns/net", command=("sh", "-c", "sleep 0.5", "sh"))
+    process = GroutProcess(slow)
+    task = asyncio.ensure_future(process.run())
+    await until(lambda: "does not answer yet" in caplog.text)
+    await until(lambda: "grout does not start" in caplog.text)
+    assert process.starts == 1
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_log_that_cannot_be_written_is_said_and_tried_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "grout.log").mkdir()
+    task = asyncio.ensure_future(GroutProcess(grout(tmp_path, command=("sh",))).run())
+    said = f"grout cannot be started: {tmp_path}/grout.log: Is a directory; trying again"
+    await until(lambda: said in caplog.text)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 def test_the_namespace_is_that_of_who_listens(tmp_path: Path) -> None:

@@ -1,0 +1,110 @@
+"""A state directory that fills up or turns read-only under a controller: nothing ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from datapaths.linux import netns
+
+pytestmark = pytest.mark.netns
+
+FRR, FORWARDING = "dp-state-frr", "dp-state-fwd"
+SCRIPT = 'mount -t tmpfs -o size=64k state "$0" && exec "$@"'
+
+
+class Controller:
+    """A controller whose state directory is a file system of its own."""
+
+    def __init__(self, directory: Path, log: Path) -> None:
+        self._directory, self._log = directory, log
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [
+                    *("unshare", "--mount", "sh", "-c", SCRIPT, str(directory)),
+                    *(sys.executable, "-m", "controller", "--datapath=kernel"),
+                    *(f"--frr-netns={FRR}", f"--netns={FORWARDING}"),
+                    *(f"--state-dir={directory}", f"--listen=unix:{directory}/inspect.sock"),
+                ],
+                stderr=output,
+            )
+
+    @property
+    def said(self) -> str:
+        return self._log.read_text()
+
+    def kill_bridge(self) -> None:
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        for pid in map(int, children.split()):
+            if b"frr_bridge" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGKILL)
+
+    def inside(self, *command: str) -> None:
+        target = f"--target={self.process.pid}"
+        subprocess.run(["nsenter", target, "--mount", *command], check=True)
+
+    def remount(self, how: str) -> None:
+        self.inside("mount", "-o", f"remount,{how}", str(self._directory))
+
+    def fill(self) -> None:
+        """Leave no page free, nor one that a file of the controller's would give back."""
+        script = 'rm "$0/bridge.pid"; head -c 1000000 /dev/zero 2>/dev/null >"$0/full" || true'
+        self.inside("sh", "-c", script, str(self._directory))
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 30
+        while not condition():
+            assert self.process.poll() is None, self.said
+            assert time.monotonic() < deadline, self.said
+            time.sleep(0.05)
+
+
+@pytest.fixture
+def controller(tmp_path: Path) -> Iterator[Controller]:
+    for name in (FRR, FORWARDING):
+        netns.create(name)
+    (tmp_path / "state").mkdir()
+    made = Controller(tmp_path / "state", tmp_path / "log")
+    try:
+        yield made
+    finally:
+        made.process.terminate()
+        made.process.wait(10)
+        for name in (FRR, FORWARDING):
+            netns.remove(name)
+
+
+def subscriptions(controller: Controller) -> int:
+    return controller.said.count("subscribed to frr-bridge")
+
+
+def test_a_directory_that_turns_read_only_ends_nothing(controller: Controller) -> None:
+    controller.until(lambda: subscriptions(controller) == 1)
+    controller.remount("ro")
+    controller.kill_bridge()
+    controller.until(lambda: controller.said.count("frr-bridge ended with") >= 3)
+    assert controller.said.count("make it writable") == 1
+    controller.remount("rw")
+    controller.until(lambda: subscriptions(controller) == 2)
+
+
+def test_a_directory_that_is_full_ends_nothing(controller: Controller) -> None:
+    controller.until(lambda: subscriptions(controller) == 1)
+    controller.fill()
+    controller.kill_bridge()
+    controller.until(lambda: "make it writable" in controller.said)
+    controller.until(lambda: subscriptions(controller) == 2)
+
+
+def test_a_controller_ends_well_in_a_read_only_directory(controller: Controller) -> None:
+    controller.until(lambda: subscriptions(controller) == 1)
+    controller.remount("ro")
+    controller.process.terminate()
+    assert controller.process.wait(10) == 0, controller.said
