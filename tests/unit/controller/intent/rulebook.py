@@ -48,7 +48,13 @@ RULES: Mapping[str, str] = {
     "Underlay.vtep": "the VTEP is address nodeIndex of each CIDR, /32 or /128 on lo",
     "Underlay.gracefulRestart": "restart time and stale path time are 1 to 4095 seconds",
     "Underlay.clusterID": "an IPv4 address outside routerIDCIDR, 192.0.2.1 by default",
-    "Underlay.isis": "isis is refused by name",
+    "Underlay.isis": "on lo, passive, and on every interface; both families unless ipFamily says "
+    "IPv4, IPv6 or DualStack",
+    "Underlay.isis.baseNet": "^[0-9a-f]{2}\\.([0-9a-f]{4}\\.){4}00$; nodeIndex is added "
+    "to the system ID",
+    "Underlay.isis.level": "1 or 2, both by default",
+    "Underlay.isis.features": "advertisePassiveOnly, and passive on an interface; no others",
+    "Underlay.isis.interfaces": "up to 128, each once, lo or one of the Underlay's interfaces",
     "Underlay.srv6": "srv6 is refused by name",
     # Neighbor
     "Neighbor.asn-or-type": "exactly one of asn and type (External, Internal)",

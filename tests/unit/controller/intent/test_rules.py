@@ -124,7 +124,6 @@ BROKEN = {
         underlay(gracefulRestart={"stalePathTimeSeconds": 0}),
         "equal to 1",
     ),
-    "Underlay.isis: given": (underlay(isis={}), "`isis` is not supported yet"),
     "Underlay.srv6: given": (underlay(srv6={}), "`srv6` is not supported yet"),
     "Underlay.clusterID: inside": (
         underlay(routeReflector={"clusterID": "10.0.0.9"}),
