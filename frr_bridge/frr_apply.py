@@ -190,6 +190,8 @@ class FrrApply:
             needed.add("mgmtd")
         if "\nbfd\n" in text:
             needed.add("bfdd")
+        if "\nrouter isis " in text:
+            needed.add("isisd")
         shown = await self._vtysh("-c", "show daemons")
         return ", ".join(sorted(needed - set(shown.output.split())))
 

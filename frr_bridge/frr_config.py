@@ -45,6 +45,7 @@ COALESCE_MS = 6000
 connect (CONNECT_S of intent) and a second more, so that all sessions of a bgpd that has just
 started have come up, and have said what they know (decision 0065)."""
 
+ISIS_LEVELS = {1: "level-1", 2: "level-2-only"}
 BFD_DEFAULTS = {"detect-multiplier": 3, "transmit-interval": 300, "receive-interval": 300}
 BFD_MINIMUM_TTL = 254
 SEQUENCE = 5  # between lines of a prefix-list
@@ -57,7 +58,8 @@ _PASSWORD = re.compile(r"^ (?P<what>neighbor \S+ password) \S.*$")
 _VRF = re.compile(r"^vrf (\S+)$", re.MULTILINE)
 _ROUTER = re.compile(r"^router bgp ")
 _SECTION = re.compile(
-    rf"! (?P<snippet>{SNIPPET} \S+)$|vrf (?P<vrf>\S+)$|router bgp \d+(?: vrf (?P<tenant>\S+))?$"
+    rf"! (?P<snippet>{SNIPPET} \S+)$|vrf (?P<vrf>\S+)$"
+    r"|(?P<router>router (?:bgp|isis)) \S+(?: vrf (?P<tenant>\S+))?$|interface \S+$"
 )
 
 
@@ -105,7 +107,7 @@ def forgotten_vrfs(running: str, wanted: str) -> str:
 
 
 def section_of_line(text: str, number: int) -> str:
-    """Return what a line (from 1 on) belongs to: a snippet, a VRF or BGP in it; "" for neither."""
+    """Return what a line (from 1 on) belongs to: a snippet, a VRF, BGP or IS-IS; "" for none."""
     section = ""
     for line in text.splitlines()[:number]:
         match = _SECTION.match(line)
@@ -113,7 +115,7 @@ def section_of_line(text: str, number: int) -> str:
             section = match["snippet"]
         elif match and not section.startswith(SNIPPET):  # those come last, whatever they hold
             vrf = match["vrf"] or match["tenant"]
-            section = f"vrf {vrf}" if vrf else "router bgp"
+            section = f"vrf {vrf}" if vrf else match["router"] or "router isis"
     return section
 
 
@@ -244,6 +246,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.globals.update(DEFAULTS, bfd_lines=_bfd_lines, family_lines=_family_lines)
     environment.globals.update(prefix_lines=_prefix_lines, SNIPPET=SNIPPET, COALESCE_MS=COALESCE_MS)
+    environment.globals.update(ISIS_LEVELS=ISIS_LEVELS)
     return environment
 
 

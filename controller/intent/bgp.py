@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from controller.intent import addressing, sessions
+from controller.intent import addressing, isis, sessions
 from controller.intent.overlay import HostSession, L3Vni
 from controller.intent.sessions import GracefulRestart, SessionOptions
 from controller.intent.underlay import Neighbor, Underlay
@@ -48,8 +48,17 @@ def settings(accepted: Accepted) -> FrrSettings:
         prefix_lists=tuple(f for label, o in labelled for f in _prefix_lists(o, label)),
         bfd_profiles=tuple(p for label, o in labelled for p in _bfd_profile(o, label)),
         instances=tuple(_instances(accepted)),
+        isis=_isis(accepted),
         raw=tuple(RawSnippet(r.name, r.spec.raw_config) for r in accepted.raws),
     )
+
+
+def _isis(accepted: Accepted) -> model.Isis | None:
+    underlay = accepted.underlay.spec if accepted.underlay is not None else None
+    if underlay is None or underlay.isis is None:
+        return None
+    nics = [interface.name for interface in underlay.interfaces]
+    return isis.settings(underlay.isis, nics, accepted.node.index)
 
 
 def _instances(accepted: Accepted) -> Iterator[BgpInstance]:

@@ -22,6 +22,7 @@ from controller.intent.fields import (
     number,
     refusal,
 )
+from controller.intent.isis import LOOPBACK, Isis
 from controller.intent.sessions import GracefulRestart, SessionOptions
 
 FamilyName = Literal["ipv4unicast", "ipv6unicast", "evpn"]
@@ -162,7 +163,6 @@ class Underlay(Spec):
     """`spec` of an Underlay; there is one per node."""
 
     refused: ClassVar[Mapping[str, str]] = {
-        "isis": "is not supported yet: use BGP in the underlay",
         "srv6": "is not supported yet: use L3VNI and L2VNI over VXLAN",
     }
 
@@ -172,6 +172,7 @@ class Underlay(Spec):
     interfaces: Annotated[tuple[UnderlayInterface, ...], Field(min_length=1)]
     tunnel_endpoint: TunnelEndpoint | None = None
     graceful_restart: GracefulRestart | None = None
+    isis: Isis | None = None
     route_reflector: RouteReflector | None = None
     suppress_fib_pending: bool = Field(default=False, alias="suppressFIBPending", strict=True)
 
@@ -189,7 +190,7 @@ class Underlay(Spec):
         return self
 
     @model_validator(mode="after")
-    def _interfaces_are_distinct_and_serve_the_neighbors(self) -> Underlay:
+    def _interfaces_are_distinct_and_serve_the_protocols(self) -> Underlay:
         names = [interface.name for interface in self.interfaces]
         for name in names:
             if names.count(name) > 1:
@@ -197,6 +198,9 @@ class Underlay(Spec):
         for neighbor in self.neighbors:
             if neighbor.interface is not None and neighbor.interface not in names:
                 raise refusal(f"neighbor interface {neighbor.interface} is not among `interfaces`")
+        for circuit in self.isis.interfaces if self.isis is not None else ():
+            if circuit.name not in (LOOPBACK, *names):
+                raise refusal(f"isis interface {circuit.name} is neither lo nor among `interfaces`")
         return self
 
     @model_validator(mode="after")

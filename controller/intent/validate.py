@@ -138,6 +138,8 @@ def _take_underlay(accepted: Accepted, resource: Resource[Underlay]) -> None:
     try:
         addressing.host(spec.router_id_cidr, index + 1)
         vteps = [addressing.host(cidr, index) for cidr in cidrs]
+        if spec.isis is not None:
+            spec.isis.net(index)
     except ValueError as error:
         raise Rejected(str(error)) from None
     accepted.vteps = tuple(sorted(vteps, key=lambda address: address.version))

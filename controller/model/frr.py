@@ -122,6 +122,27 @@ class BgpInstance:
 
 
 @dataclass(frozen=True, slots=True)
+class IsisInterface:
+    """An interface in IS-IS; a passive one is announced, and nobody is looked for on it."""
+
+    name: str
+    ipv4: bool = False
+    ipv6: bool = False
+    passive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Isis:
+    """A `router isis` block and its interfaces."""
+
+    name: str
+    net: str  # ISO 10589: area, system ID and 00
+    level: int = 0  # 0 is both
+    advertise_passive_only: bool = False
+    interfaces: tuple[IsisInterface, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class VrfVni:
     """The L3VNI of a VRF."""
 
@@ -153,6 +174,7 @@ class FrrSettings:
     prefix_lists: tuple[PrefixList, ...] = ()
     bfd_profiles: tuple[BfdProfile, ...] = ()
     instances: tuple[BgpInstance, ...] = ()
+    isis: Isis | None = None
     raw: tuple[RawSnippet, ...] = ()
 
 

@@ -17,6 +17,7 @@ from datapaths.linux.wire.matches import (
     ETH_P_ARP,
     ETH_P_IP,
     ETH_P_IPV6,
+    ETH_P_JUMBO,
     ICMP,
     ICMPV6,
     OSPF,
@@ -30,7 +31,8 @@ BGP = 179
 BFD = (3784, 3785, 4784)  # RFC 5881 control and echo, RFC 5883 multihop
 ICMP_COPIED = (0, 3, 11, 12)  # echo reply, unreachable, time exceeded, parameter problem
 ICMPV6_COPIED = (1, 2, 3, 4, 129, 133, 134, 136)  # errors, echo reply, RS, RA, NA; never NS (135)
-ISIS_MACS = ("0180c2000014", "0180c2000015", "09002b000005")  # ISO 10589 section 8.4.8; RFC 5309
+# ISO 10589 section 8.4.8; RFC 5309
+ISIS_MACS = tuple(map(bytes.fromhex, ("0180c2000014", "0180c2000015", "09002b000005")))
 
 # Groups of routing protocols. The second leaves out ff02::1:ff00:0/104, where solicitations go.
 MULTICAST_V4 = Address(bytes([224, 0, 0, 0]), 24)
@@ -51,7 +53,8 @@ def rules(addresses: Iterable[Address], tcp_ports: Iterable[int] = (BGP,)) -> It
     yield Rule(Fate.COPY, ETH_P_IP, MULTICAST_V4)
     yield Rule(Fate.COPY, ETH_P_IPV6, MULTICAST_V6)
     for mac in ISIS_MACS:
-        yield Rule(Fate.TAKE, ETH_P_802_2, dst_mac=bytes.fromhex(mac))
+        for ethertype in (ETH_P_802_2, ETH_P_JUMBO):  # hellos are padded to the MTU
+            yield Rule(Fate.TAKE, ethertype, dst_mac=mac)
     for ip in sorted({address.ip for address in addresses}):
         yield from _to_us(ip, ports)
 

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 
 from controller.model.links import Address, Port
 from datapaths.base import DatapathError, RowFailure, Unavailable
-from datapaths.linux import sysctls
+from datapaths.linux import groups, sysctls
 from datapaths.linux.filters import Filters
 from datapaths.linux.legs import create_pair
 from datapaths.linux.linkinfo import Link, is_pair
 from datapaths.linux.links import Links
 from datapaths.linux.marks import TWIN_PREFIX, Mark
-from datapaths.linux.punt import BGP, EVERYTHING, rules
+from datapaths.linux.punt import BGP, EVERYTHING, ISIS_MACS, rules
 from datapaths.linux.wire.filters import Classifier
 from datapaths.linux.wire.matches import Rule
 
@@ -48,9 +48,10 @@ class Punting:
     addresses: Callable[[Links, Port], Sequence[Address]]
     rules: Callable[[Iterable[Address], Iterable[int]], Iterable[Rule]]
     resolves: bool  # whether the twin has to find its neighbours' MACs itself
+    groups: tuple[bytes, ...] = ()  # multicast MACs that the port has to let in for the twin
 
 
-KERNEL = Punting(lambda links, port: links.addresses(port.name), rules, resolves=True)
+KERNEL = Punting(lambda links, port: links.addresses(port.name), rules, True, ISIS_MACS)
 
 
 class Twins:
@@ -146,6 +147,7 @@ def _ensure(
     addresses = side.punting.addresses(side.links, port)
     _ensure_far(side, port, link, addresses)
     _ensure_near(side.links, device, link)
+    groups.join(side.links.netns, port.name, side.punting.groups)
     near = side.links.get(device)
     side.classifier = side.classifier or side.filters.detect(near.index, link.index)
     side.filters.ensure(side.classifier, near.index, [EVERYTHING], link.index)

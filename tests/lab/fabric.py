@@ -191,7 +191,8 @@ class Fabric:
     def _make_spine(self, number: int, plans: Sequence[PePlan]) -> Frr:
         namespace = self.scenario.namespace(f"spine{number}")
         namespace.sysctl(ipv4__ip_forward=1, ipv6__conf__all__forwarding=1)
-        daemons = ("mgmtd", "zebra", "bgpd")
+        isisd = ("isisd",) if plans[0].topology.isis else ()
+        daemons = ("mgmtd", "zebra", "bgpd", *isisd)
         text = spines.configuration(number, plans)
         settings = Settings(daemons=daemons, configuration=text)
         return self.scenario.frr(f"spine{number}", namespace, settings)

@@ -42,7 +42,7 @@ spec:
   routerIDCIDR: 10.255.0.0/24
   tunnelEndpoint: {{cidrs: ["{pe.vteps}"]}}
   gracefulRestart: {{}}
-  interfaces:
+{_isis(pe)}  interfaces:
 {_lines(_interface(uplink, shared=pe.shared) for uplink in pe.uplinks)}
   neighbors:
 {_lines(_neighbor(uplink) for uplink in pe.uplinks)}
@@ -79,6 +79,17 @@ spec:
 """
 
 
+def _isis(pe: PePlan) -> str:
+    if not pe.topology.isis:
+        return ""
+    return (
+        "  isis:\n"
+        "    baseNet: 49.0001.0000.0000.0000.00\n"
+        "    level: 2\n"
+        "    features: [advertisePassiveOnly]\n"
+    )
+
+
 def _interface(uplink: Uplink, *, shared: bool) -> str:
     dpdk = ", dpdk: {wiring: shared}" if shared else ""
     return f"- type: NetworkDevice\n  networkDevice: {{interfaceName: {uplink.nic}{dpdk}}}"
@@ -87,7 +98,8 @@ def _interface(uplink: Uplink, *, shared: bool) -> str:
 def _neighbor(uplink: Uplink) -> str:
     peer = f'address: "{uplink.spine_address}"' if uplink.numbered else f"interface: {uplink.nic}"
     timers = "holdTimeSeconds: 9\n  keepaliveTimeSeconds: 3\n  connectTimeSeconds: 1"
-    return f"- {peer}\n  asn: {SPINE_ASN}\n  {timers}"
+    families = "\n  addressFamilies: [{type: evpn}]" if uplink.topology.isis else ""
+    return f"- {peer}\n  asn: {SPINE_ASN}\n  {timers}{families}"
 
 
 def _lines(parts: Iterable[str]) -> str:

@@ -24,7 +24,16 @@ router bgp {SPINE_ASN}
  no bgp default ipv4-unicast
  bgp bestpath as-path multipath-relax
 {neighbors}{_family(underlay, uplinks)}{_family("l2vpn evpn", uplinks)}exit
-"""
+{_isis(spine, uplinks) if topology.isis else ""}"""
+
+
+def _isis(spine: int, uplinks: Iterable[tuple[PePlan, Uplink]]) -> str:
+    ports = "".join(
+        f"interface {uplink.spine_port}\n ip router isis fabric\n ipv6 router isis fabric\nexit\n"
+        for _, uplink in uplinks
+    )
+    net = f"49.0001.0000.0000.f00{spine}.00"
+    return f"router isis fabric\n is-type level-2-only\n net {net}\nexit\n{ports}"
 
 
 def _family(name: str, uplinks: Iterable[tuple[PePlan, Uplink]]) -> str:

@@ -20,7 +20,8 @@ FILES = sorted(GOLDEN.glob("*.conf"))
 @pytest.fixture
 def frr(lab: Scenario) -> FrrApply:
     """Start an FRR without a configuration."""
-    router = lab.frr("pe1", lab.isolated_namespace("pe1"), Settings())
+    settings = Settings(daemons=(*Settings().daemons, "isisd"))
+    router = lab.frr("pe1", lab.isolated_namespace("pe1"), settings)
     router.start()
     return FrrApply(FrrPaths.named(router.name))
 

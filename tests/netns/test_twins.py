@@ -246,6 +246,7 @@ MULTICAST = {
     "router advertisement": "333300000001 020000000099 86dd 60000000 0010 3a ff"
     + "fe80" + "00" * 13 + "99" + "ff02" + "00" * 13 + "01" + "86000000" + "00" * 12,
     "IS-IS hello": "0180c2000015 020000000099 0011 fefe03 83" + "00" * 13,
+    "IS-IS hello of more than 1535 bytes": "0180c2000015 020000000099 8870 fefe03 83" + "00" * 1300,
 }  # fmt: skip
 NOT_FOR_FRR = {
     "neighbour solicitation": "3333ff000001 020000000099 86dd 60000000 0018 3a ff"
@@ -272,6 +273,13 @@ def test_frames_on_the_wire_go_where_they_should(bed: Bed, name: str) -> None:
         sender.bind(("peer0", 0))
         sender.send(data)
         assert (data in frames()) == (name in MULTICAST)
+
+
+def test_a_port_lets_in_what_only_the_twin_listens_to(bed: Bed) -> None:
+    """A NIC drops the multicast that nobody beside it has joined."""
+    known = run(f"ip -n {bed.forwarding} maddress show dev eth1")
+    for group in ("01:80:c2:00:00:14", "01:80:c2:00:00:15", "09:00:2b:00:00:05"):
+        assert group in known
 
 
 def test_the_twin_looks_like_its_port(bed: Bed) -> None:

@@ -18,6 +18,7 @@ from datapaths.linux.wire.matches import (
     ETH_P_ARP,
     ETH_P_IP,
     ETH_P_IPV6,
+    ETH_P_JUMBO,
     Fate,
     Rule,
     flower_keys,
@@ -59,7 +60,14 @@ _MIRRED: Final = struct.Struct("=IIiiiiI")  # struct tc_mirred: tc_gen, eaction,
 # priority is of one classifier and one ethertype. What is FRR's goes first.
 TWIN_PRIORITIES = range(31000, 31100)
 WIRE_PRIORITIES = range(31200, 31300)  # to and from a DPDK port
-_LEVELS = {ETH_P_ARP: 1, ETH_P_802_2: 2, ETH_P_IP: 3, ETH_P_IPV6: 4, ETH_P_ALL: 5}
+_LEVELS = {
+    ETH_P_ARP: 1,
+    ETH_P_802_2: 2,
+    ETH_P_IP: 3,
+    ETH_P_IPV6: 4,
+    ETH_P_ALL: 5,
+    ETH_P_JUMBO: 6,
+}
 
 
 class Classifier(Enum):
@@ -88,7 +96,7 @@ def compile_rule(
     keys = flower_keys(rule) if flower else u32_selector(rule)
     action = TCA_FLOWER_ACT if flower else TCA_U32_ACT
     options = keys + attribute(action | NLA_F_NESTED, _mirred(rule.fate, target))
-    fingerprint = _digest(classifier.value.encode() + options)
+    fingerprint = _digest(f"{classifier.value}{rule.ethertype}".encode() + options)
     filter_ = Filter(
         classifier.value,
         priorities.start + (0 if flower else 50) + _LEVELS[rule.ethertype],

@@ -13,6 +13,7 @@ from datapaths.linux.wire.message import attribute
 
 ETH_P_ALL, ETH_P_802_2 = 0x0003, 0x0004  # linux/if_ether.h
 ETH_P_IP, ETH_P_ARP, ETH_P_IPV6 = 0x0800, 0x0806, 0x86DD
+ETH_P_JUMBO = 0x8870  # IEEE 802.1AC: LLC in a frame too long for a length field
 ICMP, TCP, UDP, ICMPV6, OSPF = 1, 6, 17, 58, 89  # IANA protocol numbers
 
 # linux/pkt_cls.h

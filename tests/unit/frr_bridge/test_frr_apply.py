@@ -200,6 +200,7 @@ async def test_a_reload_that_gets_nothing_done_is_not_repeated(frr: FakeFrr) -> 
         (" zebra bgpd\n", GOOD, "mgmtd"),
         ("\n", GOOD, "bgpd, mgmtd, zebra"),
         (" mgmtd zebra bgpd\n", GOOD + "bfd\nexit\n", "bfdd"),
+        (" mgmtd zebra bgpd\n", GOOD + "router isis underlay\nexit\n", "isisd"),
     ],
 )
 async def test_a_dead_daemon_is_named_and_the_file_waits_for_it(

@@ -12,6 +12,8 @@ from controller.model.frr import (
     BgpNeighbor,
     FrrSettings,
     GracefulRestart,
+    Isis,
+    IsisInterface,
     PrefixList,
     PrefixRule,
     RawSnippet,
@@ -181,6 +183,15 @@ def test_a_line_belongs_to_a_snippet_to_a_vrf_or_to_the_main_instance() -> None:
     assert section_of(text, ["frr defaults traditional", "unheard of"]) == ""
     assert section_of_line(text, 10**6) == "RawFRRConfig mine"
     assert section_of_line(text, 0) == ""
+
+
+def test_a_line_of_isis_is_known_as_such() -> None:
+    circuits = (IsisInterface("eth1", ipv4=True),)
+    isis = Isis("underlay", "49.0001.0000.0000.0001.00", interfaces=circuits)
+    text = render(replace(BARE, vrfs=(VrfVni("red", 7),), isis=isis))
+    assert section_of(text, ["ip router isis underlay"]) == "router isis"
+    assert section_of(text, [f"net {isis.net}"]) == "router isis"
+    assert section_of(text, ["vni 7"]) == "vrf red"
 
 
 def test_a_vrf_that_is_wanted_no_more_is_removed_and_no_other() -> None:

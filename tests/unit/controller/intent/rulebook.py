@@ -59,7 +59,13 @@ RESOURCES: Mapping[str, str] = {
     "seconds, 120 and 360 by default",
     "Underlay.clusterID": "an IPv4 address outside routerIDCIDR, 192.0.2.1 by default",
     "Underlay.suppressFIBPending": "ours: true or false; in the tenants' instances too",
-    "Underlay.isis": "isis is refused by name",
+    "Underlay.isis": "on lo, passive, and on every interface; both families unless ipFamily says "
+    "IPv4, IPv6 or DualStack",
+    "Underlay.isis.baseNet": "^[0-9a-f]{2}\\.([0-9a-f]{4}\\.){4}00$; nodeIndex is added "
+    "to the system ID",
+    "Underlay.isis.level": "1 or 2, both by default",
+    "Underlay.isis.features": "advertisePassiveOnly, and passive on an interface; no others",
+    "Underlay.isis.interfaces": "up to 128, each once, lo or one of the Underlay's interfaces",
     "Underlay.srv6": "srv6 is refused by name",
     # Neighbor
     "Neighbor.asn-or-type": "exactly one of asn and type (External, Internal)",

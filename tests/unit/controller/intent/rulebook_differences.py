@@ -57,7 +57,6 @@ ABSENT: Mapping[str, str] = {
     "L3VPN and SRv6: their resource, neighbours' families, devices, settings and lines": (
         "refused by name, see [MANIFESTS.md](MANIFESTS.md#not-supported-yet)"
     ),
-    "IS-IS in the underlay": "refused by name, see [MANIFESTS.md](MANIFESTS.md#not-supported-yet)",
     "interfaces that a CNI plugin makes; that an interface keeps its type": (
         "`CNIDevice` is refused by name, and there is no other type to change to"
     ),

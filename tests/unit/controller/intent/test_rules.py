@@ -142,7 +142,6 @@ BROKEN = {
         underlay(suppressFIBPending="yes"),
         "spec.suppressFIBPending: must be a valid boolean",
     ),
-    "Underlay.isis: given": (underlay(isis={}), "`isis` is not supported yet"),
     "Underlay.srv6: given": (underlay(srv6={}), "`srv6` is not supported yet"),
     "Underlay.clusterID: inside": (
         underlay(routeReflector={"clusterID": "10.0.0.9"}),

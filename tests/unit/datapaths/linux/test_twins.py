@@ -8,7 +8,17 @@ from controller.model.links import Address, HostEnd, Port
 from datapaths.linux.linkinfo import is_link_local, link_local
 from datapaths.linux.punt import rules
 from datapaths.linux.twins import device_of, wants_twin
-from datapaths.linux.wire.matches import ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, ICMPV6, TCP, Fate, Rule
+from datapaths.linux.wire.matches import (
+    ETH_P_802_2,
+    ETH_P_ARP,
+    ETH_P_IP,
+    ETH_P_IPV6,
+    ETH_P_JUMBO,
+    ICMPV6,
+    TCP,
+    Fate,
+    Rule,
+)
 
 V4, V6 = Address.parse("192.0.2.1/31"), Address.parse("2001:db8::1/64")
 SOLICITED_NODE = Address.parse("ff02::1:ff00:1/128")
@@ -54,6 +64,11 @@ def test_echo_requests_stay_where_they_are() -> None:
     asked = [(rule.ip_proto, rule.icmp_type) for rule in rules([V4, V6])]
     assert (1, 8) not in asked
     assert (ICMPV6, 128) not in asked
+
+
+def test_isis_is_taken_whether_its_frames_have_a_length_or_are_too_long_for_one() -> None:
+    taken = {(rule.fate, rule.ethertype) for rule in rules([]) if rule.dst_mac}
+    assert taken == {(Fate.TAKE, ETH_P_802_2), (Fate.TAKE, ETH_P_JUMBO)}
 
 
 def test_an_address_given_twice_makes_no_rule_twice() -> None:
