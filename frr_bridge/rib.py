@@ -14,7 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from controller.model.routes import U32, Family, Op, RouteBatch
-from controller.model.table import KeyedColumns, Slots, route_key_words, route_keys, route_prefixes
+from controller.model.table import (
+    KeyedColumns,
+    Slots,
+    distinct,
+    route_key_words,
+    route_keys,
+    route_prefixes,
+)
 from frr_bridge.wire.columns import TableRoutes
 
 _DIRTY = 1  # to be said
@@ -192,7 +199,7 @@ class Table:
         flags = self.rows["flags"]
         if (flags[slots] & _PARKED).any():
             self.unpark()  # what is wanted of a parked row may no longer need that nexthop
-        clean = np.unique(slots[flags[slots] & _DIRTY == 0])
+        clean = distinct(slots[flags[slots] & _DIRTY == 0])
         if len(clean):
             flags[clean] |= np.uint8(_DIRTY)
             self._dirty.append(clean)
@@ -253,7 +260,7 @@ class Rib:
         """Return the handles to which rows are bound."""
         used: set[int] = set()
         for table in self._tables.values():
-            used.update(np.unique(table.rows["nexthop"][table.rows.slots()]).tolist())
+            used.update(distinct(table.rows["nexthop"][table.rows.slots()]).tolist())
         return used
 
     def __len__(self) -> int:

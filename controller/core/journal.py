@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 
 from controller.model.records import RecordBatch
 from controller.model.routes import RouteBatch
@@ -13,6 +14,9 @@ from controller.model.view import Change
 
 ROWS = 100_000
 """Rows that the journal holds at the most; beyond that the oldest batches go."""
+
+ENTRIES = 20_000
+"""Batches that it holds at the most: one of a single row takes about 1 kB."""
 
 Batch = RouteBatch | RecordBatch
 
@@ -53,7 +57,7 @@ class Journal:
         self._entries.append(Entry(self._next, at, batch, failures, unmanaged))
         self._next += len(batch)
         self._rows += len(batch)
-        while self._rows > ROWS and len(self._entries) > 1:
+        while len(self._entries) > 1 and (self._rows > ROWS or len(self._entries) > ENTRIES):
             self._rows -= len(self._entries.popleft().batch)
         self._news.set()
 
@@ -66,7 +70,7 @@ class Journal:
         """Yield changes with a sequence above `after`, then live. Raises LookupError: too old."""
         at = after + 1
         while True:
-            for entry in [entry for entry in self._entries if entry.following > at]:
+            for entry in self._since(at):
                 if entry.first > at:
                     raise LookupError(f"the journal begins at {entry.first}")
                 for change in self._expand(entry):
@@ -78,3 +82,8 @@ class Journal:
             if at == self._next:
                 self._news = self._news if not self._news.is_set() else asyncio.Event()
                 await self._news.wait()
+
+    def _since(self, at: int) -> list[Entry]:
+        """Return what has rows from `at` on, found from the end: most readers miss little."""
+        newest_first = takewhile(lambda entry: entry.following > at, reversed(self._entries))
+        return list(newest_first)[::-1]

@@ -19,6 +19,9 @@ from controller.model.routes import U32
 FIRST_ID = 1 << 24
 """Far from what FRR, a person or grout would pick."""
 
+TABLE_LIMIT = 1 << 22
+"""Handles from here on are not in the table, so that a huge one costs no memory."""
+
 _Content = tuple[object, ...]
 
 
@@ -50,8 +53,10 @@ class NexthopIds:
     def claim(self, said: Nexthop) -> Nexthop:
         """Return the bridge's nexthop with ids for handles. Members must have been claimed.
 
-        Raises KeyError on a member that was not.
+        Raises KeyError on a member that was not, and on a handle that is no nexthop's.
         """
+        if not said.id or is_reserved(said.id):
+            raise KeyError(said.id)
         members = tuple(Member(self._of_handle[m.id], m.weight) for m in said.members)
         handle, nexthop = said.id, replace(said, members=members)
         identity = self._of_handle.get(handle) or self._find(nexthop)
@@ -78,8 +83,11 @@ class NexthopIds:
     def translate(self, handles: U32) -> U32:
         """Return the ids of handles; 0 for one that was never claimed. Reserved ones stay."""
         drops = handles >= FIRST_RESERVED
-        known = ~drops & (handles < len(self._table))
-        return np.where(drops, handles, self._table[np.where(known, handles, 0)])
+        small = handles < len(self._table)
+        ids = np.where(drops, handles, self._table[np.where(small, handles, 0)])
+        for row in np.flatnonzero(~small & ~drops).tolist():
+            ids[row] = self._of_handle.get(int(handles[row]), 0)
+        return ids
 
     def _find(self, nexthop: Nexthop) -> int:
         waiting = self._unclaimed.get(_content(nexthop))
@@ -90,9 +98,9 @@ class NexthopIds:
         return identity
 
     def _remember(self, handle: int, identity: int) -> None:
-        if is_reserved(handle):
-            raise KeyError(handle)
         self._of_handle[handle] = identity
+        if handle >= TABLE_LIMIT:
+            return
         while handle >= len(self._table):
             self._table = np.concatenate([self._table, np.zeros_like(self._table)])
         self._table[handle] = identity

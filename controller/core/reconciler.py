@@ -306,13 +306,19 @@ class Reconciler:
     # -- drift ----------------------------------------------------------------------------
 
     async def compare(self, kind: Kind) -> int:
-        """Dump a kind, and note what is not as we thought; return how many rows differ."""
+        """Dump a kind, and note what is not as we thought; return how many rows differ.
+
+        What is not as it is wanted is looked at again, too: a round that the datapath cut short
+        may have had it in hand.
+        """
         with self._state.dumping() as lose_again:
             batches = [batch async for batch in self._datapath.dump(kind)]
         if kind is Kind.ROUTE:
             differ = self._compare_routes([b for b in batches if isinstance(b, RouteBatch)])
         else:
             differ = self._compare_records(kind, _records(batches))
+            complete = self._state.complete(kind)
+            self._state.records[kind].touch_unsettled(complete=complete)
         lose_again()
         if kind is Kind.NEXTHOP:
             self._note_nexthops()

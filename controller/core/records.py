@@ -91,6 +91,16 @@ class RecordTable:
         if key in self._rows:
             self._dirty[key] = None
 
+    def touch_unsettled(self, *, complete: bool) -> None:
+        """Look again at all that is not as it is wanted, but for what was refused: see `retry`.
+
+        Unless it is `complete`, what was adopted and that nobody has spoken of yet is left alone.
+        """
+        for key, row in self._rows.items():
+            spoken_of = complete or row.desired is not None or row.generation
+            if spoken_of and not row.error and row.desired != row.programmed:
+                self._dirty[key] = None
+
     def pending(self) -> list[tuple[Key, Record | None, Record | None]]:
         """Return (key, desired, programmed) of all that was touched, and start afresh."""
         keys, self._dirty = self._dirty, {}

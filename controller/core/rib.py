@@ -14,7 +14,14 @@ import numpy.typing as npt
 
 from controller.model.kinds import Kind
 from controller.model.routes import RTPROT_KERNEL, U8, U32, Family, Op, RouteBatch
-from controller.model.table import KeyedColumns, Slots, route_key_words, route_keys, route_prefixes
+from controller.model.table import (
+    KeyedColumns,
+    Slots,
+    distinct,
+    route_key_words,
+    route_keys,
+    route_prefixes,
+)
 from controller.model.view import KindCount, Problem, RouteRows, RowState
 
 _MARKED = 1  # to be looked at by `take`
@@ -162,7 +169,7 @@ class RouteTable:
     def lost(self, batch: RouteBatch) -> int:
         """Note that rows are no longer in the datapath; return how many were thought to be."""
         slots = self.rows.find(route_keys(batch.family, batch.prefixes, batch.lengths))
-        return self._unprogram(np.unique(slots[slots >= 0]))
+        return self._unprogram(distinct(slots[slots >= 0]))
 
     def begin_compare(self) -> None:
         """Nothing is known of the datapath any more: `adopt` says it anew, then `end_compare`."""
@@ -236,7 +243,7 @@ class RouteTable:
 
     def used(self) -> set[int]:
         """Return the nexthop ids that programmed routes use."""
-        return set(np.unique(self.rows["programmed"][self.rows.slots()]).tolist()) - {0}
+        return set(distinct(self.rows["programmed"][self.rows.slots()]).tolist()) - {0}
 
     # -- to be shown ----------------------------------------------------------------------
 
@@ -313,7 +320,7 @@ class RouteTable:
         flags = self.rows["flags"]
         if (flags[slots] & _WAITING).any():
             self.unpark()  # what is wanted of a row may no longer need that nexthop
-        slots = np.unique(slots[flags[slots] & _MARKED == 0])
+        slots = distinct(slots[flags[slots] & _MARKED == 0])
         target = self._target(slots)
         differs = target != self.rows["programmed"][slots]
         self._settle(slots[~differs])

@@ -60,6 +60,7 @@ class State:
         self.synced = False  # the bridge has said everything since it was subscribed to
         self.synced_at = 0.0
         self.repaired = 0
+        self._left_out: dict[int, Nexthop] = {}  # by handle, until their members come
         self._intended: set[Kind] = set()  # kinds of which intent has said everything
         self._losses: list[tuple[Record, ...] | RouteBatch] | None = None  # during a dump
 
@@ -70,6 +71,7 @@ class State:
         self.generation += 1
         self.connected = True
         self.synced = False
+        self._left_out.clear()
         if not same_bridge:
             self.nexthop_ids.new_bridge()
 
@@ -149,20 +151,42 @@ class State:
 
     def _records(self, batch: RecordBatch) -> None:
         table = self.records[batch.kind]
-        now = self._clock.epoch()
-        news: list[Record] = []
-        for record in _members_first(batch.upserts):
-            wanted = self.nexthop_ids.claim(record) if isinstance(record, Nexthop) else record
-            if table.want(wanted, generation=self.generation, session=self.session.number, now=now):
-                news.append(wanted)
+        now, generation, session = self._clock.epoch(), self.generation, self.session.number
+        claimed = (
+            wanted
+            for record in _members_first(batch.upserts)
+            for wanted in (self._claim(record) if isinstance(record, Nexthop) else (record,))
+        )
+        news = [
+            r for r in claimed if table.want(r, generation=generation, session=session, now=now)
+        ]
         if not table.managed:
             gone = tuple(r for r in batch.withdrawals if table.desired(r.key) is not None)
             self._unmanaged(RecordBatch(batch.kind, tuple(news), gone))
         for record in batch.withdrawals:
             if isinstance(record, Nexthop):
+                self._left_out.pop(record.id, None)
                 table.unwant(self.nexthop_ids.release(record.id), now=now)
             else:
                 table.unwant(record.key, now=now)
+
+    def _claim(self, said: Nexthop) -> Iterator[Nexthop]:
+        """Yield a nexthop with lasting ids, and the groups that waited for it.
+
+        One whose members are not all known is left out, and said once.
+        """
+        try:
+            nexthop = self.nexthop_ids.claim(said)
+        except KeyError as error:
+            if said.id not in self._left_out:
+                log.error("nexthop %d is left out: %s is no known nexthop", said.id, error)
+            self._left_out[said.id] = said
+            return
+        self._left_out.pop(said.id, None)
+        yield nexthop
+        for group in list(self._left_out.values()):
+            if any(member.id == said.id for member in group.members):
+                yield from self._claim(group)
 
     def _sweep(self) -> None:
         """All has been said: what was not is no longer wanted."""

@@ -95,6 +95,9 @@ class CoreView:
             degraded=_degraded(self.resources),
         )
 
+    def ready(self) -> bool:
+        return not self._not_ready()
+
     def route_tables(self) -> Sequence[tuple[str, Family]]:
         return sorted((table.vrf, table.family) for table in self._state.rib if len(table.rows))
 

@@ -27,6 +27,6 @@ async def serve(
         )
 
     async def ready() -> bool:
-        return view.status().ready
+        return view.ready()
 
     return await start(SERVICE, add, ready, listen=listen, tls=tls, options=OPTIONS)

@@ -8,7 +8,7 @@ numpy operations whatever its size.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ Keys = npt.NDArray[np.uint64]
 
 Slots = npt.NDArray[np.intp]
 """(n,): where rows are; -1 is nowhere."""
+
+Integer = TypeVar("Integer", bound=np.integer[Any])
 
 _EMPTY = -1
 _DELETED = -2
@@ -52,6 +54,19 @@ def route_prefixes(family: Family, keys: Keys) -> tuple[U8, U8]:
 
 def route_key_words(family: Family) -> int:
     return 1 if family is Family.INET else 3
+
+
+def distinct(numbers: npt.NDArray[Integer]) -> npt.NDArray[Integer]:
+    """Return numbers ascending, each once; themselves if they are so already, as slots mostly are.
+
+    np.unique hashes since numpy 2.3: a hundred times as slow for a million slots in order.
+    """
+    if (numbers[1:] > numbers[:-1]).all():
+        return numbers
+    ascending = np.sort(numbers)
+    first = np.ones(len(ascending), np.bool_)
+    np.not_equal(ascending[1:], ascending[:-1], out=first[1:])
+    return ascending[first]
 
 
 class KeyedColumns:

@@ -182,7 +182,11 @@ class Audited:
 class StateView(Protocol):
     """Read access to the daemon's state; all in one event loop, nothing here blocks."""
 
-    def status(self) -> Status: ...
+    def status(self) -> Status:
+        """Return everything; this counts all rows."""
+
+    def ready(self) -> bool:
+        """Say what `status` says of it, at no cost."""
 
     def route_tables(self) -> Sequence[tuple[str, Family]]:
         """Return (VRF, family) of every table that has rows, sorted."""

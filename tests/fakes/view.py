@@ -91,6 +91,7 @@ class MemoryView:
     unavailable: str = ""  # why the datapath does not answer
     planned: Plan | None = None
     _made: int = 0
+    counted: int = 0  # how often all rows were
     _tables: dict[tuple[str, Family], list[FakeRoute | None]] = field(default_factory=dict)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -124,7 +125,11 @@ class MemoryView:
     def sequence(self) -> int:
         return self.journal[-1].sequence if self.journal else self.forgotten
 
+    def ready(self) -> bool:
+        return self.state.ready
+
     def status(self) -> Status:
+        self.counted += 1
         counts = tuple(self._count(kind) for kind in Kind)
         return replace(self.state, counts=tuple(c for c in counts if c.desired or c.programmed))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Iterator
 
 import pytest
@@ -71,6 +72,41 @@ async def test_the_oldest_go_when_it_is_full(monkeypatch: pytest.MonkeyPatch) ->
     assert await read(made, 2, 4) == [3, 4, 5, 6]
     with pytest.raises(LookupError, match="begins at 3"):
         await read(made, 1, 1)
+
+
+async def test_the_oldest_go_when_there_are_many_small_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(journal, "ENTRIES", 3)
+    made = filled(1, 1, 1, 1)
+    assert await read(made, 1, 3) == [2, 3, 4]
+    with pytest.raises(LookupError, match="begins at 2"):
+        await read(made, 0, 1)
+
+
+async def test_a_change_costs_a_reader_the_same_however_much_came_before() -> None:
+    """A watcher that is up to date looks at what is new, and not at the whole journal."""
+
+    class Counting(deque[Entry]):
+        """Says how many entries were looked at."""
+
+        looked_at = 0
+
+        def __iter__(self) -> Iterator[Entry]:
+            for entry in super().__iter__():
+                self.looked_at += 1
+                yield entry
+
+        def __reversed__(self) -> Iterator[Entry]:
+            for entry in super().__reversed__():
+                self.looked_at += 1
+                yield entry
+
+    made = filled(*[1] * 100)
+    entries = made._entries = Counting(made._entries)
+    entries.looked_at = 0
+    assert await read(made, 99, 1) == [100]
+    assert entries.looked_at <= 2
 
 
 async def test_one_batch_larger_than_the_journal_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:

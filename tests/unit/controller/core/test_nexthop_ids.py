@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from controller.core.nexthop_ids import FIRST_ID, NexthopIds
-from controller.model.nexthops import BLACKHOLE, Member, Nexthop, NexthopType
+from controller.model.nexthops import BLACKHOLE, FIRST_RESERVED, Member, Nexthop, NexthopType
 
 
 def via(handle: int, last: int) -> Nexthop:
@@ -86,6 +88,23 @@ def test_handles_become_ids_in_columns() -> None:
     assert ids.translate(handles)[0] == 0
 
 
-def test_a_reserved_handle_cannot_be_claimed() -> None:
+@pytest.mark.parametrize("handle", [0, BLACKHOLE, 2**32 - 1])
+def test_a_handle_that_is_no_nexthops_cannot_be_claimed(handle: int) -> None:
+    ids = NexthopIds()
     with pytest.raises(KeyError):
-        NexthopIds().claim(via(BLACKHOLE, 1))
+        ids.claim(via(handle, 1))
+    assert ids.claim(via(1, 1)).id == FIRST_ID
+
+
+def test_a_huge_handle_costs_no_more_memory_than_another() -> None:
+    ids, huge = NexthopIds(), FIRST_RESERVED - 1
+    tracemalloc.start()
+    try:
+        one, two = ids.claim(via(huge, 1)).id, ids.claim(via(1, 2)).id
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+    handles = np.array([huge, 1, huge - 1], np.uint32)
+    assert ids.translate(handles).tolist() == [one, two, 0]
+    assert ids.release(huge) == one
+    assert ids.translate(handles).tolist() == [0, two, 0]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from controller.model import events
 from controller.model.kinds import Kind
 from controller.model.layer2 import Flood
 from controller.model.links import Vrf
-from controller.model.nexthops import Member, Nexthop, NexthopType
+from controller.model.nexthops import BLACKHOLE, Member, Nexthop, NexthopType
 from controller.model.records import RecordBatch
 from controller.model.routes import Family
 from tests.fakes.batches import batch, upsert
@@ -14,6 +18,7 @@ from tests.fakes.core import Core
 
 ONE = Nexthop(1, NexthopType.GATEWAY, bytes([192, 168, 1, 1]), "eth1")
 GROUP = Nexthop(3, NexthopType.GROUP, members=(Member(1),))
+GROUP_OF_GROUP = Nexthop(4, NexthopType.GROUP, members=(Member(3),))
 FLOOD = Flood(100, bytes([10, 0, 0, 1]))
 
 
@@ -38,6 +43,45 @@ def test_a_route_without_a_nexthop_is_left_out_and_the_rest_stands() -> None:
     made.say(ONE)
     made.routes("+ 10.0.0.0/8 1", "+ 11.0.0.0/8 77")
     assert desired(made) == 1
+
+
+def test_a_group_waits_for_the_last_of_its_members(caplog: pytest.LogCaptureFixture) -> None:
+    made = core()
+    made.say(GROUP_OF_GROUP, GROUP, GROUP)
+    assert made.state.records[Kind.NEXTHOP].count(1).desired == 0
+    assert len(caplog.messages) == 2
+    made.say(ONE)
+    assert made.state.records[Kind.NEXTHOP].count(1).desired == 3
+    made.routes("+ 10.0.0.0/8 4")
+    made.routes("+ 2001:db8::/32 4")
+    assert [table.count(1).desired for table in made.state.rib] == [1, 1]
+
+
+def test_a_group_keeps_what_it_was_until_its_new_member_comes() -> None:
+    made = core()
+    made.say(ONE, GROUP, replace(GROUP, members=(Member(2),)))
+    table = made.state.records[Kind.NEXTHOP]
+    one, group = (nexthop for nexthop in map(table.desired, table) if isinstance(nexthop, Nexthop))
+    assert group.members == (Member(one.id),)
+    made.say(replace(ONE, id=2))
+    later = table.desired(group.id)
+    assert isinstance(later, Nexthop)
+    assert later.members != group.members
+
+
+def test_a_group_that_waits_can_be_withdrawn() -> None:
+    made = core()
+    made.say(GROUP)
+    made.unsay(GROUP)
+    made.say(ONE)
+    assert made.state.records[Kind.NEXTHOP].count(1).desired == 1
+
+
+@pytest.mark.parametrize("handle", [0, BLACKHOLE, 2**32 - 1])
+def test_a_nexthop_by_a_reserved_handle_is_left_out(handle: int) -> None:
+    made = core()
+    made.say(replace(ONE, id=handle), ONE)
+    assert made.state.records[Kind.NEXTHOP].count(1).desired == 1
 
 
 def test_the_session_is_kept_as_told() -> None:

@@ -48,13 +48,14 @@ async def settled(core: Core) -> CoreView:
 
 async def test_ready_is_what_nothing_speaks_against(core: Core) -> None:
     view = view_of(core)
+    assert not view.ready()
     assert view.status().not_ready == "frr-bridge is not connected"
     core.subscribe()
     assert view.status().not_ready == "FRR has not said everything yet"
     core.state.take(events.SessionChanged(number=1, state="replaying", reason="wait for eth1"))
     assert view.status().not_ready == "wait for eth1"
     core.synced()
-    assert (view.status().ready, view.status().not_ready) == (True, "")
+    assert (view.ready(), view.status().ready, view.status().not_ready) == (True, True, "")
     view.problem = "intent is not in force yet"
     assert view.status().not_ready == "intent is not in force yet"
     view.problem = ""

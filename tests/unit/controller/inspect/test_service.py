@@ -239,6 +239,7 @@ async def test_health_follows_ready(served: Served, name: str) -> None:
     assert (await stub.Check(request)).status == health_pb2.HealthCheckResponse.SERVING
     served.view.state = replace(served.view.state, ready=False)
     assert (await stub.Check(request)).status == health_pb2.HealthCheckResponse.NOT_SERVING
+    assert served.view.counted == 0  # it is asked every second, also of a million routes
 
 
 async def test_a_generic_client_learns_everything_by_reflection(served: Served) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +16,7 @@ from controller.model.routes import Family
 from controller.model.table import (
     KeyedColumns,
     Keys,
+    distinct,
     route_key_words,
     route_keys,
     route_prefixes,
@@ -136,3 +139,19 @@ def test_a_prefix_and_its_key_are_one_to_one(prefixes: list[str]) -> None:
     back = route_prefixes(family, made)
     assert (back[0] == columns[0]).all()
     assert (back[1] == columns[1]).all()
+
+
+@given(st.lists(st.integers(0, 50)), st.sampled_from([np.intp, np.uint32]))
+def test_distinct_numbers_come_ascending_and_once(
+    numbers: list[int], dtype: type[np.integer[Any]]
+) -> None:
+    column: npt.NDArray[np.integer[Any]] = np.array(numbers, dtype)
+    found = distinct(column)
+    assert found.dtype == dtype
+    assert found.tolist() == sorted(set(numbers))
+
+
+def test_distinct_slots_do_not_cost_a_hash_of_each() -> None:
+    """A comparison marks a million rows, and the loop waits for it."""
+    slots = np.arange(200_000)
+    assert distinct(slots) is slots

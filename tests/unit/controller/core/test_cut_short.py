@@ -1,0 +1,185 @@
+"""A datapath that stops answering in the middle of a round: nothing that was to be done is lost."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+
+from controller.core.reconciler import RETRY_S
+from controller.model.kinds import Kind
+from controller.model.layer2 import Mac, Neighbor
+from controller.model.links import Vni
+from controller.model.nexthops import Member, Nexthop, NexthopType
+from datapaths.base import Batch, RowFailure, Unavailable
+from tests.fakes.core import Core, LoggingDatapath, running
+
+MAC = Mac(100, bytes([2, 0, 0, 0, 0, 1]), bytes([10, 0, 0, 2]))
+V4 = Neighbor(100, bytes([10, 1, 0, 1]), MAC.mac)
+V6 = Neighbor(100, bytes([0x20, 1, *bytes(13), 1]), MAC.mac)
+PREFIXES = ("10.0.0.0/8", "11.0.0.0/8", "2001:db8::/32", "2001:db9::/32")
+
+
+def via(handle: int, last: int) -> Nexthop:
+    return Nexthop(handle, NexthopType.GATEWAY, bytes([192, 168, 1, last]), "eth1")
+
+
+def group(handle: int, *members: int) -> Nexthop:
+    return Nexthop(handle, NexthopType.GROUP, members=tuple(Member(m) for m in members))
+
+
+class Flaky(LoggingDatapath):
+    """Takes `left` more batches, or any number when negative, and then misses one."""
+
+    left = -1
+
+    async def apply(self, batch: Batch) -> Sequence[RowFailure]:
+        self.left -= 1
+        if self.left == -1:
+            raise Unavailable("started again")
+        return await super().apply(batch)
+
+
+class World(Core):
+    def __init__(self) -> None:
+        self.flaky = Flaky()
+        super().__init__(self.flaky)
+
+    async def miss(self, after: int) -> None:
+        """Miss one batch of the next round, and be tried again."""
+        self.flaky.left = after
+        await self.settle()
+        await self.later(RETRY_S[0] + 0.1)
+        assert self.reconciler.unavailable == ""
+
+
+@pytest.fixture
+async def core() -> AsyncIterator[World]:
+    made = World()
+    async with running(made):
+        made.state.want(Kind.VNI, [Vni(100)])
+        made.subscribe()
+        made.synced()
+        yield made
+
+
+async def test_a_withdrawal_that_waits_for_the_end_of_the_round(core: World) -> None:
+    core.say(MAC)
+    await core.settle()
+    core.unsay(MAC)
+    core.say(V4, V6)
+    await core.miss(0)
+    assert core.datapath.records[Kind.MAC] == {}
+    assert set(core.datapath.records[Kind.NEIGHBOR]) == {V4.key, V6.key}
+
+
+async def test_a_group_that_waits_for_single_nexthops(core: World) -> None:
+    core.say(via(1, 1), via(2, 2), group(3, 1, 2))
+    await core.settle()
+    core.say(via(4, 3), group(3, 1))
+    await core.miss(0)
+    (held,) = [nexthop for nexthop in core.nexthops() if nexthop.members]
+    assert len(held.members) == 1
+
+
+async def test_what_was_adopted_stays_until_all_is_said() -> None:
+    core = World()
+    core.datapath.records[Kind.VNI] = {100: Vni(100)}
+    core.datapath.records[Kind.MAC] = {MAC.key: MAC}
+    async with running(core):
+        core.subscribe()
+        core.say(V4, V6)
+        await core.miss(0)
+        assert core.datapath.records[Kind.MAC] == {MAC.key: MAC}
+        core.synced()
+        await core.settle()
+        assert core.datapath.records[Kind.MAC] == {}
+
+
+async def test_what_frr_withdrew_before_it_said_all() -> None:
+    core = World()
+    async with running(core):
+        core.state.want(Kind.VNI, [Vni(100)])
+        core.subscribe()
+        core.say(MAC)
+        await core.settle()
+        core.unsay(MAC)
+        core.say(V4)
+        await core.miss(0)
+        assert core.datapath.records[Kind.MAC] == {}
+
+
+class Talk:
+    """FRR at random, and what it wants in the end."""
+
+    def __init__(self, core: World, seed: int) -> None:
+        self._core = core
+        self._random = random.Random(seed)
+        self.nexthops: dict[int, Nexthop] = {}
+        self.routes: dict[str, int] = {}
+        self.macs: set[Mac] = set()
+
+    def word(self) -> None:
+        self._random.choice((self._nexthop, self._group, self._route, self._mac, self._drop))()
+
+    def _nexthop(self) -> None:
+        self._say(via(self._random.randint(1, 3), self._random.randint(1, 3)))
+
+    def _group(self) -> None:
+        single = sorted(handle for handle in self.nexthops if handle < 4)
+        if single:
+            members = self._random.sample(single, self._random.randint(1, len(single)))
+            self._say(group(self._random.randint(4, 5), *members))
+
+    def _say(self, nexthop: Nexthop) -> None:
+        self.nexthops[nexthop.id] = nexthop
+        self._core.say(nexthop)
+
+    def _route(self) -> None:
+        prefix = self._random.choice(PREFIXES)
+        if self.nexthops and self._random.random() < 0.7:
+            self.routes[prefix] = self._random.choice(sorted(self.nexthops))
+            self._core.routes(f"+ {prefix} {self.routes[prefix]}")
+        elif self.routes.pop(prefix, None):
+            self._core.routes(f"- {prefix}")
+
+    def _mac(self) -> None:
+        mac = Mac(100, bytes([2, 0, 0, 0, 0, self._random.randint(1, 3)]), MAC.vtep)
+        self.macs ^= {mac}
+        (self._core.say if mac in self.macs else self._core.unsay)(mac)
+
+    def _drop(self) -> None:
+        used = set(self.routes.values())
+        used |= {m.id for nexthop in self.nexthops.values() for m in nexthop.members}
+        for handle in sorted(self.nexthops.keys() - used)[:1]:
+            self._core.unsay(self.nexthops.pop(handle))
+
+    def content(self, handle: int) -> object:
+        said = self.nexthops[handle]
+        return said.gateway or sorted(str(self.content(m.id)) for m in said.members)
+
+
+def held(core: World, identity: int) -> object:
+    nexthop = core.datapath.records[Kind.NEXTHOP][identity]
+    assert isinstance(nexthop, Nexthop)
+    return nexthop.gateway or sorted(str(held(core, m.id)) for m in nexthop.members)
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_after_all_the_datapath_has_what_frr_wants(core: World, seed: int) -> None:
+    talk, dice = Talk(core, seed), random.Random(-seed - 1)
+    for _ in range(60):
+        for _ in range(dice.randint(1, 4)):
+            talk.word()
+        await core.miss(dice.randint(0, 4))
+    core.flaky.left = -1
+    await core.later(RETRY_S[-1])
+    routes = {
+        prefix: held(core, identity)
+        for prefix in PREFIXES
+        if (identity := core.datapath.lookup(prefix.partition("/")[0])) is not None
+    }
+    assert routes == {prefix: talk.content(handle) for prefix, handle in talk.routes.items()}
+    assert set(core.datapath.records[Kind.MAC].values()) == talk.macs
+    assert len(core.nexthops()) == len(talk.nexthops)
