@@ -172,19 +172,21 @@ class Overlay:
                 remove(row)
         self._unseen.clear()
 
-    def link(self, said: LinkMessage) -> None:
+    def link(self, said: LinkMessage) -> bool:
+        """Take a link; True when nexthops over it may now resolve to something else."""
         if said.family != AF_UNSPEC:
-            return  # it speaks of a bridge port; the same news comes as AF_UNSPEC too
+            return False  # it speaks of a bridge port; the same news comes as AF_UNSPEC too
+        before = self.links.get(said.index)
         if said.deleted:
             self._drop_link(said.index)
-            return
+            return before is not None
         self._unseen.discard(("link", said.index))
-        before = self.links.get(said.index)
         self.links[said.index] = said
         if said.kind == "vxlan" and (before is None or _place(before) != _place(said)):
             self._replace_vxlan(said)
         if before is None or _standing(before) != _standing(said):
             self._renewed |= {self._vni_of(said)} - {0}
+        return before is None or _meaning(before) != _meaning(said)
 
     def _vni_of(self, shadow: LinkMessage) -> int:
         """Return the VNI that a shadow device belongs to, or 0."""
@@ -311,7 +313,10 @@ class Overlay:
 
     def _forget_mac_of(self, key: tuple[int, bytes]) -> None:
         if old := self._neighbors.get(key):
-            self._addresses_of[old.ifindex, old.lladdr].discard(old.dst)
+            host = old.ifindex, old.lladdr
+            self._addresses_of[host].discard(old.dst)
+            if not self._addresses_of[host]:
+                del self._addresses_of[host]
 
     # -- records out ----------------------------------------------------------------------
 
@@ -427,6 +432,10 @@ def _access_vni(name: str) -> int:
 
 def _standing(link: LinkMessage) -> tuple[str, int, bool]:
     return link.name, link.master, link.up
+
+
+def _meaning(link: LinkMessage) -> tuple[str, str, int, int]:
+    return link.name, link.kind, link.vxlan_id, link.master
 
 
 def _place(vxlan: LinkMessage) -> tuple[int, int]:

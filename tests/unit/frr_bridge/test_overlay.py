@@ -339,3 +339,12 @@ def test_what_leaves_by_an_unknown_device_waits() -> None:
 def test_a_blackhole_needs_no_device() -> None:
     said = InlineNexthop(NexthopType.BLACKHOLE)
     assert Listener().overlay.resolve(7, said) == Nexthop(7, NexthopType.BLACKHOLE)
+
+
+def test_neighbours_that_went_leave_nothing_behind() -> None:
+    overlay = Overlay(lambda record: None, lambda kind, key: None, lambda kind, key: None)
+    for number in range(3):
+        row = replace(HOST_ROWS[-1], lladdr=bytes([2, 0, 0, 0, 0, number]))
+        overlay.neighbor(row)
+        overlay.neighbor(replace(row, deleted=True))
+    assert not overlay._addresses_of
