@@ -17,6 +17,7 @@ from controller.intent.layout import Intent
 from controller.intent.node import Namespaces
 from controller.intent.schema import Resources
 from controller.lifetime import Broken, live
+from controller.lock import Held, alone
 from controller.manifests import Manifests
 from controller.metrics.server import MetricsError
 from controller.provision import Spaces, ensure_namespaces
@@ -41,18 +42,30 @@ def main() -> None:
         level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"
     )
     try:
-        manifests = Manifests(settings, settings.config) if settings.config else None
-        resources = _load(settings.config, manifests) if settings.config and manifests else None
-        spaces = _spaces(settings, resources.node.namespaces if resources else Namespaces())
-        _check(settings, spaces)
-        intent = manifests.compile(spaces) if manifests else None
-        asyncio.run(_run(settings, spaces, intent, manifests))
+        _check_root()
+        _check_state_dir(settings)
+        with alone(settings.state_dir / "controller.lock"):
+            _start(settings)
+    except Held:
+        sys.exit(
+            f"controller: another controller runs with --state-dir {settings.state_dir}; stop that "
+            "one, or choose another directory here"
+        )
     except Broken:
         sys.exit(1)
     except Refused as refused:
         sys.exit(f"controller: {refused}")
     except EXPECTED as error:
         sys.exit(f"controller: {error}")
+
+
+def _start(settings: Settings) -> None:
+    manifests = Manifests(settings, settings.config) if settings.config else None
+    resources = _load(settings.config, manifests) if settings.config and manifests else None
+    spaces = _spaces(settings, resources.node.namespaces if resources else Namespaces())
+    _check(settings, spaces)
+    intent = manifests.compile(spaces) if manifests else None
+    asyncio.run(_run(settings, spaces, intent, manifests))
 
 
 async def _run(
@@ -85,10 +98,13 @@ def _spaces(settings: Settings, named: Namespaces) -> Spaces:
     )
 
 
-def _check(settings: Settings, spaces: Spaces) -> None:
-    """Refuse what cannot work, before anything is changed."""
+def _check_root() -> None:
     if os.geteuid() != 0:
         raise Refused("only root may make and change network namespaces; run it with sudo")
+
+
+def _check(settings: Settings, spaces: Spaces) -> None:
+    """Refuse what cannot work, before anything is changed."""
     for name, ours, option in (
         (spaces.forwarding, spaces.make_forwarding, "--netns"),
         (spaces.control, spaces.make_control, "--frr-netns"),
@@ -104,7 +120,6 @@ def _check(settings: Settings, spaces: Spaces) -> None:
             "FRR's namespace and the forwarding namespace are the same, so zebra would program "
             "what forwards: pass --frr-netns with the namespace that FRR runs in"
         )
-    _check_state_dir(settings)
     if settings.bridge == "child":
         _check_fpm(settings, spaces.control)
 

@@ -44,6 +44,7 @@ ALLOWED: dict[str, set[str]] = {
     "controller.metrics": {"controller.model", "datapaths.base"},
     "controller.settings": {"controller.options"},
     "controller.lifetime": set(),
+    "controller.lock": set(),
     "controller.options": set(),
     "controller.supervisor": {"controller.settings", "datapaths.base"},
     "controller.configure": {"controller.model"},
@@ -106,6 +107,7 @@ ALLOWED: dict[str, set[str]] = {
     "frr_bridge.wire": {"controller.model", "frr_bridge.errors"},
     "frr_bridge.__main__": {
         "controller.lifetime",
+        "controller.lock",
         "controller.options",
         "datapaths.linux.netns",
         "frr_bridge",
