@@ -53,6 +53,7 @@ class Overlay:
         self._moved = moved
         self.links: dict[int, LinkMessage] = {}
         self._vxlan_of: dict[int, int] = {}  # bridge's index -> its VXLAN device's
+        self._access: dict[int, int] = {}  # VNI -> its silent access port's index
         self._ports: dict[tuple[int, bytes], NeighborMessage] = {}  # (bridge, MAC) -> row
         self._dsts: dict[tuple[int, bytes], bytes] = {}  # (VXLAN device, MAC) -> VTEP
         self._floods: dict[tuple[int, bytes], Flood | None] = {}  # (VXLAN device, VTEP)
@@ -106,8 +107,7 @@ class Overlay:
 
     def access_port(self, vni: int) -> int:
         """Return the interface index of a VNI's silent access port, or 0."""
-        name = f"{_ACCESS}{vni}"
-        return next((link.index for link in self.links.values() if link.name == name), 0)
+        return self._access.get(vni, 0)
 
     def renewed(self) -> set[int]:
         """Return the VNIs whose shadow devices came, moved or came up since this was asked last.
@@ -181,7 +181,11 @@ class Overlay:
             self._drop_link(said.index)
             return before is not None
         self._unseen.discard(("link", said.index))
+        if before:
+            self._forget_access(before)
         self.links[said.index] = said
+        if vni := _access_vni(said.name):
+            self._access[vni] = said.index
         if said.kind == "vxlan" and (before is None or _place(before) != _place(said)):
             self._replace_vxlan(said)
         if before is None or _standing(before) != _standing(said):
@@ -224,7 +228,13 @@ class Overlay:
                 self._look_at_bridge(bridge)
             for key in [key for key in self._floods if key[0] == index]:
                 self._drop_flood(key)
+        self._forget_access(gone)
         del self.links[index]
+
+    def _forget_access(self, link: LinkMessage) -> None:
+        vni = _access_vni(link.name)
+        if self._access.get(vni) == link.index:
+            del self._access[vni]
 
     def _bridge_row(self, said: NeighborMessage) -> None:
         """A row of a bridge: behind which port a MAC lives."""

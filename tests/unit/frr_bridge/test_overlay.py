@@ -302,6 +302,18 @@ def test_shadow_devices_are_found_by_vni() -> None:
     assert (overlay.bridge_of(999), overlay.access_port(999)) == (0, 0)
 
 
+def test_an_access_port_is_the_device_that_has_the_name_now() -> None:
+    overlay = Listener(*LINKS).overlay
+    port = LINKS[AC110 - 1]
+    overlay.link(replace(port, name="old110"))
+    assert overlay.access_port(L2VNI) == 0
+    overlay.link(replace(port, index=50))
+    overlay.link(replace(port, deleted=True))  # late: that of the old one
+    assert overlay.access_port(L2VNI) == 50
+    overlay.link(replace(port, index=50, deleted=True))
+    assert overlay.access_port(L2VNI) == 0
+
+
 GATEWAY = InlineNexthop(NexthopType.GATEWAY, bytes([192, 168, 1, 2]), ETH1)
 OVERLAY = InlineNexthop(NexthopType.GATEWAY, VTEP, BR100, onlink=True)
 
