@@ -17,6 +17,7 @@ from controller.intent.documents import ManifestError
 from controller.intent.node import Namespaces
 from controller.intent.schema import Resources
 from controller.lifetime import Broken, live
+from controller.lock import Held, alone
 from controller.manifests import Manifests
 from controller.metrics.server import MetricsError
 from controller.provision import Spaces, ensure_namespaces
@@ -40,18 +41,30 @@ def main() -> None:
     settings = parse(sys.argv[1:])
     logs.start(settings.log_level, settings.log_format)
     try:
-        manifests = Manifests(settings) if settings.config else None
-        resources = _load(settings, manifests) if manifests else None
-        spaces = _spaces(settings, resources.node.namespaces if resources else Namespaces())
-        _check(settings, spaces)
-        host = resources.node.namespaces.host if resources else ""
-        asyncio.run(_run(settings, spaces, host, manifests))
+        _check_root()
+        _check_state_dir(settings)
+        with alone(settings.state_dir / "controller.lock"):
+            _start(settings)
+    except Held:
+        sys.exit(
+            f"controller: another controller runs with --state-dir {settings.state_dir}; stop that "
+            "one, or choose another directory here"
+        )
     except (Broken, Useless):
         sys.exit(1)
     except Refused as refused:
         sys.exit(f"controller: {refused}")
     except EXPECTED as error:
         sys.exit(f"controller: {error}")
+
+
+def _start(settings: Settings) -> None:
+    manifests = Manifests(settings) if settings.config else None
+    resources = _load(settings, manifests) if manifests else None
+    spaces = _spaces(settings, resources.node.namespaces if resources else Namespaces())
+    _check(settings, spaces)
+    host = resources.node.namespaces.host if resources else ""
+    asyncio.run(_run(settings, spaces, host, manifests))
 
 
 async def _run(settings: Settings, spaces: Spaces, host: str, manifests: Manifests | None) -> None:
@@ -83,10 +96,13 @@ def _spaces(settings: Settings, named: Namespaces) -> Spaces:
     )
 
 
-def _check(settings: Settings, spaces: Spaces) -> None:
-    """Refuse what cannot work, before anything is changed."""
+def _check_root() -> None:
     if os.geteuid() != 0:
         raise Refused("only root may make and change network namespaces; run it with sudo")
+
+
+def _check(settings: Settings, spaces: Spaces) -> None:
+    """Refuse what cannot work, before anything is changed."""
     for name, ours, option in (
         (spaces.forwarding, spaces.make_forwarding, "--netns"),
         (spaces.control, spaces.make_control, "--frr-netns"),
@@ -101,7 +117,6 @@ def _check(settings: Settings, spaces: Spaces) -> None:
             "FRR's namespace and the forwarding namespace are the same, so zebra would program "
             "what forwards: pass --frr-netns with the namespace that FRR runs in"
         )
-    _check_state_dir(settings)
     listen.probe(settings.listen, listen.Tls(*settings.tls) if settings.tls else None)
     if settings.metrics:
         listen.probe_tcp(settings.metrics)

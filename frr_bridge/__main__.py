@@ -13,6 +13,7 @@ from pathlib import Path
 
 from controller import logs, options
 from controller.lifetime import Broken, live
+from controller.lock import Held, alone
 from datapaths.linux.netns import entered, exists
 from frr_bridge.frr_apply import FrrApply, FrrPaths
 from frr_bridge.runtime import Runtime, Settings
@@ -34,6 +35,11 @@ def main() -> None:
     try:
         with entered(arguments.netns) if arguments.netns else nullcontext():
             asyncio.run(_run(arguments))
+    except Held:
+        sys.exit(
+            f"frr-bridge: another frr-bridge runs with --state-dir {arguments.state_dir}; stop "
+            "that one, or choose another directory here"
+        )
     except Broken:
         sys.exit(1)
     except OSError as error:
@@ -47,17 +53,15 @@ async def _run(arguments: argparse.Namespace) -> None:
     bus = arguments.state_dir / options.BUS
     bus.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
     paths = FrrPaths.named(arguments.frr_name)
-    runtime = Runtime(
-        Settings(
-            fpm_host=host,
-            fpm_port=port,
-            bus=f"ipc://{bus}",
-            run_dir=paths.run_dir,
-            hold_s=arguments.hold,
-        ),
-        FrrApply(paths),
+    settings = Settings(
+        fpm_host=host,
+        fpm_port=port,
+        bus=f"ipc://{bus}",
+        run_dir=paths.run_dir,
+        hold_s=arguments.hold,
     )
-    await live(runtime.run())
+    with alone(bus.with_suffix(".lock")):
+        await live(Runtime(settings, FrrApply(paths)).run())
     log.info("what FRR wants stays with the controller")
 
 

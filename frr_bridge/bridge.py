@@ -82,6 +82,7 @@ class Bridge:
         self._errors: set[str] = set()
         self.decode_errors = 0
         self._forgotten = False  # zebra dropped a nexthop since the last `collect`
+        self._links_changed = False  # since nexthops were last resolved
 
     # -- the feeds ------------------------------------------------------------------------
 
@@ -104,8 +105,7 @@ class Bridge:
     def take_netlink(self, said: Other) -> None:
         """Take what the control namespace's kernel says."""
         if isinstance(said, LinkMessage):
-            self.overlay.link(said)
-            self.handles.retry()
+            self._links_changed |= self.overlay.link(said)
             # A namespace that ends takes its links along, and no cable was pulled.
             if not said.carries and (not said.deleted or self._obeying()):
                 self.handles.lost_device(said.index)
@@ -183,6 +183,9 @@ class Bridge:
 
     def flush(self) -> None:
         """Say what there is to say, as far as the subscriber's credit goes."""
+        if self._links_changed:  # once for all the links of a dump or a burst
+            self._links_changed = False
+            self.handles.retry()
         if not self._bus.subscribed:
             return
         self._tell_session()

@@ -35,6 +35,8 @@ and one that is ended halfway has to begin anew."""
 PASSES = 3
 """frr-reload.py needs a second one at times: it deletes `bfd` before the profiles in it."""
 MODE = 0o640  # as Debian's package has it: FRR's group may read, others may not
+_HANG = "FRR's programs did not end in time"
+_AS_IT_IS = "surrogateescape"  # a file that somebody wrote in Latin-1 goes back as it was
 NO_HOSTNAME = "(none)"  # what uname says when nobody set one
 
 
@@ -104,10 +106,7 @@ class FrrApply:
             try:
                 return await self._apply(text, frozenset(_lines(raw)))
             except TimeoutError:
-                return Applied(False, True, "FRR's programs did not end in time")
-            except _Unreadable as error:
-                self._running = ""
-                return Applied(False, True, str(error))
+                return Applied(False, True, _HANG)
             except OSError as error:
                 return Applied(False, False, f"{error.filename}: {error.strerror}")
 
@@ -125,11 +124,21 @@ class FrrApply:
             candidate.replace(self._paths.file)
         if missing:
             return Applied(False, False, f"frr.conf is written, but not running: {missing}")
-        applied = await self._reload(text, tolerated)
+        applied = await self._judged(text, tolerated)
         if not applied.ok and previous not in (None, text):
             assert previous is not None
             return await self._put_back(previous, text, applied)
         return applied
+
+    async def _judged(self, text: str, tolerated: frozenset[str]) -> Applied:
+        """Reload; programs that hang or say nothing of use are a failure like any other."""
+        try:
+            return await self._reload(text, tolerated)
+        except TimeoutError:
+            return Applied(False, True, _HANG)
+        except _Unreadable as error:
+            self._running = ""
+            return Applied(False, True, str(error))
 
     async def _reload(self, text: str, tolerated: frozenset[str]) -> Applied:
         """Make FRR run what is in the file.
@@ -179,7 +188,7 @@ class FrrApply:
         with self._candidate(previous) as candidate:
             candidate.replace(self._paths.file)
         await self._run_private(vrf_restatement(text, previous))
-        back = await self._reload(previous, frozenset())
+        back = await self._judged(previous, frozenset())
         done = "the previous one is back" if back.ok else "and the previous one is not back either"
         return Applied(False, failed.changed, f"{failed.message}; {done}", failed.section)
 
@@ -212,7 +221,7 @@ class FrrApply:
             return
         with self._private_directory() as directory:
             file = directory / "commands"
-            file.write_text(commands, encoding="utf-8")
+            file.write_text(commands, encoding="utf-8", errors=_AS_IT_IS)
             await self._vtysh("-f", str(file))
 
     async def _vtysh(self, *arguments: str) -> Finished:
@@ -252,7 +261,7 @@ class FrrApply:
         descriptor, name = tempfile.mkstemp(prefix=".frr.conf.", dir=directory)
         candidate = Path(name)
         try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            with os.fdopen(descriptor, "w", encoding="utf-8", errors=_AS_IT_IS) as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
@@ -332,7 +341,7 @@ def _complaint(output: str) -> str:
 
 def _read(file: Path) -> str | None:
     try:
-        return file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8", errors=_AS_IT_IS)
     except FileNotFoundError:
         return None
 

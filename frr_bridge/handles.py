@@ -107,6 +107,8 @@ class NexthopHandles:
 
     def learn_group(self, identity: int, members: tuple[tuple[int, int], ...]) -> None:
         """Take (zebra's id, weight) for the members of a group."""
+        if self._is_leg(self._by_id.get(identity, 0)):
+            self.forget(identity)  # no group has groups: the id is used for something else
         self._say(self.handle(identity), tuple((self.handle(m), weight) for m, weight in members))
 
     def forget(self, identity: int) -> None:
@@ -145,14 +147,15 @@ class NexthopHandles:
 
     def collect(self, used: set[int]) -> list[Nexthop]:
         """Forget handles that zebra has no id for and no route uses; return what was known."""
-        live = self._live(used)
+        explained = {handle for handle in self._by_id.values() if handle in self._said}
+        live = self._live(explained | used)
+        self._by_id = {i: handle for i, handle in self._by_id.items() if handle in live}
         dead = [handle for handle in self._said if handle not in live]
         gone = []
         for handle in dead:
             del self._said[handle]
             self._leave_key(handle)
-            for others in self._aliases.values():
-                others.discard(handle)
+            self._aliases.get(int(self._stands_for[handle]), set()).discard(handle)
             self._aliases.pop(handle, None)
             self._unresolved.discard(handle)
             self._known[handle] = False
@@ -162,18 +165,32 @@ class NexthopHandles:
         return gone
 
     def _live(self, used: set[int]) -> set[int]:
+        """Return the handles used, and those that they stand on."""
         live: set[int] = set()
-        todo = [*self._by_id.values(), *used]
+        todo = list(used)
         while todo:
             handle = todo.pop()
             if handle not in live and handle < len(self._stands_for):
                 live.add(handle)
-                todo += [int(self._stands_for[handle]), *self._members(handle)]
+                todo += [int(self._stands_for[handle]), *self._named(handle)]
         return live
 
     def _members(self, handle: int) -> list[int]:
         said = self._said.get(handle)
         return [leg for leg, _ in said] if isinstance(said, tuple) else []
+
+    def _named(self, handle: int) -> list[int]:
+        """Return the members of a group: as zebra has it now, and as it was last said."""
+        content = self._content.get(handle)
+        return self._members(handle) + ([leg.id for leg in content.members] if content else [])
+
+    def _is_group(self, handle: int) -> bool:
+        return isinstance(self._said.get(handle), tuple)
+
+    def _is_leg(self, handle: int) -> bool:
+        """Say whether this is a nexthop that groups name."""
+        single = isinstance(self._said.get(handle), InlineNexthop)
+        return single and any(handle in self._named(group) for group in self._said)
 
     def _allocate(self) -> int:
         handle = self._next
@@ -199,8 +216,9 @@ class NexthopHandles:
 
         One that routes have been said with already keeps standing for itself.
         """
+        self._leave_key(handle)
         key = self._key[handle] = self._key_of(handle)
-        original = self._first.setdefault(key, handle)
+        original = int(self._stands_for[self._first.setdefault(key, handle)])
         if original != handle and not self._known[handle]:
             self._become_alias(handle, original)
         elif self._settle(handle):
@@ -209,8 +227,12 @@ class NexthopHandles:
     def _key_of(self, handle: int) -> Said:
         said = self._said[handle]
         if isinstance(said, tuple):
-            return tuple((int(self._stands_for[leg]), weight) for leg, weight in said)
+            return tuple((self._leg(leg), weight) for leg, weight in said)
         return said
+
+    def _leg(self, handle: int) -> int:
+        """Return what a leg stands for; a group is no leg, and stands for itself for ever."""
+        return handle if self._is_group(handle) else int(self._stands_for[handle])
 
     def _leave_key(self, handle: int) -> None:
         key = self._key.pop(handle, None)
@@ -218,9 +240,10 @@ class NexthopHandles:
             del self._first[key]
 
     def _become_alias(self, handle: int, original: int) -> None:
-        original = int(self._stands_for[original])
-        self._stands_for[handle] = original
-        self._aliases.setdefault(original, set()).add(handle)
+        moving = {handle, *self._aliases.pop(handle, ())}
+        for alias in moving:
+            self._stands_for[alias] = original
+        self._aliases.setdefault(original, set()).update(moving)
         self._unresolved.discard(handle)
         self._settle_groups_of(handle)
         if nexthop := self._content.get(original):
@@ -283,12 +306,12 @@ class NexthopHandles:
         """
         if len(legs) > 1 or handle in self._content:
             return 0
-        leg = int(self._stands_for[legs[0][0]])
+        leg = self._leg(legs[0][0])
         return leg if leg in self._content and self._content[leg].vni else 0
 
     def _group(self, handle: int, legs: tuple[tuple[int, int], ...]) -> Nexthop | None:
-        originals = [int(self._stands_for[leg]) for leg, _ in legs]
-        if not all(self._known[leg] for leg in originals):
+        originals = [self._leg(leg) for leg, _ in legs]
+        if not all(self._known[leg] and not self._is_group(leg) for leg in originals):
             return None
         members = tuple(
             Member(leg, weight) for leg, (_, weight) in zip(originals, legs, strict=True)

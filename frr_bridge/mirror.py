@@ -50,6 +50,7 @@ NLM_F_CREATE = 0x400
 
 _ERRNO = struct.Struct("=i")
 _NOT_YET = {errno.ENODEV, errno.EOPNOTSUPP}  # the port is not made, or not in its bridge
+_RETRY_TICKS = 40  # what the kernel refused, when no device changed: every ten seconds
 _GONE = {errno.ENOENT, errno.ESRCH, errno.ENODEV}
 
 
@@ -61,6 +62,8 @@ class ShadowMirror:
         self._macs: dict[tuple[int, bytes], Mac] = {}
         self._neighbors: dict[tuple[int, bytes], Neighbor] = {}
         self._pending: dict[object, Mac | Neighbor] = {}
+        self._refused: set[int] = set()  # what the kernel said no with: each is logged once
+        self._ticks = 0
         self._whole = False  # all hosts are known: other rows of ours are left over
         self._kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
         self._kernel.bind((0, 0))
@@ -88,17 +91,19 @@ class ShadowMirror:
 
         Mend what somebody else took away, and take away what an earlier bridge left behind.
         """
-        for vni in self._overlay.renewed():
-            self._restore(vni)
+        if renewed := self._overlay.renewed():
+            self._restore(renewed)
         if self._whole:
             self._mend()
-        for record in list(self._pending.values()):
-            self._put(record)
+        self._ticks += 1
+        if self._ticks % _RETRY_TICKS == 0:
+            for record in list(self._pending.values()):
+                self._put(record)
 
-    def _restore(self, vni: int) -> None:
+    def _restore(self, vnis: set[int]) -> None:
         records: list[Mac | Neighbor] = [*self._macs.values(), *self._neighbors.values()]
         for record in records:
-            if record.vni == vni:
+            if record.vni in vnis:
                 self._put(record)
 
     def _mend(self) -> None:
@@ -153,8 +158,14 @@ class ShadowMirror:
         self._kernel.send(message(kind, flags, 1, body))
         code = -_ERRNO.unpack_from(self._kernel.recv(65536), NLMSG_HDRLEN)[0]
         if code and not (kind == RTM_DELNEIGH and code in _GONE):
-            level = logging.DEBUG if code in _NOT_YET else logging.WARNING
-            log.log(level, "mirror: %s: %s", record, os.strerror(code))
+            news = code not in _NOT_YET | self._refused
+            self._refused.add(code)
+            log.log(
+                logging.WARNING if news else logging.DEBUG,
+                "mirror: %s: %s; its like are no longer logged",
+                record,
+                os.strerror(code),
+            )
             return False
         return True
 

@@ -53,6 +53,7 @@ class Overlay:
         self._moved = moved
         self.links: dict[int, LinkMessage] = {}
         self._vxlan_of: dict[int, int] = {}  # bridge's index -> its VXLAN device's
+        self._access: dict[int, int] = {}  # VNI -> its silent access port's index
         self._ports: dict[tuple[int, bytes], NeighborMessage] = {}  # (bridge, MAC) -> row
         self._dsts: dict[tuple[int, bytes], bytes] = {}  # (VXLAN device, MAC) -> VTEP
         self._floods: dict[tuple[int, bytes], Flood | None] = {}  # (VXLAN device, VTEP)
@@ -106,8 +107,7 @@ class Overlay:
 
     def access_port(self, vni: int) -> int:
         """Return the interface index of a VNI's silent access port, or 0."""
-        name = f"{_ACCESS}{vni}"
-        return next((link.index for link in self.links.values() if link.name == name), 0)
+        return self._access.get(vni, 0)
 
     def renewed(self) -> set[int]:
         """Return the VNIs whose shadow devices came, moved or came up since this was asked last.
@@ -172,19 +172,25 @@ class Overlay:
                 remove(row)
         self._unseen.clear()
 
-    def link(self, said: LinkMessage) -> None:
+    def link(self, said: LinkMessage) -> bool:
+        """Take a link; True when nexthops over it may now resolve to something else."""
         if said.family != AF_UNSPEC:
-            return  # it speaks of a bridge port; the same news comes as AF_UNSPEC too
+            return False  # it speaks of a bridge port; the same news comes as AF_UNSPEC too
+        before = self.links.get(said.index)
         if said.deleted:
             self._drop_link(said.index)
-            return
+            return before is not None
         self._unseen.discard(("link", said.index))
-        before = self.links.get(said.index)
+        if before:
+            self._forget_access(before)
         self.links[said.index] = said
+        if vni := _access_vni(said.name):
+            self._access[vni] = said.index
         if said.kind == "vxlan" and (before is None or _place(before) != _place(said)):
             self._replace_vxlan(said)
         if before is None or _standing(before) != _standing(said):
             self._renewed |= {self._vni_of(said)} - {0}
+        return before is None or _meaning(before) != _meaning(said)
 
     def _vni_of(self, shadow: LinkMessage) -> int:
         """Return the VNI that a shadow device belongs to, or 0."""
@@ -222,7 +228,13 @@ class Overlay:
                 self._look_at_bridge(bridge)
             for key in [key for key in self._floods if key[0] == index]:
                 self._drop_flood(key)
+        self._forget_access(gone)
         del self.links[index]
+
+    def _forget_access(self, link: LinkMessage) -> None:
+        vni = _access_vni(link.name)
+        if self._access.get(vni) == link.index:
+            del self._access[vni]
 
     def _bridge_row(self, said: NeighborMessage) -> None:
         """A row of a bridge: behind which port a MAC lives."""
@@ -311,7 +323,10 @@ class Overlay:
 
     def _forget_mac_of(self, key: tuple[int, bytes]) -> None:
         if old := self._neighbors.get(key):
-            self._addresses_of[old.ifindex, old.lladdr].discard(old.dst)
+            host = old.ifindex, old.lladdr
+            self._addresses_of[host].discard(old.dst)
+            if not self._addresses_of[host]:
+                del self._addresses_of[host]
 
     # -- records out ----------------------------------------------------------------------
 
@@ -427,6 +442,10 @@ def _access_vni(name: str) -> int:
 
 def _standing(link: LinkMessage) -> tuple[str, int, bool]:
     return link.name, link.master, link.up
+
+
+def _meaning(link: LinkMessage) -> tuple[str, str, int, int]:
+    return link.name, link.kind, link.vxlan_id, link.master
 
 
 def _place(vxlan: LinkMessage) -> tuple[int, int]:

@@ -59,7 +59,7 @@ class Runtime:
         self._frr = frr
         self._zebra = Vty(settings.run_dir / "zebra.vty")
         self._bgpd = Vty(settings.run_dir / "bgpd.vty")
-        self._publisher = Publisher(settings.bus, self._from_controller)
+        self._publisher = Publisher(self._from_controller)
         self.bridge = Bridge(self._publisher, doubt=self._bgpd_died, answer=self._answer)
         self._mirror = ShadowMirror(self.bridge.overlay)
         self._server = FpmServer(
@@ -88,14 +88,15 @@ class Runtime:
         self._progress_at = 0.0
 
     async def run(self) -> None:
-        """Serve until cancelled. Raises OSError when the FPM port cannot be had."""
+        """Serve until cancelled. Raises OSError when the FPM port or the bus cannot be had."""
         settings = self._settings
-        if self._zebra.connect():
-            await self._replay.arm()
-        self._bgpd.connect()
-        self._server.listen(settings.fpm_host, settings.fpm_port)
-        log.info("FPM on %s:%d, bus on %s", settings.fpm_host, settings.fpm_port, settings.bus)
         try:
+            if self._zebra.connect():
+                await self._replay.arm()
+            self._bgpd.connect()
+            self._server.listen(settings.fpm_host, settings.fpm_port)
+            self._publisher.listen(settings.bus)  # takes the path from whoever has it: last
+            log.info("FPM on %s:%d, bus on %s", settings.fpm_host, settings.fpm_port, settings.bus)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._watch.run())
                 group.create_task(self._every(_TICK_S, self._tick))
@@ -105,8 +106,16 @@ class Runtime:
                 group.create_task(self._keep_armed())
                 group.create_task(self._report())
         finally:
-            self._server.close()
-            self._publisher.close()
+            self._close()
+
+    def _close(self) -> None:
+        """Close what calls us before what we would say it by."""
+        self._server.close()
+        self._watch.close()
+        self._mirror.close()
+        self._zebra.close()
+        self._bgpd.close()
+        self._publisher.close()
 
     # -- what happens ---------------------------------------------------------------------
 

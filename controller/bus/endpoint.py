@@ -26,7 +26,9 @@ class Endpoint:
         self._look_soon()
 
     def send(self, *frames: bytes) -> bool:
-        """Send one message; False when nobody is there or the queue is full."""
+        """Send one message; False when nobody is there, the queue is full, or we are closed."""
+        if self._socket.closed:
+            return False
         try:
             self._socket.send_multipart(frames, zmq.NOBLOCK)
         except zmq.ZMQError as error:

@@ -24,17 +24,21 @@ _QUEUE = 10_000  # messages ZeroMQ may hold; credit keeps us far below
 
 
 class Publisher:
-    """Binds `address` (ipc://PATH) and talks to whoever subscribed last.
+    """Talks to whoever subscribed last, once it listens."""
 
-    Raises OSError when the path cannot be had.
-    """
-
-    def __init__(self, address: str, on_event: Callable[[events.FromController], None]) -> None:
+    def __init__(self, on_event: Callable[[events.FromController], None]) -> None:
         self.epoch = secrets.randbits(63)
         self.credit = 0
         self._on_event = on_event
         self._subscriber = b""
         self._sequence = 0
+        self._endpoint: Endpoint | None = None
+
+    def listen(self, address: str) -> None:
+        """Bind `address` (ipc://PATH). Raises OSError when the path cannot be had.
+
+        ZeroMQ takes the path from another process that has it: see that there is none.
+        """
         socket: Any = zmq.Context.instance().socket(zmq.ROUTER)
         socket.setsockopt(zmq.SNDHWM, _QUEUE)
         socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
@@ -53,7 +57,7 @@ class Publisher:
 
     def send(self, event: events.FromBridge) -> None:
         """Send to the subscriber; without one, or when it is gone, say nothing."""
-        if not self._subscriber:
+        if not self._subscriber or self._endpoint is None:
             return
         self._sequence += 1
         if isinstance(event, events.Changed):
@@ -65,7 +69,9 @@ class Publisher:
             self.credit = 0
 
     def close(self) -> None:
-        self._endpoint.close()
+        if self._endpoint is not None:
+            self._endpoint.close()
+            self._endpoint = None
 
     def _receive(self, frames: list[bytes]) -> None:
         sender, data = frames[0], frames[-1]

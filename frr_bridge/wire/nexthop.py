@@ -57,6 +57,8 @@ def decode_nexthop(buffer: bytes, message: Message) -> ZebraNexthop:
     fdb = NHA_FDB in attributes
     if NHA_GROUP in attributes:
         members = _members(buffer, *attributes.span(NHA_GROUP))
+        if any(member == identity for member, _ in members):
+            raise DecodeError("nexthop group that contains itself", offset=start)
         resilient = attributes.u16(NHA_GROUP_TYPE) == NEXTHOP_GRP_TYPE_RES
         return ZebraNexthop(identity, False, protocol, None, members, resilient, fdb)
     nexthop = _nexthop(attributes, flags, start)

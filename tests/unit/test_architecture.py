@@ -44,6 +44,7 @@ ALLOWED: dict[str, set[str]] = {
     "controller.metrics": {"controller.model", "datapaths.base"},
     "controller.settings": {"controller.logs", "controller.options", "controller.rpc"},
     "controller.lifetime": set(),
+    "controller.lock": set(),
     "controller.options": set(),
     "controller.logs": set(),
     "controller.supervisor": {"controller.settings"},
@@ -110,6 +111,7 @@ ALLOWED: dict[str, set[str]] = {
     "frr_bridge.__main__": {
         "controller.lifetime",
         "controller.logs",
+        "controller.lock",
         "controller.options",
         "datapaths.linux.netns",
         "frr_bridge",

@@ -38,7 +38,9 @@ class World:
         self.work = asyncio.create_task(self._daemon().run())
 
     def publisher(self) -> Publisher:
-        return Publisher(f"ipc://{self.directory}/bus.sock", self.told.append)
+        made = Publisher(self.told.append)
+        made.listen(f"ipc://{self.directory}/bus.sock")
+        return made
 
     def _daemon(self) -> Daemon:
         settings = parse(

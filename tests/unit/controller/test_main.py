@@ -11,6 +11,7 @@ import pytest
 from controller import __main__ as program
 from controller.__main__ import Refused
 from controller.intent.node import Namespaces
+from controller.lock import alone
 from controller.provision import Spaces
 from controller.settings import Settings, parse
 
@@ -37,17 +38,15 @@ def test_without_any_word_ours_is_made_and_frr_s_is_where_we_are() -> None:
 def test_only_root_may_run_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(Refused, match="only root"):
-        program._check(told(), Spaces("a", "b", False, False))
+        program._check_root()
 
 
-def test_a_namespace_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
+def test_a_namespace_that_is_not_there_is_named() -> None:
     with pytest.raises(Refused, match="--netns: there is no network namespace dp-none"):
         program._check(told(), Spaces("dp-none", "", False, False))
 
 
-def test_both_namespaces_may_not_be_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
+def test_both_namespaces_may_not_be_the_same() -> None:
     with pytest.raises(Refused, match="pass --frr-netns"):
         program._check(told(), Spaces("/proc/self/ns/net", "", False, False))
 
@@ -67,8 +66,25 @@ def test_manifests_that_hold_nothing_end_in_one_sentence(
     path = tmp_path / "pe1.yaml"
     if text is not None:
         path.write_text(text)
-    monkeypatch.setattr(sys, "argv", ["controller", "--datapath=kernel", "--config", str(path)])
-    with pytest.raises(SystemExit) as ended:
+    said = ended(monkeypatch, f"--config={path}", f"--state-dir={tmp_path}")
+    assert str(path) in said
+    assert "\n" not in said
+
+
+def test_two_controllers_do_not_share_a_state_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second would end the bridge of the first, and its twins would be other ones."""
+    with alone(tmp_path / "controller.lock"):
+        said = ended(monkeypatch, f"--state-dir={tmp_path}")
+    assert said.startswith(f"another controller runs with --state-dir {tmp_path}; ")
+
+
+def ended(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> str:
+    """Return the sentence with which the program ends."""
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(sys, "argv", ["controller", "--datapath=kernel", *arguments])
+    with pytest.raises(SystemExit) as code:
         program.main()
-    assert str(ended.value.code).startswith("controller: ")
-    assert "\n" not in str(ended.value.code)
+    assert str(code.value.code).startswith("controller: ")
+    return str(code.value.code).removeprefix("controller: ")

@@ -49,7 +49,9 @@ class FakeFrr:
         return self._file(last)
 
     def _file(self, file: Path) -> Finished:
-        self.files_seen.append((file.read_text(), stat.S_IMODE(file.parent.stat().st_mode)))
+        self.files_seen.append(
+            (file.read_text(errors="replace"), stat.S_IMODE(file.parent.stat().st_mode))
+        )
         said = self._wanted(file)
         gone = {line.removeprefix("no ") for line in said if line.startswith("no ")}
         new = [line for line in said if line not in self.running and not line.startswith("no ")]
@@ -58,7 +60,11 @@ class FakeFrr:
         return Finished(0, "")
 
     def _wanted(self, file: Path) -> list[str]:
-        return [line for line in file.read_text().splitlines() if line not in ("exit", "exit-vrf")]
+        return [
+            line
+            for line in file.read_text(errors="replace").splitlines()
+            if line not in ("exit", "exit-vrf")
+        ]
 
     def _difference(self, file: Path, running: Path) -> str:
         runs = running.read_text().splitlines()
@@ -279,6 +285,37 @@ async def test_a_hang_is_a_result(frr: FakeFrr) -> None:
 
     result = await FrrApply(frr.paths, hang).apply(GOOD)
     assert result.message == "FRR's programs did not end in time"
+
+
+async def test_an_earlier_file_in_latin_1_is_replaced_and_put_back_as_it_was(
+    frr: FakeFrr,
+) -> None:
+    before = b"! Jos\xe9\nhostname pe1\nvrf caf\xe9\n vni 7\nexit-vrf\n"
+    frr.paths.file.write_bytes(before)
+    frr.shows = 1
+    result = await apply(frr, BETTER)
+    assert not result.ok
+    assert frr.paths.file.read_bytes() == before
+    frr.shows = 0
+    assert (await apply(frr, BETTER)).ok
+
+
+@pytest.mark.parametrize("fails", ["--test", "show running-config no-header"])
+@pytest.mark.parametrize("hangs", [False, True])
+async def test_programs_that_say_nothing_put_the_previous_file_back(
+    frr: FakeFrr, fails: str, hangs: bool
+) -> None:
+    async def failing(arguments: Sequence[str]) -> Finished:
+        if fails not in arguments:
+            return await frr(arguments)
+        if hangs:
+            raise TimeoutError
+        return Finished(1, "% nothing to say")
+
+    assert (await apply(frr, GOOD)).ok
+    result = await FrrApply(frr.paths, failing).apply(BETTER)
+    assert result.message.endswith("; and the previous one is not back either")
+    assert frr.paths.file.read_text() == GOOD
 
 
 async def test_a_program_is_run_without_a_shell_and_both_its_outputs_are_kept() -> None:

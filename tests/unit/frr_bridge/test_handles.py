@@ -314,6 +314,16 @@ def test_a_dead_alias_leaves_nothing_behind() -> None:
     assert heard.rebound == []
 
 
+def test_ids_that_nobody_explains_are_forgotten_with_their_last_route() -> None:
+    heard = Heard(2)
+    used, unused, member = heard.handles.by_id(np.array([5, 6, 7], np.uint32)).tolist()
+    heard.handles.learn_group(13, ((7, 1),))
+    heard.handles.collect({used})
+    assert heard.handles.handle(5) == used
+    assert heard.handles.handle(6) != unused
+    assert heard.handles.handle(7) == member
+
+
 def test_a_group_of_itself_is_never_known() -> None:
     heard = Heard(2)
     heard.handles.learn_group(31, ((31, 1),))
@@ -322,6 +332,45 @@ def test_a_group_of_itself_is_never_known() -> None:
     heard.handles.retry()
     assert [heard.meaning(i) for i in (31, 32, 33)] == [None, None, None]
     assert heard.handles.collect(set()) == []
+
+
+def test_groups_of_one_another_are_never_known() -> None:
+    """No kernel has them; what is said over TCP may."""
+    heard = Heard(2)
+    for _ in range(2):
+        heard.handles.learn_group(7, ((7, 1), (8, 1)))
+        heard.handles.learn_group(8, ((7, 1), (8, 1)))
+        heard.handles.learn(9, via(1))
+        heard.handles.retry()
+    assert (heard.meaning(7), heard.meaning(8), heard.meaning(9)) == (None, None, 1)
+    heard.handles.learn_group(8, ((9, 1),))
+    assert (heard.meaning(7), heard.meaning(8)) == (None, [(1, 1)])
+
+
+def test_groups_alike_become_known_with_their_only_vtep() -> None:
+    heard = Heard(2)
+    heard.handles._resolve = lambda handle, said: Nexthop(handle, said.type, said.gateway, vni=100)
+    heard.handles.learn_group(8, ((4, 1),))
+    heard.handles.learn_group(6, ((4, 1),))
+    heard.handles.learn(4, via(1))
+    assert [heard.meaning(identity) for identity in (4, 6, 8)] == [1, 1, 1]
+    heard.handles.learn(5, via(2))
+    heard.handles.learn_group(8, ((4, 1), (5, 1)))
+    heard.handles.learn_group(6, ((5, 1),))
+    assert (heard.meaning(8), heard.meaning(6)) == ([(1, 1), (2, 1)], 2)
+
+
+def test_what_a_group_was_said_with_lives_until_it_is_said_anew() -> None:
+    """Invariant 3: of the new member nothing is known, so the old one still carries traffic."""
+    heard = Heard(2)
+    heard.handles.learn(11, via(1))
+    heard.handles.learn_group(20, ((11, 1),))
+    heard.handles.learn_group(20, ((12, 1),))
+    heard.handles.forget(11)
+    assert heard.handles.collect(set()) == []
+    heard.handles.learn(12, via(2))
+    assert heard.meaning(20) == [(2, 1)]
+    assert [nexthop.gateway[-1] for nexthop in heard.handles.collect(set())] == [1]
 
 
 def test_handles_grow_beyond_the_first_table() -> None:

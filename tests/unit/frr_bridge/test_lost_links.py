@@ -71,3 +71,33 @@ def test_without_frr_a_cable_counts_and_the_end_of_its_namespace_does_not(made: 
     assert legs(made) == 2
     made.bridge.take_netlink(replace(LINKS[1], flags=IFF_UP))
     assert legs(made) == 1
+
+
+class Counted:
+    """What a nexthop resolves to, and how often somebody asked."""
+
+    def __init__(self, made: World) -> None:
+        self.asked = 0
+        self._resolve = made.bridge.handles._resolve
+        made.bridge.handles._resolve = self
+
+    def __call__(self, identity: int, said: InlineNexthop) -> Nexthop | None:
+        self.asked += 1
+        return self._resolve(identity, said)
+
+
+def test_nexthops_are_looked_at_once_for_a_burst_of_links(made: World) -> None:
+    counted = Counted(made)
+    for name in ("first", "second", "third"):
+        made.bridge.take_netlink(replace(LINKS[0], name=name))
+    made.flush().flush()
+    assert counted.asked == 2  # each nexthop once
+    devices = {r.device for r in made.bus.records.values() if isinstance(r, Nexthop)}
+    assert devices == {"third", f"eth{ETH2}", ""}
+
+
+def test_a_link_that_stays_what_it_is_has_no_nexthop_looked_at(made: World) -> None:
+    counted = Counted(made)
+    made.bridge.take_netlink(replace(LINKS[0], mtu=9000))
+    made.flush()
+    assert counted.asked == 0

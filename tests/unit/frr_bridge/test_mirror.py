@@ -13,7 +13,7 @@ import pytest
 from controller.model.events import Mirror
 from controller.model.layer2 import Mac, Neighbor
 from controller.model.routes import RTPROT_DUALPATH
-from frr_bridge.mirror import ShadowMirror
+from frr_bridge.mirror import _RETRY_TICKS, ShadowMirror
 from frr_bridge.overlay import Overlay
 from frr_bridge.wire.link import IFF_UP
 from frr_bridge.wire.message import decode_message
@@ -138,11 +138,28 @@ def test_hosts_wait_for_their_shadow_devices(world: World) -> None:
     assert early.asked() == []
 
 
-def test_a_refused_host_is_tried_again(world: World) -> None:
+def test_a_refused_host_is_tried_again_after_a_while_and_logged_once(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.mirror.retry()
     world.kernel.error = errno.EBUSY
+    world.mirror.learn(Mirror(macs=(MAC, OTHER)))
+    for _ in range(2 * _RETRY_TICKS):
+        world.mirror.retry()
+    assert world.asked() == [("+", AC110, HOST_MAC), ("+", AC110, OTHER.mac)] * 3
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    world.kernel.error = 0
+    for _ in range(2 * _RETRY_TICKS):
+        world.mirror.retry()
+    assert world.asked() == [("+", AC110, HOST_MAC), ("+", AC110, OTHER.mac)]
+
+
+def test_a_refused_host_is_tried_again_once_its_device_changed(world: World) -> None:
+    world.mirror.retry()
+    world.kernel.error = errno.EOPNOTSUPP
     world.mirror.learn(Mirror(macs=(MAC,)))
     world.kernel.error = 0
-    world.mirror.retry()
+    world.overlay.link(replace(LINKS[AC110 - 1], flags=IFF_UP))
     world.mirror.retry()
     assert world.asked() == [("+", AC110, HOST_MAC)] * 2
 

@@ -302,6 +302,18 @@ def test_shadow_devices_are_found_by_vni() -> None:
     assert (overlay.bridge_of(999), overlay.access_port(999)) == (0, 0)
 
 
+def test_an_access_port_is_the_device_that_has_the_name_now() -> None:
+    overlay = Listener(*LINKS).overlay
+    port = LINKS[AC110 - 1]
+    overlay.link(replace(port, name="old110"))
+    assert overlay.access_port(L2VNI) == 0
+    overlay.link(replace(port, index=50))
+    overlay.link(replace(port, deleted=True))  # late: that of the old one
+    assert overlay.access_port(L2VNI) == 50
+    overlay.link(replace(port, index=50, deleted=True))
+    assert overlay.access_port(L2VNI) == 0
+
+
 GATEWAY = InlineNexthop(NexthopType.GATEWAY, bytes([192, 168, 1, 2]), ETH1)
 OVERLAY = InlineNexthop(NexthopType.GATEWAY, VTEP, BR100, onlink=True)
 
@@ -339,3 +351,12 @@ def test_what_leaves_by_an_unknown_device_waits() -> None:
 def test_a_blackhole_needs_no_device() -> None:
     said = InlineNexthop(NexthopType.BLACKHOLE)
     assert Listener().overlay.resolve(7, said) == Nexthop(7, NexthopType.BLACKHOLE)
+
+
+def test_neighbours_that_went_leave_nothing_behind() -> None:
+    overlay = Overlay(lambda record: None, lambda kind, key: None, lambda kind, key: None)
+    for number in range(3):
+        row = replace(HOST_ROWS[-1], lladdr=bytes([2, 0, 0, 0, 0, number]))
+        overlay.neighbor(row)
+        overlay.neighbor(replace(row, deleted=True))
+    assert not overlay._addresses_of

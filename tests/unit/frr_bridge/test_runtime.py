@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -109,10 +110,6 @@ class World:
         for writer in self._zebras:
             writer.close()
         await asyncio.gather(*(w.wait_closed() for w in self._zebras), return_exceptions=True)
-        self.runtime._watch.close()
-        self.runtime._mirror.close()
-        self.runtime._bgpd.close()
-        self.runtime._zebra.close()
         await self.bgpd.die()
 
 
@@ -286,3 +283,25 @@ async def test_the_namespace_is_dumped_at_the_start(world: World) -> None:
     await world.until(lambda: bool(world.runtime.bridge.overlay.links))
     names = {link.name for link in world.runtime.bridge.overlay.links.values()}
     assert "lo" in names
+
+
+async def test_a_port_that_is_taken_leaves_the_bus_to_who_has_it(tmp_path: Path) -> None:
+    """ZeroMQ would take the path from a bridge that is at work."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings = Settings(
+            "127.0.0.1", taken.getsockname()[1], f"ipc://{tmp_path}/bus.sock", tmp_path, HOLD_S
+        )
+        with pytest.raises(OSError, match="in use"):
+            await Runtime(settings, FrrApply(FrrPaths.named(""))).run()
+    assert not (tmp_path / "bus.sock").exists()
+
+
+async def test_an_end_closes_all_that_was_open(tmp_path: Path) -> None:
+    world = World(tmp_path, HOLD_S)
+    await world.subscribe()
+    await world.close()
+    ended = world.runtime
+    assert (ended._watch._news.fileno(), ended._mirror._kernel.fileno()) == (-1, -1)
+    assert ended._bgpd._socket is None
+    ended._say_alive()
+    assert not world.failures

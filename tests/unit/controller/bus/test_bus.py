@@ -52,7 +52,9 @@ class World:
         self._open: list[Controller] = []
 
     def publisher(self) -> Publisher:
-        return Publisher(self.address, self._take)
+        made = Publisher(self._take)
+        made.listen(self.address)
+        return made
 
     def controller(self) -> Controller:
         made = Controller(self.address)
@@ -103,6 +105,14 @@ async def test_words_arrive_in_order_and_give_back_credit(world: World) -> None:
     assert credit == CREDIT
 
 
+async def test_after_its_end_nothing_is_said_and_nothing_raised(world: World) -> None:
+    controller = await world.subscribed()
+    for end in (world.bridge, controller.end):
+        end.close()
+    world.bridge.send(events.Alive())
+    controller.end.send(events.Release())
+
+
 async def test_words_without_a_batch_cost_no_credit(world: World) -> None:
     await world.subscribed()
     world.bridge.send(events.Alive())
@@ -138,6 +148,7 @@ async def test_a_message_that_makes_no_sense_leads_to_a_new_subscription(world: 
     """Invariant 6."""
     controller = await world.subscribed()
     times = len(controller.subscriptions)
+    assert world.bridge._endpoint
     world.bridge._endpoint.send(world.bridge._subscriber, b"\xff\xff")
     await until(lambda: len(controller.subscriptions) > times)
 

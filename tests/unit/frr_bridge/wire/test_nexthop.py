@@ -76,6 +76,7 @@ def test_a_nexthop_of_a_bridge_has_no_device() -> None:
         u32(NHA_ID, 1) + attribute(NHA_GROUP, b""),
         u32(NHA_ID, 1) + attribute(NHA_GROUP, bytes(8)),
         u32(NHA_ID, 1) + attribute(NHA_GROUP, b"\1\0\0\0\0\0\0"),
+        u32(NHA_ID, 7) + attribute(NHA_GROUP, struct.pack("=IIII", 8, 0, 7, 0)),
         u32(NHA_ID, 1) + attribute(NHA_GATEWAY, b"abcde"),
         u32(NHA_ID, 1) + u32(NHA_OIF, 1) + attribute(NHA_ENCAP_TYPE, b"\1\0"),
     ],
