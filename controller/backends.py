@@ -88,6 +88,7 @@ def _grout(settings: Settings, spaces: Spaces) -> Grout:
 def _agent(settings: Settings, spaces: Spaces, host: str, listen: str) -> tuple[str, ...]:
     return (
         sys.executable,
+        "-P",
         "-m",
         "datapaths.grout.agent",
         f"--grout-sock={settings.grout.sock}",

@@ -100,6 +100,7 @@ class BridgeSupervisor:
         settings = self._settings
         return await asyncio.create_subprocess_exec(
             sys.executable,
+            "-P",  # what lies in the current directory is not ours
             "-m",
             "frr_bridge",
             f"--netns={self._netns}",

@@ -143,7 +143,7 @@ async def test_a_lost_zebra_takes_nothing_with_it(world: World) -> None:
     writer.close()
     await world.until(lambda: world.state is State.IDLE)
     await world.until(lambda: world.runtime.bridge.reason == "zebra is not connected")
-    assert len(world.prefixes) == 2
+    await world.until(lambda: len(world.prefixes) == 2)
     await world.live(route(2))
     await world.until(lambda: world.prefixes == {"20.0.2.0/24"})
 
@@ -179,7 +179,7 @@ async def test_a_dying_bgpd_s_withdrawals_are_kept_until_it_is_back(world: World
     await world.until(lambda: world.state is State.HELD)
     await world.until(lambda: world.runtime.bridge.stale == 2)
     assert "bgpd died" in world.runtime.bridge.reason
-    assert len(world.prefixes) == 2
+    await world.until(lambda: len(world.prefixes) == 2)
     writer.write(route(2))
     await world.until(lambda: world.runtime.bridge.stale == 1)
     world.bgpd.start()
@@ -236,7 +236,7 @@ async def test_a_lone_new_zebra_is_not_believed(
     await world.zebra(route(2))
     await world.until(lambda: world.state is State.HELD)
     assert "restart FRR as a whole" in world.runtime.bridge.reason
-    assert len(world.prefixes) == 2
+    await world.until(lambda: len(world.prefixes) == 2)
     world.bgpd.say_json(NEIGHBORS, {})
     await world.until(lambda: world.prefixes == {"20.0.2.0/24"})
     await zebra.die()
