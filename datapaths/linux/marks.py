@@ -16,6 +16,9 @@ PREFIX = "dualpath:"
 TWIN_PREFIX = "cp-"
 """Begins the name of a twin's end beside its port, known before the device can be marked."""
 
+MAKING = 0x4450
+"""The group of a device of ours until it has its mark: the kernel takes no alias on creation."""
+
 IFALIASZ = 256  # linux/if.h, with the terminating zero
 
 Value = str | int

@@ -26,7 +26,7 @@ def ensure_vrf(links: Links, vrf: Vrf) -> None:
     """Make a VRF device. A table cannot be changed, so another one makes another device."""
     if not vrf.table:
         raise OSError(errno.EINVAL, f"VRF {vrf.name} has no table")
-    link = _own(links, vrf.name, "vrf")
+    link = own(links, vrf.name, "vrf", "vrf")
     members: list[str] = []
     if link and link.info.get("IFLA_VRF_TABLE") != vrf.table:
         members = [other.name for other in links.all() if other.master == link.index]
@@ -67,8 +67,7 @@ def ensure_unreachable(links: Links, vrf: Vrf) -> None:
 
 
 def remove_vrf(links: Links, vrf: Vrf) -> None:
-    if _ours(links, vrf.name):
-        links.delete(vrf.name)
+    if _delete(links, vrf.name, "vrf"):
         _unreachable(links, "del", vrf, errno.ESRCH)
 
 
@@ -106,13 +105,12 @@ def ensure_vni(links: Links, vni: Vni, *, link_local: bool) -> None:
 
 
 def remove_vni(links: Links, vni: Vni) -> None:
-    for name in (vni.device, vni.bridge):
-        if _ours(links, name):
-            links.delete(name)
+    _delete(links, vni.device, "vxlan")
+    _delete(links, vni.bridge, "vni")
 
 
 def _ensure_bridge(links: Links, vni: Vni, *, link_local: bool) -> None:
-    link = _own(links, vni.bridge, "bridge")
+    link = own(links, vni.bridge, "bridge", "vni")
     if not link:
         mac = {"address": vni.mac.hex(":")} if vni.mac else {}
         # No default VLAN: the kernel would repeat every entry of the FDB for it.
@@ -133,7 +131,7 @@ def _ensure_bridge(links: Links, vni: Vni, *, link_local: bool) -> None:
 
 
 def _ensure_vxlan(links: Links, vni: Vni) -> None:
-    link = _own(links, vni.device, "vxlan")
+    link = own(links, vni.device, "vxlan", "vxlan")
     if link and _vxlan_identity(link) != (vni.vni, vni.port, vni.local):
         links.delete(vni.device)
         link = None
@@ -179,14 +177,19 @@ def dump_vnis(links: Links) -> Iterator[Vni]:
         )
 
 
-def _own(links: Links, name: str, kind: str) -> Link | None:
-    """Return the device of that name. Raises OSError (EEXIST) when it is of another kind."""
+def own(links: Links, name: str, kind: str, what: str) -> Link | None:
+    """Return our device of that name. Raises OSError (EEXIST) when it is somebody else's."""
     link = links.find(name)
-    if link and link.kind != kind:
-        raise OSError(errno.EEXIST, f"{name} exists in the namespace and is no {kind}")
+    if link and not (link.kind == kind and link.is_ours(what)):
+        where = f"namespace {links.netns}" if links.netns else "our namespace"
+        text = f"{name} exists in {where} and is not ours: rename or delete it"
+        raise OSError(errno.EEXIST, text)
     return link
 
 
-def _ours(links: Links, name: str) -> bool:
+def _delete(links: Links, name: str, what: str) -> bool:
+    """Delete a device if it is ours, and tell whether it was."""
     link = links.find(name)
-    return link is not None and link.mark is not None
+    if ours := link is not None and link.is_ours(what):
+        links.delete(name)
+    return ours
