@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import re
 import socket
 from collections.abc import Iterator
 
@@ -20,6 +21,7 @@ from datapaths.linux.marks import Mark
 
 UNREACHABLE_METRIC = 4278198272  # the kernel's documentation of VRF: after every real route
 AGEING = 300 * 100  # clock_t, 1/100 s
+BRIDGE = re.compile(r"br([1-9][0-9]*)")  # model.links.Vni.bridge
 
 
 def ensure_vrf(links: Links, vrf: Vrf) -> None:
@@ -100,6 +102,8 @@ def ensure_vni(links: Links, vni: Vni, *, link_local: bool) -> None:
         raise OSError(errno.EINVAL, f"VNI {vni.vni} has no local VTEP address")
     if vni.vrf:
         links.get(vni.vrf)
+    if not (links.find(vni.bridge) and links.find(vni.device)):
+        _remove_renamed(links, vni)
     _ensure_bridge(links, vni, link_local=link_local)
     _ensure_vxlan(links, vni)
 
@@ -107,6 +111,24 @@ def ensure_vni(links: Links, vni: Vni, *, link_local: bool) -> None:
 def remove_vni(links: Links, vni: Vni) -> None:
     _delete(links, vni.device, "vxlan")
     _delete(links, vni.bridge, "vni")
+    _remove_renamed(links, vni)
+
+
+def _remove_renamed(links: Links, vni: Vni) -> None:
+    """Remove our VXLAN device of a VNI that somebody renamed, and such bridges of any VNI.
+
+    The VXLAN device holds the VNI; what a bridge was for, only its name told.
+    """
+    for link in links.all():
+        number, other = link.info.get("IFLA_VXLAN_ID"), link.name != vni.device
+        if (number == vni.vni and other and _marked(link, "vxlan")) or (
+            link.kind == "bridge" and not BRIDGE.fullmatch(link.name) and _marked(link, "vni")
+        ):
+            links.delete(link.name)
+
+
+def _marked(link: Link, what: str) -> bool:
+    return link.mark is not None and link.mark.what == what
 
 
 def _ensure_bridge(links: Links, vni: Vni, *, link_local: bool) -> None:
@@ -158,9 +180,14 @@ def _vxlan_identity(link: Link) -> tuple[int, int, bytes]:
 
 
 def dump_vnis(links: Links) -> Iterator[Vni]:
-    """Yield the VNIs that are ours as they are now; one without its VXLAN device has no `local`."""
+    """Yield the VNIs that are ours as they are now; one without its VXLAN device has no `local`.
+
+    A bridge that somebody renamed is none: its VNI is missing, and `ensure_vni` repairs it.
+    """
     for bridge, mark in links.marked("vni"):
-        number = int(bridge.name.removeprefix("br"))
+        if not (named := BRIDGE.fullmatch(bridge.name)):
+            continue
+        number = int(named[1])
         device = links.find(f"vx{number}")
         _, port, local = _vxlan_identity(device) if device else (0, 0, b"")
         whole = device and device.up and bridge.up and device.master == bridge.index

@@ -217,6 +217,31 @@ def test_what_somebody_breaks_shows_and_is_repaired(
         assert layout.dump(Kind.PORT) == [leg], damage
 
 
+@pytest.mark.parametrize(("name", "new"), [("br110", "mine"), ("br110", "0"), ("vx110", "mine")])
+def test_what_somebody_renames_is_made_anew_and_leaves_nothing(
+    layout: Layout, spaces: tuple[str, str], name: str, new: str
+) -> None:
+    upsert(layout, VNI, DETACHED)
+    before = names(spaces[0])
+    run(f"ip -n {spaces[0]} link set {name} down")
+    run(f"ip -n {spaces[0]} link set {name} name {new}")
+    assert {DETACHED} == {record for record in layout.dump(Kind.VNI) if record in (VNI, DETACHED)}
+    assert upsert(layout, VNI) == []
+    assert set(layout.dump(Kind.VNI)) == {VNI, DETACHED}
+    assert names(spaces[0]) == before
+
+
+def test_what_somebody_renamed_is_removed_with_its_vni(
+    layout: Layout, spaces: tuple[str, str]
+) -> None:
+    upsert(layout, VNI)
+    for name in ("br110", "vx110"):
+        run(f"ip -n {spaces[0]} link set {name} down")
+        run(f"ip -n {spaces[0]} link set {name} name {name}-x")
+    assert withdraw(layout, VNI) == []
+    assert names(spaces[0]) == {"lo"}
+
+
 def test_a_nic_is_fetched_with_its_addresses_and_given_back(
     layout: Layout, spaces: tuple[str, str]
 ) -> None:
