@@ -83,6 +83,7 @@ ALLOWED: dict[str, set[str]] = {
         "controller.wire",
         "datapaths.base",
     },
+    "datapaths.remote.process": {"controller.lifetime", "controller.rpc", "datapaths"},
     "datapaths.remote.serve": {"datapaths"},  # a composition root
     "datapaths.conformance": {
         "controller.model",
@@ -97,6 +98,7 @@ ALLOWED: dict[str, set[str]] = {
         "datapaths.linux",
     },
     "datapaths.grout.agent": {  # a composition root
+        "controller.lifetime",
         "datapaths.base",
         "datapaths.grout",
         "datapaths.linux",
