@@ -76,11 +76,16 @@ def merge(
 def _documents(path: Path) -> Iterator[Document]:
     try:
         for file in files(path):
-            yield from read(file.read_text(encoding="utf-8"), str(file))
+            yield from read(_text(file), str(file))
     except OSError as error:
         raise ManifestError(f"{error.filename}: {error.strerror}") from None
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
     except UnicodeDecodeError:
-        raise ManifestError(f"{path}: not text in UTF-8") from None
+        raise ManifestError(f"{file}: not text in UTF-8") from None
 
 
 def files(path: Path) -> list[Path]:
