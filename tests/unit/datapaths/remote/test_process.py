@@ -110,6 +110,9 @@ def refusal(main: Callable[[list[str]], None], *arguments: str) -> Refusal:
     ("listen", "why"),
     [
         ("0.0.0.0:5000", "not a loopback"),
+        (f"127.0.0.1:{'9' * 5000}", "neither unix:/PATH nor ADDRESS:PORT"),
+        ("[::1:5000", "neither unix:/PATH nor ADDRESS:PORT"),
+        ("::1]:5000", "neither unix:/PATH nor ADDRESS:PORT"),
         ("unix:relative", "absolute"),
         ("unix:/proc/none/x", "cannot use"),
     ],
