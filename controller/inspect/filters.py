@@ -18,6 +18,7 @@ from controller.pb import inspect_pb2 as pb
 
 FAMILIES = {Family.INET: pb.FAMILY_IPV4, Family.INET6: pb.FAMILY_IPV6}
 MAX_GROUP_DEPTH = 2
+MAX_DIGITS = 18  # of a position in a page token: what a column of 64 bits can be asked for
 
 
 class BadRequest(ValueError):
@@ -48,7 +49,7 @@ def parse_prefix(text: str) -> tuple[Family, bytes, int]:
 
 def parse_position(token: str) -> int:
     """Read the page token of a list of records. Raises BadRequest."""
-    if token and not (token.isascii() and token.isdigit()):
+    if token and not (token.isascii() and token.isdigit() and len(token) <= MAX_DIGITS):
         raise BadRequest(f"page token {token!r} is not one of this list's")
     return int(token or 0)
 

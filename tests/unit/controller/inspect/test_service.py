@@ -125,6 +125,10 @@ async def test_ports_are_listed_without_links_when_the_datapath_is_away(served: 
         ("ListRoutes", pb.ListRoutesRequest(prefix="nonsense")),
         ("ListRoutes", pb.ListRoutesRequest(page_token="nonsense")),
         ("ListMacs", pb.ListRequest(page_token="nonsense")),
+        ("ListRoutes", pb.ListRoutesRequest(page_token=f"default/4/{'9' * 20}")),
+        ("ListRoutes", pb.ListRoutesRequest(page_token=f"default/4/{'9' * 5000}")),
+        ("ListMacs", pb.ListRequest(page_token="9" * 20)),
+        ("ListMacs", pb.ListRequest(page_token="9" * 5000)),
         ("ListMacs", pb.ListRequest(family=9)),  # type: ignore[arg-type]  # on purpose
     ],
 )
