@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 from controller.cli import columns
 from controller.cli.client import Stub, connected
 from controller.cli.options import (
+    UINT32,
     FamilyOption,
     LimitOption,
     Output,
@@ -35,7 +36,9 @@ def routes(
     vni: VniOption = None,
     family: FamilyOption = None,
     state: StatesOption = None,
-    nexthop: Annotated[int, typer.Option("--nexthop", help="Only with this nexthop id.")] = 0,
+    nexthop: Annotated[
+        int, typer.Option("--nexthop", min=0, max=UINT32, help="Only with this nexthop id.")
+    ] = 0,
     limit: LimitOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:

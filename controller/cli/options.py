@@ -11,6 +11,7 @@ import typer
 
 DEFAULT_CONNECT = "unix:/run/dualpath/inspect.sock"
 CONNECT_VARIABLE = "DUALPATH_CONNECT"
+UINT32, UINT64 = 0xFFFF_FFFF, 0xFFFF_FFFF_FFFF_FFFF  # of a field, in protobuf
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,9 @@ FamilyOption = Annotated[Family | None, typer.Option("--family", help="Only this
 StatesOption = Annotated[
     list[State] | None, typer.Option("--state", help="Only this state; may be repeated.")
 ]
-LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many rows.")]
+LimitOption = Annotated[
+    int | None, typer.Option("--limit", min=1, max=UINT32, help="At most so many rows.")
+]
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="Form of the output.")]
 
 

@@ -11,6 +11,7 @@ import typer
 from controller.cli.client import connected
 from controller.cli.columns import kind_text, state_text
 from controller.cli.options import (
+    UINT64,
     FamilyOption,
     Kind,
     Output,
@@ -32,7 +33,11 @@ def watch(
     context: typer.Context,
     after: Annotated[
         int | None,
-        typer.Option(min=0, help="Begin behind this sequence number; 0 is all that is remembered."),
+        typer.Option(
+            min=0,
+            max=UINT64,
+            help="Begin behind this sequence number; 0 is all that is remembered.",
+        ),
     ] = None,
     kind: Annotated[
         list[Kind] | None, typer.Option("--kind", help="Only this kind; may be repeated.")

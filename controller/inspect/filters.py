@@ -19,6 +19,7 @@ from controller.pb import inspect_pb2 as pb
 
 FAMILIES = {Family.INET: pb.FAMILY_IPV4, Family.INET6: pb.FAMILY_IPV6}
 MAX_GROUP_DEPTH = 2
+MAX_DIGITS = 18  # of a position in a page token: what a column of 64 bits can be asked for
 
 
 class BadRequest(ValueError):

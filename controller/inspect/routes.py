@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from controller.inspect.filters import FAMILIES, BadRequest, parse_family, parse_prefix
+from controller.inspect.filters import FAMILIES, MAX_DIGITS, BadRequest, parse_family, parse_prefix
 from controller.inspect.rows import STATES, Nexthops, Resolve
 from controller.inspect.text import errno_text, protocol_text
 from controller.model.nexthops import Nexthop
@@ -166,6 +166,7 @@ def parse_token(token: str) -> tuple[str, Family, int]:
     """Read a page token. Raises BadRequest."""
     vrf, _, rest = token.partition("/")
     family, _, slot = rest.partition("/")
-    if token.isascii() and family in ("4", "6") and slot.isdigit():
+    digits = slot.isdigit() and len(slot) <= MAX_DIGITS
+    if token.isascii() and family in ("4", "6") and digits:
         return vrf, Family.INET if family == "4" else Family.INET6, int(slot)
     raise BadRequest(f"page token {token!r} is not one of this list's")

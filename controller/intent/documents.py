@@ -1,7 +1,8 @@
 """YAML text to documents that remember their lines. Pure.
 
 The rules are those of Kubernetes rather than of YAML 1.1: `65000:10` is a string and not a number
-to the base of sixty, `on` is a string, a date is a string, and a key given twice is an error.
+to the base of sixty, `on` is a string, a date is a string, and a key given twice is an error. So is
+an alias, which nobody needs: with it a short text has no end.
 """
 
 from __future__ import annotations
@@ -12,6 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
+from yaml.constructor import ConstructorError
+
+MAX_DEPTH = 64
+"""Deeper than anything a resource has, and far from Python's own limit."""
+MAX_DIGITS = 100  # Python neither reads nor writes a number of a few thousand
 
 
 class ManifestError(Exception):
@@ -74,7 +80,7 @@ def read(text: str, path: str) -> list[Document]:
                 if not isinstance(node, yaml.MappingNode):
                     line = node.start_mark.line + 1
                     raise ManifestError(f"{path}:{line}: a manifest is a mapping, this is not")
-                _refuse_duplicates(node, path)
+                _check(node, path)
                 documents.append(Document(path, loader.construct_document(node), node))
         finally:
             loader.dispose()
@@ -96,25 +102,36 @@ def _entry(node: yaml.MappingNode, key: str) -> tuple[yaml.Node, yaml.Node] | No
     return None
 
 
-def _refuse_duplicates(root: yaml.Node, path: str) -> None:
-    pending, seen = [root], set[int]()
+def _check(root: yaml.Node, path: str) -> None:
+    """Refuse keys given twice, aliases, and what is nested too deeply. Raises ManifestError."""
+    pending, seen = [(root, 0)], set[int]()
     while pending:
-        node = pending.pop()
-        if id(node) in seen:  # an alias; it may even be a loop
-            continue
+        node, depth = pending.pop()
+        if id(node) in seen:
+            text = "a YAML alias means this: write it out where it is used"
+            raise ManifestError(f"{_at(path, node)}: {text}")
+        if depth > MAX_DEPTH:
+            raise ManifestError(f"{_at(path, node)}: nested more than {MAX_DEPTH} deep")
         seen.add(id(node))
         if isinstance(node, yaml.MappingNode):
-            keys: set[str] = set()
-            for key, value in node.value:
-                if not isinstance(key, yaml.ScalarNode):
-                    raise ManifestError(f"{path}:{key.start_mark.line + 1}: a key is not a string")
-                if key.value in keys:
-                    line = key.start_mark.line + 1
-                    raise ManifestError(f"{path}:{line}: `{key.value}` is given twice")
-                keys.add(key.value)
-                pending.append(value)
+            _refuse_duplicates(node, path)
+            pending.extend((value, depth + 1) for _, value in node.value)
         elif isinstance(node, yaml.SequenceNode):
-            pending.extend(node.value)
+            pending.extend((value, depth + 1) for value in node.value)
+
+
+def _refuse_duplicates(node: yaml.MappingNode, path: str) -> None:
+    keys: set[str] = set()
+    for key, _ in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            raise ManifestError(f"{_at(path, key)}: a key is not a string")
+        if key.value in keys:
+            raise ManifestError(f"{_at(path, key)}: `{key.value}` is given twice")
+        keys.add(key.value)
+
+
+def _at(path: str, node: yaml.Node) -> str:
+    return f"{path}:{node.start_mark.line + 1}"
 
 
 def _first_line(error: Exception) -> str:
@@ -130,6 +147,18 @@ class _Loader(_SafeLoader):  # type: ignore[misc, valid-type]  # either has the 
     """A safe loader with the types of YAML's core schema."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ANN401
+        """Raise an error of YAML where PyYAML raises whatever Python does."""
+        kind = node.tag.rpartition(":")[2]
+        try:
+            if kind == "int" and len(node.value) > MAX_DIGITS:
+                raise ValueError
+            return super().construct_object(node, deep)
+        except (ValueError, KeyError, IndexError, AttributeError, TypeError):
+            what = repr(node.value[:40]) if isinstance(node, yaml.ScalarNode) else "this"
+            text = f"{what} is no {kind}"
+            raise ConstructorError(problem=text, problem_mark=node.start_mark) from None
 
 
 for _tag, _pattern, _first in (

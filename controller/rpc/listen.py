@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+import ssl
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,13 +30,28 @@ class Tls:
     ca: Path
 
     def credentials(self) -> grpc.ServerCredentials:
-        """Raises ListenError when a file cannot be read."""
+        """Raises ListenError when a file cannot be read or is not what it should be."""
         try:
             pair = self.key.read_bytes(), self.certificate.read_bytes()
             ca = self.ca.read_bytes()
         except OSError as error:
             raise ListenError(f"cannot read {error.filename}: {error.strerror}") from None
+        self._check()
         return grpc.ssl_server_credentials([pair], ca, require_client_auth=True)
+
+    def _check(self) -> None:
+        """Read the files as gRPC will, which tells nobody what is wrong with them."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.set_ciphers("DEFAULT@SECLEVEL=0")  # what is strong enough is not asked here
+        try:
+            context.load_cert_chain(self.certificate, self.key, password="")
+        except ssl.SSLError:
+            text = "not a certificate in PEM and its key, without a password"
+            raise ListenError(f"{self.certificate} and {self.key}: {text}") from None
+        try:
+            context.load_verify_locations(self.ca)
+        except ssl.SSLError:
+            raise ListenError(f"{self.ca}: no certificate of a CA in PEM") from None
 
 
 def bind(server: grpc.aio.Server, listen: str, tls: Tls | None = None) -> Path | None:
@@ -124,7 +140,9 @@ def unix_path(listen: str) -> Path | None:
 
 def _check_tcp(listen: str, tls: Tls | None) -> None:
     host, colon, port = listen.rpartition(":")
-    if not (colon and host and port.isascii() and port.isdigit() and int(port) < 65536):
+    whole = host.startswith("[") == host.endswith("]")
+    number = port.isascii() and port.isdigit() and len(port) <= 5 and int(port) < 65536
+    if not (colon and host and whole and number):
         raise ListenError(f"{listen!r} is neither unix:/PATH nor ADDRESS:PORT")
     if not _is_loopback(listen, host) and tls is None:
         raise ListenError(

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from controller.lifetime import end_with
 from datapaths.base import Datapath, Unsupported
 from datapaths.grout.driver import GroutDatapath
 from datapaths.grout.placement import Places
@@ -76,10 +77,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 raise Unsupported(f"there is no network namespace {name}: make it first")
         watch = Watch(home, told.netns, lambda: datapath.silent)
         datapath = GroutDatapath(str(sock), places, home, watch.wake)
-        watches.append(asyncio.ensure_future(watch.run()))
+        watches.append(asyncio.create_task(watch.run()))
+        watches[-1].add_done_callback(end_with)
         return datapath
 
-    watches: list[asyncio.Future[None]] = []  # they end with the event loop
+    watches: list[asyncio.Task[None]] = []  # they end with the event loop
     run(PROG, told, tls_of(parser, told), make)
 
 

@@ -14,7 +14,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
-from datapaths.base import Unavailable
+from datapaths.base import DatapathError
 from datapaths.grout.devices import TAP
 from datapaths.grout.names import wire_of
 from datapaths.grout.splice import release
@@ -60,7 +60,7 @@ class Watch:
                 home = await asyncio.to_thread(self._locate)
                 with _held(home) as held:
                     await self._follow(held)
-            except (OSError, Unavailable) as error:
+            except (OSError, DatapathError) as error:
                 log.debug("cannot watch links: %s", error)
             await asyncio.sleep(AGAIN_S)
 
@@ -77,7 +77,7 @@ class Watch:
                     async with asyncio.timeout(ROUND_S):
                         await changed.wait()
                     continue
-                with suppress(Unavailable):
+                with suppress(OSError, DatapathError):  # grout dies: what is the kernel's goes on
                     if not netns.same(home, await asyncio.to_thread(self._locate)):
                         return
 

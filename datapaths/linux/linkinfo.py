@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from controller.model.links import Address
-from datapaths.linux.marks import Mark, decode
+from datapaths.linux.marks import MAKING, Mark, decode
 
 IFF_UP = 0x1  # linux/if.h
 IFA_F_TEMPORARY, IFA_F_PERMANENT = 0x01, 0x80  # linux/if_addr.h
@@ -28,6 +28,7 @@ class Link:
     carrier: bool
     master: int  # index, 0 for none
     peer: int  # IFLA_LINK: a veth's other end, in the other end's namespace
+    group: int
     alias: str
     info: Mapping[str, Any]  # IFLA_INFO_DATA: of its kind
     port: Mapping[str, Any]  # IFLA_INFO_SLAVE_DATA: of it as a bridge's port
@@ -40,6 +41,10 @@ class Link:
     @property
     def mark(self) -> Mark | None:
         return decode(self.alias)
+
+    def is_ours(self, what: str) -> bool:
+        """Tell whether we made it for that purpose; a crash may have kept it from its mark."""
+        return self.mark.what == what if self.mark else self.group == MAKING and not self.alias
 
 
 def is_pair(near: Link, far: Link) -> bool:
@@ -71,6 +76,7 @@ def read_link(message: Any) -> Link:  # noqa: ANN401  pyroute2 is not typed
         carrier=bool(get("IFLA_CARRIER")),
         master=get("IFLA_MASTER") or 0,
         peer=get("IFLA_LINK") or 0,
+        group=get("IFLA_GROUP") or 0,
         alias=get("IFLA_IFALIAS") or "",
         info=_attributes(info and info.get_attr("IFLA_INFO_DATA")),
         port=_attributes(info and info.get_attr("IFLA_INFO_SLAVE_DATA")),

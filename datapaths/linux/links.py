@@ -28,7 +28,7 @@ from datapaths.linux.linkinfo import (
     read_address,
     read_link,
 )
-from datapaths.linux.marks import Mark, encode
+from datapaths.linux.marks import MAKING, Mark, encode
 from datapaths.linux.netns import entered, exists, path_of
 
 IFF_NOARP, IFF_PROMISC = 0x80, 0x100  # linux/if.h
@@ -122,8 +122,9 @@ class Links:
             self._forget(link.index)
 
     def create(self, name: str, kind: str, **attributes: object) -> Link:
-        text = f"create {kind} {name}"
-        _checked(text, lambda: self.ipr.link("add", ifname=name, kind=kind, **attributes))
+        """Make a device; it is ours by its group, until `change` has given it a mark."""
+        text, wanted = f"create {kind} {name}", {"kind": kind, "group": MAKING, **attributes}
+        _checked(text, lambda: self.ipr.link("add", ifname=name, **wanted))
         return self._refresh(name)
 
     def delete(self, name: str) -> None:
@@ -270,8 +271,10 @@ class Links:
                     changes["address"] = value.hex(":")
                 case "mtu", int() if value != link.mtu:
                     changes["mtu"] = value
-                case "mark", Mark() if encode(value) != link.alias:
+                case "mark", Mark() if encode(value) != link.alias or link.group == MAKING:
                     changes["ifalias"] = encode(value)
+                    if link.group == MAKING:
+                        changes["group"] = 0
                 case "alias", str() if value != link.alias:
                     changes["ifalias"] = value
                 case "master", str():

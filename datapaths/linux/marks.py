@@ -16,6 +16,9 @@ PREFIX = "dualpath:"
 TWIN_PREFIX = "cp-"
 """Begins the name of a twin's end beside its port, known before the device can be marked."""
 
+MAKING = 0x4450
+"""The group of a device of ours until it has its mark: the kernel takes no alias on creation."""
+
 IFALIASZ = 256  # linux/if.h, with the terminating zero
 
 Value = str | int
@@ -37,15 +40,25 @@ class Mark:
 
 
 def encode(mark: Mark) -> str:
-    """Return the alias for a mark. Raises OSError (E2BIG) when it has too many addresses."""
+    """Return the alias for a mark. Raises OSError (E2BIG) when that is too long."""
     fields: dict[str, object] = {"what": mark.what}
     if mark.addresses:
         fields["addr"] = " ".join(str(address) for address in mark.addresses)
     fields.update({key: value for key, value in sorted(mark.notes.items()) if value not in ("", 0)})
     alias = PREFIX + json.dumps(fields, separators=(",", ":"))
-    if len(alias.encode()) >= IFALIASZ:
-        raise OSError(errno.E2BIG, "too many addresses on one device to keep a record of")
+    excess = len(alias.encode()) - IFALIASZ + 1
+    if excess > 0:
+        raise OSError(errno.E2BIG, _too_long(len(mark.text("was").encode()), excess))
     return alias
+
+
+def _too_long(was: int, excess: int) -> str:
+    if was < excess:
+        return "too many addresses on one device to keep a record of"
+    return (
+        f"the alias that the device had, of {was} bytes, leaves too little room for our record,"
+        f" which is kept in its place: shorten it by {excess} bytes, with `ip link set NAME alias`"
+    )
 
 
 def decode(alias: str) -> Mark | None:

@@ -43,7 +43,7 @@ def exists(netns: str) -> bool:
     """Tell a live namespace from a missing file and from the empty file of a dead one."""
     try:
         return os.stat(path_of(netns)).st_dev == os.stat("/proc/self/ns/net").st_dev
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
 
 

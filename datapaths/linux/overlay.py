@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import re
 import socket
 from collections.abc import Iterator
 
@@ -20,13 +21,14 @@ from datapaths.linux.marks import Mark
 
 UNREACHABLE_METRIC = 4278198272  # the kernel's documentation of VRF: after every real route
 AGEING = 300 * 100  # clock_t, 1/100 s
+BRIDGE = re.compile(r"br([1-9][0-9]*)")  # model.links.Vni.bridge
 
 
 def ensure_vrf(links: Links, vrf: Vrf) -> None:
     """Make a VRF device. A table cannot be changed, so another one makes another device."""
     if not vrf.table:
         raise OSError(errno.EINVAL, f"VRF {vrf.name} has no table")
-    link = _own(links, vrf.name, "vrf")
+    link = own(links, vrf.name, "vrf", "vrf")
     members: list[str] = []
     if link and link.info.get("IFLA_VRF_TABLE") != vrf.table:
         members = [other.name for other in links.all() if other.master == link.index]
@@ -67,8 +69,7 @@ def ensure_unreachable(links: Links, vrf: Vrf) -> None:
 
 
 def remove_vrf(links: Links, vrf: Vrf) -> None:
-    if _ours(links, vrf.name):
-        links.delete(vrf.name)
+    if _delete(links, vrf.name, "vrf"):
         _unreachable(links, "del", vrf, errno.ESRCH)
 
 
@@ -101,18 +102,37 @@ def ensure_vni(links: Links, vni: Vni, *, link_local: bool) -> None:
         raise OSError(errno.EINVAL, f"VNI {vni.vni} has no local VTEP address")
     if vni.vrf:
         links.get(vni.vrf)
+    if not (links.find(vni.bridge) and links.find(vni.device)):
+        _remove_renamed(links, vni)
     _ensure_bridge(links, vni, link_local=link_local)
     _ensure_vxlan(links, vni)
 
 
 def remove_vni(links: Links, vni: Vni) -> None:
-    for name in (vni.device, vni.bridge):
-        if _ours(links, name):
-            links.delete(name)
+    _delete(links, vni.device, "vxlan")
+    _delete(links, vni.bridge, "vni")
+    _remove_renamed(links, vni)
+
+
+def _remove_renamed(links: Links, vni: Vni) -> None:
+    """Remove our VXLAN device of a VNI that somebody renamed, and such bridges of any VNI.
+
+    The VXLAN device holds the VNI; what a bridge was for, only its name told.
+    """
+    for link in links.all():
+        number, other = link.info.get("IFLA_VXLAN_ID"), link.name != vni.device
+        if (number == vni.vni and other and _marked(link, "vxlan")) or (
+            link.kind == "bridge" and not BRIDGE.fullmatch(link.name) and _marked(link, "vni")
+        ):
+            links.delete(link.name)
+
+
+def _marked(link: Link, what: str) -> bool:
+    return link.mark is not None and link.mark.what == what
 
 
 def _ensure_bridge(links: Links, vni: Vni, *, link_local: bool) -> None:
-    link = _own(links, vni.bridge, "bridge")
+    link = own(links, vni.bridge, "bridge", "vni")
     if not link:
         mac = {"address": vni.mac.hex(":")} if vni.mac else {}
         # No default VLAN: the kernel would repeat every entry of the FDB for it.
@@ -133,7 +153,7 @@ def _ensure_bridge(links: Links, vni: Vni, *, link_local: bool) -> None:
 
 
 def _ensure_vxlan(links: Links, vni: Vni) -> None:
-    link = _own(links, vni.device, "vxlan")
+    link = own(links, vni.device, "vxlan", "vxlan")
     if link and _vxlan_identity(link) != (vni.vni, vni.port, vni.local):
         links.delete(vni.device)
         link = None
@@ -160,9 +180,14 @@ def _vxlan_identity(link: Link) -> tuple[int, int, bytes]:
 
 
 def dump_vnis(links: Links) -> Iterator[Vni]:
-    """Yield the VNIs that are ours as they are now; one without its VXLAN device has no `local`."""
+    """Yield the VNIs that are ours as they are now; one without its VXLAN device has no `local`.
+
+    A bridge that somebody renamed is none: its VNI is missing, and `ensure_vni` repairs it.
+    """
     for bridge, mark in links.marked("vni"):
-        number = int(bridge.name.removeprefix("br"))
+        if not (named := BRIDGE.fullmatch(bridge.name)):
+            continue
+        number = int(named[1])
         device = links.find(f"vx{number}")
         _, port, local = _vxlan_identity(device) if device else (0, 0, b"")
         whole = device and device.up and bridge.up and device.master == bridge.index
@@ -179,14 +204,19 @@ def dump_vnis(links: Links) -> Iterator[Vni]:
         )
 
 
-def _own(links: Links, name: str, kind: str) -> Link | None:
-    """Return the device of that name. Raises OSError (EEXIST) when it is of another kind."""
+def own(links: Links, name: str, kind: str, what: str) -> Link | None:
+    """Return our device of that name. Raises OSError (EEXIST) when it is somebody else's."""
     link = links.find(name)
-    if link and link.kind != kind:
-        raise OSError(errno.EEXIST, f"{name} exists in the namespace and is no {kind}")
+    if link and not (link.kind == kind and link.is_ours(what)):
+        where = f"namespace {links.netns}" if links.netns else "our namespace"
+        text = f"{name} exists in {where} and is not ours: rename or delete it"
+        raise OSError(errno.EEXIST, text)
     return link
 
 
-def _ours(links: Links, name: str) -> bool:
+def _delete(links: Links, name: str, what: str) -> bool:
+    """Delete a device if it is ours, and tell whether it was."""
     link = links.find(name)
-    return link is not None and link.mark is not None
+    if ours := link is not None and link.is_ours(what):
+        links.delete(name)
+    return ours

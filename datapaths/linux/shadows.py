@@ -15,7 +15,7 @@ from controller.model.links import Address, Port, Vni, Vrf
 from controller.model.records import Key
 from datapaths.linux import overlay, sysctls
 from datapaths.linux.links import Links
-from datapaths.linux.marks import Mark
+from datapaths.linux.marks import MAKING, Mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,17 +143,18 @@ def _ensure_vni(links: Links, vni: Vni) -> None:
     if vni.layer == 2:
         _ensure_access(links, vni)
     else:
-        links.delete(access_port(vni.vni))
+        _remove_access(links, vni)
 
 
 def _ensure_access(links: Links, vni: Vni) -> None:
     """Make the silent port: a veth whose two ends can send nothing, up, so that FRR uses it."""
     port = access_port(vni.vni)
     peer = f"{port}-x"
-    if not links.find(peer):
+    ends = [overlay.own(links, name, "veth", "access") for name in (port, peer)]
+    if not all(ends):
         links.delete(port)
-    if not links.find(port):
-        links.create(port, "veth", peer={"ifname": peer})
+        links.delete(peer)
+        links.create(port, "veth", peer={"ifname": peer, "group": MAKING})
         links.reload(peer)
     for name in (port, peer):
         links.sysctl(sysctls.no_ipv6(name))
@@ -170,7 +171,11 @@ def _access(links: Links, vni: Vni) -> bool:
 
 
 def _remove_vni(links: Links, vni: Vni) -> None:
-    link = links.find(access_port(vni.vni))
-    if link and link.mark:
-        links.delete(link.name)
+    _remove_access(links, vni)
     overlay.remove_vni(links, vni)
+
+
+def _remove_access(links: Links, vni: Vni) -> None:
+    link = links.find(access_port(vni.vni))
+    if link and link.is_ours("access"):
+        links.delete(link.name)

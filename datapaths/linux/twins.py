@@ -173,9 +173,10 @@ def _ensure_pair(side: _Side, port: Port) -> str:
     near, far = side.links.find(name), side.control.find(port.name)
     if near and far and is_pair(near, far):
         return name
-    if far and not far.mark:
-        text = f"{far.name} exists in namespace {side.control.netns} and is no twin of ours"
-        raise OSError(errno.EEXIST, text)
+    for space, link in ((side.links, near), (side.control, far)):
+        if link and not link.mark:
+            text = f"{link.name} exists in namespace {space.netns} and is no twin of ours"
+            raise OSError(errno.EEXIST, text)
     if near:
         side.links.delete(name)
     if far:

@@ -6,13 +6,13 @@ import argparse
 import asyncio
 import logging
 import os
-import signal
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
 from controller import logs
+from controller.lifetime import Broken, live
 from controller.options import Parser
 from controller.rpc.listen import ListenError, Tls, check
 from datapaths.base import Datapath, DatapathError, Unsupported
@@ -64,20 +64,22 @@ def tls_of(parser: argparse.ArgumentParser, told: argparse.Namespace) -> Tls | N
 def run(prog: str, told: argparse.Namespace, tls: Tls | None, make: Make) -> None:
     """Serve until SIGTERM or SIGINT. What cannot be ends in one sentence and exit code 1.
 
-    What can never be has exit code EX_CONFIG: starting it again is of no use.
+    What can never be has exit code EX_CONFIG: starting it again is of no use. A task that
+    fails ends the process, too.
     """
     logs.start(told.log_level, told.log_format)
     try:
-        asyncio.run(_run(told, tls, make))
+        asyncio.run(live(_run(told, tls, make)))
+    except Broken:
+        sys.exit(1)
     except (DatapathError, ListenError, OSError) as error:
         sys.stderr.write(f"{prog}: {error}\n")
         sys.exit(os.EX_CONFIG if isinstance(error, Unsupported) else 1)
+    log.info("the datapath goes on forwarding")
 
 
 async def _run(told: argparse.Namespace, tls: Tls | None, make: Make) -> None:
     loop, stopped = asyncio.get_running_loop(), asyncio.Event()
-    for stop in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(stop, stopped.set)
     if told.until_eof:
         loop.add_reader(sys.stdin.fileno(), _read, sys.stdin.fileno(), stopped)
     datapath = make()
@@ -86,9 +88,10 @@ async def _run(told: argparse.Namespace, tls: Tls | None, make: Make) -> None:
         capabilities = await datapath.capabilities()
         server = await serve(datapath, listen=told.listen, tls=tls)
         log.info("serving %s %s at %s", capabilities.name, capabilities.version, told.listen)
-        await stopped.wait()
-        await server.stop()
-        log.info("stopped; the datapath goes on forwarding")
+        try:
+            await stopped.wait()
+        finally:
+            await server.stop()
     finally:
         await datapath.close()
 

@@ -13,6 +13,7 @@ from controller.model.links import Address, HostEnd, Port, Vni
 from controller.model.records import Record, RecordBatch
 from datapaths.base import RowFailure, Unavailable
 from datapaths.kernel.layout import Layout
+from datapaths.linux.links import Links
 from tests.netns.namespaces import fresh, ping, run, watching
 from tests.unit.controller.intent.rulebook import rule
 
@@ -154,6 +155,37 @@ def test_withdrawal_leaves_nothing_of_ours_and_all_of_others(
     assert layout.dump(Kind.PORT) == []
 
 
+@pytest.mark.parametrize(
+    "device",
+    [
+        "vx110 type vxlan id 7 dstport 8472 local 10.9.9.9",
+        "br110 type bridge",
+        "br110 type veth peer name x",
+    ],
+)
+def test_a_device_of_somebody_else_is_neither_taken_nor_removed(
+    layout: Layout, spaces: tuple[str, str], device: str
+) -> None:
+    name = device.split()[0]
+    run(f"ip -n {spaces[0]} link add {device}")
+    run(f"ip -n {spaces[0]} link set {name} alias theirs")
+    before = link(spaces[0], name)
+    [failure] = upsert(layout, VNI)
+    assert (failure.error, name in failure.reason) == ("EEXIST", True)
+    assert failure.reason.endswith("is not ours: rename or delete it")
+    assert withdraw(layout, VNI) == []
+    assert link(spaces[0], name) == before
+
+
+def test_what_a_crash_kept_from_its_mark_is_ours(layout: Layout, spaces: tuple[str, str]) -> None:
+    with Links(spaces[0]) as links:
+        links.create(VNI.bridge, "bridge")
+        links.create(VNI.device, "vxlan", vxlan_id=VNI.vni, vxlan_port=VNI.port)
+    assert upsert(layout, VNI) == []
+    assert layout.dump(Kind.VNI) == [VNI]
+    assert {link(spaces[0], name)["group"] for name in (VNI.bridge, VNI.device)} == {"default"}
+
+
 def test_a_changed_record_changes_only_what_differs(
     layout: Layout, spaces: tuple[str, str]
 ) -> None:
@@ -190,6 +222,31 @@ def test_what_somebody_breaks_shows_and_is_repaired(
         assert layout.dump(Kind.PORT) != [leg], damage
         assert upsert(layout, leg) == []
         assert layout.dump(Kind.PORT) == [leg], damage
+
+
+@pytest.mark.parametrize(("name", "new"), [("br110", "mine"), ("br110", "0"), ("vx110", "mine")])
+def test_what_somebody_renames_is_made_anew_and_leaves_nothing(
+    layout: Layout, spaces: tuple[str, str], name: str, new: str
+) -> None:
+    upsert(layout, VNI, DETACHED)
+    before = names(spaces[0])
+    run(f"ip -n {spaces[0]} link set {name} down")
+    run(f"ip -n {spaces[0]} link set {name} name {new}")
+    assert {DETACHED} == {record for record in layout.dump(Kind.VNI) if record in (VNI, DETACHED)}
+    assert upsert(layout, VNI) == []
+    assert set(layout.dump(Kind.VNI)) == {VNI, DETACHED}
+    assert names(spaces[0]) == before
+
+
+def test_what_somebody_renamed_is_removed_with_its_vni(
+    layout: Layout, spaces: tuple[str, str]
+) -> None:
+    upsert(layout, VNI)
+    for name in ("br110", "vx110"):
+        run(f"ip -n {spaces[0]} link set {name} down")
+        run(f"ip -n {spaces[0]} link set {name} name {name}-x")
+    assert withdraw(layout, VNI) == []
+    assert names(spaces[0]) == {"lo"}
 
 
 @rule("Layout.nic", "Differs.marks")

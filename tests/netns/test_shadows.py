@@ -104,6 +104,21 @@ def test_what_is_no_longer_wanted_goes_and_nothing_else(control: str) -> None:
     assert "100.64.0.1" not in shown
 
 
+def test_a_device_of_somebody_else_is_neither_taken_nor_removed(control: str) -> None:
+    run(f"ip -n {control} link add ac110 type veth peer name ac110-x")
+    run(f"ip -n {control} link add br100 type bridge")
+    shadow = shadow_of((), (L2, L3), (LOOPBACK,))
+    assert Shadows(control).ensure_base(shadow) == []
+    failures = Shadows(control).ensure_overlay(shadow)
+    assert [(failure.name, failure.error) for failure in failures] == [
+        ("br100", "EEXIST"),
+        ("br110", "EEXIST"),
+    ]
+    Shadows(control).ensure_overlay(shadow_of((), (replace(L2, layer=3), L3), ()))
+    Shadows(control).ensure_base(Shadow())
+    assert names(control) == {"lo", "ac110", "ac110-x", "br100"}
+
+
 def test_damage_is_repaired(control: str) -> None:
     shadow = shadow_of((), (L2, L3), (LOOPBACK,))
     build(control, shadow)

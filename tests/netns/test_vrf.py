@@ -87,6 +87,15 @@ def test_a_tenant_reads_back_as_it_was_asked_for(layout: Layout, spaces: tuple[s
     assert layout.dump(Kind.PORT) == [leg(spaces[2]), bridged(spaces[2])]
 
 
+def test_a_vrf_of_somebody_else_is_neither_taken_nor_removed(spaces: tuple[str, ...]) -> None:
+    run(f"ip -n {spaces[0]} link add red type vrf table 7")
+    layout = Layout(spaces[0], spaces[2])
+    [failure] = layout.apply(RecordBatch(Kind.VRF, upserts=(RED,)))
+    assert failure.error == "EEXIST"
+    assert layout.apply(RecordBatch(Kind.VRF, withdrawals=(RED,))) == []
+    assert "table 7" in run(f"ip -n {spaces[0]} -d link show red")
+
+
 @rule("Layout.twice")
 def test_a_second_apply_writes_nothing(layout: Layout, spaces: tuple[str, ...]) -> None:
     with watching(spaces[0]) as events:

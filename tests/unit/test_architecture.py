@@ -87,6 +87,13 @@ ALLOWED: dict[str, set[str]] = {
         "controller.wire",
         "datapaths.base",
     },
+    "datapaths.remote.process": {  # what every server of a datapath runs in
+        "controller.lifetime",
+        "controller.logs",
+        "controller.options",
+        "controller.rpc",
+        "datapaths",
+    },
     "datapaths.remote.serve": {"datapaths"},  # a composition root
     "datapaths.conformance": {
         "controller.model",
@@ -101,6 +108,7 @@ ALLOWED: dict[str, set[str]] = {
         "datapaths.linux",
     },
     "datapaths.grout.agent": {  # a composition root
+        "controller.lifetime",
         "datapaths.base",
         "datapaths.grout",
         "datapaths.linux",

@@ -41,9 +41,10 @@ def test_only_root_may_run_it(monkeypatch: pytest.MonkeyPatch) -> None:
         program._check_root()
 
 
-def test_a_namespace_that_is_not_there_is_named() -> None:
-    with pytest.raises(Refused, match="--netns: there is no network namespace dp-none"):
-        program._check(told(), Spaces("dp-none", "", False, False))
+@pytest.mark.parametrize("name", ["dp-none", "/etc/passwd/x"])
+def test_a_namespace_that_is_not_there_is_named(name: str) -> None:
+    with pytest.raises(Refused, match=f"--netns: there is no network namespace {name}"):
+        program._check(told(), Spaces(name, "", False, False))
 
 
 def test_both_namespaces_may_not_be_the_same() -> None:

@@ -158,6 +158,10 @@ async def test_ports_are_listed_without_links_when_the_datapath_is_away(served: 
         ("ListRoutes", pb.ListRoutesRequest(page_token="nonsense")),
         ("ListMacs", pb.ListRequest(page_token="nonsense")),
         ("ListMacs", pb.ListRequest(page_token="12")),
+        ("ListRoutes", pb.ListRoutesRequest(page_token=f"default/4/{'9' * 20}")),
+        ("ListRoutes", pb.ListRoutesRequest(page_token=f"default/4/{'9' * 5000}")),
+        ("ListMacs", pb.ListRequest(page_token=f"3-{'9' * 20}")),
+        ("ListMacs", pb.ListRequest(page_token=f"3-{'9' * 5000}")),
         ("ListMacs", pb.ListRequest(family=9)),  # type: ignore[arg-type]  # on purpose
     ],
 )

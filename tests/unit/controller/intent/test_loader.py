@@ -55,7 +55,7 @@ def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_bytes(b"\xff\xfe")
-    with pytest.raises(ManifestError, match="not text in UTF-8"):
+    with pytest.raises(ManifestError, match=r"a\.yaml: not text in UTF-8"):
         load([tmp_path])
 
 
@@ -68,6 +68,20 @@ def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
         ("x: !!python/object:os.system {}\n", "pe.yaml:1: not valid YAML"),
         ("? [a]\n: b\n", "pe.yaml:1: a key is not a string"),
         ("\x00", "pe.yaml:1: not valid YAML"),
+        ("a:\n  !!int foo\n", "pe.yaml:2: not valid YAML: 'foo' is no int"),
+        ("a: !!bool foo\n", "pe.yaml:1: not valid YAML: 'foo' is no bool"),
+        ("a: !!float x\n", "pe.yaml:1: not valid YAML: 'x' is no float"),
+        ("a: !!timestamp x\n", "pe.yaml:1: not valid YAML: 'x' is no timestamp"),
+        ("a: !!timestamp 2020-99-99\n", "pe.yaml:1: not valid YAML: '2020-99"),
+        ("a: !!int |\n  1\n  2\n", "pe.yaml:1: not valid YAML: '1\\n2\\n' is no int"),
+        ("a: !!int ''\n", "pe.yaml:1: not valid YAML: '' is no int"),
+        (f"a: {'9' * 5000}\n", "pe.yaml:1: not valid YAML: '9999"),
+        (f"a: 0x{'9' * 5000}\n", "pe.yaml:1: not valid YAML: '0x99"),
+        ("a: &a\n- x\nb: *a\n", "pe.yaml:1: a YAML alias means this: write it out"),
+        ("kind: List\nitems: &i\n- {kind: List, items: *i}\n", "pe.yaml:2: a YAML alias"),
+        ("a: &a x\nb: *a\n", "pe.yaml:1: a YAML alias"),
+        (f"a: {'[' * 65}{']' * 65}\n", "pe.yaml:1: nested more than 64 deep"),
+        (f"a: {'[' * 3000}{']' * 3000}\n", "pe.yaml:1: n"),
         ("hello: world\n", "pe.yaml:1: neither a manifest"),
         ("l3vnis: 5\n", "pe.yaml:1: `l3vnis` is not a list"),
         ("nodeIndex: -1\n", "pe.yaml:1: node-config.nodeIndex: must be greater"),

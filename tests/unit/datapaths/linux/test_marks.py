@@ -31,6 +31,12 @@ def test_more_than_an_alias_holds_is_refused() -> None:
         encode(Mark("port", many))
 
 
+def test_an_alias_that_leaves_no_room_is_told_with_what_to_do() -> None:
+    with pytest.raises(OSError, match="shorten it by 18 bytes"):
+        encode(Mark("port", notes={"was": "x" * 240}))
+    encode(Mark("port", notes={"was": "x" * (240 - 18)}))
+
+
 @pytest.mark.parametrize(
     "alias", ["", "uplink", "dualpath:", "dualpath:[]", 'dualpath:{"what":1,"addr":"x"}']
 )

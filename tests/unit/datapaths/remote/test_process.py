@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import signal
 import socket
 import stat
 import subprocess
@@ -16,11 +17,14 @@ from pathlib import Path
 
 import pytest
 
+from controller.lifetime import end_with
 from controller.model.kinds import Kind
-from datapaths.base import Unavailable
+from datapaths.base import Datapath, Unavailable
 from datapaths.grout import agent
+from datapaths.memory import MemoryDatapath
 from datapaths.remote import serve
 from datapaths.remote.driver import RemoteDatapath
+from datapaths.remote.process import parser_for, run
 
 COMMAND = (sys.executable, "-m", "datapaths.remote.serve", "--datapath", "memory")
 
@@ -65,6 +69,25 @@ async def test_it_ends_with_whoever_holds_its_input(tmp_path: Path) -> None:
         assert await process.wait() == 0
 
 
+def test_it_ends_with_a_task_that_fails(tmp_path: Path) -> None:
+    listen, tasks = f"unix:{tmp_path}/d.sock", list[asyncio.Task[None]]()
+
+    async def fails() -> None:
+        await (await answering(listen)).close()
+        raise ZeroDivisionError
+
+    def make() -> Datapath:
+        asyncio.get_running_loop().call_later(10, signal.raise_signal, signal.SIGTERM)
+        tasks.append(asyncio.create_task(fails()))
+        tasks[0].add_done_callback(end_with)
+        return MemoryDatapath()
+
+    told = parser_for("x", "", "", listen).parse_args([])
+    with pytest.raises(SystemExit) as ended:
+        run("x", told, None, make)
+    assert ended.value.code == 1
+
+
 @dataclass
 class Refusal:
     """How a program ended that could not begin."""
@@ -87,6 +110,9 @@ def refusal(main: Callable[[list[str]], None], *arguments: str) -> Refusal:
     ("listen", "why", "code"),
     [
         ("0.0.0.0:5000", "not a loopback", 2),
+        (f"127.0.0.1:{'9' * 5000}", "neither unix:/PATH nor ADDRESS:PORT", 2),
+        ("[::1:5000", "neither unix:/PATH nor ADDRESS:PORT", 2),
+        ("::1]:5000", "neither unix:/PATH nor ADDRESS:PORT", 2),
         ("unix:relative", "absolute", 2),
         ("unix:/proc/none/x", "cannot use", 1),
     ],

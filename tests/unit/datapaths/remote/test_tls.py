@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from controller.rpc.connect import ClientTls, ConnectError
-from controller.rpc.listen import Tls
+from controller.rpc.listen import ListenError, Tls
 from datapaths.base import Unavailable
 from datapaths.memory import MemoryDatapath
 from datapaths.remote.driver import RemoteDatapath
@@ -97,3 +97,16 @@ async def test_files_that_are_not_there_are_named(tmp_path: Path) -> None:
     none = tmp_path / "none.pem"
     with pytest.raises(ConnectError, match=r"cannot read .*none\.pem"):
         RemoteDatapath("127.0.0.1:1", ClientTls(none, none, none))
+
+
+def test_files_that_are_not_pem_are_named(tmp_path: Path) -> None:
+    """gRPC says of each that it cannot listen, as of a port that is in use."""
+    authority, bad = Authority(tmp_path, "ours"), tmp_path / "bad"
+    (certificate, key, ca), (_, other, _) = authority.sign("server"), authority.sign("other")
+    bad.write_text("no PEM\n")
+    Tls(certificate, key, ca).credentials()
+    for tls in (Tls(bad, key, ca), Tls(certificate, bad, ca), Tls(certificate, other, ca)):
+        with pytest.raises(ListenError, match="not a certificate in PEM and its key"):
+            tls.credentials()
+    with pytest.raises(ListenError, match="bad: no certificate of a CA"):
+        Tls(certificate, key, bad).credentials()
