@@ -1,5 +1,8 @@
 """Two uplinks, and one of them lost: one group changes, and no route is written."""
 
+import time
+from functools import partial
+
 import pytest
 
 from tests.lab.fabric import DEFAULT, Fabric
@@ -10,6 +13,7 @@ from tests.lab.waiting import wait_until
 pytestmark = [pytest.mark.lab, pytest.mark.datapaths("kernel", "dpdk", long=("dpdk",))]
 
 FABRIC = (Topology(spines=2), DEFAULT)
+REACTION_S = 2.0  # until the far end hears of it, what it sends over that spine is lost
 
 
 def test_routes_to_a_vtep_use_both_uplinks(fabric: Fabric) -> None:
@@ -25,12 +29,17 @@ def test_a_lost_uplink_is_one_group_update(fabric: Fabric) -> None:
         (pe1.bridged.namespace, pe2.bridged.v4),
     )
     with pe1.view.changes("route") as routes, flows(*pairs) as results:
+        time.sleep(1)
         fabric.cut(pe1, 2)
         wait_until(lambda: pe1.view.uplinks_to(pe2.plan.vtep) == {"eth1"}, "one leg is left", 20)
+        # A flap too short for zebra leaves bgpd with a nexthop that is invalid for good (0050).
+        connected = partial(pe1.router.vtysh, "show ip route connected")
+        wait_until(lambda: "eth2" not in connected(), "zebra sees it", 20)
         fabric.mend(pe1, 2)
         both = {"eth1", "eth2"}
         wait_until(lambda: pe1.view.uplinks_to(pe2.plan.vtep) == both, "both legs are back", 60)
         written = [line for line in routes() if "nh_info" not in line]
     assert written == [], "\n".join(written)
     for result in results:
-        assert result.lost == 0, result
+        lost_at_s = result.lost_at_s or [0.0]
+        assert lost_at_s[-1] - lost_at_s[0] < REACTION_S, result
