@@ -154,11 +154,13 @@ def _ensure_access(links: Links, vni: Vni) -> None:
     if not all(ends):
         links.delete(port)
         links.delete(peer)
-        links.create(port, "veth", peer={"ifname": peer, "group": MAKING})
+        other = {"ifname": peer, "group": MAKING, "mtu": vni.mtu}
+        links.create(port, "veth", mtu=vni.mtu, peer=other)
         links.reload(peer)
     for name in (port, peer):
         links.sysctl(sysctls.no_ipv6(name))
-        links.change(name, mark=Mark("access"))
+        # The VNI's MTU: a bridge that was only made with its own takes the least of its ports'.
+        links.change(name, mtu=vni.mtu, mark=Mark("access"))
     links.change(port, master=vni.bridge)
     links.set_port(port, learning=0, neigh_suppress=0)
     for name in (port, peer):
