@@ -195,6 +195,9 @@ class Datapath(Protocol):
 
         Idempotent: an upsert replaces, and withdrawing what is absent succeeds. What is already
         so is not written again. Raises Unavailable when it cannot tell how much was done.
+
+        A second batch of routes may be given while one is under way, to keep the datapath busy;
+        no prefix is in both, so that it may take them in any order, or one after the other.
         """
 
     def dump(self, kind: Kind) -> AsyncIterator[Batch]:

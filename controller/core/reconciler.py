@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -17,12 +18,13 @@ import numpy.typing as npt
 
 from controller.core.clock import Clock
 from controller.core.describe import describe
-from controller.core.rib import Differing
+from controller.core.rib import Differing, RouteTable
 from controller.core.state import FRR_KINDS, INTENT_KINDS, State
 from controller.model.kinds import Kind
 from controller.model.nexthops import FIRST_RESERVED, Nexthop, NexthopType
 from controller.model.records import Key, Record, RecordBatch
 from controller.model.routes import U32, Family, Op, RouteBatch, prefix_text
+from controller.model.table import Slots
 from controller.model.view import Audited, Difference, Problem
 from datapaths.base import Batch, Datapath, RowFailure, Unavailable
 
@@ -286,16 +288,28 @@ class Reconciler:
     # -- routes ---------------------------------------------------------------------------
 
     async def _routes(self, op: Op) -> None:
-        for table in self._state.rib:
-            while taken := table.take(self.batch_rows, self._ready, op):
-                slots, batch = taken
-                try:
-                    failures = await self._datapath.apply(batch)
-                except Unavailable:
-                    table.abandon(slots)
-                    raise
-                table.done(slots, batch, [(f.index, f.error) for f in failures])
-                self._on_applied(batch, {f.index: _why(f) for f in failures})
+        """Apply what is marked; while the datapath is at one full batch, the next is got ready."""
+        under_way: deque[_Applying] = deque()
+        try:
+            for table in self._state.rib:
+                while taken := table.take(self.batch_rows, self._ready, op):
+                    under_way.append(_Applying(self._datapath, table, *taken))
+                    full = len(taken[1]) == self.batch_rows
+                    if full:
+                        under_way[-1].start()
+                    while len(under_way) > (1 if full else 0):
+                        await self._land(under_way.popleft())
+            while under_way:
+                await self._land(under_way.popleft())
+        finally:
+            for left in under_way:
+                await left.call_off()
+
+    async def _land(self, one: _Applying) -> None:
+        """Note what came of a batch of routes."""
+        failures = await one.failures()
+        one.table.done(one.slots, one.batch, [(f.index, f.error) for f in failures])
+        self._on_applied(one.batch, {f.index: _why(f) for f in failures})
 
     def _ready(self, ids: U32) -> npt.NDArray[np.bool_]:
         at = np.searchsorted(self._usable, ids)
@@ -408,6 +422,36 @@ class Reconciler:
 
     def _now(self) -> float:
         return self._clock.epoch()
+
+
+class _Applying:
+    """A batch of routes on its way into the datapath."""
+
+    def __init__(
+        self, datapath: Datapath, table: RouteTable, slots: Slots, batch: RouteBatch
+    ) -> None:
+        self._datapath = datapath
+        self._task: asyncio.Task[Sequence[RowFailure]] | None = None
+        self.table, self.slots, self.batch = table, slots, batch
+
+    def start(self) -> None:
+        """Begin while the caller goes on; otherwise `failures` begins, which is quicker for few."""
+        self._task = asyncio.ensure_future(self._datapath.apply(self.batch))
+
+    async def failures(self) -> Sequence[RowFailure]:
+        """Return what was refused. Raises Unavailable; the rows are to be looked at again."""
+        try:
+            return await (self._task or self._datapath.apply(self.batch))
+        except BaseException:
+            self.table.abandon(self.slots)
+            raise
+
+    async def call_off(self) -> None:
+        """The batch before it got no answer: nobody is to wait for this one."""
+        if self._task:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        self.table.abandon(self.slots)
 
 
 def _records(batches: Iterable[Batch]) -> Iterator[Record]:

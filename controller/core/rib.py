@@ -118,14 +118,17 @@ class RouteTable:
     def take(self, limit: int, ready: Ready, op: Op) -> tuple[Slots, RouteBatch] | None:
         """Return the next rows to upsert or withdraw, at most `limit`, or None.
 
-        The caller applies them and reports by `done` before it takes again. A row whose nexthop
-        is not ready waits until `unpark`.
+        The caller applies them and reports by `done`, in any order; meanwhile nobody is given these
+        rows again. A row whose nexthop is not ready waits until `unpark`.
         """
         queue = self._upserts if op is Op.UPSERT else self._withdrawals
         while queue:
             slots = self._next(queue, limit)
-            target = self._target(slots)
             self.rows["flags"][slots] &= np.uint8(0xFF ^ _MARKED)
+            busy = self.rows["flags"][slots] & _TAKEN != 0
+            if busy.any():
+                slots = slots[~busy]  # `done` marks them again
+            target = self._target(slots)
             differs = target != self.rows["programmed"][slots]
             wanted = differs & ((target != 0) if op is Op.UPSERT else (target == 0))
             other = slots[differs & ~wanted]
@@ -145,21 +148,15 @@ class RouteTable:
 
     def done(self, slots: Slots, batch: RouteBatch, failures: Iterable[tuple[int, str]]) -> None:
         """Note that the rows of `take` are in the datapath, but for those that failed."""
+        self.rows["flags"][slots] &= np.uint8(0xFF ^ _TAKEN)
         bad = {index: getattr(errnos, name, errnos.EIO) for index, name in failures}
+        if not bad:
+            self._make(slots, batch.nexthops)
+            return
         good = np.ones(len(slots), np.bool_)
         good[list(bad)] = False
-        rows = self.rows
-        rows["flags"][slots] &= np.uint8(0xFF ^ _TAKEN)
-        rows["programmed"][slots[good]] = batch.nexthops[good]
-        rows["errno"][slots[good]] = 0
-        rows["flags"][slots[good]] &= np.uint8(0xFF ^ _FAILED)
-        self._refused |= bool(bad)
-        for index, number in bad.items():
-            rows["errno"][slots[index]] = min(number, 255)
-            rows["flags"][slots[index]] |= np.uint8(_FAILED)
-        # What was wanted may have changed while the datapath was at work.
-        self._mark(slots[good])
-        self._forget(slots[~good])
+        self._make(slots[good], batch.nexthops[good])
+        self._fail(slots[~good], batch.nexthops[~good], [bad[index] for index in sorted(bad)])
 
     def abandon(self, slots: Slots) -> None:
         """Take back the rows of a `take` of which nobody knows whether they were applied."""
@@ -318,7 +315,7 @@ class RouteTable:
         if not len(slots):
             return
         flags = self.rows["flags"]
-        if (flags[slots] & _WAITING).any():
+        if self._waiting and (flags[slots] & _WAITING).any():
             self.unpark()  # what is wanted of a row may no longer need that nexthop
         slots = distinct(slots[flags[slots] & _MARKED == 0])
         target = self._target(slots)
@@ -335,15 +332,38 @@ class RouteTable:
 
     def _settle(self, slots: Slots) -> None:
         """Rows are as they should be: whatever was refused of them is wanted no more."""
-        self.rows["flags"][slots] &= np.uint8(0xFF ^ _FAILED)
-        self.rows["errno"][slots] = 0
-        self._forget(slots)
+        if len(slots):
+            self._pardon(slots)
+            self._forget(slots)
+
+    def _pardon(self, slots: Slots) -> None:
+        """Rows are no longer refused."""
+        if self._refused:
+            self.rows["flags"][slots] &= np.uint8(0xFF ^ _FAILED)
+            self.rows["errno"][slots] = 0
+
+    def _make(self, slots: Slots, given: U32) -> None:
+        """Rows are as they were given; what is wanted may have changed since."""
+        self.rows["programmed"][slots] = given
+        self._pardon(slots)
+        self._mark(slots)
+
+    def _fail(self, slots: Slots, given: U32, numbers: Sequence[int]) -> None:
+        """Rows were refused. What was not even wanted any more of them is looked at again."""
+        self._refused = True
+        self.rows["errno"][slots] = np.minimum(numbers, 255)
+        self.rows["flags"][slots] |= np.uint8(_FAILED)
+        otherwise = self._target(slots) != given
+        self._mark(slots[otherwise])
+        self._forget(slots[~otherwise])
 
     def _forget(self, slots: Slots) -> None:
         """Remove rows that are neither desired nor programmed, unless someone has their slot."""
         rows = self.rows
-        idle = (rows["desired"][slots] == 0) & (rows["programmed"][slots] == 0)
-        rows.remove(slots[idle & (rows["flags"][slots] & (_MARKED | _TAKEN) == 0)])
+        idle = slots[rows["desired"][slots] == 0]
+        if len(idle):
+            unused = rows["programmed"][idle] == 0
+            rows.remove(idle[unused & (rows["flags"][idle] & (_MARKED | _TAKEN) == 0)])
 
     def _unprogram(self, slots: Slots) -> int:
         there = slots[self.rows["programmed"][slots] != 0]

@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-import numpy as np
-
 from controller.core.clock import Clock
 from controller.core.nexthop_ids import NexthopIds
 from controller.core.records import FROM_INTENT, RecordTable
@@ -126,16 +124,8 @@ class State:
         lost = (ids == 0) & (batch.ops == Op.UPSERT)
         if lost.any():
             log.error("%d routes of %s without a nexthop; left out", lost.sum(), batch.vrf)
-        known = np.flatnonzero(~lost)
-        translated = RouteBatch(
-            batch.vrf,
-            batch.family,
-            batch.ops,
-            batch.prefixes,
-            batch.lengths,
-            batch.protocols,
-            ids,
-        ).take(known)
+            batch, ids = batch.take(~lost), ids[~lost]
+        translated = replace(batch, nexthops=ids)
         table = self.rib.table(batch.vrf, batch.family)
         _, own = table.learn(
             translated,

@@ -80,7 +80,7 @@ class RouteBatch:
         last[count - 1 - first] = True
         return last
 
-    def take(self, rows: npt.NDArray[np.intp] | slice) -> Self:
+    def take(self, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_] | slice) -> Self:
         """Return a batch of the chosen rows, in the chosen order."""
         return type(self)(
             self.vrf,

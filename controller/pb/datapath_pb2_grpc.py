@@ -35,7 +35,8 @@ class DatapathStub:
     A client also reads DEADLINE_EXCEEDED, CANCELLED, UNKNOWN and INTERNAL as UNAVAILABLE.
 
     Messages stay under 4 MiB, gRPC's default: cut batches and streams before that. At most one client
-    applies at a time; others may look.
+    applies at a time; others may look. It may have two Apply of routes under way, with no prefix in
+    both; everything else it applies by itself.
     """
 
     def __init__(self, channel):
@@ -91,7 +92,8 @@ class DatapathServicer:
     A client also reads DEADLINE_EXCEEDED, CANCELLED, UNKNOWN and INTERNAL as UNAVAILABLE.
 
     Messages stay under 4 MiB, gRPC's default: cut batches and streams before that. At most one client
-    applies at a time; others may look.
+    applies at a time; others may look. It may have two Apply of routes under way, with no prefix in
+    both; everything else it applies by itself.
     """
 
     def Capabilities(self, request, context):
@@ -206,7 +208,8 @@ class Datapath:
     A client also reads DEADLINE_EXCEEDED, CANCELLED, UNKNOWN and INTERNAL as UNAVAILABLE.
 
     Messages stay under 4 MiB, gRPC's default: cut batches and streams before that. At most one client
-    applies at a time; others may look.
+    applies at a time; others may look. It may have two Apply of routes under way, with no prefix in
+    both; everything else it applies by itself.
     """
 
     @staticmethod

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
+from dataclasses import replace
 
 import numpy as np
 
@@ -193,6 +195,20 @@ async def an_ipv6_route_changes_into_any_other(subject: Subject, before: int, af
     await make(subject, f"+ 2001:db8::/32 {before}")
     await make(subject, f"+ 2001:db8::/32 {after}")
     await expect_held(subject, {"2001:db8::/32": after})
+
+
+@check()
+async def two_batches_at_once_are_both_made(subject: Subject) -> None:
+    whole = many(subject, MANY, 1)
+    halves = [whole.take(slice(start, None, 2)) for start in (0, 1)]
+    for identity in (1, 2):
+        wanted = [
+            replace(half, nexthops=np.full(len(half), identity, np.uint32)) for half in halves
+        ]
+        for failures in await asyncio.gather(*map(subject.datapath.apply, wanted)):
+            expect_none(failures, "rows that must succeed")
+        held = await subject.routes()
+        expect((len(held), set(held.values())), (MANY, {identity}), "dump(ROUTE)")
 
 
 @check()

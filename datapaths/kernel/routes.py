@@ -60,13 +60,14 @@ class RouteWriter:
             return await self._apply_few(batch, table)
         failures: list[RowFailure] = []
         for shape, rows in _by_shape(batch):
+            some = batch if len(rows) == len(batch) else batch.take(rows)
             start = 0
-            while start < len(rows):
-                part = rows[start : start + self._rows]
-                start += len(part)
-                for at, said in await self._write(batch, table, shape, part):
+            while start < len(some):
+                part = some.take(slice(start, start + self._rows))
+                for at, said in await self._write(part, table, shape):
                     if shape != WITHDRAWAL or said.errno not in ABSENT:
-                        failures.append(failure(int(part[at]), said))
+                        failures.append(failure(int(rows[start + at]), said))
+                start += len(part)
         return failures
 
     async def _apply_few(self, batch: RouteBatch, table: int) -> list[RowFailure]:
@@ -85,18 +86,14 @@ class RouteWriter:
             if not (is_deletion(ordered[at][1]) and said.errno in ABSENT)
         ]
 
-    async def _write(
-        self, batch: RouteBatch, table: int, shape: int, rows: Rows
-    ) -> list[tuple[int, Answer]]:
-        chosen = batch.take(rows)
-
+    async def _write(self, batch: RouteBatch, table: int, shape: int) -> list[tuple[int, Answer]]:
         def encode(first: int) -> Stream:
             return self._encoder.encode(
-                batch.family, table, shape, first, chosen.prefixes, chosen.lengths, chosen.nexthops
+                batch.family, table, shape, first, batch.prefixes, batch.lengths, batch.nexthops
             )
 
-        answers = list(await self._channel.write(len(chosen), encode))
-        self._adapt(batch.family, len(chosen), self._channel.busy_s)
+        answers = list(await self._channel.write(len(batch), encode))
+        self._adapt(batch.family, len(batch), self._channel.busy_s)
         return answers
 
     def _adapt(self, family: Family, rows: int, took_s: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncIterator, Sequence
 
@@ -14,6 +15,7 @@ from controller.model.links import Vni
 from controller.model.nexthops import Member, Nexthop, NexthopType
 from datapaths.base import Batch, RowFailure, Unavailable
 from tests.fakes.core import Core, LoggingDatapath, running
+from tests.fakes.waiting import until
 
 MAC = Mac(100, bytes([2, 0, 0, 0, 0, 1]), bytes([10, 0, 0, 2]))
 V4 = Neighbor(100, bytes([10, 1, 0, 1]), MAC.mac)
@@ -166,8 +168,68 @@ def held(core: World, identity: int) -> object:
     return nexthop.gateway or sorted(str(held(core, m.id)) for m in nexthop.members)
 
 
+class Slow(LoggingDatapath):
+    """Counts the batches of routes that it has in hand; misses those that begin while `away`."""
+
+    away = False
+    now = most = 0
+
+    async def apply(self, batch: Batch) -> Sequence[RowFailure]:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        try:
+            if self.away:
+                raise Unavailable("started again")
+            await asyncio.sleep(0.01)
+            if self.away:
+                raise Unavailable("went away at work")
+            return await super().apply(batch)
+        finally:
+            self.now -= 1
+
+
+def many(handle: int) -> list[str]:
+    return [f"+ 10.{i}.0.0/16 {handle}" for i in range(9)]
+
+
+async def test_the_next_batch_is_ready_when_the_datapath_is() -> None:
+    slow = Slow()
+    core = Core(slow)
+    core.reconciler.batch_rows = 2
+    async with running(core):
+        core.subscribe()
+        core.say(via(1, 1))
+        core.routes(*many(1))
+        await core.settle()
+        assert (slow.most, slow.now) == (2, 0)
+        assert core.datapath.lookup("10.8.0.1") == core.nexthops()[0].id
+
+
+async def test_two_batches_at_work_get_no_answer() -> None:
+    slow = Slow()
+    core = Core(slow)
+    core.reconciler.batch_rows = 2
+    async with running(core):
+        core.subscribe()
+        core.say(via(1, 1))
+        await core.settle()
+        core.routes(*many(1))
+        await until(lambda: slow.now == 2)
+        slow.away = True
+        await core.settle()
+        assert (slow.now, core.reconciler.unavailable) == (0, "started again")
+        slow.away = False
+        core.routes("- 10.8.0.0/16")
+        await core.later(RETRY_S[0] + 0.1)
+        assert core.reconciler.unavailable == ""
+        assert core.datapath.lookup("10.7.0.1") == core.nexthops()[0].id
+        assert core.datapath.lookup("10.8.0.1") is None
+
+
+@pytest.mark.parametrize("rows", [2, 4096])
 @pytest.mark.parametrize("seed", range(3))
-async def test_after_all_the_datapath_has_what_frr_wants(core: World, seed: int) -> None:
+async def test_after_all_the_datapath_has_what_frr_wants(core: World, seed: int, rows: int) -> None:
+    core.reconciler.batch_rows = rows
     talk, dice = Talk(core, seed), random.Random(-seed - 1)
     for _ in range(60):
         for _ in range(dice.randint(1, 4)):

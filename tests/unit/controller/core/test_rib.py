@@ -130,6 +130,46 @@ def test_a_withdrawal_while_the_datapath_is_at_work_is_taken_next() -> None:
     assert len(made.table.rows) == 0
 
 
+def test_a_row_at_work_is_nobody_elses_until_it_is_done() -> None:
+    made = Table()
+    made.learn(f"+ {A} 1", f"+ {B} 1")
+    first = made.take()
+    assert first
+    made.learn(f"+ {A} 2", f"+ {C} 1")
+    second = made.take()
+    assert second
+    assert rows_of(second[1]) == {C: 1}
+    made.table.done(*second, [])
+    made.table.done(*first, [])
+    assert made.apply() == {A: 2}
+
+
+def test_a_refused_row_that_is_wanted_otherwise_since_is_taken_next() -> None:
+    made = Table()
+    made.learn(f"+ {A} 1")
+    first = made.take()
+    assert first
+    made.learn(f"+ {A} 2")
+    assert made.take() is None
+    made.table.done(*first, [(0, "EINVAL")])
+    assert made.apply() == {A: 2}
+    assert not made.table.failed
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_refused_row_that_was_withdrawn_meanwhile_is_gone(lost: bool) -> None:
+    made = Table(f"+ {A} 1") if lost else Table()
+    made.learn(f"- {A}" if lost else f"+ {A} 1")
+    taken = made.take(Op.WITHDRAW if lost else Op.UPSERT)
+    assert taken
+    if lost:
+        assert made.table.lost(batch(f"- {A}")) == 1
+    else:
+        made.learn(f"- {A}")
+    made.table.done(*taken, [(0, "EINVAL")])
+    assert (len(made.table.rows), made.apply()) == (0, {})
+
+
 def test_a_refused_row_is_kept_and_tried_again() -> None:
     made = Table()
     made.learn(f"+ {A} 1", f"+ {B} 1")
@@ -340,7 +380,7 @@ class RouteTableMachine(RuleBasedStateMachine):
         self.datapath: dict[str, int] = {}
         self.ready = {1, 2, 3}
         self.generation = 1
-        self.taken: tuple[Slots, RouteBatch] | None = None
+        self.taken: list[tuple[Slots, RouteBatch]] = []
 
     def _ready(self, ids: U32) -> npt.NDArray[np.bool_]:
         return np.isin(ids, list(self.ready))
@@ -355,38 +395,38 @@ class RouteTableMachine(RuleBasedStateMachine):
             if nexthop:
                 self.desired[prefix] = nexthop
 
-    @precondition(lambda self: self.taken is None)
+    @precondition(lambda self: len(self.taken) < 3)
     @rule(op=st.sampled_from(list(Op)), limit=st.integers(1, 5))
     def take(self, op: Op, limit: int) -> None:
-        self.taken = self.table.take(limit, self._ready, op)
-        if self.taken:
-            slots, rows = self.taken
-            assert len(set(slots.tolist())) == len(slots) == len(rows) <= limit
-            for prefix, nexthop in rows_of(rows).items():
-                assert nexthop == self.desired.get(prefix, 0)
-                assert self.datapath.get(prefix, 0) != nexthop
-                assert nexthop in (self.ready if op is Op.UPSERT else {0})
+        taken = self.table.take(limit, self._ready, op)
+        if not taken:
+            return
+        slots, rows = taken
+        assert len(set(slots.tolist())) == len(slots) == len(rows) <= limit
+        assert not set(slots.tolist()) & {slot for others, _ in self.taken for slot in others}
+        for prefix, nexthop in rows_of(rows).items():
+            assert nexthop == self.desired.get(prefix, 0)
+            assert self.datapath.get(prefix, 0) != nexthop
+            assert nexthop in (self.ready if op is Op.UPSERT else {0})
+        self.taken.append(taken)
 
-    @precondition(lambda self: self.taken is not None)
-    @rule(refused=st.sets(st.integers(0, 4)))
-    def done(self, refused: set[int]) -> None:
-        assert self.taken
-        slots, rows = self.taken
-        self.taken = None
+    @precondition(lambda self: self.taken)
+    @rule(refused=st.sets(st.integers(0, 4)), which=st.integers(0, 2))
+    def done(self, refused: set[int], which: int) -> None:
+        slots, rows = self.taken.pop(which % len(self.taken))
         bad = {index for index in refused if index < len(rows)}
         for index, (prefix, nexthop) in enumerate(rows_of(rows).items()):
             if index not in bad:
                 self._program(prefix, nexthop)
         self.table.done(slots, rows, [(index, "EINVAL") for index in bad])
 
-    @precondition(lambda self: self.taken is not None)
-    @rule()
-    def abandon(self) -> None:
-        assert self.taken
-        self.table.abandon(self.taken[0])
-        self.taken = None
+    @precondition(lambda self: self.taken)
+    @rule(which=st.integers(0, 2))
+    def abandon(self, which: int) -> None:
+        slots, _ = self.taken.pop(which % len(self.taken))
+        self.table.abandon(slots)
 
-    @precondition(lambda self: self.taken is None and self.datapath)
+    @precondition(lambda self: not self.taken and self.datapath)
     @rule(data=st.data())
     def lose(self, data: st.DataObject) -> None:
         prefix = data.draw(st.sampled_from(sorted(self.datapath)))
@@ -412,7 +452,7 @@ class RouteTableMachine(RuleBasedStateMachine):
         self.ready.add(nexthop)
         self.table.unpark()
 
-    @precondition(lambda self: self.taken is None)
+    @precondition(lambda self: not self.taken)
     @rule(prefix=st.sampled_from(PREFIXES), nexthop=NEXTHOPS)
     def drift(self, prefix: str, nexthop: int) -> None:
         """Somebody changes a row behind our back, and a comparison finds it."""
@@ -434,17 +474,16 @@ class RouteTableMachine(RuleBasedStateMachine):
         assert count.programmed == len(self.datapath)
 
     def teardown(self) -> None:
-        if self.taken:
-            self.done(set())
+        while self.taken:
+            self.done(set(), 0)
         self.ready = {1, 2, 3}
         self.table.unpark()
         self.table.retry()
         for op in (Op.UPSERT, Op.WITHDRAW, Op.UPSERT):
-            while self.taken is None:
+            self.take(op, 5)
+            while self.taken:
+                self.done(set(), 0)
                 self.take(op, 5)
-                if self.taken is None:
-                    break
-                self.done(set())
         assert self.datapath == self.desired
         assert len(self.table.rows) == len(self.desired)
         assert not self.table.failed
