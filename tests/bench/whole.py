@@ -74,18 +74,19 @@ def stream(first: int, count: int, nexthop: int) -> bytes:
     return rows.tobytes()
 
 
+def make_device(namespace: str) -> None:
+    """Make v0, by which 10.0.0.2 and 10.0.0.3 are reached."""
+    ip(namespace, "link add v0 type veth peer name v1")
+    ip(namespace, "addr add 10.0.0.1/24 dev v0")
+    for name in ("v0", "v1"):
+        ip(namespace, f"link set {name} up")
+
+
 class Product:
     """A running controller with its bridge, between two namespaces."""
 
     def __init__(self, control: str, forwarding: str, state: Path) -> None:
         self.control, self.forwarding, self._state = control, forwarding, state
-        for name in (control, forwarding):
-            ip(name, "link add v0 type veth peer name v1")
-            ip(name, "addr add 10.0.0.1/24 dev v0")
-            ip(name, "link set v0 up")
-            ip(name, "link set v1 up")
-        for identity in (1, 2):
-            ip(control, f"nexthop add id {identity} via 10.0.0.{identity + 1} dev v0")
         self._log = (state / "log").open("ab")
         self.process = self.start()
 
@@ -255,6 +256,10 @@ def round_of(count: int, blaster: Path, folder: Path, *, last: bool) -> float:
     best_s = asyncio.run(through_c(Family.INET, count, blaster, folder))["add"]
     state = Path(tempfile.mkdtemp(dir=folder))
     with fresh("ctl-") as control, fresh("fwd-") as space:
+        for namespace in (control, space):
+            make_device(namespace)
+        for identity in (1, 2):
+            ip(control, f"nexthop add id {identity} via 10.0.0.{identity + 1} dev v0")
         product = Product(control, space, state)
         try:
             zebra = product.connect()
