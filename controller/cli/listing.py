@@ -62,161 +62,27 @@ def routes(
         print_rows(rows, output, columns.ROUTES, columns.route_key)
 
 
-def nexthops(
-    context: typer.Context,
-    vrf: VrfOption = "",
-    vni: VniOption = None,
-    family: FamilyOption = None,
-    state: StatesOption = None,
-    limit: LimitOption = None,
-    output: OutputOption = Output.TABLE,
-) -> None:
-    """List nexthops and groups.
+def _listing(
+    name: str, shown: Sequence[Column], key: Callable[[Any], Any], text: str
+) -> Callable[..., None]:
+    """Return the command `dualpath NAME`, which calls `ListName`; `text` is its help."""
 
-    \b
-    dualpath nexthops --vni 100
-    """
-    request = pb.ListRequest(**filters(vrf, vni, family, state), limit=limit or 0)
-    _show(context, "ListNexthops", request, output, columns.NEXTHOPS, lambda r: r.nexthop.id)
+    def command(
+        context: typer.Context,
+        vrf: VrfOption = "",
+        vni: VniOption = None,
+        family: FamilyOption = None,
+        state: StatesOption = None,
+        limit: LimitOption = None,
+        output: OutputOption = Output.TABLE,
+    ) -> None:
+        request = pb.ListRequest(**filters(vrf, vni, family, state), limit=limit or 0)
+        with connected(context) as stub:
+            rows = _rows(_call(stub, f"List{name.capitalize()}", request), name)
+            print_rows(rows, output, shown, key)
 
-
-def macs(
-    context: typer.Context,
-    vrf: VrfOption = "",
-    vni: VniOption = None,
-    family: FamilyOption = None,
-    state: StatesOption = None,
-    limit: LimitOption = None,
-    output: OutputOption = Output.TABLE,
-) -> None:
-    """List remote MACs of L2VNIs. --family is that of the VTEP.
-
-    \b
-    dualpath macs --vni 210
-    """
-    request = pb.ListRequest(**filters(vrf, vni, family, state), limit=limit or 0)
-    _show(context, "ListMacs", request, output, columns.MACS, lambda r: (r.vni, r.mac))
-
-
-def neighbors(
-    context: typer.Context,
-    vrf: VrfOption = "",
-    vni: VniOption = None,
-    family: FamilyOption = None,
-    state: StatesOption = None,
-    limit: LimitOption = None,
-    output: OutputOption = Output.TABLE,
-) -> None:
-    """List remote hosts' addresses and MACs, for ARP and ND suppression.
-
-    \b
-    dualpath neighbors --vni 210 --family ipv6
-    """
-    request = pb.ListRequest(**filters(vrf, vni, family, state), limit=limit or 0)
-    _show(context, "ListNeighbors", request, output, columns.NEIGHBORS, _neighbor_key)
-
-
-def vteps(
-    context: typer.Context,
-    vrf: VrfOption = "",
-    vni: VniOption = None,
-    family: FamilyOption = None,
-    state: StatesOption = None,
-    limit: LimitOption = None,
-    output: OutputOption = Output.TABLE,
-) -> None:
-    """List remote VTEPs: who gets flooded frames, and router MACs.
-
-    \b
-    dualpath vteps --vni 210
-    """
-    request = pb.ListRequest(**filters(vrf, vni, family, state), limit=limit or 0)
-    _show(context, "ListVteps", request, output, columns.VTEPS, _vtep_key)
-
-
-def vnis(
-    context: typer.Context,
-    vrf: VrfOption = "",
-    vni: VniOption = None,
-    family: FamilyOption = None,
-    state: StatesOption = None,
-    limit: LimitOption = None,
-    output: OutputOption = Output.TABLE,
-) -> None:
-    """List VNIs. --family is that of the local VTEP.
-
-    \b
-    dualpath vnis --vrf red -o wide
-    """
-    request = pb.ListRequest(**filters(vrf, vni, family, state), limit=limit or 0)
-    _show(context, "ListVnis", request, output, columns.VNIS, lambda r: r.vni)
-
-
-def vrfs(
-    context: typer.Context,
-    vrf: VrfOption = "",
-    vni: VniOption = None,
-    family: FamilyOption = None,
-    state: StatesOption = None,
-    limit: LimitOption = None,
-    output: OutputOption = Output.TABLE,
-) -> None:
-    """List VRFs. --vni is that of the L3VNI; a VRF has no --family.
-
-    \b
-    dualpath vrfs
-    """
-    request = pb.ListRequest(**filters(vrf, vni, family, state), limit=limit or 0)
-    _show(context, "ListVrfs", request, output, columns.VRFS, lambda r: r.name)
-
-
-def ports(
-    context: typer.Context,
-    vrf: VrfOption = "",
-    vni: VniOption = None,
-    family: FamilyOption = None,
-    state: StatesOption = None,
-    limit: LimitOption = None,
-    output: OutputOption = Output.TABLE,
-) -> None:
-    """List ports, with the link as the datapath has it.
-
-    \b
-    dualpath ports -o wide
-    """
-    request = pb.ListRequest(**filters(vrf, vni, family, state), limit=limit or 0)
-    _show(context, "ListPorts", request, output, columns.PORTS, lambda r: r.name)
-
-
-def lsps(
-    context: typer.Context,
-    vrf: VrfOption = "",
-    vni: VniOption = None,
-    family: FamilyOption = None,
-    state: StatesOption = None,
-    limit: LimitOption = None,
-    output: OutputOption = Output.TABLE,
-) -> None:
-    """List MPLS label bindings: shown, not programmed. None has a VRF, VNI or family.
-
-    \b
-    dualpath lsps
-    """
-    request = pb.ListRequest(**filters(vrf, vni, family, state), limit=limit or 0)
-    _show(context, "ListLsps", request, output, columns.LSPS, lambda r: r.label)
-
-
-def _show(
-    context: typer.Context,
-    method: str,
-    request: pb.ListRequest,
-    output: Output,
-    shown: Sequence[Column],
-    key: Callable[[Any], Any],
-) -> None:
-    field = method.removeprefix("List").lower()
-    with connected(context) as stub:
-        print_rows(_rows(_call(stub, method, request), field), output, shown, key)
+    command.__name__, command.__doc__ = name, text
+    return command
 
 
 def _call(stub: Stub, method: str, request: pb.ListRequest) -> Iterator[Any]:
@@ -234,12 +100,86 @@ def _rows(stream: Iterator[Any], field: str) -> Iterator[Message]:
             typer.echo("dualpath: there are more rows, see --limit", err=True)
 
 
-def _neighbor_key(row: pb.Neighbor) -> tuple[int, tuple[int, int, int]]:
-    return row.vni, columns.address_key(row.address)
+COMMANDS = (
+    routes,
+    _listing(
+        "nexthops",
+        columns.NEXTHOPS,
+        lambda row: row.nexthop.id,
+        """List nexthops and groups.
 
+        \b
+        dualpath nexthops --vni 100
+        """,
+    ),
+    _listing(
+        "macs",
+        columns.MACS,
+        lambda row: (row.vni, row.mac),
+        """List remote MACs of L2VNIs. --family is that of the VTEP.
 
-def _vtep_key(row: pb.Vtep) -> tuple[int, tuple[int, int, int], int]:
-    return row.vni, columns.address_key(row.vtep), row.role
+        \b
+        dualpath macs --vni 210
+        """,
+    ),
+    _listing(
+        "neighbors",
+        columns.NEIGHBORS,
+        lambda row: (row.vni, columns.address_key(row.address)),
+        """List remote hosts' addresses and MACs, for ARP and ND suppression.
 
+        \b
+        dualpath neighbors --vni 210 --family ipv6
+        """,
+    ),
+    _listing(
+        "vteps",
+        columns.VTEPS,
+        lambda row: (row.vni, columns.address_key(row.vtep), row.role),
+        """List remote VTEPs: who gets flooded frames, and router MACs.
 
-COMMANDS = (routes, nexthops, macs, neighbors, vteps, vnis, vrfs, ports, lsps)
+        \b
+        dualpath vteps --vni 210
+        """,
+    ),
+    _listing(
+        "vnis",
+        columns.VNIS,
+        lambda row: row.vni,
+        """List VNIs. --family is that of the local VTEP.
+
+        \b
+        dualpath vnis --vrf red -o wide
+        """,
+    ),
+    _listing(
+        "vrfs",
+        columns.VRFS,
+        lambda row: row.name,
+        """List VRFs. --vni is that of the L3VNI; a VRF has no --family.
+
+        \b
+        dualpath vrfs
+        """,
+    ),
+    _listing(
+        "ports",
+        columns.PORTS,
+        lambda row: row.name,
+        """List ports, with the link as the datapath has it.
+
+        \b
+        dualpath ports -o wide
+        """,
+    ),
+    _listing(
+        "lsps",
+        columns.LSPS,
+        lambda row: row.label,
+        """List MPLS label bindings: shown, not programmed. None has a VRF, VNI or family.
+
+        \b
+        dualpath lsps
+        """,
+    ),
+)
