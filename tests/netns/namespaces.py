@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import socket
@@ -10,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from datapaths.linux import netns
 
@@ -22,6 +24,17 @@ def run(command: str, *, check: bool = True) -> str:
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
     assert done.returncode == 0 or not check, f"{command}: {done.stdout}{done.stderr}"
     return done.stdout
+
+
+def link(netns_name: str, name: str) -> dict[str, Any]:
+    """Return what `ip -d` shows of a device."""
+    shown: list[dict[str, Any]] = json.loads(run(f"ip -n {netns_name} -d -j link show {name}"))
+    return shown[0]
+
+
+def names(netns_name: str) -> set[str]:
+    """Return the names of a namespace's devices."""
+    return {shown["ifname"] for shown in json.loads(run(f"ip -n {netns_name} -j link"))}
 
 
 @contextmanager

@@ -27,8 +27,9 @@ from datapaths.kernel.layout import Layout
 from datapaths.linux import sysctls
 from datapaths.linux.twins import Twins
 from tests.netns import grouts
+from tests.netns.layouts import addresses
 from tests.netns.namespaces import fresh, ping, run
-from tests.netns.test_twins import addresses, exchange, link_local
+from tests.netns.test_twins import exchange, link_local
 from tests.unit.controller.intent.rulebook import rule
 
 log = logging.getLogger(__name__)

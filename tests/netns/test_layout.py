@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
 
 from controller.model.kinds import Kind
 from controller.model.links import Address, HostEnd, Port, Vni
-from controller.model.records import Record, RecordBatch
-from datapaths.base import RowFailure, Unavailable
+from datapaths.base import Unavailable
 from datapaths.kernel.layout import Layout
 from datapaths.linux.links import Links
-from tests.netns.namespaces import fresh, ping, run, watching
+from tests.netns.layouts import addresses, bridged, routed, upsert, withdraw
+from tests.netns.namespaces import link, names, ping, run, watching
 from tests.unit.controller.intent.rulebook import rule
 
 pytestmark = pytest.mark.netns
@@ -27,50 +23,6 @@ VNI = Vni(
 )
 DETACHED = Vni(111, local=bytes.fromhex("fd00" + "00" * 13 + "01"), mtu=1430)
 LOOPBACK = Port("lo", addresses=(Address.parse("100.64.0.1/32"),), loopback=True)
-
-
-@pytest.fixture
-def spaces() -> Iterator[tuple[str, str]]:
-    with fresh("fwd", "host") as (forwarding, host):
-        yield forwarding, host
-
-
-@pytest.fixture
-def layout(spaces: tuple[str, str]) -> Layout:
-    layout = Layout(*spaces)
-    layout.prepare()
-    return layout
-
-
-def routed(host: str) -> Port:
-    end = HostEnd(host, "eth0", addresses=addresses("192.168.9.2/24", "fd00:9::2/64"))
-    return Port("pe0", addresses=addresses("192.168.9.1/24", "fd00:9::1/64"), mtu=1450, host=end)
-
-
-def bridged(host: str) -> Port:
-    end = HostEnd(host, "eth1", bridge="br-hs-110", create_bridge=True)
-    return Port("pe1", vni=110, vrf="red", host=end, mtu=1450)
-
-
-def addresses(*texts: str) -> tuple[Address, ...]:
-    return tuple(Address.parse(text) for text in texts)
-
-
-def upsert(layout: Layout, *records: Record) -> list[RowFailure]:
-    return layout.apply(RecordBatch(records[0].kind, upserts=records))
-
-
-def withdraw(layout: Layout, *records: Record) -> list[RowFailure]:
-    return layout.apply(RecordBatch(records[0].kind, withdrawals=records))
-
-
-def link(netns: str, name: str) -> dict[str, Any]:
-    shown: list[dict[str, Any]] = json.loads(run(f"ip -n {netns} -d -j link show {name}"))
-    return shown[0]
-
-
-def names(netns: str) -> set[str]:
-    return {shown["ifname"] for shown in json.loads(run(f"ip -n {netns} -j link"))}
 
 
 @rule("Layout.bridge", "Layout.vxlan")

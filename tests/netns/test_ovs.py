@@ -14,8 +14,8 @@ from controller.model.kinds import Kind
 from controller.model.links import HostEnd, Port, Vni
 from datapaths.kernel.layout import Layout
 from tests.lab.waiting import wait_until
-from tests.netns.namespaces import fresh, run
-from tests.netns.test_layout import names, upsert, withdraw
+from tests.netns.layouts import upsert, withdraw
+from tests.netns.namespaces import names, run
 from tests.unit.controller.intent.rulebook import rule
 
 pytestmark = [
@@ -27,12 +27,6 @@ pytestmark = [
 ]
 
 SEGMENT = Vni(110, local=bytes([100, 64, 0, 1]), mac=bytes.fromhex("00f30000006f"))
-
-
-@pytest.fixture
-def spaces() -> Iterator[tuple[str, str]]:
-    with fresh("fwd", "host") as (forwarding, host):
-        yield forwarding, host
 
 
 @pytest.fixture

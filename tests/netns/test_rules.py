@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,24 +13,12 @@ from controller.provision import underlay_mtu
 from datapaths.kernel.layout import Layout
 from datapaths.linux import sysctls
 from datapaths.linux.netns import entered
-from tests.netns.namespaces import fresh, run
-from tests.netns.test_layout import DETACHED, VNI, link, names, routed, upsert, withdraw
+from tests.netns.layouts import routed, upsert, withdraw
+from tests.netns.namespaces import link, names, run
+from tests.netns.test_layout import DETACHED, VNI
 from tests.unit.controller.intent.rulebook import rule
 
 pytestmark = pytest.mark.netns
-
-
-@pytest.fixture
-def spaces() -> Iterator[tuple[str, str]]:
-    with fresh("fwd", "host") as (forwarding, host):
-        yield forwarding, host
-
-
-@pytest.fixture
-def layout(spaces: tuple[str, str]) -> Layout:
-    layout = Layout(*spaces)
-    layout.prepare()
-    return layout
 
 
 @rule("Layout.sysctls")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -13,7 +11,7 @@ from controller.model.links import Address, Port, Vni
 from datapaths.base import Unavailable
 from datapaths.linux.links import Links
 from datapaths.linux.shadows import Shadow, Shadows, shadow_of
-from tests.netns.namespaces import fresh, run, watching
+from tests.netns.namespaces import fresh, link, names, run, watching
 from tests.unit.controller.intent.rulebook import rule
 
 pytestmark = pytest.mark.netns
@@ -39,15 +37,6 @@ def build(control: str, shadow: Shadow) -> None:
     shadows = Shadows(control)
     assert shadows.ensure_base(shadow) == []
     assert shadows.ensure_overlay(shadow) == []
-
-
-def names(netns: str) -> set[str]:
-    return {shown["ifname"] for shown in json.loads(run(f"ip -n {netns} -j link"))}
-
-
-def link(netns: str, name: str) -> dict[str, Any]:
-    shown: list[dict[str, Any]] = json.loads(run(f"ip -n {netns} -d -j link show {name}"))
-    return shown[0]
 
 
 def test_a_shadow_reads_back_as_it_was_asked_for(control: str) -> None:

@@ -22,6 +22,7 @@ from datapaths.linux.links import Links
 from datapaths.linux.punt import EVERYTHING
 from datapaths.linux.twins import Twins
 from datapaths.linux.wire.filters import Classifier
+from tests.netns.layouts import addresses
 from tests.netns.namespaces import fresh, ping, run, watching
 
 pytestmark = pytest.mark.netns
@@ -67,10 +68,6 @@ def link_local(space: str, device: str) -> str:
     with Links(space) as links:
         [address] = filter(is_link_local, links.addresses(device))
     return str(address).split("/")[0]
-
-
-def addresses(*texts: str) -> tuple[Address, ...]:
-    return tuple(Address.parse(text) for text in texts)
 
 
 @pytest.fixture(params=list(Classifier), ids=lambda classifier: classifier.value)

@@ -17,6 +17,7 @@ from datapaths.linux import netns, overlay
 from datapaths.linux.links import Links
 from datapaths.linux.shadows import Shadows, shadow_of
 from datapaths.linux.twins import Twins
+from tests.netns.layouts import addresses, bridged
 from tests.netns.namespaces import fresh, kernel_has_vrf, ping, run, watching
 from tests.unit.controller.intent.rulebook import rule
 
@@ -34,19 +35,10 @@ L2 = Vni(
 )
 
 
-def addresses(*texts: str) -> tuple[Address, ...]:
-    return tuple(Address.parse(text) for text in texts)
-
-
 def leg(host: str) -> Port:
     end = HostEnd(host, "eth0", addresses=addresses("192.168.9.2/24", "fd00:9::2/64"))
     own = addresses("192.168.9.1/24", "fd00:9::1/64")
     return Port("pe0", vrf="red", addresses=own, mtu=1450, host=end, twin=True)
-
-
-def bridged(host: str) -> Port:
-    end = HostEnd(host, "eth1", bridge="br-hs-110", create_bridge=True)
-    return Port("pe1", vni=110, vrf="red", host=end, mtu=1450)
 
 
 @pytest.fixture(scope="module", autouse=True)

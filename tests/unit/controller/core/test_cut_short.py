@@ -192,38 +192,40 @@ def many(handle: int) -> list[str]:
     return [f"+ 10.{i}.0.0/16 {handle}" for i in range(9)]
 
 
-async def test_the_next_batch_is_ready_when_the_datapath_is() -> None:
-    slow = Slow()
-    core = Core(slow)
-    core.reconciler.batch_rows = 2
-    async with running(core):
-        core.subscribe()
-        core.say(via(1, 1))
-        core.routes(*many(1))
-        await core.settle()
-        assert (slow.most, slow.now) == (2, 0)
-        assert core.datapath.lookup("10.8.0.1") == core.nexthops()[0].id
-
-
-async def test_two_batches_at_work_get_no_answer() -> None:
-    slow = Slow()
-    core = Core(slow)
+@pytest.fixture
+async def slow() -> AsyncIterator[tuple[Core, Slow]]:
+    """A core that gives a slow datapath two routes at a time."""
+    datapath = Slow()
+    core = Core(datapath)
     core.reconciler.batch_rows = 2
     async with running(core):
         core.subscribe()
         core.say(via(1, 1))
         await core.settle()
-        core.routes(*many(1))
-        await until(lambda: slow.now == 2)
-        slow.away = True
-        await core.settle()
-        assert (slow.now, core.reconciler.unavailable) == (0, "started again")
-        slow.away = False
-        core.routes("- 10.8.0.0/16")
-        await core.later(RETRY_S[0] + 0.1)
-        assert core.reconciler.unavailable == ""
-        assert core.datapath.lookup("10.7.0.1") == core.nexthops()[0].id
-        assert core.datapath.lookup("10.8.0.1") is None
+        yield core, datapath
+
+
+async def test_the_next_batch_is_ready_when_the_datapath_is(slow: tuple[Core, Slow]) -> None:
+    core, datapath = slow
+    core.routes(*many(1))
+    await core.settle()
+    assert (datapath.most, datapath.now) == (2, 0)
+    assert datapath.lookup("10.8.0.1") == core.nexthops()[0].id
+
+
+async def test_two_batches_at_work_get_no_answer(slow: tuple[Core, Slow]) -> None:
+    core, datapath = slow
+    core.routes(*many(1))
+    await until(lambda: datapath.now == 2)
+    datapath.away = True
+    await core.settle()
+    assert (datapath.now, core.reconciler.unavailable) == (0, "started again")
+    datapath.away = False
+    core.routes("- 10.8.0.0/16")
+    await core.later(RETRY_S[0] + 0.1)
+    assert core.reconciler.unavailable == ""
+    assert datapath.lookup("10.7.0.1") == core.nexthops()[0].id
+    assert datapath.lookup("10.8.0.1") is None
 
 
 @pytest.mark.parametrize("rows", [2, 4096])

@@ -44,6 +44,12 @@ class Table:
     def take(self, op: Op = Op.UPSERT, limit: int = 100) -> tuple[Slots, RouteBatch] | None:
         return self.table.take(limit, every, op)
 
+    def begin(self, op: Op = Op.UPSERT) -> tuple[Slots, RouteBatch]:
+        """Take what there has to be."""
+        taken = self.take(op)
+        assert taken
+        return taken
+
     def rows(self, op: Op = Op.UPSERT) -> dict[str, int]:
         """Take without an end; return prefix: nexthop."""
         taken = self.take(op)
@@ -111,8 +117,7 @@ def test_a_route_that_comes_back_otherwise_is_a_replace() -> None:
 def test_a_change_while_the_datapath_is_at_work_is_taken_next() -> None:
     made = Table()
     made.learn(f"+ {A} 1")
-    taken = made.take()
-    assert taken
+    taken = made.begin()
     made.learn(f"+ {A} 2")
     made.table.done(*taken, [])
     assert made.apply() == {A: 2}
@@ -121,8 +126,7 @@ def test_a_change_while_the_datapath_is_at_work_is_taken_next() -> None:
 def test_a_withdrawal_while_the_datapath_is_at_work_is_taken_next() -> None:
     made = Table()
     made.learn(f"+ {A} 1")
-    taken = made.take()
-    assert taken
+    taken = made.begin()
     made.learn(f"- {A}")
     assert len(made.table.rows) == 1
     made.table.done(*taken, [])
@@ -133,11 +137,9 @@ def test_a_withdrawal_while_the_datapath_is_at_work_is_taken_next() -> None:
 def test_a_row_at_work_is_nobody_elses_until_it_is_done() -> None:
     made = Table()
     made.learn(f"+ {A} 1", f"+ {B} 1")
-    first = made.take()
-    assert first
+    first = made.begin()
     made.learn(f"+ {A} 2", f"+ {C} 1")
-    second = made.take()
-    assert second
+    second = made.begin()
     assert rows_of(second[1]) == {C: 1}
     made.table.done(*second, [])
     made.table.done(*first, [])
@@ -147,8 +149,7 @@ def test_a_row_at_work_is_nobody_elses_until_it_is_done() -> None:
 def test_a_refused_row_that_is_wanted_otherwise_since_is_taken_next() -> None:
     made = Table()
     made.learn(f"+ {A} 1")
-    first = made.take()
-    assert first
+    first = made.begin()
     made.learn(f"+ {A} 2")
     assert made.take() is None
     made.table.done(*first, [(0, "EINVAL")])
@@ -160,8 +161,7 @@ def test_a_refused_row_that_is_wanted_otherwise_since_is_taken_next() -> None:
 def test_a_refused_row_that_was_withdrawn_meanwhile_is_gone(lost: bool) -> None:
     made = Table(f"+ {A} 1") if lost else Table()
     made.learn(f"- {A}" if lost else f"+ {A} 1")
-    taken = made.take(Op.WITHDRAW if lost else Op.UPSERT)
-    assert taken
+    taken = made.begin(Op.WITHDRAW if lost else Op.UPSERT)
     if lost:
         assert made.table.lost(batch(f"- {A}")) == 1
     else:
@@ -173,8 +173,7 @@ def test_a_refused_row_that_was_withdrawn_meanwhile_is_gone(lost: bool) -> None:
 def test_a_refused_row_is_kept_and_tried_again() -> None:
     made = Table()
     made.learn(f"+ {A} 1", f"+ {B} 1")
-    taken = made.take()
-    assert taken
+    taken = made.begin()
     made.table.done(*taken, [(1, "ENETUNREACH")])
     assert made.states() == {A: RowState.PROGRAMMED, B: RowState.FAILED}
     shown, _ = made.table.page(0, 9, 1)
@@ -189,8 +188,7 @@ def test_a_refused_row_is_kept_and_tried_again() -> None:
 def test_a_refused_row_that_nobody_wants_any_more_is_gone() -> None:
     made = Table()
     made.learn(f"+ {A} 1")
-    taken = made.take()
-    assert taken
+    taken = made.begin()
     made.table.done(*taken, [(0, "EINVAL")])
     made.learn(f"- {A}")
     assert (len(made.table.rows), made.table.failed) == (0, False)
@@ -199,8 +197,7 @@ def test_a_refused_row_that_nobody_wants_any_more_is_gone() -> None:
 def test_a_refused_change_that_is_taken_back_has_not_failed() -> None:
     made = Table(f"+ {A} 1")
     made.learn(f"+ {A} 2")
-    taken = made.take()
-    assert taken
+    taken = made.begin()
     made.table.done(*taken, [(0, "EINVAL")])
     made.learn(f"+ {A} 1")
     assert not made.table.failed
@@ -210,8 +207,7 @@ def test_a_refused_change_that_is_taken_back_has_not_failed() -> None:
 def test_an_unknown_errno_is_still_a_failure() -> None:
     made = Table()
     made.learn(f"+ {A} 1")
-    taken = made.take()
-    assert taken
+    taken = made.begin()
     made.table.done(*taken, [(0, "NOT AN ERRNO")])
     assert made.table.page(0, 9, 1)[0].errors.tolist() == [errno.EIO]
 
@@ -220,8 +216,7 @@ def test_an_abandoned_take_is_taken_again() -> None:
     made = Table(f"+ {B} 1")
     made.learn(f"+ {A} 1", f"- {B}")
     for op in (Op.UPSERT, Op.WITHDRAW):
-        taken = made.take(op)
-        assert taken
+        taken = made.begin(op)
         made.table.abandon(taken[0])
     assert made.apply() == {A: 1, B: 0}
 
@@ -229,8 +224,7 @@ def test_an_abandoned_take_is_taken_again() -> None:
 def test_an_abandoned_row_that_was_withdrawn_is_gone() -> None:
     made = Table()
     made.learn(f"+ {A} 1")
-    taken = made.take()
-    assert taken
+    taken = made.begin()
     made.learn(f"- {A}")
     made.table.abandon(taken[0])
     assert len(made.table.rows) == 0
