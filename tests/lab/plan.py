@@ -40,7 +40,8 @@ class Topology:
     numbered: bool = True  # links with addresses; otherwise BGP unnumbered
     ipv6: bool = False  # links and VTEPs have IPv6 addresses, and no others
     internal: bool = False  # one AS, and the spine reflects its clients' routes
-    isis: bool = False  # IS-IS carries the VTEPs, and BGP carries EVPN alone
+    isis: bool = False  # IS-IS runs beside BGP
+    evpn_only: bool = False  # BGP carries EVPN alone, and the VTEPs are left to IS-IS
     dpdk: int = 0  # so many of the PEs, from the first on, forward with grout
     shared: bool = False  # grout in a namespace of its own, and the NICs stay with the kernel
 

@@ -4,14 +4,13 @@ Packets do not pay for any of it, nor for the death of grout-agent, and whoever 
 everything as it was. When grout itself dies, which forwards, it is made whole without a hand.
 """
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from tests.lab.fabric import Fabric, Pe
-from tests.lab.ping import flows
+from tests.lab.outliving import BACK_S, comes_back, nothing_lost, nothing_rewritten, state_of
 from tests.lab.plan import TENANT_VRF
 from tests.lab.processes import run
 from tests.lab.product import grout_socket, signal_grout
@@ -20,7 +19,6 @@ from tests.lab.waiting import wait_until
 
 pytestmark = pytest.mark.lab
 
-BACK_S = 60.0
 HANGS_S = 25.0  # a question every 5 s, and 15 s for its answer
 MANY = 250  # routes that a grout which died has to get again
 
@@ -159,40 +157,3 @@ def announce(pe: Pe, *lines: str) -> None:
     """Change what a PE announces from its tenant's VRF."""
     own = (f"router bgp {pe.plan.asn} vrf {TENANT_VRF}", "address-family ipv4 unicast")
     pe.router.configure(*own, *lines)
-
-
-def state_of(pe: Pe) -> str:
-    return str(pe.dualpath_json("status")["session_state"])
-
-
-def comes_back(fabric: Fabric, pe: Pe) -> None:
-    """Wait until a PE is whole again."""
-    time.sleep(1)
-    fabric.wait_for_bgp(BACK_S)
-    wait_until(pe.is_live, f"{pe.name} live", BACK_S, every_s=0.5)
-
-
-@contextlib.contextmanager
-def nothing_lost(fabric: Fabric) -> Iterator[None]:
-    """Keep pings at 100/s going over the L3VNI and the L2VNI, both families: none may be lost."""
-    pe1, pe2 = fabric.pes
-    with flows(
-        (pe1.routed.namespace, pe2.routed.v4),
-        (pe2.routed.namespace, pe1.routed.v6),
-        (pe1.bridged.namespace, pe2.bridged.v4),
-        (pe2.bridged.namespace, pe1.bridged.v6),
-    ) as results:
-        yield
-    for result in results:
-        assert result.lost == 0, result
-        assert result.transmitted > 100, result
-
-
-@contextlib.contextmanager
-def nothing_rewritten(pe: Pe) -> Iterator[None]:
-    """Show that no route and no nexthop of the forwarding namespace is touched in the meantime."""
-    before = pe.view.tables()
-    with pe.view.changes() as changes:
-        yield
-        assert changes() == []
-    assert pe.view.tables() == before
