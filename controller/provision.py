@@ -13,6 +13,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -112,6 +113,7 @@ class Provisioner:
         self._judge = judge
         self._shadows = Shadows(spaces.control)
         self._twins = twins
+        self._carriers = ThreadPoolExecutor(1, "carriers")  # one: the last word on a port counts
         self._wake = asyncio.Event()
         self._met = asyncio.Event()  # a bridge has been there
         self._control_id = _identity(spaces.control)
@@ -155,7 +157,9 @@ class Provisioner:
 
     def port_changed(self, name: str, up: bool) -> None:
         """A port gained or lost carrier: FRR is to see that on its twin."""
-        asyncio.get_running_loop().run_in_executor(None, self._twins.set_carrier, name, up)
+        asyncio.get_running_loop().run_in_executor(
+            self._carriers, self._twins.set_carrier, name, up
+        )
 
     async def run(self) -> None:
         """Go round until cancelled."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -167,3 +168,20 @@ def test_a_namespace_that_is_not_there_has_no_nics(tmp_path: Path) -> None:
     (tmp_path / "dead").touch()
     where = (str(tmp_path / "none"), str(tmp_path / "dead"))
     assert underlay_mtu((Port("eth1"),), where) == 0
+
+
+class SlowTwins(NoTwins):
+    """Takes longer to lose a carrier than to gain it."""
+
+    def set_carrier(self, name: str, up: bool) -> None:
+        if not up:
+            time.sleep(0.01)
+        super().set_carrier(name, up)
+
+
+async def test_of_a_carrier_that_flaps_the_last_state_stays(world: World) -> None:
+    world.provisioner._twins = twins = SlowTwins()
+    for up in (False, True):
+        world.provisioner.port_changed("eth1", up)
+    await until(lambda: len(twins.carriers) == 2)
+    assert twins.carriers[-1] == ("eth1", True)
