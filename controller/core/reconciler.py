@@ -82,10 +82,15 @@ class Reconciler:
         await self._rest.wait()
 
     async def adopt(self) -> None:
-        """Learn what the datapath holds, before the first `run`. Raises Unavailable."""
-        for kind in (*KINDS, Kind.ROUTE):
-            async for batch in self._datapath.dump(kind):
-                self._state.adopt(batch)
+        """Learn what the datapath holds, before the first `run`.
+
+        Raises Unavailable, and then nothing is adopted: one that starts again has other things.
+        """
+        kinds = (*KINDS, Kind.ROUTE)
+        held = [batch for kind in kinds async for batch in self._datapath.dump(kind)]
+        for batch in held:
+            self._state.adopt(batch)
+            await asyncio.sleep(0)
         self._note_nexthops()
 
     async def run(self) -> None:
