@@ -156,9 +156,15 @@ class State:
         for record in batch.withdrawals:
             if isinstance(record, Nexthop):
                 self._left_out.pop(record.id, None)
-                table.unwant(self.nexthop_ids.release(record.id), now=now)
+                self._unwant_nexthop(self.nexthop_ids.release(record.id), now)
             else:
                 table.unwant(record.key, now=now)
+
+    def _unwant_nexthop(self, identity: int, now: float) -> None:
+        table = self.records[Kind.NEXTHOP]
+        table.unwant(identity, now=now)
+        if table.programmed(identity) is None:  # else it is forgotten once it is withdrawn
+            self.nexthop_ids.forget(identity)
 
     def _claim(self, said: Nexthop) -> Iterator[Nexthop]:
         """Yield a nexthop with lasting ids, and the groups that waited for it.

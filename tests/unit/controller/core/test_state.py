@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from controller.core.nexthop_ids import FIRST_ID
 from controller.model import events
 from controller.model.kinds import Kind
 from controller.model.layer2 import Flood
@@ -145,3 +146,15 @@ def test_words_that_are_not_about_state_change_none() -> None:
     made.state.take(events.Alive())
     made.state.take(events.Configured(1, True, True))
     assert not made.state.synced
+
+
+def test_nexthops_that_come_and_go_while_the_datapath_has_none_leave_nothing() -> None:
+    made = core()
+    made.say(ONE)
+    lasting = made.state.nexthop_ids
+    made.unsay(ONE)
+    made.say(replace(ONE, id=2))
+    made.unsay(replace(ONE, id=2))
+    lasting.new_bridge()
+    first, second = lasting.claim(ONE), lasting.claim(replace(ONE, id=2))
+    assert min(first.id, second.id) > FIRST_ID + 1
