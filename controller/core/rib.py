@@ -28,6 +28,7 @@ _MARKED = 1  # to be looked at by `take`
 _FAILED = 2  # refused; marked again by `retry`
 _TAKEN = 4  # in the datapath's hands, between `take` and `done`
 _WAITING = 8  # marked, but its nexthop is not ready
+_LOST = 16  # removed by somebody while it was in the datapath's hands
 
 _COLUMNS = {
     "desired": np.uint32,  # nexthop id in the datapath; 0 is not desired
@@ -148,7 +149,13 @@ class RouteTable:
 
     def done(self, slots: Slots, batch: RouteBatch, failures: Iterable[tuple[int, str]]) -> None:
         """Note that the rows of `take` are in the datapath, but for those that failed."""
-        self.rows["flags"][slots] &= np.uint8(0xFF ^ _TAKEN)
+        lost = slots[self.rows["flags"][slots] & _LOST != 0]
+        self.rows["flags"][slots] &= np.uint8(0xFF ^ (_TAKEN | _LOST))
+        self._note(slots, batch, failures)
+        if len(lost):
+            self._unprogram(lost)  # before or after it was made: nobody knows
+
+    def _note(self, slots: Slots, batch: RouteBatch, failures: Iterable[tuple[int, str]]) -> None:
         bad = {index: getattr(errnos, name, errnos.EIO) for index, name in failures}
         if not bad:
             self._make(slots, batch.nexthops)
@@ -160,13 +167,20 @@ class RouteTable:
 
     def abandon(self, slots: Slots) -> None:
         """Take back the rows of a `take` of which nobody knows whether they were applied."""
-        self.rows["flags"][slots] &= np.uint8(0xFF ^ _TAKEN)
+        self.rows["flags"][slots] &= np.uint8(0xFF ^ (_TAKEN | _LOST))
         self._mark(slots)
 
     def lost(self, batch: RouteBatch) -> int:
-        """Note that rows are no longer in the datapath; return how many were thought to be."""
+        """Note that rows are no longer in the datapath; return how many were thought to be.
+
+        Of rows in the datapath's hands that is done by `done`.
+        """
         slots = self.rows.find(route_keys(batch.family, batch.prefixes, batch.lengths))
-        return self._unprogram(distinct(slots[slots >= 0]))
+        slots = distinct(slots[slots >= 0])
+        taken = slots[self.rows["flags"][slots] & _TAKEN != 0]
+        self.rows["flags"][taken] |= np.uint8(_LOST)
+        unmade = int(np.count_nonzero(self.rows["programmed"][taken] == 0))
+        return self._unprogram(slots) + unmade
 
     def begin_compare(self) -> None:
         """Nothing is known of the datapath any more: `adopt` says it anew, then `end_compare`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import pytest
 
@@ -10,7 +10,8 @@ from controller.model.kinds import Kind
 from controller.model.layer2 import Flood
 from controller.model.links import Vni
 from controller.model.nexthops import Nexthop, NexthopType
-from datapaths.base import Batch
+from controller.model.routes import RouteBatch
+from datapaths.base import Batch, RowFailure
 from tests.fakes.batches import batch
 from tests.fakes.core import Core, LoggingDatapath, running
 
@@ -90,3 +91,37 @@ async def test_a_nexthop_takes_its_routes_along_during_a_dump(core: World, kind:
     await compare(core, kind, loss)
     assert core.datapath.lookup("10.1.1.1") == core.nexthops()[0].id
     assert core.datapath.lookup("11.1.1.1") == core.nexthops()[0].id
+
+
+class Losing(LoggingDatapath):
+    """Somebody removes a route between its making and our hearing that it is made."""
+
+    hear: Callable[[RouteBatch], object] | None = None
+
+    async def apply(self, said: Batch) -> Sequence[RowFailure]:
+        failures = await super().apply(said)
+        if self.hear and isinstance(said, RouteBatch):
+            hear, self.hear = self.hear, None
+            gone = batch(f"- {A}")
+            await super().apply(gone)
+            hear(gone)
+        return failures
+
+
+@pytest.mark.parametrize("rows", [1, 4096])
+async def test_a_route_that_goes_while_it_is_in_the_datapaths_hands(rows: int) -> None:
+    losing = Losing()
+    core = Core(losing)
+    core.reconciler.batch_rows = rows
+    async with running(core):
+        core.subscribe()
+        core.say(ONE)
+        await core.settle()
+        losing.hear = core.state.lost_routes
+        core.routes(f"+ {A} 1", f"+ {B} 1")
+        await core.settle()
+        assert core.datapath.lookup("10.1.1.1") == core.nexthops()[0].id
+        assert core.state.repaired == 1
+        core.routes(f"- {A}")
+        await core.settle()
+        assert core.datapath.lookup("10.1.1.1") is None
