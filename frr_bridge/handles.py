@@ -15,6 +15,7 @@ import numpy.typing as npt
 from controller.model.nexthops import (
     DROP_TYPES,
     FIRST_RESERVED,
+    MOST_WEIGHT,
     Member,
     Nexthop,
     NexthopType,
@@ -313,7 +314,14 @@ class NexthopHandles:
         originals = [self._leg(leg) for leg, _ in legs]
         if not all(self._known[leg] and not self._is_group(leg) for leg in originals):
             return None
-        members = tuple(
-            Member(leg, weight) for leg, (_, weight) in zip(originals, legs, strict=True)
-        )
+        shares = _shares([weight for _, weight in legs])
+        members = tuple(Member(leg, share) for leg, share in zip(originals, shares, strict=True))
         return Nexthop(handle, NexthopType.GROUP, members=members)
+
+
+def _shares(weights: list[int]) -> list[int]:
+    """Bring weights to what every datapath takes: a zebra may have them up to 65536."""
+    most = max(weights, default=1)
+    if most <= MOST_WEIGHT:
+        return weights
+    return [max(1, round(weight * MOST_WEIGHT / most)) for weight in weights]

@@ -36,12 +36,15 @@ PROHIBIT = FIRST_RESERVED + NexthopType.PROHIBIT
 """Reserved identities, the same for every owner: no object stands behind them."""
 
 
+MOST_WEIGHT = 256  # what struct nexthop_grp in linux/nexthop.h holds before Linux 6.12
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
     """One leg of a group."""
 
     id: int
-    weight: int = 1  # 1 to 256; the kernel's wire carries weight - 1
+    weight: int = 1  # 1 to MOST_WEIGHT; the kernel's wire carries weight - 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,14 +13,13 @@ import numpy as np
 
 from controller.model.layer2 import Flood, Lsp, Mac, Neighbor, RemoteVtep
 from controller.model.links import Address, Port, Vni, Vrf
-from controller.model.nexthops import Nexthop, NexthopType, is_reserved
+from controller.model.nexthops import MOST_WEIGHT, Nexthop, NexthopType, is_reserved
 from controller.model.records import Record
 from controller.model.routes import U8, Op, RouteBatch
 from datapaths.base import Batch, Found, Learned, LearnedMac, LearnedNeighbor, Lost
 
 MOST_VNI = 0xFF_FFFF  # RFC 7348 section 5
 MOST_NAME = 15  # IFNAMSIZ - 1, linux/if.h
-MOST_WEIGHT = 256
 MOST_MEMBERS = 4096
 MTU = range(68, 65536)  # RFC 791 section 3.2
 

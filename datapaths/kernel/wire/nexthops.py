@@ -6,7 +6,7 @@ import socket
 import struct
 from typing import Final, NamedTuple
 
-from controller.model.nexthops import Member, Nexthop, NexthopType
+from controller.model.nexthops import MOST_WEIGHT, Member, Nexthop, NexthopType
 from datapaths.linux.wire import numbers as n
 from datapaths.linux.wire.message import (
     DecodeError,
@@ -82,8 +82,8 @@ def _content(nexthop: Nexthop, oif: int) -> tuple[int, int, bytes]:
     """Return address family, flags and attributes."""
     match nexthop.type:
         case NexthopType.GROUP:
-            if not all(1 <= m.weight <= 256 for m in nexthop.members):
-                raise ValueError("a weight is from 1 to 256")
+            if not all(1 <= m.weight <= MOST_WEIGHT for m in nexthop.members):
+                raise ValueError(f"a weight is from 1 to {MOST_WEIGHT}")
             group = b"".join(GRP.pack(m.id, m.weight - 1, 0, 0) for m in nexthop.members)
             return socket.AF_UNSPEC, 0, attribute(n.NHA_GROUP, group)
         case NexthopType.BLACKHOLE:

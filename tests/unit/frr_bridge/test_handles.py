@@ -421,3 +421,11 @@ def test_a_nexthop_always_means_what_zebra_said_last(
         gateways = [means.get(member) for member in members.values()]
         if None not in gateways:  # else it stays what it was
             assert heard.meaning(identity) == [(gateway, 1) for gateway in gateways]
+
+
+def test_weights_beyond_what_a_datapath_takes_keep_their_proportions() -> None:
+    heard = Heard(2)
+    for identity in (11, 12, 13):
+        heard.handles.learn(identity, via(identity))
+    heard.handles.learn_group(31, ((11, 65536), (12, 16384), (13, 1)))
+    assert heard.meaning(31) == [(11, 256), (12, 64), (13, 1)]
