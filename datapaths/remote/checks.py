@@ -32,7 +32,7 @@ def check(batch: Batch) -> None:
     for record in batch.upserts:
         _record(record)
     for record in batch.withdrawals:
-        _record(record)
+        _withdrawn(record)
 
 
 def check_learned(event: Learned) -> None:
@@ -119,6 +119,14 @@ def _record(record: Record) -> None:
             pass
         case _:
             assert_never(record)
+
+
+def _withdrawn(record: Record) -> None:
+    """A VNI goes as it was found: one without its VXLAN device has no address and no port."""
+    if isinstance(record, Vni):
+        _vni(record.vni)
+    else:
+        _record(record)
 
 
 def _segment(vni: Vni) -> None:
