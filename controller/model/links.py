@@ -84,6 +84,10 @@ class HostEnd:
     ovs: bool = False  # it is Open vSwitch's, and else the kernel's
 
 
+BROKEN_MTU = 0xFFFF_FFFF
+"""Of a port that was found down, or with a part missing: no port that is wanted has it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Port:
     """An interface through which packets enter and leave: a NIC or a leg to a host.

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from controller.model.links import Address, HostEnd, Port
+from controller.model.links import BROKEN_MTU, Address, HostEnd, Port
 from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.ifaces import Iface, PortInfo
 from datapaths.linux import legs, ports
 from datapaths.linux.marks import Mark, decode, encode
-
-BROKEN_MTU = -1  # a record has no word for "half of it is missing"; this equals none
 
 
 def mark_of(port: Port) -> Mark:

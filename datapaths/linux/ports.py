@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator, Sequence
 
-from controller.model.links import Address, Port
+from controller.model.links import BROKEN_MTU, Address, Port
 from datapaths.linux import legs, sysctls
 from datapaths.linux.linkinfo import Link, is_link_local
 from datapaths.linux.links import Links
@@ -68,7 +68,7 @@ def dump_ports(spaces: Namespaces) -> Iterator[Port]:
 
 def _mtu(link: Link, mark: Mark) -> int:
     if not link.up:
-        return -1  # a record has no word for "down"; this equals none, so it is repaired
+        return BROKEN_MTU
     return link.mtu if mark.flag("mtu") else 0
 
 

@@ -7,6 +7,7 @@ that of a device.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import assert_never
 
 import numpy as np
@@ -122,11 +123,14 @@ def _record(record: Record) -> None:
 
 
 def _withdrawn(record: Record) -> None:
-    """A VNI goes as it was found: one without its VXLAN device has no address and no port."""
-    if isinstance(record, Vni):
-        _vni(record.vni)
-    else:
-        _record(record)
+    """Devices go as they were found: half a VNI has no address, and half a port BROKEN_MTU."""
+    match record:
+        case Vni():
+            _vni(record.vni)
+        case Port():
+            _port(replace(record, mtu=0))
+        case _:
+            _record(record)
 
 
 def _segment(vni: Vni) -> None:

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from controller.model.layer2 import Flood, Mac, Neighbor, RemoteVtep
-from controller.model.links import Address, HostEnd, Port, Vni, Vrf
+from controller.model.links import BROKEN_MTU, Address, HostEnd, Port, Vni, Vrf
 from controller.model.nexthops import FIRST_RESERVED, Member, Nexthop, NexthopType
 from controller.model.records import Record
 from controller.model.routes import Family
+from datapaths.remote import wire
 from datapaths.remote.checks import check
 from tests.fakes.batches import batch, upsert, withdraw
 
@@ -57,7 +58,7 @@ HOP = Nexthop(1, NexthopType.GATEWAY, V4, "eth1")
 def test_a_record_without_sense_is_refused(record: Record, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         check(upsert(record))
-    if not isinstance(record, Vni):
+    if not isinstance(record, Vni) and "MTU" not in why:
         with pytest.raises(ValueError, match=why):
             check(withdraw(record))
 
@@ -66,6 +67,14 @@ def test_half_a_vni_can_be_withdrawn() -> None:
     check(withdraw(replace(VNI, local=b"", port=0)))
     with pytest.raises(ValueError, match="no VNI 0"):
         check(withdraw(replace(VNI, vni=0)))
+
+
+def test_a_port_that_is_down_can_be_dumped_and_withdrawn() -> None:
+    down = upsert(Port("eth1", mtu=BROKEN_MTU))
+    assert wire.batch_from_pb(wire.dumped_to_pb(down)) == down
+    check(withdraw(*down.upserts))
+    with pytest.raises(ValueError, match="MTU"):
+        check(down)
 
 
 @pytest.mark.parametrize(
