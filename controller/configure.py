@@ -21,6 +21,7 @@ class FrrConfiguration:
     def __init__(self, tell: Callable[[Configure], object]) -> None:
         self._tell = tell
         self._request = 0
+        self._asked: Configure | None = None  # the last
         self._pending: asyncio.Future[Configured] | None = None
         self._applied: tuple[FrrSettings, Configured] | None = None
 
@@ -38,6 +39,14 @@ class FrrConfiguration:
         self._applied = None
         self.answered(Configured(self._request, False, False, why))
 
+    def repeat(self) -> None:
+        """Ask again what has no answer yet: it may have been said while nobody listened.
+
+        What FRR has already it is not told twice.
+        """
+        if self._asked and self._pending and not self._pending.done():
+            self._tell(self._asked)
+
     async def ensure(self, settings: FrrSettings) -> Configured:
         """Have FRR run the settings, unless it does."""
         if self._applied is not None and self._applied[0] == settings:
@@ -45,7 +54,9 @@ class FrrConfiguration:
         self._applied = None
         self._request += 1
         self._pending = asyncio.get_running_loop().create_future()
-        if not self._tell(Configure(self._request, to_json(settings))):
+        self._asked = Configure(self._request, to_json(settings))
+        if not self._tell(self._asked):
+            self._pending = None
             return self._failed("frr-bridge is not there to configure FRR")
         try:
             async with asyncio.timeout(_ANSWER_S):

@@ -150,7 +150,9 @@ class Provisioner:
 
     def subscribed(self, *, same_bridge: bool) -> None:
         """A bridge listens; another one has to hear what FRR's configuration is."""
-        if not same_bridge:
+        if same_bridge:
+            self._frr.repeat()
+        else:
             self._frr.forget("frr-bridge was started again")
         self._met.set()
         self._wake.set()

@@ -185,3 +185,15 @@ async def test_of_a_carrier_that_flaps_the_last_state_stays(world: World) -> Non
         world.provisioner.port_changed("eth1", up)
     await until(lambda: len(twins.carriers) == 2)
     assert twins.carriers[-1] == ("eth1", True)
+
+
+async def test_a_bridge_that_was_silent_is_asked_again_for_its_answer(world: World) -> None:
+    work = world.configure()
+    request = await world.asked()
+    world.provisioner.subscribed(same_bridge=True)
+    first, again = world.told
+    assert again == first
+    world.provisioner.answered(Configured(request, True, False))
+    assert await work is True
+    world.provisioner.subscribed(same_bridge=True)
+    assert len(world.told) == 2
