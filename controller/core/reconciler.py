@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 ROUTES_IN_BATCH = 4096  # unless the datapath likes another size better
 KINDS = (*INTENT_KINDS, *FRR_KINDS)  # in the order of programming
+TURN_S = 0.25  # for which one table goes on with what comes meanwhile
 RETRY_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 
 Applied = Callable[[RouteBatch | RecordBatch, dict[int, str]], None]
@@ -144,9 +145,10 @@ class Reconciler:
         withdrawals: dict[Kind, list[Record]] = {}
         for kind in KINDS:
             withdrawals[kind] = await self._upsert(kind)
-        await self._routes(Op.UPSERT)
-        await self._routes(Op.WITHDRAW)
-        await self._routes(Op.UPSERT)  # rows that were to be withdrawn, and came back since
+        due = await self._routes(Op.UPSERT, {})
+        await self._routes(Op.WITHDRAW, due)
+        # Rows that were to be withdrawn, and came back since.
+        await self._routes(Op.UPSERT, {table: table.marked(Op.UPSERT) for table in self._state.rib})
         for kind in reversed(KINDS):
             await self._withdraw(kind, withdrawals[kind])
         self._say_what_is_refused()
@@ -292,23 +294,36 @@ class Reconciler:
 
     # -- routes ---------------------------------------------------------------------------
 
-    async def _routes(self, op: Op) -> None:
-        """Apply what is marked; while the datapath is at one full batch, the next is got ready."""
+    async def _routes(self, op: Op, most: Mapping[RouteTable, int]) -> dict[RouteTable, int]:
+        """Apply what is marked, of a table in `most` only so many rows.
+
+        While the datapath is at one full batch, the next is got ready. Where more comes all the
+        time, others get their turn: what was marked then is still done, and returned is how many
+        rows were to be withdrawn by then. Those that came later must not overtake upserts.
+        """
         under_way: deque[_Applying] = deque()
+        due: dict[RouteTable, int] = {}
         try:
             for table in self._state.rib:
-                while taken := table.take(self.batch_rows, self._ready, op):
+                left, until = most.get(table), self._clock.monotonic() + TURN_S
+                while taken := table.take(_least(self.batch_rows, left), self._ready, op):
                     under_way.append(_Applying(self._datapath, table, *taken))
                     full = len(taken[1]) == self.batch_rows
                     if full:
                         under_way[-1].start()
                     while len(under_way) > (1 if full else 0):
                         await self._land(under_way.popleft())
+                    if left is not None:
+                        left -= len(taken[1])
+                    elif self._clock.monotonic() >= until:
+                        left, due[table] = table.marked(op), table.marked(Op.WITHDRAW)
+                        self.wake()  # to go on with what comes after that
             while under_way:
                 await self._land(under_way.popleft())
         finally:
-            for left in under_way:
-                await left.call_off()
+            for one in under_way:
+                await one.call_off()
+        return due
 
     async def _land(self, one: _Applying) -> None:
         """Note what came of a batch of routes."""
@@ -457,6 +472,10 @@ class _Applying:
             self._task.cancel()
             await asyncio.wait([self._task])
         self.table.abandon(self.slots)
+
+
+def _least(rows: int, left: int | None) -> int:
+    return rows if left is None else max(0, min(rows, left))
 
 
 def _records(batches: Iterable[Batch]) -> Iterator[Record]:

@@ -122,8 +122,8 @@ class RouteTable:
         The caller applies them and reports by `done`, in any order; meanwhile nobody is given these
         rows again. A row whose nexthop is not ready waits until `unpark`.
         """
-        queue = self._upserts if op is Op.UPSERT else self._withdrawals
-        while queue:
+        queue = self._queue(op)
+        while queue and limit:
             slots = self._next(queue, limit)
             self.rows["flags"][slots] &= np.uint8(0xFF ^ _MARKED)
             busy = self.rows["flags"][slots] & _TAKEN != 0
@@ -146,6 +146,10 @@ class RouteTable:
                 self.rows["flags"][slots] |= np.uint8(_TAKEN)
                 return slots, self._batch(slots, target, op)
         return None
+
+    def marked(self, op: Op) -> int:
+        """Count the rows that wait for a `take`, some of them in vain."""
+        return sum(map(len, self._queue(op)))
 
     def done(self, slots: Slots, batch: RouteBatch, failures: Iterable[tuple[int, str]]) -> None:
         """Note that the rows of `take` are in the datapath, but for those that failed."""
@@ -384,6 +388,9 @@ class RouteTable:
         self.rows["programmed"][there] = 0
         self._mark(there)
         return len(there)
+
+    def _queue(self, op: Op) -> list[Slots]:
+        return self._upserts if op is Op.UPSERT else self._withdrawals
 
     @staticmethod
     def _next(queue: list[Slots], limit: int) -> Slots:

@@ -1,0 +1,69 @@
+"""Routes that come all the time: all else gets its turn, and in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from controller.core.reconciler import TURN_S
+from controller.model.nexthops import Nexthop, NexthopType
+from controller.model.routes import RouteBatch
+from datapaths.base import Batch, RowFailure
+from tests.fakes.core import Core, LoggingDatapath, running
+
+A = "10.0.0.0/8"
+ONE = Nexthop(1, NexthopType.GATEWAY, bytes([192, 168, 1, 1]), "eth1")
+TWO = Nexthop(2, NexthopType.GATEWAY, bytes([192, 168, 1, 2]), "eth1")
+
+
+class Churning(LoggingDatapath):
+    """While it is at some routes, FRR has more of them."""
+
+    churn: Callable[[], None] | None = None
+
+    async def apply(self, batch: Batch) -> Sequence[RowFailure]:
+        if self.churn and isinstance(batch, RouteBatch):
+            self.churn()
+        return await super().apply(batch)
+
+
+@pytest.mark.parametrize("rows", [1, 4096])
+async def test_a_withdrawal_does_not_wait_for_routes_that_come_all_the_time(rows: int) -> None:
+    core = Core(churning := Churning())
+    core.reconciler.batch_rows = rows
+    words = iter(range(1000))
+
+    def churn() -> None:
+        if (word := next(words, None)) is not None:
+            core.clock.advance(TURN_S / 10)
+            core.routes(f"+ 11.{word // 256}.{word % 256}.0/24 1")
+
+    async with running(core):
+        core.subscribe()
+        core.say(ONE)
+        core.routes(f"+ {A} 1")
+        await core.settle()
+        core.datapath.log.clear()
+        churning.churn = churn
+        core.routes(f"- {A}", "+ 12.0.0.0/8 1")
+        await core.settle()
+        assert core.datapath.log.index(f"- ROUTE {A}") < 20
+        assert len(core.datapath.log) > 900
+
+
+async def test_what_replaces_a_route_comes_before_that_goes_however_much_there_is() -> None:
+    core = Core(churning := Churning())
+    core.reconciler.batch_rows = 1
+    churning.churn = lambda: core.clock.advance(TURN_S / 2)
+    halves = ["10.0.0.0/9", "10.128.0.0/9"]
+    async with running(core):
+        core.subscribe()
+        core.say(ONE, TWO)
+        core.routes(f"+ {A} 1")
+        await core.settle()
+        core.datapath.log.clear()
+        core.routes(*(f"+ 11.{i}.0.0/16 2" for i in range(50)), *(f"+ {h} 2" for h in halves))
+        core.routes(f"- {A}")
+        await core.settle()
+        assert core.datapath.log[-1] == f"- ROUTE {A}"
