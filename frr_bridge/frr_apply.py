@@ -131,7 +131,7 @@ class FrrApply:
         return applied
 
     async def _judged(self, text: str, tolerated: frozenset[str]) -> Applied:
-        """Reload; programs that hang or say nothing of use are a failure like any other."""
+        """Reload; programs that hang, are not there or say nothing are a failure like any other."""
         try:
             return await self._reload(text, tolerated)
         except TimeoutError:
@@ -139,6 +139,9 @@ class FrrApply:
         except _Unreadable as error:
             self._running = ""
             return Applied(False, True, str(error))
+        except OSError as error:
+            self._running = ""
+            return Applied(False, True, f"{error.filename}: {error.strerror}")
 
     async def _reload(self, text: str, tolerated: frozenset[str]) -> Applied:
         """Make FRR run what is in the file.

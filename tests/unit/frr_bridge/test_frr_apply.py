@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -315,6 +316,19 @@ async def test_programs_that_say_nothing_put_the_previous_file_back(
     assert (await apply(frr, GOOD)).ok
     result = await FrrApply(frr.paths, failing).apply(BETTER)
     assert result.message.endswith("; and the previous one is not back either")
+    assert frr.paths.file.read_text() == GOOD
+
+
+async def test_programs_that_are_not_there_put_the_previous_file_back(frr: FakeFrr) -> None:
+    async def without(arguments: Sequence[str]) -> Finished:
+        if "--test" in arguments:
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory", arguments[0])
+        return await frr(arguments)
+
+    frr.paths.file.write_text(GOOD)
+    applied = await FrrApply(frr.paths, without).apply(BETTER)
+    assert not applied.ok
+    assert "frr-reload.py: No such file or directory" in applied.message
     assert frr.paths.file.read_text() == GOOD
 
 
