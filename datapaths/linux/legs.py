@@ -82,9 +82,9 @@ def _ensure_bridge(there: Links, host: HostEnd) -> None:
             text = f"there is no bridge {host.bridge} in namespace {there.netns or 'of ours'}"
             raise OSError(errno.ENOENT, text)
         there.create(host.bridge, "bridge")
-        there.change(host.bridge, mark=Mark("host-bridge"))
     bridge = there.get(host.bridge)
-    if bridge.kind == "bridge" and bridge.mark:
+    if bridge.kind == "bridge" and bridge.is_ours("host-bridge"):
+        there.change(host.bridge, mark=Mark("host-bridge"))  # a crash may have kept it from that
         # It is a wire between others, and no host: a word of its own, as snooping says some, would
         # have its MAC learnt and advertised.
         there.sysctl(sysctls.no_addrgen(host.bridge))

@@ -9,6 +9,7 @@ from controller.model.links import Address, HostEnd, Port, Vni
 from datapaths.base import Unavailable
 from datapaths.kernel.layout import Layout
 from datapaths.linux.links import Links
+from datapaths.linux.marks import MAKING
 from tests.netns.layouts import addresses, bridged, routed, upsert, withdraw
 from tests.netns.namespaces import link, names, ping, run, watching
 from tests.unit.controller.intent.rulebook import rule
@@ -85,6 +86,19 @@ def test_a_bridged_leg_reaches_the_anycast_gateway(layout: Layout, spaces: tuple
     run(f"ip -n {spaces[1]} addr add fd00:110::9/64 dev br-hs-110 nodad")
     assert ping(spaces[1], "10.110.0.1")
     assert ping(spaces[1], "fd00:110::1")
+
+
+def test_a_host_bridge_that_a_crash_left_half_made_is_ours(
+    layout: Layout, spaces: tuple[str, str]
+) -> None:
+    run(f"ip -n {spaces[1]} link add br-hs-110 type bridge")
+    run(f"ip -n {spaces[1]} link set br-hs-110 group {MAKING}")
+    upsert(layout, VNI)
+    assert upsert(layout, bridged(spaces[1])) == []
+    run(f"ip -n {spaces[1]} addr add 10.110.0.9/24 dev br-hs-110")
+    assert ping(spaces[1], "10.110.0.1")
+    withdraw(layout, bridged(spaces[1]))
+    assert "br-hs-110" not in run(f"ip -n {spaces[1]} link show")
 
 
 @rule("Layout.remove", "Layout.vtep", "Layout.hostBridge", "Differs.marks")
