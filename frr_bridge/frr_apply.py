@@ -108,7 +108,7 @@ class FrrApply:
             except TimeoutError:
                 return Applied(False, True, _HANG)
             except OSError as error:
-                return Applied(False, False, f"{error.filename}: {error.strerror}")
+                return Applied(False, False, _reason(error))
 
     async def _apply(self, text: str, tolerated: frozenset[str]) -> Applied:
         if f"\nhostname {NO_HOSTNAME}\n" in f"\n{text}":
@@ -141,7 +141,7 @@ class FrrApply:
             return Applied(False, True, str(error))
         except OSError as error:
             self._running = ""
-            return Applied(False, True, f"{error.filename}: {error.strerror}")
+            return Applied(False, True, _reason(error))
 
     async def _reload(self, text: str, tolerated: frozenset[str]) -> Applied:
         """Make FRR run what is in the file.
@@ -303,6 +303,11 @@ async def run_program(arguments: Sequence[str], time_limit_s: float = TIME_LIMIT
             await process.wait()
     assert process.returncode is not None
     return Finished(process.returncode, output.decode(errors="replace"))
+
+
+def _reason(error: OSError) -> str:
+    """A full file system has no file name to it."""
+    return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
 
 
 def _verdict(

@@ -332,6 +332,13 @@ async def test_programs_that_are_not_there_put_the_previous_file_back(frr: FakeF
     assert frr.paths.file.read_text() == GOOD
 
 
+async def test_a_full_directory_is_said_without_a_file(frr: FakeFrr) -> None:
+    async def full(arguments: Sequence[str]) -> Finished:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    assert (await FrrApply(frr.paths, full).apply(GOOD)).message == "No space left on device"
+
+
 async def test_a_program_is_run_without_a_shell_and_both_its_outputs_are_kept() -> None:
     done = await run_program(["/bin/echo", "$HOME; *"])
     assert done == Finished(0, "$HOME; *\n")
