@@ -29,7 +29,7 @@ from datapaths.base import (
 )
 from datapaths.remote import wire
 from datapaths.remote.picture import Picture
-from datapaths.remote.slices import slices
+from datapaths.remote.slices import halves, slices
 
 log = logging.getLogger(__name__)
 
@@ -52,13 +52,16 @@ OPTIONS = (
 )
 NEVER = (
     grpc.StatusCode.FAILED_PRECONDITION,
-    grpc.StatusCode.INVALID_ARGUMENT,  # of one release and another
     grpc.StatusCode.UNIMPLEMENTED,
     grpc.StatusCode.UNAUTHENTICATED,
     grpc.StatusCode.PERMISSION_DENIED,
 )
 
 T = TypeVar("T")
+
+
+class _NotUnderstood(Unsupported):
+    """A request makes no sense to the other side, which did nothing."""
 
 
 class RemoteDatapath:
@@ -93,8 +96,20 @@ class RemoteDatapath:
         return failures
 
     async def _apply(self, batch: Batch) -> list[RowFailure]:
-        said = await self._call(self._stub.Apply, wire.request_to_pb(batch), APPLY_S)
+        try:
+            said = await self._call(self._stub.Apply, wire.request_to_pb(batch), APPLY_S)
+        except _NotUnderstood as error:
+            return await self._apply_halves(batch, error)
         return self._read(lambda answer: wire.failures_from_pb(answer, len(batch)), said)
+
+    async def _apply_halves(self, batch: Batch, error: _NotUnderstood) -> list[RowFailure]:
+        """Find the row that makes no sense over there: it fails, and the rest need not."""
+        if len(batch) < 2:
+            return [RowFailure(row, "EINVAL", str(error)) for row in range(len(batch))]
+        first, second = halves(batch)
+        failures = await self._apply(first)
+        rest = await self._apply(second)
+        return failures + [replace(row, index=row.index + len(first)) for row in rest]
 
     async def dump(self, kind: Kind) -> AsyncIterator[Batch]:
         self._check_open()
@@ -175,6 +190,8 @@ class RemoteDatapath:
         code, details = error.code(), error.details() or "no reason given"
         if code is grpc.StatusCode.UNIMPLEMENTED:
             return Unsupported(f"{self._address} does not serve dualpath.v1.Datapath: {details}")
+        if code is grpc.StatusCode.INVALID_ARGUMENT:  # of one release and another
+            return _NotUnderstood(details)
         if code in NEVER:
             return Unsupported(details)
         if details.startswith(("failed to connect", "Socket closed")):

@@ -42,3 +42,15 @@ def _records(records: tuple[Record, ...]) -> Iterator[tuple[Record, ...]]:
             first, weight = at, 1
     if first < len(records):
         yield records[first:]
+
+
+def halves(batch: Batch) -> tuple[Batch, Batch]:
+    """Cut a part of `slices` in two."""
+    middle = len(batch) // 2
+    if isinstance(batch, RouteBatch):
+        return batch.take(slice(middle)), batch.take(slice(middle, None))
+    first, second = (
+        RecordBatch(batch.kind, batch.upserts[some], batch.withdrawals[some])
+        for some in (slice(middle), slice(middle, None))
+    )
+    return first, second

@@ -355,6 +355,18 @@ async def test_records_that_make_no_sense_are_refused(
         assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
+@pytest.mark.parametrize("at", range(5))
+async def test_a_row_that_makes_no_sense_over_there_fails_alone(listen: str, at: int) -> None:
+    rows = [Nexthop(i, NexthopType.GATEWAY, bytes([10, 0, 0, i]), "eth1") for i in range(1, 6)]
+    rows[at] = Nexthop(at + 1, NexthopType.GROUP, members=(Member(9, 300),))
+    datapath = MemoryDatapath()
+    async with served(datapath, listen) as client:
+        (failure,) = await client.apply(upsert(*rows))
+    assert (failure.index, failure.error) == (at, "EINVAL")
+    assert "300" in failure.reason
+    assert len(datapath.records[Kind.NEXTHOP]) == 4
+
+
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(max_size=200))
 def test_whatever_arrives_is_a_batch_or_a_value_error(data: bytes) -> None:
