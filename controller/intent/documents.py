@@ -18,6 +18,8 @@ from yaml.constructor import ConstructorError
 MAX_DEPTH = 64
 """Deeper than anything a resource has, and far from Python's own limit."""
 MAX_DIGITS = 100  # Python neither reads nor writes a number of a few thousand
+KNOWN = {"map", "seq", "str", "bool", "null", "int", "float", "merge"}
+"""What JSON has, and so what can be kept. `!!binary` and `!!set` are not among it."""
 
 
 class ManifestError(Exception):
@@ -150,8 +152,11 @@ class _Loader(_SafeLoader):  # type: ignore[misc, valid-type]  # either has the 
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ANN401
         """Raise an error of YAML where PyYAML raises whatever Python does."""
-        kind = node.tag.rpartition(":")[2]
+        kind = node.tag.removeprefix("tag:yaml.org,2002:")
         try:
+            if kind not in KNOWN:
+                text = "no tags here: leave it out, or quote a text that begins with `!`"
+                raise ConstructorError(problem=text, problem_mark=node.start_mark)
             if kind == "int" and len(node.value) > MAX_DIGITS:
                 raise ValueError
             return super().construct_object(node, deep)
