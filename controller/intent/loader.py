@@ -179,10 +179,10 @@ class _Collector:
         self, kind: str, name: str, spec: object, document: Document, path: tuple[str | int, ...]
     ) -> None:
         source = document.source(*path)
-        earlier = self._sources.setdefault((kind, name), source)
-        if earlier != source:
+        if (earlier := self._sources.get((kind, name))) is not None:
             self._reject(kind, name, f"already defined at {earlier} ({source})")
             return
+        self._sources[kind, name] = source
         self.digests[kind, name] = _digest(spec)
         try:
             whole = self._passwords.resolve(spec, Path(document.path).parent)

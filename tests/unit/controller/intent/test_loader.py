@@ -128,6 +128,14 @@ def test_the_second_of_two_with_one_name_is_rejected() -> None:
     assert found.rejected[0].message == "already defined at pe.yaml:4 (pe.yaml:9)"
 
 
+def test_two_with_one_name_on_one_line_are_two() -> None:
+    red = json.dumps(manifest("L3VNI", "red"))
+    text = f'{{"apiVersion": "v1", "kind": "List", "items": [{red}, {red}]}}'
+    found = merge(read(text, "pe.json"))
+    assert len(found.items) == 1
+    assert found.rejected[0].message == "already defined at pe.json:1 (pe.json:1)"
+
+
 def test_a_list_is_what_is_in_it() -> None:
     items = RED.replace("\n", "\n  ").rstrip()
     found = merge(read(f"apiVersion: v1\nkind: List\nitems:\n- {items}\n", "pe.yaml"))
