@@ -25,7 +25,7 @@ BRIDGE_TYPES = {
     "ovs-bridge": "OVSBridge",
     "OVSBridge": "OVSBridge",
 }
-UNIT_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
+UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def modernise(kind: str, spec: object) -> object:
@@ -51,15 +51,23 @@ def _underlay(spec: Yaml) -> None:
         )
     elif nics is not None:
         raise refusal("`nics` is not a list")
-    evpn = spec.pop("evpn", None)
-    if isinstance(evpn, dict):
-        if "vtepInterface" in evpn or "vtepinterface" in evpn:
-            raise refusal("`evpn.vtepInterface` is not supported; give tunnelEndpoint.cidrs")
-        spec.update(evpn)
-    if (vtep := _pop(spec, "vtepcidr", "vtepCIDR")) is not None:
-        _give(spec, "tunnelEndpoint", {"cidrs": [vtep]}, "vtepcidr")
+    for where in (_evpn(spec.pop("evpn", None)), spec):
+        if (vtep := _pop(where, "vtepcidr", "vtepCIDR")) is not None:
+            _give(spec, "tunnelEndpoint", {"cidrs": [vtep]}, "vtepcidr")
     if isinstance(neighbors := spec.get("neighbors"), list):
         spec["neighbors"] = [_neighbor(n) if isinstance(n, dict) else n for n in neighbors]
+
+
+def _evpn(given: object) -> Yaml:
+    """Return what an older Underlay says of EVPN, which was nothing but its VTEPs."""
+    if not isinstance(given, dict | None):
+        raise refusal("`evpn` is not a mapping")
+    evpn: Yaml = dict(given or {})
+    if evpn.keys() & {"vtepInterface", "vtepinterface"}:
+        raise refusal("`evpn.vtepInterface` is not supported; give tunnelEndpoint.cidrs")
+    if unknown := evpn.keys() - {"vtepcidr", "vtepCIDR"}:
+        raise refusal(f"evpn.{min(map(str, unknown))}: no such field")
+    return evpn
 
 
 def _neighbor(given: Yaml) -> Yaml:
@@ -102,7 +110,7 @@ def _session(given: Yaml) -> Yaml:
             _give(bfd, "minimumTTL", bfd.pop("minimumTtl"), "minimumTtl")
         if bfd.get("echoMode") is False:
             del bfd["echoMode"]
-        if isinstance(passive := bfd.pop("passiveMode", None), bool):
+        if (passive := _flag(bfd, "passiveMode")) is not None:
             _give(bfd, "sessionMode", "Passive" if passive else "Active", "passiveMode")
     return session
 
@@ -129,7 +137,7 @@ def _host_master(given: Yaml) -> Yaml:
         bridge = master.get(name)
         if isinstance(bridge, dict) and "lifecycle" not in bridge:
             bridge = dict(bridge)
-            automatic = _pop(bridge, "autoCreate", "autocreate")
+            automatic = _flag(bridge, "autoCreate", "autocreate")
             if automatic is not None or "name" in bridge:
                 bridge["lifecycle"] = "Managed" if automatic else "External"
             if automatic and not bridge.get("name"):
@@ -143,15 +151,25 @@ def _seconds(value: object, name: str) -> int:
     parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h)", value) if isinstance(value, str) else []
     if not parts or "".join(n + unit for n, unit in parts) != value:
         raise refusal(f"`{name}` is not a duration such as 90s")
-    seconds = sum(float(n) * UNIT_S[unit] for n, unit in parts)
-    if seconds != int(seconds):
+    seconds = sum((float(n) * UNIT_S[unit] for n, unit in parts), 0.0)
+    if not seconds.is_integer():  # infinity is none
         raise refusal(f"`{name}` is not a whole number of seconds")
     return int(seconds)
 
 
+def _flag(given: Yaml, *names: str) -> bool | None:
+    value = _pop(given, *names)
+    if not isinstance(value, bool | None):
+        raise refusal(f"the older `{names[0]}` is true or false")
+    return value
+
+
 def _pop(spec: Yaml, *names: str) -> object:
-    found = [spec.pop(name) for name in names if name in spec]
-    return found[0] if found else None
+    """Take a field away, by whichever of its spellings is there, and return its value."""
+    found = [name for name in names if name in spec]
+    if len(found) > 1:
+        raise refusal(f"`{found[0]}` is given twice, once as `{found[1]}`")
+    return spec.pop(found[0]) if found else None
 
 
 def _give(spec: Yaml, name: str, value: object, old: str) -> None:

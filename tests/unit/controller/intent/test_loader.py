@@ -391,6 +391,28 @@ spec: {{vrf: red, vni: 110, l2gatewayips: [10.110.0.1/24], hostmaster: {master}}
         ("Underlay", {"nics": "eth1"}, "`nics` is not a list"),
         ("Underlay", {"routeridcidr": "10.0.0.0/8", "routerIDCIDR": "10.0.0.0/8"}, "given twice"),
         ("Underlay", {"evpn": {"vtepInterface": "eth2"}}, "`evpn.vtepInterface` is not supported"),
+        ("Underlay", {"evpn": "on"}, "`evpn` is not a mapping"),
+        ("Underlay", {"evpn": {"asn": 7}}, "evpn.asn: no such field"),
+        (
+            "Underlay",
+            {"tunnelEndpoint": None, "vtepcidr": "10.0.0.0/8", "evpn": {"vtepcidr": "11.0.0.0/8"}},
+            "`vtepcidr` is the older name of `tunnelEndpoint`",
+        ),
+        (
+            "Underlay",
+            {"tunnelEndpoint": None, "vtepcidr": "10.0.0.0/8", "vtepCIDR": "11.0.0.0/8"},
+            "`vtepcidr` is given twice, once as `vtepCIDR`",
+        ),
+        (
+            "Underlay",
+            {"neighbors": [{"asn": 1, "address": "10.0.0.1", "bfd": {"passiveMode": "yes"}}]},
+            "the older `passiveMode` is true or false",
+        ),
+        (
+            "L2VNI",
+            {"hostMaster": {"type": "bridge", "autocreate": "false"}},
+            "the older `autoCreate` is true or false",
+        ),
         ("L2VNI", {"l2gatewayips": []}, "`l2gatewayips` is the older name of `gatewayIPs`"),
     ],
 )
@@ -402,7 +424,7 @@ def test_an_older_name_beside_the_new_one_is_a_contradiction(
     assert complaint in status.message
 
 
-@pytest.mark.parametrize("duration", ["90", "1.5s", "-1s", "soon", "500ms"])
+@pytest.mark.parametrize("duration", ["90", "1.5s", "-1s", "soon", "500ms", "9" * 400 + "h"])
 @rule("Manifest.older")
 def test_a_duration_that_is_not_whole_seconds_is_refused(duration: str) -> None:
     (status,) = resources(neighbor(connectTime=duration)).rejected
