@@ -5,6 +5,7 @@ Replaces `passwordFile` and `passwordSecret` of a spec by `password`; never says
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from pathlib import Path
@@ -65,13 +66,14 @@ class PasswordReader:
         if not isinstance(name, str) or not SECRET_NAME.fullmatch(name):
             raise refusal("passwordSecret is not the name of a Secret")
         path = self._secrets / name
-        return path / SECRET_KEY if path.is_dir() else path
+        return path / SECRET_KEY if os.path.isdir(path) else path  # Path.is_dir may raise
 
     def _read(self, key: str, path: Path) -> str:
         self.consulted.add(path)
         try:
-            with path.open("rb") as file:
-                mode = path.stat().st_mode
+            # Without waiting: nobody need ever write into a pipe.
+            with open(path, "rb", opener=_at_once) as file:
+                mode = os.fstat(file.fileno()).st_mode
                 if not stat.S_ISREG(mode):
                     raise refusal(f"{key} {path}: not a file")
                 if mode & stat.S_IRWXO:
@@ -81,6 +83,10 @@ class PasswordReader:
             raise refusal(f"{key} {path}: {error.strerror}") from None
         except UnicodeDecodeError:
             raise refusal(f"{key} {path}: not text in UTF-8") from None
+
+
+def _at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _path(key: str, reference: object, beside: Path) -> Path:

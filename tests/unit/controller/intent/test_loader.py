@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -261,6 +263,25 @@ def test_a_password_file_that_does_not_do_rejects_the_resource(
 ) -> None:
     (status,) = resources(neighbor(**changes)).rejected
     assert complaint in status.message
+
+
+def test_a_password_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    (status,) = resources(neighbor(passwordFile=str(tmp_path / "pipe"))).rejected
+    assert "pipe: not a file" in status.message
+
+
+def test_a_secret_that_cannot_be_looked_at_rejects_the_resource(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(path: object, **_: object) -> os.stat_result:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    documents = read(json.dumps(neighbor(passwordSecret="fabric")), "pe.yaml")
+    monkeypatch.setattr(os, "stat", denied)
+    found = merge(documents, passwords=PasswordReader(tmp_path))
+    monkeypatch.undo()
+    assert "fabric: No such file or directory" in found.rejected[0].message
 
 
 @rule("Session.passwordSecret")
