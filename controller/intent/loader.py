@@ -89,11 +89,19 @@ def _text(file: Path) -> str:
 
 
 def files(path: Path) -> list[Path]:
-    """Return the manifests that a path means, sorted. Raises OSError."""
+    """Return the manifests that a path means, sorted. Raises OSError.
+
+    A link that leads nowhere is among them, so that it is an error: what it stood for is not gone.
+    """
     if not path.is_dir():
         return [path]
     found = (entry for entry in path.iterdir() if entry.suffix in SUFFIXES)
-    return sorted(entry for entry in found if not entry.name.startswith(".") and entry.is_file())
+    return sorted(
+        entry
+        for entry in found
+        if not entry.name.startswith(".")
+        and (entry.is_file() or (entry.is_symlink() and not entry.exists()))
+    )
 
 
 class _Collector:

@@ -55,6 +55,14 @@ def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
         load([tmp_path / "gone.yaml"])
 
 
+@pytest.mark.parametrize("target", ["nowhere", "b.yaml"])
+def test_a_link_that_leads_nowhere_is_named_and_not_ignored(tmp_path: Path, target: str) -> None:
+    (tmp_path / "a.yaml").write_text(RED)
+    (tmp_path / "b.yaml").symlink_to(target)
+    with pytest.raises(ManifestError, match=r"b\.yaml: (No such file|Too many levels)"):
+        load([tmp_path])
+
+
 def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_bytes(b"\xff\xfe")
     with pytest.raises(ManifestError, match=r"a\.yaml: not text in UTF-8"):
