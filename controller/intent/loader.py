@@ -141,10 +141,13 @@ class _Collector:
                 self._add_manifest(document.part("items", index))
             return
         kind, group = str(value.get("kind", "")), value.get("apiVersion")
+        if not NAME.fullmatch(kind):
+            self._reject("Manifest", document.source("kind"), "kind: missing or not a name")
+            return
         metadata = value.get("metadata")
         name = metadata.get("name") if isinstance(metadata, dict) else None
         if kind == "Node" and group == schema.OUR_GROUP:
-            self._add_node(document, name if isinstance(name, str) else "", "spec")
+            self._add_our_node(document, name)
         elif not isinstance(name, str) or not NAME.fullmatch(name):
             self._reject(kind, document.source(), "metadata.name: missing or not a name")
         elif (problem := _problem_of(kind, group)) is not None:
@@ -202,6 +205,14 @@ class _Collector:
             self._reject(kind, name, f"{error} ({document.source(*path, *error.path)})")
         else:
             self.items.append(Resource(kind, name, parsed, source, whole))
+
+    def _add_our_node(self, document: Document, name: object) -> None:
+        if not isinstance(name, str | None):
+            raise ManifestError(f"{document.source('metadata', 'name')}: metadata.name: not a name")
+        if unknown := document.value.keys() - MANIFEST_FIELDS:
+            first = min(map(str, unknown))
+            raise ManifestError(f"{document.source(first)}: {first}: no such field of a Node")
+        self._add_node(document, name or "", "spec")
 
     def _add_node(self, document: Document, name: str, *path: str) -> None:
         spec: object = document.value

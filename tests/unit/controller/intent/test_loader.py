@@ -123,6 +123,9 @@ def test_a_rejection_names_the_line_of_the_field() -> None:
         (RED + "colour: red\n", "colour: no such field"),
         (RED.replace("name: red", "name: 'r d'"), "metadata.name: missing or not a name"),
         (RED.replace("{vrf: red, vni: 100}", "[]"), "spec: must be a mapping"),
+        (RED.replace("L3VNI", "[]"), "kind: missing or not a name"),
+        (RED.replace("L3VNI", '"a\\nb\\e[1m"'), "kind: missing or not a name"),
+        (HEADER + "metadata: {name: x}\n", "kind: missing or not a name"),
     ],
 )
 @rule("Manifest.unknown", "Manifest.kinds")
@@ -169,6 +172,19 @@ def test_a_node_is_described_by_our_kind_or_by_their_file() -> None:
     ours = merge(read(NODE, "n.yaml")).node
     theirs = merge(read("nodeIndex: {index: 7}\nnodeName: pe1\n", "n.yaml")).node
     assert (ours.index, ours.name) == (theirs.index, theirs.name) == (7, "pe1")
+
+
+@rule("Manifest.unknown")
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("spec: ", "spce: ", "n.yaml:4: spce: no such field of a Node"),
+        ("name: pe1", "name: 5", "n.yaml:3: metadata.name: not a name"),
+    ],
+)
+def test_a_node_with_what_does_not_exist_is_not_node_0(old: str, new: str, complaint: str) -> None:
+    with pytest.raises(ManifestError, match=complaint):
+        merge(read(NODE.replace(old, new), "n.yaml"))
 
 
 @rule("Node.index")
