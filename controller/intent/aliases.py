@@ -102,8 +102,8 @@ def _with_host_session(spec: Yaml) -> None:
 def _session(given: Yaml) -> Yaml:
     session = dict(given)
     for old, new in DURATIONS.items():
-        if old in session:
-            _give(session, new, _seconds(session.pop(old), old), old)
+        if (duration := session.pop(old, None)) is not None:
+            _give(session, new, _seconds(duration, old), old)
     if isinstance(bfd := session.get("bfd"), dict):
         session["bfd"] = bfd = dict(bfd)
         if "minimumTtl" in bfd:

@@ -27,7 +27,8 @@ IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 class Strict(BaseModel):
     """A part of a resource: immutable, and nothing in it is ignored.
 
-    Field names of the old API group were in lower case; both are accepted.
+    Field names of the old API group were in lower case; both are accepted. A field that is null is
+    left out, as Kubernetes does; so a chart may write one that has no value.
     """
 
     model_config = ConfigDict(
@@ -52,7 +53,8 @@ class Strict(BaseModel):
             if alias in renamed:
                 raise refusal(f"`{alias}` is given twice, once by its older name `{name}`")
             renamed[alias] = value
-        return renamed
+        known = lower.values()
+        return {k: v for k, v in renamed.items() if v is not None or k not in known}
 
     @classmethod
     def aliases(cls) -> list[str]:

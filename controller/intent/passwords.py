@@ -46,7 +46,9 @@ class PasswordReader:
         return copy
 
     def _session(self, session: Yaml, beside: Path) -> Yaml:
-        given = [key for key in session if str(key).lower().startswith("password")]
+        named = [key for key in session if str(key).lower().startswith("password")]
+        given = [key for key in named if session[key] is not None]
+        session = {k: v for k, v in session.items() if k not in named or k in given}
         if len(given) > 1:
             raise refusal(f"{' and '.join(given)} are mutually exclusive")
         for key in given:

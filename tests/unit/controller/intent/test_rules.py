@@ -73,6 +73,14 @@ BROKEN = {
         "spec.interfaces[0].networkDevice: required, but missing (pe.yaml:1)",
     ),
     "Manifest.unknown: field": (underlay(colour="red"), "spec.colour: no such field"),
+    "Manifest.null: an unknown field": (
+        {**underlay(), "spec": {**GOOD["Underlay"], "colour": None}},
+        "spec.colour: no such field",
+    ),
+    "Manifest.null: a required field": (
+        {**underlay(), "spec": {**GOOD["Underlay"], "asn": None}},
+        "spec.asn: required, but missing",
+    ),
     "Underlay.neighbors: none": (underlay(neighbors=[]), "spec.neighbors: "),
     "Underlay.neighbors: 129": (underlay(neighbors=[ONE] * 129), "spec.neighbors: "),
     "Underlay.neighbors.unique: address": (
@@ -390,6 +398,22 @@ ALLOWED = {
     "Manifest.kinds: L2VNI": l2vni(),
     "Manifest.kinds: L3Passthrough": manifest("L3Passthrough", "good"),
     "Manifest.kinds: RawFRRConfig": manifest("RawFRRConfig", "good"),
+    "Manifest.null: fields with a default": {
+        **underlay(),
+        "spec": {
+            **GOOD["Underlay"],
+            "nodeSelector": None,
+            "routerIDCIDR": None,
+            "neighbors": [{**ONE, "properties": None, "addressFamilies": None, "bfd": None}],
+        },
+    },
+    "Manifest.null: what others replace": {
+        **underlay(),
+        "spec": {
+            **GOOD["Underlay"],
+            "neighbors": [{**ONE, "password": "x", "passwordSecret": None, "holdTime": None}],
+        },
+    },
     "Underlay.tunnelEndpoint: both families": underlay(
         tunnelEndpoint={"cidrs": ["100.64.0.0/24", "fd00::/64"]}
     ),
