@@ -108,13 +108,22 @@ def _address(value: object) -> object:
 
 
 def _route_target(value: str) -> str:
-    """RFC 4360 section 4: two bytes of AS and four of number, or four and two."""
-    match = re.fullmatch(r"(\d+(?:\.\d+\.\d+\.\d+)?):(\d{1,10})", value)
+    """RFC 4360 section 4: two bytes of AS and four of number, or four and two.
+
+    Returned as FRR writes it, without leading zeros.
+    """
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+\.[0-9]+\.[0-9]+)?):([0-9]{1,10})", value)
     if match is None or int(match[2]) > _target_limit(match[1]):
         raise refusal(
             f"{value!r} is not a route target: AS:number or address:number, six bytes in all"
         )
-    return value
+    administrator = match[1] if "." in match[1] else int(match[1])
+    return f"{administrator}:{int(match[2])}"
+
+
+def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
+    """FRR refuses a route target that it has, and with it what comes with it."""
+    return tuple(dict.fromkeys(values))
 
 
 def _target_limit(administrator: str) -> int:
@@ -150,7 +159,7 @@ Cidr = Annotated[Network, BeforeValidator(_network)]
 AddressWithLength = Annotated[Interface, BeforeValidator(_interface)]
 Address = Annotated[IpAddress, BeforeValidator(_address)]
 RouteTarget = Annotated[str, StringConstraints(max_length=21), AfterValidator(_route_target)]
-RouteTargets = Annotated[tuple[RouteTarget, ...], Field(max_length=100)]
+RouteTargets = Annotated[tuple[RouteTarget, ...], Field(max_length=100), AfterValidator(_distinct)]
 InterfaceName = Annotated[str, AfterValidator(_interface_name)]
 DeviceName = Annotated[
     str, StringConstraints(pattern=r"^[a-zA-Z][a-zA-Z0-9._-]*$", min_length=1, max_length=15)
@@ -161,7 +170,7 @@ VrfName = Annotated[
 Asn = Annotated[int, number(1, 0xFFFF_FFFF)]
 VniNumber = Annotated[int, number(1, 0xFF_FFFF)]
 UdpPort = Annotated[int, number(1, 0xFFFF)]
-Namespace = Annotated[str, StringConstraints(pattern=r"^[^\s]+$", max_length=4096)]
+Namespace = Annotated[str, StringConstraints(pattern=r"^[^\s\x00-\x1f\x7f]+$", max_length=4096)]
 PeerType = Literal["External", "Internal"]
 AddressFamily = Literal["IPv4", "IPv6"]
 

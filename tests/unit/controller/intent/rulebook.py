@@ -106,6 +106,7 @@ RESOURCES: Mapping[str, str] = {
     "VNI.underlayAddressFamily": "IPv4 or IPv6; IPv4 if there is one by default",
     "VNI.routeTargets": "AS:number or address:number of six bytes in all, up to 100 a list; on "
     "L3VNIs and, ours, on L2VNIs",
+    "VNI.hostNetns": "ours: the namespace where the leg ends, by name or path, without blanks",
     "VNI.mtu": "the underlay's less 50 bytes, less 70 with an IPv6 VTEP; too little is remarked",
     "L3VNI.vrf": "required, ^[a-zA-Z][a-zA-Z0-9_-]*$, up to 15 characters",
     "L3VNI.vrf.unique": "one L3VNI per VRF",

@@ -282,6 +282,12 @@ def test_route_targets_go_to_the_tenant_or_to_the_vni() -> None:
     assert (targets.vni, targets.imports, targets.exports) == (110, ("1:3",), ())
 
 
+@rule("VNI.routeTargets")
+def test_a_route_target_is_said_once_and_as_frr_writes_it() -> None:
+    red = manifest("L3VNI", "red", importRTs=["065000:010", "65000:10", "10.0.0.1:01"])
+    assert instance(intent(underlay(), red), "red").imports == ("65000:10", "10.0.0.1:1")
+
+
 @rule("RawFRRConfig.priority")
 def test_raw_snippets_come_by_priority_and_then_in_the_order_of_the_files() -> None:
     given = [("b", 5), ("a", 0), ("c", 5)]

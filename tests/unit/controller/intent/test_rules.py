@@ -253,6 +253,11 @@ BROKEN = {
     "VNI.routeTargets: address": (l3vni(importRTs=["10.0.0.1:65536"]), "is not a route target"),
     "VNI.routeTargets: bad address": (l3vni(importRTs=["10.0.0.256:1"]), "is not a route target"),
     "VNI.routeTargets: text": (l3vni(importRTs=["red"]), "is not a route target"),
+    "VNI.routeTargets: other digits": (
+        l3vni(importRTs=["\u0661:1"]),
+        "is not a route target",
+    ),
+    "VNI.hostNetns: control character": (l3vni(hostNetns="a\0b"), "spec.hostNetns: must match"),
     "VNI.routeTargets: 101": (l3vni(importRTs=["65000:1"] * 101), "spec.importRTs: "),
     "HostSession.hostASN-or-hostType: none": (
         l3vni(hostSession=session(hostASN=None)),
