@@ -2,16 +2,58 @@
 
 from __future__ import annotations
 
+import re
+import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from controller.cli import conformance, explain, listing, manifests, repair, status, watch
+from controller.cli.client import USAGE
 from controller.cli.options import CONNECT_VARIABLE, DEFAULT_CONNECT, Target
 
+UsageError: Any = typer.BadParameter.__base__  # typer keeps it in a place of each version's own
+NOISE = re.compile(r"Value error, |(?<=: )Input should ")
+
+
+class OneSentence(TyperGroup):
+    """Says in one sentence what makes no sense, without the usage, which has many lines."""
+
+    def main(  # type: ignore[override]  # typer's overloads are about what we never return
+        self,
+        args: Sequence[str] | None = None,
+        **extra: Any,  # noqa: ANN401
+    ) -> NoReturn:
+        args = sys.argv[1:] if args is None else args
+        try:
+            "".join(args).encode()
+            sys.exit(super().main(args, **{**extra, "standalone_mode": False}))
+        except UnicodeEncodeError:
+            _end("an argument is not text in UTF-8")
+        except UsageError as error:
+            if not args:  # it is the help
+                error.show()
+                sys.exit(USAGE)
+            where = error.ctx.command_path if error.ctx is not None else "dualpath"
+            text = NOISE.sub(_plain, error.format_message()).rstrip(".")
+            _end(f"{text}; see `{where} --help`")
+
+
+def _plain(noise: re.Match[str]) -> str:
+    return "it must " if "Input" in noise[0] else ""
+
+
+def _end(text: str) -> NoReturn:
+    typer.echo(f"dualpath: {' '.join(text.split())}", err=True)
+    sys.exit(USAGE)
+
+
 app = typer.Typer(
+    cls=OneSentence,
     name="dualpath",
     no_args_is_help=True,
     rich_markup_mode=None,  # help without boxes

@@ -239,13 +239,41 @@ def test_a_refusal_is_one_sentence(daemon: Daemon, arguments: list[str], code: i
         ["watch", "--after", "99999999999999999999999"],
         ["nonsense"],
         ["explain"],
+        ["--nonsense"],
+        ["routes", "--nonsense"],
+        ["routes", "-o", "xml"],
+        ["validate"],
+        ["validate", "/dev/null", "--node-index", "-1"],
+        ["routes", "--vrf", "\udcff"],
         ["--connect", "nonsense", "status"],
         ["--connect", "192.0.2.1:5555", "status"],
         ["--connect", "192.0.2.1:5555", "--ca", "/dev/null", "status"],
     ],
 )
-def test_a_command_line_that_makes_no_sense_is_a_usage_error(arguments: list[str]) -> None:
-    assert run(*arguments).code == 2
+def test_a_command_line_that_makes_no_sense_is_one_sentence(arguments: list[str]) -> None:
+    result = run(*arguments)
+    assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+    assert result.err.startswith("dualpath: ")
+
+
+def test_a_usage_error_says_where_the_help_is() -> None:
+    assert run("macs", "-o", "xml").err == (
+        "dualpath: Invalid value for '--output' / '-o': 'xml' is not one of "
+        "'table', 'wide', 'json', 'yaml'; see `dualpath macs --help`\n"
+    )
+
+
+def test_a_number_out_of_range_is_told_the_range() -> None:
+    assert run("macs", "--vni", "0").err == (
+        "dualpath: Invalid value for '--vni': it must be greater than or equal to 1; "
+        "see `dualpath macs --help`\n"
+    )
+
+
+def test_a_command_line_without_a_command_shows_the_help() -> None:
+    result = run()
+    assert result.code == 2
+    assert "Commands:" in result.out + result.err
 
 
 def test_no_daemon_is_one_sentence_that_names_the_socket(tmp_path: Path) -> None:
