@@ -39,6 +39,8 @@ def parse_prefix(text: str) -> tuple[Family, bytes, int]:
     """Read `10.0.0.0/24`, or a host route's address. Raises BadRequest."""
     try:
         interface = ipaddress.ip_interface(text)
+        if "%" in text:  # an interface's name, which no prefix has
+            raise ValueError
     except ValueError:
         raise BadRequest(f"{text!r} is not a prefix, such as 10.0.0.0/24") from None
     network = interface.network

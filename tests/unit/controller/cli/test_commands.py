@@ -204,6 +204,11 @@ def test_watch_for_a_state_that_no_change_has_is_one_sentence(daemon: Daemon) ->
     assert result.err.count("\n") == 1
 
 
+def test_an_address_with_an_interface_is_no_address(daemon: Daemon) -> None:
+    result = daemon.run("explain", "fe80::1%eth1")
+    assert (result.code, result.err.count("did you mean")) == (2, 0)
+
+
 def test_watch_from_before_the_journal_is_one_sentence(daemon: Daemon) -> None:
     daemon.view.forgotten = 10
     result = daemon.run("watch", "--after", "5")
