@@ -136,14 +136,22 @@ def _take_underlay(accepted: Accepted, resource: Resource[Underlay]) -> None:
         _check_name("an interface", interface.name)
     cidrs = spec.tunnel_endpoint.cidrs if spec.tunnel_endpoint is not None else ()
     try:
-        addressing.host(spec.router_id_cidr, index + 1)
-        vteps = [addressing.host(cidr, index) for cidr in cidrs]
+        _host("routerIDCIDR", spec.router_id_cidr, index + 1)
+        vteps = [_host("tunnelEndpoint.cidrs", cidr, index) for cidr in cidrs]
         if spec.isis is not None:
             spec.isis.net(index)
     except ValueError as error:
         raise Rejected(str(error)) from None
     accepted.vteps = tuple(sorted(vteps, key=lambda address: address.version))
     accepted.underlay = resource
+
+
+def _host(field: str, pool: Network, number: int) -> IpAddress:
+    """Return an address of a pool, or raise ValueError with the field that is too small."""
+    try:
+        return addressing.host(pool, number)
+    except ValueError as error:
+        raise ValueError(f"{field} {error}: make it larger, or the node's number smaller") from None
 
 
 def _take_passthrough(accepted: Accepted, resource: Resource[L3Passthrough]) -> None:
@@ -214,4 +222,5 @@ def _check_leg(accepted: Accepted, session: HostSession) -> None:
         try:
             addressing.leg(pool, accepted.node.index)
         except ValueError as error:
-            raise Rejected(str(error)) from None
+            text = f"hostSession.localCIDR {error}: make it larger, or the node's number smaller"
+            raise Rejected(text) from None

@@ -115,17 +115,17 @@ BROKEN: dict[str, tuple[list[Yaml], str, str]] = {
     "HostSession.localCIDR.size: /30": (
         [underlay(), l3vni("red", hostSession=session(localCIDR={"ipv4": "10.0.0.0/30"}))],
         "ValidationFailed",
-        "10.0.0.0/30 has no host address for node index 1",
+        "hostSession.localCIDR 10.0.0.0/30 has no host address for node index 1",
     ),
     "Underlay.tunnelEndpoint.size: /32": (
         [underlay(tunnelEndpoint={"cidrs": ["100.64.0.0/32"]})],
         "ValidationFailed",
-        "100.64.0.0/32 has no address number 1",
+        "tunnelEndpoint.cidrs 100.64.0.0/32 has no address number 1",
     ),
     "Underlay.routerIDCIDR.size: /31": (
         [underlay(routerIDCIDR="10.0.0.0/31")],
         "ValidationFailed",
-        "10.0.0.0/31 has no address number 2",
+        "routerIDCIDR 10.0.0.0/31 has no address number 2",
     ),
     "L2VNI.routingDomain.missing: by name": (
         [underlay(), l2vni("s")],
