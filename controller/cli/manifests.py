@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from controller.cli.client import CALL_S, USAGE, connected, fail
-from controller.cli.options import Output, OutputOption
+from controller.cli.options import UINT32, Output, OutputOption
 from controller.cli.output import to_yaml
 from controller.cli.table import Column, print_table
 from controller.intent import layout
@@ -53,7 +53,9 @@ Paths = Annotated[
 NodeName = Annotated[
     str | None, typer.Option("--node-name", metavar="NAME", help="Which node this is.")
 ]
-NodeIndex = Annotated[int | None, typer.Option("--node-index", min=0, help="Its number.")]
+NodeIndex = Annotated[
+    int | None, typer.Option("--node-index", min=0, max=UINT32, help="Its number.")
+]
 Secrets = Annotated[
     Path, typer.Option("--secrets", metavar="DIR", help="Where passwordSecret are.")
 ]

@@ -78,7 +78,7 @@ def _network(value: object) -> object:
     if isinstance(value, (ipaddress.IPv4Network, ipaddress.IPv6Network)):
         return value
     try:
-        if isinstance(value, str) and "/" in value:
+        if isinstance(value, str) and "/" in value and "%" not in value:
             return ipaddress.ip_network(value, strict=False)
     except ValueError:
         pass
@@ -89,7 +89,7 @@ def _interface(value: object) -> object:
     if isinstance(value, (ipaddress.IPv4Interface, ipaddress.IPv6Interface)):
         return value
     try:
-        if isinstance(value, str) and "/" in value:
+        if isinstance(value, str) and "/" in value and "%" not in value:
             return ipaddress.ip_interface(value)
     except ValueError:
         pass

@@ -92,7 +92,8 @@ def invalid(error: ValidationError, root: str = "spec") -> InvalidSpec:
     details = [d for d in found if not _is_short_of_bad_items(d, found)]
     worst = next((d for d in details if d["type"] == "rule"), details[0])
     where = root + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in worst["loc"])
-    message = _SENTENCES.get(worst["type"]) or _SHOULD.sub("must ", worst["msg"])
+    said = _SHOULD.sub("must ", worst["msg"]).replace(" after validation", "")
+    message = _SENTENCES.get(worst["type"], said)
     more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
     return InvalidSpec(f"{where}: {message}{more}", worst["loc"])
 

@@ -154,9 +154,13 @@ class TunnelEndpoint(Strict):
 
 
 class RouteReflector(Strict):
-    cluster_id: ipaddress.IPv4Address = Field(
-        default=ipaddress.IPv4Address("192.0.2.1"), alias="clusterID"
-    )
+    cluster_id: Address = Field(default=ipaddress.IPv4Address("192.0.2.1"), alias="clusterID")
+
+    @model_validator(mode="after")
+    def _it_is_ipv4(self) -> RouteReflector:
+        if self.cluster_id.version != 4:
+            raise refusal(f"clusterID {self.cluster_id} is not IPv4")
+        return self
 
 
 class Underlay(Spec):

@@ -249,6 +249,7 @@ def test_a_refusal_is_one_sentence(daemon: Daemon, arguments: list[str], code: i
         ["routes", "-o", "xml"],
         ["validate"],
         ["validate", "/dev/null", "--node-index", "-1"],
+        ["validate", "/dev/null", "--node-index", "4294967296"],
         ["routes", "--vrf", "\udcff"],
         ["--connect", "nonsense", "status"],
         ["--connect", "192.0.2.1:5555", "status"],

@@ -81,7 +81,10 @@ BROKEN = {
         {**underlay(), "spec": {**GOOD["Underlay"], "asn": None}},
         "spec.asn: required, but missing",
     ),
-    "Underlay.neighbors: none": (underlay(neighbors=[]), "spec.neighbors: "),
+    "Underlay.neighbors: none": (
+        underlay(neighbors=[]),
+        "spec.neighbors: must have at least 1 item, not 0",
+    ),
     "Underlay.neighbors: 129": (underlay(neighbors=[ONE] * 129), "spec.neighbors: "),
     "Underlay.neighbors.unique: address": (
         underlay(neighbors=[ONE, ONE]),
@@ -151,6 +154,22 @@ BROKEN = {
         "spec.suppressFIBPending: must be a valid boolean",
     ),
     "Underlay.srv6: given": (underlay(srv6={}), "`srv6` is not supported yet"),
+    "Underlay.clusterID: a number": (
+        underlay(routeReflector={"clusterID": 5}),
+        "5 is not an IP address",
+    ),
+    "Underlay.clusterID: ipv6": (
+        underlay(routeReflector={"clusterID": "fd00::1"}),
+        "clusterID fd00::1 is not IPv4",
+    ),
+    "Underlay.tunnelEndpoint: an interface in it": (
+        underlay(tunnelEndpoint={"cidrs": ["fd00::%eth1/64"]}),
+        "is not a CIDR",
+    ),
+    "L2VNI.gatewayIPs: an interface in it": (
+        l2vni(gatewayIPs=["fd00::1%eth1/64"]),
+        "an address with its prefix length",
+    ),
     "Underlay.clusterID: inside": (
         underlay(routeReflector={"clusterID": "10.0.0.9"}),
         "clusterID 10.0.0.9 lies in routerIDCIDR 10.0.0.0/24",
