@@ -6,6 +6,7 @@ A kept resource says all of itself: passwords that were in files stand in it.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import asdict
 
@@ -16,15 +17,23 @@ from controller.intent.schema import GROUP, OUR_GROUP, Resources
 
 Manifest = dict[str, object]
 
+SPECIAL = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+"""What JSON writes as it is, and YAML refuses or takes for the end of a line."""
+
 
 def encode(resources: Resources) -> str:
     """Write the node and its good resources, one document a line."""
-    return "".join(f"--- {json.dumps(m, ensure_ascii=False)}\n" for m in _manifests(resources))
+    texts = (json.dumps(m, ensure_ascii=False) for m in _manifests(resources))
+    return "".join(f"--- {SPECIAL.sub(_escaped, text)}\n" for text in texts)
 
 
 def decode(text: str, source: str, overrides: NodeOverrides) -> Resources:
     """Read what `encode` wrote. Raises ManifestError."""
     return merge(read(text, source), overrides)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
 
 
 def _manifests(resources: Resources) -> Iterator[Manifest]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from controller.intent.lastgood import keep_last_good
+from controller.intent.node import NO_OVERRIDES
+from controller.intent.written import decode, encode
 from tests.unit.controller.intent.build import manifest, resources, underlay
 from tests.unit.controller.intent.rulebook import rule
 
@@ -37,3 +41,10 @@ def test_a_mended_resource_replaces_what_was_kept() -> None:
 
 def test_a_resource_that_was_never_good_is_not_there() -> None:
     assert keep_last_good(resources(), resources(BROKEN)).items == ()
+
+
+@pytest.mark.parametrize("code", [0x7F, 0x85, 0x9F, 0x2028, 0x2029, 0xFEFF, 0xFFFE])
+def test_what_is_kept_reads_back_whatever_is_in_it(code: int) -> None:
+    found = resources(manifest("RawFRRConfig", "raw", rawConfig=f"! a{chr(code)}b\n"))
+    kept = decode(encode(found), "last-good", NO_OVERRIDES)
+    assert [r.spec for r in kept.items] == [r.spec for r in found.items]
