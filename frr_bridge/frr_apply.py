@@ -36,6 +36,7 @@ PASSES = 3
 """frr-reload.py needs a second one at times: it deletes `bfd` before the profiles in it."""
 MODE = 0o640  # as Debian's package has it: FRR's group may read, others may not
 _HANG = "FRR's programs did not end in time"
+_INSTALL = "install frr and frr-pythontools, and give --frr-name as the -N of FRR's daemons"
 _AS_IT_IS = "surrogateescape"  # a file that somebody wrote in Latin-1 goes back as it was
 NO_HOSTNAME = "(none)"  # what uname says when nobody set one
 
@@ -107,6 +108,8 @@ class FrrApply:
                 return await self._apply(text, frozenset(_lines(raw)))
             except TimeoutError:
                 return Applied(False, True, _HANG)
+            except FileNotFoundError as error:
+                return Applied(False, False, f"there is no {error.filename}: {_INSTALL}")
             except OSError as error:
                 return Applied(False, False, _reason(error))
 

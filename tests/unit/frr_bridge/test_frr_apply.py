@@ -266,7 +266,8 @@ async def test_a_missing_directory_is_named(frr: FakeFrr) -> None:
     frr.paths.config_dir.rmdir()
     result = await apply(frr, GOOD)
     assert not result.ok
-    assert "No such file or directory" in result.message
+    assert f"there is no {frr.paths.file.parent}" in result.message
+    assert "install frr" in result.message
 
 
 async def test_attempts_do_not_overlap(frr: FakeFrr) -> None:
