@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("text", "json")
+TALKATIVE = ("asyncio", "grpc", "pyroute2")
+"""Libraries that say at DEBUG what they do with every message, in which our lines would drown."""
 
 
 class JsonFormatter(logging.Formatter):
@@ -39,3 +41,5 @@ def start(level: str, form: str) -> None:
     text = logging.Formatter("%(levelname)s %(name)s: %(message)s")
     handler.setFormatter(JsonFormatter() if form == "json" else text)
     logging.basicConfig(level=level.upper(), handlers=[handler])
+    for name in TALKATIVE if level == "debug" else ():
+        logging.getLogger(name).setLevel(logging.INFO)

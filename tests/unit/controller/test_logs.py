@@ -12,20 +12,25 @@ from controller.logs import JsonFormatter
 PROGRAM = """
 import logging
 from controller import logs
-logs.start("info", {form!r})
+logs.start({level!r}, {form!r})
+logging.getLogger("pyroute2.netlink.core").debug("unseen")
 log = logging.getLogger("a.b")
-log.debug("unseen")
+log.debug("seen by few")
 log.warning("port %s is \\n%s", "eth1", "down")
 """
 
 
-def logged(form: str) -> str:
-    program = [sys.executable, "-c", PROGRAM.format(form=form)]
+def logged(form: str, level: str = "info") -> str:
+    program = [sys.executable, "-c", PROGRAM.format(form=form, level=level)]
     return subprocess.run(program, capture_output=True, text=True, check=True).stderr
 
 
 def test_text_is_for_people() -> None:
     assert logged("text") == "WARNING a.b: port eth1 is \ndown\n"
+
+
+def test_debug_is_about_us_and_not_about_libraries() -> None:
+    assert logged("text", "debug").splitlines()[0] == "DEBUG a.b: seen by few"
 
 
 def test_json_is_one_object_a_line() -> None:
