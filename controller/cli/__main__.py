@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -13,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from controller.cli import conformance, explain, listing, manifests, repair, status, watch
-from controller.cli.client import USAGE
+from controller.cli.client import FAILED, USAGE
 from controller.cli.options import CONNECT_VARIABLE, DEFAULT_CONNECT, Target
 
 UsageError: Any = typer.BadParameter.__base__  # typer keeps it in a place of each version's own
@@ -29,11 +31,19 @@ class OneSentence(TyperGroup):
         **extra: Any,  # noqa: ANN401
     ) -> NoReturn:
         args = sys.argv[1:] if args is None else args
-        try:
-            "".join(args).encode()
-            sys.exit(super().main(args, **{**extra, "standalone_mode": False}))
-        except UnicodeEncodeError:
+        if not _is_utf8(args):
             _end("an argument is not text in UTF-8")
+        try:
+            code = super().main(args, **{**extra, "standalone_mode": False})
+            sys.stdout.flush()
+            sys.exit(code)
+        except OSError as error:
+            _stop_writing()
+            if error.errno != errno.EPIPE:  # whoever reads a pipe may have seen enough
+                typer.echo(
+                    f"dualpath: {error.filename or 'standard output'}: {error.strerror}", err=True
+                )
+            sys.exit(FAILED)
         except UsageError as error:
             if not args:  # it is the help
                 error.show()
@@ -43,8 +53,18 @@ class OneSentence(TyperGroup):
             _end(f"{text}; see `{where} --help`")
 
 
+def _is_utf8(args: Sequence[str]) -> bool:
+    """Bytes that are not UTF-8 came in as surrogates (PEP 383), which no message can carry."""
+    return not any("\ud800" <= character <= "\udfff" for character in "".join(args))
+
+
 def _plain(noise: re.Match[str]) -> str:
     return "it must " if "Input" in noise[0] else ""
+
+
+def _stop_writing() -> None:
+    """Let the interpreter flush what is left into nothing, instead of failing once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _end(text: str) -> NoReturn:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from controller.model.view import (
 )
 from tests.fakes.view import NOW, FakeRoute
 from tests.unit.controller.cli.conftest import Daemon, run
+from tests.unit.controller.intent.build import underlay
 
 LISTS = ["routes", "nexthops", "macs", "neighbors", "vteps", "vnis", "vrfs", "ports", "lsps"]
 
@@ -274,6 +277,16 @@ def test_a_number_out_of_range_is_told_the_range() -> None:
         "dualpath: Invalid value for '--vni': it must be greater than or equal to 1; "
         "see `dualpath macs --help`\n"
     )
+
+
+@pytest.mark.parametrize("output", ["table", "json"])
+def test_a_full_disk_is_one_sentence(tmp_path: Path, output: str) -> None:
+    (tmp_path / "a.yaml").write_text(json.dumps(underlay()))
+    command = [sys.executable, "-m", "controller.cli", "render", str(tmp_path), "-o", output]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "dualpath: standard output: No space left on device\n"
 
 
 def test_a_command_line_without_a_command_shows_the_help() -> None:
