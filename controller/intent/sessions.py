@@ -10,11 +10,15 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from controller.intent.fields import Cidr, Strict, number, refusal
 
+PASSWORD_MAX = 80  # TCP_MD5SIG_MAXKEYLEN in linux/tcp.h; bgpd refuses what is longer
+
 
 def _password(value: SecretStr) -> SecretStr:
     secret = value.get_secret_value()
-    if not 1 <= len(secret) <= 128 or not re.fullmatch(r"[!-~]+", secret):
-        raise refusal("a password has 1 to 128 printable ASCII characters and no white space")
+    if not 1 <= len(secret) <= PASSWORD_MAX or not re.fullmatch(r"[!-~]+", secret):
+        raise refusal(
+            f"a password has 1 to {PASSWORD_MAX} printable ASCII characters and no white space"
+        )
     return value
 
 

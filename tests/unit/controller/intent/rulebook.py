@@ -85,7 +85,8 @@ RESOURCES: Mapping[str, str] = {
     "Neighbor.routeReflectorClient": "needs a neighbour of type Internal",
     "Neighbor.vpn": "ipv4vpn and ipv6vpn are refused by name",
     # Any BGP session
-    "Session.password": "1 to 128 printable characters, no blank",
+    "Session.password": "1 to 80 printable characters, no blank: TCP MD5 takes no more, though "
+    "OpenPERouter takes 128",
     "Session.password.one": "password, passwordFile and passwordSecret exclude one another",
     "Session.password.secrecy": "in no message, log, command line or `render`",
     "Session.passwordFile": "ours: a file, relative to the manifest, closed to others",

@@ -6,7 +6,7 @@ from tests.unit.controller.intent.build import Yaml, neighbor
 
 BROKEN: dict[str, tuple[Yaml, str]] = {
     "Session.password: space": (neighbor(password="a b"), "no white space"),
-    "Session.password: long": (neighbor(password="x" * 129), "1 to 128"),
+    "Session.password: long": (neighbor(password="x" * 81), "1 to 80"),
     "Session.password: newline": (neighbor(password="a\nb"), "no white space"),
     "Session.passwordSecret: missing": (
         neighbor(passwordSecret="no-such-one"),

@@ -107,7 +107,7 @@ LENGTHS: dict[str, tuple[Make, int]] = {
         ),
         128,
     ),
-    "Session.password: length": (lambda n: neighbor(password="x" * n), 128),
+    "Session.password: length": (lambda n: neighbor(password="x" * n), 80),
     "L3VNI.vrf: length": (lambda n: manifest("L3VNI", "red", vrf="r" * n), 15),
     "L2VNI.hostMaster: name": (lambda n: bridged("b" * n), 15),
     "RawFRRConfig.rawConfig: length": (
