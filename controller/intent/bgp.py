@@ -215,12 +215,21 @@ def _with_options(session: BgpNeighbor, options: SessionOptions, label: str) -> 
     return replace(
         session,
         password=options.password.get_secret_value() if options.password is not None else "",
-        keepalive_s=options.keepalive_time_seconds,
+        keepalive_s=_keepalive(options),
         hold_s=options.hold_time_seconds,
         connect_s=options.connect_time_seconds or CONNECT_S,
         bfd=None if bfd is None else label if bfd.model_fields_set else "",
         families=tuple(_filtered(family, options, label) for family in session.families),
     )
+
+
+def _keepalive(options: SessionOptions) -> int | None:
+    """Return what bgpd makes of it: never more than a third of the hold time (peer_timers_set).
+
+    It shows that, too, so anything else would seem to have been refused.
+    """
+    keepalive, hold = options.keepalive_time_seconds, options.hold_time_seconds
+    return None if keepalive is None or hold is None else min(keepalive, hold // 3)
 
 
 def _filtered(family: NeighborFamily, options: SessionOptions, label: str) -> NeighborFamily:

@@ -288,6 +288,19 @@ def test_a_route_target_is_said_once_and_as_frr_writes_it() -> None:
     assert instance(intent(underlay(), red), "red").imports == ("65000:10", "10.0.0.1:1")
 
 
+@pytest.mark.parametrize(
+    ("given", "hold", "keepalive"),
+    [(3, 9, 3), (5, 9, 3), (3, 3, 1), (0, 3, 0), (31, 90, 30), (0, 0, 0)],
+)
+@rule("Session.timers")
+def test_a_keepalive_time_is_a_third_of_the_hold_time_at_most(
+    given: int, hold: int, keepalive: int
+) -> None:
+    result = intent(neighbor(keepaliveTimeSeconds=given, holdTimeSeconds=hold))
+    (session,) = instance(result).neighbors
+    assert (session.keepalive_s, session.hold_s) == (keepalive, hold)
+
+
 @rule("RawFRRConfig.priority")
 def test_raw_snippets_come_by_priority_and_then_in_the_order_of_the_files() -> None:
     given = [("b", 5), ("a", 0), ("c", 5)]
