@@ -170,7 +170,7 @@ def _prefix_rule(rule: PrefixRule) -> str:
     if not network.prefixlen and not rule.ge and rule.le == network.max_prefixlen:
         return f"{verb} any"
     lengths = f"{f' ge {rule.ge}' if rule.ge else ''}{f' le {rule.le}' if rule.le else ''}"
-    return f"{verb} {network}{lengths}"
+    return f"{verb} {rule.prefix}{lengths}"
 
 
 def _family_lines(instance: BgpInstance, family: str) -> list[str]:

@@ -51,9 +51,20 @@ def gateway_mac(vni: int) -> bytes:
     return b"\x00\xf3" + (vni + 1).to_bytes(4, "big")
 
 
+def spelt(value: IpAddress | Network) -> str:
+    """Return an address or a prefix as FRR writes it: by inet_ntop, which ends some in IPv4."""
+    if isinstance(value, ipaddress.IPv4Network | ipaddress.IPv6Network):
+        return f"{spelt(value.network_address)}/{value.prefixlen}"
+    number = int(value)
+    if value.version == 6 and ((number >> 16 and not number >> 32) or number >> 32 == 0xFFFF):
+        start = "::ffff:" if number >> 32 else "::"
+        return f"{start}{ipaddress.IPv4Address(number & 0xFFFF_FFFF)}"
+    return str(value)
+
+
 def text(address: Address) -> str:
-    """Return the address without its length."""
-    return str(ipaddress.ip_address(address.ip))
+    """Return the address without its length, as FRR writes it."""
+    return spelt(ipaddress.ip_address(address.ip))
 
 
 def single(address: Address) -> str:

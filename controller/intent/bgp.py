@@ -73,7 +73,7 @@ def _instances(accepted: Accepted) -> Iterator[BgpInstance]:
 
 def _main(accepted: Accepted, underlay: Underlay, router_id: str) -> BgpInstance:
     neighbors = [_fabric(accepted, underlay, n) for n in underlay.neighbors]
-    networks = [f"{address}/{address.max_prefixlen}" for address in accepted.vteps]
+    networks = [addressing.single(addressing.loopback(vtep)) for vtep in accepted.vteps]
     if accepted.passthrough is not None:
         session = accepted.passthrough.spec.host_session
         neighbors += _hosts(session, accepted.node.index, "passthrough")
@@ -102,7 +102,7 @@ def _tenant(accepted: Accepted, underlay: Underlay, router_id: str, spec: L3Vni)
     for l2vni in accepted.l2vnis:
         domain = accepted.domain(l2vni.spec)
         if domain is not None and domain.spec.vrf == spec.vrf:
-            networks += [str(gateway.network) for gateway in l2vni.spec.gateway_ips]
+            networks += [addressing.spelt(g.network) for g in l2vni.spec.gateway_ips]
     return BgpInstance(
         asn=underlay.asn if session is None else session.asn,
         router_id=router_id,
@@ -145,7 +145,7 @@ def _fabric(accepted: Accepted, underlay: Underlay, neighbor: Neighbor) -> BgpNe
         peer=peer,
         remote_as=str(neighbor.asn or (neighbor.type or "").lower()),
         unnumbered=neighbor.interface is not None,
-        listen_range=str(neighbor.listen_range or ""),
+        listen_range=addressing.spelt(neighbor.listen_range) if neighbor.listen_range else "",
         port=neighbor.port or 0,
         multihop=neighbor.multihop,
         # An IPv6 nexthop of a directly connected peer need not be in one of our subnets.
@@ -162,7 +162,7 @@ def _fabric(accepted: Accepted, underlay: Underlay, neighbor: Neighbor) -> BgpNe
 def _peer(neighbor: Neighbor) -> str:
     if neighbor.listen_range is not None:
         return f"range-{neighbor.listen_range}".replace("/", "-")
-    return neighbor.id
+    return neighbor.id if neighbor.address is None else addressing.spelt(neighbor.address)
 
 
 def _session_family(neighbor: Neighbor) -> str:
@@ -278,7 +278,7 @@ def _prefix_rule(rule: sessions.PrefixRule) -> PrefixRule:
         ge, le = 0, le or high
     return PrefixRule(
         permit=rule.action == "Permit",
-        prefix=str(rule.prefix),
+        prefix=addressing.spelt(rule.prefix),
         ge=ge,
         le=0 if (ge and le == high) or le == low else le,
     )

@@ -289,6 +289,29 @@ def test_a_route_target_is_said_once_and_as_frr_writes_it() -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "frrs"),
+    [
+        ("::ffff:0:0/96", "::ffff:0.0.0.0/96"),
+        ("::1:2/128", "::0.1.0.2/128"),
+        ("::/8", "::/8"),
+        ("::1/128", "::1/128"),
+        ("::ffff/128", "::ffff/128"),
+        ("1::ffff:102:304/128", "1::ffff:102:304/128"),
+        ("2001:0:0:1::/64", "2001:0:0:1::/64"),
+        ("10.0.0.0/8", "10.0.0.0/8"),
+    ],
+)
+def test_a_prefix_is_spelt_as_frr_spells_it(given: str, frrs: str) -> None:
+    result = intent(neighbor(importFilter=[{"prefix": given}]))
+    assert f" permit {frrs}\n" in render(result.frr)
+
+
+def test_an_address_is_spelt_as_frr_spells_it() -> None:
+    result = intent(neighbor(address="::ffff:102:304"))
+    assert [n.peer for n in instance(result).neighbors] == ["::ffff:1.2.3.4"]
+
+
+@pytest.mark.parametrize(
     ("given", "hold", "keepalive"),
     [(3, 9, 3), (5, 9, 3), (3, 3, 1), (0, 3, 0), (31, 90, 30), (0, 0, 0)],
 )
