@@ -122,7 +122,8 @@ def _judge(
     try:
         take(accepted, resource)
     except Rejected as verdict:
-        status = ResourceStatus(resource.kind, resource.name, False, verdict.reason, str(verdict))
+        why = f"{verdict} ({resource.source})" if resource.source else str(verdict)
+        status = ResourceStatus(resource.kind, resource.name, False, verdict.reason, why)
     else:
         status = ResourceStatus(resource.kind, resource.name, True)
     accepted.statuses.append(status)

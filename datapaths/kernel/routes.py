@@ -23,7 +23,7 @@ from datapaths.kernel.wire.routes import (
     encode_route,
 )
 from datapaths.linux.wire import numbers as n
-from datapaths.linux.wire.message import Answer, is_deletion
+from datapaths.linux.wire.message import Answer, DecodeError, is_deletion
 
 Rows = npt.NDArray[np.intp]
 
@@ -130,7 +130,11 @@ async def dump_routes(netns: str, links: LinkTable) -> AsyncIterator[RouteBatch]
 
 
 def _batches(data: bytes, links: LinkTable) -> Iterator[RouteBatch]:
-    for columns in decode_routes(data):
+    try:
+        found = list(decode_routes(data))
+    except DecodeError as error:
+        raise Unavailable(f"netlink: what was dumped makes no sense: {error}") from error
+    for columns in found:
         # Where the kernel does not filter (before Linux 4.20), others' routes come as well.
         ours = columns.protocols == n.RTPROT_DUALPATH
         yield from batches(columns if ours.all() else columns.where(ours), links, Op.UPSERT)

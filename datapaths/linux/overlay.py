@@ -10,6 +10,7 @@ import ipaddress
 import re
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 
 from pyroute2.netlink.exceptions import NetlinkError
 
@@ -69,8 +70,11 @@ def ensure_unreachable(links: Links, vrf: Vrf) -> None:
 
 
 def remove_vrf(links: Links, vrf: Vrf) -> None:
-    if _delete(links, vrf.name, "vrf"):
-        _unreachable(links, "del", vrf, errno.ESRCH)
+    link = links.find(vrf.name)
+    if link and _delete(links, vrf.name, "vrf"):
+        # Of one that is down the record has no table (`dump_vrfs`).
+        there = replace(vrf, table=link.info.get("IFLA_VRF_TABLE", vrf.table))
+        _unreachable(links, "del", there, errno.ESRCH)
 
 
 def _unreachable(links: Links, command: str, vrf: Vrf, fine: int) -> None:

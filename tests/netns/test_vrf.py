@@ -103,6 +103,16 @@ def test_a_vrf_s_table_ends_with_unreachable(layout: Layout, spaces: tuple[str, 
         assert f"metric {overlay.UNREACHABLE_METRIC}" in shown
 
 
+def test_a_vrf_that_is_down_takes_the_end_of_its_table_along(
+    layout: Layout, spaces: tuple[str, ...]
+) -> None:
+    run(f"ip -n {spaces[0]} link set red down")
+    (found,) = layout.dump(Kind.VRF)
+    assert layout.apply(RecordBatch(Kind.VRF, withdrawals=(found,))) == []
+    for family in ("-4", "-6"):
+        assert run(f"ip -n {spaces[0]} {family} route show table 1100", check=False) == ""
+
+
 @rule("Layout.leg.routed", "Layout.gateway")
 def test_hosts_of_one_tenant_reach_one_another(layout: Layout, spaces: tuple[str, ...]) -> None:
     host = spaces[2]

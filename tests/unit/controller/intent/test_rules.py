@@ -205,6 +205,7 @@ BROKEN = {
         neighbor(address=None, interface=".."),
         "is not an interface name",
     ),
+    "Neighbor.interface: dash": (neighbor(address=None, interface="-x"), "begins with -"),
     "Neighbor.listenRange: link-local": (
         neighbor(address=None, listenRange="fe80::/64"),
         "IPv6 link-local",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -185,6 +186,7 @@ def test_a_rejected_resource_says_why_and_disturbs_no_other(case: str) -> None:
     verdict = status(result, bad["kind"], bad["metadata"]["name"])
     assert (verdict.ready, verdict.reason) == (False, reason)
     assert complaint in verdict.message
+    assert re.search(r" \(\S+:\d+\)$", verdict.message)  # the file and the line
     assert without_statuses(result) == without_statuses(intent(*manifests[:-1]))
     assert [s.ready for s in result.statuses if s is not verdict] == [True] * (len(manifests) - 1)
 

@@ -1,0 +1,22 @@
+"""Dumps of routes: what the kernel never says, and what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from datapaths.base import Unavailable
+from datapaths.kernel import routes
+from datapaths.kernel.linktable import LinkTable
+from datapaths.linux.wire import numbers as n
+from datapaths.linux.wire.message import NLMSGHDR
+
+
+async def test_a_dump_that_makes_no_sense_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def dump(netns: str, request: bytes) -> AsyncIterator[bytes]:
+        yield NLMSGHDR.pack(NLMSGHDR.size + 4, n.RTM_NEWROUTE, 0, 1, 0) + bytes(4)
+
+    monkeypatch.setattr(routes, "dump", dump)
+    with pytest.raises(Unavailable, match="makes no sense"):
+        [batch async for batch in routes.dump_routes("fwd", LinkTable())]
