@@ -85,9 +85,10 @@ def seconds(what: str, holds: Callable[[], bool]) -> str:
     return f"{what}: {time.monotonic() - since:.1f} s"
 
 
-def sessions(pe: Pe) -> list[int]:
+def sessions(pe: Pe) -> list[tuple[int, int]]:
+    """Count how often each session came up and went down; its uptime in seconds is rounded."""
     found = pe.router.vtysh_json("show bgp l2vpn evpn summary")["peers"]
-    return [peer["peerUptimeEstablishedEpoch"] for peer in found.values()]
+    return [(p["connectionsEstablished"], p["connectionsDropped"]) for p in found.values()]
 
 
 def devices_of(lines: list[str]) -> set[str]:
