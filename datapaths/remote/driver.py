@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 CALL_S = 10.0  # a question
 APPLY_S = 120.0  # a batch that makes devices, one after another
 DUMP_S = 300.0
+MOST_REFUSED = 64  # calls for one batch that make no sense to the other side
 AGAIN_S = 0.5  # after a stream that broke
 OVERTAKEN_S = 10.0  # after one that ended, as it does when somebody else listens
 MESSAGE_BYTES = 16 * 1024 * 1024
@@ -96,20 +97,28 @@ class RemoteDatapath:
         return failures
 
     async def _apply(self, batch: Batch) -> list[RowFailure]:
-        try:
-            said = await self._call(self._stub.Apply, wire.request_to_pb(batch), APPLY_S)
-        except _NotUnderstood as error:
-            return await self._apply_halves(batch, error)
-        return self._read(lambda answer: wire.failures_from_pb(answer, len(batch)), said)
+        """Apply what one message carries; rows that make no sense over there fail, and no others.
 
-    async def _apply_halves(self, batch: Batch, error: _NotUnderstood) -> list[RowFailure]:
-        """Find the row that makes no sense over there: it fails, and the rest need not."""
-        if len(batch) < 2:
-            return [RowFailure(row, "EINVAL", str(error)) for row in range(len(batch))]
-        first, second = halves(batch)
-        failures = await self._apply(first)
-        rest = await self._apply(second)
-        return failures + [replace(row, index=row.index + len(first)) for row in rest]
+        They are found by halving, unless there are many: then some fail with their neighbours.
+        """
+        failures: list[RowFailure] = []
+        todo, refused = [(0, batch)], 0
+        while todo:
+            first, part = todo.pop()
+            try:
+                said = await self._call(self._stub.Apply, wire.request_to_pb(part), APPLY_S)
+            except _NotUnderstood as error:
+                refused += 1
+                if len(part) > 1 and refused < MOST_REFUSED:
+                    near, far = halves(part)
+                    todo += [(first + len(near), far), (first, near)]
+                else:
+                    rows = range(first, first + len(part))
+                    failures += [RowFailure(row, "EINVAL", str(error)) for row in rows]
+                continue
+            for row in self._read(lambda a, part=part: wire.failures_from_pb(a, len(part)), said):  # type: ignore[misc]
+                failures.append(replace(row, index=row.index + first))
+        return failures
 
     async def dump(self, kind: Kind) -> AsyncIterator[Batch]:
         self._check_open()

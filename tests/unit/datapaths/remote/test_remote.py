@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from unittest.mock import Mock
 
 import grpc
 import pytest
@@ -365,6 +366,17 @@ async def test_a_row_that_makes_no_sense_over_there_fails_alone(listen: str, at:
     assert (failure.index, failure.error) == (at, "EINVAL")
     assert "300" in failure.reason
     assert len(datapath.records[Kind.NEXTHOP]) == 4
+
+
+async def test_a_batch_that_makes_no_sense_at_all_fails_soon(listen: str) -> None:
+    bad = [Nexthop(i, NexthopType.GROUP, members=(Member(9, 300),)) for i in range(1, 1000)]
+    datapath = MemoryDatapath()
+    async with served(datapath, listen) as client:
+        client._stub.Apply = calls = Mock(wraps=client._stub.Apply)
+        failures = await client.apply(upsert(*bad))
+    assert sorted(failure.index for failure in failures) == list(range(999))
+    assert 1 < calls.call_count < 2 * driver.MOST_REFUSED
+    assert datapath.records[Kind.NEXTHOP] == {}
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
