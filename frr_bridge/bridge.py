@@ -58,18 +58,25 @@ class Bridge:
     """What FRR wants, as one value that is kept whole, and told to one subscriber.
 
     `doubt` is asked before a withdrawal is obeyed: it must say at once whether a daemon has died.
-    `answer` sends bytes to zebra.
+    `answer` sends bytes to zebra. `whole` says whether all that FRR's namespace holds is known.
     """
 
     def __init__(
-        self, bus: Bus, *, doubt: Callable[[], bool], answer: Callable[[bytes], None]
+        self,
+        bus: Bus,
+        *,
+        doubt: Callable[[], bool],
+        answer: Callable[[bytes], None],
+        whole: Callable[[], bool] = lambda: True,
     ) -> None:
         self._bus = bus
         self._doubt = doubt
         self._answer = answer
+        self._whole = whole
         self.acknowledge = False  # zebra waits to hear what became of its routes
         self.session = Session()
         self.reason = ""
+        self.trouble = ""  # why FRR's namespace cannot be read
         self.stale_after = 0.0
         self.rib = Rib()
         self.records = {kind: Records(kind) for kind in KINDS}
@@ -83,6 +90,8 @@ class Bridge:
         self.decode_errors = 0
         self._forgotten = False  # zebra dropped a nexthop since the last `collect`
         self._links_changed = False  # since nexthops were last resolved
+        self._kernel_ids: set[int] = set()  # nexthops that FRR's kernel has
+        self._unseen_ids: set[int] = set()  # those of them that the present dump did not repeat
 
     # -- the feeds ------------------------------------------------------------------------
 
@@ -102,6 +111,18 @@ class Bridge:
             elif isinstance(other, ZebraNexthop):
                 self._hint(other)
 
+    def begin_dump(self) -> None:
+        """A dump of FRR's namespace begins: what it does not repeat is gone at `end_dump`."""
+        self.overlay.begin()
+        self._unseen_ids = set(self._kernel_ids)
+
+    def end_dump(self) -> None:
+        """Withdraw what the dump did not repeat. Never call it unless the dump was whole."""
+        self.overlay.end()
+        for identity in self._unseen_ids:
+            self._forget_nexthop(identity)
+        self._unseen_ids = set()
+
     def take_netlink(self, said: Other) -> None:
         """Take what the control namespace's kernel says."""
         if isinstance(said, LinkMessage):
@@ -112,6 +133,8 @@ class Bridge:
         elif isinstance(said, NeighborMessage):
             self.overlay.neighbor(said)
         elif isinstance(said, ZebraNexthop) and not said.fdb:
+            self._kernel_ids.add(said.id)
+            self._unseen_ids.discard(said.id)
             self._nexthop(said)
 
     def programmed(self, batch: RouteBatch) -> None:
@@ -206,7 +229,7 @@ class Bridge:
         now = events.SessionChanged(
             number=self.session.number,
             state=self.session.state,
-            reason=self.reason,
+            reason="; ".join(filter(None, (self.reason, self.trouble))),
             stale_after=self.stale_after,
             acknowledge=self.acknowledge,
         )
@@ -215,7 +238,7 @@ class Bridge:
             self._bus.send(now)
 
     def _tell_synced(self) -> None:
-        if self.session.state is State.LIVE and not self._synced:
+        if self.session.state is State.LIVE and not self._synced and self._whole():
             self._synced = True
             self._bus.send(events.Synced())
 
@@ -246,12 +269,16 @@ class Bridge:
     def _nexthop(self, said: ZebraNexthop) -> None:
         """The kernel's word on a nexthop: it counts."""
         if said.deleted:
-            self.handles.forget(said.id)
-            self._forgotten = True
+            self._forget_nexthop(said.id)
         elif said.members:
             self.handles.learn_group(said.id, said.members)
         elif said.nexthop is not None:
             self.handles.learn(said.id, said.nexthop)
+
+    def _forget_nexthop(self, identity: int) -> None:
+        self._kernel_ids.discard(identity)
+        self.handles.forget(identity)
+        self._forgotten = True
 
     def _hint(self, said: ZebraNexthop) -> None:
         """FPM's word on a nexthop: its groups go stale, so the kernel's word is never undone."""

@@ -60,7 +60,12 @@ class Runtime:
         self._zebra = Vty(settings.run_dir / "zebra.vty")
         self._bgpd = Vty(settings.run_dir / "bgpd.vty")
         self._publisher = Publisher(self._from_controller)
-        self.bridge = Bridge(self._publisher, doubt=self._bgpd_died, answer=self._answer)
+        self.bridge = Bridge(
+            self._publisher,
+            doubt=self._bgpd_died,
+            answer=self._answer,
+            whole=lambda: self._watch.whole,
+        )
         self._mirror = ShadowMirror(self.bridge.overlay)
         self._server = FpmServer(
             on_connected=self._zebra_connected,
@@ -68,9 +73,10 @@ class Runtime:
             on_lost=self._zebra_lost,
         )
         self._watch = Watch(
-            on_begin=self.bridge.overlay.begin,
+            on_begin=self.bridge.begin_dump,
             on_message=self._netlink,
             on_end=self._dumped,
+            on_trouble=self._trouble,
         )
         self._replay = ReplayWatch(self._zebra, lambda: self._server.received)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -149,7 +155,11 @@ class Runtime:
         self._flush_soon()
 
     def _dumped(self) -> None:
-        self.bridge.overlay.end()
+        self.bridge.end_dump()
+        self._flush_soon()
+
+    def _trouble(self, reason: str) -> None:
+        self.bridge.trouble = reason
         self._flush_soon()
 
     def _from_controller(self, event: events.FromController) -> None:
@@ -249,7 +259,7 @@ class Runtime:
                 continue
             if not waits:
                 self._went_live(Input.CONVERGED)
-            elif self._deadline and time.monotonic() >= self._deadline:
+            elif self._deadline and time.monotonic() >= self._deadline and self._watch.whole:
                 log.warning("waited long enough for: %s", waits)
                 self._went_live(Input.EXPIRED)
             elif self.bridge.session.state is State.CONVERGING:
@@ -258,6 +268,8 @@ class Runtime:
 
     async def _waits_for(self) -> str:
         """Return what FRR still owes, or ""."""
+        if not self._watch.whole:
+            return "a whole dump of FRR's namespace"
         if self.bridge.rib.parked and self.bridge.session.state is State.CONVERGING:
             return f"the nexthops of {self.bridge.rib.parked} routes"
         if self._unprovisioned:

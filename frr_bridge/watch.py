@@ -1,6 +1,17 @@
 """The other feed: netlink of the control namespace, dumped once and then followed.
 
-Notifications that the kernel had to drop (ENOBUFS) cost nothing but another dump.
+The kernel drops notifications when our socket is full. It reports ENOBUFS once, and then drops in
+silence until the socket has been read *empty* (netlink_overrun, netlink_rcv_wake in af_netlink.c).
+A dump that starts earlier misses what is dropped after it passed by:
+
+    recv: ENOBUFS   dump begins   MAC 7 added (dropped)   dump ends   socket empty   MAC 8 arrives
+                                  ^ nobody ever hears of MAC 7
+
+So: empty the socket, then dump, then follow. Rejected: a larger buffer, which moves the limit; a
+second dump after a quiet second, which never comes under steady churn.
+
+What a dump does not repeat is gone, but only if the dump was whole (see `dump`). One that was not
+is taken again, with back-off; meanwhile notifications are followed and nothing else is withdrawn.
 """
 
 from __future__ import annotations
@@ -10,20 +21,13 @@ import errno
 import logging
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
+from frr_bridge.dump import DATAGRAM, DumpError, Interrupted, dump
 from frr_bridge.errors import DecodeError
 from frr_bridge.wire import request
 from frr_bridge.wire.message import Other, decode_message
-from frr_bridge.wire.netlink import (
-    AF_BRIDGE,
-    AF_INET,
-    AF_INET6,
-    NLM_F_DUMP_INTR,
-    NLMSG_DONE,
-    NLMSG_ERROR,
-    Message,
-)
+from frr_bridge.wire.netlink import AF_BRIDGE, AF_INET, AF_INET6, Message
 from frr_bridge.wire.route import ZebraRoute
 
 log = logging.getLogger(__name__)
@@ -36,13 +40,26 @@ _SOL_NETLINK = 270
 _NETLINK_ADD_MEMBERSHIP = 1
 _SO_RCVBUFFORCE = 33
 _BUFFER = 16 << 20
-_DATAGRAM = 1 << 17
 _SLICE_S = 0.02  # decode for so long, then let others have the loop
-_RETRY_S = 0.2
+_RETRY_S = 0.2  # after a dump that was not whole; doubled each time
+_RETRY_MOST_S = 5.0
+_INTERRUPTED_MOST = 5  # interrupted dumps of one kind in a row before the back-off
+
+REQUESTS = (
+    ("links", request.get_links(1)),
+    ("bridge entries", request.get_neighbors(2, AF_BRIDGE)),
+    ("IPv4 neighbors", request.get_neighbors(3, AF_INET)),
+    ("IPv6 neighbors", request.get_neighbors(4, AF_INET6)),
+    ("nexthops", request.get_nexthops(5)),
+)
 
 
 class Watch:
-    """Calls `on_message` for all there is, framed by `on_begin` and `on_end`, then for changes."""
+    """Calls `on_message` for all there is, framed by `on_begin` and `on_end`, then for changes.
+
+    `on_end` is called only after a whole dump of everything. `on_trouble` is called with a
+    sentence when FRR's namespace cannot be read, and with "" when it can again.
+    """
 
     def __init__(
         self,
@@ -50,33 +67,38 @@ class Watch:
         on_begin: Callable[[], None],
         on_message: Callable[[Other], None],
         on_end: Callable[[], None],
+        on_trouble: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._on_begin = on_begin
         self._on_message = on_message
         self._on_end = on_end
-        self._news = _socket()
-        for group in (RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_NEXTHOP):
-            self._news.setsockopt(_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, group)
+        self._on_trouble = on_trouble
+        self._news: socket.socket | None = _listen()
         self._dumping = False
         self._again = True
         self._wake = asyncio.Event()
         self._wake.set()
+        self._trouble = ""
         self.dumps = 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether all that FRR's namespace holds is known: nothing was lost since the last dump."""
+        return not self._again and not self._dumping
 
     async def run(self) -> None:
         """Dump, follow, and dump again whenever something was lost."""
-        asyncio.get_running_loop().add_reader(self._news.fileno(), self.drain)
+        self._follow()
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._again:
-                self._again = False
-                await self._dump()
+            await self._catch_up()
             self.drain()
 
     def close(self) -> None:
-        asyncio.get_running_loop().remove_reader(self._news.fileno())
-        self._news.close()
+        if self._news is not None:
+            asyncio.get_running_loop().remove_reader(self._news.fileno())
+            self._news.close()
 
     def drain(self) -> None:
         """Take what has been notified until now. Never blocks.
@@ -87,58 +109,120 @@ class Watch:
         if self._dumping:
             return  # in order: they come after the rows of the dump
         until = time.monotonic() + _SLICE_S
-        while time.monotonic() < until:
+        while self._news is not None and time.monotonic() < until:
             try:
-                datagram = self._news.recv(_DATAGRAM)
+                datagram = _read(self._news)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self._failed(error)
+                continue
+            self._take_news(datagram)
+
+    def _take_news(self, datagram: bytes) -> None:
+        if len(datagram) >= DATAGRAM:
+            self._lost("a notification was cut")
+        try:
+            for message in request.split(datagram):
+                self._take(datagram, message)
+        except DecodeError as error:
+            self._lost(f"a notification makes no sense: {error}")
+
+    def _failed(self, error: OSError) -> None:
+        """Take a failed read: notifications were lost, or the socket itself is."""
+        if error.errno == errno.ENOBUFS:
+            self._lost("notifications were lost")
+            return
+        self.close()
+        self._news = None
+        self._lost(f"the socket failed ({error})")
+
+    def _lost(self, why: str) -> None:
+        if not self._again:
+            log.info("netlink: %s; dumping again", why)
+        self._again = True
+        self._wake.set()
+
+    async def _catch_up(self) -> None:
+        """Dump until a dump was whole and nothing was lost meanwhile."""
+        wait_s = _RETRY_S
+        while self._again:
+            self._again = False
+            if await self._dump():
+                wait_s = _RETRY_S
+                continue
+            self._again = True
+            await asyncio.sleep(wait_s)
+            self.drain()  # else the next dump drops it, and may be refused too
+            wait_s = min(2 * wait_s, _RETRY_MOST_S)
+
+    async def _dump(self) -> bool:
+        """Take a dump of everything; False, with nothing withdrawn, when it was not whole."""
+        self._dumping = True
+        self.dumps += 1
+        try:
+            await self._empty()
+            self._on_begin()
+            for what, wanted in REQUESTS:
+                await self._dump_one(what, wanted)
+        except DumpError as error:
+            self._tell(f"cannot read FRR's namespace ({error})")
+            return False
+        finally:
+            self._dumping = False
+        self._on_end()
+        self._tell("")
+        return True
+
+    async def _empty(self) -> None:
+        """Read the socket until it is empty: only then does the kernel notify again.
+
+        What is read is dropped, because the dump that follows holds it. A lost socket is replaced.
+        """
+        if self._news is None:
+            self._news = _reopened()
+            self._follow()
+        until = time.monotonic() + _SLICE_S
+        while True:
+            try:
+                _read(self._news)
             except BlockingIOError:
                 return
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
-                    raise
-                log.info("netlink: notifications were lost; dumping again")
-                self._again = True
-                self._wake.set()
-                continue
-            for message in _split(datagram):
-                self._take(datagram, message)
+                    self._failed(error)
+                    raise DumpError(f"the socket failed: {error}") from error
+            if time.monotonic() >= until:
+                await asyncio.sleep(0)
+                until = time.monotonic() + _SLICE_S
 
-    async def _dump(self) -> None:
-        self._dumping = True
-        self.dumps += 1
-        try:
-            self._on_begin()
-            requests = (
-                request.get_links(1),
-                request.get_neighbors(2, AF_BRIDGE),
-                request.get_neighbors(3, AF_INET),
-                request.get_neighbors(4, AF_INET6),
-                request.get_nexthops(5),
-            )
-            for wanted in requests:
-                await self._dump_one(wanted)
-            self._on_end()
-        finally:
-            self._dumping = False
-
-    async def _dump_one(self, wanted: bytes) -> None:
-        """Take one dump. A dump that changed under way is taken again: its rows may repeat."""
-        while True:
-            interrupted = False
-            with _socket() as answers:
-                answers.send(wanted)
-                done = False
-                while not done:
-                    datagram = await asyncio.get_running_loop().sock_recv(answers, _DATAGRAM)
-                    for message in _split(datagram):
-                        interrupted |= bool(message.flags & NLM_F_DUMP_INTR)
-                        if message.type in {NLMSG_DONE, NLMSG_ERROR}:
-                            done = True
-                        else:
-                            self._take(datagram, message)
-                    await asyncio.sleep(0)
-            if not interrupted:
+    async def _dump_one(self, what: str, wanted: bytes) -> None:
+        """Take one dump. One that changed under way is taken again: its rows may repeat."""
+        for tries_left in reversed(range(_INTERRUPTED_MOST)):
+            try:
+                with _socket() as asking:
+                    await dump(asking, wanted, self._take)
+            except Interrupted as error:
+                if not tries_left:
+                    raise DumpError(f"{what}: {error} {_INTERRUPTED_MOST} times") from error
+                await asyncio.sleep(_RETRY_S)
+            except OSError as error:
+                raise DumpError(f"{what}: {error}") from error
+            except DumpError as error:
+                raise DumpError(f"{what}: {error}") from error
+            else:
                 return
-            await asyncio.sleep(_RETRY_S)
+
+    def _tell(self, trouble: str) -> None:
+        """Log what is wrong once, not at each attempt; pass on each change."""
+        before, self._trouble = self._trouble, trouble
+        if trouble == before:
+            return
+        if not before:
+            log.warning("netlink: %s; nothing is withdrawn; retrying", trouble)
+        elif not trouble:
+            log.info("netlink: FRR's namespace can be read again")
+        self._on_trouble(trouble)
 
     def _take(self, datagram: bytes, message: Message) -> None:
         try:
@@ -148,6 +232,18 @@ class Watch:
             return
         if said is not None and not isinstance(said, ZebraRoute):
             self._on_message(said)
+
+    def _follow(self) -> None:
+        if self._news is not None:
+            asyncio.get_running_loop().add_reader(self._news.fileno(), self.drain)
+
+
+def _read(news: socket.socket) -> bytes:
+    """Return one datagram. Raises BlockingIOError, ENOBUFS, or any OSError of a lost socket."""
+    datagram = news.recv(DATAGRAM)
+    if not datagram:
+        raise ConnectionResetError(errno.ECONNRESET, "closed")
+    return datagram
 
 
 def _socket() -> socket.socket:
@@ -161,9 +257,15 @@ def _socket() -> socket.socket:
     return opened
 
 
-def _split(datagram: bytes) -> Iterator[Message]:
-    """Yield a datagram's messages; the kernel's own are well formed."""
+def _listen() -> socket.socket:
+    opened = _socket()
+    for group in (RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_NEXTHOP):
+        opened.setsockopt(_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, group)
+    return opened
+
+
+def _reopened() -> socket.socket:
     try:
-        yield from request.split(datagram)
-    except DecodeError as error:
-        log.warning("netlink: %s", error)
+        return _listen()
+    except OSError as error:
+        raise DumpError(f"no socket: {error}") from error

@@ -13,6 +13,7 @@ from controller.bus.subscriber import Subscriber
 from controller.model import events
 from controller.model.nexthops import BLACKHOLE
 from frr_bridge import convergence, replay, runtime
+from frr_bridge.dump import DumpError
 from frr_bridge.frr_apply import FrrApply, FrrPaths
 from frr_bridge.runtime import Runtime, Settings
 from frr_bridge.session import State
@@ -242,6 +243,31 @@ async def test_a_lone_new_zebra_is_not_believed(
     await zebra.die()
 
 
+async def test_frr_is_not_believed_before_its_namespace_was_read(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Going live sweeps what was not repeated: without a whole dump that is all of layer 2."""
+    watch = world.runtime._watch
+    await world.until(lambda: watch.whole)
+    readable = watch._dump_one
+
+    async def refuse(what: str, wanted: bytes) -> None:
+        raise DumpError(f"{what}: the kernel refused it: ENOMEM")
+
+    monkeypatch.setattr(watch, "_dump_one", refuse)
+    watch._lost("a test")
+    await world.zebra(route(1))
+    await world.until(lambda: world.runtime.bridge.trouble != "")
+    await world.until(lambda: world.state is State.CONVERGING)
+    world.runtime._deadline = 0.001  # long ago
+    await world.until(lambda: "a whole dump" in world.runtime.bridge.reason)
+    assert world.state is State.CONVERGING
+    assert world.heard.count(events.Synced) == 0
+    monkeypatch.setattr(watch, "_dump_one", readable)
+    await world.until(lambda: world.state is State.LIVE)
+    assert world.runtime.bridge.trouble == ""
+
+
 async def test_frr_is_not_believed_before_its_devices_are_there(world: World) -> None:
     world.runtime._unprovisioned = True
     await world.zebra(route(1))
@@ -301,6 +327,7 @@ async def test_an_end_closes_all_that_was_open(tmp_path: Path) -> None:
     await world.subscribe()
     await world.close()
     ended = world.runtime
+    assert ended._watch._news is not None
     assert (ended._watch._news.fileno(), ended._mirror._kernel.fileno()) == (-1, -1)
     assert ended._bgpd._socket is None
     ended._say_alive()

@@ -1,0 +1,58 @@
+"""What a dump of FRR's namespace does to the bridge's state."""
+
+from __future__ import annotations
+
+from controller.model import events
+from controller.model.kinds import Kind
+from controller.model.nexthops import Nexthop
+from tests.fakes import shadow
+from tests.unit.frr_bridge.test_bridge import World, nexthop, route, world
+
+
+def test_a_dump_withdraws_what_it_does_not_repeat() -> None:
+    w = world().live()
+    for message in shadow.ROWS:
+        w.bridge.take_netlink(message)
+    w.bridge.take_netlink(nexthop(11))
+    w.bridge.take_netlink(nexthop(12, 3))
+    w.flush()
+    w.bridge.begin_dump()
+    w.links()
+    w.bridge.take_netlink(nexthop(12, 3))
+    assert not w.bridge.records[Kind.MAC]._gone, "a dump withdraws nothing before its end"
+    w.bridge.end_dump()
+    w.bridge.collect()
+    w.flush()
+    (left,) = w.bus.records.values()
+    assert isinstance(left, Nexthop)
+    assert left.gateway[-1] == 3
+
+
+def test_a_nexthop_that_only_fpm_told_of_outlives_a_dump() -> None:
+    """Its kernel may have none: then only FPM says when it is gone."""
+    w = world()
+    w.bridge._hint(nexthop(21, 3))
+    w.bridge.begin_dump()
+    w.links()
+    w.bridge.end_dump()
+    w.frames(route(1, 21))
+    assert w.flush().bus.prefixes() == {"20.0.0.0/24", "20.0.1.0/24"}
+
+
+def test_synced_waits_until_frr_s_namespace_is_known_whole() -> None:
+    """Synced lets go of what was not said: MACs that no dump has shown yet would be lost."""
+    w = World()
+    whole = False
+    w.bridge._whole = lambda: whole
+    w.live()
+    assert w.flush().bus.count(events.Synced) == 0
+    whole = True
+    assert w.flush().bus.count(events.Synced) == 1
+
+
+def test_a_namespace_that_cannot_be_read_is_told_with_the_session() -> None:
+    w = world().live()
+    w.bridge.reason, w.bridge.trouble = "bgpd died", "cannot read FRR's namespace"
+    w.flush()
+    told = [e for e in w.bus.events if isinstance(e, events.SessionChanged)]
+    assert told[-1].reason == "bgpd died; cannot read FRR's namespace"
