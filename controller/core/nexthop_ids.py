@@ -8,7 +8,7 @@ and its routes are as they were.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -79,6 +79,16 @@ class NexthopIds:
         waiting = self._unclaimed.get(_content(nexthop), [])
         if identity in waiting:
             waiting.remove(identity)
+
+    def keep(self, desired: Container[object], present: Container[object]) -> None:
+        """Release the handles of all ids but `desired`; forget all ids but `present`.
+
+        A bridge does not repeat the withdrawals that a lost connection swallowed.
+        """
+        for handle in [h for h, identity in self._of_handle.items() if identity not in desired]:
+            self.release(handle)
+        for identity in [it for it in self._contents if it not in present]:
+            self.forget(identity)
 
     def translate(self, handles: U32) -> U32:
         """Return the ids of handles; 0 for one that was never claimed. Reserved ones stay."""

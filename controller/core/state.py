@@ -191,6 +191,8 @@ class State:
         for routes in self.rib:
             self._unmanaged(routes.unsaid(self.generation))
         swept = {kind: self.records[kind].sweep(self.generation, now) for kind in FRR_KINDS}
+        nexthops = self.records[Kind.NEXTHOP]
+        self.nexthop_ids.keep({key for key in nexthops if nexthops.desired(key)}, set(nexthops))
         swept[Kind.LSP] = self.records[Kind.LSP].sweep(self.generation, now)
         swept[Kind.ROUTE] = sum(table.sweep(self.generation, now) for table in self.rib)
         self.synced, self.synced_at = True, now
