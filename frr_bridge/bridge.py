@@ -90,8 +90,6 @@ class Bridge:
         self.decode_errors = 0
         self._forgotten = False  # zebra dropped a nexthop since the last `collect`
         self._links_changed = False  # since nexthops were last resolved
-        self._kernel_ids: set[int] = set()  # nexthops that FRR's kernel has
-        self._unseen_ids: set[int] = set()  # those of them that the present dump did not repeat
 
     # -- the feeds ------------------------------------------------------------------------
 
@@ -114,27 +112,28 @@ class Bridge:
     def begin_dump(self) -> None:
         """A dump of FRR's namespace begins: what it does not repeat is gone at `end_dump`."""
         self.overlay.begin()
-        self._unseen_ids = set(self._kernel_ids)
+        self.handles.begin_dump()
 
     def end_dump(self) -> None:
         """Withdraw what the dump did not repeat. Never call it unless the dump was whole."""
         self.overlay.end()
-        for identity in self._unseen_ids:
-            self._forget_nexthop(identity)
-        self._unseen_ids = set()
+        self.handles.end_dump()
+        self._links_changed = True
+        self._forgotten = True
 
     def take_netlink(self, said: Other) -> None:
         """Take what the control namespace's kernel says."""
         if isinstance(said, LinkMessage):
             self._links_changed |= self.overlay.link(said)
-            # A namespace that ends takes its links along, and no cable was pulled.
-            if not said.carries and (not said.deleted or self._obeying()):
-                self.handles.lost_device(said.index)
+            if not said.carries:
+                self.handles.flushed(said.index)
+                self._forgotten = True
+                # A namespace that ends takes its links along, and no cable was pulled.
+                if not said.deleted or self._obeying():
+                    self.handles.lost_device(said.index)
         elif isinstance(said, NeighborMessage):
             self.overlay.neighbor(said)
         elif isinstance(said, ZebraNexthop) and not said.fdb:
-            self._kernel_ids.add(said.id)
-            self._unseen_ids.discard(said.id)
             self._nexthop(said)
 
     def programmed(self, batch: RouteBatch) -> None:
@@ -177,10 +176,12 @@ class Bridge:
         return action
 
     def collect(self) -> None:
-        """Forget nexthops that zebra dropped and no route uses any more."""
-        if not self._forgotten or not self.session.obeying:
+        """Forget nexthops that zebra dropped, or never had an id for, and no route uses now."""
+        if not self.session.obeying:
             return
-        self._forgotten = False
+        if not self._forgotten and not (self.handles.unnamed and self.rib.released):
+            return
+        self._forgotten = self.rib.released = False
         for nexthop in self.handles.collect(self.rib.used_handles()):
             self.records[Kind.NEXTHOP].withdraw(nexthop.key, hold=False)
 
@@ -270,21 +271,27 @@ class Bridge:
         """The kernel's word on a nexthop: it counts."""
         if said.deleted:
             self._forget_nexthop(said.id)
-        elif said.members:
+            return
+        self._learn_nexthop(said)
+        self.handles.installed(said.id)
+
+    def _forget_nexthop(self, identity: int) -> None:
+        self.handles.forget(identity)
+        self._forgotten = True
+
+    def _learn_nexthop(self, said: ZebraNexthop) -> None:
+        if said.members:
             self.handles.learn_group(said.id, said.members)
         elif said.nexthop is not None:
             self.handles.learn(said.id, said.nexthop)
 
-    def _forget_nexthop(self, identity: int) -> None:
-        self._kernel_ids.discard(identity)
-        self.handles.forget(identity)
-        self._forgotten = True
-
     def _hint(self, said: ZebraNexthop) -> None:
         """FPM's word on a nexthop: its groups go stale, so the kernel's word is never undone."""
-        if said.deleted or self.handles.explained(said.id):
-            return
-        self._nexthop(said)
+        if said.deleted:
+            if not self.handles.in_kernel(said.id):
+                self._forget_nexthop(said.id)
+        elif not self.handles.explained(said.id):
+            self._learn_nexthop(said)
 
     def _lsp(self, said: LspMessage) -> None:
         if said.deleted:

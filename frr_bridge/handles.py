@@ -50,6 +50,8 @@ class NexthopHandles:
         self._on_change = on_change
         self._on_rebound = on_rebound
         self._by_id: dict[int, int] = {}  # zebra's id -> handle
+        self._in_kernel: dict[int, bool] = {}  # those ids that the kernel had: does it still?
+        self._unseen: set[int] = set()  # ids that a dump has not repeated yet
         self._by_value: dict[InlineNexthop, int] = {}
         self._said: dict[int, Said] = {}
         self._key: dict[int, Said] = {}  # what was said, with originals for aliases
@@ -60,6 +62,7 @@ class NexthopHandles:
         self._stands_for = np.arange(1024, dtype=np.uint32)  # an alias's original, else itself
         self._known = np.zeros(1024, np.bool_)
         self._next = 1
+        self.unnamed = False  # some handle has no id: it lives as long as routes use it
 
     # -- what routes are bound to ---------------------------------------------------------
 
@@ -83,6 +86,7 @@ class NexthopHandles:
             return reserved(nexthop.type)
         handle = self._by_value.get(nexthop)
         if handle is None:
+            self.unnamed = True
             handle = self._by_value[nexthop] = self._allocate()
             if nexthop.type is NexthopType.GROUP:
                 self._say(handle, tuple((self.inline(leg), w) for leg, w in nexthop.members))
@@ -118,12 +122,46 @@ class NexthopHandles:
         Routes may still be bound to its handle, so what is behind that stays.
         """
         self._by_id.pop(identity, None)
+        self._in_kernel.pop(identity, None)
+        self.unnamed = True
+
+    def installed(self, identity: int) -> None:
+        """Note that the kernel has an id."""
+        self._in_kernel[identity] = True
+        self._unseen.discard(identity)
+
+    def in_kernel(self, identity: int) -> bool:
+        return self._in_kernel.get(identity, False)
+
+    def begin_dump(self) -> None:
+        """A dump of the kernel's nexthops begins; `end_dump` marks those that it did not show."""
+        self._unseen = {identity for identity, there in self._in_kernel.items() if there}
+
+    def end_dump(self) -> None:
+        for identity in self._unseen:
+            self._in_kernel[identity] = False
+        self._unseen.clear()
+
+    def flushed(self, oif: int) -> None:
+        """Note that the kernel removed all nexthops over a device, and sent no message.
+
+        nexthop_flush_dev() in net/ipv4/nexthop.c does so when a device goes down, loses its
+        carrier or is deleted. A group goes with its last member. Routes bound to such an id keep
+        it, as zebra may install it again; without routes `collect` removes it.
+        """
+        for identity, handle in self._by_id.items():
+            legs = self._said.get(handle)
+            if isinstance(legs, tuple):
+                gone = all(self._is_over(leg, oif) for leg, _ in legs)
+            else:
+                gone = self._is_over(handle, oif)
+            if gone and identity in self._in_kernel:
+                self._in_kernel[identity] = False
 
     def lost_device(self, oif: int) -> None:
-        """The kernel dropped, without a word, what it had over a device that went down.
+        """Take the legs over a device out of groups: the kernel did.
 
-        Groups of ids lose those legs. One that would be left empty keeps them: its routes are to
-        go, and zebra says so.
+        One that would be left empty keeps them: its routes are to go, and zebra says so.
         """
         for group in set(self._by_id.values()):
             legs = self._said.get(group)
@@ -138,7 +176,8 @@ class NexthopHandles:
 
     def explained(self, identity: int) -> bool:
         """Say whether it is known what one of zebra's ids means now."""
-        return self._by_id.get(identity, 0) in self._said
+        known = self._by_id.get(identity, 0) in self._said
+        return known and self._in_kernel.get(identity, True)
 
     def retry(self) -> None:
         """Interfaces changed: look again at what could not be resolved, or now means another."""
@@ -148,9 +187,10 @@ class NexthopHandles:
 
     def collect(self, used: set[int]) -> list[Nexthop]:
         """Forget handles that zebra has no id for and no route uses; return what was known."""
-        explained = {handle for handle in self._by_id.values() if handle in self._said}
+        explained = {handle for i, handle in self._by_id.items() if self.explained(i)}
         live = self._live(explained | used)
         self._by_id = {i: handle for i, handle in self._by_id.items() if handle in live}
+        self._in_kernel = {i: there for i, there in self._in_kernel.items() if i in self._by_id}
         dead = [handle for handle in self._said if handle not in live]
         gone = []
         for handle in dead:
@@ -163,6 +203,8 @@ class NexthopHandles:
             if nexthop := self._content.pop(handle, None):
                 gone.append(nexthop)
         self._by_value = {k: v for k, v in self._by_value.items() if v in live}
+        named = {handle for i, handle in self._by_id.items() if self.explained(i)}
+        self.unnamed = any(handle not in named for handle in self._said)
         return gone
 
     def _live(self, used: set[int]) -> set[int]:

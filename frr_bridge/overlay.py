@@ -53,6 +53,7 @@ class Overlay:
         self._moved = moved
         self.links: dict[int, LinkMessage] = {}
         self._vxlan_of: dict[int, int] = {}  # bridge's index -> its VXLAN device's
+        self._last_vni: dict[int, int] = {}  # bridge's index -> VNI, also when it lost that device
         self._access: dict[int, int] = {}  # VNI -> its silent access port's index
         self._ports: dict[tuple[int, bytes], NeighborMessage] = {}  # (bridge, MAC) -> row
         self._dsts: dict[tuple[int, bytes], bytes] = {}  # (VXLAN device, MAC) -> VTEP
@@ -78,7 +79,8 @@ class Overlay:
     def resolve(self, identity: int, said: InlineNexthop) -> Nexthop | None:
         """Return a nexthop with names for its indexes; None while its interface is unknown.
 
-        A gateway that is on link on a bridge with a VXLAN device is a VTEP of that L3VNI.
+        A gateway that is on link on a bridge with a VXLAN device is a VTEP of that L3VNI, and
+        stays one while the two devices are deleted one after the other.
         """
         if said.type is NexthopType.BLACKHOLE:
             return Nexthop(identity, said.type)
@@ -89,7 +91,7 @@ class Overlay:
                 return None
             device = link.name
             if said.gateway and said.onlink:
-                vni = self._vni(said.oif)
+                vni = self._last_vni.get(said.oif, 0)
         if vni:
             return Nexthop(identity, said.type, said.gateway, vni=vni, onlink=True)
         return Nexthop(identity, said.type, said.gateway, device, onlink=said.onlink)
@@ -213,6 +215,7 @@ class Overlay:
             del self._vxlan_of[bridge]
         if vxlan.master:
             self._vxlan_of[vxlan.master] = vxlan.index
+            self._last_vni[vxlan.master] = vxlan.vxlan_id
         for bridge in {*moved, vxlan.master} - {0}:
             self._look_at_bridge(bridge)
         for key in [key for key in self._floods if key[0] == vxlan.index]:
@@ -229,6 +232,7 @@ class Overlay:
             for key in [key for key in self._floods if key[0] == index]:
                 self._drop_flood(key)
         self._forget_access(gone)
+        self._last_vni.pop(index, None)
         del self.links[index]
 
     def _forget_access(self, link: LinkMessage) -> None:

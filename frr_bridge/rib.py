@@ -59,6 +59,7 @@ class Table:
         self._dirty: list[Slots] = []
         self._parked: list[Slots] = []
         self.held = 0
+        self.released = False  # a row no longer uses the handle that it used
 
     @property
     def parked(self) -> int:
@@ -76,6 +77,7 @@ class Table:
         """
         slots, fresh = self.rows.add(route_keys(self.family, routes.prefixes, routes.lengths))
         before = self._wanted(slots)
+        used = self.rows["nexthop"][slots]
         gone = routes.ops == Op.WITHDRAW
         flags = self.rows["flags"]
         kept_flags = flags[slots] & (_DIRTY | _DONE | _PARKED)
@@ -87,6 +89,7 @@ class Table:
         self.rows["nexthop"][slots_kept] = routes.nexthops[kept]
         self.rows["protocol"][slots_kept] = routes.protocols[kept]
         self.rows["session"][slots] = session
+        self.released |= bool(((used != 0) & (used != routes.nexthops))[kept].any())
         wanted = self._wanted(slots)
         changed = (before != wanted) | (wanted == _NOTHING)
         void = fresh[flags[fresh] & (_GONE | _HELD) != 0]  # never said, so need not be unsaid
@@ -193,6 +196,7 @@ class Table:
         )
         self.rows["flags"][slots] &= np.uint8(0xFF ^ _DIRTY)
         self.rows.remove(slots[gone])
+        self.released |= bool(gone.any())
         return batch
 
     def _mark(self, slots: Slots) -> None:
@@ -242,6 +246,16 @@ class Rib:
     def unpark(self) -> None:
         for table in self._tables.values():
             table.unpark()
+
+    @property
+    def released(self) -> bool:
+        """Say whether some row no longer uses the handle that it used, since this was set."""
+        return any(table.released for table in self._tables.values())
+
+    @released.setter
+    def released(self, value: bool) -> None:
+        for table in self._tables.values():
+            table.released = value
 
     @property
     def parked(self) -> int:

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 _TICK_S = 0.25
 _ALIVE_S = 1.0
-_COLLECT_S = 30.0
+_COLLECT_S = 5.0
 _REPLAY_LIMIT_S = 60.0
 _REPORT_S = 5.0
 _PEERS_S = 2.0

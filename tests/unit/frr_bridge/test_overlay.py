@@ -285,6 +285,13 @@ def test_a_message_on_a_bridge_port_is_not_one_on_the_device() -> None:
     assert listener.records == HOST_RECORDS
 
 
+def test_the_double_of_a_row_in_a_vlan_is_not_the_row() -> None:
+    """A bridge with a default PVID repeats each row with the VLAN, and deletes that one alone."""
+    listener = Listener(*LINKS, *HOST_ROWS)
+    listener.hear(replace(on_bridge(VX110, BR110, HOST_MAC, deleted=True), vlan=1))
+    assert listener.records == HOST_RECORDS
+
+
 def test_rows_of_devices_that_are_no_overlay_are_nothing_to_us() -> None:
     listener = Listener(*LINKS)
     listener.hear(behind(ETH1, HOST_MAC, b""), flood(ETH1, VTEP), neighbor(ETH1, VTEP, ROUTER_MAC))
