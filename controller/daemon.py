@@ -14,7 +14,7 @@ from controller.backends import Backend
 from controller.bus.subscriber import Subscriber
 from controller.core.clock import SystemClock
 from controller.core.hosts import LocalHosts
-from controller.core.reconciler import Reconciler
+from controller.core.reconciler import KINDS, Reconciler
 from controller.core.state import State
 from controller.core.view import CoreView, Identity
 from controller.inspect.server import serve
@@ -26,6 +26,7 @@ from controller.model import events
 from controller.model.kinds import Kind
 from controller.model.records import RecordBatch
 from controller.model.routes import Op, RouteBatch
+from controller.namespaces import NamespaceKeeper
 from controller.provision import Provisioner, Spaces
 from controller.rpc.listen import Tls
 from controller.settings import Settings
@@ -71,6 +72,7 @@ class Daemon:
         )
         self._view = CoreView(identity, self._state, self._reconciler, clock, release=self._release)
         self._supervisor = BridgeSupervisor(settings, spaces.control, silent=self._silent)
+        self._namespaces = NamespaceKeeper(spaces, self._namespace_renewed)
         self._manifests = manifests
         self._provisioner: Provisioner | None = None
         if intent is not None:
@@ -81,7 +83,6 @@ class Daemon:
                 self._state,
                 self._reconciler,
                 tell=self._bus.send,
-                renewed=self._control_renewed,
                 judge=manifests,
             )
             self._view.planned = self._provisioner.plan
@@ -105,6 +106,7 @@ class Daemon:
 
     async def _work(self) -> None:
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._namespaces.run())
             for beside in self._backend.beside:
                 group.create_task(beside.run())
             await self._begin()
@@ -165,9 +167,15 @@ class Daemon:
     def _silent(self) -> bool:
         return not self._bus.connected
 
-    def _control_renewed(self) -> None:
-        """FRR's namespace is another one: the bridge in the old one sees nothing any more."""
-        self._spawn(self._supervisor.end())
+    def _namespace_renewed(self, of_frr: bool) -> None:
+        """Begin again in another namespace: nothing of ours is in it."""
+        if of_frr:
+            self._spawn(self._supervisor.end())  # in the old one it sees nothing any more
+        else:
+            for kind in (*KINDS, Kind.ROUTE):
+                self._reconciler.suspect(kind)
+        if self._provisioner:
+            self._provisioner.namespace_renewed(of_frr=of_frr)
 
     # -- the datapath ---------------------------------------------------------------------
 
@@ -225,7 +233,9 @@ class Daemon:
         self._bus.tick()
         if self._provisioner:
             self._view.resources = self._provisioner.statuses()
-            self._view.problem = self._provisioner.problem
+            self._view.problem = self._namespaces.problem or self._provisioner.problem
+        else:
+            self._view.problem = self._namespaces.problem
 
     async def _every(self, period_s: float, call: Callable[[], None]) -> None:
         while True:

@@ -1,7 +1,7 @@
 """Carries intent out: namespaces, devices, shadows, twins, and FRR's configuration, in order.
 
-Level-triggered: a round looks at everything and changes what differs, so that a namespace that
-vanished, an FRR that was not there yet and a device that somebody removed are all the same case.
+Level-triggered: a round looks at everything and changes what differs, so that another namespace
+under the old name, an FRR that was not there yet and a removed device are all the same case.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import logging
-import os
 import socket
 import struct
 from collections.abc import Callable, Iterable, Sequence
@@ -44,8 +43,6 @@ _ROUND_S = 10.0  # look again at least so often
 _RETRY_S = 2.0
 _LONGEST_S = 60.0  # a round over many VNIs is long: rest in proportion, up to this
 _SHARE = 20
-_NAMESPACE_S = 0.5
-_NONE = 0, 0  # the identity of a namespace that is not there
 _REST_S = 30.0
 _BRIDGE_S = 10.0  # until frr-bridge is up, when we begin
 
@@ -102,21 +99,17 @@ class Provisioner:
         reconciler: Reconciler,
         *,
         tell: Callable[[Configure | Provisioned], object],
-        renewed: Callable[[], None],
         judge: Judge | None = None,
     ) -> None:
-        self._spaces = spaces
         self._intent = intent
         self._state = state
         self._reconciler = reconciler
-        self._renewed = renewed
         self._judge = judge
         self._shadows = Shadows(spaces.control)
         self._twins = twins
         self._carriers = ThreadPoolExecutor(1, "carriers")  # one: the last word on a port counts
         self._wake = asyncio.Event()
         self._met = asyncio.Event()  # a bridge has been there
-        self._control_id = _identity(spaces.control)
         self._frr = FrrConfiguration(tell)
         self._tell = tell
         self._in_force: dict[Owner, int] = {}
@@ -163,13 +156,14 @@ class Provisioner:
             self._carriers, self._twins.set_carrier, name, up
         )
 
+    def namespace_renewed(self, *, of_frr: bool) -> None:
+        """Another namespace has the name of one of ours: make everything in it."""
+        if of_frr:
+            self._frr.forget("FRR's namespace is another one")
+        self._wake.set()
+
     async def run(self) -> None:
         """Go round until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._watch_namespace())
-            group.create_task(self._rounds())
-
-    async def _rounds(self) -> None:
         while True:
             self._wake.clear()
             before, intent = self._outcome, self._intent
@@ -200,7 +194,6 @@ class Provisioner:
     async def _round(self, intent: Intent, outcome: Outcome) -> None:
         """Do it all, in order; note what is not as it should be. One failure stops no other."""
         shadow = shadow_of(intent.vrfs, intent.vnis, intent.ports)
-        await asyncio.to_thread(ensure_namespaces, self._spaces)
         self._state.want(Kind.VRF, list(intent.vrfs))
         self._state.want(Kind.VNI, list(intent.vnis))
         self._state.want(Kind.PORT, list(intent.ports))
@@ -258,31 +251,6 @@ class Provisioner:
             log.warning("%s %s is left out: %s", *owner, answer.message)
             self.replace(other)
         return False
-
-    async def _watch_namespace(self) -> None:
-        """Notice that FRR's namespace was deleted, and make it again."""
-        while True:
-            await asyncio.sleep(_NAMESPACE_S)
-            if self._spaces.make_control and not netns.exists(self._spaces.control):
-                if self._control_id != _NONE:
-                    log.warning("namespace %s is gone; making it again", self._spaces.control)
-                with suppress(OSError, DatapathError):  # a round says why, and tries again
-                    await asyncio.to_thread(ensure_namespaces, self._spaces)
-            now = _identity(self._spaces.control)
-            if now != self._control_id:
-                self._control_id = now
-                self._frr.forget("FRR's namespace is another one")
-                self._renewed()
-                self._wake.set()
-
-
-def _identity(name: str) -> tuple[int, int]:
-    """Return what tells a namespace from another that had its name; _NONE when it is not there."""
-    try:
-        found = os.stat(netns.path_of(name))
-    except FileNotFoundError:
-        return _NONE
-    return found.st_dev, found.st_ino
 
 
 def underlay_mtu(ports: Sequence[Port], where: Sequence[str]) -> int:

@@ -70,9 +70,11 @@ class Channel:
         """The nlmsg_pid of notifications about what this socket did."""
         return int(self._socket.getsockname()[0])
 
-    def close(self) -> None:
-        self._thread.shutdown()
-        self._socket.close()
+    async def close(self) -> None:
+        """Close once a write that is under way has its answer; later ones are Unavailable."""
+        async with self._turn:
+            self._thread.shutdown()
+            self._socket.close()
 
     async def write(
         self, count: int, encode: Callable[[int], Stream]
@@ -83,6 +85,8 @@ class Channel:
         Raises Unavailable when the answers do not tell.
         """
         async with self._turn:
+            if self._socket.fileno() < 0:
+                raise Unavailable("netlink: the socket of this namespace is closed")
             if self._next + count >= 1 << 32:
                 self._next = 1
             first, self._next = self._next, self._next + count

@@ -15,7 +15,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol, TypeVar
@@ -45,6 +45,7 @@ from datapaths.kernel.plan import Planner, Touched
 from datapaths.kernel.routes import ABSENT, RouteWriter, dump_routes, failure
 from datapaths.kernel.wire import links, neighbours, nexthops
 from datapaths.kernel.wire.links import Link
+from datapaths.linux import netns
 from datapaths.linux.wire import numbers as n
 from datapaths.linux.wire.message import Answer, DecodeError, Message, is_deletion
 
@@ -66,6 +67,7 @@ GROUPS = (
 READS = 256  # notifications at once, before the event loop gets its turn
 DUMP_ROWS = 4096  # records in a batch
 PROBE_S = 10.0  # twice the kernel's delay_first_probe_time: those of the last round are under way
+FOLLOW_S = 0.2
 PROBES = 1000  # hosts asked in a round
 
 
@@ -80,12 +82,16 @@ class Devices(Protocol):
 
     def ports(self) -> Sequence[PortState]: ...
 
+    def leave(self, netns: str) -> None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class _Sockets:
     channel: Channel
     monitor: Monitor
     routes: RouteWriter
+    held: int  # a descriptor of the namespace that they are in
+    identity: netns.Identity
 
 
 class KernelDatapath:
@@ -113,6 +119,8 @@ class KernelDatapath:
         self._reloading: asyncio.Task[None] | None = None
         self._checking: asyncio.Task[None] | None = None
         self._probing: asyncio.Task[None] | None = None
+        self._following: asyncio.Task[None] | None = None
+        self._left = False  # a namespace, since the last picture
         self._lacks: dict[Kind, str] = {}
         self._closed = False
 
@@ -136,6 +144,7 @@ class KernelDatapath:
             reason = self._lacks.get(batch.kind, f"the kernel takes no {batch.kind.name}")
             return [RowFailure(i, "EOPNOTSUPP", reason) for i in range(len(batch.upserts))]
         async with self._turn:
+            self._check_current(sockets)
             with self._pause():
                 if batch.kind in LAYOUT_KINDS:
                     return await self._build(sockets, batch)
@@ -154,6 +163,7 @@ class KernelDatapath:
             records = await self._in_thread(lambda: self._devices.dump(kind))
         elif kind in KINDS:
             async with self._turn:
+                self._check_current(sockets)
                 with self._pause():
                     self._take_notifications(sockets.monitor)
                     await self._load(kind)
@@ -191,14 +201,12 @@ class KernelDatapath:
             return
         self._closed = True
         self._inbox.close()
-        for task in (self._reloading, self._checking, self._probing):
+        for task in (self._following, self._reloading, self._checking, self._probing):
             if task:
                 task.cancel()
                 await asyncio.wait([task])
         if self._sockets:
-            asyncio.get_running_loop().remove_reader(self._sockets.monitor.fileno())
-            self._sockets.monitor.close()
-            self._sockets.channel.close()
+            await self._shut(self._sockets)
         await asyncio.to_thread(self._device_thread.shutdown)
 
     async def _ready(self) -> _Sockets:
@@ -206,6 +214,8 @@ class KernelDatapath:
         if self._closed:
             raise Unavailable("the kernel datapath is closed")
         async with self._starting:
+            if self._sockets and self._is_another_now(self._sockets):
+                await self._leave(self._sockets)
             if not self._sockets:
                 self._sockets = await self._open()
         if self._stale:
@@ -214,7 +224,55 @@ class KernelDatapath:
                 raise Unavailable("cannot read what the kernel holds")
         return self._sockets
 
+    def _is_another_now(self, sockets: _Sockets) -> bool:
+        """Tell whether another namespace has the name; while none has, ours goes on nameless."""
+        return netns.identity(self._netns) not in (sockets.identity, netns.ABSENT)
+
+    def _check_current(self, sockets: _Sockets) -> None:
+        if sockets is not self._sockets:
+            raise Unavailable(f"namespace {self._netns} is another one now")
+
+    async def _leave(self, sockets: _Sockets) -> None:
+        """Leave a namespace that lost its name to another, and take our NICs out of it."""
+        log.warning("namespace %s is another one now; opening it", self._netns)
+        async with self._turn:
+            self._sockets = None
+            if self._probing:
+                self._probing.cancel()
+            old = f"/proc/self/fd/{sockets.held}"
+            await self._in_thread(lambda: self._devices.leave(old))
+            await self._shut(sockets)
+        self._left = True
+
+    async def _shut(self, sockets: _Sockets) -> None:
+        asyncio.get_running_loop().remove_reader(sockets.monitor.fileno())
+        sockets.monitor.close()
+        await sockets.channel.close()
+        os.close(sockets.held)
+
+    async def _follow(self) -> None:
+        """Notice another namespace of that name though nothing is asked of us."""
+        while True:
+            await asyncio.sleep(FOLLOW_S)
+            with suppress(Unavailable, OSError):  # the next look tries again
+                await self._ready()
+
     async def _open(self) -> _Sockets:
+        held = _hold(self._netns)
+        try:
+            sockets = await self._open_held(held)
+        except BaseException:
+            os.close(held)
+            raise
+        if self._left:
+            self._left = False
+            self._observer.lost_everything()
+        if not self._following:
+            self._following = self._spawn(self._follow())
+        return sockets
+
+    async def _open_held(self, held: int) -> _Sockets:
+        found = os.fstat(held)
         channel = Channel(self._netns)
         try:
             if missing := await self._in_thread(self._devices.prepare):
@@ -222,7 +280,7 @@ class KernelDatapath:
             # Listening comes first: what changes after a dump has passed by is told as well.
             monitor = _listen(self._netns, channel.port_id)
         except BaseException:
-            channel.close()
+            await channel.close()
             raise
         try:
             for kind in (Kind.PORT, Kind.NEXTHOP, Kind.MAC):
@@ -230,12 +288,13 @@ class KernelDatapath:
             if not await _has_link_kind(channel, "vrf"):
                 self._lacks[Kind.VRF] = "this kernel has no VRF devices (CONFIG_NET_VRF)"
         except BaseException:
-            channel.close()
+            await channel.close()
             monitor.close()
             raise
         asyncio.get_running_loop().add_reader(monitor.fileno(), self._notified, monitor)
         self._probing = self._spawn(self._probe(channel, monitor))
-        return _Sockets(channel, monitor, RouteWriter(channel, self._observer.links))
+        routes = RouteWriter(channel, self._observer.links)
+        return _Sockets(channel, monitor, routes, held, (found.st_dev, found.st_ino))
 
     async def _load(self, kind: Kind) -> None:
         """Dump what the picture of a kind is made of. Raises Unavailable."""
@@ -258,7 +317,9 @@ class KernelDatapath:
     @contextmanager
     def _pause(self) -> Iterator[None]:
         """Let notifications wait in the kernel, for those that we cause to be told apart."""
-        assert self._sockets
+        if not self._sockets:  # we just left a namespace
+            yield
+            return
         monitor = self._sockets.monitor
         self._paused += 1
         asyncio.get_running_loop().remove_reader(monitor.fileno())
@@ -396,9 +457,16 @@ class KernelDatapath:
         return await asyncio.get_running_loop().run_in_executor(self._device_thread, call)
 
 
-def _listen(netns: str, port_id: int) -> Monitor:
+def _hold(space: str) -> int:
     try:
-        return Monitor(netns, port_id, GROUPS)
+        return netns.hold(space)
+    except (FileNotFoundError, NotADirectoryError):
+        raise Unavailable(f"there is no network namespace {space}") from None
+
+
+def _listen(space: str, port_id: int) -> Monitor:
+    try:
+        return Monitor(space, port_id, GROUPS)
     except OSError as error:
         if error.errno != errno.EINVAL:
             raise

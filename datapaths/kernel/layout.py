@@ -78,6 +78,11 @@ class Layout:
             links = spaces.forwarding
             return [_state(link, links) for link, _ in links.marked("port")]
 
+    def leave(self, netns: str) -> None:
+        """Give back the NICs that are in another namespace than ours; what cannot be is logged."""
+        with Namespaces(netns, self._host_netns) as spaces:
+            ports.give_all_back(spaces)
+
     def _open(self) -> Namespaces:
         return Namespaces(self._netns, self._host_netns)
 

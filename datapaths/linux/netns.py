@@ -29,6 +29,9 @@ MNT_DETACH = 2
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 IDENTITY_MAP = "0 0 65536\n"  # user_namespaces(7): first inside, first outside, count
 
+Identity = tuple[int, int]
+ABSENT: Identity = 0, 0
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -41,16 +44,38 @@ def path_of(netns: str) -> str:
 
 def exists(netns: str) -> bool:
     """Tell a live namespace from a missing file and from the empty file of a dead one."""
-    try:
-        return os.stat(path_of(netns)).st_dev == os.stat("/proc/self/ns/net").st_dev
-    except (FileNotFoundError, NotADirectoryError):
-        return False
+    return identity(netns) != ABSENT
 
 
 def same(a: str, b: str) -> bool:
     """Compare two namespaces by identity, whatever they are called."""
     first, second = os.stat(path_of(a)), os.stat(path_of(b))
     return (first.st_dev, first.st_ino) == (second.st_dev, second.st_ino)
+
+
+def identity(netns: str) -> Identity:
+    """Return the device and inode of a live namespace; ABSENT when no namespace has that name.
+
+    The kernel gives an inode to another namespace only once the first one is gone: whoever compares
+    identities keeps the first one open.
+    """
+    try:
+        found = os.stat(path_of(netns))
+    except (FileNotFoundError, NotADirectoryError):
+        return ABSENT
+    if found.st_dev != os.stat("/proc/self/ns/net").st_dev:
+        return ABSENT  # the empty file that an unmounted namespace leaves behind
+    return found.st_dev, found.st_ino
+
+
+def hold(netns: str) -> int:
+    """Return a descriptor that keeps a namespace alive whatever happens to its name."""
+    return os.open(path_of(netns), os.O_RDONLY | os.O_CLOEXEC)
+
+
+def restore(netns: str, held: int) -> None:
+    """Give a held namespace its name back, with all that is in it. Raises OSError."""
+    _pin(f"/proc/self/fd/{held}", Path(path_of(netns)))
 
 
 @contextmanager

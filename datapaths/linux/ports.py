@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import errno
+import logging
 from collections.abc import Iterator, Sequence
 
 from controller.model.links import BROKEN_MTU, Address, Port
+from datapaths.base import Unavailable
 from datapaths.linux import legs, sysctls
 from datapaths.linux.linkinfo import Link, is_link_local
 from datapaths.linux.links import Links
 from datapaths.linux.marks import Mark, Value
 from datapaths.linux.namespaces import Namespaces
+
+log = logging.getLogger(__name__)
 
 
 def ensure_port(spaces: Namespaces, port: Port) -> None:
@@ -41,6 +45,18 @@ def remove_port(spaces: Namespaces, port: Port) -> None:
         _give_back(spaces, link, mark)
     else:
         links.change(port.name, alias=mark.text("was"))
+
+
+def give_all_back(spaces: Namespaces) -> None:
+    """Give back every NIC that was fetched into a namespace; log which cannot be, and why."""
+    for link, mark in list(spaces.forwarding.marked("port")):
+        if mark.text("from"):
+            try:
+                remove_port(spaces, Port(link.name))
+            except (OSError, Unavailable) as error:
+                log.warning(
+                    "%s stays in namespace %s: %s", link.name, spaces.forwarding.netns, error
+                )
 
 
 def dump_ports(spaces: Namespaces) -> Iterator[Port]:

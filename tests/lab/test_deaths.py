@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
+from datapaths.linux import netns
 from tests.lab.fabric import Fabric, Pe
 from tests.lab.outliving import BACK_S, comes_back, nothing_lost, nothing_rewritten, state_of
 from tests.lab.plan import TENANT_VRF
@@ -85,6 +86,19 @@ def test_the_namespace_of_frr(fabric: Fabric) -> None:
         run(["ip", "netns", "delete", pe1.control.name])  # as an operator would
         time.sleep(2)
         pe1.start_frr()
+        comes_back(fabric, pe1)
+
+
+@pytest.mark.datapaths("kernel", "dpdk", long=("dpdk",))
+def test_the_name_of_the_namespace_that_forwards(fabric: Fabric) -> None:
+    """It gets its name back with all in it, so that nothing is lost, by a restart neither."""
+    pe1 = fabric.pes[0]
+    with nothing_lost(fabric), nothing_rewritten(pe1):
+        run(["ip", "netns", "delete", pe1.forwarding.name])
+        wait_until(lambda: netns.exists(pe1.forwarding.name), "the name is back", 2)
+        pe1.controller.kill()
+        time.sleep(1)
+        pe1.controller.start()
         comes_back(fabric, pe1)
 
 

@@ -57,6 +57,7 @@ ALLOWED: dict[str, set[str]] = {
         "datapaths.base",
         "datapaths.linux",
     },
+    "controller.namespaces": {"controller.provision", "datapaths.base", "datapaths.linux"},
     "controller.kept": {"controller.intent"},
     "controller.manifests": {
         "controller.intent",
@@ -132,6 +133,7 @@ COMPOSITION = (
     "controller.__main__",
     "controller.backends",
     "controller.daemon",
+    "controller.namespaces",
     "controller.provision",
     "datapaths.remote.serve",
 )

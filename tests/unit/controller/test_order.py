@@ -50,7 +50,6 @@ class World:
             self.core.state,
             self.core.reconciler,
             tell=self._tell,
-            renewed=lambda: None,
         )
         self.provisioner._shadows = LoggingShadows(self.log)
         self.provisioner.subscribed(same_bridge=True)

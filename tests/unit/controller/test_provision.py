@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from controller import provision
 from controller.intent.layout import Intent
 from controller.intent.schema import Owner
 from controller.intent.verdicts import Outcome
@@ -49,7 +47,6 @@ class World:
         self.told: list[Configure | Provisioned] = []
         self.judge = FakeJudge()
         self.outcome = Outcome()
-        self.renewed = 0
         self.control = directory / "frr"
         self.control.touch()
         core = Core()
@@ -60,7 +57,6 @@ class World:
             core.state,
             core.reconciler,
             tell=self._tell,
-            renewed=self._renewed,
             judge=self.judge,
         )
         self.provisioner.subscribed(same_bridge=True)
@@ -68,9 +64,6 @@ class World:
     def _tell(self, event: Configure | Provisioned) -> bool:
         self.told.append(event)
         return True
-
-    def _renewed(self) -> None:
-        self.renewed += 1
 
     def configure(self) -> asyncio.Task[bool]:
         work = self.provisioner._frr_is_configured(self.provisioner.intent, self.outcome)
@@ -126,38 +119,13 @@ def test_a_generation_is_in_force_once_all_of_the_resource_is(world: World) -> N
     assert world.provisioner.statuses()[0].applied_generation == 2
 
 
-async def test_a_namespace_that_was_made_anew_is_noticed(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(provision, "_NAMESPACE_S", 0.001)
-    work = asyncio.create_task(world.provisioner._watch_namespace())
-    other = world.control.with_name("other")
-    other.touch()
-    os.replace(other, world.control)
-    await until(lambda: world.renewed == 1)
-    work.cancel()
-    await asyncio.gather(work, return_exceptions=True)
-
-
-async def test_a_namespace_that_cannot_be_made_again_ends_nothing(
-    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(provision, "_NAMESPACE_S", 0.001)
-    tried: list[Spaces] = []
-
-    def make(spaces: Spaces) -> None:
-        tried.append(spaces)
-        raise OSError(30, "Read-only file system")
-
-    monkeypatch.setattr(provision, "ensure_namespaces", make)
-    world.control.unlink()
-    world.provisioner._spaces = Spaces("fwd", str(world.control), False, True)
-    work = asyncio.create_task(world.provisioner._watch_namespace())
-    await until(lambda: len(tried) >= 3)
-    assert not work.done()
-    assert caplog.text.count("is gone") == 1
-    work.cancel()
-    await asyncio.gather(work, return_exceptions=True)
+async def test_another_namespace_of_frr_is_given_its_configuration_again(world: World) -> None:
+    work = world.configure()
+    world.provisioner.answered(Configured(await world.asked(), True, True))
+    assert await work is True
+    world.provisioner.namespace_renewed(of_frr=True)
+    assert not world.provisioner._frr.configured(world.provisioner.intent.frr)
+    assert world.provisioner._wake.is_set()
 
 
 def test_a_host_without_nics_has_no_underlay_mtu() -> None:
