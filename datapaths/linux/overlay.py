@@ -158,22 +158,53 @@ def _ensure_bridge(links: Links, vni: Vni, *, link_local: bool) -> None:
 
 def _ensure_vxlan(links: Links, vni: Vni) -> None:
     link = own(links, vni.device, "vxlan", "vxlan")
-    if link and _vxlan_identity(link) != (vni.vni, vni.port, vni.local):
+    if link and (_vxlan_identity(link) != (vni.vni, vni.port, vni.local) or _drops_zero(link)):
         links.delete(vni.device)
         link = None
     if not link:
-        local = "vxlan_local" if len(vni.local) == 4 else "vxlan_local6"
-        options = {
-            "vxlan_id": vni.vni,
-            "vxlan_port": vni.port,
-            "vxlan_learning": 0,
-            local: str(ipaddress.ip_address(vni.local)),
-        }
-        links.create(vni.device, "vxlan", mtu=vni.mtu, **options)
+        links.create(vni.device, "vxlan", mtu=vni.mtu, **_vxlan_options(links, vni))
     links.sysctl(sysctls.no_ipv6(vni.device))
+    links.set_info(vni.device, vxlan_learning=0)
     links.change(vni.device, master=vni.bridge, mtu=vni.mtu, mark=Mark("vxlan"))
     links.set_port(vni.device, learning=0, neigh_suppress=1)
     links.set_up(vni.device)
+
+
+def _vxlan_options(links: Links, vni: Vni) -> dict[str, object]:
+    """Return what a VXLAN device is created with.
+
+    Over IPv6 it accepts frames without a UDP checksum, as RFC 7348 section 5 demands: hardware
+    VTEPs send such. It sends a checksum itself (no vxlan_udp_zero_csum6_tx): IPv6 has no other
+    protection of its addresses (RFC 6936), each receiver has to accept one, and a Linux receiver
+    without this option drops frames that have none.
+    """
+    options: dict[str, object] = {
+        "vxlan_id": vni.vni,
+        "vxlan_port": vni.port,
+        "vxlan_learning": 0,
+    }
+    text = str(ipaddress.ip_address(vni.local))
+    if len(vni.local) == 4:
+        return {**options, "vxlan_local": text}
+    _remove_dropping(links, vni.port)
+    return {**options, "vxlan_local6": text, "vxlan_udp_zero_csum6_rx": 1}
+
+
+def _remove_dropping(links: Links, port: int) -> None:
+    """Remove our devices of a UDP port that drop frames without a checksum.
+
+    The kernel takes this option at creation only, and devices of one port share a socket: a device
+    that has the option cannot come up beside one that has not.
+    """
+    for link, _ in list(links.marked("vxlan")):
+        if link.info.get("IFLA_VXLAN_PORT") == port and _drops_zero(link):
+            links.delete(link.name)
+
+
+def _drops_zero(link: Link) -> bool:
+    """Tell whether a device is over IPv6 and drops frames without a UDP checksum."""
+    over_ipv6 = "IFLA_VXLAN_LOCAL6" in link.info
+    return over_ipv6 and not link.info.get("IFLA_VXLAN_UDP_ZERO_CSUM6_RX")
 
 
 def _vxlan_identity(link: Link) -> tuple[int, int, bytes]:
@@ -195,6 +226,7 @@ def dump_vnis(links: Links) -> Iterator[Vni]:
         device = links.find(f"vx{number}")
         _, port, local = _vxlan_identity(device) if device else (0, 0, b"")
         whole = device and device.up and bridge.up and device.master == bridge.index
+        whole = whole and device and not _drops_zero(device)
         have = links.addresses(bridge.name)
         yield Vni(
             vni=number,
