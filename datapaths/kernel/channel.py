@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import itertools
 import os
 import socket
 import struct
@@ -20,10 +21,11 @@ import numpy as np
 
 from datapaths.base import Unavailable
 from datapaths.linux.netns import entered
+from datapaths.linux.replies import READ_BYTES, port_of, receive
 from datapaths.linux.wire import numbers as n
-from datapaths.linux.wire.message import NLMSGHDR, Answer, Message, answer, assemble, cut, messages
+from datapaths.linux.wire.message import NLMSGHDR, Answer, Message, answer, assemble, messages
+from datapaths.linux.wire.reply import Interrupted, NotWhole, Reply
 
-READ_BYTES = 256 * 1024  # the kernel gives dumps in pieces of up to 32 KiB
 SEND_BUFFER = 1 << 20
 RECEIVE_BUFFER = 8 << 20  # the kernel doubles it
 ANSWER_BYTES = 1536  # of that buffer, what one refusal with its text takes up
@@ -32,13 +34,11 @@ LONE_BYTES = 1024  # so short that nobody need get a turn after it
 ANSWER_S = 30.0  # the kernel answers before `send` returns; this is for what cannot happen
 INTERRUPTED_DUMPS = 20  # retries
 
+EMPTY_READS = 4096  # some milliseconds; then others have the event loop
+
 SO_ATTACH_FILTER = 26  # asm-generic/socket.h
 
 Stream = bytes | bytearray | memoryview
-
-
-class Interrupted(Exception):
-    """What was dumped changed meanwhile: some of it may be missing. Dump again."""
 
 
 class Overrun(Exception):
@@ -137,31 +137,30 @@ class Channel:
 async def dump(netns: str, request: bytes) -> AsyncIterator[bytes]:
     """Yield the answer to a dump request, piece by piece, whole messages each.
 
-    Raises Unavailable when the kernel refuses, and Interrupted at the end.
+    Raises Unavailable when the kernel refuses or breaks off, and Interrupted at the end: whoever
+    takes what is absent for gone waits for the end.
     """
+    asked = assemble([request], 1)
     with _open(netns) as sock:
         sock.settimeout(ANSWER_S)
-        sock.send(assemble([request], 1))
-        interrupted = ended = False
-        while not ended:
-            data = sock.recv(READ_BYTES)
-            offsets = np.array(cut(data), dtype=np.intp)
-            halves = np.frombuffer(data[: len(data) & ~1], dtype=np.uint16)
-            interrupted |= bool((halves[offsets // 2 + 3] & n.NLM_F_DUMP_INTR).any())
-            last = int(offsets[-1])
-            if int(halves[last // 2 + 2]) in (n.NLMSG_DONE, n.NLMSG_ERROR):
-                _, type_, flags, seq, pid = NLMSGHDR.unpack_from(data, last)
-                said = answer(Message(type_, flags, seq, pid, data[last + NLMSGHDR.size :]))
-                if said.errno > 0:
-                    raise Unavailable(
-                        f"netlink: dump refused, {os.strerror(said.errno)} {said.text}"
-                    )
-                ended, data = True, data[:last]
-            if data:
-                yield data
-            await asyncio.sleep(0)
-    if interrupted:
-        raise Interrupted
+        reply = Reply(asked, port_of(sock))
+        try:
+            _ask(sock, asked)
+            while not reply.ended:
+                if data := reply.rows(receive(sock)):
+                    yield data
+                await asyncio.sleep(0)
+        except Interrupted:
+            raise
+        except NotWhole as error:
+            raise Unavailable(f"netlink: {error}") from error
+
+
+def _ask(sock: socket.socket, asked: bytearray) -> None:
+    try:
+        sock.send(asked)
+    except OSError as error:
+        raise Unavailable(f"netlink: cannot ask for a dump: {error}") from error
 
 
 async def collect(netns: str, request: bytes) -> list[Message]:
@@ -216,6 +215,24 @@ class Monitor:
                 raise
             raise Overrun from error
         return b"".join(parts)
+
+    async def empty(self) -> None:
+        """Read and drop until nothing waits. Do this before a dump that follows an Overrun.
+
+        The kernel reports an overrun once. Until the socket has been read empty it then drops
+        every notification (netlink_rcv_wake in af_netlink.c): those of what changes behind the
+        back of a dump that has begun would be lost for good.
+        """
+        for reads in itertools.count(1):
+            try:
+                self._socket.recv(READ_BYTES)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+            if reads % EMPTY_READS == 0:
+                await asyncio.sleep(0)
 
 
 def _open(netns: str) -> socket.socket:

@@ -397,6 +397,8 @@ class KernelDatapath:
         """Take a new picture of everything, since notifications were lost."""
         async with self._turn:
             with self._pause():
+                if self._sockets:
+                    await self._sockets.monitor.empty()
                 self._stale = False
                 try:
                     for kind in (Kind.PORT, Kind.NEXTHOP, Kind.MAC):

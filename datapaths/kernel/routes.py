@@ -11,7 +11,7 @@ import numpy.typing as npt
 from controller.model.nexthops import FIRST_RESERVED
 from controller.model.routes import Family, Op, RouteBatch
 from datapaths.base import RowFailure, Unavailable
-from datapaths.kernel.channel import Channel, Interrupted, Stream, dump
+from datapaths.kernel.channel import Channel, Stream, dump
 from datapaths.kernel.linktable import LinkTable
 from datapaths.kernel.wire.routes import (
     RTN_OF,
@@ -24,6 +24,7 @@ from datapaths.kernel.wire.routes import (
 )
 from datapaths.linux.wire import numbers as n
 from datapaths.linux.wire.message import Answer, DecodeError, is_deletion
+from datapaths.linux.wire.reply import Interrupted
 
 Rows = npt.NDArray[np.intp]
 

@@ -6,17 +6,22 @@ import errno
 import os
 import socket
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Self
 
 from datapaths.base import Unsupported
 from datapaths.linux.netns import entered
 from datapaths.linux.punt import EVERYTHING
+from datapaths.linux.replies import port_of, receive
 from datapaths.linux.wire import filters as wire
 from datapaths.linux.wire.filters import Classifier, Filter
 from datapaths.linux.wire.matches import Rule
 from datapaths.linux.wire.message import Message, answer, assemble, messages
+from datapaths.linux.wire.reply import Interrupted, NotWhole, Reply
 
-NLMSG_ERROR, NLMSG_DONE = 2, 3  # linux/netlink.h
+NLMSG_ERROR = 2  # linux/netlink.h
+INTERRUPTED_DUMPS = 20
+ANSWER_S = 30.0  # the kernel answers before `send` returns
 READ_BYTES = 1 << 18
 ABSENT = (errno.ENOENT, errno.EOPNOTSUPP)  # how the kernel says that it has no such classifier
 
@@ -30,6 +35,7 @@ class Filters:
             self._socket = socket.socket(
                 socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE
             )
+        self._socket.settimeout(ANSWER_S)
         self._socket.bind((0, 0))
         self._sequence = 0
 
@@ -118,18 +124,23 @@ class Filters:
             raise OSError(refused[0], text)
 
     def _dump(self, request: bytes) -> list[Message]:
+        """Return a whole dump: what it lacks would be written again, or left behind."""
+        for _ in range(INTERRUPTED_DUMPS):
+            with suppress(Interrupted):
+                return self._dump_once(request)
+        raise OSError(errno.EAGAIN, "cannot read tc filters: they change all the time")
+
+    def _dump_once(self, request: bytes) -> list[Message]:
         self._sequence += 1
-        self._socket.send(assemble([request], self._sequence))
+        asked = assemble([request], self._sequence)
+        reply = Reply(asked, port_of(self._socket))
+        self._socket.send(asked)
         found: list[Message] = []
-        while True:
-            for message in messages(self._socket.recv(READ_BYTES)):
-                if message.seq != self._sequence:
-                    continue
-                if message.type == NLMSG_DONE:
-                    return found
-                if message.type == NLMSG_ERROR:
-                    code = answer(message).errno
-                    if code == errno.EINVAL:  # no clsact there yet
-                        return found
-                    raise OSError(code, f"cannot read tc filters: {os.strerror(code)}")
-                found.append(message)
+        try:
+            while not reply.ended:
+                found += messages(reply.rows(receive(self._socket)))
+        except Interrupted:
+            raise
+        except NotWhole as error:
+            raise OSError(error.errno, f"cannot read tc filters: {error}") from error
+        return found
