@@ -59,6 +59,7 @@ async def _run(arguments: argparse.Namespace) -> None:
         bus=f"ipc://{bus}",
         run_dir=paths.run_dir,
         hold_s=arguments.hold,
+        rights=paths.rights,
     )
     with alone(bus.with_suffix(".lock")):
         await live(Runtime(settings, FrrApply(paths)).run())

@@ -3,23 +3,27 @@
 It judges by what FRR then shows, never by exit codes: frr-reload.py says 0 when mgmtd is dead and
 half of the file went nowhere, and 1 when all was taken but repeating a line was refused. It never
 goes through a shell, and keeps passwords out of command lines, logs and other users' reach.
+
+FRR's user owns the directories, so the programs run with that user's rights and files there go by
+`directory`: whoever took FRR over gains nothing by what is done here.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import logging
 import os
 import re
-import shutil
 import signal
-import tempfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from controller.model.frr import redact
+from frr_bridge.directory import Directory, Unsafe
 from frr_bridge.frr_config import (
     forgotten_vrfs,
     secret_changes,
@@ -28,6 +32,9 @@ from frr_bridge.frr_config import (
     vrf_restatement,
 )
 from frr_bridge.frr_difference import Difference, parse
+from frr_bridge.rights import Rights, of_frr, ours
+
+log = logging.getLogger(__name__)
 
 TIME_LIMIT_S = 400.0
 """For one program. A reload that adds a hundred VRFs takes more than two minutes on a slow machine,
@@ -35,9 +42,11 @@ and one that is ended halfway has to begin anew."""
 PASSES = 3
 """frr-reload.py needs a second one at times: it deletes `bfd` before the profiles in it."""
 MODE = 0o640  # as Debian's package has it: FRR's group may read, others may not
+_PAM = re.compile(r"vtysh_pam: [^\n]*?\(\d+\)")
+"""vtysh says so, and goes on, when PAM may not read in /etc/shadow whether user frr has expired."""
 _HANG = "FRR's programs did not end in time"
 _INSTALL = "install frr and frr-pythontools, and give --frr-name as the -N of FRR's daemons"
-_AS_IT_IS = "surrogateescape"  # a file that somebody wrote in Latin-1 goes back as it was
+VTYSH_CONF = "vtysh.conf"
 NO_HOSTNAME = "(none)"  # what uname says when nobody set one
 
 
@@ -49,11 +58,12 @@ class FrrPaths:
     run_dir: Path = Path("/var/run/frr")  # holds the vty sockets
     vtysh: Path = Path("/usr/bin/vtysh")
     library: Path = Path("/usr/lib/frr")  # holds frr-reload.py and the daemons
+    rights: Callable[[], Rights] = ours  # of whom both directories are
 
     @classmethod
     def named(cls, name: str) -> FrrPaths:
         """Return the directories of an FRR started with `-N name`, "" for the only one."""
-        return cls(Path("/etc/frr", name), Path("/var/run/frr", name))
+        return cls(Path("/etc/frr", name), Path("/var/run/frr", name), rights=of_frr)
 
     @property
     def file(self) -> Path:
@@ -72,10 +82,15 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A program that ended: its exit code, and what it wrote to stdout and stderr."""
+    """A program that ended: its exit code, and what it wrote to stdout and to stderr."""
 
     code: int
     output: str
+    errors: str = ""
+
+    @property
+    def complaint(self) -> str:
+        return _complaint(f"{self.output}\n{self.errors}")
 
 
 class _Unreadable(Exception):
@@ -93,7 +108,7 @@ class FrrApply:
 
     def __init__(self, paths: FrrPaths, run: Run | None = None) -> None:
         self._paths = paths
-        self._run = run if run is not None else run_program
+        self._run = run if run is not None else self._run_with_rights
         self._busy = asyncio.Lock()
         self._running = ""  # what FRR ran at the last look
 
@@ -116,15 +131,15 @@ class FrrApply:
     async def _apply(self, text: str, tolerated: frozenset[str]) -> Applied:
         if f"\nhostname {NO_HOSTNAME}\n" in f"\n{text}":
             return Applied(False, False, "the system has no hostname, which FRR needs; set one")
-        with self._candidate(text) as candidate:
+        with self._config_directory() as directory, _candidate(directory, text) as candidate:
             check = await self._vtysh("-C", "-f", str(candidate))
             if check.code:
-                complaint = _complaint(check.output)
+                complaint = check.complaint
                 section = section_of_line(text, _line_number(complaint))
                 return Applied(False, False, f"FRR refuses it: {complaint}", section)
             missing = await self._missing_daemons(text)
-            previous = _read(self._paths.file)
-            candidate.replace(self._paths.file)
+            previous = _read(directory, self._paths.file.name)
+            directory.replace(self._paths.file.name, candidate.name)
         if missing:
             return Applied(False, False, f"frr.conf is written, but not running: {missing}")
         applied = await self._judged(text, tolerated)
@@ -187,12 +202,12 @@ class FrrApply:
         shown = await self._vtysh("-c", "show running-config no-header")
         self._running = "" if shown.code else shown.output
         if shown.code:
-            raise _Unreadable(f"FRR does not show what it runs: {_complaint(shown.output)}")
+            raise _Unreadable(f"FRR does not show what it runs: {shown.complaint}")
         return await self._difference()
 
     async def _put_back(self, previous: str, text: str, failed: Applied) -> Applied:
-        with self._candidate(previous) as candidate:
-            candidate.replace(self._paths.file)
+        with self._config_directory() as directory, _candidate(directory, previous) as candidate:
+            directory.replace(self._paths.file.name, candidate.name)
         await self._run_private(vrf_restatement(text, previous))
         back = await self._judged(previous, frozenset())
         done = "the previous one is back" if back.ok else "and the previous one is not back either"
@@ -212,23 +227,19 @@ class FrrApply:
 
     async def _difference(self) -> Difference:
         """Return by what the file differs from the configuration that FRR ran at the last look."""
-        with self._private_directory() as directory:
-            running = directory / "running"
-            running.write_text(self._running, encoding="utf-8")
-            shown = await self._frr_reload("--test", "--input", str(running))
+        with self._private_directory("running", self._running) as directory:
+            shown = await self._frr_reload("--test", "--input", str(directory / "running"))
         found = parse(shown.output)
         if shown.code and not found.lines:
-            raise _Unreadable(f"frr.conf: {_complaint(shown.output)}")
+            raise _Unreadable(f"frr.conf: {shown.complaint}")
         return found
 
     async def _run_private(self, commands: str) -> None:
         """Run commands from a file that nobody else can read; they may hold passwords."""
         if not commands:
             return
-        with self._private_directory() as directory:
-            file = directory / "commands"
-            file.write_text(commands, encoding="utf-8", errors=_AS_IT_IS)
-            await self._vtysh("-f", str(file))
+        with self._private_directory("commands", commands) as directory:
+            await self._vtysh("-f", str(directory / "commands"))
 
     async def _vtysh(self, *arguments: str) -> Finished:
         paths = self._paths
@@ -259,53 +270,60 @@ class FrrApply:
             ]
         )
 
-    @contextlib.contextmanager
-    def _candidate(self, text: str) -> Iterator[Path]:
-        """Write `text` beside frr.conf, for its owner and group only; gone afterwards."""
-        directory = self._paths.config_dir
-        _give_vtysh_its_file(directory)
-        descriptor, name = tempfile.mkstemp(prefix=".frr.conf.", dir=directory)
-        candidate = Path(name)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8", errors=_AS_IT_IS) as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            _give_to_owner_of(directory, candidate)
-            yield candidate
-        finally:
-            candidate.unlink(missing_ok=True)
+    def _config_directory(self) -> Directory:
+        return Directory(self._paths.config_dir, self._paths.rights())
 
     @contextlib.contextmanager
-    def _private_directory(self) -> Iterator[Path]:
-        """Make a directory in which frr-reload.py may write what holds passwords."""
-        directory = Path(tempfile.mkdtemp(prefix="reload-", dir=self._paths.run_dir))  # 0700
-        try:
-            yield directory
-        finally:
-            shutil.rmtree(directory, ignore_errors=True)
+    def _private_directory(self, name: str = "", text: str = "") -> Iterator[Path]:
+        """Make a directory for FRR's user alone, with a file in it if there is a name.
+
+        What is written there, by us or by frr-reload.py, holds passwords.
+        """
+        with (
+            Directory(self._paths.run_dir, self._paths.rights()) as directory,
+            directory.private("reload-", {name: text} if name else {}) as made,
+        ):
+            yield made
+
+    async def _run_with_rights(self, arguments: Sequence[str]) -> Finished:
+        return await run_program(arguments, rights=self._paths.rights())
 
 
-async def run_program(arguments: Sequence[str], time_limit_s: float = TIME_LIMIT_S) -> Finished:
-    """Run a program without a shell; it and its children are killed at the time limit."""
+async def run_program(
+    arguments: Sequence[str], time_limit_s: float = TIME_LIMIT_S, rights: Rights | None = None
+) -> Finished:
+    """Run a program without a shell; it and its children are killed at the time limit.
+
+    What it writes is for the user of `rights` alone, ours by default.
+    """
+    _require(arguments[0])
     process = await asyncio.create_subprocess_exec(
-        *arguments,
+        *(rights if rights is not None else ours()).command(arguments),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
+        stderr=asyncio.subprocess.PIPE,
         env={"PATH": os.defpath, "LC_ALL": "C.UTF-8", "VTYSH_PAGER": "cat"},
         start_new_session=True,
+        cwd="/",  # ours may be closed to FRR's user
+        umask=0o077,
     )
     try:
         async with asyncio.timeout(time_limit_s):
-            output, _ = await process.communicate()
+            output, errors = await process.communicate()
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
     assert process.returncode is not None
-    return Finished(process.returncode, output.decode(errors="replace"))
+    told = _PAM.sub("", errors.decode(errors="replace"))
+    return Finished(process.returncode, output.decode(errors="replace"), told)
+
+
+def _require(program: str) -> None:
+    """Raise FileNotFoundError for a program that is not installed; setpriv would not say so."""
+    if not Path(program).exists():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), program)
 
 
 def _reason(error: OSError) -> str:
@@ -325,7 +343,7 @@ def _verdict(
     if not refused:
         message = f"FRR spells `{redact(own[-1])}` differently, or did not take it"
         return Applied(True, True, message, section_of(text, own))
-    why = f" ({_complaint(reload.output)})" if reload.code else ""
+    why = f" ({reload.complaint})" if reload.code else ""
     message = f"FRR did not take `{redact(refused[0])}`{why}"
     return Applied(False, True, message, section_of(text, refused))
 
@@ -350,23 +368,19 @@ def _complaint(output: str) -> str:
     return redact(lines[-1]) if lines else "no reason given"
 
 
-def _read(file: Path) -> str | None:
+def _read(directory: Directory, name: str) -> str | None:
+    """Return what a file holds; None also for what is no file of FRR's, which is not put back."""
     try:
-        return file.read_text(encoding="utf-8", errors=_AS_IT_IS)
-    except FileNotFoundError:
+        return directory.read(name)
+    except Unsafe as error:
+        log.warning("%s: %s; it is replaced", error.filename, error.strerror)
         return None
 
 
-def _give_vtysh_its_file(directory: Path) -> None:
-    """vtysh complains on every call when vtysh.conf is missing."""
-    file = directory / "vtysh.conf"
-    if not file.exists():
-        file.touch()
-        _give_to_owner_of(directory, file)
-
-
-def _give_to_owner_of(directory: Path, file: Path) -> None:
-    file.chmod(MODE)
-    owner = directory.stat()
-    if (owner.st_uid, owner.st_gid) != (os.geteuid(), os.getegid()):
-        os.chown(file, owner.st_uid, owner.st_gid)
+@contextlib.contextmanager
+def _candidate(directory: Directory, text: str) -> Iterator[Path]:
+    """Write `text` beside frr.conf, for its owner and group only; gone afterwards."""
+    if not directory.exists(VTYSH_CONF):  # without it vtysh complains on every call
+        directory.create(VTYSH_CONF, "", MODE)
+    with directory.candidate(".frr.conf.", text, MODE) as candidate:
+        yield candidate

@@ -41,7 +41,7 @@ class ReplayWatch:
 
     async def arm(self) -> None:
         """Listen for the marker; quietly do without when zebra offers none."""
-        monitor = LogMonitor(self._vty.path)
+        monitor = LogMonitor(self._vty.path, self._vty.rights)
         try:
             async with asyncio.timeout(2.0):
                 await monitor.open("debug zebra fpm")

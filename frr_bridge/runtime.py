@@ -20,6 +20,7 @@ from frr_bridge.frr_apply import FrrApply
 from frr_bridge.frr_config import render
 from frr_bridge.mirror import ShadowMirror
 from frr_bridge.replay import ReplayWatch
+from frr_bridge.rights import Rights, ours
 from frr_bridge.server import FpmServer
 from frr_bridge.session import Action, Input, State
 from frr_bridge.vty import NotJson, Vty, VtyError
@@ -49,6 +50,7 @@ class Settings:
     bus: str  # ipc://PATH
     run_dir: Path  # where FRR's daemons have their vty sockets
     hold_s: float  # how long what a dead daemon withdrew is kept; 0 obeys at once
+    rights: Callable[[], Rights] = ours  # that FRR's daemons have
 
 
 class Runtime:
@@ -57,8 +59,8 @@ class Runtime:
     def __init__(self, settings: Settings, frr: FrrApply) -> None:
         self._settings = settings
         self._frr = frr
-        self._zebra = Vty(settings.run_dir / "zebra.vty")
-        self._bgpd = Vty(settings.run_dir / "bgpd.vty")
+        self._zebra = Vty(settings.run_dir / "zebra.vty", settings.rights)
+        self._bgpd = Vty(settings.run_dir / "bgpd.vty", settings.rights)
         self._publisher = Publisher(self._from_controller)
         self.bridge = Bridge(
             self._publisher,

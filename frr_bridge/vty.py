@@ -9,14 +9,19 @@ from __future__ import annotations
 import array
 import asyncio
 import json
+import logging
 import os
 import socket
-import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from frr_bridge.directory import UCRED, Unsafe, connect_to
+from frr_bridge.rights import Rights, ours
+
+log = logging.getLogger(__name__)
+
 _END = b"\0\0\0"  # ends a reply, and one byte of status follows (lib/vty.c, vty_send_out)
-_UCRED = struct.Struct("=iII")  # struct ucred: pid, uid, gid
 _FD_SIZE = array.array("i").itemsize
 _TIMEOUT_S = 10.0
 
@@ -32,8 +37,11 @@ class NotJson(VtyError):
 class Vty:
     """One connection to one daemon."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, rights: Callable[[], Rights] = ours) -> None:
+        """Talk by the socket `path`, and only to a daemon with these rights."""
         self.path = path
+        self.rights = rights
+        self._refused = ""  # why the socket was not used the last time
         self._socket: socket.socket | None = None
         self._busy: socket.socket | None = None  # the loop watches it: a command is under way
         self._lock = asyncio.Lock()
@@ -60,19 +68,24 @@ class Vty:
         """Connect if need be; False when no daemon listens."""
         if self._socket is not None and self.alive():
             return True
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.setblocking(False)
         try:
-            connection.connect(str(self.path))
-        except OSError:
-            connection.close()
+            self._socket = connect_to(self.path, self.rights().uid)
+        except Unsafe as error:
+            self._refuse(f"{error.filename}: {error.strerror}")
             return False
-        self._socket = connection
+        except OSError:
+            return False
+        self._refused = ""
         self.connections += 1
         if self._started() != self._life:
             self._life = self._started()
             self.lives += 1
         return True
+
+    def _refuse(self, why: str) -> None:
+        if why != self._refused:
+            log.warning("%s; waiting for FRR's own", why)
+        self._refused = why
 
     def arguments(self) -> tuple[bytes, ...]:
         """Return the command line of the daemon that we are connected to; () when unknown."""
@@ -85,8 +98,8 @@ class Vty:
         """Return the daemon's process id as we see it, 0 when we do not."""
         if self._socket is None:
             return 0
-        peer = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
-        return int(_UCRED.unpack(peer)[0])
+        peer = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, UCRED.size)
+        return int(UCRED.unpack(peer)[0])
 
     def _started(self) -> tuple[int, bytes]:
         """Return what tells one life of the daemon from another: its pid and its start."""
@@ -156,17 +169,15 @@ class Vty:
 class LogMonitor:
     """A daemon's live log: `terminal monitor` passes a descriptor that its log lines come by."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, rights: Callable[[], Rights] = ours) -> None:
         self._path = path
+        self._rights = rights
         self._vty: socket.socket | None = None
         self._log: socket.socket | None = None
 
     async def open(self, *commands: str) -> None:
         """Start to listen, then run `commands` (a `debug ...`). Raises VtyError or OSError."""
-        loop = asyncio.get_running_loop()
-        self._vty = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._vty.setblocking(False)
-        await loop.sock_connect(self._vty, str(self._path))
+        self._vty = connect_to(self._path, self._rights().uid)
         await self._say("enable")
         await self._say("terminal monitor")
         if self._log is None:
@@ -227,10 +238,20 @@ class LogMonitor:
             if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                 for fd in array.array("i", data[: len(data) - len(data) % _FD_SIZE]):
                     if self._log is None:
-                        self._log = socket.socket(fileno=fd)
-                        self._log.setblocking(False)
+                        self._log = _as_socket(fd)
                     else:
                         os.close(fd)
+
+
+def _as_socket(fd: int) -> socket.socket:
+    """Take over a descriptor that a daemon passed. Raises OSError when it is of another kind."""
+    try:
+        passed = socket.socket(fileno=fd)
+    except OSError:
+        os.close(fd)
+        raise
+    passed.setblocking(False)
+    return passed
 
 
 def _settle(ready: asyncio.Future[None]) -> None:

@@ -22,6 +22,7 @@ class FakeDaemon:
         self.heard: list[str] = []
         self.piece = 1 << 16
         self.has_log = True
+        self.passes: int | None = None  # a descriptor in place of the log
         self._log: list[socket.socket] = []
         self._clients: set[asyncio.Task[None]] = set()
         self._connections: list[socket.socket] = []
@@ -90,7 +91,7 @@ class FakeDaemon:
         if line == "terminal monitor" and self.has_log:
             ours, theirs = socket.socketpair()
             self._log.append(ours)
-            fds = array.array("i", [theirs.fileno()])
+            fds = array.array("i", [theirs.fileno() if self.passes is None else self.passes])
             connection.sendmsg([b"\0"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds)])
             theirs.close()
             reply = b"\0\0\0"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from frr_bridge import vty as vtys
+from frr_bridge.rights import Rights
 from frr_bridge.vty import LogMonitor, Vty, VtyError
 from tests.fakes.vty import FakeDaemon
 from tests.fakes.waiting import until
@@ -162,3 +164,50 @@ async def test_a_daemon_that_passes_no_descriptor_has_no_log(daemon: FakeDaemon)
     await monitor.close()
     with pytest.raises(VtyError, match="not open"):
         await monitor.wait_for(b"x")
+
+
+async def test_a_link_in_place_of_a_daemons_socket_is_not_followed(
+    daemon: FakeDaemon, caplog: pytest.LogCaptureFixture
+) -> None:
+    """FRR's user could lead us to a service that trusts root."""
+    link = daemon.path.with_name("bgpd.vty")
+    link.symlink_to(daemon.path)
+    vty = Vty(link)
+    assert not vty.connect()
+    assert not vty.connect()
+    with pytest.raises(VtyError):
+        await vty.command("show version")
+    with pytest.raises(OSError, match="no socket"):
+        await LogMonitor(link).open()
+    assert daemon.heard == []
+    assert caplog.text.count("not used: it is no socket; waiting for FRR's own") == 1
+
+
+async def test_a_socket_of_another_user_hears_nothing(daemon: FakeDaemon) -> None:
+    somebody = Rights(os.geteuid() + 1, 1)
+    vty = Vty(daemon.path, lambda: somebody)
+    assert not vty.connect()
+    with pytest.raises(OSError, match="listens"):
+        await LogMonitor(daemon.path, lambda: somebody).open()
+    await asyncio.sleep(0)
+    assert daemon.heard == []
+
+
+async def test_a_passed_descriptor_that_is_no_socket_is_closed(
+    daemon: FakeDaemon, tmp_path: Path
+) -> None:
+    with (tmp_path / "file").open("w") as file:
+        daemon.passes = file.fileno()
+        monitor = LogMonitor(daemon.path)
+        with pytest.raises(OSError, match="Socket operation on non-socket"):
+            await monitor.open()
+        await monitor.close()
+        same = [fd for fd in os.listdir("/proc/self/fd") if leads_to(fd) == file.name]
+        assert same == [str(file.fileno())]
+
+
+def leads_to(fd: str) -> str:
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}")
+    except FileNotFoundError:
+        return ""
