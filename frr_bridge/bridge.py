@@ -28,6 +28,7 @@ from frr_bridge.rib import Rib
 from frr_bridge.session import Action, Input, Session, State
 from frr_bridge.wire.columns import TableRoutes, decode
 from frr_bridge.wire.fpm import Frames
+from frr_bridge.wire.inline import Unsupported
 from frr_bridge.wire.link import LinkMessage
 from frr_bridge.wire.lsp import LspMessage, LspNexthop
 from frr_bridge.wire.message import Other
@@ -82,7 +83,10 @@ class Bridge:
         self.records = {kind: Records(kind) for kind in KINDS}
         self.overlay = Overlay(self._want, self._withdraw, self._moved)
         self.handles = NexthopHandles(
-            self.overlay.resolve, self._nexthop_known, self.rib.repeat_nexthop
+            self.overlay.resolve,
+            self._nexthop_known,
+            self.rib.repeat_nexthop,
+            self._nexthop_failed,
         )
         self._synced = False  # said since the subscription
         self._told: events.SessionChanged | None = None
@@ -267,11 +271,17 @@ class Bridge:
         self.records[Kind.NEXTHOP].want(nexthop)
         self.rib.unpark()
 
+    def _nexthop_failed(self, handle: int) -> None:
+        """Withdraw a nexthop: its routes fail, so the datapath must not keep the old one."""
+        self.records[Kind.NEXTHOP].withdraw(handle, hold=False)
+
     def _nexthop(self, said: ZebraNexthop) -> None:
         """The kernel's word on a nexthop: it counts."""
         if said.deleted:
             self._forget_nexthop(said.id)
             return
+        if isinstance(said.nexthop, Unsupported):
+            self._count(said.nexthop.error)
         self._learn_nexthop(said)
         self.handles.installed(said.id)
 
@@ -309,4 +319,8 @@ class Bridge:
         self.decode_errors += 1
         if error.reason not in self._errors:
             self._errors.add(error.reason)
-            log.warning("FPM: %s: %s; skipped, and so will be its like", error, error.raw.hex())
+            log.warning(
+                "zebra sent what cannot be forwarded: %s: %s; its kind is no longer logged",
+                error,
+                error.raw.hex() or "from netlink",
+            )

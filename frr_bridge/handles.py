@@ -20,14 +20,15 @@ from controller.model.nexthops import (
     Nexthop,
     NexthopType,
     reserved,
+    unsupported,
 )
 from controller.model.routes import U32
-from frr_bridge.wire.inline import InlineNexthop
+from frr_bridge.wire.inline import Content, InlineNexthop, Unsupported
 
 Resolve = Callable[[int, InlineNexthop], Nexthop | None]
 """From an id and zebra's words to names; None while the outgoing interface is unknown."""
 
-Said = InlineNexthop | tuple[tuple[int, int], ...]
+Said = Content | tuple[tuple[int, int], ...]
 """What zebra said of a nexthop: itself, or a group's members as (handle, weight)."""
 
 
@@ -37,7 +38,9 @@ class NexthopHandles:
     A handle whose content another one has already is an alias of that one: a restarted zebra
     gives everything another id, and yet nothing is another nexthop. `resolve` turns an interface
     index into a name or a VNI. `on_change` is called whenever what a handle means became known or
-    another thing; `on_rebound` when routes bound to a handle must be said again for it.
+    another thing; `on_rebound` when routes bound to a handle must be said again for it. `on_failed`
+    is called when a handle's contents were replaced by some that no datapath can use: its routes
+    then have the reserved identity of the reason, and groups with it fail as a whole.
     """
 
     def __init__(
@@ -45,10 +48,12 @@ class NexthopHandles:
         resolve: Resolve,
         on_change: Callable[[Nexthop], None],
         on_rebound: Callable[[int], None],
+        on_failed: Callable[[int], None],
     ) -> None:
         self._resolve = resolve
         self._on_change = on_change
         self._on_rebound = on_rebound
+        self._on_failed = on_failed
         self._by_id: dict[int, int] = {}  # zebra's id -> handle
         self._in_kernel: dict[int, bool] = {}  # those ids that the kernel had: does it still?
         self._unseen: set[int] = set()  # ids that a dump has not repeated yet
@@ -61,6 +66,7 @@ class NexthopHandles:
         self._unresolved: set[int] = set()
         self._stands_for = np.arange(1024, dtype=np.uint32)  # an alias's original, else itself
         self._known = np.zeros(1024, np.bool_)
+        self._fails = np.zeros(1024, np.uint32)  # 0, or the reserved identity of the reason
         self._next = 1
         self.unnamed = False  # some handle has no id: it lives as long as routes use it
 
@@ -97,16 +103,20 @@ class NexthopHandles:
     def known(self, handles: U32) -> npt.NDArray[np.bool_]:
         """Say for each handle whether its content is known; reserved ones always are."""
         drops = handles >= FIRST_RESERVED
-        return drops | self._known[self._stands_for[np.where(drops, 0, handles)]]
+        originals = self._stands_for[np.where(drops, 0, handles)]
+        known: npt.NDArray[np.bool_] = self._known[originals] | (self._fails[originals] != 0)
+        return drops | known
 
     def originals(self, handles: U32) -> U32:
-        """Return the handles to be said to others: each stands for itself or its original."""
+        """Return what to tell others for handles: their originals, or reserved identities."""
         drops = handles >= FIRST_RESERVED
-        return np.where(drops, handles, self._stands_for[np.where(drops, 0, handles)])
+        originals = self._stands_for[np.where(drops, 0, handles)]
+        fails = self._fails[originals]
+        return np.where(drops, handles, np.where(fails != 0, fails, originals))
 
     # -- what handles mean ----------------------------------------------------------------
 
-    def learn(self, identity: int, content: InlineNexthop) -> None:
+    def learn(self, identity: int, content: Content) -> None:
         """Take zebra's word for what an id means now; members of a group come by `learn_group`."""
         self._say(self.handle(identity), content)
 
@@ -232,7 +242,7 @@ class NexthopHandles:
 
     def _is_leg(self, handle: int) -> bool:
         """Say whether this is a nexthop that groups name."""
-        single = isinstance(self._said.get(handle), InlineNexthop)
+        single = isinstance(self._said.get(handle), InlineNexthop | Unsupported)
         return single and any(handle in self._named(group) for group in self._said)
 
     def _allocate(self) -> int:
@@ -243,6 +253,7 @@ class NexthopHandles:
             self._known = np.concatenate([self._known, np.zeros_like(self._known)])
             more = np.arange(size, 2 * size, dtype=np.uint32)
             self._stands_for = np.concatenate([self._stands_for, more])
+            self._fails = np.concatenate([self._fails, np.zeros_like(self._fails)])
         return handle
 
     def _say(self, handle: int, said: Said) -> None:
@@ -264,6 +275,7 @@ class NexthopHandles:
         original = int(self._stands_for[self._first.setdefault(key, handle)])
         if original != handle and not self._known[handle]:
             self._become_alias(handle, original)
+            self._note_failure(handle, 0)
         elif self._settle(handle):
             self._settle_groups_of(handle)
 
@@ -324,6 +336,10 @@ class NexthopHandles:
     def _settle(self, handle: int) -> bool:
         """Work out what a handle means; True when that changed."""
         said = self._said[handle]
+        failure = self._failure(said)
+        changed = self._note_failure(handle, failure)
+        if failure or isinstance(said, Unsupported):
+            return changed
         if isinstance(said, tuple):
             if alone := self._lone_vtep(handle, said):
                 self._become_alias(handle, alone)
@@ -341,6 +357,39 @@ class NexthopHandles:
         self._known[handle] = True
         self._on_change(nexthop)
         return True
+
+    def _failure(self, said: Said) -> int:
+        """Return the reserved identity of why no datapath can use a nexthop or group, or 0."""
+        if isinstance(said, Unsupported):
+            return unsupported(said.reason)
+        if isinstance(said, tuple):
+            legs = (self._leg(leg) for leg, _ in said if not self._is_group(leg))
+            return next((int(self._fails[leg]) for leg in legs if self._fails[leg]), 0)
+        return 0
+
+    def _note_failure(self, handle: int, failure: int) -> bool:
+        """Let a handle, its aliases and its groups fail, or work again; True when that is news."""
+        if self._fails[handle] == failure:
+            return False
+        self._fails[handle] = failure
+        if failure:
+            self._drop_content(handle)
+        names = {handle, *self._aliases.get(handle, ())}
+        for name in sorted(names):
+            self._on_rebound(name)
+        for group in [g for g in self._said if names.intersection(self._members(g))]:
+            self._settle(group)
+        if failure:  # a group that waits for other members still has this one
+            for group, nexthop in list(self._content.items()):
+                if any(member.id == handle for member in nexthop.members):
+                    self._drop_content(group)
+                    self._settle(group)
+        return True
+
+    def _drop_content(self, handle: int) -> None:
+        self._known[handle] = False
+        if self._content.pop(handle, None):
+            self._on_failed(handle)
 
     def _lone_vtep(self, handle: int, legs: tuple[tuple[int, int], ...]) -> int:
         """Return the only leg of a new group if that is a VTEP, else 0.

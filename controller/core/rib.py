@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from controller.model.kinds import Kind
+from controller.model.nexthops import FIRST_UNSUPPORTED
 from controller.model.routes import RTPROT_KERNEL, U8, U32, Family, Op, RouteBatch
 from controller.model.table import (
     KeyedColumns,
@@ -90,6 +91,19 @@ class RouteTable:
         slots = self.rows.find(route_keys(batch.family, batch.prefixes, batch.lengths))
         there = self.rows["programmed"][slots]
         return np.flatnonzero((slots >= 0) & (there != 0) & (there == self._target(slots)))
+
+    def refused(self, batch: RouteBatch) -> Slots:
+        """Return which rows of `batch` no datapath can have."""
+        return np.flatnonzero(
+            (batch.nexthops >= FIRST_UNSUPPORTED) & (batch.protocols != RTPROT_KERNEL)
+        )
+
+    def unsupported(self) -> dict[int, int]:
+        """Count the rows that no datapath can have, by the reserved identity of the reason."""
+        slots = self.rows.slots()
+        found = self.rows["desired"][slots[self._unsupported(slots)]]
+        identities, counts = np.unique(found, return_counts=True)
+        return dict(zip(identities.tolist(), counts.tolist(), strict=True))
 
     def adopt(self, batch: RouteBatch, *, now: float) -> None:
         """Take what the datapath holds; it stays until FRR is known to want none of it."""
@@ -297,6 +311,7 @@ class RouteTable:
         desired, programmed = self.rows["desired"][slots], self.rows["programmed"][slots]
         target = self._target(slots)
         failed = self.rows["flags"][slots] & _FAILED != 0
+        failed |= self._unsupported(slots)
         stale = (programmed != 0) & (self.rows["generation"][slots] != generation)
         return np.select(
             [failed, stale, (desired != 0) & (target == 0), target == programmed, target == 0],
@@ -317,15 +332,24 @@ class RouteTable:
         return slots
 
     def _target(self, slots: Slots) -> U32:
-        """Return what the datapath should have: nothing for what it makes itself."""
+        """Return what the datapath should have: nothing of what it makes itself or cannot use."""
+        desired = self.rows["desired"][slots]
         own = self.rows["protocol"][slots] == RTPROT_KERNEL
-        return np.where(own, np.uint32(0), self.rows["desired"][slots])
+        return np.where(own | (desired >= FIRST_UNSUPPORTED), np.uint32(0), desired)
+
+    def _unsupported(self, slots: Slots) -> npt.NDArray[np.bool_]:
+        """Return which rows FRR wants in a way that no datapath can have."""
+        own = self.rows["protocol"][slots] == RTPROT_KERNEL
+        unsupported: npt.NDArray[np.bool_] = self.rows["desired"][slots] >= FIRST_UNSUPPORTED
+        unsupported &= ~own
+        return unsupported
 
     def _unmet(self, slots: Slots, refused: U32) -> npt.NDArray[np.bool_]:
         """Return which rows are not as they are wanted, and will not be before a retry."""
         target = self._target(slots)
         stuck = (self.rows["flags"][slots] & _FAILED != 0) | np.isin(target, refused)
         unmet: npt.NDArray[np.bool_] = stuck & (target != self.rows["programmed"][slots])
+        unmet |= self._unsupported(slots)
         return unmet
 
     def _mark(self, slots: Slots) -> None:

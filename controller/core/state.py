@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+import numpy as np
+
 from controller.core.clock import Clock
 from controller.core.nexthop_ids import NexthopIds
 from controller.core.records import FROM_INTENT, RecordTable
@@ -138,6 +140,9 @@ class State:
         # zebra waits for an answer to each route that it says, also where nothing is to be done.
         if self.session.acknowledge and len(settled := table.settled(translated)):
             self._settled(translated.take(settled))
+        if self.session.acknowledge and len(refused := table.refused(translated)):
+            rows = translated.take(refused)
+            self._settled(replace(rows, nexthops=np.zeros_like(rows.nexthops)))
 
     def _records(self, batch: RecordBatch) -> None:
         table = self.records[batch.kind]

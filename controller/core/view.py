@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from controller.core.clock import Clock
 from controller.core.describe import describe
 from controller.core.journal import Entry, Journal
 from controller.core.reconciler import Reconciler
+from controller.core.rib import RouteTable
 from controller.core.state import State
 from controller.model.kinds import Kind
-from controller.model.nexthops import DROP_TYPES, Nexthop, reserved
+from controller.model.nexthops import DROP_TYPES, Nexthop, reserved, unsupported_reason
 from controller.model.plan import Plan
 from controller.model.records import Record, RecordBatch
 from controller.model.routes import Family, Op, RouteBatch, prefix_text
@@ -92,7 +94,7 @@ class CoreView:
             vnis=state.frr.vnis,
             ready=not not_ready,
             not_ready=not_ready,
-            degraded=_degraded(self.resources),
+            degraded=_degraded(self.resources, self._state.rib),
         )
 
     def ready(self) -> bool:
@@ -190,10 +192,16 @@ class CoreView:
             )
 
 
-def _degraded(resources: Sequence[ResourceStatus]) -> str:
-    """Return which resources are not in force as they are written, "" for none."""
-    failed = [f"{r.kind} {r.name}" for r in resources if not r.ready]
-    if not failed:
-        return ""
-    named = ", ".join(failed[:NAMED]) + (" and others" if len(failed) > NAMED else "")
-    return f"{len(failed)} of {len(resources)} resources are not in force: {named}"
+def _degraded(resources: Sequence[ResourceStatus], rib: Iterable[RouteTable]) -> str:
+    """Return what is not in force as it is written, or as FRR wants it; "" for nothing."""
+    problems = []
+    if failed := [f"{r.kind} {r.name}" for r in resources if not r.ready]:
+        named = ", ".join(failed[:NAMED]) + (" and others" if len(failed) > NAMED else "")
+        problems.append(f"{len(failed)} of {len(resources)} resources are not in force: {named}")
+    unsupported: Counter[str] = Counter()
+    for table in rib:
+        for identity, rows in table.unsupported().items():
+            unsupported[unsupported_reason(identity)] += rows
+    for reason, rows in sorted(unsupported.items()):
+        problems.append(f"{rows} routes cannot be forwarded: {reason}")
+    return "; ".join(problems)

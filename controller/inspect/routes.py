@@ -12,7 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from controller.inspect.filters import FAMILIES, MAX_DIGITS, BadRequest, parse_family, parse_prefix
 from controller.inspect.rows import STATES, Nexthops, Resolve
 from controller.inspect.text import errno_text, protocol_text
-from controller.model.nexthops import Nexthop
+from controller.model.nexthops import Nexthop, unsupported_reason
 from controller.model.routes import U8, U32, Family
 from controller.model.view import RouteRows, RowState
 from controller.pb import inspect_pb2 as pb
@@ -129,6 +129,11 @@ def messages(rows: RouteRows, resolve: Resolve) -> Sequence[pb.Route]:
         nanos.tolist(),
         strict=True,
     )
+    refusals = {
+        identity: f"EOPNOTSUPP: {reason}"
+        for identity in np.unique(rows.desired).tolist()
+        if (reason := unsupported_reason(identity))
+    }
     return [
         pb.Route(
             vrf=rows.vrf,
@@ -138,7 +143,7 @@ def messages(rows: RouteRows, resolve: Resolve) -> Sequence[pb.Route]:
             desired=nexthops.message(desired),
             programmed=nexthops.message(programmed),
             state=_STATE_NUMBERS[state],
-            error=errno_text(error),
+            error=refusals.get(desired) or errno_text(error),
             session=session,
             changed_at=Timestamp(seconds=second, nanos=nano) if second else None,
         )

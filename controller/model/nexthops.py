@@ -36,6 +36,21 @@ PROHIBIT = FIRST_RESERVED + NexthopType.PROHIBIT
 """Reserved identities, the same for every owner: no object stands behind them."""
 
 
+UNSUPPORTED = (
+    "malformed message",
+    "MPLS encapsulation",
+    "SRv6 encapsulation (seg6)",
+    "SRv6 local action (seg6local)",
+    "encapsulation other than VXLAN",
+    "VNI above 24 bits",
+    "route type",
+    "no nexthop",
+)
+"""Why a route that zebra sent cannot be forwarded. Append only: places in it are identities."""
+
+FIRST_UNSUPPORTED = FIRST_RESERVED + 0x80
+"""Identities from here on name a reason in UNSUPPORTED; no datapath is ever given one."""
+
 MOST_WEIGHT = 256  # what struct nexthop_grp in linux/nexthop.h holds before Linux 6.12
 
 
@@ -88,3 +103,16 @@ def reserved(type_: NexthopType) -> int:
 
 def is_reserved(identity: int) -> bool:
     return identity >= FIRST_RESERVED
+
+
+def unsupported(reason: str) -> int:
+    """Return the reserved identity of a nexthop that no datapath can use, by its reason."""
+    return FIRST_UNSUPPORTED + (UNSUPPORTED.index(reason) if reason in UNSUPPORTED else 0)
+
+
+def unsupported_reason(identity: int) -> str:
+    """Return why no datapath can use a nexthop, "" when one can."""
+    place = identity - FIRST_UNSUPPORTED
+    if place < 0:
+        return ""
+    return UNSUPPORTED[place] if place < len(UNSUPPORTED) else UNSUPPORTED[0]

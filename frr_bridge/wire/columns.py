@@ -16,6 +16,7 @@ import numpy.typing as npt
 from controller.model.routes import U32, Family, Op
 from frr_bridge.errors import DecodeError
 from frr_bridge.wire.fpm import HEADER, Offsets
+from frr_bridge.wire.inline import Unsupported
 from frr_bridge.wire.message import Other, decode_message
 from frr_bridge.wire.netlink import (
     AF_INET,
@@ -27,6 +28,7 @@ from frr_bridge.wire.netlink import (
     header,
     messages,
 )
+from frr_bridge.wire.nexthop import ZebraNexthop
 from frr_bridge.wire.route import RTMSG, ZebraRoute
 from frr_bridge.wire.shape import Mask, Shape, shape_of
 from frr_bridge.wire.tables import Handles, Part, Rows, TableRoutes, by_key, by_table, part_of
@@ -46,7 +48,7 @@ class Decoded:
 
     routes: list[TableRoutes] = field(default_factory=list)  # one per (family, table), sorted
     others: list[Other] = field(default_factory=list)  # in the stream's order
-    errors: list[DecodeError] = field(default_factory=list)  # one per message that was skipped
+    errors: list[DecodeError] = field(default_factory=list)  # per message that is not understood
     ignored: int = 0  # messages of types that say nothing to us
 
 
@@ -54,7 +56,8 @@ def decode(buffer: bytes, offsets: Offsets, handles: Handles) -> Decoded:
     """Decode the frames of `buffer` whose FPM headers lie at `offsets`, as the framer found them.
 
     Never raises on what the frames hold: a message that cannot be decoded is in `errors`, and the
-    rest of its frame is decoded where the message's own length can be believed.
+    rest of its frame is decoded where the message's own length can be believed. A route or nexthop
+    of which only the contents cannot be decoded is in the result, too, as an unsupported one.
     """
     decoder = _Decoder(buffer, handles)
     if len(offsets) <= FEW:
@@ -215,6 +218,8 @@ class _Decoder:
         except DecodeError as error:
             self._fail(error, message.start, message.end)
             return
+        if isinstance(value, ZebraRoute | ZebraNexthop) and isinstance(value.nexthop, Unsupported):
+            self._fail(value.nexthop.error, message.start, message.end)
         if value is None:
             self._decoded.ignored += 1
         elif isinstance(value, ZebraRoute):

@@ -6,17 +6,26 @@ stands behind an interface index is not known here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from controller.model.nexthops import NexthopType
 from frr_bridge.errors import DecodeError
 from frr_bridge.wire.netlink import Attributes
 
-LWTUNNEL_ENCAP_IP = 2  # enum lwtunnel_encap_types in linux/lwtunnel.h
+LWTUNNEL_ENCAP_MPLS = 1  # enum lwtunnel_encap_types in linux/lwtunnel.h
+LWTUNNEL_ENCAP_IP = 2
+LWTUNNEL_ENCAP_SEG6 = 5
+LWTUNNEL_ENCAP_SEG6_LOCAL = 7
 LWTUNNEL_IP_ID = 1
 FPM_NH_ENCAP_VXLAN = 100  # NET_VXLAN, zebra's own, on FPM only (lib/vxlan.h)
 VXLAN_VNI = 0
 MAX_VNI = 0xFF_FFFF
+
+_ENCAPSULATIONS = {
+    LWTUNNEL_ENCAP_MPLS: "MPLS encapsulation",
+    LWTUNNEL_ENCAP_SEG6: "SRv6 encapsulation (seg6)",
+    LWTUNNEL_ENCAP_SEG6_LOCAL: "SRv6 local action (seg6local)",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +38,20 @@ class InlineNexthop:
     vni: int = 0  # from the encapsulation attribute, 0 is none
     onlink: bool = False
     members: tuple[tuple[InlineNexthop, int], ...] = ()  # of a GROUP, with weights from 1
+
+
+@dataclass(frozen=True, slots=True)
+class Unsupported:
+    """Contents that cannot be forwarded, of a route or nexthop whose key could be decoded.
+
+    It replaces what was under that key: the old way is not what zebra wants any more.
+    """
+
+    reason: str  # a DecodeError's
+    error: DecodeError = field(compare=False)
+
+
+Content = InlineNexthop | Unsupported
 
 
 def single(gateway: bytes, oif: int, vni: int, onlink: bool, *, offset: int) -> InlineNexthop:
@@ -48,6 +71,9 @@ def vni_of(attributes: Attributes, encap_type: int, encap: int) -> int:
     a route would lead astray.
     """
     if encap_type not in attributes:
+        if encap in attributes:
+            start = attributes.span(encap)[0]
+            raise DecodeError("encapsulation other than VXLAN", offset=start)
         return 0
     kind = attributes.u16(encap_type)
     start = attributes.span(encap_type)[0]
@@ -57,7 +83,8 @@ def vni_of(attributes: Attributes, encap_type: int, encap: int) -> int:
     elif kind == LWTUNNEL_ENCAP_IP and LWTUNNEL_IP_ID in inner:
         vni = inner.be64(LWTUNNEL_IP_ID)
     else:
-        raise DecodeError("encapsulation is not VXLAN", offset=start)
+        reason = _ENCAPSULATIONS.get(kind, "encapsulation other than VXLAN")
+        raise DecodeError(reason, offset=start)
     if vni > MAX_VNI:
         raise DecodeError("VNI above 24 bits", offset=start)
     return vni

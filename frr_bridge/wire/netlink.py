@@ -107,11 +107,20 @@ def unpack(layout: struct.Struct, buffer: bytes, start: int, end: int) -> tuple[
 class Attributes:
     """One level of attributes, by type. Of equal ones the last counts, as in the kernel."""
 
-    __slots__ = ("_buffer", "_spans")
+    __slots__ = ("_buffer", "_spans", "error")
 
-    def __init__(self, buffer: bytes, start: int, end: int) -> None:
+    def __init__(self, buffer: bytes, start: int, end: int, *, partly: bool = False) -> None:
+        """Read attributes; with `partly`, `error` says what ended them early."""
         self._buffer = buffer
-        self._spans = {kind: (a, b) for kind, a, b in spans(buffer, start, end)}
+        self.error: DecodeError | None = None
+        found: list[tuple[int, int, int]] = []
+        try:
+            _walk(buffer, start, end, found)
+        except DecodeError as error:
+            if not partly:
+                raise
+            self.error = error
+        self._spans = {kind: (a, b) for kind, a, b in found}
 
     def __contains__(self, kind: int) -> bool:
         return kind in self._spans
@@ -169,6 +178,12 @@ class Attributes:
 def spans(buffer: bytes, start: int, end: int) -> list[tuple[int, int, int]]:
     """Return type, start and end of the value of each attribute in buffer[start:end]."""
     found: list[tuple[int, int, int]] = []
+    _walk(buffer, start, end, found)
+    return found
+
+
+def _walk(buffer: bytes, start: int, end: int, found: list[tuple[int, int, int]]) -> None:
+    """Append to `found` until the end, or until DecodeError."""
     while end - start >= 4:
         length, kind = _RTATTR(buffer, start)
         if not 4 <= length <= end - start:
@@ -177,7 +192,6 @@ def spans(buffer: bytes, start: int, end: int) -> list[tuple[int, int, int]]:
         start += (length + 3) & ~3
     if start < end:
         raise DecodeError("bytes after the last attribute", offset=start)
-    return found
 
 
 def attribute(kind: int, value: bytes) -> bytes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from controller.model.nexthops import NexthopType
 from frr_bridge.errors import DecodeError
-from frr_bridge.wire.inline import InlineNexthop, single, vni_of
+from frr_bridge.wire.inline import Content, InlineNexthop, Unsupported, single, vni_of
 from frr_bridge.wire.netlink import (
     RTM_DELNEXTHOP,
     RTNH_F_ONLINK,
@@ -39,29 +39,38 @@ class ZebraNexthop:
     id: int
     deleted: bool
     protocol: int = 0  # RTPROT_*
-    nexthop: InlineNexthop | None = None  # None in a group and on a deletion
+    nexthop: Content | None = None  # None in a group and on a deletion
     members: tuple[tuple[int, int], ...] = ()  # ids with weights from 1; () is not a group
     resilient: bool = False  # NEXTHOP_GRP_TYPE_RES; the members mean the same
     fdb: bool = False  # NHA_FDB: for bridge entries, never for routes
 
 
 def decode_nexthop(buffer: bytes, message: Message) -> ZebraNexthop:
+    """Decode a nexthop. Raises DecodeError when its id is not known.
+
+    If only its contents cannot be decoded, it is returned with an `Unsupported` nexthop.
+    """
     start, end = message.body, message.end
     _, _, protocol, _, flags = unpack(NHMSG, buffer, start, end)
-    attributes = Attributes(buffer, start + NHMSG.size, end)
+    attributes = Attributes(buffer, start + NHMSG.size, end, partly=True)
     identity = attributes.u32(NHA_ID)
     if not identity:
-        raise DecodeError("nexthop without an id", offset=start)
+        raise attributes.error or DecodeError("nexthop without an id", offset=start)
     if message.type == RTM_DELNEXTHOP:
         return ZebraNexthop(identity, True, protocol)
     fdb = NHA_FDB in attributes
-    if NHA_GROUP in attributes:
-        members = _members(buffer, *attributes.span(NHA_GROUP))
-        if any(member == identity for member, _ in members):
-            raise DecodeError("nexthop group that contains itself", offset=start)
-        resilient = attributes.u16(NHA_GROUP_TYPE) == NEXTHOP_GRP_TYPE_RES
-        return ZebraNexthop(identity, False, protocol, None, members, resilient, fdb)
-    nexthop = _nexthop(attributes, flags, start)
+    try:
+        if attributes.error:
+            raise attributes.error
+        if NHA_GROUP in attributes:
+            members = _members(buffer, *attributes.span(NHA_GROUP))
+            if any(member == identity for member, _ in members):
+                raise DecodeError("nexthop group that contains itself", offset=start)
+            resilient = attributes.u16(NHA_GROUP_TYPE) == NEXTHOP_GRP_TYPE_RES
+            return ZebraNexthop(identity, False, protocol, None, members, resilient, fdb)
+        nexthop: Content = _nexthop(attributes, flags, start)
+    except DecodeError as error:
+        nexthop = Unsupported(error.reason, error)
     return ZebraNexthop(identity, False, protocol, nexthop, fdb=fdb)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from controller.model.nexthops import NexthopType
 from controller.model.routes import Family
 from frr_bridge.errors import DecodeError
-from frr_bridge.wire.inline import InlineNexthop, single, vni_of
+from frr_bridge.wire.inline import Content, InlineNexthop, Unsupported, single, vni_of
 from frr_bridge.wire.netlink import (
     AF_INET,
     AF_INET6,
@@ -66,11 +66,15 @@ class ZebraRoute:
     length: int
     protocol: int  # RTPROT_*
     nexthop_id: int = 0  # RTA_NH_ID; 0 when the nexthop is inline, and on a deletion
-    nexthop: InlineNexthop | None = None  # None with an id, and on a deletion
+    nexthop: Content | None = None  # None with an id, and on a deletion
 
 
 def decode_route(buffer: bytes, message: Message) -> ZebraRoute:
-    """Decode the body of a route message whose family is AF_INET or AF_INET6."""
+    """Decode the body of a route message whose family is AF_INET or AF_INET6.
+
+    Raises DecodeError when it is not known which route it is about. If only the nexthop cannot
+    be decoded, the route is returned with an `Unsupported` one.
+    """
     start, end = message.body, message.end
     number, length, src_length, _, table, protocol, _, kind, flags = unpack(
         RTMSG, buffer, start, end
@@ -78,7 +82,7 @@ def decode_route(buffer: bytes, message: Message) -> ZebraRoute:
     family = FAMILIES.get(number)
     if family is None:
         raise DecodeError("address family", offset=start)
-    attributes = Attributes(buffer, start + RTMSG.size, end)
+    attributes = Attributes(buffer, start + RTMSG.size, end, partly=True)
     if src_length or RTA_SRC in attributes:
         raise DecodeError("source-specific route", offset=start)
     prefix = _prefix(attributes, family, length, start)
@@ -87,14 +91,26 @@ def decode_route(buffer: bytes, message: Message) -> ZebraRoute:
         raise DecodeError("table 0", offset=start)
     if message.type == RTM_DELROUTE:
         return ZebraRoute(True, family, table, prefix, length, protocol)
-    identity, nexthop = 0, None
-    if kind in DROPS:
-        nexthop = InlineNexthop(DROPS[kind])
-    elif kind != RTN_UNICAST:
-        raise DecodeError("route type", offset=start)
-    elif not (identity := attributes.u32(RTA_NH_ID)):
-        nexthop = _nexthop(buffer, attributes, family, flags, start)
+    identity, nexthop = _way(buffer, attributes, family, kind, flags, start)
     return ZebraRoute(False, family, table, prefix, length, protocol, identity, nexthop)
+
+
+def _way(
+    buffer: bytes, attributes: Attributes, family: Family, kind: int, flags: int, offset: int
+) -> tuple[int, Content | None]:
+    """Return a nexthop's id, or the nexthop."""
+    try:
+        if attributes.error:
+            raise attributes.error
+        if kind in DROPS:
+            return 0, InlineNexthop(DROPS[kind])
+        if kind != RTN_UNICAST:
+            raise DecodeError("route type", offset=offset)
+        if identity := attributes.u32(RTA_NH_ID):
+            return identity, None
+        return 0, _nexthop(buffer, attributes, family, flags, offset)
+    except DecodeError as error:
+        return 0, Unsupported(error.reason, error)
 
 
 def _prefix(attributes: Attributes, family: Family, length: int, offset: int) -> bytes:

@@ -234,8 +234,10 @@ def _is_plain(kind: int, size: int, width: int, deleted: bool) -> bool:
 
 
 def _encap_is_vxlan(buffer: bytes, start: int, position: dict[int, int], deleted: bool) -> bool:
-    if deleted or RTA_ENCAP_TYPE not in position:
+    if deleted:
         return True
+    if RTA_ENCAP_TYPE not in position:
+        return RTA_ENCAP not in position
     if RTA_ENCAP not in position:
         return False
     length, kind, _ = _ENCAP.unpack_from(buffer, start + position[RTA_ENCAP] * 4)

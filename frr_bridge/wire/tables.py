@@ -9,9 +9,9 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from controller.model.nexthops import DROP_TYPES, reserved
+from controller.model.nexthops import DROP_TYPES, reserved, unsupported
 from controller.model.routes import U8, U32, Family, Op
-from frr_bridge.wire.inline import InlineNexthop
+from frr_bridge.wire.inline import Content, InlineNexthop, Unsupported
 from frr_bridge.wire.route import ZebraRoute
 
 Rows = npt.NDArray[np.int64]
@@ -107,7 +107,9 @@ def _identities(routes: Sequence[ZebraRoute], handles: Handles) -> U32:
     return identities
 
 
-def _identity(nexthop: InlineNexthop, handles: Handles) -> int:
+def _identity(nexthop: Content, handles: Handles) -> int:
+    if isinstance(nexthop, Unsupported):
+        return unsupported(nexthop.reason)
     return reserved(nexthop.type) if nexthop.type in DROP_TYPES else handles.inline(nexthop)
 
 

@@ -29,7 +29,10 @@ class Heard:
         self.contents: dict[int, Nexthop] = {}
         self.changes = 0
         self.rebound: list[int] = []
-        self.handles = NexthopHandles(self._resolve, self._changed, self.rebound.append)
+        self.failed: list[int] = []
+        self.handles = NexthopHandles(
+            self._resolve, self._changed, self.rebound.append, self.failed.append
+        )
 
     def _resolve(self, handle: int, said: InlineNexthop) -> Nexthop | None:
         if said.oif not in self.interfaces:

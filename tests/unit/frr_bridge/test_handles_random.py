@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from controller.model.nexthops import Nexthop, NexthopType
+from frr_bridge.errors import DecodeError
 from frr_bridge.handles import NexthopHandles
-from frr_bridge.wire.inline import InlineNexthop
+from frr_bridge.wire.inline import InlineNexthop, Unsupported
 
 SINGLES = range(1, 6)
 GROUPS = range(6, 10)
@@ -28,7 +29,9 @@ class Zebra:
         self.links = {1, 2}
         self.told: dict[int, Nexthop] = {}
         self.used: set[int] = set()
-        self.handles = NexthopHandles(self._resolve, self._changed, lambda handle: None)
+        self.handles = NexthopHandles(
+            self._resolve, self._changed, lambda handle: None, self._failed
+        )
 
     def _resolve(self, handle: int, said: InlineNexthop) -> Nexthop | None:
         if said.oif not in self.links:
@@ -42,14 +45,22 @@ class Zebra:
             assert self.told[member.id].type is not NexthopType.GROUP
         self.told[nexthop.id] = nexthop
 
+    def _failed(self, handle: int) -> None:
+        del self.told[handle]
+
     def step(self) -> None:
-        steps = (self._single, self._single, self._group, self._group, self._forget)
+        steps = (self._single, self._single, self._group, self._group, self._forget, self._fail)
         self.random.choice((*steps, self._down, self._link, self._route, self._collect))()
 
     def _single(self) -> None:
         gateway = bytes([10, 0, 0, self.random.choice((1, 2))])
         said = InlineNexthop(NexthopType.GATEWAY, gateway, self.random.choice(LINKS), 0, True)
         self.handles.learn(self.random.choice(SINGLES), said)
+
+    def _fail(self) -> None:
+        reason = self.random.choice(["MPLS encapsulation", "no nexthop"])
+        said = Unsupported(reason, DecodeError(reason, offset=0))
+        self.handles.learn(self.random.randrange(1, 10), said)
 
     def _group(self) -> None:
         members = self.random.sample(self.members, self.random.choice((1, 2)))
@@ -83,15 +94,26 @@ def waits_in_vain(zebra: Zebra) -> Iterator[int]:
     handles = zebra.handles
     for identity, handle in handles._by_id.items():
         said = handles._said.get(handle)
-        if isinstance(said, InlineNexthop):
+        if isinstance(said, Unsupported):
+            ready = True
+        elif isinstance(said, InlineNexthop):
             ready = said.oif in zebra.links
         else:
             legs = [leg for leg, _ in said or ()]
             ready = bool(legs) and all(
-                known(zebra, leg) and isinstance(handles._said[leg], InlineNexthop) for leg in legs
+                known(zebra, leg) and not isinstance(handles._said[leg], tuple) for leg in legs
             )
         if ready and not known(zebra, handle):
             yield identity
+
+
+def must_fail(zebra: Zebra, handle: int) -> bool:
+    """Say whether a nexthop cannot be used, or has a leg that cannot."""
+    said = zebra.handles._said.get(handle)
+    if isinstance(said, tuple):
+        legs = [zebra.handles._leg(leg) for leg, _ in said]
+        return any(isinstance(zebra.handles._said.get(leg), Unsupported) for leg in legs)
+    return isinstance(said, Unsupported)
 
 
 def check(zebra: Zebra) -> None:
@@ -101,7 +123,10 @@ def check(zebra: Zebra) -> None:
         original = int(handles._stands_for[handle])
         assert handles._stands_for[original] == original
         assert original == handle or handle in handles._aliases[original]
-        assert known(zebra, handle) == (original in zebra.told)
+        fails = bool(handles._fails[original])
+        assert known(zebra, handle) == (original in zebra.told or fails)
+        assert not (fails and original in zebra.told)
+        assert fails == must_fail(zebra, original)
     for nexthop in zebra.told.values():
         assert all(member.id in zebra.told for member in nexthop.members)
 

@@ -9,6 +9,7 @@ import pytest
 
 from controller.model.nexthops import Nexthop
 from frr_bridge.session import Input
+from frr_bridge.wire.inline import InlineNexthop
 from frr_bridge.wire.link import LinkMessage
 from frr_bridge.wire.netlink import attribute
 from frr_bridge.wire.nexthop import ZebraNexthop
@@ -173,7 +174,7 @@ def test_a_tenant_made_again_and_again_leaves_nothing() -> None:
         gone = shadow.link(bridge, "br100", "bridge", shadow.RED)
         made.links(gone, shadow.link(vxlan, "vx100", "vxlan", bridge, 100 + turn % 2))
         said = via(50 + turn, bridge)
-        assert said.nexthop
+        assert isinstance(said.nexthop, InlineNexthop)
         made.bridge.take_netlink(replace(said, nexthop=replace(said.nexthop, onlink=True)))
         made.frames(route(identity=50 + turn, table=1100))
         assert {hop.vni for hop in hops(made)} == {100 + turn % 2}
@@ -188,7 +189,7 @@ def test_a_tenant_made_again_and_again_leaves_nothing() -> None:
 def test_a_vtep_stays_one_while_its_devices_are_deleted(order: str) -> None:
     made = live()
     said = via(11, shadow.BR100)
-    assert said.nexthop
+    assert isinstance(said.nexthop, InlineNexthop)
     made.bridge.take_netlink(replace(said, nexthop=replace(said.nexthop, onlink=True)))
     made.frames(route(table=1100))
     before = hops(made)

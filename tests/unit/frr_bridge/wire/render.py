@@ -5,11 +5,11 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
-from controller.model.nexthops import FIRST_RESERVED, NexthopType
+from controller.model.nexthops import FIRST_RESERVED, NexthopType, unsupported_reason
 from controller.model.routes import Op, prefix_text
 from frr_bridge.wire.columns import Decoded, TableRoutes, decode
 from frr_bridge.wire.fpm import FpmFramer
-from frr_bridge.wire.inline import InlineNexthop
+from frr_bridge.wire.inline import Content, InlineNexthop, Unsupported
 from frr_bridge.wire.lsp import LspMessage
 from frr_bridge.wire.message import Other
 from frr_bridge.wire.neighbor import NeighborMessage
@@ -48,13 +48,17 @@ def _routes(table: TableRoutes, meaning: Meaning) -> Iterator[str]:
 
 
 def _identity(identity: int, meaning: Meaning) -> str:
+    if reason := unsupported_reason(identity):
+        return f"unsupported: {reason}"
     if identity >= FIRST_RESERVED:
         return NexthopType(identity - FIRST_RESERVED).name.lower()
     what = meaning[identity]
     return _inline(what) if isinstance(what, InlineNexthop) else f"id {what}"
 
 
-def _inline(hop: InlineNexthop) -> str:
+def _inline(hop: Content) -> str:
+    if isinstance(hop, Unsupported):
+        return f"unsupported: {hop.reason}"
     if hop.type is NexthopType.GROUP:
         return "group " + ", ".join(f"[{_inline(leg)}]x{weight}" for leg, weight in hop.members)
     if hop.type is NexthopType.BLACKHOLE:

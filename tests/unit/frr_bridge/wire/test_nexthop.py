@@ -6,7 +6,7 @@ import pytest
 
 from controller.model.nexthops import NexthopType
 from frr_bridge.errors import DecodeError
-from frr_bridge.wire.inline import InlineNexthop
+from frr_bridge.wire.inline import InlineNexthop, Unsupported
 from frr_bridge.wire.message import decode_message
 from frr_bridge.wire.netlink import RTM_NEWNEXTHOP, attribute, header, message
 from frr_bridge.wire.nexthop import (
@@ -67,20 +67,31 @@ def test_a_nexthop_of_a_bridge_has_no_device() -> None:
     assert decoded(body) == ZebraNexthop(1, False, 11, InlineNexthop(G, b"abcd"), fdb=True)
 
 
-@pytest.mark.parametrize(
-    "attributes",
-    [
-        b"",
-        u32(NHA_ID, 0),
-        u32(NHA_ID, 1),
-        u32(NHA_ID, 1) + attribute(NHA_GROUP, b""),
-        u32(NHA_ID, 1) + attribute(NHA_GROUP, bytes(8)),
-        u32(NHA_ID, 1) + attribute(NHA_GROUP, b"\1\0\0\0\0\0\0"),
-        u32(NHA_ID, 7) + attribute(NHA_GROUP, struct.pack("=IIII", 8, 0, 7, 0)),
-        u32(NHA_ID, 1) + attribute(NHA_GATEWAY, b"abcde"),
-        u32(NHA_ID, 1) + u32(NHA_OIF, 1) + attribute(NHA_ENCAP_TYPE, b"\1\0"),
-    ],
-)
-def test_what_cannot_be_is_refused(attributes: bytes) -> None:
+@pytest.mark.parametrize("attributes", [b"", u32(NHA_ID, 0), attribute(NHA_ID, b"ab")])
+def test_a_nexthop_without_an_id_is_refused(attributes: bytes) -> None:
     with pytest.raises(DecodeError):
         decoded(attributes)
+
+
+ENCAPSULATION = attribute(NHA_ENCAP_TYPE, b"\1\0") + attribute(NHA_ENCAP, u32(1, 100))
+
+
+@pytest.mark.parametrize(
+    ("attributes", "reason"),
+    [
+        (b"", "no nexthop"),
+        (attribute(NHA_GROUP, b""), "nexthop group"),
+        (attribute(NHA_GROUP, bytes(8)), "nexthop group"),
+        (attribute(NHA_GROUP, b"\1\0\0\0\0\0\0"), "nexthop group"),
+        (attribute(NHA_GROUP, struct.pack("=IIII", 8, 0, 7, 0)), "contains itself"),
+        (attribute(NHA_GATEWAY, b"abcde"), "width"),
+        (u32(NHA_OIF, 1) + ENCAPSULATION, "MPLS encapsulation"),
+        (u32(NHA_OIF, 1) + struct.pack("=HH", 3, NHA_GATEWAY), "attribute length"),
+    ],
+)
+def test_contents_that_cannot_be_used_keep_their_id(attributes: bytes, reason: str) -> None:
+    found = decoded(u32(NHA_ID, 7) + attributes)
+    assert isinstance(found, ZebraNexthop)
+    assert isinstance(found.nexthop, Unsupported)
+    assert reason in found.nexthop.reason
+    assert (found.id, found.deleted, found.members) == (7, False, ())

@@ -47,7 +47,7 @@ def test_every_row_has_a_frame_and_its_own_outcome() -> None:
 
 def test_ipv6() -> None:
     got = answer(254, Family.INET6, (bytes.fromhex("20010db8") + bytes(12), 32, 186, False))
-    assert render_stream(got) == ["error no nexthop (byte 20)"]  # there is none to name
+    assert "error no nexthop (byte 20)" in render_stream(got)  # there is none to name
     assert len(got) == 60
     assert bytes.fromhex("0a200000 feba0001") in got
 

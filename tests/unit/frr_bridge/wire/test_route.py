@@ -9,7 +9,7 @@ import pytest
 from controller.model.nexthops import NexthopType
 from controller.model.routes import Family
 from frr_bridge.errors import DecodeError
-from frr_bridge.wire.inline import InlineNexthop
+from frr_bridge.wire.inline import Content, InlineNexthop, Unsupported
 from frr_bridge.wire.message import decode_message
 from frr_bridge.wire.netlink import (
     AF_INET6,
@@ -23,6 +23,7 @@ from frr_bridge.wire.route import (
     RTA_ENCAP_TYPE,
     RTA_METRICS,
     RTA_NH_ID,
+    RTA_OIF,
     RTA_PREFSRC,
     RTA_SRC,
     RTA_TABLE,
@@ -55,7 +56,7 @@ def decoded(message: bytes) -> ZebraRoute:
     return value
 
 
-def hop(attributes: bytes, **how: int) -> InlineNexthop | None:
+def hop(attributes: bytes, **how: int) -> Content | None:
     return decoded(route(P, 8, attributes, **how)).nexthop
 
 
@@ -170,28 +171,59 @@ def test_a_deletion_needs_no_nexthop() -> None:
     assert decoded(withdrawal(P, 8, table=1000)) == ZebraRoute(True, Family.INET, 1000, P, 8, 186)
 
 
+MPLS = attribute(RTA_ENCAP_TYPE, b"\1\0") + attribute(RTA_ENCAP, u32(1, 100))
+SEG6 = attribute(RTA_ENCAP_TYPE, b"\5\0") + attribute(RTA_ENCAP, attribute(1, bytes(40)))
+SEG6_LOCAL = attribute(RTA_ENCAP_TYPE, b"\7\0") + attribute(RTA_ENCAP, u32(1, 3))
+
+
 @pytest.mark.parametrize(
     ("message", "reason"),
     [
         (route(P, 33, by_id(1)), "prefix length"),
+        (route(P, 8, by_id(1) + u32(RTA_TABLE, 0)), "table 0"),
+        (route(P, 8, by_id(1) + attribute(RTA_DST, b"abc")), "width"),
+        (route(P, 8, by_id(1) + attribute(RTA_SRC, P)), "source-specific"),
+    ],
+)
+def test_a_route_without_a_key_is_refused(message: bytes, reason: str) -> None:
+    with pytest.raises(DecodeError, match=reason):
+        decoded(message)
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
         (route(P, 8), "no nexthop"),
         (route(P, 8, multipath()), "no nexthop"),
         (route(P, 8, by_id(0)), "no nexthop"),
         (route(P, 8, by_id(1), kind=2), "route type"),
-        (route(P, 8, by_id(1) + u32(RTA_TABLE, 0)), "table 0"),
-        (route(P, 8, by_id(1) + attribute(RTA_DST, b"abc")), "width"),
         (route(P, 8, attribute(RTA_NH_ID, b"ab")), "width"),
-        (route(P, 8, by_id(1) + attribute(RTA_SRC, P)), "source-specific"),
         (route(P, 8, gateway(bytes(16), 2)), "width"),
         (route(P, 8, gateway(P, 2) + encap(1 << 24)), "VNI"),
-        (route(P, 8, device(2) + attribute(RTA_ENCAP_TYPE, b"\1\0")), "encapsulation"),
+        (route(P, 8, device(2) + MPLS), "MPLS encapsulation"),
+        (route(P, 8, device(2) + SEG6), "SRv6 encapsulation"),
+        (route(P, 8, device(2) + SEG6_LOCAL), "seg6local"),
+        (route(P, 8, device(2) + attribute(RTA_ENCAP_TYPE, b"\x65\0")), "other than VXLAN"),
+        (route(P, 8, device(2) + attribute(RTA_ENCAP, u32(0, 100))), "other than VXLAN"),
+        (route(P, 8, multipath((1, 0, 2, b""), (1, 0, 3, MPLS))), "MPLS"),
         (route(P, 8, attribute(RTA_VIA, b"\x0a\0abcd") + device(3)), "RTA_VIA"),
         (route(P, 8, attribute(RTA_VIA, b"\x0a") + device(3)), "too short"),
+        (route(P, 8, struct.pack("=HH", 3, RTA_OIF)), "attribute length"),
+        (route(P, 8, struct.pack("=HH", 400, RTA_OIF)), "attribute length"),
     ],
 )
-def test_what_cannot_be_is_refused(message: bytes, reason: str) -> None:
-    with pytest.raises(DecodeError, match=reason):
-        decoded(message)
+def test_a_route_that_cannot_be_forwarded_keeps_its_key(message: bytes, reason: str) -> None:
+    found = decoded(message)
+    assert isinstance(found, ZebraRoute)
+    assert isinstance(found.nexthop, Unsupported)
+    assert reason in found.nexthop.reason
+    assert (found.prefix, found.length, found.table, found.nexthop_id) == (P, 8, 254, 0)
+
+
+def test_a_deletion_with_bad_attributes_is_a_deletion() -> None:
+    bad = withdrawal(P, 8) + struct.pack("=HH", 3, RTA_OIF)
+    found = decoded(struct.pack("=I", len(bad)) + bad[4:])
+    assert found == ZebraRoute(True, Family.INET, 254, P, 8, 186)
 
 
 @pytest.mark.parametrize("text", REAL)
