@@ -276,24 +276,27 @@ def _slices(requests: Sequence[bytes], most: int) -> Iterable[tuple[int, int]]:
 def _filter(port_id: int) -> list[tuple[int, int, int, int]]:
     """Return a socket filter: (code, jump if true, jump if false, k), linux/filter.h.
 
-    Of route notifications it lets through what others did to routes of our protocol, and what
-    replaced a route of any. Loads are in network order whatever the machine's, hence `_swapped`.
+    Of route notifications it lets through what others did to routes of our protocol, what
+    replaced a route of any, and unreachable routes, which end VRFs' tables. Loads are in network
+    order whatever the machine's, hence `_swapped`.
     """
     load_u32, load_u16, load_u8 = 0x20, 0x28, 0x30  # BPF_LD | BPF_W, H, B | BPF_ABS
     equal, has, give = 0x15, 0x45, 0x06  # BPF_JMP | BPF_JEQ, JSET; BPF_RET
     replace_at = 7 if sys.byteorder == "little" else 6  # the flags' byte with NLM_F_REPLACE
-    protocol_at = NLMSGHDR.size + 5  # rtm_protocol
+    protocol_at, type_at = NLMSGHDR.size + 5, NLMSGHDR.size + 7  # rtm_protocol, rtm_type
     return [
         (load_u16, 0, 0, 4),  # nlmsg_type
         (equal, 2, 0, _swapped("H", n.RTM_NEWROUTE)),
         (equal, 1, 0, _swapped("H", n.RTM_DELROUTE)),
         (give, 0, 0, 0xFFFF_FFFF),
         (load_u32, 0, 0, 12),  # nlmsg_pid
-        (equal, 5, 0, _swapped("I", port_id)),
+        (equal, 7, 0, _swapped("I", port_id)),
         (load_u8, 0, 0, protocol_at),
-        (equal, 2, 0, n.RTPROT_DUALPATH),
+        (equal, 4, 0, n.RTPROT_DUALPATH),
         (load_u8, 0, 0, replace_at),
-        (has, 0, 1, n.NLM_F_REPLACE >> 8),
+        (has, 2, 0, n.NLM_F_REPLACE >> 8),
+        (load_u8, 0, 0, type_at),
+        (equal, 0, 1, n.RTN_UNREACHABLE),
         (give, 0, 0, 0xFFFF_FFFF),
         (give, 0, 0, 0),
     ]

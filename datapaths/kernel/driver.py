@@ -62,6 +62,8 @@ GROUPS = (
     n.RTNLGRP_IPV6_IFADDR,
     n.RTNLGRP_IPV4_ROUTE,
     n.RTNLGRP_IPV6_ROUTE,
+    n.RTNLGRP_IPV4_RULE,
+    n.RTNLGRP_IPV6_RULE,
     n.RTNLGRP_NEXTHOP,
 )
 READS = 256  # notifications at once, before the event loop gets its turn

@@ -7,7 +7,8 @@ namespaces: what is ours, and why, is written on the devices themselves.
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from controller.model.kinds import Kind
 from controller.model.links import Port, Vni, Vrf
@@ -64,9 +65,9 @@ class Layout:
             spaces.forwarding.load()
             match kind:
                 case Kind.VRF:
-                    return list(overlay.dump_vrfs(spaces.forwarding))
+                    return list(_vrfs(spaces.forwarding))
                 case Kind.VNI:
-                    return list(overlay.dump_vnis(spaces.forwarding))
+                    return list(_vnis(spaces.forwarding))
                 case Kind.PORT:
                     return list(ports.dump_ports(spaces))
                 case _:
@@ -92,7 +93,12 @@ def _upsert(spaces: Namespaces, record: Record) -> None:
         case Vrf():
             overlay.ensure_vrf(spaces.forwarding, record)
             overlay.ensure_unreachable(spaces.forwarding, record)
+            spaces.forwarding.rules.ensure_apart()
         case Vni():
+            if _routes_nothing(record):
+                spaces.forwarding.rules.ensure_mute(record.bridge)
+            else:
+                spaces.forwarding.rules.remove_mute(record.bridge)
             overlay.ensure_vni(spaces.forwarding, record, link_local=True)
         case Port():
             ports.ensure_port(spaces, record)
@@ -106,10 +112,30 @@ def _withdraw(spaces: Namespaces, record: Record) -> None:
             overlay.remove_vrf(spaces.forwarding, record)
         case Vni():
             overlay.remove_vni(spaces.forwarding, record)
+            spaces.forwarding.rules.remove_mute(record.bridge)
         case Port():
             ports.remove_port(spaces, record)
         case _:
             raise ValueError(f"{record.kind.name} is no kind of device")
+
+
+def _vrfs(links: Links) -> Iterator[Vrf]:
+    """Yield our VRFs; one whose packets can reach another table has no table."""
+    ended, apart = overlay.ended_tables(links), links.rules.apart()
+    for vrf in overlay.dump_vrfs(links):
+        yield vrf if apart and vrf.table in ended else replace(vrf, table=0)
+
+
+def _vnis(links: Links) -> Iterator[Vni]:
+    """Yield our VNIs; one whose hosts can reach the underlay has no `local`."""
+    for vni in overlay.dump_vnis(links):
+        leaks = _routes_nothing(vni) and not links.rules.mute(vni.bridge)
+        yield replace(vni, local=b"") if leaks else vni
+
+
+def _routes_nothing(vni: Vni) -> bool:
+    """Tell whether a VNI's bridge is no tenant's gateway, yet the kernel would route by it."""
+    return not vni.vrf and not vni.gateways
 
 
 def _state(link: Link, links: Links) -> PortState:

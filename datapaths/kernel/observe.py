@@ -27,6 +27,7 @@ from datapaths.kernel.wire.links import Link
 from datapaths.kernel.wire.neighbours import ZERO_MAC, Entry
 from datapaths.kernel.wire.routes import decode_routes
 from datapaths.linux import marks
+from datapaths.linux.overlay import UNREACHABLE_METRIC
 from datapaths.linux.wire import numbers as n
 from datapaths.linux.wire.message import DecodeError, Message, messages
 
@@ -147,6 +148,9 @@ class Observer:
                 link_now = self.links.get(links.decode_address_owner(message))
                 if link_now:
                     self._lost_device(link_now)
+            case n.RTM_NEWRULE | n.RTM_DELRULE if not self._building:
+                self._emit(Lost(Kind.VRF))
+                self._emit(Lost(Kind.VNI))
             case _:
                 pass
 
@@ -250,6 +254,11 @@ class Observer:
                 touched = columns.where(ours | over)
                 for batch in batches(touched, self.links, Op.WITHDRAW):
                     self._emit(Lost(Kind.ROUTE, routes=batch))
+                ends = (columns.kinds == n.RTN_UNREACHABLE) & (
+                    columns.metrics == UNREACHABLE_METRIC
+                )
+                if not self._building and (ends & (columns.types == n.RTM_DELROUTE)).any():
+                    self._emit(Lost(Kind.VRF))
         except DecodeError as error:
             log.warning("route notifications: %s", error)
             self._emit(Lost(Kind.ROUTE))

@@ -30,6 +30,7 @@ from datapaths.linux.linkinfo import (
 )
 from datapaths.linux.marks import MAKING, Mark, encode
 from datapaths.linux.netns import entered, exists, path_of
+from datapaths.linux.rules import Rules
 
 IFF_NOARP, IFF_PROMISC = 0x80, 0x100  # linux/if.h
 IFA_F_NODAD = 0x02  # linux/if_addr.h
@@ -52,6 +53,7 @@ class Links:
         self.netns = netns
         with entered(netns):
             self.ipr = IPRoute(strict_check=True)  # strict: the kernel heeds a dump's filter
+        self.rules = Rules(self.ipr)
         self._links: dict[str, Link] = {}
         self._complete = False  # whether those are all
         self._addresses: dict[int, list[Address]] = {}

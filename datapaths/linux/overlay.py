@@ -95,6 +95,26 @@ def _unreachable(links: Links, command: str, vrf: Vrf, fine: int) -> None:
                 raise OSError(error.code, text) from error
 
 
+def ended_tables(links: Links) -> set[int]:
+    """Return the tables that end with `unreachable`, for IPv4 and for IPv6."""
+    ended: list[set[int]] = []
+    for family in (socket.AF_INET, socket.AF_INET6):
+        filters = {"family": family, "type": "unreachable", "proto": "boot"}
+        try:
+            ended.append(
+                {
+                    message.get_attr("RTA_TABLE") or message["table"]
+                    for message in links.ipr.route("dump", **filters)
+                    if message["dst_len"] == 0
+                    and message.get_attr("RTA_PRIORITY") == UNREACHABLE_METRIC
+                }
+            )
+        except NetlinkError as error:
+            if error.code not in (errno.ENOENT, errno.EAFNOSUPPORT, errno.EOPNOTSUPP):
+                raise OSError(error.code, "cannot list unreachable routes") from error
+    return set.intersection(*ended) if ended else set()
+
+
 def dump_vrfs(links: Links) -> Iterator[Vrf]:
     for link, _ in links.marked("vrf"):
         yield Vrf(link.name, link.info.get("IFLA_VRF_TABLE", 0) if link.up else 0)

@@ -29,6 +29,10 @@ FORWARDING = {
     "net/ipv6/conf/default/keep_addr_on_down": 1,
     "net/ipv4/fib_multipath_hash_policy": 1,  # by ports too: VXLAN's entropy is in the source port
     "net/ipv6/fib_multipath_hash_policy": 1,
+    # A tenant's packet is never for a socket of the underlay, such as that of VXLAN.
+    "net/ipv4/tcp_l3mdev_accept": 0,
+    "net/ipv4/udp_l3mdev_accept": 0,
+    "net/ipv4/raw_l3mdev_accept": 0,
     "net/ipv4/nexthop_compat_mode": 0,  # no copies of a route in dumps when its group changes
 }
 

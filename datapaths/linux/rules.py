@@ -1,0 +1,171 @@
+"""Routing rules that keep the tables of the forwarding namespace apart.
+
+The kernel's first rule looks every packet up in the table `local`, whatever its VRF, so a tenant
+would reach the router's own underlay addresses. Here that table comes after the rule of VRFs
+(l3mdev), as the kernel's documentation of VRF advises. A bridge that belongs to no VRF and has no
+gateway routes nothing: a rule drops IP packets that a host sends to the bridge's own MAC.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pyroute2.netlink.exceptions import NetlinkError
+
+from controller.model.routes import RTPROT_DUALPATH
+
+if TYPE_CHECKING:
+    from pyroute2 import IPRoute
+
+FAMILIES = (socket.AF_INET, socket.AF_INET6)
+RTPROT_KERNEL = 2  # linux/rtnetlink.h
+RT_TABLE_LOCAL = 255
+FR_ACT_TO_TBL, FR_ACT_BLACKHOLE = 1, 6  # linux/fib_rules.h
+FIB_RULE_INVERT = 2
+MUTE_PRIORITY = 900  # of bridges that route nothing; before L3MDEV_PRIORITY
+L3MDEV_PRIORITY = 1000  # drivers/net/vrf.c FIB_RULE_PREF
+LOCAL_PRIORITY = 32765  # right before the table `main`
+
+
+_SELECTORS = (
+    *("FRA_FWMARK", "FRA_OIFNAME", "FRA_TUN_ID", "FRA_UID_RANGE"),
+    *("FRA_IP_PROTO", "FRA_SPORT_RANGE", "FRA_DPORT_RANGE"),
+)
+
+
+class Rule(NamedTuple):
+    """A routing rule, as far as ours can differ."""
+
+    family: int
+    priority: int
+    action: int = FR_ACT_TO_TBL
+    table: int = 0
+    l3mdev: int = 0
+    iif: str = ""
+
+
+class Rules:
+    """The rules of one namespace: read once, then kept in step with our own changes."""
+
+    def __init__(self, ipr: IPRoute) -> None:
+        self._ipr = ipr
+        self._held: set[Rule] | None = None
+
+    def ensure_apart(self) -> None:
+        """Put the rule of VRFs first and the table `local` behind it. Never are both missing."""
+        for family in self._families():
+            self._add(_l3mdev(family), RTPROT_KERNEL)
+            self._move_local(family)
+
+    def apart(self) -> bool:
+        """Tell whether no packet of a VRF meets the table `local`."""
+        return all(self._is_first(_l3mdev(family)) for family in self._families())
+
+    def ensure_mute(self, device: str) -> None:
+        """Drop all IP packets for the router that come in by a device."""
+        for family in self._families():
+            self._add(_mute(family, device), RTPROT_DUALPATH)
+            self._move_local(family)
+
+    def mute(self, device: str) -> bool:
+        return all(self._is_first(_mute(family, device)) for family in self._families())
+
+    def remove_mute(self, device: str) -> None:
+        for family in FAMILIES:
+            self._remove(_mute(family, device))
+
+    def _move_local(self, family: int) -> None:
+        self._add(_local(family, LOCAL_PRIORITY), RTPROT_DUALPATH)
+        for early in self._early(family):
+            self._remove(early)
+
+    def _is_first(self, rule: Rule) -> bool:
+        """Tell whether a rule is there and comes before the table `local`."""
+        late = _local(rule.family, LOCAL_PRIORITY)
+        return {rule, late} <= self._all() and not any(self._early(rule.family))
+
+    def _early(self, family: int) -> Iterator[Rule]:
+        """Yield rules that look all packets up in the table `local` before VRFs have their turn."""
+        for rule in self._all():
+            if rule.priority < L3MDEV_PRIORITY and rule == _local(family, rule.priority):
+                yield rule
+
+    def _families(self) -> list[int]:
+        """Return the families that this kernel routes; each has the rule for `main` at least."""
+        there = {rule.family for rule in self._all()}
+        return [family for family in FAMILIES if family in there]
+
+    def _all(self) -> set[Rule]:
+        if self._held is None:
+            self._held = {rule for family in FAMILIES for rule in self._dump(family)}
+        return set(self._held)
+
+    def _dump(self, family: int) -> Iterator[Rule]:
+        try:
+            for message in self._ipr.get_rules(family=family):
+                if _selects(message):
+                    continue
+                yield Rule(
+                    message["family"],
+                    message.get_attr("FRA_PRIORITY") or 0,
+                    message["action"],
+                    message.get_attr("FRA_TABLE") or 0,
+                    message.get_attr("FRA_L3MDEV") or 0,
+                    message.get_attr("FRA_IIFNAME") or "",
+                )
+        except NetlinkError as error:
+            if error.code not in (errno.EAFNOSUPPORT, errno.EOPNOTSUPP):
+                text = f"cannot list routing rules: {os.strerror(error.code)}"
+                raise OSError(error.code, text) from error
+
+    def _add(self, rule: Rule, protocol: int) -> None:
+        if rule not in self._all():
+            self._change("add", rule, errno.EEXIST, protocol=protocol)
+
+    def _remove(self, rule: Rule) -> None:
+        if rule in self._all():
+            self._change("del", rule, errno.ENOENT)
+
+    def _change(self, command: str, rule: Rule, fine: int, **more: int) -> None:
+        attributes: dict[str, object] = {"table": rule.table, **more}
+        if rule.l3mdev:
+            attributes["l3mdev"] = rule.l3mdev
+        if rule.iif:
+            attributes["iifname"] = rule.iif
+        try:
+            self._ipr.rule(
+                command,
+                family=rule.family,
+                priority=rule.priority,
+                action=rule.action,
+                **attributes,
+            )
+        except NetlinkError as error:
+            if error.code != fine:
+                text = f"cannot {command} routing rule {rule.priority}: {os.strerror(error.code)}"
+                raise OSError(error.code, text) from error
+        held = self._all()
+        self._held = held | {rule} if command == "add" else held - {rule}
+
+
+def _selects(message: Any) -> bool:  # noqa: ANN401  pyroute2 is not typed
+    """Tell whether a rule looks at more of a packet than ours do."""
+    inverted = message["flags"] & FIB_RULE_INVERT
+    lengths = message["src_len"] or message["dst_len"] or message["tos"]
+    return bool(inverted or lengths or any(message.get_attr(name) for name in _SELECTORS))
+
+
+def _l3mdev(family: int) -> Rule:
+    return Rule(family, L3MDEV_PRIORITY, l3mdev=1)
+
+
+def _local(family: int, priority: int) -> Rule:
+    return Rule(family, priority, table=RT_TABLE_LOCAL)
+
+
+def _mute(family: int, device: str) -> Rule:
+    return Rule(family, MUTE_PRIORITY, FR_ACT_BLACKHOLE, iif=device)
