@@ -192,7 +192,7 @@ class Monitor:
     def __init__(self, netns: str, port_id: int, groups: Iterable[int]) -> None:
         self._socket = _open(netns)
         self._socket.setblocking(False)
-        _attach(self._socket, _filter(port_id))
+        attach_filter(self._socket, _filter(port_id))
         for group in groups:
             self._socket.setsockopt(n.SOL_NETLINK, n.NETLINK_ADD_MEMBERSHIP, group)
 
@@ -307,7 +307,8 @@ def _swapped(layout: str, value: int) -> int:
     return int(swapped)
 
 
-def _attach(sock: socket.socket, program: list[tuple[int, int, int, int]]) -> None:
+def attach_filter(sock: socket.socket, program: list[tuple[int, int, int, int]]) -> None:
+    """Let through only what a classic BPF program accepts."""
     code = np.array(program, dtype=[("code", "=u2"), ("t", "u1"), ("f", "u1"), ("k", "=u4")])
     pointer = struct.pack("@HP", len(program), code.ctypes.data)  # struct sock_fprog
     sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, pointer)

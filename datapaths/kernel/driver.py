@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterat
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Protocol, TypeVar
 
@@ -36,8 +37,8 @@ from datapaths.base import (
     Unsupported,
 )
 from datapaths.inbox import Inbox
-from datapaths.kernel import probing
 from datapaths.kernel.channel import Channel, Monitor, Overrun, collect
+from datapaths.kernel.hosts import LocalHosts
 from datapaths.kernel.layout import Layout
 from datapaths.kernel.lookup import lookup
 from datapaths.kernel.observe import Observer
@@ -68,7 +69,6 @@ GROUPS = (
 )
 READS = 256  # notifications at once, before the event loop gets its turn
 DUMP_ROWS = 4096  # records in a batch
-PROBE_S = 10.0  # twice the kernel's delay_first_probe_time: those of the last round are under way
 FOLLOW_S = 0.2
 PROBES = 1000  # hosts asked in a round
 
@@ -120,7 +120,7 @@ class KernelDatapath:
         self._stale = False  # some were lost
         self._reloading: asyncio.Task[None] | None = None
         self._checking: asyncio.Task[None] | None = None
-        self._probing: asyncio.Task[None] | None = None
+        self._hosts: asyncio.Task[None] | None = None
         self._following: asyncio.Task[None] | None = None
         self._left = False  # a namespace, since the last picture
         self._lacks: dict[Kind, str] = {}
@@ -203,7 +203,7 @@ class KernelDatapath:
             return
         self._closed = True
         self._inbox.close()
-        for task in (self._following, self._reloading, self._checking, self._probing):
+        for task in (self._following, self._reloading, self._checking, self._hosts):
             if task:
                 task.cancel()
                 await asyncio.wait([task])
@@ -239,8 +239,8 @@ class KernelDatapath:
         log.warning("namespace %s is another one now; opening it", self._netns)
         async with self._turn:
             self._sockets = None
-            if self._probing:
-                self._probing.cancel()
+            if self._hosts:
+                self._hosts.cancel()
             old = f"/proc/self/fd/{sockets.held}"
             await self._in_thread(lambda: self._devices.leave(old))
             await self._shut(sockets)
@@ -268,6 +268,7 @@ class KernelDatapath:
             raise
         if self._left:
             self._left = False
+            self._observer.layer2.forget_claims()
             self._observer.lost_everything()
         if not self._following:
             self._following = self._spawn(self._follow())
@@ -294,7 +295,8 @@ class KernelDatapath:
             monitor.close()
             raise
         asyncio.get_running_loop().add_reader(monitor.fileno(), self._notified, monitor)
-        self._probing = self._spawn(self._probe(channel, monitor))
+        hosts = LocalHosts(self._netns, self._observer, partial(self._write, monitor))
+        self._hosts = self._spawn(hosts.run())
         routes = RouteWriter(channel, self._observer.links)
         return _Sockets(channel, monitor, routes, held, (found.st_dev, found.st_ino))
 
@@ -370,15 +372,15 @@ class KernelDatapath:
                     self._stale = True
                     self._inbox.fail(error)
 
-    async def _probe(self, channel: Channel, monitor: Monitor) -> None:
-        """Ask silent hosts whether they are there, before the kernel forgets them."""
-        while True:
-            await asyncio.sleep(PROBE_S)
-            async with self._turn:
-                with self._pause():
-                    self._take_notifications(monitor)
-                    silent = probing.requests(self._observer.links, self._observer.layer2)
-                    await channel.send(list(islice(silent, PROBES)))
+    async def _write(self, monitor: Monitor, requests: Callable[[], Sequence[bytes]]) -> None:
+        """Send what is to be sent in view of all that the kernel has told so far."""
+        async with self._turn:
+            if not self._sockets or self._sockets.monitor is not monitor:
+                return  # we just left that namespace
+            with self._pause():
+                self._take_notifications(monitor)
+                await self._sockets.channel.send(requests())
+                self._take_notifications(monitor)
 
     def _start_over(self) -> asyncio.Task[None]:
         if not self._reloading or self._reloading.done():

@@ -67,6 +67,7 @@ class Layer2:
         self.stations: dict[int, dict[bytes, Station]] = {}
         self.hosts: dict[int, dict[bytes, Host]] = {}
         self._addresses: dict[tuple[int, bytes], set[bytes]] = {}  # (bridge, MAC): of hosts
+        self._claimed: dict[tuple[int, bytes], Host] = {}
         self.mapped = True  # hosts of RemoteVteps come as ::ffff:a.b.c.d as well
 
     def clear(self) -> None:
@@ -79,6 +80,8 @@ class Layer2:
             table.pop(index, None)
         for key in [key for key in self._addresses if key[0] == index]:
             del self._addresses[key]
+        for key in [key for key in self._claimed if key[0] == index]:
+            del self._claimed[key]
 
     def addresses(self, bridge: int, mac: bytes) -> frozenset[bytes]:
         """Return the addresses of the hosts on a bridge that have this MAC."""
@@ -122,6 +125,8 @@ class Layer2:
             self._unindex(entry.ifindex, old.mac, entry.destination)
         if not entry.gone:
             row = Host(entry.mac, entry.state, entry.flags, entry.protocol)
+            if row.ours:
+                self._claimed.pop((entry.ifindex, entry.destination), None)
             rows[entry.destination] = row
             self._addresses.setdefault((entry.ifindex, row.mac), set()).add(entry.destination)
 
@@ -133,6 +138,27 @@ class Layer2:
 
     def host(self, bridge: int, address: bytes) -> Host | None:
         return self.hosts.get(bridge, {}).get(address)
+
+    def claim(self, bridge: int, address: bytes) -> None:
+        """Note that a host here takes over an address: our row of it is about to be replaced."""
+        if (row := self.host(bridge, address)) and row.ours:
+            self._claimed[bridge, address] = row
+
+    def forget_claims(self) -> None:
+        """Forget what hosts took over: this is another namespace."""
+        self._claimed.clear()
+
+    def yield_claim(self, bridge: int, address: bytes) -> bool:
+        """Forget what a host here took over, and tell whether one did."""
+        return self._claimed.pop((bridge, address), None) is not None
+
+    def programmed(self, bridge: int, address: bytes) -> Host | None:
+        """Return our row of a host, be it taken over by a host here: until FRR says that the
+        address moved, what was programmed stands."""
+        row = self.host(bridge, address)
+        if row and row.ours:
+            return row
+        return self._claimed.get((bridge, address)) if row and row.learnt else None
 
     def tunnel(self, vxlan: int, mac: bytes) -> Tunnel | None:
         return self.tunnels.get(vxlan, {}).get(mac)
@@ -199,8 +225,9 @@ class Layer2:
         return Mac(vxlan.vni, mac, vtep, row is not None and bool(row.flags & n.NTF_STICKY))
 
     def remote_neighbors(self, vxlan: Link) -> Iterator[Neighbor]:
-        for address, row in list(self.hosts.get(vxlan.master, {}).items()):
-            if row.ours and not self.router_mac(vxlan, address.removeprefix(V4_MAPPED)):
+        for address in list(self.hosts.get(vxlan.master, ())):
+            row = self.programmed(vxlan.master, address)
+            if row and not self.router_mac(vxlan, address.removeprefix(V4_MAPPED)):
                 router = bool(row.flags & n.NTF_ROUTER)
                 yield Neighbor(vxlan.vni, address, row.mac, router)
 

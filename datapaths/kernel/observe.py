@@ -233,9 +233,9 @@ class Observer:
 
     def _host_record(self, entry: Entry) -> tuple[Touched, Record] | None:
         vni = self.links.vni_of(entry.ifindex)
-        row = self.layer2.host(entry.ifindex, entry.destination)
+        row = self.layer2.programmed(entry.ifindex, entry.destination)
         vxlan = self.links.vxlan(vni)
-        if not row or not row.ours or not vxlan:
+        if not row or not vxlan:
             return None
         return ("host", vni, entry.destination), self._host(vxlan, entry.destination, row)
 

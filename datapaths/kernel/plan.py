@@ -120,7 +120,7 @@ class Planner:
                 address = record.address.removeprefix(V4_MAPPED)
                 if not self._layer2.router_mac(vxlan, address):
                     touched.add(("host", vni, record.address))
-                    yield neighbours.drop_neighbour(vxlan.master, record.address)
+                    yield from self._drop_host(vxlan.master, record.address)
             case _:
                 pass
 
@@ -177,10 +177,16 @@ class Planner:
     def _put_host(
         self, bridge: int, address: bytes, mac: bytes, router: bool = False
     ) -> Iterator[bytes]:
-        row = self._layer2.host(bridge, address)
-        fine = row and row.ours and row.mac == mac and row.state == n.NUD_NOARP
+        row = self._layer2.programmed(bridge, address)
+        fine = row and row.mac == mac and row.state == n.NUD_NOARP
         if not fine or bool(row and row.flags & n.NTF_ROUTER) != router:
             yield neighbours.put_neighbour(bridge, address, mac, router)
+
+    def _drop_host(self, bridge: int, address: bytes) -> Iterator[bytes]:
+        """Remove our row; one that a host here took over is no longer ours."""
+        row = self._layer2.host(bridge, address)
+        if not self._layer2.yield_claim(bridge, address) and row and row.ours:
+            yield neighbours.drop_neighbour(bridge, address)
 
     def _put_vtep(
         self, vxlan: Link, record: RemoteVtep, leaving: set[Hashable], touched: set[Touched]

@@ -9,7 +9,7 @@ import socket
 import pytest
 
 from datapaths.base import LearnedNeighbor
-from datapaths.kernel import driver
+from datapaths.kernel import hosts
 from datapaths.linux import sysctls
 from datapaths.linux.netns import entered
 from tests.fakes.netns import ip
@@ -38,7 +38,7 @@ QUICK = {  # a second where the kernel takes half a minute
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(driver, "PROBE_S", 0.2)
+    monkeypatch.setattr(hosts, "PROBE_S", 0.2)
 
 
 async def silent_host(name: str) -> socket.socket:

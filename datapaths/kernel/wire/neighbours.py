@@ -118,6 +118,17 @@ def put_neighbour(bridge: int, address: bytes, mac: bytes, router: bool = False)
     return request(n.RTM_NEWNEIGH, _REPLACE, body)
 
 
+def put_learnt(bridge: int, address: bytes, mac: bytes) -> bytes:
+    """Make a row as the kernel makes one of what it hears, whatever row is there.
+
+    Its protocol has to be named: without one the kernel keeps that of the row replaced.
+    """
+    body = NDMSG.pack(_family(address), 0, 0, bridge, n.NUD_STALE, 0, n.RTN_UNICAST)
+    body += attribute(n.NDA_DST, address) + attribute(n.NDA_LLADDR, mac)
+    body += attribute(n.NDA_PROTOCOL, bytes([n.RTPROT_KERNEL]))
+    return request(n.RTM_NEWNEIGH, _REPLACE, body)
+
+
 def drop_neighbour(bridge: int, address: bytes) -> bytes:
     body = NDMSG.pack(_family(address), 0, 0, bridge, 0, 0, 0) + attribute(n.NDA_DST, address)
     return request(n.RTM_DELNEIGH, 0, body)

@@ -1,0 +1,95 @@
+"""Hosts behind our ports: the silent ones are asked, and those that announce themselves heard."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from itertools import islice
+
+from datapaths.kernel import probing
+from datapaths.kernel.channel import attach_filter
+from datapaths.kernel.claims import Claims, Heard
+from datapaths.kernel.observe import Observer
+from datapaths.kernel.wire.announcements import decode, socket_filter
+from datapaths.linux.netns import entered
+
+PROBE_S = 10.0  # twice the kernel's delay_first_probe_time: those of the last round are under way
+PROBES = 1000  # hosts asked in a round
+ETH_P_ALL = 3  # linux/if_ether.h
+FRAMES = 256  # in one go
+PAUSE_S = 0.02  # after so many: who floods a segment with ARP gets 5 % of a CPU at the most
+FRAME_BYTES = 256  # all that is read of one
+
+Frame = tuple[bytes, tuple[str, int, int, int, bytes]]
+"""What was heard, and packet(7)'s address of it, which begins with the name of the device."""
+
+Write = Callable[[Callable[[], Sequence[bytes]]], Awaitable[None]]
+"""Brings the picture up to date, sends what the callback returns, and takes the echo."""
+
+
+class LocalHosts:
+    """Asks and hears hosts in one namespace, until it is cancelled."""
+
+    def __init__(self, netns: str, observer: Observer, write: Write) -> None:
+        self._netns = netns
+        self._observer = observer
+        self._write = write
+        self._claims = Claims(observer.links, observer.layer2)
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._probe())
+            group.create_task(self._listen())
+
+    async def _probe(self) -> None:
+        """Ask silent hosts whether they are there, before the kernel forgets them."""
+        while True:
+            await asyncio.sleep(PROBE_S)
+            await self._write(self._questions)
+
+    def _questions(self) -> list[bytes]:
+        silent = probing.requests(self._observer.links, self._observer.layer2)
+        return list(islice(silent, PROBES))
+
+    async def _listen(self) -> None:
+        """Hear which addresses hosts say they have, and take them at their word."""
+        with _open(self._netns) as ear:
+            while True:
+                frames = await _hear(ear)
+                heard = [
+                    Heard(source[0], said) for frame, source in frames if (said := decode(frame))
+                ]
+                if claims := [one for one in heard if self._claims.matters(one)]:
+                    await self._write(partial(self._answers, claims))
+                if len(frames) == FRAMES:
+                    await asyncio.sleep(PAUSE_S)
+
+    def _answers(self, claims: list[Heard]) -> list[bytes]:
+        return list(self._claims.requests(claims))
+
+
+def _open(netns: str) -> socket.socket:
+    # It hears all protocols for a moment, as only a device by name could be bound to later.
+    with entered(netns):
+        kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
+        ear = socket.socket(socket.AF_PACKET, kind, socket.htons(ETH_P_ALL))
+    ear.setblocking(False)
+    try:
+        attach_filter(ear, socket_filter())
+    except OSError:
+        ear.close()
+        raise
+    return ear
+
+
+async def _hear(ear: socket.socket) -> list[Frame]:
+    """Wait for a frame; return it and those behind it."""
+    frames: list[Frame] = [await asyncio.get_running_loop().sock_recvfrom(ear, FRAME_BYTES)]
+    while len(frames) < FRAMES:
+        try:
+            frames.append(ear.recvfrom(FRAME_BYTES))
+        except BlockingIOError:
+            break
+    return frames
