@@ -30,7 +30,7 @@ from datapaths.linux import netns
 
 log = logging.getLogger("controller")
 
-EXPECTED = (ConnectError, DatapathError, listen.ListenError, ManifestError, MetricsError, OSError)
+EXPECTED = (ConnectError, DatapathError, listen.ListenError, MetricsError, OSError)
 
 
 class Refused(Exception):
@@ -54,6 +54,8 @@ def main() -> None:
         sys.exit(1)
     except Refused as refused:
         sys.exit(f"controller: {refused}")
+    except ManifestError as error:
+        sys.exit("\n".join(f"controller: {violation}" for violation in error.violations))
     except EXPECTED as error:
         sys.exit(f"controller: {error}")
 
@@ -79,9 +81,11 @@ def _load(settings: Settings, manifests: Manifests) -> Resources:
     """Read the manifests. A bad one disturbs no other; nothing but bad ones is refused."""
     resources = manifests.read()
     if not resources.items:
-        bad = next(iter(resources.rejected), None)
-        why = f"{bad.kind} {bad.name}: {bad.message}" if bad else "there is no resource in it"
-        raise Refused(f"--config {', '.join(map(str, settings.config))}: {why}")
+        found = [violation for bad in resources.rejected for violation in bad.violations]
+        if found:
+            raise ManifestError(*found)
+        named = ", ".join(map(str, settings.config))
+        raise Refused(f"--config {named}: there is no resource in it")
     return resources
 
 

@@ -21,8 +21,9 @@ from controller.intent.layout import UNDERLAY_MTU, Intent
 from controller.intent.loader import files, load
 from controller.intent.node import Namespaces, NodeOverrides
 from controller.intent.passwords import PasswordReader
-from controller.intent.schema import Owner, Resources
+from controller.intent.schema import VALIDATION_FAILED, Owner, Resources
 from controller.model.view import ResourceStatus
+from controller.model.violation import Violation
 from controller.provision import Spaces, underlay_mtu
 from controller.settings import Settings
 
@@ -60,6 +61,7 @@ class Manifests:
         self._consulted: set[Path] = set()
         self._mtu = UNDERLAY_MTU
         self._broken: tuple[ResourceStatus, ...] = ()
+        self._logged: set[Violation] = set()
 
     def read(self) -> Resources:
         """Read the files for the first time; what is broken in them is as it was in an earlier run.
@@ -74,7 +76,7 @@ class Manifests:
             if not earlier.items:
                 raise
             self._files = earlier
-            self._complain(f"{error}; what was in force before the start stays")
+            self._complain(error, "what was in force before the start stays")
         self._good = earlier
         self._taken = settle(earlier, self._files, self._files.node)
         self._seen = manifests, self._fingerprint()[1]
@@ -93,6 +95,7 @@ class Manifests:
             intent = layout.compile(self._taken, node, mtu)
         if not self._dpdk:
             intent = layout.without_dpdk(intent)
+        self._log_rejections(intent)
         address, port = self._fpm
         self._latest = replace(
             intent,
@@ -129,7 +132,7 @@ class Manifests:
             if found.empty and not self._files.empty:
                 raise ManifestError(f"{self._named}: nothing is in it; leave the Node, at least")
         except ManifestError as error:
-            self._complain(f"{error}; what was in force stays")
+            self._complain(error, "what was in force stays")
         else:
             self._take(self._with_our_namespaces(found))
         return self.compile(self._spaces)
@@ -180,13 +183,27 @@ class Manifests:
         ours = self._files.node.namespaces
         if found.node.namespaces == ours:
             return found
-        self._complain("the Node's namespaces cannot change at run time: restart the controller")
+        text = "the Node's namespaces cannot change at run time: restart the controller"
+        self._complain(ManifestError(text))
         return replace(found, node=replace(found.node, namespaces=ours))
 
-    def _complain(self, text: str) -> None:
-        log.error("%s", text)
-        status = ResourceStatus("Manifests", self._named, False, "ValidationFailed", text)
+    def _complain(self, error: ManifestError, stays: str = "") -> None:
+        for violation in error.violations:
+            log.error("%s", violation)
+        if stays:
+            log.error("%s: %s", self._named, stays)
+        text = f"{error}; {stays}" if stays else str(error)
+        status = ResourceStatus(
+            "Manifests", self._named, False, VALIDATION_FAILED, text, violations=error.violations
+        )
         self._broken = (*self._broken, status)
+
+    def _log_rejections(self, intent: Intent) -> None:
+        """Log what is newly wrong with a resource, each error on a line of its own."""
+        now = {v for status in intent.statuses for v in status.violations}
+        for violation in sorted(now - self._logged, key=lambda v: (v.file, v.line, v.column)):
+            log.error("%s", violation)
+        self._logged = now
 
     def _load(self) -> Resources:
         passwords = PasswordReader(self._secrets)

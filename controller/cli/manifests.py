@@ -24,11 +24,12 @@ from controller.intent.layout import UNDERLAY_MTU, Intent
 from controller.intent.loader import load
 from controller.intent.node import NodeOverrides
 from controller.intent.passwords import SECRETS, PasswordReader
-from controller.intent.schema import Resources
+from controller.intent.schema import Resources, rejected
 from controller.intent.show import show
 from controller.model.frr import FrrSettings, from_json
 from controller.model.plan import Plan, PlannedDevice
 from controller.model.view import ResourceStatus
+from controller.model.violation import Violation
 from controller.pb import inspect_pb2 as pb
 from frr_bridge.frr_config import render as render_frr
 
@@ -45,6 +46,11 @@ RESOURCES = (
     Column("RESOURCE", lambda status: f"{status.kind}/{status.name}"),
     Column("READY", lambda status: "yes" if status.ready else f"no: {status.reason}"),
     Column("MESSAGE", lambda status: status.message),
+)
+
+VALIDATED = (
+    *RESOURCES[:2],
+    Column("MESSAGE", lambda status: _counted(status.violations) or status.message),
 )
 
 Paths = Annotated[
@@ -86,9 +92,16 @@ class _Source:
 
     def _found(self) -> Resources:
         try:
-            return load(self.paths, self.overrides, PasswordReader(self.secrets))
+            return self.read()
         except ManifestError as error:
-            fail(str(error), USAGE)
+            *others, last = error.violations
+            for violation in others:
+                typer.echo(f"dualpath: {violation}", err=True)
+            fail(str(last), USAGE)
+
+    def read(self) -> Resources:
+        """Read the manifests. Raises ManifestError."""
+        return load(self.paths, self.overrides, PasswordReader(self.secrets))
 
     def _compiled(self, found: Resources) -> Intent:
         return layout.compile(found, found.node, self.mtu)
@@ -138,17 +151,27 @@ def validate(
 ) -> None:
     """Say which resources would be taken on a node, and why others would not; ask no daemon.
 
-    Exits with 1 when one is rejected, with 2 when a manifest cannot be read at all or none has a
-    resource.
+    Shows all errors, each as FILE:LINE:COLUMN: KIND NAME: FIELD: what is wrong. Exits with 1 when a
+    resource is rejected, with 2 when a manifest cannot be read at all or none has a resource.
 
     \b
     dualpath validate new.yaml --node-index 3 && mv new.yaml /etc/dualpath/node.yaml
     """
-    intent = _Source(paths, NodeOverrides(node_name, node_index), secrets).startable()
-    if output in (Output.JSON, Output.YAML):
-        _print_tree([_status(status) for status in intent.statuses], output)
+    source = _Source(paths, NodeOverrides(node_name, node_index), secrets)
+    in_full = output in (Output.JSON, Output.YAML)
+    try:
+        source.read()
+    except ManifestError as error:
+        if in_full:
+            _print_tree(_broken(error), output)
+            raise typer.Exit(USAGE) from None
+    intent = source.startable()
+    if in_full:
+        _print_tree([_validated(status) for status in intent.statuses], output)
     else:
-        _print_table(RESOURCES, intent.statuses)
+        _print_table(VALIDATED, intent.statuses)
+        for violation in (v for status in intent.statuses for v in status.violations):
+            typer.echo(str(violation))
     raise typer.Exit(0 if _good(intent) else DIFFERENT)
 
 
@@ -257,13 +280,34 @@ def _status(status: ResourceStatus) -> dict[str, Any]:
     return {name: getattr(status, name) for name in names}
 
 
+def _validated(status: ResourceStatus) -> dict[str, Any]:
+    return {**_status(status), "errors": [asdict(violation) for violation in status.violations]}
+
+
+def _broken(error: ManifestError) -> list[dict[str, Any]]:
+    """Return the errors of manifests that cannot be read as those of what they are in."""
+    found: dict[tuple[str, str], list[Violation]] = {}
+    for v in error.violations:
+        owner = (v.kind, v.name) if v.kind else ("Manifest", v.file)
+        found.setdefault(owner, []).append(v)
+    return [_validated(rejected(*owner, violations)) for owner, violations in found.items()]
+
+
+def _counted(violations: Sequence[Violation]) -> str:
+    return f"{len(violations)} error{'s' * (len(violations) > 1)}, below" if violations else ""
+
+
 def _good(intent: Intent) -> bool:
     return all(status.ready for status in intent.statuses)
 
 
 def _complain(intent: Intent) -> None:
     for status in intent.statuses:
-        if not status.ready:
+        if status.ready:
+            continue
+        for violation in status.violations:
+            typer.echo(f"dualpath: {violation}", err=True)
+        if not status.violations:
             typer.echo(f"dualpath: {status.kind} {status.name}: {status.message}", err=True)
 
 

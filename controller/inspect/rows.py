@@ -16,7 +16,7 @@ from controller.model.nexthops import Nexthop, NexthopType
 from controller.model.plan import Plan
 from controller.model.records import Record
 from controller.model.routes import DEFAULT_VRF
-from controller.model.view import BgpSession, Change, RecordRow, RowState, Status
+from controller.model.view import BgpSession, Change, RecordRow, ResourceStatus, RowState, Status
 from controller.pb import inspect_pb2 as pb
 from controller.pb import state_pb2
 from datapaths.base import PortState
@@ -247,7 +247,7 @@ def status(value: Status, sequence: int) -> pb.StatusResponse:
             failed=count.failed,
             stale=count.stale,
         )
-    message.resources.extend(pb.ResourceStatus(**asdict(row)) for row in value.resources)
+    message.resources.extend(map(_resource, value.resources))
     message.sessions.extend(_session(session) for session in value.sessions)
     message.vnis.extend(pb.FrrVniState(**asdict(vni)) for vni in value.vnis)
     return message
@@ -272,3 +272,10 @@ def plan(value: Plan, datapath: str) -> pb.IntentResponse:
         ],
         frr_settings=to_json(value.frr).decode(),
     )
+
+
+def _resource(status: ResourceStatus) -> pb.ResourceStatus:
+    """Return a status; its message has all violations."""
+    told = asdict(status)
+    del told["violations"]
+    return pb.ResourceStatus(**told)

@@ -8,12 +8,16 @@ an alias, which nobody needs: with it a short text has no end.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 from yaml.constructor import ConstructorError
+
+from controller.intent.aliases import OLDER
+from controller.intent.rules import Complaint
+from controller.model.violation import Violation
 
 MAX_DEPTH = 64
 """Deeper than anything a resource has, and far from Python's own limit."""
@@ -23,7 +27,13 @@ KNOWN = {"map", "seq", "str", "bool", "null", "int", "float", "merge"}
 
 
 class ManifestError(Exception):
-    """Manifests that cannot be read at all; the text is one sentence that says where."""
+    """Manifests that cannot be read at all, with all the reasons, each with its place."""
+
+    def __init__(self, *reasons: Violation | str) -> None:
+        self.violations = tuple(
+            Violation(message=reason) if isinstance(reason, str) else reason for reason in reasons
+        )
+        super().__init__("; ".join(map(str, self.violations)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,22 +46,42 @@ class Document:
 
     def source(self, *keys: str | int) -> str:
         """Return `file:line` of a part, or of the innermost that can be found on the way."""
+        return f"{self.path}:{self._mark(*keys).line + 1}"
+
+    def violation(
+        self, complaint: Complaint, path: Sequence[str | int] = (), kind: str = "", name: str = ""
+    ) -> Violation:
+        """Return a complaint about the part at `path`, with its place and with whose it is."""
+        mark, keys = self._mark(*path, *complaint.path), [*path, *complaint.path]
+        return Violation(
+            self.path,
+            mark.line + 1,
+            mark.column + 1,
+            kind,
+            name,
+            "".join(f"[{k}]" if isinstance(k, int) else f".{k}" for k in keys).lstrip("."),
+            complaint.message,
+            complaint.suggestion,
+        )
+
+    def _mark(self, *keys: str | int) -> yaml.Mark:
+        """Return where the key of a part is, or that of the innermost part on the way to it."""
         node: yaml.Node = self.node
-        line = node.start_mark.line
+        mark = node.start_mark
         for key in keys:
             if isinstance(node, yaml.SequenceNode) and isinstance(key, int):
                 if key >= len(node.value):
                     break
                 node = node.value[key]
-                line = node.start_mark.line
+                mark = node.start_mark
             elif isinstance(node, yaml.MappingNode):
                 entry = _entry(node, str(key))
                 if entry is None:
                     break
-                line, node = entry[0].start_mark.line, entry[1]
+                mark, node = entry[0].start_mark, entry[1]
             else:
                 break
-        return f"{self.path}:{line + 1}"
+        return mark
 
     def part(self, *keys: str | int) -> Document:
         """Return the mapping found at `keys` as a document of its own."""
@@ -70,8 +100,29 @@ class Document:
 
 
 def read(text: str, path: str) -> list[Document]:
-    """Return the documents of a YAML text, empty ones left out. Raises ManifestError."""
+    """Return the documents of a YAML text, empty ones left out. Raises ManifestError.
+
+    YAML says nothing of what follows an error of its syntax. A line `---` begins a document in any
+    case, so what follows it is read on its own.
+    """
+    documents, violations = _read(text, path)
+    if violations:
+        parts = (_read(part, path)[1] for part in _parts(text))
+        found = dict.fromkeys(v for part in parts for v in part)
+        raise ManifestError(*(found or violations))
+    return documents
+
+
+def _parts(text: str) -> Iterator[str]:
+    """Yield the documents of a text, each on its own lines: empty ones come before it."""
+    starts = [0, *(match.start() for match in re.finditer(r"^---(?=\s|$)", text, re.MULTILINE))]
+    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+        yield "\n" * text.count("\n", 0, start) + re.sub(r"(?m)^%.*$", "", text[start:end])
+
+
+def _read(text: str, path: str) -> tuple[list[Document], list[Violation]]:
     documents: list[Document] = []
+    violations: list[Violation] = []
     try:
         loader = _Loader(text)
         try:
@@ -80,60 +131,75 @@ def read(text: str, path: str) -> list[Document]:
                 if node is None or node.tag == "tag:yaml.org,2002:null":
                     continue
                 if not isinstance(node, yaml.MappingNode):
-                    line = node.start_mark.line + 1
-                    raise ManifestError(f"{path}:{line}: a manifest is a mapping, this is not")
-                _check(node, path)
-                documents.append(Document(path, loader.construct_document(node), node))
+                    violations.append(_at(path, node, "a manifest is a mapping, this is not"))
+                    continue
+                wrong = list(_check(node, path))
+                violations += wrong
+                if not wrong:
+                    documents.append(Document(path, loader.construct_document(node), node))
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark is not None else 1
-        raise ManifestError(f"{path}:{line}: not valid YAML: {error.problem}") from None
+        line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
+        violations.append(Violation(path, line, column, message=f"not valid YAML: {error.problem}"))
     except (yaml.YAMLError, RecursionError) as error:
-        raise ManifestError(f"{path}:1: not valid YAML: {_first_line(error)}") from None
-    return documents
+        line, column = _position(text, error)
+        text = f"not valid YAML: {_first_line(error)}"
+        violations.append(Violation(path, line, column, message=text))
+    return documents, violations
+
+
+def _position(text: str, error: Exception) -> tuple[int, int]:
+    """Return where a character is that YAML does not allow."""
+    if not isinstance(error, yaml.reader.ReaderError):
+        return 1, 1
+    before = text[: error.position]
+    return before.count("\n") + 1, len(before) - before.rfind("\n")
 
 
 def _entry(node: yaml.MappingNode, key: str) -> tuple[yaml.Node, yaml.Node] | None:
-    """Find a key, by its older name in lower case if need be."""
-    for wanted in (key, key.lower()):
+    """Find a key, by one of its older names if need be."""
+    for wanted in (key, key.lower(), *OLDER.get(key, ())):
         for entry in node.value:
             if isinstance(entry[0], yaml.ScalarNode) and entry[0].value == wanted:
                 return entry[0], entry[1]
     return None
 
 
-def _check(root: yaml.Node, path: str) -> None:
-    """Refuse keys given twice, aliases, and what is nested too deeply. Raises ManifestError."""
+def _check(root: yaml.Node, path: str) -> Iterator[Violation]:
+    """Refuse keys given twice, aliases, and what is nested too deeply."""
     pending, seen = [(root, 0)], set[int]()
     while pending:
         node, depth = pending.pop()
         if id(node) in seen:
-            text = "a YAML alias means this: write it out where it is used"
-            raise ManifestError(f"{_at(path, node)}: {text}")
+            yield _at(path, node, "a YAML alias means this: write it out where it is used")
+            continue
         if depth > MAX_DEPTH:
-            raise ManifestError(f"{_at(path, node)}: nested more than {MAX_DEPTH} deep")
+            yield _at(path, node, f"nested more than {MAX_DEPTH} deep")
+            continue
         seen.add(id(node))
         if isinstance(node, yaml.MappingNode):
-            _refuse_duplicates(node, path)
+            yield from _duplicates(node, path)
             pending.extend((value, depth + 1) for _, value in node.value)
         elif isinstance(node, yaml.SequenceNode):
             pending.extend((value, depth + 1) for value in node.value)
 
 
-def _refuse_duplicates(node: yaml.MappingNode, path: str) -> None:
+def _duplicates(node: yaml.MappingNode, path: str) -> Iterator[Violation]:
     keys: set[str] = set()
     for key, _ in node.value:
         if not isinstance(key, yaml.ScalarNode):
-            raise ManifestError(f"{_at(path, key)}: a key is not a string")
+            yield _at(path, key, "a key is not a string")
+            continue
         if key.value in keys:
-            raise ManifestError(f"{_at(path, key)}: `{key.value}` is given twice")
+            yield _at(path, key, f"`{key.value}` is given twice")
         keys.add(key.value)
 
 
-def _at(path: str, node: yaml.Node) -> str:
-    return f"{path}:{node.start_mark.line + 1}"
+def _at(path: str, node: yaml.Node, message: str) -> Violation:
+    mark = node.start_mark
+    return Violation(path, mark.line + 1, mark.column + 1, message=message)
 
 
 def _first_line(error: Exception) -> str:

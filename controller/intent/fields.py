@@ -1,77 +1,19 @@
-"""What the resource models are made of: field types and the base model. Pure."""
+"""What the resource models are made of: field types, and the parts that all have. Pure."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    model_validator,
-)
-from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+
+from controller.intent.rules import Complaint, Strict, refusal, rule
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-
-class Strict(BaseModel):
-    """A part of a resource: immutable, and nothing in it is ignored.
-
-    Field names of the old API group were in lower case; both are accepted. A field that is null is
-    left out, as Kubernetes does; so a chart may write one that has no value.
-    """
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=to_camel, hide_input_in_errors=True
-    )
-
-    refused: ClassVar[Mapping[str, str]] = {}
-    """Fields that the API has and we cannot carry out yet, with what to tell the user."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_names(cls, data: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
-        if not isinstance(data, dict):
-            return data
-        for name in data:
-            if name in cls.refused:
-                raise refusal(f"`{name}` {cls.refused[name]}")
-        lower = {alias.lower(): alias for alias in cls.aliases()}
-        renamed: dict[Any, Any] = {}
-        for name, value in data.items():
-            alias = lower.get(name, name) if isinstance(name, str) else name
-            if alias in renamed:
-                raise refusal(f"`{alias}` is given twice, once by its older name `{name}`")
-            renamed[alias] = value
-        known = lower.values()
-        return {k: v for k, v in renamed.items() if v is not None or k not in known}
-
-    @classmethod
-    def aliases(cls) -> list[str]:
-        return [field.alias or name for name, field in cls.model_fields.items()]
-
-
-def refusal(message: str) -> PydanticCustomError:
-    """Return the error of a rule: one sentence that says what is wrong, braces taken literally."""
-    return PydanticCustomError("rule", "{message}", {"message": message})
-
-
-def exactly_one(data: object, *names: str) -> None:
-    """Raise unless exactly one of these fields of a model is set."""
-    given = [name for name in names if getattr(data, name) is not None]
-    if len(given) != 1:
-        listed = ", ".join(to_camel(name) for name in names)
-        raise refusal(f"exactly one of {listed} must be given, not {len(given)}")
 
 
 def _network(value: object) -> object:
@@ -184,13 +126,13 @@ class Requirement(Strict):
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
     values: tuple[str, ...] = ()
 
-    @model_validator(mode="after")
-    def _values_fit_the_operator(self) -> Requirement:
+    @rule
+    def _values_fit_the_operator(self) -> Iterator[Complaint]:
         if self.operator in ("In", "NotIn") and not self.values:
-            raise refusal(f"a node selector with `{self.operator}` needs `values`")
+            yield Complaint((), f"a node selector with `{self.operator}` needs `values`")
         if self.operator in ("Exists", "DoesNotExist") and self.values:
-            raise refusal(f"a node selector with `{self.operator}` takes no `values`")
-        return self
+            text = f"a node selector with `{self.operator}` takes no `values`"
+            yield Complaint(("values",), text)
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         match self.operator:

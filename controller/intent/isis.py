@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
-from controller.intent.fields import InterfaceName, Strict, number, refusal
+from controller.intent.fields import InterfaceName, number
+from controller.intent.rules import Complaint, Strict, refusal, repeated, rule
 from controller.model import frr as model
 
 INSTANCE = "underlay"
@@ -46,13 +47,10 @@ class Isis(Strict):
     features: Annotated[tuple[Literal["advertisePassiveOnly"], ...], Field(max_length=32)] = ()
     interfaces: Annotated[tuple[IsisInterface, ...], Field(max_length=128)] = ()
 
-    @model_validator(mode="after")
-    def _interfaces_are_distinct(self) -> Isis:
-        names = [interface.name for interface in self.interfaces]
-        for name in names:
-            if names.count(name) > 1:
-                raise refusal(f"interface {name} is given twice")
-        return self
+    @rule
+    def _interfaces_are_distinct(self) -> Iterator[Complaint]:
+        for index, name in repeated(interface.name for interface in self.interfaces):
+            yield Complaint(("interfaces", index, "name"), f"interface {name} is given twice")
 
     def net(self, node_index: int) -> str:
         """Return the node's NET: its number is added to the system ID. Raises ValueError."""

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from controller.intent.node import Node
 from controller.intent.resolve import select
-from controller.intent.schema import Owner, Resources
-from controller.intent.validate import Rejected, validate
+from controller.intent.schema import VALIDATION_FAILED, Owner, Resources
+from controller.intent.validate import validate
 from controller.model.view import ResourceStatus
 
 
@@ -44,29 +44,33 @@ def settle(before: Resources, now: Resources, node: Node) -> Resources:
     while True:
         edited = {r.owner for r in taken.items if r.spec != earlier.get(r.owner, r.spec)}
         bad = {
-            status.owner: status.message
+            status.owner: status
             for status in validate(select(taken.items, node), node).statuses
-            if status.reason == Rejected.reason and status.owner in edited - back
+            if status.reason == VALIDATION_FAILED and status.owner in edited - back
         }
         if not bad:
             return taken
         back |= bad.keys()
-        taken = keep_last_good(before, reject(taken, bad, Rejected.reason))
+        taken = keep_last_good(before, _without(taken, bad))
 
 
 def reject(resources: Resources, refused: Mapping[Owner, str], reason: str) -> Resources:
     """Return the resources without those that somebody else refused, with why."""
+    statuses = {
+        owner: ResourceStatus(*owner, ready=False, reason=reason, message=message)
+        for owner, message in refused.items()
+    }
+    return _without(resources, statuses)
+
+
+def _without(resources: Resources, refused: Mapping[Owner, ResourceStatus]) -> Resources:
     known = {r.owner for r in resources.items}
     return replace(
         resources,
         items=tuple(r for r in resources.items if r.owner not in refused),
         rejected=(
             *resources.rejected,
-            *(
-                ResourceStatus(*owner, ready=False, reason=reason, message=message)
-                for owner, message in refused.items()
-                if owner in known
-            ),
+            *(status for owner, status in refused.items() if owner in known),
         ),
     )
 

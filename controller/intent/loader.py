@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
-from pydantic_core import PydanticCustomError
 
 from controller.intent import schema
 from controller.intent.aliases import modernise
@@ -20,12 +19,14 @@ from controller.intent.documents import Document, ManifestError, read
 from controller.intent.fields import Spec
 from controller.intent.node import NO_OVERRIDES, Node, NodeOverrides, NodeSpec, choose
 from controller.intent.passwords import PasswordReader
-from controller.intent.schema import InvalidSpec, Owner, Resource, Resources
-from controller.model.view import ResourceStatus
+from controller.intent.rules import Complaint, Complaints, closest, complaints_of
+from controller.intent.schema import InvalidSpec, Origin, Owner, Resource, Resources
+from controller.model.violation import Violation
 
 SUFFIXES = (".yaml", ".yml", ".json")
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 MANIFEST_FIELDS = {"apiVersion", "kind", "metadata", "spec", "status"}
+METADATA_FIELDS = {"namespace", "labels", "annotations"}
 NODE_CONFIG_FIELDS = {"nodeIndex", "nodeIndexInterfaceName", "nodeName", "logLevel"}
 
 # OpenPERouter's static files: lists of specs, each with a name beside its fields.
@@ -58,34 +59,57 @@ def merge(
 ) -> Resources:
     """Make resources of documents. Raises ManifestError when the node is in doubt."""
     collector = _Collector(passwords or PasswordReader())
-    for document in documents:
-        collector.add(document)
+    try:
+        for document in documents:
+            collector.add(document)
+    except ManifestError as error:  # of a file; what the others say is known by now
+        collector.broken += error.violations
+    if collector.broken:
+        raise ManifestError(*collector.broken, *_all(collector.rejected))
     try:
         node = choose(collector.nodes, overrides)
     except ValueError as error:
         raise ManifestError(str(error)) from None
     return Resources(
         tuple(collector.items),
-        tuple(collector.rejected),
+        tuple(schema.rejected(*owner, found) for owner, found in collector.rejected.items()),
         node,
         collector.digests,
         empty=not collector.documents,
     )
 
 
+def _all(rejected: Mapping[Owner, Sequence[Violation]]) -> Iterator[Violation]:
+    return (violation for violations in rejected.values() for violation in violations)
+
+
 def _documents(paths: Iterable[Path]) -> Iterator[Document]:
-    try:
-        for file in dict.fromkeys(file for path in paths for file in files(path)):
+    """Yield the documents of all files that can be read. Raises ManifestError with all errors."""
+    broken: list[Violation] = []
+    for file in dict.fromkeys(file for path in paths for file in _files(path, broken)):
+        try:
             yield from read(_text(file), str(file))
+        except ManifestError as error:
+            broken += error.violations
+    if broken:
+        raise ManifestError(*broken)
+
+
+def _files(path: Path, broken: list[Violation]) -> list[Path]:
+    try:
+        return files(path)
     except OSError as error:
-        raise ManifestError(f"{error.filename}: {error.strerror}") from None
+        broken.append(Violation(str(path), message=error.strerror or "cannot be read"))
+        return []
 
 
 def _text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except UnicodeDecodeError:
-        raise ManifestError(f"{file}: not text in UTF-8") from None
+        raise ManifestError(Violation(str(file), message="not text in UTF-8")) from None
+    except OSError as error:
+        raise ManifestError(Violation(str(file), message=error.strerror or "")) from None
 
 
 def files(path: Path) -> list[Path]:
@@ -110,7 +134,8 @@ class _Collector:
     def __init__(self, passwords: PasswordReader) -> None:
         self._passwords = passwords
         self.items: list[Resource[Spec]] = []
-        self.rejected: list[ResourceStatus] = []
+        self.rejected: dict[Owner, list[Violation]] = {}
+        self.broken: list[Violation] = []  # what leaves all of it in doubt
         self.nodes: list[Node] = []
         self.digests: dict[Owner, str] = {}
         self.documents = 0
@@ -127,36 +152,36 @@ class _Collector:
         elif {str(key).lower() for key in keys} <= {*STATIC_LISTS, STATIC_PASSTHROUGH}:
             self._add_static(document)
         else:
-            raise ManifestError(
-                f"{document.source()}: neither a manifest with apiVersion and kind, nor a static "
-                f"configuration file"
-            )
+            self._doubt(document, _unknown_document(document))
 
     def _add_manifest(self, document: Document) -> None:
         value = document.value
         if value.get("kind") == "List" and isinstance(value.get("items"), list):
             for index, item in enumerate(value["items"]):
-                if not isinstance(item, dict):
-                    raise ManifestError(f"{document.source('items', index)}: not a manifest")
-                self._add_manifest(document.part("items", index))
+                if isinstance(item, dict):
+                    self._add_manifest(document.part("items", index))
+                else:
+                    self._doubt(document, Complaint(("items", index), "not a manifest"))
             return
         kind, group = str(value.get("kind", "")), value.get("apiVersion")
         if not NAME.fullmatch(kind):
-            self._reject("Manifest", document.source("kind"), "kind: missing or not a name")
+            at = Complaint(("kind",), "missing or not a name")
+            self._reject("Manifest", document.source("kind"), document, at)
             return
         metadata = value.get("metadata")
         name = metadata.get("name") if isinstance(metadata, dict) else None
         if kind == "Node" and group == schema.OUR_GROUP:
             self._add_our_node(document, name)
-        elif not isinstance(name, str) or not NAME.fullmatch(name):
-            self._reject(kind, document.source(), "metadata.name: missing or not a name")
-        elif (problem := _problem_of(kind, group)) is not None:
-            self._reject(kind, name, f"{problem} ({document.source('kind')})")
-        elif unknown := value.keys() - MANIFEST_FIELDS:
-            first = min(map(str, unknown))
-            self._reject(kind, name, f"{first}: no such field ({document.source(first)})")
-        else:
-            self._add_resource(kind, name, value.get("spec", {}), document, ("spec",))
+            return
+        complaints = [*_problems_of(kind, group), *_unknown_fields(document)]
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            complaints.append(_bad_name(metadata))
+            name = document.source()
+        if complaints:
+            self._reject(kind, name, document, *complaints)
+        if kind in schema.KINDS:
+            spec = value.get("spec", {})
+            self._add_resource(kind, name, spec, document, ("spec",), usable=not complaints)
 
     def _add_static(self, document: Document) -> None:
         for key, value in document.value.items():
@@ -165,7 +190,8 @@ class _Collector:
                     self._add_inline("L3Passthrough", value, document, (key,))
                 continue
             if not isinstance(value, list | None):
-                raise ManifestError(f"{document.source(key)}: `{key}` is not a list")
+                self._doubt(document, Complaint((key,), "must be a list"))
+                continue
             for index, spec in enumerate(value or ()):
                 self._add_inline(STATIC_LISTS[key.lower()], spec, document, (key, index))
 
@@ -179,40 +205,56 @@ class _Collector:
             name = str(spec.pop("name"))
         else:
             self._unnamed += 1
-        if (problem := _problem_of(kind, schema.GROUP)) is not None:
-            self._reject(kind, name, f"{problem} ({document.source(*path)})")
-        elif not NAME.fullmatch(name):
-            self._reject(kind, document.source(*path), "name: not a name")
-        else:
-            self._add_resource(kind, name, spec, document, path)
+        complaints = [Complaint((*path, *c.path), c.message) for c in _problems_of(kind)]
+        if not NAME.fullmatch(name):
+            complaints.append(Complaint((*path, "name"), "not a name"))
+            name = document.source(*path)
+        if complaints:
+            self._reject(kind, name, document, *complaints)
+        if kind in schema.KINDS:
+            self._add_resource(kind, name, spec, document, path, usable=not complaints)
 
     def _add_resource(
-        self, kind: str, name: str, spec: object, document: Document, path: tuple[str | int, ...]
+        self,
+        kind: str,
+        name: str,
+        spec: object,
+        document: Document,
+        path: tuple[str | int, ...],
+        *,
+        usable: bool,
     ) -> None:
+        """Check a spec, and keep it if its manifest is `usable` otherwise."""
         source = document.source(*path)
         if (earlier := self._sources.get((kind, name))) is not None:
-            self._reject(kind, name, f"already defined at {earlier} ({source})")
+            at = ("metadata", "name") if path == ("spec",) else path
+            self._reject(kind, name, document, Complaint(at, f"already defined at {earlier}"))
             return
         self._sources[kind, name] = source
         self.digests[kind, name] = _digest(spec)
+        complaints = Complaints()
+        whole = self._passwords.resolve(spec, Path(document.path).parent, complaints)
+        self.digests[kind, name] = _digest(whole)
+        modern = modernise(kind, whole, complaints)
         try:
-            whole = self._passwords.resolve(spec, Path(document.path).parent)
-            self.digests[kind, name] = _digest(whole)
-            parsed = schema.parse(kind, modernise(kind, whole))
-        except PydanticCustomError as error:
-            self._reject(kind, name, f"spec: {error.message()} ({source})")
+            parsed = schema.parse(kind, modern)
         except InvalidSpec as error:
-            self._reject(kind, name, f"{error} ({document.source(*path, *error.path)})")
+            # A part that was left out above may be missed here, or change what a rule sees.
+            before = {c.path for c in complaints.found}
+            complaints.found += (c for c in error.complaints if not _follows(c, before))
         else:
-            self.items.append(Resource(kind, name, parsed, source, whole))
+            if usable and not complaints.found:
+                origin = Origin(document, path)
+                self.items.append(Resource(kind, name, parsed, source, whole, origin))
+        if complaints.found:
+            self._reject(kind, name, document, *complaints.found, path=path)
 
     def _add_our_node(self, document: Document, name: object) -> None:
         if not isinstance(name, str | None):
-            raise ManifestError(f"{document.source('metadata', 'name')}: metadata.name: not a name")
-        if unknown := document.value.keys() - MANIFEST_FIELDS:
-            first = min(map(str, unknown))
-            raise ManifestError(f"{document.source(first)}: {first}: no such field of a Node")
-        self._add_node(document, name or "", "spec")
+            self._doubt(document, Complaint(("metadata", "name"), "not a name"))
+        for complaint in _unknown_fields(document):
+            self._doubt(document, complaint)
+        self._add_node(document, name if isinstance(name, str) else "", "spec")
 
     def _add_node(self, document: Document, name: str, *path: str) -> None:
         spec: object = document.value
@@ -221,12 +263,58 @@ class _Collector:
         try:
             self.nodes.append(NodeSpec.model_validate(spec).node(name))
         except ValidationError as error:
-            problem = schema.invalid(error, path[0] if path else "node-config")
-            where = document.source(*path, *problem.path)
-            raise ManifestError(f"{where}: {problem}") from None
+            for complaint in complaints_of(error):
+                self._doubt(document, complaint, *path)
 
-    def _reject(self, kind: str, name: str, message: str) -> None:
-        self.rejected.append(ResourceStatus(kind, name, False, "ValidationFailed", message))
+    def _doubt(self, document: Document, complaint: Complaint, *path: str) -> None:
+        """Note what leaves open for which node all the manifests are, or what a file says."""
+        kind = str(document.value.get("kind", ""))
+        metadata = document.value.get("metadata")
+        name = str(metadata.get("name", "")) if isinstance(metadata, dict) else ""
+        self.broken.append(document.violation(complaint, path, kind, name))
+
+    def _reject(
+        self,
+        kind: str,
+        name: str,
+        document: Document,
+        *complaints: Complaint,
+        path: tuple[str | int, ...] = (),
+    ) -> None:
+        found = self.rejected.setdefault((kind, name), [])
+        shown = "" if name.startswith(f"{document.path}:") else name  # the place is shown anyway
+        found += (document.violation(c, path, kind, shown) for c in complaints)
+
+
+def _follows(complaint: Complaint, before: set[tuple[str | int, ...]]) -> bool:
+    """Say whether a complaint may only be there because a part with an earlier one was left out."""
+    if not before:
+        return False
+    return complaint.message == "required, but missing" or not complaint.path
+
+
+def _unknown_fields(document: Document) -> Iterator[Complaint]:
+    for key in document.value.keys() - MANIFEST_FIELDS:
+        yield Complaint((key,), "unknown field", closest(key, MANIFEST_FIELDS))
+
+
+def _unknown_document(document: Document) -> Complaint:
+    known = [*MANIFEST_FIELDS, *NODE_CONFIG_FIELDS, *STATIC_LISTS, STATIC_PASSTHROUGH]
+    text = "neither a manifest with apiVersion and kind, nor a static configuration file"
+    for key in document.value:
+        if str(key).lower() not in map(str.lower, known) and (meant := closest(key, known)):
+            return Complaint((key,), f"unknown field; {text}", meant)
+    return Complaint((), text)
+
+
+def _bad_name(metadata: object) -> Complaint:
+    text = "missing or not a name"
+    if not isinstance(metadata, dict) or "name" in metadata:
+        return Complaint(("metadata", "name"), text)
+    for key in metadata:
+        if key not in METADATA_FIELDS and closest(key, ["name"]):
+            return Complaint(("metadata", key), "unknown field, and no name", "name")
+    return Complaint(("metadata", "name"), text)
 
 
 def _digest(spec: object) -> str:
@@ -234,10 +322,14 @@ def _digest(spec: object) -> str:
     return hashlib.sha256(repr(spec).encode()).hexdigest()
 
 
-def _problem_of(kind: str, group: object) -> str | None:
-    """Return why no resource of this kind can be taken, if so."""
+def _problems_of(kind: str, group: object = schema.GROUP) -> Iterator[Complaint]:
+    """Yield why no resource of this kind can be taken, if so."""
     if group not in (schema.GROUP, schema.OLD_GROUP):
-        return f"apiVersion {group!r} is not {schema.GROUP}"
-    if kind in schema.KINDS:
-        return None
-    return schema.REFUSED_KINDS.get(kind, f"there is no kind {kind!r}")
+        groups = [schema.GROUP, schema.OLD_GROUP]
+        text = f"{group!r} is not {schema.GROUP}"
+        yield Complaint(("apiVersion",), text, closest(group, groups))
+    if kind in schema.REFUSED_KINDS:
+        yield Complaint(("kind",), schema.REFUSED_KINDS[kind])
+    elif kind not in schema.KINDS:
+        meant = closest(kind, [*schema.KINDS, "Node"])
+        yield Complaint(("kind",), f"there is no kind {kind!r}", meant)

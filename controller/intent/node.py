@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from controller.intent.fields import Namespace, Strict, number, refusal
+from controller.intent.fields import Namespace, number
+from controller.intent.rules import Strict, refusal
 
 HOSTNAME_LABEL = "kubernetes.io/hostname"
 

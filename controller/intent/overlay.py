@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints
 
 from controller.intent.fields import (
     AddressFamily,
@@ -18,14 +18,12 @@ from controller.intent.fields import (
     PeerType,
     RouteTargets,
     Spec,
-    Strict,
     UdpPort,
     VniNumber,
     VrfName,
-    exactly_one,
     number,
-    refusal,
 )
+from controller.intent.rules import Complaint, Strict, exactly_one, repeated, rule
 from controller.intent.sessions import GracefulRestart, SessionOptions
 
 VXLAN_PORT = 4789
@@ -37,15 +35,17 @@ class LocalCidr(Strict):
     ipv4: Cidr | None = None
     ipv6: Cidr | None = None
 
-    @model_validator(mode="after")
-    def _families_are_what_they_say(self) -> LocalCidr:
-        if self.ipv4 is None and self.ipv6 is None:
-            raise refusal("localCIDR needs ipv4, ipv6 or both")
+    @rule
+    def _families_are_what_they_say(self) -> Iterator[Complaint]:
         if self.ipv4 is not None and self.ipv4.version != 4:
-            raise refusal(f"localCIDR.ipv4 {self.ipv4} is not IPv4")
+            yield Complaint(("ipv4",), f"localCIDR.ipv4 {self.ipv4} is not IPv4")
         if self.ipv6 is not None and self.ipv6.version != 6:
-            raise refusal(f"localCIDR.ipv6 {self.ipv6} is not IPv6")
-        return self
+            yield Complaint(("ipv6",), f"localCIDR.ipv6 {self.ipv6} is not IPv6")
+
+    @rule
+    def _one_family_is_there(self) -> Iterator[Complaint]:
+        if self.ipv4 is None and self.ipv6 is None:
+            yield Complaint((), "localCIDR needs ipv4, ipv6 or both")
 
     @property
     def pools(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
@@ -62,12 +62,12 @@ class HostSession(SessionOptions):
     graceful_restart: GracefulRestart | None = None
     """Ours: of the tenant's instance; without it the Underlay's counts there too."""
 
-    @model_validator(mode="after")
-    def _one_kind_of_host(self) -> HostSession:
+    @rule
+    def _one_kind_of_host(self) -> Iterator[Complaint]:
         given = [v for v in (self.host_asn, self.host_type) if v is not None]
         if len(given) != 1:
-            raise refusal(f"exactly one of hostASN, hostType must be given, not {len(given)}")
-        return self
+            text = f"exactly one of hostASN, hostType must be given, not {len(given)}"
+            yield Complaint((), text)
 
 
 class L3Vni(LegSpec):
@@ -81,14 +81,14 @@ class L3Vni(LegSpec):
     export_rts: RouteTargets = Field(default=(), alias="exportRTs")
     import_rts: RouteTargets = Field(default=(), alias="importRTs")
 
-    @model_validator(mode="after")
-    def _internal_host_says_so(self) -> L3Vni:
+    @rule
+    def _internal_host_says_so(self) -> Iterator[Complaint]:
         session = self.host_session
         if session is not None and session.host_asn == session.asn:
-            raise refusal(
-                f"hostASN equals asn {session.asn}: for an internal session give hostType Internal"
+            yield Complaint(
+                ("hostSession", "hostASN"),
+                f"hostASN equals asn {session.asn}: for an internal session give hostType Internal",
             )
-        return self
 
 
 class Reference(Strict):
@@ -103,12 +103,11 @@ class RoutingDomain(Strict):
     type: Literal["L3VNI"]
     l3vni: Reference
 
-    @model_validator(mode="before")
     @classmethod
-    def _no_l3vpn(cls, data: object) -> object:
-        if isinstance(data, dict) and data.get("type") == "L3VPN":
-            raise refusal("routingDomain of type L3VPN is not supported yet; refer to an L3VNI")
-        return data
+    def unsupported(cls, data: Mapping[Any, Any]) -> Iterator[Complaint]:
+        if data.get("type") == "L3VPN":
+            text = "routingDomain of type L3VPN is not supported yet; refer to an L3VNI"
+            yield Complaint(("type",), text)
 
 
 class HostBridge(Strict):
@@ -117,11 +116,11 @@ class HostBridge(Strict):
     lifecycle: Literal["Managed", "External"]
     name: InterfaceName | None = None
 
-    @model_validator(mode="after")
-    def _named_if_external(self) -> HostBridge:
+    @rule
+    def _named_if_external(self) -> Iterator[Complaint]:
         if (self.lifecycle == "External") is not (self.name is not None):
-            raise refusal("an External bridge has a `name`, and a Managed one has none")
-        return self
+            at = () if self.name is None else ("name",)
+            yield Complaint(at, "an External bridge has a `name`, and a Managed one has none")
 
 
 class HostMaster(Strict):
@@ -131,12 +130,12 @@ class HostMaster(Strict):
     linux_bridge: HostBridge | None = None
     ovs_bridge: HostBridge | None = None
 
-    @model_validator(mode="after")
-    def _the_bridge_is_of_the_type(self) -> HostMaster:
-        exactly_one(self, "linux_bridge", "ovs_bridge")
-        if (self.type == "OVSBridge") is not (self.ovs_bridge is not None):
-            raise refusal(f"hostMaster of type {self.type} has another kind of bridge")
-        return self
+    @rule
+    def _the_bridge_is_of_the_type(self) -> Iterator[Complaint]:
+        complaints = list(exactly_one(self, "linux_bridge", "ovs_bridge"))
+        yield from complaints
+        if not complaints and (self.type == "OVSBridge") is not (self.ovs_bridge is not None):
+            yield Complaint((), f"hostMaster of type {self.type} has another kind of bridge")
 
     @property
     def bridge(self) -> HostBridge:
@@ -161,15 +160,18 @@ class L2Vni(LegSpec):
     export_rts: RouteTargets = Field(default=(), alias="exportRTs")
     import_rts: RouteTargets = Field(default=(), alias="importRTs")
 
-    @model_validator(mode="after")
-    def _gateways_have_a_home(self) -> L2Vni:
+    @rule
+    def _gateways_have_a_home(self) -> Iterator[Complaint]:
         if self.routing_domain is not None and self.vrf is not None:
-            raise refusal("`vrf` is the older form of `routingDomain`; give one of them")
+            text = "`vrf` is the older form of `routingDomain`; give one of them"
+            yield Complaint(("vrf",), text)
         if self.gateway_ips and self.routing_domain is None and self.vrf is None:
-            raise refusal("gatewayIPs need a routingDomain")
-        if len({gateway.version for gateway in self.gateway_ips}) != len(self.gateway_ips):
-            raise refusal("gatewayIPs takes one address per family")
-        return self
+            yield Complaint(("gatewayIPs",), "gatewayIPs need a routingDomain")
+
+    @rule
+    def _one_gateway_per_family(self) -> Iterator[Complaint]:
+        for index, _ in repeated(gateway.version for gateway in self.gateway_ips):
+            yield Complaint(("gatewayIPs", index), "gatewayIPs takes one address per family")
 
 
 class L3Passthrough(LegSpec):
@@ -177,11 +179,11 @@ class L3Passthrough(LegSpec):
 
     host_session: HostSession
 
-    @model_validator(mode="after")
-    def _restart_is_the_underlays(self) -> L3Passthrough:
+    @rule
+    def _restart_is_the_underlays(self) -> Iterator[Complaint]:
         if self.host_session.graceful_restart is not None:
-            raise refusal("gracefulRestart here is the Underlay's: its session is in that instance")
-        return self
+            text = "gracefulRestart here is the Underlay's: its session is in that instance"
+            yield Complaint(("hostSession", "gracefulRestart"), text)
 
 
 class RawFrrConfig(Spec):
@@ -190,8 +192,7 @@ class RawFrrConfig(Spec):
     priority: Annotated[int, number(0, 0x7FFF_FFFF)] = 0
     raw_config: Annotated[str, StringConstraints(min_length=1)]
 
-    @model_validator(mode="after")
-    def _one_line_each(self) -> RawFrrConfig:
+    @rule
+    def _one_line_each(self) -> Iterator[Complaint]:
         if any(ord(c) < 0x20 and c not in "\n\t" for c in self.raw_config):
-            raise refusal("rawConfig holds a control character")
-        return self
+            yield Complaint(("rawConfig",), "rawConfig holds a control character")

@@ -11,7 +11,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from controller.intent.fields import refusal
+from controller.intent.rules import Complaints
 
 Yaml = dict[str, Any]
 
@@ -21,6 +21,13 @@ SECRET_KEY = "password"  # of a Secret of type kubernetes.io/basic-auth
 LONGEST = 4096  # bytes; more is no password
 
 
+PASSWORDS = {"password", "passwordfile", "passwordsecret"}
+
+
+class _Unreadable(Exception):
+    """Why there is no password where a manifest refers to one."""
+
+
 class PasswordReader:
     """Reads what manifests refer to, and keeps the paths, for whoever watches them."""
 
@@ -28,45 +35,54 @@ class PasswordReader:
         self._secrets = secrets
         self.consulted: set[Path] = set()
 
-    def resolve(self, spec: object, beside: Path) -> object:
+    def resolve(self, spec: object, beside: Path, complaints: Complaints) -> object:
         """Return the spec with its passwords in it; paths are relative to `beside`.
 
-        Raises PydanticCustomError.
+        A password that cannot be read is left out, with a complaint.
         """
         if not isinstance(spec, dict):
             return spec
         copy: Yaml = dict(spec)
         for name in ("hostSession", "hostsession"):
             if isinstance(copy.get(name), dict):
-                copy[name] = self._session(copy[name], beside)
+                copy[name] = self._session(copy[name], beside, complaints.at(name))
         if isinstance(neighbors := copy.get("neighbors"), list):
             copy["neighbors"] = [
-                self._session(n, beside) if isinstance(n, dict) else n for n in neighbors
+                self._session(n, beside, complaints.at("neighbors", index))
+                if isinstance(n, dict)
+                else n
+                for index, n in enumerate(neighbors)
             ]
         return copy
 
-    def _session(self, session: Yaml, beside: Path) -> Yaml:
+    def _session(self, session: Yaml, beside: Path, complaints: Complaints) -> Yaml:
         named = [key for key in session if str(key).lower().startswith("password")]
         given = [key for key in named if session[key] is not None]
         session = {k: v for k, v in session.items() if k not in named or k in given}
-        if len(given) > 1:
-            raise refusal(f"{' and '.join(given)} are mutually exclusive")
-        for key in given:
-            reference, rest = session[key], {k: v for k, v in session.items() if k != key}
-            match key.lower():
-                case "passwordfile":
-                    return {**rest, "password": self._read(key, _path(key, reference, beside))}
-                case "passwordsecret":
-                    return {**rest, "password": self._read(key, self._file_of(reference))}
-                case _:
-                    pass
+        known = [key for key in given if str(key).lower() in PASSWORDS]
+        if len(known) > 1:
+            complaints.add(f"{' and '.join(known)} are mutually exclusive", known[-1])
+            return {k: v for k, v in session.items() if k not in known}
+        for key in known:
+            if key.lower() == "password":
+                continue
+            reference = session.pop(key)
+            try:
+                session["password"] = self._password(key, reference, beside)
+            except _Unreadable as error:
+                complaints.add(str(error), key)
         return session
+
+    def _password(self, key: str, reference: object, beside: Path) -> str:
+        if key.lower() == "passwordfile":
+            return self._read(key, _path(key, reference, beside))
+        return self._read(key, self._file_of(reference))
 
     def _file_of(self, reference: object) -> Path:
         """Return the file of a Secret: its name, or the key below it, as Kubernetes mounts them."""
         name = reference.get("name") if isinstance(reference, dict) else reference
         if not isinstance(name, str) or not SECRET_NAME.fullmatch(name):
-            raise refusal("passwordSecret is not the name of a Secret")
+            raise _Unreadable("passwordSecret is not the name of a Secret")
         path = self._secrets / name
         return path / SECRET_KEY if os.path.isdir(path) else path  # Path.is_dir may raise
 
@@ -77,14 +93,14 @@ class PasswordReader:
             with open(path, "rb", opener=_at_once) as file:
                 mode = os.fstat(file.fileno()).st_mode
                 if not stat.S_ISREG(mode):
-                    raise refusal(f"{key} {path}: not a file")
+                    raise _Unreadable(f"{key} {path}: not a file")
                 if mode & stat.S_IRWXO:
-                    raise refusal(f"{key} {path}: everybody may use it; `chmod o= {path}`")
+                    raise _Unreadable(f"{key} {path}: everybody may use it; `chmod o= {path}`")
                 return file.read(LONGEST).decode().strip()
         except OSError as error:
-            raise refusal(f"{key} {path}: {error.strerror}") from None
+            raise _Unreadable(f"{key} {path}: {error.strerror}") from None
         except UnicodeDecodeError:
-            raise refusal(f"{key} {path}: not text in UTF-8") from None
+            raise _Unreadable(f"{key} {path}: not text in UTF-8") from None
 
 
 def _at_once(path: str, flags: int) -> int:
@@ -93,5 +109,5 @@ def _at_once(path: str, flags: int) -> int:
 
 def _path(key: str, reference: object, beside: Path) -> Path:
     if not isinstance(reference, str) or not reference or "\0" in reference:
-        raise refusal(f"{key} is not a path")
+        raise _Unreadable(f"{key} is not a path")
     return beside / reference

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
+from controller.intent.documents import Document
 from controller.intent.fields import Spec
 from controller.intent.node import Node
 from controller.intent.overlay import L2Vni, L3Passthrough, L3Vni, RawFrrConfig
+from controller.intent.rules import Complaint, complaints_of
 from controller.intent.underlay import Underlay
 from controller.model.view import ResourceStatus
+from controller.model.violation import Violation
 
 GROUP = "network.openperouter.io/v1alpha1"
 OLD_GROUP = "openpe.openperouter.github.io/v1alpha1"
@@ -42,6 +43,14 @@ S_co = TypeVar("S_co", bound=Spec, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a spec was read: its document, and its path in it."""
+
+    document: Document
+    path: tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Resource(Generic[S_co]):
     """A resource that passed the rules of its kind."""
 
@@ -50,10 +59,23 @@ class Resource(Generic[S_co]):
     spec: S_co
     source: str = ""  # where it was read: "pe.yaml:12"
     written: object = field(default=None, compare=False, repr=False)  # the spec, passwords and all
+    origin: Origin | None = field(default=None, compare=False, repr=False)
 
     @property
     def owner(self) -> Owner:
         return self.kind, self.name
+
+    def violation(self, complaint: Complaint) -> Violation:
+        """Return a complaint about a part of the spec, with its place."""
+        if self.origin is None:
+            return Violation(
+                kind=self.kind,
+                name=self.name,
+                message=complaint.message,
+                suggestion=complaint.suggestion,
+            )
+        document, path = self.origin.document, self.origin.path
+        return document.violation(complaint, path, self.kind, self.name)
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"
@@ -71,45 +93,30 @@ class Resources:
 
 
 class InvalidSpec(Exception):
-    """A spec that breaks a rule of its kind; `path` leads to where."""
+    """A spec that breaks rules of its kind; `complaints` are all of them."""
 
-    def __init__(self, message: str, path: Sequence[str | int]) -> None:
-        super().__init__(message)
-        self.path = tuple(path)
+    def __init__(self, complaints: Sequence[Complaint]) -> None:
+        super().__init__("; ".join(c.message for c in complaints))
+        self.complaints = tuple(complaints)
 
 
 def parse(kind: str, spec: object) -> Spec:
-    """Check a spec against the rules of its kind. Raises InvalidSpec with one sentence."""
+    """Check a spec against the rules of its kind. Raises InvalidSpec."""
     try:
         return KINDS[kind].model_validate(spec)
     except ValidationError as error:
-        raise invalid(error) from None
+        raise InvalidSpec(complaints_of(error)) from None
 
 
-def invalid(error: ValidationError, root: str = "spec") -> InvalidSpec:
-    """Return the worst complaint as one sentence; never the value, which may be a secret."""
-    found = error.errors(include_url=False, include_input=False)
-    details = [d for d in found if not _is_short_of_bad_items(d, found)]
-    worst = next((d for d in details if d["type"] == "rule"), details[0])
-    where = root + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in worst["loc"])
-    said = _SHOULD.sub("must ", worst["msg"]).replace(" after validation", "")
-    message = _SENTENCES.get(worst["type"], said)
-    more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
-    return InvalidSpec(f"{where}: {message}{more}", worst["loc"])
+VALIDATION_FAILED = "ValidationFailed"
+DEPENDENCY_FAILED = "DependencyFailed"
 
 
-def _is_short_of_bad_items(detail: ErrorDetails, found: Sequence[ErrorDetails]) -> bool:
-    """Say whether a list is too short only because items in it are bad, which is said of them."""
-    where = detail["loc"]
-    inside = (d["loc"] for d in found if len(d["loc"]) > len(where))
-    return detail["type"] == "too_short" and any(loc[: len(where)] == where for loc in inside)
-
-
-_SHOULD = re.compile(r"^(Input|String|Value|Tuple) should ")
-_SENTENCES = {
-    "extra_forbidden": "no such field",
-    "missing": "required, but missing",
-    "model_type": "must be a mapping",
-    "dict_type": "must be a mapping",
-    "tuple_type": "must be a list",
-}
+def rejected(
+    kind: str, name: str, violations: Sequence[Violation], reason: str = VALIDATION_FAILED
+) -> ResourceStatus:
+    """Return the status of a resource that breaks rules."""
+    violations = sorted(violations, key=lambda v: (v.file, v.line, v.column))
+    told = (f"{v.sentence} ({v.place})" if v.place else v.sentence for v in violations)
+    message = "; ".join(told)
+    return ResourceStatus(kind, name, False, reason, message, violations=tuple(violations))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr
 
-from controller.intent.fields import Cidr, Strict, number, refusal
+from controller.intent.fields import Cidr, number
+from controller.intent.rules import Complaint, Strict, refusal, rule
 
 PASSWORD_MAX = 80  # TCP_MD5SIG_MAXKEYLEN in linux/tcp.h; bgpd refuses what is longer
 
@@ -55,15 +56,15 @@ class PrefixRule(Strict):
     ge: Annotated[int, number(0, 128)] | None = None
     le: Annotated[int, number(0, 128)] | None = None
 
-    @model_validator(mode="after")
-    def _lengths_agree(self) -> PrefixRule:
+    @rule
+    def _lengths_agree(self) -> Iterator[Complaint]:
         low, high = self.prefix.prefixlen, self.prefix.max_prefixlen
-        for value in (self.ge, self.le):
+        for name, value in (("ge", self.ge), ("le", self.le)):
             if value is not None and not low <= value <= high:
-                raise refusal(f"ge and le of {self.prefix} lie between {low} and {high}")
+                text = f"ge and le of {self.prefix} lie between {low} and {high}"
+                yield Complaint((name,), text)
         if self.ge is not None and self.le is not None and self.ge > self.le:
-            raise refusal(f"ge {self.ge} exceeds le {self.le}")
-        return self
+            yield Complaint(("ge",), f"ge {self.ge} exceeds le {self.le}")
 
 
 PrefixRules = Annotated[tuple[PrefixRule, ...], Field(max_length=1000)]
@@ -84,15 +85,16 @@ class SessionOptions(Strict):
     import_filter: PrefixRules | None = None
     export_filter: PrefixRules | None = None
 
-    @model_validator(mode="after")
-    def _timers_agree(self) -> SessionOptions:
+    @rule
+    def _timers_agree(self) -> Iterator[Complaint]:
         hold, keepalive = self.hold_time_seconds, self.keepalive_time_seconds
         if (hold is None) is not (keepalive is None):
-            raise refusal("holdTimeSeconds and keepaliveTimeSeconds must be given together")
-        if hold is None or keepalive is None:
-            return self
+            given = "keepaliveTimeSeconds" if hold is None else "holdTimeSeconds"
+            text = "holdTimeSeconds and keepaliveTimeSeconds must be given together"
+            yield Complaint((given,), text)
         if hold in (1, 2):
-            raise refusal(f"holdTimeSeconds must be 0 or at least 3, not {hold}")
-        if keepalive > hold:
-            raise refusal(f"keepaliveTimeSeconds {keepalive} exceeds holdTimeSeconds {hold}")
-        return self
+            text = f"holdTimeSeconds must be 0 or at least 3, not {hold}"
+            yield Complaint(("holdTimeSeconds",), text)
+        if hold is not None and keepalive is not None and keepalive > hold:
+            text = f"keepaliveTimeSeconds {keepalive} exceeds holdTimeSeconds {hold}"
+            yield Complaint(("keepaliveTimeSeconds",), text)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import combinations
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints
 
 from controller.intent.fields import (
     Address,
@@ -17,12 +17,10 @@ from controller.intent.fields import (
     InterfaceName,
     PeerType,
     Spec,
-    Strict,
-    exactly_one,
     number,
-    refusal,
 )
 from controller.intent.isis import LOOPBACK, Isis
+from controller.intent.rules import Complaint, Strict, closest, exactly_one, repeated, rule
 from controller.intent.sessions import GracefulRestart, SessionOptions
 
 FamilyName = Literal["ipv4unicast", "ipv6unicast", "evpn"]
@@ -47,12 +45,11 @@ class AddressFamilySettings(Strict):
     type: FamilyName
     properties: Annotated[tuple[FamilyProperty, ...], Field(max_length=1)] = ()
 
-    @model_validator(mode="before")
     @classmethod
-    def _no_vpn(cls, data: object) -> object:
-        if isinstance(data, dict) and data.get("type") in ("ipv4vpn", "ipv6vpn"):
-            raise refusal(f"address family {data['type']} (L3VPN over SRv6) is not supported yet")
-        return data
+    def unsupported(cls, data: Mapping[Any, Any]) -> Iterator[Complaint]:
+        if data.get("type") in ("ipv4vpn", "ipv6vpn"):
+            text = f"address family {data['type']} (L3VPN over SRv6) is not supported yet"
+            yield Complaint(("type",), text)
 
 
 class Neighbor(SessionOptions):
@@ -76,26 +73,38 @@ class Neighbor(SessionOptions):
     def multihop(self) -> int:
         return self.properties[0].ebgp_multi_hop.ttl if self.properties else 0
 
-    @model_validator(mode="after")
-    def _one_peer_of_one_kind(self) -> Neighbor:
-        exactly_one(self, "asn", "type")
-        exactly_one(self, "address", "interface", "listen_range")
-        if self.address is not None and self.address.is_link_local:
-            raise refusal(f"neighbor {self.id}: for a link-local address give `interface` instead")
-        if isinstance(self.listen_range, ipaddress.IPv6Network) and self.listen_range.is_link_local:
-            raise refusal(f"neighbor {self.id}: listenRange must not be IPv6 link-local")
-        return self
+    @rule
+    def _one_kind(self) -> Iterator[Complaint]:
+        yield from exactly_one(self, "asn", "type")
 
-    @model_validator(mode="after")
-    def _families_are_distinct(self) -> Neighbor:
-        types = [family.type for family in self.address_families]
-        if len(types) != len(set(types)):
-            raise refusal(f"neighbor {self.id}: an address family is given twice")
-        if self.type != "Internal" and any(f.properties for f in self.address_families):
-            raise refusal(
-                f"neighbor {self.id}: routeReflectorClient needs a neighbor of type Internal"
-            )
-        return self
+    @rule
+    def _one_peer(self) -> Iterator[Complaint]:
+        yield from exactly_one(self, "address", "interface", "listen_range")
+
+    @rule
+    def _no_link_local_address(self) -> Iterator[Complaint]:
+        if self.address is not None and self.address.is_link_local:
+            text = f"neighbor {self.address}: for a link-local address give `interface` instead"
+            yield Complaint(("address",), text)
+
+    @rule
+    def _no_link_local_range(self) -> Iterator[Complaint]:
+        if isinstance(self.listen_range, ipaddress.IPv6Network) and self.listen_range.is_link_local:
+            text = f"neighbor {self.listen_range}: listenRange must not be IPv6 link-local"
+            yield Complaint(("listenRange",), text)
+
+    @rule
+    def _families_are_distinct(self) -> Iterator[Complaint]:
+        for index, _ in repeated(family.type for family in self.address_families):
+            text = f"neighbor {self.id}: an address family is given twice"
+            yield Complaint(("addressFamilies", index), text)
+
+    @rule
+    def _reflector_clients_are_internal(self) -> Iterator[Complaint]:
+        for index, family in enumerate(self.address_families):
+            if self.type != "Internal" and family.properties:
+                text = f"neighbor {self.id}: routeReflectorClient needs a neighbor of type Internal"
+                yield Complaint(("addressFamilies", index, "properties"), text)
 
 
 class Dpdk(Strict):
@@ -107,11 +116,10 @@ class Dpdk(Strict):
     devargs: Annotated[str, StringConstraints(pattern=r"^[!-~]*$", max_length=127)] = ""
     wiring: Literal["owned", "shared"] = "owned"
 
-    @model_validator(mode="after")
-    def _owned_is_told_where(self) -> Dpdk:
+    @rule
+    def _owned_is_told_where(self) -> Iterator[Complaint]:
         if self.wiring == "owned" and not self.devargs:
-            raise refusal("dpdk.wiring `owned` needs dpdk.devargs, such as 0000:01:00.0")
-        return self
+            yield Complaint((), "dpdk.wiring `owned` needs dpdk.devargs, such as 0000:01:00.0")
 
 
 class NetworkDevice(Strict):
@@ -129,12 +137,11 @@ class UnderlayInterface(Strict):
     type: Literal["NetworkDevice"]
     network_device: NetworkDevice
 
-    @model_validator(mode="before")
     @classmethod
-    def _no_cni(cls, data: object) -> object:
-        if isinstance(data, dict) and data.get("type") == "CNIDevice":
-            raise refusal("interface type CNIDevice is not supported yet; use NetworkDevice")
-        return data
+    def unsupported(cls, data: Mapping[Any, Any]) -> Iterator[Complaint]:
+        if data.get("type") == "CNIDevice":
+            text = "interface type CNIDevice is not supported yet; use NetworkDevice"
+            yield Complaint(("type",), text)
 
     @property
     def name(self) -> str:
@@ -146,21 +153,20 @@ class TunnelEndpoint(Strict):
 
     cidrs: Annotated[tuple[Cidr, ...], Field(min_length=1, max_length=2)]
 
-    @model_validator(mode="after")
-    def _one_per_family(self) -> TunnelEndpoint:
-        if len({cidr.version for cidr in self.cidrs}) != len(self.cidrs):
-            raise refusal("tunnelEndpoint.cidrs takes one CIDR per address family")
-        return self
+    @rule
+    def _one_per_family(self) -> Iterator[Complaint]:
+        for index, _ in repeated(cidr.version for cidr in self.cidrs):
+            text = "tunnelEndpoint.cidrs takes one CIDR per address family"
+            yield Complaint(("cidrs", index), text)
 
 
 class RouteReflector(Strict):
     cluster_id: Address = Field(default=ipaddress.IPv4Address("192.0.2.1"), alias="clusterID")
 
-    @model_validator(mode="after")
-    def _it_is_ipv4(self) -> RouteReflector:
+    @rule
+    def _it_is_ipv4(self) -> Iterator[Complaint]:
         if self.cluster_id.version != 4:
-            raise refusal(f"clusterID {self.cluster_id} is not IPv4")
-        return self
+            yield Complaint(("clusterID",), f"clusterID {self.cluster_id} is not IPv4")
 
 
 class Underlay(Spec):
@@ -180,52 +186,64 @@ class Underlay(Spec):
     route_reflector: RouteReflector | None = None
     suppress_fib_pending: bool = Field(default=False, alias="suppressFIBPending", strict=True)
 
-    @model_validator(mode="after")
-    def _neighbors_are_distinct(self) -> Underlay:
+    @rule
+    def _neighbors_are_distinct(self) -> Iterator[Complaint]:
         for what in ("address", "interface"):
-            values = [v for n in self.neighbors if (v := getattr(n, what)) is not None]
-            for value in values:
-                if values.count(value) > 1:
-                    raise refusal(f"two neighbors have {what} {value}")
-        ranges = [n.listen_range for n in self.neighbors if n.listen_range is not None]
-        for one, other in combinations(ranges, 2):
+            values = [(i, v) for i, n in enumerate(self.neighbors) if (v := getattr(n, what))]
+            for index, value in repeated(value for _, value in values):
+                text = f"two neighbors have {what} {value}"
+                yield Complaint(("neighbors", values[index][0], what), text)
+
+    @rule
+    def _listen_ranges_do_not_overlap(self) -> Iterator[Complaint]:
+        ranges = [(i, r) for i, n in enumerate(self.neighbors) if (r := n.listen_range)]
+        for (_, one), (index, other) in combinations(ranges, 2):
             if one.overlaps(other):
-                raise refusal(f"listenRange {one} overlaps {other}")
-        return self
+                text = f"listenRange {one} overlaps {other}"
+                yield Complaint(("neighbors", index, "listenRange"), text)
 
-    @model_validator(mode="after")
-    def _interfaces_are_distinct_and_serve_the_protocols(self) -> Underlay:
+    @rule
+    def _interfaces_are_distinct(self) -> Iterator[Complaint]:
+        for index, name in repeated(interface.name for interface in self.interfaces):
+            at = ("interfaces", index, "networkDevice", "interfaceName")
+            yield Complaint(at, f"interface {name} is given twice")
+
+    @rule
+    def _neighbors_are_on_interfaces(self) -> Iterator[Complaint]:
         names = [interface.name for interface in self.interfaces]
-        for name in names:
-            if names.count(name) > 1:
-                raise refusal(f"interface {name} is given twice")
-        for neighbor in self.neighbors:
+        for index, neighbor in enumerate(self.neighbors):
             if neighbor.interface is not None and neighbor.interface not in names:
-                raise refusal(f"neighbor interface {neighbor.interface} is not among `interfaces`")
-        for circuit in self.isis.interfaces if self.isis is not None else ():
-            if circuit.name not in (LOOPBACK, *names):
-                raise refusal(f"isis interface {circuit.name} is neither lo nor among `interfaces`")
-        return self
+                text = f"neighbor interface {neighbor.interface} is not among `interfaces`"
+                meant = closest(neighbor.interface, names)
+                yield Complaint(("neighbors", index, "interface"), text, meant)
 
-    @model_validator(mode="after")
-    def _multihop_is_for_external_neighbors_with_an_address(self) -> Underlay:
+    @rule
+    def _isis_is_on_interfaces(self) -> Iterator[Complaint]:
+        names = [interface.name for interface in self.interfaces]
+        for index, circuit in enumerate(self.isis.interfaces if self.isis is not None else ()):
+            if circuit.name not in (LOOPBACK, *names):
+                text = f"isis interface {circuit.name} is neither lo nor among `interfaces`"
+                at = ("isis", "interfaces", index, "name")
+                yield Complaint(at, text, closest(circuit.name, names))
+
+    @rule
+    def _multihop_is_for_external_neighbors_with_an_address(self) -> Iterator[Complaint]:
         """bgpd takes it of no other, and says nothing (peer_ebgp_multihop_set in bgpd.c)."""
-        for neighbor in self.neighbors:
+        for index, neighbor in enumerate(self.neighbors):
             internal = neighbor.type == "Internal" or neighbor.asn == self.asn
             if neighbor.multihop and (internal or neighbor.interface is not None):
                 which = "internal" if internal else "unnumbered"
-                raise refusal(
-                    f"neighbor {neighbor.id}: ebgpMultiHop does not go with an {which} session"
-                )
-        return self
+                text = f"neighbor {neighbor.id}: ebgpMultiHop does not go with an {which} session"
+                yield Complaint(("neighbors", index, "properties"), text)
 
-    @model_validator(mode="after")
-    def _router_ids_are_ipv4_and_not_the_cluster(self) -> Underlay:
-        if not isinstance(self.router_id_cidr, ipaddress.IPv4Network):
-            raise refusal(f"routerIDCIDR {self.router_id_cidr} is not IPv4")
+    @rule
+    def _router_ids_are_ipv4(self) -> Iterator[Complaint]:
+        if self.router_id_cidr.version != 4:
+            yield Complaint(("routerIDCIDR",), f"routerIDCIDR {self.router_id_cidr} is not IPv4")
+
+    @rule
+    def _the_cluster_is_no_router(self) -> Iterator[Complaint]:
         reflector = self.route_reflector
         if reflector is not None and reflector.cluster_id in self.router_id_cidr:
-            raise refusal(
-                f"clusterID {reflector.cluster_id} lies in routerIDCIDR {self.router_id_cidr}"
-            )
-        return self
+            text = f"clusterID {reflector.cluster_id} lies in routerIDCIDR {self.router_id_cidr}"
+            yield Complaint(("routeReflector", "clusterID"), text)

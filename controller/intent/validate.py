@@ -8,7 +8,7 @@ another, so a rejected one is simply absent when its dependants are judged.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -17,7 +17,13 @@ from controller.intent.fields import IpAddress, Network, Spec
 from controller.intent.node import Node
 from controller.intent.overlay import HostSession, L2Vni, L3Passthrough, L3Vni, RawFrrConfig
 from controller.intent.resolve import Selection
-from controller.intent.schema import Resource
+from controller.intent.rules import Complaint, Path, closest
+from controller.intent.schema import (
+    DEPENDENCY_FAILED,
+    VALIDATION_FAILED,
+    Resource,
+    rejected,
+)
 from controller.intent.underlay import Underlay
 from controller.model.view import ResourceStatus
 
@@ -27,16 +33,16 @@ RESERVED = re.compile(r"all|default|lo|(ac|br|br-hs-|vx|pe-e-|host-e-)[1-9]\d*|p
 """Names that no VRF and no NIC can have: devices of ours do, the kernel, or FRR means another."""
 
 
-class Rejected(Exception):
-    """Why a resource cannot be taken."""
-
-    reason = "ValidationFailed"
-
-
-class DependencyFailed(Rejected):
+class DependencyFailed(Exception):
     """What the resource refers to is missing or was itself rejected."""
 
-    reason = "DependencyFailed"
+    def __init__(self, path: Path, message: str, suggestion: str = "") -> None:
+        super().__init__(message)
+        self.complaint = Complaint(path, message, suggestion)
+
+
+class Unmet(Complaint):
+    """A complaint about something else that is missing or was itself rejected."""
 
 
 @dataclass(slots=True)
@@ -59,22 +65,27 @@ class Accepted:
             if family in (None, f"IPv{address.version}"):
                 return address
         if not self.vteps:
-            raise DependencyFailed("the Underlay has no tunnelEndpoint")
-        raise DependencyFailed(f"the Underlay's tunnelEndpoint has no {family} CIDR")
+            raise DependencyFailed((), "the Underlay has no tunnelEndpoint")
+        text = f"the Underlay's tunnelEndpoint has no {family} CIDR"
+        raise DependencyFailed(("underlayAddressFamily",), text)
 
     def domain(self, spec: L2Vni) -> Resource[L3Vni] | None:
         """Return the L3VNI in whose VRF an L2VNI is. Raises DependencyFailed."""
         if spec.routing_domain is not None:
             wanted = spec.routing_domain.l3vni.name
             found = [r for r in self.l3vnis if r.name == wanted]
-            problem = f"routingDomain L3VNI {wanted} is missing, rejected or not on this node"
+            text = f"routingDomain L3VNI {wanted} is missing, rejected or not on this node"
+            meant = closest(wanted, [r.name for r in self.l3vnis])
+            problem = DependencyFailed(("routingDomain", "l3vni", "name"), text, meant)
         elif spec.vrf is not None:
             found = [r for r in self.l3vnis if r.spec.vrf == spec.vrf]
-            problem = f"no L3VNI on this node makes VRF {spec.vrf}"
+            meant = closest(spec.vrf, [r.spec.vrf for r in self.l3vnis])
+            text = f"no L3VNI on this node makes VRF {spec.vrf}"
+            problem = DependencyFailed(("vrf",), text, meant)
         else:
             return None
         if not found:
-            raise DependencyFailed(problem)
+            raise problem
         return found[0]
 
     def host_pools(self) -> Iterator[tuple[Network, str]]:
@@ -104,124 +115,165 @@ def validate(selection: Selection, node: Node) -> Accepted:
     """Judge the resources of a node one by one."""
     accepted = Accepted(node)
     for underlay in selection.underlays:
-        _judge(accepted, underlay, _take_underlay)
+        _judge(accepted, underlay, _check_underlay, _take_underlay)
     for passthrough in selection.passthroughs:
-        _judge(accepted, passthrough, _take_passthrough)
+        _judge(accepted, passthrough, _check_passthrough, _take_passthrough)
     for l3vni in selection.l3vnis:
-        _judge(accepted, l3vni, _take_l3vni)
+        _judge(accepted, l3vni, _check_l3vni, lambda a, r: a.l3vnis.append(r))
     for l2vni in selection.l2vnis:
-        _judge(accepted, l2vni, _take_l2vni)
+        _judge(accepted, l2vni, _check_l2vni, lambda a, r: a.l2vnis.append(r))
     for raw in selection.raws:
-        _judge(accepted, raw, lambda a, r: a.raws.append(r))
+        _judge(accepted, raw, lambda _a, _r: (), lambda a, r: a.raws.append(r))
     return accepted
 
 
 def _judge(
-    accepted: Accepted, resource: Resource[S], take: Callable[[Accepted, Resource[S]], None]
+    accepted: Accepted,
+    resource: Resource[S],
+    check: Callable[[Accepted, Resource[S]], Iterable[Complaint]],
+    take: Callable[[Accepted, Resource[S]], None],
 ) -> None:
-    try:
+    """Take a resource about which there is no complaint, and note its status with all there are."""
+    complaints = list(check(accepted, resource))
+    if not complaints:
         take(accepted, resource)
-    except Rejected as verdict:
-        why = f"{verdict} ({resource.source})" if resource.source else str(verdict)
-        status = ResourceStatus(resource.kind, resource.name, False, verdict.reason, why)
-    else:
-        status = ResourceStatus(resource.kind, resource.name, True)
-    accepted.statuses.append(status)
+        accepted.statuses.append(ResourceStatus(resource.kind, resource.name, True))
+        return
+    unmet = all(isinstance(complaint, Unmet) for complaint in complaints)
+    violations = [resource.violation(complaint) for complaint in complaints]
+    reason = DEPENDENCY_FAILED if unmet else VALIDATION_FAILED
+    accepted.statuses.append(rejected(resource.kind, resource.name, violations, reason))
+
+
+def _check_underlay(accepted: Accepted, resource: Resource[Underlay]) -> Iterator[Complaint]:
+    if accepted.underlay is not None:
+        yield Complaint((), f"a node has one Underlay, and here it is {accepted.underlay.name}")
+    spec, index = resource.spec, accepted.node.index
+    for i, interface in enumerate(spec.interfaces):
+        at: Path = ("interfaces", i, "networkDevice", "interfaceName")
+        yield from _check_name("an interface", interface.name, at)
+    yield from _check_host("routerIDCIDR", spec.router_id_cidr, index + 1, ("routerIDCIDR",))
+    for i, cidr in enumerate(_cidrs(spec)):
+        at = ("tunnelEndpoint", "cidrs", i)
+        yield from _check_host("tunnelEndpoint.cidrs", cidr, index, at)
+    if spec.isis is not None:
+        try:
+            spec.isis.net(index)
+        except ValueError as error:
+            yield Complaint(("isis", "baseNet"), str(error))
 
 
 def _take_underlay(accepted: Accepted, resource: Resource[Underlay]) -> None:
-    if accepted.underlay is not None:
-        raise Rejected(f"a node has one Underlay, and here it is {accepted.underlay.name}")
-    spec, index = resource.spec, accepted.node.index
-    for interface in spec.interfaces:
-        _check_name("an interface", interface.name)
-    cidrs = spec.tunnel_endpoint.cidrs if spec.tunnel_endpoint is not None else ()
-    try:
-        _host("routerIDCIDR", spec.router_id_cidr, index + 1)
-        vteps = [_host("tunnelEndpoint.cidrs", cidr, index) for cidr in cidrs]
-        if spec.isis is not None:
-            spec.isis.net(index)
-    except ValueError as error:
-        raise Rejected(str(error)) from None
+    vteps = [addressing.host(cidr, accepted.node.index) for cidr in _cidrs(resource.spec)]
     accepted.vteps = tuple(sorted(vteps, key=lambda address: address.version))
     accepted.underlay = resource
 
 
-def _host(field: str, pool: Network, number: int) -> IpAddress:
-    """Return an address of a pool, or raise ValueError with the field that is too small."""
+def _cidrs(spec: Underlay) -> tuple[Network, ...]:
+    return spec.tunnel_endpoint.cidrs if spec.tunnel_endpoint is not None else ()
+
+
+def _check_host(field: str, pool: Network, number: int, at: Path) -> Iterator[Complaint]:
+    """Complain of a pool that is too small for the node's address."""
     try:
-        return addressing.host(pool, number)
+        addressing.host(pool, number)
     except ValueError as error:
-        raise ValueError(f"{field} {error}: make it larger, or the node's number smaller") from None
+        text = f"{field} {error}: make it larger, or the node's number smaller"
+        yield Complaint(at, text)
+
+
+def _check_passthrough(
+    accepted: Accepted, resource: Resource[L3Passthrough]
+) -> Iterator[Complaint]:
+    if accepted.passthrough is not None:
+        text = f"a node has one L3Passthrough, and here it is {accepted.passthrough.name}"
+        yield Complaint((), text)
+    session = resource.spec.host_session
+    yield from _check_underlay_is_there(accepted)
+    if accepted.underlay is not None and session.asn != accepted.underlay.spec.asn:
+        text = (
+            f"hostSession.asn {session.asn} is not the Underlay's {accepted.underlay.spec.asn}, in "
+            "whose instance the session is"
+        )
+        yield Complaint(("hostSession", "asn"), text)
+    yield from _check_leg(accepted, session)
 
 
 def _take_passthrough(accepted: Accepted, resource: Resource[L3Passthrough]) -> None:
-    if accepted.passthrough is not None:
-        raise Rejected(f"a node has one L3Passthrough, and here it is {accepted.passthrough.name}")
-    underlay, session = _require_underlay(accepted), resource.spec.host_session
-    if session.asn != underlay.asn:
-        raise Rejected(
-            f"hostSession.asn {session.asn} is not the Underlay's {underlay.asn}, in whose "
-            "instance the session is"
-        )
-    _check_leg(accepted, session)
     accepted.passthrough = resource
 
 
-def _take_l3vni(accepted: Accepted, resource: Resource[L3Vni]) -> None:
+def _check_l3vni(accepted: Accepted, resource: Resource[L3Vni]) -> Iterator[Complaint]:
     spec = resource.spec
-    underlay = _require_underlay(accepted)
-    accepted.vtep(spec)
-    _check_vni(accepted, spec.vni)
+    yield from _check_vtep(accepted, spec)
+    yield from _check_vni(accepted, spec.vni)
     for other in accepted.l3vnis:
         if other.spec.vrf == spec.vrf:
-            raise Rejected(f"VRF {spec.vrf} is already that of {other}")
-    _check_name("a VRF", spec.vrf)
-    if spec.vrf in {interface.name for interface in underlay.interfaces}:
-        raise Rejected(f"a VRF cannot be called {spec.vrf}: an interface has that name")
+            yield Complaint(("vrf",), f"VRF {spec.vrf} is already that of {other}")
+    yield from _check_name("a VRF", spec.vrf, ("vrf",))
+    underlay = accepted.underlay
+    if underlay is not None and spec.vrf in {i.name for i in underlay.spec.interfaces}:
+        text = f"a VRF cannot be called {spec.vrf}: an interface has that name"
+        yield Complaint(("vrf",), text)
     if spec.host_session is not None:
-        _check_leg(accepted, spec.host_session)
-    accepted.l3vnis.append(resource)
+        yield from _check_leg(accepted, spec.host_session)
 
 
-def _take_l2vni(accepted: Accepted, resource: Resource[L2Vni]) -> None:
+def _check_l2vni(accepted: Accepted, resource: Resource[L2Vni]) -> Iterator[Complaint]:
     spec = resource.spec
-    _require_underlay(accepted)
-    accepted.vtep(spec)
-    _check_vni(accepted, spec.vni)
-    domain = accepted.domain(spec)
-    for gateway in spec.gateway_ips if domain is not None else ():
+    yield from _check_vtep(accepted, spec)
+    yield from _check_vni(accepted, spec.vni)
+    try:
+        domain = accepted.domain(spec)
+    except DependencyFailed as error:
+        yield Unmet(*error.complaint)
+        return
+    for index, gateway in enumerate(spec.gateway_ips if domain is not None else ()):
         for subnet, owner in accepted.subnets(domain.spec.vrf if domain is not None else ""):
             if subnet.overlaps(gateway.network):
-                raise Rejected(f"gateway {gateway} overlaps {subnet} of {owner} in the same VRF")
-    accepted.l2vnis.append(resource)
+                text = f"gateway {gateway} overlaps {subnet} of {owner} in the same VRF"
+                yield Complaint(("gatewayIPs", index), text)
 
 
-def _require_underlay(accepted: Accepted) -> Underlay:
+def _check_underlay_is_there(accepted: Accepted) -> Iterator[Complaint]:
     if accepted.underlay is None:
-        raise DependencyFailed("this node has no Underlay, or it was rejected")
-    return accepted.underlay.spec
+        yield Unmet((), "this node has no Underlay, or it was rejected")
 
 
-def _check_name(what: str, name: str) -> None:
+def _check_vtep(accepted: Accepted, spec: L3Vni | L2Vni) -> Iterator[Complaint]:
+    yield from _check_underlay_is_there(accepted)
+    if accepted.underlay is not None:
+        try:
+            accepted.vtep(spec)
+        except DependencyFailed as error:
+            yield Unmet(*error.complaint)
+
+
+def _check_name(what: str, name: str, at: Path) -> Iterator[Complaint]:
     if RESERVED.fullmatch(name):
-        raise Rejected(f"{what} cannot be called {name}: that name is reserved; choose another")
+        yield Complaint(
+            at, f"{what} cannot be called {name}: that name is reserved; choose another"
+        )
 
 
-def _check_vni(accepted: Accepted, vni: int) -> None:
+def _check_vni(accepted: Accepted, vni: int) -> Iterator[Complaint]:
     taken: list[Resource[L3Vni] | Resource[L2Vni]] = [*accepted.l3vnis, *accepted.l2vnis]
     for other in taken:
         if other.spec.vni == vni:
-            raise Rejected(f"VNI {vni} is already that of {other}")
+            yield Complaint(("vni",), f"VNI {vni} is already that of {other}")
 
 
-def _check_leg(accepted: Accepted, session: HostSession) -> None:
-    for pool in session.local_cidr.pools:
+def _check_leg(accepted: Accepted, session: HostSession) -> Iterator[Complaint]:
+    for name in ("ipv4", "ipv6"):
+        pool = getattr(session.local_cidr, name)
+        if pool is None:
+            continue
+        at = ("hostSession", "localCIDR", name)
         for other, owner in accepted.host_pools():
             if pool.overlaps(other):
-                raise Rejected(f"localCIDR {pool} overlaps {other} of {owner}")
+                yield Complaint(at, f"localCIDR {pool} overlaps {other} of {owner}")
         try:
             addressing.leg(pool, accepted.node.index)
         except ValueError as error:
             text = f"hostSession.localCIDR {error}: make it larger, or the node's number smaller"
-            raise Rejected(text) from None
+            yield Complaint(at, text)

@@ -6,14 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from controller.intent.layout import DeviceKey, Intent
-from controller.intent.schema import Owner
+from controller.intent.schema import DEPENDENCY_FAILED, Owner
 from controller.model.kinds import Kind
 from controller.model.links import Vni
 from controller.model.view import ResourceStatus
 
 NOT_IN_FORCE = "NotInForce"
 FRR_FAILED = "FrrConfigurationFailed"
-DEPENDENCY_FAILED = "DependencyFailed"
 DEVICE_FAILED = "OverlayAttachmentFailed"
 UNDERLAY_FAILED = "UnderlayFailed"
 

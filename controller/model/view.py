@@ -15,6 +15,7 @@ from controller.model.nexthops import Nexthop
 from controller.model.plan import Plan
 from controller.model.records import Record
 from controller.model.routes import U8, U32, Family
+from controller.model.violation import Violation
 
 
 class RowState(IntEnum):
@@ -79,6 +80,7 @@ class ResourceStatus:
     message: str = ""
     generation: int = 0  # counts the versions of its spec since the daemon started, from 1
     applied_generation: int = 0  # the version that is in force; 0 is none
+    violations: tuple[Violation, ...] = ()  # what `message` is made of, when rules are broken
 
     @property
     def owner(self) -> tuple[str, str]:

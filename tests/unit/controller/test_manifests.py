@@ -146,7 +146,7 @@ def test_a_file_that_cannot_be_understood_changes_nothing_and_is_named(world: Wo
     assert second.devices == first.devices
     (bad,) = (s for s in second.statuses if not s.ready)
     assert bad.kind == "Manifests"
-    assert "z.yaml:2: not valid YAML" in bad.message
+    assert "z.yaml:2:1: not valid YAML" in bad.message
     (world.directory / "z.yaml").unlink()
     assert all(s.ready for s in world.manifests._again().statuses)
 
@@ -283,7 +283,7 @@ def test_several_paths_are_one_set_of_manifests_and_all_are_looked_at(tmp_path: 
     (below / "openpe_b.yaml").write_text("a: [\n")
     broken = several._again().statuses[-1]
     assert broken.name == f"{tmp_path}, {below}, {below}"
-    assert "openpe_b.yaml:2: not valid YAML" in broken.message
+    assert "openpe_b.yaml:2:1: not valid YAML" in broken.message
 
 
 @pytest.fixture

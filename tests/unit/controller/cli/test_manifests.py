@@ -61,7 +61,8 @@ def test_what_is_rejected_is_left_out_and_said(bad: str) -> None:
     result = run("render", bad)
     assert result.code == 1
     assert "vrf" not in result.out
-    assert result.err.startswith("dualpath: L3VNI red: spec.vni: must be greater")
+    assert result.err.startswith(f"dualpath: {bad}:")
+    assert ": L3VNI red: spec.vni: must be greater" in result.err
 
 
 @rule("Manifest.command")
@@ -69,9 +70,29 @@ def test_validate_says_who_is_good(good: str, bad: str) -> None:
     assert run("validate", good).code == 0
     result = run("validate", bad)
     assert result.code == 1
-    assert "L3VNI/red          no: ValidationFailed  spec.vni: must be greater" in result.out
+    assert "L3VNI/red          no: ValidationFailed  1 error, below" in result.out
+    assert ": L3VNI red: spec.vni: must be greater than or equal to 1\n" in result.out
     statuses = json.loads(run("validate", bad, "-o", "json").out)
     assert {s["name"]: s["ready"] for s in statuses} == {"red": False, "underlay": True}
+    (error,) = next(s["errors"] for s in statuses if s["name"] == "red")
+    assert error.pop("line") > 0
+    assert error.pop("column") > 0
+    assert error == {
+        "file": bad,
+        "kind": "L3VNI",
+        "name": "red",
+        "field": "spec.vni",
+        "message": "must be greater than or equal to 1",
+        "suggestion": "",
+    }
+
+
+def test_validate_gives_errors_of_syntax_as_json_too(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("a: [b\n---\nkind: {x\n")
+    result = run("validate", str(tmp_path), "-o", "json")
+    assert result.code == 2
+    (broken,) = json.loads(result.out)
+    assert [(e["line"], e["column"]) for e in broken["errors"]] == [(2, 1), (4, 1)]
 
 
 def test_what_cannot_be_read_is_trouble(tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ RESOURCES: Mapping[str, str] = {
     "Manifest.kinds": "kinds: Underlay, L3VNI, L2VNI, L3Passthrough, RawFRRConfig; others are "
     "refused by name (L3VPN, OpenPERouter, RouterNodeConfigurationStatus)",
     "Manifest.unknown": "nothing is ignored: a field that does not exist rejects the resource",
+    "Manifest.all": "every error of a manifest is told, with its file, line and column, and what "
+    "was probably meant",
     "Manifest.null": "a field that is null is left out",
     "Manifest.older": "older field names and forms mean the same as today's",
     "Manifest.older.conflict": "an older name beside the new one is a contradiction",

@@ -19,7 +19,7 @@ def test_a_spoilt_resource_stays_as_it_was_and_says_so() -> None:
     assert [str(r) for r in after.items] == ["L3VNI red", "Underlay underlay"]
     assert after.items[0].spec == resources(RED).items[0].spec
     (status,) = after.rejected
-    assert status.message.endswith("(pe.yaml:3); its earlier version stays")
+    assert status.message.endswith("(pe.yaml:3:121); its earlier version stays")
 
 
 def test_it_stays_through_a_second_spoilt_edit() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -92,9 +93,9 @@ def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
         (f"a: {'[' * 65}{']' * 65}\n", "pe.yaml:1: nested more than 64 deep"),
         (f"a: {'[' * 3000}{']' * 3000}\n", "pe.yaml:1: n"),
         ("hello: world\n", "pe.yaml:1: neither a manifest"),
-        ("l3vnis: 5\n", "pe.yaml:1: `l3vnis` is not a list"),
-        ("nodeIndex: -1\n", "pe.yaml:1: node-config.nodeIndex: must be greater"),
-        ("nodeName: x\nnodeIndex: {at: 5}\n", "pe.yaml:2: node-config.nodeIndex: nodeIndex is a"),
+        ("l3vnis: 5\n", "pe.yaml:1: l3vnis: must be a list"),
+        ("nodeIndex: -1\n", "pe.yaml:1: nodeIndex: must be greater"),
+        ("nodeName: x\nnodeIndex: {at: 5}\n", "pe.yaml:2: nodeIndex: nodeIndex is a"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_one_sentence_with_its_line(
@@ -102,22 +103,24 @@ def test_a_file_that_cannot_be_read_is_one_sentence_with_its_line(
 ) -> None:
     with pytest.raises(ManifestError) as caught:
         merge(read(text, "pe.yaml"))
-    assert str(caught.value).startswith(complaint)
+    (violation,) = caught.value.violations
+    assert violation.column > 0
+    assert re.sub(r"^(pe.yaml:\d+):\d+", r"\1", str(violation)).startswith(complaint)
     assert "\n" not in str(caught.value)
 
 
 def test_a_rejection_names_the_line_of_the_field() -> None:
     text = RED + "---\n" + HEADER + "kind: L3VNI\nmetadata: {name: x}\nspec:\n  vrf: x\n  vni: 0\n"
     (status,) = merge(read(text, "pe.yaml")).rejected
-    assert status.message.endswith("(pe.yaml:11)")
+    assert status.message.endswith("(pe.yaml:11:3)")
 
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        (RED.replace("v1alpha1", "v2"), "apiVersion 'network.openperouter.io/v2' is not"),
+        (RED.replace("v1alpha1", "v2"), "apiVersion: 'network.openperouter.io/v2' is not"),
         (RED.replace("L3VNI", "Pod"), "there is no kind 'Pod'"),
-        (RED + "colour: red\n", "colour: no such field"),
+        (RED + "colour: red\n", "colour: unknown field"),
         (RED.replace("name: red", "name: 'r d'"), "metadata.name: missing or not a name"),
         (RED.replace("{vrf: red, vni: 100}", "[]"), "spec: must be a mapping"),
         (RED.replace("L3VNI", "[]"), "kind: missing or not a name"),
@@ -135,7 +138,7 @@ def test_what_is_not_ours_is_rejected_and_not_ignored(text: str, complaint: str)
 def test_the_second_of_two_with_one_name_is_rejected() -> None:
     found = merge(read(RED + "---\n" + RED, "pe.yaml"))
     assert len(found.items) == 1
-    assert found.rejected[0].message == "already defined at pe.yaml:4 (pe.yaml:9)"
+    assert found.rejected[0].message == "metadata.name: already defined at pe.yaml:4 (pe.yaml:8:12)"
 
 
 def test_two_with_one_name_on_one_line_are_two() -> None:
@@ -143,7 +146,9 @@ def test_two_with_one_name_on_one_line_are_two() -> None:
     text = f'{{"apiVersion": "v1", "kind": "List", "items": [{red}, {red}]}}'
     found = merge(read(text, "pe.json"))
     assert len(found.items) == 1
-    assert found.rejected[0].message == "already defined at pe.json:1 (pe.json:1)"
+    assert (
+        found.rejected[0].message == "metadata.name: already defined at pe.json:1 (pe.json:1:377)"
+    )
 
 
 def test_a_list_is_what_is_in_it() -> None:
@@ -175,8 +180,8 @@ def test_a_node_is_described_by_our_kind_or_by_their_file() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
-        ("spec: ", "spce: ", "n.yaml:4: spce: no such field of a Node"),
-        ("name: pe1", "name: 5", "n.yaml:3: metadata.name: not a name"),
+        ("spec: ", "spce: ", "n.yaml:4:1: Node pe1: spce: unknown field; did you mean spec"),
+        ("name: pe1", "name: 5", "n.yaml:3:12: Node 5: metadata.name: not a name"),
     ],
 )
 def test_a_node_with_what_does_not_exist_is_not_node_0(old: str, new: str, complaint: str) -> None:
@@ -356,7 +361,7 @@ spec: {{vrf: red, vni: 110, l2gatewayips: [10.110.0.1/24], hostmaster: {master}}
         ("Underlay", {"routeridcidr": "10.0.0.0/8", "routerIDCIDR": "10.0.0.0/8"}, "given twice"),
         ("Underlay", {"evpn": {"vtepInterface": "eth2"}}, "`evpn.vtepInterface` is not supported"),
         ("Underlay", {"evpn": "on"}, "`evpn` is not a mapping"),
-        ("Underlay", {"evpn": {"asn": 7}}, "evpn.asn: no such field"),
+        ("Underlay", {"evpn": {"asn": 7}}, "evpn.asn: unknown field"),
         (
             "Underlay",
             {"tunnelEndpoint": None, "vtepcidr": "10.0.0.0/8", "evpn": {"vtepcidr": "11.0.0.0/8"}},

@@ -62,20 +62,20 @@ BROKEN = {
     "Underlay.asn: text": (underlay(asn="65001"), "spec.asn: must be a valid integer"),
     "Underlay.neighbors: a bad one": (
         neighbor(port=-1),
-        "spec.neighbors[0].port: must be greater than or equal to 0 (pe.yaml:1)",
+        "spec.neighbors[0].port: must be greater than or equal to 0 (pe.yaml:1:184)",
     ),
     "Underlay.neighbors: none, and more": (
         underlay(neighbors=[], asn=None),
-        "spec.asn: required, but missing (and 1 more) (pe.yaml:1)",
+        "missing (pe.yaml:1:106); spec.neighbors: must have at least 1 item, not 0 (pe.yaml:1:115)",
     ),
     "Underlay.interfaces: a bad one": (
         underlay(interfaces=[{"type": "NetworkDevice"}]),
-        "spec.interfaces[0].networkDevice: required, but missing (pe.yaml:1)",
+        "spec.interfaces[0].networkDevice: required, but missing (pe.yaml:1:201)",
     ),
-    "Manifest.unknown: field": (underlay(colour="red"), "spec.colour: no such field"),
+    "Manifest.unknown: field": (underlay(colour="red"), "spec.colour: unknown field"),
     "Manifest.null: an unknown field": (
         {**underlay(), "spec": {**GOOD["Underlay"], "colour": None}},
-        "spec.colour: no such field",
+        "spec.colour: unknown field",
     ),
     "Manifest.null: a required field": (
         {**underlay(), "spec": {**GOOD["Underlay"], "asn": None}},
