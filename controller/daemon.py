@@ -68,7 +68,11 @@ class Daemon:
         )
         self._hosts = LocalHosts(self._bus.send)
         identity = Identity(
-            version("dualpath"), settings.datapath, spaces.forwarding, spaces.control, clock.epoch()
+            version("dualpath"),
+            settings.datapath,
+            spaces.forwarding,
+            spaces.control,
+            clock.monotonic(),
         )
         self._view = CoreView(identity, self._state, self._reconciler, clock, release=self._release)
         self._supervisor = BridgeSupervisor(settings, spaces.control, silent=self._silent)

@@ -16,6 +16,9 @@ From a new VXLAN device to a type 5 route in zebra it is a long way round, sever
 machine, and nothing tells that it is under way.
 """
 
+CLOCK_S = 1.0
+"""How far ages may be off: bgpd counts whole seconds."""
+
 START_S = 15.0
 """How long a peer that we never saw up is waited for after bgpd's start."""
 
@@ -34,15 +37,13 @@ _DEFER = re.compile(r"\s*bgp graceful-restart select-defer-time (?P<seconds>\d+)
 def waits_for(
     neighbors: Any,  # noqa: ANN401  JSON of `show bgp vrf all neighbors json`
     *,
-    now: float,
     known: Collection[str],
     bgpd_age_s: float,
-    up_since: float = 0.0,
 ) -> str:
     """Return what is still waited for, in a few words, or "" when bgpd has converged.
 
     `known` are the peers that were up before whatever happened: those are waited for until they
-    are up again. A session must have come up after `up_since` (seconds since the epoch).
+    are up again.
     """
     configured = dict(peers(neighbors))
     for name in sorted(known):
@@ -53,15 +54,32 @@ def waits_for(
             if name in known or bgpd_age_s < START_S:
                 return f"BGP session with {name}"
             continue
-        established_at = float(peer.get("bgpTimerUpEstablishedEpoch", 0))
-        if established_at < up_since:
-            return f"BGP session with {name} to start over"
         received = peer.get("gracefulRestartInfo", {}).get("endOfRibRecv", {})
         if received and not all(received.values()):
             return f"End-of-RIB from {name}"
-        if not received and now - established_at < SETTLE_S:
+        if not received and up_s(peer) < SETTLE_S:
             return f"first updates from {name}"
     return ""
+
+
+def older_than(
+    neighbors: Any,  # noqa: ANN401  JSON of `show bgp vrf all neighbors json`
+    age_s: float,
+) -> str:
+    """Return the first peer whose session is up for longer than `age_s`, or ""."""
+    for name, peer in sorted(peers(neighbors)):
+        if peer.get("bgpState") == "Established" and up_s(peer) > age_s + CLOCK_S:
+            return name
+    return ""
+
+
+def up_s(peer: dict[str, Any]) -> float:
+    """Return how long a session is up, in seconds, by bgpd's monotonic clock; 0 when unknown.
+
+    `bgpTimerUpEstablishedEpoch` says the same by the wall clock, and moves when that is set.
+    """
+    up_ms = peer.get("bgpTimerUpMsec", 0)
+    return up_ms / 1000 if isinstance(up_ms, int) and up_ms > 0 else 0.0
 
 
 def deferred(

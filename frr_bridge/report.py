@@ -3,27 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from controller.model.events import FrrReport
 from controller.model.view import BgpSession, FrrVni
-from frr_bridge.convergence import peers
+from frr_bridge.convergence import peers, up_s
 
 NEIGHBORS = "show bgp vrf all neighbors json"
 VNIS = "show evpn vni json"
 TENANTS = "show vrf vni json"
 
 
-def report(neighbors: Any, vnis: Any, tenants: Any) -> FrrReport:  # noqa: ANN401  JSON
-    """Make a report of what the commands above print; what is not as expected is left out."""
-    return FrrReport(tuple(sorted(_sessions(neighbors), key=_place)), tuple(_vnis(vnis, tenants)))
+JITTER_S = 2.0
+"""How far two looks at one session's start may differ: bgpd counts whole seconds."""
+
+
+def report(
+    neighbors: Any,  # noqa: ANN401  JSON
+    vnis: Any,  # noqa: ANN401
+    tenants: Any,  # noqa: ANN401
+    now: float,
+    before: FrrReport = FrrReport(),  # noqa: B008  it is immutable
+) -> FrrReport:
+    """Make a report of what the commands above print; what is not as expected is left out.
+
+    `now` is of the monotonic clock. A session that is the one of the report `before` keeps its
+    start, so that equal reports are equal.
+    """
+    started = {_place(session): session.since for session in before.sessions if session.since}
+    found = (_steady(session, started) for session in _sessions(neighbors, now))
+    return FrrReport(tuple(sorted(found, key=_place)), tuple(_vnis(vnis, tenants)))
+
+
+def _steady(session: BgpSession, started: dict[tuple[str, str], float]) -> BgpSession:
+    since = started.get(_place(session))
+    if since is None or not session.since or abs(since - session.since) > JITTER_S:
+        return session
+    return replace(session, since=since)
 
 
 def _place(session: BgpSession) -> tuple[str, str]:
     return session.vrf, session.peer
 
 
-def _sessions(neighbors: Any) -> Iterator[BgpSession]:  # noqa: ANN401
+def _sessions(neighbors: Any, now: float) -> Iterator[BgpSession]:  # noqa: ANN401
     for name, peer in peers(neighbors):
         vrf, _, address = name.rpartition("/")
         up = peer["bgpState"] == "Established"
@@ -33,7 +57,7 @@ def _sessions(neighbors: Any) -> Iterator[BgpSession]:  # noqa: ANN401
             peer=address,
             remote_as=_number(peer.get("remoteAs")),
             state=str(peer["bgpState"]),
-            since=float(_number(peer.get("bgpTimerUpEstablishedEpoch"))) if up else 0.0,
+            since=now - up_s(peer) if up else 0.0,
             received=sum(_number(family.get("acceptedPrefixCounter")) for family in families),
             sent=sum(_number(family.get("sentPrefixCounter")) for family in families),
             reason="" if up else str(peer.get("lastResetDueTo", "")),

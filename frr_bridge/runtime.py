@@ -15,6 +15,7 @@ from controller.lifetime import end_with
 from controller.model import events
 from controller.model.frr import from_json
 from frr_bridge import convergence, report
+from frr_bridge.belief import WAITING, Belief
 from frr_bridge.bridge import Bridge
 from frr_bridge.frr_apply import FrrApply
 from frr_bridge.frr_config import render
@@ -38,7 +39,6 @@ _REPORT_S = 5.0
 _PEERS_S = 2.0
 _SHARE = 10  # rest so many times as long as FRR took to answer: of hundreds of peers it has MBs
 _ACKNOWLEDGE = b"--asic-offload=notify_on_offload"
-_ALONE = "zebra was restarted without bgpd, which never repeats its routes: restart FRR as a whole"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +83,10 @@ class Runtime:
         self._replay = ReplayWatch(self._zebra, lambda: self._server.received)
         self._tasks: set[asyncio.Task[None]] = set()
         self._flushing = False
-        self._deadline = 0.0  # monotonic; 0 is none
-        self._known_peers: set[str] = set()
-        self._lives = (0, 0)  # of zebra and bgpd, when we last were live
-        self._mourned = 0  # the life of bgpd after which nothing is held any more
-        self._zebra_since = 0.0  # seconds since the epoch: when a lone zebra came
-        self._bgpd_since = time.monotonic()
+        self._belief = Belief(settings.hold_s)
         self._unprovisioned = False  # the controller still makes FRR's devices
         self._reported = events.FrrReport()
         self._kept = 0  # rows that the controller would let go, were we to say no more
-        self._progress = (0, 0, 0)
-        self._progress_at = 0.0
 
     async def run(self) -> None:
         """Serve until cancelled. Raises OSError when the FPM port or the bus cannot be had."""
@@ -133,7 +126,8 @@ class Runtime:
         self.bridge.acknowledge = _ACKNOWLEDGE in self._zebra.arguments()
         self.bridge.step(Input.CONNECTED)
         log.info("FPM session %d", self.bridge.session.number)
-        self._deadline = 0.0
+        self._belief.connected()
+        self._explain()
         self._spawn(self._follow_replay(self.bridge.session.number))
         self._flush_soon()
 
@@ -148,8 +142,8 @@ class Runtime:
     def _zebra_lost(self) -> None:
         log.info("FPM session %d ended", self.bridge.session.number)
         self.bridge.step(Input.LOST)
-        self._deadline = 0.0
-        self._explain("zebra is not connected", 0.0)
+        self._belief.zebra_lost()
+        self._explain()
         self._flush_soon()
 
     def _netlink(self, said: Other) -> None:
@@ -202,7 +196,6 @@ class Runtime:
 
     def _release(self) -> None:
         log.warning("told to let go of %d rows", self.bridge.stale)
-        self._deadline = 0.0
         if self.bridge.step(Input.RELEASED) is Action.SWEEP:
             self._went_live()
 
@@ -210,19 +203,17 @@ class Runtime:
 
     def _bgpd_died(self) -> bool:
         """Look at bgpd before a withdrawal is obeyed; True once it is dead."""
-        if not self._settings.hold_s or not self._bgpd.lives:
-            return False
-        if self._bgpd.alive() or self._bgpd.lives == self._mourned:
+        if not self._belief.mourns(self._bgpd.lives, alive=self._bgpd.alive()):
             return False
         if self.bridge.session.state is State.LIVE:
-            self._hold("bgpd died: what it withdraws is kept", self._settings.hold_s)
+            self._belief.bgpd_died(time.monotonic())
+            self._hold()
         return True
 
-    def _hold(self, reason: str, hold_s: float) -> None:
-        log.warning("%s", reason)
+    def _hold(self) -> None:
+        log.warning("%s", self._belief.reason)
         self.bridge.step(Input.DIED)
-        self._deadline = time.monotonic() + hold_s if hold_s else 0.0
-        self._explain(reason, time.time() + hold_s if hold_s else 0.0)
+        self._explain()
 
     async def _follow_replay(self, session: int) -> None:
         """Wait for the end of zebra's replay, then see what FRR is worth believing."""
@@ -236,15 +227,8 @@ class Runtime:
             return
         log.info("session %d: replay over (%s), %d routes", session, how, len(bridge.rib))
         bridge.step(Input.REPLAYED)
-        zebra, bgpd = self._lives
-        if zebra and bgpd and self._zebra.lives != zebra and self._bgpd.lives == bgpd:
-            self._zebra_since = time.time()
-            self._hold(_ALONE, 0.0)
-        else:
-            self._zebra_since = 0.0
-            hold_s = self._settings.hold_s or convergence.START_S
-            self._deadline = time.monotonic() + hold_s
-            self._explain("BGP has not converged", time.time() + hold_s)
+        self._belief.replayed(time.monotonic(), self._zebra.life(), self._bgpd.life())
+        self._explain()
         self._flush_soon()
 
     async def _converge(self) -> None:
@@ -252,21 +236,25 @@ class Runtime:
         rest_s = _TICK_S
         while True:
             await asyncio.sleep(rest_s)
-            if self.bridge.session.state not in {State.CONVERGING, State.HELD}:
+            if self.bridge.session.state not in WAITING:
                 continue
             began = time.monotonic()
             waits = await self._waits_for()
             rest_s = max(_TICK_S, time.monotonic() - began)
-            if self.bridge.session.state not in {State.CONVERGING, State.HELD}:
-                continue
-            if not waits:
-                self._went_live(Input.CONVERGED)
-            elif self._deadline and time.monotonic() >= self._deadline and self._watch.whole:
+            if self.bridge.session.state in WAITING:
+                self._judge(waits)
+                self._flush_soon()
+
+    def _judge(self, waits: str) -> None:
+        now, state = time.monotonic(), self.bridge.session.state
+        happened = self._belief.verdict(now, state, waits, whole=self._watch.whole)
+        if happened is Input.DIED:
+            self._hold()
+        elif happened:
+            if happened is Input.EXPIRED:
                 log.warning("waited long enough for: %s", waits)
-                self._went_live(Input.EXPIRED)
-            elif self.bridge.session.state is State.CONVERGING:
-                self._explain(f"waiting for: {waits}", self.bridge.stale_after)
-            self._flush_soon()
+            self._went_live(happened)
+        self._explain()
 
     async def _waits_for(self) -> str:
         """Return what FRR still owes, or ""."""
@@ -276,32 +264,33 @@ class Runtime:
             return f"the nexthops of {self.bridge.rib.parked} routes"
         if self._unprovisioned:
             return "the controller to make FRR's devices"
-        lives = self._bgpd.lives
         if not self._bgpd.connect():
-            return "bgpd" if lives else ""  # never seen: FRR runs without it
-        if self._bgpd.lives != lives:
-            self._bgpd_since = time.monotonic()
-            self._zebra_since = 0.0  # a new bgpd tells even a lone zebra everything
+            at_stake = self._at_stake or not self._publisher.subscribed
+            waits = self._belief.without_bgpd(self._bgpd.life(), at_stake=at_stake)
+            return waits or self._still_talking()
+        if not self._zebra.connect() and self._zebra.lives:
+            return "zebra's answer"
         try:
             neighbors = await self._ask_bgpd("show bgp vrf all neighbors json")
             vnis = await self._ask_bgpd("show bgp l2vpn evpn vni json")
             configuration = await self._bgpd.command("show running-config")
         except VtyError as error:
             log.debug("%s", error)
-            return "bgpd's answer"
-        age_s = time.monotonic() - self._bgpd_since
+            return self._belief.unanswered(self._bgpd.life())
+        zebra, bgpd = self._zebra.life(), self._bgpd.life()
         return (
-            convergence.waits_for(
-                neighbors,
-                now=time.time(),
-                known=self._known_peers,
-                bgpd_age_s=age_s,
-                up_since=self._zebra_since,
-            )
-            or convergence.deferred(neighbors, configuration, bgpd_age_s=age_s)
+            self._belief.sessions_owe(time.monotonic(), zebra, bgpd, neighbors, configuration)
             or convergence.missing_vnis(vnis, self.bridge.overlay.vnis())
             or self._still_talking()
         )
+
+    @property
+    def _at_stake(self) -> bool:
+        return bool(self._kept or self.bridge.stale)
+
+    def _still_talking(self) -> str:
+        now, progress = time.monotonic(), self.bridge.progress()
+        return self._belief.still_talking(now, progress, at_stake=self._at_stake)
 
     async def _ask_bgpd(self, line: str) -> object:
         """Return what bgpd shows; an old one without an instance says so in words: nothing."""
@@ -322,26 +311,15 @@ class Runtime:
         except NotJson:
             return {}
 
-    def _still_talking(self) -> str:
-        """Say whether FRR has lately said something that it had not said before."""
-        now, progress = time.monotonic(), self.bridge.progress()
-        if progress != self._progress:
-            self._progress, self._progress_at = progress, now
-        at_stake = self._kept or self.bridge.stale
-        silence_s = convergence.SILENCE_S if at_stake else convergence.SETTLE_S
-        return "FRR to fall silent" if now - self._progress_at < silence_s else ""
-
     def _went_live(self, happened: Input | None = None) -> None:
         if happened:
             self.bridge.step(happened)
-        self._deadline = 0.0
-        self._lives = self._zebra.lives, self._bgpd.lives
-        self._mourned = 0 if self._bgpd.alive() else self._bgpd.lives
-        self._explain("", 0.0)
+        self._belief.live(self._bgpd.life())
+        self._explain()
 
-    def _explain(self, reason: str, stale_after: float) -> None:
-        self.bridge.reason = reason
-        self.bridge.stale_after = stale_after
+    def _explain(self) -> None:
+        self.bridge.reason = self._belief.reason
+        self.bridge.stale_after = self._belief.deadline
 
     async def _keep_armed(self) -> None:
         """While zebra is away, get ready for its next replay; while it is here, know its peers."""
@@ -364,7 +342,7 @@ class Runtime:
         except VtyError:
             return
         if self.bridge.session.state is State.LIVE:
-            self._known_peers = convergence.established(neighbors)
+            self._belief.peers_seen(neighbors)
 
     async def _report(self) -> None:
         """Tell the controller of BGP sessions and VNIs, when they are not as they were."""
@@ -377,6 +355,8 @@ class Runtime:
                     await self._ask(self._bgpd, report.NEIGHBORS),
                     await self._ask(self._zebra, report.VNIS),
                     await self._ask(self._zebra, report.TENANTS),
+                    time.monotonic(),
+                    self._reported,
                 )
             except VtyError as error:
                 log.debug("%s", error)
@@ -389,10 +369,9 @@ class Runtime:
     # -- the loop -------------------------------------------------------------------------
 
     def _tick(self) -> None:
-        if not self._bgpd_died() and self.bridge.session.state is State.LIVE:
-            if self._bgpd.connect():  # one that was started later, or has come back after all
-                self._mourned = 0
-            self._lives = self._zebra.lives, self._bgpd.lives
+        live = not self._bgpd_died() and self.bridge.session.state is State.LIVE
+        if live and self._bgpd.connect():  # one started later, or one that came back after all
+            self._belief.bgpd_back()
         self._mirror.retry()
         self._flush_soon()
 

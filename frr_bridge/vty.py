@@ -12,10 +12,12 @@ import json
 import logging
 import os
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from frr_bridge.belief import Life
 from frr_bridge.directory import UCRED, Unsafe, connect_to
 from frr_bridge.rights import Rights, ours
 
@@ -47,6 +49,7 @@ class Vty:
         self._lock = asyncio.Lock()
         self._enabled_in = 0  # the connection on which `enable` was said
         self._life = (0, b"")
+        self._met = 0.0
         self.connections = 0
         self.lives = 0  # daemons met so far: another number is another daemon
 
@@ -79,8 +82,21 @@ class Vty:
         self.connections += 1
         if self._started() != self._life:
             self._life = self._started()
+            self._met = time.monotonic()
             self.lives += 1
         return True
+
+    def life(self) -> Life:
+        """Return what is known of the daemon now; times are of the monotonic clock."""
+        return Life(self.lives, self.alive(), self._met, self._born(), self.path.exists())
+
+    def _born(self) -> float | None:
+        """Return when the daemon met last was started, None when its process is out of sight."""
+        pid, ticks = self._life
+        if not pid:
+            return None
+        started: float = int(ticks) / os.sysconf("SC_CLK_TCK")  # since boot
+        return time.monotonic() - (time.clock_gettime(time.CLOCK_BOOTTIME) - started)
 
     def _refuse(self, why: str) -> None:
         if why != self._refused:

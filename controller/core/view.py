@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from controller.core.clock import Clock
 from controller.core.describe import describe
@@ -40,7 +40,7 @@ class Identity:
     datapath: str
     netns: str
     frr_netns: str
-    started_at: float
+    started_at: float  # monotonic
 
 
 class CoreView:
@@ -81,21 +81,25 @@ class CoreView:
             datapath=self._identity.datapath,
             netns=self._identity.netns,
             frr_netns=self._identity.frr_netns,
-            started_at=self._identity.started_at,
+            started_at=self._epoch(self._identity.started_at),
             bridge="connected" if state.connected else "lost",
             session=session.number,
             session_state=session.state,
             reason=session.reason,
-            stale_after=session.stale_after,
+            stale_after=self._epoch(session.stale_after),
             counts=tuple(self._counts()),
             repaired=state.repaired,
             resources=tuple(self.resources),
-            sessions=state.frr.sessions,
+            sessions=tuple(replace(s, since=self._epoch(s.since)) for s in state.frr.sessions),
             vnis=state.frr.vnis,
             ready=not not_ready,
             not_ready=not_ready,
             degraded=_degraded(self.resources, self._state.rib),
         )
+
+    def _epoch(self, at: float) -> float:
+        """Return a monotonic time in seconds since the epoch, by the clock as it is set now."""
+        return self._clock.epoch() - self._clock.monotonic() + at if at else 0.0
 
     def ready(self) -> bool:
         return not self._not_ready()

@@ -1,4 +1,8 @@
-"""Everything that crosses the bus, one frozen class each."""
+"""Everything that crosses the bus, one frozen class each.
+
+Times are of CLOCK_MONOTONIC, which both ends share: the bus never leaves the machine. The wall
+clock may be set at any moment, and then says nothing of how long ago something was.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +28,7 @@ class SessionChanged:
     number: int  # counts zebra's connections since the bridge started; 0 before the first
     state: str  # frr_bridge.session.State in lower case
     reason: str = ""  # what it waits for, in one sentence
-    stale_after: float = 0.0  # when what is held is let go, seconds since the epoch; 0 is never
+    stale_after: float = 0.0  # when what is held is let go, monotonic; 0 is never
     acknowledge: bool = False  # zebra waits to hear that its routes are in the datapath
 
 
@@ -53,7 +57,7 @@ class Alive:
 class FrrReport:
     """What FRR's daemons say of themselves; said when it differs from the last time."""
 
-    sessions: tuple[BgpSession, ...] = ()
+    sessions: tuple[BgpSession, ...] = ()  # `since` is monotonic
     vnis: tuple[FrrVni, ...] = ()
 
 

@@ -95,7 +95,7 @@ class BgpSession:
     peer: str
     remote_as: int
     state: str  # "Established", "Active", ...
-    since: float = 0.0  # when it was established, seconds since the epoch; 0 when it is not
+    since: float = 0.0  # when it was established; 0 when it is not. See `events` and `Status`
     received: int = 0  # prefixes accepted, all families
     sent: int = 0
     reason: str = ""  # why it was last reset
@@ -122,7 +122,7 @@ class Status:
     datapath: str  # "kernel"
     netns: str  # forwarding namespace
     frr_netns: str  # control namespace
-    started_at: float  # seconds since the epoch
+    started_at: float  # seconds since the epoch, by the clock as it is set now
     bridge: str  # "connected" or "lost"
     session: int  # zebra session since the bridge started; 0 before the first
     session_state: str  # frr_bridge.session.State in lower case
@@ -131,7 +131,7 @@ class Status:
     counts: tuple[KindCount, ...]
     repaired: int  # rows put back after somebody else changed them
     resources: tuple[ResourceStatus, ...] = ()
-    sessions: tuple[BgpSession, ...] = ()
+    sessions: tuple[BgpSession, ...] = ()  # `since` in seconds since the epoch
     vnis: tuple[FrrVni, ...] = ()
     ready: bool = False
     not_ready: str = ""  # why not, in one sentence

@@ -8,12 +8,13 @@ class ManualClock:
 
     def __init__(self, now: float = 1000.0) -> None:
         self.now = now
+        self.wall = 1_700_000_000.0  # epoch at `now` 0: move it to set the wall clock
 
     def monotonic(self) -> float:
         return self.now
 
     def epoch(self) -> float:
-        return 1_700_000_000 + self.now
+        return self.wall + self.now
 
     def advance(self, seconds: float) -> None:
         self.now += seconds

@@ -12,16 +12,15 @@ from frr_bridge.convergence import (
     deferred,
     established,
     missing_vnis,
+    older_than,
     waits_for,
 )
 
-NOW = 1_700_000_000.0
 
-
-def peer(state: str = "Established", since: float = NOW - 60, **eor: bool) -> dict[str, Any]:
+def peer(state: str = "Established", up_s: float = 60, **eor: bool) -> dict[str, Any]:
     return {
         "bgpState": state,
-        "bgpTimerUpEstablishedEpoch": since,
+        "bgpTimerUpMsec": int(up_s * 1000),
         "gracefulRestartInfo": {"endOfRibRecv": eor},
     }
 
@@ -31,13 +30,12 @@ def waits(
     *,
     known: set[str] = frozenset(),  # type: ignore[assignment]
     age_s: float = 1000,
-    up_since: float = 0,
 ) -> str:
-    return waits_for(peers, now=NOW, known=known, bgpd_age_s=age_s, up_since=up_since)
+    return waits_for(peers, known=known, bgpd_age_s=age_s)
 
 
 def test_end_of_rib_from_all_is_enough_at_once() -> None:
-    peers = {"default": {"eth1": peer(since=NOW, ipv4Unicast=True, l2VpnEvpn=True)}}
+    peers = {"default": {"eth1": peer(up_s=0, ipv4Unicast=True, l2VpnEvpn=True)}}
     assert waits(peers) == ""
 
 
@@ -48,7 +46,7 @@ def test_one_family_that_owes_end_of_rib_is_waited_for() -> None:
 
 @pytest.mark.parametrize(("age", "waited"), [(1.0, True), (4.0, False)])
 def test_a_peer_without_graceful_restart_gets_a_moment(age: float, waited: bool) -> None:
-    text = waits({"default": {"eth1": peer(since=NOW - age)}})
+    text = waits({"default": {"eth1": peer(up_s=age)}})
     assert text == ("first updates from eth1" if waited else "")
 
 
@@ -64,10 +62,29 @@ def test_a_young_bgpd_gets_time_for_all_its_peers() -> None:
     assert waits(down, age_s=START_S) == ""
 
 
-def test_behind_a_lone_zebra_a_session_must_have_come_up_anew() -> None:
-    peers = {"default": {"eth1": peer(since=NOW - 60, ipv4Unicast=True)}}
-    assert waits(peers, up_since=NOW - 10) == "BGP session with eth1 to start over"
-    assert waits(peers, up_since=NOW - 100) == ""
+def test_a_session_older_than_zebra_is_named() -> None:
+    """What it brought, bgpd told another zebra, and does not tell this one."""
+    peers = {"default": {"eth1": peer(up_s=60)}, "red": {"10.1.0.2": peer(up_s=3600)}}
+    assert older_than(peers, 120) == "red/10.1.0.2"
+    assert older_than(peers, 30) == "eth1"
+    assert older_than(peers, 3599.5) == "", "bgpd counts whole seconds"
+    assert older_than(peers, float("inf")) == ""
+    assert older_than({"default": {"eth1": peer("Active", up_s=60)}}, 1) == ""
+
+
+@pytest.mark.parametrize("said", [None, "never", -1, True, 1.5, []])
+def test_an_uptime_that_is_none_counts_as_just_up(said: object) -> None:
+    up = {"bgpState": "Established", "bgpTimerUpMsec": said}
+    assert older_than({"default": {"eth1": up}}, 0) == ""
+    assert waits({"default": {"eth1": up}}) == "first updates from eth1"
+
+
+def test_the_wall_clock_is_not_looked_at() -> None:
+    """bgpTimerUpEstablishedEpoch moves when the clock is set."""
+    for epoch in (0, 10**10):
+        up = peer(up_s=60) | {"bgpTimerUpEstablishedEpoch": epoch}
+        assert older_than({"default": {"eth1": up}}, 30) == "eth1"
+        assert waits({"default": {"eth1": up}}) == ""
 
 
 def test_a_peer_in_a_vrf_is_named_with_it() -> None:

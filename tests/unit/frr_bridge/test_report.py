@@ -8,11 +8,14 @@ from controller.model.events import FrrReport
 from controller.model.view import BgpSession, FrrVni
 from frr_bridge.report import report
 
+NOW = 5000.0
+
 NEIGHBORS = {
     "default": {
         "192.168.1.0": {
             "remoteAs": 65000,
             "bgpState": "Established",
+            "bgpTimerUpMsec": 60000,
             "bgpTimerUpEstablishedEpoch": 1763800000,
             "addressFamilyInfo": {
                 "ipv4Unicast": {"acceptedPrefixCounter": 2, "sentPrefixCounter": 1},
@@ -46,9 +49,9 @@ TENANTS = {"vrfs": [{"vrf": "red", "vni": 100, "state": "Up"}]}
 
 
 def test_sessions_and_vnis_are_reported_in_a_fixed_order() -> None:
-    found = report(NEIGHBORS, VNIS, TENANTS)
+    found = report(NEIGHBORS, VNIS, TENANTS, NOW)
     assert found.sessions == (
-        BgpSession("default", "192.168.1.0", 65000, "Established", 1763800000.0, 7, 5),
+        BgpSession("default", "192.168.1.0", 65000, "Established", NOW - 60, 7, 5),
         BgpSession("red", "10.1.0.3", 64901, "Active", reason="No AFI/SAFI activated for peer"),
     )
     assert found.vnis == (
@@ -59,10 +62,23 @@ def test_sessions_and_vnis_are_reported_in_a_fixed_order() -> None:
 
 def test_an_l3vni_that_zebra_has_down_is_down() -> None:
     down = {"vrfs": [{"vrf": "red", "vni": 100, "state": "Down"}]}
-    assert [vni.up for vni in report({}, VNIS, down).vnis] == [False, True]
-    assert not report({}, VNIS, {}).vnis[0].up
+    assert [vni.up for vni in report({}, VNIS, down, NOW).vnis] == [False, True]
+    assert not report({}, VNIS, {}, NOW).vnis[0].up
 
 
 @pytest.mark.parametrize("odd", [None, [], "x", {"a": 1}, {"5": None}, {"vrfs": [3]}])
 def test_what_frr_does_not_print_is_left_out(odd: object) -> None:
-    assert report(odd, odd, odd) == FrrReport()
+    assert report(odd, odd, odd, NOW) == FrrReport()
+
+
+def test_a_session_s_start_does_not_jitter() -> None:
+    """bgpd counts whole seconds: two looks at one session differ, and would be told each time."""
+    first = report(NEIGHBORS, VNIS, TENANTS, NOW)
+    assert report(NEIGHBORS, VNIS, TENANTS, NOW + 1.5, first) == first
+    later = report(NEIGHBORS, VNIS, TENANTS, NOW + 60, first)
+    assert later.sessions[0].since == NOW, "this one came up anew"
+
+
+def test_the_wall_clock_is_not_reported() -> None:
+    moved = {"default": {"a": {"bgpState": "Established", "bgpTimerUpEstablishedEpoch": 1}}}
+    assert report(moved, {}, {}, NOW).sessions[0].since == NOW

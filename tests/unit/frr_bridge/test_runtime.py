@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -207,7 +209,7 @@ async def test_patience_with_a_dead_bgpd_ends(world: World) -> None:
     await world.bgpd.die()
     writer.write(withdrawal(1))
     await world.until(lambda: world.runtime.bridge.stale == 1)
-    world.runtime._deadline = 0.001  # long ago
+    world.runtime._belief.deadline = 0.001  # long ago
     await world.until(lambda: world.prefixes == {"20.0.2.0/24"})
     writer.write(withdrawal(2))
     await world.until(lambda: world.prefixes == set())
@@ -218,29 +220,59 @@ async def test_patience_with_a_dead_bgpd_ends(world: World) -> None:
     await world.until(lambda: world.state is State.HELD)
 
 
+def ticks() -> bytes:
+    """Return the present as a process's start in /proc: ticks since boot."""
+    return b"%d" % int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
+
+
+@pytest.mark.parametrize("was_live", [True, False], ids=["was live", "bridge just started"])
 async def test_a_lone_new_zebra_is_not_believed(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch, was_live: bool
 ) -> None:
     """Invariant 1: bgpd never repeats itself to a zebra that was restarted alone."""
-    lives = {"zebra.vty": 1, "bgpd.vty": 1}
-    monkeypatch.setattr(Vty, "_started", lambda vty: (1, b"%d" % lives[vty.path.name]))
+    lives = {"zebra.vty": b"1", "bgpd.vty": b"1"}
+    monkeypatch.setattr(Vty, "_started", lambda vty: (1, lives[vty.path.name]))
     zebra = FakeDaemon(world.bgpd.path.parent / "zebra.vty").start()
     world.bgpd.start()
-    writer = await world.live(route(1), route(2))
-    writer.close()
-    await zebra.die()
-    await world.until(lambda: world.state is State.IDLE)
-    lives["zebra.vty"] = 2
-    zebra.start()
-    up = {"bgpState": "Established", "bgpTimerUpEstablishedEpoch": 1}
+    if was_live:
+        writer = await world.live(route(1), route(2))
+        writer.close()
+        await zebra.die()
+        await world.until(lambda: world.state is State.IDLE)
+        zebra.start()
+    lives["zebra.vty"] = ticks()
+    up = {"bgpState": "Established", "bgpTimerUpMsec": 60_000}
     world.bgpd.say_json(NEIGHBORS, {"default": {"eth1": up}})
     await world.zebra(route(2))
     await world.until(lambda: world.state is State.HELD)
     assert "restart FRR as a whole" in world.runtime.bridge.reason
-    await world.until(lambda: len(world.prefixes) == 2)
-    world.bgpd.say_json(NEIGHBORS, {})
+    assert world.heard.count(events.Synced) == was_live
+    if was_live:
+        assert len(world.prefixes) == 2
+    up["bgpTimerUpMsec"] = 100  # it started over
+    up["gracefulRestartInfo"] = {"endOfRibRecv": {"ipv4Unicast": True}}
+    world.bgpd.say_json(NEIGHBORS, {"default": {"eth1": up}})
+    await world.until(lambda: world.state is State.LIVE)
     await world.until(lambda: world.prefixes == {"20.0.2.0/24"})
     await zebra.die()
+
+
+async def test_peers_that_were_up_are_waited_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(convergence, "START_S", 0.0)
+    monkeypatch.setattr(runtime, "_PEERS_S", 0.0)
+    up = {"bgpState": "Established", "bgpTimerUpMsec": 60_000}
+    world.bgpd.say_json(NEIGHBORS, {"default": {"eth1": up}})
+    world.bgpd.start()
+    writer = await world.live(route(1))
+    await world.until(lambda: world.runtime._belief.known == {"eth1"})
+    writer.close()
+    await world.until(lambda: world.state is State.IDLE)
+    world.bgpd.say_json(NEIGHBORS, {"default": {"eth1": {"bgpState": "Active"}}})
+    await world.zebra(route(1))
+    await world.until(lambda: "BGP session with eth1" in world.runtime.bridge.reason)
+    assert world.state is State.CONVERGING
 
 
 async def test_frr_is_not_believed_before_its_namespace_was_read(
@@ -259,7 +291,7 @@ async def test_frr_is_not_believed_before_its_namespace_was_read(
     await world.zebra(route(1))
     await world.until(lambda: world.runtime.bridge.trouble != "")
     await world.until(lambda: world.state is State.CONVERGING)
-    world.runtime._deadline = 0.001  # long ago
+    world.runtime._belief.deadline = 0.001  # long ago
     await world.until(lambda: "a whole dump" in world.runtime.bridge.reason)
     assert world.state is State.CONVERGING
     assert world.heard.count(events.Synced) == 0
@@ -277,7 +309,10 @@ async def test_frr_is_not_believed_before_its_devices_are_there(world: World) ->
     await world.until(lambda: world.state is State.LIVE)
 
 
-async def test_bgpd_is_waited_for_until_it_has_converged(world: World) -> None:
+async def test_bgpd_is_waited_for_until_it_has_converged(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Vty, "_started", lambda _: (1, ticks()))  # it is young
     world.bgpd.say_json(NEIGHBORS, {"default": {"eth1": {"bgpState": "Active"}}})
     world.bgpd.start()
     await world.zebra(route(1))

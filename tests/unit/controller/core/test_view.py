@@ -13,11 +13,12 @@ from controller.model.kinds import Kind
 from controller.model.layer2 import Lsp
 from controller.model.nexthops import BLACKHOLE, Nexthop, NexthopType
 from controller.model.routes import RTPROT_KERNEL, Family
-from controller.model.view import Change, ResourceStatus, RowState
+from controller.model.view import BgpSession, Change, ResourceStatus, RowState
 from tests.fakes.batches import batch
 from tests.fakes.core import Core, running
 from tests.unit.controller.intent.rulebook import rule
 
+STARTED = 1.0
 ONE = Nexthop(1, NexthopType.GATEWAY, bytes([192, 168, 1, 1]), "eth1")
 
 
@@ -29,7 +30,7 @@ async def core() -> AsyncIterator[Core]:
 
 
 def view_of(core: Core) -> CoreView:
-    identity = Identity("0.1", "memory", "fwd", "frr", 1.0)
+    identity = Identity("0.1", "memory", "fwd", "frr", STARTED)
     return CoreView(identity, core.state, core.reconciler, core.clock, release=lambda: "let go")
 
 
@@ -65,6 +66,22 @@ async def test_ready_is_what_nothing_speaks_against(core: Core) -> None:
     assert "the datapath does not answer" in view.status().not_ready
     core.state.bridge_lost()
     assert view.status().bridge == "lost"
+
+
+@pytest.mark.parametrize("step_s", [0, 3 * 86400, -3 * 86400])
+async def test_ages_do_not_change_when_the_wall_clock_is_set(core: Core, step_s: float) -> None:
+    core.subscribe()
+    now = core.clock.monotonic()
+    up = BgpSession("default", "eth1", 65000, "Established", since=now - 60)
+    down = BgpSession("default", "eth2", 65000, "Active")
+    core.state.take(events.FrrReport((up, down)))
+    core.state.take(events.SessionChanged(number=1, state="held", stale_after=now + 90))
+    core.clock.wall += step_s
+    status, epoch = view_of(core).status(), core.clock.epoch()
+    assert epoch - status.started_at == pytest.approx(now - STARTED)
+    assert epoch - status.sessions[0].since == pytest.approx(60)
+    assert status.stale_after - epoch == pytest.approx(90)
+    assert status.sessions[1].since == 0.0
 
 
 @rule("Status.degraded")

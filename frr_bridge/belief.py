@@ -1,0 +1,166 @@
+"""What is believed of FRR's daemons: whether they mean what zebra withdraws. Pure.
+
+    bgpd dies             zebra withdraws all of BGP   hold for hold_s, or until bgpd is back
+    zebra restarts alone  bgpd tells it nothing again  hold without limit, until sessions start over
+    both restart          everything comes again       wait for the sessions that were up
+
+None of it needs a history, because the bridge may have started at any point of it. A zebra is alone
+when a BGP session is older than zebra: what that session brought, bgpd told another zebra.
+
+    zebra's process is 4 s old, eth1's session is up for 3,600 s: alone
+    zebra's process is 4 s old, eth1's session is up for 2 s:     not alone
+
+Every time is of one monotonic clock (`now` is passed in), or an age. bgpd's wall clock times
+(`bgpTimerUpEstablishedEpoch`) move when the clock is set: after a forward step every session would
+look younger than zebra.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any
+
+from frr_bridge import convergence
+from frr_bridge.session import Input, State
+
+ALONE = "zebra was restarted without bgpd, which never repeats its routes: restart FRR as a whole"
+DEAD = "bgpd died: what it withdraws is kept"
+AWAY = "zebra is not connected"
+CONVERGING = "BGP has not converged"
+
+WAITING = frozenset({State.CONVERGING, State.HELD})
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """One daemon as it is now, seen by its vty."""
+
+    number: int = 0  # of the process, counted as they are met; 0: none was met yet
+    alive: bool = False
+    met: float = 0.0  # when the bridge first spoke with this process
+    born: float | None = None  # when it started; None where the bridge cannot see its process
+    traces: bool = False  # a socket file is there, whether somebody listens or not
+
+
+class Belief:
+    """Decides what to hold, for how long, and when to go live. The session obeys its inputs."""
+
+    def __init__(self, hold_s: float) -> None:
+        self._hold_s = hold_s
+        self.reason = ""
+        self.deadline = 0.0  # when what is held goes; 0 is never
+        self.alone = False  # zebra was restarted without bgpd, as far as is known
+        self.known: frozenset[str] = frozenset()  # peers that were up when FRR was last believed
+        self._mourned = 0  # number of the bgpd whose death was waited for long enough
+        self._asked = 0  # number of the bgpd that `alone` was last decided with
+        self._progress: Hashable = None
+        self._progress_at = 0.0
+
+    # -- what happens ---------------------------------------------------------------------
+
+    def mourns(self, bgpd: int, *, alive: bool) -> bool:
+        """Say whether a withdrawal may be that of a dead bgpd, given its number. Cheap."""
+        return bool(self._hold_s and bgpd) and not alive and bgpd != self._mourned
+
+    def bgpd_died(self, now: float) -> None:
+        self.reason = DEAD
+        self.deadline = now + self._hold_s
+
+    def zebra_lost(self) -> None:
+        self.reason, self.deadline = AWAY, 0.0
+
+    def connected(self) -> None:
+        self.deadline = 0.0
+
+    def replayed(self, now: float, zebra: Life, bgpd: Life) -> None:
+        """zebra told what it has. Until bgpd answers, an older one is taken for silent."""
+        self.reason = CONVERGING
+        self.deadline = now + (self._hold_s or convergence.START_S)
+        older = None not in (zebra.born, bgpd.born) and _born(bgpd) < _born(zebra)
+        self.alone = bgpd.alive and older
+        self._asked = bgpd.number
+
+    def live(self, bgpd: Life) -> None:
+        """FRR is believed from now on."""
+        self.reason, self.deadline, self.alone = "", 0.0, False
+        self._mourned = 0 if bgpd.alive else bgpd.number
+
+    def bgpd_back(self) -> None:
+        """A bgpd listens while FRR is believed: its death counts."""
+        self._mourned = 0
+
+    def peers_seen(self, neighbors: Any) -> None:  # noqa: ANN401  JSON of bgpd
+        self.known = frozenset(convergence.established(neighbors))
+
+    # -- what is still owed ---------------------------------------------------------------
+
+    def without_bgpd(self, bgpd: Life, *, at_stake: bool) -> str:
+        """Return "bgpd" when a bgpd that does not listen has to come back first, else "".
+
+        A bridge that starts after bgpd's death never met it; the socket file is still there.
+        """
+        self.alone = False
+        return "bgpd" if bgpd.number or (bgpd.traces and at_stake) else ""
+
+    def sessions_owe(
+        self,
+        now: float,
+        zebra: Life,
+        bgpd: Life,
+        neighbors: Any,  # noqa: ANN401  JSON of `show bgp vrf all neighbors json`
+        configuration: str,
+    ) -> str:
+        """Return which BGP session is still waited for, or ""; settle whether zebra is alone."""
+        zebra_age_s = now - _born(zebra) if zebra.number else float("inf")
+        bgpd_age_s = now - (bgpd.met if bgpd.born is None else bgpd.born)
+        older = convergence.older_than(neighbors, zebra_age_s)
+        self.alone = bool(older)
+        if older:
+            return f"BGP session with {older} to start over"
+        return convergence.waits_for(
+            neighbors, known=self.known, bgpd_age_s=bgpd_age_s
+        ) or convergence.deferred(neighbors, configuration, bgpd_age_s=bgpd_age_s)
+
+    def unanswered(self, bgpd: Life) -> str:
+        """bgpd lives and says nothing; one that was just met is not what `alone` was about."""
+        if bgpd.number != self._asked:
+            self._asked, self.alone = bgpd.number, False
+        return "bgpd's answer"
+
+    def still_talking(self, now: float, progress: Hashable, *, at_stake: bool) -> str:
+        """Say whether FRR has lately said something that it had not said before."""
+        if progress != self._progress:
+            self._progress, self._progress_at = progress, now
+        silence_s = convergence.SILENCE_S if at_stake else convergence.SETTLE_S
+        return "FRR to fall silent" if now - self._progress_at < silence_s else ""
+
+    # -- what follows ---------------------------------------------------------------------
+
+    def verdict(self, now: float, state: State, waits: str, *, whole: bool) -> Input | None:
+        """Return what happens to the session, given what is still waited for.
+
+        `whole`: all that FRR's namespace holds is known. Without that nothing may be swept.
+        """
+        if not waits:
+            return Input.CONVERGED
+        if self.alone:
+            if state is State.CONVERGING:
+                self.reason, self.deadline = ALONE, 0.0
+                return Input.DIED
+            self.deadline = 0.0
+        elif state is State.HELD and not self.deadline:
+            self.reason = CONVERGING  # a bgpd that starts over, or that died
+            self.deadline = now + (self._hold_s or convergence.START_S)
+        elif self.deadline and now >= self.deadline and whole:
+            return Input.EXPIRED
+        if not self.alone and self.reason != DEAD:
+            self.reason = f"waiting for: {waits}"
+        return None
+
+
+def _born(life: Life) -> float:
+    """Return when a daemon started. The first one met, if nothing tells, was always there."""
+    if life.born is not None:
+        return life.born
+    return life.met if life.number > 1 else float("-inf")
