@@ -276,9 +276,9 @@ def _slices(requests: Sequence[bytes], most: int) -> Iterable[tuple[int, int]]:
 def _filter(port_id: int) -> list[tuple[int, int, int, int]]:
     """Return a socket filter: (code, jump if true, jump if false, k), linux/filter.h.
 
-    Of route notifications it lets through what others did to routes of our protocol, what
-    replaced a route of any, and unreachable routes, which end VRFs' tables. Loads are in network
-    order whatever the machine's, hence `_swapped`.
+    Of route notifications it lets through what others did to routes of our protocol or of those
+    that NICs bring along, what replaced a route of any, and unreachable routes, which end VRFs'
+    tables. Loads are in network order whatever the machine's, hence `_swapped`.
     """
     load_u32, load_u16, load_u8 = 0x20, 0x28, 0x30  # BPF_LD | BPF_W, H, B | BPF_ABS
     equal, has, give = 0x15, 0x45, 0x06  # BPF_JMP | BPF_JEQ, JSET; BPF_RET
@@ -290,9 +290,13 @@ def _filter(port_id: int) -> list[tuple[int, int, int, int]]:
         (equal, 1, 0, _swapped("H", n.RTM_DELROUTE)),
         (give, 0, 0, 0xFFFF_FFFF),
         (load_u32, 0, 0, 12),  # nlmsg_pid
-        (equal, 7, 0, _swapped("I", port_id)),
+        (equal, 11, 0, _swapped("I", port_id)),
         (load_u8, 0, 0, protocol_at),
-        (equal, 4, 0, n.RTPROT_DUALPATH),
+        (equal, 8, 0, n.RTPROT_DUALPATH),
+        (equal, 7, 0, n.RTPROT_BOOT),
+        (equal, 6, 0, n.RTPROT_STATIC),
+        (equal, 5, 0, n.RTPROT_RA),
+        (equal, 4, 0, n.RTPROT_DHCP),
         (load_u8, 0, 0, replace_at),
         (has, 2, 0, n.NLM_F_REPLACE >> 8),
         (load_u8, 0, 0, type_at),

@@ -14,7 +14,7 @@ from controller.model.kinds import Kind
 from controller.model.links import Port, Vni, Vrf
 from controller.model.records import Record, RecordBatch
 from datapaths.base import PortState, RowFailure, Unavailable
-from datapaths.linux import overlay, ports, sysctls
+from datapaths.linux import nics, overlay, ports, sysctls
 from datapaths.linux.linkinfo import Link
 from datapaths.linux.links import Links
 from datapaths.linux.namespaces import Namespaces
@@ -36,7 +36,11 @@ class Layout:
 
     def prepare(self) -> list[str]:
         """Make the namespace forward. Returns the settings that this kernel does not have."""
-        return sysctls.ensure(self._netns, sysctls.FORWARDING)
+        missing = sysctls.ensure(self._netns, sysctls.FORWARDING)
+        with self._open() as spaces:
+            nics.recover(spaces)
+            ports.note_all(spaces)
+        return missing
 
     def apply(self, batch: RecordBatch) -> list[RowFailure]:
         """Make every row true, upserts first; return the rows that could not be.

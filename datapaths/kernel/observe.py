@@ -10,6 +10,8 @@ import logging
 import socket
 from collections.abc import Callable, Iterable
 
+import numpy as np
+
 from controller.model.kinds import Kind
 from controller.model.layer2 import Flood, Neighbor, RemoteVtep
 from controller.model.nexthops import V4_MAPPED
@@ -35,6 +37,7 @@ log = logging.getLogger(__name__)
 
 NO_PORTS = frozenset({"bridge", "vxlan", "vrf"})
 KIND_OF_MARK = {"vrf": Kind.VRF, "vni": Kind.VNI, "vxlan": Kind.VNI}  # others: Kind.PORT
+BROUGHT = (n.RTPROT_BOOT, n.RTPROT_STATIC, n.RTPROT_RA, n.RTPROT_DHCP)
 WATCHED = (
     Kind.VRF,
     Kind.VNI,
@@ -250,6 +253,9 @@ class Observer:
         try:
             for columns in decode_routes(data):
                 ours = columns.protocols == n.RTPROT_DUALPATH
+                brought = np.isin(columns.protocols, BROUGHT)
+                if not self._building and (brought & (columns.types == n.RTM_DELROUTE)).any():
+                    self._emit(Lost(Kind.PORT))  # maybe one that came with a NIC
                 over = (columns.types == n.RTM_NEWROUTE) & (columns.metrics == n.METRIC)
                 touched = columns.where(ours | over)
                 for batch in batches(touched, self.links, Op.WITHDRAW):

@@ -212,6 +212,10 @@ class Links:
             self._addresses[index] = [a for a in map(read_address, messages) if a]
         return list(self._addresses[index])
 
+    def forget_addresses(self, name: str) -> None:
+        """Read a device's addresses again when they are asked for next."""
+        self._forget(self.get(name).index)
+
     def set_addresses(
         self, name: str, wanted: Sequence[Address], ours: Sequence[Address] = ()
     ) -> None:

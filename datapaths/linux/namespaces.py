@@ -18,9 +18,13 @@ class Namespaces:
         self._opened: dict[int, Links] = {}  # by inode: one namespace may have several names
         self.forwarding = self.open(netns)
 
+    def name_of(self, netns: str) -> str:
+        """Return a namespace's name, "" standing for home's."""
+        return netns or self._home
+
     def open(self, netns: str) -> Links:
         """Return the handle on a namespace. Raises Unavailable when there is no such."""
-        name = netns or self._home
+        name = self.name_of(netns)
         try:
             inode = os.stat(path_of(name)).st_ino
         except FileNotFoundError:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 from collections.abc import Iterator, Sequence
 
 from controller.model.links import BROKEN_MTU, Address, Port
 from datapaths.base import Unavailable
-from datapaths.linux import legs, sysctls
-from datapaths.linux.linkinfo import Link, is_link_local
+from datapaths.linux import legs, netns, nics, sysctls
+from datapaths.linux.linkinfo import Link
 from datapaths.linux.links import Links
 from datapaths.linux.marks import Mark, Value
 from datapaths.linux.namespaces import Namespaces
@@ -19,8 +18,9 @@ log = logging.getLogger(__name__)
 
 def ensure_port(spaces: Namespaces, port: Port) -> None:
     links = spaces.forwarding
-    link = legs.ensure(spaces, port) if port.host else _fetch(spaces, port)
+    link = _ensure_leg(spaces, port) if port.host else _fetch(spaces, port)
     before = _added(link.mark) if link.mark else []
+    _hold(spaces, port, before)
     kept = _kept(link, links.addresses(port.name), port)
     mark = Mark("port", port.addresses, {**notes(port), "kept": kept, "was": _was(link)})
     if not port.loopback:
@@ -30,6 +30,7 @@ def ensure_port(spaces: Namespaces, port: Port) -> None:
     if not port.loopback and not port.vni:
         links.ensure_link_local(port.name)  # for ND, and what the twin speaks from
     links.set_addresses(port.name, port.addresses, before)
+    _hold(spaces, port, _added(mark))  # a VRF cycles it
 
 
 def remove_port(spaces: Namespaces, port: Port) -> None:
@@ -40,11 +41,22 @@ def remove_port(spaces: Namespaces, port: Port) -> None:
     if link.kind == "veth" and mark.text("end"):
         legs.remove(spaces, link, mark)
         return
-    links.set_addresses(port.name, (), _added(mark))
     if mark.text("from"):
-        _give_back(spaces, link, mark)
+        nics.give_back(spaces, link, legs.spelt(mark.text("from")), _added(mark))
     else:
+        links.set_addresses(port.name, (), _added(mark))
         links.change(port.name, alias=mark.text("was"))
+
+
+def note_all(spaces: Namespaces) -> None:
+    """Write down what fetched NICs have, of which nothing is written down."""
+    for link, mark in list(spaces.forwarding.marked("port")):
+        if mark.text("from"):
+            try:
+                home = netns.path_of(spaces.name_of(legs.spelt(mark.text("from"))))
+                nics.note(spaces.forwarding, link, home, _added(mark))
+            except OSError as error:
+                log.warning("%s", error.strerror or error)
 
 
 def give_all_back(spaces: Namespaces) -> None:
@@ -72,7 +84,7 @@ def dump_ports(spaces: Namespaces) -> Iterator[Port]:
             vrf=mark.text("vrf") if vni != "0" else master.name if master else "",
             vni=int(vni) if vni.isdecimal() else 0,
             addresses=tuple(address for address in mark.addresses if address in have),
-            mtu=_mtu(link, mark),
+            mtu=_mtu(links, link, mark),
             host=legs.dump(spaces, link, mark),
             source_netns=None if source is None else legs.spelt(str(source)),
             twin=mark.flag("twin"),
@@ -82,8 +94,10 @@ def dump_ports(spaces: Namespaces) -> Iterator[Port]:
         )
 
 
-def _mtu(link: Link, mark: Mark) -> int:
+def _mtu(links: Links, link: Link, mark: Mark) -> int:
     if not link.up:
+        return BROKEN_MTU
+    if mark.text("from") and not nics.is_whole(links, link, routed=not link.master):
         return BROKEN_MTU
     return link.mtu if mark.flag("mtu") else 0
 
@@ -135,29 +149,29 @@ def _was(link: Link) -> str:
     return link.mark.text("was") if link.mark else link.alias
 
 
+def _ensure_leg(spaces: Namespaces, port: Port) -> Link:
+    """Make a host leg; a NIC that has its name is given back first, as no leg may end it."""
+    link = spaces.forwarding.find(port.name)
+    if link and link.mark and link.mark.text("from"):
+        remove_port(spaces, port)
+    return legs.ensure(spaces, port)
+
+
 def _fetch(spaces: Namespaces, port: Port) -> Link:
-    """Return the port's NIC, moved in with its addresses if it is still where it came from."""
+    """Return the port's NIC, moved in if it is still where it came from."""
     links = spaces.forwarding
     if (link := links.find(port.name)) or port.source_netns is None:
         return link or links.get(port.name)
-    source = spaces.open(port.source_netns)
-    link = source.get(port.name)
-    brought = [a for a in source.addresses(port.name) if not is_link_local(a)]
-    _move(source, link, links, brought)
-    return links.get(port.name)
+    source, mark = spaces.open(port.source_netns), Mark("port", (), notes(port))
+    return nics.fetch(spaces, port.name, source, mark)
 
 
-def _give_back(spaces: Namespaces, link: Link, mark: Mark) -> None:
-    links, home = spaces.forwarding, spaces.open(legs.spelt(mark.text("from")))
-    if home.find(link.name):
-        text = f"cannot give {link.name} back: its namespace has another one of that name"
-        raise OSError(errno.EEXIST, text)
-    rest = [a for a in links.addresses(link.name) if not is_link_local(a)]
-    links.change(link.name, alias=mark.text("was"))
-    _move(links, link, home, rest)
-
-
-def _move(source: Links, link: Link, target: Links, addresses: Sequence[Address]) -> None:
-    source.move(link.name, target)
-    target.set_up(link.name)
-    target.set_addresses(link.name, addresses)
+def _hold(spaces: Namespaces, port: Port, added: Sequence[Address]) -> None:
+    """Put on a NIC that was fetched what it brought along, as far as that is missing."""
+    links = spaces.forwarding
+    if port.host or port.source_netns is None:
+        return
+    home = netns.path_of(spaces.name_of(port.source_netns))
+    links.set_up(port.name)
+    routed = not port.vrf and not port.vni
+    nics.hold(links, links.get(port.name), home, added, routed=routed)

@@ -114,7 +114,10 @@ def delete(namespace: Namespace) -> None:
     """Remove the names. The namespace itself ends with its last process."""
     for path in (namespace.path, USERNS_DIRECTORY / namespace.name):
         if path.exists():
-            subprocess.run(["umount", "--lazy", str(path)], capture_output=True, check=False)
+            # Twice, where somebody has made the directory a shared mount in the meantime.
+            command = ["umount", "--lazy", str(path)]
+            while subprocess.run(command, capture_output=True, check=False).returncode == 0:
+                pass
             path.unlink(missing_ok=True)
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from controller.model.kinds import Kind
 from controller.model.layer2 import Flood, Mac, Neighbor, RemoteVtep
-from controller.model.links import Vni
+from controller.model.links import Port, Vni
 from controller.model.nexthops import Member, Nexthop, NexthopType
 from controller.model.records import Record
 from controller.model.routes import DEFAULT_VRF, Family, Op, RouteBatch
@@ -360,6 +360,29 @@ async def test_a_device_that_somebody_changed_is_told(command: str, kind: Kind) 
         await ears.hear(Lost(kind))
         assert not await datapath.apply(upsert(VNI))
         assert not await datapath.apply(upsert(Flood(110, VTEP)))
+
+
+async def test_a_lost_address_or_route_of_a_nic_is_told() -> None:
+    with fresh() as name, fresh() as host:
+        ip(host, "link add eth7 type veth peer name wire")
+        for device in ("eth7", "wire"):
+            ip(host, f"link set {device} up")
+        ip(host, "addr add 192.0.2.0/31 dev eth7")
+        ip(host, "route add 198.51.100.0/24 via 192.0.2.1 dev eth7 proto static")
+        datapath = KernelDatapath(name, host)
+        try:
+            assert not await datapath.apply(upsert(Port("eth7", source_netns="")))
+            for command in ("route del 198.51.100.0/24", "addr del 192.0.2.0/31 dev eth7"):
+                ears = Ears(datapath)
+                await ears.quiet()
+                ip(name, command)
+                await ears.hear(Lost(Kind.PORT))
+                assert not await datapath.apply(upsert(Port("eth7", source_netns="")))
+                shown = ip(name, "addr show dev eth7") + ip(name, "route show dev eth7")
+                assert "192.0.2.0/31" in shown
+                assert "198.51.100.0/24" in shown
+        finally:
+            await datapath.close()
 
 
 async def test_devices_that_the_layout_changes_are_not_told() -> None:

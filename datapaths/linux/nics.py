@@ -1,0 +1,271 @@
+"""NICs that are fetched into a namespace and given back, with their addresses and routes.
+
+A move to another namespace takes all of that from a NIC. So it is written down before
+(`nicrecords`), and the file goes only when the NIC is home and whole again:
+
+    at home, no file -> file written -> marked -> moved -> up, addresses, routes     (fetch, hold)
+    file says returning -> moved home -> up, addresses, routes, alias -> no file     (give_back)
+
+Every step may be the last of a process. `hold` makes what is missing on a NIC that is here, and
+`finish` on one that is at home; both do nothing when nothing is missing.
+
+Routes by a NIC come along into the main table with 65536 added to their metric: FRR's routes win.
+Those in other tables, and those over several NICs, are only given back.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import socket
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+from controller.model.links import Address
+from datapaths.base import Unavailable
+from datapaths.linux import netns, nicrecords
+from datapaths.linux.linkinfo import Link, is_link_local, link_local
+from datapaths.linux.links import Links
+from datapaths.linux.marks import Mark
+from datapaths.linux.namespaces import Namespaces
+from datapaths.linux.nicrecords import NicRecord
+from datapaths.linux.requests import Requests
+from datapaths.linux.wire import holdings
+from datapaths.linux.wire import numbers as n
+from datapaths.linux.wire.holdings import HeldAddress, HeldRoute
+
+log = logging.getLogger(__name__)
+
+EXTRA_METRIC = 1 << 16
+
+
+def fetch(spaces: Namespaces, name: str, source: Links, mark: Mark) -> Link:
+    """Move a NIC in, down and without anything: `hold` is next. Raises OSError."""
+    link = source.get(name)
+    if link.master:
+        master = source.name_of(link.master)
+        text = (
+            f"{name} belongs to {master} in {_called(source)}: take it out of there first, "
+            f"with `ip link set {name} nomaster`, or name another NIC"
+        )
+        raise OSError(errno.EBUSY, text)
+    if before := nicrecords.read(name, link.mac):
+        finish(source, link, before)
+        link = source.get(name)
+    with _asking(source, link) as state:
+        record = NicRecord(
+            name,
+            link.mac,
+            netns.path_of(source.netns),
+            netns.path_of(spaces.forwarding.netns),
+            link.up,
+            link.alias,
+            state.addresses(link.mac),
+            state.routes(),
+        )
+    nicrecords.write(record)
+    source.change(name, mark=replace(mark, notes={**mark.notes, "was": link.alias}))
+    source.move(name, spaces.forwarding)
+    return spaces.forwarding.get(name)
+
+
+def hold(links: Links, link: Link, home: str, added: Collection[Address], *, routed: bool) -> None:
+    """Put a NIC's own addresses and routes on it, as far as they are missing.
+
+    `added` are addresses that are ours; `routed` tells whether its routes have a place here. A NIC
+    without a file has what it has now.
+    """
+    record = _record(links, link, home, added)
+    with _asking(links, link) as state:
+        state.add_addresses(record.addresses)
+        links.forget_addresses(link.name)
+        if not routed:
+            return
+        refused = state.add_routes(_portable(record), EXTRA_METRIC)
+    if refused:
+        log.warning(
+            "%s: %d of its routes have no use in %s; they come back with it when it is given back",
+            link.name,
+            len(refused),
+            _called(links),
+        )
+        kept = (replace(r, stays=True) if r in refused else r for r in record.routes)
+        nicrecords.write(replace(record, routes=tuple(kept)))
+
+
+def is_whole(links: Links, link: Link, *, routed: bool) -> bool:
+    """Tell whether a NIC has all that it brought along; true of one without a file."""
+    record = nicrecords.read(link.name, link.mac)
+    if not record:
+        return True
+    with _asking(links, link) as state:
+        if state.missing_addresses(record.addresses):
+            return False
+        return not routed or not state.missing_routes(_portable(record), EXTRA_METRIC)
+
+
+def give_back(spaces: Namespaces, link: Link, home: str, added: Collection[Address]) -> None:
+    """Move a NIC home, with all that is not ours. Raises OSError, and then it stays."""
+    links = spaces.forwarding
+    try:
+        there = spaces.open(home)
+    except Unavailable as error:
+        text = f"cannot give {link.name} back: {error}; it stays in {_called(links)}"
+        raise OSError(errno.ENOENT, text) from error
+    if there.find(link.name):
+        text = f"cannot give {link.name} back: {_called(there)} has another one of that name"
+        raise OSError(errno.EEXIST, text)
+    record = _record(links, link, netns.path_of(there.netns), added)
+    with _asking(links, link) as state:
+        now = [a for a in state.addresses(link.mac) if not _is_among(a, added)]
+    record = replace(record, addresses=_merged(record.addresses, now), returning=True)
+    nicrecords.write(record)
+    links.move(link.name, there)
+    finish(there, there.get(link.name), record)
+
+
+def finish(home: Links, link: Link, record: NicRecord) -> None:
+    """Make a NIC that is at home what it was there. One that has addresses again is left as it is,
+    unless it was on its way."""
+    if record.up:
+        home.set_up(link.name)
+    with _asking(home, link) as state:
+        if record.returning or not state.addresses(link.mac):
+            state.add_addresses(record.addresses)
+            home.forget_addresses(link.name)
+            for route in state.add_routes(record.routes):
+                log.warning("%s: a route of table %d cannot be given back", link.name, route.table)
+    if link.mark:
+        home.change(link.name, alias=record.alias)
+    nicrecords.remove(record)
+
+
+def recover(spaces: Namespaces) -> None:
+    """Finish what an earlier process began: NICs that are at home and have a file."""
+    owner = netns.path_of(spaces.forwarding.netns)
+    for record in nicrecords.every():
+        if record.owner != owner and netns.exists(record.owner):
+            continue  # another controller's
+        try:
+            home = spaces.open(record.home)
+            link = home.find(record.name)
+            if link and link.mac == record.mac:
+                log.info("%s is in %s again; giving it what it had", link.name, _called(home))
+                finish(home, link, record)
+        except (OSError, Unavailable) as error:
+            log.warning("%s: %s", record.name, error)
+
+
+def note(links: Links, link: Link, home: str, added: Collection[Address]) -> None:
+    """Write down what a NIC has, of which nothing is written down. Raises OSError."""
+    if not nicrecords.read(link.name, link.mac):
+        _record(links, link, home, added)
+
+
+def _record(links: Links, link: Link, home: str, added: Collection[Address]) -> NicRecord:
+    """Return a NIC's file; write one of what it has, when it has none."""
+    found = nicrecords.read(link.name, link.mac)
+    if found and not found.returning:
+        return found
+    if found:
+        record = replace(found, returning=False)
+    else:
+        owner = netns.path_of(links.netns)
+        was = link.mark.text("was") if link.mark else link.alias
+        with _asking(links, link) as state:
+            own = tuple(a for a in state.addresses(link.mac) if not _is_among(a, added))
+            routes = tuple(r.less(EXTRA_METRIC) for r in state.routes(n.RT_TABLE_MAIN))
+        record = NicRecord(link.name, link.mac, home, owner, True, was, own, routes)
+    nicrecords.write(record)
+    return record
+
+
+class _State:
+    """What one NIC has in one namespace, asked for anew each time."""
+
+    def __init__(self, requests: Requests, link: Link) -> None:
+        self._requests = requests
+        self._link = link
+        self._now = time.clock_gettime(time.CLOCK_BOOTTIME)
+
+    def addresses(self, mac: bytes) -> tuple[HeldAddress, ...]:
+        """Return the addresses that somebody gave it, in the kernel's order."""
+        generated = link_local(mac).ip if len(mac) == 6 else b""
+        return tuple(held for held in self._all_addresses() if not _is_generated(held, generated))
+
+    def routes(self, table: int = 0) -> tuple[HeldRoute, ...]:
+        """Return the routes by it that somebody made, those without a gateway first."""
+        found: list[HeldRoute] = []
+        for family in (socket.AF_INET, socket.AF_INET6):
+            dumped = self._requests.dump(holdings.dump_routes(self._link.index, family, table))
+            decoded = (holdings.decode_route(m, self._link.index, self._now) for m in dumped)
+            found += [route for route in decoded if route and not route.expired(self._now)]
+        return tuple(sorted(found, key=lambda route: n.RTA_GATEWAY in dict(route.attributes)))
+
+    def missing_addresses(self, wanted: Sequence[HeldAddress]) -> list[HeldAddress]:
+        have = {held.key for held in self._all_addresses()}
+        return [it for it in wanted if it.key not in have and not it.expired(self._now)]
+
+    def missing_routes(self, wanted: Sequence[HeldRoute], extra: int = 0) -> list[HeldRoute]:
+        if not wanted:
+            return []
+        table = n.RT_TABLE_MAIN if extra else 0
+        have = {held.key() for held in self.routes(table)}
+        return [it for it in wanted if it.key(extra) not in have and not it.expired(self._now)]
+
+    def add_addresses(self, wanted: Sequence[HeldAddress]) -> None:
+        missing = self.missing_addresses(wanted)
+        # In the order in which they are listed: the kernel puts a new IPv6 address in front.
+        v4 = [held for held in missing if held.family == socket.AF_INET]
+        for held in (*v4, *(held for held in reversed(missing) if held not in v4)):
+            request = holdings.encode_address(held, self._link.index, self._now)
+            code = self._requests.refusal(request)
+            if code not in (0, errno.EEXIST):
+                text = f"cannot add {Address(held.ip, held.length)} on {self._link.name}"
+                raise OSError(code, f"{text}: {os.strerror(code)}")
+
+    def add_routes(self, wanted: Sequence[HeldRoute], extra: int = 0) -> list[HeldRoute]:
+        """Add what is missing; return what the kernel refuses."""
+        refused: list[HeldRoute] = []
+        for held in self.missing_routes(wanted, extra):
+            request = holdings.encode_route(held, self._link.index, self._now, extra)
+            if self._requests.refusal(request) not in (0, errno.EEXIST):
+                refused.append(held)
+        return refused
+
+    def _all_addresses(self) -> list[HeldAddress]:
+        dumped = self._requests.dump(holdings.dump_addresses(self._link.index))
+        decoded = (holdings.decode_address(m, self._link.index, self._now) for m in dumped)
+        return [held for held in decoded if held]
+
+
+@contextmanager
+def _asking(links: Links, link: Link) -> Iterator[_State]:
+    with Requests(links.netns) as requests:
+        yield _State(requests, link)
+
+
+def _is_generated(held: HeldAddress, from_mac: bytes) -> bool:
+    address = Address(held.ip, held.length)
+    return is_link_local(address) and (held.generated or held.ip == from_mac)
+
+
+def _is_among(held: HeldAddress, addresses: Collection[Address]) -> bool:
+    return Address(held.ip, held.length) in addresses
+
+
+def _portable(record: NicRecord) -> list[HeldRoute]:
+    return [route for route in record.routes if route.portable]
+
+
+def _merged(before: Sequence[HeldAddress], now: Sequence[HeldAddress]) -> tuple[HeldAddress, ...]:
+    """Return what was written down, with the lifetimes of now, then what came since."""
+    current = {held.key: held for held in now}
+    return (*(current.pop(held.key, held) for held in before), *current.values())
+
+
+def _called(links: Links) -> str:
+    return f"namespace {links.netns}" if links.netns else "the controller's namespace"

@@ -1,0 +1,224 @@
+"""Addresses and routes of a NIC: read from dumps, and made again by requests. Pure.
+
+Attributes are kept as they came, so that what this code does not know (labels, broadcast addresses,
+peers, metrics) comes back too. Lifetimes are kept as times of CLOCK_BOOTTIME, in seconds.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+from dataclasses import dataclass, replace
+from typing import Final
+
+from datapaths.linux.wire import numbers as n
+from datapaths.linux.wire.message import (
+    U32,
+    DecodeError,
+    Message,
+    attribute,
+    attributes,
+    header,
+    request,
+)
+
+IFADDRMSG: Final = struct.Struct("=BBBBI")  # linux/if_addr.h: family, length, flags, scope, index
+RTMSG: Final = struct.Struct("=BBBBBBBBI")  # linux/rtnetlink.h struct rtmsg
+IFA_CACHEINFO: Final = struct.Struct("=IIII")  # preferred, valid, created, updated
+RTA_CACHEINFO: Final = struct.Struct("=IIiIIIII")  # the third is the expiry, in hundredths
+RTNEXTHOP: Final = struct.Struct("=HBBi")  # length, flags, hops, index
+
+# linux/if_addr.h
+ADDRESS, LOCAL, CACHEINFO, FLAGS, TARGET_NETNSID, PROTO = 1, 2, 6, 8, 10, 11
+F_SECONDARY, F_NODAD, F_PERMANENT, F_STABLE_PRIVACY = 0x01, 0x02, 0x80, 0x800
+KERNEL_LL = b"\3"  # IFAPROT_KERNEL_LL
+F_STATE = 0x01 | 0x08 | 0x20 | 0x40  # secondary, failed, deprecated, tentative: the kernel's own
+FOREVER = 0xFFFF_FFFF
+
+# linux/rtnetlink.h
+TABLE_LOCAL = 255
+RTA_MULTIPATH, RTA_CACHE, RTA_EXPIRES = 9, 12, 23
+RTM_F_CLONED = 0x200
+PROTOCOLS = frozenset({0, 3, 4, 9, 16})  # unspec, boot, static, RA, DHCP: of no routing daemon
+HUNDREDTHS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class HeldAddress:
+    """An address with all that the kernel tells of it."""
+
+    family: int
+    length: int
+    scope: int
+    flags: int
+    attributes: tuple[tuple[int, bytes], ...]  # without flags and lifetimes
+    valid_until: float | None = None  # None is for ever
+    preferred_until: float | None = None
+
+    @property
+    def ip(self) -> bytes:
+        found = dict(self.attributes)
+        return found.get(LOCAL) or found.get(ADDRESS, b"")
+
+    @property
+    def key(self) -> tuple[bytes, int, bytes]:
+        """Return what makes an address another one: itself, its length and its peer."""
+        return self.ip, self.length, dict(self.attributes).get(ADDRESS, b"")
+
+    @property
+    def generated(self) -> bool:
+        """Tell whether the kernel made a link-local address of its own accord."""
+        return bool(self.flags & F_STABLE_PRIVACY) or dict(self.attributes).get(PROTO) == KERNEL_LL
+
+    def expired(self, now: float) -> bool:
+        return self.valid_until is not None and self.valid_until <= now + 1
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRoute:
+    """A route by one NIC, or by several of which it is one."""
+
+    fixed: bytes  # struct rtmsg
+    attributes: tuple[tuple[int, bytes], ...]  # without the device's index and cache information
+    index: int  # what the device was in `multipath`
+    multipath: bytes = b""
+    expires_at: float | None = None
+    stays: bool = False  # it is for home alone: no use elsewhere, or refused there
+
+    @property
+    def table(self) -> int:
+        found = dict(self.attributes).get(n.RTA_TABLE)
+        return int.from_bytes(found, sys.byteorder) if found else self.fixed[4]
+
+    @property
+    def portable(self) -> bool:
+        """Tell whether it makes sense in another namespace: in the main table, by one NIC."""
+        return not self.stays and self.table == n.RT_TABLE_MAIN and not self.multipath
+
+    @property
+    def metric(self) -> int:
+        found = dict(self.attributes).get(n.RTA_PRIORITY)
+        return int.from_bytes(found, sys.byteorder) if found else 0
+
+    def expired(self, now: float) -> bool:
+        return self.expires_at is not None and self.expires_at <= now + 1
+
+    def less(self, metric: int) -> HeldRoute:
+        """Return the route with so much less of a metric, if it has that much."""
+        if self.metric < metric:
+            return self
+        kept = {**dict(self.attributes), n.RTA_PRIORITY: U32.pack(self.metric - metric)}
+        return replace(self, attributes=tuple(sorted(kept.items())))
+
+    def key(self, extra_metric: int = 0) -> tuple[bytes, ...]:
+        """Return what makes a route another one; `extra_metric` is what it was given on top."""
+        found = dict(self.attributes)
+        wanted = (found.get(t, b"") for t in (n.RTA_DST, n.RTA_GATEWAY))
+        metric = U32.pack(self.metric + extra_metric)
+        return bytes(self.fixed[:2]), U32.pack(self.table), metric, *wanted
+
+
+def dump_addresses(index: int) -> bytes:
+    return request(n.RTM_GETADDR, n.NLM_F_DUMP, IFADDRMSG.pack(socket.AF_UNSPEC, 0, 0, 0, index))
+
+
+def decode_address(message: Message, index: int, now: float) -> HeldAddress | None:
+    """Read an address of one device; None for another's, and for IPv6's temporary ones."""
+    family, length, flags, scope, owner = header(IFADDRMSG, message.body)
+    if message.type != n.RTM_NEWADDR or owner != index:
+        return None
+    found = attributes(message.body, IFADDRMSG.size)
+    if more := found.pop(FLAGS, b""):
+        flags = int.from_bytes(more, sys.byteorder)
+    if family == socket.AF_INET6 and flags & F_SECONDARY:
+        return None  # a temporary one, which the kernel makes from another
+    until: list[float | None] = [None, None]
+    cache = found.pop(CACHEINFO, b"")
+    if len(cache) >= IFA_CACHEINFO.size:
+        preferred, valid, _, _ = IFA_CACHEINFO.unpack_from(cache)
+        until = [None if it == FOREVER else now + it for it in (valid, preferred)]
+    found.pop(TARGET_NETNSID, None)
+    kept = tuple(sorted(found.items()))
+    return HeldAddress(family, length, scope, flags & ~(F_STATE | F_PERMANENT), kept, *until)
+
+
+def encode_address(held: HeldAddress, index: int, now: float) -> bytes:
+    """Return the request that makes an address on a device, without duplicate detection."""
+    flags = held.flags | (F_NODAD if held.family == socket.AF_INET6 else 0)
+    body = IFADDRMSG.pack(held.family, held.length, flags & 0xFF, held.scope, index)
+    body += b"".join(attribute(type_, value) for type_, value in held.attributes)
+    body += attribute(FLAGS, U32.pack(flags))
+    if (held.preferred_until, held.valid_until) != (None, None):
+        left = [_left(it, now) for it in (held.preferred_until, held.valid_until)]
+        body += attribute(CACHEINFO, IFA_CACHEINFO.pack(*left, 0, 0))
+    return request(n.RTM_NEWADDR, n.NLM_F_CREATE | n.NLM_F_EXCL, body)
+
+
+def dump_routes(index: int, family: int, table: int = 0) -> bytes:
+    """Ask for the routes by a device, of one table or of all; the kernel leaves the rest out."""
+    fixed = RTMSG.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)
+    body = fixed + attribute(n.RTA_OIF, U32.pack(index))
+    if table:
+        body += attribute(n.RTA_TABLE, U32.pack(table))
+    return request(n.RTM_GETROUTE, n.NLM_F_DUMP, body)
+
+
+def decode_route(message: Message, index: int, now: float) -> HeldRoute | None:
+    """Read a route by a device; None for one that the kernel or a routing daemon makes itself."""
+    fixed = header(RTMSG, message.body)
+    found = attributes(message.body, RTMSG.size)
+    by_one = found.pop(n.RTA_OIF, b"") == U32.pack(index)
+    multipath = found.pop(RTA_MULTIPATH, b"")
+    ours = by_one or index in (found_index for _, found_index in _hops(multipath))
+    if message.type != n.RTM_NEWROUTE or not ours or fixed[5] not in PROTOCOLS:
+        return None
+    if fixed[7] != n.RTN_UNICAST or fixed[8] & RTM_F_CLONED or n.RTA_NH_ID in found:
+        return None
+    expires = None
+    cache = found.pop(RTA_CACHE, b"")
+    if len(cache) >= RTA_CACHEINFO.size and (left := RTA_CACHEINFO.unpack_from(cache)[2]) > 0:
+        expires = now + left / HUNDREDTHS
+    found.pop(RTA_EXPIRES, None)
+    kept = RTMSG.pack(*fixed[:8], fixed[8] & n.RTNH_F_ONLINK)
+    return HeldRoute(kept, tuple(sorted(found.items())), index, multipath, expires)
+
+
+def encode_route(held: HeldRoute, index: int, now: float, extra_metric: int = 0) -> bytes:
+    """Return the request that makes a route, with so much more of a metric."""
+    kept = [it for it in held.attributes if not (extra_metric and it[0] == n.RTA_PRIORITY)]
+    body = held.fixed + b"".join(attribute(type_, value) for type_, value in kept)
+    if extra_metric:
+        body += attribute(n.RTA_PRIORITY, U32.pack(held.metric + extra_metric))
+    if held.expires_at is not None and held.fixed[0] == socket.AF_INET6:
+        body += attribute(RTA_EXPIRES, U32.pack(_left(held.expires_at, now)))
+    if not held.multipath:
+        body += attribute(n.RTA_OIF, U32.pack(index))
+        return request(n.RTM_NEWROUTE, n.NLM_F_CREATE | n.NLM_F_EXCL, body)
+    patched = bytearray(held.multipath)
+    for at, owner in _hops(held.multipath):
+        length, flags, hops, _ = RTNEXTHOP.unpack_from(patched, at)
+        new = index if owner == held.index else owner
+        RTNEXTHOP.pack_into(patched, at, length, flags & n.RTNH_F_ONLINK, hops, new)
+    body += attribute(RTA_MULTIPATH, bytes(patched))
+    # What is left of it, by the other NICs alone, makes room for the whole.
+    return request(n.RTM_NEWROUTE, n.NLM_F_CREATE | n.NLM_F_REPLACE, body)
+
+
+def _hops(multipath: bytes) -> list[tuple[int, int]]:
+    """Return (offset, device index) of the parts of an RTA_MULTIPATH."""
+    found: list[tuple[int, int]] = []
+    at = 0
+    while at < len(multipath):
+        if len(multipath) - at < RTNEXTHOP.size:
+            raise DecodeError("half a next hop", offset=at)
+        length, _, _, index = RTNEXTHOP.unpack_from(multipath, at)
+        if not RTNEXTHOP.size <= length <= len(multipath) - at:
+            raise DecodeError(f"next hop of {length} bytes", offset=at)
+        found.append((at, index))
+        at += (length + 3) & ~3
+    return found
+
+
+def _left(until: float | None, now: float) -> int:
+    return FOREVER if until is None else max(0, round(until - now))
