@@ -32,6 +32,9 @@ def passes(data: bytes) -> bool:
                 return k != 0
 
 
+BGP = 186  # RTPROT_BGP
+
+
 def route(type_: int, pid: int, protocol: int, flags: int = 0) -> bytes:
     return NLMSGHDR.pack(28, type_, flags, 1, pid) + bytes([2, 24, 0, 0, 254, protocol]) + bytes(6)
 
@@ -48,9 +51,14 @@ def test_what_others_do_to_our_routes_passes(type_: int) -> None:
 
 
 def test_of_the_routes_of_others_only_replacements_pass() -> None:
-    assert not passes(route(n.RTM_NEWROUTE, THEIRS, 3, n.NLM_F_CREATE))
-    assert not passes(route(n.RTM_DELROUTE, THEIRS, 3))
-    assert passes(route(n.RTM_NEWROUTE, THEIRS, 3, n.NLM_F_REPLACE))
+    assert not passes(route(n.RTM_NEWROUTE, THEIRS, BGP, n.NLM_F_CREATE))
+    assert not passes(route(n.RTM_DELROUTE, THEIRS, BGP))
+    assert passes(route(n.RTM_NEWROUTE, THEIRS, BGP, n.NLM_F_REPLACE))
+
+
+@pytest.mark.parametrize("protocol", [n.RTPROT_BOOT, n.RTPROT_STATIC, n.RTPROT_RA, n.RTPROT_DHCP])
+def test_routes_that_a_nic_may_have_brought_along_pass(protocol: int) -> None:
+    assert passes(route(n.RTM_DELROUTE, THEIRS, protocol))
 
 
 @pytest.mark.parametrize("type_", [n.RTM_NEWLINK, n.RTM_DELNEIGH, n.RTM_NEWNEXTHOP, n.RTM_DELADDR])
