@@ -25,6 +25,11 @@ class FrrConfiguration:
         self._pending: asyncio.Future[Configured] | None = None
         self._applied: tuple[FrrSettings, Configured] | None = None
 
+    @property
+    def applied(self) -> FrrSettings | None:
+        """What FRR runs, as far as we know."""
+        return self._applied[0] if self._applied else None
+
     def configured(self, settings: FrrSettings) -> bool:
         """Say whether FRR runs these settings, as far as we know."""
         return self._applied is not None and self._applied[0] == settings

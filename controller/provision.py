@@ -30,6 +30,7 @@ from controller.model.kinds import Kind
 from controller.model.links import Port
 from controller.model.plan import Plan
 from controller.model.view import ResourceStatus
+from controller.parting import shut, twins_addresses
 from datapaths.base import DatapathError, RowFailure, Unavailable
 from datapaths.linux import netns
 from datapaths.linux.shadows import Shadows, shadow_of
@@ -105,6 +106,8 @@ class Provisioner:
         self._state = state
         self._reconciler = reconciler
         self._judge = judge
+        self._control = spaces.control
+        self._parted: set[str] = set()  # NICs that go, their sessions shut
         self._shadows = Shadows(spaces.control)
         self._twins = twins
         self._carriers = ThreadPoolExecutor(1, "carriers")  # one: the last word on a port counts
@@ -194,6 +197,7 @@ class Provisioner:
     async def _round(self, intent: Intent, outcome: Outcome) -> None:
         """Do it all, in order; note what is not as it should be. One failure stops no other."""
         shadow = shadow_of(intent.vrfs, intent.vnis, intent.ports)
+        await self._shut_sessions_of_leaving_nics(intent)
         self._state.want(Kind.VRF, list(intent.vrfs))
         self._state.want(Kind.VNI, list(intent.vnis))
         self._state.want(Kind.PORT, list(intent.ports))
@@ -213,6 +217,41 @@ class Provisioner:
         if self._frr.configured(intent.frr):  # still: no other bridge has come in the meantime
             self._tell(Provisioned())
 
+    async def _shut_sessions_of_leaving_nics(self, intent: Intent) -> None:
+        """Have FRR end the sessions over NICs that go, before they go; once for each."""
+        stays = {port.name for port in intent.ports}
+        self._parted &= {port.name for port in self._programmed_nics()} - stays
+        leaving = {p.name for p in self._programmed_nics()} - stays - self._parted
+        if not leaving:
+            return
+        self._parted |= leaving
+        await self._meet_bridge()
+        addresses = await asyncio.to_thread(twins_addresses, self._control, leaving)
+        before = self._frr.applied or intent.frr
+        settings = shut(before, leaving, addresses)
+        if settings == before:
+            return
+        names = ", ".join(sorted(leaving))
+        log.info("%s: shutting its BGP sessions before it leaves", names)
+        answer = await self._frr.ensure(settings)
+        if not answer.ok:
+            log.warning(
+                "%s: its BGP sessions are not shut (%s); peers may send there until their "
+                "graceful restart time is over",
+                names,
+                answer.message,
+            )
+
+    def _programmed_nics(self) -> list[Port]:
+        ports = self._state.records[Kind.PORT].all_programmed()
+        return [p for p in ports if isinstance(p, Port) and not p.host and not p.loopback]
+
+    async def _meet_bridge(self) -> None:
+        """Wait for frr-bridge's first connection, for a while."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_BRIDGE_S):
+                await self._met.wait()
+
     async def _devices_are_there(self, outcome: Outcome) -> None:
         """Wait for the datapath's devices; note which are not there, and why."""
         try:
@@ -229,9 +268,7 @@ class Provisioner:
 
     async def _frr_is_configured(self, intent: Intent, outcome: Outcome) -> bool:
         """Have FRR's configuration applied, once for each bridge; note why not."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_BRIDGE_S):
-                await self._met.wait()
+        await self._meet_bridge()
         answer = await self._frr.ensure(intent.frr)
         owner = blamed(intent, answer.section)
         if answer.ok:

@@ -78,6 +78,7 @@ class BgpNeighbor:
     disable_connected_check: bool = False
     extended_nexthop: bool = False
     bfd: str | None = None  # "" is BFD without a profile
+    shutdown: bool = False  # its link is about to leave
     families: tuple[NeighborFamily, ...] = ()
 
     def __post_init__(self) -> None:

@@ -260,3 +260,33 @@ def test_a_vlan_device_takes_over_from_a_nic(fresh: Fabric) -> None:
     assert f"{uplink.pe_address}/31" in pe1.node.ip("address", "show", uplink.nic)
     fabric.wait_for_overlay(120.0)
     assert ping(pe1.routed.namespace, pe2.routed.v4)
+
+
+@rule("Layout.nic.swap")
+def test_a_nic_takes_over_from_another_ten_times_under_graceful_restart(
+    fresh: Fabric, say: Callable[[str], None]
+) -> None:
+    """The peer is told that it is no restart: it would send into the old link for two minutes."""
+    fabric, (pe1, pe2) = fresh, fresh.pes
+    uplink = pe1.plan.uplinks[0]
+    spine = fabric.spines[0].namespace
+    fabric.scenario.link(pe1.node, "eth9", spine, "pe1b")
+    for space, name in ((pe1.node, "eth9"), (spine, "pe1b")):
+        space.ip("link", "set", name, "mtu", "1600", "up")
+    pe1.node.ip("address", "add", f"{uplink.pe_address}/31", "dev", "eth9")
+    ways = [(uplink.nic, uplink.spine_port), ("eth9", "pe1b")]
+    slowest = 0.0
+    for generation in range(2, 12):
+        (_, old_port), (nic, port) = ways
+        spine.ip("address", "del", f"{uplink.spine_address}/31", "dev", old_port)
+        spine.ip("address", "add", f"{uplink.spine_address}/31", "dev", port)
+        text = manifests.manifest(pe1.plan)
+        since = time.monotonic()
+        pe1.write_manifest(text.replace(f"interfaceName: {uplink.nic}", f"interfaceName: {nic}"))
+        wait_for(pe1, "underlay", "changed", lambda r, g=generation: r["applied_generation"] == g)
+        fabric.wait_for_overlay(30.0)
+        assert ping(pe1.routed.namespace, pe2.routed.v4)
+        slowest = max(slowest, time.monotonic() - since)
+        ways.reverse()
+    say(f"the slowest of 10 swaps took {slowest:.1f} s")
+    assert slowest < 10.0

@@ -49,8 +49,10 @@ ALLOWED: dict[str, set[str]] = {
     "controller.logs": set(),
     "controller.supervisor": {"controller.settings"},
     "controller.configure": {"controller.model"},
+    "controller.parting": {"controller.model", "datapaths.base", "datapaths.linux"},
     "controller.provision": {
         "controller.configure",
+        "controller.parting",
         "controller.core",
         "controller.intent",
         "controller.model",
@@ -134,6 +136,7 @@ COMPOSITION = (
     "controller.backends",
     "controller.daemon",
     "controller.namespaces",
+    "controller.parting",
     "controller.provision",
     "datapaths.remote.serve",
 )

@@ -9,7 +9,9 @@ from pathlib import Path
 from controller.intent.layout import Intent
 from controller.intent.verdicts import Outcome
 from controller.model.events import Configure, Configured, Provisioned
-from controller.model.links import Port
+from controller.model.frr import BgpInstance, BgpNeighbor, FrrSettings, from_json
+from controller.model.links import Address, Port
+from controller.parting import shut
 from controller.provision import Provisioner, Spaces
 from datapaths.base import RowFailure
 from datapaths.linux.shadows import Shadow, ShadowFailure, Shadows
@@ -63,7 +65,10 @@ class World:
 
     def _tell(self, event: Configure | Provisioned) -> bool:
         if isinstance(event, Configure):
-            self.log.append("frr.conf")
+            settings = from_json(event.settings)
+            neighbors = [n for i in settings.instances for n in i.neighbors]
+            shut = [n.peer for n in neighbors if n.shutdown]
+            self.log.append(f"frr.conf, {' '.join(shut)} shut" if shut else "frr.conf")
             answer = Configured(event.request, True, True, "", "")
             asyncio.get_running_loop().call_soon(self.provisioner.answered, answer)
         return True
@@ -90,3 +95,43 @@ async def test_devices_come_in_the_order_in_which_they_need_one_another(tmp_path
     kinds = [word.split()[1] for word in world.log if word.startswith("+")]
     assert kinds == sorted(kinds, key=["VRF", "VNI", "PORT"].index)
     assert set(kinds) == {"VRF", "VNI", "PORT"}
+
+
+def uplinks(*names: str) -> Intent:
+    neighbors = tuple(BgpNeighbor(name, "external", unnumbered=True) for name in names)
+    instance = BgpInstance(64514, "192.0.2.1", neighbors=neighbors)
+    ports = tuple(Port(name, source_netns="", twin=True) for name in names)
+    return Intent(ports=ports, frr=FrrSettings(instances=(instance,)))
+
+
+async def test_the_sessions_over_a_nic_are_shut_before_it_leaves(tmp_path: Path) -> None:
+    """Or its peer takes the end for a restart, and sends into the old link for two minutes."""
+    before, after = uplinks("eth1", "eth3"), uplinks("eth2", "eth3")
+    world = World(tmp_path, before)
+    async with running(world.core):
+        await world.provisioner._round(before, Outcome())
+        world.log.clear()
+        await world.provisioner._round(after, Outcome())
+        await world.provisioner._round(after, Outcome())
+    steps = ["frr.conf, eth1 shut", "- PORT eth1", "frr.conf"]
+    assert [world.log.index(step) for step in steps] == sorted(map(world.log.index, steps))
+    assert world.log.index("frr.conf, eth1 shut") < world.log.index("+ PORT eth2")
+    assert world.log.count("frr.conf, eth1 shut") == 1
+    assert world.log.count("frr.conf") == 1
+
+
+def test_the_sessions_over_a_nic_are_those_to_its_subnets() -> None:
+    peers = ("192.0.2.0", "192.0.2.9", "2001:db8::2", "2001:db8:9::2")
+    neighbors = (
+        *(BgpNeighbor(peer, "external") for peer in peers),
+        BgpNeighbor("192.0.2.1", "external", multihop=5),
+        BgpNeighbor("hosts", "external", listen_range="192.0.2.0/24"),
+    )
+    instances = (
+        BgpInstance(64514, "192.0.2.1", neighbors=neighbors),
+        BgpInstance(64514, "192.0.2.1", vrf="red", neighbors=neighbors),
+    )
+    addresses = [Address.parse("192.0.2.1/31"), Address.parse("2001:db8::1/64")]
+    default, red = shut(FrrSettings(instances=instances), {"eth1"}, addresses).instances
+    assert [n.peer for n in default.neighbors if n.shutdown] == ["192.0.2.0", "2001:db8::2"]
+    assert red == instances[1]
