@@ -15,6 +15,7 @@ from controller import logs, options
 from controller.lifetime import Broken, live
 from controller.lock import Held, alone
 from datapaths.linux.netns import entered, exists
+from frr_bridge import frr_version
 from frr_bridge.frr_apply import FrrApply, FrrPaths
 from frr_bridge.runtime import Runtime, Settings
 
@@ -62,7 +63,11 @@ async def _run(arguments: argparse.Namespace) -> None:
         rights=paths.rights,
     )
     with alone(bus.with_suffix(".lock")):
-        await live(Runtime(settings, FrrApply(paths)).run())
+        frr = FrrApply(paths)
+        version = await frr.version()
+        if remark := frr_version.refusal(version) or frr_version.limits(version):
+            log.warning("%s", remark)
+        await live(Runtime(settings, frr).run())
     log.info("what FRR wants stays with the controller")
 
 

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Protocol
 
 from controller.model.frr import redact
+from frr_bridge import frr_version
 from frr_bridge.directory import Directory, Unsafe
 from frr_bridge.frr_config import (
     forgotten_vrfs,
@@ -32,6 +33,7 @@ from frr_bridge.frr_config import (
     vrf_restatement,
 )
 from frr_bridge.frr_difference import Difference, parse
+from frr_bridge.frr_version import Version
 from frr_bridge.rights import Rights, of_frr, ours
 
 log = logging.getLogger(__name__)
@@ -111,6 +113,7 @@ class FrrApply:
         self._run = run if run is not None else self._run_with_rights
         self._busy = asyncio.Lock()
         self._running = ""  # what FRR ran at the last look
+        self._logs_to_file: bool | None = None  # whether frr-reload.py knows --logfile
 
     async def apply(self, text: str, raw: Collection[str] = ()) -> Applied:
         """Make FRR run `text`, or say why not and leave what there was.
@@ -128,9 +131,19 @@ class FrrApply:
             except OSError as error:
                 return Applied(False, False, _reason(error))
 
+    async def version(self) -> Version | None:
+        """Return the release of the installed zebra, None when it cannot be asked."""
+        try:
+            shown = await self._run([str(self._paths.library / "zebra"), "--version"])
+        except (OSError, TimeoutError):
+            return None
+        return frr_version.parse(shown.output)
+
     async def _apply(self, text: str, tolerated: frozenset[str]) -> Applied:
         if f"\nhostname {NO_HOSTNAME}\n" in f"\n{text}":
             return Applied(False, False, "the system has no hostname, which FRR needs; set one")
+        if refused := frr_version.refusal(await self.version()):
+            return Applied(False, False, refused)
         with self._config_directory() as directory, _candidate(directory, text) as candidate:
             check = await self._vtysh("-C", "-f", str(candidate))
             if check.code:
@@ -260,7 +273,8 @@ class FrrApply:
             [
                 str(paths.library / "frr-reload.py"),
                 # The log would hold passwords; to us it comes by stdout.
-                *("--stdout", "--logfile", os.devnull, "--log-level", "error"),
+                *("--stdout", "--log-level", "error"),
+                *await self._no_log_file(),
                 *("--bindir", str(paths.vtysh.parent)),
                 # Any other --confdir and it ends with `write`, which would replace our file.
                 *("--confdir", str(paths.config_dir)),
@@ -269,6 +283,17 @@ class FrrApply:
                 str(paths.file),
             ]
         )
+
+    async def _no_log_file(self) -> Sequence[str]:
+        """Return the option that keeps frr-reload.py from opening a log file beside stdout.
+
+        FRR 10.7 opens /var/log/frr/frr-reload.log unless `--logfile` names another. FRR 10.3 and
+        before open none with `--stdout`, and refuse the option.
+        """
+        if self._logs_to_file is None:
+            shown = await self._run([str(self._paths.library / "frr-reload.py"), "--help"])
+            self._logs_to_file = "--logfile" in shown.output
+        return ("--logfile", os.devnull) if self._logs_to_file else ()
 
     def _config_directory(self) -> Directory:
         return Directory(self._paths.config_dir, self._paths.rights())

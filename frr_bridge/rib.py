@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from controller.model.routes import U32, Family, Op, RouteBatch
+from controller.model.routes import RTPROT_KERNEL, U32, Family, Op, RouteBatch
 from controller.model.table import (
     KeyedColumns,
     Slots,
@@ -65,6 +65,15 @@ class Table:
     def parked(self) -> int:
         """Rows that wait for their nexthop."""
         return sum(map(len, self._parked))
+
+    @property
+    def owed(self) -> int:
+        """Rows for a datapath that wait for their nexthop.
+
+        Kernel routes are shown only. FRR 10.3 gives them nexthop ids and never says what they are.
+        """
+        protocol = self.rows["protocol"]
+        return sum(int((protocol[slots] != RTPROT_KERNEL).sum()) for slots in self._parked)
 
     @property
     def dirty(self) -> bool:
@@ -260,6 +269,11 @@ class Rib:
     @property
     def parked(self) -> int:
         return sum(table.parked for table in self._tables.values())
+
+    @property
+    def owed(self) -> int:
+        """Routes for a datapath that wait for their nexthop; see `Table.owed`."""
+        return sum(table.owed for table in self._tables.values())
 
     def take(self, vrfs: dict[int, str], limit: int, handles: Handles) -> Iterator[RouteBatch]:
         """Yield changes to say, a batch at a time; a table whose VRF is unknown waits."""

@@ -13,11 +13,11 @@ from pathlib import Path
 from controller.bus.publisher import Publisher
 from controller.lifetime import end_with
 from controller.model import events
-from controller.model.frr import from_json
-from frr_bridge import convergence, report
+from controller.model.frr import FrrSettings, from_json
+from frr_bridge import convergence, frr_version, report
 from frr_bridge.belief import WAITING, Belief
 from frr_bridge.bridge import Bridge
-from frr_bridge.frr_apply import FrrApply
+from frr_bridge.frr_apply import Applied, FrrApply
 from frr_bridge.frr_config import render
 from frr_bridge.mirror import ShadowMirror
 from frr_bridge.replay import ReplayWatch
@@ -185,14 +185,20 @@ class Runtime:
             settings = from_json(wanted.settings)
             if not settings.hostname:
                 settings = replace(settings, hostname=socket.gethostname())
-            raw = [snippet.text for snippet in settings.raw]
-            result = await self._frr.apply(render(settings), raw)
+            result = await self._apply(settings)
             done = events.Configured(
                 wanted.request, result.ok, result.changed, result.message, result.section
             )
         except (OSError, ValueError) as error:
             done = events.Configured(wanted.request, False, False, str(error))
         self._publisher.send(done)
+
+    async def _apply(self, settings: FrrSettings) -> Applied:
+        """Have FRR run these settings, unless its routes could never be programmed."""
+        offload = self._zebra.alive() and _ACKNOWLEDGE in self._zebra.arguments()
+        if why := frr_version.stuck(await self._frr.version(), offload=offload):
+            return Applied(False, False, why)
+        return await self._frr.apply(render(settings), [s.text for s in settings.raw])
 
     def _release(self) -> None:
         log.warning("told to let go of %d rows", self.bridge.stale)
@@ -260,8 +266,8 @@ class Runtime:
         """Return what FRR still owes, or ""."""
         if not self._watch.whole:
             return "a whole dump of FRR's namespace"
-        if self.bridge.rib.parked and self.bridge.session.state is State.CONVERGING:
-            return f"the nexthops of {self.bridge.rib.parked} routes"
+        if self.bridge.rib.owed and self.bridge.session.state is State.CONVERGING:
+            return f"the nexthops of {self.bridge.rib.owed} routes"
         if self._unprovisioned:
             return "the controller to make FRR's devices"
         if not self._bgpd.connect():

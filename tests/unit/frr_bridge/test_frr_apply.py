@@ -7,6 +7,7 @@ import errno
 import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -30,12 +31,20 @@ class FakeFrr:
     shows: int = 0  # what `show running-config` ends with
     takes: Callable[[list[str]], list[str]] = list
     per_pass: int = 1000  # lines that one reload gets done
+    version: str = "10.7.1"
+    logs_to_file: bool = True  # frr-reload.py has --logfile, since after FRR 10.3
     commands: list[tuple[str, ...]] = field(default_factory=list)
     files_seen: list[tuple[str, int]] = field(default_factory=list)
 
     async def __call__(self, arguments: Sequence[str]) -> Finished:
         self.commands.append(tuple(arguments))
         last = Path(arguments[-1])
+        if "--version" in arguments:
+            return Finished(0, f"zebra version {self.version}\n")
+        if "--help" in arguments:
+            return Finished(0, "[--logfile LOGFILE]" if self.logs_to_file else "[--stdout]")
+        if "--logfile" in arguments and not self.logs_to_file:
+            return Finished(2, "frr-reload.py: error: unrecognized arguments: --logfile /dev/null")
         if "-C" in arguments:
             return Finished(2 if self.syntax_error else 0, self.syntax_error)
         if "show daemons" in arguments:
@@ -107,6 +116,28 @@ async def test_a_configuration_is_taken_and_a_second_time_nothing_is_done(frr: F
     assert await apply(frr, GOOD) == Applied(True, True)
     assert await apply(frr, GOOD) == Applied(True, False)
     assert (len(frr.files_seen), reloads(frr)) == (1, 0)
+
+
+async def test_an_frr_reload_without_a_log_file_option_is_not_given_one(frr: FakeFrr) -> None:
+    frr.logs_to_file = False
+    assert await apply(frr, BETTER) == Applied(True, True)
+    assert await apply(frr, GOOD) == Applied(True, True)
+    assert reloads(frr) == 1
+
+
+async def test_an_frr_reload_with_a_log_file_option_writes_no_log(frr: FakeFrr) -> None:
+    await apply(frr, GOOD)
+    tests = [command for command in frr.commands if "--test" in command]
+    assert tests
+    assert all(("--logfile", "/dev/null") in pairwise(command) for command in tests)
+
+
+async def test_an_frr_that_is_too_old_is_refused_before_anything_is_written(frr: FakeFrr) -> None:
+    frr.version = "7.5.1"
+    result = await apply(frr, GOOD)
+    assert not result.ok
+    assert "FRR 7.5 found" in result.message
+    assert not frr.paths.file.exists()
 
 
 async def test_a_small_change_costs_one_look_at_what_frr_runs(frr: FakeFrr) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.model.nexthops import FIRST_RESERVED
-from controller.model.routes import U32, Family, RouteBatch
+from controller.model.routes import RTPROT_KERNEL, U32, Family, RouteBatch
 from frr_bridge.rib import Rib
 from tests.fakes.batches import batch
 from tests.fakes.zebra import rows, table_routes
@@ -158,6 +158,16 @@ def test_a_route_waits_for_its_nexthop() -> None:
     rib.unpark()
     assert said(rib, handles) == ["+ 11.0.0.0/8 2"]
     assert rib.parked == 0
+
+
+def test_a_kernel_route_without_its_nexthop_is_not_waited_for() -> None:
+    """FRR 10.3 gives connected routes nexthop ids that neither FPM nor the kernel explains."""
+    rib, handles = Rib(), Known(1, 2)
+    routes = table_routes("+ 10.0.0.0/8 1", "+ 11.0.0.0/8 2")
+    routes.protocols[0] = RTPROT_KERNEL
+    rib.learn(routes, 1, hold=False)
+    assert said(rib, handles) == []
+    assert (rib.parked, rib.owed) == (2, 1)
 
 
 def test_a_parked_route_is_withdrawn_without_its_nexthop() -> None:
