@@ -21,13 +21,18 @@ from tests.lab.waiting import wait_until
 
 RUN = Path("/run/frr")
 CONFIGURATION = Path("/etc/frr")
-OLD_TREE = Path("/opt/frr84")
 STARTING_S = 20.0
 
 
 class Version(StrEnum):
     SID = "sid"  # 10.7 or later
-    OLD = "8.4"  # bookworm's
+    TRIXIE = "10.3"  # Debian 13's
+    BOOKWORM = "8.4"  # Debian 12's, and Ubuntu 24.04's
+
+    @property
+    def tree(self) -> Path:
+        """The root filesystem that has it."""
+        return Path("/") if self is Version.SID else Path(f"/opt/frr-{self.value}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ class Frr:
 
     @property
     def daemons(self) -> tuple[str, ...]:
-        if self._settings.version is Version.OLD:  # it has no mgmtd
+        if self._settings.version is Version.BOOKWORM:  # it has no mgmtd
             return tuple(name for name in self._settings.daemons if name != "mgmtd")
         return self._settings.daemons
 
@@ -129,18 +134,12 @@ class Frr:
         return run([*self._tree(), "vtysh", "-N", self.name, *words], timeout_s=timeout_s)
 
     def _tree(self) -> list[str]:
-        return ["chroot", str(OLD_TREE)] if self._settings.version is Version.OLD else []
-
-    def _user(self) -> tuple[int, int]:
-        if self._settings.version is Version.SID:
-            user = pwd.getpwnam("frr")
-            return user.pw_uid, user.pw_gid
-        lines = (OLD_TREE / "etc/passwd").read_text().splitlines()
-        fields = next(line.split(":") for line in lines if line.startswith("frr:"))
-        return int(fields[2]), int(fields[3])
+        version = self._settings.version
+        return [] if version is Version.SID else ["chroot", str(version.tree)]
 
     def _make_directories(self) -> None:
-        uid, gid = self._user()
+        user = pwd.getpwnam("frr")
+        uid, gid = user.pw_uid, user.pw_gid
         for directory in (self.run_directory, self.configuration_file.parent):
             directory.mkdir(parents=True, exist_ok=True)
             shutil.chown(directory, uid, gid)

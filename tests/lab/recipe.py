@@ -47,7 +47,7 @@ SYSTEM_PACKAGES = (
     "ca-certificates",
     *SPEAKER_PACKAGES,
 )
-OLD_FRR_PACKAGES = ("frr", "iproute2", "procps")
+FRR_PACKAGES = ("systemd-standalone-sysusers", "frr", "frr-pythontools", "iproute2", "procps")
 # The kernel has ext4, virtio and virtiofs built in, and VRF and VXLAN as modules.
 MACHINE_PACKAGES = ("qemu-system-x86", "virtiofsd", "linux-image-cloud-amd64")
 
@@ -57,7 +57,8 @@ SYSTEM_DIRECTORIES = (
     "artefacts",
     "lab",
     "opt/venv",
-    "opt/frr84",
+    "opt/frr-8.4",
+    "opt/frr-10.3",
     "var/lib/frr",
     "usr/lib/modules",
 )
@@ -84,7 +85,8 @@ class Tree:
 
 
 SYSTEM = Tree("system", "sid", SYSTEM_PACKAGES, SYSTEM_DIRECTORIES)
-OLD_FRR = Tree("frr84", "bookworm", OLD_FRR_PACKAGES)
+FRR_8_4 = Tree("frr84", "bookworm", FRR_PACKAGES)
+FRR_10_3 = Tree("frr103", "trixie", FRR_PACKAGES)
 MACHINE = Tree("qemu", "sid", MACHINE_PACKAGES, MACHINE_DIRECTORIES, "extract")
 
 

@@ -1,4 +1,4 @@
-"""Makes and caches the lab's trees: Debian sid with FRR and grout, a venv for it, an old FRR, QEMU.
+"""Makes and caches the lab's trees: Debian sid with FRR and grout, a venv for it, older FRRs, QEMU.
 
 A tree is built beside its final name and renamed when it is whole, under a lock, so that neither
 an interruption nor a second run leaves half of one behind. A finished tree is never changed.
@@ -21,7 +21,7 @@ from pathlib import Path
 from tests.lab import host
 from tests.lab.errors import LabError
 from tests.lab.host import Say
-from tests.lab.recipe import AT_LEAST, MACHINE, OLD_FRR, SYSTEM, Project, Tree
+from tests.lab.recipe import AT_LEAST, FRR_8_4, FRR_10_3, MACHINE, SYSTEM, Project, Tree
 
 DEFAULT_CACHE = "/var/cache/dualpath/lab"
 IN_USE = "in-use"
@@ -35,7 +35,8 @@ class Trees:
 
     system: Path
     venv: Path
-    old_frr: Path
+    frr_8_4: Path  # Debian 12's FRR
+    frr_10_3: Path  # Debian 13's
     machine: Path  # QEMU and its guests' kernel
 
     @property
@@ -55,14 +56,16 @@ def prepare(project: Project, say: Say) -> Trees:
     trees = Trees(
         system=cache / SYSTEM.name,
         venv=cache / project.venv_name,
-        old_frr=cache / OLD_FRR.name,
+        frr_8_4=cache / FRR_8_4.name,
+        frr_10_3=cache / FRR_10_3.name,
         machine=cache / MACHINE.name,
     )
     if _complete(trees):
         return trees
     with _locked(cache, say), ThreadPoolExecutor() as pool:
         others = [
-            pool.submit(_build, OLD_FRR, trees.old_frr, say),
+            pool.submit(_build, FRR_8_4, trees.frr_8_4, say),
+            pool.submit(_build, FRR_10_3, trees.frr_10_3, say),
             pool.submit(_build, MACHINE, trees.machine, say),
         ]
         _build(SYSTEM, trees.system, say)
@@ -97,7 +100,7 @@ def clean(say: Say) -> None:
 
 
 def _complete(trees: Trees) -> bool:
-    every = (trees.system, trees.venv, trees.old_frr, trees.machine)
+    every = (trees.system, trees.venv, trees.frr_8_4, trees.frr_10_3, trees.machine)
     return all(path.is_dir() for path in every)
 
 

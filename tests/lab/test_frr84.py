@@ -29,7 +29,7 @@ def test_routes_of_frr_84_are_programmed(lab: Scenario, configuration: str) -> N
     frr_space, forwarding = lab.namespace("old"), lab.namespace("oldfwd")
     for space in (frr_space, forwarding):
         wire(lab, space)
-    frr = lab.frr("old", frr_space, Settings(version=Version.OLD, configuration=configuration))
+    frr = lab.frr("old", frr_space, Settings(version=Version.BOOKWORM, configuration=configuration))
     controller = lab.daemon("old-controller", command())
     controller.start()
     wait_until(lambda: listens(controller), "the controller listens", 20)

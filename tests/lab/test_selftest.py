@@ -51,7 +51,7 @@ def test_a_killed_frr_comes_back_with_its_configuration(lab: Scenario) -> None:
 
 
 def test_the_old_frr_runs_beside_the_new_one(lab: Scenario) -> None:
-    settings = Settings(version=Version.OLD, configuration=SOLO)
+    settings = Settings(version=Version.BOOKWORM, configuration=SOLO)
     frr = lab.frr("old", lab.namespace("old"), settings)
     frr.start()
 

@@ -2,8 +2,8 @@
 # Puts the guest's file tree together, and starts the guest in it. Runs on the host in mount and pid
 # namespaces of its own, so whatever ends it unmounts everything.
 #
-# In: LAB_MODE straight|uml|qemu, LAB_SYSTEM LAB_VENV LAB_OLD_FRR LAB_CHECKOUT LAB_ARTEFACTS LAB_RUN
-# (directories); for the VMs LAB_MEMORY (as 2048M) and LAB_ARGS (more arguments); for QEMU
+# In: LAB_MODE straight|uml|qemu, LAB_SYSTEM LAB_VENV LAB_FRR_8_4 LAB_FRR_10_3 LAB_CHECKOUT
+# LAB_ARTEFACTS LAB_RUN (directories); for the VMs LAB_MEMORY (as 2048M) and LAB_ARGS (more arguments); for QEMU
 # LAB_MACHINE (directory), LAB_KERNEL (version), LAB_ACCELERATOR kvm|tcg, LAB_CPUS.
 set -eu
 
@@ -15,7 +15,8 @@ read_only() {
 root=$LAB_SYSTEM
 read_only "$root" "$root"
 read_only "$LAB_VENV" "$root/opt/venv"
-read_only "$LAB_OLD_FRR" "$root/opt/frr84"
+read_only "$LAB_FRR_8_4" "$root/opt/frr-8.4"
+read_only "$LAB_FRR_10_3" "$root/opt/frr-10.3"
 read_only "$LAB_CHECKOUT" "$root/checkout"
 mount --bind "$LAB_ARTEFACTS" "$root/artefacts"
 mount --bind "$LAB_RUN" "$root/lab"

@@ -30,12 +30,17 @@ ip link set lo up
 mount --bind /run/netns /run/netns
 mount --make-shared /run/netns
 
-# An old FRR has a tree of its own, and shares what a running one leaves behind.
-for directory in run tmp var/tmp var/log etc/frr; do
-    mount --rbind "/$directory" "/opt/frr84/$directory"
+# An older FRR has a tree of its own, and shares what a running one leaves behind. User frr has the
+# same number everywhere.
+for tree in /opt/frr-*; do
+    mount --bind /etc/passwd "$tree/etc/passwd"
+    mount --bind /etc/group "$tree/etc/group"
+    for directory in run tmp var/tmp var/log etc/frr; do
+        mount --rbind "/$directory" "$tree/$directory"
+    done
+    mount -t proc proc "$tree/proc"
+    mount --rbind /dev "$tree/dev"
 done
-mount -t proc proc /opt/frr84/proc
-mount --rbind /dev /opt/frr84/dev
 
 # A copy in memory, so that Python can keep what it compiled.
 mount -t tmpfs tmpfs /dualpath
