@@ -131,6 +131,7 @@ class Daemon:
             try:
                 capabilities = await self._datapath.capabilities()
                 self._reconciler.batch_rows = capabilities.batch_rows
+                self._state.datapath_takes(capabilities.kinds)
                 log.info("datapath %s %s", capabilities.name, capabilities.version)
                 await self._reconciler.adopt()
                 self._view.problem = ""

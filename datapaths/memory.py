@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 import numpy as np
 
 from controller.model.kinds import Kind
+from controller.model.layer2 import Mac
 from controller.model.links import Port
 from controller.model.nexthops import FIRST_RESERVED, Nexthop, NexthopType, is_reserved
 from controller.model.records import Key, Record, RecordBatch
@@ -197,6 +198,9 @@ class MemoryDatapath:
         vni = getattr(record, "vni", 0)
         if record.kind is not Kind.VNI and vni and vni not in self.records[Kind.VNI]:
             return "ENODEV", f"there is no VNI {vni}"
+        segments = self.records[Kind.ETHERNET_SEGMENT]
+        if isinstance(record, Mac) and record.segment and record.segment not in segments:
+            return "EINVAL", f"there is no Ethernet segment {record.segment}"
         if not isinstance(record, Nexthop):
             return None
         if not all(member.id in self.records[Kind.NEXTHOP] for member in record.members):

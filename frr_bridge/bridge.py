@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy.typing as npt
 
 from controller.model import events
 from controller.model.kinds import Kind
-from controller.model.layer2 import Lsp
+from controller.model.layer2 import EthernetSegment, Lsp
 from controller.model.nexthops import Nexthop
 from controller.model.records import Key, Record, RecordBatch
 from controller.model.routes import RouteBatch
@@ -41,7 +42,15 @@ log = logging.getLogger(__name__)
 ROUTES_IN_BATCH = 16384
 RECORDS_IN_BATCH = 2048
 
-KINDS = (Kind.REMOTE_VTEP, Kind.FLOOD, Kind.MAC, Kind.NEIGHBOR, Kind.NEXTHOP, Kind.LSP)
+KINDS = (
+    Kind.REMOTE_VTEP,
+    Kind.FLOOD,
+    Kind.ETHERNET_SEGMENT,
+    Kind.MAC,
+    Kind.NEIGHBOR,
+    Kind.NEXTHOP,
+    Kind.LSP,
+)
 
 
 class Bus(Protocol):
@@ -93,6 +102,7 @@ class Bridge:
         self._errors: set[str] = set()
         self.decode_errors = 0
         self._forgotten = False  # zebra dropped a nexthop since the last `collect`
+        self._shrunk: dict[int, EthernetSegment] = {}  # as FRR has them now, while more is kept
         self._links_changed = False  # since nexthops were last resolved
 
     # -- the feeds ------------------------------------------------------------------------
@@ -137,7 +147,7 @@ class Bridge:
                     self.handles.lost_device(said.index)
         elif isinstance(said, NeighborMessage):
             self.overlay.neighbor(said)
-        elif isinstance(said, ZebraNexthop) and not said.fdb:
+        elif isinstance(said, ZebraNexthop) and not self.overlay.nexthop(said):
             self._nexthop(said)
 
     def programmed(self, batch: RouteBatch) -> None:
@@ -254,12 +264,28 @@ class Bridge:
 
     def _sweep(self) -> None:
         rows = self.rib.sweep(self.session.number)
+        for segment in self._shrunk.values():
+            self.records[Kind.ETHERNET_SEGMENT].shrink(segment)
+        self._shrunk.clear()
         rows += sum(records.sweep() for records in self.records.values())
         log.info("swept %d rows that nobody repeated", rows)
         self._forgotten = True
 
     def _want(self, record: Record) -> None:
+        if isinstance(record, EthernetSegment):
+            record = self._kept_whole(record)
         self.records[record.kind].want(record)
+
+    def _kept_whole(self, segment: EthernetSegment) -> EthernetSegment:
+        """Keep the VTEPs that a dead daemon takes out of a segment, until the sweep."""
+        self._shrunk.pop(segment.id, None)
+        before = self.records[Kind.ETHERNET_SEGMENT].wanted(segment.id)
+        if not isinstance(before, EthernetSegment) or set(before.vteps) <= set(segment.vteps):
+            return segment
+        if self._obeying():
+            return segment
+        self._shrunk[segment.id] = segment
+        return replace(segment, vteps=tuple(sorted({*before.vteps, *segment.vteps})))
 
     def _withdraw(self, kind: Kind, key: Key) -> None:
         self.records[kind].withdraw(key, hold=not self._obeying())

@@ -11,10 +11,11 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator
 
 from controller.model.kinds import Kind
-from controller.model.layer2 import Flood, Mac, Neighbor, RemoteVtep
+from controller.model.layer2 import EthernetSegment, Flood, Mac, Neighbor, RemoteVtep
 from controller.model.nexthops import V4_MAPPED, Nexthop, NexthopType
 from controller.model.records import Key, Record
 from controller.model.routes import DEFAULT_VRF, RTPROT_DUALPATH
+from frr_bridge.segments import Segments
 from frr_bridge.wire.inline import InlineNexthop
 from frr_bridge.wire.link import LinkMessage
 from frr_bridge.wire.neighbor import (
@@ -26,6 +27,7 @@ from frr_bridge.wire.neighbor import (
     NeighborMessage,
 )
 from frr_bridge.wire.netlink import AF_BRIDGE, AF_UNSPEC
+from frr_bridge.wire.nexthop import ZebraNexthop
 
 RT_TABLE_MAIN = 254
 _FLOOD_MAC = bytes(6)
@@ -56,7 +58,8 @@ class Overlay:
         self._last_vni: dict[int, int] = {}  # bridge's index -> VNI, also when it lost that device
         self._access: dict[int, int] = {}  # VNI -> its silent access port's index
         self._ports: dict[tuple[int, bytes], NeighborMessage] = {}  # (bridge, MAC) -> row
-        self._dsts: dict[tuple[int, bytes], bytes] = {}  # (VXLAN device, MAC) -> VTEP
+        self._dsts: dict[tuple[int, bytes], bytes | int] = {}  # (VXLAN device, MAC) -> VTEP or id
+        self.segments = Segments(self._segment_changed)
         self._floods: dict[tuple[int, bytes], Flood | None] = {}  # (VXLAN device, VTEP)
         self._macs: dict[tuple[int, bytes], Mac] = {}  # (bridge, MAC), of remote ones
         self._routers: set[tuple[int, bytes]] = set()  # those of them that are routers'
@@ -158,6 +161,7 @@ class Overlay:
         self._unseen |= {("dst", key) for key in self._dsts}
         self._unseen |= {("flood", key) for key in self._floods}
         self._unseen |= {("neighbor", key) for key in self._neighbors}
+        self._unseen |= {("segment", key) for key in self.segments.ids()}
         self._unseen |= {("mirrored", key) for key in self._mirrored}
 
     def end(self) -> None:
@@ -168,11 +172,26 @@ class Overlay:
             "port": self._drop_port,
             "dst": self._drop_dst,
             "link": self._drop_link,
+            "segment": self.segments.forget,
         }
         for kind, remove in removers.items():
             for row in [key for name, key in self._unseen if name == kind]:
                 remove(row)
         self._unseen.clear()
+
+    def nexthop(self, said: ZebraNexthop) -> bool:
+        """Take a nexthop of bridge entries; False when it is one of routes."""
+        self._unseen.discard(("segment", said.id))
+        return self.segments.take(said)
+
+    def _segment_changed(self, identity: int, vteps: tuple[bytes, ...]) -> None:
+        """Tell a segment, then look at its MACs: they come and go with it, but not change."""
+        if vteps:
+            self._want(EthernetSegment(identity, vteps))
+        for key in [key for key, dst in self._dsts.items() if dst == identity]:
+            self._look_behind(key)
+        if not vteps:
+            self._withdraw(Kind.ETHERNET_SEGMENT, identity)
 
     def link(self, said: LinkMessage) -> bool:
         """Take a link; True when nexthops over it may now resolve to something else."""
@@ -262,11 +281,11 @@ class Overlay:
     def _vxlan_row(self, said: NeighborMessage) -> None:
         """A row of a VXLAN device: behind which VTEP a MAC lives."""
         key = said.ifindex, said.lladdr
-        if said.deleted or not said.dst:
+        if said.deleted or not (said.dst or said.nexthop_id):
             self._drop_dst(key)
             return
         self._unseen.discard(("dst", key))
-        self._dsts[key] = said.dst
+        self._dsts[key] = said.dst or said.nexthop_id
         self._look_behind(key)
 
     def _drop_dst(self, key: tuple[int, bytes]) -> None:
@@ -399,9 +418,12 @@ class Overlay:
         if row is None or vxlan is None or row.ifindex != vxlan or row.state & NUD_PERMANENT:
             return None
         vtep = self._dsts.get((vxlan, mac))
-        if vtep is None:
+        sticky = bool(row.flags & NTF_STICKY)
+        if isinstance(vtep, bytes):
+            return Mac(self._vni(bridge), mac, vtep, sticky)
+        if not vtep or not self.segments.vteps(vtep):
             return None
-        return Mac(self._vni(bridge), mac, vtep, bool(row.flags & NTF_STICKY))
+        return Mac(self._vni(bridge), mac, sticky=sticky, segment=vtep)
 
     def _look_at_neighbor(self, key: tuple[int, bytes]) -> None:
         before, now = self._said.get(key), self._remote_neighbor(key)

@@ -26,6 +26,14 @@ class Records:
     def held(self) -> int:
         return len(self._held)
 
+    def wanted(self, key: Key) -> Record | None:
+        return self._wanted.get(key)
+
+    def shrink(self, record: Record) -> None:
+        """Want a record as it is, unless its withdrawal is held."""
+        if record.key not in self._held:
+            self.want(record)
+
     def want(self, record: Record) -> None:
         key = record.key
         self._held.discard(key)

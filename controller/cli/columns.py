@@ -111,10 +111,18 @@ NEXTHOPS = (
     *STANDING,
 )
 
+
+def _where(mac: pb.Mac) -> str:
+    """Return all VTEPs that the datapath uses, and of how many when it uses one of several."""
+    if mac.vtep and len(mac.vteps) > 1:
+        return f"{mac.vtep} (one of {len(mac.vteps)})"
+    return mac.vtep or ",".join(mac.vteps)
+
+
 MACS = (
     _column("VNI", "vni"),
     _column("MAC", "mac"),
-    _column("VTEP", "vtep"),
+    Column("VTEP", _where),
     _column("STICKY", "sticky", wide=True),
     *STANDING,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from controller.model.layer2 import Flood, Lsp, Mac, Neighbor, RemoteVtep
+from controller.model.layer2 import EthernetSegment, Flood, Lsp, Mac, Neighbor, RemoteVtep
 from controller.model.nexthops import Nexthop
 from controller.model.records import Record
 
@@ -18,6 +18,10 @@ def describe(record: Record) -> tuple[str, str]:
             return f"{vni} {ipaddress.ip_address(vtep)}", f"router MAC {mac.hex(':')}"
         case Flood(vni, vtep):
             return f"{vni} {ipaddress.ip_address(vtep)}", ""
+        case EthernetSegment(id_, vteps):
+            return str(id_), "vteps " + ", ".join(str(ipaddress.ip_address(v)) for v in vteps)
+        case Mac(vni, mac, segment=segment) if segment:
+            return f"{vni} {mac.hex(':')}", f"segment {segment}"
         case Mac(vni, mac, vtep):
             return (
                 f"{vni} {mac.hex(':')}",

@@ -87,7 +87,7 @@ class Reconciler:
 
         Raises Unavailable, and then nothing is adopted: one that starts again has other things.
         """
-        kinds = (*KINDS, Kind.ROUTE)
+        kinds = (*self._kinds(), Kind.ROUTE)
         held = [batch for kind in kinds async for batch in self._datapath.dump(kind)]
         for batch in held:
             self._state.adopt(batch)
@@ -104,7 +104,7 @@ class Reconciler:
                 self._available("")
             except Unavailable as error:
                 self._available(str(error))
-                self._suspect.update((*KINDS, Kind.ROUTE))
+                self._suspect.update((*self._kinds(), Kind.ROUTE))
                 failed = True
             if not failed:
                 self._tries = 0
@@ -141,7 +141,9 @@ class Reconciler:
         """Do all there is to do; True when something failed and is to be tried again."""
         self._came = False
         while self._suspect:
-            await self.compare(self._suspect.pop())
+            kind = self._suspect.pop()
+            if kind in (*self._kinds(), Kind.ROUTE):
+                await self.compare(kind)
         withdrawals: dict[Kind, list[Record]] = {}
         for kind in KINDS:
             withdrawals[kind] = await self._upsert(kind)
@@ -389,7 +391,7 @@ class Reconciler:
     async def audit(self, limit: int) -> Audited:
         """Compare what is wanted, given and there, now; name `limit` rows and change nothing."""
         async with self._busy:
-            found = [row for kind in KINDS for row in await self._audit_records(kind)]
+            found = [row for kind in self._kinds() for row in await self._audit_records(kind)]
             differed = len(found)
             for vrf, (problem, prefixes, lengths) in await self._audit_routes():
                 differed += len(lengths)
@@ -436,9 +438,13 @@ class Reconciler:
     async def resync(self) -> int:
         """Compare everything now; what differs is repaired next. Return how many rows differed."""
         async with self._busy:
-            differ = sum([await self.compare(kind) for kind in (*KINDS, Kind.ROUTE)])
+            differ = sum([await self.compare(kind) for kind in (*self._kinds(), Kind.ROUTE)])
         self.wake()
         return differ
+
+    def _kinds(self) -> tuple[Kind, ...]:
+        """Return the kinds of records that the datapath takes, in the order of programming."""
+        return tuple(kind for kind in KINDS if self._state.records[kind].managed)
 
     def _now(self) -> float:
         return self._clock.epoch()

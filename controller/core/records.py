@@ -46,6 +46,13 @@ class RecordTable:
         self._dirty[record.key] = None
         return True
 
+    def rewrite(self, record: Record, *, now: float) -> None:
+        """Desire a record in place of the one desired under its key, if any."""
+        row = self._rows.get(record.key)
+        if row and row.desired is not None and row.desired != record:
+            row.desired, row.changed_at = record, now
+            self._dirty[record.key] = None
+
     def unwant(self, key: Key, *, now: float) -> bool:
         """Desire a key no more; True when it was."""
         row = self._rows.get(key)

@@ -6,7 +6,7 @@ Events only mark what to look at; the reconciler does the looking. No I/O.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -16,8 +16,10 @@ from controller.core.clock import Clock
 from controller.core.nexthop_ids import NexthopIds
 from controller.core.records import FROM_INTENT, RecordTable
 from controller.core.rib import Rib
+from controller.core.segments import Segments
 from controller.model import events
 from controller.model.kinds import Kind
+from controller.model.layer2 import EthernetSegment, Mac
 from controller.model.nexthops import Nexthop, NexthopType
 from controller.model.records import Record, RecordBatch
 from controller.model.routes import Op, RouteBatch
@@ -27,7 +29,14 @@ log = logging.getLogger(__name__)
 INTENT_KINDS = (Kind.VRF, Kind.VNI, Kind.PORT)
 """What manifests ask for; the rest is what FRR wants."""
 
-FRR_KINDS = (Kind.REMOTE_VTEP, Kind.FLOOD, Kind.MAC, Kind.NEIGHBOR, Kind.NEXTHOP)
+FRR_KINDS = (
+    Kind.REMOTE_VTEP,
+    Kind.FLOOD,
+    Kind.ETHERNET_SEGMENT,
+    Kind.MAC,
+    Kind.NEIGHBOR,
+    Kind.NEXTHOP,
+)
 
 
 class State:
@@ -53,6 +62,7 @@ class State:
         self.records = {kind: RecordTable(kind) for kind in (*INTENT_KINDS, *FRR_KINDS)}
         self.records[Kind.LSP] = RecordTable(Kind.LSP, managed=False)
         self.nexthop_ids = NexthopIds()
+        self.segments = Segments()
         self.generation = 0  # counts subscriptions
         self.session = events.SessionChanged(number=0, state="idle")
         self.frr = events.FrrReport()
@@ -74,6 +84,17 @@ class State:
         self._left_out.clear()
         if not same_bridge:
             self.nexthop_ids.new_bridge()
+
+    def datapath_takes(self, kinds: frozenset[Kind]) -> None:
+        """Note what the datapath takes, before anything is adopted from it."""
+        self.segments.balanced = Kind.ETHERNET_SEGMENT in kinds
+        self.records[Kind.ETHERNET_SEGMENT].managed = self.segments.balanced
+        self._rewrite(self.segments.all_macs())
+
+    def _rewrite(self, macs: Iterable[Mac]) -> None:
+        """Desire MACs otherwise that FRR has not said again."""
+        for mac in macs:
+            self.records[Kind.MAC].rewrite(mac, now=self._clock.epoch())
 
     def bridge_lost(self) -> None:
         """The bridge is silent: nothing changes but what we say of ourselves."""
@@ -150,7 +171,7 @@ class State:
         claimed = (
             wanted
             for record in _members_first(batch.upserts)
-            for wanted in (self._claim(record) if isinstance(record, Nexthop) else (record,))
+            for wanted in self._translated(record)
         )
         news = [
             r for r in claimed if table.want(r, generation=generation, session=session, now=now)
@@ -164,6 +185,23 @@ class State:
                 self._unwant_nexthop(self.nexthop_ids.release(record.id), now)
             else:
                 table.unwant(record.key, now=now)
+                if isinstance(record, EthernetSegment):
+                    self.segments.forget(record)
+                elif isinstance(record, Mac):
+                    self.segments.forget_mac(record)
+
+    def _translated(self, record: Record) -> Iterator[Record]:
+        """Yield what the datapath is to have for what FRR says."""
+        match record:
+            case Nexthop():
+                yield from self._claim(record)
+            case Mac():
+                yield self.segments.mac(record)
+            case EthernetSegment():
+                self._rewrite(self.segments.learn(record))
+                yield record
+            case _:
+                yield record
 
     def _unwant_nexthop(self, identity: int, now: float) -> None:
         table = self.records[Kind.NEXTHOP]

@@ -13,6 +13,7 @@ from controller.core.reconciler import Reconciler
 from controller.core.rib import RouteTable
 from controller.core.state import State
 from controller.model.kinds import Kind
+from controller.model.layer2 import Mac
 from controller.model.nexthops import DROP_TYPES, Nexthop, reserved, unsupported_reason
 from controller.model.plan import Plan
 from controller.model.records import Record, RecordBatch
@@ -100,6 +101,9 @@ class CoreView:
     def _epoch(self, at: float) -> float:
         """Return a monotonic time in seconds since the epoch, by the clock as it is set now."""
         return self._clock.epoch() - self._clock.monotonic() + at if at else 0.0
+
+    def vteps(self, mac: Mac) -> tuple[bytes, ...]:
+        return self._state.segments.vteps(mac)
 
     def ready(self) -> bool:
         return not self._not_ready()

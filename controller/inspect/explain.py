@@ -134,7 +134,8 @@ class Walk:
             record = row.record
             if isinstance(record, Mac) and record.key == (path.vni, neighbor.mac):
                 self._check(row, f"MAC {path.mac} of VNI {path.vni}")
-                path.vtep = address_text(record.vtep)
+                vteps = self._view.vteps(record)
+                path.vtep = address_text(record.vtep or next(iter(vteps), b""))
                 return
         self._note(f"MAC {path.mac} of {address_text(host)} is not known in VNI {path.vni}")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import assert_never
 
 from controller.model.kinds import Kind
-from controller.model.layer2 import Flood, Lsp, Mac, Neighbor, RemoteVtep
+from controller.model.layer2 import EthernetSegment, Flood, Lsp, Mac, Neighbor, RemoteVtep
 from controller.model.links import Port, Vni, Vrf
 from controller.model.nexthops import Nexthop, NexthopType
 from controller.model.records import Record
@@ -121,6 +121,8 @@ def aspects(record: Record, known: Places, resolve: Resolve, depth: int = 0) -> 
             yield known.by_device.get(name, ""), vni, {len(a.ip) for a in addresses}
         case RemoteVtep(vni=vni, vtep=vtep) | Flood(vni=vni, vtep=vtep):
             yield by_vni.get(vni, ""), vni, {len(vtep)}
+        case EthernetSegment(vteps=vteps):
+            yield "", 0, {len(vtep) for vtep in vteps}
         case Mac(vni=vni, vtep=vtep):
             yield by_vni.get(vni, ""), vni, {len(vtep)}
         case Neighbor(vni=vni, address=address):

@@ -92,13 +92,16 @@ def nexthop_row(row: RecordRow, resolve: Resolve) -> pb.NexthopRow:
     return pb.NexthopRow(nexthop=nexthop(_record(Nexthop, row), resolve), **_standing(row))
 
 
-def mac(row: RecordRow) -> pb.Mac:
+def mac(row: RecordRow, vteps: Callable[[Mac], tuple[bytes, ...]]) -> pb.Mac:
+    """Return a MAC; `vteps` tells all VTEPs of one behind an Ethernet segment."""
     value = _record(Mac, row)
     return pb.Mac(
         vni=value.vni,
         mac=mac_text(value.mac),
         vtep=address_text(value.vtep),
         sticky=value.sticky,
+        vteps=map(address_text, vteps(value)),
+        segment=value.segment,
         **_standing(row),
     )
 

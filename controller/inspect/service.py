@@ -85,7 +85,8 @@ class InspectService(pb_grpc.InspectServicer):
         self, request: pb.ListRequest, context: Context
     ) -> AsyncIterator[pb.ListMacsResponse]:
         async for page, token in self._pages(request, context, Kind.MAC):
-            yield pb.ListMacsResponse(macs=map(rows.mac, page), next_page_token=token)
+            macs = [rows.mac(row, self._view.vteps) for row in page]
+            yield pb.ListMacsResponse(macs=macs, next_page_token=token)
 
     async def ListNeighbors(
         self, request: pb.ListRequest, context: Context

@@ -8,8 +8,8 @@ from enum import IntEnum
 class Kind(IntEnum):
     """What a record or a batch is about.
 
-    The numbers are the order of programming: a kind may refer only to smaller ones, so upserts go
-    up this list and withdrawals come down it.
+    The list is the order of programming: a kind may refer only to those above it, so upserts go
+    down this list and withdrawals come up it. The numbers cross the bus, so they never change.
     """
 
     VRF = 1
@@ -17,6 +17,7 @@ class Kind(IntEnum):
     PORT = 3
     REMOTE_VTEP = 4
     FLOOD = 5
+    ETHERNET_SEGMENT = 11
     MAC = 6
     NEIGHBOR = 7
     NEXTHOP = 8

@@ -38,15 +38,34 @@ class Flood:
 
 
 @dataclass(frozen=True, slots=True)
+class EthernetSegment:
+    """The VTEPs behind which a multihomed site lives (RFC 7432 section 8.4, aliasing).
+
+    MACs refer to it, so that a VTEP that comes or goes is one change. One of the VTEPs is enough
+    to reach a MAC; all are of one address family.
+    """
+
+    kind: ClassVar[Kind] = Kind.ETHERNET_SEGMENT
+
+    id: int  # zebra's nexthop group, 1 to 2**30 - 1
+    vteps: tuple[bytes, ...] = ()  # sorted, each once
+
+    @property
+    def key(self) -> int:
+        return self.id
+
+
+@dataclass(frozen=True, slots=True)
 class Mac:
-    """A remote MAC of an L2VNI and the VTEP behind which it lives (RFC 7432 type 2)."""
+    """A remote MAC of an L2VNI and where it lives (RFC 7432 type 2): one VTEP, or a segment."""
 
     kind: ClassVar[Kind] = Kind.MAC
 
     vni: int
     mac: bytes
-    vtep: bytes = b""
+    vtep: bytes = b""  # b"" behind an Ethernet segment
     sticky: bool = False  # NTF_STICKY: may not move (RFC 7432 section 15.2)
+    segment: int = 0  # the id of an EthernetSegment, 0 for a single VTEP
 
     @property
     def key(self) -> tuple[int, bytes]:

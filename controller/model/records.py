@@ -6,11 +6,11 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 
 from controller.model.kinds import Kind
-from controller.model.layer2 import Flood, Lsp, Mac, Neighbor, RemoteVtep
+from controller.model.layer2 import EthernetSegment, Flood, Lsp, Mac, Neighbor, RemoteVtep
 from controller.model.links import Port, Vni, Vrf
 from controller.model.nexthops import Nexthop, NexthopType
 
-Record = Vrf | Vni | Port | RemoteVtep | Flood | Mac | Neighbor | Nexthop | Lsp
+Record = Vrf | Vni | Port | RemoteVtep | Flood | EthernetSegment | Mac | Neighbor | Nexthop | Lsp
 """A small frozen object with a `kind` and a `key`; the key is unique within its kind."""
 
 Key = Hashable

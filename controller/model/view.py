@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from controller.model.kinds import Kind
+from controller.model.layer2 import Mac
 from controller.model.nexthops import Nexthop
 from controller.model.plan import Plan
 from controller.model.records import Record
@@ -183,6 +184,9 @@ class Audited:
 
 class StateView(Protocol):
     """Read access to the daemon's state; all in one event loop, nothing here blocks."""
+
+    def vteps(self, mac: Mac) -> tuple[bytes, ...]:
+        """Return all VTEPs of the Ethernet segment of a MAC, sorted; () when it has none."""
 
     def status(self) -> Status:
         """Return everything; this counts all rows."""

@@ -40,6 +40,7 @@ class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     KIND_NEXTHOP: _ClassVar[Kind]
     KIND_ROUTE: _ClassVar[Kind]
     KIND_LSP: _ClassVar[Kind]
+    KIND_ETHERNET_SEGMENT: _ClassVar[Kind]
 
 class AuditProblem(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -69,6 +70,7 @@ KIND_NEIGHBOR: Kind
 KIND_NEXTHOP: Kind
 KIND_ROUTE: Kind
 KIND_LSP: Kind
+KIND_ETHERNET_SEGMENT: Kind
 AUDIT_PROBLEM_UNSPECIFIED: AuditProblem
 AUDIT_PROBLEM_MISSING: AuditProblem
 AUDIT_PROBLEM_DIFFERENT: AuditProblem
@@ -474,11 +476,13 @@ class NexthopRow(_message.Message):
     def __init__(self, nexthop: _Optional[_Union[Nexthop, _Mapping]] = ..., state: _Optional[_Union[RowState, str]] = ..., error: _Optional[str] = ..., session: _Optional[int] = ..., changed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Mac(_message.Message):
-    __slots__ = ("vni", "mac", "vtep", "sticky", "state", "error", "session", "changed_at")
+    __slots__ = ("vni", "mac", "vtep", "sticky", "vteps", "segment", "state", "error", "session", "changed_at")
     VNI_FIELD_NUMBER: _ClassVar[int]
     MAC_FIELD_NUMBER: _ClassVar[int]
     VTEP_FIELD_NUMBER: _ClassVar[int]
     STICKY_FIELD_NUMBER: _ClassVar[int]
+    VTEPS_FIELD_NUMBER: _ClassVar[int]
+    SEGMENT_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     SESSION_FIELD_NUMBER: _ClassVar[int]
@@ -487,11 +491,13 @@ class Mac(_message.Message):
     mac: str
     vtep: str
     sticky: bool
+    vteps: _containers.RepeatedScalarFieldContainer[str]
+    segment: int
     state: RowState
     error: str
     session: int
     changed_at: _timestamp_pb2.Timestamp
-    def __init__(self, vni: _Optional[int] = ..., mac: _Optional[str] = ..., vtep: _Optional[str] = ..., sticky: _Optional[bool] = ..., state: _Optional[_Union[RowState, str]] = ..., error: _Optional[str] = ..., session: _Optional[int] = ..., changed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    def __init__(self, vni: _Optional[int] = ..., mac: _Optional[str] = ..., vtep: _Optional[str] = ..., sticky: _Optional[bool] = ..., vteps: _Optional[_Iterable[str]] = ..., segment: _Optional[int] = ..., state: _Optional[_Union[RowState, str]] = ..., error: _Optional[str] = ..., session: _Optional[int] = ..., changed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Neighbor(_message.Message):
     __slots__ = ("vni", "address", "mac", "router", "state", "error", "session", "changed_at")

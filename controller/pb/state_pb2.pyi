@@ -167,16 +167,26 @@ class FloodRecord(_message.Message):
     def __init__(self, vni: _Optional[int] = ..., vtep: _Optional[bytes] = ...) -> None: ...
 
 class MacRecord(_message.Message):
-    __slots__ = ("vni", "mac", "vtep", "sticky")
+    __slots__ = ("vni", "mac", "vtep", "sticky", "segment")
     VNI_FIELD_NUMBER: _ClassVar[int]
     MAC_FIELD_NUMBER: _ClassVar[int]
     VTEP_FIELD_NUMBER: _ClassVar[int]
     STICKY_FIELD_NUMBER: _ClassVar[int]
+    SEGMENT_FIELD_NUMBER: _ClassVar[int]
     vni: int
     mac: bytes
     vtep: bytes
     sticky: bool
-    def __init__(self, vni: _Optional[int] = ..., mac: _Optional[bytes] = ..., vtep: _Optional[bytes] = ..., sticky: _Optional[bool] = ...) -> None: ...
+    segment: int
+    def __init__(self, vni: _Optional[int] = ..., mac: _Optional[bytes] = ..., vtep: _Optional[bytes] = ..., sticky: _Optional[bool] = ..., segment: _Optional[int] = ...) -> None: ...
+
+class EthernetSegmentRecord(_message.Message):
+    __slots__ = ("id", "vteps")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    VTEPS_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    vteps: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, id: _Optional[int] = ..., vteps: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class NeighborRecord(_message.Message):
     __slots__ = ("vni", "address", "mac", "router")
@@ -199,7 +209,7 @@ class LspRecord(_message.Message):
     def __init__(self, label: _Optional[int] = ..., nexthops: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Record(_message.Message):
-    __slots__ = ("nexthop", "remote_vtep", "flood", "mac", "neighbor", "lsp", "vrf", "vni", "port")
+    __slots__ = ("nexthop", "remote_vtep", "flood", "mac", "neighbor", "lsp", "vrf", "vni", "port", "ethernet_segment")
     NEXTHOP_FIELD_NUMBER: _ClassVar[int]
     REMOTE_VTEP_FIELD_NUMBER: _ClassVar[int]
     FLOOD_FIELD_NUMBER: _ClassVar[int]
@@ -209,6 +219,7 @@ class Record(_message.Message):
     VRF_FIELD_NUMBER: _ClassVar[int]
     VNI_FIELD_NUMBER: _ClassVar[int]
     PORT_FIELD_NUMBER: _ClassVar[int]
+    ETHERNET_SEGMENT_FIELD_NUMBER: _ClassVar[int]
     nexthop: NexthopRecord
     remote_vtep: RemoteVtepRecord
     flood: FloodRecord
@@ -218,7 +229,8 @@ class Record(_message.Message):
     vrf: VrfRecord
     vni: VniRecord
     port: PortRecord
-    def __init__(self, nexthop: _Optional[_Union[NexthopRecord, _Mapping]] = ..., remote_vtep: _Optional[_Union[RemoteVtepRecord, _Mapping]] = ..., flood: _Optional[_Union[FloodRecord, _Mapping]] = ..., mac: _Optional[_Union[MacRecord, _Mapping]] = ..., neighbor: _Optional[_Union[NeighborRecord, _Mapping]] = ..., lsp: _Optional[_Union[LspRecord, _Mapping]] = ..., vrf: _Optional[_Union[VrfRecord, _Mapping]] = ..., vni: _Optional[_Union[VniRecord, _Mapping]] = ..., port: _Optional[_Union[PortRecord, _Mapping]] = ...) -> None: ...
+    ethernet_segment: EthernetSegmentRecord
+    def __init__(self, nexthop: _Optional[_Union[NexthopRecord, _Mapping]] = ..., remote_vtep: _Optional[_Union[RemoteVtepRecord, _Mapping]] = ..., flood: _Optional[_Union[FloodRecord, _Mapping]] = ..., mac: _Optional[_Union[MacRecord, _Mapping]] = ..., neighbor: _Optional[_Union[NeighborRecord, _Mapping]] = ..., lsp: _Optional[_Union[LspRecord, _Mapping]] = ..., vrf: _Optional[_Union[VrfRecord, _Mapping]] = ..., vni: _Optional[_Union[VniRecord, _Mapping]] = ..., port: _Optional[_Union[PortRecord, _Mapping]] = ..., ethernet_segment: _Optional[_Union[EthernetSegmentRecord, _Mapping]] = ...) -> None: ...
 
 class RecordBatch(_message.Message):
     __slots__ = ("kind", "upserts", "withdrawals")

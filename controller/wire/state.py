@@ -10,7 +10,7 @@ from typing import assert_never
 import numpy as np
 
 from controller.model.kinds import Kind
-from controller.model.layer2 import Flood, Lsp, Mac, Neighbor, RemoteVtep
+from controller.model.layer2 import EthernetSegment, Flood, Lsp, Mac, Neighbor, RemoteVtep
 from controller.model.links import Port, Vni, Vrf
 from controller.model.nexthops import Member, Nexthop, NexthopType
 from controller.model.records import Record, RecordBatch
@@ -75,6 +75,8 @@ def record_to_pb(record: Record) -> pb.Record:
             return pb.Record(remote_vtep=pb.RemoteVtepRecord(vni=vni, vtep=vtep, mac=mac))
         case Flood(vni, vtep):
             return pb.Record(flood=pb.FloodRecord(vni=vni, vtep=vtep))
+        case EthernetSegment(id_, vteps):
+            return pb.Record(ethernet_segment=pb.EthernetSegmentRecord(id=id_, vteps=vteps))
         case Mac():
             return pb.Record(mac=mac_to_pb(record))
         case Neighbor():
@@ -99,6 +101,9 @@ def record_from_pb(said: pb.Record) -> Record:
             return RemoteVtep(said.remote_vtep.vni, said.remote_vtep.vtep, said.remote_vtep.mac)
         case "flood":
             return Flood(said.flood.vni, said.flood.vtep)
+        case "ethernet_segment":
+            segment = said.ethernet_segment
+            return EthernetSegment(segment.id, tuple(segment.vteps))
         case "mac":
             return mac_from_pb(said.mac)
         case "neighbor":
@@ -140,11 +145,13 @@ def nexthop_from_pb(said: pb.NexthopRecord) -> Nexthop:
 
 
 def mac_to_pb(mac: Mac) -> pb.MacRecord:
-    return pb.MacRecord(vni=mac.vni, mac=mac.mac, vtep=mac.vtep, sticky=mac.sticky)
+    return pb.MacRecord(
+        vni=mac.vni, mac=mac.mac, vtep=mac.vtep, sticky=mac.sticky, segment=mac.segment
+    )
 
 
 def mac_from_pb(said: pb.MacRecord) -> Mac:
-    return Mac(said.vni, said.mac, said.vtep, said.sticky)
+    return Mac(said.vni, said.mac, said.vtep, said.sticky, said.segment)
 
 
 def neighbor_to_pb(neighbor: Neighbor) -> pb.NeighborRecord:

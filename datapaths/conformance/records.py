@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from controller.model.kinds import Kind
-from controller.model.layer2 import Flood, Mac, Neighbor, RemoteVtep
+from controller.model.layer2 import EthernetSegment, Flood, Mac, Neighbor, RemoteVtep
 from controller.model.nexthops import V4_MAPPED, Member, Nexthop, NexthopType
 from controller.model.records import Record, RecordBatch
 from datapaths.base import Feature, RowFailure
@@ -22,9 +22,22 @@ ROUTER = bytes.fromhex("020000000002")
 HOST, HOST6 = bytes([192, 168, 0, 5]), bytes.fromhex("20010db8000000000000000000000005")
 GATEWAY6 = bytes.fromhex("fd00" + "00" * 13 + "02")
 
+SEGMENTS = (
+    EthernetSegment(0x20000001, (VTEP, OTHER_VTEP)),
+    EthernetSegment(0x20000002, (OTHER_VTEP,)),
+    EthernetSegment(0x20000003, (bytes.fromhex("fd" + "00" * 14 + "02"),)),
+)
+
 EACH_KIND = [
     Case(kind.name.lower(), (kind,), needs(kind))
-    for kind in (Kind.REMOTE_VTEP, Kind.FLOOD, Kind.MAC, Kind.NEIGHBOR, Kind.NEXTHOP)
+    for kind in (
+        Kind.REMOTE_VTEP,
+        Kind.FLOOD,
+        Kind.ETHERNET_SEGMENT,
+        Kind.MAC,
+        Kind.NEIGHBOR,
+        Kind.NEXTHOP,
+    )
 ]
 
 chapter = Chapter("records", needs(Kind.VNI))
@@ -57,6 +70,7 @@ def records(subject: Subject, kind: Kind) -> tuple[Record, ...]:
     some: dict[Kind, tuple[Record, ...]] = {
         Kind.REMOTE_VTEP: (RemoteVtep(L3VNI, VTEP, ROUTER), RemoteVtep(L3VNI, OTHER_VTEP, other)),
         Kind.FLOOD: (Flood(L2VNI, VTEP), Flood(L2VNI, OTHER_VTEP)),
+        Kind.ETHERNET_SEGMENT: SEGMENTS,
         Kind.MAC: (Mac(L2VNI, MAC, VTEP), Mac(L2VNI, OTHER_MAC, OTHER_VTEP, sticky)),
         Kind.NEIGHBOR: (Neighbor(L2VNI, HOST, MAC), Neighbor(L2VNI, HOST6, MAC, router)),
         Kind.NEXTHOP: nexthops(subject),
@@ -209,6 +223,35 @@ async def a_mac_moves_to_another_vtep(subject: Subject) -> None:
     await make(subject, Mac(L2VNI, MAC, VTEP))
     await make(subject, moved)
     await expect_held(subject, Kind.MAC, {moved})
+
+
+@check(needs(Kind.ETHERNET_SEGMENT))
+async def a_mac_lives_behind_all_vteps_of_its_segment(subject: Subject) -> None:
+    first, second, _ = SEGMENTS
+    behind = [Mac(L2VNI, mac, segment=first.id) for mac in (MAC, OTHER_MAC)]
+    await make(subject, first, second)
+    await make(subject, *behind)
+    for vteps in ((VTEP,), (OTHER_VTEP,), (VTEP, OTHER_VTEP)):
+        await make(subject, replace(first, vteps=vteps))
+        await expect_held(subject, Kind.ETHERNET_SEGMENT, {replace(first, vteps=vteps), second})
+        await expect_held(subject, Kind.MAC, set(behind))
+    await remove(subject, *behind)
+    await remove(subject, first)
+    await expect_held(subject, Kind.ETHERNET_SEGMENT, {second})
+
+
+@check(needs(Kind.ETHERNET_SEGMENT))
+async def a_mac_becomes_multihomed_and_single_homed_again(subject: Subject) -> None:
+    first, second, _ = SEGMENTS
+    await make(subject, first, second)
+    for mac in (
+        Mac(L2VNI, MAC, VTEP),
+        Mac(L2VNI, MAC, segment=first.id),
+        Mac(L2VNI, MAC, segment=second.id),
+        Mac(L2VNI, MAC, OTHER_VTEP),
+    ):
+        await make(subject, mac)
+        await expect_held(subject, Kind.MAC, {mac})
 
 
 @check(needs(Kind.MAC, Feature.STICKY), [Case("sticky", (True,)), Case("free", (False,))])

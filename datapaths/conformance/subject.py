@@ -21,7 +21,14 @@ LOCAL = bytes([10, 0, 0, 1])  # our VTEP: an address of the device
 L3VNI, L2VNI = 100, 110
 TABLE = 4100  # of the VRF, when the checks have one of their own
 
-CLEANED = (Kind.NEXTHOP, Kind.NEIGHBOR, Kind.MAC, Kind.FLOOD, Kind.REMOTE_VTEP)
+CLEANED = (
+    Kind.NEXTHOP,
+    Kind.NEIGHBOR,
+    Kind.MAC,
+    Kind.ETHERNET_SEGMENT,
+    Kind.FLOOD,
+    Kind.REMOTE_VTEP,
+)
 
 
 class Hands(Protocol):

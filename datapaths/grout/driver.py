@@ -46,7 +46,7 @@ from datapaths.linux.netns import entered
 
 log = logging.getLogger(__name__)
 
-KINDS = frozenset(Kind) - {Kind.LSP}
+KINDS = frozenset(Kind) - {Kind.LSP, Kind.ETHERNET_SEGMENT}  # an FDB entry has one VTEP
 LACKS = frozenset({Feature.STICKY, Feature.ROUTER_FLAG, Feature.SHARED_PREFIX})
 OVERLAY_KINDS = frozenset({Kind.VRF, Kind.VNI})
 DUMP_ROWS = 4096  # records in a batch

@@ -42,7 +42,7 @@ EVENTS = (
 )
 GONE = ("_DEL", "_REMOVE", "_DELETE")
 KIND_OF_MARK = {"vrf": Kind.VRF, "vni": Kind.VNI, "vxlan": Kind.VNI}  # others: Kind.PORT
-WATCHED = tuple(kind for kind in Kind if kind is not Kind.LSP)
+WATCHED = tuple(kind for kind in Kind if kind not in (Kind.LSP, Kind.ETHERNET_SEGMENT))
 
 
 class Observer:

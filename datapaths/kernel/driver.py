@@ -111,7 +111,10 @@ class KernelDatapath:
         self._inbox = Inbox()
         self._observer = Observer(self._inbox.put)
         self._planner = Planner(
-            self._observer.links, self._observer.layer2, self._observer.nexthops
+            self._observer.links,
+            self._observer.layer2,
+            self._observer.nexthops,
+            self._observer.segments,
         )
         self._starting = asyncio.Lock()
         self._turn = asyncio.Lock()  # plans look at the picture: nothing may change it meanwhile
@@ -310,7 +313,7 @@ class KernelDatapath:
     async def _dump_into_picture(self, kind: Kind) -> None:
         if kind is Kind.PORT:
             self._observer.load_links(await collect(self._netns, links.dump_request()))
-        elif kind is Kind.NEXTHOP:
+        elif kind in (Kind.NEXTHOP, Kind.ETHERNET_SEGMENT):
             self._observer.load_nexthops(await collect(self._netns, nexthops.dump_request()))
         else:
             rows: list[Message] = []
@@ -447,6 +450,9 @@ class KernelDatapath:
     def _held(self, kind: Kind) -> Iterator[Record]:
         if kind is Kind.NEXTHOP:
             yield from self._observer.nexthops
+            return
+        if kind is Kind.ETHERNET_SEGMENT:
+            yield from self._observer.segments
             return
         layer2 = self._observer.layer2
         find: dict[Kind, Callable[[Link], Iterator[Record]]] = {

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from controller.model.layer2 import Flood, Mac, Neighbor, RemoteVtep
 from controller.model.nexthops import V4_MAPPED
 from datapaths.kernel.linktable import LinkTable
+from datapaths.kernel.segmenttable import segment_of
 from datapaths.kernel.wire.links import Link
 from datapaths.kernel.wire.neighbours import ZERO_MAC, Entry
 from datapaths.linux.wire import numbers as n
@@ -24,8 +25,9 @@ LEARNT_STATES = n.NUD_REACHABLE | n.NUD_STALE | n.NUD_DELAY | n.NUD_PROBE
 class Tunnel:
     """A VXLAN device's own FDB entry."""
 
-    vtep: bytes
+    vtep: bytes  # b"" with a group
     flags: int  # NTF_*
+    group: int = 0  # nexthop id of the VTEPs of an Ethernet segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ class Layer2:
             return  # a double that a bridge with a default PVID makes; frames do not use it
         elif entry.master:
             self._put_station(entry)
-        elif entry.destination:
+        elif entry.destination or entry.nexthop:
             self._put_tunnel(entry)
 
     def _put_tunnel(self, entry: Entry) -> None:
@@ -105,9 +107,27 @@ class Layer2:
             return
         rows = self.tunnels.setdefault(entry.ifindex, {})
         if not entry.gone:
-            rows[entry.mac] = Tunnel(entry.destination, entry.flags)
-        elif (old := rows.get(entry.mac)) and old.vtep == entry.destination:
+            rows[entry.mac] = Tunnel(entry.destination, entry.flags, entry.nexthop)
+        elif (old := rows.get(entry.mac)) and (old.vtep, old.group) == (
+            entry.destination,
+            entry.nexthop,
+        ):
             del rows[entry.mac]
+
+    def flush(self, group: int) -> list[tuple[int, bytes]]:
+        """Drop the entries by a group that is gone; return the VXLAN device and MAC of each.
+
+        The kernel drops them without a message: vxlan_fdb_nh_flush() in vxlan_core.c.
+        """
+        gone = [
+            (vxlan, mac)
+            for vxlan, rows in self.tunnels.items()
+            for mac, tunnel in rows.items()
+            if tunnel.group == group
+        ]
+        for vxlan, mac in gone:
+            del self.tunnels[vxlan][mac]
+        return gone
 
     def _put_station(self, entry: Entry) -> None:
         rows = self.stations.setdefault(entry.master, {})
@@ -218,11 +238,12 @@ class Layer2:
             if not tunnel.flags & n.NTF_EXT_LEARNED or self.is_router(vxlan, mac):
                 continue
             if self.behind(vxlan, mac) or self.local(vxlan.master, vxlan.index, mac):
-                yield self.mac(vxlan, mac, tunnel.vtep)
+                yield self.mac(vxlan, mac, tunnel)
 
-    def mac(self, vxlan: Link, mac: bytes, vtep: bytes) -> Mac:
+    def mac(self, vxlan: Link, mac: bytes, tunnel: Tunnel) -> Mac:
         row = self.station(vxlan.master, mac)
-        return Mac(vxlan.vni, mac, vtep, row is not None and bool(row.flags & n.NTF_STICKY))
+        sticky = row is not None and bool(row.flags & n.NTF_STICKY)
+        return Mac(vxlan.vni, mac, tunnel.vtep, sticky, segment_of(tunnel.group))
 
     def remote_neighbors(self, vxlan: Link) -> Iterator[Neighbor]:
         for address in list(self.hosts.get(vxlan.master, ())):

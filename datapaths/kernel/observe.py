@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from controller.model.kinds import Kind
-from controller.model.layer2 import Flood, Neighbor, RemoteVtep
+from controller.model.layer2 import EthernetSegment, Flood, Mac, Neighbor, RemoteVtep
 from controller.model.nexthops import V4_MAPPED
 from controller.model.records import Record
 from controller.model.routes import Op
@@ -24,6 +24,7 @@ from datapaths.kernel.linktable import LinkTable
 from datapaths.kernel.nexthoptable import NexthopTable
 from datapaths.kernel.plan import Touched
 from datapaths.kernel.routes import batches
+from datapaths.kernel.segmenttable import SegmentTable, group_of
 from datapaths.kernel.wire import links, neighbours, nexthops
 from datapaths.kernel.wire.links import Link
 from datapaths.kernel.wire.neighbours import ZERO_MAC, Entry
@@ -44,6 +45,7 @@ WATCHED = (
     Kind.PORT,
     Kind.REMOTE_VTEP,
     Kind.FLOOD,
+    Kind.ETHERNET_SEGMENT,
     Kind.MAC,
     Kind.NEIGHBOR,
     Kind.NEXTHOP,
@@ -59,6 +61,7 @@ class Observer:
         self.links = LinkTable()
         self.layer2 = Layer2(self.links)
         self.nexthops = NexthopTable(self.links)
+        self.segments = SegmentTable()
         self._learning = Learning(self.links, self.layer2, emit)
         self._ports: dict[str, bool] = {}
         self._own: frozenset[Touched] | set[Touched] = frozenset()
@@ -98,11 +101,16 @@ class Observer:
 
     def load_nexthops(self, dumped: Iterable[Message]) -> None:
         """Replace the nexthops by a dump; those of ours that are gone or changed are told."""
-        before = tuple(self.nexthops)
+        before, segments = tuple(self.nexthops), {it.id: it for it in self.segments}
         self.nexthops.clear()
+        self.segments.clear()
         for message in dumped:
-            self.nexthops.put(nexthops.decode(message))
+            new = nexthops.decode(message)
+            if not self.segments.put(new):
+                self.nexthops.put(new)
         self.doubtful = False
+        for segment in segments.values():
+            self._segment_lost(segment)
         if lost := tuple(it for it in before if self.nexthops.get(it.id) != it):
             self._emit(Lost(Kind.NEXTHOP, lost))
 
@@ -187,7 +195,26 @@ class Observer:
         if mark and not self._building:
             self._emit(Lost(KIND_OF_MARK.get(mark.what, Kind.PORT)))
 
+    def _segment_lost(self, before: EthernetSegment) -> None:
+        """Tell that a segment is not as it was; with its group go the entries that name it."""
+        now = self.segments.get(group_of(before.id))
+        if now == before:
+            return
+        self._emit(Lost(Kind.ETHERNET_SEGMENT, (before,)))
+        if now:
+            return
+        for index, mac in self.layer2.flush(group_of(before.id)):
+            if link := self.links.get(index):
+                self._emit(Lost(Kind.MAC, (Mac(link.vni, mac, segment=before.id),)))
+
     def _take_nexthop(self, new: nexthops.Object) -> None:
+        groups = list(self.segments.with_member(new.id))
+        segments = [it for group in groups if (it := self.segments.get(group))]
+        if self.segments.put(new):
+            for segment in segments:
+                if ("segment", segment.id) not in self._own:
+                    self._segment_lost(segment)
+            return
         old = self.nexthops.get(new.id)
         self.nexthops.put(new)
         if old and self.nexthops.get(new.id) != old and ("nexthop", new.id) not in self._own:
@@ -225,7 +252,7 @@ class Observer:
         key = "fdb", vxlan.vni, entry.mac
         if self.layer2.is_router(vxlan, entry.mac):
             return key, RemoteVtep(vxlan.vni, tunnel.vtep, entry.mac)
-        return key, self.layer2.mac(vxlan, entry.mac, tunnel.vtep)
+        return key, self.layer2.mac(vxlan, entry.mac, tunnel)
 
     def _vxlan(self, entry: Entry) -> Link | None:
         """Return the VXLAN device that an FDB entry concerns."""

@@ -10,19 +10,22 @@ import errno
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from controller.model.layer2 import Flood, Mac, Neighbor, RemoteVtep
+from controller.model.kinds import Kind
+from controller.model.layer2 import EthernetSegment, Flood, Mac, Neighbor, RemoteVtep
 from controller.model.nexthops import V4_MAPPED, Nexthop, NexthopType
 from controller.model.records import Record, RecordBatch
 from datapaths.base import RowFailure
 from datapaths.kernel.layer2 import Layer2
 from datapaths.kernel.linktable import LinkTable
 from datapaths.kernel.nexthoptable import NexthopTable, normal
+from datapaths.kernel.segmenttable import SegmentTable, group_of
 from datapaths.kernel.wire import neighbours, nexthops
 from datapaths.kernel.wire.links import Link
 from datapaths.linux.wire import numbers as n
 
 Touched = Hashable
-"""("fdb", VNI, MAC), ("flood", VNI, VTEP), ("host", VNI, address), ("nexthop", id)."""
+"""("fdb", VNI, MAC), ("flood", VNI, VTEP), ("host", VNI, address), ("nexthop", id),
+("segment", id)."""
 
 
 class Refused(Exception):
@@ -47,10 +50,13 @@ class Plan:
 class Planner:
     """Plans batches of the kinds that go through netlink messages of our own."""
 
-    def __init__(self, links: LinkTable, layer2: Layer2, held: NexthopTable) -> None:
+    def __init__(
+        self, links: LinkTable, layer2: Layer2, held: NexthopTable, segments: SegmentTable
+    ) -> None:
         self._links = links
         self._layer2 = layer2
         self._held = held
+        self._segments = segments
 
     def plan(self, batch: RecordBatch) -> Plan:
         plan = Plan()
@@ -68,7 +74,22 @@ class Planner:
                 plan.failures.append(RowFailure(index, name, str(refused)))
             plan.requests += requests
             plan.rows += [index] * len(requests)
+        if batch.kind is Kind.ETHERNET_SEGMENT:
+            unused = self._unused_vteps(batch, plan)
+            plan.requests += [nexthops.drop(identity) for identity in unused]
+            plan.rows += [len(batch) - 1] * len(unused)
         return plan
+
+    def _unused_vteps(self, batch: RecordBatch, plan: Plan) -> list[int]:
+        """Return the ids of VTEPs that no group has once the batch is applied."""
+        failed = {failure.index for failure in plan.failures}
+        after: dict[int, tuple[bytes, ...]] = {}
+        for index in batch.order():
+            record = batch.row(index)
+            if isinstance(record, EthernetSegment) and index not in failed:
+                upsert = index < len(batch.upserts)
+                after[group_of(record.id)] = record.vteps if upsert else ()
+        return self._segments.unused(after)
 
     def _upsert(
         self, record: Record, leaving: set[Hashable], touched: set[Touched]
@@ -84,10 +105,15 @@ class Planner:
                 if record.vtep not in self._layer2.floods.get(vxlan.index, ()):
                     touched.add(("flood", record.vni, record.vtep))
                     yield neighbours.put_flood(vxlan.index, record.vtep)
+            case EthernetSegment():
+                touched.add(("segment", record.id))
+                yield from self._put_segment(record)
             case Mac():
                 touched.add(("fdb", record.vni, record.mac))
                 vxlan = self._device(record.vni)
-                yield from self._put_mac(vxlan, record.mac, record.vtep, record.sticky)
+                group = group_of(record.segment) if record.segment else 0
+                vtep = b"" if group else record.vtep
+                yield from self._put_mac(vxlan, record.mac, vtep, record.sticky, group)
             case Neighbor():
                 touched.add(("host", record.vni, record.address))
                 bridge = self._device(record.vni).master
@@ -102,6 +128,11 @@ class Planner:
             touched.add(("nexthop", record.id))
             if record.id not in self._held.foreign:
                 yield nexthops.drop(record.id)
+            return
+        if isinstance(record, EthernetSegment):
+            touched.add(("segment", record.id))
+            if group_of(record.id) not in self._held.foreign:
+                yield nexthops.drop(group_of(record.id))
             return
         vni = record.vni if isinstance(record, RemoteVtep | Flood | Mac | Neighbor) else 0
         vxlan = self._links.vxlan(vni)
@@ -123,6 +154,17 @@ class Planner:
                     yield from self._drop_host(vxlan.master, record.address)
             case _:
                 pass
+
+    def _put_segment(self, segment: EthernetSegment) -> Iterator[bytes]:
+        group = group_of(segment.id)
+        if group in self._held.foreign:
+            raise Refused(errno.EEXIST, f"nexthop {group} was made by another program")
+        if self._segments.get(group) == segment:
+            return
+        for vtep in segment.vteps:
+            if not self._segments.holds(vtep):
+                yield nexthops.put_vtep(self._segments.id_of(vtep), vtep)
+        yield nexthops.put_vteps(group, [self._segments.id_of(vtep) for vtep in segment.vteps])
 
     def _put_nexthop(self, nexthop: Nexthop) -> Iterator[bytes]:
         if nexthop.id in self._held.foreign:
@@ -153,14 +195,18 @@ class Planner:
             raise Refused(errno.ENODEV, f"{vxlan.name} (VNI {vni}) is in no bridge")
         return vxlan
 
-    def _put_mac(self, vxlan: Link, mac: bytes, vtep: bytes, sticky: bool) -> Iterator[bytes]:
+    def _put_mac(
+        self, vxlan: Link, mac: bytes, vtep: bytes, sticky: bool, group: int = 0
+    ) -> Iterator[bytes]:
         tunnel = self._layer2.tunnel(vxlan.index, mac)
-        if tunnel and not tunnel.flags & n.NTF_EXT_LEARNED:
-            # Added by hand: the kernel lets no learnt entry take it over.
+        other = tunnel and bool(tunnel.group) != bool(group)
+        if tunnel and (other or not tunnel.flags & n.NTF_EXT_LEARNED):
+            # The kernel lets no learnt entry take over one that was added by hand, and none with
+            # a group one without (vxlan_fdb_update_existing).
             yield neighbours.drop_self(vxlan.index, mac)
             tunnel = None
-        if not tunnel or tunnel.vtep != vtep:
-            yield neighbours.put_self(vxlan.index, mac, vtep)
+        if not tunnel or (tunnel.vtep, tunnel.group) != (vtep, group):
+            yield neighbours.put_self(vxlan.index, mac, vtep, group)
         row = self._layer2.station(vxlan.master, mac)
         if self._layer2.behind(vxlan, mac) and row:
             if bool(row.flags & n.NTF_STICKY) == sticky:

@@ -12,7 +12,7 @@ from typing import assert_never
 
 import numpy as np
 
-from controller.model.layer2 import Flood, Lsp, Mac, Neighbor, RemoteVtep
+from controller.model.layer2 import EthernetSegment, Flood, Lsp, Mac, Neighbor, RemoteVtep
 from controller.model.links import Address, Port, Vni, Vrf
 from controller.model.nexthops import MOST_WEIGHT, Nexthop, NexthopType, is_reserved
 from controller.model.records import Record
@@ -21,6 +21,7 @@ from datapaths.base import Batch, Found, Learned, LearnedMac, LearnedNeighbor, L
 
 MOST_VNI = 0xFF_FFFF  # RFC 7348 section 5
 MOST_NAME = 15  # IFNAMSIZ - 1, linux/if.h
+MOST_SEGMENT = (1 << 30) - 1
 MOST_MEMBERS = 4096
 MTU = range(68, 65536)  # RFC 791 section 3.2
 
@@ -106,10 +107,13 @@ def _record(record: Record) -> None:
         case Flood(vni, vtep):
             _vni(vni)
             _ip(vtep)
+        case EthernetSegment():
+            _ethernet_segment(record)
         case Mac(vni, mac, vtep):
             _vni(vni)
             _mac(mac)
-            _ip(vtep)
+            if vtep or not record.segment:
+                _ip(vtep)
         case Neighbor(vni, address, mac):
             _vni(vni)
             _ip(address)
@@ -182,6 +186,15 @@ def _nexthop(nexthop: Nexthop) -> None:
     for member in nexthop.members:
         if not 0 < member.weight <= MOST_WEIGHT:
             raise ValueError(f"a weight of {member.weight} is not in 1 to {MOST_WEIGHT}")
+
+
+def _ethernet_segment(segment: EthernetSegment) -> None:
+    if not 0 < segment.id <= MOST_SEGMENT:
+        raise ValueError(f"there is no Ethernet segment {segment.id}")
+    if not 0 < len(segment.vteps) <= MOST_MEMBERS:
+        raise ValueError(f"an Ethernet segment of {len(segment.vteps)} VTEPs")
+    for vtep in segment.vteps:
+        _ip(vtep)
 
 
 def _vni(vni: int) -> None:

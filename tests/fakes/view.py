@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from controller.model.kinds import Kind
-from controller.model.layer2 import Flood, Lsp, Mac, Neighbor, RemoteVtep
+from controller.model.layer2 import EthernetSegment, Flood, Lsp, Mac, Neighbor, RemoteVtep
 from controller.model.links import Address, HostEnd, Port, Vni, Vrf
 from controller.model.nexthops import (
     BLACKHOLE,
@@ -94,6 +94,10 @@ class MemoryView:
     counted: int = 0  # how often all rows were
     _tables: dict[tuple[str, Family], list[FakeRoute | None]] = field(default_factory=dict)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def vteps(self, mac: Mac) -> tuple[bytes, ...]:
+        segments = [row.record for row in self.rows if isinstance(row.record, EthernetSegment)]
+        return next((it.vteps for it in segments if it.id == mac.segment), ())
 
     def add(self, *records: Record, state: RowState = RowState.PROGRAMMED, error: str = "") -> None:
         for record in records:

@@ -21,6 +21,7 @@ from datapaths.linux.wire.message import (
     header,
     number,
     request,
+    u32,
 )
 
 NDMSG: Final = struct.Struct("=BBHiHBB")  # linux/neighbour.h: family, -, -, ifindex, state, flags
@@ -42,15 +43,16 @@ class Entry(NamedTuple):
     master: int  # the bridge of a bridge FDB entry, else 0
     protocol: int
     vlan: int
+    nexthop: int = 0  # a group of VTEPs, in place of a destination
 
 
 def decode(message: Message) -> Entry:
     """Read RTM_NEWNEIGH or RTM_DELNEIGH. Raises DecodeError."""
     family, _, _, ifindex, state, flags, _ = header(NDMSG, message.body)
     got = attributes(message.body, NDMSG.size)
-    master, protocol, vlan = (
+    master, protocol, vlan, nexthop = (
         number(got[type_]) if type_ in got else 0
-        for type_ in (n.NDA_MASTER, n.NDA_PROTOCOL, n.NDA_VLAN)
+        for type_ in (n.NDA_MASTER, n.NDA_PROTOCOL, n.NDA_VLAN, n.NDA_NH_ID)
     )
     return Entry(
         message.type == n.RTM_DELNEIGH,
@@ -63,6 +65,7 @@ def decode(message: Message) -> Entry:
         master,
         protocol,
         vlan,
+        nexthop,
     )
 
 
@@ -71,10 +74,11 @@ def dump_request(family: int) -> bytes:
     return request(n.RTM_GETNEIGH, n.NLM_F_DUMP, NDMSG.pack(family, 0, 0, 0, 0, 0, 0))
 
 
-def put_self(vxlan: int, mac: bytes, vtep: bytes) -> bytes:
-    """Send frames for `mac` that leave by the VXLAN device to `vtep`."""
+def put_self(vxlan: int, mac: bytes, vtep: bytes, group: int = 0) -> bytes:
+    """Send frames for `mac` that leave by the VXLAN device to `vtep`, or to one of a group."""
     flags = n.NTF_SELF | n.NTF_EXT_LEARNED
-    body = _fdb(vxlan, n.NUD_REACHABLE, flags, mac) + attribute(n.NDA_DST, vtep)
+    to = u32(n.NDA_NH_ID, group) if group else attribute(n.NDA_DST, vtep)
+    body = _fdb(vxlan, n.NUD_REACHABLE, flags, mac) + to
     return request(n.RTM_NEWNEIGH, _REPLACE, body)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from controller.model.nexthops import MOST_WEIGHT, Member, Nexthop, NexthopType
@@ -34,6 +35,7 @@ class Object(NamedTuple):
     oif: int
     blackhole: bool
     members: tuple[Member, ...]
+    fdb: bool = False  # for entries of a VXLAN device, never for routes
 
 
 def decode(message: Message) -> Object:
@@ -55,6 +57,7 @@ def decode(message: Message) -> Object:
         number(oif) if oif else 0,
         n.NHA_BLACKHOLE in got,
         tuple(Member(id_, weight + 1) for id_, weight, _, _ in GRP.iter_unpack(group)),
+        n.NHA_FDB in got,
     )
 
 
@@ -69,6 +72,24 @@ def put(nexthop: Nexthop, oif: int) -> bytes:
     """
     family, flags, what = _content(nexthop, oif)
     body = NHMSG.pack(family, 0, n.RTPROT_DUALPATH, 0, flags) + u32(n.NHA_ID, nexthop.id) + what
+    return request(n.RTM_NEWNEXTHOP, n.NLM_F_CREATE | n.NLM_F_REPLACE, body)
+
+
+def put_vtep(identity: int, vtep: bytes) -> bytes:
+    """Create a VTEP that groups for FDB entries can have as a member."""
+    family = socket.AF_INET if len(vtep) == 4 else socket.AF_INET6
+    return _put_fdb(family, identity, attribute(n.NHA_GATEWAY, vtep))
+
+
+def put_vteps(identity: int, members: Iterable[int]) -> bytes:
+    """Create or replace a group that FDB entries can name; members are ids of `put_vtep`."""
+    group = b"".join(GRP.pack(member, 0, 0, 0) for member in members)
+    return _put_fdb(socket.AF_UNSPEC, identity, attribute(n.NHA_GROUP, group))
+
+
+def _put_fdb(family: int, identity: int, what: bytes) -> bytes:
+    body = NHMSG.pack(family, 0, n.RTPROT_DUALPATH, 0, 0) + u32(n.NHA_ID, identity)
+    body += what + attribute(n.NHA_FDB, b"")
     return request(n.RTM_NEWNEXTHOP, n.NLM_F_CREATE | n.NLM_F_REPLACE, body)
 
 

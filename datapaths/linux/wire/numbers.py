@@ -87,6 +87,7 @@ NHA_GROUP: Final = 2
 NHA_BLACKHOLE: Final = 4
 NHA_OIF: Final = 5
 NHA_GATEWAY: Final = 6
+NHA_FDB: Final = 11
 
 # linux/neighbour.h
 NUD_INCOMPLETE: Final = 0x01
@@ -107,6 +108,7 @@ NDA_LLADDR: Final = 2
 NDA_VLAN: Final = 5
 NDA_MASTER: Final = 9
 NDA_PROTOCOL: Final = 12
+NDA_NH_ID: Final = 13
 
 # linux/if_link.h, linux/if.h
 IFLA_ADDRESS: Final = 1

@@ -19,7 +19,7 @@ from controller.bus.wire import (
 )
 from controller.model import events
 from controller.model.kinds import Kind
-from controller.model.layer2 import Flood, Lsp, Mac, Neighbor, RemoteVtep
+from controller.model.layer2 import EthernetSegment, Flood, Lsp, Mac, Neighbor, RemoteVtep
 from controller.model.links import Vrf
 from controller.model.nexthops import Member, Nexthop, NexthopType
 from controller.model.records import Record, RecordBatch
@@ -33,7 +33,7 @@ MAC = st.binary(min_size=6, max_size=6)
 ADDRESS = st.one_of(st.binary(min_size=4, max_size=4), st.binary(min_size=16, max_size=16))
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 
-MACS = st.builds(Mac, VNI, MAC, ADDRESS, st.booleans())
+MACS = st.builds(Mac, VNI, MAC, ADDRESS, st.booleans(), U32)
 NEIGHBORS = st.builds(Neighbor, VNI, ADDRESS, MAC, st.booleans())
 NEXTHOPS = st.builds(
     Nexthop,
@@ -48,6 +48,9 @@ NEXTHOPS = st.builds(
 RECORDS: dict[Kind, st.SearchStrategy[Record]] = {
     Kind.REMOTE_VTEP: st.builds(RemoteVtep, VNI, ADDRESS, MAC),
     Kind.FLOOD: st.builds(Flood, VNI, ADDRESS),
+    Kind.ETHERNET_SEGMENT: st.builds(
+        EthernetSegment, U32, st.lists(ADDRESS, max_size=4).map(tuple)
+    ),
     Kind.MAC: MACS,
     Kind.NEIGHBOR: NEIGHBORS,
     Kind.NEXTHOP: NEXTHOPS,

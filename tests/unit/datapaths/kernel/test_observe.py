@@ -63,7 +63,12 @@ class Kernel:
     def __init__(self) -> None:
         self.events: list[Learned] = []
         self.observer = Observer(self.events.append)
-        self.planner = Planner(self.observer.links, self.observer.layer2, self.observer.nexthops)
+        self.planner = Planner(
+            self.observer.links,
+            self.observer.layer2,
+            self.observer.nexthops,
+            self.observer.segments,
+        )
         self.tell(
             link(BRIDGE, "br110", "bridge"),
             link(VXLAN, "vx110", "vxlan", BRIDGE, 110),

@@ -1,0 +1,92 @@
+"""Ethernet segments in the kernel: groups of VTEPs that entries of VXLAN devices name. Pure.
+
+Each VTEP is a nexthop object with NHA_FDB, shared by the groups that it is in. A group's id is
+that of its segment with the bit GROUP: 0x20000001 is the group 0x60000001. Ids of VTEPs are from
+FIRST_VTEP on, as they come. Nexthops of routes are far below both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from controller.model.layer2 import EthernetSegment
+from datapaths.kernel.wire.nexthops import Object
+from datapaths.linux.wire import numbers as n
+
+GROUP = 1 << 30
+FIRST_VTEP = 1 << 31
+
+
+def group_of(segment: int) -> int:
+    """Return the id of a segment's group in the kernel."""
+    return GROUP | segment
+
+
+def segment_of(group: int) -> int:
+    """Return the segment of a group, 0 for an id that is none of ours."""
+    return group & (GROUP - 1) if group >> 30 == 1 else 0
+
+
+class SegmentTable:
+    """The objects of ours with NHA_FDB, as dumps and notifications tell them."""
+
+    def __init__(self) -> None:
+        self._vteps: dict[int, bytes] = {}  # id -> VTEP
+        self._ids: dict[bytes, int] = {}  # VTEP -> id, also of those that were just asked for
+        self._groups: dict[int, tuple[int, ...]] = {}  # id -> ids of its members
+        self._next = FIRST_VTEP
+
+    def clear(self) -> None:
+        self._vteps.clear()
+        self._ids.clear()
+        self._groups.clear()
+
+    def put(self, new: Object) -> bool:
+        """Take an object as the kernel told it, or its end; False when it is none of these."""
+        known = new.id in self._vteps or new.id in self._groups
+        if vtep := self._vteps.pop(new.id, b""):
+            self._ids.pop(vtep, None)
+        self._groups.pop(new.id, None)
+        if new.gone or not new.fdb or new.protocol != n.RTPROT_DUALPATH:
+            return known and new.gone
+        if new.members:
+            self._groups[new.id] = tuple(member.id for member in new.members)
+        else:
+            self._vteps[new.id] = new.gateway
+            self._ids[new.gateway] = new.id
+            self._next = max(self._next, new.id + 1)
+        return True
+
+    def get(self, group: int) -> EthernetSegment | None:
+        """Return the segment of a group that the kernel holds."""
+        members = self._groups.get(group)
+        if members is None or not segment_of(group):
+            return None
+        vteps = (self._vteps[member] for member in members if member in self._vteps)
+        return EthernetSegment(segment_of(group), tuple(sorted(vteps)))
+
+    def __iter__(self) -> Iterator[EthernetSegment]:
+        return (found for group in list(self._groups) if (found := self.get(group)))
+
+    def with_member(self, identity: int) -> Iterator[int]:
+        """Yield the groups that an object is, or is in."""
+        for group, members in list(self._groups.items()):
+            if identity == group or identity in members:
+                yield group
+
+    def holds(self, vtep: bytes) -> bool:
+        """Tell whether the kernel has an object for a VTEP."""
+        return self._ids.get(vtep, 0) in self._vteps
+
+    def id_of(self, vtep: bytes) -> int:
+        """Return the id of a VTEP, a new one for one that has none."""
+        if vtep not in self._ids:
+            self._ids[vtep] = self._next
+            self._next += 1
+        return self._ids[vtep]
+
+    def unused(self, after: Mapping[int, Iterable[bytes]]) -> list[int]:
+        """Return the ids of VTEPs in no group, once the groups in `after` have those VTEPs."""
+        used = {m for g, members in self._groups.items() if g not in after for m in members}
+        used |= {self._ids[vtep] for vteps in after.values() for vtep in vteps if vtep in self._ids}
+        return sorted(self._vteps.keys() - used)
