@@ -16,7 +16,7 @@ from controller.daemon import Daemon
 from controller.intent.documents import ManifestError
 from controller.intent.node import Namespaces
 from controller.intent.schema import Resources
-from controller.lifetime import Broken, live
+from controller.lifetime import Broken, live, raise_descriptors
 from controller.lock import Held, alone
 from controller.manifests import Manifests
 from controller.metrics.server import MetricsError
@@ -40,6 +40,7 @@ class Refused(Exception):
 def main() -> None:
     settings = parse(sys.argv[1:])
     logs.start(settings.log_level, settings.log_format)
+    raise_descriptors()
     try:
         _check_root()
         _check_state_dir(settings)
@@ -123,7 +124,10 @@ def _check(settings: Settings, spaces: Spaces) -> None:
         )
     listen.probe(settings.listen, listen.Tls(*settings.tls) if settings.tls else None)
     if settings.metrics:
-        listen.probe_tcp(settings.metrics)
+        if path := listen.unix_path(settings.metrics):
+            listen.prepare(path)
+        else:
+            listen.probe_tcp(settings.metrics)
     if settings.bridge == "child":
         _check_fpm(settings, spaces.control)
 

@@ -7,12 +7,20 @@ restarted one, since routes outlive the process: so here that ends the daemon.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
+import resource
 import signal
+import time
 from collections.abc import Coroutine
 from typing import Any
 
 log = logging.getLogger(__name__)
+
+
+SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+"""How accept(2) says that it cannot now. Whoever is connected is served on."""
+SHORTAGE_LOG_S = 60.0
 
 
 class Broken(Exception):
@@ -27,11 +35,14 @@ async def live(work: Coroutine[Any, Any, None]) -> None:
     loop = asyncio.get_running_loop()
     task = loop.create_task(work)
     broken = False
+    shortages = Shortages()
 
     def fail(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         nonlocal broken
         error = context.get("exception")
-        if error is None or _is_of_grpc(error):
+        if _is_accept(context):
+            shortages.note(error)
+        elif error is None or _is_of_grpc(error):
             loop.default_exception_handler(context)
         elif not broken:
             broken = True
@@ -49,6 +60,31 @@ async def live(work: Coroutine[Any, Any, None]) -> None:
         if not isinstance(error, asyncio.CancelledError):
             raise _first(error) from None
         log.info("stopped")
+
+
+class Shortages:
+    """Logs that a listener could not accept; at most once a minute."""
+
+    def __init__(self) -> None:
+        self._logged_at = float("-inf")
+
+    def note(self, error: BaseException | None) -> None:
+        now = time.monotonic()
+        if now - self._logged_at >= SHORTAGE_LOG_S:
+            self._logged_at = now
+            log.warning("cannot accept a connection (%s); trying again every second", error)
+
+
+def raise_descriptors() -> None:
+    """Let us have as many descriptors as the hard limit allows."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _is_accept(context: dict[str, Any]) -> bool:
+    """Tell whether asyncio could not accept; it stops listening for a second then."""
+    error = context.get("exception")
+    return "socket" in context and isinstance(error, OSError) and error.errno in SHORTAGES
 
 
 def _is_of_grpc(error: BaseException) -> bool:

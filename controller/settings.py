@@ -105,6 +105,14 @@ def parse(arguments: Sequence[str]) -> Settings:
     )
 
 
+def _metrics(text: str) -> str:
+    try:
+        unix = listen.unix_path(text)
+    except listen.ListenError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text if unix else options.address_and_port(text)
+
+
 def _files(parser: argparse.ArgumentParser, told: argparse.Namespace, prefix: str) -> Files | None:
     certificate, key, ca = (getattr(told, f"{prefix}_{name}") for name in ("cert", "key", "ca"))
     if certificate and key and ca:
@@ -176,9 +184,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--tls-ca", type=options.path, metavar="FILE", help="Inspect API: CA of the clients, PEM")
     add(
         "--metrics",
-        type=options.address_and_port,
-        metavar="ADDR:PORT",
-        help="Prometheus endpoint (default: off)",
+        type=_metrics,
+        metavar="ADDR",
+        help="Prometheus endpoint: unix:/PATH, or ADDR:PORT, best on loopback (default: off)",
     )
     add(
         "--config",

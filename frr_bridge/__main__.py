@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from controller import logs, options
-from controller.lifetime import Broken, live
+from controller.lifetime import Broken, live, raise_descriptors
 from controller.lock import Held, alone
 from datapaths.linux.netns import entered, exists
 from frr_bridge import frr_version
@@ -31,6 +31,7 @@ _EXAMPLES = """examples:
 def main() -> None:
     arguments = _parse(sys.argv[1:])
     logs.start(arguments.log_level, arguments.log_format)
+    raise_descriptors()
     if arguments.netns and not exists(arguments.netns):
         sys.exit(f"frr-bridge: --netns: there is no network namespace {arguments.netns}")
     try:

@@ -10,6 +10,7 @@ import logging
 import socket
 from collections.abc import Callable
 
+from controller.lifetime import SHORTAGES, Shortages
 from frr_bridge.errors import FramingError
 from frr_bridge.wire.fpm import FpmFramer, Frames
 
@@ -17,11 +18,15 @@ log = logging.getLogger(__name__)
 
 _READ = 1 << 20  # bytes to decode at once: see FpmFramer.feed
 _RECEIVE_BUFFER = 8 << 20
+_PAUSE_S = 1.0
 _UNSENT = 64 << 20  # answers to more than a million routes: zebra has stopped reading
 
 
 class FpmServer:
-    """One client at a time: a new connection takes over, as zebra has only one."""
+    """One client, zebra: while it lives, another connection is closed at once.
+
+    A client that has sent nothing yet proves nothing, so the next one takes its place.
+    """
 
     def __init__(
         self,
@@ -37,6 +42,8 @@ class FpmServer:
         self._client: socket.socket | None = None
         self._framer = FpmFramer()
         self._unsent = bytearray()
+        self._refused = False  # somebody, during the present session
+        self._shortages = Shortages()
         self.received = 0  # bytes of the present session
 
     def listen(self, host: str, port: int) -> None:
@@ -83,17 +90,47 @@ class FpmServer:
     def _accept(self) -> None:
         if self._listener is None:
             return
-        client, _ = self._listener.accept()
+        try:
+            client, _ = self._listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            if error.errno not in SHORTAGES:
+                raise
+            self._pause(self._listener, error)
+            return
         if self._client is not None:
-            log.info("FPM: a new session takes over")
+            self._read()  # it may have sent something, or ended
+        if self._client is not None and self.received:
+            self._refuse(client)
+            return
+        if self._client is not None:
+            log.info("FPM: the session was silent; a new one takes over")
             self._lose()
         client.setblocking(False)
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._client = client
         self._framer = FpmFramer()
         self.received = 0
+        self._refused = False
         self._on_connected()
         asyncio.get_running_loop().add_reader(client.fileno(), self._read)
+
+    def _refuse(self, client: socket.socket) -> None:
+        client.close()
+        if not self._refused:
+            log.warning("FPM: zebra is connected; a second connection was closed (logged once)")
+        self._refused = True
+
+    def _pause(self, listener: socket.socket, error: OSError) -> None:
+        self._shortages.note(error)
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(listener.fileno())
+        loop.call_later(_PAUSE_S, self._resume, listener)
+
+    def _resume(self, listener: socket.socket) -> None:
+        if listener is self._listener:
+            asyncio.get_running_loop().add_reader(listener.fileno(), self._accept)
 
     def _read(self) -> None:
         if self._client is None:

@@ -7,8 +7,12 @@ asks, in the daemon's event loop; prometheus-client's own server would read it f
 from __future__ import annotations
 
 import asyncio
+import ipaddress
+import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -19,8 +23,12 @@ from prometheus_client.registry import Collector
 
 from controller.metrics import datapath
 from controller.model.view import KindCount, StateView, Status
+from controller.rpc.listen import SOCKET_MODE, ListenError, prepare, unix_path
 from datapaths.base import DatapathError, Facts, PortState
 
+log = logging.getLogger(__name__)
+
+CLIENTS = 32
 REQUEST_MAX = 8192
 REQUEST_TIMEOUT_S = 5.0
 PATIENCE_S = 2.0  # with the datapath
@@ -148,35 +156,68 @@ class Source:
 
 
 async def serve_metrics(view: StateView, asked: Asked, listen: str) -> asyncio.Server:
-    """Serve `GET /metrics` on ADDRESS:PORT until the server is closed. Raises MetricsError."""
-    host, colon, port = listen.rpartition(":")
-    if not (colon and host and port.isascii() and port.isdigit() and int(port) < 65536):
-        raise MetricsError(f"metrics: {listen!r} is not ADDRESS:PORT")
-    source = Source(view, asked)
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await _answer(source, reader, writer)
-
+    """Serve `GET /metrics` on unix:/PATH or ADDRESS:PORT until closed. Raises MetricsError."""
+    server = _Server(Source(view, asked))
     try:
-        host = host.removeprefix("[").removesuffix("]")
-        return await asyncio.start_server(answer, host, int(port), limit=REQUEST_MAX)
+        if path := unix_path(listen):
+            return await _listen_unix(server, path)
+        host, port = _split(listen)
+        if not _is_loopback(host):
+            log.warning("metrics: %s is no loopback address: whoever reaches it reads them", listen)
+        return await asyncio.start_server(server.answer, host, port, limit=REQUEST_MAX)
     except OSError as error:
         raise MetricsError(f"metrics: cannot listen on {listen}: {error.strerror}") from None
+    except ListenError as error:
+        raise MetricsError(f"metrics: {error}") from None
 
 
-async def _answer(
-    source: Source, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> None:
-    """Answer one request and close: HTTP/1.0 is all that a scrape needs."""
+async def _listen_unix(server: _Server, path: Path) -> asyncio.Server:
+    prepare(path)
+    umask = os.umask(0o777 & ~SOCKET_MODE)  # so that it never exists with a wider mode
     try:
-        async with asyncio.timeout(REQUEST_TIMEOUT_S):
-            head = await reader.readuntil(b"\r\n\r\n")
-            writer.write(await _response(source, head))
-            await writer.drain()
-    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError, OSError):
-        pass  # not a scraper, or one that went away
+        return await asyncio.start_unix_server(server.answer, path, limit=REQUEST_MAX)
     finally:
-        writer.close()
+        os.umask(umask)
+
+
+def _split(listen: str) -> tuple[str, int]:
+    host, colon, port = listen.rpartition(":")
+    if not (colon and host and port.isascii() and port.isdigit() and int(port) < 65536):
+        raise MetricsError(f"metrics: {listen!r} is neither unix:/PATH nor ADDRESS:PORT")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class _Server:
+    """Answers a few clients at a time; a client beyond them is closed at once."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._clients = 0
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one request and close: HTTP/1.0 is all that a scrape needs."""
+        if self._clients >= CLIENTS:
+            writer.transport.abort()
+            return
+        self._clients += 1
+        try:
+            async with asyncio.timeout(REQUEST_TIMEOUT_S):
+                head = await reader.readuntil(b"\r\n\r\n")
+                writer.write(await _response(self._source, head))
+                writer.close()
+                await writer.wait_closed()
+        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError, OSError):
+            pass  # not a scraper, or one that went away
+        finally:
+            self._clients -= 1
+            writer.transport.abort()  # one that does not read keeps neither memory nor descriptor
 
 
 async def _response(source: Source, head: bytes) -> bytes:

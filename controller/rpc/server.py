@@ -23,6 +23,19 @@ Options = Sequence[tuple[str, int]]
 ALONE: Options = (("grpc.so_reuseport", 0),)
 """Or a second server would share our port in silence."""
 
+CALLS = 256
+"""At a time, streams too; one more is refused with RESOURCE_EXHAUSTED."""
+
+LIMITS: Options = (
+    ("grpc.max_allowed_incoming_connections", 64),
+    ("grpc.max_concurrent_streams", 64),  # of one connection
+    ("grpc.max_metadata_size", 8 * 1024),
+    ("grpc.server_handshake_timeout_ms", 10_000),  # one that says nothing is closed
+    ("grpc.max_connection_idle_ms", 300_000),  # without a call
+    ("grpc.keepalive_time_ms", 60_000),  # one that is gone or stopped ends
+    ("grpc.keepalive_timeout_ms", 20_000),
+)
+
 
 class RpcServer:
     """A running server. Made by `start`."""
@@ -53,7 +66,7 @@ async def start(
     options: Options = (),
 ) -> RpcServer:
     """Serve what `add` adds. `listen` is unix:/PATH or ADDRESS:PORT. Raises ListenError."""
-    server = grpc.aio.server(options=(*ALONE, *options))
+    server = grpc.aio.server(options=(*ALONE, *LIMITS, *options), maximum_concurrent_rpcs=CALLS)
     health = HealthService(name, ready)
     add(server)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)

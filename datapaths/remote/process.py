@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from controller import logs
-from controller.lifetime import Broken, live
+from controller.lifetime import Broken, live, raise_descriptors
 from controller.options import Parser
 from controller.rpc.listen import ListenError, Tls, check
 from datapaths.base import Datapath, DatapathError, Unsupported
@@ -68,6 +68,7 @@ def run(prog: str, told: argparse.Namespace, tls: Tls | None, make: Make) -> Non
     fails ends the process, too.
     """
     logs.start(told.log_level, told.log_format)
+    raise_descriptors()
     try:
         asyncio.run(live(_run(told, tls, make)))
     except Broken:

@@ -41,7 +41,7 @@ ALLOWED: dict[str, set[str]] = {
         "controller.pb",
         "frr_bridge.frr_config",
     },
-    "controller.metrics": {"controller.model", "datapaths.base"},
+    "controller.metrics": {"controller.model", "controller.rpc", "datapaths.base"},
     "controller.settings": {"controller.logs", "controller.options", "controller.rpc"},
     "controller.lifetime": set(),
     "controller.lock": set(),

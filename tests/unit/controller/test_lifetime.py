@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from controller.lifetime import Broken, end_with, live
+from controller.lifetime import Broken, end_with, live, raise_descriptors
 from frr_bridge import __main__ as bridge
+from tests.fakes.descriptors import no_descriptors
+from tests.fakes.waiting import until
 
 TASKS = set[asyncio.Task[None]]()
 
@@ -162,3 +166,45 @@ def test_frr_bridge_ends_with_1_and_one_traceback(
         bridge.main()
     assert ended.value.code == 1
     assert len([record for record in caplog.records if record.exc_info]) == 1
+
+
+async def test_daemon_serves_on_when_descriptors_run_out(caplog: pytest.LogCaptureFixture) -> None:
+    connected: list[asyncio.StreamWriter] = []
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connected.append(writer)
+        while data := await reader.read(64):
+            writer.write(data)
+
+    async def work() -> None:
+        server = await asyncio.start_server(echo, "127.0.0.1", 0)
+        async with server:
+            address = server.sockets[0].getsockname()
+            reader, writer = await asyncio.open_connection(*address)
+            await until(lambda: len(connected) == 1)
+            with socket.socket() as waiting:
+                waiting.setblocking(False)
+                with no_descriptors():
+                    with suppress(BlockingIOError):
+                        waiting.connect(address)
+                    await until(lambda: "cannot accept" in caplog.text)
+                    writer.write(b"still here")
+                    assert await reader.read(64) == b"still here"
+                await until(lambda: len(connected) == 2)
+            for one in (writer, *connected):
+                one.close()
+                with suppress(ConnectionError):
+                    await one.wait_closed()
+
+    await live(work())
+    assert caplog.text.count("cannot accept") == 1
+
+
+def test_soft_limit_of_descriptors_is_raised_to_the_hard_one() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(512, hard), hard))
+        raise_descriptors()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

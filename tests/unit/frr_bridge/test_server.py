@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from frr_bridge import server
 from frr_bridge.server import FpmServer
 from frr_bridge.wire.fpm import FpmFramer, Frames
+from tests.fakes.descriptors import no_descriptors
 from tests.fakes.waiting import until
 
 STREAM = (
@@ -105,12 +108,52 @@ async def test_random_bytes_end_a_session_at_the_most(world: World, seed: int) -
     assert world.events == ["connected", "lost"]
 
 
-async def test_a_new_connection_takes_over(world: World) -> None:
+async def test_silent_session_yields_to_a_new_one(world: World) -> None:
     reader, _ = await world.connect()
     await world.connect()
     await until(lambda: len(world.events) == 3)
     assert world.events == ["connected", "lost", "connected"]
     assert await reader.read() == b""
+
+
+async def test_second_connection_does_not_cut_off_the_first(world: World) -> None:
+    reader, writer = await world.connect()
+    writer.write(STREAM)
+    await until(lambda: world.frames == FRAMES)
+    for _ in range(300):
+        second, _ = await world.connect()
+        assert await second.read() == b""
+    assert world.events == ["connected"]
+    world.server.send(b"answer")
+    assert await reader.read(16) == b"answer"
+
+
+async def test_session_that_ended_makes_room_before_its_end_is_read(world: World) -> None:
+    _, writer = await world.connect()
+    writer.write(STREAM)
+    await until(lambda: world.frames == FRAMES)
+    writer.transport.abort()
+    await world.connect()
+    await until(lambda: len(world.events) == 3)
+    assert world.events == ["connected", "lost", "connected"]
+
+
+async def test_listener_survives_that_descriptors_run_out(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(server, "_PAUSE_S", 0.01)
+    assert world.server._listener
+    address = world.server._listener.getsockname()
+    caller = socket.socket()
+    caller.setblocking(False)
+    with caller, no_descriptors():
+        with suppress(BlockingIOError):
+            caller.connect(address)
+        await until(lambda: "cannot accept" in caplog.text)
+        assert world.events == []
+    await world.connect()
+    assert world.events[:1] == ["connected"]
+    assert caplog.text.count("cannot accept") == 1
 
 
 async def test_answers_reach_zebra_even_if_it_reads_late(world: World) -> None:

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import stat
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from controller.metrics import server as metrics
 from controller.metrics.server import MetricsError, serve_metrics
 from controller.model.view import ResourceStatus
 from tests.fakes.view import MemoryView, fabric
@@ -70,3 +75,84 @@ async def test_an_address_that_cannot_be_used_is_refused(listen: str) -> None:
     view = fabric()
     with pytest.raises(MetricsError):
         await serve_metrics(view, view.datapath, listen)
+
+
+async def test_unix_socket_is_for_owner_and_group(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.sock"
+    view = fabric()
+    async with await serve_metrics(view, view.datapath, f"unix:{path}"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660
+        reader, writer = await asyncio.open_unix_connection(path)
+        writer.write(b"GET /metrics HTTP/1.0\r\n\r\n")
+        assert b"dualpath_ready 1.0" in await reader.read()
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_clients_beyond_the_limit_are_closed_and_the_rest_is_served(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(metrics, "REQUEST_TIMEOUT_S", 0.3)
+    view = fabric()
+    async with await serve_metrics(view, view.datapath, "127.0.0.1:0") as server:
+        address = server.sockets[0].getsockname()
+        for _ in range(5):  # as many at once as the backlog takes
+            ended = [end_of_a_silent_client(address) for _ in range(2 * metrics.CLIENTS)]
+            assert set(await asyncio.gather(*ended)) == {b""}  # at once, or after their time
+            await others_done()
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(b"GET /metrics HTTP/1.0\r\n\r\n")
+        assert b"dualpath_ready 1.0" in await reader.read()
+        writer.close()
+        await writer.wait_closed()
+
+
+async def end_of_a_silent_client(address: tuple[str, int]) -> bytes:
+    loop = asyncio.get_running_loop()
+    with socket.socket() as caller:
+        caller.setblocking(False)
+        await loop.sock_connect(caller, address)
+        with suppress(ConnectionError):
+            return await loop.sock_recv(caller, 16)
+        return b""
+
+
+async def others_done() -> None:
+    """Wait for the server's tasks, which end after their clients' connections do."""
+    me = asyncio.current_task()
+    await asyncio.gather(*(task for task in asyncio.all_tasks() if task is not me))
+
+
+async def read_all(caller: socket.socket) -> int:
+    size = 0
+    while data := await asyncio.get_running_loop().sock_recv(caller, 1 << 20):
+        size += len(data)
+    return size
+
+
+async def test_client_that_does_not_read_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "REQUEST_TIMEOUT_S", 0.3)
+
+    async def much(self: metrics.Source) -> bytes:
+        return bytes(32 << 20)
+
+    monkeypatch.setattr(metrics.Source, "text", much)
+    view = fabric()
+    async with await serve_metrics(view, view.datapath, "127.0.0.1:0") as server:
+        with socket.create_connection(server.sockets[0].getsockname()) as caller:
+            caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+            caller.setblocking(False)
+            caller.send(b"GET /metrics HTTP/1.0\r\n\r\n")
+            await asyncio.sleep(0.6)
+            assert await read_all(caller) < 32 << 20  # what was unsent is dropped
+
+
+@pytest.mark.parametrize(
+    ("listen", "warned"), [("127.0.0.1:0", False), ("[::1]:0", False), ("0.0.0.0:0", True)]
+)
+async def test_address_that_others_reach_is_warned_of(
+    listen: str, warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    view = fabric()
+    async with await serve_metrics(view, view.datapath, listen):
+        assert ("no loopback address" in caplog.text) == warned

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import stat
+from contextlib import suppress
 from pathlib import Path
 
+import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from controller.inspect.server import serve
+from controller.inspect.server import SERVICE, serve
 from controller.rpc.listen import ListenError, Tls
-from controller.rpc.server import RpcServer
+from controller.rpc.server import CALLS, RpcServer
 from tests.fakes.view import fabric
 
 
@@ -90,3 +94,57 @@ async def test_unreadable_certificates_are_refused(tmp_path: Path) -> None:
     missing = tmp_path / "missing.pem"
     with pytest.raises(ListenError, match="cannot read"):
         await started("127.0.0.1:0", Tls(missing, missing, missing))
+
+
+async def test_server_answers_after_somebody_opened_all_connections_it_could(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "inspect.sock"
+    server = await started(f"unix:{path}")
+    opened: list[socket.socket] = []
+    try:
+        for _ in range(500):
+            opened.append(socket.socket(socket.AF_UNIX))
+            opened[-1].setblocking(False)
+            with suppress(OSError):
+                opened[-1].connect(str(path))
+        await asyncio.sleep(0.5)
+        descriptors = len(os.listdir("/proc/self/fd")) - len(opened)
+        assert descriptors < 200
+        for one in opened:
+            one.close()
+        async with grpc.aio.insecure_channel(f"unix:{path}") as channel:
+            stub = health_pb2_grpc.HealthStub(channel)
+            request = health_pb2.HealthCheckRequest(service=SERVICE)
+            answer = await stub.Check(request, timeout=5, wait_for_ready=True)
+            assert answer.status == health_pb2.HealthCheckResponse.SERVING
+    finally:
+        await server.stop()
+
+
+async def test_streams_beyond_the_limit_are_refused_and_the_rest_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "inspect.sock"
+    server = await started(f"unix:{path}")
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    channels = [grpc.aio.insecure_channel(f"unix:{path}", options=options) for _ in range(6)]
+    try:
+        streams = [
+            health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+            for channel in channels
+            for _ in range(60)
+        ]
+        results = await asyncio.gather(
+            *(stream.read() for stream in streams), return_exceptions=True
+        )
+        refused = [r for r in results if isinstance(r, grpc.aio.AioRpcError)]
+        assert {r.code() for r in refused} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+        assert len(results) - len(refused) == CALLS
+        for stream in streams:
+            stream.cancel()
+        stub = health_pb2_grpc.HealthStub(channels[0])
+        answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=5)
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING
+    finally:
+        for channel in channels:
+            await channel.close()
+        await server.stop()
