@@ -146,6 +146,8 @@ class Bridge:
                 if not said.deleted or self._obeying():
                     self.handles.lost_device(said.index)
         elif isinstance(said, NeighborMessage):
+            if said.error:
+                self._count(said.error)
             self.overlay.neighbor(said)
         elif isinstance(said, ZebraNexthop) and not self.overlay.nexthop(said):
             self._nexthop(said)

@@ -7,7 +7,7 @@ there it follows from the VXLAN device.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from frr_bridge.errors import DecodeError
 from frr_bridge.wire.netlink import (
@@ -76,34 +76,47 @@ class NeighborMessage:
     via: int = 0  # NDA_IFINDEX: the interface towards the VTEP
     nexthop_id: int = 0  # NDA_NH_ID: multihomed MAC, `dst` is absent
     protocol: int = 0  # RTPROT_*
+    error: DecodeError | None = field(default=None, compare=False)  # what else could not be read
 
 
 def decode_neighbor(buffer: bytes, message: Message) -> NeighborMessage:
+    """Decode an entry. Raises DecodeError when it is not known which entry it is about.
+
+    If only its contents cannot be decoded, it is returned without them: a MAC that leads nowhere,
+    a neighbour without a MAC. The old contents are not what zebra wants any more.
+    """
     start, end = message.body, message.end
     family, _, _, ifindex, state, flags, _ = unpack(NDMSG, buffer, start, end)
     widths = _DST_WIDTHS.get(family)
     if widths is None:
         raise DecodeError("address family", offset=start)
-    attributes = Attributes(buffer, start + NDMSG.size, end)
-    lladdr, dst = _addresses(attributes, family, widths, start)
-    return NeighborMessage(
-        deleted=message.type == RTM_DELNEIGH,
-        family=family,
-        ifindex=ifindex,
-        state=state,
-        flags=flags,
-        lladdr=lladdr,
-        dst=dst,
-        ext_flags=attributes.u32(NDA_FLAGS_EXT),
-        vni=attributes.u32(NDA_VNI),
-        src_vni=attributes.u32(NDA_SRC_VNI),
-        master=attributes.u32(NDA_MASTER),
-        vlan=attributes.u16(NDA_VLAN),
-        port=attributes.be16(NDA_PORT),
-        via=attributes.u32(NDA_IFINDEX),
-        nexthop_id=attributes.u32(NDA_NH_ID),
-        protocol=attributes.u8(NDA_PROTOCOL),
-    )
+    attributes = Attributes(buffer, start + NDMSG.size, end, partly=True)
+    row = message.type == RTM_DELNEIGH, family, ifindex, state, flags
+    try:
+        if attributes.error:
+            raise attributes.error
+        lladdr, dst = _addresses(attributes, family, widths, start)
+        return NeighborMessage(
+            *row,
+            lladdr=lladdr,
+            dst=dst,
+            ext_flags=attributes.u32(NDA_FLAGS_EXT),
+            vni=attributes.u32(NDA_VNI),
+            src_vni=attributes.u32(NDA_SRC_VNI),
+            master=attributes.u32(NDA_MASTER),
+            vlan=attributes.u16(NDA_VLAN),
+            port=attributes.be16(NDA_PORT),
+            via=attributes.u32(NDA_IFINDEX),
+            nexthop_id=attributes.u32(NDA_NH_ID),
+            protocol=attributes.u8(NDA_PROTOCOL),
+        )
+    except DecodeError as error:
+        lladdr, dst = attributes.raw(NDA_LLADDR), attributes.raw(NDA_DST)
+        if family == AF_BRIDGE and flags & NTF_SELF and len(lladdr) == ETH_ALEN:
+            return NeighborMessage(*row, lladdr=lladdr, error=error)
+        if family != AF_BRIDGE and len(dst) in widths:
+            return NeighborMessage(*row, dst=dst, error=error)
+        raise
 
 
 def _addresses(

@@ -11,7 +11,28 @@ from controller.model.kinds import Kind
 from controller.model.nexthops import NexthopType, unsupported_reason
 from frr_bridge.errors import DecodeError
 from frr_bridge.wire.inline import InlineNexthop, Unsupported
-from frr_bridge.wire.netlink import RTM_NEWNEXTHOP, attribute, header, message
+from frr_bridge.wire.neighbor import (
+    NDA_DST,
+    NDA_LLADDR,
+    NDA_NH_ID,
+    NDA_VLAN,
+    NDMSG,
+    NTF_EXT_LEARNED,
+    NTF_SELF,
+    NUD_REACHABLE,
+    NeighborMessage,
+    decode_neighbor,
+)
+from frr_bridge.wire.netlink import (
+    AF_BRIDGE,
+    AF_INET,
+    AF_INET6,
+    RTM_NEWNEIGH,
+    RTM_NEWNEXTHOP,
+    attribute,
+    header,
+    message,
+)
 from frr_bridge.wire.nexthop import (
     NHA_ENCAP,
     NHA_ENCAP_TYPE,
@@ -196,3 +217,58 @@ def test_every_reason_keeps_its_text_through_an_identity() -> None:
     made.bridge.take_netlink(ZebraNexthop(12, False, nexthop=odd))
     made.frames(route(identity=12))
     assert reason(made) == "malformed message"
+
+
+# -- layer 2 ---------------------------------------------------------------------------------
+
+
+def entry(family: int, device: int, flags: int, *attributes: bytes) -> NeighborMessage:
+    body = NDMSG.pack(family, 0, 0, device, NUD_REACHABLE, flags, 0) + b"".join(attributes)
+    buffer = message(RTM_NEWNEIGH, 0, 0, body)
+    return decode_neighbor(buffer, header(buffer, 0, len(buffer)))
+
+
+MAC = attribute(NDA_LLADDR, shadow.HOST_MAC)
+BAD = struct.pack("=HH", 3, NDA_VLAN)
+
+
+def on_device(*attributes: bytes) -> NeighborMessage:
+    return entry(AF_BRIDGE, shadow.VX110, NTF_SELF | NTF_EXT_LEARNED, MAC, *attributes)
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [attribute(NDA_DST, bytes(5)), attribute(NDA_NH_ID, bytes(3)), BAD],
+    ids=["width of a VTEP", "width of a group", "length"],
+)
+def test_a_mac_with_contents_that_cannot_be_read_leads_nowhere(contents: bytes) -> None:
+    made = World()
+    made.links(*shadow.LINKS, *shadow.HOST_ROWS)
+    made.live().flush()
+    assert len(made.bus.records) == 2
+    made.bridge.take_netlink(on_device(contents))
+    assert made.flush().bus.records == {}
+    assert made.bridge.decode_errors == 1
+    made.bridge.take_netlink(shadow.HOST_ROWS[1])
+    assert len(made.flush().bus.records) == 2
+
+
+@pytest.mark.parametrize("family", [AF_INET, AF_INET6])
+def test_a_neighbour_with_contents_that_cannot_be_read_goes(family: int) -> None:
+    address = shadow.HOST if family == AF_INET else bytes.fromhex("fd" + "00" * 14 + "05")
+    row = shadow.neighbor(shadow.BR110, address, shadow.HOST_MAC)
+    made = World()
+    made.links(*shadow.LINKS, *shadow.HOST_ROWS[:2], row)
+    made.live().flush()
+    assert (Kind.NEIGHBOR, (110, address)) in made.bus.records
+    bad = entry(family, shadow.BR110, NTF_EXT_LEARNED, attribute(NDA_DST, address), MAC, BAD)
+    made.bridge.take_netlink(bad)
+    assert {key[0] for key in made.flush().bus.records if isinstance(key, tuple)} == {Kind.MAC}
+
+
+@pytest.mark.parametrize("attributes", [(), (attribute(NDA_LLADDR, bytes(5)),), (BAD, MAC)])
+def test_an_entry_without_a_key_is_refused(attributes: tuple[bytes, ...]) -> None:
+    with pytest.raises(DecodeError):
+        entry(AF_BRIDGE, shadow.VX110, NTF_SELF, *attributes)
+    with pytest.raises(DecodeError):
+        entry(AF_INET, shadow.BR110, NTF_EXT_LEARNED, *attributes)

@@ -109,7 +109,6 @@ def test_every_attribute_has_its_place() -> None:
     [
         (AF_BRIDGE, b""),
         (AF_BRIDGE, attribute(NDA_LLADDR, b"abcde")),
-        (AF_BRIDGE, attribute(NDA_LLADDR, MAC) + attribute(NDA_DST, b"abcde")),
         (AF_INET, attribute(NDA_LLADDR, MAC)),
         (AF_INET, attribute(NDA_DST, bytes(16))),
         (AF_INET6, attribute(NDA_DST, bytes(4))),
