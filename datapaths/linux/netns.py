@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from datapaths.base import Unsupported
+from datapaths.linux import idmap
 
 RUN_DIR = Path("/run/netns")
 USERNS_DIR = Path("/run/dualpath/userns")
@@ -27,7 +28,11 @@ NS_GET_USERNS = 0xB701  # _IO(NSIO, 0x1) in linux/nsfs.h
 MS_BIND, MS_REC, MS_SHARED = 1 << 12, 1 << 14, 1 << 20  # linux/mount.h
 MNT_DETACH = 2
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
-IDENTITY_MAP = "0 0 65536\n"  # user_namespaces(7): first inside, first outside, count
+LIMITS = [
+    f"/proc/sys/user/max_{kind}_namespaces"
+    for kind in ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")
+]
+"""Of the user namespace that one is in; those below it count as well (namespaces(7))."""
 
 Identity = tuple[int, int]
 ABSENT: Identity = 0, 0
@@ -110,8 +115,9 @@ def create(netns: str) -> None:
 def create_isolated(netns: str, userns_dir: Path = USERNS_DIR) -> None:
     """Make a namespace owned by a user namespace of its own, unless it is there, with `lo` up.
 
-    Root inside is root over that namespace alone: FRR started by `nsenter --user=... --net=...`
-    reaches nothing else. The user namespace is pinned as `userns_dir`/NAME. Raises Unsupported
+    Root inside is root over that namespace alone, and for files it is a user that nobody has
+    (`idmap`). Nobody inside makes further namespaces. The user namespace is pinned as
+    `userns_dir`/NAME, and `frr-exec` runs programs there. Raises Unsupported
     where user namespaces are not to be had, and FileExistsError when the namespace exists but
     belongs to ours.
     """
@@ -169,12 +175,32 @@ def _create_owned(netns: str, userns_dir: Path) -> None:
             raise Unsupported(f"no user namespaces on this host ({reason})")
         proc = Path("/proc") / str(holder.pid)
         try:
-            (proc / "uid_map").write_text(IDENTITY_MAP)
-            (proc / "gid_map").write_text(IDENTITY_MAP)
+            (proc / "uid_map").write_text(idmap.lines(idmap.frr_users()))
+            (proc / "gid_map").write_text(idmap.lines(idmap.frr_groups()))
         except PermissionError:
-            raise Unsupported("may not map users 0 to 65535 into a user namespace") from None
+            raise Unsupported("may not map users into a user namespace") from None
+        _forbid_namespaces(proc / "ns/user")
         _pin(str(proc / "ns/user"), userns_path(netns, userns_dir))
         _pin(str(proc / "ns/net"), Path(path_of(netns)))
+
+
+def _forbid_namespaces(userns: Path) -> None:
+    """Let nobody in a user namespace make namespaces; they are what most kernel faults need.
+
+    Only who has CAP_SYS_RESOURCE inside can take that back, and `frr-exec` gives it to nobody.
+    """
+    limits = [limit for limit in LIMITS if os.path.exists(limit)]
+    done = subprocess.run(
+        ["nsenter", f"--user={userns}", "--", "tee", "--", *limits],
+        input=b"0\n",
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    if done.returncode:
+        raise Unsupported(
+            "may not limit a user namespace: " + done.stderr.decode(errors="replace").strip()
+        )
 
 
 def _raise_loopback(netns: str) -> None:

@@ -9,6 +9,7 @@ import json
 import pwd
 import shutil
 import signal
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -22,6 +23,7 @@ from tests.lab.waiting import wait_until
 RUN = Path("/run/frr")
 CONFIGURATION = Path("/etc/frr")
 STARTING_S = 20.0
+FRR_EXEC = (sys.executable, "-P", "-m", "frr_bridge.frr_exec")
 
 
 class Version(StrEnum):
@@ -55,7 +57,6 @@ class Frr:
         self.namespace = namespace
         self._settings = settings
         self._logs = logs
-        self._holder: Daemon | None = None
         self._daemons: dict[str, Daemon] = {}
 
     @property
@@ -75,7 +76,6 @@ class Frr:
     def start(self) -> None:
         """Start what is not running, then load frr.conf into it if there is one."""
         self._make_directories()
-        self._hold_namespaces()
         for name in self.daemons:
             self._start_daemon(name)
         self.load()
@@ -100,9 +100,6 @@ class Frr:
 
     def stop(self) -> None:
         self.kill()
-        if self._holder is not None:
-            self._holder.kill()
-            self._holder = None
 
     def pids(self) -> dict[str, int]:
         """Return the running daemons' process ids, as the lab sees them."""
@@ -148,17 +145,6 @@ class Frr:
             self.configuration_file.write_text(self._settings.configuration)
             shutil.chown(self.configuration_file, uid, gid)
 
-    def _hold_namespaces(self) -> None:
-        """Make the mount and process namespaces that the daemons share, below FRR's user's."""
-        if self._holder is not None and self._holder.running:
-            return
-        own = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-        command = ["unshare", *own, "--propagation", "slave", "--", "sleep", "infinity"]
-        log = self._logs / f"{self.name}-holder.log"
-        inside = self.namespace.inside(*command)
-        self._holder = Daemon(f"{self.name}-holder", inside, log, program="sleep")
-        self._holder.start()
-
     def _start_daemon(self, name: str) -> None:
         daemon = self._daemons.get(name)
         if daemon is not None and daemon.running:
@@ -175,20 +161,14 @@ class Frr:
         assert daemon.running, f"{self.name}: {name} did not start: {daemon.text()[-500:]}"
 
     def _command(self, name: str) -> list[str]:
-        assert self._holder is not None
-        user = [] if self.namespace.userns is None else ["--user"]
-        target = f"--target={self._holder.pid}"
-        enter = ["nsenter", target, *user, "--net", "--mount", "--pid", "--"]
         log = ["--log", "stdout", "--log-level", "informational"]
-        return [
-            *enter,
-            *self._tree(),
-            f"/usr/lib/frr/{name}",
-            "-N",
-            self.name,
-            *log,
-            *self._more(name),
-        ]
+        return self._inside(f"/usr/lib/frr/{name}", "-N", self.name, *log, *self._more(name))
+
+    def _inside(self, *argv: str) -> list[str]:
+        """Return what runs `argv` as a user runs FRR; frr-exec lets nobody change root."""
+        if self._tree() or self.namespace.userns is None:
+            return self.namespace.inside(*self._tree(), *argv)
+        return [*FRR_EXEC, f"--netns={self.namespace.name}", "--", *argv]
 
     def _more(self, name: str) -> Iterable[str]:
         match name:

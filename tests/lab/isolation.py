@@ -1,16 +1,18 @@
 """Proof that FRR has no power over anything but its own namespace."""
 
+import subprocess
+
 from tests.lab.frr import Frr
 from tests.lab.namespaces import Namespace
 from tests.lab.processes import run
 
 # setns(2) from inside FRR's namespaces, as the strongest process that FRR could start: root with
-# every capability there. Exit code: the errno, or 0 when the door was open.
+# every capability there. It is even given the namespace, open as its standard input, as the file is
+# hidden from FRR. Exit code: the errno, or 0 when the door was open.
 BREAK_IN = """
-import ctypes, os, sys
+import ctypes, sys
 libc = ctypes.CDLL(None, use_errno=True)
-fd = os.open(sys.argv[1], os.O_RDONLY)
-sys.stdout.write("0" if libc.setns(fd, 0x40000000) == 0 else str(ctypes.get_errno()))
+sys.stdout.write("0" if libc.setns(0, 0x40000000) == 0 else str(ctypes.get_errno()))
 """
 EPERM = "1"
 
@@ -29,6 +31,13 @@ def assert_no_way_in(frr: Frr, netns: Namespace) -> None:
 
 def _try_to_enter(frr: Frr, pid: int, netns: Namespace) -> str:
     user = [] if frr.namespace.userns is None else ["--user"]
-    own = [*user, "--net", "--mount", "--pid"]
-    python = ["/usr/bin/python3", "-I", "-S", "-c", BREAK_IN, str(netns.path)]
-    return run(["nsenter", f"--target={pid}", *own, "--", *python]).strip()
+    python = ["/usr/bin/python3", "-I", "-S", "-c", BREAK_IN]
+    with netns.path.open("rb") as door:
+        return subprocess.run(
+            ["nsenter", f"--target={pid}", *user, "--net", "--mount", "--", *python],
+            stdin=door,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+            timeout=60.0,
+        ).stdout.strip()

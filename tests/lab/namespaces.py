@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from datapaths.linux import netns
 from tests.lab.processes import CommandFailed, run
 from tests.lab.waiting import wait_until
 
 NETNS_DIRECTORY = Path("/run/netns")
 USERNS_DIRECTORY = Path("/run/dualpath/userns")
-IDENTITY_MAP = "0 0 65536"  # FRR changes to its own user, so it needs more than root
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,27 +81,8 @@ def create_isolated(name: str) -> Namespace:
 
     Whoever enters by `inside` is root there and nobody elsewhere.
     """
-    userns = USERNS_DIRECTORY / name
-    for directory in (NETNS_DIRECTORY, USERNS_DIRECTORY):
-        directory.mkdir(parents=True, exist_ok=True)
-    holder = subprocess.Popen(["unshare", "--user", "--net", "--", "sleep", "infinity"])
-    try:
-        wait_until(
-            lambda: _namespace_id("self", "net") != _namespace_id(str(holder.pid), "net"),
-            "a user namespace",
-            timeout_s=10.0,
-            every_s=0.01,
-        )
-        for kind in ("uid_map", "gid_map"):
-            Path(f"/proc/{holder.pid}/{kind}").write_text(IDENTITY_MAP)
-        _pin(holder.pid, "net", NETNS_DIRECTORY / name)
-        _pin(holder.pid, "user", userns)
-    finally:
-        holder.kill()
-        holder.wait()
-    namespace = Namespace(name, userns)
-    namespace.ip("link", "set", "lo", "up")
-    return namespace
+    netns.create_isolated(name)
+    return Namespace(name, USERNS_DIRECTORY / name)
 
 
 def existing(name: str) -> Namespace:
@@ -130,15 +111,6 @@ def kill_inside(namespace: Namespace) -> None:
             os.kill(int(word), signal.SIGKILL)
         except ProcessLookupError:
             continue
-
-
-def _pin(pid: int, kind: str, path: Path) -> None:
-    path.touch()
-    run(["mount", "--bind", f"/proc/{pid}/ns/{kind}", str(path)])
-
-
-def _namespace_id(pid: str, kind: str) -> str:
-    return os.readlink(f"/proc/{pid}/ns/{kind}")
 
 
 def is_live(namespace: Namespace) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from datapaths.base import Unsupported
-from datapaths.linux import netns, sysctls
+from datapaths.linux import idmap, netns, sysctls
 from tests.netns.namespaces import fresh, run
 from tests.unit.controller.intent.rulebook import rule
 
@@ -92,7 +92,8 @@ def test_an_isolated_namespace_has_an_owner_of_its_own(isolated: Path) -> None:
     pin = netns.userns_path(NAME, isolated)
     assert pin.stat().st_ino != os.stat("/proc/self/ns/user").st_ino
     enter = f"nsenter --user={pin} --net=/run/netns/{NAME}"
-    assert run(f"{enter} cat /proc/self/uid_map").split() == ["0", "0", "65536"]
+    for kind in ("uid", "gid"):
+        assert idmap.outside(run(f"{enter} cat /proc/self/{kind}_map"), 0) == idmap.FIRST
     run(f"{enter} ip link add v0 type veth peer name v1")
 
 
@@ -105,6 +106,16 @@ def test_root_in_there_has_no_power_out_here(isolated: Path) -> None:
         done = subprocess.run(command.split(), capture_output=True, text=True, check=False)
         assert done.returncode != 0
         assert "not permitted" in done.stderr
+
+
+def test_nobody_in_there_makes_namespaces(isolated: Path) -> None:
+    pin = netns.userns_path(NAME, isolated)
+    for kind in ("--user", "--mount", "--net", "--pid", "--ipc", "--uts", "--cgroup"):
+        command = f"nsenter --user={pin} --net=/run/netns/{NAME} unshare {kind} true"
+        done = subprocess.run(command.split(), capture_output=True, text=True, check=False)
+        assert done.returncode != 0, kind
+        assert "No space left on device" in done.stderr  # ENOSPC: the limit, namespaces(7)
+    run("unshare --mount true")  # the limit is the user namespace's own
 
 
 def test_making_it_again_changes_nothing_but_a_lost_pin(isolated: Path) -> None:

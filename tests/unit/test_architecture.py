@@ -118,6 +118,12 @@ ALLOWED: dict[str, set[str]] = {
         "datapaths.remote",
     },
     "frr_bridge": {"controller.bus", "controller.lifetime", "controller.model"},
+    "frr_bridge.frr_exec": {  # a composition root
+        "controller.options",
+        "datapaths.linux.idmap",
+        "datapaths.linux.netns",
+        "frr_bridge.rights",
+    },
     "frr_bridge.wire": {"controller.model", "frr_bridge.errors"},
     "frr_bridge.__main__": {
         "controller.lifetime",

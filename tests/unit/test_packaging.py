@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 PACKAGING = Path(__file__).parents[2] / "packaging"
+SECURITY = (Path(__file__).parents[2] / "docs" / "SECURITY.md").read_text()
 FRR_SERVICE = """\
 [Service]
 Type=forking
+NotifyAccess=all
 PIDFile=/run/frr/watchfrr.pid
 ExecStart=/usr/lib/frr/frrinit.sh start
 ExecStop=/usr/lib/frr/frrinit.sh stop
 """
 PROGRAMS = (
     "opt/dualpath/bin/controller",
+    "opt/dualpath/bin/frr-exec",
     "usr/bin/nsenter",
     "usr/bin/timeout",
     "usr/lib/frr/frrinit.sh",
@@ -39,6 +45,73 @@ def test_frr_is_killed_and_not_asked() -> None:
 def test_the_controller_is_always_started_again_and_leaves_frr_bridge_alone() -> None:
     unit = lines("dualpath.service")
     assert {"Restart=always", "StartLimitIntervalSec=0", "KillMode=process"} <= set(unit)
+
+
+def test_a_stopped_frr_is_no_failed_unit() -> None:
+    assert "SuccessExitStatus=SIGKILL" in lines("frr.service.d/dualpath.conf")
+
+
+def test_no_script_of_frrs_runs_as_the_machines_root() -> None:
+    """They run /etc/frr/daemons, which belongs to user frr."""
+    drop_in = lines("frr.service.d/dualpath.conf")
+    assert {"ExecStop=", "ExecReload="} <= set(drop_in)
+    started = [line for line in drop_in if "frrinit.sh" in line]
+    assert started == [
+        "ExecStart=/opt/dualpath/bin/frr-exec --netns=frr -- /usr/lib/frr/frrinit.sh start"
+    ]
+
+
+HARDENED = {
+    "NoNewPrivileges=yes",
+    "ProtectClock=yes",
+    "LockPersonality=yes",
+    "MemoryDenyWriteExecute=yes",
+    "RestrictRealtime=yes",
+    "RestrictSUIDSGID=yes",
+    "KeyringMode=private",
+    "SystemCallArchitectures=native",
+    "SystemCallFilter=@system-service @mount",
+    "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK AF_PACKET",
+    "UMask=0027",
+}
+
+
+@pytest.mark.parametrize("unit", ["dualpath.service", "frr.service.d/dualpath.conf"])
+def test_the_units_are_hardened(unit: str) -> None:
+    found = set(lines(unit))
+    assert found >= HARDENED
+    assert any(line.startswith("CapabilityBoundingSet=CAP_") for line in found)
+    assert any(line.startswith("RestrictNamespaces=net") for line in found)
+
+
+@pytest.fixture
+def analyze(tmp_path: Path) -> list[str]:
+    command = shutil.which("systemd-analyze")
+    if command is None:
+        pytest.skip("this machine has no systemd-analyze")
+    units = tmp_path / "etc/systemd/system"
+    shutil.copytree(PACKAGING, units)
+    (units / "frr.service").write_text(FRR_SERVICE)
+    return [command, "security", "--offline=yes", f"--root={tmp_path}"]
+
+
+@pytest.mark.parametrize(("unit", "most"), [("dualpath", 5.6), ("frr", 4.0)])
+def test_the_units_expose_little(analyze: list[str], unit: str, most: float) -> None:
+    command = [*analyze, "--no-pager", f"--threshold={int(most * 10)}", f"{unit}.service"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    assert "exposure level" in done.stdout
+    assert done.returncode == 0, done.stdout[-100:]
+
+
+def test_each_directive_that_the_controller_lacks_is_explained(analyze: list[str]) -> None:
+    command = [*analyze, "--json=short", "dualpath.service"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    lacking = [row["name"] for row in found if row["set"] is False and row["exposure"]]
+    assert len(lacking) > 20
+    for name in lacking:
+        wanted = re.split(r"[=~]+", name)[-1] or name
+        assert wanted.replace("|", ", ") in SECURITY.replace(" or ", ", "), name
 
 
 def test_systemd_understands_the_units(tmp_path: Path) -> None:
