@@ -13,6 +13,7 @@ import numpy as np
 from controller.backends import Backend
 from controller.bus.subscriber import Subscriber
 from controller.core.clock import SystemClock
+from controller.core.frr_check import BridgeCheck, Unchecked, compared
 from controller.core.hosts import LocalHosts
 from controller.core.reconciler import KINDS, Reconciler
 from controller.core.state import State
@@ -26,6 +27,7 @@ from controller.model import events
 from controller.model.kinds import Kind
 from controller.model.records import RecordBatch
 from controller.model.routes import Op, RouteBatch
+from controller.model.view import Audited
 from controller.namespaces import NamespaceKeeper
 from controller.provision import Provisioner, Spaces
 from controller.rpc.listen import Tls
@@ -75,6 +77,8 @@ class Daemon:
             clock.monotonic(),
         )
         self._view = CoreView(identity, self._state, self._reconciler, clock, release=self._release)
+        self._check = BridgeCheck(self._bus.send)
+        self._view.check = self._compare_frr
         self._supervisor = BridgeSupervisor(settings, spaces.control, silent=self._silent)
         self._namespaces = NamespaceKeeper(spaces, self._namespace_renewed)
         self._manifests = manifests
@@ -156,11 +160,20 @@ class Daemon:
 
     def _bridge_lost(self) -> None:
         self._state.bridge_lost()
+        self._check.lost()
+
+    async def _compare_frr(self) -> Audited:
+        try:
+            return compared(await self._check.ask())
+        except Unchecked as error:
+            return Audited(0, unchecked=str(error))
 
     def _from_bridge(self, event: events.FromBridge) -> None:
         if isinstance(event, events.Configured):
             if self._provisioner:
                 self._provisioner.answered(event)
+        elif isinstance(event, events.Checked):
+            self._check.answered(event)
         else:
             self._state.take(event)
 

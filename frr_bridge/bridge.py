@@ -21,6 +21,7 @@ from controller.model.layer2 import EthernetSegment, Lsp
 from controller.model.nexthops import Nexthop
 from controller.model.records import Key, Record, RecordBatch
 from controller.model.routes import RouteBatch
+from frr_bridge.check import Check
 from frr_bridge.errors import DecodeError
 from frr_bridge.handles import NexthopHandles
 from frr_bridge.overlay import Overlay
@@ -86,6 +87,7 @@ class Bridge:
         self.acknowledge = False  # zebra waits to hear what became of its routes
         self.session = Session()
         self.reason = ""
+        self.check: Check | None = None  # one that is under way
         self.trouble = ""  # why FRR's namespace cannot be read
         self.stale_after = 0.0
         self.rib = Rib()
@@ -276,7 +278,8 @@ class Bridge:
     def _want(self, record: Record) -> None:
         if isinstance(record, EthernetSegment):
             record = self._kept_whole(record)
-        self.records[record.kind].want(record)
+        if self.records[record.kind].want(record) and self.check:
+            self.check.wanted(record)
 
     def _kept_whole(self, segment: EthernetSegment) -> EthernetSegment:
         """Keep the VTEPs that a dead daemon takes out of a segment, until the sweep."""
@@ -290,13 +293,17 @@ class Bridge:
         return replace(segment, vteps=tuple(sorted({*before.vteps, *segment.vteps})))
 
     def _withdraw(self, kind: Kind, key: Key) -> None:
-        self.records[kind].withdraw(key, hold=not self._obeying())
+        self._note(self.records[kind].withdraw(key, hold=not self._obeying()))
 
     def _moved(self, kind: Kind, key: Key) -> None:
-        self.records[kind].withdraw(key, hold=False)
+        self._note(self.records[kind].withdraw(key, hold=False))
+
+    def _note(self, withdrawn: Record | None) -> None:
+        if withdrawn and self.check:
+            self.check.withdrawn(withdrawn)
 
     def _nexthop_known(self, nexthop: Nexthop) -> None:
-        self.records[Kind.NEXTHOP].want(nexthop)
+        self._want(nexthop)
         self.rib.unpark()
 
     def _nexthop_failed(self, handle: int) -> None:

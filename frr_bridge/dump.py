@@ -88,7 +88,7 @@ class Reply:
 
 
 async def dump(
-    asking: socket.socket, wanted: bytes, on_row: Callable[[bytes, Message], None]
+    asking: socket.socket, wanted: bytes, on_row: Callable[[bytes, Message], object]
 ) -> None:
     """Send a dump request on a socket of its own; call `on_row` for each row.
 

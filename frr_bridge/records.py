@@ -34,24 +34,33 @@ class Records:
         if record.key not in self._held:
             self.want(record)
 
-    def want(self, record: Record) -> None:
+    def want(self, record: Record) -> bool:
+        """Want a record; say whether that is news."""
         key = record.key
+        news = key in self._held or self._wanted.get(key) != record
         self._held.discard(key)
         self._gone.pop(key, None)
         if self._wanted.get(key) != record:
             self._wanted[key] = record
             self._dirty[key] = None
+        return news
 
-    def withdraw(self, key: Key, *, hold: bool) -> None:
-        """Note that a record is no longer wanted; with `hold`, keep it all the same."""
-        if key not in self._wanted:
-            return
+    def withdraw(self, key: Key, *, hold: bool) -> Record | None:
+        """Note that a record is no longer wanted; with `hold`, keep it all the same.
+
+        Return it when that is news.
+        """
+        record = self._wanted.get(key)
+        if record is None:
+            return None
         if hold:
+            news = key not in self._held
             self._held.add(key)
-            return
+            return record if news else None
         self._held.discard(key)
         self._gone[key] = self._wanted.pop(key)
         self._dirty[key] = None
+        return record
 
     def sweep(self) -> int:
         """Withdraw what is held; return how many."""

@@ -14,9 +14,11 @@ from controller.bus.publisher import Publisher
 from controller.lifetime import end_with
 from controller.model import events
 from controller.model.frr import FrrSettings, from_json
+from controller.model.records import RecordBatch
 from frr_bridge import convergence, frr_version, report
 from frr_bridge.belief import WAITING, Belief
 from frr_bridge.bridge import Bridge
+from frr_bridge.check import Check
 from frr_bridge.frr_apply import Applied, FrrApply
 from frr_bridge.frr_config import render
 from frr_bridge.mirror import ShadowMirror
@@ -37,6 +39,8 @@ _COLLECT_S = 5.0
 _REPLAY_LIMIT_S = 60.0
 _REPORT_S = 5.0
 _PEERS_S = 2.0
+_CHECK_S = 600.0
+_CHECKS = 3  # dumps for one check, while notifications are lost in between
 _SHARE = 10  # rest so many times as long as FRR took to answer: of hundreds of peers it has MBs
 _ACKNOWLEDGE = b"--asic-offload=notify_on_offload"
 
@@ -83,6 +87,7 @@ class Runtime:
         self._replay = ReplayWatch(self._zebra, lambda: self._server.received)
         self._tasks: set[asyncio.Task[None]] = set()
         self._flushing = False
+        self._checking = asyncio.Lock()
         self._belief = Belief(settings.hold_s)
         self._unprovisioned = False  # the controller still makes FRR's devices
         self._reported = events.FrrReport()
@@ -106,6 +111,7 @@ class Runtime:
                 group.create_task(self._converge())
                 group.create_task(self._keep_armed())
                 group.create_task(self._report())
+                group.create_task(self._check_regularly())
         finally:
             self._close()
 
@@ -176,6 +182,8 @@ class Runtime:
                 self._spawn(self._configure(event))
             case events.Release():
                 self._release()
+            case events.Check():
+                self._spawn(self._answer_check(event.request))
             case events.Credit():
                 pass
         self._flush_soon()
@@ -199,6 +207,37 @@ class Runtime:
         if why := frr_version.stuck(await self._frr.version(), offload=offload):
             return Applied(False, False, why)
         return await self._frr.apply(render(settings), [s.text for s in settings.raw])
+
+    async def _answer_check(self, request: int) -> None:
+        self._publisher.send(events.Checked(request, *await self._check()))
+
+    async def _check(self) -> tuple[int, tuple[RecordBatch, ...]]:
+        """Dump FRR's namespace and repair what is known of it; return what differed."""
+        async with self._checking:
+            left = _CHECKS
+            while True:
+                check, dumps = await self._dump_to_check()
+                left -= 1
+                if dumps == 1 or not left:  # else notifications were lost, and nothing was missed
+                    break
+        differed, batches = check.differing()
+        if differed:
+            log.warning("%d rows of FRR's namespace had been missed; repaired", differed)
+        self._flush_soon()
+        return differed, batches
+
+    async def _dump_to_check(self) -> tuple[Check, int]:
+        check = self.bridge.check = Check()
+        self._watch.on_news = check.news
+        try:
+            return check, await self._watch.again()
+        finally:
+            self.bridge.check = self._watch.on_news = None
+
+    async def _check_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(_CHECK_S)
+            await self._check()
 
     def _release(self) -> None:
         log.warning("told to let go of %d rows", self.bridge.stale)

@@ -79,6 +79,9 @@ class Watch:
         self._wake = asyncio.Event()
         self._wake.set()
         self._trouble = ""
+        self._caught_up = asyncio.Condition()
+        self.on_news: Callable[[Other], None] | None = None
+        """Told of notifications, beside `on_message`; none is dropped then before a dump."""
         self.dumps = 0
 
     @property
@@ -94,37 +97,60 @@ class Watch:
             self._wake.clear()
             await self._catch_up()
             self.drain()
+            async with self._caught_up:
+                self._caught_up.notify_all()
+
+    async def again(self) -> int:
+        """Dump everything once more, and read what was notified meanwhile; return the dumps taken.
+
+        More than one: notifications were lost in between.
+        """
+        await self._wait_until_whole()
+        before = self.dumps
+        self._again = True
+        self._wake.set()
+        await self._wait_until_whole()
+        while not self.drain():  # noqa: ASYNC110  others get a turn, and it goes on
+            await asyncio.sleep(0)
+        return self.dumps - before
+
+    async def _wait_until_whole(self) -> None:
+        async with self._caught_up:
+            await self._caught_up.wait_for(lambda: self.whole)
 
     def close(self) -> None:
         if self._news is not None:
             asyncio.get_running_loop().remove_reader(self._news.fileno())
             self._news.close()
 
-    def drain(self) -> None:
-        """Take what has been notified until now. Never blocks.
+    def drain(self) -> bool:
+        """Take what has been notified until now; True once nothing waits. Never blocks.
 
         zebra writes to the kernel before it writes to FPM: who calls this before looking at FPM's
         bytes never sees a route before the news of its nexthop, if that came first.
         """
         if self._dumping:
-            return  # in order: they come after the rows of the dump
+            return True  # in order: they come after the rows of the dump
         until = time.monotonic() + _SLICE_S
         while self._news is not None and time.monotonic() < until:
             try:
                 datagram = _read(self._news)
             except BlockingIOError:
-                return
+                return True
             except OSError as error:
                 self._failed(error)
                 continue
             self._take_news(datagram)
+        return self._news is None
 
     def _take_news(self, datagram: bytes) -> None:
         if len(datagram) >= DATAGRAM:
             self._lost("a notification was cut")
         try:
             for message in request.split(datagram):
-                self._take(datagram, message)
+                said = self._take(datagram, message)
+                if said and self.on_news:
+                    self.on_news(said)
         except DecodeError as error:
             self._lost(f"a notification makes no sense: {error}")
 
@@ -185,7 +211,9 @@ class Watch:
         until = time.monotonic() + _SLICE_S
         while True:
             try:
-                _read(self._news)
+                datagram = _read(self._news)
+                if self.on_news:
+                    self._take_news(datagram)
             except BlockingIOError:
                 return
             except OSError as error:
@@ -224,14 +252,16 @@ class Watch:
             log.info("netlink: FRR's namespace can be read again")
         self._on_trouble(trouble)
 
-    def _take(self, datagram: bytes, message: Message) -> None:
+    def _take(self, datagram: bytes, message: Message) -> Other | None:
         try:
             said = decode_message(datagram, message)
         except DecodeError as error:
             log.debug("netlink: %s", error)  # kinds of entries that say nothing to us
-            return
-        if said is not None and not isinstance(said, ZebraRoute):
-            self._on_message(said)
+            return None
+        if said is None or isinstance(said, ZebraRoute):
+            return None
+        self._on_message(said)
+        return said
 
     def _follow(self) -> None:
         if self._news is not None:

@@ -67,6 +67,11 @@ def encode_from_bridge(event: events.FromBridge, *, epoch: int, sequence: int) -
             message.alive.SetInParent()
         case events.FrrReport():
             message.frr.CopyFrom(_report_to_pb(event))
+        case events.Checked():
+            batches = [records_to_pb(_of_frr(batch)) for batch in event.batches]
+            message.checked.CopyFrom(
+                bus_pb2.Checked(request=event.request, differed=event.differed, batches=batches)
+            )
         case _:
             assert_never(event)
     return message.SerializeToString()
@@ -104,6 +109,9 @@ def _from_bridge(message: bus_pb2.BridgeMessage) -> events.FromBridge:
             return events.Alive()
         case "frr":
             return _report_from_pb(message.frr)
+        case "checked":
+            batches = tuple(_of_frr(records_from_pb(b)) for b in message.checked.batches)
+            return events.Checked(message.checked.request, message.checked.differed, batches)
         case other:
             raise ValueError(f"a bridge message of kind {other}")
 
@@ -154,6 +162,8 @@ def encode_from_controller(event: events.FromController) -> bytes:
             message.provisioned.SetInParent()
         case events.Release():
             message.release.SetInParent()
+        case events.Check():
+            message.check.request = event.request
         case _:
             assert_never(event)
     return message.SerializeToString()
@@ -188,6 +198,8 @@ def _from_controller(message: bus_pb2.ControllerMessage) -> events.FromControlle
             return events.Provisioned()
         case "release":
             return events.Release()
+        case "check":
+            return events.Check(message.check.request)
         case other:
             raise ValueError(f"a controller message of kind {other}")
 

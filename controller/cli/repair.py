@@ -32,6 +32,8 @@ def audit(
             kind = pb.Kind.Name(row.kind).removeprefix("KIND_").lower()
             problem = pb.AuditProblem.Name(row.problem).removeprefix("AUDIT_PROBLEM_").lower()
             typer.echo(f"{problem:<11} {' '.join(filter(None, (kind, row.vrf, row.text)))}")
+        if answer.unchecked:
+            typer.echo(f"FRR's own view was not compared: {answer.unchecked}")
         if not answer.differed:
             typer.echo("nothing differs")
         elif answer.differed > len(answer.rows):

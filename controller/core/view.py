@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from controller.core.clock import Clock
@@ -29,6 +29,7 @@ from controller.model.view import (
     Status,
 )
 
+STEP_S = 1.0  # two clocks, read one after the other, differ by less
 NAMED = 3  # resources in a sentence
 _DROPS = {reserved(type_): Nexthop(reserved(type_), type_) for type_ in DROP_TYPES}
 
@@ -61,9 +62,11 @@ class CoreView:
         self._reconciler = reconciler
         self._clock = clock
         self._release = release
+        self._started = 0.0  # what `started_at` was last
         self._journal = Journal(self._expand)
         self.resources: Sequence[ResourceStatus] = ()
         self.planned: Callable[[], Plan | None] = lambda: None
+        self.check: Callable[[], Awaitable[Audited]] = _nothing_to_check
         self.problem = ""  # what keeps the daemon from its job, beside the datapath
 
     def note(self, batch: RouteBatch | RecordBatch, failures: dict[int, str]) -> None:
@@ -82,7 +85,7 @@ class CoreView:
             datapath=self._identity.datapath,
             netns=self._identity.netns,
             frr_netns=self._identity.frr_netns,
-            started_at=self._epoch(self._identity.started_at),
+            started_at=self._started_at(),
             bridge="connected" if state.connected else "lost",
             session=session.number,
             session_state=session.state,
@@ -97,6 +100,13 @@ class CoreView:
             not_ready=not_ready,
             degraded=_degraded(self.resources, self._state.rib),
         )
+
+    def _started_at(self) -> float:
+        """Return a value that stays the same until somebody sets the clock: clients compare it."""
+        now = self._epoch(self._identity.started_at)
+        if abs(now - self._started) > STEP_S:
+            self._started = now
+        return self._started
 
     def _epoch(self, at: float) -> float:
         """Return a monotonic time in seconds since the epoch, by the clock as it is set now."""
@@ -131,7 +141,11 @@ class CoreView:
         return self._journal.sequence
 
     async def audit(self, limit: int) -> Audited:
-        return await self._reconciler.audit(limit)
+        """Compare FRR's view with what is wanted, then that with the datapath."""
+        known = await self.check()
+        found = await self._reconciler.audit(limit)
+        rows = (*known.rows, *found.rows)[:limit]
+        return Audited(known.differed + found.differed, rows, known.unchecked)
 
     async def resync(self) -> int:
         return await self._reconciler.resync()
@@ -198,6 +212,10 @@ class CoreView:
                 record=record,
                 family=family,
             )
+
+
+async def _nothing_to_check() -> Audited:
+    return Audited(0)
 
 
 def _degraded(resources: Sequence[ResourceStatus], rib: Iterable[RouteTable]) -> str:

@@ -179,7 +179,7 @@ class InspectService(pb_grpc.InspectServicer):
             )
             for row in found.rows
         ]
-        return pb.AuditResponse(differed=found.differed, rows=listed)
+        return pb.AuditResponse(differed=found.differed, rows=listed, unchecked=found.unchecked)
 
     async def Resync(self, request: pb.ResyncRequest, context: Context) -> pb.ResyncResponse:
         try:

@@ -62,6 +62,18 @@ class FrrReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Checked:
+    """What the `Check` with this number found; it is repaired, and comes as `Changed` too.
+
+    Upserts are what FRR's kernel holds and the bridge did not know, withdrawals the opposite.
+    """
+
+    request: int
+    differed: int  # rows, whether they are in `batches` or not
+    batches: tuple[RecordBatch, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Subscribe:
     """Send everything from the start, then changes, `credit` batches at once at the most.
 
@@ -119,5 +131,14 @@ class Release:
     """Let go of what is held for a dead daemon."""
 
 
-FromBridge = Changed | SessionChanged | Synced | Configured | Alive | FrrReport
-FromController = Subscribe | Credit | Mirror | Programmed | Configure | Provisioned | Release
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Compare what the bridge knows with what the kernel of FRR's namespace holds."""
+
+    request: int
+
+
+FromBridge = Changed | SessionChanged | Synced | Configured | Alive | FrrReport | Checked
+FromController = (
+    Subscribe | Credit | Mirror | Programmed | Configure | Provisioned | Release | Check
+)

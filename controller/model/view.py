@@ -180,6 +180,7 @@ class Audited:
 
     differed: int  # rows, whether they are in `rows` or not
     rows: tuple[Difference, ...] = ()
+    unchecked: str = ""  # why FRR's own view was not compared; "" when it was
 
 
 class StateView(Protocol):

@@ -8,7 +8,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class BridgeMessage(_message.Message):
-    __slots__ = ("epoch", "sequence", "routes", "records", "session", "synced", "configured", "alive", "frr")
+    __slots__ = ("epoch", "sequence", "routes", "records", "session", "synced", "configured", "alive", "frr", "checked")
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     ROUTES_FIELD_NUMBER: _ClassVar[int]
@@ -18,6 +18,7 @@ class BridgeMessage(_message.Message):
     CONFIGURED_FIELD_NUMBER: _ClassVar[int]
     ALIVE_FIELD_NUMBER: _ClassVar[int]
     FRR_FIELD_NUMBER: _ClassVar[int]
+    CHECKED_FIELD_NUMBER: _ClassVar[int]
     epoch: int
     sequence: int
     routes: _state_pb2.RouteBatch
@@ -27,7 +28,8 @@ class BridgeMessage(_message.Message):
     configured: Configured
     alive: Alive
     frr: FrrReport
-    def __init__(self, epoch: _Optional[int] = ..., sequence: _Optional[int] = ..., routes: _Optional[_Union[_state_pb2.RouteBatch, _Mapping]] = ..., records: _Optional[_Union[_state_pb2.RecordBatch, _Mapping]] = ..., session: _Optional[_Union[Session, _Mapping]] = ..., synced: _Optional[_Union[Synced, _Mapping]] = ..., configured: _Optional[_Union[Configured, _Mapping]] = ..., alive: _Optional[_Union[Alive, _Mapping]] = ..., frr: _Optional[_Union[FrrReport, _Mapping]] = ...) -> None: ...
+    checked: Checked
+    def __init__(self, epoch: _Optional[int] = ..., sequence: _Optional[int] = ..., routes: _Optional[_Union[_state_pb2.RouteBatch, _Mapping]] = ..., records: _Optional[_Union[_state_pb2.RecordBatch, _Mapping]] = ..., session: _Optional[_Union[Session, _Mapping]] = ..., synced: _Optional[_Union[Synced, _Mapping]] = ..., configured: _Optional[_Union[Configured, _Mapping]] = ..., alive: _Optional[_Union[Alive, _Mapping]] = ..., frr: _Optional[_Union[FrrReport, _Mapping]] = ..., checked: _Optional[_Union[Checked, _Mapping]] = ...) -> None: ...
 
 class Session(_message.Message):
     __slots__ = ("number", "state", "reason", "stale_after", "acknowledge")
@@ -64,6 +66,16 @@ class Configured(_message.Message):
 class Alive(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class Checked(_message.Message):
+    __slots__ = ("request", "differed", "batches")
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    DIFFERED_FIELD_NUMBER: _ClassVar[int]
+    BATCHES_FIELD_NUMBER: _ClassVar[int]
+    request: int
+    differed: int
+    batches: _containers.RepeatedCompositeFieldContainer[_state_pb2.RecordBatch]
+    def __init__(self, request: _Optional[int] = ..., differed: _Optional[int] = ..., batches: _Optional[_Iterable[_Union[_state_pb2.RecordBatch, _Mapping]]] = ...) -> None: ...
 
 class FrrReport(_message.Message):
     __slots__ = ("sessions", "vnis")
@@ -112,7 +124,7 @@ class FrrVni(_message.Message):
     def __init__(self, vni: _Optional[int] = ..., layer: _Optional[int] = ..., vrf: _Optional[str] = ..., up: _Optional[bool] = ..., macs: _Optional[int] = ..., neighbors: _Optional[int] = ..., vteps: _Optional[int] = ...) -> None: ...
 
 class ControllerMessage(_message.Message):
-    __slots__ = ("subscribe", "credit", "mirror", "programmed", "configure", "release", "provisioned")
+    __slots__ = ("subscribe", "credit", "mirror", "programmed", "configure", "release", "provisioned", "check")
     SUBSCRIBE_FIELD_NUMBER: _ClassVar[int]
     CREDIT_FIELD_NUMBER: _ClassVar[int]
     MIRROR_FIELD_NUMBER: _ClassVar[int]
@@ -120,6 +132,7 @@ class ControllerMessage(_message.Message):
     CONFIGURE_FIELD_NUMBER: _ClassVar[int]
     RELEASE_FIELD_NUMBER: _ClassVar[int]
     PROVISIONED_FIELD_NUMBER: _ClassVar[int]
+    CHECK_FIELD_NUMBER: _ClassVar[int]
     subscribe: Subscribe
     credit: Credit
     mirror: Mirror
@@ -127,7 +140,8 @@ class ControllerMessage(_message.Message):
     configure: Configure
     release: Release
     provisioned: Provisioned
-    def __init__(self, subscribe: _Optional[_Union[Subscribe, _Mapping]] = ..., credit: _Optional[_Union[Credit, _Mapping]] = ..., mirror: _Optional[_Union[Mirror, _Mapping]] = ..., programmed: _Optional[_Union[_state_pb2.RouteBatch, _Mapping]] = ..., configure: _Optional[_Union[Configure, _Mapping]] = ..., release: _Optional[_Union[Release, _Mapping]] = ..., provisioned: _Optional[_Union[Provisioned, _Mapping]] = ...) -> None: ...
+    check: Check
+    def __init__(self, subscribe: _Optional[_Union[Subscribe, _Mapping]] = ..., credit: _Optional[_Union[Credit, _Mapping]] = ..., mirror: _Optional[_Union[Mirror, _Mapping]] = ..., programmed: _Optional[_Union[_state_pb2.RouteBatch, _Mapping]] = ..., configure: _Optional[_Union[Configure, _Mapping]] = ..., release: _Optional[_Union[Release, _Mapping]] = ..., provisioned: _Optional[_Union[Provisioned, _Mapping]] = ..., check: _Optional[_Union[Check, _Mapping]] = ...) -> None: ...
 
 class Subscribe(_message.Message):
     __slots__ = ("credit", "provisions", "kept")
@@ -176,3 +190,9 @@ class Provisioned(_message.Message):
 class Release(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class Check(_message.Message):
+    __slots__ = ("request",)
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    request: int
+    def __init__(self, request: _Optional[int] = ...) -> None: ...

@@ -800,12 +800,14 @@ class AuditRequest(_message.Message):
     def __init__(self, limit: _Optional[int] = ...) -> None: ...
 
 class AuditResponse(_message.Message):
-    __slots__ = ("differed", "rows")
+    __slots__ = ("differed", "rows", "unchecked")
     DIFFERED_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
+    UNCHECKED_FIELD_NUMBER: _ClassVar[int]
     differed: int
     rows: _containers.RepeatedCompositeFieldContainer[AuditRow]
-    def __init__(self, differed: _Optional[int] = ..., rows: _Optional[_Iterable[_Union[AuditRow, _Mapping]]] = ...) -> None: ...
+    unchecked: str
+    def __init__(self, differed: _Optional[int] = ..., rows: _Optional[_Iterable[_Union[AuditRow, _Mapping]]] = ..., unchecked: _Optional[str] = ...) -> None: ...
 
 class AuditRow(_message.Message):
     __slots__ = ("kind", "vrf", "text", "problem")

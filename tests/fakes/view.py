@@ -86,6 +86,7 @@ class MemoryView:
     forgotten: int = 0  # the journal does not hold changes up to this one
     differed: int = 0
     differences: list[Difference] = field(default_factory=list)  # an audit finds
+    unchecked: str = ""  # why an audit did not compare FRR's view
     page_limit: int = 1_000_000  # returns smaller pages than asked for
     ports: list[PortState] = field(default_factory=list)
     unavailable: str = ""  # why the datapath does not answer
@@ -180,7 +181,7 @@ class MemoryView:
             await changed.wait()
 
     async def audit(self, limit: int) -> Audited:
-        return Audited(len(self.differences), tuple(self.differences[:limit]))
+        return Audited(len(self.differences), tuple(self.differences[:limit]), self.unchecked)
 
     async def resync(self) -> int:
         if self.unavailable:

@@ -13,6 +13,7 @@ import pytest
 
 from controller.bus.subscriber import Subscriber
 from controller.model import events
+from controller.model.kinds import Kind
 from controller.model.nexthops import BLACKHOLE
 from frr_bridge import convergence, replay, runtime
 from frr_bridge.dump import DumpError
@@ -20,6 +21,7 @@ from frr_bridge.frr_apply import FrrApply, FrrPaths
 from frr_bridge.runtime import Runtime, Settings
 from frr_bridge.session import State
 from frr_bridge.vty import Vty
+from tests.fakes import shadow
 from tests.fakes.vty import FakeDaemon
 from tests.fakes.zebra import MemoryBus
 from tests.unit.frr_bridge.wire import build
@@ -328,6 +330,23 @@ async def test_settings_that_make_no_sense_are_answered(world: World) -> None:
     (answer,) = (e for e in world.heard.events if isinstance(e, events.Configured))
     assert (answer.request, answer.ok) == (7, False)
     assert answer.message
+
+
+async def test_a_check_finds_what_the_kernel_does_not_hold(world: World) -> None:
+    """This process's namespace has no such devices: a fresh dump does not repeat the rows."""
+    await world.until(lambda: world.runtime._watch.whole)
+    await world.live(route(1))
+    for message in (*shadow.LINKS, *shadow.ROWS):
+        world.runtime.bridge.take_netlink(message)
+    world.controller.send(events.Check(7))
+    world.controller.send(events.Check(8))
+    await world.until(lambda: world.heard.count(events.Checked) == 2)
+    first, second = (e for e in world.heard.events if isinstance(e, events.Checked))
+    assert (first.request, second.request) == (7, 8)
+    assert first.differed >= 5
+    assert {batch.kind for batch in first.batches} >= {Kind.MAC, Kind.FLOOD, Kind.NEIGHBOR}
+    assert second == events.Checked(8, 0)
+    assert world.runtime.bridge.check is None
 
 
 async def test_a_new_subscriber_hears_everything(world: World) -> None:

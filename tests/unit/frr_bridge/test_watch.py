@@ -302,3 +302,29 @@ async def test_a_socket_that_cannot_be_replaced_is_asked_for_again(
     monkeypatch.setattr(watch_module, "_listen", running.kernel.listen)
     await until(lambda: running.watch.whole)
     assert running.told == [END, END]
+
+
+async def test_a_dump_on_request_finds_what_was_missed(running: World) -> None:
+    await until(lambda: running.watch.whole)
+    running.kernel.macs = {1}  # and no notification
+    assert await running.watch.again() == 1
+    assert running.told == [END, 1, END]
+
+
+async def test_notifications_during_a_dump_on_request_are_told_from_it(running: World) -> None:
+    await until(lambda: running.watch.whole)
+    news: list[Other] = []
+    running.watch.on_news = news.append
+    running.kernel.macs = {1}
+    running.kernel.add(2)  # waits in the socket
+    running.kernel.on_dumped = lambda: running.kernel.add(3)
+    assert await running.watch.again() == 1
+    assert {said.lladdr[-1] for said in news if isinstance(said, NeighborMessage)} == {2, 3}
+    assert running.known == {1, 2, 3}
+
+
+async def test_a_dump_on_request_counts_those_after_an_overrun(running: World) -> None:
+    await until(lambda: running.watch.whole)
+    bursts = iter([range(10)])
+    running.kernel.on_dumped = lambda: running.kernel.add(*next(bursts, ()))
+    assert await running.watch.again() == 2

@@ -104,6 +104,7 @@ FROM_BRIDGE = st.one_of(
         st.lists(SESSIONS, max_size=3).map(tuple),
         st.lists(FRR_VNIS, max_size=3).map(tuple),
     ),
+    st.builds(events.Checked, U32, U32, st.lists(record_batches(), max_size=3).map(tuple)),
 )
 SOME_MACS, SOME_NEIGHBORS = (
     st.lists(MACS, max_size=3).map(tuple),
@@ -124,6 +125,7 @@ FROM_CONTROLLER = st.one_of(
     st.builds(events.Configure, U32, st.binary(max_size=20)),
     st.just(events.Provisioned()),
     st.just(events.Release()),
+    st.builds(events.Check, U32),
 )
 
 

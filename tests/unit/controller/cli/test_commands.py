@@ -327,6 +327,13 @@ def test_help_has_an_example(command: str) -> None:
     assert f"dualpath {command}" in run(command, "--help").out.partition("\n")[2]
 
 
+def test_audit_says_what_it_could_not_compare(daemon: Daemon) -> None:
+    daemon.view.unchecked = "frr-bridge is not connected"
+    shown = "FRR's own view was not compared: frr-bridge is not connected\nnothing differs\n"
+    assert (daemon.run("audit").code, daemon.run("audit").out) == (0, shown)
+    assert json.loads(daemon.run("audit", "-o", "json").out)["unchecked"] == daemon.view.unchecked
+
+
 def test_audit_names_so_many_rows_and_counts_all(daemon: Daemon) -> None:
     assert (daemon.run("audit").code, daemon.run("audit").out) == (0, "nothing differs\n")
     daemon.view.differences = [

@@ -13,7 +13,15 @@ from controller.model.kinds import Kind
 from controller.model.layer2 import Lsp
 from controller.model.nexthops import BLACKHOLE, Nexthop, NexthopType
 from controller.model.routes import RTPROT_KERNEL, Family
-from controller.model.view import BgpSession, Change, ResourceStatus, RowState
+from controller.model.view import (
+    Audited,
+    BgpSession,
+    Change,
+    Difference,
+    Problem,
+    ResourceStatus,
+    RowState,
+)
 from tests.fakes.batches import batch
 from tests.fakes.core import Core, running
 from tests.unit.controller.intent.rulebook import rule
@@ -66,6 +74,27 @@ async def test_ready_is_what_nothing_speaks_against(core: Core) -> None:
     assert "the datapath does not answer" in view.status().not_ready
     core.state.bridge_lost()
     assert view.status().bridge == "lost"
+
+
+async def test_the_start_is_the_same_each_time_it_is_asked_for(core: Core) -> None:
+    """Clients take another start for another daemon, and two clocks are never read at once."""
+    view = view_of(core)
+    first = view.status().started_at
+    core.clock.wall += 0.0004
+    assert view.status().started_at == first
+
+
+async def test_an_audit_begins_with_frr_s_own_view(core: Core) -> None:
+    view = await settled(core)
+    assert await view.audit(10) == Audited(0)
+    missed = Difference(Kind.MAC, "", "110 02:00:00:00:00:0a", Problem.MISSING)
+
+    async def check() -> Audited:
+        return Audited(3, (missed,), "only some")
+
+    view.check = check
+    assert await view.audit(10) == Audited(3, (missed,), "only some")
+    assert await view.audit(0) == Audited(3, (), "only some")
 
 
 @pytest.mark.parametrize("step_s", [0, 3 * 86400, -3 * 86400])

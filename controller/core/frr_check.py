@@ -1,0 +1,64 @@
+"""Asks frr-bridge whether it knows all that the kernel of FRR's namespace holds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from controller.core.describe import describe
+from controller.model import events
+from controller.model.view import Audited, Difference, Problem
+
+CHECK_S = 60.0  # a dump of 100,000 MACs takes some seconds
+
+
+class Unchecked(Exception):
+    """FRR's view could not be compared; the text says why."""
+
+
+class BridgeCheck:
+    """One question at a time; `answered` takes the bridge's answer."""
+
+    def __init__(self, send: Callable[[events.FromController], bool]) -> None:
+        self._send = send
+        self._request = 0
+        self._waiting: dict[int, asyncio.Future[events.Checked]] = {}
+
+    async def ask(self) -> events.Checked:
+        """Return what the bridge found and repaired. Raises Unchecked."""
+        self._request += 1
+        request = self._request
+        if not self._send(events.Check(request)):
+            raise Unchecked("frr-bridge is not connected")
+        answer: asyncio.Future[events.Checked] = asyncio.get_running_loop().create_future()
+        self._waiting[request] = answer
+        try:
+            async with asyncio.timeout(CHECK_S):
+                return await answer
+        except TimeoutError:
+            raise Unchecked(f"frr-bridge did not answer for {CHECK_S:.0f} s") from None
+        finally:
+            del self._waiting[request]
+
+    def answered(self, found: events.Checked) -> None:
+        waiting = self._waiting.get(found.request)
+        if waiting and not waiting.done():
+            waiting.set_result(found)
+
+    def lost(self) -> None:
+        """The bridge is gone, and so are its answers."""
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(Unchecked("frr-bridge is not connected"))
+
+
+def compared(found: events.Checked) -> Audited:
+    """Return an answer as rows of an audit."""
+    rows = []
+    for batch in found.batches:
+        for index in range(len(batch)):
+            missed = index < len(batch.upserts)
+            problem = Problem.MISSING if missed else Problem.UNEXPECTED
+            text, _ = describe(batch.row(index))
+            rows.append(Difference(batch.kind, "", text, problem))
+    return Audited(found.differed, tuple(rows))

@@ -1,0 +1,72 @@
+"""What frr-bridge missed of FRR's namespace, as rows of an audit."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from controller.core import frr_check
+from controller.core.frr_check import BridgeCheck, Unchecked, compared
+from controller.model import events
+from controller.model.kinds import Kind
+from controller.model.layer2 import Flood
+from controller.model.records import RecordBatch
+from controller.model.view import Problem
+
+ONE, TWO = Flood(110, bytes([100, 64, 0, 1])), Flood(110, bytes([100, 64, 0, 2]))
+
+
+class Bus:
+    """Keeps what is sent; `connected` as long as somebody is there."""
+
+    def __init__(self) -> None:
+        self.connected = True
+        self.sent: list[events.FromController] = []
+
+    def send(self, event: events.FromController) -> bool:
+        self.sent.append(event)
+        return self.connected
+
+
+async def test_an_answer_goes_to_who_asked() -> None:
+    bus = Bus()
+    check = BridgeCheck(bus.send)
+    first, second = asyncio.create_task(check.ask()), asyncio.create_task(check.ask())
+    await asyncio.sleep(0)
+    assert bus.sent == [events.Check(1), events.Check(2)]
+    check.answered(events.Checked(2, 5))
+    check.answered(events.Checked(9, 1))  # to nobody
+    check.answered(events.Checked(1, 0))
+    assert (await first, await second) == (events.Checked(1, 0), events.Checked(2, 5))
+    check.answered(events.Checked(1, 7))  # once more
+
+
+async def test_a_bridge_that_is_not_there_checks_nothing() -> None:
+    bus = Bus()
+    check = BridgeCheck(bus.send)
+    asking = asyncio.create_task(check.ask())
+    await asyncio.sleep(0)
+    check.lost()
+    with pytest.raises(Unchecked, match="not connected"):
+        await asking
+    bus.connected = False
+    with pytest.raises(Unchecked, match="not connected"):
+        await check.ask()
+
+
+async def test_a_bridge_that_does_not_answer_is_not_waited_for_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(frr_check, "CHECK_S", 0.001)
+    with pytest.raises(Unchecked, match="did not answer"):
+        await BridgeCheck(Bus().send).ask()
+
+
+def test_differences_are_rows_of_an_audit() -> None:
+    found = compared(events.Checked(1, 9, (RecordBatch(Kind.FLOOD, (ONE,), (TWO,)),)))
+    assert found.differed == 9
+    assert [(row.kind, row.text, row.problem) for row in found.rows] == [
+        (Kind.FLOOD, "110 100.64.0.1", Problem.MISSING),
+        (Kind.FLOOD, "110 100.64.0.2", Problem.UNEXPECTED),
+    ]
