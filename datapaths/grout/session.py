@@ -203,16 +203,16 @@ class Session:
     async def _ask_hosts(self, home: Callable[[], str]) -> None:
         observer = self.observer
         try:
-            taps = await asyncio.to_thread(lambda: Taps(home()))
+            # Only the search goes to a thread: what a thread opens is lost when we are cancelled.
+            where = await asyncio.to_thread(home)
+            taps = Taps(where)
         except (OSError, Unsupported) as error:
             log.warning("cannot ask hosts whether they are there: %s", error)
             return
-        try:
+        with taps:
             for name, frame in questions(observer.ifaces, observer.bridges, observer.learning):
                 taps.send(name, frame)
                 await asyncio.sleep(PACE_S)
-        finally:
-            taps.close()
 
     async def collect_garbage(self) -> None:
         """Remove emptied groups and parked hops, one at a time, while nothing happens."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
+from typing import Self
 
 from datapaths.linux.netns import entered
 
@@ -15,6 +16,12 @@ class Taps:
         with entered(home):
             self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)  # 0: hears nothing
         self._socket.setblocking(False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def send(self, name: str, frame: bytes) -> None:
         """Send a frame; an interface that is down, or gone, takes none."""

@@ -148,15 +148,27 @@ async def test_a_bridge_that_says_nothing_is_replaced(
         assert left_behind.poll() is not None
 
 
-@pytest.mark.parametrize("text", ["", "not a number", "1", "4194305"])
-async def test_a_pid_that_is_no_bridge_is_left_alone(
+@pytest.mark.parametrize("text", ["", "not a number", "4194305"])
+async def test_a_pid_file_that_names_no_process_is_ignored(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
-    """Invariant 2: a pid may be somebody else's by now."""
     (settings.state_dir / "bridge.pid").write_text(text)
     started = Started(monkeypatch)
     async with running(BridgeSupervisor(settings, "frr", silent=lambda: True)):
         await until(lambda: len(started.commands) == 1)
+
+
+async def test_a_pid_that_is_no_bridge_is_left_alone(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Invariant 2: a pid may be somebody else's by now."""
+    with subprocess.Popen([sys.executable, "-c", STAND_IN]) as other:  # noqa: ASYNC220
+        (settings.state_dir / "bridge.pid").write_text(f"{other.pid}\n")
+        started = Started(monkeypatch)
+        async with running(BridgeSupervisor(settings, "frr", silent=lambda: True)):
+            await until(lambda: len(started.commands) == 1)
+        assert other.poll() is None
+        other.kill()
 
 
 async def test_there_may_be_nothing_to_end(settings: Settings) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 import pytest
@@ -145,14 +146,23 @@ class FakeTaps:
 
     sent: ClassVar[list[Frame]] = []
 
+    opened: ClassVar[list[str]] = []
+
     def __init__(self, home: str) -> None:
         assert home == HOME
+        self.opened.append("opened")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def send(self, name: str, frame: bytes) -> None:
         self.sent.append((name, frame))
 
     def close(self) -> None:
-        """Nothing is open."""
+        self.opened.append("closed")
 
 
 def given_up(text: str) -> bytes:
@@ -165,7 +175,7 @@ def given_up(text: str) -> bytes:
 
 @asynccontextmanager
 async def keeping(
-    path: Path, lifetime_s: int, *failed: bytes
+    path: Path, lifetime_s: int, *failed: bytes, home: Callable[[], str] = lambda: HOME
 ) -> AsyncIterator[tuple[FakeGrout, list[Learned]]]:
     """Keep two addresses of a host; what is yielded is grout, and what is told."""
     told: list[Learned] = []
@@ -181,7 +191,7 @@ async def keeping(
         config = API.pack("gr_nh_config_get_resp", lifetime_reachable_sec=lifetime_s)
         grout.answers = {"GR_NH_CONFIG_GET": (config,), "GR_NH_LIST": (*failed, b"")}
         life = await Session.open(str(path), observer, no_check)
-        task = asyncio.create_task(life.keep_hosts(lambda: HOME))
+        task = asyncio.create_task(life.keep_hosts(home))
         try:
             yield grout, told
         finally:
@@ -204,6 +214,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[Frame]:
     monkeypatch.setattr(session, "HOSTS_S", 0.001)
     monkeypatch.setattr(session, "Taps", FakeTaps)
     monkeypatch.setattr(FakeTaps, "sent", frames)
+    monkeypatch.setattr(FakeTaps, "opened", [])
     return frames
 
 
@@ -219,6 +230,26 @@ async def test_hosts_are_asked_at_once_and_again_when_a_quarter_of_their_life_is
         config = API.pack("gr_nh_config_get_resp", lifetime_reachable_sec=0)
         grout.answers["GR_NH_CONFIG_GET"] = (config,)
         await until(lambda: sent[:4] == BOTH * 2)
+
+
+async def test_a_search_for_grout_that_is_cut_short_leaves_no_socket_open(
+    tmp_path: Path, sent: list[Frame]
+) -> None:
+    searching, go_on, found = threading.Event(), threading.Event(), threading.Event()
+
+    def home() -> str:
+        searching.set()
+        go_on.wait()
+        found.set()
+        return HOME
+
+    async with keeping(tmp_path / "s", 1200, home=home):
+        await until(searching.is_set)
+    go_on.set()
+    await until(found.is_set)
+    await asyncio.get_running_loop().shutdown_default_executor()  # whatever the thread still does
+    assert FakeTaps.opened.count("opened") == FakeTaps.opened.count("closed")
+    assert sent == []
 
 
 async def test_what_grout_has_given_up_is_told_and_not_asked(

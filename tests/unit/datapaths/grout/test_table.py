@@ -19,7 +19,9 @@ INSTALLED = Path("/usr/include/grout")
 
 
 def headers() -> Path | None:
-    trees = [INSTALLED, *LAB.glob("system-*/usr/include/grout")]
+    # A tree has its final name, without a suffix, once it is whole (tests.lab.rootfs).
+    whole = (tree for tree in sorted(LAB.glob("system-*")) if not tree.suffix)
+    trees = [INSTALLED, *(tree / "usr/include/grout" for tree in whole)]
     return next((tree for tree in trees if (tree / "gr_api.h").exists()), None)
 
 
@@ -38,6 +40,18 @@ def test_the_table_is_what_the_headers_say() -> None:
     if not directory or not shutil.which("gcc"):
         pytest.skip("needs gcc, and Debian's grout-headers, installed or in the lab's tree")
     assert generate.main([str(directory), "--check"]) == 0
+
+
+def test_headers_of_a_tree_that_is_being_made_are_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{__name__}.LAB", tmp_path)
+    monkeypatch.setattr(f"{__name__}.INSTALLED", tmp_path / "none")
+    for name in ("system-1.part", "system-2"):
+        assert headers() is None
+        (tmp_path / name / "usr/include/grout").mkdir(parents=True)
+        (tmp_path / name / "usr/include/grout/gr_api.h").touch()
+    assert headers() == tmp_path / "system-2/usr/include/grout"
 
 
 def test_an_advert_of_no_default_router_sets_interval_and_lifetime() -> None:
