@@ -158,11 +158,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--datapath", choices=DATAPATHS, required=True, help="what forwards")
     add(
         "--frr-netns",
+        type=options.namespace,
         metavar="NAME|PATH",
         help="control namespace (default: the manifest's, else the one it is started in)",
     )
     add(
         "--netns",
+        type=options.namespace,
         metavar="NAME|PATH",
         help=f"forwarding namespace (default: the manifest's, or {DEFAULT_NETNS}; made)",
     )
@@ -179,9 +181,9 @@ def _parser() -> argparse.ArgumentParser:
         default="unix:/run/dualpath/inspect.sock",
         help="Inspect API; TCP only on loopback or with --tls-* (%(default)s)",
     )
-    add("--tls-cert", type=options.path, metavar="FILE", help="Inspect API: our certificate, PEM")
-    add("--tls-key", type=options.path, metavar="FILE", help="Inspect API: its key, PEM")
-    add("--tls-ca", type=options.path, metavar="FILE", help="Inspect API: CA of the clients, PEM")
+    add("--tls-cert", type=options.file, metavar="FILE", help="Inspect API: our certificate, PEM")
+    add("--tls-key", type=options.file, metavar="FILE", help="Inspect API: its key, PEM")
+    add("--tls-ca", type=options.file, metavar="FILE", help="Inspect API: CA of the clients, PEM")
     add(
         "--metrics",
         type=_metrics,
@@ -198,7 +200,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--secrets",
-        type=options.path,
+        type=options.directory,
         metavar="DIR",
         default=Path("/etc/dualpath/secrets"),
         help="where the Secrets are that manifests name (%(default)s)",
@@ -230,7 +232,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="keep what a dead bgpd withdrew for so long; 0 obeys at once (%(default)s)",
     )
-    add("--node-name", metavar="NAME", help="which node of the manifests this is")
+    add(
+        "--node-name",
+        type=options.node_name,
+        metavar="NAME",
+        help="which node of the manifests this is",
+    )
     add(
         "--node-index",
         type=options.node_index,
@@ -251,13 +258,15 @@ def _add_grout(add: Callable[..., object]) -> None:
         help="grout-agent: unix:/PATH, or ADDRESS:PORT on loopback or with --agent-* "
         "(default: we run it)",
     )
-    add("--agent-cert", type=Path, metavar="FILE", help="our certificate for the agent, PEM")
-    add("--agent-key", type=Path, metavar="FILE", help="its key, PEM")
-    add("--agent-ca", type=Path, metavar="FILE", help="CA of the agent, PEM")
+    add(
+        "--agent-cert", type=options.file, metavar="FILE", help="our certificate for the agent, PEM"
+    )
+    add("--agent-key", type=options.file, metavar="FILE", help="its key, PEM")
+    add("--agent-ca", type=options.file, metavar="FILE", help="CA of the agent, PEM")
     add(
         "--grout-sock",
         metavar="PATH",
-        type=Path,
+        type=options.socket_path,
         default=default.sock,
         help="grout's API socket (%(default)s)",
     )
@@ -268,15 +277,22 @@ def _add_grout(add: Callable[..., object]) -> None:
     )
     add(
         "--grout-netns",
+        type=options.namespace,
         metavar="NAME|PATH",
         default="",
         help="where it is started (default: the forwarding namespace)",
     )
-    add("--grout-cpus", metavar="LIST", default="", help="its CPUs, as 2,4-5 (default: all)")
+    add(
+        "--grout-cpus",
+        type=options.cpus,
+        metavar="LIST",
+        default="",
+        help="its CPUs, as 2,4-5 (default: all)",
+    )
     add(
         "--grout-max-mtu",
         metavar="BYTES",
-        type=int,
+        type=options.mtu,
         default=default.max_mtu,
         help="the largest MTU of a port; its buffers are made for it (%(default)s)",
     )

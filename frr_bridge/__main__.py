@@ -86,7 +86,11 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--netns", help="FRR's network namespace, by name or path (default: ours)")
+    parser.add_argument(
+        "--netns",
+        type=options.namespace,
+        help="FRR's network namespace, by name or path (default: ours)",
+    )
     parser.add_argument(
         "--fpm",
         type=options.address_and_port,

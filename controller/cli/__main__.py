@@ -16,7 +16,8 @@ from typer.core import TyperGroup
 
 from controller.cli import conformance, explain, listing, manifests, repair, status, watch
 from controller.cli.client import FAILED, USAGE
-from controller.cli.options import CONNECT_VARIABLE, DEFAULT_CONNECT, Target
+from controller.cli.options import CONNECT_VARIABLE, DEFAULT_CONNECT, CertificateFile, Target
+from controller.options import nonsense
 
 UsageError: Any = typer.BadParameter.__base__  # typer keeps it in a place of each version's own
 NOISE = re.compile(r"Value error, |(?<=: )Input should ")
@@ -33,6 +34,8 @@ class OneSentence(TyperGroup):
         args = sys.argv[1:] if args is None else args
         if not _is_utf8(args):
             _end("an argument is not text in UTF-8")
+        if problem := _nonsense(args):
+            _end(problem)
         try:
             code = super().main(args, **{**extra, "standalone_mode": False})
             sys.stdout.flush()
@@ -56,6 +59,17 @@ class OneSentence(TyperGroup):
 def _is_utf8(args: Sequence[str]) -> bool:
     """Bytes that are not UTF-8 came in as surrogates (PEP 383), which no message can carry."""
     return not any("\ud800" <= character <= "\udfff" for character in "".join(args))
+
+
+def _nonsense(args: Sequence[str]) -> str:
+    """Return what is wrong with a value, whichever option's it is; "" if nothing is."""
+    for before, arg in zip(("", *args), args, strict=False):
+        name, equals, value = arg.partition("=")
+        if not (arg.startswith("-") and equals):
+            name, value = (before if before.startswith("-") else "an argument"), arg
+        if problem := nonsense(value):
+            return f"{name}: {problem}"
+    return ""
 
 
 def _plain(noise: re.Match[str]) -> str:
@@ -97,9 +111,9 @@ def options(
             metavar="ADDR", envvar=CONNECT_VARIABLE, help="The daemon: unix:/PATH or ADDRESS:PORT."
         ),
     ] = DEFAULT_CONNECT,
-    cert: Annotated[Path | None, typer.Option(help="Our certificate, for mutual TLS.")] = None,
-    key: Annotated[Path | None, typer.Option(help="Its private key.")] = None,
-    ca: Annotated[Path | None, typer.Option(help="The CA that signed the daemon's.")] = None,
+    cert: Annotated[Path | None, CertificateFile(help="Our certificate, for mutual TLS.")] = None,
+    key: Annotated[Path | None, CertificateFile(help="Its private key.")] = None,
+    ca: Annotated[Path | None, CertificateFile(help="The CA that signed the daemon's.")] = None,
     _version: Annotated[
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),

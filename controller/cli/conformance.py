@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from controller.cli.client import FAILED, USAGE, fail, tls_of
-from controller.cli.options import Output, OutputOption, Target
+from controller.cli.options import Output, OutputOption, Target, device_name, taken_by
 from controller.cli.output import to_yaml
 from controller.rpc.connect import BadAddress, ConnectError
 
@@ -32,11 +32,18 @@ def conformance(
         typer.Option(
             "--device",
             metavar="NAME",
+            parser=taken_by(device_name),
             help="An interface there with 10.0.0.1/24 and fd00::1/64; by default a port is made.",
         ),
     ] = "",
     vrf: Annotated[
-        str, typer.Option("--vrf", metavar="NAME", help="Routes go into this VRF, which is made.")
+        str,
+        typer.Option(
+            "--vrf",
+            metavar="NAME",
+            parser=taken_by(device_name),
+            help="Routes go into this VRF, which is made.",
+        ),
     ] = "default",
     output: OutputOption = Output.TABLE,
 ) -> None:

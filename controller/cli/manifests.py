@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from controller.cli.client import CALL_S, USAGE, connected, fail
-from controller.cli.options import UINT32, Output, OutputOption
+from controller.cli.options import UINT32, Output, OutputOption, taken_by
 from controller.cli.output import to_yaml
 from controller.cli.table import Column, print_table
 from controller.intent import layout
@@ -30,6 +30,7 @@ from controller.model.frr import FrrSettings, from_json
 from controller.model.plan import Plan, PlannedDevice
 from controller.model.view import ResourceStatus
 from controller.model.violation import Violation
+from controller.options import node_name as valid_name
 from controller.pb import inspect_pb2 as pb
 from frr_bridge.frr_config import render as render_frr
 
@@ -57,13 +58,17 @@ Paths = Annotated[
     list[Path], typer.Argument(metavar="PATH...", help="Manifests: files and directories.")
 ]
 NodeName = Annotated[
-    str | None, typer.Option("--node-name", metavar="NAME", help="Which node this is.")
+    str | None,
+    typer.Option(
+        "--node-name", metavar="NAME", parser=taken_by(valid_name), help="Which node this is."
+    ),
 ]
 NodeIndex = Annotated[
     int | None, typer.Option("--node-index", min=0, max=UINT32, help="Its number.")
 ]
 Secrets = Annotated[
-    Path, typer.Option("--secrets", metavar="DIR", help="Where passwordSecret are.")
+    Path,
+    typer.Option("--secrets", metavar="DIR", file_okay=False, help="Where passwordSecret are."),
 ]
 Mtu = Annotated[
     int, typer.Option("--underlay-mtu", min=1280, max=65535, help="Of the narrowest NIC.")

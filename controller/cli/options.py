@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from argparse import ArgumentTypeError
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -58,7 +62,33 @@ class Kind(StrEnum):
     LSP = "lsp"
 
 
-VrfOption = Annotated[str, typer.Option("--vrf", metavar="NAME", help="Only this VRF.")]
+def taken_by(check: Callable[[str], object]) -> Callable[[str], str]:
+    """Return what makes typer refuse what the daemons' options refuse."""
+
+    def parse(text: str) -> str:
+        try:
+            check(text)
+        except ArgumentTypeError as error:
+            raise typer.BadParameter(str(error)) from None
+        return text
+
+    return parse
+
+
+def device_name(text: str) -> str:
+    """Take the name of a VRF or of another device."""
+    if text and not re.fullmatch(r"[^/:\s-][^/:\s]{0,14}", text):
+        raise ArgumentTypeError(
+            f"{text!r}: a device's name has up to 15 characters, no / : or blank"
+        )
+    return text
+
+
+CertificateFile = partial(typer.Option, exists=True, dir_okay=False, readable=True)
+VrfOption = Annotated[
+    str,
+    typer.Option("--vrf", metavar="NAME", parser=taken_by(device_name), help="Only this VRF."),
+]
 VniOption = Annotated[
     int | None, typer.Option("--vni", min=1, max=0xFF_FFFF, help="Only this VNI.")
 ]

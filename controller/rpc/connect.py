@@ -80,7 +80,9 @@ def probe(path: str) -> None:
 
 def _is_loopback(connect: str) -> bool:
     host, colon, port = connect.rpartition(":")
-    if not (host and colon and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+    whole = host.startswith("[") == host.endswith("]") == (":" in host)
+    number = port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 65536
+    if not (host and colon and whole and number):
         raise BadAddress(f"{connect!r} is neither unix:/PATH nor ADDRESS:PORT")
     try:
         address = ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))

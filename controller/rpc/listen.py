@@ -140,7 +140,7 @@ def unix_path(listen: str) -> Path | None:
 
 def _check_tcp(listen: str, tls: Tls | None) -> None:
     host, colon, port = listen.rpartition(":")
-    whole = host.startswith("[") == host.endswith("]")
+    whole = host.startswith("[") == host.endswith("]") == (":" in host)
     number = port.isascii() and port.isdigit() and len(port) <= 5 and int(port) < 65536
     if not (colon and host and whole and number):
         raise ListenError(f"{listen!r} is neither unix:/PATH nor ADDRESS:PORT")

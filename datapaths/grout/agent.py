@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from controller import options
 from controller.lifetime import end_with
 from datapaths.base import Datapath, Unsupported
 from datapaths.grout.driver import GroutDatapath
@@ -43,12 +44,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     add(
         "--grout-sock",
         metavar="PATH",
-        type=Path,
+        type=options.socket_path,
         default=GROUT_SOCK,
         help="grout's API socket (%(default)s); the namespace of grout is found by it",
     )
     add(
         "--netns",
+        type=options.namespace,
         metavar="NAME|PATH",
         default="",
         help="the forwarding namespace, where NICs stay that grout shares with the kernel "
@@ -56,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     add(
         "--host-netns",
+        type=options.namespace,
         metavar="NAME|PATH",
         default="",
         help="where host legs end that name no namespace (default: ours)",

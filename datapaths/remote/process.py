@@ -9,9 +9,8 @@ import os
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path
 
-from controller import logs
+from controller import logs, options
 from controller.lifetime import Broken, live, raise_descriptors
 from controller.options import Parser
 from controller.rpc.listen import ListenError, Tls, check
@@ -40,9 +39,9 @@ def parser_for(prog: str, description: str, examples: str, listen: str) -> argpa
         default=listen,
         help="unix:/PATH (mode 0660), or ADDRESS:PORT on loopback or with --tls-* (%(default)s)",
     )
-    add("--tls-cert", type=Path, metavar="FILE", help="our certificate, PEM")
-    add("--tls-key", type=Path, metavar="FILE", help="its key, PEM")
-    add("--tls-ca", type=Path, metavar="FILE", help="CA of the clients, PEM")
+    add("--tls-cert", type=options.file, metavar="FILE", help="our certificate, PEM")
+    add("--tls-key", type=options.file, metavar="FILE", help="its key, PEM")
+    add("--tls-ca", type=options.file, metavar="FILE", help="CA of the clients, PEM")
     add("--until-eof", action="store_true", help="end when standard input does: for a supervisor")
     logs.add_options(add)
     return parser

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from controller import options
 from datapaths.base import Datapath, Unsupported
 from datapaths.kernel.driver import KernelDatapath
 from datapaths.linux import netns
@@ -29,7 +30,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         LISTEN,
     )
     parser.add_argument("--datapath", choices=("kernel", "memory"), required=True)
-    parser.add_argument("--netns", metavar="NAME|PATH", help="kernel: what forwards; it must exist")
+    parser.add_argument(
+        "--netns",
+        type=options.namespace,
+        metavar="NAME|PATH",
+        help="kernel: what forwards; it must exist",
+    )
     told = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
     if told.datapath == "kernel" and not told.netns:
         parser.error("--datapath kernel needs --netns: the machine's own would carry your routes")

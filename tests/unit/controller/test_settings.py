@@ -38,6 +38,14 @@ def test_what_is_told_is_kept() -> None:
     assert told.config == (Path("/etc/x"), Path("/etc/y"))
 
 
+@pytest.fixture(autouse=True)
+def certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin where there are files called c, k and a."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("c", "k", "a"):
+        (tmp_path / name).touch()
+
+
 def test_certificates_are_three() -> None:
     told = parse(["--datapath=kernel", "--tls-cert", "c", "--tls-key", "k", "--tls-ca", "a"])
     assert told.tls == (Path("c"), Path("k"), Path("a"))

@@ -165,6 +165,6 @@ def test_help_has_examples(
 
 def test_files_of_tls_go_together(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        agent.main(["--tls-cert", "c"])
+        agent.main(["--tls-cert", __file__])
     assert ended.value.code == 2
     assert "go together" in capsys.readouterr().err
