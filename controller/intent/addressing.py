@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 
-from controller.intent.fields import IpAddress, Network
+from controller.intent.addresses import IpAddress, Network
 from controller.model.links import Address
 
 LOCALLY_ADMINISTERED = 0x02  # IEEE 802, the U/L bit; the I/G bit stays 0

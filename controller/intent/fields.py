@@ -11,43 +11,6 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from controller.intent.rules import Complaint, Strict, refusal, rule
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
-IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-
-def _network(value: object) -> object:
-    if isinstance(value, (ipaddress.IPv4Network, ipaddress.IPv6Network)):
-        return value
-    try:
-        if isinstance(value, str) and "/" in value and "%" not in value:
-            return ipaddress.ip_network(value, strict=False)
-    except ValueError:
-        pass
-    raise refusal(f"{value!r} is not a CIDR such as 10.0.0.0/24 or 2001:db8::/64")
-
-
-def _interface(value: object) -> object:
-    if isinstance(value, (ipaddress.IPv4Interface, ipaddress.IPv6Interface)):
-        return value
-    try:
-        if isinstance(value, str) and "/" in value and "%" not in value:
-            return ipaddress.ip_interface(value)
-    except ValueError:
-        pass
-    raise refusal(f"{value!r} is not an address with its prefix length, such as 10.0.0.1/24")
-
-
-def _address(value: object) -> object:
-    if isinstance(value, (ipaddress.IPv4Address, ipaddress.IPv6Address)):
-        return value
-    try:
-        if isinstance(value, str) and "%" not in value:
-            return ipaddress.ip_address(value)
-    except ValueError:
-        pass
-    raise refusal(f"{value!r} is not an IP address")
-
 
 def _route_target(value: str) -> str:
     """RFC 4360 section 4: two bytes of AS and four of number, or four and two.
@@ -95,13 +58,15 @@ def _interface_name(value: str) -> str:
     return value
 
 
+def _capitalized(value: object) -> object:
+    """Read `internal` and `external`, as the API's own sample has them."""
+    return value.capitalize() if value in ("internal", "external") else value
+
+
 def number(low: int, high: int) -> Any:  # noqa: ANN401 - metadata for Annotated
     return Field(ge=low, le=high, strict=True)
 
 
-Cidr = Annotated[Network, BeforeValidator(_network)]
-AddressWithLength = Annotated[Interface, BeforeValidator(_interface)]
-Address = Annotated[IpAddress, BeforeValidator(_address)]
 RouteTarget = Annotated[str, StringConstraints(max_length=21), AfterValidator(_route_target)]
 RouteTargets = Annotated[tuple[RouteTarget, ...], Field(max_length=100), AfterValidator(_distinct)]
 InterfaceName = Annotated[str, AfterValidator(_interface_name)]
@@ -115,7 +80,7 @@ Asn = Annotated[int, number(1, 0xFFFF_FFFF)]
 VniNumber = Annotated[int, number(1, 0xFF_FFFF)]
 UdpPort = Annotated[int, number(1, 0xFFFF)]
 Namespace = Annotated[str, StringConstraints(pattern=r"^[^\s\x00-\x1f\x7f]+$", max_length=4096)]
-PeerType = Literal["External", "Internal"]
+PeerType = Annotated[Literal["External", "Internal"], BeforeValidator(_capitalized)]
 AddressFamily = Literal["IPv4", "IPv6"]
 
 

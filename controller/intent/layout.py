@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from controller.intent import addressing, bgp, schema
-from controller.intent.fields import IpAddress, Spec
+from controller.intent.addresses import IpAddress
+from controller.intent.fields import Spec
 from controller.intent.node import Namespaces, Node
 from controller.intent.overlay import HostSession, L2Vni, L3Passthrough, L3Vni
 from controller.intent.resolve import select

@@ -6,13 +6,12 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
+from controller.intent.addresses import AddressWithLength, Cidr
 from controller.intent.fields import (
     AddressFamily,
-    AddressWithLength,
     Asn,
-    Cidr,
     InterfaceName,
     LegSpec,
     PeerType,
@@ -110,11 +109,15 @@ class RoutingDomain(Strict):
             yield Complaint(("type",), text)
 
 
+def _or_none(value: object) -> object:
+    return None if value == "" else value
+
+
 class HostBridge(Strict):
     """A bridge on the host: ours to make and remove, or one that is there."""
 
     lifecycle: Literal["Managed", "External"]
-    name: InterfaceName | None = None
+    name: Annotated[InterfaceName | None, BeforeValidator(_or_none)] = None
 
     @rule
     def _named_if_external(self) -> Iterator[Complaint]:
@@ -186,11 +189,15 @@ class L3Passthrough(LegSpec):
             yield Complaint(("hostSession", "gracefulRestart"), text)
 
 
+def _lines(value: object) -> object:
+    return value.replace("\r\n", "\n") if isinstance(value, str) else value
+
+
 class RawFrrConfig(Spec):
     """`spec` of a RawFRRConfig: FRR configuration appended as it is."""
 
     priority: Annotated[int, number(0, 0x7FFF_FFFF)] = 0
-    raw_config: Annotated[str, StringConstraints(min_length=1)]
+    raw_config: Annotated[str, BeforeValidator(_lines), StringConstraints(min_length=1)]
 
     @rule
     def _one_line_each(self) -> Iterator[Complaint]:

@@ -8,7 +8,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from controller.intent.fields import Cidr, number
+from controller.intent.addresses import Prefix
+from controller.intent.fields import number
 from controller.intent.rules import Complaint, Strict, refusal, rule
 
 PASSWORD_MAX = 80  # TCP_MD5SIG_MAXKEYLEN in linux/tcp.h; bgpd refuses what is longer
@@ -52,7 +53,7 @@ class PrefixRule(Strict):
     """One line of a filter: a prefix, and how much longer than it a route may be."""
 
     action: Literal["Permit", "Deny"] = "Permit"
-    prefix: Cidr
+    prefix: Prefix
     ge: Annotated[int, number(0, 128)] | None = None
     le: Annotated[int, number(0, 128)] | None = None
 

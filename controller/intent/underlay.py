@@ -9,10 +9,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
+from controller.intent.addresses import Address, Cidr
 from controller.intent.fields import (
-    Address,
     Asn,
-    Cidr,
     DeviceName,
     InterfaceName,
     PeerType,
@@ -27,12 +26,12 @@ FamilyName = Literal["ipv4unicast", "ipv6unicast", "evpn"]
 
 
 class MultiHop(Strict):
-    ttl: Annotated[int, number(1, 255)]
+    ttl: Annotated[int, number(1, 255)] = 255  # as FRR has it
 
 
 class NeighborProperty(Strict):
     type: Literal["ebgpMultiHop"]
-    ebgp_multi_hop: MultiHop
+    ebgp_multi_hop: MultiHop = MultiHop()
 
 
 class FamilyProperty(Strict):
@@ -43,7 +42,7 @@ class AddressFamilySettings(Strict):
     """An address family of a neighbour; giving any replaces the defaults."""
 
     type: FamilyName
-    properties: Annotated[tuple[FamilyProperty, ...], Field(max_length=1)] = ()
+    properties: Annotated[tuple[FamilyProperty, ...], Field(max_length=8)] = ()
 
     @classmethod
     def unsupported(cls, data: Mapping[Any, Any]) -> Iterator[Complaint]:
@@ -80,18 +79,6 @@ class Neighbor(SessionOptions):
     @rule
     def _one_peer(self) -> Iterator[Complaint]:
         yield from exactly_one(self, "address", "interface", "listen_range")
-
-    @rule
-    def _no_link_local_address(self) -> Iterator[Complaint]:
-        if self.address is not None and self.address.is_link_local:
-            text = f"neighbor {self.address}: for a link-local address give `interface` instead"
-            yield Complaint(("address",), text)
-
-    @rule
-    def _no_link_local_range(self) -> Iterator[Complaint]:
-        if isinstance(self.listen_range, ipaddress.IPv6Network) and self.listen_range.is_link_local:
-            text = f"neighbor {self.listen_range}: listenRange must not be IPv6 link-local"
-            yield Complaint(("listenRange",), text)
 
     @rule
     def _families_are_distinct(self) -> Iterator[Complaint]:

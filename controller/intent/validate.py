@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from controller.intent import addressing
-from controller.intent.fields import IpAddress, Network, Spec
+from controller.intent.addresses import IpAddress, Network
+from controller.intent.fields import Spec
 from controller.intent.node import Node
 from controller.intent.overlay import HostSession, L2Vni, L3Passthrough, L3Vni, RawFrrConfig
 from controller.intent.resolve import Selection

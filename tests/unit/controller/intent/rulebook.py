@@ -23,6 +23,8 @@ RESOURCES: Mapping[str, str] = {
     "Manifest.unknown": "nothing is ignored: a field that does not exist rejects the resource",
     "Manifest.all": "every error of a manifest is told, with its file, line and column, and what "
     "was probably meant",
+    "Manifest.addresses": "no field takes an address that cannot be there: unspecified, loopback, "
+    "multicast, class E, IPv4-mapped, IPv6 link-local, a network or a broadcast as a host, a /0",
     "Manifest.null": "a field that is null is left out",
     "Manifest.older": "older field names and forms mean the same as today's",
     "Manifest.older.conflict": "an older name beside the new one is a contradiction",

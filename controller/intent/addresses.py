@@ -1,0 +1,107 @@
+"""Which addresses a field can take: what no host, no router and no pool ever has is refused. Pure.
+
+A filter's prefix and a route target may hold any address; they have types of their own.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator
+
+from controller.intent.rules import refusal
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+IMPOSSIBLE: tuple[tuple[Network, str], ...] = (
+    (ipaddress.ip_network("0.0.0.0/8"), "unspecified"),  # RFC 1122 section 3.2.1.3
+    (ipaddress.ip_network("127.0.0.0/8"), "loopback"),
+    (ipaddress.ip_network("224.0.0.0/4"), "multicast"),
+    (ipaddress.ip_network("240.0.0.0/4"), "class E"),  # with 255.255.255.255
+    (ipaddress.ip_network("::/128"), "unspecified"),
+    (ipaddress.ip_network("::1/128"), "loopback"),
+    (ipaddress.ip_network("::ffff:0:0/96"), "IPv4-mapped IPv6"),
+    (ipaddress.ip_network("fe80::/10"), "IPv6 link-local"),
+    (ipaddress.ip_network("ff00::/8"), "multicast"),
+)
+"""IPv4 link-local addresses are not here: sessions over 169.254.0.0/16 are usual."""
+
+
+def kind_of(address: IpAddress) -> str:
+    """Return why nothing can have this address, "" if something can."""
+    return next((what for net, what in IMPOSSIBLE if address in net), "")
+
+
+def _network(value: object) -> object:
+    if isinstance(value, (ipaddress.IPv4Network, ipaddress.IPv6Network)):
+        return value
+    try:
+        if isinstance(value, str) and "/" in value and "%" not in value:
+            return ipaddress.ip_network(value, strict=False)
+    except ValueError:
+        pass
+    raise refusal(f"{value!r} is not a CIDR such as 10.0.0.0/24 or 2001:db8::/64")
+
+
+def _interface(value: object) -> object:
+    if isinstance(value, (ipaddress.IPv4Interface, ipaddress.IPv6Interface)):
+        return value
+    try:
+        if isinstance(value, str) and "/" in value and "%" not in value:
+            return ipaddress.ip_interface(value)
+    except ValueError:
+        pass
+    raise refusal(f"{value!r} is not an address with its prefix length, such as 10.0.0.1/24")
+
+
+def _address(value: object) -> object:
+    if isinstance(value, (ipaddress.IPv4Address, ipaddress.IPv6Address)):
+        return value
+    try:
+        if isinstance(value, str) and "%" not in value:
+            return ipaddress.ip_address(value)
+    except ValueError:
+        pass
+    raise refusal(f"{value!r} is not an IP address")
+
+
+def _host(value: IpAddress) -> IpAddress:
+    what = kind_of(value)
+    if what == "IPv6 link-local":
+        raise refusal(
+            f"{value} is IPv6 link-local: for a link-local address give `interface` instead"
+        )
+    if what:
+        raise refusal(f"{value} is no host's address: it is {what}")
+    return value
+
+
+def _pool(value: Network) -> Network:
+    if value.prefixlen == 0:
+        raise refusal(f"{value} is every address there is: give a smaller one")
+    for net, what in IMPOSSIBLE:
+        if value.version == net.version and value.overlaps(net):
+            raise refusal(f"{value} has addresses that no host can have: {net} is {what}")
+    return value
+
+
+def _gateway(value: Interface) -> Interface:
+    _pool(value.network)
+    if value.max_prefixlen - value.network.prefixlen <= 1:  # RFC 3021, RFC 6164: all are hosts'
+        return value
+    if value.ip == value.network.network_address:
+        raise refusal(f"{value} is the address of the network itself: give a host's")
+    if value.version == 4 and value.ip == value.network.broadcast_address:
+        raise refusal(f"{value} is the broadcast address of its network: give a host's")
+    return value
+
+
+Prefix = Annotated[Network, BeforeValidator(_network)]
+"""Of a filter: any prefix, 0.0.0.0/0 and multicast too."""
+Cidr = Annotated[Network, BeforeValidator(_network), AfterValidator(_pool)]
+"""A pool of addresses that hosts or routers have."""
+AddressWithLength = Annotated[Interface, BeforeValidator(_interface), AfterValidator(_gateway)]
+Address = Annotated[IpAddress, BeforeValidator(_address), AfterValidator(_host)]
