@@ -27,7 +27,7 @@ ALLOWED: dict[str, set[str]] = {
         "controller.rpc",
         "datapaths.base",
     },
-    "controller.cli": {"controller.model", "controller.pb", "controller.rpc"},
+    "controller.cli": {"controller.model", "controller.options", "controller.pb", "controller.rpc"},
     "controller.cli.conformance": {  # asks a datapath, not the daemon
         "controller.cli",
         "controller.rpc",
@@ -36,6 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "controller.cli.manifests": {
         "controller.cli",
+        "controller.options",
         "controller.intent",
         "controller.model",
         "controller.pb",
@@ -97,7 +98,7 @@ ALLOWED: dict[str, set[str]] = {
         "controller.rpc",
         "datapaths",
     },
-    "datapaths.remote.serve": {"datapaths"},  # a composition root
+    "datapaths.remote.serve": {"controller.options", "datapaths"},  # a composition root
     "datapaths.conformance": {
         "controller.model",
         "controller.rpc",
@@ -112,6 +113,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "datapaths.grout.agent": {  # a composition root
         "controller.lifetime",
+        "controller.options",
         "datapaths.base",
         "datapaths.grout",
         "datapaths.linux",

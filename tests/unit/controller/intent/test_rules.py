@@ -447,18 +447,6 @@ ALLOWED = {
     "Underlay.interfaceName: a VLAN device": underlay(interfaces=[device("eth1.100")]),
     "Underlay.dpdk: owned": dpdk(devargs="0000:01:00.0"),
     "Underlay.dpdk: shared": dpdk(wiring="shared"),
-    "Neighbor.ebgpMultiHop: without a body": neighbor(properties=[{"type": "ebgpMultiHop"}]),
-    "Neighbor.ebgpMultiHop: without a ttl": neighbor(
-        properties=[{"type": "ebgpMultiHop", "ebgpMultiHop": {}}]
-    ),
-    "Neighbor.asn-or-type: in lower case": neighbor(asn=None, type="internal"),
-    "Neighbor.routeReflectorClient: twice": neighbor(
-        asn=None, type="Internal", addressFamilies=families("evpn", properties=REFLECTED * 2)
-    ),
-    "L2VNI.hostMaster: managed with an empty name": l2vni(
-        hostMaster={"type": "LinuxBridge", "linuxBridge": {**MANAGED, "name": ""}}
-    ),
-    "RawFRRConfig.rawConfig: CRLF": manifest("RawFRRConfig", "r", rawConfig="a\r\nb\r\n"),
     "Session.timers: off": neighbor(holdTimeSeconds=0, keepaliveTimeSeconds=0),
     "Neighbor.port: zero": neighbor(port=0),
     "Neighbor.routeReflectorClient: internal": neighbor(
