@@ -39,6 +39,7 @@ def etc(tmp_path: Path) -> Iterator[Path]:
     below.mkdir()
     run(["mount", "--bind", "/", str(below)])  # without what is mounted on it
     shutil.copytree(below / "etc", tmp_path / "etc", symlinks=True)
+    shutil.chown(tmp_path / "etc/frr", "frr", "frr")  # copytree keeps modes, and no owners
     run(["umount", str(below)])
     run(["mount", "--bind", str(tmp_path / "etc"), "/etc"])
     for directory in ("/run/frr", "/var/log/frr", "/var/lib/frr"):  # the package's tmpfiles.d
