@@ -154,7 +154,9 @@ async def test_a_lost_zebra_takes_nothing_with_it(world: World) -> None:
 
 
 async def test_a_second_connection_is_a_session_of_its_own(world: World) -> None:
-    await world.live(route(1))
+    writer = await world.live(route(1))
+    writer.close()
+    await world.until(lambda: world.state is State.IDLE)
     await world.live(route(2))
     await world.until(lambda: world.prefixes == {"20.0.2.0/24"})
     assert world.runtime.bridge.session.number == 2
