@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 _END = b"\0\0\0"  # ends a reply, and one byte of status follows (lib/vty.c, vty_send_out)
 _FD_SIZE = array.array("i").itemsize
 _TIMEOUT_S = 10.0
+_REPLY = 256 << 20  # bytes; what FRR prints of a million routes is less
 
 
 class VtyError(Exception):
@@ -146,7 +147,7 @@ class Vty:
         text = await self.command(line)
         try:
             return json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise NotJson(f"{self.path.name}: {line}: not JSON: {text[:80]!r}") from error
 
     async def _enabled(self, line: str) -> str:
@@ -165,12 +166,13 @@ class Vty:
         loop = asyncio.get_running_loop()
         try:
             await loop.sock_sendall(connection, line.encode() + b"\0")
-            reply = b""
+            reply = bytearray()
             while _END not in reply[-4:-1]:
                 chunk = await loop.sock_recv(connection, 65536)
                 if not chunk:
                     raise ConnectionResetError("the daemon went away")
                 reply += chunk
+                _check_size(reply)
         except (OSError, asyncio.CancelledError):
             if self._socket is connection:
                 self._socket = None  # its answer may still come
@@ -180,6 +182,11 @@ class Vty:
             if self._socket is not connection:  # somebody noticed that it ended
                 connection.close()
         return reply[:-4].decode(errors="replace")
+
+
+def _check_size(reply: bytearray) -> None:
+    if len(reply) > _REPLY:
+        raise ConnectionAbortedError(f"a reply of more than {_REPLY} bytes")
 
 
 class LogMonitor:
@@ -231,7 +238,7 @@ class LogMonitor:
             raise VtyError("the log monitor is not open")
         loop = asyncio.get_running_loop()
         await loop.sock_sendall(self._vty, line.encode() + b"\0")
-        reply = b""
+        reply = bytearray()
         while _END not in reply[-4:-1]:
             await self._readable(self._vty)
             chunk, ancillary, _, _ = self._vty.recvmsg(65536, socket.CMSG_SPACE(_FD_SIZE))
@@ -239,6 +246,7 @@ class LogMonitor:
                 raise VtyError("the daemon went away")
             self._keep_descriptor(ancillary)
             reply += chunk
+            _check_size(reply)
 
     async def _readable(self, connection: socket.socket) -> None:
         loop = asyncio.get_running_loop()

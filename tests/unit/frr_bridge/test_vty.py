@@ -211,3 +211,27 @@ def leads_to(fd: str) -> str:
         return os.readlink(f"/proc/self/fd/{fd}")
     except FileNotFoundError:
         return ""
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, '{"a":' * 200_000, "[" * 200_000 + "]" * 200_000])
+async def test_json_that_is_nested_too_deep_is_an_error(
+    daemon: FakeDaemon, vty: Vty, text: str
+) -> None:
+    daemon.answers["show x json"] = text
+    with pytest.raises(VtyError, match="not JSON"):
+        await vty.json("show x json")
+    daemon.say_json("show x json", [1])
+    assert await vty.json("show x json") == [1]
+    vty.close()
+
+
+async def test_reply_that_is_too_long_ends_the_connection(
+    daemon: FakeDaemon, vty: Vty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vtys, "_REPLY", 1 << 16)
+    daemon.answers["show x"] = "x" * (1 << 20)
+    with pytest.raises(VtyError, match="65536 bytes"):
+        await vty.command("show x")
+    daemon.answers["show x"] = "short"
+    assert await vty.command("show x") == "short"
+    vty.close()
