@@ -90,6 +90,10 @@ class Filters:
         self._request("remove", requests, fine=errno.ENOENT)
         return bool(requests)
 
+    def classifier(self, index: int) -> Classifier | None:
+        """Return the classifier of our filters on a device, if it has any."""
+        return next((Classifier(it.classifier) for it in self.installed(index)), None)
+
     def detect(self, index: int, target: int) -> Classifier:
         """Return the best classifier of this kernel, tried out by sending all from one device to
         another: what is to be installed there anyway.

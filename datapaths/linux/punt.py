@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from controller.model.links import Address
 from datapaths.linux.wire.matches import (
@@ -40,7 +41,43 @@ MULTICAST_V6 = Address(ipaddress.IPv6Address("ff02::").packed, 112)
 
 
 EVERYTHING = Rule(Fate.TAKE, ETH_P_ALL)
-"""What the twin sends, on its way to the port."""
+"""For a wire, or what a datapath left to FRR already."""
+
+ECHO_V4, ECHO_V6 = 8, 128
+ND = (133, 134, 135, 136)  # RFC 4861: RS, RA, NS, NA
+
+
+def egress(
+    addresses: Iterable[Address], mac: bytes, tcp_ports: Iterable[int] = (BGP,)
+) -> Iterator[Rule]:
+    """Yield the rules for what a twin may send by its port; the rest is dropped.
+
+    Its own MAC and addresses only, so that nobody in FRR's namespace speaks for another; of the
+    protocols, those that FRR needs. Multicast of the link goes no further than the link.
+    """
+    ports = tuple(tcp_ports)
+    for group in ISIS_MACS:
+        for ethertype in (ETH_P_802_2, ETH_P_JUMBO):
+            yield Rule(Fate.TAKE, ethertype, dst_mac=group, src_mac=mac)
+    for ip in sorted({address.ip for address in addresses}):
+        yield from _from_us(ip, mac, ports)
+
+
+def _from_us(ip: bytes, mac: bytes, tcp_ports: Iterable[int]) -> Iterator[Rule]:
+    v4 = len(ip) == 4
+    ethertype, own = (ETH_P_IP if v4 else ETH_P_IPV6), Address(ip, len(ip) * 8)
+    unicast = Rule(Fate.TAKE, ethertype, src=own, src_mac=mac)
+    if v4:
+        yield Rule(Fate.TAKE, ETH_P_ARP, src=own, src_mac=mac)
+    yield replace(unicast, dst=MULTICAST_V4 if v4 else MULTICAST_V6)
+    for port in tcp_ports:
+        yield replace(unicast, ip_proto=TCP, dport=port)
+        yield replace(unicast, ip_proto=TCP, sport=port)
+    for port in BFD:
+        yield replace(unicast, ip_proto=UDP, dport=port)
+    yield replace(unicast, ip_proto=OSPF)
+    for icmp_type in (ECHO_V4,) if v4 else (ECHO_V6, *ND):
+        yield replace(unicast, ip_proto=ICMP if v4 else ICMPV6, icmp_type=icmp_type)
 
 
 def rules(addresses: Iterable[Address], tcp_ports: Iterable[int] = (BGP,)) -> Iterator[Rule]:

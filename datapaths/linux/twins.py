@@ -1,4 +1,4 @@
-"""Twins: the control namespace's stand-ins for ports, and the tc rules that feed them.
+"""Twins: the control namespace's stand-ins for ports, and the tc rules between them.
 
 A twin is a veth: `cp-NAME` beside the port NAME, and NAME in the control namespace with the port's
 MAC and addresses. It carries FRR's own packets and nothing else; forwarding never depends on it.
@@ -20,7 +20,7 @@ from datapaths.linux.legs import create_pair
 from datapaths.linux.linkinfo import Link, is_pair
 from datapaths.linux.links import Links
 from datapaths.linux.marks import TWIN_PREFIX, Mark
-from datapaths.linux.punt import BGP, EVERYTHING, ISIS_MACS, rules
+from datapaths.linux.punt import BGP, ISIS_MACS, egress, rules
 from datapaths.linux.wire.filters import Classifier
 from datapaths.linux.wire.matches import Rule
 
@@ -149,9 +149,14 @@ def _ensure(
     _ensure_near(side.links, device, link)
     groups.join(side.links.netns, port.name, side.punting.groups)
     near = side.links.get(device)
-    side.classifier = side.classifier or side.filters.detect(near.index, link.index)
-    side.filters.ensure(side.classifier, near.index, [EVERYTHING], link.index)
-    wanted = list(side.punting.rules([*addresses, *loopbacks], tcp_ports))
+    side.classifier = side.classifier or side.filters.classifier(near.index)
+    if not side.classifier:  # a new twin, which is down yet
+        side.classifier = side.filters.detect(near.index, link.index)
+    own = [*addresses, *loopbacks]
+    side.links.rules.ensure_mute(device)  # what no rule takes goes nowhere
+    sent = egress(own, link.mac, tcp_ports)
+    side.filters.ensure(side.classifier, near.index, sent, link.index)
+    wanted = list(side.punting.rules(own, tcp_ports))
     side.filters.ensure(side.classifier, link.index, wanted, near.index)
     side.links.set_up(device, link.up and link.carrier)
 
@@ -163,6 +168,7 @@ def _prune(links: Links, filters: Filters, wanted: set[str]) -> None:
             if port := links.find(name):
                 filters.clear(port.index)
             links.delete(link.name)
+            links.rules.remove_mute(link.name)
     for link, _ in links.marked("port"):
         if link.name not in wanted:
             filters.clear(link.index)

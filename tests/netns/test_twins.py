@@ -23,7 +23,7 @@ from datapaths.linux.punt import EVERYTHING
 from datapaths.linux.twins import Twins
 from datapaths.linux.wire.filters import Classifier
 from tests.netns.layouts import addresses
-from tests.netns.namespaces import fresh, ping, run, watching
+from tests.netns.namespaces import fresh, link, ping, run, watching
 
 pytestmark = pytest.mark.netns
 
@@ -270,6 +270,64 @@ def test_frames_on_the_wire_go_where_they_should(bed: Bed, name: str) -> None:
         sender.bind(("peer0", 0))
         sender.send(data)
         assert (data in frames()) == (name in MULTICAST)
+
+
+IP_HEAD = "4500 001c 0001 {fragment} 40 {proto} 0000 {src} {dst}"
+FORGED = {  # what an intruder in FRR's namespace may try, of {own}, {stranger} and {peer} MACs
+    "another source MAC": "{peer} 020000000009 0800" + IP_HEAD,
+    "another source address": "{peer} {own} 0800" + IP_HEAD.replace("{src}", "c0000263"),
+    "another protocol": "{peer} {own} 0800" + IP_HEAD.replace("{proto}", "2f"),
+    "UDP of VXLAN": "{peer} {own} 0800" + IP_HEAD.replace("{proto}", "11"),
+    "a VLAN tag": "{peer} {own} 8100 0005 0800" + IP_HEAD,
+    "two VLAN tags": "{peer} {own} 88a8 0005 8100 0006 0800" + IP_HEAD,
+    "a later fragment": "{peer} {own} 0800" + IP_HEAD.replace("{fragment}", "0010"),
+    "ARP of another sender": "{peer} {own} 0806 0001 0800 06 04 0002 {own} c0000263 {peer} {dst}",
+    "ARP of another MAC": "{peer} 020000000009 0806 0001 0800 06 04 0002 {own} {src} {peer} {dst}",
+    "an unknown ethertype": "{peer} {own} 88b5",
+    "a spanning tree": "0180c2000000 {own} 0026 424203",
+    "IPv6 of another source": "{peer} {own} 86dd 60000000 0008 3a ff"
+    + "20010db8000000000000000000000099 20010db8000000000000000000000002 8000",
+    "IPv6 of another protocol": "{peer} {own} 86dd 60000000 0008 2f ff"
+    + "20010db8000000000000000000000001 20010db8000000000000000000000002",
+    "an IPv6 fragment": "{peer} {own} 86dd 60000000 0010 2c ff"
+    + "20010db8000000000000000000000001 20010db8000000000000000000000002 0600 0009 0000 0001",
+    "an advertisement of another": "{peer} {own} 86dd 60000000 0018 3a ff"
+    + "20010db8000000000000000000000099 20010db8000000000000000000000002 8800",
+}
+
+
+def forged(bed: Bed, text: str) -> bytes:
+    own = link(bed.control, "eth1")["address"].replace(":", "")
+    peer = link(bed.peer, "peer0")["address"].replace(":", "")
+    fields = {"own": own, "peer": peer, "src": "c0000201", "dst": "c0000200"}
+    found = bytes.fromhex(text.format(**fields, fragment="0000", proto="06"))
+    return found + bytes.fromhex("00b3 00b3") + bytes(60)  # as of BGP, where there are ports
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_twin_sends_nothing_but_the_router_s_own(bed: Bed, name: str) -> None:
+    sent = forged(bed, FORGED[name])
+    assert not arrives(bed, sent), name
+    assert ping(bed.control, "192.0.2.0")
+
+
+def test_twin_sends_what_the_filter_lets_through(bed: Bed) -> None:
+    assert arrives(bed, forged(bed, "{peer} {own} 0800" + IP_HEAD))
+    assert arrives(bed, forged(bed, "0180c2000015 {own} 0026 fefe03"))
+    assert arrives(
+        bed, forged(bed, "{peer} {own} 0806 0001 0800 06 04 0001 {own} {src} {peer} {dst}")
+    )
+
+
+def arrives(bed: Bed, sent: bytes) -> bool:
+    """Send a frame from the twin; tell whether the peer or the router's own stack has it."""
+    with sniffing(bed.peer, "peer0") as seen:
+        with netns.entered(bed.control):
+            sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        with sock:
+            sock.bind(("eth1", 0))
+            sock.send(sent)
+        return any(sent[30:] in found for found in seen())
 
 
 def test_a_port_lets_in_what_only_the_twin_listens_to(bed: Bed) -> None:

@@ -18,18 +18,30 @@ ICMP, TCP, UDP, ICMPV6, OSPF = 1, 6, 17, 58, 89  # IANA protocol numbers
 
 # linux/pkt_cls.h
 TCA_FLOWER_KEY_ETH_DST, TCA_FLOWER_KEY_ETH_DST_MASK = 4, 5
+TCA_FLOWER_KEY_ETH_SRC, TCA_FLOWER_KEY_ETH_SRC_MASK = 6, 7
 TCA_FLOWER_KEY_ETH_TYPE, TCA_FLOWER_KEY_IP_PROTO = 8, 9
+TCA_FLOWER_KEY_IPV4_SRC, TCA_FLOWER_KEY_IPV4_SRC_MASK = 10, 11
 TCA_FLOWER_KEY_IPV4_DST, TCA_FLOWER_KEY_IPV4_DST_MASK = 12, 13
+TCA_FLOWER_KEY_IPV6_SRC, TCA_FLOWER_KEY_IPV6_SRC_MASK = 14, 15
 TCA_FLOWER_KEY_IPV6_DST, TCA_FLOWER_KEY_IPV6_DST_MASK = 16, 17
 TCA_FLOWER_KEY_TCP_SRC, TCA_FLOWER_KEY_TCP_DST = 18, 19
 TCA_FLOWER_KEY_UDP_SRC, TCA_FLOWER_KEY_UDP_DST = 20, 21
 TCA_FLOWER_KEY_ICMPV4_TYPE, TCA_FLOWER_KEY_ICMPV4_TYPE_MASK = 51, 52
 TCA_FLOWER_KEY_ICMPV6_TYPE, TCA_FLOWER_KEY_ICMPV6_TYPE_MASK = 55, 56
+TCA_FLOWER_KEY_ARP_SIP, TCA_FLOWER_KEY_ARP_SIP_MASK = 57, 58
 
 TCA_U32_SEL, TC_U32_TERMINAL = 5, 1
 
 _U32_SEL: Final = struct.Struct("!BBBxHHhhI")  # struct tc_u32_sel, but for its keys; all zero here
 _PORT: Final = struct.Struct("!H")
+
+_DST_KEYS = {ETH_P_IP: TCA_FLOWER_KEY_IPV4_DST, ETH_P_IPV6: TCA_FLOWER_KEY_IPV6_DST}
+_SRC_KEYS = {
+    ETH_P_ARP: TCA_FLOWER_KEY_ARP_SIP,
+    ETH_P_IP: TCA_FLOWER_KEY_IPV4_SRC,
+    ETH_P_IPV6: TCA_FLOWER_KEY_IPV6_SRC,
+}
+_SRC_OFFSETS = {ETH_P_ARP: 14, ETH_P_IP: 12, ETH_P_IPV6: 8}
 
 
 class Fate(Enum):
@@ -47,6 +59,8 @@ class Rule:
     ethertype: int
     dst: Address | None = None
     dst_mac: bytes = b""
+    src: Address | None = None  # of ARP, the sender's
+    src_mac: bytes = b""
     ip_proto: int = 0
     sport: int = 0
     dport: int = 0
@@ -60,11 +74,13 @@ def flower_keys(rule: Rule) -> bytes:
     if rule.dst_mac:
         parts.append((TCA_FLOWER_KEY_ETH_DST, rule.dst_mac))
         parts.append((TCA_FLOWER_KEY_ETH_DST_MASK, b"\xff" * 6))
-    if rule.dst:
-        v4 = len(rule.dst.ip) == 4
-        key = TCA_FLOWER_KEY_IPV4_DST if v4 else TCA_FLOWER_KEY_IPV6_DST
-        parts.append((key, rule.dst.ip))
-        parts.append((key + 1, _mask(len(rule.dst.ip), rule.dst.length)))
+    if rule.src_mac:
+        parts.append((TCA_FLOWER_KEY_ETH_SRC, rule.src_mac))
+        parts.append((TCA_FLOWER_KEY_ETH_SRC_MASK, b"\xff" * 6))
+    for address, keys in ((rule.dst, _DST_KEYS), (rule.src, _SRC_KEYS)):
+        if address:
+            parts.append((keys[rule.ethertype], address.ip))
+            parts.append((keys[rule.ethertype] + 1, _mask(len(address.ip), address.length)))
     if rule.ip_proto:
         parts.append((TCA_FLOWER_KEY_IP_PROTO, bytes([rule.ip_proto])))
     tcp = rule.ip_proto == TCP
@@ -96,8 +112,13 @@ def _u32_words(rule: Rule) -> Iterator[tuple[int, int, int]]:
     if rule.dst_mac:
         yield -12, int.from_bytes(rule.dst_mac[2:]), 0xFFFFFFFF
         yield -16, int.from_bytes(rule.dst_mac[:2]), 0x0000FFFF
+    if rule.src_mac:
+        yield -8, int.from_bytes(rule.src_mac[:4]), 0xFFFFFFFF
+        yield -4, int.from_bytes(rule.src_mac[4:]) << 16, 0xFFFF0000
     if rule.dst:
         yield from reversed(list(_u32_address(16 if v4 else 24, rule.dst)))
+    if rule.src:
+        yield from reversed(list(_u32_address(_SRC_OFFSETS[rule.ethertype], rule.src)))
     if not rule.ip_proto:
         return
     if v4:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.model.links import Address
-from datapaths.linux.punt import EVERYTHING, rules
+from datapaths.linux.punt import EVERYTHING, egress, rules
 from datapaths.linux.wire import filters
 from datapaths.linux.wire.filters import TWIN_PRIORITIES, Classifier, Filter
 from datapaths.linux.wire.matches import (
@@ -88,9 +88,46 @@ def test_u32_reads_the_link_header() -> None:
     assert not matches(rule, b"\xfe\xfe\x03", bytes.fromhex("0180c2000000 020000000001 0011"))
 
 
+OWN_MAC = bytes.fromhex("020000000001")
+
+
+def sent(frame: bytes) -> bool:
+    """Tell whether a rule of the twin takes a frame that begins with its MACs."""
+    ethertype = int.from_bytes(frame[12:14])
+    rules_ = [rule for rule in egress(ADDRESSES, OWN_MAC) if rule.ethertype == ethertype]
+    return any(matches(rule, frame[14:] + bytes(60), frame[:14]) for rule in rules_)
+
+
+IPV4_HEAD = "45000028 00010000 4006 0000 c0000201 c0000200 "
+ARP_HEAD = "0001 0800 06 04 0001 020000000001 c0000201"
+
+
+@pytest.mark.parametrize(
+    ("mac", "rest", "passes"),
+    [
+        ("01", "0800" + IPV4_HEAD + "00b3 9c40", True),
+        ("01", "0800" + IPV4_HEAD + "9c40 00b3", True),
+        ("09", "0800" + IPV4_HEAD + "9c40 00b3", False),  # another MAC
+        ("01", "0800" + IPV4_HEAD.replace("c0000201", "c0000263") + "9c40 00b3", False),
+        ("01", "0800" + IPV4_HEAD + "9c40 0050", False),  # HTTP
+        ("01", "0800" + IPV4_HEAD.replace("4006", "4011") + "9c40 12b5", False),  # VXLAN
+        ("01", "0800" + IPV4_HEAD.replace("4006", "4011") + "9c40 0ec8", True),  # BFD
+        ("01", "0800" + IPV4_HEAD.replace("00010000", "00010010") + "9c40 00b3", False),
+        ("01", "8100 0005 0800" + IPV4_HEAD + "9c40 00b3", False),
+        ("01", "0806" + ARP_HEAD, True),
+        ("01", "0806" + ARP_HEAD.replace("c0000201", "c0000263"), False),
+        ("09", "0806" + ARP_HEAD, False),
+    ],
+)
+def test_twin_sends_from_its_own_addresses_the_protocols_of_a_router(
+    mac: str, rest: str, passes: bool
+) -> None:
+    assert sent(bytes.fromhex("0200000000ff" + "0200000000" + mac + rest)) == passes
+
+
 @pytest.mark.parametrize("classifier", Classifier)
 def test_a_filter_reads_back_from_what_was_asked(classifier: Classifier) -> None:
-    for rule in (*rules(ADDRESSES), EVERYTHING):
+    for rule in (*rules(ADDRESSES), *egress(ADDRESSES, OWN_MAC), EVERYTHING):
         wanted, options = filters.compile_rule(classifier, rule, target=7)
         [message] = messages(filters.add(3, wanted, options))
         found = filters.decode(message)
