@@ -80,7 +80,8 @@ def hold(netns: str) -> int:
 
 def restore(netns: str, held: int) -> None:
     """Give a held namespace its name back, with all that is in it. Raises OSError."""
-    _pin(f"/proc/self/fd/{held}", Path(path_of(netns)))
+    # Not shared anew: that would cover the directory, and names below could not be removed.
+    _pin(f"/proc/self/fd/{held}", Path(path_of(netns)), share=False)
 
 
 @contextmanager
@@ -211,9 +212,9 @@ def _raise_loopback(netns: str) -> None:
             fcntl.ioctl(sock, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags | IFF_UP))
 
 
-def _pin(source: str, target: Path) -> None:
+def _pin(source: str, target: Path, *, share: bool = True) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    if target.parent == RUN_DIR:
+    if share and target.parent == RUN_DIR:
         _share(RUN_DIR)
     _unpin(target)
     target.touch()

@@ -289,7 +289,7 @@ def test_a_nic_takes_over_from_another_ten_times_under_graceful_restart(
         slowest = max(slowest, time.monotonic() - since)
         ways.reverse()
     say(f"the slowest of 10 swaps took {slowest:.1f} s")
-    assert slowest < 10.0
+    assert slowest < 60.0  # a peer that waits for a restart takes two minutes
 
 
 def _in_force(generation: int, row: dict[str, object]) -> bool:
