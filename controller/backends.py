@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from controller.model.view import NeighborTable
 from controller.provision import PortTwins, Spaces
 from controller.rpc.connect import ClientTls
 from controller.settings import Settings
@@ -16,6 +17,8 @@ from datapaths.base import Datapath, Unavailable
 from datapaths.grout.process import Grout, GroutProcess, locate, peer_of
 from datapaths.grout.twins import GroutTwins
 from datapaths.kernel.driver import KernelDatapath
+from datapaths.kernel.layout import Layout
+from datapaths.linux import neightables
 from datapaths.linux.twins import Twins
 from datapaths.remote.driver import RemoteDatapath
 
@@ -34,6 +37,8 @@ class Backend:
     datapath: Datapath
     twins: PortTwins
     beside: tuple[Beside, ...] = ()
+    neighbor_tables: Callable[[], Sequence[NeighborTable]] = lambda: ()
+    """How full the machine's tables are that the datapath's hosts are in."""
 
 
 Make = Callable[[Settings, Spaces, str], Backend]
@@ -42,7 +47,10 @@ Make = Callable[[Settings, Spaces, str], Backend]
 
 def kernel(settings: Settings, spaces: Spaces, host: str) -> Backend:
     twins = Twins(spaces.forwarding, spaces.control)
-    return Backend(KernelDatapath(spaces.forwarding, host), twins)
+    layout = Layout(spaces.forwarding, host, settings.neighbor_limit)
+    return Backend(
+        KernelDatapath(spaces.forwarding, host, layout), twins, neighbor_tables=neightables.use
+    )
 
 
 def dpdk(settings: Settings, spaces: Spaces, host: str) -> Backend:

@@ -79,6 +79,7 @@ class Daemon:
         self._view = CoreView(identity, self._state, self._reconciler, clock, release=self._release)
         self._check = BridgeCheck(self._bus.send)
         self._view.check = self._compare_frr
+        self._view.neighbor_tables = backend.neighbor_tables
         self._supervisor = BridgeSupervisor(settings, spaces.control, silent=self._silent)
         self._namespaces = NamespaceKeeper(spaces, self._namespace_renewed)
         self._manifests = manifests

@@ -78,6 +78,13 @@ def seconds(text: str) -> float:
     return value
 
 
+def rows(text: str) -> int:
+    """Take a number of rows that a signed 32-bit sysctl holds."""
+    if not (text.isascii() and text.isdigit() and int(text) < 1 << 31):
+        raise ArgumentTypeError(f"{text!r}: give a number from 0 to 2147483647")
+    return int(text)
+
+
 def node_index(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) < 1 << 32):
         raise ArgumentTypeError(f"{text!r}: give a number from 0 to 4294967295")

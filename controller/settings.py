@@ -63,6 +63,7 @@ class Settings:
     node_index: int | None
     log_level: str
     log_format: str
+    neighbor_limit: int = 0  # rows that the machine's neighbor tables take at least
     grout: GroutSettings = GroutSettings()
 
     @property
@@ -101,6 +102,7 @@ def parse(arguments: Sequence[str]) -> Settings:
         node_index=told.node_index,
         log_level=told.log_level,
         log_format=told.log_format,
+        neighbor_limit=told.neighbor_limit,
         grout=_grout(parser, told),
     )
 
@@ -231,6 +233,14 @@ def _parser() -> argparse.ArgumentParser:
         default=150.0,
         metavar="SECONDS",
         help="keep what a dead bgpd withdrew for so long; 0 obeys at once (%(default)s)",
+    )
+    add(
+        "--neighbor-limit",
+        type=options.rows,
+        default=65536,
+        metavar="N",
+        help="raise the kernel's neighbor tables (gc_thresh3, for the whole machine) to N rows; "
+        "0 leaves them alone (%(default)s)",
     )
     add(
         "--node-name",

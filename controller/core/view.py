@@ -22,6 +22,7 @@ from controller.model.view import (
     Audited,
     Change,
     KindCount,
+    NeighborTable,
     RecordRow,
     ResourceStatus,
     RouteRows,
@@ -30,6 +31,7 @@ from controller.model.view import (
 )
 
 STEP_S = 1.0  # two clocks, read one after the other, differ by less
+NEARLY_FULL = 0.75  # of a neighbor table: from here on the kernel throws out rows in use
 NAMED = 3  # resources in a sentence
 _DROPS = {reserved(type_): Nexthop(reserved(type_), type_) for type_ in DROP_TYPES}
 
@@ -67,6 +69,7 @@ class CoreView:
         self.resources: Sequence[ResourceStatus] = ()
         self.planned: Callable[[], Plan | None] = lambda: None
         self.check: Callable[[], Awaitable[Audited]] = _nothing_to_check
+        self.neighbor_tables: Callable[[], Sequence[NeighborTable]] = lambda: ()
         self.problem = ""  # what keeps the daemon from its job, beside the datapath
 
     def note(self, batch: RouteBatch | RecordBatch, failures: dict[int, str]) -> None:
@@ -79,7 +82,7 @@ class CoreView:
 
     def status(self) -> Status:
         state, session = self._state, self._state.session
-        not_ready = self._not_ready()
+        not_ready, tables = self._not_ready(), tuple(self.neighbor_tables())
         return Status(
             version=self._identity.version,
             datapath=self._identity.datapath,
@@ -98,7 +101,8 @@ class CoreView:
             vnis=state.frr.vnis,
             ready=not not_ready,
             not_ready=not_ready,
-            degraded=_degraded(self.resources, self._state.rib),
+            degraded=_degraded(self.resources, self._state.rib, tables),
+            neighbors=tables,
         )
 
     def _started_at(self) -> float:
@@ -218,7 +222,11 @@ async def _nothing_to_check() -> Audited:
     return Audited(0)
 
 
-def _degraded(resources: Sequence[ResourceStatus], rib: Iterable[RouteTable]) -> str:
+def _degraded(
+    resources: Sequence[ResourceStatus],
+    rib: Iterable[RouteTable],
+    tables: Iterable[NeighborTable],
+) -> str:
     """Return what is not in force as it is written, or as FRR wants it; "" for nothing."""
     problems = []
     if failed := [f"{r.kind} {r.name}" for r in resources if not r.ready]:
@@ -230,4 +238,10 @@ def _degraded(resources: Sequence[ResourceStatus], rib: Iterable[RouteTable]) ->
             unsupported[unsupported_reason(identity)] += rows
     for reason, rows in sorted(unsupported.items()):
         problems.append(f"{rows} routes cannot be forwarded: {reason}")
+    problems += [
+        f"the machine's {full.family} neighbor table has {full.entries} rows, and the kernel takes "
+        f"{full.limit} (net.{full.family}.neigh.default.gc_thresh3)"
+        for full in tables
+        if full.entries >= full.limit * NEARLY_FULL
+    ]
     return "; ".join(problems)

@@ -56,6 +56,7 @@ class StatusCollector(Collector):
         status = self._view.status()
         yield from _daemon(status)
         yield from _rows(status)
+        yield from _neighbors(status)
         ready = GaugeMetricFamily(
             "dualpath_resource_ready", "Is a manifest resource in force?", labels=["kind", "name"]
         )
@@ -101,6 +102,23 @@ def _rows(status: Status) -> Iterator[Metric]:
         for count in status.counts:
             rows.add_metric([count.kind.name.lower()], read(count))
         yield rows
+
+
+def _neighbors(status: Status) -> Iterator[Metric]:
+    used = GaugeMetricFamily(
+        "dualpath_neighbor_table_rows", "Rows of the machine's neighbor table.", labels=["family"]
+    )
+    limit = GaugeMetricFamily(
+        "dualpath_neighbor_table_max_rows", "Most rows it takes (gc_thresh3).", labels=["family"]
+    )
+    full = CounterMetricFamily(
+        "dualpath_neighbor_table_full", "Rows not made as it was full.", labels=["family"]
+    )
+    for table in status.neighbors:
+        used.add_metric([table.family], table.entries)
+        limit.add_metric([table.family], table.limit)
+        full.add_metric([table.family], table.refused)
+    yield from (used, limit, full)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

@@ -116,6 +116,16 @@ class FrrVni:
 
 
 @dataclass(frozen=True, slots=True)
+class NeighborTable:
+    """How full the machine's neighbour table of a family is, over all namespaces."""
+
+    family: str  # "ipv4", "ipv6"
+    entries: int
+    limit: int  # the kernel makes no more
+    refused: int  # rows that were not made as it was full
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """The daemon at a glance."""
 
@@ -136,7 +146,8 @@ class Status:
     vnis: tuple[FrrVni, ...] = ()
     ready: bool = False
     not_ready: str = ""  # why not, in one sentence
-    degraded: str = ""  # which resources are not in force, in one sentence; "" when all are
+    degraded: str = ""  # what is not in force, or soon will not be; "" when all is well
+    neighbors: tuple[NeighborTable, ...] = ()  # none where they cannot be seen
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from controller.model.kinds import Kind
 from controller.model.links import Port, Vni, Vrf
 from controller.model.records import Record, RecordBatch
 from datapaths.base import PortState, RowFailure, Unavailable
-from datapaths.linux import nics, overlay, ports, sysctls
+from datapaths.linux import neightables, nics, overlay, ports, sysctls
 from datapaths.linux.linkinfo import Link
 from datapaths.linux.links import Links
 from datapaths.linux.namespaces import Namespaces
@@ -28,14 +28,25 @@ class Layout:
     """Builds what intent asks for in one forwarding namespace.
 
     `host_netns` is where "" leads in a record: the namespace in which the controller runs.
+    `neighbor_limit` is for the machine's neighbor tables; 0 leaves them alone.
     """
 
-    def __init__(self, netns: str, host_netns: str = "") -> None:
+    def __init__(
+        self,
+        netns: str,
+        host_netns: str = "",
+        neighbor_limit: int = neightables.DEFAULT_LIMIT,
+    ) -> None:
         self._netns = netns
         self._host_netns = host_netns
+        self._neighbor_limit = neighbor_limit
 
     def prepare(self) -> list[str]:
-        """Make the namespace forward. Returns the settings that this kernel does not have."""
+        """Make the namespace forward, and the machine take as many neighbors as may be needed.
+
+        Returns the settings that this kernel does not have.
+        """
+        neightables.ensure_limits(self._neighbor_limit)
         missing = sysctls.ensure(self._netns, sysctls.FORWARDING)
         with self._open() as spaces:
             nics.recover(spaces)

@@ -7,7 +7,17 @@ from collections.abc import Iterator
 import pytest
 
 from datapaths.kernel.layout import Layout
+from datapaths.linux.neightables import SYSCTL
 from tests.netns.namespaces import fresh
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _limits() -> Iterator[None]:
+    """Restore the limits of the machine's neighbour tables, which the datapath raises."""
+    before = {path: path.read_text() for path in SYSCTL.glob("ipv?/neigh/default/gc_thresh?")}
+    yield
+    for path, value in before.items():
+        path.write_text(value)
 
 
 @pytest.fixture

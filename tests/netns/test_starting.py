@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -21,7 +22,9 @@ kind: Underlay
 metadata: {name: a}
 spec: {asn: 0}
 """
-FRR, FORWARDING = "dp-start-frr", "dp-start-fwd"
+FRR, FORWARDING, MADE_FORWARDING, MADE_FRR = (
+    f"dp-{os.getpid()}-{name}" for name in ("frr", "fwd", "made", "made-frr")
+)
 
 
 @pytest.fixture
@@ -35,20 +38,22 @@ def spaces() -> Iterator[None]:
             netns.remove(name)
 
 
-def refused(*arguments: str, uid: int | None = None) -> str:
-    """Start a controller that must refuse; return its one sentence."""
-    done = subprocess.run(
-        [sys.executable, "-m", "controller", "--datapath=kernel", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-        user=uid,
-    )
+def refused(*arguments: str, uid: int | None = None, errors: int = 1) -> str:
+    """Start a controller that must refuse; return its sentence, the first of several errors."""
+    with TemporaryDirectory() as own:  # nothing that a running product has
+        defaults = f"--state-dir={own}", f"--listen=unix:{own}/inspect.sock"
+        done = subprocess.run(
+            [sys.executable, "-m", "controller", "--datapath=kernel", *defaults, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+            user=uid,
+        )
     assert done.returncode != 0
     assert done.stdout == ""
     lines = done.stderr.strip().splitlines()
-    assert len(lines) == 1, done.stderr
+    assert len(lines) == errors, done.stderr
     return lines[0]
 
 
@@ -114,16 +119,18 @@ def test_a_public_listener_without_tls_is_refused(spaces: None, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("text", "why"),
+    ("text", "why", "errors"),
     [
-        ("kind: [", "manifest.yaml:"),
-        (NO_SPEC, "Underlay a:"),
+        ("kind: [", "manifest.yaml:", 1),
+        (NO_SPEC, "Underlay a:", 3),
     ],
 )
-def test_a_broken_manifest_is_named(spaces: None, tmp_path: Path, text: str, why: str) -> None:
+def test_a_broken_manifest_is_named(
+    spaces: None, tmp_path: Path, text: str, why: str, errors: int
+) -> None:
     manifest = tmp_path / "manifest.yaml"
     manifest.write_text(text)
-    said = refused(f"--config={manifest}", f"--state-dir={tmp_path}")
+    said = refused(f"--config={manifest}", f"--state-dir={tmp_path}", errors=errors)
     assert why in said
 
 
@@ -169,17 +176,17 @@ def test_an_agent_beyond_this_host_needs_tls(spaces: None, tmp_path: Path) -> No
     assert "192.0.2.1:7443 is not on this host" in said
 
 
-MADE = """\
+MADE = f"""\
 apiVersion: dualpath.io/v1alpha1
 kind: Node
-metadata: {name: pe1}
+metadata: {{name: pe1}}
 spec:
-  namespaces: {forwarding: dp-start-made, control: dp-start-made-frr}
+  namespaces: {{forwarding: {MADE_FORWARDING}, control: {MADE_FRR}}}
 ---
 apiVersion: network.openperouter.io/v1alpha1
 kind: RawFRRConfig
-metadata: {name: a}
-spec: {rawConfig: ip route 192.0.2.0/24 blackhole}
+metadata: {{name: a}}
+spec: {{rawConfig: ip route 192.0.2.0/24 blackhole}}
 """
 
 
@@ -204,5 +211,5 @@ def test_a_start_that_is_refused_leaves_no_namespace(tmp_path: Path, options: li
         f"--listen=unix:{tmp_path}/inspect.sock",
         *options,
     )
-    assert not netns.exists("dp-start-made")
-    assert not netns.exists("dp-start-made-frr")
+    assert not netns.exists(MADE_FORWARDING)
+    assert not netns.exists(MADE_FRR)

@@ -18,6 +18,7 @@ from controller.model.view import (
     BgpSession,
     Change,
     Difference,
+    NeighborTable,
     Problem,
     ResourceStatus,
     RowState,
@@ -128,6 +129,11 @@ async def test_one_resource_that_failed_degrades_and_does_not_unready(core: Core
     assert view.status().degraded.endswith("L3VNI a, L3VNI b, L3VNI c and others")
     view.resources = [fabric]
     assert not view.status().degraded
+    view.neighbor_tables = lambda: [
+        NeighborTable("ipv4", entries=767, limit=1024, refused=0),
+        NeighborTable("ipv6", entries=768, limit=1024, refused=0),
+    ]
+    assert view.status().degraded.startswith("the machine's ipv6 neighbor table has 768 rows")
 
 
 async def test_without_any_underlay_in_force_there_is_no_router(core: Core) -> None:

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from controller.metrics import server as metrics
 from controller.metrics.server import MetricsError, serve_metrics
-from controller.model.view import ResourceStatus
+from controller.model.view import NeighborTable, ResourceStatus
 from tests.fakes.view import MemoryView, fabric
 
 
@@ -31,7 +31,8 @@ async def scrape(view: MemoryView, request: str) -> str:
 async def test_the_state_is_shown_as_metrics() -> None:
     view = fabric()
     broken = ResourceStatus("L3VNI", "red", False, "ValidationFailed")
-    view.state = replace(view.state, repaired=5, resources=(broken,))
+    full = NeighborTable("ipv6", entries=900, limit=1024, refused=7)
+    view.state = replace(view.state, repaired=5, resources=(broken,), neighbors=(full,))
     answer = await scrape(view, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
     head, _, body = answer.partition("\r\n\r\n")
     samples = {
@@ -44,6 +45,9 @@ async def test_the_state_is_shown_as_metrics() -> None:
     assert samples["dualpath_repaired_rows_total",] == 5
     assert samples["dualpath_failed_rows", "route"] == 1
     assert samples["dualpath_resource_ready", "L3VNI", "red"] == 0
+    assert samples["dualpath_neighbor_table_rows", "ipv6"] == 900
+    assert samples["dualpath_neighbor_table_max_rows", "ipv6"] == 1024
+    assert samples["dualpath_neighbor_table_full_total", "ipv6"] == 7
     assert samples["dualpath_session_state", "live"] == 1
     assert samples["dualpath_port_rx_bytes_total", "eth1"] == 1000
     assert samples["dualpath_fib_max_routes", "ipv4", "red"] == 65536

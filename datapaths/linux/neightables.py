@@ -1,0 +1,131 @@
+"""The machine's neighbour tables, one for ARP and one for ND: how full they are, and their limits.
+
+The kernel counts the rows of all namespaces together and compares them with limits of the first
+namespace (net/core/neighbour.c, neigh_alloc): above `gc_thresh2` it throws out rows that are still
+in use, above `gc_thresh3` it makes no new one. Rows that a program wrote with NTF_EXT_LEARNED, as
+remote neighbours are, do not count against the limits, but they are in the number of entries.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from controller.model.view import NeighborTable
+from datapaths.linux.netns import entered
+
+FIRST_NETNS = "/proc/1/ns/net"
+SYSCTL = Path("/proc/sys/net")
+STATISTICS = Path("/proc/thread-self/net/stat")
+TABLES = {"ipv4": "arp_cache", "ipv6": "ndisc_cache"}
+SHARES = {"gc_thresh3": 1.0, "gc_thresh2": 0.75, "gc_thresh1": 0.25}  # the highest comes first
+
+DEFAULT_LIMIT = 65536  # a row takes some 400 bytes while it is there
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """What became of the limits."""
+
+    changed: Mapping[str, int]  # sysctl: what it is now
+    refused: Mapping[str, int]  # sysctl: what it should be
+    reason: str = ""
+
+
+def raise_limits(most: int) -> Raised:
+    """Raise the limits of both tables to at least `most` rows. Never lowers one."""
+    try:
+        return _in_first(lambda: raise_below(SYSCTL, most))
+    except OSError as error:
+        refused = {
+            _name(f, key): int(most * share) for f in TABLES for key, share in SHARES.items()
+        }
+        return Raised({}, refused, os.strerror(error.errno or errno.EIO))
+
+
+def raise_below(sysctl: Path, most: int) -> Raised:
+    """Do it below a directory. A family that the kernel lacks is left out."""
+    changed: dict[str, int] = {}
+    refused: dict[str, int] = {}
+    reason = ""
+    for family in TABLES:
+        if not (sysctl / family).exists():
+            continue
+        for key, share in SHARES.items():
+            path, wanted = sysctl / family / "neigh/default" / key, int(most * share)
+            try:
+                if int(path.read_text()) < wanted:
+                    path.write_text(f"{wanted}\n")
+                    changed[_name(family, key)] = wanted
+            except OSError as error:
+                refused[_name(family, key)] = wanted
+                reason = os.strerror(error.errno or errno.EIO)
+    return Raised(changed, refused, reason)
+
+
+def use() -> Sequence[NeighborTable]:
+    """Return how full the tables are; () where the first namespace is not ours to see."""
+    try:
+        return _in_first(lambda: use_below(SYSCTL, STATISTICS))
+    except OSError:
+        return ()
+
+
+def use_below(sysctl: Path, statistics: Path) -> Sequence[NeighborTable]:
+    """Read it below two directories. Raises OSError."""
+    found: list[NeighborTable] = []
+    for family, table in TABLES.items():
+        if (statistics / table).exists():
+            entries, refused = _counted((statistics / table).read_text())
+            limit = int((sysctl / family / "neigh/default/gc_thresh3").read_text())
+            found.append(NeighborTable(family, entries, limit, refused))
+    return found
+
+
+def _counted(text: str) -> tuple[int, int]:
+    """Return entries and refusals: a row for each processor, in hexadecimal."""
+    names, *rows = (line.split() for line in text.splitlines())
+    refused = names.index("table_fulls") if "table_fulls" in names else None
+    entries = int(rows[0][names.index("entries")], 16)  # the same in each row
+    return entries, sum(int(row[refused], 16) for row in rows) if refused is not None else 0
+
+
+def _name(family: str, key: str) -> str:
+    return f"net.{family}.neigh.default.{key}"
+
+
+def _in_first(call: Callable[[], T]) -> T:
+    """Call in the machine's first namespace, which alone has these settings."""
+    if (SYSCTL / "ipv4/neigh/default/gc_thresh3").exists():
+        return call()
+    with entered(FIRST_NETNS):
+        return call()
+
+
+def ensure_limits(most: int) -> None:
+    """Let the machine's neighbor tables take at least `most` rows; 0 leaves them alone."""
+    if not most:
+        return
+    raised = raise_limits(most)
+    if raised.changed:
+        log.info("raised for the whole machine: %s", _text(raised.changed))
+    if raised.refused:
+        log.warning(
+            "cannot raise the limits of the machine's neighbor tables (%s): hosts beyond them are "
+            "not learnt; run on the machine: sysctl -w %s",
+            raised.reason,
+            _text(raised.refused, " "),
+        )
+
+
+def _text(values: Mapping[str, int], between: str = ", ") -> str:
+    return between.join(f"{name}={value}" for name, value in values.items())

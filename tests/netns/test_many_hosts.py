@@ -1,0 +1,61 @@
+"""More hosts than Linux's default limits of the neighbour tables take, on the real kernel."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import struct
+
+import pytest
+
+from datapaths.base import LearnedNeighbor
+from datapaths.linux.neightables import SYSCTL, use
+from datapaths.linux.netns import entered
+from tests.fakes.netns import ip
+from tests.netns.test_kernel_driver import attach_host, driven
+from tests.unit.datapaths.kernel.frames import arp
+
+pytestmark = [
+    pytest.mark.netns,
+    pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root"),
+]
+
+HOSTS = 1500
+DEFAULTS = {"gc_thresh1": 128, "gc_thresh2": 512, "gc_thresh3": 1024}
+
+
+def frame(number: int) -> bytes:
+    mac = b"\x02\0" + struct.pack("!I", number)
+    address = bytes([10, 60, number >> 8, number & 255])
+    return arp(1, mac, address, address)
+
+
+@pytest.fixture(autouse=True)
+def _defaults() -> None:
+    for family in ("ipv4", "ipv6"):
+        for key, value in DEFAULTS.items():
+            (SYSCTL / family / "neigh/default" / key).write_text(f"{value}\n")
+
+
+async def test_all_of_1500_hosts_are_learnt_and_none_is_withdrawn() -> None:
+    async with driven() as (name, _, ears):
+        ip(name, "addr add 10.60.0.1/16 dev br110")
+        attach_host(name)
+        with entered(name), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sock:
+            sock.bind(("h1", 0))
+            for number in range(2, HOSTS + 2):
+                sock.send(frame(number))
+                if number % 50 == 0:
+                    await asyncio.sleep(0.02)
+
+        def learnt(*, gone: bool) -> int:
+            return sum(isinstance(e, LearnedNeighbor) and e.gone == gone for e in ears.events)
+
+        try:
+            await ears.until(lambda: learnt(gone=False) >= HOSTS)
+        except TimeoutError:
+            raise AssertionError(f"{learnt(gone=False)} of {HOSTS} hosts learnt") from None
+        assert not learnt(gone=True)
+        assert {table.limit for table in use()} == {65536}
+        assert use()[0].entries >= HOSTS
