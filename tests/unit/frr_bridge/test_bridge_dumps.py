@@ -28,6 +28,19 @@ def test_a_dump_withdraws_what_it_does_not_repeat() -> None:
     assert left.gateway[-1] == 3
 
 
+def test_nexthop_that_a_dump_does_not_show_is_withdrawn_without_another_message() -> None:
+    w = world()
+    w.bridge.take_netlink(nexthop(12, 3))
+    w.bridge.collect()
+    assert len(w.flush().bus.records) == 2
+    w.bridge.begin_dump()
+    w.links()
+    w.bridge.take_netlink(nexthop(11))
+    w.bridge.end_dump()
+    w.bridge.collect()
+    assert len(w.flush().bus.records) == 1
+
+
 def test_a_nexthop_that_only_fpm_told_of_outlives_a_dump() -> None:
     """Its kernel may have none: then only FPM says when it is gone."""
     w = world()

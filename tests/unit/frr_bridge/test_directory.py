@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from frr_bridge import directory as directory_module
 from frr_bridge.directory import Directory, Unsafe, connect_to, open_directory
 from frr_bridge.rights import ours
 from tests.fakes.planted import FRR, OBSTACLES, SECRET, Outside, untouched
@@ -238,3 +239,12 @@ def test_what_is_no_socket_is_not_connected_to(
     obstacle(home / "bgpd.vty", outside)
     with pytest.raises((Unsafe, ConnectionRefusedError)):
         connect_to(home / "bgpd.vty", FRR.uid)
+
+
+def test_file_with_more_than_its_size_says_is_read_up_to_the_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It may grow after the look at it; files in /proc say that they are empty."""
+    monkeypatch.setattr(directory_module, "LARGEST", 100)
+    with Directory(Path("/proc/self"), ours()) as opened, pytest.raises(Unsafe, match="more than"):
+        opened.read("maps")

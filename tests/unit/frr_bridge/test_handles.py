@@ -172,6 +172,27 @@ def test_a_device_that_went_down_takes_its_legs_out_of_groups() -> None:
     assert heard.meaning(13) == [(1, 1), (2, 1)]
 
 
+def test_nexthop_that_only_fpm_told_of_survives_its_device() -> None:
+    """The kernel never had it, so the kernel cannot have removed it."""
+    heard = Heard(2)
+    heard.handles.learn(11, via(1))
+    heard.handles.learn(12, via(2))
+    heard.handles.installed(12)
+    heard.handles.flushed(2)
+    assert heard.handles.explained(11)
+    assert not heard.handles.explained(12)
+
+
+def test_id_of_a_leg_that_becomes_a_group_leaves_older_groups_alone() -> None:
+    heard = Heard(2)
+    heard.handles.learn(11, via(1))
+    heard.handles.learn(12, via(2))
+    heard.handles.learn_group(13, ((11, 1), (12, 1)))
+    heard.handles.learn_group(11, ((12, 1),))
+    assert heard.meaning(13) == [(1, 1), (2, 1)]
+    assert heard.meaning(11) == [(2, 1)]
+
+
 def test_a_restarted_zebra_gives_new_ids_and_yet_nothing_changes() -> None:
     """Invariant 1: routes are said with the handles that the datapath knows."""
     heard = Heard(2)

@@ -17,7 +17,13 @@ from frr_bridge.mirror import _RETRY_TICKS, ShadowMirror
 from frr_bridge.overlay import Overlay
 from frr_bridge.wire.link import IFF_UP
 from frr_bridge.wire.message import decode_message
-from frr_bridge.wire.neighbor import NTF_EXT_LEARNED, NTF_MASTER, NUD_NOARP, NeighborMessage
+from frr_bridge.wire.neighbor import (
+    NTF_EXT_LEARNED,
+    NTF_MASTER,
+    NTF_ROUTER,
+    NUD_NOARP,
+    NeighborMessage,
+)
 from frr_bridge.wire.netlink import AF_BRIDGE, AF_INET, header
 from tests.fakes.shadow import (
     AC110,
@@ -271,16 +277,47 @@ def test_what_an_earlier_bridge_left_behind_is_taken_away_once_all_hosts_are_kno
     assert world.asked() == []
 
 
-def test_a_row_that_somebody_deleted_is_written_again(mirrored: World) -> None:
+@pytest.mark.parametrize("row", [ours(deleted=True), replace(ours(), lladdr=b"")])
+def test_a_row_that_somebody_took_away_is_written_again(
+    mirrored: World, row: NeighborMessage
+) -> None:
     """zebra may take back a remote host late, when it has just become a local one."""
     mirrored.mirror.learn(Mirror(whole=True, macs=(MAC,), neighbors=(NEIGHBOR,)))
     mirrored.asked()
     mirrored.overlay.neighbor(ours())
     mirrored.mirror.retry()
     assert mirrored.asked() == []
-    mirrored.overlay.neighbor(ours(deleted=True))
+    mirrored.overlay.neighbor(row)
     mirrored.mirror.retry()
     assert mirrored.asked() == [("+", BR110, HOST)]
+
+
+def test_row_that_a_dump_does_not_show_is_written_again(mirrored: World) -> None:
+    mirrored.mirror.learn(Mirror(whole=True, macs=(MAC,), neighbors=(NEIGHBOR,)))
+    mirrored.overlay.neighbor(ours())
+    mirrored.mirror.retry()
+    mirrored.asked()
+    mirrored.overlay.begin()
+    mirrored.links()
+    mirrored.overlay.end()
+    mirrored.mirror.retry()
+    assert mirrored.asked() == [("+", BR110, HOST)]
+
+
+def test_refused_host_that_left_is_not_tried_again(world: World) -> None:
+    world.mirror.retry()
+    world.kernel.error = errno.EBUSY
+    world.mirror.learn(Mirror(macs=(MAC,), neighbors=(NEIGHBOR,)))
+    world.mirror.learn(Mirror(gone_macs=(MAC,), gone_neighbors=(NEIGHBOR,)))
+    world.asked()
+    for _ in range(_RETRY_TICKS):
+        world.mirror.retry()
+    assert world.asked() == []
+
+
+def test_router_is_written_as_one(world: World) -> None:
+    world.mirror.learn(Mirror(neighbors=(replace(NEIGHBOR, router=True),)))
+    assert [said.flags for said in world.kernel.asked] == [NTF_EXT_LEARNED | NTF_ROUTER]
 
 
 def test_our_own_row_is_no_remote_host_s_even_when_its_mac_is_remote(world: World) -> None:

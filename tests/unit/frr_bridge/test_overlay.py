@@ -343,6 +343,14 @@ def test_a_gateway_on_an_l3vni_s_bridge_is_a_vtep() -> None:
     assert found.vtep == VTEP
 
 
+def test_device_with_the_index_of_a_deleted_bridge_leads_to_no_vtep() -> None:
+    listener = Listener(*LINKS)
+    listener.hear(replace(LINKS[BR100 - 1], deleted=True), link(BR100, "eth9"))
+    assert listener.overlay.resolve(7, OVERLAY) == Nexthop(
+        7, NexthopType.GATEWAY, VTEP, "eth9", onlink=True
+    )
+
+
 def test_zebra_s_own_word_on_the_vni_counts_without_any_device() -> None:
     said = InlineNexthop(NexthopType.GATEWAY, VTEP, 99, vni=L3VNI)
     assert Listener().overlay.resolve(7, said) == Nexthop(

@@ -181,6 +181,16 @@ def test_a_dump_that_does_not_show_a_segment_ends_it() -> None:
     assert records(made.flush()) == set()
 
 
+def test_dump_that_repeats_a_segment_changes_nothing() -> None:
+    made = world(*SEGMENT, *HOST_ROWS)
+    before = records(made)
+    made.bridge.begin_dump()
+    made.links()
+    hear(made, *SEGMENT, *HOST_ROWS)
+    made.bridge.end_dump()
+    assert records(made.flush()) == before
+
+
 def test_an_id_of_a_segment_may_become_a_nexthop_of_routes() -> None:
     made = world(*SEGMENT, *HOST_ROWS)
     via = InlineNexthop(NexthopType.GATEWAY, VTEP, shadow.ETH1)

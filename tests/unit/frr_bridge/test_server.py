@@ -138,6 +138,19 @@ async def test_session_that_ended_makes_room_before_its_end_is_read(world: World
     assert world.events == ["connected", "lost", "connected"]
 
 
+async def test_session_after_another_has_received_nothing_yet(world: World) -> None:
+    _, writer = await world.connect()
+    writer.write(STREAM)
+    await until(lambda: world.frames == FRAMES)
+    writer.close()
+    await until(lambda: not world.server.connected)
+    await world.connect()
+    assert world.server.received == 0
+    await world.connect()  # the silent session yields
+    await until(lambda: len(world.events) == 5)
+    assert world.events[2:] == ["connected", "lost", "connected"]
+
+
 async def test_listener_survives_that_descriptors_run_out(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

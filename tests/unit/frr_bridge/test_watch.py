@@ -244,6 +244,15 @@ async def test_an_overrun_during_a_dump_is_another_dump(running: World) -> None:
     assert running.known == set(range(20))
 
 
+async def test_overrun_before_the_first_dump_is_no_trouble(world: World) -> None:
+    world.kernel.add(*range(10))
+    task = asyncio.create_task(world.watch.run())
+    await until(lambda: world.watch.whole)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert (world.known, world.troubles, len(world.kernel.news)) == (set(range(10)), [], 1)
+
+
 async def test_until_the_dump_after_an_overrun_not_all_is_known(world: World) -> None:
     assert not world.watch.whole
     world.watch._again = False

@@ -84,6 +84,15 @@ def test_a_refused_change_that_is_taken_back_has_not_failed() -> None:
     assert not table.has_failed()
 
 
+def test_comparison_with_the_datapath_leaves_refused_records_to_the_retry() -> None:
+    table = RecordTable(Kind.MAC)
+    want(table, mac(1), mac(2))
+    table.pending()
+    table.failed(mac(1).key, "EBUSY", now=2.0)
+    table.touch_unsettled(complete=True)
+    assert [key for key, _, _ in table.pending()] == [mac(2).key]
+
+
 @pytest.mark.parametrize("how", ["unwant", "sweep"])
 def test_a_refused_record_that_nobody_wants_leaves_no_trace(how: str) -> None:
     table = RecordTable(Kind.MAC)

@@ -7,9 +7,10 @@ from controller.inspect import routes
 from controller.model import events
 from controller.model.kinds import Kind
 from controller.model.nexthops import Nexthop, NexthopType, unsupported
-from controller.model.routes import Family
+from controller.model.routes import RTPROT_KERNEL, Family
 from controller.model.view import Problem, RowState
 from controller.pb import inspect_pb2 as pb
+from tests.fakes.batches import batch
 from tests.fakes.core import Core, running
 from tests.unit.controller.core.test_view import view_of
 
@@ -83,3 +84,16 @@ async def test_a_withdrawn_unusable_route_leaves_nothing() -> None:
         core.routes(f"- {A}")
         await core.settle()
         assert len(table.rows) == 0
+
+
+async def test_kernel_s_own_route_is_shown_however_it_leaves() -> None:
+    core = Core()
+    view = view_of(core)
+    async with running(core):
+        core.subscribe()
+        own = batch(f"+ {A} {MPLS}")
+        own.protocols[:] = RTPROT_KERNEL
+        core.state.take(events.Changed(own))
+        await core.settle()
+        assert shown(view).state == pb.ROW_STATE_UNMANAGED
+        assert view.status().degraded == ""
