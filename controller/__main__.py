@@ -10,7 +10,7 @@ import os
 import socket
 import sys
 
-from controller import logs
+from controller import footprint, logs
 from controller.backends import BACKENDS
 from controller.daemon import Daemon
 from controller.intent.documents import ManifestError
@@ -72,6 +72,7 @@ def _start(settings: Settings) -> None:
 
 async def _run(settings: Settings, spaces: Spaces, host: str, manifests: Manifests | None) -> None:
     backend = BACKENDS[settings.datapath](settings, spaces, host)  # refuses what cannot work
+    footprint.note(settings.state_dir, spaces, host)
     ensure_namespaces(spaces)
     intent = manifests.compile(spaces) if manifests else None
     await live(Daemon(settings, spaces, backend, intent, manifests).run())

@@ -149,6 +149,9 @@ def recover(spaces: Namespaces) -> None:
     for record in nicrecords.every():
         if record.owner != owner and netns.exists(record.owner):
             continue  # another controller's
+        if not netns.exists(record.owner) and not netns.exists(record.home):
+            nicrecords.remove(record)  # both ended, and the NIC with them or without its past
+            continue
         try:
             home = spaces.open(record.home)
             link = home.find(record.name)

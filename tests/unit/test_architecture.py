@@ -34,6 +34,15 @@ ALLOWED: dict[str, set[str]] = {
         "datapaths.base",
         "datapaths.conformance",
     },
+    "controller.cli.down": {  # the machine, not the daemon
+        "controller.cli",
+        "controller.footprint",
+        "controller.lock",
+        "controller.supervisor",
+        "controller.teardown",
+    },
+    "controller.footprint": {"controller.provision", "datapaths.linux"},
+    "controller.teardown": {"controller.footprint", "controller.model", "datapaths"},
     "controller.cli.manifests": {
         "controller.cli",
         "controller.options",
@@ -143,9 +152,11 @@ COMPOSITION = (
     "controller.__main__",
     "controller.backends",
     "controller.daemon",
+    "controller.footprint",
     "controller.namespaces",
     "controller.parting",
     "controller.provision",
+    "controller.teardown",
     "datapaths.remote.serve",
 )
 

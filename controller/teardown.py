@@ -1,0 +1,157 @@
+"""Gives back all that a controller took and removes all that it made; FRR is left alone.
+
+A step that fails stops no other but those that would destroy something: a namespace that still has
+a NIC in it keeps its name. Everything is found by marks and by what was written down, so it may be
+done again, and after any crash. Synchronous, as root, and never beside a running controller.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from controller.footprint import Footprint
+from controller.model.kinds import Kind
+from controller.model.links import Port
+from controller.model.records import RecordBatch
+from controller.model.routes import Op, RouteBatch
+from datapaths.base import Batch, DatapathError
+from datapaths.grout import devices
+from datapaths.kernel.driver import LAYOUT_KINDS, KernelDatapath
+from datapaths.linux import legs, netns, nics, ports
+from datapaths.linux.namespaces import Namespaces
+from datapaths.linux.shadows import Shadow, Shadows
+from datapaths.linux.twins import Twins
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What was done, or is to be done, to one thing; `problem` says why it could not be."""
+
+    what: str  # "nic", "devices", "namespace"
+    name: str
+    detail: str
+    problem: str = ""
+
+
+def planned(left: Footprint) -> Iterator[Step]:
+    """Yield what `undone` would do, and do nothing."""
+    if netns.exists(left.forwarding):
+        yield from _nics(left)
+        yield Step("devices", left.forwarding, "remove every device, route and filter of ours")
+    if left.control and netns.exists(left.control):
+        yield Step("devices", left.control, "remove FRR's stand-ins for devices")
+    for name in left.made:
+        if netns.exists(name):
+            yield _namespace(name)
+
+
+def undone(left: Footprint) -> Iterator[Step]:
+    """Undo everything; yield each step when it is done, or failed."""
+    stuck: set[str] = set()
+    if netns.exists(left.forwarding):
+        for step in _nics(left):
+            problem = _tried(lambda step=step: _give_back(left, step.name))
+            stuck |= {left.forwarding} if problem else set()
+            yield replace(step, problem=problem)
+        detail = "removed every device, route and filter of ours"
+        yield Step("devices", left.forwarding, detail, _tried(lambda: _empty(left)))
+    if left.control and netns.exists(left.control):
+        shadows = Shadows(left.control)
+        problem = _tried(lambda: shadows.ensure_base(Shadow()))
+        yield Step("devices", left.control, "removed FRR's stand-ins for devices", problem)
+    for name in left.made:
+        if netns.exists(name):
+            step = _namespace(name)
+            if name in stuck:
+                step = replace(step, problem="a NIC is still in it")
+            elif not step.problem:
+                step = replace(step, problem=_tried(lambda name=name: netns.remove(name)))
+            yield step
+
+
+def _nics(left: Footprint) -> Iterator[Step]:
+    with Namespaces(left.forwarding, left.host) as spaces:
+        links = spaces.forwarding
+        for link in links.all():
+            if not link.mark or link.mark.what not in ("port", "device"):
+                continue
+            if not (home := link.mark.text("from")):
+                continue
+            name = link.mark.text("port") or link.name
+            where = legs.spelt(home) or left.host or "the machine's namespace"
+            own = ", ".join(map(str, links.addresses(link.name))) or "no address"
+            yield Step("nic", name, f"back to {where}, with {own}")
+
+
+def _give_back(left: Footprint, name: str) -> None:
+    with Namespaces(left.forwarding, left.host) as spaces:
+        devices.remove(spaces, name)
+        ports.remove_port(spaces, Port(name))
+
+
+def _empty(left: Footprint) -> None:
+    """Remove twins, host legs, devices, and, where the namespace stays, what is in its tables."""
+    Twins(left.forwarding, left.control).remove()
+    with Namespaces(left.forwarding, left.host) as spaces:
+        nics.recover(spaces)
+        for link, mark in list(spaces.forwarding.marked("device")):
+            devices.remove(spaces, mark.text("port") or link.name)
+    asyncio.run(_withdraw_all(left))
+
+
+async def _withdraw_all(left: Footprint) -> None:
+    datapath = KernelDatapath(left.forwarding, left.host)
+    whole = left.forwarding in left.made  # goes with its name
+    try:
+        await datapath.capabilities()
+        for kind in sorted(Kind, reverse=True):
+            if kind is Kind.LSP or (whole and kind not in LAYOUT_KINDS):
+                continue
+            held = [batch async for batch in datapath.dump(kind)]
+            for batch in held:
+                failures = await datapath.apply(_withdrawn(batch))
+                if failures:
+                    raise OSError(0, f"{failures[0].error}: {failures[0].reason}")
+    finally:
+        await datapath.close()
+
+
+def _withdrawn(batch: Batch) -> Batch:
+    if isinstance(batch, RouteBatch):
+        return replace(batch, ops=np.full(len(batch), Op.WITHDRAW, np.uint8))
+    return RecordBatch(batch.kind, withdrawals=tuple(reversed(batch.upserts)))
+
+
+def _namespace(name: str) -> Step:
+    step = Step("namespace", name, "removed")
+    if pids := list(_inside(name)):
+        some = ", ".join(map(str, pids[:5]))
+        return replace(step, problem=f"it stays while process {some} runs in it")
+    return step
+
+
+def _inside(name: str) -> Iterator[int]:
+    """Yield the processes in a namespace."""
+    identity = netns.identity(name)
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            with suppress(OSError):
+                found = os.stat(entry / "ns/net")
+                if (found.st_dev, found.st_ino) == identity:
+                    yield int(entry.name)
+
+
+def _tried(work: object) -> str:
+    assert callable(work)
+    try:
+        work()
+    except (OSError, DatapathError) as error:
+        return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+    return ""

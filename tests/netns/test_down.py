@@ -1,0 +1,121 @@
+"""`dualpath down`: everything that was taken is given back, and nothing of ours stays."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from controller import footprint
+from controller.footprint import Footprint
+from controller.lock import alone
+from controller.model.links import Address, Port, Vni
+from controller.provision import Spaces
+from datapaths.kernel.driver import KernelDatapath
+from datapaths.linux import netns
+from datapaths.linux.shadows import Shadows, shadow_of
+from tests.fakes.batches import upsert
+from tests.netns.layouts import routed
+from tests.netns.namespaces import fresh, names, run
+
+pytestmark = [
+    pytest.mark.netns,
+    pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root"),
+]
+
+VNI = Vni(110, local=bytes([10, 0, 0, 1]), mac=bytes.fromhex("00f30000006e"))
+
+
+def down(state_dir: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "controller.cli", "down", f"--state-dir={state_dir}", *options]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+async def build(forwarding: str, host: str) -> None:
+    run(f"ip -n {host} link add eth7 type veth peer name wire")
+    run(f"ip -n {host} link set wire up")
+    run(f"ip -n {host} link set eth7 up")
+    run(f"ip -n {host} addr add 192.0.2.0/31 dev eth7")
+    run(f"ip -n {host} route add 198.51.100.0/24 via 192.0.2.1 dev eth7")
+    datapath = KernelDatapath(forwarding, host)
+    uplink = Port("eth7", addresses=(Address.parse("10.9.9.1/32"),), source_netns="")
+    try:
+        assert not await datapath.apply(upsert(VNI))
+        assert not await datapath.apply(upsert(uplink, routed(host)))
+    finally:
+        await datapath.close()
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_everything_is_given_back_and_again_is_nothing(tmp_path: Path, made: bool) -> None:
+    with fresh("fwd", "frr", "host") as (forwarding, control, host):
+        if made:
+            for name in (forwarding, control):
+                netns.remove(name)
+        footprint.note(tmp_path, Spaces(forwarding, control, True, True), host)
+        for name in (forwarding, control):
+            netns.create(name)
+        asyncio.run(build(forwarding, host))
+        shadows, shadow = Shadows(control), shadow_of((), (VNI,), ())
+        assert not [*shadows.ensure_base(shadow), *shadows.ensure_overlay(shadow)]
+        planned = down(tmp_path, "--dry-run")
+        assert planned.returncode == 0
+        assert f"eth7: back to {host}" in planned.stdout
+        assert "192.0.2.0/31" in planned.stdout
+        assert "eth7" in names(forwarding)
+        done = down(tmp_path, "-o", "json")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert not [step for step in json.loads(done.stdout) if step["problem"]]
+        assert names(host) == {"lo", "eth7", "wire"}
+        assert "192.0.2.0/31" in run(f"ip -n {host} addr show dev eth7")
+        assert "10.9.9.1" not in run(f"ip -n {host} addr show dev eth7")
+        assert "198.51.100.0/24" in run(f"ip -n {host} route show dev eth7")
+        assert netns.exists(forwarding) is not made
+        assert netns.exists(control) is not made
+        if not made:
+            assert names(forwarding) == names(control) == {"lo"}
+        again = down(tmp_path, f"--netns={forwarding}")
+        assert (again.returncode, again.stderr) == (0, "")
+
+
+def test_a_running_controller_is_to_be_stopped_first(tmp_path: Path) -> None:
+    with alone(tmp_path / "controller.lock"):
+        done = down(tmp_path)
+    assert done.returncode == 1
+    assert "systemctl stop dualpath" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_namespace_in_which_a_process_runs_stays_and_says_so(tmp_path: Path) -> None:
+    with fresh("fwd", "frr") as (forwarding, control):
+        netns.remove(control)
+        footprint.note(tmp_path, Spaces(forwarding, control, True, True), "")
+        netns.create(control)
+        inside = subprocess.Popen(["ip", "netns", "exec", control, "sleep", "60"])
+        try:
+            while netns.identity(control)[1] != os.stat(f"/proc/{inside.pid}/ns/net").st_ino:
+                pass
+            done = down(tmp_path)
+        finally:
+            inside.kill()
+            inside.wait()
+        assert done.returncode == 1
+        assert f"{control}: removed: NOT DONE: it stays while process {inside.pid}" in done.stdout
+        assert netns.exists(control)
+        assert down(tmp_path).returncode == 0
+        assert not netns.exists(control)
+
+
+def test_what_was_made_is_remembered_over_restarts(tmp_path: Path) -> None:
+    with fresh("fwd", "frr") as (forwarding, control):
+        netns.remove(forwarding)
+        spaces = Spaces(forwarding, control, True, True)
+        footprint.note(tmp_path, spaces, "")
+        netns.create(forwarding)
+        footprint.note(tmp_path, spaces, "")
+        assert footprint.read(tmp_path) == Footprint(forwarding, control, "", (forwarding,))
