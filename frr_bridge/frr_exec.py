@@ -19,6 +19,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from controller import options
@@ -28,7 +29,7 @@ from frr_bridge.rights import of_frr
 CLONE_NEWNS, CLONE_NEWIPC = 0x00020000, 0x08000000  # linux/sched.h
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REC, MS_PRIVATE = 1, 2, 4, 8, 1 << 14, 1 << 18
 HIDDEN = (Path("/run/netns"), Path("/run/dualpath"))
-RUN_DIR = Path("/run/frr")
+DIRECTORIES = (Path("/run/frr"), Path("/var/tmp/frr"))  # sockets; crash logs
 
 CAPABILITIES = (
     "chown",  # frrinit.sh makes directories of user frr
@@ -51,7 +52,7 @@ def main() -> None:
     arguments = _parse(sys.argv[1:])
     try:
         command = confined(arguments.command, arguments.netns, arguments.userns_dir)
-        _make_run_dir()
+        _make_directories()
         _hide()
         os.execvp(command[0], command)
     except OSError as error:
@@ -113,14 +114,23 @@ def _check_map(name: str, userns: Path) -> None:
             )
 
 
-def _make_run_dir() -> None:
-    """Make /run/frr where no systemd-tmpfiles does; root inside may not."""
-    try:
-        RUN_DIR.mkdir(0o755)
-    except FileExistsError:
-        return
+def _make_directories() -> None:
+    """Make FRR's directories that no package makes, and give away what a root's FRR left.
+
+    Root inside may neither make nor use them when they are the machine's root's. Their parents are
+    root's, or sticky as /var/tmp is, so only root can have put a directory of root's there.
+    """
     rights = of_frr()
-    os.chown(RUN_DIR, rights.uid, rights.gid)
+    for path in DIRECTORIES:
+        with suppress(FileExistsError):
+            path.mkdir(0o755)
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except OSError:
+            continue  # somebody's link or file: FRR says what it cannot do without it
+        if os.fstat(fd).st_uid == 0:
+            os.fchown(fd, rights.uid, rights.gid)
+        os.close(fd)
 
 
 def _check(code: int, what: str) -> None:
