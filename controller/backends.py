@@ -12,7 +12,7 @@ from controller.model.view import NeighborTable
 from controller.provision import PortTwins, Spaces
 from controller.rpc.connect import ClientTls
 from controller.settings import Settings
-from controller.supervisor import Child
+from controller.supervisor import Child, written
 from datapaths.base import Datapath, Unavailable
 from datapaths.grout.process import Grout, GroutProcess, locate, peer_of
 from datapaths.grout.twins import GroutTwins
@@ -99,12 +99,16 @@ def _agent(settings: Settings, spaces: Spaces, host: str, listen: str) -> tuple[
         "-P",
         "-m",
         "datapaths.grout.agent",
-        f"--grout-sock={settings.grout.sock}",
-        f"--netns={spaces.forwarding}",
-        f"--host-netns={host}",
-        f"--listen={listen}",
-        f"--log-level={settings.log_level}",
-        f"--log-format={settings.log_format}",
+        *written(
+            {
+                "grout-sock": settings.grout.sock,
+                "netns": spaces.forwarding,
+                "host-netns": host,
+                "listen": listen,
+                "log-level": settings.log_level,
+                "log-format": settings.log_format,
+            }
+        ),
         "--until-eof",
     )
 

@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,6 +27,11 @@ _END_S = 3.0
 _STEADY_S = 10.0  # who lived so long may start again at once
 _MOST_PAUSE_S = 8.0
 _PATIENCE_S = 5.0  # with a bridge that is not our child and says nothing
+
+
+def written(options: Mapping[str, object]) -> list[str]:
+    """Return options as words of a command line; one with an empty value is left out."""
+    return [f"--{name}={value}" for name, value in options.items() if str(value)]
 
 
 class Useless(Exception):
@@ -98,18 +103,21 @@ class BridgeSupervisor:
 
     async def _start(self) -> asyncio.subprocess.Process:
         settings = self._settings
+        options = {
+            "netns": self._netns,
+            "fpm": settings.fpm,
+            "state-dir": settings.state_dir,
+            "frr-name": settings.frr_name,
+            "hold": settings.hold_s,
+            "log-level": settings.log_level,
+            "log-format": settings.log_format,
+        }
         return await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",  # what lies in the current directory is not ours
             "-m",
             "frr_bridge",
-            f"--netns={self._netns}",
-            f"--fpm={settings.fpm}",
-            f"--state-dir={settings.state_dir}",
-            f"--frr-name={settings.frr_name}",
-            f"--hold={settings.hold_s}",
-            f"--log-level={settings.log_level}",
-            f"--log-format={settings.log_format}",
+            *written(options),
             start_new_session=True,  # a terminal's ^C is for us to pass on
         )
 

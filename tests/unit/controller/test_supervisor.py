@@ -16,6 +16,7 @@ import pytest
 from controller import supervisor
 from controller.settings import Settings, parse
 from controller.supervisor import BridgeSupervisor, Child, Useless
+from frr_bridge.__main__ import _parse as bridge_options
 from tests.fakes.waiting import until
 
 STAND_IN = "import sys, time\nsys.stdin.close()\ntime.sleep(60)"
@@ -81,6 +82,23 @@ async def test_a_bridge_is_started_with_what_we_were_told_and_ends_with_us(
         assert "--log-format=json" in command
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+@pytest.mark.parametrize("name", ["", "pe1"])
+@pytest.mark.parametrize("netns", ["", "frr"])
+async def test_a_bridge_understands_what_it_is_started_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, netns: str
+) -> None:
+    """An FRR without a name, or in our own namespace, is an option less."""
+    named = [f"--frr-name={name}"] if name else []
+    settings = parse(["--datapath=kernel", "--state-dir", str(tmp_path), *named])
+    started = Started(monkeypatch)
+    async with running(BridgeSupervisor(settings, netns, silent=lambda: True)):
+        await until(lambda: bool(started.commands))
+    (command,) = started.commands
+    words = [str(word) for word in command]
+    told = bridge_options(words[words.index("frr_bridge") + 1 :])
+    assert (told.frr_name, told.netns or "") == (name, netns)
 
 
 async def test_a_bridge_that_ends_is_started_again(
