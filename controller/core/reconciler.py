@@ -124,7 +124,7 @@ class Reconciler:
             left_s = self._retry_at - self._clock.monotonic()
             async with asyncio.timeout(max(left_s, 0)):  # wait_for may lose a cancellation
                 await self._wake.wait()
-        if self._clock.monotonic() >= self._retry_at:  # however often it was woken since
+        if 0 < self._retry_at <= self._clock.monotonic():  # however often it was woken since
             self._retry_at = 0.0
             self._tries += 1
             self._mark_failed()

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from controller.model import events
 from controller.model.kinds import Kind
 from controller.model.nexthops import Nexthop
+from frr_bridge.session import Input
+from frr_bridge.wire.link import IFF_RUNNING, IFF_UP
+from frr_bridge.wire.nexthop import ZebraNexthop
 from tests.fakes import shadow
 from tests.unit.frr_bridge.test_bridge import World, nexthop, route, world
+
+UP = IFF_UP | IFF_RUNNING
 
 
 def test_a_dump_withdraws_what_it_does_not_repeat() -> None:
@@ -34,9 +41,22 @@ def test_nexthop_that_a_dump_does_not_show_is_withdrawn_without_another_message(
     w.bridge.collect()
     assert len(w.flush().bus.records) == 2
     w.bridge.begin_dump()
-    w.links()
+    w.links(*(replace(link, flags=UP) for link in shadow.LINKS))  # else they take it along
     w.bridge.take_netlink(nexthop(11))
     w.bridge.end_dump()
+    w.bridge.collect()
+    assert len(w.flush().bus.records) == 1
+
+
+def test_dead_daemon_s_nexthops_are_kept_until_the_sweep() -> None:
+    """Invariant 1."""
+    w = world()
+    w.bridge.take_netlink(nexthop(12, 3))
+    w.bridge.step(Input.DIED)
+    w.bridge.take_netlink(ZebraNexthop(12, True))
+    w.bridge.collect()
+    assert len(w.flush().bus.records) == 2
+    w.bridge.step(Input.CONVERGED)
     w.bridge.collect()
     assert len(w.flush().bus.records) == 1
 

@@ -38,12 +38,14 @@ async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     await made.daemon.die()
 
 
-async def test_the_marker_and_the_bytes_until_then_are_the_end(world: World) -> None:
+@pytest.mark.parametrize("before", [0, (1 << 32) - 100], ids=["from zero", "counter wraps"])
+async def test_the_marker_and_the_bytes_until_then_are_the_end(world: World, before: int) -> None:
+    world.counters(sent=before, waiting=0)
     await world.watch.arm()
     assert world.watch.armed
     ending = asyncio.create_task(world.watch.finished())
     world.received = 100
-    world.counters(sent=200, waiting=50)
+    world.counters(sent=(before + 200) % (1 << 32), waiting=50)
     await asyncio.sleep(0)
     world.daemon.log(b"zebra: [" + MARKER + b"] RMAC walk finished\n")
     while world.daemon.heard.count(COUNTERS) < 2:

@@ -13,11 +13,13 @@ import pytest
 
 from controller.bus.subscriber import Subscriber
 from controller.model import events
+from controller.model.frr import FrrSettings, to_json
 from controller.model.kinds import Kind
 from controller.model.nexthops import BLACKHOLE
 from frr_bridge import convergence, replay, runtime
 from frr_bridge.dump import DumpError
 from frr_bridge.frr_apply import FrrApply, FrrPaths
+from frr_bridge.frr_version import Version
 from frr_bridge.runtime import Runtime, Settings
 from frr_bridge.session import State
 from frr_bridge.vty import Vty
@@ -121,6 +123,7 @@ class World:
 @pytest.fixture
 async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     monkeypatch.setattr(runtime, "_TICK_S", 0.005)
+    monkeypatch.setattr(runtime, "_REPORT_S", 0.005)
     monkeypatch.setattr(replay, "_POLL_S", 0.001)
     monkeypatch.setattr(replay, "QUIET_S", 0.02)
     for name in ("SETTLE_S", "SILENCE_S"):
@@ -349,6 +352,76 @@ async def test_a_check_finds_what_the_kernel_does_not_hold(world: World) -> None
     assert {batch.kind for batch in first.batches} >= {Kind.MAC, Kind.FLOOD, Kind.NEIGHBOR}
     assert second == events.Checked(8, 0)
     assert world.runtime.bridge.check is None
+
+
+async def test_frr_is_not_believed_before_bgpd_knows_the_vnis(world: World) -> None:
+    await world.until(lambda: world.runtime._watch.whole)
+    for message in shadow.LINKS:
+        world.runtime.bridge.take_netlink(message)
+    world.bgpd.start()
+    await world.zebra(route(1))
+    await world.until(lambda: "bgpd to know VNI 100, 110" in world.runtime.bridge.reason)
+    assert world.state is State.CONVERGING
+    world.bgpd.say_json("show bgp l2vpn evpn vni json", {"100": {}, "110": {}})
+    await world.until(lambda: world.state is State.LIVE)
+
+
+async def test_rows_that_the_controller_keeps_are_at_stake(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FRR may still repeat them: it must be silent for longer."""
+    monkeypatch.setattr(convergence, "SILENCE_S", 1e9)
+    world.controller._kept = lambda: 7
+    world.controller.subscribe()
+    await world.until(lambda: world.runtime._at_stake)
+    await world.zebra(route(1))
+    await world.until(lambda: "fall silent" in world.runtime.bridge.reason)
+    assert world.state is State.CONVERGING
+
+
+async def test_new_subscriber_hears_the_report_again(world: World) -> None:
+    up = {"bgpState": "Established", "bgpTimerUpMsec": 60_000}
+    world.bgpd.say_json(NEIGHBORS, {"default": {"eth1": up}})
+    world.bgpd.start()
+    await world.live(route(1))
+    await world.until(lambda: world.heard.count(events.FrrReport) == 1)
+    world.controller.subscribe()
+    await world.until(lambda: world.heard.count(events.FrrReport) == 2)
+
+
+async def test_zebra_that_could_never_complete_a_route_is_not_configured(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zebra = FakeDaemon(world.bgpd.path.parent / "zebra.vty").start()
+    monkeypatch.setattr(Vty, "arguments", lambda _: (b"--asic-offload=notify_on_offload",))
+    monkeypatch.setattr(FrrApply, "version", _frr_10_3)
+    await world.until(world.runtime._zebra.alive)
+    world.controller.send(events.Configure(7, to_json(FrrSettings(hostname="pe1"))))
+    await world.until(lambda: world.heard.count(events.Configured) == 1)
+    (answer,) = (e for e in world.heard.events if isinstance(e, events.Configured))
+    assert (answer.ok, answer.changed) == (False, False)
+    assert "notify_on_offload" in answer.message
+    await zebra.die()
+
+
+async def _frr_10_3(_: FrrApply) -> Version:
+    return Version(10, 3)
+
+
+async def test_check_that_lost_notifications_is_taken_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dumps = iter([2, 2, 1])
+    asked: list[int] = []
+
+    async def again() -> int:
+        asked.append(next(dumps))
+        return asked[-1]
+
+    monkeypatch.setattr(world.runtime._watch, "again", again)
+    world.controller.send(events.Check(7))
+    await world.until(lambda: world.heard.count(events.Checked) == 1)
+    assert asked == [2, 2, 1]
 
 
 async def test_a_new_subscriber_hears_everything(world: World) -> None:

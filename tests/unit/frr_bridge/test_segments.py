@@ -161,6 +161,16 @@ def test_a_dead_daemon_takes_no_vtep_out_of_a_segment() -> None:
     assert both(VTEP, THIRD) in records(made.flush())
 
 
+def test_segment_that_is_whole_again_survives_the_sweep_whole() -> None:
+    made = world(*SEGMENT, *HOST_ROWS)
+    made.dead = True
+    made.bridge.step(Input.DIED)
+    hear(made, group(ONE), group(ONE, TWO))
+    made.dead = False
+    made.bridge.step(Input.CONVERGED)
+    assert both(VTEP, OTHER_VTEP) in records(made.flush())
+
+
 def test_a_dead_daemon_s_deleted_segment_is_kept_until_the_sweep() -> None:
     made = world(*SEGMENT, *HOST_ROWS)
     made.dead = True

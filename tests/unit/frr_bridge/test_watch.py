@@ -253,6 +253,19 @@ async def test_overrun_before_the_first_dump_is_no_trouble(world: World) -> None
     assert (world.known, world.troubles, len(world.kernel.news)) == (set(range(10)), [], 1)
 
 
+async def test_notifications_during_a_dump_come_after_its_rows(running: World) -> None:
+    running.kernel.macs = {1, 2}
+
+    def notify() -> None:
+        running.kernel.on_dumped = lambda: None
+        running.kernel.add(7)
+        running.watch.drain()
+
+    running.kernel.on_dumped = notify
+    await until(lambda: running.watch.whole and 7 in running.told)
+    assert running.told == [1, 2, END, 7]
+
+
 async def test_until_the_dump_after_an_overrun_not_all_is_known(world: World) -> None:
     assert not world.watch.whole
     world.watch._again = False
@@ -290,6 +303,7 @@ async def test_a_notification_socket_that_fails_is_replaced(
     running.watch.drain()
     await until(lambda: running.watch.whole and running.watch.dumps == 2)
     assert running.kernel.news[-1] is not first
+    assert asyncio.get_running_loop().remove_reader(running.kernel.news[-1].fileno())
     running.kernel.add(7)
     running.watch.drain()
     assert 7 in running.told

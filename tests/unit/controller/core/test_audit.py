@@ -22,6 +22,7 @@ A6 = "2001:db8::/32"
 ONE = Nexthop(1, NexthopType.GATEWAY, bytes([192, 168, 1, 1]), "eth1")
 TWO = Nexthop(2, NexthopType.GATEWAY, bytes([192, 168, 1, 2]), "eth1")
 FLOOD = Flood(100, bytes([10, 0, 0, 1]))
+NONE = np.empty(0, np.uint32)
 
 
 @pytest.fixture
@@ -110,6 +111,20 @@ async def test_a_row_that_is_wrong_in_two_ways_is_named_once(core: Core) -> None
     await core.settle()
     core.datapath.routes.clear()
     assert await found(core) == [("ROUTE", A, Problem.MISSING)]
+
+
+async def test_refused_row_that_somebody_changed_is_named_once(core: Core) -> None:
+    core.say(ONE, TWO)
+    core.routes(f"+ {A} 1")
+    await core.settle()
+    refuse(core, bytes([10, 0, 0, 0]))
+    core.routes(f"+ {A} 2")
+    await core.settle()
+    table = core.state.rib.table("default", batch(f"+ {A} 1").family)
+    held = [
+        problem for problem, _, lengths in table.audit([batch(f"+ {A} 9")], NONE) if len(lengths)
+    ]
+    assert held == [Problem.DIFFERENT]
 
 
 async def test_all_rows_are_counted_and_some_are_named(core: Core) -> None:

@@ -108,3 +108,11 @@ def test_a_huge_handle_costs_no_more_memory_than_another() -> None:
     assert ids.translate(handles).tolist() == [one, two, 0]
     assert ids.release(huge) == one
     assert ids.translate(handles).tolist() == [0, two, 0]
+
+
+def test_id_that_is_neither_wanted_nor_present_is_not_claimed_again() -> None:
+    ids = NexthopIds()
+    first = ids.claim(via(1, 1)).id
+    ids.keep(set(), set())
+    ids.new_bridge()
+    assert ids.claim(via(1, 1)).id != first

@@ -163,6 +163,21 @@ async def test_a_row_that_always_fails_does_not_keep_the_loop_busy() -> None:
         assert made.datapath.log == ["+ VRF red"]
 
 
+async def test_retries_begin_anew_once_something_may_have_cured_failures() -> None:
+    made = Core()
+    made.datapath.refuse[Kind.VRF, "red"] = "EPERM"
+    async with running(made):
+        made.state.want(Kind.VRF, [Vrf("red")])
+        await made.settle()
+        for delay_s in RETRY_S[:4]:
+            await made.later(delay_s + 0.1)
+        made.reconciler.retry_now()
+        await made.settle()
+        tries = made.datapath.log.count("+ VRF red")
+        await made.later(RETRY_S[0] + 0.1)
+        assert made.datapath.log.count("+ VRF red") == tries + 1
+
+
 async def test_constant_news_does_not_put_off_a_retry(core: Core) -> None:
     core.datapath.refuse[Kind.FLOOD, (100, b"\x0a\0\0\2")] = "EBUSY"
     core.say(Flood(100, b"\x0a\0\0\2"))

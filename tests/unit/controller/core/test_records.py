@@ -93,6 +93,22 @@ def test_comparison_with_the_datapath_leaves_refused_records_to_the_retry() -> N
     assert [key for key, _, _ in table.pending()] == [mac(2).key]
 
 
+def test_record_that_nobody_wants_is_not_rewritten() -> None:
+    table = programmed(mac(1))
+    table.unwant(mac(1).key, now=1.0)
+    table.rewrite(mac(1, vtep=2), now=2.0)
+    assert table.desired(mac(1).key) is None
+
+
+def test_withdrawal_that_was_cut_short_is_done_before_all_is_known() -> None:
+    table = programmed(mac(1))
+    table.adopt(mac(2), now=1.0)
+    table.unwant(mac(1).key, now=1.0)
+    table.pending()
+    table.touch_unsettled(complete=False)
+    assert table.pending() == [(mac(1).key, None, mac(1))]
+
+
 @pytest.mark.parametrize("how", ["unwant", "sweep"])
 def test_a_refused_record_that_nobody_wants_leaves_no_trace(how: str) -> None:
     table = RecordTable(Kind.MAC)

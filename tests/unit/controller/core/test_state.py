@@ -46,6 +46,16 @@ def test_a_route_without_a_nexthop_is_left_out_and_the_rest_stands() -> None:
     assert desired(made) == 1
 
 
+def test_group_that_an_earlier_bridge_left_out_is_forgotten() -> None:
+    """Its members' handles are other nexthops' by now."""
+    made = core()
+    made.say(GROUP)
+    made.subscribe()
+    made.say(ONE)
+    assert [n.type for n in made.state.records[Kind.NEXTHOP].refused()] == []
+    assert made.state.records[Kind.NEXTHOP].count(2).desired == 1
+
+
 def test_a_group_waits_for_the_last_of_its_members(caplog: pytest.LogCaptureFixture) -> None:
     made = core()
     made.say(GROUP_OF_GROUP, GROUP, GROUP)

@@ -10,9 +10,11 @@ from controller.core.reconciler import TURN_S
 from controller.model.nexthops import Nexthop, NexthopType
 from controller.model.routes import RouteBatch
 from datapaths.base import Batch, RowFailure
+from tests.fakes.batches import rows_of
 from tests.fakes.core import Core, LoggingDatapath, running
 
-A = "10.0.0.0/8"
+A, B = "10.0.0.0/8", "11.0.0.0/8"
+HALVES = ["10.0.0.0/9", "10.128.0.0/9"]
 ONE = Nexthop(1, NexthopType.GATEWAY, bytes([192, 168, 1, 1]), "eth1")
 TWO = Nexthop(2, NexthopType.GATEWAY, bytes([192, 168, 1, 2]), "eth1")
 
@@ -56,14 +58,42 @@ async def test_what_replaces_a_route_comes_before_that_goes_however_much_there_i
     core = Core(churning := Churning())
     core.reconciler.batch_rows = 1
     churning.churn = lambda: core.clock.advance(TURN_S / 2)
-    halves = ["10.0.0.0/9", "10.128.0.0/9"]
     async with running(core):
         core.subscribe()
         core.say(ONE, TWO)
         core.routes(f"+ {A} 1")
         await core.settle()
         core.datapath.log.clear()
-        core.routes(*(f"+ 11.{i}.0.0/16 2" for i in range(50)), *(f"+ {h} 2" for h in halves))
+        core.routes(*(f"+ 11.{i}.0.0/16 2" for i in range(50)), *(f"+ {h} 2" for h in HALVES))
         core.routes(f"- {A}")
         await core.settle()
         assert core.datapath.log[-1] == f"- ROUTE {A}"
+
+
+class Late(LoggingDatapath):
+    """Applies slowly; when it withdraws, FRR replaces another route by two."""
+
+    core: Core | None = None
+
+    async def apply(self, batch: Batch) -> Sequence[RowFailure]:
+        if self.core and isinstance(batch, RouteBatch):
+            self.core.clock.advance(TURN_S)
+            if rows_of(batch) == {B: 0}:
+                self.core.routes(f"+ {HALVES[0]} 2", f"+ {HALVES[1]} 2", f"- {A}")
+        return await super().apply(batch)
+
+
+async def test_withdrawals_that_come_late_do_not_overtake_what_replaces_them() -> None:
+    core = Core(late := Late())
+    core.reconciler.batch_rows = 1
+    async with running(core):
+        core.subscribe()
+        core.say(ONE, TWO)
+        core.routes(f"+ {A} 1", f"+ {B} 1")
+        await core.settle()
+        late.core = core
+        core.datapath.log.clear()
+        core.routes("+ 12.0.0.0/8 1", f"- {B}")
+        await core.settle()
+        assert core.datapath.log[-1] == f"- ROUTE {A}"
+        assert len(core.datapath.log) == 5
