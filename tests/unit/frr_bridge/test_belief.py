@@ -239,3 +239,8 @@ def test_frr_has_to_fall_silent(at_stake: bool, silence_s: float) -> None:
     assert made.still_talking(NOW + silence_s - 0.1, 1, at_stake=at_stake)
     assert not made.still_talking(NOW + silence_s, 1, at_stake=at_stake)
     assert made.still_talking(NOW + silence_s, 2, at_stake=at_stake)
+
+
+def test_dead_bgpd_makes_no_zebra_alone() -> None:
+    assert belief(YOUNG, OLD).alone
+    assert not belief(YOUNG, DEAD_BGPD).alone

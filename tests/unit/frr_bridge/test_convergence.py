@@ -151,9 +151,12 @@ def test_a_vrf_defers_for_a_peer_that_never_comes(vrf: str, age_s: float, waited
 
 
 def test_nothing_is_deferred_for_peers_that_are_up_or_only_help() -> None:
-    here = {"red": {"a": peer(), "b": absent("Helper*")}}
+    up = {**absent(), "bgpState": "Established"}
+    here = {"red": {"a": peer(), "b": absent("Helper*"), "c": up}}
     assert deferred(here, "", bgpd_age_s=1) == ""
 
 
 def test_a_deferral_time_may_stand_outside_the_instances() -> None:
-    assert defer_times("bgp graceful-restart select-defer-time 7\n") == {"": 7}
+    for before in ("", CONFIGURATION):
+        times = defer_times(f"{before}bgp graceful-restart select-defer-time 7\n")
+        assert times == {"": 7} | ({"red": 0, "blue": 30} if before else {})

@@ -131,6 +131,16 @@ def test_a_link_that_only_root_can_put_there_counts(home: Path) -> None:
         open_directory(home.parent / "circle")
 
 
+@pytest.mark.parametrize("mode", [0o775, 0o757])
+def test_a_link_that_others_can_put_there_is_refused(home: Path, mode: int) -> None:
+    shared = home.parent / "shared"
+    shared.mkdir()
+    shared.chmod(mode)
+    (shared / "run").symlink_to(home)
+    with pytest.raises(Unsafe, match="run is a link"):
+        open_directory(shared / "run")
+
+
 def test_a_missing_directory_is_named_in_full(home: Path) -> None:
     with pytest.raises(FileNotFoundError) as caught:
         open_directory(home / "pe1" / "deeper")

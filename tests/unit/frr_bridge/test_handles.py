@@ -318,6 +318,15 @@ def test_what_zebra_dropped_is_collected_once_no_route_uses_it() -> None:
     assert heard.original(11) not in {group, member}  # a handle is never used again
 
 
+def test_handle_whose_id_is_gone_counts_as_unnamed() -> None:
+    heard = Heard(2)
+    heard.handles.learn(11, via(1))
+    heard.handles.collect(set())
+    assert not heard.handles.unnamed
+    heard.handles.forget(11)
+    assert heard.handles.unnamed
+
+
 def test_a_live_alias_keeps_its_original() -> None:
     heard = Heard(2)
     heard.handles.learn(11, via(1))

@@ -304,6 +304,30 @@ def test_row_that_a_dump_does_not_show_is_written_again(mirrored: World) -> None
     assert mirrored.asked() == [("+", BR110, HOST)]
 
 
+def test_dump_that_shows_zebra_s_row_in_place_of_ours_leaves_it(mirrored: World) -> None:
+    mirrored.mirror.learn(Mirror(whole=True, macs=(MAC,), neighbors=(NEIGHBOR,)))
+    mirrored.overlay.neighbor(ours())
+    for row in HOST_ROWS:
+        mirrored.overlay.neighbor(row)
+    mirrored.mirror.retry()
+    mirrored.asked()
+    mirrored.overlay.begin()
+    mirrored.links()
+    for row in HOST_ROWS:
+        mirrored.overlay.neighbor(row)
+    mirrored.overlay.end()
+    mirrored.mirror.retry()
+    assert mirrored.asked() == []
+
+
+def test_mac_that_somebody_else_wrote_on_an_access_port_stays(world: World) -> None:
+    """Invariant 2."""
+    world.mirror.learn(Mirror(whole=True))
+    world.overlay.neighbor(replace(on_bridge(AC110, BR110, OTHER.mac), flags=NTF_MASTER))
+    world.mirror.retry()
+    assert world.asked() == []
+
+
 def test_refused_host_that_left_is_not_tried_again(world: World) -> None:
     world.mirror.retry()
     world.kernel.error = errno.EBUSY

@@ -159,6 +159,13 @@ def test_both_forms_of_a_vtep_s_address_are_one_record() -> None:
     assert listener.records == set()
 
 
+def test_router_mac_that_left_may_come_back_as_a_host_s() -> None:
+    listener = Listener(*LINKS, *ROUTER_ROWS)
+    listener.hear(*(replace(row, deleted=True) for row in ROUTER_ROWS))
+    listener.hear(*ROUTER_ROWS[:2])
+    assert listener.records == {Mac(L3VNI, ROUTER_MAC, VTEP)}
+
+
 def test_a_vtep_s_new_router_mac_replaces_the_old_one() -> None:
     new = bytes.fromhex("aabbcc000099")
     listener = Listener(*LINKS, *ROUTER_ROWS)

@@ -110,3 +110,11 @@ def test_a_group_is_said_after_its_members_even_if_it_was_there_before() -> None
     assert [batch.upserts for batch in said(records, 1)] == [(n,) for n in (*members, group)]
     records.repeat()
     assert [batch.upserts for batch in said(records, 1)] == [(n,) for n in (*members, group)]
+
+
+def test_record_that_shrinks_while_it_is_held_is_swept() -> None:
+    records = Records(Kind.MAC)
+    records.want(HERE)
+    records.withdraw(HERE.key, hold=True)
+    records.shrink(THERE)
+    assert (records.held, records.sweep(), len(records)) == (1, 1, 0)

@@ -201,6 +201,18 @@ def test_dump_that_repeats_a_segment_changes_nothing() -> None:
     assert records(made.flush()) == before
 
 
+def test_member_that_becomes_a_group_is_no_vtep() -> None:
+    made = world(*SEGMENT, *HOST_ROWS)
+    hear(made, ZebraNexthop(ONE, False, members=((THREE, 1),), fdb=True))
+    assert both(OTHER_VTEP) in records(made)
+
+
+def test_group_that_becomes_a_vtep_is_no_segment() -> None:
+    made = world(*SEGMENT, *HOST_ROWS)
+    hear(made, to(GROUP, VTEP))
+    assert records(made) == set()
+
+
 def test_an_id_of_a_segment_may_become_a_nexthop_of_routes() -> None:
     made = world(*SEGMENT, *HOST_ROWS)
     via = InlineNexthop(NexthopType.GATEWAY, VTEP, shadow.ETH1)

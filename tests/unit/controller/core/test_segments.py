@@ -141,3 +141,13 @@ async def test_a_mac_may_leave_its_segment_for_one_vtep() -> None:
         await core.settle()
         assert single in held(core)
         assert vtep_cell(shown(core)) == "100.64.0.3"
+
+
+def test_mac_that_was_withdrawn_is_behind_no_segment() -> None:
+    core = Core()
+    core.subscribe()
+    core.say(SEGMENT, MACS_BEHIND[0])
+    same = Mac(100, MACS_BEHIND[0].mac)
+    assert core.state.segments.segment_of(same) == SEGMENT.id
+    core.unsay(MACS_BEHIND[0])
+    assert core.state.segments.segment_of(same) == 0
