@@ -61,6 +61,14 @@ def test_dead_daemon_s_nexthops_are_kept_until_the_sweep() -> None:
     assert len(w.flush().bus.records) == 1
 
 
+def test_stale_message_over_fpm_does_not_undo_the_kernel_s() -> None:
+    w = world()
+    w.bridge.take_netlink(nexthop(12, 3))
+    w.bridge._hint(nexthop(12, 4))
+    found = {n.gateway[-1] for n in w.flush().bus.records.values() if isinstance(n, Nexthop)}
+    assert found == {2, 3}
+
+
 def test_a_nexthop_that_only_fpm_told_of_outlives_a_dump() -> None:
     """Its kernel may have none: then only FPM says when it is gone."""
     w = world()

@@ -28,6 +28,7 @@ class FakeFrr:
     daemons: str = " mgmtd zebra bgpd staticd\n"
     syntax_error: str = ""
     code: int = 0  # what a reload ends with, which says nothing
+    differs: int = 0  # what frr-reload.py ends with when something differs
     shows: int = 0  # what `show running-config` ends with
     takes: Callable[[list[str]], list[str]] = list
     per_pass: int = 1000  # lines that one reload gets done
@@ -53,7 +54,8 @@ class FakeFrr:
             return Finished(self.shows, "\n".join(self.running))
         if "--test" in arguments:
             running = Path(arguments[arguments.index("--input") + 1])
-            return Finished(0, self._difference(last, running))
+            text = self._difference(last, running)
+            return Finished(self.differs if text else 0, text)
         if "--reload" in arguments:
             return self._reload(last)
         return self._file(last)
@@ -218,6 +220,21 @@ async def test_a_partly_applied_configuration_is_taken_back(frr: FakeFrr) -> Non
     assert frr.paths.file.read_text() == GOOD
     assert "vrf red" not in frr.running
     assert ("no vrf red\n", 0o700) in frr.files_seen
+
+
+async def test_configuration_that_fails_twice_is_not_put_back_in_place_of_itself(
+    frr: FakeFrr,
+) -> None:
+    await apply(frr, GOOD)
+    frr.takes = lambda lines: [line for line in lines if "vni" not in line]
+    frr.paths.file.write_text(BETTER)
+    assert "previous" not in (await apply(frr, BETTER)).message
+
+
+async def test_exit_code_of_a_difference_that_is_shown_does_not_count(frr: FakeFrr) -> None:
+    await apply(frr, GOOD)
+    frr.differs = 1
+    assert await apply(frr, BETTER) == Applied(True, True)
 
 
 async def test_a_reload_that_gets_half_done_is_done_again(frr: FakeFrr) -> None:

@@ -197,3 +197,11 @@ async def test_what_pam_says_to_an_unprivileged_vtysh_is_no_complaint(tmp_path: 
     shown = await run_program([str(script)])
     assert (shown.output, shown.errors) == ("hostname pe1\n", "line 1: % Unknown command\n")
     assert shown.complaint == "line 1: % Unknown command"
+
+
+def test_rights_with_another_group_are_not_ours() -> None:
+    mine = ours()
+    assert mine.ours
+    other = Rights(mine.uid, mine.gid + 1)
+    assert not other.ours
+    assert f"--regid={other.gid}" in other.command(["vtysh"])

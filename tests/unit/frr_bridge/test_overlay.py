@@ -358,6 +358,11 @@ def test_device_with_the_index_of_a_deleted_bridge_leads_to_no_vtep() -> None:
     )
 
 
+def test_gateway_on_an_l3vni_s_bridge_that_is_not_on_link_is_a_host_there() -> None:
+    found = Listener(*LINKS).overlay.resolve(7, replace(OVERLAY, onlink=False))
+    assert found == Nexthop(7, NexthopType.GATEWAY, VTEP, "br100")
+
+
 def test_zebra_s_own_word_on_the_vni_counts_without_any_device() -> None:
     said = InlineNexthop(NexthopType.GATEWAY, VTEP, 99, vni=L3VNI)
     assert Listener().overlay.resolve(7, said) == Nexthop(

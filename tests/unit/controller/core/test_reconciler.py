@@ -8,7 +8,7 @@ import pytest
 
 from controller.core.reconciler import RETRY_S
 from controller.model.kinds import Kind
-from controller.model.layer2 import Flood, Mac, RemoteVtep
+from controller.model.layer2 import Flood, Mac
 from controller.model.links import Port, Vni, Vrf
 from controller.model.nexthops import Member, Nexthop, NexthopType
 from controller.model.records import RecordBatch
@@ -161,74 +161,6 @@ async def test_a_row_that_always_fails_does_not_keep_the_loop_busy() -> None:
         for _ in range(5):
             await made.settle()
         assert made.datapath.log == ["+ VRF red"]
-
-
-async def test_retries_begin_anew_once_something_may_have_cured_failures() -> None:
-    made = Core()
-    made.datapath.refuse[Kind.VRF, "red"] = "EPERM"
-    async with running(made):
-        made.state.want(Kind.VRF, [Vrf("red")])
-        await made.settle()
-        for delay_s in RETRY_S[:4]:
-            await made.later(delay_s + 0.1)
-        made.reconciler.retry_now()
-        await made.settle()
-        tries = made.datapath.log.count("+ VRF red")
-        await made.later(RETRY_S[0] + 0.1)
-        assert made.datapath.log.count("+ VRF red") == tries + 1
-
-
-async def test_retries_begin_anew_after_a_success() -> None:
-    made = Core()
-    made.datapath.refuse[Kind.VRF, "red"] = "EPERM"
-    async with running(made):
-        made.state.want(Kind.VRF, [Vrf("red")])
-        await made.settle()
-        for delay_s in RETRY_S[:4]:
-            await made.later(delay_s + 0.1)
-        made.datapath.refuse.clear()
-        await made.later(RETRY_S[4] + 0.1)
-        made.datapath.refuse[Kind.VRF, "blue"] = "EPERM"
-        made.state.want(Kind.VRF, [Vrf("red"), Vrf("blue")])
-        await made.settle()
-        await made.later(RETRY_S[0] + 0.1)
-        assert made.datapath.log.count("+ VRF blue") == 2
-
-
-async def test_groups_of_one_round_are_all_made(core: Core) -> None:
-    other = Nexthop(4, NexthopType.GROUP, members=(Member(2), Member(1, 5)))
-    core.say(ONE, TWO, GROUP, other)
-    await core.settle()
-    assert len(core.nexthops()) == 4
-
-
-async def test_record_of_an_earlier_life_stays_until_frr_has_said_everything() -> None:
-    """Invariant 1: the comparison finds it, and nobody has spoken of it yet."""
-    core = Core()
-    async with running(core):
-        core.subscribe()
-        core.datapath.records[Kind.FLOOD][FLOOD.key] = FLOOD
-        core.reconciler.suspect(Kind.FLOOD)
-        await core.settle()
-        assert FLOOD.key in core.datapath.records[Kind.FLOOD]
-        core.synced()
-        await core.settle()
-        assert core.datapath.records[Kind.FLOOD] == {}
-
-
-async def test_router_mac_of_a_vtep_outlives_the_last_route_over_it(core: Core) -> None:
-    vtep = RemoteVtep(100, bytes([100, 64, 0, 2]), bytes([2, 0, 0, 0, 0, 2]))
-    core.state.want(Kind.VNI, [Vni(100)])
-    core.say(vtep, Nexthop(9, NexthopType.GATEWAY, vtep.vtep, vni=100, onlink=True))
-    core.routes(f"+ {A} 9")
-    await core.settle()
-    assert core.datapath.lookup("10.0.0.1")
-    core.unsay(vtep)
-    await core.settle()
-    assert vtep.key in core.datapath.records[Kind.REMOTE_VTEP]
-    core.routes(f"- {A}")
-    await core.settle()
-    assert core.datapath.records[Kind.REMOTE_VTEP] == {}
 
 
 async def test_constant_news_does_not_put_off_a_retry(core: Core) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 from controller.cli.columns import MACS
 from controller.inspect import rows
 from controller.model.kinds import Kind
 from controller.model.layer2 import EthernetSegment, Mac
 from controller.model.links import Vni
 from controller.pb import inspect_pb2 as pb
-from datapaths.base import Capabilities
+from datapaths.base import Batch, Capabilities
 from tests.fakes.core import Core, LoggingDatapath, running
 from tests.unit.controller.core.test_view import view_of
 
@@ -151,3 +153,22 @@ def test_mac_that_was_withdrawn_is_behind_no_segment() -> None:
     assert core.state.segments.segment_of(same) == SEGMENT.id
     core.unsay(MACS_BEHIND[0])
     assert core.state.segments.segment_of(same) == 0
+
+
+class Strict(Plain):
+    """Dumps nothing that it does not take."""
+
+    async def dump(self, kind: Kind) -> AsyncIterator[Batch]:
+        assert kind is not Kind.ETHERNET_SEGMENT
+        async for batch in super().dump(kind):
+            yield batch
+
+
+async def test_kind_that_the_datapath_does_not_take_is_not_compared() -> None:
+    core = Core(Strict())
+    core.state.datapath_takes((await core.datapath.capabilities()).kinds)
+    async with running(core):
+        start(core, (await core.datapath.capabilities()).kinds)
+        core.reconciler.suspect(Kind.ETHERNET_SEGMENT)
+        await core.settle()
+        assert len(held(core)) == len(MACS_BEHIND)

@@ -143,8 +143,10 @@ async def test_without_any_underlay_in_force_there_is_no_router(core: Core) -> N
     failed = ResourceStatus("Underlay", "fabric", False, "UnderlayFailed", "eth1: no such device")
     view.resources = [failed]
     assert view.status().not_ready == "Underlay fabric is not in force: eth1: no such device"
-    view.resources = [replace(failed, applied_generation=1)]  # an edit, and the earlier stays
-    assert view.status().ready
+    applied = replace(failed, applied_generation=1)
+    for resources in ([applied], [failed, applied]):  # an edit, and the earlier stays
+        view.resources = resources
+        assert view.status().ready
 
 
 async def test_counts_are_of_every_kind(core: Core) -> None:
