@@ -69,6 +69,15 @@ def test_stale_message_over_fpm_does_not_undo_the_kernel_s() -> None:
     assert found == {2, 3}
 
 
+def test_nexthop_that_zebra_deletes_is_withdrawn_without_another_message() -> None:
+    w = world()
+    w.bridge.take_netlink(nexthop(12, 3))
+    w.bridge.collect()
+    w.bridge.take_netlink(ZebraNexthop(12, True))
+    w.bridge.collect()
+    assert len(w.flush().bus.records) == 1
+
+
 def test_a_nexthop_that_only_fpm_told_of_outlives_a_dump() -> None:
     """Its kernel may have none: then only FPM says when it is gone."""
     w = world()

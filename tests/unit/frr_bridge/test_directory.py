@@ -141,6 +141,14 @@ def test_a_link_that_others_can_put_there_is_refused(home: Path, mode: int) -> N
         open_directory(shared / "run")
 
 
+def test_file_of_the_users_own_with_a_second_name_is_not_read(home: Path) -> None:
+    with Directory(home, FRR) as opened:
+        opened.create("frr.conf", "hostname pe1\n", 0o640)
+        (home / "other").hardlink_to(home / "frr.conf")
+        with pytest.raises(Unsafe, match="2 names"):
+            opened.read("frr.conf")
+
+
 def test_a_missing_directory_is_named_in_full(home: Path) -> None:
     with pytest.raises(FileNotFoundError) as caught:
         open_directory(home / "pe1" / "deeper")

@@ -380,6 +380,19 @@ def test_groups_of_one_another_are_never_known() -> None:
     assert (heard.meaning(7), heard.meaning(8)) == (None, [(1, 1)])
 
 
+def test_group_that_shrinks_to_one_vtep_keeps_its_handle() -> None:
+    """Routes have been said with it."""
+    heard = Heard(2)
+    heard.handles._resolve = lambda handle, said: Nexthop(handle, said.type, said.gateway, vni=100)
+    heard.handles.learn(4, via(1))
+    heard.handles.learn(5, via(2))
+    heard.handles.learn_group(8, ((4, 1), (5, 1)))
+    before = heard.original(8)
+    heard.handles.learn_group(8, ((4, 1),))
+    assert heard.original(8) == before
+    assert heard.meaning(8) == [(1, 1)]
+
+
 def test_groups_alike_become_known_with_their_only_vtep() -> None:
     heard = Heard(2)
     heard.handles._resolve = lambda handle, said: Nexthop(handle, said.type, said.gateway, vni=100)

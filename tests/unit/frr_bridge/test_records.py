@@ -118,3 +118,9 @@ def test_record_that_shrinks_while_it_is_held_is_swept() -> None:
     records.withdraw(HERE.key, hold=True)
     records.shrink(THERE)
     assert (records.held, records.sweep(), len(records)) == (1, 1, 0)
+
+
+def test_withdrawal_that_is_held_is_news_once() -> None:
+    records = filled(ONE)
+    assert records.withdraw(ONE.key, hold=True) == ONE
+    assert records.withdraw(ONE.key, hold=True) is None

@@ -308,7 +308,9 @@ async def test_frr_is_not_believed_before_its_namespace_was_read(
 
 
 async def test_frr_is_not_believed_before_its_devices_are_there(world: World) -> None:
-    world.runtime._unprovisioned = True
+    world.controller._provisions = True
+    world.controller.subscribe()
+    await world.until(lambda: world.runtime._unprovisioned)
     await world.zebra(route(1))
     await world.until(lambda: "devices" in world.runtime.bridge.reason)
     assert world.state is State.CONVERGING
@@ -422,6 +424,36 @@ async def test_check_that_lost_notifications_is_taken_again(
     world.controller.send(events.Check(7))
     await world.until(lambda: world.heard.count(events.Checked) == 1)
     assert asked == [2, 2, 1]
+
+
+async def test_routes_without_a_nexthop_do_not_keep_what_a_dead_bgpd_withdrew(
+    world: World,
+) -> None:
+    world.bgpd.start()
+    writer = await world.live(route(1))
+    await world.bgpd.die()
+    writer.write(withdrawal(1))
+    await world.until(lambda: world.state is State.HELD)
+    writer.write(build.frames(build.route(bytes([20, 0, 9, 0]), 24, build.by_id(99))))
+    await world.until(lambda: world.runtime.bridge.rib.owed == 1)
+    world.bgpd.start()
+    await world.until(lambda: world.state is State.LIVE)
+
+
+async def test_netlink_is_read_before_what_zebra_said_after_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch, bridge = world.runtime._watch, world.runtime.bridge
+    await world.until(lambda: watch.whole)
+    routes: list[int] = []
+
+    def drain() -> bool:
+        routes.append(len(bridge.rib))
+        return True
+
+    monkeypatch.setattr(watch, "drain", drain)
+    await world.live(route(1))
+    assert routes[:1] == [0]
 
 
 async def test_a_new_subscriber_hears_everything(world: World) -> None:

@@ -171,6 +171,20 @@ def test_segment_that_is_whole_again_survives_the_sweep_whole() -> None:
     assert both(VTEP, OTHER_VTEP) in records(made.flush())
 
 
+def test_segment_that_ended_after_a_sweep_does_not_come_back_with_the_next() -> None:
+    made = world(*SEGMENT, *HOST_ROWS)
+    for change in (group(ONE), ZebraNexthop(GROUP, True)):
+        made.dead = True
+        made.bridge.step(Input.DIED)
+        hear(made, change)
+        made.dead = False
+        made.bridge.step(Input.CONVERGED)
+        made.flush()
+    made.bridge.step(Input.DIED)
+    made.bridge.step(Input.CONVERGED)
+    assert records(made.flush()) == set()
+
+
 def test_a_dead_daemon_s_deleted_segment_is_kept_until_the_sweep() -> None:
     made = world(*SEGMENT, *HOST_ROWS)
     made.dead = True

@@ -151,6 +151,16 @@ async def test_session_after_another_has_received_nothing_yet(world: World) -> N
     assert world.events[2:] == ["connected", "lost", "connected"]
 
 
+async def test_half_a_frame_of_an_ended_session_is_dropped(world: World) -> None:
+    _, writer = await world.connect()
+    writer.write(STREAM[:10])
+    writer.close()
+    await until(lambda: world.events == ["connected", "lost"])
+    _, writer = await world.connect()
+    writer.write(STREAM)
+    await until(lambda: world.frames == FRAMES)
+
+
 async def test_listener_survives_that_descriptors_run_out(
     world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

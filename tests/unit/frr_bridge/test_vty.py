@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import array
 import asyncio
 import os
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -235,3 +237,27 @@ async def test_reply_that_is_too_long_ends_the_connection(
     daemon.answers["show x"] = "short"
     assert await vty.command("show x") == "short"
     vty.close()
+
+
+async def test_connection_whose_answer_may_still_come_is_not_used_again(
+    daemon: FakeDaemon, vty: Vty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vtys, "_TIMEOUT_S", 0.05)
+    daemon.answers["show mute"] = None
+    with pytest.raises(VtyError):
+        await vty.command("show mute")
+    monkeypatch.setattr(vtys, "_TIMEOUT_S", 5)
+    daemon.answers["show version"] = "FRRouting 10.7.1"
+    assert await vty.command("show version") == "FRRouting 10.7.1"
+    assert vty.connections == 2
+    vty.close()
+
+
+async def test_descriptors_beyond_the_first_are_closed(daemon: FakeDaemon) -> None:
+    one, two = socket.socketpair()
+    fds = array.array("i", [one.detach(), two.detach()])
+    monitor = LogMonitor(daemon.path)
+    monitor._keep_descriptor([(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds.tobytes())])
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(fds[1])
+    await monitor.close()

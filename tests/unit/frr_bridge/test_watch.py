@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import socket
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -174,6 +175,19 @@ async def test_replies_to_others_are_passed_over(world: World) -> None:
     assert world.known == {1}
 
 
+class Forged(socket.socket):
+    """A socket to which another process writes before the kernel does."""
+
+    def recvmsg(self, *_: object) -> tuple[bytes, list[tuple[int, int, bytes]], int, object]:
+        self.asked = getattr(self, "asked", 0) + 1
+        return (b"forged", [], 0, (4321, 0)) if self.asked == 1 else (b"row", [], 0, (0, 0))
+
+
+async def test_datagram_of_another_process_is_no_reply() -> None:
+    with Forged(socket.AF_UNIX, socket.SOCK_SEQPACKET) as asking:
+        assert await dump_module._receive(asking) == b"row"
+
+
 async def test_an_interrupted_dump_is_taken_again_at_once(world: World) -> None:
     tries = iter(range(3))
 
@@ -278,8 +292,12 @@ async def test_until_the_dump_after_an_overrun_not_all_is_known(world: World) ->
 
 @pytest.mark.parametrize(
     "datagram",
-    [b"\x05\0\0\0" + bytes(12), reply(RTM_NEWLINK, 0, bytes(DATAGRAM))],
-    ids=["a length that cannot be", "cut"],
+    [
+        b"\x05\0\0\0" + bytes(12),
+        reply(RTM_NEWLINK, 0, bytes(DATAGRAM)),
+        row_of_64_bytes(0) * (DATAGRAM // 64 + 1),
+    ],
+    ids=["a length that cannot be", "cut", "cut between two messages"],
 )
 async def test_a_notification_that_cannot_be_read_is_another_dump(
     running: World, datagram: bytes

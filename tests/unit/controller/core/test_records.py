@@ -109,6 +109,16 @@ def test_withdrawal_that_was_cut_short_is_done_before_all_is_known() -> None:
     assert table.pending() == [(mac(1).key, None, mac(1))]
 
 
+def test_refused_change_that_is_taken_back_is_not_refused_any_more() -> None:
+    table = programmed(mac(1))
+    want(table, mac(1, vtep=2))
+    table.pending()
+    table.failed(mac(1).key, "EBUSY", now=2.0)
+    assert len(list(table.refused())) == 1
+    want(table, mac(1))
+    assert list(table.refused()) == []
+
+
 @pytest.mark.parametrize("how", ["unwant", "sweep"])
 def test_a_refused_record_that_nobody_wants_leaves_no_trace(how: str) -> None:
     table = RecordTable(Kind.MAC)

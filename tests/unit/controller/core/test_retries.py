@@ -10,7 +10,7 @@ from controller.core.reconciler import RETRY_S
 from controller.model.kinds import Kind
 from controller.model.layer2 import Flood, RemoteVtep
 from controller.model.links import Vni, Vrf
-from controller.model.nexthops import Member, Nexthop, NexthopType
+from controller.model.nexthops import BLACKHOLE, Member, Nexthop, NexthopType
 from tests.fakes.core import Core, running
 
 A = "10.0.0.0/8"
@@ -106,3 +106,22 @@ async def test_group_is_whole_again_once_its_member_is_back(core: Core) -> None:
     core.datapath.devices = {"eth1", "eth2"}
     await core.later(RETRY_S[0] + 0.1)
     assert [len(n.members) for n in core.nexthops() if n.members] == [2]
+
+
+async def test_route_that_drops_needs_no_nexthop(core: Core) -> None:
+    core.routes(f"+ {A} {BLACKHOLE}")
+    await core.settle()
+    assert core.datapath.log == [f"+ ROUTE {A}"]
+
+
+async def test_nexthop_that_a_new_bridge_wants_before_it_went_keeps_its_id(core: Core) -> None:
+    core.datapath.devices = {"eth1"}
+    core.say(ONE)
+    await core.settle()
+    before = core.nexthops()
+    core.unsay(ONE)
+    core.subscribe()
+    core.say(ONE)
+    core.synced()
+    await core.settle()
+    assert core.nexthops() == before

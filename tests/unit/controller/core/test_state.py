@@ -14,6 +14,7 @@ from controller.model.links import Vrf
 from controller.model.nexthops import BLACKHOLE, Member, Nexthop, NexthopType
 from controller.model.records import RecordBatch
 from controller.model.routes import Family
+from controller.model.view import BgpSession
 from tests.fakes.batches import batch, upsert
 from tests.fakes.core import Core
 
@@ -167,3 +168,11 @@ def test_nexthops_that_come_and_go_while_the_datapath_has_none_leave_nothing() -
     lasting.new_bridge()
     first, second = lasting.claim(ONE), lasting.claim(replace(ONE, id=2))
     assert min(first.id, second.id) > FIRST_ID + 1
+
+
+def test_report_of_a_lost_bridge_is_not_shown() -> None:
+    made = core()
+    made.state.take(events.FrrReport((BgpSession("default", "eth1", 65000, "Established"),)))
+    assert made.state.frr.sessions
+    made.state.bridge_lost()
+    assert made.state.frr == events.FrrReport()

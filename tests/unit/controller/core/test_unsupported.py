@@ -97,3 +97,11 @@ async def test_kernel_s_own_route_is_shown_however_it_leaves() -> None:
         await core.settle()
         assert shown(view).state == pb.ROW_STATE_UNMANAGED
         assert view.status().degraded == ""
+
+
+async def test_zebra_that_waits_for_no_answer_hears_nothing() -> None:
+    core = Core()
+    async with running(core):
+        core.subscribe()
+        core.routes(f"+ {A} {MPLS}")
+        assert core.settled == []
