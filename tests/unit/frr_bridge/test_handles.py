@@ -183,6 +183,17 @@ def test_nexthop_that_only_fpm_told_of_survives_its_device() -> None:
     assert not heard.handles.explained(12)
 
 
+def test_group_stays_in_the_kernel_while_one_of_its_devices_does() -> None:
+    heard = Heard(2, 3)
+    heard.handles.learn(11, via(1, 2))
+    heard.handles.learn(12, via(2, 3))
+    heard.handles.learn_group(13, ((11, 1), (12, 1)))
+    for identity in (11, 12, 13):
+        heard.handles.installed(identity)
+    heard.handles.flushed(2)
+    assert [heard.handles.explained(identity) for identity in (11, 12, 13)] == [False, True, True]
+
+
 def test_id_of_a_leg_that_becomes_a_group_leaves_older_groups_alone() -> None:
     heard = Heard(2)
     heard.handles.learn(11, via(1))

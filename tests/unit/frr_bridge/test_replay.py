@@ -45,14 +45,17 @@ async def test_the_marker_and_the_bytes_until_then_are_the_end(world: World, bef
     assert world.watch.armed
     ending = asyncio.create_task(world.watch.finished())
     world.received = 100
-    world.counters(sent=(before + 200) % (1 << 32), waiting=50)
+    world.counters(sent=(before + 20_000) % (1 << 32), waiting=50)
     await asyncio.sleep(0)
     world.daemon.log(b"zebra: [" + MARKER + b"] RMAC walk finished\n")
     while world.daemon.heard.count(COUNTERS) < 2:
         world.received += 1  # bytes are still coming
         await asyncio.sleep(0)
+    for _ in range(500):
+        world.received += 1
+        await asyncio.sleep(0)
     assert not ending.done()
-    world.received = 250
+    world.received = 20_050
     assert await asyncio.wait_for(ending, 2) == "zebra's marker"
     assert "no debug zebra fpm" in world.daemon.heard
     assert not world.watch.armed

@@ -382,10 +382,9 @@ async def test_rows_that_the_controller_keeps_are_at_stake(
 
 
 async def test_new_subscriber_hears_the_report_again(world: World) -> None:
-    up = {"bgpState": "Established", "bgpTimerUpMsec": 60_000}
-    world.bgpd.say_json(NEIGHBORS, {"default": {"eth1": up}})
+    world.bgpd.say_json(NEIGHBORS, {"default": {"eth1": {"bgpState": "Active"}}})
     world.bgpd.start()
-    await world.live(route(1))
+    await world.zebra(route(1))
     await world.until(lambda: world.heard.count(events.FrrReport) == 1)
     world.controller.subscribe()
     await world.until(lambda: world.heard.count(events.FrrReport) == 2)

@@ -44,21 +44,22 @@ async def test_retries_begin_anew_once_something_may_have_cured_failures() -> No
         assert made.datapath.log.count("+ VRF red") == tries + 1
 
 
-async def test_retries_begin_anew_after_a_success() -> None:
-    made = Core()
-    made.datapath.refuse[Kind.VRF, "red"] = "EPERM"
-    async with running(made):
-        made.state.want(Kind.VRF, [Vrf("red")])
-        await made.settle()
-        for delay_s in RETRY_S[:4]:
-            await made.later(delay_s + 0.1)
-        made.datapath.refuse.clear()
-        await made.later(RETRY_S[4] + 0.1)
-        made.datapath.refuse[Kind.VRF, "blue"] = "EPERM"
-        made.state.want(Kind.VRF, [Vrf("red"), Vrf("blue")])
-        await made.settle()
-        await made.later(RETRY_S[0] + 0.1)
-        assert made.datapath.log.count("+ VRF blue") == 2
+async def test_retries_begin_anew_after_a_success(core: Core) -> None:
+    core.state.want(Kind.VNI, [Vni(100)])
+    core.datapath.refuse[Kind.FLOOD, FLOOD.key] = "EBUSY"
+    core.say(FLOOD)
+    await core.settle()
+    for delay_s in RETRY_S[:4]:
+        await core.later(delay_s + 0.1)
+    core.datapath.refuse.clear()
+    await core.later(RETRY_S[4] + 0.1)
+    assert FLOOD.key in core.datapath.records[Kind.FLOOD]
+    other = Flood(100, bytes([10, 0, 0, 2]))
+    core.datapath.refuse[Kind.FLOOD, other.key] = "EBUSY"
+    core.say(other)
+    await core.settle()
+    await core.later(RETRY_S[0] + 0.1)
+    assert core.datapath.log.count(f"+ FLOOD {other.key}") == 2
 
 
 async def test_groups_of_one_round_are_all_made(core: Core) -> None:

@@ -13,7 +13,7 @@ from datapaths.base import Batch, RowFailure
 from tests.fakes.batches import rows_of
 from tests.fakes.core import Core, LoggingDatapath, running
 
-A, B = "10.0.0.0/8", "11.0.0.0/8"
+A, B, C = "10.0.0.0/8", "11.0.0.0/8", "14.0.0.0/8"
 HALVES = ["10.0.0.0/9", "10.128.0.0/9"]
 ONE = Nexthop(1, NexthopType.GATEWAY, bytes([192, 168, 1, 1]), "eth1")
 TWO = Nexthop(2, NexthopType.GATEWAY, bytes([192, 168, 1, 2]), "eth1")
@@ -89,11 +89,11 @@ async def test_withdrawals_that_come_late_do_not_overtake_what_replaces_them() -
     async with running(core):
         core.subscribe()
         core.say(ONE, TWO)
-        core.routes(f"+ {A} 1", f"+ {B} 1")
+        core.routes(f"+ {A} 1", f"+ {B} 1", f"+ {C} 1")
         await core.settle()
         late.core = core
         core.datapath.log.clear()
-        core.routes("+ 12.0.0.0/8 1", f"- {B}")
+        core.routes("+ 12.0.0.0/8 1", "+ 13.0.0.0/8 1", f"- {B}", f"- {C}")
         await core.settle()
         assert core.datapath.log[-1] == f"- ROUTE {A}"
-        assert len(core.datapath.log) == 5
+        assert len(core.datapath.log) == 7
