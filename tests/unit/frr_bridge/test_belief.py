@@ -244,3 +244,11 @@ def test_frr_has_to_fall_silent(at_stake: bool, silence_s: float) -> None:
 def test_dead_bgpd_makes_no_zebra_alone() -> None:
     assert belief(YOUNG, OLD).alone
     assert not belief(YOUNG, DEAD_BGPD).alone
+
+
+def test_zebra_that_is_alone_ends_the_deadline_of_a_dead_bgpd() -> None:
+    made = belief(YOUNG, OLD)
+    made.bgpd_died(NOW)
+    assert made.alone
+    assert judge(made, "a session to start over", state=State.HELD) is None
+    assert made.deadline == 0.0
