@@ -13,27 +13,42 @@ from typing import Annotated
 import typer
 import yaml
 
-from controller import footprint
+from controller import footprint, options
 from controller.cli.client import fail
-from controller.cli.options import Output, OutputOption
+from controller.cli.options import Output, OutputOption, taken_by
 from controller.footprint import Footprint
 from controller.lock import Held, alone
 from controller.supervisor import running
 from controller.teardown import Step, planned, undone
 
 DEFAULT_NETNS = "dualpath"
-STATE_DIR = Path("/run/dualpath")
+STATE_DIR = "/run/dualpath"
 
 
 def down(
     state_dir: Annotated[
-        Path, typer.Option(help="The controller's --state-dir.", metavar="PATH")
+        str,
+        typer.Option(
+            help="The controller's --state-dir.",
+            metavar="PATH",
+            parser=taken_by(options.state_dir),
+        ),
     ] = STATE_DIR,
     netns: Annotated[
-        str, typer.Option(help="Forwarding namespace (default: as the controller had it).")
+        str,
+        typer.Option(
+            help="Forwarding namespace (default: as the controller had it).",
+            metavar="NAME|PATH",
+            parser=taken_by(options.namespace),
+        ),
     ] = "",
     frr_netns: Annotated[
-        str, typer.Option(help="FRR's namespace (default: as the controller had it).")
+        str,
+        typer.Option(
+            help="FRR's namespace (default: as the controller had it).",
+            metavar="NAME|PATH",
+            parser=taken_by(options.namespace),
+        ),
     ] = "",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
@@ -52,22 +67,23 @@ def down(
     dualpath down --dry-run
     dualpath down --netns dualpath --frr-netns frr -o json
     """
+    directory = Path(state_dir)
     if os.geteuid() != 0:
         fail("only root may move devices and remove namespaces; run it with sudo")
-    left = footprint.read(state_dir) or Footprint(DEFAULT_NETNS)
+    left = footprint.read(directory) or Footprint(DEFAULT_NETNS)
     left = replace(left, forwarding=netns or left.forwarding, control=frr_netns or left.control)
     if dry_run:
         _show(planned(left), output)
         return
-    if not state_dir.is_dir():
+    if not directory.is_dir():
         _show((), output)
         return
     try:
-        with alone(state_dir / "controller.lock"):
-            _end_bridge(state_dir)
+        with alone(directory / "controller.lock"):
+            _end_bridge(directory)
             steps = list(undone(left))
             if not any(step.problem for step in steps):
-                footprint.forget(state_dir)
+                footprint.forget(directory)
     except Held:
         fail(
             f"a controller runs with --state-dir {state_dir}; stop it first, with "

@@ -35,7 +35,9 @@ def trixie(lab: Scenario) -> Iterator[Fabric]:
         yield fabric
 
 
-def test_frr_103_forwards_and_its_return_interrupts_for_five_seconds_at_most(trixie: Fabric) -> None:
+def test_frr_103_forwards_and_its_return_interrupts_for_five_seconds_at_most(
+    trixie: Fabric,
+) -> None:
     pe1, pe2 = trixie.pes
     assert "10.3" in pe1.router.vtysh("show version")
 

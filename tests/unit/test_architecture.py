@@ -38,6 +38,7 @@ ALLOWED: dict[str, set[str]] = {
         "controller.cli",
         "controller.footprint",
         "controller.lock",
+        "controller.options",
         "controller.supervisor",
         "controller.teardown",
     },

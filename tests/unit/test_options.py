@@ -61,6 +61,7 @@ SPECIFIC: dict[str, list[str]] = {
     "--log-format": ["xml"],
     "--log-level": ["loud", "INFO"],
     "--metrics": FPM,
+    "--neighbor-limit": ["x", "-1", "2147483648", "1.5"],
     "--netns": NAMESPACE,
     "--node-index": INDEX,
     "--node-name": NODE,
