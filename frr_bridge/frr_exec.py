@@ -147,17 +147,26 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--netns", default="frr", help="FRR's network namespace, by name or path (%(default)s)"
+        "--netns",
+        type=options.namespace,
+        default="frr",
+        help="FRR's network namespace, by name or path (%(default)s)",
     )
     parser.add_argument(
         "--userns-dir",
-        type=Path,
+        type=options.path,
         default=netns.USERNS_DIR,
         metavar="PATH",
         help="where its user namespace is pinned (%(default)s)",
     )
-    parser.add_argument("command", nargs="+", help="what to run there, after --")
-    return parser.parse_args(arguments)
+    parser.add_argument("command", nargs="*", help="what to run there, after --")
+    # The words after -- are another program's: whatever is in them, they are not ours to judge.
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    told = parser.parse_args(arguments[:end])
+    told.command += arguments[end + 1 :]
+    if not told.command:
+        parser.error("give the command to run, after --")
+    return told
 
 
 if __name__ == "__main__":
