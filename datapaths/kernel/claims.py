@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 from datapaths.kernel.layer2 import Layer2
 from datapaths.kernel.linktable import LinkTable
+from datapaths.kernel.subnets import Subnets
 from datapaths.kernel.wire import neighbours
 from datapaths.kernel.wire.announcements import Announcement
 from datapaths.kernel.wire.links import Link
@@ -39,16 +40,20 @@ class Heard(NamedTuple):
 class Claims:
     """Decides which announcements change a neighbour."""
 
-    def __init__(self, links: LinkTable, layer2: Layer2) -> None:
+    def __init__(self, links: LinkTable, layer2: Layer2, subnets: Subnets) -> None:
         self._links = links
         self._layer2 = layer2
+        self._subnets = subnets
 
     def matters(self, heard: Heard) -> bool:
         """Tell whether an announcement may change a neighbour; nearly none does."""
         vxlan = self._vxlan(heard.device)
         row = self._layer2.host(vxlan.master, heard.said.address) if vxlan else None
-        if not row or row.ours:
-            return row is not None
+        if not row or not row.mac:
+            # Not each kernel makes a row of an advertisement that it did not ask for.
+            return bool(vxlan) and heard.said.gratuitous and len(heard.said.address) == 16
+        if row.ours:
+            return True
         # The kernel heard it too, but ignores some that come within a second (`locktime`).
         return row.learnt and row.mac != heard.said.mac and heard.said.gratuitous
 
@@ -64,6 +69,8 @@ class Claims:
             bridge, (address, mac, _) = vxlan.master, heard.said
             if not self._layer2.local(bridge, vxlan.index, mac):
                 continue
+            if not self._subnets.takes(bridge, address):
+                continue  # it would not be learnt either
             if self._layer2.router_mac(vxlan, address):
                 continue  # a VTEP's
             self._layer2.claim(bridge, address)

@@ -188,7 +188,9 @@ class KernelDatapath:
     async def facts(self) -> Facts:
         await self._ready()
         lacks = ", ".join(kind.name for kind in sorted(self._lacks))
-        return Facts((("namespace", self._netns), *([("without", lacks)] if lacks else [])))
+        out = ", ".join(f"VNI {vni}: {some}" for vni, some in self._observer.off_subnet().items())
+        facts = ("namespace", self._netns), ("without", lacks), ("off-subnet addresses", out)
+        return Facts(tuple((name, value) for name, value in facts if value))
 
     async def learned(self) -> AsyncIterator[Learned]:
         """Yield what is learnt; a second listener takes over from the first."""
@@ -313,6 +315,7 @@ class KernelDatapath:
     async def _dump_into_picture(self, kind: Kind) -> None:
         if kind is Kind.PORT:
             self._observer.load_links(await collect(self._netns, links.dump_request()))
+            self._observer.load_addresses(await collect(self._netns, links.addresses_request()))
         elif kind in (Kind.NEXTHOP, Kind.ETHERNET_SEGMENT):
             self._observer.load_nexthops(await collect(self._netns, nexthops.dump_request()))
         else:

@@ -36,7 +36,7 @@ class LocalHosts:
         self._netns = netns
         self._observer = observer
         self._write = write
-        self._claims = Claims(observer.links, observer.layer2)
+        self._claims = Claims(observer.links, observer.layer2, observer.subnets)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:

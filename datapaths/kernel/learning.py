@@ -1,24 +1,38 @@
 """Which MACs and neighbours are local: derived from what the kernel holds of layer 2. Pure.
 
-A neighbour counts as local while its MAC is: what the kernel resolved over the overlay is not.
+A neighbour counts as local while its MAC is: what the kernel resolved over the overlay is not. And
+its address has to be one that a host can have there; others are counted and left out.
 """
 
 from __future__ import annotations
 
+import ipaddress
+import logging
 from collections.abc import Callable
 
 from datapaths.base import Learned, LearnedMac, LearnedNeighbor
 from datapaths.kernel.layer2 import Layer2
 from datapaths.kernel.linktable import LinkTable
+from datapaths.kernel.subnets import Subnets
+
+log = logging.getLogger(__name__)
 
 
 class Learning:
     """Tells what became local and what ceased to be."""
 
-    def __init__(self, links: LinkTable, layer2: Layer2, emit: Callable[[Learned], None]) -> None:
+    def __init__(
+        self,
+        links: LinkTable,
+        layer2: Layer2,
+        subnets: Subnets,
+        emit: Callable[[Learned], None],
+    ) -> None:
         self._links = links
         self._layer2 = layer2
+        self._subnets = subnets
         self._emit = emit
+        self._left_out: dict[int, set[bytes]] = {}  # by VNI: addresses that are no host's there
         self._macs: dict[int, set[bytes]] = {}  # by VNI
         self._neighbors: dict[int, dict[bytes, bytes]] = {}  # by VNI: address to MAC
 
@@ -43,6 +57,16 @@ class Learning:
         vni = self._links.vni_of(bridge)
         if vni:
             self._look_at_neighbor(vni, bridge, address)
+
+    def subnets_changed(self, bridge: int) -> None:
+        """Look at the neighbours of a bridge again: it got or lost an address."""
+        if vni := self._links.vni_of(bridge):
+            for address in list(self._layer2.hosts.get(bridge, ())):
+                self._look_at_neighbor(vni, bridge, address)
+
+    def off_subnet(self) -> dict[int, int]:
+        """Return how many addresses are left out, by VNI."""
+        return {vni: len(some) for vni, some in sorted(self._left_out.items()) if some}
 
     def rescan(self) -> None:
         """Look at everything again: a bridge got or lost its VNI, or events were missed."""
@@ -72,6 +96,8 @@ class Learning:
         known = self._neighbors.setdefault(vni, {})
         row = self._layer2.host(bridge, address)
         local = row is not None and row.learnt and self._is_local(vni, bridge, row.mac)
+        fits = self._fits(vni, bridge, address) if local else self._forget(vni, address)
+        local = local and fits
         if local and row and known.get(address) != row.mac:
             known[address] = row.mac
             self._emit(LearnedNeighbor(vni, address, row.mac))
@@ -81,3 +107,23 @@ class Learning:
     def _is_local(self, vni: int, bridge: int, mac: bytes) -> bool:
         vxlan = self._links.vxlan(vni)
         return vxlan is not None and self._layer2.local(bridge, vxlan.index, mac)
+
+    def _fits(self, vni: int, bridge: int, address: bytes) -> bool:
+        """Tell whether a host there can have an address; count it when not."""
+        if self._subnets.takes(bridge, address):
+            return self._forget(vni, address)
+        left_out = self._left_out.setdefault(vni, set())
+        if not left_out:
+            text = ipaddress.ip_address(address)
+            log.warning(
+                "VNI %d: a host announces %s, which is in no subnet of the gateways: not "
+                "advertised; further ones are counted only",
+                vni,
+                text,
+            )
+        left_out.add(address)
+        return False
+
+    def _forget(self, vni: int, address: bytes) -> bool:
+        self._left_out.get(vni, set()).discard(address)
+        return True

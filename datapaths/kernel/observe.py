@@ -25,6 +25,7 @@ from datapaths.kernel.nexthoptable import NexthopTable
 from datapaths.kernel.plan import Touched
 from datapaths.kernel.routes import batches
 from datapaths.kernel.segmenttable import SegmentTable, group_of
+from datapaths.kernel.subnets import Subnets
 from datapaths.kernel.wire import links, neighbours, nexthops
 from datapaths.kernel.wire.links import Link
 from datapaths.kernel.wire.neighbours import ZERO_MAC, Entry
@@ -62,7 +63,8 @@ class Observer:
         self.layer2 = Layer2(self.links)
         self.nexthops = NexthopTable(self.links)
         self.segments = SegmentTable()
-        self._learning = Learning(self.links, self.layer2, emit)
+        self.subnets = Subnets()
+        self._learning = Learning(self.links, self.layer2, self.subnets, emit)
         self._ports: dict[str, bool] = {}
         self._own: frozenset[Touched] | set[Touched] = frozenset()
         self._building = False  # devices of ours change by our own hand
@@ -155,20 +157,40 @@ class Observer:
                 self._take_entry(neighbours.decode(message))
             case n.RTM_NEWNEXTHOP | n.RTM_DELNEXTHOP:
                 self._take_nexthop(nexthops.decode(message))
-            case n.RTM_DELADDR:
-                link_now = self.links.get(links.decode_address_owner(message))
-                if link_now:
-                    self._lost_device(link_now)
+            case n.RTM_NEWADDR | n.RTM_DELADDR:
+                self._take_address(message, gone=message.type == n.RTM_DELADDR)
             case n.RTM_NEWRULE | n.RTM_DELRULE if not self._building:
                 self._emit(Lost(Kind.VRF))
                 self._emit(Lost(Kind.VNI))
             case _:
                 pass
 
+    def _take_address(self, message: Message, *, gone: bool) -> None:
+        index, address, length = links.decode_address(message)
+        if gone:
+            self.subnets.drop(index, address, length)
+            if link_now := self.links.get(index):
+                self._lost_device(link_now)
+        else:
+            self.subnets.put(index, address, length)
+        self._learning.subnets_changed(index)
+
+    def load_addresses(self, dumped: Iterable[Message]) -> None:
+        """Replace the addresses of links by a dump."""
+        self.subnets.clear()
+        for message in dumped:
+            self.subnets.put(*links.decode_address(message))
+        self._learning.rescan()
+
+    def off_subnet(self) -> dict[int, int]:
+        """Return how many announced addresses are left out, by VNI."""
+        return self._learning.off_subnet()
+
     def _take_link(self, link: Link, gone: bool) -> None:
         if gone:
             old = self.links.pop(link.index)
             self.layer2.forget(link.index)
+            self.subnets.forget(link.index)
         else:
             old = self.links.put(link)
         if old and (gone or _differs(old, link)):

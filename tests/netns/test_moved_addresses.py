@@ -16,7 +16,7 @@ from datapaths.kernel.driver import KernelDatapath
 from datapaths.linux.netns import entered
 from tests.fakes.batches import upsert, withdraw
 from tests.fakes.netns import ip
-from tests.netns.test_kernel_driver import HOST_MAC, VTEP, attach_host, driven
+from tests.netns.test_kernel_driver import HOST_MAC, VTEP, Ears, attach_host, driven
 from tests.unit.datapaths.kernel.frames import advertisement, arp, solicitation
 
 pytestmark = [
@@ -45,6 +45,12 @@ def say(name: str, frame: bytes, device: str = "h1") -> None:
     with entered(name), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sock:
         sock.bind((device, 0))
         sock.send(frame)
+
+
+async def ready(name: str, ears: Ears) -> None:
+    """Wait until the bridge has its carrier: the kernel may sit on that news for a second."""
+    await ears.until(lambda: "state UP" in ip(name, "link show dev br110"))
+    await ears.quiet()
 
 
 def row(name: str, address: bytes) -> str:
@@ -100,7 +106,7 @@ async def test_address_moves_back_and_forth_between_local_macs(kind: str) -> Non
         ip(name, "addr add 192.168.110.1/24 dev br110")
         ip(name, "addr add 2001:db8:110::1/64 dev br110 nodad")
         attach_host(name)
-        await ears.quiet()
+        await ready(name, ears)
         for mac in (HOST_MAC, OTHER_MAC, HOST_MAC):
             say(name, frame(mac))
             await ears.hear(LearnedNeighbor(110, address, mac))

@@ -12,6 +12,7 @@ from typing import Final
 
 from datapaths.linux.wire import numbers as n
 from datapaths.linux.wire.message import (
+    DecodeError,
     Message,
     attribute,
     attributes,
@@ -69,9 +70,25 @@ def decode(message: Message) -> Link | None:
     )
 
 
-def decode_address_owner(message: Message) -> int:
-    """Return the index of the link of RTM_NEWADDR or RTM_DELADDR. Raises DecodeError."""
-    return header(IFADDRMSG, message.body)[4]
+def decode_address(message: Message) -> tuple[int, bytes, int]:
+    """Return link index, address and prefix length of RTM_NEWADDR or RTM_DELADDR.
+
+    Raises DecodeError.
+    """
+    family, length, _, _, index = header(IFADDRMSG, message.body)
+    got = attributes(message.body, IFADDRMSG.size)
+    address = got.get(n.IFA_LOCAL, got.get(n.IFA_ADDRESS, b""))
+    width = 4 if family == socket.AF_INET else 16
+    if len(address) != width or length > width * 8:
+        raise DecodeError(
+            f"an address of {len(address)} bytes, /{length}, of family {family}", offset=0
+        )
+    return index, address, length
+
+
+def addresses_request() -> bytes:
+    """Ask for the addresses of all links."""
+    return request(n.RTM_GETADDR, n.NLM_F_DUMP, IFADDRMSG.pack(0, 0, 0, 0, 0))
 
 
 def dump_request() -> bytes:

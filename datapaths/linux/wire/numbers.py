@@ -125,3 +125,7 @@ IFLA_VRF_TABLE: Final = 1
 IFF_UP: Final = 0x1
 IFF_LOOPBACK: Final = 0x8
 IFF_LOWER_UP: Final = 0x10000
+
+# linux/if_addr.h
+IFA_ADDRESS: Final = 1
+IFA_LOCAL: Final = 2

@@ -171,7 +171,7 @@ DECODERS: list[tuple[Callable[[Message], object], bytes]] = [
     (nexthops.decode, nexthops.put(Nexthop(5, NexthopType.GATEWAY, VTEP), 3)),
     (neighbours.decode, neighbours.put_neighbour(6, VTEP, MAC)),
     (links.decode, link("vxlan", u32(n.IFLA_VXLAN_ID, 110))),
-    (links.decode_address_owner, request(n.RTM_DELADDR, 0, bytes(8))),
+    (links.decode_address, request(n.RTM_DELADDR, 0, bytes(8))),
     (answer, request(n.NLMSG_ERROR, n.NLM_F_ACK_TLVS, bytes(20) + attribute(1, b"no\0"))),
 ]
 
