@@ -95,6 +95,8 @@ class Daemon:
                 judge=manifests,
             )
             self._view.planned = self._provisioner.plan
+            self._view.beside = self._provisioner.audit
+            self._view.repair_beside = self._provisioner.look_again
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:

@@ -29,10 +29,12 @@ from controller.model.frr import tcp_ports
 from controller.model.kinds import Kind
 from controller.model.links import Port
 from controller.model.plan import Plan
-from controller.model.view import ResourceStatus
+from controller.model.view import Difference, Problem, ResourceStatus
 from controller.parting import shut, twins_addresses
 from datapaths.base import DatapathError, RowFailure, Unavailable
-from datapaths.linux import netns
+from datapaths.linux import netns, sysctls
+from datapaths.linux.drift import Drift
+from datapaths.linux.picture import SETTINGS, TC
 from datapaths.linux.shadows import Shadows, shadow_of
 
 log = logging.getLogger(__name__)
@@ -44,6 +46,8 @@ _ROUND_S = 10.0  # look again at least so often
 _RETRY_S = 2.0
 _LONGEST_S = 60.0  # a round over many VNIs is long: rest in proportion, up to this
 _SHARE = 20
+_DRIFT_REST_S = 0.5  # between two rounds for what drifts, at the most
+_OF_TWINS = frozenset({"port", "twin", TC})
 _REST_S = 30.0
 _BRIDGE_S = 10.0  # until frr-bridge is up, when we begin
 
@@ -84,6 +88,14 @@ class PortTwins(Protocol):
         while what forwards is away, and Unsupported when this host can never do it.
         """
 
+    def differing(
+        self, ports: Sequence[Port], tcp_ports: Iterable[int]
+    ) -> Sequence[tuple[str, str]]:
+        """Return port and fault of what is not as `ensure` makes it; change nothing."""
+
+    def spaces(self) -> set[str]:
+        """Return the namespaces in which twins depend on something."""
+
     def set_carrier(self, name: str, up: bool) -> None:
         """Let FRR see that a port gained or lost carrier. A port without a twin is fine."""
 
@@ -106,9 +118,12 @@ class Provisioner:
         self._state = state
         self._reconciler = reconciler
         self._judge = judge
-        self._control = spaces.control
         self._parted: set[str] = set()  # NICs that go, their sessions shut
+        self._spaces = spaces
         self._shadows = Shadows(spaces.control)
+        self._drift = Drift(self._drifted)
+        self._took_s = 0.0  # the last round
+        self._soon: asyncio.TimerHandle | None = None  # a round, since something drifted
         self._twins = twins
         self._carriers = ThreadPoolExecutor(1, "carriers")  # one: the last word on a port counts
         self._wake = asyncio.Event()
@@ -165,8 +180,52 @@ class Provisioner:
             self._frr.forget("FRR's namespace is another one")
         self._wake.set()
 
+    def look_again(self) -> None:
+        """Look at everything now, and change what differs."""
+        self._wake.set()
+
+    async def audit(self) -> Sequence[Difference]:
+        """Return what is not as it should be of shadows and twins; change nothing."""
+        try:
+            return await asyncio.to_thread(self._differing, self._intent)
+        except (OSError, DatapathError) as error:
+            log.debug("cannot look at FRR's devices: %s", error)
+            return ()
+
+    def _differing(self, intent: Intent) -> list[Difference]:
+        shadow = shadow_of(intent.vrfs, intent.vnis, intent.ports)
+        shadows = [(it.key[0], it.reason) for it in self._shadows.differing(shadow)]
+        twins = self._twins.differing(intent.ports, tcp_ports(intent.frr))
+        found = [(kind, f"shadow {fault}") for kind, fault in shadows]
+        found += [(Kind.PORT, f"twin {name} {fault}") for name, fault in twins]
+        return [Difference(kind, "", text, Problem.DIFFERENT) for kind, text in found]
+
+    def _drifted(self, space: str, what: str) -> None:
+        """Somebody changed a device of FRR's, or what its twins depend on: look soon."""
+        if space != self._spaces.control and what not in _OF_TWINS:
+            return
+        if what == SETTINGS:
+            with suppress(OSError):  # the namespace is gone: a round says so
+                sysctls.ensure(space, sysctls.CONTROL)
+            return
+        if self._soon is None:
+            rest_s = min(self._took_s, _DRIFT_REST_S)
+            self._soon = asyncio.get_running_loop().call_later(rest_s, self._look_soon)
+
+    def _look_soon(self) -> None:
+        self._soon = None
+        self._wake.set()
+
     async def run(self) -> None:
         """Go round until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._rounds())
+                group.create_task(self._drift.run())
+        finally:
+            self._drift.close()
+
+    async def _rounds(self) -> None:
         while True:
             self._wake.clear()
             before, intent = self._outcome, self._intent
@@ -177,8 +236,12 @@ class Provisioner:
             except (OSError, DatapathError) as error:
                 outcome.problem = str(error)
             self._conclude(intent, before, outcome)
-            took_s = asyncio.get_running_loop().time() - began
-            rest_s = min(max(_ROUND_S, _SHARE * took_s), _LONGEST_S)
+            self._took_s = asyncio.get_running_loop().time() - began
+            rest_s = min(max(_ROUND_S, _SHARE * self._took_s), _LONGEST_S)
+            of_twins = await asyncio.to_thread(self._twins.spaces)
+            self._drift.watch_only(
+                {**{space: {} for space in of_twins}, self._spaces.control: sysctls.CONTROL}
+            )
             with suppress(TimeoutError):
                 async with asyncio.timeout(_RETRY_S if outcome.failed else rest_s):
                     await self._wake.wait()
@@ -226,7 +289,7 @@ class Provisioner:
             return
         self._parted |= leaving
         await self._meet_bridge()
-        addresses = await asyncio.to_thread(twins_addresses, self._control, leaving)
+        addresses = await asyncio.to_thread(twins_addresses, self._spaces.control, leaving)
         before = self._frr.applied or intent.frr
         settings = shut(before, leaving, addresses)
         if settings == before:

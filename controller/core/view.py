@@ -21,6 +21,7 @@ from controller.model.routes import Family, Op, RouteBatch, prefix_text
 from controller.model.view import (
     Audited,
     Change,
+    Difference,
     KindCount,
     NeighborTable,
     RecordRow,
@@ -70,6 +71,9 @@ class CoreView:
         self.planned: Callable[[], Plan | None] = lambda: None
         self.check: Callable[[], Awaitable[Audited]] = _nothing_to_check
         self.neighbor_tables: Callable[[], Sequence[NeighborTable]] = lambda: ()
+        self.beside: Callable[[], Awaitable[Sequence[Difference]]] = _nothing
+        """Returns what differs of all that no datapath has, as FRR's own devices."""
+        self.repair_beside: Callable[[], None] = lambda: None
         self.problem = ""  # what keeps the daemon from its job, beside the datapath
 
     def note(self, batch: RouteBatch | RecordBatch, failures: dict[int, str]) -> None:
@@ -150,9 +154,14 @@ class CoreView:
         found = await self._reconciler.audit(limit)
         rows = (*known.rows, *found.rows)[:limit]
         return Audited(known.differed + found.differed, rows, known.unchecked)
+        """Compare everything now, what stands beside the datapath too; change nothing."""
+        found, beside = await self._reconciler.audit(limit), await self.beside()
+        return Audited(found.differed + len(beside), (*found.rows, *beside)[:limit])
 
     async def resync(self) -> int:
-        return await self._reconciler.resync()
+        beside = len(await self.beside())
+        self.repair_beside()
+        return await self._reconciler.resync() + beside
 
     def release(self) -> str:
         return self._release()
@@ -220,6 +229,10 @@ class CoreView:
 
 async def _nothing_to_check() -> Audited:
     return Audited(0)
+
+
+async def _nothing() -> Sequence[Difference]:
+    return ()
 
 
 def _degraded(

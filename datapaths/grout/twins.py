@@ -54,16 +54,32 @@ class GroutTwins:
         grout. As with the kernel's `Twins.ensure` otherwise.
         """
         speakers, failures = tuple(tcp_ports), list[RowFailure]()
-        home = self._locate()
-        halves = [(Twins(home, self._control, GROUT), False)]
-        if not netns.same(home, self._forwarding):
-            halves.append((self._shared, True))
-        for twins, shared in halves:
+        for twins, shared in self._halves():
             chosen = [i for i, p in enumerate(ports) if (p.wiring == SHARED) is shared]
             failed = twins.ensure([ports[i] for i in chosen], speakers)
             failures += [RowFailure(chosen[f.index], f.error, f.reason) for f in failed]
         steer(self._forwarding, [p.name for p in ports if p.wiring == SHARED])
         return failures
+
+    def differing(
+        self, ports: Sequence[Port], tcp_ports: Iterable[int] = (BGP,)
+    ) -> list[tuple[str, str]]:
+        """Return port and fault of what is not as `ensure` makes it; change nothing."""
+        speakers = tuple(tcp_ports)
+        return [
+            found
+            for twins, shared in self._halves()
+            for found in twins.differing(
+                [p for p in ports if (p.wiring == SHARED) is shared], speakers
+            )
+        ]
+
+    def spaces(self) -> set[str]:
+        """Return the namespaces in which twins depend on something."""
+        try:
+            return {self._forwarding, self._locate()}
+        except Unavailable:
+            return {self._forwarding}
 
     def dump(self) -> list[Twin]:
         """Return the twins that are there. Without a control namespace there are none."""
@@ -75,13 +91,21 @@ class GroutTwins:
         A shared port's is the NIC's, which grout-agent follows: FRR does without grout there.
         """
         if not self._is_shared(name):
-            for space in self._spaces():
+            for space in self.spaces():
                 Twins(space, self._control).set_carrier(name, up)
 
     def remove(self) -> None:
         """Remove all twins and their rules."""
-        for space in self._spaces():
+        for space in self.spaces():
             Twins(space, self._control).remove()
+
+    def _halves(self) -> list[tuple[Twins, bool]]:
+        """Return the twins of grout's own ports, and those of shared ports, where there may be."""
+        home = self._locate()
+        halves = [(Twins(home, self._control, GROUT), False)]
+        if not netns.same(home, self._forwarding):
+            halves.append((self._shared, True))
+        return halves
 
     def _is_shared(self, name: str) -> bool:
         if not netns.exists(self._forwarding):
@@ -89,9 +113,3 @@ class GroutTwins:
         with Links(self._forwarding) as links:
             link = links.find(name)
             return bool(link and link.mark and link.mark.text("wiring") == SHARED)
-
-    def _spaces(self) -> set[str]:
-        try:
-            return {self._forwarding, self._locate()}
-        except Unavailable:
-            return {self._forwarding}

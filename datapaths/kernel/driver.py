@@ -13,13 +13,19 @@ import errno
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Collection,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Protocol, TypeVar
 
 from controller.model.kinds import Kind
 from controller.model.records import Record, RecordBatch
@@ -31,12 +37,14 @@ from datapaths.base import (
     Facts,
     Found,
     Learned,
+    Lost,
     PortState,
     RowFailure,
     Unavailable,
     Unsupported,
 )
 from datapaths.inbox import Inbox
+from datapaths.kernel.building import Builder, Devices
 from datapaths.kernel.channel import Channel, Monitor, Overrun, collect
 from datapaths.kernel.hosts import LocalHosts
 from datapaths.kernel.layout import Layout
@@ -49,8 +57,6 @@ from datapaths.kernel.wire.links import Link
 from datapaths.linux import netns
 from datapaths.linux.wire import numbers as n
 from datapaths.linux.wire.message import Answer, DecodeError, Message, is_deletion
-
-T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -73,20 +79,6 @@ FOLLOW_S = 0.2
 PROBES = 1000  # hosts asked in a round
 
 
-class Devices(Protocol):
-    """What makes devices: the layout. Its methods block, so they run in a thread."""
-
-    def prepare(self) -> Sequence[str]: ...
-
-    def apply(self, batch: RecordBatch) -> Sequence[RowFailure]: ...
-
-    def dump(self, kind: Kind) -> Sequence[Record]: ...
-
-    def ports(self) -> Sequence[PortState]: ...
-
-    def leave(self, netns: str) -> None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class _Sockets:
     channel: Channel
@@ -106,9 +98,10 @@ class KernelDatapath:
 
     def __init__(self, netns: str, host_netns: str = "", devices: Devices | None = None) -> None:
         self._netns = netns
-        self._devices = devices or Layout(netns, host_netns)
-        self._device_thread = ThreadPoolExecutor(1, "layout")
         self._inbox = Inbox()
+        self._builder = Builder(
+            netns, host_netns, devices or Layout(netns, host_netns), self._lost_devices
+        )
         self._observer = Observer(self._inbox.put)
         self._planner = Planner(
             self._observer.links,
@@ -124,6 +117,7 @@ class KernelDatapath:
         self._reloading: asyncio.Task[None] | None = None
         self._checking: asyncio.Task[None] | None = None
         self._hosts: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._following: asyncio.Task[None] | None = None
         self._left = False  # a namespace, since the last picture
         self._lacks: dict[Kind, str] = {}
@@ -165,7 +159,7 @@ class KernelDatapath:
             return
         records: Iterable[Record] = ()
         if kind in LAYOUT_KINDS:
-            records = await self._in_thread(lambda: self._devices.dump(kind))
+            records = await self._builder.dump(kind)
         elif kind in KINDS:
             async with self._turn:
                 self._check_current(sockets)
@@ -177,7 +171,7 @@ class KernelDatapath:
             yield RecordBatch(kind, upserts=some)
 
     async def ports(self) -> Sequence[PortState]:
-        return await self._in_thread(self._devices.ports)
+        return await self._builder.ports()
 
     async def look_up(self, vrf: str, address: bytes) -> Found | None:
         sockets = await self._ready()
@@ -208,13 +202,14 @@ class KernelDatapath:
             return
         self._closed = True
         self._inbox.close()
-        for task in (self._following, self._reloading, self._checking, self._hosts):
+        tasks = self._following, self._reloading, self._checking, self._hosts, self._watching
+        for task in tasks:
             if task:
                 task.cancel()
                 await asyncio.wait([task])
         if self._sockets:
             await self._shut(self._sockets)
-        await asyncio.to_thread(self._device_thread.shutdown)
+        await self._builder.close()
 
     async def _ready(self) -> _Sockets:
         """Open the sockets and take the first picture, once; a new one when it is out of date."""
@@ -247,7 +242,7 @@ class KernelDatapath:
             if self._hosts:
                 self._hosts.cancel()
             old = f"/proc/self/fd/{sockets.held}"
-            await self._in_thread(lambda: self._devices.leave(old))
+            await self._builder.leave(old)
             await self._shut(sockets)
         self._left = True
 
@@ -283,7 +278,7 @@ class KernelDatapath:
         found = os.fstat(held)
         channel = Channel(self._netns)
         try:
-            if missing := await self._in_thread(self._devices.prepare):
+            if missing := await self._builder.prepare():
                 log.info("this kernel does not have %s", ", ".join(missing))
             # Listening comes first: what changes after a dump has passed by is told as well.
             monitor = _listen(self._netns, channel.port_id)
@@ -302,6 +297,7 @@ class KernelDatapath:
         asyncio.get_running_loop().add_reader(monitor.fileno(), self._notified, monitor)
         hosts = LocalHosts(self._netns, self._observer, partial(self._write, monitor))
         self._hosts = self._spawn(hosts.run())
+        self._watching = self._watching or self._spawn(self._builder.follow())
         routes = RouteWriter(channel, self._observer.links)
         return _Sockets(channel, monitor, routes, held, (found.st_dev, found.st_ino))
 
@@ -344,15 +340,19 @@ class KernelDatapath:
         self._read(monitor)
 
     def _take_notifications(
-        self, monitor: Monitor, own: Iterable[Touched] = (), *, building: bool = False
+        self, monitor: Monitor, own: Iterable[Touched] = (), *, built: Collection[str] = ()
     ) -> None:
         """Take all notifications that are there already, such as those that we just caused."""
         keys = frozenset(own)
-        while not self._stale and self._read(monitor, keys, building=building):
+        while not self._stale and self._read(monitor, keys, built=built):
             pass
 
     def _read(
-        self, monitor: Monitor, own: frozenset[Touched] = frozenset(), *, building: bool = False
+        self,
+        monitor: Monitor,
+        own: frozenset[Touched] = frozenset(),
+        *,
+        built: Collection[str] = (),
     ) -> bool:
         try:
             data = monitor.read(READS)
@@ -362,7 +362,7 @@ class KernelDatapath:
             self._start_over()
             return False
         if data:
-            self._observer.feed(data, own, building=building)
+            self._observer.feed(data, own, built=built)
         if self._observer.doubtful and (not self._checking or self._checking.done()):
             self._checking = self._spawn(self._check_nexthops())
         return bool(data)
@@ -421,10 +421,12 @@ class KernelDatapath:
 
     async def _build(self, sockets: _Sockets, batch: RecordBatch) -> Sequence[RowFailure]:
         self._take_notifications(sockets.monitor)
-        try:
-            return await self._in_thread(lambda: self._devices.apply(batch))
-        finally:
-            self._take_notifications(sockets.monitor, building=True)
+        return await self._builder.build(
+            batch, lambda built: self._take_notifications(sockets.monitor, built=built)
+        )
+
+    def _lost_devices(self, kind: Kind) -> None:
+        self._inbox.put(Lost(kind))
 
     async def _program(self, sockets: _Sockets, batch: RecordBatch) -> Sequence[RowFailure]:
         self._take_notifications(sockets.monitor)
@@ -467,9 +469,6 @@ class KernelDatapath:
         for vni in self._observer.links.vnis():
             if vxlan := self._observer.links.vxlan(vni):
                 yield from find[kind](vxlan)
-
-    async def _in_thread(self, call: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._device_thread, call)
 
 
 def _hold(space: str) -> int:

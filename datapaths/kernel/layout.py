@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from controller.model.kinds import Kind
-from controller.model.links import Port, Vni, Vrf
+from controller.model.links import BROKEN_MTU, Port, Vni, Vrf
 from controller.model.records import Record, RecordBatch
 from datapaths.base import PortState, RowFailure, Unavailable
 from datapaths.linux import neightables, nics, overlay, ports, sysctls
@@ -75,18 +75,23 @@ class Layout:
         return failures
 
     def dump(self, kind: Kind) -> list[Record]:
-        """Return what is ours, as the records that would make it; unchanged intent is equal."""
-        with self._open() as spaces:
+        """Return what is ours, as the records that would make it; unchanged intent is equal.
+
+        A record in whose devices anything differs from what `apply` would have made of it is
+        returned in a form that nobody can want.
+        """
+        with self._open(dry=True) as spaces:
             spaces.forwarding.load()
-            match kind:
-                case Kind.VRF:
-                    return list(_vrfs(spaces.forwarding))
-                case Kind.VNI:
-                    return list(_vnis(spaces.forwarding))
-                case Kind.PORT:
-                    return list(ports.dump_ports(spaces))
-                case _:
-                    raise ValueError(f"{kind.name} is no kind of device")
+            records = list(_dump(spaces, kind))
+            return [_broken(r) if _faults(spaces, r) else r for r in records]
+
+    def differing(self, records: Sequence[Record]) -> list[tuple[Record, list[str]]]:
+        """Return the records that do not hold, each with what is not as `apply` makes it."""
+        with self._open(dry=True) as spaces:
+            if len(records) > FEW:
+                spaces.forwarding.load()
+            found = [(record, _faults(spaces, record)) for record in records]
+            return [(record, faults) for record, faults in found if faults]
 
     def ports(self) -> list[PortState]:
         """Return our ports with their counters and all their addresses."""
@@ -99,14 +104,55 @@ class Layout:
         with Namespaces(netns, self._host_netns) as spaces:
             ports.give_all_back(spaces)
 
-    def _open(self) -> Namespaces:
-        return Namespaces(self._netns, self._host_netns)
+    def _open(self, *, dry: bool = False) -> Namespaces:
+        return Namespaces(self._netns, self._host_netns, dry=dry)
+
+
+def devices_of(record: Record) -> set[str]:
+    """Return the names of the devices that a record stands for, in whichever namespace."""
+    match record:
+        case Vrf():
+            return {record.name}
+        case Vni():
+            return {record.bridge, record.device}
+        case Port():
+            return {record.name, *([record.host.name] if record.host else [])}
+        case _:
+            raise ValueError(f"{record.kind.name} is no kind of device")
+
+
+def _dump(spaces: Namespaces, kind: Kind) -> Iterator[Record]:
+    match kind:
+        case Kind.VRF:
+            yield from overlay.dump_vrfs(spaces.forwarding)
+        case Kind.VNI:
+            yield from overlay.dump_vnis(spaces.forwarding)
+        case Kind.PORT:
+            yield from ports.dump_ports(spaces)
+        case _:
+            raise ValueError(f"{kind.name} is no kind of device")
+
+
+def _faults(spaces: Namespaces, record: Record) -> list[str]:
+    return spaces.faults(lambda: _upsert(spaces, record))
+
+
+def _broken(record: Record) -> Record:
+    match record:
+        case Vrf():
+            return replace(record, table=0)
+        case Vni():
+            return replace(record, local=b"")
+        case Port():
+            return replace(record, mtu=BROKEN_MTU)
+        case _:
+            raise ValueError(f"{record.kind.name} is no kind of device")
 
 
 def _upsert(spaces: Namespaces, record: Record) -> None:
     match record:
         case Vrf():
-            overlay.ensure_vrf(spaces.forwarding, record)
+            overlay.ensure_vrf(spaces.forwarding, record, forwards=True)
             overlay.ensure_unreachable(spaces.forwarding, record)
             spaces.forwarding.rules.ensure_apart()
         case Vni():
@@ -116,6 +162,8 @@ def _upsert(spaces: Namespaces, record: Record) -> None:
                 spaces.forwarding.rules.remove_mute(record.bridge)
             overlay.ensure_vni(spaces.forwarding, record, link_local=True)
         case Port():
+            if record.loopback:  # `lo` stands for the namespace
+                spaces.forwarding.sysctl(sysctls.FORWARDING)
             ports.ensure_port(spaces, record)
         case _:
             raise ValueError(f"{record.kind.name} is no kind of device")
@@ -132,20 +180,6 @@ def _withdraw(spaces: Namespaces, record: Record) -> None:
             ports.remove_port(spaces, record)
         case _:
             raise ValueError(f"{record.kind.name} is no kind of device")
-
-
-def _vrfs(links: Links) -> Iterator[Vrf]:
-    """Yield our VRFs; one whose packets can reach another table has no table."""
-    ended, apart = overlay.ended_tables(links), links.rules.apart()
-    for vrf in overlay.dump_vrfs(links):
-        yield vrf if apart and vrf.table in ended else replace(vrf, table=0)
-
-
-def _vnis(links: Links) -> Iterator[Vni]:
-    """Yield our VNIs; one whose hosts can reach the underlay has no `local`."""
-    for vni in overlay.dump_vnis(links):
-        leaks = _routes_nothing(vni) and not links.rules.mute(vni.bridge)
-        yield replace(vni, local=b"") if leaks else vni
 
 
 def _routes_nothing(vni: Vni) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 import numpy as np
 
@@ -67,7 +67,7 @@ class Observer:
         self._learning = Learning(self.links, self.layer2, self.subnets, emit)
         self._ports: dict[str, bool] = {}
         self._own: frozenset[Touched] | set[Touched] = frozenset()
-        self._building = False  # devices of ours change by our own hand
+        self._built: Collection[str] = ()  # devices that change by our own hand
         self._malformed: set[int] = set()
         self.doubtful = False
         """A device that nexthops use went down: the kernel flushed them, and does not say so.
@@ -126,10 +126,10 @@ class Observer:
         data: bytes,
         own: frozenset[Touched] | set[Touched] = frozenset(),
         *,
-        building: bool = False,
+        built: Collection[str] = (),
     ) -> None:
-        """Take notifications; of what is in `own` (or, `building`, of devices) no loss is told."""
-        self._own, self._building = own, building
+        """Take notifications; no loss is told of what is in `own`, nor of devices in `built`."""
+        self._own, self._built = own, built
         routes = False
         for message in messages(data):
             if message.type in (n.RTM_NEWROUTE, n.RTM_DELROUTE):
@@ -159,9 +159,8 @@ class Observer:
                 self._take_nexthop(nexthops.decode(message))
             case n.RTM_NEWADDR | n.RTM_DELADDR:
                 self._take_address(message, gone=message.type == n.RTM_DELADDR)
-            case n.RTM_NEWRULE | n.RTM_DELRULE if not self._building:
-                self._emit(Lost(Kind.VRF))
-                self._emit(Lost(Kind.VNI))
+            case n.RTM_NEWRULE | n.RTM_DELRULE:
+                self._take_rule(*links.decode_rule(message), added=message.type == n.RTM_NEWRULE)
             case _:
                 pass
 
@@ -185,6 +184,16 @@ class Observer:
     def off_subnet(self) -> dict[int, int]:
         """Return how many announced addresses are left out, by VNI."""
         return self._learning.off_subnet()
+
+    def _take_rule(self, device: str, priority: int, *, added: bool) -> None:
+        """A routing rule changed: one of a bridge's own, or one for all tables.
+
+        What we build first adds those for all tables, and removes the kernel's first one.
+        """
+        if device in self._built or (self._built and not device and (added or not priority)):
+            return
+        self._emit(Lost(Kind.VRF))
+        self._emit(Lost(Kind.VNI))
 
     def _take_link(self, link: Link, gone: bool) -> None:
         if gone:
@@ -214,7 +223,7 @@ class Observer:
 
     def _lost_device(self, link: Link) -> None:
         mark = marks.decode(link.alias)
-        if mark and not self._building:
+        if mark and link.name not in self._built:
             self._emit(Lost(KIND_OF_MARK.get(mark.what, Kind.PORT)))
 
     def _segment_lost(self, before: EthernetSegment) -> None:
@@ -303,7 +312,7 @@ class Observer:
             for columns in decode_routes(data):
                 ours = columns.protocols == n.RTPROT_DUALPATH
                 brought = np.isin(columns.protocols, BROUGHT)
-                if not self._building and (brought & (columns.types == n.RTM_DELROUTE)).any():
+                if (brought & (columns.types == n.RTM_DELROUTE)).any():
                     self._emit(Lost(Kind.PORT))  # maybe one that came with a NIC
                 over = (columns.types == n.RTM_NEWROUTE) & (columns.metrics == n.METRIC)
                 touched = columns.where(ours | over)
@@ -312,7 +321,7 @@ class Observer:
                 ends = (columns.kinds == n.RTN_UNREACHABLE) & (
                     columns.metrics == UNREACHABLE_METRIC
                 )
-                if not self._building and (ends & (columns.types == n.RTM_DELROUTE)).any():
+                if (ends & (columns.types == n.RTM_DELROUTE)).any():
                     self._emit(Lost(Kind.VRF))
         except DecodeError as error:
             log.warning("route notifications: %s", error)

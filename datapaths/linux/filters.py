@@ -27,10 +27,17 @@ ABSENT = (errno.ENOENT, errno.EOPNOTSUPP)  # how the kernel says that it has no 
 
 
 class Filters:
-    """A handle on the filters of one namespace and purpose. Every refusal is an OSError."""
+    """A handle on the filters of one namespace and purpose. Every refusal is an OSError.
 
-    def __init__(self, netns: str, priorities: range = wire.TWIN_PRIORITIES) -> None:
+    A `dry` handle writes nothing: `changes` tells what it would have written.
+    """
+
+    def __init__(
+        self, netns: str, priorities: range = wire.TWIN_PRIORITIES, *, dry: bool = False
+    ) -> None:
         self._priorities = priorities
+        self.dry = dry
+        self.changes: list[str] = []
         with entered(netns):
             self._socket = socket.socket(
                 socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE
@@ -65,9 +72,22 @@ class Filters:
         have = self.installed(index)
         known = {(f.classifier, f.fingerprint) for f in have}
         missing = [f for f in wanted if (f.classifier, f.fingerprint) not in known]
-        if missing:
+        if missing and not self.dry:
             self._request("clsact", [wire.clsact(index)], fine=errno.EEXIST)
             self._request("add", [wire.add(index, f, wanted[f]) for f in missing])
+        written = bool(self._remove_extra(index, wanted, missing, have) or missing)
+        if written:
+            self.changes.append(f"tc filters of device {index}")
+        return written
+
+    def _remove_extra(
+        self,
+        index: int,
+        wanted: Iterable[Filter],
+        missing: Iterable[Filter],
+        have: Iterable[Filter],
+    ) -> bool:
+        """Remove what is too much; a filter that was replaced in place is gone already."""
         fingerprints = {(f.classifier, f.fingerprint) for f in wanted}
         replaced = {f.handle for f in missing if f.handle}
         extra = [
@@ -75,8 +95,9 @@ class Filters:
             for f in have
             if (f.classifier, f.fingerprint) not in fingerprints and f.handle not in replaced
         ]
-        self._request("remove", [wire.remove(index, f) for f in extra], fine=errno.ENOENT)
-        return bool(missing or extra)
+        if not self.dry:
+            self._request("remove", [wire.remove(index, f) for f in extra], fine=errno.ENOENT)
+        return bool(extra)
 
     def has(self, rule: Rule, index: int, target: int) -> bool:
         """Tell whether a rule is in force, whatever classifier carries it."""
@@ -87,7 +108,10 @@ class Filters:
     def clear(self, index: int) -> bool:
         """Remove our filters from a device; tell whether there were any."""
         requests = [wire.remove(index, filter_) for filter_ in self.installed(index)]
-        self._request("remove", requests, fine=errno.ENOENT)
+        if requests:
+            self.changes.append(f"tc filters of device {index}")
+        if not self.dry:
+            self._request("remove", requests, fine=errno.ENOENT)
         return bool(requests)
 
     def classifier(self, index: int) -> Classifier | None:
@@ -100,6 +124,8 @@ class Filters:
 
         Raises Unsupported when it has none.
         """
+        if self.dry:
+            return self._found(index, target)
         for classifier in Classifier:
             try:
                 self.ensure(classifier, index, [EVERYTHING], target)
@@ -109,6 +135,16 @@ class Filters:
             else:
                 return classifier
         raise Unsupported("this kernel lacks tc: clsact, flower or u32, and mirred are needed")
+
+    def _found(self, index: int, target: int) -> Classifier:
+        """Return the classifier that sends all from one device to another; note if none does."""
+        have = {(f.classifier, f.fingerprint) for f in self.installed(index)}
+        for classifier in Classifier:
+            wanted, _ = wire.compile_rule(classifier, EVERYTHING, target, self._priorities)
+            if (wanted.classifier, wanted.fingerprint) in have:
+                return classifier
+        self.changes.append(f"tc filters of device {index}")
+        return Classifier.FLOWER
 
     def _request(self, verb: str, requests: Sequence[bytes], fine: int = 0) -> None:
         if not requests:

@@ -10,7 +10,7 @@ from datapaths.base import Unavailable
 from datapaths.linux import ovs, sysctls
 from datapaths.linux.linkinfo import Link, is_pair
 from datapaths.linux.links import Links
-from datapaths.linux.marks import Mark, Value
+from datapaths.linux.marks import MAKING, Mark, Value
 from datapaths.linux.namespaces import Namespaces
 from datapaths.linux.netns import path_of
 
@@ -35,7 +35,7 @@ def create_pair(links: Links, name: str, there: Links, far: str) -> Link:
     """Make a veth with its far end straight in another namespace."""
     fd = os.open(path_of(there.netns), os.O_RDONLY | os.O_CLOEXEC)
     try:
-        near = links.create(name, "veth", peer={"ifname": far, "net_ns_fd": fd})
+        near = links.create(name, "veth", peer={"ifname": far, "net_ns_fd": fd, "group": MAKING})
     finally:
         os.close(fd)
     there.reload(far)
@@ -48,7 +48,7 @@ def _whole_pair(links: Links, there: Links, name: str, far: str) -> Link | None:
     if near and end and is_pair(near, end):
         return near
     for space, link in ((links, near), (there, end)):
-        if link and not link.mark:
+        if link and not link.made:
             text = f"{link.name} exists in namespace {space.netns or 'of ours'} and is not ours"
             raise OSError(errno.EEXIST, text)
         if link:
@@ -65,7 +65,10 @@ def _ensure_far(there: Links, host: HostEnd, mtu: int) -> None:
     if host.bridge and not host.addresses:
         there.sysctl(sysctls.no_addrgen(host.name))  # a bridge's port has no address of its own
     there.change(host.name, mac=host.mac or link.mac, mtu=mtu or link.mtu, mark=mark)
-    if host.ovs:
+    if host.ovs and there.dry:
+        if ovs.bridge_of(host.name) != host.bridge:
+            there.changes.append(f"{host.name}: Open vSwitch bridge")
+    elif host.ovs:
         if link.master and ovs.bridge_of(host.name) != host.bridge:
             there.change(host.name, master="")  # Open vSwitch takes no device that has one
         ovs.attach(host.bridge, host.name, create=host.create_bridge)
@@ -109,6 +112,7 @@ def _leave(there: Links, before: Mark, host: HostEnd) -> None:
     """Leave the bridge in which the far end was, if that is another one now."""
     if (before.text("bridge"), before.flag("ovs")) == (host.bridge, host.ovs):
         return
+    there.stop_dry(f"{host.name}: another bridge")
     if before.flag("ovs") and not host.ovs:
         ovs.detach(host.name)
         there.change(there.reload(host.name).name, master=host.bridge)

@@ -42,9 +42,17 @@ class Link:
     def mark(self) -> Mark | None:
         return decode(self.alias)
 
+    @property
+    def made(self) -> bool:
+        """Whether we made it, whatever for."""
+        return self.mark is not None or self.group == MAKING
+
     def is_ours(self, what: str) -> bool:
-        """Tell whether we made it for that purpose; a crash may have kept it from its mark."""
-        return self.mark.what == what if self.mark else self.group == MAKING and not self.alias
+        """Tell whether we made it for that purpose.
+
+        A crash may have kept it from its mark, or somebody put another alias in its place.
+        """
+        return self.mark.what == what if self.mark else self.group == MAKING
 
 
 def is_pair(near: Link, far: Link) -> bool:

@@ -9,9 +9,9 @@ import errno
 import ipaddress
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkDumpInterrupted, NetlinkError
@@ -39,21 +39,31 @@ INTERRUPTED_DUMPS = 20  # retries
 T = TypeVar("T")
 
 
+class Absent(Exception):
+    """A dry run ends here: what follows is about a device that is not there yet."""
+
+
 class Links:
     """A short-lived handle on one namespace's devices; use it in the thread that made it.
 
     What was read is kept, in step with our own changes only, so a handle lives for one batch.
     Every refusal of the kernel is an OSError that names the device. Raises Unavailable when the
     namespace is not there.
+
+    A `dry` handle writes nothing: `changes` has what a call would have changed, as text. So the
+    code that makes a device also tells in what the device differs, and no second list of
+    attributes can fall behind. A call that would make a device raises Absent.
     """
 
-    def __init__(self, netns: str) -> None:
+    def __init__(self, netns: str, *, dry: bool = False) -> None:
         if not exists(netns):
             raise Unavailable(f"there is no network namespace {netns}")
         self.netns = netns
+        self.dry = dry
+        self.changes: list[str] = []
         with entered(netns):
             self.ipr = IPRoute(strict_check=True)  # strict: the kernel heeds a dump's filter
-        self.rules = Rules(self.ipr)
+        self.rules = Rules(self.ipr, self._writes)
         self._links: dict[str, Link] = {}
         self._complete = False  # whether those are all
         self._addresses: dict[int, list[Address]] = {}
@@ -124,14 +134,15 @@ class Links:
             self._forget(link.index)
 
     def create(self, name: str, kind: str, **attributes: object) -> Link:
-        """Make a device; it is ours by its group, until `change` has given it a mark."""
+        """Make a device; it is ours by its group, also before it has a mark and without one."""
+        self._must_write(f"{name}: missing")
         text, wanted = f"create {kind} {name}", {"kind": kind, "group": MAKING, **attributes}
         _checked(text, lambda: self.ipr.link("add", ifname=name, **wanted))
         return self._refresh(name)
 
     def delete(self, name: str) -> None:
         """Delete a device, and with a veth its other end. Absent is fine."""
-        if link := self.find(name):
+        if (link := self.find(name)) and self._writes(f"{name}: has to go"):
             self.forget(name)
             for other in list(self._links.values()):
                 if is_pair(link, other):
@@ -142,23 +153,25 @@ class Links:
     def change(self, name: str, **wanted: object) -> Link:
         """Set `mac`, `mtu`, `master` (a name, or "") or `mark`, where they differ."""
         link = self.get(name)
-        if attributes := self._differing(link, wanted):
+        attributes = self._differing(link, wanted)
+        if attributes and self._writes(f"{name}: {', '.join(attributes)}"):
             text = f"change {name} ({', '.join(attributes)})"
             _checked(text, lambda: self.ipr.link("set", index=link.index, **attributes))
             return self._refresh(name)
         return link
 
     def set_up(self, name: str, up: bool = True) -> Link:
-        return self._set_flag(name, IFF_UP, up)
+        return self._set_flag(name, IFF_UP, up, "up")
 
     def set_noarp(self, name: str, on: bool = True) -> Link:
-        return self._set_flag(name, IFF_NOARP, on)
+        return self._set_flag(name, IFF_NOARP, on, "noarp")
 
     def set_promiscuous(self, name: str, on: bool = True) -> Link:
-        return self._set_flag(name, IFF_PROMISC, on)
+        return self._set_flag(name, IFF_PROMISC, on, "promisc")
 
     def rename(self, name: str, new: str) -> Link:
         """Give a device another name; it ends up down, since only then it may be renamed."""
+        self._must_write(f"{name}: name")
         link = self.set_up(name, False)
         _checked(
             f"rename {name} to {new}",
@@ -168,13 +181,17 @@ class Links:
         return self._refresh(new)
 
     def set_info(self, name: str, **wanted: int | str) -> Link:
-        """Set attributes of the device's kind, by pyroute2's names (`br_ageing_time`)."""
+        """Set attributes of the device's kind, by pyroute2's names (`br_ageing_time`).
+
+        What this kernel does not show it does not have: bridges without VLANs, for one.
+        """
         link = self.get(name)
         have = {key: link.info.get(f"IFLA_{key.upper()}") for key in wanted}
-        if have != wanted:
-            text = f"change {name} ({', '.join(wanted)})"
+        asked = {k: v for k, v in wanted.items() if have[k] not in (None, v)}
+        if asked and self._writes(f"{name}: {', '.join(asked)}"):
+            text = f"change {name} ({', '.join(asked)})"
             call = self.ipr.link
-            _checked(text, lambda: call("set", index=link.index, kind=link.kind, **wanted))
+            _checked(text, lambda: call("set", index=link.index, kind=link.kind, **asked))
             return self._refresh(name)
         return link
 
@@ -182,15 +199,17 @@ class Links:
         """Set attributes of a bridge's port: `learning`, `neigh_suppress`."""
         link = self.get(name)
         have = {key: link.port.get(f"IFLA_BRPORT_{key.upper()}") for key in wanted}
-        if have != wanted:
-            text = f"change bridge port {name} ({', '.join(wanted)})"
-            _checked(text, lambda: self.ipr.brport("set", index=link.index, **wanted))
+        asked = {key: value for key, value in wanted.items() if have[key] != value}
+        if asked and self._writes(f"{name}: {', '.join(asked)}"):
+            text = f"change bridge port {name} ({', '.join(asked)})"
+            _checked(text, lambda: self.ipr.brport("set", index=link.index, **asked))
             return self._refresh(name)
         return link
 
     def move(self, name: str, there: Links) -> Link:
         """Give a device to another namespace; it arrives down and without addresses."""
         link = self.get(name)
+        self._must_write(f"{name}: namespace")
         fd = os.open(path_of(there.netns), os.O_RDONLY | os.O_CLOEXEC)
         try:
             text = f"move {name} to namespace {there.netns or 'of ours'}"
@@ -237,10 +256,30 @@ class Links:
             self._address("add", name, link_local(self.get(name).mac))
 
     def sysctl(self, settings: Mapping[str, int]) -> list[str]:
-        return sysctls.ensure(self.netns, settings)
+        """Make settings so; return the keys that this kernel does not have."""
+        if not self.dry:
+            return sysctls.ensure(self.netns, settings)
+        self.changes += sysctls.differing(self.netns, settings)
+        return []
+
+    def _writes(self, change: str) -> bool:
+        """Note a change; tell whether it is to be carried out."""
+        self.changes.append(change)
+        return not self.dry
+
+    def stop_dry(self, change: str) -> None:
+        """Note a change and end here, when this is a dry run: what follows would write."""
+        if self.dry:
+            self._must_write(change)
+
+    def _must_write(self, change: str) -> None:
+        if not self._writes(change):
+            raise Absent(change)
 
     def _address(self, command: str, name: str, address: Address) -> None:
         link = self.get(name)
+        if not self._writes(f"{name}: address {address}"):
+            return
         flags = {"flags": IFA_F_NODAD} if len(address.ip) == 16 and command == "add" else {}
         family = socket.AF_INET6 if len(address.ip) == 16 else socket.AF_INET
         text = str(ipaddress.ip_address(address.ip))
@@ -258,9 +297,9 @@ class Links:
             )
         self._forget(link.index)
 
-    def _set_flag(self, name: str, flag: int, on: bool) -> Link:
+    def _set_flag(self, name: str, flag: int, on: bool, text: str) -> Link:
         link = self.get(name)
-        if bool(link.flags & flag) == on:
+        if bool(link.flags & flag) == on or not self._writes(f"{name}: {text}"):
             return link
         _checked(
             f"change {name} (flags)",
@@ -277,10 +316,8 @@ class Links:
                     changes["address"] = value.hex(":")
                 case "mtu", int() if value != link.mtu:
                     changes["mtu"] = value
-                case "mark", Mark() if encode(value) != link.alias or link.group == MAKING:
+                case "mark", Mark() if encode(value) != link.alias:
                     changes["ifalias"] = encode(value)
-                    if link.group == MAKING:
-                        changes["group"] = 0
                 case "alias", str() if value != link.alias:
                     changes["ifalias"] = value
                 case "master", str():
@@ -303,6 +340,27 @@ class Links:
 
     def _forget(self, index: int) -> None:
         self._addresses.pop(index, None)
+
+
+class Dry(Protocol):
+    """A handle that notes what it would have written."""
+
+    changes: list[str]
+
+
+def faults(handles: Iterable[Dry], work: Callable[[], object]) -> list[str]:
+    """Return what `work` would change through dry handles; an error is a fault as well."""
+    handles = list(handles)
+    for handle in handles:
+        handle.changes.clear()
+    found: list[str] = []
+    try:
+        work()
+    except Absent:
+        pass  # noted already
+    except (Unavailable, OSError) as error:
+        found.append(getattr(error, "strerror", None) or str(error))
+    return [change for handle in handles for change in handle.changes] + found
 
 
 def _checked(text: str, call: Callable[[], T]) -> T:

@@ -17,7 +17,7 @@ TWIN_PREFIX = "cp-"
 """Begins the name of a twin's end beside its port, known before the device can be marked."""
 
 MAKING = 0x4450
-"""The group of a device of ours until it has its mark: the kernel takes no alias on creation."""
+"""The group of a device that we made: the kernel takes no alias on creation; people change it."""
 
 IFALIASZ = 256  # linux/if.h, with the terminating zero
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Self
 
 from datapaths.base import Unavailable
-from datapaths.linux.links import Links
+from datapaths.linux.links import Links, faults
 from datapaths.linux.netns import path_of
 
 
 class Namespaces:
-    """Opens namespaces as they are asked for. "" is the one that `home` names."""
+    """Opens namespaces as they are asked for. "" is the one that `home` names.
 
-    def __init__(self, netns: str, home: str = "") -> None:
+    `dry` handles change nothing: see `Links`.
+    """
+
+    def __init__(self, netns: str, home: str = "", *, dry: bool = False) -> None:
         self._home = home
+        self._dry = dry
         self._opened: dict[int, Links] = {}  # by inode: one namespace may have several names
         self.forwarding = self.open(netns)
 
@@ -30,8 +35,15 @@ class Namespaces:
         except FileNotFoundError:
             raise Unavailable(f"there is no network namespace {name}") from None
         if inode not in self._opened:
-            self._opened[inode] = Links(name)
+            self._opened[inode] = Links(name, dry=self._dry)
         return self._opened[inode]
+
+    def faults(self, work: Callable[[], object]) -> list[str]:
+        """Return what `work` would change; for dry handles."""
+        before = set(self._opened)
+        found = faults(self._opened.values(), work)
+        late = (links for inode, links in self._opened.items() if inode not in before)
+        return found + [change for links in late for change in links.changes]
 
     def __enter__(self) -> Self:
         return self

@@ -16,32 +16,47 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from controller.model.links import Vni, Vrf
 from datapaths.linux import sysctls
-from datapaths.linux.linkinfo import Link
+from datapaths.linux.linkinfo import Link, is_link_local
 from datapaths.linux.links import Links
 from datapaths.linux.marks import Mark
 
 UNREACHABLE_METRIC = 4278198272  # the kernel's documentation of VRF: after every real route
+FAMILIES = (socket.AF_INET, socket.AF_INET6)
+RTN_UNREACHABLE = 7  # linux/rtnetlink.h
 AGEING = 300 * 100  # clock_t, 1/100 s
+BRIDGE_OPTIONS = {
+    "br_mcast_snooping": 0,
+    "br_ageing_time": AGEING,
+    # The kernel's own values, and needed: no MAC is looked up by VLAN, and no port waits.
+    "br_vlan_filtering": 0,
+    "br_vlan_default_pvid": 0,
+    "br_stp_state": 0,
+}
 BRIDGE = re.compile(r"br([1-9][0-9]*)")  # model.links.Vni.bridge
 
 
-def ensure_vrf(links: Links, vrf: Vrf) -> None:
+def ensure_vrf(links: Links, vrf: Vrf, *, forwards: bool) -> None:
     """Make a VRF device. A table cannot be changed, so another one makes another device."""
     if not vrf.table:
         raise OSError(errno.EINVAL, f"VRF {vrf.name} has no table")
     link = own(links, vrf.name, "vrf", "vrf")
-    members: list[str] = []
+    members: dict[str, bool] = {}
     if link and link.info.get("IFLA_VRF_TABLE") != vrf.table:
-        members = [other.name for other in links.all() if other.master == link.index]
+        inside = (other.name for other in links.all() if other.master == link.index)
+        members = {name: any(map(is_link_local, links.addresses(name))) for name in inside}
         links.delete(vrf.name)
         link = None
     if not link:
         _evict(links, vrf)
         _create_vrf(links, vrf)
     links.change(vrf.name, mark=Mark("vrf"))
+    # A packet that came in by a device of a VRF is routed as if it had come in by the VRF's.
+    links.sysctl(sysctls.routing(vrf.name, forwards=forwards))
     links.set_up(vrf.name)
-    for member in members:
+    for member, has_link_local in members.items():
         links.change(member, master=vrf.name)
+        if has_link_local:
+            links.ensure_link_local(member)  # the kernel keeps the other addresses only
 
 
 def _evict(links: Links, vrf: Vrf) -> None:
@@ -66,7 +81,20 @@ def _create_vrf(links: Links, vrf: Vrf) -> None:
 
 def ensure_unreachable(links: Links, vrf: Vrf) -> None:
     """End a VRF's table with `unreachable`, or lookups would go on in the main table."""
-    _unreachable(links, "add", vrf, errno.EEXIST)
+    if links.dry:
+        missing = [family for family in FAMILIES if not _has_unreachable(links, vrf, family)]
+        links.changes += [f"{vrf.name}: unreachable default route of family {f}" for f in missing]
+    else:
+        _unreachable(links, "add", vrf, errno.EEXIST)
+
+
+def _has_unreachable(links: Links, vrf: Vrf, family: int) -> bool:
+    asked = {"family": family, "table": vrf.table, "type": RTN_UNREACHABLE}
+    try:
+        found = links.ipr.route("dump", dump_filter=lambda _: True, **asked)
+    except NetlinkError as error:
+        return error.code in (errno.EAFNOSUPPORT, errno.EOPNOTSUPP)  # no such family here
+    return any(route.get_attr("RTA_PRIORITY") == UNREACHABLE_METRIC for route in found)
 
 
 def remove_vrf(links: Links, vrf: Vrf) -> None:
@@ -78,7 +106,7 @@ def remove_vrf(links: Links, vrf: Vrf) -> None:
 
 
 def _unreachable(links: Links, command: str, vrf: Vrf, fine: int) -> None:
-    for family in (socket.AF_INET, socket.AF_INET6):
+    for family in FAMILIES:
         try:
             links.ipr.route(
                 command,
@@ -93,26 +121,6 @@ def _unreachable(links: Links, command: str, vrf: Vrf, fine: int) -> None:
             if error.code not in (fine, errno.ENOENT):
                 text = f"cannot {command} the unreachable default route of VRF {vrf.name}"
                 raise OSError(error.code, text) from error
-
-
-def ended_tables(links: Links) -> set[int]:
-    """Return the tables that end with `unreachable`, for IPv4 and for IPv6."""
-    ended: list[set[int]] = []
-    for family in (socket.AF_INET, socket.AF_INET6):
-        filters = {"family": family, "type": "unreachable", "proto": "boot"}
-        try:
-            ended.append(
-                {
-                    message.get_attr("RTA_TABLE") or message["table"]
-                    for message in links.ipr.route("dump", **filters)
-                    if message["dst_len"] == 0
-                    and message.get_attr("RTA_PRIORITY") == UNREACHABLE_METRIC
-                }
-            )
-        except NetlinkError as error:
-            if error.code not in (errno.ENOENT, errno.EAFNOSUPPORT, errno.EOPNOTSUPP):
-                raise OSError(error.code, "cannot list unreachable routes") from error
-    return set.intersection(*ended) if ended else set()
 
 
 def dump_vrfs(links: Links) -> Iterator[Vrf]:
@@ -166,7 +174,8 @@ def _ensure_bridge(links: Links, vni: Vni, *, link_local: bool) -> None:
     notes = {"layer": vni.layer, "anymac": int(not vni.mac)}
     # Nothing is generated; an address follows below where one is needed.
     links.sysctl(sysctls.no_addrgen(vni.bridge))
-    links.set_info(vni.bridge, br_mcast_snooping=0, br_ageing_time=AGEING)
+    links.sysctl(sysctls.routing(vni.bridge, forwards=link_local))
+    links.set_info(vni.bridge, **BRIDGE_OPTIONS)
     links.change(vni.bridge, master=vni.vrf, mtu=vni.mtu, mac=vni.mac or link.mac)
     # Written before the addresses: what a crash leaves in the mark is at worst not there.
     links.change(vni.bridge, mark=Mark("vni", vni.gateways, dict(notes)))

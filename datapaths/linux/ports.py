@@ -21,8 +21,7 @@ def ensure_port(spaces: Namespaces, port: Port) -> None:
     link = _ensure_leg(spaces, port) if port.host else _fetch(spaces, port)
     before = _added(link.mark) if link.mark else []
     _hold(spaces, port, before)
-    kept = _kept(link, links.addresses(port.name), port)
-    mark = Mark("port", port.addresses, {**notes(port), "kept": kept, "was": _was(link)})
+    mark = Mark("port", port.addresses, {**notes(port), **_brought(links, link, port)})
     if not port.loopback:
         _place(links, port)
     links.change(port.name, mark=mark)
@@ -110,6 +109,7 @@ def _place(links: Links, port: Port) -> None:
         links.set_port(port.name, learning=1, neigh_suppress=0)
     else:
         links.sysctl(sysctls.no_addrgen(port.name))
+        links.sysctl(sysctls.routing(port.name, forwards=True))
         links.change(port.name, master=port.vrf)
     if port.mtu:
         links.change(port.name, mtu=port.mtu)
@@ -126,6 +126,13 @@ def notes(port: Port) -> dict[str, Value]:
     if port.source_netns is not None:
         found["from"] = port.source_netns or legs.OWN
     return found
+
+
+def _brought(links: Links, link: Link, port: Port) -> dict[str, Value]:
+    """Return what a device had before it became a port; a host leg is ours and had nothing."""
+    if port.host:
+        return {}
+    return {"kept": _kept(link, links.addresses(port.name), port), "was": _was(link)}
 
 
 def _kept(link: Link, have: Sequence[Address], port: Port) -> int:
@@ -153,6 +160,7 @@ def _ensure_leg(spaces: Namespaces, port: Port) -> Link:
     """Make a host leg; a NIC that has its name is given back first, as no leg may end it."""
     link = spaces.forwarding.find(port.name)
     if link and link.mark and link.mark.text("from"):
+        spaces.forwarding.stop_dry(f"{port.name}: a NIC in place of a host leg")
         remove_port(spaces, port)
     return legs.ensure(spaces, port)
 
@@ -162,6 +170,7 @@ def _fetch(spaces: Namespaces, port: Port) -> Link:
     links = spaces.forwarding
     if (link := links.find(port.name)) or port.source_netns is None:
         return link or links.get(port.name)
+    links.stop_dry(f"{port.name}: missing")
     source, mark = spaces.open(port.source_netns), Mark("port", (), notes(port))
     return nics.fetch(spaces, port.name, source, mark)
 
@@ -174,4 +183,8 @@ def _hold(spaces: Namespaces, port: Port, added: Sequence[Address]) -> None:
     home = netns.path_of(spaces.name_of(port.source_netns))
     links.set_up(port.name)
     routed = not port.vrf and not port.vni
+    if links.dry:
+        if not nics.is_whole(links, links.get(port.name), routed=routed):
+            links.changes.append(f"{port.name}: addresses or routes that it brought along")
+        return
     nics.hold(links, links.get(port.name), home, added, routed=routed)

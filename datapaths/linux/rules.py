@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyroute2.netlink.exceptions import NetlinkError
@@ -51,8 +51,9 @@ class Rule(NamedTuple):
 class Rules:
     """The rules of one namespace: read once, then kept in step with our own changes."""
 
-    def __init__(self, ipr: IPRoute) -> None:
+    def __init__(self, ipr: IPRoute, writes: Callable[[str], bool]) -> None:
         self._ipr = ipr
+        self._writes = writes  # notes a change, and tells whether it is to be carried out
         self._held: set[Rule] | None = None
 
     def ensure_apart(self) -> None:
@@ -61,18 +62,11 @@ class Rules:
             self._add(_l3mdev(family), RTPROT_KERNEL)
             self._move_local(family)
 
-    def apart(self) -> bool:
-        """Tell whether no packet of a VRF meets the table `local`."""
-        return all(self._is_first(_l3mdev(family)) for family in self._families())
-
     def ensure_mute(self, device: str) -> None:
         """Drop all IP packets for the router that come in by a device."""
         for family in self._families():
             self._add(_mute(family, device), RTPROT_DUALPATH)
             self._move_local(family)
-
-    def mute(self, device: str) -> bool:
-        return all(self._is_first(_mute(family, device)) for family in self._families())
 
     def remove_mute(self, device: str) -> None:
         for family in FAMILIES:
@@ -82,11 +76,6 @@ class Rules:
         self._add(_local(family, LOCAL_PRIORITY), RTPROT_DUALPATH)
         for early in self._early(family):
             self._remove(early)
-
-    def _is_first(self, rule: Rule) -> bool:
-        """Tell whether a rule is there and comes before the table `local`."""
-        late = _local(rule.family, LOCAL_PRIORITY)
-        return {rule, late} <= self._all() and not any(self._early(rule.family))
 
     def _early(self, family: int) -> Iterator[Rule]:
         """Yield rules that look all packets up in the table `local` before VRFs have their turn."""
@@ -131,6 +120,8 @@ class Rules:
             self._change("del", rule, errno.ENOENT)
 
     def _change(self, command: str, rule: Rule, fine: int, **more: int) -> None:
+        if not self._writes(f"routing rule {rule.priority} {rule.iif}".rstrip()):
+            return
         attributes: dict[str, object] = {"table": rule.table, **more}
         if rule.l3mdev:
             attributes["l3mdev"] = rule.l3mdev

@@ -9,12 +9,13 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from controller.model.kinds import Kind
 from controller.model.links import Address, Port, Vni, Vrf
 from controller.model.records import Key
 from datapaths.linux import overlay, sysctls
-from datapaths.linux.links import Links
+from datapaths.linux.links import Links, faults
 from datapaths.linux.marks import MAKING, Mark
 
 
@@ -35,6 +36,10 @@ class ShadowFailure:
     error: str  # the errno's name
     reason: str
     key: tuple[Kind, Key]  # of the record that it stands for
+
+
+Work = tuple[str, tuple[Kind, Key], Callable[[], object]]
+"""A device's name, the key of its record, and what makes it so."""
 
 
 def shadow_of(vrfs: Iterable[Vrf], vnis: Iterable[Vni], ports: Iterable[Port]) -> Shadow:
@@ -66,17 +71,30 @@ class Shadows:
         with Links(self._netns) as links:
             links.load()
             links.sysctl(sysctls.CONTROL)
-            return list(_base(links, shadow))
+            _remove_others(links, shadow)
+            return list(_tried(_base_work(links, shadow)))
 
     def ensure_overlay(self, shadow: Shadow) -> list[ShadowFailure]:
         """Bridges, VXLAN devices and access ports."""
         with Links(self._netns) as links:
             links.load()
-            work = (
-                (vni.bridge, (vni.kind, vni.key), lambda vni=vni: _ensure_vni(links, vni))
-                for vni in shadow.vnis
-            )
-            return list(_tried(work))
+            return list(_tried(_overlay_work(links, shadow)))
+
+    def differing(self, shadow: Shadow) -> list[ShadowFailure]:
+        """Return what is not as `ensure_base` and `ensure_overlay` make it; change nothing."""
+        with Links(self._netns, dry=True) as links:
+            links.load()
+            work = [
+                ("lo", (Kind.PORT, "lo"), lambda: links.sysctl(sysctls.CONTROL)),
+                ("lo", (Kind.PORT, "lo"), lambda: _remove_others(links, shadow)),
+                *_base_work(links, shadow),
+                *_overlay_work(links, shadow),
+            ]
+            return [
+                ShadowFailure(name, "ESTALE", fault, key)
+                for name, key, call in work
+                for fault in faults([links], call)
+            ]
 
     def dump(self) -> Shadow:
         """Return what is there of ours; an L2VNI without its access port has no `local`."""
@@ -90,7 +108,8 @@ class Shadows:
             )
 
 
-def _base(links: Links, shadow: Shadow) -> Iterator[ShadowFailure]:
+def _remove_others(links: Links, shadow: Shadow) -> None:
+    """Remove what is ours and not in `shadow`, or has to be made again."""
     wanted = {vni.vni: vni for vni in shadow.vnis}
     for vni in list(overlay.dump_vnis(links)):
         if vni.vni not in wanted or _changes_tenant(vni, wanted[vni.vni]):
@@ -99,13 +118,17 @@ def _base(links: Links, shadow: Shadow) -> Iterator[ShadowFailure]:
     for vrf in list(overlay.dump_vrfs(links)):
         if vrf.name not in names:
             links.delete(vrf.name)
-    loopback = lambda: _ensure_loopback(links, shadow.loopback)  # noqa: E731
-    yield from _tried([("lo", (Kind.PORT, "lo"), loopback)])
-    work = (
-        (vrf.name, (vrf.kind, vrf.key), lambda vrf=vrf: overlay.ensure_vrf(links, vrf))
-        for vrf in shadow.vrfs
-    )
-    yield from _tried(work)
+
+
+def _base_work(links: Links, shadow: Shadow) -> Iterator[Work]:
+    yield "lo", (Kind.PORT, "lo"), partial(_ensure_loopback, links, shadow.loopback)
+    for vrf in shadow.vrfs:
+        yield vrf.name, (vrf.kind, vrf.key), partial(overlay.ensure_vrf, links, vrf, forwards=False)
+
+
+def _overlay_work(links: Links, shadow: Shadow) -> Iterator[Work]:
+    for vni in shadow.vnis:
+        yield vni.bridge, (vni.kind, vni.key), partial(_ensure_vni, links, vni)
 
 
 def _changes_tenant(now: Vni, wanted: Vni) -> bool:
@@ -113,9 +136,7 @@ def _changes_tenant(now: Vni, wanted: Vni) -> bool:
     return now.layer != wanted.layer or (now.layer == 3 and now.vrf != wanted.vrf)
 
 
-def _tried(
-    work: Iterable[tuple[str, tuple[Kind, Key], Callable[[], None]]],
-) -> Iterator[ShadowFailure]:
+def _tried(work: Iterable[Work]) -> Iterator[ShadowFailure]:
     for name, key, call in work:
         try:
             call()

@@ -5,7 +5,7 @@ Keys are paths below /proc/sys: a device's name may have dots in it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from datapaths.linux.netns import entered
@@ -59,14 +59,31 @@ def ensure(netns: str, settings: Mapping[str, int]) -> list[str]:
     """Make each setting so; return the keys that this kernel does not have."""
     missing: list[str] = []
     with entered(netns):
-        for key, value in settings.items():
-            path = PROC_SYS / key
-            try:
-                if path.read_text().strip() != str(value):
-                    path.write_text(f"{value}\n")
-            except FileNotFoundError:
-                missing.append(key)
+        for key in _differing(settings, missing):
+            (PROC_SYS / key).write_text(f"{settings[key]}\n")
     return missing
+
+
+def differing(netns: str, settings: Mapping[str, int]) -> list[str]:
+    """Return the keys that have another value; a key that this kernel does not have is none."""
+    with entered(netns):
+        return list(_differing(settings, []))
+
+
+def _differing(settings: Mapping[str, int], missing: list[str]) -> Iterator[str]:
+    for key, value in settings.items():
+        try:
+            if (PROC_SYS / key).read_text().strip() != str(value):
+                yield key
+        except FileNotFoundError:
+            missing.append(key)
+
+
+def routing(device: str, *, forwards: bool) -> dict[str, int]:
+    """A device that the stack routes from, or must not; it began with its namespace's default."""
+    v4, v6 = f"net/ipv4/conf/{device}", f"net/ipv6/conf/{device}"
+    on = int(forwards)
+    return {f"{v4}/forwarding": on, f"{v4}/rp_filter": 0, f"{v6}/forwarding": on}
 
 
 def no_ipv6(device: str) -> dict[str, int]:
@@ -98,6 +115,7 @@ def silent_twin(device: str) -> dict[str, int]:
         **no_addrgen(device),
         f"{v4}/arp_ignore": 8,
         f"{v4}/rp_filter": 0,
+        f"{v4}/forwarding": 0,
         f"{v6}/accept_dad": 0,
         f"{v6}/dad_transmits": 0,
         f"{v6}/accept_ra": 0,

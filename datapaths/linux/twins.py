@@ -11,6 +11,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from controller.model.links import Address, Port
 from datapaths.base import DatapathError, RowFailure, Unavailable
@@ -18,7 +19,7 @@ from datapaths.linux import groups, sysctls
 from datapaths.linux.filters import Filters
 from datapaths.linux.legs import create_pair
 from datapaths.linux.linkinfo import Link, is_pair
-from datapaths.linux.links import Links
+from datapaths.linux.links import Links, faults
 from datapaths.linux.marks import TWIN_PREFIX, Mark
 from datapaths.linux.punt import BGP, ISIS_MACS, egress, rules
 from datapaths.linux.wire.filters import Classifier
@@ -92,6 +93,32 @@ class Twins:
             self.classifier = side.classifier
         return failures
 
+    def differing(
+        self, ports: Sequence[Port], tcp_ports: Iterable[int] = (BGP,)
+    ) -> list[tuple[str, str]]:
+        """Return port and fault of what is not as `ensure` makes it; change nothing."""
+        speakers, found = tuple(tcp_ports), list[tuple[str, str]]()
+        with (
+            Links(self._netns, dry=True) as links,
+            Links(self._control_netns, dry=True) as control,
+            Filters(self._netns, dry=True) as filters,
+        ):
+            links.load()
+            control.load()
+            side = _Side(links, control, filters, self._punting, self.classifier)
+            wanted = [port for port in ports if wants_twin(port)]
+            handles = (links, control, filters)
+            prune = partial(_prune, links, filters, {port.name for port in wanted})
+            found += [("", fault) for fault in faults(handles, prune)]
+            for port in wanted:
+                ensure = partial(_ensure, side, port, _loopbacks(links, ports, port), speakers)
+                found += [(port.name, fault) for fault in faults(handles, ensure)]
+        return found
+
+    def spaces(self) -> set[str]:
+        """Return the namespaces in which twins depend on something."""
+        return {self._netns}
+
     def dump(self) -> list[Twin]:
         """Return the twins that are there. Without a control namespace there are none."""
         try:
@@ -147,7 +174,8 @@ def _ensure(
     addresses = side.punting.addresses(side.links, port)
     _ensure_far(side, port, link, addresses)
     _ensure_near(side.links, device, link)
-    groups.join(side.links.netns, port.name, side.punting.groups)
+    if not side.links.dry:
+        groups.join(side.links.netns, port.name, side.punting.groups)
     near = side.links.get(device)
     side.classifier = side.classifier or side.filters.classifier(near.index)
     if not side.classifier:  # a new twin, which is down yet
@@ -180,7 +208,7 @@ def _ensure_pair(side: _Side, port: Port) -> str:
     if near and far and is_pair(near, far):
         return name
     for space, link in ((side.links, near), (side.control, far)):
-        if link and not link.mark:
+        if link and not link.made:
             text = f"{link.name} exists in namespace {space.netns} and is no twin of ours"
             raise OSError(errno.EEXIST, text)
     if near:

@@ -17,5 +17,11 @@ class NoTwins:
     def ensure(self, ports: Sequence[Port], tcp_ports: Iterable[int]) -> Sequence[RowFailure]:
         return ()
 
+    def differing(self, ports: Sequence[Port], tcp_ports: Iterable[int]) -> list[tuple[str, str]]:
+        return []
+
+    def spaces(self) -> set[str]:
+        return set()
+
     def set_carrier(self, name: str, up: bool) -> None:
         self.carriers.append((name, up))

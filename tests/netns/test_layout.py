@@ -149,7 +149,9 @@ def test_what_a_crash_kept_from_its_mark_is_ours(layout: Layout, spaces: tuple[s
         links.create(VNI.device, "vxlan", vxlan_id=VNI.vni, vxlan_port=VNI.port)
     assert upsert(layout, VNI) == []
     assert layout.dump(Kind.VNI) == [VNI]
-    assert {link(spaces[0], name)["group"] for name in (VNI.bridge, VNI.device)} == {"default"}
+    assert {link(spaces[0], name)["group"] for name in (VNI.bridge, VNI.device)} == {
+        str(MAKING)
+    }  # people change marks, so it stays
 
 
 def test_a_changed_record_changes_only_what_differs(

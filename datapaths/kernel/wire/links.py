@@ -26,6 +26,8 @@ from datapaths.linux.wire.message import (
 IFINFOMSG: Final = struct.Struct("=BBHiII")  # linux/rtnetlink.h: family, -, type, index, flags, -
 IFADDRMSG: Final = struct.Struct("=BBBBI")  # linux/if_addr.h: family, len, flags, scope, index
 
+FIB_RULE_HDR: Final = struct.Struct("=BBBBBBBBI")  # linux/fib_rules.h
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
@@ -89,6 +91,13 @@ def decode_address(message: Message) -> tuple[int, bytes, int]:
 def addresses_request() -> bytes:
     """Ask for the addresses of all links."""
     return request(n.RTM_GETADDR, n.NLM_F_DUMP, IFADDRMSG.pack(0, 0, 0, 0, 0))
+
+
+def decode_rule(message: Message) -> tuple[str, int]:
+    """Return a routing rule's incoming device, "" for none, and priority. Raises DecodeError."""
+    header(FIB_RULE_HDR, message.body)
+    got = attributes(message.body, FIB_RULE_HDR.size)
+    return text(got.get(n.FRA_IIFNAME, b"")), _number(got, n.FRA_PRIORITY)
 
 
 def dump_request() -> bytes:

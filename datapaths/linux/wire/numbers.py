@@ -129,3 +129,7 @@ IFF_LOWER_UP: Final = 0x10000
 # linux/if_addr.h
 IFA_ADDRESS: Final = 1
 IFA_LOCAL: Final = 2
+
+# linux/fib_rules.h
+FRA_IIFNAME: Final = 3
+FRA_PRIORITY: Final = 6

@@ -60,6 +60,12 @@ class World:
         self.log.append("twins")
         return ()
 
+    def differing(self, ports: Sequence[Port], tcp_ports: Iterable[int]) -> list[tuple[str, str]]:
+        return []
+
+    def spaces(self) -> set[str]:
+        return set()
+
     def set_carrier(self, name: str, up: bool) -> None:
         raise AssertionError("nobody asked for it")
 

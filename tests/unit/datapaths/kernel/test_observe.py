@@ -213,6 +213,46 @@ def test_what_is_so_is_not_written_again(record: Record) -> None:
     assert kernel.plan(upsert(record)).requests == []
 
 
+@pytest.mark.parametrize("sticky", [True, False])
+def test_a_mac_that_becomes_sticky_or_no_longer_is_written_again(sticky: bool) -> None:
+    kernel = Kernel()
+    kernel.hold(Mac(110, MAC, VTEP, sticky=not sticky))
+    plan = kernel.plan(upsert(Mac(110, MAC, VTEP, sticky=sticky)))
+    assert types(plan) == [n.RTM_DELNEIGH, n.RTM_NEWNEIGH]
+
+
+@pytest.mark.parametrize(("built", "told"), [(("br110", "vx110"), 0), (("br111", "vx111"), 1)])
+def test_a_device_lost_while_others_are_built_is_told(built: tuple[str, ...], told: int) -> None:
+    kernel = Kernel()
+    lost = gone(link(VXLAN, "vx110", "vxlan", BRIDGE, 110))
+    kernel.observer.feed(lost, built=built)
+    assert kernel.events.count(Lost(Kind.VNI)) == told
+
+
+@pytest.mark.parametrize(
+    ("type_", "device", "priority", "built", "told"),
+    [
+        (n.RTM_DELRULE, "", 0, (), True),
+        (n.RTM_DELRULE, "", 0, ("br110",), False),
+        (n.RTM_DELRULE, "", 1000, ("br110",), True),
+        (n.RTM_NEWRULE, "", 1000, ("br110",), False),
+        (n.RTM_NEWRULE, "", 1000, (), True),
+        (n.RTM_DELRULE, "br110", 900, (), True),
+        (n.RTM_DELRULE, "br110", 900, ("br110",), False),
+        (n.RTM_DELRULE, "br110", 900, ("br111",), True),
+    ],
+)
+def test_a_routing_rule_that_somebody_changed_is_told(
+    type_: int, device: str, priority: int, built: tuple[str, ...], told: bool
+) -> None:
+    kernel = Kernel()
+    name = attribute(n.FRA_IIFNAME, device.encode() + b"\0") if device else b""
+    body = links.FIB_RULE_HDR.pack(*[0] * 9) + name + u32(n.FRA_PRIORITY, priority)
+    rule = request(type_, 0, body)
+    kernel.observer.feed(rule, built=built)
+    assert kernel.events == ([Lost(Kind.VRF), Lost(Kind.VNI)] if told else [])
+
+
 @pytest.mark.parametrize("record", RECORDS)
 def test_each_row_that_somebody_removes_is_told_as_its_record(record: Record) -> None:
     kernel = Kernel()

@@ -9,8 +9,10 @@ import pytest
 from datapaths.base import Unavailable
 from datapaths.kernel import routes
 from datapaths.kernel.linktable import LinkTable
+from datapaths.kernel.wire.routes import WITHDRAWAL
 from datapaths.linux.wire import numbers as n
 from datapaths.linux.wire.message import NLMSGHDR
+from tests.fakes.batches import batch
 
 
 async def test_a_dump_that_makes_no_sense_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,3 +22,9 @@ async def test_a_dump_that_makes_no_sense_is_tried_again(monkeypatch: pytest.Mon
     monkeypatch.setattr(routes, "dump", dump)
     with pytest.raises(Unavailable, match="makes no sense"):
         [batch async for batch in routes.dump_routes("fwd", LinkTable())]
+
+
+def test_only_the_last_row_of_a_prefix_is_written_where_shapes_are_mixed() -> None:
+    mixed = batch("+ 10.0.0.0/8 1", "- 10.0.0.0/8", "- 10.1.0.0/16", "+ 10.1.0.0/16 1")
+    written = {shape: rows.tolist() for shape, rows in routes._by_shape(mixed)}
+    assert written == {n.RTN_UNICAST: [3], WITHDRAWAL: [1]}

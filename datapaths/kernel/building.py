@@ -1,0 +1,158 @@
+"""Has devices made, in a thread; sees that they stay as they were made, and tells when they do not.
+
+Our own changes are known by the devices that a batch's records name. Whoever changes another one
+at the same time is noticed by the kernel's notifications. A change of one that we are making
+cannot be told from ours by its notification, so after each build its devices are compared with
+their records.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Protocol, TypeVar
+
+from controller.model.kinds import Kind
+from controller.model.links import Port
+from controller.model.records import Record, RecordBatch
+from datapaths.base import PortState, RowFailure, Unavailable
+from datapaths.kernel.layout import devices_of
+from datapaths.kernel.observe import KIND_OF_MARK
+from datapaths.linux import sysctls
+from datapaths.linux.drift import Drift
+from datapaths.linux.picture import SETTINGS, TC
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+NOT_OURS = frozenset({"twin", TC})  # what the twins of ports see to
+
+
+class Devices(Protocol):
+    """What makes devices: the layout. Its methods block, so they run in a thread."""
+
+    def prepare(self) -> Sequence[str]: ...
+
+    def apply(self, batch: RecordBatch) -> Sequence[RowFailure]: ...
+
+    def dump(self, kind: Kind) -> Sequence[Record]: ...
+
+    def differing(self, records: Sequence[Record]) -> Sequence[tuple[Record, Sequence[str]]]: ...
+
+    def ports(self) -> Sequence[PortState]: ...
+
+    def leave(self, old: str) -> None: ...
+
+
+class Builder:
+    """Devices of one forwarding namespace, and of the namespaces in which host legs end.
+
+    `lost` is called with a kind of whose devices somebody changed one.
+    """
+
+    def __init__(
+        self, netns: str, host_netns: str, devices: Devices, lost: Callable[[Kind], None]
+    ) -> None:
+        self._netns = netns
+        self._host_netns = host_netns
+        self._devices = devices
+        self._lost = lost
+        self._thread = ThreadPoolExecutor(1, "layout")
+        self._drift = Drift(self._drifted)
+        self._preparing: asyncio.Task[None] | None = None
+
+    async def follow(self) -> None:
+        """Look for what nobody tells of, until cancelled."""
+        await self._drift.run()
+
+    async def prepare(self) -> Sequence[str]:
+        """Make the namespace forward, and watch it from now on; return what the kernel lacks."""
+        missing = await self._run(self._devices.prepare)
+        self._drift.watch(self._netns, sysctls.FORWARDING)
+        return missing
+
+    async def leave(self, old: str) -> None:
+        """Take NICs out of a namespace that lost its name."""
+        await self._run(lambda: self._devices.leave(old))
+
+    async def ports(self) -> Sequence[PortState]:
+        return await self._run(self._devices.ports)
+
+    async def dump(self, kind: Kind) -> Sequence[Record]:
+        records = await self._run(lambda: self._devices.dump(kind))
+        self._watch_hosts(records)
+        return records
+
+    async def build(
+        self, batch: RecordBatch, take: Callable[[Collection[str]], None]
+    ) -> Sequence[RowFailure]:
+        """Make every row true. What changes meanwhile is made again, once, and then it fails.
+
+        `take` is called after the devices with these names were changed by us.
+        """
+        with self._drift.paused():
+            failures = list(await self._make(batch, take))
+            changed = await self._changed(batch, failures)
+            if not changed:
+                return failures
+            for _, faults in changed:
+                log.warning("changed while it was made, making it again: %s", "; ".join(faults))
+            again = RecordBatch(batch.kind, tuple(record for record, _ in changed))
+            refused = {again.upserts[f.index]: f for f in await self._make(again, take)}
+            changed = await self._changed(again, list(refused.values()))
+        for record, failure in refused.items():
+            index = batch.upserts.index(record)
+            failures.append(RowFailure(index, failure.error, failure.reason))
+        for record, faults in changed:
+            reason = f"it does not stay as it is made: {'; '.join(faults)}"
+            failures.append(RowFailure(batch.upserts.index(record), "EAGAIN", reason))
+        return failures
+
+    async def close(self) -> None:
+        self._drift.close()
+        if self._preparing:
+            await asyncio.wait([self._preparing])
+        await asyncio.to_thread(self._thread.shutdown)
+
+    async def _make(
+        self, batch: RecordBatch, take: Callable[[Collection[str]], None]
+    ) -> Sequence[RowFailure]:
+        records = (*batch.upserts, *batch.withdrawals)
+        names = {name for record in records for name in devices_of(record)}
+        self._watch_hosts(batch.upserts)
+        try:
+            return await self._run(lambda: self._devices.apply(batch))
+        finally:
+            take(names)
+            await self._drift.look(names)
+
+    async def _changed(
+        self, batch: RecordBatch, failures: Sequence[RowFailure]
+    ) -> Sequence[tuple[Record, Sequence[str]]]:
+        """Return the records of a batch that were made and do not hold any more."""
+        failed = {failure.index for failure in failures}
+        made = [record for i, record in enumerate(batch.upserts) if i not in failed]
+        return await self._run(lambda: self._devices.differing(made)) if made else ()
+
+    def _watch_hosts(self, records: Iterable[Record]) -> None:
+        for record in records:
+            if isinstance(record, Port) and record.host:
+                self._drift.watch(record.host.netns or self._host_netns)
+
+    def _drifted(self, _space: str, what: str) -> None:
+        if what != SETTINGS:
+            if what not in NOT_OURS:
+                self._lost(KIND_OF_MARK.get(what, Kind.PORT))
+        elif not self._preparing or self._preparing.done():
+            self._preparing = asyncio.get_running_loop().create_task(self._prepare_again())
+
+    async def _prepare_again(self) -> None:
+        with suppress(Unavailable, OSError):  # the namespace is gone; or the next look tries again
+            await self._run(lambda: sysctls.ensure(self._netns, sysctls.FORWARDING))
+
+    async def _run(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)

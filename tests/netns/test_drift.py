@@ -1,0 +1,144 @@
+"""What we set on devices and namespaces is repaired at once, whoever changes it.
+
+Each case is a row of docs/DRIFT.md: an attribute, and a command that changes it by hand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from controller.core.clock import SystemClock
+from controller.core.reconciler import Reconciler
+from controller.core.state import State
+from controller.intent.layout import Intent
+from controller.model.events import Configure, Configured, Provisioned
+from controller.model.links import Address, HostEnd, Port, Vni
+from controller.model.view import Difference
+from controller.provision import Provisioner, Spaces
+from datapaths.base import Lost
+from datapaths.kernel.driver import KernelDatapath
+from datapaths.linux.twins import Twins
+from tests.fakes.waiting import until
+from tests.netns.drifts import CASES, Case
+from tests.netns.namespaces import fresh, run
+
+pytestmark = pytest.mark.netns
+
+REPAIRED_S = 3.0  # a second, on a machine that does nothing else
+LOCAL = bytes([100, 64, 0, 1])
+MAC = bytes.fromhex("00f30000006f")
+
+
+def intent(host: str) -> Intent:
+    """Return a VTEP, an uplink with a twin, L2VNIs with a gateway and a bridged leg, and a leg."""
+    gateways = (Address.parse("10.110.0.1/24"), Address.parse("fd00:110::1/64"))
+    bridged = HostEnd(host, "eth1", bridge="br-hs-110", create_bridge=True)
+    routed = HostEnd(host, "eth0", addresses=(Address.parse("192.168.9.2/24"),))
+    return Intent(
+        vnis=(Vni(110, local=LOCAL, mac=MAC, gateways=gateways, mtu=1450),),
+        ports=(
+            Port("lo", addresses=(Address(LOCAL, 32),), loopback=True),
+            Port("up0", addresses=(Address.parse("10.0.0.1/24"),), twin=True),
+            Port("pe0", addresses=(Address.parse("192.168.9.1/24"),), mtu=1450, host=routed),
+            Port("pe1", vni=110, mtu=1450, host=bridged),
+        ),
+    )
+
+
+@dataclass
+class Node:
+    """A controller's parts over real namespaces, and no FRR."""
+
+    names: dict[str, str]
+    audit: Callable[[], Awaitable[Sequence[Difference]]]
+
+    def run(self, command: str) -> str:
+        return run(command.format(**self.names), check=False)
+
+
+@asynccontextmanager
+async def node() -> AsyncIterator[Node]:
+    with fresh("fwd", "ctl", "host") as (forwarding, control, host):
+        run(f"ip -n {forwarding} link add up0 type veth peer name up1")
+        run(f"ip -n {forwarding} link set up1 up")
+        datapath = KernelDatapath(forwarding, host)
+        state = State(SystemClock(), lambda: reconciler.wake(), lambda _: None, lambda _: None)
+        reconciler = Reconciler(state, datapath, SystemClock(), lambda *_: None)
+        twins = Twins(forwarding, control)
+        told: list[Configure | Provisioned] = []
+
+        def tell(event: Configure | Provisioned) -> bool:
+            told.append(event)
+            if isinstance(event, Configure):
+                answer = Configured(event.request, True, False)
+                asyncio.get_running_loop().call_soon(provisioner.answered, answer)
+            return True
+
+        spaces = Spaces(forwarding, control, False, False)
+        provisioner = Provisioner(spaces, intent(host), twins, state, reconciler, tell=tell)
+        provisioner.subscribed(same_bridge=True)
+
+        async def listen() -> None:
+            async for event in datapath.learned():
+                if isinstance(event, Lost):
+                    state.lost_records(event.records) if event.records else reconciler.suspect(
+                        event.kind
+                    )
+
+        async def audit() -> Sequence[Difference]:
+            found = await reconciler.audit(50)
+            return [*found.rows, *await provisioner.audit()]
+
+        async with asyncio.TaskGroup() as group:
+            work = (reconciler.run(), provisioner.run(), listen())
+            tasks = [group.create_task(one) for one in work]
+            names = {"fwd": forwarding, "ctl": control, "host": host}
+            try:
+                await until(lambda: any(isinstance(event, Provisioned) for event in told))
+                await until_clean(audit)
+                yield Node(names, audit)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await datapath.close()
+
+
+async def until_clean(audit: Callable[[], Awaitable[Sequence[Difference]]]) -> None:
+    """Wait until nothing differs."""
+    deadline = time.monotonic() + 30
+    while found := await audit():
+        assert time.monotonic() < deadline, found
+        await asyncio.sleep(0.05)
+
+
+async def is_repaired(node: Node, case: Case) -> tuple[bool, list[str]]:
+    """Wait until what was changed is as it was; return whether it is, and what an audit found."""
+    before = node.run(case.shows)
+    node.run(case.harm)
+    harmed, deadline = node.run(case.shows), time.monotonic() + REPAIRED_S
+    assert case.vanishes or case.optional or harmed != before, f"{case.harm} changed nothing"
+    found = [it.text for it in await node.audit()]
+    while node.run(case.shows) != before:
+        if time.monotonic() > deadline:
+            return False, found
+        await asyncio.sleep(0.02)
+    return True, found
+
+
+@pytest.mark.parametrize("part", sorted({case.part for case in CASES}))
+async def test_what_somebody_changes_is_repaired_at_once(part: str) -> None:
+    """One node for each part, as a node takes longer to start than to be repaired."""
+    wrong: list[str] = []
+    async with node() as one:
+        for case in [case for case in CASES if case.part == part]:
+            repaired, _ = await is_repaired(one, case)
+            if not repaired:
+                wrong.append(f"{case.attribute}: {case.harm}: {await one.audit()}")
+            await until_clean(one.audit)
+    assert wrong == []

@@ -1,0 +1,123 @@
+"""Which changes of devices are told, and as what."""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+import pytest
+
+from datapaths.linux.picture import SETTINGS, TC, Picture
+from datapaths.linux.wire import devices as wire
+from datapaths.linux.wire import numbers as n
+from datapaths.linux.wire.message import Message, attribute, messages, request, u32
+
+INDEX = 7
+MARK = 'dualpath:{"what":"vni"}'
+
+
+def device(
+    *,
+    alias: str = MARK,
+    name: str = "br110",
+    kind: str = "bridge",
+    mtu: int = 1500,
+    flags: int = 1,
+    data: bytes = b"",
+    port: bytes = b"",
+    settings: bytes = bytes(8),
+    type_: int = n.RTM_NEWLINK,
+) -> Message:
+    info = attribute(n.IFLA_INFO_KIND, kind.encode()) + attribute(n.IFLA_INFO_DATA, data)
+    info += attribute(wire.IFLA_INFO_SLAVE_DATA, port)
+    spec = attribute(socket.AF_INET6, attribute(wire.IFLA_INET6_CONF, settings))
+    body = wire.IFINFOMSG.pack(0, 0, 1, INDEX, flags, 0)
+    body += attribute(n.IFLA_IFNAME, name.encode() + b"\0") + u32(n.IFLA_MTU, mtu)
+    body += attribute(n.IFLA_IFALIAS, alias.encode()) + attribute(n.IFLA_LINKINFO, info)
+    return message(type_, body + attribute(wire.IFLA_AF_SPEC, spec))
+
+
+def message(type_: int, body: bytes) -> Message:
+    return next(messages(request(type_, 0, body)))
+
+
+def holding(*devices: Message) -> Picture:
+    picture = Picture()
+    picture.load(devices)
+    return picture
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        device(mtu=1400),
+        device(flags=0),
+        device(flags=wire.IFF_UP | wire.IFF_NOARP),
+        device(alias="mine"),
+        device(name="brfoo"),
+        device(settings=bytes(7) + b"\1"),
+        device(data=u32(4, 1000)),
+        device(port=attribute(8, b"\1")),
+        device(type_=n.RTM_DELLINK),
+    ],
+)
+def test_change_of_a_device_of_ours_is_told_once(changed: Message) -> None:
+    picture = holding(device())
+    assert picture.take(changed) == {"vni"}
+    assert picture.take(changed) == set()
+
+
+@pytest.mark.parametrize("changed", [device(mtu=1400), device(settings=bytes(7) + b"\1")])
+def test_dump_tells_what_no_notification_did(changed: Message) -> None:
+    picture = holding(device())
+    assert picture.load([device()]) == set()
+    assert picture.load([changed]) == {"vni"}
+    assert picture.load([]) == {"vni"}
+
+
+def test_timers_of_a_bridge_are_no_change() -> None:
+    assert holding(device(data=u32(19, 1))).take(device(data=u32(19, 2))) == set()
+
+
+def test_device_of_somebody_else_is_not_told() -> None:
+    picture = holding(device(alias="mine"))
+    assert picture.take(device(alias="mine", mtu=1400)) == set()
+    assert picture.load([]) == set()
+
+
+def test_own_changes_are_known_by_the_device() -> None:
+    picture = holding(device())
+    assert picture.take(device(mtu=1400), own={"br110"}) == set()
+    assert picture.load([device(mtu=1300)], own={"br110"}) == set()
+    assert picture.take(device(mtu=1200), own={"br111"}) == {"vni"}
+
+
+@pytest.mark.parametrize(("value", "told"), [(b"\0", set()), (b"\1", {"vni"})])
+def test_bridge_tells_of_its_ports_settings(value: bytes, told: set[str]) -> None:
+    picture = holding(device(kind="vxlan", port=attribute(8, b"\0")))
+    body = wire.IFINFOMSG.pack(socket.AF_BRIDGE, 0, 1, INDEX, 1, 0)
+    body += attribute(wire.IFLA_PROTINFO, attribute(8, value))
+    assert picture.take(message(n.RTM_NEWLINK, body)) == told
+
+
+@pytest.mark.parametrize("type_", [wire.RTM_NEWADDR, wire.RTM_DELADDR])
+def test_address_is_told_as_its_device(type_: int) -> None:
+    body = wire.IFADDRMSG.pack(socket.AF_INET, 24, 0, 0, INDEX)
+    assert holding(device()).take(message(type_, body)) == {"vni"}
+    assert holding(device(alias="mine")).take(message(type_, body)) == set()
+
+
+@pytest.mark.parametrize("type_", [wire.RTM_DELTFILTER, wire.RTM_DELQDISC])
+def test_tc_filters_are_told_apart(type_: int) -> None:
+    body = wire.TCMSG.pack(0, INDEX, 0, 0, 0)
+    assert holding(device()).take(message(type_, body)) == {TC}
+    assert holding().take(message(type_, body)) == set()
+
+
+@pytest.mark.parametrize(
+    ("index", "told"), [(INDEX, {"vni"}), (9, set()), (-1, {SETTINGS}), (-2, {SETTINGS})]
+)
+def test_setting_is_told_as_its_device_or_namespace(index: int, told: set[str]) -> None:
+    value = index.to_bytes(4, sys.byteorder, signed=True)
+    body = bytes(4) + attribute(wire.NETCONFA_IFINDEX, value)
+    assert holding(device()).take(message(wire.RTM_NEWNETCONF, body)) == told
