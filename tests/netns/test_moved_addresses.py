@@ -82,7 +82,7 @@ async def test_remote_address_becomes_local_on_announcement(kind: str, gateway: 
         await ears.hear(LearnedNeighbor(110, address, HOST_MAC))
         assert HOST_MAC.hex(":") in row(name, address)
         assert "extern_learn" not in row(name, address)
-        assert not ears.lost()
+        assert not {Kind.MAC, Kind.NEIGHBOR} & set(ears.lost())  # an address by hand is drift
         # Until FRR withdraws the remote one it still counts as programmed; the local one stays.
         assert await hosts(datapath) == {remote}
         assert not await datapath.apply(upsert(remote))
