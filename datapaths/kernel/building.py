@@ -23,13 +23,13 @@ from datapaths.kernel.layout import devices_of
 from datapaths.kernel.observe import KIND_OF_MARK
 from datapaths.linux import sysctls
 from datapaths.linux.drift import Drift
-from datapaths.linux.picture import SETTINGS, TC
+from datapaths.linux.picture import ADDED, SETTINGS, TC
 
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-NOT_OURS = frozenset({"twin", TC})  # what the twins of ports see to
+NOT_OURS = frozenset({"twin", TC, ADDED})  # what the twins of ports see to
 
 
 class Devices(Protocol):

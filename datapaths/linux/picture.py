@@ -17,7 +17,7 @@ from datapaths.linux.wire.message import Message
 
 SETTINGS = ""  # what is told of the settings of a whole namespace
 TC = "tc"  # and of the tc filters of a device of ours, whatever it is for
-ADDRESSES = (wire.RTM_NEWADDR, wire.RTM_DELADDR)
+ADDED = "address"  # and of an address that came to one: what is not ours may stay
 FILTERS = (wire.RTM_NEWTFILTER, wire.RTM_DELTFILTER, wire.RTM_NEWQDISC, wire.RTM_DELQDISC)
 
 
@@ -56,7 +56,9 @@ class Picture:
             return {SETTINGS} if index <= wire.ALL_DEVICES else self._told(index, own)
         if message.type in FILTERS:
             return {TC} if self._told(wire.head_of(message)[1], own) else set()
-        if message.type in ADDRESSES:
+        if message.type == wire.RTM_NEWADDR:
+            return {ADDED} if self._told(wire.head_of(message)[1], own) else set()
+        if message.type == wire.RTM_DELADDR:
             return self._told(wire.head_of(message)[1], own)
         if message.type not in (n.RTM_NEWLINK, n.RTM_DELLINK):
             return set()

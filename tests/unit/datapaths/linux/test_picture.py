@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from datapaths.linux.picture import SETTINGS, TC, Picture
+from datapaths.linux.picture import ADDED, SETTINGS, TC, Picture
 from datapaths.linux.wire import devices as wire
 from datapaths.linux.wire import numbers as n
 from datapaths.linux.wire.message import Message, attribute, messages, request, u32
@@ -100,10 +100,12 @@ def test_bridge_tells_of_its_ports_settings(value: bytes, told: set[str]) -> Non
     assert picture.take(message(n.RTM_NEWLINK, body)) == told
 
 
-@pytest.mark.parametrize("type_", [wire.RTM_NEWADDR, wire.RTM_DELADDR])
-def test_address_is_told_as_its_device(type_: int) -> None:
+@pytest.mark.parametrize(
+    ("type_", "told"), [(wire.RTM_NEWADDR, {ADDED}), (wire.RTM_DELADDR, {"vni"})]
+)
+def test_address_that_goes_is_told_as_its_device(type_: int, told: set[str]) -> None:
     body = wire.IFADDRMSG.pack(socket.AF_INET, 24, 0, 0, INDEX)
-    assert holding(device()).take(message(type_, body)) == {"vni"}
+    assert holding(device()).take(message(type_, body)) == told
     assert holding(device(alias="mine")).take(message(type_, body)) == set()
 
 
