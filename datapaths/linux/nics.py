@@ -80,7 +80,7 @@ def hold(links: Links, link: Link, home: str, added: Collection[Address], *, rou
     """
     record = _record(links, link, home, added)
     with _asking(links, link) as state:
-        state.add_addresses(record.addresses)
+        state.add_addresses([held.with_prefix_route() for held in record.addresses])
         links.forget_addresses(link.name)
         if not routed:
             return
@@ -267,7 +267,8 @@ def _portable(record: NicRecord) -> list[HeldRoute]:
 def _merged(before: Sequence[HeldAddress], now: Sequence[HeldAddress]) -> tuple[HeldAddress, ...]:
     """Return what was written down, with the lifetimes of now, then what came since."""
     current = {held.key: held for held in now}
-    return (*(current.pop(held.key, held) for held in before), *current.values())
+    kept = [replace(current.pop(held.key, held), flags=held.flags) for held in before]
+    return (*kept, *current.values())
 
 
 def _called(links: Links) -> str:

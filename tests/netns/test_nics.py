@@ -98,7 +98,9 @@ def test_all_that_a_nic_has_comes_along_and_goes_back(
     before = seen(host)
     assert upsert(layout, PORT) == []
     own, routes = seen(spaces[0], "main")
-    assert [a for a in own if a["local"] != "10.9.9.1"] == before[0]
+    # Forwarding needs a route to each prefix; on the way back its absence returns.
+    there = [{k: v for k, v in a.items() if k != "noprefixroute"} for a in before[0]]
+    assert [a for a in own if a["local"] != "10.9.9.1"] == there
     wanted = [replace_metric(r) for r in before[1] if r.get("table", "main") == "main"]
     assert routes == sorted(wanted, key=str)
     assert layout.dump(Kind.PORT) == [PORT]

@@ -95,6 +95,11 @@ def test_an_address_without_a_prefix_route_has_one_after_the_move(
     assert "192.0.2.0/24" in run(f"ip -n {forwarding} route show dev eth7")
     assert "2001:db8::/64" in run(f"ip -n {forwarding} -6 route show dev eth7")
 
+    assert withdraw(layout, Port("eth7", source_netns="")) == []
+    for family, prefix in (("-4", "192.0.2.1/24"), ("-6", "2001:db8::1/64")):
+        (shown,) = [x for x in run(f"ip -n {host} {family} -o addr").splitlines() if prefix in x]
+        assert "noprefixroute" in shown
+
 
 @rule("Layout.hostBridge")
 def test_a_bridge_that_was_there_stays_when_the_leg_goes(

@@ -33,6 +33,7 @@ RTNEXTHOP: Final = struct.Struct("=HBBi")  # length, flags, hops, index
 ADDRESS, LOCAL, CACHEINFO, FLAGS, TARGET_NETNSID, PROTO = 1, 2, 6, 8, 10, 11
 F_SECONDARY, F_NODAD, F_PERMANENT, F_STABLE_PRIVACY = 0x01, 0x02, 0x80, 0x800
 KERNEL_LL = b"\3"  # IFAPROT_KERNEL_LL
+F_NOPREFIXROUTE = 0x200
 F_STATE = 0x01 | 0x08 | 0x20 | 0x40  # secondary, failed, deprecated, tentative: the kernel's own
 FOREVER = 0xFFFF_FFFF
 
@@ -65,6 +66,10 @@ class HeldAddress:
     def key(self) -> tuple[bytes, int, bytes]:
         """Return what makes an address another one: itself, its length and its peer."""
         return self.ip, self.length, dict(self.attributes).get(ADDRESS, b"")
+
+    def with_prefix_route(self) -> HeldAddress:
+        """Return it with a route to its prefix, which forwarding needs to reach neighbors."""
+        return replace(self, flags=self.flags & ~F_NOPREFIXROUTE)
 
     @property
     def generated(self) -> bool:
