@@ -74,8 +74,14 @@ def identity(netns: str) -> Identity:
 
 
 def hold(netns: str) -> int:
-    """Return a descriptor that keeps a namespace alive whatever happens to its name."""
-    return os.open(path_of(netns), os.O_RDONLY | os.O_CLOEXEC)
+    """Return a descriptor that keeps a namespace alive whatever happens to its name.
+
+    It is not opened by that name: the descriptor would keep the name's mount, and what is restored
+    from a mount that somebody took away is not taken away everywhere again (propagate_umount in
+    fs/pnode.c).
+    """
+    with entered(netns):
+        return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
 
 def restore(netns: str, held: int) -> None:
