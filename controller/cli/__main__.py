@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -148,8 +149,14 @@ for command in COMMANDS:
     app.command()(command)
 
 
+@cache
+def command_line() -> Any:  # noqa: ANN401 - of typer's own click
+    """Return the parser of the command line; making it takes longer than all it does."""
+    return typer.main.get_command(app)
+
+
 def main() -> None:
-    app(prog_name="dualpath")
+    command_line()(prog_name="dualpath")
 
 
 if __name__ == "__main__":

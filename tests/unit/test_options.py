@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pytest
-import typer
 
 from controller import options
 from controller.__main__ import main as controller
-from controller.cli.__main__ import app
+from controller.cli.__main__ import command_line
 from controller.cli.__main__ import main as dualpath
 from datapaths.grout.agent import main as grout_agent
 from datapaths.remote.serve import main as serve
@@ -143,7 +142,7 @@ def daemons() -> Iterator[tuple[str, Case]]:
 
 
 def commands() -> Iterator[tuple[str, Case]]:
-    group: Any = typer.main.get_command(app)
+    group = command_line()
     for option in _valued(group):
         yield f"dualpath {option}", Case(dualpath, option, [], ["status"])
     for name, command in group.commands.items():
