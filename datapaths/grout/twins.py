@@ -26,10 +26,11 @@ SHARED = "shared"
 def addresses(links: Links, port: Port) -> list[Address]:
     """Return a port's addresses with their real prefixes; its TAP has them as /32 and /128.
 
-    grout makes the link-local one, from the MAC.
+    grout makes the link-local one, from the MAC. The loopback is grout's as well: the kernel's `lo`
+    there has none of its addresses.
     """
-    own = dict.fromkeys((*port.addresses, *brought(links, port)))
-    return [*own, link_local(links.get(port.name).mac)]
+    own = list(dict.fromkeys((*port.addresses, *brought(links, port))))
+    return own if port.loopback else [*own, link_local(links.get(port.name).mac)]
 
 
 GROUT = Punting(addresses, lambda _addresses, _ports: [EVERYTHING], resolves=False)

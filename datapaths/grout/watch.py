@@ -106,14 +106,16 @@ def _follow_carrier(links: Links, device: Link, wire: Link | None) -> None:
 
 
 def _rewire(links: Links, twin: Link, tap: Link | None) -> None:
-    """Join a twin to its port's TAP again; grout makes new ones whenever it starts."""
+    """Lead what comes out of a port's TAP to its twin again; grout makes new TAPs at each start.
+
+    The other way is left to `Twins`, which know what a twin may send.
+    """
     if not tap or tap.kind != TAP:
         return
     with Filters(links.netns) as filters:
-        for source, target in ((twin, tap), (tap, twin)):
-            if not filters.has(EVERYTHING, source.index, target.index):
-                log.info("%s: joined to %s", source.name, target.name)
-                filters.detect(source.index, target.index)
+        if not filters.has(EVERYTHING, tap.index, twin.index):
+            log.info("%s: joined to %s", tap.name, twin.name)
+            filters.detect(tap.index, twin.index)
     links.set_up(twin.name, tap.up and tap.carrier)
 
 

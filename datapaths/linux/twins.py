@@ -86,7 +86,7 @@ class Twins:
             for index, port in enumerate(ports):
                 if wants_twin(port):
                     try:
-                        _ensure(side, port, _loopbacks(links, ports, port), speakers)
+                        _ensure(side, port, _loopbacks(side, ports, port), speakers)
                     except OSError as error:
                         name = errno.errorcode.get(error.errno or errno.EIO, "EIO")
                         failures.append(RowFailure(index, name, error.strerror or str(error)))
@@ -111,7 +111,7 @@ class Twins:
             prune = partial(_prune, links, filters, {port.name for port in wanted})
             found += [("", fault) for fault in faults(handles, prune)]
             for port in wanted:
-                ensure = partial(_ensure, side, port, _loopbacks(links, ports, port), speakers)
+                ensure = partial(_ensure, side, port, _loopbacks(side, ports, port), speakers)
                 found += [(port.name, fault) for fault in faults(handles, ensure)]
         return found
 
@@ -237,11 +237,12 @@ def _ensure_near(links: Links, device: str, link: Link) -> None:
     links.set_noarp(device)
 
 
-def _loopbacks(links: Links, ports: Sequence[Port], port: Port) -> list[Address]:
+def _loopbacks(side: _Side, ports: Sequence[Port], port: Port) -> list[Address]:
     """Return the addresses that multihop sessions of the port's VRF may be made to."""
     if port.vrf:
         return []
-    return [a for other in ports if other.loopback for a in links.addresses(other.name)]
+    addresses = side.punting.addresses
+    return [a for other in ports if other.loopback for a in addresses(side.links, other)]
 
 
 def _twin(control: Links, link: Link) -> Twin:

@@ -173,6 +173,14 @@ async def test_bgp_passes_through_twins_both_ways() -> None:
         assert await bed.talks(bed.control, bed.peer, f"{theirs}%eth1", "::")
 
 
+async def test_following_links_opens_no_twin() -> None:
+    async with made() as bed:
+        await bed.build()
+        watch = Watch(lambda: locate(bed.grout.sock), bed.home)
+        await asyncio.to_thread(watch.look, bed.home)
+        assert await asyncio.to_thread(bed.twins.differing, bed.all) == []
+
+
 async def test_everything_comes_back_when_grout_was_killed() -> None:
     async with made() as bed:
         await bed.build()
@@ -285,7 +293,7 @@ async def test_af_packet_opens_the_nic_itself() -> None:
 async def test_shared_wiring_gives_the_traffic_back_when_grout_dies() -> None:
     async with made() as bed:
         with fresh(*ours("fwd")) as (forwarding,):
-            Layout(forwarding, bed.peer).prepare()
+            await asyncio.to_thread(Layout(forwarding, bed.peer).prepare)
             places = Places(locate(bed.grout.sock), forwarding, bed.peer)
             ports = Ports(bed.channel, lambda: places)
             nic = replace(bed.nic, wiring="shared")
@@ -336,7 +344,8 @@ async def test_carriers_are_followed_both_ways() -> None:
         await bed.all_up()
         await grouts.until(lambda: host_sees("LOWER_UP"))
         assert await bed.pings(bed.host, LEG4)
-        assert await bed.talks(bed.peer, bed.control, V6)  # nobody has called `ensure` again
+        assert await asyncio.to_thread(bed.twins.ensure, bed.all) == []
+        assert await bed.talks(bed.peer, bed.control, V6)
         watch.cancel()
 
 
