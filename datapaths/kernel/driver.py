@@ -53,7 +53,6 @@ from datapaths.kernel.observe import Observer
 from datapaths.kernel.plan import Planner, Touched
 from datapaths.kernel.routes import ABSENT, RouteWriter, dump_routes, failure
 from datapaths.kernel.wire import links, neighbours, nexthops
-from datapaths.kernel.wire.links import Link
 from datapaths.linux import netns
 from datapaths.linux.wire import numbers as n
 from datapaths.linux.wire.message import Answer, DecodeError, Message, is_deletion
@@ -459,16 +458,9 @@ class KernelDatapath:
         if kind is Kind.ETHERNET_SEGMENT:
             yield from self._observer.segments
             return
-        layer2 = self._observer.layer2
-        find: dict[Kind, Callable[[Link], Iterator[Record]]] = {
-            Kind.REMOTE_VTEP: layer2.remote_vteps,
-            Kind.FLOOD: layer2.remote_floods,
-            Kind.MAC: layer2.remote_macs,
-            Kind.NEIGHBOR: layer2.remote_neighbors,
-        }
         for vni in self._observer.links.vnis():
             if vxlan := self._observer.links.vxlan(vni):
-                yield from find[kind](vxlan)
+                yield from self._observer.layer2.remote(vxlan)[kind]
 
 
 def _hold(space: str) -> int:

@@ -10,8 +10,10 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from controller.model.kinds import Kind
 from controller.model.layer2 import Flood, Mac, Neighbor, RemoteVtep
 from controller.model.nexthops import V4_MAPPED
+from controller.model.records import Record
 from datapaths.kernel.linktable import LinkTable
 from datapaths.kernel.segmenttable import segment_of
 from datapaths.kernel.wire.links import Link
@@ -215,6 +217,15 @@ class Layer2:
         """Tell whether a tunnel entry belongs to a RemoteVtep, as against a Mac."""
         tunnel = self.tunnel(vxlan.index, mac)
         return tunnel is not None and self.router_mac(vxlan, tunnel.vtep) == mac
+
+    def remote(self, vxlan: Link) -> dict[Kind, Iterator[Record]]:
+        """Return the records of ours that are whole on a VXLAN device and its bridge, by kind."""
+        return {
+            Kind.REMOTE_VTEP: self.remote_vteps(vxlan),
+            Kind.FLOOD: self.remote_floods(vxlan),
+            Kind.MAC: self.remote_macs(vxlan),
+            Kind.NEIGHBOR: self.remote_neighbors(vxlan),
+        }
 
     def remote_vteps(self, vxlan: Link) -> Iterator[RemoteVtep]:
         for address in list(self.hosts.get(vxlan.master, ())):

@@ -196,23 +196,36 @@ class Observer:
         self._emit(Lost(Kind.VNI))
 
     def _take_link(self, link: Link, gone: bool) -> None:
+        old, vni_after = self.links.get(link.index), None if gone else _overlay(link)
+        lost = self._overlay_records(old) if old and _overlay(old) != vni_after else {}
         if gone:
-            old = self.links.pop(link.index)
+            self.links.pop(link.index)
             self.layer2.forget(link.index)
             self.subnets.forget(link.index)
         else:
-            old = self.links.put(link)
+            self.links.put(link)
+        for kind, records in lost.items():
+            self._emit(Lost(kind, records))
         if old and (gone or _differs(old, link)):
             self._lost_device(old)
         if gone or not (link.up and link.carrier):
             self.doubtful |= self.nexthops.use(link.index)
-        vni_before, vni_after = _overlay(old), None if gone else _overlay(link)
-        if vni_before != vni_after:
+        if _overlay(old) != vni_after:
             self._learning.rescan()
         if old and old.name != link.name:
             self._port_changed(old.name, False, gone=True)
         if _is_port(link):
             self._port_changed(link.name, not gone and link.up and link.carrier, gone=gone)
+
+    def _overlay_records(self, link: Link) -> dict[Kind, tuple[Record, ...]]:
+        """Return what is whole on a VXLAN device in its bridge: it ends as they part.
+
+        The kernel tells of the rows of the two afterwards, when nothing joins them any more.
+        """
+        if not link.vni or not link.master:
+            return {}
+        found = {kind: tuple(records) for kind, records in self.layer2.remote(link).items()}
+        return {kind: records for kind, records in found.items() if records}
 
     def _port_changed(self, name: str, up: bool, *, gone: bool = False) -> None:
         before = self._ports.pop(name, None)

@@ -246,6 +246,41 @@ async def test_a_lost_neighbour_of_a_vtep_is_told(address: str) -> None:
         assert [some.upserts async for some in datapath.dump(record.kind)] == [(record,)]  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "link del br110",
+        "link del vx110",
+        "link set br110 down",
+        "link set vx110 nomaster",
+        "link set vx110 down",
+    ],
+)
+async def test_what_goes_with_a_device_is_told(command: str) -> None:
+    vtep = RemoteVtep(110, VTEP, bytes.fromhex("020000000002"))
+    addresses = HOST, bytes(15) + b"\5", bytes.fromhex("fe80") + bytes(13) + b"\5"
+    records = (
+        *(Neighbor(110, address, HOST_MAC) for address in addresses),
+        Mac(110, HOST_MAC, VTEP),
+        Flood(110, VTEP),
+        vtep,
+    )
+    async with driven() as (name, datapath, ears):
+        for record in records:
+            assert not await datapath.apply(upsert(record))
+        await ears.quiet()
+        ip(name, command)
+        await ears.hear(Lost(Kind.VNI))
+        assert not await datapath.apply(upsert(VNI))
+        held: set[Record] = set()
+        for kind in {record.kind for record in records}:
+            async for one in datapath.dump(kind):
+                held.update(one.upserts)  # type: ignore[union-attr]
+        await asyncio.sleep(0.1)
+        told = {row for rows in ears.lost().values() for row in rows}
+        assert set(records) - held <= told
+
+
 @pytest.mark.parametrize("command", ["nexthop del id 1", "nexthop replace id 1 blackhole"])
 async def test_a_lost_nexthop_is_told_and_put_right(command: str) -> None:
     async with driven() as (name, datapath, ears):
