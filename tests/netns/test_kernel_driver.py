@@ -259,7 +259,7 @@ async def test_a_lost_neighbour_of_a_vtep_is_told(address: str) -> None:
 async def test_what_goes_with_a_device_is_told(command: str) -> None:
     vtep = RemoteVtep(110, VTEP, bytes.fromhex("020000000002"))
     addresses = HOST, bytes(15) + b"\5", bytes.fromhex("fe80") + bytes(13) + b"\5"
-    records = (
+    records: tuple[Record, ...] = (
         *(Neighbor(110, address, HOST_MAC) for address in addresses),
         Mac(110, HOST_MAC, VTEP),
         Flood(110, VTEP),
