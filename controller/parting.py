@@ -34,8 +34,8 @@ def shut(settings: FrrSettings, nics: Collection[str], addresses: Iterable[Addre
         return replace(neighbor, shutdown=True) if over(neighbor) else neighbor
 
     def over(neighbor: BgpNeighbor) -> bool:
-        if neighbor.unnumbered:
-            return neighbor.peer in nics
+        if link := neighbor.peer if neighbor.unnumbered else neighbor.interface:
+            return link in nics
         if neighbor.listen_range or neighbor.multihop:
             return False
         peer = ipaddress.ip_address(neighbor.peer)

@@ -69,13 +69,26 @@ def _address(value: object) -> object:
 
 
 def _host(value: IpAddress) -> IpAddress:
-    what = kind_of(value)
-    if what == "IPv6 link-local":
-        raise refusal(
-            f"{value} is IPv6 link-local: for a link-local address give `interface` instead"
-        )
-    if what:
+    if what := kind_of(value):
         raise refusal(f"{value} is no host's address: it is {what}")
+    return value
+
+
+def _peer(value: IpAddress) -> IpAddress:
+    return value if is_link_local(value) else _host(value)
+
+
+def is_link_local(address: IpAddress) -> bool:
+    """Say whether an address is valid on its link only, so that a link must go with it."""
+    return address.version == 6 and address.is_link_local
+
+
+def _range(value: Network) -> Network:
+    """Refuse a range from which nobody can connect; 0.0.0.0/0 is everybody."""
+    for net, what in IMPOSSIBLE:
+        inside = value.version == net.version and value.overlaps(net)
+        if inside and value.prefixlen >= net.prefixlen:
+            raise refusal(f"nobody can connect from {value}: {net} is {what}")
     return value
 
 
@@ -105,3 +118,7 @@ Cidr = Annotated[Network, BeforeValidator(_network), AfterValidator(_pool)]
 """A pool of addresses that hosts or routers have."""
 AddressWithLength = Annotated[Interface, BeforeValidator(_interface), AfterValidator(_gateway)]
 Address = Annotated[IpAddress, BeforeValidator(_address), AfterValidator(_host)]
+PeerAddress = Annotated[IpAddress, BeforeValidator(_address), AfterValidator(_peer)]
+"""Of a BGP neighbor: also IPv6 link-local."""
+PeerRange = Annotated[Network, BeforeValidator(_network), AfterValidator(_range)]
+"""From where neighbors may connect."""

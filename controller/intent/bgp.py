@@ -57,8 +57,7 @@ def _isis(accepted: Accepted) -> model.Isis | None:
     underlay = accepted.underlay.spec if accepted.underlay is not None else None
     if underlay is None or underlay.isis is None:
         return None
-    nics = [interface.name for interface in underlay.interfaces]
-    return isis.settings(underlay.isis, nics, accepted.node.index)
+    return isis.settings(underlay.isis, underlay.nics, accepted.node.index)
 
 
 def _instances(accepted: Accepted) -> Iterator[BgpInstance]:
@@ -129,7 +128,7 @@ def _restart(*wanted: GracefulRestart | None) -> model.GracefulRestart | None:
 
 
 def _fabric(accepted: Accepted, underlay: Underlay, neighbor: Neighbor) -> BgpNeighbor:
-    internal = neighbor.type == "Internal" or neighbor.asn == underlay.asn
+    internal, multihop = underlay.is_internal(neighbor), underlay.multihop(neighbor)
     families = tuple(
         NeighborFamily(
             FAMILIES[name],
@@ -144,15 +143,17 @@ def _fabric(accepted: Accepted, underlay: Underlay, neighbor: Neighbor) -> BgpNe
     session = BgpNeighbor(
         peer=peer,
         remote_as=str(neighbor.asn or (neighbor.type or "").lower()),
-        unnumbered=neighbor.interface is not None,
+        unnumbered=neighbor.unnumbered,
+        interface=underlay.link_of(neighbor) if neighbor.link_local else "",
         listen_range=addressing.spelt(neighbor.listen_range) if neighbor.listen_range else "",
         port=neighbor.port or 0,
-        multihop=neighbor.multihop,
+        multihop=multihop,
         # An IPv6 nexthop of a directly connected peer need not be in one of our subnets.
         disable_connected_check=not internal
         and "ipv6 unicast" in carried
-        and not neighbor.multihop
-        and neighbor.interface is None,
+        and not multihop
+        and not neighbor.unnumbered
+        and not neighbor.link_local,
         extended_nexthop=_session_family(neighbor) == "ipv6unicast" and "ipv4 unicast" in carried,
         families=families,
     )

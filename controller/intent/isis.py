@@ -32,7 +32,7 @@ Net = Annotated[str, AfterValidator(_net)]
 
 
 class IsisInterface(Strict):
-    """What differs from the defaults on `lo` or on one of the Underlay's interfaces."""
+    """What differs from the defaults on `lo` or on an interface, the Underlay's or another."""
 
     name: InterfaceName
     ip_family: Literal["IPv4", "IPv6", "DualStack"] = "DualStack"
@@ -64,7 +64,7 @@ class Isis(Strict):
 
 
 def settings(isis: Isis, nics: list[str], node_index: int) -> model.Isis:
-    """Return IS-IS on `lo` and these NICs, the NICs active unless said otherwise."""
+    """Return IS-IS on `lo`, these NICs and what else has settings; active unless passive is set."""
     return model.Isis(
         name=INSTANCE,
         net=isis.net(node_index),
@@ -76,7 +76,7 @@ def settings(isis: Isis, nics: list[str], node_index: int) -> model.Isis:
 
 def _interfaces(isis: Isis, nics: list[str]) -> Iterator[model.IsisInterface]:
     given = {interface.name: interface for interface in isis.interfaces}
-    for name in sorted([LOOPBACK, *nics], key=_natural):
+    for name in sorted({LOOPBACK, *nics, *given}, key=_natural):
         interface = given.get(name, IsisInterface(name=name))
         yield model.IsisInterface(
             name,

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from controller.intent import addressing, bgp, schema
-from controller.intent.addresses import IpAddress
 from controller.intent.fields import Spec
 from controller.intent.node import Namespaces, Node
 from controller.intent.overlay import HostSession, L2Vni, L3Passthrough, L3Vni
+from controller.intent.remarks import overlay_mtu, remarked
 from controller.intent.resolve import select
 from controller.intent.schema import Owner, Resources
 from controller.intent.underlay import Underlay
@@ -28,12 +28,6 @@ FIRST_TABLE = 1_000_000
 """A VRF's routing table is this plus its L3VNI: out of the way of what others choose by hand."""
 
 UNDERLAY_MTU = 1500
-OVERHEAD = {4: 50, 6: 70}
-"""Outer Ethernet, IP, UDP and VXLAN headers, by the VTEP's address family (RFC 7348 section 5)."""
-MINIMUM_MTU = 1280  # RFC 8200 section 5: the kernel takes IPv6 off an interface below this
-
-EXPERIMENT = "for experimentation only: nothing checks it against the other resources"
-
 PASSTHROUGH_PORT = "pt-ns"
 PASSTHROUGH_HOST = "pt-host"
 
@@ -79,7 +73,7 @@ def compile(  # noqa: A001 - called as layout.compile
         vnis=tuple(device for device in devices if isinstance(device, Vni)),
         ports=tuple(device for device in devices if isinstance(device, Port)),
         frr=bgp.settings(accepted),
-        statuses=tuple(_remark(accepted, s, underlay_mtu) for s in (*rejected.values(), *judged)),
+        statuses=tuple(remarked(accepted, s, underlay_mtu) for s in (*rejected.values(), *judged)),
         underlay_mtu=underlay_mtu,
         owners={(device.kind, device.key): resource.owner for device, resource in made},
     )
@@ -142,7 +136,7 @@ def _routed(accepted: Accepted, spec: L3Vni, underlay_mtu: int) -> Iterator[Devi
         local=vtep.packed,
         port=spec.vxlan_port,
         mac=addressing.router_mac(vtep, spec.vni),
-        mtu=_mtu(vtep, underlay_mtu),
+        mtu=overlay_mtu(vtep, underlay_mtu),
     )
     if spec.host_session is not None:
         leg = replace(_leg(accepted, spec, underlay_mtu), vrf=spec.vrf, twin=True)
@@ -161,14 +155,14 @@ def _segment(accepted: Accepted, spec: L2Vni, underlay_mtu: int) -> Vni:
         gateways=tuple(
             Address(gateway.ip.packed, gateway.network.prefixlen) for gateway in spec.gateway_ips
         ),
-        mtu=_mtu(vtep, underlay_mtu),
+        mtu=overlay_mtu(vtep, underlay_mtu),
     )
 
 
 def _leg(accepted: Accepted, spec: L3Vni | L2Vni, underlay_mtu: int) -> Port:
     return Port(
         f"pe-e-{spec.vni}",
-        mtu=_mtu(accepted.vtep(spec), underlay_mtu),
+        mtu=overlay_mtu(accepted.vtep(spec), underlay_mtu),
         host=HostEnd(spec.host_netns or accepted.node.namespaces.host, f"host-e-{spec.vni}"),
     )
 
@@ -197,20 +191,3 @@ def _bridged(leg: Port, spec: L2Vni) -> Port:
             ovs=master.type == "OVSBridge",
         )
     return replace(leg, vni=spec.vni, host=end)
-
-
-def _mtu(vtep: IpAddress, underlay_mtu: int) -> int:
-    return underlay_mtu - OVERHEAD[vtep.version]
-
-
-def _remark(accepted: Accepted, status: ResourceStatus, underlay_mtu: int) -> ResourceStatus:
-    """Say that a snippet is an experiment, and that the Underlay's devices are too narrow."""
-    if status.ready and status.kind == "RawFRRConfig":
-        return replace(status, message=EXPERIMENT)
-    if not status.ready or status.kind != "Underlay" or not accepted.vteps:
-        return status
-    left = min(_mtu(vtep, underlay_mtu) for vtep in accepted.vteps)
-    if left >= MINIMUM_MTU:
-        return status
-    message = f"MTU {underlay_mtu} leaves {left} bytes in the overlay; IPv6 needs {MINIMUM_MTU}"
-    return replace(status, message=message)

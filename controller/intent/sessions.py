@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, ClassVar, Literal
 
@@ -12,14 +11,17 @@ from controller.intent.addresses import Prefix
 from controller.intent.fields import number
 from controller.intent.rules import Complaint, Strict, refusal, rule
 
-PASSWORD_MAX = 80  # TCP_MD5SIG_MAXKEYLEN in linux/tcp.h; bgpd refuses what is longer
+PASSWORD_MAX = 80  # bytes: TCP_MD5SIG_MAXKEYLEN in linux/tcp.h, PEER_PASSWORD_MAXLEN in bgpd.h
 
 
 def _password(value: SecretStr) -> SecretStr:
     secret = value.get_secret_value()
-    if not 1 <= len(secret) <= PASSWORD_MAX or not re.fullmatch(r"[!-~]+", secret):
+    if not secret or not secret.isprintable() or " " in secret:
+        raise refusal("a password has at least one character, each printable, and no white space")
+    if len(secret.encode()) > PASSWORD_MAX:
         raise refusal(
-            f"a password has 1 to {PASSWORD_MAX} printable ASCII characters and no white space"
+            f"a password has at most {PASSWORD_MAX} bytes: neither Linux nor FRR takes a longer "
+            "key for TCP MD5"
         )
     return value
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
-from controller.intent.addresses import Address, Cidr
+from controller.intent.addresses import Address, Cidr, PeerAddress, PeerRange, is_link_local
 from controller.intent.fields import (
     Asn,
     DeviceName,
@@ -18,8 +18,8 @@ from controller.intent.fields import (
     Spec,
     number,
 )
-from controller.intent.isis import LOOPBACK, Isis
-from controller.intent.rules import Complaint, Strict, closest, exactly_one, repeated, rule
+from controller.intent.isis import Isis
+from controller.intent.rules import Complaint, Strict, exactly_one, repeated, rule
 from controller.intent.sessions import GracefulRestart, SessionOptions
 
 FamilyName = Literal["ipv4unicast", "ipv6unicast", "evpn"]
@@ -56,9 +56,10 @@ class Neighbor(SessionOptions):
 
     asn: Asn | None = None
     type: PeerType | None = None
-    address: Address | None = None
+    address: PeerAddress | None = None
     interface: InterfaceName | None = None
-    listen_range: Cidr | None = None
+    """The link: of an unnumbered session, or of an IPv6 link-local `address`."""
+    listen_range: PeerRange | None = None
     port: Annotated[int, number(0, 16384)] | None = None
     properties: Annotated[tuple[NeighborProperty, ...], Field(max_length=1)] = ()
     address_families: Annotated[tuple[AddressFamilySettings, ...], Field(max_length=4)] = ()
@@ -72,13 +73,22 @@ class Neighbor(SessionOptions):
     def multihop(self) -> int:
         return self.properties[0].ebgp_multi_hop.ttl if self.properties else 0
 
+    @property
+    def link_local(self) -> bool:
+        return self.address is not None and is_link_local(self.address)
+
+    @property
+    def unnumbered(self) -> bool:
+        return self.interface is not None and self.address is None
+
     @rule
     def _one_kind(self) -> Iterator[Complaint]:
         yield from exactly_one(self, "asn", "type")
 
     @rule
     def _one_peer(self) -> Iterator[Complaint]:
-        yield from exactly_one(self, "address", "interface", "listen_range")
+        if not self.link_local or self.interface is None or self.listen_range is not None:
+            yield from exactly_one(self, "address", "interface", "listen_range")
 
     @rule
     def _families_are_distinct(self) -> Iterator[Complaint]:
@@ -173,13 +183,30 @@ class Underlay(Spec):
     route_reflector: RouteReflector | None = None
     suppress_fib_pending: bool = Field(default=False, alias="suppressFIBPending", strict=True)
 
+    @property
+    def nics(self) -> list[str]:
+        return [interface.name for interface in self.interfaces]
+
+    def is_internal(self, neighbor: Neighbor) -> bool:
+        return neighbor.type == "Internal" or neighbor.asn == self.asn
+
+    def multihop(self, neighbor: Neighbor) -> int:
+        """Return the TTL of a session; 0 where bgpd takes none (peer_ebgp_multihop_set, bgpd.c)."""
+        on_a_link = neighbor.unnumbered or neighbor.link_local
+        return 0 if on_a_link or self.is_internal(neighbor) else neighbor.multihop
+
+    def link_of(self, neighbor: Neighbor) -> str:
+        """Return the interface of an IPv6 link-local neighbor, "" if that is in doubt."""
+        nics = self.nics
+        return neighbor.interface or (nics[0] if len(nics) == 1 else "")
+
     @rule
     def _neighbors_are_distinct(self) -> Iterator[Complaint]:
-        for what in ("address", "interface"):
-            values = [(i, v) for i, n in enumerate(self.neighbors) if (v := getattr(n, what))]
-            for index, value in repeated(value for _, value in values):
-                text = f"two neighbors have {what} {value}"
-                yield Complaint(("neighbors", values[index][0], what), text)
+        peers = [(i, n) for i, n in enumerate(self.neighbors) if n.listen_range is None]
+        for index, value in repeated(n.address or n.interface for _, n in peers):
+            number, neighbor = peers[index]
+            what = "interface" if neighbor.unnumbered else "address"
+            yield Complaint(("neighbors", number, what), f"two neighbors have {what} {value}")
 
     @rule
     def _listen_ranges_do_not_overlap(self) -> Iterator[Complaint]:
@@ -196,32 +223,14 @@ class Underlay(Spec):
             yield Complaint(at, f"interface {name} is given twice")
 
     @rule
-    def _neighbors_are_on_interfaces(self) -> Iterator[Complaint]:
-        names = [interface.name for interface in self.interfaces]
+    def _link_local_neighbors_are_on_one_link(self) -> Iterator[Complaint]:
         for index, neighbor in enumerate(self.neighbors):
-            if neighbor.interface is not None and neighbor.interface not in names:
-                text = f"neighbor interface {neighbor.interface} is not among `interfaces`"
-                meant = closest(neighbor.interface, names)
-                yield Complaint(("neighbors", index, "interface"), text, meant)
-
-    @rule
-    def _isis_is_on_interfaces(self) -> Iterator[Complaint]:
-        names = [interface.name for interface in self.interfaces]
-        for index, circuit in enumerate(self.isis.interfaces if self.isis is not None else ()):
-            if circuit.name not in (LOOPBACK, *names):
-                text = f"isis interface {circuit.name} is neither lo nor among `interfaces`"
-                at = ("isis", "interfaces", index, "name")
-                yield Complaint(at, text, closest(circuit.name, names))
-
-    @rule
-    def _multihop_is_for_external_neighbors_with_an_address(self) -> Iterator[Complaint]:
-        """bgpd takes it of no other, and says nothing (peer_ebgp_multihop_set in bgpd.c)."""
-        for index, neighbor in enumerate(self.neighbors):
-            internal = neighbor.type == "Internal" or neighbor.asn == self.asn
-            if neighbor.multihop and (internal or neighbor.interface is not None):
-                which = "internal" if internal else "unnumbered"
-                text = f"neighbor {neighbor.id}: ebgpMultiHop does not go with an {which} session"
-                yield Complaint(("neighbors", index, "properties"), text)
+            if neighbor.link_local and not self.link_of(neighbor):
+                text = (
+                    f"neighbor {neighbor.id} is IPv6 link-local, and `interfaces` has several "
+                    "links: give its `interface` as well"
+                )
+                yield Complaint(("neighbors", index, "address"), text)
 
     @rule
     def _router_ids_are_ipv4(self) -> Iterator[Complaint]:

@@ -68,6 +68,7 @@ class BgpNeighbor:
     peer: str  # an address, an interface (unnumbered), or the name of a range's peer-group
     remote_as: str  # a number, "internal" or "external"
     unnumbered: bool = False
+    interface: str = ""  # the link of an IPv6 link-local peer
     listen_range: str = ""  # CIDR; then `peer` names a peer-group
     port: int = 0  # 0 is 179
     password: str = field(default="", repr=False)

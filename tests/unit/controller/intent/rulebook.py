@@ -24,7 +24,8 @@ RESOURCES: Mapping[str, str] = {
     "Manifest.all": "every error of a manifest is told, with its file, line and column, and what "
     "was probably meant",
     "Manifest.addresses": "no field takes an address that cannot be there: unspecified, loopback, "
-    "multicast, class E, IPv4-mapped, IPv6 link-local, a network or a broadcast as a host, a /0",
+    "multicast, class E, IPv4-mapped, IPv6 link-local, a network or a broadcast as a host, a /0; "
+    "a neighbor may be IPv6 link-local, and a listenRange /0",
     "Manifest.null": "a field that is null is left out",
     "Manifest.older": "older field names and forms mean the same as today's",
     "Manifest.older.conflict": "an older name beside the new one is a contradiction",
@@ -70,18 +71,21 @@ RESOURCES: Mapping[str, str] = {
     "to the system ID",
     "Underlay.isis.level": "1 or 2, both by default",
     "Underlay.isis.features": "advertisePassiveOnly, and passive on an interface; no others",
-    "Underlay.isis.interfaces": "up to 128, each once, lo or one of the Underlay's interfaces",
+    "Underlay.isis.interfaces": "up to 128, each once; one that is neither lo nor one of "
+    "the Underlay's is taken, and remarked",
     "Underlay.srv6": "srv6 is refused by name",
     # Neighbor
     "Neighbor.asn-or-type": "exactly one of asn and type (External, Internal)",
-    "Neighbor.peer": "exactly one of address, interface and listenRange",
-    "Neighbor.address": "an IP address, not link-local",
+    "Neighbor.peer": "exactly one of address, interface and listenRange; ours: an IPv6 link-local "
+    "address may have an interface",
+    "Neighbor.address": "an IP address; IPv6 link-local with the interface, or on the only one",
     "Neighbor.interface": "up to 15 characters, no `/`, `:` or blank, not `.` or `..`",
-    "Neighbor.interface.known": "ours: one of the Underlay's interfaces",
-    "Neighbor.listenRange": "a CIDR, not IPv6 link-local",
+    "Neighbor.interface.known": "one that is none of the Underlay's is taken, and remarked",
+    "Neighbor.listenRange": "a CIDR, 0.0.0.0/0 too; not one from which nobody can connect, as "
+    "IPv6 link-local",
     "Neighbor.port": "0 to 16384",
-    "Neighbor.ebgpMultiHop": "one property at most, with a ttl of 1 to 255; not of an internal or "
-    "unnumbered session",
+    "Neighbor.ebgpMultiHop": "one property at most, with a ttl of 1 to 255; left out, and "
+    "remarked, of a session that is internal or on a link",
     "Neighbor.addressFamilies": "ipv4unicast, ipv6unicast, evpn, each once; they replace the "
     "defaults",
     "Neighbor.addressFamilies.default": "the session's own family; those of the tunnel "
@@ -89,8 +93,8 @@ RESOURCES: Mapping[str, str] = {
     "Neighbor.routeReflectorClient": "needs a neighbour of type Internal",
     "Neighbor.vpn": "ipv4vpn and ipv6vpn are refused by name",
     # Any BGP session
-    "Session.password": "1 to 80 printable characters, no blank: TCP MD5 takes no more, though "
-    "OpenPERouter takes 128",
+    "Session.password": "1 to 80 bytes of printable characters, no blank: TCP MD5 and FRR take "
+    "no more, though OpenPERouter takes 128",
     "Session.password.one": "password, passwordFile and passwordSecret exclude one another",
     "Session.password.secrecy": "in no message, log, command line or `render`",
     "Session.passwordFile": "ours: a file, relative to the manifest, closed to others",

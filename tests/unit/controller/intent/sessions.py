@@ -6,7 +6,10 @@ from tests.unit.controller.intent.build import Yaml, neighbor
 
 BROKEN: dict[str, tuple[Yaml, str]] = {
     "Session.password: space": (neighbor(password="a b"), "no white space"),
-    "Session.password: long": (neighbor(password="x" * 81), "1 to 80"),
+    "Session.password: long": (neighbor(password="x" * 81), "at most 80 bytes"),
+    "Session.password: bytes": (neighbor(password="é" * 41), "at most 80 bytes"),
+    "Session.password: none": (neighbor(password=""), "at least one character"),
+    "Session.password: end of line": (neighbor(password="a\u2028b"), "printable"),
     "Session.password: newline": (neighbor(password="a\nb"), "no white space"),
     "Session.passwordSecret: missing": (
         neighbor(passwordSecret="no-such-one"),

@@ -63,6 +63,8 @@ POOLS = [
     "::ffff:10.0.0.0/104",
     "::/8",
 ]
+WIDE = ["0.0.0.0/0", "::/0", "192.0.0.0/2", "::/8"]
+"""Pools with addresses that cannot be, and with others: somebody may connect from there."""
 GATEWAYS = [
     "10.1.0.0/24",
     "10.1.0.255/24",
@@ -89,13 +91,13 @@ TABLE: dict[str, tuple[Callable[[str], Yaml], list[str], list[str]]] = {
     ),
     "Underlay.neighbors.address": (
         lambda v: neighbor(address=v),
-        [*HOSTS, "fe80::1"],
-        ["10.0.0.0", "10.0.0.255", "169.254.1.1", "fd00::1", "2001:db8::"],
+        HOSTS,
+        ["10.0.0.0", "10.0.0.255", "169.254.1.1", "fd00::1", "2001:db8::", "fe80::1"],
     ),
     "Underlay.neighbors.listenRange": (
         lambda v: neighbor(address=None, listenRange=v),
-        POOLS,
-        ["10.0.0.0/8", "169.254.0.0/16", "fd00::/8", "10.0.0.1/32"],
+        [v for v in POOLS if v not in WIDE],
+        ["10.0.0.0/8", "169.254.0.0/16", "fd00::/8", "10.0.0.1/32", *WIDE],
     ),
     "Underlay.tunnelEndpoint.cidrs": (
         lambda v: underlay(tunnelEndpoint={"cidrs": [v]}),

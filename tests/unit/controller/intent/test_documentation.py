@@ -11,6 +11,7 @@ from controller.intent import layout
 from controller.intent.documents import read
 from controller.intent.loader import merge
 from controller.intent.node import Node
+from controller.intent.remarks import EXPERIMENT
 from frr_bridge.frr_config import render
 
 ROOT = Path(__file__).parents[4]
@@ -30,7 +31,7 @@ OURS = re.compile(rf"(?<![\w./-])(?:{TOP})/(?:[\w./-]*\.[a-z]+\b|[\w./-]*/(?![\w
 def test_an_example_is_accepted_whole(name: str) -> None:
     found = merge(read(EXAMPLES[name], "example"))
     intent = layout.compile(found, Node(1, "pe1", {"rack": "a"}))
-    assert all(s.ready and s.message in ("", layout.EXPERIMENT) for s in intent.statuses)
+    assert all(s.ready and s.message in ("", EXPERIMENT) for s in intent.statuses)
     render(intent.frr)
 
 

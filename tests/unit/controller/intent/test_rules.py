@@ -46,9 +46,9 @@ def dpdk(**settings: Any) -> Yaml:  # noqa: ANN401
     )
 
 
-MULTIHOP = [{"type": "ebgpMultiHop", "ebgpMultiHop": {"ttl": 2}}]
 MANAGED = {"lifecycle": "Managed"}
 REFLECTED = [{"type": "routeReflectorClient"}]
+LINK_LOCAL = {"asn": 1, "address": "fe80::1"}
 ONE = GOOD["Underlay"]["neighbors"][0]
 
 BROKEN = {
@@ -93,10 +93,6 @@ BROKEN = {
     "Underlay.neighbors.unique: interface": (
         underlay(neighbors=[{"asn": 1, "interface": "eth1"}] * 2),
         "two neighbors have interface eth1",
-    ),
-    "Neighbor.interface.known: foreign": (
-        underlay(neighbors=[{"asn": 1, "interface": "eth7"}]),
-        "neighbor interface eth7 is not among `interfaces`",
     ),
     "Underlay.listenRanges: overlap": (
         underlay(neighbors=[{"asn": 1, "listenRange": r} for r in ("10.0.0.0/8", "10.1.0.0/16")]),
@@ -196,7 +192,14 @@ BROKEN = {
         "exactly one of address, interface, listenRange",
     ),
     "Neighbor.address: odd": (neighbor(address="10.0.0.256"), "'10.0.0.256' is not an IP address"),
-    "Neighbor.address: link-local": (neighbor(address="fe80::1"), "give `interface` instead"),
+    "Neighbor.address: link-local on several links": (
+        underlay(neighbors=[LINK_LOCAL], interfaces=[device("eth1"), device("eth2")]),
+        "spec.neighbors[0].address: neighbor fe80::1 is IPv6 link-local, and `interfaces` has",
+    ),
+    "Neighbor.peer: link-local, and two more": (
+        neighbor(address="fe80::1", interface="eth1", listenRange="10.0.0.0/8"),
+        "exactly one of address, interface, listenRange",
+    ),
     "Neighbor.interface: slash": (
         neighbor(address=None, interface="a/b"),
         "is not an interface name",
@@ -208,7 +211,7 @@ BROKEN = {
     "Neighbor.interface: dash": (neighbor(address=None, interface="-x"), "begins with -"),
     "Neighbor.listenRange: link-local": (
         neighbor(address=None, listenRange="fe80::/64"),
-        "fe80::/10 is IPv6 link-local",
+        "nobody can connect from fe80::/64: fe80::/10 is IPv6 link-local",
     ),
     "Neighbor.listenRange: no cidr": (
         neighbor(address=None, listenRange="10.0.0.0"),
@@ -218,22 +221,6 @@ BROKEN = {
     "Neighbor.ebgpMultiHop: ttl": (
         neighbor(properties=[{"type": "ebgpMultiHop", "ebgpMultiHop": {"ttl": 256}}]),
         "ttl: must be less than or equal to 255",
-    ),
-    "Neighbor.ebgpMultiHop: internal": (
-        neighbor(asn=None, type="Internal", properties=MULTIHOP),
-        "neighbor 192.168.1.0: ebgpMultiHop does not go with an internal session",
-    ),
-    "Neighbor.ebgpMultiHop: our own number": (
-        neighbor(asn=65001, properties=MULTIHOP),
-        "neighbor 192.168.1.0: ebgpMultiHop does not go with an internal session",
-    ),
-    "Neighbor.ebgpMultiHop: unnumbered": (
-        neighbor(address=None, interface="eth1", properties=MULTIHOP),
-        "neighbor eth1: ebgpMultiHop does not go with an unnumbered session",
-    ),
-    "Neighbor.ebgpMultiHop: older form": (
-        neighbor(asn=65001, ebgpMultiHop=True),
-        "neighbor 192.168.1.0: ebgpMultiHop does not go with an internal session",
     ),
     "Neighbor.ebgpMultiHop: twice": (
         neighbor(properties=[{"type": "ebgpMultiHop", "ebgpMultiHop": {"ttl": 2}}] * 2),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from controller.intent.layout import EXPERIMENT, Intent
+from controller.intent.layout import Intent
+from controller.intent.remarks import EXPERIMENT
 from controller.intent.verdicts import Outcome, blamed, in_force, verdicts
 from controller.model.kinds import Kind
 from controller.model.view import ResourceStatus
