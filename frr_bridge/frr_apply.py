@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from controller.model.frr import redact
+from controller.model.redact import redact, secret_head
 from frr_bridge import frr_version
 from frr_bridge.directory import Directory, Unsafe
 from frr_bridge.frr_config import (
@@ -189,7 +189,9 @@ class FrrApply:
             if not left.lines:
                 break
             before, told = left, True
-            await self._run_private(secret_changes(self._running, text))
+            if kept := await self._exchange_secrets(text):
+                message = f"FRR keeps `{redact(kept)}`, whose removal every user would see"
+                return Applied(False, True, message)
             with self._private_directory() as directory:
                 reload = await self._frr_reload("--reload", "--rundir", str(directory))
             left = await self._look()
@@ -197,6 +199,20 @@ class FrrApply:
                 break
         await self._run_private(forgotten_vrfs(self._running, text))
         return _verdict(text, left.lines, tolerated, reload) if told else Applied(True, False)
+
+    async def _exchange_secrets(self, text: str) -> str:
+        """Bring FRR's secrets to those of `text`; return one that FRR did not let go of, else "".
+
+        frr-reload.py would take it away by a command line, which every user can see.
+        """
+        commands = secret_changes(self._running, text)
+        if not commands:
+            return ""
+        await self._run_private(commands)
+        shown = await self._vtysh("-c", "show running-config no-header")
+        left = shown.output.splitlines()
+        gone = set(self._running.splitlines()) - set(text.splitlines())
+        return next((line.strip() for line in left if line in gone and secret_head(line)), "")
 
     async def _tell(self, difference: Difference) -> bool:
         """Have FRR make a small difference, and return whether there was one.

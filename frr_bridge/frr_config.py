@@ -25,6 +25,7 @@ from controller.model.frr import (
     RawSnippet,
     VniTargets,
 )
+from controller.model.redact import secret_head
 
 PERMISSIVE = "permissive"
 """A route-map that lets everything pass; intent may name it for a session."""
@@ -54,7 +55,6 @@ SNIPPET = "RawFRRConfig"
 """Goes before a snippet with its name, as a comment."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_PASSWORD = re.compile(r"^ (?P<what>neighbor \S+ password) \S.*$")
 _VRF = re.compile(r"^vrf (\S+)$", re.MULTILINE)
 _ROUTER = re.compile(r"^router bgp ")
 _SECTION = re.compile(
@@ -70,18 +70,38 @@ def render(settings: FrrSettings) -> str:
 
 
 def secret_changes(old: str, new: str) -> str:
-    """Return commands that bring the passwords of `old` to those of `new`, "" for none.
+    """Return commands that bring the secrets of `old` to those of `new`, "" for none.
 
-    frr-reload.py would remove an old password by a command line that any user can see, secret
-    and all. These go ahead of it in a file, so that it finds nothing to remove.
+    frr-reload.py would remove an old secret by a command line that any user can see, secret and
+    all. These go ahead of it in a file, so that it finds nothing to remove.
     """
-    before, after = _passwords(old), _passwords(new)
+    before, after = _secrets(old), _secrets(new)
     commands: list[str] = []
-    for (router, what), line in before.items():
-        wanted = after.get((router, what))
-        if wanted != line:
-            commands += [router, wanted or f" no {what}", "exit"]
+    for (context, head), lines in before.items():
+        wanted = after.get((context, head), [])
+        if gone := [line for line in lines if line not in wanted]:
+            commands += context
+            commands += _without(context, head, gone, wanted)
+            commands += ["exit"] * len(context)
     return "".join(f"{command}\n" for command in commands)
+
+
+def _without(
+    context: tuple[str, ...], head: str, gone: list[str], wanted: list[str]
+) -> Iterator[str]:
+    """Yield commands that exchange some secrets for those that are wanted.
+
+    BGP takes a new password in place of an old one. Elsewhere the old one goes first: OSPF
+    refuses a key whose number is taken. Daemons differ in how much of a command they take after
+    `no`, so each is tried whole, then without its secret; vtysh goes on after a refusal.
+    """
+    if context[:1] and _ROUTER.match(context[0]):
+        yield from wanted or [f" no {head.strip()}"]
+        return
+    indent = " " * len(context)
+    yield from (f"{indent}no {line.strip()}" for line in gone)
+    yield f"{indent}no {head.strip()}"
+    yield from wanted
 
 
 def vrf_restatement(failed: str, wanted: str) -> str:
@@ -133,14 +153,16 @@ def _vrfs(text: str) -> dict[str, str]:
     return dict(re.findall(r"^vrf (\S+)\n vni (\d+)$", text, re.MULTILINE))
 
 
-def _passwords(text: str) -> dict[tuple[str, str], str]:
-    found: dict[tuple[str, str], str] = {}
-    router = ""
+def _secrets(text: str) -> dict[tuple[tuple[str, ...], str], list[str]]:
+    """Return the lines that hold secrets, by their context and by what goes ahead of the secret."""
+    found: dict[tuple[tuple[str, ...], str], list[str]] = {}
+    context: list[str] = []
     for line in text.splitlines():
-        if _ROUTER.match(line):
-            router = line
-        elif match := _PASSWORD.match(line):
-            found[router, match["what"]] = line
+        depth = len(line) - len(line.lstrip())
+        if head := secret_head(line):
+            found.setdefault((tuple(context[:depth]), head), []).append(line)
+        if line.strip() and line[depth] != "!":
+            context[depth:] = [line]
     return found
 
 

@@ -7,14 +7,14 @@ logs it must use the repr and never the JSON.
 from __future__ import annotations
 
 import json
-import re
 import types
 import typing
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
+from controller.model.redact import MASK, redact
+
 BGP_PORT = 179
-MASK = "***"
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,11 +193,6 @@ def masked(settings: FrrSettings) -> FrrSettings:
 
 def _masked(neighbor: BgpNeighbor) -> BgpNeighbor:
     return replace(neighbor, password=MASK) if neighbor.password else neighbor
-
-
-def redact(text: str) -> str:
-    """Return `text` with whatever follows the word password hidden, up to the next blank."""
-    return re.sub(r"\b(password\s+)\S+", rf"\1{MASK}", text)
 
 
 def tcp_ports(settings: FrrSettings) -> tuple[int, ...]:

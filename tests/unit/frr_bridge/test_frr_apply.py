@@ -36,6 +36,7 @@ class FakeFrr:
     logs_to_file: bool = True  # frr-reload.py has --logfile, since after FRR 10.3
     commands: list[tuple[str, ...]] = field(default_factory=list)
     files_seen: list[tuple[str, int]] = field(default_factory=list)
+    shown: list[str] = field(default_factory=list)  # what frr-reload.py took away by command lines
 
     async def __call__(self, arguments: Sequence[str]) -> Finished:
         self.commands.append(tuple(arguments))
@@ -65,9 +66,9 @@ class FakeFrr:
             (file.read_text(errors="replace"), stat.S_IMODE(file.parent.stat().st_mode))
         )
         said = self._wanted(file)
-        gone = {line.removeprefix("no ") for line in said if line.startswith("no ")}
-        new = [line for line in said if line not in self.running and not line.startswith("no ")]
-        self.running = [line for line in self.running if line not in gone]
+        gone = tuple(line.strip()[3:] + " " for line in said if line.strip().startswith("no "))
+        new = [line for line in said if line not in self.running and "no " not in line[:5]]
+        self.running = [r for r in self.running if not f"{r.strip()} ".startswith(gone)]
         self.running += self.takes(new)[: self.per_pass]
         return Finished(0, "")
 
@@ -92,6 +93,7 @@ class FakeFrr:
     def _reload(self, file: Path) -> Finished:
         taken = self.takes(self._wanted(file))
         missing = [line for line in taken if line not in self.running][: self.per_pass]
+        self.shown += [line for line in self.running if line not in taken]
         self.running = [line for line in self.running if line in taken] + missing
         return Finished(self.code, "% Configuration failed.\n" if self.code else "")
 
@@ -292,9 +294,51 @@ async def test_no_password_is_on_a_command_line_or_in_a_message(frr: FakeFrr) ->
     await apply(frr, GOOD)
     frr.takes = lambda lines: [line for line in lines if "password" not in line]
     result = await apply(frr, GOOD.replace("old", "new"))
-    assert result.message.startswith("FRR did not take `neighbor a password ***`")
+    assert result.message.startswith("FRR keeps `neighbor a password ***`")
     assert not [word for command in frr.commands for word in command if word in ("old", "new")]
     assert ("router bgp 1\n neighbor a password new\nexit\n", 0o700) in frr.files_seen
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "enable password s3cret\n",
+        "password 8 s3cret\n",
+        "interface eth0\n ip ospf authentication-key s3cret\nexit\n",
+        "interface eth0\n ip ospf message-digest-key 1 md5 s3cret\nexit\n",
+        "interface eth0\n isis password md5 s3cret\nexit\n",
+        "router isis a\n area-password clear s3cret\nexit\n",
+        "key chain a\n key 1\n  key-string s3cret\n exit\nexit\n",
+        "router bgp 2\n neighbor b password s3cret\nexit\n",
+    ],
+)
+@pytest.mark.parametrize("then", [GOOD, GOOD + "vrf red\n vni 200\nexit-vrf\n"])
+async def test_a_secret_that_goes_is_on_no_command_line(
+    frr: FakeFrr, secret: str, then: str
+) -> None:
+    frr.daemons += " isisd"
+    attempt = FrrApply(frr.paths, frr)
+    assert (await attempt.apply(BETTER + secret)).ok
+    assert (await attempt.apply(then)).ok
+    assert reloads(frr)  # the change is one for frr-reload.py
+    assert "s3cret" not in str((frr.commands, frr.shown))
+
+
+async def test_a_secret_that_stays_keeps_frr_reload_from_showing_it(frr: FakeFrr) -> None:
+    attempt = FrrApply(frr.paths, frr)
+    kept = "enable password s3cret"
+    assert (await attempt.apply(f"{BETTER}{kept}\n")).ok
+    before = reloads(frr)
+
+    async def stubborn(arguments: Sequence[str]) -> Finished:
+        done = await frr(arguments)
+        frr.running += [kept] * (kept not in frr.running)
+        return done
+
+    attempt._run = stubborn
+    result = await attempt.apply(GOOD)
+    assert result.message.startswith("FRR keeps `enable password ***`")
+    assert (reloads(frr), frr.shown) == (before, [])
 
 
 async def test_frr_is_told_by_directories_which_one_it_is_and_never_to_write(
