@@ -11,16 +11,17 @@ import errno
 import logging
 import resource
 import signal
-import time
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, NoReturn
+
+from controller import logs
 
 log = logging.getLogger(__name__)
 
 
 SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 """How accept(2) says that it cannot now. Whoever is connected is served on."""
-SHORTAGE_LOG_S = 60.0
+_SUMMARIES_S = 1.0
 
 
 class Broken(Exception):
@@ -35,13 +36,12 @@ async def live(work: Coroutine[Any, Any, None]) -> None:
     loop = asyncio.get_running_loop()
     task = loop.create_task(work)
     broken = False
-    shortages = Shortages()
 
     def fail(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         nonlocal broken
         error = context.get("exception")
         if _is_accept(context):
-            shortages.note(error)
+            cannot_accept(error)
         elif error is None or _is_of_grpc(error):
             loop.default_exception_handler(context)
         elif not broken:
@@ -52,6 +52,7 @@ async def live(work: Coroutine[Any, Any, None]) -> None:
     loop.set_exception_handler(fail)
     for stop in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(stop, task.cancel)
+    summaries = loop.create_task(_summarize())
     try:
         await task
     except (asyncio.CancelledError, Exception) as error:
@@ -60,19 +61,20 @@ async def live(work: Coroutine[Any, Any, None]) -> None:
         if not isinstance(error, asyncio.CancelledError):
             raise _first(error) from None
         log.info("stopped")
+    finally:
+        summaries.cancel()
 
 
-class Shortages:
-    """Logs that a listener could not accept; at most once a minute."""
+async def _summarize() -> NoReturn:
+    """Have the log say how many lines it held back."""
+    while True:
+        await asyncio.sleep(_SUMMARIES_S)
+        logs.summarize()
 
-    def __init__(self) -> None:
-        self._logged_at = float("-inf")
 
-    def note(self, error: BaseException | None) -> None:
-        now = time.monotonic()
-        if now - self._logged_at >= SHORTAGE_LOG_S:
-            self._logged_at = now
-            log.warning("cannot accept a connection (%s); trying again every second", error)
+def cannot_accept(error: BaseException | None) -> None:
+    """Log that a listener could not accept a connection."""
+    log.warning("cannot accept a connection (%s); trying again every second", error)
 
 
 def raise_descriptors() -> None:

@@ -22,6 +22,7 @@ from controller.intent.loader import files, load
 from controller.intent.node import Namespaces, NodeOverrides
 from controller.intent.passwords import PasswordReader
 from controller.intent.schema import VALIDATION_FAILED, Owner, Resources
+from controller.logs import WHOLE
 from controller.model.view import ResourceStatus
 from controller.model.violation import Violation
 from controller.provision import Spaces, underlay_mtu
@@ -189,7 +190,7 @@ class Manifests:
 
     def _complain(self, error: ManifestError, stays: str = "") -> None:
         for violation in error.violations:
-            log.error("%s", violation)
+            log.error("%s", violation, extra=WHOLE)
         if stays:
             log.error("%s: %s", self._named, stays)
         text = f"{error}; {stays}" if stays else str(error)
@@ -202,7 +203,7 @@ class Manifests:
         """Log what is newly wrong with a resource, each error on a line of its own."""
         now = {v for status in intent.statuses for v in status.violations}
         for violation in sorted(now - self._logged, key=lambda v: (v.file, v.line, v.column)):
-            log.error("%s", violation)
+            log.error("%s", violation, extra=WHOLE)
         self._logged = now
 
     def _load(self) -> Resources:

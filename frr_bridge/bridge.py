@@ -101,7 +101,6 @@ class Bridge:
         )
         self._synced = False  # said since the subscription
         self._told: events.SessionChanged | None = None
-        self._errors: set[str] = set()
         self.decode_errors = 0
         self._forgotten = False  # zebra dropped a nexthop since the last `collect`
         self._shrunk: dict[int, EthernetSegment] = {}  # as FRR has them now, while more is kept
@@ -352,10 +351,5 @@ class Bridge:
 
     def _count(self, error: DecodeError) -> None:
         self.decode_errors += 1
-        if error.reason not in self._errors:
-            self._errors.add(error.reason)
-            log.warning(
-                "zebra sent what cannot be forwarded: %s: %s; its kind is no longer logged",
-                error,
-                error.raw.hex() or "from netlink",
-            )
+        source = error.raw[:64].hex() or "from netlink"
+        log.warning("zebra sent what cannot be forwarded: %s: %s", error, source)

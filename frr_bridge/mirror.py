@@ -62,7 +62,6 @@ class ShadowMirror:
         self._macs: dict[tuple[int, bytes], Mac] = {}
         self._neighbors: dict[tuple[int, bytes], Neighbor] = {}
         self._pending: dict[object, Mac | Neighbor] = {}
-        self._refused: set[int] = set()  # what the kernel said no with: each is logged once
         self._ticks = 0
         self._whole = False  # all hosts are known: other rows of ours are left over
         self._kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
@@ -158,14 +157,8 @@ class ShadowMirror:
         self._kernel.send(message(kind, flags, 1, body))
         code = -_ERRNO.unpack_from(self._kernel.recv(65536), NLMSG_HDRLEN)[0]
         if code and not (kind == RTM_DELNEIGH and code in _GONE):
-            news = code not in _NOT_YET | self._refused
-            self._refused.add(code)
-            log.log(
-                logging.WARNING if news else logging.DEBUG,
-                "mirror: %s: %s; its like are no longer logged",
-                record,
-                os.strerror(code),
-            )
+            if code not in _NOT_YET and (type(record), record.key) not in self._pending:
+                log.warning("mirror: %s: %s", record, os.strerror(code))
             return False
         return True
 

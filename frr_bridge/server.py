@@ -10,7 +10,7 @@ import logging
 import socket
 from collections.abc import Callable
 
-from controller.lifetime import SHORTAGES, Shortages
+from controller.lifetime import SHORTAGES, cannot_accept
 from frr_bridge.errors import FramingError
 from frr_bridge.wire.fpm import FpmFramer, Frames
 
@@ -42,8 +42,6 @@ class FpmServer:
         self._client: socket.socket | None = None
         self._framer = FpmFramer()
         self._unsent = bytearray()
-        self._refused = False  # somebody, during the present session
-        self._shortages = Shortages()
         self.received = 0  # bytes of the present session
 
     def listen(self, host: str, port: int) -> None:
@@ -102,7 +100,8 @@ class FpmServer:
         if self._client is not None:
             self._read()  # it may have sent something, or ended
         if self._client is not None and self.received:
-            self._refuse(client)
+            client.close()
+            log.warning("FPM: zebra is connected; a second connection was closed")
             return
         if self._client is not None:
             log.info("FPM: the session was silent; a new one takes over")
@@ -112,18 +111,11 @@ class FpmServer:
         self._client = client
         self._framer = FpmFramer()
         self.received = 0
-        self._refused = False
         self._on_connected()
         asyncio.get_running_loop().add_reader(client.fileno(), self._read)
 
-    def _refuse(self, client: socket.socket) -> None:
-        client.close()
-        if not self._refused:
-            log.warning("FPM: zebra is connected; a second connection was closed (logged once)")
-        self._refused = True
-
     def _pause(self, listener: socket.socket, error: OSError) -> None:
-        self._shortages.note(error)
+        cannot_accept(error)
         loop = asyncio.get_running_loop()
         loop.remove_reader(listener.fileno())
         loop.call_later(_PAUSE_S, self._resume, listener)
@@ -152,7 +144,7 @@ class FpmServer:
         try:
             self._on_frames(self._framer.feed(b"".join(chunks)))
         except FramingError as error:
-            log.warning("FPM: %s: %s; session dropped", error, error.raw.hex())
+            log.warning("FPM: %s: %s; session dropped", error, error.raw[:64].hex())
             ended = True
         if ended:
             self._lose()

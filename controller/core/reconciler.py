@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from controller.core.clock import Clock
 from controller.core.describe import describe
+from controller.core.refusals import Refusals
 from controller.core.rib import Differing, RouteTable
 from controller.core.state import FRR_KINDS, INTENT_KINDS, State
 from controller.model.kinds import Kind
@@ -50,7 +51,7 @@ class Reconciler:
         self._wake = asyncio.Event()
         self._rest = asyncio.Event()
         self._busy = asyncio.Lock()
-        self._refused: dict[tuple[Kind, Key], str] = {}  # why, and not said yet
+        self._refused = Refusals()
         self._came = False  # a device, in this round
         self._tries = 0
         self._retry_at = 0.0  # monotonic; 0 is never
@@ -161,9 +162,7 @@ class Reconciler:
         """Log it, unless a device came in this round: what waited for it is no trouble."""
         if self._came:
             return
-        for (kind, key), why in self._refused.items():
-            log.warning("%s %s: %s", kind.name, key, why)
-        self._refused.clear()
+        self._refused.report()
 
     def _mark_failed(self) -> None:
         for kind in KINDS:
@@ -282,9 +281,9 @@ class Reconciler:
             record = batch.row(index)
             if index not in bad:
                 table.done(record.key, record if index < len(batch.upserts) else None)
-                self._refused.pop((record.kind, record.key), None)
+                self._refused.forget(record.kind, record.key)
             elif table.failed(record.key, bad[index], now=self._now()):
-                self._refused[record.kind, record.key] = bad[index]
+                self._refused.note(record.kind, record.key, bad[index])
         self._on_applied(batch, bad)
 
     def _note_nexthops(self) -> None:

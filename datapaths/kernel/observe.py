@@ -68,7 +68,6 @@ class Observer:
         self._ports: dict[str, bool] = {}
         self._own: frozenset[Touched] | set[Touched] = frozenset()
         self._built: Collection[str] = ()  # devices that change by our own hand
-        self._malformed: set[int] = set()
         self.doubtful = False
         """A device that nexthops use went down: the kernel flushed them, and does not say so.
 
@@ -143,9 +142,7 @@ class Observer:
             self._take_routes(data)
 
     def _complain(self, message: Message, error: DecodeError) -> None:
-        if message.type not in self._malformed:
-            self._malformed.add(message.type)
-            log.warning("notification %d: %s: %s", message.type, error, message.body.hex())
+        log.warning("notification %d: %s: %s", message.type, error, message.body[:64].hex())
         self.lost_everything()
 
     def _take(self, message: Message) -> None:

@@ -45,6 +45,7 @@ from frr_bridge.wire.nexthop import (
 )
 from frr_bridge.wire.route import RTA_ENCAP, RTA_ENCAP_TYPE
 from tests.fakes import shadow
+from tests.fakes.logs import Written
 from tests.unit.frr_bridge.test_bridge import World, nexthop, route, world
 from tests.unit.frr_bridge.wire import build
 
@@ -272,3 +273,11 @@ def test_an_entry_without_a_key_is_refused(attributes: tuple[bytes, ...]) -> Non
         entry(AF_BRIDGE, shadow.VX110, NTF_SELF, *attributes)
     with pytest.raises(DecodeError):
         entry(AF_INET, shadow.BR110, NTF_EXT_LEARNED, *attributes)
+
+
+def test_messages_that_cannot_be_decoded_are_few_log_lines() -> None:
+    made = world()
+    with Written() as written:
+        for kind in range(1000):
+            made.frames(build.route(PLACE, 24, gateway() + encapsulated(100 + kind)))
+        assert (written.rows, len(written.lines) <= 20) == (1000, True)

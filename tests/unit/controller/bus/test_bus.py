@@ -14,6 +14,7 @@ from controller.bus.subscriber import CREDIT, SILENT_TICKS, Subscriber
 from controller.model import events
 from controller.model.layer2 import Flood
 from controller.model.records import RecordBatch
+from tests.fakes.logs import Written
 from tests.fakes.waiting import until
 
 
@@ -227,3 +228,12 @@ async def test_a_subscriber_that_went_away_is_forgotten(world: World) -> None:
             world.bridge.send(events.Alive())
             await asyncio.sleep(0.005)
     assert world.bridge.credit == 0
+
+
+async def test_messages_that_make_no_sense_are_few_log_lines(world: World) -> None:
+    controller = await world.subscribed()
+    with Written() as written:
+        for _ in range(500):
+            controller.end._endpoint.send(b"\xff" * 64)
+        await until(lambda: written.rows == 500)
+        assert len(written.lines) <= 20

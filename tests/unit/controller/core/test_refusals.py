@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from controller.core.reconciler import RETRY_S
+from controller.core.refusals import Refusals
+from controller.model import events
 from controller.model.kinds import Kind
+from controller.model.layer2 import Mac, Neighbor
 from controller.model.links import Port, Vni
-from tests.fakes.core import Core, running
+from controller.model.nexthops import Nexthop, NexthopType
+from controller.model.records import Record, RecordBatch
+from datapaths.base import Batch, RowFailure
+from tests.fakes.core import Core, LoggingDatapath, running
+from tests.fakes.logs import Written
+
+
+class Refusing(LoggingDatapath):
+    """Takes nothing."""
+
+    async def apply(self, batch: Batch) -> Sequence[RowFailure]:
+        return [RowFailure(index, "ENODEV", "no such device") for index in range(len(batch))]
 
 
 async def test_what_waits_for_nothing_that_comes_is_said_once(
@@ -38,3 +54,41 @@ async def test_silence_and_its_end_are_said_once(caplog: pytest.LogCaptureFixtur
         await made.settle()
     said = [message.partition(",")[0] for message in caplog.messages]
     assert said == ["memory: unavailable", "memory: available again"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "reasons", "rounds"), [(100_000, 1, 1), (100_000, 7, 50), (3000, 3000, 1)]
+)
+def test_refused_rows_are_few_lines_with_the_right_count(
+    rows: int, reasons: int, rounds: int
+) -> None:
+    refusals = Refusals()
+    with Written() as written:
+        for start in range(rounds):
+            for row in range(start, rows, rounds):
+                refusals.note(Kind.NEXTHOP, row, f"ENODEV {row % reasons}")
+            refusals.report()
+        assert written.rows == rows
+        assert len(written.lines) <= 20
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [Nexthop(n, NexthopType.DEVICE, device="eth0") for n in range(1, 2001)],
+        [Mac(100, n.to_bytes(6), b"\x64\x40\x00\x02") for n in range(2000)],
+        [Neighbor(100, n.to_bytes(4), b"\2\0\0\0\0\1") for n in range(2000)],
+        [Neighbor(100, n.to_bytes(16), b"\2\0\0\0\0\1") for n in range(2000)],
+    ],
+    ids=["nexthops", "MACs", "ARP", "ND"],
+)
+async def test_refused_records_of_every_kind_are_few_lines(records: list[Record]) -> None:
+    made = Core(Refusing())
+    made.subscribe()
+    with Written() as written:
+        async with running(made):
+            batch = RecordBatch(records[0].kind, tuple(records))
+            made.state.take(events.Changed(batch))
+            await made.settle()
+        assert written.rows == len(records)
+        assert len(written.lines) <= 20

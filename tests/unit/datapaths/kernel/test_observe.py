@@ -18,6 +18,7 @@ from datapaths.kernel.wire.routes import encode_route
 from datapaths.linux.wire import numbers as n
 from datapaths.linux.wire.message import NLMSGHDR, attribute, messages, request, u32
 from tests.fakes.batches import rows_of, upsert, withdraw
+from tests.fakes.logs import Written
 
 BRIDGE, VXLAN, PORT, UPLINK = 6, 7, 8, 9
 MAC, OTHER = bytes.fromhex("0200000000aa"), bytes.fromhex("0200000000bb")
@@ -354,10 +355,9 @@ def test_a_bridge_that_is_missing_is_named() -> None:
     assert kernel.plan(withdraw(Flood(110, VTEP))).failures == []
 
 
-def test_malformed_notifications_mean_looking_at_everything(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_malformed_notifications_mean_looking_at_everything() -> None:
     kernel = Kernel()
-    told = kernel.tell(request(n.RTM_NEWNEIGH, 0, b"\1"), request(n.RTM_NEWNEIGH, 0, b"\1"))
+    with Written() as written:
+        told = kernel.tell(*[request(n.RTM_NEWNEIGH, 0, b"\1")] * 1000)
+        assert (written.rows, len(written.lines) <= 20) == (1000, True)
     assert {event.kind for event in told if isinstance(event, Lost)} == set(Kind) - {Kind.LSP}
-    assert len(caplog.records) == 1
