@@ -14,6 +14,7 @@ import pytest
 from tests.lab.fabric import Fabric, Pe
 from tests.lab.gobgp import Gobgp, Neighbor, Settings
 from tests.lab.namespaces import Namespace
+from tests.lab.ping import flows
 from tests.lab.plan import (
     BRIDGED_GATEWAYS,
     L2_VNI,
@@ -29,9 +30,10 @@ from tests.lab.waiting import wait_until
 pytestmark = pytest.mark.lab
 
 ROUTER_ID = "10.254.0.1"
-VTEP = "100.64.0.77"
+VTEP, VTEP2 = "100.64.0.77", "100.64.0.78"
 ROUTER_MAC = "02:00:00:00:77:00"
 HOST, HOST6, HOST_MAC = "10.110.0.77", "2001:db8:110::77", "02:00:00:00:77:01"
+SEGMENT = "esi LACP 02:00:00:00:00:aa 7"  # of type 1 (RFC 7432 section 5)
 SUBNET, SUBNET6 = "10.77.0.0/24", "2001:db8:77::/64"
 INSIDE, INSIDE6 = "10.77.0.1", "2001:db8:77::1"  # behind VTEP, routed
 
@@ -55,7 +57,8 @@ class World:
         self.pe.attach_hosts()
         self.gobgp.wait_for_sessions(1)
         self._make_tunnels()
-        self.gobgp.announce(f"{VTEP}/32", "ipv4")
+        for vtep in (VTEP, VTEP2):
+            self.gobgp.announce(f"{vtep}/32", "ipv4")
 
     def _make_tunnels(self) -> None:
         """Make what GoBGP's routes speak of: a VTEP, a host on the segment, and a routed subnet."""
@@ -63,6 +66,7 @@ class World:
         tunnel = f"local {VTEP} remote {plan.vtep} dstport 4789 nolearning"
         self.space.ip_batch(
             f"address add {VTEP}/32 dev lo",
+            f"address add {VTEP2}/32 dev lo",
             f"route add {plan.vtep}/32 via {plan.uplinks[0].pe_address}",
             f"link add l2 address {HOST_MAC} type vxlan id {L2_VNI} {tunnel}",
             f"address add {HOST}/24 dev l2",
@@ -102,8 +106,27 @@ class World:
 
         wait_until(found, f"an EVPN route with {words}", 30)
 
-    def inject(self, route: str) -> None:
-        self.gobgp.announce(f"{route} nexthop {VTEP}", "evpn")
+    def inject(self, route: str, vtep: str = VTEP) -> None:
+        self.gobgp.announce(f"{route} nexthop {vtep}", "evpn")
+
+    def inject_host(self, segment: str = "") -> None:
+        """Announce the host; again, in place of the earlier route, with another segment."""
+        common = f"etag 0 rd {ROUTER_ID}:{L2_VNI} rt {SPINE_ASN}:{L2_VNI} encap vxlan"
+        for address in (HOST, HOST6):
+            self.inject(f"macadv {HOST_MAC} {address} {segment} label {L2_VNI} {common}")
+
+    def way_to(self, mac: str) -> str:
+        """Return the forwarding namespace's tunnel to a MAC, "" when it does not know it."""
+        lines = (it for it in self.fdb().splitlines() if it.startswith(mac) and "self" in it)
+        return next(lines, "")
+
+    def vteps_of(self, mac: str) -> set[str]:
+        """Return the VTEPs of the nexthop group that a MAC is behind."""
+        if not (found := re.search(r"nhid (\d+)", self.way_to(mac))):
+            return set()
+        objects = {row["id"]: row for row in self.pe.forwarding.ip_json("nexthop", "show")}
+        members = objects[int(found[1])].get("group", [])
+        return {objects[member["id"]]["gateway"] for member in members}
 
 
 @pytest.fixture(scope="module")
@@ -167,8 +190,7 @@ def test_injected_types_2_and_3_are_programmed(world: World) -> None:
     pe = world.pe
     common = f"etag 0 rd {ROUTER_ID}:{L2_VNI} rt {SPINE_ASN}:{L2_VNI} encap vxlan"
     world.inject(f"multicast {VTEP} {common} pmsi ingress-repl {L2_VNI} {VTEP}")
-    for address in (HOST, HOST6):
-        world.inject(f"macadv {HOST_MAC} {address} label {L2_VNI} {common}")
+    world.inject_host()
     wait_until(lambda: f"00:00:00:00:00:00 dst {VTEP}" in world.fdb(), "the flood entry", 20)
     wait_until(lambda: f"{HOST_MAC} dst {VTEP}" in world.fdb(), "the MAC", 20)
     for address in (HOST, HOST6):
@@ -176,6 +198,50 @@ def test_injected_types_2_and_3_are_programmed(world: World) -> None:
         shown = partial(pe.forwarding.ip, "neigh", "show", "dev", f"br{L2_VNI}")
         wait_until(lambda ask=shown, it=neighbor: it in ask(), neighbor, 20)  # type: ignore[misc]
         pe.bridged.wait_for_ping(address)
+
+
+def ethernet_a_d(number: int) -> tuple[str, str]:
+    """Return the two routes by which a VTEP says that it is at the segment, per ES and per EVI."""
+    to = f"rt {SPINE_ASN}:{L2_VNI} encap vxlan"
+    per_segment = f"a-d {SEGMENT} etag 4294967295 label 0 rd {ROUTER_ID}:9{number} {to}"
+    per_instance = f"a-d {SEGMENT} etag 0 label {L2_VNI} rd {ROUTER_ID}:{number} {to}"
+    return f"{per_segment} esi-label 0 all-active", per_instance
+
+
+def test_a_mac_behind_an_ethernet_segment_is_reached_by_all_its_vteps(world: World) -> None:
+    """RFC 7432 section 8.4, aliasing."""
+    pe = world.pe
+    for number, vtep in enumerate((VTEP, VTEP2), 1):
+        for route in ethernet_a_d(number):
+            world.inject(route, vtep)
+    world.inject_host(SEGMENT)
+    wait_until(lambda: world.vteps_of(HOST_MAC) == {VTEP, VTEP2}, "both VTEPs", 20)
+    for address in (HOST, HOST6):
+        pe.bridged.wait_for_ping(address)
+    rows = [row for row in pe.dualpath_json("macs") if row["mac"] == HOST_MAC]
+    assert [row["state"] for row in rows] == ["ROW_STATE_PROGRAMMED"]
+
+
+def test_a_vtep_leaves_a_segment_and_returns_without_loss(world: World) -> None:
+    pe = world.pe
+    wait_until(pe.is_live, "nothing is held any more", 90)
+    with flows((pe.bridged.namespace, HOST), (pe.bridged.namespace, HOST6)) as results:
+        for route in ethernet_a_d(1):
+            world.gobgp.withdraw(route, "evpn")
+        wait_until(lambda: world.vteps_of(HOST_MAC) == {VTEP2}, "one VTEP", 20)
+        for route in ethernet_a_d(1):
+            world.inject(route)
+        wait_until(lambda: world.vteps_of(HOST_MAC) == {VTEP, VTEP2}, "both VTEPs", 20)
+    assert [result.lost for result in results] == [0, 0], results
+
+
+def test_a_mac_comes_out_of_a_segment_and_goes_into_it_again(world: World) -> None:
+    pe = world.pe
+    for segment, way in (("", f"dst {VTEP}"), (SEGMENT, "nhid"), ("", f"dst {VTEP}")):
+        world.inject_host(segment)
+        wait_until(lambda it=way: it in world.way_to(HOST_MAC), way, 20)  # type: ignore[misc]
+        pe.bridged.wait_for_ping(HOST)
+    assert pe.dualpath("audit").strip() == "nothing differs"
 
 
 def test_injected_type_5_is_programmed(world: World) -> None:
