@@ -91,7 +91,7 @@ class L3Vni(LegSpec):
 
 
 class Reference(Strict):
-    name: str
+    name: Annotated[str, StringConstraints(min_length=1)]
 
 
 class RoutingDomain(Strict):

@@ -1,0 +1,61 @@
+"""Where our verdict is not that of OpenPERouter's schemas, and why: docs/MANIFESTS.md shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+SRV6 = "SRv6 is not supported yet: use L3VNI and L2VNI over VXLAN"
+L3VPN = "L3VPN (SRv6) is not supported yet: refer to an L3VNI"
+CNI = "a device that a CNI plugin makes: give a `NetworkDevice` that exists on the node"
+
+REFUSED: Mapping[str, str] = {
+    "Underlay.srv6": SRV6,
+    "Underlay.interfaces[].type=CNIDevice": CNI,
+    "Underlay.interfaces[].cniDevice": CNI,
+    "Underlay.neighbors[].addressFamilies[].type=ipv4vpn": SRV6,
+    "Underlay.neighbors[].addressFamilies[].type=ipv6vpn": SRV6,
+    "L2VNI.routingDomain.type=L3VPN": L3VPN,
+    "L2VNI.routingDomain.l3vpn": L3VPN,
+}
+"""Fields and values of the schemas that we refuse, with all that is in them."""
+
+ASCII = "printable ASCII only, and no `-` at its start: programs take that for an option"
+PORT = "a UDP port, 1 to 65535"
+BGP_TIME = "at most 65535 s, two bytes in a BGP message (RFC 4271); FRR takes no more"
+TARGET = "`AS:number` or `address:number`: FRR takes no other"
+POOL = "what a host can have: neither FRR nor the kernel takes more"
+OPERATOR = "`In` and `NotIn` with values, `Exists` and `DoesNotExist` without, as in Kubernetes"
+BRIDGE = "every interface name, and an empty one of a managed bridge"
+
+DIFFERENT: Mapping[str, str] = {
+    "routerIDCIDR": POOL,
+    "tunnelEndpoint.cidrs[]": POOL,
+    "hostSession.localCIDR.ipv4": POOL,
+    "hostSession.localCIDR.ipv6": POOL,
+    "gatewayIPs[]": POOL,
+    "vxlanPort": PORT,
+    "exportRTs[]": TARGET,
+    "importRTs[]": TARGET,
+    "nodeSelector.matchExpressions[].operator": OPERATOR,
+    "nodeSelector.matchExpressions[].values": OPERATOR,
+    "hostMaster.linuxBridge.name": BRIDGE,
+    "hostMaster.ovsBridge.name": BRIDGE,
+    "neighbors[].address": f"{POOL}; an IPv6 link-local one needs its `interface` if there are "
+    "several",
+    "neighbors[].interface": ASCII,
+    "neighbors[].listenRange": "not a range from which nobody can connect, as 127.0.0.0/8",
+    "neighbors[].holdTimeSeconds": BGP_TIME,
+    "neighbors[].keepaliveTimeSeconds": "not negative",
+    "neighbors[].passwordSecret": "the name of a Secret that is there: here its password is used",
+    "isis.baseNet": "ends in `00`: FRR takes no other NET",
+    "isis.interfaces[].name": ASCII,
+    "routeReflector.clusterID": POOL,
+    "neighbors[].password": "at most 80 bytes, all printable: Linux and FRR take no longer key",
+}
+"""Fields, of whatever kind, that take more or less than the schemas say."""
+
+SAMPLES: Mapping[str, str] = {
+    "underlay-cni-dhcp.yaml": CNI,
+    "underlay-cni-static.yaml": CNI,
+}
+"""Samples in which a resource is refused."""

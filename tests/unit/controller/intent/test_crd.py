@@ -1,0 +1,163 @@
+"""What OpenPERouter's schemas take is taken, and what they refuse is refused; the differences are
+listed, and shown in docs/MANIFESTS.md.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from controller.intent.documents import read
+from controller.intent.loader import merge
+from controller.intent.passwords import PasswordReader
+from controller.intent.schema import GROUP, Resources
+from tests.unit.controller.intent.build import Yaml
+from tests.unit.controller.intent.crd import (
+    CHOICES,
+    FIELDS,
+    RULES_ASKED,
+    SCHEMAS,
+    Place,
+    all_broken,
+    places,
+    verdict,
+)
+from tests.unit.controller.intent.crd_breaking import BREAKING
+from tests.unit.controller.intent.crd_cel import RULES
+from tests.unit.controller.intent.crd_differences import DIFFERENT, REFUSED
+from tests.unit.controller.intent.crd_examples import NOT_TAKEN, TAKEN
+
+TEXTS = ["", "a", "a" * 15, "a" * 16, "a" * 80, "a" * 81, "a" * 128, "a" * 129, "1a", "a.b"]
+TEXTS += ["0.0.0.0/0", "::/0", "10.0.0.0/8", "10.0.0.1", "fd00::1", "fd00::/64", "fe80::/64"]
+TEXTS += ["127.0.0.1", "127.0.0.0/8", "224.0.0.1", "fe80::1", "fe80::1%eth1", "10.0.0.1/33"]
+TEXTS += ["49.0001.0000.0000.0000.01", "a-b", "a_b", "a b", "a/b", "a:b", "-a", "é", "..", "a\t"]
+
+
+UNBREAKABLE = "!has(self.ebgpMultiHop) || self.type == 'ebgpMultiHop'"  # there is no other type
+
+
+@pytest.fixture(scope="module")
+def secrets(tmp_path_factory: pytest.TempPathFactory) -> PasswordReader:
+    directory = tmp_path_factory.mktemp("secrets")
+    (directory / "fabric").touch(mode=0o600)
+    (directory / "fabric").write_text("hunter2\n")
+    return PasswordReader(directory)
+
+
+def ours(kind: str, spec: Yaml, secrets: PasswordReader) -> Resources:
+    manifest = {"apiVersion": GROUP, "kind": kind, "metadata": {"name": "x"}, "spec": spec}
+    return merge(read(json.dumps(manifest), "x.json"), passwords=secrets)
+
+
+def examples(table: Any) -> list[Any]:  # noqa: ANN401
+    return [
+        pytest.param(kind, spec, id=f"{kind}-{at}")
+        for kind, specs in table.items()
+        for at, spec in enumerate(specs)
+    ]
+
+
+def used(kind: str, spec: Yaml) -> set[str]:
+    return {path for path, _ in places(spec, kind)}
+
+
+def is_refused(path: str) -> bool:
+    return any(path == r or path.startswith((f"{r}.", f"{r}[", f"{r}=")) for r in REFUSED)
+
+
+def test_every_field_and_every_choice_is_taken_in_an_example_or_refused() -> None:
+    taken = {path for kind, specs in TAKEN.items() for spec in specs for path in used(kind, spec)}
+    everything = {*FIELDS, *CHOICES}
+    assert {path for path in everything if not is_refused(path)} - taken == set()
+    assert {path for path in taken if is_refused(path)} == set()
+    assert {*REFUSED} <= everything
+
+
+@pytest.mark.parametrize(("kind", "spec"), examples(TAKEN))
+def test_what_the_schema_takes_is_taken(kind: str, spec: Yaml, secrets: PasswordReader) -> None:
+    assert verdict(SCHEMAS[kind], spec)
+    assert [
+        str(v) for status in ours(kind, spec, secrets).rejected for v in status.violations
+    ] == []
+
+
+@pytest.mark.parametrize(("kind", "spec"), examples(NOT_TAKEN))
+def test_what_is_refused_is_refused_by_name(kind: str, spec: Yaml, secrets: PasswordReader) -> None:
+    assert verdict(SCHEMAS[kind], spec)
+    (status,) = ours(kind, spec, secrets).rejected
+    named = [path.rpartition(".")[2].partition("=")[0] for path in used(kind, spec) & {*REFUSED}]
+    assert named
+    assert any(v.field.endswith(name) for v in status.violations for name in named)
+    assert all("support" in v.message for v in status.violations)
+
+
+def test_every_refused_field_is_in_an_example() -> None:
+    found = {p for kind, specs in NOT_TAKEN.items() for spec in specs for p in used(kind, spec)}
+    assert {*REFUSED} <= found
+    assert {path for path in {*FIELDS, *CHOICES} if is_refused(path)} <= found
+
+
+def probes(path: str) -> Iterator[object]:
+    """Yield values at and beyond the bounds of a field, and of types that it does not have."""
+    schema = FIELDS[path]
+    if schema["type"] == "integer":
+        low, high = schema.get("minimum", -(2**31)), schema.get("maximum", 2**31 - 1)
+        yield from (low, high, low - 1, high + 1, -1, 0, 1, 65535, 65536)
+    if schema["type"] == "string":
+        yield from (["Other"] if "enum" in schema else TEXTS)
+    yield from ("text", 5, 1.5, True, [], {})
+
+
+def changed(spec: Yaml, place: Place, value: object) -> Yaml:
+    """Return the spec with another value at a place."""
+    copied = copy.deepcopy(spec)
+    part: Any = copied
+    for key in place[:-1]:
+        part = part[key]
+    part[place[-1]] = value
+    return copied
+
+
+def where(path: str) -> tuple[str, Yaml, Place]:
+    """Return the first example with a field, and its place there."""
+    kind = path.partition(".")[0]
+    for spec in TAKEN[kind]:
+        for found, place in places(spec, kind):
+            if found == path:
+                return kind, spec, place
+    raise AssertionError(path)
+
+
+PROBED = [path for path in FIELDS if not is_refused(path)]
+
+
+@pytest.mark.parametrize("path", PROBED)
+def test_a_field_takes_what_the_schema_says_or_the_difference_is_listed(
+    path: str, secrets: PasswordReader
+) -> None:
+    kind, spec, place = where(path)
+    differing = []
+    for value in probes(path):
+        probe = changed(spec, place, value)
+        theirs = verdict(SCHEMAS[kind], probe)
+        if theirs is bool(ours(kind, probe, secrets).rejected):
+            differing.append((value, "taken there" if theirs else "refused there"))
+    assert bool(differing) is (path.partition(".")[2] in DIFFERENT), differing
+
+
+def test_every_rule_about_several_fields_is_broken_by_an_example_that_breaks_no_other() -> None:
+    assert {*RULES} == RULES_ASKED
+    alone = [all_broken(SCHEMAS[kind], spec) for kind, spec in BREAKING]
+    broken = {rule for rules in alone if len(rules) == 1 for rule in rules}
+    assert RULES_ASKED - broken == {UNBREAKABLE}
+
+
+@pytest.mark.parametrize("at", range(len(BREAKING)))
+def test_what_breaks_a_rule_of_the_schema_is_refused(at: int, secrets: PasswordReader) -> None:
+    kind, spec = BREAKING[at]
+    assert all_broken(SCHEMAS[kind], spec)
+    assert ours(kind, spec, secrets).rejected
