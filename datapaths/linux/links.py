@@ -11,7 +11,7 @@ import os
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypedDict, TypeVar, Unpack
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkDumpInterrupted, NetlinkError
@@ -41,6 +41,31 @@ T = TypeVar("T")
 
 class Absent(Exception):
     """A dry run ends here: what follows is about a device that is not there yet."""
+
+
+class Info(TypedDict, total=False):
+    """Attributes of a device's kind that can change, by pyroute2's names."""
+
+    br_ageing_time: int  # clock_t
+    br_mcast_snooping: int
+    br_stp_state: int
+    br_vlan_default_pvid: int
+    br_vlan_filtering: int
+    vxlan_learning: int
+
+
+class Creation(Info, total=False):
+    """What a device can be created with, by pyroute2's names."""
+
+    address: str
+    mtu: int
+    peer: str | dict[str, object]
+    vrf_table: int
+    vxlan_id: int
+    vxlan_local: str
+    vxlan_local6: str
+    vxlan_port: int
+    vxlan_udp_zero_csum6_rx: int
 
 
 class Links:
@@ -133,8 +158,9 @@ class Links:
         if link := self._links.pop(name, None):
             self._forget(link.index)
 
-    def create(self, name: str, kind: str, **attributes: object) -> Link:
+    def create(self, name: str, kind: str, **attributes: Unpack[Creation]) -> Link:
         """Make a device; it is ours by its group, also before it has a mark and without one."""
+        _check_names(attributes, Creation)
         self._must_write(f"{name}: missing")
         text, wanted = f"create {kind} {name}", {"kind": kind, "group": MAKING, **attributes}
         _checked(text, lambda: self.ipr.link("add", ifname=name, **wanted))
@@ -150,10 +176,29 @@ class Links:
             with _ignored(errno.ENODEV):
                 _checked(f"delete {name}", lambda: self.ipr.link("del", index=link.index))
 
-    def change(self, name: str, **wanted: object) -> Link:
-        """Set `mac`, `mtu`, `master` (a name, or "") or `mark`, where they differ."""
+    def change(
+        self,
+        name: str,
+        *,
+        mac: bytes | None = None,
+        mtu: int | None = None,
+        master: str | None = None,
+        mark: Mark | None = None,
+        alias: str | None = None,
+    ) -> Link:
+        """Set what is given and differs; `master` is a name, or ""."""
         link = self.get(name)
-        attributes = self._differing(link, wanted)
+        attributes: dict[str, object] = {}
+        if mac is not None and mac != link.mac:
+            attributes["address"] = mac.hex(":")
+        if mtu is not None and mtu != link.mtu:
+            attributes["mtu"] = mtu
+        text = encode(mark) if mark else alias
+        if text is not None and text != link.alias:
+            attributes["ifalias"] = text
+        if master is not None and (index := self.get(master).index if master else 0) != link.master:
+            attributes["master"] = index
+            self._forget(link.index)  # joining a VRF cycles the device
         if attributes and self._writes(f"{name}: {', '.join(attributes)}"):
             text = f"change {name} ({', '.join(attributes)})"
             _checked(text, lambda: self.ipr.link("set", index=link.index, **attributes))
@@ -180,12 +225,13 @@ class Links:
         del self._links[name]
         return self._refresh(new)
 
-    def set_info(self, name: str, **wanted: int | str) -> Link:
+    def set_info(self, name: str, **wanted: Unpack[Info]) -> Link:
         """Set attributes of the device's kind, by pyroute2's names (`br_ageing_time`).
 
         What this kernel does not show it does not have: bridges without VLANs, for one.
         """
         link = self.get(name)
+        _check_names(wanted, Info)
         have = {key: link.info.get(f"IFLA_{key.upper()}") for key in wanted}
         asked = {k: v for k, v in wanted.items() if have[k] not in (None, v)}
         if asked and self._writes(f"{name}: {', '.join(asked)}"):
@@ -195,9 +241,10 @@ class Links:
             return self._refresh(name)
         return link
 
-    def set_port(self, name: str, **wanted: int) -> Link:
-        """Set attributes of a bridge's port: `learning`, `neigh_suppress`."""
+    def set_port(self, name: str, *, learning: int, neigh_suppress: int) -> Link:
+        """Set attributes of a bridge's port."""
         link = self.get(name)
+        wanted = {"learning": learning, "neigh_suppress": neigh_suppress}
         have = {key: link.port.get(f"IFLA_BRPORT_{key.upper()}") for key in wanted}
         asked = {key: value for key, value in wanted.items() if have[key] != value}
         if asked and self._writes(f"{name}: {', '.join(asked)}"):
@@ -308,27 +355,6 @@ class Links:
         self._forget(link.index)
         return self._refresh(name)
 
-    def _differing(self, link: Link, wanted: Mapping[str, object]) -> dict[str, object]:
-        changes: dict[str, object] = {}
-        for key, value in wanted.items():
-            match key, value:
-                case "mac", bytes() if value != link.mac:
-                    changes["address"] = value.hex(":")
-                case "mtu", int() if value != link.mtu:
-                    changes["mtu"] = value
-                case "mark", Mark() if encode(value) != link.alias:
-                    changes["ifalias"] = encode(value)
-                case "alias", str() if value != link.alias:
-                    changes["ifalias"] = value
-                case "master", str():
-                    index = self.get(value).index if value else 0
-                    if index != link.master:
-                        changes["master"] = index
-                        self._forget(link.index)  # joining a VRF cycles the device
-                case _:
-                    pass
-        return changes
-
     def _refresh(self, name: str) -> Link:
         messages = _checked(f"read {name}", lambda: self.ipr.link("get", ifname=name))
         return self._keep(messages[0])
@@ -340,6 +366,12 @@ class Links:
 
     def _forget(self, index: int) -> None:
         self._addresses.pop(index, None)
+
+
+def _check_names(given: Mapping[str, object], names: type[Info]) -> None:
+    """Refuse what pyroute2 would drop without a word. Raises TypeError."""
+    if unknown := given.keys() - names.__annotations__.keys():
+        raise TypeError(f"unknown attributes: {', '.join(sorted(unknown))}")
 
 
 class Dry(Protocol):

@@ -17,14 +17,14 @@ from pyroute2.netlink.exceptions import NetlinkError
 from controller.model.links import Vni, Vrf
 from datapaths.linux import sysctls
 from datapaths.linux.linkinfo import Link, is_link_local
-from datapaths.linux.links import Links
+from datapaths.linux.links import Creation, Info, Links
 from datapaths.linux.marks import Mark
 
 UNREACHABLE_METRIC = 4278198272  # the kernel's documentation of VRF: after every real route
 FAMILIES = (socket.AF_INET, socket.AF_INET6)
 RTN_UNREACHABLE = 7  # linux/rtnetlink.h
 AGEING = 300 * 100  # clock_t, 1/100 s
-BRIDGE_OPTIONS = {
+BRIDGE_OPTIONS: Info = {
     "br_mcast_snooping": 0,
     "br_ageing_time": AGEING,
     # The kernel's own values, and needed: no MAC is looked up by VLAN, and no port waits.
@@ -166,10 +166,11 @@ def _marked(link: Link, what: str) -> bool:
 def _ensure_bridge(links: Links, vni: Vni, *, link_local: bool) -> None:
     link = own(links, vni.bridge, "bridge", "vni")
     if not link:
-        mac = {"address": vni.mac.hex(":")} if vni.mac else {}
         # No default VLAN: the kernel would repeat every entry of the FDB for it.
-        options = {"br_vlan_default_pvid": 0, **mac}
-        link = links.create(vni.bridge, "bridge", mtu=vni.mtu, **options)
+        options: Creation = {"br_vlan_default_pvid": 0, "mtu": vni.mtu}
+        if vni.mac:
+            options["address"] = vni.mac.hex(":")
+        link = links.create(vni.bridge, "bridge", **options)
     before = link.mark.addresses if link.mark else ()
     notes = {"layer": vni.layer, "anymac": int(not vni.mac)}
     # Nothing is generated; an address follows below where one is needed.
@@ -191,7 +192,7 @@ def _ensure_vxlan(links: Links, vni: Vni) -> None:
         links.delete(vni.device)
         link = None
     if not link:
-        links.create(vni.device, "vxlan", mtu=vni.mtu, **_vxlan_options(links, vni))
+        links.create(vni.device, "vxlan", **_vxlan_options(links, vni))
     links.sysctl(sysctls.no_ipv6(vni.device))
     links.set_info(vni.device, vxlan_learning=0)
     links.change(vni.device, master=vni.bridge, mtu=vni.mtu, mark=Mark("vxlan"))
@@ -199,7 +200,7 @@ def _ensure_vxlan(links: Links, vni: Vni) -> None:
     links.set_up(vni.device)
 
 
-def _vxlan_options(links: Links, vni: Vni) -> dict[str, object]:
+def _vxlan_options(links: Links, vni: Vni) -> Creation:
     """Return what a VXLAN device is created with.
 
     Over IPv6 it accepts frames without a UDP checksum, as RFC 7348 section 5 demands: hardware
@@ -207,7 +208,8 @@ def _vxlan_options(links: Links, vni: Vni) -> dict[str, object]:
     protection of its addresses (RFC 6936), each receiver has to accept one, and a Linux receiver
     without this option drops frames that have none.
     """
-    options: dict[str, object] = {
+    options: Creation = {
+        "mtu": vni.mtu,
         "vxlan_id": vni.vni,
         "vxlan_port": vni.port,
         "vxlan_learning": 0,
