@@ -25,6 +25,7 @@ from controller.intent.schema import VALIDATION_FAILED, Owner, Resources
 from controller.logs import WHOLE
 from controller.model.view import ResourceStatus
 from controller.model.violation import Violation
+from controller.numbering import looking
 from controller.provision import Spaces, underlay_mtu
 from controller.settings import Settings
 
@@ -47,6 +48,7 @@ class Manifests:
         self._named = ", ".join(map(str, settings.config))
         self._overrides = NodeOverrides(settings.node_name, settings.node_index)
         self._secrets = settings.secrets
+        self._look_at = looking(settings.netns)
         self._fpm = settings.fpm_address
         self._dpdk = settings.datapath == "dpdk"
         self._state_dir = settings.state_dir
@@ -209,7 +211,7 @@ class Manifests:
     def _load(self) -> Resources:
         passwords = PasswordReader(self._secrets)
         try:
-            return load(self._paths, self._overrides, passwords)
+            return load(self._paths, self._overrides, passwords, self._look_at)
         finally:
             self._consulted = passwords.consulted
 

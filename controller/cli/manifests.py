@@ -30,6 +30,7 @@ from controller.model.frr import FrrSettings, from_json
 from controller.model.plan import Plan, PlannedDevice
 from controller.model.view import ResourceStatus
 from controller.model.violation import Violation
+from controller.numbering import looking
 from controller.options import node_name as valid_name
 from controller.pb import inspect_pb2 as pb
 from frr_bridge.frr_config import render as render_frr
@@ -106,7 +107,7 @@ class _Source:
 
     def read(self) -> Resources:
         """Read the manifests. Raises ManifestError."""
-        return load(self.paths, self.overrides, PasswordReader(self.secrets))
+        return load(self.paths, self.overrides, PasswordReader(self.secrets), looking())
 
     def _compiled(self, found: Resources) -> Intent:
         return layout.compile(found, found.node, self.mtu)

@@ -63,6 +63,11 @@ def _capitalized(value: object) -> object:
     return value.capitalize() if value in ("internal", "external") else value
 
 
+def or_none(value: object) -> object:
+    """Read an empty text as a field that is left out, as Go does."""
+    return None if value == "" else value
+
+
 def number(low: int, high: int) -> Any:  # noqa: ANN401 - metadata for Annotated
     return Field(ge=low, le=high, strict=True)
 

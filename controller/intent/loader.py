@@ -17,7 +17,16 @@ from controller.intent import schema
 from controller.intent.aliases import modernise
 from controller.intent.documents import Document, ManifestError, read
 from controller.intent.fields import Spec
-from controller.intent.node import NO_OVERRIDES, Node, NodeOverrides, NodeSpec, choose
+from controller.intent.node import (
+    NO_OVERRIDES,
+    Look,
+    Node,
+    NodeOverrides,
+    NodeSpec,
+    Unnumbered,
+    choose,
+    nowhere,
+)
 from controller.intent.passwords import PasswordReader
 from controller.intent.rules import Complaint, Complaints, closest, complaints_of
 from controller.intent.schema import InvalidSpec, Origin, Owner, Resource, Resources
@@ -44,18 +53,20 @@ def load(
     paths: Iterable[Path],
     overrides: NodeOverrides = NO_OVERRIDES,
     passwords: PasswordReader | None = None,
+    look: Look = nowhere,
 ) -> Resources:
     """Read files and directories (their manifests sorted by name) and merge them, each file once.
 
     Raises ManifestError when one cannot be read or understood at all.
     """
-    return merge(_documents(paths), overrides, passwords)
+    return merge(_documents(paths), overrides, passwords, look)
 
 
 def merge(
     documents: Iterable[Document],
     overrides: NodeOverrides = NO_OVERRIDES,
     passwords: PasswordReader | None = None,
+    look: Look = nowhere,
 ) -> Resources:
     """Make resources of documents. Raises ManifestError when the node is in doubt."""
     collector = _Collector(passwords or PasswordReader())
@@ -67,9 +78,12 @@ def merge(
     if collector.broken:
         raise ManifestError(*collector.broken, *_all(collector.rejected))
     try:
-        node = choose(collector.nodes, overrides)
+        node = choose(collector.nodes, overrides, look)
+    except Unnumbered as error:
+        violation = collector.violation_of(error.node, str(error))
+        raise ManifestError(violation, *_all(collector.rejected)) from None
     except ValueError as error:
-        raise ManifestError(str(error)) from None
+        raise ManifestError(str(error), *_all(collector.rejected)) from None
     return Resources(
         tuple(collector.items),
         tuple(schema.rejected(*owner, found) for owner, found in collector.rejected.items()),
@@ -137,6 +151,7 @@ class _Collector:
         self.rejected: dict[Owner, list[Violation]] = {}
         self.broken: list[Violation] = []  # what leaves all of it in doubt
         self.nodes: list[Node] = []
+        self._node_places: list[Origin] = []
         self.digests: dict[Owner, str] = {}
         self.documents = 0
         self._sources: dict[tuple[str, str], str] = {}
@@ -262,9 +277,19 @@ class _Collector:
             spec = document.value.get(key, {})
         try:
             self.nodes.append(NodeSpec.model_validate(spec).node(name))
+            self._node_places.append(Origin(document, path))
         except ValidationError as error:
             for complaint in complaints_of(error):
                 self._doubt(document, complaint, *path)
+
+    def violation_of(self, node: Node, message: str) -> Violation:
+        """Return what is wrong with the number of a node, with its place."""
+        number = next(n for n, known in enumerate(self.nodes) if known is node)
+        document, path = self._node_places[number].document, self._node_places[number].path
+        older = "nodeIndexInterfaceName"
+        field = older if older in document.value else "nodeIndex"
+        kind = str(document.value.get("kind", ""))
+        return document.violation(Complaint((field,), message), path, kind, node.name)
 
     def _doubt(self, document: Document, complaint: Complaint, *path: str) -> None:
         """Note what leaves open for which node all the manifests are, or what a file says."""

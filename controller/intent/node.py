@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from controller.intent.fields import Namespace, number
-from controller.intent.rules import Strict, refusal
+from controller.intent.addresses import Prefix
+from controller.intent.fields import InterfaceName, Namespace, or_none
+from controller.intent.numbering import HIGHEST, Addresses, IndexSource, no_addresses, number
+from controller.intent.rules import Complaint, Strict, rule
 
 HOSTNAME_LABEL = "kubernetes.io/hostname"
 
 LogLevel = Literal["debug", "info", "warn", "error"]
-NodeIndex = Annotated[int, number(0, 0xFFFF_FFFF)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Node:
     labels: Mapping[str, str] = field(default_factory=dict)
     log_level: LogLevel = "info"
     namespaces: Namespaces = Namespaces()
-    numbered: bool = True  # False: its index is to come from an interface, which we cannot do
+    source: IndexSource | None = None  # from where the index is to come, if from elsewhere
 
     @property
     def selectable(self) -> Mapping[str, str]:
@@ -49,32 +50,61 @@ class NamespacesSpec(Strict):
     host: Namespace = ""
 
 
+class Index(Strict):
+    """OpenPERouter's union: a number, or the interface from whose address it comes."""
+
+    index: Any = 0
+    interface_name: Annotated[InterfaceName | None, BeforeValidator(or_none)] = None
+    cidr: Annotated[Prefix | None, BeforeValidator(or_none)] = None
+
+    @rule
+    def _it_is_a_number(self) -> Iterator[Complaint]:
+        if type(self.index) is not int or not 0 <= self.index <= HIGHEST:
+            yield Complaint((), f"must be a whole number from 0 to {HIGHEST}")
+
+    @rule
+    def _one_of_both(self) -> Iterator[Complaint]:
+        if self.index and self.interface_name:
+            text = "`index` and `interfaceName` are mutually exclusive"
+            yield Complaint(("interfaceName",), text)
+
+    @rule
+    def _a_cidr_is_of_an_interface(self) -> Iterator[Complaint]:
+        if self.cidr and not self.interface_name:
+            yield Complaint(("cidr",), "`cidr` needs an `interfaceName`")
+
+    @property
+    def source(self) -> IndexSource | None:
+        return IndexSource(self.interface_name, self.cidr) if self.interface_name else None
+
+
 def _index(value: object) -> object:
-    """Read OpenPERouter's union; None is a number taken from an interface."""
-    if isinstance(value, dict):
-        if value.keys() == {"index"}:
-            return value["index"]
-        if "interfaceName" in value and value.keys() <= {"interfaceName", "cidr"}:
-            return None
-        raise refusal("nodeIndex is a number, or has an `index`")
-    return 0 if value is None else value
+    """Read a number as the union that has it; what is left out is number 0."""
+    return value if isinstance(value, dict) else {} if value is None else {"index": value}
 
 
 class NodeSpec(Strict):
     """`spec` of our kind Node, and the whole of OpenPERouter's node-config.yaml."""
 
-    node_index: Annotated[NodeIndex | None, BeforeValidator(_index)] = 0
-    node_index_interface_name: str = ""
+    node_index: Annotated[Index, BeforeValidator(_index)] = Index()
+    node_index_interface_name: Annotated[InterfaceName | None, BeforeValidator(or_none)] = None
     """An older form of `nodeIndex.interfaceName`."""
     node_name: str = ""
     log_level: LogLevel = "info"
     labels: dict[str, str] = Field(default_factory=dict)
     namespaces: NamespacesSpec = NamespacesSpec()
 
+    @rule
+    def _one_number(self) -> Iterator[Complaint]:
+        if self.node_index_interface_name and (self.node_index.index or self.node_index.source):
+            text = "`nodeIndex` and `nodeIndexInterfaceName` are mutually exclusive"
+            yield Complaint(("nodeIndexInterfaceName",), text)
+
     def node(self, name: str) -> Node:
+        older = self.node_index_interface_name
         return Node(
-            index=self.node_index or 0,
-            numbered=self.node_index is not None and not self.node_index_interface_name,
+            index=self.node_index.index,
+            source=IndexSource(older) if older else self.node_index.source,
             name=self.node_name or name,
             labels=self.labels,
             log_level=self.log_level,
@@ -93,24 +123,41 @@ class NodeOverrides:
 NO_OVERRIDES = NodeOverrides()
 
 
-_UNNUMBERED = (
-    "a nodeIndex taken from an interface is not supported yet; write `nodeIndex: {index: N}` or "
-    "give --node-index N"
-)
+class Unnumbered(ValueError):
+    """The number of `node` cannot be had from where it is to come."""
+
+    def __init__(self, node: Node, why: str) -> None:
+        super().__init__(f"{why}; write `nodeIndex: {{index: N}}` or give --node-index N")
+        self.node = node
 
 
-def choose(nodes: Sequence[Node], overrides: NodeOverrides) -> Node:
+Look = Callable[[Namespaces], Addresses]
+"""Says where a node's interfaces are, and so their addresses."""
+
+
+def nowhere(_namespaces: Namespaces) -> Addresses:
+    return no_addresses
+
+
+def choose(nodes: Sequence[Node], overrides: NodeOverrides, look: Look) -> Node:
     """Return the node to be, from those that the files describe. Raises ValueError."""
     found = _described(nodes, overrides)
-    if overrides.index is None and not found.numbered:
-        raise ValueError(_UNNUMBERED)
     return Node(
-        index=found.index if overrides.index is None else overrides.index,
+        index=_number(found, look) if overrides.index is None else overrides.index,
         name=found.name if overrides.name is None else overrides.name,
         labels=found.labels,
         log_level=found.log_level,
         namespaces=found.namespaces,
     )
+
+
+def _number(node: Node, look: Look) -> int:
+    if node.source is None:
+        return node.index
+    try:
+        return number(node.source, look(node.namespaces))
+    except ValueError as error:
+        raise Unnumbered(node, str(error)) from None
 
 
 def _described(nodes: Sequence[Node], overrides: NodeOverrides) -> Node:

@@ -21,6 +21,7 @@ from controller.intent.fields import (
     VniNumber,
     VrfName,
     number,
+    or_none,
 )
 from controller.intent.rules import Complaint, Strict, exactly_one, repeated, rule
 from controller.intent.sessions import GracefulRestart, SessionOptions
@@ -109,15 +110,11 @@ class RoutingDomain(Strict):
             yield Complaint(("type",), text)
 
 
-def _or_none(value: object) -> object:
-    return None if value == "" else value
-
-
 class HostBridge(Strict):
     """A bridge on the host: ours to make and remove, or one that is there."""
 
     lifecycle: Literal["Managed", "External"]
-    name: Annotated[InterfaceName | None, BeforeValidator(_or_none)] = None
+    name: Annotated[InterfaceName | None, BeforeValidator(or_none)] = None
 
     @rule
     def _named_if_external(self) -> Iterator[Complaint]:

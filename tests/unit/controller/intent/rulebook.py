@@ -40,8 +40,8 @@ RESOURCES: Mapping[str, str] = {
     "Node.index": "the node's number, from a file or the command line, which wins",
     "Node.name": "a name on the command line is that of a node in the files, unless an index is "
     "given too",
-    "Node.index.interface": "a number taken from an interface's address is refused, unless "
-    "the command line gives one",
+    "Node.index.interface": "or the host part of an interface's address: the first of IPv4, "
+    "else of IPv6, or the first within `cidr`",
     "Node.settings": "nodeName, which selectors see, and logLevel, from `Node` or node-config.yaml",
     # Underlay
     "Underlay.one": "one per node",

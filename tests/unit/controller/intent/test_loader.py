@@ -94,8 +94,8 @@ def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
         (f"a: {'[' * 3000}{']' * 3000}\n", "pe.yaml:1: n"),
         ("hello: world\n", "pe.yaml:1: neither a manifest"),
         ("l3vnis: 5\n", "pe.yaml:1: l3vnis: must be a list"),
-        ("nodeIndex: -1\n", "pe.yaml:1: nodeIndex: must be greater"),
-        ("nodeName: x\nnodeIndex: {at: 5}\n", "pe.yaml:2: nodeIndex: nodeIndex is a"),
+        ("nodeIndex: -1\n", "pe.yaml:1: nodeIndex: must be a whole number"),
+        ("nodeName: x\nnodeIndex: {at: 5}\n", "pe.yaml:2: nodeIndex.at: unknown field"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_one_sentence_with_its_line(
@@ -200,23 +200,6 @@ def test_of_several_nodes_the_named_one_is_this() -> None:
     assert merge(both, NodeOverrides("pe2")).node.index == 8
     with pytest.raises(ManifestError, match=r"several nodes \(pe1, pe2\)"):
         merge(both)
-
-
-@rule("Node.index.interface")
-@pytest.mark.parametrize(
-    "text",
-    [
-        "nodeIndex: {interfaceName: eth0}\n",
-        "nodeIndex: {interfaceName: eth0, cidr: 10.0.0.0/8}\n",
-        "nodeIndexInterfaceName: eth0\n",
-    ],
-)
-def test_an_index_from_an_interface_is_all_that_has_to_be_given_otherwise(text: str) -> None:
-    documents = read(f"nodeName: pe1\n{text}---\n{RED}", "n.yaml")
-    with pytest.raises(ManifestError, match=r"write `nodeIndex: \{index: N\}` or give --node-inde"):
-        merge(documents)
-    found = merge(documents, NodeOverrides(index=7))
-    assert (found.node.index, found.node.name, len(found.items)) == (7, "pe1", 1)
 
 
 @rule("Node.name")

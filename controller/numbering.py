@@ -1,0 +1,18 @@
+"""Where the interfaces of a node are: on the host, and once fetched in the forwarding namespace."""
+
+from __future__ import annotations
+
+from controller.intent.node import Look, Namespaces
+from controller.intent.numbering import Addresses
+from controller.settings import DEFAULT_NETNS
+from datapaths.linux.addresses import addresses_of
+
+
+def looking(forwarding: str | None = None) -> Look:
+    """Return how to read addresses; `forwarding` is the namespace that the command line names."""
+
+    def look(namespaces: Namespaces) -> Addresses:
+        fetched = forwarding or namespaces.forwarding or DEFAULT_NETNS
+        return lambda name: addresses_of(name, (namespaces.host, fetched))
+
+    return look
