@@ -8,6 +8,7 @@ import ipaddress
 from controller.intent.addresses import IpAddress, Network
 from controller.model.links import Address
 
+FIRST_LOCAL_TABLE = 0x0200_0000
 LOCALLY_ADMINISTERED = 0x02  # IEEE 802, the U/L bit; the I/G bit stays 0
 
 
@@ -35,6 +36,11 @@ def leg(pool: Network, node_index: int) -> tuple[Address, Address]:
 
 def loopback(address: IpAddress) -> Address:
     return Address(address.packed, address.max_prefixlen)
+
+
+def local_table(vrf: str) -> int:
+    """Return the routing table of a VRF that no L3VNI makes: from its name, beyond theirs."""
+    return FIRST_LOCAL_TABLE + int.from_bytes(hashlib.sha256(vrf.encode()).digest()[:3])
 
 
 def router_mac(vtep: IpAddress, vni: int) -> bytes:

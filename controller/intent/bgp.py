@@ -99,8 +99,7 @@ def _tenant(accepted: Accepted, underlay: Underlay, router_id: str, spec: L3Vni)
     session, index = spec.host_session, accepted.node.index
     networks = _host_networks(session, index) if session is not None else []
     for l2vni in accepted.l2vnis:
-        domain = accepted.domain(l2vni.spec)
-        if domain is not None and domain.spec.vrf == spec.vrf:
+        if accepted.domain(l2vni) == spec.vrf:
             networks += [addressing.spelt(g.network) for g in l2vni.spec.gateway_ips]
     return BgpInstance(
         asn=underlay.asn if session is None else session.asn,

@@ -98,9 +98,21 @@ def _devices(
     for l3vni in accepted.l3vnis:
         for device in _routed(accepted, l3vni.spec, underlay_mtu):
             yield device, l3vni
+    yield from _local_vrfs(accepted)
     for l2vni in accepted.l2vnis:
-        yield _segment(accepted, l2vni.spec, underlay_mtu), l2vni
+        yield _segment(accepted, l2vni, underlay_mtu), l2vni
         yield _bridged(_leg(accepted, l2vni.spec, underlay_mtu), l2vni.spec), l2vni
+
+
+def _local_vrfs(accepted: Accepted) -> Iterator[tuple[Vrf, schema.Resource[L2Vni]]]:
+    """Yield the VRFs that no L3VNI makes, each with the first L2VNI in it."""
+    first: dict[str, schema.Resource[L2Vni]] = {}
+    for l2vni in accepted.l2vnis:
+        vrf = accepted.domain(l2vni)
+        if vrf and not accepted.maker(vrf):
+            first.setdefault(vrf, l2vni)
+    for vrf, l2vni in first.items():
+        yield Vrf(vrf, addressing.local_table(vrf)), l2vni
 
 
 def _underlay_ports(accepted: Accepted, spec: Underlay) -> Iterator[Port]:
@@ -143,12 +155,12 @@ def _routed(accepted: Accepted, spec: L3Vni, underlay_mtu: int) -> Iterator[Devi
         yield _addressed(leg, spec.host_session, accepted.node)
 
 
-def _segment(accepted: Accepted, spec: L2Vni, underlay_mtu: int) -> Vni:
-    vtep, domain = accepted.vtep(spec), accepted.domain(spec)
+def _segment(accepted: Accepted, l2vni: schema.Resource[L2Vni], underlay_mtu: int) -> Vni:
+    spec, vtep = l2vni.spec, accepted.vtep(l2vni.spec)
     return Vni(
         vni=spec.vni,
         layer=2,
-        vrf=domain.spec.vrf if domain is not None else "",
+        vrf=accepted.domain(l2vni),
         local=vtep.packed,
         port=spec.vxlan_port,
         mac=addressing.gateway_mac(spec.vni),

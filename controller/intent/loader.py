@@ -34,6 +34,8 @@ from controller.model.violation import Violation
 
 SUFFIXES = (".yaml", ".yml", ".json")
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
+NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")  # RFC 1123, as Kubernetes has it
+USUAL_NAMESPACES = ("", "default", "openperouter-system")
 MANIFEST_FIELDS = {"apiVersion", "kind", "metadata", "spec", "status"}
 METADATA_FIELDS = {"namespace", "labels", "annotations"}
 NODE_CONFIG_FIELDS = {"nodeIndex", "nodeIndexInterfaceName", "nodeName", "logLevel"}
@@ -155,6 +157,7 @@ class _Collector:
         self.digests: dict[Owner, str] = {}
         self.documents = 0
         self._sources: dict[tuple[str, str], str] = {}
+        self._alone: dict[tuple[str, str], str] = {}  # whose namespace is not part of the name
         self._unnamed = 0
 
     def add(self, document: Document) -> None:
@@ -191,12 +194,29 @@ class _Collector:
         complaints = [*_problems_of(kind, group), *_unknown_fields(document)]
         if not isinstance(name, str) or not NAME.fullmatch(name):
             complaints.append(_bad_name(metadata))
-            name = document.source()
+            name = ""
+        namespace = _namespace(metadata)
+        if namespace is None:
+            complaints.append(Complaint(("metadata", "namespace"), "not the name of a namespace"))
+        name = self._within(kind, name, namespace or "") if name else document.source()
         if complaints:
             self._reject(kind, name, document, *complaints)
         if kind in schema.KINDS:
             spec = value.get("spec", {})
-            self._add_resource(kind, name, spec, document, ("spec",), usable=not complaints)
+            usable = not complaints
+            home = namespace or ""
+            self._add_resource(kind, name, spec, document, ("spec",), usable=usable, namespace=home)
+
+    def _within(self, kind: str, name: str, namespace: str) -> str:
+        """Return the name of a resource among those of all namespaces: `team-a/red`.
+
+        Those of the usual namespaces have their name alone, unless another one has it.
+        """
+        if namespace not in USUAL_NAMESPACES:
+            return f"{namespace}/{name}"
+        if self._alone.setdefault((kind, name), namespace) == namespace:
+            return name
+        return f"{namespace or 'default'}/{name}"
 
     def _add_static(self, document: Document) -> None:
         for key, value in document.value.items():
@@ -238,6 +258,7 @@ class _Collector:
         path: tuple[str | int, ...],
         *,
         usable: bool,
+        namespace: str = "",
     ) -> None:
         """Check a spec, and keep it if its manifest is `usable` otherwise."""
         source = document.source(*path)
@@ -260,7 +281,8 @@ class _Collector:
         else:
             if usable and not complaints.found:
                 origin = Origin(document, path)
-                self.items.append(Resource(kind, name, parsed, source, whole, origin))
+                resource = Resource(kind, name, parsed, source, whole, origin, namespace)
+                self.items.append(resource)
         if complaints.found:
             self._reject(kind, name, document, *complaints.found, path=path)
 
@@ -330,6 +352,14 @@ def _unknown_document(document: Document) -> Complaint:
         if str(key).lower() not in map(str.lower, known) and (meant := closest(key, known)):
             return Complaint((key,), f"unknown field; {text}", meant)
     return Complaint((), text)
+
+
+def _namespace(metadata: object) -> str | None:
+    """Return the Kubernetes namespace, "" without one; None if it is no name."""
+    given = metadata.get("namespace") if isinstance(metadata, dict) else None
+    if given is None:
+        return ""
+    return given if isinstance(given, str) and NAMESPACE.fullmatch(given) else None
 
 
 def _bad_name(metadata: object) -> Complaint:

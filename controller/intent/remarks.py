@@ -36,10 +36,21 @@ def overlay_mtu(vtep: IpAddress, underlay_mtu: int) -> int:
 def _remarks(accepted: Accepted, status: ResourceStatus, underlay_mtu: int) -> Iterator[str]:
     if status.kind == "RawFRRConfig":
         yield EXPERIMENT
+    if status.kind == "L2VNI":
+        yield from _of_the_vrf(accepted, status)
     if status.kind == "Underlay" and accepted.underlay is not None:
         yield from _of_the_mtu(accepted, underlay_mtu)
         yield from _of_neighbors(accepted.underlay.spec)
         yield from _of_isis(accepted.underlay.spec)
+
+
+def _of_the_vrf(accepted: Accepted, status: ResourceStatus) -> Iterator[str]:
+    l2vni = next(r for r in accepted.l2vnis if r.owner == status.owner)
+    vrf = accepted.domain(l2vni)
+    if vrf and not accepted.maker(vrf):
+        near = closest(vrf, [r.spec.vrf for r in accepted.l3vnis])
+        text = f"vrf: no L3VNI on this node makes {vrf}, so it has no routes to other nodes"
+        yield f"{text}{f'; did you mean {near}?' if near else ''}"
 
 
 def _of_the_mtu(accepted: Accepted, underlay_mtu: int) -> Iterator[str]:

@@ -40,7 +40,7 @@ def select(resources: Iterable[Resource[Spec]], node: Node) -> Selection:
 
 def _of(resources: Iterable[Resource[Spec]], kind: type[S]) -> tuple[Resource[S], ...]:
     return tuple(
-        Resource(r.kind, r.name, r.spec, r.source, origin=r.origin)
+        Resource(r.kind, r.name, r.spec, r.source, origin=r.origin, namespace=r.namespace)
         for r in resources
         if isinstance(r.spec, kind)
     )

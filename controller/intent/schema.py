@@ -60,6 +60,12 @@ class Resource(Generic[S_co]):
     source: str = ""  # where it was read: "pe.yaml:12"
     written: object = field(default=None, compare=False, repr=False)  # the spec, passwords and all
     origin: Origin | None = field(default=None, compare=False, repr=False)
+    namespace: str = field(default="", compare=False)  # of Kubernetes; "" is none
+
+    @property
+    def given_name(self) -> str:
+        """The name without the namespace, by which others refer to it."""
+        return self.name.rpartition("/")[2]
 
     @property
     def owner(self) -> Owner:

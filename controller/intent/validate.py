@@ -58,6 +58,7 @@ class Accepted:
     passthrough: Resource[L3Passthrough] | None = None
     raws: list[Resource[RawFrrConfig]] = field(default_factory=list)
     statuses: list[ResourceStatus] = field(default_factory=list)
+    asked_vrfs: frozenset[str] = frozenset()  # those of all L3VNIs, rejected ones too
 
     def vtep(self, spec: L3Vni | L2Vni) -> IpAddress:
         """Return the VTEP address that a VNI uses. Raises DependencyFailed."""
@@ -70,24 +71,29 @@ class Accepted:
         text = f"the Underlay's tunnelEndpoint has no {family} CIDR"
         raise DependencyFailed(("underlayAddressFamily",), text)
 
-    def domain(self, spec: L2Vni) -> Resource[L3Vni] | None:
-        """Return the L3VNI in whose VRF an L2VNI is. Raises DependencyFailed."""
-        if spec.routing_domain is not None:
-            wanted = spec.routing_domain.l3vni.name
-            found = [r for r in self.l3vnis if r.name == wanted]
+    def domain(self, resource: Resource[L2Vni]) -> str:
+        """Return the VRF of an L2VNI, "" for none. Raises DependencyFailed."""
+        if (domain := resource.spec.routing_domain) is not None:
+            found = self._called(domain.l3vni.name, resource.namespace)
+            if found is not None:
+                return found.spec.vrf
+            wanted = domain.l3vni.name
             text = f"routingDomain L3VNI {wanted} is missing, rejected or not on this node"
-            meant = closest(wanted, [r.name for r in self.l3vnis])
-            problem = DependencyFailed(("routingDomain", "l3vni", "name"), text, meant)
-        elif spec.vrf is not None:
-            found = [r for r in self.l3vnis if r.spec.vrf == spec.vrf]
-            meant = closest(spec.vrf, [r.spec.vrf for r in self.l3vnis])
-            text = f"no L3VNI on this node makes VRF {spec.vrf}"
-            problem = DependencyFailed(("vrf",), text, meant)
-        else:
-            return None
-        if not found:
-            raise problem
-        return found[0]
+            meant = closest(wanted, [r.given_name for r in self.l3vnis])
+            raise DependencyFailed(("routingDomain", "l3vni", "name"), text, meant)
+        vrf = resource.spec.vrf or ""
+        if vrf in self.asked_vrfs and not self.maker(vrf):
+            raise DependencyFailed(("vrf",), f"the L3VNI that makes VRF {vrf} is rejected")
+        return vrf
+
+    def maker(self, vrf: str) -> Resource[L3Vni] | None:
+        """Return the L3VNI that makes a VRF; None for one of L2VNIs alone."""
+        return next((r for r in self.l3vnis if r.spec.vrf == vrf), None)
+
+    def _called(self, name: str, namespace: str) -> Resource[L3Vni] | None:
+        """Return the L3VNI of this name in the same Kubernetes namespace, or else in another."""
+        found = [r for r in self.l3vnis if r.given_name == name]
+        return min(found, key=lambda r: r.namespace != namespace, default=None)
 
     def host_pools(self) -> Iterator[tuple[Network, str]]:
         """Yield the pools of host legs with the resource that has them."""
@@ -106,15 +112,14 @@ class Accepted:
                 for pool in l3vni.spec.host_session.local_cidr.pools:
                     yield pool, str(l3vni)
         for l2vni in self.l2vnis:
-            domain = self.domain(l2vni.spec)
-            if domain is not None and domain.spec.vrf == vrf:
+            if self.domain(l2vni) == vrf:
                 for gateway in l2vni.spec.gateway_ips:
                     yield gateway.network, str(l2vni)
 
 
 def validate(selection: Selection, node: Node) -> Accepted:
     """Judge the resources of a node one by one."""
-    accepted = Accepted(node)
+    accepted = Accepted(node, asked_vrfs=frozenset(r.spec.vrf for r in selection.l3vnis))
     for underlay in selection.underlays:
         _judge(accepted, underlay, _check_underlay, _take_underlay)
     for passthrough in selection.passthroughs:
@@ -211,11 +216,7 @@ def _check_l3vni(accepted: Accepted, resource: Resource[L3Vni]) -> Iterator[Comp
     for other in accepted.l3vnis:
         if other.spec.vrf == spec.vrf:
             yield Complaint(("vrf",), f"VRF {spec.vrf} is already that of {other}")
-    yield from _check_name("a VRF", spec.vrf, ("vrf",))
-    underlay = accepted.underlay
-    if underlay is not None and spec.vrf in {i.name for i in underlay.spec.interfaces}:
-        text = f"a VRF cannot be called {spec.vrf}: an interface has that name"
-        yield Complaint(("vrf",), text)
+    yield from _check_vrf(accepted, spec.vrf)
     if spec.host_session is not None:
         yield from _check_leg(accepted, spec.host_session)
 
@@ -225,12 +226,14 @@ def _check_l2vni(accepted: Accepted, resource: Resource[L2Vni]) -> Iterator[Comp
     yield from _check_vtep(accepted, spec)
     yield from _check_vni(accepted, spec.vni)
     try:
-        domain = accepted.domain(spec)
+        vrf = accepted.domain(resource)
     except DependencyFailed as error:
         yield Unmet(*error.complaint)
         return
-    for index, gateway in enumerate(spec.gateway_ips if domain is not None else ()):
-        for subnet, owner in accepted.subnets(domain.spec.vrf if domain is not None else ""):
+    if vrf and not accepted.maker(vrf):
+        yield from _check_vrf(accepted, vrf)
+    for index, gateway in enumerate(spec.gateway_ips):
+        for subnet, owner in accepted.subnets(vrf):
             if subnet.overlaps(gateway.network):
                 text = f"gateway {gateway} overlaps {subnet} of {owner} in the same VRF"
                 yield Complaint(("gatewayIPs", index), text)
@@ -255,6 +258,12 @@ def _check_name(what: str, name: str, at: Path) -> Iterator[Complaint]:
         yield Complaint(
             at, f"{what} cannot be called {name}: that name is reserved; choose another"
         )
+
+
+def _check_vrf(accepted: Accepted, vrf: str) -> Iterator[Complaint]:
+    yield from _check_name("a VRF", vrf, ("vrf",))
+    if accepted.underlay is not None and vrf in accepted.underlay.spec.nics:
+        yield Complaint(("vrf",), f"a VRF cannot be called {vrf}: an interface has that name")
 
 
 def _check_vni(accepted: Accepted, vni: int) -> Iterator[Complaint]:

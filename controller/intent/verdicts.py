@@ -77,17 +77,21 @@ def _failed_owners(intent: Intent, outcome: Outcome) -> dict[Owner, tuple[str, s
         if owner := intent.owners.get(key):
             reason = UNDERLAY_FAILED if owner[0] == "Underlay" else DEVICE_FAILED
             failed.setdefault(owner, (reason, f"{_named(key)}: {why}"))
-    for owner, domain in _dependants(intent):
+    for owner, domain in _dependants(intent, outcome):
         if domain in failed and owner != domain:
             failed[owner] = (DEPENDENCY_FAILED, f"{domain[0]} {domain[1]}: {failed[domain][1]}")
     return failed
 
 
-def _dependants(intent: Intent) -> Iterator[tuple[Owner, Owner]]:
-    """Yield the resource of every VNI that is in a VRF, and the resource of that VRF."""
+def _dependants(intent: Intent, outcome: Outcome) -> Iterator[tuple[Owner, Owner]]:
+    """Yield the resource of every VNI that is in a VRF, and the resource of that VRF.
+
+    A VRF of L2VNIs alone is a device of the first of them; the others need nothing else of it.
+    """
     for vni in intent.vnis:
-        owner, domain = _owner(intent, vni), intent.owners.get((Kind.VRF, vni.vrf))
-        if owner and domain:
+        key = (Kind.VRF, vni.vrf)
+        owner, domain = _owner(intent, vni), intent.owners.get(key)
+        if owner and domain and (domain[0] != "L2VNI" or key in outcome.devices):
             yield owner, domain
 
 

@@ -39,7 +39,8 @@ def _escaped(found: re.Match[str]) -> str:
 def _manifests(resources: Resources) -> Iterator[Manifest]:
     yield _node(resources.node)
     for resource in resources.items:
-        yield _manifest(GROUP, resource.kind, resource.name, resource.written)
+        named = _metadata(resource.given_name, resource.namespace)
+        yield _manifest(GROUP, resource.kind, named, resource.written)
 
 
 def _node(node: Node) -> Manifest:
@@ -50,8 +51,12 @@ def _node(node: Node) -> Manifest:
         "logLevel": node.log_level,
         "namespaces": {key: name for key, name in asdict(node.namespaces).items() if name},
     }
-    return _manifest(OUR_GROUP, "Node", node.name, spec)
+    return _manifest(OUR_GROUP, "Node", _metadata(node.name), spec)
 
 
-def _manifest(group: str, kind: str, name: str, spec: object) -> Manifest:
-    return {"apiVersion": group, "kind": kind, "metadata": {"name": name}, "spec": spec}
+def _metadata(name: str, namespace: str = "") -> Manifest:
+    return {"name": name, "namespace": namespace} if namespace else {"name": name}
+
+
+def _manifest(group: str, kind: str, metadata: Manifest, spec: object) -> Manifest:
+    return {"apiVersion": group, "kind": kind, "metadata": metadata, "spec": spec}

@@ -29,7 +29,8 @@ RESOURCES: Mapping[str, str] = {
     "Manifest.null": "a field that is null is left out",
     "Manifest.older": "older field names and forms mean the same as today's",
     "Manifest.older.conflict": "an older name beside the new one is a contradiction",
-    "Manifest.name": "names are unique per kind; the first of two stays",
+    "Manifest.name": "names are unique per kind and Kubernetes namespace; the first of two stays. "
+    "One of an unusual namespace is called namespace/name",
     "Manifest.nodeSelector": "labels and expressions with In, NotIn, Exists, DoesNotExist; empty "
     "is every node",
     "Manifest.isolation": "a rejected resource says why and leaves the others as they are",
@@ -134,7 +135,9 @@ RESOURCES: Mapping[str, str] = {
     "HostSession.options": "ours: password, timers, BFD, filters, gracefulRestart",
     "HostSession.announced": "the host's addresses and the gateways' subnets are advertised",
     # L2VNI
-    "L2VNI.routingDomain": "by the name of an L3VNI, or by the older `vrf`, not both",
+    "L2VNI.routingDomain": "by the name of an L3VNI, first of the same namespace, or by the older "
+    "`vrf`, not both",
+    "L2VNI.vrf": "a VRF that no L3VNI makes is made by its first L2VNI, and remarked",
     "L2VNI.routingDomain.l3vpn": "a routing domain of type L3VPN is refused by name",
     "L2VNI.routingDomain.missing": "a domain that is missing or failed is reported as "
     "DependencyFailed",

@@ -133,11 +133,6 @@ BROKEN: dict[str, tuple[list[Yaml], str, str]] = {
         "DependencyFailed",
         "routingDomain L3VNI red is missing, rejected or not on this node",
     ),
-    "L2VNI.routingDomain.missing: by vrf": (
-        [underlay(), l2vni("s", routingDomain=None, vrf="red")],
-        "DependencyFailed",
-        "no L3VNI on this node makes VRF red",
-    ),
     "VRF.subnets.distinct: host": (
         [underlay(), RED, l2vni("s", gatewayIPs=["10.100.0.1/16"])],
         "ValidationFailed",

@@ -1,0 +1,109 @@
+"""Resources of equal names in several Kubernetes namespaces are resources of their own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from controller.intent import layout
+from controller.intent.lastgood import keep_last_good
+from controller.intent.node import NO_OVERRIDES
+from controller.intent.written import decode, encode
+from tests.unit.controller.intent.build import (
+    Yaml,
+    intent,
+    manifest,
+    resources,
+    session,
+    status,
+    underlay,
+)
+from tests.unit.controller.intent.rulebook import rule
+
+
+def within(namespace: object, given: Yaml) -> Yaml:
+    return {**given, "metadata": {**given["metadata"], "namespace": namespace}}
+
+
+def routed(namespace: str, vrf: str, number: int) -> Yaml:
+    leg = session(localCIDR={"ipv4": f"10.{number}.0.0/24"})
+    return within(namespace, manifest("L3VNI", "tenant", vrf=vrf, vni=number, hostSession=leg))
+
+
+def bridged(namespace: str, name: str, number: int, **changes: Any) -> Yaml:  # noqa: ANN401
+    domain = {"type": "L3VNI", "l3vni": {"name": name}}
+    given = manifest("L2VNI", "segment", vni=number, routingDomain=domain, **changes)
+    return within(namespace, given)
+
+
+@rule("Manifest.name")
+def test_equal_names_in_two_namespaces_are_two_resources() -> None:
+    found = intent(underlay(), routed("team-a", "red", 101), routed("team-b", "blue", 102))
+    assert [s.name for s in found.statuses if s.ready] == [
+        "underlay",
+        "team-a/tenant",
+        "team-b/tenant",
+    ]
+    assert [vrf.name for vrf in found.vrfs] == ["red", "blue"]
+
+
+@rule("Manifest.name")
+@pytest.mark.parametrize("usual", ["", "default", "openperouter-system"])
+def test_a_usual_namespace_is_not_part_of_the_name(usual: str) -> None:
+    (resource,) = resources(within(usual or None, manifest("L3VNI", "red"))).items
+    assert (resource.name, resource.namespace) == ("red", usual)
+
+
+@rule("Manifest.name")
+def test_equal_names_in_usual_namespaces_are_told_apart() -> None:
+    plain = manifest("L3VNI", "red")
+    given = [within("openperouter-system", plain), plain, within("default", plain)]
+    found = resources(*given)
+    assert [r.name for r in found.items] == ["red", "default/red"]
+    (twice,) = found.rejected
+    assert "already defined at pe.yaml:3" in twice.message
+
+
+@rule("Manifest.name")
+def test_one_name_twice_in_a_namespace_is_one_resource() -> None:
+    found = resources(routed("team-a", "red", 101), routed("team-a", "blue", 102))
+    assert [r.name for r in found.items] == ["team-a/tenant"]
+    assert [s.name for s in found.rejected] == ["team-a/tenant"]
+
+
+@rule("L2VNI.routingDomain")
+def test_a_reference_is_to_the_resource_of_the_same_namespace() -> None:
+    tenants = [routed("team-a", "red", 101), routed("team-b", "blue", 102)]
+    found = intent(underlay(), *tenants, bridged("team-b", "tenant", 103))
+    assert [vni.vrf for vni in found.vnis if vni.layer == 2] == ["blue"]
+    found = intent(underlay(), *tenants, bridged("team-c", "tenant", 103))
+    assert [vni.vrf for vni in found.vnis if vni.layer == 2] == ["red"]  # for want of its own
+    bad = intent(underlay(), *tenants, bridged("team-b", "tenent", 103))
+    (violation,) = status(bad, "L2VNI", "team-b/segment").violations
+    assert violation.suggestion == "tenant"
+
+
+@pytest.mark.parametrize("namespace", [5, "Team", "a/b", "", "-a", "a" * 64, ["a"]])
+def test_a_namespace_that_is_none_is_refused(namespace: object) -> None:
+    found = resources(within(namespace, manifest("L3VNI", "red")))
+    (rejected,) = found.rejected
+    assert not found.items
+    assert "metadata.namespace: not the name of a namespace" in rejected.message
+
+
+@rule("Manifest.lastGood")
+def test_what_is_kept_has_its_namespace_in_whatever_order() -> None:
+    given = [
+        underlay(),
+        routed("team-b", "blue", 102),
+        within("default", manifest("L3VNI", "red")),
+        manifest("L3VNI", "red", vrf="r", vni=5),
+        bridged("team-b", "tenant", 103),
+    ]
+    found = resources(*given)
+    kept = decode(encode(found), "last-good", NO_OVERRIDES)
+    assert [r.owner for r in kept.items] == [r.owner for r in found.items]
+    assert layout.compile(kept, kept.node).vnis == layout.compile(found, found.node).vnis
+    spoilt = keep_last_good(kept, resources(*given[:1], routed("team-b", "blue", 0)))
+    assert [r.name for r in spoilt.items] == ["team-b/tenant", "underlay"]
