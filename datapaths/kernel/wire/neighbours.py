@@ -75,10 +75,16 @@ def dump_request(family: int) -> bytes:
 
 
 def put_self(vxlan: int, mac: bytes, vtep: bytes, group: int = 0) -> bytes:
-    """Send frames for `mac` that leave by the VXLAN device to `vtep`, or to one of a group."""
-    flags = n.NTF_SELF | n.NTF_EXT_LEARNED
-    to = u32(n.NDA_NH_ID, group) if group else attribute(n.NDA_DST, vtep)
-    body = _fdb(vxlan, n.NUD_REACHABLE, flags, mac) + to
+    """Send frames for `mac` that leave by the VXLAN device to `vtep`, or to one of a group.
+
+    With a group the entry is a static one: newer kernels refuse any other ("A nexthop fdb cannot
+    be dynamic", vxlan_core.c of Linux 7.2), with NTF_EXT_LEARNED or without.
+    """
+    state, flags = n.NUD_REACHABLE, n.NTF_SELF | n.NTF_EXT_LEARNED
+    to = attribute(n.NDA_DST, vtep)
+    if group:
+        state, to = state | n.NUD_NOARP, u32(n.NDA_NH_ID, group)
+    body = _fdb(vxlan, state, flags, mac) + to
     return request(n.RTM_NEWNEIGH, _REPLACE, body)
 
 
