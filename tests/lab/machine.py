@@ -84,6 +84,7 @@ def run(settings: Settings, job: Job, write: Write) -> int:
     """
     with tempfile.TemporaryDirectory(prefix="dualpath-lab-") as name:
         directory = Path(name)
+        directory.chmod(0o755)  # programs of other users run from there
         _write_run_directory(directory, settings, job)
         guest = _start(directory, settings, job)
         try:
