@@ -15,6 +15,7 @@ from controller.lifetime import end_with
 from controller.model import events
 from controller.model.frr import FrrSettings, from_json
 from controller.model.records import RecordBatch
+from controller.model.words import counted
 from frr_bridge import convergence, frr_version, report
 from frr_bridge.belief import WAITING, Belief
 from frr_bridge.bridge import Bridge
@@ -306,7 +307,7 @@ class Runtime:
         if not self._watch.whole:
             return "a whole dump of FRR's namespace"
         if self.bridge.rib.owed and self.bridge.session.state is State.CONVERGING:
-            return f"the nexthops of {self.bridge.rib.owed} routes"
+            return f"the nexthops of {counted(self.bridge.rib.owed, 'route')}"
         if self._unprovisioned:
             return "the controller to make FRR's devices"
         if not self._bgpd.connect():

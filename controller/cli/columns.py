@@ -10,6 +10,7 @@ from typing import Any
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from controller.cli.table import Column
+from controller.model.nexthops import called, is_reserved
 from controller.pb import inspect_pb2 as pb
 from controller.pb import state_pb2
 
@@ -56,7 +57,7 @@ def span_text(seconds: float) -> str:
 def nexthop_text(nexthop: pb.Nexthop) -> str:
     """Return `via 192.0.2.1 dev eth1`, `via 192.0.2.2 vni 100`, a drop type, or a group's legs."""
     if nexthop.type == state_pb2.NEXTHOP_TYPE_UNSPECIFIED:
-        return f"nexthop {nexthop.id}" if nexthop.id else ""
+        return called(nexthop.id)
     if nexthop.type == state_pb2.NEXTHOP_TYPE_GROUP:
         legs = [f"{nexthop_text(m.nexthop)} weight {m.weight}" for m in nexthop.members]
         return ", ".join(legs) or "empty group"
@@ -71,6 +72,11 @@ def nexthop_text(nexthop: pb.Nexthop) -> str:
 def _route_nexthop(route: pb.Route) -> str:
     chosen = route.desired if route.HasField("desired") else route.programmed
     return nexthop_text(chosen)
+
+
+def _id_text(identity: int) -> str:
+    """Return an id that the datapath has; those that only stand for a reason are none."""
+    return "-" if is_reserved(identity) else str(identity)
 
 
 def _column(header: str, field: str, *, wide: bool = False) -> Column:
@@ -99,7 +105,7 @@ ROUTES = (
     _column("PROTOCOL", "protocol"),
     Column("NEXTHOP", _route_nexthop),
     Column("PROGRAMMED", lambda row: nexthop_text(row.programmed) or "-", wide=True),
-    Column("ID", lambda row: str(row.desired.id or row.programmed.id), wide=True),
+    Column("ID", lambda row: _id_text(row.desired.id or row.programmed.id), wide=True),
     *STANDING,
 )
 

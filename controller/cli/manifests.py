@@ -30,6 +30,7 @@ from controller.model.frr import FrrSettings, from_json
 from controller.model.plan import Plan, PlannedDevice
 from controller.model.view import ResourceStatus
 from controller.model.violation import Violation
+from controller.model.words import counted
 from controller.numbering import looking
 from controller.options import node_name as valid_name
 from controller.pb import inspect_pb2 as pb
@@ -300,7 +301,7 @@ def _broken(error: ManifestError) -> list[dict[str, Any]]:
 
 
 def _counted(violations: Sequence[Violation]) -> str:
-    return f"{len(violations)} error{'s' * (len(violations) > 1)}, below" if violations else ""
+    return f"{counted(len(violations), 'error')}, below" if violations else ""
 
 
 def _good(intent: Intent) -> bool:

@@ -7,6 +7,7 @@ import typer
 from controller.cli.client import CALL_S, REPAIR_S, connected
 from controller.cli.options import LimitOption, Output, OutputOption
 from controller.cli.output import print_message
+from controller.model.words import counted
 from controller.pb import inspect_pb2 as pb
 
 
@@ -52,7 +53,7 @@ def resync(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
     if output in (Output.JSON, Output.YAML):
         print_message(answer, output)
     else:
-        rows = "1 row" if answer.differed == 1 else f"{answer.differed} rows"
+        rows = counted(answer.differed, "row")
         typer.echo(f"{rows} differed and were put right" if answer.differed else "nothing differed")
 
 

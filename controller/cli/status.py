@@ -11,6 +11,7 @@ from controller.cli.columns import age_text, kind_text, span_text
 from controller.cli.options import Output, OutputOption
 from controller.cli.output import print_message
 from controller.cli.table import Column, print_table
+from controller.model.words import counted
 from controller.pb import inspect_pb2 as pb
 
 COUNTS = (
@@ -112,7 +113,7 @@ def _facts(answer: pb.StatusResponse) -> list[tuple[str, str]]:
         ("frr", f"in {answer.frr_netns}, bridge {answer.bridge}"),
         ("session", _session(answer)),
         ("up", age_text(answer.started_at)),
-        ("repaired", f"{answer.repaired} rows"),
+        ("repaired", counted(answer.repaired, "row")),
         ("sequence", str(answer.sequence)),
     ]
 

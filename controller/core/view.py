@@ -30,6 +30,7 @@ from controller.model.view import (
     RowState,
     Status,
 )
+from controller.model.words import counted
 
 STEP_S = 1.0  # two clocks, read one after the other, differ by less
 NEARLY_FULL = 0.75  # of a neighbor table: from here on the kernel throws out rows in use
@@ -250,7 +251,7 @@ def _degraded(
         for identity, rows in table.unsupported().items():
             unsupported[unsupported_reason(identity)] += rows
     for reason, rows in sorted(unsupported.items()):
-        problems.append(f"{rows} routes cannot be forwarded: {reason}")
+        problems.append(f"{counted(rows, 'route')} cannot be forwarded: {reason}")
     problems += [
         f"the machine's {full.family} neighbor table has {full.entries} rows, and the kernel takes "
         f"{full.limit} (net.{full.family}.neigh.default.gc_thresh3)"

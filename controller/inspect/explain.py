@@ -22,6 +22,7 @@ from controller.inspect.view import Inspected, LookUp, Ports
 from controller.model.kinds import Kind
 from controller.model.layer2 import Mac, Neighbor, RemoteVtep
 from controller.model.links import Vrf
+from controller.model.nexthops import called, unsupported_reason
 from controller.model.routes import DEFAULT_VRF
 from controller.model.view import RecordRow, RowState, StateView
 from controller.pb import inspect_pb2 as pb
@@ -99,7 +100,7 @@ class Walk:
     async def _path(self, weight: int, leg: pb.Nexthop, wanted: Wanted) -> pb.Path:
         path = pb.Path(weight=weight, nexthop=leg)
         if leg.type == state_pb2.NEXTHOP_TYPE_UNSPECIFIED:
-            self._note(f"nexthop {leg.id} is not known: FRR has not said what it is")
+            self._note(_unknown(leg.id))
         elif leg.vtep:
             path.vni, path.vtep = leg.vni, leg.vtep
             path.mac = await self._router_mac(leg.vni, leg.vtep)
@@ -212,7 +213,8 @@ def _disagreements(answer: pb.ExplainResponse) -> list[str]:
         uses = f"the datapath uses {have.prefix}" if have.prefix else "the datapath has no route"
         problems.append(f"{want.prefix or 'no route'} is wanted, {uses}")
     elif have.HasField("programmed") and have.programmed.id != want.desired.id:
-        ids = f"nexthop {want.desired.id} is wanted, the datapath uses {have.programmed.id}"
+        wanted, used = called(want.desired.id), called(have.programmed.id)
+        ids = f"{wanted} is wanted, the datapath uses {used}"
         problems.append(f"{want.prefix}: {ids}")
     return problems
 
@@ -230,3 +232,10 @@ async def _port_problems(view: StateView, ports: Ports, answer: pb.ExplainRespon
         return [f"the datapath does not answer: {error}"]
     missing = [f"the datapath has no port {name}" for name in sorted(used - up.keys())]
     return missing + [f"port {name} is down" for name in sorted(used & up.keys()) if not up[name]]
+
+
+def _unknown(identity: int) -> str:
+    """Say why a nexthop has no content: zebra did not tell it, or it cannot be used."""
+    if reason := unsupported_reason(identity):
+        return f"the route cannot be forwarded: {reason}"
+    return f"nexthop {identity} is not known: FRR has not said what it is"

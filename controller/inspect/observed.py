@@ -9,7 +9,7 @@ from controller.inspect.lookup import Address
 from controller.inspect.rows import nexthop as nexthop_message
 from controller.inspect.text import address_text, mac_text, protocol_text
 from controller.inspect.view import LookUp
-from controller.model.nexthops import DROP_TYPES, Nexthop
+from controller.model.nexthops import DROP_TYPES, Nexthop, called
 from controller.model.routes import DEFAULT_VRF
 from controller.model.view import StateView
 from controller.pb import inspect_pb2 as pb
@@ -86,8 +86,8 @@ def _disagreements(answer: pb.ExplainResponse) -> Iterator[str]:
     elif there.prefix and given.prefix != there.prefix:
         yield f"{given.prefix or 'no route'} was programmed, the datapath takes {there.prefix}"
     elif given.HasField("programmed") and given.programmed.id != there.programmed.id:
-        ids = f"nexthop {given.programmed.id} was programmed, the datapath has "
-        yield f"{given.prefix}: {ids}{there.programmed.id or 'another'}"
+        ids = f"{called(given.programmed.id)} was programmed, the datapath has "
+        yield f"{given.prefix}: {ids}{called(there.programmed.id) or 'another'}"
     yield from _other_ways(answer)
 
 

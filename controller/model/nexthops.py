@@ -116,3 +116,13 @@ def unsupported_reason(identity: int) -> str:
     if place < 0:
         return ""
     return UNSUPPORTED[place] if place < len(UNSUPPORTED) else UNSUPPORTED[0]
+
+
+def called(identity: int) -> str:
+    """Return what people call a nexthop that is known by its identity alone."""
+    if reason := unsupported_reason(identity):
+        return f"unsupported: {reason}"
+    for type_ in DROP_TYPES:
+        if identity == reserved(type_):
+            return type_.name.lower()
+    return f"nexthop {identity}" if identity else ""

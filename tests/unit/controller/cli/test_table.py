@@ -2,8 +2,16 @@ from __future__ import annotations
 
 import pytest
 
-from controller.cli.columns import address_key, nexthop_text, span_text, standing_text, state_text
+from controller.cli.columns import (
+    ROUTES,
+    address_key,
+    nexthop_text,
+    span_text,
+    standing_text,
+    state_text,
+)
 from controller.cli.table import Column, print_table
+from controller.model.words import counted
 from controller.pb import inspect_pb2 as pb
 from controller.pb import state_pb2
 
@@ -45,6 +53,8 @@ def test_states_are_short_and_failures_say_why() -> None:
     [
         (pb.Nexthop(), ""),
         (pb.Nexthop(id=7), "nexthop 7"),
+        (pb.Nexthop(id=4294967169), "unsupported: MPLS encapsulation"),
+        (pb.Nexthop(id=4294967043), "blackhole"),
         (pb.Nexthop(type=state_pb2.NEXTHOP_TYPE_DEVICE, device="eth1"), "dev eth1"),
         (pb.Nexthop(type=state_pb2.NEXTHOP_TYPE_BLACKHOLE), "blackhole"),
         (pb.Nexthop(type=state_pb2.NEXTHOP_TYPE_GROUP), "empty group"),
@@ -57,3 +67,14 @@ def test_nexthops_read_like_iproute(nexthop: pb.Nexthop, text: str) -> None:
 def test_addresses_sort_by_number() -> None:
     mixed = ["2001:db8::/32", "10.0.0.0/16", "9.0.0.0/8", "", "10.0.0.0/8"]
     assert sorted(mixed, key=address_key) == [mixed[n] for n in (3, 2, 4, 1, 0)]
+
+
+def test_a_route_without_an_id_of_the_datapath_has_none_in_the_wide_table() -> None:
+    [column] = [column for column in ROUTES if column.header == "ID"]
+    assert column.cell(pb.Route(desired=pb.Nexthop(id=16777216))) == "16777216"
+    assert column.cell(pb.Route(desired=pb.Nexthop(id=4294967169))) == "-"
+
+
+@pytest.mark.parametrize(("number", "text"), [(0, "0 routes"), (1, "1 route"), (2, "2 routes")])
+def test_one_is_not_many(number: int, text: str) -> None:
+    assert counted(number, "route") == text

@@ -50,8 +50,8 @@ async def test_an_update_that_cannot_be_used_replaces_the_old_way() -> None:
         (count,) = [c for c in view.status().counts if c.kind is Kind.ROUTE]
         assert (count.desired, count.programmed, count.failed) == (2, 0, 2)
         assert view.status().degraded == (
-            "1 routes cannot be forwarded: MPLS encapsulation; "
-            "1 routes cannot be forwarded: SRv6 encapsulation (seg6)"
+            "1 route cannot be forwarded: MPLS encapsulation; "
+            "1 route cannot be forwarded: SRv6 encapsulation (seg6)"
         )
         audited = await core.reconciler.audit(10)
         assert [row.problem for row in audited.rows] == [Problem.REFUSED] * 2

@@ -107,7 +107,7 @@ async def test_another_nexthop_in_the_datapath_is_a_problem() -> None:
     answer = await explained(view, "10.2.9.9")
     assert answer.problems == [
         "10.2.9.0/24 waits to be programmed",
-        "10.2.9.0/24: nexthop 5 is wanted, the datapath uses 7",
+        "10.2.9.0/24: nexthop 5 is wanted, the datapath uses nexthop 7",
     ]
 
 

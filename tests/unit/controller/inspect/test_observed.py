@@ -81,7 +81,7 @@ async def test_where_no_prefix_is_said_the_nexthop_is_compared() -> None:
     other = fabric().nexthop(6)
     table[key] = Found(nexthop=other, ways=found.ways)
     assert list((await asked(table)).problems) == [
-        "10.2.0.0/16: nexthop 5 was programmed, the datapath has 6"
+        "10.2.0.0/16: nexthop 5 was programmed, the datapath has nexthop 6"
     ]
 
 
@@ -91,7 +91,7 @@ async def test_where_no_prefix_is_said_the_nexthop_is_compared() -> None:
         (None, "10.2.0.0/16 was programmed, but the datapath has no route"),
         (DROP, "10.2.0.0/16 was programmed, but the datapath drops the packet"),
         ({"length": 24}, "10.2.0.0/16 was programmed, the datapath takes 10.2.0.0/24"),
-        ({"nexthop": Nexthop(99, NexthopType.DEVICE, device="x")}, "the datapath has 99"),
+        ({"nexthop": Nexthop(99, NexthopType.DEVICE, device="x")}, "the datapath has nexthop 99"),
         ({"nexthop": Nexthop(0, NexthopType.DEVICE, device="x")}, "the datapath has another"),
     ],
 )
