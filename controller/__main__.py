@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import ipaddress
 import logging
-import os
-import socket
 import sys
 
-from controller import footprint, logs
+from controller import checks, footprint, logs
 from controller.backends import BACKENDS
+from controller.checks import Refused
+from controller.confirmation import Before, Confirmation, Unconfirmed
 from controller.daemon import Daemon
+from controller.dryrun.run import rehearse
 from controller.intent.documents import ManifestError
 from controller.intent.node import Namespaces
-from controller.intent.schema import Resources
 from controller.lifetime import Broken, live, raise_descriptors
 from controller.lock import Held, alone
 from controller.manifests import Manifests
 from controller.metrics.server import MetricsError
 from controller.provision import Spaces, ensure_namespaces
+from controller.rollback import UNCONFIRMED, roll_back
 from controller.rpc import listen
 from controller.rpc.connect import ConnectError
-from controller.settings import DEFAULT_NETNS, Settings, parse
-from controller.supervisor import Useless, running
+from controller.settings import Settings, parse
+from controller.supervisor import Useless
+from controller.teardown import nics_of
 from datapaths.base import DatapathError
 from datapaths.linux import netns
 
@@ -33,19 +33,19 @@ log = logging.getLogger("controller")
 EXPECTED = (ConnectError, DatapathError, listen.ListenError, MetricsError, OSError)
 
 
-class Refused(Exception):
-    """We cannot start; the text is one sentence that says what to do."""
-
-
 def main() -> None:
     settings = parse(sys.argv[1:])
     logs.start(settings.log_level, settings.log_format)
     raise_descriptors()
     try:
-        _check_root()
-        _check_state_dir(settings)
+        checks.check_root()
+        if settings.dry_run:
+            sys.exit(_dry_run(settings))
+        checks.check_state_dir(settings)
         with alone(settings.state_dir / "controller.lock"):
             _start(settings)
+    except Unconfirmed:
+        sys.exit(UNCONFIRMED)
     except Held:
         sys.exit(
             f"controller: another controller runs with --state-dir {settings.state_dir}; stop that "
@@ -61,117 +61,52 @@ def main() -> None:
         sys.exit(f"controller: {error}")
 
 
+def _dry_run(settings: Settings) -> int:
+    report = rehearse(settings)
+    sys.stdout.write(report.as_json() + "\n" if settings.as_json else report.as_text())
+    return report.code
+
+
 def _start(settings: Settings) -> None:
     manifests = Manifests(settings) if settings.config else None
-    resources = _load(settings, manifests) if manifests else None
-    spaces = _spaces(settings, resources.node.namespaces if resources else Namespaces())
-    _check(settings, spaces)
+    resources = checks.load(settings, manifests) if manifests else None
+    spaces = checks.spaces_of(settings, resources.node.namespaces if resources else Namespaces())
+    checks.check_namespaces(spaces)
+    checks.check_listeners(settings, spaces.control)
     host = resources.node.namespaces.host if resources else ""
-    asyncio.run(_run(settings, spaces, host, manifests))
+    confirmation = _confirmation(settings, spaces, manifests) if manifests else None
+    try:
+        asyncio.run(_run(settings, spaces, host, manifests, confirmation))
+    except Unconfirmed:
+        roll_back(settings.state_dir)
+        log.error("not confirmed in time: everything that could be was given back; ending")
+        raise
 
 
-async def _run(settings: Settings, spaces: Spaces, host: str, manifests: Manifests | None) -> None:
+def _confirmation(settings: Settings, spaces: Spaces, manifests: Manifests) -> Confirmation:
+    left = footprint.read(settings.state_dir)
+    there = left is not None and netns.exists(spaces.forwarding) and manifests.former
+    before = Before(first=not there, nics=nics_of(left))
+    return Confirmation(settings, manifests, spaces.forwarding, before)
+
+
+async def _run(
+    settings: Settings,
+    spaces: Spaces,
+    host: str,
+    manifests: Manifests | None,
+    confirmation: Confirmation | None,
+) -> None:
     backend = BACKENDS[settings.datapath](settings, spaces, host)  # refuses what cannot work
+    if confirmation:
+        confirmation.begin()
     footprint.note(settings.state_dir, spaces, host)
     ensure_namespaces(spaces)
+    if confirmation:
+        confirmation.keep_sessions()
     intent = manifests.compile(spaces) if manifests else None
-    await live(Daemon(settings, spaces, backend, intent, manifests).run())
+    await live(Daemon(settings, spaces, backend, intent, manifests, confirmation).run())
     log.info("the datapath goes on forwarding")
-
-
-def _load(settings: Settings, manifests: Manifests) -> Resources:
-    """Read the manifests. A bad one disturbs no other; nothing but bad ones is refused."""
-    resources = manifests.read()
-    if not resources.items:
-        found = [violation for bad in resources.rejected for violation in bad.violations]
-        if found:
-            raise ManifestError(*found)
-        named = ", ".join(map(str, settings.config))
-        raise Refused(f"--config {named}: there is no resource in it")
-    return resources
-
-
-def _spaces(settings: Settings, named: Namespaces) -> Spaces:
-    """Return the namespaces; what only the command line names is not ours to make."""
-    control = settings.frr_netns or named.control
-    return Spaces(
-        forwarding=settings.netns or named.forwarding or DEFAULT_NETNS,
-        control=control,
-        make_forwarding=settings.netns in (None, named.forwarding),
-        make_control=bool(control) and control == named.control,
-    )
-
-
-def _check_root() -> None:
-    if os.geteuid() != 0:
-        raise Refused("only root may make and change network namespaces; run it with sudo")
-
-
-def _check(settings: Settings, spaces: Spaces) -> None:
-    """Refuse what cannot work, before anything is changed."""
-    for name, ours, option in (
-        (spaces.forwarding, spaces.make_forwarding, "--netns"),
-        (spaces.control, spaces.make_control, "--frr-netns"),
-    ):
-        if not ours and not netns.exists(name):
-            raise Refused(
-                f"{option}: there is no network namespace {name}; make it first, "
-                f"with `ip netns add {name}`, or name one that exists"
-            )
-    if _same(spaces.forwarding, spaces.control):
-        raise Refused(
-            "FRR's namespace and the forwarding namespace are the same, so zebra would program "
-            "what forwards: pass --frr-netns with the namespace that FRR runs in"
-        )
-    listen.probe(settings.listen, listen.Tls(*settings.tls) if settings.tls else None)
-    if settings.metrics:
-        if path := listen.unix_path(settings.metrics):
-            listen.prepare(path)
-        else:
-            listen.probe_tcp(settings.metrics)
-    if settings.bridge == "child":
-        _check_fpm(settings, spaces.control)
-
-
-def _same(a: str, b: str) -> bool:
-    """Say whether two namespaces are one, of which either may be yet to be made."""
-    if netns.exists(a) and netns.exists(b):
-        return netns.same(a, b)
-    return netns.path_of(a) == netns.path_of(b)
-
-
-def _check_state_dir(settings: Settings) -> None:
-    probe = settings.state_dir / ".probe"
-    try:
-        settings.state_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
-        probe.write_text("dualpath\n")
-        probe.unlink()
-    except OSError as error:
-        raise Refused(f"--state-dir {settings.state_dir}: {error.strerror}") from None
-
-
-def _check_fpm(settings: Settings, control: str) -> None:
-    """Refuse a port that somebody has, unless that is a bridge to take over."""
-    if running(settings.state_dir):
-        return
-    host, port = settings.fpm_address
-    if not netns.exists(control):
-        if not ipaddress.ip_address(host).is_loopback:
-            raise Refused(f"--fpm {settings.fpm}: a new namespace has loopback addresses only")
-        return
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with netns.entered(control), socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-            probe.listen()
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise Refused(f"--fpm {settings.fpm}: {error.strerror}") from None
-            raise Refused(
-                f"--fpm {settings.fpm}: somebody listens there in FRR's namespace already; stop "
-                "that frr-bridge, or choose another port here and in FRR's `fpm address`"
-            ) from None
 
 
 if __name__ == "__main__":

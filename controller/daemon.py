@@ -12,6 +12,7 @@ import numpy as np
 
 from controller.backends import Backend
 from controller.bus.subscriber import Subscriber
+from controller.confirmation import Confirmation
 from controller.core.clock import SystemClock
 from controller.core.frr_check import BridgeCheck, Unchecked, compared
 from controller.core.hosts import LocalHosts
@@ -52,6 +53,7 @@ class Daemon:
         backend: Backend,
         intent: Intent | None,
         manifests: Manifests | None = None,
+        confirmation: Confirmation | None = None,
     ) -> None:
         clock = SystemClock()
         self._settings = settings
@@ -83,6 +85,7 @@ class Daemon:
         self._supervisor = BridgeSupervisor(settings, spaces.control, silent=self._silent)
         self._namespaces = NamespaceKeeper(spaces, self._namespace_renewed)
         self._manifests = manifests
+        self._confirmation = confirmation
         self._provisioner: Provisioner | None = None
         if intent is not None:
             self._provisioner = Provisioner(
@@ -128,8 +131,19 @@ class Daemon:
                 group.create_task(self._supervisor.run())
             if self._provisioner:
                 group.create_task(self._provisioner.run())
-                if self._manifests:
-                    group.create_task(self._manifests.watch(self._provisioner.replace))
+                self._follow_manifests(group, self._provisioner)
+
+    def _follow_manifests(self, group: asyncio.TaskGroup, provisioner: Provisioner) -> None:
+        def replace(intent: Intent) -> None:
+            if self._confirmation:
+                self._confirmation.changed(tuple(sorted(provisioner.nics)))
+            provisioner.replace(intent)
+
+        if self._manifests:
+            group.create_task(self._manifests.watch(replace))
+        if self._confirmation:
+            following = self._confirmation.run(provisioner.replace, lambda: provisioner.nics)
+            group.create_task(following)
 
     async def _begin(self) -> None:
         """Learn what the datapath is and holds; what we start ourselves may take any time."""

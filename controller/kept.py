@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from controller.intent.documents import ManifestError
@@ -18,12 +19,13 @@ from controller.intent.written import decode, encode
 log = logging.getLogger(__name__)
 
 NAME = "last-good"  # no suffix of a manifest's: the directory may be that of --config
+PENDING = "last-good-if-confirmed"
 MODE = 0o600
 
 
-def save(directory: Path, resources: Resources) -> None:
+def save(directory: Path, resources: Resources, name: str = NAME) -> None:
     """Keep these resources instead of those kept before; whatever fails is said, and no more."""
-    file = directory / NAME
+    file = directory / name
     partial = file.with_suffix(".new")
     try:
         partial.unlink(missing_ok=True)
@@ -33,6 +35,12 @@ def save(directory: Path, resources: Resources) -> None:
         partial.replace(file)
     except OSError as error:
         log.warning("%s: %s; a restart will not know what was last good", file, error.strerror)
+
+
+def promote(directory: Path) -> None:
+    """Let what was kept to be confirmed be the last good. Raises OSError."""
+    with suppress(FileNotFoundError):
+        (directory / PENDING).replace(directory / NAME)
 
 
 def restore(directory: Path, overrides: NodeOverrides) -> Resources:

@@ -22,6 +22,7 @@ from controller.intent.loader import files, load
 from controller.intent.node import Namespaces, NodeOverrides
 from controller.intent.passwords import PasswordReader
 from controller.intent.schema import VALIDATION_FAILED, Owner, Resources
+from controller.intent.written import encode
 from controller.logs import WHOLE
 from controller.model.view import ResourceStatus
 from controller.model.violation import Violation
@@ -65,6 +66,44 @@ class Manifests:
         self._mtu = UNDERLAY_MTU
         self._broken: tuple[ResourceStatus, ...] = ()
         self._logged: set[Violation] = set()
+        self._tried: tuple[Trace, ...] = ()  # the files that were read last
+        self._given_up: tuple[Trace, ...] | None = None  # those that nobody confirmed
+        self.confirming = False  # what is good is what somebody confirmed, not what FRR took
+
+    @property
+    def changed(self) -> bool:
+        """Tell whether these are other manifests than the last good ones."""
+        return encode(self._taken) != encode(self._good)
+
+    @property
+    def former(self) -> bool:
+        """Tell whether there are last good ones."""
+        return bool(self._good.items)
+
+    @property
+    def nics(self) -> set[str]:
+        ports = self._latest.ports
+        return {port.name for port in ports if port.host is None and not port.loopback}
+
+    def keep_pending(self) -> None:
+        """Keep these manifests on the disk, to be the last good ones once they are confirmed."""
+        kept.save(self._state_dir, self._taken, kept.PENDING)
+
+    def confirm(self) -> None:
+        self._good = self._taken
+        kept.save(self._state_dir, self._good)
+
+    def put_back(self) -> Intent:
+        """Return to the last good manifests until the files change again."""
+        self._given_up = self._tried
+        self._files = self._taken = self._good
+        self._refused = {}
+        self._give_up()
+        return self.compile(self._spaces)
+
+    def _give_up(self) -> None:
+        text = f"{self._named}: not confirmed in time; change or touch a file to try again"
+        self._complain(ManifestError(text), "what was in force before stays")
 
     def read(self) -> Resources:
         """Read the files for the first time; what is broken in them is as it was in an earlier run.
@@ -72,6 +111,7 @@ class Manifests:
         Raises ManifestError when nothing can be understood, and nothing was kept.
         """
         manifests, _ = self._fingerprint()
+        self._tried = manifests
         earlier = kept.restore(self._state_dir, self._overrides)
         try:
             self._files = self._load()
@@ -130,6 +170,10 @@ class Manifests:
     def _again(self) -> Intent:
         """Read the files again, and compile what is good."""
         self._broken = ()
+        self._tried = self._fingerprint()[0]
+        if self._given_up == self._tried:
+            self._give_up()
+            return self.compile(self._spaces)
         try:
             found = self._load()
             if found.empty and not self._files.empty:
@@ -160,6 +204,8 @@ class Manifests:
 
     def applied(self, intent: Intent) -> None:
         """FRR took it all: an edit that it refuses goes back to this."""
+        if self.confirming and self.changed:
+            return
         if intent is self._latest and self._good is not self._taken:
             self._good = self._taken
             kept.save(self._state_dir, self._good)

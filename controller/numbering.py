@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from controller.intent.node import Look, Namespaces
 from controller.intent.numbering import Addresses
-from controller.settings import DEFAULT_NETNS
+from controller.options import DEFAULT_NETNS
 from datapaths.linux.addresses import addresses_of
 
 

@@ -10,6 +10,8 @@ from argparse import Action, ArgumentError, ArgumentParser, ArgumentTypeError
 from pathlib import Path
 from typing import Any, NoReturn
 
+DEFAULT_NETNS = "dualpath"  # which forwards
+STATE_DIR = "/run/dualpath"
 BUS = "bus.sock"  # in the state directory
 
 _MAX_SOCKET_PATH = 107  # sizeof(sockaddr_un.sun_path) - 1, linux/un.h
@@ -75,6 +77,13 @@ def seconds(text: str) -> float:
         value = math.nan
     if not 0 <= value < math.inf:
         raise ArgumentTypeError(f"{text!r}: give seconds, from 0 on")
+    return value
+
+
+def some_seconds(text: str) -> float:
+    """Take a time, from one second on."""
+    if (value := seconds(text)) < 1:
+        raise ArgumentTypeError(f"{text!r}: give seconds, from 1 on")
     return value
 
 

@@ -142,6 +142,11 @@ class Provisioner:
     def intent(self) -> Intent:
         return self._intent
 
+    @property
+    def nics(self) -> set[str]:
+        """The NICs that the datapath has now."""
+        return {port.name for port in self._programmed_nics()}
+
     def plan(self) -> Plan:
         return show(self._intent)
 

@@ -12,7 +12,6 @@ from controller import logs, options
 from controller.rpc import connect, listen
 
 DATAPATHS = ("kernel", "dpdk")
-DEFAULT_NETNS = "dualpath"
 
 _EXAMPLES = """examples:
   controller --datapath=kernel --config /etc/dualpath          all from manifests
@@ -21,6 +20,9 @@ _EXAMPLES = """examples:
   controller --datapath=dpdk --grout-sock /run/grout.sock --netns fwd --frr-netns frr
   controller --datapath=kernel --frr-netns frr --netns fwd     FRR and its devices are yours
   controller --datapath=kernel --config pe1.yaml --frr-name pe1 --listen 127.0.0.1:50051
+  controller --datapath=kernel --config /etc/dualpath --confirm-within 120
+  controller --datapath=kernel --config /etc/dualpath --dry-run    what would it change?
+  controller --datapath=kernel --config /etc/dualpath --dry-run -o json | jq .warnings
 """
 
 
@@ -48,7 +50,7 @@ class Settings:
 
     datapath: str
     frr_netns: str | None  # None: what the manifest names, else where we are
-    netns: str | None  # None: what the manifest names, else DEFAULT_NETNS
+    netns: str | None  # None: what the manifest names, else options.DEFAULT_NETNS
     fpm: str
     listen: str
     tls: Files | None
@@ -65,6 +67,9 @@ class Settings:
     log_format: str
     neighbor_limit: int = 0  # rows that the machine's neighbor tables take at least
     grout: GroutSettings = GroutSettings()
+    confirm_s: float = 0.0  # 0: what changes needs no confirmation
+    dry_run: bool = False
+    as_json: bool = False  # of a dry run
 
     @property
     def fpm_address(self) -> tuple[str, int]:
@@ -80,6 +85,10 @@ def parse(arguments: Sequence[str]) -> Settings:
     parser = _parser()
     told = parser.parse_args(arguments)
     tls = _files(parser, told, "tls")
+    if told.confirm_within is not None and not told.config:
+        parser.error("argument --confirm-within: goes with --config")
+    if told.output and not told.dry_run:
+        parser.error("argument -o/--output: goes with --dry-run")
     try:
         listen.check(told.listen, listen.Tls(*tls) if tls else None)
     except listen.ListenError as error:
@@ -104,6 +113,9 @@ def parse(arguments: Sequence[str]) -> Settings:
         log_format=told.log_format,
         neighbor_limit=told.neighbor_limit,
         grout=_grout(parser, told),
+        confirm_s=told.confirm_within or 0.0,
+        dry_run=told.dry_run,
+        as_json=told.output == "json",
     )
 
 
@@ -168,7 +180,7 @@ def _parser() -> argparse.ArgumentParser:
         "--netns",
         type=options.namespace,
         metavar="NAME|PATH",
-        help=f"forwarding namespace (default: the manifest's, or {DEFAULT_NETNS}; made)",
+        help=f"forwarding namespace (default: the manifest's, or {options.DEFAULT_NETNS}; made)",
     )
     add(
         "--fpm",
@@ -211,7 +223,7 @@ def _parser() -> argparse.ArgumentParser:
         "--state-dir",
         type=options.state_dir,
         metavar="PATH",
-        default=Path("/run/dualpath"),
+        default=Path(options.STATE_DIR),
         help="sockets (%(default)s)",
     )
     add(
@@ -254,6 +266,21 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="its index; wins over the manifests",
     )
+    add(
+        "--confirm-within",
+        type=options.some_seconds,
+        metavar="SECONDS",
+        help="unless `dualpath confirm` is run in time, give everything back after a first start "
+        "(and end with exit code 4), and return to the former manifests after a change of them",
+    )
+    add(
+        "--dry-run",
+        action="store_true",
+        help="change nothing; say what a start would change, and whether this SSH session or a "
+        "default route goes through a NIC that it takes. Exit code 0: nothing; 3: something; "
+        "1: it would not work; 2: a bad command line",
+    )
+    add("-o", "--output", choices=("text", "json"), help="form of the dry run's answer (text)")
     logs.add_options(add)
     _add_grout(parser.add_argument_group("--datapath=dpdk").add_argument)
     return parser

@@ -8,8 +8,9 @@ done again, and after any crash. Synchronous, as root, and never beside a runnin
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,10 +25,18 @@ from controller.model.routes import Op, RouteBatch
 from datapaths.base import Batch, DatapathError
 from datapaths.grout import devices
 from datapaths.kernel.driver import LAYOUT_KINDS, KernelDatapath
+from datapaths.kernel.layout import Layout
 from datapaths.linux import legs, netns, nics, ports
+from datapaths.linux.links import Links
 from datapaths.linux.namespaces import Namespaces
 from datapaths.linux.shadows import Shadow, Shadows
 from datapaths.linux.twins import Twins
+
+EVERYWHERE = frozenset(
+    {"lo", "tunl0", "gre0", "gretap0", "erspan0", "ip_vti0", "sit0"}
+    | {"ip6tnl0", "ip6gre0", "ip6_vti0"}
+)
+"""Devices that the kernel makes in every namespace (net.core.fb_tunnels_only_for_init_net)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +81,23 @@ def undone(left: Footprint) -> Iterator[Step]:
             if name in stuck:
                 step = replace(step, problem="a NIC is still in it")
             elif not step.problem:
-                step = replace(step, problem=_tried(lambda name=name: netns.remove(name)))
+                step = replace(step, problem=_tried(lambda name=name: _remove(name)))
             yield step
+
+
+def given_back(left: Footprint, keeps: Collection[str]) -> Iterator[Step]:
+    """Give NICs back but for some; yield each step when it is done, or failed."""
+    if netns.exists(left.forwarding):
+        for step in _nics(left):
+            if step.name not in keeps:
+                yield replace(step, problem=_tried(lambda step=step: _give_back(left, step.name)))
+
+
+def nics_of(left: Footprint | None) -> tuple[str, ...]:
+    """Return the NICs that are ours now."""
+    if left is None or not netns.exists(left.forwarding):
+        return ()
+    return tuple(step.name for step in _nics(left))
 
 
 def _nics(left: Footprint) -> Iterator[Step]:
@@ -107,7 +131,8 @@ def _empty(left: Footprint) -> None:
 
 
 async def _withdraw_all(left: Footprint) -> None:
-    datapath = KernelDatapath(left.forwarding, left.host)
+    layout = Layout(left.forwarding, left.host, neighbor_limit=0)  # the machine's limits stay
+    datapath = KernelDatapath(left.forwarding, left.host, layout)
     whole = left.forwarding in left.made  # goes with its name
     try:
         await datapath.capabilities()
@@ -135,6 +160,17 @@ def _namespace(name: str) -> Step:
         some = ", ".join(map(str, pids[:5]))
         return replace(step, problem=f"it stays while process {some} runs in it")
     return step
+
+
+def _remove(name: str) -> None:
+    """Remove a namespace, unless that would destroy a device that somebody else put there."""
+    with Links(name) as links:
+        devices = (link for link in links.all() if not link.made)
+        others = [link.name for link in devices if link.name not in EVERYWHERE]
+    if others:
+        some = ", ".join(sorted(others)[:5])
+        raise OSError(errno.EBUSY, f"it stays while {some} is in it: move that out, or delete it")
+    netns.remove(name)
 
 
 def _inside(name: str) -> Iterator[int]:

@@ -15,7 +15,17 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from controller.cli import conformance, down, explain, listing, manifests, repair, status, watch
+from controller.cli import (
+    confirm,
+    conformance,
+    down,
+    explain,
+    listing,
+    manifests,
+    repair,
+    status,
+    watch,
+)
 from controller.cli.client import FAILED, USAGE
 from controller.cli.options import CONNECT_VARIABLE, DEFAULT_CONNECT, CertificateFile, Target
 from controller.options import nonsense
@@ -142,6 +152,7 @@ COMMANDS = (
     *repair.COMMANDS,
     *manifests.COMMANDS,
     conformance.conformance,
+    confirm.confirm,
     down.down,
 )
 

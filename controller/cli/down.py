@@ -15,40 +15,20 @@ import yaml
 
 from controller import footprint, options
 from controller.cli.client import fail
-from controller.cli.options import Output, OutputOption, taken_by
+from controller.cli.options import NetnsOption, Output, OutputOption, StateDirOption
 from controller.footprint import Footprint
 from controller.lock import Held, alone
 from controller.supervisor import running
 from controller.teardown import Step, planned, undone
 
-DEFAULT_NETNS = "dualpath"
-STATE_DIR = "/run/dualpath"
-
 
 def down(
-    state_dir: Annotated[
-        str,
-        typer.Option(
-            help="The controller's --state-dir.",
-            metavar="PATH",
-            parser=taken_by(options.state_dir),
-        ),
-    ] = STATE_DIR,
+    state_dir: StateDirOption = options.STATE_DIR,
     netns: Annotated[
-        str,
-        typer.Option(
-            help="Forwarding namespace (default: as the controller had it).",
-            metavar="NAME|PATH",
-            parser=taken_by(options.namespace),
-        ),
+        str, NetnsOption(help="Forwarding namespace (default: as the controller had it).")
     ] = "",
     frr_netns: Annotated[
-        str,
-        typer.Option(
-            help="FRR's namespace (default: as the controller had it).",
-            metavar="NAME|PATH",
-            parser=taken_by(options.namespace),
-        ),
+        str, NetnsOption(help="FRR's namespace (default: as the controller had it).")
     ] = "",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
@@ -70,7 +50,7 @@ def down(
     directory = Path(state_dir)
     if os.geteuid() != 0:
         fail("only root may move devices and remove namespaces; run it with sudo")
-    left = footprint.read(directory) or Footprint(DEFAULT_NETNS)
+    left = footprint.read(directory) or Footprint(options.DEFAULT_NETNS)
     left = replace(left, forwarding=netns or left.forwarding, control=frr_netns or left.control)
     if dry_run:
         _show(planned(left), output)

@@ -13,6 +13,8 @@ from typing import Annotated, Any
 
 import typer
 
+from controller import options
+
 DEFAULT_CONNECT = "unix:/run/dualpath/inspect.sock"
 CONNECT_VARIABLE = "DUALPATH_CONNECT"
 UINT32, UINT64 = 0xFFFF_FFFF, 0xFFFF_FFFF_FFFF_FFFF  # of a field, in protobuf
@@ -85,6 +87,16 @@ def device_name(text: str) -> str:
 
 
 CertificateFile = partial(typer.Option, exists=True, dir_okay=False, readable=True)
+StateDirOption = Annotated[
+    str,
+    typer.Option(
+        "--state-dir",
+        help="The controller's --state-dir.",
+        metavar="PATH",
+        parser=taken_by(options.state_dir),
+    ),
+]
+NetnsOption = partial(typer.Option, metavar="NAME|PATH", parser=taken_by(options.namespace))
 VrfOption = Annotated[
     str,
     typer.Option("--vrf", metavar="NAME", parser=taken_by(device_name), help="Only this VRF."),

@@ -374,6 +374,10 @@ def _check_names(given: Mapping[str, object], names: type[Info]) -> None:
         raise TypeError(f"unknown attributes: {', '.join(sorted(unknown))}")
 
 
+class Refusal(str):
+    """A fault that cannot be put right: making the device would fail with this reason."""
+
+
 class Dry(Protocol):
     """A handle that notes what it would have written."""
 
@@ -391,7 +395,7 @@ def faults(handles: Iterable[Dry], work: Callable[[], object]) -> list[str]:
     except Absent:
         pass  # noted already
     except (Unavailable, OSError) as error:
-        found.append(getattr(error, "strerror", None) or str(error))
+        found.append(Refusal(getattr(error, "strerror", None) or str(error)))
     return [change for handle in handles for change in handle.changes] + found
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -70,6 +70,22 @@ def raise_below(sysctl: Path, most: int) -> Raised:
                 refused[_name(family, key)] = wanted
                 reason = os.strerror(error.errno or errno.EIO)
     return Raised(changed, refused, reason)
+
+
+def lacking(most: int) -> Mapping[str, int]:
+    """Return the limits that `raise_limits` would raise, and to what; change nothing."""
+    try:
+        return _in_first(lambda: dict(_below(SYSCTL, most)))
+    except OSError:
+        return {}
+
+
+def _below(sysctl: Path, most: int) -> Iterator[tuple[str, int]]:
+    for family in TABLES:
+        for key, share in SHARES.items():
+            path, wanted = sysctl / family / "neigh/default" / key, int(most * share)
+            if path.exists() and int(path.read_text()) < wanted:
+                yield _name(family, key), wanted
 
 
 def use() -> Sequence[NeighborTable]:

@@ -168,6 +168,12 @@ def note(links: Links, link: Link, home: str, added: Collection[Address]) -> Non
         _record(links, link, home, added)
 
 
+def belongings(links: Links, link: Link) -> tuple[tuple[HeldAddress, ...], tuple[HeldRoute, ...]]:
+    """Return the addresses and routes that would come along with a NIC; change nothing."""
+    with _asking(links, link) as state:
+        return state.addresses(link.mac), state.routes()
+
+
 def _record(links: Links, link: Link, home: str, added: Collection[Address]) -> NicRecord:
     """Return a NIC's file; write one of what it has, when it has none."""
     found = nicrecords.read(link.name, link.mac)

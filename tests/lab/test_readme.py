@@ -1,20 +1,21 @@
-"""README's way onto a node, command by command, on a file system as the packages left it."""
+"""The pages' way onto a node and back, block by block, on a file system as the packages left it."""
 
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.lab.documented import CHECKOUT, RUN, Key, block
 from tests.lab.frr import Settings
 from tests.lab.processes import run
 from tests.lab.scenario import Scenario
-from tests.lab.waiting import wait_until
+from tests.lab.waiting import SLOWNESS, wait_until
 
 pytestmark = pytest.mark.lab
 
-CHECKOUT = Path(__file__).parents[2]
 INSTALLED = re.compile(
     r"python3 -m venv|pip install|^ln -sf|^/usr/lib/frr/frrinit.sh stop", re.MULTILINE
 )
@@ -48,18 +49,43 @@ def etc(tmp_path: Path) -> Iterator[Path]:
     run(["umount", "--lazy", "/etc"])
 
 
-def blocks(heading: str) -> list[str]:
-    """Return the commands of each fenced block below a heading of the README."""
-    text = (CHECKOUT / "README.md").read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    return re.findall(r"^```\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+class Reader:
+    """Somebody who types what the pages show, block by block."""
+
+    def __init__(self) -> None:
+        self.ran: list[Key] = []
+
+    def commands(self, page: str, first: str) -> str:
+        """Return a block's commands, which somebody else runs."""
+        [key] = [key for key in RUN if key[0] == page and key[1].startswith(first)]
+        self.ran.append(key)
+        return block(key).commands
+
+    def types(self, page: str, first: str, *, code: int = 0) -> str:
+        """Run a block, which ends with this exit code; return what it prints."""
+        commands = self.commands(page, first)
+        done = subprocess.run(
+            ["bash", "-euc", commands],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120 * SLOWNESS,
+        )
+        assert done.returncode == code, f"{commands}: {done.stdout}{done.stderr}"
+        return done.stdout
 
 
 def shell(commands: str) -> str:
     return run(["bash", "-euc", commands], timeout_s=120.0)
 
 
-def test_readmes_commands_make_a_node(lab: Scenario, etc: Path) -> None:
-    install, manifest, controller, frr, look = blocks("Run it on a node")
+@pytest.fixture
+def checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(CHECKOUT)
+
+
+def fabric_neighbor(lab: Scenario) -> None:
+    """Make the neighbor that the example names, at the other end of eth1."""
     spine = lab.namespace("spine")
     run(["ip", "link", "add", "eth1", "type", "veth", "peer", "name", "e1", "netns", "spine"])
     run(["ip", "address", "add", "192.168.1.1/31", "dev", "eth1"])
@@ -67,26 +93,72 @@ def test_readmes_commands_make_a_node(lab: Scenario, etc: Path) -> None:
     spine.ip_batch("address add 192.168.1.0/31 dev e1", "link set e1 up")
     lab.frr("spine", spine, Settings(configuration=SPINE)).start()
 
-    packages, *rest = install.splitlines()
+
+def test_the_commands_of_the_pages_make_a_node_and_take_it_away(
+    lab: Scenario, etc: Path, checkout: None
+) -> None:
+    reader = Reader()
+    fabric_neighbor(lab)
+    packages, *rest = reader.commands("README.md", "apt-get install").splitlines()
     for package in packages.removeprefix("apt-get install -y ").split():
         run(["dpkg", "--status", package])  # the lab's tree was made with them
     assert all(INSTALLED.search(line) for line in rest), "the lab installs these its own way"
-    shell(manifest)
-    daemon = lab.daemon("readme-controller", controller.split())
+    reader.types("README.md", "mkdir -p /etc/dualpath")
+
+    before = links()
+    told = reader.types(
+        "README.md", "controller --datapath=kernel --config /etc/dualpath --dry", code=3
+    )
+    assert links() == before
+    assert not Path("/run/netns/frr").exists()
+    assert "move      nic       eth1" in told
+    command = reader.commands(
+        "README.md", "controller --datapath=kernel --config /etc/dualpath --conf"
+    )
+    daemon = lab.daemon("readme-controller", command.split())
     daemon.start()
+    wait_until(lambda: Path("/run/dualpath/unconfirmed.json").exists(), "a trial", 60)
     wait_until(lambda: Path("/run/netns/frr").exists(), "FRR's namespace", 60)
+    assert reader.types("README.md", "dualpath confirm") == "confirmed: it stays\n"
     wait_until(lambda: (etc / "frr/frr.conf").exists(), "frr.conf", 60)
-    edit, start = frr.rsplit("\n", 2)[0], frr.strip().splitlines()[-1]
-    shell(edit)
+    start_frr(reader, etc)
+    try:
+        wait_until(lambda: "ready       yes" in shell("dualpath status"), "ready", 120, every_s=1.0)
+        assert "192.168.1.0" in reader.types("README.md", "dualpath status")
+        reader.types("README.md", "ip route replace")
+        look(reader)
+    finally:
+        shell("frr-exec --netns frr -- /usr/lib/frr/frrinit.sh stop")
+        daemon.stop()
+    reader.types("docs/OPERATIONS.md", "dualpath down")
+    assert links() == before
+    assert not Path("/run/netns/frr").exists()
+    assert sorted(reader.ran) == sorted(RUN)
+
+
+def start_frr(reader: Reader, etc: Path) -> None:
+    *edit, start = reader.commands("README.md", "sed -i").strip().splitlines()
+    shell("\n".join(edit))
     once = (etc / "frr/daemons").read_text()
-    shell(edit)
+    shell("\n".join(edit))
     assert (etc / "frr/daemons").read_text() == once
     assert "dplane_fpm_nl -K20" in once
     shell(f"{start} >/tmp/frrinit.log 2>&1")  # FRR's daemons keep it open
-    try:
-        wait_until(lambda: Path("/run/frr/bgpd.vty").exists(), "bgpd; see /tmp/frrinit.log", 30)
-        wait_until(lambda: "ready       yes" in shell("dualpath status"), "ready", 120, every_s=1.0)
-        shown = [shell(line.removeprefix("$ ")) for line in look.splitlines() if line[:1] == "$"]
-        assert "192.168.1.0" in shown[-1]
-    finally:
-        shell(start.replace(" start", " stop"))
+    wait_until(lambda: Path("/run/frr/bgpd.vty").exists(), "bgpd; see /tmp/frrinit.log", 30)
+
+
+def look(reader: Reader) -> None:
+    """Type what is shown of a node that runs."""
+    reader.types("docs/CLI.md", "dualpath routes --vrf red")
+    shutil.copytree("/etc/dualpath", "/etc/dualpath.new")
+    node = Path("/etc/dualpath.new/node.yaml")
+    node.write_text(node.read_text().replace("vni: 100\n", "vni: 100\n  vxlanPort: 4790\n"))
+    shown = reader.types("docs/CLI.md", "dualpath diff", code=1)
+    assert "4789 -> 4790" in shown
+    dry = "controller --datapath=kernel --config /etc/dualpath --dry-run"
+    assert "would change nothing" in reader.types("docs/OPERATIONS.md", dry)
+    assert not reader.types("docs/OPERATIONS.md", "dualpath confirm", code=1)  # twice is too much
+
+
+def links() -> set[str]:
+    return {line.split("@")[0].split(":")[1].strip() for line in shell("ip -o link").splitlines()}

@@ -54,6 +54,7 @@ SPECIFIC: dict[str, list[str]] = {
     "--grout-memory": ["lots", "AUTO"],
     "--grout-netns": NAMESPACE,
     "--grout-sock": ["/tmp", LONG],
+    "--confirm-within": [*SECONDS, "0", "0.5"],
     "--hold": SECONDS,
     "--host-netns": NAMESPACE,
     "--listen": LISTEN,

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from controller import __main__ as program
-from controller.__main__ import Refused
+from controller import checks
+from controller.checks import Refused
 from controller.intent.node import Namespaces
 from controller.lock import alone
 from controller.provision import Spaces
@@ -22,41 +23,41 @@ def told(*arguments: str) -> Settings:
 
 def test_namespaces_come_from_the_command_line_before_the_manifest() -> None:
     named = Namespaces("fwd", "frr")
-    assert program._spaces(told(), named) == Spaces("fwd", "frr", True, True)
-    assert program._spaces(told("--netns", "x", "--frr-netns", "y"), named) == Spaces(
+    assert checks.spaces_of(told(), named) == Spaces("fwd", "frr", True, True)
+    assert checks.spaces_of(told("--netns", "x", "--frr-netns", "y"), named) == Spaces(
         "x", "y", False, False
     )
-    assert program._spaces(told("--netns", "fwd", "--frr-netns", "frr"), named) == Spaces(
+    assert checks.spaces_of(told("--netns", "fwd", "--frr-netns", "frr"), named) == Spaces(
         "fwd", "frr", True, True
     )
 
 
 def test_without_any_word_ours_is_made_and_frr_s_is_where_we_are() -> None:
-    assert program._spaces(told(), Namespaces()) == Spaces("dualpath", "", True, False)
+    assert checks.spaces_of(told(), Namespaces()) == Spaces("dualpath", "", True, False)
 
 
 def test_only_root_may_run_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(Refused, match="only root"):
-        program._check_root()
+        checks.check_root()
 
 
 @pytest.mark.parametrize("name", ["dp-none", "/etc/passwd/x"])
 def test_a_namespace_that_is_not_there_is_named(name: str) -> None:
     with pytest.raises(Refused, match=f"--netns: there is no network namespace {name}"):
-        program._check(told(), Spaces(name, "", False, False))
+        checks.check_namespaces(Spaces(name, "", False, False))
 
 
 def test_both_namespaces_may_not_be_the_same() -> None:
     with pytest.raises(Refused, match="pass --frr-netns"):
-        program._check(told(), Spaces("/proc/self/ns/net", "", False, False))
+        checks.check_namespaces(Spaces("/proc/self/ns/net", "", False, False))
 
 
 def test_a_state_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(Refused, match=r"--state-dir .*: Not a directory"):
-        program._check_state_dir(told("--state-dir", str(tmp_path / "file" / "x")))
-    program._check_state_dir(told("--state-dir", str(tmp_path / "made" / "here")))
+        checks.check_state_dir(told("--state-dir", str(tmp_path / "file" / "x")))
+    checks.check_state_dir(told("--state-dir", str(tmp_path / "made" / "here")))
     assert list((tmp_path / "made" / "here").iterdir()) == []
 
 

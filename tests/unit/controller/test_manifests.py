@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from controller import manifests
+from controller import kept, manifests
 from controller.intent.documents import ManifestError
 from controller.intent.layout import Intent
 from controller.manifests import Manifests
@@ -320,3 +320,41 @@ async def test_a_password_that_changes_is_seen(world: World, quick: None) -> Non
     assert status(heard[-1], "underlay").generation == 2
     work.cancel()
     await asyncio.gather(work, return_exceptions=True)
+
+
+def test_what_nobody_confirmed_goes_back_until_the_files_change(world: World) -> None:
+    world.manifests.confirming = True
+    first = world.start(underlay(), RED)
+    assert world.manifests.changed  # nothing was confirmed yet
+    assert not world.manifests.former
+    world.manifests.confirm()
+    assert not world.manifests.changed
+    edited = world.edit(underlay(), RED, BLUE)
+    world.manifests.applied(edited)  # FRR took it: that is no confirmation
+    assert world.manifests.changed
+    back = world.manifests.put_back()
+    assert back.devices == first.devices
+    assert any("not confirmed in time" in s.message for s in back.statuses)
+    again = world.manifests._again()  # as when a secret or an MTU changes
+    assert again.devices == first.devices
+    assert vrfs(world.edit(underlay(), BLUE, RED)) == ["blue", "red"]
+
+
+def test_a_start_returns_to_what_was_confirmed(world: World) -> None:
+    world.manifests.confirming = True
+    first = world.start(underlay(), RED)
+    world.manifests.confirm()
+    world.write(underlay(), RED, BLUE)
+    assert vrfs(world.restart()) == ["red", "blue"]
+    assert world.manifests.changed
+    assert world.manifests.former
+    assert world.manifests.put_back().devices == first.devices
+
+
+def test_confirming_promotes_what_was_kept_for_it(world: World) -> None:
+    world.start(underlay(), RED)
+    world.manifests.keep_pending()
+    kept.promote(world.state)
+    kept.promote(world.state)  # again is nothing
+    world.restart()
+    assert not world.manifests.changed

@@ -102,3 +102,29 @@ def test_help_and_version_need_nothing_else(capsys: pytest.CaptureFixture[str]) 
             parse([option])
         assert ended.value.code == 0
     assert "examples:" in capsys.readouterr().out
+
+
+def test_a_dry_run_and_a_confirmation_are_options() -> None:
+    told = parse(["--datapath=kernel", "--dry-run", "-o", "json"])
+    assert (told.dry_run, told.as_json, told.confirm_s) == (True, True, 0.0)
+    told = parse(["--datapath=kernel", "--config=c", "--confirm-within=90"])
+    assert (told.dry_run, told.confirm_s) == (False, 90.0)
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["-o", "json"], "goes with --dry-run"),
+        (["--dry-run", "-o", "xml"], "invalid choice"),
+        (["--confirm-within=60"], "goes with --config"),
+        (["--config=c", "--confirm-within=0"], "from 1 on"),
+        (["--config=c", "--confirm-within=soon"], "give seconds"),
+    ],
+)
+def test_what_neither_can_mean_is_refused(
+    options: list[str], why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse(["--datapath=kernel", *options])
+    assert ended.value.code == 2
+    assert why in capsys.readouterr().err

@@ -1,0 +1,122 @@
+"""What a controller refuses before it changes anything, each in one sentence."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import os
+import socket
+
+from controller.intent.documents import ManifestError
+from controller.intent.node import Namespaces
+from controller.intent.schema import Resources
+from controller.manifests import Manifests
+from controller.options import DEFAULT_NETNS
+from controller.provision import Spaces
+from controller.rpc import listen
+from controller.settings import Settings
+from controller.supervisor import running
+from datapaths.linux import netns
+
+
+class Refused(Exception):
+    """We cannot start; the text is one sentence that says what to do."""
+
+
+def load(settings: Settings, manifests: Manifests) -> Resources:
+    """Read the manifests. A bad one disturbs no other; nothing but bad ones is refused."""
+    resources = manifests.read()
+    if not resources.items:
+        found = [violation for bad in resources.rejected for violation in bad.violations]
+        if found:
+            raise ManifestError(*found)
+        named = ", ".join(map(str, settings.config))
+        raise Refused(f"--config {named}: there is no resource in it")
+    return resources
+
+
+def spaces_of(settings: Settings, named: Namespaces) -> Spaces:
+    """Return the namespaces; what only the command line names is not ours to make."""
+    control = settings.frr_netns or named.control
+    return Spaces(
+        forwarding=settings.netns or named.forwarding or DEFAULT_NETNS,
+        control=control,
+        make_forwarding=settings.netns in (None, named.forwarding),
+        make_control=bool(control) and control == named.control,
+    )
+
+
+def check_root() -> None:
+    if os.geteuid() != 0:
+        raise Refused("only root may make and change network namespaces; run it with sudo")
+
+
+def check_namespaces(spaces: Spaces) -> None:
+    """Refuse namespaces that are absent and not ours to make, and one for both purposes."""
+    for name, ours, option in (
+        (spaces.forwarding, spaces.make_forwarding, "--netns"),
+        (spaces.control, spaces.make_control, "--frr-netns"),
+    ):
+        if not ours and not netns.exists(name):
+            raise Refused(
+                f"{option}: there is no network namespace {name}; make it first, "
+                f"with `ip netns add {name}`, or name one that exists"
+            )
+    if _same(spaces.forwarding, spaces.control):
+        raise Refused(
+            "FRR's namespace and the forwarding namespace are the same, so zebra would program "
+            "what forwards: pass --frr-netns with the namespace that FRR runs in"
+        )
+
+
+def check_listeners(settings: Settings, control: str) -> None:
+    """Refuse addresses at which we cannot listen; makes the directories of sockets."""
+    listen.probe(settings.listen, listen.Tls(*settings.tls) if settings.tls else None)
+    if settings.metrics:
+        if path := listen.unix_path(settings.metrics):
+            listen.prepare(path)
+        else:
+            listen.probe_tcp(settings.metrics)
+    if settings.bridge == "child":
+        _check_fpm(settings, control)
+
+
+def _same(a: str, b: str) -> bool:
+    """Say whether two namespaces are one, of which either may be yet to be made."""
+    if netns.exists(a) and netns.exists(b):
+        return netns.same(a, b)
+    return netns.path_of(a) == netns.path_of(b)
+
+
+def check_state_dir(settings: Settings) -> None:
+    probe = settings.state_dir / ".probe"
+    try:
+        settings.state_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
+        probe.write_text("dualpath\n")
+        probe.unlink()
+    except OSError as error:
+        raise Refused(f"--state-dir {settings.state_dir}: {error.strerror}") from None
+
+
+def _check_fpm(settings: Settings, control: str) -> None:
+    """Refuse a port that somebody has, unless that is a bridge to take over."""
+    if running(settings.state_dir):
+        return
+    host, port = settings.fpm_address
+    if not netns.exists(control):
+        if not ipaddress.ip_address(host).is_loopback:
+            raise Refused(f"--fpm {settings.fpm}: a new namespace has loopback addresses only")
+        return
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with netns.entered(control), socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            probe.listen()
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise Refused(f"--fpm {settings.fpm}: {error.strerror}") from None
+            raise Refused(
+                f"--fpm {settings.fpm}: somebody listens there in FRR's namespace already; stop "
+                "that frr-bridge, or choose another port here and in FRR's `fpm address`"
+            ) from None

@@ -1,0 +1,151 @@
+"""The controller's side of a change on trial: begins one, follows it, and takes it back.
+
+`--confirm-within` puts two things on trial: a start on a machine where nothing of ours is yet, and
+manifests that differ from those confirmed last. Nothing confirmed in time takes the first back
+altogether, and the second to the former manifests. One that an earlier controller began goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import subprocess
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from controller import options, trial, watchdog
+from controller.intent.layout import Intent
+from controller.manifests import Manifests
+from controller.settings import Settings
+from controller.trial import Trial
+from datapaths.linux.quiet import keep_tcp_quiet
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 0.2
+
+
+class Unconfirmed(Exception):
+    """Nobody confirmed the first start in time: everything has to be given back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What was on the machine before a start."""
+
+    first: bool  # nothing of ours, or nothing that was ever good
+    nics: tuple[str, ...]  # that are ours already
+
+
+class Confirmation:
+    """Follows what is on trial in one state directory."""
+
+    def __init__(
+        self, settings: Settings, manifests: Manifests, forwarding: str, before: Before
+    ) -> None:
+        self._forwarding = forwarding
+        self._before = before
+        self._settings = settings
+        self._state_dir = settings.state_dir
+        self._manifests = manifests
+        self._watchdog: subprocess.Popen[bytes] | None = None
+        self._on_trial = False
+        self._keeps: set[str] | None = None  # NICs that stay while a change is taken back
+        manifests.confirming = settings.confirm_s > 0
+
+    def begin(self) -> None:
+        """Decide at a start what is on trial. Raises Unconfirmed, OSError."""
+        first, nics = self._before.first, self._before.nics
+        found = trial.read(self._state_dir)
+        if found is None:
+            trial.end(self._state_dir)  # one that a reboot ended
+            if self._settings.confirm_s and (first or self._manifests.changed):
+                self._put_on_trial(first=first, keeps=nics)
+            return
+        self._manifests.confirming = True
+        if trial.now() >= found.deadline or found.claimed:
+            if found.first:
+                raise Unconfirmed
+            self._manifests.put_back()
+            trial.end(self._state_dir)
+            return
+        self._write(Trial(found.deadline, found.boot, os.getpid(), found.first, found.keeps))
+        log.warning("an earlier controller's change is still on trial: %s", self._what(found))
+
+    def keep_sessions(self) -> None:
+        """Let no TCP session over a NIC be reset while it is away on trial. Raises OSError."""
+        with ThreadPoolExecutor(1) as thread:  # pyroute2 refuses a thread whose event loop runs
+            thread.submit(keep_tcp_quiet, self._forwarding, self._on_trial).result()
+
+    def changed(self, nics: tuple[str, ...]) -> None:
+        """Take note of other manifests, before they are put in force."""
+        if not self._settings.confirm_s:
+            return
+        found = trial.read(self._state_dir)
+        if found is not None and found.first:
+            return  # the start as a whole is on trial
+        if not self._manifests.changed:
+            if found is not None:
+                log.info("the manifests are what was confirmed: nothing is on trial any more")
+                self._over()
+            return
+        self._put_on_trial(first=False, keeps=found.keeps if found is not None else nics)
+        self.keep_sessions()
+
+    async def run(self, replace: Callable[[Intent], None], nics: Callable[[], set[str]]) -> None:
+        """Follow it until cancelled. Raises Unconfirmed."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            if not self._on_trial:
+                continue
+            found = trial.read(self._state_dir)
+            if self._keeps is not None:
+                if not nics() - self._keeps:  # until then the watchdog would do it, if we died
+                    self._over()
+            elif found is None:
+                self._over()
+                log.info("confirmed: it stays")
+                self._manifests.confirm()
+            elif trial.now() < found.deadline:
+                self._keep_watchdog()
+            elif trial.claim(self._state_dir):
+                self._take_back(found, replace)
+
+    def _take_back(self, found: Trial, replace: Callable[[Intent], None]) -> None:
+        if found.first:
+            raise Unconfirmed
+        log.error("nobody confirmed in time (`dualpath confirm`): the former manifests are back")
+        replace(self._manifests.put_back())
+        self._keeps = {*found.keeps, *self._manifests.nics}
+
+    def _over(self) -> None:
+        self._on_trial, self._keeps = False, None
+        trial.end(self._state_dir)
+        self.keep_sessions()
+
+    def _put_on_trial(self, *, first: bool, keeps: tuple[str, ...]) -> None:
+        deadline = trial.now() + self._settings.confirm_s
+        found = Trial(deadline, trial.boot(), os.getpid(), first, keeps)
+        self._manifests.keep_pending()
+        self._write(found)
+        log.warning("%s", self._what(found))
+
+    def _write(self, found: Trial) -> None:
+        trial.begin(self._state_dir, found)
+        self._on_trial = True
+        self._keep_watchdog()
+
+    def _keep_watchdog(self) -> None:
+        ended = self._watchdog is None or self._watchdog.poll() is not None
+        if ended and not watchdog.runs(self._state_dir):
+            told = self._settings
+            self._watchdog = watchdog.start(self._state_dir, told.log_level, told.log_format)
+
+    def _what(self, found: Trial) -> str:
+        left_s = max(0.0, found.deadline - trial.now())
+        what = "everything is given back" if found.first else "the former manifests are put back"
+        usual = str(self._state_dir) == options.STATE_DIR
+        option = "" if usual else f" --state-dir {self._state_dir}"
+        return f"run `dualpath confirm{option}` within {left_s:.0f} s, or {what}"

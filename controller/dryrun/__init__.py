@@ -1,0 +1,1 @@
+"""What a start of the controller would change, found without changing anything."""

@@ -1,0 +1,107 @@
+"""Compose a dry run: the same options, manifests and checks as a start, and no change.
+
+Runs beside a controller as well: it then shows what the manifests of now would change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator
+
+from controller import checks
+from controller.dryrun import connections, devices, frr
+from controller.dryrun.nics import moving
+from controller.dryrun.report import Change, Report, called
+from controller.intent.layout import Intent
+from controller.intent.node import Namespaces
+from controller.lock import is_held
+from controller.manifests import Manifests
+from controller.provision import Spaces
+from controller.settings import Settings
+from datapaths.linux import neightables, netns, sysctls
+from datapaths.linux.links import Refusal
+
+
+def rehearse(settings: Settings) -> Report:
+    """Return what a start would do. Raises what a start raises before it changes anything."""
+    manifests = Manifests(settings) if settings.config else None
+    resources = checks.load(settings, manifests) if manifests else None
+    named = resources.node.namespaces if resources else Namespaces()
+    spaces = checks.spaces_of(settings, named)
+    checks.check_namespaces(spaces)
+    report = Report()
+    if not is_held(settings.state_dir / "controller.lock"):
+        report.problems += _taken(settings, spaces.control)
+    report.add(_namespaces(spaces))
+    report.add(_settings(settings, spaces))
+    if manifests:
+        _devices(report, settings, manifests.compile(spaces), spaces, named.host)
+    return report
+
+
+def _taken(settings: Settings, control: str) -> Iterator[str]:
+    _, port = settings.fpm_address
+    if settings.bridge != "child" or not netns.exists(control):
+        return
+    listening = connections.LISTEN
+    if any(it.port == port and it.state == listening for it in connections.tcp_sockets(control)):
+        yield f"--fpm {settings.fpm}: somebody listens on that port in FRR's namespace already"
+
+
+def _namespaces(spaces: Spaces) -> Iterator[Change]:
+    if spaces.make_forwarding and not netns.exists(spaces.forwarding):
+        yield Change("make", "namespace", f"{spaces.forwarding}, which forwards")
+    if spaces.make_control and not netns.exists(spaces.control):
+        yield Change("make", "namespace", f"{spaces.control}, FRR's, with its own users")
+
+
+def _settings(settings: Settings, spaces: Spaces) -> Iterator[Change]:
+    if settings.datapath == "kernel" and settings.neighbor_limit:
+        raised = neightables.lacking(settings.neighbor_limit)
+        for name, value in raised.items():
+            yield Change("change", "setting", f"{name} to {value}, for the whole machine")
+    if netns.exists(spaces.forwarding):
+        for key in sysctls.differing(spaces.forwarding, sysctls.FORWARDING):
+            value = sysctls.FORWARDING[key]
+            yield Change("change", "setting", f"{key} to {value}", called(spaces.forwarding))
+
+
+def _devices(report: Report, settings: Settings, intent: Intent, spaces: Spaces, host: str) -> None:
+    ssh = connections.ours()
+    forwarding = devices.Forwarding(intent, spaces.forwarding, host, settings.neighbor_limit)
+    for port in forwarding.nics():
+        home = port.source_netns if port.source_netns is not None else spaces.forwarding
+        found = moving(port, home or host, spaces.forwarding, ssh)
+        report.add(found.changes)
+        report.warnings += found.warnings
+        report.problems += found.problems
+    by_kernel = settings.datapath == "kernel"
+    if by_kernel or not netns.exists(spaces.forwarding):
+        _sort(report, forwarding.differing())
+    else:
+        report.warnings.append("what grout has already was not compared: only grout-agent asks it")
+    _sort(report, devices.control(intent, spaces, by_kernel=by_kernel))
+    for status in intent.statuses:
+        if not status.ready:
+            report.problems += [str(v) for v in status.violations] or [
+                f"{status.kind} {status.name}: {status.message}"
+            ]
+    _frr(report, settings, intent)
+
+
+def _frr(report: Report, settings: Settings, intent: Intent) -> None:
+    conf = frr.difference(intent.frr, settings.frr_name)
+    report.frr_conf += conf.lines
+    if conf.lines:
+        report.add([Change("change" if conf.exists else "make", "file", conf.path)])
+    refused, limited = asyncio.run(frr.release(settings.frr_name))
+    report.problems += [text for text in (conf.problem, refused) if text]
+    report.warnings += [limited] if limited else []
+
+
+def _sort(report: Report, found: Iterable[Change | Refusal]) -> None:
+    for one in found:
+        if isinstance(one, Change):
+            report.changes.append(one)
+        else:
+            report.problems.append(str(one))

@@ -1,0 +1,66 @@
+"""Takes a change back that nobody confirmed. Synchronous, as root, with the controller's lock held.
+
+Of a first start everything goes, as `dualpath down` has it. Of a changed manifest only the NICs go
+home that the change took: a controller puts the former manifest back, this is for when none runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from controller import footprint, trial
+from controller.supervisor import running
+from controller.teardown import Step, given_back, undone
+from controller.trial import Trial
+from datapaths.linux import netns
+from datapaths.linux.quiet import keep_tcp_quiet
+
+log = logging.getLogger(__name__)
+
+UNCONFIRMED = 4  # exit code: nobody confirmed in time, and everything was taken back
+
+
+def roll_back(state_dir: Path) -> bool:
+    """Take back what is on trial; tell whether anything was. What cannot be done is logged."""
+    found = trial.claim(state_dir)
+    if found is None:
+        return False
+    log.warning("nobody confirmed in time (`dualpath confirm`): taking it back")
+    problems = 0
+    for step in _steps(state_dir, found):
+        problems += bool(step.problem)
+        level = logging.ERROR if step.problem else logging.WARNING
+        end = f": NOT DONE: {step.problem}" if step.problem else ""
+        log.log(level, "%s %s: %s%s", step.what, step.name, step.detail, end)
+    _let_speak(state_dir)
+    if found.first and not problems:
+        footprint.forget(state_dir)
+    trial.end(state_dir)
+    return True
+
+
+def _let_speak(state_dir: Path) -> None:
+    left = footprint.read(state_dir)
+    if left is not None and netns.exists(left.forwarding):
+        try:
+            keep_tcp_quiet(left.forwarding, False)
+        except OSError as error:
+            log.error("%s: %s", left.forwarding, error.strerror)
+
+
+def _steps(state_dir: Path, found: Trial) -> Iterator[Step]:
+    left = footprint.read(state_dir)
+    if left is None:
+        return  # it had not begun
+    if not found.first:
+        yield from given_back(left, found.keeps)
+        return
+    if pid := running(state_dir):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    yield from undone(left)

@@ -1,0 +1,127 @@
+"""A change that stays only if somebody confirms it in time: one file of the state directory.
+
+The file is there from before the change until it is confirmed or rolled back, whoever does that:
+
+    nothing -> written (begin) -> gone (confirm)                         the change stays
+                               -> claimed (claim) -> rolled back -> gone the change goes
+
+Confirming and claiming hold one lock, so exactly one of them wins. The deadline is a time of
+CLOCK_BOOTTIME: it outlives the controller, and no step of the clock moves it. A reboot ends NICs
+and namespaces by itself, so a file of an earlier boot counts for nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from controller.lock import Held, alone
+
+NAME = "unconfirmed.json"
+LOCK = "unconfirmed.lock"
+MODE = 0o600
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_TURN_S = 0.02
+_TURNS = 250
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What is on trial, and until when."""
+
+    deadline: float  # seconds of CLOCK_BOOTTIME
+    boot: str
+    pid: int  # the controller's
+    first: bool  # before it nothing of ours was here, so that all goes
+    keeps: tuple[str, ...] = ()  # NICs that were ours before it; the others go home
+    claimed: bool = False  # too late to confirm: somebody rolls it back
+
+
+class NothingOnTrial(Exception):
+    """There is nothing to confirm."""
+
+
+class TooLate(Exception):
+    """It is being rolled back already."""
+
+
+def now() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def boot() -> str:
+    return BOOT_ID.read_text().strip()
+
+
+def read(state_dir: Path) -> Trial | None:
+    """Return what is on trial; None for nothing, and for what a reboot has ended."""
+    try:
+        told = json.loads((state_dir / NAME).read_text(encoding="utf-8"))
+        found = Trial(**{**told, "keeps": tuple(told["keeps"])})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return found if found.boot == boot() else None
+
+
+def begin(state_dir: Path, trial: Trial) -> None:
+    """Put a change on trial, before anything is changed. Raises OSError."""
+    with _turn(state_dir):
+        _write(state_dir, trial)
+
+
+def confirm(state_dir: Path, at: float) -> None:
+    """Keep the change. Raises NothingOnTrial, or TooLate from the deadline on."""
+    if not state_dir.is_dir():
+        raise NothingOnTrial
+    with _turn(state_dir):
+        trial = read(state_dir)
+        if trial is None:
+            raise NothingOnTrial
+        if trial.claimed or at >= trial.deadline:
+            raise TooLate
+        (state_dir / NAME).unlink()
+
+
+def claim(state_dir: Path) -> Trial | None:
+    """Take the change to roll it back: it can no longer be confirmed. None if nothing is left."""
+    with _turn(state_dir):
+        trial = read(state_dir)
+        if trial is not None:
+            trial = replace(trial, claimed=True)
+            _write(state_dir, trial)
+        return trial
+
+
+def end(state_dir: Path) -> None:
+    """Nothing is on trial any more."""
+    (state_dir / NAME).unlink(missing_ok=True)
+
+
+def _write(state_dir: Path, trial: Trial) -> None:
+    file = state_dir / NAME
+    partial = file.with_suffix(".new")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, MODE)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+        json.dump(asdict(trial), opened)
+        opened.flush()
+        os.fsync(opened.fileno())
+    partial.replace(file)
+
+
+@contextmanager
+def _turn(state_dir: Path) -> Iterator[None]:
+    """Hold the lock; whoever has it lets go of it at once."""
+    for left in reversed(range(_TURNS)):
+        try:
+            with alone(state_dir / LOCK):
+                yield
+                return
+        except Held:
+            if not left:
+                raise
+            time.sleep(_TURN_S)

@@ -1,0 +1,99 @@
+"""The commands that README and docs show, and which of them the lab runs. Pure.
+
+A block fenced as `sh` is commands; one fenced as `console` has them behind `$ `, and their output.
+Each is in RUN or in NOT_RUN, by its page and first command. A new block is in neither, and a test
+says so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+CHECKOUT = Path(__file__).parents[2]
+COMMANDS = {"sh", "console"}
+OTHER = {"text", "yaml", "python"}
+_FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_PROMPT = "$ "
+
+Key = tuple[str, str]
+"""A page, and the first command of a block in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A fenced block of a page."""
+
+    page: str
+    language: str
+    text: str
+
+    @property
+    def commands(self) -> str:
+        """What a reader types."""
+        if self.language != "console":
+            return self.text
+        lines = (line for line in self.text.splitlines() if line.startswith(_PROMPT))
+        return "".join(f"{line.removeprefix(_PROMPT)}\n" for line in lines)
+
+    @property
+    def key(self) -> Key:
+        return self.page, self.commands.splitlines()[0]
+
+
+RUN: tuple[Key, ...] = (
+    ("README.md", "apt-get install -y python3-venv frr frr-pythontools"),  # the lab's own way
+    ("README.md", "mkdir -p /etc/dualpath"),
+    ("README.md", "controller --datapath=kernel --config /etc/dualpath --dry-run"),
+    ("README.md", "controller --datapath=kernel --config /etc/dualpath --confirm-within 120"),
+    ("README.md", "dualpath confirm"),
+    ("README.md", "sed -i -e 's/^bgpd=no/bgpd=yes/' -e 's/^bfdd=no/bfdd=yes/' \\"),
+    ("README.md", "dualpath status"),
+    ("README.md", "ip route replace 10.2.0.0/16 via 10.100.0.1"),
+    ("docs/CLI.md", "dualpath routes --vrf red"),
+    ("docs/CLI.md", "dualpath diff /etc/dualpath.new"),
+    ("docs/OPERATIONS.md", "controller --datapath=kernel --config /etc/dualpath --dry-run"),
+    ("docs/OPERATIONS.md", "dualpath confirm"),
+    ("docs/OPERATIONS.md", "dualpath down --dry-run"),
+)
+"""By tests/lab/test_readme.py, in this order, on a file system as the packages left it."""
+
+NOT_RUN: dict[Key, str] = {
+    (
+        "README.md",
+        "make demo      # two routers and a spine; pings over L3VNI and L2VNI; FRR is "
+        "killed under them",
+    ): "each starts this lab",
+    ("docs/API.md", "S=unix:///run/dualpath/inspect.sock"): "grpcurl is in no Debian release",
+    ("docs/API.md", "S=unix:///run/dualpath/grout-agent.sock"): "grpcurl is in no Debian release",
+    (
+        "docs/CLI.md",
+        "python -m datapaths.remote.serve --datapath memory --listen unix:/tmp/memory.sock &",
+    ): "tests/contract and tests/unit/controller/cli/test_conformance.py run both programs",
+    (
+        "docs/CLI.md",
+        "dualpath routes 10.0.0.0/8 --longer --vrf red          # a prefix and all within it",
+    ): "`watch` goes on until it is interrupted, and the lab has no jq",
+    ("docs/DEVELOPMENT.md", "git clone URL dualpath && cd dualpath"): "the URL is the reader's",
+    ("docs/OPERATIONS.md", "cp packaging/dualpath.service /etc/systemd/system/"): "the lab's "
+    "guests have no systemd",
+    ("docs/OPERATIONS.md", "systemctl stop dualpath frr"): "the lab's guests have no systemd",
+}
+
+
+def pages() -> list[str]:
+    """Return the pages with commands for users."""
+    docs = sorted((CHECKOUT / "docs").glob("*.md"))
+    return ["README.md", *(f"docs/{page.name}" for page in docs)]
+
+
+def blocks(page: str) -> Iterator[Block]:
+    for language, text in _FENCED.findall((CHECKOUT / page).read_text()):
+        yield Block(page, language, text)
+
+
+def block(key: Key) -> Block:
+    """Return one that has commands. Raises StopIteration when there is none."""
+    return next(b for b in blocks(key[0]) if b.language in COMMANDS and b.key == key)

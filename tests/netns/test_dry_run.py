@@ -1,0 +1,222 @@
+"""`controller --dry-run`: it tells what a start would do, and changes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.dryrun.connections import parse
+from controller.dryrun.nics import moving
+from controller.model.links import Port
+from datapaths.linux import netns
+from tests.netns.machines import Machine, machine, settled
+from tests.netns.namespaces import names, run
+
+pytestmark = [
+    pytest.mark.netns,
+    pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root"),
+]
+
+WITHOUT = {k: v for k, v in os.environ.items() if k != "SSH_CONNECTION"}
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[Machine]:
+    with machine(tmp_path) as one:
+        yield one
+
+
+def told(host: Machine, *options: str, ssh: str = "") -> dict[str, Any]:
+    """Return the dry run's answer as JSON."""
+    environment = {**WITHOUT, "SSH_CONNECTION": ssh} if ssh else WITHOUT
+    done = host.run("--dry-run", "-o", "json", *options, environment=environment)
+    found: dict[str, Any] = json.loads(done.stdout)
+    expected = 1 if found["problems"] else 3 if found["changes"] else 0
+    assert done.returncode == expected, done.stderr
+    return found
+
+
+def of(found: dict[str, Any], action: str, what: str) -> list[str]:
+    return [c["name"] for c in found["changes"] if (c["action"], c["what"]) == (action, what)]
+
+
+@contextmanager
+def started(host: Machine) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a controller until its NIC has moved, and stop it afterwards."""
+    log = (host.directory / "controller.log").open("wb")
+    process = subprocess.Popen(host.command(), stdout=log, stderr=log, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 60
+        while not (netns.exists(host.forwarding) and {"eth7", "br110"} <= names(host.forwarding)):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+        log.close()
+
+
+def test_a_first_start_is_told_and_not_done(host: Machine) -> None:
+    before = host.seen()
+    found = told(host)
+    assert host.seen() == before
+    assert {name.split(",")[0] for name in of(found, "make", "namespace")} == {
+        host.forwarding,
+        host.control,
+    }
+    [nic] = [change for change in found["changes"] if change["what"] == "nic"]
+    assert nic["action"] == "move"
+    assert host.forwarding in nic["name"]
+    text = "\n".join(nic["details"])
+    assert "address 192.0.2.2/24\n" in text
+    assert "address 2001:db8::2/64" in text
+    assert re.search(r"address 192\.0\.2\.9/24, a lease that ends in 3[56]\d\d s", text)
+    assert "route default via 192.0.2.1" in text
+    assert "route default (IPv6) via 2001:db8::1" in text
+    assert of(found, "make", "vni") == ["110, for L2VNI segment"]
+    assert set(of(found, "make", "shadow")) == {"lo", "br110", "vx110", "ac110"}
+    assert of(found, "make", "twin") == ["eth7"]
+    assert "+router bgp 65001" in found["frr_conf"]
+    assert not [warning for warning in found["warnings"] if "SSH" in warning]
+    assert not host.state_dir.exists()
+
+
+@pytest.mark.parametrize("family", ["IPv4", "IPv6"])
+def test_a_default_route_by_the_nic_is_a_warning(host: Machine, family: str) -> None:
+    [warning] = [w for w in told(host)["warnings"] if f"{family} default route" in w]
+    assert "eth7" in warning
+
+
+@pytest.mark.parametrize(
+    ("ssh", "through"),
+    [
+        ("192.0.2.1 50000 192.0.2.2 22", True),
+        ("192.0.2.1 50000 192.0.2.9 22", True),
+        ("2001:db8::1 50000 2001:db8::2 22", True),
+        ("::ffff:192.0.2.1 50000 ::ffff:192.0.2.2 22", True),
+        ("fe80::1%eth7 50000 fe80::2%eth7 22", True),
+        ("fe80::1%mgmt 50000 fe80::2%mgmt 22", False),
+        ("198.51.100.7 50000 10.0.0.1 22", True),  # answered by the default route
+        ("203.0.113.7 50000 203.0.113.1 22", False),  # by another NIC
+        ("2001:db8:1::7 50000 2001:db8:1::1 22", False),
+        ("nonsense", False),
+    ],
+)
+def test_an_ssh_session_through_the_nic_is_a_warning(
+    host: Machine, ssh: str, through: bool
+) -> None:
+    run(f"ip -n {host.host} link add mgmt type veth peer name mgmt-far")
+    run(f"ip -n {host.host} addr add 203.0.113.1/24 dev mgmt")
+    run(f"ip -n {host.host} addr add 2001:db8:1::1/64 dev mgmt nodad")
+    run(f"ip -n {host.host} link set mgmt up")
+    run(f"ip -n {host.host} link set mgmt-far up")
+    with netns.entered(host.host):
+        found = moving(Port("eth7", source_netns=""), "", host.forwarding, parse(ssh))
+    warnings = [w for w in found.warnings if "SSH session" in w]
+    assert bool(warnings) is through
+    assert all("--confirm-within" in warning and "eth7" in warning for warning in warnings)
+
+
+def test_the_ssh_session_of_the_shell_that_started_it_is_found(host: Machine) -> None:
+    warnings = told(host, ssh="192.0.2.1 50000 192.0.2.2 22")["warnings"]
+    assert any("SSH session (from 192.0.2.1 to 192.0.2.2)" in warning for warning in warnings)
+
+
+def test_a_session_on_a_device_on_top_of_the_nic_is_a_warning(host: Machine) -> None:
+    run(f"ip -n {host.host} link add top link eth7 type macvlan")
+    run(f"ip -n {host.host} addr add 203.0.113.1/24 dev top")
+    run(f"ip -n {host.host} link set top up")
+    warnings = told(host, ssh="203.0.113.7 50000 203.0.113.1 22")["warnings"]
+    assert any("SSH session" in warning for warning in warnings)
+    assert any("top is on top of eth7" in warning for warning in warnings)
+
+
+def test_open_connections_to_the_nics_addresses_are_counted(host: Machine) -> None:
+    with netns.entered(host.host):
+        listener = socket.create_server(("192.0.2.2", 2222))
+    with netns.entered(host.client):
+        client = socket.create_connection(("192.0.2.2", 2222))
+    with listener, client:
+        warnings = told(host)["warnings"]
+    assert "1 TCP connection to addresses of eth7 would break (port 2222)" in warnings
+
+
+def test_a_nic_that_cannot_be_taken_is_a_problem(host: Machine) -> None:
+    host.write("eth9")
+    assert any("eth9: no such device" in text for text in told(host)["problems"])
+    host.write("eth7")
+    run(f"ip -n {host.host} link add br0 type bridge")
+    run(f"ip -n {host.host} link set eth7 master br0")
+    assert any("eth7 belongs to br0" in text for text in told(host)["problems"])
+
+
+def test_a_leg_whose_name_is_taken_is_a_problem(host: Machine) -> None:
+    run(f"ip -n {host.host} link add host-e-110 type bridge")
+    assert any("host-e-110 exists" in text for text in told(host)["problems"])
+
+
+def test_nothing_is_to_be_done_beside_a_running_controller_but_frr(host: Machine) -> None:
+    with started(host):
+        found = told(host)
+    kinds = {(c["action"], c["what"]) for c in found["changes"]}
+    # Without FRR the overlay's stand-ins and twins are not made yet.
+    assert kinds <= {("make", "shadow"), ("make", "twin"), ("make", "file")}
+
+
+def test_what_a_changed_manifest_changes_is_told_beside_a_running_controller(host: Machine) -> None:
+    run(f"ip -n {host.host} link add eth8 type veth peer name wire8 netns {host.client}")
+    with started(host) as process:
+        process.send_signal(signal.SIGSTOP)  # it is not to follow the manifest
+        try:
+            host.write("eth8")
+            host.manifest.write_text(host.manifest.read_text().replace("vni: 110", "vni: 120"))
+            found = told(host)
+        finally:
+            process.send_signal(signal.SIGCONT)
+    assert [name.split(",")[0] for name in of(found, "move", "nic")] == ["eth8"]
+    assert of(found, "give back", "nic") == ["eth7"]
+    assert of(found, "remove", "vni") == ["110"]
+    assert of(found, "make", "vni") == ["120, for L2VNI segment"]
+
+
+def test_drift_is_told_as_a_change(host: Machine) -> None:
+    with started(host):
+        pass
+    run(f"ip -n {host.forwarding} link set br110 mtu 1300")
+    settled(host.host, host.client, host.forwarding)
+    before = host.seen()
+    changed = [c for c in told(host)["changes"] if c["action"] == "change"]
+    assert host.seen() == before
+    assert any("br110" in detail for c in changed for detail in c["details"])
+
+
+def test_text_is_for_people(host: Machine) -> None:
+    done = host.run("--dry-run", environment=WITHOUT)
+    assert "Nothing was changed. A start with these options would:" in done.stdout
+    assert "move      nic       eth7, from the controller's namespace" in done.stdout
+    assert "WARNING: the IPv4 default route" in done.stdout
+
+
+def test_a_nic_that_grout_owns_under_another_name_is_not_moved_again(host: Machine) -> None:
+    run(f"ip netns add {host.forwarding}")
+    run(f"ip -n {host.host} link set eth7 down")
+    mark = {"what": "device", "from": ".", "port": "eth7"}
+    run(f"ip -n {host.host} link set eth7 alias 'dualpath:{json.dumps(mark)}'")
+    run(f"ip -n {host.host} link set eth7 netns {host.forwarding} name n-eth7")
+    found = told(host, "--datapath=dpdk")
+    assert not [c for c in found["changes"] if c["what"] == "nic"]
+    assert not [text for text in found["problems"] if "eth7" in text]
+    assert any("grout" in warning for warning in found["warnings"])

@@ -1,0 +1,71 @@
+"""What is on trial: begun, confirmed or claimed, and one of the two only."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from controller import trial
+from controller.trial import NothingOnTrial, TooLate, Trial
+
+
+def begun(state_dir: Path, deadline: float = 100.0, boot: str = "") -> Trial:
+    one = Trial(deadline, boot or trial.boot(), os.getpid(), first=False, keeps=("eth1", "eth2"))
+    trial.begin(state_dir, one)
+    return one
+
+
+def test_what_was_begun_is_read_as_it_was_by_nobody_but_root(tmp_path: Path) -> None:
+    one = begun(tmp_path)
+    assert trial.read(tmp_path) == one
+    assert (tmp_path / trial.NAME).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"deadline": 1}', "\x00", '{"keeps": 3}'])
+def test_a_file_that_makes_no_sense_is_no_trial(tmp_path: Path, text: str) -> None:
+    (tmp_path / trial.NAME).write_text(text)
+    assert trial.read(tmp_path) is None
+
+
+def test_a_reboot_ends_a_trial(tmp_path: Path) -> None:
+    begun(tmp_path, boot="another")
+    assert trial.read(tmp_path) is None
+    with pytest.raises(NothingOnTrial):
+        trial.confirm(tmp_path, 0.0)
+    assert trial.claim(tmp_path) is None
+
+
+def test_a_confirmed_trial_can_no_longer_be_claimed(tmp_path: Path) -> None:
+    begun(tmp_path)
+    trial.confirm(tmp_path, 99.9)
+    assert trial.read(tmp_path) is None
+    assert trial.claim(tmp_path) is None
+    with pytest.raises(NothingOnTrial):
+        trial.confirm(tmp_path, 99.9)
+
+
+def test_a_claimed_trial_can_no_longer_be_confirmed(tmp_path: Path) -> None:
+    one = begun(tmp_path)
+    claimed = trial.claim(tmp_path)
+    assert claimed
+    assert (claimed.deadline, claimed.claimed, claimed.keeps) == (one.deadline, True, one.keeps)
+    with pytest.raises(TooLate):
+        trial.confirm(tmp_path, 0.0)
+    assert trial.claim(tmp_path) == claimed  # whoever claimed it may have died
+    trial.end(tmp_path)
+    assert trial.read(tmp_path) is None
+
+
+def test_from_the_deadline_on_it_is_too_late(tmp_path: Path) -> None:
+    begun(tmp_path)
+    with pytest.raises(TooLate):
+        trial.confirm(tmp_path, 100.0)
+    assert trial.read(tmp_path) is not None
+
+
+def test_without_a_state_directory_nothing_is_on_trial(tmp_path: Path) -> None:
+    with pytest.raises(NothingOnTrial):
+        trial.confirm(tmp_path / "none", 0.0)
+    assert not (tmp_path / "none").exists()
