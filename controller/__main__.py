@@ -17,12 +17,13 @@ from controller.intent.node import Namespaces
 from controller.lifetime import Broken, live, raise_descriptors
 from controller.lock import Held, alone
 from controller.manifests import Manifests
-from controller.metrics.server import MetricsError
+from controller.metrics.http import MetricsError
 from controller.provision import Spaces, ensure_namespaces
 from controller.rollback import UNCONFIRMED, roll_back
 from controller.rpc import listen
 from controller.rpc.connect import ConnectError
 from controller.settings import Settings, parse
+from controller.statedir import Note
 from controller.supervisor import Useless
 from controller.teardown import nics_of
 from datapaths.base import DatapathError
@@ -42,8 +43,8 @@ def main() -> None:
         if settings.dry_run:
             sys.exit(_dry_run(settings))
         checks.check_state_dir(settings)
-        with alone(settings.state_dir / "controller.lock"):
-            _start(settings)
+        with alone(settings.state_dir / "controller.lock") as lock:
+            _start(settings, lock)
     except Unconfirmed:
         sys.exit(UNCONFIRMED)
     except Held:
@@ -67,7 +68,7 @@ def _dry_run(settings: Settings) -> int:
     return report.code
 
 
-def _start(settings: Settings) -> None:
+def _start(settings: Settings, lock: Note) -> None:
     manifests = Manifests(settings) if settings.config else None
     resources = checks.load(settings, manifests) if manifests else None
     spaces = checks.spaces_of(settings, resources.node.namespaces if resources else Namespaces())
@@ -76,7 +77,7 @@ def _start(settings: Settings) -> None:
     host = resources.node.namespaces.host if resources else ""
     confirmation = _confirmation(settings, spaces, manifests) if manifests else None
     try:
-        asyncio.run(_run(settings, spaces, host, manifests, confirmation))
+        asyncio.run(_run(settings, spaces, host, manifests, confirmation, lock))
     except Unconfirmed:
         roll_back(settings.state_dir)
         log.error("not confirmed in time: everything that could be was given back; ending")
@@ -96,16 +97,19 @@ async def _run(
     host: str,
     manifests: Manifests | None,
     confirmation: Confirmation | None,
+    lock: Note,
 ) -> None:
     backend = BACKENDS[settings.datapath](settings, spaces, host)  # refuses what cannot work
     if confirmation:
         confirmation.begin()
-    footprint.note(settings.state_dir, spaces, host)
+    footprint_again = footprint.note(settings.state_dir, spaces, host)
     ensure_namespaces(spaces)
     if confirmation:
         confirmation.keep_sessions()
     intent = manifests.compile(spaces) if manifests else None
-    await live(Daemon(settings, spaces, backend, intent, manifests, confirmation).run())
+    daemon = Daemon(settings, spaces, backend, intent, manifests, confirmation)
+    daemon.directory.notes += [lock, footprint_again]
+    await live(daemon.run())
     log.info("the datapath goes on forwarding")
 
 

@@ -18,7 +18,7 @@ from datapaths.grout.process import Grout, GroutProcess, locate, peer_of
 from datapaths.grout.twins import GroutTwins
 from datapaths.kernel.driver import KernelDatapath
 from datapaths.kernel.layout import Layout
-from datapaths.linux import neightables
+from datapaths.linux import neightables, nicrecords
 from datapaths.linux.twins import Twins
 from datapaths.remote.driver import RemoteDatapath
 
@@ -39,6 +39,8 @@ class Backend:
     beside: tuple[Beside, ...] = ()
     neighbor_tables: Callable[[], Sequence[NeighborTable]] = lambda: ()
     """How full the machine's tables are that the datapath's hosts are in."""
+    notes: tuple[Callable[[], bool], ...] = ()
+    """Write down again what somebody removed: see `controller.statedir`."""
 
 
 Make = Callable[[Settings, Spaces, str], Backend]
@@ -49,7 +51,10 @@ def kernel(settings: Settings, spaces: Spaces, host: str) -> Backend:
     twins = Twins(spaces.forwarding, spaces.control)
     layout = Layout(spaces.forwarding, host, settings.neighbor_limit)
     return Backend(
-        KernelDatapath(spaces.forwarding, host, layout), twins, neighbor_tables=neightables.use
+        KernelDatapath(spaces.forwarding, host, layout),
+        twins,
+        neighbor_tables=neightables.use,
+        notes=(nicrecords.write_again,),
     )
 
 

@@ -33,6 +33,7 @@ from controller.namespaces import NamespaceKeeper
 from controller.provision import Provisioner, Spaces
 from controller.rpc.listen import Tls
 from controller.settings import Settings
+from controller.statedir import StateDirectory
 from controller.supervisor import BridgeSupervisor
 from datapaths.base import CaughtUp, LearnedMac, LearnedNeighbor, Lost, PortChanged, Unavailable
 
@@ -83,6 +84,9 @@ class Daemon:
         self._view.check = self._compare_frr
         self._view.neighbor_tables = backend.neighbor_tables
         self._supervisor = BridgeSupervisor(settings, spaces.control, silent=self._silent)
+        kept = (manifests.keep_again,) if manifests else ()
+        notes = (*backend.notes, self._supervisor.note_again, *kept)
+        self.directory = StateDirectory(settings.state_dir, notes)
         self._namespaces = NamespaceKeeper(spaces, self._namespace_renewed)
         self._manifests = manifests
         self._confirmation = confirmation
@@ -106,10 +110,12 @@ class Daemon:
         """Serve until cancelled. Raises ListenError, MetricsError, Unsupported or Unavailable."""
         tls = Tls(*self._settings.tls) if self._settings.tls else None
         inspect = await serve(self._view, self._datapath, listen=self._settings.listen, tls=tls)
+        self.directory.listeners.append(inspect)
         metrics = None
         try:
             if self._settings.metrics:
                 metrics = await serve_metrics(self._view, self._datapath, self._settings.metrics)
+                self.directory.listeners.append(metrics)
             await self._work()
         finally:
             if metrics:
@@ -121,6 +127,7 @@ class Daemon:
     async def _work(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._namespaces.run())
+            group.create_task(self.directory.run())
             for beside in self._backend.beside:
                 group.create_task(beside.run())
             await self._begin()
@@ -268,9 +275,9 @@ class Daemon:
         self._bus.tick()
         if self._provisioner:
             self._view.resources = self._provisioner.statuses()
-            self._view.problem = self._namespaces.problem or self._provisioner.problem
-        else:
-            self._view.problem = self._namespaces.problem
+        problem = self._namespaces.problem or self.directory.problem
+        provisioned = self._provisioner.problem if self._provisioner else ""
+        self._view.problem = problem or provisioned
 
     async def _every(self, period_s: float, call: Callable[[], None]) -> None:
         while True:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,8 +27,11 @@ class Footprint:
     made: tuple[str, ...] = ()  # namespaces, by name or path
 
 
-def note(state_dir: Path, spaces: Spaces, host: str) -> None:
-    """Write down the namespaces, before those that are absent are made. Raises OSError."""
+def note(state_dir: Path, spaces: Spaces, host: str) -> Callable[[], bool]:
+    """Write down the namespaces, before those that are absent are made. Raises OSError.
+
+    What is returned writes it again where somebody removed it, and tells whether it did.
+    """
     before = read(state_dir)
     made = set(before.made if before else ())
     for name, ours in (
@@ -37,7 +41,18 @@ def note(state_dir: Path, spaces: Spaces, host: str) -> None:
         if ours and not netns.exists(name):
             made.add(name)
     found = Footprint(spaces.forwarding, spaces.control, host, tuple(sorted(made)))
-    file = state_dir / NAME
+    _write(state_dir / NAME, found)
+
+    def again() -> bool:
+        if (state_dir / NAME).exists():
+            return False
+        _write(state_dir / NAME, found)
+        return True
+
+    return again
+
+
+def _write(file: Path, found: Footprint) -> None:
     partial = file.with_suffix(".new")
     with partial.open("w", encoding="utf-8") as opened:
         json.dump(asdict(found), opened)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,18 +15,39 @@ class Held(Exception):
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[None]:
+def alone(path: Path) -> Iterator[Callable[[], bool]]:
     """Hold the lock on `path`, whose directory exists. Raises Held at once when another has it.
+
+    What is yielded locks the file again if somebody removed it, and tells whether somebody did. It
+    raises OSError, EBUSY where another process was faster.
 
     The file stays: without it, the next two could each lock a file of their own. It is opened for
     reading, as one that is open for writing keeps its file system from being made read-only.
     """
-    fd = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    held = [_open(path)]
+
+    def renew() -> bool:
+        if path.exists() and os.path.samestat(os.fstat(held[0]), path.lstat()):
+            return False
+        fd = _open(path)
+        try:
+            _take(fd, path)
+        except Held:
+            os.close(fd)
+            raise OSError(errno.EBUSY, "another process has its lock now", str(path)) from None
+        os.close(held[0])
+        held[0] = fd
+        return True
+
     try:
-        _take(fd, path)
-        yield
+        _take(held[0], path)
+        yield renew
     finally:
-        os.close(fd)
+        os.close(held[0])
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
 
 def _take(fd: int, path: Path) -> None:

@@ -254,6 +254,14 @@ class Manifests:
             log.error("%s", violation, extra=WHOLE)
         self._logged = now
 
+    def keep_again(self) -> bool:
+        """Keep what was last good where somebody removed the file; tell whether it was."""
+        file = self._state_dir / kept.NAME
+        if not self._good.items or file.exists():
+            return False
+        kept.save(self._state_dir, self._good)
+        return file.exists()
+
     def _load(self) -> Resources:
         passwords = PasswordReader(self._secrets)
         try:

@@ -61,6 +61,13 @@ class BridgeSupervisor:
         finally:
             await self.end()
 
+    def note_again(self) -> bool:
+        """Write down our bridge's pid where somebody removed it; tell whether it was."""
+        if not self._child or self._pid_file.exists():
+            return False
+        self._note(self._child.pid)
+        return self._pid_file.exists()
+
     async def end(self) -> None:
         """End the bridge: with us, or because its namespace was made anew."""
         pid = self._child.pid if self._child else running(self._settings.state_dir)

@@ -55,15 +55,16 @@ async def _run(arguments: argparse.Namespace) -> None:
     bus = arguments.state_dir / options.BUS
     bus.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
     paths = FrrPaths.named(arguments.frr_name)
-    settings = Settings(
-        fpm_host=host,
-        fpm_port=port,
-        bus=f"ipc://{bus}",
-        run_dir=paths.run_dir,
-        hold_s=arguments.hold,
-        rights=paths.rights,
-    )
-    with alone(bus.with_suffix(".lock")):
+    with alone(bus.with_suffix(".lock")) as lock:
+        settings = Settings(
+            fpm_host=host,
+            fpm_port=port,
+            bus=f"ipc://{bus}",
+            run_dir=paths.run_dir,
+            hold_s=arguments.hold,
+            rights=paths.rights,
+            lock=lock,
+        )
         frr = FrrApply(paths)
         version = await frr.version()
         if remark := frr_version.refusal(version) or frr_version.limits(version):

@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 _TICK_S = 0.25
 _ALIVE_S = 1.0
 _COLLECT_S = 5.0
+_BUS_S = 0.5
 _REPLAY_LIMIT_S = 60.0
 _REPORT_S = 5.0
 _PEERS_S = 2.0
@@ -56,6 +57,7 @@ class Settings:
     run_dir: Path  # where FRR's daemons have their vty sockets
     hold_s: float  # how long what a dead daemon withdrew is kept; 0 obeys at once
     rights: Callable[[], Rights] = ours  # that FRR's daemons have
+    lock: Callable[[], bool] = lambda: False  # locks again a file that somebody removed
 
 
 class Runtime:
@@ -108,6 +110,7 @@ class Runtime:
                 group.create_task(self._watch.run())
                 group.create_task(self._every(_TICK_S, self._tick))
                 group.create_task(self._every(_ALIVE_S, self._say_alive))
+                group.create_task(self._every(_BUS_S, self._keep_bus))
                 group.create_task(self._every(_COLLECT_S, self.bridge.collect))
                 group.create_task(self._converge())
                 group.create_task(self._keep_armed())
@@ -420,6 +423,15 @@ class Runtime:
             self._belief.bgpd_back()
         self._mirror.retry()
         self._flush_soon()
+
+    def _keep_bus(self) -> None:
+        """Make the bus's socket and lock again when somebody removed them."""
+        try:
+            again = self._publisher.renew()
+            if self._settings.lock() or again:
+                log.warning("%s: somebody removed it; it is there again", self._settings.bus)
+        except OSError as error:
+            log.warning("%s: %s; trying again", error.filename, error.strerror)
 
     def _say_alive(self) -> None:
         self._publisher.send(events.Alive())

@@ -17,9 +17,13 @@ import zmq
 from controller.bus import wire
 from controller.bus.endpoint import Endpoint
 from controller.model import events
+from controller.rpc.socketname import SocketName
 
 log = logging.getLogger(__name__)
 
+MESSAGE_MAX = 64 << 20
+"""Bytes; a batch of 4,096 rows has 200 kB. ZeroMQ drops who sends more before it has any of it."""
+_NAMES = 8
 _QUEUE = 10_000  # messages ZeroMQ may hold; credit keeps us far below
 
 
@@ -33,23 +37,48 @@ class Publisher:
         self._subscriber = b""
         self._sequence = 0
         self._endpoint: Endpoint | None = None
+        self._socket: Any = None
+        self._name: SocketName | None = None
+        self._names = 0  # that we listen by; all but one were removed
 
     def listen(self, address: str) -> None:
         """Bind `address` (ipc://PATH). Raises OSError when the path cannot be had.
 
-        ZeroMQ takes the path from another process that has it: see that there is none.
+        It takes the path from another process that has it: see that there is none.
         """
-        socket: Any = zmq.Context.instance().socket(zmq.ROUTER)
-        socket.setsockopt(zmq.SNDHWM, _QUEUE)
-        socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        path = address.removeprefix("ipc://")
+        self._socket = zmq.Context.instance().socket(zmq.ROUTER)
+        self._socket.setsockopt(zmq.SNDHWM, _QUEUE)
+        self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, MESSAGE_MAX)
+        self._name = SocketName(Path(address.removeprefix("ipc://")), 0o600)
         try:
-            socket.bind(address)
-        except zmq.ZMQError as error:
-            socket.close()
-            raise OSError(error.errno, error.strerror, path) from None
-        Path(path).chmod(0o600)
-        self._endpoint = Endpoint(socket, self._receive)
+            self._bind(self._name)
+        except OSError:
+            self._socket.close()
+            raise
+        self._endpoint = Endpoint(self._socket, self._receive)
+
+    def renew(self) -> bool:
+        """Bind again where somebody removed the socket; tell whether it was. Raises OSError.
+
+        Whoever is connected stays so, until it was removed many times: to let go of a name ends the
+        connections that came by it.
+        """
+        if self._endpoint is None or self._name is None or not self._name.lost():
+            return False
+        if self._names >= _NAMES:
+            self._socket.unbind(self._socket.getsockopt(zmq.LAST_ENDPOINT).rstrip(b"\0"))  # all
+            self._names = 0
+        self._bind(self._name)
+        return True
+
+    def _bind(self, name: SocketName) -> None:
+        with name.binding() as path:
+            try:
+                self._socket.bind(f"ipc://{path}")
+            except zmq.ZMQError as error:
+                raise OSError(error.errno, error.strerror, str(name.path)) from None
+        self._names += 1
 
     @property
     def subscribed(self) -> bool:
@@ -72,6 +101,8 @@ class Publisher:
         if self._endpoint is not None:
             self._endpoint.close()
             self._endpoint = None
+        if self._name is not None:
+            self._name.remove()
 
     def _receive(self, frames: list[bytes]) -> None:
         sender, data = frames[0], frames[-1]

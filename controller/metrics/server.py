@@ -1,4 +1,4 @@
-"""Prometheus metrics of the daemon, and the small HTTP server that hands them out.
+"""Prometheus metrics of the daemon.
 
 The names are an interface: docs/API.md lists them. Values are read from the state when somebody
 asks, in the daemon's event loop; prometheus-client's own server would read it from a thread.
@@ -7,35 +7,21 @@ asks, in the daemon's event loop; prometheus-client's own server would read it f
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import logging
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from controller.metrics import datapath
+from controller.metrics.http import MetricsServer
 from controller.model.view import KindCount, StateView, Status
-from controller.rpc.listen import SOCKET_MODE, ListenError, prepare, unix_path
 from datapaths.base import DatapathError, Facts, PortState
 
-log = logging.getLogger(__name__)
-
-CLIENTS = 32
-REQUEST_MAX = 8192
-REQUEST_TIMEOUT_S = 5.0
 PATIENCE_S = 2.0  # with the datapath
-
-
-class MetricsError(Exception):
-    """Cannot listen; the text is one sentence."""
 
 
 _COUNTS: tuple[tuple[str, str, Callable[[KindCount], int]], ...] = (
@@ -173,79 +159,8 @@ class Source:
         return generate_latest(self._registry)
 
 
-async def serve_metrics(view: StateView, asked: Asked, listen: str) -> asyncio.Server:
+async def serve_metrics(view: StateView, asked: Asked, listen: str) -> MetricsServer:
     """Serve `GET /metrics` on unix:/PATH or ADDRESS:PORT until closed. Raises MetricsError."""
-    server = _Server(Source(view, asked))
-    try:
-        if path := unix_path(listen):
-            return await _listen_unix(server, path)
-        host, port = _split(listen)
-        if not _is_loopback(host):
-            log.warning("metrics: %s is no loopback address: whoever reaches it reads them", listen)
-        return await asyncio.start_server(server.answer, host, port, limit=REQUEST_MAX)
-    except OSError as error:
-        raise MetricsError(f"metrics: cannot listen on {listen}: {error.strerror}") from None
-    except ListenError as error:
-        raise MetricsError(f"metrics: {error}") from None
-
-
-async def _listen_unix(server: _Server, path: Path) -> asyncio.Server:
-    prepare(path)
-    umask = os.umask(0o777 & ~SOCKET_MODE)  # so that it never exists with a wider mode
-    try:
-        return await asyncio.start_unix_server(server.answer, path, limit=REQUEST_MAX)
-    finally:
-        os.umask(umask)
-
-
-def _split(listen: str) -> tuple[str, int]:
-    host, colon, port = listen.rpartition(":")
-    if not (colon and host and port.isascii() and port.isdigit() and int(port) < 65536):
-        raise MetricsError(f"metrics: {listen!r} is neither unix:/PATH nor ADDRESS:PORT")
-    return host.removeprefix("[").removesuffix("]"), int(port)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-class _Server:
-    """Answers a few clients at a time; a client beyond them is closed at once."""
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self._clients = 0
-
-    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one request and close: HTTP/1.0 is all that a scrape needs."""
-        if self._clients >= CLIENTS:
-            writer.transport.abort()
-            return
-        self._clients += 1
-        try:
-            async with asyncio.timeout(REQUEST_TIMEOUT_S):
-                head = await reader.readuntil(b"\r\n\r\n")
-                writer.write(await _response(self._source, head))
-                writer.close()
-                await writer.wait_closed()
-        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError, OSError):
-            pass  # not a scraper, or one that went away
-        finally:
-            self._clients -= 1
-            writer.transport.abort()  # one that does not read keeps neither memory nor descriptor
-
-
-async def _response(source: Source, head: bytes) -> bytes:
-    method, _, rest = head.partition(b" ")
-    path = rest.partition(b" ")[0].partition(b"?")[0]
-    if method != b"GET" or path != b"/metrics":
-        return _http("404 Not Found", "text/plain; charset=utf-8", b"only GET /metrics\n")
-    return _http("200 OK", CONTENT_TYPE_LATEST, await source.text())
-
-
-def _http(status: str, content_type: str, body: bytes) -> bytes:
-    head = f"HTTP/1.0 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
-    return head.encode() + b"Connection: close\r\n\r\n" + body
+    server = MetricsServer(Source(view, asked).text, listen)
+    await server.start()
+    return server

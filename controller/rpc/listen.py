@@ -7,13 +7,16 @@ import os
 import socket
 import ssl
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
 
+from controller.rpc.socketname import DIRECTORY_MODE, SocketName
+
 SOCKET_MODE = 0o660
-DIRECTORY_MODE = 0o750
 MAX_PATH = 107  # sizeof(sockaddr_un.sun_path) - 1, linux/un.h
 
 
@@ -54,17 +57,36 @@ class Tls:
             raise ListenError(f"{self.ca}: no certificate of a CA in PEM") from None
 
 
-def bind(server: grpc.aio.Server, listen: str, tls: Tls | None = None) -> Path | None:
-    """Let a server listen on unix:/PATH or ADDRESS:PORT; return the path that is to be unlinked.
+def bind(
+    server: grpc.aio.Server, listen: str, tls: Tls | None = None, name: SocketName | None = None
+) -> None:
+    """Let a server listen on unix:/PATH, whose name is `name`, or on ADDRESS:PORT.
 
     Raises ListenError.
     """
-    path = check(listen, tls)
-    if path:
-        _bind_unix(server, path)
+    if name:
+        with naming(name) as path:
+            server.add_insecure_port(f"unix:{path}")
     else:
         _bind_tcp(server, listen, tls)
-    return path
+
+
+@contextmanager
+def naming(name: SocketName) -> Iterator[Path]:
+    """Bind a socket to the path that this yields, and give it its name. Raises ListenError."""
+    try:
+        name.make_directory()
+        prepare(name.path)
+        with name.binding() as path:
+            yield path
+    except (RuntimeError, OSError) as error:
+        raise ListenError(f"cannot listen on {name.path}: {_reason(error)}") from None
+
+
+def _reason(error: RuntimeError | OSError) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
 
 
 def probe(listen: str, tls: Tls | None = None) -> None:
@@ -87,18 +109,6 @@ def probe_tcp(listen: str) -> None:
         socket.create_server((host, int(port)), family=family).close()
     except OSError:
         raise _not_to_be_had(listen) from None
-
-
-def _bind_unix(server: grpc.aio.Server, path: Path) -> None:
-    prepare(path)
-    umask = os.umask(0o777 & ~SOCKET_MODE)  # so that it never exists with a wider mode
-    try:
-        server.add_insecure_port(f"unix:{path}")
-        path.chmod(SOCKET_MODE)
-    except (RuntimeError, OSError) as error:
-        raise ListenError(f"cannot listen on {path}: {error}") from None
-    finally:
-        os.umask(umask)
 
 
 def _bind_tcp(server: grpc.aio.Server, listen: str, tls: Tls | None) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health_pb2_grpc
@@ -13,7 +11,8 @@ from grpc_reflection.v1alpha import reflection
 
 from controller.lifetime import end_with
 from controller.rpc.health import HealthService, Ready
-from controller.rpc.listen import Tls, bind
+from controller.rpc.listen import SOCKET_MODE, ListenError, Tls, bind, check
+from controller.rpc.socketname import SocketName
 
 GRACE_S = 0.5
 HEALTH_SERVICE = "grpc.health.v1.Health"
@@ -40,20 +39,53 @@ LIMITS: Options = (
 class RpcServer:
     """A running server. Made by `start`."""
 
-    def __init__(self, server: grpc.aio.Server, health: HealthService, path: Path | None) -> None:
-        self._server = server
-        self._path = path
+    def __init__(
+        self,
+        make: Callable[[], grpc.aio.Server],
+        health: HealthService,
+        listen: str,
+        tls: Tls | None,
+    ) -> None:
+        self._make = make
+        self._listen = listen
+        self._tls = tls
+        path = check(listen, tls)
+        self._name = SocketName(path, SOCKET_MODE) if path else None
+        self._server: grpc.aio.Server | None = None
         self._health = asyncio.create_task(health.follow())
         self._health.add_done_callback(end_with)
+
+    async def listen(self) -> None:
+        """Begin to listen, in place of the server before. Raises ListenError."""
+        server = self._make()
+        try:
+            bind(server, self._listen, self._tls, self._name)
+        except ListenError:
+            await server.stop(None)
+            raise
+        await server.start()
+        before, self._server = self._server, server
+        if before:
+            await before.stop(GRACE_S)
+
+    async def renew(self) -> bool:
+        """Listen again where somebody removed the socket; tell whether it was. Raises ListenError.
+
+        Streams that were open end: gRPC cannot give them to another server.
+        """
+        if not self._name or not self._name.lost():
+            return False
+        await self.listen()
+        return True
 
     async def stop(self) -> None:
         """End streams, let short calls finish, and remove the socket."""
         self._health.cancel()
         await asyncio.wait([self._health])
-        await self._server.stop(GRACE_S)
-        if self._path:
-            with suppress(OSError):  # a stale one is in nobody's way
-                self._path.unlink()
+        if self._server:
+            await self._server.stop(GRACE_S)
+        if self._name:
+            self._name.remove()
 
 
 async def start(
@@ -66,12 +98,20 @@ async def start(
     options: Options = (),
 ) -> RpcServer:
     """Serve what `add` adds. `listen` is unix:/PATH or ADDRESS:PORT. Raises ListenError."""
-    server = grpc.aio.server(options=(*ALONE, *LIMITS, *options), maximum_concurrent_rpcs=CALLS)
     health = HealthService(name, ready)
-    add(server)
-    health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    names = (name, HEALTH_SERVICE, reflection.SERVICE_NAME)
-    reflection.enable_server_reflection(names, server)
-    path = bind(server, listen, tls)
-    await server.start()
-    return RpcServer(server, health, path)
+
+    def make() -> grpc.aio.Server:
+        server = grpc.aio.server(options=(*ALONE, *LIMITS, *options), maximum_concurrent_rpcs=CALLS)
+        add(server)
+        health_pb2_grpc.add_HealthServicer_to_server(health, server)
+        names = (name, HEALTH_SERVICE, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, server)
+        return server
+
+    served = RpcServer(make, health, listen, tls)
+    try:
+        await served.listen()
+    except ListenError:
+        await served.stop()
+        raise
+    return served

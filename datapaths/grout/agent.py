@@ -18,7 +18,7 @@ from datapaths.grout.driver import GroutDatapath
 from datapaths.grout.placement import Places
 from datapaths.grout.process import locate
 from datapaths.grout.watch import Watch
-from datapaths.linux import netns
+from datapaths.linux import netns, nicrecords
 from datapaths.remote.process import parser_for, run, tls_of
 
 PROG = "grout-agent"
@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return datapath
 
     watches: list[asyncio.Task[None]] = []  # they end with the event loop
-    run(PROG, told, tls_of(parser, told), make)
+    run(PROG, told, tls_of(parser, told), make, (nicrecords.write_again,))
 
 
 if __name__ == "__main__":

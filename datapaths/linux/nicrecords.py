@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -38,9 +39,32 @@ class NicRecord:
     returning: bool = False  # it is on its way home, or there and not whole yet
 
 
+_seen: dict[Path, NicRecord] = {}
+"""What this process wrote or read for its own NICs, in case that somebody removes the files."""
+_lock = threading.Lock()  # NICs are moved in threads
+
+
 def write(record: NicRecord) -> None:
     """Keep a record instead of the NIC's earlier one. Raises OSError; then that one stays."""
     file = _file(record.name, record.mac)
+    with _lock:
+        _write(file, record)
+        _seen[file] = record
+
+
+def write_again() -> bool:
+    """Write the records whose files somebody removed; tell whether there were any.
+
+    Raises OSError.
+    """
+    with _lock:
+        gone = [file for file in _seen if not file.exists()]
+        for file in gone:
+            _write(file, _seen[file])
+    return bool(gone)
+
+
+def _write(file: Path, record: NicRecord) -> None:
     partial = file.with_suffix(".new")
     try:
         DIRECTORY.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -57,11 +81,18 @@ def write(record: NicRecord) -> None:
 
 
 def read(name: str, mac: bytes) -> NicRecord | None:
-    return _read(_file(name, mac))
+    file = _file(name, mac)
+    with _lock:
+        if record := _read(file) or _seen.get(file):
+            _seen[file] = record
+        return record
 
 
 def remove(record: NicRecord) -> None:
-    _file(record.name, record.mac).unlink(missing_ok=True)
+    file = _file(record.name, record.mac)
+    with _lock:
+        _seen.pop(file, None)
+        file.unlink(missing_ok=True)
 
 
 def every() -> Iterator[NicRecord]:
@@ -84,8 +115,7 @@ def _flush(directory: Path) -> None:
 
 def _read(file: Path) -> NicRecord | None:
     try:
-        told = json.loads(file.read_text(encoding="utf-8"))
-        return _decode(told)
+        return _decode(json.loads(file.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:

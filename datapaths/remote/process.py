@@ -7,18 +7,23 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from typing import NoReturn
 
 from controller import logs, options
-from controller.lifetime import Broken, live, raise_descriptors
+from controller.lifetime import Broken, end_with, live, raise_descriptors
 from controller.options import Parser
 from controller.rpc.listen import ListenError, Tls, check
+from controller.rpc.server import RpcServer
 from datapaths.base import Datapath, DatapathError, Unsupported
 from datapaths.remote.server import serve
 
 log = logging.getLogger(__name__)
 
+_KEEP_S = 0.5
+
+Note = Callable[[], bool]
 Make = Callable[[], Datapath]
 """Called within the event loop."""
 
@@ -60,8 +65,16 @@ def tls_of(parser: argparse.ArgumentParser, told: argparse.Namespace) -> Tls | N
     return tls
 
 
-def run(prog: str, told: argparse.Namespace, tls: Tls | None, make: Make) -> None:
+def run(
+    prog: str,
+    told: argparse.Namespace,
+    tls: Tls | None,
+    make: Make,
+    notes: Sequence[Note] = (),
+) -> None:
     """Serve until SIGTERM or SIGINT. What cannot be ends in one sentence and exit code 1.
+
+    `notes` write down again what somebody removed, and tell whether somebody did.
 
     What can never be has exit code EX_CONFIG: starting it again is of no use. A task that
     fails ends the process, too.
@@ -69,7 +82,7 @@ def run(prog: str, told: argparse.Namespace, tls: Tls | None, make: Make) -> Non
     logs.start(told.log_level, told.log_format)
     raise_descriptors()
     try:
-        asyncio.run(live(_run(told, tls, make)))
+        asyncio.run(live(_run(told, tls, make, notes)))
     except Broken:
         sys.exit(1)
     except (DatapathError, ListenError, OSError) as error:
@@ -78,7 +91,9 @@ def run(prog: str, told: argparse.Namespace, tls: Tls | None, make: Make) -> Non
     log.info("the datapath goes on forwarding")
 
 
-async def _run(told: argparse.Namespace, tls: Tls | None, make: Make) -> None:
+async def _run(
+    told: argparse.Namespace, tls: Tls | None, make: Make, notes: Sequence[Note]
+) -> None:
     loop, stopped = asyncio.get_running_loop(), asyncio.Event()
     if told.until_eof:
         loop.add_reader(sys.stdin.fileno(), _read, sys.stdin.fileno(), stopped)
@@ -88,12 +103,30 @@ async def _run(told: argparse.Namespace, tls: Tls | None, make: Make) -> None:
         capabilities = await datapath.capabilities()
         server = await serve(datapath, listen=told.listen, tls=tls)
         log.info("serving %s %s at %s", capabilities.name, capabilities.version, told.listen)
+        keeper = asyncio.create_task(_keep(server, notes))
+        keeper.add_done_callback(end_with)
         try:
             await stopped.wait()
         finally:
+            keeper.cancel()
             await server.stop()
     finally:
         await datapath.close()
+
+
+async def _keep(server: RpcServer, notes: Sequence[Note]) -> NoReturn:
+    """Make the socket again, and what is written down, when somebody removes it."""
+    while True:
+        await asyncio.sleep(_KEEP_S)
+        try:
+            again = await server.renew()
+            for note in notes:
+                again |= note()
+        except (ListenError, OSError) as error:
+            log.warning("%s; trying again", error)
+        else:
+            if again:
+                log.warning("somebody removed our files; they are there again")
 
 
 def _read(fd: int, stopped: asyncio.Event) -> None:

@@ -24,7 +24,7 @@ class Controller:
     """A controller whose state directory is a file system of its own."""
 
     def __init__(self, directory: Path, log: Path) -> None:
-        self._directory, self._log = directory, log
+        self.directory, self._log = directory, log
         with log.open("wb") as output:
             self.process = subprocess.Popen(
                 [
@@ -51,12 +51,12 @@ class Controller:
         subprocess.run(["nsenter", target, "--mount", *command], check=True)
 
     def remount(self, how: str) -> None:
-        self.inside("mount", "-o", f"remount,{how}", str(self._directory))
+        self.inside("mount", "-o", f"remount,{how}", str(self.directory))
 
     def fill(self) -> None:
         """Leave no page free, nor one that a file of the controller's would give back."""
         script = 'rm "$0/bridge.pid"; head -c 1000000 /dev/zero 2>/dev/null >"$0/full" || true'
-        self.inside("sh", "-c", script, str(self._directory))
+        self.inside("sh", "-c", script, str(self.directory))
 
     def until(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + 30
@@ -108,3 +108,18 @@ def test_a_controller_ends_well_in_a_read_only_directory(controller: Controller)
     controller.remount("ro")
     controller.process.terminate()
     assert controller.process.wait(10) == 0, controller.said
+
+
+def test_files_and_sockets_that_are_removed_are_there_again(controller: Controller) -> None:
+    controller.until(lambda: subscriptions(controller) == 1)
+    names = ("inspect.sock", "bus.sock", "bus.lock", "controller.lock", "footprint.json")
+    present = " && ".join(f'test -e "$0/{name}"' for name in (*names, "bridge.pid"))
+    for _ in range(2):
+        controller.inside("sh", "-c", f'{present} && rm -r "$0"/*', str(controller.directory))
+        time.sleep(2)
+        controller.inside("sh", "-c", present, str(controller.directory))
+    assert subscriptions(controller) == 1  # whoever was connected stayed so
+    status = ("-m", "controller.cli", "--connect", f"unix:{controller.directory}/inspect.sock")
+    controller.inside(sys.executable, *status, "status")
+    controller.kill_bridge()
+    controller.until(lambda: subscriptions(controller) == 2)

@@ -18,7 +18,12 @@ ALLOWED: dict[str, set[str]] = {
     "controller.pb": set(),
     "controller.wire": {"controller.model", "controller.pb"},  # for the bus and for gRPC
     "controller.rpc": {"controller.lifetime"},  # where gRPC listens and connects, north and south
-    "controller.bus": {"controller.model", "controller.pb", "controller.wire"},
+    "controller.bus": {
+        "controller.model",
+        "controller.pb",
+        "controller.rpc.socketname",
+        "controller.wire",
+    },
     "controller.core": {"controller.model", "datapaths.base"},
     "controller.intent": {"controller.model"},
     "controller.inspect": {
@@ -131,6 +136,7 @@ ALLOWED: dict[str, set[str]] = {
         "frr_bridge",
     },
     "controller.backends": {"controller", "datapaths"},  # the one list of datapaths
+    "controller.statedir": {"controller.rpc"},
     "controller.daemon": {"controller", "datapaths.base"},
     "controller.__main__": {"controller", "datapaths"},
     "datapaths.base": {"controller.model"},

@@ -237,3 +237,45 @@ async def test_messages_that_make_no_sense_are_few_log_lines(world: World) -> No
             controller.end._endpoint.send(b"\xff" * 64)
         await until(lambda: written.rows == 500)
         assert len(written.lines) <= 20
+
+
+@pytest.mark.parametrize("removed", ["socket", "directory"])
+async def test_a_socket_that_is_removed_is_made_again(tmp_path: Path, removed: str) -> None:
+    directory = tmp_path / "state"
+    directory.mkdir()
+    world = World(directory)
+    try:
+        first = await world.subscribed()
+        for _ in range(3):
+            assert not world.bridge.renew()
+            (directory / "bus.sock").unlink()
+            if removed == "directory":
+                directory.rmdir()
+            assert world.bridge.renew()
+            world.bridge.send(events.Alive())  # who is connected stays so
+            await until(lambda: first.heard[-1:] == [events.Alive()])
+            await asyncio.sleep(0.05)  # the old name is closed behind our back
+            assert [file.name for file in directory.iterdir()] == ["bus.sock"]
+        assert (await world.subscribed()).heard
+    finally:
+        world.close()
+    assert list(directory.iterdir()) == []
+
+
+async def test_a_socket_that_is_removed_often_costs_few_descriptors(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    try:
+        for _ in range(30):
+            (tmp_path / "bus.sock").unlink()
+            with contextlib.suppress(OSError):  # the name before is closed at that moment
+                world.bridge.renew()
+            await asyncio.sleep(0.01)
+            world.bridge.renew()
+        assert (await world.subscribed()).heard
+        assert names_in_use(tmp_path) < 20
+    finally:
+        world.close()
+
+
+def names_in_use(directory: Path) -> int:
+    return Path("/proc/net/unix").read_text().count(f"{directory}/bus.soc~")

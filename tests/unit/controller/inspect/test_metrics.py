@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import stat
 from contextlib import suppress
@@ -10,17 +11,17 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from controller.metrics import server as metrics
-from controller.metrics.server import MetricsError, serve_metrics
+from controller.metrics import http as metrics
+from controller.metrics import server as source
+from controller.metrics.http import MetricsError
+from controller.metrics.server import serve_metrics
 from controller.model.view import NeighborTable, ResourceStatus
 from tests.fakes.view import MemoryView, fabric
 
 
 async def scrape(view: MemoryView, request: str) -> str:
-    server = await serve_metrics(view, view.datapath, "127.0.0.1:0")
-    async with server:
-        host, port = server.sockets[0].getsockname()
-        reader, writer = await asyncio.open_connection(host, port)
+    async with await serve_metrics(view, view.datapath, "127.0.0.1:0") as server:
+        reader, writer = await asyncio.open_connection(*server.address)
         writer.write(request.encode())
         answer = (await reader.read()).decode()
         writer.close()
@@ -99,7 +100,7 @@ async def test_clients_beyond_the_limit_are_closed_and_the_rest_is_served(
     monkeypatch.setattr(metrics, "REQUEST_TIMEOUT_S", 0.3)
     view = fabric()
     async with await serve_metrics(view, view.datapath, "127.0.0.1:0") as server:
-        address = server.sockets[0].getsockname()
+        address = server.address
         for _ in range(5):  # as many at once as the backlog takes
             ended = [end_of_a_silent_client(address) for _ in range(2 * metrics.CLIENTS)]
             assert set(await asyncio.gather(*ended)) == {b""}  # at once, or after their time
@@ -137,13 +138,13 @@ async def read_all(caller: socket.socket) -> int:
 async def test_client_that_does_not_read_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "REQUEST_TIMEOUT_S", 0.3)
 
-    async def much(self: metrics.Source) -> bytes:
+    async def much(self: source.Source) -> bytes:
         return bytes(32 << 20)
 
-    monkeypatch.setattr(metrics.Source, "text", much)
+    monkeypatch.setattr(source.Source, "text", much)
     view = fabric()
     async with await serve_metrics(view, view.datapath, "127.0.0.1:0") as server:
-        with socket.create_connection(server.sockets[0].getsockname()) as caller:
+        with socket.create_connection(server.address) as caller:
             caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
             caller.setblocking(False)
             caller.send(b"GET /metrics HTTP/1.0\r\n\r\n")
@@ -160,3 +161,49 @@ async def test_address_that_others_reach_is_warned_of(
     view = fabric()
     async with await serve_metrics(view, view.datapath, listen):
         assert ("no loopback address" in caplog.text) == warned
+
+
+NOBODY = """
+import socket, sys
+held = [socket.create_connection(("127.0.0.1", int(sys.argv[1]))) for _ in range(200)]
+print("connected", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may become another user")
+async def test_a_user_who_holds_all_he_gets_keeps_no_other_out() -> None:
+    view = fabric()
+    async with await serve_metrics(view, view.datapath, "127.0.0.1:0") as server:
+        program = ["/usr/bin/python3", "-I", "-S", "-c", NOBODY, str(server.address[1])]
+        pipe = asyncio.subprocess.PIPE
+        caller = await asyncio.create_subprocess_exec(
+            *program, stdin=pipe, stdout=pipe, user=65534, cwd="/"
+        )
+        assert caller.stdout
+        assert await asyncio.wait_for(caller.stdout.readline(), 5) == b"connected\n"
+        reader, writer = await asyncio.open_connection(*server.address)
+        writer.write(b"GET /metrics HTTP/1.0\r\n\r\n")
+        assert b"dualpath_ready 1.0" in await reader.read()
+        writer.close()
+        caller.kill()
+        await caller.wait()
+
+
+@pytest.mark.parametrize("removed", ["socket", "directory"])
+async def test_a_socket_that_is_removed_is_made_again(tmp_path: Path, removed: str) -> None:
+    path = tmp_path / "run" / "metrics.sock"
+    view = fabric()
+    async with await serve_metrics(view, view.datapath, f"unix:{path}") as server:
+        for _ in range(2):
+            assert not await server.renew()
+            path.unlink()
+            if removed == "directory":
+                path.parent.rmdir()
+            assert await server.renew()
+            assert stat.S_IMODE(path.stat().st_mode) == 0o660
+            reader, writer = await asyncio.open_unix_connection(path)
+            writer.write(b"GET /metrics HTTP/1.0\r\n\r\n")
+            assert b"dualpath_ready 1.0" in await reader.read()
+            writer.close()
+    assert not path.exists()

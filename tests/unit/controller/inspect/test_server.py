@@ -64,7 +64,7 @@ async def test_a_file_that_is_no_socket_is_left_alone(tmp_path: Path) -> None:
     [
         ("unix:inspect.sock", "absolute"),
         ("unix:/" + "x" * 120, "107 bytes"),
-        ("unix:/proc/none/inspect.sock", "cannot use"),
+        ("unix:/proc/none/inspect.sock", "cannot listen"),
         ("0.0.0.0:5555", "not a loopback"),
         ("[::]:5555", "not a loopback"),
         ("192.0.2.1:5555", "not a loopback"),
@@ -148,3 +148,63 @@ async def test_streams_beyond_the_limit_are_refused_and_the_rest_goes_on(tmp_pat
         for channel in channels:
             await channel.close()
         await server.stop()
+
+
+async def answers(path: Path) -> bool:
+    async with grpc.aio.insecure_channel(f"unix:{path}") as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+        request = health_pb2.HealthCheckRequest(service=SERVICE)
+        answer = await health.Check(request, timeout=5, wait_for_ready=True)
+    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+@pytest.mark.parametrize("removed", ["socket", "directory"])
+async def test_a_socket_that_is_removed_is_made_again(tmp_path: Path, removed: str) -> None:
+    path = tmp_path / "run" / "inspect.sock"
+    server = await started(f"unix:{path}")
+    try:
+        for _ in range(3):
+            assert not await server.renew()
+            path.unlink()
+            if removed == "directory":
+                path.parent.rmdir()
+            assert await server.renew()
+            assert await answers(path)
+            assert stat.S_IMODE(path.stat().st_mode) == 0o660
+            assert stat.S_IMODE(path.parent.stat().st_mode) == 0o750
+            assert [file.name for file in path.parent.iterdir()] == [path.name]
+    finally:
+        await server.stop()
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("obstacle", ["file", "link", "socket that answers", "other file"])
+async def test_what_has_the_place_of_a_removed_socket_is_named_and_left(
+    tmp_path: Path, obstacle: str
+) -> None:
+    run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    server = await started(f"unix:{run}/inspect.sock")
+    (run / "inspect.sock").unlink()
+    run.rmdir()
+    other = socket.socket(socket.AF_UNIX)
+    try:
+        match obstacle:
+            case "file":
+                run.write_text("precious")
+            case "link":
+                run.symlink_to(elsewhere)
+            case "socket that answers":
+                run.mkdir()
+                other.bind(f"{run}/inspect.sock")
+                other.listen()
+            case _:
+                run.mkdir()
+                (run / "inspect.sock").write_text("precious")
+        with pytest.raises(ListenError, match=str(run)):
+            await server.renew()
+        assert list(elsewhere.iterdir()) == []
+    finally:
+        await server.stop()
+        other.close()
+    assert run.exists()

@@ -114,7 +114,7 @@ def refusal(main: Callable[[list[str]], None], *arguments: str) -> Refusal:
         ("[::1:5000", "neither unix:/PATH nor ADDRESS:PORT", 2),
         ("::1]:5000", "neither unix:/PATH nor ADDRESS:PORT", 2),
         ("unix:relative", "absolute", 2),
-        ("unix:/proc/none/x", "cannot use", 1),
+        ("unix:/proc/none/x", "cannot listen", 1),
     ],
 )
 def test_where_it_may_not_listen(listen: str, why: str, code: int) -> None:

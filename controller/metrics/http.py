@@ -1,0 +1,159 @@
+"""The small HTTP server that hands out metrics: few clients, little time, and no user has all."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import os
+import socket
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Self
+
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from controller.rpc.listen import SOCKET_MODE, ListenError, naming, unix_path
+from controller.rpc.peers import owner_of_peer
+from controller.rpc.socketname import SocketName
+
+log = logging.getLogger(__name__)
+
+CLIENTS = 32
+PER_USER = 8  # of those, for one user of this host or one address of another; not for our own user
+REQUEST_MAX = 8192
+REQUEST_TIMEOUT_S = 5.0
+
+Text = Callable[[], Awaitable[bytes]]
+
+
+class MetricsError(Exception):
+    """Cannot listen; the text is one sentence."""
+
+
+class MetricsServer:
+    """Serves `GET /metrics` on unix:/PATH or ADDRESS:PORT until closed."""
+
+    def __init__(self, text: Text, listen: str) -> None:
+        self._text = text
+        self._listen = listen
+        self._name: SocketName | None = None
+        self._server: asyncio.Server | None = None
+        self._clients: Counter[object] = Counter()
+
+    async def start(self) -> None:
+        """Begin to listen. Raises MetricsError."""
+        try:
+            if path := unix_path(self._listen):
+                self._name = SocketName(path, SOCKET_MODE)
+                await self._bind_unix(self._name)
+                return
+            host, port = _split(self._listen)
+            if not _is_loopback(host):
+                text = "metrics: %s is no loopback address: whoever reaches it reads them"
+                log.warning(text, self._listen)
+            self._server = await asyncio.start_server(self._answer, host, port, limit=REQUEST_MAX)
+        except OSError as error:
+            raise MetricsError(f"metrics: {self._listen}: {error.strerror}") from None
+        except ListenError as error:
+            raise MetricsError(f"metrics: {error}") from None
+
+    async def _bind_unix(self, name: SocketName) -> None:
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            with naming(name) as path:
+                listener.bind(str(path))
+        except ListenError:
+            listener.close()
+            raise
+        before = self._server
+        self._server = await asyncio.start_unix_server(
+            self._answer, sock=listener, limit=REQUEST_MAX
+        )
+        if before:
+            before.close()
+
+    async def renew(self) -> bool:
+        """Listen again where somebody removed the socket; tell whether it was.
+
+        Raises ListenError.
+        """
+        if not self._name or not self._name.lost():
+            return False
+        await self._bind_unix(self._name)
+        return True
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Return where it listens by TCP."""
+        assert self._server
+        host, port = self._server.sockets[0].getsockname()[:2]
+        return host, port
+
+    def close(self) -> None:
+        if self._server:
+            self._server.close()
+        if self._name:
+            self._name.remove()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one request and close: HTTP/1.0 is all that a scrape needs."""
+        user = _user(writer.get_extra_info("socket"))
+        most = CLIENTS if user == os.geteuid() else PER_USER
+        if self._clients.total() >= CLIENTS or self._clients[user] >= most:
+            writer.transport.abort()
+            return
+        self._clients[user] += 1
+        try:
+            async with asyncio.timeout(REQUEST_TIMEOUT_S):
+                head = await reader.readuntil(b"\r\n\r\n")
+                writer.write(await self._response(head))
+                writer.close()
+                await writer.wait_closed()
+        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError, OSError):
+            pass  # not a scraper, or one that went away
+        finally:
+            self._clients -= Counter([user])  # and forgets who has none left
+            writer.transport.abort()  # one that does not read keeps neither memory nor descriptor
+
+    async def _response(self, head: bytes) -> bytes:
+        method, _, rest = head.partition(b" ")
+        path = rest.partition(b" ")[0].partition(b"?")[0]
+        if method != b"GET" or path != b"/metrics":
+            return _http("404 Not Found", "text/plain; charset=utf-8", b"only GET /metrics\n")
+        return _http("200 OK", CONTENT_TYPE_LATEST, await self._text())
+
+
+def _user(connection: socket.socket) -> object:
+    """Return the user at the other end if it is on this host, else its address."""
+    if owner := owner_of_peer(connection):
+        return owner.uid
+    try:
+        return connection.getpeername()[0]
+    except OSError:  # it is gone
+        return None
+
+
+def _split(listen: str) -> tuple[str, int]:
+    host, colon, port = listen.rpartition(":")
+    if not (colon and host and port.isascii() and port.isdigit() and int(port) < 65536):
+        raise MetricsError(f"metrics: {listen!r} is neither unix:/PATH nor ADDRESS:PORT")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _http(status: str, content_type: str, body: bytes) -> bytes:
+    head = f"HTTP/1.0 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
+    return head.encode() + b"Connection: close\r\n\r\n" + body

@@ -1,0 +1,67 @@
+"""The state directory while it is in use: what somebody removes from it is made again.
+
+Sockets in it are how others reach us, its lock keeps a second controller out, and the other files
+are for the next start. Each is made again within a second. Where that cannot be, `problem` says
+why, and the controller is not ready.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn, Protocol
+
+from controller.rpc.listen import ListenError
+from controller.rpc.socketname import make_directory
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 0.5
+
+
+class Listener(Protocol):
+    """A server with a socket that may be removed."""
+
+    async def renew(self) -> bool: ...
+
+
+Note = Callable[[], bool]
+"""Writes a file again that is not there; tells whether it did. Raises OSError."""
+
+
+class StateDirectory:
+    """Looks after one directory, and after listeners wherever they are."""
+
+    def __init__(self, path: Path, notes: Sequence[Note] = ()) -> None:
+        self._path = path
+        self._linked = path.is_symlink()
+        self.notes = list(notes)
+        self.listeners: list[Listener] = []
+        self.problem = ""
+
+    async def run(self) -> NoReturn:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            await self.look()
+
+    async def look(self) -> None:
+        """Make again what is gone."""
+        problem = ""
+        again = 0
+        try:
+            make_directory(self._path, linked=self._linked)
+            again += sum(note() for note in self.notes)
+        except OSError as error:
+            problem = f"the state directory: {error.filename or self._path}: {error.strerror}"
+        for listener in self.listeners:
+            try:
+                again += await listener.renew()
+            except ListenError as error:
+                problem = problem or str(error)
+        if again:
+            log.warning("%s: somebody removed %d files; they are there again", self._path, again)
+        if problem != self.problem:
+            log.log(logging.WARNING if problem else logging.INFO, "%s", problem or "all is there")
+        self.problem = problem

@@ -1,0 +1,137 @@
+"""A state directory from which somebody removes things while it is in use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from controller import footprint
+from controller.lock import Held, alone
+from controller.provision import Spaces
+from controller.rpc.listen import ListenError
+from controller.statedir import StateDirectory
+from datapaths.linux import nicrecords
+from datapaths.linux.nicrecords import NicRecord
+
+RECORD = NicRecord("eth1", b"\2\0\0\0\0\1", "/proc/1/ns/net", "/run/netns/fwd", up=True, alias="")
+
+
+class Kept:
+    """A file that is written again."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.file.write_text("a")
+
+    def again(self) -> bool:
+        if self.file.exists():
+            return False
+        self.file.write_text("a")
+        return True
+
+
+def clear(directory: Path) -> None:
+    for file in directory.iterdir():
+        file.unlink()
+    directory.rmdir()
+
+
+async def test_what_is_removed_is_there_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "state"
+    path.mkdir()
+    kept = Kept(path / "a")
+    with alone(path / "lock") as lock:
+        directory = StateDirectory(path, [kept.again, lock])
+        await directory.look()
+        assert caplog.messages == []
+        clear(path)
+        await directory.look()
+        assert {file.name for file in path.iterdir()} == {"a", "lock"}
+        with pytest.raises(Held), alone(path / "lock"):
+            pass
+    assert len(caplog.messages) == 1
+    assert directory.problem == ""
+
+
+@pytest.mark.parametrize("obstacle", ["file", "link"])
+async def test_what_has_the_directorys_place_is_a_problem_until_it_goes(
+    tmp_path: Path, obstacle: str
+) -> None:
+    path, elsewhere = tmp_path / "state", tmp_path / "elsewhere"
+    path.mkdir()
+    elsewhere.mkdir()
+    kept = Kept(path / "a")
+    directory = StateDirectory(path, [kept.again])
+    clear(path)
+    if obstacle == "file":
+        path.write_text("")
+    else:
+        path.symlink_to(elsewhere)
+    await directory.look()
+    assert str(path) in directory.problem
+    assert list(elsewhere.iterdir()) == []
+    path.unlink()
+    await directory.look()
+    assert (directory.problem, kept.file.exists()) == ("", True)
+
+
+async def test_a_directory_that_was_a_link_from_the_start_is_used(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (tmp_path / "state").symlink_to(elsewhere)
+    kept = Kept(tmp_path / "state" / "a")
+    directory = StateDirectory(tmp_path / "state", [kept.again])
+    kept.file.unlink()
+    await directory.look()
+    assert (directory.problem, kept.file.exists()) == ("", True)
+
+
+async def test_a_lock_that_another_process_has_now_is_a_problem(tmp_path: Path) -> None:
+    with alone(tmp_path / "lock") as lock:
+        (tmp_path / "lock").unlink()
+        with alone(tmp_path / "lock"):
+            directory = StateDirectory(tmp_path, [lock])
+            await directory.look()
+            assert "another process has its lock now" in directory.problem
+        await directory.look()
+        assert directory.problem == ""
+
+
+async def test_a_listener_that_cannot_listen_again_is_a_problem(tmp_path: Path) -> None:
+    class Stuck:
+        async def renew(self) -> bool:
+            raise ListenError("cannot listen on /a: it is no directory any more")
+
+    directory = StateDirectory(tmp_path)
+    directory.listeners.append(Stuck())
+    await directory.look()
+    assert directory.problem == "cannot listen on /a: it is no directory any more"
+
+
+def test_the_footprint_is_written_again(tmp_path: Path) -> None:
+    again = footprint.note(
+        tmp_path, Spaces("fwd", "frr", make_forwarding=True, make_control=True), "host"
+    )
+    before = footprint.read(tmp_path)
+    assert not again()
+    footprint.forget(tmp_path)
+    assert again()
+    assert footprint.read(tmp_path) == before
+
+
+def test_records_of_nics_are_written_again_until_they_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nicrecords, "DIRECTORY", tmp_path / "nics")
+    nicrecords.write(RECORD)
+    assert not nicrecords.write_again()
+    clear(tmp_path / "nics")
+    assert nicrecords.read("eth1", RECORD.mac) == RECORD
+    assert nicrecords.write_again()
+    assert list(nicrecords.every()) == [RECORD]
+    nicrecords.remove(RECORD)
+    assert not nicrecords.write_again()
+    assert list(nicrecords.every()) == []
