@@ -17,7 +17,7 @@ from controller.intent.remarks import overlay_mtu, remarked
 from controller.intent.resolve import select
 from controller.intent.schema import Owner, Resources
 from controller.intent.underlay import Underlay
-from controller.intent.validate import Accepted, validate
+from controller.intent.validate import Accepted, also_wrong, validate
 from controller.model.frr import FrrSettings
 from controller.model.kinds import Kind
 from controller.model.links import Address, HostEnd, Port, Vni, Vrf
@@ -64,6 +64,9 @@ def compile(  # noqa: A001 - called as layout.compile
     """Compile resources for a node whose narrowest underlay device has `underlay_mtu`."""
     accepted = validate(select(resources.items, node), node)
     rejected = {status.owner: status for status in resources.rejected}
+    for partial in resources.partial:
+        known = rejected[partial.owner]
+        rejected[partial.owner] = schema.also_rejected(known, also_wrong(accepted, partial))
     judged = [status for status in accepted.statuses if status.owner not in rejected]
     made = list(_devices(accepted, underlay_mtu))
     devices = [device for device, _ in made]

@@ -89,6 +89,7 @@ def merge(
     return Resources(
         tuple(collector.items),
         tuple(schema.rejected(*owner, found) for owner, found in collector.rejected.items()),
+        tuple(collector.partial),
         node,
         collector.digests,
         empty=not collector.documents,
@@ -150,6 +151,7 @@ class _Collector:
     def __init__(self, passwords: PasswordReader) -> None:
         self._passwords = passwords
         self.items: list[Resource[Spec]] = []
+        self.partial: list[Resource[Spec]] = []  # of the rejected, what is right
         self.rejected: dict[Owner, list[Violation]] = {}
         self.broken: list[Violation] = []  # what leaves all of it in doubt
         self.nodes: list[Node] = []
@@ -272,17 +274,18 @@ class _Collector:
         whole = self._passwords.resolve(spec, Path(document.path).parent, complaints)
         self.digests[kind, name] = _digest(whole)
         modern = modernise(kind, whole, complaints)
+        parsed: Spec | None
         try:
             parsed = schema.parse(kind, modern)
         except InvalidSpec as error:
             # A part that was left out above may be missed here, or change what a rule sees.
             before = {c.path for c in complaints.found}
             complaints.found += (c for c in error.complaints if not _follows(c, before))
-        else:
-            if usable and not complaints.found:
-                origin = Origin(document, path)
-                resource = Resource(kind, name, parsed, source, whole, origin, namespace)
-                self.items.append(resource)
+            parsed, usable = error.partial, False
+        if parsed is not None:
+            origin = Origin(document, path)
+            resource = Resource(kind, name, parsed, source, whole, origin, namespace)
+            (self.items if usable and not complaints.found else self.partial).append(resource)
         if complaints.found:
             self._reject(kind, name, document, *complaints.found, path=path)
 

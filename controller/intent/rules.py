@@ -157,6 +157,11 @@ class Strict(BaseModel):
         return model
 
     @classmethod
+    def salvaged(cls, data: Mapping[Any, Any]) -> Self:
+        """Return a model of the fields that are right, by whatever names; the others are absent."""
+        return cls._partial(cls._renamed(data, []))
+
+    @classmethod
     def _renamed(cls, data: Mapping[Any, Any], complaints: list[Complaint]) -> dict[Any, Any]:
         """Return the fields by today's names, without those that are refused."""
         lower = {alias.lower(): alias for alias in cls.aliases()}
@@ -253,9 +258,9 @@ def _salvaged(annotation: object, value: object) -> object:
     if len(types) != 1:
         return None
     if isinstance(value, dict):
-        return types[0]._partial(types[0]._renamed(value, []))
+        return types[0].salvaged(value)
     if isinstance(value, list) and all(isinstance(item, dict) for item in value):
-        return tuple(types[0]._partial(types[0]._renamed(item, [])) for item in value)
+        return tuple(types[0].salvaged(item) for item in value)
     return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from pydantic import ValidationError
@@ -93,25 +93,32 @@ class Resources:
 
     items: tuple[Resource[Spec], ...] = ()  # in the order of the files; the first of two wins
     rejected: tuple[ResourceStatus, ...] = ()
+    partial: tuple[Resource[Spec], ...] = ()  # of the rejected, with the fields that are right
     node: Node = field(default_factory=Node)
     digests: Mapping[Owner, str] = field(default_factory=dict)  # equal for an equal spec
     empty: bool = True  # there was no document at all
 
 
 class InvalidSpec(Exception):
-    """A spec that breaks rules of its kind; `complaints` are all of them."""
+    """A spec that breaks rules of its kind; `complaints` are all of them.
 
-    def __init__(self, complaints: Sequence[Complaint]) -> None:
+    `partial` has the fields that are right, and no others; reading one raises AttributeError.
+    """
+
+    def __init__(self, complaints: Sequence[Complaint], partial: Spec | None) -> None:
         super().__init__("; ".join(c.message for c in complaints))
         self.complaints = tuple(complaints)
+        self.partial = partial
 
 
 def parse(kind: str, spec: object) -> Spec:
     """Check a spec against the rules of its kind. Raises InvalidSpec."""
+    model = KINDS[kind]
     try:
-        return KINDS[kind].model_validate(spec)
+        return model.model_validate(spec)
     except ValidationError as error:
-        raise InvalidSpec(complaints_of(error)) from None
+        partial = model.salvaged(spec) if isinstance(spec, dict) else None
+        raise InvalidSpec(complaints_of(error), partial) from None
 
 
 VALIDATION_FAILED = "ValidationFailed"
@@ -122,7 +129,24 @@ def rejected(
     kind: str, name: str, violations: Sequence[Violation], reason: str = VALIDATION_FAILED
 ) -> ResourceStatus:
     """Return the status of a resource that breaks rules."""
-    violations = sorted(violations, key=lambda v: (v.file, v.line, v.column))
-    told = (f"{v.sentence} ({v.place})" if v.place else v.sentence for v in violations)
-    message = "; ".join(told)
-    return ResourceStatus(kind, name, False, reason, message, violations=tuple(violations))
+    return ResourceStatus(
+        kind, name, False, reason, _message(violations), violations=_sorted(violations)
+    )
+
+
+def also_rejected(status: ResourceStatus, violations: Sequence[Violation]) -> ResourceStatus:
+    """Return the status of a rejected resource with more that is wrong with it."""
+    new = [v for v in violations if v not in status.violations]
+    if not new:
+        return status
+    message = f"{_message(new)}; {status.message}"
+    return replace(status, message=message, violations=_sorted((*status.violations, *new)))
+
+
+def _message(violations: Sequence[Violation]) -> str:
+    told = (f"{v.sentence} ({v.place})" if v.place else v.sentence for v in _sorted(violations))
+    return "; ".join(told)
+
+
+def _sorted(violations: Sequence[Violation]) -> tuple[Violation, ...]:
+    return tuple(sorted(violations, key=lambda v: (v.file, v.line, v.column)))

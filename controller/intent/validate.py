@@ -8,9 +8,10 @@ another, so a rejected one is simply absent when its dependants are judged.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 from controller.intent import addressing
 from controller.intent.addresses import IpAddress, Network
@@ -22,11 +23,13 @@ from controller.intent.rules import Complaint, Path, closest
 from controller.intent.schema import (
     DEPENDENCY_FAILED,
     VALIDATION_FAILED,
+    Owner,
     Resource,
     rejected,
 )
 from controller.intent.underlay import Underlay
 from controller.model.view import ResourceStatus
+from controller.model.violation import Violation
 
 S = TypeVar("S", bound=Spec)
 
@@ -116,31 +119,64 @@ class Accepted:
                 for gateway in l2vni.spec.gateway_ips:
                     yield gateway.network, str(l2vni)
 
+    def without(self, owner: Owner) -> Accepted:
+        """Return the others: an earlier version of a resource does not exclude a later one."""
+        mine = self.underlay is not None and self.underlay.owner == owner
+        leg = self.passthrough is not None and self.passthrough.owner == owner
+        return replace(
+            self,
+            underlay=None if mine else self.underlay,
+            vteps=() if mine else self.vteps,
+            passthrough=None if leg else self.passthrough,
+            l3vnis=[r for r in self.l3vnis if r.owner != owner],
+            l2vnis=[r for r in self.l2vnis if r.owner != owner],
+        )
+
+
+Check = Callable[[Accepted, Resource[Any]], Iterable[Complaint]]
+
 
 def validate(selection: Selection, node: Node) -> Accepted:
     """Judge the resources of a node one by one."""
     accepted = Accepted(node, asked_vrfs=frozenset(r.spec.vrf for r in selection.l3vnis))
     for underlay in selection.underlays:
-        _judge(accepted, underlay, _check_underlay, _take_underlay)
+        _judge(accepted, underlay, _take_underlay)
     for passthrough in selection.passthroughs:
-        _judge(accepted, passthrough, _check_passthrough, _take_passthrough)
+        _judge(accepted, passthrough, _take_passthrough)
     for l3vni in selection.l3vnis:
-        _judge(accepted, l3vni, _check_l3vni, lambda a, r: a.l3vnis.append(r))
+        _judge(accepted, l3vni, lambda a, r: a.l3vnis.append(r))
     for l2vni in selection.l2vnis:
-        _judge(accepted, l2vni, _check_l2vni, lambda a, r: a.l2vnis.append(r))
+        _judge(accepted, l2vni, lambda a, r: a.l2vnis.append(r))
     for raw in selection.raws:
-        _judge(accepted, raw, lambda _a, _r: (), lambda a, r: a.raws.append(r))
+        _judge(accepted, raw, lambda a, r: a.raws.append(r))
     return accepted
+
+
+def also_wrong(accepted: Accepted, partial: Resource[Spec]) -> list[Violation]:
+    """Return what else would reject a resource that is rejected already, as far as it can be told.
+
+    A check that needs a field that is wrong does not apply. That something else is missing is not
+    said: it may be there by the time the rest is right.
+    """
+    others, found = accepted.without(partial.owner), list[Complaint]()
+    try:
+        if not partial.spec.node_selector.matches(accepted.node.selectable):
+            return []
+        for check in CHECKS[type(partial.spec)]:
+            with suppress(AttributeError):
+                found.extend(check(others, partial))
+    except AttributeError:  # of the node selector
+        return []
+    return [partial.violation(complaint) for complaint in found if complaint.path]
 
 
 def _judge(
     accepted: Accepted,
     resource: Resource[S],
-    check: Callable[[Accepted, Resource[S]], Iterable[Complaint]],
     take: Callable[[Accepted, Resource[S]], None],
 ) -> None:
     """Take a resource about which there is no complaint, and note its status with all there are."""
-    complaints = list(check(accepted, resource))
+    complaints = [c for check in CHECKS[type(resource.spec)] for c in check(accepted, resource)]
     if not complaints:
         take(accepted, resource)
         accepted.statuses.append(ResourceStatus(resource.kind, resource.name, True))
@@ -151,22 +187,45 @@ def _judge(
     accepted.statuses.append(rejected(resource.kind, resource.name, violations, reason))
 
 
-def _check_underlay(accepted: Accepted, resource: Resource[Underlay]) -> Iterator[Complaint]:
+def _one_underlay(accepted: Accepted, _resource: Resource[Underlay]) -> Iterator[Complaint]:
     if accepted.underlay is not None:
         yield Complaint((), f"a node has one Underlay, and here it is {accepted.underlay.name}")
-    spec, index = resource.spec, accepted.node.index
-    for i, interface in enumerate(spec.interfaces):
+
+
+def _nics_have_free_names(_: Accepted, resource: Resource[Underlay]) -> Iterator[Complaint]:
+    for i, interface in enumerate(resource.spec.interfaces):
         at: Path = ("interfaces", i, "networkDevice", "interfaceName")
         yield from _check_name("an interface", interface.name, at)
-    yield from _check_host("routerIDCIDR", spec.router_id_cidr, index + 1, ("routerIDCIDR",))
-    for i, cidr in enumerate(_cidrs(spec)):
+
+
+def _router_id_fits(accepted: Accepted, resource: Resource[Underlay]) -> Iterator[Complaint]:
+    pool, number = resource.spec.router_id_cidr, accepted.node.index + 1
+    yield from _check_host("routerIDCIDR", pool, number, ("routerIDCIDR",))
+
+
+def _vteps_fit(accepted: Accepted, resource: Resource[Underlay]) -> Iterator[Complaint]:
+    for i, cidr in enumerate(_cidrs(resource.spec)):
         at = ("tunnelEndpoint", "cidrs", i)
-        yield from _check_host("tunnelEndpoint.cidrs", cidr, index, at)
-    if spec.isis is not None:
+        yield from _check_host("tunnelEndpoint.cidrs", cidr, accepted.node.index, at)
+
+
+def _net_fits(accepted: Accepted, resource: Resource[Underlay]) -> Iterator[Complaint]:
+    if resource.spec.isis is not None:
         try:
-            spec.isis.net(index)
+            resource.spec.isis.net(accepted.node.index)
         except ValueError as error:
             yield Complaint(("isis", "baseNet"), str(error))
+
+
+def _neighbors_are_elsewhere(
+    accepted: Accepted, resource: Resource[Underlay]
+) -> Iterator[Complaint]:
+    index, spec = accepted.node.index, resource.spec
+    own = {cidr[index] for cidr in _cidrs(spec) if index < cidr.num_addresses}
+    for i, neighbor in enumerate(spec.neighbors):
+        if neighbor.address in own:
+            text = f"neighbor {neighbor.id} has the address of this node's own VTEP"
+            yield Complaint(("neighbors", i, "address"), text)
 
 
 def _take_underlay(accepted: Accepted, resource: Resource[Underlay]) -> None:
@@ -188,43 +247,55 @@ def _check_host(field: str, pool: Network, number: int, at: Path) -> Iterator[Co
         yield Complaint(at, text)
 
 
-def _check_passthrough(
-    accepted: Accepted, resource: Resource[L3Passthrough]
-) -> Iterator[Complaint]:
+def _one_passthrough(accepted: Accepted, _resource: Resource[L3Passthrough]) -> Iterator[Complaint]:
     if accepted.passthrough is not None:
         text = f"a node has one L3Passthrough, and here it is {accepted.passthrough.name}"
         yield Complaint((), text)
-    session = resource.spec.host_session
-    yield from _check_underlay_is_there(accepted)
-    if accepted.underlay is not None and session.asn != accepted.underlay.spec.asn:
+
+
+def _passthrough_is_of_the_underlay(
+    accepted: Accepted, resource: Resource[L3Passthrough]
+) -> Iterator[Complaint]:
+    asn = resource.spec.host_session.asn
+    if accepted.underlay is not None and asn != accepted.underlay.spec.asn:
         text = (
-            f"hostSession.asn {session.asn} is not the Underlay's {accepted.underlay.spec.asn}, in "
-            "whose instance the session is"
+            f"hostSession.asn {asn} is not the Underlay's {accepted.underlay.spec.asn}, in whose "
+            "instance the session is"
         )
         yield Complaint(("hostSession", "asn"), text)
-    yield from _check_leg(accepted, session)
+
+
+def _passthrough_is_apart(
+    accepted: Accepted, resource: Resource[L3Passthrough]
+) -> Iterator[Complaint]:
+    """Complain of a leg in the fabric's own routing with addresses that the fabric has."""
+    if accepted.underlay is None:
+        return
+    spec = accepted.underlay.spec
+    for at, pool in _pools(resource.spec.host_session):
+        for cidr in _cidrs(spec):
+            if pool.overlaps(cidr):
+                text = f"localCIDR {pool} overlaps {cidr} of the Underlay's tunnelEndpoint"
+                yield Complaint(at, text)
+        for neighbor in spec.neighbors:
+            address = neighbor.address
+            if address is not None and address.version == pool.version and address in pool:
+                yield Complaint(at, f"localCIDR {pool} has the Underlay's neighbor {address}")
 
 
 def _take_passthrough(accepted: Accepted, resource: Resource[L3Passthrough]) -> None:
     accepted.passthrough = resource
 
 
-def _check_l3vni(accepted: Accepted, resource: Resource[L3Vni]) -> Iterator[Complaint]:
-    spec = resource.spec
-    yield from _check_vtep(accepted, spec)
-    yield from _check_vni(accepted, spec.vni)
+def _vrf_is_free(accepted: Accepted, resource: Resource[L3Vni]) -> Iterator[Complaint]:
+    vrf = resource.spec.vrf
     for other in accepted.l3vnis:
-        if other.spec.vrf == spec.vrf:
-            yield Complaint(("vrf",), f"VRF {spec.vrf} is already that of {other}")
-    yield from _check_vrf(accepted, spec.vrf)
-    if spec.host_session is not None:
-        yield from _check_leg(accepted, spec.host_session)
+        if other.spec.vrf == vrf:
+            yield Complaint(("vrf",), f"VRF {vrf} is already that of {other}")
+    yield from _check_vrf(accepted, vrf)
 
 
-def _check_l2vni(accepted: Accepted, resource: Resource[L2Vni]) -> Iterator[Complaint]:
-    spec = resource.spec
-    yield from _check_vtep(accepted, spec)
-    yield from _check_vni(accepted, spec.vni)
+def _domain_is_there(accepted: Accepted, resource: Resource[L2Vni]) -> Iterator[Complaint]:
     try:
         vrf = accepted.domain(resource)
     except DependencyFailed as error:
@@ -232,23 +303,31 @@ def _check_l2vni(accepted: Accepted, resource: Resource[L2Vni]) -> Iterator[Comp
         return
     if vrf and not accepted.maker(vrf):
         yield from _check_vrf(accepted, vrf)
-    for index, gateway in enumerate(spec.gateway_ips):
+
+
+def _gateways_are_apart(accepted: Accepted, resource: Resource[L2Vni]) -> Iterator[Complaint]:
+    try:
+        vrf = accepted.domain(resource)
+    except DependencyFailed:
+        return
+    for index, gateway in enumerate(resource.spec.gateway_ips):
         for subnet, owner in accepted.subnets(vrf):
             if subnet.overlaps(gateway.network):
                 text = f"gateway {gateway} overlaps {subnet} of {owner} in the same VRF"
                 yield Complaint(("gatewayIPs", index), text)
 
 
-def _check_underlay_is_there(accepted: Accepted) -> Iterator[Complaint]:
+def _underlay_is_there(accepted: Accepted, _resource: Resource[Spec]) -> Iterator[Complaint]:
     if accepted.underlay is None:
         yield Unmet((), "this node has no Underlay, or it was rejected")
 
 
-def _check_vtep(accepted: Accepted, spec: L3Vni | L2Vni) -> Iterator[Complaint]:
-    yield from _check_underlay_is_there(accepted)
+def _vtep_is_there(
+    accepted: Accepted, resource: Resource[L3Vni] | Resource[L2Vni]
+) -> Iterator[Complaint]:
     if accepted.underlay is not None:
         try:
-            accepted.vtep(spec)
+            accepted.vtep(resource.spec)
         except DependencyFailed as error:
             yield Unmet(*error.complaint)
 
@@ -266,19 +345,20 @@ def _check_vrf(accepted: Accepted, vrf: str) -> Iterator[Complaint]:
         yield Complaint(("vrf",), f"a VRF cannot be called {vrf}: an interface has that name")
 
 
-def _check_vni(accepted: Accepted, vni: int) -> Iterator[Complaint]:
+def _vni_is_free(
+    accepted: Accepted, resource: Resource[L3Vni] | Resource[L2Vni]
+) -> Iterator[Complaint]:
+    vni = resource.spec.vni
     taken: list[Resource[L3Vni] | Resource[L2Vni]] = [*accepted.l3vnis, *accepted.l2vnis]
     for other in taken:
         if other.spec.vni == vni:
             yield Complaint(("vni",), f"VNI {vni} is already that of {other}")
 
 
-def _check_leg(accepted: Accepted, session: HostSession) -> Iterator[Complaint]:
-    for name in ("ipv4", "ipv6"):
-        pool = getattr(session.local_cidr, name)
-        if pool is None:
-            continue
-        at = ("hostSession", "localCIDR", name)
+def _leg_is_apart(
+    accepted: Accepted, resource: Resource[L3Vni] | Resource[L3Passthrough]
+) -> Iterator[Complaint]:
+    for at, pool in _pools(resource.spec.host_session):
         for other, owner in accepted.host_pools():
             if pool.overlaps(other):
                 yield Complaint(at, f"localCIDR {pool} overlaps {other} of {owner}")
@@ -287,3 +367,39 @@ def _check_leg(accepted: Accepted, session: HostSession) -> Iterator[Complaint]:
         except ValueError as error:
             text = f"hostSession.localCIDR {error}: make it larger, or the node's number smaller"
             yield Complaint(at, text)
+
+
+def _pools(session: HostSession | None) -> Iterator[tuple[Path, Network]]:
+    for name in ("ipv4", "ipv6") if session is not None else ():
+        pool = getattr(session.local_cidr, name) if session is not None else None
+        if pool is not None:
+            yield ("hostSession", "localCIDR", name), pool
+
+
+CHECKS: Mapping[type[Spec], tuple[Check, ...]] = {
+    Underlay: (
+        _one_underlay,
+        _nics_have_free_names,
+        _router_id_fits,
+        _vteps_fit,
+        _net_fits,
+        _neighbors_are_elsewhere,
+    ),
+    L3Passthrough: (
+        _one_passthrough,
+        _underlay_is_there,
+        _passthrough_is_of_the_underlay,
+        _passthrough_is_apart,
+        _leg_is_apart,
+    ),
+    L3Vni: (_underlay_is_there, _vtep_is_there, _vni_is_free, _vrf_is_free, _leg_is_apart),
+    L2Vni: (
+        _underlay_is_there,
+        _vtep_is_there,
+        _vni_is_free,
+        _domain_is_there,
+        _gateways_are_apart,
+    ),
+    RawFrrConfig: (),
+}
+"""The rules between resources, each on its own, so that one that cannot be asked stops no other."""

@@ -80,6 +80,7 @@ RESOURCES: Mapping[str, str] = {
     "Neighbor.peer": "exactly one of address, interface and listenRange; ours: an IPv6 link-local "
     "address may have an interface",
     "Neighbor.address": "an IP address; IPv6 link-local with the interface, or on the only one",
+    "Neighbor.address.own": "ours: not this node's own VTEP",
     "Neighbor.interface": "up to 15 characters, no `/`, `:` or blank, not `.` or `..`",
     "Neighbor.interface.known": "one that is none of the Underlay's is taken, and remarked",
     "Neighbor.listenRange": "a CIDR, 0.0.0.0/0 too; not one from which nobody can connect, as "
@@ -129,6 +130,8 @@ RESOURCES: Mapping[str, str] = {
     "HostSession.hostASN-or-hostType": "exactly one of hostASN and hostType",
     "HostSession.localCIDR": "ipv4, ipv6 or both, each of its family",
     "HostSession.localCIDR.distinct": "those of L3VNIs and of the passthrough do not overlap",
+    "HostSession.localCIDR.fabric": "ours: that of a passthrough has no address of the tunnel "
+    "endpoint's, and no neighbor's",
     "HostSession.localCIDR.size": "there is an address for this node's host",
     "HostSession.addresses": "the router has the first usable address, the host the one 1 + "
     "nodeIndex after it, with the pool's length",
