@@ -26,6 +26,7 @@ class Check:
     def __init__(self) -> None:
         self._missed: dict[tuple[Kind, Key], Record] = {}
         self._excess: dict[tuple[Kind, Key], Record] = {}
+        self._stranded: list[Mac] = []
         self._named: set[bytes] = set()  # MACs and addresses of which there is news
         self._unsettled = False  # devices or nexthops changed: anything may have
 
@@ -36,6 +37,10 @@ class Check:
     def withdrawn(self, record: Record) -> None:
         if not self._missed.pop((record.kind, record.key), None):
             self._excess[record.kind, record.key] = record
+
+    def strand(self, macs: Iterable[Mac]) -> None:
+        """Take the MACs that lead nowhere in FRR's namespace: no record can say where they are."""
+        self._stranded = list(macs)
 
     def news(self, said: Other) -> None:
         """Take a notification: what it speaks of was not missed."""
@@ -48,7 +53,7 @@ class Check:
 
     def differing(self) -> tuple[int, tuple[RecordBatch, ...]]:
         """Return how many rows differed, and up to NAMED of them."""
-        missed = self._unexplained(self._missed.values())
+        missed = [*self._unexplained(self._missed.values()), *self.stranded()]
         excess = self._unexplained(self._excess.values())
         named = [(record, True) for record in missed] + [(record, False) for record in excess]
         kinds = dict.fromkeys(record.kind for record, _ in named[:NAMED])
@@ -61,6 +66,10 @@ class Check:
             for kind in kinds
         )
         return len(named), batches
+
+    def stranded(self) -> list[Mac]:
+        """Return those of them that nothing happened to during the dump."""
+        return [] if self._unsettled else [m for m in self._stranded if m.mac not in self._named]
 
     def _unexplained(self, records: Iterable[Record]) -> list[Record]:
         if self._unsettled:

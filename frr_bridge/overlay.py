@@ -122,6 +122,19 @@ class Overlay:
         renewed, self._renewed = self._renewed, set()
         return renewed
 
+    def stranded(self) -> Iterator[Mac]:
+        """Yield MACs that a bridge has behind its VXLAN device, which sends them to no VTEP.
+
+        zebra writes both rows. The second one is missing when the kernel refused it: Linux 7.2
+        takes no dynamic FDB entry with a nexthop group, and zebra (FRR 10.7) writes such for MACs
+        behind an Ethernet segment.
+        """
+        for key, row in self._ports.items():
+            vxlan = self._vxlan_of.get(key[0])
+            remote = row.ifindex == vxlan and row.flags & NTF_EXT_LEARNED
+            if remote and not row.state & NUD_PERMANENT and key not in self._macs:
+                yield Mac(self._vni(key[0]), key[1])
+
     def mirrored(self) -> Iterator[tuple[Mac | Neighbor, bool]]:
         """Yield the hosts whose mirrored rows came or went since this was asked last.
 

@@ -225,8 +225,15 @@ class Runtime:
                 if dumps == 1 or not left:  # else notifications were lost, and nothing was missed
                     break
         differed, batches = check.differing()
-        if differed:
-            log.warning("%d rows of FRR's namespace had been missed; repaired", differed)
+        if stranded := check.stranded():
+            log.warning(
+                "%d MACs lead nowhere in FRR's namespace, such as %s: its kernel refused zebra's entry"
+                " for the VXLAN device (OPERATIONS, FRR versions)",
+                len(stranded),
+                stranded[0].mac.hex(":"),
+            )
+        if missed := differed - len(stranded):
+            log.warning("%d rows of FRR's namespace had been missed; repaired", missed)
         self._flush_soon()
         return differed, batches
 
@@ -234,7 +241,9 @@ class Runtime:
         check = self.bridge.check = Check()
         self._watch.on_news = check.news
         try:
-            return check, await self._watch.again()
+            dumps = await self._watch.again()
+            check.strand(self.bridge.overlay.stranded())
+            return check, dumps
         finally:
             self.bridge.check = self._watch.on_news = None
 

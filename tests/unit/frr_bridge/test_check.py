@@ -67,6 +67,24 @@ def test_rows_that_were_missed_are_found_and_repaired() -> None:
     assert dumped(made, more=rows).differing() == (0, ())
 
 
+def test_a_mac_whose_tunnel_the_kernel_refused_is_found_each_time() -> None:
+    made = filled()
+    other = bytes.fromhex("02000000000b")
+    row = shadow.on_bridge(shadow.VX110, shadow.BR110, other)
+    made.bridge.take_netlink(row)
+    for _ in range(2):
+        check = dumped(made, more=(row,))
+        check.strand(made.bridge.overlay.stranded())
+        count, (batch,) = check.differing()
+        assert (count, batch.upserts) == (1, (Mac(shadow.L2VNI, other),))
+    made.bridge.take_netlink(shadow.behind(shadow.VX110, other, shadow.VTEP))
+    assert list(made.bridge.overlay.stranded()) == []
+
+
+def test_a_mac_here_or_of_a_vtep_is_not_stranded() -> None:
+    assert list(filled().bridge.overlay.stranded()) == []
+
+
 def test_rows_that_are_gone_are_found_and_repaired() -> None:
     made = filled()
     gone = (*shadow.HOST_ROWS, shadow.FLOOD_ROWS[0])
