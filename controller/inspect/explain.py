@@ -95,22 +95,29 @@ class Walk:
 
     async def paths(self, route: pb.Route, wanted: Wanted) -> list[pb.Path]:
         """Return every way of a route; the underlay is looked up as `wanted` says."""
-        return [await self._path(w, leg, wanted) for w, leg in _legs(_nexthop(route, wanted))]
+        legs = _legs(_nexthop(route, wanted))
+        return [path for w, leg in legs for path in await self._ways(w, leg, wanted)]
 
-    async def _path(self, weight: int, leg: pb.Nexthop, wanted: Wanted) -> pb.Path:
+    async def _ways(self, weight: int, leg: pb.Nexthop, wanted: Wanted) -> list[pb.Path]:
+        """Return the ways of one leg: several to a host behind an Ethernet segment."""
         path = pb.Path(weight=weight, nexthop=leg)
+        found = [path]
         if leg.type == state_pb2.NEXTHOP_TYPE_UNSPECIFIED:
             self._note(_unknown(leg.id))
         elif leg.vtep:
             path.vni, path.vtep = leg.vni, leg.vtep
             path.mac = await self._router_mac(leg.vni, leg.vtep)
         elif leg.device in self._places.vni_of_bridge:
-            await self._bridged(path, leg)
+            found = [
+                pb.Path(weight=weight, nexthop=leg, vni=path.vni, mac=path.mac, vtep=vtep)
+                for vtep in await self._bridged(path, leg)
+            ] or found
         elif leg.type not in DROPS:
             path.ports.append(leg.device)
-        if path.vtep:
-            await self._tunnel(path, wanted)
-        return path
+        for one in found:
+            if one.vtep:
+                await self._tunnel(one, wanted)
+        return found
 
     async def _router_mac(self, vni: int, vtep: str) -> str:
         key = vni, Address.parse(vtep).packed
@@ -122,23 +129,26 @@ class Walk:
         self._note(f"no router MAC is known for VTEP {vtep} in VNI {vni}")
         return ""
 
-    async def _bridged(self, path: pb.Path, leg: pb.Nexthop) -> None:
-        """Follow an address on an L2VNI: neighbour, MAC, VTEP. One that is not remote is local."""
+    async def _bridged(self, path: pb.Path, leg: pb.Nexthop) -> list[str]:
+        """Follow an address on an L2VNI: neighbour, MAC, VTEPs. One that is not remote is local.
+
+        A datapath that cannot balance has one VTEP of an Ethernet segment.
+        """
         path.vni = self._places.vni_of_bridge[leg.device]
         host = Address.parse(leg.gateway).packed if leg.gateway else self._address.packed
         neighbor = await self._neighbor(path.vni, host)
         if neighbor is None:
             path.ports.append(leg.device)
-            return
+            return []
         path.mac = mac_text(neighbor.mac)
         async for row in _rows(self._view, Kind.MAC):
             record = row.record
             if isinstance(record, Mac) and record.key == (path.vni, neighbor.mac):
                 self._check(row, f"MAC {path.mac} of VNI {path.vni}")
-                vteps = self._view.vteps(record)
-                path.vtep = address_text(record.vtep or next(iter(vteps), b""))
-                return
+                vteps = (record.vtep,) if record.vtep else self._view.vteps(record)
+                return [address_text(vtep) for vtep in vteps]
         self._note(f"MAC {path.mac} of {address_text(host)} is not known in VNI {path.vni}")
+        return []
 
     async def _neighbor(self, vni: int, address: bytes) -> Neighbor | None:
         async for row in _rows(self._view, Kind.NEIGHBOR):

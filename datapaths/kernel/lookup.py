@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
 
 from controller.model.nexthops import Nexthop, NexthopType
 from controller.model.routes import DEFAULT_VRF
 from datapaths.base import Found, Unavailable, Way
 from datapaths.kernel.channel import ask
+from datapaths.kernel.layer2 import Tunnel
 from datapaths.kernel.observe import Observer
 from datapaths.kernel.wire.lookup import DROP_OF_ERRNO, Entry, decode_entry, lookup_request
 from datapaths.linux.wire.message import DecodeError
@@ -36,8 +38,8 @@ def _followed(seen: Observer, entry: Entry, address: bytes) -> Found:
     legs = [(member.weight, seen.nexthops.get(member.id)) for member in nexthop.members]
     if nexthop.type is not NexthopType.GROUP:
         legs = [(1, nexthop)]
-    ways = tuple(_way(seen, leg, weight, address) for weight, leg in legs if leg)
-    return Found(entry.prefix, entry.length, entry.protocol, nexthop, ways)
+    ways = (way for weight, leg in legs if leg for way in _ways(seen, leg, weight, address))
+    return Found(entry.prefix, entry.length, entry.protocol, nexthop, tuple(ways))
 
 
 def _nexthop(seen: Observer, entry: Entry) -> Nexthop:
@@ -51,19 +53,29 @@ def _nexthop(seen: Observer, entry: Entry) -> Nexthop:
     return Nexthop(entry.nexthop, type_, entry.gateway, link.name if link else "")
 
 
-def _way(seen: Observer, leg: Nexthop, weight: int, address: bytes) -> Way:
-    """Follow a nexthop through the neighbours and, into an overlay, the FDB."""
+def _ways(seen: Observer, leg: Nexthop, weight: int, address: bytes) -> Iterator[Way]:
+    """Follow a nexthop through the neighbours and, into an overlay, the FDB.
+
+    A MAC behind an Ethernet segment is reached by each of its VTEPs.
+    """
     if leg.vni:
         vxlan = seen.links.vxlan(leg.vni)
         mac = seen.layer2.router_mac(vxlan, leg.vtep) if vxlan else b""
-        return Way(leg, weight, leg.vni, leg.vtep, mac)
+        yield Way(leg, weight, leg.vni, leg.vtep, mac)
+        return
     link = seen.links.named(leg.device)
     host = seen.layer2.host(link.index, leg.gateway or address) if link else None
-    if not link or not host:
-        return Way(leg, weight)
-    vni = seen.links.vni_of(link.index)
+    vni = seen.links.vni_of(link.index) if link and host else 0
     vxlan = seen.links.vxlan(vni) if vni else None
-    if not vxlan or not seen.layer2.behind(vxlan, host.mac):
-        return Way(leg, weight, mac=host.mac)
-    tunnel = seen.layer2.tunnel(vxlan.index, host.mac)
-    return Way(leg, weight, vni, tunnel.vtep if tunnel else b"", host.mac)
+    if not vxlan or not host or not seen.layer2.behind(vxlan, host.mac):
+        yield Way(leg, weight, mac=host.mac if host else b"")
+        return
+    for vtep in _vteps(seen, seen.layer2.tunnel(vxlan.index, host.mac)):
+        yield Way(leg, weight, vni, vtep, host.mac)
+
+
+def _vteps(seen: Observer, tunnel: Tunnel | None) -> tuple[bytes, ...]:
+    """Return where an entry leads; b"" where that is not known."""
+    segment = seen.segments.get(tunnel.group) if tunnel else None
+    vteps = segment.vteps if segment else (tunnel.vtep,) if tunnel else ()
+    return vteps or (b"",)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
-from controller.model.layer2 import RemoteVtep
-from controller.model.links import Vni
+from controller.model.layer2 import EthernetSegment, Mac, Neighbor, RemoteVtep
+from controller.model.links import Address, Vni
 from controller.model.nexthops import BLACKHOLE, Member, Nexthop, NexthopType
 from controller.model.routes import DEFAULT_VRF
 from datapaths.base import Found, LooksUp, Way
@@ -23,7 +24,7 @@ pytestmark = [
 ]
 
 MAC, ROUTER_MAC = bytes.fromhex("0200000000aa"), bytes.fromhex("0200000000bb")
-VTEP = bytes([10, 0, 0, 9])
+VTEP, OTHER_VTEP = bytes([10, 0, 0, 9]), bytes([10, 0, 0, 10])
 ONE = Nexthop(1, NexthopType.GATEWAY, bytes([10, 0, 0, 2]), "v0")
 TWO = Nexthop(2, NexthopType.GATEWAY, bytes([10, 0, 0, 3]), "v0")
 GROUP = Nexthop(3, NexthopType.GROUP, members=(Member(1, 2), Member(2)))
@@ -90,3 +91,24 @@ async def test_nothing_and_what_is_dropped(kernel: KernelDatapath) -> None:
     assert await found(kernel, "3001::1") is None
     assert await found(kernel, "20.0.0.1", "nonsense") is None
     assert await found(kernel, "21.0.0.1") == Found(nexthop=Nexthop(0, NexthopType.BLACKHOLE))
+
+
+async def test_a_host_behind_an_ethernet_segment_is_reached_by_each_of_its_vteps(
+    kernel: KernelDatapath,
+) -> None:
+    segment = EthernetSegment(0x20000001, (VTEP, OTHER_VTEP))
+    host, local = ipaddress.ip_address("10.110.0.5"), Address.parse("10.110.0.1/24")
+    vni = Vni(110, local=bytes([10, 0, 0, 1]), gateways=(local,))
+    for records in ([vni], [segment], [Mac(110, MAC, segment=segment.id)]):
+        assert not await kernel.apply(upsert(*records))
+    assert not await kernel.apply(upsert(Neighbor(110, host.packed, MAC)))
+    answer = await found(kernel, str(host))
+    assert answer
+    assert [(way.vni, way.vtep, way.mac) for way in answer.ways] == [
+        (110, VTEP, MAC),
+        (110, OTHER_VTEP, MAC),
+    ]
+    assert not await kernel.apply(upsert(replace(segment, vteps=(OTHER_VTEP,))))
+    answer = await found(kernel, str(host))
+    assert answer
+    assert [way.vtep for way in answer.ways] == [OTHER_VTEP]

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from controller.inspect.explain import explain
 from controller.inspect.lookup import Address, covering
-from controller.model.layer2 import Neighbor, RemoteVtep
+from controller.model.layer2 import EthernetSegment, Mac, Neighbor, RemoteVtep
 from controller.model.nexthops import Nexthop, NexthopType
 from controller.model.view import RowState
 from controller.pb import inspect_pb2 as pb
@@ -50,6 +50,31 @@ async def test_a_remote_host_of_an_l2vni_is_found_behind_its_vtep() -> None:
     assert (path.vni, path.vtep, path.mac) == (210, "192.0.2.12", "aa:bb:cc:00:00:01")
     assert path.ports == ["eth1", "eth2"]
     assert not answer.problems
+
+
+SEGMENT = EthernetSegment(
+    0x20000001, tuple(ipaddress.ip_address(text).packed for text in ("192.0.2.12", "2001:db8::12"))
+)
+
+
+async def test_a_host_behind_an_ethernet_segment_is_found_behind_each_of_its_vteps() -> None:
+    view = fabric()
+    view.add(SEGMENT)
+    view.add(Mac(210, b"\2" * 6, segment=SEGMENT.id))
+    view.add(Neighbor(210, bytes([10, 1, 0, 9]), b"\2" * 6))
+    answer = await explained(view, "10.1.0.9")
+    assert [path.vtep for path in answer.programmed.paths] == ["192.0.2.12", "2001:db8::12"]
+    assert {path.mac for path in answer.programmed.paths} == {"02:02:02:02:02:02"}
+    assert answer.programmed.paths[0].ports == ["eth1", "eth2"]
+
+
+async def test_a_datapath_that_cannot_balance_is_explained_by_the_vtep_that_it_has() -> None:
+    view = fabric()
+    view.add(SEGMENT)
+    view.add(Mac(210, b"\2" * 6, SEGMENT.vteps[0], segment=SEGMENT.id))
+    view.add(Neighbor(210, bytes([10, 1, 0, 9]), b"\2" * 6))
+    answer = await explained(view, "10.1.0.9")
+    assert [path.vtep for path in answer.programmed.paths] == ["192.0.2.12"]
 
 
 async def test_a_host_that_is_not_remote_is_behind_the_bridge() -> None:
