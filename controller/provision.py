@@ -32,7 +32,7 @@ from controller.model.plan import Plan
 from controller.model.view import Difference, Problem, ResourceStatus
 from controller.parting import shut, twins_addresses
 from datapaths.base import DatapathError, RowFailure, Unavailable
-from datapaths.linux import netns, sysctls
+from datapaths.linux import marks, netns, sysctls
 from datapaths.linux.drift import Drift
 from datapaths.linux.picture import ADDED, SETTINGS, TC
 from datapaths.linux.shadows import Shadows, shadow_of
@@ -47,7 +47,7 @@ _RETRY_S = 2.0
 _LONGEST_S = 60.0  # a round over many VNIs is long: rest in proportion, up to this
 _SHARE = 20
 _DRIFT_REST_S = 0.5  # between two rounds for what drifts, at the most
-_OF_TWINS = frozenset({"port", "twin", TC, ADDED})
+_OF_TWINS = frozenset({"port", "twin", marks.TAP, TC, ADDED})
 _REST_S = 30.0
 _BRIDGE_S = 10.0  # until frr-bridge is up, when we begin
 

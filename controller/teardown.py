@@ -110,8 +110,10 @@ def _nics(left: Footprint) -> Iterator[Step]:
                 continue
             name = link.mark.text("port") or link.name
             where = legs.spelt(home) or left.host or "the machine's namespace"
-            own = ", ".join(map(str, links.addresses(link.name))) or "no address"
-            yield Step("nic", name, f"back to {where}, with {own}")
+            noted, _ = nics.noted_addresses(name, link.mac)
+            own = [*links.addresses(link.name), *(held.address for held in noted)]
+            with_ = ", ".join(map(str, dict.fromkeys(own))) or "no address"
+            yield Step("nic", name, f"back to {where}, with {with_}")
 
 
 def _give_back(left: Footprint, name: str) -> None:

@@ -13,13 +13,13 @@ from dataclasses import replace
 
 from controller.model.links import Address, Port
 from datapaths.grout.names import device_of
-from datapaths.linux import legs, sysctls
+from datapaths.linux import legs, netns, nicrecords, nics, ports, sysctls
 from datapaths.linux.linkinfo import Link, is_link_local
 from datapaths.linux.links import Links
 from datapaths.linux.marks import Mark, Value
 from datapaths.linux.namespaces import Namespaces
-
-TAP = "tun"  # IFLA_INFO_KIND of TUN and TAP devices
+from datapaths.linux.nics import TAP as TAP
+from datapaths.linux.wire.holdings import HeldAddress
 
 
 def ensure(spaces: Namespaces, port: Port, wire: str) -> Link:
@@ -33,24 +33,35 @@ def ensure(spaces: Namespaces, port: Port, wire: str) -> Link:
     _clear_the_name(links, port)
     if port.host:
         legs.ensure(spaces, replace(port, name=name))
-        notes = legs.notes(port.host)
-        links.change(name, mark=Mark("device", notes={**notes, "port": port.name, "wire": wire}))
-    elif not links.find(name):
-        _take(spaces, port)
+        notes = {**legs.notes(port.host), "port": port.name}
+        links.change(name, mark=Mark("device", notes={**notes, "wire": wire}))
+    else:
+        if not links.find(name):
+            _take(spaces, port)
+        mark = _nic_mark(links.get(name), port)
+        links.change(name, mark=replace(mark, notes={**mark.notes, "wire": wire}))
     link = links.get(name)
-    if not port.host and link.mark and link.mark.text("wire") != wire:
-        notes = {**link.mark.notes, "wire": wire}
-        links.change(name, mark=replace(link.mark, notes=notes))
     links.sysctl(sysctls.deaf(name))
     links.change(name, master="", mtu=port.mtu or link.mtu)
-    links.set_promiscuous(name)
-    return links.get(name) if wire else links.set_up(name)
+    if not wire:  # the driver says whether it is to be promiscuous
+        return links.set_up(name)
+    return links.set_promiscuous(name)
 
 
-def brought(links: Links, port: Port) -> tuple[Address, ...]:
+def brought(links: Links, port: Port) -> tuple[HeldAddress, ...]:
     """Return the addresses that a NIC had of its own: they are its port's now."""
-    link = links.find(device_of(port.name))
-    return link.mark.addresses if link and link.mark and not port.host else ()
+    return _noted(links, port)[0]
+
+
+def expired(links: Links, port: Port) -> tuple[Address, ...]:
+    """Return the addresses that a NIC would have no more, had it stayed at home."""
+    return tuple(held.address for held in _noted(links, port)[1])
+
+
+def _noted(links: Links, port: Port) -> list[tuple[HeldAddress, ...]]:
+    link = None if port.host else links.find(device_of(port.name))
+    noted = nics.noted_addresses(port.name, link.mac) if link else ((), ())
+    return [tuple(held for held in some if not is_link_local(held.address)) for some in noted]
 
 
 def remove(spaces: Namespaces, port: str) -> None:
@@ -84,40 +95,43 @@ def _clear_the_name(links: Links, port: Port) -> None:
 
 
 def _take(spaces: Namespaces, port: Port) -> None:
-    """Fetch a NIC, and note what it is to be again one day."""
+    """Fetch a NIC; what it has is written down, to be given back with it one day."""
     links, name = spaces.forwarding, device_of(port.name)
+    links.stop_dry(f"{name}: missing")
     found = links.find(port.name)
-    source = spaces.open(port.source_netns) if port.source_netns is not None else links
-    if found and found.kind != TAP:
-        source = links
-    link = source.get(port.name)
-    own = tuple(a for a in source.addresses(port.name) if not is_link_local(a))
-    if link.mark and link.mark.what == "port":  # the kernel datapath had it
-        own = tuple(a for a in own if a not in link.mark.addresses)
-    notes: dict[str, Value] = {
-        "port": port.name,
-        "from": "" if port.source_netns is None else port.source_netns or legs.OWN,
-        "was": link.mark.text("was") if link.mark else link.alias,
-    }
-    source.set_addresses(port.name, (), source.addresses(port.name))
-    source.rename(port.name, name)
-    if source is not links:
-        source.move(name, links)
-    links.change(name, mark=Mark("device", own, notes))
+    if not found or found.kind == TAP:
+        source = spaces.open(port.source_netns or "") if port.source_netns is not None else links
+        if source is links:
+            text = f"no interface {port.name} in namespace {links.netns or 'of ours'}"
+            raise OSError(errno.ENODEV, text)
+        nics.fetch(spaces, port.name, source, Mark("device", notes=_notes(port)), name)
+        return
+    home = links.netns if port.source_netns is None else spaces.name_of(port.source_netns)
+    mark = found.mark if found.mark and found.mark.what == "port" else None
+    # The kernel datapath had it: what it added is not the NIC's.
+    nics.note(links, found, netns.path_of(home), ports.added_by(mark) if mark else ())
+    nics.strip(links, found)
+    notes = {**_notes(port), "was": mark.text("was") if mark else found.alias}
+    links.rename(port.name, name)
+    links.change(name, mark=Mark("device", notes=notes))
+
+
+def _notes(port: Port) -> dict[str, Value]:
+    home = "" if port.source_netns is None else port.source_netns or legs.OWN
+    return {"port": port.name, "from": home}
+
+
+def _nic_mark(link: Link, port: Port) -> Mark:
+    """Return the mark of a NIC that we took; one that lost its own is known by its file."""
+    if link.mark and link.mark.what == "device":
+        return link.mark
+    if not (record := nicrecords.read(port.name, link.mac)):
+        raise OSError(errno.EEXIST, f"{link.name} exists already and is no NIC of ours")
+    return Mark("device", notes={**_notes(port), "was": record.alias})
 
 
 def _give_back(spaces: Namespaces, link: Link, mark: Mark) -> None:
-    links, name = spaces.forwarding, mark.text("port")
-    where = mark.text("from")
-    home = spaces.open(legs.spelt(where)) if where else links
-    if home.find(name):
-        text = f"cannot give {name} back: its namespace has another one of that name"
-        raise OSError(errno.EEXIST, text)
-    links.change(link.name, alias=mark.text("was"))
-    links.set_promiscuous(link.name, False)
-    if home is not links:
-        links.move(link.name, home)
-    home.rename(link.name, name)
-    home.sysctl(sysctls.hearing(name))
-    home.set_up(name)
-    home.set_addresses(name, mark.addresses)
+    where = legs.spelt(mark.text("from")) if mark.text("from") else spaces.forwarding.netns
+    spaces.forwarding.set_promiscuous(link.name, False)
+    spaces.forwarding.sysctl(sysctls.hearing(link.name))
+    nics.give_back(spaces, link, where, (), mark.text("port"))

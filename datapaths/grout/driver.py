@@ -12,10 +12,12 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 from controller.model.kinds import Kind
+from controller.model.links import Vni
 from controller.model.records import Record, RecordBatch
 from controller.model.routes import RouteBatch
 from datapaths.base import (
@@ -26,12 +28,14 @@ from datapaths.base import (
     FibUse,
     Found,
     Learned,
+    Lost,
     NodeStats,
     PortState,
     RowFailure,
     Unavailable,
 )
 from datapaths.grout.channel import Refused
+from datapaths.grout.drifting import Drifting, devices_of
 from datapaths.grout.lookup import look_up
 from datapaths.grout.memory import memory
 from datapaths.grout.observe import Observer
@@ -48,7 +52,7 @@ log = logging.getLogger(__name__)
 
 KINDS = frozenset(Kind) - {Kind.LSP, Kind.ETHERNET_SEGMENT}  # an FDB entry has one VTEP
 LACKS = frozenset({Feature.STICKY, Feature.ROUTER_FLAG, Feature.SHARED_PREFIX})
-OVERLAY_KINDS = frozenset({Kind.VRF, Kind.VNI})
+DEVICE_KINDS = frozenset({Kind.VRF, Kind.VNI, Kind.PORT})
 DUMP_ROWS = 4096  # records in a batch
 BATCH_ROWS = 16384  # routes: two batches of the channel's are in flight, and two wait
 RETRY_S = 0.5
@@ -77,9 +81,11 @@ class GroutDatapath:
         self._home = home
         self._silenced = silenced
         self._inbox = Inbox()
+        self._drifting = Drifting(places, lambda kind: self._inbox.put(Lost(kind)))
         self._observer = Observer(self._inbox.put)
         self._session: Session | None = None
         self._starting = asyncio.Lock()
+        self._watching: asyncio.Task[None] | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -97,10 +103,8 @@ class GroutDatapath:
             reason = f"grout takes no {batch.kind.name}"
             return [RowFailure(i, "EOPNOTSUPP", reason) for i in range(len(batch.upserts))]
         try:
-            if batch.kind in OVERLAY_KINDS:
-                return await session.build(session.overlay.apply(batch))
-            if batch.kind is Kind.PORT:
-                return await session.build(self._ports(session).apply(batch))
+            if batch.kind in DEVICE_KINDS:
+                return await self._build(session, batch)
             return await session.program(batch)
         except (Refused, DecodeError) as error:
             raise Unavailable(f"grout: {error}") from error
@@ -136,6 +140,8 @@ class GroutDatapath:
         except Refused as error:
             raise Unavailable(str(error)) from error
         ifaces = self._observer.ifaces
+        left_out = self._observer.learning.admission.left_out()
+        out = ", ".join(f"VNI {vni}: {some}" for vni, some in left_out.items())
         return Facts(
             values=(
                 ("grout", api.release),
@@ -144,6 +150,7 @@ class GroutDatapath:
                 ("socket", self._path),
                 ("MACs", f"{fdb['used_entries']} of {fdb['max_entries']}"),
                 ("nexthops", f"{nexthops['used_count']} of {nexthops['max_count']}"),
+                *([("off-subnet addresses", out)] if out else []),
             ),
             fibs=tuple(
                 FibUse(
@@ -174,9 +181,10 @@ class GroutDatapath:
         """Let go of sockets. What is installed stays and goes on forwarding."""
         self._closed = True
         self._inbox.close()
-        if self._keeper:
-            self._keeper.cancel()
-            await asyncio.wait([self._keeper])
+        for task in (self._keeper, self._watching):
+            if task:
+                task.cancel()
+                await asyncio.wait([task])
         if self._session:
             self._session.close()
             self._session = None
@@ -186,6 +194,32 @@ class GroutDatapath:
         """Why grout that answered does not any more, "" while it does."""
         return self._session.channel.broken if self._session else ""
 
+    async def _build(self, session: Session, batch: RecordBatch) -> list[RowFailure]:
+        """Make devices; what somebody changed meanwhile is told, and made again."""
+        await self._drifting.watch(batch.upserts)
+        own = devices_of((*batch.upserts, *batch.withdrawals))
+        with self._drifting.paused():
+            if batch.kind is Kind.PORT:
+                failures = await session.build(self._ports(session).apply(batch), own)
+            else:
+                failures = await session.build(session.overlay.apply(batch), own)
+                await self._ensure_taps(session, batch)
+            self._drifting.forget(batch.withdrawals)
+            await self._drifting.look(own)
+        if batch.kind is Kind.PORT:  # of the other kinds grout's own events tell
+            failed = {failure.index for failure in failures}
+            made = {record for i, record in enumerate(batch.upserts) if i not in failed}
+            if not made <= set(await self._ports(session).dump()):
+                self._inbox.put(Lost(Kind.PORT))
+        return failures
+
+    async def _ensure_taps(self, session: Session, batch: RecordBatch) -> None:
+        vnis = (record for record in batch.upserts if isinstance(record, Vni))
+        taps = [tap for vni in vnis if (tap := session.overlay.tap(vni))]
+        if taps:
+            with suppress(OSError):  # its absence shows when it is compared
+                await asyncio.to_thread(self._places().ensure_taps, taps)
+
     def _ports(self, session: Session) -> Ports:
         return Ports(session.channel, self._places)
 
@@ -193,11 +227,15 @@ class GroutDatapath:
         observer = self._observer
         match kind:
             case Kind.VRF:
+                await session.reread()
                 return await session.overlay.dump_vrfs()
             case Kind.VNI:
-                return await session.overlay.dump_vnis()
+                await session.reread()
+                return await self._vnis(session)
             case Kind.PORT:
-                return await self._ports(session).dump()
+                ports = await self._ports(session).dump()
+                await self._drifting.watch(ports)
+                return ports
             case Kind.REMOTE_VTEP:
                 return list(observer.hops.remote_vteps())
             case Kind.FLOOD:
@@ -211,6 +249,13 @@ class GroutDatapath:
             case _:
                 return ()
 
+    async def _vnis(self, session: Session) -> list[Vni]:
+        """Return the VNIs; one whose bridge has a TAP that passes nothing is broken."""
+        vnis = await session.overlay.dump_vnis()
+        taps = {vni: session.overlay.tap(vni) for vni in vnis}
+        faulty = await asyncio.to_thread(self._places().faulty_taps, filter(None, taps.values()))
+        return [replace(vni, local=b"") if taps[vni] in faulty else vni for vni in vnis]
+
     async def _ready(self) -> Session:
         """Return the session, opening the first. Raises Unavailable while grout is away."""
         if self._closed:
@@ -223,6 +268,7 @@ class GroutDatapath:
                 raise Unavailable(self.silent)
             self._session = await self._open()
             self._keeper = asyncio.get_running_loop().create_task(self._keep(self._session))
+            self._watching = self._watching or asyncio.create_task(self._drifting.run())
             return self._session
 
     async def _open(self) -> Session:
@@ -243,7 +289,11 @@ class GroutDatapath:
 
     async def _until_gone(self, session: Session) -> str:
         """Work for a session until it fails; return why it did."""
-        tables = session.look_for_moves(), session.collect_garbage()
+        tables = (
+            session.look_at_interfaces(),
+            session.look_for_moves(),
+            session.collect_garbage(),
+        )
         hosts = session.keep_hosts(self._home)
         return await _first_error([session.watch(), session.ask(), *tables, hosts])
 

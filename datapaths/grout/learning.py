@@ -1,7 +1,7 @@
 """Which MACs and neighbours are local: derived from what grout learns. Pure.
 
 grout learns the addresses of remote hosts as well, from their answers. A neighbour counts as local
-while its MAC is.
+while its MAC is, and if its address can be a host's there; others are counted and left out.
 """
 
 from __future__ import annotations
@@ -15,16 +15,22 @@ from datapaths.grout.bridgetable import BridgeTable
 from datapaths.grout.ifacetable import IfaceTable
 from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.nexthops import L3, ZERO_MAC
+from datapaths.linux.subnets import Admission, Subnets
 
 
 class Learning:
     """Tells what became local and what ceased to be."""
 
     def __init__(
-        self, ifaces: IfaceTable, table: BridgeTable, emit: Callable[[Learned], None]
+        self,
+        ifaces: IfaceTable,
+        table: BridgeTable,
+        subnets: Subnets,
+        emit: Callable[[Learned], None],
     ) -> None:
         self._ifaces = ifaces
         self._table = table
+        self.admission = Admission(subnets)
         self._emit = emit
         self._hosts: dict[tuple[int, bytes], bytes] = {}  # bridge and address: MAC, as learnt
         self._macs: set[tuple[int, int, bytes]] = set()  # VNI, bridge, MAC, as told
@@ -67,6 +73,13 @@ class Learning:
         for (owner, address), host in list(self._hosts.items()):
             if owner == bridge and host == mac:
                 self._look_at_neighbor(vni, bridge, address)
+
+    def subnets_changed(self, bridge: int) -> None:
+        """Look at the neighbours of a bridge again: it got or lost an address."""
+        if vni := self._vni_of(bridge):
+            for owner, address in list(self._hosts):
+                if owner == bridge:
+                    self._look_at_neighbor(vni, bridge, address)
 
     def written(self, record: Record) -> None:
         """We made a MAC or a neighbour remote, of which grout tells us nothing."""
@@ -114,6 +127,10 @@ class Learning:
         mac = self._hosts.get((bridge, address), b"")
         key = vni, address
         local = bool(mac) and self._table.is_local(bridge, mac)
+        if local:
+            local = self.admission.admits(vni, bridge, address)
+        else:
+            self.admission.forget(vni, address)
         if local and self._neighbors.get(key) != mac:
             self._neighbors[key] = mac
             self._emit(LearnedNeighbor(vni, address, mac))

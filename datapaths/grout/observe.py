@@ -7,7 +7,8 @@ interfaces, nexthops and layer 2 is kept by dumps, events and our own writes; ro
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 
 from controller.model.kinds import Kind
 from controller.model.layer2 import Flood
@@ -26,6 +27,7 @@ from datapaths.grout.wire.frames import Event
 from datapaths.grout.wire.ifaces import Iface
 from datapaths.grout.wire.table import Api, DecodeError
 from datapaths.linux import marks
+from datapaths.linux.subnets import Subnets
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +56,8 @@ class Observer:
         self.hops = HopTable(self.ifaces)
         self.bridges = BridgeTable(self.ifaces)
         self.others = Others()
-        self.learning = Learning(self.ifaces, self.bridges, emit)
+        self.subnets = Subnets()
+        self.learning = Learning(self.ifaces, self.bridges, self.subnets, emit)
         self._ports: dict[str, bool] = {}
         self._names: dict[int, str] = {}
 
@@ -89,6 +92,26 @@ class Observer:
             self._port(name, None)
         for name, up in now.items():
             self._port(name, up)
+
+    def compare(self, found: Sequence[Iface], own: Collection[str] = ()) -> None:
+        """Take all interfaces that there are: not of each change there is an event.
+
+        What became of those named in `own` is our doing.
+        """
+        there = {iface.id for iface in found}
+        for iface in [*(i for i in self.ifaces if i.id not in there), *found]:
+            gone = iface.id not in there
+            if iface.name not in own:
+                self._take_iface(iface, gone)
+            elif gone:
+                self.ifaces.pop(iface.id)
+            else:
+                self.ifaces.put(iface)
+
+    def forget_local(self) -> None:
+        """All addresses of interfaces are going to be told again."""
+        self.others.clear_local()
+        self.subnets.clear()
 
     def load_local(self, api: Api, family: Family, payload: bytes) -> None:
         """Take an address of an interface."""
@@ -128,6 +151,7 @@ class Observer:
         old = self.ifaces.get(iface.id)
         if gone:
             self.ifaces.pop(iface.id)
+            self.subnets.forget(iface.id)
         else:
             self.ifaces.put(iface)
         if old and (gone or _differs(old, iface)):
@@ -177,6 +201,8 @@ class Observer:
         owner, address = addresses.decode(api, family, payload)
         iface = self.ifaces.get(owner)
         vrf = (iface.vrf if iface else 0) or n.GR_VRF_DEFAULT_ID
+        (self.subnets.drop if gone else self.subnets.put)(owner, address.ip, address.length)
+        self.learning.subnets_changed(owner)
         if gone:
             self.others.drop_local(vrf, address.ip)
             if iface and (mark := marks.decode(iface.description)):
@@ -220,7 +246,11 @@ def _differs(old: Iface, new: Iface) -> bool:
     """Tell whether an interface ceased to be what we made it; its state and members may change."""
 
     def essence(iface: Iface) -> object:
-        info = None if isinstance(iface.info, ifaces.BridgeInfo) else iface.info
-        return iface.name, iface.mode, iface.mtu, iface.vrf, iface.domain, iface.description, info
+        info = iface.info
+        if isinstance(info, ifaces.BridgeInfo):
+            info = replace(info, members=())
+        flags = iface.flags & (n.GR_IFACE_F_UP | n.GR_IFACE_F_NEIGH_SNOOP)
+        place = iface.mode, iface.vrf, iface.domain
+        return iface.name, flags, place, iface.mtu, iface.description, info
 
     return essence(old) != essence(new)

@@ -17,6 +17,7 @@ from controller.model.routes import Family
 from datapaths.base import RowFailure
 from datapaths.grout.channel import Channel, Refused
 from datapaths.grout.ifacetable import IfaceTable
+from datapaths.grout.placement import Tap
 from datapaths.grout.wire import addresses as wire_addresses
 from datapaths.grout.wire import adverts
 from datapaths.grout.wire import ifaces as wire
@@ -61,7 +62,7 @@ class Overlay:
     async def dump_vrfs(self) -> list[Vrf]:
         marked = [(i, decode(i.description)) for i in self._table if i.type == n.GR_IFACE_TYPE_VRF]
         return [
-            Vrf(iface.name, int(mark.notes.get("table", 0)))
+            Vrf(iface.name, int(mark.notes.get("table", 0)) if iface.flags & n.GR_IFACE_F_UP else 0)
             for iface, mark in marked
             if mark and mark.what == "vrf"
         ]
@@ -71,26 +72,45 @@ class Overlay:
         for iface in self._table:
             mark = decode(iface.description)
             if mark and mark.what == "vni":
-                found.append(await self._vni(iface, mark))
+                vni = await self._vni(iface, mark)
+                found.append(replace(vni, local=b"") if self._differs(iface, vni) else vni)
         return found
 
-    async def load(self) -> None:
-        """Read all interfaces; VRF `main` is made if grout has not made it yet."""
-        await self._list()
-        if not self._table.get(n.GR_VRF_DEFAULT_ID):
+    def _differs(self, iface: Iface, vni: Vni) -> bool:
+        """Tell whether anything of a VNI's interfaces is not as it is made, beyond the record."""
+        if vni.layer == 3:
+            described = replace(_vxlan_of(vni, iface.vrf, 0), description=iface.description)
+            return bool(_vxlan_differs(iface, described))
+        vxlan = self._table.vxlan(vni.vni)
+        if not vxlan or (vxlan.mode, vxlan.domain) != (n.GR_IFACE_MODE_BRIDGE, iface.id):
+            return True
+        described = replace(_bridge_of(vni, iface.vrf), description=iface.description)
+        attributes = _bridge_differs(iface, described, bool(vni.mac))
+        return bool(attributes | _vxlan_differs(vxlan, _vxlan_of(vni, 0, domain=iface.id)))
+
+    async def load(self) -> list[Iface]:
+        """Return all interfaces; VRF `main` is made if grout has not made it yet."""
+        found = await self.interfaces()
+        if all(iface.id != n.GR_VRF_DEFAULT_ID for iface in found):
             # grout makes it with the first interface of whatever type, and keeps it. That one is
             # down, or what it says when it comes up is found, when the first port starts a worker,
             # to be of no interface: grout aborts.
             iface = Iface(type=n.GR_IFACE_TYPE_BRIDGE, name="dualpath", flags=0, info=BridgeInfo())
             await self._check_name(iface.name)
             await self._delete((await self._add(iface)).id)
-            await self._list()
+            found = await self.interfaces()
+        return found
 
-    async def _list(self) -> None:
+    async def interfaces(self) -> list[Iface]:
+        """Return all interfaces that grout has."""
         api = self._channel.api
-        self._table.clear()
-        async for row in self._channel.each("GR_IFACE_LIST", api.pack("gr_iface_list_req")):
-            self._table.put(wire.decode(api, row))
+        rows = self._channel.each("GR_IFACE_LIST", api.pack("gr_iface_list_req"))
+        return [wire.decode(api, row) async for row in rows]
+
+    def tap(self, vni: Vni) -> Tap | None:
+        """Return the TAP of a VNI's bridge, through which its hosts are asked."""
+        bridge = self._table.named(vni.bridge)
+        return Tap(bridge.name, bridge.cp_id, b"", bridge.mtu) if bridge else None
 
     async def refresh(self, iface: int) -> Iface | None:
         """Read one interface again."""
@@ -124,8 +144,10 @@ class Overlay:
             # No check of the name: a VRF device that a killed grout left is taken back.
             iface = Iface(type=n.GR_IFACE_TYPE_VRF, name=vrf.name, description=mark, info=VrfInfo())
             await self._add(iface)
-        elif held.description != mark:
-            await self._set(replace(held, description=mark), n.GR_IFACE_SET_DESCR)
+        else:
+            wanted = replace(held, description=mark, flags=held.flags | n.GR_IFACE_F_UP)
+            if attributes := _base_differs(held, wanted):
+                await self._set(wanted, attributes)
 
     async def _ensure_vni(self, vni: Vni) -> None:
         if not vni.local:
@@ -142,15 +164,7 @@ class Overlay:
     async def _ensure_bridge(self, vni: Vni, vrf: int) -> Iface:
         held = self._own(vni.bridge, n.GR_IFACE_TYPE_BRIDGE)
         mark = decode(held.description) if held else None
-        wanted = Iface(
-            type=n.GR_IFACE_TYPE_BRIDGE,
-            name=vni.bridge,
-            flags=SNOOPING,
-            mtu=vni.mtu,
-            vrf=vrf,
-            description=_mark_of(vni),
-            info=BridgeInfo(flags=BRIDGE_FLAGS, mac=vni.mac or wire.ZERO_MAC, ageing_s=AGEING_S),
-        )
+        wanted = _bridge_of(vni, vrf)
         if held and held.vrf != vrf:
             await self._delete(held.id)
             held = None
@@ -166,17 +180,7 @@ class Overlay:
 
     async def _ensure_vxlan(self, vni: Vni, vrf: int, domain: int) -> None:
         held = self._own(vni.device, n.GR_IFACE_TYPE_VXLAN)
-        mac = vni.mac if vni.layer == 3 and vni.mac else wire.ZERO_MAC
-        wanted = Iface(
-            type=n.GR_IFACE_TYPE_VXLAN,
-            name=vni.device,
-            mode=n.GR_IFACE_MODE_BRIDGE if domain else n.GR_IFACE_MODE_VRF,
-            mtu=vni.mtu,
-            vrf=vrf,
-            domain=domain,
-            description=encode(Mark("vxlan")) if domain else _mark_of(vni),
-            info=VxlanInfo(vni=vni.vni, local=vni.local, port=vni.port, mac=mac),
-        )
+        wanted = _vxlan_of(vni, vrf, domain)
         if held and (held.mode, held.domain or held.vrf) != (wanted.mode, domain or vrf):
             await self._delete(held.id)
             held = None
@@ -266,6 +270,34 @@ class Overlay:
         self._table.pop(iface)
 
 
+def _bridge_of(vni: Vni, vrf: int) -> Iface:
+    """Return the bridge that an L2VNI is to have."""
+    return Iface(
+        type=n.GR_IFACE_TYPE_BRIDGE,
+        name=vni.bridge,
+        flags=SNOOPING,
+        mtu=vni.mtu,
+        vrf=vrf,
+        description=_mark_of(vni),
+        info=BridgeInfo(flags=BRIDGE_FLAGS, mac=vni.mac or wire.ZERO_MAC, ageing_s=AGEING_S),
+    )
+
+
+def _vxlan_of(vni: Vni, vrf: int, domain: int) -> Iface:
+    """Return the VXLAN interface that a VNI is to have, in its VRF or in its bridge."""
+    mac = vni.mac if vni.layer == 3 and vni.mac else wire.ZERO_MAC
+    return Iface(
+        type=n.GR_IFACE_TYPE_VXLAN,
+        name=vni.device,
+        mode=n.GR_IFACE_MODE_BRIDGE if domain else n.GR_IFACE_MODE_VRF,
+        mtu=vni.mtu,
+        vrf=vrf,
+        domain=domain,
+        description=encode(Mark("vxlan")) if domain else _mark_of(vni),
+        info=VxlanInfo(vni=vni.vni, local=vni.local, port=vni.port, mac=mac),
+    )
+
+
 def _mark_of(vni: Vni) -> str:
     notes = {"layer": vni.layer, "anymac": int(not vni.mac), "vrf": int(bool(vni.vrf))}
     return encode(Mark("vni", vni.gateways, dict(notes)))
@@ -288,6 +320,8 @@ def _bridge_differs(held: Iface, wanted: Iface, with_mac: bool) -> int:
     assert isinstance(wanted.info, BridgeInfo)
     if held.info.flags != wanted.info.flags:
         attributes |= n.GR_BRIDGE_SET_FLAGS
+    if held.info.ageing_s != wanted.info.ageing_s:
+        attributes |= n.GR_BRIDGE_SET_AGEING_TIME
     if with_mac and held.info.mac != wanted.info.mac:
         attributes |= n.GR_BRIDGE_SET_MAC
     return attributes

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from controller.model.links import BROKEN_MTU, Address, HostEnd, Port
+from controller.model.links import Address, HostEnd, Port
+from datapaths.grout.devargs import complete, parse
 from datapaths.grout.wire import numbers as n
-from datapaths.grout.wire.ifaces import Iface, PortInfo
+from datapaths.grout.wire.ifaces import ZERO_MAC, Iface, PortInfo
 from datapaths.linux import legs, ports
 from datapaths.linux.marks import Mark, decode, encode
+
+NAMES = {
+    n.GR_IFACE_SET_FLAGS: "up",
+    n.GR_IFACE_SET_MTU: "mtu",
+    n.GR_IFACE_SET_DOMAIN: "bridge",
+    n.GR_IFACE_SET_VRF: "vrf",
+    n.GR_IFACE_SET_DESCR: "description",
+    n.GR_PORT_SET_MAC: "mac",
+}
 
 
 def mark_of(port: Port) -> Mark:
@@ -34,8 +43,13 @@ def wanted(port: Port, devargs: str, vrf: int, domain: int, mtu: int) -> Iface:
         vrf=0 if domain else vrf,
         domain=domain,
         description=encode(mark_of(port)),
-        info=PortInfo(devargs=devargs),
+        info=PortInfo(devargs=devargs, mac=_mac_in(devargs)),
     )
+
+
+def _mac_in(devargs: str) -> bytes:
+    """Return the MAC that a driver is given, zeros when it has its own."""
+    return bytes.fromhex(parse(devargs).get("mac").replace(":", "")) or ZERO_MAC
 
 
 def differences(have: Iface, want: Iface) -> int:
@@ -51,11 +65,29 @@ def differences(have: Iface, want: Iface) -> int:
         attributes |= n.GR_IFACE_SET_VRF
     if have.description != want.description:
         attributes |= n.GR_IFACE_SET_DESCR
+    if isinstance(want.info, PortInfo) and want.info.mac not in (ZERO_MAC, mac_of(have)):
+        attributes |= n.GR_PORT_SET_MAC
     return attributes
+
+
+def faults(have: Iface, want: Iface) -> list[str]:
+    """Return what of an interface is not as it is to be, by name."""
+    differing = differences(have, want)
+    return [name for bit, name in NAMES.items() if differing & bit]
+
+
+def is_ours(iface: Iface, port: Port) -> bool:
+    """Tell whether we made an interface, also when somebody has changed its description since."""
+    made = complete(parse(port.devargs), port.name, mac_of(iface))
+    return bool(read_mark(iface)) or devargs_of(iface) == str(made)
 
 
 def devargs_of(iface: Iface) -> str:
     return iface.info.devargs if isinstance(iface.info, PortInfo) else ""
+
+
+def mac_of(iface: Iface) -> bytes:
+    return iface.info.mac if isinstance(iface.info, PortInfo) else ZERO_MAC
 
 
 def record(
@@ -64,14 +96,13 @@ def record(
     names: dict[int, str],
     addresses: Sequence[Address],
     host: HostEnd | None,
-    whole: bool,
 ) -> Port:
-    """Return the record that would make a port as it is now; `whole`: nothing of it is missing."""
+    """Return the record that would make a port as it is now."""
     bridge = names.get(iface.domain, "") if iface.mode == n.GR_IFACE_MODE_BRIDGE else ""
     vni = bridge.removeprefix("br")
     routed = "" if iface.vrf == n.GR_VRF_DEFAULT_ID else names.get(iface.vrf, "")
     source = mark.notes.get("from")
-    port = Port(
+    return Port(
         name=iface.name,
         vrf=mark.text("vrf") if bridge else routed,
         vni=int(vni) if vni.isdecimal() else 0,
@@ -83,5 +114,3 @@ def record(
         devargs=mark.text("devargs"),
         wiring=mark.text("wiring"),
     )
-    up = iface.flags & n.GR_IFACE_F_UP
-    return port if whole and up else replace(port, mtu=BROKEN_MTU)

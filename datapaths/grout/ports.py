@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import ParamSpec, TypeVar
 
-from controller.model.links import Address, Port
+from controller.model.links import BROKEN_MTU, Address, Port
 from controller.model.records import RecordBatch
 from controller.model.routes import Family
 from datapaths.base import PortState, RowFailure, Unavailable, Unsupported
 from datapaths.grout import portmark
 from datapaths.grout.channel import Channel, Refused
-from datapaths.grout.placement import Places
+from datapaths.grout.placement import Look, Places, Tap
 from datapaths.grout.wire import addresses as wire_addresses
 from datapaths.grout.wire import adverts
 from datapaths.grout.wire import ifaces as wire_ifaces
@@ -29,6 +30,8 @@ from datapaths.grout.wire.ifaces import Iface, PortInfo
 from datapaths.grout.wire.stats import IfaceStats, decode_iface_stats
 from datapaths.linux.linkinfo import is_link_local
 from datapaths.linux.marks import Mark, encode
+
+log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -82,7 +85,8 @@ class Ports:
 
     async def dump(self) -> list[Port]:
         """Return the ports that are ours, as the records that would make them."""
-        return await _dump(await self.inventory(), await asyncio.to_thread(self._places))
+        have, places = await self.inventory(), await asyncio.to_thread(self._places)
+        return await asyncio.to_thread(_records, have, places)
 
     async def states(self) -> list[PortState]:
         """Return our ports with their counters and all their addresses."""
@@ -118,28 +122,28 @@ class Ports:
             await self._ensure_loopback(have, port)
             return
         known = have.ifaces.get(port.name)
-        if known and not portmark.read_mark(known):
+        if known and not portmark.is_ours(known, port):
             raise OSError(errno.EEXIST, f"grout has an interface {port.name} that is not ours")
         vrf, domain = _master(have, port)
         placement = await _in_thread(places.before, port, known.cp_id if known else 0)
-        if known and portmark.devargs_of(known) != placement.devargs:
+        if known and (portmark.devargs_of(known) != placement.devargs or placement.tap_lost):
             await self._delete(known)
             known = None
+        before = mark.addresses if known and (mark := portmark.read_mark(known)) else ()
         want = portmark.wanted(port, placement.devargs, vrf, domain, placement.mtu)
-        known, new = await self._update(places, port, known, want)
-        await _in_thread(places.after, port, new=new)
+        now, new = await self._update(places, port, known, want)
+        await _in_thread(places.after, port, tap_of(now), new=new)
         if not domain:
             if port.vrf:  # hosts are there, and no uplink
-                request = adverts.encode_no_default_router(self._channel.api, known.id)
+                request = adverts.encode_no_default_router(self._channel.api, now.id)
                 await self._channel.call(adverts.SET, request)
-            before = mark.addresses if (mark := portmark.read_mark(known)) else ()
             wanted = tuple(dict.fromkeys((*port.addresses, *placement.addresses)))
-            await self._set_addresses(known.id, wanted, before)
+            await self._set_addresses(now.id, wanted, (*before, *placement.expired))
 
     async def _update(
         self, places: Places, port: Port, known: Iface | None, want: Iface
     ) -> tuple[Iface, bool]:
-        """Change an interface or make it; return it as it was, or new, and which of both.
+        """Change an interface or make it; return it as it is now, and whether it is new.
 
         A wire that left grout's namespace cannot be changed any more: such a port is made again.
         """
@@ -151,14 +155,16 @@ class Ports:
                     raise
                 await self._delete(known)
             else:
-                return known, False
+                return await self._get(known.id), False
             await _in_thread(places.before, port, 0)
-        return await self._add(want), True
+        return await self._get(await self._add(want)), True
 
     async def _ensure_loopback(self, have: Inventory, port: Port) -> None:
         """VTEP addresses live on grout's interface `main`, its loopback of the default VRF."""
         main = _loopback(have)
         mark = portmark.read_mark(main)
+        if not main.flags & n.GR_IFACE_F_UP:
+            await self._set_up(main)
         description = encode(Mark("port", port.addresses, {"twin": int(port.twin)}))
         if main.description != description:
             await self._set_description(main, description)
@@ -173,16 +179,21 @@ class Ports:
                 await self._set_description(main, "")
             return
         known = have.ifaces.get(port.name)
-        if known and portmark.read_mark(known):
+        if known and portmark.is_ours(known, port):
             await self._delete(known)
         await _in_thread(places.remove, port)
 
-    async def _add(self, want: Iface) -> Iface:
+    async def _get(self, iface: int) -> Iface:
+        api = self._channel.api
+        request = api.pack("gr_iface_get_req", iface_id=iface)
+        return wire_ifaces.decode(api, await self._channel.call("GR_IFACE_GET", request))
+
+    async def _add(self, want: Iface) -> int:
         api = self._channel.api
         default = want.vrf == n.GR_VRF_DEFAULT_ID  # which may be there only from now on
         asked = replace(want, vrf=0) if default else want
         answer = await self._channel.call("GR_IFACE_ADD", wire_ifaces.encode(api, asked))
-        return replace(want, id=wire_ifaces.decode_added(api, answer), description="")
+        return wire_ifaces.decode_added(api, answer)
 
     async def _set(self, known: Iface, want: Iface) -> None:
         if attributes := portmark.differences(known, want):
@@ -190,6 +201,11 @@ class Ports:
             await self._channel.call(
                 "GR_IFACE_SET", wire_ifaces.encode_set(self._channel.api, changed, attributes)
             )
+
+    async def _set_up(self, iface: Iface) -> None:
+        changed = replace(iface, flags=iface.flags | n.GR_IFACE_F_UP)
+        request = wire_ifaces.encode_set(self._channel.api, changed, n.GR_IFACE_SET_FLAGS)
+        await self._channel.call("GR_IFACE_SET", request)
 
     async def _set_description(self, iface: Iface, description: str) -> None:
         changed = replace(iface, description=description)
@@ -266,20 +282,44 @@ def _master(have: Inventory, port: Port) -> tuple[int, int]:
     return vrf.id, 0
 
 
-async def _dump(have: Inventory, places: Places) -> list[Port]:
+def tap_of(iface: Iface) -> Tap:
+    """Return the TAP of an interface, as grout made it."""
+    mac = iface.info.mac if isinstance(iface.info, PortInfo) else b""
+    return Tap(iface.name, iface.cp_id, mac, iface.mtu)
+
+
+def _records(have: Inventory, places: Places) -> list[Port]:
+    """Return our ports; one of which anything is not as `apply` makes it is broken. Blocks."""
     found: list[Port] = []
-    for iface in have.ifaces.values():
-        if not (mark := portmark.read_mark(iface)):
-            continue
-        addresses = have.of(iface)
-        if iface.id == n.GR_VRF_DEFAULT_ID:
-            kept = tuple(a for a in mark.addresses if a in addresses)
-            found.append(Port("lo", addresses=kept, twin=mark.flag("twin"), loopback=True))
-            continue
-        host = await asyncio.to_thread(places.host_end, iface.name, mark)
-        whole = await asyncio.to_thread(places.whole, iface.name, mark)
-        found.append(portmark.record(iface, mark, have.names, addresses, host, whole))
+    with places.looking() as look:
+        for iface in have.ifaces.values():
+            if mark := portmark.read_mark(iface):
+                make = _main_record if iface.id == n.GR_VRF_DEFAULT_ID else _record
+                found.append(make(have, look, iface, mark))
     return found
+
+
+def _main_record(have: Inventory, _look: Look, main: Iface, mark: Mark) -> Port:
+    kept = tuple(a for a in mark.addresses if a in have.of(main))
+    port = Port("lo", addresses=kept, twin=mark.flag("twin"), loopback=True)
+    return port if main.flags & n.GR_IFACE_F_UP else replace(port, mtu=BROKEN_MTU)
+
+
+def _record(have: Inventory, look: Look, iface: Iface, mark: Mark) -> Port:
+    addresses = have.of(iface)
+    host = look.host_end(iface.name, mark)
+    port = portmark.record(iface, mark, have.names, addresses, host)
+    placement, faults = look.placement(port, tap_of(iface))
+    if placement:
+        want = portmark.wanted(port, placement.devargs, iface.vrf, iface.domain, placement.mtu)
+        want = replace(want, description=iface.description)  # missing addresses show in the record
+        faults += portmark.faults(iface, want)
+        missing = [] if port.vni else [a for a in placement.addresses if a not in addresses]
+        stale = [a for a in placement.expired if a in addresses and a not in port.addresses]
+        faults += [f"address {address}" for address in (*missing, *stale)]
+    if faults:
+        log.debug("port %s differs: %s", port.name, "; ".join(faults))
+    return replace(port, mtu=BROKEN_MTU) if faults else port
 
 
 def _state(iface: Iface, addresses: Sequence[Address], stats: IfaceStats) -> PortState:

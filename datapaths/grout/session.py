@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from typing import Self
 
@@ -30,6 +30,8 @@ from datapaths.grout.wire.table import DecodeError
 log = logging.getLogger(__name__)
 
 FDB_FULL = 0.8
+INTERFACES_S = 0.5  # between looks at interfaces
+SHARE, LONGEST_S = 8, 10.0  # many interfaces: rest so many times what a look took, up to this
 LOOK_S = 2.0  # between looks for remote MACs that turned up here
 REST_S = 1.0  # without requests before garbage is removed
 ALIVE_S = 5.0  # between questions whether grout still answers
@@ -83,12 +85,18 @@ class Session:
         self._events.close()
         self.channel.close(why)
 
-    async def load(self) -> None:
-        """Read everything but routes."""
-        await self.overlay.load()
+    async def load(self, own: Collection[str] | None = None) -> None:
+        """Read everything but routes; the interfaces in `own` we changed ourselves.
+
+        Without `own` nothing is compared: it is another grout.
+        """
+        found = await self.overlay.load()
+        if own is None:
+            self.observer.ifaces.clear()
+        self.observer.compare(found, own or ())
         await self._load_nexthops()
         await self._load_bridges()
-        self.observer.others.clear_local()
+        self.observer.forget_local()
         api = self.channel.api
         for family in Family:
             payload = addresses.encode_list(api, family)
@@ -96,6 +104,11 @@ class Session:
                 self.observer.load_local(api, family, row)
         self.observer.ports_changed()
         self.observer.learning.rescan()
+
+    async def reread(self) -> None:
+        """Read all interfaces again: nobody is to depend on events alone."""
+        async with self._turn:
+            self.observer.compare(await self.overlay.interfaces())
 
     async def _load_nexthops(self) -> None:
         api = self.channel.api
@@ -137,15 +150,18 @@ class Session:
                 self.observer.learning.written(record)
             return [failures[index] for index in sorted(failures)]
 
-    async def build(self, work: Awaitable[list[RowFailure]]) -> list[RowFailure]:
-        """Do what changes devices, and read the picture anew: with them goes what was on them."""
+    async def build(
+        self, work: Awaitable[list[RowFailure]], own: Collection[str]
+    ) -> list[RowFailure]:
+        """Do what changes the devices in `own`, and read the picture anew: with them goes what was
+        on them."""
         async with self._turn:
             before = self.observer.on_devices()
             try:
                 return list(await work)
             finally:
                 if not self.channel.broken:
-                    await self.load()
+                    await self.load(own)
                     self.observer.tell_losses(before)
 
     async def watch(self) -> None:
@@ -161,6 +177,16 @@ class Session:
         while True:
             await asyncio.sleep(ALIVE_S)
             await self.channel.call("GR_PING")
+
+    async def look_at_interfaces(self) -> None:
+        """Compare interfaces with the picture; grout tells nobody of a changed description."""
+        loop, rest_s = asyncio.get_running_loop(), INTERFACES_S
+        while True:
+            await asyncio.sleep(rest_s)
+            async with self._turn:
+                began_s = loop.time()
+                self.observer.compare(await self.overlay.interfaces())
+                rest_s = min(max(INTERFACES_S, SHARE * (loop.time() - began_s)), LONGEST_S)
 
     async def look_for_moves(self) -> None:
         """Let grout relearn remote MACs that turned up on a local port."""

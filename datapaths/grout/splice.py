@@ -6,6 +6,9 @@ settings of a NIC's or a veth's offloads; drivers that open the device themselve
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
 from controller.model.links import Address, Port
 from datapaths.grout.names import wire_of
 from datapaths.linux.filters import Filters
@@ -18,16 +21,11 @@ from datapaths.linux.wire.matches import ETH_P_ARP, ETH_P_IPV6, ICMPV6, Fate, Ru
 NEIGHBOUR_ADVERTISEMENT = 136  # RFC 4861
 
 
-def join(netns: str, device: Link, wire: Link) -> None:
+def join(links: Links, device: Link, wire: Link) -> None:
     """Send all that one receives out of the other."""
-    with Filters(netns, WIRE_PRIORITIES) as filters:
+    with _filters(links) as filters:
         filters.detect(device.index, wire.index)
         filters.detect(wire.index, device.index)
-
-
-def joined(netns: str, device: Link, wire: Link) -> bool:
-    with Filters(netns, WIRE_PRIORITIES) as filters:
-        return all(filters.has(EVERYTHING, *way) for way in _both_ways(device, wire))
 
 
 def attach(links: Links, port: Port) -> None:
@@ -36,26 +34,16 @@ def attach(links: Links, port: Port) -> None:
     A port whose traffic grout has already keeps it.
     """
     device, wire = links.get(port.name), links.get(wire_of(port.name))
-    with Filters(links.netns, WIRE_PRIORITIES) as filters:
+    with _filters(links) as filters:
         classifier = filters.detect(wire.index, device.index)
         if not filters.has(EVERYTHING, device.index, wire.index):
             heard = list(_neighbours(links.addresses(port.name)))
             filters.ensure(classifier, device.index, heard, wire.index)
 
 
-def attached(links: Links, port: str) -> bool:
-    device, wire = links.find(port), links.find(wire_of(port))
-    if not device or not wire:
-        return False
-    with Filters(links.netns, WIRE_PRIORITIES) as filters:
-        return filters.has(EVERYTHING, wire.index, device.index)
-
-
-def steer(netns: str, ports: list[str]) -> None:
+def steer(links: Links, ports: Iterable[str]) -> None:
     """Lead the traffic of shared ports to grout, except what is FRR's. Those not there are fine."""
-    if not ports:
-        return
-    with Links(netns) as links, Filters(netns, WIRE_PRIORITIES) as filters:
+    with _filters(links) as filters:
         for port in ports:
             device, wire = links.find(port), links.find(wire_of(port))
             if device and wire:
@@ -69,8 +57,12 @@ def release(netns: str, port: str) -> bool:
         return bool(device and filters.clear(device.index))
 
 
-def _both_ways(device: Link, wire: Link) -> list[tuple[int, int]]:
-    return [(device.index, wire.index), (wire.index, device.index)]
+@contextmanager
+def _filters(links: Links) -> Iterator[Filters]:
+    """Open the filters of wires; a dry handle on devices has what they would write, too."""
+    with Filters(links.netns, WIRE_PRIORITIES, dry=links.dry) as filters:
+        yield filters
+        links.changes += filters.changes
 
 
 def _neighbours(addresses: list[Address]) -> list[Rule]:

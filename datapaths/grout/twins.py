@@ -9,6 +9,7 @@ grout.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from controller.model.links import Address, Port
 from datapaths.base import RowFailure, Unavailable
@@ -16,9 +17,10 @@ from datapaths.grout.devices import brought
 from datapaths.grout.splice import steer
 from datapaths.linux import netns
 from datapaths.linux.linkinfo import link_local
-from datapaths.linux.links import Links
+from datapaths.linux.links import Links, faults
 from datapaths.linux.punt import BGP, EVERYTHING
 from datapaths.linux.twins import Punting, Twin, Twins
+from datapaths.linux.wire.holdings import HeldAddress
 
 SHARED = "shared"
 
@@ -29,11 +31,16 @@ def addresses(links: Links, port: Port) -> list[Address]:
     grout makes the link-local one, from the MAC. The loopback is grout's as well: the kernel's `lo`
     there has none of its addresses.
     """
-    own = list(dict.fromkeys((*port.addresses, *brought(links, port))))
+    own = list(dict.fromkeys((*port.addresses, *(it.address for it in brought(links, port)))))
     return own if port.loopback else [*own, link_local(links.get(port.name).mac)]
 
 
-GROUT = Punting(addresses, lambda _addresses, _ports: [EVERYTHING], resolves=False)
+def particular(links: Links, port: Port) -> list[HeldAddress]:
+    """Return the addresses that a NIC brought along and that have a peer or expire."""
+    return [held for held in brought(links, port) if not held.plain]
+
+
+GROUT = Punting(addresses, lambda _addresses, _ports: [EVERYTHING], particular, resolves=False)
 
 
 class GroutTwins:
@@ -59,7 +66,10 @@ class GroutTwins:
             chosen = [i for i, p in enumerate(ports) if (p.wiring == SHARED) is shared]
             failed = twins.ensure([ports[i] for i in chosen], speakers)
             failures += [RowFailure(chosen[f.index], f.error, f.reason) for f in failed]
-        steer(self._forwarding, [p.name for p in ports if p.wiring == SHARED])
+        shared_ports = _shared(ports)
+        if shared_ports:
+            with Links(self._forwarding) as links:
+                steer(links, shared_ports)
         return failures
 
     def differing(
@@ -67,13 +77,19 @@ class GroutTwins:
     ) -> list[tuple[str, str]]:
         """Return port and fault of what is not as `ensure` makes it; change nothing."""
         speakers = tuple(tcp_ports)
-        return [
-            found
+        found = [
+            fault
             for twins, shared in self._halves()
-            for found in twins.differing(
+            for fault in twins.differing(
                 [p for p in ports if (p.wiring == SHARED) is shared], speakers
             )
         ]
+        if shared_ports := _shared(ports):
+            with Links(self._forwarding, dry=True) as links:
+                for name in shared_ports:
+                    faults_of = partial(steer, links, [name])
+                    found += [(name, fault) for fault in faults([links], faults_of)]
+        return found
 
     def spaces(self) -> set[str]:
         """Return the namespaces in which twins depend on something."""
@@ -114,3 +130,7 @@ class GroutTwins:
         with Links(self._forwarding) as links:
             link = links.find(name)
             return bool(link and link.mark and link.mark.text("wiring") == SHARED)
+
+
+def _shared(ports: Sequence[Port]) -> list[str]:
+    return [port.name for port in ports if port.wiring == SHARED]

@@ -24,10 +24,10 @@ from typing import NamedTuple
 
 from datapaths.kernel.layer2 import Layer2
 from datapaths.kernel.linktable import LinkTable
-from datapaths.kernel.subnets import Subnets
 from datapaths.kernel.wire import neighbours
 from datapaths.kernel.wire.announcements import Announcement
 from datapaths.kernel.wire.links import Link
+from datapaths.linux.subnets import Subnets
 
 
 class Heard(NamedTuple):

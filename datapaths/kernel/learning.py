@@ -6,16 +6,12 @@ its address has to be one that a host can have there; others are counted and lef
 
 from __future__ import annotations
 
-import ipaddress
-import logging
 from collections.abc import Callable
 
 from datapaths.base import Learned, LearnedMac, LearnedNeighbor
 from datapaths.kernel.layer2 import Layer2
 from datapaths.kernel.linktable import LinkTable
-from datapaths.kernel.subnets import Subnets
-
-log = logging.getLogger(__name__)
+from datapaths.linux.subnets import Admission, Subnets
 
 
 class Learning:
@@ -30,9 +26,8 @@ class Learning:
     ) -> None:
         self._links = links
         self._layer2 = layer2
-        self._subnets = subnets
+        self._admission = Admission(subnets)
         self._emit = emit
-        self._left_out: dict[int, set[bytes]] = {}  # by VNI: addresses that are no host's there
         self._macs: dict[int, set[bytes]] = {}  # by VNI
         self._neighbors: dict[int, dict[bytes, bytes]] = {}  # by VNI: address to MAC
 
@@ -66,7 +61,7 @@ class Learning:
 
     def off_subnet(self) -> dict[int, int]:
         """Return how many addresses are left out, by VNI."""
-        return {vni: len(some) for vni, some in sorted(self._left_out.items()) if some}
+        return self._admission.left_out()
 
     def rescan(self) -> None:
         """Look at everything again: a bridge got or lost its VNI, or events were missed."""
@@ -96,8 +91,10 @@ class Learning:
         known = self._neighbors.setdefault(vni, {})
         row = self._layer2.host(bridge, address)
         local = row is not None and row.learnt and self._is_local(vni, bridge, row.mac)
-        fits = self._fits(vni, bridge, address) if local else self._forget(vni, address)
-        local = local and fits
+        if local:
+            local = self._admission.admits(vni, bridge, address)
+        else:
+            self._admission.forget(vni, address)
         if local and row and known.get(address) != row.mac:
             known[address] = row.mac
             self._emit(LearnedNeighbor(vni, address, row.mac))
@@ -107,23 +104,3 @@ class Learning:
     def _is_local(self, vni: int, bridge: int, mac: bytes) -> bool:
         vxlan = self._links.vxlan(vni)
         return vxlan is not None and self._layer2.local(bridge, vxlan.index, mac)
-
-    def _fits(self, vni: int, bridge: int, address: bytes) -> bool:
-        """Tell whether a host there can have an address; count it when not."""
-        if self._subnets.takes(bridge, address):
-            return self._forget(vni, address)
-        left_out = self._left_out.setdefault(vni, set())
-        if not left_out:
-            text = ipaddress.ip_address(address)
-            log.warning(
-                "VNI %d: a host announces %s, which is in no subnet of the gateways: not "
-                "advertised; further ones are counted only",
-                vni,
-                text,
-            )
-        left_out.add(address)
-        return False
-
-    def _forget(self, vni: int, address: bytes) -> bool:
-        self._left_out.get(vni, set()).discard(address)
-        return True

@@ -25,13 +25,13 @@ from datapaths.kernel.nexthoptable import NexthopTable
 from datapaths.kernel.plan import Touched
 from datapaths.kernel.routes import batches
 from datapaths.kernel.segmenttable import SegmentTable, group_of
-from datapaths.kernel.subnets import Subnets
 from datapaths.kernel.wire import links, neighbours, nexthops
 from datapaths.kernel.wire.links import Link
 from datapaths.kernel.wire.neighbours import ZERO_MAC, Entry
 from datapaths.kernel.wire.routes import decode_routes
 from datapaths.linux import marks
 from datapaths.linux.overlay import UNREACHABLE_METRIC
+from datapaths.linux.subnets import Subnets
 from datapaths.linux.wire import numbers as n
 from datapaths.linux.wire.message import DecodeError, Message, messages
 

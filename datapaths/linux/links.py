@@ -253,19 +253,20 @@ class Links:
             return self._refresh(name)
         return link
 
-    def move(self, name: str, there: Links) -> Link:
-        """Give a device to another namespace; it arrives down and without addresses."""
+    def move(self, name: str, there: Links, new: str = "") -> Link:
+        """Give a device to another namespace; it arrives down, without addresses, as `new`."""
         link = self.get(name)
         self._must_write(f"{name}: namespace")
         fd = os.open(path_of(there.netns), os.O_RDONLY | os.O_CLOEXEC)
         try:
             text = f"move {name} to namespace {there.netns or 'of ours'}"
-            _checked(text, lambda: self.ipr.link("set", index=link.index, net_ns_fd=fd))
+            as_new = {"ifname": new} if new else {}
+            _checked(text, lambda: self.ipr.link("set", index=link.index, net_ns_fd=fd, **as_new))
         finally:
             os.close(fd)
         del self._links[name]
         self._forget(link.index)
-        return there._refresh(name)
+        return there._refresh(new or name)
 
     def addresses(self, name: str) -> list[Address]:
         """Return a device's lasting addresses, link-local ones too, in the kernel's order."""

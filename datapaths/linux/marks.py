@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from controller.model.links import Address
 
 PREFIX = "dualpath:"
+TAP = "tap"
+"""What a TAP of grout is for: FRR's packets, and questions to hosts."""
 TWIN_PREFIX = "cp-"
 """Begins the name of a twin's end beside its port, known before the device can be marked."""
 

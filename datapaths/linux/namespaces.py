@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from copy import copy
 from typing import Self
 
 from datapaths.base import Unavailable
@@ -37,6 +38,12 @@ class Namespaces:
         if inode not in self._opened:
             self._opened[inode] = Links(name, dry=self._dry)
         return self._opened[inode]
+
+    def around(self, netns: str) -> Self:
+        """Return the same handles, with another namespace as the one that forwards."""
+        other = copy(self)
+        other.forwarding = self.open(netns)
+        return other
 
     def faults(self, work: Callable[[], object]) -> list[str]:
         """Return what `work` would change; for dry handles."""

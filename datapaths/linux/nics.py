@@ -40,10 +40,11 @@ from datapaths.linux.wire.holdings import HeldAddress, HeldRoute
 log = logging.getLogger(__name__)
 
 EXTRA_METRIC = 1 << 16
+TAP = "tun"  # IFLA_INFO_KIND of TUN and TAP devices
 
 
-def fetch(spaces: Namespaces, name: str, source: Links, mark: Mark) -> Link:
-    """Move a NIC in, down and without anything: `hold` is next. Raises OSError."""
+def fetch(spaces: Namespaces, name: str, source: Links, mark: Mark, new: str = "") -> Link:
+    """Move a NIC in, as `new`, down and without anything: `hold` is next. Raises OSError."""
     link = source.get(name)
     if link.master:
         master = source.name_of(link.master)
@@ -68,8 +69,7 @@ def fetch(spaces: Namespaces, name: str, source: Links, mark: Mark) -> Link:
         )
     nicrecords.write(record)
     source.change(name, mark=replace(mark, notes={**mark.notes, "was": link.alias}))
-    source.move(name, spaces.forwarding)
-    return spaces.forwarding.get(name)
+    return source.move(name, spaces.forwarding, new)
 
 
 def hold(links: Links, link: Link, home: str, added: Collection[Address], *, routed: bool) -> None:
@@ -78,7 +78,7 @@ def hold(links: Links, link: Link, home: str, added: Collection[Address], *, rou
     `added` are addresses that are ours; `routed` tells whether its routes have a place here. A NIC
     without a file has what it has now.
     """
-    record = _record(links, link, home, added)
+    record = _record(links, link, home, added, link.name)
     with _asking(links, link) as state:
         state.add_addresses([held.with_prefix_route() for held in record.addresses])
         links.forget_addresses(link.name)
@@ -107,24 +107,29 @@ def is_whole(links: Links, link: Link, *, routed: bool) -> bool:
         return not routed or not state.missing_routes(_portable(record), EXTRA_METRIC)
 
 
-def give_back(spaces: Namespaces, link: Link, home: str, added: Collection[Address]) -> None:
-    """Move a NIC home, with all that is not ours. Raises OSError, and then it stays."""
-    links = spaces.forwarding
+def give_back(
+    spaces: Namespaces, link: Link, home: str, added: Collection[Address], name: str = ""
+) -> None:
+    """Move a NIC home, with all that is not ours. Raises OSError, and then it stays.
+
+    `name` is what it was called there.
+    """
+    links, name = spaces.forwarding, name or link.name
     try:
         there = spaces.open(home)
     except Unavailable as error:
         text = f"cannot give {link.name} back: {error}; it stays in {_called(links)}"
         raise OSError(errno.ENOENT, text) from error
-    if there.find(link.name):
-        text = f"cannot give {link.name} back: {_called(there)} has another one of that name"
+    if there.find(name):
+        text = f"cannot give {name} back: {_called(there)} has another one of that name"
         raise OSError(errno.EEXIST, text)
-    record = _record(links, link, netns.path_of(there.netns), added)
+    record = _record(links, link, netns.path_of(there.netns), added, name)
     with _asking(links, link) as state:
         now = [a for a in state.addresses(link.mac) if not _is_among(a, added)]
     record = replace(record, addresses=_merged(record.addresses, now), returning=True)
     nicrecords.write(record)
-    links.move(link.name, there)
-    finish(there, there.get(link.name), record)
+    back = links.rename(link.name, name) if there is links else links.move(link.name, there, name)
+    finish(there, back, record)
 
 
 def finish(home: Links, link: Link, record: NicRecord) -> None:
@@ -155,7 +160,7 @@ def recover(spaces: Namespaces) -> None:
         try:
             home = spaces.open(record.home)
             link = home.find(record.name)
-            if link and link.mac == record.mac:
+            if link and link.kind != TAP and link.mac == record.mac:  # not grout's, named alike
                 log.info("%s is in %s again; giving it what it had", link.name, _called(home))
                 finish(home, link, record)
         except (OSError, Unavailable) as error:
@@ -165,7 +170,7 @@ def recover(spaces: Namespaces) -> None:
 def note(links: Links, link: Link, home: str, added: Collection[Address]) -> None:
     """Write down what a NIC has, of which nothing is written down. Raises OSError."""
     if not nicrecords.read(link.name, link.mac):
-        _record(links, link, home, added)
+        _record(links, link, home, added, link.name)
 
 
 def belongings(links: Links, link: Link) -> tuple[tuple[HeldAddress, ...], tuple[HeldRoute, ...]]:
@@ -174,9 +179,66 @@ def belongings(links: Links, link: Link) -> tuple[tuple[HeldAddress, ...], tuple
         return state.addresses(link.mac), state.routes()
 
 
-def _record(links: Links, link: Link, home: str, added: Collection[Address]) -> NicRecord:
+def noted_addresses(
+    name: str, mac: bytes
+) -> tuple[tuple[HeldAddress, ...], tuple[HeldAddress, ...]]:
+    """Return what is written down of a NIC's addresses: those it has, and those that expired."""
+    record, now = nicrecords.read(name, mac), boottime_s()
+    noted = record.addresses if record else ()
+    return tuple(it for it in noted if not it.expired(now)), tuple(
+        it for it in noted if it.expired(now)
+    )
+
+
+def any_expired(since_s: float, until_s: float) -> bool:
+    """Tell whether any NIC's address expired in a time of `boottime_s`."""
+    return any(
+        not held.expired(since_s) and held.expired(until_s)
+        for record in nicrecords.every()
+        for held in record.addresses
+    )
+
+
+def boottime_s() -> float:
+    """Return what lifetimes are compared with: a clock that also runs while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def particular(links: Links, name: str) -> list[HeldAddress]:
+    """Return a device's addresses that have a peer or that expire."""
+    link = links.get(name)
+    with _asking(links, link) as state:
+        return [held for held in state.addresses(link.mac) if not held.plain]
+
+
+def copy(links: Links, name: str, wanted: Sequence[HeldAddress]) -> None:
+    """Give a device such addresses too, with what is left of their time, and no others of them."""
+    link = links.get(name)
+    with _asking(links, link) as state:
+        keys = {held.key for held in wanted}
+        extra = [it for it in state.addresses(link.mac) if not it.plain and it.key not in keys]
+        missing = state.missing_addresses(wanted)
+        if links.dry:
+            links.changes += [f"{name}: address {held.address}" for held in (*extra, *missing)]
+            return
+        if extra or missing:
+            state.remove_addresses([*extra, *state.alike(missing)])
+            state.add_addresses(missing)
+            links.forget_addresses(name)
+
+
+def strip(links: Links, link: Link) -> None:
+    """Take all addresses off a NIC of which they are written down."""
+    with _asking(links, link) as state:
+        state.remove_addresses(state.everything())
+    links.forget_addresses(link.name)
+
+
+def _record(
+    links: Links, link: Link, home: str, added: Collection[Address], name: str
+) -> NicRecord:
     """Return a NIC's file; write one of what it has, when it has none."""
-    found = nicrecords.read(link.name, link.mac)
+    found = nicrecords.read(name, link.mac)
     if found and not found.returning:
         return found
     if found:
@@ -187,7 +249,7 @@ def _record(links: Links, link: Link, home: str, added: Collection[Address]) -> 
         with _asking(links, link) as state:
             own = tuple(a for a in state.addresses(link.mac) if not _is_among(a, added))
             routes = tuple(r.less(EXTRA_METRIC) for r in state.routes(n.RT_TABLE_MAIN))
-        record = NicRecord(link.name, link.mac, home, owner, True, was, own, routes)
+        record = NicRecord(name, link.mac, home, owner, True, was, own, routes)
     nicrecords.write(record)
     return record
 
@@ -198,7 +260,7 @@ class _State:
     def __init__(self, requests: Requests, link: Link) -> None:
         self._requests = requests
         self._link = link
-        self._now = time.clock_gettime(time.CLOCK_BOOTTIME)
+        self._now = boottime_s()
 
     def addresses(self, mac: bytes) -> tuple[HeldAddress, ...]:
         """Return the addresses that somebody gave it, in the kernel's order."""
@@ -235,6 +297,21 @@ class _State:
             if code not in (0, errno.EEXIST):
                 text = f"cannot add {Address(held.ip, held.length)} on {self._link.name}"
                 raise OSError(code, f"{text}: {os.strerror(code)}")
+
+    def alike(self, wanted: Sequence[HeldAddress]) -> list[HeldAddress]:
+        """Return the addresses that are in the way of these: the same one, to another peer."""
+        ips = {held.ip for held in wanted}
+        return [held for held in self._all_addresses() if held.ip in ips]
+
+    def everything(self) -> list[HeldAddress]:
+        return self._all_addresses()
+
+    def remove_addresses(self, unwanted: Sequence[HeldAddress]) -> None:
+        for held in unwanted:
+            request = holdings.encode_removal(held, self._link.index)
+            if self._requests.refusal(request) not in (0, errno.EADDRNOTAVAIL):
+                text = f"cannot remove {held.address} from {self._link.name}"
+                raise OSError(errno.EIO, text)
 
     def add_routes(self, wanted: Sequence[HeldRoute], extra: int = 0) -> list[HeldRoute]:
         """Add what is missing; return what the kernel refuses."""

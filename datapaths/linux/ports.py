@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 def ensure_port(spaces: Namespaces, port: Port) -> None:
     links = spaces.forwarding
     link = _ensure_leg(spaces, port) if port.host else _fetch(spaces, port)
-    before = _added(link.mark) if link.mark else []
+    before = added_by(link.mark) if link.mark else []
     _hold(spaces, port, before)
     mark = Mark("port", port.addresses, {**notes(port), **_brought(links, link, port)})
     if not port.loopback:
@@ -29,7 +29,7 @@ def ensure_port(spaces: Namespaces, port: Port) -> None:
     if not port.loopback and not port.vni:
         links.ensure_link_local(port.name)  # for ND, and what the twin speaks from
     links.set_addresses(port.name, port.addresses, before)
-    _hold(spaces, port, _added(mark))  # a VRF cycles it
+    _hold(spaces, port, added_by(mark))  # a VRF cycles it
 
 
 def remove_port(spaces: Namespaces, port: Port) -> None:
@@ -41,9 +41,9 @@ def remove_port(spaces: Namespaces, port: Port) -> None:
         legs.remove(spaces, link, mark)
         return
     if mark.text("from"):
-        nics.give_back(spaces, link, legs.spelt(mark.text("from")), _added(mark))
+        nics.give_back(spaces, link, legs.spelt(mark.text("from")), added_by(mark))
     else:
-        links.set_addresses(port.name, (), _added(mark))
+        links.set_addresses(port.name, (), added_by(mark))
         links.change(port.name, alias=mark.text("was"))
 
 
@@ -53,7 +53,7 @@ def note_all(spaces: Namespaces) -> None:
         if mark.text("from"):
             try:
                 home = netns.path_of(spaces.name_of(legs.spelt(mark.text("from"))))
-                nics.note(spaces.forwarding, link, home, _added(mark))
+                nics.note(spaces.forwarding, link, home, added_by(mark))
             except OSError as error:
                 log.warning("%s", error.strerror or error)
 
@@ -140,12 +140,12 @@ def _kept(link: Link, have: Sequence[Address], port: Port) -> int:
 
     They stay when the port goes.
     """
-    added = _added(link.mark) if link.mark else ()
+    added = added_by(link.mark) if link.mark else ()
     bits = (address in have and address not in added for address in port.addresses)
     return sum(1 << i for i, bit in enumerate(bits) if bit)
 
 
-def _added(mark: Mark) -> list[Address]:
+def added_by(mark: Mark) -> list[Address]:
     """Return the addresses that are on the device because of us alone."""
     kept = int(mark.notes.get("kept", 0))
     return [address for i, address in enumerate(mark.addresses) if not kept >> i & 1]

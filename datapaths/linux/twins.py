@@ -15,7 +15,7 @@ from functools import partial
 
 from controller.model.links import Address, Port
 from datapaths.base import DatapathError, RowFailure, Unavailable
-from datapaths.linux import groups, sysctls
+from datapaths.linux import groups, nics, sysctls
 from datapaths.linux.filters import Filters
 from datapaths.linux.legs import create_pair
 from datapaths.linux.linkinfo import Link, is_pair
@@ -23,6 +23,7 @@ from datapaths.linux.links import Links, faults
 from datapaths.linux.marks import TWIN_PREFIX, Mark
 from datapaths.linux.punt import BGP, ISIS_MACS, egress, rules
 from datapaths.linux.wire.filters import Classifier
+from datapaths.linux.wire.holdings import HeldAddress
 from datapaths.linux.wire.matches import Rule
 
 log = logging.getLogger(__name__)
@@ -48,11 +49,22 @@ class Punting:
 
     addresses: Callable[[Links, Port], Sequence[Address]]
     rules: Callable[[Iterable[Address], Iterable[int]], Iterable[Rule]]
+    particular: Callable[[Links, Port], Sequence[HeldAddress]]
+    """Those of its addresses that have a peer or that expire, which a twin has to have alike."""
     resolves: bool  # whether the twin has to find its neighbours' MACs itself
     groups: tuple[bytes, ...] = ()  # multicast MACs that the port has to let in for the twin
 
 
-KERNEL = Punting(lambda links, port: links.addresses(port.name), rules, True, ISIS_MACS)
+def _held(links: Links, port: Port) -> list[HeldAddress]:
+    return nics.particular(links, port.name)
+
+
+def _of_kernel(links: Links, port: Port) -> list[Address]:
+    leased = [held.address for held in _held(links, port)] if not port.loopback else []
+    return list(dict.fromkeys([*links.addresses(port.name), *leased]))
+
+
+KERNEL = Punting(_of_kernel, rules, _held, True, ISIS_MACS)
 
 
 class Twins:
@@ -227,7 +239,11 @@ def _ensure_far(side: _Side, port: Port, link: Link, addresses: Sequence[Address
     mark = Mark("twin", notes={"port": port.name})
     control.change(port.name, mac=link.mac, mtu=link.mtu, mark=mark)
     control.change(port.name, master=port.vrf)
-    control.set_addresses(port.name, addresses, control.addresses(port.name))
+    held = side.punting.particular(side.links, port)
+    nics.copy(control, port.name, held)
+    leased = {it.address for it in held if it.valid_until is not None}
+    lasting = [address for address in addresses if address not in leased]
+    control.set_addresses(port.name, lasting, control.addresses(port.name))
     control.set_up(port.name)
 
 

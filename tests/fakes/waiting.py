@@ -8,8 +8,8 @@ from collections.abc import Callable
 PATIENCE_S = 5.0
 
 
-async def until(condition: Callable[[], bool]) -> None:
+async def until(condition: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
     """Return once `condition` holds. Raises TimeoutError."""
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(patience_s):
         while not condition():  # noqa: ASYNC110  there is nothing else to wait on
             await asyncio.sleep(0.001)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from datapaths.kernel.layout import Layout
+from datapaths.linux import nicrecords
 from datapaths.linux.neightables import SYSCTL
 from tests.netns.namespaces import fresh
 
@@ -18,6 +20,12 @@ def _limits() -> Iterator[None]:
     yield
     for path, value in before.items():
         path.write_text(value)
+
+
+@pytest.fixture(autouse=True)
+def _nic_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what is written down of NICs for this test alone."""
+    monkeypatch.setattr(nicrecords, "DIRECTORY", tmp_path / "nics")
 
 
 @pytest.fixture

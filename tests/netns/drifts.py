@@ -24,7 +24,7 @@ class Case:
     optional: bool = False  # some kernels have no such attribute
 
 
-def _sysctls(part: str, space: str, device: str, settings: Mapping[str, int]) -> Iterator[Case]:
+def sysctl_cases(part: str, space: str, device: str, settings: Mapping[str, int]) -> Iterator[Case]:
     for key, value in settings.items():
         path, harm = f"/proc/sys/{key}", 0 if value else 1
         enter = f"ip netns exec {{{space}}} "
@@ -78,9 +78,9 @@ def _overlay(part: str, space: str, forwards: bool) -> Iterator[Case]:
         ("neigh_suppress", "type bridge_slave neigh_suppress off"),
     ):
         yield _link(part, space, "vx110", attribute, harm)
-    yield from _sysctls(part, space, "br110", sysctls.no_addrgen("br110"))
-    yield from _sysctls(part, space, "br110", sysctls.routing("br110", forwards=forwards))
-    yield from _sysctls(part, space, "vx110", sysctls.no_ipv6("vx110"))
+    yield from sysctl_cases(part, space, "br110", sysctls.no_addrgen("br110"))
+    yield from sysctl_cases(part, space, "br110", sysctls.routing("br110", forwards=forwards))
+    yield from sysctl_cases(part, space, "vx110", sysctls.no_ipv6("vx110"))
     for option in ("vlan_filtering", "vlan_default_pvid"):
         case = _link(part, space, "br110", option, f"type bridge {option} 1")
         yield replace(case, optional=True)
@@ -98,16 +98,16 @@ def _cases() -> Iterator[Case]:
     low = "ip -n {fwd} link set vx110 mtu 1200; ip -n {fwd} link set vx110 mtu 1450"
     mode = "ip netns exec {fwd} cat /proc/sys/net/ipv6/conf/vx110/addr_gen_mode"
     yield Case("forwarding", "vx110: after an MTU below 1280", low, mode, vanishes=True)
-    yield from _sysctls("forwarding settings", "fwd", "namespace", sysctls.FORWARDING)
+    yield from sysctl_cases("forwarding settings", "fwd", "namespace", sysctls.FORWARDING)
     for name in ("pe0", "pe1"):
         for attribute, harm in (("up", "down"), ("mtu", "mtu 1400"), ("mark (alias)", "alias x")):
             yield _link("ports", "fwd", name, attribute, harm)
     yield _link("ports", "fwd", "pe1", "master", "nomaster")
     yield _link("ports", "fwd", "pe1", "learning", "type bridge_slave learning off")
     yield _link("ports", "fwd", "pe1", "neigh_suppress", "type bridge_slave neigh_suppress on")
-    yield from _sysctls("ports", "fwd", "pe1", sysctls.no_ipv6("pe1"))
-    yield from _sysctls("ports", "fwd", "pe0", sysctls.no_addrgen("pe0"))
-    yield from _sysctls("ports", "fwd", "pe0", sysctls.routing("pe0", forwards=True))
+    yield from sysctl_cases("ports", "fwd", "pe1", sysctls.no_ipv6("pe1"))
+    yield from sysctl_cases("ports", "fwd", "pe0", sysctls.no_addrgen("pe0"))
+    yield from sysctl_cases("ports", "fwd", "pe0", sysctls.routing("pe0", forwards=True))
     yield _address("ports", "fwd", "pe0", "192.168.9.1/24")
     yield _address("ports", "fwd", "lo", "100.64.0.1/32")
     yield _gone("ports", "fwd", "pe0")
@@ -119,7 +119,7 @@ def _cases() -> Iterator[Case]:
     for attribute, harm in (("up", "down"), ("master", "nomaster"), ("mark (alias)", "alias x")):
         yield _link("shadows", "ctl", "ac110", attribute, harm)
     yield _gone("shadows", "ctl", "ac110")
-    yield from _sysctls("control settings", "ctl", "namespace", sysctls.CONTROL)
+    yield from sysctl_cases("control settings", "ctl", "namespace", sysctls.CONTROL)
     yield from _twins()
 
 
@@ -129,7 +129,7 @@ def _host_legs() -> Iterator[Case]:
     yield _address("host legs", "host", "eth0", "192.168.9.2/24")
     yield _link("host legs", "host", "eth1", "master", "nomaster")
     yield _link("host legs", "host", "eth1", "up", "down")
-    yield from _sysctls("host legs", "host", "eth1", sysctls.no_addrgen("eth1"))
+    yield from sysctl_cases("host legs", "host", "eth1", sysctls.no_addrgen("eth1"))
     yield _link("host legs", "host", "br-hs-110", "up", "down")
     yield _link("host legs", "host", "br-hs-110", "mcast_snooping", "type bridge mcast_snooping 1")
     yield _gone("host legs", "host", "eth0")
@@ -147,8 +147,8 @@ def _twins() -> Iterator[Case]:
     for attribute, harm in (("up", "down"), ("mtu", "mtu 1400"), ("noarp", "arp on")):
         yield _link("twins", "fwd", "cp-up0", attribute, harm)
     yield _address("twins", "ctl", "up0", "10.0.0.1/24")
-    yield from _sysctls("twins", "ctl", "up0", sysctls.silent_twin("up0"))
-    yield from _sysctls("twins", "fwd", "cp-up0", sysctls.no_ipv6("cp-up0"))
+    yield from sysctl_cases("twins", "ctl", "up0", sysctls.silent_twin("up0"))
+    yield from sysctl_cases("twins", "fwd", "cp-up0", sysctls.no_ipv6("cp-up0"))
     for device in ("up0", "cp-up0"):
         count = f"tc -n {{fwd}} filter show dev {device} ingress | grep -c mirred; true"
         for attribute, harm in (

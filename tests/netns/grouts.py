@@ -85,3 +85,13 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
 def kill(grout: Grout) -> None:
     with suppress(Unavailable, ProcessLookupError):
         os.kill(peer_of(grout.sock), signal.SIGKILL)
+
+
+def grcli(sock: Path) -> str:
+    """Return a shell command that runs grout's own command line tool on a socket."""
+    if shutil.which("grcli"):
+        return f"grcli -s {sock}"
+    trees = [tree for tree in LAB.glob("system-*") if (tree / "usr/bin/grcli").exists()]
+    tree = max(trees, key=lambda tree: tree.stat().st_mtime)
+    loader, libraries = tree / "usr/lib64/ld-linux-x86-64.so.2", tree / "usr/lib/x86_64-linux-gnu"
+    return f"{loader} --library-path {libraries} {tree}/usr/bin/grcli -s {sock}"

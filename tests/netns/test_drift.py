@@ -20,8 +20,8 @@ from controller.intent.layout import Intent
 from controller.model.events import Configure, Configured, Provisioned
 from controller.model.links import Address, HostEnd, Port, Vni
 from controller.model.view import Difference
-from controller.provision import Provisioner, Spaces
-from datapaths.base import Lost
+from controller.provision import PortTwins, Provisioner, Spaces
+from datapaths.base import Datapath, Lost, PortChanged
 from datapaths.kernel.driver import KernelDatapath
 from datapaths.linux.twins import Twins
 from tests.fakes.waiting import until
@@ -31,6 +31,7 @@ from tests.netns.namespaces import fresh, run
 pytestmark = pytest.mark.netns
 
 REPAIRED_S = 8.0  # before provision's next round. It takes up to a second on an idle machine
+PROVISIONED_S = 60.0
 LOCAL = bytes([100, 64, 0, 1])
 MAC = bytes.fromhex("00f30000006f")
 
@@ -68,45 +69,63 @@ async def node() -> AsyncIterator[Node]:
         run(f"ip -n {forwarding} link add up0 type veth peer name up1")
         run(f"ip -n {forwarding} link set up1 up")
         datapath = KernelDatapath(forwarding, host)
-        state = State(SystemClock(), lambda: reconciler.wake(), lambda _: None, lambda _: None)
-        reconciler = Reconciler(state, datapath, SystemClock(), lambda *_: None)
-        twins = Twins(forwarding, control)
-        told: list[Configure | Provisioned] = []
+        parts = Parts(Spaces(forwarding, control, False, False), datapath, intent(host))
+        names = {"fwd": forwarding, "ctl": control, "host": host}
+        async with controlled(parts, Twins(forwarding, control), names) as one:
+            yield one
 
-        def tell(event: Configure | Provisioned) -> bool:
-            told.append(event)
-            if isinstance(event, Configure):
-                answer = Configured(event.request, True, False)
-                asyncio.get_running_loop().call_soon(provisioner.answered, answer)
-            return True
 
-        spaces = Spaces(forwarding, control, False, False)
-        provisioner = Provisioner(spaces, intent(host), twins, state, reconciler, tell=tell)
-        provisioner.subscribed(same_bridge=True)
+@dataclass
+class Parts:
+    """What a node is made of."""
 
-        async def listen() -> None:
-            async for event in datapath.learned():
-                if isinstance(event, Lost):
-                    state.lost_records(event.records) if event.records else reconciler.suspect(
-                        event.kind
-                    )
+    spaces: Spaces
+    datapath: Datapath
+    intent: Intent
 
-        async def audit() -> Sequence[Difference]:
-            found = await reconciler.audit(50)
-            return [*found.rows, *await provisioner.audit()]
 
-        async with asyncio.TaskGroup() as group:
-            work = (reconciler.run(), provisioner.run(), listen())
-            tasks = [group.create_task(one) for one in work]
-            names = {"fwd": forwarding, "ctl": control, "host": host}
-            try:
-                await until(lambda: any(isinstance(event, Provisioned) for event in told))
-                await until_clean(audit)
-                yield Node(names, audit)
-            finally:
-                for task in tasks:
-                    task.cancel()
-                await datapath.close()
+@asynccontextmanager
+async def controlled(parts: Parts, twins: PortTwins, names: dict[str, str]) -> AsyncIterator[Node]:
+    """Run a controller's parts, and yield the node once nothing differs."""
+    datapath = parts.datapath
+    state = State(SystemClock(), lambda: reconciler.wake(), lambda _: None, lambda _: None)
+    reconciler = Reconciler(state, datapath, SystemClock(), lambda *_: None)
+    told: list[Configure | Provisioned] = []
+
+    def tell(event: Configure | Provisioned) -> bool:
+        told.append(event)
+        if isinstance(event, Configure):
+            answer = Configured(event.request, True, False)
+            asyncio.get_running_loop().call_soon(provisioner.answered, answer)
+        return True
+
+    provisioner = Provisioner(parts.spaces, parts.intent, twins, state, reconciler, tell=tell)
+    provisioner.subscribed(same_bridge=True)
+
+    async def listen() -> None:
+        async for event in datapath.learned():
+            if isinstance(event, Lost):
+                state.lost_records(event.records) if event.records else reconciler.suspect(
+                    event.kind
+                )
+            elif isinstance(event, PortChanged):
+                provisioner.port_changed(event.name, event.up)
+
+    async def audit() -> Sequence[Difference]:
+        found = await reconciler.audit(50)
+        return [*found.rows, *await provisioner.audit()]
+
+    async with asyncio.TaskGroup() as group:
+        work = (reconciler.run(), provisioner.run(), listen())
+        tasks = [group.create_task(one) for one in work]
+        try:
+            await until(lambda: any(isinstance(it, Provisioned) for it in told), PROVISIONED_S)
+            await until_clean(audit)
+            yield Node(names, audit)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await datapath.close()
 
 
 async def until_clean(audit: Callable[[], Awaitable[Sequence[Difference]]]) -> None:

@@ -6,6 +6,7 @@ from itertools import groupby
 from pathlib import Path
 
 from datapaths.linux import overlay, sysctls
+from tests.netns import grout_drifts
 from tests.netns.drifts import CASES
 
 PAGE = Path(__file__).parents[2] / "docs" / "DRIFT.md"
@@ -14,7 +15,7 @@ BEGIN, END = "<!-- table -->\n", "<!-- end -->\n"
 
 def table() -> str:
     lines: list[str] = []
-    for part, cases in groupby(CASES, key=lambda case: case.part):
+    for part, cases in groupby((*CASES, *grout_drifts.CASES), key=lambda case: case.part):
         lines += [f"\n### {part.capitalize()}\n", "| attribute | changed by hand, in the test |"]
         lines += ["|---|---|"]
         lines += [f"| {case.attribute} | `{case.harm.replace('|', '&#124;')}` |" for case in cases]
@@ -41,5 +42,5 @@ def test_every_option_of_a_bridge_is_changed_by_a_test() -> None:
 
 
 def test_no_attribute_is_listed_twice() -> None:
-    rows = [(case.part, case.attribute) for case in CASES]
+    rows = [(case.part, case.attribute) for case in (*CASES, *grout_drifts.CASES)]
     assert sorted(set(rows)) == sorted(rows)

@@ -12,6 +12,7 @@ import sys
 from dataclasses import dataclass, replace
 from typing import Final
 
+from controller.model.links import Address
 from datapaths.linux.wire import numbers as n
 from datapaths.linux.wire.message import (
     U32,
@@ -61,6 +62,16 @@ class HeldAddress:
     def ip(self) -> bytes:
         found = dict(self.attributes)
         return found.get(LOCAL) or found.get(ADDRESS, b"")
+
+    @property
+    def address(self) -> Address:
+        return Address(self.ip, self.length)
+
+    @property
+    def plain(self) -> bool:
+        """Tell whether it is for ever, and its prefix the network that it is in."""
+        peer = dict(self.attributes).get(ADDRESS, b"")
+        return self.valid_until is None and peer in (b"", self.ip)
 
     @property
     def key(self) -> tuple[bytes, int, bytes]:
@@ -158,6 +169,13 @@ def encode_address(held: HeldAddress, index: int, now: float) -> bytes:
         left = [_left(it, now) for it in (held.preferred_until, held.valid_until)]
         body += attribute(CACHEINFO, IFA_CACHEINFO.pack(*left, 0, 0))
     return request(n.RTM_NEWADDR, n.NLM_F_CREATE | n.NLM_F_EXCL, body)
+
+
+def encode_removal(held: HeldAddress, index: int) -> bytes:
+    """Return the request that takes an address off a device."""
+    body = IFADDRMSG.pack(held.family, held.length, 0, held.scope, index)
+    kept = (it for it in held.attributes if it[0] in (ADDRESS, LOCAL))
+    return request(n.RTM_DELADDR, 0, body + b"".join(attribute(*it) for it in kept))
 
 
 def dump_routes(index: int, family: int, table: int = 0) -> bytes:

@@ -31,6 +31,7 @@ from datapaths.grout.wire.nexthops import L3
 from datapaths.grout.wire.questions import Station, question
 from datapaths.grout.wire.table import DecodeError
 from datapaths.linux.marks import Mark, encode
+from datapaths.linux.subnets import Subnets
 from tests.fakes.grout import FakeGrout, listening
 from tests.fakes.waiting import until
 from tests.unit.datapaths.grout.test_plan import API, HOST_MAC, VTEP, Grout
@@ -52,7 +53,7 @@ class Node(Grout):
 
     def __init__(self) -> None:
         super().__init__()
-        self.learning = Learning(self.ifaces, self.bridges, lambda _: None)
+        self.learning = Learning(self.ifaces, self.bridges, Subnets(), lambda _: None)
         self.mark(BRIDGE, BridgeInfo(mac=GATEWAY_MAC))
 
     def mark(self, iface: int, info: BridgeInfo | PortInfo) -> None:

@@ -10,6 +10,7 @@ from datapaths.grout.learning import Learning
 from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.bridges import FdbEntry
 from datapaths.grout.wire.nexthops import L3
+from datapaths.linux.subnets import Subnets
 from tests.unit.datapaths.grout.test_plan import HOST_MAC, OTHER, VTEP, Grout
 
 BRIDGE, PORT = 6, 4
@@ -26,7 +27,8 @@ class Node(Grout):
     def __init__(self) -> None:
         super().__init__()
         self._told: list[Learned] = []
-        self.learning = Learning(self.ifaces, self.bridges, self._told.append)
+        self.subnets = Subnets()
+        self.learning = Learning(self.ifaces, self.bridges, self.subnets, self._told.append)
 
     def told(self) -> list[Learned]:
         """Return what was told since this was asked last."""
@@ -98,3 +100,25 @@ def test_what_is_programmed_and_was_never_local_tells_nothing() -> None:
     node = Node()
     node.program(REMOTE_MAC, REMOTE_HOST)
     assert node.told() == []
+
+
+def test_an_address_outside_the_gateways_subnets_is_not_told_and_is_counted() -> None:
+    node = Node()
+    node.subnets.put(BRIDGE, bytes([203, 0, 113, 1]), 24)
+    node.host_speaks()
+    assert node.told() == [LEARNT_MAC]
+    assert node.learning.admission.left_out() == {VNI: 1}
+
+
+def test_an_address_is_told_while_a_gateway_covers_it() -> None:
+    node = Node()
+    node.subnets.put(BRIDGE, bytes([203, 0, 113, 1]), 24)
+    node.host_speaks()
+    node.told()
+    node.subnets.put(BRIDGE, OTHER[:3] + b"\xfe", 24)
+    node.learning.subnets_changed(BRIDGE)
+    assert node.told() == [LEARNT_HOST]
+    assert node.learning.admission.left_out() == {}
+    node.subnets.drop(BRIDGE, OTHER[:3] + b"\xfe", 24)
+    node.learning.subnets_changed(BRIDGE)
+    assert node.told() == [GONE_HOST]

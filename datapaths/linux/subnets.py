@@ -8,7 +8,10 @@ subnet is possible: the segment is routed elsewhere.
 from __future__ import annotations
 
 import ipaddress
+import logging
 from functools import lru_cache
+
+log = logging.getLogger(__name__)
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
@@ -45,6 +48,38 @@ class Subnets:
         if host.version == 6:  # the bridge's link-local address is no gateway of a subnet
             own = [it for it in own if not it.ip.is_link_local]
         return not own or any(_is_host_of(it, host) for it in own)
+
+
+class Admission:
+    """Decides which learnt addresses are advertised; counts those that are not, by VNI."""
+
+    def __init__(self, subnets: Subnets) -> None:
+        self._subnets = subnets
+        self._left_out: dict[int, set[bytes]] = {}
+
+    def admits(self, vni: int, device: int, address: bytes) -> bool:
+        """Tell whether a host there can have an address; count it when not."""
+        if self._subnets.takes(device, address):
+            self.forget(vni, address)
+            return True
+        left_out = self._left_out.setdefault(vni, set())
+        if not left_out:
+            log.warning(
+                "VNI %d: a host announces %s, which is in no subnet of the gateways: not "
+                "advertised; further ones are counted only",
+                vni,
+                ipaddress.ip_address(address),
+            )
+        left_out.add(address)
+        return False
+
+    def forget(self, vni: int, address: bytes) -> None:
+        """An address is no local host's any more."""
+        self._left_out.get(vni, set()).discard(address)
+
+    def left_out(self) -> dict[int, int]:
+        """Return how many addresses are left out, by VNI."""
+        return {vni: len(some) for vni, some in sorted(self._left_out.items()) if some}
 
 
 @lru_cache(4096)

@@ -6,7 +6,7 @@ import ipaddress
 
 import pytest
 
-from datapaths.kernel.subnets import Subnets
+from datapaths.linux.subnets import Subnets
 
 BRIDGE, OTHER = 5, 6
 

@@ -1,0 +1,116 @@
+"""Tells that somebody changed a kernel device beside grout: a NIC, a leg, a wire, a TAP.
+
+What changed in grout itself, its own events tell (`observe`). Own changes are known by the devices
+that a batch's records name; after each batch somebody compares those.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
+
+from controller.model.kinds import Kind
+from controller.model.links import Port, Vni, Vrf
+from controller.model.records import Record
+from datapaths.base import DatapathError
+from datapaths.grout.ifacetable import MAIN
+from datapaths.grout.names import device_of, wire_of
+from datapaths.grout.placement import NO_ADDRESSES, Places
+from datapaths.linux import marks, nics, sysctls
+from datapaths.linux.drift import Drift
+from datapaths.linux.picture import ADDED, SETTINGS
+
+log = logging.getLogger(__name__)
+
+SPACES_S = 1.0  # between looks for namespaces: grout may be started elsewhere
+OF_TWINS = frozenset({"twin", ADDED})
+KINDS_OF = {marks.TAP: (Kind.VNI, Kind.PORT)}  # others: Kind.PORT
+
+
+class Drifting:
+    """Follows all namespaces in which ports of grout have devices.
+
+    `places` is asked anew each time; `lost` is called with a kind of which a device changed.
+    """
+
+    def __init__(self, places: Callable[[], Places], lost: Callable[[Kind], None]) -> None:
+        self._places = places
+        self._lost = lost
+        self._drift = Drift(self._drifted)
+        self._ports: dict[str, Port] = {}
+        self._setting: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Go on until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._drift.run())
+                group.create_task(self._follow())
+        finally:
+            self._drift.close()
+
+    async def _follow(self) -> None:
+        looked_s = nics.boottime_s()
+        while True:
+            await self.watch()
+            await asyncio.sleep(SPACES_S)
+            since_s, looked_s = looked_s, nics.boottime_s()
+            if await asyncio.to_thread(nics.any_expired, since_s, looked_s):
+                self._lost(Kind.PORT)  # grout knows of no lifetimes
+
+    async def watch(self, ports: Iterable[Record] = ()) -> None:
+        """Follow the namespaces of these ports as well, and wherever grout is now."""
+        self._ports.update({port.name: port for port in ports if isinstance(port, Port)})
+        with suppress(OSError, DatapathError):  # grout is away; the next look follows it
+            places = await asyncio.to_thread(self._places)
+            self._drift.watch_only(places.spaces(self._ports.values()))
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let notifications wait while devices are made."""
+        with self._drift.paused():
+            yield
+
+    async def look(self, own: Collection[str]) -> None:
+        """Take what there is to know now; of the devices in `own` nothing is told."""
+        await self._drift.look(own)
+
+    def forget(self, ports: Iterable[Record]) -> None:
+        """Withdrawn ports have no devices any more."""
+        for port in ports:
+            if isinstance(port, Port):
+                self._ports.pop(port.name, None)
+
+    def _drifted(self, space: str, what: str) -> None:
+        if what == SETTINGS:
+            if not self._setting or self._setting.done():
+                self._setting = asyncio.get_running_loop().create_task(self._set_again(space))
+        elif what not in OF_TWINS:
+            for kind in KINDS_OF.get(what, (Kind.PORT,)):
+                self._lost(kind)
+
+    async def _set_again(self, space: str) -> None:
+        with suppress(OSError):  # the namespace is gone; or the next look tries again
+            await asyncio.to_thread(sysctls.ensure, space, NO_ADDRESSES)
+
+
+def devices_of(records: Iterable[Record]) -> set[str]:
+    """Return the names of the devices that records stand for, in grout and in any namespace."""
+    return {name for record in records for name in _devices_of(record)}
+
+
+def _devices_of(record: Record) -> Collection[str]:
+    match record:
+        case Port(loopback=True):
+            return {MAIN}
+        case Port(name=name, host=host):
+            ends = [host.name] if host else []
+            return {name, device_of(name), wire_of(name), *ends}
+        case Vni():
+            return {record.bridge, record.device}
+        case Vrf():
+            return {record.name}
+        case _:
+            return ()
