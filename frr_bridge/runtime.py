@@ -227,8 +227,8 @@ class Runtime:
         differed, batches = check.differing()
         if stranded := check.stranded():
             log.warning(
-                "%d MACs lead nowhere in FRR's namespace, such as %s: its kernel refused zebra's entry"
-                " for the VXLAN device (OPERATIONS, FRR versions)",
+                "%d MACs lead nowhere in FRR's namespace, such as %s: its kernel refused zebra's "
+                "entry for the VXLAN device (OPERATIONS, FRR versions)",
                 len(stranded),
                 stranded[0].mac.hex(":"),
             )
