@@ -46,7 +46,8 @@ DIFFERENT: Mapping[str, str] = {
     "neighbors[].listenRange": "not a range from which nobody can connect, as 127.0.0.0/8",
     "neighbors[].holdTimeSeconds": BGP_TIME,
     "neighbors[].keepaliveTimeSeconds": "not negative",
-    "neighbors[].passwordSecret": "the name of a Secret that is there: here its password is used",
+    "neighbors[].passwordSecret": "the name of a Secret that is there, and no `password` beside "
+    "it: here its password is used",
     "isis.baseNet": "ends in `00`: FRR takes no other NET",
     "isis.interfaces[].name": ASCII,
     "routeReflector.clusterID": POOL,
