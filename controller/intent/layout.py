@@ -64,9 +64,8 @@ def compile(  # noqa: A001 - called as layout.compile
     """Compile resources for a node whose narrowest underlay device has `underlay_mtu`."""
     accepted = validate(select(resources.items, node), node)
     rejected = {status.owner: status for status in resources.rejected}
-    for partial in resources.partial:
-        known = rejected[partial.owner]
-        rejected[partial.owner] = schema.also_rejected(known, also_wrong(accepted, partial))
+    for owner, violations in also_wrong(accepted, resources.partial):
+        rejected[owner] = schema.also_rejected(rejected[owner], violations)
     judged = [status for status in accepted.statuses if status.owner not in rejected]
     made = list(_devices(accepted, underlay_mtu))
     devices = [device for device, _ in made]

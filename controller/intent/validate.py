@@ -8,7 +8,7 @@ another, so a rejected one is simply absent when its dependants are judged.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -119,6 +119,18 @@ class Accepted:
                 for gateway in l2vni.spec.gateway_ips:
                     yield gateway.network, str(l2vni)
 
+    def note(self, partial: Resource[Any]) -> None:
+        """Take a VNI that is rejected for something else, if later ones can be compared with it."""
+        spec = partial.spec
+        with suppress(AttributeError, DependencyFailed):
+            if isinstance(spec, L3Vni) and spec.vni and spec.vrf:
+                list(_pools(spec.host_session))
+                self.l3vnis.append(partial)
+            elif isinstance(spec, L2Vni) and spec.vni:
+                self.domain(partial)
+                if all(spec.gateway_ips):
+                    self.l2vnis.append(partial)
+
     def without(self, owner: Owner) -> Accepted:
         """Return the others: an earlier version of a resource does not exclude a later one."""
         mine = self.underlay is not None and self.underlay.owner == owner
@@ -152,22 +164,31 @@ def validate(selection: Selection, node: Node) -> Accepted:
     return accepted
 
 
-def also_wrong(accepted: Accepted, partial: Resource[Spec]) -> list[Violation]:
-    """Return what else would reject a resource that is rejected already, as far as it can be told.
+def also_wrong(
+    accepted: Accepted, partials: Sequence[Resource[Spec]]
+) -> Iterator[tuple[Owner, list[Violation]]]:
+    """Yield what else would reject resources that are rejected already, as far as can be told.
 
-    A check that needs a field that is wrong does not apply. That something else is missing is not
-    said: it may be there by the time the rest is right.
+    They are compared with those that are accepted, and with those before them. A check that needs a
+    field that is wrong does not apply. That something else is missing is not told: it may be there
+    by the time the rest is right.
     """
-    others, found = accepted.without(partial.owner), list[Complaint]()
+    known = accepted.without(("", ""))
+    for partial in partials:
+        if _is_for(known.node, partial.spec):
+            others, found = known.without(partial.owner), list[Complaint]()
+            for check in CHECKS[type(partial.spec)]:
+                with suppress(AttributeError):
+                    found.extend(check(others, partial))
+            yield partial.owner, [partial.violation(c) for c in found if c.path]
+            known.note(partial)
+
+
+def _is_for(node: Node, spec: Spec) -> bool:
     try:
-        if not partial.spec.node_selector.matches(accepted.node.selectable):
-            return []
-        for check in CHECKS[type(partial.spec)]:
-            with suppress(AttributeError):
-                found.extend(check(others, partial))
-    except AttributeError:  # of the node selector
-        return []
-    return [partial.violation(complaint) for complaint in found if complaint.path]
+        return spec.node_selector.matches(node.selectable)
+    except AttributeError:  # it is wrong itself
+        return False
 
 
 def _judge(

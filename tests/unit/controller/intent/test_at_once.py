@@ -109,6 +109,30 @@ def test_a_bad_field_of_an_underlay_does_not_hide_what_the_node_makes_impossible
     assert all(v.message in found.message for v in found.violations)
 
 
+@rule("Manifest.all")
+def test_resources_with_bad_fields_are_compared_with_one_another_too() -> None:
+    domain = {"type": "L3VNI", "l3vni": {"name": "one"}}
+    given = [
+        manifest("L3VNI", "one", vxlanPort=0),
+        manifest("L3VNI", "two", vxlanPort=0),
+        manifest(
+            "L2VNI",
+            "three",
+            vni=100,
+            vxlanPort=0,
+            routingDomain=domain,
+            gatewayIPs=["10.100.0.9/24"],
+        ),
+    ]
+    compiled = intent(underlay(), *given)
+    found = [status(compiled, m["kind"], m["metadata"]["name"]).violations for m in given]
+    one, two, three = ({v.field.removeprefix("spec.") for v in each} for each in found)
+    pools = {f"hostSession.localCIDR.{family}" for family in ("ipv4", "ipv6")}
+    assert one == {"vxlanPort"}
+    assert two == {"vxlanPort", "vni", "vrf", *pools}
+    assert three == {"vxlanPort", "vni", "gatewayIPs[0]"}
+
+
 @pytest.mark.parametrize("selector", [{"matchLabels": {"rack": "b"}}, {"matchLabels": 5}])
 def test_a_resource_for_another_node_is_not_compared_with_those_of_this(selector: Yaml) -> None:
     red, blue = (
