@@ -71,7 +71,7 @@ class Daemon:
             kept=self._state.kept,
             provisions=intent is not None,
         )
-        self._hosts = LocalHosts(self._bus.send)
+        self._hosts = LocalHosts(self._bus.send, settings.host_limit)
         identity = Identity(
             version("dualpath"),
             settings.datapath,
@@ -82,6 +82,7 @@ class Daemon:
         self._view = CoreView(identity, self._state, self._reconciler, clock, release=self._release)
         self._check = BridgeCheck(self._bus.send)
         self._view.check = self._compare_frr
+        self._view.hosts = self._hosts.counts
         self._view.neighbor_tables = backend.neighbor_tables
         self._supervisor = BridgeSupervisor(settings, spaces.control, silent=self._silent)
         kept = (manifests.keep_again,) if manifests else ()

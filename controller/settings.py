@@ -65,6 +65,7 @@ class Settings:
     node_index: int | None
     log_level: str
     log_format: str
+    host_limit: int = 0  # local MACs, IPv4 and IPv6 addresses each that one VNI may have; 0 is any
     neighbor_limit: int = 0  # rows that the machine's neighbor tables take at least
     grout: GroutSettings = GroutSettings()
     confirm_s: float = 0.0  # 0: what changes needs no confirmation
@@ -111,6 +112,7 @@ def parse(arguments: Sequence[str]) -> Settings:
         node_index=told.node_index,
         log_level=told.log_level,
         log_format=told.log_format,
+        host_limit=told.host_limit,
         neighbor_limit=told.neighbor_limit,
         grout=_grout(parser, told),
         confirm_s=told.confirm_within or 0.0,
@@ -253,6 +255,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="raise the kernel's neighbor tables (gc_thresh3, for the whole machine) to N rows; "
         "0 leaves them alone (%(default)s)",
+    )
+    add(
+        "--host-limit",
+        type=options.rows,
+        default=8192,
+        metavar="N",
+        help="advertise at most N local MACs, N IPv4 and N IPv6 addresses of one VNI; 0 is any "
+        "number (%(default)s)",
     )
     add(
         "--node-name",

@@ -22,6 +22,7 @@ from controller.model.view import (
     Audited,
     Change,
     Difference,
+    HostCount,
     KindCount,
     NeighborTable,
     RecordRow,
@@ -34,6 +35,7 @@ from controller.model.words import counted
 
 STEP_S = 1.0  # two clocks, read one after the other, differ by less
 NEARLY_FULL = 0.75  # of a neighbor table: from here on the kernel throws out rows in use
+HOSTS = {"mac": "MACs", "ipv4": "IPv4 addresses", "ipv6": "IPv6 addresses"}
 NAMED = 3  # resources in a sentence
 _DROPS = {reserved(type_): Nexthop(reserved(type_), type_) for type_ in DROP_TYPES}
 
@@ -71,6 +73,7 @@ class CoreView:
         self.resources: Sequence[ResourceStatus] = ()
         self.planned: Callable[[], Plan | None] = lambda: None
         self.check: Callable[[], Awaitable[Audited]] = _nothing_to_check
+        self.hosts: Callable[[], Iterable[HostCount]] = lambda: ()
         self.neighbor_tables: Callable[[], Sequence[NeighborTable]] = lambda: ()
         self.beside: Callable[[], Awaitable[Sequence[Difference]]] = _nothing
         """Returns what differs of all that no datapath has, as FRR's own devices."""
@@ -88,6 +91,7 @@ class CoreView:
     def status(self) -> Status:
         state, session = self._state, self._state.session
         not_ready, tables = self._not_ready(), tuple(self.neighbor_tables())
+        hosts = tuple(self.hosts())
         return Status(
             version=self._identity.version,
             datapath=self._identity.datapath,
@@ -106,8 +110,9 @@ class CoreView:
             vnis=state.frr.vnis,
             ready=not not_ready,
             not_ready=not_ready,
-            degraded=_degraded(self.resources, self._state.rib, tables),
+            degraded=_degraded(self.resources, self._state.rib, tables, hosts),
             neighbors=tables,
+            hosts=hosts,
         )
 
     def _started_at(self) -> float:
@@ -240,6 +245,7 @@ def _degraded(
     resources: Sequence[ResourceStatus],
     rib: Iterable[RouteTable],
     tables: Iterable[NeighborTable],
+    hosts: Iterable[HostCount],
 ) -> str:
     """Return what is not in force as it is written, or as FRR wants it; "" for nothing."""
     problems = []
@@ -257,5 +263,11 @@ def _degraded(
         f"{full.limit} (net.{full.family}.neigh.default.gc_thresh3)"
         for full in tables
         if full.entries >= full.limit * NEARLY_FULL
+    ]
+    problems += [
+        f"VNI {some.vni}: {some.left_out} local {HOSTS[some.kind]} above {some.told} are not "
+        "advertised (--host-limit)"
+        for some in hosts
+        if some.left_out
     ]
     return "; ".join(problems)

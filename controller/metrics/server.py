@@ -43,6 +43,7 @@ class StatusCollector(Collector):
         yield from _daemon(status)
         yield from _rows(status)
         yield from _neighbors(status)
+        yield from _hosts(status)
         ready = GaugeMetricFamily(
             "dualpath_resource_ready", "Is a manifest resource in force?", labels=["kind", "name"]
         )
@@ -105,6 +106,20 @@ def _neighbors(status: Status) -> Iterator[Metric]:
         limit.add_metric([table.family], table.limit)
         full.add_metric([table.family], table.refused)
     yield from (used, limit, full)
+
+
+def _hosts(status: Status) -> Iterator[Metric]:
+    labels = ["vni", "kind"]
+    told = GaugeMetricFamily(
+        "dualpath_local_hosts", "Local hosts that FRR was told of.", labels=labels
+    )
+    left_out = GaugeMetricFamily(
+        "dualpath_local_hosts_left_out", "Local hosts beyond --host-limit.", labels=labels
+    )
+    for some in status.hosts:
+        told.add_metric([str(some.vni), some.kind], some.told)
+        left_out.add_metric([str(some.vni), some.kind], some.left_out)
+    yield from (told, left_out)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

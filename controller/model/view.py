@@ -126,6 +126,16 @@ class NeighborTable:
 
 
 @dataclass(frozen=True, slots=True)
+class HostCount:
+    """Local hosts of one VNI, of one kind."""
+
+    vni: int
+    kind: str  # "mac", "ipv4" or "ipv6"
+    told: int  # FRR was told of, and advertises
+    left_out: int  # beyond the limit for one VNI
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """The daemon at a glance."""
 
@@ -148,6 +158,7 @@ class Status:
     not_ready: str = ""  # why not, in one sentence
     degraded: str = ""  # what is not in force, or soon will not be; "" when all is well
     neighbors: tuple[NeighborTable, ...] = ()  # none where they cannot be seen
+    hosts: tuple[HostCount, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

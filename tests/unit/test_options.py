@@ -61,6 +61,7 @@ SPECIFIC: dict[str, list[str]] = {
     "--log-format": ["xml"],
     "--log-level": ["loud", "INFO"],
     "--metrics": FPM,
+    "--host-limit": ["x", "-1", "2147483648", "1.5"],
     "--neighbor-limit": ["x", "-1", "2147483648", "1.5"],
     "--netns": NAMESPACE,
     "--node-index": INDEX,

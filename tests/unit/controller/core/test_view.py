@@ -18,6 +18,7 @@ from controller.model.view import (
     BgpSession,
     Change,
     Difference,
+    HostCount,
     NeighborTable,
     Problem,
     ResourceStatus,
@@ -134,6 +135,11 @@ async def test_one_resource_that_failed_degrades_and_does_not_unready(core: Core
         NeighborTable("ipv6", entries=768, limit=1024, refused=0),
     ]
     assert view.status().degraded.startswith("the machine's ipv6 neighbor table has 768 rows")
+    view.neighbor_tables = lambda: ()
+    view.hosts = lambda: [HostCount(100, "ipv6", 8192, 11808), HostCount(200, "mac", 10, 0)]
+    assert view.status().degraded == (
+        "VNI 100: 11808 local IPv6 addresses above 8192 are not advertised (--host-limit)"
+    )
 
 
 async def test_without_any_underlay_in_force_there_is_no_router(core: Core) -> None:

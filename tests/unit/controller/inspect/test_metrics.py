@@ -15,7 +15,7 @@ from controller.metrics import http as metrics
 from controller.metrics import server as source
 from controller.metrics.http import MetricsError
 from controller.metrics.server import serve_metrics
-from controller.model.view import NeighborTable, ResourceStatus
+from controller.model.view import HostCount, NeighborTable, ResourceStatus
 from tests.fakes.view import MemoryView, fabric
 
 
@@ -33,7 +33,10 @@ async def test_the_state_is_shown_as_metrics() -> None:
     view = fabric()
     broken = ResourceStatus("L3VNI", "red", False, "ValidationFailed")
     full = NeighborTable("ipv6", entries=900, limit=1024, refused=7)
-    view.state = replace(view.state, repaired=5, resources=(broken,), neighbors=(full,))
+    hosts = (HostCount(100, "ipv6", told=8192, left_out=11808),)
+    view.state = replace(
+        view.state, repaired=5, resources=(broken,), neighbors=(full,), hosts=hosts
+    )
     answer = await scrape(view, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
     head, _, body = answer.partition("\r\n\r\n")
     samples = {
@@ -49,6 +52,8 @@ async def test_the_state_is_shown_as_metrics() -> None:
     assert samples["dualpath_neighbor_table_rows", "ipv6"] == 900
     assert samples["dualpath_neighbor_table_max_rows", "ipv6"] == 1024
     assert samples["dualpath_neighbor_table_full_total", "ipv6"] == 7
+    assert samples["dualpath_local_hosts", "100", "ipv6"] == 8192
+    assert samples["dualpath_local_hosts_left_out", "100", "ipv6"] == 11808
     assert samples["dualpath_session_state", "live"] == 1
     assert samples["dualpath_port_rx_bytes_total", "eth1"] == 1000
     assert samples["dualpath_fib_max_routes", "ipv4", "red"] == 65536
