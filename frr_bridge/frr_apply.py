@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 TIME_LIMIT_S = 400.0
 """For one program. A reload that adds a hundred VRFs takes more than two minutes on a slow machine,
 and one that is ended halfway has to begin anew."""
+OUTPUT_MAX = 64 << 20
+"""Bytes that a program may write: a daemon of FRR answers vtysh, and may do so without end."""
 PASSES = 3
 """frr-reload.py needs a second one at times: it deletes `bfd` before the profiles in it."""
 MODE = 0o640  # as Debian's package has it: FRR's group may read, others may not
@@ -335,7 +337,8 @@ async def run_program(
 ) -> Finished:
     """Run a program without a shell; it and its children are killed at the time limit.
 
-    What it writes is for the user of `rights` alone, ours by default.
+    What it writes is for the user of `rights` alone, ours by default. Raises TimeoutError, and
+    OSError when it cannot be run or writes without end.
     """
     _require(arguments[0])
     process = await asyncio.create_subprocess_exec(
@@ -348,17 +351,41 @@ async def run_program(
         cwd="/",  # ours may be closed to FRR's user
         umask=0o077,
     )
+    assert process.stdout
+    assert process.stderr
     try:
-        async with asyncio.timeout(time_limit_s):
-            output, errors = await process.communicate()
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+        async with asyncio.timeout(time_limit_s), asyncio.TaskGroup() as group:
+            written = [group.create_task(_read_all(s)) for s in (process.stdout, process.stderr)]
+            group.create_task(process.wait())
+    except BaseException as error:
+        # Its children too, which may outlive it and hold its output open.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        # Or `wait` waits for the end of pipes that nobody reads, or that a process of another group
+        # holds. asyncio.subprocess has no public way to close them.
+        process._transport.close()  # type: ignore[attr-defined]
+        await process.wait()
+        if isinstance(error, BaseExceptionGroup):  # _Endless
+            raise OSError(errno.EFBIG, "it wrote without end", arguments[0]) from None
+        raise
+    output, errors = (task.result() for task in written)
     assert process.returncode is not None
     told = _PAM.sub("", errors.decode(errors="replace"))
     return Finished(process.returncode, output.decode(errors="replace"), told)
+
+
+class _Endless(Exception):
+    """A program wrote more than any of FRR's has to say."""
+
+
+async def _read_all(stream: asyncio.StreamReader) -> bytes:
+    """Return what a program writes until it closes the stream. Raises _Endless."""
+    read = bytearray()
+    while chunk := await stream.read(65536):
+        read += chunk
+        if len(read) > OUTPUT_MAX:
+            raise _Endless
+    return bytes(read)
 
 
 def _require(program: str) -> None:
