@@ -236,12 +236,18 @@ class LogMonitor:
     async def _say(self, line: str) -> None:
         if self._vty is None:
             raise VtyError("the log monitor is not open")
-        loop = asyncio.get_running_loop()
-        await loop.sock_sendall(self._vty, line.encode() + b"\0")
+        try:
+            async with asyncio.timeout(_TIMEOUT_S):
+                await self._exchange(self._vty, line)
+        except TimeoutError:
+            raise VtyError(f"{self._path.name}: {line}: no answer in {_TIMEOUT_S:.0f} s") from None
+
+    async def _exchange(self, vty: socket.socket, line: str) -> None:
+        await asyncio.get_running_loop().sock_sendall(vty, line.encode() + b"\0")
         reply = bytearray()
         while _END not in reply[-4:-1]:
-            await self._readable(self._vty)
-            chunk, ancillary, _, _ = self._vty.recvmsg(65536, socket.CMSG_SPACE(_FD_SIZE))
+            await self._readable(vty)
+            chunk, ancillary, _, _ = vty.recvmsg(65536, socket.CMSG_SPACE(_FD_SIZE))
             if not chunk:
                 raise VtyError("the daemon went away")
             self._keep_descriptor(ancillary)

@@ -18,14 +18,24 @@ from datapaths.linux.wire import numbers as n
 
 
 def requests(links: LinkTable, layer2: Layer2) -> Iterator[bytes]:
-    """Yield a request to use each host that may be behind a port of ours and is stale."""
-    for vni in links.vnis():
-        vxlan = links.vxlan(vni)
-        if not vxlan:
-            continue
-        for address, row in layer2.hosts.get(vxlan.master, {}).items():
-            if row.learnt and row.state & n.NUD_STALE and not _elsewhere(layer2, vxlan, row):
-                yield neighbours.use_neighbour(vxlan.master, address)
+    """Yield a request to use each host that may be behind a port of ours and is stale.
+
+    VNIs take turns: whoever asks only some hosts asks some of each, however many one has.
+    """
+    left = [_of(vxlan, layer2) for vni in links.vnis() if (vxlan := links.vxlan(vni))]
+    while left:
+        for questions in left[:]:
+            question = next(questions, None)
+            if question is None:
+                left.remove(questions)
+            else:
+                yield question
+
+
+def _of(vxlan: Link, layer2: Layer2) -> Iterator[bytes]:
+    for address, row in layer2.hosts.get(vxlan.master, {}).items():
+        if row.learnt and row.state & n.NUD_STALE and not _elsewhere(layer2, vxlan, row):
+            yield neighbours.use_neighbour(vxlan.master, address)
 
 
 def _elsewhere(layer2: Layer2, vxlan: Link, row: Host) -> bool:

@@ -158,6 +158,18 @@ async def test_a_log_that_ends_is_an_error(daemon: FakeDaemon) -> None:
     await monitor.close("no debug zebra fpm")
 
 
+@pytest.mark.parametrize("silent", ["enable", "terminal monitor", "debug zebra fpm"])
+async def test_a_log_monitor_waits_for_no_answer_for_ever(
+    daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch, silent: str
+) -> None:
+    monkeypatch.setattr(vtys, "_TIMEOUT_S", 0.05)
+    daemon.answers[silent] = None
+    monitor = LogMonitor(daemon.path)
+    with pytest.raises(VtyError, match=f"{silent}: no answer"):
+        await asyncio.wait_for(monitor.open("debug zebra fpm"), 2)
+    await monitor.close()
+
+
 async def test_a_daemon_that_passes_no_descriptor_has_no_log(daemon: FakeDaemon) -> None:
     daemon.has_log = False
     monitor = LogMonitor(daemon.path)

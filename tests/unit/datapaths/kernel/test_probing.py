@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from controller.model.layer2 import Mac
 from datapaths.kernel import probing
 from datapaths.kernel.wire import neighbours
 from datapaths.linux.wire import numbers as n
+from datapaths.linux.wire.message import attribute, request
 from tests.unit.controller.intent.rulebook import rule
 from tests.unit.datapaths.kernel.test_observe import (
     BRIDGE,
@@ -17,6 +20,7 @@ from tests.unit.datapaths.kernel.test_observe import (
     VTEP,
     Kernel,
     gone,
+    link,
     neighbour,
     station,
 )
@@ -62,3 +66,23 @@ def test_a_host_that_is_gone_is_not_asked() -> None:
     kernel.tell(station(MAC, PORT), neighbour(HOST, MAC, n.NUD_STALE))
     kernel.tell(gone(neighbour(HOST, MAC, n.NUD_STALE)))
     assert asked(kernel) == []
+
+
+def stale(bridge: int, number: int) -> bytes:
+    """A neighbour that has been silent, by a number of 32 or 128 bits."""
+    body = neighbours.NDMSG.pack(socket.AF_INET6, 0, 0, bridge, n.NUD_STALE, 0, 1)
+    body += attribute(n.NDA_DST, number.to_bytes(16)) + attribute(n.NDA_LLADDR, MAC)
+    return request(n.RTM_NEWNEIGH, 0, body)
+
+
+def test_a_tenant_with_many_silent_hosts_keeps_no_others_from_being_asked() -> None:
+    kernel = Kernel()
+    other = 50
+    kernel.tell(link(other, "br200", "bridge"), link(51, "vx200", "vxlan", other, 200))
+    first = 0x2001 << 112
+    kernel.tell(*(stale(BRIDGE, first + number) for number in range(3000)))
+    kernel.tell(*(stale(other, first + number) for number in range(10)))
+    questions = asked(kernel)
+    assert len(questions) == 3010
+    wanted = [neighbours.use_neighbour(other, (first + n).to_bytes(16)) for n in range(10)]
+    assert [one for one in questions[:20] if one in wanted] == wanted
