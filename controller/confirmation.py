@@ -15,7 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from controller import options, trial, watchdog
+from controller import kept, options, trial, watchdog
 from controller.intent.layout import Intent
 from controller.manifests import Manifests
 from controller.settings import Settings
@@ -123,6 +123,7 @@ class Confirmation:
     def _over(self) -> None:
         self._on_trial, self._keeps = False, None
         trial.end(self._state_dir)
+        kept.forget_pending(self._state_dir)
         self.keep_sessions()
 
     def _put_on_trial(self, *, first: bool, keeps: tuple[str, ...]) -> None:

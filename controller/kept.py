@@ -43,6 +43,11 @@ def promote(directory: Path) -> None:
         (directory / PENDING).replace(directory / NAME)
 
 
+def forget_pending(directory: Path) -> None:
+    """Remove what was kept to be confirmed; passwords are in it. Raises OSError."""
+    (directory / PENDING).unlink(missing_ok=True)
+
+
 def restore(directory: Path, overrides: NodeOverrides) -> Resources:
     """Return what was kept; nothing when there is no such file, or not one of ours."""
     file = directory / NAME

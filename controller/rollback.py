@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from controller import footprint, trial
+from controller import footprint, kept, trial
 from controller.supervisor import running
 from controller.teardown import Step, given_back, undone
 from controller.trial import Trial
@@ -40,6 +40,7 @@ def roll_back(state_dir: Path) -> bool:
     _let_speak(state_dir)
     if found.first and not problems:
         footprint.forget(state_dir)
+    kept.forget_pending(state_dir)
     trial.end(state_dir)
     return True
 

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 import yaml
 
-from controller import footprint, options
+from controller import footprint, options, trial
 from controller.cli.client import fail
 from controller.cli.options import NetnsOption, Output, OutputOption, StateDirOption
 from controller.footprint import Footprint
@@ -64,6 +64,7 @@ def down(
             steps = list(undone(left))
             if not any(step.problem for step in steps):
                 footprint.forget(directory)
+                trial.end(directory)  # nothing is left to confirm
     except Held:
         fail(
             f"a controller runs with --state-dir {state_dir}; stop it first, with "

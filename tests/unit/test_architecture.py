@@ -46,6 +46,7 @@ ALLOWED: dict[str, set[str]] = {
         "controller.options",
         "controller.supervisor",
         "controller.teardown",
+        "controller.trial",
     },
     "controller.footprint": {"controller.provision", "datapaths.linux"},
     "controller.teardown": {"controller.footprint", "controller.model", "datapaths"},
@@ -62,6 +63,7 @@ ALLOWED: dict[str, set[str]] = {
         "controller.teardown",
         "controller.trial",
         "datapaths.linux",
+        "controller.kept",
     },
     "controller.watchdog": {
         "controller.lock",
@@ -78,6 +80,7 @@ ALLOWED: dict[str, set[str]] = {
         "controller.trial",
         "controller.watchdog",
         "datapaths.linux",
+        "controller.kept",
     },
     "controller.cli.manifests": {
         "controller.cli",
