@@ -52,7 +52,10 @@ def limits(version: Version | None) -> str:
     """Return the sentence about what this FRR cannot do, "" if it does everything."""
     if version is None or version >= FULL:
         return ""
-    return f"FRR {version} found; some features need {FULL} or later ({_PAGE})"
+    return (
+        f"FRR {version} found; some features need {FULL} or later, "
+        f"as in Debian 13 and at deb.frrouting.org ({_PAGE})"
+    )
 
 
 def stuck(version: Version | None, *, offload: bool) -> str:

@@ -44,8 +44,8 @@ def moving(port: Port, home: str, forwarding: str, ssh: Ssh | None) -> Moving:
         with Links(home, dry=True) as links:
             if (link := links.find(port.name)) is None:
                 return _absent(port, home)
-            if link.master:
-                return _enslaved(links, link)
+            if why := nics.refusal(links, link):
+                return Moving(problems=(why,))
             addresses, routes = nics.belongings(links, link)
             details = *_addresses(addresses), *_routes(routes)
             where = f"{port.name}, from {called(home)} to {called(forwarding)}"
@@ -59,12 +59,6 @@ def _absent(port: Port, home: str) -> Moving:
     if port.devargs:
         return Moving()  # DPDK finds it by its PCI address
     return Moving(problems=(f"{port.name}: no such device in {called(home)}",))
-
-
-def _enslaved(links: Links, link: Link) -> Moving:
-    master = links.name_of(link.master)
-    text = f"{link.name} belongs to {master}: take it out of there first, or name another NIC"
-    return Moving(problems=(text,))
 
 
 def _addresses(addresses: Sequence[HeldAddress]) -> Iterator[str]:

@@ -41,18 +41,15 @@ log = logging.getLogger(__name__)
 
 EXTRA_METRIC = 1 << 16
 TAP = "tun"  # IFLA_INFO_KIND of TUN and TAP devices
+FIXED = frozenset({"bond", "bridge", "team", "vrf", "openvswitch", "hsr", "batadv"})
+"""Kinds of devices that stay in the namespace that they were made in (netns_immutable)."""
 
 
 def fetch(spaces: Namespaces, name: str, source: Links, mark: Mark, new: str = "") -> Link:
     """Move a NIC in, as `new`, down and without anything: `hold` is next. Raises OSError."""
     link = source.get(name)
-    if link.master:
-        master = source.name_of(link.master)
-        text = (
-            f"{name} belongs to {master} in {_called(source)}: take it out of there first, "
-            f"with `ip link set {name} nomaster`, or name another NIC"
-        )
-        raise OSError(errno.EBUSY, text)
+    if why := refusal(source, link):
+        raise OSError(errno.EBUSY, why)
     if before := nicrecords.read(name, link.mac):
         finish(source, link, before)
         link = source.get(name)
@@ -69,7 +66,27 @@ def fetch(spaces: Namespaces, name: str, source: Links, mark: Mark, new: str = "
         )
     nicrecords.write(record)
     source.change(name, mark=replace(mark, notes={**mark.notes, "was": link.alias}))
-    return source.move(name, spaces.forwarding, new)
+    try:
+        return source.move(name, spaces.forwarding, new)
+    except OSError:
+        source.change(name, alias=link.alias)
+        nicrecords.remove(record)
+        raise
+
+
+def refusal(source: Links, link: Link) -> str:
+    """Return why a NIC cannot be fetched, "" when it can."""
+    if link.kind in FIXED:
+        return (
+            f"{link.name} is a {link.kind}, and Linux moves none to another namespace: name its "
+            "member instead, or a NIC of another kind"
+        )
+    if link.master:
+        return (
+            f"{link.name} belongs to {source.name_of(link.master)} in {_called(source)}: take it "
+            f"out of there first, with `ip link set {link.name} nomaster`, or name another NIC"
+        )
+    return ""
 
 
 def hold(links: Links, link: Link, home: str, added: Collection[Address], *, routed: bool) -> None:

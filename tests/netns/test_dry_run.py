@@ -220,3 +220,35 @@ def test_a_nic_that_grout_owns_under_another_name_is_not_moved_again(host: Machi
     assert not [c for c in found["changes"] if c["what"] == "nic"]
     assert not [text for text in found["problems"] if "eth7" in text]
     assert any("grout" in warning for warning in found["warnings"])
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        "route replace default nexthop via 192.0.2.1 nexthop via 203.0.113.7",
+        "route add default via 192.0.2.1 table 77",
+        "route replace default dev eth7",
+        "-6 route replace default nexthop via 2001:db8::1 nexthop via 2001:db8:1::7",
+    ],
+)
+def test_a_default_route_of_any_form_is_found(host: Machine, route: str) -> None:
+    run(f"ip -n {host.host} link add mgmt type veth peer name mgmt-far")
+    run(f"ip -n {host.host} addr add 203.0.113.1/24 dev mgmt")
+    run(f"ip -n {host.host} addr add 2001:db8:1::1/64 dev mgmt nodad")
+    run(f"ip -n {host.host} link set mgmt up")
+    run(f"ip -n {host.host} link set mgmt-far up")
+    for family in ("-4", "-6"):
+        run(f"ip -n {host.host} {family} route del default")
+    run(f"ip -n {host.host} {route}")
+    version = "IPv6" if route.startswith("-6") else "IPv4"
+    for name, through in (("eth7", True), ("mgmt", "nexthop" in route)):
+        found = moving(Port(name, source_netns=""), host.host, host.forwarding, None)
+        told = [w for w in found.warnings if f"the {version} default route" in w]
+        assert bool(told) is through
+
+
+def test_a_default_route_by_a_nexthop_object_is_found(host: Machine) -> None:
+    run(f"ip -n {host.host} nexthop add id 7 via 192.0.2.1 dev eth7")
+    run(f"ip -n {host.host} route replace default nhid 7")
+    found = moving(Port("eth7", source_netns=""), host.host, host.forwarding, None)
+    assert any("the IPv4 default route" in warning for warning in found.warnings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import subprocess
@@ -14,11 +15,14 @@ from pathlib import Path
 import pytest
 
 from controller import footprint
+from controller.model.kinds import Kind
 from controller.model.links import Port
+from controller.model.records import RecordBatch
 from controller.provision import Spaces
 from datapaths.kernel.driver import KernelDatapath
 from datapaths.kernel.layout import Layout
-from datapaths.linux import netns
+from datapaths.linux import netns, nicrecords
+from datapaths.linux.links import Links
 from tests.fakes.batches import upsert
 from tests.netns.namespaces import fresh, link, names, run
 
@@ -31,10 +35,10 @@ KINDS = {
     "veth": "link add eth7 type veth peer name far7",
     "macvlan": "link add eth7 link base type macvlan mode bridge",
     "vlan": "link add eth7 link base type vlan id 7",
-    "bond": "link add eth7 type bond",
     "dummy": "link add eth7 type dummy",
     "ipvlan": "link add eth7 link base type ipvlan mode l2",
 }
+UNMOVED = {"bond": "link add eth7 type bond", "bridge": "link add eth7 type bridge"}
 """`base` is a veth; what this kernel does not make is skipped."""
 
 
@@ -78,7 +82,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 def make(kind: str, space: str) -> None:
-    command = f"ip -n {space} {KINDS[kind]}".split()
+    command = f"ip -n {space} {(KINDS | UNMOVED)[kind]}".split()
     if subprocess.run(command, capture_output=True, check=False).returncode:
         pytest.skip(f"this kernel has no {kind} devices")
     run(f"ip -n {space} addr add 192.0.2.2/24 dev eth7")
@@ -146,3 +150,33 @@ def test_a_device_of_somebody_elses_in_a_namespace_of_ours_is_not_destroyed(worl
     run(f"ip -n {world.forwarding} link set theirs netns {world.other}")
     assert world.down().returncode == 0
     assert not netns.exists(world.forwarding)
+
+
+@pytest.mark.parametrize("kind", ["bond", "bridge"])
+def test_a_device_that_cannot_move_is_refused_and_left_as_it_is(world: World, kind: str) -> None:
+    make(kind, world.host)
+    before = link(world.host, "eth7"), identity(world.host)
+    netns.create(world.forwarding)
+    layout = Layout(world.forwarding, world.host, neighbor_limit=0)
+    [failure] = layout.apply(RecordBatch(Kind.PORT, (Port("eth7", source_netns=""),)))
+    assert f"eth7 is a {kind}" in failure.reason
+    assert (link(world.host, "eth7"), identity(world.host)) == before
+    assert list(nicrecords.every()) == []
+
+
+def test_a_move_that_fails_leaves_the_nic_as_it_was(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make("veth", world.host)
+    before = link(world.host, "eth7")
+    netns.create(world.forwarding)
+
+    def refuse(links: Links, name: str, there: Links, new: str = "") -> None:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(Links, "move", refuse)
+    layout = Layout(world.forwarding, world.host, neighbor_limit=0)
+    [failure] = layout.apply(RecordBatch(Kind.PORT, (Port("eth7", source_netns=""),)))
+    assert failure.error == "EINVAL"
+    assert link(world.host, "eth7") == before
+    assert list(nicrecords.every()) == []

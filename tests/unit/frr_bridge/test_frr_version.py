@@ -35,7 +35,10 @@ def test_an_frr_from_84_on_is_not_refused(version: Version | None) -> None:
 
 
 def test_only_an_frr_below_103_has_limits() -> None:
-    assert "10.2" in limits(Version(10, 2))
+    told = limits(Version(10, 2))
+    assert "FRR 10.2 found" in told
+    assert "need 10.3 or later" in told
+    assert "deb.frrouting.org" in told
     assert limits(Version(10, 3)) == limits(Version(11, 0)) == limits(None) == ""
 
 
