@@ -30,6 +30,7 @@ from controller.intent.node import (
 from controller.intent.passwords import PasswordReader
 from controller.intent.rules import Complaint, Complaints, closest, complaints_of
 from controller.intent.schema import InvalidSpec, Origin, Owner, Resource, Resources
+from controller.intent.validate import Accepted, also_wrong
 from controller.model.violation import Violation
 
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -78,7 +79,8 @@ def merge(
     except ManifestError as error:  # of a file; what the others say is known by now
         collector.broken += error.violations
     if collector.broken:
-        raise ManifestError(*collector.broken, *_all(collector.rejected))
+        between = _between(collector, overrides)
+        raise ManifestError(*collector.broken, *_all(collector.rejected), *between)
     try:
         node = choose(collector.nodes, overrides, look)
     except Unnumbered as error:
@@ -98,6 +100,17 @@ def merge(
 
 def _all(rejected: Mapping[Owner, Sequence[Violation]]) -> Iterator[Violation]:
     return (violation for violations in rejected.values() for violation in violations)
+
+
+def _between(collector: _Collector, overrides: NodeOverrides) -> Iterator[Violation]:
+    """Yield what excludes each other of the resources that can be read, others being in doubt."""
+    try:
+        node = choose(collector.nodes, overrides, nowhere)
+    except ValueError:
+        return
+    found = (*collector.items, *collector.partial)
+    for _, violations in also_wrong(Accepted(node), found, complete=False):
+        yield from violations
 
 
 def _documents(paths: Iterable[Path]) -> Iterator[Document]:

@@ -165,13 +165,13 @@ def validate(selection: Selection, node: Node) -> Accepted:
 
 
 def also_wrong(
-    accepted: Accepted, partials: Sequence[Resource[Spec]]
+    accepted: Accepted, partials: Sequence[Resource[Spec]], *, complete: bool = True
 ) -> Iterator[tuple[Owner, list[Violation]]]:
     """Yield what else would reject resources that are rejected already, as far as can be told.
 
     They are compared with those that are accepted, and with those before them. A check that needs a
     field that is wrong does not apply. That something else is missing is not told: it may be there
-    by the time the rest is right.
+    by the time the rest is right. Of a reference to nothing it is told if the set is `complete`.
     """
     known = accepted.without(("", ""))
     for partial in partials:
@@ -180,7 +180,8 @@ def also_wrong(
             for check in CHECKS[type(partial.spec)]:
                 with suppress(AttributeError):
                     found.extend(check(others, partial))
-            yield partial.owner, [partial.violation(c) for c in found if c.path]
+            told = (c for c in found if c.path and (complete or not isinstance(c, Unmet)))
+            yield partial.owner, [partial.violation(c) for c in told]
             known.note(partial)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from controller.intent import layout
-from controller.intent.documents import read
+from controller.intent.documents import ManifestError, read
 from controller.intent.lastgood import keep_last_good
-from controller.intent.loader import merge
+from controller.intent.loader import load, merge
 from controller.intent.node import NodeOverrides
 from tests.unit.controller.intent.build import (
     Yaml,
@@ -131,6 +134,25 @@ def test_resources_with_bad_fields_are_compared_with_one_another_too() -> None:
     assert one == {"vxlanPort"}
     assert two == {"vxlanPort", "vni", "vrf", *pools}
     assert three == {"vxlanPort", "vni", "gatewayIPs[0]"}
+
+
+@rule("Manifest.all")
+def test_a_file_that_is_broken_does_not_hide_what_resources_of_others_exclude(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "a.yaml").write_text("a: [b\n")
+    red, blue = manifest("L3VNI", "red"), manifest("L3VNI", "blue", hostSession=None)
+    segment = manifest("L2VNI", "segment", vni=0)  # its routingDomain may be in the broken file
+    for name, given in (("b", red), ("c", blue), ("d", segment)):
+        (tmp_path / f"{name}.json").write_text(json.dumps(given))
+    with pytest.raises(ManifestError) as caught:
+        load([tmp_path])
+    assert [(Path(v.file).name, v.field) for v in caught.value.violations] == [
+        ("a.yaml", ""),
+        ("d.json", "spec.vni"),
+        ("c.json", "spec.vni"),
+        ("c.json", "spec.vrf"),
+    ]
 
 
 @pytest.mark.parametrize("selector", [{"matchLabels": {"rack": "b"}}, {"matchLabels": 5}])
