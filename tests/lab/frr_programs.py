@@ -2,7 +2,7 @@
 
 The older FRR has a root filesystem of its own (`Version.tree`), which shares /run, /tmp and
 /etc/frr with the lab. Its programs run by that tree's own loader and libraries, so that FRR's user
-can run them too; a chroot would take root.
+can run them too, or in a chroot where they do not.
 """
 
 import contextlib
@@ -42,5 +42,22 @@ def installed(version: Version) -> Iterator[None]:
 def _wrap(version: Version, program: Path, wrapper: Path) -> None:
     path = ":".join(str(version.tree / directory) for directory in LIBRARIES)
     loader = version.tree / LOADER
+    if version is Version.BOOKWORM:  # vtysh 8.4 crashes under another loader
+        wrapper.write_text(_chroot(version, program))
+        wrapper.chmod(0o755)
+        return
     wrapper.write_text(f'#!/bin/sh\nexec {loader} --library-path {path} {program} "$@"\n')
     wrapper.chmod(0o755)
+
+
+def _chroot(version: Version, program: Path) -> str:
+    """Return a script that runs a program in its tree; chroot(2) takes root, if only for a while.
+
+    FRR's user is root in a user namespace of its own, over its own files as ever.
+    """
+    inside = f'/usr/sbin/chroot {version.tree} /{program.relative_to(version.tree)} "$@"'
+    return (
+        "#!/bin/sh\n"
+        f'[ "$(/usr/bin/id -u)" = 0 ] && exec {inside}\n'
+        f"exec /usr/bin/unshare --user --map-root-user {inside}\n"
+    )

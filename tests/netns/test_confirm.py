@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -276,6 +277,36 @@ def test_a_nic_that_a_change_took_comes_home_without_a_controller(host: Machine)
         until(lambda: "eth8" in names(host.host), "it comes home", WITHIN_S + 30)
         assert "198.51.100.2" in run(f"ip -n {host.host} addr show eth8")
         assert taken(host)  # it was there before the change
+
+
+def test_a_start_after_the_deadline_of_a_change_puts_the_former_manifests_back(
+    host: Machine,
+) -> None:
+    with settled(host) as one:
+        host.write("eth8")
+        until(lambda: taken(host, "eth8"), "the second NIC moves")
+        one.kill()
+        end_watchdog(host)
+        found = trial.read(host.state_dir)
+        assert found
+        assert not found.first
+        trial.begin(host.state_dir, replace(found, deadline=0.0))
+        with controller(host) as again:
+            until(lambda: taken(host), "the first is taken again")
+            until(lambda: "eth8" in names(host.host), "the second comes home")
+            assert trial.read(host.state_dir) is None
+            assert "not confirmed in time" in again.log
+
+
+def test_a_manifest_changed_while_nothing_ran_is_on_trial_at_the_next_start(host: Machine) -> None:
+    with settled(host) as one:
+        one.kill()
+    host.write("eth8")
+    with controller(host, *trying(host)) as again:
+        until(lambda: taken(host, "eth8"), "the second NIC moves")
+        until(lambda: "former manifests are back" in again.log, "nobody confirmed")
+        until(lambda: taken(host), "the first is taken again")
+        until(lambda: "eth8" in names(host.host), "the second comes home")
 
 
 def test_nothing_is_to_be_confirmed_without_a_trial(host: Machine) -> None:
