@@ -32,7 +32,7 @@ from frr_bridge.frr_config import (
     section_of_line,
     vrf_restatement,
 )
-from frr_bridge.frr_difference import Difference, parse
+from frr_bridge.frr_difference import Difference, parse, shutdowns
 from frr_bridge.frr_version import Version
 from frr_bridge.rights import Rights, of_frr, ours
 
@@ -147,6 +147,10 @@ class FrrApply:
         if refused := frr_version.refusal(await self.version()):
             return Applied(False, False, refused)
         with self._config_directory() as directory, _candidate(directory, text) as candidate:
+            urgent = shutdowns(_read(directory, self._paths.file.name) or "", text)
+            if urgent.lines and await self._shut(urgent):
+                directory.replace(self._paths.file.name, candidate.name)
+                return Applied(True, True)
             check = await self._vtysh("-C", "-f", str(candidate))
             if check.code:
                 complaint = check.complaint
@@ -162,6 +166,13 @@ class FrrApply:
             assert previous is not None
             return await self._put_back(previous, text, applied)
         return applied
+
+    async def _shut(self, urgent: Difference) -> bool:
+        """Shut sessions by two runs of vtysh; a whole attempt takes ten programs."""
+        await self._run_private(urgent.commands)
+        shown = await self._vtysh("-c", "show running-config no-header")
+        self._running = "" if shown.code else shown.output
+        return set(urgent.lines) <= {line.strip() for line in self._running.splitlines()}
 
     async def _judged(self, text: str, tolerated: frozenset[str]) -> Applied:
         """Reload; programs that hang, are not there or say nothing are a failure like any other."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 VTYSH_ONLY = "service integrated-vtysh-config"
 """Shown or not by what vtysh.conf says; no daemon knows it."""
 _DELETE, _ADD = "Lines To Delete", "Lines To Add"
+_SHUTDOWN = re.compile(r" neighbor \S+ shutdown")
 _NO_CHANGES = ("exit", VTYSH_ONLY, f"no {VTYSH_ONLY}")
 
 
@@ -34,6 +36,24 @@ class Difference:
         """What would make it true, as a file for vtysh."""
         lines = (*self.delete, *self.add)
         return "".join(f"{line}\n" for line in lines if not line.endswith(VTYSH_ONLY))
+
+
+def shutdowns(before: str, after: str) -> Difference:
+    """Return the `neighbor N shutdown` lines by which a frr.conf differs from an earlier one.
+
+    Nothing, when it differs by anything else. These are all that is urgent: a NIC is about to go.
+    """
+    left, add, context = before.splitlines()[::-1], list[str](), ""
+    for line in after.splitlines():
+        if not line.startswith(" "):
+            context = line
+        if left and left[-1] == line:
+            left.pop()
+        elif _SHUTDOWN.fullmatch(line) and context.startswith("router bgp "):
+            add += [context, line, "exit"]
+        else:
+            return Difference()
+    return Difference() if left else Difference(add=tuple(add))
 
 
 def parse(shown: str) -> Difference:

@@ -155,6 +155,36 @@ async def test_a_small_change_costs_one_look_at_what_frr_runs(frr: FakeFrr) -> N
     assert sum("show running-config no-header" in command for command in frr.commands) == 1
 
 
+SHUT = GOOD.replace("exit", " neighbor a shutdown\nexit")
+
+
+async def test_a_session_is_shut_by_two_programs(frr: FakeFrr) -> None:
+    """Traffic is lost from then on until the NIC has gone."""
+    applier = FrrApply(frr.paths, frr)
+    await applier.apply(GOOD)
+    frr.commands.clear()
+    assert await applier.apply(SHUT) == Applied(True, True)
+    assert " neighbor a shutdown" in frr.running
+    assert frr.paths.file.read_text() == SHUT
+    assert sum(str(frr.paths.vtysh) in command for command in frr.commands) == 2
+    assert not [command for command in frr.commands if "--test" in command]
+
+
+async def test_an_frr_that_shuts_no_session_is_given_the_whole_file(frr: FakeFrr) -> None:
+    applier = FrrApply(frr.paths, frr)
+    await applier.apply(GOOD)
+    frr.takes = lambda lines: [line for line in lines if "shutdown" not in line]
+    assert not (await applier.apply(SHUT)).ok
+    assert reloads(frr) > 0
+
+
+async def test_a_session_that_was_shut_opens_again(frr: FakeFrr) -> None:
+    applier = FrrApply(frr.paths, frr)
+    for text in (GOOD, SHUT, GOOD):
+        assert await applier.apply(text) == Applied(True, True)
+    assert " neighbor a shutdown" not in frr.running
+
+
 async def test_an_frr_that_was_started_again_gets_all_of_it(frr: FakeFrr) -> None:
     """What is known of it from the last time is wrong then."""
     applier = FrrApply(frr.paths, frr)
