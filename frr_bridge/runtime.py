@@ -16,6 +16,7 @@ from controller.model import events
 from controller.model.frr import FrrSettings, from_json
 from controller.model.records import RecordBatch
 from controller.model.words import counted
+from controller.rpc.peers import owner_of_peer
 from frr_bridge import convergence, frr_version, report
 from frr_bridge.belief import WAITING, Belief
 from frr_bridge.bridge import Bridge
@@ -25,7 +26,7 @@ from frr_bridge.frr_config import render
 from frr_bridge.mirror import ShadowMirror
 from frr_bridge.replay import ReplayWatch
 from frr_bridge.rights import Rights, ours
-from frr_bridge.server import FpmServer
+from frr_bridge.server import Caller, FpmServer
 from frr_bridge.session import Action, Input, State
 from frr_bridge.vty import NotJson, Vty, VtyError
 from frr_bridge.watch import Watch
@@ -38,6 +39,7 @@ _TICK_S = 0.25
 _ALIVE_S = 1.0
 _COLLECT_S = 5.0
 _BUS_S = 0.5
+_ROOT = 0  # of the machine: it may do anything anyway, and some run FRR by it
 _REPLAY_LIMIT_S = 60.0
 _REPORT_S = 5.0
 _PEERS_S = 2.0
@@ -80,6 +82,7 @@ class Runtime:
             on_connected=self._zebra_connected,
             on_frames=self._frames,
             on_lost=self._zebra_lost,
+            who=self._who,
         )
         self._watch = Watch(
             on_begin=self.bridge.begin_dump,
@@ -129,6 +132,18 @@ class Runtime:
         self._publisher.close()
 
     # -- what happens ---------------------------------------------------------------------
+
+    def _who(self, client: socket.socket) -> Caller:
+        """Find out whether zebra connects: any other daemon of FRR's could be first."""
+        owner = owner_of_peer(client)
+        if owner is None:
+            return Caller.UNKNOWN
+        if owner.uid not in (self._settings.rights().uid, _ROOT):
+            return Caller.OTHER
+        held = self._zebra.holds(owner.inode) if self._zebra.connect() else None
+        if held is None:  # zebra has no vty yet, or its descriptors are not ours to see
+            return Caller.UNKNOWN
+        return Caller.ZEBRA if held else Caller.OTHER
 
     def _zebra_connected(self) -> None:
         self._zebra.connect()

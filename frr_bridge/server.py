@@ -9,6 +9,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
+from enum import Enum, auto
 
 from controller.lifetime import SHORTAGES, cannot_accept
 from frr_bridge.errors import FramingError
@@ -22,10 +23,19 @@ _PAUSE_S = 1.0
 _UNSENT = 64 << 20  # answers to more than a million routes: zebra has stopped reading
 
 
+class Caller(Enum):
+    """Who connects, as far as it can be found out."""
+
+    ZEBRA = auto()
+    UNKNOWN = auto()
+    OTHER = auto()
+
+
 class FpmServer:
     """One client, zebra: while it lives, another connection is closed at once.
 
-    A client that has sent nothing yet proves nothing, so the next one takes its place.
+    Who is somebody else is closed, and who may be somebody else makes room for zebra. One of whom
+    nothing is known, and that has sent nothing yet, makes room for the next.
     """
 
     def __init__(
@@ -34,10 +44,13 @@ class FpmServer:
         on_connected: Callable[[], None],
         on_frames: Callable[[Frames], None],
         on_lost: Callable[[], None],
+        who: Callable[[socket.socket], Caller] = lambda _: Caller.UNKNOWN,
     ) -> None:
         self._on_connected = on_connected
         self._on_frames = on_frames
         self._on_lost = on_lost
+        self._who = who
+        self._is_zebra = False  # the present client, for certain
         self._listener: socket.socket | None = None
         self._client: socket.socket | None = None
         self._framer = FpmFramer()
@@ -97,15 +110,27 @@ class FpmServer:
                 raise
             self._pause(self._listener, error)
             return
+        self._admit(client)
+
+    def _admit(self, client: socket.socket) -> None:
+        """Make a connection the session, unless there is a better one."""
+        caller = self._who(client)
+        if caller is Caller.OTHER:
+            client.close()
+            log.warning("FPM: a connection that is not zebra's was closed")
+            return
         if self._client is not None:
             self._read()  # it may have sent something, or ended
-        if self._client is not None and self.received:
+        sure = caller is Caller.ZEBRA and not self._is_zebra
+        if self._client is not None and self.received and not sure:
             client.close()
             log.warning("FPM: zebra is connected; a second connection was closed")
             return
         if self._client is not None:
-            log.info("FPM: the session was silent; a new one takes over")
+            what = "was not zebra's for certain" if sure else "was silent"
+            log.info("FPM: the session %s; a new one takes over", what)
             self._lose()
+        self._is_zebra = caller is Caller.ZEBRA
         client.setblocking(False)
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._client = client

@@ -111,6 +111,14 @@ class Vty:
         except OSError:
             return ()
 
+    def holds(self, inode: int) -> bool | None:
+        """Tell whether the daemon that we are connected to has a socket; None when unknown."""
+        pid = self._pid()
+        try:
+            return any(_is_socket(link, inode) for link in Path(f"/proc/{pid}/fd").iterdir())
+        except OSError:  # no daemon, or not ours to see
+            return None
+
     def _pid(self) -> int:
         """Return the daemon's process id as we see it, 0 when we do not."""
         if self._socket is None:
@@ -182,6 +190,13 @@ class Vty:
             if self._socket is not connection:  # somebody noticed that it ended
                 connection.close()
         return reply[:-4].decode(errors="replace")
+
+
+def _is_socket(link: Path, inode: int) -> bool:
+    try:
+        return os.readlink(link) == f"socket:[{inode}]"
+    except OSError:  # it was closed meanwhile
+        return False
 
 
 def _check_size(reply: bytearray) -> None:

@@ -189,7 +189,12 @@ ALLOWED: dict[str, set[str]] = {
         "datapaths.linux",
         "datapaths.remote",
     },
-    "frr_bridge": {"controller.bus", "controller.lifetime", "controller.model"},
+    "frr_bridge": {
+        "controller.bus",
+        "controller.lifetime",
+        "controller.model",
+        "controller.rpc.peers",
+    },
     "frr_bridge.frr_exec": {  # a composition root
         "controller.options",
         "datapaths.linux.idmap",

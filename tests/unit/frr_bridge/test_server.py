@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from frr_bridge import server
-from frr_bridge.server import FpmServer
+from frr_bridge.server import Caller, FpmServer
 from frr_bridge.wire.fpm import FpmFramer, Frames
 from tests.fakes.descriptors import no_descriptors
 from tests.fakes.logs import Written
@@ -31,10 +31,12 @@ class World:
         self.events: list[str] = []
         self.frames = 0
         self.during: Callable[[], None] = lambda: None
+        self.next = Caller.UNKNOWN  # who connects
         self.server = FpmServer(
             on_connected=lambda: self.events.append("connected"),
             on_frames=self._frames,
             on_lost=lambda: self.events.append("lost"),
+            who=lambda _: self.next,
         )
         self.server.listen("127.0.0.1", 0)
         self._clients: list[asyncio.StreamWriter] = []
@@ -242,3 +244,40 @@ async def test_a_port_that_is_taken_is_an_error(world: World) -> None:
     other = FpmServer(on_connected=_ignore, on_frames=_ignore, on_lost=_ignore)
     with pytest.raises(OSError, match="in use"):
         other.listen("127.0.0.1", port)
+
+
+async def spoken(world: World, who: Caller) -> Client:
+    """Connect as somebody, and send a whole stream."""
+    world.next = who
+    before = world.frames
+    reader, writer = await world.connect()
+    writer.write(STREAM)
+    await until(lambda: world.frames == before + FRAMES)
+    return reader, writer
+
+
+async def test_who_is_not_zebra_is_closed_though_nobody_else_is_connected(world: World) -> None:
+    assert world.server._listener
+    world.next = Caller.OTHER
+    reader, writer = await asyncio.open_connection(*world.server._listener.getsockname())
+    assert await reader.read() == b""
+    assert world.events == []
+    writer.close()
+    await spoken(world, Caller.ZEBRA)
+    assert world.events == ["connected"]
+
+
+async def test_zebra_takes_the_place_of_who_may_be_somebody_else(world: World) -> None:
+    first, _ = await spoken(world, Caller.UNKNOWN)
+    await spoken(world, Caller.ZEBRA)
+    assert await first.read() == b""
+    assert world.events == ["connected", "lost", "connected"]
+
+
+@pytest.mark.parametrize("next_", [Caller.UNKNOWN, Caller.OTHER, Caller.ZEBRA])
+async def test_nobody_takes_zebras_place_while_it_lives(world: World, next_: Caller) -> None:
+    await spoken(world, Caller.ZEBRA)
+    world.next = next_
+    second, _ = await world.connect()
+    assert await second.read() == b""
+    assert world.events == ["connected"]
