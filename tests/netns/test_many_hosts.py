@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 import struct
+from collections.abc import Callable
 
 import pytest
 
@@ -14,7 +15,7 @@ from datapaths.linux.neightables import SYSCTL, use
 from datapaths.linux.netns import entered
 from tests.fakes.netns import ip
 from tests.netns.test_kernel_driver import attach_host, driven
-from tests.unit.datapaths.kernel.frames import arp
+from tests.unit.datapaths.kernel.frames import arp, solicitation
 
 pytestmark = [
     pytest.mark.netns,
@@ -25,10 +26,19 @@ HOSTS = 1500
 DEFAULTS = {"gc_thresh1": 128, "gc_thresh2": 512, "gc_thresh3": 1024}
 
 
-def frame(number: int) -> bytes:
+GATEWAY6 = bytes.fromhex("20010db8006000000000000000000001")
+
+
+def frame4(number: int) -> bytes:
     mac = b"\x02\0" + struct.pack("!I", number)
     address = bytes([10, 60, number >> 8, number & 255])
     return arp(1, mac, address, address)
+
+
+def frame6(number: int) -> bytes:
+    """A host asks for its gateway, and so says who it is."""
+    mac = b"\x02\0" + struct.pack("!I", number)
+    return solicitation(mac, GATEWAY6[:12] + struct.pack("!I", number), GATEWAY6)
 
 
 @pytest.fixture(autouse=True)
@@ -38,9 +48,16 @@ def _defaults() -> None:
             (SYSCTL / family / "neigh/default" / key).write_text(f"{value}\n")
 
 
-async def test_all_of_1500_hosts_are_learnt_and_none_is_withdrawn() -> None:
+@pytest.mark.parametrize(
+    ("gateway", "frame"),
+    [("10.60.0.1/16", frame4), ("2001:db8:60::1/64 nodad", frame6)],
+    ids=["IPv4", "IPv6"],
+)
+async def test_all_of_1500_hosts_are_learnt_and_none_is_withdrawn(
+    gateway: str, frame: Callable[[int], bytes]
+) -> None:
     async with driven() as (name, _, ears):
-        ip(name, "addr add 10.60.0.1/16 dev br110")
+        ip(name, f"addr add {gateway} dev br110")
         attach_host(name)
         with entered(name), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sock:
             sock.bind(("h1", 0))

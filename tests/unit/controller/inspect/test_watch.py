@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -104,3 +107,26 @@ async def test_a_state_that_no_change_has_is_refused(served: Served, state: pb.R
         await served.stub.Watch(pb.WatchRequest(states=[state])).read()
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert "list rows" in str(caught.value.details())
+
+
+async def test_changes_are_not_made_for_a_client_that_does_not_read(served: Served) -> None:
+    """Or whoever opens streams and reads none would have the daemon's memory."""
+    made = 0
+
+    async def changes(after: int) -> AsyncIterator[Change]:
+        nonlocal made
+        while True:
+            made += 1
+            yield replace(of(Flood(100, VTEP)), sequence=after + made, text="x" * 1000)
+
+    served.view.changes = changes  # type: ignore[method-assign]
+    streams = [served.stub.Watch(pb.WatchRequest(after=0)) for _ in range(3)]
+    for stream in streams:
+        await stream.initial_metadata()
+    before = -1
+    while before != made:
+        before = made
+        await asyncio.sleep(0.5)
+    assert 0 < made < len(streams) * 20_000
+    for stream in streams:
+        stream.cancel()
