@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from controller.model.frr import FrrSettings, RawSnippet, masked
 from controller.model.redact import redact, redact_prose, secret_head
 
 SECRET = "s3cr#t 'and' \"so\" `on`"
@@ -141,3 +142,10 @@ def test_the_head_of_a_command_ends_before_its_secret(command: str) -> None:
     head = secret_head(f" {command.format(SECRET)}")
     assert head
     assert hidden(head)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_snippet_that_is_shown_has_no_secret(command: str) -> None:
+    settings = FrrSettings(raw=(RawSnippet("mine", f"interface eth0\n {command.format(SECRET)}"),))
+    assert hidden(masked(settings).raw[0].text)
+    assert hidden(repr(settings))
