@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from controller.bus import publisher
 from controller.bus.publisher import Publisher
 from controller.bus.subscriber import CREDIT, SILENT_TICKS, Subscriber
 from controller.model import events
@@ -279,3 +281,49 @@ async def test_a_socket_that_is_removed_often_costs_few_descriptors(tmp_path: Pa
 
 def names_in_use(directory: Path) -> int:
     return Path("/proc/net/unix").read_text().count(f"{directory}/bus.soc~")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"\xff" * 64,
+        bytes.fromhex("ff00000000000000017f03"),  # the beginning of ZMTP's greeting
+        bytes.fromhex("ff00000000000000017f0300") + b"NULL" + bytes(48) + b"\x02" + b"\xff" * 8,
+    ],
+    ids=["silent", "garbage", "half a greeting", "an endless frame"],
+)
+async def test_callers_that_say_half_of_something_keep_nobody_out(
+    world: World, tmp_path: Path, sent: bytes
+) -> None:
+    callers = [socket.socket(socket.AF_UNIX) for _ in range(200)]
+    try:
+        for caller in callers:
+            caller.setblocking(False)
+            with contextlib.suppress(BlockingIOError):  # more than wait at once
+                caller.connect(f"{tmp_path}/bus.sock")
+                caller.send(sent)
+        controller = await world.subscribed()
+        assert controller.heard
+        world.bridge.send(changed(7))
+        await until(lambda: controller.heard[-1] == changed(7))
+    finally:
+        for caller in callers:
+            caller.close()
+
+
+async def test_a_message_that_is_too_long_is_not_taken(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(publisher, "MESSAGE_MAX", 1 << 20)
+    small = publisher.Publisher(lambda event: None)
+    small.listen(f"ipc://{tmp_path}/small.sock")
+    controller = Controller(f"ipc://{tmp_path}/small.sock")
+    try:
+        with Written() as written:
+            controller.end._endpoint.send(b"\xff" * (2 << 20))
+            await asyncio.sleep(0.3)
+            assert not written.lines  # nothing came to be decoded
+    finally:
+        controller.end.close()
+        small.close()
