@@ -20,12 +20,14 @@ _NET = re.compile(r"(?P<area>[0-9a-f]{2}\.[0-9a-f]{4})\.(?P<system>([0-9a-f]{4}\
 
 
 def _net(value: str) -> str:
-    if not _NET.fullmatch(value):
-        raise refusal(
-            f"{value!r} is not a NET such as 49.0001.0000.0000.0000.00: "
-            "area, system ID and 00, in lower case"
-        )
-    return value
+    if _NET.fullmatch(value):
+        return value
+    if _NET.fullmatch(f"{value[:-2]}00"):
+        raise refusal(f"{value!r} ends in {value[-2:]}, but a NET ends in 00: FRR takes no other")
+    raise refusal(
+        f"{value!r} is not a NET such as 49.0001.0000.0000.0000.00: "
+        "area, system ID and 00, in lower case"
+    )
 
 
 Net = Annotated[str, AfterValidator(_net)]

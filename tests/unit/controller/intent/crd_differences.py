@@ -31,7 +31,8 @@ DIFFERENT: Mapping[str, str] = {
     "routerIDCIDR": POOL,
     "tunnelEndpoint.cidrs[]": POOL,
     "hostSession.localCIDR.ipv4": POOL,
-    "hostSession.localCIDR.ipv6": POOL,
+    "hostSession.localCIDR.ipv6": f"{POOL}; not IPv6 link-local, as the host's address is "
+    "advertised",
     "gatewayIPs[]": POOL,
     "vxlanPort": PORT,
     "exportRTs[]": TARGET,

@@ -26,7 +26,7 @@ BROKEN = {
     ),
     "Underlay.isis.baseNet: selector": (
         spec(baseNet="49.0001.0000.0000.0000.01"),
-        "is not a NET such as",
+        "ends in 01, but a NET ends in 00: FRR takes no other",
     ),
     "Underlay.isis.level: 3": (spec(level=3), "less than or equal to 2"),
     "Underlay.isis.level: 0": (spec(level=0), "greater than or equal to 1"),
