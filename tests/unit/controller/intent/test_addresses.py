@@ -135,8 +135,8 @@ TABLE: dict[str, tuple[Callable[[str], Yaml], list[str], list[str]]] = {
         ["10.1.0.1/24", "169.254.1.1/16", "fd00::1/64", "10.1.0.0/31", "10.1.0.1/32", "fd00::/127"],
     ),
 }
-ANYTHING = ("importFilter.prefix", "exportFilter.prefix")
-"""A filter may be about any prefix."""
+ANYTHING = ("importFilter.prefix", "exportFilter.prefix", "Node.nodeIndex.cidr")
+"""A filter may be about any prefix, and so may the choice among an interface's addresses."""
 
 
 def address_fields(model: type[Strict], path: str) -> Iterator[str]:
