@@ -21,7 +21,7 @@ from controller.lock import Held, alone, is_held
 from controller.rollback import roll_back
 from controller.trial import Trial
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("controller.watchdog")  # also when it is run as a program
 
 LOCK = "watchdog.lock"
 CONTROLLER_LOCK = "controller.lock"
