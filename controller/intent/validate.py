@@ -325,6 +325,12 @@ def _domain_is_there(accepted: Accepted, resource: Resource[L2Vni]) -> Iterator[
         return
     if vrf and not accepted.maker(vrf):
         yield from _check_vrf(accepted, vrf)
+        for other in {accepted.domain(r) for r in accepted.l2vnis} - {"", vrf}:
+            if not accepted.maker(other) and addressing.local_table(
+                other
+            ) == addressing.local_table(vrf):
+                text = f"VRF {vrf} would have the routing table of {other}: choose another name"
+                yield Complaint(("vrf",), text)
 
 
 def _gateways_are_apart(accepted: Accepted, resource: Resource[L2Vni]) -> Iterator[Complaint]:

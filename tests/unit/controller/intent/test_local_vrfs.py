@@ -49,6 +49,15 @@ def test_the_table_follows_from_the_name_beyond_those_of_l3vnis() -> None:
 
 
 @rule("L2VNI.vrf")
+def test_two_names_that_lead_to_one_table_are_not_both_taken() -> None:
+    assert addressing.local_table("v1041") == addressing.local_table("v2230")
+    found = intent(underlay(), segment("one", 300, "v1041"), segment("two", 301, "v2230"))
+    assert [vrf.name for vrf in found.vrfs] == ["v1041"]
+    bad = status(found, "L2VNI", "two")
+    assert "VRF v2230 would have the routing table of v1041: choose another name" in bad.message
+
+
+@rule("L2VNI.vrf")
 def test_it_says_that_nothing_beyond_the_node_is_reached_and_what_was_probably_meant() -> None:
     found = intent(underlay(), manifest("L3VNI", "red"), segment("one", 300, "rad"))
     ready = status(found, "L2VNI", "one")
