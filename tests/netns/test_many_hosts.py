@@ -15,6 +15,7 @@ from datapaths.linux.neightables import SYSCTL, use
 from datapaths.linux.netns import entered
 from tests.fakes.netns import ip
 from tests.netns.test_kernel_driver import attach_host, driven
+from tests.netns.test_moved_addresses import ready
 from tests.unit.datapaths.kernel.frames import arp, solicitation
 
 pytestmark = [
@@ -59,6 +60,7 @@ async def test_all_of_1500_hosts_are_learnt_and_none_is_withdrawn(
     async with driven() as (name, _, ears):
         ip(name, f"addr add {gateway} dev br110")
         attach_host(name)
+        await ready(name, ears)
         with entered(name), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sock:
             sock.bind(("h1", 0))
             for number in range(2, HOSTS + 2):
