@@ -109,7 +109,7 @@ class Overlay:
 
     def tap(self, vni: Vni) -> Tap | None:
         """Return the TAP of a VNI's bridge, through which its hosts are asked."""
-        bridge = self._table.named(vni.bridge)
+        bridge = None if _routes_nothing(vni) else self._table.named(vni.bridge)
         return Tap(bridge.name, bridge.cp_id, b"", bridge.mtu) if bridge else None
 
     async def refresh(self, iface: int) -> Iface | None:
@@ -275,12 +275,20 @@ def _bridge_of(vni: Vni, vrf: int) -> Iface:
     return Iface(
         type=n.GR_IFACE_TYPE_BRIDGE,
         name=vni.bridge,
-        flags=SNOOPING,
+        flags=n.GR_IFACE_F_NEIGH_SNOOP if _routes_nothing(vni) else SNOOPING,
         mtu=vni.mtu,
         vrf=vrf,
         description=_mark_of(vni),
         info=BridgeInfo(flags=BRIDGE_FLAGS, mac=vni.mac or wire.ZERO_MAC, ageing_s=AGEING_S),
     )
+
+
+def _routes_nothing(vni: Vni) -> bool:
+    """Tell whether a VNI's bridge is no tenant's gateway, yet would route into the default VRF.
+
+    A bridge of grout that is down bridges all the same, and routes nothing.
+    """
+    return not vni.vrf and not vni.gateways
 
 
 def _vxlan_of(vni: Vni, vrf: int, domain: int) -> Iface:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from controller.model.layer2 import Flood
 from controller.model.links import HostEnd, Port
 from controller.model.records import Record, RecordBatch
 from datapaths.grout.driver import GroutDatapath
@@ -42,7 +43,8 @@ from tests.netns.test_isolation import (
 
 pytestmark = [pytest.mark.netns, pytest.mark.grout]
 
-ETH_P_ALL, ETH_P_TEST = 3, 0x88B5  # linux/if_ether.h; RFC 7042: for experiments
+ETH_P_TEST = 0x88B5  # RFC 7042: for experiments
+INNER = b"\xff" * 6 + bytes.fromhex("0200000000ab") + struct.pack("!H", ETH_P_TEST) + bytes(46)
 VXLAN_PORT = 4789
 SLOW_S = 10.0  # for what has to arrive: the guest's only CPU is shared with grout
 
@@ -97,6 +99,7 @@ def segment() -> Iterator[Segment]:
     """A host on a bridge that routes nothing, and knows the bridge's MAC all the same."""
     with fresh("home", "host", "outside") as (home, host, outside), boxed(home, host) as box:
         box.apply(loopback(), underlay(outside), BRIDGED, bridged(111, host))
+        box.apply(Flood(111, bytes([192, 0, 2, 2])))
         mac = run(f"ip netns exec {home} cat /sys/class/net/br111/address").strip()
         address(host, "10.111.0.2/24", "fd00:111::2/64")
         for gateway in ("10.111.0.1", "fd00:111::1"):
@@ -104,6 +107,27 @@ def segment() -> Iterator[Segment]:
         route_all(host, "10.111.0.1", "fd00:111::1")
         route_outside(outside)
         yield Segment(box, host, outside)
+
+
+@pytest.mark.parametrize("target", ["192.0.2.2", "fd00:2::2"])
+def test_host_of_a_bridge_without_gateway_is_not_routed(segment: Segment, target: str) -> None:
+    """One way is enough: no answer would find its way back."""
+    assert not delivered(segment.host, segment.outside, target, 2.0)
+
+
+def test_bridge_without_gateway_bridges_into_and_out_of_the_overlay(segment: Segment) -> None:
+    assert tunnelled(segment.outside, segment.host, SLOW_S, vni=111)
+    with netns.entered(segment.outside):
+        ear = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with netns.entered(segment.host):
+        mouth = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    with ear, mouth:
+        ear.bind(("", VXLAN_PORT))
+        ear.settimeout(SLOW_S)
+        mouth.bind(("eth0", 0))
+        for _ in range(5):
+            mouth.send(INNER)
+        assert ear.recv(256)[8:].startswith(INNER[:14])
 
 
 @pytest.mark.parametrize("target", ["192.0.2.2", "fd00:2::2"])
@@ -198,10 +222,9 @@ def test_tenant_uses_the_addresses_of_its_router_and_speaks_no_vxlan_to_it(
         assert not tunnelled(space[source], space["h-bridge"], ISOLATED_S), source
 
 
-def tunnelled(source: str, host: str, timeout_s: float) -> bool:
-    """Send a frame for VNI 110 to the VTEP; tell whether it arrives at a host of that segment."""
-    inner = b"\xff" * 6 + bytes.fromhex("0200000000ab") + struct.pack("!H", ETH_P_TEST) + bytes(46)
-    vxlan = struct.pack("!II", 0x08000000, 110 << 8)  # RFC 7348 section 5
+def tunnelled(source: str, host: str, timeout_s: float, vni: int = 110) -> bool:
+    """Send a frame for a VNI to the VTEP; tell whether it arrives at a host of that segment."""
+    vxlan = struct.pack("!II", 0x08000000, vni << 8)  # RFC 7348 section 5
     with netns.entered(host):
         ear = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_TEST))
     with netns.entered(source):
@@ -209,7 +232,7 @@ def tunnelled(source: str, host: str, timeout_s: float) -> bool:
     with ear, mouth:
         ear.settimeout(timeout_s)
         try:
-            mouth.sendto(vxlan + inner, ("100.64.0.1", VXLAN_PORT))
-            return ear.recv(128)[6:12] == inner[6:12]
+            mouth.sendto(vxlan + INNER, ("100.64.0.1", VXLAN_PORT))
+            return ear.recv(128)[6:12] == INNER[6:12]
         except OSError:
             return False
