@@ -294,8 +294,8 @@ class GroutDatapath:
             session.look_for_moves(),
             session.collect_garbage(),
         )
-        hosts = session.keep_hosts(self._home)
-        return await _first_error([session.watch(), session.ask(), *tables, hosts])
+        hosts = session.keep_hosts(self._home), session.hear_hosts(self._home)
+        return await _first_error([session.watch(), session.ask(), *tables, *hosts])
 
     async def _reopen(self) -> Session:
         while True:

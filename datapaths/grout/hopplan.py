@@ -11,7 +11,7 @@ from controller.model.layer2 import Neighbor, RemoteVtep
 from controller.model.nexthops import BLACKHOLE, V4_MAPPED, Nexthop, NexthopType
 from datapaths.grout import ids
 from datapaths.grout.channel import Request
-from datapaths.grout.hops import HOST, KINDS, NO_MAC, Hop, HopTable, Leg, parked
+from datapaths.grout.hops import HOST, KINDS, NO_MAC, Hop, HopTable, Leg, parked, place
 from datapaths.grout.ifacetable import IfaceTable
 from datapaths.grout.wire import nexthops as wire
 from datapaths.grout.wire import numbers as n
@@ -86,11 +86,25 @@ class HopPlanner:
         bridge = self._ifaces.bridge(record.vni)
         if not bridge:
             raise Refused(errno.ENODEV, f"there is no L2VNI {record.vni} in grout")
+        taken = self._hops.claimed.get(place(bridge.vrf, record.address, bridge.id))
+        if taken and taken.mac == record.mac:
+            return  # a local host has the address by now; FRR is going to say so
+        self._hops.claimed.pop(place(bridge.vrf, record.address, bridge.id), None)
         yield from self._put_remote(bridge, record.address, record.mac, HOST)
+
+    def claim_neighbor(self, record: Neighbor) -> Iterator[Request]:
+        """Make way for a local host of that address; what was programmed stands."""
+        bridge = self._ifaces.bridge(record.vni)
+        hop = self._hops.at(bridge.vrf, record.address, bridge.id) if bridge else None
+        yield from self.drop_neighbor(record)
+        if hop:
+            self._hops.claimed[hop.place] = hop
 
     def drop_neighbor(self, record: Neighbor) -> Iterator[Request]:
         bridge = self._ifaces.bridge(record.vni)
         hop = self._hops.at(bridge.vrf, record.address, bridge.id) if bridge else None
+        if bridge:
+            self._hops.claimed.pop(place(bridge.vrf, record.address, bridge.id), None)
         if not bridge or not hop or hop.iface != bridge.id or hop.flags & KINDS != HOST:
             return
         if self._hops.users(hop.id):

@@ -77,6 +77,7 @@ class HopTable:
         self._users: dict[int, set[int]] = {}  # hop: identities
         self.records: dict[int, Nexthop] = {}
         self.drops: set[int] = set()
+        self.claimed: dict[Place, Hop] = {}  # remote hosts whose addresses local ones have taken
         self.dying: set[int] = set()  # identities whose group is still there, with no members
 
     def clear(self) -> None:
@@ -193,7 +194,8 @@ class HopTable:
                 yield record
 
     def neighbors(self) -> Iterator[Neighbor]:
-        for hop in list(self._hops.values()):
+        """Yield the remote hosts; one that a local host took over counts until FRR says so."""
+        for hop in [*self._hops.values(), *self.claimed.values()]:
             if record := self.neighbor_of(hop):
                 yield record
 

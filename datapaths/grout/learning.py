@@ -74,6 +74,10 @@ class Learning:
             if owner == bridge and host == mac:
                 self._look_at_neighbor(vni, bridge, address)
 
+    def is_local(self, bridge: int, address: bytes) -> bool:
+        """Tell whether an address is told as that of a local host."""
+        return (self._vni_of(bridge), address) in self._neighbors
+
     def subnets_changed(self, bridge: int) -> None:
         """Look at the neighbours of a bridge again: it got or lost an address."""
         if vni := self._vni_of(bridge):

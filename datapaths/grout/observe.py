@@ -17,6 +17,7 @@ from controller.model.routes import Family, Op
 from datapaths.base import CaughtUp, Learned, Lost, PortChanged
 from datapaths.grout import ids
 from datapaths.grout.bridgetable import BridgeTable
+from datapaths.grout.claims import Claims
 from datapaths.grout.hops import HopTable, hop_of
 from datapaths.grout.ifacetable import IfaceTable
 from datapaths.grout.learning import Learning
@@ -58,6 +59,7 @@ class Observer:
         self.others = Others()
         self.subnets = Subnets()
         self.learning = Learning(self.ifaces, self.bridges, self.subnets, emit)
+        self.claims = Claims(self.ifaces, self.hops, self.bridges, self.learning, self.subnets)
         self._ports: dict[str, bool] = {}
         self._names: dict[int, str] = {}
 
@@ -77,6 +79,11 @@ class Observer:
         hops = self.hops
         held: set[Record] = {*hops.remote_vteps(), *hops.neighbors(), *hops.records.values()}
         return held.union(self.bridges.floods, self.bridges.macs())
+
+    def return_disproved(self) -> None:
+        """Have remote hosts made again whose address no local host has after all."""
+        if records := tuple(self.claims.disproved()):
+            self._emit(Lost(Kind.NEIGHBOR, records))
 
     def tell_losses(self, before: set[Record]) -> None:
         """Tell what is no more as it was: grout does not tell us what we caused."""

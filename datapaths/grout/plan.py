@@ -57,6 +57,10 @@ class Planner:
             plan.rows += [index] * len(requests)
         return plan
 
+    def claim(self, neighbor: Neighbor) -> list[Request]:
+        """Return what makes way for a local host with a remote host's address."""
+        return list(self._hops.claim_neighbor(neighbor))
+
     def _upsert(self, record: Record) -> Iterator[Request]:
         match record:
             case Nexthop():

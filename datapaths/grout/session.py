@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import socket
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
+from ipaddress import ip_address
 from typing import Self
 
 from controller.model.kinds import Kind
@@ -26,6 +28,8 @@ from datapaths.grout.wire import addresses, bridges, nexthops
 from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.addresses import TYPE
 from datapaths.grout.wire.table import DecodeError
+from datapaths.linux.ear import FRAMES, PAUSE_S, hear, open_ear
+from datapaths.linux.wire.announcements import Announcement, decode
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +75,7 @@ class Session:
             raise
         session = cls(channel, events, observer, check_name)
         observer.others.clear()
+        observer.hops.claimed.clear()
         try:
             await session.fibs.begin_small()
             await session.load()
@@ -192,15 +197,57 @@ class Session:
         """Let grout relearn remote MACs that turned up on a local port."""
         while True:
             await asyncio.sleep(LOOK_S)
+            async with self._turn:
+                self.observer.return_disproved()
             if not any(True for _ in self.observer.bridges.macs()):
                 continue
             async with self._turn:
                 for entry in self.observer.bridges.turned_up(await self._fdb()):
-                    log.info("MAC %s is no longer remote: it speaks here", entry.mac.hex(":"))
-                    payload = bridges.encode_fdb_del(self.channel.api, entry.bridge, entry.mac)
-                    with suppress(Refused):
-                        await self.channel.call("GR_FDB_DEL", payload)
-                    self.observer.bridges.move(entry)
+                    await self._relearn(entry)
+
+    async def _relearn(self, entry: bridges.FdbEntry) -> None:
+        """Let grout learn a MAC that is no longer remote."""
+        log.info("MAC %s is no longer remote: it speaks here", entry.mac.hex(":"))
+        payload = bridges.encode_fdb_del(self.channel.api, entry.bridge, entry.mac)
+        with suppress(Refused):
+            await self.channel.call("GR_FDB_DEL", payload)
+        self.observer.bridges.move(entry)
+
+    async def hear_hosts(self, home: Callable[[], str]) -> None:
+        """Let hosts take over addresses that are remote, as soon as they announce them."""
+        while True:
+            try:
+                where = await asyncio.to_thread(home)
+                with open_ear(where) as ear, Taps(where) as wires:
+                    await self._hear(ear, wires)
+            except (OSError, Unsupported) as error:
+                log.debug("cannot hear hosts: %s", error)
+            await asyncio.sleep(HOSTS_S)
+
+    async def _hear(self, ear: socket.socket, wires: Taps) -> None:
+        while True:
+            frames = await hear(ear)
+            for frame, source in frames:
+                said = decode(frame)
+                if said and self.observer.claims.claim(source[0], said):  # nearly none is
+                    async with self._turn:
+                        await self._heard(source[0], said, frame, wires)
+            if len(frames) == FRAMES:
+                await asyncio.sleep(PAUSE_S)
+
+    async def _heard(self, device: str, said: Announcement, frame: bytes, wires: Taps) -> None:
+        """Take out what a host's announcement is in conflict with, and let grout hear it again."""
+        claim = self.observer.claims.claim(device, said)
+        if not claim:
+            return
+        if claim.entry:
+            await self._relearn(claim.entry)
+        if claim.neighbor:
+            address = ip_address(said.address)
+            log.info("%s is no longer remote: %s has it here", address, said.mac.hex(":"))
+            await self.channel.send(self._planner.claim(claim.neighbor))
+        if claim.wire:
+            wires.send(claim.wire, frame)
 
     async def keep_hosts(self, home: Callable[[], str]) -> None:
         """Ask hosts long before grout would; `home` is the namespace that it is in."""

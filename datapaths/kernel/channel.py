@@ -17,9 +17,8 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
-import numpy as np
-
 from datapaths.base import Unavailable
+from datapaths.linux.ear import attach_filter
 from datapaths.linux.netns import entered
 from datapaths.linux.replies import READ_BYTES, port_of, receive
 from datapaths.linux.wire import numbers as n
@@ -309,10 +308,3 @@ def _filter(port_id: int) -> list[tuple[int, int, int, int]]:
 def _swapped(layout: str, value: int) -> int:
     (swapped,) = struct.unpack(f"!{layout}", struct.pack(f"={layout}", value))
     return int(swapped)
-
-
-def attach_filter(sock: socket.socket, program: list[tuple[int, int, int, int]]) -> None:
-    """Let through only what a classic BPF program accepts."""
-    code = np.array(program, dtype=[("code", "=u2"), ("t", "u1"), ("f", "u1"), ("k", "=u4")])
-    pointer = struct.pack("@HP", len(program), code.ctypes.data)  # struct sock_fprog
-    sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, pointer)

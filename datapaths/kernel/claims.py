@@ -25,9 +25,9 @@ from typing import NamedTuple
 from datapaths.kernel.layer2 import Layer2
 from datapaths.kernel.linktable import LinkTable
 from datapaths.kernel.wire import neighbours
-from datapaths.kernel.wire.announcements import Announcement
 from datapaths.kernel.wire.links import Link
 from datapaths.linux.subnets import Subnets
+from datapaths.linux.wire.announcements import Announcement
 
 
 class Heard(NamedTuple):

@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from itertools import islice
 
 from datapaths.kernel import probing
-from datapaths.kernel.channel import attach_filter
 from datapaths.kernel.claims import Claims, Heard
 from datapaths.kernel.observe import Observer
-from datapaths.kernel.wire.announcements import decode, socket_filter
-from datapaths.linux.netns import entered
+from datapaths.linux.ear import FRAMES, PAUSE_S, hear, open_ear
+from datapaths.linux.wire.announcements import decode
 
 PROBE_S = 10.0  # twice the kernel's delay_first_probe_time: those of the last round are under way
 PROBES = 1000  # hosts asked in a round
-ETH_P_ALL = 3  # linux/if_ether.h
-FRAMES = 256  # in one go
-PAUSE_S = 0.02  # after so many: who floods a segment with ARP gets 5 % of a CPU at the most
-FRAME_BYTES = 256  # all that is read of one
-
-Frame = tuple[bytes, tuple[str, int, int, int, bytes]]
-"""What was heard, and packet(7)'s address of it, which begins with the name of the device."""
-
 Write = Callable[[Callable[[], Sequence[bytes]]], Awaitable[None]]
 """Brings the picture up to date, sends what the callback returns, and takes the echo."""
 
@@ -55,9 +45,9 @@ class LocalHosts:
 
     async def _listen(self) -> None:
         """Hear which addresses hosts say they have, and take them at their word."""
-        with _open(self._netns) as ear:
+        with open_ear(self._netns) as ear:
             while True:
-                frames = await _hear(ear)
+                frames = await hear(ear)
                 heard = [
                     Heard(source[0], said) for frame, source in frames if (said := decode(frame))
                 ]
@@ -68,28 +58,3 @@ class LocalHosts:
 
     def _answers(self, claims: list[Heard]) -> list[bytes]:
         return list(self._claims.requests(claims))
-
-
-def _open(netns: str) -> socket.socket:
-    # It hears all protocols for a moment, as only a device by name could be bound to later.
-    with entered(netns):
-        kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
-        ear = socket.socket(socket.AF_PACKET, kind, socket.htons(ETH_P_ALL))
-    ear.setblocking(False)
-    try:
-        attach_filter(ear, socket_filter())
-    except OSError:
-        ear.close()
-        raise
-    return ear
-
-
-async def _hear(ear: socket.socket) -> list[Frame]:
-    """Wait for a frame; return it and those behind it."""
-    frames: list[Frame] = [await asyncio.get_running_loop().sock_recvfrom(ear, FRAME_BYTES)]
-    while len(frames) < FRAMES:
-        try:
-            frames.append(ear.recvfrom(FRAME_BYTES))
-        except BlockingIOError:
-            break
-    return frames

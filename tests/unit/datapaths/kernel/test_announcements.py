@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from datapaths.kernel.wire.announcements import Announcement, decode
+from datapaths.linux.wire.announcements import Announcement, decode
 from tests.unit.datapaths.kernel.frames import (
     ALL,
     OVERRIDE,

@@ -1,0 +1,159 @@
+"""Which announcements of local hosts take a remote neighbour or MAC out, and until when."""
+
+from __future__ import annotations
+
+import pytest
+
+from controller.model.layer2 import Mac, Neighbor
+from datapaths.base import LearnedNeighbor
+from datapaths.conformance.batches import withdraw
+from datapaths.grout.claims import Claims
+from datapaths.grout.names import device_of, wire_of
+from datapaths.grout.wire import numbers as n
+from datapaths.grout.wire.bridges import FdbEntry
+from datapaths.grout.wire.ifaces import BridgeInfo, Iface, PortInfo
+from datapaths.linux.wire.announcements import Announcement
+from tests.unit.datapaths.grout.test_learning import BRIDGE, VNI, Node
+from tests.unit.datapaths.grout.test_plan import HOST_MAC, OTHER, VTEP
+
+BRIDGE_MAC, REMOTE_MAC = bytes.fromhex("00f30000006f"), bytes.fromhex("0200000000bb")
+REMOTE = Neighbor(VNI, OTHER, REMOTE_MAC)
+SAID = Announcement(OTHER, HOST_MAC, gratuitous=True)
+LEG = device_of("pe-b")
+
+
+class Segment(Node):
+    """A bridge with one local leg, and a remote host."""
+
+    def __init__(self, devargs: str = "net_tap_pe-b,iface=w-pe-b") -> None:
+        super().__init__()
+        self.ifaces.put(
+            Iface(
+                type=n.GR_IFACE_TYPE_PORT,
+                id=9,
+                name="pe-b",
+                mode=n.GR_IFACE_MODE_BRIDGE,
+                domain=BRIDGE,
+                info=PortInfo(devargs=devargs),
+            )
+        )
+        bridge = self.ifaces.get(BRIDGE)
+        assert bridge
+        assert isinstance(bridge.info, BridgeInfo)
+        self.claims = Claims(self.ifaces, self.hops, self.bridges, self.learning, self.subnets)
+        self.make(REMOTE)
+
+    def take_over(self) -> None:
+        claim = self.claims.claim(LEG, SAID)
+        assert claim
+        assert claim.neighbor == REMOTE
+        self.planner.claim(REMOTE)
+
+
+def test_announcement_of_a_remote_address_takes_it_out_and_is_repeated() -> None:
+    segment = Segment()
+    claim = segment.claims.claim(LEG, SAID)
+    assert claim
+    assert (claim.wire, claim.neighbor, claim.entry) == (wire_of("pe-b"), REMOTE, None)
+
+
+def test_announcement_of_a_remote_mac_takes_its_entry_out() -> None:
+    segment = Segment()
+    segment.make(Mac(VNI, HOST_MAC, VTEP))
+    claim = segment.claims.claim(LEG, Announcement(bytes([10, 0, 0, 77]), HOST_MAC, True))
+    assert claim
+    assert claim.neighbor is None
+    assert claim.entry
+    assert claim.entry.mac == HOST_MAC
+
+
+@pytest.mark.parametrize(
+    ("device", "said"),
+    [
+        ("n-other", SAID),
+        ("w-pe-b", SAID),  # grout's own frames
+        (LEG, Announcement(OTHER, REMOTE_MAC, gratuitous=True)),  # as FRR says
+        (LEG, Announcement(bytes([10, 0, 0, 77]), HOST_MAC, gratuitous=True)),
+    ],
+)
+def test_other_announcements_change_nothing(device: str, said: Announcement) -> None:
+    assert Segment().claims.claim(device, said) is None
+
+
+@pytest.mark.parametrize("gratuitous", [True, False])
+def test_of_ipv6_only_what_nobody_asked_for_takes_a_neighbor_out(gratuitous: bool) -> None:
+    segment = Segment()
+    address = bytes.fromhex("20010db8") + bytes(11) + b"\5"
+    segment.make(Neighbor(VNI, address, REMOTE_MAC))
+    claim = segment.claims.claim(LEG, Announcement(address, HOST_MAC, gratuitous))
+    assert bool(claim) == gratuitous
+
+
+def test_announcement_outside_the_subnets_changes_nothing() -> None:
+    segment = Segment()
+    segment.subnets.put(BRIDGE, bytes([203, 0, 113, 1]), 24)
+    assert segment.claims.claim(LEG, SAID) is None
+
+
+def test_driver_without_a_wire_repeats_no_frame() -> None:
+    claim = Segment("net_af_packet0,iface=n-pe-b").claims.claim(LEG, SAID)
+    assert claim
+    assert claim.wire == ""
+
+
+def test_what_was_taken_over_counts_as_programmed_until_it_is_withdrawn() -> None:
+    segment = Segment()
+    segment.take_over()
+    assert segment.hops.at(2, OTHER, BRIDGE) is None
+    assert list(segment.hops.neighbors()) == [REMOTE]
+    segment.make(REMOTE)
+    assert segment.sent == []
+    assert segment.apply(withdraw(REMOTE)) == []
+    assert list(segment.hops.neighbors()) == []
+
+
+def test_host_that_moved_on_replaces_the_local_one() -> None:
+    segment = Segment()
+    segment.take_over()
+    moved = Neighbor(VNI, OTHER, VTEP + b"\2\2")
+    segment.make(moved)
+    assert segment.sent == ["GR_NH_ADD"]
+    assert list(segment.hops.neighbors()) == [moved]
+
+
+def test_remote_host_returns_unless_grout_learns_the_local_one() -> None:
+    segment = Segment()
+    segment.take_over()
+    assert list(segment.claims.disproved()) == []  # it may be under way
+    assert list(segment.claims.disproved()) == [REMOTE]
+    assert list(segment.hops.neighbors()) == []
+
+
+def test_remote_host_returns_when_the_local_one_is_lost() -> None:
+    segment = Segment()
+    segment.take_over()
+    segment.host_speaks()
+    assert LearnedNeighbor(VNI, OTHER, HOST_MAC) in segment.told()
+    for _ in range(3):
+        assert list(segment.claims.disproved()) == []
+    segment.bridges.pop(BRIDGE, HOST_MAC)
+    segment.learning.mac_changed(BRIDGE, HOST_MAC)
+    assert list(segment.claims.disproved()) == []
+    assert list(segment.claims.disproved()) == [REMOTE]
+
+
+def test_claim_goes_with_its_bridge() -> None:
+    segment = Segment()
+    segment.take_over()
+    for iface in (7, BRIDGE):
+        segment.ifaces.pop(iface)
+    assert list(segment.claims.disproved()) == []
+    assert segment.hops.claimed == {}
+
+
+def test_local_entry_is_no_conflict() -> None:
+    segment = Segment()
+    segment.bridges.put(FdbEntry(bridge=BRIDGE, mac=HOST_MAC, iface=9, flags=n.GR_FDB_F_LEARN))
+    claim = segment.claims.claim(LEG, SAID)
+    assert claim
+    assert claim.entry is None
