@@ -16,6 +16,8 @@ import pytest
 from controller.model.kinds import Kind
 from controller.model.links import HostEnd, Port, Vni
 from controller.model.records import RecordBatch
+from controller.namespaces import NamespaceKeeper
+from controller.provision import Spaces
 from datapaths.grout.channel import Channel
 from datapaths.grout.driver import GroutDatapath
 from datapaths.grout.placement import Places
@@ -24,7 +26,7 @@ from datapaths.grout.process import Grout, locate
 from datapaths.grout.twins import GroutTwins
 from datapaths.grout.watch import Watch
 from datapaths.kernel.layout import Layout
-from datapaths.linux import sysctls
+from datapaths.linux import netns, sysctls
 from datapaths.linux.twins import Twins
 from tests.netns import grouts
 from tests.netns.layouts import addresses
@@ -347,6 +349,23 @@ async def test_carriers_are_followed_both_ways() -> None:
         assert await asyncio.to_thread(bed.twins.ensure, bed.all) == []
         assert await bed.talks(bed.peer, bed.control, V6)
         watch.cancel()
+
+
+async def test_grout_goes_on_when_its_namespace_loses_its_name_and_gets_it_back() -> None:
+    async with made() as bed:
+        await bed.build()
+        run(f"ip -n {bed.host} route add default via {LEG4}")
+        keeper = NamespaceKeeper(Spaces(bed.home, bed.control, True, True), lambda _: None)
+        before = netns.identity(bed.home)
+        netns.remove(bed.home)
+        assert sorted(port.name for port in await bed.ports.dump()) == ["eth1", "leg", "lo"]
+        assert await bed.pings(bed.host, "192.0.2.0")
+        keeper.look()
+        keeper.close()
+        assert (netns.identity(bed.home), keeper.problem) == (before, "")
+        assert set(await bed.ports.dump()) == set(bed.all)
+        assert await asyncio.to_thread(bed.twins.differing, bed.all) == []
+        assert await bed.talks(bed.peer, bed.control, V4)
 
 
 @rule("Differs.grout")
