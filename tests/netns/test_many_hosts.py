@@ -7,14 +7,16 @@ import os
 import socket
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
+from controller.model.links import Address
 from datapaths.base import LearnedNeighbor
 from datapaths.linux.neightables import SYSCTL, use
 from datapaths.linux.netns import entered
-from tests.fakes.netns import ip
-from tests.netns.test_kernel_driver import attach_host, driven
+from tests.fakes.batches import upsert
+from tests.netns.test_kernel_driver import VNI, attach_host, driven
 from tests.netns.test_moved_addresses import ready
 from tests.unit.datapaths.kernel.frames import arp, solicitation
 
@@ -51,14 +53,14 @@ def _defaults() -> None:
 
 @pytest.mark.parametrize(
     ("gateway", "frame"),
-    [("10.60.0.1/16", frame4), ("2001:db8:60::1/64 nodad", frame6)],
-    ids=["IPv4", "IPv6"],
+    [("10.60.0.1/16", frame4), ("2001:db8:60::1/64", frame6)],
+    ids=["ipv4", "ipv6"],
 )
 async def test_all_of_1500_hosts_are_learnt_and_none_is_withdrawn(
     gateway: str, frame: Callable[[int], bytes]
 ) -> None:
-    async with driven() as (name, _, ears):
-        ip(name, f"addr add {gateway} dev br110")
+    async with driven() as (name, datapath, ears):
+        assert not await datapath.apply(upsert(replace(VNI, gateways=(Address.parse(gateway),))))
         attach_host(name)
         await ready(name, ears)
         with entered(name), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sock:
@@ -77,4 +79,4 @@ async def test_all_of_1500_hosts_are_learnt_and_none_is_withdrawn(
             raise AssertionError(f"{learnt(gone=False)} of {HOSTS} hosts learnt") from None
         assert not learnt(gone=True)
         assert {table.limit for table in use()} == {65536}
-        assert use()[0].entries >= HOSTS
+        assert max(table.entries for table in use()) >= HOSTS
