@@ -13,8 +13,9 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from controller.core.segments import Segments
 from controller.model.kinds import Kind
-from controller.model.layer2 import Mac, Neighbor, RemoteVtep
+from controller.model.layer2 import EthernetSegment, Mac, Neighbor, RemoteVtep
 from controller.model.links import Address, HostEnd, Port
 from controller.model.nexthops import BLACKHOLE, UNREACHABLE, V4_MAPPED, Nexthop, NexthopType
 from controller.model.routes import Family, Op
@@ -39,7 +40,7 @@ from tests.contract.groutworld import GroutWorld, running, started
 
 pytestmark = [pytest.mark.netns, pytest.mark.grout]
 
-VTEP = bytes([10, 0, 1, 2])
+VTEP, OTHER_VTEP = bytes([10, 0, 1, 2]), bytes([10, 0, 1, 3])
 MAC = bytes.fromhex("0200000000dd")
 ADDRESS, GATEWAY = bytes([192, 168, 0, 5]), bytes([192, 168, 0, 1])
 PATIENCE_S = 30.0
@@ -194,6 +195,27 @@ async def test_a_lookup_finds_a_remote_host_behind_its_vtep() -> None:
         found = await bed.look_up(str(ipaddress.ip_address(ADDRESS)))
         assert found
         assert [(way.vni, way.vtep, way.mac) for way in found.ways] == [(L2VNI, VTEP, MAC)]
+
+
+async def test_a_mac_behind_an_ethernet_segment_has_one_of_its_vteps_and_follows_it() -> None:
+    async with made() as bed:
+        apply = bed.subject.datapath.apply
+        segments = Segments()
+        segments.balanced = Kind.ETHERNET_SEGMENT in bed.subject.capabilities.kinds
+        assert not segments.balanced
+        list(segments.learn(EthernetSegment(0x20000001, (VTEP, OTHER_VTEP))))
+        behind = segments.mac(Mac(L2VNI, MAC, segment=0x20000001))
+        for record in (behind, Neighbor(L2VNI, ADDRESS, MAC)):
+            assert not await apply(upsert(record))
+        found = await bed.look_up(str(ipaddress.ip_address(ADDRESS)))
+        assert found
+        assert [way.vtep for way in found.ways] == [VTEP]
+        [left] = segments.learn(EthernetSegment(0x20000001, (OTHER_VTEP,)))
+        assert not await apply(upsert(left))
+        found = await bed.look_up(str(ipaddress.ip_address(ADDRESS)))
+        assert found
+        assert [way.vtep for way in found.ways] == [OTHER_VTEP]
+        assert await bed.subject.records(Kind.MAC) == {Mac(L2VNI, MAC, OTHER_VTEP)}
 
 
 @pytest.mark.parametrize("family", list(Family))
