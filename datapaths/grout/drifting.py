@@ -40,6 +40,7 @@ class Drifting:
         self._lost = lost
         self._drift = Drift(self._drifted)
         self._ports: dict[str, Port] = {}
+        self._home = ""  # grout's namespace, once it is as it is to be
         self._setting: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
@@ -65,7 +66,11 @@ class Drifting:
         self._ports.update({port.name: port for port in ports if isinstance(port, Port)})
         with suppress(OSError, DatapathError):  # grout is away; the next look follows it
             places = await asyncio.to_thread(self._places)
-            self._drift.watch_only(places.spaces(self._ports.values()))
+            spaces = places.spaces(self._ports.values())
+            if (home := next(iter(spaces))) != self._home:
+                await asyncio.to_thread(places.prepare)  # or somebody seems to have changed it
+                self._home = home
+            self._drift.watch_only(spaces)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
