@@ -115,6 +115,13 @@ class Pe:
     def dualpath_json(self, *words: str) -> Any:  # noqa: ANN401 - whatever the command prints
         return json.loads(self.dualpath(*words, "-o", "json"))
 
+    def audit(self) -> str:
+        """Return what an audit prints, which ends with a failure when something differs."""
+        try:
+            return self.dualpath("audit")
+        except CommandFailed as error:
+            return str(error)
+
     def is_live(self) -> bool:
         """Tell whether the controller is ready and its session with zebra is live."""
         try:

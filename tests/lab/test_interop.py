@@ -242,7 +242,7 @@ def test_a_mac_behind_an_ethernet_segment(world: World) -> None:
     world.inject_host()
     wait_until(lambda: f"dst {VTEP}" in world.way_to(HOST_MAC), "single-homed again", 20)
     pe.bridged.wait_for_ping(HOST)
-    wait_until(lambda: "nothing differs" in audit(pe), "a clean audit", 20)
+    wait_until(lambda: "nothing differs" in pe.audit(), "a clean audit", 20)
 
 
 def reached_by_all_vteps(world: World) -> None:
@@ -263,16 +263,8 @@ def reached_by_all_vteps(world: World) -> None:
 
 def told_as_missing(world: World) -> None:
     missing = f"mac {L2_VNI} {HOST_MAC}"
-    wait_until(lambda: missing in re.sub(" +", " ", audit(world.pe)), f"missing {missing}", 20)
+    wait_until(lambda: missing in re.sub(" +", " ", world.pe.audit()), f"missing {missing}", 20)
     world.pe.bridged.wait_for_ping(HOST)  # its frames are flooded
-
-
-def audit(pe: Pe) -> str:
-    """Return what an audit prints, which fails when something differs."""
-    try:
-        return pe.dualpath("audit")
-    except CommandFailed as error:
-        return str(error)
 
 
 def test_injected_type_5_is_programmed(world: World) -> None:

@@ -172,6 +172,8 @@ def test_tenants_come_change_and_go_without_the_others(fresh: Fabric) -> None:
         write(fabric, lambda _: "")
         for pe in fabric.pes:
             wait_until_gone(pe)
+            clean = partial(nothing_differs, pe)
+            wait_until(clean, f"{pe.name}: a clean audit", SEEN_S, every_s=2.0)
     told = f"{'; '.join(map(str, results))}; steps: {steps}"
     assert times_established(pe1) == before, told  # packets that are lost then are BGP's
     assert [result.lost for result in results] == [0, 0], told
@@ -184,6 +186,12 @@ def wait_until_gone(pe: Pe) -> None:
     wait_until(lambda: not leftovers(pe.view.masters()), f"{pe.name}: gone", SEEN_S, every_s=0.5)
     running = partial(pe.router.vtysh, "show running-config")
     wait_until(lambda: "azure" not in running(), f"{pe.name}: FRR forgets", SEEN_S, every_s=0.5)
+
+
+def nothing_differs(pe: Pe) -> bool:
+    """Tell whether nothing is left of tenants that came and went, in any view."""
+    failed = pe.dualpath_json("nexthops", "--state", "failed")
+    return not failed and "nothing differs" in pe.audit()
 
 
 STANDARD = {"underlay", "red", "stretched"}
@@ -289,7 +297,7 @@ def test_a_nic_takes_over_from_another_ten_times_under_graceful_restart(
         slowest = max(slowest, time.monotonic() - since)
         ways.reverse()
     say(f"the slowest of 10 swaps took {slowest:.1f} s")
-    assert slowest < 60.0  # a peer that waits for a restart takes two minutes
+    assert slowest < 100.0  # a peer that waits for a restart takes two minutes
 
 
 def _in_force(generation: int, row: dict[str, object]) -> bool:
