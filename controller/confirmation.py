@@ -13,7 +13,8 @@ import os
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from controller import kept, options, trial, watchdog
 from controller.intent.layout import Intent
@@ -51,7 +52,7 @@ class Confirmation:
         self._state_dir = settings.state_dir
         self._manifests = manifests
         self._watchdog: subprocess.Popen[bytes] | None = None
-        self._on_trial = False
+        self._on_trial: Trial | None = None  # as it was written
         self._keeps: set[str] | None = None  # NICs that stay while a change is taken back
         manifests.confirming = settings.confirm_s > 0
 
@@ -59,8 +60,8 @@ class Confirmation:
         """Decide at a start what is on trial. Raises Unconfirmed, OSError."""
         first, nics = self._before.first, self._before.nics
         found = trial.read(self._state_dir)
-        if found is None:
-            trial.end(self._state_dir)  # one that a reboot ended
+        if found is None or found.confirmed:
+            trial.end(self._state_dir)  # one that a reboot ended, too
             if self._settings.confirm_s and (first or self._manifests.changed):
                 self._put_on_trial(first=first, keeps=nics)
             return
@@ -71,26 +72,33 @@ class Confirmation:
             self._manifests.put_back()
             trial.end(self._state_dir)
             return
+        self._manifests.keep_pending()
         self._write(Trial(found.deadline, found.boot, os.getpid(), found.first, found.keeps))
         log.warning("an earlier controller's change is still on trial: %s", self._what(found))
 
     def keep_sessions(self) -> None:
         """Let no TCP session over a NIC be reset while it is away on trial. Raises OSError."""
         with ThreadPoolExecutor(1) as thread:  # pyroute2 refuses a thread whose event loop runs
-            thread.submit(keep_tcp_quiet, self._forwarding, self._on_trial).result()
+            thread.submit(keep_tcp_quiet, self._forwarding, self._on_trial is not None).result()
 
     def changed(self, nics: tuple[str, ...]) -> None:
         """Take note of other manifests, before they are put in force."""
         if not self._settings.confirm_s:
             return
-        found = trial.read(self._state_dir)
+        found = self._found()
+        if found is not None and found.confirmed:
+            self._stays()
+            found = None
         if found is not None and found.first:
             return  # the start as a whole is on trial
+        taken_back = self._keeps is not None
         if not self._manifests.changed:
-            if found is not None:
+            if found is not None and not taken_back:
                 log.info("the manifests are what was confirmed: nothing is on trial any more")
                 self._over()
             return
+        if found is not None and self._manifests.pending and not taken_back:
+            return  # something else changed, as a NIC's MTU, which gives nobody more time
         self._put_on_trial(first=False, keeps=found.keeps if found is not None else nics)
         self.keep_sessions()
 
@@ -98,20 +106,41 @@ class Confirmation:
         """Follow it until cancelled. Raises Unconfirmed."""
         while True:
             await asyncio.sleep(LOOK_S)
-            if not self._on_trial:
+            found = self._found()
+            if found is None:
                 continue
-            found = trial.read(self._state_dir)
             if self._keeps is not None:
                 if not nics() - self._keeps:  # until then the watchdog would do it, if we died
                     self._over()
-            elif found is None:
-                self._over()
-                log.info("confirmed: it stays")
-                self._manifests.confirm()
+            elif found.confirmed:
+                self._stays()
             elif trial.now() < found.deadline:
                 self._keep_watchdog()
-            elif trial.claim(self._state_dir):
+            elif self._claims():
                 self._take_back(found, replace)
+
+    def _found(self) -> Trial | None:
+        """Return what is on trial. Its file is written again where somebody removed it."""
+        found = trial.read(self._state_dir) if self._on_trial is not None else None
+        if found is not None or self._on_trial is None:
+            return found
+        lost = replace(self._on_trial, claimed=self._keeps is not None)
+        with suppress(OSError):  # at the next look, then
+            trial.begin(self._state_dir, lost)
+            log.warning("%s: somebody removed it; it is there again", trial.NAME)
+        return lost
+
+    def _claims(self) -> bool:
+        """Make it too late to confirm; it is where the state directory is not there any more."""
+        try:
+            return trial.claim(self._state_dir) is not None
+        except OSError:
+            return True
+
+    def _stays(self) -> None:
+        self._manifests.confirm()
+        self._over()
+        log.info("confirmed: it stays")
 
     def _take_back(self, found: Trial, replace: Callable[[Intent], None]) -> None:
         if found.first:
@@ -121,7 +150,8 @@ class Confirmation:
         self._keeps = {*found.keeps, *self._manifests.nics}
 
     def _over(self) -> None:
-        self._on_trial, self._keeps = False, None
+        self._on_trial = self._keeps = None
+        self._manifests.confirming = self._settings.confirm_s > 0  # an earlier controller's may end
         trial.end(self._state_dir)
         kept.forget_pending(self._state_dir)
         self.keep_sessions()
@@ -130,12 +160,13 @@ class Confirmation:
         deadline = trial.now() + self._settings.confirm_s
         found = Trial(deadline, trial.boot(), os.getpid(), first, keeps)
         self._manifests.keep_pending()
+        self._keeps = None
         self._write(found)
         log.warning("%s", self._what(found))
 
     def _write(self, found: Trial) -> None:
         trial.begin(self._state_dir, found)
-        self._on_trial = True
+        self._on_trial = found
         self._keep_watchdog()
 
     def _keep_watchdog(self) -> None:

@@ -68,12 +68,18 @@ class Manifests:
         self._logged: set[Violation] = set()
         self._tried: tuple[Trace, ...] = ()  # the files that were read last
         self._given_up: tuple[Trace, ...] | None = None  # those that nobody confirmed
+        self._pending: Resources | None = None  # to be the good ones once they are confirmed
         self.confirming = False  # what is good is what somebody confirmed, not what FRR took
 
     @property
     def changed(self) -> bool:
         """Tell whether these are other manifests than the last good ones."""
         return encode(self._taken) != encode(self._good)
+
+    @property
+    def pending(self) -> bool:
+        """Tell whether these are the manifests that wait to be confirmed."""
+        return self._pending is not None and encode(self._taken) == encode(self._pending)
 
     @property
     def former(self) -> bool:
@@ -86,16 +92,18 @@ class Manifests:
         return {port.name for port in ports if port.host is None and not port.loopback}
 
     def keep_pending(self) -> None:
-        """Keep these manifests on the disk, to be the last good ones once they are confirmed."""
-        kept.save(self._state_dir, self._taken, kept.PENDING)
+        """Keep these manifests, to be the last good ones once they are confirmed."""
+        self._pending = self._taken
+        kept.save(self._state_dir, self._pending, kept.PENDING)
 
     def confirm(self) -> None:
-        self._good = self._taken
+        """Let those that waited be the last good ones; a later edit was confirmed by nobody."""
+        self._good, self._pending = self._pending or self._taken, None
         kept.save(self._state_dir, self._good)
 
     def put_back(self) -> Intent:
         """Return to the last good manifests until the files change again."""
-        self._given_up = self._tried
+        self._given_up, self._pending = self._tried, None
         self._files = self._taken = self._good
         self._refused = {}
         self._give_up()
@@ -200,6 +208,8 @@ class Manifests:
             self._good = replace(self._good, items=items)
         self._refused[owner] = why
         self._judge()
+        if self._pending is not None:
+            self.keep_pending()  # what is confirmed is what is in force
         return self.compile(self._spaces)
 
     def applied(self, intent: Intent) -> None:

@@ -2,16 +2,18 @@
 
 The file is there from before the change until it is confirmed or rolled back, whoever does that:
 
-    nothing -> written (begin) -> gone (confirm)                         the change stays
+    nothing -> written (begin) -> confirmed (confirm) -> gone            the change stays
                                -> claimed (claim) -> rolled back -> gone the change goes
 
-Confirming and claiming hold one lock, so exactly one of them wins. The deadline is a time of
-CLOCK_BOOTTIME: it outlives the controller, and no step of the clock moves it. A reboot ends NICs
+Confirming and claiming hold one lock, so exactly one of them wins. A file that is not there
+confirms nothing: somebody may have removed it, with its directory or alone. The deadline is a time
+of CLOCK_BOOTTIME: it outlives the controller, and no step of the clock moves it. A reboot ends NICs
 and namespaces by itself, so a file of an earlier boot counts for nothing.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -40,6 +42,7 @@ class Trial:
     first: bool  # before it nothing of ours was here, so that all goes
     keeps: tuple[str, ...] = ()  # NICs that were ours before it; the others go home
     claimed: bool = False  # too late to confirm: somebody rolls it back
+    confirmed: bool = False  # it stays
 
 
 class NothingOnTrial(Exception):
@@ -80,20 +83,21 @@ def confirm(state_dir: Path, at: float) -> None:
         raise NothingOnTrial
     with _turn(state_dir):
         trial = read(state_dir)
-        if trial is None:
+        if trial is None or trial.confirmed:
             raise NothingOnTrial
         if trial.claimed or at >= trial.deadline:
             raise TooLate
-        (state_dir / NAME).unlink()
+        _write(state_dir, replace(trial, confirmed=True))
 
 
 def claim(state_dir: Path) -> Trial | None:
     """Take the change to roll it back: it can no longer be confirmed. None if nothing is left."""
     with _turn(state_dir):
         trial = read(state_dir)
-        if trial is not None:
-            trial = replace(trial, claimed=True)
-            _write(state_dir, trial)
+        if trial is None or trial.confirmed:
+            return None
+        trial = replace(trial, claimed=True)
+        _write(state_dir, trial)
         return trial
 
 
@@ -115,7 +119,7 @@ def _write(state_dir: Path, trial: Trial) -> None:
 
 @contextmanager
 def _turn(state_dir: Path) -> Iterator[None]:
-    """Hold the lock; whoever has it lets go of it at once."""
+    """Hold the lock, which everybody lets go of at once. Raises OSError where somebody does not."""
     for left in reversed(range(_TURNS)):
         try:
             with alone(state_dir / LOCK):
@@ -123,5 +127,5 @@ def _turn(state_dir: Path) -> Iterator[None]:
                 return
         except Held:
             if not left:
-                raise
+                raise OSError(errno.EBUSY, f"another process holds {LOCK}") from None
             time.sleep(_TURN_S)

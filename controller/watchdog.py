@@ -47,7 +47,7 @@ def runs(state_dir: Path) -> bool:
 
 def watch(state_dir: Path) -> None:
     """Return when nothing is on trial any more, by whomever."""
-    while (found := trial.read(state_dir)) is not None:
+    while (found := trial.read(state_dir)) is not None and not found.confirmed:
         at = trial.now()
         if at >= found.deadline:
             _overdue(state_dir, found, at)

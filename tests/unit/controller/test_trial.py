@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from controller import trial
+from controller.lock import alone
 from controller.trial import NothingOnTrial, TooLate, Trial
 
 
@@ -40,7 +41,9 @@ def test_a_reboot_ends_a_trial(tmp_path: Path) -> None:
 def test_a_confirmed_trial_can_no_longer_be_claimed(tmp_path: Path) -> None:
     begun(tmp_path)
     trial.confirm(tmp_path, 99.9)
-    assert trial.read(tmp_path) is None
+    confirmed = trial.read(tmp_path)
+    assert confirmed is not None
+    assert confirmed.confirmed
     assert trial.claim(tmp_path) is None
     with pytest.raises(NothingOnTrial):
         trial.confirm(tmp_path, 99.9)
@@ -69,3 +72,12 @@ def test_without_a_state_directory_nothing_is_on_trial(tmp_path: Path) -> None:
     with pytest.raises(NothingOnTrial):
         trial.confirm(tmp_path / "none", 0.0)
     assert not (tmp_path / "none").exists()
+
+
+def test_a_lock_that_somebody_keeps_is_an_error_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun(tmp_path)
+    monkeypatch.setattr(trial, "_TURNS", 1)
+    with alone(tmp_path / trial.LOCK), pytest.raises(OSError, match="another process holds"):
+        trial.confirm(tmp_path, 0.0)

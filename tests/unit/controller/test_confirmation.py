@@ -1,0 +1,158 @@
+"""The controller's side of a change on trial: only a confirmation keeps it, whatever goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from controller import confirmation, kept, trial, watchdog
+from controller.confirmation import Before, Confirmation
+from controller.intent.layout import Intent
+from controller.lock import alone
+from controller.manifests import Manifests
+from tests.fakes.waiting import until
+from tests.unit.controller.intent.build import underlay
+from tests.unit.controller.test_manifests import BLUE, RED, World
+
+
+class Quiet(Confirmation):
+    """One whose namespace's TCP is nobody's concern."""
+
+    def keep_sessions(self) -> None:
+        pass
+
+
+class Site:
+    """Manifests with RED, confirmed; each edit of them is put on trial."""
+
+    def __init__(self, directory: Path) -> None:
+        self.world = World(directory)
+        self.world.settings = replace(self.world.settings, confirm_s=1000)
+        self.world.manifests = Manifests(self.world.settings)
+        self.state = self.world.state
+        self.world.start(underlay(), RED)
+        self.world.manifests.confirm()
+        self.replaced: list[Intent] = []
+        self.nics: set[str] = set()
+        before = Before(first=False, nics=())
+        self.confirmation = Quiet(self.world.settings, self.world.manifests, "fwd", before)
+        self.confirmation.begin()
+
+    def edit(self, *extra: object) -> trial.Trial:
+        self.world.edit(underlay(), RED, *extra)  # type: ignore[arg-type]  # manifests
+        self.confirmation.changed(())
+        return self.written()
+
+    def written(self) -> trial.Trial:
+        found = trial.read(self.state)
+        assert found is not None
+        return found
+
+    def expire(self) -> None:
+        trial.begin(self.state, replace(self.written(), deadline=0.0))
+
+    def good(self) -> list[str]:
+        return [r.name for r in kept.restore(self.state, self.world.manifests._overrides).items]
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    monkeypatch.setattr(confirmation, "LOOK_S", 0.0)
+    monkeypatch.setattr(watchdog, "runs", lambda _state_dir: True)
+    return Site(tmp_path)
+
+
+async def follow(site: Site) -> asyncio.Task[None]:
+    return asyncio.create_task(site.confirmation.run(site.replaced.append, lambda: site.nics))
+
+
+async def stop(work: asyncio.Task[None]) -> None:
+    work.cancel()
+    with suppress(asyncio.CancelledError):
+        await work
+
+
+@pytest.mark.parametrize("what", ["the file", "the directory", "its content"])
+async def test_a_trial_whose_file_is_lost_is_not_confirmed(site: Site, what: str) -> None:
+    before = site.edit(BLUE)
+    work = await follow(site)
+    match what:
+        case "the file":
+            (site.state / trial.NAME).unlink()
+        case "the directory":
+            shutil.rmtree(site.state)
+            await asyncio.sleep(0)
+            site.state.mkdir()
+        case _:
+            (site.state / trial.NAME).write_text("{")
+    await until(lambda: trial.read(site.state) is not None)
+    assert site.written() == before
+    assert site.world.manifests.changed
+    site.expire()
+    await until(lambda: bool(site.replaced))
+    assert not site.world.manifests.changed
+    await stop(work)
+
+
+async def test_a_trial_is_taken_back_in_time_without_a_state_directory(site: Site) -> None:
+    site.edit(BLUE)
+    site.expire()
+    site.confirmation._on_trial = site.written()
+    shutil.rmtree(site.state)
+    work = await follow(site)
+    await until(lambda: bool(site.replaced))
+    await stop(work)
+
+
+async def test_another_edit_while_a_change_is_taken_back_is_on_trial(site: Site) -> None:
+    site.edit(BLUE)
+    site.nics = {"eth9"}  # on its way home
+    work = await follow(site)
+    site.expire()
+    await until(lambda: bool(site.replaced))
+    again = site.edit({**BLUE, "metadata": {"name": "green"}})
+    assert not again.claimed
+    site.nics = set()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert site.written() == again
+    await stop(work)
+
+
+def test_an_edit_after_the_confirmation_is_confirmed_by_nobody(site: Site) -> None:
+    site.edit(BLUE)
+    trial.confirm(site.state, trial.now())
+    site.edit()  # the controller has not noticed yet
+    assert site.good() == ["underlay", "red", "blue"]
+    assert site.world.manifests.changed
+    assert not site.written().confirmed
+
+
+def test_what_is_no_edit_gives_nobody_more_time(site: Site) -> None:
+    before = site.edit(BLUE)
+    site.confirmation.changed(())  # as for the MTU of a NIC
+    assert site.written() == before
+
+
+async def test_a_confirmed_change_stays(site: Site) -> None:
+    site.edit(BLUE)
+    work = await follow(site)
+    trial.confirm(site.state, trial.now())
+    await until(lambda: trial.read(site.state) is None)
+    assert site.good() == ["underlay", "red", "blue"]
+    assert not site.world.manifests.changed
+    assert not site.replaced
+    await stop(work)
+
+
+def test_a_watchdog_ends_by_a_confirmation(site: Site) -> None:
+    site.edit(BLUE)
+    trial.confirm(site.state, trial.now())
+    with alone(site.state / watchdog.LOCK):
+        watchdog.watch(site.state)
+    assert site.written().confirmed
