@@ -62,7 +62,7 @@ def compile(  # noqa: A001 - called as layout.compile
     resources: Resources, node: Node, underlay_mtu: int = UNDERLAY_MTU
 ) -> Intent:
     """Compile resources for a node whose narrowest underlay device has `underlay_mtu`."""
-    accepted = validate(select(resources.items, node), node)
+    accepted = validate(select(resources.items, node), node, resources.partial)
     rejected = {status.owner: status for status in resources.rejected}
     for owner, violations in also_wrong(accepted, resources.partial):
         rejected[owner] = schema.also_rejected(rejected[owner], violations)

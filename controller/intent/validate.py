@@ -35,6 +35,7 @@ S = TypeVar("S", bound=Spec)
 
 RESERVED = re.compile(r"all|default|lo|(ac|br|br-hs-|vx|pe-e-|host-e-)[1-9]\d*|pt-ns|pt-host|cp-.*")
 """Names that no VRF and no NIC can have: devices of ours do, the kernel, or FRR means another."""
+OURS_ON_THE_HOST = re.compile(r"lo|host-e-[1-9]\d*|pt-host")
 
 
 class DependencyFailed(Exception):
@@ -62,6 +63,7 @@ class Accepted:
     raws: list[Resource[RawFrrConfig]] = field(default_factory=list)
     statuses: list[ResourceStatus] = field(default_factory=list)
     asked_vrfs: frozenset[str] = frozenset()  # those of all L3VNIs, rejected ones too
+    asked_names: frozenset[tuple[str, str]] = frozenset()  # theirs, with their namespaces
 
     def vtep(self, spec: L3Vni | L2Vni) -> IpAddress:
         """Return the VTEP address that a VNI uses. Raises DependencyFailed."""
@@ -94,8 +96,13 @@ class Accepted:
         return next((r for r in self.l3vnis if r.spec.vrf == vrf), None)
 
     def _called(self, name: str, namespace: str) -> Resource[L3Vni] | None:
-        """Return the L3VNI of this name in the same Kubernetes namespace, or else in another."""
+        """Return the L3VNI of this name in the same Kubernetes namespace, or else in another.
+
+        One of another namespace never stands for one that is rejected: it is another tenant's.
+        """
         found = [r for r in self.l3vnis if r.given_name == name]
+        if (namespace, name) in self.asked_names:
+            found = [r for r in found if r.namespace == namespace]
         return min(found, key=lambda r: r.namespace != namespace, default=None)
 
     def host_pools(self) -> Iterator[tuple[Network, str]]:
@@ -148,9 +155,15 @@ class Accepted:
 Check = Callable[[Accepted, Resource[Any]], Iterable[Complaint]]
 
 
-def validate(selection: Selection, node: Node) -> Accepted:
-    """Judge the resources of a node one by one."""
-    accepted = Accepted(node, asked_vrfs=frozenset(r.spec.vrf for r in selection.l3vnis))
+def validate(selection: Selection, node: Node, partials: Sequence[Resource[Spec]] = ()) -> Accepted:
+    """Judge the resources of a node one by one; `partials` are rejected already."""
+    l3vnis = [*selection.l3vnis]
+    l3vnis += (r for r in partials if isinstance(r.spec, L3Vni) and _is_for(node, r.spec))  # type: ignore[misc]
+    accepted = Accepted(
+        node,
+        asked_vrfs=frozenset(vrf for r in l3vnis if (vrf := getattr(r.spec, "vrf", ""))),
+        asked_names=frozenset((r.namespace, r.given_name) for r in l3vnis),
+    )
     for underlay in selection.underlays:
         _judge(accepted, underlay, _take_underlay)
     for passthrough in selection.passthroughs:
@@ -338,11 +351,27 @@ def _gateways_are_apart(accepted: Accepted, resource: Resource[L2Vni]) -> Iterat
         vrf = accepted.domain(resource)
     except DependencyFailed:
         return
+    if not vrf:
+        return  # gateways need one
     for index, gateway in enumerate(resource.spec.gateway_ips):
         for subnet, owner in accepted.subnets(vrf):
             if subnet.overlaps(gateway.network):
                 text = f"gateway {gateway} overlaps {subnet} of {owner} in the same VRF"
                 yield Complaint(("gatewayIPs", index), text)
+
+
+def _host_bridge_is_one(accepted: Accepted, resource: Resource[L2Vni]) -> Iterator[Complaint]:
+    """Complain of a host's bridge that is a device of ours, or a NIC that leaves the host."""
+    master = resource.spec.host_master
+    if master is None or not (name := master.bridge.name):
+        return
+    at: Path = ("hostMaster", "ovsBridge" if master.ovs_bridge else "linuxBridge", "name")
+    if OURS_ON_THE_HOST.fullmatch(name):
+        yield Complaint(
+            at, f"a bridge cannot be called {name}: a device of ours is; choose another"
+        )
+    elif accepted.underlay is not None and name in accepted.underlay.spec.nics:
+        yield Complaint(at, f"{name} is an interface of the Underlay, and no bridge")
 
 
 def _underlay_is_there(accepted: Accepted, _resource: Resource[Spec]) -> Iterator[Complaint]:
@@ -427,6 +456,7 @@ CHECKS: Mapping[type[Spec], tuple[Check, ...]] = {
         _vni_is_free,
         _domain_is_there,
         _gateways_are_apart,
+        _host_bridge_is_one,
     ),
     RawFrrConfig: (),
 }

@@ -107,3 +107,16 @@ def test_what_is_kept_has_its_namespace_in_whatever_order() -> None:
     assert layout.compile(kept, kept.node).vnis == layout.compile(found, found.node).vnis
     spoilt = keep_last_good(kept, resources(*given[:1], routed("team-b", "blue", 0)))
     assert [r.name for r in spoilt.items] == ["team-b/tenant", "underlay"]
+
+
+@rule("L2VNI.routingDomain")
+@pytest.mark.parametrize("wrong", [{"vni": 101}, {"vni": 99_999_999}])
+def test_a_rejected_resource_is_not_replaced_by_that_of_another_namespace(
+    wrong: dict[str, int],
+) -> None:
+    mine = routed("team-b", "blue", 102)
+    mine["spec"].update(wrong)
+    found = intent(underlay(), routed("team-a", "red", 101), mine, bridged("team-b", "tenant", 103))
+    refused = status(found, "L2VNI", "team-b/segment")
+    assert (refused.ready, refused.reason) == (False, "DependencyFailed")
+    assert "routingDomain L3VNI tenant is missing, rejected" in refused.message

@@ -227,3 +227,28 @@ def test_a_narrow_underlay_is_remarked_upon() -> None:
     verdict = status(intent(underlay(), mtu=1300), "Underlay", "underlay")
     assert verdict.ready
     assert verdict.message == "MTU 1300 leaves 1250 bytes in the overlay; IPv6 needs 1280"
+
+
+@pytest.mark.parametrize("kind", ["Linux", "OVS"])
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("eth1", "eth1 is an interface of the Underlay, and no bridge"),
+        ("host-e-110", "a bridge cannot be called host-e-110"),
+        ("host-e-7", "a bridge cannot be called host-e-7"),
+        ("pt-host", "a bridge cannot be called pt-host"),
+        ("lo", "a bridge cannot be called lo"),
+        ("br1", ""),
+        ("br-hs-7", ""),
+    ],
+)
+@rule("L2VNI.hostMaster")
+def test_a_bridge_of_the_host_is_neither_ours_nor_a_nic(kind: str, name: str, why: str) -> None:
+    field = f"{kind.lower()}Bridge"
+    master = {"type": f"{kind}Bridge", field: {"lifecycle": "External", "name": name}}
+    given = l2vni("s", vni=110, hostMaster=master, **DETACHED)
+    found = status(intent(underlay(), given), "L2VNI", "s")
+    assert found.ready is not bool(why)
+    assert why in found.message
+    if why:
+        assert f"spec.hostMaster.{field}.name" in found.message
