@@ -16,36 +16,50 @@ import re
 
 MASK = "***"
 
+
+def _short(word: str, least: int) -> str:
+    """Return a pattern of a keyword and of its abbreviations, which FRR takes where unambiguous."""
+    rest = ""
+    for letter in reversed(word[least:]):
+        rest = f"(?:{letter}{rest})?"
+    return word[:least] + rest
+
+
 _WORDS = r"[\w-]*(?:pas+w\w*|passphrase|secret|psk)"  # misspelt ones are quoted by vtysh
 _PHRASES = (
-    r"key-string",  # key chain
-    r"[\w-]*authentication-key",  # OSPF: interface, virtual link
-    r"message-digest-key\s+\S+\s+md5",
-    r"hash-algo\s+\S+\s+key",  # OSPFv3
-    r"authentication\s+string",  # RIP
-    r"nhrp\s+authentication",
-    r"(?:area|domain)-password",  # IS-IS
+    _short("key-string", 4),  # key chain
+    rf"[\w-]*{_short('authentication-key', 15)}",  # OSPF: interface, virtual link
+    rf"{_short('message-digest-key', 2)}\s+\S+\s+{_short('md5', 1)}",
+    rf"{_short('hash-algo', 2)}\s+\S+\s+{_short('key', 1)}",  # OSPFv3
+    rf"{_short('authentication', 2)}\s+{_short('string', 1)}",  # RIP
+    rf"{_short('nhrp', 2)}\s+{_short('authentication', 2)}",
+    rf"(?:area|domain)-{_short('password', 1)}",  # IS-IS
+    _short("tcp-md5-auth", 4),  # PCEP
     r"pre-shared-key|private-key|auth-?key",
     r"snmp(?:-server)?\s+(?:community|user|host\s+\S+)|r[ow]community6?|smux\s+peer\s+\S+",
     r"(?:tacacs|radius)(?:-server)?\+?(?:\s+\S+)*?\s+(?:key|secret)",
 )
-_WORD_BEGINS = r"(?:(?<![\w-])|(?<=\\[nrt]))"  # the latter in what Python printed by its repr
+_WORD_BEGINS = (  # also in what Python printed by its repr, and behind the sign of a difference
+    r"(?:(?<![\w-])|(?<=\\[nrt])|(?<=^[+-]))"
+)
+_FIRST = "|".join((_short("enable", 2), _short("isis", 2), _short("openfabric", 2), "fabricd"))
+_NAMED = "|".join((_short("neighbor", 1), _short("peer", 2), _short("username", 1)))
 _BEGINNING = (  # what may stand ahead of `password` in a command, and of a command in prose
     r"(?:(?:^|[`'\"(:]|\\n)[\s+-]*(?:no\s+)?(?:enable\s+)?"
-    rf"|{_WORD_BEGINS}(?:enable|isis|fabricd|(?:neighbor|peer|username)\s+\S+)\s+)"
+    rf"|{_WORD_BEGINS}(?:{_FIRST}|(?:{_NAMED})\s+\S+)\s+)"
 )
-_HIDDEN = r"(?!\*\*\*)[^\r\n]+"
+_HIDDEN = r"(?!\*\*\*(?:$|[\r\n`'\",;:)\]}\\]))[^\r\n]+"  # not what is hidden already
 _ANYWHERE = rf"{_WORD_BEGINS}(?:{'|'.join(_PHRASES)})"
-_MAPPED = (
-    r"(?P<quote>[\"'])[\w-]*(?:[Pp]assword|[Ss]ecret|[Pp]assphrase)(?P=quote)\s*:"  # JSON, a repr
-)
+_KEY = r"[\w-]*(?:[Pp]assword|[Ss]ecret|[Pp]assphrase)"
+_MAPPED = rf"(?P<quote>[\"']){_KEY}(?P=quote)\s*:|(?<![\w-]){_KEY}="  # JSON, a repr
+_BLANK = r"(?:[ \t]|\\t)+|(?<=[:=])(?=\S)"
 
 _IN_COMMANDS = re.compile(
-    rf"(?P<head>{_ANYWHERE}|(?<![\w-]){_WORDS}|{_MAPPED})(?P<blank>[ \t]+)(?P<value>{_HIDDEN})",
-    re.IGNORECASE,
+    rf"(?P<head>{_ANYWHERE}|(?<![\w-]){_WORDS}|{_MAPPED})(?P<blank>{_BLANK})(?P<value>{_HIDDEN})",
+    re.IGNORECASE | re.MULTILINE,
 )
 _IN_PROSE = re.compile(
-    rf"(?P<head>{_ANYWHERE}|{_BEGINNING}{_WORDS}|{_MAPPED})(?P<blank>[ \t]+){_HIDDEN}",
+    rf"(?P<head>{_ANYWHERE}|{_BEGINNING}{_WORDS}|{_MAPPED})(?P<blank>{_BLANK}){_HIDDEN}",
     re.MULTILINE,
 )
 

@@ -49,6 +49,19 @@ COMMANDS = (
     "tacacs server host 192.0.2.1 key {}",
     "radius-server host 192.0.2.1 auth-port 1812 key {}",
     "tunnel protection pre-shared-key {}",
+    "tcp-md5-auth {}",
+    "openfabric password clear {}",
+    "nei 192.0.2.1 passw {}",  # abbreviated, as FRR takes it
+    "ena passw {}",
+    "user admin passw {}",
+    "ip ospf authentication-k {}",
+    "ip ospf mess 1 md {}",
+    "ip rip auth str {}",
+    "ip nhrp auth {}",
+    "ipv6 ospf6 auth key-id 1 hash hmac-sha-256 k {}",
+    "key-s {}",
+    "neighbor 192.0.2.1 password\t{}",
+    "neighbor 192.0.2.1 password ***{}",
 )
 
 QUOTED: tuple[Callable[[str], str], ...] = (
@@ -58,6 +71,7 @@ QUOTED: tuple[Callable[[str], str], ...] = (
     lambda command: f" no {command}",
     lambda command: f"- {command}",
     lambda command: f"+ {command}",
+    lambda command: f"context\n-{command}\n+{command}",
     lambda command: f"-  no {command}",
     lambda command: f"interface eth0\n {command}\nexit",
     lambda command: f"interface eth0\r\n {command}\r\nexit",
@@ -120,7 +134,15 @@ def test_prose_about_passwords_stays(text: str) -> None:
     assert redact_prose(text) == text
 
 
-@pytest.mark.parametrize("text", ['{"password": "s3cr#t"}', "{'authPassword': 's3cr#t', 'a': 1}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"password": "s3cr#t"}',
+        '{"password":"s3cr#t"}',
+        "{'authPassword': 's3cr#t', 'a': 1}",
+        "Neighbor(address='192.0.2.1', password='s3cr#t')",
+    ],
+)
 def test_a_mapping_shows_no_password(text: str) -> None:
     assert hidden(redact(text))
     assert hidden(redact_prose(text))
