@@ -2,8 +2,9 @@
 
 Most lines report something that came from outside: a route, a message, a connection. A peer that
 sends 100,000 bad ones must not fill a disk, so each place in the code that logs is limited: the
-first FIRST lines are written, further ones are counted, and every INTERVAL_S one line has their
-number and the last of them. Callers just log.
+first FIRST lines of a level are written, further ones are counted, and every INTERVAL_S one line
+has their number and the last of them. Once fewer than FIRST were held in an interval, the next ones
+are written again: who sends one bad message now and then hides nothing. Callers just log.
 
     12:00:00  nexthop 1: ENODEV        ten lines like this one
     12:00:30  99,990 more like this in 30 s; the last one: nexthop 100000: ENODEV
@@ -35,7 +36,7 @@ LENGTH = 4000  # characters of a message; a bad message's hexadecimal can have 1
 WHOLE = {"whole": True}
 """As `extra`: a line for the administrator about each of his own errors, which is not limited."""
 
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029]")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class TextFormatter(logging.Formatter):
@@ -49,7 +50,8 @@ class TextFormatter(logging.Formatter):
         return super().formatMessage(record)
 
     def formatException(self, ei: object) -> str:
-        return redact_prose(super().formatException(ei))  # type: ignore[arg-type]  # as it is given
+        text = redact_prose(super().formatException(ei))  # type: ignore[arg-type]  # as it is given
+        return "\n".join(f"  {_CONTROL.sub(_escaped, line)}" for line in text.split("\n"))
 
 
 class JsonFormatter(logging.Formatter):
@@ -80,11 +82,12 @@ class Bounded(logging.Handler):
         super().__init__()
         self._target = target
         self._clock = clock
-        self._places: dict[tuple[str, int], _Place] = {}
+        self._places: dict[tuple[str, int, int], _Place] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
         now = self._clock()
-        place = self._places.setdefault((record.pathname, record.lineno), _Place(now))
+        key = record.pathname, record.lineno, record.levelno
+        place = self._places.setdefault(key, _Place(now))
         self._summarize(place, now)
         if getattr(record, "whole", False) or place.takes(record, now):
             self._target.handle(record)
@@ -112,12 +115,13 @@ class Bounded(logging.Handler):
 
 
 class _Place:
-    """A line of code that logs: what it wrote, and what it may not write, in one interval."""
+    """A line of code and a level: what it wrote, and what it may not write, in one interval."""
 
     def __init__(self, now: float) -> None:
         self._began = now
         self._written = 0
-        self._held = 0  # rows
+        self._held = 0  # lines
+        self._rows = 0  # that these are about
         self._last: logging.LogRecord | None = None
 
     def takes(self, record: logging.LogRecord, now: float) -> bool:
@@ -127,23 +131,26 @@ class _Place:
         if self._written < FIRST:
             self._written += 1
             return True
-        self._held += getattr(record, "rows", 1)
+        self._held += 1
+        self._rows += getattr(record, "rows", 1)
         self._last = record
         return False
 
     def summary(self, due: float, now: float) -> logging.LogRecord | None:
         """Return the line that is due at the end of an interval in which rows were held.
 
-        The next interval has no lines but its summary: whatever is going on still goes on.
+        While as much goes on, the next interval has no lines but its summary. The text is formatted
+        by the target, which survives what cannot be.
         """
         if self._last is None or due - self._began < INTERVAL_S:
             return None
         last = self._last
         values = dict(last.__dict__)
-        values["msg"] = "%s more like this in %.0f s; the last one: %s"
-        values["args"] = (f"{self._held:,}", now - self._began, last.getMessage())
+        told = f"{self._rows:,} more like this in {now - self._began:.0f} s; the last one: "
+        values["msg"] = f"{told}{last.msg}"
         values["exc_info"] = values["exc_text"] = None
-        self._began, self._held, self._last = now, 0, None
+        self._written = FIRST if self._held >= FIRST else 0
+        self._began, self._held, self._rows, self._last = now, 0, 0, None
         return logging.makeLogRecord(values)
 
 

@@ -125,6 +125,55 @@ def test_after_a_quiet_interval_lines_are_written_again() -> None:
     assert world.lines[before:] == ["WARNING a.b: nexthop 7: ENODEV"]
 
 
+def test_after_a_burst_a_message_now_and_then_hides_no_other() -> None:
+    world = World()
+    world.refuse(*range(1000))
+    for _ in range(10):
+        world.tick(INTERVAL_S)
+        world.refuse(7)
+    before = len(world.lines)
+    world.refuse(1, 2, 3)
+    assert len(world.lines) == before + 3
+
+
+def test_no_interval_has_more_lines_than_are_allowed() -> None:
+    world = World()
+    for _ in range(20):
+        before = len(world.lines)
+        world.refuse(*range(FIRST + FIRST // 2))
+        world.tick(INTERVAL_S)
+        assert len(world.lines) <= before + FIRST + 1
+    assert rows_told(world.lines) == 20 * (FIRST + FIRST // 2)
+
+
+def test_lines_of_a_level_hide_none_of_another() -> None:
+    world = World()
+    for level in (*[logging.WARNING] * 100, logging.ERROR):
+        world.log.log(level, "%s", "retrying" if level == logging.WARNING else "refused")
+    assert world.lines[-1] == "ERROR a.b: refused"
+
+
+@pytest.mark.parametrize("args", [("x",), ({"n": "x"},)])
+def test_a_line_that_cannot_be_formatted_ends_nobody(
+    args: tuple[object, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    world = World()
+    for _ in range(FIRST + 1):
+        world.log.warning("%d" if args == ("x",) else "%(n)d", *args)
+    world.tick(INTERVAL_S)
+    world.log.warning("on we go")
+    assert world.lines == ["WARNING a.b: on we go"]
+
+
+def test_the_values_of_a_line_may_be_a_mapping() -> None:
+    world = World()
+    for number in range(FIRST + 1):
+        world.log.warning("100%% of %(what)s", {"what": number})
+    world.tick(INTERVAL_S)
+    assert world.lines[-1].endswith(f"1 more like this in 30 s; the last one: 100% of {FIRST}")
+
+
 def test_a_loud_place_hides_no_other() -> None:
     world = World()
     world.refuse(*range(1000))
@@ -165,6 +214,16 @@ def test_what_a_peer_sent_begins_no_line() -> None:
     sent = "x\nERROR a: y\x1b[2J"
     record = logging.makeLogRecord({"name": "a", "levelname": "INFO", "msg": sent})
     assert TextFormatter().format(record) == "INFO a: x\\nERROR a: y\\x1b[2J"
+
+
+def test_what_a_peer_sent_begins_no_line_of_a_traceback() -> None:
+    try:
+        raise ValueError("x\nERROR a: y\x9b2J")
+    except ValueError:
+        record = logging.makeLogRecord({"msg": "x", "exc_info": sys.exc_info()})
+    lines = TextFormatter().format(record).splitlines()
+    assert [line for line in lines[1:] if not line.startswith("  ")] == []
+    assert lines[-1] == "  ERROR a: y\\x9b2J"
 
 
 def traced(formatter: logging.Formatter) -> str:
