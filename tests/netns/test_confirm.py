@@ -253,7 +253,7 @@ def test_a_changed_manifest_goes_back_when_nobody_confirms(host: Machine) -> Non
         until(lambda: at_home(host), "the first goes home")
         until(lambda: "eth8" in names(host.host), "the second comes home", WITHIN_S + 30)
         until(lambda: taken(host), "the first is taken again")
-        assert "198.51.100.2" in run(f"ip -n {host.host} addr show eth8")
+        until(lambda: "198.51.100.2" in run(f"ip -n {host.host} addr show eth8"), "its address")
         until(lambda: trial.read(host.state_dir) is None, "nothing is on trial")
         assert "former manifests are back" in one.log
         assert one.process.poll() is None
