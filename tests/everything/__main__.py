@@ -53,6 +53,7 @@ DONE_HERE = " and ".join(
     f"not kernel-{group}" for group in ("stream", "routes", "records", "served")
 )
 """The contract's worlds that need nothing of a guest: not a second time there."""
+IN_NETNS = "netns and not program"
 
 
 def main() -> int:
@@ -87,7 +88,7 @@ def _in_the_lab(jobs: int, *, every: bool) -> tuple[Step, ...]:
     return (
         Step(
             "in namespaces, the lab's kernel",
-            (*run, "-m", f"netns{rest}", "-k", DONE_HERE, "tests/netns", "tests/contract"),
+            (*run, "-m", f"{IN_NETNS}{rest}", "-k", DONE_HERE, "tests/netns", "tests/contract"),
             "lab-netns",
         ),
         Step("scenarios with real FRR", (*run, "-m", f"lab{rest}"), "lab"),

@@ -24,6 +24,7 @@ from tests.netns.namespaces import names, run
 
 pytestmark = [
     pytest.mark.netns,
+    pytest.mark.program,
     pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root"),
 ]
 

@@ -14,7 +14,7 @@ import pytest
 from datapaths.linux import netns
 from tests.fakes.grout import listening
 
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, pytest.mark.program]
 
 NO_SPEC = """\
 apiVersion: network.openperouter.io/v1alpha1
@@ -142,15 +142,6 @@ def test_an_absent_manifest_is_named(tmp_path: Path) -> None:
 def test_a_state_directory_that_cannot_be_written_is_named(spaces: None) -> None:
     said = refused(f"--frr-netns={FRR}", f"--netns={FORWARDING}", "--state-dir=/proc/dualpath")
     assert "--state-dir /proc/dualpath" in said
-
-
-def test_without_root_it_says_so() -> None:
-    if os.geteuid() != 0:
-        pytest.skip("needs root to stop being root")
-    interpreter = Path(sys.executable).resolve()
-    if not os.access(interpreter, os.X_OK) or str(interpreter).startswith("/root"):
-        pytest.skip("this Python cannot be run by another user")
-    assert "only root" in refused("--frr-netns=x", uid=65534)
 
 
 def test_a_grout_that_is_not_there_is_named(spaces: None, tmp_path: Path) -> None:

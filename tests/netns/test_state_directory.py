@@ -14,7 +14,7 @@ import pytest
 
 from datapaths.linux import netns
 
-pytestmark = pytest.mark.netns
+pytestmark = [pytest.mark.netns, pytest.mark.program]
 
 FRR, FORWARDING = "dp-state-frr", "dp-state-fwd"
 SCRIPT = 'mount -t tmpfs -o size=64k state "$0" && exec "$@"'

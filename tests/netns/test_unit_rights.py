@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 
 from datapaths.linux import netns
 from tests.netns.namespaces import fresh, run
+from tests.netns.test_starting import refused
 
 pytestmark = pytest.mark.netns
 
@@ -97,3 +99,12 @@ def test_the_controller_starts_with_the_capabilities_of_its_unit(home: str, tmp_
     assert netns.isolated(CONTROL)
     assert "not permitted" not in log.read_text()
     assert "EPERM" not in log.read_text()
+
+
+def test_without_root_it_says_so() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root to stop being root")
+    interpreter = Path(sys.executable).resolve()
+    if not os.access(interpreter, os.X_OK) or str(interpreter).startswith("/root"):
+        pytest.skip("this Python cannot be run by another user")
+    assert "only root" in refused("--frr-netns=x", uid=65534)
