@@ -6,6 +6,7 @@ import errno
 import ipaddress
 import os
 import socket
+import stat
 
 from controller.intent.documents import ManifestError
 from controller.intent.node import Namespaces
@@ -89,10 +90,19 @@ def _same(a: str, b: str) -> bool:
 
 
 def check_state_dir(settings: Settings) -> None:
+    """Refuse a directory that cannot be written, or in which others could lead us elsewhere."""
     probe = settings.state_dir / ".probe"
     try:
         settings.state_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
-        probe.write_text("dualpath\n")
+        found = settings.state_dir.stat()
+        if found.st_uid not in (0, os.geteuid()) or found.st_mode & stat.S_IWOTH:
+            raise Refused(
+                f"--state-dir {settings.state_dir}: users other than root may write there; give a "
+                "directory of root's"
+            )
+        probe.unlink(missing_ok=True)
+        with probe.open("x", encoding="utf-8") as opened:
+            opened.write("dualpath\n")
         probe.unlink()
     except OSError as error:
         raise Refused(f"--state-dir {settings.state_dir}: {error.strerror}") from None

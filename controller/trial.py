@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -66,6 +67,8 @@ def read(state_dir: Path) -> Trial | None:
     try:
         told = json.loads((state_dir / NAME).read_text(encoding="utf-8"))
         found = Trial(**{**told, "keeps": tuple(told["keeps"])})
+        if not (math.isfinite(found.deadline) and isinstance(found.pid, int)):
+            return None
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return found if found.boot == boot() else None

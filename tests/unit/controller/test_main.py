@@ -61,6 +61,32 @@ def test_a_state_directory_that_cannot_be_written_is_named(tmp_path: Path) -> No
     assert list((tmp_path / "made" / "here").iterdir()) == []
 
 
+@pytest.mark.parametrize("what", ["everybody's", "another user's", "behind a link"])
+def test_a_state_directory_of_others_is_refused(tmp_path: Path, what: str) -> None:
+    directory = named = tmp_path / "state"
+    directory.mkdir()
+    (directory / ".probe").symlink_to(tmp_path / "roots")
+    if what == "another user's":
+        if os.geteuid():
+            pytest.skip("only root gives a directory away")
+        os.chown(directory, 65534, 65534)
+    else:
+        directory.chmod(0o1777)
+    if what == "behind a link":
+        named = tmp_path / "link"
+        named.symlink_to(directory)
+    with pytest.raises(Refused, match="users other than root may write there"):
+        checks.check_state_dir(told("--state-dir", str(named)))
+    assert not (tmp_path / "roots").exists()
+
+
+def test_the_probe_of_a_state_directory_follows_no_link(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state/.probe").symlink_to(tmp_path / "roots")
+    checks.check_state_dir(told("--state-dir", str(tmp_path / "state")))
+    assert not (tmp_path / "roots").exists()
+
+
 @pytest.mark.parametrize("text", [None, "", "kind: Nonsense\n", ": :\n"])
 def test_manifests_that_hold_nothing_end_in_a_sentence_per_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None

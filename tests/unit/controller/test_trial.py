@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,16 @@ def test_what_was_begun_is_read_as_it_was_by_nobody_but_root(tmp_path: Path) -> 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"deadline": 1}', "\x00", '{"keeps": 3}'])
 def test_a_file_that_makes_no_sense_is_no_trial(tmp_path: Path, text: str) -> None:
     (tmp_path / trial.NAME).write_text(text)
+    assert trial.read(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"deadline": "soon"}, {"deadline": float("nan")}, {"deadline": float("inf")}, {"pid": "1"}],
+)
+def test_a_trial_without_an_end_is_none(tmp_path: Path, wrong: dict[str, object]) -> None:
+    one = begun(tmp_path)
+    (tmp_path / trial.NAME).write_text(json.dumps({**asdict(one), **wrong}))
     assert trial.read(tmp_path) is None
 
 
