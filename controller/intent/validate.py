@@ -363,7 +363,9 @@ def _gateways_are_apart(accepted: Accepted, resource: Resource[L2Vni]) -> Iterat
 def _host_bridge_is_one(accepted: Accepted, resource: Resource[L2Vni]) -> Iterator[Complaint]:
     """Complain of a host's bridge that is a device of ours, or a NIC that leaves the host."""
     master = resource.spec.host_master
-    if master is None or not (name := master.bridge.name):
+    if master is None or (bridge := master.ovs_bridge or master.linux_bridge) is None:
+        return
+    if not (name := bridge.name):
         return
     at: Path = ("hostMaster", "ovsBridge" if master.ovs_bridge else "linuxBridge", "name")
     if OURS_ON_THE_HOST.fullmatch(name):

@@ -229,6 +229,14 @@ def test_a_narrow_underlay_is_remarked_upon() -> None:
     assert verdict.message == "MTU 1300 leaves 1250 bytes in the overlay; IPv6 needs 1280"
 
 
+@pytest.mark.parametrize("master", [{"type": "LinuxBridge"}, {"type": "LinuxBridge", "x": 1}, {}])
+@rule("L2VNI.hostMaster")
+def test_a_master_without_its_bridge_is_wrong_by_itself_only(master: Yaml) -> None:
+    found = status(intent(underlay(), l2vni("s", hostMaster=master, **DETACHED)), "L2VNI", "s")
+    assert "spec.hostMaster" in found.message
+    assert "cannot be called" not in found.message
+
+
 @pytest.mark.parametrize("kind", ["Linux", "OVS"])
 @pytest.mark.parametrize(
     ("name", "why"),
