@@ -35,7 +35,8 @@ class FpmServer:
     """One client, zebra: while it lives, another connection is closed at once.
 
     Who is somebody else is closed, and who may be somebody else makes room for zebra. One of whom
-    nothing is known, and that has sent nothing yet, makes room for the next.
+    nothing is known, and that has sent nothing yet, makes room for the next; a zebra that has sent
+    nothing yet makes room for zebra only.
     """
 
     def __init__(
@@ -122,7 +123,9 @@ class FpmServer:
         if self._client is not None:
             self._read()  # it may have sent something, or ended
         sure = caller is Caller.ZEBRA and not self._is_zebra
-        if self._client is not None and self.received and not sure:
+        # Who connects and is gone at once is unknown: zebra, which may have nothing to say, stays.
+        silent = not self.received and (caller is Caller.ZEBRA or not self._is_zebra)
+        if self._client is not None and not (silent or sure):
             client.close()
             log.warning("FPM: zebra is connected; a second connection was closed")
             return

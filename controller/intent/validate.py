@@ -84,7 +84,7 @@ class Accepted:
                 return found.spec.vrf
             wanted = domain.l3vni.name
             text = f"routingDomain L3VNI {wanted} is missing, rejected or not on this node"
-            meant = closest(wanted, [r.given_name for r in self.l3vnis])
+            meant = closest(wanted, [r.given_name for r in self.l3vnis if r.given_name != wanted])
             raise DependencyFailed(("routingDomain", "l3vni", "name"), text, meant)
         vrf = resource.spec.vrf or ""
         if vrf in self.asked_vrfs and not self.maker(vrf):

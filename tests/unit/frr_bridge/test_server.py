@@ -281,3 +281,22 @@ async def test_nobody_takes_zebras_place_while_it_lives(world: World, next_: Cal
     second, _ = await world.connect()
     assert await second.read() == b""
     assert world.events == ["connected"]
+
+
+async def test_a_caller_that_is_unknown_does_not_take_the_place_of_a_silent_zebra(
+    world: World,
+) -> None:
+    world.next = Caller.ZEBRA
+    await world.connect()
+    world.next = Caller.UNKNOWN  # as one that closes its end at once
+    second, _ = await world.connect()
+    assert await second.read() == b""
+    assert world.events == ["connected"]
+
+
+async def test_a_silent_zebra_makes_room_for_zebra(world: World) -> None:
+    world.next = Caller.ZEBRA
+    first, _ = await world.connect()
+    await world.connect()
+    assert await first.read() == b""
+    assert world.events == ["connected", "lost", "connected"]

@@ -120,3 +120,4 @@ def test_a_rejected_resource_is_not_replaced_by_that_of_another_namespace(
     refused = status(found, "L2VNI", "team-b/segment")
     assert (refused.ready, refused.reason) == (False, "DependencyFailed")
     assert "routingDomain L3VNI tenant is missing, rejected" in refused.message
+    assert "did you mean tenant" not in refused.message
