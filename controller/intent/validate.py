@@ -161,7 +161,7 @@ def validate(selection: Selection, node: Node, partials: Sequence[Resource[Spec]
     l3vnis += (r for r in partials if isinstance(r.spec, L3Vni) and _is_for(node, r.spec))  # type: ignore[misc]
     accepted = Accepted(
         node,
-        asked_vrfs=frozenset(vrf for r in l3vnis if (vrf := getattr(r.spec, "vrf", ""))),
+        asked_vrfs=frozenset(r.spec.vrf for r in selection.l3vnis),
         asked_names=frozenset((r.namespace, r.given_name) for r in l3vnis),
     )
     for underlay in selection.underlays:

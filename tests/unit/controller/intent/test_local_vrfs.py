@@ -146,16 +146,7 @@ def test_a_static_file_of_l2vnis_alone_is_taken() -> None:
 
 @rule("L2VNI.vrf")
 @pytest.mark.parametrize("wrong", [{"vni": 99_999_999}, {"hostSession": 1}])
-def test_an_l3vni_with_a_wrong_field_does_not_leave_its_vrf_to_l2vnis(wrong: Yaml) -> None:
+def test_a_new_l3vni_with_a_wrong_field_takes_no_local_vrf_away(wrong: Yaml) -> None:
     found = intent(underlay(), manifest("L3VNI", "storage", vrf="storage", **wrong), ONE)
-    refused = status(found, "L2VNI", "one")
-    assert (refused.ready, refused.reason) == (False, "DependencyFailed")
-    assert "the L3VNI that makes VRF storage is rejected" in refused.message
-    assert not found.vrfs
-
-
-@rule("L2VNI.vrf")
-def test_an_l3vni_of_another_node_with_a_wrong_field_is_nobody_s_vrf() -> None:
-    elsewhere = {"matchLabels": {"rack": "other"}}
-    other = manifest("L3VNI", "storage", vrf="storage", vni=2**24, nodeSelector=elsewhere)
-    assert status(intent(underlay(), other, ONE), "L2VNI", "one").ready
+    assert status(found, "L2VNI", "one").ready
+    assert found.vrfs == (Vrf("storage", TABLE),)
