@@ -177,6 +177,7 @@ def tenants() -> Iterator[tuple[dict[str, str], Box]]:
         yield space, box
 
 
+@pytest.mark.vrf
 def test_each_table_is_reached_by_its_own_hosts_alone(tenants: tuple[dict[str, str], Box]) -> None:
     space, _ = tenants
     wrong = []
@@ -189,6 +190,7 @@ def test_each_table_is_reached_by_its_own_hosts_alone(tenants: tuple[dict[str, s
     assert wrong == []
 
 
+@pytest.mark.vrf
 def test_hosts_of_two_tables_never_reach_one_another(tenants: tuple[dict[str, str], Box]) -> None:
     space, _ = tenants
     hosts = {
@@ -207,6 +209,7 @@ def test_hosts_of_two_tables_never_reach_one_another(tenants: tuple[dict[str, st
     assert wrong == []
 
 
+@pytest.mark.vrf
 def test_tenant_uses_the_addresses_of_its_router_and_speaks_no_vxlan_to_it(
     tenants: tuple[dict[str, str], Box],
 ) -> None:
