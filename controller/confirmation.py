@@ -52,6 +52,7 @@ class Confirmation:
         self._state_dir = settings.state_dir
         self._manifests = manifests
         self._watchdog: subprocess.Popen[bytes] | None = None
+        self._running = False  # from then on no error of the state directory ends us
         self._on_trial: Trial | None = None  # as it was written
         self._keeps: set[str] | None = None  # NICs that stay while a change is taken back
         manifests.confirming = settings.confirm_s > 0
@@ -83,14 +84,15 @@ class Confirmation:
 
     def changed(self, nics: tuple[str, ...]) -> None:
         """Take note of other manifests, before they are put in force."""
-        if not self._settings.confirm_s:
-            return
         found = self._found()
         if found is not None and found.confirmed:
             self._stays()
             found = None
-        if found is not None and found.first:
-            return  # the start as a whole is on trial
+        if found is not None and (found.first or not self._settings.confirm_s):
+            self._manifests.keep_pending()  # an edit is a part of what is on trial as a whole
+            return
+        if not self._settings.confirm_s:
+            return
         taken_back = self._keeps is not None
         if not self._manifests.changed:
             if found is not None and not taken_back:
@@ -104,6 +106,7 @@ class Confirmation:
 
     async def run(self, replace: Callable[[Intent], None], nics: Callable[[], set[str]]) -> None:
         """Follow it until cancelled. Raises Unconfirmed."""
+        self._running = True
         while True:
             await asyncio.sleep(LOOK_S)
             found = self._found()
@@ -115,7 +118,7 @@ class Confirmation:
             elif found.confirmed:
                 self._stays()
             elif trial.now() < found.deadline:
-                self._keep_watchdog()
+                self._try(self._keep_watchdog)
             elif self._claims():
                 self._take_back(found, replace)
 
@@ -129,6 +132,13 @@ class Confirmation:
             trial.begin(self._state_dir, lost)
             log.warning("%s: somebody removed it; it is there again", trial.NAME)
         return lost
+
+    def _try(self, work: Callable[[], None]) -> None:
+        """Go on without a file or a watchdog: this controller takes the change back by itself."""
+        try:
+            work()
+        except OSError as error:
+            log.error("%s; what is on trial is known to this controller only", error)
 
     def _claims(self) -> bool:
         """Make it too late to confirm; it is where the state directory is not there any more."""
@@ -152,16 +162,19 @@ class Confirmation:
     def _over(self) -> None:
         self._on_trial = self._keeps = None
         self._manifests.confirming = self._settings.confirm_s > 0  # an earlier controller's may end
-        trial.end(self._state_dir)
-        kept.forget_pending(self._state_dir)
+        self._try(lambda: trial.end(self._state_dir))
+        self._try(lambda: kept.forget_pending(self._state_dir))
         self.keep_sessions()
 
     def _put_on_trial(self, *, first: bool, keeps: tuple[str, ...]) -> None:
         deadline = trial.now() + self._settings.confirm_s
         found = Trial(deadline, trial.boot(), os.getpid(), first, keeps)
         self._manifests.keep_pending()
-        self._keeps = None
-        self._write(found)
+        self._keeps, self._on_trial = None, found
+        if self._running:
+            self._try(lambda: self._write(found))
+        else:
+            self._write(found)
         log.warning("%s", self._what(found))
 
     def _write(self, found: Trial) -> None:

@@ -13,7 +13,7 @@ import pytest
 from controller import confirmation, kept, trial, watchdog
 from controller.confirmation import Before, Confirmation
 from controller.intent.layout import Intent
-from controller.lock import alone
+from controller.lock import alone, is_held
 from controller.manifests import Manifests
 from tests.fakes.waiting import until
 from tests.unit.controller.intent.build import underlay
@@ -156,3 +156,43 @@ def test_a_watchdog_ends_by_a_confirmation(site: Site) -> None:
     with alone(site.state / watchdog.LOCK):
         watchdog.watch(site.state)
     assert site.written().confirmed
+
+
+async def test_an_edit_without_a_state_directory_is_on_trial_all_the_same(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watchdog, "runs", lambda state_dir: is_held(state_dir / watchdog.LOCK))
+    work = await follow(site)
+    await asyncio.sleep(0)
+    shutil.rmtree(site.state)
+    site.state.write_text("a file in its place")
+    site.world.edit(underlay(), RED, BLUE)
+    site.confirmation.changed(())
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not work.done()
+    assert site.confirmation._on_trial is not None
+    site.confirmation._on_trial = replace(site.confirmation._on_trial, deadline=0.0)
+    await until(lambda: bool(site.replaced))
+    assert not site.world.manifests.changed
+    await stop(work)
+
+
+@pytest.mark.parametrize("first", [True, False])
+async def test_an_edit_while_the_whole_is_on_trial_is_confirmed_with_it(
+    site: Site, first: bool
+) -> None:
+    """A first start; or an earlier controller's change, when this one asks for no confirmation."""
+    one = replace(site.edit(BLUE), first=first)
+    settings = replace(site.world.settings, confirm_s=1000 if first else 0)
+    before = Before(first=first, nics=())
+    site.confirmation = Quiet(settings, site.world.manifests, "fwd", before)
+    trial.begin(site.state, one)
+    site.confirmation.begin()
+    site.edit()
+    work = await follow(site)
+    trial.confirm(site.state, trial.now())
+    await until(lambda: trial.read(site.state) is None)
+    assert site.good() == ["underlay", "red"]
+    assert not site.world.manifests.changed
+    await stop(work)
