@@ -115,6 +115,7 @@ class FrrApply:
         self._run = run if run is not None else self._run_with_rights
         self._busy = asyncio.Lock()
         self._running = ""  # what FRR ran at the last look
+        self._in_force = ""  # the file that FRR took as a whole, if the last one
         self._logs_to_file: bool | None = None  # whether frr-reload.py knows --logfile
 
     async def apply(self, text: str, raw: Collection[str] = ()) -> Applied:
@@ -124,8 +125,11 @@ class FrrApply:
         they seem not to have been taken; that alone is no failure.
         """
         async with self._busy:
+            before, self._in_force = self._in_force, ""
             try:
-                return await self._apply(text, frozenset(_lines(raw)))
+                applied = await self._apply(text, before, frozenset(_lines(raw)))
+                self._in_force = text if applied.ok else ""
+                return applied
             except TimeoutError:
                 return Applied(False, True, _HANG)
             except FileNotFoundError as error:
@@ -141,14 +145,15 @@ class FrrApply:
             return None
         return frr_version.parse(shown.output)
 
-    async def _apply(self, text: str, tolerated: frozenset[str]) -> Applied:
+    async def _apply(self, text: str, before: str, tolerated: frozenset[str]) -> Applied:
         if f"\nhostname {NO_HOSTNAME}\n" in f"\n{text}":
             return Applied(False, False, "the system has no hostname, which FRR needs; set one")
         if refused := frr_version.refusal(await self.version()):
             return Applied(False, False, refused)
         with self._config_directory() as directory, _candidate(directory, text) as candidate:
-            urgent = shutdowns(_read(directory, self._paths.file.name) or "", text)
-            if urgent.lines and await self._shut(urgent):
+            urgent = shutdowns(before, text)  # of which FRR has the rest
+            current = _read(directory, self._paths.file.name)
+            if urgent.lines and current == before and await self._shut(urgent):
                 directory.replace(self._paths.file.name, candidate.name)
                 return Applied(True, True)
             check = await self._vtysh("-C", "-f", str(candidate))

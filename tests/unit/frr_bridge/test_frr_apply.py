@@ -176,6 +176,19 @@ async def test_an_frr_that_shuts_no_session_is_given_the_whole_file(frr: FakeFrr
     assert reloads(frr) > 0
 
 
+async def test_a_shut_session_hides_nothing_that_frr_does_not_run(frr: FakeFrr) -> None:
+    applier = FrrApply(frr.paths, frr)
+    takes, frr.takes = frr.takes, lambda lines: [line for line in lines if "neighbor b" not in line]
+    both = GOOD.replace("exit", " neighbor b remote-as 2\nexit")
+    assert not (await applier.apply(both)).ok
+    frr.paths.file.write_text(both)  # as where a daemon is missing: written, and not running
+    shut = both.replace("exit", " neighbor a shutdown\nexit")
+    assert not (await applier.apply(shut)).ok
+    frr.takes = takes
+    assert await applier.apply(shut) == Applied(True, True)
+    assert " neighbor b remote-as 2" in frr.running
+
+
 async def test_a_session_that_was_shut_opens_again(frr: FakeFrr) -> None:
     applier = FrrApply(frr.paths, frr)
     for text in (GOOD, SHUT, GOOD):
