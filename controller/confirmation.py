@@ -102,7 +102,7 @@ class Confirmation:
         if found is not None and self._manifests.pending and not taken_back:
             return  # something else changed, as a NIC's MTU, which gives nobody more time
         self._put_on_trial(first=False, keeps=found.keeps if found is not None else nics)
-        self.keep_sessions()
+        self._try(self.keep_sessions)
 
     async def run(self, replace: Callable[[Intent], None], nics: Callable[[], set[str]]) -> None:
         """Follow it until cancelled. Raises Unconfirmed."""
@@ -134,11 +134,11 @@ class Confirmation:
         return lost
 
     def _try(self, work: Callable[[], None]) -> None:
-        """Go on without a file or a watchdog: this controller takes the change back by itself."""
+        """Go on without a file, a watchdog or a namespace: this controller keeps the deadline."""
         try:
             work()
         except OSError as error:
-            log.error("%s; what is on trial is known to this controller only", error)
+            log.error("a change on trial: %s; the controller goes on and keeps the deadline", error)
 
     def _claims(self) -> bool:
         """Make it too late to confirm; it is where the state directory is not there any more."""
@@ -164,7 +164,7 @@ class Confirmation:
         self._manifests.confirming = self._settings.confirm_s > 0  # an earlier controller's may end
         self._try(lambda: trial.end(self._state_dir))
         self._try(lambda: kept.forget_pending(self._state_dir))
-        self.keep_sessions()
+        self._try(self.keep_sessions)
 
     def _put_on_trial(self, *, first: bool, keeps: tuple[str, ...]) -> None:
         deadline = trial.now() + self._settings.confirm_s

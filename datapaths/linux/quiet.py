@@ -16,6 +16,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from controller.model.routes import RTPROT_DUALPATH
 from datapaths.linux.links import Links
+from datapaths.linux.netns import exists
 from datapaths.linux.rules import FAMILIES, FR_ACT_BLACKHOLE
 
 PRIORITY = 890  # before the rules of `rules`
@@ -26,6 +27,8 @@ FINE = {"add": errno.EEXIST, "del": errno.ENOENT}
 def keep_tcp_quiet(netns: str, on: bool) -> None:
     """Drop the TCP that a namespace itself sends, or no longer. Again is fine. Raises OSError."""
     command = "add" if on else "del"
+    if not exists(netns):
+        raise OSError(errno.ENOENT, f"there is no network namespace {netns}")
     with Links(netns) as links:
         for family in FAMILIES:
             try:

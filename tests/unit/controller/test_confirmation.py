@@ -40,7 +40,9 @@ class Site:
         self.replaced: list[Intent] = []
         self.nics: set[str] = set()
         before = Before(first=False, nics=())
-        self.confirmation = Quiet(self.world.settings, self.world.manifests, "fwd", before)
+        self.confirmation: Confirmation = Quiet(
+            self.world.settings, self.world.manifests, "fwd", before
+        )
         self.confirmation.begin()
 
     def edit(self, *extra: object) -> trial.Trial:
@@ -195,4 +197,18 @@ async def test_an_edit_while_the_whole_is_on_trial_is_confirmed_with_it(
     await until(lambda: trial.read(site.state) is None)
     assert site.good() == ["underlay", "red"]
     assert not site.world.manifests.changed
+    await stop(work)
+
+
+async def test_a_namespace_that_is_gone_ends_no_trial_and_no_controller(site: Site) -> None:
+    before = Before(first=False, nics=())
+    gone = "dp-none"
+    site.confirmation = Confirmation(site.world.settings, site.world.manifests, gone, before)
+    site.edit(BLUE)
+    work = await follow(site)
+    trial.confirm(site.state, trial.now())
+    await until(lambda: trial.read(site.state) is None or work.done())
+    await asyncio.sleep(0)
+    assert not work.done()
+    assert site.good() == ["underlay", "red", "blue"]
     await stop(work)
