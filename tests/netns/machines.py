@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -12,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from controller.supervisor import running
 from datapaths.linux import netns
 from tests.netns.namespaces import fresh, run
 
@@ -136,7 +139,11 @@ def machine(directory: Path) -> Iterator[Machine]:
         one = Machine(host, client, forwarding, control, directory)
         one.write()
         settled(host, client)
-        yield one
+        try:
+            yield one
+        finally:
+            if pid := running(one.state_dir):  # of a controller that was killed
+                os.kill(pid, signal.SIGTERM)
 
 
 def settled(*spaces: str) -> None:

@@ -17,7 +17,7 @@ from datapaths.linux import netns
 pytestmark = [pytest.mark.netns, pytest.mark.program]
 
 FRR, FORWARDING = "dp-state-frr", "dp-state-fwd"
-SCRIPT = 'mount -t tmpfs -o size=64k state "$0" && exec "$@"'
+SCRIPT = 'mount -t tmpfs -o size=64k,mode=755 state "$0" && exec "$@"'
 
 
 class Controller:
