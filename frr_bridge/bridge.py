@@ -196,11 +196,17 @@ class Bridge:
         """Forget nexthops that zebra dropped, or never had an id for, and no route uses now."""
         if not self.session.obeying:
             return
+        self._end_tables()
         if not self._forgotten and not (self.handles.unnamed and self.rib.released):
             return
         self._forgotten = self.rib.released = False
         for nexthop in self.handles.collect(self.rib.used_handles()):
             self.records[Kind.NEXTHOP].withdraw(nexthop.key, hold=False)
+
+    def _end_tables(self) -> None:
+        """Let the routes of a VRF end with its device: zebra lets go of them without a word."""
+        if self._obeying():
+            self.rib.end(self.overlay.ended_vrfs().keys())
 
     @property
     def stale(self) -> int:
@@ -227,6 +233,7 @@ class Bridge:
         if self._links_changed:  # once for all the links of a dump or a burst
             self._links_changed = False
             self.handles.retry()
+            self._end_tables()
         if not self._bus.subscribed:
             return
         self._tell_session()

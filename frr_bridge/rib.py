@@ -7,7 +7,7 @@ and ten flaps while the controller is busy are one row.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Protocol
 
 import numpy as np
@@ -136,6 +136,14 @@ class Table:
         self._mark(going)
         return len(going)
 
+    def end(self) -> None:
+        """Withdraw everything."""
+        slots = self.rows.slots()
+        flags = self.rows["flags"]
+        going = slots[flags[slots] & _GONE == 0]
+        flags[going] = (flags[going] & (_DIRTY | _PARKED)) | _GONE
+        self._mark(going)
+
     def stale(self, session: int) -> int:
         """Count rows that a sweep would withdraw."""
         slots = self.rows.slots()
@@ -239,6 +247,12 @@ class Rib:
 
     def sweep(self, session: int) -> int:
         return sum(table.sweep(session) for table in self._tables.values())
+
+    def end(self, numbers: Collection[int]) -> None:
+        """Withdraw the routes of tables whose VRF is gone."""
+        for (number, _), table in self._tables.items():
+            if number in numbers:
+                table.end()
 
     def stale(self, session: int) -> int:
         return sum(table.stale(session) for table in self._tables.values())

@@ -185,6 +185,64 @@ def test_a_tenant_made_again_and_again_leaves_nothing() -> None:
     assert hops(made) == []
 
 
+RED = shadow.link(shadow.RED, "red", "vrf", table=1100)
+
+
+def tenant() -> World:
+    """Return a bridge that knows a route of VRF `red`, and one of the default VRF."""
+    made = live()
+    made.bridge.take_netlink(nexthop(11))
+    made.bridge.take_netlink(nexthop(12, 3))
+    made.frames(route(0, table=1100), route(1, identity=12))
+    assert (made.flush().bus.prefixes("red"), len(hops(made))) == ({"20.0.0.0/24"}, 2)
+    return made
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_routes_end_with_their_vrf_though_zebra_says_so_too_late_or_never(late: bool) -> None:
+    made = tenant()
+    made.links(replace(RED, deleted=True))
+    if late:
+        made.frames(build.withdrawal(bytes([20, 0, 0, 0]), 24, table=1100))
+    made.bridge.handles.forget(11)
+    assert len(hops(made)) == 1
+    assert (made.bus.prefixes("red"), made.bus.prefixes()) == (set(), {"20.0.1.0/24"})
+
+
+def test_a_route_of_a_vrf_that_ended_ends_at_the_next_collection() -> None:
+    made = tenant()
+    made.links(replace(RED, deleted=True))
+    made.flush().frames(route(0, table=1100))
+    hops(made)
+    assert made.bus.prefixes("red") == set()
+
+
+def test_a_vrf_that_is_made_again_has_its_routes_again() -> None:
+    made = tenant()
+    made.links(replace(RED, deleted=True))
+    made.flush().links(replace(RED, index=99))
+    made.frames(route(0, table=1100))
+    hops(made)
+    assert made.flush().bus.prefixes("red") == {"20.0.0.0/24"}
+
+
+def test_a_vrf_that_moves_to_another_table_takes_no_route_of_the_new_one_along() -> None:
+    made = tenant()
+    made.links(replace(RED, deleted=True))
+    made.flush().links(replace(RED, index=99, vrf_table=1101))
+    made.frames(route(0, table=1101))
+    hops(made)
+    assert made.flush().bus.prefixes("red") == {"20.0.0.0/24"}
+
+
+def test_routes_stay_when_the_vrf_ends_with_frrs_namespace() -> None:
+    made = tenant()
+    made.bridge.step(Input.LOST)
+    made.links(replace(RED, deleted=True))
+    hops(made)
+    assert made.bus.prefixes("red") == {"20.0.0.0/24"}
+
+
 @pytest.mark.parametrize("order", ["bridge", "vxlan"])
 def test_a_vtep_stays_one_while_its_devices_are_deleted(order: str) -> None:
     made = live()
