@@ -141,7 +141,7 @@ class Bridge:
         if isinstance(said, LinkMessage):
             self._links_changed |= self.overlay.link(said)
             if not said.carries:
-                self.handles.flushed(said.index)
+                self.handles.flushed(said.index, ended=said.deleted)
                 self._forgotten = True
                 # A namespace that ends takes its links along, and no cable was pulled.
                 if not said.deleted or self._obeying():

@@ -152,8 +152,10 @@ class NexthopHandles:
             self._in_kernel[identity] = False
         self._unseen.clear()
 
-    def flushed(self, oif: int) -> None:
+    def flushed(self, oif: int, *, ended: bool = False) -> None:
         """Note that the kernel removed all nexthops over a device, and sent no message.
+
+        With the device end those as well that only FPM told, such as of connected routes.
 
         nexthop_flush_dev() in net/ipv4/nexthop.c does so when a device goes down, loses its
         carrier or is deleted. A group goes with its last member. Routes bound to such an id keep
@@ -165,7 +167,7 @@ class NexthopHandles:
                 gone = all(self._is_over(leg, oif) for leg, _ in legs)
             else:
                 gone = self._is_over(handle, oif)
-            if gone and identity in self._in_kernel:
+            if gone and (ended or identity in self._in_kernel):
                 self._in_kernel[identity] = False
 
     def lost_device(self, oif: int) -> None:

@@ -102,6 +102,23 @@ def test_a_nexthop_that_only_fpm_told_goes_when_fpm_says_so() -> None:
     assert hops(made) == []
 
 
+def test_a_nexthop_that_only_fpm_told_ends_with_its_device() -> None:
+    """zebra deletes no nexthop of a connected route over FPM, and the kernel has none."""
+    made = live()
+    made.bridge._hint(nexthop(11))
+    assert len(hops(made)) == 1
+    down = replace(shadow.link(shadow.ETH1, "eth1"), flags=0)
+    made.links(down)
+    assert len(hops(made)) == 1  # such a route stays while its device is down
+    made.links(replace(down, deleted=True))
+    assert hops(made) == []
+    made.links(shadow.link(shadow.ETH1, "eth1"))
+    made.bridge._hint(nexthop(11))
+    made.frames(route())
+    assert len(hops(made)) == 1
+    assert made.bus.prefixes() == {"20.0.0.0/24"}
+
+
 def test_fpm_does_not_delete_what_the_kernel_has() -> None:
     made = world()
     made.bridge._hint(ZebraNexthop(11, True))
