@@ -204,9 +204,9 @@ class Bridge:
             self.records[Kind.NEXTHOP].withdraw(nexthop.key, hold=False)
 
     def _end_tables(self) -> None:
-        """Let the routes of a VRF end with its device: zebra lets go of them without a word."""
+        """Withdraw the routes of VRFs whose device is gone: zebra withdraws only some of them."""
         if self._obeying():
-            self.rib.end(self.overlay.ended_vrfs().keys())
+            self.rib.end(self.overlay.ended_vrfs, self.overlay.vrfs())
 
     @property
     def stale(self) -> int:
@@ -248,7 +248,9 @@ class Bridge:
     def _changes(self) -> Iterator[RouteBatch | RecordBatch]:
         for records in self.records.values():
             yield from records.take(RECORDS_IN_BATCH)
-        yield from self.rib.take(self.overlay.vrfs(), ROUTES_IN_BATCH, self.handles)
+        ended, vrfs = self.overlay.ended_vrfs, self.overlay.vrfs()
+        yield from self.rib.take(ended, ROUTES_IN_BATCH, self.handles)  # a VRF may have a new table
+        yield from self.rib.take(vrfs, ROUTES_IN_BATCH, self.handles)
 
     def _tell_session(self) -> None:
         now = events.SessionChanged(

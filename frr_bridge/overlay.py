@@ -56,7 +56,7 @@ class Overlay:
         self.links: dict[int, LinkMessage] = {}
         self._vxlan_of: dict[int, int] = {}  # bridge's index -> its VXLAN device's
         self._last_vni: dict[int, int] = {}  # bridge's index -> VNI, also when it lost that device
-        self._ended: dict[int, str] = {}  # table -> VRF that had it
+        self.ended_vrfs: dict[int, str] = {}  # by table, of VRF devices that are gone
         self._access: dict[int, int] = {}  # VNI -> its silent access port's index
         self._ports: dict[tuple[int, bytes], NeighborMessage] = {}  # (bridge, MAC) -> row
         self._dsts: dict[tuple[int, bytes], bytes | int] = {}  # (VXLAN device, MAC) -> VTEP or id
@@ -76,14 +76,9 @@ class Overlay:
     # -- what it means --------------------------------------------------------------------
 
     def vrfs(self) -> dict[int, str]:
-        """Return the VRF of each routing table; of one that ended, its last, for withdrawals."""
+        """Return the VRF of each routing table."""
         names = {link.vrf_table: link.name for link in self.links.values() if link.vrf_table}
-        return {RT_TABLE_MAIN: DEFAULT_VRF} | self.ended_vrfs() | names
-
-    def ended_vrfs(self) -> dict[int, str]:
-        """Return the VRFs whose device is gone, by table: zebra withdraws few of their routes."""
-        names = {link.name for link in self.links.values() if link.vrf_table}
-        return {table: name for table, name in self._ended.items() if name not in names}
+        return {RT_TABLE_MAIN: DEFAULT_VRF} | names
 
     def resolve(self, identity: int, said: InlineNexthop) -> Nexthop | None:
         """Return a nexthop with names for its indexes; None while its interface is unknown.
@@ -224,7 +219,7 @@ class Overlay:
         if before:
             self._forget_access(before)
         self.links[said.index] = said
-        self._ended.pop(said.vrf_table, None)
+        self.ended_vrfs.pop(said.vrf_table, None)
         if vni := _access_vni(said.name):
             self._access[vni] = said.index
         if said.kind == "vxlan" and (before is None or _place(before) != _place(said)):
@@ -271,7 +266,7 @@ class Overlay:
             for key in [key for key in self._floods if key[0] == index]:
                 self._drop_flood(key)
         if gone.vrf_table:
-            self._ended[gone.vrf_table] = gone.name
+            self.ended_vrfs[gone.vrf_table] = gone.name
         self._forget_access(gone)
         self._last_vni.pop(index, None)
         del self.links[index]

@@ -7,7 +7,7 @@ and ten flaps while the controller is busy are one row.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -136,13 +136,14 @@ class Table:
         self._mark(going)
         return len(going)
 
-    def end(self) -> None:
-        """Withdraw everything."""
+    def end(self) -> bool:
+        """Withdraw everything; tell whether there was anything left."""
         slots = self.rows.slots()
         flags = self.rows["flags"]
         going = slots[flags[slots] & _GONE == 0]
         flags[going] = (flags[going] & (_DIRTY | _PARKED)) | _GONE
         self._mark(going)
+        return bool(len(going))
 
     def stale(self, session: int) -> int:
         """Count rows that a sweep would withdraw."""
@@ -248,11 +249,19 @@ class Rib:
     def sweep(self, session: int) -> int:
         return sum(table.sweep(session) for table in self._tables.values())
 
-    def end(self, numbers: Collection[int]) -> None:
-        """Withdraw the routes of tables whose VRF is gone."""
+    def end(self, ended: Mapping[int, str], vrfs: Mapping[int, str]) -> None:
+        """Withdraw the routes of tables whose VRF is gone.
+
+        If a VRF of the same name has another table now, its routes are told again after that: the
+        subscriber knows a route by the VRF's name, and loses those of both tables.
+        """
+        renewed: set[str] = set()
         for (number, _), table in self._tables.items():
-            if number in numbers:
-                table.end()
+            if number in ended and table.end():
+                renewed.add(ended[number])
+        for (number, _), table in self._tables.items():
+            if vrfs.get(number) in renewed:
+                table.repeat()
 
     def stale(self, session: int) -> int:
         return sum(table.stale(session) for table in self._tables.values())
@@ -289,7 +298,7 @@ class Rib:
         """Routes for a datapath that wait for their nexthop; see `Table.owed`."""
         return sum(table.owed for table in self._tables.values())
 
-    def take(self, vrfs: dict[int, str], limit: int, handles: Handles) -> Iterator[RouteBatch]:
+    def take(self, vrfs: Mapping[int, str], limit: int, handles: Handles) -> Iterator[RouteBatch]:
         """Yield changes to say, a batch at a time; a table whose VRF is unknown waits."""
         for (number, _), table in self._tables.items():
             vrf = vrfs.get(number)

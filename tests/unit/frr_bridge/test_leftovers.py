@@ -252,6 +252,20 @@ def test_a_vrf_that_moves_to_another_table_takes_no_route_of_the_new_one_along()
     assert made.flush().bus.prefixes("red") == {"20.0.0.0/24"}
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_a_vrf_that_has_another_table_at_once_keeps_only_the_routes_of_that(told: bool) -> None:
+    """Both devices come in one burst, or nobody listens meanwhile."""
+    made = tenant()
+    made.frames(route(2, table=1100), route(0, table=1101), route(3, table=1101))
+    made.flush()
+    made.bus.subscribed = told
+    made.links(replace(RED, deleted=True), replace(RED, index=99, vrf_table=1101))
+    made.flush().bus.subscribed = True
+    hops(made)
+    assert made.bus.prefixes("red") == {"20.0.0.0/24", "20.0.3.0/24"}
+    assert len(made.bridge.rib) == 3  # with that of the default VRF
+
+
 def test_routes_stay_when_the_vrf_ends_with_frrs_namespace() -> None:
     made = tenant()
     made.bridge.step(Input.LOST)
