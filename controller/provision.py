@@ -91,7 +91,7 @@ class PortTwins(Protocol):
     def differing(
         self, ports: Sequence[Port], tcp_ports: Iterable[int]
     ) -> Sequence[tuple[str, str]]:
-        """Return port and fault of what is not as `ensure` makes it; change nothing."""
+        """Return each port whose twin differs from what `ensure` makes, and how; change nothing."""
 
     def spaces(self) -> set[str]:
         """Return the namespaces in which twins depend on something."""
@@ -190,7 +190,7 @@ class Provisioner:
         self._wake.set()
 
     async def audit(self) -> Sequence[Difference]:
-        """Return what is not as it should be of shadows and twins; change nothing."""
+        """Return how shadows and twins differ from what is wanted; change nothing."""
         try:
             return await asyncio.to_thread(self._differing, self._intent)
         except (OSError, DatapathError) as error:

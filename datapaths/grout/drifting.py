@@ -32,7 +32,7 @@ KINDS_OF = {marks.TAP: (Kind.VNI, Kind.PORT)}  # others: Kind.PORT
 class Drifting:
     """Follows all namespaces in which ports of grout have devices.
 
-    `places` is asked anew each time; `lost` is called with a kind of which a device changed.
+    `places` is called for each look; `lost` is called with the kind of a device that changed.
     """
 
     def __init__(self, places: Callable[[], Places], lost: Callable[[Kind], None]) -> None:

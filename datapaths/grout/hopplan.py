@@ -88,7 +88,7 @@ class HopPlanner:
             raise Refused(errno.ENODEV, f"there is no L2VNI {record.vni} in grout")
         taken = self._hops.claimed.get(place(bridge.vrf, record.address, bridge.id))
         if taken and taken.mac == record.mac:
-            return  # a local host has the address by now; FRR is going to say so
+            return  # a local host has the address now; FRR will withdraw this one
         self._hops.claimed.pop(place(bridge.vrf, record.address, bridge.id), None)
         yield from self._put_remote(bridge, record.address, record.mac, HOST)
 

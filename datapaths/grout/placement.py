@@ -195,7 +195,7 @@ class Look:
         return lost if lost.name else None
 
     def placement(self, port: Port, tap: Tap) -> tuple[Placement | None, list[str]]:
-        """Return what grout would be asked for, and what is not as a port's making leaves it."""
+        """Return what making the port would ask of grout, and what it would change on Linux."""
         asked: list[Placement] = []
 
         def work() -> None:

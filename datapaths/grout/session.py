@@ -158,8 +158,10 @@ class Session:
     async def build(
         self, work: Awaitable[list[RowFailure]], own: Collection[str]
     ) -> list[RowFailure]:
-        """Do what changes the devices in `own`, and read the picture anew: with them goes what was
-        on them."""
+        """Do what changes the devices in `own`, then read what grout holds and tell what was lost.
+
+        Neighbors, MACs and routes go with their device.
+        """
         async with self._turn:
             before = self.observer.on_devices()
             try:

@@ -75,7 +75,7 @@ class GroutTwins:
     def differing(
         self, ports: Sequence[Port], tcp_ports: Iterable[int] = (BGP,)
     ) -> list[tuple[str, str]]:
-        """Return port and fault of what is not as `ensure` makes it; change nothing."""
+        """Return each port whose twin differs from what `ensure` makes, and how; change nothing."""
         speakers = tuple(tcp_ports)
         found = [
             fault

@@ -108,7 +108,7 @@ class Twins:
     def differing(
         self, ports: Sequence[Port], tcp_ports: Iterable[int] = (BGP,)
     ) -> list[tuple[str, str]]:
-        """Return port and fault of what is not as `ensure` makes it; change nothing."""
+        """Return each port whose twin differs from what `ensure` makes, and how; change nothing."""
         speakers, found = tuple(tcp_ports), list[tuple[str, str]]()
         with (
             Links(self._netns, dry=True) as links,

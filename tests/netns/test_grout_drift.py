@@ -26,7 +26,7 @@ from tests.netns import grouts
 from tests.netns.grout_drifts import CASES
 from tests.netns.layouts import addresses
 from tests.netns.namespaces import fresh, run
-from tests.netns.test_drift import Node, Parts, controlled, intent, is_repaired, until_clean
+from tests.netns.test_drift import Node, Parts, controlled, intent, not_repaired
 
 pytestmark = [pytest.mark.netns, pytest.mark.grout]
 
@@ -67,11 +67,5 @@ async def node() -> AsyncIterator[Node]:
 
 @pytest.mark.parametrize("part", sorted({case.part for case in CASES}))
 async def test_what_somebody_changes_is_repaired_at_once(part: str) -> None:
-    wrong: list[str] = []
     async with node() as one:
-        for case in [case for case in CASES if case.part == part]:
-            repaired, _ = await is_repaired(one, case)
-            if not repaired:
-                wrong.append(f"{case.attribute}: {case.harm}: {await one.audit()}")
-            await until_clean(one.audit)
-    assert wrong == []
+        assert await not_repaired(one, [case for case in CASES if case.part == part]) == []
