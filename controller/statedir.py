@@ -61,7 +61,8 @@ class StateDirectory:
             except ListenError as error:
                 problem = problem or str(error)
         if again:
-            log.warning("%s: somebody removed %d files; they are there again", self._path, again)
+            log.warning("%s: files removed by somebody and made again: %d", self._path, again)
         if problem != self.problem:
-            log.log(logging.WARNING if problem else logging.INFO, "%s", problem or "all is there")
+            level = logging.WARNING if problem else logging.INFO
+            log.log(level, "%s", problem or f"the state directory {self._path} works again")
         self.problem = problem
