@@ -70,6 +70,8 @@ class Bridge:
 
     `doubt` is asked before a withdrawal is obeyed: it must say at once whether a daemon has died.
     `answer` sends bytes to zebra. `whole` says whether all that FRR's namespace holds is known.
+    `replay` is called when only zebra can tell which routes there are: it ends the FPM session,
+    so that zebra connects again and repeats all of them.
     """
 
     def __init__(
@@ -79,11 +81,13 @@ class Bridge:
         doubt: Callable[[], bool],
         answer: Callable[[bytes], None],
         whole: Callable[[], bool] = lambda: True,
+        replay: Callable[[], None] = lambda: None,
     ) -> None:
         self._bus = bus
         self._doubt = doubt
         self._answer = answer
         self._whole = whole
+        self._replay = replay
         self.acknowledge = False  # zebra waits to hear what became of its routes
         self.session = Session()
         self.reason = ""
@@ -105,11 +109,17 @@ class Bridge:
         self._forgotten = False  # zebra dropped a nexthop since the last `collect`
         self._shrunk: dict[int, EthernetSegment] = {}  # as FRR has them now, while more is kept
         self._links_changed = False  # since nexthops were last resolved
+        self._ended_tables: set[int] = set()  # of VRFs whose device is gone
+        self._overtaken = False  # routes came ahead of netlink messages that zebra acted on
 
     # -- the feeds ------------------------------------------------------------------------
 
-    def take_frames(self, frames: Frames) -> None:
-        """Take what zebra says over FPM."""
+    def take_frames(self, frames: Frames, *, in_order: bool = True) -> None:
+        """Take what zebra says over FPM.
+
+        `in_order` tells whether all netlink messages were taken that zebra had read before.
+        """
+        self._overtaken = not in_order
         decoded = decode(frames.buffer, frames.offsets, self.handles)
         for error in decoded.errors:
             self._count(error)
@@ -133,6 +143,7 @@ class Bridge:
         """Withdraw what the dump did not repeat. Never call it unless the dump was whole."""
         self.overlay.end()
         self.handles.end_dump()
+        self._end_links()
         self._links_changed = True
         self._forgotten = True
 
@@ -140,12 +151,12 @@ class Bridge:
         """Take what the control namespace's kernel says."""
         if isinstance(said, LinkMessage):
             self._links_changed |= self.overlay.link(said)
-            if not said.carries:
-                self.handles.flushed(said.index, ended=said.deleted)
-                self._forgotten = True
-                # A namespace that ends takes its links along, and no cable was pulled.
-                if not said.deleted or self._obeying():
-                    self.handles.lost_device(said.index)
+            if said.deleted:
+                self._end_links()
+            else:
+                self._ended_tables.discard(said.vrf_table)
+                if not said.carries:
+                    self._flush_device(said.index)
         elif isinstance(said, NeighborMessage):
             if said.error:
                 self._count(said.error)
@@ -192,6 +203,10 @@ class Bridge:
             self._sweep()
         return action
 
+    def caught_up(self) -> None:
+        """Note that all netlink messages were taken that belong to the frames so far."""
+        self._overtaken = False
+
     def collect(self) -> None:
         """Forget nexthops that zebra dropped, or never had an id for, and no route uses now."""
         if not self.session.obeying:
@@ -203,10 +218,38 @@ class Bridge:
         for nexthop in self.handles.collect(self.rib.used_handles()):
             self.records[Kind.NEXTHOP].withdraw(nexthop.key, hold=False)
 
+    def _end_links(self) -> None:
+        """Let go of what stood on links that are gone: the kernel and zebra report little of it."""
+        for link in self.overlay.take_ended():
+            self._flush_device(link.index, ended=True)
+            if link.vrf_table:
+                self._ended_tables.add(link.vrf_table)
+        self._end_tables()
+
+    def _flush_device(self, index: int, *, ended: bool = False) -> None:
+        self.handles.flushed(index, ended=ended)
+        self._forgotten = True
+        # A namespace that ends takes its links along, and no cable was pulled.
+        if not ended or self._obeying():
+            self.handles.lost_device(index)
+
     def _end_tables(self) -> None:
-        """Withdraw the routes of VRFs whose device is gone: zebra withdraws only some of them."""
-        if self._obeying():
-            self.rib.end(self.overlay.ended_vrfs, self.overlay.vrfs())
+        """Withdraw the routes of VRFs whose device is gone: zebra withdraws only some of them.
+
+        It must happen before routes of the next VRF with that table number come. When that order
+        was lost, in a dump or beside one, nobody but zebra can tell the routes of both apart.
+        """
+        if not self._ended_tables or not self._obeying():
+            return
+        again = self._ended_tables & self.overlay.vrfs().keys()
+        if again or self._overtaken:
+            log.info("a VRF device was replaced while netlink was behind: zebra is to repeat all")
+            self._ended_tables -= again
+            self._overtaken = False
+            self._replay()
+            return
+        for number in self._ended_tables:
+            self.rib.end(number)
 
     @property
     def stale(self) -> int:
@@ -233,7 +276,6 @@ class Bridge:
         if self._links_changed:  # once for all the links of a dump or a burst
             self._links_changed = False
             self.handles.retry()
-            self._end_tables()
         if not self._bus.subscribed:
             return
         self._tell_session()
@@ -248,9 +290,7 @@ class Bridge:
     def _changes(self) -> Iterator[RouteBatch | RecordBatch]:
         for records in self.records.values():
             yield from records.take(RECORDS_IN_BATCH)
-        ended, vrfs = self.overlay.ended_vrfs, self.overlay.vrfs()
-        yield from self.rib.take(ended, ROUTES_IN_BATCH, self.handles)  # a VRF may have a new table
-        yield from self.rib.take(vrfs, ROUTES_IN_BATCH, self.handles)
+        yield from self.rib.take(self.overlay.vrfs(), ROUTES_IN_BATCH, self.handles)
 
     def _tell_session(self) -> None:
         now = events.SessionChanged(
@@ -280,6 +320,7 @@ class Bridge:
             self.records[Kind.ETHERNET_SEGMENT].shrink(segment)
         self._shrunk.clear()
         rows += sum(records.sweep() for records in self.records.values())
+        self._ended_tables -= self.overlay.vrfs().keys()
         log.info("swept %d rows that nobody repeated", rows)
         self._forgotten = True
 

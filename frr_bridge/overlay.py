@@ -56,7 +56,7 @@ class Overlay:
         self.links: dict[int, LinkMessage] = {}
         self._vxlan_of: dict[int, int] = {}  # bridge's index -> its VXLAN device's
         self._last_vni: dict[int, int] = {}  # bridge's index -> VNI, also when it lost that device
-        self.ended_vrfs: dict[int, str] = {}  # by table, of VRF devices that are gone
+        self._ended: list[LinkMessage] = []  # links that are gone, since `take_ended`
         self._access: dict[int, int] = {}  # VNI -> its silent access port's index
         self._ports: dict[tuple[int, bytes], NeighborMessage] = {}  # (bridge, MAC) -> row
         self._dsts: dict[tuple[int, bytes], bytes | int] = {}  # (VXLAN device, MAC) -> VTEP or id
@@ -219,7 +219,6 @@ class Overlay:
         if before:
             self._forget_access(before)
         self.links[said.index] = said
-        self.ended_vrfs.pop(said.vrf_table, None)
         if vni := _access_vni(said.name):
             self._access[vni] = said.index
         if said.kind == "vxlan" and (before is None or _place(before) != _place(said)):
@@ -265,11 +264,14 @@ class Overlay:
                 self._look_at_bridge(bridge)
             for key in [key for key in self._floods if key[0] == index]:
                 self._drop_flood(key)
-        if gone.vrf_table:
-            self.ended_vrfs[gone.vrf_table] = gone.name
         self._forget_access(gone)
         self._last_vni.pop(index, None)
-        del self.links[index]
+        self._ended.append(self.links.pop(index))
+
+    def take_ended(self) -> list[LinkMessage]:
+        """Return the links that a message or a dump showed to be gone, once each."""
+        ended, self._ended = self._ended, []
+        return ended
 
     def _forget_access(self, link: LinkMessage) -> None:
         vni = _access_vni(link.name)

@@ -55,6 +55,7 @@ class Table:
 
     def __init__(self, family: Family) -> None:
         self.family = family
+        self.vrf = ""  # by which its rows were told
         self.rows = KeyedColumns(route_key_words(family), _COLUMNS)
         self._dirty: list[Slots] = []
         self._parked: list[Slots] = []
@@ -136,14 +137,21 @@ class Table:
         self._mark(going)
         return len(going)
 
-    def end(self) -> bool:
-        """Withdraw everything; tell whether there was anything left."""
+    def end(self) -> None:
+        """Withdraw everything."""
         slots = self.rows.slots()
         flags = self.rows["flags"]
         going = slots[flags[slots] & _GONE == 0]
         flags[going] = (flags[going] & (_DIRTY | _PARKED)) | _GONE
         self._mark(going)
-        return bool(len(going))
+
+    def left_behind(self) -> Table:
+        """Return a table that withdraws these rows under the VRF's name that they were told by."""
+        left = Table(self.family)
+        left.vrf = self.vrf
+        left.rows.add(self.rows.keys(self.rows.slots()))
+        left.end()
+        return left
 
     def stale(self, session: int) -> int:
         """Count rows that a sweep would withdraw."""
@@ -173,7 +181,7 @@ class Table:
         self._dirty += self._parked
         self._parked = []
 
-    def take(self, vrf: str, limit: int, handles: Handles) -> RouteBatch | None:
+    def take(self, limit: int, handles: Handles) -> RouteBatch | None:
         """Return the next changes to say, at most `limit` rows of them, or None."""
         while self._dirty:
             slots = self._next_slots(limit)
@@ -184,7 +192,7 @@ class Table:
                 self._parked.append(slots[~ready])
                 slots, gone = slots[ready], gone[ready]
             if len(slots):
-                return self._say(vrf, slots, gone, handles)
+                return self._say(slots, gone, handles)
         return None
 
     def _next_slots(self, limit: int) -> Slots:
@@ -199,12 +207,10 @@ class Table:
             room -= len(chunk)
         return np.concatenate(taken) if len(taken) > 1 else taken[0]
 
-    def _say(
-        self, vrf: str, slots: Slots, gone: npt.NDArray[np.bool_], handles: Handles
-    ) -> RouteBatch:
+    def _say(self, slots: Slots, gone: npt.NDArray[np.bool_], handles: Handles) -> RouteBatch:
         prefixes, lengths = route_prefixes(self.family, self.rows.keys(slots))
         batch = RouteBatch(
-            vrf=vrf,
+            vrf=self.vrf,
             family=self.family,
             ops=np.where(gone, Op.WITHDRAW, Op.UPSERT).astype(np.uint8),
             prefixes=prefixes,
@@ -228,10 +234,17 @@ class Table:
 
 
 class Rib:
-    """Every table that zebra speaks of, by table number and family."""
+    """Every table that zebra speaks of, by table number and family.
+
+    The subscriber knows a table by its VRF's name, zebra by a number that the next VRF may have.
+    So a table that ends, or whose VRF has another name now, leaves its rows to one that only
+    withdraws them under the old name; those go first.
+    """
 
     def __init__(self) -> None:
         self._tables: dict[tuple[int, Family], Table] = {}
+        self._ending: list[Table] = []
+        self._released = False
 
     def learn(self, routes: TableRoutes, session: int, *, hold: bool) -> Rows:
         """Take zebra's word; see `Table.learn`."""
@@ -249,19 +262,35 @@ class Rib:
     def sweep(self, session: int) -> int:
         return sum(table.sweep(session) for table in self._tables.values())
 
-    def end(self, ended: Mapping[int, str], vrfs: Mapping[int, str]) -> None:
-        """Withdraw the routes of tables whose VRF is gone.
+    def end(self, number: int) -> None:
+        """Withdraw the routes of a table whose VRF is gone."""
+        for family in Family:
+            table = self._tables.pop((number, family), None)
+            if table is not None:
+                table.end()
+                self._leave(table)
 
-        If a VRF of the same name has another table now, its routes are told again after that: the
-        subscriber knows a route by the VRF's name, and loses those of both tables.
-        """
-        renewed: set[str] = set()
-        for (number, _), table in self._tables.items():
-            if number in ended and table.end():
-                renewed.add(ended[number])
-        for (number, _), table in self._tables.items():
-            if vrfs.get(number) in renewed:
+    def _leave(self, ended: Table) -> None:
+        """Withdraw rows, then tell those again that another table of the same name has."""
+        if not ended.vrf:  # never told
+            self._released = True
+            return
+        self._ending.append(ended)
+        for table in self._tables.values():
+            if (table.vrf, table.family) == (ended.vrf, ended.family):
                 table.repeat()
+
+    def _name(self, vrfs: Mapping[int, str]) -> None:
+        """Tell the rows of a VRF that has another name now under that."""
+        for (number, _), table in self._tables.items():
+            name = vrfs.get(number, table.vrf)
+            if name == table.vrf:
+                continue
+            left = table.left_behind() if table.vrf else None
+            table.vrf = name
+            if left:
+                table.repeat()
+                self._leave(left)
 
     def stale(self, session: int) -> int:
         return sum(table.stale(session) for table in self._tables.values())
@@ -282,10 +311,11 @@ class Rib:
     @property
     def released(self) -> bool:
         """Say whether some row no longer uses the handle that it used, since this was set."""
-        return any(table.released for table in self._tables.values())
+        return self._released or any(table.released for table in self._tables.values())
 
     @released.setter
     def released(self, value: bool) -> None:
+        self._released = value
         for table in self._tables.values():
             table.released = value
 
@@ -300,17 +330,21 @@ class Rib:
 
     def take(self, vrfs: Mapping[int, str], limit: int, handles: Handles) -> Iterator[RouteBatch]:
         """Yield changes to say, a batch at a time; a table whose VRF is unknown waits."""
+        self._name(vrfs)
+        while self._ending:
+            if batch := self._ending[0].take(limit, handles):
+                yield batch
+            else:
+                self._ending.pop(0)
+                self._released = True
         for (number, _), table in self._tables.items():
-            vrf = vrfs.get(number)
-            if vrf is None:
-                continue
-            while table.dirty and (batch := table.take(vrf, limit, handles)):
+            while number in vrfs and table.dirty and (batch := table.take(limit, handles)):
                 yield batch
 
     def used_handles(self) -> set[int]:
         """Return the handles to which rows are bound."""
         used: set[int] = set()
-        for table in self._tables.values():
+        for table in (*self._tables.values(), *self._ending):
             used.update(distinct(table.rows["nexthop"][table.rows.slots()]).tolist())
         return used
 

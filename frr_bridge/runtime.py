@@ -76,6 +76,7 @@ class Runtime:
             doubt=self._bgpd_died,
             answer=self._answer,
             whole=lambda: self._watch.whole,
+            replay=self._ask_again,
         )
         self._mirror = ShadowMirror(self.bridge.overlay)
         self._server = FpmServer(
@@ -114,7 +115,7 @@ class Runtime:
                 group.create_task(self._every(_TICK_S, self._tick))
                 group.create_task(self._every(_ALIVE_S, self._say_alive))
                 group.create_task(self._every(_BUS_S, self._keep_bus))
-                group.create_task(self._every(_COLLECT_S, self.bridge.collect))
+                group.create_task(self._every(_COLLECT_S, self._collect))
                 group.create_task(self._converge())
                 group.create_task(self._keep_armed())
                 group.create_task(self._report())
@@ -160,9 +161,19 @@ class Runtime:
         self._server.send(data)
 
     def _frames(self, frames: Frames) -> None:
-        self._watch.drain()
-        self.bridge.take_frames(frames)
+        self.bridge.take_frames(frames, in_order=self._in_order())
         self._flush_soon()
+
+    def _in_order(self) -> bool:
+        return self._watch.drain() and self._watch.whole
+
+    def _collect(self) -> None:
+        if self._in_order():
+            self.bridge.caught_up()
+        self.bridge.collect()
+
+    def _ask_again(self) -> None:
+        asyncio.get_running_loop().call_soon(self._server.lose)  # may be in the midst of its bytes
 
     def _zebra_lost(self) -> None:
         log.info("FPM session %d ended", self.bridge.session.number)

@@ -90,7 +90,7 @@ class FpmServer:
         self._write()
         if len(self._unsent) > _UNSENT:
             log.warning("FPM: zebra reads none of our answers; session dropped")
-            self._lose()
+            self.lose()
 
     def close(self) -> None:
         self._drop()
@@ -132,7 +132,7 @@ class FpmServer:
         if self._client is not None:
             what = "was not zebra's for certain" if sure else "was silent"
             log.info("FPM: the session %s; a new one takes over", what)
-            self._lose()
+            self.lose()
         self._is_zebra = caller is Caller.ZEBRA
         client.setblocking(False)
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -175,7 +175,7 @@ class FpmServer:
             log.warning("FPM: %s: %s; session dropped", error, error.raw[:64].hex())
             ended = True
         if ended:
-            self._lose()
+            self.lose()
 
     def _write(self) -> None:
         loop = asyncio.get_running_loop()
@@ -186,7 +186,7 @@ class FpmServer:
         except BlockingIOError:
             sent = 0
         except OSError:
-            self._lose()
+            self.lose()
             return
         del self._unsent[:sent]
         if self._unsent:
@@ -194,7 +194,8 @@ class FpmServer:
         else:
             loop.remove_writer(self._client.fileno())
 
-    def _lose(self) -> None:
+    def lose(self) -> None:
+        """End the session, if there is one: zebra connects again and repeats everything."""
         if self._client is not None:  # what is read may make us write, and lose it there
             self._drop()
             self._on_lost()

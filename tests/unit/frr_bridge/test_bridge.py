@@ -50,13 +50,19 @@ class World:
         self.bus = MemoryBus(credit)
         self.dead = False
         self.answers = b""
-        self.bridge = Bridge(self.bus, doubt=lambda: self.dead, answer=self._answer)
+        self.replays = 0
+        self.bridge = Bridge(
+            self.bus, doubt=lambda: self.dead, answer=self._answer, replay=self._replay
+        )
 
     def _answer(self, data: bytes) -> None:
         self.answers += data
 
-    def frames(self, *messages: bytes) -> None:
-        self.stream(build.frames(*messages))
+    def _replay(self) -> None:
+        self.replays += 1
+
+    def frames(self, *messages: bytes, in_order: bool = True) -> None:
+        self.bridge.take_frames(frames(build.frames(*messages)), in_order=in_order)
 
     def stream(self, data: bytes) -> None:
         self.bridge.take_frames(frames(data))

@@ -266,6 +266,98 @@ def test_a_vrf_that_has_another_table_at_once_keeps_only_the_routes_of_that(told
     assert len(made.bridge.rib) == 3  # with that of the default VRF
 
 
+@pytest.mark.parametrize("index", [shadow.RED, 99], ids=["renamed", "replaced"])
+@pytest.mark.parametrize("told", [True, False])
+def test_the_next_vrf_of_a_table_leaves_no_route_under_the_name_before(
+    index: int, told: bool
+) -> None:
+    made = tenant()
+    made.bus.subscribed = told
+    made.links(
+        *[replace(RED, deleted=True)] * (index == 99), replace(RED, name="blue", index=index)
+    )
+    made.frames(route(3, table=1100))
+    made.flush().bus.subscribed = True
+    hops(made)
+    assert made.bus.prefixes("red") == set()
+    renamed = {"20.0.0.0/24"} if index == shadow.RED else set()
+    assert made.bus.prefixes("blue") == {"20.0.3.0/24"} | renamed
+
+
+def test_a_vrf_made_again_in_one_burst_has_no_route_that_zebra_did_not_tell_again() -> None:
+    made = tenant()
+    made.links(replace(RED, deleted=True), replace(RED, index=99))
+    made.frames(route(3, table=1100))
+    hops(made)
+    assert made.bus.prefixes("red") == {"20.0.3.0/24"}
+    assert made.replays == 0
+
+
+def test_two_vrfs_that_swap_their_names_swap_their_routes() -> None:
+    made = tenant()
+    blue = shadow.link(99, "blue", "vrf", table=1101)
+    made.links(blue)
+    made.frames(route(0, table=1101), route(3, table=1101))
+    hops(made)
+    made.links(replace(RED, name="blue"), replace(blue, name="red"))
+    hops(made)
+    assert made.bus.prefixes("red") == {"20.0.0.0/24", "20.0.3.0/24"}
+    assert made.bus.prefixes("blue") == {"20.0.0.0/24"}
+
+
+def test_what_a_dump_shows_to_be_gone_leaves_as_little_as_what_is_notified() -> None:
+    made = tenant()
+    made.bridge._hint(nexthop(21, 9))  # of a connected route: the kernel has no such nexthop
+    assert len(hops(made)) == 3
+    made.bridge.begin_dump()
+    made.bridge.end_dump()
+    hops(made)
+    assert made.bus.prefixes("red") == set()
+    made.frames(withdrawal(1))
+    assert hops(made) == []
+
+
+@pytest.mark.parametrize("name", ["red", "blue"])
+def test_zebra_repeats_all_when_only_a_dump_shows_that_a_vrf_was_replaced(name: str) -> None:
+    made = tenant()
+    made.frames(route(3, table=1100))
+    made.bridge.begin_dump()
+    made.links(replace(RED, index=99, name=name))
+    made.bridge.end_dump()
+    assert made.replays == 1
+    made.bridge.step(Input.LOST)
+    made.bridge.take_netlink(nexthop(11))
+    made.session(build.frames(route(3, table=1100)))
+    hops(made)
+    assert made.bus.prefixes(name) == {"20.0.3.0/24"}
+    assert made.bus.prefixes("red") == ({"20.0.3.0/24"} if name == "red" else set())
+    assert made.replays == 1
+
+
+@pytest.mark.parametrize("caught_up", [True, False])
+def test_zebra_repeats_all_when_routes_came_ahead_of_the_end_of_a_vrf(caught_up: bool) -> None:
+    made = tenant()
+    made.frames(route(3, table=1100), in_order=False)
+    if caught_up:
+        made.bridge.caught_up()
+    made.links(replace(RED, deleted=True), replace(RED, index=99))
+    assert made.replays == (0 if caught_up else 1)
+
+
+def test_tables_of_vrfs_that_ended_take_no_room() -> None:
+    made = live()
+    for turn in range(50):
+        vrf = shadow.link(500 + turn, "red", "vrf", table=2000 + turn)
+        made.links(vrf)
+        made.bridge.take_netlink(nexthop(11))
+        made.frames(route(0, table=2000 + turn))
+        assert len(hops(made)) == 1
+        made.links(replace(vrf, deleted=True))
+        made.bridge.take_netlink(ZebraNexthop(11, True))
+        assert hops(made) == []
+    assert len(made.bridge.rib._tables) == 0
+
+
 def test_routes_stay_when_the_vrf_ends_with_frrs_namespace() -> None:
     made = tenant()
     made.bridge.step(Input.LOST)

@@ -14,7 +14,6 @@ import pytest
 from controller.bus.subscriber import Subscriber
 from controller.model import events
 from controller.model.frr import FrrSettings, to_json
-from controller.model.kinds import Kind
 from controller.model.nexthops import BLACKHOLE
 from frr_bridge import convergence, replay, runtime
 from frr_bridge.dump import DumpError
@@ -339,23 +338,6 @@ async def test_settings_that_make_no_sense_are_answered(world: World) -> None:
     assert answer.message
 
 
-async def test_a_check_finds_what_the_kernel_does_not_hold(world: World) -> None:
-    """This process's namespace has no such devices: a fresh dump does not repeat the rows."""
-    await world.until(lambda: world.runtime._watch.whole)
-    await world.live(route(1))
-    for message in (*shadow.LINKS, *shadow.ROWS):
-        world.runtime.bridge.take_netlink(message)
-    world.controller.send(events.Check(7))
-    world.controller.send(events.Check(8))
-    await world.until(lambda: world.heard.count(events.Checked) == 2)
-    first, second = (e for e in world.heard.events if isinstance(e, events.Checked))
-    assert (first.request, second.request) == (7, 8)
-    assert first.differed >= 5
-    assert {batch.kind for batch in first.batches} >= {Kind.MAC, Kind.FLOOD, Kind.NEIGHBOR}
-    assert second == events.Checked(8, 0)
-    assert world.runtime.bridge.check is None
-
-
 async def test_frr_is_not_believed_before_bgpd_knows_the_vnis(world: World) -> None:
     await world.until(lambda: world.runtime._watch.whole)
     for message in shadow.LINKS:
@@ -407,22 +389,6 @@ async def test_zebra_that_could_never_complete_a_route_is_not_configured(
 
 async def _frr_10_3(_: FrrApply) -> Version:
     return Version(10, 3)
-
-
-async def test_check_that_lost_notifications_is_taken_again(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    dumps = iter([2, 2, 1])
-    asked: list[int] = []
-
-    async def again() -> int:
-        asked.append(next(dumps))
-        return asked[-1]
-
-    monkeypatch.setattr(world.runtime._watch, "again", again)
-    world.controller.send(events.Check(7))
-    await world.until(lambda: world.heard.count(events.Checked) == 1)
-    assert asked == [2, 2, 1]
 
 
 async def test_routes_without_a_nexthop_do_not_keep_what_a_dead_bgpd_withdrew(

@@ -130,6 +130,19 @@ async def test_refused_connections_are_few_log_lines(world: World) -> None:
         assert (written.rows, len(written.lines) <= 20) == (200, True)
 
 
+async def test_a_session_ended_from_here_leaves_room_for_the_next(world: World) -> None:
+    reader, writer = await world.connect()
+    writer.write(STREAM)
+    await until(lambda: world.frames == FRAMES)
+    world.server.lose()
+    world.server.lose()
+    assert await reader.read() == b""
+    _, again = await world.connect()
+    again.write(STREAM)
+    await until(lambda: world.frames == 2 * FRAMES)
+    assert world.events == ["connected", "lost", "connected"]
+
+
 async def test_second_connection_does_not_cut_off_the_first(world: World) -> None:
     reader, writer = await world.connect()
     writer.write(STREAM)
@@ -228,7 +241,7 @@ async def test_answers_without_a_session_go_nowhere(world: World) -> None:
 
 async def test_a_session_that_ends_while_it_is_answered_is_lost_once(world: World) -> None:
     _, writer = await world.connect()
-    world.during = world.server._lose
+    world.during = world.server.lose
     writer.write(STREAM)
     writer.close()
     await until(lambda: not world.server.connected)

@@ -1,0 +1,64 @@
+"""What a dump of FRR's namespace changes in the bridge at work."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from controller.model import events
+from controller.model.kinds import Kind
+from tests.fakes import shadow
+from tests.unit.frr_bridge import test_runtime
+from tests.unit.frr_bridge.test_runtime import World, route
+
+world = test_runtime.world  # pytest finds the fixture by this name
+
+
+async def test_zebra_repeats_all_after_a_vrf_was_replaced_while_nobody_listened(
+    world: World,
+) -> None:
+    red = shadow.link(900, "red", "vrf", table=1100)
+    bridge = world.runtime.bridge
+    await world.live(route(1), route(2))
+    bridge.take_netlink(red)
+    bridge.begin_dump()
+    bridge.take_netlink(replace(red, index=901))
+    bridge.end_dump()
+    await world.until(lambda: not world.runtime._server.connected)
+    assert len(world.prefixes) == 2
+    await world.live(route(2))
+    await world.until(lambda: world.prefixes == {"20.0.2.0/24"})
+
+
+async def test_a_check_finds_what_the_kernel_does_not_hold(world: World) -> None:
+    """This process's namespace has no such devices: a fresh dump does not repeat the rows."""
+    await world.until(lambda: world.runtime._watch.whole)
+    await world.live(route(1))
+    for message in (*shadow.LINKS, *shadow.ROWS):
+        world.runtime.bridge.take_netlink(message)
+    world.controller.send(events.Check(7))
+    world.controller.send(events.Check(8))
+    await world.until(lambda: world.heard.count(events.Checked) == 2)
+    first, second = (e for e in world.heard.events if isinstance(e, events.Checked))
+    assert (first.request, second.request) == (7, 8)
+    assert first.differed >= 5
+    assert {batch.kind for batch in first.batches} >= {Kind.MAC, Kind.FLOOD, Kind.NEIGHBOR}
+    assert second == events.Checked(8, 0)
+    assert world.runtime.bridge.check is None
+
+
+async def test_check_that_lost_notifications_is_taken_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dumps = iter([2, 2, 1])
+    asked: list[int] = []
+
+    async def again() -> int:
+        asked.append(next(dumps))
+        return asked[-1]
+
+    monkeypatch.setattr(world.runtime._watch, "again", again)
+    world.controller.send(events.Check(7))
+    await world.until(lambda: world.heard.count(events.Checked) == 1)
+    assert asked == [2, 2, 1]
