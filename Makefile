@@ -58,7 +58,7 @@ lint: ## ruff, and mypy --strict
 
 proto: ## make the generated gRPC code again
 	@.ci/setup
-	@exec $(PYTHON) -m controller.pb.generate
+	@exec $(PYTHON) -m dualpath.pb.generate
 
 bench: ## ratios, side by side on this machine (root)
 	@.ci/setup

@@ -1,7 +1,1 @@
 """The daemon that makes a datapath true to what FRR wants."""
-
-import os
-
-# gRPC's C core reads it once, when it is imported. It logs a line for each handshake that fails,
-# on standard error and past our limits; what concerns us comes as exceptions too.
-os.environ.setdefault("GRPC_VERBOSITY", "NONE")

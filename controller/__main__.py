@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sys
 
-from controller import checks, footprint, logs
+from controller import checks, footprint
 from controller.backends import BACKENDS
 from controller.checks import Refused
 from controller.confirmation import Before, Confirmation, Unconfirmed
@@ -14,20 +14,21 @@ from controller.daemon import Daemon
 from controller.dryrun.run import rehearse
 from controller.intent.documents import ManifestError
 from controller.intent.node import Namespaces
-from controller.lifetime import Broken, live, raise_descriptors
-from controller.lock import Held, alone
 from controller.manifests import Manifests
 from controller.metrics.http import MetricsError
 from controller.provision import Spaces, ensure_namespaces
 from controller.rollback import UNCONFIRMED, roll_back
-from controller.rpc import listen
-from controller.rpc.connect import ConnectError
 from controller.settings import Settings, parse
 from controller.statedir import Note
 from controller.supervisor import Useless
 from controller.teardown import nics_of
 from datapaths.base import DatapathError
 from datapaths.linux import netns
+from dualpath.process import logs
+from dualpath.process.lifetime import Broken, live, raise_descriptors
+from dualpath.process.lock import Held, alone
+from dualpath.rpc import listen
+from dualpath.rpc.connect import ConnectError
 
 log = logging.getLogger("controller")
 
@@ -43,7 +44,7 @@ def main() -> None:
         if settings.dry_run:
             sys.exit(_dry_run(settings))
         checks.check_state_dir(settings)
-        with alone(settings.state_dir / "controller.lock") as lock:
+        with alone(settings.state_dir / "dualpath.process.lock") as lock:
             _start(settings, lock)
     except Unconfirmed:
         sys.exit(UNCONFIRMED)

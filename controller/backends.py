@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from controller.model.view import NeighborTable
 from controller.provision import PortTwins, Spaces
-from controller.rpc.connect import ClientTls
 from controller.settings import Settings
 from controller.supervisor import Child, written
 from datapaths.base import Datapath, Unavailable
@@ -21,6 +19,8 @@ from datapaths.kernel.layout import Layout
 from datapaths.linux import neightables, nicrecords
 from datapaths.linux.twins import Twins
 from datapaths.remote.driver import RemoteDatapath
+from dualpath.model.view import NeighborTable
+from dualpath.rpc.connect import ClientTls
 
 
 class Beside(Protocol):

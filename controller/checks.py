@@ -12,12 +12,12 @@ from controller.intent.documents import ManifestError
 from controller.intent.node import Namespaces
 from controller.intent.schema import Resources
 from controller.manifests import Manifests
-from controller.options import DEFAULT_NETNS
 from controller.provision import Spaces
-from controller.rpc import listen
 from controller.settings import Settings
 from controller.supervisor import running
 from datapaths.linux import netns
+from dualpath.process.options import DEFAULT_NETNS
+from dualpath.rpc import listen
 
 
 class Refused(Exception):

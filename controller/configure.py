@@ -6,8 +6,8 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from controller.model.events import Configure, Configured
-from controller.model.frr import FrrSettings, to_json
+from dualpath.model.events import Configure, Configured
+from dualpath.model.frr import FrrSettings, to_json
 
 log = logging.getLogger(__name__)
 

@@ -16,12 +16,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from controller import kept, options, trial, watchdog
+from controller import kept, trial, watchdog
 from controller.intent.layout import Intent
 from controller.manifests import Manifests
 from controller.settings import Settings
 from controller.trial import Trial
 from datapaths.linux.quiet import keep_tcp_quiet
+from dualpath.process import options
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,6 @@ from importlib.metadata import version
 import numpy as np
 
 from controller.backends import Backend
-from controller.bus.subscriber import Subscriber
 from controller.confirmation import Confirmation
 from controller.core.clock import SystemClock
 from controller.core.frr_check import BridgeCheck, Unchecked, compared
@@ -21,21 +20,22 @@ from controller.core.state import State
 from controller.core.view import CoreView, Identity
 from controller.inspect.server import serve
 from controller.intent.layout import Intent
-from controller.lifetime import end_with
 from controller.manifests import Manifests
 from controller.metrics.server import serve_metrics
-from controller.model import events
-from controller.model.kinds import Kind
-from controller.model.records import RecordBatch
-from controller.model.routes import Op, RouteBatch
-from controller.model.view import Audited
 from controller.namespaces import NamespaceKeeper
 from controller.provision import Provisioner, Spaces
-from controller.rpc.listen import Tls
 from controller.settings import Settings
 from controller.statedir import StateDirectory
 from controller.supervisor import BridgeSupervisor
 from datapaths.base import CaughtUp, LearnedMac, LearnedNeighbor, Lost, PortChanged, Unavailable
+from dualpath.bus.subscriber import Subscriber
+from dualpath.model import events
+from dualpath.model.kinds import Kind
+from dualpath.model.records import RecordBatch
+from dualpath.model.routes import Op, RouteBatch
+from dualpath.model.view import Audited
+from dualpath.process.lifetime import end_with
+from dualpath.rpc.listen import Tls
 
 log = logging.getLogger(__name__)
 

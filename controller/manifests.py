@@ -23,12 +23,12 @@ from controller.intent.node import Namespaces, NodeOverrides
 from controller.intent.passwords import PasswordReader
 from controller.intent.schema import VALIDATION_FAILED, Owner, Resources
 from controller.intent.written import encode
-from controller.logs import WHOLE
-from controller.model.view import ResourceStatus
-from controller.model.violation import Violation
 from controller.numbering import looking
 from controller.provision import Spaces, underlay_mtu
 from controller.settings import Settings
+from dualpath.model.view import ResourceStatus
+from dualpath.model.violation import Violation
+from dualpath.process.logs import WHOLE
 
 log = logging.getLogger(__name__)
 

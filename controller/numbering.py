@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from controller.intent.node import Look, Namespaces
 from controller.intent.numbering import Addresses
-from controller.options import DEFAULT_NETNS
 from datapaths.linux.addresses import addresses_of
+from dualpath.process.options import DEFAULT_NETNS
 
 
 def looking(forwarding: str | None = None) -> Look:

@@ -11,10 +11,10 @@ import ipaddress
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from controller.model.frr import BgpInstance, BgpNeighbor, FrrSettings
-from controller.model.links import Address
 from datapaths.base import Unavailable
 from datapaths.linux.links import Links
+from dualpath.model.frr import BgpInstance, BgpNeighbor, FrrSettings
+from dualpath.model.links import Address
 
 
 def twins_addresses(control: str, nics: Iterable[str]) -> list[Address]:

@@ -24,18 +24,18 @@ from controller.intent.layout import Intent
 from controller.intent.schema import Owner
 from controller.intent.show import show
 from controller.intent.verdicts import Outcome, blamed, in_force, verdicts
-from controller.model.events import Configure, Configured, Provisioned
-from controller.model.frr import tcp_ports
-from controller.model.kinds import Kind
-from controller.model.links import Port
-from controller.model.plan import Plan
-from controller.model.view import Difference, Problem, ResourceStatus
 from controller.parting import shut, twins_addresses
 from datapaths.base import DatapathError, RowFailure, Unavailable
 from datapaths.linux import marks, netns, sysctls
 from datapaths.linux.drift import Drift
 from datapaths.linux.picture import ADDED, SETTINGS, TC
 from datapaths.linux.shadows import Shadows, shadow_of
+from dualpath.model.events import Configure, Configured, Provisioned
+from dualpath.model.frr import tcp_ports
+from dualpath.model.kinds import Kind
+from dualpath.model.links import Port
+from dualpath.model.plan import Plan
+from dualpath.model.view import Difference, Problem, ResourceStatus
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from controller import logs, options
-from controller.rpc import connect, listen
+from dualpath.process import logs, options
+from dualpath.rpc import connect, listen
 
 DATAPATHS = ("kernel", "dpdk")
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn, Protocol
 
-from controller.rpc.listen import ListenError
-from controller.rpc.socketname import make_directory
+from dualpath.rpc.listen import ListenError
+from dualpath.rpc.socketname import make_directory
 
 log = logging.getLogger(__name__)
 

@@ -18,10 +18,6 @@ from pathlib import Path
 import numpy as np
 
 from controller.footprint import Footprint
-from controller.model.kinds import Kind
-from controller.model.links import Port
-from controller.model.records import RecordBatch
-from controller.model.routes import Op, RouteBatch
 from datapaths.base import Batch, DatapathError
 from datapaths.grout import devices
 from datapaths.kernel.driver import LAYOUT_KINDS, KernelDatapath
@@ -31,6 +27,10 @@ from datapaths.linux.links import Links
 from datapaths.linux.namespaces import Namespaces
 from datapaths.linux.shadows import Shadow, Shadows
 from datapaths.linux.twins import Twins
+from dualpath.model.kinds import Kind
+from dualpath.model.links import Port
+from dualpath.model.records import RecordBatch
+from dualpath.model.routes import Op, RouteBatch
 
 EVERYWHERE = frozenset(
     {"lo", "tunl0", "gre0", "gretap0", "erspan0", "ip_vti0", "sit0"}

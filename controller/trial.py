@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from controller.lock import Held, alone
+from dualpath.process.lock import Held, alone
 
 NAME = "unconfirmed.json"
 LOCK = "unconfirmed.lock"

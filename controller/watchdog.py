@@ -16,15 +16,16 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from controller import logs, options, trial
-from controller.lock import Held, alone, is_held
+from controller import trial
 from controller.rollback import roll_back
 from controller.trial import Trial
+from dualpath.process import logs, options
+from dualpath.process.lock import Held, alone, is_held
 
 log = logging.getLogger("controller.watchdog")  # also when it is run as a program
 
 LOCK = "watchdog.lock"
-CONTROLLER_LOCK = "controller.lock"
+CONTROLLER_LOCK = "dualpath.process.lock"
 LOOK_S = 0.2
 PATIENCE_S = 30.0  # for a live controller, after the deadline
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
-from controller.model.kinds import Kind
-from controller.model.nexthops import Nexthop
-from controller.model.records import Record, RecordBatch
-from controller.model.routes import Family, RouteBatch
+from dualpath.model.kinds import Kind
+from dualpath.model.nexthops import Nexthop
+from dualpath.model.records import Record, RecordBatch
+from dualpath.model.routes import Family, RouteBatch
 
 Batch = RouteBatch | RecordBatch
 

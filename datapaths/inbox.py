@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Hashable
 
-from controller.model.kinds import Kind
 from datapaths.base import (
     CaughtUp,
     Learned,
@@ -14,6 +13,7 @@ from datapaths.base import (
     Lost,
     PortChanged,
 )
+from dualpath.model.kinds import Kind
 
 MOST_LOST = 4096  # events with details; more than that is "look at all of this kind"
 

@@ -10,12 +10,6 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 
 import numpy as np
 
-from controller.model.kinds import Kind
-from controller.model.layer2 import Mac
-from controller.model.links import Port
-from controller.model.nexthops import FIRST_RESERVED, Nexthop, NexthopType, is_reserved
-from controller.model.records import Key, Record, RecordBatch
-from controller.model.routes import DEFAULT_VRF, Family, Op, RouteBatch
 from datapaths.base import (
     Batch,
     Capabilities,
@@ -34,6 +28,12 @@ from datapaths.base import (
     Way,
 )
 from datapaths.inbox import Inbox
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import Mac
+from dualpath.model.links import Port
+from dualpath.model.nexthops import FIRST_RESERVED, Nexthop, NexthopType, is_reserved
+from dualpath.model.records import Key, Record, RecordBatch
+from dualpath.model.routes import DEFAULT_VRF, Family, Op, RouteBatch
 
 Prefix = tuple[bytes, int]
 

@@ -11,10 +11,10 @@ import sys
 from contextlib import nullcontext
 from pathlib import Path
 
-from controller import logs, options
-from controller.lifetime import Broken, live, raise_descriptors
-from controller.lock import Held, alone
 from datapaths.linux.netns import entered, exists
+from dualpath.process import logs, options
+from dualpath.process.lifetime import Broken, live, raise_descriptors
+from dualpath.process.lock import Held, alone
 from frr_bridge import frr_version
 from frr_bridge.frr_apply import FrrApply, FrrPaths
 from frr_bridge.runtime import Runtime, Settings

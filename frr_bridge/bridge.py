@@ -15,12 +15,12 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from controller.model import events
-from controller.model.kinds import Kind
-from controller.model.layer2 import EthernetSegment, Lsp
-from controller.model.nexthops import Nexthop
-from controller.model.records import Key, Record, RecordBatch
-from controller.model.routes import RouteBatch
+from dualpath.model import events
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import EthernetSegment, Lsp
+from dualpath.model.nexthops import Nexthop
+from dualpath.model.records import Key, Record, RecordBatch
+from dualpath.model.routes import RouteBatch
 from frr_bridge.check import Check
 from frr_bridge.errors import DecodeError
 from frr_bridge.handles import NexthopHandles

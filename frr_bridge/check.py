@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from controller.model.kinds import Kind
-from controller.model.layer2 import Flood, Mac, Neighbor, RemoteVtep
-from controller.model.records import Key, Record, RecordBatch
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import Flood, Mac, Neighbor, RemoteVtep
+from dualpath.model.records import Key, Record, RecordBatch
 from frr_bridge.wire.link import LinkMessage
 from frr_bridge.wire.message import Other
 from frr_bridge.wire.neighbor import NeighborMessage

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from controller.model.redact import redact, secret_head
+from dualpath.model.redact import redact, secret_head
 from frr_bridge import frr_version
 from frr_bridge.directory import Directory, Unsafe
 from frr_bridge.frr_config import (

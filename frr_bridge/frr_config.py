@@ -14,7 +14,7 @@ from dataclasses import fields, is_dataclass
 
 import jinja2
 
-from controller.model.frr import (
+from dualpath.model.frr import (
     BGP_PORT,
     BfdProfile,
     BgpInstance,
@@ -25,7 +25,7 @@ from controller.model.frr import (
     RawSnippet,
     VniTargets,
 )
-from controller.model.redact import secret_head
+from dualpath.model.redact import secret_head
 
 PERMISSIVE = "permissive"
 """A route-map that lets everything pass; intent may name it for a session."""

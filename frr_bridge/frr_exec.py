@@ -22,8 +22,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from controller import options
 from datapaths.linux import idmap, netns
+from dualpath.process import options
 from frr_bridge.rights import of_frr
 
 CLONE_NEWNS, CLONE_NEWIPC = 0x00020000, 0x08000000  # linux/sched.h

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from controller.model.nexthops import (
+from dualpath.model.nexthops import (
     DROP_TYPES,
     FIRST_RESERVED,
     MOST_WEIGHT,
@@ -22,7 +22,7 @@ from controller.model.nexthops import (
     reserved,
     unsupported,
 )
-from controller.model.routes import U32
+from dualpath.model.routes import U32
 from frr_bridge.wire.inline import Content, InlineNexthop, Unsupported
 
 Resolve = Callable[[int, InlineNexthop], Nexthop | None]

@@ -15,9 +15,9 @@ import os
 import socket
 import struct
 
-from controller.model.events import Mirror
-from controller.model.layer2 import Mac, Neighbor
-from controller.model.routes import RTPROT_DUALPATH
+from dualpath.model.events import Mirror
+from dualpath.model.layer2 import Mac, Neighbor
+from dualpath.model.routes import RTPROT_DUALPATH
 from frr_bridge.overlay import Overlay
 from frr_bridge.wire.neighbor import (
     NDA_DST,

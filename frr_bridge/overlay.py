@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator
 
-from controller.model.kinds import Kind
-from controller.model.layer2 import EthernetSegment, Flood, Mac, Neighbor, RemoteVtep
-from controller.model.nexthops import V4_MAPPED, Nexthop, NexthopType
-from controller.model.records import Key, Record
-from controller.model.routes import DEFAULT_VRF, RTPROT_DUALPATH
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import EthernetSegment, Flood, Mac, Neighbor, RemoteVtep
+from dualpath.model.nexthops import V4_MAPPED, Nexthop, NexthopType
+from dualpath.model.records import Key, Record
+from dualpath.model.routes import DEFAULT_VRF, RTPROT_DUALPATH
 from frr_bridge.segments import Segments
 from frr_bridge.wire.inline import InlineNexthop
 from frr_bridge.wire.link import LinkMessage

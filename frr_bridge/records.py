@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from controller.model.kinds import Kind
-from controller.model.nexthops import Nexthop, NexthopType
-from controller.model.records import Key, Record, RecordBatch
+from dualpath.model.kinds import Kind
+from dualpath.model.nexthops import Nexthop, NexthopType
+from dualpath.model.records import Key, Record, RecordBatch
 
 
 class Records:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from controller.model.events import FrrReport
-from controller.model.view import BgpSession, FrrVni
+from dualpath.model.events import FrrReport
+from dualpath.model.view import BgpSession, FrrVni
 from frr_bridge.convergence import peers, up_s
 
 NEIGHBORS = "show bgp vrf all neighbors json"

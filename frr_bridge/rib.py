@@ -13,8 +13,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from controller.model.routes import RTPROT_KERNEL, U32, Family, Op, RouteBatch
-from controller.model.table import (
+from dualpath.model.routes import RTPROT_KERNEL, U32, Family, Op, RouteBatch
+from dualpath.model.table import (
     KeyedColumns,
     Slots,
     distinct,

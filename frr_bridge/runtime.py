@@ -10,13 +10,13 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from controller.bus.publisher import Publisher
-from controller.lifetime import end_with
-from controller.model import events
-from controller.model.frr import FrrSettings, from_json
-from controller.model.records import RecordBatch
-from controller.model.words import counted
-from controller.rpc.peers import owner_of_peer
+from dualpath.bus.publisher import Publisher
+from dualpath.model import events
+from dualpath.model.frr import FrrSettings, from_json
+from dualpath.model.records import RecordBatch
+from dualpath.model.words import counted
+from dualpath.process.lifetime import end_with
+from dualpath.rpc.peers import owner_of_peer
 from frr_bridge import convergence, frr_version, report
 from frr_bridge.belief import WAITING, Belief
 from frr_bridge.bridge import Bridge

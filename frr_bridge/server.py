@@ -11,7 +11,7 @@ import socket
 from collections.abc import Callable
 from enum import Enum, auto
 
-from controller.lifetime import SHORTAGES, cannot_accept
+from dualpath.process.lifetime import SHORTAGES, cannot_accept
 from frr_bridge.errors import FramingError
 from frr_bridge.wire.fpm import FpmFramer, Frames
 

@@ -28,7 +28,7 @@ from controller.cli import (
 )
 from controller.cli.client import FAILED, USAGE
 from controller.cli.options import CONNECT_VARIABLE, DEFAULT_CONNECT, CertificateFile, Target
-from controller.options import nonsense
+from dualpath.process.options import nonsense
 
 UsageError: Any = typer.BadParameter.__base__  # typer keeps it in a place of each version's own
 NOISE = re.compile(r"Value error, |(?<=: )Input should ")

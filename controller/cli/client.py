@@ -10,8 +10,8 @@ import grpc
 import typer
 
 from controller.cli.options import CONNECT_VARIABLE, Target
-from controller.pb import inspect_pb2_grpc
-from controller.rpc.connect import (
+from dualpath.pb import inspect_pb2_grpc
+from dualpath.rpc.connect import (
     BadAddress,
     ClientTls,
     ConnectError,

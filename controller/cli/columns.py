@@ -10,9 +10,9 @@ from typing import Any
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from controller.cli.table import Column
-from controller.model.nexthops import called, is_reserved
-from controller.pb import inspect_pb2 as pb
-from controller.pb import state_pb2
+from dualpath.model.nexthops import called, is_reserved
+from dualpath.pb import inspect_pb2 as pb
+from dualpath.pb import state_pb2
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import typer
 
-from controller import kept, options, trial
+from controller import kept, trial
 from controller.cli.client import fail
 from controller.cli.options import StateDirOption
+from dualpath.process import options
 
 
 def confirm(state_dir: StateDirOption = options.STATE_DIR) -> None:

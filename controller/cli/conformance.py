@@ -13,7 +13,7 @@ import typer
 from controller.cli.client import FAILED, USAGE, fail, tls_of
 from controller.cli.options import Output, OutputOption, Target, device_name, taken_by
 from controller.cli.output import to_yaml
-from controller.rpc.connect import BadAddress, ConnectError
+from dualpath.rpc.connect import BadAddress, ConnectError
 
 if TYPE_CHECKING:
     from datapaths.conformance.run import Plan, Result

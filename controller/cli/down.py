@@ -13,13 +13,14 @@ from typing import Annotated
 import typer
 import yaml
 
-from controller import footprint, options, trial
+from controller import footprint, trial
 from controller.cli.client import fail
 from controller.cli.options import NetnsOption, Output, OutputOption, StateDirOption
 from controller.footprint import Footprint
-from controller.lock import Held, alone
 from controller.supervisor import running
 from controller.teardown import Step, planned, undone
+from dualpath.process import options
+from dualpath.process.lock import Held, alone
 
 
 def down(
@@ -59,7 +60,7 @@ def down(
         _show((), output)
         return
     try:
-        with alone(directory / "controller.lock"):
+        with alone(directory / "dualpath.process.lock"):
             _end_bridge(directory)
             steps = list(undone(left))
             if not any(step.problem for step in steps):

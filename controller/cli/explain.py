@@ -11,7 +11,7 @@ from controller.cli.client import CALL_S, connected
 from controller.cli.columns import nexthop_text, standing_text
 from controller.cli.options import Output, OutputOption, VrfOption
 from controller.cli.output import print_message
-from controller.pb import inspect_pb2 as pb
+from dualpath.pb import inspect_pb2 as pb
 
 
 def explain(

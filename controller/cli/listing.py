@@ -23,7 +23,7 @@ from controller.cli.options import (
 )
 from controller.cli.output import print_rows
 from controller.cli.table import Column
-from controller.pb import inspect_pb2 as pb
+from dualpath.pb import inspect_pb2 as pb
 
 
 def routes(

@@ -26,14 +26,14 @@ from controller.intent.node import NodeOverrides
 from controller.intent.passwords import SECRETS, PasswordReader
 from controller.intent.schema import Resources, rejected
 from controller.intent.show import show
-from controller.model.frr import FrrSettings, from_json
-from controller.model.plan import Plan, PlannedDevice
-from controller.model.view import ResourceStatus
-from controller.model.violation import Violation
-from controller.model.words import counted
 from controller.numbering import looking
-from controller.options import node_name as valid_name
-from controller.pb import inspect_pb2 as pb
+from dualpath.model.frr import FrrSettings, from_json
+from dualpath.model.plan import Plan, PlannedDevice
+from dualpath.model.view import ResourceStatus
+from dualpath.model.violation import Violation
+from dualpath.model.words import counted
+from dualpath.pb import inspect_pb2 as pb
+from dualpath.process.options import node_name as valid_name
 from frr_bridge.frr_config import render as render_frr
 
 DIFFERENT = 1

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from controller import options
+from dualpath.process import options
 
 DEFAULT_CONNECT = "unix:/run/dualpath/inspect.sock"
 CONNECT_VARIABLE = "DUALPATH_CONNECT"

@@ -7,8 +7,8 @@ import typer
 from controller.cli.client import CALL_S, REPAIR_S, connected
 from controller.cli.options import LimitOption, Output, OutputOption
 from controller.cli.output import print_message
-from controller.model.words import counted
-from controller.pb import inspect_pb2 as pb
+from dualpath.model.words import counted
+from dualpath.pb import inspect_pb2 as pb
 
 
 def audit(

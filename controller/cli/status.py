@@ -11,8 +11,8 @@ from controller.cli.columns import age_text, kind_text, span_text
 from controller.cli.options import Output, OutputOption
 from controller.cli.output import print_message
 from controller.cli.table import Column, print_table
-from controller.model.words import counted
-from controller.pb import inspect_pb2 as pb
+from dualpath.model.words import counted
+from dualpath.pb import inspect_pb2 as pb
 
 COUNTS = (
     Column("ROWS", lambda count: kind_text(count.kind)),

@@ -24,7 +24,7 @@ from controller.cli.options import (
 )
 from controller.cli.output import to_yaml
 from controller.cli.values import plain
-from controller.pb import inspect_pb2 as pb
+from dualpath.pb import inspect_pb2 as pb
 
 LINE = "{:<12}  {:>9}  {:<11}  {:<12}  {:<24}  {:<10}  {}"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 
-from controller.model.layer2 import EthernetSegment, Flood, Lsp, Mac, Neighbor, RemoteVtep
-from controller.model.nexthops import Nexthop
-from controller.model.records import Record
+from dualpath.model.layer2 import EthernetSegment, Flood, Lsp, Mac, Neighbor, RemoteVtep
+from dualpath.model.nexthops import Nexthop
+from dualpath.model.records import Record
 
 
 def describe(record: Record) -> tuple[str, str]:

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 
 from controller.core.describe import describe
-from controller.model import events
-from controller.model.view import Audited, Difference, Problem
+from dualpath.model import events
+from dualpath.model.view import Audited, Difference, Problem
 
 CHECK_S = 60.0  # a dump of 100,000 MACs takes some seconds
 

@@ -11,10 +11,10 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
-from controller.model.events import Mirror
-from controller.model.layer2 import Mac, Neighbor
-from controller.model.view import HostCount
 from datapaths.base import LearnedMac, LearnedNeighbor
+from dualpath.model.events import Mirror
+from dualpath.model.layer2 import Mac, Neighbor
+from dualpath.model.view import HostCount
 
 log = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 
-from controller.model.records import RecordBatch
-from controller.model.routes import RouteBatch
-from controller.model.view import Change
+from dualpath.model.records import RecordBatch
+from dualpath.model.routes import RouteBatch
+from dualpath.model.view import Change
 
 ROWS = 100_000
 """Rows that the journal holds at the most; beyond that the oldest batches go."""

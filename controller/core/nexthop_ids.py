@@ -13,8 +13,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from controller.model.nexthops import FIRST_RESERVED, Member, Nexthop, is_reserved
-from controller.model.routes import U32
+from dualpath.model.nexthops import FIRST_RESERVED, Member, Nexthop, is_reserved
+from dualpath.model.routes import U32
 
 FIRST_ID = 1 << 24
 """Far from what FRR, a person or grout would pick."""

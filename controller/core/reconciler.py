@@ -21,13 +21,13 @@ from controller.core.describe import describe
 from controller.core.refusals import Refusals
 from controller.core.rib import Differing, RouteTable
 from controller.core.state import FRR_KINDS, INTENT_KINDS, State
-from controller.model.kinds import Kind
-from controller.model.nexthops import FIRST_RESERVED, Nexthop, NexthopType
-from controller.model.records import Key, Record, RecordBatch
-from controller.model.routes import U32, Family, Op, RouteBatch, prefix_text
-from controller.model.table import Slots
-from controller.model.view import Audited, Difference, Problem
 from datapaths.base import Batch, Datapath, RowFailure, Unavailable
+from dualpath.model.kinds import Kind
+from dualpath.model.nexthops import FIRST_RESERVED, Nexthop, NexthopType
+from dualpath.model.records import Key, Record, RecordBatch
+from dualpath.model.routes import U32, Family, Op, RouteBatch, prefix_text
+from dualpath.model.table import Slots
+from dualpath.model.view import Audited, Difference, Problem
 
 log = logging.getLogger(__name__)
 

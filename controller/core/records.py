@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from controller.model.kinds import Kind
-from controller.model.records import Key, Record
-from controller.model.view import KindCount, RecordRow, RowState
+from dualpath.model.kinds import Kind
+from dualpath.model.records import Key, Record
+from dualpath.model.view import KindCount, RecordRow, RowState
 
 FROM_INTENT = -1
 """The generation of what manifests say: no session of zebra's has to repeat it."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from controller.model.kinds import Kind
-from controller.model.records import Key
+from dualpath.model.kinds import Kind
+from dualpath.model.records import Key
 
 log = logging.getLogger(__name__)
 

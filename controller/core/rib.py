@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from controller.model.kinds import Kind
-from controller.model.nexthops import FIRST_UNSUPPORTED
-from controller.model.routes import RTPROT_KERNEL, U8, U32, Family, Op, RouteBatch
-from controller.model.table import (
+from dualpath.model.kinds import Kind
+from dualpath.model.nexthops import FIRST_UNSUPPORTED
+from dualpath.model.routes import RTPROT_KERNEL, U8, U32, Family, Op, RouteBatch
+from dualpath.model.table import (
     KeyedColumns,
     Slots,
     distinct,
@@ -23,7 +23,7 @@ from controller.model.table import (
     route_keys,
     route_prefixes,
 )
-from controller.model.view import KindCount, Problem, RouteRows, RowState
+from dualpath.model.view import KindCount, Problem, RouteRows, RowState
 
 _MARKED = 1  # to be looked at by `take`
 _FAILED = 2  # refused; marked again by `retry`

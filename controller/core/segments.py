@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from controller.model.layer2 import EthernetSegment, Mac
-from controller.model.records import Key
+from dualpath.model.layer2 import EthernetSegment, Mac
+from dualpath.model.records import Key
 
 
 class Segments:

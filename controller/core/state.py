@@ -17,12 +17,12 @@ from controller.core.nexthop_ids import NexthopIds
 from controller.core.records import FROM_INTENT, RecordTable
 from controller.core.rib import Rib
 from controller.core.segments import Segments
-from controller.model import events
-from controller.model.kinds import Kind
-from controller.model.layer2 import EthernetSegment, Mac
-from controller.model.nexthops import Nexthop, NexthopType
-from controller.model.records import Record, RecordBatch
-from controller.model.routes import Op, RouteBatch
+from dualpath.model import events
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import EthernetSegment, Mac
+from dualpath.model.nexthops import Nexthop, NexthopType
+from dualpath.model.records import Record, RecordBatch
+from dualpath.model.routes import Op, RouteBatch
 
 log = logging.getLogger(__name__)
 

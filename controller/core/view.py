@@ -12,13 +12,13 @@ from controller.core.journal import Entry, Journal
 from controller.core.reconciler import Reconciler
 from controller.core.rib import RouteTable
 from controller.core.state import State
-from controller.model.kinds import Kind
-from controller.model.layer2 import Mac
-from controller.model.nexthops import DROP_TYPES, Nexthop, reserved, unsupported_reason
-from controller.model.plan import Plan
-from controller.model.records import Record, RecordBatch
-from controller.model.routes import Family, Op, RouteBatch, prefix_text
-from controller.model.view import (
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import Mac
+from dualpath.model.nexthops import DROP_TYPES, Nexthop, reserved, unsupported_reason
+from dualpath.model.plan import Plan
+from dualpath.model.records import Record, RecordBatch
+from dualpath.model.routes import Family, Op, RouteBatch, prefix_text
+from dualpath.model.view import (
     Audited,
     Change,
     Difference,
@@ -31,7 +31,7 @@ from controller.model.view import (
     RowState,
     Status,
 )
-from controller.model.words import counted
+from dualpath.model.words import counted
 
 STEP_S = 1.0  # two clocks, read one after the other, differ by less
 NEARLY_FULL = 0.75  # of a neighbor table: from here on the kernel throws out rows in use

@@ -12,10 +12,6 @@ from controller.dryrun.report import Change, called
 from controller.footprint import Footprint
 from controller.intent.layout import Device, Intent
 from controller.intent.show import show
-from controller.model.frr import tcp_ports
-from controller.model.kinds import Kind
-from controller.model.links import Port, Vni
-from controller.model.plan import PlannedDevice
 from controller.provision import Spaces
 from controller.teardown import nics_of
 from datapaths.base import Unavailable
@@ -24,6 +20,10 @@ from datapaths.linux import netns
 from datapaths.linux.links import Links, Refusal
 from datapaths.linux.shadows import Shadow, Shadows, access_port, shadow_of
 from datapaths.linux.twins import Twins, wants_twin
+from dualpath.model.frr import tcp_ports
+from dualpath.model.kinds import Kind
+from dualpath.model.links import Port, Vni
+from dualpath.model.plan import PlannedDevice
 
 MISSING, LEAVING = "missing", "has to go"  # how `Links` tells what it would make and delete
 KINDS = (Kind.VRF, Kind.VNI, Kind.PORT)

@@ -6,8 +6,8 @@ import difflib
 import socket
 from dataclasses import dataclass, replace
 
-from controller.model.frr import FrrSettings
-from controller.model.redact import redact
+from dualpath.model.frr import FrrSettings
+from dualpath.model.redact import redact
 from frr_bridge import frr_version
 from frr_bridge.directory import Directory
 from frr_bridge.frr_apply import FrrApply, FrrPaths

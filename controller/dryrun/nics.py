@@ -14,8 +14,6 @@ from dataclasses import dataclass
 
 from controller.dryrun.connections import ESTABLISHED, Ssh, Tcp, tcp_sockets
 from controller.dryrun.report import Change, called
-from controller.model.links import Address, Port
-from controller.model.words import counted
 from datapaths.base import Unavailable
 from datapaths.linux import netns, nics
 from datapaths.linux.linkinfo import Link
@@ -23,6 +21,8 @@ from datapaths.linux.links import Links
 from datapaths.linux.ways import default_gateways, device_to
 from datapaths.linux.wire import numbers as n
 from datapaths.linux.wire.holdings import HeldAddress, HeldRoute
+from dualpath.model.links import Address, Port
+from dualpath.model.words import counted
 
 ON_TOP = frozenset({"vlan", "macvlan", "ipvlan", "macvtap", "ipvtap", "vxlan", "macsec"})
 """Kinds whose IFLA_LINK is the device that they send through."""

@@ -14,12 +14,12 @@ from controller.dryrun.nics import moving
 from controller.dryrun.report import Change, Report, called
 from controller.intent.layout import Intent
 from controller.intent.node import Namespaces
-from controller.lock import is_held
 from controller.manifests import Manifests
 from controller.provision import Spaces
 from controller.settings import Settings
 from datapaths.linux import neightables, netns, sysctls
 from datapaths.linux.links import Refusal
+from dualpath.process.lock import is_held
 
 
 def rehearse(settings: Settings) -> Report:
@@ -30,7 +30,7 @@ def rehearse(settings: Settings) -> Report:
     spaces = checks.spaces_of(settings, named)
     checks.check_namespaces(spaces)
     report = Report()
-    if not is_held(settings.state_dir / "controller.lock"):
+    if not is_held(settings.state_dir / "dualpath.process.lock"):
         report.problems += _taken(settings, spaces.control)
     report.add(_namespaces(spaces))
     report.add(_settings(settings, spaces))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from controller.inspect.view import Asked
-from controller.pb import inspect_pb2 as pb
 from datapaths.base import Capabilities, DatapathError, Facts
+from dualpath.pb import inspect_pb2 as pb
 
 PATIENCE_S = 2.0  # Status is what one asks when something is wrong
 

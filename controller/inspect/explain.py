@@ -19,15 +19,15 @@ from controller.inspect.lookup import (
 from controller.inspect.observed import CANNOT_BE_ASKED, observe
 from controller.inspect.text import address_text, mac_text
 from controller.inspect.view import Inspected, LookUp, Ports
-from controller.model.kinds import Kind
-from controller.model.layer2 import Mac, Neighbor, RemoteVtep
-from controller.model.links import Vrf
-from controller.model.nexthops import called, unsupported_reason
-from controller.model.routes import DEFAULT_VRF
-from controller.model.view import RecordRow, RowState, StateView
-from controller.pb import inspect_pb2 as pb
-from controller.pb import state_pb2
 from datapaths.base import Unavailable
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import Mac, Neighbor, RemoteVtep
+from dualpath.model.links import Vrf
+from dualpath.model.nexthops import called, unsupported_reason
+from dualpath.model.routes import DEFAULT_VRF
+from dualpath.model.view import RecordRow, RowState, StateView
+from dualpath.pb import inspect_pb2 as pb
+from dualpath.pb import state_pb2
 
 SLICE = 2048
 """Records looked at between two turns of the event loop: a few milliseconds."""

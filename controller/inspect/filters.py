@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from controller.model.kinds import Kind
-from controller.model.layer2 import EthernetSegment, Flood, Lsp, Mac, Neighbor, RemoteVtep
-from controller.model.links import Port, Vni, Vrf
-from controller.model.nexthops import Nexthop, NexthopType
-from controller.model.records import Record
-from controller.model.routes import DEFAULT_VRF, Family
-from controller.model.view import Change, RecordRow, StateView
-from controller.pb import inspect_pb2 as pb
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import EthernetSegment, Flood, Lsp, Mac, Neighbor, RemoteVtep
+from dualpath.model.links import Port, Vni, Vrf
+from dualpath.model.nexthops import Nexthop, NexthopType
+from dualpath.model.records import Record
+from dualpath.model.routes import DEFAULT_VRF, Family
+from dualpath.model.view import Change, RecordRow, StateView
+from dualpath.pb import inspect_pb2 as pb
 
 FAMILIES = {Family.INET: pb.FAMILY_IPV4, Family.INET6: pb.FAMILY_IPV6}
 MAX_GROUP_DEPTH = 2

@@ -10,9 +10,9 @@ import numpy as np
 
 from controller.inspect.filters import BadRequest, parse_prefix
 from controller.inspect.routes import Mask, messages, netmasks, take
-from controller.model.routes import Family
-from controller.model.view import RouteRows, StateView
-from controller.pb import inspect_pb2 as pb
+from dualpath.model.routes import Family
+from dualpath.model.view import RouteRows, StateView
+from dualpath.pb import inspect_pb2 as pb
 
 SCAN_ROWS = 16384
 """Rows looked at between two turns of the event loop: under a millisecond."""

@@ -9,11 +9,11 @@ from controller.inspect.lookup import Address
 from controller.inspect.rows import nexthop as nexthop_message
 from controller.inspect.text import address_text, mac_text, protocol_text
 from controller.inspect.view import LookUp
-from controller.model.nexthops import DROP_TYPES, Nexthop, called
-from controller.model.routes import DEFAULT_VRF
-from controller.model.view import StateView
-from controller.pb import inspect_pb2 as pb
 from datapaths.base import Found, Unavailable, Unsupported, Way
+from dualpath.model.nexthops import DROP_TYPES, Nexthop, called
+from dualpath.model.routes import DEFAULT_VRF
+from dualpath.model.view import StateView
+from dualpath.pb import inspect_pb2 as pb
 
 CANNOT_BE_ASKED = "this datapath cannot be asked"
 

@@ -12,10 +12,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from controller.inspect.filters import FAMILIES, MAX_DIGITS, BadRequest, parse_family, parse_prefix
 from controller.inspect.rows import STATES, Nexthops, Resolve
 from controller.inspect.text import errno_text, protocol_text
-from controller.model.nexthops import Nexthop, unsupported_reason
-from controller.model.routes import U8, U32, Family
-from controller.model.view import RouteRows, RowState
-from controller.pb import inspect_pb2 as pb
+from dualpath.model.nexthops import Nexthop, unsupported_reason
+from dualpath.model.routes import U8, U32, Family
+from dualpath.model.view import RouteRows, RowState
+from dualpath.pb import inspect_pb2 as pb
 
 Mask = npt.NDArray[np.bool_]
 

@@ -8,18 +8,18 @@ from typing import Any, TypeVar, cast
 
 from controller.inspect.filters import Aspect
 from controller.inspect.text import address_text, addresses_text, mac_text, timestamp
-from controller.model.frr import to_json
-from controller.model.kinds import Kind
-from controller.model.layer2 import Flood, Lsp, Mac, Neighbor, RemoteVtep
-from controller.model.links import HostEnd, Port, Vni, Vrf
-from controller.model.nexthops import Nexthop, NexthopType
-from controller.model.plan import Plan
-from controller.model.records import Record
-from controller.model.routes import DEFAULT_VRF
-from controller.model.view import BgpSession, Change, RecordRow, ResourceStatus, RowState, Status
-from controller.pb import inspect_pb2 as pb
-from controller.pb import state_pb2
 from datapaths.base import PortState
+from dualpath.model.frr import to_json
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import Flood, Lsp, Mac, Neighbor, RemoteVtep
+from dualpath.model.links import HostEnd, Port, Vni, Vrf
+from dualpath.model.nexthops import Nexthop, NexthopType
+from dualpath.model.plan import Plan
+from dualpath.model.records import Record
+from dualpath.model.routes import DEFAULT_VRF
+from dualpath.model.view import BgpSession, Change, RecordRow, ResourceStatus, RowState, Status
+from dualpath.pb import inspect_pb2 as pb
+from dualpath.pb import state_pb2
 
 # The stubs want their own enum types, which do not exist at run time: there they are int.
 STATES = {s: cast("pb.RowState", pb.RowState.Value(f"ROW_STATE_{s.name}")) for s in RowState}

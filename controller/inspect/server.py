@@ -6,9 +6,9 @@ import grpc
 
 from controller.inspect.service import InspectService
 from controller.inspect.view import Asked, Inspected
-from controller.pb import inspect_pb2_grpc
-from controller.rpc.listen import Tls
-from controller.rpc.server import Options, RpcServer, start
+from dualpath.pb import inspect_pb2_grpc
+from dualpath.rpc.listen import Tls
+from dualpath.rpc.server import Options, RpcServer, start
 
 SERVICE = "dualpath.v1.Inspect"
 DEFAULT_LISTEN = "unix:/run/dualpath/inspect.sock"

@@ -29,13 +29,13 @@ from controller.inspect.filters import (
 from controller.inspect.lookup import SCAN_ROWS
 from controller.inspect.view import Asked, Inspected
 from controller.inspect.watch import check, watch
-from controller.model.kinds import Kind
-from controller.model.layer2 import Flood, RemoteVtep
-from controller.model.routes import Family
-from controller.model.view import RecordRow, RouteRows
-from controller.pb import inspect_pb2 as pb
-from controller.pb import inspect_pb2_grpc as pb_grpc
 from datapaths.base import LooksUp, PortState, Unavailable
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import Flood, RemoteVtep
+from dualpath.model.routes import Family
+from dualpath.model.view import RecordRow, RouteRows
+from dualpath.pb import inspect_pb2 as pb
+from dualpath.pb import inspect_pb2_grpc as pb_grpc
 
 AUDIT_ROWS = 1000
 MESSAGE_ROWS = 512

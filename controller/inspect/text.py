@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from controller.model.links import Address
+from dualpath.model.links import Address
 
 RTPROT = {  # linux/rtnetlink.h, and FRR's zebra/rt_netlink.h
     2: "kernel",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
-from controller.model.view import StateView
 from datapaths.base import Capabilities, Facts, Found, PortState
+from dualpath.model.view import StateView
 
 
 class Inspected(StateView, Protocol):

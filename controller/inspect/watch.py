@@ -12,8 +12,8 @@ from controller.inspect.filters import (
     aspects_of_change,
     places,
 )
-from controller.model.view import Change, RowState, StateView
-from controller.pb import inspect_pb2 as pb
+from dualpath.model.view import Change, RowState, StateView
+from dualpath.pb import inspect_pb2 as pb
 
 BATCH = 512
 BACKLOG = 4 * BATCH

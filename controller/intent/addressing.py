@@ -6,7 +6,7 @@ import hashlib
 import ipaddress
 
 from controller.intent.addresses import IpAddress, Network
-from controller.model.links import Address
+from dualpath.model.links import Address
 
 FIRST_LOCAL_TABLE = 0x0200_0000
 LOCALLY_ADMINISTERED = 0x02  # IEEE 802, the U/L bit; the I/G bit stays 0

@@ -10,8 +10,8 @@ from controller.intent.overlay import HostSession, L3Vni
 from controller.intent.sessions import GracefulRestart, SessionOptions
 from controller.intent.underlay import Neighbor, Underlay
 from controller.intent.validate import Accepted
-from controller.model import frr as model
-from controller.model.frr import (
+from dualpath.model import frr as model
+from dualpath.model.frr import (
     BfdProfile,
     BgpInstance,
     BgpNeighbor,
@@ -23,7 +23,7 @@ from controller.model.frr import (
     VniTargets,
     VrfVni,
 )
-from controller.model.links import Address
+from dualpath.model.links import Address
 
 PERMISSIVE = "permissive"
 CONNECT_S = 5

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from controller.model.plan import Plan, PlannedDevice
+from dualpath.model.plan import Plan, PlannedDevice
 
 NOTHING: Mapping[str, str] = {}
 

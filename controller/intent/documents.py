@@ -17,7 +17,7 @@ from yaml.constructor import ConstructorError
 
 from controller.intent.aliases import OLDER
 from controller.intent.rules import Complaint
-from controller.model.violation import Violation
+from dualpath.model.violation import Violation
 
 MAX_DEPTH = 64
 """Deeper than anything a resource has, and far from Python's own limit."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from controller.intent.schema import Owner, Resources
-from controller.model.view import ResourceStatus
+from dualpath.model.view import ResourceStatus
 
 
 class Generations:

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 
 from controller.intent.fields import InterfaceName, number
 from controller.intent.rules import Complaint, Strict, refusal, repeated, rule
-from controller.model import frr as model
+from dualpath.model import frr as model
 
 INSTANCE = "underlay"
 LOOPBACK = "lo"

@@ -9,7 +9,7 @@ from controller.intent.node import Node
 from controller.intent.resolve import select
 from controller.intent.schema import VALIDATION_FAILED, Owner, Resources
 from controller.intent.validate import validate
-from controller.model.view import ResourceStatus
+from dualpath.model.view import ResourceStatus
 
 
 def keep_last_good(before: Resources, now: Resources) -> Resources:

@@ -18,11 +18,11 @@ from controller.intent.resolve import select
 from controller.intent.schema import Owner, Resources
 from controller.intent.underlay import Underlay
 from controller.intent.validate import Accepted, also_wrong, validate
-from controller.model.frr import FrrSettings
-from controller.model.kinds import Kind
-from controller.model.links import Address, HostEnd, Port, Vni, Vrf
-from controller.model.records import Key
-from controller.model.view import ResourceStatus
+from dualpath.model.frr import FrrSettings
+from dualpath.model.kinds import Kind
+from dualpath.model.links import Address, HostEnd, Port, Vni, Vrf
+from dualpath.model.records import Key
+from dualpath.model.view import ResourceStatus
 
 FIRST_TABLE = 1_000_000
 """A VRF's routing table is this plus its L3VNI: out of the way of what others choose by hand."""

@@ -31,7 +31,7 @@ from controller.intent.passwords import PasswordReader
 from controller.intent.rules import Complaint, Complaints, closest, complaints_of
 from controller.intent.schema import InvalidSpec, Origin, Owner, Resource, Resources
 from controller.intent.validate import Accepted, also_wrong
-from controller.model.violation import Violation
+from dualpath.model.violation import Violation
 
 SUFFIXES = (".yaml", ".yml", ".json")
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")

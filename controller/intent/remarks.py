@@ -14,7 +14,7 @@ from controller.intent.isis import LOOPBACK
 from controller.intent.rules import closest
 from controller.intent.underlay import Neighbor, Underlay
 from controller.intent.validate import Accepted
-from controller.model.view import ResourceStatus
+from dualpath.model.view import ResourceStatus
 
 EXPERIMENT = "for experimentation only: nothing checks it against the other resources"
 OVERHEAD = {4: 50, 6: 70}

@@ -14,8 +14,8 @@ from controller.intent.node import Node
 from controller.intent.overlay import L2Vni, L3Passthrough, L3Vni, RawFrrConfig
 from controller.intent.rules import Complaint, complaints_of
 from controller.intent.underlay import Underlay
-from controller.model.view import ResourceStatus
-from controller.model.violation import Violation
+from dualpath.model.view import ResourceStatus
+from dualpath.model.violation import Violation
 
 GROUP = "network.openperouter.io/v1alpha1"
 OLD_GROUP = "openpe.openperouter.github.io/v1alpha1"

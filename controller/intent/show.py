@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import fields
 
 from controller.intent.layout import Device, Intent
-from controller.model.frr import masked
-from controller.model.links import HostEnd
-from controller.model.plan import Plan, PlannedDevice
+from dualpath.model.frr import masked
+from dualpath.model.links import HostEnd
+from dualpath.model.plan import Plan, PlannedDevice
 
 MACS = {"mac"}
 

@@ -28,8 +28,8 @@ from controller.intent.schema import (
     rejected,
 )
 from controller.intent.underlay import Underlay
-from controller.model.view import ResourceStatus
-from controller.model.violation import Violation
+from dualpath.model.view import ResourceStatus
+from dualpath.model.violation import Violation
 
 S = TypeVar("S", bound=Spec)
 

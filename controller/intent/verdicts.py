@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from controller.intent.layout import DeviceKey, Intent
 from controller.intent.schema import DEPENDENCY_FAILED, Owner
-from controller.model.kinds import Kind
-from controller.model.links import Vni
-from controller.model.view import ResourceStatus
+from dualpath.model.kinds import Kind
+from dualpath.model.links import Vni
+from dualpath.model.view import ResourceStatus
 
 NOT_IN_FORCE = "NotInForce"
 FRR_FAILED = "FrrConfigurationFailed"

@@ -13,9 +13,9 @@ from typing import Self
 
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from controller.rpc.listen import SOCKET_MODE, ListenError, naming, unix_path
-from controller.rpc.peers import owner_of_peer
-from controller.rpc.socketname import SocketName
+from dualpath.rpc.listen import SOCKET_MODE, ListenError, naming, unix_path
+from dualpath.rpc.peers import owner_of_peer
+from dualpath.rpc.socketname import SocketName
 
 log = logging.getLogger(__name__)
 

@@ -18,8 +18,8 @@ from prometheus_client.registry import Collector
 
 from controller.metrics import datapath
 from controller.metrics.http import MetricsServer
-from controller.model.view import KindCount, StateView, Status
 from datapaths.base import DatapathError, Facts, PortState
+from dualpath.model.view import KindCount, StateView, Status
 
 PATIENCE_S = 2.0  # with the datapath
 

@@ -6,8 +6,8 @@ import ipaddress
 
 import numpy as np
 
-from controller.model.records import Record, RecordBatch
-from controller.model.routes import DEFAULT_VRF, Family, Op, RouteBatch, prefix_text
+from dualpath.model.records import Record, RecordBatch
+from dualpath.model.routes import DEFAULT_VRF, Family, Op, RouteBatch, prefix_text
 
 
 def batch(*rows: str, vrf: str = DEFAULT_VRF) -> RouteBatch:

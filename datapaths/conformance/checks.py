@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from controller.model.kinds import Kind
 from datapaths.base import Feature
 from datapaths.conformance.subject import Subject
+from dualpath.model.kinds import Kind
 
 Run = Callable[..., Awaitable[None]]
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from controller.model.kinds import Kind
-from controller.model.layer2 import EthernetSegment, Flood, Mac, Neighbor, RemoteVtep
-from controller.model.nexthops import V4_MAPPED, Member, Nexthop, NexthopType
-from controller.model.records import Record, RecordBatch
 from datapaths.base import Feature, RowFailure
 from datapaths.conformance.batches import batch, upsert, withdraw
 from datapaths.conformance.checks import Case, Chapter, Needs, needs
 from datapaths.conformance.subject import L2VNI, L3VNI, Subject
 from datapaths.conformance.verdict import Violation, expect, expect_none
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import EthernetSegment, Flood, Mac, Neighbor, RemoteVtep
+from dualpath.model.nexthops import V4_MAPPED, Member, Nexthop, NexthopType
+from dualpath.model.records import Record, RecordBatch
 
 # Not in the network of the device: overlay and underlay may share a VRF here.
 VTEP, OTHER_VTEP = bytes([10, 0, 1, 2]), bytes([10, 0, 1, 3])

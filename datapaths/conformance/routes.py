@@ -8,8 +8,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from controller.model.kinds import Kind
-from controller.model.nexthops import (
+from datapaths.base import Feature, Found, LooksUp
+from datapaths.conformance.batches import batch, upsert, withdraw
+from datapaths.conformance.checks import Case, Chapter, needs
+from datapaths.conformance.subject import Subject
+from datapaths.conformance.verdict import Violation, expect, expect_none
+from dualpath.model.kinds import Kind
+from dualpath.model.nexthops import (
     BLACKHOLE,
     DROP_TYPES,
     PROHIBIT,
@@ -18,12 +23,7 @@ from controller.model.nexthops import (
     Nexthop,
     NexthopType,
 )
-from controller.model.routes import Family, Op, RouteBatch
-from datapaths.base import Feature, Found, LooksUp
-from datapaths.conformance.batches import batch, upsert, withdraw
-from datapaths.conformance.checks import Case, Chapter, needs
-from datapaths.conformance.subject import Subject
-from datapaths.conformance.verdict import Violation, expect, expect_none
+from dualpath.model.routes import Family, Op, RouteBatch
 
 GATEWAY6 = bytes.fromhex("fd00" + "00" * 13 + "02")
 V4 = {"0.0.0.0/0": 1, "20.0.0.0/8": 2, "20.1.2.0/24": 3, "20.1.2.3/32": 1, "20.3.0.0/16": 2}

@@ -9,13 +9,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
-from controller.rpc.connect import ClientTls
 from datapaths.base import Datapath, DatapathError
 from datapaths.conformance import records, routes, stream
 from datapaths.conformance.checks import Check
 from datapaths.conformance.subject import DEVICE, Subject
 from datapaths.conformance.verdict import Violation
 from datapaths.remote.driver import RemoteDatapath
+from dualpath.rpc.connect import ClientTls
 
 CHECKS: tuple[Check, ...] = (
     *stream.chapter.checks,

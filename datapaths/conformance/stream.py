@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from controller.model.kinds import Kind
 from datapaths.base import CaughtUp, Learned, LearnedMac
 from datapaths.conformance.checks import Chapter, Needs, needs
 from datapaths.conformance.subject import L2VNI, Subject
 from datapaths.conformance.verdict import Violation, expect
+from dualpath.model.kinds import Kind
 
 MAC = bytes.fromhex("0200000000cc")
 PATIENCE_S = 10.0

@@ -7,13 +7,13 @@ from typing import Protocol
 
 import numpy as np
 
-from controller.model.kinds import Kind
-from controller.model.links import Address, HostEnd, Port, Vni, Vrf
-from controller.model.records import Record, RecordBatch
-from controller.model.routes import DEFAULT_VRF, Op, RouteBatch
 from datapaths.base import Capabilities, Datapath, Feature
 from datapaths.conformance.batches import rows_of, upsert, withdraw
 from datapaths.conformance.verdict import Violation, expect
+from dualpath.model.kinds import Kind
+from dualpath.model.links import Address, HostEnd, Port, Vni, Vrf
+from dualpath.model.records import Record, RecordBatch
+from dualpath.model.routes import DEFAULT_VRF, Op, RouteBatch
 
 DEVICE = "dpconf0"
 DEVICE_ADDRESSES = (Address.parse("10.0.0.1/24"), Address.parse("fd00::1/64"))

@@ -11,8 +11,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from controller import options
-from controller.lifetime import end_with
 from datapaths.base import Datapath, Unsupported
 from datapaths.grout.driver import GroutDatapath
 from datapaths.grout.placement import Places
@@ -20,6 +18,8 @@ from datapaths.grout.process import locate
 from datapaths.grout.watch import Watch
 from datapaths.linux import netns, nicrecords
 from datapaths.remote.process import parser_for, run, tls_of
+from dualpath.process import options
+from dualpath.process.lifetime import end_with
 
 PROG = "grout-agent"
 LISTEN = "unix:/run/dualpath/grout-agent.sock"

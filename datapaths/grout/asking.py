@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from controller.model.links import Address
 from datapaths.grout.bridgetable import BridgeTable
 from datapaths.grout.ifacetable import IfaceTable
 from datapaths.grout.learning import Learning
 from datapaths.grout.wire.ifaces import BridgeInfo, Iface, PortInfo
 from datapaths.grout.wire.questions import Station, question
 from datapaths.linux import marks
+from dualpath.model.links import Address
 
 LINK_LOCAL = bytes.fromhex("fe80000000000000")
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from controller.model.layer2 import Flood, Mac
 from datapaths.grout.ifacetable import IfaceTable
 from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.bridges import FdbEntry, FloodEntry
+from dualpath.model.layer2 import Flood, Mac
 
 REMOTE = n.GR_FDB_F_EXTERN | n.GR_FDB_F_STATIC  # does not age
 STICKY = REMOTE

@@ -20,11 +20,11 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
-from controller.model.routes import U32
 from datapaths.base import Unavailable, Unsupported
 from datapaths.grout.wire.frames import REQUEST, Event, Framer, Run, request
 from datapaths.grout.wire.numbers import GR_API_MAX_MSG_LEN
 from datapaths.grout.wire.table import Api, DecodeError, Rows, api, versions
+from dualpath.model.routes import U32
 
 log = logging.getLogger(__name__)
 

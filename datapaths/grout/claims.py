@@ -18,7 +18,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from controller.model.layer2 import Neighbor
 from datapaths.grout.bridgetable import BridgeTable
 from datapaths.grout.devargs import Meeting, complete, parse
 from datapaths.grout.hops import HOST, KINDS, HopTable, Place
@@ -30,6 +29,7 @@ from datapaths.grout.wire.bridges import FdbEntry
 from datapaths.grout.wire.ifaces import BridgeInfo, Iface, PortInfo
 from datapaths.linux.subnets import Subnets
 from datapaths.linux.wire.announcements import Announcement
+from dualpath.model.layer2 import Neighbor
 
 
 class Claim(NamedTuple):

@@ -11,7 +11,6 @@ from __future__ import annotations
 import errno
 from dataclasses import replace
 
-from controller.model.links import Address, Port
 from datapaths.grout.names import device_of
 from datapaths.linux import legs, netns, nicrecords, nics, ports, sysctls
 from datapaths.linux.linkinfo import Link, is_link_local
@@ -20,6 +19,7 @@ from datapaths.linux.marks import Mark, Value
 from datapaths.linux.namespaces import Namespaces
 from datapaths.linux.nics import TAP as TAP
 from datapaths.linux.wire.holdings import HeldAddress
+from dualpath.model.links import Address, Port
 
 
 def ensure(spaces: Namespaces, port: Port, wire: str) -> Link:

@@ -11,9 +11,6 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
-from controller.model.kinds import Kind
-from controller.model.links import Port, Vni, Vrf
-from controller.model.records import Record
 from datapaths.base import DatapathError
 from datapaths.grout.ifacetable import MAIN
 from datapaths.grout.names import device_of, wire_of
@@ -21,6 +18,9 @@ from datapaths.grout.placement import NO_ADDRESSES, Places
 from datapaths.linux import marks, nics, sysctls
 from datapaths.linux.drift import Drift
 from datapaths.linux.picture import ADDED, SETTINGS
+from dualpath.model.kinds import Kind
+from dualpath.model.links import Port, Vni, Vrf
+from dualpath.model.records import Record
 
 log = logging.getLogger(__name__)
 

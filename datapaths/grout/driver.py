@@ -16,10 +16,6 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from controller.model.kinds import Kind
-from controller.model.links import Vni
-from controller.model.records import Record, RecordBatch
-from controller.model.routes import RouteBatch
 from datapaths.base import (
     Batch,
     Capabilities,
@@ -47,6 +43,10 @@ from datapaths.grout.wire import stats
 from datapaths.grout.wire.table import DecodeError
 from datapaths.inbox import Inbox
 from datapaths.linux.netns import entered
+from dualpath.model.kinds import Kind
+from dualpath.model.links import Vni
+from dualpath.model.records import Record, RecordBatch
+from dualpath.model.routes import RouteBatch
 
 log = logging.getLogger(__name__)
 

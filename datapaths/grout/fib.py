@@ -10,7 +10,6 @@ import errno
 import logging
 from dataclasses import replace
 
-from controller.model.routes import Family
 from datapaths.grout.channel import Channel, Refused
 from datapaths.grout.ifacetable import IfaceTable
 from datapaths.grout.wire import ifaces, stats
@@ -18,6 +17,7 @@ from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.addresses import TYPE
 from datapaths.grout.wire.ifaces import Fib, Iface, VrfInfo
 from datapaths.grout.wire.stats import FibInfo
+from dualpath.model.routes import Family
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,6 @@ import ipaddress
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 
-from controller.model.layer2 import Neighbor, RemoteVtep
-from controller.model.nexthops import BLACKHOLE, V4_MAPPED, Nexthop, NexthopType
 from datapaths.grout import ids
 from datapaths.grout.channel import Request
 from datapaths.grout.hops import HOST, KINDS, NO_MAC, Hop, HopTable, Leg, parked, place
@@ -17,6 +15,8 @@ from datapaths.grout.wire import nexthops as wire
 from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.ifaces import Iface
 from datapaths.grout.wire.table import Api
+from dualpath.model.layer2 import Neighbor, RemoteVtep
+from dualpath.model.nexthops import BLACKHOLE, V4_MAPPED, Nexthop, NexthopType
 
 MOST_MEMBERS = 64
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from controller.model.layer2 import Neighbor, RemoteVtep
-from controller.model.nexthops import BLACKHOLE, V4_MAPPED, Member, Nexthop, NexthopType
 from datapaths.grout import ids
 from datapaths.grout.ifacetable import IfaceTable
 from datapaths.grout.wire import nexthops as wire
 from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.ifaces import VxlanInfo
+from dualpath.model.layer2 import Neighbor, RemoteVtep
+from dualpath.model.nexthops import BLACKHOLE, V4_MAPPED, Member, Nexthop, NexthopType
 
 LINK_LOCAL = b"\xfe\x80"
 PARK = b"\x01" + bytes(11)  # in 100::/64, which is there to be discarded (RFC 6666)

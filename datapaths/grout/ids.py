@@ -11,8 +11,8 @@ What a hop cannot say stands in the low bits of its weight in the group, under t
 
 from __future__ import annotations
 
-from controller.model.nexthops import BLACKHOLE, FIRST_RESERVED, PROHIBIT, UNREACHABLE
 from datapaths.grout.wire import numbers as n
+from dualpath.model.nexthops import BLACKHOLE, FIRST_RESERVED, PROHIBIT, UNREACHABLE
 
 ORIGIN = 11  # GR_NH_ORIGIN_ZEBRA: what grout has from its own zebra plugin, which we stand in for
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from controller.model.layer2 import Mac, Neighbor
-from controller.model.records import Record
 from datapaths.base import Learned, LearnedMac, LearnedNeighbor
 from datapaths.grout.bridgetable import BridgeTable
 from datapaths.grout.ifacetable import IfaceTable
 from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.nexthops import L3, ZERO_MAC
 from datapaths.linux.subnets import Admission, Subnets
+from dualpath.model.layer2 import Mac, Neighbor
+from dualpath.model.records import Record
 
 
 class Learning:

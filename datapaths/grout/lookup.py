@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 
-from controller.model.nexthops import FIRST_RESERVED, Nexthop, NexthopType
 from datapaths.base import Found, Unavailable, Way
 from datapaths.grout import ids
 from datapaths.grout.channel import Channel, Refused
@@ -17,6 +16,7 @@ from datapaths.grout.wire import nexthops as wire
 from datapaths.grout.wire.addresses import TYPE, family_of
 from datapaths.grout.wire.routes import encode_get
 from datapaths.grout.wire.table import DecodeError
+from dualpath.model.nexthops import FIRST_RESERVED, Nexthop, NexthopType
 
 NOWHERE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENONET)
 

@@ -10,10 +10,6 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
-from controller.model.kinds import Kind
-from controller.model.layer2 import Flood
-from controller.model.records import Record
-from controller.model.routes import Family, Op
 from datapaths.base import CaughtUp, Learned, Lost, PortChanged
 from datapaths.grout import ids
 from datapaths.grout.bridgetable import BridgeTable
@@ -29,6 +25,10 @@ from datapaths.grout.wire.ifaces import Iface
 from datapaths.grout.wire.table import Api, DecodeError
 from datapaths.linux import marks
 from datapaths.linux.subnets import Subnets
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import Flood
+from dualpath.model.records import Record
+from dualpath.model.routes import Family, Op
 
 log = logging.getLogger(__name__)
 

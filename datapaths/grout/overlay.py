@@ -11,9 +11,6 @@ import ipaddress
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
-from controller.model.links import Address, Vni, Vrf
-from controller.model.records import Record, RecordBatch
-from controller.model.routes import Family
 from datapaths.base import RowFailure
 from datapaths.grout.channel import Channel, Refused
 from datapaths.grout.ifacetable import IfaceTable
@@ -25,6 +22,9 @@ from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.addresses import TYPE, family_of
 from datapaths.grout.wire.ifaces import BridgeInfo, Iface, VrfInfo, VxlanInfo
 from datapaths.linux.marks import Mark, decode, encode
+from dualpath.model.links import Address, Vni, Vrf
+from dualpath.model.records import Record, RecordBatch
+from dualpath.model.routes import Family
 
 AGEING_S = 1500
 """Of a silent host's MAC. grout asks a neighbour again after 20 minutes, and its answer renews the

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
-from controller.model.links import Address, HostEnd, Port
 from datapaths.base import Unavailable
 from datapaths.grout import devices, splice
 from datapaths.grout.devargs import Devargs, Meeting, complete, parse
@@ -18,6 +17,7 @@ from datapaths.linux.links import Links
 from datapaths.linux.marks import TAP as TAP_MARK
 from datapaths.linux.marks import Mark
 from datapaths.linux.namespaces import Namespaces
+from dualpath.model.links import Address, HostEnd, Port
 
 SHARED = "shared"
 WIRINGS = ("", "owned", SHARED)

@@ -10,9 +10,6 @@ import errno
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from controller.model.layer2 import Flood, Mac, Neighbor, RemoteVtep
-from controller.model.nexthops import Nexthop
-from controller.model.records import Record, RecordBatch
 from datapaths.base import RowFailure
 from datapaths.grout.bridgetable import REMOTE, STICKY, BridgeTable
 from datapaths.grout.channel import Request
@@ -22,6 +19,9 @@ from datapaths.grout.ifacetable import IfaceTable
 from datapaths.grout.wire import bridges
 from datapaths.grout.wire.ifaces import Iface, VxlanInfo
 from datapaths.grout.wire.table import Api
+from dualpath.model.layer2 import Flood, Mac, Neighbor, RemoteVtep
+from dualpath.model.nexthops import Nexthop
+from dualpath.model.records import Record, RecordBatch
 
 
 @dataclass(slots=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from controller.model.links import Address, HostEnd, Port
 from datapaths.grout.devargs import complete, parse
 from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.ifaces import ZERO_MAC, Iface, PortInfo
 from datapaths.linux import legs, ports
 from datapaths.linux.marks import Mark, decode, encode
+from dualpath.model.links import Address, HostEnd, Port
 
 NAMES = {
     n.GR_IFACE_SET_FLAGS: "up",

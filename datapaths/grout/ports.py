@@ -14,9 +14,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import ParamSpec, TypeVar
 
-from controller.model.links import BROKEN_MTU, Address, Port
-from controller.model.records import RecordBatch
-from controller.model.routes import Family
 from datapaths.base import PortState, RowFailure, Unavailable, Unsupported
 from datapaths.grout import portmark
 from datapaths.grout.channel import Channel, Refused
@@ -30,6 +27,9 @@ from datapaths.grout.wire.ifaces import Iface, PortInfo
 from datapaths.grout.wire.stats import IfaceStats, decode_iface_stats
 from datapaths.linux.linkinfo import is_link_local
 from datapaths.linux.marks import Mark, encode
+from dualpath.model.links import BROKEN_MTU, Address, Port
+from dualpath.model.records import RecordBatch
+from dualpath.model.routes import Family
 
 log = logging.getLogger(__name__)
 

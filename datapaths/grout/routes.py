@@ -12,8 +12,6 @@ from collections.abc import AsyncIterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from controller.model.nexthops import FIRST_RESERVED
-from controller.model.routes import U8, U32, Family, Op, RouteBatch, prefix_text
 from datapaths.base import RowFailure, Unavailable
 from datapaths.grout import ids
 from datapaths.grout.channel import Channel
@@ -25,6 +23,8 @@ from datapaths.grout.wire import routes as wire
 from datapaths.grout.wire.addresses import TYPE
 from datapaths.grout.wire.routes import RouteColumns
 from datapaths.grout.wire.table import DecodeError
+from dualpath.model.nexthops import FIRST_RESERVED
+from dualpath.model.routes import U8, U32, Family, Op, RouteBatch, prefix_text
 
 NOWHERE = ids.FIRST_HOP - 1  # a nexthop id that never exists
 DUMP_ROWS = 65536

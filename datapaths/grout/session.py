@@ -11,9 +11,6 @@ from contextlib import suppress
 from ipaddress import ip_address
 from typing import Self
 
-from controller.model.kinds import Kind
-from controller.model.records import RecordBatch
-from controller.model.routes import Family
 from datapaths.base import RowFailure, Unavailable, Unsupported
 from datapaths.grout import ids
 from datapaths.grout.asking import questions
@@ -30,6 +27,9 @@ from datapaths.grout.wire.addresses import TYPE
 from datapaths.grout.wire.table import DecodeError
 from datapaths.linux.ear import FRAMES, PAUSE_S, hear, open_ear
 from datapaths.linux.wire.announcements import Announcement, decode
+from dualpath.model.kinds import Kind
+from dualpath.model.records import RecordBatch
+from dualpath.model.routes import Family
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from controller.model.links import Address, Port
 from datapaths.grout.names import wire_of
 from datapaths.linux.filters import Filters
 from datapaths.linux.linkinfo import Link
@@ -17,6 +16,7 @@ from datapaths.linux.links import Links
 from datapaths.linux.punt import EVERYTHING
 from datapaths.linux.wire.filters import WIRE_PRIORITIES
 from datapaths.linux.wire.matches import ETH_P_ARP, ETH_P_IPV6, ICMPV6, Fate, Rule
+from dualpath.model.links import Address, Port
 
 NEIGHBOUR_ADVERTISEMENT = 136  # RFC 4861
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
-from controller.model.links import Address, Port
 from datapaths.base import RowFailure, Unavailable
 from datapaths.grout.devices import brought
 from datapaths.grout.splice import steer
@@ -21,6 +20,7 @@ from datapaths.linux.links import Links, faults
 from datapaths.linux.punt import BGP, EVERYTHING
 from datapaths.linux.twins import Punting, Twin, Twins
 from datapaths.linux.wire.holdings import HeldAddress
+from dualpath.model.links import Address, Port
 
 SHARED = "shared"
 

@@ -15,15 +15,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Protocol, TypeVar
 
-from controller.model.kinds import Kind
-from controller.model.links import Port
-from controller.model.records import Record, RecordBatch
 from datapaths.base import PortState, RowFailure, Unavailable
 from datapaths.kernel.layout import devices_of
 from datapaths.kernel.observe import KIND_OF_MARK
 from datapaths.linux import sysctls
 from datapaths.linux.drift import Drift
 from datapaths.linux.picture import ADDED, SETTINGS, TC
+from dualpath.model.kinds import Kind
+from dualpath.model.links import Port
+from dualpath.model.records import Record, RecordBatch
 
 T = TypeVar("T")
 

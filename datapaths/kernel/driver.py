@@ -27,9 +27,6 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
-from controller.model.kinds import Kind
-from controller.model.records import Record, RecordBatch
-from controller.model.routes import RouteBatch
 from datapaths.base import (
     Batch,
     Capabilities,
@@ -56,6 +53,9 @@ from datapaths.kernel.wire import links, neighbours, nexthops
 from datapaths.linux import netns
 from datapaths.linux.wire import numbers as n
 from datapaths.linux.wire.message import Answer, DecodeError, Message, is_deletion
+from dualpath.model.kinds import Kind
+from dualpath.model.records import Record, RecordBatch
+from dualpath.model.routes import RouteBatch
 
 log = logging.getLogger(__name__)
 

@@ -10,15 +10,15 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from controller.model.kinds import Kind
-from controller.model.layer2 import Flood, Mac, Neighbor, RemoteVtep
-from controller.model.nexthops import V4_MAPPED
-from controller.model.records import Record
 from datapaths.kernel.linktable import LinkTable
 from datapaths.kernel.segmenttable import segment_of
 from datapaths.kernel.wire.links import Link
 from datapaths.kernel.wire.neighbours import ZERO_MAC, Entry
 from datapaths.linux.wire import numbers as n
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import Flood, Mac, Neighbor, RemoteVtep
+from dualpath.model.nexthops import V4_MAPPED
+from dualpath.model.records import Record
 
 LEARNT_STATES = n.NUD_REACHABLE | n.NUD_STALE | n.NUD_DELAY | n.NUD_PROBE
 

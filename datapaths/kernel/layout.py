@@ -10,14 +10,14 @@ import errno
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from controller.model.kinds import Kind
-from controller.model.links import BROKEN_MTU, Port, Vni, Vrf
-from controller.model.records import Record, RecordBatch
 from datapaths.base import PortState, RowFailure, Unavailable
 from datapaths.linux import neightables, nics, overlay, ports, sysctls
 from datapaths.linux.linkinfo import Link
 from datapaths.linux.links import Links
 from datapaths.linux.namespaces import Namespaces
+from dualpath.model.kinds import Kind
+from dualpath.model.links import BROKEN_MTU, Port, Vni, Vrf
+from dualpath.model.records import Record, RecordBatch
 
 FEW = 8
 """Up to so many records devices are read one by one, and beyond that all at once."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from typing import TypeVar
 
-from controller.model.routes import DEFAULT_VRF
 from datapaths.kernel.wire.links import Link
 from datapaths.linux.wire import numbers as n
+from dualpath.model.routes import DEFAULT_VRF
 
 _K = TypeVar("_K", bound=Hashable)
 

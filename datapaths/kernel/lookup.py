@@ -5,14 +5,14 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 
-from controller.model.nexthops import Nexthop, NexthopType
-from controller.model.routes import DEFAULT_VRF
 from datapaths.base import Found, Unavailable, Way
 from datapaths.kernel.channel import ask
 from datapaths.kernel.layer2 import Tunnel
 from datapaths.kernel.observe import Observer
 from datapaths.kernel.wire.lookup import DROP_OF_ERRNO, Entry, decode_entry, lookup_request
 from datapaths.linux.wire.message import DecodeError
+from dualpath.model.nexthops import Nexthop, NexthopType
+from dualpath.model.routes import DEFAULT_VRF
 
 
 def lookup(netns: str, seen: Observer, vrf: str, address: bytes) -> Found | None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from controller.model.nexthops import Nexthop, NexthopType
 from datapaths.kernel.linktable import LinkTable
 from datapaths.kernel.wire.nexthops import Object
 from datapaths.linux.wire import numbers as n
+from dualpath.model.nexthops import Nexthop, NexthopType
 
 
 class NexthopTable:

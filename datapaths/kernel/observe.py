@@ -12,11 +12,6 @@ from collections.abc import Callable, Collection, Iterable
 
 import numpy as np
 
-from controller.model.kinds import Kind
-from controller.model.layer2 import EthernetSegment, Flood, Mac, Neighbor, RemoteVtep
-from controller.model.nexthops import V4_MAPPED
-from controller.model.records import Record
-from controller.model.routes import Op
 from datapaths.base import Learned, Lost, PortChanged
 from datapaths.kernel.layer2 import Host, Layer2
 from datapaths.kernel.learning import Learning
@@ -34,6 +29,11 @@ from datapaths.linux.overlay import UNREACHABLE_METRIC
 from datapaths.linux.subnets import Subnets
 from datapaths.linux.wire import numbers as n
 from datapaths.linux.wire.message import DecodeError, Message, messages
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import EthernetSegment, Flood, Mac, Neighbor, RemoteVtep
+from dualpath.model.nexthops import V4_MAPPED
+from dualpath.model.records import Record
+from dualpath.model.routes import Op
 
 log = logging.getLogger(__name__)
 

@@ -10,10 +10,6 @@ import errno
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from controller.model.kinds import Kind
-from controller.model.layer2 import EthernetSegment, Flood, Mac, Neighbor, RemoteVtep
-from controller.model.nexthops import V4_MAPPED, Nexthop, NexthopType
-from controller.model.records import Record, RecordBatch
 from datapaths.base import RowFailure
 from datapaths.kernel.layer2 import Layer2
 from datapaths.kernel.linktable import LinkTable
@@ -22,6 +18,10 @@ from datapaths.kernel.segmenttable import SegmentTable, group_of
 from datapaths.kernel.wire import neighbours, nexthops
 from datapaths.kernel.wire.links import Link
 from datapaths.linux.wire import numbers as n
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import EthernetSegment, Flood, Mac, Neighbor, RemoteVtep
+from dualpath.model.nexthops import V4_MAPPED, Nexthop, NexthopType
+from dualpath.model.records import Record, RecordBatch
 
 Touched = Hashable
 """("fdb", VNI, MAC), ("flood", VNI, VTEP), ("host", VNI, address), ("nexthop", id),

@@ -8,8 +8,6 @@ from collections.abc import AsyncIterator, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from controller.model.nexthops import FIRST_RESERVED
-from controller.model.routes import Family, Op, RouteBatch
 from datapaths.base import RowFailure, Unavailable
 from datapaths.kernel.channel import Channel, Stream, dump
 from datapaths.kernel.linktable import LinkTable
@@ -25,6 +23,8 @@ from datapaths.kernel.wire.routes import (
 from datapaths.linux.wire import numbers as n
 from datapaths.linux.wire.message import Answer, DecodeError, is_deletion
 from datapaths.linux.wire.reply import Interrupted
+from dualpath.model.nexthops import FIRST_RESERVED
+from dualpath.model.routes import Family, Op, RouteBatch
 
 Rows = npt.NDArray[np.intp]
 

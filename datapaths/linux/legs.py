@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 
-from controller.model.links import HostEnd, Port
 from datapaths.base import Unavailable
 from datapaths.linux import ovs, sysctls
 from datapaths.linux.linkinfo import Link, is_pair
@@ -13,6 +12,7 @@ from datapaths.linux.links import Links
 from datapaths.linux.marks import MAKING, Mark, Value
 from datapaths.linux.namespaces import Namespaces
 from datapaths.linux.netns import path_of
+from dualpath.model.links import HostEnd, Port
 
 OWN = "."  # how a mark spells "" for a namespace: our own, as against none
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from controller.model.links import Address
 from datapaths.linux.marks import MAKING, Mark, decode
+from dualpath.model.links import Address
 
 IFF_UP = 0x1  # linux/if.h
 IFA_F_TEMPORARY, IFA_F_PERMANENT = 0x01, 0x80  # linux/if_addr.h

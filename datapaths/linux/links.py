@@ -16,7 +16,6 @@ from typing import Any, Protocol, Self, TypedDict, TypeVar, Unpack
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkDumpInterrupted, NetlinkError
 
-from controller.model.links import Address
 from datapaths.base import Unavailable
 from datapaths.linux import sysctls
 from datapaths.linux.linkinfo import (
@@ -31,6 +30,7 @@ from datapaths.linux.linkinfo import (
 from datapaths.linux.marks import MAKING, Mark, encode
 from datapaths.linux.netns import entered, exists, path_of
 from datapaths.linux.rules import Rules
+from dualpath.model.links import Address
 
 IFF_NOARP, IFF_PROMISC = 0x80, 0x100  # linux/if.h
 IFA_F_NODAD = 0x02  # linux/if_addr.h

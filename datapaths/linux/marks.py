@@ -10,7 +10,7 @@ import errno
 import json
 from dataclasses import dataclass, field
 
-from controller.model.links import Address
+from dualpath.model.links import Address
 
 PREFIX = "dualpath:"
 TAP = "tap"

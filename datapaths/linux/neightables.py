@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from controller.model.view import NeighborTable
 from datapaths.linux.netns import entered
+from dualpath.model.view import NeighborTable
 
 FIRST_NETNS = "/proc/1/ns/net"
 SYSCTL = Path("/proc/sys/net")

@@ -24,7 +24,6 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from controller.model.links import Address
 from datapaths.base import Unavailable
 from datapaths.linux import netns, nicrecords
 from datapaths.linux.linkinfo import Link, is_link_local, link_local
@@ -36,6 +35,7 @@ from datapaths.linux.requests import Requests
 from datapaths.linux.wire import holdings
 from datapaths.linux.wire import numbers as n
 from datapaths.linux.wire.holdings import HeldAddress, HeldRoute
+from dualpath.model.links import Address
 
 log = logging.getLogger(__name__)
 

@@ -14,11 +14,11 @@ from dataclasses import replace
 
 from pyroute2.netlink.exceptions import NetlinkError
 
-from controller.model.links import Vni, Vrf
 from datapaths.linux import sysctls
 from datapaths.linux.linkinfo import Link, is_link_local
 from datapaths.linux.links import Creation, Info, Links
 from datapaths.linux.marks import Mark
+from dualpath.model.links import Vni, Vrf
 
 UNREACHABLE_METRIC = 4278198272  # the kernel's documentation of VRF: after every real route
 FAMILIES = (socket.AF_INET, socket.AF_INET6)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 
-from controller.model.links import BROKEN_MTU, Address, Port
 from datapaths.base import Unavailable
 from datapaths.linux import legs, netns, nics, sysctls
 from datapaths.linux.linkinfo import Link
 from datapaths.linux.links import Links
 from datapaths.linux.marks import Mark, Value
 from datapaths.linux.namespaces import Namespaces
+from dualpath.model.links import BROKEN_MTU, Address, Port
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,6 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from controller.model.links import Address
 from datapaths.linux.wire.matches import (
     ETH_P_802_2,
     ETH_P_ALL,
@@ -27,6 +26,7 @@ from datapaths.linux.wire.matches import (
     Fate,
     Rule,
 )
+from dualpath.model.links import Address
 
 BGP = 179
 BFD = (3784, 3785, 4784)  # RFC 5881 control and echo, RFC 5883 multihop

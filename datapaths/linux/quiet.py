@@ -14,10 +14,10 @@ import socket
 
 from pyroute2.netlink.exceptions import NetlinkError
 
-from controller.model.routes import RTPROT_DUALPATH
 from datapaths.linux.links import Links
 from datapaths.linux.netns import exists
 from datapaths.linux.rules import FAMILIES, FR_ACT_BLACKHOLE
+from dualpath.model.routes import RTPROT_DUALPATH
 
 PRIORITY = 890  # before the rules of `rules`
 LOCALLY_SENT = "lo"  # what the kernel takes for the input device of its own packets

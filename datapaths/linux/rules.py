@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyroute2.netlink.exceptions import NetlinkError
 
-from controller.model.routes import RTPROT_DUALPATH
+from dualpath.model.routes import RTPROT_DUALPATH
 
 if TYPE_CHECKING:
     from pyroute2 import IPRoute

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from controller.model.kinds import Kind
-from controller.model.links import Address, Port, Vni, Vrf
-from controller.model.records import Key
 from datapaths.linux import overlay, sysctls
 from datapaths.linux.links import Links, faults
 from datapaths.linux.marks import MAKING, Mark
+from dualpath.model.kinds import Kind
+from dualpath.model.links import Address, Port, Vni, Vrf
+from dualpath.model.records import Key
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from controller.model.links import Address, Port
 from datapaths.base import DatapathError, RowFailure, Unavailable
 from datapaths.linux import groups, nics, sysctls
 from datapaths.linux.filters import Filters
@@ -25,6 +24,7 @@ from datapaths.linux.punt import BGP, ISIS_MACS, egress, rules
 from datapaths.linux.wire.filters import Classifier
 from datapaths.linux.wire.holdings import HeldAddress
 from datapaths.linux.wire.matches import Rule
+from dualpath.model.links import Address, Port
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""Does what somebody sent make sense? Beyond shapes, which `controller.wire` checks. No I/O.
+"""Does what somebody sent make sense? Beyond shapes, which `dualpath.wire` checks. No I/O.
 
 A datapath may then take for granted that an address has 4 or 16 bytes, and that a name can be
 that of a device.
@@ -12,12 +12,12 @@ from typing import assert_never
 
 import numpy as np
 
-from controller.model.layer2 import EthernetSegment, Flood, Lsp, Mac, Neighbor, RemoteVtep
-from controller.model.links import Address, Port, Vni, Vrf
-from controller.model.nexthops import MOST_WEIGHT, Nexthop, NexthopType, is_reserved
-from controller.model.records import Record
-from controller.model.routes import U8, Op, RouteBatch
 from datapaths.base import Batch, Found, Learned, LearnedMac, LearnedNeighbor, Lost
+from dualpath.model.layer2 import EthernetSegment, Flood, Lsp, Mac, Neighbor, RemoteVtep
+from dualpath.model.links import Address, Port, Vni, Vrf
+from dualpath.model.nexthops import MOST_WEIGHT, Nexthop, NexthopType, is_reserved
+from dualpath.model.records import Record
+from dualpath.model.routes import U8, Op, RouteBatch
 
 MOST_VNI = 0xFF_FFFF  # RFC 7348 section 5
 MOST_NAME = 15  # IFNAMSIZ - 1, linux/if.h

@@ -11,10 +11,6 @@ from typing import Any, TypeVar
 
 import grpc
 
-from controller.model.kinds import Kind
-from controller.pb import datapath_pb2 as pb
-from controller.pb import datapath_pb2_grpc as pb_grpc
-from controller.rpc.connect import ClientTls, target_of
 from datapaths.base import (
     Batch,
     Capabilities,
@@ -30,6 +26,10 @@ from datapaths.base import (
 from datapaths.remote import wire
 from datapaths.remote.picture import Picture
 from datapaths.remote.slices import halves, slices
+from dualpath.model.kinds import Kind
+from dualpath.pb import datapath_pb2 as pb
+from dualpath.pb import datapath_pb2_grpc as pb_grpc
+from dualpath.rpc.connect import ClientTls, target_of
 
 log = logging.getLogger(__name__)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from dataclasses import replace
 
-from controller.model.kinds import Kind
 from datapaths.base import CaughtUp, Learned, LearnedMac, LearnedNeighbor, Lost, PortChanged
+from dualpath.model.kinds import Kind
 
 LOSABLE = tuple(kind for kind in Kind if kind is not Kind.LSP)
 

@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import NoReturn
 
-from controller import logs, options
-from controller.lifetime import Broken, end_with, live, raise_descriptors
-from controller.options import Parser
-from controller.rpc.listen import ListenError, Tls, check
-from controller.rpc.server import RpcServer
 from datapaths.base import Datapath, DatapathError, Unsupported
 from datapaths.remote.server import serve
+from dualpath.process import logs, options
+from dualpath.process.lifetime import Broken, end_with, live, raise_descriptors
+from dualpath.process.options import Parser
+from dualpath.rpc.listen import ListenError, Tls, check
+from dualpath.rpc.server import RpcServer
 
 log = logging.getLogger(__name__)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from controller import options
 from datapaths.base import Datapath, Unsupported
 from datapaths.kernel.driver import KernelDatapath
 from datapaths.linux import netns
 from datapaths.memory import MemoryDatapath
 from datapaths.remote.process import parser_for, run, tls_of
+from dualpath.process import options
 
 PROG = "python -m datapaths.remote.serve"
 LISTEN = "unix:/run/dualpath/datapath.sock"

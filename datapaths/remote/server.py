@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import grpc
 
-from controller.pb import datapath_pb2_grpc
-from controller.rpc.listen import Tls
-from controller.rpc.server import Options, RpcServer, start
 from datapaths.base import Datapath, DatapathError
 from datapaths.remote.service import DatapathService
+from dualpath.pb import datapath_pb2_grpc
+from dualpath.rpc.listen import Tls
+from dualpath.rpc.server import Options, RpcServer, start
 
 SERVICE = "dualpath.v1.Datapath"
 

@@ -9,11 +9,11 @@ from typing import NoReturn, TypeAlias, TypeVar
 
 import grpc
 
-from controller.pb import datapath_pb2 as pb
-from controller.pb import datapath_pb2_grpc as pb_grpc
 from datapaths.base import Datapath, DatapathError, Learned, LooksUp, Unsupported
 from datapaths.remote import wire
 from datapaths.remote.slices import slices
+from dualpath.pb import datapath_pb2 as pb
+from dualpath.pb import datapath_pb2_grpc as pb_grpc
 
 EVENTS_IN_MESSAGE = 512
 EVENTS_WAITING = 4096  # then whatever learns has to wait, and keeps the last word on each key

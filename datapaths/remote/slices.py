@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from controller.model.records import Record, RecordBatch
-from controller.model.routes import RouteBatch
 from datapaths.base import Batch
+from dualpath.model.records import Record, RecordBatch
+from dualpath.model.routes import RouteBatch
 
 ROUTES = 65536  # of IPv6 1.5 MiB
 RECORDS = 1024

@@ -8,19 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import assert_never
 
-from controller.model.kinds import Kind
-from controller.model.routes import Family, RouteBatch
-from controller.pb import datapath_pb2 as pb
-from controller.wire.state import (
-    nexthop_from_pb,
-    nexthop_to_pb,
-    record_from_pb,
-    record_to_pb,
-    records_from_pb,
-    records_to_pb,
-    routes_from_pb,
-    routes_to_pb,
-)
 from datapaths.base import (
     Batch,
     Capabilities,
@@ -40,6 +27,19 @@ from datapaths.base import (
     Way,
 )
 from datapaths.remote.checks import check, check_found, check_learned
+from dualpath.model.kinds import Kind
+from dualpath.model.routes import Family, RouteBatch
+from dualpath.pb import datapath_pb2 as pb
+from dualpath.wire.state import (
+    nexthop_from_pb,
+    nexthop_to_pb,
+    record_from_pb,
+    record_to_pb,
+    records_from_pb,
+    records_to_pb,
+    routes_from_pb,
+    routes_to_pb,
+)
 
 DEFAULT_BATCH_ROWS = 4096
 MOST_BATCH_ROWS = 65536  # of IPv6 routes 1.5 MiB

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from controller.model.routes import U32, Family, Op
+from dualpath.model.routes import U32, Family, Op
 from frr_bridge.errors import DecodeError
 from frr_bridge.wire.fpm import HEADER, Offsets
 from frr_bridge.wire.inline import Unsupported

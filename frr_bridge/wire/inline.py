@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from controller.model.nexthops import NexthopType
+from dualpath.model.nexthops import NexthopType
 from frr_bridge.errors import DecodeError
 from frr_bridge.wire.netlink import Attributes
 

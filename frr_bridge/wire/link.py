@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from controller.model.links import Address
-from controller.model.routes import Family
+from dualpath.model.links import Address
+from dualpath.model.routes import Family
 from frr_bridge.errors import DecodeError
 from frr_bridge.wire.netlink import (
     RTM_DELADDR,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from controller.model.nexthops import NexthopType
+from dualpath.model.nexthops import NexthopType
 from frr_bridge.errors import DecodeError
 from frr_bridge.wire.inline import Content, InlineNexthop, Unsupported, single, vni_of
 from frr_bridge.wire.netlink import (

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from controller.model.routes import U8, Family
+from dualpath.model.routes import U8, Family
 from frr_bridge.wire.fpm import frame
 from frr_bridge.wire.netlink import (
     NLM_F_REQUEST,

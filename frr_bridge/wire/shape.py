@@ -17,8 +17,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from controller.model.nexthops import FIRST_RESERVED, NexthopType
-from controller.model.routes import U8, U32, Family
+from dualpath.model.nexthops import FIRST_RESERVED, NexthopType
+from dualpath.model.routes import U8, U32, Family
 from frr_bridge.errors import DecodeError
 from frr_bridge.wire.inline import FPM_NH_ENCAP_VXLAN, MAX_VNI, VXLAN_VNI, InlineNexthop
 from frr_bridge.wire.netlink import (

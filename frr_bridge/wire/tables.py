@@ -9,8 +9,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from controller.model.nexthops import DROP_TYPES, reserved, unsupported
-from controller.model.routes import U8, U32, Family, Op
+from dualpath.model.nexthops import DROP_TYPES, reserved, unsupported
+from dualpath.model.routes import U8, U32, Family, Op
 from frr_bridge.wire.inline import Content, InlineNexthop, Unsupported
 from frr_bridge.wire.route import ZebraRoute
 

@@ -9,8 +9,8 @@ import asyncio
 import socket
 import time
 
-from controller.model.kinds import Kind
 from datapaths.linux.netns import entered
+from dualpath.model.kinds import Kind
 from frr_bridge import watch
 from frr_bridge.bridge import Bridge
 from frr_bridge.check import Check

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from controller.model.routes import U32
+from dualpath.model.routes import U32
 from frr_bridge.wire.columns import decode
 from frr_bridge.wire.fpm import FpmFramer
 from frr_bridge.wire.inline import InlineNexthop

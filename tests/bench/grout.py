@@ -19,10 +19,6 @@ from pathlib import Path
 
 import numpy as np
 
-from controller.model.kinds import Kind
-from controller.model.links import Address, HostEnd, Port
-from controller.model.nexthops import Nexthop, NexthopType
-from controller.model.routes import Family, Op, RouteBatch
 from datapaths.conformance.batches import upsert
 from datapaths.grout import ids
 from datapaths.grout.driver import BATCH_ROWS, GroutDatapath
@@ -31,6 +27,10 @@ from datapaths.grout.process import Grout, locate
 from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.routes import encode_adds, encode_dels
 from datapaths.grout.wire.table import Rows, api, versions
+from dualpath.model.kinds import Kind
+from dualpath.model.links import Address, HostEnd, Port
+from dualpath.model.nexthops import Nexthop, NexthopType
+from dualpath.model.routes import Family, Op, RouteBatch
 from tests.bench.kernel import routes
 from tests.contract.groutworld import running
 

@@ -19,14 +19,14 @@ from pathlib import Path
 
 import numpy as np
 
-from controller.model.kinds import Kind
-from controller.model.nexthops import Nexthop, NexthopType
-from controller.model.records import RecordBatch
-from controller.model.routes import DEFAULT_VRF, Family, Op, RouteBatch
 from datapaths.kernel.driver import KernelDatapath
 from datapaths.kernel.wire.routes import WITHDRAWAL, WRITE_BYTES, RouteEncoder
 from datapaths.linux import netns
 from datapaths.linux.wire import numbers as n
+from dualpath.model.kinds import Kind
+from dualpath.model.nexthops import Nexthop, NexthopType
+from dualpath.model.records import RecordBatch
+from dualpath.model.routes import DEFAULT_VRF, Family, Op, RouteBatch
 from tests.fakes.netns import fresh, ip
 
 BATCH_ROWS = 16384

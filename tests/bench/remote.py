@@ -13,11 +13,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from controller.model.routes import Family, Op, RouteBatch
 from datapaths.base import Batch, Datapath, RowFailure, Unavailable
 from datapaths.memory import MemoryDatapath
 from datapaths.remote.driver import RemoteDatapath
 from datapaths.remote.server import serve
+from dualpath.model.routes import Family, Op, RouteBatch
 
 SIZES = (4096, 8192, 16384, 65536)
 LONE = 2000

@@ -26,14 +26,14 @@ from pathlib import Path
 import grpc
 import numpy as np
 
-from controller.model.routes import Family
-from controller.pb import inspect_pb2 as pb
-from controller.pb import inspect_pb2_grpc
 from datapaths.kernel.channel import Monitor, ask
 from datapaths.kernel.wire.lookup import decode_entry, lookup_request
 from datapaths.linux import netns
 from datapaths.linux.wire import numbers as n
 from datapaths.linux.wire.message import messages
+from dualpath.model.routes import Family
+from dualpath.pb import inspect_pb2 as pb
+from dualpath.pb import inspect_pb2_grpc
 from tests.bench.kernel import compile_blaster, through_c
 from tests.fakes.netns import fresh, ip
 

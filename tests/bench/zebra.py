@@ -22,8 +22,8 @@ from pathlib import Path
 
 import numpy as np
 
-from controller.model.routes import Family, Op
 from datapaths.linux import netns
+from dualpath.model.routes import Family, Op
 from tests.bench.kernel import blast, compile_blaster, prebuilt, routes
 from tests.bench.whole import PORT, Product, address_of, make_device, wait
 from tests.fakes.netns import fresh, ip

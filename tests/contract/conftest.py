@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.model.kinds import Kind
 from datapaths.conformance.subject import Subject
+from dualpath.model.kinds import Kind
 from tests.contract.groutworld import GroutWorld, running
 from tests.contract.worlds import KernelWorld, MemoryWorld, ServedWorld, World
 from tests.fakes.netns import fresh

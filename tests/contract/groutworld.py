@@ -15,15 +15,15 @@ from dataclasses import dataclass
 
 import pytest
 
-from controller.model.links import Address, HostEnd, Port
-from controller.model.records import RecordBatch
-from controller.model.routes import DEFAULT_VRF
 from datapaths.base import Datapath, Unavailable
 from datapaths.conformance.subject import DEVICE, DEVICE_ADDRESSES
 from datapaths.grout.driver import GroutDatapath
 from datapaths.grout.placement import Places
 from datapaths.grout.process import Grout, command_line, locate, peer_of
 from datapaths.linux.netns import entered
+from dualpath.model.links import Address, HostEnd, Port
+from dualpath.model.records import RecordBatch
+from dualpath.model.routes import DEFAULT_VRF
 from tests.fakes.netns import fresh, ip
 from tests.netns import grouts
 

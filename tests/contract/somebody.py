@@ -13,10 +13,10 @@ import sys
 
 import numpy as np
 
-from controller.model.routes import Family
 from datapaths.grout.channel import Channel, EventStream
 from datapaths.grout.wire import bridges, ifaces, nexthops, routes
 from datapaths.grout.wire import numbers as n
+from dualpath.model.routes import Family
 
 DROP = 77
 ROUTES = ("GR_EVENT_IP_ROUTE_ADD", "GR_EVENT_IP6_ROUTE_ADD")

@@ -10,8 +10,6 @@ import socket
 from collections.abc import Callable
 from typing import Protocol
 
-from controller.model.routes import DEFAULT_VRF
-from controller.rpc.server import RpcServer
 from datapaths.base import Datapath, LearnedMac
 from datapaths.conformance.subject import DEVICE, Hands
 from datapaths.kernel.channel import Monitor
@@ -22,6 +20,8 @@ from datapaths.linux.wire.message import messages
 from datapaths.memory import MemoryDatapath
 from datapaths.remote.driver import RemoteDatapath
 from datapaths.remote.server import serve
+from dualpath.model.routes import DEFAULT_VRF
+from dualpath.rpc.server import RpcServer
 from tests.fakes.netns import bridge, ip
 
 

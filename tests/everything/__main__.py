@@ -45,7 +45,7 @@ CHECKS = (
     Step("ruff check", (PYTHON, "-m", "ruff", "check", ".")),
     Step("ruff format", (PYTHON, "-m", "ruff", "format", "--check", ".")),
     Step("mypy --strict", (PYTHON, "-m", "mypy")),
-    Step("generated code is current", (PYTHON, "-m", "controller.pb.generate", "--check")),
+    Step("generated code is current", (PYTHON, "-m", "dualpath.pb.generate", "--check")),
 )
 UNIT = Step("unit tests", PYTEST, "unit")
 NETNS = Step("in namespaces, this kernel", (*PYTEST, "-m", "netns and not long"), "netns")

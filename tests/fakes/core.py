@@ -8,13 +8,13 @@ from contextlib import asynccontextmanager
 
 from controller.core.reconciler import Reconciler
 from controller.core.state import State
-from controller.model import events
-from controller.model.kinds import Kind
-from controller.model.nexthops import Nexthop
-from controller.model.records import Record, RecordBatch
-from controller.model.routes import RouteBatch
 from datapaths.base import Batch, RowFailure
 from datapaths.memory import MemoryDatapath
+from dualpath.model import events
+from dualpath.model.kinds import Kind
+from dualpath.model.nexthops import Nexthop
+from dualpath.model.records import Record, RecordBatch
+from dualpath.model.routes import RouteBatch
 from tests.fakes.batches import batch, rows_of
 from tests.fakes.clock import ManualClock
 

@@ -6,7 +6,7 @@ import io
 import logging
 import re
 
-from controller.logs import INTERVAL_S, Bounded, TextFormatter
+from dualpath.process.logs import INTERVAL_S, Bounded, TextFormatter
 
 
 class Written:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from controller.model.links import Port
 from datapaths.base import RowFailure
+from dualpath.model.links import Port
 
 
 class NoTwins:

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from controller.model.kinds import Kind
-from controller.model.layer2 import EthernetSegment, Flood, Lsp, Mac, Neighbor, RemoteVtep
-from controller.model.links import Address, HostEnd, Port, Vni, Vrf
-from controller.model.nexthops import (
+from datapaths.base import Capabilities, Facts, FibUse, NodeStats, PortState, Unavailable
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import EthernetSegment, Flood, Lsp, Mac, Neighbor, RemoteVtep
+from dualpath.model.links import Address, HostEnd, Port, Vni, Vrf
+from dualpath.model.nexthops import (
     BLACKHOLE,
     FIRST_RESERVED,
     V4_MAPPED,
@@ -22,10 +23,10 @@ from controller.model.nexthops import (
     NexthopType,
     is_reserved,
 )
-from controller.model.plan import Plan
-from controller.model.records import Record
-from controller.model.routes import Family
-from controller.model.view import (
+from dualpath.model.plan import Plan
+from dualpath.model.records import Record
+from dualpath.model.routes import Family
+from dualpath.model.view import (
     Audited,
     Change,
     Difference,
@@ -35,7 +36,6 @@ from controller.model.view import (
     RowState,
     Status,
 )
-from datapaths.base import Capabilities, Facts, FibUse, NodeStats, PortState, Unavailable
 
 NOW = 1_700_000_000.25
 

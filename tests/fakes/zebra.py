@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from controller.model import events
-from controller.model.records import Record, RecordBatch
-from controller.model.routes import DEFAULT_VRF, Op, RouteBatch, prefix_text
+from dualpath.model import events
+from dualpath.model.records import Record, RecordBatch
+from dualpath.model.routes import DEFAULT_VRF, Op, RouteBatch, prefix_text
 from frr_bridge.wire.columns import TableRoutes
 from tests.fakes.batches import batch
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from unittest.mock import patch
 
-from controller.model.routes import U8, U32
+from dualpath.model.routes import U8, U32
 from frr_bridge.errors import FramingError
 from frr_bridge.wire import columns
 from frr_bridge.wire.columns import Decoded, TableRoutes, decode

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from controller.model.links import Address, HostEnd, Port
-from controller.model.records import Record, RecordBatch
 from datapaths.base import RowFailure
 from datapaths.kernel.layout import Layout
+from dualpath.model.links import Address, HostEnd, Port
+from dualpath.model.records import Record, RecordBatch
 
 
 def addresses(*texts: str) -> tuple[Address, ...]:

@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from controller.model.kinds import Kind
-from controller.model.layer2 import Mac
-from controller.model.links import Vni
-from controller.model.records import Key, Record
 from datapaths.base import LearnedMac
 from datapaths.kernel import channel
 from datapaths.kernel.driver import KernelDatapath
 from datapaths.linux.netns import entered
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import Mac
+from dualpath.model.links import Vni
+from dualpath.model.records import Key, Record
 from frr_bridge import watch as watch_module
 from frr_bridge.overlay import Overlay
 from frr_bridge.watch import Watch

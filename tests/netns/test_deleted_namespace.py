@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from controller.model.kinds import Kind
-from controller.model.links import Address, Port, Vni
 from controller.namespaces import NamespaceKeeper
 from controller.provision import Spaces
 from datapaths.base import Lost, Unavailable
 from datapaths.kernel.driver import KernelDatapath
 from datapaths.linux import netns
+from dualpath.model.kinds import Kind
+from dualpath.model.links import Address, Port, Vni
 from tests.fakes.batches import upsert
 from tests.netns.namespaces import fresh, names, run
 from tests.netns.test_kernel_driver import FIRST, Ears

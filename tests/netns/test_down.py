@@ -13,12 +13,12 @@ import pytest
 
 from controller import footprint
 from controller.footprint import Footprint
-from controller.lock import alone
-from controller.model.links import Address, Port, Vni
 from controller.provision import Spaces
 from datapaths.kernel.driver import KernelDatapath
 from datapaths.linux import netns
 from datapaths.linux.shadows import Shadows, shadow_of
+from dualpath.model.links import Address, Port, Vni
+from dualpath.process.lock import alone
 from tests.fakes.batches import upsert
 from tests.netns.layouts import routed
 from tests.netns.namespaces import fresh, names, run
@@ -84,7 +84,7 @@ def test_everything_is_given_back_and_again_is_nothing(tmp_path: Path, made: boo
 
 
 def test_a_running_controller_is_to_be_stopped_first(tmp_path: Path) -> None:
-    with alone(tmp_path / "controller.lock"):
+    with alone(tmp_path / "dualpath.process.lock"):
         done = down(tmp_path)
     assert done.returncode == 1
     assert "systemctl stop dualpath" in done.stderr

@@ -17,13 +17,13 @@ from controller.core.clock import SystemClock
 from controller.core.reconciler import Reconciler
 from controller.core.state import State
 from controller.intent.layout import Intent
-from controller.model.events import Configure, Configured, Provisioned
-from controller.model.links import Address, HostEnd, Port, Vni
-from controller.model.view import Difference
 from controller.provision import PortTwins, Provisioner, Spaces
 from datapaths.base import Datapath, Lost, PortChanged
 from datapaths.kernel.driver import KernelDatapath
 from datapaths.linux.twins import Twins
+from dualpath.model.events import Configure, Configured, Provisioned
+from dualpath.model.links import Address, HostEnd, Port, Vni
+from dualpath.model.view import Difference
 from tests.fakes.waiting import until
 from tests.netns.drifts import CASES, Case
 from tests.netns.namespaces import fresh, run

@@ -18,8 +18,8 @@ import pytest
 
 from controller.dryrun.connections import parse
 from controller.dryrun.nics import moving
-from controller.model.links import Port
 from datapaths.linux import netns
+from dualpath.model.links import Port
 from tests.netns.machines import Machine, machine, settled
 from tests.netns.namespaces import names, run
 

@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from controller.model.layer2 import EthernetSegment, Mac, Neighbor
-from controller.model.links import Address, Vni
-from controller.model.records import Record
 from datapaths.kernel.driver import KernelDatapath
+from dualpath.model.layer2 import EthernetSegment, Mac, Neighbor
+from dualpath.model.links import Address, Vni
+from dualpath.model.records import Record
 from tests.fakes.batches import upsert
 from tests.netns.namespaces import fresh, ping, run
 

@@ -14,7 +14,6 @@ from dataclasses import replace
 import pytest
 
 from controller.intent.layout import Intent
-from controller.model.links import Port
 from controller.provision import Spaces
 from datapaths.grout.driver import GroutDatapath
 from datapaths.grout.placement import Places
@@ -22,6 +21,7 @@ from datapaths.grout.process import Grout, locate
 from datapaths.grout.twins import GroutTwins
 from datapaths.grout.watch import Watch
 from datapaths.linux import sysctls
+from dualpath.model.links import Port
 from tests.netns import grouts
 from tests.netns.grout_drifts import CASES
 from tests.netns.layouts import addresses

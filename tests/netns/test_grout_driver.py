@@ -14,11 +14,6 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from controller.core.segments import Segments
-from controller.model.kinds import Kind
-from controller.model.layer2 import EthernetSegment, Mac, Neighbor, RemoteVtep
-from controller.model.links import Address, HostEnd, Port
-from controller.model.nexthops import BLACKHOLE, UNREACHABLE, V4_MAPPED, Nexthop, NexthopType
-from controller.model.routes import Family, Op
 from datapaths.base import (
     CaughtUp,
     Found,
@@ -35,6 +30,11 @@ from datapaths.conformance.subject import DEVICE, L2VNI, L3VNI, Subject
 from datapaths.grout.fib import FIRST_IPV6
 from datapaths.grout.observe import WATCHED
 from datapaths.grout.process import peer_of
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import EthernetSegment, Mac, Neighbor, RemoteVtep
+from dualpath.model.links import Address, HostEnd, Port
+from dualpath.model.nexthops import BLACKHOLE, UNREACHABLE, V4_MAPPED, Nexthop, NexthopType
+from dualpath.model.routes import Family, Op
 from tests.bench.kernel import routes
 from tests.contract.groutworld import GroutWorld, running, started
 

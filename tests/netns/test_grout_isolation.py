@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from controller.model.layer2 import Flood
-from controller.model.links import HostEnd, Port
-from controller.model.records import Record, RecordBatch
 from datapaths.grout.driver import GroutDatapath
 from datapaths.grout.placement import Places
 from datapaths.grout.process import Grout, locate
 from datapaths.linux import netns
+from dualpath.model.layer2 import Flood
+from dualpath.model.links import HostEnd, Port
+from dualpath.model.records import Record, RecordBatch
 from tests.contract.groutworld import started
 from tests.netns import grouts
 from tests.netns.layouts import addresses

@@ -9,12 +9,12 @@ from collections.abc import Callable
 
 import pytest
 
-from controller.model.kinds import Kind
-from controller.model.layer2 import Mac, Neighbor
 from datapaths.base import LearnedMac, LearnedNeighbor, PortChanged
 from datapaths.conformance.batches import upsert, withdraw
 from datapaths.conformance.subject import L2VNI
 from datapaths.linux.netns import entered
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import Mac, Neighbor
 from tests.netns.test_grout_driver import GATEWAY, MAC, VTEP, Bed, made
 from tests.unit.datapaths.kernel.frames import advertisement, arp
 

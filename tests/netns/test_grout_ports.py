@@ -13,9 +13,6 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from controller.model.kinds import Kind
-from controller.model.links import HostEnd, Port, Vni
-from controller.model.records import RecordBatch
 from controller.namespaces import NamespaceKeeper
 from controller.provision import Spaces
 from datapaths.grout.channel import Channel
@@ -28,6 +25,9 @@ from datapaths.grout.watch import Watch
 from datapaths.kernel.layout import Layout
 from datapaths.linux import netns, sysctls
 from datapaths.linux.twins import Twins
+from dualpath.model.kinds import Kind
+from dualpath.model.links import HostEnd, Port, Vni
+from dualpath.model.records import RecordBatch
 from tests.netns import grouts
 from tests.netns.layouts import addresses
 from tests.netns.namespaces import fresh, ping, run

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from controller.model.kinds import Kind
-from controller.model.links import HostEnd, Port, Vni, Vrf
-from controller.model.records import Record, RecordBatch
 from datapaths.base import Lost
 from datapaths.kernel.driver import KernelDatapath
 from datapaths.kernel.layout import Layout
 from datapaths.linux import netns
+from dualpath.model.kinds import Kind
+from dualpath.model.links import HostEnd, Port, Vni, Vrf
+from dualpath.model.records import Record, RecordBatch
 from tests.netns.layouts import addresses, upsert, withdraw
 from tests.netns.namespaces import fresh, kernel_has_vrf, ping, run
 

@@ -13,12 +13,6 @@ from contextlib import asynccontextmanager
 import numpy as np
 import pytest
 
-from controller.model.kinds import Kind
-from controller.model.layer2 import Flood, Mac, Neighbor, RemoteVtep
-from controller.model.links import Port, Vni
-from controller.model.nexthops import Member, Nexthop, NexthopType
-from controller.model.records import Record
-from controller.model.routes import DEFAULT_VRF, Family, Op, RouteBatch
 from datapaths.base import Learned, LearnedMac, LearnedNeighbor, Lost, PortChanged, Unavailable
 from datapaths.kernel import channel
 from datapaths.kernel.driver import KernelDatapath
@@ -26,6 +20,12 @@ from datapaths.linux import sysctls
 from datapaths.linux.netns import entered
 from datapaths.linux.wire import numbers as n
 from datapaths.linux.wire.message import messages
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import Flood, Mac, Neighbor, RemoteVtep
+from dualpath.model.links import Port, Vni
+from dualpath.model.nexthops import Member, Nexthop, NexthopType
+from dualpath.model.records import Record
+from dualpath.model.routes import DEFAULT_VRF, Family, Op, RouteBatch
 from tests.fakes.batches import batch, rows_of, upsert, withdraw
 from tests.fakes.netns import bridge, fresh, ip
 

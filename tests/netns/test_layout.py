@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from controller.model.kinds import Kind
-from controller.model.links import Address, HostEnd, Port, Vni
 from datapaths.base import Unavailable
 from datapaths.kernel.layout import Layout
 from datapaths.linux.links import Links
 from datapaths.linux.marks import MAKING
+from dualpath.model.kinds import Kind
+from dualpath.model.links import Address, HostEnd, Port, Vni
 from tests.netns.layouts import addresses, bridged, routed, upsert, withdraw
 from tests.netns.namespaces import link, names, ping, run, watching
 from tests.unit.controller.intent.rulebook import rule

@@ -9,12 +9,12 @@ from dataclasses import replace
 
 import pytest
 
-from controller.model.layer2 import EthernetSegment, Mac, Neighbor, RemoteVtep
-from controller.model.links import Address, Vni
-from controller.model.nexthops import BLACKHOLE, Member, Nexthop, NexthopType
-from controller.model.routes import DEFAULT_VRF
 from datapaths.base import Found, LooksUp, Way
 from datapaths.kernel.driver import KernelDatapath
+from dualpath.model.layer2 import EthernetSegment, Mac, Neighbor, RemoteVtep
+from dualpath.model.links import Address, Vni
+from dualpath.model.nexthops import BLACKHOLE, Member, Nexthop, NexthopType
+from dualpath.model.routes import DEFAULT_VRF
 from tests.fakes.batches import batch, upsert
 from tests.fakes.netns import fresh, ip
 

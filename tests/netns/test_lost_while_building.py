@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from controller.model.kinds import Kind
-from controller.model.links import Vni
-from controller.model.records import Record, RecordBatch
 from datapaths.base import Batch, Lost, PortState, RowFailure
 from datapaths.kernel.driver import KernelDatapath
 from datapaths.kernel.layout import Layout
+from dualpath.model.kinds import Kind
+from dualpath.model.links import Vni
+from dualpath.model.records import Record, RecordBatch
 from tests.fakes.batches import upsert
 from tests.fakes.netns import fresh, ip
 from tests.netns.test_kernel_driver import Ears

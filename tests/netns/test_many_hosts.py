@@ -11,10 +11,10 @@ from dataclasses import replace
 
 import pytest
 
-from controller.model.links import Address
 from datapaths.base import LearnedNeighbor
 from datapaths.linux.neightables import SYSCTL, use
 from datapaths.linux.netns import entered
+from dualpath.model.links import Address
 from tests.fakes.batches import upsert
 from tests.netns.test_kernel_driver import VNI, attach_host, driven
 from tests.netns.test_moved_addresses import ready

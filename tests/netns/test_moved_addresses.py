@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 import pytest
 
-from controller.model.kinds import Kind
-from controller.model.layer2 import Mac, Neighbor, RemoteVtep
-from controller.model.records import Record
 from datapaths.base import LearnedMac, LearnedNeighbor, Lost
 from datapaths.kernel.driver import KernelDatapath
 from datapaths.linux.netns import entered
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import Mac, Neighbor, RemoteVtep
+from dualpath.model.records import Record
 from tests.fakes.batches import upsert, withdraw
 from tests.fakes.netns import ip
 from tests.netns.test_kernel_driver import HOST_MAC, VTEP, Ears, attach_host, driven

@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 
 from controller import footprint
-from controller.model.kinds import Kind
-from controller.model.links import Port
-from controller.model.records import RecordBatch
 from controller.provision import Spaces
 from datapaths.kernel.driver import KernelDatapath
 from datapaths.kernel.layout import Layout
 from datapaths.linux import netns, nicrecords
 from datapaths.linux.links import Links
+from dualpath.model.kinds import Kind
+from dualpath.model.links import Port
+from dualpath.model.records import RecordBatch
 from tests.fakes.batches import upsert
 from tests.netns.namespaces import fresh, link, names, run
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from controller.model.kinds import Kind
-from controller.model.links import HostEnd, Port
 from datapaths.kernel.layout import Layout
 from datapaths.linux import netns, nicrecords, nics
 from datapaths.linux.links import Links
 from datapaths.linux.requests import Requests
+from dualpath.model.kinds import Kind
+from dualpath.model.links import HostEnd, Port
 from tests.netns.layouts import addresses, upsert, withdraw
 from tests.netns.namespaces import names, run
 

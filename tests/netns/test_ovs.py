@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from controller.model.kinds import Kind
-from controller.model.links import HostEnd, Port, Vni
 from datapaths.kernel.layout import Layout
+from dualpath.model.kinds import Kind
+from dualpath.model.links import HostEnd, Port, Vni
 from tests.lab.waiting import wait_until
 from tests.netns.layouts import upsert, withdraw
 from tests.netns.namespaces import names, run

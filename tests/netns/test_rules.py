@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from controller.model.kinds import Kind
-from controller.model.links import Address, HostEnd, Port, Vni
 from controller.provision import underlay_mtu
 from datapaths.kernel.layout import Layout
 from datapaths.linux import sysctls
 from datapaths.linux.netns import entered
+from dualpath.model.kinds import Kind
+from dualpath.model.links import Address, HostEnd, Port, Vni
 from tests.netns.layouts import routed, upsert, withdraw
 from tests.netns.namespaces import link, names, run
 from tests.netns.test_layout import DETACHED, VNI

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from controller.model.links import Address, Port, Vni
 from datapaths.base import Unavailable
 from datapaths.linux.links import Links
 from datapaths.linux.shadows import Shadow, Shadows, shadow_of
+from dualpath.model.links import Address, Port, Vni
 from tests.netns.namespaces import fresh, link, names, run, watching
 from tests.unit.controller.intent.rulebook import rule
 

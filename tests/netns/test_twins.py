@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from controller.model.links import Address, HostEnd, Port
-from controller.model.records import RecordBatch
 from datapaths.base import Unavailable, Unsupported
 from datapaths.kernel.layout import Layout
 from datapaths.linux import netns, sysctls
@@ -22,6 +20,8 @@ from datapaths.linux.links import Links
 from datapaths.linux.punt import EVERYTHING
 from datapaths.linux.twins import Twins
 from datapaths.linux.wire.filters import Classifier
+from dualpath.model.links import Address, HostEnd, Port
+from dualpath.model.records import RecordBatch
 from tests.netns.layouts import addresses
 from tests.netns.namespaces import fresh, link, ping, run, watching
 

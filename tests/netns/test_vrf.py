@@ -9,14 +9,14 @@ from dataclasses import replace
 
 import pytest
 
-from controller.model.kinds import Kind
-from controller.model.links import Address, HostEnd, Port, Vni, Vrf
-from controller.model.records import RecordBatch
 from datapaths.kernel.layout import Layout
 from datapaths.linux import netns, overlay
 from datapaths.linux.links import Links
 from datapaths.linux.shadows import Shadows, shadow_of
 from datapaths.linux.twins import Twins
+from dualpath.model.kinds import Kind
+from dualpath.model.links import Address, HostEnd, Port, Vni, Vrf
+from dualpath.model.records import RecordBatch
 from tests.netns.layouts import addresses, bridged
 from tests.netns.namespaces import fresh, kernel_has_vrf, ping, run, watching
 from tests.unit.controller.intent.rulebook import rule

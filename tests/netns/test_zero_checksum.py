@@ -10,10 +10,10 @@ import time
 
 import pytest
 
-from controller.model.kinds import Kind
-from controller.model.links import Vni
 from datapaths.kernel.layout import Layout
 from datapaths.linux import netns
+from dualpath.model.kinds import Kind
+from dualpath.model.links import Vni
 from tests.netns.layouts import upsert
 from tests.netns.namespaces import link, run
 

@@ -7,9 +7,9 @@ import socket
 import numpy as np
 import numpy.typing as npt
 
-from controller.model.links import Address
-from controller.model.routes import Family
 from datapaths.grout.wire.table import Api, DecodeError
+from dualpath.model.links import Address
+from dualpath.model.routes import Family
 
 U8 = npt.NDArray[np.uint8]
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from controller.model.routes import U8, U32
 from datapaths.grout.wire.numbers import GR_API_MAX_MSG_LEN
 from datapaths.grout.wire.table import DecodeError
+from dualpath.model.routes import U8, U32
 
 REQUEST = struct.Struct("=III")  # id, type, payload length
 RESPONSE = struct.Struct("=III")  # id of the request, errno, payload length

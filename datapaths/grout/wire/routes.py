@@ -11,9 +11,9 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from controller.model.routes import U8, U32, Family
 from datapaths.grout.wire.addresses import TYPE, VERSION
 from datapaths.grout.wire.table import Api, DecodeError, Rows
+from dualpath.model.routes import U8, U32, Family
 
 U16 = npt.NDArray[np.uint16]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from controller.model.routes import Family
 from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.addresses import VERSION, text
 from datapaths.grout.wire.table import Api
+from dualpath.model.routes import Family
 
 EVERY_CPU = 0xFFFF
 

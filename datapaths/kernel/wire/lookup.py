@@ -6,8 +6,6 @@ import errno
 from dataclasses import dataclass
 from typing import Final
 
-from controller.model.nexthops import NexthopType
-from controller.model.routes import Family
 from datapaths.kernel.wire.routes import RTMSG
 from datapaths.linux.wire import numbers as n
 from datapaths.linux.wire.message import (
@@ -19,6 +17,8 @@ from datapaths.linux.wire.message import (
     request,
     u32,
 )
+from dualpath.model.nexthops import NexthopType
+from dualpath.model.routes import Family
 
 RTM_F_FIB_MATCH: Final = 0x2000  # linux/rtnetlink.h: the entry itself, rather than what follows
 

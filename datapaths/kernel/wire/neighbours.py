@@ -10,7 +10,6 @@ import socket
 import struct
 from typing import Final, NamedTuple
 
-from controller.model.nexthops import V4_MAPPED
 from datapaths.linux.wire import numbers as n
 from datapaths.linux.wire.message import (
     NLMSGHDR,
@@ -23,6 +22,7 @@ from datapaths.linux.wire.message import (
     request,
     u32,
 )
+from dualpath.model.nexthops import V4_MAPPED
 
 NDMSG: Final = struct.Struct("=BBHiHBB")  # linux/neighbour.h: family, -, -, ifindex, state, flags
 ZERO_MAC: Final = bytes(6)

@@ -7,7 +7,6 @@ import struct
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from controller.model.nexthops import MOST_WEIGHT, Member, Nexthop, NexthopType
 from datapaths.linux.wire import numbers as n
 from datapaths.linux.wire.message import (
     DecodeError,
@@ -19,6 +18,7 @@ from datapaths.linux.wire.message import (
     request,
     u32,
 )
+from dualpath.model.nexthops import MOST_WEIGHT, Member, Nexthop, NexthopType
 
 NHMSG: Final = struct.Struct("=BBBBI")  # linux/nexthop.h: family, scope, protocol, -, flags
 GRP: Final = struct.Struct("=IBBH")  # struct nexthop_grp: id, weight - 1, -, -

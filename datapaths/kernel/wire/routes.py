@@ -14,10 +14,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from controller.model import nexthops
-from controller.model.routes import U8, U32, Family
 from datapaths.linux.wire import numbers as n
 from datapaths.linux.wire.message import NLMSGHDR, DecodeError, attribute, cut, request, u32
+from dualpath.model import nexthops
+from dualpath.model.routes import U8, U32, Family
 
 RTMSG: Final = struct.Struct("=BBBBBBBBI")
 """linux/rtnetlink.h struct rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type,

@@ -12,7 +12,6 @@ import sys
 from dataclasses import dataclass, replace
 from typing import Final
 
-from controller.model.links import Address
 from datapaths.linux.wire import numbers as n
 from datapaths.linux.wire.message import (
     U32,
@@ -23,6 +22,7 @@ from datapaths.linux.wire.message import (
     header,
     request,
 )
+from dualpath.model.links import Address
 
 IFADDRMSG: Final = struct.Struct("=BBBBI")  # linux/if_addr.h: family, length, flags, scope, index
 RTMSG: Final = struct.Struct("=BBBBBBBBI")  # linux/rtnetlink.h struct rtmsg

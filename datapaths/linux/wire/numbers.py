@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from controller.model.routes import RTPROT_DUALPATH as RTPROT_DUALPATH
-from controller.model.routes import RTPROT_KERNEL as RTPROT_KERNEL
+from dualpath.model.routes import RTPROT_DUALPATH as RTPROT_DUALPATH
+from dualpath.model.routes import RTPROT_KERNEL as RTPROT_KERNEL
 
 METRIC: Final = 20
 """Of every route that we install: zebra's own, so that tools show what an operator expects."""

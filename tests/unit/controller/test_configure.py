@@ -8,8 +8,8 @@ import pytest
 
 from controller import configure
 from controller.configure import FrrConfiguration
-from controller.model.events import Configure, Configured
-from controller.model.frr import FrrSettings
+from dualpath.model.events import Configure, Configured
+from dualpath.model.frr import FrrSettings
 from tests.fakes.waiting import until
 
 ONE, OTHER = FrrSettings(hostname="one"), FrrSettings(hostname="other")

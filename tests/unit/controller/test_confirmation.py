@@ -13,8 +13,8 @@ import pytest
 from controller import confirmation, kept, trial, watchdog
 from controller.confirmation import Before, Confirmation
 from controller.intent.layout import Intent
-from controller.lock import alone, is_held
 from controller.manifests import Manifests
+from dualpath.process.lock import alone, is_held
 from tests.fakes.waiting import until
 from tests.unit.controller.intent.build import underlay
 from tests.unit.controller.test_manifests import BLUE, RED, World

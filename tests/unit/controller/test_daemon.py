@@ -11,16 +11,16 @@ import pytest
 
 from controller import daemon
 from controller.backends import Backend
-from controller.bus.publisher import Publisher
 from controller.daemon import Daemon
-from controller.model import events
-from controller.model.kinds import Kind
-from controller.model.layer2 import Mac
-from controller.model.nexthops import Nexthop, NexthopType
-from controller.model.routes import Family
 from controller.provision import Spaces
 from controller.settings import parse
 from datapaths.base import Capabilities, LearnedMac, Lost, Unavailable
+from dualpath.bus.publisher import Publisher
+from dualpath.model import events
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import Mac
+from dualpath.model.nexthops import Nexthop, NexthopType
+from dualpath.model.routes import Family
 from tests.fakes.batches import batch, rows_of, upsert
 from tests.fakes.core import LoggingDatapath
 from tests.fakes.twins import NoTwins

@@ -13,9 +13,9 @@ from controller import kept, manifests
 from controller.intent.documents import ManifestError
 from controller.intent.layout import Intent
 from controller.manifests import Manifests
-from controller.model.view import ResourceStatus
 from controller.provision import Spaces
 from controller.settings import parse
+from dualpath.model.view import ResourceStatus
 from tests.fakes.waiting import until
 from tests.unit.controller.intent.build import Yaml, manifest, neighbor, session, underlay
 from tests.unit.controller.intent.rulebook import rule

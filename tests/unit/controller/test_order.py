@@ -8,13 +8,13 @@ from pathlib import Path
 
 from controller.intent.layout import Intent
 from controller.intent.verdicts import Outcome
-from controller.model.events import Configure, Configured, Provisioned
-from controller.model.frr import BgpInstance, BgpNeighbor, FrrSettings, from_json
-from controller.model.links import Address, Port
 from controller.parting import shut
 from controller.provision import Provisioner, Spaces
 from datapaths.base import RowFailure
 from datapaths.linux.shadows import Shadow, ShadowFailure, Shadows
+from dualpath.model.events import Configure, Configured, Provisioned
+from dualpath.model.frr import BgpInstance, BgpNeighbor, FrrSettings, from_json
+from dualpath.model.links import Address, Port
 from tests.fakes.core import Core, running
 from tests.unit.controller.intent.build import intent, manifest, underlay
 from tests.unit.controller.intent.rulebook import rule

@@ -12,11 +12,11 @@ import pytest
 from controller.intent.layout import Intent
 from controller.intent.schema import Owner
 from controller.intent.verdicts import Outcome
-from controller.model.events import Configure, Configured, Provisioned
-from controller.model.frr import FrrSettings
-from controller.model.links import Port
-from controller.model.view import ResourceStatus
 from controller.provision import Provisioner, Spaces, underlay_mtu
+from dualpath.model.events import Configure, Configured, Provisioned
+from dualpath.model.frr import FrrSettings
+from dualpath.model.links import Port
+from dualpath.model.view import ResourceStatus
 from tests.fakes.core import Core
 from tests.fakes.twins import NoTwins
 from tests.fakes.waiting import until

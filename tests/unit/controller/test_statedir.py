@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from controller import footprint
-from controller.lock import Held, alone
 from controller.provision import Spaces
-from controller.rpc.listen import ListenError
 from controller.statedir import StateDirectory
 from datapaths.linux import nicrecords
 from datapaths.linux.nicrecords import NicRecord
+from dualpath.process.lock import Held, alone
+from dualpath.rpc.listen import ListenError
 
 RECORD = NicRecord("eth1", b"\2\0\0\0\0\1", "/proc/1/ns/net", "/run/netns/fwd", up=True, alias="")
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from controller import trial
-from controller.lock import alone
 from controller.trial import NothingOnTrial, TooLate, Trial
+from dualpath.process.lock import alone
 
 
 def begun(state_dir: Path, deadline: float = 100.0, boot: str = "") -> Trial:

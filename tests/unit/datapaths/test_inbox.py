@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from controller.model.kinds import Kind
-from controller.model.layer2 import Flood
 from datapaths.base import LearnedMac, Lost, PortChanged, Unavailable
 from datapaths.inbox import MOST_LOST, Inbox
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import Flood
 
 MAC = bytes(6)
 

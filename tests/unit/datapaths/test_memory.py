@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from controller.model.kinds import Kind
-from controller.model.nexthops import Nexthop, NexthopType
 from datapaths.base import Lost, Unavailable
 from datapaths.memory import MemoryDatapath
+from dualpath.model.kinds import Kind
+from dualpath.model.nexthops import Nexthop, NexthopType
 from tests.fakes.batches import batch, upsert
 
 HOPS = [Nexthop(i, NexthopType.DEVICE, device="eth1") for i in (1, 2)]

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from controller.model import events
-from controller.model.kinds import Kind
-from controller.model.layer2 import Flood, Lsp, Mac
-from controller.model.nexthops import Nexthop, NexthopType
+from dualpath.model import events
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import Flood, Lsp, Mac
+from dualpath.model.nexthops import Nexthop, NexthopType
 from frr_bridge.bridge import Bridge
 from frr_bridge.session import Action, Input, State
 from frr_bridge.wire.fpm import FpmFramer, Frames

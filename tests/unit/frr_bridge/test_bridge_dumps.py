@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from controller.model import events
-from controller.model.kinds import Kind
-from controller.model.nexthops import Nexthop
+from dualpath.model import events
+from dualpath.model.kinds import Kind
+from dualpath.model.nexthops import Nexthop
 from frr_bridge.session import Input
 from frr_bridge.wire.link import IFF_RUNNING, IFF_UP
 from frr_bridge.wire.nexthop import ZebraNexthop

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from controller.model.kinds import Kind
-from controller.model.layer2 import Flood, Mac
-from controller.model.nexthops import Nexthop, NexthopType
-from controller.model.records import Record
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import Flood, Mac
+from dualpath.model.nexthops import Nexthop, NexthopType
+from dualpath.model.records import Record
 from frr_bridge.check import NAMED, Check
 from frr_bridge.wire.message import Other
 from tests.fakes import shadow

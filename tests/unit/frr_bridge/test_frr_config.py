@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from controller.model.frr import (
+from dualpath.model.frr import (
     BfdProfile,
     BgpInstance,
     BgpNeighbor,

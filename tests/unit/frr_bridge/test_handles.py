@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.model.nexthops import (
+from dualpath.model.nexthops import (
     BLACKHOLE,
     FIRST_RESERVED,
     Member,

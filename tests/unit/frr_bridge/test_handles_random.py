@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from controller.model.nexthops import Nexthop, NexthopType
+from dualpath.model.nexthops import Nexthop, NexthopType
 from frr_bridge.errors import DecodeError
 from frr_bridge.handles import NexthopHandles
 from frr_bridge.wire.inline import InlineNexthop, Unsupported

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from controller.model.nexthops import Nexthop
+from dualpath.model.nexthops import Nexthop
 from frr_bridge.session import Input
 from frr_bridge.wire.inline import InlineNexthop
 from frr_bridge.wire.link import LinkMessage

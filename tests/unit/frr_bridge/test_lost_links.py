@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from controller.model.kinds import Kind
-from controller.model.nexthops import Nexthop, NexthopType
+from dualpath.model.kinds import Kind
+from dualpath.model.nexthops import Nexthop, NexthopType
 from frr_bridge.wire.inline import InlineNexthop
 from frr_bridge.wire.link import IFF_LOWER_UP, IFF_RUNNING, IFF_UP
 from frr_bridge.wire.nexthop import ZebraNexthop

@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import pytest
 
-from controller.model.events import Mirror
-from controller.model.layer2 import Mac, Neighbor
-from controller.model.routes import RTPROT_DUALPATH
+from dualpath.model.events import Mirror
+from dualpath.model.layer2 import Mac, Neighbor
+from dualpath.model.routes import RTPROT_DUALPATH
 from frr_bridge.mirror import _RETRY_TICKS, ShadowMirror
 from frr_bridge.overlay import Overlay
 from frr_bridge.wire.link import IFF_UP

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from controller.model.kinds import Kind
-from controller.model.layer2 import Flood, Mac, Neighbor, RemoteVtep
-from controller.model.nexthops import V4_MAPPED, Nexthop, NexthopType
-from controller.model.records import Key, Record
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import Flood, Mac, Neighbor, RemoteVtep
+from dualpath.model.nexthops import V4_MAPPED, Nexthop, NexthopType
+from dualpath.model.records import Key, Record
 from frr_bridge.overlay import Overlay
 from frr_bridge.wire.inline import InlineNexthop
 from frr_bridge.wire.link import LinkMessage

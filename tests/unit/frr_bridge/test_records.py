@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from controller.model.kinds import Kind
-from controller.model.layer2 import Flood, Mac
-from controller.model.nexthops import Member, Nexthop, NexthopType
-from controller.model.records import RecordBatch
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import Flood, Mac
+from dualpath.model.nexthops import Member, Nexthop, NexthopType
+from dualpath.model.records import RecordBatch
 from frr_bridge.records import Records
 
 ONE, TWO = Flood(100, b"\x0a\0\0\1"), Flood(100, b"\x0a\0\0\2")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from controller.model.events import FrrReport
-from controller.model.view import BgpSession, FrrVni
+from dualpath.model.events import FrrReport
+from dualpath.model.view import BgpSession, FrrVni
 from frr_bridge.report import report
 
 NOW = 5000.0

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.model.nexthops import FIRST_RESERVED
-from controller.model.routes import RTPROT_KERNEL, U32, Family, RouteBatch
+from dualpath.model.nexthops import FIRST_RESERVED
+from dualpath.model.routes import RTPROT_KERNEL, U32, Family, RouteBatch
 from frr_bridge.rib import Rib
 from tests.fakes.batches import batch
 from tests.fakes.zebra import rows, table_routes

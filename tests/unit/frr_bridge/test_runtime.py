@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from controller.bus.subscriber import Subscriber
-from controller.model import events
-from controller.model.frr import FrrSettings, to_json
-from controller.model.nexthops import BLACKHOLE
+from dualpath.bus.subscriber import Subscriber
+from dualpath.model import events
+from dualpath.model.frr import FrrSettings, to_json
+from dualpath.model.nexthops import BLACKHOLE
 from frr_bridge import convergence, replay, runtime
 from frr_bridge.dump import DumpError
 from frr_bridge.frr_apply import FrrApply, FrrPaths

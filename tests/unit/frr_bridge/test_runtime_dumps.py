@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from controller.model import events
-from controller.model.kinds import Kind
+from dualpath.model import events
+from dualpath.model.kinds import Kind
 from tests.fakes import shadow
 from tests.unit.frr_bridge import test_runtime
 from tests.unit.frr_bridge.test_runtime import World, route

@@ -6,11 +6,11 @@ import itertools
 
 import pytest
 
-from controller.model.events import Changed
-from controller.model.kinds import Kind
-from controller.model.layer2 import EthernetSegment, Mac, Neighbor
-from controller.model.nexthops import NexthopType
-from controller.model.records import Record
+from dualpath.model.events import Changed
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import EthernetSegment, Mac, Neighbor
+from dualpath.model.nexthops import NexthopType
+from dualpath.model.records import Record
 from frr_bridge.errors import DecodeError
 from frr_bridge.session import Input
 from frr_bridge.wire.inline import InlineNexthop, Unsupported

@@ -7,8 +7,8 @@ import struct
 import numpy as np
 import pytest
 
-from controller.model.kinds import Kind
-from controller.model.nexthops import NexthopType, unsupported_reason
+from dualpath.model.kinds import Kind
+from dualpath.model.nexthops import NexthopType, unsupported_reason
 from frr_bridge.errors import DecodeError
 from frr_bridge.wire.inline import InlineNexthop, Unsupported
 from frr_bridge.wire.neighbor import (

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from controller.model.kinds import Kind
-from controller.model.routes import Family
-from controller.model.view import (
+from dualpath.model.kinds import Kind
+from dualpath.model.routes import Family
+from dualpath.model.view import (
     BgpSession,
     Change,
     Difference,

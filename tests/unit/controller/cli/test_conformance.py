@@ -10,10 +10,10 @@ from collections.abc import Iterator
 import grpc
 import pytest
 
-from controller.model.links import Vrf
-from controller.pb import datapath_pb2 as pb
-from controller.pb import datapath_pb2_grpc as pb_grpc
 from datapaths.remote.wire import request_to_pb
+from dualpath.model.links import Vrf
+from dualpath.pb import datapath_pb2 as pb
+from dualpath.pb import datapath_pb2_grpc as pb_grpc
 from tests.fakes.batches import upsert
 from tests.unit.controller.cli.conftest import run
 

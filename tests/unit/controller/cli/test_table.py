@@ -11,9 +11,9 @@ from controller.cli.columns import (
     state_text,
 )
 from controller.cli.table import Column, print_table
-from controller.model.words import counted
-from controller.pb import inspect_pb2 as pb
-from controller.pb import state_pb2
+from dualpath.model.words import counted
+from dualpath.pb import inspect_pb2 as pb
+from dualpath.pb import state_pb2
 
 COLUMNS = [Column("A", lambda row: row[0]), Column("LONG", lambda row: row[1])]
 

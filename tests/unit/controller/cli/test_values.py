@@ -6,8 +6,8 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from controller.cli.values import plain
-from controller.pb import inspect_pb2 as pb
-from controller.pb import state_pb2
+from dualpath.pb import inspect_pb2 as pb
+from dualpath.pb import state_pb2
 
 NEXTHOP = pb.Nexthop(id=1, type=state_pb2.NEXTHOP_TYPE_GATEWAY, gateway="192.0.2.1")
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from controller.core.nexthop_ids import FIRST_ID
-from controller.model.kinds import Kind
-from controller.model.nexthops import Nexthop, NexthopType
-from controller.model.records import RecordBatch
 from datapaths.base import Batch, Unavailable
+from dualpath.model.kinds import Kind
+from dualpath.model.nexthops import Nexthop, NexthopType
+from dualpath.model.records import RecordBatch
 from tests.fakes.core import Core, LoggingDatapath, running
 
 

@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator
 import numpy as np
 import pytest
 
-from controller.model import events
-from controller.model.kinds import Kind
-from controller.model.layer2 import Flood
-from controller.model.links import Vni
-from controller.model.nexthops import Nexthop, NexthopType
-from controller.model.routes import RTPROT_KERNEL
-from controller.model.view import Problem
+from dualpath.model import events
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import Flood
+from dualpath.model.links import Vni
+from dualpath.model.nexthops import Nexthop, NexthopType
+from dualpath.model.routes import RTPROT_KERNEL
+from dualpath.model.view import Problem
 from tests.fakes.batches import batch
 from tests.fakes.core import Core, running
 

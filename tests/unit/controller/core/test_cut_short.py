@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from controller.core.reconciler import RETRY_S
-from controller.model.kinds import Kind
-from controller.model.layer2 import Mac, Neighbor
-from controller.model.links import Vni
-from controller.model.nexthops import Member, Nexthop, NexthopType
 from datapaths.base import Batch, RowFailure, Unavailable
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import Mac, Neighbor
+from dualpath.model.links import Vni
+from dualpath.model.nexthops import Member, Nexthop, NexthopType
 from tests.fakes.core import Core, LoggingDatapath, running
 from tests.fakes.waiting import until
 

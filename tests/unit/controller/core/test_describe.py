@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from controller.core.describe import describe
-from controller.model.layer2 import Flood, Lsp, Mac, Neighbor, RemoteVtep
-from controller.model.links import Port, Vni, Vrf
-from controller.model.nexthops import Member, Nexthop, NexthopType
-from controller.model.records import Record
+from dualpath.model.layer2 import Flood, Lsp, Mac, Neighbor, RemoteVtep
+from dualpath.model.links import Port, Vni, Vrf
+from dualpath.model.nexthops import Member, Nexthop, NexthopType
+from dualpath.model.records import Record
 
 MAC = bytes.fromhex("0200000000aa")
 V4, V6 = bytes([10, 0, 0, 2]), bytes(15) + b"\1"

@@ -8,11 +8,11 @@ import pytest
 
 from controller.core import frr_check
 from controller.core.frr_check import BridgeCheck, Unchecked, compared
-from controller.model import events
-from controller.model.kinds import Kind
-from controller.model.layer2 import Flood
-from controller.model.records import RecordBatch
-from controller.model.view import Problem
+from dualpath.model import events
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import Flood
+from dualpath.model.records import RecordBatch
+from dualpath.model.view import Problem
 
 ONE, TWO = Flood(110, bytes([100, 64, 0, 1])), Flood(110, bytes([100, 64, 0, 2]))
 

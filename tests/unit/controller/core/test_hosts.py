@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from controller.core.hosts import LocalHosts
-from controller.model.events import Mirror
-from controller.model.layer2 import Mac, Neighbor
-from controller.model.view import HostCount
 from datapaths.base import LearnedMac, LearnedNeighbor
+from dualpath.model.events import Mirror
+from dualpath.model.layer2 import Mac, Neighbor
+from dualpath.model.view import HostCount
 
 LIMIT = 8192
 MAC, IP = bytes.fromhex("02000000000a"), bytes([10, 110, 0, 10])

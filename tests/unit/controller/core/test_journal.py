@@ -10,8 +10,8 @@ import pytest
 
 from controller.core import journal
 from controller.core.journal import Entry, Journal
-from controller.model.kinds import Kind
-from controller.model.view import Change, RowState
+from dualpath.model.kinds import Kind
+from dualpath.model.view import Change, RowState
 from tests.fakes.batches import batch
 
 

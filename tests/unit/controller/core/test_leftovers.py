@@ -10,12 +10,12 @@ import pytest
 
 from controller.core.nexthop_ids import FIRST_ID
 from controller.core.reconciler import TURN_S
-from controller.model.kinds import Kind
-from controller.model.layer2 import Flood
-from controller.model.links import Vni
-from controller.model.nexthops import Member, Nexthop, NexthopType
-from controller.model.routes import RouteBatch
 from datapaths.base import Batch, RowFailure
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import Flood
+from dualpath.model.links import Vni
+from dualpath.model.nexthops import Member, Nexthop, NexthopType
+from dualpath.model.routes import RouteBatch
 from tests.fakes.core import Core, LoggingDatapath, running
 
 A = "10.0.0.0/8"

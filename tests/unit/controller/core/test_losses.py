@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 import pytest
 
-from controller.model.kinds import Kind
-from controller.model.layer2 import Flood
-from controller.model.links import Vni
-from controller.model.nexthops import Nexthop, NexthopType
-from controller.model.routes import RouteBatch
 from datapaths.base import Batch, RowFailure
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import Flood
+from dualpath.model.links import Vni
+from dualpath.model.nexthops import Nexthop, NexthopType
+from dualpath.model.routes import RouteBatch
 from tests.fakes.batches import batch
 from tests.fakes.core import Core, LoggingDatapath, running
 

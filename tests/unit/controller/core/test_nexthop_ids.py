@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from controller.core.nexthop_ids import FIRST_ID, NexthopIds
-from controller.model.nexthops import BLACKHOLE, FIRST_RESERVED, Member, Nexthop, NexthopType
+from dualpath.model.nexthops import BLACKHOLE, FIRST_RESERVED, Member, Nexthop, NexthopType
 
 
 def via(handle: int, last: int) -> Nexthop:

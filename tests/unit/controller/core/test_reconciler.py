@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from controller.core.reconciler import RETRY_S
-from controller.model.kinds import Kind
-from controller.model.layer2 import Flood, Mac
-from controller.model.links import Port, Vni, Vrf
-from controller.model.nexthops import Member, Nexthop, NexthopType
-from controller.model.records import RecordBatch
-from controller.model.view import RowState
 from datapaths.base import Batch, Lost, RowFailure
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import Flood, Mac
+from dualpath.model.links import Port, Vni, Vrf
+from dualpath.model.nexthops import Member, Nexthop, NexthopType
+from dualpath.model.records import RecordBatch
+from dualpath.model.view import RowState
 from tests.fakes.batches import batch
 from tests.fakes.core import Core, LoggingDatapath, running
 

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.core.records import FROM_INTENT, RecordTable
-from controller.model.kinds import Kind
-from controller.model.layer2 import Flood, Lsp, Mac
-from controller.model.view import RowState
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import Flood, Lsp, Mac
+from dualpath.model.view import RowState
 
 MAC = bytes(5)
 

@@ -8,13 +8,13 @@ import pytest
 
 from controller.core.reconciler import RETRY_S
 from controller.core.refusals import Refusals
-from controller.model import events
-from controller.model.kinds import Kind
-from controller.model.layer2 import Mac, Neighbor
-from controller.model.links import Port, Vni
-from controller.model.nexthops import Nexthop, NexthopType
-from controller.model.records import Record, RecordBatch
 from datapaths.base import Batch, RowFailure
+from dualpath.model import events
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import Mac, Neighbor
+from dualpath.model.links import Port, Vni
+from dualpath.model.nexthops import Nexthop, NexthopType
+from dualpath.model.records import Record, RecordBatch
 from tests.fakes.core import Core, LoggingDatapath, running
 from tests.fakes.logs import Written
 

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from controller.core.reconciler import RETRY_S
-from controller.model.kinds import Kind
-from controller.model.layer2 import Flood, RemoteVtep
-from controller.model.links import Vni, Vrf
-from controller.model.nexthops import BLACKHOLE, Member, Nexthop, NexthopType
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import Flood, RemoteVtep
+from dualpath.model.links import Vni, Vrf
+from dualpath.model.nexthops import BLACKHOLE, Member, Nexthop, NexthopType
 from tests.fakes.core import Core, running
 
 A = "10.0.0.0/8"

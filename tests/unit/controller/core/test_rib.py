@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from controller.core.rib import Rib, RouteTable
-from controller.model.routes import RTPROT_KERNEL, U32, Family, Op, RouteBatch
-from controller.model.table import Slots
-from controller.model.view import RowState
+from dualpath.model.routes import RTPROT_KERNEL, U32, Family, Op, RouteBatch
+from dualpath.model.table import Slots
+from dualpath.model.view import RowState
 from tests.fakes.batches import batch, rows_of
 
 A, B, C = "10.0.0.0/8", "11.0.0.0/8", "12.0.0.0/8"

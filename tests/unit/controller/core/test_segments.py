@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 
 from controller.cli.columns import MACS
 from controller.inspect import rows
-from controller.model.kinds import Kind
-from controller.model.layer2 import EthernetSegment, Mac
-from controller.model.links import Vni
-from controller.pb import inspect_pb2 as pb
 from datapaths.base import Batch, Capabilities
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import EthernetSegment, Mac
+from dualpath.model.links import Vni
+from dualpath.pb import inspect_pb2 as pb
 from tests.fakes.core import Core, LoggingDatapath, running
 from tests.unit.controller.core.test_view import view_of
 

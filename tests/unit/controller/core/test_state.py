@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 
 from controller.core.nexthop_ids import FIRST_ID
-from controller.model import events
-from controller.model.kinds import Kind
-from controller.model.layer2 import Flood
-from controller.model.links import Vrf
-from controller.model.nexthops import BLACKHOLE, Member, Nexthop, NexthopType
-from controller.model.records import RecordBatch
-from controller.model.routes import Family
-from controller.model.view import BgpSession
+from dualpath.model import events
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import Flood
+from dualpath.model.links import Vrf
+from dualpath.model.nexthops import BLACKHOLE, Member, Nexthop, NexthopType
+from dualpath.model.records import RecordBatch
+from dualpath.model.routes import Family
+from dualpath.model.view import BgpSession
 from tests.fakes.batches import batch, upsert
 from tests.fakes.core import Core
 

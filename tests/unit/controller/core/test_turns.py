@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from controller.core.reconciler import TURN_S
-from controller.model.nexthops import Nexthop, NexthopType
-from controller.model.routes import RouteBatch
 from datapaths.base import Batch, RowFailure
+from dualpath.model.nexthops import Nexthop, NexthopType
+from dualpath.model.routes import RouteBatch
 from tests.fakes.batches import rows_of
 from tests.fakes.core import Core, LoggingDatapath, running
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from controller.core.view import CoreView
 from controller.inspect import routes
-from controller.model import events
-from controller.model.kinds import Kind
-from controller.model.nexthops import Nexthop, NexthopType, unsupported
-from controller.model.routes import RTPROT_KERNEL, Family
-from controller.model.view import Problem, RowState
-from controller.pb import inspect_pb2 as pb
+from dualpath.model import events
+from dualpath.model.kinds import Kind
+from dualpath.model.nexthops import Nexthop, NexthopType, unsupported
+from dualpath.model.routes import RTPROT_KERNEL, Family
+from dualpath.model.view import Problem, RowState
+from dualpath.pb import inspect_pb2 as pb
 from tests.fakes.batches import batch
 from tests.fakes.core import Core, running
 from tests.unit.controller.core.test_view import view_of

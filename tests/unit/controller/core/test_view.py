@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 
 from controller.core.view import CoreView, Identity
-from controller.model import events
-from controller.model.kinds import Kind
-from controller.model.layer2 import Lsp
-from controller.model.nexthops import BLACKHOLE, Nexthop, NexthopType
-from controller.model.routes import RTPROT_KERNEL, Family
-from controller.model.view import (
+from dualpath.model import events
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import Lsp
+from dualpath.model.nexthops import BLACKHOLE, Nexthop, NexthopType
+from dualpath.model.routes import RTPROT_KERNEL, Family
+from dualpath.model.view import (
     Audited,
     BgpSession,
     Change,

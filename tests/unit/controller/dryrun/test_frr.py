@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from controller.dryrun.frr import difference
-from controller.model.frr import BgpInstance, BgpNeighbor, FrrSettings
+from dualpath.model.frr import BgpInstance, BgpNeighbor, FrrSettings
 from frr_bridge.frr_apply import FrrPaths
 from frr_bridge.frr_config import render
 

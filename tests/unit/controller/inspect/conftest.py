@@ -11,7 +11,7 @@ import grpc
 import pytest
 
 from controller.inspect.server import serve
-from controller.pb import inspect_pb2_grpc
+from dualpath.pb import inspect_pb2_grpc
 from tests.fakes.view import MemoryView, fabric
 
 

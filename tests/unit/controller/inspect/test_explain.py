@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from controller.inspect.explain import explain
 from controller.inspect.lookup import Address, covering
-from controller.model.layer2 import EthernetSegment, Mac, Neighbor, RemoteVtep
-from controller.model.nexthops import Nexthop, NexthopType
-from controller.model.view import RowState
-from controller.pb import inspect_pb2 as pb
+from dualpath.model.layer2 import EthernetSegment, Mac, Neighbor, RemoteVtep
+from dualpath.model.nexthops import Nexthop, NexthopType
+from dualpath.model.view import RowState
+from dualpath.pb import inspect_pb2 as pb
 from tests.fakes.view import FakeRoute, MemoryView, fabric
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from controller.pb.generate import generate, stale
+from dualpath.pb.generate import generate, stale
 
 
 def test_generated_code_is_current(tmp_path: Path) -> None:

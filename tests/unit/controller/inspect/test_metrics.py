@@ -15,7 +15,7 @@ from controller.metrics import http as metrics
 from controller.metrics import server as source
 from controller.metrics.http import MetricsError
 from controller.metrics.server import serve_metrics
-from controller.model.view import HostCount, NeighborTable, ResourceStatus
+from dualpath.model.view import HostCount, NeighborTable, ResourceStatus
 from tests.fakes.view import MemoryView, fabric
 
 

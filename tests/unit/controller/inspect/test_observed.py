@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 
 from controller.inspect.explain import explain
-from controller.model.nexthops import Nexthop, NexthopType
-from controller.pb import inspect_pb2 as pb
 from datapaths.base import Found, Unavailable, Unsupported, Way
+from dualpath.model.nexthops import Nexthop, NexthopType
+from dualpath.pb import inspect_pb2 as pb
 from tests.fakes.view import fabric
 
 VTEP = ipaddress.ip_address("192.0.2.12").packed

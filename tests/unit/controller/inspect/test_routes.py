@@ -7,9 +7,9 @@ import pytest
 
 from controller.inspect import routes
 from controller.inspect.filters import BadRequest
-from controller.model.routes import Family
-from controller.model.view import RowState
-from controller.pb import inspect_pb2 as pb
+from dualpath.model.routes import Family
+from dualpath.model.view import RowState
+from dualpath.pb import inspect_pb2 as pb
 from tests.fakes.view import FakeRoute, MemoryView, fabric
 
 

@@ -4,11 +4,11 @@ import pytest
 
 from controller.inspect import rows
 from controller.inspect.text import address_text, errno_text, mac_text, timestamp
-from controller.model.kinds import Kind
-from controller.model.layer2 import Flood, Mac
-from controller.model.nexthops import BLACKHOLE, Member, Nexthop, NexthopType
-from controller.model.view import RecordRow, RowState
-from controller.pb import state_pb2
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import Flood, Mac
+from dualpath.model.nexthops import BLACKHOLE, Member, Nexthop, NexthopType
+from dualpath.model.view import RecordRow, RowState
+from dualpath.pb import state_pb2
 from tests.fakes.view import fabric
 
 

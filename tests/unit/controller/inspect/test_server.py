@@ -12,8 +12,8 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from controller.inspect.server import SERVICE, serve
-from controller.rpc.listen import ListenError, Tls
-from controller.rpc.server import CALLS, RpcServer
+from dualpath.rpc.listen import ListenError, Tls
+from dualpath.rpc.server import CALLS, RpcServer
 from tests.fakes.view import fabric
 
 

@@ -9,11 +9,11 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from controller.model.kinds import Kind
-from controller.model.layer2 import Flood, Mac, RemoteVtep
-from controller.model.routes import Family
-from controller.model.view import Change, RowState
-from controller.pb import inspect_pb2 as pb
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import Flood, Mac, RemoteVtep
+from dualpath.model.routes import Family
+from dualpath.model.view import Change, RowState
+from dualpath.pb import inspect_pb2 as pb
 from tests.fakes.view import NOW, FakeRoute
 from tests.unit.controller.inspect.conftest import Served
 

@@ -10,14 +10,14 @@ from typing import Any
 import grpc
 import pytest
 
-from controller.model.kinds import Kind
-from controller.model.layer2 import Flood, Lsp, Mac
-from controller.model.links import Vni, Vrf
-from controller.model.nexthops import Nexthop
-from controller.model.records import Record
-from controller.model.routes import Family
-from controller.model.view import Change, RowState
-from controller.pb import inspect_pb2 as pb
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import Flood, Lsp, Mac
+from dualpath.model.links import Vni, Vrf
+from dualpath.model.nexthops import Nexthop
+from dualpath.model.records import Record
+from dualpath.model.routes import Family
+from dualpath.model.view import Change, RowState
+from dualpath.pb import inspect_pb2 as pb
 from tests.fakes.view import NOW
 from tests.unit.controller.inspect.conftest import Served
 

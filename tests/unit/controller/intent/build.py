@@ -11,7 +11,7 @@ from controller.intent.layout import Intent
 from controller.intent.loader import merge
 from controller.intent.node import NO_OVERRIDES, NodeOverrides
 from controller.intent.schema import GROUP, Resources
-from controller.model.view import ResourceStatus
+from dualpath.model.view import ResourceStatus
 
 Yaml = dict[str, Any]
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from controller.intent.layout import Intent
-from controller.model.frr import (
+from dualpath.model.frr import (
     BgpInstance,
     BgpNeighbor,
     FrrSettings,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from controller.intent.layout import Intent
-from controller.model.links import Address, Port, Vni
+from dualpath.model.links import Address, Port, Vni
 from tests.unit.controller.intent.build import intent, manifest, session, underlay
 from tests.unit.controller.intent.rulebook import rule
 

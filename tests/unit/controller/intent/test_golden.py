@@ -16,7 +16,7 @@ import pytest
 from controller.intent import layout
 from controller.intent.layout import Intent
 from controller.intent.loader import load
-from controller.model.frr import from_json, to_json
+from dualpath.model.frr import from_json, to_json
 from frr_bridge.frr_config import render
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from controller.model.frr import Isis, IsisInterface
+from dualpath.model.frr import Isis, IsisInterface
 from tests.unit.controller.intent.build import Yaml, intent, resources, status, underlay
 from tests.unit.controller.intent.rulebook import cases, rule
 

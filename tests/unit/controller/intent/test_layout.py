@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from controller.intent.layout import Intent
-from controller.model.kinds import Kind
-from controller.model.links import Address, HostEnd, Port, Vni, Vrf
+from dualpath.model.kinds import Kind
+from dualpath.model.links import Address, HostEnd, Port, Vni, Vrf
 from tests.unit.controller.intent.build import Yaml, intent, manifest, neighbor, session, underlay
 from tests.unit.controller.intent.rulebook import rule
 

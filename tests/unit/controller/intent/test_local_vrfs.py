@@ -13,8 +13,8 @@ from controller.intent.loader import merge
 from controller.intent.node import Node
 from controller.intent.schema import Resources
 from controller.intent.verdicts import Outcome, verdicts
-from controller.model.kinds import Kind
-from controller.model.links import Vrf
+from dualpath.model.kinds import Kind
+from dualpath.model.links import Vrf
 from frr_bridge.frr_config import render
 from tests.unit.controller.intent.build import Yaml, intent, manifest, status, underlay
 from tests.unit.controller.intent.crd import VECTORS

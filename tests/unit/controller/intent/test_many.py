@@ -10,7 +10,7 @@ from controller.core.records import RecordTable
 from controller.intent.difference import compare
 from controller.intent.layout import Intent
 from controller.intent.show import show
-from controller.model.kinds import Kind
+from dualpath.model.kinds import Kind
 from frr_bridge.frr_config import render
 from tests.unit.controller.intent.build import Yaml, intent, manifest, session, underlay
 

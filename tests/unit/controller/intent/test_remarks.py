@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from controller.intent.layout import Intent
-from controller.model.frr import BgpInstance, FrrSettings
-from controller.model.links import Address
 from controller.parting import shut
+from dualpath.model.frr import BgpInstance, FrrSettings
+from dualpath.model.links import Address
 from frr_bridge.frr_config import render
 from tests.unit.controller.intent.build import Yaml, intent, neighbor, status, underlay
 from tests.unit.controller.intent.rulebook import cases, rule

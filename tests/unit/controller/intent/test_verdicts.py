@@ -7,8 +7,8 @@ import pytest
 from controller.intent.layout import Intent
 from controller.intent.remarks import EXPERIMENT
 from controller.intent.verdicts import Outcome, blamed, in_force, verdicts
-from controller.model.kinds import Kind
-from controller.model.view import ResourceStatus
+from dualpath.model.kinds import Kind
+from dualpath.model.view import ResourceStatus
 from tests.unit.controller.intent.build import intent, manifest, session, underlay
 from tests.unit.controller.intent.rulebook import rule
 

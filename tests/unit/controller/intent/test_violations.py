@@ -9,7 +9,7 @@ import pytest
 from controller.intent import layout
 from controller.intent.documents import ManifestError, read
 from controller.intent.loader import load, merge
-from controller.model.violation import Violation
+from dualpath.model.violation import Violation
 from tests.unit.controller.intent.rulebook import rule
 
 HEADER = "apiVersion: network.openperouter.io/v1alpha1\n"

@@ -12,14 +12,14 @@ import asyncio
 import subprocess
 import sys
 
-from controller.model.kinds import Kind
-from controller.model.links import Address, Port
 from datapaths.conformance.batches import batch, upsert
 from datapaths.conformance.records import records
 from datapaths.conformance.subject import L2VNI, Subject
 from datapaths.grout.channel import Channel, EventStream
 from datapaths.grout.observe import EVENTS
 from datapaths.grout.wire import stats
+from dualpath.model.kinds import Kind
+from dualpath.model.links import Address, Port
 from tests.contract.groutworld import GroutWorld, running
 from tests.unit.datapaths.grout.render import LISTS
 

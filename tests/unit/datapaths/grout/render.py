@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from controller.model.routes import Family
 from datapaths.grout.wire import addresses, bridges, ifaces, nexthops, routes, stats
 from datapaths.grout.wire.addresses import TYPE
 from datapaths.grout.wire.table import Api
+from dualpath.model.routes import Family
 
 Decoder = Callable[[Api, bytes], object]
 

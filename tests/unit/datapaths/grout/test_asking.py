@@ -15,8 +15,6 @@ from typing import ClassVar, Self
 import numpy as np
 import pytest
 
-from controller.model.layer2 import Mac
-from controller.model.links import Address
 from datapaths.base import Learned, LearnedNeighbor
 from datapaths.grout import session
 from datapaths.grout.asking import Frame, questions
@@ -32,6 +30,8 @@ from datapaths.grout.wire.questions import Station, question
 from datapaths.grout.wire.table import DecodeError
 from datapaths.linux.marks import Mark, encode
 from datapaths.linux.subnets import Subnets
+from dualpath.model.layer2 import Mac
+from dualpath.model.links import Address
 from tests.fakes.grout import FakeGrout, listening
 from tests.fakes.waiting import until
 from tests.unit.datapaths.grout.test_plan import API, HOST_MAC, VTEP, Grout

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from controller.model.layer2 import Mac, Neighbor
 from datapaths.base import LearnedNeighbor
 from datapaths.conformance.batches import withdraw
 from datapaths.grout.claims import Claims
@@ -13,6 +12,7 @@ from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.bridges import FdbEntry
 from datapaths.grout.wire.ifaces import BridgeInfo, Iface, PortInfo
 from datapaths.linux.wire.announcements import Announcement
+from dualpath.model.layer2 import Mac, Neighbor
 from tests.unit.datapaths.grout.test_learning import BRIDGE, VNI, Node
 from tests.unit.datapaths.grout.test_plan import HOST_MAC, OTHER, VTEP
 

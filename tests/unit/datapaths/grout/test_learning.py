@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from controller.model.layer2 import Mac, Neighbor
-from controller.model.records import Record
 from datapaths.base import Learned, LearnedMac, LearnedNeighbor
 from datapaths.conformance.batches import withdraw
 from datapaths.grout.learning import Learning
@@ -11,6 +9,8 @@ from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.bridges import FdbEntry
 from datapaths.grout.wire.nexthops import L3
 from datapaths.linux.subnets import Subnets
+from dualpath.model.layer2 import Mac, Neighbor
+from dualpath.model.records import Record
 from tests.unit.datapaths.grout.test_plan import HOST_MAC, OTHER, VTEP, Grout
 
 BRIDGE, PORT = 6, 4

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from controller.model.layer2 import Flood, Mac, Neighbor, RemoteVtep
-from controller.model.nexthops import V4_MAPPED, Member, Nexthop, NexthopType
-from controller.model.records import Record, RecordBatch
 from datapaths.conformance.batches import upsert, withdraw
 from datapaths.grout import ids
 from datapaths.grout.bridgetable import BridgeTable
@@ -18,6 +15,9 @@ from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.bridges import FdbEntry
 from datapaths.grout.wire.ifaces import BridgeInfo, Iface, PortInfo, VrfInfo, VxlanInfo
 from datapaths.grout.wire.table import api, versions
+from dualpath.model.layer2 import Flood, Mac, Neighbor, RemoteVtep
+from dualpath.model.nexthops import V4_MAPPED, Member, Nexthop, NexthopType
+from dualpath.model.records import Record, RecordBatch
 
 API = api(versions()[0])
 GATEWAY, OTHER = bytes([10, 0, 0, 2]), bytes([10, 0, 0, 3])

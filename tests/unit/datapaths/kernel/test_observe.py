@@ -6,10 +6,6 @@ import socket
 
 import pytest
 
-from controller.model.kinds import Kind
-from controller.model.layer2 import Flood, Mac, Neighbor, RemoteVtep
-from controller.model.nexthops import Member, Nexthop, NexthopType
-from controller.model.records import Record, RecordBatch
 from datapaths.base import Learned, LearnedMac, LearnedNeighbor, Lost, PortChanged
 from datapaths.kernel.observe import Observer
 from datapaths.kernel.plan import Plan, Planner
@@ -17,6 +13,10 @@ from datapaths.kernel.wire import links, neighbours, nexthops
 from datapaths.kernel.wire.routes import encode_route
 from datapaths.linux.wire import numbers as n
 from datapaths.linux.wire.message import NLMSGHDR, attribute, messages, request, u32
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import Flood, Mac, Neighbor, RemoteVtep
+from dualpath.model.nexthops import Member, Nexthop, NexthopType
+from dualpath.model.records import Record, RecordBatch
 from tests.fakes.batches import rows_of, upsert, withdraw
 from tests.fakes.logs import Written
 

@@ -6,11 +6,11 @@ import socket
 
 import pytest
 
-from controller.model.layer2 import Mac
 from datapaths.kernel import probing
 from datapaths.kernel.wire import neighbours
 from datapaths.linux.wire import numbers as n
 from datapaths.linux.wire.message import attribute, request
+from dualpath.model.layer2 import Mac
 from tests.unit.controller.intent.rulebook import rule
 from tests.unit.datapaths.kernel.test_observe import (
     BRIDGE,

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from controller.model.kinds import Kind
-from controller.model.layer2 import EthernetSegment, Mac
 from datapaths.base import Lost
 from datapaths.kernel.segmenttable import FIRST_VTEP, group_of, segment_of
 from datapaths.kernel.wire import neighbours, nexthops
 from datapaths.linux.wire import numbers as n
 from datapaths.linux.wire.message import Message, attribute, messages, request, u32
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import EthernetSegment, Mac
 from tests.fakes.batches import upsert, withdraw
 from tests.unit.datapaths.kernel.test_observe import MAC, OTHER, VTEP, VTEP2, Kernel, gone
 

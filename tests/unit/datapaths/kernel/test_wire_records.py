@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 import pytest
 
-from controller.model.nexthops import BLACKHOLE, V4_MAPPED, Member, Nexthop, NexthopType
 from datapaths.kernel.wire import links, neighbours, nexthops
 from datapaths.linux.wire import numbers as n
 from datapaths.linux.wire.message import (
@@ -26,6 +25,7 @@ from datapaths.linux.wire.message import (
     request,
     u32,
 )
+from dualpath.model.nexthops import BLACKHOLE, V4_MAPPED, Member, Nexthop, NexthopType
 
 MAC, VTEP = bytes.fromhex("0200000000aa"), bytes([10, 0, 0, 2])
 

@@ -7,8 +7,6 @@ import random
 import numpy as np
 import pytest
 
-from controller.model.nexthops import BLACKHOLE, PROHIBIT, UNREACHABLE
-from controller.model.routes import Family
 from datapaths.kernel.wire.routes import (
     RTMSG,
     WITHDRAWAL,
@@ -20,6 +18,8 @@ from datapaths.kernel.wire.routes import (
 )
 from datapaths.linux.wire import numbers as n
 from datapaths.linux.wire.message import NLMSGHDR, DecodeError, attributes, messages, request, u32
+from dualpath.model.nexthops import BLACKHOLE, PROHIBIT, UNREACHABLE
+from dualpath.model.routes import Family
 
 SHAPES = [WITHDRAWAL, n.RTN_UNICAST, n.RTN_BLACKHOLE, n.RTN_UNREACHABLE, n.RTN_PROHIBIT]
 FLAGS_AND_SEQ = slice(6, 12)

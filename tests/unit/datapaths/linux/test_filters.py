@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.model.links import Address
 from datapaths.linux.punt import EVERYTHING, egress, rules
 from datapaths.linux.wire import filters
 from datapaths.linux.wire.filters import TWIN_PRIORITIES, Classifier, Filter
@@ -24,6 +23,7 @@ from datapaths.linux.wire.matches import (
     u32_selector,
 )
 from datapaths.linux.wire.message import DecodeError, Message, messages
+from dualpath.model.links import Address
 
 ADDRESSES = [Address.parse("192.0.2.1/31"), Address.parse("2001:db8::1/64")]
 BGP = Rule(Fate.TAKE, ETH_P_IP, Address.parse("192.0.2.1/32"), ip_proto=TCP, dport=179)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.model.links import Address
 from datapaths.linux.marks import Mark, decode, encode
+from dualpath.model.links import Address
 
 ADDRESSES = tuple(Address.parse(text) for text in ("10.0.0.2/31", "10.0.0.1/32", "fd00::1/64"))
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from controller.model.view import NeighborTable
 from datapaths.linux import neightables
 from datapaths.linux.neightables import Raised, raise_below, use_below
+from dualpath.model.view import NeighborTable
 
 ARP = """\
 entries  allocs   destroys table_fulls

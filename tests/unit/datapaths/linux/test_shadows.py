@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from controller.model.links import Address, Port, Vni, Vrf
 from datapaths.linux.shadows import Shadow, access_port, shadow_of
+from dualpath.model.links import Address, Port, Vni, Vrf
 
 RED, BLUE = Vrf("red", 1), Vrf("blue", 2)
 L3, L2 = Vni(100, layer=3, vrf="red"), Vni(110, vrf="red")

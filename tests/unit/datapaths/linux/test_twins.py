@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from controller.model.links import Address, HostEnd, Port
 from datapaths.linux.linkinfo import is_link_local, link_local
 from datapaths.linux.punt import rules
 from datapaths.linux.twins import device_of, wants_twin
@@ -19,6 +18,7 @@ from datapaths.linux.wire.matches import (
     Fate,
     Rule,
 )
+from dualpath.model.links import Address, HostEnd, Port
 
 V4, V6 = Address.parse("192.0.2.1/31"), Address.parse("2001:db8::1/64")
 SOLICITED_NODE = Address.parse("ff02::1:ff00:1/128")

@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from controller.model.layer2 import Flood, Mac, Neighbor, RemoteVtep
-from controller.model.links import BROKEN_MTU, Address, HostEnd, Port, Vni, Vrf
-from controller.model.nexthops import FIRST_RESERVED, Member, Nexthop, NexthopType
-from controller.model.records import Record
-from controller.model.routes import Family
 from datapaths.remote import wire
 from datapaths.remote.checks import check
+from dualpath.model.layer2 import Flood, Mac, Neighbor, RemoteVtep
+from dualpath.model.links import BROKEN_MTU, Address, HostEnd, Port, Vni, Vrf
+from dualpath.model.nexthops import FIRST_RESERVED, Member, Nexthop, NexthopType
+from dualpath.model.records import Record
+from dualpath.model.routes import Family
 from tests.fakes.batches import batch, upsert, withdraw
 
 V4, MAC = bytes(4), bytes(6)

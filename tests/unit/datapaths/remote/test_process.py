@@ -17,14 +17,14 @@ from pathlib import Path
 
 import pytest
 
-from controller.lifetime import end_with
-from controller.model.kinds import Kind
 from datapaths.base import Datapath, Unavailable
 from datapaths.grout import agent
 from datapaths.memory import MemoryDatapath
 from datapaths.remote import serve
 from datapaths.remote.driver import RemoteDatapath
 from datapaths.remote.process import parser_for, run
+from dualpath.model.kinds import Kind
+from dualpath.process.lifetime import end_with
 
 COMMAND = (sys.executable, "-m", "datapaths.remote.serve", "--datapath", "memory")
 

@@ -19,14 +19,6 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from controller.model.kinds import Kind
-from controller.model.links import Vrf
-from controller.model.nexthops import BLACKHOLE, Member, Nexthop, NexthopType
-from controller.model.routes import Family
-from controller.pb import datapath_pb2 as pb
-from controller.pb import datapath_pb2_grpc as pb_grpc
-from controller.pb import state_pb2
-from controller.rpc.connect import BadAddress
 from datapaths.base import (
     Batch,
     Capabilities,
@@ -49,6 +41,14 @@ from datapaths.memory import MemoryDatapath
 from datapaths.remote import driver, wire
 from datapaths.remote.driver import RemoteDatapath
 from datapaths.remote.server import serve
+from dualpath.model.kinds import Kind
+from dualpath.model.links import Vrf
+from dualpath.model.nexthops import BLACKHOLE, Member, Nexthop, NexthopType
+from dualpath.model.routes import Family
+from dualpath.pb import datapath_pb2 as pb
+from dualpath.pb import datapath_pb2_grpc as pb_grpc
+from dualpath.pb import state_pb2
+from dualpath.rpc.connect import BadAddress
 from tests.fakes.batches import batch, upsert
 from tests.fakes.waiting import until
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from controller.model.kinds import Kind
-from controller.model.layer2 import Mac
-from controller.model.nexthops import Member, Nexthop, NexthopType
-from controller.model.records import RecordBatch
-from controller.model.routes import Family, Op, RouteBatch
 from datapaths.remote.slices import slices
 from datapaths.remote.wire import request_to_pb
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import Mac
+from dualpath.model.nexthops import Member, Nexthop, NexthopType
+from dualpath.model.records import RecordBatch
+from dualpath.model.routes import Family, Op, RouteBatch
 from tests.fakes.batches import batch
 
 LIMIT = 4 * 1024 * 1024

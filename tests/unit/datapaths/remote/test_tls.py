@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from controller.rpc.connect import ClientTls, ConnectError
-from controller.rpc.listen import ListenError, Tls
 from datapaths.base import Unavailable
 from datapaths.memory import MemoryDatapath
 from datapaths.remote.driver import RemoteDatapath
 from datapaths.remote.server import serve
+from dualpath.rpc.connect import ClientTls, ConnectError
+from dualpath.rpc.listen import ListenError, Tls
 
 pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="openssl makes certificates")
 

@@ -6,7 +6,7 @@ import struct
 
 import numpy as np
 
-from controller.model.routes import U32
+from dualpath.model.routes import U32
 from frr_bridge.wire.fpm import frame
 from frr_bridge.wire.inline import FPM_NH_ENCAP_VXLAN, VXLAN_VNI, InlineNexthop
 from frr_bridge.wire.netlink import (

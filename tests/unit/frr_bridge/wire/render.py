@@ -5,8 +5,8 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
-from controller.model.nexthops import FIRST_RESERVED, NexthopType, unsupported_reason
-from controller.model.routes import Op, prefix_text
+from dualpath.model.nexthops import FIRST_RESERVED, NexthopType, unsupported_reason
+from dualpath.model.routes import Op, prefix_text
 from frr_bridge.wire.columns import Decoded, TableRoutes, decode
 from frr_bridge.wire.fpm import FpmFramer
 from frr_bridge.wire.inline import Content, InlineNexthop, Unsupported

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.model.nexthops import BLACKHOLE, FIRST_RESERVED, UNREACHABLE
-from controller.model.routes import Family, Op
+from dualpath.model.nexthops import BLACKHOLE, FIRST_RESERVED, UNREACHABLE
+from dualpath.model.routes import Family, Op
 from frr_bridge.wire import columns, shape
 from frr_bridge.wire.columns import Decoded, decode
 from frr_bridge.wire.fpm import FpmFramer, frame

@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from controller.model.links import Address
+from dualpath.model.links import Address
 from frr_bridge.errors import DecodeError
 from frr_bridge.wire.link import (
     IFA_ADDRESS,

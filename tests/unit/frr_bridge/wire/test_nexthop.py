@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from controller.model.nexthops import NexthopType
+from dualpath.model.nexthops import NexthopType
 from frr_bridge.errors import DecodeError
 from frr_bridge.wire.inline import InlineNexthop, Unsupported
 from frr_bridge.wire.message import decode_message

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from controller.model.routes import Family
+from dualpath.model.routes import Family
 from frr_bridge.wire.fpm import FpmFramer
 from frr_bridge.wire.offload import RTM_F_OFFLOAD_FAILED, offload
 from frr_bridge.wire.route import RTMSG

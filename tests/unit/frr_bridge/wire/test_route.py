@@ -6,8 +6,8 @@ import struct
 
 import pytest
 
-from controller.model.nexthops import NexthopType
-from controller.model.routes import Family
+from dualpath.model.nexthops import NexthopType
+from dualpath.model.routes import Family
 from frr_bridge.errors import DecodeError
 from frr_bridge.wire.inline import Content, InlineNexthop, Unsupported
 from frr_bridge.wire.message import decode_message

@@ -1,1 +1,0 @@
-"""The vocabulary (`controller.model`) to and from protobuf. No I/O."""

@@ -1,0 +1,120 @@
+"""The bridge's end of the bus: one subscriber, credit, sequence numbers.
+
+Nothing queues here. While the subscriber has no credit left, changes stay where they are, as
+dirty keys of the tables, and ten flaps of a route are one row when credit comes.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import zmq
+
+from dualpath.bus import wire
+from dualpath.bus.endpoint import Endpoint
+from dualpath.model import events
+from dualpath.rpc.socketname import SocketName
+
+log = logging.getLogger(__name__)
+
+MESSAGE_MAX = 64 << 20
+"""Bytes; a batch of 4,096 rows has 200 kB. ZeroMQ drops who sends more before it has any of it."""
+_NAMES = 8
+_QUEUE = 10_000  # messages ZeroMQ may hold; credit keeps us far below
+
+
+class Publisher:
+    """Talks to whoever subscribed last, once it listens."""
+
+    def __init__(self, on_event: Callable[[events.FromController], None]) -> None:
+        self.epoch = secrets.randbits(63)
+        self.credit = 0
+        self._on_event = on_event
+        self._subscriber = b""
+        self._sequence = 0
+        self._endpoint: Endpoint | None = None
+        self._socket: Any = None
+        self._name: SocketName | None = None
+        self._names = 0  # that we listen by; all but one were removed
+
+    def listen(self, address: str) -> None:
+        """Bind `address` (ipc://PATH). Raises OSError when the path cannot be had.
+
+        It takes the path from another process that has it: see that there is none.
+        """
+        self._socket = zmq.Context.instance().socket(zmq.ROUTER)
+        self._socket.setsockopt(zmq.SNDHWM, _QUEUE)
+        self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, MESSAGE_MAX)
+        self._name = SocketName(Path(address.removeprefix("ipc://")), 0o600)
+        try:
+            self._bind(self._name)
+        except OSError:
+            self._socket.close()
+            raise
+        self._endpoint = Endpoint(self._socket, self._receive)
+
+    def renew(self) -> bool:
+        """Bind again where somebody removed the socket; tell whether it was. Raises OSError.
+
+        Whoever is connected stays so, until it was removed many times: to let go of a name ends the
+        connections that came by it.
+        """
+        if self._endpoint is None or self._name is None or not self._name.lost():
+            return False
+        if self._names >= _NAMES:
+            self._socket.unbind(self._socket.getsockopt(zmq.LAST_ENDPOINT).rstrip(b"\0"))  # all
+            self._names = 0
+        self._bind(self._name)
+        return True
+
+    def _bind(self, name: SocketName) -> None:
+        with name.binding() as path:
+            try:
+                self._socket.bind(f"ipc://{path}")
+            except zmq.ZMQError as error:
+                raise OSError(error.errno, error.strerror, str(name.path)) from None
+        self._names += 1
+
+    @property
+    def subscribed(self) -> bool:
+        return bool(self._subscriber)
+
+    def send(self, event: events.FromBridge) -> None:
+        """Send to the subscriber; without one, or when it is gone, say nothing."""
+        if not self._subscriber or self._endpoint is None:
+            return
+        self._sequence += 1
+        if isinstance(event, events.Changed):
+            self.credit -= 1
+        data = wire.encode_from_bridge(event, epoch=self.epoch, sequence=self._sequence)
+        if not self._endpoint.send(self._subscriber, data):
+            log.warning("the controller went away")
+            self._subscriber = b""
+            self.credit = 0
+
+    def close(self) -> None:
+        if self._endpoint is not None:
+            self._endpoint.close()
+            self._endpoint = None
+        if self._name is not None:
+            self._name.remove()
+
+    def _receive(self, frames: list[bytes]) -> None:
+        sender, data = frames[0], frames[-1]
+        try:
+            event = wire.decode_from_controller(data)
+        except wire.BusError as error:
+            log.warning("bus: %s; dropped", error)
+            return
+        if isinstance(event, events.Subscribe):
+            self._subscriber, self._sequence, self.credit = sender, 0, event.credit
+        elif sender != self._subscriber:
+            return  # an earlier subscriber, or one that an earlier life of ours had
+        elif isinstance(event, events.Credit) and event.epoch == self.epoch:
+            self.credit += event.batches
+        self._on_event(event)

@@ -1,0 +1,109 @@
+"""The controller's end of the bus: subscribes, counts, and subscribes again after any loss."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import zmq
+
+from dualpath.bus import wire
+from dualpath.bus.endpoint import Endpoint
+from dualpath.model import events
+
+log = logging.getLogger(__name__)
+
+CREDIT = 16
+"""Batches on their way at once: enough to keep both processes busy, and a bound on memory."""
+
+SILENT_TICKS = 6  # half a second each, while the bridge says something every second
+ASK_TICKS = 2
+
+
+class Subscriber:
+    """Delivers the bridge's events in order.
+
+    `on_subscribed` is called at the first message of each subscription, with whether it is the
+    bridge of the last one: everything will be said again, up to Synced. `on_lost` is called when
+    the bridge has gone silent.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        on_event: Callable[[events.FromBridge], None],
+        on_subscribed: Callable[[bool], None],
+        on_lost: Callable[[], None],
+        kept: Callable[[], int] = lambda: 0,
+        provisions: bool = False,
+    ) -> None:
+        self._kept = kept
+        self._provisions = provisions
+        self.connected = False
+        self._on_event = on_event
+        self._on_subscribed = on_subscribed
+        self._on_lost = on_lost
+        self._epoch = 0
+        self._sequence = 0
+        self._silent = SILENT_TICKS  # ticks since anything was heard
+        socket: Any = zmq.Context.instance().socket(zmq.DEALER)
+        socket.setsockopt(zmq.IMMEDIATE, 1)  # queue nothing for a bridge that is not there
+        socket.setsockopt(zmq.RECONNECT_IVL, 50)
+        socket.setsockopt(zmq.RECONNECT_IVL_MAX, 500)
+        socket.connect(address)
+        self._endpoint = Endpoint(socket, self._receive)
+
+    def tick(self) -> None:
+        """Notice silence, and ask again. Call it about twice a second.
+
+        Ticks are counted and not seconds: when we were kept from reading ourselves, the bridge
+        was not silent.
+        """
+        self._silent += 1
+        if self._silent <= SILENT_TICKS:
+            return
+        if self.connected:
+            self.connected = False
+            log.warning("frr-bridge is silent")
+            self._on_lost()
+        if (self._silent - SILENT_TICKS) % ASK_TICKS == 1:
+            self.subscribe()
+
+    def subscribe(self) -> None:
+        """Ask for everything from the start."""
+        if self._endpoint.send(
+            wire.encode_from_controller(events.Subscribe(CREDIT, self._provisions, self._kept()))
+        ):
+            self._sequence = 0
+
+    def send(self, event: events.FromController) -> bool:
+        """Send to the bridge; False when it is not there: say it again after `on_subscribed`."""
+        return self._endpoint.send(wire.encode_from_controller(event))
+
+    def close(self) -> None:
+        self._endpoint.close()
+
+    def _receive(self, frames: list[bytes]) -> None:
+        try:
+            epoch, sequence, event = wire.decode_from_bridge(frames[-1])
+        except wire.BusError as error:
+            log.warning("bus: %s; subscribing again", error)
+            self.subscribe()
+            return
+        self._silent = 0
+        if sequence == 1:
+            same_bridge, self._epoch = epoch == self._epoch, epoch
+            self._sequence, self.connected = 0, True
+            self._on_subscribed(same_bridge)
+        elif not self._sequence:
+            return  # the tail of an earlier subscription
+        if epoch != self._epoch or sequence != self._sequence + 1:
+            log.warning("bus: message %d after %d; subscribing again", sequence, self._sequence)
+            self.subscribe()
+            return
+        self._sequence = sequence
+        self._on_event(event)
+        if isinstance(event, events.Changed):
+            self.send(events.Credit(self._epoch, 1))

@@ -1,0 +1,248 @@
+"""What the daemon shows of itself: the reading side of its state, for inspection and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from dualpath.model.kinds import Kind
+from dualpath.model.layer2 import Mac
+from dualpath.model.nexthops import Nexthop
+from dualpath.model.plan import Plan
+from dualpath.model.records import Record
+from dualpath.model.routes import U8, U32, Family
+from dualpath.model.violation import Violation
+
+
+class RowState(IntEnum):
+    """How far a row has come."""
+
+    PROGRAMMED = 1  # desired and in the datapath
+    PENDING = 2  # desired, not yet in the datapath
+    FAILED = 3  # desired, and the datapath refused it; retried
+    STALE = 4  # in the datapath, not yet repeated by the present session; kept
+    LEAVING = 5  # no longer desired, still in the datapath
+    UNMANAGED = 6  # shown only: the datapath makes it itself (connected, local) or takes no such
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RouteRows:
+    """A page of one VRF's routes of one family, as columns of n rows in no particular order."""
+
+    vrf: str
+    family: Family
+    prefixes: U8  # (n, family.width)
+    lengths: U8  # (n,)
+    protocols: U8  # (n,): RTPROT_*
+    desired: U32  # (n,): nexthop id; 0 is not desired
+    programmed: U32  # (n,): nexthop id; 0 is not programmed
+    states: U8  # (n,): RowState
+    errors: U8  # (n,): errno, 0 is none
+    sessions: U32  # (n,): zebra session that last said it; 0 is adopted from the datapath
+    changed_at: npt.NDArray[np.float64]  # (n,): seconds since the epoch
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRow:
+    """One record that is not a route, with how far it has come."""
+
+    record: Record
+    state: RowState
+    error: str = ""  # the errno's name and what the datapath said
+    session: int = 0
+    changed_at: float = 0.0  # seconds since the epoch
+    number: int = 0  # of its kind's rows, in the order in which they were made; never used again
+
+
+@dataclass(frozen=True, slots=True)
+class KindCount:
+    """Rows of one kind: those wanted, those in the datapath, those refused, those kept stale."""
+
+    kind: Kind
+    desired: int = 0
+    programmed: int = 0
+    failed: int = 0
+    stale: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceStatus:
+    """What became of one manifest resource."""
+
+    kind: str  # "L3VNI"
+    name: str
+    ready: bool
+    reason: str = ""  # one of ValidationFailed, DependencyFailed, ...
+    message: str = ""
+    generation: int = 0  # counts the versions of its spec since the daemon started, from 1
+    applied_generation: int = 0  # the version that is in force; 0 is none
+    violations: tuple[Violation, ...] = ()  # what `message` is made of, when rules are broken
+
+    @property
+    def owner(self) -> tuple[str, str]:
+        return self.kind, self.name
+
+
+@dataclass(frozen=True, slots=True)
+class BgpSession:
+    """A BGP session as bgpd has it."""
+
+    vrf: str
+    peer: str
+    remote_as: int
+    state: str  # "Established", "Active", ...
+    since: float = 0.0  # when it was established; 0 when it is not. See `events` and `Status`
+    received: int = 0  # prefixes accepted, all families
+    sent: int = 0
+    reason: str = ""  # why it was last reset
+
+
+@dataclass(frozen=True, slots=True)
+class FrrVni:
+    """A VNI as zebra has it."""
+
+    vni: int
+    layer: int  # 2 or 3
+    vrf: str
+    up: bool
+    macs: int = 0
+    neighbors: int = 0
+    vteps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NeighborTable:
+    """How full the machine's neighbour table of a family is, over all namespaces."""
+
+    family: str  # "ipv4", "ipv6"
+    entries: int
+    limit: int  # the kernel makes no more
+    refused: int  # rows that were not made as it was full
+
+
+@dataclass(frozen=True, slots=True)
+class HostCount:
+    """Local hosts of one VNI, of one kind."""
+
+    vni: int
+    kind: str  # "mac", "ipv4" or "ipv6"
+    told: int  # FRR was told of, and advertises
+    left_out: int  # beyond the limit for one VNI
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The daemon at a glance."""
+
+    version: str
+    datapath: str  # "kernel"
+    netns: str  # forwarding namespace
+    frr_netns: str  # control namespace
+    started_at: float  # seconds since the epoch, by the clock as it is set now
+    bridge: str  # "connected" or "lost"
+    session: int  # zebra session since the bridge started; 0 before the first
+    session_state: str  # frr_bridge.session.State in lower case
+    reason: str  # why the session is held or what it waits for; "" when live
+    stale_after: float  # when what is held will be let go, seconds since the epoch; 0 is never
+    counts: tuple[KindCount, ...]
+    repaired: int  # rows put back after somebody else changed them
+    resources: tuple[ResourceStatus, ...] = ()
+    sessions: tuple[BgpSession, ...] = ()  # `since` in seconds since the epoch
+    vnis: tuple[FrrVni, ...] = ()
+    ready: bool = False
+    not_ready: str = ""  # why not, in one sentence
+    degraded: str = ""  # what is not in force, or soon will not be; "" when all is well
+    neighbors: tuple[NeighborTable, ...] = ()  # none where they cannot be seen
+    hosts: tuple[HostCount, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One step of the journal that `watch` shows."""
+
+    sequence: int  # from 1, without gaps while the daemon lives
+    at: float  # seconds since the epoch
+    kind: Kind
+    text: str  # "10.0.0.0/24", "100 aa:bb:cc:00:00:01"
+    vrf: str  # of a route; "" for records, whose VRF is where they belong
+    state: RowState
+    withdrawn: bool
+    detail: str  # nexthop, VTEP, or why it failed
+    record: Record | None = None  # what changed; of a route its nexthop, None when it went
+    family: Family | None = None  # of a route
+
+
+class Problem(IntEnum):
+    """How a row differs between what is wanted, what was given, and what the datapath holds."""
+
+    MISSING = 1  # it should be there and is not
+    DIFFERENT = 2  # it is there, but otherwise
+    UNEXPECTED = 3  # it is there as ours, and nobody gave it
+    REFUSED = 4  # the datapath did not take what is wanted, or not what that stands on
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One row that an audit found."""
+
+    kind: Kind
+    vrf: str  # "" where there is none
+    text: str  # "10.0.0.0/24", "100 aa:bb:cc:00:00:01"
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """What an audit found."""
+
+    differed: int  # rows, whether they are in `rows` or not
+    rows: tuple[Difference, ...] = ()
+    unchecked: str = ""  # why FRR's own view was not compared; "" when it was
+
+
+class StateView(Protocol):
+    """Read access to the daemon's state; all in one event loop, nothing here blocks."""
+
+    def vteps(self, mac: Mac) -> tuple[bytes, ...]:
+        """Return all VTEPs of the Ethernet segment of a MAC, sorted; () when it has none."""
+
+    def status(self) -> Status:
+        """Return everything; this counts all rows."""
+
+    def ready(self) -> bool:
+        """Say what `status` says of it, at no cost."""
+
+    def route_tables(self) -> Sequence[tuple[str, Family]]:
+        """Return (VRF, family) of every table that has rows, sorted."""
+
+    def routes(self, vrf: str, family: Family, start: int, limit: int) -> tuple[RouteRows, int]:
+        """Return up to `limit` rows from slot `start` on, and the slot to go on from, or -1."""
+
+    def records(self, kind: Kind) -> Iterator[RecordRow]:
+        """Yield the records of a kind other than ROUTE, by ascending number."""
+
+    def nexthop(self, identity: int) -> Nexthop | None:
+        """Return the nexthop behind a route's `desired` or `programmed` id, reserved ones too."""
+
+    def changes(self, after: int) -> AsyncIterator[Change]:
+        """Yield changes with a sequence above `after`: what the journal still holds, then live.
+
+        Raises LookupError when the journal no longer reaches back to `after`; list again then.
+        """
+
+    async def audit(self, limit: int) -> Audited:
+        """Compare what is wanted, given and there; name `limit` rows at most, change nothing."""
+
+    async def resync(self) -> int:
+        """Compare with the datapath now and repair; return the number of rows that differed."""
+
+    def plan(self) -> Plan | None:
+        """Return what intent asks for; None without intent."""
+
+    def release(self) -> str:
+        """Let go of what is held for a dead daemon; return what was done, in one sentence."""

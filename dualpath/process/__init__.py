@@ -1,0 +1,1 @@
+"""What every program needs: its options, logs, locks, and how long it lives."""

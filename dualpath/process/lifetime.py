@@ -1,0 +1,106 @@
+"""How long a daemon of ours lives: until it is told to stop, or until anything in it fails.
+
+asyncio logs what a callback or a stray task raises, and goes on. A wrong daemon is worse than a
+restarted one, since routes outlive the process: so here that ends the daemon.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import resource
+import signal
+from collections.abc import Coroutine
+from typing import Any, NoReturn
+
+from dualpath.process import logs
+
+log = logging.getLogger(__name__)
+
+
+SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+"""How accept(2) says that it cannot now. Whoever is connected is served on."""
+_SUMMARIES_S = 1.0
+
+
+class Broken(Exception):
+    """Something failed beside the daemon's own task; its traceback is in the log already."""
+
+
+async def live(work: Coroutine[Any, Any, None]) -> None:
+    """Run `work` to its end, which SIGTERM and SIGINT bring about as well.
+
+    Raises what `work` raises, the first of a group; Broken when a callback or another task failed.
+    """
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(work)
+    broken = False
+
+    def fail(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        nonlocal broken
+        error = context.get("exception")
+        if _is_accept(context):
+            cannot_accept(error)
+        elif error is None or _is_of_grpc(error):
+            loop.default_exception_handler(context)
+        elif not broken:
+            broken = True
+            log.critical("%s: ending", context["message"], exc_info=error)
+            task.cancel()
+
+    loop.set_exception_handler(fail)
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(stop, task.cancel)
+    summaries = loop.create_task(_summarize())
+    try:
+        await task
+    except (asyncio.CancelledError, Exception) as error:
+        if broken:
+            raise Broken from None
+        if not isinstance(error, asyncio.CancelledError):
+            raise _first(error) from None
+        log.info("stopped")
+    finally:
+        summaries.cancel()
+
+
+async def _summarize() -> NoReturn:
+    """Have the log say how many lines it held back."""
+    while True:
+        await asyncio.sleep(_SUMMARIES_S)
+        logs.summarize()
+
+
+def cannot_accept(error: BaseException | None) -> None:
+    """Log that a listener could not accept a connection."""
+    log.warning("cannot accept a connection (%s); trying again every second", error)
+
+
+def raise_descriptors() -> None:
+    """Let us have as many descriptors as the hard limit allows."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _is_accept(context: dict[str, Any]) -> bool:
+    """Tell whether asyncio could not accept; it stops listening for a second then."""
+    error = context.get("exception")
+    return "socket" in context and isinstance(error, OSError) and error.errno in SHORTAGES
+
+
+def _is_of_grpc(error: BaseException) -> bool:
+    """Say whether gRPC raised it in a task of its own: a client can bring that about."""
+    return isinstance(error, BlockingIOError) or type(error).__module__.startswith("grpc")
+
+
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def end_with(task: asyncio.Task[Any]) -> None:
+    """Let a failure of `task` be the daemon's, at once: a callback for `add_done_callback`."""
+    if not task.cancelled():
+        task.result()

@@ -1,0 +1,184 @@
+"""How our processes log: lines for people, or JSON for programs. Always on standard error.
+
+Most lines report something that came from outside: a route, a message, a connection. A peer that
+sends 100,000 bad ones must not fill a disk, so each place in the code that logs is limited: the
+first FIRST lines of a level are written, further ones are counted, and every INTERVAL_S one line
+has their number and the last of them. Once fewer than FIRST were held in an interval, the next ones
+are written again: who sends one bad message now and then hides nothing. Callers just log.
+
+    12:00:00  nexthop 1: ENODEV        ten lines like this one
+    12:00:30  99,990 more like this in 30 s; the last one: nexthop 100000: ENODEV
+
+Rejected: a limit for the whole process (one loud place would hide all others), and a limit by
+level or by text (a text often holds an address, so that each is another one).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from dualpath.model.redact import redact_prose
+
+LEVELS = ("debug", "info", "warning", "error")
+FORMATS = ("text", "json")
+TALKATIVE = ("asyncio", "grpc", "pyroute2")
+"""Libraries that say at DEBUG what they do with every message, in which our lines would drown."""
+
+FIRST = 10
+INTERVAL_S = 30.0
+LENGTH = 4000  # characters of a message; a bad message's hexadecimal can have 130,000
+
+WHOLE = {"whole": True}
+"""As `extra`: a line for the administrator about each of his own errors, which is not limited."""
+
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+class TextFormatter(logging.Formatter):
+    """One line for each message: what FRR or a peer wrote cannot begin another one."""
+
+    def __init__(self) -> None:
+        super().__init__("%(levelname)s %(name)s: %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = _CONTROL.sub(_escaped, _shown(record))
+        return super().formatMessage(record)
+
+    def formatException(self, ei: object) -> str:
+        text = redact_prose(super().formatException(ei))  # type: ignore[arg-type]  # as it is given
+        return "\n".join(f"  {_CONTROL.sub(_escaped, line)}" for line in text.split("\n"))
+
+
+class JsonFormatter(logging.Formatter):
+    """One object a line: time (RFC 3339, UTC), level, logger, message, and `exception` if any."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        when = datetime.fromtimestamp(record.created, UTC)
+        said = {
+            "time": when.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": _shown(record),
+        }
+        if record.exc_info:
+            said["exception"] = redact_prose(self.formatException(record.exc_info))
+        return json.dumps(said)
+
+
+class Bounded(logging.Handler):
+    """Passes on to `target` what the limits let through.
+
+    A record's `rows`, 1 by default, is how many rows it is about.
+    """
+
+    def __init__(
+        self, target: logging.Handler, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__()
+        self._target = target
+        self._clock = clock
+        self._places: dict[tuple[str, int, int], _Place] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        now = self._clock()
+        key = record.pathname, record.lineno, record.levelno
+        place = self._places.setdefault(key, _Place(now))
+        self._summarize(place, now)
+        if getattr(record, "whole", False) or place.takes(record, now):
+            self._target.handle(record)
+
+    def flush(self) -> None:
+        """Write the summaries that are due; call it about once a second."""
+        with self._locked():
+            for place in self._places.values():
+                self._summarize(place, self._clock())
+
+    def close(self) -> None:
+        """Write all summaries: nothing comes any more."""
+        with self._locked():
+            for place in self._places.values():
+                self._summarize(place, float("inf"))
+        super().close()
+
+    def _locked(self) -> logging._Lock:  # type: ignore[name-defined]  # the stubs lack it
+        assert self.lock is not None
+        return self.lock
+
+    def _summarize(self, place: _Place, now: float) -> None:
+        if summary := place.summary(now, self._clock()):
+            self._target.handle(summary)
+
+
+class _Place:
+    """A line of code and a level: what it wrote, and what it may not write, in one interval."""
+
+    def __init__(self, now: float) -> None:
+        self._began = now
+        self._written = 0
+        self._held = 0  # lines
+        self._rows = 0  # that these are about
+        self._last: logging.LogRecord | None = None
+
+    def takes(self, record: logging.LogRecord, now: float) -> bool:
+        """Tell whether a record may be written; count it when it may not."""
+        if now - self._began >= INTERVAL_S:  # and nothing was held in it: see `summary`
+            self._began, self._written = now, 0
+        if self._written < FIRST:
+            self._written += 1
+            return True
+        self._held += 1
+        self._rows += getattr(record, "rows", 1)
+        self._last = record
+        return False
+
+    def summary(self, due: float, now: float) -> logging.LogRecord | None:
+        """Return the line that is due at the end of an interval in which rows were held.
+
+        While as much goes on, the next interval has no lines but its summary. The text is formatted
+        by the target, which survives what cannot be.
+        """
+        if self._last is None or due - self._began < INTERVAL_S:
+            return None
+        last = self._last
+        values = dict(last.__dict__)
+        told = f"{self._rows:,} more like this in {now - self._began:.0f} s; the last one: "
+        values["msg"] = f"{told}{last.msg}"
+        values["exc_info"] = values["exc_text"] = None
+        self._written = FIRST if self._held >= FIRST else 0
+        self._began, self._held, self._rows, self._last = now, 0, 0, None
+        return logging.makeLogRecord(values)
+
+
+def add_options(add: Callable[..., object]) -> None:
+    """Add --log-level and --log-format by a parser's `add_argument`."""
+    add("--log-level", choices=LEVELS, default="info", help="(%(default)s)")
+    add("--log-format", choices=FORMATS, default="text", help="(%(default)s)")
+
+
+def start(level: str, form: str) -> None:
+    """Log from now on."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    logging.basicConfig(level=level.upper(), handlers=[Bounded(handler)])
+    for name in TALKATIVE if level == "debug" else ():
+        logging.getLogger(name).setLevel(logging.INFO)
+
+
+def summarize() -> None:
+    """Write the summaries that are due. Call it about once a second."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+
+
+def _shown(record: logging.LogRecord) -> str:
+    text = redact_prose(record.getMessage())
+    return text if len(text) <= LENGTH else f"{text[:LENGTH]}... ({len(text):,} characters)"
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode()

@@ -1,0 +1,1 @@
+"""The vocabulary (`dualpath.model`) to and from protobuf. No I/O."""

@@ -1,0 +1,201 @@
+"""Every option of every program refuses nonsense in one sentence that names it, with exit code 2.
+
+The options come from the parsers themselves, so a new one is tried too, and has to be in the table
+of what its own kind of value must refuse.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+
+from controller.__main__ import main as controller
+from controller.cli.__main__ import command_line
+from controller.cli.__main__ import main as dualpath
+from datapaths.grout.agent import main as grout_agent
+from datapaths.remote.serve import main as serve
+from dualpath.process import options
+from frr_bridge.__main__ import main as frr_bridge
+
+EMPTY = ["", " ", "\t"]
+UNPRINTABLE = ["a\nb", "a\x1b[1m", "a\x7f", "a\u2028b"]
+NAMESPACE = ["a b", "a/b", ".", "..", "-x", "/tmp", "n" * 256]
+LONG = "/tmp/" + "x" * 110
+FILE = ["/none", "/tmp", "none.pem"]
+ENDPOINT = ["127.0.0.1", ":1", "127.0.0.1:", "127.0.0.1:0x1", "::1:9100", "[127.0.0.1]:9100"]
+PORTS = ["127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:1.5", "127.0.0.1:x"]
+LISTEN = ["unix:", "unix:rel", f"unix:{LONG}", "0.0.0.0:5000", "[::]:5000", *ENDPOINT, *PORTS]
+FPM = [*ENDPOINT, *PORTS, "127.0.0.1:0", "localhost:2620", "[::1%lo:2620"]
+SECONDS = ["x", "-1", "-0.1", "nan", "inf", "-inf", "1e999", "1_0", "1s", "٣"]
+DEVICE = ["n" * 16, "a/b", "a b", "a:b", "-x"]
+INDEX = ["x", "-1", "4294967296", "1.5"]
+NODE = ["a b", "a/b", "-x", "n" * 254]
+UINT = ["x", "-1", "4294967296", "1.5"]
+
+SPECIFIC: dict[str, list[str]] = {
+    # the daemons
+    "--agent": ["foo", "unix:rel", "192.0.2.1:7", *ENDPOINT, *PORTS],
+    "--agent-ca": FILE,
+    "--agent-cert": FILE,
+    "--agent-key": FILE,
+    "--bridge": ["no", "Child"],
+    "--config": [],
+    "--datapath": ["magic", "KERNEL"],
+    "--fpm": FPM,
+    "--frr-name": ["a/b", "../x", "-N", ".x", "a b", "n" * 65],
+    "--frr-netns": NAMESPACE,
+    "--grout-cpus": ["x", "1-", "3-1", "1,,2", "-1", "1 2"],
+    "--grout-max-mtu": ["x", "0", "-1", "1279", "65536", "1e4"],
+    "--grout-memory": ["lots", "AUTO"],
+    "--grout-netns": NAMESPACE,
+    "--grout-sock": ["/tmp", LONG],
+    "--confirm-within": [*SECONDS, "0", "0.5"],
+    "--hold": SECONDS,
+    "--host-netns": NAMESPACE,
+    "--listen": LISTEN,
+    "--log-format": ["xml"],
+    "--log-level": ["loud", "INFO"],
+    "--metrics": FPM,
+    "--host-limit": ["x", "-1", "2147483648", "1.5"],
+    "--neighbor-limit": ["x", "-1", "2147483648", "1.5"],
+    "--netns": NAMESPACE,
+    "--node-index": INDEX,
+    "--node-name": NODE,
+    "--secrets": ["/etc/passwd"],
+    "--state-dir": [LONG, "/etc/passwd"],
+    "--tls-ca": FILE,
+    "--tls-cert": FILE,
+    "--tls-key": FILE,
+    # dualpath
+    "--after": ["x", "-1", "18446744073709551616"],
+    "--against": [],
+    "--ca": FILE,
+    "--cert": FILE,
+    "--connect": ["x", "unix:rel", "unix:", "localhost:", "::1:50051", *PORTS],
+    "--device": DEVICE,
+    "--family": ["ipx", "IPV4"],
+    "--key": FILE,
+    "--kind": ["great"],
+    "--limit": ["x", "0", "-1", "4294967296"],
+    "--nexthop": UINT,
+    "--only": [],
+    "--output": ["xml", "JSON"],
+    "--state": ["great"],
+    "--underlay-mtu": ["x", "1279", "65536"],
+    "--vni": ["x", "0", "16777216"],
+    "--vrf": DEVICE,
+}
+NEEDED = {
+    "controller": ["--datapath=kernel"],
+    "serve": ["--datapath=memory"],
+}
+ARGUMENTS = {"explain": ["10.0.0.1"], "conformance": ["unix:/none"]}
+
+
+@dataclass(frozen=True)
+class Case:
+    program: Callable[[], None]
+    option: str
+    before: list[str] = field(default_factory=list)
+    after: list[str] = field(default_factory=list)
+
+
+class _Seen(Exception):
+    def __init__(self, parser: argparse.ArgumentParser) -> None:
+        self.parser = parser
+
+
+def parser_of(program: Callable[[], None]) -> argparse.ArgumentParser:
+    """Return the parser that a program makes, just before it reads the command line."""
+
+    def stop(self: argparse.ArgumentParser, *_: Any, **__: Any) -> Any:  # noqa: ANN401
+        raise _Seen(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(options.Parser, "parse_args", stop)
+        patch.setattr(sys, "argv", ["program"])
+        try:
+            program()
+        except _Seen as seen:
+            return seen.parser
+    raise AssertionError("it has no parser")
+
+
+def daemons() -> Iterator[tuple[str, Case]]:
+    programs = {
+        "controller": controller,
+        "frr-bridge": frr_bridge,
+        "grout-agent": cast("Callable[[], None]", grout_agent),
+        "serve": cast("Callable[[], None]", serve),
+    }
+    for name, program in programs.items():
+        for action in parser_of(program)._actions:
+            if action.option_strings and action.nargs != 0:
+                option = action.option_strings[-1]
+                needed = [a for a in NEEDED.get(name, []) if not a.startswith(f"{option}=")]
+                if option.startswith(("--agent", "--grout")) and name == "controller":
+                    needed = ["--datapath=dpdk", "--start-grout"]
+                yield f"{name} {option}", Case(program, option, needed)
+
+
+def commands() -> Iterator[tuple[str, Case]]:
+    group = command_line()
+    for option in _valued(group):
+        yield f"dualpath {option}", Case(dualpath, option, [], ["status"])
+    for name, command in group.commands.items():
+        paths = ["/dev/null"] if any(p.name == "paths" for p in command.params) else []
+        for option in _valued(command):
+            after = [*ARGUMENTS.get(name, []), *paths]
+            yield f"dualpath {name} {option}", Case(dualpath, option, [name], after)
+
+
+def _valued(command: Any) -> Iterator[str]:  # noqa: ANN401 - of typer's own click
+    for parameter in command.params:
+        if parameter.param_type_name == "option" and not parameter.is_flag:
+            yield max(parameter.opts, key=len)
+
+
+CASES = dict([*daemons(), *commands()])
+
+
+def refusal_of(
+    case: Case, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> str:
+    given = [*case.before, f"{case.option}={value}", *case.after]
+    monkeypatch.setattr(sys, "argv", ["program", *given])
+    with pytest.raises(SystemExit) as ended:
+        case.program()
+    told = capsys.readouterr()
+    assert (ended.value.code, told.out) == (2, ""), given
+    return told.err
+
+
+def test_every_option_that_takes_a_value_is_in_the_table() -> None:
+    assert {case.option for case in CASES.values()} == set(SPECIFIC)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_option_refuses_what_no_value_can_be(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for value in [*EMPTY, *UNPRINTABLE]:
+        told = refusal_of(CASES[name], value, monkeypatch, capsys)
+        assert CASES[name].option in told, value
+        assert told.count("\n") == 1, value
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_option_refuses_what_its_own_kind_of_value_cannot_be(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for value in SPECIFIC[CASES[name].option]:
+        told = refusal_of(CASES[name], value, monkeypatch, capsys)
+        named = CASES[name].option in told or CASES[name].option in ("--connect", "--agent")
+        assert named or told.startswith("dualpath: "), value
+        assert told.count("\n") == 1, value
+        assert "Traceback" not in told
