@@ -12,8 +12,8 @@ from controller.provision import PortTwins, Spaces
 from controller.settings import Settings
 from controller.supervisor import Child, written
 from datapaths.base import Datapath, Unavailable
+from datapaths.grout.ports.twins import GroutTwins
 from datapaths.grout.process import Grout, GroutProcess, locate, peer_of
-from datapaths.grout.twins import GroutTwins
 from datapaths.kernel.driver import KernelDatapath
 from datapaths.kernel.layout import Layout
 from datapaths.linux import neightables, nicrecords

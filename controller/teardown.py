@@ -19,7 +19,7 @@ import numpy as np
 
 from controller.footprint import Footprint
 from datapaths.base import Batch, DatapathError
-from datapaths.grout import devices
+from datapaths.grout.ports import devices
 from datapaths.kernel.driver import LAYOUT_KINDS, KernelDatapath
 from datapaths.kernel.layout import Layout
 from datapaths.linux import legs, netns, nics, ports

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from datapaths.base import Datapath, Unsupported
 from datapaths.grout.driver import GroutDatapath
-from datapaths.grout.placement import Places
+from datapaths.grout.ports.placement import Places
+from datapaths.grout.ports.watch import Watch
 from datapaths.grout.process import locate
-from datapaths.grout.watch import Watch
 from datapaths.linux import netns, nicrecords
 from datapaths.remote.process import parser_for, run, tls_of
 from dualpath.process import options

@@ -31,13 +31,13 @@ from datapaths.base import (
     Unavailable,
 )
 from datapaths.grout.channel import Refused
-from datapaths.grout.drifting import Drifting, devices_of
 from datapaths.grout.lookup import look_up
 from datapaths.grout.memory import memory
-from datapaths.grout.observe import Observer
-from datapaths.grout.placement import Places
-from datapaths.grout.ports import Ports
-from datapaths.grout.routes import dump_routes
+from datapaths.grout.picture.drift import Drifting, devices_of
+from datapaths.grout.picture.observe import Observer
+from datapaths.grout.ports.placement import Places
+from datapaths.grout.ports.ports import Ports
+from datapaths.grout.program.routes import dump_routes
 from datapaths.grout.session import Session
 from datapaths.grout.wire import stats
 from datapaths.grout.wire.table import DecodeError

@@ -8,10 +8,10 @@ from __future__ import annotations
 import errno
 
 from datapaths.base import Found, Unavailable, Way
-from datapaths.grout import ids
 from datapaths.grout.channel import Channel, Refused
-from datapaths.grout.hops import NO_MAC, HopTable
-from datapaths.grout.observe import Observer
+from datapaths.grout.picture import ids
+from datapaths.grout.picture.hops import NO_MAC, HopTable
+from datapaths.grout.picture.observe import Observer
 from datapaths.grout.wire import nexthops as wire
 from datapaths.grout.wire.addresses import TYPE, family_of
 from datapaths.grout.wire.routes import encode_get

@@ -12,15 +12,15 @@ from ipaddress import ip_address
 from typing import Self
 
 from datapaths.base import RowFailure, Unavailable, Unsupported
-from datapaths.grout import ids
-from datapaths.grout.asking import questions
 from datapaths.grout.channel import Channel, EventStream, Refused
-from datapaths.grout.fib import FibKeeper
-from datapaths.grout.observe import EVENTS, Observer
-from datapaths.grout.overlay import Overlay
-from datapaths.grout.plan import Plan, Planner
-from datapaths.grout.routes import RouteWriter
-from datapaths.grout.taps import Taps
+from datapaths.grout.picture import ids
+from datapaths.grout.picture.asking import questions
+from datapaths.grout.picture.observe import EVENTS, Observer
+from datapaths.grout.ports.taps import Taps
+from datapaths.grout.program.fib import FibKeeper
+from datapaths.grout.program.overlay import Overlay
+from datapaths.grout.program.plan import Plan, Planner
+from datapaths.grout.program.routes import RouteWriter
 from datapaths.grout.wire import addresses, bridges, nexthops
 from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.addresses import TYPE

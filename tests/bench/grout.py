@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 
 from datapaths.conformance.batches import upsert
-from datapaths.grout import ids
 from datapaths.grout.driver import BATCH_ROWS, GroutDatapath
-from datapaths.grout.placement import Places
+from datapaths.grout.picture import ids
+from datapaths.grout.ports.placement import Places
 from datapaths.grout.process import Grout, locate
 from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.routes import encode_adds, encode_dels

@@ -18,7 +18,7 @@ import pytest
 from datapaths.base import Datapath, Unavailable
 from datapaths.conformance.subject import DEVICE, DEVICE_ADDRESSES
 from datapaths.grout.driver import GroutDatapath
-from datapaths.grout.placement import Places
+from datapaths.grout.ports.placement import Places
 from datapaths.grout.process import Grout, command_line, locate, peer_of
 from datapaths.linux.netns import entered
 from dualpath.model.links import Address, HostEnd, Port

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from datapaths.grout.placement import NO_ADDRESSES
+from datapaths.grout.ports.placement import NO_ADDRESSES
 from tests.netns.drifts import Case, sysctl_cases
 
 IN_GROUT, BESIDE, TWINS, SETTINGS = (

@@ -16,10 +16,10 @@ import pytest
 from controller.intent.layout import Intent
 from controller.provision import Spaces
 from datapaths.grout.driver import GroutDatapath
-from datapaths.grout.placement import Places
+from datapaths.grout.ports.placement import Places
+from datapaths.grout.ports.twins import GroutTwins
+from datapaths.grout.ports.watch import Watch
 from datapaths.grout.process import Grout, locate
-from datapaths.grout.twins import GroutTwins
-from datapaths.grout.watch import Watch
 from datapaths.linux import sysctls
 from dualpath.model.links import Port
 from tests.netns import grouts

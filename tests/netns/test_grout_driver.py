@@ -27,9 +27,9 @@ from datapaths.base import (
 )
 from datapaths.conformance.batches import batch, rows_of, upsert
 from datapaths.conformance.subject import DEVICE, L2VNI, L3VNI, Subject
-from datapaths.grout.fib import FIRST_IPV6
-from datapaths.grout.observe import WATCHED
+from datapaths.grout.picture.observe import WATCHED
 from datapaths.grout.process import peer_of
+from datapaths.grout.program.fib import FIRST_IPV6
 from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import EthernetSegment, Mac, Neighbor, RemoteVtep
 from dualpath.model.links import Address, HostEnd, Port

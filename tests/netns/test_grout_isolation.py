@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from datapaths.grout.driver import GroutDatapath
-from datapaths.grout.placement import Places
+from datapaths.grout.ports.placement import Places
 from datapaths.grout.process import Grout, locate
 from datapaths.linux import netns
 from dualpath.model.layer2 import Flood

@@ -17,11 +17,11 @@ from controller.namespaces import NamespaceKeeper
 from controller.provision import Spaces
 from datapaths.grout.channel import Channel
 from datapaths.grout.driver import GroutDatapath
-from datapaths.grout.placement import Places
-from datapaths.grout.ports import Ports
+from datapaths.grout.ports.placement import Places
+from datapaths.grout.ports.ports import Ports
+from datapaths.grout.ports.twins import GroutTwins
+from datapaths.grout.ports.watch import Watch
 from datapaths.grout.process import Grout, locate
-from datapaths.grout.twins import GroutTwins
-from datapaths.grout.watch import Watch
 from datapaths.kernel.layout import Layout
 from datapaths.linux import netns, sysctls
 from datapaths.linux.twins import Twins

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-PRODUCT = ("dualpath", "datapaths", "frr_bridge", "controller")
-GENERATED = "dualpath.pb"
+from tests.architecture import GENERATED, ORDER, ROOT, Source, main, rank, within
+
+SOURCE = Source(ROOT, ORDER)
+FILES = SOURCE.files
+TESTS = Source(ROOT, ("tests",)).files
 
 ALLOWED: dict[str, set[str]] = {
     "dualpath.model": set(),
@@ -182,6 +182,30 @@ ALLOWED: dict[str, set[str]] = {
         "datapaths.inbox",
         "datapaths.linux",
     },
+    "datapaths.grout.wire": {"dualpath.model", "datapaths.base"},
+    "datapaths.grout.ports": {
+        "dualpath.model",
+        "datapaths.base",
+        "datapaths.grout.channel",
+        "datapaths.grout.wire",
+        "datapaths.linux",
+    },
+    "datapaths.grout.picture": {
+        "dualpath.model",
+        "datapaths.base",
+        "datapaths.grout.ports",
+        "datapaths.grout.wire",
+        "datapaths.linux",
+    },
+    "datapaths.grout.program": {
+        "dualpath.model",
+        "datapaths.base",
+        "datapaths.grout.channel",
+        "datapaths.grout.picture",
+        "datapaths.grout.ports",
+        "datapaths.grout.wire",
+        "datapaths.linux",
+    },
     "datapaths.grout.agent": {  # a composition root
         "dualpath.process.lifetime",
         "dualpath.process.options",
@@ -242,49 +266,27 @@ FORBIDDEN_NAMES = {"proto", "utils", "helpers", "common", "manager"}
 MAX_LINES = 500
 
 
-def name_of(path: Path) -> str:
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-FILES = {name_of(p): p for top in PRODUCT for p in sorted((ROOT / top).rglob("*.py"))}
-TESTS = {name_of(p): p for p in sorted((ROOT / "tests").rglob("*.py"))}
-
-
-@cache
-def tree(module: str) -> ast.Module:
-    return ast.parse(FILES[module].read_text())
-
-
-@cache
-def imports(module: str) -> frozenset[str]:
-    """Return every module that one imports, wherever in the file."""
-    return frozenset(_imports(module))
-
-
-def _imports(module: str) -> Iterator[str]:
-    for node in ast.walk(tree(module)):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert not node.level, f"{module} has a relative import"
-            assert node.module
-            for alias in node.names:
-                full = f"{node.module}.{alias.name}"
-                yield full if full in FILES else node.module
-
-
-def within(module: str, part: str) -> bool:
-    return module == part or module.startswith(f"{part}.")
-
-
 def row_of(module: str) -> str:
     """Return the part to which a module belongs, "" for a package's own __init__."""
     return max((part for part in ALLOWED if within(module, part)), key=len, default="")
 
 
-def own(module: str) -> set[str]:
-    return {found for found in imports(module) if found.split(".")[0] in PRODUCT}
+def test_nothing_points_up() -> None:
+    above = {(m, found) for m in FILES for found in SOURCE.own(m) if rank(found) > rank(m)}
+    assert not above
+
+
+def test_the_picture_shows_every_package(capsys: pytest.CaptureFixture[str]) -> None:
+    main([])
+    drawn = {
+        line.split()[0] for line in capsys.readouterr().out.splitlines() if line.startswith(ORDER)
+    }
+    assert drawn >= set(ORDER)
+    assert drawn >= {f"{top}.{room.name}" for top in ORDER for room in rooms(ROOT / top)}
+
+
+def rooms(top: Path) -> list[Path]:
+    return [path for path in top.iterdir() if (path / "__init__.py").exists()]
 
 
 @pytest.mark.parametrize("part", ["", *ALLOWED])
@@ -294,7 +296,7 @@ def test_a_part_imports_only_from_below(part: str) -> None:
         f"{module} imports {found}"
         for module in FILES
         if row_of(module) == part
-        for found in own(module)
+        for found in SOURCE.own(module)
         if not any(within(found, permitted) for permitted in allowed)
     }
     assert not above
@@ -305,25 +307,25 @@ def test_only_the_composition_knows_drivers() -> None:
         (module, found)
         for module in FILES
         if module not in COMPOSITION and not any(within(module, d) for d in DRIVERS)
-        for found in own(module)
+        for found in SOURCE.own(module)
         if any(within(found, driver) for driver in DRIVERS)
     }
-    assert knowing <= {("frr_bridge.__main__", "datapaths.linux.netns")}
+    assert not knowing
 
 
 def test_the_product_imports_no_tests() -> None:
-    assert not [m for m in FILES if any(within(found, "tests") for found in imports(m))]
+    assert not [m for m in FILES if any(within(found, "tests") for found in SOURCE.imports(m))]
 
 
 def test_a_wire_module_cannot_do_io() -> None:
     wires = [module for module in FILES if "wire" in module.split(".")]
     assert wires
     for module in wires:
-        roots = {found.split(".")[0] for found in imports(module)}
+        roots = {found.split(".")[0] for found in SOURCE.imports(module)}
         assert not roots & {"asyncio", "logging", "subprocess", "zmq"}, module
         used = [
             node.attr
-            for node in ast.walk(tree(module))
+            for node in ast.walk(SOURCE.trees[module])
             if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "socket"
         ]
         assert all(name.startswith("AF_") for name in used), module
@@ -333,7 +335,7 @@ def test_decisions_and_state_cannot_do_io() -> None:
     pure = [module for module in FILES if any(within(module, part) for part in PURE)]
     assert len(pure) >= len(PURE)
     for module in pure:
-        assert not {found.split(".")[0] for found in imports(module)} & IO, module
+        assert not {found.split(".")[0] for found in SOURCE.imports(module)} & IO, module
 
 
 def test_a_file_fits_in_a_head() -> None:

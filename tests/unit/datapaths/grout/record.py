@@ -16,7 +16,7 @@ from datapaths.conformance.batches import batch, upsert
 from datapaths.conformance.records import records
 from datapaths.conformance.subject import L2VNI, Subject
 from datapaths.grout.channel import Channel, EventStream
-from datapaths.grout.observe import EVENTS
+from datapaths.grout.picture.observe import EVENTS
 from datapaths.grout.wire import stats
 from dualpath.model.kinds import Kind
 from dualpath.model.links import Address, Port

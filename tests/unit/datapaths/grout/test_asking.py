@@ -17,9 +17,9 @@ import pytest
 
 from datapaths.base import Learned, LearnedNeighbor
 from datapaths.grout import session
-from datapaths.grout.asking import Frame, questions
-from datapaths.grout.learning import Learning
-from datapaths.grout.observe import Observer
+from datapaths.grout.picture.asking import Frame, questions
+from datapaths.grout.picture.learning import Learning
+from datapaths.grout.picture.observe import Observer
 from datapaths.grout.session import Session
 from datapaths.grout.wire import nexthops
 from datapaths.grout.wire import numbers as n

@@ -6,8 +6,8 @@ import pytest
 
 from datapaths.base import LearnedNeighbor
 from datapaths.conformance.batches import withdraw
-from datapaths.grout.claims import Claims
-from datapaths.grout.names import device_of, wire_of
+from datapaths.grout.picture.claims import Claims
+from datapaths.grout.ports.names import device_of, wire_of
 from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.bridges import FdbEntry
 from datapaths.grout.wire.ifaces import BridgeInfo, Iface, PortInfo

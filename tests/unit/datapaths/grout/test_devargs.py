@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from datapaths.grout.devargs import Meeting, complete, parse
-from datapaths.grout.names import device_of, wire_of
+from datapaths.grout.ports.devargs import Meeting, complete, parse
+from datapaths.grout.ports.names import device_of, wire_of
 
 MAC = bytes.fromhex("020000000001")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datapaths.base import Learned, LearnedMac, LearnedNeighbor
 from datapaths.conformance.batches import withdraw
-from datapaths.grout.learning import Learning
+from datapaths.grout.picture.learning import Learning
 from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.bridges import FdbEntry
 from datapaths.grout.wire.nexthops import L3

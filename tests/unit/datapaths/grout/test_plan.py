@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from datapaths.conformance.batches import upsert, withdraw
-from datapaths.grout import ids
-from datapaths.grout.bridgetable import BridgeTable
-from datapaths.grout.hops import NO_MAC, HopTable
-from datapaths.grout.ifacetable import IfaceTable
-from datapaths.grout.plan import Planner
+from datapaths.grout.picture import ids
+from datapaths.grout.picture.bridges import BridgeTable
+from datapaths.grout.picture.hops import NO_MAC, HopTable
+from datapaths.grout.picture.interfaces import IfaceTable
+from datapaths.grout.program.plan import Planner
 from datapaths.grout.wire import nexthops as wire
 from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.bridges import FdbEntry

@@ -11,7 +11,7 @@ from datapaths.base import Unavailable, Unsupported
 from datapaths.grout import channel, driver, session
 from datapaths.grout.channel import Channel
 from datapaths.grout.driver import GroutDatapath
-from datapaths.grout.placement import Places
+from datapaths.grout.ports.placement import Places
 from datapaths.grout.process import Grout, GroutProcess
 from datapaths.grout.session import Session
 from tests.fakes.grout import listening

@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 
 from datapaths.base import DatapathError, Unavailable, Unsupported
-from datapaths.grout import watch
+from datapaths.grout.ports import watch
 
 
 @pytest.mark.parametrize("error", [Unavailable, Unsupported, OSError])

@@ -13,8 +13,8 @@ from dataclasses import replace
 
 from datapaths.base import RowFailure
 from datapaths.grout.channel import Channel, Refused
-from datapaths.grout.ifacetable import IfaceTable
-from datapaths.grout.placement import Tap
+from datapaths.grout.picture.interfaces import IfaceTable
+from datapaths.grout.ports.placement import Tap
 from datapaths.grout.wire import addresses as wire_addresses
 from datapaths.grout.wire import adverts
 from datapaths.grout.wire import ifaces as wire

@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from typing import ParamSpec, TypeVar
 
 from datapaths.base import PortState, RowFailure, Unavailable, Unsupported
-from datapaths.grout import portmark
 from datapaths.grout.channel import Channel, Refused
-from datapaths.grout.placement import Look, Places, Tap
+from datapaths.grout.ports import portmark
+from datapaths.grout.ports.placement import Look, Places, Tap
 from datapaths.grout.wire import addresses as wire_addresses
 from datapaths.grout.wire import adverts
 from datapaths.grout.wire import ifaces as wire_ifaces

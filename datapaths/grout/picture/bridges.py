@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from datapaths.grout.ifacetable import IfaceTable
+from datapaths.grout.picture.interfaces import IfaceTable
 from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.bridges import FdbEntry, FloodEntry
 from dualpath.model.layer2 import Flood, Mac

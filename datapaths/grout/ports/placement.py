@@ -8,9 +8,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from datapaths.base import Unavailable
-from datapaths.grout import devices, splice
-from datapaths.grout.devargs import Devargs, Meeting, complete, parse
-from datapaths.grout.names import device_of, wire_of
+from datapaths.grout.ports import devices, splice
+from datapaths.grout.ports.devargs import Devargs, Meeting, complete, parse
+from datapaths.grout.ports.names import device_of, wire_of
 from datapaths.linux import legs, netns, nics, ports, sysctls
 from datapaths.linux.linkinfo import Link, is_link_local
 from datapaths.linux.links import Links

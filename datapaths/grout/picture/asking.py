@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from datapaths.grout.bridgetable import BridgeTable
-from datapaths.grout.ifacetable import IfaceTable
-from datapaths.grout.learning import Learning
+from datapaths.grout.picture.bridges import BridgeTable
+from datapaths.grout.picture.interfaces import IfaceTable
+from datapaths.grout.picture.learning import Learning
 from datapaths.grout.wire.ifaces import BridgeInfo, Iface, PortInfo
 from datapaths.grout.wire.questions import Station, question
 from datapaths.linux import marks

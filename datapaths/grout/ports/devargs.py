@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
-from datapaths.grout.names import device_of, wire_of
+from datapaths.grout.ports.names import device_of, wire_of
 
 DEVARGS_SIZE = 128  # gr_iface_info_port in gr_infra.h, with the terminating zero
 

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from datapaths.base import RowFailure
-from datapaths.grout.bridgetable import REMOTE, STICKY, BridgeTable
 from datapaths.grout.channel import Request
-from datapaths.grout.hopplan import HopPlanner, Refused
-from datapaths.grout.hops import HopTable
-from datapaths.grout.ifacetable import IfaceTable
+from datapaths.grout.picture.bridges import REMOTE, STICKY, BridgeTable
+from datapaths.grout.picture.hops import HopTable
+from datapaths.grout.picture.interfaces import IfaceTable
+from datapaths.grout.program.hopplan import HopPlanner, Refused
 from datapaths.grout.wire import bridges
 from datapaths.grout.wire.ifaces import Iface, VxlanInfo
 from datapaths.grout.wire.table import Api

@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 from dataclasses import replace
 
-from datapaths.grout.names import device_of
+from datapaths.grout.ports.names import device_of
 from datapaths.linux import legs, netns, nicrecords, nics, ports, sysctls
 from datapaths.linux.linkinfo import Link, is_link_local
 from datapaths.linux.links import Links

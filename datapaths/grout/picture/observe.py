@@ -11,13 +11,13 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from datapaths.base import CaughtUp, Learned, Lost, PortChanged
-from datapaths.grout import ids
-from datapaths.grout.bridgetable import BridgeTable
-from datapaths.grout.claims import Claims
-from datapaths.grout.hops import HopTable, hop_of
-from datapaths.grout.ifacetable import IfaceTable
-from datapaths.grout.learning import Learning
-from datapaths.grout.routes import Others, batch_of, columns_of
+from datapaths.grout.picture import ids
+from datapaths.grout.picture.bridges import BridgeTable
+from datapaths.grout.picture.claims import Claims
+from datapaths.grout.picture.hops import HopTable, hop_of
+from datapaths.grout.picture.interfaces import IfaceTable
+from datapaths.grout.picture.learning import Learning
+from datapaths.grout.picture.routes import Others, batch_of, columns_of
 from datapaths.grout.wire import addresses, bridges, ifaces, nexthops, routes
 from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.frames import Event

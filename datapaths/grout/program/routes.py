@@ -1,4 +1,4 @@
-"""Routes to and from grout, as columns. Keeps nothing of them but what is somebody else's.
+"""Routes to and from grout, as columns.
 
 grout has one route to a prefix, whoever made it: what others hold we neither replace nor remove.
 The /32 of a local address is among that; grout would let us replace it, and stop answering.
@@ -13,73 +13,27 @@ import numpy as np
 import numpy.typing as npt
 
 from datapaths.base import RowFailure, Unavailable
-from datapaths.grout import ids
 from datapaths.grout.channel import Channel
-from datapaths.grout.fib import FibKeeper
-from datapaths.grout.hopplan import drop_request
-from datapaths.grout.hops import HopTable
-from datapaths.grout.ifacetable import IfaceTable
+from datapaths.grout.picture import ids
+from datapaths.grout.picture.hops import HopTable
+from datapaths.grout.picture.interfaces import IfaceTable
+from datapaths.grout.picture.routes import Others, Prefix, batch_of, ours, prefix_at, prefixes_of
+from datapaths.grout.program.fib import FibKeeper
+from datapaths.grout.program.hopplan import drop_request
 from datapaths.grout.wire import routes as wire
 from datapaths.grout.wire.addresses import TYPE
 from datapaths.grout.wire.routes import RouteColumns
 from datapaths.grout.wire.table import DecodeError
 from dualpath.model.nexthops import FIRST_RESERVED
-from dualpath.model.routes import U8, U32, Family, Op, RouteBatch, prefix_text
+from dualpath.model.routes import U32, Family, Op, RouteBatch, prefix_text
 
 NOWHERE = ids.FIRST_HOP - 1  # a nexthop id that never exists
 DUMP_ROWS = 65536
 
 Rows = npt.NDArray[np.intp]
-Prefix = tuple[bytes, int]
 
 EXPLAINED = {errno.ENOENT: errno.EINVAL, errno.ENONET: errno.ENODEV}
 """What grout calls an unknown nexthop and VRF, as the contract names it."""
-
-
-class Others:
-    """Prefixes that are not ours: by VRF, a /32 or /128 per local address, and routes."""
-
-    def __init__(self) -> None:
-        self._local: dict[int, set[Prefix]] = {}
-        self._routes: dict[int, set[Prefix]] = {}
-
-    def clear(self) -> None:
-        self._local.clear()
-        self._routes.clear()
-
-    def clear_local(self) -> None:
-        self._local.clear()
-
-    def put_local(self, vrf: int, address: bytes) -> None:
-        self._local.setdefault(vrf, set()).add((address, len(address) * 8))
-
-    def drop_local(self, vrf: int, address: bytes) -> None:
-        self._local.get(vrf, set()).discard((address, len(address) * 8))
-
-    def put_route(self, vrf: int, prefix: Prefix) -> None:
-        self._routes.setdefault(vrf, set()).add(prefix)
-
-    def drop_route(self, vrf: int, prefix: Prefix) -> None:
-        self._routes.get(vrf, set()).discard(prefix)
-
-    def replace_routes(self, vrf: int, family: Family, prefixes: set[Prefix]) -> None:
-        rest = {p for p in self._routes.get(vrf, ()) if len(p[0]) != family.width}
-        self._routes[vrf] = rest | prefixes
-
-    def find(self, vrf: int, batch: RouteBatch) -> list[int]:
-        """Return the rows whose prefix is somebody else's."""
-        held = self._local.get(vrf, set()) | self._routes.get(vrf, set())
-        mine = [prefix for prefix in held if len(prefix[0]) == batch.family.width]
-        if not mine or not len(batch):
-            return []
-        # A first look at four bytes spares nearly every row the second.
-        heads = np.unique(np.array([_head(prefix) for prefix, _ in mine], np.uint32))
-        column = np.ascontiguousarray(batch.prefixes[:, -4:]).view(np.uint32).reshape(-1)
-        at = np.searchsorted(heads, column)
-        at[at == len(heads)] = 0
-        candidates = np.flatnonzero(heads[at] == column).tolist()
-        wanted = set(mine)
-        return [i for i in candidates if _prefix(batch, i) in wanted]
 
 
 class RouteWriter:
@@ -153,10 +107,10 @@ async def dump_routes(
         for family in Family:
             foreign: set[Prefix] = set()
             async for columns in _listed(channel, vrf, family):
-                ours = _ours(columns, hops)
-                foreign |= _prefixes(columns.where(~ours))
-                if ours.any():
-                    yield batch_of(name, family, columns.where(ours))
+                mine = ours(columns, hops)
+                foreign |= prefixes_of(columns.where(~mine))
+                if mine.any():
+                    yield batch_of(name, family, columns.where(mine))
             others.replace_routes(vrf, family, foreign)
 
 
@@ -169,36 +123,6 @@ async def _listed(channel: Channel, vrf: int, family: Family) -> AsyncIterator[R
                 yield wire.decode(channel.api, family, part)
     except DecodeError as error:
         raise Unavailable(f"grout's list of routes makes no sense: {error}") from error
-
-
-def _ours(columns: RouteColumns, hops: HopTable) -> npt.NDArray[np.bool_]:
-    nh_ids = columns.nh_ids
-    group = (nh_ids > ids.FIRST_GROUP) & (nh_ids < ids.FIRST_HOP)
-    if hops.dying:
-        gone = np.array(sorted(ids.group_of(identity) for identity in hops.dying), np.uint32)
-        group &= ~np.isin(nh_ids, gone)
-    ours: npt.NDArray[np.bool_] = group | (nh_ids >= FIRST_RESERVED)
-    ours &= columns.origins == ids.ORIGIN
-    return ours
-
-
-def batch_of(vrf: str, family: Family, columns: RouteColumns, op: Op = Op.UPSERT) -> RouteBatch:
-    """Return listed routes of ours as a batch."""
-    drops = columns.nh_ids >= FIRST_RESERVED
-    identities = columns.nh_ids & np.uint32(ids.FIRST_GROUP - 1)
-    nexthops = np.where(drops, columns.nh_ids, identities)
-    count = len(columns)
-    prefixes = wire.masked(columns.prefixes, columns.lengths)
-    protocols = np.zeros(count, np.uint8)
-    ops = np.full(count, op, np.uint8)
-    return RouteBatch(vrf, family, ops, prefixes, columns.lengths.copy(), protocols, nexthops)
-
-
-def _prefixes(columns: RouteColumns) -> set[Prefix]:
-    prefixes = wire.masked(columns.prefixes, columns.lengths)
-    return {
-        (row.tobytes(), int(length)) for row, length in zip(prefixes, columns.lengths, strict=True)
-    }
 
 
 def _by_shape(batch: RouteBatch, skipped: Sequence[int]) -> tuple[Rows, Rows]:
@@ -238,19 +162,6 @@ def _failure(batch: RouteBatch, index: int, number: int) -> RowFailure:
 
 
 def _held_by_another(batch: RouteBatch, index: int) -> RowFailure:
-    text = prefix_text(*_prefix(batch, index))
+    text = prefix_text(*prefix_at(batch, index))
     reason = f"grout has one route to a prefix, and that to {text} is another's"
     return RowFailure(index, "EEXIST", reason)
-
-
-def _prefix(batch: RouteBatch, index: int) -> Prefix:
-    return batch.prefixes[index].tobytes(), int(batch.lengths[index])
-
-
-def _head(prefix: bytes) -> int:
-    return int(np.frombuffer(prefix[-4:], np.uint32)[0])
-
-
-def columns_of(payload: bytes) -> U8:
-    """Return a lone payload as `wire.decode` takes it."""
-    return np.frombuffer(payload, np.uint8).reshape(1, -1)

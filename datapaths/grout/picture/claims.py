@@ -18,12 +18,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from datapaths.grout.bridgetable import BridgeTable
-from datapaths.grout.devargs import Meeting, complete, parse
-from datapaths.grout.hops import HOST, KINDS, HopTable, Place
-from datapaths.grout.ifacetable import IfaceTable
-from datapaths.grout.learning import Learning
-from datapaths.grout.names import device_of
+from datapaths.grout.picture.bridges import BridgeTable
+from datapaths.grout.picture.hops import HOST, KINDS, HopTable, Place
+from datapaths.grout.picture.interfaces import IfaceTable
+from datapaths.grout.picture.learning import Learning
+from datapaths.grout.ports.devargs import Meeting, complete, parse
+from datapaths.grout.ports.names import device_of
 from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.bridges import FdbEntry
 from datapaths.grout.wire.ifaces import BridgeInfo, Iface, PortInfo

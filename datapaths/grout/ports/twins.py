@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from datapaths.base import RowFailure, Unavailable
-from datapaths.grout.devices import brought
-from datapaths.grout.splice import steer
+from datapaths.grout.ports.devices import brought
+from datapaths.grout.ports.splice import steer
 from datapaths.linux import netns
 from datapaths.linux.linkinfo import link_local
 from datapaths.linux.links import Links, faults

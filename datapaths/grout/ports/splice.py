@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from datapaths.grout.names import wire_of
+from datapaths.grout.ports.names import wire_of
 from datapaths.linux.filters import Filters
 from datapaths.linux.linkinfo import Link
 from datapaths.linux.links import Links

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from datapaths.grout.devargs import complete, parse
+from datapaths.grout.ports.devargs import complete, parse
 from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.ifaces import ZERO_MAC, Iface, PortInfo
 from datapaths.linux import legs, ports

@@ -12,9 +12,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from datapaths.base import DatapathError
-from datapaths.grout.ifacetable import MAIN
-from datapaths.grout.names import device_of, wire_of
-from datapaths.grout.placement import NO_ADDRESSES, Places
+from datapaths.grout.picture.interfaces import MAIN
+from datapaths.grout.ports.names import device_of, wire_of
+from datapaths.grout.ports.placement import NO_ADDRESSES, Places
 from datapaths.linux import marks, nics, sysctls
 from datapaths.linux.drift import Drift
 from datapaths.linux.picture import ADDED, SETTINGS

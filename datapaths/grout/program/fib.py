@@ -11,7 +11,7 @@ import logging
 from dataclasses import replace
 
 from datapaths.grout.channel import Channel, Refused
-from datapaths.grout.ifacetable import IfaceTable
+from datapaths.grout.picture.interfaces import IfaceTable
 from datapaths.grout.wire import ifaces, stats
 from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.addresses import TYPE

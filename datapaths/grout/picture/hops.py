@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from datapaths.grout import ids
-from datapaths.grout.ifacetable import IfaceTable
+from datapaths.grout.picture import ids
+from datapaths.grout.picture.interfaces import IfaceTable
 from datapaths.grout.wire import nexthops as wire
 from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.ifaces import VxlanInfo

@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
 from datapaths.base import DatapathError
-from datapaths.grout.devices import TAP
-from datapaths.grout.names import wire_of
-from datapaths.grout.splice import release
+from datapaths.grout.ports.devices import TAP
+from datapaths.grout.ports.names import wire_of
+from datapaths.grout.ports.splice import release
 from datapaths.linux import netns
 from datapaths.linux.filters import Filters
 from datapaths.linux.linkinfo import Link

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from datapaths.base import Learned, LearnedMac, LearnedNeighbor
-from datapaths.grout.bridgetable import BridgeTable
-from datapaths.grout.ifacetable import IfaceTable
+from datapaths.grout.picture.bridges import BridgeTable
+from datapaths.grout.picture.interfaces import IfaceTable
 from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.nexthops import L3, ZERO_MAC
 from datapaths.linux.subnets import Admission, Subnets

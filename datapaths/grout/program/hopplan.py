@@ -7,10 +7,10 @@ import ipaddress
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 
-from datapaths.grout import ids
 from datapaths.grout.channel import Request
-from datapaths.grout.hops import HOST, KINDS, NO_MAC, Hop, HopTable, Leg, parked, place
-from datapaths.grout.ifacetable import IfaceTable
+from datapaths.grout.picture import ids
+from datapaths.grout.picture.hops import HOST, KINDS, NO_MAC, Hop, HopTable, Leg, parked, place
+from datapaths.grout.picture.interfaces import IfaceTable
 from datapaths.grout.wire import nexthops as wire
 from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.ifaces import Iface

@@ -1,0 +1,1 @@
+"""What one grout holds, as far as it told us. Pure: no sockets."""

@@ -1,0 +1,1 @@
+"""Ports of grout, and the kernel devices behind them: NICs, host legs, twins."""

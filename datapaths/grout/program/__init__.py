@@ -1,0 +1,1 @@
+"""What is wanted, turned into requests against the picture."""
