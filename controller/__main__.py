@@ -6,22 +6,23 @@ import asyncio
 import logging
 import sys
 
-from controller import checks, footprint
-from controller.backends import BACKENDS
-from controller.checks import Refused
-from controller.confirmation import Before, Confirmation, Unconfirmed
-from controller.daemon import Daemon
 from controller.dryrun.run import rehearse
 from controller.intent.documents import ManifestError
 from controller.intent.node import Namespaces
-from controller.manifests import Manifests
+from controller.manifests.confirmation import Before, Confirmation, Unconfirmed
+from controller.manifests.rollback import UNCONFIRMED, roll_back
+from controller.manifests.source import Manifests
 from controller.metrics.http import MetricsError
-from controller.provision import Spaces, ensure_namespaces
-from controller.rollback import UNCONFIRMED, roll_back
+from controller.node import footprint
+from controller.node.provision import Spaces, ensure_namespaces
+from controller.node.statedir import Note
+from controller.node.supervisor import Useless
+from controller.node.teardown import nics_of
 from controller.settings import Settings, parse
-from controller.statedir import Note
-from controller.supervisor import Useless
-from controller.teardown import nics_of
+from controller.start import checks
+from controller.start.backends import BACKENDS
+from controller.start.checks import Refused
+from controller.start.daemon import Daemon
 from datapaths.base import DatapathError
 from datapaths.linux import netns
 from dualpath.process import logs

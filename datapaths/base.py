@@ -1,7 +1,8 @@
 """The datapath contract: few verbs, all idempotent, failures as data.
 
-To add a datapath: implement `Datapath`, give it a row in `controller.backends`, and pass the checks
-of `datapaths.conformance`. `dualpath.v1.Datapath` says the same over gRPC, for other languages.
+To add a datapath: implement `Datapath`, give it a row in `controller.start.backends`, and pass the
+checks of `datapaths.conformance`. `dualpath.v1.Datapath` is the same contract over gRPC, for other
+languages.
 """
 
 from __future__ import annotations

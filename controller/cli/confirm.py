@@ -7,9 +7,9 @@ from pathlib import Path
 
 import typer
 
-from controller import kept, trial
 from controller.cli.client import fail
 from controller.cli.options import StateDirOption
+from controller.manifests import kept, trial
 from dualpath.process import options
 
 

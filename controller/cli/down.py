@@ -13,12 +13,13 @@ from typing import Annotated
 import typer
 import yaml
 
-from controller import footprint, trial
 from controller.cli.client import fail
 from controller.cli.options import NetnsOption, Output, OutputOption, StateDirOption
-from controller.footprint import Footprint
-from controller.supervisor import running
-from controller.teardown import Step, planned, undone
+from controller.manifests import trial
+from controller.node import footprint
+from controller.node.footprint import Footprint
+from controller.node.supervisor import running
+from controller.node.teardown import Step, planned, undone
 from dualpath.process import options
 from dualpath.process.lock import Held, alone
 

@@ -26,7 +26,7 @@ from controller.intent.node import NodeOverrides
 from controller.intent.passwords import SECRETS, PasswordReader
 from controller.intent.schema import Resources, rejected
 from controller.intent.show import show
-from controller.numbering import looking
+from controller.manifests.numbering import looking
 from dualpath.model.frr import FrrSettings, from_json
 from dualpath.model.plan import Plan, PlannedDevice
 from dualpath.model.view import ResourceStatus

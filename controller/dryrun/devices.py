@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from controller.dryrun.report import Change, called
-from controller.footprint import Footprint
 from controller.intent.layout import Device, Intent
 from controller.intent.show import show
-from controller.provision import Spaces
-from controller.teardown import nics_of
+from controller.node.footprint import Footprint
+from controller.node.provision import Spaces
+from controller.node.teardown import nics_of
 from datapaths.base import Unavailable
 from datapaths.kernel.layout import Layout
 from datapaths.linux import netns

@@ -8,15 +8,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator
 
-from controller import checks
 from controller.dryrun import connections, devices, frr
 from controller.dryrun.nics import moving
 from controller.dryrun.report import Change, Report, called
 from controller.intent.layout import Intent
 from controller.intent.node import Namespaces
-from controller.manifests import Manifests
-from controller.provision import Spaces
+from controller.manifests.source import Manifests
+from controller.node.provision import Spaces
 from controller.settings import Settings
+from controller.start import checks
 from datapaths.linux import neightables, netns, sysctls
 from datapaths.linux.links import Refusal
 from dualpath.process.lock import is_held

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from controller.supervisor import PID_FILE
+from controller.node.supervisor import PID_FILE
 from datapaths.kernel.channel import collect
 from datapaths.kernel.wire import neighbours
 from frr_bridge.wire.netlink import RTM_DELNEIGH, RTM_NEWNEIGH

@@ -9,7 +9,7 @@ from dualpath.model.links import Port
 
 
 class NoTwins:
-    """Implements `controller.provision.PortTwins`."""
+    """Implements `controller.node.provision.PortTwins`."""
 
     def __init__(self) -> None:
         self.carriers: list[tuple[str, bool]] = []

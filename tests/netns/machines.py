@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from controller.supervisor import running
+from controller.node.supervisor import running
 from datapaths.linux import netns
 from tests.netns.namespaces import fresh, run
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from controller import trial, watchdog
+from controller.manifests import trial, watchdog
 from datapaths.linux import netns
 from tests.netns.machines import Machine, machine
 from tests.netns.namespaces import names, run
@@ -229,7 +229,7 @@ def end_watchdog(host: Machine) -> None:
     for command in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
             words = command.read_bytes().split(b"\0")
-            if b"controller.watchdog" in words and option in words:
+            if b"controller.manifests.watchdog" in words and option in words:
                 os.kill(int(command.parent.name), signal.SIGKILL)
     until(lambda: not watchdog.runs(host.state_dir), "the watchdog is gone")
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from controller.namespaces import NamespaceKeeper
-from controller.provision import Spaces
+from controller.node.namespaces import NamespaceKeeper
+from controller.node.provision import Spaces
 from datapaths.base import Lost, Unavailable
 from datapaths.kernel.driver import KernelDatapath
 from datapaths.linux import netns

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from controller import footprint
-from controller.footprint import Footprint
-from controller.provision import Spaces
+from controller.node import footprint
+from controller.node.footprint import Footprint
+from controller.node.provision import Spaces
 from datapaths.kernel.driver import KernelDatapath
 from datapaths.linux import netns
 from datapaths.linux.shadows import Shadows, shadow_of

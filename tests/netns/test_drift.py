@@ -17,7 +17,7 @@ from controller.core.clock import SystemClock
 from controller.core.reconciler import Reconciler
 from controller.core.state import State
 from controller.intent.layout import Intent
-from controller.provision import PortTwins, Provisioner, Spaces
+from controller.node.provision import PortTwins, Provisioner, Spaces
 from datapaths.base import Datapath, Lost, PortChanged
 from datapaths.kernel.driver import KernelDatapath
 from datapaths.linux.twins import Twins

@@ -14,7 +14,7 @@ from dataclasses import replace
 import pytest
 
 from controller.intent.layout import Intent
-from controller.provision import Spaces
+from controller.node.provision import Spaces
 from datapaths.grout.driver import GroutDatapath
 from datapaths.grout.ports.placement import Places
 from datapaths.grout.ports.twins import GroutTwins

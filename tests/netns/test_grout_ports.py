@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from controller.namespaces import NamespaceKeeper
-from controller.provision import Spaces
+from controller.node.namespaces import NamespaceKeeper
+from controller.node.provision import Spaces
 from datapaths.grout.channel import Channel
 from datapaths.grout.driver import GroutDatapath
 from datapaths.grout.ports.placement import Places

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from controller import footprint
-from controller.provision import Spaces
+from controller.node import footprint
+from controller.node.provision import Spaces
 from datapaths.kernel.driver import KernelDatapath
 from datapaths.kernel.layout import Layout
 from datapaths.linux import netns, nicrecords

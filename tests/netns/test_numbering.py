@@ -6,7 +6,7 @@ import pytest
 
 from controller.intent.node import Namespaces
 from controller.intent.numbering import IndexSource, number
-from controller.numbering import looking
+from controller.manifests.numbering import looking
 from datapaths.linux.addresses import addresses_of
 from tests.netns.namespaces import run
 from tests.unit.controller.intent.rulebook import rule

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from controller import manifests
 from controller.intent.layout import Intent
-from controller.manifests import Manifests
-from controller.provision import Spaces
+from controller.manifests import source as manifests
+from controller.manifests.source import Manifests
+from controller.node.provision import Spaces
 from controller.settings import parse
 from datapaths.linux import netns
 from tests.fakes.waiting import until

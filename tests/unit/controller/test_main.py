@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from controller import __main__ as program
-from controller import checks
-from controller.checks import Refused
 from controller.intent.node import Namespaces
-from controller.provision import Spaces
+from controller.node.provision import Spaces
 from controller.settings import Settings, parse
+from controller.start import checks
+from controller.start.checks import Refused
 from dualpath.process.lock import alone
 
 

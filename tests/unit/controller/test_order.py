@@ -8,8 +8,8 @@ from pathlib import Path
 
 from controller.intent.layout import Intent
 from controller.intent.verdicts import Outcome
-from controller.parting import shut
-from controller.provision import Provisioner, Spaces
+from controller.node.parting import shut
+from controller.node.provision import Provisioner, Spaces
 from datapaths.base import RowFailure
 from datapaths.linux.shadows import Shadow, ShadowFailure, Shadows
 from dualpath.model.events import Configure, Configured, Provisioned

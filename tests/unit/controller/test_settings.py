@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.backends import BACKENDS
 from controller.settings import DATAPATHS, GroutSettings, parse
+from controller.start.backends import BACKENDS
 
 
 def test_the_datapath_alone_is_enough() -> None:

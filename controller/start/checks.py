@@ -11,10 +11,10 @@ import stat
 from controller.intent.documents import ManifestError
 from controller.intent.node import Namespaces
 from controller.intent.schema import Resources
-from controller.manifests import Manifests
-from controller.provision import Spaces
+from controller.manifests.source import Manifests
+from controller.node.provision import Spaces
+from controller.node.supervisor import running
 from controller.settings import Settings
-from controller.supervisor import running
 from datapaths.linux import netns
 from dualpath.process.options import DEFAULT_NETNS
 from dualpath.rpc import listen

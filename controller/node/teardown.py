@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from controller.footprint import Footprint
+from controller.node.footprint import Footprint
 from datapaths.base import Batch, DatapathError
 from datapaths.grout.ports import devices
 from datapaths.kernel.driver import LAYOUT_KINDS, KernelDatapath

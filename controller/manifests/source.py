@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from controller import kept
 from controller.intent import layout
 from controller.intent.documents import ManifestError
 from controller.intent.generations import Generations
@@ -23,8 +22,9 @@ from controller.intent.node import Namespaces, NodeOverrides
 from controller.intent.passwords import PasswordReader
 from controller.intent.schema import VALIDATION_FAILED, Owner, Resources
 from controller.intent.written import encode
-from controller.numbering import looking
-from controller.provision import Spaces, underlay_mtu
+from controller.manifests import kept
+from controller.manifests.numbering import looking
+from controller.node.provision import Spaces, underlay_mtu
 from controller.settings import Settings
 from dualpath.model.view import ResourceStatus
 from dualpath.model.violation import Violation

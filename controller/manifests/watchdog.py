@@ -16,13 +16,13 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from controller import trial
-from controller.rollback import roll_back
-from controller.trial import Trial
+from controller.manifests import trial
+from controller.manifests.rollback import roll_back
+from controller.manifests.trial import Trial
 from dualpath.process import logs, options
 from dualpath.process.lock import Held, alone, is_held
 
-log = logging.getLogger("controller.watchdog")  # also when it is run as a program
+log = logging.getLogger("controller.manifests.watchdog")  # also when it is run as a program
 
 LOCK = "watchdog.lock"
 CONTROLLER_LOCK = "dualpath.process.lock"
@@ -32,9 +32,10 @@ PATIENCE_S = 30.0  # for a live controller, after the deadline
 
 def start(state_dir: Path, log_level: str, log_format: str) -> subprocess.Popen[bytes]:
     """Start one. Raises OSError."""
-    command = [sys.executable, "-P", "-m", "controller.watchdog", f"--state-dir={state_dir}"]
+    command = [sys.executable, "-P", "-m", "controller.manifests.watchdog"]
+    options = [f"--state-dir={state_dir}", f"--log-level={log_level}", f"--log-format={log_format}"]
     return subprocess.Popen(
-        [*command, f"--log-level={log_level}", f"--log-format={log_format}"],
+        [*command, *options],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         start_new_session=True,

@@ -12,7 +12,7 @@ import pytest
 from controller.intent.layout import Intent
 from controller.intent.schema import Owner
 from controller.intent.verdicts import Outcome
-from controller.provision import Provisioner, Spaces, underlay_mtu
+from controller.node.provision import Provisioner, Spaces, underlay_mtu
 from dualpath.model.events import Configure, Configured, Provisioned
 from dualpath.model.frr import FrrSettings
 from dualpath.model.links import Port

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from controller import footprint
-from controller.provision import Spaces
-from controller.statedir import StateDirectory
+from controller.node import footprint
+from controller.node.provision import Spaces
+from controller.node.statedir import StateDirectory
 from datapaths.linux import nicrecords
 from datapaths.linux.nicrecords import NicRecord
 from dualpath.process.lock import Held, alone

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from controller import trial
-from controller.trial import NothingOnTrial, TooLate, Trial
+from controller.manifests import trial
+from controller.manifests.trial import NothingOnTrial, TooLate, Trial
 from dualpath.process.lock import alone
 
 

@@ -16,7 +16,7 @@ import logging
 import os
 from collections.abc import Callable
 
-from controller.provision import Spaces, ensure_namespaces
+from controller.node.provision import Spaces, ensure_namespaces
 from datapaths.base import DatapathError
 from datapaths.linux import netns
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from controller.provision import Spaces
+from controller.node.provision import Spaces
 from datapaths.linux import netns
 
 NAME = "footprint.json"

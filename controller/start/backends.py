@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from controller.provision import PortTwins, Spaces
+from controller.node.provision import PortTwins, Spaces
+from controller.node.supervisor import Child, written
 from controller.settings import Settings
-from controller.supervisor import Child, written
 from datapaths.base import Datapath, Unavailable
 from datapaths.grout.ports.twins import GroutTwins
 from datapaths.grout.process import Grout, GroutProcess, locate, peer_of
@@ -40,7 +40,7 @@ class Backend:
     neighbor_tables: Callable[[], Sequence[NeighborTable]] = lambda: ()
     """How full the machine's tables are that the datapath's hosts are in."""
     notes: tuple[Callable[[], bool], ...] = ()
-    """Write down again what somebody removed: see `controller.statedir`."""
+    """Write down again what somebody removed: see `controller.node.statedir`."""
 
 
 Make = Callable[[Settings, Spaces, str], Backend]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-GENERATED = ROOT / "controller" / "pb"
+GENERATED = ROOT / "dualpath" / "pb"
 
 
 def version_of_grpc() -> str:

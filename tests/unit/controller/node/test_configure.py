@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from controller import configure
-from controller.configure import FrrConfiguration
+from controller.node import configure
+from controller.node.configure import FrrConfiguration
 from dualpath.model.events import Configure, Configured
 from dualpath.model.frr import FrrSettings
 from tests.fakes.waiting import until

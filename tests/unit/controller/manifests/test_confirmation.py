@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from controller import confirmation, kept, trial, watchdog
-from controller.confirmation import Before, Confirmation
 from controller.intent.layout import Intent
-from controller.manifests import Manifests
+from controller.manifests import confirmation, kept, trial, watchdog
+from controller.manifests.confirmation import Before, Confirmation
+from controller.manifests.source import Manifests
 from dualpath.process.lock import alone, is_held
 from tests.fakes.waiting import until
 from tests.unit.controller.intent.build import underlay
-from tests.unit.controller.test_manifests import BLUE, RED, World
+from tests.unit.controller.manifests.test_source import BLUE, RED, World
 
 
 class Quiet(Confirmation):

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from controller import kept, manifests
 from controller.intent.documents import ManifestError
 from controller.intent.layout import Intent
-from controller.manifests import Manifests
-from controller.provision import Spaces
+from controller.manifests import kept
+from controller.manifests import source as manifests
+from controller.manifests.source import Manifests
+from controller.node.provision import Spaces
 from controller.settings import parse
 from dualpath.model.view import ResourceStatus
 from tests.fakes.waiting import until

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from controller import supervisor
+from controller.node import supervisor
+from controller.node.supervisor import BridgeSupervisor, Child, Useless
 from controller.settings import Settings, parse
-from controller.supervisor import BridgeSupervisor, Child, Useless
 from frr_bridge.__main__ import _parse as bridge_options
 from tests.fakes.waiting import until
 

@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from controller import footprint, kept, trial
-from controller.supervisor import running
-from controller.teardown import Step, given_back, undone
-from controller.trial import Trial
+from controller.manifests import kept, trial
+from controller.manifests.trial import Trial
+from controller.node import footprint
+from controller.node.supervisor import running
+from controller.node.teardown import Step, given_back, undone
 from datapaths.linux import netns
 from datapaths.linux.quiet import keep_tcp_quiet
 

@@ -17,14 +17,14 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from controller.configure import FrrConfiguration
 from controller.core.reconciler import Reconciler
 from controller.core.state import State
 from controller.intent.layout import Intent
 from controller.intent.schema import Owner
 from controller.intent.show import show
 from controller.intent.verdicts import Outcome, blamed, in_force, verdicts
-from controller.parting import shut, twins_addresses
+from controller.node.configure import FrrConfiguration
+from controller.node.parting import shut, twins_addresses
 from datapaths.base import DatapathError, RowFailure, Unavailable
 from datapaths.linux import marks, netns, sysctls
 from datapaths.linux.drift import Drift

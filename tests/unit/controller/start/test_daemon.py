@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from controller import daemon
-from controller.backends import Backend
-from controller.daemon import Daemon
-from controller.provision import Spaces
+from controller.node.provision import Spaces
 from controller.settings import parse
+from controller.start import daemon
+from controller.start.backends import Backend
+from controller.start.daemon import Daemon
 from datapaths.base import Capabilities, LearnedMac, Lost, Unavailable
 from dualpath.bus.publisher import Publisher
 from dualpath.model import events

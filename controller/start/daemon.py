@@ -10,8 +10,6 @@ from importlib.metadata import version
 
 import numpy as np
 
-from controller.backends import Backend
-from controller.confirmation import Confirmation
 from controller.core.clock import SystemClock
 from controller.core.frr_check import BridgeCheck, Unchecked, compared
 from controller.core.hosts import LocalHosts
@@ -20,13 +18,15 @@ from controller.core.state import State
 from controller.core.view import CoreView, Identity
 from controller.inspect.server import serve
 from controller.intent.layout import Intent
-from controller.manifests import Manifests
+from controller.manifests.confirmation import Confirmation
+from controller.manifests.source import Manifests
 from controller.metrics.server import serve_metrics
-from controller.namespaces import NamespaceKeeper
-from controller.provision import Provisioner, Spaces
+from controller.node.namespaces import NamespaceKeeper
+from controller.node.provision import Provisioner, Spaces
+from controller.node.statedir import StateDirectory
+from controller.node.supervisor import BridgeSupervisor
 from controller.settings import Settings
-from controller.statedir import StateDirectory
-from controller.supervisor import BridgeSupervisor
+from controller.start.backends import Backend
 from datapaths.base import CaughtUp, LearnedMac, LearnedNeighbor, Lost, PortChanged, Unavailable
 from dualpath.bus.subscriber import Subscriber
 from dualpath.model import events

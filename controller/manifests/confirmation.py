@@ -16,11 +16,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from controller import kept, trial, watchdog
 from controller.intent.layout import Intent
-from controller.manifests import Manifests
+from controller.manifests import kept, trial, watchdog
+from controller.manifests.source import Manifests
+from controller.manifests.trial import Trial
 from controller.settings import Settings
-from controller.trial import Trial
 from datapaths.linux.quiet import keep_tcp_quiet
 from dualpath.process import options
 

@@ -1,0 +1,1 @@
+"""Manifests while the controller runs: read, kept, changed on trial, rolled back."""

@@ -1,0 +1,1 @@
+"""What the controller makes of the machine, keeps, and gives back."""
