@@ -7,6 +7,7 @@ import asyncio
 import json
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 Answer = str | Callable[[], str] | None
@@ -27,7 +28,6 @@ class FakeDaemon:
         self._clients: set[asyncio.Task[None]] = set()
         self._connections: list[socket.socket] = []
         self._listener: socket.socket | None = None
-        self._accepting: asyncio.Task[None] | None = None
 
     def start(self) -> FakeDaemon:
         self.path.unlink(missing_ok=True)
@@ -35,12 +35,14 @@ class FakeDaemon:
         self._listener.setblocking(False)
         self._listener.bind(str(self.path))
         self._listener.listen()
-        self._accepting = asyncio.create_task(self._accept(self._listener))
+        asyncio.get_running_loop().add_reader(self._listener, self._accept, self._listener)
         return self
 
     async def die(self) -> None:
         """Close everything, as the kernel does for a process that ends."""
-        tasks = [*self._clients, *([self._accepting] if self._accepting else [])]
+        if self._listener:
+            asyncio.get_running_loop().remove_reader(self._listener)
+        tasks = list(self._clients)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -50,7 +52,7 @@ class FakeDaemon:
             self._listener.close()
         self._connections.clear()
         self._log.clear()
-        self._accepting = self._listener = None
+        self._listener = None
 
     def cut(self) -> None:
         """End the connections at once, in the middle of whatever is said."""
@@ -64,9 +66,9 @@ class FakeDaemon:
     def say_json(self, command: str, said: object) -> None:
         self.answers[command] = json.dumps(said)
 
-    async def _accept(self, listener: socket.socket) -> None:
-        while True:
-            connection, _ = await asyncio.get_running_loop().sock_accept(listener)
+    def _accept(self, listener: socket.socket) -> None:
+        with suppress(BlockingIOError):
+            connection, _ = listener.accept()
             connection.setblocking(False)
             self._connections.append(connection)
             task = asyncio.create_task(self._serve(connection))
