@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dualpath.model.routes import RTPROT_KERNEL, U32, Family, Op, RouteBatch
+from dualpath.model.slotqueue import SlotQueue
 from dualpath.model.table import (
     KeyedColumns,
     Slots,
@@ -57,15 +58,15 @@ class Table:
         self.family = family
         self.vrf = ""  # by which its rows were told
         self.rows = KeyedColumns(route_key_words(family), _COLUMNS)
-        self._dirty: list[Slots] = []
-        self._parked: list[Slots] = []
+        self._dirty = SlotQueue()
+        self._parked = SlotQueue()
         self.held = 0
         self.released = False  # a row no longer uses the handle that it used
 
     @property
     def parked(self) -> int:
         """Rows that wait for their nexthop."""
-        return sum(map(len, self._parked))
+        return len(self._parked)
 
     @property
     def owed(self) -> int:
@@ -176,15 +177,16 @@ class Table:
 
     def unpark(self) -> None:
         """Nexthops became known: rows that waited may be said."""
-        for slots in self._parked:
-            self.rows["flags"][slots] &= np.uint8(0xFF ^ _PARKED)
-        self._dirty += self._parked
-        self._parked = []
+        if not self._parked:
+            return
+        slots = self._parked.take_all()
+        self.rows["flags"][slots] &= np.uint8(0xFF ^ _PARKED)
+        self._dirty.append(slots)
 
     def take(self, limit: int, handles: Handles) -> RouteBatch | None:
         """Return the next changes to say, at most `limit` rows of them, or None."""
         while self._dirty:
-            slots = self._next_slots(limit)
+            slots = self._dirty.take(limit)
             gone = self.rows["flags"][slots] & _GONE != 0
             ready = gone | handles.known(self.rows["nexthop"][slots])
             if not ready.all():
@@ -194,18 +196,6 @@ class Table:
             if len(slots):
                 return self._say(slots, gone, handles)
         return None
-
-    def _next_slots(self, limit: int) -> Slots:
-        taken: list[Slots] = []
-        room = limit
-        while self._dirty and room > 0:
-            chunk = self._dirty.pop(0)
-            if len(chunk) > room:
-                self._dirty.insert(0, chunk[room:])
-                chunk = chunk[:room]
-            taken.append(chunk)
-            room -= len(chunk)
-        return np.concatenate(taken) if len(taken) > 1 else taken[0]
 
     def _say(self, slots: Slots, gone: npt.NDArray[np.bool_], handles: Handles) -> RouteBatch:
         prefixes, lengths = route_prefixes(self.family, self.rows.keys(slots))
@@ -228,9 +218,8 @@ class Table:
         if (flags[slots] & _PARKED).any():
             self.unpark()  # what is wanted of a parked row may no longer need that nexthop
         clean = distinct(slots[flags[slots] & _DIRTY == 0])
-        if len(clean):
-            flags[clean] |= np.uint8(_DIRTY)
-            self._dirty.append(clean)
+        flags[clean] |= np.uint8(_DIRTY)
+        self._dirty.append(clean)
 
 
 class Rib:
