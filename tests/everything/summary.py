@@ -15,6 +15,8 @@ class Outcome(StrEnum):
     SKIPPED = "skipped"
 
 
+SLOWEST = 25  # files that the report names
+
 # Of two runs of one test: a failure anywhere is one, and a skip is none if another run was none.
 WORSE = {Outcome.FAILED: 2, Outcome.PASSED: 1, Outcome.SKIPPED: 0}
 
@@ -28,6 +30,7 @@ class Test:
     name: str
     outcome: Outcome
     reason: str = ""
+    seconds: float = 0.0  # with its fixtures
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,14 @@ def report(parts: Sequence[Part]) -> list[str]:
     ran = {test.name for test in merged if test.outcome is not Outcome.SKIPPED}
     lines = [f"{'':40}{'passed':>8}{'failed':>8}{'skipped':>9}{'seconds':>9}"]
     lines += [_row(part) for part in parts]
-    lines += ["", *_elsewhere(parts, ran), *_skipped(merged), *_failed(merged)]
+    lines += [
+        "",
+        *_slowest(parts),
+        "",
+        *_elsewhere(parts, ran),
+        *_skipped(merged),
+        *_failed(merged),
+    ]
     return [*lines, "", sums(merged)]
 
 
@@ -68,6 +78,16 @@ def _row(part: Part) -> str:
     counts = Counter(test.outcome for test in part.tests)
     passed, failed, skipped = (counts[outcome] for outcome in Outcome)
     return f"{part.title:40}{passed:>8}{failed:>8}{skipped:>9}{part.seconds:>9.0f}"
+
+
+def _slowest(parts: Sequence[Part]) -> list[str]:
+    """Return the files whose tests took longest, in whichever part."""
+    files: Counter[tuple[str, str]] = Counter()
+    for part in parts:
+        for test in part.tests:
+            files[test.name.partition("::")[0], part.title] += round(test.seconds)
+    slow = [(file, seconds) for file, seconds in files.most_common(SLOWEST) if seconds]
+    return [f"{seconds:6} s  {file} ({title})" for (file, title), seconds in slow]
 
 
 def _elsewhere(parts: Sequence[Part], ran: set[str]) -> list[str]:

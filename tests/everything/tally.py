@@ -6,6 +6,7 @@ several of which share a directory, so the names of files are random.
 
 import json
 import tempfile
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def read(directory: Path) -> list[Test]:
     """Return what the runs that wrote to `directory` saw, in no particular order."""
     rows = [row for file in directory.glob("*.json") for row in json.loads(file.read_text())]
-    return [Test(name, Outcome(outcome), reason) for name, outcome, reason in rows]
+    return [Test(name, Outcome(outcome), reason, took) for name, outcome, reason, took in rows]
 
 
 class Tally:
@@ -37,8 +38,10 @@ class Tally:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._tests: dict[str, Test] = {}
+        self._seconds: defaultdict[str, float] = defaultdict(float)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._seconds[report.nodeid] += report.duration
         before = self._tests.get(report.nodeid)
         if before is not None and before.outcome is Outcome.FAILED:
             return
@@ -59,7 +62,10 @@ class Tally:
 
     def pytest_sessionfinish(self) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
-        rows = [(test.name, test.outcome, test.reason) for test in self._tests.values()]
+        rows = [
+            (test.name, test.outcome, test.reason, self._seconds[test.name])
+            for test in self._tests.values()
+        ]
         with tempfile.NamedTemporaryFile(
             "w", dir=self._directory, suffix=".json", delete=False
         ) as file:

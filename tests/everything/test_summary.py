@@ -33,3 +33,11 @@ def test_every_skip_is_explained() -> None:
 
 def test_nothing_at_all_is_still_a_line() -> None:
     assert sums([]) == "0 passed, 0 failed, 0 skipped"
+
+
+def test_the_slowest_files_are_named_with_the_time_of_all_their_tests() -> None:
+    here = Part("here", [Test("f.py::a", PASSED, "", 2.6), Test("f.py::b", FAILED, "", 3.2)], 6.0)
+    there = Part("there", [Test("f.py::a", PASSED, "", 90.0), Test("g.py::a", PASSED)], 90.0)
+    lines = report([here, there])
+    assert lines.index("    90 s  f.py (there)") + 1 == lines.index("     6 s  f.py (here)")
+    assert not any("g.py" in line for line in lines)
