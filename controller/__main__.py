@@ -45,7 +45,7 @@ def main() -> None:
         if settings.dry_run:
             sys.exit(_dry_run(settings))
         checks.check_state_dir(settings)
-        with alone(settings.state_dir / "dualpath.process.lock") as lock:
+        with alone(settings.state_dir / "controller.lock") as lock:
             _start(settings, lock)
     except Unconfirmed:
         sys.exit(UNCONFIRMED)

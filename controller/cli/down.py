@@ -61,7 +61,7 @@ def down(
         _show((), output)
         return
     try:
-        with alone(directory / "dualpath.process.lock"):
+        with alone(directory / "controller.lock"):
             _end_bridge(directory)
             steps = list(undone(left))
             if not any(step.problem for step in steps):

@@ -30,7 +30,7 @@ def rehearse(settings: Settings) -> Report:
     spaces = checks.spaces_of(settings, named)
     checks.check_namespaces(spaces)
     report = Report()
-    if not is_held(settings.state_dir / "dualpath.process.lock"):
+    if not is_held(settings.state_dir / "controller.lock"):
         report.problems += _taken(settings, spaces.control)
     report.add(_namespaces(spaces))
     report.add(_settings(settings, spaces))

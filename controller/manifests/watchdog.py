@@ -25,7 +25,7 @@ from dualpath.process.lock import Held, alone, is_held
 log = logging.getLogger("controller.manifests.watchdog")  # also when it is run as a program
 
 LOCK = "watchdog.lock"
-CONTROLLER_LOCK = "dualpath.process.lock"
+CONTROLLER_LOCK = "controller.lock"
 LOOK_S = 0.2
 PATIENCE_S = 30.0  # for a live controller, after the deadline
 

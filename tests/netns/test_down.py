@@ -84,7 +84,7 @@ def test_everything_is_given_back_and_again_is_nothing(tmp_path: Path, made: boo
 
 
 def test_a_running_controller_is_to_be_stopped_first(tmp_path: Path) -> None:
-    with alone(tmp_path / "dualpath.process.lock"):
+    with alone(tmp_path / "controller.lock"):
         done = down(tmp_path)
     assert done.returncode == 1
     assert "systemctl stop dualpath" in done.stderr

@@ -104,7 +104,7 @@ def test_two_controllers_do_not_share_a_state_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second would end the bridge of the first, and its twins would be other ones."""
-    with alone(tmp_path / "dualpath.process.lock"):
+    with alone(tmp_path / "controller.lock"):
         said = ended(monkeypatch, f"--state-dir={tmp_path}")
     assert said.startswith(f"another controller runs with --state-dir {tmp_path}; ")
 
