@@ -28,13 +28,14 @@ from dualpath.model.records import Key, Record, RecordBatch
 from dualpath.model.routes import U32, Family, Op, RouteBatch, prefix_text
 from dualpath.model.table import Slots
 from dualpath.model.view import Audited, Difference, Problem
+from dualpath.process.backoff import Backoff
 
 log = logging.getLogger(__name__)
 
 ROUTES_IN_BATCH = 4096  # unless the datapath likes another size better
 KINDS = (*INTENT_KINDS, *FRR_KINDS)  # in the order of programming
 TURN_S = 0.25  # for which one table goes on with what comes meanwhile
-RETRY_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+RETRY_S, MOST_RETRY_S = 1.0, 30.0
 
 Applied = Callable[[RouteBatch | RecordBatch, dict[int, str]], None]
 """Told of every batch that was applied, with the rows that failed and why."""
@@ -53,7 +54,7 @@ class Reconciler:
         self._busy = asyncio.Lock()
         self._refused = Refusals()
         self._came = False  # a device, in this round
-        self._tries = 0
+        self._backoff = Backoff(RETRY_S, MOST_RETRY_S)
         self._retry_at = 0.0  # monotonic; 0 is never
         self._suspect: set[Kind] = set()  # to be compared with the datapath
         self._usable: U32 = np.empty(0, np.uint32)  # nexthops in the datapath, sorted
@@ -70,7 +71,8 @@ class Reconciler:
 
     def retry_now(self) -> None:
         """Something changed that may have cured failures."""
-        self._tries, self._retry_at = 0, 0.0
+        self._backoff.reset()
+        self._retry_at = 0.0
         self._mark_failed()
         self.wake()
 
@@ -108,7 +110,7 @@ class Reconciler:
                 self._suspect.update((*self._kinds(), Kind.ROUTE))
                 failed = True
             if not failed:
-                self._tries = 0
+                self._backoff.reset()
             if not self._wake.is_set():
                 self._rest.set()
             await self._wait(failed)
@@ -119,15 +121,13 @@ class Reconciler:
             await self._wake.wait()
             return
         if not self._retry_at:
-            delay_s = RETRY_S[min(self._tries, len(RETRY_S) - 1)]
-            self._retry_at = self._clock.monotonic() + delay_s
+            self._retry_at = self._clock.monotonic() + self._backoff.next_s()
         with suppress(TimeoutError):
             left_s = self._retry_at - self._clock.monotonic()
             async with asyncio.timeout(max(left_s, 0)):  # wait_for may lose a cancellation
                 await self._wake.wait()
         if 0 < self._retry_at <= self._clock.monotonic():  # however often it was woken since
             self._retry_at = 0.0
-            self._tries += 1
             self._mark_failed()
 
     def _available(self, problem: str) -> None:

@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from controller.settings import Settings
+from dualpath.process.backoff import Backoff
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +25,8 @@ PID_FILE = "bridge.pid"  # in the state directory
 
 _AGAIN_S = 0.5
 _END_S = 3.0
-_STEADY_S = 10.0  # who lived so long may start again at once
 _MOST_PAUSE_S = 8.0
+_STEADY_S = 10.0  # a program that ran for so long restarts after _AGAIN_S
 _PATIENCE_S = 5.0  # with a bridge that is not our child and says nothing
 
 
@@ -48,7 +49,7 @@ class BridgeSupervisor:
         self._child: asyncio.subprocess.Process | None = None
         self._pid_file = settings.state_dir / PID_FILE
         self._noted = True
-        self._pause = _Pause()
+        self._backoff = _backoff()
 
     async def run(self) -> None:
         """Keep a bridge running until cancelled, and end it then."""
@@ -104,7 +105,7 @@ class BridgeSupervisor:
         code = await self._child.wait()
         self._child = None
         self._note(0)
-        pause_s = self._pause.after(time.monotonic() - began)
+        pause_s = self._backoff.after(time.monotonic() - began)
         log.warning("frr-bridge ended with %d; starting it again in %.1f s", code, pause_s)
         return pause_s
 
@@ -147,18 +148,6 @@ class BridgeSupervisor:
             self._noted = True
 
 
-class _Pause:
-    """How long to wait before another life: longer each time after short ones."""
-
-    def __init__(self) -> None:
-        self._next_s = _AGAIN_S
-
-    def after(self, lived_s: float) -> float:
-        pause_s = _AGAIN_S if lived_s > _STEADY_S else self._next_s
-        self._next_s = min(2 * pause_s, _MOST_PAUSE_S)
-        return pause_s
-
-
 class Child:
     """Keeps a program running that ends when its standard input does.
 
@@ -180,7 +169,7 @@ class Child:
 
         Raises Useless when it ends with EX_CONFIG.
         """
-        pause = _Pause()
+        backoff = _backoff()
         while True:
             if self._ready:
                 await self._ready()
@@ -188,7 +177,7 @@ class Child:
             code = await self._life()
             if code == os.EX_CONFIG:
                 raise Useless(self._name)
-            pause_s = pause.after(time.monotonic() - began)
+            pause_s = backoff.after(time.monotonic() - began)
             log.warning("%s ended with %d; starting it again in %.1f s", self._name, code, pause_s)
             await asyncio.sleep(pause_s)
 
@@ -203,6 +192,10 @@ class Child:
         finally:
             if child.returncode is None:
                 await _end(child)
+
+
+def _backoff() -> Backoff:
+    return Backoff(_AGAIN_S, _MOST_PAUSE_S, steady_s=_STEADY_S)
 
 
 async def _end(child: asyncio.subprocess.Process) -> None:

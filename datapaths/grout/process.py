@@ -20,6 +20,7 @@ from pathlib import Path
 from datapaths.base import DatapathError, Unavailable, Unsupported
 from datapaths.grout.channel import Connection
 from datapaths.linux import netns
+from dualpath.process.backoff import Backoff
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ _UCRED = struct.Struct("=iII")  # struct ucred in unix(7): pid, uid, gid
 
 START_S = 60.0  # until a log line says that we wait: DPDK maps and clears its memory
 AGAIN_S, AGAIN_MOST_S = 0.5, 30.0
-STEADY_S = 60.0  # who lived so long may start again at once
+STEADY_S = 60.0  # a grout that ran for so long restarts after AGAIN_S
 LOOK_S = 0.05
 LOG_TAIL = 2000  # bytes
 
@@ -118,7 +119,7 @@ class GroutProcess:
             raise Unsupported(
                 f"there is no program {self._grout.command[0]}: install grout, or start it yourself"
             )
-        pause = AGAIN_S
+        backoff = Backoff(AGAIN_S, AGAIN_MOST_S, steady_s=STEADY_S)
         while True:
             since, why = asyncio.get_running_loop().time(), "grout is gone"
             try:
@@ -127,11 +128,9 @@ class GroutProcess:
                 why = str(error)
             except OSError as error:
                 why = f"grout cannot be started: {error.filename}: {error.strerror}"
-            lived = asyncio.get_running_loop().time() - since
-            pause = AGAIN_S if lived > STEADY_S else pause
-            log.warning("%s; trying again in %.1f s", why, pause)
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, AGAIN_MOST_S)
+            pause_s = backoff.after(asyncio.get_running_loop().time() - since)
+            log.warning("%s; trying again in %.1f s", why, pause_s)
+            await asyncio.sleep(pause_s)
 
     async def up(self) -> None:
         """Return when it answers."""

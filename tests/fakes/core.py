@@ -19,6 +19,8 @@ from tests.fakes.batches import batch, rows_of
 from tests.fakes.clock import ManualClock
 
 PATIENCE_S = 5.0
+RETRY_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+"""The reconciler's delays after one failure, after two, and so on."""
 
 
 class LoggingDatapath(MemoryDatapath):

@@ -25,13 +25,14 @@ ALLOWED: dict[str, set[str]] = {
         "dualpath.rpc.socketname",
         "dualpath.wire",
     },
-    "controller.core": {"dualpath.model", "datapaths.base"},
+    "controller.core": {"dualpath.model", "dualpath.process.backoff", "datapaths.base"},
     "controller.intent": {"dualpath.model"},
     "controller.inspect": {"dualpath.model", "dualpath.pb", "dualpath.rpc", "datapaths.base"},
     "controller.metrics": {"dualpath.model", "dualpath.rpc", "datapaths.base"},
     "controller.settings": {"dualpath.process", "dualpath.rpc"},
     "controller.node": {
         "dualpath.model",
+        "dualpath.process.backoff",
         "dualpath.rpc",
         "datapaths.base",
         "datapaths.linux",
@@ -117,6 +118,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "datapaths.grout": {  # kernel devices stand behind grout's ports, and twins beside them
         "dualpath.model",
+        "dualpath.process.backoff",
         "datapaths.base",
         "datapaths.inbox",
         "datapaths.linux",
@@ -155,6 +157,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "frr_bridge": {
         "dualpath.bus",
+        "dualpath.process.backoff",
         "dualpath.process.lifetime",
         "dualpath.model",
         "dualpath.rpc.peers",

@@ -8,13 +8,12 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from controller.core.reconciler import RETRY_S
 from datapaths.base import Batch, RowFailure, Unavailable
 from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import Mac, Neighbor
 from dualpath.model.links import Vni
 from dualpath.model.nexthops import Member, Nexthop, NexthopType
-from tests.fakes.core import Core, LoggingDatapath, running
+from tests.fakes.core import RETRY_S, Core, LoggingDatapath, running
 from tests.fakes.waiting import until
 
 MAC = Mac(100, bytes([2, 0, 0, 0, 0, 1]), bytes([10, 0, 0, 2]))

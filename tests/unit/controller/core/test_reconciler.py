@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from controller.core.reconciler import RETRY_S
 from datapaths.base import Batch, Lost, RowFailure
 from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import Flood, Mac
@@ -15,7 +14,7 @@ from dualpath.model.nexthops import Member, Nexthop, NexthopType
 from dualpath.model.records import RecordBatch
 from dualpath.model.view import RowState
 from tests.fakes.batches import batch
-from tests.fakes.core import Core, LoggingDatapath, running
+from tests.fakes.core import RETRY_S, Core, LoggingDatapath, running
 
 A, B = "10.0.0.0/8", "11.0.0.0/8"
 ONE = Nexthop(1, NexthopType.GATEWAY, bytes([192, 168, 1, 1]), "eth1")

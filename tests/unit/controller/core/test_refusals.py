@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import pytest
 
-from controller.core.reconciler import RETRY_S
 from controller.core.refusals import Refusals
 from datapaths.base import Batch, RowFailure
 from dualpath.model import events
@@ -15,7 +14,7 @@ from dualpath.model.layer2 import Mac, Neighbor
 from dualpath.model.links import Port, Vni
 from dualpath.model.nexthops import Nexthop, NexthopType
 from dualpath.model.records import Record, RecordBatch
-from tests.fakes.core import Core, LoggingDatapath, running
+from tests.fakes.core import RETRY_S, Core, LoggingDatapath, running
 from tests.fakes.logs import Written
 
 

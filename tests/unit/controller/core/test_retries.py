@@ -6,12 +6,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from controller.core.reconciler import RETRY_S
 from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import Flood, RemoteVtep
 from dualpath.model.links import Vni, Vrf
 from dualpath.model.nexthops import BLACKHOLE, Member, Nexthop, NexthopType
-from tests.fakes.core import Core, running
+from tests.fakes.core import RETRY_S, Core, running
 
 A = "10.0.0.0/8"
 ONE = Nexthop(1, NexthopType.GATEWAY, bytes([192, 168, 1, 1]), "eth1")

@@ -133,11 +133,13 @@ async def test_a_bridge_whose_pid_could_not_be_noted_ends_with_us(
         os.kill(pid, 0)
 
 
-def test_who_keeps_dying_is_started_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_that_keeps_dying_restarts_later_each_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(supervisor, "_AGAIN_S", 0.5)
-    pause = supervisor._Pause()
-    assert [pause.after(0) for _ in range(6)] == [0.5, 1, 2, 4, 8, 8]
-    assert [pause.after(60), pause.after(0)] == [0.5, 1]
+    backoff = supervisor._backoff()
+    assert [backoff.after(0) for _ in range(6)] == [0.5, 1, 2, 4, 8, 8]
+    assert [backoff.after(60), backoff.after(0)] == [0.5, 1]
 
 
 async def test_a_bridge_that_was_left_behind_is_taken_over(
