@@ -182,12 +182,14 @@ class RecordTable:
     def count(self, generation: int) -> KindCount:
         rows = self._rows.values()
         states = [self._state(row, generation) for row in rows]
+        desired = sum(row.desired is not None for row in rows)
         return KindCount(
             self.kind,
-            desired=sum(row.desired is not None for row in rows),
+            desired=desired if self.managed else 0,
             programmed=sum(row.programmed is not None for row in rows),
             failed=states.count(RowState.FAILED),
             stale=states.count(RowState.STALE),
+            unmanaged=0 if self.managed else desired,
         )
 
     def _state(self, row: _Row, generation: int) -> RowState:

@@ -299,12 +299,15 @@ class RouteTable:
     def count(self, generation: int) -> KindCount:
         slots = self.rows.slots()
         states = np.bincount(self._states(slots, generation), minlength=len(RowState) + 1)
+        desired = self.rows["desired"][slots] != 0
+        own = desired & (self.rows["protocol"][slots] == RTPROT_KERNEL)
         return KindCount(
             Kind.ROUTE,
-            desired=int(np.count_nonzero(self.rows["desired"][slots])),
+            desired=int(np.count_nonzero(desired & ~own)),
             programmed=int(np.count_nonzero(self.rows["programmed"][slots])),
             failed=int(states[RowState.FAILED]),
             stale=int(states[RowState.STALE]),
+            unmanaged=int(np.count_nonzero(own)),
         )
 
     def _states(self, slots: Slots, generation: int) -> U8:

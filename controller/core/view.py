@@ -155,14 +155,12 @@ class CoreView:
         return self._journal.sequence
 
     async def audit(self, limit: int) -> Audited:
-        """Compare FRR's view with what is wanted, then that with the datapath."""
+        """Compare FRR's view with the state, the state with the datapath, and devices beside it."""
         known = await self.check()
         found = await self._reconciler.audit(limit)
-        rows = (*known.rows, *found.rows)[:limit]
-        return Audited(known.differed + found.differed, rows, known.unchecked)
-        """Compare everything now, what stands beside the datapath too; change nothing."""
-        found, beside = await self._reconciler.audit(limit), await self.beside()
-        return Audited(found.differed + len(beside), (*found.rows, *beside)[:limit])
+        beside = await self.beside()
+        rows = (*known.rows, *found.rows, *beside)[:limit]
+        return Audited(known.differed + found.differed + len(beside), rows, known.unchecked)
 
     async def resync(self) -> int:
         beside = len(await self.beside())
@@ -199,6 +197,7 @@ class CoreView:
             programmed=sum(count.programmed for count in tables),
             failed=sum(count.failed for count in tables),
             stale=sum(count.stale for count in tables),
+            unmanaged=sum(count.unmanaged for count in tables),
         )
 
     # -- the journal's rows ---------------------------------------------------------------

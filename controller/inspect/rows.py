@@ -249,6 +249,7 @@ def status(value: Status, sequence: int) -> pb.StatusResponse:
             programmed=count.programmed,
             failed=count.failed,
             stale=count.stale,
+            unmanaged=count.unmanaged,
         )
     message.resources.extend(map(_resource, value.resources))
     message.sessions.extend(_session(session) for session in value.sessions)

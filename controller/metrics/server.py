@@ -25,10 +25,15 @@ PATIENCE_S = 2.0  # with the datapath
 
 
 _COUNTS: tuple[tuple[str, str, Callable[[KindCount], int]], ...] = (
-    ("desired", "Rows that FRR or intent want.", lambda count: count.desired),
-    ("programmed", "Rows in the datapath.", lambda count: count.programmed),
-    ("failed", "Rows that the datapath refused.", lambda count: count.failed),
-    ("stale", "Rows kept although zebra's session has not repeated them.", lambda c: c.stale),
+    ("desired", "Rows that FRR or the intent wants in the datapath.", lambda c: c.desired),
+    ("programmed", "Rows in the datapath.", lambda c: c.programmed),
+    ("failed", "Rows that the datapath refused.", lambda c: c.failed),
+    ("stale", "Rows kept although the FPM session has not repeated them.", lambda c: c.stale),
+    (
+        "unmanaged",
+        "Rows that no datapath is given: connected and kernel routes, labels.",
+        lambda c: c.unmanaged,
+    ),
 )
 
 

@@ -61,13 +61,14 @@ class RecordRow:
 
 @dataclass(frozen=True, slots=True)
 class KindCount:
-    """Rows of one kind: those wanted, those in the datapath, those refused, those kept stale."""
+    """Rows of one kind. Once all is programmed, `desired` and `programmed` are equal."""
 
     kind: Kind
-    desired: int = 0
+    desired: int = 0  # FRR or the intent wants them in the datapath
     programmed: int = 0
-    failed: int = 0
-    stale: int = 0
+    failed: int = 0  # the datapath refused them
+    stale: int = 0  # kept, although FRR has not repeated them
+    unmanaged: int = 0  # shown only; not among the desired ones
 
 
 @dataclass(frozen=True, slots=True)

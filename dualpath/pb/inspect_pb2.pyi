@@ -176,18 +176,20 @@ class DatapathNode(_message.Message):
     def __init__(self, name: _Optional[str] = ..., packets: _Optional[int] = ..., batches: _Optional[int] = ..., cycles: _Optional[int] = ...) -> None: ...
 
 class KindCount(_message.Message):
-    __slots__ = ("kind", "desired", "programmed", "failed", "stale")
+    __slots__ = ("kind", "desired", "programmed", "failed", "stale", "unmanaged")
     KIND_FIELD_NUMBER: _ClassVar[int]
     DESIRED_FIELD_NUMBER: _ClassVar[int]
     PROGRAMMED_FIELD_NUMBER: _ClassVar[int]
     FAILED_FIELD_NUMBER: _ClassVar[int]
     STALE_FIELD_NUMBER: _ClassVar[int]
+    UNMANAGED_FIELD_NUMBER: _ClassVar[int]
     kind: Kind
     desired: int
     programmed: int
     failed: int
     stale: int
-    def __init__(self, kind: _Optional[_Union[Kind, str]] = ..., desired: _Optional[int] = ..., programmed: _Optional[int] = ..., failed: _Optional[int] = ..., stale: _Optional[int] = ...) -> None: ...
+    unmanaged: int
+    def __init__(self, kind: _Optional[_Union[Kind, str]] = ..., desired: _Optional[int] = ..., programmed: _Optional[int] = ..., failed: _Optional[int] = ..., stale: _Optional[int] = ..., unmanaged: _Optional[int] = ...) -> None: ...
 
 class ResourceStatus(_message.Message):
     __slots__ = ("kind", "name", "ready", "reason", "message", "generation", "applied_generation")

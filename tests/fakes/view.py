@@ -136,18 +136,21 @@ class MemoryView:
     def status(self) -> Status:
         self.counted += 1
         counts = tuple(self._count(kind) for kind in Kind)
-        return replace(self.state, counts=tuple(c for c in counts if c.desired or c.programmed))
+        return replace(
+            self.state, counts=tuple(c for c in counts if c.desired or c.programmed or c.unmanaged)
+        )
 
     def _count(self, kind: Kind) -> KindCount:
         states = [row.state for row in self.records(kind)]
         if kind is Kind.ROUTE:
             states = [r.state for slots in self._tables.values() for r in slots if r]
-        wanted = len(states) - states.count(RowState.LEAVING)
+        unmanaged = states.count(RowState.UNMANAGED)
+        wanted = len(states) - states.count(RowState.LEAVING) - unmanaged
         inside = sum(
             state in (RowState.PROGRAMMED, RowState.STALE, RowState.LEAVING) for state in states
         )
         failed, stale = states.count(RowState.FAILED), states.count(RowState.STALE)
-        return KindCount(kind, wanted, inside, failed, stale)
+        return KindCount(kind, wanted, inside, failed, stale, unmanaged)
 
     def route_tables(self) -> Sequence[tuple[str, Family]]:
         return sorted(self._tables)
@@ -295,5 +298,5 @@ def _add_overlay(view: MemoryView) -> None:
         Flood(210, vtep),
         Mac(210, host, vtep),
         Neighbor(210, bytes([10, 1, 0, 7]), host),
-        Lsp(16, ("via 192.0.2.1 dev eth1 label 100",)),
     )
+    view.add(Lsp(16, ("via 192.0.2.1 dev eth1 label 100",)), state=RowState.UNMANAGED)

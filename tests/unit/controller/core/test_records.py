@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from controller.core.records import FROM_INTENT, RecordTable
 from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import Flood, Lsp, Mac
+from dualpath.model.records import Record
 from dualpath.model.view import RowState
 
 MAC = bytes(5)
@@ -18,7 +19,7 @@ def mac(number: int, vtep: int = 1) -> Mac:
     return Mac(100, MAC + bytes([number]), bytes([10, 0, 0, vtep]))
 
 
-def want(table: RecordTable, *records: Mac, generation: int = 1) -> int:
+def want(table: RecordTable, *records: Record, generation: int = 1) -> int:
     return sum(table.want(r, generation=generation, session=1, now=5.0) for r in records)
 
 
@@ -152,6 +153,13 @@ def test_what_a_manifest_says_is_never_stale() -> None:
     table.done(mac(1).key, mac(1))
     assert [row.state for row in table.rows(7)] == [RowState.PROGRAMMED]
     assert table.count(7).stale == 0
+
+
+def test_records_of_a_kind_that_no_datapath_takes_are_counted_as_unmanaged() -> None:
+    table = RecordTable(Kind.LSP, managed=False)
+    want(table, Lsp(16), Lsp(17))
+    count = table.count(1)
+    assert (count.desired, count.programmed, count.unmanaged) == (0, 0, 2)
 
 
 def test_a_lost_record_is_pending_again() -> None:

@@ -155,6 +155,36 @@ async def test_without_any_underlay_in_force_there_is_no_router(core: Core) -> N
         assert view.status().ready
 
 
+async def test_an_audit_includes_devices_beside_the_datapath(core: Core) -> None:
+    view = await settled(core)
+    missed = Difference(Kind.MAC, "", "110 02:00:00:00:00:0a", Problem.MISSING)
+    twin = Difference(Kind.PORT, "", "twin eth1", Problem.DIFFERENT)
+
+    async def check() -> Audited:
+        return Audited(3, (missed,), "only some")
+
+    async def beside() -> list[Difference]:
+        return [twin]
+
+    view.check, view.beside = check, beside
+    assert await view.audit(10) == Audited(4, (missed, twin), "only some")
+    assert await view.audit(1) == Audited(4, (missed,), "only some")
+
+
+async def test_unmanaged_rows_are_not_counted_as_desired(core: Core) -> None:
+    core.subscribe()
+    core.say(ONE, Lsp(16, ("via 192.0.2.1",)))
+    connected = batch("+ 10.0.0.0/8 1", "+ 11.0.0.0/8 1")
+    connected.protocols[0] = RTPROT_KERNEL
+    core.state.take(events.Changed(connected))
+    core.synced()
+    await core.settle()
+    counts = {count.kind: count for count in view_of(core).status().counts}
+    assert all(count.desired == count.programmed for count in counts.values())
+    assert (counts[Kind.ROUTE].programmed, counts[Kind.ROUTE].unmanaged) == (1, 1)
+    assert counts[Kind.LSP].unmanaged == 1
+
+
 async def test_counts_are_of_every_kind(core: Core) -> None:
     counts = {count.kind: count for count in (await settled(core)).status().counts}
     assert set(counts) == set(Kind)

@@ -48,6 +48,9 @@ async def test_the_state_is_shown_as_metrics() -> None:
     assert samples["dualpath_ready",] == 1
     assert samples["dualpath_repaired_rows_total",] == 5
     assert samples["dualpath_failed_rows", "route"] == 1
+    assert samples["dualpath_unmanaged_rows", "route"] == 2
+    assert samples["dualpath_unmanaged_rows", "lsp"] == 1
+    assert samples["dualpath_desired_rows", "lsp"] == 0
     assert samples["dualpath_resource_ready", "L3VNI", "red"] == 0
     assert samples["dualpath_neighbor_table_rows", "ipv6"] == 900
     assert samples["dualpath_neighbor_table_max_rows", "ipv6"] == 1024
