@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 from controller.intent.rules import refusal
 
@@ -112,13 +112,24 @@ def _gateway(value: Interface) -> Interface:
     return value
 
 
-Prefix = Annotated[Network, BeforeValidator(_network)]
+def _schema(name: str) -> WithJsonSchema:
+    """Name the format of a text, for those who make schemas of the models."""
+    return WithJsonSchema({"type": "string", "format": name})
+
+
+Prefix = Annotated[Network, BeforeValidator(_network), _schema("prefix")]
 """Of a filter: any prefix, 0.0.0.0/0 and multicast too."""
-Cidr = Annotated[Network, BeforeValidator(_network), AfterValidator(_pool)]
+Cidr = Annotated[Network, BeforeValidator(_network), AfterValidator(_pool), _schema("pool")]
 """A pool of addresses that hosts or routers have."""
-AddressWithLength = Annotated[Interface, BeforeValidator(_interface), AfterValidator(_gateway)]
-Address = Annotated[IpAddress, BeforeValidator(_address), AfterValidator(_host)]
-PeerAddress = Annotated[IpAddress, BeforeValidator(_address), AfterValidator(_peer)]
+AddressWithLength = Annotated[
+    Interface, BeforeValidator(_interface), AfterValidator(_gateway), _schema("gateway")
+]
+Address = Annotated[IpAddress, BeforeValidator(_address), AfterValidator(_host), _schema("host")]
+PeerAddress = Annotated[
+    IpAddress, BeforeValidator(_address), AfterValidator(_peer), _schema("peer")
+]
 """Of a BGP neighbor: also IPv6 link-local."""
-PeerRange = Annotated[Network, BeforeValidator(_network), AfterValidator(_range)]
+PeerRange = Annotated[
+    Network, BeforeValidator(_network), AfterValidator(_range), _schema("peer-range")
+]
 """From where neighbors may connect."""

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from controller.intent.rules import Complaint, Strict, refusal, rule
 
@@ -72,9 +72,18 @@ def number(low: int, high: int) -> Any:  # noqa: ANN401 - metadata for Annotated
     return Field(ge=low, le=high, strict=True)
 
 
-RouteTarget = Annotated[str, StringConstraints(max_length=21), AfterValidator(_route_target)]
+RouteTarget = Annotated[
+    str,
+    StringConstraints(max_length=21),
+    AfterValidator(_route_target),
+    WithJsonSchema({"type": "string", "format": "route-target"}),
+]
 RouteTargets = Annotated[tuple[RouteTarget, ...], Field(max_length=100), AfterValidator(_distinct)]
-InterfaceName = Annotated[str, AfterValidator(_interface_name)]
+InterfaceName = Annotated[
+    str,
+    AfterValidator(_interface_name),
+    WithJsonSchema({"type": "string", "format": "interface"}),
+]
 DeviceName = Annotated[
     str, StringConstraints(pattern=r"^[a-zA-Z][a-zA-Z0-9._-]*$", min_length=1, max_length=15)
 ]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from controller.intent.fields import InterfaceName, number
 from controller.intent.rules import Complaint, Strict, refusal, repeated, rule
@@ -30,7 +30,7 @@ def _net(value: str) -> str:
     )
 
 
-Net = Annotated[str, AfterValidator(_net)]
+Net = Annotated[str, AfterValidator(_net), WithJsonSchema({"type": "string", "format": "net"})]
 
 
 class IsisInterface(Strict):

@@ -101,7 +101,7 @@ class RoutingDomain(Strict):
     refused: ClassVar[Mapping[str, str]] = {"l3vpn": "is not supported yet: refer to an L3VNI"}
 
     type: Literal["L3VNI"]
-    l3vni: Reference
+    l3vni: Reference = Field(alias="l3vni")
 
     @classmethod
     def unsupported(cls, data: Mapping[Any, Any]) -> Iterator[Complaint]:

@@ -28,6 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "controller.core": {"dualpath.model", "dualpath.process.backoff", "datapaths.base"},
     "controller.intent": {"dualpath.model"},
     "controller.inspect": {"dualpath.model", "dualpath.pb", "dualpath.rpc", "datapaths.base"},
+    "controller.kubernetes": {"controller.intent", "dualpath.model"},
     "controller.metrics": {"dualpath.model", "dualpath.rpc", "datapaths.base"},
     "controller.settings": {"dualpath.process", "dualpath.rpc"},
     "controller.node": {

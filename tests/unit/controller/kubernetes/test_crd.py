@@ -1,0 +1,126 @@
+"""The CustomResourceDefinitions: current, structural, and a superset of OpenPERouter's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from controller.intent.rules import Strict
+from controller.intent.schema import KINDS
+from controller.kubernetes import generate
+from controller.kubernetes.cel import FORMATS, NODE_ONLY, RULES
+from controller.kubernetes.crd import Schema, definition, rules, spec
+from tests.unit.controller.intent.crd import FIELDS, fields
+
+NODE = "controller.intent.node"  # of a file on the node; no kind of the API
+
+
+def models() -> set[type[Strict]]:
+    found: set[type[Strict]] = set()
+    todo: list[type[Strict]] = [Strict]
+    while todo:
+        for model in todo.pop().__subclasses__():
+            if model.__module__.startswith("controller.intent.") and model.__module__ != NODE:
+                found.add(model)
+                todo.append(model)
+    return found
+
+
+def written() -> set[tuple[str, str]]:
+    """Return every rule by the model that has it, and its name."""
+    return {
+        (model.__name__, name)
+        for model in models()
+        for name in vars(model)
+        if getattr(vars(model)[name], "_is_rule", False)
+    }
+
+
+def schemas(schema: Schema) -> Iterator[Schema]:
+    yield schema
+    for inner in schema.get("properties", {}).values():
+        yield from schemas(inner)
+    for name in ("items", "additionalProperties"):
+        if isinstance(schema.get(name), dict):
+            yield from schemas(schema[name])
+
+
+def whole(kind: str) -> Schema:
+    (version,) = definition(kind)["spec"]["versions"]
+    found: Schema = version["schema"]["openAPIV3Schema"]
+    return found
+
+
+def test_the_files_are_current() -> None:
+    assert generate.stale(generate.files()) == []
+
+
+def test_each_rule_of_a_model_is_in_cel_or_says_why_not() -> None:
+    assert {*RULES} | {*NODE_ONLY} == written()
+    assert not {*RULES} & {*NODE_ONLY}
+
+
+def test_a_model_has_the_rules_that_it_inherits() -> None:
+    names = {model.__name__: model for model in models()}
+    told = [cel.message for cel in rules(names["Neighbor"])]
+    assert "keepaliveTimeSeconds exceeds holdTimeSeconds" in told
+    assert len(told) == len(set(told))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_schema_is_structural(kind: str) -> None:
+    for schema in schemas(whole(kind)):
+        assert schema["type"] in ("object", "array", "string", "integer", "boolean")
+        assert not schema.keys() & {"$ref", "anyOf", "allOf", "oneOf", "title", "nullable"}
+        assert not isinstance(schema.get("default"), (list, dict))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_cost_of_a_rule_has_a_bound(kind: str) -> None:
+    for schema in schemas(spec(kind)):
+        match schema["type"]:
+            case "array":
+                assert schema["maxItems"] <= 1000
+            case "string":
+                assert "enum" in schema or "maxLength" in schema or "pattern" in schema
+            case "object" if "additionalProperties" in schema:
+                assert schema["maxProperties"] <= 64
+
+
+def test_each_format_is_some_field_s() -> None:
+    used = {repr(s.get("pattern", s.get("maxLength"))) for k in KINDS for s in schemas(spec(k))}
+    for name, found in FORMATS.items():
+        assert repr(found.schema.get("pattern", found.schema.get("maxLength"))) in used, name
+
+
+NOT_OURS = ("Underlay.srv6.", "cniDevice.", "l3vpn.", "passwordSecret")
+"""What is below a field that we refuse as a whole; their passwordSecret is a text, as ours is."""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_field_of_openperouter_is_there(kind: str) -> None:
+    ours = dict(fields(spec(kind), kind))
+    theirs = {path for path in FIELDS if path.startswith(f"{kind}.")}
+    missing = {p for p in theirs - ours.keys() if not any(part in p for part in NOT_OURS)}
+    assert missing == set()
+    types = {p: (FIELDS[p]["type"], ours[p]["type"]) for p in theirs & ours.keys()}
+    assert {p: t for p, t in types.items() if t[0] != t[1]} == {}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_that_must_be_given_may_be_left_out_at_theirs(kind: str) -> None:
+    ours = dict(fields(spec(kind), kind))
+    more = {
+        path: {*required} - {*FIELDS[path].get("required", ())}
+        for path, schema in ours.items()
+        if path in FIELDS and (required := schema.get("required"))
+    }
+    assert {path: names for path, names in more.items() if names} == MORE_REQUIRED.get(kind, {})
+
+
+MORE_REQUIRED: dict[str, Any] = {  # the one choice of a union that we take
+    "Underlay": {"Underlay.interfaces[]": {"networkDevice"}},
+    "L2VNI": {"L2VNI.routingDomain": {"l3vni"}},
+}
