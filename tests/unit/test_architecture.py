@@ -17,6 +17,7 @@ ALLOWED: dict[str, set[str]] = {
     "dualpath.model": set(),
     "dualpath.pb": set(),
     "dualpath.wire": {"dualpath.model", "dualpath.pb"},  # for the bus and for gRPC
+    "dualpath.netlink": {"dualpath.model"},
     "dualpath.process": {"dualpath.model"},
     "dualpath.rpc": {"dualpath.process.lifetime"},  # where gRPC listens and connects
     "dualpath.bus": {
@@ -201,6 +202,7 @@ PURE = (
     *(f"frr_bridge.{name}" for name in ("records", "rib", "session")),
     *(f"controller.core.{name}" for name in ("hosts", "nexthop_ids", "records", "rib", "state")),
     "dualpath.bus.wire",
+    *(f"dualpath.netlink.{name}" for name in ("numbers", "message", "reply")),
     "controller.intent",
 )
 IO = {"asyncio", "selectors", "socket", "subprocess", "threading", "zmq"}
@@ -266,6 +268,7 @@ def test_a_wire_module_cannot_do_io() -> None:
     for module in wires:
         roots = {found.split(".")[0] for found in SOURCE.imports(module)}
         assert not roots & {"asyncio", "logging", "subprocess", "zmq"}, module
+        assert not any(within(it, "dualpath.netlink.socket") for it in SOURCE.imports(module))
         used = [
             node.attr
             for node in ast.walk(SOURCE.trees[module])

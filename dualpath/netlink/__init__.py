@@ -1,0 +1,1 @@
+"""Netlink: the numbers, the codec and the sockets that every part shares."""
