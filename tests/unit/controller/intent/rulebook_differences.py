@@ -42,7 +42,7 @@ DIFFERENCES: Mapping[str, str] = {
     "Differs.frr": "FRR is stock and somebody else starts it; frr-bridge beside it gives it "
     "frr.conf ([0001](decisions/0001-split-namespaces.md))",
     "Differs.grout": "L3VNIs and L2VNIs work on grout too, with stock FRR and without its plugin; "
-    "its ports have the NICs' own names ([0020](decisions/0020-wirings.md))",
+    "its ports have the NICs' own names ([0020](decisions/0020-owned-wiring-by-default.md))",
 }
 
 ABSENT: Mapping[str, str] = {
@@ -71,6 +71,7 @@ ABSENT: Mapping[str, str] = {
         "(ARCHITECTURE.md#wiring-of-grout)"
     ),
     "grout's own namespace layout: `u_<nic>`, net_tap, addresses on the port": (
-        "[0020](decisions/0020-wirings.md), [0021](decisions/0021-host-legs-are-veths.md)"
+        "[0020](decisions/0020-owned-wiring-by-default.md), "
+        "[0021](decisions/0021-host-legs-are-veths.md)"
     ),
 }
