@@ -36,8 +36,10 @@ Request = tuple[str, bytes]
 BATCH = 4096  # requests before a PING; larger ones gain nothing
 IN_FLIGHT = 2  # batches: one that grout works on, and one that waits for it
 LONE = 2  # so few requests go one by one, which is quicker than a PING
-ANSWER_S = 15.0  # without a byte from grout, which answers at once unless it hangs
+ANSWER_S = 15.0  # for one response: grout answers at once unless it hangs
 DEVICE_S = 120.0  # or makes a device: seconds, on a slow machine many
+LIST_S = 300.0  # for a whole list
+LIST_BYTES = 512 * 1024 * 1024  # of a whole list: 5 million routes of a VRF
 STALL_S = 3.0  # worth a line in the log: the shortest hold time of BGP (RFC 4271)
 SLOW = frozenset({"GR_IFACE_ADD", "GR_IFACE_SET", "GR_IFACE_DEL"})
 READ_BYTES = 256 * 1024
@@ -108,8 +110,8 @@ class Connection:
         """Return the responses that come next. Raises Unavailable."""
         patience_s = patience_s or ANSWER_S
         try:
-            while (found := self._framer.run()) is None:
-                async with asyncio.timeout(patience_s):
+            async with asyncio.timeout(patience_s):
+                while (found := self._framer.run()) is None:
                     await self.receive()
         except TimeoutError:
             raise Unavailable(f"grout hangs: no answer for {patience_s:.0f} s") from None
@@ -292,6 +294,8 @@ class Channel:
                     raise Unavailable("grout answers what was not asked")
                 errnos[at] = run.errnos[mine]
                 answered += len(at)
+                if answered > count:
+                    raise Unavailable("grout answers what was not asked")
                 pings += (closed := int((~mine).sum()))
                 for _ in range(closed):
                     credit.release()
@@ -316,14 +320,25 @@ class Channel:
         id_ = self._connection.number(1)
         await self._connection.send(request(id_, self.api.types[type_], payload))
         runs: list[Run] = []
-        while True:
-            run = await self._connection.run()
-            _expect(run, id_)
-            if run.errnos.any():
-                raise Refused(type_, int(run.errnos[0]))
-            if not run.payloads.shape[1]:
-                return runs
-            runs.append(run)
+        size = 0
+        try:
+            async with asyncio.timeout(LIST_S):
+                while (run := await self._listed(type_, id_)).payloads.shape[1]:
+                    size += run.payloads.size
+                    if size > LIST_BYTES:
+                        raise Unavailable(f"{type_}: grout lists more than {LIST_BYTES} bytes")
+                    runs.append(run)
+        except TimeoutError:
+            raise Unavailable(f"{type_}: no end of the list after {LIST_S:g} s") from None
+        return runs
+
+    async def _listed(self, type_: str, id_: int) -> Run:
+        """Return the next part of a list; the part that ends it has no payload."""
+        run = await self._connection.run()
+        _expect(run, id_)
+        if run.errnos.any():
+            raise Refused(type_, int(run.errnos[0]))
+        return run
 
 
 class EventStream:

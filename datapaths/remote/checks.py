@@ -12,7 +12,16 @@ from typing import assert_never
 
 import numpy as np
 
-from datapaths.base import Batch, Found, Learned, LearnedMac, LearnedNeighbor, Lost
+from datapaths.base import (
+    Batch,
+    CaughtUp,
+    Found,
+    Learned,
+    LearnedMac,
+    LearnedNeighbor,
+    Lost,
+    PortChanged,
+)
 from dualpath.model.layer2 import EthernetSegment, Flood, Lsp, Mac, Neighbor, RemoteVtep
 from dualpath.model.links import Address, Port, Vni, Vrf
 from dualpath.model.nexthops import MOST_WEIGHT, Nexthop, NexthopType, is_reserved
@@ -54,8 +63,12 @@ def check_learned(event: Learned) -> None:
                 raise ValueError(f"a lost {kind.name} that is none")
             if routes is not None:
                 _routes(routes)
-        case _:
+        case PortChanged(name, _):
+            _name(name)
+        case CaughtUp():
             pass
+        case _:
+            assert_never(event)
 
 
 def check_found(found: Found) -> None:
@@ -65,6 +78,8 @@ def check_found(found: Found) -> None:
         if found.length > len(found.prefix) * 8:
             raise ValueError(f"a prefix of {found.length} bits")
     ways = found.ways
+    if len(ways) > MOST_MEMBERS:
+        raise ValueError(f"a route with {len(ways)} ways; the limit is {MOST_MEMBERS}")
     for ip in (*(way.vtep for way in ways), *(way.nexthop.gateway for way in ways)):
         if ip:
             _ip(ip)

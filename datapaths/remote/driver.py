@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -24,11 +25,13 @@ from datapaths.base import (
     Unsupported,
 )
 from datapaths.remote import wire
+from datapaths.remote.bounds import MESSAGE_BYTES, DumpMeter, cut
 from datapaths.remote.picture import Picture
 from datapaths.remote.slices import halves, slices
 from dualpath.model.kinds import Kind
 from dualpath.pb import datapath_pb2 as pb
 from dualpath.pb import datapath_pb2_grpc as pb_grpc
+from dualpath.process.backoff import Backoff
 from dualpath.rpc.connect import ClientTls, target_of
 
 log = logging.getLogger(__name__)
@@ -37,9 +40,9 @@ CALL_S = 10.0  # a question
 APPLY_S = 120.0  # a batch that makes devices, one after another
 DUMP_S = 300.0
 MOST_REFUSED = 64  # calls for one batch that make no sense to the other side
-AGAIN_S = 0.5  # after a stream that broke
+AGAIN_S, AGAIN_MOST_S = 0.5, 8.0  # after a stream that broke: the controller then compares all
+STEADY_S = 10.0  # a stream that lived so long is opened again after AGAIN_S
 OVERTAKEN_S = 10.0  # after one that ended, as it does when somebody else listens
-MESSAGE_BYTES = 16 * 1024 * 1024
 
 OPTIONS = (
     ("grpc.max_receive_message_length", MESSAGE_BYTES),
@@ -121,11 +124,13 @@ class RemoteDatapath:
         return failures
 
     async def dump(self, kind: Kind) -> AsyncIterator[Batch]:
+        """Yield what is installed. Raises Unavailable when that is more than `bounds` allow."""
         self._check_open()
         call = self._stub.Dump(pb.DumpRequest(kind=kind), timeout=DUMP_S)
+        meter = DumpMeter()
         try:
-            while (said := await self._ask(call.read)) is not grpc.aio.EOF:
-                yield self._read(wire.batch_from_pb, said)
+            while (message := await self._ask(call.read)) is not grpc.aio.EOF:
+                yield self._read(lambda reply: wire.dumped_from_pb(reply, kind, meter), message)
         finally:
             call.cancel()
 
@@ -146,15 +151,15 @@ class RemoteDatapath:
 
         Then what is told anew is compared with what was: what is missing has gone.
         """
-        picture = Picture()
+        picture, backoff = Picture(), Backoff(AGAIN_S, AGAIN_MOST_S, steady_s=STEADY_S)
         while not self._closed.is_set():
-            pause_s = OVERTAKEN_S
+            pause_s, began = OVERTAKEN_S, time.monotonic()
             try:
                 async for event in self._listen(picture):
                     yield event
                 why = "somebody else listens now"
             except Unavailable as error:
-                pause_s, why = AGAIN_S, str(error)
+                pause_s, why = backoff.after(time.monotonic() - began), str(error)
             if picture.interrupted() and not self._closed.is_set():
                 log.warning("%s: lost sight of what is learnt: %s", self.name, why)
             with suppress(TimeoutError):
@@ -171,7 +176,7 @@ class RemoteDatapath:
         try:
             while (said := await self._ask(call.read)) is not grpc.aio.EOF:
                 for told in self._read(lambda said: list(wire.learned_from_pb(said)), said):
-                    for event in picture.take(told):
+                    for event in self._read(lambda one: list(picture.take(one)), told):
                         yield event
         finally:
             call.cancel()
@@ -205,6 +210,8 @@ class RemoteDatapath:
             return Unsupported(details)
         if details.startswith(("failed to connect", "Socket closed")):
             return Unavailable(f"nobody answers at {self._address}")
+        if code is grpc.StatusCode.RESOURCE_EXHAUSTED:  # most often a message beyond the limit
+            return Unavailable(f"{self._address}: {cut(details)}")
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
             return Unavailable(f"{self._address} did not answer in time")
         return Unavailable(details)

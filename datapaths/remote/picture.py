@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterator
 from dataclasses import replace
 
 from datapaths.base import CaughtUp, Learned, LearnedMac, LearnedNeighbor, Lost, PortChanged
+from datapaths.remote.bounds import MOST_LEARNED, OutOfBounds
 from dualpath.model.kinds import Kind
 
 LOSABLE = tuple(kind for kind in Kind if kind is not Kind.LSP)
@@ -20,6 +21,9 @@ class Picture:
         self._begun = False  # a stream did, once
         self._running = False
         self._caught_up = False
+
+    def __len__(self) -> int:
+        return len(self._known)
 
     def interrupted(self) -> bool:
         """Note that the stream ended; tell whether one was running."""
@@ -56,13 +60,24 @@ class Picture:
             self._known.pop(key, None)
             yield event
         elif self._known.get(key) != event:
+            if key not in self._known and len(self._known) >= MOST_LEARNED:
+                yield from self._make_room()
             self._known[key] = event
             yield event
 
+    def _make_room(self) -> Iterator[Learned]:
+        """Withdraw what the stream before this one reported, and this one has not repeated."""
+        if not self._unrepeated:
+            raise OutOfBounds(f"reports more than {MOST_LEARNED} MACs and neighbors")
+        yield from self._drop_unrepeated()
+
     def _end(self) -> Iterator[Learned]:
-        for key in sorted(self._unrepeated, key=repr):
-            yield replace(self._known.pop(key), gone=True)
-        self._unrepeated.clear()
+        yield from self._drop_unrepeated()
         if not self._caught_up:
             self._caught_up = True
             yield CaughtUp()
+
+    def _drop_unrepeated(self) -> Iterator[Learned]:
+        for key in sorted(self._unrepeated, key=repr):
+            yield replace(self._known.pop(key), gone=True)
+        self._unrepeated.clear()

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+)
 from contextlib import aclosing
 from typing import NoReturn, TypeAlias, TypeVar
 
 import grpc
 
-from datapaths.base import Datapath, DatapathError, Learned, LooksUp, Unsupported
+from datapaths.base import Datapath, DatapathError, Learned, LooksUp, Lost, Unsupported
 from datapaths.remote import wire
-from datapaths.remote.slices import slices
+from datapaths.remote.slices import lost_parts, slices
 from dualpath.pb import datapath_pb2 as pb
 from dualpath.pb import datapath_pb2_grpc as pb_grpc
 
 EVENTS_IN_MESSAGE = 512
+MESSAGE_WEIGHT = 1024 * 1024  # bytes; the largest part of a loss has 1.5 MiB
 EVENTS_WAITING = 4096  # then whatever learns has to wait, and keeps the last word on each key
 
 Context: TypeAlias = grpc.aio.ServicerContext
@@ -83,9 +91,29 @@ class DatapathService(pb_grpc.DatapathServicer):
         try:
             async with aclosing(_gathered(self._datapath.learned())) as batches:
                 async for events in batches:
-                    yield wire.learned_to_pb(events)
+                    for message in messages(events):
+                        yield message
         except DatapathError as error:
             await _fail(context, error)
+
+
+def messages(events: Iterable[Learned]) -> Iterator[pb.LearnedResponse]:
+    """Yield messages that carry the events in order, none near the 4 MiB that a client takes.
+
+    One Lost may name every MAC of a large tenant: 200,000 of them are 7 MiB.
+    """
+    message, weight = pb.LearnedResponse(), 0
+    for event in events:
+        for part in lost_parts(event) if isinstance(event, Lost) else (event,):
+            one = wire.event_to_pb(part)
+            size = one.ByteSize()
+            if weight and weight + size > MESSAGE_WEIGHT:
+                yield message
+                message, weight = pb.LearnedResponse(), 0
+            message.events.append(one)
+            weight += size
+    if weight:
+        yield message
 
 
 async def _gathered(events: AsyncIterator[Learned]) -> AsyncGenerator[list[Learned]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from datapaths.base import Batch
+from datapaths.base import Batch, Lost
 from dualpath.model.records import Record, RecordBatch
 from dualpath.model.routes import RouteBatch
 
@@ -42,6 +42,19 @@ def _records(records: tuple[Record, ...]) -> Iterator[tuple[Record, ...]]:
             first, weight = at, 1
     if first < len(records):
         yield records[first:]
+
+
+def lost_parts(lost: Lost) -> Iterator[Lost]:
+    """Yield a loss in parts that a message can carry; one without details is one part."""
+    if lost.routes is not None:
+        for _, part in slices(lost.routes):
+            assert isinstance(part, RouteBatch)
+            yield Lost(lost.kind, routes=part)
+    if lost.records:
+        for some in _records(lost.records):
+            yield Lost(lost.kind, some)
+    elif lost.routes is None:
+        yield lost
 
 
 def halves(batch: Batch) -> tuple[Batch, Batch]:

@@ -26,6 +26,7 @@ from datapaths.base import (
     RowFailure,
     Way,
 )
+from datapaths.remote.bounds import DumpMeter, OutOfBounds, check_count, cut
 from datapaths.remote.checks import check, check_found, check_learned
 from dualpath.model.kinds import Kind
 from dualpath.model.routes import Family, RouteBatch
@@ -55,6 +56,17 @@ def dumped_to_pb(batch: Batch) -> pb.DumpResponse:
     if isinstance(batch, RouteBatch):
         return pb.DumpResponse(routes=routes_to_pb(batch))
     return pb.DumpResponse(records=records_to_pb(batch))
+
+
+def dumped_from_pb(message: pb.DumpResponse, kind: Kind, meter: DumpMeter) -> Batch:
+    """Return a batch of a dump of `kind`, counted in `meter`. Raises ValueError."""
+    records = message.records
+    meter.add(message.ByteSize(), len(records.upserts) + len(records.withdrawals))
+    batch = batch_from_pb(message)
+    found = Kind.ROUTE if isinstance(batch, RouteBatch) else batch.kind
+    if found is not kind:
+        raise ValueError(f"asked for {kind.name}, got {found.name}")
+    return batch
 
 
 def batch_from_pb(said: pb.ApplyRequest | pb.DumpResponse) -> Batch:
@@ -95,14 +107,19 @@ def failures_to_pb(failures: Iterable[RowFailure]) -> pb.ApplyResponse:
 
 def failures_from_pb(said: pb.ApplyResponse, rows: int) -> list[RowFailure]:
     """Return the failures of a batch of so many rows, in its order."""
-    found = [
-        RowFailure(index, group.error or "EIO", group.reason)
-        for group in said.failures
-        for index in group.rows
-    ]
-    if any(row.index >= rows for row in found):
-        raise ValueError(f"a failure of a row that is not among the {rows}")
-    return sorted(found, key=lambda row: row.index)
+    count = sum(len(group.rows) for group in said.failures)
+    if count > rows:
+        raise OutOfBounds(f"{count} failures of {rows} rows: more failures than rows")
+    found: dict[int, RowFailure] = {}
+    for group in said.failures:
+        error, reason = cut(group.error or "EIO"), cut(group.reason)
+        for index in group.rows:
+            if index >= rows:
+                raise ValueError(f"a failure of a row that is not among the {rows}")
+            if index in found:
+                raise ValueError(f"row {index} failed twice")
+            found[index] = RowFailure(index, error, reason)
+    return [found[index] for index in sorted(found)]
 
 
 def capabilities_to_pb(value: Capabilities) -> pb.CapabilitiesResponse:
@@ -120,8 +137,8 @@ def capabilities_from_pb(said: pb.CapabilitiesResponse) -> Capabilities:
     """Read what a datapath says of itself; kinds and features of a later release are left out."""
     known, features = set(Kind), set(Feature)
     return Capabilities(
-        name=said.name or "unnamed",
-        version=said.version,
+        name=cut(said.name or "unnamed"),
+        version=cut(said.version),
         kinds=frozenset(Kind(number) for number in said.kinds if number in known),
         lacks=frozenset(Feature(word) for word in said.lacks if word in features),
         batch_rows=min(said.batch_rows or DEFAULT_BATCH_ROWS, MOST_BATCH_ROWS),
@@ -152,20 +169,22 @@ def ports_to_pb(ports: Iterable[PortState]) -> pb.PortsResponse:
 
 
 def ports_from_pb(said: pb.PortsResponse) -> list[PortState]:
+    check_count(len(said.ports), "ports")
+    check_count(sum(len(port.addresses) for port in said.ports), "addresses of ports")
     return [
         PortState(
-            name=port.name,
+            name=cut(port.name),
             up=port.up,
             mac=port.mac,
             mtu=port.mtu,
-            addresses=tuple(port.addresses),
+            addresses=tuple(map(cut, port.addresses)),
             rx_packets=port.rx_packets,
             rx_bytes=port.rx_bytes,
             tx_packets=port.tx_packets,
             tx_bytes=port.tx_bytes,
             rx_dropped=port.rx_dropped,
             tx_errors=port.tx_errors,
-            driver=port.driver,
+            driver=cut(port.driver),
         )
         for port in said.ports
     ]
@@ -194,10 +213,11 @@ def facts_to_pb(facts: Facts) -> pb.FactsResponse:
 
 
 def facts_from_pb(said: pb.FactsResponse) -> Facts:
+    check_count(len(said.values) + len(said.fibs) + len(said.nodes), "facts")
     return Facts(
-        tuple((fact.name, fact.value) for fact in said.values),
-        tuple(FibUse(f.vrf, Family(f.family), f.used, f.limit, f.blocks) for f in said.fibs),
-        tuple(NodeStats(n.name, n.packets, n.batches, n.cycles) for n in said.nodes),
+        tuple((cut(fact.name), cut(fact.value)) for fact in said.values),
+        tuple(FibUse(cut(f.vrf), Family(f.family), f.used, f.limit, f.blocks) for f in said.fibs),
+        tuple(NodeStats(cut(n.name), n.packets, n.batches, n.cycles) for n in said.nodes),
     )
 
 
@@ -243,7 +263,7 @@ def found_from_pb(said: pb.LookUpResponse) -> Found | None:
 
 
 def learned_to_pb(events: Sequence[Learned]) -> pb.LearnedResponse:
-    return pb.LearnedResponse(events=map(_event_to_pb, events))
+    return pb.LearnedResponse(events=map(event_to_pb, events))
 
 
 def learned_from_pb(said: pb.LearnedResponse) -> Iterator[Learned]:
@@ -253,7 +273,7 @@ def learned_from_pb(said: pb.LearnedResponse) -> Iterator[Learned]:
             yield _event_from_pb(event)
 
 
-def _event_to_pb(event: Learned) -> pb.LearnedEvent:
+def event_to_pb(event: Learned) -> pb.LearnedEvent:
     match event:
         case LearnedMac(vni, mac, gone):
             return pb.LearnedEvent(mac=pb.LearnedMac(vni=vni, mac=mac, gone=gone))

@@ -1,28 +1,34 @@
-"""A socket that says hello like grout, and answers as told, with nothing, or not at all."""
+"""A socket that answers GR_HELLO like grout, and other requests as a test wants."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from datapaths.grout.wire.frames import REQUEST, RESPONSE
 from datapaths.grout.wire.table import api, versions
 
-EBADMSG = 74  # which grout says to a hello of another version
+EBADMSG = 74  # grout's answer to GR_HELLO with another version
+
+
+Answer = Callable[[asyncio.StreamWriter, int], Awaitable[None]]
+"""Answers the request with an id."""
 
 
 class FakeGrout:
-    """`hangs` makes it silent, without closing a connection; `known` is whether it takes hello.
+    """`hangs` makes it silent, without closing a connection; `known` is False for another API.
 
-    `answers` has payloads by the type of a request; the last of a stream is empty.
+    `answers` has payloads by the type of a request; the last of a list is empty. `answer` replaces
+    them for every request but GR_HELLO.
     """
 
     def __init__(self) -> None:
         self.hangs = False
         self.known = True
         self.answers: dict[str, tuple[bytes, ...]] = {}
+        self.answer: Answer | None = None
         self.asked: list[str] = []
         self.connections: list[asyncio.Task[None]] = []
         self._names = {number: name for name, number in api(versions()[0]).types.items()}
@@ -36,7 +42,9 @@ class FakeGrout:
                 id_, type_, length = REQUEST.unpack(await reader.readexactly(REQUEST.size))
                 await reader.readexactly(length)
                 self.asked.append(self._names[type_])
-                if not self.hangs:
+                if self.answer and self.asked[-1] != "GR_HELLO":
+                    await self.answer(writer, id_)
+                elif not self.hangs:
                     for payload in self.answers.get(self.asked[-1], (b"",)):
                         status = 0 if self.known else EBADMSG
                         writer.write(RESPONSE.pack(id_, status, len(payload)) + payload)
@@ -47,7 +55,7 @@ class FakeGrout:
 
 @asynccontextmanager
 async def listening(path: Path) -> AsyncIterator[FakeGrout]:
-    """Listen for the length of a block, and until all who connected have closed."""
+    """Listen for the length of a block, and until all clients have closed their connections."""
     grout = FakeGrout()
     async with await asyncio.start_unix_server(grout.accept, path):
         yield grout

@@ -96,6 +96,7 @@ ALLOWED: dict[str, set[str]] = {
         "datapaths.linux",
     },
     "datapaths.remote": {
+        "dualpath.process.backoff",
         "dualpath.process.logs",
         "dualpath.model",
         "dualpath.process.options",
