@@ -94,7 +94,7 @@ def come_back(pe: Pe) -> None:
     )
 
 
-@rule("Layout.neighbours")
+@rule("Layout.neighbors")
 def test_a_silent_host_is_kept(hasty: Fabric) -> None:
     """Longer than its MAC would live, and nothing of it is written anew at the far end."""
     pe1, pe2 = hasty.pes

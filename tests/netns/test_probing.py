@@ -75,7 +75,7 @@ def answer(ear: socket.socket, gateway: bytes) -> None:
     ear.send(gateway + HOST_MAC + b"\x08\x06" + arp)
 
 
-@rule("Layout.neighbours")
+@rule("Layout.neighbors")
 async def test_a_host_that_does_not_answer_is_given_up() -> None:
     async with driven() as (name, _, ears):
         with await silent_host(name) as ear:
@@ -84,7 +84,7 @@ async def test_a_host_that_does_not_answer_is_given_up() -> None:
             await ears.hear(LearnedNeighbor(110, HOST, HOST_MAC, gone=True))
 
 
-@rule("Layout.neighbours", "Differs.silentHosts")
+@rule("Layout.neighbors", "Differs.silentHosts")
 async def test_a_host_that_answers_is_kept() -> None:
     async with driven() as (name, _, ears):
         gateway = bytes.fromhex("00f30000006e")

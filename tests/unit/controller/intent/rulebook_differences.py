@@ -1,77 +1,75 @@
-"""Where Dualpath does otherwise than OpenPERouter, why, and what it has no counterpart for."""
+"""Where Dualpath differs from OpenPERouter, why, and what it has no counterpart for."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+_MADE = "([MANIFESTS.md](MANIFESTS.md#what-comes-of-them))"
+
 DIFFERENCES: Mapping[str, str] = {
-    "Differs.namespaces": "FRR is in a namespace of its own, and not where packets are forwarded: "
-    "they do not depend on it ([0001](decisions/0001-split-namespaces.md))",
+    "Differs.namespaces": "FRR has a namespace of its own, apart from the one that forwards: "
+    "packets do not depend on it ([0001](decisions/0001-split-namespaces.md)).",
     "Differs.immutable": "`localCIDR` and `gatewayIPs` may change: renumbering works live "
-    "([MANIFESTS.md](MANIFESTS.md#what-comes-of-them))",
-    "Differs.names": "bridges and VXLAN devices are `br<vni>` and `vx<vni>`, not `br-pe-<vni>` and "
-    "`vni<vni>`: the same names in both namespaces, and the largest VNI fits "
-    "([MANIFESTS.md](MANIFESTS.md#what-comes-of-them))",
-    "Differs.table": "a VRF's table is 1000000 + VNI, not the first that is free: it is the same "
-    "after a restart, and whatever other tenants there are "
-    "([MANIFESTS.md](MANIFESTS.md#what-comes-of-them))",
-    "Differs.routerMAC": "a router MAC is a hash of VTEP and VNI, not the kernel's choice: FRR's "
-    "shadow and the datapath must agree, also after a restart "
-    "([MANIFESTS.md](MANIFESTS.md#what-comes-of-them))",
-    "Differs.vxlanLink": "a VXLAN device is bound to no other (there to `lo`): the route to the "
-    "peer chooses the uplink",
-    "Differs.overhead": "70 bytes are left for the headers with an IPv6 VTEP, not 50: its outer "
-    "header is 20 bytes longer ([MANIFESTS.md](MANIFESTS.md#what-comes-of-them))",
-    "Differs.narrow": "an overlay below 1280 bytes gets its true MTU and a remark, not the "
-    "underlay's: packets that cannot pass would be lost in silence "
-    "([MANIFESTS.md](MANIFESTS.md#what-comes-of-them))",
-    "Differs.marks": "what is ours has a mark in its alias, not link group 4242 and a prefix of "
-    "its name: it also says what to put back",
-    "Differs.silentHosts": "stale hosts are asked by the kernel's own ARP and ND (NTF_USE), not by "
-    "ICMP, which a host may drop ([0040](decisions/0040-silent-hosts.md))",
-    "Differs.evpnDefault": "EVPN goes with the tunnel endpoint, not with the first VNI, which "
-    "would reset every session ([MANIFESTS.md](MANIFESTS.md#underlay))",
-    "Differs.restart": "graceful restart also says select-defer-time 0 and coalesce-time: a silent "
+    f"{_MADE}.",
+    "Differs.names": "Bridges and VXLAN devices are `br<vni>` and `vx<vni>`, not `br-pe-<vni>` and "
+    f"`vni<vni>`: the same names in both namespaces, and the largest VNI fits {_MADE}.",
+    "Differs.table": "A VRF's table is 1000000 + VNI, not the first free one: it is the same "
+    f"after a restart, and does not depend on other tenants {_MADE}.",
+    "Differs.routerMAC": "A router MAC is a hash of VTEP and VNI, not the kernel's choice: FRR's "
+    f"shadow device and the datapath must agree, also after a restart {_MADE}.",
+    "Differs.vxlanLink": "A VXLAN device is bound to no other (in OpenPERouter to `lo`): the route "
+    "to the peer chooses the uplink.",
+    "Differs.overhead": "An IPv6 VTEP leaves 70 bytes for the headers, not 50: its outer header "
+    f"is 20 bytes longer {_MADE}.",
+    "Differs.narrow": "An overlay below 1280 bytes gets its true MTU and a remark, not the "
+    f"underlay's MTU: packets that cannot pass would be lost silently {_MADE}.",
+    "Differs.marks": "A mark in the alias of a device shows that Dualpath made it, not link group "
+    "4242 and a prefix of its name: the mark also says what to restore.",
+    "Differs.silentHosts": "The kernel's own ARP and ND (NTF_USE) probe stale hosts, not ICMP, "
+    "which a host may drop ([0040](decisions/0040-silent-hosts.md)).",
+    "Differs.evpnDefault": "EVPN comes with the tunnel endpoint, not with the first VNI, which "
+    "would reset every session ([MANIFESTS.md](MANIFESTS.md#underlay)).",
+    "Differs.restart": "Graceful restart also sets select-defer-time 0 and coalesce-time: a silent "
     "host must not hold back its VRF, and End-of-RIB waits for the other side "
     "([0006](decisions/0006-no-deferred-selection.md), "
-    "[0065](decisions/0065-end-of-rib-waits-for-the-other-side.md))",
-    "Differs.canonical": "a line at FRR's default is left out (nht resolve-via-default too): a "
-    "reload would write it again each time ([0062](decisions/0062-small-changes-by-vtysh.md))",
-    "Differs.dualStack": "a dual-stack host session is one instance with two neighbours, not two "
-    "stanzas that FRR merges",
-    "Differs.frr": "FRR is stock and somebody else starts it; frr-bridge beside it gives it "
-    "frr.conf ([0001](decisions/0001-split-namespaces.md))",
+    "[0065](decisions/0065-end-of-rib-waits-for-the-other-side.md)).",
+    "Differs.canonical": "A line at FRR's default is left out (nht resolve-via-default too): a "
+    "reload would write it again each time ([0062](decisions/0062-small-changes-by-vtysh.md)).",
+    "Differs.dualStack": "A dual-stack host session is one instance with two neighbors, not two "
+    "stanzas that FRR merges.",
+    "Differs.frr": "FRR is stock, and Dualpath does not start it; frr-bridge beside it applies "
+    "frr.conf ([0001](decisions/0001-split-namespaces.md)).",
     "Differs.grout": "L3VNIs and L2VNIs work on grout too, with stock FRR and without its plugin; "
-    "its ports have the NICs' own names ([0020](decisions/0020-owned-wiring-by-default.md))",
+    "its ports have the NICs' own names ([0020](decisions/0020-owned-wiring-by-default.md)).",
 }
 
 ABSENT: Mapping[str, str] = {
     "Kubernetes namespaces, owner references, admission webhooks, a status object per node": (
-        "manifests are files: the rules are judged when they are read, and `dualpath status` and "
-        "Inspect say what came of each resource"
+        "Manifests are files: Dualpath judges them when it reads them, and `dualpath status` and "
+        "Inspect show what came of each resource."
     ),
-    "`status.failedResources[].message` of at most 500 characters": "no limit: nothing stores it",
+    "`status.failedResources[].message` of at most 500 characters": "No limit: nothing stores it.",
     "`OpenPERouter`: where an operator runs its pods, probes and sockets of Open vSwitch": (
-        "there is no operator; the kind is refused by name"
+        "No operator exists; the kind is refused by name."
     ),
-    "L3VPN and SRv6: their resource, neighbours' families, devices, settings and lines": (
-        "refused by name, see [MANIFESTS.md](MANIFESTS.md#not-supported-yet)"
+    "L3VPN and SRv6: their resource, neighbors' families, devices, settings and lines": (
+        "Refused by name, see [MANIFESTS.md](MANIFESTS.md#not-supported-yet)."
     ),
-    "interfaces that a CNI plugin makes; that an interface keeps its type": (
-        "`CNIDevice` is refused by name, and there is no other type to change to"
+    "Interfaces that a CNI plugin makes; that an interface keeps its type": (
+        "`CNIDevice` is refused by name, and no other type exists to change to."
     ),
-    "`can_start.sh` beside static files": "whoever starts the controller decides when",
-    "static files mirrored as resources of a cluster": "there is no cluster",
-    "RawFRRConfig only in the operator's namespace": "files have no namespaces",
-    "daemons and options with which FRR is started; grout's plugin in zebra": (
-        "FRR is not started here; OPERATIONS.md says what it must be started with"
+    "`can_start.sh` beside static files": "Whoever starts the controller decides when.",
+    "Static files mirrored as resources of a cluster": "No cluster.",
+    "RawFRRConfig only in the operator's namespace": "Files have no namespaces.",
+    "Daemons and options with which FRR is started; grout's plugin in zebra": (
+        "Dualpath does not start FRR; OPERATIONS.md lists the options that it needs."
     ),
-    "what zebra's plugin for grout cannot do: update-source, source routes, VXLAN in VRF mode": (
-        "FRR sees the same twins and shadows as with the kernel, see [ARCHITECTURE.md]"
-        "(ARCHITECTURE.md#wiring-of-grout)"
+    "What zebra's plugin for grout cannot do: update-source, source routes, VXLAN in VRF mode": (
+        "FRR sees the same twins and shadow devices as with the kernel, see [ARCHITECTURE.md]"
+        "(ARCHITECTURE.md#wiring-of-grout)."
     ),
     "grout's own namespace layout: `u_<nic>`, net_tap, addresses on the port": (
-        "[0020](decisions/0020-owned-wiring-by-default.md), "
-        "[0021](decisions/0021-host-legs-are-veths.md)"
+        "See [0020](decisions/0020-owned-wiring-by-default.md) and "
+        "[0021](decisions/0021-host-legs-are-veths.md)."
     ),
 }

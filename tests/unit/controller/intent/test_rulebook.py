@@ -1,6 +1,6 @@
-"""Every rule has a test, and docs/RULES.md says which.
+"""Every rule has a test, and docs/RULES.md lists them.
 
-`UPDATE_VECTORS=1 pytest` writes the page anew.
+`UPDATE_VECTORS=1 pytest` writes the page.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import TextWrapper
 from types import ModuleType
 from typing import Any
 
@@ -22,12 +23,15 @@ PAGE = ROOT / "docs" / "RULES.md"
 
 HEAD = """# Rules
 
-Every rule of the resources of [MANIFESTS.md](MANIFESTS.md) and of what comes of them, with the
-tests that enforce it: those of `netns` need a real kernel, those of `lab` real FRR, all others
-nothing. This page is generated from them: a test fails while it is not current, and while a rule
-has no test. `UPDATE_VECTORS=1 pytest tests/unit/controller/intent/test_rulebook.py` writes it. What
-is "ours" is not OpenPERouter's.
+Every rule of the resources in [MANIFESTS.md](MANIFESTS.md), and of what Dualpath makes of them,
+with the tests that enforce it. Tests below `netns` need a real kernel, those below `lab` real FRR,
+and those below `unit` nothing. "Dualpath only" means that OpenPERouter does not have it.
+
+A test generates this page from the rules and from the marks of the tests. It fails while the page
+is not current, or a rule has no test:
+`UPDATE_VECTORS=1 pytest tests/unit/controller/intent/test_rulebook.py` writes the page.
 """
+WIDTH = 100
 
 
 def modules() -> Iterator[ModuleType]:
@@ -61,27 +65,33 @@ def page() -> str:
     found = enforcers()
     parts = [HEAD]
     for title, rules in BOOK.items():
-        parts.append(f"\n## {title}\n\n| rule | says | enforced by |\n|---|---|---|\n")
-        parts += [_row(f"`{i}`", says, _tests(found[i])) for i, says in rules.items()]
-    parts.append("\n## What has no counterpart\n\n| there | here |\n|---|---|\n")
-    parts += [_row(there, here) for there, here in ABSENT.items()]
+        parts.append(f"\n## {title}\n\n")
+        for identity, text in rules.items():
+            parts.append(_item(f"`{identity}`: {text}"))
+            parts += [_item(test, "  - ") for test in _tests(found[identity])]
+    parts.append("\n## Without a counterpart\n\nWhat OpenPERouter has, and what Dualpath does:\n\n")
+    parts += [_item(f"*{there}*: {here}") for there, here in ABSENT.items()]
     return "".join(parts)
 
 
-def _row(*cells: str) -> str:
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
+def _item(text: str, mark: str = "- ") -> str:
+    """Return an item of a list, wrapped."""
+    wrapper = TextWrapper(WIDTH, mark, " " * len(mark))
+    wrapper.break_long_words = wrapper.break_on_hyphens = False
+    return wrapper.fill(text) + "\n"
 
 
-def _tests(tests: dict[str, int]) -> str:
-    shown = [f"`{name}`" + (f" ({n} cases)" if n > 1 else "") for name, n in sorted(tests.items())]
-    return "<br>".join(shown)
+def _tests(tests: dict[str, int]) -> Iterator[str]:
+    for name, cases in sorted(tests.items()):
+        module, _, test = name.rpartition(".")
+        yield f"`{module}`: `{test}`" + (f" ({cases} cases)" if cases > 1 else "")
 
 
 def test_every_rule_is_in_one_part_of_the_book() -> None:
     assert len(RULES) == sum(len(rules) for rules in BOOK.values())
 
 
-def test_what_the_page_refers_to_is_there() -> None:
+def test_page_refers_to_existing_files() -> None:
     targets = re.findall(r"\]\(([^)#]+)", page())
     assert [target for target in targets if not (PAGE.parent / target).exists()] == []
 
@@ -91,7 +101,7 @@ def test_every_rule_has_a_test() -> None:
     assert [identity for identity in RULES if identity not in found] == []
 
 
-def test_the_page_of_rules_is_current() -> None:
+def test_page_is_current() -> None:
     if os.environ.get("UPDATE_VECTORS"):
         PAGE.write_text(page())
     assert PAGE.exists()

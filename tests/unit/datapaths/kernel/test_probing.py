@@ -33,7 +33,7 @@ def asked(kernel: Kernel) -> list[bytes]:
 
 
 @pytest.mark.parametrize("address", [HOST, HOST6])
-@rule("Layout.neighbours", "Differs.silentHosts")
+@rule("Layout.neighbors", "Differs.silentHosts")
 def test_a_stale_host_is_asked(address: bytes) -> None:
     kernel = Kernel()
     kernel.tell(station(MAC, PORT), neighbour(address, MAC, n.NUD_STALE))
