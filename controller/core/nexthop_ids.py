@@ -1,9 +1,18 @@
-"""Lasting ids for nexthops in the datapath, whatever handles a bridge gives them.
+"""Nexthop ids: names of nexthops in the datapath that outlive a restart of FRR or of frr-bridge.
 
-Handles start over with every bridge, and zebra's own ids with every zebra. If either decided
-what a nexthop is called in the datapath, a restart would rewrite every route. So an id stays with
-its content: a nexthop that comes under a new handle takes over the id that has just that content,
-and its routes are as they were.
+frr-bridge names a nexthop by a *handle*. Handles begin again with every frr-bridge, as zebra's ids
+begin again with every zebra. If the datapath used them, a restart would rewrite every route. So an
+id belongs to contents: a nexthop that comes back under another handle gets the id that already has
+those contents, and no route changes.
+
+    before a restart   handle 3 = via 100.64.0.2, VNI 100      id 16777221
+    after it           handle 1 = via 100.64.0.2, VNI 100      id 16777221 again
+
+Without a restart the handle decides: if frr-bridge changes what handle 1 contains, the id stays,
+and the nexthop is replaced in place. Two handles with equal contents have two ids.
+
+Rejected: a hash of the contents as the id (two handles would share one, and an in-place change
+would give every route another nexthop).
 """
 
 from __future__ import annotations
@@ -13,82 +22,94 @@ from dataclasses import replace
 
 import numpy as np
 
-from dualpath.model.nexthops import FIRST_RESERVED, Member, Nexthop, is_reserved
+from dualpath.model.nexthops import (
+    FIRST_RESERVED,
+    Member,
+    Nexthop,
+    NexthopHandle,
+    NexthopId,
+    is_reserved,
+)
 from dualpath.model.routes import U32
 
 FIRST_ID = 1 << 24
-"""Far from what FRR, a person or grout would pick."""
+"""Far from the ids that FRR, a person or grout would choose."""
 
 TABLE_LIMIT = 1 << 22
 """Handles from here on are not in the table, so that a huge one costs no memory."""
 
-_Content = tuple[object, ...]
+NO_ID = NexthopId(0)
+
+_Contents = tuple[object, ...]
 
 
 class NexthopIds:
-    """Gives each handle an id, and finds ids again by content."""
+    """Gives each handle an id, and finds ids again by contents."""
 
     def __init__(self) -> None:
-        self._of_handle: dict[int, int] = {}
-        self._table = np.zeros(1024, np.uint32)  # handle -> id, 0 is none
-        self._unclaimed: dict[_Content, list[int]] = {}
-        self._contents: dict[int, Nexthop] = {}  # id -> as last said or adopted
+        self._of_handle: dict[NexthopHandle, NexthopId] = {}
+        self._table = np.zeros(1024, np.uint32)  # handle -> id; 0: none
+        self._unclaimed: dict[_Contents, list[NexthopId]] = {}
+        self._nexthops: dict[NexthopId, Nexthop] = {}  # as last claimed or adopted
         self._next = FIRST_ID
 
     def adopt(self, nexthops: Iterable[Nexthop]) -> None:
-        """Take the ids that the datapath holds already."""
+        """Note the ids that the datapath holds."""
         for nexthop in nexthops:
-            self._contents[nexthop.id] = nexthop
-            self._unclaimed.setdefault(_content(nexthop), []).append(nexthop.id)
+            id_ = NexthopId(nexthop.id)
+            self._nexthops[id_] = nexthop
+            self._unclaimed.setdefault(_contents(nexthop), []).append(id_)
             self._next = max(self._next, nexthop.id + 1)
 
     def new_bridge(self) -> None:
-        """Forget all handles: another bridge has others. The ids wait to be claimed again."""
+        """Forget all handles: another frr-bridge has others. The ids wait to be claimed again."""
         self._of_handle.clear()
         self._table[:] = 0
         self._unclaimed.clear()
-        for identity, nexthop in self._contents.items():
-            self._unclaimed.setdefault(_content(nexthop), []).append(identity)
+        for id_, nexthop in self._nexthops.items():
+            self._unclaimed.setdefault(_contents(nexthop), []).append(id_)
 
-    def claim(self, said: Nexthop) -> Nexthop:
-        """Return the bridge's nexthop with ids for handles. Members must have been claimed.
+    def claim(self, by_handle: Nexthop) -> Nexthop:
+        """Return a nexthop with ids for handles. Its members must have been claimed before.
 
-        Raises KeyError on a member that was not, and on a handle that is no nexthop's.
+        Raises KeyError for a member that was not, and for a handle that no nexthop can have.
         """
-        if not said.id or is_reserved(said.id):
-            raise KeyError(said.id)
-        members = tuple(Member(self._of_handle[m.id], m.weight) for m in said.members)
-        handle, nexthop = said.id, replace(said, members=members)
-        identity = self._of_handle.get(handle) or self._find(nexthop)
-        self._remember(handle, identity)
-        nexthop = replace(nexthop, id=identity)
-        self._contents[identity] = nexthop
+        if not by_handle.id or is_reserved(by_handle.id):
+            raise KeyError(by_handle.id)
+        members = tuple(
+            Member(self._of_handle[NexthopHandle(m.id)], m.weight) for m in by_handle.members
+        )
+        handle, nexthop = NexthopHandle(by_handle.id), replace(by_handle, members=members)
+        id_ = self._of_handle.get(handle) or self._find(nexthop)
+        self._remember(handle, id_)
+        nexthop = replace(nexthop, id=id_)
+        self._nexthops[id_] = nexthop
         return nexthop
 
-    def release(self, handle: int) -> int:
-        """Forget a handle; return the id that it had, or 0. The id is kept until `forget`."""
+    def release(self, handle: NexthopHandle) -> NexthopId:
+        """Forget a handle; return the id that it had, or 0. The id lasts until `forget`."""
         if handle < len(self._table):
             self._table[handle] = 0
-        return self._of_handle.pop(handle, 0)
+        return self._of_handle.pop(handle, NO_ID)
 
-    def forget(self, identity: int) -> None:
-        """An id is gone from the datapath and nobody wants it."""
-        nexthop = self._contents.pop(identity, None)
+    def forget(self, id_: NexthopId) -> None:
+        """Forget an id that the datapath does not hold and nobody desires."""
+        nexthop = self._nexthops.pop(id_, None)
         if nexthop is None:
             return
-        waiting = self._unclaimed.get(_content(nexthop), [])
-        if identity in waiting:
-            waiting.remove(identity)
+        unclaimed = self._unclaimed.get(_contents(nexthop), [])
+        if id_ in unclaimed:
+            unclaimed.remove(id_)
 
     def keep(self, desired: Container[object], present: Container[object]) -> None:
         """Release the handles of all ids but `desired`; forget all ids but `present`.
 
-        A bridge does not repeat the withdrawals that a lost connection swallowed.
+        frr-bridge does not repeat the withdrawals that were lost with a connection.
         """
-        for handle in [h for h, identity in self._of_handle.items() if identity not in desired]:
+        for handle in [h for h, id_ in self._of_handle.items() if id_ not in desired]:
             self.release(handle)
-        for identity in [it for it in self._contents if it not in present]:
-            self.forget(identity)
+        for id_ in [id_ for id_ in self._nexthops if id_ not in present]:
+            self.forget(id_)
 
     def translate(self, handles: U32) -> U32:
         """Return the ids of handles; 0 for one that was never claimed. Reserved ones stay."""
@@ -96,27 +117,27 @@ class NexthopIds:
         small = handles < len(self._table)
         ids = np.where(drops, handles, self._table[np.where(small, handles, 0)])
         for row in np.flatnonzero(~small & ~drops).tolist():
-            ids[row] = self._of_handle.get(int(handles[row]), 0)
+            ids[row] = self._of_handle.get(NexthopHandle(int(handles[row])), NO_ID)
         return ids
 
-    def _find(self, nexthop: Nexthop) -> int:
-        waiting = self._unclaimed.get(_content(nexthop))
-        if waiting:
-            return waiting.pop(0)
-        identity = self._next
+    def _find(self, nexthop: Nexthop) -> NexthopId:
+        unclaimed = self._unclaimed.get(_contents(nexthop))
+        if unclaimed:
+            return unclaimed.pop(0)
+        id_ = NexthopId(self._next)
         self._next += 1
-        return identity
+        return id_
 
-    def _remember(self, handle: int, identity: int) -> None:
-        self._of_handle[handle] = identity
+    def _remember(self, handle: NexthopHandle, id_: NexthopId) -> None:
+        self._of_handle[handle] = id_
         if handle >= TABLE_LIMIT:
             return
         while handle >= len(self._table):
             self._table = np.concatenate([self._table, np.zeros_like(self._table)])
-        self._table[handle] = identity
+        self._table[handle] = id_
 
 
-def _content(nexthop: Nexthop) -> _Content:
-    """Return all that makes two nexthops the same."""
+def _contents(nexthop: Nexthop) -> _Contents:
+    """Return all that makes two nexthops equal, except their ids."""
     members = tuple(sorted((member.id, member.weight) for member in nexthop.members))
     return nexthop.type, nexthop.gateway, nexthop.device, nexthop.vni, nexthop.onlink, members

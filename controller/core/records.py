@@ -1,4 +1,4 @@
-"""Records of one kind as the controller knows them: desired, programmed, and why not."""
+"""Records of one kind as the controller knows them: desired, programmed, and why they differ."""
 
 from __future__ import annotations
 
@@ -7,130 +7,93 @@ from dataclasses import dataclass
 
 from dualpath.model.kinds import Kind
 from dualpath.model.records import Key, Record
-from dualpath.model.view import KindCount, RecordRow, RowState
 
 FROM_INTENT = -1
-"""The generation of what manifests say: no session of zebra's has to repeat it."""
+"""The generation of records that the intent wants: no FPM session has to repeat them."""
 
 
 @dataclass(slots=True)
-class _Row:
-    """One key. Both sides None is no row."""
+class Row:
+    """One key. A row with neither side does not exist."""
 
-    number: int  # counts rows as they are made; a key that comes back is another row
+    number: int  # counts the rows of the kind; a key that comes back gets another number
     desired: Record | None = None
     programmed: Record | None = None
-    error: str = ""
-    generation: int = 0
+    error: str = ""  # why the datapath refused it
+    generation: int = 0  # of the subscription that last repeated it; 0: adopted
     session: int = 0
     changed_at: float = 0.0
 
 
 class RecordTable:
-    """What is desired of a kind and what the datapath has; the difference is work to do."""
+    """Desired and programmed records of one kind. Keys where they may differ are `pending`."""
 
     def __init__(self, kind: Kind, *, managed: bool = True) -> None:
         self.kind = kind
         self.managed = managed
-        self._rows: dict[Key, _Row] = {}
-        self._dirty: dict[Key, None] = {}
-        self._made = 0
+        self._rows: dict[Key, Row] = {}
+        self._touched: dict[Key, None] = {}
+        self._created = 0
+
+    # -- desired --------------------------------------------------------------------------
 
     def want(self, record: Record, *, generation: int, session: int, now: float) -> bool:
-        """Desire a record; True when that is news."""
+        """Desire a record; return whether it was not desired so before."""
         row = self._row(record.key)
         row.generation, row.session = generation, session
         if row.desired == record:
             return False
         row.desired, row.changed_at = record, now
-        self._dirty[record.key] = None
+        self._touched[record.key] = None
         return True
 
     def rewrite(self, record: Record, *, now: float) -> None:
-        """Desire a record in place of the one desired under its key, if any."""
+        """Replace the desired record of a key, if it has one."""
         row = self._rows.get(record.key)
         if row and row.desired is not None and row.desired != record:
             row.desired, row.changed_at = record, now
-            self._dirty[record.key] = None
+            self._touched[record.key] = None
 
     def unwant(self, key: Key, *, now: float) -> bool:
-        """Desire a key no more; True when it was."""
+        """Desire a key no longer; return whether it was desired."""
         row = self._rows.get(key)
         if row is None or row.desired is None:
             return False
         row.desired, row.changed_at = None, now
-        self._dirty[key] = None
+        self._touched[key] = None
         self._drop_if_empty(key)
         return True
 
-    def adopt(self, record: Record, *, now: float) -> None:
-        """Take what the datapath holds; it stays until it is known that nobody wants it."""
-        row = self._row(record.key, now)
-        row.programmed = record
-
-    def unsaid(self, generation: int) -> tuple[Record, ...]:
-        """Return what is desired and a sweep is about to take."""
-        rows = [row for row in self._rows.values() if row.generation != generation]
-        return tuple(row.desired for row in rows if row.desired is not None)
-
     def sweep(self, generation: int, now: float) -> int:
-        """Desire no more what `generation` has not said; return how many."""
+        """Desire no longer the keys that `generation` did not repeat; return their number."""
         old = [key for key, row in self._rows.items() if row.generation != generation]
         for key in old:
             self._rows[key].desired = None
             self._rows[key].changed_at = now
-            self._dirty[key] = None
+            self._touched[key] = None
             self._drop_if_empty(key)
         return len(old)
 
-    def lost(self, key: Key) -> bool:
-        """Note that a key is no longer in the datapath; True when it was thought to be."""
+    def desired(self, key: Key) -> Record | None:
         row = self._rows.get(key)
-        if row is None or row.programmed is None:
-            return False
-        row.programmed = None
-        self._dirty[key] = None
-        self._drop_if_empty(key)
-        return True
+        return row.desired if row else None
 
-    def touch(self, key: Key) -> None:
-        """Look at a key again."""
-        if key in self._rows:
-            self._dirty[key] = None
+    # -- programmed -----------------------------------------------------------------------
 
-    def touch_unsettled(self, *, complete: bool) -> None:
-        """Look again at all that is not as it is wanted, but for what was refused: see `retry`.
+    def adopt(self, record: Record, *, now: float) -> None:
+        """Note a record that the datapath holds. It stays until a sweep shows nobody wants it."""
+        self._row(record.key, now).programmed = record
 
-        Unless it is `complete`, what was adopted and that nobody has spoken of yet is left alone.
-        """
-        for key, row in self._rows.items():
-            spoken_of = complete or row.desired is not None or row.generation
-            if spoken_of and not row.error and row.desired != row.programmed:
-                self._dirty[key] = None
-
-    def pending(self) -> list[tuple[Key, Record | None, Record | None]]:
-        """Return (key, desired, programmed) of all that was touched, and start afresh."""
-        keys, self._dirty = self._dirty, {}
-        if not self.managed:
-            return []
-        rows = [(key, row) for key in keys if (row := self._rows.get(key))]
-        for _, row in rows:
-            if row.desired == row.programmed:
-                row.error = ""  # what was refused is wanted no more
-        return [
-            (key, row.desired, row.programmed) for key, row in rows if row.desired != row.programmed
-        ]
-
-    def done(self, key: Key, programmed: Record | None) -> None:
-        """Note that a key is now so in the datapath."""
+    def applied(self, key: Key, programmed: Record | None) -> None:
+        """Note what the datapath now holds for a key; None: nothing."""
         row = self._row(key)
         row.programmed, row.error = programmed, ""
         if row.desired != programmed:
-            self._dirty[key] = None
+            self._touched[key] = None
         self._drop_if_empty(key)
 
-    def failed(self, key: Key, error: str, *, now: float) -> bool:
-        """Note that the datapath refused a key; True when that is news. `retry` tries it again."""
+    def refuse(self, key: Key, error: str, *, now: float) -> bool:
+        """Note why the datapath refused a key until `retry`; return whether that is news."""
         row = self._rows.get(key)
         if row is None:
             return False
@@ -141,23 +104,15 @@ class RecordTable:
         self._drop_if_empty(key)
         return news
 
-    def retry(self) -> None:
-        """Try again what was refused."""
-        self._dirty |= dict.fromkeys(key for key, row in self._rows.items() if row.error)
-
-    def refused(self) -> Iterator[Record]:
-        """Yield what the datapath does not have as it is wanted, and will not before a retry."""
-        for row in self._rows.values():
-            record = row.desired or row.programmed
-            if row.error and record is not None and row.desired != row.programmed:
-                yield record
-
-    def has_failed(self) -> bool:
-        return any(row.error for row in self._rows.values())
-
-    def desired(self, key: Key) -> Record | None:
+    def lost(self, key: Key) -> bool:
+        """Note that a key left the datapath; return whether it was believed to be in it."""
         row = self._rows.get(key)
-        return row.desired if row else None
+        if row is None or row.programmed is None:
+            return False
+        row.programmed = None
+        self._touched[key] = None
+        self._drop_if_empty(key)
+        return True
 
     def programmed(self, key: Key) -> Record | None:
         row = self._rows.get(key)
@@ -168,47 +123,68 @@ class RecordTable:
             if row.programmed is not None:
                 yield row.programmed
 
+    # -- pending --------------------------------------------------------------------------
+
+    def touch(self, key: Key) -> None:
+        """Look at a key again in the next `pending`."""
+        if key in self._rows:
+            self._touched[key] = None
+
+    def touch_unsettled(self, *, complete: bool) -> None:
+        """Touch every key whose sides differ, except refused ones: `retry` touches those.
+
+        Unless FRR and the intent have told all (`complete`), adopted keys that they have not
+        mentioned are left alone.
+        """
+        for key, row in self._rows.items():
+            mentioned = complete or row.desired is not None or row.generation
+            if mentioned and not row.error and row.desired != row.programmed:
+                self._touched[key] = None
+
+    def pending(self) -> list[tuple[Key, Record | None, Record | None]]:
+        """Return (key, desired, programmed) of the touched keys that differ; untouch all."""
+        keys, self._touched = self._touched, {}
+        if not self.managed:
+            return []
+        rows = [(key, row) for key in keys if (row := self._rows.get(key))]
+        for _, row in rows:
+            if row.desired == row.programmed:
+                row.error = ""  # the refused record is no longer desired
+        return [
+            (key, row.desired, row.programmed) for key, row in rows if row.desired != row.programmed
+        ]
+
+    def retry(self) -> None:
+        """Touch the refused keys."""
+        self._touched |= dict.fromkeys(key for key, row in self._rows.items() if row.error)
+
+    def refused(self) -> Iterator[Record]:
+        """Yield the records that differ from the datapath, and stay so until a retry."""
+        for row in self._rows.values():
+            record = row.desired or row.programmed
+            if row.error and record is not None and row.desired != row.programmed:
+                yield record
+
+    def errors(self) -> Iterator[tuple[Key, str]]:
+        """Yield the keys that the datapath refused, and why."""
+        return ((key, row.error) for key, row in self._rows.items() if row.error)
+
+    def has_failed(self) -> bool:
+        return any(True for _ in self.errors())
+
     def __iter__(self) -> Iterator[Key]:
         return iter(self._rows)
 
-    def rows(self, generation: int) -> Iterator[RecordRow]:
-        """Yield the rows in the order in which they were made."""
-        for row in list(self._rows.values()):
-            record = row.desired or row.programmed
-            if record is not None:
-                state = self._state(row, generation)
-                yield RecordRow(record, state, row.error, row.session, row.changed_at, row.number)
+    def rows(self) -> list[Row]:
+        """Return the rows in the order in which they were created."""
+        return list(self._rows.values())
 
-    def count(self, generation: int) -> KindCount:
-        rows = self._rows.values()
-        states = [self._state(row, generation) for row in rows]
-        desired = sum(row.desired is not None for row in rows)
-        return KindCount(
-            self.kind,
-            desired=desired if self.managed else 0,
-            programmed=sum(row.programmed is not None for row in rows),
-            failed=states.count(RowState.FAILED),
-            stale=states.count(RowState.STALE),
-            unmanaged=0 if self.managed else desired,
-        )
-
-    def _state(self, row: _Row, generation: int) -> RowState:
-        if not self.managed:
-            return RowState.UNMANAGED
-        if row.error:
-            return RowState.FAILED
-        if row.programmed is not None and row.generation not in (generation, FROM_INTENT):
-            return RowState.STALE
-        if row.desired is None:
-            return RowState.LEAVING
-        return RowState.PROGRAMMED if row.desired == row.programmed else RowState.PENDING
-
-    def _row(self, key: Key, now: float = 0.0) -> _Row:
-        """Return a key's row, made now if need be."""
+    def _row(self, key: Key, now: float = 0.0) -> Row:
+        """Return a key's row; create it if it does not exist."""
         row = self._rows.get(key)
         if row is None:
-            self._made += 1
-            row = self._rows[key] = _Row(self._made, changed_at=now)
+            self._created += 1
+            row = self._rows[key] = Row(self._created, changed_at=now)
         return row
 
     def _drop_if_empty(self, key: Key) -> None:

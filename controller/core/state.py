@@ -1,6 +1,6 @@
-"""Everything that the controller knows, and how the bridge's words and the datapath's change it.
+"""Desired and programmed state, and how events of frr-bridge and of the datapath change it.
 
-Events only mark what to look at; the reconciler does the looking. No I/O.
+An event only marks rows as pending; the reconciler applies them. No I/O.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from controller.core import recordviews
 from controller.core.clock import Clock
 from controller.core.nexthop_ids import NexthopIds
 from controller.core.records import FROM_INTENT, RecordTable
@@ -20,14 +21,14 @@ from controller.core.segments import Segments
 from dualpath.model import events
 from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import EthernetSegment, Mac
-from dualpath.model.nexthops import Nexthop, NexthopType
+from dualpath.model.nexthops import Nexthop, NexthopHandle, NexthopId, NexthopType
 from dualpath.model.records import Record, RecordBatch
 from dualpath.model.routes import Op, RouteBatch
 
 log = logging.getLogger(__name__)
 
 INTENT_KINDS = (Kind.VRF, Kind.VNI, Kind.PORT)
-"""What manifests ask for; the rest is what FRR wants."""
+"""The intent wants these; FRR wants the others."""
 
 FRR_KINDS = (
     Kind.REMOTE_VTEP,
@@ -40,11 +41,10 @@ FRR_KINDS = (
 
 
 class State:
-    """Desired and programmed, by kind.
+    """Desired and programmed rows, by kind.
 
-    `wake` is called when there is work for the reconciler, and `settled` with routes that were
-    said again and that the datapath has already, if zebra waits for an answer. `unmanaged` is
-    called with what changed of rows that no datapath is given.
+    Calls `wake` when rows are pending; `settled` with routes that need no work and whose
+    acknowledgement zebra awaits; and `unmanaged` with changes of unmanaged rows.
     """
 
     def __init__(
@@ -67,17 +67,16 @@ class State:
         self.session = events.SessionChanged(number=0, state="idle")
         self.frr = events.FrrReport()
         self.connected = False  # to the bridge
-        self.synced = False  # the bridge has said everything since it was subscribed to
-        self.synced_at = 0.0
+        self.synced = False  # FRR has repeated everything since the subscription began
         self.repaired = 0
-        self._left_out: dict[int, Nexthop] = {}  # by handle, until their members come
-        self._intended: set[Kind] = set()  # kinds of which intent has said everything
+        self._left_out: dict[int, Nexthop] = {}  # by handle, until their members are known
+        self._intended: set[Kind] = set()  # kinds that the intent has set
         self._losses: list[tuple[Record, ...] | RouteBatch] | None = None  # during a dump
 
-    # -- what FRR wants -------------------------------------------------------------------
+    # -- desired --------------------------------------------------------------------------
 
     def subscribed(self, *, same_bridge: bool) -> None:
-        """Everything will be said again. What is not, goes at Synced and not before."""
+        """Begin a subscription: FRR repeats everything, and `Synced` sweeps the rest."""
         self.generation += 1
         self.connected = True
         self.synced = False
@@ -86,23 +85,23 @@ class State:
             self.nexthop_ids.new_bridge()
 
     def datapath_takes(self, kinds: frozenset[Kind]) -> None:
-        """Note what the datapath takes, before anything is adopted from it."""
+        """Note which kinds the datapath takes. Call it before the first `adopt`."""
         self.segments.balanced = Kind.ETHERNET_SEGMENT in kinds
         self.records[Kind.ETHERNET_SEGMENT].managed = self.segments.balanced
         self._rewrite(self.segments.all_macs())
 
     def _rewrite(self, macs: Iterable[Mac]) -> None:
-        """Desire MACs otherwise that FRR has not said again."""
+        """Replace the desired records of MACs, although FRR has not repeated them."""
         for mac in macs:
             self.records[Kind.MAC].rewrite(mac, now=self._clock.epoch())
 
     def bridge_lost(self) -> None:
-        """The bridge is silent: nothing changes but what we say of ourselves."""
+        """Note that frr-bridge is gone. All rows stay; only FRR's own report is dropped."""
         self.connected = False
         self.frr = events.FrrReport()
 
-    def take(self, event: events.FromBridge) -> None:
-        """Take the bridge's word."""
+    def learn(self, event: events.FromBridge) -> None:
+        """Store what an event of frr-bridge reports."""
         match event:
             case events.Changed(RouteBatch() as batch):
                 self._routes(batch)
@@ -120,12 +119,12 @@ class State:
         self._wake()
 
     def kept(self) -> int:
-        """Count what FRR once wanted and the datapath has, more or less: what a sweep can take."""
+        """Count, roughly, the programmed rows of FRR's kinds: as many as a sweep can remove."""
         records = sum(len(list(self.records[kind].all_programmed())) for kind in FRR_KINDS)
         return records + sum(len(table.rows) for table in self.rib)
 
     def want(self, kind: Kind, records: list[Record]) -> None:
-        """Make `records` all that intent wants of a kind."""
+        """Make `records` the desired records of one of the intent's kinds."""
         table = self.records[kind]
         self._intended.add(kind)
         now = self._clock.epoch()
@@ -139,14 +138,16 @@ class State:
         self._wake()
 
     def complete(self, kind: Kind) -> bool:
-        """Say whether all that is wanted of a kind is known, so that the rest may be removed."""
+        """Return whether every desired row of a kind is known, so that others may be removed."""
         return kind in self._intended if kind in INTENT_KINDS else self.synced
 
     def _routes(self, batch: RouteBatch) -> None:
         ids = self.nexthop_ids.translate(batch.nexthops)
         lost = (ids == 0) & (batch.ops == Op.UPSERT)
         if lost.any():
-            log.error("%d routes of %s without a nexthop; left out", lost.sum(), batch.vrf)
+            log.error(
+                "%d routes of VRF %s ignored: their nexthop is unknown", lost.sum(), batch.vrf
+            )
             batch, ids = batch.take(~lost), ids[~lost]
         translated = replace(batch, nexthops=ids)
         table = self.rib.table(batch.vrf, batch.family)
@@ -158,23 +159,23 @@ class State:
         )
         if len(own):
             self._unmanaged(translated.take(own))
-        # zebra waits for an answer to each route that it says, also where nothing is to be done.
+        # zebra awaits an acknowledgement of each route, also of those that need no work.
         if self.session.acknowledge and len(settled := table.settled(translated)):
             self._settled(translated.take(settled))
-        if self.session.acknowledge and len(refused := table.refused(translated)):
-            rows = translated.take(refused)
+        if self.session.acknowledge and len(unusable := table.unusable(translated)):
+            rows = translated.take(unusable)
             self._settled(replace(rows, nexthops=np.zeros_like(rows.nexthops)))
 
     def _records(self, batch: RecordBatch) -> None:
         table = self.records[batch.kind]
         now, generation, session = self._clock.epoch(), self.generation, self.session.number
-        claimed = (
+        translated = (
             wanted
             for record in _members_first(batch.upserts)
             for wanted in self._translated(record)
         )
         news = [
-            r for r in claimed if table.want(r, generation=generation, session=session, now=now)
+            r for r in translated if table.want(r, generation=generation, session=session, now=now)
         ]
         if not table.managed:
             gone = tuple(r for r in batch.withdrawals if table.desired(r.key) is not None)
@@ -182,7 +183,7 @@ class State:
         for record in batch.withdrawals:
             if isinstance(record, Nexthop):
                 self._left_out.pop(record.id, None)
-                self._unwant_nexthop(self.nexthop_ids.release(record.id), now)
+                self._unwant_nexthop(self.nexthop_ids.release(NexthopHandle(record.id)), now)
             else:
                 table.unwant(record.key, now=now)
                 if isinstance(record, EthernetSegment):
@@ -191,7 +192,7 @@ class State:
                     self.segments.forget_mac(record)
 
     def _translated(self, record: Record) -> Iterator[Record]:
-        """Yield what the datapath is to have for what FRR says."""
+        """Yield the records that the datapath should have for a record of FRR's."""
         match record:
             case Nexthop():
                 yield from self._claim(record)
@@ -203,49 +204,51 @@ class State:
             case _:
                 yield record
 
-    def _unwant_nexthop(self, identity: int, now: float) -> None:
+    def _unwant_nexthop(self, nexthop: NexthopId, now: float) -> None:
         table = self.records[Kind.NEXTHOP]
-        table.unwant(identity, now=now)
-        if table.programmed(identity) is None:  # else it is forgotten once it is withdrawn
-            self.nexthop_ids.forget(identity)
+        table.unwant(nexthop, now=now)
+        if table.programmed(nexthop) is None:  # else the id is forgotten after the withdrawal
+            self.nexthop_ids.forget(nexthop)
 
-    def _claim(self, said: Nexthop) -> Iterator[Nexthop]:
-        """Yield a nexthop with lasting ids, and the groups that waited for it.
+    def _claim(self, by_handle: Nexthop) -> Iterator[Nexthop]:
+        """Yield a nexthop with nexthop ids for handles, then the groups that waited for it.
 
-        One whose members are not all known is left out, and said once.
+        A group with an unknown member is left out until that member comes.
         """
+        handle = by_handle.id
         try:
-            nexthop = self.nexthop_ids.claim(said)
+            nexthop = self.nexthop_ids.claim(by_handle)
         except KeyError as error:
-            if said.id not in self._left_out:
-                log.error("nexthop %d is left out: %s is no known nexthop", said.id, error)
-            self._left_out[said.id] = said
+            if handle not in self._left_out:
+                log.error("nexthop handle %d left out: handle %s is unknown", handle, error)
+            self._left_out[handle] = by_handle
             return
-        self._left_out.pop(said.id, None)
+        self._left_out.pop(handle, None)
         yield nexthop
         for group in list(self._left_out.values()):
-            if any(member.id == said.id for member in group.members):
+            if any(member.id == handle for member in group.members):
                 yield from self._claim(group)
 
     def _sweep(self) -> None:
-        """All has been said: what was not is no longer wanted."""
+        """Desire no longer any row of FRR's that this subscription did not repeat."""
         now = self._clock.epoch()
-        self._unmanaged(RecordBatch(Kind.LSP, (), self.records[Kind.LSP].unsaid(self.generation)))
+        labels = recordviews.to_sweep(self.records[Kind.LSP], self.generation)
+        self._unmanaged(RecordBatch(Kind.LSP, withdrawals=labels))
         for routes in self.rib:
-            self._unmanaged(routes.unsaid(self.generation))
+            self._unmanaged(routes.unmanaged_to_sweep(self.generation))
         swept = {kind: self.records[kind].sweep(self.generation, now) for kind in FRR_KINDS}
         nexthops = self.records[Kind.NEXTHOP]
         self.nexthop_ids.keep({key for key in nexthops if nexthops.desired(key)}, set(nexthops))
         swept[Kind.LSP] = self.records[Kind.LSP].sweep(self.generation, now)
         swept[Kind.ROUTE] = sum(table.sweep(self.generation, now) for table in self.rib)
-        self.synced, self.synced_at = True, now
+        self.synced = True
         text = ", ".join(f"{rows} {kind.name}" for kind, rows in swept.items() if rows)
-        log.info("synced; no longer wanted: %s", text or "nothing")
+        log.info("FRR has repeated everything; swept: %s", text or "nothing")
 
-    # -- what the datapath has ------------------------------------------------------------
+    # -- programmed -----------------------------------------------------------------------
 
     def adopt(self, batch: RouteBatch | RecordBatch) -> None:
-        """Take what the datapath holds at our start."""
+        """Adopt rows that the datapath holds."""
         now = self._clock.epoch()
         if isinstance(batch, RouteBatch):
             self.rib.table(batch.vrf, batch.family).adopt(batch, now=now)
@@ -257,14 +260,14 @@ class State:
 
     @contextmanager
     def dumping(self) -> Iterator[Callable[[], None]]:
-        """Remember what gets lost while the datapath is dumped: it is newer than the dump.
+        """Remember the losses during a dump, which are newer than the dump.
 
-        What is yielded is to be called when the dump has been taken in, and takes it back again.
+        Yields a function that notes them a second time. Call it after the dump was compared.
         """
         losses: list[tuple[Record, ...] | RouteBatch] = []
         self._losses = losses
 
-        def again() -> None:
+        def repeat() -> None:
             for lost in losses:
                 if isinstance(lost, RouteBatch):
                     self.lost_routes(lost)
@@ -272,14 +275,14 @@ class State:
                     self.lost_records(lost)
 
         try:
-            yield again
+            yield repeat
         finally:
             self._losses = None
 
     def lost_records(self, records: tuple[Record, ...]) -> int:
-        """Somebody removed records of ours; return how many we thought to be there.
+        """Note that somebody removed records; return how many were believed to be programmed.
 
-        With a nexthop go its routes, and it leaves its groups: the kernel sees to both.
+        With a nexthop go its routes and its memberships of groups: the kernel removes both.
         """
         self._note_loss(records)
         count = 0
@@ -293,9 +296,9 @@ class State:
         return count
 
     def changed(self, actual: Record) -> int:
-        """Note that a record in the datapath is not as it was given; return 1.
+        """Note that a record in the datapath differs from the programmed one; return 1.
 
-        A group that the kernel took members from is still there, and so are its routes.
+        A group from which the kernel removed members still exists, and so do its routes.
         """
         table = self.records[actual.kind]
         table.adopt(actual, now=self._clock.epoch())
@@ -305,7 +308,7 @@ class State:
         return 1
 
     def lost_routes(self, batch: RouteBatch) -> int:
-        """Somebody removed routes of ours; return how many we thought to be there."""
+        """Note that somebody removed routes; return how many were believed to be programmed."""
         self._note_loss(batch)
         count = self.rib.table(batch.vrf, batch.family).lost(batch)
         if count:
@@ -317,18 +320,18 @@ class State:
         if self._losses is not None:
             self._losses.append(lost)
 
-    def _lost_nexthop(self, identity: int) -> None:
+    def _lost_nexthop(self, nexthop: int) -> None:
         table = self.records[Kind.NEXTHOP]
         for group in list(table.all_programmed()):
-            if isinstance(group, Nexthop) and any(m.id == identity for m in group.members):
-                left = tuple(m for m in group.members if m.id != identity)
-                table.done(group.key, replace(group, members=left) if left else None)
+            if isinstance(group, Nexthop) and any(m.id == nexthop for m in group.members):
+                left = tuple(m for m in group.members if m.id != nexthop)
+                table.applied(group.key, replace(group, members=left) if left else None)
                 if not left:
                     self._lost_nexthop(group.id)
         for routes in self.rib:
-            routes.lost_nexthop(identity)
+            routes.lost_nexthop(nexthop)
 
 
 def _members_first(records: tuple[Record, ...]) -> list[Record]:
-    """Put groups behind what may be their members."""
+    """Return nexthops before groups: a group refers to its members."""
     return sorted(records, key=lambda r: isinstance(r, Nexthop) and r.type is NexthopType.GROUP)

@@ -1,4 +1,7 @@
-"""The reading side: what the state looks like to those who ask. It changes nothing."""
+"""The reading side: answers for Inspect and metrics, read from the state when somebody asks.
+
+Other facts come from the callables that `CoreView` is given. Nothing is pushed into it.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from controller.core import recordviews, routeviews
 from controller.core.clock import Clock
 from controller.core.describe import describe
 from controller.core.journal import Entry, Journal
@@ -34,7 +38,7 @@ from dualpath.model.view import (
 from dualpath.model.words import counted
 
 STEP_S = 1.0  # two clocks, read one after the other, differ by less
-NEARLY_FULL = 0.75  # of a neighbor table: from here on the kernel throws out rows in use
+NEARLY_FULL = 0.75  # of a neighbor table: from here on the kernel removes rows in use
 HOSTS = {"mac": "MACs", "ipv4": "IPv4 addresses", "ipv6": "IPv6 addresses"}
 NAMED = 3  # resources in a sentence
 _DROPS = {reserved(type_): Nexthop(reserved(type_), type_) for type_ in DROP_TYPES}
@@ -42,7 +46,7 @@ _DROPS = {reserved(type_): Nexthop(reserved(type_), type_) for type_ in DROP_TYP
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What does not change while the daemon runs."""
+    """Facts that do not change while the daemon runs."""
 
     version: str
     datapath: str
@@ -52,7 +56,7 @@ class Identity:
 
 
 class CoreView:
-    """Read access to the controller's state: `StateView` for inspection and metrics."""
+    """Implements `StateView`. The attributes without `_` are sources: set them before the start."""
 
     def __init__(
         self,
@@ -68,30 +72,32 @@ class CoreView:
         self._reconciler = reconciler
         self._clock = clock
         self._release = release
-        self._started = 0.0  # what `started_at` was last
+        self._started = 0.0  # what `started_at` was last time
         self._journal = Journal(self._expand)
-        self.resources: Sequence[ResourceStatus] = ()
+        self.resources: Callable[[], Sequence[ResourceStatus]] = lambda: ()
         self.planned: Callable[[], Plan | None] = lambda: None
         self.check: Callable[[], Awaitable[Audited]] = _nothing_to_check
+        """Compares frr-bridge with the kernel of FRR's namespace."""
         self.hosts: Callable[[], Iterable[HostCount]] = lambda: ()
         self.neighbor_tables: Callable[[], Sequence[NeighborTable]] = lambda: ()
         self.beside: Callable[[], Awaitable[Sequence[Difference]]] = _nothing
-        """Returns what differs of all that no datapath has, as FRR's own devices."""
+        """Returns the differences in FRR's shadow devices and twins."""
         self.repair_beside: Callable[[], None] = lambda: None
-        self.problem = ""  # what keeps the daemon from its job, beside the datapath
+        self.problem: Callable[[], str] = lambda: ""
+        """Returns why the daemon cannot do its job, for reasons that the state does not know."""
 
     def note(self, batch: RouteBatch | RecordBatch, failures: dict[int, str]) -> None:
-        """Enter an applied batch into the journal."""
+        """Add an applied batch to the journal."""
         self._journal.add(batch, failures, self._clock.epoch())
 
     def note_unmanaged(self, batch: RouteBatch | RecordBatch) -> None:
-        """Enter what changed of rows that no datapath is given."""
+        """Add changes of unmanaged rows to the journal."""
         self._journal.add(batch, {}, self._clock.epoch(), unmanaged=True)
 
     def status(self) -> Status:
         state, session = self._state, self._state.session
-        not_ready, tables = self._not_ready(), tuple(self.neighbor_tables())
-        hosts = tuple(self.hosts())
+        resources, tables = tuple(self.resources()), tuple(self.neighbor_tables())
+        hosts, not_ready = tuple(self.hosts()), self._not_ready(resources)
         return Status(
             version=self._identity.version,
             datapath=self._identity.datapath,
@@ -105,47 +111,48 @@ class CoreView:
             stale_after=self._epoch(session.stale_after),
             counts=tuple(self._counts()),
             repaired=state.repaired,
-            resources=tuple(self.resources),
+            resources=resources,
             sessions=tuple(replace(s, since=self._epoch(s.since)) for s in state.frr.sessions),
             vnis=state.frr.vnis,
             ready=not not_ready,
             not_ready=not_ready,
-            degraded=_degraded(self.resources, self._state.rib, tables, hosts),
+            degraded=_degraded(resources, self._state.rib, tables, hosts),
             neighbors=tables,
             hosts=hosts,
         )
 
     def _started_at(self) -> float:
-        """Return a value that stays the same until somebody sets the clock: clients compare it."""
+        """Return the same value until somebody sets the clock, as clients compare it."""
         now = self._epoch(self._identity.started_at)
         if abs(now - self._started) > STEP_S:
             self._started = now
         return self._started
 
     def _epoch(self, at: float) -> float:
-        """Return a monotonic time in seconds since the epoch, by the clock as it is set now."""
+        """Convert a monotonic time to seconds since the epoch, by the clock as it is set now."""
         return self._clock.epoch() - self._clock.monotonic() + at if at else 0.0
 
     def vteps(self, mac: Mac) -> tuple[bytes, ...]:
         return self._state.segments.vteps(mac)
 
     def ready(self) -> bool:
-        return not self._not_ready()
+        return not self._not_ready(self.resources())
 
     def route_tables(self) -> Sequence[tuple[str, Family]]:
         return sorted((table.vrf, table.family) for table in self._state.rib if len(table.rows))
 
     def routes(self, vrf: str, family: Family, start: int, limit: int) -> tuple[RouteRows, int]:
-        return self._state.rib.table(vrf, family).page(start, limit, self._state.generation)
+        rows = self._state.rib.table(vrf, family).rows
+        return routeviews.page(rows, start, limit, self._state.generation)
 
     def records(self, kind: Kind) -> Iterator[RecordRow]:
-        yield from list(self._state.records[kind].rows(self._state.generation))
+        yield from list(recordviews.show(self._state.records[kind], self._state.generation))
 
-    def nexthop(self, identity: int) -> Nexthop | None:
-        if drop := _DROPS.get(identity):
+    def nexthop(self, id_: int) -> Nexthop | None:
+        if drop := _DROPS.get(id_):
             return drop
         table = self._state.records[Kind.NEXTHOP]
-        found = table.desired(identity) or table.programmed(identity)
+        found = table.desired(id_) or table.programmed(id_)
         return found if isinstance(found, Nexthop) else None
 
     def changes(self, after: int) -> AsyncIterator[Change]:
@@ -173,24 +180,24 @@ class CoreView:
     def plan(self) -> Plan | None:
         return self.planned()
 
-    def _not_ready(self) -> str:
-        if self.problem:
-            return self.problem
+    def _not_ready(self, resources: Sequence[ResourceStatus]) -> str:
+        if problem := self.problem():
+            return problem
         if self._reconciler.unavailable:
             return f"the datapath does not answer: {self._reconciler.unavailable}"
         if not self._state.connected:
             return "frr-bridge is not connected"
         if not self._state.synced:
-            return self._state.session.reason or "FRR has not said everything yet"
-        underlays = [resource for resource in self.resources if resource.kind == "Underlay"]
+            return self._state.session.reason or "waiting for FRR to finish its replay"
+        underlays = [resource for resource in resources if resource.kind == "Underlay"]
         if underlays and not any(underlay.applied_generation for underlay in underlays):
             return f"Underlay {underlays[0].name} is not in force: {underlays[0].message}"
         return ""
 
     def _counts(self) -> Iterator[KindCount]:
         for table in self._state.records.values():
-            yield table.count(self._state.generation)
-        tables = [table.count(self._state.generation) for table in self._state.rib]
+            yield recordviews.count(table, self._state.generation)
+        tables = [routeviews.count(it.rows, self._state.generation) for it in self._state.rib]
         yield KindCount(
             Kind.ROUTE,
             desired=sum(count.desired for count in tables),
@@ -246,15 +253,15 @@ def _degraded(
     tables: Iterable[NeighborTable],
     hosts: Iterable[HostCount],
 ) -> str:
-    """Return what is not in force as it is written, or as FRR wants it; "" for nothing."""
+    """Return what FRR or a manifest wants and does not get, or soon will not; "" for nothing."""
     problems = []
     if failed := [f"{r.kind} {r.name}" for r in resources if not r.ready]:
         named = ", ".join(failed[:NAMED]) + (" and others" if len(failed) > NAMED else "")
         problems.append(f"{len(failed)} of {len(resources)} resources are not in force: {named}")
     unsupported: Counter[str] = Counter()
     for table in rib:
-        for identity, rows in table.unsupported().items():
-            unsupported[unsupported_reason(identity)] += rows
+        for id_, rows in routeviews.unsupported(table.rows).items():
+            unsupported[unsupported_reason(id_)] += rows
     for reason, rows in sorted(unsupported.items()):
         problems.append(f"{counted(rows, 'route')} cannot be forwarded: {reason}")
     problems += [

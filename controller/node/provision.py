@@ -330,9 +330,8 @@ class Provisioner:
         if self._reconciler.unavailable:
             raise Unavailable(f"the datapath does not answer: {self._reconciler.unavailable}")
         for kind in (Kind.VRF, Kind.VNI, Kind.PORT):
-            for row in self._state.records[kind].rows(0):
-                if row.error:
-                    outcome.blame(kind, row.record.key, row.error)
+            for key, error in self._state.records[kind].errors():
+                outcome.blame(kind, key, error)
 
     async def _frr_is_configured(self, intent: Intent, outcome: Outcome) -> bool:
         """Have FRR's configuration applied, once for each bridge; note why not."""

@@ -84,6 +84,8 @@ class Daemon:
         self._view.check = self._compare_frr
         self._view.hosts = self._hosts.counts
         self._view.neighbor_tables = backend.neighbor_tables
+        self._view.problem = self._problem
+        self._no_answer = ""  # why the datapath could not be adopted yet
         self._supervisor = BridgeSupervisor(settings, spaces.control, silent=self._silent)
         kept = (manifests.keep_again,) if manifests else ()
         notes = (*backend.notes, self._supervisor.note_again, *kept)
@@ -102,6 +104,7 @@ class Daemon:
                 tell=self._bus.send,
                 judge=manifests,
             )
+            self._view.resources = self._provisioner.statuses
             self._view.planned = self._provisioner.plan
             self._view.beside = self._provisioner.audit
             self._view.repair_beside = self._provisioner.look_again
@@ -159,18 +162,18 @@ class Daemon:
         while True:
             try:
                 capabilities = await self._datapath.capabilities()
-                self._reconciler.batch_rows = capabilities.batch_rows
+                self._reconciler.routes.batch_rows = capabilities.batch_rows
                 self._state.datapath_takes(capabilities.kinds)
                 log.info("datapath %s %s", capabilities.name, capabilities.version)
                 await self._reconciler.adopt()
-                self._view.problem = ""
+                self._no_answer = ""
                 return
             except Unavailable as error:
                 if not self._backend.beside:
                     raise
-                self._view.problem = f"the datapath does not answer yet: {error}"
+                self._no_answer = f"the datapath does not answer yet: {error}"
             if self._clock.monotonic() > began + _START_S:
-                log.warning("%s; waiting", self._view.problem)
+                log.warning("%s; waiting", self._no_answer)
                 began = math.inf
             await asyncio.sleep(_START_AGAIN_S)
 
@@ -200,7 +203,7 @@ class Daemon:
         elif isinstance(event, events.Checked):
             self._check.answered(event)
         else:
-            self._state.take(event)
+            self._state.learn(event)
 
     def _release(self) -> str:
         if self._bus.send(events.Release()):
@@ -274,11 +277,12 @@ class Daemon:
 
     def _tick(self) -> None:
         self._bus.tick()
-        if self._provisioner:
-            self._view.resources = self._provisioner.statuses()
-        problem = self._namespaces.problem or self.directory.problem
-        provisioned = self._provisioner.problem if self._provisioner else ""
-        self._view.problem = problem or provisioned
+
+    def _problem(self) -> str:
+        """Return why the controller cannot do its job; "" when it can."""
+        if problem := self._no_answer or self._namespaces.problem or self.directory.problem:
+            return problem
+        return self._provisioner.problem if self._provisioner else ""
 
     async def _every(self, period_s: float, call: Callable[[], None]) -> None:
         while True:

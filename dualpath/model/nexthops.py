@@ -1,8 +1,13 @@
 """Nexthops and groups: few, shared by many routes, replaced in place.
 
-A nexthop has an identity that its owner chose. It is zebra's nowhere but inside frr_bridge:
-the bridge gives every nexthop that it meets a *handle* of its own, because zebra's ids start
-over when zebra does, and the controller gives each a lasting id in the datapath.
+A nexthop has one of three names, depending on where it is:
+
+    zebra's id        inside frr_bridge only; begins again with every zebra
+    nexthop handle    from frr-bridge to the controller; begins again with every frr-bridge
+    nexthop id        from the controller to the datapath; outlives both
+
+`Nexthop.id` and the `nexthops` column of a route hold whichever applies. The types `NexthopHandle`
+and `NexthopId` keep the last two apart where both meet: in `controller/core/nexthop_ids.py`.
 """
 
 from __future__ import annotations
@@ -10,9 +15,15 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import ClassVar
+from typing import ClassVar, NewType
 
 from dualpath.model.kinds import Kind
+
+NexthopHandle = NewType("NexthopHandle", int)
+"""frr-bridge's name for the contents of a nexthop; u32, not 0."""
+
+NexthopId = NewType("NexthopId", int)
+"""The controller's lasting name for a nexthop in the datapath; u32, not 0."""
 
 V4_MAPPED = b"\0" * 10 + b"\xff\xff"
 """::ffff:0:0/96: how zebra writes an IPv4 VTEP as the gateway of an IPv6 route."""
@@ -33,7 +44,7 @@ FIRST_RESERVED = 0xFFFF_FF00
 BLACKHOLE = FIRST_RESERVED + NexthopType.BLACKHOLE
 UNREACHABLE = FIRST_RESERVED + NexthopType.UNREACHABLE
 PROHIBIT = FIRST_RESERVED + NexthopType.PROHIBIT
-"""Reserved identities, the same for every owner: no object stands behind them."""
+"""Reserved ids, the same for every owner: no object stands behind them."""
 
 
 UNSUPPORTED = (
@@ -46,10 +57,10 @@ UNSUPPORTED = (
     "route type",
     "no nexthop",
 )
-"""Why a route that zebra sent cannot be forwarded. Append only: places in it are identities."""
+"""Why a route of zebra's cannot be forwarded. Append only: an index in it makes a reserved id."""
 
 FIRST_UNSUPPORTED = FIRST_RESERVED + 0x80
-"""Identities from here on name a reason in UNSUPPORTED; no datapath is ever given one."""
+"""Ids from here on name a reason in UNSUPPORTED; no datapath is ever given one."""
 
 MOST_WEIGHT = 256  # what struct nexthop_grp in linux/nexthop.h holds before Linux 6.12
 
@@ -97,32 +108,32 @@ class Nexthop:
 
 
 def reserved(type_: NexthopType) -> int:
-    """Return the reserved identity of a type that drops packets."""
+    """Return the reserved id of a type that drops packets."""
     return FIRST_RESERVED + type_
 
 
-def is_reserved(identity: int) -> bool:
-    return identity >= FIRST_RESERVED
+def is_reserved(id_: int) -> bool:
+    return id_ >= FIRST_RESERVED
 
 
 def unsupported(reason: str) -> int:
-    """Return the reserved identity of a nexthop that no datapath can use, by its reason."""
+    """Return the reserved id of a nexthop that no datapath can use, by the reason."""
     return FIRST_UNSUPPORTED + (UNSUPPORTED.index(reason) if reason in UNSUPPORTED else 0)
 
 
-def unsupported_reason(identity: int) -> str:
+def unsupported_reason(id_: int) -> str:
     """Return why no datapath can use a nexthop, "" when one can."""
-    place = identity - FIRST_UNSUPPORTED
-    if place < 0:
+    index = id_ - FIRST_UNSUPPORTED
+    if index < 0:
         return ""
-    return UNSUPPORTED[place] if place < len(UNSUPPORTED) else UNSUPPORTED[0]
+    return UNSUPPORTED[index] if index < len(UNSUPPORTED) else UNSUPPORTED[0]
 
 
-def called(identity: int) -> str:
-    """Return what people call a nexthop that is known by its identity alone."""
-    if reason := unsupported_reason(identity):
+def called(id_: int) -> str:
+    """Return a name for people of a nexthop of which only the id is known."""
+    if reason := unsupported_reason(id_):
         return f"unsupported: {reason}"
     for type_ in DROP_TYPES:
-        if identity == reserved(type_):
+        if id_ == reserved(type_):
             return type_.name.lower()
-    return f"nexthop {identity}" if identity else ""
+    return f"nexthop {id_}" if id_ else ""

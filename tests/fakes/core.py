@@ -78,11 +78,11 @@ class Core:
     def routes(self, *rows: str, vrf: str = "default") -> None:
         self._changed(batch(*rows, vrf=vrf))
 
-    def _changed(self, said: Batch) -> None:
-        self.state.take(events.Changed(said))
+    def _changed(self, changed: Batch) -> None:
+        self.state.learn(events.Changed(changed))
 
     def synced(self) -> None:
-        self.state.take(events.Synced())
+        self.state.learn(events.Synced())
 
     async def settle(self) -> None:
         """Wait until there is nothing left to do but to retry."""

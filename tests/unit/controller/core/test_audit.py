@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import numpy as np
 import pytest
 
+from controller.core import routeviews
 from dualpath.model import events
 from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import Flood
@@ -90,7 +91,7 @@ async def test_what_the_datapath_makes_itself_is_no_difference(core: Core) -> No
     core.say(ONE)
     own = batch(f"+ {A} 1")
     own.protocols[:] = RTPROT_KERNEL
-    core.state.take(events.Changed(own))
+    core.state.learn(events.Changed(own))
     assert await found(core) == []
 
 
@@ -121,10 +122,8 @@ async def test_refused_row_that_somebody_changed_is_named_once(core: Core) -> No
     core.routes(f"+ {A} 2")
     await core.settle()
     table = core.state.rib.table("default", batch(f"+ {A} 1").family)
-    held = [
-        problem for problem, _, lengths in table.audit([batch(f"+ {A} 9")], NONE) if len(lengths)
-    ]
-    assert held == [Problem.DIFFERENT]
+    found = routeviews.audit(table.rows, [batch(f"+ {A} 9")], NONE)
+    assert [problem for problem, _, lengths in found if len(lengths)] == [Problem.DIFFERENT]
 
 
 async def test_all_rows_are_counted_and_some_are_named(core: Core) -> None:
@@ -142,7 +141,7 @@ def test_columns_are_compared_without_a_row_each() -> None:
     table = core.state.rib.table("default", batch(f"+ {A} 1").family)
     table.adopt(batch(f"+ {A} 1", f"+ {B} 1"), now=1.0)
     held = batch(f"+ {A} 2", "+ 12.0.0.0/8 1")
-    rows = {p: lengths.tolist() for p, _, lengths in table.audit([held], np.empty(0, np.uint32))}
+    rows = {p: lengths.tolist() for p, _, lengths in routeviews.audit(table.rows, [held], NONE)}
     assert rows == {
         Problem.DIFFERENT: [8],
         Problem.UNEXPECTED: [8],

@@ -196,7 +196,7 @@ async def slow() -> AsyncIterator[tuple[Core, Slow]]:
     """A core that gives a slow datapath two routes at a time."""
     datapath = Slow()
     core = Core(datapath)
-    core.reconciler.batch_rows = 2
+    core.reconciler.routes.batch_rows = 2
     async with running(core):
         core.subscribe()
         core.say(via(1, 1))
@@ -230,7 +230,7 @@ async def test_two_batches_at_work_get_no_answer(slow: tuple[Core, Slow]) -> Non
 @pytest.mark.parametrize("rows", [2, 4096])
 @pytest.mark.parametrize("seed", range(3))
 async def test_after_all_the_datapath_has_what_frr_wants(core: World, seed: int, rows: int) -> None:
-    core.reconciler.batch_rows = rows
+    core.reconciler.routes.batch_rows = rows
     talk, dice = Talk(core, seed), random.Random(-seed - 1)
     for _ in range(60):
         for _ in range(dice.randint(1, 4)):

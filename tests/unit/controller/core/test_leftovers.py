@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from controller.core.nexthop_ids import FIRST_ID
-from controller.core.reconciler import TURN_S
+from controller.core.routeapplier import TURN_S
 from datapaths.base import Batch, RowFailure
 from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import Flood
@@ -121,7 +121,7 @@ async def test_restarts_and_replacements_leave_no_nexthop(seed: int) -> None:
         assert core.nexthops() == []
         assert list(core.state.records[Kind.NEXTHOP]) == []
         ids = core.state.nexthop_ids
-        assert (ids._of_handle, ids._contents, any(ids._unclaimed.values())) == ({}, {}, False)
+        assert (ids._of_handle, ids._nexthops, any(ids._unclaimed.values())) == ({}, {}, False)
 
 
 async def test_a_group_and_its_members_go_without_another_word() -> None:
@@ -206,7 +206,7 @@ async def test_a_record_wanted_again_during_the_round_is_not_withdrawn() -> None
 async def test_a_withdrawal_found_late_in_a_long_round_needs_no_further_word() -> None:
     core = Core(meanwhile := Meanwhile())
     meanwhile.core = core
-    core.reconciler.batch_rows = 1
+    core.reconciler.routes.batch_rows = 1
     async with running(core):
         core.subscribe()
         core.say(via(1, 1), via(2, 2))

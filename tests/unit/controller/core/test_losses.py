@@ -112,7 +112,7 @@ class Losing(LoggingDatapath):
 async def test_a_route_that_goes_while_it_is_in_the_datapaths_hands(rows: int) -> None:
     losing = Losing()
     core = Core(losing)
-    core.reconciler.batch_rows = rows
+    core.reconciler.routes.batch_rows = rows
     async with running(core):
         core.subscribe()
         core.say(ONE)

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from controller.core.nexthop_ids import FIRST_ID, NexthopIds
-from dualpath.model.nexthops import BLACKHOLE, FIRST_RESERVED, Member, Nexthop, NexthopType
+from dualpath.model.nexthops import (
+    BLACKHOLE,
+    FIRST_RESERVED,
+    Member,
+    Nexthop,
+    NexthopHandle,
+    NexthopId,
+    NexthopType,
+)
 
 
 def via(handle: int, last: int) -> Nexthop:
@@ -71,11 +79,11 @@ def test_another_bridge_claims_what_was_changed_last() -> None:
 def test_an_id_that_is_gone_is_not_claimed() -> None:
     ids = NexthopIds()
     identity = ids.claim(via(1, 1)).id
-    assert ids.release(1) == identity
-    assert ids.release(1) == 0
+    assert ids.release(NexthopHandle(1)) == identity
+    assert ids.release(NexthopHandle(1)) == 0
     ids.new_bridge()
-    ids.forget(identity)
-    ids.forget(identity)
+    ids.forget(NexthopId(identity))
+    ids.forget(NexthopId(identity))
     assert ids.claim(via(1, 1)).id != identity
 
 
@@ -84,7 +92,7 @@ def test_handles_become_ids_in_columns() -> None:
     identity = ids.claim(via(3000, 1)).id
     handles = np.array([3000, 7, 1 << 30, BLACKHOLE], np.uint32)
     assert ids.translate(handles).tolist() == [identity, 0, 0, BLACKHOLE]
-    ids.release(3000)
+    ids.release(NexthopHandle(3000))
     assert ids.translate(handles)[0] == 0
 
 
@@ -106,7 +114,7 @@ def test_a_huge_handle_costs_no_more_memory_than_another() -> None:
         tracemalloc.stop()
     handles = np.array([huge, 1, huge - 1], np.uint32)
     assert ids.translate(handles).tolist() == [one, two, 0]
-    assert ids.release(huge) == one
+    assert ids.release(NexthopHandle(huge)) == one
     assert ids.translate(handles).tolist() == [0, two, 0]
 
 

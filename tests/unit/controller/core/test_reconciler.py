@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
+from controller.core import recordviews
 from datapaths.base import Batch, Lost, RowFailure
 from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import Flood, Mac
@@ -51,7 +52,7 @@ async def test_what_is_wanted_is_programmed(core: Core) -> None:
     assert core.datapath.lookup("10.1.1.1") == one
     assert core.datapath.lookup("11.1.1.1") == group
     assert core.datapath.records[Kind.FLOOD] == {FLOOD.key: FLOOD}
-    assert core.state.records[Kind.NEXTHOP].count(1).failed == 0
+    assert recordviews.count(core.state.records[Kind.NEXTHOP], 1).failed == 0
 
 
 async def test_kinds_go_up_in_order(core: Core) -> None:
@@ -141,7 +142,7 @@ async def test_a_refused_row_is_tried_again_with_more_and_more_patience() -> Non
             assert made.datapath.log.count("+ VRF red") == tries
             await made.later(0.6)
             assert made.datapath.log.count("+ VRF red") == tries + 1
-        rows = {row.record.key: row for row in made.state.records[Kind.VRF].rows(0)}
+        rows = {row.record.key: row for row in recordviews.show(made.state.records[Kind.VRF], 0)}
         assert (rows["red"].state, rows["red"].error) == (
             RowState.FAILED,
             "EPERM: refused by a test",

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from controller.core import recordviews
 from controller.core.records import FROM_INTENT, RecordTable
 from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import Flood, Lsp, Mac
@@ -27,12 +28,12 @@ def programmed(*records: Mac) -> RecordTable:
     table = RecordTable(Kind.MAC)
     want(table, *records)
     for key, desired, _ in table.pending():
-        table.done(key, desired)
+        table.applied(key, desired)
     return table
 
 
 def states(table: RecordTable, generation: int = 1) -> list[RowState]:
-    return [row.state for row in table.rows(generation)]
+    return [row.state for row in recordviews.show(table, generation)]
 
 
 def test_only_differences_are_pending() -> None:
@@ -56,7 +57,7 @@ def test_what_leaves_stays_until_it_is_gone() -> None:
     table.unwant(mac(1).key, now=1.0)
     assert states(table) == [RowState.LEAVING]
     assert table.pending() == [(mac(1).key, None, mac(1))]
-    table.done(mac(1).key, None)
+    table.applied(mac(1).key, None)
     assert list(table) == []
 
 
@@ -64,13 +65,13 @@ def test_a_refused_record_is_tried_again() -> None:
     table = RecordTable(Kind.MAC)
     want(table, mac(1))
     table.pending()
-    assert table.failed(mac(1).key, "EBUSY", now=2.0)
-    assert not table.failed(mac(1).key, "EBUSY", now=3.0)
+    assert table.refuse(mac(1).key, "EBUSY", now=2.0)
+    assert not table.refuse(mac(1).key, "EBUSY", now=3.0)
     assert states(table) == [RowState.FAILED]
     assert table.pending() == []
     table.retry()
     assert len(table.pending()) == 1
-    table.done(mac(1).key, mac(1))
+    table.applied(mac(1).key, mac(1))
     assert not table.has_failed()
 
 
@@ -78,7 +79,7 @@ def test_a_refused_change_that_is_taken_back_has_not_failed() -> None:
     table = programmed(mac(1))
     want(table, mac(1, vtep=2))
     table.pending()
-    table.failed(mac(1).key, "EBUSY", now=2.0)
+    table.refuse(mac(1).key, "EBUSY", now=2.0)
     want(table, mac(1))
     assert table.pending() == []
     assert states(table) == [RowState.PROGRAMMED]
@@ -89,7 +90,7 @@ def test_comparison_with_the_datapath_leaves_refused_records_to_the_retry() -> N
     table = RecordTable(Kind.MAC)
     want(table, mac(1), mac(2))
     table.pending()
-    table.failed(mac(1).key, "EBUSY", now=2.0)
+    table.refuse(mac(1).key, "EBUSY", now=2.0)
     table.touch_unsettled(complete=True)
     assert [key for key, _, _ in table.pending()] == [mac(2).key]
 
@@ -114,7 +115,7 @@ def test_refused_change_that_is_taken_back_is_not_refused_any_more() -> None:
     table = programmed(mac(1))
     want(table, mac(1, vtep=2))
     table.pending()
-    table.failed(mac(1).key, "EBUSY", now=2.0)
+    table.refuse(mac(1).key, "EBUSY", now=2.0)
     assert len(list(table.refused())) == 1
     want(table, mac(1))
     assert list(table.refused()) == []
@@ -125,14 +126,14 @@ def test_a_refused_record_that_nobody_wants_leaves_no_trace(how: str) -> None:
     table = RecordTable(Kind.MAC)
     want(table, mac(1))
     table.pending()
-    table.failed(mac(1).key, "EBUSY", now=2.0)
+    table.refuse(mac(1).key, "EBUSY", now=2.0)
     if how == "unwant":
         table.unwant(mac(1).key, now=3.0)
     else:
         table.sweep(2, now=3.0)
     assert not table.has_failed()
-    assert (list(table), table.count(2).failed) == ([], 0)
-    assert not table.failed(mac(1).key, "EBUSY", now=4.0)
+    assert (list(table), recordviews.count(table, 2).failed) == ([], 0)
+    assert not table.refuse(mac(1).key, "EBUSY", now=4.0)
 
 
 def test_adopted_records_stay_until_the_sweep() -> None:
@@ -150,15 +151,15 @@ def test_adopted_records_stay_until_the_sweep() -> None:
 def test_what_a_manifest_says_is_never_stale() -> None:
     table = RecordTable(Kind.VNI)
     table.want(mac(1), generation=FROM_INTENT, session=0, now=1.0)
-    table.done(mac(1).key, mac(1))
-    assert [row.state for row in table.rows(7)] == [RowState.PROGRAMMED]
-    assert table.count(7).stale == 0
+    table.applied(mac(1).key, mac(1))
+    assert [row.state for row in recordviews.show(table, 7)] == [RowState.PROGRAMMED]
+    assert recordviews.count(table, 7).stale == 0
 
 
 def test_records_of_a_kind_that_no_datapath_takes_are_counted_as_unmanaged() -> None:
     table = RecordTable(Kind.LSP, managed=False)
     want(table, Lsp(16), Lsp(17))
-    count = table.count(1)
+    count = recordviews.count(table, 1)
     assert (count.desired, count.programmed, count.unmanaged) == (0, 0, 2)
 
 
@@ -213,13 +214,13 @@ def _round(table: RecordTable, there: dict[object, Mac], refused: set[int]) -> N
         assert before == there.get(key)
         if desired is None:
             del there[key]
-            table.done(key, None)
+            table.applied(key, None)
         elif isinstance(desired, Mac):
             if desired.mac[-1] in refused:
-                table.failed(key, "EBUSY", now=1.0)
+                table.refuse(key, "EBUSY", now=1.0)
                 continue
             there[key] = desired
-            table.done(key, desired)
+            table.applied(key, desired)
 
 
 def test_rows_come_in_the_order_of_their_numbers_and_no_number_comes_again() -> None:
@@ -229,6 +230,6 @@ def test_rows_come_in_the_order_of_their_numbers_and_no_number_comes_again() -> 
         table.want(flood, generation=1, session=1, now=1.0)
     table.unwant(floods[1].key, now=2.0)
     table.want(floods[1], generation=1, session=1, now=3.0)
-    rows = list(table.rows(1))
+    rows = list(recordviews.show(table, 1))
     assert [row.record for row in rows] == [floods[0], floods[2], floods[3], floods[1]]
     assert [row.number for row in rows] == [1, 3, 4, 5]

@@ -87,7 +87,7 @@ async def test_refused_records_of_every_kind_are_few_lines(records: list[Record]
     with Written() as written:
         async with running(made):
             batch = RecordBatch(records[0].kind, tuple(records))
-            made.state.take(events.Changed(batch))
+            made.state.learn(events.Changed(batch))
             await made.settle()
         assert written.rows == len(records)
         assert len(written.lines) <= 20

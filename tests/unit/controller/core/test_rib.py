@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from controller.core import routeviews
 from controller.core.rib import Rib, RouteTable
 from dualpath.model.nexthops import unsupported
 from dualpath.model.routes import RTPROT_KERNEL, U32, Family, Op, RouteBatch
@@ -41,7 +42,7 @@ class Table:
         return len(changed)
 
     def take(self, op: Op = Op.UPSERT, limit: int = 100) -> tuple[Slots, RouteBatch] | None:
-        return self.table.take(limit, every, op)
+        return self.table.pending.next_batch(limit, every, op)
 
     def begin(self, op: Op = Op.UPSERT) -> tuple[Slots, RouteBatch]:
         """Take what there has to be."""
@@ -59,12 +60,12 @@ class Table:
         applied: dict[str, int] = {}
         for op in (Op.UPSERT, Op.WITHDRAW, Op.UPSERT):
             while taken := self.take(op):
-                self.table.done(*taken, [])
+                self.table.pending.applied(*taken, [])
                 applied |= rows_of(taken[1])
         return applied
 
     def states(self, generation: int = 1) -> dict[str, RowState]:
-        shown, _ = self.table.page(0, 100, generation)
+        shown, _ = routeviews.page(self.table.rows, 0, 100, generation)
         texts = [
             ".".join(map(str, prefix)) + f"/{length}"
             for prefix, length in zip(shown.prefixes.tolist(), shown.lengths.tolist(), strict=True)
@@ -118,7 +119,7 @@ def test_a_change_while_the_datapath_is_at_work_is_taken_next() -> None:
     made.learn(f"+ {A} 1")
     taken = made.begin()
     made.learn(f"+ {A} 2")
-    made.table.done(*taken, [])
+    made.table.pending.applied(*taken, [])
     assert made.apply() == {A: 2}
 
 
@@ -128,7 +129,7 @@ def test_a_withdrawal_while_the_datapath_is_at_work_is_taken_next() -> None:
     taken = made.begin()
     made.learn(f"- {A}")
     assert len(made.table.rows) == 1
-    made.table.done(*taken, [])
+    made.table.pending.applied(*taken, [])
     assert made.apply() == {A: 0}
     assert len(made.table.rows) == 0
 
@@ -140,8 +141,8 @@ def test_a_row_at_work_is_nobody_elses_until_it_is_done() -> None:
     made.learn(f"+ {A} 2", f"+ {C} 1")
     second = made.begin()
     assert rows_of(second[1]) == {C: 1}
-    made.table.done(*second, [])
-    made.table.done(*first, [])
+    made.table.pending.applied(*second, [])
+    made.table.pending.applied(*first, [])
     assert made.apply() == {A: 2}
 
 
@@ -151,9 +152,9 @@ def test_a_refused_row_that_is_wanted_otherwise_since_is_taken_next() -> None:
     first = made.begin()
     made.learn(f"+ {A} 2")
     assert made.take() is None
-    made.table.done(*first, [(0, "EINVAL")])
+    made.table.pending.applied(*first, [(0, "EINVAL")])
     assert made.apply() == {A: 2}
-    assert not made.table.failed
+    assert not made.table.pending.failed
 
 
 @pytest.mark.parametrize("lost", [False, True])
@@ -165,7 +166,7 @@ def test_a_refused_row_that_was_withdrawn_meanwhile_is_gone(lost: bool) -> None:
         assert made.table.lost(batch(f"- {A}")) == 1
     else:
         made.learn(f"- {A}")
-    made.table.done(*taken, [(0, "EINVAL")])
+    made.table.pending.applied(*taken, [(0, "EINVAL")])
     assert (len(made.table.rows), made.apply()) == (0, {})
 
 
@@ -173,33 +174,33 @@ def test_a_refused_row_is_kept_and_tried_again() -> None:
     made = Table()
     made.learn(f"+ {A} 1", f"+ {B} 1")
     taken = made.begin()
-    made.table.done(*taken, [(1, "ENETUNREACH")])
+    made.table.pending.applied(*taken, [(1, "ENETUNREACH")])
     assert made.states() == {A: RowState.PROGRAMMED, B: RowState.FAILED}
-    shown, _ = made.table.page(0, 9, 1)
+    shown, _ = routeviews.page(made.table.rows, 0, 9, 1)
     assert shown.errors.tolist() == [0, errno.ENETUNREACH]
-    assert made.table.failed
+    assert made.table.pending.failed
     assert made.rows() == {}
-    made.table.retry()
+    made.table.pending.retry()
     assert made.apply() == {B: 1}
-    assert not made.table.failed
+    assert not made.table.pending.failed
 
 
 def test_a_refused_row_that_nobody_wants_any_more_is_gone() -> None:
     made = Table()
     made.learn(f"+ {A} 1")
     taken = made.begin()
-    made.table.done(*taken, [(0, "EINVAL")])
+    made.table.pending.applied(*taken, [(0, "EINVAL")])
     made.learn(f"- {A}")
-    assert (len(made.table.rows), made.table.failed) == (0, False)
+    assert (len(made.table.rows), made.table.pending.failed) == (0, False)
 
 
 def test_a_refused_change_that_is_taken_back_has_not_failed() -> None:
     made = Table(f"+ {A} 1")
     made.learn(f"+ {A} 2")
     taken = made.begin()
-    made.table.done(*taken, [(0, "EINVAL")])
+    made.table.pending.applied(*taken, [(0, "EINVAL")])
     made.learn(f"+ {A} 1")
-    assert not made.table.failed
+    assert not made.table.pending.failed
     assert made.states() == {A: RowState.PROGRAMMED}
 
 
@@ -207,8 +208,8 @@ def test_an_unknown_errno_is_still_a_failure() -> None:
     made = Table()
     made.learn(f"+ {A} 1")
     taken = made.begin()
-    made.table.done(*taken, [(0, "NOT AN ERRNO")])
-    assert made.table.page(0, 9, 1)[0].errors.tolist() == [errno.EIO]
+    made.table.pending.applied(*taken, [(0, "NOT AN ERRNO")])
+    assert routeviews.page(made.table.rows, 0, 9, 1)[0].errors.tolist() == [errno.EIO]
 
 
 def test_an_abandoned_take_is_taken_again() -> None:
@@ -216,7 +217,7 @@ def test_an_abandoned_take_is_taken_again() -> None:
     made.learn(f"+ {A} 1", f"- {B}")
     for op in (Op.UPSERT, Op.WITHDRAW):
         taken = made.begin(op)
-        made.table.abandon(taken[0])
+        made.table.pending.abandon(taken[0])
     assert made.apply() == {A: 1, B: 0}
 
 
@@ -225,7 +226,7 @@ def test_an_abandoned_row_that_was_withdrawn_is_gone() -> None:
     made.learn(f"+ {A} 1")
     taken = made.begin()
     made.learn(f"- {A}")
-    made.table.abandon(taken[0])
+    made.table.pending.abandon(taken[0])
     assert len(made.table.rows) == 0
 
 
@@ -233,12 +234,12 @@ def test_a_row_waits_for_its_nexthop() -> None:
     """Invariant 3."""
     made = Table()
     made.learn(f"+ {A} 1", f"+ {B} 2")
-    taken = made.table.take(9, lambda ids: ids == 2, Op.UPSERT)
+    taken = made.table.pending.next_batch(9, lambda ids: ids == 2, Op.UPSERT)
     assert taken
     assert rows_of(taken[1]) == {B: 2}
-    made.table.done(*taken, [])
+    made.table.pending.applied(*taken, [])
     assert made.rows() == {}
-    made.table.unpark()
+    made.table.pending.unpark()
     assert made.rows() == {A: 1}
 
 
@@ -246,7 +247,7 @@ def test_a_row_waits_for_its_nexthop() -> None:
 def test_a_waiting_row_that_changes_waits_no_longer(change: str, result: int) -> None:
     made = Table(f"+ {A} 1")
     made.learn(f"+ {A} 2")
-    assert made.table.take(9, none, Op.UPSERT) is None
+    assert made.table.pending.next_batch(9, none, Op.UPSERT) is None
     made.learn(change)
     assert made.apply() == {A: result}
 
@@ -254,7 +255,7 @@ def test_a_waiting_row_that_changes_waits_no_longer(change: str, result: int) ->
 def test_a_waiting_row_is_swept() -> None:
     made = Table(f"+ {A} 1")
     made.learn(f"+ {A} 2")
-    assert made.table.take(9, none, Op.UPSERT) is None
+    assert made.table.pending.next_batch(9, none, Op.UPSERT) is None
     made.table.sweep(2, 6.0)
     assert made.apply() == {A: 0}
 
@@ -288,7 +289,7 @@ def test_a_lost_row_that_was_leaving_is_gone() -> None:
 def test_routes_go_with_their_nexthop() -> None:
     made = Table(f"+ {A} 1", f"+ {B} 2")
     assert made.table.lost_nexthop(1) == 1
-    assert made.table.used() == {2}
+    assert routeviews.used_nexthops(made.table.rows) == {2}
     assert made.apply() == {A: 1}
 
 
@@ -337,7 +338,7 @@ def test_batches_keep_to_the_limit() -> None:
     sizes = []
     while taken := made.take(limit=4):
         sizes.append(len(taken[1]))
-        made.table.done(*taken, [])
+        made.table.pending.applied(*taken, [])
     assert sizes == [4, 4, 2]
 
 
@@ -345,9 +346,9 @@ def test_counts_and_states() -> None:
     made = Table(f"+ {A} 1", f"+ {B} 1")
     made.learn(f"+ {A} 2", f"- {B}", f"+ {C} 1")
     assert made.states() == {A: RowState.PENDING, B: RowState.LEAVING, C: RowState.PENDING}
-    count = made.table.count(1)
+    count = routeviews.count(made.table.rows, 1)
     assert (count.desired, count.programmed, count.failed, count.stale) == (2, 2, 0, 0)
-    assert made.table.count(2).stale == 2
+    assert routeviews.count(made.table.rows, 2).stale == 2
 
 
 @pytest.mark.parametrize("prefix", [A, A6])
@@ -358,18 +359,18 @@ def test_rows_that_the_datapath_makes_itself_are_counted_apart(prefix: str) -> N
     connected.protocols[:] = RTPROT_KERNEL
     made.table.learn(connected, generation=1, session=1, now=1.0)
     made.apply()
-    count = made.table.count(1)
+    count = routeviews.count(made.table.rows, 1)
     assert (count.desired, count.programmed, count.unmanaged) == (0, 0, 1)
     made.learn(f"+ {prefix} 1")  # a BGP route replaces it
     made.apply()
-    count = made.table.count(1)
+    count = routeviews.count(made.table.rows, 1)
     assert (count.desired, count.programmed, count.unmanaged) == (1, 1, 0)
 
 
 def test_a_route_that_no_datapath_can_use_is_desired_and_failed() -> None:
     made = Table()
     made.learn(f"+ {A} {unsupported('MPLS encapsulation')}")
-    count = made.table.count(1)
+    count = routeviews.count(made.table.rows, 1)
     assert (count.desired, count.programmed, count.failed, count.unmanaged) == (1, 0, 1, 0)
 
 

@@ -8,6 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from controller.core import routeviews
 from controller.core.rib import RouteTable
 from dualpath.model.routes import U32, Family, Op, RouteBatch
 from dualpath.model.table import Slots
@@ -47,7 +48,7 @@ class RouteTableMachine(RuleBasedStateMachine):
     @precondition(lambda self: len(self.taken) < 3)
     @rule(op=st.sampled_from(list(Op)), limit=st.integers(1, 5))
     def take(self, op: Op, limit: int) -> None:
-        taken = self.table.take(limit, self._ready, op)
+        taken = self.table.pending.next_batch(limit, self._ready, op)
         if not taken:
             return
         slots, rows = taken
@@ -67,13 +68,13 @@ class RouteTableMachine(RuleBasedStateMachine):
         for index, (prefix, nexthop) in enumerate(rows_of(rows).items()):
             if index not in bad:
                 self._program(prefix, nexthop)
-        self.table.done(slots, rows, [(index, "EINVAL") for index in bad])
+        self.table.pending.applied(slots, rows, [(index, "EINVAL") for index in bad])
 
     @precondition(lambda self: self.taken)
     @rule(which=st.integers(0, 2))
     def abandon(self, which: int) -> None:
         slots, _ = self.taken.pop(which % len(self.taken))
-        self.table.abandon(slots)
+        self.table.pending.abandon(slots)
 
     @precondition(lambda self: not self.taken and self.datapath)
     @rule(data=st.data())
@@ -99,7 +100,7 @@ class RouteTableMachine(RuleBasedStateMachine):
     @rule(nexthop=st.integers(1, 3))
     def nexthop_comes(self, nexthop: int) -> None:
         self.ready.add(nexthop)
-        self.table.unpark()
+        self.table.pending.unpark()
 
     @precondition(lambda self: not self.taken)
     @rule(prefix=st.sampled_from(PREFIXES), nexthop=NEXTHOPS)
@@ -114,11 +115,11 @@ class RouteTableMachine(RuleBasedStateMachine):
 
     @rule()
     def retry(self) -> None:
-        self.table.retry()
+        self.table.pending.retry()
 
     @invariant()
     def at_the_end_the_datapath_has_what_was_said(self) -> None:
-        count = self.table.count(self.generation)
+        count = routeviews.count(self.table.rows, self.generation)
         assert count.desired == len(self.desired)
         assert count.programmed == len(self.datapath)
 
@@ -126,8 +127,8 @@ class RouteTableMachine(RuleBasedStateMachine):
         while self.taken:
             self.done(set(), 0)
         self.ready = {1, 2, 3}
-        self.table.unpark()
-        self.table.retry()
+        self.table.pending.unpark()
+        self.table.pending.retry()
         for op in (Op.UPSERT, Op.WITHDRAW, Op.UPSERT):
             self.take(op, 5)
             while self.taken:
@@ -135,7 +136,7 @@ class RouteTableMachine(RuleBasedStateMachine):
                 self.take(op, 5)
         assert self.datapath == self.desired
         assert len(self.table.rows) == len(self.desired)
-        assert not self.table.failed
+        assert not self.table.pending.failed
 
     def _program(self, prefix: str, nexthop: int) -> None:
         self.datapath.pop(prefix, None)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from controller.core import recordviews, routeviews
 from controller.core.nexthop_ids import FIRST_ID
 from dualpath.model import events
 from dualpath.model.kinds import Kind
@@ -31,13 +32,14 @@ def core() -> Core:
 
 
 def desired(made: Core, vrf: str = "default") -> int:
-    return made.state.rib.table(vrf, Family.INET).count(made.state.generation).desired
+    rows = made.state.rib.table(vrf, Family.INET).rows
+    return routeviews.count(rows, made.state.generation).desired
 
 
 def test_a_group_may_stand_before_its_members_in_a_batch() -> None:
     made = core()
-    made.state.take(events.Changed(RecordBatch(Kind.NEXTHOP, (GROUP, ONE))))
-    assert made.state.records[Kind.NEXTHOP].count(1).desired == 2
+    made.state.learn(events.Changed(RecordBatch(Kind.NEXTHOP, (GROUP, ONE))))
+    assert recordviews.count(made.state.records[Kind.NEXTHOP], 1).desired == 2
 
 
 def test_a_route_without_a_nexthop_is_left_out_and_the_rest_stands() -> None:
@@ -53,19 +55,19 @@ def test_group_that_an_earlier_bridge_left_out_is_forgotten() -> None:
     made.say(GROUP)
     made.subscribe()
     made.say(ONE)
-    assert made.state.records[Kind.NEXTHOP].count(2).desired == 1
+    assert recordviews.count(made.state.records[Kind.NEXTHOP], 2).desired == 1
 
 
 def test_a_group_waits_for_the_last_of_its_members(caplog: pytest.LogCaptureFixture) -> None:
     made = core()
     made.say(GROUP_OF_GROUP, GROUP, GROUP)
-    assert made.state.records[Kind.NEXTHOP].count(1).desired == 0
+    assert recordviews.count(made.state.records[Kind.NEXTHOP], 1).desired == 0
     assert len(caplog.messages) == 2
     made.say(ONE)
-    assert made.state.records[Kind.NEXTHOP].count(1).desired == 3
+    assert recordviews.count(made.state.records[Kind.NEXTHOP], 1).desired == 3
     made.routes("+ 10.0.0.0/8 4")
     made.routes("+ 2001:db8::/32 4")
-    assert [table.count(1).desired for table in made.state.rib] == [1, 1]
+    assert [routeviews.count(it.rows, 1).desired for it in made.state.rib] == [1, 1]
 
 
 def test_a_group_keeps_what_it_was_until_its_new_member_comes() -> None:
@@ -85,20 +87,20 @@ def test_a_group_that_waits_can_be_withdrawn() -> None:
     made.say(GROUP)
     made.unsay(GROUP)
     made.say(ONE)
-    assert made.state.records[Kind.NEXTHOP].count(1).desired == 1
+    assert recordviews.count(made.state.records[Kind.NEXTHOP], 1).desired == 1
 
 
 @pytest.mark.parametrize("handle", [0, BLACKHOLE, 2**32 - 1])
 def test_a_nexthop_by_a_reserved_handle_is_left_out(handle: int) -> None:
     made = core()
     made.say(replace(ONE, id=handle), ONE)
-    assert made.state.records[Kind.NEXTHOP].count(1).desired == 1
+    assert recordviews.count(made.state.records[Kind.NEXTHOP], 1).desired == 1
 
 
 def test_the_session_is_kept_as_told() -> None:
     made = core()
     told = events.SessionChanged(number=3, state="held", reason="bgpd died")
-    made.state.take(told)
+    made.state.learn(told)
     assert made.state.session == told
 
 
@@ -123,7 +125,7 @@ def test_what_is_not_said_again_goes_at_synced_and_not_before() -> None:
     assert desired(made) == 2
     made.synced()
     assert desired(made) == 1
-    assert made.state.records[Kind.FLOOD].count(2).desired == 0
+    assert recordviews.count(made.state.records[Kind.FLOOD], 2).desired == 0
 
 
 def test_intent_is_not_swept_by_frr() -> None:
@@ -153,8 +155,8 @@ def test_losses_of_what_is_unknown_are_nothing() -> None:
 
 def test_words_that_are_not_about_state_change_none() -> None:
     made = core()
-    made.state.take(events.Alive())
-    made.state.take(events.Configured(1, True, True))
+    made.state.learn(events.Alive())
+    made.state.learn(events.Configured(1, True, True))
     assert not made.state.synced
 
 
@@ -172,7 +174,7 @@ def test_nexthops_that_come_and_go_while_the_datapath_has_none_leave_nothing() -
 
 def test_report_of_a_lost_bridge_is_not_shown() -> None:
     made = core()
-    made.state.take(events.FrrReport((BgpSession("default", "eth1", 65000, "Established"),)))
+    made.state.learn(events.FrrReport((BgpSession("default", "eth1", 65000, "Established"),)))
     assert made.state.frr.sessions
     made.state.bridge_lost()
     assert made.state.frr == events.FrrReport()

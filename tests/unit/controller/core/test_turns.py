@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from controller.core.reconciler import TURN_S
+from controller.core.routeapplier import TURN_S
 from datapaths.base import Batch, RowFailure
 from dualpath.model.nexthops import Nexthop, NexthopType
 from dualpath.model.routes import RouteBatch
@@ -33,7 +33,7 @@ class Churning(LoggingDatapath):
 @pytest.mark.parametrize("rows", [1, 4096])
 async def test_a_withdrawal_does_not_wait_for_routes_that_come_all_the_time(rows: int) -> None:
     core = Core(churning := Churning())
-    core.reconciler.batch_rows = rows
+    core.reconciler.routes.batch_rows = rows
     words = iter(range(1000))
 
     def churn() -> None:
@@ -56,7 +56,7 @@ async def test_a_withdrawal_does_not_wait_for_routes_that_come_all_the_time(rows
 
 async def test_what_replaces_a_route_comes_before_that_goes_however_much_there_is() -> None:
     core = Core(churning := Churning())
-    core.reconciler.batch_rows = 1
+    core.reconciler.routes.batch_rows = 1
     churning.churn = lambda: core.clock.advance(TURN_S / 2)
     async with running(core):
         core.subscribe()
@@ -85,7 +85,7 @@ class Late(LoggingDatapath):
 
 async def test_withdrawals_that_come_late_do_not_overtake_what_replaces_them() -> None:
     core = Core(late := Late())
-    core.reconciler.batch_rows = 1
+    core.reconciler.routes.batch_rows = 1
     async with running(core):
         core.subscribe()
         core.say(ONE, TWO)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from controller.core import routeviews
 from controller.core.view import CoreView
 from controller.inspect import routes
 from dualpath.model import events
@@ -68,7 +69,7 @@ async def test_zebra_hears_that_such_a_route_was_refused() -> None:
     core = Core()
     async with running(core):
         core.subscribe()
-        core.state.take(events.SessionChanged(number=1, state="live", acknowledge=True))
+        core.state.learn(events.SessionChanged(number=1, state="live", acknowledge=True))
         core.routes(f"+ {A} {MPLS}")
         assert [batch.nexthops.tolist() for batch in core.settled] == [[0]]
 
@@ -80,7 +81,9 @@ async def test_a_withdrawn_unusable_route_leaves_nothing() -> None:
         core.routes(f"+ {A} {MPLS}")
         await core.settle()
         table = core.state.rib.table("default", Family.INET)
-        assert table.show(table.rows.slots(), 1).states.tolist() == [RowState.FAILED]
+        assert routeviews.show(table.rows, table.rows.slots(), 1).states.tolist() == [
+            RowState.FAILED
+        ]
         core.routes(f"- {A}")
         await core.settle()
         assert len(table.rows) == 0
@@ -93,7 +96,7 @@ async def test_kernel_s_own_route_is_shown_however_it_leaves() -> None:
         core.subscribe()
         own = batch(f"+ {A} {MPLS}")
         own.protocols[:] = RTPROT_KERNEL
-        core.state.take(events.Changed(own))
+        core.state.learn(events.Changed(own))
         await core.settle()
         assert shown(view).state == pb.ROW_STATE_UNMANAGED
         assert view.status().degraded == ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -62,14 +63,14 @@ async def test_ready_is_what_nothing_speaks_against(core: Core) -> None:
     assert not view.ready()
     assert view.status().not_ready == "frr-bridge is not connected"
     core.subscribe()
-    assert view.status().not_ready == "FRR has not said everything yet"
-    core.state.take(events.SessionChanged(number=1, state="replaying", reason="wait for eth1"))
+    assert view.status().not_ready == "waiting for FRR to finish its replay"
+    core.state.learn(events.SessionChanged(number=1, state="replaying", reason="wait for eth1"))
     assert view.status().not_ready == "wait for eth1"
     core.synced()
     assert (view.ready(), view.status().ready, view.status().not_ready) == (True, True, "")
-    view.problem = "intent is not in force yet"
+    view.problem = lambda: "intent is not in force yet"
     assert view.status().not_ready == "intent is not in force yet"
-    view.problem = ""
+    view.problem = lambda: ""
     core.datapath.unavailable = True
     core.say(ONE)
     await core.settle()
@@ -105,8 +106,8 @@ async def test_ages_do_not_change_when_the_wall_clock_is_set(core: Core, step_s:
     now = core.clock.monotonic()
     up = BgpSession("default", "eth1", 65000, "Established", since=now - 60)
     down = BgpSession("default", "eth2", 65000, "Active")
-    core.state.take(events.FrrReport((up, down)))
-    core.state.take(events.SessionChanged(number=1, state="held", stale_after=now + 90))
+    core.state.learn(events.FrrReport((up, down)))
+    core.state.learn(events.SessionChanged(number=1, state="held", stale_after=now + 90))
     core.clock.wall += step_s
     status, epoch = view_of(core).status(), core.clock.epoch()
     assert epoch - status.started_at == pytest.approx(now - STARTED)
@@ -123,12 +124,12 @@ async def test_one_resource_that_failed_degrades_and_does_not_unready(core: Core
     core.synced()
     fabric = ResourceStatus("Underlay", "fabric", True, generation=1, applied_generation=1)
     red = ResourceStatus("L3VNI", "red", False, "ValidationFailed", "vni: required, but missing")
-    view.resources = [fabric, red]
+    view.resources = lambda: [fabric, red]
     assert view.status().ready
     assert view.status().degraded == "1 of 2 resources are not in force: L3VNI red"
-    view.resources = [fabric, *(replace(red, name=name) for name in "abcd")]
+    view.resources = lambda: [fabric, *(replace(red, name=name) for name in "abcd")]
     assert view.status().degraded.endswith("L3VNI a, L3VNI b, L3VNI c and others")
-    view.resources = [fabric]
+    view.resources = lambda: [fabric]
     assert not view.status().degraded
     view.neighbor_tables = lambda: [
         NeighborTable("ipv4", entries=767, limit=1024, refused=0),
@@ -147,11 +148,11 @@ async def test_without_any_underlay_in_force_there_is_no_router(core: Core) -> N
     core.subscribe()
     core.synced()
     failed = ResourceStatus("Underlay", "fabric", False, "UnderlayFailed", "eth1: no such device")
-    view.resources = [failed]
+    view.resources = lambda: [failed]
     assert view.status().not_ready == "Underlay fabric is not in force: eth1: no such device"
     applied = replace(failed, applied_generation=1)
     for resources in ([applied], [failed, applied]):  # an edit, and the earlier stays
-        view.resources = resources
+        view.resources = partial(list, resources)
         assert view.status().ready
 
 
@@ -176,7 +177,7 @@ async def test_unmanaged_rows_are_not_counted_as_desired(core: Core) -> None:
     core.say(ONE, Lsp(16, ("via 192.0.2.1",)))
     connected = batch("+ 10.0.0.0/8 1", "+ 11.0.0.0/8 1")
     connected.protocols[0] = RTPROT_KERNEL
-    core.state.take(events.Changed(connected))
+    core.state.learn(events.Changed(connected))
     core.synced()
     await core.settle()
     counts = {count.kind: count for count in view_of(core).status().counts}
@@ -266,7 +267,7 @@ async def test_what_the_datapath_makes_itself_comes_and_goes_in_the_journal(core
     for rows in (["+ 10.0.0.0/8 1"], ["+ 2001:db8::/32 1"], ["- 10.0.0.0/8"]):
         own = batch(*rows)
         own.protocols[:] = RTPROT_KERNEL
-        core.state.take(events.Changed(own))
+        core.state.learn(events.Changed(own))
     core.subscribe()
     core.say(ONE)
     core.synced()

@@ -56,7 +56,7 @@ def test_only_what_changed_is_work_for_the_datapath() -> None:
     table = RecordTable(Kind.VNI)
     for vni in before.vnis:
         table.want(vni, generation=0, session=0, now=0.0)
-        table.done(vni.key, vni)
+        table.applied(vni.key, vni)
     table.pending()
     for vni in after.vnis:
         table.want(vni, generation=0, session=0, now=0.0)

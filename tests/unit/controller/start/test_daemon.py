@@ -221,7 +221,7 @@ async def test_what_we_start_ourselves_may_take_a_while(
     await until(lambda: "does not answer yet: not yet; waiting" in caplog.text)
     assert made._view.status().not_ready == "the datapath does not answer yet: not yet"
     late.refusals = 3
-    await until(lambda: made._reconciler.batch_rows == 2)
+    await until(lambda: made._reconciler.routes.batch_rows == 2)
     assert beside.running
     await until(lambda: "answer" not in made._view.status().not_ready)
     assert caplog.text.count("waiting") == 1

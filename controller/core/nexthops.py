@@ -1,0 +1,130 @@
+"""Nexthops and groups in the datapath: which a route may use, and which may be withdrawn.
+
+A group is applied with those of its members that the datapath has: if one of two uplinks is down,
+the group of both still forwards. It is applied again when a missing member comes back.
+
+A nexthop outlives the last route that uses it. A VTEP's router MAC too: a restarted bgpd can leave
+zebra without the router MAC while zebra still wants routes over that VTEP. So both kinds *leave*:
+they are remembered, and withdrawn in the first round in which nothing programmed uses them. A group
+goes in one round and its members in the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from controller.core import routeviews
+from controller.core.clock import Clock
+from controller.core.recordapplier import RecordApplier
+from controller.core.routecolumns import Mask
+from controller.core.state import State
+from dualpath.model.kinds import Kind
+from dualpath.model.nexthops import FIRST_RESERVED, Nexthop, NexthopId, NexthopType
+from dualpath.model.records import Key, Record, RecordBatch
+from dualpath.model.routes import U32
+
+
+class Nexthops:
+    """Applies nexthops; knows which ids the datapath has."""
+
+    def __init__(self, state: State, applier: RecordApplier, clock: Clock) -> None:
+        self._state = state
+        self._table = state.records[Kind.NEXTHOP]
+        self._applier = applier
+        self._clock = clock
+        self._usable: U32 = np.empty(0, np.uint32)  # ids in the datapath, ascending
+
+    def usable(self, ids: U32) -> Mask:
+        """Return for each id whether a route may use it now; reserved ids always work."""
+        at = np.searchsorted(self._usable, ids)
+        at[at == len(self._usable)] = 0
+        known = self._usable[at] == ids if len(self._usable) else np.zeros(len(ids), np.bool_)
+        return known | (ids >= FIRST_RESERVED)
+
+    def refresh(self) -> None:
+        """Read again from the state which ids the datapath has."""
+        self._usable = np.array(sorted(nexthop.id for nexthop in self.programmed()), np.uint32)
+
+    def programmed(self) -> list[Nexthop]:
+        records = self._table.all_programmed()
+        return [record for record in records if isinstance(record, Nexthop)]
+
+    async def upsert(self, upserts: Sequence[Record]) -> None:
+        """Apply single nexthops, then the groups that have a member in the datapath."""
+        nexthops = [record for record in upserts if isinstance(record, Nexthop)]
+        single = [n for n in nexthops if n.type is not NexthopType.GROUP]
+        if single:
+            await self._applier.apply(RecordBatch(Kind.NEXTHOP, tuple(single)))
+        touched = {nexthop.id for nexthop in single}
+        groups = {n.id: n for n in nexthops if n.type is NexthopType.GROUP}
+        for key in list(self._table):  # a group whose member came back
+            group = self._table.desired(key)
+            if isinstance(group, Nexthop) and touched & {m.id for m in group.members}:
+                groups[group.id] = group
+        await self._upsert_groups(list(groups.values()))
+        self.refresh()
+        for routes in self._state.rib:
+            routes.pending.unpark()
+
+    async def _upsert_groups(self, groups: Sequence[Nexthop]) -> None:
+        """Apply each group with those of its members that the datapath has."""
+        table = self._table
+        ready: list[Record] = []
+        for group in groups:
+            members = tuple(m for m in group.members if table.programmed(m.id) is not None)
+            if not members:
+                now = self._clock.epoch()
+                table.refuse(group.key, "ENETDOWN: none of its members is up", now=now)
+            elif table.programmed(group.key) != (effective := replace(group, members=members)):
+                ready.append(effective)
+        if ready:
+            await self._applier.apply(RecordBatch(Kind.NEXTHOP, tuple(ready)))
+
+    def withdrawn(self, nexthops: Iterable[Record]) -> None:
+        """Release the ids of nexthops that the datapath no longer has."""
+        for nexthop in nexthops:
+            if isinstance(nexthop, Nexthop) and self._table.programmed(nexthop.key) is None:
+                self._state.nexthop_ids.forget(NexthopId(nexthop.id))
+        self.refresh()
+
+
+class Leaving:
+    """Nexthops and VTEPs to withdraw as soon as nothing programmed uses them."""
+
+    KINDS = frozenset({Kind.REMOTE_VTEP, Kind.NEXTHOP})
+
+    def __init__(self, state: State, nexthops: Nexthops) -> None:
+        self._state = state
+        self._nexthops = nexthops
+        self._keys: dict[Kind, set[Key]] = {kind: set() for kind in self.KINDS}
+
+    def add(self, kind: Kind, records: Iterable[Record]) -> None:
+        self._keys[kind].update(record.key for record in records)
+
+    def others(self, kind: Kind, gone: set[Key]) -> bool:
+        """Tell whether anything but `gone` still leaves."""
+        return bool(self._keys[kind] - gone)
+
+    def unused(self, kind: Kind) -> list[Record]:
+        """Return the leaving records that nothing programmed uses."""
+        table, leaving = self._state.records[kind], self._keys[kind]
+        for key in [k for k in leaving if table.desired(k) or not table.programmed(k)]:
+            leaving.discard(key)
+        if not leaving:
+            return []
+        unused = sorted(leaving - self._used(kind), key=repr)
+        found = [table.programmed(key) for key in unused]
+        return [record for record in found if record is not None]
+
+    def _used(self, kind: Kind) -> set[Key]:
+        """Return the keys of nexthops, or of VTEPs, that programmed routes and groups use."""
+        programmed = self._nexthops.programmed()
+        used: set[Key] = {member.id for nexthop in programmed for member in nexthop.members}
+        for routes in self._state.rib:
+            used |= routeviews.used_nexthops(routes.rows)
+        if kind is Kind.NEXTHOP:
+            return used
+        return {(n.vni, n.vtep) for n in programmed if n.vni and n.id in used}

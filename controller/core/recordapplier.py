@@ -1,0 +1,44 @@
+"""Applies batches of records, and notes for each row what the datapath did with it."""
+
+from __future__ import annotations
+
+from controller.core.clock import Clock
+from controller.core.refusals import Refusals
+from controller.core.routeapplier import Applied, reason
+from controller.core.state import State
+from datapaths.base import Datapath, Unavailable
+from dualpath.model.records import RecordBatch
+
+
+class RecordApplier:
+    """Applies records, and logs those that the datapath refuses."""
+
+    def __init__(self, state: State, datapath: Datapath, clock: Clock, on_applied: Applied) -> None:
+        self._state = state
+        self._datapath = datapath
+        self._clock = clock
+        self._on_applied = on_applied
+        self._refusals = Refusals()
+
+    async def apply(self, batch: RecordBatch) -> None:
+        """Apply a batch and note its outcome. Raises Unavailable; its rows are pending again."""
+        table = self._state.records[batch.kind]
+        try:
+            failures = await self._datapath.apply(batch)
+        except Unavailable:
+            for index in range(len(batch)):
+                table.touch(batch.row(index).key)
+            raise
+        reasons = {failure.index: reason(failure) for failure in failures}
+        for index in range(len(batch)):
+            record = batch.row(index)
+            if index not in reasons:
+                table.applied(record.key, record if index < len(batch.upserts) else None)
+                self._refusals.forget(record.kind, record.key)
+            elif table.refuse(record.key, reasons[index], now=self._clock.epoch()):
+                self._refusals.note(record.kind, record.key, reasons[index])
+        self._on_applied(batch, reasons)
+
+    def log_refusals(self) -> None:
+        """Log the rows that were refused since the last call."""
+        self._refusals.report()
