@@ -1,9 +1,15 @@
-"""Whether the bridge knows what the kernel of FRR's namespace holds. Pure.
+"""Compares what the bridge knows with what the kernel of FRR's namespace holds. Pure.
 
-A fresh dump goes through the same code as every dump, so it repairs what it finds. What it changed
-is a difference, unless a notification of the same thing was on its way: those are not missed, only
-not read yet. Rejected: a second picture beside the first, compared row by row, since the two may
-differ for good reasons (a router's MAC that is still one, a group that lost a leg).
+A new dump runs through the same code as every dump, so it repairs what it finds. A record that it
+changed is a difference, unless a notification about the same row arrived meanwhile: then nothing
+was missed, the notification was only not read yet.
+
+    dump shows MAC 7, unknown so far      -> missed, a difference
+    dump shows MAC 8, unknown so far      -> missed, but ...
+    notification: MAC 8 was added         -> ... it was on its way: no difference
+
+Rejected: a second copy of the state, compared row by row. Both may differ for good reasons: a
+router MAC stays one while it is remote, and a group loses members without a message.
 """
 
 from __future__ import annotations
@@ -21,16 +27,16 @@ NAMED = 1000  # differing rows in an answer
 
 
 class Check:
-    """Collects what changes while a dump is taken, and what notifications say meanwhile."""
+    """Collects the records that a dump changes, and what notifications are about meanwhile."""
 
     def __init__(self) -> None:
         self._missed: dict[tuple[Kind, Key], Record] = {}
         self._excess: dict[tuple[Kind, Key], Record] = {}
         self._stranded: list[Mac] = []
-        self._named: set[bytes] = set()  # MACs and addresses of which there is news
+        self._named: set[bytes] = set()  # MACs and addresses in notifications
         self._unsettled = False  # devices or nexthops changed: anything may have
 
-    def wanted(self, record: Record) -> None:
+    def upserted(self, record: Record) -> None:
         self._excess.pop((record.kind, record.key), None)
         self._missed[record.kind, record.key] = record
 
@@ -39,14 +45,14 @@ class Check:
             self._excess[record.kind, record.key] = record
 
     def strand(self, macs: Iterable[Mac]) -> None:
-        """Take the MACs that lead nowhere in FRR's namespace: no record can say where they are."""
+        """Note the MACs that a bridge sends to no VTEP: no record can describe them."""
         self._stranded = list(macs)
 
-    def news(self, said: Other) -> None:
-        """Take a notification: what it speaks of was not missed."""
-        if isinstance(said, NeighborMessage):
-            self._named |= {said.lladdr, said.dst}
-        elif isinstance(said, LinkMessage):
+    def notified(self, message: Other) -> None:
+        """Note a notification: what it is about was not missed."""
+        if isinstance(message, NeighborMessage):
+            self._named |= {message.lladdr, message.dst}
+        elif isinstance(message, LinkMessage):
             self._unsettled = True
         else:
             self._named.add(b"")
@@ -68,7 +74,7 @@ class Check:
         return len(named), batches
 
     def stranded(self) -> list[Mac]:
-        """Return those of them that nothing happened to during the dump."""
+        """Return the stranded MACs that no notification named during the dump."""
         return [] if self._unsettled else [m for m in self._stranded if m.mac not in self._named]
 
     def _unexplained(self, records: Iterable[Record]) -> list[Record]:
@@ -78,7 +84,7 @@ class Check:
 
 
 def _names(record: Record) -> set[bytes]:
-    """Return what a notification about a record would speak of; b"" is any nexthop."""
+    """Return what a notification about a record would name; b"" is any nexthop."""
     match record:
         case Mac():
             return {record.mac}

@@ -152,7 +152,7 @@ class NexthopHandles:
             self._in_kernel[identity] = False
         self._unseen.clear()
 
-    def flushed(self, oif: int, *, ended: bool = False) -> None:
+    def flushed(self, oif: int, *, deleted: bool = False) -> None:
         """Note that the kernel removed all nexthops over a device, and sent no message.
 
         With the device end those as well that only FPM told, such as of connected routes.
@@ -167,7 +167,7 @@ class NexthopHandles:
                 gone = all(self._is_over(leg, oif) for leg, _ in legs)
             else:
                 gone = self._is_over(handle, oif)
-            if gone and (ended or identity in self._in_kernel):
+            if gone and (deleted or identity in self._in_kernel):
                 self._in_kernel[identity] = False
 
     def lost_device(self, oif: int) -> None:

@@ -18,7 +18,7 @@ import struct
 from dualpath.model.events import Mirror
 from dualpath.model.layer2 import Mac, Neighbor
 from dualpath.model.routes import RTPROT_DUALPATH
-from frr_bridge.overlay import Overlay
+from frr_bridge.overlay.overlay import Overlay
 from frr_bridge.wire.neighbor import (
     NDA_DST,
     NDA_LLADDR,
@@ -90,7 +90,7 @@ class ShadowMirror:
 
         Mend what somebody else took away, and take away what an earlier bridge left behind.
         """
-        if renewed := self._overlay.renewed():
+        if renewed := self._overlay.devices.renewed():
             self._restore(renewed)
         if self._whole:
             self._mend()
@@ -106,7 +106,7 @@ class ShadowMirror:
                 self._put(record)
 
     def _mend(self) -> None:
-        for record, there in self._overlay.mirrored():
+        for record, there in self._overlay.mirrored.changes():
             held = self._macs if isinstance(record, Mac) else self._neighbors
             wanted = held.get(record.key)
             if there and wanted is None:
@@ -129,19 +129,19 @@ class ShadowMirror:
 
     def _take_back(self, record: Mac | Neighbor) -> None:
         if isinstance(record, Mac):
-            device = self._overlay.access_port(record.vni)
+            device = self._overlay.devices.access_port(record.vni)
         else:
-            device = self._overlay.bridge_of(record.vni)
-            if device and self._overlay.is_remote(device, record.address):
+            device = self._overlay.devices.bridge_of(record.vni)
+            if device and self._overlay.neighbors.is_remote(device, record.address):
                 return
         if device:
             self._write(RTM_DELNEIGH, device, record)
 
     def _put(self, record: Mac | Neighbor) -> None:
         if isinstance(record, Mac):
-            device = self._overlay.access_port(record.vni)
+            device = self._overlay.devices.access_port(record.vni)
         else:
-            device = self._overlay.bridge_of(record.vni)
+            device = self._overlay.devices.bridge_of(record.vni)
         done = bool(device) and self._write(RTM_NEWNEIGH, device, record)
         if done:
             self._pending.pop((type(record), record.key), None)

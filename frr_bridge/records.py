@@ -1,4 +1,8 @@
-"""Few-hundred-thousand things at most, by kind and key, with what is still to be said of them."""
+"""The records of one kind that FRR desires, and which of them the subscriber does not have yet.
+
+As with routes (`zebratable.py`), pending work is a set of keys and not a queue of operations: a
+record that flaps ten times before the subscriber has credit is announced once.
+"""
 
 from __future__ import annotations
 
@@ -10,47 +14,44 @@ from dualpath.model.records import Key, Record, RecordBatch
 
 
 class Records:
-    """What FRR wants of one kind. A withdrawal can be held: the record then stays."""
+    """Desired records by key. A withdrawal can be held: the record then stays until a sweep."""
 
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
-        self._wanted: dict[Key, Record] = {}
-        self._gone: dict[Key, Record] = {}  # withdrawn, to be said
-        self._dirty: dict[Key, None] = {}  # to be said, in order
+        self._desired: dict[Key, Record] = {}
+        self._withdrawn: dict[Key, Record] = {}  # whose withdrawal is not announced yet
+        self._dirty: dict[Key, None] = {}  # to be announced, in order
         self._held: set[Key] = set()
 
     def __len__(self) -> int:
-        return len(self._wanted)
+        return len(self._desired)
 
     @property
     def held(self) -> int:
         return len(self._held)
 
-    def wanted(self, key: Key) -> Record | None:
-        return self._wanted.get(key)
+    def get(self, key: Key) -> Record | None:
+        return self._desired.get(key)
 
-    def shrink(self, record: Record) -> None:
-        """Want a record as it is, unless its withdrawal is held."""
-        if record.key not in self._held:
-            self.want(record)
-
-    def want(self, record: Record) -> bool:
-        """Want a record; say whether that is news."""
+    def upsert(self, record: Record) -> bool:
+        """Note a desired record; True when it is new, changed, or was held."""
         key = record.key
-        news = key in self._held or self._wanted.get(key) != record
+        changed = self._desired.get(key) != record
+        news = key in self._held or changed
         self._held.discard(key)
-        self._gone.pop(key, None)
-        if self._wanted.get(key) != record:
-            self._wanted[key] = record
+        self._withdrawn.pop(key, None)
+        if changed:
+            self._desired[key] = record
             self._dirty[key] = None
         return news
 
-    def withdraw(self, key: Key, *, hold: bool) -> Record | None:
-        """Note that a record is no longer wanted; with `hold`, keep it all the same.
+    def upsert_unless_held(self, record: Record) -> None:
+        if record.key not in self._held:
+            self.upsert(record)
 
-        Return it when that is news.
-        """
-        record = self._wanted.get(key)
+    def withdraw(self, key: Key, *, hold: bool) -> Record | None:
+        """Drop a record, or hold it. Return the record unless it was absent or held already."""
+        record = self._desired.get(key)
         if record is None:
             return None
         if hold:
@@ -58,34 +59,34 @@ class Records:
             self._held.add(key)
             return record if news else None
         self._held.discard(key)
-        self._gone[key] = self._wanted.pop(key)
+        self._withdrawn[key] = self._desired.pop(key)
         self._dirty[key] = None
         return record
 
     def sweep(self) -> int:
-        """Withdraw what is held; return how many."""
+        """Withdraw the held records; return how many."""
         held = list(self._held)
         for key in held:
             self.withdraw(key, hold=False)
         return len(held)
 
     def repeat(self) -> None:
-        """Everything is to be said again, and withdrawals need not be: a snapshot has none."""
-        self._gone.clear()
-        self._dirty = dict.fromkeys(self._wanted)
+        """Announce every record again, and no withdrawal: a new subscriber has nothing."""
+        self._withdrawn.clear()
+        self._dirty = dict.fromkeys(self._desired)
 
-    def take(self, limit: int) -> Iterator[RecordBatch]:
-        """Yield changes to say, at most `limit` records in a batch."""
-        if self.kind is Kind.NEXTHOP:  # groups last: who listens must know their members
+    def changes(self, limit: int) -> Iterator[RecordBatch]:
+        """Yield what to announce, at most `limit` records in a batch."""
+        if self.kind is Kind.NEXTHOP:  # groups last: the subscriber must know their members
             self._dirty = dict.fromkeys(sorted(self._dirty, key=self._is_group))
         while self._dirty:
             keys = [key for key, _ in zip(self._dirty, range(limit), strict=False)]
-            upserts = tuple(self._wanted[key] for key in keys if key in self._wanted)
-            withdrawals = tuple(self._gone.pop(key) for key in keys if key in self._gone)
+            upserts = tuple(self._desired[key] for key in keys if key in self._desired)
+            gone = tuple(self._withdrawn.pop(key) for key in keys if key in self._withdrawn)
             for key in keys:
                 del self._dirty[key]
-            yield RecordBatch(self.kind, upserts, withdrawals)
+            yield RecordBatch(self.kind, upserts, gone)
 
     def _is_group(self, key: Key) -> bool:
-        nexthop = self._wanted.get(key)
+        nexthop = self._desired.get(key)
         return isinstance(nexthop, Nexthop) and nexthop.type is NexthopType.GROUP

@@ -73,9 +73,9 @@ class Runtime:
         self._publisher = Publisher(self._from_controller)
         self.bridge = Bridge(
             self._publisher,
-            doubt=self._bgpd_died,
+            bgpd_died=self._bgpd_died,
             answer=self._answer,
-            whole=lambda: self._watch.whole,
+            dump_complete=lambda: self._watch.whole,
             replay=self._ask_again,
         )
         self._mirror = ShadowMirror(self.bridge.overlay)
@@ -161,7 +161,7 @@ class Runtime:
         self._server.send(data)
 
     def _frames(self, frames: Frames) -> None:
-        self.bridge.take_frames(frames, in_order=self._in_order())
+        self.bridge.receive_frames(frames, in_order=self._in_order())
         self._flush_soon()
 
     def _in_order(self) -> bool:
@@ -183,7 +183,7 @@ class Runtime:
         self._flush_soon()
 
     def _netlink(self, said: Other) -> None:
-        self.bridge.take_netlink(said)
+        self.bridge.receive_netlink(said)
         self._flush_soon()
 
     def _dumped(self) -> None:
@@ -264,14 +264,14 @@ class Runtime:
         return differed, batches
 
     async def _dump_to_check(self) -> tuple[Check, int]:
-        check = self.bridge.check = Check()
-        self._watch.on_news = check.news
+        check = self.bridge.records.check = Check()
+        self._watch.on_news = check.notified
         try:
             dumps = await self._watch.again()
-            check.strand(self.bridge.overlay.stranded())
+            check.strand(self.bridge.overlay.macs.stranded())
             return check, dumps
         finally:
-            self.bridge.check = self._watch.on_news = None
+            self.bridge.records.check = self._watch.on_news = None
 
     async def _check_regularly(self) -> None:
         while True:
@@ -364,7 +364,7 @@ class Runtime:
         zebra, bgpd = self._zebra.life(), self._bgpd.life()
         return (
             self._belief.sessions_owe(time.monotonic(), zebra, bgpd, neighbors, configuration)
-            or convergence.missing_vnis(vnis, self.bridge.overlay.vnis())
+            or convergence.missing_vnis(vnis, self.bridge.overlay.devices.vnis())
             or self._still_talking()
         )
 

@@ -33,8 +33,10 @@ async def round_of(name: str) -> str:
             return opened()
 
     watch._socket = inside
-    bridge = Bridge(MemoryBus(), doubt=lambda: False, answer=lambda _: None)
-    feed = Watch(on_begin=bridge.begin_dump, on_message=bridge.take_netlink, on_end=bridge.end_dump)
+    bridge = Bridge(MemoryBus(), bgpd_died=lambda: False, answer=lambda _: None)
+    feed = Watch(
+        on_begin=bridge.begin_dump, on_message=bridge.receive_netlink, on_end=bridge.end_dump
+    )
     following = asyncio.create_task(feed.run())
     writes = entries(RTM_NEWNEIGH, index_of(name, "vx110"), REMOTE, macs(MACS))
     try:
@@ -45,8 +47,8 @@ async def round_of(name: str) -> str:
         while not (feed.drain() and feed.whole):  # noqa: ASYNC110  two sides are at work
             await asyncio.sleep(0.01)
         took, cpu = time.monotonic() - began, time.process_time() - cpu
-        check = bridge.check = Check()
-        feed.on_news = check.news
+        check = bridge.records.check = Check()
+        feed.on_news = check.notified
         await feed.again()
         known, missed = len(bridge.records[Kind.MAC]), check.differing()[0]
         return (

@@ -1,4 +1,4 @@
-"""A control namespace as its kernel would describe it: one L3VNI, one L2VNI, VRF `red`."""
+"""FRR's namespace as its kernel would describe it: one L3VNI, one L2VNI, VRF `red`."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ LINKS = (
 def on_bridge(
     port: int, bridge: int, mac: bytes, *, deleted: bool = False, flags: int = 0, state: int = 2
 ) -> NeighborMessage:
-    """Say behind which port of a bridge a MAC lives."""
+    """Return a bridge row: behind which port a MAC is."""
     flags |= NTF_MASTER | NTF_EXT_LEARNED
     return NeighborMessage(deleted, AF_BRIDGE, port, state, flags, mac, master=bridge)
 
 
 def behind(vxlan: int, mac: bytes, vtep: bytes, *, deleted: bool = False) -> NeighborMessage:
-    """Say behind which VTEP a VXLAN device sends frames to a MAC."""
+    """Return a VXLAN row: to which VTEP a device sends frames for a MAC."""
     flags = NTF_SELF | NTF_EXT_LEARNED
     return NeighborMessage(deleted, AF_BRIDGE, vxlan, NUD_REACHABLE, flags, mac, vtep)
 

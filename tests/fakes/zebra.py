@@ -1,4 +1,4 @@
-"""What FRR says, in the form in which the bridge's state takes it, and a bus that keeps it."""
+"""What FRR sends, as the bridge's state receives it, and a bus that keeps what is announced."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.fakes.batches import batch
 
 
 def table_routes(*rows: str, table: int = 254) -> TableRoutes:
-    """Return rows like "+ 10.0.0.0/8 1" and "- 10.0.0.0/8" as the decoder hands them on."""
+    """Return rows like "+ 10.0.0.0/8 1" and "- 10.0.0.0/8" as the decoder returns them."""
     made = batch(*rows)
     return TableRoutes(
         table,
@@ -23,10 +23,14 @@ def table_routes(*rows: str, table: int = 254) -> TableRoutes:
     )
 
 
-def rows(said: RouteBatch) -> list[str]:
-    """Return a batch as `table_routes` takes it."""
+def rows(routes: RouteBatch) -> list[str]:
+    """Return a batch in the form that `table_routes` reads."""
     columns = zip(
-        said.ops.tolist(), said.prefixes, said.lengths.tolist(), said.nexthops.tolist(), strict=True
+        routes.ops.tolist(),
+        routes.prefixes,
+        routes.lengths.tolist(),
+        routes.nexthops.tolist(),
+        strict=True,
     )
     return [
         f"+ {prefix_text(bytes(prefix), length)} {nexthop}"
@@ -37,11 +41,15 @@ def rows(said: RouteBatch) -> list[str]:
 
 
 class MemoryBus:
-    """Implements `frr_bridge.bridge.Bus`: keeps what is said, and what a subscriber knows."""
+    """Implements `frr_bridge.announcer.Bus`: keeps the events, and what a subscriber knows."""
 
     def __init__(self, credit: int = 1000) -> None:
         self.credit = credit
         self.subscribed = True
+        self.replace_subscriber()
+
+    def replace_subscriber(self) -> None:
+        """Start with a subscriber that knows nothing."""
         self.events: list[events.FromBridge] = []
         self.routes: dict[tuple[str, str], int] = {}  # (VRF, prefix) -> handle
         self.records: dict[object, Record] = {}  # (kind, key) -> record
@@ -50,10 +58,10 @@ class MemoryBus:
         self.events.append(event)
         if not isinstance(event, events.Changed):
             return
-        assert self.credit > 0, "said more than the subscriber had room for"
+        assert self.credit > 0, "a batch without credit"
         self.credit -= 1
         if isinstance(event.batch, RecordBatch):
-            self._take(event.batch)
+            self._apply(event.batch)
             return
         for row in rows(event.batch):
             op, prefix, *handle = row.split()
@@ -61,10 +69,10 @@ class MemoryBus:
             if op == "+":
                 self.routes[event.batch.vrf, prefix] = int(handle[0])
 
-    def _take(self, said: RecordBatch) -> None:
-        for record in said.upserts:
+    def _apply(self, batch: RecordBatch) -> None:
+        for record in batch.upserts:
             self.records[record.kind, record.key] = record
-        for record in said.withdrawals:
+        for record in batch.withdrawals:
             self.records.pop((record.kind, record.key), None)
 
     def prefixes(self, vrf: str = DEFAULT_VRF) -> set[str]:

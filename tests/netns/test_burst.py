@@ -19,7 +19,7 @@ from dualpath.model.layer2 import Mac
 from dualpath.model.links import Vni
 from dualpath.model.records import Key, Record
 from frr_bridge import watch as watch_module
-from frr_bridge.overlay import Overlay
+from frr_bridge.overlay.overlay import Overlay
 from frr_bridge.watch import Watch
 from frr_bridge.wire.link import LinkMessage
 from frr_bridge.wire.message import Other
@@ -127,9 +127,11 @@ class Seen:
 
     def __init__(self) -> None:
         self.macs: set[bytes] = set()
-        self.overlay = Overlay(self._want, self._gone, self._gone)
+        self.overlay = Overlay(self)
         self.watch = Watch(
-            on_begin=self.overlay.begin, on_message=self._message, on_end=self.overlay.end
+            on_begin=self.overlay.begin_dump,
+            on_message=self._message,
+            on_end=self.overlay.end_dump,
         )
 
     def _message(self, said: Other) -> None:
@@ -138,13 +140,15 @@ class Seen:
         elif isinstance(said, NeighborMessage):
             self.overlay.neighbor(said)
 
-    def _want(self, record: Record) -> None:
+    def upsert(self, record: Record) -> None:
         if isinstance(record, Mac):
             self.macs.add(record.mac)
 
-    def _gone(self, kind: Kind, key: Key) -> None:
+    def withdraw(self, kind: Kind, key: Key) -> None:
         if kind is Kind.MAC:
             self.macs.discard(key[1])  # type: ignore[index]
+
+    move = withdraw
 
 
 async def until(holds: Callable[[], bool]) -> None:

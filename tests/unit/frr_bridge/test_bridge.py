@@ -11,13 +11,12 @@ import pytest
 
 from dualpath.model import events
 from dualpath.model.kinds import Kind
-from dualpath.model.layer2 import Flood, Lsp, Mac
+from dualpath.model.layer2 import Flood, Mac
 from dualpath.model.nexthops import Nexthop, NexthopType
 from frr_bridge.bridge import Bridge
 from frr_bridge.session import Action, Input, State
 from frr_bridge.wire.fpm import FpmFramer, Frames
 from frr_bridge.wire.inline import InlineNexthop
-from frr_bridge.wire.lsp import LspMessage, LspNexthop
 from frr_bridge.wire.nexthop import ZebraNexthop
 from frr_bridge.wire.offload import RTM_F_OFFLOAD, RTM_F_OFFLOAD_FAILED
 from tests.fakes import shadow
@@ -49,10 +48,15 @@ class World:
     def __init__(self, credit: int = 1000) -> None:
         self.bus = MemoryBus(credit)
         self.dead = False
+        self.dump_complete = True
         self.answers = b""
         self.replays = 0
         self.bridge = Bridge(
-            self.bus, doubt=lambda: self.dead, answer=self._answer, replay=self._replay
+            self.bus,
+            bgpd_died=lambda: self.dead,
+            answer=self._answer,
+            dump_complete=lambda: self.dump_complete,
+            replay=self._replay,
         )
 
     def _answer(self, data: bytes) -> None:
@@ -62,14 +66,14 @@ class World:
         self.replays += 1
 
     def frames(self, *messages: bytes, in_order: bool = True) -> None:
-        self.bridge.take_frames(frames(build.frames(*messages)), in_order=in_order)
+        self.bridge.receive_frames(frames(build.frames(*messages)), in_order=in_order)
 
     def stream(self, data: bytes) -> None:
-        self.bridge.take_frames(frames(data))
+        self.bridge.receive_frames(frames(data))
 
     def links(self, *links: object) -> None:
         for link in links or shadow.LINKS:
-            self.bridge.take_netlink(link)  # type: ignore[arg-type]
+            self.bridge.receive_netlink(link)  # type: ignore[arg-type]
 
     def live(self) -> World:
         return self.session(b"")
@@ -108,7 +112,7 @@ def world(credit: int = 1000) -> World:
     """Return one that is live, with devices, nexthop 11 and one route, all of it said."""
     made = World(credit)
     made.links()
-    made.bridge.take_netlink(nexthop(11))
+    made.bridge.receive_netlink(nexthop(11))
     made.live()
     made.frames(route())
     return made.flush()
@@ -198,7 +202,7 @@ def test_mutated_recordings_raise_nothing(seed: int) -> None:
     made = World()
     made.links(*PE1_LINKS)
     made.live()
-    made.bridge.take_frames(Frames(bytes(stream), np.array(offsets, np.int64)))
+    made.bridge.receive_frames(Frames(bytes(stream), np.array(offsets, np.int64)))
     made.flush()
     assert made.bridge.decode_errors > 0
 
@@ -215,7 +219,7 @@ def test_a_nexthop_is_said_before_its_route() -> None:
 def test_a_route_waits_for_its_nexthop_and_that_for_its_device() -> None:
     made = World().live()
     made.frames(route())
-    made.bridge.take_netlink(nexthop(11))
+    made.bridge.receive_netlink(nexthop(11))
     made.flush()
     assert made.bus.routes == {}
     made.links()
@@ -225,30 +229,30 @@ def test_a_route_waits_for_its_nexthop_and_that_for_its_device() -> None:
 
 def test_the_kernel_s_word_on_a_nexthop_is_not_undone_by_fpm_s() -> None:
     made = world()
-    made.bridge.take_netlink(ZebraNexthop(31, False, members=((11, 1),)))
+    made.bridge.receive_netlink(ZebraNexthop(31, False, members=((11, 1),)))
     said = dict(made.flush().bus.records)
-    made.bridge._hint(ZebraNexthop(31, False, members=((11, 1), (12, 1))))
-    made.bridge._hint(ZebraNexthop(11, True))
+    made.bridge.nexthops.from_fpm(ZebraNexthop(31, False, members=((11, 1), (12, 1))))
+    made.bridge.nexthops.from_fpm(ZebraNexthop(11, True))
     assert made.flush().bus.records == said
 
 
 def test_a_nexthop_for_bridge_entries_is_not_for_routes() -> None:
     made = world()
     before = dict(made.bus.records)
-    made.bridge.take_netlink(replace(nexthop(99, 9), fdb=True))
+    made.bridge.receive_netlink(replace(nexthop(99, 9), fdb=True))
     assert made.flush().bus.records == before
 
 
 def test_a_nexthop_goes_after_its_last_route() -> None:
     """Invariant 3."""
     made = world()
-    made.bridge.take_netlink(ZebraNexthop(11, True))
+    made.bridge.receive_netlink(ZebraNexthop(11, True))
     made.bridge.collect()
     made.flush()
     assert len(made.bus.records) == 1
     made.frames(withdrawal())
     made.flush()
-    made.bridge.take_netlink(ZebraNexthop(12, True))
+    made.bridge.receive_netlink(ZebraNexthop(12, True))
     made.bridge.collect()
     assert made.flush().bus.records == {}
 
@@ -258,8 +262,8 @@ def test_a_restarted_zebra_with_other_ids_changes_no_route() -> None:
     made = world()
     routes, records = dict(made.bus.routes), dict(made.bus.records)
     made.bridge.step(Input.LOST)
-    made.bridge.take_netlink(ZebraNexthop(11, True))
-    made.bridge.take_netlink(nexthop(77))
+    made.bridge.receive_netlink(ZebraNexthop(11, True))
+    made.bridge.receive_netlink(nexthop(77))
     made.session(build.frames(route(identity=77)))
     made.bridge.collect()
     made.flush()
@@ -287,14 +291,14 @@ def test_withdrawals_are_held_while_in_doubt(inputs: tuple[Input, ...]) -> None:
     """Invariant 1."""
     made = world()
     for row in shadow.ROWS:
-        made.bridge.take_netlink(row)
+        made.bridge.receive_netlink(row)
     made.flush()
     routes, records = dict(made.bus.routes), dict(made.bus.records)
     for happened in inputs:
         made.bridge.step(happened)
     made.frames(withdrawal())
     for row in shadow.ROWS:
-        made.bridge.take_netlink(replace(row, deleted=True))
+        made.bridge.receive_netlink(replace(row, deleted=True))
     made.flush()
     assert (made.bus.routes, made.bus.records) == (routes, records)
     assert made.bridge.stale > 0
@@ -310,13 +314,13 @@ def test_a_dead_daemon_is_noticed_before_its_withdrawals_are_obeyed() -> None:
     """Invariant 1: the avalanche comes before any timer of ours."""
     made = world()
     for row in shadow.ROWS:
-        made.bridge.take_netlink(row)
+        made.bridge.receive_netlink(row)
     made.flush()
     kept = dict(made.bus.records)
     made.dead = True
     made.frames(withdrawal())
     for row in reversed(shadow.ROWS):
-        made.bridge.take_netlink(replace(row, deleted=True))
+        made.bridge.receive_netlink(replace(row, deleted=True))
     made.flush()
     assert made.bus.prefixes() == {"20.0.0.0/24"}
     assert made.bus.records == kept
@@ -325,11 +329,11 @@ def test_a_dead_daemon_is_noticed_before_its_withdrawals_are_obeyed() -> None:
 def test_a_mac_that_moves_here_is_news_even_in_doubt() -> None:
     made = world()
     for row in shadow.HOST_ROWS:
-        made.bridge.take_netlink(row)
+        made.bridge.receive_netlink(row)
     made.flush()
     made.dead = True
     here = shadow.on_bridge(shadow.AC110, shadow.BR110, shadow.HOST_MAC)
-    made.bridge.take_netlink(here)
+    made.bridge.receive_netlink(here)
     made.flush()
     assert not [r for r in made.bus.records.values() if isinstance(r, Mac)]
 
@@ -360,8 +364,8 @@ def test_nothing_is_said_without_a_subscriber() -> None:
 def test_no_more_is_said_than_there_is_credit_for() -> None:
     made = World(credit=1)
     made.links()
-    made.bridge.take_netlink(nexthop(11))
-    made.bridge.take_netlink(shadow.flood(shadow.VX110, shadow.VTEP))
+    made.bridge.receive_netlink(nexthop(11))
+    made.bridge.receive_netlink(shadow.flood(shadow.VX110, shadow.VTEP))
     made.live()
     made.frames(route())
     for expected in (Flood, Nexthop):
@@ -409,14 +413,14 @@ def test_synced_is_said_once_and_only_when_live() -> None:
 def test_a_new_subscriber_hears_everything_again() -> None:
     made = world()
     for row in shadow.ROWS:
-        made.bridge.take_netlink(row)
+        made.bridge.receive_netlink(row)
     made.flush()
-    again = MemoryBus()
-    made.bridge._bus = again
+    routes, records = made.bus.routes, made.bus.records
+    made.bus.replace_subscriber()
     made.bridge.repeat()
     made.flush()
-    assert (again.routes, again.records) == (made.bus.routes, made.bus.records)
-    assert again.count(events.SessionChanged) == again.count(events.Synced) == 1
+    assert (made.bus.routes, made.bus.records) == (routes, records)
+    assert made.bus.count(events.SessionChanged) == made.bus.count(events.Synced) == 1
 
 
 def test_a_subscriber_that_comes_during_a_replay_is_not_told_to_remove() -> None:
@@ -482,19 +486,3 @@ def test_bad_messages_are_counted_and_the_rest_stands() -> None:
     made.flush()
     assert made.bridge.decode_errors == 2
     assert made.bus.prefixes() == {"20.0.0.0/24", "20.0.1.0/24"}
-
-
-def test_labels_are_shown_with_their_devices() -> None:
-    made = world()
-    swap = LspMessage(False, 16, 186, (LspNexthop(bytes([10, 0, 0, 1]), shadow.ETH1, (100, 200)),))
-    pop = LspMessage(False, 17, 186, (LspNexthop(b"", 99, ()),))
-    made.bridge._lsp(swap)
-    made.bridge._lsp(pop)
-    made.flush()
-    assert [r for r in made.bus.records.values() if isinstance(r, Lsp)] == [
-        Lsp(16, ("via 10.0.0.1 dev eth1 label 100/200",)),
-        Lsp(17, ("dev 99 label pop",)),
-    ]
-    made.bridge._lsp(replace(swap, deleted=True))
-    made.flush()
-    assert (Kind.LSP, 16) not in made.bus.records

@@ -19,14 +19,14 @@ UP = IFF_UP | IFF_RUNNING
 def test_a_dump_withdraws_what_it_does_not_repeat() -> None:
     w = world().live()
     for message in shadow.ROWS:
-        w.bridge.take_netlink(message)
-    w.bridge.take_netlink(nexthop(11))
-    w.bridge.take_netlink(nexthop(12, 3))
+        w.bridge.receive_netlink(message)
+    w.bridge.receive_netlink(nexthop(11))
+    w.bridge.receive_netlink(nexthop(12, 3))
     w.flush()
     w.bridge.begin_dump()
     w.links()
-    w.bridge.take_netlink(nexthop(12, 3))
-    assert not w.bridge.records[Kind.MAC]._gone, "a dump withdraws nothing before its end"
+    w.bridge.receive_netlink(nexthop(12, 3))
+    assert not w.bridge.records[Kind.MAC]._withdrawn, "a dump withdraws nothing before its end"
     w.bridge.end_dump()
     w.bridge.collect()
     w.flush()
@@ -37,12 +37,12 @@ def test_a_dump_withdraws_what_it_does_not_repeat() -> None:
 
 def test_nexthop_that_a_dump_does_not_show_is_withdrawn_without_another_message() -> None:
     w = world()
-    w.bridge.take_netlink(nexthop(12, 3))
+    w.bridge.receive_netlink(nexthop(12, 3))
     w.bridge.collect()
     assert len(w.flush().bus.records) == 2
     w.bridge.begin_dump()
     w.links(*(replace(link, flags=UP) for link in shadow.LINKS))  # else they take it along
-    w.bridge.take_netlink(nexthop(11))
+    w.bridge.receive_netlink(nexthop(11))
     w.bridge.end_dump()
     w.bridge.collect()
     assert len(w.flush().bus.records) == 1
@@ -51,9 +51,9 @@ def test_nexthop_that_a_dump_does_not_show_is_withdrawn_without_another_message(
 def test_dead_daemon_s_nexthops_are_kept_until_the_sweep() -> None:
     """Invariant 1."""
     w = world()
-    w.bridge.take_netlink(nexthop(12, 3))
+    w.bridge.receive_netlink(nexthop(12, 3))
     w.bridge.step(Input.DIED)
-    w.bridge.take_netlink(ZebraNexthop(12, True))
+    w.bridge.receive_netlink(ZebraNexthop(12, True))
     w.bridge.collect()
     assert len(w.flush().bus.records) == 2
     w.bridge.step(Input.CONVERGED)
@@ -63,17 +63,17 @@ def test_dead_daemon_s_nexthops_are_kept_until_the_sweep() -> None:
 
 def test_stale_message_over_fpm_does_not_undo_the_kernel_s() -> None:
     w = world()
-    w.bridge.take_netlink(nexthop(12, 3))
-    w.bridge._hint(nexthop(12, 4))
+    w.bridge.receive_netlink(nexthop(12, 3))
+    w.bridge.nexthops.from_fpm(nexthop(12, 4))
     found = {n.gateway[-1] for n in w.flush().bus.records.values() if isinstance(n, Nexthop)}
     assert found == {2, 3}
 
 
 def test_nexthop_that_zebra_deletes_is_withdrawn_without_another_message() -> None:
     w = world()
-    w.bridge.take_netlink(nexthop(12, 3))
+    w.bridge.receive_netlink(nexthop(12, 3))
     w.bridge.collect()
-    w.bridge.take_netlink(ZebraNexthop(12, True))
+    w.bridge.receive_netlink(ZebraNexthop(12, True))
     w.bridge.collect()
     assert len(w.flush().bus.records) == 1
 
@@ -81,7 +81,7 @@ def test_nexthop_that_zebra_deletes_is_withdrawn_without_another_message() -> No
 def test_a_nexthop_that_only_fpm_told_of_outlives_a_dump() -> None:
     """Its kernel may have none: then only FPM says when it is gone."""
     w = world()
-    w.bridge._hint(nexthop(21, 3))
+    w.bridge.nexthops.from_fpm(nexthop(21, 3))
     w.bridge.begin_dump()
     w.links()
     w.bridge.end_dump()
@@ -92,11 +92,10 @@ def test_a_nexthop_that_only_fpm_told_of_outlives_a_dump() -> None:
 def test_synced_waits_until_frr_s_namespace_is_known_whole() -> None:
     """Synced lets go of what was not said: MACs that no dump has shown yet would be lost."""
     w = World()
-    whole = False
-    w.bridge._whole = lambda: whole
+    w.dump_complete = False
     w.live()
     assert w.flush().bus.count(events.Synced) == 0
-    whole = True
+    w.dump_complete = True
     assert w.flush().bus.count(events.Synced) == 1
 
 

@@ -22,19 +22,19 @@ def filled() -> World:
     """Return a bridge that knows a whole namespace."""
     made = world()
     for message in shadow.ROWS:
-        made.bridge.take_netlink(message)
+        made.bridge.receive_netlink(message)
     return made.flush()
 
 
 def dumped(made: World, *without: Other, more: tuple[Other, ...] = ()) -> Check:
     """Take a dump of the namespace `without` some rows, and with `more`; return its check."""
-    check = made.bridge.check = Check()
+    check = made.bridge.records.check = Check()
     made.bridge.begin_dump()
     for message in (*shadow.LINKS, *shadow.ROWS, nexthop(11), *more):
         if message not in without:
-            made.bridge.take_netlink(message)
+            made.bridge.receive_netlink(message)
     made.bridge.end_dump()
-    made.bridge.check = None
+    made.bridge.records.check = None
     return check
 
 
@@ -71,18 +71,18 @@ def test_a_mac_whose_tunnel_the_kernel_refused_is_found_each_time() -> None:
     made = filled()
     other = bytes.fromhex("02000000000b")
     row = shadow.on_bridge(shadow.VX110, shadow.BR110, other)
-    made.bridge.take_netlink(row)
+    made.bridge.receive_netlink(row)
     for _ in range(2):
         check = dumped(made, more=(row,))
-        check.strand(made.bridge.overlay.stranded())
+        check.strand(made.bridge.overlay.macs.stranded())
         count, (batch,) = check.differing()
         assert (count, batch.upserts) == (1, (Mac(shadow.L2VNI, other),))
-    made.bridge.take_netlink(shadow.behind(shadow.VX110, other, shadow.VTEP))
-    assert list(made.bridge.overlay.stranded()) == []
+    made.bridge.receive_netlink(shadow.behind(shadow.VX110, other, shadow.VTEP))
+    assert list(made.bridge.overlay.macs.stranded()) == []
 
 
 def test_a_mac_here_or_of_a_vtep_is_not_stranded() -> None:
-    assert list(filled().bridge.overlay.stranded()) == []
+    assert list(filled().bridge.overlay.macs.stranded()) == []
 
 
 def test_rows_that_are_gone_are_found_and_repaired() -> None:
@@ -112,24 +112,24 @@ def test_rows_that_are_held_are_no_difference_twice() -> None:
 )
 def test_what_a_notification_tells_was_not_missed(record: Record, said: Other) -> None:
     check = Check()
-    check.wanted(record)
+    check.upserted(record)
     assert check.differing()[0] == 1
-    check.news(said)
+    check.notified(said)
     assert check.differing() == (0, ())
 
 
 def test_what_came_and_went_again_is_no_difference() -> None:
     check = Check()
-    check.wanted(MAC)
+    check.upserted(MAC)
     check.withdrawn(MAC)
     check.withdrawn(FLOOD)
-    check.wanted(FLOOD)
+    check.upserted(FLOOD)
     assert [batch.withdrawals for batch in check.differing()[1]] == [()]
 
 
 def test_all_differences_are_counted_and_some_named() -> None:
     check = Check()
     for number in range(NAMED + 5):
-        check.wanted(Mac(1, number.to_bytes(6, "big"), shadow.VTEP))
+        check.upserted(Mac(1, number.to_bytes(6, "big"), shadow.VTEP))
     count, (batch,) = check.differing()
     assert (count, len(batch)) == (NAMED + 5, NAMED)

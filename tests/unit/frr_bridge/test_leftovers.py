@@ -73,7 +73,7 @@ def test_inline_nexthops_go_when_their_route_is_replaced() -> None:
 
 def test_a_nexthop_deleted_before_its_route_goes_after_it() -> None:
     made = world()
-    made.bridge.take_netlink(ZebraNexthop(11, True))
+    made.bridge.receive_netlink(ZebraNexthop(11, True))
     assert len(hops(made)) == 1
     made.frames(withdrawal())
     assert hops(made) == []
@@ -94,18 +94,18 @@ def test_rows_that_a_sweep_takes_release_their_nexthops_once_said() -> None:
 
 def test_a_nexthop_that_only_fpm_told_goes_when_fpm_says_so() -> None:
     made = live()
-    made.bridge._hint(nexthop(11))
+    made.bridge.nexthops.from_fpm(nexthop(11))
     made.frames(route())
     assert len(hops(made)) == 1
     made.frames(withdrawal())
-    made.bridge._hint(ZebraNexthop(11, True))
+    made.bridge.nexthops.from_fpm(ZebraNexthop(11, True))
     assert hops(made) == []
 
 
 def test_a_nexthop_that_only_fpm_told_ends_with_its_device() -> None:
     """zebra deletes no nexthop of a connected route over FPM, and the kernel has none."""
     made = live()
-    made.bridge._hint(nexthop(11))
+    made.bridge.nexthops.from_fpm(nexthop(11))
     assert len(hops(made)) == 1
     down = replace(shadow.link(shadow.ETH1, "eth1"), flags=0)
     made.links(down)
@@ -113,7 +113,7 @@ def test_a_nexthop_that_only_fpm_told_ends_with_its_device() -> None:
     made.links(replace(down, deleted=True))
     assert hops(made) == []
     made.links(shadow.link(shadow.ETH1, "eth1"))
-    made.bridge._hint(nexthop(11))
+    made.bridge.nexthops.from_fpm(nexthop(11))
     made.frames(route())
     assert len(hops(made)) == 1
     assert made.bus.prefixes() == {"20.0.0.0/24"}
@@ -121,7 +121,7 @@ def test_a_nexthop_that_only_fpm_told_ends_with_its_device() -> None:
 
 def test_fpm_does_not_delete_what_the_kernel_has() -> None:
     made = world()
-    made.bridge._hint(ZebraNexthop(11, True))
+    made.bridge.nexthops.from_fpm(ZebraNexthop(11, True))
     made.frames(route(1))
     made.flush()
     assert made.bus.routes["default", "20.0.1.0/24"] == made.bus.routes["default", "20.0.0.0/24"]
@@ -139,10 +139,10 @@ def test_nexthops_of_a_device_that_ended_go_with_their_last_route(
     end: LinkMessage, group: bool
 ) -> None:
     made = world()
-    made.bridge.take_netlink(nexthop(12, 3))
-    made.bridge.take_netlink(ZebraNexthop(13, False, members=((11, 1), (12, 1))))
+    made.bridge.receive_netlink(nexthop(12, 3))
+    made.bridge.receive_netlink(ZebraNexthop(13, False, members=((11, 1), (12, 1))))
     made.frames(route(identity=13 if group else 11))
-    made.bridge.take_netlink(end)
+    made.bridge.receive_netlink(end)
     assert hops(made)
     made.frames(withdrawal())
     assert hops(made) == []
@@ -151,13 +151,13 @@ def test_nexthops_of_a_device_that_ended_go_with_their_last_route(
 def test_a_device_that_comes_back_has_its_nexthops_under_the_same_ids() -> None:
     made = world()
     before = made.bus.routes["default", "20.0.0.0/24"]
-    made.bridge.take_netlink(ENDS[1])
+    made.bridge.receive_netlink(ENDS[1])
     made.links()
-    made.bridge.take_netlink(nexthop(11))
+    made.bridge.receive_netlink(nexthop(11))
     made.frames(route(1))
     hops(made)
     assert made.bus.routes["default", "20.0.1.0/24"] == before
-    made.bridge.take_netlink(nexthop(11, 9))
+    made.bridge.receive_netlink(nexthop(11, 9))
     made.flush()
     assert {hop.gateway[-1] for hop in hops(made)} == {9}  # routes bound to the id follow it
 
@@ -166,7 +166,7 @@ def test_a_device_that_ends_while_frr_is_held_leaves_nothing_either() -> None:
     made = world()
     made.dead = True
     made.bridge.step(Input.DIED)
-    made.bridge.take_netlink(ENDS[0])
+    made.bridge.receive_netlink(ENDS[0])
     made.frames(withdrawal())
     made.dead = False
     made.bridge.step(Input.CONVERGED)
@@ -175,10 +175,10 @@ def test_a_device_that_ends_while_frr_is_held_leaves_nothing_either() -> None:
 
 def test_a_dump_that_does_not_show_a_nexthop_ends_it() -> None:
     made = world()
-    made.bridge.take_netlink(nexthop(12, 3))
+    made.bridge.receive_netlink(nexthop(12, 3))
     made.bridge.begin_dump()
     made.links()
-    made.bridge.take_netlink(nexthop(12, 3))
+    made.bridge.receive_netlink(nexthop(12, 3))
     made.bridge.end_dump()
     made.frames(route(identity=12))
     assert [hop.gateway[-1] for hop in hops(made)] == [3]
@@ -192,7 +192,7 @@ def test_a_tenant_made_again_and_again_leaves_nothing() -> None:
         made.links(gone, shadow.link(vxlan, "vx100", "vxlan", bridge, 100 + turn % 2))
         said = via(50 + turn, bridge)
         assert isinstance(said.nexthop, InlineNexthop)
-        made.bridge.take_netlink(replace(said, nexthop=replace(said.nexthop, onlink=True)))
+        made.bridge.receive_netlink(replace(said, nexthop=replace(said.nexthop, onlink=True)))
         made.frames(route(identity=50 + turn, table=1100))
         assert {hop.vni for hop in hops(made)} == {100 + turn % 2}
         made.links(shadow.link(vxlan, "vx100", "vxlan", 0, 100 + turn % 2))
@@ -208,8 +208,8 @@ RED = shadow.link(shadow.RED, "red", "vrf", table=1100)
 def tenant() -> World:
     """Return a bridge that knows a route of VRF `red`, and one of the default VRF."""
     made = live()
-    made.bridge.take_netlink(nexthop(11))
-    made.bridge.take_netlink(nexthop(12, 3))
+    made.bridge.receive_netlink(nexthop(11))
+    made.bridge.receive_netlink(nexthop(12, 3))
     made.frames(route(0, table=1100), route(1, identity=12))
     assert (made.flush().bus.prefixes("red"), len(hops(made))) == ({"20.0.0.0/24"}, 2)
     return made
@@ -307,7 +307,9 @@ def test_two_vrfs_that_swap_their_names_swap_their_routes() -> None:
 
 def test_what_a_dump_shows_to_be_gone_leaves_as_little_as_what_is_notified() -> None:
     made = tenant()
-    made.bridge._hint(nexthop(21, 9))  # of a connected route: the kernel has no such nexthop
+    made.bridge.nexthops.from_fpm(
+        nexthop(21, 9)
+    )  # of a connected route: the kernel has no such nexthop
     assert len(hops(made)) == 3
     made.bridge.begin_dump()
     made.bridge.end_dump()
@@ -326,7 +328,7 @@ def test_zebra_repeats_all_when_only_a_dump_shows_that_a_vrf_was_replaced(name: 
     made.bridge.end_dump()
     assert made.replays == 1
     made.bridge.step(Input.LOST)
-    made.bridge.take_netlink(nexthop(11))
+    made.bridge.receive_netlink(nexthop(11))
     made.session(build.frames(route(3, table=1100)))
     hops(made)
     assert made.bus.prefixes(name) == {"20.0.3.0/24"}
@@ -349,11 +351,11 @@ def test_tables_of_vrfs_that_ended_take_no_room() -> None:
     for turn in range(50):
         vrf = shadow.link(500 + turn, "red", "vrf", table=2000 + turn)
         made.links(vrf)
-        made.bridge.take_netlink(nexthop(11))
+        made.bridge.receive_netlink(nexthop(11))
         made.frames(route(0, table=2000 + turn))
         assert len(hops(made)) == 1
         made.links(replace(vrf, deleted=True))
-        made.bridge.take_netlink(ZebraNexthop(11, True))
+        made.bridge.receive_netlink(ZebraNexthop(11, True))
         assert hops(made) == []
     assert len(made.bridge.rib._tables) == 0
 
@@ -371,7 +373,7 @@ def test_a_vtep_stays_one_while_its_devices_are_deleted(order: str) -> None:
     made = live()
     said = via(11, shadow.BR100)
     assert isinstance(said.nexthop, InlineNexthop)
-    made.bridge.take_netlink(replace(said, nexthop=replace(said.nexthop, onlink=True)))
+    made.bridge.receive_netlink(replace(said, nexthop=replace(said.nexthop, onlink=True)))
     made.frames(route(table=1100))
     before = hops(made)
     assert [hop.vni for hop in before] == [100]
@@ -403,7 +405,7 @@ class Chaos:
         for third in range(6):
             self.made.frames(withdrawal(third), withdrawal_v6(third))
         for identity in range(10, 20) if self.ids else ():
-            self.made.bridge.take_netlink(ZebraNexthop(identity, True))
+            self.made.bridge.receive_netlink(ZebraNexthop(identity, True))
         self.made.bus.credit = 100_000
         return hops(self.made)
 
@@ -418,21 +420,21 @@ class Chaos:
         self.made.frames(route(self.random.randrange(6), self.random.randrange(10, 20)))
 
     def _id(self) -> None:
-        self.made.bridge.take_netlink(
+        self.made.bridge.receive_netlink(
             nexthop(self.random.randrange(10, 15), self.random.randrange(2, 8))
         )
 
     def _group(self) -> None:
         members = tuple((m, 1) for m in self.random.sample(range(10, 15), 2))
         identity = self.random.randrange(15, 20)
-        self.made.bridge.take_netlink(ZebraNexthop(identity, False, members=members))
+        self.made.bridge.receive_netlink(ZebraNexthop(identity, False, members=members))
 
     def _withdraw(self) -> None:
         third = self.random.randrange(6)
         self.made.frames(withdrawal(third), withdrawal_v6(third))
 
     def _forget(self) -> None:
-        self.made.bridge.take_netlink(ZebraNexthop(self.random.randrange(10, 20), True))
+        self.made.bridge.receive_netlink(ZebraNexthop(self.random.randrange(10, 20), True))
 
     def _link(self) -> None:
         self.made.links(self.random.choice([*ENDS, shadow.link(shadow.ETH1, "eth1")]))

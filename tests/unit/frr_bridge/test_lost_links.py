@@ -30,8 +30,8 @@ def made() -> World:
     made = World()
     made.links(*LINKS)
     for said in (via(11, shadow.ETH1), via(12, ETH2)):
-        made.bridge.take_netlink(said)
-    made.bridge.take_netlink(ZebraNexthop(13, False, members=((11, 1), (12, 1))))
+        made.bridge.receive_netlink(said)
+    made.bridge.receive_netlink(ZebraNexthop(13, False, members=((11, 1), (12, 1))))
     made.live()
     made.frames(route(identity=13))
     return made.flush()
@@ -47,29 +47,29 @@ def legs(made: World) -> int:
 @pytest.mark.parametrize("left", [IFF_UP, IFF_RUNNING | IFF_LOWER_UP, 0])
 def test_groups_lose_the_legs_over_it(made: World, left: int) -> None:
     assert legs(made) == 2
-    made.bridge.take_netlink(replace(LINKS[1], flags=left))
+    made.bridge.receive_netlink(replace(LINKS[1], flags=left))
     assert legs(made) == 1
-    made.bridge.take_netlink(LINKS[1])
-    made.bridge.take_netlink(via(12, ETH2))
-    made.bridge.take_netlink(ZebraNexthop(13, False, members=((11, 1), (12, 1))))
+    made.bridge.receive_netlink(LINKS[1])
+    made.bridge.receive_netlink(via(12, ETH2))
+    made.bridge.receive_netlink(ZebraNexthop(13, False, members=((11, 1), (12, 1))))
     assert legs(made) == 2
 
 
 def test_a_link_that_is_deleted_is_down(made: World) -> None:
-    made.bridge.take_netlink(replace(LINKS[1], deleted=True))
+    made.bridge.receive_netlink(replace(LINKS[1], deleted=True))
     assert legs(made) == 1
 
 
 def test_a_link_that_is_only_told_of_loses_nothing(made: World) -> None:
-    made.bridge.take_netlink(replace(LINKS[1], flags=IFF_UP | IFF_LOWER_UP, mtu=9000))
+    made.bridge.receive_netlink(replace(LINKS[1], flags=IFF_UP | IFF_LOWER_UP, mtu=9000))
     assert legs(made) == 2
 
 
 def test_without_frr_a_cable_counts_and_the_end_of_its_namespace_does_not(made: World) -> None:
     made.dead = True
-    made.bridge.take_netlink(replace(LINKS[0], deleted=True))
+    made.bridge.receive_netlink(replace(LINKS[0], deleted=True))
     assert legs(made) == 2
-    made.bridge.take_netlink(replace(LINKS[1], flags=IFF_UP))
+    made.bridge.receive_netlink(replace(LINKS[1], flags=IFF_UP))
     assert legs(made) == 1
 
 
@@ -89,7 +89,7 @@ class Counted:
 def test_nexthops_are_looked_at_once_for_a_burst_of_links(made: World) -> None:
     counted = Counted(made)
     for name in ("first", "second", "third"):
-        made.bridge.take_netlink(replace(LINKS[0], name=name))
+        made.bridge.receive_netlink(replace(LINKS[0], name=name))
     made.flush().flush()
     assert counted.asked == 2  # each nexthop once
     devices = {r.device for r in made.bus.records.values() if isinstance(r, Nexthop)}
@@ -98,6 +98,6 @@ def test_nexthops_are_looked_at_once_for_a_burst_of_links(made: World) -> None:
 
 def test_a_link_that_stays_what_it_is_has_no_nexthop_looked_at(made: World) -> None:
     counted = Counted(made)
-    made.bridge.take_netlink(replace(LINKS[0], mtu=9000))
+    made.bridge.receive_netlink(replace(LINKS[0], mtu=9000))
     made.flush()
     assert counted.asked == 0

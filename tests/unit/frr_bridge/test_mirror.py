@@ -14,7 +14,7 @@ from dualpath.model.events import Mirror
 from dualpath.model.layer2 import Mac, Neighbor
 from dualpath.model.routes import RTPROT_DUALPATH
 from frr_bridge.mirror import _RETRY_TICKS, ShadowMirror
-from frr_bridge.overlay import Overlay
+from frr_bridge.overlay.overlay import Overlay
 from frr_bridge.wire.link import IFF_UP
 from frr_bridge.wire.message import decode_message
 from frr_bridge.wire.neighbor import (
@@ -25,6 +25,7 @@ from frr_bridge.wire.neighbor import (
     NeighborMessage,
 )
 from frr_bridge.wire.netlink import AF_BRIDGE, AF_INET, header
+from tests.fakes.recordlog import RecordLog
 from tests.fakes.shadow import (
     AC110,
     BR110,
@@ -64,7 +65,7 @@ class FakeKernel:
 
 class World:
     def __init__(self) -> None:
-        self.overlay = Overlay(_ignore, _ignore, _ignore)
+        self.overlay = Overlay(RecordLog())
         self.mirror = ShadowMirror(self.overlay)
         self.kernel = FakeKernel()
         self.mirror._kernel.close()
@@ -78,9 +79,6 @@ class World:
         """Return what was asked since the last time, as (op, device, address or MAC)."""
         asked, self.kernel.asked = self.kernel.asked, []
         return [("-" if a.deleted else "+", a.ifindex, a.dst or a.lladdr) for a in asked]
-
-
-def _ignore(*_: object) -> None: ...
 
 
 @pytest.fixture
@@ -226,9 +224,9 @@ def test_a_bridge_that_was_down_gets_its_hosts_again(mirrored: World) -> None:
 
 
 def test_what_a_dump_shows_unchanged_is_left_alone(mirrored: World) -> None:
-    mirrored.overlay.begin()
+    mirrored.overlay.begin_dump()
     mirrored.links()
-    mirrored.overlay.end()
+    mirrored.overlay.end_dump()
     mirrored.mirror.retry()
     assert mirrored.asked() == []
 
@@ -297,9 +295,9 @@ def test_row_that_a_dump_does_not_show_is_written_again(mirrored: World) -> None
     mirrored.overlay.neighbor(ours())
     mirrored.mirror.retry()
     mirrored.asked()
-    mirrored.overlay.begin()
+    mirrored.overlay.begin_dump()
     mirrored.links()
-    mirrored.overlay.end()
+    mirrored.overlay.end_dump()
     mirrored.mirror.retry()
     assert mirrored.asked() == [("+", BR110, HOST)]
 
@@ -311,11 +309,11 @@ def test_dump_that_shows_zebra_s_row_in_place_of_ours_leaves_it(mirrored: World)
         mirrored.overlay.neighbor(row)
     mirrored.mirror.retry()
     mirrored.asked()
-    mirrored.overlay.begin()
+    mirrored.overlay.begin_dump()
     mirrored.links()
     for row in HOST_ROWS:
         mirrored.overlay.neighbor(row)
-    mirrored.overlay.end()
+    mirrored.overlay.end_dump()
     mirrored.mirror.retry()
     assert mirrored.asked() == []
 
@@ -355,6 +353,6 @@ def test_our_own_row_is_no_remote_host_s_even_when_its_mac_is_remote(world: Worl
 
 
 def test_the_netlink_socket_is_a_real_one_outside_of_tests() -> None:
-    made = ShadowMirror(Overlay(_ignore, _ignore, _ignore))
+    made = ShadowMirror(Overlay(RecordLog()))
     assert made._kernel.family == socket.AF_NETLINK
     made.close()

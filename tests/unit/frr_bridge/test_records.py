@@ -13,13 +13,13 @@ HERE, THERE = Mac(100, bytes(6), b"\x0a\0\0\1"), Mac(100, bytes(6), b"\x0a\0\0\2
 
 
 def said(records: Records, limit: int = 10) -> list[RecordBatch]:
-    return list(records.take(limit))
+    return list(records.changes(limit))
 
 
 def filled(*records: Flood) -> Records:
     made = Records(Kind.FLOOD)
     for record in records:
-        made.want(record)
+        made.upsert(record)
     said(made)
     return made
 
@@ -28,18 +28,18 @@ def test_a_record_is_said_once() -> None:
     """Invariant 4."""
     records = Records(Kind.FLOOD)
     for _ in range(2):
-        records.want(ONE)
+        records.upsert(ONE)
     assert said(records) == [RecordBatch(Kind.FLOOD, (ONE,))]
-    records.want(ONE)
+    records.upsert(ONE)
     assert said(records) == []
 
 
 def test_flaps_are_one_change() -> None:
     records = Records(Kind.MAC)
     for _ in range(5):
-        records.want(HERE)
+        records.upsert(HERE)
         records.withdraw(HERE.key, hold=False)
-        records.want(THERE)
+        records.upsert(THERE)
     assert said(records) == [RecordBatch(Kind.MAC, (THERE,))]
 
 
@@ -65,7 +65,7 @@ def test_a_held_record_stays_until_the_sweep() -> None:
 def test_a_held_record_that_comes_back_is_not_swept() -> None:
     records = filled(ONE)
     records.withdraw(ONE.key, hold=True)
-    records.want(ONE)
+    records.upsert(ONE)
     assert (records.held, records.sweep(), said(records)) == (0, 0, [])
 
 
@@ -84,7 +84,7 @@ def test_batches_keep_to_the_limit_in_the_order_of_events() -> None:
     floods = [Flood(vni, b"\x0a\0\0\1") for vni in range(5)]
     records = Records(Kind.FLOOD)
     for flood in floods:
-        records.want(flood)
+        records.upsert(flood)
     assert [batch.upserts for batch in said(records, 2)] == [
         tuple(floods[:2]),
         tuple(floods[2:4]),
@@ -94,10 +94,10 @@ def test_batches_keep_to_the_limit_in_the_order_of_events() -> None:
 
 def test_what_was_not_asked_for_is_said_later() -> None:
     records = Records(Kind.FLOOD)
-    records.want(ONE)
-    records.want(TWO)
-    assert next(records.take(1)).upserts == (ONE,)
-    assert next(records.take(1)).upserts == (TWO,)
+    records.upsert(ONE)
+    records.upsert(TWO)
+    assert next(records.changes(1)).upserts == (ONE,)
+    assert next(records.changes(1)).upserts == (TWO,)
 
 
 def test_a_group_is_said_after_its_members_even_if_it_was_there_before() -> None:
@@ -106,7 +106,7 @@ def test_a_group_is_said_after_its_members_even_if_it_was_there_before() -> None
     group = Nexthop(1, NexthopType.GROUP, members=(Member(3),))
     members = [Nexthop(i, NexthopType.DEVICE, device="eth0") for i in (2, 3)]
     for nexthop in (group, *members):
-        records.want(nexthop)
+        records.upsert(nexthop)
     assert [batch.upserts for batch in said(records, 1)] == [(n,) for n in (*members, group)]
     records.repeat()
     assert [batch.upserts for batch in said(records, 1)] == [(n,) for n in (*members, group)]
@@ -114,9 +114,9 @@ def test_a_group_is_said_after_its_members_even_if_it_was_there_before() -> None
 
 def test_record_that_shrinks_while_it_is_held_is_swept() -> None:
     records = Records(Kind.MAC)
-    records.want(HERE)
+    records.upsert(HERE)
     records.withdraw(HERE.key, hold=True)
-    records.shrink(THERE)
+    records.upsert_unless_held(THERE)
     assert (records.held, records.sweep(), len(records)) == (1, 1, 0)
 
 

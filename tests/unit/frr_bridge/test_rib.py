@@ -37,7 +37,7 @@ def learn(rib: Rib, *words: str, session: int = 1, hold: bool = False, table: in
 
 def said(rib: Rib, handles: Known | None = None, limit: int = 100) -> list[str]:
     """Take all that there is to say."""
-    return [row for made in rib.take(VRFS, limit, handles or Known()) for row in rows(made)]
+    return [row for made in rib.changes(VRFS, limit, handles or Known()) for row in rows(made)]
 
 
 def test_ten_flaps_are_one_row() -> None:
@@ -216,7 +216,7 @@ def test_a_table_of_an_unknown_vrf_waits() -> None:
     rib = Rib()
     learn(rib, "+ 10.0.0.0/8 1", table=1200)
     assert said(rib) == []
-    heard = list(rib.take({1200: "blue"}, 10, Known()))
+    heard = list(rib.changes({1200: "blue"}, 10, Known()))
     assert [(made.vrf, rows(made)) for made in heard] == [("blue", ["+ 10.0.0.0/8 1"])]
 
 
@@ -231,7 +231,7 @@ def test_batches_keep_to_the_limit_and_lose_nothing() -> None:
     words = [f"+ 10.0.{i}.0/24 {i % 3 + 1}" for i in range(20)]
     for word in words:
         learn(rib, word)
-    made: list[RouteBatch] = list(rib.take(VRFS, 7, Known()))
+    made: list[RouteBatch] = list(rib.changes(VRFS, 7, Known()))
     assert [len(one) for one in made] == [7, 7, 6]
     assert [row for one in made for row in rows(one)] == words
 
@@ -239,7 +239,7 @@ def test_batches_keep_to_the_limit_and_lose_nothing() -> None:
 def test_what_is_left_without_credit_is_said_later() -> None:
     rib = Rib()
     learn(rib, *(f"+ 10.0.{i}.0/24 1" for i in range(10)))
-    first = next(rib.take(VRFS, 4, Known()))
+    first = next(rib.changes(VRFS, 4, Known()))
     learn(rib, "- 10.0.0.0/24", "- 10.0.9.0/24")
     rest = said(rib)
     assert len(first) == 4
@@ -266,7 +266,7 @@ def test_what_the_datapath_has_is_acknowledged_when_it_is_repeated() -> None:
     routes = table_routes("+ 10.0.0.0/8 1", "+ 11.0.0.0/8 1")
     assert rib.learn(routes, 1, hold=True).tolist() == []
     said(rib)
-    rib.done(254, programmed("+ 10.0.0.0/8 77", "+ 11.0.0.0/8 0"))
+    rib.programmed(254, programmed("+ 10.0.0.0/8 77", "+ 11.0.0.0/8 0"))
     assert rib.learn(routes, 2, hold=True).tolist() == [0]
 
 
@@ -275,19 +275,19 @@ def test_what_has_changed_since_is_not_acknowledged() -> None:
     learn(rib, "+ 10.0.0.0/8 1")
     said(rib)
     learn(rib, "+ 10.0.0.0/8 2")
-    rib.done(254, programmed("+ 10.0.0.0/8 77"))  # of what was said before
+    rib.programmed(254, programmed("+ 10.0.0.0/8 77"))  # of what was said before
     assert rib.learn(table_routes("+ 10.0.0.0/8 2"), 1, hold=False).tolist() == []
     said(rib)
-    rib.done(254, programmed("+ 10.0.0.0/8 78"))
+    rib.programmed(254, programmed("+ 10.0.0.0/8 78"))
     assert rib.learn(table_routes("+ 10.0.0.0/8 2"), 1, hold=False).tolist() == [0]
     assert rib.learn(table_routes("+ 10.0.0.0/8 3"), 1, hold=False).tolist() == []
 
 
 def test_an_acknowledgement_of_unknown_rows_is_nothing() -> None:
     rib = Rib()
-    rib.done(254, programmed("+ 10.0.0.0/8 77"))
+    rib.programmed(254, programmed("+ 10.0.0.0/8 77"))
     learn(rib, "+ 11.0.0.0/8 1")
-    rib.done(254, programmed("+ 10.0.0.0/8 77"))
+    rib.programmed(254, programmed("+ 10.0.0.0/8 77"))
     assert len(rib) == 1
 
 
@@ -310,7 +310,7 @@ def test_a_listener_ends_with_what_zebra_said(steps: list[tuple[str, object]]) -
     heard: dict[str, int] = {}
 
     def listen(limit: int) -> None:
-        made = next(rib.take(VRFS, limit, handles), None)
+        made = next(rib.changes(VRFS, limit, handles), None)
         for row in rows(made) if made else ():
             op, prefix, *nexthop = row.split()
             heard.pop(prefix, None)
@@ -348,5 +348,5 @@ def test_both_families_live_side_by_side() -> None:
     rib = Rib()
     learn(rib, "+ 10.0.0.0/8 1")
     learn(rib, "+ 2001:db8::/32 1")
-    heard = {made.family: rows(made) for made in rib.take(VRFS, 10, Known())}
+    heard = {made.family: rows(made) for made in rib.changes(VRFS, 10, Known())}
     assert heard == {Family.INET: ["+ 10.0.0.0/8 1"], Family.INET6: ["+ 2001:db8::/32 1"]}

@@ -341,7 +341,7 @@ async def test_settings_that_make_no_sense_are_answered(world: World) -> None:
 async def test_frr_is_not_believed_before_bgpd_knows_the_vnis(world: World) -> None:
     await world.until(lambda: world.runtime._watch.whole)
     for message in shadow.LINKS:
-        world.runtime.bridge.take_netlink(message)
+        world.runtime.bridge.receive_netlink(message)
     world.bgpd.start()
     await world.zebra(route(1))
     await world.until(lambda: "bgpd to know VNI 100, 110" in world.runtime.bridge.reason)
@@ -432,8 +432,8 @@ async def test_a_new_subscriber_hears_everything(world: World) -> None:
 
 async def test_the_namespace_is_dumped_at_the_start(world: World) -> None:
     await world.until(lambda: world.runtime._watch.dumps >= 1)
-    await world.until(lambda: bool(world.runtime.bridge.overlay.links))
-    names = {link.name for link in world.runtime.bridge.overlay.links.values()}
+    await world.until(lambda: bool(world.runtime.bridge.overlay.devices.links))
+    names = {link.name for link in world.runtime.bridge.overlay.devices.links.values()}
     assert "lo" in names
 
 

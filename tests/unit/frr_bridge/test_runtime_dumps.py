@@ -21,9 +21,9 @@ async def test_zebra_repeats_all_after_a_vrf_was_replaced_while_nobody_listened(
     red = shadow.link(900, "red", "vrf", table=1100)
     bridge = world.runtime.bridge
     await world.live(route(1), route(2))
-    bridge.take_netlink(red)
+    bridge.receive_netlink(red)
     bridge.begin_dump()
-    bridge.take_netlink(replace(red, index=901))
+    bridge.receive_netlink(replace(red, index=901))
     bridge.end_dump()
     await world.until(lambda: not world.runtime._server.connected)
     assert len(world.prefixes) == 2
@@ -36,7 +36,7 @@ async def test_a_check_finds_what_the_kernel_does_not_hold(world: World) -> None
     await world.until(lambda: world.runtime._watch.whole)
     await world.live(route(1))
     for message in (*shadow.LINKS, *shadow.ROWS):
-        world.runtime.bridge.take_netlink(message)
+        world.runtime.bridge.receive_netlink(message)
     world.controller.send(events.Check(7))
     world.controller.send(events.Check(8))
     await world.until(lambda: world.heard.count(events.Checked) == 2)
@@ -45,7 +45,7 @@ async def test_a_check_finds_what_the_kernel_does_not_hold(world: World) -> None
     assert first.differed >= 5
     assert {batch.kind for batch in first.batches} >= {Kind.MAC, Kind.FLOOD, Kind.NEIGHBOR}
     assert second == events.Checked(8, 0)
-    assert world.runtime.bridge.check is None
+    assert world.runtime.bridge.records.check is None
 
 
 async def test_check_that_lost_notifications_is_taken_again(

@@ -146,18 +146,18 @@ def nexthops(made: World) -> int:
 def test_routes_fail_when_their_nexthop_becomes_unusable_and_return_with_it() -> None:
     made = world()
     made.frames(route(1))
-    made.bridge.take_netlink(labelled(11))
+    made.bridge.receive_netlink(labelled(11))
     assert {reason(made, f"20.0.{third}.0/24") for third in (0, 1)} == {"MPLS encapsulation"}
     assert nexthops(made) == 0
     assert made.bridge.decode_errors == 1
-    made.bridge.take_netlink(nexthop(11, 7))
+    made.bridge.receive_netlink(nexthop(11, 7))
     assert reason(made) == ""
     assert nexthops(made) == 1
 
 
 def test_a_route_that_moves_to_an_unusable_nexthop_fails() -> None:
     made = world()
-    made.bridge.take_netlink(labelled(12))
+    made.bridge.receive_netlink(labelled(12))
     made.frames(route(identity=12))
     assert reason(made) == "MPLS encapsulation"
 
@@ -166,43 +166,43 @@ def test_a_nexthop_told_over_fpm_alone_fails_alike() -> None:
     made = World()
     made.links()
     made.live()
-    made.bridge._hint(labelled(12))
+    made.bridge.nexthops.from_fpm(labelled(12))
     made.frames(route(identity=12))
     assert reason(made) == "MPLS encapsulation"
 
 
 def test_a_group_fails_with_a_member_and_returns_with_it() -> None:
     made = world()
-    made.bridge.take_netlink(nexthop(12, 3))
-    made.bridge.take_netlink(ZebraNexthop(13, False, members=((11, 1), (12, 1))))
+    made.bridge.receive_netlink(nexthop(12, 3))
+    made.bridge.receive_netlink(ZebraNexthop(13, False, members=((11, 1), (12, 1))))
     made.frames(route(identity=13))
     assert reason(made) == ""
-    made.bridge.take_netlink(labelled(12))
+    made.bridge.receive_netlink(labelled(12))
     assert reason(made) == "MPLS encapsulation"
-    made.bridge.take_netlink(nexthop(12, 4))
+    made.bridge.receive_netlink(nexthop(12, 4))
     assert reason(made) == ""
-    made.bridge.take_netlink(labelled(12))
-    made.bridge.take_netlink(ZebraNexthop(13, False, members=((11, 1),)))
+    made.bridge.receive_netlink(labelled(12))
+    made.bridge.receive_netlink(ZebraNexthop(13, False, members=((11, 1),)))
     assert reason(made) == ""
 
 
 def test_an_unusable_nexthop_equal_to_another_s_fails_by_itself() -> None:
     made = world()
-    made.bridge.take_netlink(labelled(11))
-    made.bridge.take_netlink(labelled(12))
+    made.bridge.receive_netlink(labelled(11))
+    made.bridge.receive_netlink(labelled(12))
     made.frames(route(1, 12))
-    made.bridge.take_netlink(nexthop(11))
+    made.bridge.receive_netlink(nexthop(11))
     assert [reason(made), reason(made, "20.0.1.0/24")] == ["", "MPLS encapsulation"]
-    made.bridge.take_netlink(nexthop(12))
+    made.bridge.receive_netlink(nexthop(12))
     assert reason(made, "20.0.1.0/24") == ""
 
 
 def test_a_usable_nexthop_over_a_link_not_known_yet_makes_its_routes_wait() -> None:
     made = world()
-    made.bridge.take_netlink(labelled(11))
+    made.bridge.receive_netlink(labelled(11))
     made.flush()
     late = InlineNexthop(NexthopType.GATEWAY, bytes([192, 168, 9, 2]), 77)
-    made.bridge.take_netlink(ZebraNexthop(11, False, nexthop=late))
+    made.bridge.receive_netlink(ZebraNexthop(11, False, nexthop=late))
     made.flush()
     handle = np.array([made.bridge.handles.handle(11)], np.uint32)
     assert not made.bridge.handles.known(handle)[0]
@@ -215,7 +215,7 @@ def test_every_reason_keeps_its_text_through_an_identity() -> None:
     made = World()
     made.links()
     made.live()
-    made.bridge.take_netlink(ZebraNexthop(12, False, nexthop=odd))
+    made.bridge.receive_netlink(ZebraNexthop(12, False, nexthop=odd))
     made.frames(route(identity=12))
     assert reason(made) == "malformed message"
 
@@ -247,10 +247,10 @@ def test_a_mac_with_contents_that_cannot_be_read_leads_nowhere(contents: bytes) 
     made.links(*shadow.LINKS, *shadow.HOST_ROWS)
     made.live().flush()
     assert len(made.bus.records) == 2
-    made.bridge.take_netlink(on_device(contents))
+    made.bridge.receive_netlink(on_device(contents))
     assert made.flush().bus.records == {}
     assert made.bridge.decode_errors == 1
-    made.bridge.take_netlink(shadow.HOST_ROWS[1])
+    made.bridge.receive_netlink(shadow.HOST_ROWS[1])
     assert len(made.flush().bus.records) == 2
 
 
@@ -263,7 +263,7 @@ def test_a_neighbour_with_contents_that_cannot_be_read_goes(family: int) -> None
     made.live().flush()
     assert (Kind.NEIGHBOR, (110, address)) in made.bus.records
     bad = entry(family, shadow.BR110, NTF_EXT_LEARNED, attribute(NDA_DST, address), MAC, BAD)
-    made.bridge.take_netlink(bad)
+    made.bridge.receive_netlink(bad)
     assert {key[0] for key in made.flush().bus.records if isinstance(key, tuple)} == {Kind.MAC}
 
 

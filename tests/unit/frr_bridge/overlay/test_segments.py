@@ -60,7 +60,7 @@ def world(*said: object) -> World:
 
 def hear(made: World, *said: object) -> World:
     for one in said:
-        made.bridge.take_netlink(one)  # type: ignore[arg-type]
+        made.bridge.receive_netlink(one)  # type: ignore[arg-type]
     return made.flush()
 
 

@@ -1,0 +1,199 @@
+"""FRR's devices by interface index: shadow devices, their VNIs, and what nexthops name.
+
+zebra and the kernel refer to devices by index. An index is of no use outside this namespace, so it
+stops here: a VRF gets its name, a VXLAN device and its bridge get their VNI.
+
+    index 2  br100  bridge              vni(2) == 100
+    index 3  vx100  vxlan id 100, master 2
+    index 6  ac110  silent access port  access_port(110) == 6
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dualpath.model.nexthops import Nexthop, NexthopType
+from dualpath.model.routes import DEFAULT_VRF
+from frr_bridge.wire.inline import InlineNexthop
+from frr_bridge.wire.link import LinkMessage
+from frr_bridge.wire.netlink import AF_UNSPEC
+
+RT_TABLE_MAIN = 254
+_ACCESS = "ac"  # and the VNI: the name of a silent access port
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What one link message changes elsewhere."""
+
+    resolves: bool = False  # nexthops over the device may resolve to something else
+    bridges: tuple[int, ...] = ()  # bridges that got or lost a VNI: look at their rows again
+    vxlan: int = 0  # VXLAN device that came, moved or went: look at its flood rows again
+
+
+class ShadowDevices:
+    """Every device of FRR's namespace, and the VNI of each bridge."""
+
+    def __init__(self) -> None:
+        self.links: dict[int, LinkMessage] = {}
+        self._vxlan_of: dict[int, int] = {}  # bridge's index -> its VXLAN device's
+        self._last_vni: dict[int, int] = {}  # bridge's index -> VNI, also when it lost that device
+        self._access: dict[int, int] = {}  # VNI -> its silent access port's index
+        self._removed: list[LinkMessage] = []  # since `take_removed`
+        self._renewed: set[int] = set()  # VNIs, since `renewed`
+        self._unseen: dict[int, None] = {}  # indexes that a dump has not repeated yet
+
+    # -- questions ------------------------------------------------------------------------
+
+    def vrfs(self) -> dict[int, str]:
+        """Return the VRF's name for each routing table."""
+        names = {link.vrf_table: link.name for link in self.links.values() if link.vrf_table}
+        return {RT_TABLE_MAIN: DEFAULT_VRF} | names
+
+    def vnis(self) -> set[int]:
+        """Return the VNIs that have a VXLAN device in a bridge."""
+        return {self.links[vxlan].vxlan_id for vxlan in self._vxlan_of.values()}
+
+    def vni(self, bridge: int) -> int:
+        """Return the VNI of a bridge, or 0."""
+        vxlan = self._vxlan_of.get(bridge)
+        return self.links[vxlan].vxlan_id if vxlan else 0
+
+    def vxlan(self, bridge: int) -> int | None:
+        """Return the interface index of a bridge's VXLAN device."""
+        return self._vxlan_of.get(bridge)
+
+    def bridge_of(self, vni: int) -> int:
+        """Return the interface index of a VNI's shadow bridge, or 0."""
+        for bridge, vxlan in self._vxlan_of.items():
+            if self.links[vxlan].vxlan_id == vni:
+                return bridge
+        return 0
+
+    def access_port(self, vni: int) -> int:
+        """Return the interface index of a VNI's silent access port, or 0."""
+        return self._access.get(vni, 0)
+
+    def is_access_port(self, index: int) -> bool:
+        link = self.links.get(index)
+        return link is not None and _access_vni(link.name) > 0
+
+    def resolve(self, identity: int, nexthop: InlineNexthop) -> Nexthop | None:
+        """Return a nexthop with names in place of indexes; None while its device is unknown.
+
+        An onlink gateway on a bridge with a VXLAN device is a VTEP of that L3VNI. It remains one
+        after the VXLAN device was deleted, until the bridge is deleted too: the two go one by one.
+        """
+        if nexthop.type is NexthopType.BLACKHOLE:
+            return Nexthop(identity, nexthop.type)
+        vni, device = nexthop.vni, ""
+        if not vni and nexthop.oif:
+            link = self.links.get(nexthop.oif)
+            if link is None:
+                return None
+            device = link.name
+            if nexthop.gateway and nexthop.onlink:
+                vni = self._last_vni.get(nexthop.oif, 0)
+        if vni:
+            return Nexthop(identity, nexthop.type, nexthop.gateway, vni=vni, onlink=True)
+        return Nexthop(identity, nexthop.type, nexthop.gateway, device, onlink=nexthop.onlink)
+
+    # -- changes --------------------------------------------------------------------------
+
+    def learn(self, link: LinkMessage) -> Effect:
+        """Note a device, or its deletion."""
+        if link.family != AF_UNSPEC:
+            return Effect()  # about a bridge port only; the same change comes as AF_UNSPEC too
+        before = self.links.get(link.index)
+        if link.deleted:
+            return self.forget(link.index)
+        self._unseen.pop(link.index, None)
+        if before:
+            self._forget_access(before)
+        self.links[link.index] = link
+        if vni := _access_vni(link.name):
+            self._access[vni] = link.index
+        bridges: tuple[int, ...] = ()
+        placed = link.kind == "vxlan" and (before is None or _place(before) != _place(link))
+        if placed:
+            bridges = self._place_vxlan(link)
+        if before is None or _standing(before) != _standing(link):
+            self._renewed |= {self._vni_of(link)} - {0}
+        resolves = before is None or _meaning(before) != _meaning(link)
+        return Effect(resolves, bridges, link.index if placed else 0)
+
+    def forget(self, index: int) -> Effect:
+        """Drop a deleted device."""
+        gone = self.links.pop(index, None)
+        if gone is None:
+            return Effect()
+        bridges: tuple[int, ...] = ()
+        if gone.kind == "vxlan":
+            bridges = self._unplace_vxlan(index)
+        self._forget_access(gone)
+        self._last_vni.pop(index, None)
+        self._removed.append(gone)
+        return Effect(True, bridges, index if gone.kind == "vxlan" else 0)
+
+    def take_removed(self) -> list[LinkMessage]:
+        """Return the devices that were deleted since the last call."""
+        removed, self._removed = self._removed, []
+        return removed
+
+    def renewed(self) -> set[int]:
+        """Return the VNIs whose shadow devices came, moved or came up since the last call.
+
+        The kernel has forgotten what the mirror wrote there.
+        """
+        renewed, self._renewed = self._renewed, set()
+        return renewed
+
+    def begin_dump(self) -> None:
+        self._unseen = dict.fromkeys(self.links)
+
+    def take_unseen(self) -> list[int]:
+        """End a dump; return the devices that it did not repeat."""
+        unseen, self._unseen = list(self._unseen), {}
+        return unseen
+
+    def _place_vxlan(self, vxlan: LinkMessage) -> tuple[int, ...]:
+        """Give a VXLAN device's bridge its VNI; return the bridges that got or lost one."""
+        left = self._unplace_vxlan(vxlan.index)
+        if not vxlan.master:
+            return left
+        self._vxlan_of[vxlan.master] = vxlan.index
+        self._last_vni[vxlan.master] = vxlan.vxlan_id
+        return tuple(dict.fromkeys((*left, vxlan.master)))
+
+    def _unplace_vxlan(self, index: int) -> tuple[int, ...]:
+        bridges = tuple(bridge for bridge, vxlan in self._vxlan_of.items() if vxlan == index)
+        for bridge in bridges:
+            del self._vxlan_of[bridge]
+        return bridges
+
+    def _forget_access(self, link: LinkMessage) -> None:
+        vni = _access_vni(link.name)
+        if self._access.get(vni) == link.index:
+            del self._access[vni]
+
+    def _vni_of(self, shadow: LinkMessage) -> int:
+        """Return the VNI that a shadow device belongs to, or 0."""
+        return _access_vni(shadow.name) or shadow.vxlan_id or self.vni(shadow.index)
+
+
+def _access_vni(name: str) -> int:
+    """Return the VNI whose silent access port has this name, or 0."""
+    number = name.removeprefix(_ACCESS)
+    return int(number) if number != name and number.isdecimal() else 0
+
+
+def _standing(link: LinkMessage) -> tuple[str, int, bool]:
+    return link.name, link.master, link.up
+
+
+def _meaning(link: LinkMessage) -> tuple[str, str, int, int]:
+    return link.name, link.kind, link.vxlan_id, link.master
+
+
+def _place(vxlan: LinkMessage) -> tuple[int, int]:
+    return vxlan.vxlan_id, vxlan.master

@@ -1,0 +1,74 @@
+"""Remote Ethernet segments: the nexthop groups that VXLAN rows name by NDA_NH_ID.
+
+zebra installs a nexthop with NHA_FDB for every VTEP, and a group of them for every Ethernet
+segment (zebra_evpn_mh.c). A group may come before its members, and gain or lose some in place:
+
+    nexthop 268435457  via 100.64.0.2 fdb
+    nexthop 268435458  via 100.64.0.3 fdb
+    nexthop 536870913  group 268435457/268435458 fdb      VTEPs (100.64.0.2, 100.64.0.3)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from frr_bridge.wire.inline import InlineNexthop
+from frr_bridge.wire.nexthop import ZebraNexthop
+
+Changed = Callable[[int, tuple[bytes, ...]], None]
+"""Called with a group's id and its VTEPs, sorted; () when it has none or is gone."""
+
+
+class Segments:
+    """The nexthops of bridge rows; calls `changed` when a group has other VTEPs than before."""
+
+    def __init__(self, changed: Changed) -> None:
+        self._changed = changed
+        self._vtep_of: dict[int, bytes] = {}  # of nexthops
+        self._members: dict[int, tuple[int, ...]] = {}  # of groups
+        self._vteps: dict[int, tuple[bytes, ...]] = {}  # of groups, as reported last
+        self._unseen: dict[int, None] = {}  # ids not yet repeated by a dump
+
+    def vteps(self, identity: int) -> tuple[bytes, ...]:
+        """Return the VTEPs of a group; () for one that is unknown or has none."""
+        return self._vteps.get(identity, ())
+
+    def learn(self, nexthop: ZebraNexthop) -> bool:
+        """Note a nexthop or its deletion; False when it is one of routes."""
+        self._unseen.pop(nexthop.id, None)
+        if nexthop.deleted or not nexthop.fdb:
+            known = nexthop.id in self._vtep_of or nexthop.id in self._members
+            self.forget(nexthop.id)
+            return known and nexthop.deleted
+        self._vtep_of.pop(nexthop.id, None)
+        self._members.pop(nexthop.id, None)
+        if nexthop.members:
+            self._members[nexthop.id] = tuple(identity for identity, _ in nexthop.members)
+        elif isinstance(nexthop.nexthop, InlineNexthop):
+            self._vtep_of[nexthop.id] = nexthop.nexthop.gateway
+        self._update(nexthop.id)
+        return True
+
+    def forget(self, identity: int) -> None:
+        if self._vtep_of.pop(identity, None) or self._members.pop(identity, None):
+            self._update(identity)
+
+    def begin_dump(self) -> None:
+        self._unseen = dict.fromkeys((*self._vtep_of, *self._members))
+
+    def end_dump(self) -> None:
+        unseen, self._unseen = list(self._unseen), {}
+        for identity in unseen:
+            self.forget(identity)
+
+    def _update(self, identity: int) -> None:
+        """Recompute a group, or the groups of a member."""
+        groups = {group for group, members in self._members.items() if identity in members}
+        for group in sorted({identity} | groups):
+            members = self._members.get(group, ())
+            now = tuple(sorted({self._vtep_of[one] for one in members if one in self._vtep_of}))
+            if now != self._vteps.get(group, ()):
+                self._vteps[group] = now
+                if not now:
+                    del self._vteps[group]
+                self._changed(group, now)
