@@ -1,173 +1,157 @@
-"""The `dualpath` command: a client of the running daemon."""
+"""The `dualpath` command: a client of the running daemon.
+
+It starts one command of the catalogue. Nothing else is imported: see there.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
-import re
 import sys
+from argparse import SUPPRESS
 from collections.abc import Sequence
 from functools import cache
-from importlib.metadata import version
-from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from importlib import import_module
+from itertools import groupby
 
-import typer
-from typer.core import TyperGroup
+from controller.cli.catalogue import CATALOGUE
+from controller.cli.command import Command, CommandParser, build, new_parser
+from controller.cli.options import CONNECT_VARIABLE, DEFAULT_CONNECT, Target, address
+from controller.cli.terminal import FAILED, USAGE, fail, warn
+from dualpath.process import options
 
-from controller.cli import (
-    confirm,
-    conformance,
-    down,
-    explain,
-    listing,
-    manifests,
-    repair,
-    status,
-    watch,
-)
-from controller.cli.client import FAILED, USAGE
-from controller.cli.options import CONNECT_VARIABLE, DEFAULT_CONNECT, CertificateFile, Target
-from dualpath.process.options import nonsense
-
-UsageError: Any = typer.BadParameter.__base__  # typer keeps it in a place of each version's own
-NOISE = re.compile(r"Value error, |(?<=: )Input should ")
+COMPLETE = "__complete"  # what the completion scripts call
+GLOBAL = ("--connect", "--cert", "--key", "--ca")
 
 
-class OneSentence(TyperGroup):
-    """Says in one sentence what makes no sense, without the usage, which has many lines."""
-
-    def main(  # type: ignore[override]  # typer's overloads are about what we never return
-        self,
-        args: Sequence[str] | None = None,
-        **extra: Any,  # noqa: ANN401
-    ) -> NoReturn:
-        args = sys.argv[1:] if args is None else args
-        if not _is_utf8(args):
-            _end("an argument is not text in UTF-8")
-        if problem := _nonsense(args):
-            _end(problem)
-        try:
-            code = super().main(args, **{**extra, "standalone_mode": False})
-            sys.stdout.flush()
-            sys.exit(code)
-        except OSError as error:
-            _stop_writing()
-            if error.errno != errno.EPIPE:  # whoever reads a pipe may have seen enough
-                typer.echo(
-                    f"dualpath: {error.filename or 'standard output'}: {error.strerror}", err=True
-                )
-            sys.exit(FAILED)
-        except UsageError as error:
-            if not args:  # it is the help
-                error.show()
-                sys.exit(USAGE)
-            where = error.ctx.command_path if error.ctx is not None else "dualpath"
-            text = NOISE.sub(_plain, error.format_message()).rstrip(".")
-            _end(f"{text}; see `{where} --help`")
-
-
-def _is_utf8(args: Sequence[str]) -> bool:
-    """Bytes that are not UTF-8 came in as surrogates (PEP 383), which no message can carry."""
-    return not any("\ud800" <= character <= "\udfff" for character in "".join(args))
-
-
-def _nonsense(args: Sequence[str]) -> str:
-    """Return what is wrong with a value, whichever option's it is; "" if nothing is."""
-    for before, arg in zip(("", *args), args, strict=False):
-        name, equals, value = arg.partition("=")
-        if not (arg.startswith("-") and equals):
-            name, value = (before if before.startswith("-") else "an argument"), arg
-        if problem := nonsense(value):
-            return f"{name}: {problem}"
-    return ""
-
-
-def _plain(noise: re.Match[str]) -> str:
-    return "it must " if "Input" in noise[0] else ""
-
-
-def _stop_writing() -> None:
-    """Let the interpreter flush what is left into nothing, instead of failing once more."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-
-
-def _end(text: str) -> NoReturn:
-    typer.echo(f"dualpath: {' '.join(text.split())}", err=True)
-    sys.exit(USAGE)
-
-
-app = typer.Typer(
-    cls=OneSentence,
-    name="dualpath",
-    no_args_is_help=True,
-    rich_markup_mode=None,  # help without boxes
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"dualpath {version('dualpath')}")
-        raise typer.Exit
-
-
-@app.callback()
-def options(
-    context: typer.Context,
-    connect: Annotated[
-        str,
-        typer.Option(
-            metavar="ADDR", envvar=CONNECT_VARIABLE, help="The daemon: unix:/PATH or ADDRESS:PORT."
-        ),
-    ] = DEFAULT_CONNECT,
-    cert: Annotated[Path | None, CertificateFile(help="Our certificate, for mutual TLS.")] = None,
-    key: Annotated[Path | None, CertificateFile(help="Its private key.")] = None,
-    ca: Annotated[Path | None, CertificateFile(help="The CA that signed the daemon's.")] = None,
-    _version: Annotated[
-        bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
-    ] = False,
-) -> None:
+def dualpath() -> None:
     """Ask a running Dualpath controller what it wants, what it has, and why they differ.
 
-    \b
     dualpath status
     dualpath routes --vrf red
     dualpath explain 10.2.3.4 --vrf red
     dualpath watch --kind route
 
-    Every list takes -o table|wide|json|yaml. Exit codes: 0 it worked, 1 it did not, 2 the command
-    line or a filter makes no sense.
+    Every list takes -o table|wide|json|yaml. Exit codes: 0 it worked, 1 it did not,
+    2 the command line or a filter makes no sense.
     """
-    context.obj = Target(connect, cert, key, ca)
 
 
-COMMANDS = (
-    status.status,
-    *listing.COMMANDS,
-    watch.watch,
-    explain.explain,
-    *repair.COMMANDS,
-    *manifests.COMMANDS,
-    conformance.conformance,
-    confirm.confirm,
-    down.down,
-)
+def main(words: Sequence[str] | None = None) -> None:
+    try:
+        _run(sys.argv[1:] if words is None else words)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except OSError as error:
+        _stop_writing()
+        if error.errno != errno.EPIPE:  # whoever reads a pipe may have seen enough
+            warn(f"{error.filename or 'standard output'}: {error.strerror}")
+        sys.exit(FAILED)
 
-for command in COMMANDS:
-    app.command()(command)
+
+def _run(words: Sequence[str]) -> None:
+    if words[:1] == [COMPLETE]:
+        from controller.cli.complete import complete
+
+        complete(words[1:])
+        return
+    before, name, after = split(words)
+    chosen = top().parse_args(before)
+    if chosen.version:
+        name, after = "version", []
+    if not name:
+        sys.stderr.write(overview())
+        sys.exit(USAGE)
+    if name not in CATALOGUE:
+        _end_unknown(name)
+    command = load(name)
+    arguments = command.parser.parse_intermixed_args(after, chosen)
+    connect = arguments.connect or os.environ.get(CONNECT_VARIABLE) or DEFAULT_CONNECT
+    target = Target(connect, arguments.cert, arguments.key, arguments.ca)
+    command.run(target, arguments)
+
+
+def split(words: Sequence[str]) -> tuple[list[str], str, list[str]]:
+    """Return the options ahead of the command, the command ("" without one), and the rest."""
+    at = 0
+    while at < len(words) and words[at].startswith("-"):
+        at += 2 if words[at] in GLOBAL else 1
+    name = words[at] if at < len(words) else ""
+    return list(words[:at]), name, list(words[at + 1 :])
 
 
 @cache
-def command_line() -> Any:  # noqa: ANN401 - of typer's own click
-    """Return the parser of the command line; making it takes longer than all it does."""
-    return typer.main.get_command(app)
+def load(name: str) -> Command:
+    """Return a command of the catalogue. It takes the options of `top`, too."""
+    entry = CATALOGUE[name]
+    module = import_module(f"controller.cli.{entry.module}")
+    command = build(name, getattr(module, entry.function or name))
+    _add_target(command.parser, hidden=True)
+    return command
 
 
-def main() -> None:
-    command_line()(prog_name="dualpath")
+class _Top(CommandParser):
+    def format_help(self) -> str:
+        """Return the help with the commands, by section."""
+        lines = [super().format_help().rstrip()]
+        for section, entries in groupby(CATALOGUE.items(), lambda item: item[1].section):
+            lines.append(f"\n{section}:")
+            lines += [f"  {name:<15} {entry.summary.rstrip('.')}" for name, entry in entries]
+        return "\n".join([*lines, "", "`dualpath COMMAND --help` shows more.", ""])
+
+
+@cache
+def top() -> CommandParser:
+    """Return the parser of what stands ahead of the command."""
+    plain = new_parser("dualpath", dualpath)
+    parser = _Top(
+        prog=plain.prog,
+        usage="dualpath [OPTIONS] COMMAND ...",
+        description=plain.description,
+        formatter_class=plain.formatter_class,
+        allow_abbrev=False,
+    )
+    _add_target(parser)
+    parser.add_argument("--version", action="store_true", help="Show the version.")
+    return parser
+
+
+def overview() -> str:
+    return top().format_help()
+
+
+def _add_target(parser: options.Parser, *, hidden: bool = False) -> None:
+    """Add the options that name a daemon; they may stand behind the command, too."""
+    connect = f"The daemon: unix:/PATH or ADDRESS:PORT (${CONNECT_VARIABLE}, or {DEFAULT_CONNECT})."
+    for name, metavar, text in (
+        ("--connect", "ADDR", connect),
+        ("--cert", "FILE", "Our certificate, for mutual TLS."),
+        ("--key", "FILE", "Its private key."),
+        ("--ca", "FILE", "The CA that signed the daemon's."),
+    ):
+        parser.add_argument(
+            name,
+            metavar=metavar,
+            type=options.file if metavar == "FILE" else address,
+            default=SUPPRESS if hidden else None,
+            help=SUPPRESS if hidden else text,
+        )
+
+
+def _end_unknown(name: str) -> None:
+    from difflib import get_close_matches
+
+    if problem := options.nonsense(name):
+        fail(f"an argument: {problem}", USAGE)
+    close = get_close_matches(name, CATALOGUE)
+    hint = f"did you mean {close[0]!r}?" if close else "see `dualpath --help`"
+    fail(f"no command is called {name!r}; {hint}", USAGE)
+
+
+def _stop_writing() -> None:
+    """Let the interpreter flush what is left into nothing, instead of failing once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 if __name__ == "__main__":

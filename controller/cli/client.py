@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
-
-import grpc
-import typer
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from controller.cli.options import CONNECT_VARIABLE, Target
-from dualpath.pb import inspect_pb2_grpc
+from controller.cli.terminal import FAILED, USAGE, fail
 from dualpath.rpc.connect import (
     BadAddress,
     ClientTls,
     ConnectError,
+    check,
     probe,
     target_of,
-    unix_path,
 )
 
-FAILED = 1
-USAGE = 2
+if TYPE_CHECKING:
+    import grpc
 
 CALL_S = 10.0
 REPAIR_S = 600.0
@@ -32,35 +30,64 @@ ELSEWHERE = f"name another with --connect or {CONNECT_VARIABLE}"
 Stub = Any  # inspect_pb2_grpc.InspectStub is generated without types
 
 
-def fail(text: str, code: int = FAILED) -> NoReturn:
-    """End the command with one sentence on stderr."""
-    typer.echo(f"dualpath: {text}", err=True)
-    raise typer.Exit(code)
-
-
 @contextmanager
-def connected(context: typer.Context) -> Iterator[Stub]:
+def connected(target: Target) -> Iterator[Stub]:
     """Yield a stub of the service; turn what gRPC raises into a sentence and an exit code."""
-    target: Target = context.obj
+    _refuse_absent(target)
+    import grpc  # half of the time that a command takes
+
+    from dualpath.pb import inspect_pb2_grpc
+
     channel = _channel(target)
     try:
         yield inspect_pb2_grpc.InspectStub(channel)  # type: ignore[no-untyped-call]  # generated
     except grpc.RpcError as error:
         _explain(target, error)
     except KeyboardInterrupt:
-        raise typer.Exit(130) from None
+        raise SystemExit(130) from None
     finally:
         channel.close()
 
 
+def existing(stub: Stub, rows: Iterator[Any], vrf: str, vni: int | None) -> Iterator[Any]:
+    """Return the rows; when there are none, a VRF or VNI that nobody has ends the command."""
+    first = list(islice(rows, 1))
+    if not first:
+        refuse_unknown(stub, vrf, vni)
+    return chain(first, rows)
+
+
+def refuse_unknown(stub: Stub, vrf: str, vni: int | None) -> None:
+    """End the command when nobody has a VRF or VNI that it asks for, and name those that exist."""
+    from dualpath.pb import inspect_pb2 as pb
+
+    everything = pb.ListRequest()
+    if vrf and vrf not in {row.name for m in stub.ListVrfs(everything) for row in m.vrfs}:
+        # A VRF without manifests has routes and no row: Explain knows, and refuses others by name.
+        stub.Explain(pb.ExplainRequest(vrf=vrf, address="0.0.0.0"), timeout=CALL_S)
+    known = sorted(row.vni for m in stub.ListVnis(everything) for row in m.vnis) if vni else ()
+    if vni and vni not in known:
+        fail(f"no VNI is {vni}; there are: {', '.join(map(str, known)) or 'none'}")
+
+
+def _refuse_absent(target: Target) -> None:
+    """End the command when nobody listens on a UNIX socket, which takes no gRPC to see."""
+    try:
+        path = check(target.connect, secured=tls_of(target) is not None)
+    except BadAddress as error:
+        fail(str(error), USAGE)
+    if path:
+        _probe(path)
+
+
 def _channel(target: Target) -> grpc.Channel:
+    import grpc
+
     options = [("grpc.max_receive_message_length", -1)]
     try:
         to = target_of(target.connect, tls_of(target))
     except ConnectError as error:
         fail(str(error), USAGE if isinstance(error, BadAddress) else FAILED)
-    if path := unix_path(target.connect):
-        _probe(path)
     if to.credentials:
         return grpc.secure_channel(to.address, to.credentials, options)
     return grpc.insecure_channel(to.address, options)
@@ -87,6 +114,8 @@ def _probe(path: str) -> None:
 
 
 def _explain(target: Target, error: Any) -> NoReturn:  # noqa: ANN401 - grpc has no types
+    import grpc
+
     code, details = error.code(), error.details()
     if code is grpc.StatusCode.INVALID_ARGUMENT:
         fail(details, USAGE)

@@ -5,34 +5,32 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import typer
-
-from controller.cli.client import fail
 from controller.cli.options import StateDirOption
-from controller.manifests import kept, trial
+from controller.cli.terminal import echo, fail
+from controller.manifests import trial
 from dualpath.process import options
 
 
-def confirm(state_dir: StateDirOption = options.STATE_DIR) -> None:
-    """Keep a start or a change of manifests that has to be confirmed (--confirm-within).
+def confirm(state_dir: StateDirOption = Path(options.STATE_DIR)) -> None:
+    """Keep a start or a change that is on trial.
 
-    Needs root, and no running controller. Exit codes: 0 it stays, 1 nothing is to be confirmed or
-    it is too late, 2 a bad command line.
+    It is on trial when the controller runs with --confirm-within. Needs root; the controller need
+    not run. Exit codes: 0 it stays, 1 nothing is on trial or it is too late, 2 a bad command line.
 
-    \b
     dualpath confirm
     dualpath confirm --state-dir /run/dualpath-pe2
     """
     if os.geteuid() != 0:
         fail("only root may confirm a change; run it with sudo")
-    directory = Path(state_dir)
     try:
-        trial.confirm(directory, trial.now())
-        kept.promote(directory)
+        trial.confirm(state_dir, trial.now())
+        from controller.manifests import kept  # it compiles manifests, and takes long to import
+
+        kept.promote(state_dir)
     except trial.NothingOnTrial:
-        fail("nothing is to be confirmed")
+        fail("nothing is on trial")
     except trial.TooLate:
-        fail("too late: nobody confirmed in time, and the change is being taken back")
+        fail("too late: nobody confirmed in time, and the change is being rolled back")
     except OSError as error:
         fail(f"--state-dir {state_dir}: {error.strerror}")
-    typer.echo("confirmed: it stays")
+    echo("confirmed: it stays")

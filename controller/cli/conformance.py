@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from controller.cli.client import FAILED, USAGE, fail, tls_of
-from controller.cli.options import Output, OutputOption, Target, device_name, taken_by
+from controller.cli.client import tls_of
+from controller.cli.command import Argument, Option
+from controller.cli.options import Output, OutputOption, Target, device_name
 from controller.cli.output import to_yaml
+from controller.cli.terminal import FAILED, USAGE, echo, fail
 from dualpath.rpc.connect import BadAddress, ConnectError
 
 if TYPE_CHECKING:
@@ -20,52 +19,51 @@ if TYPE_CHECKING:
 
 
 def conformance(
-    context: typer.Context,
-    address: Annotated[
-        str, typer.Argument(metavar="ADDR", help="The datapath: unix:/PATH or ADDRESS:PORT.")
-    ],
+    target: Target,
+    address: Annotated[str, Argument("ADDR", help="The datapath: unix:/PATH or ADDRESS:PORT.")],
     only: Annotated[
-        str, typer.Option("--only", metavar="TEXT", help="Checks with this in their name.")
+        str, Option("--only", metavar="TEXT", help="Checks with this in their name.")
     ] = "",
     device: Annotated[
         str,
-        typer.Option(
+        Option(
             "--device",
             metavar="NAME",
-            parser=taken_by(device_name),
+            parse=device_name,
             help="An interface there with 10.0.0.1/24 and fd00::1/64; by default a port is made.",
         ),
     ] = "",
     vrf: Annotated[
         str,
-        typer.Option(
+        Option(
             "--vrf",
             metavar="NAME",
-            parser=taken_by(device_name),
+            parse=device_name,
             help="Routes go into this VRF, which is made.",
         ),
     ] = "default",
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Examine a datapath: does it do what dualpath.v1.Datapath says?
+    """Examine a datapath server.
 
-    It has to be idle: no controller may drive it, and it may hold nothing. What the checks make is
-    removed again. Exit code 0: nothing failed; 1: something did, or it could not be examined.
+    Does it do what dualpath.v1.Datapath says? It must be idle: no controller drives it, and it
+    holds nothing. The checks remove what they make. Exit code 0: nothing failed; 1: a check failed,
+    or the datapath could not be examined.
 
-    \b
     dualpath conformance unix:/run/dualpath/datapath.sock
     dualpath conformance unix:/tmp/mine.sock --only routes -o json
     """
+    import asyncio
+
     from datapaths.conformance.run import Plan  # numpy takes a while
 
-    target: Target = context.obj
     plan = Plan(address, tls_of(target), device, vrf, only)
     try:
         results = asyncio.run(_run(plan, output))
     except KeyboardInterrupt:
-        raise typer.Exit(130) from None
+        raise SystemExit(130) from None
     _sum(results, output)
-    raise typer.Exit(FAILED if any(result.outcome == "failed" for result in results) else 0)
+    raise SystemExit(FAILED if any(result.outcome == "failed" for result in results) else 0)
 
 
 async def _run(plan: Plan, output: Output) -> list[Result]:
@@ -79,7 +77,7 @@ async def _run(plan: Plan, output: Output) -> list[Result]:
             async for result in found:
                 results.append(result)
                 if output in (Output.TABLE, Output.WIDE):
-                    typer.echo(_line(result, wide=output is Output.WIDE))
+                    echo(_line(result, wide=output is Output.WIDE))
     except (ConnectError, DatapathError, NotIdle, Violation) as error:
         fail(str(error), USAGE if isinstance(error, BadAddress) else FAILED)
     if not results:
@@ -100,7 +98,7 @@ def _sum(results: list[Result], output: Output) -> None:
         for outcome in ("passed", "failed", "skipped")
     }
     if output in (Output.TABLE, Output.WIDE):
-        typer.echo(", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
+        echo(", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
         return
     checks = [
         {

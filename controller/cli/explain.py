@@ -5,36 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
-import typer
-
 from controller.cli.client import CALL_S, connected
 from controller.cli.columns import nexthop_text, standing_text
-from controller.cli.options import Output, OutputOption, VrfOption
+from controller.cli.command import Argument
+from controller.cli.options import Output, OutputOption, Target, VrfOption
 from controller.cli.output import print_message
+from controller.cli.terminal import echo
 from dualpath.pb import inspect_pb2 as pb
 
 
 def explain(
-    context: typer.Context,
-    address: Annotated[str, typer.Argument(help="Where the packet is to go.")],
+    target: Target,
+    address: Annotated[str, Argument("ADDRESS", help="Where the packet is to go.")],
     vrf: VrfOption = "default",
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Follow a packet to an address, as FRR wants it and as the datapath has it.
+    """Follow an address, as FRR wants it and as programmed.
 
     Shows the longest match, nexthop, VTEP, VNI, inner MAC, outgoing port, and any disagreement.
 
-    \b
     dualpath explain 10.2.3.4 --vrf red
     """
     request = pb.ExplainRequest(vrf=vrf, address=address)
-    with connected(context) as stub:
+    with connected(target) as stub:
         answer = stub.Explain(request, timeout=CALL_S)
     if output in (Output.JSON, Output.YAML):
         print_message(answer, output)
         return
     for line in _lines(answer):
-        typer.echo(line)
+        echo(line)
 
 
 def _lines(answer: pb.ExplainResponse) -> Iterator[str]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Annotated, Any
 
-import typer
 from google.protobuf.message import Message
 
 from controller.cli import columns
-from controller.cli.client import Stub, connected
+from controller.cli.client import Stub, connected, existing
+from controller.cli.command import Argument, Option
 from controller.cli.options import (
     UINT32,
     FamilyOption,
@@ -17,34 +17,38 @@ from controller.cli.options import (
     Output,
     OutputOption,
     StatesOption,
+    Target,
     VniOption,
     VrfOption,
     filters,
+    names_of,
 )
 from controller.cli.output import print_rows
 from controller.cli.table import Column
+from controller.cli.terminal import fail, warn
 from dualpath.pb import inspect_pb2 as pb
 
 
 def routes(
-    context: typer.Context,
-    prefix: Annotated[str, typer.Argument(help="Only this prefix or host address.")] = "",
+    target: Target,
+    prefix: Annotated[str, Argument("PREFIX", help="Only this prefix or host address.")] = "",
     longer: Annotated[
-        bool, typer.Option("--longer", help="And all prefixes that lie within it.")
+        bool, Option("--longer", help="And all prefixes that lie within it.")
     ] = False,
     vrf: VrfOption = "",
     vni: VniOption = None,
     family: FamilyOption = None,
     state: StatesOption = None,
     nexthop: Annotated[
-        int, typer.Option("--nexthop", min=0, max=UINT32, help="Only with this nexthop id.")
+        int, Option("--nexthop", low=0, high=UINT32, help="Only with this nexthop id.")
     ] = 0,
     limit: LimitOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """List routes: what FRR wants and what the datapath has.
+    """List routes.
 
-    \b
+    Each with its state: whether the datapath has it as FRR wants it.
+
     dualpath routes --vrf red
     dualpath routes 10.0.0.0/8 --longer --vrf red
     dualpath routes --state failed -o wide
@@ -57,8 +61,8 @@ def routes(
         **filters(vrf, vni, family, state),
         limit=limit or 0,
     )
-    with connected(context) as stub:
-        rows = _rows(stub.ListRoutes(request), "routes")
+    with connected(target) as stub:
+        rows = existing(stub, _rows(stub.ListRoutes(request), "routes"), vrf, vni)
         print_rows(rows, output, columns.ROUTES, columns.route_key)
 
 
@@ -68,7 +72,7 @@ def _listing(
     """Return the command `dualpath NAME`, which calls `ListName`; `text` is its help."""
 
     def command(
-        context: typer.Context,
+        target: Target,
         vrf: VrfOption = "",
         vni: VniOption = None,
         family: FamilyOption = None,
@@ -77,8 +81,9 @@ def _listing(
         output: OutputOption = Output.TABLE,
     ) -> None:
         request = pb.ListRequest(**filters(vrf, vni, family, state), limit=limit or 0)
-        with connected(context) as stub:
-            rows = _rows(_call(stub, f"List{name.capitalize()}", request), name)
+        with connected(target) as stub:
+            found = _rows(_call(stub, f"List{name.capitalize()}", request), name)
+            rows = existing(stub, found, vrf, vni)
             print_rows(rows, output, shown, key)
 
     command.__name__, command.__doc__ = name, text
@@ -95,91 +100,119 @@ def _rows(stream: Iterator[Any], field: str) -> Iterator[Message]:
     for message in stream:
         yield from getattr(message, field)
         if getattr(message, "unavailable", ""):
-            typer.echo(f"dualpath: {message.unavailable}", err=True)
+            warn(f"{message.unavailable}")
         if message.next_page_token:
-            typer.echo("dualpath: there are more rows, see --limit", err=True)
+            warn("there are more rows, see --limit")
 
 
-COMMANDS = (
-    routes,
-    _listing(
-        "nexthops",
-        columns.NEXTHOPS,
-        lambda row: row.nexthop.id,
-        """List nexthops and groups.
+nexthops = _listing(
+    "nexthops",
+    columns.NEXTHOPS,
+    lambda row: row.nexthop.id,
+    """List nexthops and groups.
 
-        \b
-        dualpath nexthops --vni 100
-        """,
-    ),
-    _listing(
-        "macs",
-        columns.MACS,
-        lambda row: (row.vni, row.mac),
-        """List remote MACs of L2VNIs. --family is that of the VTEP.
+    dualpath nexthops --vni 100
+    """,
+)
+macs = _listing(
+    "macs",
+    columns.MACS,
+    lambda row: (row.vni, row.mac),
+    """List remote MACs of L2VNIs.
 
-        \b
-        dualpath macs --vni 210
-        """,
-    ),
-    _listing(
-        "neighbors",
-        columns.NEIGHBORS,
-        lambda row: (row.vni, columns.address_key(row.address)),
-        """List remote hosts' addresses and MACs, for ARP and ND suppression.
+    --family is that of the VTEP.
 
-        \b
-        dualpath neighbors --vni 210 --family ipv6
-        """,
-    ),
-    _listing(
-        "vteps",
-        columns.VTEPS,
-        lambda row: (row.vni, columns.address_key(row.vtep), row.role),
-        """List remote VTEPs: who gets flooded frames, and router MACs.
+    dualpath macs --vni 210
+    """,
+)
+neighbors = _listing(
+    "neighbors",
+    columns.NEIGHBORS,
+    lambda row: (row.vni, columns.address_key(row.address)),
+    """List remote hosts' addresses and MACs.
 
-        \b
-        dualpath vteps --vni 210
-        """,
-    ),
-    _listing(
-        "vnis",
-        columns.VNIS,
-        lambda row: row.vni,
-        """List VNIs. --family is that of the local VTEP.
+    They serve ARP and ND suppression.
 
-        \b
-        dualpath vnis --vrf red -o wide
-        """,
-    ),
-    _listing(
-        "vrfs",
-        columns.VRFS,
-        lambda row: row.name,
-        """List VRFs. --vni is that of the L3VNI; a VRF has no --family.
+    dualpath neighbors --vni 210 --family ipv6
+    """,
+)
+vteps = _listing(
+    "vteps",
+    columns.VTEPS,
+    lambda row: (row.vni, columns.address_key(row.vtep), row.role),
+    """List remote VTEPs.
 
-        \b
-        dualpath vrfs
-        """,
-    ),
-    _listing(
-        "ports",
-        columns.PORTS,
-        lambda row: row.name,
-        """List ports, with the link as the datapath has it.
+    Those that get flooded frames, and those with a router MAC.
 
-        \b
-        dualpath ports -o wide
-        """,
-    ),
-    _listing(
-        "lsps",
-        columns.LSPS,
-        lambda row: row.label,
-        """List MPLS label bindings: shown, not programmed. None has a VRF, VNI or family.
+    dualpath vteps --vni 210
+    """,
+)
+vnis = _listing(
+    "vnis",
+    columns.VNIS,
+    lambda row: row.vni,
+    """List VNIs.
 
-        \b
-        dualpath lsps
-        """,
-    ),
+    --family is that of the local VTEP.
+
+    dualpath vnis --vrf red -o wide
+    """,
+)
+vrfs = _listing(
+    "vrfs",
+    columns.VRFS,
+    lambda row: row.name,
+    """List VRFs.
+
+    --vni is that of the L3VNI; a VRF has no --family.
+
+    dualpath vrfs
+    """,
+)
+
+
+def ports(
+    target: Target,
+    name: Annotated[str, Argument("PORT", help="Only this port.", complete=names_of("ports"))] = "",
+    vrf: VrfOption = "",
+    vni: VniOption = None,
+    family: FamilyOption = None,
+    state: StatesOption = None,
+    limit: LimitOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """List ports and their links.
+
+    The link is what the datapath reports now.
+
+    dualpath ports -o wide
+    dualpath ports eth1 -o json
+    """
+    request = pb.ListRequest(**filters(vrf, vni, family, state), limit=limit or 0)
+    with connected(target) as stub:
+        found = existing(stub, _rows(stub.ListPorts(request), "ports"), vrf, vni)
+        print_rows(_called(name, found), output, columns.PORTS, lambda row: row.name)
+
+
+def _called(name: str, rows: Iterable[Any]) -> Iterable[Any]:
+    """Return the rows with a name; ends the command when there are others only."""
+    if not name:
+        return rows
+    rows = list(rows)
+    if not (found := [row for row in rows if row.name == name]):
+        there = ", ".join(sorted(row.name for row in rows)) or "none"
+        fail(f"no port is called {name!r}; there are: {there}")
+    return found
+
+
+lsps = _listing(
+    "lsps",
+    columns.LSPS,
+    lambda row: row.label,
+    """List MPLS label bindings.
+
+    They are shown, not programmed. None has a VRF, VNI or family.
+
+    dualpath lsps
+    """,
 )

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from argparse import ArgumentTypeError
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-
+from controller.cli.command import Option
 from dualpath.process import options
+from dualpath.rpc.connect import BadAddress, check
 
 DEFAULT_CONNECT = "unix:/run/dualpath/inspect.sock"
 CONNECT_VARIABLE = "DUALPATH_CONNECT"
@@ -51,6 +50,14 @@ class State(StrEnum):
     UNMANAGED = "unmanaged"
 
 
+class ChangeState(StrEnum):
+    """States that a change may have."""
+
+    PROGRAMMED = "programmed"
+    FAILED = "failed"
+    UNMANAGED = "unmanaged"
+
+
 class Kind(StrEnum):
     VRF = "vrf"
     VNI = "vni"
@@ -64,17 +71,13 @@ class Kind(StrEnum):
     LSP = "lsp"
 
 
-def taken_by(check: Callable[[str], object]) -> Callable[[str], str]:
-    """Return what makes typer refuse what the daemons' options refuse."""
-
-    def parse(text: str) -> str:
-        try:
-            check(text)
-        except ArgumentTypeError as error:
-            raise typer.BadParameter(str(error)) from None
-        return text
-
-    return parse
+def address(text: str) -> str:
+    """Take where a daemon listens: unix:/PATH or ADDRESS:PORT."""
+    try:
+        check(text, secured=True)
+    except BadAddress as error:
+        raise ArgumentTypeError(str(error)) from None
+    return text
 
 
 def device_name(text: str) -> str:
@@ -86,36 +89,52 @@ def device_name(text: str) -> str:
     return text
 
 
-CertificateFile = partial(typer.Option, exists=True, dir_okay=False, readable=True)
+def names_of(which: str) -> Callable[[Target], Iterable[str]]:
+    """Return what asks the daemon for the names of its VRFs, VNIs or ports."""
+
+    def ask(target: Target) -> Iterable[str]:
+        from controller.cli import names
+
+        found: Iterable[str] = getattr(names, which)(target)
+        return found
+
+    return ask
+
+
 StateDirOption = Annotated[
-    str,
-    typer.Option(
+    Path,
+    Option(
         "--state-dir",
         help="The controller's --state-dir.",
         metavar="PATH",
-        parser=taken_by(options.state_dir),
+        parse=options.state_dir,
     ),
 ]
-NetnsOption = partial(typer.Option, metavar="NAME|PATH", parser=taken_by(options.namespace))
 VrfOption = Annotated[
     str,
-    typer.Option("--vrf", metavar="NAME", parser=taken_by(device_name), help="Only this VRF."),
+    Option(
+        "--vrf", metavar="NAME", parse=device_name, complete=names_of("vrfs"), help="Only this VRF."
+    ),
 ]
 VniOption = Annotated[
-    int | None, typer.Option("--vni", min=1, max=0xFF_FFFF, help="Only this VNI.")
+    int | None,
+    Option("--vni", low=1, high=0xFF_FFFF, complete=names_of("vnis"), help="Only this VNI."),
 ]
-FamilyOption = Annotated[Family | None, typer.Option("--family", help="Only this address family.")]
+FamilyOption = Annotated[Family | None, Option("--family", help="Only this address family.")]
 StatesOption = Annotated[
-    list[State] | None, typer.Option("--state", help="Only this state; may be repeated.")
+    list[State] | None, Option("--state", help="Only this state; may be repeated.")
+]
+WatchStatesOption = Annotated[
+    list[ChangeState] | None, Option("--state", help="Only this state; may be repeated.")
 ]
 LimitOption = Annotated[
-    int | None, typer.Option("--limit", min=1, max=UINT32, help="At most so many rows.")
+    int | None, Option("--limit", low=1, high=UINT32, help="At most so many rows.")
 ]
-OutputOption = Annotated[Output, typer.Option("--output", "-o", help="Form of the output.")]
+OutputOption = Annotated[Output, Option("--output", "-o", help="Form of the output.")]
 
 
 def filters(
-    vrf: str, vni: int | None, family: Family | None, states: list[State] | None
+    vrf: str, vni: int | None, family: Family | None, states: Sequence[StrEnum] | None
 ) -> dict[str, Any]:
     """Return options as the fields that all requests for rows share."""
     return {

@@ -7,15 +7,12 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import typer
-import yaml
 from google.protobuf.message import Message
 
 from controller.cli.options import Output
 from controller.cli.table import Column, columns_of, print_table
+from controller.cli.terminal import warn
 from controller.cli.values import plain
-
-_Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 def print_rows(
@@ -32,8 +29,8 @@ def print_rows(
             _yaml_list(rows)
         case Output.TABLE | Output.WIDE:
             wide = output is Output.WIDE
-            if not print_table(columns_of(columns, wide=wide), rows, key):
-                typer.echo("nothing to show", err=True)
+            if not print_table(columns_of(columns, wide=wide), rows, key, page=True):
+                warn("nothing to show")
 
 
 def print_message(message: Message, output: Output) -> None:
@@ -63,5 +60,8 @@ def _yaml_list(rows: Iterable[Message]) -> None:
 
 
 def to_yaml(value: object) -> str:
-    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    import yaml
+
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    text: str = yaml.dump(value, Dumper=dumper, sort_keys=False, allow_unicode=True)
     return text

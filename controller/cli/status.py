@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 
-import typer
-
 from controller.cli.client import CALL_S, connected
 from controller.cli.columns import age_text, kind_text, span_text
-from controller.cli.options import Output, OutputOption
+from controller.cli.options import Output, OutputOption, Target
 from controller.cli.output import print_message
 from controller.cli.table import Column, print_table
+from controller.cli.terminal import echo
 from dualpath.model.words import counted
 from dualpath.pb import inspect_pb2 as pb
 
@@ -72,21 +71,22 @@ NODES = (
 )
 
 
-def status(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
-    """Show the daemon at a glance: session, counts, resources, ready or why not.
+def status(target: Target, output: OutputOption = Output.TABLE) -> None:
+    """Show the daemon at a glance.
 
-    \b
+    Ready or why not, the FPM session, counts of rows, resources, BGP sessions, VNIs, the datapath.
+
     dualpath status
     dualpath status -o wide                 # with the nodes of the packet graph
     dualpath status -o json | jq .ready
     """
-    with connected(context) as stub:
+    with connected(target) as stub:
         answer = stub.Status(pb.StatusRequest(), timeout=CALL_S)
     if output in (Output.JSON, Output.YAML):
         print_message(answer, output)
         return
     for name, value in _facts(answer):
-        typer.echo(f"{name:<12}{value}")
+        echo(f"{name:<12}{value}")
     said = answer.datapath_status
     tables = [
         (COUNTS, answer.counts),
@@ -100,7 +100,7 @@ def status(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
         tables.append((NODES, [node for node in said.nodes if node.batches]))
     for shown, rows in tables:
         if rows:
-            typer.echo("")
+            echo("")
             print_table(shown, rows)
 
 

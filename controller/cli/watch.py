@@ -6,19 +6,19 @@ import json
 import sys
 from typing import Annotated
 
-import typer
-
-from controller.cli.client import connected
+from controller.cli.client import connected, refuse_unknown
 from controller.cli.columns import kind_text, state_text
+from controller.cli.command import Option
 from controller.cli.options import (
     UINT64,
     FamilyOption,
     Kind,
     Output,
     OutputOption,
-    StatesOption,
+    Target,
     VniOption,
     VrfOption,
+    WatchStatesOption,
     filters,
     kind_names,
 )
@@ -30,22 +30,23 @@ LINE = "{:<12}  {:>9}  {:<11}  {:<12}  {:<24}  {:<10}  {}"
 
 
 def watch(
-    context: typer.Context,
+    target: Target,
     after: Annotated[
         int | None,
-        typer.Option(
-            min=0,
-            max=UINT64,
+        Option(
+            "--after",
+            low=0,
+            high=UINT64,
             help="Begin behind this sequence number; 0 is all that is remembered.",
         ),
     ] = None,
     kind: Annotated[
-        list[Kind] | None, typer.Option("--kind", help="Only this kind; may be repeated.")
+        list[Kind] | None, Option("--kind", help="Only this kind; may be repeated.")
     ] = None,
     vrf: VrfOption = "",
     vni: VniOption = None,
     family: FamilyOption = None,
-    state: StatesOption = None,
+    state: WatchStatesOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Show changes as they happen, until interrupted.
@@ -55,14 +56,14 @@ def watch(
 
     With -o json, one object per line.
 
-    \b
     dualpath watch --kind route --vrf red
     dualpath watch --after 1500 -o json
     """
     request = pb.WatchRequest(
         after=after, kinds=kind_names(kind), **filters(vrf, vni, family, state)
     )
-    with connected(context) as stub:
+    with connected(target) as stub:
+        refuse_unknown(stub, vrf, vni)
         if output in (Output.TABLE, Output.WIDE):
             _write(LINE.format("AT", "SEQUENCE", "KIND", "VRF", "ROW", "STATE", "DETAIL"))
             sys.stdout.flush()

@@ -6,8 +6,10 @@ import ipaddress
 import socket
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import grpc
+if TYPE_CHECKING:
+    import grpc
 
 
 class ConnectError(Exception):
@@ -33,6 +35,8 @@ class ClientTls:
             certificate = self.certificate.read_bytes()
         except OSError as error:
             raise ConnectError(f"cannot read {error.filename}: {error.strerror}") from None
+        import grpc  # takes long, and most connections have no TLS
+
         return grpc.ssl_channel_credentials(ca, private_key=key, certificate_chain=certificate)
 
 

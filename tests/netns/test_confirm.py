@@ -312,4 +312,4 @@ def test_a_manifest_changed_while_nothing_ran_is_on_trial_at_the_next_start(host
 
 def test_nothing_is_to_be_confirmed_without_a_trial(host: Machine) -> None:
     done = confirm(host)
-    assert (done.returncode, done.stderr) == (1, "dualpath: nothing is to be confirmed\n")
+    assert (done.returncode, done.stderr) == (1, "dualpath: nothing is on trial\n")

@@ -75,7 +75,7 @@ ALLOWED: dict[str, set[str]] = {
         "controller.manifests",
         "dualpath.process",
     },
-    "controller.cli.manifests": {
+    "controller.cli.compiled": {  # manifests, which need no daemon
         "controller.cli",
         "controller.intent",
         "controller.manifests.numbering",

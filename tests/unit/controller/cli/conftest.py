@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from controller.cli.__main__ import app
+from controller.cli.__main__ import main
 from controller.inspect.server import serve
 from tests.fakes.view import MemoryView, fabric
 
@@ -37,8 +38,14 @@ class Daemon:
 
 
 def run(*arguments: str) -> Result:
-    result = CliRunner().invoke(app, arguments, prog_name="dualpath")
-    return Result(result.exit_code, result.stdout, result.stderr)
+    """Run `dualpath` in this process."""
+    out, err, code = StringIO(), StringIO(), 0
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            main(arguments)
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+    return Result(code, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture

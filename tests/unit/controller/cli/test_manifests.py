@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -120,10 +122,10 @@ def test_diff_shows_what_changes_and_nothing_when_nothing_does(good: str, other:
     assert (same.code, same.out) == (0, "")
     result = run("diff", other, "--against", good)
     assert result.code == 1
-    assert "~ vni 100 (L3VNI red): port 4789 -> 4790" in result.out
-    assert "+ vni 110 (L2VNI s): layer 2, vrf red" in result.out
+    assert " vni 100 (L3VNI red)\n-  port 4789\n+  port 4790\n" in result.out
+    assert "+vni 110 (L2VNI s)\n+  layer 2\n+  vrf red\n" in result.out
     assert "\n+  network 10.110.0.0/24\n" in result.out
-    assert "- vni 110 (L2VNI s)" in run("diff", good, "--against", other).out
+    assert "-vni 110 (L2VNI s)" in run("diff", good, "--against", other).out
     tree = json.loads(run("diff", other, "--against", good, "-o", "json").out)
     assert tree["devices"][0] == {
         "change": "changed",
@@ -153,3 +155,26 @@ def test_diff_without_a_daemon_or_without_its_intent_is_trouble(
     nobody = run("--connect", f"unix:{tmp_path}/nobody.sock", "diff", good)
     assert nobody.code == 2
     assert "no daemon listens" in nobody.err
+
+
+def test_a_manifest_is_read_from_standard_input(good: str, bad: str) -> None:
+    def validate(path: str) -> tuple[int, str]:
+        command = [sys.executable, "-m", "controller.cli", "validate", "-"]
+        with open(path) as file:
+            done = subprocess.run(command, stdin=file, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout
+
+    assert validate(good) == (0, run("validate", good).out)
+    code, out = validate(bad)
+    assert (code, out) == (1, run("validate", bad).out.replace(bad, "/dev/stdin"))
+
+
+def test_diff_is_coloured_where_colours_are_wanted(
+    good: str, other: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    coloured = run("diff", other, "--against", good).out
+    assert "\x1b[31m-  port 4789\x1b[0m\n\x1b[32m+  port 4790\x1b[0m\n" in coloured
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in run("diff", other, "--against", good).out

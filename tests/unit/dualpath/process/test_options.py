@@ -15,8 +15,9 @@ from typing import Any, cast
 import pytest
 
 from controller.__main__ import main as controller
-from controller.cli.__main__ import command_line
+from controller.cli.__main__ import load, top
 from controller.cli.__main__ import main as dualpath
+from controller.cli.catalogue import CATALOGUE
 from datapaths.grout.agent import main as grout_agent
 from datapaths.remote.serve import main as serve
 from dualpath.process import options
@@ -144,20 +145,20 @@ def daemons() -> Iterator[tuple[str, Case]]:
 
 
 def commands() -> Iterator[tuple[str, Case]]:
-    group = command_line()
-    for option in _valued(group):
+    for option in _valued(top()):
         yield f"dualpath {option}", Case(dualpath, option, [], ["status"])
-    for name, command in group.commands.items():
-        paths = ["/dev/null"] if any(p.name == "paths" for p in command.params) else []
-        for option in _valued(command):
+    for name in CATALOGUE:
+        parser = load(name).parser
+        paths = ["/dev/null"] if any(a.dest == "paths" for a in parser._actions) else []
+        for option in _valued(parser):
             after = [*ARGUMENTS.get(name, []), *paths]
             yield f"dualpath {name} {option}", Case(dualpath, option, [name], after)
 
 
-def _valued(command: Any) -> Iterator[str]:  # noqa: ANN401 - of typer's own click
-    for parameter in command.params:
-        if parameter.param_type_name == "option" and not parameter.is_flag:
-            yield max(parameter.opts, key=len)
+def _valued(parser: argparse.ArgumentParser) -> Iterator[str]:
+    for action in parser._actions:
+        if action.option_strings and action.nargs != 0:
+            yield max(action.option_strings, key=len)
 
 
 CASES = dict([*daemons(), *commands()])

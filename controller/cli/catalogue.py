@@ -1,0 +1,48 @@
+"""The commands of `dualpath` by name: where each one is, and what the overview says of it.
+
+A module is imported when its command runs. Importing all of them takes ten times as long as
+starting one: `down` alone brings in numpy and pyroute2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    section: str
+    module: str  # in controller.cli; its attribute with the command's name is the command
+    summary: str  # the first line of the command's docstring; a test compares the two
+    function: str = ""  # there, if it is not called as the command
+
+
+_LOOK, _ROWS = "Look", "Rows"
+_MANIFESTS, _CHANGE, _MORE = "Manifests", "Repair and change", "More"
+
+CATALOGUE = {
+    "status": Entry(_LOOK, "status", "Show the daemon at a glance."),
+    "explain": Entry(_LOOK, "explain", "Follow an address, as FRR wants it and as programmed."),
+    "watch": Entry(_LOOK, "watch", "Show changes as they happen, until interrupted."),
+    "audit": Entry(_LOOK, "repair", "Compare what is desired, programmed and observed."),
+    "routes": Entry(_ROWS, "listing", "List routes."),
+    "nexthops": Entry(_ROWS, "listing", "List nexthops and groups."),
+    "macs": Entry(_ROWS, "listing", "List remote MACs of L2VNIs."),
+    "neighbors": Entry(_ROWS, "listing", "List remote hosts' addresses and MACs."),
+    "vteps": Entry(_ROWS, "listing", "List remote VTEPs."),
+    "vnis": Entry(_ROWS, "listing", "List VNIs."),
+    "vrfs": Entry(_ROWS, "listing", "List VRFs."),
+    "ports": Entry(_ROWS, "listing", "List ports and their links."),
+    "lsps": Entry(_ROWS, "listing", "List MPLS label bindings."),
+    "render": Entry(_MANIFESTS, "manifests", "Show the frr.conf and devices of manifests."),
+    "validate": Entry(_MANIFESTS, "manifests", "Check manifests, without a daemon."),
+    "diff": Entry(_MANIFESTS, "manifests", "Show what applying manifests would change."),
+    "confirm": Entry(_CHANGE, "confirm", "Keep a start or a change that is on trial."),
+    "resync": Entry(_CHANGE, "repair", "Compare with the datapath now, and repair it."),
+    "release": Entry(_CHANGE, "repair", "End the hold for a daemon of FRR that died."),
+    "down": Entry(_CHANGE, "down", "Give back NICs; remove devices and namespaces of Dualpath."),
+    "conformance": Entry(_MORE, "conformance", "Examine a datapath server."),
+    "completion": Entry(_MORE, "about", "Print the completion script of a shell."),
+    "version": Entry(_MORE, "about", "Show the version."),
+    "help": Entry(_MORE, "about", "Show the help of a command.", "show_help"),
+}

@@ -1,0 +1,86 @@
+"""Where the command writes: lines, colours, and a pager on a terminal."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import IO, NoReturn
+
+FAILED = 1
+USAGE = 2
+
+BOLD, DIM, RED, GREEN, YELLOW, MAGENTA, CYAN = "1", "2", "31", "32", "33", "35", "36"
+
+PAGER = "less"
+PAGER_OPTIONS = {
+    "LESS": "FRSX"
+}  # as git has it: end if it fits, keep colours, do not wrap or clear
+
+
+def echo(text: str = "") -> None:
+    sys.stdout.write(text + "\n")
+
+
+def warn(text: str) -> None:
+    """Write one sentence on stderr."""
+    sys.stderr.write(f"dualpath: {' '.join(text.split())}\n")
+
+
+def fail(text: str, code: int = FAILED) -> NoReturn:
+    """End the command with one sentence on stderr."""
+    warn(text)
+    raise SystemExit(code)
+
+
+def has_colours(stream: IO[str]) -> bool:
+    """Tell whether to write colours: on a terminal that has them, unless NO_COLOR is set."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def coloured(text: str, style: str) -> str:
+    return f"\x1b[{style}m{text}\x1b[0m" if style else text
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """What rows are written to, and the stream at whose end they are seen."""
+
+    write: Callable[[str], object]
+    terminal: IO[str]
+
+
+@contextmanager
+def paged(*, wanted: bool = True) -> Iterator[Paper]:
+    """Yield what to write rows to: a pager on a terminal, standard output elsewhere.
+
+    PAGER names another one; `cat` or an empty value is none.
+    """
+    command = os.environ.get("PAGER", PAGER).split()
+    wanted = wanted and sys.stdout.isatty() and bool(command) and command != ["cat"]
+    if not (wanted and shutil.which(command[0])):
+        yield Paper(sys.stdout.write, sys.stdout)
+        return
+    environment = {**PAGER_OPTIONS, **os.environ}
+    sys.stdout.flush()
+    with subprocess.Popen(command, stdin=subprocess.PIPE, text=True, env=environment) as pager:
+        assert pager.stdin
+        with suppress(BrokenPipeError):  # who quits the pager has seen enough
+            yield Paper(pager.stdin.write, sys.stdout)
+            pager.stdin.close()
+        _wait(pager)
+
+
+def _wait(pager: subprocess.Popen[str]) -> None:
+    """Wait until the reader quits. Ctrl-C belongs to the pager, which goes on."""
+    while pager.poll() is None:
+        with suppress(KeyboardInterrupt):
+            pager.wait()
