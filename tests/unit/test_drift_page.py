@@ -1,7 +1,11 @@
-"""docs/DRIFT.md has a row for each attribute that a test changes by hand."""
+"""docs/DRIFT.md lists each attribute that a test changes by hand.
+
+`UPDATE_VECTORS=1 pytest` writes the lists.
+"""
 
 from __future__ import annotations
 
+import os
 from itertools import groupby
 from pathlib import Path
 
@@ -10,21 +14,30 @@ from tests.netns import grout_drifts
 from tests.netns.drifts import CASES
 
 PAGE = Path(__file__).parents[2] / "docs" / "DRIFT.md"
-BEGIN, END = "<!-- table -->\n", "<!-- end -->\n"
+BEGIN, END = "<!-- attributes -->\n", "<!-- end -->\n"
+WIDTH = 100
 
 
-def table() -> str:
+def attributes() -> str:
+    """Return the lists of the page, wrapped."""
     lines: list[str] = []
     for part, cases in groupby((*CASES, *grout_drifts.CASES), key=lambda case: case.part):
-        lines += [f"\n### {part.capitalize()}\n", "| attribute | changed by hand, in the test |"]
-        lines += ["|---|---|"]
-        lines += [f"| {case.attribute} | `{case.harm.replace('|', '&#124;')}` |" for case in cases]
+        lines.append(f"\n### {part.capitalize()}\n")
+        for case in cases:
+            line = f"- {case.attribute}: `{case.harm}`"
+            lines.append(line if len(line) <= WIDTH else line.replace(": `", ":\n  `"))
     return "\n".join(lines) + "\n"
 
 
 def test_page_lists_every_attribute_that_a_test_changes() -> None:
-    shown = PAGE.read_text().split(BEGIN)[1].split(END)[0]
-    assert shown.strip() == table().strip()
+    text = PAGE.read_text()
+    before, rest = text.split(BEGIN)
+    _, after = rest.split(END)
+    current = f"{before}{BEGIN}{attributes()}{END}{after}"
+    if os.environ.get("UPDATE_VECTORS"):
+        PAGE.write_text(current)
+        text = current
+    assert text == current
 
 
 def test_every_setting_of_a_namespace_is_changed_by_a_test() -> None:
