@@ -1,4 +1,7 @@
-"""Where our verdict is not that of OpenPERouter's schemas, and why: docs/MANIFESTS.md shows it."""
+"""Where Dualpath's verdict differs from OpenPERouter's schemas, and why.
+
+docs/MANIFESTS.md shows it.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Mapping
 
 SRV6 = "SRv6 is not supported yet: use L3VNI and L2VNI over VXLAN"
 L3VPN = "L3VPN (SRv6) is not supported yet: refer to an L3VNI"
-CNI = "a device that a CNI plugin makes: give a `NetworkDevice` that exists on the node"
+CNI = "a CNI plugin makes the device: use a `NetworkDevice` that exists on the node"
 
 REFUSED: Mapping[str, str] = {
     "Underlay.srv6": SRV6,
@@ -17,15 +20,15 @@ REFUSED: Mapping[str, str] = {
     "L2VNI.routingDomain.type=L3VPN": L3VPN,
     "L2VNI.routingDomain.l3vpn": L3VPN,
 }
-"""Fields and values of the schemas that we refuse, with all that is in them."""
+"""Fields and values of the schemas that Dualpath refuses, with their contents."""
 
-ASCII = "printable ASCII only, and no `-` at its start: programs take that for an option"
+ASCII = "printable ASCII only, and no `-` at the start: programs read that as an option"
 PORT = "a UDP port, 1 to 65535"
-BGP_TIME = "at most 65535 s, two bytes in a BGP message (RFC 4271); FRR takes no more"
-TARGET = "`AS:number` or `address:number`: FRR takes no other"
-POOL = "what a host can have: neither FRR nor the kernel takes more"
+BGP_TIME = "at most 65535 s, two bytes in a BGP message (RFC 4271); FRR accepts no more"
+TARGET = "`AS:number` or `address:number`: FRR accepts no other"
+POOL = "addresses that a host can have: neither FRR nor the kernel accepts others"
 OPERATOR = "`In` and `NotIn` with values, `Exists` and `DoesNotExist` without, as in Kubernetes"
-BRIDGE = "every interface name, and an empty one of a managed bridge"
+BRIDGE = "every interface name, and an empty one for a managed bridge"
 
 DIFFERENT: Mapping[str, str] = {
     "routerIDCIDR": POOL,
@@ -41,20 +44,20 @@ DIFFERENT: Mapping[str, str] = {
     "nodeSelector.matchExpressions[].values": OPERATOR,
     "hostMaster.linuxBridge.name": BRIDGE,
     "hostMaster.ovsBridge.name": BRIDGE,
-    "neighbors[].address": f"{POOL}; an IPv6 link-local one needs its `interface` if there are "
-    "several",
+    "neighbors[].address": f"{POOL}; an IPv6 link-local one needs its `interface` if the "
+    "Underlay has several",
     "neighbors[].interface": ASCII,
-    "neighbors[].listenRange": "not a range from which nobody can connect, as 127.0.0.0/8",
+    "neighbors[].listenRange": "not a range from which nobody can connect, such as 127.0.0.0/8",
     "neighbors[].holdTimeSeconds": BGP_TIME,
     "neighbors[].keepaliveTimeSeconds": "not negative",
-    "neighbors[].passwordSecret": "the name of a Secret that is there, and no `password` beside "
-    "it: here its password is used",
-    "isis.baseNet": "ends in `00`: FRR takes no other NET",
+    "neighbors[].passwordSecret": "the name of an existing Secret, and no `password` beside it: "
+    "Dualpath uses the Secret's password",
+    "isis.baseNet": "ends in `00`: FRR accepts no other NET",
     "isis.interfaces[].name": ASCII,
     "routeReflector.clusterID": POOL,
-    "neighbors[].password": "at most 80 bytes, all printable: Linux and FRR take no longer key",
+    "neighbors[].password": "at most 80 bytes, all printable: Linux and FRR accept no longer key",
 }
-"""Fields, of whatever kind, that take more or less than the schemas say."""
+"""Fields of any kind that accept more or less than the schemas say."""
 
 SAMPLES: Mapping[str, str] = {
     "underlay-cni-dhcp.yaml": CNI,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-_MADE = "([MANIFESTS.md](MANIFESTS.md#what-comes-of-them))"
+_MADE = "([MANIFESTS.md](MANIFESTS.md#what-dualpath-makes))"
 
 DIFFERENCES: Mapping[str, str] = {
     "Differs.namespaces": "FRR has a namespace of its own, apart from the one that forwards: "

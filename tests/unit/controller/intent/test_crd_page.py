@@ -1,7 +1,6 @@
-"""docs/MANIFESTS.md shows where our verdict differs from OpenPERouter's schemas, and their samples
-are taken.
+"""docs/MANIFESTS.md shows where Dualpath differs from OpenPERouter's schemas; samples are accepted.
 
-`UPDATE_VECTORS=1 pytest` writes the tables anew.
+`UPDATE_VECTORS=1 pytest` writes the lists.
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from textwrap import TextWrapper
 
 import pytest
 
@@ -18,28 +18,30 @@ from tests.unit.controller.intent.crd import FIELDS, VECTORS
 from tests.unit.controller.intent.crd_differences import DIFFERENT, REFUSED, SAMPLES
 
 PAGE = Path(__file__).parents[4] / "docs" / "MANIFESTS.md"
-TABLES = re.compile(r"(?<=crd_differences.py -->\n).*(?=<!-- end -->)", re.DOTALL)
+LISTS = re.compile(r"(?<=crd_differences.py -->\n).*(?=<!-- end -->)", re.DOTALL)
 FILES = sorted((VECTORS / "samples").glob("*.yaml"))
 
 
-def tables() -> str:
-    refused = "".join(_row(path, why) for path, why in REFUSED.items())
-    different = "".join(_row(field, why) for field, why in DIFFERENT.items())
+def lists() -> str:
+    refused = "".join(_item(path, why) for path, why in REFUSED.items())
+    different = "".join(_item(field, why) for field, why in DIFFERENT.items())
     return (
-        f"\n| refused | why |\n|---|---|\n{refused}"
-        "\nAnd where a value is judged otherwise than by them, in whatever kind has the field:\n"
-        f"\n| field | takes |\n|---|---|\n{different}\n"
+        f"\n{refused}"
+        "\nThese fields, of any kind, accept something else than the schemas say:\n"
+        f"\n{different}\n"
     )
 
 
-def _row(field: str, why: str) -> str:
+def _item(field: str, why: str) -> str:
     name, _, value = field.partition("=")
-    return f"| `{name}`{f' `{value}`' if value else ''} | {why} |\n"
+    text = f"`{name}`{f' `{value}`' if value else ''}: {why}."
+    wrapper = TextWrapper(100, "- ", "  ", break_long_words=False, break_on_hyphens=False)
+    return wrapper.fill(text) + "\n"
 
 
-def test_the_page_of_manifests_shows_every_difference() -> None:
+def test_page_shows_every_difference() -> None:
     text = PAGE.read_text()
-    current, found = TABLES.subn(lambda _: tables(), text)
+    current, found = LISTS.subn(lambda _: lists(), text)
     assert found == 1
     if os.environ.get("UPDATE_VECTORS"):
         PAGE.write_text(current)
@@ -47,17 +49,17 @@ def test_the_page_of_manifests_shows_every_difference() -> None:
     assert text == current
 
 
-def test_every_difference_is_about_a_field_that_there_is() -> None:
+def test_every_difference_names_an_existing_field() -> None:
     assert {*DIFFERENT} <= {path.partition(".")[2] for path in FIELDS}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_a_sample_is_taken_or_listed(path: Path) -> None:
+def test_sample_is_accepted_or_listed(path: Path) -> None:
     rejected = merge(read(path.read_text(), path.name)).rejected
     assert bool(rejected) is (path.name in SAMPLES), rejected
     assert all("CNIDevice" in status.message for status in rejected)
 
 
-def test_there_are_samples_and_those_that_are_listed_are_there() -> None:
+def test_all_samples_are_present_and_so_are_the_listed_ones() -> None:
     assert len(FILES) == 17
     assert {*SAMPLES} <= {path.name for path in FILES}
