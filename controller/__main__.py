@@ -19,7 +19,7 @@ from controller.node.statedir import Note
 from controller.node.supervisor import Useless
 from controller.node.teardown import nics_of
 from controller.settings import Settings, parse
-from controller.start import checks
+from controller.start import checks, kubernetes
 from controller.start.backends import BACKENDS
 from controller.start.checks import Refused
 from controller.start.daemon import Daemon
@@ -71,6 +71,8 @@ def _dry_run(settings: Settings) -> int:
 
 
 def _start(settings: Settings, lock: Note) -> None:
+    if settings.kubernetes:
+        kubernetes.wait(settings)
     manifests = Manifests(settings) if settings.config else None
     resources = checks.load(settings, manifests) if manifests else None
     spaces = checks.spaces_of(settings, resources.node.namespaces if resources else Namespaces())

@@ -12,6 +12,7 @@ from dualpath.process import logs, options
 from dualpath.rpc import connect, listen
 
 DATAPATHS = ("kernel", "dpdk")
+MIRRORED = Path("kubernetes") / "manifests"  # in the state directory
 
 _EXAMPLES = """examples:
   controller --datapath=kernel --config /etc/dualpath          all from manifests
@@ -20,6 +21,8 @@ _EXAMPLES = """examples:
   controller --datapath=dpdk --grout-sock /run/grout.sock --netns fwd --frr-netns frr
   controller --datapath=kernel --frr-netns frr --netns fwd     FRR and its devices are yours
   controller --datapath=kernel --config pe1.yaml --frr-name pe1 --listen 127.0.0.1:50051
+  controller --datapath=kernel --kubernetes                    in a pod of a DaemonSet
+  controller --datapath=kernel --kubernetes --kubeconfig /etc/dualpath/kubeconfig
   controller --datapath=kernel --config /etc/dualpath --confirm-within 120
   controller --datapath=kernel --config /etc/dualpath --dry-run    what would it change?
   controller --datapath=kernel --config /etc/dualpath --dry-run -o json | jq .warnings
@@ -71,10 +74,17 @@ class Settings:
     confirm_s: float = 0.0  # 0: what changes needs no confirmation
     dry_run: bool = False
     as_json: bool = False  # of a dry run
+    kubernetes: bool = False  # manifests are the API server's objects too
+    kubeconfig: Path | None = None  # None: we are in a pod
 
     @property
     def fpm_address(self) -> tuple[str, int]:
         return options.split(self.fpm)
+
+    @property
+    def kubernetes_dir(self) -> Path:
+        """Where the API server's objects are mirrored."""
+        return self.state_dir / "kubernetes"
 
     @property
     def bus(self) -> Path:
@@ -86,8 +96,10 @@ def parse(arguments: Sequence[str]) -> Settings:
     parser = _parser()
     told = parser.parse_args(arguments)
     tls = _files(parser, told, "tls")
-    if told.confirm_within is not None and not told.config:
-        parser.error("argument --confirm-within: goes with --config")
+    if told.confirm_within is not None and not (told.config or told.kubernetes):
+        parser.error("argument --confirm-within: goes with --config or --kubernetes")
+    if told.kubeconfig and not told.kubernetes:
+        parser.error("argument --kubeconfig: goes with --kubernetes")
     if told.output and not told.dry_run:
         parser.error("argument -o/--output: goes with --dry-run")
     try:
@@ -102,7 +114,7 @@ def parse(arguments: Sequence[str]) -> Settings:
         listen=told.listen,
         tls=tls,
         metrics=told.metrics or "",
-        config=tuple(told.config),
+        config=(*told.config, *([told.state_dir / MIRRORED] if told.kubernetes else ())),
         secrets=told.secrets,
         state_dir=told.state_dir,
         frr_name=told.frr_name,
@@ -118,6 +130,8 @@ def parse(arguments: Sequence[str]) -> Settings:
         confirm_s=told.confirm_within or 0.0,
         dry_run=told.dry_run,
         as_json=told.output == "json",
+        kubernetes=told.kubernetes,
+        kubeconfig=told.kubeconfig,
     )
 
 
@@ -213,6 +227,17 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         help="manifests: a file or a directory; watched; several are merged",
+    )
+    add(
+        "--kubernetes",
+        action="store_true",
+        help="follow the API server's objects too; manifests of --config come first",
+    )
+    add(
+        "--kubeconfig",
+        type=options.file,
+        metavar="FILE",
+        help="how to reach the API server (default: as a pod, by its service account)",
     )
     add(
         "--secrets",

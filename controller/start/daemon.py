@@ -26,6 +26,7 @@ from controller.node.provision import Provisioner, Spaces
 from controller.node.statedir import StateDirectory
 from controller.node.supervisor import BridgeSupervisor
 from controller.settings import Settings
+from controller.start import kubernetes
 from controller.start.backends import Backend
 from datapaths.base import CaughtUp, LearnedMac, LearnedNeighbor, Lost, PortChanged, Unavailable
 from dualpath.bus.subscriber import Subscriber
@@ -152,9 +153,12 @@ class Daemon:
 
         if self._manifests:
             group.create_task(self._manifests.watch(replace))
+        if self._settings.kubernetes:
+            following = kubernetes.agent(self._settings, provisioner.statuses)
+            group.create_task(following.run())
         if self._confirmation:
-            following = self._confirmation.run(provisioner.replace, lambda: provisioner.nics)
-            group.create_task(following)
+            confirming = self._confirmation.run(provisioner.replace, lambda: provisioner.nics)
+            group.create_task(confirming)
 
     async def _begin(self) -> None:
         """Learn what the datapath is and holds; what we start ourselves may take any time."""

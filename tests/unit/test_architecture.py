@@ -29,7 +29,11 @@ ALLOWED: dict[str, set[str]] = {
     "controller.core": {"dualpath.model", "dualpath.process.backoff", "datapaths.base"},
     "controller.intent": {"dualpath.model"},
     "controller.inspect": {"dualpath.model", "dualpath.pb", "dualpath.rpc", "datapaths.base"},
-    "controller.kubernetes": {"controller.intent", "dualpath.model"},
+    "controller.kubernetes": {
+        "controller.intent",
+        "dualpath.model",
+        "dualpath.process.backoff",
+    },
     "controller.metrics": {"dualpath.model", "dualpath.rpc", "datapaths.base"},
     "controller.settings": {"dualpath.process", "dualpath.rpc"},
     "controller.node": {

@@ -1,0 +1,145 @@
+"""API objects as manifests in files: one file each, in a directory of the controller's own.
+
+The controller reads that directory as it reads --config, so files and API objects go through one
+pipeline, and a node that boots without an API server starts from what was there last. A password
+stays where only root can read it: a Secret is a file beside the manifests.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from controller.intent.schema import GROUP, KINDS, OUR_GROUP
+from controller.kubernetes.client import Object
+from controller.kubernetes.reflector import Key
+
+log = logging.getLogger(__name__)
+
+NODE_INDEX = "openpe.io/nodeindex"
+"""The annotation of a Node that has its number, decimal; OpenPERouter's nodemarker writes it."""
+SECRET_KEY = "password"  # of a Secret of type kubernetes.io/basic-auth
+LONGEST_NAME = 200  # bytes of a file's name, before the hash that replaces the rest
+MODE = 0o600
+
+Objects = Mapping[str, Mapping[Key, Object]]
+"""The objects of each kind."""
+
+
+def node_index(node: Object) -> int | None:
+    """Return the number that a Node was given, None if it has none or not a number."""
+    annotations = node.get("metadata", {}).get("annotations") or {}
+    text = annotations.get(NODE_INDEX)
+    return int(text) if isinstance(text, str) and text.isdecimal() and len(text) <= 10 else None
+
+
+def manifests(objects: Objects, node: Object, secrets: Path) -> dict[str, str]:
+    """Return the text of every file by its name: those of the objects, and the Node's."""
+    found = {_file(kind, key): _manifest(kind, item, secrets) for kind, key, item in _all(objects)}
+    metadata = node.get("metadata", {})
+    labels = {str(k): str(v) for k, v in (metadata.get("labels") or {}).items()}
+    found["node.json"] = _text(
+        {
+            "apiVersion": OUR_GROUP,
+            "kind": "Node",
+            "metadata": {"name": metadata.get("name", "")},
+            "spec": {"nodeIndex": node_index(node), "labels": labels},
+        }
+    )
+    return found
+
+
+def secrets_named(objects: Objects) -> set[Key]:
+    """Return the namespaces and names of the Secrets to which objects refer."""
+    return {
+        (key[0], session["passwordSecret"])
+        for _, key, item in _all(objects)
+        for session in _sessions(item.get("spec"))
+        if isinstance(session.get("passwordSecret"), str)
+    }
+
+
+def password(secret: Object) -> bytes | None:
+    """Return the password in a Secret, None if it has none. Raises ValueError."""
+    data = (secret.get("data") or {}).get(SECRET_KEY)
+    return base64.b64decode(data, validate=True) if isinstance(data, str) else None
+
+
+def write(directory: Path, files: Mapping[str, str | bytes]) -> bool:
+    """Make a directory hold these files and no others; tell whether it did not. Raises OSError."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    changed = False
+    for name, text in files.items():
+        data = text.encode() if isinstance(text, str) else text
+        path = directory / name
+        if not path.is_file() or path.read_bytes() != data:
+            _replace(path, data)
+            changed = True
+    for path in directory.iterdir():
+        if path.name not in files:
+            path.unlink()
+            changed = True
+    return changed
+
+
+def _replace(path: Path, data: bytes) -> None:
+    partial = path.with_name(f".{path.name}.new")
+    partial.unlink(missing_ok=True)
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, MODE)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+    partial.replace(path)
+
+
+def _all(objects: Objects) -> Iterator[tuple[str, Key, Object]]:
+    for kind in KINDS:
+        for key in sorted(objects.get(kind, {})):
+            yield kind, key, objects[kind][key]
+
+
+def _manifest(kind: str, item: Object, secrets: Path) -> str:
+    metadata = item.get("metadata", {})
+    names = {name: metadata[name] for name in ("name", "namespace") if metadata.get(name)}
+    spec = _with_files(item.get("spec", {}), secrets / str(metadata.get("namespace", "")))
+    return _text({"apiVersion": GROUP, "kind": kind, "metadata": names, "spec": spec})
+
+
+def _with_files(spec: Any, secrets: Path) -> Any:  # noqa: ANN401 - whatever the API server holds
+    """Return a spec that names files in place of Secrets; a file of the node cannot be named."""
+    copy = json.loads(json.dumps(spec))
+    for session in _sessions(copy):
+        session.pop("passwordFile", None)
+        name = session.pop("passwordSecret", None)
+        if isinstance(name, str):
+            session["passwordFile"] = str(secrets / short(name))
+    return copy
+
+
+def _sessions(spec: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401
+    if not isinstance(spec, dict):
+        return
+    found = spec.get("neighbors")
+    neighbors = found if isinstance(found, list) else []
+    yield from (s for s in (spec.get("hostSession"), *neighbors) if isinstance(s, dict))
+
+
+def _file(kind: str, key: Key) -> str:
+    return f"{short('.'.join((kind.lower(), *key)))}.json"
+
+
+def short(name: str) -> str:
+    """Return a name that a file can have; it is as unique as the whole."""
+    if len(name) <= LONGEST_NAME and "/" not in name and not name.startswith("."):
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+    return f"{name[:LONGEST_NAME].replace('/', '_').lstrip('.')}-{digest}"
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, indent=1) + "\n"

@@ -1,0 +1,116 @@
+"""Follows one collection of an API server: list, compare, watch, and list again when it must.
+
+    list at version 70  ->  watch from 70  ->  stream ends after a minute  ->  watch from 84
+                                           ->  410: 84 is too old          ->  list, compare
+
+An object that was deleted while nobody watched is in no event: only comparing a new list with what
+was known before shows it. A quiet server sends nothing for minutes, and bookmarks only while other
+kinds are written, so silence proves nothing; a stream that overruns its time by `client.SLACK_S` is
+taken for dead.
+
+Rejected: kopf, which writes finalizers and annotations onto users' objects, once per node; kr8s and
+lightkube, which lose deletions after a 410.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Mapping
+from typing import NoReturn
+
+from controller.kubernetes.client import ApiError, Client, Gone, Object
+from dualpath.process.backoff import Backoff
+
+log = logging.getLogger(__name__)
+
+Key = tuple[str, str]
+"""The namespace and the name of an object; "" is the namespace of what has none."""
+
+FIRST_S, MOST_S = 0.5, 30.0
+STREAM_S = (45, 75)  # drawn anew for each stream, so that nodes do not come all at once
+
+
+class Reflector:
+    """The objects of one collection, as far as the API server told."""
+
+    def __init__(
+        self,
+        client: Client,
+        path: str,
+        changed: Callable[[], None],
+        selectors: Mapping[str, str] | None = None,
+    ) -> None:
+        self._client = client
+        self._path = path
+        self._changed = changed
+        self._selectors = dict(selectors or {})
+        self._backoff = Backoff(FIRST_S, MOST_S)
+        self.objects: dict[Key, Object] = {}
+        self.listed = False  # at least once
+        self.problem = ""  # why the objects may be out of date
+
+    async def run(self) -> NoReturn:
+        """Follow the collection until cancelled; no answer of the server ends it."""
+        version = ""
+        while True:
+            try:
+                if not version:
+                    version = await self._list()
+                version = await self._watch(version)
+                self._backoff.reset()
+            except Gone as error:
+                log.info("%s; listing again", error)
+                version = ""
+                await self._pause()
+            except ApiError as error:
+                self._report(str(error))
+                await self._pause()
+
+    async def _pause(self) -> None:
+        await asyncio.sleep(self._backoff.next_s() * random.uniform(0.5, 1.0))
+
+    async def _list(self) -> str:
+        items, version = await self._client.list(self._path, **self._selectors)
+        found = {key(item): item for item in items}
+        news = not self.listed or _versions(found) != _versions(self.objects)
+        self.objects = found
+        self.listed = True
+        self._report("")
+        if news:
+            self._changed()
+        return version
+
+    async def _watch(self, version: str) -> str:
+        """Follow one stream to its end; return the version from which to go on."""
+        seconds = random.randint(*STREAM_S)
+        stream = self._client.watch(self._path, version, seconds, **self._selectors)
+        async for event, found in stream:
+            self._report("")
+            version = str(found.get("metadata", {}).get("resourceVersion", "")) or version
+            if event == "BOOKMARK":
+                continue
+            if event == "DELETED":
+                self.objects.pop(key(found), None)
+            else:
+                self.objects[key(found)] = found
+            self._changed()
+        return version
+
+    def _report(self, problem: str) -> None:
+        """Log a problem once, and its end."""
+        before, self.problem = self.problem, problem
+        if problem and not before:
+            log.warning("API server: %s; keeping what is known, retrying", problem)
+        elif before and not problem:
+            log.info("API server: %s: reachable again", self._path)
+
+
+def key(found: Object) -> Key:
+    metadata = found.get("metadata") or {}
+    return str(metadata.get("namespace") or ""), str(metadata.get("name") or "")
+
+
+def _versions(objects: Mapping[Key, Object]) -> dict[Key, object]:
+    return {k: o.get("metadata", {}).get("resourceVersion") for k, o in objects.items()}

@@ -1,0 +1,88 @@
+"""The API server as a source of manifests: where it is, and the wait for its first answer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from controller.kubernetes import MANIFESTS
+from controller.settings import Settings
+from controller.start.checks import Refused
+from dualpath.model.view import ResourceStatus
+from dualpath.process.lifetime import live
+
+if TYPE_CHECKING:  # its HTTP client is there only where Kubernetes is wanted
+    from controller.kubernetes.agent import Agent
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 0.1
+
+
+def node_name(given: str | None) -> str:
+    """Return the name of this node's Node object: as given, as the pod's NODE_NAME, or our own."""
+    return given or os.environ.get("NODE_NAME") or socket.gethostname()
+
+
+def agent(settings: Settings, statuses: Callable[[], Iterable[ResourceStatus]]) -> Agent:
+    """Return what follows the API server. Raises Refused when there is none to follow."""
+    try:
+        from controller.kubernetes.agent import Agent
+        from controller.kubernetes.client import Client
+        from controller.kubernetes.cluster import ClusterError, from_kubeconfig, in_cluster
+    except ModuleNotFoundError as error:
+        raise Refused(
+            f"--kubernetes needs {error.name}: pip install 'dualpath[kubernetes]'"
+        ) from None
+    try:
+        cluster = from_kubeconfig(settings.kubeconfig) if settings.kubeconfig else in_cluster()
+    except ClusterError as error:
+        raise Refused(f"--kubernetes: {error}") from None
+    name = node_name(settings.node_name)
+    return Agent(Client(cluster), name, settings.kubernetes_dir, statuses)
+
+
+def wait(settings: Settings) -> None:
+    """Return once a resource is mirrored: at once when an earlier run left one.
+
+    Raises Refused, also when we are ended meanwhile.
+    """
+    manifests = settings.kubernetes_dir / MANIFESTS
+    if _mirrored(manifests):
+        log.info("starting from what the API server told last")
+        return
+    following = agent(settings, tuple)
+
+    async def first() -> None:
+        task = asyncio.create_task(following.run())
+        told = ""
+        try:
+            while not _mirrored(manifests):
+                problem = following.problem or "waiting for an Underlay in the API"
+                if problem != told:
+                    log.info("%s", problem)
+                    told = problem
+                if task.done():
+                    await task
+                await asyncio.sleep(LOOK_S)
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(live(first()))
+    if not _mirrored(manifests):
+        raise Refused("ended before the API server told of a resource for this node")
+
+
+def _mirrored(directory: Path) -> bool:
+    """Tell whether there is an Underlay to begin with, and the Node."""
+    try:
+        names = os.listdir(directory)
+    except FileNotFoundError:
+        return False
+    return "node.json" in names and any(name.startswith("underlay.") for name in names)

@@ -1,0 +1,155 @@
+"""A small API server: list, watch, server-side apply of a status. Real HTTP on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import defaultdict
+from contextlib import suppress
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+Object = dict[str, Any]
+
+
+class FakeApiServer:
+    """Collections of objects by path, and every change since `compacted`."""
+
+    def __init__(self) -> None:
+        self.version = 10
+        self.compacted = 0  # changes up to this version are forgotten
+        self.objects: dict[str, dict[str, Object]] = defaultdict(dict)
+        self.requests: list[str] = []
+        self.refuse = 0  # the status with which every request is answered
+        self.silent = False  # no request is answered at all
+        self.applied: dict[str, dict[str, Object]] = defaultdict(dict)  # path -> manager -> body
+        self._history: list[tuple[int, str, str, Object]] = []
+        self._news = asyncio.Condition()
+        self._server: asyncio.Server | None = None
+        self._clients: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> FakeApiServer:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        return self
+
+    @property
+    def address(self) -> str:
+        assert self._server
+        host, port = self._server.sockets[0].getsockname()
+        return f"http://{host}:{port}"
+
+    async def stop(self) -> None:
+        assert self._server
+        self._server.close()
+        await self.cut()
+        await self._server.wait_closed()
+
+    async def cut(self) -> None:
+        """End every connection."""
+        for task in list(self._clients):
+            task.cancel()
+        await asyncio.gather(*self._clients, return_exceptions=True)
+
+    async def put(self, collection: str, name: str, *, namespace: str = "", **rest: Any) -> None:  # noqa: ANN401
+        """Create an object, or replace it."""
+        self.version += 1
+        before = self.objects[collection].get(f"{namespace}/{name}")
+        metadata = {"name": name, "resourceVersion": str(self.version), **rest.pop("metadata", {})}
+        if namespace:
+            metadata["namespace"] = namespace
+        item = {"metadata": metadata, **rest}
+        self.objects[collection][f"{namespace}/{name}"] = item
+        await self._note("MODIFIED" if before else "ADDED", collection, item)
+
+    async def delete(self, collection: str, name: str, *, namespace: str = "") -> None:
+        self.version += 1
+        item = self.objects[collection].pop(f"{namespace}/{name}")
+        item["metadata"]["resourceVersion"] = str(self.version)
+        await self._note("DELETED", collection, item)
+
+    async def compact(self) -> None:
+        """Forget every change so far, and end the streams."""
+        self.version += 1
+        self.compacted = self.version
+        await self.cut()
+
+    async def _note(self, event: str, collection: str, item: Object) -> None:
+        self._history.append((self.version, event, collection, json.loads(json.dumps(item))))
+        async with self._news:
+            self._news.notify_all()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task
+        self._clients.add(task)
+        try:
+            with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+                while True:
+                    await self._request(reader, writer)
+        finally:
+            self._clients.discard(task)
+            writer.close()
+
+    async def _request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        method, target, _ = head.split("\r\n", 1)[0].split()
+        headers = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if line)
+        length = int({k.lower(): v for k, v in headers.items()}.get("content-length", "0"))
+        body = await reader.readexactly(length)
+        url = urlsplit(target)
+        query = dict(parse_qsl(url.query))
+        self.requests.append(f"{method} {url.path}{' watch' if 'watch' in query else ''}")
+        if self.silent:
+            await asyncio.Event().wait()
+        if self.refuse:
+            _answer(writer, self.refuse, {"message": "refused here", "code": self.refuse})
+        elif method == "PATCH":
+            self.applied[url.path][query["fieldManager"]] = json.loads(body)
+            _answer(writer, 200, {})
+        elif "watch" in query:
+            await self._watch(writer, url.path, query)
+        else:
+            self._list(writer, url.path, query)
+        await writer.drain()
+
+    def _list(self, writer: asyncio.StreamWriter, path: str, query: dict[str, str]) -> None:
+        found = [o for o in self.objects[path].values() if _selected(o, query)]
+        start, limit = int(query.get("continue", "0")), int(query["limit"])
+        metadata = {"resourceVersion": str(self.version)}
+        if start + limit < len(found):
+            metadata["continue"] = str(start + limit)
+        _answer(writer, 200, {"metadata": metadata, "items": found[start : start + limit]})
+
+    async def _watch(self, writer: asyncio.StreamWriter, path: str, query: dict[str, str]) -> None:
+        version = int(query["resourceVersion"])
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        if version < self.compacted:
+            _event(writer, "ERROR", {"code": 410, "message": "too old resource version"})
+            writer.write(b"0\r\n\r\n")
+            return
+        seen = 0
+        while True:
+            for number, event, collection, item in self._history[seen:]:
+                seen += 1
+                if number > version and collection == path and _selected(item, query):
+                    _event(writer, event, item)
+            await writer.drain()
+            async with self._news:
+                if seen == len(self._history):
+                    await self._news.wait()
+
+
+def _selected(item: Object, query: dict[str, str]) -> bool:
+    field, _, value = query.get("fieldSelector", "").partition("=")
+    return not field or item["metadata"].get(field.removeprefix("metadata.")) == value
+
+
+def _answer(writer: asyncio.StreamWriter, status: int, value: Object) -> None:
+    data = json.dumps(value).encode()
+    head = f"HTTP/1.1 {status} Answer\r\nContent-Length: {len(data)}\r\n\r\n"
+    writer.write(head.encode() + data)
+
+
+def _event(writer: asyncio.StreamWriter, event: str, item: Object) -> None:
+    data = json.dumps({"type": event, "object": item}).encode() + b"\n"
+    writer.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")

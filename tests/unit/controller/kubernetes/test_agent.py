@@ -1,0 +1,152 @@
+"""The node agent: from API objects to files, and from statuses to the API."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import ssl
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.intent.loader import load
+from controller.intent.overlay import L3Vni
+from controller.kubernetes import agent as module
+from controller.kubernetes.agent import Agent, collection
+from controller.kubernetes.client import Client
+from controller.kubernetes.cluster import Cluster
+from controller.kubernetes.mirror import NODE_INDEX
+from dualpath.model.view import ResourceStatus
+from tests.fakes.apiserver import FakeApiServer
+from tests.fakes.waiting import until
+
+L3VNIS = collection("L3VNI")
+RED = {"vrf": "red", "vni": 100}
+SESSION = {"asn": 1, "hostASN": 2, "localCIDR": {"ipv4": "10.0.0.0/24"}}
+
+
+class World:
+    def __init__(self, server: FakeApiServer, directory: Path) -> None:
+        self.server = server
+        self.directory = directory
+        self.statuses: list[ResourceStatus] = []
+        self.client = Client(Cluster(server.address, ssl.create_default_context()))
+        self.agent = Agent(self.client, "node-1", directory, lambda: self.statuses)
+        self.task = asyncio.create_task(self.agent.run())
+
+    @property
+    def files(self) -> set[str]:
+        directory = self.directory / "manifests"
+        return {path.name for path in directory.iterdir()} if directory.is_dir() else set()
+
+    async def number(self, index: str | None = "3") -> None:
+        annotations = {NODE_INDEX: index} if index else {}
+        metadata = {"annotations": annotations, "labels": {"rack": "a"}}
+        await self.server.put("/api/v1/nodes", "node-1", metadata=metadata)
+
+    def rows(self, name: str, kind: str = "L3VNI") -> list[Any]:
+        path = f"{collection(kind, 'team')}/{name}/status"
+        applied = self.server.applied[path].get("dualpath-node-1", {})
+        return list(applied.get("status", {}).get("nodes", ()))
+
+
+@pytest.fixture
+async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    monkeypatch.setattr(module, "GATHER_S", 0.01)
+    monkeypatch.setattr(module, "REPORT_S", 0.01)
+    monkeypatch.setattr(module, "RETRY_S", 0.05)
+    server = await FakeApiServer().start()
+    await server.put(L3VNIS, "red", namespace="team", spec=RED, metadata={"generation": 2})
+    made = World(server, tmp_path / "kubernetes")
+    yield made
+    made.task.cancel()
+    await asyncio.gather(made.task, return_exceptions=True)
+    await server.stop()
+
+
+async def test_objects_become_manifests_that_the_loader_takes(world: World) -> None:
+    await world.number()
+    await until(lambda: world.files == {"l3vni.team.red.json", "node.json"})
+    found = load([world.directory / "manifests"])
+    assert [(r.kind, r.name) for r in found.items] == [("L3VNI", "team/red")]
+    assert (found.node.index, found.node.name) == (3, "node-1")
+    assert found.node.labels == {"rack": "a"}
+    await world.server.delete(L3VNIS, "red", namespace="team")
+    await until(lambda: world.files == {"node.json"})
+
+
+async def test_nothing_is_written_before_the_node_has_a_number(world: World) -> None:
+    await world.number(None)
+    await until(lambda: NODE_INDEX in world.agent.problem)
+    assert world.files == set()
+    await world.number("x")
+    await world.number("7")
+    await until(lambda: "l3vni.team.red.json" in world.files)
+    assert world.agent.problem == ""
+
+
+async def test_what_was_mirrored_stays_while_the_api_server_is_gone(world: World) -> None:
+    await world.number()
+    await until(lambda: "node.json" in world.files)
+    world.server.refuse = 503
+    await world.server.delete(L3VNIS, "red", namespace="team")
+    await world.server.compact()
+    again = World(world.server, world.directory)  # as after a reboot
+    await until(lambda: "waiting" in again.agent.problem)
+    assert "l3vni.team.red.json" in world.files
+    again.task.cancel()
+    await asyncio.gather(again.task, return_exceptions=True)
+
+
+async def test_a_password_of_a_secret_arrives_and_only_root_can_read_it(world: World) -> None:
+    await world.number()
+    data = {"password": base64.b64encode(b"hunter2").decode()}
+    spec = {**RED, "hostSession": {**SESSION, "passwordSecret": "fabric"}}
+    await world.server.put(L3VNIS, "red", namespace="team", spec=spec)
+    await until(lambda: "fabric" in world.agent.problem or bool(world.agent._secrets))
+    path = world.directory / "secrets" / "team" / "fabric"
+    await world.server.put("/api/v1/namespaces/team/secrets", "fabric", namespace="team", data=data)
+    await until(lambda: path.exists() and "l3vni.team.red.json" in world.files)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    (red,) = load([world.directory / "manifests"]).items
+    assert isinstance(red.spec, L3Vni)
+    assert red.spec.host_session is not None
+    assert red.spec.host_session.password is not None
+    assert red.spec.host_session.password.get_secret_value() == "hunter2"
+    await world.server.put(L3VNIS, "red", namespace="team", spec=RED)
+    await until(lambda: not path.exists())
+
+
+async def test_no_object_can_name_a_file_of_the_node(world: World) -> None:
+    await world.number()
+    spec = {**RED, "hostSession": {**SESSION, "passwordFile": "/etc/shadow"}}
+    await world.server.put(L3VNIS, "red", namespace="team", spec=spec)
+    file = world.directory / "manifests" / "l3vni.team.red.json"
+    await until(lambda: file.exists() and "hostSession" in file.read_text())
+    assert "passwordFile" not in json.loads(file.read_text())["spec"]["hostSession"]
+
+
+async def test_a_node_writes_its_own_row_and_only_when_it_changes(world: World) -> None:
+    await world.number()
+    world.statuses = [ResourceStatus("L3VNI", "team/red", True)]
+    await until(lambda: bool(world.rows("red")))
+    (row,) = world.rows("red")
+    assert (row["name"], row["ready"], row["observedGeneration"]) == ("node-1", True, 2)
+    world.statuses = [ResourceStatus("L3VNI", "team/red", False, "ValidationFailed", "no such vrf")]
+    await until(lambda: world.rows("red")[0]["ready"] is False)
+    assert world.rows("red")[0]["message"] == "no such vrf"
+    assert sum(request.startswith("PATCH") for request in world.server.requests) == 2
+
+
+async def test_a_status_that_is_refused_is_applied_later(world: World) -> None:
+    await world.number()
+    await until(lambda: "node.json" in world.files)
+    world.server.refuse = 500
+    world.statuses = [ResourceStatus("L3VNI", "team/red", True)]
+    await until(lambda: any(r.startswith("PATCH") for r in world.server.requests))
+    world.server.refuse = 0
+    await until(lambda: bool(world.rows("red")))

@@ -1,0 +1,128 @@
+"""A reflector against an API server that restarts, compacts, refuses and hangs."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+
+import pytest
+
+from controller.kubernetes import client as client_module
+from controller.kubernetes import reflector as module
+from controller.kubernetes.client import Client
+from controller.kubernetes.cluster import Cluster
+from controller.kubernetes.reflector import Reflector
+from tests.fakes.apiserver import FakeApiServer
+from tests.fakes.waiting import until
+
+PATH = "/apis/network.openperouter.io/v1alpha1/l3vnis"
+
+
+class World:
+    def __init__(self, server: FakeApiServer) -> None:
+        self.server = server
+        self.changes = 0
+        cluster = Cluster(server.address, ssl.create_default_context(), token="secret")
+        self.client = Client(cluster)
+        self.reflector = Reflector(self.client, PATH, self._changed)
+        self.task = asyncio.create_task(self.reflector.run())
+
+    def _changed(self) -> None:
+        self.changes += 1
+
+    @property
+    def names(self) -> set[str]:
+        return {name for _, name in self.reflector.objects}
+
+    def count(self, request: str) -> int:
+        return self.server.requests.count(request)
+
+
+@pytest.fixture
+async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    monkeypatch.setattr(module, "FIRST_S", 0.01)
+    monkeypatch.setattr(module, "MOST_S", 0.05)
+    server = await FakeApiServer().start()
+    for name in ("red", "blue"):
+        await server.put(PATH, name, namespace="team", spec={"vni": 1})
+    made = World(server)
+    yield made
+    made.task.cancel()
+    await asyncio.gather(made.task, return_exceptions=True)
+    await made.client.close()
+    await server.stop()
+
+
+async def test_objects_are_listed_then_followed(world: World) -> None:
+    await until(lambda: world.names == {"red", "blue"})
+    await world.server.put(PATH, "green", namespace="team", spec={"vni": 2})
+    await until(lambda: world.names == {"red", "blue", "green"})
+    await world.server.delete(PATH, "red", namespace="team")
+    await until(lambda: world.names == {"blue", "green"})
+    assert world.count(f"GET {PATH}") == 1
+
+
+async def test_a_list_of_several_pages_is_whole(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await until(lambda: world.count(f"GET {PATH} watch") == 1)
+    monkeypatch.setattr(client_module, "PAGE", 3)
+    for number in range(10):
+        await world.server.put(PATH, f"vni-{number}", namespace="team", spec={})
+    await world.server.compact()
+    await until(lambda: len(world.names) == 12 and world.count(f"GET {PATH}") >= 4)
+
+
+async def test_a_stream_that_ends_is_continued_without_a_list(world: World) -> None:
+    await until(lambda: world.count(f"GET {PATH} watch") == 1)
+    await world.server.cut()
+    await world.server.put(PATH, "green", namespace="team", spec={})
+    await until(lambda: "green" in world.names)
+    assert world.count(f"GET {PATH}") == 1
+
+
+async def test_an_object_deleted_while_nobody_watched_is_gone_after_a_410(world: World) -> None:
+    await until(lambda: len(world.names) == 2)
+    await world.server.cut()
+    world.server.refuse = 503
+    await world.server.delete(PATH, "red", namespace="team")
+    await world.server.compact()
+    await until(lambda: world.reflector.problem != "")
+    assert world.names == {"red", "blue"}
+    world.server.refuse = 0
+    await until(lambda: world.names == {"blue"})
+    assert world.reflector.problem == ""
+
+
+async def test_a_list_without_news_changes_nothing(world: World) -> None:
+    await until(lambda: world.count(f"GET {PATH} watch") == 1)
+    await world.server.compact()
+    await until(lambda: world.count(f"GET {PATH}") == 2)
+    await until(lambda: world.count(f"GET {PATH} watch") >= 3)
+    assert world.changes == 1
+
+
+async def test_a_server_that_is_frozen_is_noticed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await until(lambda: len(world.names) == 2)
+    monkeypatch.setattr(module, "STREAM_S", (0, 0))
+    monkeypatch.setattr(client_module, "SLACK_S", 0.05)
+    world.server.silent = True
+    await world.server.cut()
+    await until(lambda: world.reflector.problem != "")
+    world.server.silent = False
+    await until(lambda: world.reflector.problem == "" or world.count(f"GET {PATH} watch") > 2)
+    assert len(world.names) == 2
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 429, 500])
+async def test_a_refusal_is_told_and_retried(world: World, status: int) -> None:
+    await until(lambda: len(world.names) == 2)
+    world.server.refuse = status
+    await world.server.cut()
+    await until(lambda: f"refused here ({status})" in world.reflector.problem)
+    world.server.refuse = 0
+    await world.server.put(PATH, "green", namespace="team", spec={})
+    await until(lambda: "green" in world.names)

@@ -1,0 +1,61 @@
+"""The wait for the API server's first answer, and what is refused before it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from controller.settings import Settings, parse
+from controller.start import kubernetes
+from controller.start.checks import Refused
+
+
+def settings(tmp_path: Path, *more: str) -> Settings:
+    return parse(["--datapath=kernel", f"--state-dir={tmp_path}", "--kubernetes", *more])
+
+
+def test_the_mirror_is_read_after_every_file(tmp_path: Path) -> None:
+    found = settings(tmp_path, f"--config={tmp_path}")
+    assert found.config == (tmp_path, tmp_path / "kubernetes" / "manifests")
+
+
+def test_a_node_that_has_a_mirror_starts_without_an_api_server(tmp_path: Path) -> None:
+    found = settings(tmp_path)
+    (mirror := found.config[-1]).mkdir(parents=True)
+    (mirror / "node.json").touch()
+    (mirror / "underlay.team.fabric.json").touch()
+    kubernetes.wait(found)
+
+
+def test_outside_of_a_pod_a_kubeconfig_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    with pytest.raises(Refused, match="--kubeconfig"):
+        kubernetes.wait(settings(tmp_path))
+
+
+def test_without_its_http_client_it_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "httpx", None)
+    for name in [n for n in sys.modules if n.startswith("controller.kubernetes.")]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(Refused, match="pip install"):
+        kubernetes.wait(settings(tmp_path))
+
+
+def test_a_kubeconfig_goes_with_kubernetes(tmp_path: Path) -> None:
+    (tmp_path / "k").touch()
+    with pytest.raises(SystemExit):
+        parse(["--datapath=kernel", f"--kubeconfig={tmp_path / 'k'}"])
+
+
+def test_the_node_is_named_by_the_option_the_pod_or_the_host(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("NODE_NAME", "worker-1")
+    assert kubernetes.node_name("given") == "given"
+    assert kubernetes.node_name(None) == "worker-1"
