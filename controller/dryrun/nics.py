@@ -19,10 +19,10 @@ from datapaths.linux import netns, nics
 from datapaths.linux.linkinfo import Link
 from datapaths.linux.links import Links
 from datapaths.linux.ways import default_gateways, device_to
-from datapaths.linux.wire import numbers as n
 from datapaths.linux.wire.holdings import HeldAddress, HeldRoute
 from dualpath.model.links import Address, Port
 from dualpath.model.words import counted
+from dualpath.netlink import numbers as n
 
 ON_TOP = frozenset({"vlan", "macvlan", "ipvlan", "macvtap", "ipvtap", "vxlan", "macsec"})
 """Kinds whose IFLA_LINK is the device that they send through."""

@@ -42,7 +42,7 @@ from datapaths.base import (
 )
 from datapaths.inbox import Inbox
 from datapaths.kernel.building import Builder, Devices
-from datapaths.kernel.channel import Channel, Monitor, Overrun, collect
+from datapaths.kernel.channel import Channel, Monitor, collect
 from datapaths.kernel.hosts import LocalHosts
 from datapaths.kernel.layout import Layout
 from datapaths.kernel.lookup import lookup
@@ -51,11 +51,12 @@ from datapaths.kernel.plan import Planner, Touched
 from datapaths.kernel.routes import ABSENT, RouteWriter, dump_routes, failure
 from datapaths.kernel.wire import links, neighbours, nexthops
 from datapaths.linux import netns
-from datapaths.linux.wire import numbers as n
-from datapaths.linux.wire.message import Answer, DecodeError, Message, is_deletion
 from dualpath.model.kinds import Kind
 from dualpath.model.records import Record, RecordBatch
 from dualpath.model.routes import RouteBatch
+from dualpath.netlink import numbers as n
+from dualpath.netlink.message import Answer, DecodeError, Message, is_deletion
+from dualpath.netlink.socket import Overrun
 
 log = logging.getLogger(__name__)
 

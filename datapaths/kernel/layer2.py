@@ -14,11 +14,11 @@ from datapaths.kernel.linktable import LinkTable
 from datapaths.kernel.segmenttable import segment_of
 from datapaths.kernel.wire.links import Link
 from datapaths.kernel.wire.neighbours import ZERO_MAC, Entry
-from datapaths.linux.wire import numbers as n
 from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import Flood, Mac, Neighbor, RemoteVtep
 from dualpath.model.nexthops import V4_MAPPED
 from dualpath.model.records import Record
+from dualpath.netlink import numbers as n
 
 LEARNT_STATES = n.NUD_REACHABLE | n.NUD_STALE | n.NUD_DELAY | n.NUD_PROBE
 

@@ -6,8 +6,8 @@ from collections.abc import Hashable, Iterator
 from typing import TypeVar
 
 from datapaths.kernel.wire.links import Link
-from datapaths.linux.wire import numbers as n
 from dualpath.model.routes import DEFAULT_VRF
+from dualpath.netlink import numbers as n
 
 _K = TypeVar("_K", bound=Hashable)
 

@@ -10,9 +10,9 @@ from datapaths.kernel.channel import ask
 from datapaths.kernel.layer2 import Tunnel
 from datapaths.kernel.observe import Observer
 from datapaths.kernel.wire.lookup import DROP_OF_ERRNO, Entry, decode_entry, lookup_request
-from datapaths.linux.wire.message import DecodeError
 from dualpath.model.nexthops import Nexthop, NexthopType
 from dualpath.model.routes import DEFAULT_VRF
+from dualpath.netlink.message import DecodeError
 
 
 def lookup(netns: str, seen: Observer, vrf: str, address: bytes) -> Found | None:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from datapaths.kernel.linktable import LinkTable
 from datapaths.kernel.wire.nexthops import Object
-from datapaths.linux.wire import numbers as n
 from dualpath.model.nexthops import Nexthop, NexthopType
+from dualpath.netlink import numbers as n
 
 
 class NexthopTable:

@@ -23,17 +23,17 @@ from datapaths.kernel.segmenttable import SegmentTable, group_of
 from datapaths.kernel.wire import links, neighbours, nexthops
 from datapaths.kernel.wire.links import Link
 from datapaths.kernel.wire.neighbours import ZERO_MAC, Entry
-from datapaths.kernel.wire.routes import decode_routes
+from datapaths.kernel.wire.routes import METRIC, decode_routes
 from datapaths.linux import marks
 from datapaths.linux.overlay import UNREACHABLE_METRIC
 from datapaths.linux.subnets import Subnets
-from datapaths.linux.wire import numbers as n
-from datapaths.linux.wire.message import DecodeError, Message, messages
 from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import EthernetSegment, Flood, Mac, Neighbor, RemoteVtep
 from dualpath.model.nexthops import V4_MAPPED
 from dualpath.model.records import Record
 from dualpath.model.routes import Op
+from dualpath.netlink import numbers as n
+from dualpath.netlink.message import DecodeError, Message, messages
 
 log = logging.getLogger(__name__)
 
@@ -324,7 +324,7 @@ class Observer:
                 brought = np.isin(columns.protocols, BROUGHT)
                 if (brought & (columns.types == n.RTM_DELROUTE)).any():
                     self._emit(Lost(Kind.PORT))  # maybe one that came with a NIC
-                over = (columns.types == n.RTM_NEWROUTE) & (columns.metrics == n.METRIC)
+                over = (columns.types == n.RTM_NEWROUTE) & (columns.metrics == METRIC)
                 touched = columns.where(ours | over)
                 for batch in batches(touched, self.links, Op.WITHDRAW):
                     self._emit(Lost(Kind.ROUTE, routes=batch))

@@ -17,11 +17,11 @@ from datapaths.kernel.nexthoptable import NexthopTable, normal
 from datapaths.kernel.segmenttable import SegmentTable, group_of
 from datapaths.kernel.wire import neighbours, nexthops
 from datapaths.kernel.wire.links import Link
-from datapaths.linux.wire import numbers as n
 from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import EthernetSegment, Flood, Mac, Neighbor, RemoteVtep
 from dualpath.model.nexthops import V4_MAPPED, Nexthop, NexthopType
 from dualpath.model.records import Record, RecordBatch
+from dualpath.netlink import numbers as n
 
 Touched = Hashable
 """("fdb", VNI, MAC), ("flood", VNI, VTEP), ("host", VNI, address), ("nexthop", id),

@@ -14,7 +14,7 @@ from datapaths.kernel.layer2 import Host, Layer2
 from datapaths.kernel.linktable import LinkTable
 from datapaths.kernel.wire import neighbours
 from datapaths.kernel.wire.links import Link
-from datapaths.linux.wire import numbers as n
+from dualpath.netlink import numbers as n
 
 
 def requests(links: LinkTable, layer2: Layer2) -> Iterator[bytes]:

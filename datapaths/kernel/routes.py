@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from datapaths.base import RowFailure, Unavailable
-from datapaths.kernel.channel import Channel, Stream, dump
+from datapaths.kernel.channel import Channel, dump
 from datapaths.kernel.linktable import LinkTable
 from datapaths.kernel.wire.routes import (
     RTN_OF,
@@ -20,11 +20,12 @@ from datapaths.kernel.wire.routes import (
     dump_request,
     encode_route,
 )
-from datapaths.linux.wire import numbers as n
-from datapaths.linux.wire.message import Answer, DecodeError, is_deletion
-from datapaths.linux.wire.reply import Interrupted
 from dualpath.model.nexthops import FIRST_RESERVED
 from dualpath.model.routes import Family, Op, RouteBatch
+from dualpath.netlink import numbers as n
+from dualpath.netlink.message import Answer, DecodeError, is_deletion
+from dualpath.netlink.reply import InterruptedDump
+from dualpath.netlink.socket import Stream
 
 Rows = npt.NDArray[np.intp]
 
@@ -124,7 +125,7 @@ async def dump_routes(netns: str, links: LinkTable) -> AsyncIterator[RouteBatch]
                     for batch in _batches(b"".join(waiting), links):
                         yield batch
                     waiting, size = [], 0
-        except Interrupted:
+        except InterruptedDump:
             raise Unavailable("netlink: routes changed while they were dumped") from None
         for batch in _batches(b"".join(waiting), links):
             yield batch

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from datapaths.kernel.wire.nexthops import Object
-from datapaths.linux.wire import numbers as n
 from dualpath.model.layer2 import EthernetSegment
+from dualpath.netlink import numbers as n
 
 GROUP = 1 << 30
 FIRST_VTEP = 1 << 31

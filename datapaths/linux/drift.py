@@ -8,10 +8,8 @@ compared: one request, whose cost grows with the devices.
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import os
-import socket
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -20,15 +18,13 @@ from datapaths.linux import sysctls
 from datapaths.linux.netns import entered, path_of
 from datapaths.linux.picture import SETTINGS, Picture
 from datapaths.linux.wire import devices as wire
-from datapaths.linux.wire.message import DecodeError, Message, answer, assemble, messages
+from dualpath.netlink.message import DecodeError, Message, messages
+from dualpath.netlink.socket import Notifications, Overrun, Requests, open_socket
 
 log = logging.getLogger(__name__)
 
 POLL_S = 0.4
 SHARE = 8  # a poll rests so many times the CPU time that it took
-READ_BYTES = 1 << 18
-NLMSG_ERROR, NLMSG_DONE, NLM_F_DUMP_INTR = 2, 3, 0x10  # linux/netlink.h
-SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, NETLINK_GET_STRICT_CHK = 270, 1, 12
 # linux/rtnetlink.h: RTNLGRP_LINK, TC, IPV4_IFADDR, IPV6_IFADDR, IPV4_NETCONF, IPV6_NETCONF
 GROUPS = (1, 4, 5, 9, 24, 25)
 
@@ -131,15 +127,13 @@ class Drift:
     def _take(self, space: _Space, own: Collection[str] = ()) -> None:
         changed: set[str] = set()
         try:
-            while data := space.notified():
+            while data := space.listening.read():
                 for message in messages(data):
                     changed |= space.picture.take(message, own)
         except DecodeError as error:
             log.warning("notifications of devices in %s: %s", space.name, error)
             changed |= space.picture.purposes()
-        except OSError as error:
-            if error.errno != errno.ENOBUFS:
-                raise
+        except Overrun:
             changed |= space.picture.purposes()
         self._tell(space, changed)
 
@@ -164,17 +158,9 @@ class _Space:
         self.settings = settings
         self.said: list[str] = []  # settings that differed when it was last told
         self.picture = Picture()
-        kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
         with entered(name):
-            self.listening = socket.socket(socket.AF_NETLINK, kind | socket.SOCK_NONBLOCK, 0)
-            self._asking = socket.socket(socket.AF_NETLINK, kind, 0)
-        # Bound first: the kernel tells nothing to a socket without a port id, and a bind leaves all
-        # groups.
-        self.listening.bind((0, 0))
-        for group in GROUPS:
-            self.listening.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
-        self._asking.setsockopt(SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1)
-        self._sequence = 0
+            self.listening = Notifications(open_socket(), GROUPS)
+            self._asking = Requests(open_socket())
         self._named = os.open(path_of(name), os.O_RDONLY | os.O_CLOEXEC)
         self.picture.load(self.dump()[0])
 
@@ -183,12 +169,6 @@ class _Space:
         self._asking.close()
         os.close(self._named)
 
-    def notified(self) -> bytes:
-        """Return what the kernel has told, b"" for nothing. Raises OSError (ENOBUFS)."""
-        with suppress(BlockingIOError):
-            return self.listening.recv(READ_BYTES)
-        return b""
-
     def differing(self) -> list[str]:
         """Return the settings that differ."""
         return sysctls.differing(f"/proc/self/fd/{self._named}", self.settings)
@@ -196,27 +176,8 @@ class _Space:
     def dump(self) -> tuple[list[Message], float]:
         """Return what the kernel says of all devices, and the CPU time. Blocks for a moment."""
         began_s = time.thread_time()
-        while True:
-            self._sequence += 1
-            self._asking.send(assemble([wire.dump_request()], self._sequence))
-            found, interrupted = self._answer()
-            if not interrupted:
-                return found, time.thread_time() - began_s
-
-    def _answer(self) -> tuple[list[Message], bool]:
-        found: list[Message] = []
-        interrupted = False
-        while True:
-            for message in messages(self._asking.recv(READ_BYTES)):
-                if message.seq != self._sequence:
-                    continue
-                interrupted |= bool(message.flags & NLM_F_DUMP_INTR)
-                if message.type == NLMSG_DONE:
-                    return found, interrupted
-                if message.type == NLMSG_ERROR:
-                    code = answer(message).errno
-                    raise OSError(code, os.strerror(code))
-                found.append(message)
+        found = self._asking.dump(wire.dump_request())
+        return found, time.thread_time() - began_s
 
 
 def _inode(name: str) -> int:

@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from typing import Self
 
 from datapaths.base import Unsupported
 from datapaths.linux.netns import entered
 from datapaths.linux.punt import EVERYTHING
-from datapaths.linux.replies import port_of, receive
 from datapaths.linux.wire import filters as wire
 from datapaths.linux.wire.filters import Classifier, Filter
 from datapaths.linux.wire.matches import Rule
-from datapaths.linux.wire.message import Message, answer, assemble, messages
-from datapaths.linux.wire.reply import Interrupted, NotWhole, Reply
+from dualpath.netlink.socket import Requests, open_socket
 
-NLMSG_ERROR = 2  # linux/netlink.h
-INTERRUPTED_DUMPS = 20
-ANSWER_S = 30.0  # the kernel answers before `send` returns
-READ_BYTES = 1 << 18
 ABSENT = (errno.ENOENT, errno.EOPNOTSUPP)  # how the kernel says that it has no such classifier
 
 
@@ -39,22 +31,20 @@ class Filters:
         self.dry = dry
         self.changes: list[str] = []
         with entered(netns):
-            self._socket = socket.socket(
-                socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE
-            )
-        self._socket.settimeout(ANSWER_S)
-        self._socket.bind((0, 0))
-        self._sequence = 0
+            self._requests = Requests(open_socket())
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._socket.close()
+        self._requests.close()
 
     def installed(self, index: int) -> list[Filter]:
         """Return our filters on a device's ingress."""
-        dumped = self._dump(wire.dump(index))
+        try:
+            dumped = self._requests.dump(wire.dump(index))
+        except OSError as error:
+            raise OSError(error.errno, f"cannot read tc filters: {error}") from error
         decoded = (wire.decode(message, self._priorities) for message in dumped)
         return [filter_ for filter_ in decoded if filter_]
 
@@ -147,40 +137,7 @@ class Filters:
         return Classifier.FLOWER
 
     def _request(self, verb: str, requests: Sequence[bytes], fine: int = 0) -> None:
-        if not requests:
-            return
-        first, self._sequence = self._sequence + 1, self._sequence + len(requests)
-        self._socket.send(assemble(requests, first))
-        refused: list[int] = []
-        answered = 0
-        while answered < len(requests):
-            for message in messages(self._socket.recv(READ_BYTES)):
-                if message.type == NLMSG_ERROR and message.seq >= first:
-                    answered += 1
-                    if (code := answer(message).errno) not in (0, fine):
-                        refused.append(code)
-        if refused:
-            text = f"cannot {verb} tc filters: {os.strerror(refused[0])}"
-            raise OSError(refused[0], text)
-
-    def _dump(self, request: bytes) -> list[Message]:
-        """Return a whole dump: what it lacks would be written again, or left behind."""
-        for _ in range(INTERRUPTED_DUMPS):
-            with suppress(Interrupted):
-                return self._dump_once(request)
-        raise OSError(errno.EAGAIN, "cannot read tc filters: they change all the time")
-
-    def _dump_once(self, request: bytes) -> list[Message]:
-        self._sequence += 1
-        asked = assemble([request], self._sequence)
-        reply = Reply(asked, port_of(self._socket))
-        self._socket.send(asked)
-        found: list[Message] = []
-        try:
-            while not reply.ended:
-                found += messages(reply.rows(receive(self._socket)))
-        except Interrupted:
-            raise
-        except NotWhole as error:
-            raise OSError(error.errno, f"cannot read tc filters: {error}") from error
-        return found
+        for _, answer in self._requests.send(requests):
+            if answer.errno != fine:
+                text = f"cannot {verb} tc filters: {os.strerror(answer.errno)}"
+                raise OSError(answer.errno, text)

@@ -31,11 +31,12 @@ from datapaths.linux.links import Links
 from datapaths.linux.marks import Mark
 from datapaths.linux.namespaces import Namespaces
 from datapaths.linux.nicrecords import NicRecord
-from datapaths.linux.requests import Requests
 from datapaths.linux.wire import holdings
-from datapaths.linux.wire import numbers as n
 from datapaths.linux.wire.holdings import HeldAddress, HeldRoute
 from dualpath.model.links import Address
+from dualpath.netlink import numbers as n
+from dualpath.netlink.message import Message
+from dualpath.netlink.socket import Requests, open_socket
 
 log = logging.getLogger(__name__)
 
@@ -288,7 +289,7 @@ class _State:
         """Return the routes by it that somebody made, those without a gateway first."""
         found: list[HeldRoute] = []
         for family in (socket.AF_INET, socket.AF_INET6):
-            dumped = self._requests.dump(holdings.dump_routes(self._link.index, family, table))
+            dumped = self._dump(holdings.dump_routes(self._link.index, family, table))
             decoded = (holdings.decode_route(m, self._link.index, self._now) for m in dumped)
             found += [route for route in decoded if route and not route.expired(self._now)]
         return tuple(sorted(found, key=lambda route: n.RTA_GATEWAY in dict(route.attributes)))
@@ -310,7 +311,7 @@ class _State:
         v4 = [held for held in missing if held.family == socket.AF_INET]
         for held in (*v4, *(held for held in reversed(missing) if held not in v4)):
             request = holdings.encode_address(held, self._link.index, self._now)
-            code = self._requests.refusal(request)
+            code = self._requests.errno_of(request)
             if code not in (0, errno.EEXIST):
                 text = f"cannot add {Address(held.ip, held.length)} on {self._link.name}"
                 raise OSError(code, f"{text}: {os.strerror(code)}")
@@ -326,7 +327,7 @@ class _State:
     def remove_addresses(self, unwanted: Sequence[HeldAddress]) -> None:
         for held in unwanted:
             request = holdings.encode_removal(held, self._link.index)
-            if self._requests.refusal(request) not in (0, errno.EADDRNOTAVAIL):
+            if self._requests.errno_of(request) not in (0, errno.EADDRNOTAVAIL):
                 text = f"cannot remove {held.address} from {self._link.name}"
                 raise OSError(errno.EIO, text)
 
@@ -335,19 +336,29 @@ class _State:
         refused: list[HeldRoute] = []
         for held in self.missing_routes(wanted, extra):
             request = holdings.encode_route(held, self._link.index, self._now, extra)
-            if self._requests.refusal(request) not in (0, errno.EEXIST):
+            if self._requests.errno_of(request) not in (0, errno.EEXIST):
                 refused.append(held)
         return refused
 
     def _all_addresses(self) -> list[HeldAddress]:
-        dumped = self._requests.dump(holdings.dump_addresses(self._link.index))
+        dumped = self._dump(holdings.dump_addresses(self._link.index))
         decoded = (holdings.decode_address(m, self._link.index, self._now) for m in dumped)
         return [held for held in decoded if held]
+
+    def _dump(self, request: bytes) -> list[Message]:
+        try:
+            return self._requests.dump(request)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.EAFNOSUPPORT):  # no such table, no IPv6
+                return []
+            raise OSError(error.errno, f"cannot read {self._link.name}: {error}") from error
 
 
 @contextmanager
 def _asking(links: Links, link: Link) -> Iterator[_State]:
-    with Requests(links.netns) as requests:
+    with netns.entered(links.netns):
+        sock = open_socket()
+    with Requests(sock) as requests:
         yield _State(requests, link)
 
 

@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterable, Iterator
 
 from datapaths.linux import marks
 from datapaths.linux.wire import devices as wire
-from datapaths.linux.wire import numbers as n
 from datapaths.linux.wire.devices import Device
-from datapaths.linux.wire.message import Message
+from dualpath.netlink import numbers as n
+from dualpath.netlink.message import Message
 
 SETTINGS = ""  # what is told of the settings of a whole namespace
 TC = "tc"  # and of the tc filters of a device of ours, whatever it is for

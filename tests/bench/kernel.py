@@ -22,11 +22,11 @@ import numpy as np
 from datapaths.kernel.driver import KernelDatapath
 from datapaths.kernel.wire.routes import WITHDRAWAL, WRITE_BYTES, RouteEncoder
 from datapaths.linux import netns
-from datapaths.linux.wire import numbers as n
 from dualpath.model.kinds import Kind
 from dualpath.model.nexthops import Nexthop, NexthopType
 from dualpath.model.records import RecordBatch
 from dualpath.model.routes import DEFAULT_VRF, Family, Op, RouteBatch
+from dualpath.netlink import numbers as n
 from tests.fakes.netns import fresh, ip
 
 BATCH_ROWS = 16384

@@ -28,10 +28,11 @@ import numpy as np
 
 from datapaths.kernel.channel import Monitor, ask
 from datapaths.kernel.wire.lookup import decode_entry, lookup_request
+from datapaths.kernel.wire.routes import METRIC
 from datapaths.linux import netns
-from datapaths.linux.wire import numbers as n
-from datapaths.linux.wire.message import messages
 from dualpath.model.routes import Family
+from dualpath.netlink import numbers as n
+from dualpath.netlink.message import messages
 from dualpath.pb import inspect_pb2 as pb
 from dualpath.pb import inspect_pb2_grpc
 from tests.bench.kernel import compile_blaster, through_c
@@ -68,7 +69,7 @@ def stream(first: int, count: int, nexthop: int) -> bytes:
     rows["rtm"] = np.void(struct.pack("=BBBBBBBBI", 2, 24, 0, 0, 254, 186, 0, 1, 0))
     rows["dst_rta"] = np.void(struct.pack("=HH", 8, n.RTA_DST))
     rows["dst"] = first + (np.arange(count) << 8)
-    rows["metric"] = np.void(struct.pack("=HHI", 8, n.RTA_PRIORITY, n.METRIC))
+    rows["metric"] = np.void(struct.pack("=HHI", 8, n.RTA_PRIORITY, METRIC))
     rows["nexthop_rta"] = np.void(struct.pack("=HH", 8, n.RTA_NH_ID))
     rows["nexthop"] = nexthop
     return rows.tobytes()

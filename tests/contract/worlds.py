@@ -15,12 +15,12 @@ from datapaths.conformance.subject import DEVICE, Hands
 from datapaths.kernel.channel import Monitor
 from datapaths.kernel.driver import KernelDatapath
 from datapaths.linux.netns import entered
-from datapaths.linux.wire import numbers as n
-from datapaths.linux.wire.message import messages
 from datapaths.memory import MemoryDatapath
 from datapaths.remote.driver import RemoteDatapath
 from datapaths.remote.server import serve
 from dualpath.model.routes import DEFAULT_VRF
+from dualpath.netlink import numbers as n
+from dualpath.netlink.message import messages
 from dualpath.rpc.server import RpcServer
 from tests.fakes.netns import bridge, ip
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from datapaths.linux.wire.numbers import RTPROT_DUALPATH
+from dualpath.netlink.numbers import RTPROT_DUALPATH
 from tests.lab.fabric import Fabric, Pe
 from tests.lab.isolation import assert_no_way_in
 from tests.lab.namespaces import heard, monitored

@@ -18,6 +18,7 @@ from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import Mac
 from dualpath.model.links import Vni
 from dualpath.model.records import Key, Record
+from dualpath.netlink.socket import Overrun
 from frr_bridge import watch as watch_module
 from frr_bridge.overlay.overlay import Overlay
 from frr_bridge.watch import Watch
@@ -197,7 +198,7 @@ async def test_a_burst_that_overruns_the_datapath_loses_no_learnt_mac(
         nonlocal overruns
         try:
             return read(monitor, limit)
-        except channel.Overrun:
+        except Overrun:
             overruns += 1
             raise
 

@@ -18,14 +18,14 @@ from datapaths.kernel import channel
 from datapaths.kernel.driver import KernelDatapath
 from datapaths.linux import sysctls
 from datapaths.linux.netns import entered
-from datapaths.linux.wire import numbers as n
-from datapaths.linux.wire.message import messages
 from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import Flood, Mac, Neighbor, RemoteVtep
 from dualpath.model.links import Port, Vni
 from dualpath.model.nexthops import Member, Nexthop, NexthopType
 from dualpath.model.records import Record
 from dualpath.model.routes import DEFAULT_VRF, Family, Op, RouteBatch
+from dualpath.netlink import numbers as n
+from dualpath.netlink.message import messages
 from tests.fakes.batches import batch, rows_of, upsert, withdraw
 from tests.fakes.netns import bridge, fresh, ip
 

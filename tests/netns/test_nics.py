@@ -14,9 +14,9 @@ import pytest
 from datapaths.kernel.layout import Layout
 from datapaths.linux import netns, nicrecords, nics
 from datapaths.linux.links import Links
-from datapaths.linux.requests import Requests
 from dualpath.model.kinds import Kind
 from dualpath.model.links import HostEnd, Port
+from dualpath.netlink.socket import Requests
 from tests.netns.layouts import addresses, upsert, withdraw
 from tests.netns.namespaces import names, run
 
@@ -167,7 +167,7 @@ class Crashes:
     undo: list[tuple[Any, str, Any]] = field(default_factory=list)
 
     def arm(self) -> None:
-        targets = [(Requests, "refusal"), (Links, "move"), (Links, "change"), (Links, "set_up")]
+        targets = [(Requests, "errno_of"), (Links, "move"), (Links, "change"), (Links, "set_up")]
         for owner, name in (*targets, (nicrecords, "write"), (nicrecords, "remove")):
             real = getattr(owner, name)
             self.undo.append((owner, name, real))

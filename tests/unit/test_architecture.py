@@ -92,9 +92,14 @@ ALLOWED: dict[str, set[str]] = {
     "datapaths.base": {"dualpath.model"},
     "datapaths.inbox": {"dualpath.model", "datapaths.base"},  # what is told, for every driver
     "datapaths.memory": {"dualpath.model", "datapaths.base", "datapaths.inbox"},
-    "datapaths.linux": {"dualpath.model", "datapaths.base"},  # namespaces, devices, twins
+    "datapaths.linux": {  # namespaces, devices, twins
+        "dualpath.model",
+        "dualpath.netlink",
+        "datapaths.base",
+    },
     "datapaths.kernel": {
         "dualpath.model",
+        "dualpath.netlink",
         "datapaths.base",
         "datapaths.inbox",
         "datapaths.linux",

@@ -10,16 +10,12 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
-from datapaths.linux.wire import numbers as n
-from datapaths.linux.wire.message import (
+from dualpath.netlink import numbers as n
+from dualpath.netlink.message import (
     DecodeError,
     Message,
     attribute,
-    attributes,
-    header,
-    number,
     request,
-    text,
     u32,
 )
 
@@ -49,26 +45,25 @@ class Link:
 
 def decode(message: Message) -> Link | None:
     """Read RTM_NEWLINK or RTM_DELLINK; None is a bridge talking of its port. Raises DecodeError."""
-    family, _, _, index, flags, _ = header(IFINFOMSG, message.body)
+    family, _, _, index, flags, _ = message.fixed(IFINFOMSG)
     if family != socket.AF_UNSPEC:
         return None
-    got = attributes(message.body, IFINFOMSG.size)
-    info = attributes(got.get(n.IFLA_LINKINFO, b""), 0)
-    kind = text(info.get(n.IFLA_INFO_KIND, b""))
-    data = attributes(info.get(n.IFLA_INFO_DATA, b""), 0)
+    got = message.attributes(IFINFOMSG)
+    info = got.nested(n.IFLA_LINKINFO)
+    kind = info.text(n.IFLA_INFO_KIND)
     return Link(
         index,
-        text(got.get(n.IFLA_IFNAME, b"")),
+        got.text(n.IFLA_IFNAME),
         kind,
         bool(flags & n.IFF_UP),
         bool(flags & n.IFF_LOWER_UP),
         bool(flags & n.IFF_LOOPBACK),
-        _number(got, n.IFLA_MASTER),
-        _number(got, n.IFLA_MTU),
-        got.get(n.IFLA_ADDRESS, b""),
-        _number(data, n.IFLA_VXLAN_ID) if kind == "vxlan" else 0,
-        _number(data, n.IFLA_VRF_TABLE) if kind == "vrf" else 0,
-        text(got.get(n.IFLA_IFALIAS, b"")),
+        got.u32(n.IFLA_MASTER),
+        got.u32(n.IFLA_MTU),
+        got.raw(n.IFLA_ADDRESS),
+        info.nested(n.IFLA_INFO_DATA).u32(n.IFLA_VXLAN_ID) if kind == "vxlan" else 0,
+        info.nested(n.IFLA_INFO_DATA).u32(n.IFLA_VRF_TABLE) if kind == "vrf" else 0,
+        got.text(n.IFLA_IFALIAS),
     )
 
 
@@ -77,9 +72,9 @@ def decode_address(message: Message) -> tuple[int, bytes, int]:
 
     Raises DecodeError.
     """
-    family, length, _, _, index = header(IFADDRMSG, message.body)
-    got = attributes(message.body, IFADDRMSG.size)
-    address = got.get(n.IFA_LOCAL, got.get(n.IFA_ADDRESS, b""))
+    family, length, _, _, index = message.fixed(IFADDRMSG)
+    got = message.attributes(IFADDRMSG)
+    address = got.raw(n.IFA_LOCAL) or got.raw(n.IFA_ADDRESS)
     width = 4 if family == socket.AF_INET else 16
     if len(address) != width or length > width * 8:
         raise DecodeError(
@@ -95,9 +90,9 @@ def addresses_request() -> bytes:
 
 def decode_rule(message: Message) -> tuple[str, int]:
     """Return a routing rule's incoming device, "" for none, and priority. Raises DecodeError."""
-    header(FIB_RULE_HDR, message.body)
-    got = attributes(message.body, FIB_RULE_HDR.size)
-    return text(got.get(n.FRA_IIFNAME, b"")), _number(got, n.FRA_PRIORITY)
+    message.fixed(FIB_RULE_HDR)
+    got = message.attributes(FIB_RULE_HDR)
+    return got.text(n.FRA_IIFNAME), got.u32(n.FRA_PRIORITY)
 
 
 def dump_request() -> bytes:
@@ -114,7 +109,3 @@ def probe_request(kind: str) -> bytes:
     info = attribute(n.IFLA_LINKINFO, attribute(n.IFLA_INFO_KIND, kind.encode()))
     body = IFINFOMSG.pack(0, 0, 0, 0, 0, 0) + attribute(n.IFLA_ADDRESS, b"\1") + info
     return request(n.RTM_NEWLINK, n.NLM_F_CREATE | n.NLM_F_EXCL, body)
-
-
-def _number(attrs: dict[int, bytes], type_: int) -> int:
-    return number(attrs[type_]) if type_ in attrs else 0

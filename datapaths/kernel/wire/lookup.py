@@ -7,18 +7,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from datapaths.kernel.wire.routes import RTMSG
-from datapaths.linux.wire import numbers as n
-from datapaths.linux.wire.message import (
+from dualpath.model.nexthops import NexthopType
+from dualpath.model.routes import Family
+from dualpath.netlink import numbers as n
+from dualpath.netlink.message import (
     Message,
     attribute,
-    attributes,
-    header,
-    number,
     request,
     u32,
 )
-from dualpath.model.nexthops import NexthopType
-from dualpath.model.routes import Family
 
 RTM_F_FIB_MATCH: Final = 0x2000  # linux/rtnetlink.h: the entry itself, rather than what follows
 
@@ -57,15 +54,15 @@ def lookup_request(address: bytes, vrf: int) -> bytes:
 
 def decode_entry(message: Message) -> Entry:
     """Read the answer, an RTM_NEWROUTE. Raises DecodeError."""
-    family, length, _, _, _, protocol, _, kind, _ = header(RTMSG, message.body)
-    got = attributes(message.body, RTMSG.size)
+    family, length, _, _, _, protocol, _, kind, _ = message.fixed(RTMSG)
+    got = message.attributes(RTMSG)
     width = 4 if family == Family.INET else 16
     return Entry(
-        got.get(n.RTA_DST, bytes(width)),
+        got.raw(n.RTA_DST) or bytes(width),
         length,
         protocol,
         DROPS.get(kind),
-        number(got.get(n.RTA_NH_ID, bytes(4))),
-        got.get(n.RTA_GATEWAY, b""),
-        number(got.get(n.RTA_OIF, bytes(4))),
+        got.u32(n.RTA_NH_ID),
+        got.raw(n.RTA_GATEWAY),
+        got.u32(n.RTA_OIF),
     )

@@ -10,19 +10,16 @@ import socket
 import struct
 from typing import Final, NamedTuple
 
-from datapaths.linux.wire import numbers as n
-from datapaths.linux.wire.message import (
+from dualpath.model.nexthops import V4_MAPPED
+from dualpath.netlink import numbers as n
+from dualpath.netlink.message import (
     NLMSGHDR,
     RTATTR,
     Message,
     attribute,
-    attributes,
-    header,
-    number,
     request,
     u32,
 )
-from dualpath.model.nexthops import V4_MAPPED
 
 NDMSG: Final = struct.Struct("=BBHiHBB")  # linux/neighbour.h: family, -, -, ifindex, state, flags
 ZERO_MAC: Final = bytes(6)
@@ -48,24 +45,20 @@ class Entry(NamedTuple):
 
 def decode(message: Message) -> Entry:
     """Read RTM_NEWNEIGH or RTM_DELNEIGH. Raises DecodeError."""
-    family, _, _, ifindex, state, flags, _ = header(NDMSG, message.body)
-    got = attributes(message.body, NDMSG.size)
-    master, protocol, vlan, nexthop = (
-        number(got[type_]) if type_ in got else 0
-        for type_ in (n.NDA_MASTER, n.NDA_PROTOCOL, n.NDA_VLAN, n.NDA_NH_ID)
-    )
+    family, _, _, ifindex, state, flags, _ = message.fixed(NDMSG)
+    got = message.attributes(NDMSG)
     return Entry(
         message.type == n.RTM_DELNEIGH,
         family,
         ifindex,
         state,
         flags,
-        got.get(n.NDA_DST, b""),
-        got.get(n.NDA_LLADDR, b""),
-        master,
-        protocol,
-        vlan,
-        nexthop,
+        got.raw(n.NDA_DST),
+        got.raw(n.NDA_LLADDR),
+        got.u32(n.NDA_MASTER),
+        got.u8(n.NDA_PROTOCOL),
+        got.u16(n.NDA_VLAN),
+        got.u32(n.NDA_NH_ID),
     )
 
 

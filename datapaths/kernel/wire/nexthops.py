@@ -7,18 +7,15 @@ import struct
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from datapaths.linux.wire import numbers as n
-from datapaths.linux.wire.message import (
+from dualpath.model.nexthops import MOST_WEIGHT, Member, Nexthop, NexthopType
+from dualpath.netlink import numbers as n
+from dualpath.netlink.message import (
     DecodeError,
     Message,
     attribute,
-    attributes,
-    header,
-    number,
     request,
     u32,
 )
-from dualpath.model.nexthops import MOST_WEIGHT, Member, Nexthop, NexthopType
 
 NHMSG: Final = struct.Struct("=BBBBI")  # linux/nexthop.h: family, scope, protocol, -, flags
 GRP: Final = struct.Struct("=IBBH")  # struct nexthop_grp: id, weight - 1, -, -
@@ -40,21 +37,20 @@ class Object(NamedTuple):
 
 def decode(message: Message) -> Object:
     """Read RTM_NEWNEXTHOP or RTM_DELNEXTHOP. Raises DecodeError."""
-    _, _, protocol, _, flags = header(NHMSG, message.body)
-    got = attributes(message.body, NHMSG.size)
-    group = got.get(n.NHA_GROUP, b"")
+    _, _, protocol, _, flags = message.fixed(NHMSG)
+    got = message.attributes(NHMSG)
+    group = got.raw(n.NHA_GROUP)
     if len(group) % GRP.size:
         raise DecodeError(f"nexthop group of {len(group)} bytes", offset=0)
     if n.NHA_ID not in got:
         raise DecodeError("nexthop without an id", offset=0)
-    oif = got.get(n.NHA_OIF)
     return Object(
         message.type == n.RTM_DELNEXTHOP,
-        number(got[n.NHA_ID]),
+        got.u32(n.NHA_ID),
         protocol,
         bool(flags & n.RTNH_F_ONLINK),
-        got.get(n.NHA_GATEWAY, b""),
-        number(oif) if oif else 0,
+        got.raw(n.NHA_GATEWAY),
+        got.u32(n.NHA_OIF),
         n.NHA_BLACKHOLE in got,
         tuple(Member(id_, weight + 1) for id_, weight, _, _ in GRP.iter_unpack(group)),
         n.NHA_FDB in got,

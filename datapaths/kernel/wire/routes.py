@@ -14,10 +14,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from datapaths.linux.wire import numbers as n
-from datapaths.linux.wire.message import NLMSGHDR, DecodeError, attribute, cut, request, u32
 from dualpath.model import nexthops
 from dualpath.model.routes import U8, U32, Family
+from dualpath.netlink import numbers as n
+from dualpath.netlink.message import NLMSGHDR, DecodeError, attribute, cut, request, u32
 
 RTMSG: Final = struct.Struct("=BBBBBBBBI")
 """linux/rtnetlink.h struct rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type,
@@ -28,6 +28,9 @@ WRITE_BYTES: Final = 256 * 1024
 
 WITHDRAWAL: Final = 0
 """The shape of a row that deletes; other shapes are the rtm_type of a row that replaces."""
+
+METRIC: Final = 20
+"""Of every route that we install: zebra's own, so that tools show what an operator expects."""
 
 RTN_OF: Final = {
     nexthops.BLACKHOLE: n.RTN_BLACKHOLE,
@@ -84,7 +87,7 @@ def encode_route(
     scope = n.RT_SCOPE_NOWHERE if withdrawal else n.RT_SCOPE_UNIVERSE
     octet = table if table <= 0xFF else n.RT_TABLE_UNSPEC
     body = RTMSG.pack(family, length, 0, 0, octet, n.RTPROT_DUALPATH, scope, shape, 0)
-    body += attribute(n.RTA_DST, prefix) + u32(n.RTA_PRIORITY, n.METRIC)
+    body += attribute(n.RTA_DST, prefix) + u32(n.RTA_PRIORITY, METRIC)
     if table > 0xFF:
         body += u32(n.RTA_TABLE, table)
     if shape == n.RTN_UNICAST:
@@ -282,7 +285,7 @@ def _template(family: Family, wide: bool, shape: int) -> npt.NDArray[np.void]:
     rows["kind"] = shape
     rows["dst_rta"] = 4 + family.width, n.RTA_DST
     rows["metric_rta"] = 8, n.RTA_PRIORITY
-    rows["metric"] = n.METRIC
+    rows["metric"] = METRIC
     if wide:
         rows["table_rta"] = 8, n.RTA_TABLE
     if shape == n.RTN_UNICAST:

@@ -11,11 +11,12 @@ import sys
 from dataclasses import dataclass
 from typing import Final
 
-from datapaths.linux.wire import numbers as n
-from datapaths.linux.wire.message import Message, attributes, header, request, text, u32
+from dualpath.netlink import numbers as n
+from dualpath.netlink.message import Attributes, Message, request, u32
 
 IFINFOMSG: Final = struct.Struct("=BBHiII")  # linux/rtnetlink.h: family, -, type, index, flags, -
 IFADDRMSG: Final = struct.Struct("=BBBBI")  # linux/if_addr.h: family, len, flags, scope, index
+NETCONFMSG: Final = struct.Struct("=Bxxx")  # linux/netconf.h: family
 TCMSG: Final = struct.Struct("=BxxxiIII")  # linux/rtnetlink.h
 
 RTM_NEWQDISC, RTM_DELQDISC, RTM_NEWTFILTER, RTM_DELTFILTER = 36, 37, 44, 45  # linux/rtnetlink.h
@@ -49,29 +50,30 @@ class Device:
 
 def decode(message: Message) -> tuple[int, Device]:
     """Read RTM_NEWLINK of family AF_UNSPEC; return index and device. Raises DecodeError."""
-    _, _, _, index, flags, _ = header(IFINFOMSG, message.body)
-    got = attributes(message.body, IFINFOMSG.size)
-    info = attributes(got.get(n.IFLA_LINKINFO, b""), 0)
-    kind, data = text(info.get(n.IFLA_INFO_KIND, b"")), info.get(n.IFLA_INFO_DATA, b"")
-    spec = attributes(got.get(IFLA_AF_SPEC, b""), 0)
+    _, _, _, index, flags, _ = message.fixed(IFINFOMSG)
+    got = message.attributes(IFINFOMSG)
+    info = got.nested(n.IFLA_LINKINFO)
+    kind = info.text(n.IFLA_INFO_KIND)
+    spec = got.nested(IFLA_AF_SPEC)
     settings = (
-        attributes(spec.get(socket.AF_INET, b""), 0).get(IFLA_INET_CONF, b""),
-        attributes(spec.get(socket.AF_INET6, b""), 0).get(IFLA_INET6_CONF, b""),
+        spec.nested(socket.AF_INET).raw(IFLA_INET_CONF),
+        spec.nested(socket.AF_INET6).raw(IFLA_INET6_CONF),
     )
-    of_kind = _pick(data, BRIDGE_DATA) if kind == "bridge" else data
-    plain = tuple(got.get(type_, b"") for type_ in PLAIN)
+    if kind == "bridge":
+        of_kind: Picked | bytes = _pick(info.nested(n.IFLA_INFO_DATA), BRIDGE_DATA)
+    else:
+        of_kind = info.raw(n.IFLA_INFO_DATA)
     return index, Device(
-        text(got.get(n.IFLA_IFNAME, b"")),
-        text(got.get(n.IFLA_IFALIAS, b"")),
-        _pick(info.get(IFLA_INFO_SLAVE_DATA, b""), PORT_DATA),
-        (flags & FLAGS, plain, kind, of_kind, settings),
+        got.text(n.IFLA_IFNAME),
+        got.text(n.IFLA_IFALIAS),
+        _pick(info.nested(IFLA_INFO_SLAVE_DATA), PORT_DATA),
+        (flags & FLAGS, _pick(got, PLAIN), kind, of_kind, settings),
     )
 
 
 def decode_port(message: Message) -> Picked:
     """Read a bridge's RTM_NEWLINK (family AF_BRIDGE) about its port. Raises DecodeError."""
-    got = attributes(message.body, IFINFOMSG.size)
-    return _pick(got.get(IFLA_PROTINFO, b""), PORT_DATA)
+    return _pick(message.attributes(IFINFOMSG).nested(IFLA_PROTINFO), PORT_DATA)
 
 
 def head_of(message: Message) -> tuple[int, int]:
@@ -82,13 +84,13 @@ def head_of(message: Message) -> tuple[int, int]:
         RTM_NEWADDR: IFADDRMSG,
         RTM_DELADDR: IFADDRMSG,
     }.get(message.type, TCMSG)
-    fields = header(layout, message.body)
+    fields = message.fixed(layout)
     return fields[0], fields[{IFINFOMSG: 3, IFADDRMSG: 4, TCMSG: 1}[layout]]
 
 
 def decode_setting(message: Message) -> int:
     """Return the index of the device of which RTM_NEWNETCONF tells; negative for all of them."""
-    value = attributes(message.body, 4).get(NETCONFA_IFINDEX, b"")
+    value = message.attributes(NETCONFMSG).raw(NETCONFA_IFINDEX)
     return int.from_bytes(value, sys.byteorder, signed=True)
 
 
@@ -97,6 +99,5 @@ def dump_request() -> bytes:
     return request(n.RTM_GETLINK, n.NLM_F_DUMP, body)
 
 
-def _pick(nested: bytes, types: tuple[int, ...]) -> Picked:
-    got = attributes(nested, 0)
-    return tuple(got.get(type_, b"") for type_ in types)
+def _pick(got: Attributes, types: tuple[int, ...]) -> Picked:
+    return tuple(got.raw(kind) for kind in types)

@@ -24,16 +24,12 @@ from datapaths.linux.wire.matches import (
     flower_keys,
     u32_selector,
 )
-from datapaths.linux.wire.message import (
+from dualpath.netlink.message import (
     Message,
     attribute,
-    attributes,
-    header,
-    number,
     request,
     u32,
 )
-from datapaths.linux.wire.message import text as text_of
 
 # linux/rtnetlink.h struct tcmsg: family, ifindex, handle, parent, info
 TCMSG: Final = struct.Struct("=BxxxiIII")
@@ -132,16 +128,16 @@ def decode(message: Message, priorities: range = TWIN_PRIORITIES) -> Filter | No
     """Read one filter of a dump; None when it is not ours, or a table of u32."""
     if message.type != RTM_NEWTFILTER:
         return None
-    _, _, handle, _, info = header(TCMSG, message.body)
-    found = attributes(message.body, TCMSG.size)
-    classifier, options = text_of(found.get(TCA_KIND, b"")), found.get(TCA_OPTIONS, b"")
+    _, _, handle, _, info = message.fixed(TCMSG)
+    found = message.attributes(TCMSG)
+    classifier = found.text(TCA_KIND)
     priority, ethertype = info >> 16, _swapped(info & 0xFFFF)
     if priority not in priorities or classifier not in CLASSIDS or not handle:
         return None
-    fingerprint = attributes(options, 0).get(CLASSIDS[classifier])
-    if fingerprint is None:
+    options = found.nested(TCA_OPTIONS)
+    if CLASSIDS[classifier] not in options:
         return None
-    return Filter(classifier, priority, ethertype, handle, number(fingerprint))
+    return Filter(classifier, priority, ethertype, handle, options.u32(CLASSIDS[classifier]))
 
 
 def _head(index: int, filter_: Filter) -> bytes:

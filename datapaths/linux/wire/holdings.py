@@ -12,17 +12,15 @@ import sys
 from dataclasses import dataclass, replace
 from typing import Final
 
-from datapaths.linux.wire import numbers as n
-from datapaths.linux.wire.message import (
+from dualpath.model.links import Address
+from dualpath.netlink import numbers as n
+from dualpath.netlink.message import (
     U32,
     DecodeError,
     Message,
     attribute,
-    attributes,
-    header,
     request,
 )
-from dualpath.model.links import Address
 
 IFADDRMSG: Final = struct.Struct("=BBBBI")  # linux/if_addr.h: family, length, flags, scope, index
 RTMSG: Final = struct.Struct("=BBBBBBBBI")  # linux/rtnetlink.h struct rtmsg
@@ -141,10 +139,10 @@ def dump_addresses(index: int) -> bytes:
 
 def decode_address(message: Message, index: int, now: float) -> HeldAddress | None:
     """Read an address of one device; None for another's, and for IPv6's temporary ones."""
-    family, length, flags, scope, owner = header(IFADDRMSG, message.body)
+    family, length, flags, scope, owner = message.fixed(IFADDRMSG)
     if message.type != n.RTM_NEWADDR or owner != index:
         return None
-    found = attributes(message.body, IFADDRMSG.size)
+    found = message.attributes(IFADDRMSG).values()
     if more := found.pop(FLAGS, b""):
         flags = int.from_bytes(more, sys.byteorder)
     if family == socket.AF_INET6 and flags & F_SECONDARY:
@@ -189,8 +187,8 @@ def dump_routes(index: int, family: int, table: int = 0) -> bytes:
 
 def decode_route(message: Message, index: int, now: float) -> HeldRoute | None:
     """Read a route by a device; None for one that the kernel or a routing daemon makes itself."""
-    fixed = header(RTMSG, message.body)
-    found = attributes(message.body, RTMSG.size)
+    fixed = message.fixed(RTMSG)
+    found = message.attributes(RTMSG).values()
     by_one = found.pop(n.RTA_OIF, b"") == U32.pack(index)
     multipath = found.pop(RTA_MULTIPATH, b"")
     ours = by_one or index in (found_index for _, found_index in _hops(multipath))

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from datapaths.linux.wire.message import attribute
 from dualpath.model.links import Address
+from dualpath.netlink.message import attribute
 
 ETH_P_ALL, ETH_P_802_2 = 0x0003, 0x0004  # linux/if_ether.h
 ETH_P_IP, ETH_P_ARP, ETH_P_IPV6 = 0x0800, 0x0806, 0x86DD

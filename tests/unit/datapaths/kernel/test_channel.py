@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from datapaths.kernel.channel import _filter
-from datapaths.linux.wire import numbers as n
-from datapaths.linux.wire.message import NLMSGHDR
+from dualpath.netlink import numbers as n
+from dualpath.netlink.message import NLMSGHDR
 
 OURS, THEIRS = 0x1234_5678, 77
 LD_W, LD_H, LD_B, JEQ, JSET, RET = 0x20, 0x28, 0x30, 0x15, 0x45, 0x06

@@ -11,12 +11,12 @@ from datapaths.kernel.observe import Observer
 from datapaths.kernel.plan import Plan, Planner
 from datapaths.kernel.wire import links, neighbours, nexthops
 from datapaths.kernel.wire.routes import encode_route
-from datapaths.linux.wire import numbers as n
-from datapaths.linux.wire.message import NLMSGHDR, attribute, messages, request, u32
 from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import Flood, Mac, Neighbor, RemoteVtep
 from dualpath.model.nexthops import Member, Nexthop, NexthopType
 from dualpath.model.records import Record, RecordBatch
+from dualpath.netlink import numbers as n
+from dualpath.netlink.message import NLMSGHDR, attribute, messages, request, u32
 from tests.fakes.batches import rows_of, upsert, withdraw
 from tests.fakes.logs import Written
 

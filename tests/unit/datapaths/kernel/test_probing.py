@@ -8,9 +8,9 @@ import pytest
 
 from datapaths.kernel import probing
 from datapaths.kernel.wire import neighbours
-from datapaths.linux.wire import numbers as n
-from datapaths.linux.wire.message import attribute, request
 from dualpath.model.layer2 import Mac
+from dualpath.netlink import numbers as n
+from dualpath.netlink.message import attribute, request
 from tests.unit.controller.intent.rulebook import rule
 from tests.unit.datapaths.kernel.test_observe import (
     BRIDGE,

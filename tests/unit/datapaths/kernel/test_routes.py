@@ -10,8 +10,8 @@ from datapaths.base import Unavailable
 from datapaths.kernel import routes
 from datapaths.kernel.linktable import LinkTable
 from datapaths.kernel.wire.routes import WITHDRAWAL
-from datapaths.linux.wire import numbers as n
-from datapaths.linux.wire.message import NLMSGHDR
+from dualpath.netlink import numbers as n
+from dualpath.netlink.message import NLMSGHDR
 from tests.fakes.batches import batch
 
 

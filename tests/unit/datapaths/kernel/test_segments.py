@@ -9,10 +9,10 @@ import pytest
 from datapaths.base import Lost
 from datapaths.kernel.segmenttable import FIRST_VTEP, group_of, segment_of
 from datapaths.kernel.wire import neighbours, nexthops
-from datapaths.linux.wire import numbers as n
-from datapaths.linux.wire.message import Message, attribute, messages, request, u32
 from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import EthernetSegment, Mac
+from dualpath.netlink import numbers as n
+from dualpath.netlink.message import Message, attribute, messages, request, u32
 from tests.fakes.batches import upsert, withdraw
 from tests.unit.datapaths.kernel.test_observe import MAC, OTHER, VTEP, VTEP2, Kernel, gone
 

@@ -10,14 +10,12 @@ from collections.abc import Callable
 import pytest
 
 from datapaths.kernel.wire import links, neighbours, nexthops
-from datapaths.linux.wire import numbers as n
-from datapaths.linux.wire.message import (
+from dualpath.model.nexthops import BLACKHOLE, V4_MAPPED, Member, Nexthop, NexthopType
+from dualpath.netlink import numbers as n
+from dualpath.netlink.message import (
     NLMSGHDR,
-    Answer,
     DecodeError,
     Message,
-    answer,
-    assemble,
     attribute,
     cut,
     is_deletion,
@@ -25,7 +23,6 @@ from datapaths.linux.wire.message import (
     request,
     u32,
 )
-from dualpath.model.nexthops import BLACKHOLE, V4_MAPPED, Member, Nexthop, NexthopType
 
 MAC, VTEP = bytes.fromhex("0200000000aa"), bytes([10, 0, 0, 2])
 
@@ -33,27 +30,6 @@ MAC, VTEP = bytes.fromhex("0200000000aa"), bytes([10, 0, 0, 2])
 def only(data: bytes) -> Message:
     (message,) = messages(data)
     return message
-
-
-def refusal(flags: int, tail: bytes) -> Message:
-    return Message(n.NLMSG_ERROR, flags, 5, 0, struct.pack("=i", -22) + tail)
-
-
-def test_assembled_requests_are_numbered_and_the_last_asks_for_an_answer() -> None:
-    parts = [request(n.RTM_NEWNEIGH, 0, bytes(12)), request(n.RTM_DELNEIGH, 0, bytes(20))]
-    first, last = messages(bytes(assemble(parts, 40)))
-    assert (first.seq, last.seq) == (40, 41)
-    assert (first.flags, last.flags) == (n.NLM_F_REQUEST, n.NLM_F_REQUEST | n.NLM_F_ACK)
-
-
-def test_an_answer_may_have_a_text() -> None:
-    text = attribute(n.NLMSGERR_ATTR_MSG, b"Nexthop id does not exist\0")
-    inner = NLMSGHDR.pack(20, n.RTM_NEWROUTE, 0, 5, 0)
-    capped = refusal(n.NLM_F_CAPPED | n.NLM_F_ACK_TLVS, inner + text)
-    whole = refusal(n.NLM_F_ACK_TLVS, inner + bytes(4) + text)
-    expected = Answer(5, 22, "Nexthop id does not exist")
-    assert answer(capped) == answer(whole) == expected
-    assert answer(refusal(0, inner)) == Answer(5, 22, "")
 
 
 @pytest.mark.parametrize("length", [0, 15, 17, 0xFFFF_FFFF])
@@ -172,7 +148,6 @@ DECODERS: list[tuple[Callable[[Message], object], bytes]] = [
     (neighbours.decode, neighbours.put_neighbour(6, VTEP, MAC)),
     (links.decode, link("vxlan", u32(n.IFLA_VXLAN_ID, 110))),
     (links.decode_address, request(n.RTM_DELADDR, 0, bytes(8))),
-    (answer, request(n.NLMSG_ERROR, n.NLM_F_ACK_TLVS, bytes(20) + attribute(1, b"no\0"))),
 ]
 
 

@@ -16,10 +16,10 @@ from datapaths.kernel.wire.routes import (
     dump_request,
     encode_route,
 )
-from datapaths.linux.wire import numbers as n
-from datapaths.linux.wire.message import NLMSGHDR, DecodeError, attributes, messages, request, u32
 from dualpath.model.nexthops import BLACKHOLE, PROHIBIT, UNREACHABLE
 from dualpath.model.routes import Family
+from dualpath.netlink import numbers as n
+from dualpath.netlink.message import NLMSGHDR, DecodeError, messages, request, u32
 
 SHAPES = [WITHDRAWAL, n.RTN_UNICAST, n.RTN_BLACKHOLE, n.RTN_UNREACHABLE, n.RTN_PROHIBIT]
 FLAGS_AND_SEQ = slice(6, 12)
@@ -53,7 +53,7 @@ def reference(data: bytes) -> list[tuple[object, ...]]:
     found: list[tuple[object, ...]] = []
     for message in messages(data):
         family, length, _, _, table, protocol, _, kind, _ = RTMSG.unpack_from(message.body)
-        got = attributes(message.body, RTMSG.size)
+        got = message.attributes(RTMSG).values()
         drops = {6: BLACKHOLE, 7: UNREACHABLE, 8: PROHIBIT}
         found.append(
             (
@@ -132,7 +132,11 @@ def test_a_reused_buffer_takes_another_table() -> None:
 def test_sequence_numbers_may_reach_the_end_of_their_range() -> None:
     some = rows(Family.INET, 3)
     data = encode(RouteEncoder(), Family.INET, 254, n.RTN_UNICAST, some, 0xFFFF_FFFD)
-    assert [message.seq for message in messages(data)] == [0xFFFF_FFFD, 0xFFFF_FFFE, 0xFFFF_FFFF]
+    assert [message.sequence for message in messages(data)] == [
+        0xFFFF_FFFD,
+        0xFFFF_FFFE,
+        0xFFFF_FFFF,
+    ]
 
 
 @pytest.mark.parametrize("family", Family)

@@ -22,8 +22,8 @@ from datapaths.linux.wire.matches import (
     Rule,
     u32_selector,
 )
-from datapaths.linux.wire.message import DecodeError, Message, messages
 from dualpath.model.links import Address
+from dualpath.netlink.message import DecodeError, messages, request
 
 ADDRESSES = [Address.parse("192.0.2.1/31"), Address.parse("2001:db8::1/64")]
 BGP = Rule(Fate.TAKE, ETH_P_IP, Address.parse("192.0.2.1/32"), ip_proto=TCP, dport=179)
@@ -176,4 +176,5 @@ def test_filters_of_others_are_not_ours() -> None:
 @given(st.binary(max_size=200))
 def test_garbage_is_refused_or_not_ours(body: bytes) -> None:
     with suppress(DecodeError):
-        filters.decode(Message(filters.RTM_NEWTFILTER, 0, 1, 0, body))
+        for message in messages(request(filters.RTM_NEWTFILTER, 0, body)):
+            filters.decode(message)

@@ -9,8 +9,8 @@ import pytest
 
 from datapaths.linux.picture import ADDED, SETTINGS, TC, Picture
 from datapaths.linux.wire import devices as wire
-from datapaths.linux.wire import numbers as n
-from datapaths.linux.wire.message import Message, attribute, messages, request, u32
+from dualpath.netlink import numbers as n
+from dualpath.netlink.message import Message, attribute, messages, request, u32
 
 INDEX = 7
 MARK = 'dualpath:{"what":"vni"}'
