@@ -24,11 +24,11 @@ from dualpath.model.kinds import Kind
 from dualpath.model.nexthops import Nexthop
 from dualpath.model.records import RecordBatch
 from dualpath.model.routes import RouteBatch
+from dualpath.netlink.message import DecodeError
 from frr_bridge import labels
 from frr_bridge.announcer import Announcer, Bus
 from frr_bridge.deletedvrfs import DeletedVrfs
 from frr_bridge.desired import DesiredRecords
-from frr_bridge.errors import DecodeError
 from frr_bridge.handles import NexthopHandles
 from frr_bridge.nexthopfeed import NexthopFeed
 from frr_bridge.overlay.overlay import Overlay

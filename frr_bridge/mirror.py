@@ -1,61 +1,59 @@
-"""Local hosts that the datapath learnt, written where zebra looks for them.
+"""Mirror locally learned hosts into the shadow devices, so that zebra advertises them.
 
-A MAC becomes an entry of the shadow bridge on a silent access port, a neighbour an entry of the
-bridge: zebra then advertises both (RFC 7432 type 2). It replaces a row itself when the host turns
-up elsewhere, so a row is only taken back while it is still ours. Neighbours say whose they are by
-NDA_PROTOCOL; without it the kernel keeps that of the row replaced, and zebra takes a host that
-came back for one of its own, a remote one.
+A MAC becomes an entry of the shadow bridge on its access port, a neighbor becomes a neighbor of
+the bridge; zebra advertises both (RFC 7432, type 2). When the host appears behind another VTEP,
+zebra replaces the row itself, so a row is removed only while it is ours:
+
+    host 10.1.0.5 is local     neighbor 10.1.0.5 dev br110, NDA_PROTOCOL 68     zebra advertises it
+    the host moves away        zebra replaces the row: remote, RTPROT_ZEBRA     not ours: keep it
+    the controller forgets it  nothing to remove
+
+Every row names NDA_PROTOCOL. Without it the kernel keeps the protocol of the row it replaces, and
+zebra takes a host that came back for a remote one.
+
+Rows appear and vanish behind our back: a device is created again, somebody deletes a row, an
+earlier bridge left one behind. `retry` compares with what the kernel notified, and repairs.
 """
 
 from __future__ import annotations
 
 import errno
 import logging
-import os
-import socket
-import struct
 
 from dualpath.model.events import Mirror
 from dualpath.model.layer2 import Mac, Neighbor
 from dualpath.model.routes import RTPROT_DUALPATH
-from frr_bridge.overlay.overlay import Overlay
-from frr_bridge.wire.neighbor import (
+from dualpath.netlink.message import attribute, errno_name, request
+from dualpath.netlink.numbers import (
+    AF_BRIDGE,
+    AF_INET,
+    AF_INET6,
     NDA_DST,
     NDA_LLADDR,
     NDA_PROTOCOL,
-    NDMSG,
+    NLM_F_CREATE,
+    NLM_F_REPLACE,
     NTF_EXT_LEARNED,
     NTF_MASTER,
     NTF_ROUTER,
     NUD_NOARP,
     NUD_REACHABLE,
-)
-from frr_bridge.wire.netlink import (
-    AF_BRIDGE,
-    AF_INET,
-    AF_INET6,
-    NLM_F_ACK,
-    NLM_F_REQUEST,
-    NLMSG_HDRLEN,
     RTM_DELNEIGH,
     RTM_NEWNEIGH,
-    attribute,
-    message,
 )
+from dualpath.netlink.socket import Requests, open_socket
+from frr_bridge.overlay.overlay import Overlay
+from frr_bridge.wire.neighbor import NDMSG
 
 log = logging.getLogger(__name__)
 
-NLM_F_REPLACE = 0x100
-NLM_F_CREATE = 0x400
-
-_ERRNO = struct.Struct("=i")
-_NOT_YET = {errno.ENODEV, errno.EOPNOTSUPP}  # the port is not made, or not in its bridge
-_RETRY_TICKS = 40  # what the kernel refused, when no device changed: every ten seconds
+_NOT_YET = {errno.ENODEV, errno.EOPNOTSUPP}  # no port yet, or it is not in its bridge
+_RETRY_TICKS = 40  # of rows that the kernel refused, when no device changed: every ten seconds
 _GONE = {errno.ENOENT, errno.ESRCH, errno.ENODEV}
 
 
 class ShadowMirror:
-    """Makes the shadow bridges hold the hosts that `learn` names, once the bridges are there."""
+    """Keeps the hosts that `learn` names in the shadow bridges, as soon as those exist."""
 
     def __init__(self, overlay: Overlay) -> None:
         self._overlay = overlay
@@ -63,37 +61,36 @@ class ShadowMirror:
         self._neighbors: dict[tuple[int, bytes], Neighbor] = {}
         self._pending: dict[object, Mac | Neighbor] = {}
         self._ticks = 0
-        self._whole = False  # all hosts are known: other rows of ours are left over
-        self._kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
-        self._kernel.bind((0, 0))
+        self._whole = False  # all hosts are known: other rows with our mark are left over
+        self._requests = Requests(open_socket())
 
-    def learn(self, said: Mirror) -> None:
-        """Take the controller's word."""
-        if said.whole:
+    def learn(self, mirror: Mirror) -> None:
+        """Write and remove what the controller reports."""
+        if mirror.whole:
             self._whole = True
-            macs = {mac.key for mac in said.macs}
-            neighbors = {neighbor.key for neighbor in said.neighbors}
+            macs = {mac.key for mac in mirror.macs}
+            neighbors = {neighbor.key for neighbor in mirror.neighbors}
             self._forget(
                 [mac for key, mac in self._macs.items() if key not in macs],
                 [held for key, held in self._neighbors.items() if key not in neighbors],
             )
-        self._forget(list(said.gone_macs), list(said.gone_neighbors))
-        for mac in said.macs:
+        self._forget(list(mirror.gone_macs), list(mirror.gone_neighbors))
+        for mac in mirror.macs:
             self._macs[mac.key] = mac
             self._put(mac)
-        for neighbor in said.neighbors:
+        for neighbor in mirror.neighbors:
             self._neighbors[neighbor.key] = neighbor
             self._put(neighbor)
 
     def retry(self) -> None:
-        """Write what had to wait for a shadow device, and what one that was made anew lacks.
+        """Write rows that waited for a shadow device, and all rows of one that was created again.
 
-        Mend what somebody else took away, and take away what an earlier bridge left behind.
+        Restore rows that somebody else removed, and remove those that an earlier bridge left.
         """
         if renewed := self._overlay.devices.renewed():
             self._restore(renewed)
         if self._whole:
-            self._mend()
+            self._repair()
         self._ticks += 1
         if self._ticks % _RETRY_TICKS == 0:
             for record in list(self._pending.values()):
@@ -105,29 +102,29 @@ class ShadowMirror:
             if record.vni in vnis:
                 self._put(record)
 
-    def _mend(self) -> None:
-        for record, there in self._overlay.mirrored.changes():
+    def _repair(self) -> None:
+        for record, present in self._overlay.mirrored.changes():
             held = self._macs if isinstance(record, Mac) else self._neighbors
             wanted = held.get(record.key)
-            if there and wanted is None:
-                self._take_back(record)
-            elif wanted and not there:
+            if present and wanted is None:
+                self._remove(record)
+            elif wanted and not present:
                 self._put(wanted)
 
     def close(self) -> None:
-        self._kernel.close()
+        self._requests.close()
 
     def _forget(self, macs: list[Mac], neighbors: list[Neighbor]) -> None:
         for neighbor in neighbors:
             self._neighbors.pop(neighbor.key, None)
             self._pending.pop((Neighbor, neighbor.key), None)
-            self._take_back(neighbor)
+            self._remove(neighbor)
         for mac in macs:
             self._macs.pop(mac.key, None)
             self._pending.pop((Mac, mac.key), None)
-            self._take_back(mac)
+            self._remove(mac)
 
-    def _take_back(self, record: Mac | Neighbor) -> None:
+    def _remove(self, record: Mac | Neighbor) -> None:
         if isinstance(record, Mac):
             device = self._overlay.devices.access_port(record.vni)
         else:
@@ -149,18 +146,15 @@ class ShadowMirror:
             self._pending[type(record), record.key] = record
 
     def _write(self, kind: int, device: int, record: Mac | Neighbor) -> bool:
-        """Send one request to the kernel and take its answer."""
-        flags = NLM_F_REQUEST | NLM_F_ACK
-        if kind == RTM_NEWNEIGH:
-            flags |= NLM_F_CREATE | NLM_F_REPLACE
+        """Write or delete a row; tell whether the kernel did. Log a refusal once."""
+        flags = NLM_F_CREATE | NLM_F_REPLACE if kind == RTM_NEWNEIGH else 0
         body = _mac(device, record) if isinstance(record, Mac) else _neighbor(device, record)
-        self._kernel.send(message(kind, flags, 1, body))
-        code = -_ERRNO.unpack_from(self._kernel.recv(65536), NLMSG_HDRLEN)[0]
-        if code and not (kind == RTM_DELNEIGH and code in _GONE):
-            if code not in _NOT_YET and (type(record), record.key) not in self._pending:
-                log.warning("mirror: %s: %s", record, os.strerror(code))
-            return False
-        return True
+        code = self._requests.errno_of(request(kind, flags, body))
+        if not code or (kind == RTM_DELNEIGH and code in _GONE):
+            return True
+        if code not in _NOT_YET and (type(record), record.key) not in self._pending:
+            log.warning("mirror: %s: the kernel refused it (%s)", record, errno_name(code))
+        return False
 
 
 def _mac(port: int, mac: Mac) -> bytes:

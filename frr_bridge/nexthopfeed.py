@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dualpath.model.nexthops import Nexthop
-from frr_bridge.errors import DecodeError
+from dualpath.netlink.message import DecodeError
 from frr_bridge.handles import NexthopHandles
 from frr_bridge.rib import Rib
 from frr_bridge.wire.inline import Unsupported

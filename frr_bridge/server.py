@@ -12,8 +12,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 
 from dualpath.process.lifetime import SHORTAGES, cannot_accept
-from frr_bridge.errors import FramingError
-from frr_bridge.wire.fpm import FpmFramer, Frames
+from frr_bridge.wire.fpm import FpmFramer, Frames, FramingError
 
 log = logging.getLogger(__name__)
 

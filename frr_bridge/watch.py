@@ -1,64 +1,69 @@
-"""The other feed: netlink of the control namespace, dumped once and then followed.
+"""The second feed: netlink of the control namespace, dumped once and then followed.
 
-The kernel drops notifications when our socket is full. It reports ENOBUFS once, and then drops in
-silence until the socket has been read *empty* (netlink_overrun, netlink_rcv_wake in af_netlink.c).
-A dump that starts earlier misses what is dropped after it passed by:
+zebra writes devices, bridge entries, neighbors and nexthops into its own kernel, and only routes
+into FPM. This module reads the former: a dump of everything, and notifications of what changes.
 
-    recv: ENOBUFS   dump begins   MAC 7 added (dropped)   dump ends   socket empty   MAC 8 arrives
-                                  ^ nobody ever hears of MAC 7
+The order is: empty the notification socket, dump, follow. Notifications that arrive during a dump
+wait in the socket and are applied after its rows. `dualpath.netlink.socket` explains why a dump
+must not start before the socket was empty, and what was rejected.
 
-So: empty the socket, then dump, then follow. Rejected: a larger buffer, which moves the limit; a
-second dump after a quiet second, which never comes under steady churn.
+A row that a dump does not repeat is gone, but only if the dump was complete (see
+`dualpath.netlink.reply`). After an incomplete dump nothing is withdrawn; notifications are followed
+and the dump is repeated, with back-off:
 
-What a dump does not repeat is gone, but only if the dump was whole (see `dump`). One that was not
-is taken again, with back-off; meanwhile notifications are followed and nothing else is withdrawn.
+    dump     links: complete, bridge entries: ENOMEM   0.2 s   links, bridge entries, ...   end
+    bridge   keeps all rows                                    keeps all rows               sweeps
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import socket
 import time
 from collections.abc import Callable
 
-from frr_bridge.dump import DATAGRAM, DumpError, Interrupted, dump
-from frr_bridge.errors import DecodeError
-from frr_bridge.wire import request
+from dualpath.netlink import socket as netlink
+from dualpath.netlink.message import DecodeError, Message, messages
+from dualpath.netlink.numbers import (
+    AF_BRIDGE,
+    AF_INET,
+    AF_INET6,
+    RTNLGRP_LINK,
+    RTNLGRP_NEIGH,
+    RTNLGRP_NEXTHOP,
+)
+from dualpath.netlink.reply import IncompleteDump, InterruptedDump
+from dualpath.netlink.socket import Notifications, Overrun, open_socket
+from frr_bridge.wire import dumps
 from frr_bridge.wire.message import Other, decode_message
-from frr_bridge.wire.netlink import AF_BRIDGE, AF_INET, AF_INET6, Message
 from frr_bridge.wire.route import ZebraRoute
 
 log = logging.getLogger(__name__)
 
-RTNLGRP_LINK = 1  # enum rtnetlink_groups in linux/rtnetlink.h
-RTNLGRP_NEIGH = 3
-RTNLGRP_NEXTHOP = 32
+GROUPS = (RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_NEXTHOP)
 
-_SOL_NETLINK = 270
-_NETLINK_ADD_MEMBERSHIP = 1
-_SO_RCVBUFFORCE = 33
+_ANSWER_S = netlink.ANSWER_S
 _BUFFER = 16 << 20
 _SLICE_S = 0.02  # decode for so long, then let others have the loop
-_RETRY_S = 0.2  # after a dump that was not whole; doubled each time
+_RETRY_S = 0.2  # after an incomplete dump; doubled each time
 _RETRY_MOST_S = 5.0
 _INTERRUPTED_MOST = 5  # interrupted dumps of one kind in a row before the back-off
 
 REQUESTS = (
-    ("links", request.get_links(1)),
-    ("bridge entries", request.get_neighbors(2, AF_BRIDGE)),
-    ("IPv4 neighbors", request.get_neighbors(3, AF_INET)),
-    ("IPv6 neighbors", request.get_neighbors(4, AF_INET6)),
-    ("nexthops", request.get_nexthops(5)),
+    ("links", dumps.get_links()),
+    ("bridge entries", dumps.get_neighbors(AF_BRIDGE)),
+    ("IPv4 neighbors", dumps.get_neighbors(AF_INET)),
+    ("IPv6 neighbors", dumps.get_neighbors(AF_INET6)),
+    ("nexthops", dumps.get_nexthops()),
 )
 
 
 class Watch:
-    """Calls `on_message` for all there is, framed by `on_begin` and `on_end`, then for changes.
+    """Calls `on_message` for each row of a dump, between `on_begin` and `on_end`, then for changes.
 
-    `on_end` is called only after a whole dump of everything. `on_trouble` is called with a
-    sentence when FRR's namespace cannot be read, and with "" when it can again.
+    `on_end` is called only after a complete dump of everything. `on_trouble` is called with a
+    sentence when the control namespace cannot be read, and with "" when it can again.
     """
 
     def __init__(
@@ -73,7 +78,7 @@ class Watch:
         self._on_message = on_message
         self._on_end = on_end
         self._on_trouble = on_trouble
-        self._news: socket.socket | None = _listen()
+        self._notifications: Notifications | None = _listen()
         self._dumping = False
         self._again = True
         self._wake = asyncio.Event()
@@ -81,16 +86,18 @@ class Watch:
         self._trouble = ""
         self._caught_up = asyncio.Condition()
         self.on_news: Callable[[Other], None] | None = None
-        """Told of notifications, beside `on_message`; none is dropped then before a dump."""
+        """Called for notifications, after `on_message`; while it is set, those that wait before a
+        dump are decoded, not dropped."""
         self.dumps = 0
 
     @property
     def whole(self) -> bool:
-        """Whether all that FRR's namespace holds is known: nothing was lost since the last dump."""
+        """Whether everything in the control namespace is known: no message was lost since the last
+        complete dump."""
         return not self._again and not self._dumping
 
     async def run(self) -> None:
-        """Dump, follow, and dump again whenever something was lost."""
+        """Dump, follow, and dump again whenever messages were lost."""
         self._follow()
         while True:
             await self._wake.wait()
@@ -101,9 +108,9 @@ class Watch:
                 self._caught_up.notify_all()
 
     async def again(self) -> int:
-        """Dump everything once more, and read what was notified meanwhile; return the dumps taken.
+        """Dump everything once more, and read the notifications that came meanwhile.
 
-        More than one: notifications were lost in between.
+        Return the number of dumps: above 1, notifications were lost in between.
         """
         await self._wait_until_whole()
         before = self.dumps
@@ -119,48 +126,46 @@ class Watch:
             await self._caught_up.wait_for(lambda: self.whole)
 
     def close(self) -> None:
-        if self._news is not None:
-            asyncio.get_running_loop().remove_reader(self._news.fileno())
-            self._news.close()
+        if self._notifications is not None:
+            asyncio.get_running_loop().remove_reader(self._notifications.fileno())
+            self._notifications.close()
 
     def drain(self) -> bool:
-        """Take what has been notified until now; True once nothing waits. Never blocks.
+        """Apply the notifications that wait; return True once none waits. Never blocks.
 
-        zebra writes to the kernel before it writes to FPM: who calls this before looking at FPM's
-        bytes never sees a route before the news of its nexthop, if that came first.
+        zebra writes to the kernel before it writes to FPM: whoever calls this before reading FPM
+        knows the nexthop before the route that uses it.
         """
         if self._dumping:
-            return True  # in order: they come after the rows of the dump
+            return True  # they come after the rows of the dump
         until = time.monotonic() + _SLICE_S
-        while self._news is not None and time.monotonic() < until:
+        while self._notifications is not None and time.monotonic() < until:
             try:
-                datagram = _read(self._news)
-            except BlockingIOError:
-                return True
+                datagram = self._notifications.read()
             except OSError as error:
                 self._failed(error)
                 continue
-            self._take_news(datagram)
-        return self._news is None
+            if not datagram:
+                return True
+            self._apply_notifications(datagram)
+        return self._notifications is None
 
-    def _take_news(self, datagram: bytes) -> None:
-        if len(datagram) >= DATAGRAM:
-            self._lost("a notification was cut")
+    def _apply_notifications(self, datagram: bytes) -> None:
         try:
-            for message in request.split(datagram):
-                said = self._take(datagram, message)
-                if said and self.on_news:
-                    self.on_news(said)
+            for message in messages(datagram):
+                decoded = self._apply(message)
+                if decoded and self.on_news:
+                    self.on_news(decoded)
         except DecodeError as error:
-            self._lost(f"a notification makes no sense: {error}")
+            self._lost(f"a notification is malformed: {error}")
 
     def _failed(self, error: OSError) -> None:
-        """Take a failed read: notifications were lost, or the socket itself is."""
-        if error.errno == errno.ENOBUFS:
-            self._lost("notifications were lost")
+        """Dump again after a failed read; open another socket unless it was an overrun."""
+        if isinstance(error, Overrun):
+            self._lost(f"notifications were lost ({error.strerror})")
             return
         self.close()
-        self._news = None
+        self._notifications = None
         self._lost(f"the socket failed ({error})")
 
     def _lost(self, why: str) -> None:
@@ -170,7 +175,7 @@ class Watch:
         self._wake.set()
 
     async def _catch_up(self) -> None:
-        """Dump until a dump was whole and nothing was lost meanwhile."""
+        """Dump until a dump was complete and no message was lost meanwhile."""
         wait_s = _RETRY_S
         while self._again:
             self._again = False
@@ -179,69 +184,60 @@ class Watch:
                 continue
             self._again = True
             await asyncio.sleep(wait_s)
-            self.drain()  # else the next dump drops it, and may be refused too
+            self.drain()  # else the next dump drops them, and may be refused too
             wait_s = min(2 * wait_s, _RETRY_MOST_S)
 
     async def _dump(self) -> bool:
-        """Take a dump of everything; False, with nothing withdrawn, when it was not whole."""
+        """Dump everything; return False, with nothing withdrawn, when a dump was incomplete."""
         self._dumping = True
         self.dumps += 1
         try:
             await self._empty()
             self._on_begin()
-            for what, wanted in REQUESTS:
-                await self._dump_one(what, wanted)
-        except DumpError as error:
-            self._tell(f"cannot read FRR's namespace ({error})")
+            for what, request in REQUESTS:
+                await self._dump_one(what, request)
+        except IncompleteDump as error:
+            self._report(f"cannot read FRR's namespace ({error})")
             return False
         finally:
             self._dumping = False
         self._on_end()
-        self._tell("")
+        self._report("")
         return True
 
     async def _empty(self) -> None:
-        """Read the socket until it is empty: only then does the kernel notify again.
+        """Read the socket until it is empty. Replace a lost socket.
 
-        What is read is dropped, because the dump that follows holds it. A lost socket is replaced.
+        The datagrams are dropped, because the dump that follows holds what they tell.
         """
-        if self._news is None:
-            self._news = _reopened()
+        if self._notifications is None:
+            self._notifications = _reopened()
             self._follow()
-        until = time.monotonic() + _SLICE_S
-        while True:
-            try:
-                datagram = _read(self._news)
-                if self.on_news:
-                    self._take_news(datagram)
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno != errno.ENOBUFS:
-                    self._failed(error)
-                    raise DumpError(f"the socket failed: {error}") from error
-            if time.monotonic() >= until:
-                await asyncio.sleep(0)
-                until = time.monotonic() + _SLICE_S
+        try:
+            await self._notifications.empty(self._apply_notifications if self.on_news else None)
+        except OSError as error:
+            self._failed(error)
+            raise _incomplete("the socket failed", error) from error
 
-    async def _dump_one(self, what: str, wanted: bytes) -> None:
-        """Take one dump. One that changed under way is taken again: its rows may repeat."""
+    async def _dump_one(self, what: str, request: bytes) -> None:
+        """Take one dump. Repeat an interrupted one at once: its rows may come twice."""
         for tries_left in reversed(range(_INTERRUPTED_MOST)):
             try:
-                with _socket() as asking:
-                    await dump(asking, wanted, self._take)
-            except Interrupted as error:
+                with _socket() as sock:
+                    async for rows in netlink.dump(sock, request, timeout_s=_ANSWER_S):
+                        for message in messages(rows):
+                            self._apply(message)
+            except InterruptedDump as error:
                 if not tries_left:
-                    raise DumpError(f"{what}: {error} {_INTERRUPTED_MOST} times") from error
+                    reason = f"{what}: {error}, {_INTERRUPTED_MOST} times"
+                    raise IncompleteDump(error.errno or 0, reason) from error
                 await asyncio.sleep(_RETRY_S)
             except OSError as error:
-                raise DumpError(f"{what}: {error}") from error
-            except DumpError as error:
-                raise DumpError(f"{what}: {error}") from error
+                raise _incomplete(what, error) from error
             else:
                 return
 
-    def _tell(self, trouble: str) -> None:
+    def _report(self, trouble: str) -> None:
         """Log what is wrong once, not at each attempt; pass on each change."""
         before, self._trouble = self._trouble, trouble
         if trouble == before:
@@ -252,50 +248,36 @@ class Watch:
             log.info("netlink: FRR's namespace can be read again")
         self._on_trouble(trouble)
 
-    def _take(self, datagram: bytes, message: Message) -> Other | None:
+    def _apply(self, message: Message) -> Other | None:
         try:
-            said = decode_message(datagram, message)
+            decoded = decode_message(message)
         except DecodeError as error:
-            log.debug("netlink: %s", error)  # kinds of entries that say nothing to us
+            log.debug("netlink: %s", error)  # entries of kinds that frr-bridge has no use for
             return None
-        if said is None or isinstance(said, ZebraRoute):
+        if decoded is None or isinstance(decoded, ZebraRoute):
             return None
-        self._on_message(said)
-        return said
+        self._on_message(decoded)
+        return decoded
 
     def _follow(self) -> None:
-        if self._news is not None:
-            asyncio.get_running_loop().add_reader(self._news.fileno(), self.drain)
-
-
-def _read(news: socket.socket) -> bytes:
-    """Return one datagram. Raises BlockingIOError, ENOBUFS, or any OSError of a lost socket."""
-    datagram = news.recv(DATAGRAM)
-    if not datagram:
-        raise ConnectionResetError(errno.ECONNRESET, "closed")
-    return datagram
+        if self._notifications is not None:
+            asyncio.get_running_loop().add_reader(self._notifications.fileno(), self.drain)
 
 
 def _socket() -> socket.socket:
-    opened = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
-    try:
-        opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
-    except PermissionError:
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
-    opened.bind((0, 0))
-    opened.setblocking(False)
-    return opened
+    return open_socket(receive_buffer=_BUFFER)
 
 
-def _listen() -> socket.socket:
-    opened = _socket()
-    for group in (RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_NEXTHOP):
-        opened.setsockopt(_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, group)
-    return opened
+def _listen() -> Notifications:
+    return Notifications(_socket(), GROUPS)
 
 
-def _reopened() -> socket.socket:
+def _reopened() -> Notifications:
     try:
         return _listen()
     except OSError as error:
-        raise DumpError(f"no socket: {error}") from error
+        raise _incomplete("no socket", error) from error
+
+
+def _incomplete(what: str, error: OSError) -> IncompleteDump:
+    return IncompleteDump(error.errno or 0, f"{what}: {error.strerror or error}")

@@ -7,6 +7,14 @@ from typing import Final
 from dualpath.model.routes import RTPROT_DUALPATH as RTPROT_DUALPATH
 from dualpath.model.routes import RTPROT_KERNEL as RTPROT_KERNEL
 
+# linux/socket.h, linux/if_ether.h
+AF_UNSPEC: Final = 0
+AF_INET: Final = 2
+AF_BRIDGE: Final = 7
+AF_INET6: Final = 10
+AF_MPLS: Final = 28
+ETH_ALEN: Final = 6
+
 # linux/netlink.h
 NLMSG_NOOP: Final = 1
 NLMSG_ERROR: Final = 2
@@ -77,6 +85,14 @@ RTA_GATEWAY: Final = 5
 RTA_PRIORITY: Final = 6
 RTA_TABLE: Final = 15
 RTA_NH_ID: Final = 30
+RTA_SRC: Final = 2
+RTA_PREFSRC: Final = 7
+RTA_METRICS: Final = 8
+RTA_MULTIPATH: Final = 9
+RTA_VIA: Final = 18
+RTA_NEWDST: Final = 19
+RTA_ENCAP_TYPE: Final = 21
+RTA_ENCAP: Final = 22
 RTEXT_FILTER_SKIP_STATS: Final = 8
 RTNH_F_ONLINK: Final = 4
 
@@ -87,6 +103,10 @@ NHA_BLACKHOLE: Final = 4
 NHA_OIF: Final = 5
 NHA_GATEWAY: Final = 6
 NHA_FDB: Final = 11
+NEXTHOP_GRP_TYPE_RES: Final = 1
+NHA_GROUP_TYPE: Final = 3
+NHA_ENCAP_TYPE: Final = 7
+NHA_ENCAP: Final = 8
 
 # linux/neighbour.h
 NUD_INCOMPLETE: Final = 0x01
@@ -94,12 +114,15 @@ NUD_REACHABLE: Final = 0x02
 NUD_STALE: Final = 0x04
 NUD_DELAY: Final = 0x08
 NUD_PROBE: Final = 0x10
+NUD_FAILED: Final = 32
 NUD_NOARP: Final = 0x40
 NUD_PERMANENT: Final = 0x80
 NTF_USE: Final = 0x01
 NTF_SELF: Final = 0x02
 NTF_MASTER: Final = 0x04
 NTF_EXT_LEARNED: Final = 0x10
+NTF_PROXY: Final = 8
+NTF_OFFLOADED: Final = 32
 NTF_STICKY: Final = 0x40
 NTF_ROUTER: Final = 0x80
 NDA_DST: Final = 1
@@ -108,6 +131,11 @@ NDA_VLAN: Final = 5
 NDA_MASTER: Final = 9
 NDA_PROTOCOL: Final = 12
 NDA_NH_ID: Final = 13
+NDA_PORT: Final = 6
+NDA_VNI: Final = 7
+NDA_IFINDEX: Final = 8
+NDA_SRC_VNI: Final = 11
+NDA_FLAGS_EXT: Final = 15
 
 # linux/if_link.h, linux/if.h
 IFLA_ADDRESS: Final = 1
@@ -117,17 +145,27 @@ IFLA_MASTER: Final = 10
 IFLA_LINKINFO: Final = 18
 IFLA_IFALIAS: Final = 20
 IFLA_EXT_MASK: Final = 29
+IFLA_LINK: Final = 5
+IFLA_OPERSTATE: Final = 16
+IFLA_CARRIER: Final = 33
 IFLA_INFO_KIND: Final = 1
 IFLA_INFO_DATA: Final = 2
+IFLA_INFO_SLAVE_KIND: Final = 4
 IFLA_VXLAN_ID: Final = 1
+IFLA_VXLAN_LOCAL: Final = 4
+IFLA_VXLAN_PORT: Final = 15
+IFLA_VXLAN_LOCAL6: Final = 17
 IFLA_VRF_TABLE: Final = 1
 IFF_UP: Final = 0x1
 IFF_LOOPBACK: Final = 0x8
+IFF_RUNNING: Final = 64
+IF_OPER_UP: Final = 6
 IFF_LOWER_UP: Final = 0x10000
 
 # linux/if_addr.h
 IFA_ADDRESS: Final = 1
 IFA_LOCAL: Final = 2
+IFA_FLAGS: Final = 8
 
 # linux/fib_rules.h
 FRA_IIFNAME: Final = 3

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dualpath.netlink.numbers import NTF_EXT_LEARNED, NUD_PERMANENT
 from frr_bridge.overlay.devices import ShadowDevices
 from frr_bridge.overlay.sink import RowKey
-from frr_bridge.wire.neighbor import NTF_EXT_LEARNED, NUD_PERMANENT, NeighborMessage
+from frr_bridge.wire.neighbor import NeighborMessage
 
 
 class BridgeRows:

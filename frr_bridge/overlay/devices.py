@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 from dualpath.model.nexthops import Nexthop, NexthopType
 from dualpath.model.routes import DEFAULT_VRF
+from dualpath.netlink.numbers import AF_UNSPEC
 from frr_bridge.wire.inline import InlineNexthop
 from frr_bridge.wire.link import LinkMessage
-from frr_bridge.wire.netlink import AF_UNSPEC
 
 RT_TABLE_MAIN = 254
 _ACCESS = "ac"  # and the VNI: the name of a silent access port

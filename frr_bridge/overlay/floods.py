@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import Flood
+from dualpath.netlink.numbers import NTF_SELF
 from frr_bridge.overlay.devices import ShadowDevices
 from frr_bridge.overlay.sink import RecordSink, RowKey
-from frr_bridge.wire.neighbor import NTF_SELF, NeighborMessage
+from frr_bridge.wire.neighbor import NeighborMessage
 
 FLOOD_MAC = bytes(6)
 

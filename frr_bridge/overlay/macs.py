@@ -31,11 +31,12 @@ from collections.abc import Callable, Iterator
 
 from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import Mac
+from dualpath.netlink.numbers import NTF_STICKY
 from frr_bridge.overlay.bridgerows import BridgeRows
 from frr_bridge.overlay.devices import ShadowDevices
 from frr_bridge.overlay.segments import Segments
 from frr_bridge.overlay.sink import RecordSink, RowKey
-from frr_bridge.wire.neighbor import NTF_STICKY, NeighborMessage
+from frr_bridge.wire.neighbor import NeighborMessage
 
 
 class RemoteMacs:

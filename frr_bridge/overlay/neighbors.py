@@ -17,9 +17,10 @@ from collections import defaultdict
 
 from dualpath.model.layer2 import Neighbor, RemoteVtep
 from dualpath.model.nexthops import V4_MAPPED
+from dualpath.netlink.numbers import NTF_ROUTER
 from frr_bridge.overlay.macs import RemoteMacs
 from frr_bridge.overlay.sink import RecordSink, RowKey
-from frr_bridge.wire.neighbor import NTF_ROUTER, NeighborMessage
+from frr_bridge.wire.neighbor import NeighborMessage
 
 
 class RemoteNeighbors:

@@ -21,6 +21,7 @@ from __future__ import annotations
 from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import EthernetSegment
 from dualpath.model.routes import RTPROT_DUALPATH
+from dualpath.netlink.numbers import AF_BRIDGE, NTF_EXT_LEARNED, NTF_SELF
 from frr_bridge.overlay.bridgerows import BridgeRows
 from frr_bridge.overlay.devices import Effect, ShadowDevices
 from frr_bridge.overlay.floods import FLOOD_MAC, Floods
@@ -30,8 +31,7 @@ from frr_bridge.overlay.neighbors import RemoteNeighbors
 from frr_bridge.overlay.segments import Segments
 from frr_bridge.overlay.sink import RecordSink, RowKey
 from frr_bridge.wire.link import LinkMessage
-from frr_bridge.wire.neighbor import NTF_EXT_LEARNED, NTF_SELF, NeighborMessage
-from frr_bridge.wire.netlink import AF_BRIDGE
+from frr_bridge.wire.neighbor import NeighborMessage
 from frr_bridge.wire.nexthop import ZebraNexthop
 
 

@@ -14,20 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from dualpath.model.routes import U32, Family, Op
-from frr_bridge.errors import DecodeError
+from dualpath.netlink.message import NLMSG_HDRLEN, DecodeError, Message, header, messages
+from dualpath.netlink.numbers import AF_INET, AF_INET6, RTM_DELROUTE, RTM_NEWROUTE
 from frr_bridge.wire.fpm import HEADER, Offsets
 from frr_bridge.wire.inline import Unsupported
 from frr_bridge.wire.message import Other, decode_message
-from frr_bridge.wire.netlink import (
-    AF_INET,
-    AF_INET6,
-    NLMSG_HDRLEN,
-    RTM_DELROUTE,
-    RTM_NEWROUTE,
-    Message,
-    header,
-    messages,
-)
 from frr_bridge.wire.nexthop import ZebraNexthop
 from frr_bridge.wire.route import RTMSG, ZebraRoute
 from frr_bridge.wire.shape import Mask, Shape, shape_of
@@ -184,7 +175,7 @@ class _Decoder:
             if len(index) <= FEW:
                 break
             first = int(starts[0])
-            shape = shape_of(self._buffer, header(self._buffer, first, first + size))
+            shape = shape_of(header(self._buffer, first, first + size))
             found = shape.match(block) if shape else np.zeros(len(index), np.bool_)
             if shape and found.all():
                 self._add(shape.family, _part(shape, index, block, self._handles))
@@ -214,7 +205,7 @@ class _Decoder:
 
     def _take(self, row: int, message: Message) -> None:
         try:
-            value = decode_message(self._buffer, message)
+            value = decode_message(message)
         except DecodeError as error:
             self._fail(error, message.start, message.end)
             return

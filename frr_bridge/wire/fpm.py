@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from frr_bridge.errors import FramingError
+from dualpath.netlink.message import DecodeError
 
 HEADER = struct.Struct("!BBH")  # fpm_msg_hdr_t in fpm/fpm.h: version, type, length of all
 VERSION = 1
@@ -26,6 +26,10 @@ MAX_BREAKS = 64  # false candidates in one buffer, beyond which it is faster aga
 Offsets = npt.NDArray[np.int64]
 
 _MAGIC = VERSION << 8 | NETLINK
+
+
+class FramingError(DecodeError):
+    """The stream itself is lost. Drop the connection; zebra will replay."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from dualpath.model.nexthops import NexthopType
-from frr_bridge.errors import DecodeError
-from frr_bridge.wire.netlink import Attributes
+from dualpath.netlink.message import Attributes, DecodeError
 
 LWTUNNEL_ENCAP_MPLS = 1  # enum lwtunnel_encap_types in linux/lwtunnel.h
 LWTUNNEL_ENCAP_IP = 2

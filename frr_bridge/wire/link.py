@@ -1,52 +1,35 @@
-"""RTM_NEW/DELLINK and RTM_NEW/DELADDR of the control namespace, as much as we need of them."""
+"""RTM_NEWLINK and RTM_DELLINK of the control namespace: the fields that frr-bridge needs."""
 
 from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
 
-from dualpath.model.links import Address
-from dualpath.model.routes import Family
-from frr_bridge.errors import DecodeError
-from frr_bridge.wire.netlink import (
-    RTM_DELADDR,
+from dualpath.netlink.message import Attributes, DecodeError, Message
+from dualpath.netlink.numbers import (
+    IFF_LOWER_UP,
+    IFF_RUNNING,
+    IFF_UP,
+    IFLA_ADDRESS,
+    IFLA_CARRIER,
+    IFLA_IFNAME,
+    IFLA_INFO_DATA,
+    IFLA_INFO_KIND,
+    IFLA_INFO_SLAVE_KIND,
+    IFLA_LINK,
+    IFLA_LINKINFO,
+    IFLA_MASTER,
+    IFLA_MTU,
+    IFLA_OPERSTATE,
+    IFLA_VRF_TABLE,
+    IFLA_VXLAN_ID,
+    IFLA_VXLAN_LOCAL,
+    IFLA_VXLAN_LOCAL6,
+    IFLA_VXLAN_PORT,
     RTM_DELLINK,
-    Attributes,
-    Message,
-    unpack,
 )
-from frr_bridge.wire.route import FAMILIES
 
 IFINFOMSG = struct.Struct("=BxHiII")  # struct ifinfomsg in linux/rtnetlink.h
-IFADDRMSG = struct.Struct("=BBBBI")  # struct ifaddrmsg in linux/if_addr.h
-
-IFLA_ADDRESS = 1
-IFLA_IFNAME = 3
-IFLA_MTU = 4
-IFLA_LINK = 5
-IFLA_MASTER = 10
-IFLA_OPERSTATE = 16
-IFLA_LINKINFO = 18
-IFLA_EXT_MASK = 29
-IFLA_CARRIER = 33
-IFLA_INFO_KIND = 1
-IFLA_INFO_DATA = 2
-IFLA_INFO_SLAVE_KIND = 4
-IFLA_VXLAN_ID = 1
-IFLA_VXLAN_LOCAL = 4
-IFLA_VXLAN_PORT = 15
-IFLA_VXLAN_LOCAL6 = 17
-IFLA_VRF_TABLE = 1
-
-IFF_UP = 0x1
-IFF_LOOPBACK = 0x8
-IFF_RUNNING = 0x40
-IFF_LOWER_UP = 0x10000
-IF_OPER_UP = 6  # RFC 2863 ifOperStatus as in linux/if.h
-
-IFA_ADDRESS = 1
-IFA_LOCAL = 2
-IFA_FLAGS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,23 +72,11 @@ class LinkMessage:
         return bool(self.flags & IFF_LOWER_UP)
 
 
-@dataclass(frozen=True, slots=True)
-class AddressMessage:
-    """An interface's address, or its deletion."""
-
-    deleted: bool
-    index: int  # of the interface
-    address: Address
-    scope: int = 0  # RT_SCOPE_*
-    flags: int = 0  # IFA_F_*
-
-
-def decode_link(buffer: bytes, message: Message) -> LinkMessage:
-    start, end = message.body, message.end
-    family, _, index, flags, _ = unpack(IFINFOMSG, buffer, start, end)
+def decode_link(message: Message) -> LinkMessage:
+    family, _, index, flags, _ = message.fixed(IFINFOMSG)
     if index <= 0:
-        raise DecodeError("interface index", offset=start)
-    attributes = Attributes(buffer, start + IFINFOMSG.size, end)
+        raise DecodeError("interface index", offset=message.payload)
+    attributes = message.attributes(IFINFOMSG)
     info = attributes.nested(IFLA_LINKINFO)
     kind = info.text(IFLA_INFO_KIND)
     data = info.nested(IFLA_INFO_DATA) if kind in {"vxlan", "vrf"} else None
@@ -134,28 +105,3 @@ def decode_link(buffer: bytes, message: Message) -> LinkMessage:
 
 def _vxlan_local(data: Attributes) -> bytes:
     return data.address(IFLA_VXLAN_LOCAL, 4) or data.address(IFLA_VXLAN_LOCAL6, 16)
-
-
-def decode_address(buffer: bytes, message: Message) -> AddressMessage:
-    start, end = message.body, message.end
-    number, length, flags, scope, index = unpack(IFADDRMSG, buffer, start, end)
-    family = FAMILIES.get(number)
-    if family is None or length > family.width * 8:
-        raise DecodeError("address family or prefix length", offset=start)
-    attributes = Attributes(buffer, start + IFADDRMSG.size, end)
-    # IFA_LOCAL is ours and IFA_ADDRESS the peer's on a point-to-point link; else they are equal.
-    ip = attributes.address(IFA_LOCAL, family.width) or _address(attributes, family, start)
-    return AddressMessage(
-        deleted=message.type == RTM_DELADDR,
-        index=index,
-        address=Address(ip, length),
-        scope=scope,
-        flags=attributes.u32(IFA_FLAGS, flags),
-    )
-
-
-def _address(attributes: Attributes, family: Family, offset: int) -> bytes:
-    ip = attributes.address(IFA_ADDRESS, family.width)
-    if not ip:
-        raise DecodeError("no address", offset=offset)
-    return ip

@@ -5,19 +5,16 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from frr_bridge.errors import DecodeError
-from frr_bridge.wire.netlink import RTM_DELROUTE, Attributes, Message, unpack
-from frr_bridge.wire.route import (
+from dualpath.netlink.message import Attributes, DecodeError, Message
+from dualpath.netlink.numbers import (
     RTA_DST,
     RTA_MULTIPATH,
     RTA_NEWDST,
     RTA_OIF,
     RTA_VIA,
-    RTMSG,
-    RTNEXTHOP,
-    rtnexthops,
-    via,
+    RTM_DELROUTE,
 )
+from frr_bridge.wire.route import RTMSG, RTNEXTHOP, rtnexthops, via
 
 LSE = struct.Struct("!I")  # label stack entry: label 20 bits, TC 3, bottom of stack 1, TTL 8
 LABEL_SHIFT = 12
@@ -42,15 +39,15 @@ class LspMessage:
     nexthops: tuple[LspNexthop, ...] = ()  # () on a deletion
 
 
-def decode_lsp(buffer: bytes, message: Message) -> LspMessage:
-    start, end = message.body, message.end
-    protocol = unpack(RTMSG, buffer, start, end)[5]
-    attributes = Attributes(buffer, start + RTMSG.size, end)
+def decode_lsp(message: Message) -> LspMessage:
+    start = message.payload
+    protocol = message.fixed(RTMSG)[5]
+    attributes = message.attributes(RTMSG)
     labels = _labels(attributes, RTA_DST)
     if len(labels) != 1:
         raise DecodeError("one label", offset=start)
     deleted = message.type == RTM_DELROUTE
-    nexthops = () if deleted else _nexthops(buffer, attributes, start)
+    nexthops = () if deleted else _nexthops(message.buffer, attributes, start)
     return LspMessage(deleted, labels[0], protocol, nexthops)
 
 

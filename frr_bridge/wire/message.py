@@ -4,37 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from frr_bridge.wire.link import AddressMessage, LinkMessage, decode_address, decode_link
-from frr_bridge.wire.lsp import LspMessage, decode_lsp
-from frr_bridge.wire.neighbor import NeighborMessage, decode_neighbor
-from frr_bridge.wire.netlink import (
+from dualpath.netlink.message import Message
+from dualpath.netlink.numbers import (
     AF_MPLS,
-    RTM_DELADDR,
     RTM_DELLINK,
     RTM_DELNEIGH,
     RTM_DELNEXTHOP,
     RTM_DELROUTE,
-    RTM_NEWADDR,
     RTM_NEWLINK,
     RTM_NEWNEIGH,
     RTM_NEWNEXTHOP,
     RTM_NEWROUTE,
-    Message,
 )
+from frr_bridge.wire.link import LinkMessage, decode_link
+from frr_bridge.wire.lsp import LspMessage, decode_lsp
+from frr_bridge.wire.neighbor import NeighborMessage, decode_neighbor
 from frr_bridge.wire.nexthop import ZebraNexthop, decode_nexthop
 from frr_bridge.wire.route import ZebraRoute, decode_route
 
-Other = ZebraNexthop | NeighborMessage | LspMessage | LinkMessage | AddressMessage
+Other = ZebraNexthop | NeighborMessage | LspMessage | LinkMessage
 """Everything that is not an IP route."""
 
 
-def _decode_route(buffer: bytes, message: Message) -> ZebraRoute | LspMessage:
-    if buffer[message.body : message.body + 1] == bytes([AF_MPLS]):
-        return decode_lsp(buffer, message)
-    return decode_route(buffer, message)
+def _decode_route(message: Message) -> ZebraRoute | LspMessage:
+    if message.buffer[message.payload : message.payload + 1] == bytes([AF_MPLS]):
+        return decode_lsp(message)
+    return decode_route(message)
 
 
-_DECODERS: dict[int, Callable[[bytes, Message], ZebraRoute | Other]] = {
+_DECODERS: dict[int, Callable[[Message], ZebraRoute | Other]] = {
     RTM_NEWROUTE: _decode_route,
     RTM_DELROUTE: _decode_route,
     RTM_NEWNEXTHOP: decode_nexthop,
@@ -43,15 +41,13 @@ _DECODERS: dict[int, Callable[[bytes, Message], ZebraRoute | Other]] = {
     RTM_DELNEIGH: decode_neighbor,
     RTM_NEWLINK: decode_link,
     RTM_DELLINK: decode_link,
-    RTM_NEWADDR: decode_address,
-    RTM_DELADDR: decode_address,
 }
 
 
-def decode_message(buffer: bytes, message: Message) -> ZebraRoute | Other | None:
+def decode_message(message: Message) -> ZebraRoute | Other | None:
     """Decode one message; None when it is of a type that says nothing to us.
 
     Raises DecodeError; the next message can be decoded all the same.
     """
     decoder = _DECODERS.get(message.type)
-    return decoder(buffer, message) if decoder else None
+    return decoder(message) if decoder else None

@@ -9,50 +9,30 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, field
 
-from frr_bridge.errors import DecodeError
-from frr_bridge.wire.netlink import (
+from dualpath.netlink.message import Attributes, DecodeError, Message
+from dualpath.netlink.numbers import (
     AF_BRIDGE,
     AF_INET,
     AF_INET6,
+    ETH_ALEN,
+    NDA_DST,
+    NDA_FLAGS_EXT,
+    NDA_IFINDEX,
+    NDA_LLADDR,
+    NDA_MASTER,
+    NDA_NH_ID,
+    NDA_PORT,
+    NDA_PROTOCOL,
+    NDA_SRC_VNI,
+    NDA_VLAN,
+    NDA_VNI,
+    NTF_SELF,
     RTM_DELNEIGH,
-    Attributes,
-    Message,
-    unpack,
 )
 
 NDMSG = struct.Struct("=BBHiHBB")  # struct ndmsg in linux/neighbour.h
 
-NDA_DST = 1
-NDA_LLADDR = 2
-NDA_VLAN = 5
-NDA_PORT = 6
-NDA_VNI = 7
-NDA_IFINDEX = 8
-NDA_MASTER = 9
-NDA_SRC_VNI = 11
-NDA_PROTOCOL = 12
-NDA_NH_ID = 13
-NDA_FLAGS_EXT = 15
 
-NUD_INCOMPLETE = 0x01
-NUD_REACHABLE = 0x02
-NUD_STALE = 0x04
-NUD_DELAY = 0x08
-NUD_PROBE = 0x10
-NUD_FAILED = 0x20
-NUD_NOARP = 0x40
-NUD_PERMANENT = 0x80
-
-NTF_USE = 0x01
-NTF_SELF = 0x02
-NTF_MASTER = 0x04
-NTF_PROXY = 0x08
-NTF_EXT_LEARNED = 0x10
-NTF_OFFLOADED = 0x20
-NTF_STICKY = 0x40
-NTF_ROUTER = 0x80
-
-ETH_ALEN = 6
 _DST_WIDTHS = {AF_BRIDGE: (4, 16), AF_INET: (4,), AF_INET6: (16,)}
 
 
@@ -79,18 +59,18 @@ class NeighborMessage:
     error: DecodeError | None = field(default=None, compare=False)  # what else could not be read
 
 
-def decode_neighbor(buffer: bytes, message: Message) -> NeighborMessage:
+def decode_neighbor(message: Message) -> NeighborMessage:
     """Decode an entry. Raises DecodeError when it is not known which entry it is about.
 
     If only its contents cannot be decoded, it is returned without them: a MAC that leads nowhere,
     a neighbour without a MAC. The old contents are not what zebra wants any more.
     """
-    start, end = message.body, message.end
-    family, _, _, ifindex, state, flags, _ = unpack(NDMSG, buffer, start, end)
+    start = message.payload
+    family, _, _, ifindex, state, flags, _ = message.fixed(NDMSG)
     widths = _DST_WIDTHS.get(family)
     if widths is None:
         raise DecodeError("address family", offset=start)
-    attributes = Attributes(buffer, start + NDMSG.size, end, partly=True)
+    attributes = message.attributes(NDMSG, partly=True)
     row = message.type == RTM_DELNEIGH, family, ifindex, state, flags
     try:
         if attributes.error:

@@ -6,30 +6,25 @@ import struct
 from dataclasses import dataclass
 
 from dualpath.model.nexthops import NexthopType
-from frr_bridge.errors import DecodeError
-from frr_bridge.wire.inline import Content, InlineNexthop, Unsupported, single, vni_of
-from frr_bridge.wire.netlink import (
+from dualpath.netlink.message import Attributes, DecodeError, Message
+from dualpath.netlink.numbers import (
+    NEXTHOP_GRP_TYPE_RES,
+    NHA_BLACKHOLE,
+    NHA_ENCAP,
+    NHA_ENCAP_TYPE,
+    NHA_FDB,
+    NHA_GATEWAY,
+    NHA_GROUP,
+    NHA_GROUP_TYPE,
+    NHA_ID,
+    NHA_OIF,
     RTM_DELNEXTHOP,
     RTNH_F_ONLINK,
-    Attributes,
-    Message,
-    unpack,
 )
+from frr_bridge.wire.inline import Content, InlineNexthop, Unsupported, single, vni_of
 
 NHMSG = struct.Struct("=BBBBI")  # struct nhmsg in linux/nexthop.h
 NEXTHOP_GRP = struct.Struct("=IBBH")  # struct nexthop_grp; the third is weight_high since 6.12
-
-NHA_ID = 1
-NHA_GROUP = 2
-NHA_GROUP_TYPE = 3
-NHA_BLACKHOLE = 4
-NHA_OIF = 5
-NHA_GATEWAY = 6
-NHA_ENCAP_TYPE = 7
-NHA_ENCAP = 8
-NHA_FDB = 11
-
-NEXTHOP_GRP_TYPE_RES = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +40,14 @@ class ZebraNexthop:
     fdb: bool = False  # NHA_FDB: for bridge entries, never for routes
 
 
-def decode_nexthop(buffer: bytes, message: Message) -> ZebraNexthop:
+def decode_nexthop(message: Message) -> ZebraNexthop:
     """Decode a nexthop. Raises DecodeError when its id is not known.
 
     If only its contents cannot be decoded, it is returned with an `Unsupported` nexthop.
     """
-    start, end = message.body, message.end
-    _, _, protocol, _, flags = unpack(NHMSG, buffer, start, end)
-    attributes = Attributes(buffer, start + NHMSG.size, end, partly=True)
+    start = message.payload
+    _, _, protocol, _, flags = message.fixed(NHMSG)
+    attributes = message.attributes(NHMSG, partly=True)
     identity = attributes.u32(NHA_ID)
     if not identity:
         raise attributes.error or DecodeError("nexthop without an id", offset=start)
@@ -63,7 +58,7 @@ def decode_nexthop(buffer: bytes, message: Message) -> ZebraNexthop:
         if attributes.error:
             raise attributes.error
         if NHA_GROUP in attributes:
-            members = _members(buffer, *attributes.span(NHA_GROUP))
+            members = _members(message.buffer, *attributes.span(NHA_GROUP))
             if any(member == identity for member, _ in members):
                 raise DecodeError("nexthop group that contains itself", offset=start)
             resilient = attributes.u16(NHA_GROUP_TYPE) == NEXTHOP_GRP_TYPE_RES

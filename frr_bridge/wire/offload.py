@@ -10,16 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from dualpath.model.routes import U8, Family
+from dualpath.netlink.message import NLMSG_HDRLEN, RTATTR, attribute, encode_message
+from dualpath.netlink.numbers import NLM_F_REQUEST, RTA_DST, RTA_TABLE, RTM_NEWROUTE, RTN_UNICAST
 from frr_bridge.wire.fpm import frame
-from frr_bridge.wire.netlink import (
-    NLM_F_REQUEST,
-    NLMSG_HDRLEN,
-    RTATTR,
-    RTM_NEWROUTE,
-    attribute,
-    message,
-)
-from frr_bridge.wire.route import RTA_DST, RTA_TABLE, RTMSG, RTN_UNICAST
+from frr_bridge.wire.route import RTMSG
 
 RTM_F_OFFLOAD = 0x4000
 RTM_F_OFFLOAD_FAILED = 0x2000_0000
@@ -57,4 +51,4 @@ def _template(table: int, family: Family) -> bytes:
     body = RTMSG.pack(family, 0, 0, 0, small, 0, 0, RTN_UNICAST, 0)
     body += attribute(RTA_DST, bytes(family.width))
     body += attribute(RTA_TABLE, np.uint32(table).tobytes())
-    return frame(message(RTM_NEWROUTE, NLM_F_REQUEST, 0, body))
+    return frame(encode_message(RTM_NEWROUTE, NLM_F_REQUEST, 0, body))

@@ -10,41 +10,33 @@ from dataclasses import dataclass
 
 from dualpath.model.nexthops import NexthopType
 from dualpath.model.routes import Family
-from frr_bridge.errors import DecodeError
-from frr_bridge.wire.inline import Content, InlineNexthop, Unsupported, single, vni_of
-from frr_bridge.wire.netlink import (
+from dualpath.netlink.message import Attributes, DecodeError, Message, unpack
+from dualpath.netlink.numbers import (
     AF_INET,
     AF_INET6,
+    RTA_DST,
+    RTA_ENCAP,
+    RTA_ENCAP_TYPE,
+    RTA_GATEWAY,
+    RTA_MULTIPATH,
+    RTA_NH_ID,
+    RTA_OIF,
+    RTA_SRC,
+    RTA_TABLE,
+    RTA_VIA,
     RTM_DELROUTE,
+    RTN_BLACKHOLE,
+    RTN_PROHIBIT,
+    RTN_UNICAST,
+    RTN_UNREACHABLE,
     RTNH_F_ONLINK,
-    Attributes,
-    Message,
-    unpack,
 )
+from frr_bridge.wire.inline import Content, InlineNexthop, Unsupported, single, vni_of
 
 RTMSG = struct.Struct("=BBBBBBBBI")  # struct rtmsg in linux/rtnetlink.h
 RTNEXTHOP = struct.Struct("=HBBi")  # struct rtnexthop
 RTVIA = struct.Struct("=H")  # struct rtvia, without the address
 
-RTA_DST = 1
-RTA_SRC = 2
-RTA_OIF = 4
-RTA_GATEWAY = 5
-RTA_PRIORITY = 6
-RTA_PREFSRC = 7
-RTA_METRICS = 8
-RTA_MULTIPATH = 9
-RTA_TABLE = 15
-RTA_VIA = 18
-RTA_NEWDST = 19
-RTA_ENCAP_TYPE = 21
-RTA_ENCAP = 22
-RTA_NH_ID = 30
-
-RTN_UNICAST = 1
-RTN_BLACKHOLE = 6
-RTN_UNREACHABLE = 7
-RTN_PROHIBIT = 8
 
 DROPS = {
     RTN_BLACKHOLE: NexthopType.BLACKHOLE,
@@ -69,20 +61,18 @@ class ZebraRoute:
     nexthop: Content | None = None  # None with an id, and on a deletion
 
 
-def decode_route(buffer: bytes, message: Message) -> ZebraRoute:
+def decode_route(message: Message) -> ZebraRoute:
     """Decode the body of a route message whose family is AF_INET or AF_INET6.
 
     Raises DecodeError when it is not known which route it is about. If only the nexthop cannot
     be decoded, the route is returned with an `Unsupported` one.
     """
-    start, end = message.body, message.end
-    number, length, src_length, _, table, protocol, _, kind, flags = unpack(
-        RTMSG, buffer, start, end
-    )
+    start = message.payload
+    number, length, src_length, _, table, protocol, _, kind, flags = message.fixed(RTMSG)
     family = FAMILIES.get(number)
     if family is None:
         raise DecodeError("address family", offset=start)
-    attributes = Attributes(buffer, start + RTMSG.size, end, partly=True)
+    attributes = message.attributes(RTMSG, partly=True)
     if src_length or RTA_SRC in attributes:
         raise DecodeError("source-specific route", offset=start)
     prefix = _prefix(attributes, family, length, start)
@@ -91,7 +81,7 @@ def decode_route(buffer: bytes, message: Message) -> ZebraRoute:
         raise DecodeError("table 0", offset=start)
     if message.type == RTM_DELROUTE:
         return ZebraRoute(True, family, table, prefix, length, protocol)
-    identity, nexthop = _way(buffer, attributes, family, kind, flags, start)
+    identity, nexthop = _way(message.buffer, attributes, family, kind, flags, start)
     return ZebraRoute(False, family, table, prefix, length, protocol, identity, nexthop)
 
 

@@ -19,20 +19,8 @@ import numpy.typing as npt
 
 from dualpath.model.nexthops import FIRST_RESERVED, NexthopType
 from dualpath.model.routes import U8, U32, Family
-from frr_bridge.errors import DecodeError
-from frr_bridge.wire.inline import FPM_NH_ENCAP_VXLAN, MAX_VNI, VXLAN_VNI, InlineNexthop
-from frr_bridge.wire.netlink import (
-    NLMSG_HDRLEN,
-    RTATTR,
-    RTM_DELROUTE,
-    RTNH_F_ONLINK,
-    Message,
-    spans,
-    unpack,
-)
-from frr_bridge.wire.route import (
-    DROPS,
-    FAMILIES,
+from dualpath.netlink.message import NLMSG_HDRLEN, RTATTR, DecodeError, Message
+from dualpath.netlink.numbers import (
     RTA_DST,
     RTA_ENCAP,
     RTA_ENCAP_TYPE,
@@ -43,9 +31,12 @@ from frr_bridge.wire.route import (
     RTA_SRC,
     RTA_TABLE,
     RTA_VIA,
-    RTMSG,
+    RTM_DELROUTE,
     RTN_UNICAST,
+    RTNH_F_ONLINK,
 )
+from frr_bridge.wire.inline import FPM_NH_ENCAP_VXLAN, MAX_VNI, VXLAN_VNI, InlineNexthop
+from frr_bridge.wire.route import DROPS, FAMILIES, RTMSG
 
 Mask = npt.NDArray[np.bool_]
 Intern = Callable[[InlineNexthop], int]
@@ -176,16 +167,20 @@ def _hop(kind: NexthopType, gateway: bytes, oif: int, vni: int, onlink: int) -> 
     return InlineNexthop(kind, gateway, oif, vni, bool(onlink))
 
 
-def shape_of(buffer: bytes, message: Message) -> Shape | None:
+def shape_of(message: Message) -> Shape | None:
     """Return the shape of a route message, None when only the scalar decoder can take it."""
-    fields = unpack(RTMSG, buffer, message.body, message.end)
-    family = FAMILIES.get(fields[0])
+    buffer = message.buffer
+    family = FAMILIES.get(message.fixed(RTMSG)[0])
     if family is None:
         return None
     try:
-        attributes = list(spans(buffer, message.start + _ATTRIBUTES, message.end))
+        attributes = message.attributes(RTMSG).spans()
     except DecodeError:
         return None
+    if sum(end - start + 7 & ~3 for _, start, end in attributes) != (
+        message.end - message.start - _ATTRIBUTES
+    ):
+        return None  # two attributes of one type: only the last counts
     deleted = message.type == RTM_DELROUTE
     position: dict[int, int] = {}
     headers: list[tuple[int, int]] = []

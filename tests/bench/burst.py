@@ -11,11 +11,11 @@ import time
 
 from datapaths.linux.netns import entered
 from dualpath.model.kinds import Kind
+from dualpath.netlink.numbers import RTM_NEWNEIGH
 from frr_bridge import watch
 from frr_bridge.bridge import Bridge
 from frr_bridge.check import Check
 from frr_bridge.watch import Watch
-from frr_bridge.wire.netlink import RTM_NEWNEIGH
 from tests.fakes.netns import fresh, ip
 from tests.fakes.zebra import MemoryBus
 from tests.netns.test_burst import REMOTE, entries, index_of, macs, write

@@ -13,10 +13,10 @@ from collections.abc import Callable
 import numpy as np
 
 from dualpath.model.routes import U32
+from dualpath.netlink.numbers import RTNH_F_ONLINK
 from frr_bridge.wire.columns import decode
 from frr_bridge.wire.fpm import FpmFramer
 from frr_bridge.wire.inline import InlineNexthop
-from frr_bridge.wire.netlink import RTNH_F_ONLINK
 from tests.unit.frr_bridge.wire.build import (
     by_id,
     encap,

@@ -21,7 +21,7 @@ from pathlib import Path
 from controller.node.supervisor import PID_FILE
 from datapaths.kernel.channel import collect
 from datapaths.kernel.wire import neighbours
-from frr_bridge.wire.netlink import RTM_DELNEIGH, RTM_NEWNEIGH
+from dualpath.netlink.numbers import RTM_DELNEIGH, RTM_NEWNEIGH
 from tests.lab import manifests
 from tests.lab.fabric import Fabric, Pe
 from tests.lab.plan import L2_VNI, Topology

@@ -9,26 +9,22 @@ import struct
 from collections import deque
 from collections.abc import Callable
 
-from frr_bridge.wire.neighbor import (
+from dualpath.netlink.message import NLMSGHDR, Message, attribute, header
+from dualpath.netlink.numbers import (
+    AF_BRIDGE,
     NDA_DST,
     NDA_LLADDR,
-    NDMSG,
-    NTF_EXT_LEARNED,
-    NTF_SELF,
-    NUD_REACHABLE,
-)
-from frr_bridge.wire.netlink import (
-    AF_BRIDGE,
     NLM_F_MULTI,
     NLMSG_DONE,
     NLMSG_ERROR,
-    NLMSGHDR,
+    NTF_EXT_LEARNED,
+    NTF_SELF,
+    NUD_REACHABLE,
     RTM_GETNEIGH,
     RTM_NEWNEIGH,
-    Message,
-    attribute,
-    header,
 )
+from dualpath.netlink.socket import Notifications
+from frr_bridge.wire.neighbor import NDMSG
 
 Faults = Callable[[Message, bytes], list[bytes] | None]
 """Given a dump request: the datagrams to send instead of the reply, or None for the reply."""
@@ -66,7 +62,7 @@ def refusal(wanted: bytes, code: int) -> bytes:
 
 
 def is_fdb(asked: Message, wanted: bytes) -> bool:
-    return asked.type == RTM_GETNEIGH and wanted[asked.body] == AF_BRIDGE
+    return asked.type == RTM_GETNEIGH and wanted[asked.payload] == AF_BRIDGE
 
 
 class News(socket.socket):
@@ -91,14 +87,17 @@ class News(socket.socket):
             self.errors.append(OSError(errno.ENOBUFS, "No buffer space available"))
         self.congested = True
 
-    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
+    def recvmsg(  # type: ignore[override]  # as much of it as is used
+        self, bufsize: int
+    ) -> tuple[bytes, list[tuple[int, int, bytes]], int, tuple[int, int]]:
         if self.errors:
             raise self.errors.popleft()
         if not self.queue:
             raise BlockingIOError(errno.EAGAIN, "empty")
         datagram = self.queue.popleft()
         self.congested &= bool(self.queue)
-        return datagram[:bufsize]
+        flags = socket.MSG_TRUNC if len(datagram) > bufsize else 0
+        return datagram[:bufsize], [], flags, (0, 0)
 
     def close(self) -> None:
         self._theirs.close()
@@ -117,9 +116,9 @@ class FakeKernel:
         self._room = room
         self._ends: list[socket.socket] = []
 
-    def listen(self) -> socket.socket:
+    def listen(self) -> Notifications:
         self.news.append(News(self._room))
-        return self.news[-1]
+        return Notifications(self.news[-1], ())
 
     def add(self, *lasts: int) -> None:
         for last in lasts:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from frr_bridge.wire.link import LinkMessage
-from frr_bridge.wire.neighbor import (
+from dualpath.netlink.numbers import (
+    AF_BRIDGE,
+    AF_INET,
+    AF_INET6,
+    AF_UNSPEC,
     NTF_EXT_LEARNED,
     NTF_MASTER,
     NTF_SELF,
     NUD_NOARP,
     NUD_REACHABLE,
-    NeighborMessage,
 )
-from frr_bridge.wire.netlink import AF_BRIDGE, AF_INET, AF_INET6, AF_UNSPEC
+from frr_bridge.wire.link import LinkMessage
+from frr_bridge.wire.neighbor import NeighborMessage
 
 L3VNI, L2VNI = 100, 110
 RED, BR100, VX100, BR110, VX110, AC110, ETH1 = range(1, 8)

@@ -18,10 +18,9 @@ from pathlib import Path
 from unittest.mock import patch
 
 from dualpath.model.routes import U8, U32
-from frr_bridge.errors import FramingError
 from frr_bridge.wire import columns
 from frr_bridge.wire.columns import Decoded, TableRoutes, decode
-from frr_bridge.wire.fpm import HEADER, FpmFramer, Frames
+from frr_bridge.wire.fpm import HEADER, FpmFramer, Frames, FramingError
 from tests.unit.frr_bridge.wire.build import DictHandles
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "fpm"

@@ -18,33 +18,27 @@ from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import Mac
 from dualpath.model.links import Vni
 from dualpath.model.records import Key, Record
+from dualpath.netlink.message import answer, attribute, encode_message, messages
+from dualpath.netlink.numbers import (
+    AF_BRIDGE,
+    NDA_DST,
+    NDA_LLADDR,
+    NLM_F_ACK,
+    NLM_F_REQUEST,
+    NTF_EXT_LEARNED,
+    NTF_MASTER,
+    NTF_SELF,
+    NUD_REACHABLE,
+    RTM_DELNEIGH,
+    RTM_NEWNEIGH,
+)
 from dualpath.netlink.socket import Overrun
 from frr_bridge import watch as watch_module
 from frr_bridge.overlay.overlay import Overlay
 from frr_bridge.watch import Watch
 from frr_bridge.wire.link import LinkMessage
 from frr_bridge.wire.message import Other
-from frr_bridge.wire.neighbor import (
-    NDA_DST,
-    NDA_LLADDR,
-    NDMSG,
-    NTF_EXT_LEARNED,
-    NTF_MASTER,
-    NTF_SELF,
-    NUD_REACHABLE,
-    NeighborMessage,
-)
-from frr_bridge.wire.netlink import (
-    AF_BRIDGE,
-    NLM_F_ACK,
-    NLM_F_REQUEST,
-    NLMSG_ERROR,
-    RTM_DELNEIGH,
-    RTM_NEWNEIGH,
-    attribute,
-    message,
-    messages,
-)
+from frr_bridge.wire.neighbor import NDMSG, NeighborMessage
 from tests.fakes.batches import upsert
 from tests.fakes.netns import bridge, fresh, ip
 
@@ -77,7 +71,7 @@ def entries(kind: int, port: int, flags: int, addresses: Sequence[bytes]) -> lis
         acks = [0] * (len(part) - 1) + [NLM_F_ACK]
         writes.append(
             b"".join(
-                message(
+                encode_message(
                     kind,
                     NLM_F_REQUEST | create | ack,
                     1,
@@ -95,11 +89,9 @@ def write(netns: str, writes: list[bytes]) -> None:
         sock.bind((0, 0))
         for one in writes:
             sock.send(one)
-            (answer,) = messages(answered := sock.recv(1 << 16), 0, len(answered))
-            assert answer.type == NLMSG_ERROR
-            (code,) = struct.unpack_from("=i", answered, answer.body)
-            if code:
-                raise OSError(-code, os.strerror(-code))
+            [acknowledged] = messages(sock.recv(1 << 16))
+            if code := answer(acknowledged).errno:
+                raise OSError(code, os.strerror(code))
 
 
 def index_of(name: str, device: str) -> int:

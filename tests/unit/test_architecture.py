@@ -169,6 +169,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "frr_bridge": {
         "dualpath.bus",
+        "dualpath.netlink",
         "dualpath.process.backoff",
         "dualpath.process.lifetime",
         "dualpath.model",
@@ -180,7 +181,7 @@ ALLOWED: dict[str, set[str]] = {
         "datapaths.linux.netns",
         "frr_bridge.rights",
     },
-    "frr_bridge.wire": {"dualpath.model", "frr_bridge.errors"},
+    "frr_bridge.wire": {"dualpath.model", "dualpath.netlink"},
     "frr_bridge.__main__": {
         "dualpath.process.lifetime",
         "dualpath.process.logs",

@@ -7,8 +7,8 @@ from dataclasses import replace
 from dualpath.model import events
 from dualpath.model.kinds import Kind
 from dualpath.model.nexthops import Nexthop
+from dualpath.netlink.numbers import IFF_RUNNING, IFF_UP
 from frr_bridge.session import Input
-from frr_bridge.wire.link import IFF_RUNNING, IFF_UP
 from frr_bridge.wire.nexthop import ZebraNexthop
 from tests.fakes import shadow
 from tests.unit.frr_bridge.test_bridge import World, nexthop, route, world

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dualpath.model.nexthops import Nexthop, NexthopType
-from frr_bridge.errors import DecodeError
+from dualpath.netlink.message import DecodeError
 from frr_bridge.handles import NexthopHandles
 from frr_bridge.wire.inline import InlineNexthop, Unsupported
 

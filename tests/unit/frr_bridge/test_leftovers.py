@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 
 from dualpath.model.nexthops import Nexthop
+from dualpath.netlink.message import attribute
+from dualpath.netlink.numbers import RTA_GATEWAY
 from frr_bridge.session import Input
 from frr_bridge.wire.inline import InlineNexthop
 from frr_bridge.wire.link import LinkMessage
-from frr_bridge.wire.netlink import attribute
 from frr_bridge.wire.nexthop import ZebraNexthop
-from frr_bridge.wire.route import RTA_GATEWAY
 from tests.fakes import shadow
 from tests.unit.frr_bridge.test_bridge import World, nexthop, route, withdrawal, world
 from tests.unit.frr_bridge.test_lost_links import via

@@ -8,8 +8,8 @@ import pytest
 
 from dualpath.model.kinds import Kind
 from dualpath.model.nexthops import Nexthop, NexthopType
+from dualpath.netlink.numbers import IFF_LOWER_UP, IFF_RUNNING, IFF_UP
 from frr_bridge.wire.inline import InlineNexthop
-from frr_bridge.wire.link import IFF_LOWER_UP, IFF_RUNNING, IFF_UP
 from frr_bridge.wire.nexthop import ZebraNexthop
 from tests.fakes import shadow
 from tests.unit.frr_bridge.test_bridge import World, route

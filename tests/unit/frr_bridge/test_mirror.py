@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import socket
-import struct
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -13,18 +11,20 @@ import pytest
 from dualpath.model.events import Mirror
 from dualpath.model.layer2 import Mac, Neighbor
 from dualpath.model.routes import RTPROT_DUALPATH
-from frr_bridge.mirror import _RETRY_TICKS, ShadowMirror
-from frr_bridge.overlay.overlay import Overlay
-from frr_bridge.wire.link import IFF_UP
-from frr_bridge.wire.message import decode_message
-from frr_bridge.wire.neighbor import (
+from dualpath.netlink.message import header
+from dualpath.netlink.numbers import (
+    AF_BRIDGE,
+    AF_INET,
+    IFF_UP,
     NTF_EXT_LEARNED,
     NTF_MASTER,
     NTF_ROUTER,
     NUD_NOARP,
-    NeighborMessage,
 )
-from frr_bridge.wire.netlink import AF_BRIDGE, AF_INET, header
+from frr_bridge.mirror import _RETRY_TICKS, ShadowMirror
+from frr_bridge.overlay.overlay import Overlay
+from frr_bridge.wire.message import decode_message
+from frr_bridge.wire.neighbor import NeighborMessage
 from tests.fakes.recordlog import RecordLog
 from tests.fakes.shadow import (
     AC110,
@@ -46,7 +46,7 @@ ELSEWHERE = Mac(120, HOST_MAC)
 
 
 class FakeKernel:
-    """A netlink socket that remembers what is asked and answers with `error`."""
+    """Remembers the requests, and answers each with `error`."""
 
     def __init__(self) -> None:
         self.asked: list[NeighborMessage] = []
@@ -54,13 +54,11 @@ class FakeKernel:
 
     def close(self) -> None: ...
 
-    def send(self, data: bytes) -> None:
-        said = decode_message(data, header(data, 0, len(data)))
+    def errno_of(self, data: bytes) -> int:
+        said = decode_message(header(data, 0, len(data)))
         assert isinstance(said, NeighborMessage)
         self.asked.append(said)
-
-    def recv(self, _: int) -> bytes:
-        return bytes(16) + struct.pack("=i", -self.error)
+        return self.error
 
 
 class World:
@@ -68,8 +66,8 @@ class World:
         self.overlay = Overlay(RecordLog())
         self.mirror = ShadowMirror(self.overlay)
         self.kernel = FakeKernel()
-        self.mirror._kernel.close()
-        self.mirror._kernel = self.kernel  # type: ignore[assignment]  # as much of it as is used
+        self.mirror._requests.close()
+        self.mirror._requests = self.kernel  # type: ignore[assignment]  # as much of it as is used
 
     def links(self) -> None:
         for shadow in LINKS:
@@ -354,5 +352,5 @@ def test_our_own_row_is_no_remote_host_s_even_when_its_mac_is_remote(world: Worl
 
 def test_the_netlink_socket_is_a_real_one_outside_of_tests() -> None:
     made = ShadowMirror(Overlay(RecordLog()))
-    assert made._kernel.family == socket.AF_NETLINK
+    assert made._requests.port
     made.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import time
@@ -15,8 +16,8 @@ from dualpath.bus.subscriber import Subscriber
 from dualpath.model import events
 from dualpath.model.frr import FrrSettings, to_json
 from dualpath.model.nexthops import BLACKHOLE
+from dualpath.netlink.reply import IncompleteDump
 from frr_bridge import convergence, replay, runtime
-from frr_bridge.dump import DumpError
 from frr_bridge.frr_apply import FrrApply, FrrPaths
 from frr_bridge.frr_version import Version
 from frr_bridge.runtime import Runtime, Settings
@@ -290,7 +291,7 @@ async def test_frr_is_not_believed_before_its_namespace_was_read(
     readable = watch._dump_one
 
     async def refuse(what: str, wanted: bytes) -> None:
-        raise DumpError(f"{what}: the kernel refused it: ENOMEM")
+        raise IncompleteDump(errno.ENOMEM, f"{what}: the kernel refused the dump: ENOMEM")
 
     monkeypatch.setattr(watch, "_dump_one", refuse)
     watch._lost("a test")
@@ -453,8 +454,8 @@ async def test_an_end_closes_all_that_was_open(tmp_path: Path) -> None:
     await world.subscribe()
     await world.close()
     ended = world.runtime
-    assert ended._watch._news is not None
-    assert (ended._watch._news.fileno(), ended._mirror._kernel.fileno()) == (-1, -1)
+    assert ended._watch._notifications is not None
+    assert (ended._watch._notifications.fileno(), ended._mirror._requests.closed) == (-1, True)
     assert ended._bgpd._socket is None
     ended._say_alive()
     assert not world.failures

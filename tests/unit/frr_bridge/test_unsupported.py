@@ -9,41 +9,31 @@ import pytest
 
 from dualpath.model.kinds import Kind
 from dualpath.model.nexthops import NexthopType, unsupported_reason
-from frr_bridge.errors import DecodeError
-from frr_bridge.wire.inline import InlineNexthop, Unsupported
-from frr_bridge.wire.neighbor import (
+from dualpath.netlink.message import DecodeError, attribute, encode_message, header
+from dualpath.netlink.numbers import (
+    AF_BRIDGE,
+    AF_INET,
+    AF_INET6,
     NDA_DST,
     NDA_LLADDR,
     NDA_NH_ID,
     NDA_VLAN,
-    NDMSG,
-    NTF_EXT_LEARNED,
-    NTF_SELF,
-    NUD_REACHABLE,
-    NeighborMessage,
-    decode_neighbor,
-)
-from frr_bridge.wire.netlink import (
-    AF_BRIDGE,
-    AF_INET,
-    AF_INET6,
-    RTM_NEWNEIGH,
-    RTM_NEWNEXTHOP,
-    attribute,
-    header,
-    message,
-)
-from frr_bridge.wire.nexthop import (
     NHA_ENCAP,
     NHA_ENCAP_TYPE,
     NHA_GATEWAY,
     NHA_ID,
     NHA_OIF,
-    NHMSG,
-    ZebraNexthop,
-    decode_nexthop,
+    NTF_EXT_LEARNED,
+    NTF_SELF,
+    NUD_REACHABLE,
+    RTA_ENCAP,
+    RTA_ENCAP_TYPE,
+    RTM_NEWNEIGH,
+    RTM_NEWNEXTHOP,
 )
-from frr_bridge.wire.route import RTA_ENCAP, RTA_ENCAP_TYPE
+from frr_bridge.wire.inline import InlineNexthop, Unsupported
+from frr_bridge.wire.neighbor import NDMSG, NeighborMessage, decode_neighbor
+from frr_bridge.wire.nexthop import NHMSG, ZebraNexthop, decode_nexthop
 from tests.fakes import shadow
 from tests.fakes.logs import Written
 from tests.unit.frr_bridge.test_bridge import World, nexthop, route, world
@@ -135,8 +125,8 @@ def labelled(identity: int) -> ZebraNexthop:
     body = NHMSG.pack(2, 0, 11, 0, 0) + build.u32(NHA_ID, identity)
     body += attribute(NHA_GATEWAY, bytes([192, 168, 1, 9])) + build.u32(NHA_OIF, shadow.ETH1)
     body += attribute(NHA_ENCAP_TYPE, struct.pack("=H", 1)) + attribute(NHA_ENCAP, LABEL)
-    buffer = message(RTM_NEWNEXTHOP, 0, 0, body)
-    return decode_nexthop(buffer, header(buffer, 0, len(buffer)))
+    buffer = encode_message(RTM_NEWNEXTHOP, 0, 0, body)
+    return decode_nexthop(header(buffer, 0, len(buffer)))
 
 
 def nexthops(made: World) -> int:
@@ -225,8 +215,8 @@ def test_every_reason_keeps_its_text_through_an_identity() -> None:
 
 def entry(family: int, device: int, flags: int, *attributes: bytes) -> NeighborMessage:
     body = NDMSG.pack(family, 0, 0, device, NUD_REACHABLE, flags, 0) + b"".join(attributes)
-    buffer = message(RTM_NEWNEIGH, 0, 0, body)
-    return decode_neighbor(buffer, header(buffer, 0, len(buffer)))
+    buffer = encode_message(RTM_NEWNEIGH, 0, 0, body)
+    return decode_neighbor(header(buffer, 0, len(buffer)))
 
 
 MAC = attribute(NDA_LLADDR, shadow.HOST_MAC)

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from dualpath.model.nexthops import V4_MAPPED, Nexthop, NexthopType
+from dualpath.netlink.numbers import AF_BRIDGE, IFF_UP
 from frr_bridge.overlay.devices import Effect, ShadowDevices
 from frr_bridge.wire.inline import InlineNexthop
-from frr_bridge.wire.link import IFF_UP, LinkMessage
-from frr_bridge.wire.netlink import AF_BRIDGE
+from frr_bridge.wire.link import LinkMessage
 from tests.fakes.shadow import (
     AC110,
     BR100,

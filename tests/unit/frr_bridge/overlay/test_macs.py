@@ -8,7 +8,7 @@ import pytest
 
 from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import Mac, Neighbor
-from frr_bridge.wire.neighbor import NTF_STICKY
+from dualpath.netlink.numbers import NTF_STICKY
 from tests.fakes.shadow import (
     AC110,
     BR100,

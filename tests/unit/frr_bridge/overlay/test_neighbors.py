@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from dualpath.model.layer2 import Mac, Neighbor, RemoteVtep
 from dualpath.model.nexthops import V4_MAPPED
-from frr_bridge.wire.neighbor import NTF_EXT_LEARNED, NTF_ROUTER
+from dualpath.netlink.numbers import NTF_EXT_LEARNED, NTF_ROUTER
 from tests.fakes.shadow import (
     AC110,
     BR100,

@@ -11,11 +11,11 @@ from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import EthernetSegment, Mac, Neighbor
 from dualpath.model.nexthops import NexthopType
 from dualpath.model.records import Record
-from frr_bridge.errors import DecodeError
+from dualpath.netlink.message import DecodeError
+from dualpath.netlink.numbers import AF_BRIDGE, NTF_EXT_LEARNED, NTF_SELF
 from frr_bridge.session import Input
 from frr_bridge.wire.inline import InlineNexthop, Unsupported
-from frr_bridge.wire.neighbor import NTF_EXT_LEARNED, NTF_SELF, NeighborMessage
-from frr_bridge.wire.netlink import AF_BRIDGE
+from frr_bridge.wire.neighbor import NeighborMessage
 from frr_bridge.wire.nexthop import ZebraNexthop
 from tests.fakes import shadow
 from tests.fakes.shadow import BR110, HOST, HOST_MAC, L2VNI, OTHER_VTEP, VTEP, VX110

@@ -7,17 +7,10 @@ import struct
 import numpy as np
 
 from dualpath.model.routes import U32
-from frr_bridge.wire.fpm import frame
-from frr_bridge.wire.inline import FPM_NH_ENCAP_VXLAN, VXLAN_VNI, InlineNexthop
-from frr_bridge.wire.netlink import (
+from dualpath.netlink.message import attribute, encode_message
+from dualpath.netlink.numbers import (
     AF_INET,
     NLA_F_NESTED,
-    RTM_DELROUTE,
-    RTM_NEWROUTE,
-    attribute,
-    message,
-)
-from frr_bridge.wire.route import (
     RTA_DST,
     RTA_ENCAP,
     RTA_ENCAP_TYPE,
@@ -27,10 +20,13 @@ from frr_bridge.wire.route import (
     RTA_OIF,
     RTA_PRIORITY,
     RTA_TABLE,
-    RTMSG,
+    RTM_DELROUTE,
+    RTM_NEWROUTE,
     RTN_UNICAST,
-    RTNEXTHOP,
 )
+from frr_bridge.wire.fpm import frame
+from frr_bridge.wire.inline import FPM_NH_ENCAP_VXLAN, VXLAN_VNI, InlineNexthop
+from frr_bridge.wire.route import RTMSG, RTNEXTHOP
 
 METRIC = 20
 
@@ -79,13 +75,13 @@ def route(
     flags: int = 0,
 ) -> bytes:
     """Return RTM_NEWROUTE; `nexthop` is the attributes that zebra puts at the end."""
-    return message(
+    return encode_message(
         RTM_NEWROUTE, 0x501, 0, _body(prefix, length, table, protocol, kind, flags) + nexthop
     )
 
 
 def withdrawal(prefix: bytes, length: int, *, table: int = 254, protocol: int = 186) -> bytes:
-    return message(RTM_DELROUTE, 0x401, 0, _body(prefix, length, table, protocol, 0, 0))
+    return encode_message(RTM_DELROUTE, 0x401, 0, _body(prefix, length, table, protocol, 0, 0))
 
 
 def _body(prefix: bytes, length: int, table: int, protocol: int, kind: int, flags: int) -> bytes:

@@ -11,18 +11,11 @@ from hypothesis import strategies as st
 
 from dualpath.model.nexthops import BLACKHOLE, FIRST_RESERVED, UNREACHABLE
 from dualpath.model.routes import Family, Op
-from frr_bridge.wire import columns, shape
-from frr_bridge.wire.columns import Decoded, decode
-from frr_bridge.wire.fpm import FpmFramer, frame
-from frr_bridge.wire.netlink import (
+from dualpath.netlink.message import attribute, encode_message
+from dualpath.netlink.numbers import (
+    NHA_ID,
+    NHA_OIF,
     NLA_F_NESTED,
-    RTM_NEWNEXTHOP,
-    RTM_NEWROUTE,
-    attribute,
-    message,
-)
-from frr_bridge.wire.nexthop import NHA_ID, NHA_OIF, NHMSG
-from frr_bridge.wire.route import (
     RTA_DST,
     RTA_ENCAP,
     RTA_ENCAP_TYPE,
@@ -30,8 +23,14 @@ from frr_bridge.wire.route import (
     RTA_PREFSRC,
     RTA_SRC,
     RTA_TABLE,
-    RTMSG,
+    RTM_NEWNEXTHOP,
+    RTM_NEWROUTE,
 )
+from frr_bridge.wire import columns, shape
+from frr_bridge.wire.columns import Decoded, decode
+from frr_bridge.wire.fpm import FpmFramer, frame
+from frr_bridge.wire.nexthop import NHMSG
+from frr_bridge.wire.route import RTMSG
 from tests.unit.frr_bridge.wire import real
 from tests.unit.frr_bridge.wire.build import (
     DictHandles,
@@ -115,17 +114,19 @@ def routes(width: int) -> st.SearchStrategy[bytes]:
 
 
 def raw(attributes: bytes, src: int = 0) -> bytes:
-    return message(RTM_NEWROUTE, 0, 0, RTMSG.pack(2, 8, src, 0, 254, 1, 0, 1, 0) + attributes)
+    return encode_message(
+        RTM_NEWROUTE, 0, 0, RTMSG.pack(2, 8, src, 0, 254, 1, 0, 1, 0) + attributes
+    )
 
 
 odd = st.one_of(
     st.just(real.octets(real.NEWNEXTHOP)[4:]),
-    st.just(message(99, 0, 0, bytes(20))),
+    st.just(encode_message(99, 0, 0, bytes(20))),
     st.just(raw(by_id(1))),
     st.just(raw(attribute(RTA_DST, bytes(4)) + by_id(1), src=8)),
     st.just(raw(attribute(RTA_DST, bytes(4)) + attribute(RTA_SRC, bytes(4)) + by_id(1))),
     st.just(raw(attribute(RTA_DST, bytes(4)) + u32(RTA_TABLE, 7) + by_id(1) + by_id(2))),
-    st.binary(max_size=60).map(lambda body: message(RTM_NEWROUTE, 0, 0, b"\2" + body)),
+    st.binary(max_size=60).map(lambda body: encode_message(RTM_NEWROUTE, 0, 0, b"\2" + body)),
     st.binary(max_size=40),
 )
 payload = st.lists(st.one_of(routes(4), routes(4), routes(16), odd), min_size=1, max_size=3)
@@ -249,7 +250,9 @@ def test_a_bad_length_loses_the_rest_of_its_frame_only(count: int) -> None:
 
 def test_errors_and_others_are_in_the_order_of_the_stream() -> None:
     hops = [
-        message(RTM_NEWNEXTHOP, 0, 0, NHMSG.pack(2, 0, 11, 0, 0) + u32(NHA_ID, i) + u32(NHA_OIF, 1))
+        encode_message(
+            RTM_NEWNEXTHOP, 0, 0, NHMSG.pack(2, 0, 11, 0, 0) + u32(NHA_ID, i) + u32(NHA_OIF, 1)
+        )
         for i in range(1, MANY)
     ]
     made = [m for hop in hops for m in (hop, route(bytes(4), 33), route(bytes(4), 8, by_id(1)))]
@@ -261,7 +264,7 @@ def test_errors_and_others_are_in_the_order_of_the_stream() -> None:
 
 
 def test_types_that_say_nothing_are_counted() -> None:
-    assert taken(frames(message(36, 0, 0, b""))).ignored == 1
+    assert taken(frames(encode_message(36, 0, 0, b""))).ignored == 1
 
 
 @pytest.mark.parametrize("stream", [b"", frame(b"") * MANY, frame(b"") * 3])

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frr_bridge.errors import FramingError
 from frr_bridge.wire import fpm
-from frr_bridge.wire.fpm import FpmFramer, frame, scan
+from frr_bridge.wire.fpm import FpmFramer, FramingError, frame, scan
 from tests.unit.frr_bridge.wire.build import by_id, frames, gateway, route, withdrawal
 
 STREAM = frames(

@@ -4,19 +4,19 @@ import struct
 
 import pytest
 
-from frr_bridge.errors import DecodeError
-from frr_bridge.wire.lsp import LspMessage, LspNexthop
-from frr_bridge.wire.message import decode_message
-from frr_bridge.wire.netlink import (
+from dualpath.netlink.message import DecodeError, attribute, encode_message, header
+from dualpath.netlink.numbers import (
     AF_INET,
     AF_MPLS,
+    RTA_DST,
+    RTA_NEWDST,
+    RTA_VIA,
     RTM_DELROUTE,
     RTM_NEWROUTE,
-    attribute,
-    header,
-    message,
 )
-from frr_bridge.wire.route import RTA_DST, RTA_NEWDST, RTA_VIA, RTMSG
+from frr_bridge.wire.lsp import LspMessage, LspNexthop
+from frr_bridge.wire.message import decode_message
+from frr_bridge.wire.route import RTMSG
 from tests.unit.frr_bridge.wire.build import device, multipath
 
 VIA = attribute(RTA_VIA, struct.pack("=H", AF_INET) + bytes([10, 0, 0, 1]))
@@ -30,8 +30,10 @@ def stack(kind: int, *labels: int) -> bytes:
 
 
 def decoded(attributes: bytes, kind: int = RTM_NEWROUTE) -> object:
-    buffer = message(kind, 0, 0, RTMSG.pack(AF_MPLS, 20, 0, 0, 254, 186, 0, 1, 0) + attributes)
-    return decode_message(buffer, header(buffer, 0, len(buffer)))
+    buffer = encode_message(
+        kind, 0, 0, RTMSG.pack(AF_MPLS, 20, 0, 0, 254, 186, 0, 1, 0) + attributes
+    )
+    return decode_message(header(buffer, 0, len(buffer)))
 
 
 def test_a_swap() -> None:

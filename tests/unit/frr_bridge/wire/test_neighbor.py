@@ -4,9 +4,11 @@ import struct
 
 import pytest
 
-from frr_bridge.errors import DecodeError
-from frr_bridge.wire.message import decode_message
-from frr_bridge.wire.neighbor import (
+from dualpath.netlink.message import DecodeError, attribute, encode_message, header
+from dualpath.netlink.numbers import (
+    AF_BRIDGE,
+    AF_INET,
+    AF_INET6,
     NDA_DST,
     NDA_FLAGS_EXT,
     NDA_IFINDEX,
@@ -17,24 +19,16 @@ from frr_bridge.wire.neighbor import (
     NDA_SRC_VNI,
     NDA_VLAN,
     NDA_VNI,
-    NDMSG,
     NTF_EXT_LEARNED,
     NTF_ROUTER,
     NTF_SELF,
     NUD_NOARP,
     NUD_PERMANENT,
     NUD_REACHABLE,
-    NeighborMessage,
-)
-from frr_bridge.wire.netlink import (
-    AF_BRIDGE,
-    AF_INET,
-    AF_INET6,
     RTM_NEWNEIGH,
-    attribute,
-    header,
-    message,
 )
+from frr_bridge.wire.message import decode_message
+from frr_bridge.wire.neighbor import NDMSG, NeighborMessage
 from tests.unit.frr_bridge.wire import real
 from tests.unit.frr_bridge.wire.build import u32
 
@@ -71,8 +65,10 @@ REAL = {
 
 
 def decoded(family: int, attributes: bytes) -> object:
-    buffer = message(RTM_NEWNEIGH, 0, 0, NDMSG.pack(family, 0, 0, 7, 2, 0x16, 1) + attributes)
-    return decode_message(buffer, header(buffer, 0, len(buffer)))
+    buffer = encode_message(
+        RTM_NEWNEIGH, 0, 0, NDMSG.pack(family, 0, 0, 7, 2, 0x16, 1) + attributes
+    )
+    return decode_message(header(buffer, 0, len(buffer)))
 
 
 @pytest.mark.parametrize("text", REAL)

@@ -5,11 +5,8 @@ import struct
 import pytest
 
 from dualpath.model.nexthops import NexthopType
-from frr_bridge.errors import DecodeError
-from frr_bridge.wire.inline import InlineNexthop, Unsupported
-from frr_bridge.wire.message import decode_message
-from frr_bridge.wire.netlink import RTM_NEWNEXTHOP, attribute, header, message
-from frr_bridge.wire.nexthop import (
+from dualpath.netlink.message import DecodeError, attribute, encode_message, header
+from dualpath.netlink.numbers import (
     NHA_ENCAP,
     NHA_ENCAP_TYPE,
     NHA_FDB,
@@ -18,9 +15,11 @@ from frr_bridge.wire.nexthop import (
     NHA_GROUP_TYPE,
     NHA_ID,
     NHA_OIF,
-    NHMSG,
-    ZebraNexthop,
+    RTM_NEWNEXTHOP,
 )
+from frr_bridge.wire.inline import InlineNexthop, Unsupported
+from frr_bridge.wire.message import decode_message
+from frr_bridge.wire.nexthop import NHMSG, ZebraNexthop
 from tests.unit.frr_bridge.wire import real
 from tests.unit.frr_bridge.wire.build import u32
 
@@ -39,8 +38,8 @@ REAL = {
 
 
 def decoded(attributes: bytes) -> object:
-    buffer = message(RTM_NEWNEXTHOP, 0, 0, NHMSG.pack(2, 0, 11, 0, 0) + attributes)
-    return decode_message(buffer, header(buffer, 0, len(buffer)))
+    buffer = encode_message(RTM_NEWNEXTHOP, 0, 0, NHMSG.pack(2, 0, 11, 0, 0) + attributes)
+    return decode_message(header(buffer, 0, len(buffer)))
 
 
 @pytest.mark.parametrize("text", REAL)

@@ -8,16 +8,9 @@ import pytest
 
 from dualpath.model.nexthops import NexthopType
 from dualpath.model.routes import Family
-from frr_bridge.errors import DecodeError
-from frr_bridge.wire.inline import Content, InlineNexthop, Unsupported
-from frr_bridge.wire.message import decode_message
-from frr_bridge.wire.netlink import (
+from dualpath.netlink.message import DecodeError, attribute, header
+from dualpath.netlink.numbers import (
     AF_INET6,
-    RTNH_F_ONLINK,
-    attribute,
-    header,
-)
-from frr_bridge.wire.route import (
     RTA_DST,
     RTA_ENCAP,
     RTA_ENCAP_TYPE,
@@ -28,8 +21,11 @@ from frr_bridge.wire.route import (
     RTA_SRC,
     RTA_TABLE,
     RTA_VIA,
-    ZebraRoute,
+    RTNH_F_ONLINK,
 )
+from frr_bridge.wire.inline import Content, InlineNexthop, Unsupported
+from frr_bridge.wire.message import decode_message
+from frr_bridge.wire.route import ZebraRoute
 from tests.unit.frr_bridge.wire import real
 from tests.unit.frr_bridge.wire.build import (
     by_id,
@@ -51,7 +47,7 @@ def packed(text: str) -> bytes:
 
 
 def decoded(message: bytes) -> ZebraRoute:
-    value = decode_message(message, header(message, 0, len(message)))
+    value = decode_message(header(message, 0, len(message)))
     assert isinstance(value, ZebraRoute)
     return value
 
@@ -228,7 +224,7 @@ def test_a_deletion_with_bad_attributes_is_a_deletion() -> None:
 
 @pytest.mark.parametrize("text", REAL)
 def test_truncated_messages_are_refused_or_decoded(text: str) -> None:
-    buffer, message = real.opened(text)
+    message = real.opened(text)
     for end in range(message.start, message.end):
         with contextlib.suppress(DecodeError):
-            decode_message(buffer[:end], message._replace(end=end))
+            decode_message(message._replace(end=end))
