@@ -18,6 +18,11 @@ MESSAGE_LENGTH = 400
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--tally", metavar="DIRECTORY", help="leave every test's outcome there")
+    parser.addoption(
+        "--not-run-in",
+        metavar="DIRECTORY",
+        help="run only the tests that a tally there does not show as run",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -30,6 +35,15 @@ def read(directory: Path) -> list[Test]:
     """Return what the runs that wrote to `directory` saw, in no particular order."""
     rows = [row for file in directory.glob("*.json") for row in json.loads(file.read_text())]
     return [Test(name, Outcome(outcome), reason, took) for name, outcome, reason, took in rows]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    directory = config.getoption("not_run_in")
+    if directory is None:
+        return
+    ran = {test.name for test in read(Path(directory)) if test.outcome is not Outcome.SKIPPED}
+    config.hook.pytest_deselected(items=[item for item in items if item.nodeid in ran])
+    items[:] = [item for item in items if item.nodeid not in ran]
 
 
 class Tally:
