@@ -94,10 +94,10 @@ def down(
 
 def _end_bridge(state_dir: Path) -> None:
     """End a frr-bridge that a killed controller left."""
-    from controller.node.supervisor import running
+    from controller.node.supervisor import bridge_of
 
-    if pid := running(state_dir):
-        os.kill(pid, signal.SIGTERM)
+    if bridge := bridge_of(state_dir):
+        bridge.send_signal(signal.SIGTERM)
 
 
 def _show(steps: Iterable[Step], output: Output) -> None:

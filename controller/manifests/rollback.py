@@ -7,16 +7,14 @@ home that the change took: a controller puts the former manifest back, this is f
 from __future__ import annotations
 
 import logging
-import os
 import signal
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from controller.manifests import kept, trial
 from controller.manifests.trial import Trial
 from controller.node import footprint
-from controller.node.supervisor import running
+from controller.node.supervisor import bridge_of
 from controller.node.teardown import Step, given_back, undone
 from datapaths.linux import netns
 from datapaths.linux.quiet import keep_tcp_quiet
@@ -62,7 +60,6 @@ def _steps(state_dir: Path, found: Trial) -> Iterator[Step]:
     if not found.first:
         yield from given_back(left, found.keeps)
         return
-    if pid := running(state_dir):
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
+    if bridge := bridge_of(state_dir):
+        bridge.send_signal(signal.SIGTERM)
     yield from undone(left)

@@ -1,14 +1,13 @@
-"""Outlives the controller while a change is on trial, and takes it back when that is dead.
+"""Rolls back a change on trial if the controller cannot: a process that outlives the controller.
 
-A process of its own in a session of its own: neither SIGKILL of the controller nor the end of the
-SSH session in which it was started reaches it. It ends when nothing is on trial any more. A live
-controller takes a change back itself; one that has not done so after a while hangs, and is killed.
+It has a session of its own, so neither a SIGKILL of the controller nor the end of the SSH session
+that started the controller reaches it. It ends when nothing is on trial any more. A live controller
+rolls back a change itself; one that has not done so 30 s after the deadline hangs, and is killed.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from controller.manifests.rollback import roll_back
 from controller.manifests.trial import Trial
 from dualpath.process import logs, options
 from dualpath.process.lock import Held, alone, is_held
+from dualpath.process.pidfd import Process
 
 log = logging.getLogger("controller.manifests.watchdog")  # also when it is run as a program
 
@@ -31,7 +31,7 @@ PATIENCE_S = 30.0  # for a live controller, after the deadline
 
 
 def start(state_dir: Path, log_level: str, log_format: str) -> subprocess.Popen[bytes]:
-    """Start one. Raises OSError."""
+    """Start a watchdog. Raises OSError."""
     command = [sys.executable, "-P", "-m", "controller.manifests.watchdog"]
     options = [f"--state-dir={state_dir}", f"--log-level={log_level}", f"--log-format={log_format}"]
     return subprocess.Popen(
@@ -48,34 +48,38 @@ def runs(state_dir: Path) -> bool:
 
 
 def watch(state_dir: Path) -> None:
-    """Return when nothing is on trial any more, by whomever."""
+    """Return when nothing is on trial any more, whoever ended the trial."""
+    controller: Process | None = None
     while (found := trial.read(state_dir)) is not None and not found.confirmed:
+        if controller is None or controller.pid != found.pid:
+            controller = _controller(found.pid)
         at = trial.now()
         if at >= found.deadline:
-            _overdue(state_dir, found, at)
+            _overdue(state_dir, found, controller, at)
         time.sleep(LOOK_S)
 
 
-def _overdue(state_dir: Path, found: Trial, at: float) -> None:
+def _controller(pid: int) -> Process | None:
+    """Return the controller that has just written its pid into the trial; None if it is dead."""
+    with suppress(OSError):
+        if b"controller" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            return Process(pid)
+    return None
+
+
+def _overdue(state_dir: Path, found: Trial, controller: Process | None, at: float) -> None:
     try:
         with alone(state_dir / CONTROLLER_LOCK):
             roll_back(state_dir)
     except Held:
-        if at >= found.deadline + PATIENCE_S:
-            _kill(found.pid)
-
-
-def _kill(pid: int) -> None:
-    """Kill the controller that hangs, and nobody who got its number since."""
-    with suppress(OSError):
-        if b"controller" in Path(f"/proc/{pid}/cmdline").read_bytes():
-            log.error("controller, pid %d, did not take the change back: killing it", pid)
-            os.kill(pid, signal.SIGKILL)
+        if controller and at >= found.deadline + PATIENCE_S:
+            log.error("controller, pid %d, did not roll back the change: killing it", found.pid)
+            controller.send_signal(signal.SIGKILL)
 
 
 def main() -> None:
     parser = options.Parser(
-        prog="watchdog", description="Takes an unconfirmed change back when the controller died."
+        prog="watchdog", description="Rolls back an unconfirmed change when the controller died."
     )
     parser.add_argument("--state-dir", type=options.state_dir, metavar="PATH", required=True)
     logs.add_options(parser.add_argument)

@@ -1,7 +1,10 @@
-"""Keeps processes running: starts them, starts them again, and ends them with us.
+"""Keeps the programs running that the controller starts, and ends them with the controller.
 
-A bridge that an earlier controller left behind is taken over as it is: it knows everything, and
-starting another would only make zebra repeat itself. Other children end when we do, however we do.
+frr-bridge is different: it outlives a controller that was killed, and the next controller takes it
+over. It holds everything that FRR announced; a new one would need a replay. It is found by the
+socket of the bus, on which it listens (see `dualpath.process.pidfd`). A bridge that has not come
+so far yet is not found: the one that we start beside it ends, as `bus.lock` is held, and we look
+again.
 """
 
 from __future__ import annotations
@@ -17,26 +20,31 @@ from contextlib import suppress
 from pathlib import Path
 
 from controller.settings import Settings
+from dualpath.process import options
 from dualpath.process.backoff import Backoff
+from dualpath.process.pidfd import Process, listener
 
 log = logging.getLogger(__name__)
 
-PID_FILE = "bridge.pid"  # in the state directory
-
-_AGAIN_S = 0.5
+_RESTART_S = 0.5
 _END_S = 3.0
+_STEADY_S = 10.0  # after a run this long, the next start need not wait longer
 _MOST_PAUSE_S = 8.0
-_STEADY_S = 10.0  # a program that ran for so long restarts after _AGAIN_S
-_PATIENCE_S = 5.0  # with a bridge that is not our child and says nothing
+_PATIENCE_S = 5.0  # with a bridge that was taken over and does not answer
 
 
-def written(options: Mapping[str, object]) -> list[str]:
-    """Return options as words of a command line; one with an empty value is left out."""
-    return [f"--{name}={value}" for name, value in options.items() if str(value)]
+def as_options(values: Mapping[str, object]) -> list[str]:
+    """Return values as command-line options; an empty value is left out."""
+    return [f"--{name}={value}" for name, value in values.items() if str(value)]
+
+
+def bridge_of(state_dir: Path) -> Process | None:
+    """Return the frr-bridge that listens in a state directory, whoever started it."""
+    return listener(state_dir / options.BUS)
 
 
 class Useless(Exception):
-    """A child can never work here; it said itself why, so that there is no more to say."""
+    """A child can never work here. It has logged why."""
 
 
 class BridgeSupervisor:
@@ -47,71 +55,56 @@ class BridgeSupervisor:
         self._netns = netns
         self._silent = silent
         self._child: asyncio.subprocess.Process | None = None
-        self._pid_file = settings.state_dir / PID_FILE
-        self._noted = True
+        self._adopted: Process | None = None
         self._backoff = _backoff()
 
     async def run(self) -> None:
         """Keep a bridge running until cancelled, and end it then."""
         try:
             while True:
-                pause_s = _AGAIN_S
-                if not await self._taken_over():
+                pause_s = _RESTART_S
+                if adopted := bridge_of(self._settings.state_dir):
+                    await self._watch(adopted)
+                else:
                     pause_s = await self._run_child()
                 await asyncio.sleep(pause_s)
         finally:
             await self.end()
 
-    def note_again(self) -> bool:
-        """Write down our bridge's pid where somebody removed it; tell whether it was."""
-        if not self._child or self._pid_file.exists():
-            return False
-        self._note(self._child.pid)
-        return self._pid_file.exists()
-
     async def end(self) -> None:
-        """End the bridge: with us, or because its namespace was made anew."""
-        pid = self._child.pid if self._child else running(self._settings.state_dir)
-        if not pid:
-            return
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
-            for _ in range(int(_END_S / 0.05)):
-                await asyncio.sleep(0.05)
-                if not _alive(pid):
-                    return
-            os.kill(pid, signal.SIGKILL)
+        """End the bridge: the controller ends, or the bridge's namespace was replaced."""
+        if self._child:
+            await _end(self._child)
+        elif found := self._adopted or bridge_of(self._settings.state_dir):
+            await _end_adopted(found)
 
-    async def _taken_over(self) -> bool:
-        """Wait while a bridge that is not our child lives; False when there is none."""
-        pid = running(self._settings.state_dir)
-        if not pid or self._child:
-            return False
-        log.info("taking over frr-bridge, pid %d", pid)
+    async def _watch(self, bridge: Process) -> None:
+        """Return when a bridge of an earlier controller has ended; end one that does not answer."""
+        self._adopted = bridge
+        log.info("taking over frr-bridge, pid %d", bridge.pid)
         silent_s = 0.0  # at first we have not even asked it
-        while _alive(pid) and silent_s < _PATIENCE_S:
-            await asyncio.sleep(_AGAIN_S)
-            silent_s = silent_s + _AGAIN_S if self._silent() else 0.0
-        if _alive(pid):
-            log.warning("frr-bridge, pid %d, does not answer; ending it", pid)
-            await self.end()
-        return True
+        while silent_s < _PATIENCE_S:
+            if await _ends_within(bridge, _RESTART_S):
+                break
+            silent_s = silent_s + _RESTART_S if self._silent() else 0.0
+        else:
+            log.warning("frr-bridge, pid %d, does not answer; ending it", bridge.pid)
+            await _end_adopted(bridge)
+        self._adopted = None
 
     async def _run_child(self) -> float:
-        """Start a bridge and outlive it; return the pause before the next."""
+        """Start a bridge and wait for its end; return the pause before the next start."""
         began = time.monotonic()
         self._child = await self._start()
-        self._note(self._child.pid)
         code = await self._child.wait()
         self._child = None
-        self._note(0)
         pause_s = self._backoff.after(time.monotonic() - began)
-        log.warning("frr-bridge ended with %d; starting it again in %.1f s", code, pause_s)
+        log.warning("frr-bridge ended with %d; restarting it in %.1f s", code, pause_s)
         return pause_s
 
     async def _start(self) -> asyncio.subprocess.Process:
         settings = self._settings
-        options = {
+        values = {
             "netns": self._netns,
             "fpm": settings.fpm,
             "state-dir": settings.state_dir,
@@ -122,36 +115,18 @@ class BridgeSupervisor:
         }
         return await asyncio.create_subprocess_exec(
             sys.executable,
-            "-P",  # what lies in the current directory is not ours
+            "-P",  # no module is taken from the current directory
             "-m",
             "frr_bridge",
-            *written(options),
-            start_new_session=True,  # a terminal's ^C is for us to pass on
+            *as_options(values),
+            start_new_session=True,  # a terminal sends ^C to us only; we end the child
         )
-
-    def _note(self, pid: int) -> None:
-        """Tell a controller after us of the bridge, 0 is none; a full directory costs only that."""
-        try:
-            if pid:
-                self._pid_file.write_text(f"{pid}\n")
-            else:
-                self._pid_file.unlink(missing_ok=True)
-        except OSError as error:
-            if self._noted:
-                log.warning(
-                    "%s: %s; make it writable: what is restarted here needs it",
-                    self._pid_file,
-                    error.strerror,
-                )
-            self._noted = False
-        else:
-            self._noted = True
 
 
 class Child:
     """Keeps a program running that ends when its standard input does.
 
-    `ready` returns when there is what the program needs at its start.
+    `ready` returns when what the program needs at its start is available.
     """
 
     def __init__(
@@ -165,7 +140,7 @@ class Child:
         self._ready = ready
 
     async def run(self) -> None:
-        """Go on until cancelled, and end it then.
+        """Keep it running until cancelled, and end it then.
 
         Raises Useless when it ends with EX_CONFIG.
         """
@@ -174,18 +149,18 @@ class Child:
             if self._ready:
                 await self._ready()
             began = time.monotonic()
-            code = await self._life()
+            code = await self._run_once()
             if code == os.EX_CONFIG:
                 raise Useless(self._name)
             pause_s = backoff.after(time.monotonic() - began)
-            log.warning("%s ended with %d; starting it again in %.1f s", self._name, code, pause_s)
+            log.warning("%s ended with %d; restarting it in %.1f s", self._name, code, pause_s)
             await asyncio.sleep(pause_s)
 
-    async def _life(self) -> int:
+    async def _run_once(self) -> int:
         child = await asyncio.create_subprocess_exec(
             *self._command,
             stdin=asyncio.subprocess.PIPE,
-            start_new_session=True,  # a terminal's ^C is for us to pass on
+            start_new_session=True,  # a terminal sends ^C to us only; we end the child
         )
         try:
             return await child.wait()
@@ -195,7 +170,7 @@ class Child:
 
 
 def _backoff() -> Backoff:
-    return Backoff(_AGAIN_S, _MOST_PAUSE_S, steady_s=_STEADY_S)
+    return Backoff(_RESTART_S, _MOST_PAUSE_S, steady_s=_STEADY_S)
 
 
 async def _end(child: asyncio.subprocess.Process) -> None:
@@ -209,19 +184,14 @@ async def _end(child: asyncio.subprocess.Process) -> None:
             await child.wait()
 
 
-def running(state_dir: Path) -> int:
-    """Return the pid of a bridge that still runs, or 0."""
-    try:
-        pid = int((state_dir / PID_FILE).read_text())
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
-    except (OSError, ValueError):
-        return 0
-    return pid if b"frr_bridge" in command else 0
+async def _end_adopted(bridge: Process) -> None:
+    bridge.send_signal(signal.SIGTERM)
+    if not await _ends_within(bridge, _END_S):
+        bridge.send_signal(signal.SIGKILL)
 
 
-def _alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
+async def _ends_within(process: Process, time_limit_s: float) -> bool:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(time_limit_s):
+            await process.wait()
+    return process.ended

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from controller.node.provision import PortTwins, Spaces
-from controller.node.supervisor import Child, written
+from controller.node.supervisor import Child, as_options
 from controller.settings import Settings
 from datapaths.base import Datapath, Unavailable
 from datapaths.grout.ports.twins import GroutTwins
@@ -104,7 +104,7 @@ def _agent(settings: Settings, spaces: Spaces, host: str, listen: str) -> tuple[
         "-P",
         "-m",
         "datapaths.grout.agent",
-        *written(
+        *as_options(
             {
                 "grout-sock": settings.grout.sock,
                 "netns": spaces.forwarding,

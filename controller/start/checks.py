@@ -13,7 +13,7 @@ from controller.intent.node import Namespaces
 from controller.intent.schema import Resources
 from controller.manifests.source import Manifests
 from controller.node.provision import Spaces
-from controller.node.supervisor import running
+from controller.node.supervisor import bridge_of
 from controller.settings import Settings
 from datapaths.linux import netns
 from dualpath.process.options import DEFAULT_NETNS
@@ -110,7 +110,7 @@ def check_state_dir(settings: Settings) -> None:
 
 def _check_fpm(settings: Settings, control: str) -> None:
     """Refuse a port that somebody has, unless that is a bridge to take over."""
-    if running(settings.state_dir):
+    if bridge_of(settings.state_dir):
         return
     host, port = settings.fpm_address
     if not netns.exists(control):

@@ -89,7 +89,7 @@ class Daemon:
         self._no_answer = ""  # why the datapath could not be adopted yet
         self._supervisor = BridgeSupervisor(settings, spaces.control, silent=self._silent)
         kept = (manifests.keep_again,) if manifests else ()
-        notes = (*backend.notes, self._supervisor.note_again, *kept)
+        notes = (*backend.notes, *kept)
         self.directory = StateDirectory(settings.state_dir, notes)
         self._namespaces = NamespaceKeeper(spaces, self._namespace_renewed)
         self._manifests = manifests

@@ -8,11 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import select
 import shutil
 import signal
-import socket
-import struct
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +18,9 @@ from datapaths.base import DatapathError, Unavailable, Unsupported
 from datapaths.grout.channel import Connection
 from datapaths.linux import netns
 from dualpath.process.backoff import Backoff
+from dualpath.process.pidfd import Process, listening_pid
 
 log = logging.getLogger(__name__)
-
-_UCRED = struct.Struct("=iII")  # struct ucred in unix(7): pid, uid, gid
 
 START_S = 60.0  # until a log line says that we wait: DPDK maps and clears its memory
 AGAIN_S, AGAIN_MOST_S = 0.5, 30.0
@@ -80,16 +76,11 @@ def free_hugepages(meminfo: Path = Path("/proc/meminfo")) -> int:
 
 def peer_of(sock: Path) -> int:
     """Return the pid of the grout that listens on a socket. Raises Unavailable."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as asking:
-        asking.settimeout(5)
-        try:
-            asking.connect(str(sock))
-            raw = asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise Unavailable(f"cannot connect to grout at {sock}: {reason}") from error
-    pid: int = _UCRED.unpack(raw)[0]
-    return pid
+    try:
+        return listening_pid(sock)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise Unavailable(f"cannot connect to grout at {sock}: {reason}") from error
 
 
 def locate(sock: Path) -> str:
@@ -217,28 +208,15 @@ class GroutProcess:
 
 
 async def died(pid: int) -> None:
-    """Return when a process is no more, whosever child it is. One of ours is reaped."""
+    """Return when a process has ended, whoever started it. Reap it if it is a child of ours."""
     try:
-        fd = os.pidfd_open(pid)
+        process = Process(pid)
     except ProcessLookupError:
         return
-    try:
-        while not select.select([fd], [], [], 0)[0]:
-            await _readable(fd)
-        _reap(pid)
-    finally:
-        os.close(fd)
+    await process.wait()
+    _reap(pid)
 
 
 def _reap(pid: int) -> None:
     with suppress(ChildProcessError):  # an earlier controller's
         os.waitpid(pid, os.WNOHANG)
-
-
-async def _readable(fd: int) -> None:
-    loop, seen = asyncio.get_running_loop(), asyncio.Event()
-    loop.add_reader(fd, seen.set)
-    try:
-        await seen.wait()
-    finally:
-        loop.remove_reader(fd)

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from controller.node.supervisor import PID_FILE
+from controller.node.supervisor import bridge_of
 from datapaths.kernel.channel import collect
 from datapaths.kernel.wire import neighbours
 from dualpath.netlink.numbers import RTM_DELNEIGH, RTM_NEWNEIGH
@@ -82,8 +82,10 @@ def cpu_s(pids: Sequence[int]) -> float:
 
 def pids_of(pe: Pe) -> list[int]:
     """Return the controller's pid and its frr-bridge's."""
+    bridge = bridge_of(pe.plan.state)
     assert pe.controller.pid is not None
-    return [pe.controller.pid, int((pe.plan.state / PID_FILE).read_text())]
+    assert bridge is not None
+    return [pe.controller.pid, bridge.pid]
 
 
 def round_of(pe: Pe, number: int) -> None:

@@ -26,6 +26,7 @@ from pathlib import Path
 import grpc
 import numpy as np
 
+from controller.node.supervisor import bridge_of
 from datapaths.kernel.channel import Monitor, ask
 from datapaths.kernel.wire.lookup import decode_entry, lookup_request
 from datapaths.kernel.wire.routes import METRIC
@@ -134,8 +135,9 @@ class Product:
         return ticks / os.sysconf("SC_CLK_TCK")
 
     def _pids(self) -> dict[str, int]:
-        bridge = int((self._state / "bridge.pid").read_text())
-        return {"controller": self.process.pid, "frr-bridge": bridge}
+        bridge = bridge_of(self._state)
+        assert bridge is not None
+        return {"controller": self.process.pid, "frr-bridge": bridge.pid}
 
     def mebibytes(self) -> dict[str, float]:
         """Return the proportional set size of each of our processes."""

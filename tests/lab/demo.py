@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from controller.node.supervisor import bridge_of
 from tests.lab import artefacts
 from tests.lab.demo_screen import Screen
 from tests.lab.fabric import Fabric, Pe
@@ -101,8 +102,9 @@ class Demo:
         screen, pe = self._screen, self._pe1
         screen.step("Who runs where: FRR is locked in, and nothing of it is where packets go")
         controller = pe.controller.pid
-        bridge = int((pe.plan.state / "bridge.pid").read_text())
-        pids = {"controller": controller, "frr-bridge": bridge, **pe.router.pids()}
+        bridge = bridge_of(pe.plan.state)
+        assert bridge is not None
+        pids = {"controller": controller, "frr-bridge": bridge.pid, **pe.router.pids()}
         screen.text(_places(pids))
         zebra = _command_line(pids["zebra"])
         stock = "dplane_fpm_nl" in zebra and "dplane_grout" not in zebra

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -14,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from controller.node.supervisor import running
+from controller.node.supervisor import bridge_of
 from datapaths.linux import netns
 from tests.netns.namespaces import fresh, run
 
@@ -142,8 +141,8 @@ def machine(directory: Path) -> Iterator[Machine]:
         try:
             yield one
         finally:
-            if pid := running(one.state_dir):  # of a controller that was killed
-                os.kill(pid, signal.SIGTERM)
+            if bridge := bridge_of(one.state_dir):  # of a controller that was killed
+                bridge.send_signal(signal.SIGTERM)
 
 
 def settled(*spaces: str) -> None:

@@ -87,10 +87,11 @@ def test_a_port_in_use_is_named(spaces: None, tmp_path: Path) -> None:
     assert "--fpm" in said
 
 
-def test_the_pid_of_a_bridge_that_is_no_more_is_no_bridge_to_take_over(
+def test_a_bus_socket_without_a_bridge_does_not_hide_that_the_port_is_in_use(
     spaces: None, tmp_path: Path
 ) -> None:
-    (tmp_path / "bridge.pid").write_text("4194305\n")
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(tmp_path / "bus.sock"))
     test_a_port_in_use_is_named(spaces, tmp_path)
 
 

@@ -38,7 +38,7 @@ ALLOWED: dict[str, set[str]] = {
     "controller.settings": {"dualpath.process", "dualpath.rpc"},
     "controller.node": {
         "dualpath.model",
-        "dualpath.process.backoff",
+        "dualpath.process",
         "dualpath.rpc",
         "datapaths.base",
         "datapaths.linux",
@@ -131,6 +131,7 @@ ALLOWED: dict[str, set[str]] = {
     "datapaths.grout": {  # kernel devices stand behind grout's ports, and twins beside them
         "dualpath.model",
         "dualpath.process.backoff",
+        "dualpath.process.pidfd",
         "datapaths.base",
         "datapaths.inbox",
         "datapaths.linux",

@@ -1,4 +1,4 @@
-"""Who keeps frr-bridge running: a child of ours, or one that was left behind."""
+"""Who keeps frr-bridge running: the controller, as its child or as one that it took over."""
 
 from __future__ import annotations
 
@@ -14,17 +14,24 @@ from pathlib import Path
 import pytest
 
 from controller.node import supervisor
-from controller.node.supervisor import BridgeSupervisor, Child, Useless
+from controller.node.supervisor import BridgeSupervisor, Child, Useless, bridge_of
 from controller.settings import Settings, parse
 from frr_bridge.__main__ import _parse as bridge_options
 from tests.fakes.waiting import until
 
-STAND_IN = "import sys, time\nsys.stdin.close()\ntime.sleep(60)"
+STAND_IN = "import signal; signal.pause()"
+LISTENS = """
+import signal, socket, sys
+bus = socket.socket(socket.AF_UNIX)
+bus.bind(sys.argv[1])
+bus.listen()
+signal.pause()
+"""
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor, "_AGAIN_S", 0.01)
+    monkeypatch.setattr(supervisor, "_RESTART_S", 0.01)
     monkeypatch.setattr(supervisor, "_PATIENCE_S", 0.1)
 
 
@@ -35,13 +42,12 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 async def left_behind(settings: Settings) -> AsyncIterator[subprocess.Popen[bytes]]:
-    """Return a process that looks like a bridge of an earlier controller."""
-    process = subprocess.Popen([sys.executable, "-c", STAND_IN, "frr_bridge"])  # noqa: ASYNC220
-    (settings.state_dir / "bridge.pid").write_text(f"{process.pid}\n")
-    await until(lambda: b"frr_bridge" in Path(f"/proc/{process.pid}/cmdline").read_bytes())
-    yield process
-    process.kill()
-    process.wait()
+    """Return a process that listens on the bus, as the bridge of an earlier controller does."""
+    bus = str(settings.bus)
+    with subprocess.Popen([sys.executable, "-c", LISTENS, bus]) as process:  # noqa: ASYNC220
+        await until(lambda: bridge_of(settings.state_dir) is not None)
+        yield process
+        process.kill()
 
 
 class Started:
@@ -49,13 +55,15 @@ class Started:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, code: str = STAND_IN) -> None:
         self.commands: list[tuple[object, ...]] = []
+        self.children: list[Process] = []
         self._start = asyncio.create_subprocess_exec
         self._code = code
         monkeypatch.setattr(asyncio, "create_subprocess_exec", self)
 
-    async def __call__(self, *command: object, **options: object) -> asyncio.subprocess.Process:
+    async def __call__(self, *command: object, **options: object) -> Process:
         self.commands.append(command)
-        return await self._start(sys.executable, "-c", self._code, "frr_bridge")
+        self.children.append(await self._start(sys.executable, "-c", self._code))
+        return self.children[-1]
 
 
 @asynccontextmanager
@@ -68,28 +76,26 @@ async def running(made: BridgeSupervisor) -> AsyncIterator[None]:
         await asyncio.gather(work, return_exceptions=True)
 
 
-async def test_a_bridge_is_started_with_what_we_were_told_and_ends_with_us(
+async def test_a_child_bridge_gets_the_settings_and_ends_with_the_controller(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started = Started(monkeypatch)
     async with running(BridgeSupervisor(settings, "frr", silent=lambda: True)):
-        await until((settings.state_dir / "bridge.pid").exists)
-        pid = int((settings.state_dir / "bridge.pid").read_text())
+        await until(lambda: bool(started.children))
         (command,) = started.commands
         assert "frr_bridge" in command
         assert "--netns=frr" in command
         assert f"--state-dir={settings.state_dir}" in command
         assert "--log-format=json" in command
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
+    assert started.children[0].returncode is not None
 
 
 @pytest.mark.parametrize("name", ["", "pe1"])
 @pytest.mark.parametrize("netns", ["", "frr"])
-async def test_a_bridge_understands_what_it_is_started_with(
+async def test_frr_bridge_parses_the_options_that_it_is_started_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, netns: str
 ) -> None:
-    """An FRR without a name, or in our own namespace, is an option less."""
+    """Without an FRR name, or in the controller's namespace, an option is left out."""
     named = [f"--frr-name={name}"] if name else []
     settings = parse(["--datapath=kernel", "--state-dir", str(tmp_path), *named])
     started = Started(monkeypatch)
@@ -101,7 +107,7 @@ async def test_a_bridge_understands_what_it_is_started_with(
     assert (told.frr_name, told.netns or "") == (name, netns)
 
 
-async def test_a_bridge_that_ends_is_started_again(
+async def test_a_child_bridge_that_ends_is_restarted(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started = Started(monkeypatch, code="")
@@ -109,34 +115,10 @@ async def test_a_bridge_that_ends_is_started_again(
         await until(lambda: len(started.commands) >= 2)
 
 
-async def test_a_pid_that_cannot_be_noted_is_said_once_and_all_goes_on(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    (settings.state_dir / "bridge.pid").mkdir()
-    started = Started(monkeypatch, code="")
-    async with running(BridgeSupervisor(settings, "frr", silent=lambda: True)):
-        await until(lambda: len(started.commands) >= 3)
-    assert caplog.text.count("make it writable") == 1
-
-
-async def test_a_bridge_whose_pid_could_not_be_noted_ends_with_us(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (settings.state_dir / "bridge.pid").mkdir()
-    Started(monkeypatch)
-    supervised = BridgeSupervisor(settings, "frr", silent=lambda: True)
-    async with running(supervised):
-        await until(lambda: supervised._child is not None)
-        assert supervised._child is not None
-        pid = supervised._child.pid
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
-
-
-def test_a_program_that_keeps_dying_restarts_later_each_time(
+def test_pauses_double_until_a_run_is_long(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(supervisor, "_AGAIN_S", 0.5)
+    monkeypatch.setattr(supervisor, "_RESTART_S", 0.5)
     backoff = supervisor._backoff()
     assert [backoff.after(0) for _ in range(6)] == [0.5, 1, 2, 4, 8, 8]
     assert [backoff.after(60), backoff.after(0)] == [0.5, 1]
@@ -145,13 +127,17 @@ def test_a_program_that_keeps_dying_restarts_later_each_time(
 async def test_a_bridge_that_was_left_behind_is_taken_over(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, left_behind: subprocess.Popen[bytes]
 ) -> None:
-    """At first we have not even asked it anything: that is no silence."""
+    """It may be silent at first: nobody has asked it anything."""
     started = Started(monkeypatch)
-    silent = [True]
-    async with running(BridgeSupervisor(settings, "frr", silent=lambda: silent[0])):
-        await asyncio.sleep(0.02)
-        silent[0] = False
-        await asyncio.sleep(0.15)
+    asked = 0
+
+    def silent() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked == 1
+
+    async with running(BridgeSupervisor(settings, "frr", silent=silent)):
+        await until(lambda: asked > 15)  # more than the patience with a silent bridge
         assert left_behind.poll() is None
         assert started.commands == []
         left_behind.kill()
@@ -159,7 +145,24 @@ async def test_a_bridge_that_was_left_behind_is_taken_over(
         await until(lambda: len(started.commands) == 1)
 
 
-async def test_a_bridge_that_says_nothing_is_replaced(
+async def test_a_bridge_that_was_taken_over_ends_with_the_controller(
+    settings: Settings, left_behind: subprocess.Popen[bytes]
+) -> None:
+    """Although somebody removed its socket, by which it was found."""
+    asked = 0
+
+    def silent() -> bool:
+        nonlocal asked
+        asked += 1
+        return False
+
+    async with running(BridgeSupervisor(settings, "frr", silent=silent)):
+        await until(lambda: asked > 0)
+        settings.bus.unlink()
+    assert left_behind.wait(10) != 0
+
+
+async def test_a_silent_bridge_is_replaced(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, left_behind: subprocess.Popen[bytes]
 ) -> None:
     started = Started(monkeypatch)
@@ -168,67 +171,62 @@ async def test_a_bridge_that_says_nothing_is_replaced(
         assert left_behind.poll() is not None
 
 
-@pytest.mark.parametrize("text", ["", "not a number", "4194305"])
-async def test_a_pid_file_that_names_no_process_is_ignored(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, text: str
+async def test_a_bus_socket_on_which_nobody_listens_is_no_bridge(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, left_behind: subprocess.Popen[bytes]
 ) -> None:
-    (settings.state_dir / "bridge.pid").write_text(text)
+    left_behind.kill()
+    left_behind.wait()
+    assert settings.bus.exists()
+    assert bridge_of(settings.state_dir) is None
     started = Started(monkeypatch)
     async with running(BridgeSupervisor(settings, "frr", silent=lambda: True)):
         await until(lambda: len(started.commands) == 1)
 
 
-async def test_a_pid_that_is_no_bridge_is_left_alone(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Invariant 2: a pid may be somebody else's by now."""
-    with subprocess.Popen([sys.executable, "-c", STAND_IN]) as other:  # noqa: ASYNC220
-        (settings.state_dir / "bridge.pid").write_text(f"{other.pid}\n")
-        started = Started(monkeypatch)
-        async with running(BridgeSupervisor(settings, "frr", silent=lambda: True)):
-            await until(lambda: len(started.commands) == 1)
-        assert other.poll() is None
-        other.kill()
-
-
-async def test_there_may_be_nothing_to_end(settings: Settings) -> None:
+async def test_ending_without_a_bridge_does_nothing(settings: Settings) -> None:
     await BridgeSupervisor(settings, "frr", silent=lambda: True).end()
 
 
-HOLDS = "import sys; sys.stdin.read()"  # as a process with --until-eof does
-DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
+READY = "open({0!r}, 'w').close(); "
+HOLDS = "import sys; " + READY + "sys.stdin.read()"  # as a process with --until-eof does
+DEAF = (
+    "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+    + READY
+    + "[signal.pause() for _ in iter(int, 1)]"
+)
+APPENDS = "open({0!r}, 'a').write('x')"
 
 
-async def test_a_child_is_started_again_and_ends_with_us(tmp_path: Path) -> None:
+def program(code: str, path: Path) -> list[str]:
+    return [sys.executable, "-c", code.format(str(path))]
+
+
+async def test_a_child_that_ends_is_restarted(tmp_path: Path) -> None:
     trace = tmp_path / "trace"
-    child = Child("x", [sys.executable, "-c", f"open({str(trace)!r}, 'a').write('x')"])
-    work = asyncio.create_task(child.run())
+    work = asyncio.create_task(Child("x", program(APPENDS, trace)).run())
     await until(lambda: trace.exists() and len(trace.read_text()) >= 2)
     work.cancel()
     await asyncio.gather(work, return_exceptions=True)
 
 
 @pytest.mark.parametrize("code", [HOLDS, DEAF])
-async def test_a_child_that_is_asked_to_end_ends(
-    monkeypatch: pytest.MonkeyPatch, code: str
+async def test_a_child_ends_with_the_controller(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
 ) -> None:
     monkeypatch.setattr(supervisor, "_END_S", 0.2)
-    pids: list[int] = []
+    children: list[Process] = []
     start = asyncio.create_subprocess_exec
 
     async def started(*command: str, stdin: int, start_new_session: bool) -> Process:
-        made = await start(*command, stdin=stdin, start_new_session=start_new_session)
-        pids.append(made.pid)
-        return made
+        children.append(await start(*command, stdin=stdin, start_new_session=start_new_session))
+        return children[-1]
 
     monkeypatch.setattr(asyncio, "create_subprocess_exec", started)
-    work = asyncio.create_task(Child("x", [sys.executable, "-c", code]).run())
-    await until(lambda: bool(pids))
-    await asyncio.sleep(0.1)
+    work = asyncio.create_task(Child("x", program(code, tmp_path / "ready")).run())
+    await until((tmp_path / "ready").exists)
     work.cancel()
     await asyncio.gather(work, return_exceptions=True)
-    with pytest.raises(ProcessLookupError):
-        os.kill(pids[0], 0)
+    assert children[0].returncode is not None
 
 
 async def test_a_child_that_can_never_work_is_started_once() -> None:
@@ -238,13 +236,20 @@ async def test_a_child_that_can_never_work_is_started_once() -> None:
             await child.run()
 
 
-async def test_a_child_waits_for_what_it_needs(tmp_path: Path) -> None:
-    there, trace = asyncio.Event(), tmp_path / "trace"
-    code = f"open({str(trace)!r}, 'a').write('x')"
-    work = asyncio.create_task(Child("x", [sys.executable, "-c", code], there.wait).run())
-    await asyncio.sleep(0.1)
-    assert not trace.exists()
-    there.set()
-    await until(trace.exists)
+async def test_a_child_is_started_once_its_needs_are_met(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = Started(monkeypatch)
+    asked, met = asyncio.Event(), asyncio.Event()
+
+    async def ready() -> None:
+        asked.set()
+        await met.wait()
+
+    work = asyncio.create_task(Child("x", ["program"], ready).run())
+    await asked.wait()
+    assert started.commands == []
+    met.set()
+    await until(lambda: bool(started.children))
     work.cancel()
     await asyncio.gather(work, return_exceptions=True)
