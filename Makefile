@@ -10,7 +10,7 @@ GROUT := $(if $(filter dpdk,$(DATAPATH)),--grout)
 export DEBIAN_FRONTEND := noninteractive
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-all unit netns lab demo lint proto bench clean distclean
+.PHONY: help setup test test-all unit netns lab demo lint lock proto bench clean distclean
 .NOTPARALLEL:
 
 help: ## this
@@ -55,6 +55,10 @@ lint: ## ruff, and mypy --strict
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
+
+lock: ## write requirements-dev.txt again, after a change of dependencies (UPGRADE=1: newest versions)
+	@.ci/setup
+	@exec .ci/lock $(if $(UPGRADE),--upgrade)
 
 proto: ## make the generated gRPC code again
 	@.ci/setup

@@ -1,4 +1,4 @@
-"""pyproject.toml asks for what the generated code needs when it is imported."""
+"""pyproject.toml asks for what the generated code imports; requirements-dev.txt locks all of it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -42,3 +43,30 @@ def test_protobuf_is_of_the_generated_major_version_or_the_next() -> None:
 def test_developers_have_just_the_generator_that_was_used() -> None:
     wanted = PROJECT["optional-dependencies"]["dev"]
     assert f"grpcio-tools=={version_of_grpc()}" in wanted
+
+
+LOCK = (ROOT / "requirements-dev.txt").read_text()
+PINS = dict(re.findall(r"^([\w.-]+)==([\w.]+)", LOCK, re.MULTILINE))
+WANTED = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]
+
+
+@pytest.mark.parametrize("requirement", WANTED)
+def test_every_dependency_is_locked_within_its_range(requirement: str) -> None:
+    wanted = Requirement(requirement)
+    assert wanted.specifier.contains(PINS[wanted.name.lower()])
+
+
+def test_every_locked_package_has_a_hash() -> None:
+    packages = re.split(r"\n(?=[a-z])", LOCK.partition("\n\n")[0])
+    unlocked = [one for one in packages if "==" in one and "--hash=sha256:" not in one]
+    assert len(PINS) > 30
+    assert unlocked == []
+
+
+def test_the_lock_names_no_registry_and_no_path() -> None:
+    words = LOCK.split()
+    assert [word for word in words if "://" in word or word.startswith("/")] == []
+
+
+def test_users_get_ranges_and_not_the_locked_versions() -> None:
+    assert [one for one in PROJECT["dependencies"] if "==" in one] == []
