@@ -28,6 +28,7 @@ from datapaths.linux import netns
 from dualpath.process import logs
 from dualpath.process.lifetime import Broken, live, raise_descriptors
 from dualpath.process.lock import Held, alone
+from dualpath.process.notify import Notifier
 from dualpath.rpc import listen
 from dualpath.rpc.connect import ConnectError
 
@@ -103,6 +104,7 @@ async def _run(
     confirmation: Confirmation | None,
     lock: Note,
 ) -> None:
+    notifier = Notifier()
     backend = BACKENDS[settings.datapath](settings, spaces, host)  # refuses what cannot work
     if confirmation:
         confirmation.begin()
@@ -113,7 +115,8 @@ async def _run(
     intent = manifests.compile(spaces) if manifests else None
     daemon = Daemon(settings, spaces, backend, intent, manifests, confirmation)
     daemon.directory.notes += [lock, footprint_again]
-    await live(daemon.run())
+    daemon.notifier = notifier
+    await live(daemon.run(), notifier)
     log.info("the datapath goes on forwarding")
 
 

@@ -15,6 +15,7 @@ from datapaths.linux.netns import entered, exists
 from dualpath.process import logs, options
 from dualpath.process.lifetime import Broken, live, raise_descriptors
 from dualpath.process.lock import Held, alone
+from dualpath.process.notify import Notifier
 from frr_bridge import frr_version
 from frr_bridge.frr_apply import FrrApply, FrrPaths
 from frr_bridge.runtime import Runtime, Settings
@@ -51,6 +52,7 @@ def main() -> None:
 
 
 async def _run(arguments: argparse.Namespace) -> None:
+    notifier = Notifier()
     host, port = options.split(arguments.fpm)
     bus = arguments.state_dir / options.BUS
     bus.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
@@ -64,12 +66,13 @@ async def _run(arguments: argparse.Namespace) -> None:
             hold_s=arguments.hold,
             rights=paths.rights,
             lock=lock,
+            on_ready=notifier.ready,
         )
         frr = FrrApply(paths)
         version = await frr.version()
         if remark := frr_version.refusal(version) or frr_version.limits(version):
             log.warning("%s", remark)
-        await live(Runtime(settings, frr).run())
+        await live(Runtime(settings, frr).run(), notifier)
     log.info("what FRR wants stays with the controller")
 
 

@@ -60,6 +60,7 @@ class Settings:
     hold_s: float  # how long what a dead daemon withdrew is kept; 0 obeys at once
     rights: Callable[[], Rights] = ours  # that FRR's daemons have
     lock: Callable[[], bool] = lambda: False  # locks again a file that somebody removed
+    on_ready: Callable[[], None] = lambda: None  # called once zebra and the controller can connect
 
 
 class Runtime:
@@ -110,6 +111,7 @@ class Runtime:
             self._server.listen(settings.fpm_host, settings.fpm_port)
             self._publisher.listen(settings.bus)  # takes the path from whoever has it: last
             log.info("FPM on %s:%d, bus on %s", settings.fpm_host, settings.fpm_port, settings.bus)
+            settings.on_ready()
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._watch.run())
                 group.create_task(self._every(_TICK_S, self._tick))

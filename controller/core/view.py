@@ -136,7 +136,7 @@ class CoreView:
         return self._state.segments.vteps(mac)
 
     def ready(self) -> bool:
-        return not self._not_ready(self.resources())
+        return not self.not_ready()
 
     def route_tables(self) -> Sequence[tuple[str, Family]]:
         return sorted((table.vrf, table.family) for table in self._state.rib if len(table.rows))
@@ -179,6 +179,10 @@ class CoreView:
 
     def plan(self) -> Plan | None:
         return self.planned()
+
+    def not_ready(self) -> str:
+        """Return what the node waits for; "" when it is ready."""
+        return self._not_ready(self.resources())
 
     def _not_ready(self, resources: Sequence[ResourceStatus]) -> str:
         if problem := self.problem():

@@ -36,6 +36,7 @@ from dualpath.model.records import RecordBatch
 from dualpath.model.routes import Op, RouteBatch
 from dualpath.model.view import Audited
 from dualpath.process.lifetime import end_with
+from dualpath.process.notify import Notifier
 from dualpath.rpc.listen import Tls
 
 log = logging.getLogger(__name__)
@@ -110,6 +111,7 @@ class Daemon:
             self._view.beside = self._provisioner.audit
             self._view.repair_beside = self._provisioner.look_again
         self._tasks: set[asyncio.Task[None]] = set()
+        self.notifier = Notifier({})
 
     async def run(self) -> None:
         """Serve until cancelled. Raises ListenError, MetricsError, Unsupported or Unavailable."""
@@ -121,6 +123,9 @@ class Daemon:
             if self._settings.metrics:
                 metrics = await serve_metrics(self._view, self._datapath, self._settings.metrics)
                 self.directory.listeners.append(metrics)
+            # FRR, which systemd starts after us, needs only the namespaces. The datapath may be
+            # slow: grout maps and clears its memory first.
+            self.notifier.ready()
             await self._work()
         finally:
             if metrics:
@@ -176,6 +181,7 @@ class Daemon:
                 if not self._backend.beside:
                     raise
                 self._no_answer = f"the datapath does not answer yet: {error}"
+                self.notifier.status(self._no_answer)
             if self._clock.monotonic() > began + _START_S:
                 log.warning("%s; waiting", self._no_answer)
                 began = math.inf
@@ -281,6 +287,8 @@ class Daemon:
 
     def _tick(self) -> None:
         self._bus.tick()
+        if self.notifier.listened_to:
+            self.notifier.status(self._view.not_ready() or "ready")
 
     def _problem(self) -> str:
         """Return why the controller cannot do its job; "" when it can."""

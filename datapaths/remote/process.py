@@ -15,6 +15,7 @@ from datapaths.base import Datapath, DatapathError, Unsupported
 from datapaths.remote.server import serve
 from dualpath.process import logs, options
 from dualpath.process.lifetime import Broken, end_with, live, raise_descriptors
+from dualpath.process.notify import Notifier
 from dualpath.process.options import Parser
 from dualpath.rpc.listen import ListenError, Tls, check
 from dualpath.rpc.server import RpcServer
@@ -81,8 +82,9 @@ def run(
     """
     logs.start(told.log_level, told.log_format)
     raise_descriptors()
+    notifier = Notifier()
     try:
-        asyncio.run(live(_run(told, tls, make, notes)))
+        asyncio.run(live(_run(told, tls, make, notes, notifier), notifier))
     except Broken:
         sys.exit(1)
     except (DatapathError, ListenError, OSError) as error:
@@ -92,7 +94,11 @@ def run(
 
 
 async def _run(
-    told: argparse.Namespace, tls: Tls | None, make: Make, notes: Sequence[Note]
+    told: argparse.Namespace,
+    tls: Tls | None,
+    make: Make,
+    notes: Sequence[Note],
+    notifier: Notifier,
 ) -> None:
     loop, stopped = asyncio.get_running_loop(), asyncio.Event()
     if told.until_eof:
@@ -103,6 +109,7 @@ async def _run(
         capabilities = await datapath.capabilities()
         server = await serve(datapath, listen=told.listen, tls=tls)
         log.info("serving %s %s at %s", capabilities.name, capabilities.version, told.listen)
+        notifier.ready()
         keeper = asyncio.create_task(_keep(server, notes))
         keeper.add_done_callback(end_with)
         try:

@@ -15,6 +15,7 @@ from collections.abc import Coroutine
 from typing import Any, NoReturn
 
 from dualpath.process import logs
+from dualpath.process.notify import Notifier
 
 log = logging.getLogger(__name__)
 
@@ -28,11 +29,12 @@ class Broken(Exception):
     """Something failed beside the daemon's own task; its traceback is in the log already."""
 
 
-async def live(work: Coroutine[Any, Any, None]) -> None:
-    """Run `work` to its end, which SIGTERM and SIGINT bring about as well.
+async def live(work: Coroutine[Any, Any, None], notifier: Notifier | None = None) -> None:
+    """Run `work` until it ends, or SIGTERM or SIGINT cancels it. Feed systemd's watchdog meanwhile.
 
     Raises what `work` raises, the first of a group; Broken when a callback or another task failed.
     """
+    notifier = notifier or Notifier({})
     loop = asyncio.get_running_loop()
     task = loop.create_task(work)
     broken = False
@@ -52,7 +54,7 @@ async def live(work: Coroutine[Any, Any, None]) -> None:
     loop.set_exception_handler(fail)
     for stop in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(stop, task.cancel)
-    summaries = loop.create_task(_summarize())
+    regular = loop.create_task(_do_regularly(notifier))
     try:
         await task
     except (asyncio.CancelledError, Exception) as error:
@@ -62,13 +64,16 @@ async def live(work: Coroutine[Any, Any, None]) -> None:
             raise _first(error) from None
         log.info("stopped")
     finally:
-        summaries.cancel()
+        regular.cancel()
+        notifier.stopping()
 
 
-async def _summarize() -> NoReturn:
-    """Have the log say how many lines it held back."""
+async def _do_regularly(notifier: Notifier) -> NoReturn:
+    """Feed the watchdog twice in its period, and log how many lines were held back."""
+    pause_s = min(_SUMMARIES_S, notifier.watchdog_s / 2 or _SUMMARIES_S)
     while True:
-        await asyncio.sleep(_SUMMARIES_S)
+        notifier.alive()
+        await asyncio.sleep(pause_s)
         logs.summarize()
 
 

@@ -115,9 +115,7 @@ ALLOWED: dict[str, set[str]] = {
         "datapaths.base",
     },
     "datapaths.remote.process": {  # what every server of a datapath runs in
-        "dualpath.process.lifetime",
-        "dualpath.process.logs",
-        "dualpath.process.options",
+        "dualpath.process",
         "dualpath.rpc",
         "datapaths",
     },
@@ -184,10 +182,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "frr_bridge.wire": {"dualpath.model", "dualpath.netlink"},
     "frr_bridge.__main__": {
-        "dualpath.process.lifetime",
-        "dualpath.process.logs",
-        "dualpath.process.lock",
-        "dualpath.process.options",
+        "dualpath.process",
         "datapaths.linux.netns",
         "frr_bridge",
     },

@@ -42,9 +42,16 @@ def test_frr_is_killed_and_not_asked() -> None:
     assert "KillSignal=SIGKILL" in drop_in
 
 
-def test_the_controller_is_always_started_again_and_leaves_frr_bridge_alone() -> None:
+def test_the_controller_is_always_restarted_and_leaves_frr_bridge_alone() -> None:
     unit = lines("dualpath.service")
     assert {"Restart=always", "StartLimitIntervalSec=0", "KillMode=process"} <= set(unit)
+
+
+def test_the_controller_reports_readiness_and_is_watched() -> None:
+    unit = lines("dualpath.service")
+    assert "Type=notify" in unit
+    (watchdog,) = (line for line in unit if line.startswith("WatchdogSec="))
+    assert int(watchdog.partition("=")[2]) >= 30  # a program of a million routes takes seconds
 
 
 def test_a_stopped_frr_is_no_failed_unit() -> None:

@@ -21,8 +21,10 @@ from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import Mac
 from dualpath.model.nexthops import Nexthop, NexthopType
 from dualpath.model.routes import Family
+from dualpath.process.notify import Notifier
 from tests.fakes.batches import batch, rows_of, upsert
 from tests.fakes.core import LoggingDatapath
+from tests.fakes.systemd import Systemd
 from tests.fakes.twins import NoTwins
 from tests.fakes.waiting import until
 
@@ -30,10 +32,13 @@ ONE = Nexthop(1, NexthopType.GATEWAY, bytes([192, 168, 1, 1]), "eth1")
 
 
 class World:
-    def __init__(self, directory: Path) -> None:
+    def __init__(
+        self, directory: Path, datapath: LoggingDatapath | None = None, *beside: Beside
+    ) -> None:
         self.directory = directory
         self.told: list[events.FromController] = []
-        self.datapath = LoggingDatapath()
+        self.datapath = datapath or LoggingDatapath()
+        self.beside = beside
         self.bridge = self.publisher()
         self.work = asyncio.create_task(self._daemon().run())
 
@@ -47,9 +52,8 @@ class World:
             f"--datapath=kernel --bridge external --state-dir {self.directory} "
             f"--listen unix:{self.directory}/inspect.sock".split()
         )
-        self.daemon = Daemon(
-            settings, Spaces("fwd", "frr", False, False), Backend(self.datapath, NoTwins()), None
-        )
+        backend = Backend(self.datapath, NoTwins(), self.beside)
+        self.daemon = Daemon(settings, Spaces("fwd", "frr", False, False), backend, None)
         return self.daemon
 
     async def until(self, condition: Callable[[], bool]) -> None:
@@ -98,6 +102,29 @@ async def test_what_the_bridge_says_is_programmed_and_zebra_hears_of_it(world: W
     (answer,) = world.programmed()
     assert list(answer) == ["10.0.0.0/8"]
     assert answer["10.0.0.0/8"] != 0
+
+
+async def test_systemd_hears_of_readiness_before_the_datapath_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FRR is ordered after the controller, and needs only the namespaces."""
+    monkeypatch.setattr(daemon, "_TICK_S", 0.01)
+    monkeypatch.setattr(daemon, "_START_AGAIN_S", 0.01)
+    systemd = Systemd(str(tmp_path / "notify"))
+    world = World(tmp_path, Late(), Beside())
+    world.daemon.notifier = Notifier(systemd.environment)
+    heard: list[str] = []
+
+    def ready() -> bool:
+        heard.extend(systemd.heard())
+        return "STATUS=ready" in heard
+
+    await world.filled()
+    await world.until(ready)
+    assert heard[:2] == ["READY=1", "STATUS=the datapath does not answer yet: not yet"]
+    await world.stop()
+    world.bridge.close()
+    systemd.socket.close()
 
 
 async def test_a_refused_route_is_reported_as_such(world: World) -> None:

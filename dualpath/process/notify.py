@@ -1,0 +1,59 @@
+"""sd_notify(3): tell systemd that a daemon is ready, what it does, and that it is alive.
+
+It does nothing for a daemon that systemd did not start with Type=notify. The variables are taken
+out of the environment, as a child must not speak for its parent. Rejected: python-systemd, a
+library in C for one datagram.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import MutableMapping
+from contextlib import suppress
+
+_SOCKET, _WATCHDOG_US, _WATCHDOG_PID = "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"
+
+
+class Notifier:
+    """One daemon's line to systemd."""
+
+    def __init__(self, environment: MutableMapping[str, str] = os.environ) -> None:
+        name = environment.pop(_SOCKET, "")
+        period_us = environment.pop(_WATCHDOG_US, "")
+        ours = environment.pop(_WATCHDOG_PID, "") in ("", str(os.getpid()))
+        self._address = "\0" + name[1:] if name.startswith("@") else name
+        self._status = ""
+        self.watchdog_s = int(period_us) / 1e6 if ours and period_us.isdecimal() else 0.0
+        """systemd ends us when it hears nothing for so long; 0 for no watchdog."""
+
+    @property
+    def listened_to(self) -> bool:
+        """Tell whether systemd started the daemon with Type=notify."""
+        return bool(self._address)
+
+    def ready(self) -> None:
+        """Tell that the daemon serves: units that are ordered after it may start."""
+        self._send("READY=1")
+
+    def status(self, text: str) -> None:
+        """Set the line that `systemctl status` shows; the same text again is not sent."""
+        if text != self._status:
+            self._status = text
+            self._send(f"STATUS={' '.join(text.split())}")
+
+    def alive(self) -> None:
+        """Keep the watchdog from ending us. Call it from the event loop, so that it proves that."""
+        if self.watchdog_s:
+            self._send("WATCHDOG=1")
+
+    def stopping(self) -> None:
+        self._send("STOPPING=1")
+
+    def _send(self, state: str) -> None:
+        if not self.listened_to:
+            return
+        # A full queue, or a systemd that restarts itself, is no failure of the daemon.
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.setblocking(False)
+            sender.sendto(state.encode(), self._address)
