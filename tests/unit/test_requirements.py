@@ -47,7 +47,8 @@ def test_developers_have_just_the_generator_that_was_used() -> None:
 
 LOCK = (ROOT / "requirements-dev.txt").read_text()
 PINS = dict(re.findall(r"^([\w.-]+)==([\w.]+)", LOCK, re.MULTILINE))
-WANTED = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]
+EXTRAS = PROJECT["optional-dependencies"]
+WANTED = [*PROJECT["dependencies"], *(one for extra in EXTRAS.values() for one in extra)]
 
 
 @pytest.mark.parametrize("requirement", WANTED)
