@@ -31,14 +31,14 @@ from datapaths.base import (
     Unavailable,
 )
 from datapaths.grout.channel import Refused
-from datapaths.grout.lookup import look_up
-from datapaths.grout.memory import memory
-from datapaths.grout.picture.drift import Drifting, devices_of
+from datapaths.grout.client import GroutClient
 from datapaths.grout.picture.observe import Observer
+from datapaths.grout.ports.drift import DeviceDrift, devices_of
 from datapaths.grout.ports.placement import Places
 from datapaths.grout.ports.ports import Ports
+from datapaths.grout.process import memory
 from datapaths.grout.program.routes import dump_routes
-from datapaths.grout.session import Session
+from datapaths.grout.upkeep import announcements, following, garbage, hosts, moves
 from datapaths.grout.wire import stats
 from datapaths.grout.wire.table import DecodeError
 from datapaths.inbox import Inbox
@@ -81,9 +81,9 @@ class GroutDatapath:
         self._home = home
         self._silenced = silenced
         self._inbox = Inbox()
-        self._drifting = Drifting(places, lambda kind: self._inbox.put(Lost(kind)))
+        self._drift = DeviceDrift(places, lambda kind: self._inbox.put(Lost(kind)))
         self._observer = Observer(self._inbox.put)
-        self._session: Session | None = None
+        self._client: GroutClient | None = None
         self._starting = asyncio.Lock()
         self._watching: asyncio.Task[None] | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -96,47 +96,47 @@ class GroutDatapath:
 
     async def apply(self, batch: Batch) -> Sequence[RowFailure]:
         """Make every row true; a VRF, VNI or interface that is not there fails rows with ENODEV."""
-        session = await self._ready()
+        client = await self._ready()
         if isinstance(batch, RouteBatch):
-            return await session.routes.apply(batch)
+            return await client.routes.apply(batch)
         if batch.kind not in KINDS:
             reason = f"grout takes no {batch.kind.name}"
             return [RowFailure(i, "EOPNOTSUPP", reason) for i in range(len(batch.upserts))]
         try:
             if batch.kind in DEVICE_KINDS:
-                return await self._build(session, batch)
-            return await session.program(batch)
+                return await self._build(client, batch)
+            return await client.program(batch)
         except (Refused, DecodeError) as error:
             raise Unavailable(f"grout: {error}") from error
 
     async def dump(self, kind: Kind) -> AsyncIterator[Batch]:
-        session = await self._ready()
+        client = await self._ready()
         if kind is Kind.ROUTE:
             observer = self._observer
             async for batch in dump_routes(
-                session.channel, observer.ifaces, observer.hops, observer.others
+                client.channel, observer.ifaces, observer.hops, observer.others
             ):
                 yield batch
             return
-        for some in _batched(await self._held(session, kind)):
+        for some in _batched(await self._held(client, kind)):
             yield RecordBatch(kind, upserts=some)
 
     async def ports(self) -> Sequence[PortState]:
         return await self._ports(await self._ready()).states()
 
     async def look_up(self, vrf: str, address: bytes) -> Found | None:
-        return await look_up((await self._ready()).channel, self._observer, vrf, address)
+        return await (await self._ready()).look_up(vrf, address)
 
     async def facts(self) -> Facts:
-        session = await self._ready()
-        api = session.channel.api
+        client = await self._ready()
+        api = client.channel.api
         try:
-            graph = await session.channel.call("GR_STATS_GET", stats.encode_stats_get(api))
-            fdb = api.one("gr_fdb_config_get_resp", await session.channel.call("GR_FDB_CONFIG_GET"))
+            graph = await client.channel.call("GR_STATS_GET", stats.encode_stats_get(api))
+            fdb = api.one("gr_fdb_config_get_resp", await client.channel.call("GR_FDB_CONFIG_GET"))
             nexthops = api.one(
-                "gr_nh_config_get_resp", await session.channel.call("GR_NH_CONFIG_GET")
+                "gr_nh_config_get_resp", await client.channel.call("GR_NH_CONFIG_GET")
             )
-            fibs = await session.fibs.read_all()
+            fibs = await client.fibs.read_all()
         except Refused as error:
             raise Unavailable(str(error)) from error
         ifaces = self._observer.ifaces
@@ -185,56 +185,56 @@ class GroutDatapath:
             if task:
                 task.cancel()
                 await asyncio.wait([task])
-        if self._session:
-            self._session.close()
-            self._session = None
+        if self._client:
+            self._client.close()
+            self._client = None
 
     @property
     def silent(self) -> str:
         """Why grout that answered does not any more, "" while it does."""
-        return self._session.channel.broken if self._session else ""
+        return self._client.channel.broken if self._client else ""
 
-    async def _build(self, session: Session, batch: RecordBatch) -> list[RowFailure]:
+    async def _build(self, client: GroutClient, batch: RecordBatch) -> list[RowFailure]:
         """Make devices; what somebody changed meanwhile is told, and made again."""
-        await self._drifting.watch(batch.upserts)
+        await self._drift.watch(batch.upserts)
         own = devices_of((*batch.upserts, *batch.withdrawals))
-        with self._drifting.paused():
+        with self._drift.paused():
             if batch.kind is Kind.PORT:
-                failures = await session.build(self._ports(session).apply(batch), own)
+                failures = await client.build(self._ports(client).apply(batch), own)
             else:
-                failures = await session.build(session.overlay.apply(batch), own)
-                await self._ensure_taps(session, batch)
-            self._drifting.forget(batch.withdrawals)
-            await self._drifting.look(own)
+                failures = await client.build(client.overlay.apply(batch), own)
+                await self._ensure_taps(client, batch)
+            self._drift.forget(batch.withdrawals)
+            await self._drift.look(own)
         if batch.kind is Kind.PORT:  # of the other kinds grout's own events tell
             failed = {failure.index for failure in failures}
             made = {record for i, record in enumerate(batch.upserts) if i not in failed}
-            if not made <= set(await self._ports(session).dump()):
+            if not made <= set(await self._ports(client).dump()):
                 self._inbox.put(Lost(Kind.PORT))
         return failures
 
-    async def _ensure_taps(self, session: Session, batch: RecordBatch) -> None:
+    async def _ensure_taps(self, client: GroutClient, batch: RecordBatch) -> None:
         vnis = (record for record in batch.upserts if isinstance(record, Vni))
-        taps = [tap for vni in vnis if (tap := session.overlay.tap(vni))]
+        taps = [tap for vni in vnis if (tap := client.overlay.tap(vni))]
         if taps:
             with suppress(OSError):  # its absence shows when it is compared
                 await asyncio.to_thread(self._places().ensure_taps, taps)
 
-    def _ports(self, session: Session) -> Ports:
-        return Ports(session.channel, self._places)
+    def _ports(self, client: GroutClient) -> Ports:
+        return Ports(client.channel, self._places)
 
-    async def _held(self, session: Session, kind: Kind) -> Iterable[Record]:
+    async def _held(self, client: GroutClient, kind: Kind) -> Iterable[Record]:
         observer = self._observer
         match kind:
             case Kind.VRF:
-                await session.reread()
-                return await session.overlay.dump_vrfs()
+                await client.compare_interfaces()
+                return await client.overlay.dump_vrfs()
             case Kind.VNI:
-                await session.reread()
-                return await self._vnis(session)
+                await client.compare_interfaces()
+                return await self._vnis(client)
             case Kind.PORT:
-                ports = await self._ports(session).dump()
-                await self._drifting.watch(ports)
+                ports = await self._ports(client).dump()
+                await self._drift.watch(ports)
                 return ports
             case Kind.REMOTE_VTEP:
                 return list(observer.hops.remote_vteps())
@@ -249,55 +249,59 @@ class GroutDatapath:
             case _:
                 return ()
 
-    async def _vnis(self, session: Session) -> list[Vni]:
+    async def _vnis(self, client: GroutClient) -> list[Vni]:
         """Return the VNIs; one whose bridge has a TAP that passes nothing is broken."""
-        vnis = await session.overlay.dump_vnis()
-        taps = {vni: session.overlay.tap(vni) for vni in vnis}
+        vnis = await client.overlay.dump_vnis()
+        taps = {vni: client.overlay.tap(vni) for vni in vnis}
         faulty = await asyncio.to_thread(self._places().faulty_taps, filter(None, taps.values()))
         return [replace(vni, local=b"") if taps[vni] in faulty else vni for vni in vnis]
 
-    async def _ready(self) -> Session:
-        """Return the session, opening the first. Raises Unavailable while grout is away."""
+    async def _ready(self) -> GroutClient:
+        """Return the client, connecting the first time. Raises Unavailable while grout is away."""
         if self._closed:
             raise Unavailable("the grout datapath is closed")
         async with self._starting:
-            session = self._session
-            if session and not session.channel.broken:
-                return session
+            client = self._client
+            if client and not client.channel.broken:
+                return client
             if self._keeper and not self._keeper.done():
                 raise Unavailable(self.silent)
-            self._session = await self._open()
-            self._keeper = asyncio.get_running_loop().create_task(self._keep(self._session))
-            self._watching = self._watching or asyncio.create_task(self._drifting.run())
-            return self._session
+            self._client = await self._open()
+            self._keeper = asyncio.get_running_loop().create_task(self._keep(self._client))
+            self._watching = self._watching or asyncio.create_task(self._drift.run())
+            return self._client
 
-    async def _open(self) -> Session:
-        return await Session.open(self._path, self._observer, self._check_name)
+    async def _open(self) -> GroutClient:
+        return await GroutClient.open(self._path, self._observer, self._check_name)
 
-    async def _keep(self, session: Session) -> None:
-        """Live through sessions, one after the other."""
+    async def _keep(self, client: GroutClient) -> None:
+        """Serve one grout after the other."""
         while True:
-            reason = await self._until_gone(session)
+            reason = await self._until_gone(client)
             log.warning("no connection to grout at %s: %s", self._path, reason)
-            session.close(reason)
+            client.close(reason)
             self._silenced()
             self._observer.lost_everything()  # who listens asks, and hears why there is no answer
-            session = await self._reopen()
-            self._session = session
+            client = await self._reopen()
+            self._client = client
             log.info("grout at %s answers again; all is compared", self._path)
             self._observer.lost_everything()
 
-    async def _until_gone(self, session: Session) -> str:
-        """Work for a session until it fails; return why it did."""
-        tables = (
-            session.look_at_interfaces(),
-            session.look_for_moves(),
-            session.collect_garbage(),
+    async def _until_gone(self, client: GroutClient) -> str:
+        """Run the upkeep of one grout until any part of it fails; return why."""
+        return await _first_error(
+            [
+                following.receive_events(client),
+                following.check_alive(client),
+                following.compare_interfaces(client),
+                moves.watch_moves(client),
+                garbage.collect_garbage(client),
+                hosts.probe_hosts(client, self._home),
+                announcements.hear_hosts(client, self._home),
+            ]
         )
-        hosts = session.keep_hosts(self._home), session.hear_hosts(self._home)
-        return await _first_error([session.watch(), session.ask(), *tables, *hosts])
 
-    async def _reopen(self) -> Session:
+    async def _reopen(self) -> GroutClient:
         while True:
             with suppress(Unavailable):
                 return await self._open()
@@ -316,7 +320,7 @@ async def _first_error(work: Sequence[Coroutine[None, None, None]]) -> str:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         error = next(task.exception() for task in done)
         if not isinstance(error, Unavailable | Refused | DecodeError):
-            raise error or RuntimeError("a session ended without an error")
+            raise error or RuntimeError("the upkeep ended without an error")
         return str(error)
     finally:
         for task in tasks:

@@ -28,6 +28,7 @@ STEADY_S = 60.0  # a grout that ran for so long restarts after AGAIN_S
 LOOK_S = 0.05
 LOG_TAIL = 2000  # bytes
 
+TEST_MODE = frozenset({"-t", "--test-mode"})
 HINTS = (
     ("fslmc", "DPDK's drivers are missing; on Debian: apt install librte-meta-allpmds"),
     ("Cannot get hugepage", "too few hugepages; sysctl vm.nr_hugepages=1024, or run without"),
@@ -93,6 +94,19 @@ def locate(sock: Path) -> str:
     if not pid or not netns.exists(path):
         raise Unsupported("grout's process is not to be seen: share its pid namespace with us")
     return path
+
+
+def memory(sock: Path) -> str:
+    """Return what memory a grout was given, for people; only its command line says so."""
+    try:
+        command = Path(f"/proc/{peer_of(sock)}/cmdline").read_bytes()
+    except (DatapathError, OSError):
+        return "unknown"  # grout's process is hidden from us
+    return memory_of([word.decode(errors="replace") for word in command.split(b"\0")])
+
+
+def memory_of(command: list[str]) -> str:
+    return "no hugepages (test mode)" if TEST_MODE & set(command) else "hugepages"
 
 
 class GroutProcess:

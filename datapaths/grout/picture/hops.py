@@ -1,8 +1,32 @@
-"""The nexthops that grout holds: hops (L3) and what each identity is made of. Pure.
+"""The nexthops that one grout holds: hops, and the group of each nexthop id. Pure.
 
-Kept by dumps, by our own writes and by what grout tells. A hop serves whoever names its address:
-gateways of routes, remote VTEPs, remote hosts. Deleting one costs grout a walk over all its routes,
-so a hop that nobody needs is *parked* at an address of its own, and removed when there is time.
+A *hop* is grout's L3 nexthop of ours: one VRF and address (`HopKey`). grout has at most one per
+address, so it serves everybody who names that address: gateways of routes, remote VTEPs, remote
+hosts. A controller's nexthop id is a *group* with hops as members (`ids` says why).
+
+**Parking.** To delete a nexthop, grout's only control thread walks over all routes: 0.2 s for a
+million, in which it answers no ARP and programs nothing. To leave an unused hop where it is would
+be wrong: it keeps its MAC, and whoever names the address next would send to that MAC. So a hop that
+nobody needs is *parked*: written again, under its id, with an address that nobody uses (100:: and
+the id; RFC 6666 has packets there discarded). That frees its old address with one cheap write.
+Parked hops are deleted while grout is idle (`upkeep.garbage`).
+
+A group that nobody needs is *dying*: written again with no members, so that routes to it drop their
+packets, and deleted while grout is idle. Deleting it at once would remove its routes with it.
+
+    nexthop 7 = via 10.0.0.1 dev eth1      hop   0x80000000 = VRF 1, 10.0.0.1
+                                           group 0x40000007 = {0x80000000}
+    route 10.1.0.0/16 nexthop 7            route -> 0x40000007
+    nexthop 7 = via 10.0.0.2 dev eth1      hop   0x80000001 = VRF 1, 10.0.0.2
+                                           group 0x40000007 = {0x80000001}   no route is written
+                                           hop   0x80000000 = VRF 1, 100::8000:0   parked
+    1 s without a request                  delete 0x80000000
+    nexthop 7 withdrawn                    group 0x40000007 = {}             dying
+
+Rejected: to delete at once (a withdrawn VTEP would stop grout for 0.2 s); to reuse parked hops for
+new addresses (a MAC that a nexthop has got, grout does not take away again).
+
+The table follows dumps, our own writes and grout's events.
 """
 
 from __future__ import annotations
@@ -19,33 +43,33 @@ from dualpath.model.layer2 import Neighbor, RemoteVtep
 from dualpath.model.nexthops import BLACKHOLE, V4_MAPPED, Member, Nexthop, NexthopType
 
 LINK_LOCAL = b"\xfe\x80"
-PARK = b"\x01" + bytes(11)  # in 100::/64, which is there to be discarded (RFC 6666)
+PARK = b"\x01" + bytes(11)  # of 100::/64, the discard prefix (RFC 6666); the hop's id follows
 NO_MAC = bytes.fromhex("026470000000")
-"""Of an overlay's hop whose router MAC is not known: locally administered, and nobody's. Without
-one grout would ask for it; and a MAC that a nexthop has got, grout does not take away again."""
+"""The MAC of an overlay's hop while its router MAC is unknown: locally administered, nobody's.
+Without a MAC grout would resolve the address, and it never takes a nexthop's MAC away again."""
 HOST = n.GR_NH_F_REMOTE | n.GR_NH_F_NEIGH
 KINDS = n.GR_NH_F_REMOTE | n.GR_NH_F_NEIGH
 
-Place = tuple[int, bytes, int]
-"""VRF, address, and the interface where that is part of it: link-local, or no address at all."""
-Leg = tuple[int, int]
-"""Hop's id, and weight with its tag: a member of a grout group."""
+HopKey = tuple[int, bytes, int]
+"""VRF, address, and the interface where grout distinguishes by it: link-local or no address."""
+HopMember = tuple[int, int]
+"""A member of a grout group: a hop's id, and its weight with the tag of `ids`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """An L3 nexthop of ours."""
+    """An L3 nexthop that we made."""
 
     id: int
     vrf: int
     iface: int
     address: bytes
-    mac: bytes = wire.ZERO_MAC  # of a REMOTE one; a gateway's is grout's to resolve
+    mac: bytes = wire.ZERO_MAC  # of a REMOTE hop; grout resolves a gateway's itself
     flags: int = 0  # GR_NH_F_REMOTE, GR_NH_F_NEIGH
 
     @property
-    def place(self) -> Place:
-        return place(self.vrf, self.address, self.iface)
+    def key(self) -> HopKey:
+        return hop_key(self.vrf, self.address, self.iface)
 
     def encode(self) -> wire.Nexthop:
         info = wire.L3(address=self.address, mac=self.mac, flags=self.flags)
@@ -59,45 +83,45 @@ class Hop:
         )
 
 
-def place(vrf: int, address: bytes, iface: int) -> Place:
+def hop_key(vrf: int, address: bytes, iface: int) -> HopKey:
     bound = not address or (len(address) == 16 and address.startswith(LINK_LOCAL))
     return vrf, address, iface if bound else 0
 
 
 class HopTable:
-    """Hops by id and place, groups by identity."""
+    """Hops by id and key, groups by the controller's nexthop id."""
 
     def __init__(self, ifaces: IfaceTable) -> None:
         self._ifaces = ifaces
         self._hops: dict[int, Hop] = {}
-        self._places: dict[Place, int] = {}
+        self._ids: dict[HopKey, int] = {}
         self.parked: set[int] = set()
         self._next = ids.FIRST_HOP
-        self.legs: dict[int, tuple[Leg, ...]] = {}  # by identity
-        self._users: dict[int, set[int]] = {}  # hop: identities
+        self.members: dict[int, tuple[HopMember, ...]] = {}  # by nexthop id
+        self._users: dict[int, set[int]] = {}  # nexthop ids by hop
         self.records: dict[int, Nexthop] = {}
         self.drops: set[int] = set()
-        self.claimed: dict[Place, Hop] = {}  # remote hosts whose addresses local ones have taken
-        self.dying: set[int] = set()  # identities whose group is still there, with no members
+        self.taken_over: dict[HopKey, Hop] = {}  # remote hosts; local ones have their addresses
+        self.dying: set[int] = set()  # nexthop ids whose groups have no members any more
 
     def clear(self) -> None:
         self._hops.clear()
-        self._places.clear()
+        self._ids.clear()
         self._next = ids.FIRST_HOP
-        for held in (self.legs, self._users, self.records, self.drops, self.dying, self.parked):
+        for held in (self.members, self._users, self.records, self.drops, self.dying, self.parked):
             held.clear()
 
     def load(self, dumped: list[wire.Nexthop]) -> None:
-        """Take a dump of all of grout's nexthops."""
+        """Replace the table by a dump of all of grout's nexthops."""
         self.clear()
-        groups: dict[int, tuple[Leg, ...]] = {}
+        groups: dict[int, tuple[HopMember, ...]] = {}
         for nexthop in dumped:
             if nexthop.origin != ids.ORIGIN:
                 continue
             if ids.is_drop(nexthop.id):
                 self.drops.add(nexthop.id)
             elif ids.is_group(nexthop.id) and isinstance(nexthop.info, wire.Group):
-                groups[ids.identity_of(nexthop.id)] = nexthop.info.members
+                groups[ids.nexthop_of(nexthop.id)] = nexthop.info.members
             elif ids.is_hop(nexthop.id):
                 self._next = max(self._next, nexthop.id + 1)
                 hop = hop_of(nexthop)
@@ -107,56 +131,56 @@ class HopTable:
                     self.parked.add(nexthop.id)
         self._load_groups(groups)
 
-    def _load_groups(self, groups: dict[int, tuple[Leg, ...]]) -> None:
-        for identity, legs in groups.items():
-            if not legs:
-                self.dying.add(identity)
-            elif not _is_multiple(legs):
-                self.set_legs(identity, legs, self._single(identity, legs[0]))
-        owners = {legs[0]: identity for identity, legs in self.legs.items()}
-        for identity, legs in groups.items():
-            if legs and _is_multiple(legs):
-                self.set_legs(identity, legs, _group(identity, legs, owners))
+    def _load_groups(self, groups: dict[int, tuple[HopMember, ...]]) -> None:
+        for nexthop_id, members in groups.items():
+            if not members:
+                self.dying.add(nexthop_id)
+            elif not _is_multiple(members):
+                self.set_members(nexthop_id, members, self._single(nexthop_id, members[0]))
+        owners = {members[0]: nexthop_id for nexthop_id, members in self.members.items()}
+        for nexthop_id, members in groups.items():
+            if members and _is_multiple(members):
+                self.set_members(nexthop_id, members, _group(nexthop_id, members, owners))
 
-    def _single(self, identity: int, leg: Leg) -> Nexthop:
+    def _single(self, nexthop_id: int, leg: HopMember) -> Nexthop:
         hop_id, packed = leg
         if hop_id == BLACKHOLE:
-            return Nexthop(identity, NexthopType.BLACKHOLE)
+            return Nexthop(nexthop_id, NexthopType.BLACKHOLE)
         hop = self._hops.get(hop_id)
-        if not hop:  # a member that grout has lost: what differs is put right
-            return Nexthop(identity, NexthopType.DEVICE)
+        if not hop:  # grout lost the member; reconciling repairs what differs
+            return Nexthop(nexthop_id, NexthopType.DEVICE)
         _, tag = ids.unpack_weight(packed)
         iface = self._ifaces.get(hop.iface)
         vni = iface.info.vni if iface and isinstance(iface.info, VxlanInfo) else 0
         name = self._ifaces.device_name(hop.iface) if not vni else ""
         if not hop.address:
-            return Nexthop(identity, NexthopType.DEVICE, device=name)
+            return Nexthop(nexthop_id, NexthopType.DEVICE, device=name)
         gateway = (V4_MAPPED if tag & ids.MAPPED else b"") + hop.address
         return Nexthop(
-            identity, NexthopType.GATEWAY, gateway, name, vni, onlink=bool(tag & ids.ONLINK)
+            nexthop_id, NexthopType.GATEWAY, gateway, name, vni, onlink=bool(tag & ids.ONLINK)
         )
 
     def put(self, hop: Hop) -> None:
-        """Take a hop as it is now; one that had its place before has it no more."""
+        """Note a hop as it is now, in place of any other hop with its key."""
         self.forget(hop.id)
-        if (other := self._places.get(hop.place)) is not None:
+        if (other := self._ids.get(hop.key)) is not None:
             self.forget(other)
         self._hops[hop.id] = hop
-        self._places[hop.place] = hop.id
+        self._ids[hop.key] = hop.id
 
     def forget(self, hop_id: int) -> Hop | None:
         hop = self._hops.pop(hop_id, None)
-        if hop and self._places.get(hop.place) == hop_id:
-            del self._places[hop.place]
+        if hop and self._ids.get(hop.key) == hop_id:
+            del self._ids[hop.key]
         return hop
 
     def park(self, hop_id: int) -> None:
-        """A hop was parked."""
+        """Note that a hop was parked."""
         self.forget(hop_id)
         self.parked.add(hop_id)
 
     def take_id(self) -> int:
-        """Return an id for a hop that none has had since the last load."""
+        """Return an id for a hop, unused since the last load."""
         self._next += 1
         return self._next - 1
 
@@ -164,29 +188,29 @@ class HopTable:
         return self._hops.get(hop_id)
 
     def at(self, vrf: int, address: bytes, iface: int) -> Hop | None:
-        return self._hops.get(self._places.get(place(vrf, address, iface), 0))
+        return self._hops.get(self._ids.get(hop_key(vrf, address, iface), 0))
 
     def users(self, hop_id: int) -> set[int]:
-        """Return the identities that have a hop, groups with a member of it included."""
+        """Return the nexthop ids with a hop among their members."""
         return self._users.get(hop_id, set())
 
-    def set_legs(self, identity: int, legs: tuple[Leg, ...], record: Nexthop) -> None:
-        self.drop_legs(identity)
-        self.dying.discard(identity)
-        self.legs[identity] = legs
-        self.records[identity] = record
-        for hop_id, _ in legs:
-            self._users.setdefault(hop_id, set()).add(identity)
+    def set_members(self, nexthop_id: int, members: tuple[HopMember, ...], record: Nexthop) -> None:
+        self.drop_members(nexthop_id)
+        self.dying.discard(nexthop_id)
+        self.members[nexthop_id] = members
+        self.records[nexthop_id] = record
+        for hop_id, _ in members:
+            self._users.setdefault(hop_id, set()).add(nexthop_id)
 
-    def drop_legs(self, identity: int) -> tuple[Leg, ...]:
-        """Forget what an identity is made of; return the legs it had."""
-        self.records.pop(identity, None)
-        legs = self.legs.pop(identity, ())
-        for hop_id, _ in legs:
-            self._users[hop_id].discard(identity)
+    def drop_members(self, nexthop_id: int) -> tuple[HopMember, ...]:
+        """Forget a nexthop id's members, and return them."""
+        self.records.pop(nexthop_id, None)
+        members = self.members.pop(nexthop_id, ())
+        for hop_id, _ in members:
+            self._users[hop_id].discard(nexthop_id)
             if not self._users[hop_id]:
                 del self._users[hop_id]
-        return legs
+        return members
 
     def remote_vteps(self) -> Iterator[RemoteVtep]:
         for hop in list(self._hops.values()):
@@ -194,8 +218,8 @@ class HopTable:
                 yield record
 
     def neighbors(self) -> Iterator[Neighbor]:
-        """Yield the remote hosts; one that a local host took over counts until FRR says so."""
-        for hop in [*self._hops.values(), *self.claimed.values()]:
+        """Yield the remote hosts, and until FRR withdraws them those that were taken over."""
+        for hop in [*self._hops.values(), *self.taken_over.values()]:
             if record := self.neighbor_of(hop):
                 yield record
 
@@ -219,21 +243,23 @@ def hop_of(nexthop: wire.Nexthop) -> Hop | None:
 
 
 def parked(hop_id: int) -> Hop:
-    """Return what a hop becomes that is to be out of the way: it names no address that there is."""
+    """Return a hop as it is when parked: with an address that nobody uses."""
     address = PARK + hop_id.to_bytes(4)
     return Hop(hop_id, n.GR_VRF_DEFAULT_ID, 0, address, NO_MAC, n.GR_NH_F_REMOTE)
 
 
-def _is_multiple(legs: tuple[Leg, ...]) -> bool:
-    return any(ids.unpack_weight(packed)[1] & ids.GROUP for _, packed in legs)
+def _is_multiple(members: tuple[HopMember, ...]) -> bool:
+    return any(ids.unpack_weight(packed)[1] & ids.GROUP for _, packed in members)
 
 
-def _group(identity: int, legs: tuple[Leg, ...], owners: dict[Leg, int]) -> Nexthop:
-    members = []
-    for hop_id, packed in legs:
+def _group(
+    nexthop_id: int, members: tuple[HopMember, ...], owners: dict[HopMember, int]
+) -> Nexthop:
+    """Return a group of the controller's; `owners` are the nexthop ids of single members."""
+    found = []
+    for hop_id, packed in members:
         weight, tag = ids.unpack_weight(packed)
         alone = hop_id, ids.pack_weight(1, tag & ~ids.GROUP)
-        members.append(Member(owners.get(alone, 0), weight))
-    # grout keeps them in an order of its own.
-    members.sort(key=lambda member: member.id)
-    return Nexthop(identity, NexthopType.GROUP, members=tuple(members))
+        found.append(Member(owners.get(alone, 0), weight))
+    found.sort(key=lambda member: member.id)  # grout orders members itself
+    return Nexthop(nexthop_id, NexthopType.GROUP, members=tuple(found))

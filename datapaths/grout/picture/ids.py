@@ -1,12 +1,24 @@
-"""How identities of the controller become grout's, and back. Pure.
+"""How the controller's nexthop ids become grout's, and back. Pure.
 
-For grout an L3 nexthop *is* its VRF and address: a second id for the same gateway renames it. We
-have many: with and without ::ffff:, on link or not. So each identity is a grout *group* of one, and
-its member is the one L3 nexthop, the *hop*. A route carries the group's id, and so says after any
-restart whose it was; a gateway that changes is one write, and no route's. grout takes groups of
-groups, and loses their packets: a record that is a group has the hops of its members.
+To grout an L3 nexthop *is* its VRF and address: adding the same gateway under a second id renames
+the first. The controller has several nexthop ids for one gateway: with and without ::ffff:, onlink
+or not. So each nexthop id becomes a *group*, and its only member is the L3 nexthop of the address,
+the *hop* (`hops`).
 
-What a hop cannot say stands in the low bits of its weight in the group, under the real weight.
+    controller                                     grout
+    nexthop 7  via 10.0.0.1 dev eth1               0x40000007 = {0x80000000 weight 0x100}
+    nexthop 8  via ::ffff:10.0.0.1 dev eth1        0x40000008 = {0x80000000 weight 0x102}
+    nexthop 9  group {7 weight 3, 8 weight 1}      0x40000009 = {0x80000000 weight 0x304,
+                                                                 0x80000000 weight 0x106}
+    blackhole                                      the reserved id itself
+
+- A route has the group's id, so a dump after any restart tells the controller's nexthop id.
+- A gateway that changes is one write of its group, and no write of a route.
+- What a hop cannot express (ONLINK, MAPPED, GROUP) is in the low 8 bits of a member's weight; the
+  real weight is above them. So a member's share of the packets is off by 3 % at most.
+
+Rejected: groups of groups. grout accepts them and loses their packets, so a group of the controller
+has the hops of its members.
 """
 
 from __future__ import annotations
@@ -14,7 +26,7 @@ from __future__ import annotations
 from datapaths.grout.wire import numbers as n
 from dualpath.model.nexthops import BLACKHOLE, FIRST_RESERVED, PROHIBIT, UNREACHABLE
 
-ORIGIN = 11  # GR_NH_ORIGIN_ZEBRA: what grout has from its own zebra plugin, which we stand in for
+ORIGIN = 11  # GR_NH_ORIGIN_ZEBRA: the origin of grout's own zebra plugin, which we replace
 
 FIRST_GROUP = 0x4000_0000
 FIRST_HOP = 0x8000_0000
@@ -22,15 +34,15 @@ MOST_HOPS = 0x4000_0000
 
 WEIGHT_SHIFT = 8
 ONLINK = 1
-MAPPED = 2  # the gateway was written ::ffff:a.b.c.d
-GROUP = 4  # a member of a group, and not a nexthop of its own
+MAPPED = 2  # zebra gave the gateway as ::ffff:a.b.c.d
+GROUP = 4  # the grout group is a group of the controller's too, not a single nexthop
 
 DROPS = {
     BLACKHOLE: n.GR_NH_T_BLACKHOLE,
     UNREACHABLE: n.GR_NH_T_REJECT,
     PROHIBIT: n.GR_NH_T_REJECT,
 }
-"""Reserved identities are the ids of grout's own drop nexthops."""
+"""grout's types of the reserved nexthop ids, which are the same on both sides."""
 
 
 def is_group(nh_id: int) -> bool:
@@ -45,14 +57,14 @@ def is_drop(nh_id: int) -> bool:
     return nh_id >= FIRST_RESERVED
 
 
-def group_of(identity: int) -> int:
-    """Return the id of an identity's group. Raises ValueError when it has none."""
-    if not 0 < identity < FIRST_GROUP:
-        raise ValueError(f"nexthop ids go from 1 to {FIRST_GROUP - 1}, and {identity} does not")
-    return FIRST_GROUP | identity
+def group_of(nexthop_id: int) -> int:
+    """Return the id of a nexthop id's group. Raises ValueError when it can have none."""
+    if not 0 < nexthop_id < FIRST_GROUP:
+        raise ValueError(f"nexthop ids go from 1 to {FIRST_GROUP - 1}, and {nexthop_id} does not")
+    return FIRST_GROUP | nexthop_id
 
 
-def identity_of(nh_id: int) -> int:
+def nexthop_of(nh_id: int) -> int:
     return nh_id & ~FIRST_GROUP
 
 

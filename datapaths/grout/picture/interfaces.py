@@ -8,7 +8,6 @@ from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.ifaces import Iface, VxlanInfo
 from dualpath.model.routes import DEFAULT_VRF
 
-MAIN = "main"  # GR_DEFAULT_VRF_NAME
 LOOPBACK = "lo"  # what the kernel and FRR call it
 
 

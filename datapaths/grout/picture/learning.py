@@ -60,7 +60,7 @@ class Learning:
         for (iface, address), mac in list(self._hosts.items()):
             yield iface, address, mac
 
-    def neighbor_told(self, iface: int, info: L3, gone: bool) -> None:
+    def neighbor_changed(self, iface: int, info: L3, gone: bool) -> None:
         self.note(iface, info, gone)
         if vni := self._vni_of(iface):
             self._look_at_neighbor(vni, iface, info.address)

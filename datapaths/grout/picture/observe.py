@@ -13,11 +13,11 @@ from dataclasses import replace
 from datapaths.base import CaughtUp, Learned, Lost, PortChanged
 from datapaths.grout.picture import ids
 from datapaths.grout.picture.bridges import BridgeTable
-from datapaths.grout.picture.claims import Claims
 from datapaths.grout.picture.hops import HopTable, hop_of
 from datapaths.grout.picture.interfaces import IfaceTable
 from datapaths.grout.picture.learning import Learning
 from datapaths.grout.picture.routes import Others, batch_of, columns_of
+from datapaths.grout.picture.takeovers import Takeovers
 from datapaths.grout.wire import addresses, bridges, ifaces, nexthops, routes
 from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.frames import Event
@@ -59,7 +59,9 @@ class Observer:
         self.others = Others()
         self.subnets = Subnets()
         self.learning = Learning(self.ifaces, self.bridges, self.subnets, emit)
-        self.claims = Claims(self.ifaces, self.hops, self.bridges, self.learning, self.subnets)
+        self.takeovers = Takeovers(
+            self.ifaces, self.hops, self.bridges, self.learning, self.subnets
+        )
         self._ports: dict[str, bool] = {}
         self._names: dict[int, str] = {}
 
@@ -80,12 +82,12 @@ class Observer:
         held: set[Record] = {*hops.remote_vteps(), *hops.neighbors(), *hops.records.values()}
         return held.union(self.bridges.floods, self.bridges.macs())
 
-    def return_disproved(self) -> None:
+    def return_unconfirmed(self) -> None:
         """Have remote hosts made again whose address no local host has after all."""
-        if records := tuple(self.claims.disproved()):
+        if records := tuple(self.takeovers.unconfirmed()):
             self._emit(Lost(Kind.NEIGHBOR, records))
 
-    def tell_losses(self, before: set[Record]) -> None:
+    def report_losses(self, before: set[Record]) -> None:
         """Tell what is no more as it was: grout does not tell us what we caused."""
         lost = before - self.on_devices()
         for kind in WATCHED:
@@ -188,7 +190,7 @@ class Observer:
         now = hop_of(nexthop)
         if held and now and (gone or (nexthop.id, now) != (held.id, held)):
             self._lost_hop(held.id)
-        self.learning.neighbor_told(nexthop.iface, info, gone)
+        self.learning.neighbor_changed(nexthop.iface, info, gone)
 
     def _lost_hop(self, hop_id: int) -> None:
         hop = self.hops.forget(hop_id)
@@ -200,7 +202,7 @@ class Observer:
             self._emit(Lost(Kind.NEIGHBOR, (neighbor,)))
         used = tuple(self.hops.records[user] for user in sorted(self.hops.users(hop_id)))
         for record in used:
-            self.hops.drop_legs(record.id)
+            self.hops.drop_members(record.id)
         if used:
             self._emit(Lost(Kind.NEXTHOP, used))
 

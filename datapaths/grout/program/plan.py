@@ -1,7 +1,7 @@
-"""Records into requests, against what grout holds. Pure, but that the picture moves along.
+"""Records into requests, compared with the picture of what grout holds. Pure.
 
-What is already so yields no request. The picture is changed as if all went well: after a refusal
-the caller has it read again.
+A record that grout already has yields no request. Planning updates the picture as if grout accepted
+every request: after a refusal the caller reads the picture again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from datapaths.grout.channel import Request
 from datapaths.grout.picture.bridges import REMOTE, STICKY, BridgeTable
 from datapaths.grout.picture.hops import HopTable
 from datapaths.grout.picture.interfaces import IfaceTable
-from datapaths.grout.program.hopplan import HopPlanner, Refused
+from datapaths.grout.program.hoprequests import HopRequests, RowRefused
+from datapaths.grout.program.nexthopplan import NexthopPlanner
+from datapaths.grout.program.remoteplan import RemotePlanner
 from datapaths.grout.wire import bridges
 from datapaths.grout.wire.ifaces import Iface, VxlanInfo
 from datapaths.grout.wire.table import Api
@@ -26,7 +28,7 @@ from dualpath.model.records import Record, RecordBatch
 
 @dataclass(slots=True)
 class Plan:
-    """What to send, in order; `rows[i]` is the row that `requests[i]` is for."""
+    """Requests in their order; `requests[i]` is part of row `rows[i]`."""
 
     requests: list[Request] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
@@ -34,13 +36,15 @@ class Plan:
 
 
 class Planner:
-    """Plans batches of the kinds that are no devices."""
+    """Plans batches of records that are no devices."""
 
     def __init__(self, api: Api, ifaces: IfaceTable, hops: HopTable, tables: BridgeTable) -> None:
         self._api = api
         self._ifaces = ifaces
         self._tables = tables
-        self._hops = HopPlanner(api, ifaces, hops)
+        requests = HopRequests(api, ifaces, hops)
+        self._nexthops = NexthopPlanner(ifaces, requests)
+        self._remote = RemotePlanner(ifaces, requests)
 
     def plan(self, batch: RecordBatch) -> Plan:
         plan = Plan()
@@ -50,40 +54,40 @@ class Planner:
             requests: list[Request] = []
             try:
                 requests += work
-            except Refused as refused:
+            except RowRefused as refused:
                 name = errno.errorcode[refused.errno]
                 plan.failures.append(RowFailure(index, name, str(refused)))
             plan.requests += requests
             plan.rows += [index] * len(requests)
         return plan
 
-    def claim(self, neighbor: Neighbor) -> list[Request]:
-        """Return what makes way for a local host with a remote host's address."""
-        return list(self._hops.claim_neighbor(neighbor))
+    def release(self, neighbor: Neighbor) -> list[Request]:
+        """Return what removes a remote neighbor for the local host with its address."""
+        return list(self._remote.release_neighbor(neighbor))
 
     def _upsert(self, record: Record) -> Iterator[Request]:
         match record:
             case Nexthop():
-                yield from self._hops.put_nexthop(record)
+                yield from self._nexthops.put(record)
             case RemoteVtep():
-                yield from self._hops.put_vtep(record)
+                yield from self._remote.put_vtep(record)
             case Neighbor():
-                yield from self._hops.put_neighbor(record)
+                yield from self._remote.put_neighbor(record)
             case Flood():
                 yield from self._put_flood(record)
             case Mac():
                 yield from self._put_mac(record)
             case _:
-                raise Refused(errno.EOPNOTSUPP, f"grout takes no {record.kind.name}")
+                raise RowRefused(errno.EOPNOTSUPP, f"grout takes no {record.kind.name}")
 
     def _withdraw(self, record: Record) -> Iterator[Request]:
         match record:
             case Nexthop():
-                yield from self._hops.drop_nexthop(record.id)
+                yield from self._nexthops.drop(record.id)
             case RemoteVtep():
-                yield from self._hops.drop_vtep(record)
+                yield from self._remote.drop_vtep(record)
             case Neighbor():
-                yield from self._hops.drop_neighbor(record)
+                yield from self._remote.drop_neighbor(record)
             case Flood():
                 yield from self._drop_flood(record)
             case Mac():
@@ -102,7 +106,7 @@ class Planner:
     def _drop_flood(self, flood: Flood) -> Iterator[Request]:
         vxlan = self._ifaces.vxlan(flood.vni)
         if not vxlan or flood not in self._tables.floods:
-            return  # and with the VNI went its flood list
+            return  # grout removed the flood list with the VNI
         entry = bridges.FloodEntry(flood.vni, flood.vtep, _encap(vxlan))
         yield "GR_FLOOD_DEL", bridges.encode_flood_del(self._api, entry)
         self._tables.floods.discard(flood)
@@ -121,7 +125,7 @@ class Planner:
     def _drop_mac(self, mac: Mac) -> Iterator[Request]:
         bridge = self._ifaces.bridge(mac.vni)
         if not bridge or not self._tables.is_remote(bridge.id, mac.mac):
-            return  # gone, or a local host's by now
+            return  # it is gone, or the entry of a local host
         if self._tables.is_remote_entry(bridge.id, mac.mac):
             yield "GR_FDB_DEL", bridges.encode_fdb_del(self._api, bridge.id, mac.mac)
         self._tables.dropped(bridge.id, mac.mac)
@@ -129,7 +133,7 @@ class Planner:
     def _l2vni(self, vni: int) -> tuple[Iface, Iface]:
         vxlan, bridge = self._ifaces.vxlan(vni), self._ifaces.bridge(vni)
         if not vxlan or not bridge:
-            raise Refused(errno.ENODEV, f"there is no L2VNI {vni} in grout")
+            raise RowRefused(errno.ENODEV, f"grout has no L2VNI {vni}")
         return vxlan, bridge
 
 

@@ -19,7 +19,7 @@ from datapaths.grout.picture.hops import HopTable
 from datapaths.grout.picture.interfaces import IfaceTable
 from datapaths.grout.picture.routes import Others, Prefix, batch_of, ours, prefix_at, prefixes_of
 from datapaths.grout.program.fib import FibKeeper
-from datapaths.grout.program.hopplan import drop_request
+from datapaths.grout.program.nexthopplan import drop_request
 from datapaths.grout.wire import routes as wire
 from datapaths.grout.wire.addresses import TYPE
 from datapaths.grout.wire.routes import RouteColumns

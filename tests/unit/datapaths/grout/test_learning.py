@@ -43,7 +43,7 @@ class Node(Grout):
             )
             self.learning.mac_changed(BRIDGE, HOST_MAC)
         said = L3(address=OTHER, mac=HOST_MAC, state=n.GR_NH_S_REACHABLE)
-        self.learning.neighbor_told(BRIDGE, said, gone=False)
+        self.learning.neighbor_changed(BRIDGE, said, gone=False)
 
     def program(self, *records: Record) -> None:
         """Write records; grout tells nobody what he wrote himself."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from datapaths.grout.memory import memory, memory_of
+from datapaths.grout.process import memory, memory_of
 
 
 @pytest.mark.parametrize(

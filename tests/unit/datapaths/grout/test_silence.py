@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from datapaths.base import Unavailable, Unsupported
-from datapaths.grout import channel, driver, session
+from datapaths.grout import channel, driver
 from datapaths.grout.channel import Channel
+from datapaths.grout.client import GroutClient
 from datapaths.grout.driver import GroutDatapath
 from datapaths.grout.ports.placement import Places
 from datapaths.grout.process import Grout, GroutProcess
-from datapaths.grout.session import Session
+from datapaths.grout.upkeep import following
 from tests.fakes.grout import listening
 from tests.fakes.waiting import until
 
@@ -21,13 +22,13 @@ from tests.fakes.waiting import until
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(channel, "ANSWER_S", 0.5)
-    monkeypatch.setattr(session, "ALIVE_S", 0.01)
+    monkeypatch.setattr(following, "ALIVE_S", 0.01)
     monkeypatch.setattr(driver, "RETRY_S", 0.01)
 
-    async def nothing(_: Session) -> None:
+    async def nothing(_: GroutClient) -> None:
         """Read nothing: the fake has nothing to say."""
 
-    monkeypatch.setattr(Session, "load", nothing)
+    monkeypatch.setattr(GroutClient, "load", nothing)
 
 
 async def test_a_question_that_is_not_answered_breaks_the_channel(tmp_path: Path) -> None:

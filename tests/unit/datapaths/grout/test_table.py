@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from datapaths.grout import generate
-from datapaths.grout.wire import adverts
+from datapaths.grout.wire import adverts, generate
 from datapaths.grout.wire.table import UnknownVersion, api, versions
 from datapaths.grout.wire.wanted import REQUESTS, STRUCTS
 

@@ -16,17 +16,17 @@ import numpy as np
 import pytest
 
 from datapaths.base import Learned, LearnedNeighbor
-from datapaths.grout import session
-from datapaths.grout.picture.asking import Frame, questions
+from datapaths.grout.client import GroutClient
 from datapaths.grout.picture.learning import Learning
 from datapaths.grout.picture.observe import Observer
-from datapaths.grout.session import Session
+from datapaths.grout.picture.probes import Frame, probes
+from datapaths.grout.upkeep import hosts
 from datapaths.grout.wire import nexthops
 from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.bridges import FdbEntry
 from datapaths.grout.wire.ifaces import BridgeInfo, PortInfo
 from datapaths.grout.wire.nexthops import L3
-from datapaths.grout.wire.questions import Station, question
+from datapaths.grout.wire.probes import Station, probe
 from datapaths.grout.wire.table import DecodeError
 from datapaths.linux.marks import Mark, encode
 from datapaths.linux.subnets import Subnets
@@ -67,14 +67,14 @@ class Node(Grout):
         if iface == BRIDGE:
             self.bridges.put(FdbEntry(bridge=BRIDGE, mac=mac, iface=4, flags=n.GR_FDB_F_LEARN))
         said = L3(address=address(text), mac=mac, state=n.GR_NH_S_REACHABLE)
-        self.learning.neighbor_told(iface, said, gone=False)
+        self.learning.neighbor_changed(iface, said, gone=False)
 
     def asked(self) -> list[Frame]:
-        return list(questions(self.ifaces, self.bridges, self.learning))
+        return list(probes(self.ifaces, self.bridges, self.learning))
 
 
 def asks(asker: str, host: str, device: str = "br110") -> Frame:
-    return device, question(Station(GATEWAY_MAC, address(asker)), Station(HOST_MAC, address(host)))
+    return device, probe(Station(GATEWAY_MAC, address(asker)), Station(HOST_MAC, address(host)))
 
 
 @pytest.mark.parametrize(
@@ -186,19 +186,19 @@ async def keeping(
     observer.bridges.put(FdbEntry(bridge=BRIDGE, mac=HOST_MAC, iface=4, flags=n.GR_FDB_F_LEARN))
     for text in ("10.110.0.11", "10.110.0.12"):
         said = L3(address=address(text), mac=HOST_MAC, state=n.GR_NH_S_REACHABLE)
-        observer.learning.neighbor_told(BRIDGE, said, gone=False)
+        observer.learning.neighbor_changed(BRIDGE, said, gone=False)
     told.clear()
     async with listening(path) as grout:
         config = API.pack("gr_nh_config_get_resp", lifetime_reachable_sec=lifetime_s)
         grout.answers = {"GR_NH_CONFIG_GET": (config,), "GR_NH_LIST": (*failed, b"")}
-        life = await Session.open(str(path), observer, no_check)
-        task = asyncio.create_task(life.keep_hosts(home))
+        client = await GroutClient.open(str(path), observer, no_check)
+        task = asyncio.create_task(hosts.probe_hosts(client, home))
         try:
             yield grout, told
         finally:
             task.cancel()
             await asyncio.wait([task])
-            life.close()
+            client.close()
 
 
 async def no_check(_: str) -> None:
@@ -207,13 +207,13 @@ async def no_check(_: str) -> None:
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[Frame]:
-    async def nothing(_: Session) -> None:
+    async def nothing(_: GroutClient) -> None:
         """Read nothing: all is known."""
 
     frames: list[Frame] = []
-    monkeypatch.setattr(Session, "load", nothing)
-    monkeypatch.setattr(session, "HOSTS_S", 0.001)
-    monkeypatch.setattr(session, "Taps", FakeTaps)
+    monkeypatch.setattr(GroutClient, "load", nothing)
+    monkeypatch.setattr(hosts, "HOSTS_S", 0.001)
+    monkeypatch.setattr(hosts, "Taps", FakeTaps)
     monkeypatch.setattr(FakeTaps, "sent", frames)
     monkeypatch.setattr(FakeTaps, "opened", [])
     return frames

@@ -30,7 +30,7 @@ class Station:
     address: bytes  # 4 or 16 bytes
 
 
-def question(asker: Station, host: Station) -> bytes:
+def probe(asker: Station, host: Station) -> bytes:
     """Return the frame that asks a host for its MAC."""
     return _arp(asker, host) if len(host.address) == 4 else _solicitation(asker, host)
 

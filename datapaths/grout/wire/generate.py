@@ -1,6 +1,6 @@
 """Writes the layout table of a grout release from its headers.
 
-    python -m datapaths.grout.generate /usr/include/grout [--check]
+    python -m datapaths.grout.wire.generate /usr/include/grout [--check]
 
 A compiler says where each field is, so nobody has to. The table is committed, and its diff is what
 a new release changes for us. `--check` writes nothing: it compares.
@@ -21,7 +21,7 @@ from pathlib import Path
 from datapaths.grout.wire import numbers
 from datapaths.grout.wire.wanted import REQUESTS, STRUCTS
 
-TABLES = Path(__file__).parent / "wire"
+TABLES = Path(__file__).parent
 
 TYPED_ENUM = re.compile(r"typedef enum : (\w+) (\{.*?\}) (\w+);", re.DOTALL)
 NAMED_ENUM = re.compile(r"enum (\w+) : \w+ \{")
@@ -128,7 +128,9 @@ def path_of(table: Table) -> Path:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m datapaths.grout.generate", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m datapaths.grout.wire.generate", description=__doc__
+    )
     parser.add_argument("headers", type=Path, help="the directory with gr_api.h")
     parser.add_argument("--check", action="store_true", help="compare; exit 1 when they differ")
     options = parser.parse_args(arguments)

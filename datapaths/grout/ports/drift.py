@@ -1,7 +1,7 @@
-"""Tells that somebody changed a kernel device beside grout: a NIC, a leg, a wire, a TAP.
+"""Notice when somebody changes a kernel device of a port: a NIC, a host leg, a wire, a TAP.
 
-What changed in grout itself, its own events tell (`observe`). Own changes are known by the devices
-that a batch's records name; after each batch somebody compares those.
+grout's own events report changes within grout (`picture.observe`). Changes that a batch makes are
+told apart by the device names of its records; the driver compares those devices after each batch.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from datapaths.base import DatapathError
-from datapaths.grout.picture.interfaces import MAIN
-from datapaths.grout.ports.names import device_of, wire_of
+from datapaths.grout.ports.names import MAIN, device_of, wire_of
 from datapaths.grout.ports.placement import NO_ADDRESSES, Places
 from datapaths.linux import marks, nics, sysctls
 from datapaths.linux.drift import Drift
@@ -24,15 +23,15 @@ from dualpath.model.records import Record
 
 log = logging.getLogger(__name__)
 
-SPACES_S = 1.0  # between looks for namespaces: grout may be started elsewhere
+SPACES_S = 1.0  # between two looks for namespaces: grout may restart in another one
 OF_TWINS = frozenset({"twin", ADDED})
 KINDS_OF = {marks.TAP: (Kind.VNI, Kind.PORT)}  # others: Kind.PORT
 
 
-class Drifting:
-    """Follows all namespaces in which ports of grout have devices.
+class DeviceDrift:
+    """Follows every namespace in which ports of grout have devices.
 
-    `places` is called for each look; `lost` is called with the kind of a device that changed.
+    It calls `places` before each look, and `lost` with the kind of a device that changed.
     """
 
     def __init__(self, places: Callable[[], Places], lost: Callable[[Kind], None]) -> None:
@@ -40,11 +39,11 @@ class Drifting:
         self._lost = lost
         self._drift = Drift(self._drifted)
         self._ports: dict[str, Port] = {}
-        self._home = ""  # grout's namespace, once it is as it is to be
+        self._home = ""  # grout's namespace, once it is prepared
         self._setting: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        """Go on until cancelled."""
+        """Run until cancelled."""
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._drift.run())
@@ -59,31 +58,31 @@ class Drifting:
             await asyncio.sleep(SPACES_S)
             since_s, looked_s = looked_s, nics.boottime_s()
             if await asyncio.to_thread(nics.any_expired, since_s, looked_s):
-                self._lost(Kind.PORT)  # grout knows of no lifetimes
+                self._lost(Kind.PORT)  # grout keeps an address whose lifetime is over
 
     async def watch(self, ports: Iterable[Record] = ()) -> None:
-        """Follow the namespaces of these ports as well, and wherever grout is now."""
+        """Follow the namespaces of these ports too, and the one that grout is in now."""
         self._ports.update({port.name: port for port in ports if isinstance(port, Port)})
-        with suppress(OSError, DatapathError):  # grout is away; the next look follows it
+        with suppress(OSError, DatapathError):  # grout is not running; the next look finds it
             places = await asyncio.to_thread(self._places)
             spaces = places.spaces(self._ports.values())
             if (home := next(iter(spaces))) != self._home:
-                await asyncio.to_thread(places.prepare)  # or somebody seems to have changed it
+                await asyncio.to_thread(places.prepare)  # or its settings look changed
                 self._home = home
             self._drift.watch_only(spaces)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Let notifications wait while devices are made."""
+        """Hold notifications back while a batch changes devices."""
         with self._drift.paused():
             yield
 
     async def look(self, own: Collection[str]) -> None:
-        """Take what there is to know now; of the devices in `own` nothing is told."""
+        """Read all notifications that wait; report none about the devices in `own`."""
         await self._drift.look(own)
 
     def forget(self, ports: Iterable[Record]) -> None:
-        """Withdrawn ports have no devices any more."""
+        """Forget withdrawn ports: they have no devices any more."""
         for port in ports:
             if isinstance(port, Port):
                 self._ports.pop(port.name, None)
@@ -97,12 +96,12 @@ class Drifting:
                 self._lost(kind)
 
     async def _set_again(self, space: str) -> None:
-        with suppress(OSError):  # the namespace is gone; or the next look tries again
+        with suppress(OSError):  # the namespace is gone, or the next look tries again
             await asyncio.to_thread(sysctls.ensure, space, NO_ADDRESSES)
 
 
 def devices_of(records: Iterable[Record]) -> set[str]:
-    """Return the names of the devices that records stand for, in grout and in any namespace."""
+    """Return the names of the devices of some records, in grout and in any namespace."""
     return {name for record in records for name in _devices_of(record)}
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from datapaths.base import LearnedNeighbor
 from datapaths.conformance.batches import withdraw
-from datapaths.grout.picture.claims import Claims
+from datapaths.grout.picture.takeovers import Takeovers
 from datapaths.grout.ports.names import device_of, wire_of
 from datapaths.grout.wire import numbers as n
 from datapaths.grout.wire.bridges import FdbEntry
@@ -40,31 +40,33 @@ class Segment(Node):
         bridge = self.ifaces.get(BRIDGE)
         assert bridge
         assert isinstance(bridge.info, BridgeInfo)
-        self.claims = Claims(self.ifaces, self.hops, self.bridges, self.learning, self.subnets)
+        self.takeovers = Takeovers(
+            self.ifaces, self.hops, self.bridges, self.learning, self.subnets
+        )
         self.make(REMOTE)
 
     def take_over(self) -> None:
-        claim = self.claims.claim(LEG, SAID)
-        assert claim
-        assert claim.neighbor == REMOTE
-        self.planner.claim(REMOTE)
+        takeover = self.takeovers.find(LEG, SAID)
+        assert takeover
+        assert takeover.neighbor == REMOTE
+        self.planner.release(REMOTE)
 
 
 def test_announcement_of_a_remote_address_takes_it_out_and_is_repeated() -> None:
     segment = Segment()
-    claim = segment.claims.claim(LEG, SAID)
-    assert claim
-    assert (claim.wire, claim.neighbor, claim.entry) == (wire_of("pe-b"), REMOTE, None)
+    takeover = segment.takeovers.find(LEG, SAID)
+    assert takeover
+    assert (takeover.wire, takeover.neighbor, takeover.entry) == (wire_of("pe-b"), REMOTE, None)
 
 
 def test_announcement_of_a_remote_mac_takes_its_entry_out() -> None:
     segment = Segment()
     segment.make(Mac(VNI, HOST_MAC, VTEP))
-    claim = segment.claims.claim(LEG, Announcement(bytes([10, 0, 0, 77]), HOST_MAC, True))
-    assert claim
-    assert claim.neighbor is None
-    assert claim.entry
-    assert claim.entry.mac == HOST_MAC
+    takeover = segment.takeovers.find(LEG, Announcement(bytes([10, 0, 0, 77]), HOST_MAC, True))
+    assert takeover
+    assert takeover.neighbor is None
+    assert takeover.entry
+    assert takeover.entry.mac == HOST_MAC
 
 
 @pytest.mark.parametrize(
@@ -77,7 +79,7 @@ def test_announcement_of_a_remote_mac_takes_its_entry_out() -> None:
     ],
 )
 def test_other_announcements_change_nothing(device: str, said: Announcement) -> None:
-    assert Segment().claims.claim(device, said) is None
+    assert Segment().takeovers.find(device, said) is None
 
 
 @pytest.mark.parametrize("gratuitous", [True, False])
@@ -85,20 +87,20 @@ def test_of_ipv6_only_what_nobody_asked_for_takes_a_neighbor_out(gratuitous: boo
     segment = Segment()
     address = bytes.fromhex("20010db8") + bytes(11) + b"\5"
     segment.make(Neighbor(VNI, address, REMOTE_MAC))
-    claim = segment.claims.claim(LEG, Announcement(address, HOST_MAC, gratuitous))
-    assert bool(claim) == gratuitous
+    takeover = segment.takeovers.find(LEG, Announcement(address, HOST_MAC, gratuitous))
+    assert bool(takeover) == gratuitous
 
 
 def test_announcement_outside_the_subnets_changes_nothing() -> None:
     segment = Segment()
     segment.subnets.put(BRIDGE, bytes([203, 0, 113, 1]), 24)
-    assert segment.claims.claim(LEG, SAID) is None
+    assert segment.takeovers.find(LEG, SAID) is None
 
 
 def test_driver_without_a_wire_repeats_no_frame() -> None:
-    claim = Segment("net_af_packet0,iface=n-pe-b").claims.claim(LEG, SAID)
-    assert claim
-    assert claim.wire == ""
+    takeover = Segment("net_af_packet0,iface=n-pe-b").takeovers.find(LEG, SAID)
+    assert takeover
+    assert takeover.wire == ""
 
 
 def test_what_was_taken_over_counts_as_programmed_until_it_is_withdrawn() -> None:
@@ -124,8 +126,8 @@ def test_host_that_moved_on_replaces_the_local_one() -> None:
 def test_remote_host_returns_unless_grout_learns_the_local_one() -> None:
     segment = Segment()
     segment.take_over()
-    assert list(segment.claims.disproved()) == []  # it may be under way
-    assert list(segment.claims.disproved()) == [REMOTE]
+    assert list(segment.takeovers.unconfirmed()) == []  # it may be under way
+    assert list(segment.takeovers.unconfirmed()) == [REMOTE]
     assert list(segment.hops.neighbors()) == []
 
 
@@ -135,11 +137,11 @@ def test_remote_host_returns_when_the_local_one_is_lost() -> None:
     segment.host_speaks()
     assert LearnedNeighbor(VNI, OTHER, HOST_MAC) in segment.told()
     for _ in range(3):
-        assert list(segment.claims.disproved()) == []
+        assert list(segment.takeovers.unconfirmed()) == []
     segment.bridges.pop(BRIDGE, HOST_MAC)
     segment.learning.mac_changed(BRIDGE, HOST_MAC)
-    assert list(segment.claims.disproved()) == []
-    assert list(segment.claims.disproved()) == [REMOTE]
+    assert list(segment.takeovers.unconfirmed()) == []
+    assert list(segment.takeovers.unconfirmed()) == [REMOTE]
 
 
 def test_claim_goes_with_its_bridge() -> None:
@@ -147,13 +149,13 @@ def test_claim_goes_with_its_bridge() -> None:
     segment.take_over()
     for iface in (7, BRIDGE):
         segment.ifaces.pop(iface)
-    assert list(segment.claims.disproved()) == []
-    assert segment.hops.claimed == {}
+    assert list(segment.takeovers.unconfirmed()) == []
+    assert segment.hops.taken_over == {}
 
 
 def test_local_entry_is_no_conflict() -> None:
     segment = Segment()
     segment.bridges.put(FdbEntry(bridge=BRIDGE, mac=HOST_MAC, iface=9, flags=n.GR_FDB_F_LEARN))
-    claim = segment.claims.claim(LEG, SAID)
-    assert claim
-    assert claim.entry is None
+    takeover = segment.takeovers.find(LEG, SAID)
+    assert takeover
+    assert takeover.entry is None

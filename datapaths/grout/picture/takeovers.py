@@ -9,7 +9,7 @@ in the way, grout learns the host from it.
     host says:           10.110.0.5 is at ..:aa, on the leg `pe-b`
     afterwards:          10.110.0.5  ..:aa  as grout learnt it, and FRR is told
 
-Until FRR withdraws the remote one it counts as programmed (`HopTable.claimed`), as with MACs. If
+Until FRR withdraws the remote one it counts as programmed (`HopTable.taken_over`), as with MACs. If
 grout did not learn the host, or lost it, the remote one is told as lost, and so returns.
 """
 
@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from datapaths.grout.picture.bridges import BridgeTable
-from datapaths.grout.picture.hops import HOST, KINDS, HopTable, Place
+from datapaths.grout.picture.hops import HOST, KINDS, HopKey, HopTable
 from datapaths.grout.picture.interfaces import IfaceTable
 from datapaths.grout.picture.learning import Learning
 from datapaths.grout.ports.devargs import Meeting, complete, parse
@@ -32,7 +32,7 @@ from datapaths.linux.wire.announcements import Announcement
 from dualpath.model.layer2 import Neighbor
 
 
-class Claim(NamedTuple):
+class Takeover(NamedTuple):
     """What is to be taken out for a host to be learnt."""
 
     wire: str  # the device by which its frame is repeated, "" when a driver has none
@@ -40,7 +40,7 @@ class Claim(NamedTuple):
     entry: FdbEntry | None  # of its MAC
 
 
-class Claims:
+class Takeovers:
     """Decides which announcements change something; nearly none does."""
 
     def __init__(
@@ -56,9 +56,9 @@ class Claims:
         self._bridges = bridges
         self._learning = learning
         self._subnets = subnets
-        self._waiting: set[Place] = set()  # claimed at the last look, and not learnt
+        self._waiting: set[HopKey] = set()  # taken_over at the last look, and not learnt
 
-    def claim(self, device: str, said: Announcement) -> Claim | None:
+    def find(self, device: str, said: Announcement) -> Takeover | None:
         """Return what an announcement on a kernel device is in conflict with."""
         port = self._port(device)
         bridge = self._ifaces.get(port.domain) if port else None
@@ -68,19 +68,19 @@ class Claims:
         entry = self._bridges.get(bridge.id, said.mac)
         if entry and not entry.flags & n.GR_FDB_F_EXTERN:
             entry = None
-        return Claim(_wire_of(port), neighbor, entry) if neighbor or entry else None
+        return Takeover(_wire_of(port), neighbor, entry) if neighbor or entry else None
 
-    def disproved(self) -> Iterator[Neighbor]:
-        """Yield claimed neighbours that grout has not learnt between two looks; they return."""
-        unlearnt: set[Place] = set()
-        for place, hop in list(self._hops.claimed.items()):
+    def unconfirmed(self) -> Iterator[Neighbor]:
+        """Yield taken_over neighbours that grout has not learnt between two looks; they return."""
+        unlearnt: set[HopKey] = set()
+        for place, hop in list(self._hops.taken_over.items()):
             record = self._hops.neighbor_of(hop)
             if record and self._learning.is_local(hop.iface, hop.address):
                 continue
             if record and place not in self._waiting:
                 unlearnt.add(place)
                 continue
-            del self._hops.claimed[place]
+            del self._hops.taken_over[place]
             if record:
                 yield record
         self._waiting = unlearnt

@@ -2,7 +2,7 @@
 
 grout asks a neighbour itself when it has not heard from it for long. Until that one has answered,
 packets for it are held, and 32 are the most: with IPv6 that takes three seconds, as grout holds its
-own first questions, too. So hosts are asked before, in grout's name. The answer passes grout, which
+own first probes, too. So hosts are asked before, in grout's name. The answer passes grout, which
 takes it for one to itself: neighbour and MAC are fresh, and no packet waits.
 """
 
@@ -14,7 +14,7 @@ from datapaths.grout.picture.bridges import BridgeTable
 from datapaths.grout.picture.interfaces import IfaceTable
 from datapaths.grout.picture.learning import Learning
 from datapaths.grout.wire.ifaces import BridgeInfo, Iface, PortInfo
-from datapaths.grout.wire.questions import Station, question
+from datapaths.grout.wire.probes import Station, probe
 from datapaths.linux import marks
 from dualpath.model.links import Address
 
@@ -24,14 +24,14 @@ Frame = tuple[str, bytes]
 """Interface by name, and what is sent out of it."""
 
 
-def questions(ifaces: IfaceTable, bridges: BridgeTable, learning: Learning) -> Iterator[Frame]:
+def probes(ifaces: IfaceTable, bridges: BridgeTable, learning: Learning) -> Iterator[Frame]:
     """Yield a question to each host behind an interface of ours; not to those behind a VTEP."""
     for bridge, address, mac in learning.hosts():
         iface = ifaces.get(bridge)
         if not iface or (isinstance(iface.info, BridgeInfo) and not bridges.is_local(bridge, mac)):
             continue
         if asker := _asker(iface, address):
-            yield iface.name, question(asker, Station(mac, address))
+            yield iface.name, probe(asker, Station(mac, address))
 
 
 def _asker(iface: Iface, target: bytes) -> Station | None:

@@ -1,0 +1,65 @@
+"""Hear what local hosts announce (ARP, IPv6 neighbor advertisements), for `picture.takeovers`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from ipaddress import ip_address
+
+from datapaths.base import Unsupported
+from datapaths.grout.client import GroutClient
+from datapaths.grout.ports.taps import Taps
+from datapaths.grout.upkeep.moves import relearn
+from datapaths.linux.ear import FRAMES, PAUSE_S, hear, open_ear
+from datapaths.linux.wire.announcements import Announcement, decode
+
+log = logging.getLogger(__name__)
+
+AGAIN_S = 5.0  # after a failure
+
+
+async def hear_hosts(client: GroutClient, home: Callable[[], str]) -> None:
+    """Let hosts take over remote addresses as soon as they announce them.
+
+    `home` returns the namespace that grout runs in.
+    """
+    while True:
+        try:
+            where = await asyncio.to_thread(home)
+            with open_ear(where) as ear, Taps(where) as wires:
+                await _hear(client, ear, wires)
+        except (OSError, Unsupported) as error:
+            log.debug("cannot hear hosts: %s", error)
+        await asyncio.sleep(AGAIN_S)
+
+
+async def _hear(client: GroutClient, ear: socket.socket, wires: Taps) -> None:
+    while True:
+        frames = await hear(ear)
+        for frame, source in frames:
+            heard = decode(frame)
+            # Nearly no announcement takes anything over: most cost no turn.
+            if heard and client.observer.takeovers.find(source[0], heard):
+                async with client.turn:
+                    await _take_over(client, source[0], heard, frame, wires)
+        if len(frames) == FRAMES:
+            await asyncio.sleep(PAUSE_S)
+
+
+async def _take_over(
+    client: GroutClient, device: str, heard: Announcement, frame: bytes, wires: Taps
+) -> None:
+    """Remove what conflicts with an announcement, and send grout the frame once more."""
+    takeover = client.observer.takeovers.find(device, heard)
+    if not takeover:
+        return
+    if takeover.entry:
+        await relearn(client, takeover.entry)
+    if takeover.neighbor:
+        address = ip_address(heard.address)
+        log.info("%s is no longer remote: %s has it here", address, heard.mac.hex(":"))
+        await client.release_neighbor(takeover.neighbor)
+    if takeover.wire:
+        wires.send(takeover.wire, frame)

@@ -1,0 +1,41 @@
+"""Remote MACs that appear on a local port: grout learns them again, and so FRR hears of them.
+
+grout never moves an entry that FRR wrote (GR_FDB_F_EXTERN), so the entry is deleted, and the next
+packet of the host makes grout learn it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+
+from datapaths.grout.channel import Refused
+from datapaths.grout.client import GroutClient
+from datapaths.grout.wire.bridges import FdbEntry, encode_fdb_del
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 2.0  # between two looks at the FDB
+
+
+async def watch_moves(client: GroutClient) -> None:
+    """Look for moved MACs, and for takeovers that no local host confirmed."""
+    while True:
+        await asyncio.sleep(LOOK_S)
+        async with client.turn:
+            client.observer.return_unconfirmed()
+        if not any(True for _ in client.observer.bridges.macs()):
+            continue
+        async with client.turn:
+            for entry in client.observer.bridges.turned_up(await client.fdb()):
+                await relearn(client, entry)
+
+
+async def relearn(client: GroutClient, entry: FdbEntry) -> None:
+    """Delete the entry of a MAC that is no longer remote; the caller has the turn."""
+    log.info("MAC %s is no longer remote: it speaks here", entry.mac.hex(":"))
+    payload = encode_fdb_del(client.channel.api, entry.bridge, entry.mac)
+    with suppress(Refused):
+        await client.channel.call("GR_FDB_DEL", payload)
+    client.observer.bridges.move(entry)
