@@ -1,7 +1,7 @@
 """`grout-agent`: serves one grout as dualpath.v1.Datapath, in a process beside it.
 
-It ends in one sentence when it cannot begin: no grout at the socket, or one of an API version that
-it does not know. Once it has begun it stays, and connects again whenever grout was started anew.
+It ends with one sentence when it cannot start: no grout at the socket, or a grout of an unknown API
+version. Once it serves, it stays, and connects again whenever grout restarts.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _EXAMPLES = f"""\
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = parser_for(
         PROG,
-        "Serves a grout that runs on this machine as dualpath.v1.Datapath.",
+        "Serves the grout of this machine as dualpath.v1.Datapath.",
         _EXAMPLES,
         LISTEN,
     )
@@ -46,46 +46,45 @@ def main(arguments: Sequence[str] | None = None) -> None:
         metavar="PATH",
         type=options.socket_path,
         default=GROUT_SOCK,
-        help="grout's API socket (%(default)s); the namespace of grout is found by it",
+        help="grout's API socket (%(default)s); it also tells grout's namespace",
     )
     add(
         "--netns",
         type=options.namespace,
         metavar="NAME|PATH",
         default="",
-        help="the forwarding namespace, where NICs stay that grout shares with the kernel "
-        "(default: grout's own)",
+        help="forwarding namespace of the kernel, for NICs in shared wiring (default: grout's own)",
     )
     add(
         "--host-netns",
         type=options.namespace,
         metavar="NAME|PATH",
         default="",
-        help="where host legs end that name no namespace (default: ours)",
+        help="namespace of host ends that name none (default: this process's own)",
     )
-    told = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
-    sock: Path = told.grout_sock
+    given = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
+    sock: Path = given.grout_sock
 
     def home() -> str:
         return locate(sock)
 
     def places() -> Places:
-        """Ask anew each time: grout may have been started elsewhere meanwhile."""
+        """Locate grout each time: it may have restarted in another namespace."""
         where = home()
-        return Places(where, told.netns or where, told.host_netns)
+        return Places(where, given.netns or where, given.host_netns)
 
     def make() -> Datapath:
-        for name in filter(None, (told.netns, told.host_netns)):
+        for name in filter(None, (given.netns, given.host_netns)):
             if not netns.exists(name):
                 raise Unsupported(f"there is no network namespace {name}: make it first")
-        watch = Watch(home, told.netns, lambda: datapath.silent)
+        watch = Watch(home, given.netns, lambda: datapath.silent)
         datapath = GroutDatapath(str(sock), places, home, watch.wake)
         watches.append(asyncio.create_task(watch.run()))
         watches[-1].add_done_callback(end_with)
         return datapath
 
     watches: list[asyncio.Task[None]] = []  # they end with the event loop
-    run(PROG, told, tls_of(parser, told), make, (nicrecords.write_again,))
+    run(PROG, given, tls_of(parser, given), make, (nicrecords.write_again,))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
-"""grout's UNIX socket: requests with their answers, streams, and events.
+"""grout's UNIX socket: requests and responses, lists, and events.
 
-Knows ids, versions, batches and lost connections; knows nothing of what the messages mean.
+This module knows ids, API versions, batches and lost connections, and nothing of what the messages
+mean.
 
-grout takes one request for each time that its socket becomes readable, so a batch that is simply
-written hangs. So it ends with a PING that fills grout's whole buffer, and is done when that is
-answered.
+grout reads one request each time its socket becomes readable, so a batch that is only written
+hangs. Each batch therefore ends with a GR_PING of 128 KiB, grout's whole buffer, and is done when
+grout has answered that.
+
+    4096 x GR_NH_ADD, GR_PING | 4096 x GR_NH_ADD, GR_PING | ...     two batches are in flight
 """
 
 from __future__ import annotations
@@ -35,12 +38,12 @@ Request = tuple[str, bytes]
 
 BATCH = 4096  # requests before a PING; larger ones gain nothing
 IN_FLIGHT = 2  # batches: one that grout works on, and one that waits for it
-LONE = 2  # so few requests go one by one, which is quicker than a PING
+LONE = 2  # up to so many requests are sent one by one, which is faster than a PING
 ANSWER_S = 15.0  # for one response: grout answers at once unless it hangs
-DEVICE_S = 120.0  # or makes a device: seconds, on a slow machine many
+DEVICE_S = 120.0  # for a request in SLOW: making a device takes seconds, or more
 LIST_S = 300.0  # for a whole list
 LIST_BYTES = 512 * 1024 * 1024  # of a whole list: 5 million routes of a VRF
-STALL_S = 3.0  # worth a line in the log: the shortest hold time of BGP (RFC 4271)
+STALL_S = 3.0  # a request that takes longer is logged: the shortest BGP hold time (RFC 4271)
 SLOW = frozenset({"GR_IFACE_ADD", "GR_IFACE_SET", "GR_IFACE_DEL"})
 READ_BYTES = 256 * 1024
 
@@ -57,7 +60,7 @@ class Refused(Exception):
 
 
 class Connection:
-    """A connected socket on which both have said hello."""
+    """A connected socket, after GR_HELLO."""
 
     def __init__(self, sock: socket.socket, api_: Api) -> None:
         self.api = api_
@@ -69,7 +72,7 @@ class Connection:
 
     @classmethod
     async def open(cls, path: str) -> Self:
-        """Connect. Raises Unavailable, or Unsupported when grout speaks no version of ours."""
+        """Connect. Raises Unavailable, or Unsupported when grout's API version is unknown."""
         for version in versions():
             connection = cls(await _connect(path), api(version))
             try:
@@ -97,7 +100,7 @@ class Connection:
             raise Unavailable(f"grout closed the connection: {error}") from error
 
     async def receive(self) -> None:
-        """Wait for bytes and give them to the framer. Raises Unavailable at the end."""
+        """Wait for bytes and feed them to the framer. Raises Unavailable when grout closes."""
         try:
             count = await self._loop.sock_recv_into(self._socket, self._buffer)
         except OSError as error:
@@ -107,7 +110,7 @@ class Connection:
         self._framer.feed(self._buffer[:count])
 
     async def run(self, patience_s: float | None = None) -> Run:
-        """Return the responses that come next. Raises Unavailable."""
+        """Return the next responses. Raises Unavailable, also when they take too long."""
         patience_s = patience_s or ANSWER_S
         try:
             async with asyncio.timeout(patience_s):
@@ -116,7 +119,7 @@ class Connection:
         except TimeoutError:
             raise Unavailable(f"grout hangs: no answer for {patience_s:.0f} s") from None
         except DecodeError as error:
-            raise Unavailable(f"what grout answers makes no sense: {error}") from error
+            raise Unavailable(f"cannot decode a response of grout: {error}") from error
         return found
 
     async def event(self) -> Event:
@@ -125,32 +128,32 @@ class Connection:
             while (found := self._framer.event()) is None:
                 await self.receive()
         except DecodeError as error:
-            raise Unavailable(f"what grout tells makes no sense: {error}") from error
+            raise Unavailable(f"cannot decode an event of grout: {error}") from error
         return found
 
     def events(self) -> list[Event]:
-        """Return the events that have come already. Raises Unavailable."""
+        """Return the events that have arrived already."""
         found: list[Event] = []
-        with suppress(DecodeError):  # `event` raises it
+        with suppress(DecodeError):  # the next `event` raises it
             while one := self._framer.event():
                 found.append(one)
         return found
 
     async def call(self, type_: str, payload: bytes = b"") -> bytes:
-        """Send a request and return its answer. Raises Refused and Unavailable."""
+        """Send a request and return its response. Raises Refused and Unavailable."""
         id_, since = self.number(1), self._loop.time()
         await self.send(request(id_, self.api.types[type_], payload))
         answer = await self.run(DEVICE_S if type_ in SLOW else ANSWER_S)
         _expect(answer, id_, 1)
         if (took_s := self._loop.time() - since) >= STALL_S:
-            # By the thread that also answers ARP and hands packets to FRR and from it.
+            # The same thread of grout answers ARP, and passes FRR's packets.
             log.warning("%s took grout %.1f s, in which it only forwarded", type_, took_s)
         if answer.errnos[0]:
             raise Refused(type_, int(answer.errnos[0]))
         return bytes(answer.payloads[0])
 
     def number(self, count: int) -> int:
-        """Return the first of `count` ids that nothing in flight has."""
+        """Return the first of `count` consecutive ids that no request in flight has."""
         if self._next + count >= 1 << 32:
             self._next = 1
         first, self._next = self._next, self._next + count
@@ -160,20 +163,20 @@ class Connection:
 class Channel:
     """Requests over one connection; its users take turns.
 
-    An exchange that was begun is finished, also when the one who wanted it is cancelled; after one
-    that failed the channel is of no use: close it and open another.
+    The channel finishes every exchange that it began, even if the caller is cancelled. After an
+    exchange that failed, close the channel and open another.
     """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._turn = asyncio.Lock()
         self._running: set[asyncio.Task[Any]] = set()
-        self.broken = ""  # why, "" while all is well
+        self.broken = ""  # why, "" while it works
         self.used_at = 0.0  # by the loop's clock
 
     @classmethod
     async def open(cls, path: str) -> Self:
-        """Connect. Raises Unavailable, or Unsupported when grout speaks no version of ours."""
+        """Connect. Raises Unavailable, or Unsupported when grout's API version is unknown."""
         return cls(await Connection.open(path))
 
     @property
@@ -187,28 +190,28 @@ class Channel:
         self._connection.close()
 
     async def call(self, type_: str, payload: bytes = b"") -> bytes:
-        """Send a request and return its answer. Raises Refused and Unavailable."""
+        """Send a request and return its response. Raises Refused and Unavailable."""
         return await self._exchange(self._connection.call(type_, payload))
 
     async def send(self, requests: Sequence[Request]) -> list[tuple[int, int]]:
-        """Send requests in order; return (position, errno) of those that were refused."""
+        """Send requests in order; return position and errno of each that grout refused."""
         if not requests:
             return []
         return await self._exchange(self._send(requests))
 
     async def write(self, rows: Rows) -> U32:
-        """Send requests of one shape, built as `frames` says; return an errno for each.
+        """Send requests of one type, one per row; return an errno for each.
 
-        `rows` has a header of three columns, `id` among them, which is set here.
+        A row is a whole frame: the header `frames.REQUEST`, whose `id` is set here, and a struct.
         """
         return await self._exchange(self._write(rows))
 
     async def collect(self, type_: str, payload: bytes = b"") -> list[Run]:
-        """Send a request that a stream answers; return it whole. Raises Refused and Unavailable."""
+        """Send a *_LIST request; return the whole list. Raises Refused and Unavailable."""
         return await self._exchange(self._collect(type_, payload))
 
     async def each(self, type_: str, payload: bytes = b"") -> AsyncIterator[bytes]:
-        """Yield the payloads of a stream, for those that are few."""
+        """Yield the payloads of a list one by one, for short lists."""
         for run in await self.collect(type_, payload):
             for row in run.payloads:
                 yield row.tobytes()
@@ -228,7 +231,7 @@ class Channel:
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
         if not task.cancelled():
-            task.exception()  # who asked may not be there any more to hear it
+            task.exception()  # the caller may be cancelled: then nobody else retrieves it
 
     async def _guarded(self, work: Coroutine[Any, Any, T]) -> T:
         async with self._turn:
@@ -272,7 +275,7 @@ class Channel:
         return await self._pipeline(batches, first, count)
 
     async def _pipeline(self, batches: Sequence[bytes | memoryview], first: int, count: int) -> U32:
-        """Write batches, each closed by a PING, and read their answers meanwhile."""
+        """Write batches, each with a PING at its end, and read their responses meanwhile."""
         errnos = np.zeros(count, np.uint32)
         credit = asyncio.Semaphore(IN_FLIGHT)
         ping = self._connection.number(1)
@@ -287,15 +290,15 @@ class Channel:
                     for _ in range(len(run)):
                         credit.release()
                     continue
-                # The PING's own answer may be as short as the others', and end their run.
+                # The response to the PING may have the length of the others, and be in their run.
                 mine = run.ids != ping
                 at = run.ids[mine].astype(np.int64) - first
                 if len(at) and (at.min() < 0 or at.max() >= count):
-                    raise Unavailable("grout answers what was not asked")
+                    raise Unavailable("grout sent a response to no request")
                 errnos[at] = run.errnos[mine]
                 answered += len(at)
                 if answered > count:
-                    raise Unavailable("grout answers what was not asked")
+                    raise Unavailable("grout sent more responses than requests")
                 pings += (closed := int((~mine).sum()))
                 for _ in range(closed):
                     credit.release()
@@ -342,14 +345,14 @@ class Channel:
 
 
 class EventStream:
-    """A connection of its own for events: they carry no id, and answers would mix with them."""
+    """A separate connection for events: an event has no id to tell it from a response."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     @classmethod
     async def open(cls, path: str, types: Sequence[str]) -> Self:
-        """Connect and subscribe, but not to what this process causes itself."""
+        """Connect and subscribe, but not to events that this process causes."""
         connection = await Connection.open(path)
         try:
             for type_ in types:
@@ -373,7 +376,7 @@ class EventStream:
         self._connection.close()
 
     async def read(self) -> list[Event]:
-        """Wait for events and return all that have come. Raises Unavailable at the end."""
+        """Wait for events; return all that have arrived. Raises Unavailable when grout closes."""
         first = await self._connection.event()
         return [first, *self._connection.events()]
 
@@ -391,4 +394,4 @@ async def _connect(path: str) -> socket.socket:
 
 def _expect(run: Run, id_: int, count: int = 0) -> None:
     if (run.ids != id_).any() or (count and len(run) != count):
-        raise Unavailable("grout answers what was not asked")
+        raise Unavailable("grout sent a response to no request")

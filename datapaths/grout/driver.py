@@ -1,8 +1,8 @@
-"""Datapath for grout: one grout, driven over its UNIX socket.
+"""The grout datapath: one grout, driven over its UNIX socket.
 
-Raises Unavailable while grout is away or hangs; connects again by itself, and then tells that
-everything is lost, so that everything is programmed again. What is ours in grout has our origin or
-our mark.
+Calls raise Unavailable while grout is not running or hangs. The driver connects again by itself,
+and then reports everything as lost, so that the controller programs it again. Dualpath recognizes
+its own objects in grout by the origin of nexthops and routes, and by the mark of interfaces.
 """
 
 from __future__ import annotations
@@ -54,17 +54,17 @@ KINDS = frozenset(Kind) - {Kind.LSP, Kind.ETHERNET_SEGMENT}  # an FDB entry has 
 LACKS = frozenset({Feature.STICKY, Feature.ROUTER_FLAG, Feature.SHARED_PREFIX})
 DEVICE_KINDS = frozenset({Kind.VRF, Kind.VNI, Kind.PORT})
 DUMP_ROWS = 4096  # records in a batch
-BATCH_ROWS = 16384  # routes: two batches of the channel's are in flight, and two wait
-RETRY_S = 0.5
+BATCH_ROWS = 16384  # routes: four batches of the channel's, of which two are in flight
+RETRY_S = 0.5  # between two attempts to connect
 
 PlacesOf = Callable[[], Places]
 
 
 class GroutDatapath:
-    """Datapath of the grout at a socket; `places` says which namespaces its ports reach into.
+    """Datapath of the grout at a socket.
 
-    `home` is grout's own network namespace, "" this one. `silenced` is called when grout falls
-    silent, dead or hanging.
+    `places` returns the namespaces that ports have devices in, and `home` grout's own ("": this
+    one). The driver calls `silenced` when grout died or hangs.
     """
 
     name = "grout"
@@ -90,12 +90,12 @@ class GroutDatapath:
         self._closed = False
 
     async def capabilities(self) -> Capabilities:
-        """Say which grout this is. Raises Unsupported for an API that we do not know."""
+        """Return which grout this is. Raises Unsupported for an unknown API version."""
         api = (await self._ready()).channel.api
         return Capabilities(self.name, api.release, KINDS, LACKS, BATCH_ROWS, looks_up=True)
 
     async def apply(self, batch: Batch) -> Sequence[RowFailure]:
-        """Make every row true; a VRF, VNI or interface that is not there fails rows with ENODEV."""
+        """Apply every row; a row whose VRF, VNI or interface is missing fails with ENODEV."""
         client = await self._ready()
         if isinstance(batch, RouteBatch):
             return await client.routes.apply(batch)
@@ -169,7 +169,7 @@ class GroutDatapath:
         )
 
     async def learned(self) -> AsyncIterator[Learned]:
-        """Yield what is learnt; a second listener takes over from the first."""
+        """Yield what grout learns; a second listener ends the first one's stream."""
         await self._ready()
         reader = self._inbox.open()
         self._observer.replay()
@@ -178,7 +178,7 @@ class GroutDatapath:
                 yield event
 
     async def close(self) -> None:
-        """Let go of sockets. What is installed stays and goes on forwarding."""
+        """Close the sockets. grout keeps what is installed, and goes on forwarding."""
         self._closed = True
         self._inbox.close()
         for task in (self._keeper, self._watching):
@@ -191,11 +191,11 @@ class GroutDatapath:
 
     @property
     def silent(self) -> str:
-        """Why grout that answered does not any more, "" while it does."""
+        """Why grout no longer answers, "" while it does."""
         return self._client.channel.broken if self._client else ""
 
     async def _build(self, client: GroutClient, batch: RecordBatch) -> list[RowFailure]:
-        """Make devices; what somebody changed meanwhile is told, and made again."""
+        """Apply a batch of devices, and report those that somebody else changed meanwhile."""
         await self._drift.watch(batch.upserts)
         own = devices_of((*batch.upserts, *batch.withdrawals))
         with self._drift.paused():
@@ -206,7 +206,7 @@ class GroutDatapath:
                 await self._ensure_taps(client, batch)
             self._drift.forget(batch.withdrawals)
             await self._drift.look(own)
-        if batch.kind is Kind.PORT:  # of the other kinds grout's own events tell
+        if batch.kind is Kind.PORT:  # grout's own events report the other kinds
             failed = {failure.index for failure in failures}
             made = {record for i, record in enumerate(batch.upserts) if i not in failed}
             if not made <= set(await self._ports(client).dump()):
@@ -217,7 +217,7 @@ class GroutDatapath:
         vnis = (record for record in batch.upserts if isinstance(record, Vni))
         taps = [tap for vni in vnis if (tap := client.overlay.tap(vni))]
         if taps:
-            with suppress(OSError):  # its absence shows when it is compared
+            with suppress(OSError):  # a missing TAP shows in the next comparison
                 await asyncio.to_thread(self._places().ensure_taps, taps)
 
     def _ports(self, client: GroutClient) -> Ports:
@@ -250,7 +250,7 @@ class GroutDatapath:
                 return ()
 
     async def _vnis(self, client: GroutClient) -> list[Vni]:
-        """Return the VNIs; one whose bridge has a TAP that passes nothing is broken."""
+        """Return the VNIs; one is broken when the TAP of its bridge passes no frames."""
         vnis = await client.overlay.dump_vnis()
         taps = {vni: client.overlay.tap(vni) for vni in vnis}
         faulty = await asyncio.to_thread(self._places().faulty_taps, filter(None, taps.values()))
@@ -281,7 +281,7 @@ class GroutDatapath:
             log.warning("no connection to grout at %s: %s", self._path, reason)
             client.close(reason)
             self._silenced()
-            self._observer.lost_everything()  # who listens asks, and hears why there is no answer
+            self._observer.lost_everything()  # the controller looks, and gets Unavailable
             client = await self._reopen()
             self._client = client
             log.info("grout at %s answers again; all is compared", self._path)
@@ -309,12 +309,12 @@ class GroutDatapath:
 
     async def _check_name(self, name: str) -> None:
         if await asyncio.to_thread(_is_taken, self._home(), name):
-            reason = f"a device {name} exists in grout's namespace already"
+            reason = f"a device {name} exists in grout's namespace already; rename or remove it"
             raise FileExistsError(17, reason)
 
 
 async def _first_error(work: Sequence[Coroutine[None, None, None]]) -> str:
-    """Do things that never end until one fails; return why it did."""
+    """Run coroutines that never return until one fails; return why."""
     tasks = [asyncio.create_task(one) for one in work]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -333,7 +333,7 @@ def _is_taken(home: str, name: str) -> bool:
         with entered(home), suppress(OSError):
             socket.if_nametoindex(name)
             return True
-    except OSError as error:  # it went with its grout
+    except OSError as error:  # the namespace is gone with its grout
         raise Unavailable(f"cannot look into grout's namespace: {error}") from error
     return False
 

@@ -1,6 +1,7 @@
-"""grout itself: starts it, waits until it answers, starts it again when it died. Never ends it.
+"""Runs the program grout: starts it, waits until it answers, restarts it when it died.
 
-It forwards packets, so it outlives us; one that answers on its socket already is taken as it is.
+It never ends a grout that answers: grout forwards packets, and outlives the controller. A grout
+that answers on the socket already is used as it runs (decision 0022).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from dualpath.process.pidfd import Process, listening_pid
 
 log = logging.getLogger(__name__)
 
-START_S = 60.0  # until a log line says that we wait: DPDK maps and clears its memory
+START_S = 60.0  # before a log line says that it is slow: DPDK maps and clears its memory first
 AGAIN_S, AGAIN_MOST_S = 0.5, 30.0
 STEADY_S = 60.0  # a grout that ran for so long restarts after AGAIN_S
 LOOK_S = 0.05
@@ -39,20 +40,20 @@ HINTS = (
 
 @dataclass(frozen=True, slots=True)
 class Grout:
-    """How grout is to be run."""
+    """How to run grout."""
 
     sock: Path
-    netns: str  # by name or path; it has to be there
+    netns: str  # name or path; it must exist
     state_dir: Path  # for the log and the socket of grout's own metrics
-    hugepages: bool | None = None  # None: where there are free ones
-    cpus: str = ""  # as taskset takes them: the first is for control; "" is all
-    max_mtu: int = 1800  # DPDK's buffers are made for it
+    hugepages: bool | None = None  # None: if the machine has free ones
+    cpus: str = ""  # taskset's format; the first is for control; "" is all
+    max_mtu: int = 1800  # sizes DPDK's buffers
     command: tuple[str, ...] = ("grout",)
-    extra: tuple[str, ...] = ()  # more arguments, `--` and EAL's among them
+    extra: tuple[str, ...] = ()  # more arguments, also `--` and EAL's
 
 
 def command_line(grout: Grout, *, hugepages: bool) -> list[str]:
-    """Return what to execute; pure."""
+    """Return the command that starts grout. Pure."""
     pinned = ["taskset", "--cpu-list", grout.cpus] if grout.cpus else []
     return [
         "nsenter",
@@ -60,7 +61,7 @@ def command_line(grout: Grout, *, hugepages: bool) -> list[str]:
         *pinned,
         *grout.command,
         f"--socket={grout.sock}",
-        # By default it listens on every address.
+        # Its default is TCP on every address.
         f"--metrics=unix:{grout.state_dir / 'grout-metrics.sock'}",
         f"--max-mtu={grout.max_mtu}",
         *([] if hugepages else ["--test-mode"]),
@@ -87,12 +88,12 @@ def peer_of(sock: Path) -> int:
 def locate(sock: Path) -> str:
     """Return the network namespace, as a path, of the grout that listens on a socket.
 
-    Raises Unavailable when none does, and Unsupported when it is hidden from us.
+    Raises Unavailable when none listens, and Unsupported when its process is hidden.
     """
     pid = peer_of(sock)
     path = f"/proc/{pid}/ns/net"
     if not pid or not netns.exists(path):
-        raise Unsupported("grout's process is not to be seen: share its pid namespace with us")
+        raise Unsupported("grout's process is not to be seen; run in its pid namespace")
     return path
 
 
@@ -115,14 +116,14 @@ class GroutProcess:
     def __init__(self, grout: Grout) -> None:
         self._grout = grout
         self._log = grout.state_dir / "grout.log"
-        self.starts = 0  # of ours
+        self.starts = 0
         self._up = asyncio.Event()
 
     async def run(self) -> None:
-        """Go on until cancelled. Raises Unsupported when starting it again is of no use."""
+        """Run until cancelled. Raises Unsupported when no restart can help."""
         if not shutil.which(self._grout.command[0]):
             raise Unsupported(
-                f"there is no program {self._grout.command[0]}: install grout, or start it yourself"
+                f"no program {self._grout.command[0]}; install grout, or start it yourself"
             )
         backoff = Backoff(AGAIN_S, AGAIN_MOST_S, steady_s=STEADY_S)
         while True:
@@ -138,25 +139,25 @@ class GroutProcess:
             await asyncio.sleep(pause_s)
 
     async def up(self) -> None:
-        """Return when it answers."""
+        """Return when grout answers."""
         await self._up.wait()
 
     async def _life(self) -> None:
-        """Take the grout that answers, or start one; return when it has died."""
+        """Use the grout that answers, or start one; return when it has died."""
         try:
             pid = peer_of(self._grout.sock)
         except Unavailable:
             pid = await self._begin()
             log.info("grout runs, pid %d", pid)
         else:
-            await self._check_version()  # Unavailable when it hangs: no place for another
+            await self._check_version()  # Unavailable when it hangs: start no other
             log.info("taking grout as it runs, pid %d", pid)
         self._up.set()
         await died(pid)
         self._up.clear()
 
     async def _begin(self) -> int:
-        """Start one, and return its pid when it answers."""
+        """Start grout, and return its pid when it answers."""
         pid = self._start()
         try:
             await self._answered(pid)
@@ -176,10 +177,10 @@ class GroutProcess:
             log.warning("grout gets no hugepages: fine for tests, slow for more")
         self.starts += 1
         argv = command_line(self._grout, hugepages=hugepages)
-        # Not a pipe: grout outlives whoever would read it.
+        # Not a pipe: grout outlives its reader.
         output = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
         try:
-            # Not asyncio's, nor subprocess's: they want to see the end of what they begin.
+            # Neither asyncio's nor subprocess's start: both expect to outlive the child.
             return os.posix_spawnp(
                 argv[0],
                 argv,
@@ -195,10 +196,10 @@ class GroutProcess:
             os.close(output)
 
     async def _answered(self, pid: int) -> None:
-        """Wait until it takes connections; a socket file alone may be a dead one's."""
+        """Wait until grout accepts connections; a dead grout may have left a socket file."""
         ended = asyncio.ensure_future(died(pid))
-        said = "grout, pid %d, does not answer yet; see %s"
-        slow = asyncio.get_running_loop().call_later(START_S, log.warning, said, pid, self._log)
+        text = "grout, pid %d, does not answer yet; see %s"
+        slow = asyncio.get_running_loop().call_later(START_S, log.warning, text, pid, self._log)
         try:
             while not ended.done():
                 with suppress(Unavailable):
@@ -214,7 +215,7 @@ class GroutProcess:
         (await Connection.open(str(self._grout.sock))).close()
 
     def _failure(self) -> Unavailable:
-        """Say why grout did not come up, by what it wrote."""
+        """Return why grout did not start, from its log."""
         text = self._log.read_bytes()[-LOG_TAIL:].decode(errors="replace")
         lines = [line for line in text.splitlines() if line.startswith("ERR")] or [text.strip()]
         hint = next((hint for word, hint in HINTS if word in text), f"see {self._log}")
@@ -232,5 +233,5 @@ async def died(pid: int) -> None:
 
 
 def _reap(pid: int) -> None:
-    with suppress(ChildProcessError):  # an earlier controller's
+    with suppress(ChildProcessError):  # the child of an earlier controller
         os.waitpid(pid, os.WNOHANG)

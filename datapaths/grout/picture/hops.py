@@ -23,8 +23,10 @@ packets, and deleted while grout is idle. Deleting it at once would remove its r
     1 s without a request                  delete 0x80000000
     nexthop 7 withdrawn                    group 0x40000007 = {}             dying
 
-Rejected: to delete at once (a withdrawn VTEP would stop grout for 0.2 s); to reuse parked hops for
-new addresses (a MAC that a nexthop has got, grout does not take away again).
+Rejected (decision 0010): to delete at once, as a withdrawn VTEP would stop grout for 0.2 s; to turn
+an unused hop into a blackhole, as grout then still holds its old address; to reuse a parked hop for
+a gateway, as grout never takes a nexthop's MAC away. Hence one exception: a hop that was a remote
+host and is still a gateway is deleted at once (`HopRequests.restart`).
 
 The table follows dumps, our own writes and grout's events.
 """

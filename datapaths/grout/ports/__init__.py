@@ -1,1 +1,1 @@
-"""Ports of grout, and the kernel devices behind them: NICs, host legs, twins."""
+"""Ports of grout, and the kernel devices below them: NICs, host legs, wires, twins."""

@@ -1,4 +1,4 @@
-"""DPDK device arguments: how a port's driver meets the kernel, and what we add to them. Pure."""
+"""DPDK device arguments (devargs): parsed, classified by driver, and completed. Pure."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from datapaths.grout.ports.names import device_of, wire_of
 
 DEVARGS_SIZE = 128  # gr_iface_info_port in gr_infra.h, with the terminating zero
 
-# A driver's default ring does not fit below the usual limit of locked memory.
+# The driver's default ring exceeds the usual limit of locked memory.
 AF_PACKET_RING = {"framesz": "1792", "blocksz": "28672", "framecnt": "512"}
 
 
 class Meeting(Enum):
-    """Where a driver meets the kernel."""
+    """How a driver gets a port's packets."""
 
-    WIRE = "wire"  # it makes a kernel device, which we splice to the NIC or the host leg
-    DEVICE = "device"  # it opens the NIC or the host leg itself
-    NONE = "none"  # it owns the hardware
+    WIRE = "wire"  # from a kernel device that it makes; Dualpath joins it to the NIC or host leg
+    DEVICE = "device"  # from the NIC or the host leg itself
+    NONE = "none"  # from the hardware, without the kernel
 
 
 _MEETINGS = {
@@ -34,14 +34,14 @@ _MEETINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Devargs:
-    """Device arguments as people write them: `net_tap0,iface=x`, `0000:05:00.0`."""
+    """Device arguments as in a manifest: `net_tap0,iface=x`, `0000:05:00.0`."""
 
-    device: str  # "" lets us choose
+    device: str  # "" is a net_tap
     parameters: tuple[tuple[str, str], ...] = ()
 
     @property
     def driver(self) -> str:
-        """The driver of a virtual device, "" of hardware."""
+        """The name of a virtual device's driver, "" for hardware."""
         return next((name for name in _MEETINGS if self.device.startswith(name)), "")
 
     @property
@@ -60,7 +60,7 @@ class Devargs:
 
 
 def parse(text: str) -> Devargs:
-    """Read device arguments. Raises OSError (EINVAL) on what DPDK would misread."""
+    """Parse device arguments. Raises OSError (EINVAL) on text that DPDK would misread."""
     device, *rest = text.split(",")
     pairs = [tuple(word.split("=", 1)) for word in rest]
     if re.search(r"\s", text) or any(len(pair) != 2 or not pair[0] for pair in pairs):
@@ -69,9 +69,9 @@ def parse(text: str) -> Devargs:
 
 
 def complete(devargs: Devargs, port: str, mac: bytes) -> Devargs:
-    """Add what is left to us: names of kernel devices, and a MAC that outlives grout.
+    """Add the names of kernel devices, and a MAC that stays the same when grout restarts.
 
-    Where people name the port's NIC, the name that it has while it is ours is put instead.
+    A manifest names the port's NIC; the result has the name of that NIC while grout uses it.
     """
     given = {key: _ours(key, value, port) for key, value in devargs.parameters}
     device = devargs.device or f"net_tap_{port}"

@@ -1,9 +1,9 @@
-"""The kernel's side of a port: the NIC or the host leg that grout takes over.
+"""The NIC or the host leg below a port of grout: fetched or made, renamed, given back.
 
-It gets another name, since grout makes a TAP of the port's own, and is made mute: what it receives
-never meets the kernel's stack. A host leg is a veth, as with the kernel datapath, so that a host
-keeps its device, addresses and routes when grout dies. Synchronous, stateless: marks tell what is
-ours.
+It gets another name, because grout makes a TAP with the port's name. The kernel's own stack ignores
+it: it never answers or routes what the device receives. A host leg is a veth, as with the kernel
+datapath, so that a host keeps its device, addresses and routes when grout dies. Synchronous and
+stateless: marks tell which devices are Dualpath's.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from dualpath.model.links import Address, Port
 
 
 def ensure(spaces: Namespaces, port: Port, wire: str) -> Link:
-    """Make or fetch the device of a port, mute; its MAC is to be the port's.
+    """Make or fetch the device of a port, and return it; the port takes its MAC.
 
-    `wire` is the device with which it is to be joined, and then it goes up; "" when a driver opens
-    it itself, and wants it up.
-    Raises OSError when somebody else's device has its name.
+    `wire` is the device that it is joined to later; with "" a DPDK driver opens the device itself,
+    and wants it up.
+    Raises OSError when a device of somebody else has its name.
     """
     links, name = spaces.forwarding, device_of(port.name)
     _clear_the_name(links, port)
@@ -43,18 +43,18 @@ def ensure(spaces: Namespaces, port: Port, wire: str) -> Link:
     link = links.get(name)
     links.sysctl(sysctls.deaf(name))
     links.change(name, master="", mtu=port.mtu or link.mtu)
-    if not wire:  # the driver says whether it is to be promiscuous
+    if not wire:  # the driver decides whether it is promiscuous
         return links.set_up(name)
     return links.set_promiscuous(name)
 
 
 def brought(links: Links, port: Port) -> tuple[HeldAddress, ...]:
-    """Return the addresses that a NIC had of its own: they are its port's now."""
+    """Return the addresses that a NIC brought along; its port has them now."""
     return _noted(links, port)[0]
 
 
 def expired(links: Links, port: Port) -> tuple[Address, ...]:
-    """Return the addresses that a NIC would have no more, had it stayed at home."""
+    """Return the addresses that a NIC brought along, and whose lifetime is over."""
     return tuple(held.address for held in _noted(links, port)[1])
 
 
@@ -65,7 +65,7 @@ def _noted(links: Links, port: Port) -> list[tuple[HeldAddress, ...]]:
 
 
 def remove(spaces: Namespaces, port: str) -> None:
-    """Remove a host leg, or give a NIC back as it was. Absent is fine."""
+    """Remove a host leg, or give a NIC back as it was. Absent succeeds."""
     links = spaces.forwarding
     link = links.find(device_of(port))
     if not link or not (mark := link.mark) or mark.what != "device":
@@ -79,36 +79,38 @@ def remove(spaces: Namespaces, port: str) -> None:
 def check_name(links: Links, port: str, tap: int) -> None:
     """Refuse a port whose name some device has that is not the TAP with index `tap`.
 
-    grout can crash when it is to make a TAP of a name that is taken.
+    grout can crash when it makes a TAP with a name that exists.
     """
     found = links.find(port)
     if found and found.index != tap:
-        text = f"{port} exists in namespace {links.netns or 'of ours'} and is not grout's"
+        where = f"namespace {links.netns}" if links.netns else "this namespace"
+        text = f"{port} exists in {where} and is not grout's; rename or remove it"
         raise OSError(errno.EEXIST, text)
 
 
 def _clear_the_name(links: Links, port: Port) -> None:
-    """Take over what the kernel datapath left: a NIC or leg that still has the port's name."""
+    """Delete a host leg that the kernel datapath left with the port's name."""
     found = links.find(port.name)
     if found and found.kind != TAP and port.host and found.mark and found.mark.what == "port":
         links.delete(port.name)
 
 
 def _take(spaces: Namespaces, port: Port) -> None:
-    """Fetch a NIC; what it has is written down, to be given back with it one day."""
+    """Fetch a NIC. Its addresses and routes are saved first, to be given back with it."""
     links, name = spaces.forwarding, device_of(port.name)
     links.stop_dry(f"{name}: missing")
     found = links.find(port.name)
     if not found or found.kind == TAP:
         source = spaces.open(port.source_netns or "") if port.source_netns is not None else links
         if source is links:
-            text = f"no interface {port.name} in namespace {links.netns or 'of ours'}"
+            where = f"namespace {links.netns}" if links.netns else "this namespace"
+            text = f"no interface {port.name} in {where}"
             raise OSError(errno.ENODEV, text)
         nics.fetch(spaces, port.name, source, Mark("device", notes=_notes(port)), name)
         return
     home = links.netns if port.source_netns is None else spaces.name_of(port.source_netns)
     mark = found.mark if found.mark and found.mark.what == "port" else None
-    # The kernel datapath had it: what it added is not the NIC's.
+    # The kernel datapath had it: the addresses that it added are not the NIC's own.
     nics.note(links, found, netns.path_of(home), ports.added_by(mark) if mark else ())
     nics.strip(links, found)
     notes = {**_notes(port), "was": mark.text("was") if mark else found.alias}
@@ -122,11 +124,11 @@ def _notes(port: Port) -> dict[str, Value]:
 
 
 def _nic_mark(link: Link, port: Port) -> Mark:
-    """Return the mark of a NIC that we took; one that lost its own is known by its file."""
+    """Return the mark of a NIC that we fetched; a NIC that lost it is recognized by its file."""
     if link.mark and link.mark.what == "device":
         return link.mark
     if not (record := nicrecords.read(port.name, link.mac)):
-        raise OSError(errno.EEXIST, f"{link.name} exists already and is no NIC of ours")
+        raise OSError(errno.EEXIST, f"{link.name} exists already and is not Dualpath's")
     return Mark("device", notes={**_notes(port), "was": record.alias})
 
 

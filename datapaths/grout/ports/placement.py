@@ -1,4 +1,32 @@
-"""The kernel's share of a port's life, for each wiring. Synchronous: call it in a thread."""
+"""The kernel devices below a port of grout: made, joined, compared, removed. Synchronous.
+
+A port of grout is one interface of grout's. Its packets come from a *wire*, a kernel device that
+DPDK's driver reads and writes, and the wire is joined by tc to the NIC or to the near end of the
+host leg. grout makes a TAP with the port's own name, for packets to and from FRR, so the NIC needs
+another name while grout has it.
+
+    port eth1 (owned)    cable -- n-eth1 <-tc-> w-eth1 -- DPDK -- grout -- eth1 (TAP) <-tc-> twin
+    port pe-e-100        host-100 == n-pe-e-100 <-tc-> w-pe-e-100 -- DPDK -- grout
+    port eth1 (shared)   cable -- eth1 <-tc-> w-eth1 -- DPDK -- grout      eth1 and w-eth1 stay in
+                                                                          the forwarding namespace
+    devargs 0000:05:00.0               the NIC -- DPDK -- grout            no kernel device at all
+    devargs net_af_packet0    cable -- n-eth1 -- DPDK -- grout             no wire
+
+DPDK makes the wire and the TAP, so the work is split around the request to grout:
+
+1. `before` fetches the NIC (or makes the host leg), and says what to ask of grout: a `Placement`,
+   such as devargs `net_tap_eth1,iface=w-eth1,mac=02:...`, MTU 1500, the NIC's addresses.
+2. The caller asks grout, which makes w-eth1 and eth1.
+3. `after` joins n-eth1 to w-eth1, and sets up the TAP.
+
+Both steps are idempotent, and compare before they write. So `Look` runs the same code on dry
+handles and returns what it would change: a port is compared by the code that makes it (decision
+0012), and nobody keeps a second list of what to compare.
+
+Rejected: DPDK on the NIC itself by default (af_packet, af_xdp). It depends on the offloads of each
+NIC and veth; mirred hands over frames with checksums and segments completed. Shared wiring by
+default: decision 0020.
+"""
 
 from __future__ import annotations
 
@@ -24,34 +52,36 @@ WIRINGS = ("", "owned", SHARED)
 
 NOTHING: Mapping[str, int] = {}
 NO_ADDRESSES = {"net/ipv6/conf/default/addr_gen_mode": 1}
-"""For grout's namespace, so that wires never speak. Not disable_ipv6: grout could make no TAP."""
+"""For grout's namespace: wires get no IPv6 address, and so send nothing of their own. Not
+disable_ipv6, as grout could make no TAP then."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tap:
-    """The TAP of one of grout's interfaces; no MAC and no MTU is whatever it has."""
+    """The TAP of one of grout's interfaces. Without MAC or MTU, those are not compared."""
 
     name: str
-    index: int  # 0: it has none
+    index: int  # 0: the interface has no TAP
     mac: bytes = b""
     mtu: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """What grout is to be asked for."""
+    """What to ask of grout for a port, after its NIC or host leg is ready."""
 
     devargs: str
     mtu: int  # 0 is grout's default
-    addresses: tuple[Address, ...]  # that the NIC has of its own
-    expired: tuple[Address, ...] = ()  # that it had
-    tap_lost: bool = False  # somebody deleted or renamed the TAP: only grout can make another
+    addresses: tuple[Address, ...]  # that the NIC brought along
+    expired: tuple[Address, ...] = ()  # that the NIC brought along, and whose lifetime is over
+    tap_lost: bool = False  # somebody deleted or renamed the TAP: only a new port has another
 
 
 class Places:
-    """The namespaces that a port may reach into.
+    """Makes and compares the kernel devices of ports, in up to three namespaces.
 
-    `home` is grout's, `forwarding` the kernel datapath's, and `host` where "" leads in a record.
+    `home` is grout's, `forwarding` the kernel datapath's, and `host` the one that "" in a record
+    stands for.
     """
 
     def __init__(self, home: str, forwarding: str, host: str = "") -> None:
@@ -60,31 +90,31 @@ class Places:
         self._host = host
 
     def prepare(self) -> None:
-        """Make the namespace ready, and NICs whole whose way home was cut short."""
+        """Set the sysctls of grout's namespace, and complete NICs whose return was interrupted."""
         sysctls.ensure(self._home, NO_ADDRESSES)
         with self._open() as spaces:
             nics.recover(spaces)
 
     def spaces(self, ports: Iterable[Port]) -> dict[str, Mapping[str, int]]:
-        """Return the namespaces in which these ports have devices, with what is set in each."""
+        """Return the namespaces in which these ports have devices, each with its sysctls."""
         ends = [port.host.netns or self._host for port in ports if port.host]
-        # grout's comes first: another name may stand for the same namespace.
+        # grout's is first: another name may stand for the same namespace.
         others = (name for name in (self._forwarding, *ends) if name != self._home)
         return {self._home: NO_ADDRESSES, **dict.fromkeys(others, NOTHING)}
 
     def before(self, port: Port, tap: int) -> Placement:
-        """Make all that a port stands on; `tap` is the index of its TAP, 0 before it has one."""
+        """Make the devices below a port; `tap` is the index of its TAP, 0 before it has one."""
         with self._open() as spaces:
             return self.make(spaces, port, tap)
 
     def after(self, port: Port, tap: Tap, *, new: bool) -> None:
-        """Join what grout has made to what it stands on."""
+        """Join the wire that grout made to the NIC or host leg, and set up the TAP."""
         with self._open() as spaces:
             self.join(spaces, port, new=new)
             _ensure_tap(spaces.forwarding, tap)
 
     def remove(self, port: Port) -> None:
-        """Remove host leg and wire, or give the NIC back, once grout has let go of the port."""
+        """Remove the host leg, or give the NIC back, after grout has deleted the port."""
         with self._open() as spaces:
             devices.remove(spaces, port.name)
             if port.wiring == SHARED and netns.exists(self._forwarding):
@@ -92,23 +122,23 @@ class Places:
                 ports.remove_port(self.around(spaces), port)
 
     def ensure_taps(self, taps: Iterable[Tap]) -> None:
-        """Make the TAPs of grout's interfaces pass frames. One that is not there is left out."""
+        """Repair what keeps TAPs from passing frames. Raises OSError when one is gone."""
         with self._open() as spaces:
             for tap in taps:
                 _ensure_tap(spaces.forwarding, tap)
 
     def faulty_taps(self, taps: Iterable[Tap]) -> set[Tap]:
-        """Return the TAPs that do not pass frames as they were made."""
+        """Return the TAPs that are gone, or differ from what grout made."""
         with self.looking() as look:
             return {tap for tap in taps if look.tap_faults(tap)}
 
     def around(self, spaces: Namespaces) -> Namespaces:
-        """Return handles for work on the kernel datapath's namespace."""
+        """Return handles whose forwarding namespace is the kernel datapath's."""
         return spaces.around(self._forwarding)
 
     @contextmanager
     def looking(self) -> Iterator[Look]:
-        """Look at many ports without changing any."""
+        """Yield a Look at grout's namespace, read once for all ports."""
         with self._open(dry=True) as spaces:
             spaces.forwarding.load()
             yield Look(self, spaces)
@@ -119,7 +149,7 @@ class Places:
         return Namespaces(self._forwarding if shared else self._home, self._host, dry=dry)
 
     def make(self, spaces: Namespaces, port: Port, tap: int) -> Placement:
-        """See `before`; `spaces` are handles on grout's namespace, which may be dry."""
+        """Do the work of `before` on given handles, which may be dry."""
         devargs = _checked(port)
         own: tuple[Address, ...] = ()
         if port.wiring == SHARED:
@@ -141,13 +171,13 @@ class Places:
         return Placement(str(complete(devargs, port.name, mac)), mtu, own, expired, lost)
 
     def join(self, spaces: Namespaces, port: Port, *, new: bool) -> None:
-        """See `after`."""
+        """Do the work of `after` on given handles, but for the TAP."""
         devargs = complete(parse(port.devargs), port.name, bytes(6))
         if devargs.meeting is Meeting.NONE:
             return
         links = spaces.forwarding
         if new and devargs.meeting is Meeting.WIRE:
-            # DPDK misses that the wire came up, and would have the port down for ever.
+            # DPDK misses that the wire came up, and would keep the port down.
             links.set_up(devargs.get("iface"), False)
             links.set_up(devargs.get("iface"))
         if port.wiring == SHARED:
@@ -178,14 +208,14 @@ class Places:
 
 
 class Look:
-    """What is there of some ports now. Nothing is changed."""
+    """Compares ports with their kernel devices, and changes nothing."""
 
     def __init__(self, places: Places, spaces: Namespaces) -> None:
         self._places = places
         self._spaces = spaces
 
     def host_end(self, port: str, mark: Mark) -> HostEnd | None:
-        """Return the host's end of a port as it is now."""
+        """Return a port's host end as it is now."""
         shared = mark.text("wiring") == SHARED
         with suppress(Unavailable):
             spaces = self._places.around(self._spaces) if shared else self._spaces
@@ -195,7 +225,7 @@ class Look:
         return lost if lost.name else None
 
     def placement(self, port: Port, tap: Tap) -> tuple[Placement | None, list[str]]:
-        """Return what making the port would ask of grout, and what it would change on Linux."""
+        """Return what making the port would ask of grout, and would change in the kernel."""
         asked: list[Placement] = []
 
         def work() -> None:
@@ -212,9 +242,9 @@ class Look:
 
 
 def _ensure_tap(links: Links, tap: Tap) -> None:
-    """Have a TAP as grout made it: grout does not look at it again.
+    """Give a TAP the MAC, MTU and flags that it had from grout, which never looks at it again.
 
-    Its mark is for whoever watches devices.
+    Its mark lets the watch for drift report changes.
     """
     if not tap.index:
         return

@@ -1,4 +1,4 @@
-"""A port as grout keeps it: the interface, with our mark in its description. Pure."""
+"""A port as an interface of grout's, with Dualpath's mark in its description. Pure."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ NAMES = {
 
 
 def mark_of(port: Port) -> Mark:
-    """Return what grout and the kernel cannot tell about a port."""
+    """Return the mark of a port: what neither grout nor the kernel stores about it."""
     return Mark("port", port.addresses, ports.notes(port))
 
 
 def read_mark(iface: Iface) -> Mark | None:
-    """Return our mark on a port, None when it is somebody else's."""
+    """Return the mark of a port, None when somebody else made it."""
     mark = decode(iface.description)
     return mark if mark and mark.what == "port" else None
 
 
 def wanted(port: Port, devargs: str, vrf: int, domain: int, mtu: int) -> Iface:
-    """Return the interface that a port is to be."""
+    """Return the interface that a port should have."""
     return Iface(
         type=n.GR_IFACE_TYPE_PORT,
         name=port.name,
@@ -48,12 +48,12 @@ def wanted(port: Port, devargs: str, vrf: int, domain: int, mtu: int) -> Iface:
 
 
 def _mac_in(devargs: str) -> bytes:
-    """Return the MAC that a driver is given, zeros when it has its own."""
+    """Return the MAC in devargs, zeros when the driver chooses it."""
     return bytes.fromhex(parse(devargs).get("mac").replace(":", "")) or ZERO_MAC
 
 
 def differences(have: Iface, want: Iface) -> int:
-    """Return what GR_IFACE_SET has to set, GR_IFACE_SET_* together."""
+    """Return the attributes that GR_IFACE_SET must set, as GR_IFACE_SET_* bits."""
     attributes = 0
     if not have.flags & n.GR_IFACE_F_UP:
         attributes |= n.GR_IFACE_SET_FLAGS
@@ -71,13 +71,13 @@ def differences(have: Iface, want: Iface) -> int:
 
 
 def faults(have: Iface, want: Iface) -> list[str]:
-    """Return what of an interface is not as it is to be, by name."""
+    """Return the names of the attributes in which an interface differs."""
     differing = differences(have, want)
     return [name for bit, name in NAMES.items() if differing & bit]
 
 
 def is_ours(iface: Iface, port: Port) -> bool:
-    """Tell whether we made an interface, also when somebody has changed its description since."""
+    """Tell whether Dualpath made an interface, even if its description was changed since."""
     made = complete(parse(port.devargs), port.name, mac_of(iface))
     return bool(read_mark(iface)) or devargs_of(iface) == str(made)
 
@@ -97,7 +97,7 @@ def record(
     addresses: Sequence[Address],
     host: HostEnd | None,
 ) -> Port:
-    """Return the record that would make a port as it is now."""
+    """Return the record that would make this port as it is now."""
     bridge = names.get(iface.domain, "") if iface.mode == n.GR_IFACE_MODE_BRIDGE else ""
     vni = bridge.removeprefix("br")
     routed = "" if iface.vrf == n.GR_VRF_DEFAULT_ID else names.get(iface.vrf, "")

@@ -1,8 +1,8 @@
-"""Ports of grout: made, read back and removed, with the kernel devices behind them.
+"""Ports of grout: made, read back and removed, with the kernel devices below them.
 
-A port is one interface of grout, the devices that it stands on (`placement`), and addresses.
-Blocking work with the kernel runs in a thread. Stateless: grout's descriptions and the kernel's
-aliases tell what is ours, so after a restart of grout everything is simply missing, and made again.
+A port is one interface of grout's, the devices below it (`placement`), and addresses. Blocking work
+with the kernel runs in a thread. Stateless: marks in grout's descriptions and in the kernel's
+aliases tell what is Dualpath's, so after a restart of grout every port is missing, and made again.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ T = TypeVar("T")
 FAMILIES = (Family.INET, Family.INET6)
 NO_STATS = IfaceStats(0, 0, 0, 0, 0, 0, 0)
 HINTS = {
-    errno.ERANGE: "grout takes no such MTU: start it with a larger --max-mtu",
+    errno.ERANGE: "the MTU is too large: start grout with a larger --max-mtu",
     errno.ENODEV: "DPDK finds no such device, or lacks the driver (Debian: librte-net-*)",
-    errno.EEXIST: "grout has such an interface or device already",
+    errno.EEXIST: "grout has an interface or a device of this name already",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """What grout has, read once for a batch."""
+    """grout's interfaces and their addresses, read at one time."""
 
     ifaces: dict[str, Iface]
     addresses: dict[int, list[Address]]
@@ -63,7 +63,7 @@ class Inventory:
 class Ports:
     """Ports over one connection to grout.
 
-    `places` is asked anew for each batch: grout may have been started elsewhere meanwhile.
+    It calls `places` for each batch: grout may have restarted in another namespace.
     """
 
     def __init__(self, channel: Channel, places: Callable[[], Places]) -> None:
@@ -71,7 +71,7 @@ class Ports:
         self._places = places
 
     async def apply(self, batch: RecordBatch) -> list[RowFailure]:
-        """Make every row true, upserts first; return the rows that could not be."""
+        """Apply every row, upserts first; return the rows that failed."""
         places = await asyncio.to_thread(self._places)
         failures: list[RowFailure] = []
         await _in_thread(places.prepare)
@@ -84,12 +84,12 @@ class Ports:
         return failures
 
     async def dump(self) -> list[Port]:
-        """Return the ports that are ours, as the records that would make them."""
+        """Return Dualpath's ports, as the records that would make them."""
         have, places = await self.inventory(), await asyncio.to_thread(self._places)
         return await asyncio.to_thread(_records, have, places)
 
     async def states(self) -> list[PortState]:
-        """Return our ports with their counters and all their addresses."""
+        """Return Dualpath's ports with their counters and all their addresses."""
         have = await self.inventory()
         stats = decode_iface_stats(
             self._channel.api, await self._channel.call("GR_IFACE_STATS_GET")
@@ -123,7 +123,8 @@ class Ports:
             return
         known = have.ifaces.get(port.name)
         if known and not portmark.is_ours(known, port):
-            raise OSError(errno.EEXIST, f"grout has an interface {port.name} that is not ours")
+            text = f"grout has an interface {port.name} that Dualpath did not make; remove it"
+            raise OSError(errno.EEXIST, text)
         vrf, domain = _master(have, port)
         placement = await _in_thread(places.before, port, known.cp_id if known else 0)
         if known and (portmark.devargs_of(known) != placement.devargs or placement.tap_lost):
@@ -134,7 +135,7 @@ class Ports:
         now, new = await self._update(places, port, known, want)
         await _in_thread(places.after, port, tap_of(now), new=new)
         if not domain:
-            if port.vrf:  # hosts are there, and no uplink
+            if port.vrf:  # a tenant's port: hosts are behind it, and no router
                 request = adverts.encode_no_default_router(self._channel.api, now.id)
                 await self._channel.call(adverts.SET, request)
             wanted = tuple(dict.fromkeys((*port.addresses, *placement.addresses)))
@@ -145,7 +146,7 @@ class Ports:
     ) -> tuple[Iface, bool]:
         """Change an interface or make it; return it as it is now, and whether it is new.
 
-        A wire that left grout's namespace cannot be changed any more: such a port is made again.
+        grout cannot change a port whose wire left its namespace (EPERM): that port is made again.
         """
         if known:
             try:
@@ -160,7 +161,7 @@ class Ports:
         return await self._get(await self._add(want)), True
 
     async def _ensure_loopback(self, have: Inventory, port: Port) -> None:
-        """VTEP addresses live on grout's interface `main`, its loopback of the default VRF."""
+        """Set the VTEP addresses on grout's interface `main`, the default VRF's loopback."""
         main = _loopback(have)
         mark = portmark.read_mark(main)
         if not main.flags & n.GR_IFACE_F_UP:
@@ -190,7 +191,7 @@ class Ports:
 
     async def _add(self, want: Iface) -> int:
         api = self._channel.api
-        default = want.vrf == n.GR_VRF_DEFAULT_ID  # which may be there only from now on
+        default = want.vrf == n.GR_VRF_DEFAULT_ID  # grout makes it with the first interface
         asked = replace(want, vrf=0) if default else want
         answer = await self._channel.call("GR_IFACE_ADD", wire_ifaces.encode(api, asked))
         return wire_ifaces.decode_added(api, answer)
@@ -221,9 +222,9 @@ class Ports:
     async def _set_addresses(
         self, iface: int, wanted: Sequence[Address], before: Sequence[Address]
     ) -> None:
-        """Remove those of `before` that are no longer wanted, then add what is missing.
+        """Remove addresses of `before` that are no longer wanted, then add the missing ones.
 
-        In this order, as grout refuses an address that it has with another length.
+        In this order, because grout refuses an address that it has with another prefix length.
         """
         api, have = self._channel.api, (await self.inventory()).addresses.get(iface, [])
         for address in before:
@@ -237,7 +238,7 @@ class Ports:
 
 
 async def _tried(work: Awaitable[None]) -> tuple[str, str] | None:
-    """Do a row; return the errno's name and the reason when it cannot be."""
+    """Await the work of one row; return the errno's name and the reason when it fails."""
     try:
         await work
     except Refused as refused:
@@ -251,7 +252,7 @@ async def _tried(work: Awaitable[None]) -> tuple[str, str] | None:
 
 
 async def _in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run work with the kernel. A namespace that is not there is that row's trouble alone."""
+    """Run work with the kernel in a thread. A missing namespace fails only that row."""
     try:
         return await asyncio.to_thread(work, *args, **kwargs)
     except Unavailable as error:
@@ -262,9 +263,7 @@ def _loopback(have: Inventory) -> Iface:
     for iface in have.ifaces.values():
         if iface.id == n.GR_VRF_DEFAULT_ID:
             return iface
-    raise OSError(
-        errno.ENODEV, "grout has no default VRF yet: it makes it with its first interface"
-    )
+    raise OSError(errno.ENODEV, "grout has no default VRF yet: it appears with the first interface")
 
 
 def _master(have: Inventory, port: Port) -> tuple[int, int]:
@@ -283,13 +282,13 @@ def _master(have: Inventory, port: Port) -> tuple[int, int]:
 
 
 def tap_of(iface: Iface) -> Tap:
-    """Return the TAP of an interface, as grout made it."""
+    """Return the TAP of an interface as grout made it."""
     mac = iface.info.mac if isinstance(iface.info, PortInfo) else b""
     return Tap(iface.name, iface.cp_id, mac, iface.mtu)
 
 
 def _records(have: Inventory, places: Places) -> list[Port]:
-    """Return our ports; one of which anything is not as `apply` makes it is broken. Blocks."""
+    """Return Dualpath's ports; one that differs from what `apply` makes is broken. Blocks."""
     found: list[Port] = []
     with places.looking() as look:
         for iface in have.ifaces.values():
@@ -312,7 +311,7 @@ def _record(have: Inventory, look: Look, iface: Iface, mark: Mark) -> Port:
     placement, faults = look.placement(port, tap_of(iface))
     if placement:
         want = portmark.wanted(port, placement.devargs, iface.vrf, iface.domain, placement.mtu)
-        want = replace(want, description=iface.description)  # missing addresses show in the record
+        want = replace(want, description=iface.description)  # the record shows missing addresses
         faults += portmark.faults(iface, want)
         missing = [] if port.vni else [a for a in placement.addresses if a not in addresses]
         stale = [a for a in placement.expired if a in addresses and a not in port.addresses]

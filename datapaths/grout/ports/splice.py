@@ -1,7 +1,7 @@
-"""tc filters that join a DPDK driver's wire to the device that it stands for. Synchronous.
+"""tc filters that join a wire to the NIC or host leg of its port. Synchronous.
 
-`mirred` hands a frame on as it is, checksums and segments made good on the way, so a wire needs no
-settings of a NIC's or a veth's offloads; drivers that open the device themselves do.
+`mirred` completes checksums and segments of the frames that it passes on, so a wire works with any
+offloads of a NIC or a veth.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ from datapaths.linux.wire.filters import WIRE_PRIORITIES
 from datapaths.linux.wire.matches import ETH_P_ARP, ETH_P_IPV6, ICMPV6, Fate, Rule
 from dualpath.model.links import Address, Port
 
-NEIGHBOUR_ADVERTISEMENT = 136  # RFC 4861
+NEIGHBOR_ADVERTISEMENT = 136  # RFC 4861
 
 
 def join(links: Links, device: Link, wire: Link) -> None:
-    """Send all that one receives out of the other."""
+    """Send every frame that one device receives out of the other."""
     with _filters(links) as filters:
         filters.detect(device.index, wire.index)
         filters.detect(wire.index, device.index)
 
 
 def attach(links: Links, port: Port) -> None:
-    """Wire a shared port: grout may send; it hears who its neighbours are, and nothing else.
+    """Join the wire of a shared port: grout may send, and receives copies of neighbor discovery.
 
-    A port whose traffic grout has already keeps it.
+    The kernel keeps the port's traffic until `steer`. A port that grout has already is left as is.
     """
     device, wire = links.get(port.name), links.get(wire_of(port.name))
     with _filters(links) as filters:
         classifier = filters.detect(wire.index, device.index)
         if not filters.has(EVERYTHING, device.index, wire.index):
-            heard = list(_neighbours(links.addresses(port.name)))
-            filters.ensure(classifier, device.index, heard, wire.index)
+            copied = list(_neighbors(links.addresses(port.name)))
+            filters.ensure(classifier, device.index, copied, wire.index)
 
 
 def steer(links: Links, ports: Iterable[str]) -> None:
-    """Lead the traffic of shared ports to grout, except what is FRR's. Those not there are fine."""
+    """Send the traffic of shared ports to grout, but not FRR's packets. Skip missing ports."""
     with _filters(links) as filters:
         for port in ports:
             device, wire = links.find(port), links.find(wire_of(port))
@@ -51,7 +51,7 @@ def steer(links: Links, ports: Iterable[str]) -> None:
 
 
 def release(netns: str, port: str) -> bool:
-    """Give a shared port's traffic back to the kernel; tell whether it was grout's."""
+    """Give a shared port's traffic back to the kernel; return whether grout had it."""
     with Links(netns) as links, Filters(netns, WIRE_PRIORITIES) as filters:
         device = links.find(port)
         return bool(device and filters.clear(device.index))
@@ -59,19 +59,19 @@ def release(netns: str, port: str) -> bool:
 
 @contextmanager
 def _filters(links: Links) -> Iterator[Filters]:
-    """Open the filters of wires; a dry handle on devices has what they would write, too."""
+    """Open the filters of wires; with dry `links`, what they would change is added to those."""
     with Filters(links.netns, WIRE_PRIORITIES, dry=links.dry) as filters:
         yield filters
         links.changes += filters.changes
 
 
-def _neighbours(addresses: list[Address]) -> list[Rule]:
-    """Return what keeps grout's neighbours warm while the kernel has the traffic."""
-    mine = [Address(a.ip, 128) for a in addresses if len(a.ip) == 16]
+def _neighbors(addresses: list[Address]) -> list[Rule]:
+    """Return rules that keep grout's neighbors resolved while the kernel has the traffic."""
+    own = [Address(a.ip, 128) for a in addresses if len(a.ip) == 16]
     return [
         Rule(Fate.COPY, ETH_P_ARP),
         *(
-            Rule(Fate.COPY, ETH_P_IPV6, a, ip_proto=ICMPV6, icmp_type=NEIGHBOUR_ADVERTISEMENT)
-            for a in mine
+            Rule(Fate.COPY, ETH_P_IPV6, a, ip_proto=ICMPV6, icmp_type=NEIGHBOR_ADVERTISEMENT)
+            for a in own
         ),
     ]

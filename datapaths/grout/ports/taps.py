@@ -1,4 +1,4 @@
-"""The TAPs that grout makes: what is sent on one goes out of the interface of that name."""
+"""Send frames out of grout's interfaces: grout sends what it reads from an interface's TAP."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from datapaths.linux.netns import entered
 
 
 class Taps:
-    """A socket in grout's namespace. Raises OSError when that is gone, or is not ours to enter."""
+    """A socket in grout's namespace. Raises OSError when that is gone, or may not be entered."""
 
     def __init__(self, home: str) -> None:
         with entered(home):
-            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)  # 0: hears nothing
+            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)  # 0: receive nothing
         self._socket.setblocking(False)
 
     def __enter__(self) -> Self:
@@ -24,7 +24,7 @@ class Taps:
         self.close()
 
     def send(self, name: str, frame: bytes) -> None:
-        """Send a frame; an interface that is down, or gone, takes none."""
+        """Send a frame; it is lost when the interface is down or gone."""
         with suppress(OSError):
             self._socket.sendto(frame, (name, 0))
 

@@ -1,9 +1,9 @@
-"""Twins of ports that grout forwards for: the same pairs as the kernel's, wired to grout's TAPs.
+"""Twins of grout's ports: the same veth pairs as with the kernel datapath, joined to grout's TAPs.
 
-grout makes a TAP of the port's name and hands over what is for the router; what enters by the TAP
-it routes, and resolves neighbours itself. So everything goes both ways, and the twin asks nobody
-for a MAC. Ports in shared wiring have the kernel's twins, at the NIC: FRR's packets never meet
-grout.
+grout makes a TAP with the port's name, and writes there what is addressed to the router. It routes
+what it reads from the TAP, and resolves neighbors itself. So tc passes everything in both
+directions, and a twin never resolves a MAC. Ports in shared wiring have the kernel's twins, at the
+NIC: FRR's packets pass beside grout.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ SHARED = "shared"
 
 
 def addresses(links: Links, port: Port) -> list[Address]:
-    """Return a port's addresses with their real prefixes; its TAP has them as /32 and /128.
+    """Return a port's addresses with their real prefix lengths; its TAP has them as /32 and /128.
 
-    grout makes the link-local one, from the MAC. The loopback is grout's as well: the kernel's `lo`
-    there has none of its addresses.
+    grout makes the link-local address, from the MAC. The loopback's addresses are in grout alone:
+    the kernel's `lo` in that namespace has none of them.
     """
     own = list(dict.fromkeys((*port.addresses, *(it.address for it in brought(links, port)))))
     return own if port.loopback else [*own, link_local(links.get(port.name).mac)]
 
 
 def particular(links: Links, port: Port) -> list[HeldAddress]:
-    """Return the addresses that a NIC brought along and that have a peer or expire."""
+    """Return the addresses that a NIC brought along with a peer or a lifetime."""
     return [held for held in brought(links, port) if not held.plain]
 
 
@@ -44,9 +44,9 @@ GROUT = Punting(addresses, lambda _addresses, _ports: [EVERYTHING], particular, 
 
 
 class GroutTwins:
-    """Keeps the twins of ports under grout. Synchronous and for one thread at a time.
+    """Keeps the twins of ports under grout. Synchronous, for one thread at a time.
 
-    `locate` tells which namespace grout runs in, and raises Unavailable when it does not run.
+    `locate` returns the namespace that grout runs in, and raises Unavailable when it does not run.
     """
 
     def __init__(self, locate: Callable[[], str], forwarding: str, control: str) -> None:
@@ -56,10 +56,9 @@ class GroutTwins:
         self._shared = Twins(forwarding, control)
 
     def ensure(self, ports: Sequence[Port], tcp_ports: Iterable[int] = (BGP,)) -> list[RowFailure]:
-        """Make a twin for every port that asks for one, and remove all others.
+        """Make a twin for every port that has one, and remove all others, like `Twins.ensure`.
 
-        To be called when the datapath is programmed: it also leads the traffic of shared ports to
-        grout. As with the kernel's `Twins.ensure` otherwise.
+        Call it after the datapath is programmed: it also sends shared ports' traffic to grout.
         """
         speakers, failures = tuple(tcp_ports), list[RowFailure]()
         for twins, shared in self._halves():
@@ -75,7 +74,7 @@ class GroutTwins:
     def differing(
         self, ports: Sequence[Port], tcp_ports: Iterable[int] = (BGP,)
     ) -> list[tuple[str, str]]:
-        """Return each port whose twin differs from what `ensure` makes, and how; change nothing."""
+        """Return the ports whose twins differ from what `ensure` makes, with each difference."""
         speakers = tuple(tcp_ports)
         found = [
             fault
@@ -92,20 +91,20 @@ class GroutTwins:
         return found
 
     def spaces(self) -> set[str]:
-        """Return the namespaces in which twins depend on something."""
+        """Return the namespaces whose devices twins depend on."""
         try:
             return {self._forwarding, self._locate()}
         except Unavailable:
             return {self._forwarding}
 
     def dump(self) -> list[Twin]:
-        """Return the twins that are there. Without a control namespace there are none."""
+        """Return the twins that exist; none without a control namespace."""
         return self._shared.dump()
 
     def set_carrier(self, name: str, up: bool) -> None:
-        """Let FRR see that a port gained or lost carrier. A port without a twin is fine.
+        """Give a port's twin the port's carrier, which FRR reads. A port without a twin is skipped.
 
-        A shared port's is the NIC's, which grout-agent follows: FRR does without grout there.
+        So is a shared port: its carrier is the NIC's, and `watch` copies it.
         """
         if not self._is_shared(name):
             for space in self.spaces():
@@ -117,7 +116,7 @@ class GroutTwins:
             Twins(space, self._control).remove()
 
     def _halves(self) -> list[tuple[Twins, bool]]:
-        """Return the twins of grout's own ports, and those of shared ports, where there may be."""
+        """Return the twins of owned ports, and those of shared ports where these can exist."""
         home = self._locate()
         halves = [(Twins(home, self._control, GROUT), False)]
         if not netns.same(home, self._forwarding):

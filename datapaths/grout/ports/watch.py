@@ -1,8 +1,8 @@
-"""Follows the kernel's links for grout, which cannot: carriers of NICs and legs, and its own death
-and return.
+"""Copies carriers between NICs, host legs and wires, and reacts to the death and return of grout.
 
-Level-triggered: whatever happens to a link, all are looked at and what differs is changed. It has
-to run beside grout and outlive it: traffic that tc leads to a grout that is dead or hangs is lost.
+grout sees none of that. The watch runs beside grout and outlives it: traffic that tc sends to a
+grout that is dead or hangs would be lost. Level-triggered: after any change of a link it looks at
+all of them, and changes what differs.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from datapaths.linux.twins import device_of as twin_of
 log = logging.getLogger(__name__)
 
 RTMGRP_LINK = 1  # linux/rtnetlink.h
-AGAIN_S = 0.5  # without grout, and at most between two looks for nothing
+AGAIN_S = 0.5  # between two attempts while grout is not running
 ROUND_S = 10.0
 READ_BYTES = 1 << 16
 
 
 class Watch:
-    """Keeps wires and carriers as their ports are, in grout's namespace and in the kernel's.
+    """Keeps carriers and tc of all ports right, in grout's and the kernel datapath's namespace.
 
-    `forwarding` is the kernel datapath's namespace, "" where there is none but grout's. `silent`
-    says why grout does not answer, "" while it does; `wake` when that changed.
+    `forwarding` is the kernel datapath's namespace, "" when only grout's exists. `silent` returns
+    why grout does not answer, "" while it does. Call `wake` when that changes.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Watch:
         self._changed.set()
 
     async def run(self) -> None:
-        """Go on until cancelled, through any number of deaths of grout."""
+        """Run until cancelled, across restarts of grout."""
         while True:
             try:
                 home = await asyncio.to_thread(self._locate)
@@ -65,7 +65,7 @@ class Watch:
             await asyncio.sleep(AGAIN_S)
 
     async def _follow(self, home: str) -> None:
-        """Watch until grout runs elsewhere. `home` stays valid when grout dies."""
+        """Watch until grout runs in another namespace. `home` stays valid when grout dies."""
         changed = self._changed
         with ExitStack() as stack:
             for space in {home, self._forwarding or home}:
@@ -77,12 +77,12 @@ class Watch:
                     async with asyncio.timeout(ROUND_S):
                         await changed.wait()
                     continue
-                with suppress(OSError, DatapathError):  # grout dies: what is the kernel's goes on
+                with suppress(OSError, DatapathError):  # grout died: go on watching
                     if not netns.same(home, await asyncio.to_thread(self._locate)):
                         return
 
     def look(self, home: str) -> None:
-        """Make everything so that can be told from the links alone. Synchronous."""
+        """Correct everything that follows from the links alone. Synchronous."""
         with Links(home) as links:
             for link, mark in links.marked("device"):
                 if wire := mark.text("wire"):
@@ -96,7 +96,7 @@ class Watch:
 
 
 def _follow_carrier(links: Links, device: Link, wire: Link | None) -> None:
-    """Hosts and peers see that grout is gone; grout sees that a cable is."""
+    """Give a wire its device's carrier; set the device down when the wire is gone with grout."""
     if wire and device.up and wire.up != device.carrier:
         log.info("%s: carrier %s", device.name, "is back" if device.carrier else "lost")
         links.set_up(wire.name, device.carrier)
@@ -106,9 +106,9 @@ def _follow_carrier(links: Links, device: Link, wire: Link | None) -> None:
 
 
 def _rewire(links: Links, twin: Link, tap: Link | None) -> None:
-    """Lead what comes out of a port's TAP to its twin again; grout makes new TAPs at each start.
+    """Join a port's new TAP to its twin: grout makes new TAPs at each start.
 
-    The other way is left to `Twins`, which know what a twin may send.
+    `Twins` joins the other direction, as it knows what a twin may send.
     """
     if not tap or tap.kind != TAP:
         return
@@ -131,7 +131,7 @@ def _follow_shared(links: Links, port: Link, mark: Mark, silent: str) -> None:
 
 @contextmanager
 def _held(space: str) -> Iterator[str]:
-    """Keep a namespace, under a path that outlives the process it was found by."""
+    """Hold a namespace open, under a path that outlives the process that it was found by."""
     fd = os.open(netns.path_of(space), os.O_RDONLY | os.O_CLOEXEC)
     try:
         yield f"/proc/self/fd/{fd}"
@@ -147,7 +147,7 @@ def _listening(space: str, changed: asyncio.Event) -> Iterator[None]:
         sock = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
 
     def read() -> None:
-        with suppress(OSError):  # ENOBUFS says the same: look
+        with suppress(OSError):  # on ENOBUFS too, the answer is to look at all links
             while sock.recv(READ_BYTES):
                 pass
         changed.set()

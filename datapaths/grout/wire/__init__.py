@@ -1,1 +1,1 @@
-"""grout's API as bytes and values. Pure: no module here can do I/O."""
+"""grout's API as bytes and values. Pure, but for `generate`, a developer's program."""

@@ -102,7 +102,7 @@ async def test_a_message_beyond_grouts_own_limit_is_refused_at_its_header(tmp_pa
 
 async def test_more_answers_than_requests_end_a_batch(tmp_path: Path) -> None:
     async with answering(tmp_path / "s", endless) as asking, asyncio.timeout(10):
-        with pytest.raises(Unavailable, match="grout answers what was not asked"):
+        with pytest.raises(Unavailable, match="grout sent more responses than requests"):
             await asking.send([("GR_PING", b"")] * 3)
 
 
