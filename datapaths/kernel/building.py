@@ -1,9 +1,8 @@
-"""Has devices made, in a thread; sees that they stay as they were made, and tells when they do not.
+"""Builds devices in a thread, and reports a device that somebody else changes.
 
-Our own changes are known by the devices that a batch's records name. Whoever changes another one
-at the same time is noticed by the kernel's notifications. A change of one that we are making
-cannot be told from ours by its notification, so after each build its devices are compared with
-their records.
+The records of a batch name the devices that we change. A notification about another device is
+somebody else's change, and reported. A notification about one that we are building could be either,
+so each build ends with a comparison of its devices with their records.
 """
 
 from __future__ import annotations
@@ -29,11 +28,11 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-NOT_OURS = frozenset({"twin", TC, ADDED})  # what the twins of ports see to
+NOT_OURS = frozenset({"twin", TC, ADDED})  # the twins of ports repair these
 
 
 class Devices(Protocol):
-    """What makes devices: the layout. Its methods block, so they run in a thread."""
+    """Builds devices: the layout. Its methods block, so they run in a thread."""
 
     def prepare(self) -> Sequence[str]: ...
 
@@ -51,7 +50,7 @@ class Devices(Protocol):
 class Builder:
     """Devices of one forwarding namespace, and of the namespaces in which host legs end.
 
-    `lost` is called with a kind of whose devices somebody changed one.
+    `lost` is called with the kind of a device that somebody else changed.
     """
 
     def __init__(
@@ -66,11 +65,11 @@ class Builder:
         self._preparing: asyncio.Task[None] | None = None
 
     async def follow(self) -> None:
-        """Look for what nobody tells of, until cancelled."""
+        """Look for changes that no notification reports, until cancelled."""
         await self._drift.run()
 
     async def prepare(self) -> Sequence[str]:
-        """Make the namespace forward, and watch it from now on; return what the kernel lacks."""
+        """Make the namespace forward, and watch it; return the settings that the kernel lacks."""
         missing = await self._run(self._devices.prepare)
         self._drift.watch(self._netns, sysctls.FORWARDING)
         return missing
@@ -88,27 +87,27 @@ class Builder:
         return records
 
     async def build(
-        self, batch: RecordBatch, take: Callable[[Collection[str]], None]
+        self, batch: RecordBatch, changed: Callable[[Collection[str]], None]
     ) -> Sequence[RowFailure]:
-        """Make every row true. What changes meanwhile is made again, once, and then it fails.
+        """Build a batch's devices. One that somebody changes meanwhile is built again, once.
 
-        `take` is called after the devices with these names were changed by us.
+        `changed` is called with the names of the devices that we have just changed.
         """
         with self._drift.paused():
-            failures = list(await self._make(batch, take))
-            changed = await self._changed(batch, failures)
-            if not changed:
+            failures = list(await self._make(batch, changed))
+            differing = await self._differing(batch, failures)
+            if not differing:
                 return failures
-            for _, faults in changed:
-                log.warning("changed while it was made, making it again: %s", "; ".join(faults))
-            again = RecordBatch(batch.kind, tuple(record for record, _ in changed))
-            refused = {again.upserts[f.index]: f for f in await self._make(again, take)}
-            changed = await self._changed(again, list(refused.values()))
+            for _, faults in differing:
+                log.warning("changed during its build, building it again: %s", "; ".join(faults))
+            again = RecordBatch(batch.kind, tuple(record for record, _ in differing))
+            refused = {again.upserts[f.index]: f for f in await self._make(again, changed)}
+            differing = await self._differing(again, list(refused.values()))
         for record, failure in refused.items():
             index = batch.upserts.index(record)
             failures.append(RowFailure(index, failure.error, failure.reason))
-        for record, faults in changed:
-            reason = f"it does not stay as it is made: {'; '.join(faults)}"
+        for record, faults in differing:
+            reason = f"another program keeps changing it: {'; '.join(faults)}"
             failures.append(RowFailure(batch.upserts.index(record), "EAGAIN", reason))
         return failures
 
@@ -119,7 +118,7 @@ class Builder:
         await asyncio.to_thread(self._thread.shutdown)
 
     async def _make(
-        self, batch: RecordBatch, take: Callable[[Collection[str]], None]
+        self, batch: RecordBatch, changed: Callable[[Collection[str]], None]
     ) -> Sequence[RowFailure]:
         records = (*batch.upserts, *batch.withdrawals)
         names = {name for record in records for name in devices_of(record)}
@@ -127,13 +126,13 @@ class Builder:
         try:
             return await self._run(lambda: self._devices.apply(batch))
         finally:
-            take(names)
+            changed(names)
             await self._drift.look(names)
 
-    async def _changed(
+    async def _differing(
         self, batch: RecordBatch, failures: Sequence[RowFailure]
     ) -> Sequence[tuple[Record, Sequence[str]]]:
-        """Return the records of a batch that were made and do not hold any more."""
+        """Return the records of a batch whose devices differ by now, with the differences."""
         failed = {failure.index for failure in failures}
         made = [record for i, record in enumerate(batch.upserts) if i not in failed]
         return await self._run(lambda: self._devices.differing(made)) if made else ()
@@ -151,7 +150,7 @@ class Builder:
             self._preparing = asyncio.get_running_loop().create_task(self._prepare_again())
 
     async def _prepare_again(self) -> None:
-        with suppress(Unavailable, OSError):  # the namespace is gone; or the next look tries again
+        with suppress(Unavailable, OSError):  # no namespace, or the next look tries again
             await self._run(lambda: sysctls.ensure(self._netns, sysctls.FORWARDING))
 
     async def _run(self, call: Callable[[], T]) -> T:

@@ -1,20 +1,21 @@
-"""Which announcements of local hosts override a neighbour that FRR placed behind a VTEP. Pure.
+"""Claims: announcements of local hosts that override a neighbor behind a VTEP. Pure.
 
-A remote neighbour is NUD_NOARP, so the kernel never asks for it: the answer would end at the next
-router that has the same gateway MAC. But a NUD_NOARP row does not yield to ARP or neighbour
-discovery either. So we hear what hosts announce, and where one has an address that is remote, we
-put the kernel's own kind of row in the place of ours. It is then learnt and advertised like any
-local host's, with a higher mobility sequence (RFC 7432 section 15), and FRR withdraws the old one.
+A remote neighbor is NUD_NOARP, so that the kernel never sends ARP for it: the next router with the
+same gateway MAC would keep the reply. But a NUD_NOARP row does not yield to ARP or ND either, if
+its host moves here. So we listen to the announcements of hosts. If a host here announces an address
+that is remote, we replace our row by one as the kernel makes it. That row is learned and advertised
+like any local host's, with a higher mobility sequence number (RFC 7432 section 15), and FRR
+withdraws the remote one.
 
-    row of ours:     192.0.2.5 lladdr ..:bb NOARP extern_learn proto 68
-    host says:       192.0.2.5 is at ..:aa          (..:aa is behind a port of this bridge)
+    our row:         192.0.2.5 lladdr ..:bb NOARP extern_learn proto 68
+    announcement:    192.0.2.5 is at ..:aa          (..:aa is behind a port of this bridge)
     row afterwards:  192.0.2.5 lladdr ..:aa STALE
 
-Until that withdrawal what was programmed stands, as with MACs: `Layer2.claimed` has it. Should the
-host vanish first, its loss is told, and the old row comes back.
+Until that withdrawal the address is *claimed*: our row counts as programmed, as with a MAC that
+moves (`Layer2.programmed`). If the host leaves first, the row is lost, and written again.
 
-Rejected: remote neighbours as NUD_STALE or NUD_REACHABLE with NTF_EXT_LEARNED. ARP overrides them,
-but the kernel also asks for them, and none that the next router answers for is ever confirmed.
+Rejected: remote neighbors as NUD_STALE or NUD_REACHABLE with NTF_EXT_LEARNED. ARP overrides them,
+but the kernel also sends ARP for them, and no reply that the next router keeps confirms one.
 """
 
 from __future__ import annotations
@@ -31,14 +32,14 @@ from datapaths.linux.wire.announcements import Announcement
 
 
 class Heard(NamedTuple):
-    """What a host announced, and the device that it was heard on."""
+    """An announcement of a host, and the device that received it."""
 
     device: str
-    said: Announcement
+    announcement: Announcement
 
 
 class Claims:
-    """Decides which announcements change a neighbour."""
+    """Decides which announcements change a neighbor."""
 
     def __init__(self, links: LinkTable, layer2: Layer2, subnets: Subnets) -> None:
         self._links = links
@@ -46,33 +47,37 @@ class Claims:
         self._subnets = subnets
 
     def matters(self, heard: Heard) -> bool:
-        """Tell whether an announcement may change a neighbour; nearly none does."""
+        """Return whether an announcement may change a neighbor; nearly none does."""
         vxlan = self._vxlan(heard.device)
-        row = self._layer2.host(vxlan.master, heard.said.address) if vxlan else None
+        row = self._layer2.host(vxlan.master, heard.announcement.address) if vxlan else None
         if not row or not row.mac:
-            # Not each kernel makes a row of an advertisement that it did not ask for.
-            return bool(vxlan) and heard.said.gratuitous and len(heard.said.address) == 16
+            # Some kernels make no row from an advertisement that they did not ask for.
+            return (
+                bool(vxlan)
+                and heard.announcement.gratuitous
+                and len(heard.announcement.address) == 16
+            )
         if row.ours:
             return True
-        # The kernel heard it too, but ignores some that come within a second (`locktime`).
-        return row.learnt and row.mac != heard.said.mac and heard.said.gratuitous
+        # The kernel received it too, but ignores changes within a second (`locktime`).
+        return row.learnt and row.mac != heard.announcement.mac and heard.announcement.gratuitous
 
     def requests(self, announcements: Iterable[Heard]) -> Iterator[bytes]:
-        """Yield what makes the neighbours local that were announced from behind our ports.
+        """Yield requests that make neighbors local which hosts behind our ports announce.
 
-        The picture has to be up to date: the bridge learns a MAC before it passes a frame on.
+        The picture must be up to date: the bridge learns a MAC before it passes a frame on.
         """
         for heard in announcements:
             vxlan = self._vxlan(heard.device)
             if not vxlan or not self.matters(heard):
                 continue
-            bridge, (address, mac, _) = vxlan.master, heard.said
+            bridge, (address, mac, _) = vxlan.master, heard.announcement
             if not self._layer2.local(bridge, vxlan.index, mac):
                 continue
             if not self._subnets.takes(bridge, address):
-                continue  # it would not be learnt either
+                continue  # the address is off the subnet and is not learned either
             if self._layer2.router_mac(vxlan, address):
-                continue  # a VTEP's
+                continue  # it belongs to a VTEP
             self._layer2.claim(bridge, address)
             yield neighbours.put_learnt(bridge, address, mac)
 

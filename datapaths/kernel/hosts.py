@@ -1,4 +1,4 @@
-"""Hosts behind our ports: the silent ones are asked, and those that announce themselves heard."""
+"""Hosts behind our ports: probes to silent ones, and the announcements of all."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from datapaths.kernel.observe import Observer
 from datapaths.linux.ear import FRAMES, PAUSE_S, hear, open_ear
 from datapaths.linux.wire.announcements import decode
 
-PROBE_S = 10.0  # twice the kernel's delay_first_probe_time: those of the last round are under way
-PROBES = 1000  # hosts asked in a round
+PROBE_S = 10.0  # twice delay_first_probe_time: the kernel is done with the previous round
+PROBES = 1000  # hosts per round
 Write = Callable[[Callable[[], Sequence[bytes]]], Awaitable[None]]
-"""Brings the picture up to date, sends what the callback returns, and takes the echo."""
+"""Brings the picture up to date, and sends the requests that the callback then returns."""
 
 
 class LocalHosts:
-    """Asks and hears hosts in one namespace, until it is cancelled."""
+    """Probes the hosts of one namespace, and listens to them, until it is cancelled."""
 
     def __init__(self, netns: str, observer: Observer, write: Write) -> None:
         self._netns = netns
@@ -34,27 +34,27 @@ class LocalHosts:
             group.create_task(self._listen())
 
     async def _probe(self) -> None:
-        """Ask silent hosts whether they are there, before the kernel forgets them."""
+        """Probe silent hosts before the kernel forgets them."""
         while True:
             await asyncio.sleep(PROBE_S)
-            await self._write(self._questions)
+            await self._write(self._probes)
 
-    def _questions(self) -> list[bytes]:
+    def _probes(self) -> list[bytes]:
         silent = probing.requests(self._observer.links, self._observer.layer2)
         return list(islice(silent, PROBES))
 
     async def _listen(self) -> None:
-        """Hear which addresses hosts say they have, and take them at their word."""
+        """Receive the announcements of hosts, and apply those that claim an address."""
         with open_ear(self._netns) as ear:
             while True:
                 frames = await hear(ear)
                 heard = [
-                    Heard(source[0], said) for frame, source in frames if (said := decode(frame))
+                    Heard(source[0], found) for frame, source in frames if (found := decode(frame))
                 ]
                 if claims := [one for one in heard if self._claims.matters(one)]:
-                    await self._write(partial(self._answers, claims))
+                    await self._write(partial(self._requests, claims))
                 if len(frames) == FRAMES:
                     await asyncio.sleep(PAUSE_S)
 
-    def _answers(self, claims: list[Heard]) -> list[bytes]:
+    def _requests(self, claims: list[Heard]) -> list[bytes]:
         return list(self._claims.requests(claims))

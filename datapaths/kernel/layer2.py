@@ -1,23 +1,16 @@
-"""What the kernel holds of layer 2, as raw rows and as the records they amount to. Pure.
+"""The kernel's layer 2 rows, as dumps and notifications show them. Pure.
 
-A record is more than one row: a remote MAC is an entry of the VXLAN device (where to send) and
-one of the bridge (behind which port). It is there when all of its rows are.
+`remote.py` reads records out of them.
 """
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from datapaths.kernel.linktable import LinkTable
-from datapaths.kernel.segmenttable import segment_of
 from datapaths.kernel.wire.links import Link
 from datapaths.kernel.wire.neighbours import ZERO_MAC, Entry
-from dualpath.model.kinds import Kind
-from dualpath.model.layer2 import Flood, Mac, Neighbor, RemoteVtep
-from dualpath.model.nexthops import V4_MAPPED
-from dualpath.model.records import Record
 from dualpath.netlink import numbers as n
 
 LEARNT_STATES = n.NUD_REACHABLE | n.NUD_STALE | n.NUD_DELAY | n.NUD_PROBE
@@ -43,7 +36,7 @@ class Station:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A neighbour on a bridge."""
+    """A neighbor on a bridge."""
 
     mac: bytes
     state: int
@@ -56,13 +49,17 @@ class Host:
 
     @property
     def learnt(self) -> bool:
-        """Whether the kernel found it out by itself."""
+        """Whether the kernel learned it by ARP or ND."""
         set_by_hand = self.flags & n.NTF_EXT_LEARNED or self.protocol == n.RTPROT_DUALPATH
         return bool(self.state & LEARNT_STATES) and not set_by_hand and len(self.mac) == 6
 
 
 class Layer2:
-    """Rows by device: `tunnels` and `floods` by VXLAN device, `stations` and `hosts` by bridge."""
+    """Rows by device: `tunnels` and `floods` by VXLAN device, `stations` and `hosts` by bridge.
+
+    A *claimed* row is one of ours that the kernel replaced since a host here announced the address.
+    It counts as programmed until FRR withdraws it: see `claims.py`.
+    """
 
     def __init__(self, links: LinkTable) -> None:
         self._links = links
@@ -72,14 +69,14 @@ class Layer2:
         self.hosts: dict[int, dict[bytes, Host]] = {}
         self._addresses: dict[tuple[int, bytes], set[bytes]] = {}  # (bridge, MAC): of hosts
         self._claimed: dict[tuple[int, bytes], Host] = {}
-        self.mapped = True  # hosts of RemoteVteps come as ::ffff:a.b.c.d as well
+        self.mapped = True  # a RemoteVtep also has a neighbor ::ffff:a.b.c.d
 
     def clear(self) -> None:
         for table in (self.tunnels, self.floods, self.stations, self.hosts, self._addresses):
             table.clear()
 
     def forget(self, index: int) -> None:
-        """Drop the rows of a device that is gone."""
+        """Remove the rows of a deleted device."""
         for table in (self.tunnels, self.floods, self.stations, self.hosts):
             table.pop(index, None)
         for key in [key for key in self._addresses if key[0] == index]:
@@ -92,11 +89,11 @@ class Layer2:
         return frozenset(self._addresses.get((bridge, mac), ()))
 
     def put(self, entry: Entry) -> None:
-        """Take a row as the kernel told it, or its end."""
+        """Store a row of a dump or a notification; remove it if the kernel did."""
         if entry.family != socket.AF_BRIDGE:
             self._put_host(entry)
         elif entry.vlan:
-            return  # a double that a bridge with a default PVID makes; frames do not use it
+            return  # a copy that a bridge with a default PVID makes; frames do not use it
         elif entry.master:
             self._put_station(entry)
         elif entry.destination or entry.nexthop:
@@ -117,9 +114,9 @@ class Layer2:
             del rows[entry.mac]
 
     def flush(self, group: int) -> list[tuple[int, bytes]]:
-        """Drop the entries by a group that is gone; return the VXLAN device and MAC of each.
+        """Remove the entries that name a deleted group; return the VXLAN device and MAC of each.
 
-        The kernel drops them without a message: vxlan_fdb_nh_flush() in vxlan_core.c.
+        The kernel deletes them without a notification: vxlan_fdb_nh_flush() in vxlan_core.c.
         """
         gone = [
             (vxlan, mac)
@@ -162,21 +159,20 @@ class Layer2:
         return self.hosts.get(bridge, {}).get(address)
 
     def claim(self, bridge: int, address: bytes) -> None:
-        """Note that a host here takes over an address: our row of it is about to be replaced."""
+        """Note that a host here takes over an address: our row is about to be replaced."""
         if (row := self.host(bridge, address)) and row.ours:
             self._claimed[bridge, address] = row
 
     def forget_claims(self) -> None:
-        """Forget what hosts took over: this is another namespace."""
+        """Forget every claim: this is another namespace."""
         self._claimed.clear()
 
     def yield_claim(self, bridge: int, address: bytes) -> bool:
-        """Forget what a host here took over, and tell whether one did."""
+        """Forget the claim of an address; return whether a host here had made one."""
         return self._claimed.pop((bridge, address), None) is not None
 
     def programmed(self, bridge: int, address: bytes) -> Host | None:
-        """Return our row of a host, be it taken over by a host here: until FRR says that the
-        address moved, what was programmed stands."""
+        """Return our row of an address, also if a host here has claimed it since."""
         row = self.host(bridge, address)
         if row and row.ours:
             return row
@@ -189,20 +185,20 @@ class Layer2:
         return self.stations.get(bridge, {}).get(mac)
 
     def local(self, bridge: int, vxlan: int, mac: bytes) -> bool:
-        """Tell whether a MAC is behind a port of ours."""
+        """Tell whether a MAC is behind a port of this node."""
         row = self.station(bridge, mac)
         return row is not None and row.port != vxlan and not row.flags & n.NTF_EXT_LEARNED
 
     def behind(self, vxlan: Link, mac: bytes) -> bool:
-        """Tell whether the bridge knows that a MAC is remote."""
+        """Tell whether the bridge has a MAC behind the VXLAN device, as we wrote it."""
         row = self.station(vxlan.master, mac)
         marked = n.NTF_EXT_LEARNED | n.NTF_STICKY
         return row is not None and row.port == vxlan.index and bool(row.flags & marked)
 
     def router_mac(self, vxlan: Link, address: bytes) -> bytes:
-        """Return the MAC of a remote VTEP's router, b"" when the address is no VTEP's.
+        """Return the router MAC of a remote VTEP, b"" if the address is no VTEP's.
 
-        Several VTEPs may share one: the MAC is a router's when it leads to any of them.
+        Several VTEPs may share a router MAC; the FDB entry then leads to one of them.
         """
         row = self.host(vxlan.master, address)
         if not row or not row.ours:
@@ -214,55 +210,6 @@ class Layer2:
         return row.mac if other and other.ours and other.mac == row.mac else b""
 
     def is_router(self, vxlan: Link, mac: bytes) -> bool:
-        """Tell whether a tunnel entry belongs to a RemoteVtep, as against a Mac."""
+        """Tell whether an entry of a VXLAN device belongs to a RemoteVtep, not to a Mac."""
         tunnel = self.tunnel(vxlan.index, mac)
         return tunnel is not None and self.router_mac(vxlan, tunnel.vtep) == mac
-
-    def remote(self, vxlan: Link) -> dict[Kind, Iterator[Record]]:
-        """Return the records of ours that are whole on a VXLAN device and its bridge, by kind."""
-        return {
-            Kind.REMOTE_VTEP: self.remote_vteps(vxlan),
-            Kind.FLOOD: self.remote_floods(vxlan),
-            Kind.MAC: self.remote_macs(vxlan),
-            Kind.NEIGHBOR: self.remote_neighbors(vxlan),
-        }
-
-    def remote_vteps(self, vxlan: Link) -> Iterator[RemoteVtep]:
-        for address in list(self.hosts.get(vxlan.master, ())):
-            mac = self.router_mac(vxlan, address)
-            if not mac or _is_mapped(address) or not self.behind(vxlan, mac):
-                continue
-            if self.mapped and len(address) == 4:
-                twin = self.host(vxlan.master, V4_MAPPED + address)
-                if not twin or not twin.ours or twin.mac != mac:
-                    continue
-            yield RemoteVtep(vxlan.vni, address, mac)
-
-    def remote_floods(self, vxlan: Link) -> Iterator[Flood]:
-        for vtep in list(self.floods.get(vxlan.index, ())):
-            yield Flood(vxlan.vni, vtep)
-
-    def remote_macs(self, vxlan: Link) -> Iterator[Mac]:
-        """Yield MACs that are remote, those included that just turned up here: until FRR says
-        that they moved, what was programmed stands."""
-        for mac, tunnel in list(self.tunnels.get(vxlan.index, {}).items()):
-            if not tunnel.flags & n.NTF_EXT_LEARNED or self.is_router(vxlan, mac):
-                continue
-            if self.behind(vxlan, mac) or self.local(vxlan.master, vxlan.index, mac):
-                yield self.mac(vxlan, mac, tunnel)
-
-    def mac(self, vxlan: Link, mac: bytes, tunnel: Tunnel) -> Mac:
-        row = self.station(vxlan.master, mac)
-        sticky = row is not None and bool(row.flags & n.NTF_STICKY)
-        return Mac(vxlan.vni, mac, tunnel.vtep, sticky, segment_of(tunnel.group))
-
-    def remote_neighbors(self, vxlan: Link) -> Iterator[Neighbor]:
-        for address in list(self.hosts.get(vxlan.master, ())):
-            row = self.programmed(vxlan.master, address)
-            if row and not self.router_mac(vxlan, address.removeprefix(V4_MAPPED)):
-                router = bool(row.flags & n.NTF_ROUTER)
-                yield Neighbor(vxlan.vni, address, row.mac, router)
-
-
-def _is_mapped(address: bytes) -> bool:
-    return len(address) == 16 and address.startswith(V4_MAPPED)

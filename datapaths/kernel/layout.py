@@ -1,7 +1,7 @@
-"""The devices of the forwarding namespace: VRFs, VNIs and ports, made, read back and removed.
+"""The devices of the forwarding namespace: creates, reads and removes VRFs, VNIs and ports.
 
-Synchronous: call it in a thread that runs no event loop. Stateless but for the names of the
-namespaces: what is ours, and why, is written on the devices themselves.
+Synchronous: call it in a thread that runs no event loop. It keeps no state: marks on the devices
+themselves say which are ours, and why.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from dualpath.model.links import BROKEN_MTU, Port, Vni, Vrf
 from dualpath.model.records import Record, RecordBatch
 
 FEW = 8
-"""Up to so many records devices are read one by one, and beyond that all at once."""
+"""Up to so many records, devices are read one by one; for more, all at once."""
 KINDS = frozenset({Kind.VRF, Kind.VNI, Kind.PORT})
 
 
 class Layout:
-    """Builds what intent asks for in one forwarding namespace.
+    """Builds the intent's devices in one forwarding namespace.
 
     `host_netns` is where "" leads in a record: the namespace in which the controller runs.
     `neighbor_limit` is for the machine's neighbor tables; 0 leaves them alone.
@@ -42,7 +42,7 @@ class Layout:
         self._neighbor_limit = neighbor_limit
 
     def prepare(self) -> list[str]:
-        """Make the namespace forward, and the machine take as many neighbors as may be needed.
+        """Enable forwarding in the namespace, and raise the machine's limits for neighbors.
 
         Returns the settings that this kernel does not have.
         """
@@ -54,9 +54,9 @@ class Layout:
         return missing
 
     def apply(self, batch: RecordBatch) -> list[RowFailure]:
-        """Make every row true, upserts first; return the rows that could not be.
+        """Apply every row, upserts first; return the rows that failed.
 
-        Raises Unavailable when the forwarding namespace is not there.
+        Raises Unavailable if the forwarding namespace does not exist.
         """
         failures: list[RowFailure] = []
         with self._open() as spaces:
@@ -68,17 +68,17 @@ class Layout:
                         _upsert(spaces, batch.row(index))
                     else:
                         _withdraw(spaces, batch.row(index))
-                except Unavailable as error:  # a host's namespace: that row's trouble alone
+                except Unavailable as error:  # a host's namespace is missing: only this row fails
                     failures.append(RowFailure(index, "ENOENT", str(error)))
                 except OSError as error:
                     failures.append(RowFailure(index, _name(error), error.strerror or str(error)))
         return failures
 
     def dump(self, kind: Kind) -> list[Record]:
-        """Return what is ours, as the records that would make it; unchanged intent is equal.
+        """Return our devices as records, equal to the records that they were made from.
 
-        A record in whose devices anything differs from what `apply` would have made of it is
-        returned in a form that nobody can want.
+        A record whose devices differ from what `apply` would make has a value that no intent can
+        have, so that it never equals a desired record.
         """
         with self._open(dry=True) as spaces:
             spaces.forwarding.load()

@@ -1,7 +1,7 @@
-"""Which MACs and neighbours are local: derived from what the kernel holds of layer 2. Pure.
+"""Local MACs and neighbors, derived from the kernel's layer 2 rows. Pure.
 
-A neighbour counts as local while its MAC is: what the kernel resolved over the overlay is not. And
-its address has to be one that a host can have there; others are counted and left out.
+A neighbor is local while its MAC is: one that the kernel resolved over the overlay is not. Its
+address must be in a subnet of the bridge; others are counted and left out.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from datapaths.linux.subnets import Admission, Subnets
 
 
 class Learning:
-    """Tells what became local and what ceased to be."""
+    """Emits which MACs and neighbors became local, and which ceased to be."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class Learning:
         self._neighbors: dict[int, dict[bytes, bytes]] = {}  # by VNI: address to MAC
 
     def replay(self) -> None:
-        """Tell everything that is local now."""
+        """Emit every local MAC and neighbor."""
         for vni, macs in self._macs.items():
             for mac in macs:
                 self._emit(LearnedMac(vni, mac))
@@ -41,7 +41,7 @@ class Learning:
                 self._emit(LearnedNeighbor(vni, address, mac))
 
     def mac_changed(self, bridge: int, mac: bytes) -> None:
-        """Look again at one MAC of a bridge, and at the neighbours that have it."""
+        """Examine one MAC of a bridge again, and the neighbors that have it."""
         vni = self._links.vni_of(bridge)
         if vni:
             self._look_at_mac(vni, bridge, mac)
@@ -54,7 +54,7 @@ class Learning:
             self._look_at_neighbor(vni, bridge, address)
 
     def subnets_changed(self, bridge: int) -> None:
-        """Look at the neighbours of a bridge again: it got or lost an address."""
+        """Examine the neighbors of a bridge again: it gained or lost an address."""
         if vni := self._links.vni_of(bridge):
             for address in list(self._layer2.hosts.get(bridge, ())):
                 self._look_at_neighbor(vni, bridge, address)
@@ -64,7 +64,7 @@ class Learning:
         return self._admission.left_out()
 
     def rescan(self) -> None:
-        """Look at everything again: a bridge got or lost its VNI, or events were missed."""
+        """Examine everything again: a bridge gained or lost its VNI, or events were missed."""
         for vni in self._macs.keys() | self._neighbors.keys() | set(self._links.vnis()):
             bridge = self._links.bridge(vni)
             index = bridge.index if bridge else 0

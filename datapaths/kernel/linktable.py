@@ -31,7 +31,7 @@ class LinkTable:
         return self._links.get(self._names.get(name, 0))
 
     def put(self, link: Link) -> Link | None:
-        """Take what a link is now; return what it was."""
+        """Store a link; return the one that it replaces."""
         old = self.pop(link.index)
         self._links[link.index] = link
         self._names[link.name] = link.index

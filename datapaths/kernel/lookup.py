@@ -1,4 +1,4 @@
-"""The kernel's own word on where packets to an address go, followed by what is known of it."""
+"""The kernel's own route to an address, followed through neighbors and FDB."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from dualpath.netlink.message import DecodeError
 
 
 def lookup(netns: str, seen: Observer, vrf: str, address: bytes) -> Found | None:
-    """Return the entry that covers an address, None without one. Raises Unavailable."""
+    """Return the route that the kernel takes to an address; None if none. Raises Unavailable."""
     device = seen.links.named(vrf) if vrf != DEFAULT_VRF else None
     if vrf != DEFAULT_VRF and not device:
         return None
     try:
         entry = decode_entry(ask(netns, lookup_request(address, device.index if device else 0)))
     except DecodeError as error:
-        raise Unavailable(f"netlink: the answer to a lookup makes no sense: {error}") from error
+        raise Unavailable(f"netlink: cannot decode the reply to a lookup: {error}") from error
     except OSError as error:
         if error.errno == errno.ENETUNREACH:
             return None
         if drop := DROP_OF_ERRNO.get(error.errno or 0):
             return Found(nexthop=Nexthop(0, drop))
-        raise Unavailable(f"netlink: a lookup was refused: {error.strerror}") from error
+        raise Unavailable(f"netlink: the kernel refused a lookup: {error.strerror}") from error
     return _followed(seen, entry, address)
 
 
@@ -43,7 +43,7 @@ def _followed(seen: Observer, entry: Entry, address: bytes) -> Found:
 
 
 def _nexthop(seen: Observer, entry: Entry) -> Nexthop:
-    """Return the nexthop of an entry; one that is no object of ours is spelt out."""
+    """Return the nexthop of an entry, made up from its attributes if it is no object of ours."""
     if entry.drop:
         return Nexthop(0, entry.drop)
     if known := seen.nexthops.get(entry.nexthop):
@@ -54,9 +54,9 @@ def _nexthop(seen: Observer, entry: Entry) -> Nexthop:
 
 
 def _ways(seen: Observer, leg: Nexthop, weight: int, address: bytes) -> Iterator[Way]:
-    """Follow a nexthop through the neighbours and, into an overlay, the FDB.
+    """Follow a nexthop through the neighbors and, into an overlay, the FDB.
 
-    A MAC behind an Ethernet segment is reached by each of its VTEPs.
+    A MAC behind an Ethernet segment has a way through each VTEP of the segment.
     """
     if leg.vni:
         vxlan = seen.links.vxlan(leg.vni)
@@ -75,7 +75,7 @@ def _ways(seen: Observer, leg: Nexthop, weight: int, address: bytes) -> Iterator
 
 
 def _vteps(seen: Observer, tunnel: Tunnel | None) -> tuple[bytes, ...]:
-    """Return where an entry leads; b"" where that is not known."""
+    """Return the VTEPs that an entry leads to; b"" for an unknown one."""
     segment = seen.segments.get(tunnel.group) if tunnel else None
     vteps = segment.vteps if segment else (tunnel.vtep,) if tunnel else ()
     return vteps or (b"",)

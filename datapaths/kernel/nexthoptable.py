@@ -1,4 +1,4 @@
-"""The nexthop objects that the kernel holds, and the records they amount to. Pure."""
+"""The kernel's nexthop objects, and the records that ours amount to. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dualpath.netlink import numbers as n
 
 
 class NexthopTable:
-    """Objects by id: ours, and the ids that are somebody else's."""
+    """Our objects by id, and the ids of others' objects."""
 
     def __init__(self, links: LinkTable) -> None:
         self._links = links
@@ -22,27 +22,27 @@ class NexthopTable:
         self._ours.clear()
         self.foreign.clear()
 
-    def get(self, identity: int) -> Nexthop | None:
-        return self._ours[identity][1] if identity in self._ours else None
+    def get(self, id_: int) -> Nexthop | None:
+        return self._ours[id_][1] if id_ in self._ours else None
 
     def __iter__(self) -> Iterator[Nexthop]:
         return iter([record for _, record in self._ours.values()])
 
     def use(self, device: int) -> bool:
-        """Tell whether any of ours leaves by a device."""
+        """Return whether any nexthop of ours uses a device."""
         return any(it.oif == device for it, _ in self._ours.values())
 
     def put(self, new: Object) -> None:
-        """Take an object as the kernel told it, or its end.
+        """Store an object of a dump or a notification; remove it if the kernel did.
 
-        An id that was ours stays ours when somebody takes it over: it is put right, not avoided.
+        If somebody replaces an object of ours, its id stays ours: it is repaired, not avoided.
         """
         was = self._ours.pop(new.id, None)
         self.foreign.discard(new.id)
         if new.gone:
             return
         if new.protocol == n.RTPROT_DUALPATH:
-            # Resolved now: when its device is gone, it is too late to say what it was.
+            # Resolve the device now: once it is gone, its name is unknown.
             self._ours[new.id] = new, self._record(new)
         elif not was:
             self.foreign.add(new.id)
@@ -60,7 +60,7 @@ class NexthopTable:
 
 
 def normal(nexthop: Nexthop) -> Nexthop:
-    """Return a nexthop as the kernel would show it: over an overlay it is always on link."""
+    """Return a nexthop as the kernel shows it: over an overlay it is always on link."""
     if nexthop.type is NexthopType.GATEWAY and nexthop.vni:
         return Nexthop(nexthop.id, nexthop.type, nexthop.gateway, "", nexthop.vni, True)
     return nexthop

@@ -1,7 +1,6 @@
-"""What the kernel tells, turned into our picture of it and into events. Pure: no sockets.
+"""Dumps and notifications of the kernel, as the tables of the picture and as events. Pure.
 
-One picture of links, layer 2 and nexthops, kept by dumps and notifications alike, our own writes'
-included. Routes are not kept: of them, only what others do is looked at, and passed on.
+`picture.py` says when they are read, and why our own changes cause no event.
 """
 
 from __future__ import annotations
@@ -10,28 +9,23 @@ import logging
 import socket
 from collections.abc import Callable, Collection, Iterable
 
-import numpy as np
-
 from datapaths.base import Learned, Lost, PortChanged
-from datapaths.kernel.layer2 import Host, Layer2
+from datapaths.kernel.layer2 import Layer2
 from datapaths.kernel.learning import Learning
 from datapaths.kernel.linktable import LinkTable
 from datapaths.kernel.nexthoptable import NexthopTable
 from datapaths.kernel.plan import Touched
-from datapaths.kernel.routes import batches
+from datapaths.kernel.remote import RemoteRecords
+from datapaths.kernel.routelosses import losses
 from datapaths.kernel.segmenttable import SegmentTable, group_of
 from datapaths.kernel.wire import links, neighbours, nexthops
 from datapaths.kernel.wire.links import Link
-from datapaths.kernel.wire.neighbours import ZERO_MAC, Entry
-from datapaths.kernel.wire.routes import METRIC, decode_routes
+from datapaths.kernel.wire.neighbours import Entry
 from datapaths.linux import marks
-from datapaths.linux.overlay import UNREACHABLE_METRIC
 from datapaths.linux.subnets import Subnets
 from dualpath.model.kinds import Kind
-from dualpath.model.layer2 import EthernetSegment, Flood, Mac, Neighbor, RemoteVtep
-from dualpath.model.nexthops import V4_MAPPED
+from dualpath.model.layer2 import EthernetSegment, Mac
 from dualpath.model.records import Record
-from dualpath.model.routes import Op
 from dualpath.netlink import numbers as n
 from dualpath.netlink.message import DecodeError, Message, messages
 
@@ -39,7 +33,6 @@ log = logging.getLogger(__name__)
 
 NO_PORTS = frozenset({"bridge", "vxlan", "vrf"})
 KIND_OF_MARK = {"vrf": Kind.VRF, "vni": Kind.VNI, "vxlan": Kind.VNI}  # others: Kind.PORT
-BROUGHT = (n.RTPROT_BOOT, n.RTPROT_STATIC, n.RTPROT_RA, n.RTPROT_DHCP)
 WATCHED = (
     Kind.VRF,
     Kind.VNI,
@@ -55,33 +48,34 @@ WATCHED = (
 
 
 class Observer:
-    """Takes netlink messages, keeps the picture, emits what is learnt and what got lost."""
+    """Keeps the picture's tables; emits what was learned and what was lost."""
 
     def __init__(self, emit: Callable[[Learned], None]) -> None:
         self._emit = emit
         self.links = LinkTable()
         self.layer2 = Layer2(self.links)
+        self.remote = RemoteRecords(self.links, self.layer2)
         self.nexthops = NexthopTable(self.links)
         self.segments = SegmentTable()
         self.subnets = Subnets()
         self._learning = Learning(self.links, self.layer2, self.subnets, emit)
         self._ports: dict[str, bool] = {}
         self._own: frozenset[Touched] | set[Touched] = frozenset()
-        self._built: Collection[str] = ()  # devices that change by our own hand
+        self._built: Collection[str] = ()  # devices that we are changing
         self.doubtful = False
-        """A device that nexthops use went down: the kernel flushed them, and does not say so.
+        """A device that nexthops use went down: the kernel deleted them without a notification.
 
-        Dump them and call `load_nexthops`.
+        Dump the nexthops and call `load_nexthops`.
         """
 
     def replay(self) -> None:
-        """Emit all that is known: ports, local MACs and neighbours."""
+        """Emit the present state: ports, local MACs and neighbors."""
         for name, up in self._ports.items():
             self._emit(PortChanged(name, up))
         self._learning.replay()
 
     def load_links(self, dumped: Iterable[Message]) -> None:
-        """Replace the links by a dump. Links first: the rest is read against them."""
+        """Replace the links by a dump. Load links first: other rows are read against them."""
         found = [link for link in map(links.decode, dumped) if link]
         for index in {link.index for link in self.links} - {link.index for link in found}:
             self.links.pop(index)
@@ -94,14 +88,14 @@ class Observer:
             self._port_changed(name, up)
 
     def load_layer2(self, dumped: Iterable[Message]) -> None:
-        """Replace FDBs and neighbours by a dump of AF_BRIDGE, AF_INET and AF_INET6."""
+        """Replace FDBs and neighbors by a dump of AF_BRIDGE, AF_INET and AF_INET6."""
         self.layer2.clear()
         for message in dumped:
             self.layer2.put(neighbours.decode(message))
         self._learning.rescan()
 
     def load_nexthops(self, dumped: Iterable[Message]) -> None:
-        """Replace the nexthops by a dump; those of ours that are gone or changed are told."""
+        """Replace the nexthops by a dump; emit those of ours that it lacks or shows changed."""
         before, segments = tuple(self.nexthops), {it.id: it for it in self.segments}
         self.nexthops.clear()
         self.segments.clear()
@@ -116,7 +110,7 @@ class Observer:
             self._emit(Lost(Kind.NEXTHOP, lost))
 
     def lost_everything(self) -> None:
-        """Notifications were lost, so anything may have been."""
+        """Emit that rows of every kind may be lost."""
         for kind in WATCHED:
             self._emit(Lost(kind))
 
@@ -127,7 +121,7 @@ class Observer:
         *,
         built: Collection[str] = (),
     ) -> None:
-        """Take notifications; no loss is told of what is in `own`, nor of devices in `built`."""
+        """Apply notifications. Emit no loss of keys in `own`, nor of devices in `built`."""
         self._own, self._built = own, built
         routes = False
         for message in messages(data):
@@ -135,33 +129,41 @@ class Observer:
                 routes = True
                 continue
             try:
-                self._take(message)
+                self._learn(message)
             except DecodeError as error:
-                self._complain(message, error)
+                self._skip(message, error)
         if routes:
-            self._take_routes(data)
+            self._learn_routes(data)
 
-    def _complain(self, message: Message, error: DecodeError) -> None:
+    def _skip(self, message: Message, error: DecodeError) -> None:
         log.warning("notification %d: %s: %s", message.type, error, message.body[:64].hex())
         self.lost_everything()
 
-    def _take(self, message: Message) -> None:
+    def _learn_routes(self, data: bytes) -> None:
+        try:
+            for lost in losses(data, self.links):
+                self._emit(lost)
+        except DecodeError as error:
+            log.warning("route notifications: %s", error)
+            self._emit(Lost(Kind.ROUTE))
+
+    def _learn(self, message: Message) -> None:
         match message.type:
             case n.RTM_NEWLINK | n.RTM_DELLINK:
                 if link := links.decode(message):
-                    self._take_link(link, message.type == n.RTM_DELLINK)
+                    self._learn_link(link, message.type == n.RTM_DELLINK)
             case n.RTM_NEWNEIGH | n.RTM_DELNEIGH:
-                self._take_entry(neighbours.decode(message))
+                self._learn_entry(neighbours.decode(message))
             case n.RTM_NEWNEXTHOP | n.RTM_DELNEXTHOP:
-                self._take_nexthop(nexthops.decode(message))
+                self._learn_nexthop(nexthops.decode(message))
             case n.RTM_NEWADDR | n.RTM_DELADDR:
-                self._take_address(message, gone=message.type == n.RTM_DELADDR)
+                self._learn_address(message, gone=message.type == n.RTM_DELADDR)
             case n.RTM_NEWRULE | n.RTM_DELRULE:
-                self._take_rule(*links.decode_rule(message), added=message.type == n.RTM_NEWRULE)
+                self._learn_rule(*links.decode_rule(message), added=message.type == n.RTM_NEWRULE)
             case _:
                 pass
 
-    def _take_address(self, message: Message, *, gone: bool) -> None:
+    def _learn_address(self, message: Message, *, gone: bool) -> None:
         index, address, length = links.decode_address(message)
         if gone:
             self.subnets.drop(index, address, length)
@@ -179,20 +181,20 @@ class Observer:
         self._learning.rescan()
 
     def off_subnet(self) -> dict[int, int]:
-        """Return how many announced addresses are left out, by VNI."""
+        """Return how many announced addresses are not learned, by VNI."""
         return self._learning.off_subnet()
 
-    def _take_rule(self, device: str, priority: int, *, added: bool) -> None:
-        """A routing rule changed: one of a bridge's own, or one for all tables.
+    def _learn_rule(self, device: str, priority: int, *, added: bool) -> None:
+        """Emit a loss for a changed routing rule: one of a bridge's, or one for all tables.
 
-        What we build first adds those for all tables, and removes the kernel's first one.
+        Our first build adds those for all tables, and removes the kernel's first one.
         """
         if device in self._built or (self._built and not device and (added or not priority)):
             return
         self._emit(Lost(Kind.VRF))
         self._emit(Lost(Kind.VNI))
 
-    def _take_link(self, link: Link, gone: bool) -> None:
+    def _learn_link(self, link: Link, gone: bool) -> None:
         old, vni_after = self.links.get(link.index), None if gone else _overlay(link)
         lost = self._overlay_records(old) if old and _overlay(old) != vni_after else {}
         if gone:
@@ -215,13 +217,13 @@ class Observer:
             self._port_changed(link.name, not gone and link.up and link.carrier, gone=gone)
 
     def _overlay_records(self, link: Link) -> dict[Kind, tuple[Record, ...]]:
-        """Return what is whole on a VXLAN device in its bridge: it ends as they part.
+        """Return the records that are whole on a VXLAN device in its bridge: they end together.
 
-        The kernel tells of the rows of the two afterwards, when nothing joins them any more.
+        The kernel reports the rows of both only later, when nothing joins them any more.
         """
         if not link.vni or not link.master:
             return {}
-        found = {kind: tuple(records) for kind, records in self.layer2.remote(link).items()}
+        found = {kind: tuple(records) for kind, records in self.remote.all(link).items()}
         return {kind: records for kind, records in found.items() if records}
 
     def _port_changed(self, name: str, up: bool, *, gone: bool = False) -> None:
@@ -237,7 +239,7 @@ class Observer:
             self._emit(Lost(KIND_OF_MARK.get(mark.what, Kind.PORT)))
 
     def _segment_lost(self, before: EthernetSegment) -> None:
-        """Tell that a segment is not as it was; with its group go the entries that name it."""
+        """Emit a changed segment; with its group go the FDB entries that name it."""
         now = self.segments.get(group_of(before.id))
         if now == before:
             return
@@ -248,7 +250,7 @@ class Observer:
             if link := self.links.get(index):
                 self._emit(Lost(Kind.MAC, (Mac(link.vni, mac, segment=before.id),)))
 
-    def _take_nexthop(self, new: nexthops.Object) -> None:
+    def _learn_nexthop(self, new: nexthops.Object) -> None:
         groups = list(self.segments.with_member(new.id))
         segments = [it for group in groups if (it := self.segments.get(group))]
         if self.segments.put(new):
@@ -261,81 +263,17 @@ class Observer:
         if old and self.nexthops.get(new.id) != old and ("nexthop", new.id) not in self._own:
             self._emit(Lost(Kind.NEXTHOP, (old,)))
 
-    def _take_entry(self, entry: Entry) -> None:
-        before = self._record_of(entry)
+    def _learn_entry(self, entry: Entry) -> None:
+        before = self.remote.of(entry)
         self.layer2.put(entry)
         if before:
             key, record = before
-            if key not in self._own and self._record_of(entry) != before:
+            if key not in self._own and self.remote.of(entry) != before:
                 self._emit(Lost(record.kind, (record,)))
         if entry.master:
             self._learning.mac_changed(entry.master, entry.mac)
         elif entry.family != socket.AF_BRIDGE:
             self._learning.neighbor_changed(entry.ifindex, entry.destination)
-
-    def _record_of(self, entry: Entry) -> tuple[Touched, Record] | None:
-        """Return the record of ours that a row belongs to, as it is now, if it is whole."""
-        if entry.family != socket.AF_BRIDGE:
-            return self._host_record(entry)
-        vxlan = self._vxlan(entry)
-        if not vxlan:
-            return None
-        if entry.mac == ZERO_MAC:
-            held = entry.destination in self.layer2.floods.get(vxlan.index, ())
-            flood = Flood(vxlan.vni, entry.destination)
-            return (("flood", vxlan.vni, flood.vtep), flood) if held else None
-        tunnel = self.layer2.tunnel(vxlan.index, entry.mac)
-        if not tunnel or not tunnel.flags & n.NTF_EXT_LEARNED:
-            return None
-        local = self.layer2.local(vxlan.master, vxlan.index, entry.mac)
-        if not local and not self.layer2.behind(vxlan, entry.mac):
-            return None
-        key = "fdb", vxlan.vni, entry.mac
-        if self.layer2.is_router(vxlan, entry.mac):
-            return key, RemoteVtep(vxlan.vni, tunnel.vtep, entry.mac)
-        return key, self.layer2.mac(vxlan, entry.mac, tunnel)
-
-    def _vxlan(self, entry: Entry) -> Link | None:
-        """Return the VXLAN device that an FDB entry concerns."""
-        if entry.master:
-            return self.links.vxlan(self.links.vni_of(entry.master))
-        link = self.links.get(entry.ifindex)
-        return link if link and link.vni else None
-
-    def _host_record(self, entry: Entry) -> tuple[Touched, Record] | None:
-        vni = self.links.vni_of(entry.ifindex)
-        row = self.layer2.programmed(entry.ifindex, entry.destination)
-        vxlan = self.links.vxlan(vni)
-        if not row or not vxlan:
-            return None
-        return ("host", vni, entry.destination), self._host(vxlan, entry.destination, row)
-
-    def _host(self, vxlan: Link, address: bytes, row: Host) -> Record:
-        vtep = address.removeprefix(V4_MAPPED) if len(address) == 16 else address
-        if mac := self.layer2.router_mac(vxlan, vtep):
-            return RemoteVtep(vxlan.vni, vtep, mac)
-        return Neighbor(vxlan.vni, address, row.mac, bool(row.flags & n.NTF_ROUTER))
-
-    def _take_routes(self, data: bytes) -> None:
-        """Somebody else removed or changed a route of ours, or put one in its place."""
-        try:
-            for columns in decode_routes(data):
-                ours = columns.protocols == n.RTPROT_DUALPATH
-                brought = np.isin(columns.protocols, BROUGHT)
-                if (brought & (columns.types == n.RTM_DELROUTE)).any():
-                    self._emit(Lost(Kind.PORT))  # maybe one that came with a NIC
-                over = (columns.types == n.RTM_NEWROUTE) & (columns.metrics == METRIC)
-                touched = columns.where(ours | over)
-                for batch in batches(touched, self.links, Op.WITHDRAW):
-                    self._emit(Lost(Kind.ROUTE, routes=batch))
-                ends = (columns.kinds == n.RTN_UNREACHABLE) & (
-                    columns.metrics == UNREACHABLE_METRIC
-                )
-                if (ends & (columns.types == n.RTM_DELROUTE)).any():
-                    self._emit(Lost(Kind.VRF))
-        except DecodeError as error:
-            log.warning("route notifications: %s", error)
-            self._emit(Lost(Kind.ROUTE))
 
 
 def _is_port(link: Link) -> bool:
@@ -348,7 +286,7 @@ def _overlay(link: Link | None) -> tuple[int, int] | None:
 
 
 def _differs(old: Link, new: Link) -> bool:
-    """Tell whether a device changed in what we set; carrier and counters are not that."""
+    """Tell whether a device changed in an attribute that we set; carrier is none."""
     return (old.name, old.up, old.master, old.mtu, old.mac) != (
         new.name,
         new.up,

@@ -1,7 +1,7 @@
-"""Records into netlink requests, against what the kernel holds. Pure.
+"""Netlink requests for batches of records, planned against the picture. Pure.
 
-What is already so yields no request. Every request of a row has to succeed for the row to stand;
-deleting what is absent counts as success.
+A row that the kernel already holds needs no request. A row succeeds if all its requests do; to
+delete an absent row counts as success.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Touched = Hashable
 
 
 class Refused(Exception):
-    """A row that cannot even be asked for."""
+    """A row for which no request can be made."""
 
     def __init__(self, number: int, reason: str) -> None:
         super().__init__(reason)
@@ -38,17 +38,17 @@ class Refused(Exception):
 
 @dataclass(slots=True)
 class Plan:
-    """What to send, in order; `rows[i]` is the row that `requests[i]` is for."""
+    """Requests in order; `requests[i]` is for row `rows[i]` of the batch."""
 
     requests: list[bytes] = field(default_factory=list)
     rows: list[int] = field(default_factory=list)
     failures: list[RowFailure] = field(default_factory=list)
     touched: set[Touched] = field(default_factory=set)
-    """What changes by our own hand: nobody need be told that it did."""
+    """Keys that these requests change: their notifications report no loss."""
 
 
 class Planner:
-    """Plans batches of the kinds that go through netlink messages of our own."""
+    """Plans batches of every kind but devices and routes."""
 
     def __init__(
         self, links: LinkTable, layer2: Layer2, held: NexthopTable, segments: SegmentTable
@@ -76,12 +76,12 @@ class Planner:
             plan.rows += [index] * len(requests)
         if batch.kind is Kind.ETHERNET_SEGMENT:
             unused = self._unused_vteps(batch, plan)
-            plan.requests += [nexthops.drop(identity) for identity in unused]
+            plan.requests += [nexthops.drop(id_) for id_ in unused]
             plan.rows += [len(batch) - 1] * len(unused)
         return plan
 
     def _unused_vteps(self, batch: RecordBatch, plan: Plan) -> list[int]:
-        """Return the ids of VTEPs that no group has once the batch is applied."""
+        """Return the ids of VTEPs in no group once the batch is applied."""
         failed = {failure.index for failure in plan.failures}
         after: dict[int, tuple[bytes, ...]] = {}
         for index in batch.order():
@@ -137,7 +137,7 @@ class Planner:
         vni = record.vni if isinstance(record, RemoteVtep | Flood | Mac | Neighbor) else 0
         vxlan = self._links.vxlan(vni)
         if not vxlan or not vxlan.master:
-            return  # and with the devices went all that was on them
+            return  # the devices are gone, and all their rows with them
         match record:
             case RemoteVtep():
                 yield from self._drop_vtep(vxlan, record, leaving, touched)
@@ -201,8 +201,8 @@ class Planner:
         tunnel = self._layer2.tunnel(vxlan.index, mac)
         other = tunnel and bool(tunnel.group) != bool(group)
         if tunnel and (other or not tunnel.flags & n.NTF_EXT_LEARNED):
-            # The kernel lets no learnt entry take over one that was added by hand, and none with
-            # a group one without (vxlan_fdb_update_existing).
+            # The kernel lets no NTF_EXT_LEARNED entry replace one without, and none with a group
+            # one without (vxlan_fdb_update_existing).
             yield neighbours.drop_self(vxlan.index, mac)
             tunnel = None
         if not tunnel or (tunnel.vtep, tunnel.group) != (vtep, group):
@@ -211,7 +211,7 @@ class Planner:
         if self._layer2.behind(vxlan, mac) and row:
             if bool(row.flags & n.NTF_STICKY) == sticky:
                 return
-            # Neither kind of entry takes off the other's flags.
+            # An update does not clear flags: sticky or not needs a new entry.
             yield neighbours.drop_master(vxlan.index, mac)
         yield neighbours.put_master(vxlan.index, mac, sticky)
 
@@ -229,7 +229,7 @@ class Planner:
             yield neighbours.put_neighbour(bridge, address, mac, router)
 
     def _drop_host(self, bridge: int, address: bytes) -> Iterator[bytes]:
-        """Remove our row; one that a host here took over is no longer ours."""
+        """Remove our row; one that a host here claimed is no longer ours."""
         row = self._layer2.host(bridge, address)
         if not self._layer2.yield_claim(bridge, address) and row and row.ours:
             yield neighbours.drop_neighbour(bridge, address)
@@ -267,7 +267,7 @@ class Planner:
         leaving: set[Hashable],
         touched: set[Touched],
     ) -> Iterator[bytes]:
-        """Remove a router MAC that a VTEP no longer has, or hand it to another that shares it."""
+        """Remove a router MAC from a VTEP; point it to another VTEP that shares it, if any."""
         touched.add(("fdb", record.vni, mac))
         if others := self._sharers(vxlan, record, mac, leaving):
             yield from self._put_mac(vxlan, mac, others[0], sticky=False)
@@ -277,7 +277,7 @@ class Planner:
     def _sharers(
         self, vxlan: Link, record: RemoteVtep, mac: bytes, leaving: set[Hashable]
     ) -> list[bytes]:
-        """Return the other VTEPs whose router has this MAC and that stay."""
+        """Return the other VTEPs with this router MAC that are not withdrawn now."""
         return sorted(
             address
             for address in self._layer2.addresses(vxlan.master, mac)
@@ -288,6 +288,6 @@ class Planner:
         )
 
     def _spellings(self, vtep: bytes) -> Sequence[bytes]:
-        """An IPv6 route over an IPv4 VTEP has it as gateway ::ffff:a.b.c.d."""
+        """Return the forms of a VTEP as a gateway: an IPv6 route has ::ffff:a.b.c.d."""
         mapped = len(vtep) == 4 and self._layer2.mapped
         return (vtep, V4_MAPPED + vtep) if mapped else (vtep,)

@@ -1,9 +1,9 @@
-"""Which silent hosts are asked whether they are still there. Pure.
+"""Probes of silent hosts. Pure.
 
-A host that says nothing would be forgotten: its MAC ages in the bridge, and with it go the routes
-that bring packets to it. So a neighbour that the kernel calls stale is *used*, as by a packet: the
-kernel asks the host by ARP or ND, the answer keeps MAC and neighbour fresh, and where none comes
-the kernel gives the neighbour up within seconds.
+The kernel would forget a host that sends nothing: its MAC ages in the bridge, FRR withdraws it, and
+packets to the host no longer come here. So a neighbor that is NUD_STALE gets NTF_USE, as if a
+packet used it: the kernel sends ARP or ND. A reply keeps MAC and neighbor fresh; without one the
+kernel removes the neighbor within seconds.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from dualpath.netlink import numbers as n
 
 
 def requests(links: LinkTable, layer2: Layer2) -> Iterator[bytes]:
-    """Yield a request to use each host that may be behind a port of ours and is stale.
+    """Yield a request for each stale neighbor that may be behind a port of ours.
 
-    VNIs take turns: whoever asks only some hosts asks some of each, however many one has.
+    VNIs take turns, so that the first requests cover every VNI, however many hosts one has.
     """
     left = [_of(vxlan, layer2) for vni in links.vnis() if (vxlan := links.vxlan(vni))]
     while left:
-        for questions in left[:]:
-            question = next(questions, None)
-            if question is None:
-                left.remove(questions)
+        for of_vni in left[:]:
+            request = next(of_vni, None)
+            if request is None:
+                left.remove(of_vni)
             else:
-                yield question
+                yield request
 
 
 def _of(vxlan: Link, layer2: Layer2) -> Iterator[bytes]:
@@ -39,6 +39,6 @@ def _of(vxlan: Link, layer2: Layer2) -> Iterator[bytes]:
 
 
 def _elsewhere(layer2: Layer2, vxlan: Link, row: Host) -> bool:
-    """Tell whether FRR said that the host is remote; one whose MAC has aged is not."""
+    """Return whether the host is remote by FRR; a host whose MAC has aged is not."""
     station = layer2.station(vxlan.master, row.mac)
     return station is not None and station.port == vxlan.index

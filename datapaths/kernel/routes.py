@@ -1,4 +1,4 @@
-"""Batches of routes into the kernel, and out of it again: columns all the way."""
+"""Batches of routes to the kernel and from its dumps, as columns."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ from dualpath.netlink.socket import Stream
 Rows = npt.NDArray[np.intp]
 
 ABSENT = frozenset({errno.ESRCH, errno.ENOENT, errno.ENODEV})
-"""How the kernel says that what is to be deleted is not there."""
+"""Errors of the kernel for a deletion of something absent."""
 
 FEW = 3
-"""Rows up to which a batch goes message by message."""
+"""Up to so many rows, a batch is encoded message by message."""
 
 FIRST_ROWS, FEWEST_ROWS = 1024, 128
 WRITE_S = 0.02
-"""What one write may take; 4000 rows take 4 to 20 ms, but IPv4 deletions up to 40 us each."""
+"""Aim for one write; 4000 rows take 4 to 20 ms, but IPv4 deletions up to 40 us each."""
 
 DECODE_BYTES = 512 * 1024  # of a dump at once: 4 to 8 ms
 
 
 class RouteWriter:
-    """Writes route batches to one namespace, one shape of message after the other."""
+    """Writes batches of routes to one namespace, one shape of message after the other."""
 
     def __init__(self, channel: Channel, links: LinkTable) -> None:
         self._channel = channel
@@ -52,7 +52,7 @@ class RouteWriter:
         self._rows = FIRST_ROWS  # of one write
 
     async def apply(self, batch: RouteBatch) -> list[RowFailure]:
-        """Upserts first; the order of rows is kept where it can matter. Raises Unavailable."""
+        """Apply upserts first, and rows of one prefix in their order. Raises Unavailable."""
         table = self._links.table_of(batch.vrf)
         if not table:
             reason = f"there is no VRF device {batch.vrf} in the forwarding namespace"
@@ -66,15 +66,15 @@ class RouteWriter:
             start = 0
             while start < len(some):
                 part = some.take(slice(start, start + self._rows))
-                for at, said in await self._write(part, table, shape):
-                    if shape != WITHDRAWAL or said.errno not in ABSENT:
-                        failures.append(failure(int(rows[start + at]), said))
+                for at, answer in await self._write(part, table, shape):
+                    if shape != WITHDRAWAL or answer.errno not in ABSENT:
+                        failures.append(failure(int(rows[start + at]), answer))
                 start += len(part)
         return failures
 
     async def _apply_few(self, batch: RouteBatch, table: int) -> list[RowFailure]:
-        """The short way of a lone change: columns only pay from a handful of rows on."""
-        requests: dict[tuple[bytes, int], tuple[int, bytes]] = {}  # of a prefix the last row
+        """Apply a few rows: columns pay off only from a handful of rows on."""
+        requests: dict[tuple[bytes, int], tuple[int, bytes]] = {}  # the last row of a prefix
         for i, identity in enumerate(batch.nexthops.tolist()):
             key = batch.prefixes[i].tobytes(), int(batch.lengths[i])
             shape = RTN_OF.get(identity, n.RTN_UNICAST)
@@ -83,9 +83,9 @@ class RouteWriter:
             requests[key] = i, encode_route(batch.family, table, shape, *key, identity)
         ordered = sorted(requests.values(), key=lambda it: is_deletion(it[1]))
         return [
-            failure(ordered[at][0], said)
-            for at, said in await self._channel.send([message for _, message in ordered])
-            if not (is_deletion(ordered[at][1]) and said.errno in ABSENT)
+            failure(ordered[at][0], answer)
+            for at, answer in await self._channel.send([message for _, message in ordered])
+            if not (is_deletion(ordered[at][1]) and answer.errno in ABSENT)
         ]
 
     async def _write(self, batch: RouteBatch, table: int, shape: int) -> list[tuple[int, Answer]]:
@@ -99,8 +99,8 @@ class RouteWriter:
         return answers
 
     def _adapt(self, family: Family, rows: int, took_s: float) -> None:
-        """Keep writes short: a lone change waits for the one before it, and a kernel that cannot
-        be preempted gives its CPU to nobody else meanwhile."""
+        """Adapt the size of a write to its duration. A lone change waits for the write before it,
+        and a kernel without preemption runs nothing else on its CPU meanwhile."""
         if took_s > WRITE_S:
             self._rows = max(FEWEST_ROWS, rows // 2)
         elif rows == self._rows and took_s < WRITE_S / 2:
@@ -108,12 +108,12 @@ class RouteWriter:
             self._rows = min(most, rows * 2)
 
 
-def failure(index: int, said: Answer) -> RowFailure:
-    return RowFailure(index, errno.errorcode.get(said.errno, str(said.errno)), said.text)
+def failure(index: int, answer: Answer) -> RowFailure:
+    return RowFailure(index, errno.errorcode.get(answer.errno, str(answer.errno)), answer.text)
 
 
 async def dump_routes(netns: str, links: LinkTable) -> AsyncIterator[RouteBatch]:
-    """Yield all routes that are ours. Raises Unavailable."""
+    """Yield our routes. Raises Unavailable."""
     for family in Family:
         waiting: list[bytes] = []
         size = 0
@@ -135,15 +135,15 @@ def _batches(data: bytes, links: LinkTable) -> Iterator[RouteBatch]:
     try:
         found = list(decode_routes(data))
     except DecodeError as error:
-        raise Unavailable(f"netlink: what was dumped makes no sense: {error}") from error
+        raise Unavailable(f"netlink: cannot decode a dump: {error}") from error
     for columns in found:
-        # Where the kernel does not filter (before Linux 4.20), others' routes come as well.
+        # Before Linux 4.20 the kernel does not filter, and sends others' routes as well.
         ours = columns.protocols == n.RTPROT_DUALPATH
         yield from batches(columns if ours.all() else columns.where(ours), links, Op.UPSERT)
 
 
 def batches(columns: RouteColumns, links: LinkTable, op: Op) -> Iterator[RouteBatch]:
-    """Yield a batch for each VRF of decoded routes; tables that are no VRF's are left out."""
+    """Yield a batch for each VRF of decoded routes; leave out tables of no VRF."""
     for table in np.unique(columns.tables).tolist():
         vrf = links.vrf_of(table)
         if not vrf:
@@ -166,7 +166,7 @@ def _by_shape(batch: RouteBatch) -> Iterator[tuple[int, Rows]]:
     if withdrawn.all():
         yield WITHDRAWAL, np.arange(len(batch))
         return
-    # Shapes are written one after the other: of rows for one prefix only the last may count.
+    # Shapes are written one after the other, so only the last row of a prefix may remain.
     last = batch.last_of_each()
     yield from _some(n.RTN_UNICAST, last & ~withdrawn & ~drops)
     for identity, kind in RTN_OF.items():

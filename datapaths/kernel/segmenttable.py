@@ -1,8 +1,8 @@
-"""Ethernet segments in the kernel: groups of VTEPs that entries of VXLAN devices name. Pure.
+"""Ethernet segments in the kernel: groups of VTEPs that FDB entries of VXLAN devices name. Pure.
 
 Each VTEP is a nexthop object with NHA_FDB, shared by the groups that it is in. A group's id is
-that of its segment with the bit GROUP: 0x20000001 is the group 0x60000001. Ids of VTEPs are from
-FIRST_VTEP on, as they come. Nexthops of routes are far below both.
+that of its segment plus the bit GROUP: segment 0x20000001 is group 0x60000001. VTEPs get ids from
+FIRST_VTEP on, in the order in which they come. Nexthops of routes have ids far below both.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ def segment_of(group: int) -> int:
 
 
 class SegmentTable:
-    """The objects of ours with NHA_FDB, as dumps and notifications tell them."""
+    """Our objects with NHA_FDB, as dumps and notifications show them."""
 
     def __init__(self) -> None:
         self._vteps: dict[int, bytes] = {}  # id -> VTEP
-        self._ids: dict[bytes, int] = {}  # VTEP -> id, also of those that were just asked for
+        self._ids: dict[bytes, int] = {}  # VTEP -> id, also of objects just requested
         self._groups: dict[int, tuple[int, ...]] = {}  # id -> ids of its members
         self._next = FIRST_VTEP
 
@@ -42,7 +42,7 @@ class SegmentTable:
         self._groups.clear()
 
     def put(self, new: Object) -> bool:
-        """Take an object as the kernel told it, or its end; False when it is none of these."""
+        """Store an object, or remove it if the kernel did; return False if it is no such object."""
         known = new.id in self._vteps or new.id in self._groups
         if vtep := self._vteps.pop(new.id, b""):
             self._ids.pop(vtep, None)
@@ -68,18 +68,18 @@ class SegmentTable:
     def __iter__(self) -> Iterator[EthernetSegment]:
         return (found for group in list(self._groups) if (found := self.get(group)))
 
-    def with_member(self, identity: int) -> Iterator[int]:
+    def with_member(self, id_: int) -> Iterator[int]:
         """Yield the groups that an object is, or is in."""
         for group, members in list(self._groups.items()):
-            if identity == group or identity in members:
+            if id_ == group or id_ in members:
                 yield group
 
     def holds(self, vtep: bytes) -> bool:
-        """Tell whether the kernel has an object for a VTEP."""
+        """Return whether the kernel has an object for a VTEP."""
         return self._ids.get(vtep, 0) in self._vteps
 
     def id_of(self, vtep: bytes) -> int:
-        """Return the id of a VTEP, a new one for one that has none."""
+        """Return the id of a VTEP; choose one if it has none."""
         if vtep not in self._ids:
             self._ids[vtep] = self._next
             self._next += 1

@@ -41,7 +41,7 @@ def held(kernel: Kernel) -> set[EthernetSegment]:
 def macs(kernel: Kernel) -> set[Mac]:
     vxlan = kernel.observer.links.vxlan(110)
     assert vxlan
-    return set(kernel.observer.layer2.remote_macs(vxlan))
+    return set(kernel.observer.remote.macs(vxlan))
 
 
 def objects(kernel: Kernel, *segments: EthernetSegment) -> Iterator[bytes]:

@@ -1,0 +1,249 @@
+"""The picture: our copy of what the kernel holds, and whether it can be trusted now.
+
+A batch is planned against the picture: only rows that differ are sent. The picture follows from
+dumps and from notifications alike, those of our own writes included. Three questions decide how:
+
+*Who caused a notification?* The kernel does not say so for bridges and VXLAN devices, and if it is
+ours, nothing was lost. So a write holds the turn and pauses the reader: notifications wait in the
+socket, and `catch_up` reads them in two portions.
+
+    turn      taken: no other task plans or writes
+    pause     the event loop stops reading the socket; notifications queue up in the kernel
+    catch_up()            notifications 1-3: somebody else's, from before our write
+    send 2 requests       the kernel queues notifications 4-6
+    catch_up(own={...})   4 and 6 are about keys that we wrote: applied, and no loss is reported
+                          5 is about another key: applied, and reported as Lost
+    resume    the event loop reads again
+
+A change by somebody else to a key that we write in the same moment is taken for ours. The audit of
+a later dump finds it, and for devices `building.py` compares after each build.
+
+*Is the picture whole?* When the socket overruns (ENOBUFS), the kernel drops notifications. The
+picture is `stale` from then on: nothing is planned, and callers get Unavailable unless a reload
+succeeds. A reload first reads the socket until it is empty: after ENOBUFS the kernel goes on
+dropping without further errors until then. It ends by reporting every kind as lost.
+
+*Does the kernel tell everything?* It does not. When a device goes down, the kernel deletes the
+nexthops that use it and sends no notification (nexthop_flush_dev in net/ipv4/nexthop.c). Such a
+nexthop table is `doubtful`; it is dumped before the next plan, or by a task of its own.
+
+Routes are not in the picture: the controller has them, and a million would cost 30 MB once more.
+They are written without a comparison, and of their notifications only those of others are read.
+
+Rejected: a dump before each batch (one of 100,000 MACs takes a second or more); the port id in a
+notification, which names the sender for some kinds only; a turn without a pause, since the event
+loop could then read the notification of a write before its keys are known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+
+from datapaths.base import Learned, Unavailable
+from datapaths.kernel.channel import Channel, Monitor, collect
+from datapaths.kernel.observe import Observer
+from datapaths.kernel.plan import Touched
+from datapaths.kernel.tasks import Tasks
+from datapaths.kernel.wire import links, neighbours, nexthops
+from dualpath.model.kinds import Kind
+from dualpath.model.records import Record
+from dualpath.netlink.message import DecodeError, Message
+from dualpath.netlink.socket import Overrun
+
+log = logging.getLogger(__name__)
+
+READS = 256  # notifications per call, before other tasks get their turn
+LOADED = (Kind.PORT, Kind.NEXTHOP, Kind.MAC)  # each stands for what one dump shows
+
+
+class Picture:
+    """Keeps the observer's tables equal to one namespace. Plans and writes hold its `turn`."""
+
+    def __init__(
+        self,
+        netns: str,
+        emit: Callable[[Learned], None],
+        fail: Callable[[BaseException], None],
+        tasks: Tasks,
+    ) -> None:
+        self._netns = netns
+        self._fail = fail
+        self._tasks = tasks
+        self._monitor: Monitor | None = None
+        self._turn = asyncio.Lock()
+        self._paused = False
+        self._stale = False
+        self._reloading: asyncio.Task[None] | None = None
+        self._checking: asyncio.Task[None] | None = None
+        self.observer = Observer(emit)
+
+    # -- the socket of notifications ------------------------------------------------------
+
+    def attach(self, monitor: Monitor) -> None:
+        """Read notifications from `monitor` from now on."""
+        self._monitor = monitor
+        self._resume(monitor)
+
+    def detach(self) -> None:
+        """Read no more notifications."""
+        if self._monitor:
+            asyncio.get_running_loop().remove_reader(self._monitor.fileno())
+        self._monitor = None
+
+    @asynccontextmanager
+    async def turn(self, *, pause: bool = True) -> AsyncIterator[None]:
+        """Keep other tasks from planning and writing, and notifications in the socket."""
+        async with self._turn:
+            if not pause:
+                yield
+                return
+            with self._pause():
+                yield
+
+    @contextmanager
+    def _pause(self) -> Iterator[None]:
+        monitor = self._monitor
+        if not monitor:  # the namespace was just left
+            yield
+            return
+        self._paused = True
+        asyncio.get_running_loop().remove_reader(monitor.fileno())
+        try:
+            yield
+        finally:
+            self._paused = False
+            if self._monitor is monitor:
+                self._resume(monitor)
+
+    def _resume(self, monitor: Monitor) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_reader(monitor.fileno(), lambda: self._read(monitor))
+
+    # -- bringing the picture up to date --------------------------------------------------
+
+    def catch_up(self, own: Iterable[Touched] = (), *, built: Collection[str] = ()) -> None:
+        """Apply every notification that is in the socket.
+
+        Reports no loss of keys in `own`, nor of devices in `built`: we changed those.
+        """
+        keys = frozenset(own)
+        monitor = self._monitor
+        while monitor and not self._stale and self._read(monitor, keys, built=built):
+            pass
+
+    def look(self) -> None:
+        """Catch up, unless somebody's write is under way: it does so itself."""
+        if not self._paused:
+            self.catch_up()
+
+    async def ensure_fresh(self) -> None:
+        """Reload a stale picture. Raises Unavailable when that fails."""
+        if self._stale:
+            await asyncio.shield(self._reload_once())
+            if self._stale:
+                raise Unavailable("cannot read what the kernel holds")
+
+    async def settle_nexthops(self) -> None:
+        """Dump the nexthops if the kernel may have deleted some silently. Raises Unavailable."""
+        if self.observer.doubtful:
+            await self.load(Kind.NEXTHOP)
+
+    async def load_all(self) -> None:
+        """Dump everything that is in the picture. Raises Unavailable."""
+        for kind in LOADED:
+            await self.load(kind)
+
+    async def load(self, kind: Kind) -> None:
+        """Dump the part of the picture that holds `kind`. Raises Unavailable."""
+        try:
+            await self._dump(kind)
+        except DecodeError as error:
+            raise Unavailable(f"netlink: cannot decode a dump: {error}") from error
+
+    async def _dump(self, kind: Kind) -> None:
+        observer, space = self.observer, self._netns
+        if kind is Kind.PORT:
+            observer.load_links(await collect(space, links.dump_request()))
+            observer.load_addresses(await collect(space, links.addresses_request()))
+        elif kind in (Kind.NEXTHOP, Kind.ETHERNET_SEGMENT):
+            observer.load_nexthops(await collect(space, nexthops.dump_request()))
+        else:
+            rows: list[Message] = []
+            for family in (socket.AF_BRIDGE, socket.AF_INET, socket.AF_INET6):
+                rows += await collect(space, neighbours.dump_request(family))
+            observer.load_layer2(rows)
+
+    def held(self, kind: Kind) -> Iterator[Record]:
+        """Yield the records of a kind that the kernel holds whole, devices excepted."""
+        observer = self.observer
+        if kind is Kind.NEXTHOP:
+            yield from observer.nexthops
+        elif kind is Kind.ETHERNET_SEGMENT:
+            yield from observer.segments
+        else:
+            for vni in observer.links.vnis():
+                if vxlan := observer.links.vxlan(vni):
+                    yield from observer.remote.all(vxlan)[kind]
+
+    async def write(
+        self, monitor: Monitor, channel: Channel, requests: Callable[[], Sequence[bytes]]
+    ) -> None:
+        """Send requests that are made against an up-to-date picture."""
+        async with self.turn():
+            if self._monitor is not monitor:
+                return  # that namespace was just left
+            self.catch_up()
+            await channel.send(requests())
+            self.catch_up()
+
+    def _read(
+        self,
+        monitor: Monitor,
+        own: frozenset[Touched] = frozenset(),
+        *,
+        built: Collection[str] = (),
+    ) -> bool:
+        """Apply some notifications; return whether there were any."""
+        try:
+            data = monitor.read(READS)
+        except Overrun:
+            log.warning("notifications of the kernel were lost; dumping everything again")
+            self._stale = True
+            self._reload_once()
+            return False
+        if data:
+            self.observer.feed(data, own, built=built)
+        if self.observer.doubtful and (not self._checking or self._checking.done()):
+            self._checking = self._tasks.spawn(self._check_nexthops())
+        return bool(data)
+
+    async def _check_nexthops(self) -> None:
+        async with self.turn():
+            try:
+                await self.settle_nexthops()
+            except Unavailable as error:
+                self._stale = True
+                self._fail(error)
+
+    def _reload_once(self) -> asyncio.Task[None]:
+        """Start a reload, or return the one that runs."""
+        if not self._reloading or self._reloading.done():
+            self._reloading = self._tasks.spawn(self._reload())
+        return self._reloading
+
+    async def _reload(self) -> None:
+        async with self.turn():
+            if self._monitor:
+                await self._monitor.empty()
+            self._stale = False
+            try:
+                await self.load_all()
+            except Unavailable as error:
+                self._stale = True
+                self._fail(error)
+                return
+        self.observer.lost_everything()
