@@ -1,4 +1,4 @@
-"""Records in words: what one is about, and what it says of that."""
+"""Records as text: the key, and the value."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dualpath.model.records import Record
 
 
 def describe(record: Record) -> tuple[str, str]:
-    """Return what a record is about, and what it says of that, for people."""
+    """Return a record's key and value for people: `100 10.0.0.1`, `router MAC 02:...`."""
     match record:
         case Nexthop():
             return str(record.id), str(record)

@@ -1,4 +1,4 @@
-"""Asks frr-bridge whether it knows all that the kernel of FRR's namespace holds."""
+"""Has frr-bridge compare what it knows with the kernel of FRR's namespace."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Unchecked(Exception):
 
 
 class BridgeCheck:
-    """One question at a time; `answered` takes the bridge's answer."""
+    """Sends a Check and waits for its Checked, which `answered` receives."""
 
     def __init__(self, send: Callable[[events.FromController], bool]) -> None:
         self._send = send
@@ -25,7 +25,7 @@ class BridgeCheck:
         self._waiting: dict[int, asyncio.Future[events.Checked]] = {}
 
     async def ask(self) -> events.Checked:
-        """Return what the bridge found and repaired. Raises Unchecked."""
+        """Return what frr-bridge found and repaired. Raises Unchecked."""
         self._request += 1
         request = self._request
         if not self._send(events.Check(request)):
@@ -46,19 +46,19 @@ class BridgeCheck:
             waiting.set_result(found)
 
     def lost(self) -> None:
-        """The bridge is gone, and so are its answers."""
+        """Fail every waiting `ask`: frr-bridge is gone."""
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_exception(Unchecked("frr-bridge is not connected"))
 
 
 def compared(found: events.Checked) -> Audited:
-    """Return an answer as rows of an audit."""
+    """Return the rows of an audit for what frr-bridge found."""
     rows = []
     for batch in found.batches:
         for index in range(len(batch)):
-            missed = index < len(batch.upserts)
-            problem = Problem.MISSING if missed else Problem.UNEXPECTED
+            missing = index < len(batch.upserts)
+            problem = Problem.MISSING if missing else Problem.UNEXPECTED
             text, _ = describe(batch.row(index))
             rows.append(Difference(batch.kind, "", text, problem))
     return Audited(found.differed, tuple(rows))

@@ -1,8 +1,8 @@
-"""Local hosts that the datapath learnt, as FRR is to be told of them. No I/O.
+"""Local hosts that the datapath learned, as they are announced to frr-bridge. No I/O.
 
-A tenant's host may pretend to be any number of hosts. So of each VNI at most so many MACs, IPv4 and
-IPv6 addresses are told, those that came first; what comes later waits, and takes the place of one
-that goes. Other VNIs are not affected.
+One host of a tenant may pretend to be any number of hosts. So each VNI has a limit for MACs, one
+for IPv4 and one for IPv6 addresses. The first ones are announced; later ones wait, and take the
+place of one that goes. Other VNIs are not affected.
 """
 
 from __future__ import annotations
@@ -24,42 +24,42 @@ R = TypeVar("R", Mac, Neighbor)
 
 
 class LocalHosts:
-    """Keeps the set, and tells of every change; a new bridge is told all of it.
+    """Keeps the local hosts, and announces every change; a new frr-bridge gets all of them.
 
-    Until the datapath has said all it knows, what it has not said is not gone: a bridge may have it
-    from an earlier controller.
+    Until the datapath has reported all that it knows, a host that it has not reported is not gone:
+    frr-bridge may have it from an earlier controller.
     """
 
-    def __init__(self, tell: Callable[[Mirror], object], limit: int = NO_LIMIT) -> None:
-        self._tell = tell
+    def __init__(self, announce: Callable[[Mirror], object], limit: int = NO_LIMIT) -> None:
+        self._announce = announce
         self._limit = limit
         self._whole = False
         self._macs: dict[int, _Limited[Mac]] = {}  # by VNI
         self._neighbors: dict[tuple[int, str], _Limited[Neighbor]] = {}  # by VNI and family
 
-    def learn(self, said: LearnedMac | LearnedNeighbor) -> None:
-        if isinstance(said, LearnedMac):
-            self._learn_mac(Mac(said.vni, said.mac), gone=said.gone)
+    def learn(self, event: LearnedMac | LearnedNeighbor) -> None:
+        if isinstance(event, LearnedMac):
+            self._learn_mac(Mac(event.vni, event.mac), gone=event.gone)
         else:
-            self._learn_neighbor(Neighbor(said.vni, said.address, said.mac), gone=said.gone)
+            self._learn_neighbor(Neighbor(event.vni, event.address, event.mac), gone=event.gone)
 
     def caught_up(self) -> None:
-        """The datapath has said all it knows: now it is known what is gone."""
+        """Announce the whole set: the datapath has reported all, so other hosts are gone."""
         self._whole = True
         self.repeat()
 
     def repeat(self) -> None:
-        """Tell all: whoever listens has just come."""
-        self._tell(
+        """Announce every host: frr-bridge has just connected."""
+        self._announce(
             Mirror(
                 whole=self._whole,
-                macs=tuple(mac for some in self._macs.values() for mac in some.taken()),
-                neighbors=tuple(n for some in self._neighbors.values() for n in some.taken()),
+                macs=tuple(mac for some in self._macs.values() for mac in some.announced()),
+                neighbors=tuple(n for some in self._neighbors.values() for n in some.announced()),
             )
         )
 
     def counts(self) -> Iterator[HostCount]:
-        """Yield how many are told and how many wait, for each VNI and kind that has any."""
+        """Yield how many are announced and how many wait, for each VNI and kind that has any."""
         for vni, macs in sorted(self._macs.items()):
             yield HostCount(vni, "mac", *macs.sizes())
         for (vni, family), neighbors in sorted(self._neighbors.items()):
@@ -70,11 +70,11 @@ class LocalHosts:
         some = self._macs.setdefault(mac.vni, _Limited(self._limit, place))
         if not gone:
             if some.add(mac):
-                self._tell(Mirror(macs=(mac,)))
+                self._announce(Mirror(macs=(mac,)))
         elif some.remove(mac):
-            self._tell(Mirror(gone_macs=(mac,)))
+            self._announce(Mirror(gone_macs=(mac,)))
             if follower := some.next():
-                self._tell(Mirror(macs=(follower,)))
+                self._announce(Mirror(macs=(follower,)))
         if not any(some.sizes()):
             del self._macs[mac.vni]
 
@@ -85,53 +85,54 @@ class LocalHosts:
         some = self._neighbors.setdefault(key, _Limited(self._limit, place))
         if not gone:
             if some.add(neighbor):
-                self._tell(Mirror(neighbors=(neighbor,)))
+                self._announce(Mirror(neighbors=(neighbor,)))
         elif some.remove(neighbor):
-            self._tell(Mirror(gone_neighbors=(neighbor,)))
+            self._announce(Mirror(gone_neighbors=(neighbor,)))
             if follower := some.next():
-                self._tell(Mirror(neighbors=(follower,)))
+                self._announce(Mirror(neighbors=(follower,)))
         if not any(some.sizes()):
             del self._neighbors[key]
 
 
 class _Limited(Generic[R]):
-    """Records of one kind and VNI: those that are told, and those that wait for a place."""
+    """Records of one kind and VNI: announced ones, and those that wait for a place."""
 
     def __init__(self, limit: int, place: str) -> None:
         self._limit = limit
         self._place = place
-        self._taken: dict[tuple[int, bytes], R] = {}
+        self._announced: dict[tuple[int, bytes], R] = {}
         self._waiting: dict[tuple[int, bytes], R] = {}
-        self._full = False  # and the log says so
+        self._full = False  # and logged
 
-    def taken(self) -> Iterator[R]:
-        return iter(self._taken.values())
+    def announced(self) -> Iterator[R]:
+        return iter(self._announced.values())
 
     def sizes(self) -> tuple[int, int]:
-        return len(self._taken), len(self._waiting)
+        return len(self._announced), len(self._waiting)
 
     def add(self, record: R) -> bool:
-        """Take a record, or let it wait; tell whether it was taken."""
-        if record.key in self._taken or not self._limit or len(self._taken) < self._limit:
-            self._taken[record.key] = record
+        """Add a record; return whether it is announced and not waiting."""
+        known = record.key in self._announced
+        if known or not self._limit or len(self._announced) < self._limit:
+            self._announced[record.key] = record
             return True
         self._waiting[record.key] = record
         if not self._full:
-            text = "%s: more than %d (--host-limit): further ones are not advertised"
+            text = "%s: more than %d (--host-limit); further ones are not advertised"
             log.warning(text, self._place, self._limit)
         self._full = True
         return False
 
     def remove(self, record: R) -> bool:
-        """Remove a record; tell whether it had been taken."""
+        """Remove a record; return whether it was announced."""
         self._waiting.pop(record.key, None)
-        return self._taken.pop(record.key, None) is not None
+        return self._announced.pop(record.key, None) is not None
 
     def next(self) -> R | None:
-        """Take the one that waited longest; None when none waits."""
+        """Announce the record that waited longest, and return it; None if none waits."""
         if not self._waiting:
             self._full = False
             return None
         record = self._waiting.pop(next(iter(self._waiting)))
-        self._taken[record.key] = record
+        self._announced[record.key] = record
         return record

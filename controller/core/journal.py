@@ -1,4 +1,4 @@
-"""What changed lately, for `watch`: batches, expanded only for a reader."""
+"""The latest changes, for `watch`: kept as batches, and expanded only for a reader."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from dualpath.model.routes import RouteBatch
 from dualpath.model.view import Change
 
 ROWS = 100_000
-"""Rows that the journal holds at the most; beyond that the oldest batches go."""
+"""The most rows that the journal holds; it drops the oldest batches first."""
 
 ENTRIES = 20_000
-"""Batches that it holds at the most: one of a single row takes about 1 kB."""
+"""The most batches that it holds: one of a single row takes about 1 kB."""
 
 Batch = RouteBatch | RecordBatch
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One batch that was applied, or that is only shown."""
+    """One batch that was applied, or of unmanaged rows."""
 
     first: int  # sequence of its first row
     at: float  # seconds since the epoch
     batch: Batch
-    failures: dict[int, str]  # row -> why not
-    unmanaged: bool = False  # the datapath has no part in it
+    failures: dict[int, str]  # row -> reason
+    unmanaged: bool = False
 
     @property
     def following(self) -> int:
@@ -40,7 +40,7 @@ Expand = Callable[[Entry], Iterator[Change]]
 
 
 class Journal:
-    """A bounded tail of changes, and a place to wait for the next one."""
+    """The last changes, a bounded number, and a way to wait for the next one."""
 
     def __init__(self, expand: Expand) -> None:
         self._expand = expand
@@ -67,7 +67,10 @@ class Journal:
         return self._next - 1
 
     async def changes(self, after: int) -> AsyncIterator[Change]:
-        """Yield changes with a sequence above `after`, then live. Raises LookupError: too old."""
+        """Yield changes with a sequence above `after`, then each new one.
+
+        Raises LookupError if the journal has dropped such a change, or never had `after`.
+        """
         at = after + 1
         while True:
             for entry in self._since(at):
@@ -84,6 +87,6 @@ class Journal:
                 await self._news.wait()
 
     def _since(self, at: int) -> list[Entry]:
-        """Return what has rows from `at` on, found from the end: most readers miss little."""
+        """Return the entries with rows from `at` on, searched from the end: most need few."""
         newest_first = takewhile(lambda entry: entry.following > at, reversed(self._entries))
         return list(newest_first)[::-1]

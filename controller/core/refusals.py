@@ -1,4 +1,4 @@
-"""Log rows that the datapath refuses: one line for a reason, however many rows it is given for."""
+"""Logs rows that the datapath refuses: one line per reason, however many rows it has."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from dualpath.model.records import Key
 
 log = logging.getLogger(__name__)
 
-IN_FULL = 3  # rows with one reason, each with a line of its own
+IN_FULL = 3  # up to so many rows of one reason have a line each
 
 
 class Refusals:
-    """Rows that were refused, and are not logged yet."""
+    """Refused rows that are not logged yet."""
 
     def __init__(self) -> None:
-        self._why: dict[tuple[Kind, Key], str] = {}
+        self._reasons: dict[tuple[Kind, Key], str] = {}
 
-    def note(self, kind: Kind, key: Key, why: str) -> None:
-        self._why[kind, key] = why
+    def note(self, kind: Kind, key: Key, reason: str) -> None:
+        self._reasons[kind, key] = reason
 
     def forget(self, kind: Kind, key: Key) -> None:
-        """Drop a row that the datapath has taken after all."""
-        self._why.pop((kind, key), None)
+        """Drop a row that the datapath has accepted after all."""
+        self._reasons.pop((kind, key), None)
 
     def report(self) -> None:
-        """Log them. A lower layer bounds the lines; here 100,000 rows must not take a second."""
+        """Log the rows. The log limits its lines; here 100,000 rows must not take a second."""
         alike: dict[tuple[Kind, str], list[Key]] = {}
-        for (kind, key), why in self._why.items():
-            alike.setdefault((kind, why), []).append(key)
-        self._why.clear()
-        for (kind, why), keys in alike.items():
+        for (kind, key), reason in self._reasons.items():
+            alike.setdefault((kind, reason), []).append(key)
+        self._reasons.clear()
+        for (kind, reason), keys in alike.items():
             if len(keys) <= IN_FULL:
                 for key in keys:
-                    log.warning("%s %s: %s", kind.name, key, why)
+                    log.warning("%s %s: %s", kind.name, key, reason)
             else:
                 more = {"rows": len(keys)}
                 text = "%s %s and %s more: %s"
-                log.warning(text, kind.name, keys[0], f"{len(keys) - 1:,}", why, extra=more)
+                log.warning(text, kind.name, keys[0], f"{len(keys) - 1:,}", reason, extra=more)

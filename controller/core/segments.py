@@ -1,8 +1,9 @@
-"""MACs behind Ethernet segments, for datapaths that balance over VTEPs and for those that do not.
+"""MACs behind Ethernet segments, for datapaths with and without such segments.
 
-A datapath that takes ETHERNET_SEGMENT is given MACs that name their segment: a VTEP that comes or
-goes is one change. Any other is given each MAC with the first VTEP of its segment, so that there
-such a change is one for each MAC, if it is the first VTEP at all.
+A datapath that takes ETHERNET_SEGMENT gets MACs that name their segment: a VTEP that joins or
+leaves is one change. Another gets each MAC with the first VTEP of its segment; if that VTEP leaves,
+each MAC is a change. With 20,000 MACs behind VTEPs 1 and 2: 1 change against 20,000 (or none, if
+VTEP 2 leaves).
 """
 
 from __future__ import annotations
@@ -15,31 +16,31 @@ from dualpath.model.records import Key
 
 
 class Segments:
-    """Remembers what FRR says; `balanced` is whether the datapath takes segments."""
+    """Keeps FRR's segments and the MACs behind them. `balanced`: the datapath takes segments."""
 
     def __init__(self) -> None:
         self.balanced = True
         self._segments: dict[int, EthernetSegment] = {}
-        self._macs: dict[Key, Mac] = {}  # behind a segment, as FRR says it
+        self._macs: dict[Key, Mac] = {}  # behind a segment, as FRR sent them
         self._behind: dict[int, dict[Key, None]] = {}  # segment -> keys of its MACs
 
     def learn(self, segment: EthernetSegment) -> Iterator[Mac]:
-        """Take a segment; yield the MACs that the datapath must be given anew."""
+        """Store a segment; yield the MACs whose VTEP changes with it."""
         self._segments[segment.id] = segment
         if not self.balanced:
             for key in self._behind.get(segment.id, ()):
-                yield self._given(self._macs[key])
+                yield self._translated(self._macs[key])
 
     def forget(self, segment: EthernetSegment) -> None:
         self._segments.pop(segment.id, None)
 
-    def mac(self, said: Mac) -> Mac:
-        """Take a MAC; return it as the datapath is to have it."""
-        self.forget_mac(said)
-        if said.segment:
-            self._macs[said.key] = said
-            self._behind.setdefault(said.segment, {})[said.key] = None
-        return self._given(said)
+    def mac(self, from_frr: Mac) -> Mac:
+        """Store a MAC; return it as the datapath should have it."""
+        self.forget_mac(from_frr)
+        if from_frr.segment:
+            self._macs[from_frr.key] = from_frr
+            self._behind.setdefault(from_frr.segment, {})[from_frr.key] = None
+        return self._translated(from_frr)
 
     def forget_mac(self, mac: Mac) -> None:
         if before := self._macs.pop(mac.key, None):
@@ -49,21 +50,20 @@ class Segments:
                 del self._behind[before.segment]
 
     def all_macs(self) -> Iterator[Mac]:
-        """Yield the MACs behind segments, as the datapath is to have them."""
-        return (self._given(mac) for mac in list(self._macs.values()))
+        """Yield the MACs behind segments, as the datapath should have them."""
+        return (self._translated(mac) for mac in list(self._macs.values()))
 
     def vteps(self, mac: Mac) -> tuple[bytes, ...]:
-        """Return all VTEPs of the segment behind which a MAC is; () when there is none."""
-        said = self._macs.get(mac.key, mac)
-        segment = self._segments.get(said.segment)
+        """Return all VTEPs of a MAC's segment; () if it has none."""
+        segment = self._segments.get(self.segment_of(mac))
         return segment.vteps if segment else ()
 
     def segment_of(self, mac: Mac) -> int:
-        """Return the id of the segment behind which a MAC is, or 0."""
+        """Return the id of a MAC's segment, or 0."""
         return self._macs.get(mac.key, mac).segment
 
-    def _given(self, said: Mac) -> Mac:
-        vteps = self.vteps(said)
+    def _translated(self, from_frr: Mac) -> Mac:
+        vteps = self.vteps(from_frr)
         if self.balanced or not vteps:
-            return said
-        return replace(said, vtep=vteps[0], segment=0)
+            return from_frr
+        return replace(from_frr, vtep=vteps[0], segment=0)

@@ -275,7 +275,7 @@ def _degraded(
         if full.entries >= full.limit * NEARLY_FULL
     ]
     problems += [
-        f"VNI {some.vni}: {some.left_out} local {HOSTS[some.kind]} above {some.told} are not "
+        f"VNI {some.vni}: {some.left_out} local {HOSTS[some.kind]} above {some.announced} are not "
         "advertised (--host-limit)"
         for some in hosts
         if some.left_out

@@ -1,4 +1,4 @@
-"""What the datapath says of itself, for Status."""
+"""The datapath's capabilities and facts, for Status."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from controller.inspect.view import Asked
 from datapaths.base import Capabilities, DatapathError, Facts
 from dualpath.pb import inspect_pb2 as pb
 
-PATIENCE_S = 2.0  # Status is what one asks when something is wrong
+PATIENCE_S = 2.0  # people ask for Status when something is wrong: answer soon
 
 
 async def about(datapath: Asked) -> pb.DatapathStatus:
-    """Ask now; who does not answer is said to be silent."""
+    """Ask the datapath now; return why it is unavailable if it does not answer."""
     try:
         async with asyncio.timeout(PATIENCE_S):
             return _message(await datapath.capabilities(), await datapath.facts())
     except TimeoutError:
-        return pb.DatapathStatus(unavailable=f"it says nothing for {PATIENCE_S:.0f} s")
+        return pb.DatapathStatus(unavailable=f"no answer for {PATIENCE_S:.0f} s")
     except DatapathError as error:
         return pb.DatapathStatus(unavailable=str(error))
 
 
-def _message(said: Capabilities, facts: Facts) -> pb.DatapathStatus:
-    message = pb.DatapathStatus(name=said.name, version=said.version)
+def _message(capabilities: Capabilities, facts: Facts) -> pb.DatapathStatus:
+    message = pb.DatapathStatus(name=capabilities.name, version=capabilities.version)
     for name, value in facts.values:
         message.facts.add(name=name, value=value)
     for fib in facts.fibs:

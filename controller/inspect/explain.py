@@ -1,4 +1,4 @@
-"""Where a packet goes: as FRR wants it, as the datapath has it, and where the two disagree."""
+"""Where a packet goes: by FRR, by what is programmed, and where the two disagree."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from controller.inspect.lookup import (
     desired,
     longest,
     programmed,
-    said_by_frr,
+    repeated_by_frr,
 )
 from controller.inspect.observed import CANNOT_BE_ASKED, observe
 from controller.inspect.text import address_text, mac_text
@@ -53,7 +53,7 @@ async def explain(
     walk = Walk(view, address)
     answer = pb.ExplainResponse(vrf=vrf, address=text)
     for lookup, wanted in (
-        (answer.frr, said_by_frr),
+        (answer.frr, repeated_by_frr),
         (answer.desired, desired),
         (answer.programmed, programmed),
     ):
@@ -80,7 +80,7 @@ def _check_vrf(view: StateView, vrf: str) -> None:
 
 
 class Walk:
-    """Follows routes to the ports by which packets leave; notes what is missing on the way."""
+    """Follows routes to the ports by which packets leave; notes problems on the way."""
 
     def __init__(self, view: StateView, address: Address) -> None:
         self._view = view
@@ -94,12 +94,12 @@ class Walk:
         return tuple(self._noted)
 
     async def paths(self, route: pb.Route, wanted: Wanted) -> list[pb.Path]:
-        """Return every way of a route; the underlay is looked up as `wanted` says."""
+        """Return every way of a route; `wanted` chooses the routes of the underlay, too."""
         legs = _legs(_nexthop(route, wanted))
         return [path for w, leg in legs for path in await self._ways(w, leg, wanted)]
 
     async def _ways(self, weight: int, leg: pb.Nexthop, wanted: Wanted) -> list[pb.Path]:
-        """Return the ways of one leg: several to a host behind an Ethernet segment."""
+        """Return the ways of one member: several to a host behind an Ethernet segment."""
         path = pb.Path(weight=weight, nexthop=leg)
         found = [path]
         if leg.type == state_pb2.NEXTHOP_TYPE_UNSPECIFIED:
@@ -130,9 +130,9 @@ class Walk:
         return ""
 
     async def _bridged(self, path: pb.Path, leg: pb.Nexthop) -> list[str]:
-        """Follow an address on an L2VNI: neighbour, MAC, VTEPs. One that is not remote is local.
+        """Follow an address on an L2VNI: neighbor, MAC, VTEPs. Return [] for a local one.
 
-        A datapath that cannot balance has one VTEP of an Ethernet segment.
+        A datapath without Ethernet segments uses one VTEP of a segment.
         """
         path.vni = self._places.vni_of_bridge[leg.device]
         host = Address.parse(leg.gateway).packed if leg.gateway else self._address.packed
@@ -153,7 +153,7 @@ class Walk:
     async def _neighbor(self, vni: int, address: bytes) -> Neighbor | None:
         async for row in _rows(self._view, Kind.NEIGHBOR):
             if isinstance(row.record, Neighbor) and row.record.key == (vni, address):
-                self._check(row, f"neighbour {address_text(address)} of VNI {vni}")
+                self._check(row, f"neighbor {address_text(address)} of VNI {vni}")
                 return row.record
         return None
 
@@ -210,7 +210,7 @@ def _disagreements(answer: pb.ExplainResponse) -> list[str]:
     if not want.prefix:
         problems.append(f"FRR has no route to {answer.address} in VRF {answer.vrf}")
     elif frr.prefix != want.prefix:
-        problems.append(f"{want.prefix} is held: zebra's present session has not repeated it")
+        problems.append(f"{want.prefix} is held: the present FPM session has not repeated it")
     if want.state == pb.ROW_STATE_FAILED:
         problems.append(f"the datapath refused {want.prefix}: {want.error}")
     elif want.state == pb.ROW_STATE_PENDING:
@@ -218,7 +218,7 @@ def _disagreements(answer: pb.ExplainResponse) -> list[str]:
     if have.state == pb.ROW_STATE_LEAVING:
         problems.append(f"{have.prefix} is no longer wanted, but the datapath still has it")
     elif have.state == pb.ROW_STATE_STALE and not have.HasField("desired"):
-        problems.append(f"{have.prefix} was found in the datapath; zebra has not said it yet")
+        problems.append(f"{have.prefix} was found in the datapath; zebra has not repeated it yet")
     if want.prefix != have.prefix:
         uses = f"the datapath uses {have.prefix}" if have.prefix else "the datapath has no route"
         problems.append(f"{want.prefix or 'no route'} is wanted, {uses}")
@@ -230,7 +230,7 @@ def _disagreements(answer: pb.ExplainResponse) -> list[str]:
 
 
 async def _port_problems(view: StateView, ports: Ports, answer: pb.ExplainResponse) -> list[str]:
-    """Say which ports on the way are down or missing in the datapath."""
+    """Return which ports on the way are down or missing in the datapath."""
     paths = [*answer.desired.paths, *answer.programmed.paths]
     ours = {row.record.key for row in view.records(Kind.PORT)}
     used = {name for path in paths for name in path.ports if name in ours}
@@ -244,8 +244,8 @@ async def _port_problems(view: StateView, ports: Ports, answer: pb.ExplainRespon
     return missing + [f"port {name} is down" for name in sorted(used & up.keys()) if not up[name]]
 
 
-def _unknown(identity: int) -> str:
-    """Say why a nexthop has no content: zebra did not tell it, or it cannot be used."""
-    if reason := unsupported_reason(identity):
+def _unknown(id_: int) -> str:
+    """Return why a nexthop has no contents: FRR did not send it, or no datapath can use it."""
+    if reason := unsupported_reason(id_):
         return f"the route cannot be forwarded: {reason}"
-    return f"nexthop {identity} is not known: FRR has not said what it is"
+    return f"nexthop {id_} is unknown: FRR has not sent it"

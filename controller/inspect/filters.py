@@ -1,4 +1,4 @@
-"""Which rows a request is about. Pure."""
+"""The filters of requests, and page tokens. Pure."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from dualpath.pb import inspect_pb2 as pb
 
 FAMILIES = {Family.INET: pb.FAMILY_IPV4, Family.INET6: pb.FAMILY_IPV6}
 MAX_GROUP_DEPTH = 2
-MAX_DIGITS = 18  # of a position in a page token: what a column of 64 bits can be asked for
+MAX_DIGITS = 18  # of a position in a page token: fits 64 bits
 
 
 class BadRequest(ValueError):
-    """The request cannot be understood; the text is one sentence for its sender."""
+    """The request makes no sense; the text is one sentence for its sender."""
 
 
 def parse_family(value: int) -> Family | None:
@@ -39,7 +39,7 @@ def parse_prefix(text: str) -> tuple[Family, bytes, int]:
     """Read `10.0.0.0/24`, or a host route's address. Raises BadRequest."""
     try:
         interface = ipaddress.ip_interface(text)
-        if "%" in text:  # an interface's name, which no prefix has
+        if "%" in text:  # a scope: no prefix has one
             raise ValueError
     except ValueError:
         raise BadRequest(f"{text!r} is not a prefix, such as 10.0.0.0/24") from None
@@ -59,7 +59,7 @@ def position(row: RecordRow) -> Position:
 
 
 def page_token(row: RecordRow) -> str:
-    """Return what `parse_position` reads: the list goes on behind this row."""
+    """Return the page token that continues the list behind this row."""
     return f"{row.record.kind:d}-{row.number}"
 
 
@@ -68,13 +68,13 @@ def parse_position(token: str) -> Position:
     if not token:
         return 0, 0
     if not (found := re.fullmatch(r"([0-9]{1,3})-([0-9]{1,18})", token)):
-        raise BadRequest(f"page token {token!r} is not one of this list's")
+        raise BadRequest(f"page token {token!r} does not belong to this list")
     return int(found[1]), int(found[2])
 
 
 @dataclass
 class Places:
-    """Which VRF a VNI, a bridge or a port belongs to, and which L3VNI a VRF has."""
+    """The VRF of each VNI, bridge and port, and the L3VNI of each VRF."""
 
     by_vni: dict[int, str] = field(default_factory=dict)
     by_device: dict[str, str] = field(default_factory=dict)
@@ -82,7 +82,7 @@ class Places:
     l3vnis: dict[str, int] = field(default_factory=dict)
 
     def add(self, record: Record) -> None:
-        """Note a VNI, or a port: VNIs come first."""
+        """Add a VNI or a port. Add VNIs before ports."""
         match record:
             case Vni(vni=vni, vrf=vrf, bridge=bridge):
                 self.by_vni[vni] = self.by_device[bridge] = vrf
@@ -104,13 +104,13 @@ def places(view: StateView) -> Places:
 
 
 Aspect = tuple[str, int, set[int]]
-"""VRF, VNI and widths of addresses: where a row belongs. A row may have several."""
+"""VRF, VNI and widths of addresses that a row belongs to. A row may have several."""
 
 Resolve = Callable[[int], Nexthop | None]
 
 
 def aspects(record: Record, known: Places, resolve: Resolve, depth: int = 0) -> Iterator[Aspect]:
-    """Yield where a record belongs; a group belongs where each of its legs does."""
+    """Yield the aspects of a record; a group has those of every member."""
     by_vni = known.by_vni
     match record:
         case Vrf(name=name):
@@ -141,7 +141,7 @@ def aspects(record: Record, known: Places, resolve: Resolve, depth: int = 0) -> 
 
 
 def aspects_of_change(change: Change, known: Places, resolve: Resolve) -> list[Aspect]:
-    """Return where a change belongs. A route that went counts to its VRF's L3VNI."""
+    """Return the aspects of a change. A withdrawn route has its VRF's L3VNI."""
     found = list(aspects(change.record, known, resolve)) if change.record else []
     if found and change.kind is not Kind.ROUTE:
         return found
@@ -160,7 +160,7 @@ class PlaceFilter:
         self.given = bool(self._vrf or self._vni or self._family)
 
     def first(self, where: Iterable[Aspect]) -> Aspect | None:
-        """Return the first that is asked for."""
+        """Return the first aspect that passes."""
         return next(filter(self._wants, where), None)
 
     def passes(self, where: Iterable[Aspect]) -> bool:

@@ -36,7 +36,7 @@ class Address:
 
 
 class Covering:
-    """Says which rows cover an address."""
+    """Finds the rows that cover an address."""
 
     def __init__(self, address: Address) -> None:
         whole = np.frombuffer(address.packed, np.uint8)
@@ -66,8 +66,8 @@ def prefix_length(route: pb.Route) -> int:
 Wanted = Callable[[pb.Route], bool]
 
 
-def said_by_frr(route: pb.Route) -> bool:
-    """Has zebra's present session said it?"""
+def repeated_by_frr(route: pb.Route) -> bool:
+    """Return whether the present FPM session has sent the route."""
     return route.HasField("desired") and route.state != pb.ROW_STATE_STALE
 
 
@@ -76,10 +76,10 @@ def desired(route: pb.Route) -> bool:
 
 
 def programmed(route: pb.Route) -> bool:
-    """Does the datapath have it, from us or of itself?"""
+    """Return whether the datapath has the route, programmed or made by itself."""
     return route.HasField("programmed") or route.state == pb.ROW_STATE_UNMANAGED
 
 
 def longest(routes: Sequence[pb.Route], wanted: Wanted) -> pb.Route | None:
-    """Return the first that is wanted, of routes that come longest first."""
+    """Return the first wanted route; give the longest prefix first."""
     return next(filter(wanted, routes), None)

@@ -1,4 +1,4 @@
-"""Where a packet goes by the datapath's own word, and where that is not what was programmed."""
+"""Where a packet goes by the datapath's own lookup, and where that is not as programmed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CANNOT_BE_ASKED = "this datapath cannot be asked"
 async def observe(
     look_up: LookUp, view: StateView, address: Address, answer: pb.ExplainResponse
 ) -> list[str]:
-    """Ask the datapath, enter what it says into `answer`, and return what is wrong with that."""
+    """Look up an address in the datapath, add the result to `answer`, and return its problems."""
     try:
         found = await look_up(answer.vrf, address.packed)
         answer.observed.SetInParent()
@@ -71,7 +71,7 @@ def _devices(nexthop: Nexthop) -> list[str]:
 
 
 def _disagreements(answer: pb.ExplainResponse) -> Iterator[str]:
-    """Compare what was programmed with what is there."""
+    """Compare programmed with observed."""
     given, there = answer.programmed.route, answer.observed.route
     if not answer.observed.HasField("route"):
         if given.prefix:
@@ -92,7 +92,7 @@ def _disagreements(answer: pb.ExplainResponse) -> Iterator[str]:
 
 
 def _other_ways(answer: pb.ExplainResponse) -> Iterator[str]:
-    """Say where a VTEP is reached otherwise than was programmed."""
+    """Yield VTEPs that are reached in another way than programmed."""
     seen = {path.vtep: path for path in answer.observed.paths if path.vtep}
     for path in answer.programmed.paths:
         if there := seen.get(path.vtep):

@@ -60,7 +60,7 @@ class RouteFilter:
         if request.prefix:
             family, packed, length = parse_prefix(request.prefix)
             if self.family not in (None, family):
-                raise BadRequest(f"{request.prefix} is not of the family that was asked for")
+                raise BadRequest(f"{request.prefix} is not of the requested family")
             self.family = family
             self._prefix = np.frombuffer(packed, np.uint8), length
         elif request.longer:
@@ -95,7 +95,7 @@ class RouteFilter:
 def _over(nexthops: U32, vni: int, resolve: Resolve) -> Mask:
     """Return which of the nexthop ids go over a VNI, or have a leg that does."""
     ids = np.unique(nexthops)
-    chosen = [identity for identity in ids.tolist() if _uses(resolve(identity), vni, resolve)]
+    chosen = [id_ for id_ in ids.tolist() if _uses(resolve(id_), vni, resolve)]
     return np.isin(nexthops, np.array(chosen, np.uint32))
 
 
@@ -130,9 +130,9 @@ def messages(rows: RouteRows, resolve: Resolve) -> Sequence[pb.Route]:
         strict=True,
     )
     refusals = {
-        identity: f"EOPNOTSUPP: {reason}"
-        for identity in np.unique(rows.desired).tolist()
-        if (reason := unsupported_reason(identity))
+        id_: f"EOPNOTSUPP: {reason}"
+        for id_ in np.unique(rows.desired).tolist()
+        if (reason := unsupported_reason(id_))
     }
     return [
         pb.Route(
@@ -174,4 +174,4 @@ def parse_token(token: str) -> tuple[str, Family, int]:
     digits = slot.isdigit() and len(slot) <= MAX_DIGITS
     if token.isascii() and family in ("4", "6") and digits:
         return vrf, Family.INET if family == "4" else Family.INET6, int(slot)
-    raise BadRequest(f"page token {token!r} is not one of this list's")
+    raise BadRequest(f"page token {token!r} does not belong to this list")

@@ -1,4 +1,4 @@
-"""What is not a route, from the model to messages. Pure: no clock, no I/O."""
+"""Records, status and intent as messages. Pure: no clock, no I/O."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _record(type_: type[_R], row: RecordRow) -> _R:
 
 
 def _standing(row: RecordRow) -> dict[str, Any]:
-    """Return the fields with which every row ends."""
+    """Return the fields that every row has."""
     return {
         "state": STATES[row.state],
         "error": row.error,
@@ -53,19 +53,19 @@ def _standing(row: RecordRow) -> dict[str, Any]:
 
 
 class Nexthops:
-    """Nexthops as messages, each made once. Short-lived: a nexthop may be replaced in place."""
+    """Nexthops as messages, each built once. Keep it briefly: nexthops are replaced in place."""
 
     def __init__(self, resolve: Resolve) -> None:
         self._resolve = resolve
         self._made: dict[int, pb.Nexthop | None] = {0: None}
 
-    def message(self, identity: int) -> pb.Nexthop | None:
-        """Return None for 0, and a message with nothing but its id for an unknown nexthop."""
-        if identity not in self._made:
-            found = self._resolve(identity)
-            made = pb.Nexthop(id=identity) if found is None else nexthop(found, self._resolve)
-            self._made[identity] = made
-        return self._made[identity]
+    def message(self, id_: int) -> pb.Nexthop | None:
+        """Return None for 0, and a message with only the id for an unknown nexthop."""
+        if id_ not in self._made:
+            found = self._resolve(id_)
+            made = pb.Nexthop(id=id_) if found is None else nexthop(found, self._resolve)
+            self._made[id_] = made
+        return self._made[id_]
 
 
 def nexthop(value: Nexthop, resolve: Resolve) -> pb.Nexthop:
@@ -93,7 +93,7 @@ def nexthop_row(row: RecordRow, resolve: Resolve) -> pb.NexthopRow:
 
 
 def mac(row: RecordRow, vteps: Callable[[Mac], tuple[bytes, ...]]) -> pb.Mac:
-    """Return a MAC; `vteps` tells all VTEPs of one behind an Ethernet segment."""
+    """Return a MAC; `vteps` returns all VTEPs of one behind an Ethernet segment."""
     value = _record(Mac, row)
     return pb.Mac(
         vni=value.vni,
@@ -279,7 +279,7 @@ def plan(value: Plan, datapath: str) -> pb.IntentResponse:
 
 
 def _resource(status: ResourceStatus) -> pb.ResourceStatus:
-    """Return a status; its message has all violations."""
-    told = asdict(status)
-    del told["violations"]
-    return pb.ResourceStatus(**told)
+    """Return a status; its `message` already names all violations."""
+    fields = asdict(status)
+    del fields["violations"]
+    return pb.ResourceStatus(**fields)

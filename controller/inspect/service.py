@@ -1,48 +1,33 @@
-"""The gRPC methods of dualpath.v1.Inspect: each a few lines over the pure modules beside it.
+"""The gRPC methods of dualpath.v1.Inspect, each a few lines over the modules beside it.
 
-Runs in the daemon's event loop and must never hold it: lists are read and sent in slices.
+They run in the daemon's event loop and must never block it: lists are read and sent in slices.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing
-from itertools import chain, islice, starmap
+from itertools import starmap
 from typing import TypeAlias
 
 import grpc
-import numpy as np
 
-from controller.inspect import routes, rows
+from controller.inspect import rows
 from controller.inspect.about import about
 from controller.inspect.explain import UnknownVrf, explain
-from controller.inspect.filters import (
-    BadRequest,
-    RecordFilter,
-    page_token,
-    parse_position,
-    places,
-    position,
-)
-from controller.inspect.lookup import SCAN_ROWS
+from controller.inspect.filters import BadRequest, places
+from controller.inspect.recordlist import Page, pages, remote_vteps
+from controller.inspect.routelist import RouteList
 from controller.inspect.view import Asked, Inspected
 from controller.inspect.watch import check, watch
 from datapaths.base import LooksUp, PortState, Unavailable
 from dualpath.model.kinds import Kind
-from dualpath.model.layer2 import Flood, RemoteVtep
-from dualpath.model.routes import Family
-from dualpath.model.view import RecordRow, RouteRows
 from dualpath.pb import inspect_pb2 as pb
 from dualpath.pb import inspect_pb2_grpc as pb_grpc
 
 AUDIT_ROWS = 1000
-MESSAGE_ROWS = 512
-"""Rows in one streamed message: a few milliseconds of work, well under gRPC's 4 MiB."""
 
 Context: TypeAlias = grpc.aio.ServicerContext
-Page = tuple[list[RecordRow], str]
 
 
 class InspectService(pb_grpc.InspectServicer):
@@ -69,7 +54,7 @@ class InspectService(pb_grpc.InspectServicer):
         self, request: pb.ListRoutesRequest, context: Context
     ) -> AsyncIterator[pb.ListRoutesResponse]:
         try:
-            async for message in self._routes(request):
+            async for message in RouteList(self._view, request).messages():
                 yield message
         except BadRequest as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
@@ -104,7 +89,7 @@ class InspectService(pb_grpc.InspectServicer):
     async def ListVnis(
         self, request: pb.ListRequest, context: Context
     ) -> AsyncIterator[pb.ListVnisResponse]:
-        vteps = await self._vteps()
+        vteps = await remote_vteps(self._view)
         async for page, token in self._pages(request, context, Kind.VNI):
             vnis = [rows.vni(row, vteps.get(row.record.key, ())) for row in page]
             yield pb.ListVnisResponse(vnis=vnis, next_page_token=token)
@@ -137,7 +122,7 @@ class InspectService(pb_grpc.InspectServicer):
         self, request: pb.WatchRequest, context: Context
     ) -> AsyncIterator[pb.WatchResponse]:
         after = request.after if request.HasField("after") else self._view.sequence()
-        await context.send_initial_metadata(())  # tells the client that it misses nothing now
+        await context.send_initial_metadata(())  # from now on the client misses nothing
         try:
             check(request)
             async with aclosing(watch(self._view, request, after)) as batches:
@@ -146,10 +131,10 @@ class InspectService(pb_grpc.InspectServicer):
         except BadRequest as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         except LookupError:
-            why = "no longer reaches back to"
+            problem = "no longer has change"
             if after > self._view.sequence():
-                why = "was begun anew and has not come to"
-            text = f"the journal {why} {after}: list, then watch again"
+                problem = "began again with the daemon and does not have change"
+            text = f"the journal {problem} {after}: list, then watch again"
             await context.abort(grpc.StatusCode.OUT_OF_RANGE, text)
 
     async def Explain(self, request: pb.ExplainRequest, context: Context) -> pb.ExplainResponse:
@@ -192,95 +177,14 @@ class InspectService(pb_grpc.InspectServicer):
     async def Release(self, request: pb.ReleaseRequest, context: Context) -> pb.ReleaseResponse:
         return pb.ReleaseResponse(message=self._view.release())
 
-    async def _routes(self, request: pb.ListRoutesRequest) -> AsyncIterator[pb.ListRoutesResponse]:
-        """Send tables in order, each a page of slots at a time. Raises BadRequest."""
-        wanted = routes.RouteFilter(request)
-        first = routes.parse_token(request.page_token) if request.page_token else None
-        left = request.limit
-        for vrf, family in self._view.route_tables():
-            if not wanted.wants(vrf, family) or (first and (vrf, family) < first[:2]):
-                continue
-            start = first[2] if first and (vrf, family) == first[:2] else 0
-            while start >= 0:
-                hits, start = self._scan(wanted, vrf, family, start, left)
-                async for message in self._in_messages(hits):
-                    yield message
-                if request.limit:
-                    left -= len(hits.lengths)
-                    if not left:
-                        token = routes.position(vrf, family, start) if start >= 0 else ""
-                        token = token or self._next_table(wanted, vrf, family)
-                        yield pb.ListRoutesResponse(next_page_token=token)
-                        return
-
-    def _scan(
-        self, wanted: routes.RouteFilter, vrf: str, family: Family, start: int, limit: int
-    ) -> tuple[RouteRows, int]:
-        """Return the rows of one page that pass, at most `limit`, and the slot to go on from."""
-        page, following = self._view.routes(vrf, family, start, SCAN_ROWS)
-        hits = np.flatnonzero(wanted.mask(page, self._view.nexthop))
-        if limit and len(hits) > limit:
-            # Slots have holes: ask for a page that ends just behind the last hit.
-            hits = hits[:limit]
-            _, following = self._view.routes(vrf, family, start, int(hits[-1]) + 1)
-        return routes.take(page, hits), following
-
-    async def _in_messages(self, hits: RouteRows) -> AsyncIterator[pb.ListRoutesResponse]:
-        for at in range(0, len(hits.lengths), MESSAGE_ROWS):
-            part = routes.take(hits, slice(at, at + MESSAGE_ROWS))
-            yield pb.ListRoutesResponse(routes=routes.messages(part, self._view.nexthop))
-            await asyncio.sleep(0)
-        await asyncio.sleep(0)
-
-    def _next_table(self, wanted: routes.RouteFilter, vrf: str, family: Family) -> str:
-        for table in self._view.route_tables():
-            if table > (vrf, family) and wanted.wants(*table):
-                return routes.position(*table, 0)
-        return ""
-
     async def _pages(
         self, request: pb.ListRequest, context: Context, *kinds: Kind
     ) -> AsyncIterator[Page]:
-        """Yield what passes the filters, a message's worth at a time, with its page token.
-
-        A page ends behind a row and not at a place, so that what goes meanwhile hides nothing.
-        Kinds are given in ascending order.
-        """
         try:
-            wanted = RecordFilter(request, self._view)
-            after = parse_position(request.page_token)
+            async for page in pages(self._view, request, *kinds):
+                yield page
         except BadRequest as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
-            return
-        source = (row for row in self._records(*kinds) if position(row) > after)
-        left = request.limit
-        page: list[RecordRow] = []
-        while part := list(islice(source, MESSAGE_ROWS)):
-            for row in part:
-                if wanted.passes(row):
-                    page.append(row)
-                if left and len(page) == left:
-                    yield page, page_token(row)
-                    return
-            left -= len(page) if left else 0
-            if page:
-                yield page, ""
-            page = []
-            await asyncio.sleep(0)
-
-    def _records(self, *kinds: Kind) -> Iterator[RecordRow]:
-        return chain.from_iterable(map(self._view.records, kinds))
-
-    async def _vteps(self) -> dict[object, set[bytes]]:
-        """Return every VNI's remote VTEPs."""
-        vteps: dict[object, set[bytes]] = defaultdict(set)
-        source = self._records(Kind.FLOOD, Kind.REMOTE_VTEP)
-        while part := list(islice(source, MESSAGE_ROWS)):
-            for row in part:
-                if isinstance(row.record, Flood | RemoteVtep):
-                    vteps[row.record.vni].add(row.record.vtep)
-            await asyncio.sleep(0)
-        return vteps
 
     async def _links(self) -> tuple[dict[str, PortState], str]:
         try:

@@ -1,4 +1,4 @@
-"""Addresses, MACs and numbers as people write them. Pure."""
+"""Addresses, MACs and numbers as text. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the service asks of the daemon beyond reading rows."""
+"""What the service needs from the daemon and the datapath."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from dualpath.model.view import StateView
 class Inspected(StateView, Protocol):
     """The daemon's state, with its journal's position.
 
-    Lists are sent in slices, with other work in between: what `records` returns must survive
-    changes to the state between two steps.
+    Lists are sent in slices, with other work in between: the iterator of `records` must survive
+    changes of the state.
     """
 
     def sequence(self) -> int:
@@ -24,11 +24,11 @@ Ports = Callable[[], Awaitable[Sequence[PortState]]]
 """`Datapath.ports`: raises Unavailable."""
 
 LookUp = Callable[[str, bytes], Awaitable[Found | None]]
-"""`LooksUp.look_up`: from a VRF and an address. Raises Unavailable."""
+"""`LooksUp.look_up`, of a VRF and an address. Raises Unavailable."""
 
 
 class Asked(Protocol):
-    """What is asked of the datapath itself. All of it raises Unavailable."""
+    """The part of the datapath that the service uses. Every method raises Unavailable."""
 
     async def capabilities(self) -> Capabilities: ...
 

@@ -1,4 +1,4 @@
-"""The journal as batches: what has piled up goes in one message, a lone change at once."""
+"""The journal in batches: a backlog goes in one message, a lone change at once."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from dualpath.pb import inspect_pb2 as pb
 
 BATCH = 512
 BACKLOG = 4 * BATCH
-"""Changes read ahead of a slow client. Beyond it the journal waits; then it forgets."""
+"""Changes read ahead of a slow client. Beyond it the journal waits, then drops them."""
 
-TOLD: frozenset[int] = frozenset({RowState.PROGRAMMED, RowState.FAILED, RowState.UNMANAGED})
-"""What a change can be: what was done, and what is only shown."""
+STATES: frozenset[int] = frozenset({RowState.PROGRAMMED, RowState.FAILED, RowState.UNMANAGED})
+"""The states that a change can have."""
 
 Placed = tuple[Change, Aspect]
 """A change, and the VRF and VNI to which it belongs."""
@@ -29,10 +29,10 @@ STATE_NAMES = {int(state): state.name for state in RowState}
 
 
 def check(request: pb.WatchRequest) -> None:
-    """Refuse filters that make no sense, or that no change can ever pass. Raises BadRequest."""
+    """Refuse filters that make no sense or that no change can pass. Raises BadRequest."""
     PlaceFilter(request)
     for state in request.states:
-        if state not in TOLD:
+        if state not in STATES:
             name = STATE_NAMES.get(state, str(state))
             raise BadRequest(
                 f"no change is ever {name}: watch tells of rows that are PROGRAMMED, FAILED or"
@@ -41,7 +41,7 @@ def check(request: pb.WatchRequest) -> None:
 
 
 class ChangeFilter:
-    """The filters of a WatchRequest. It knows VNIs that are gone by now, from the journal."""
+    """The filters of a WatchRequest. It also learns, from the journal, VNIs that are gone."""
 
     def __init__(self, view: StateView, request: pb.WatchRequest) -> None:
         self._kinds: frozenset[int] = frozenset(request.kinds)
@@ -51,7 +51,7 @@ class ChangeFilter:
         self._places = places(view)
 
     def where(self, change: Change) -> Aspect | None:
-        """Return to what a change belongs, None when it is not asked for."""
+        """Return the aspect of a change that passes the filters, None if none does."""
         if change.record and not change.withdrawn:
             self._places.add(change.record)
         if self._kinds and change.kind not in self._kinds:
@@ -73,7 +73,7 @@ async def watch(
         await pump
     finally:
         pump.cancel()
-        await asyncio.gather(pump, return_exceptions=True)  # or its failure were the daemon's
+        await asyncio.gather(pump, return_exceptions=True)  # else its error ends the daemon
 
 
 async def _pump(
@@ -82,7 +82,7 @@ async def _pump(
     wanted = ChangeFilter(view, request)
     async for change in view.changes(after):
         if change.sequence % BATCH == 0:
-            await asyncio.sleep(0)  # a backlog comes without a pause
+            await asyncio.sleep(0)  # reading a backlog never waits by itself
         if where := wanted.where(change):
             await queue.put((change, where))
 

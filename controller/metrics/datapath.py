@@ -1,4 +1,4 @@
-"""What a datapath says of itself, as metrics."""
+"""Ports and facts of the datapath as metrics."""
 
 from __future__ import annotations
 
@@ -40,22 +40,22 @@ def ports(states: Sequence[PortState]) -> Iterator[Metric]:
         yield counter
 
 
-def facts(said: Facts) -> Iterator[Metric]:
+def metrics_of(facts: Facts) -> Iterator[Metric]:
     info = GaugeMetricFamily(
         "dualpath_datapath_fact",
-        "What a datapath says of itself; always 1.",
+        "A fact that the datapath reports; always 1.",
         labels=["name", "value"],
     )
-    for name, value in said.values:
+    for name, value in facts.values:
         info.add_metric([name, value], 1)
     yield info
     for name, text, read in _FIBS:
         gauge = GaugeMetricFamily(f"dualpath_fib_{name}", text, labels=["vrf", "family"])
-        for fib in said.fibs:
+        for fib in facts.fibs:
             gauge.add_metric([fib.vrf, "ipv4" if fib.family.width == 4 else "ipv6"], read(fib))
         yield gauge
     for name, text, read_node in _NODES:
         counter = CounterMetricFamily(f"dualpath_graph_{name}", text, labels=["node"])
-        for node in said.nodes:
+        for node in facts.nodes:
             counter.add_metric([node.name], read_node(node))
         yield counter

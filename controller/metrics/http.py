@@ -1,4 +1,4 @@
-"""The small HTTP server that hands out metrics: few clients, little time, and no user has all."""
+"""The HTTP server of metrics: few clients, a short time each, and a share for each user."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dualpath.rpc.socketname import SocketName
 log = logging.getLogger(__name__)
 
 CLIENTS = 32
-PER_USER = 8  # of those, for one user of this host or one address of another; not for our own user
+PER_USER = 8  # for one user of this host, or one address of another; our own user has no limit
 REQUEST_MAX = 8192
 REQUEST_TIMEOUT_S = 5.0
 
@@ -50,7 +50,7 @@ class MetricsServer:
                 return
             host, port = _split(self._listen)
             if not _is_loopback(host):
-                text = "metrics: %s is no loopback address: whoever reaches it reads them"
+                text = "metrics: %s is not a loopback address: anybody who reaches it can read them"
                 log.warning(text, self._listen)
             self._server = await asyncio.start_server(self._answer, host, port, limit=REQUEST_MAX)
         except OSError as error:
@@ -74,7 +74,7 @@ class MetricsServer:
             before.close()
 
     async def renew(self) -> bool:
-        """Listen again where somebody removed the socket; tell whether it was.
+        """Listen again if somebody removed the socket; return whether somebody did.
 
         Raises ListenError.
         """
@@ -117,10 +117,10 @@ class MetricsServer:
                 writer.close()
                 await writer.wait_closed()
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError, OSError):
-            pass  # not a scraper, or one that went away
+            pass  # not a scraper, or one that left
         finally:
-            self._clients -= Counter([user])  # and forgets who has none left
-            writer.transport.abort()  # one that does not read keeps neither memory nor descriptor
+            self._clients -= Counter([user])  # this drops a user without clients
+            writer.transport.abort()  # frees memory and descriptor if the client does not read
 
     async def _response(self, head: bytes) -> bytes:
         method, _, rest = head.partition(b" ")

@@ -1,7 +1,7 @@
 """Prometheus metrics of the daemon.
 
-The names are an interface: docs/API.md lists them. Values are read from the state when somebody
-asks, in the daemon's event loop; prometheus-client's own server would read it from a thread.
+The names are an interface: docs/API.md lists them. A request reads the values from the state, in
+the daemon's event loop; prometheus-client's own server would read them from a thread.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def _daemon(status: Status) -> Iterator[Metric]:
     state.add_metric([status.session_state], 1)
     yield state
     held = status.stale_after
-    yield _gauge("stale_release_time_seconds", "When held rows go, 0 is never.", held)
+    yield _gauge("stale_release_time_seconds", "End of the hold; 0: none is set.", held)
     yield CounterMetricFamily(
         "dualpath_repaired_rows", "Rows put back after somebody changed them.", status.repaired
     )
@@ -104,7 +104,7 @@ def _neighbors(status: Status) -> Iterator[Metric]:
         "dualpath_neighbor_table_max_rows", "Most rows it takes (gc_thresh3).", labels=["family"]
     )
     full = CounterMetricFamily(
-        "dualpath_neighbor_table_full", "Rows not made as it was full.", labels=["family"]
+        "dualpath_neighbor_table_full", "Rows not added as it was full.", labels=["family"]
     )
     for table in status.neighbors:
         used.add_metric([table.family], table.entries)
@@ -115,16 +115,16 @@ def _neighbors(status: Status) -> Iterator[Metric]:
 
 def _hosts(status: Status) -> Iterator[Metric]:
     labels = ["vni", "kind"]
-    told = GaugeMetricFamily(
-        "dualpath_local_hosts", "Local hosts that FRR was told of.", labels=labels
+    announced = GaugeMetricFamily(
+        "dualpath_local_hosts", "Local hosts announced to FRR.", labels=labels
     )
     left_out = GaugeMetricFamily(
         "dualpath_local_hosts_left_out", "Local hosts beyond --host-limit.", labels=labels
     )
     for some in status.hosts:
-        told.add_metric([str(some.vni), some.kind], some.told)
+        announced.add_metric([str(some.vni), some.kind], some.announced)
         left_out.add_metric([str(some.vni), some.kind], some.left_out)
-    yield from (told, left_out)
+    yield from (announced, left_out)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:
@@ -132,7 +132,7 @@ def _gauge(name: str, text: str, value: float) -> Metric:
 
 
 class Asked(Protocol):
-    """What is asked of the datapath itself. Both raise Unavailable."""
+    """The part of the datapath that metrics need. Both raise Unavailable."""
 
     async def ports(self) -> Sequence[PortState]: ...
 
@@ -140,7 +140,7 @@ class Asked(Protocol):
 
 
 class DatapathCollector(Collector):
-    """What the datapath said when it was last asked. Silence has no values, not old ones."""
+    """Ports and facts from the last `ask`; none if the datapath did not answer."""
 
     def __init__(self, datapath: Asked) -> None:
         self._datapath = datapath
@@ -158,7 +158,7 @@ class DatapathCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield from datapath.ports(self._ports)
-        yield from datapath.facts(self._facts)
+        yield from datapath.metrics_of(self._facts)
 
     def describe(self) -> list[Metric]:
         return []

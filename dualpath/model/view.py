@@ -1,4 +1,4 @@
-"""What the daemon shows of itself: the reading side of its state, for inspection and metrics."""
+"""The reading side of the daemon's state, for Inspect and metrics."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class RowState(IntEnum):
 
     PROGRAMMED = 1  # desired and in the datapath
     PENDING = 2  # desired, not yet in the datapath
-    FAILED = 3  # desired, and the datapath refused it; retried
-    STALE = 4  # in the datapath, not yet repeated by the present session; kept
+    FAILED = 3  # refused by the datapath; retried
+    STALE = 4  # in the datapath, not yet repeated by FRR; kept
     LEAVING = 5  # no longer desired, still in the datapath
-    UNMANAGED = 6  # shown only: the datapath makes it itself (connected, local) or takes no such
+    UNMANAGED = 6  # shown only: no datapath is given it (connected and kernel routes, labels)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,20 +43,20 @@ class RouteRows:
     programmed: U32  # (n,): nexthop id; 0 is not programmed
     states: U8  # (n,): RowState
     errors: U8  # (n,): errno, 0 is none
-    sessions: U32  # (n,): zebra session that last said it; 0 is adopted from the datapath
+    sessions: U32  # (n,): FPM session that last sent it; 0: adopted from the datapath
     changed_at: npt.NDArray[np.float64]  # (n,): seconds since the epoch
 
 
 @dataclass(frozen=True, slots=True)
 class RecordRow:
-    """One record that is not a route, with how far it has come."""
+    """One record and its state."""
 
     record: Record
     state: RowState
-    error: str = ""  # the errno's name and what the datapath said
+    error: str = ""  # the errno's name, and the datapath's text
     session: int = 0
     changed_at: float = 0.0  # seconds since the epoch
-    number: int = 0  # of its kind's rows, in the order in which they were made; never used again
+    number: int = 0  # counts the rows of its kind as they are created; never used twice
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class KindCount:
 
 @dataclass(frozen=True, slots=True)
 class ResourceStatus:
-    """What became of one manifest resource."""
+    """The status of one manifest resource."""
 
     kind: str  # "L3VNI"
     name: str
@@ -81,7 +81,7 @@ class ResourceStatus:
     reason: str = ""  # one of ValidationFailed, DependencyFailed, ...
     message: str = ""
     generation: int = 0  # counts the versions of its spec since the daemon started, from 1
-    applied_generation: int = 0  # the version that is in force; 0 is none
+    applied_generation: int = 0  # the version in force; 0: none
     violations: tuple[Violation, ...] = ()  # what `message` is made of, when rules are broken
 
     @property
@@ -91,7 +91,7 @@ class ResourceStatus:
 
 @dataclass(frozen=True, slots=True)
 class BgpSession:
-    """A BGP session as bgpd has it."""
+    """A BGP session as bgpd shows it."""
 
     vrf: str
     peer: str
@@ -105,7 +105,7 @@ class BgpSession:
 
 @dataclass(frozen=True, slots=True)
 class FrrVni:
-    """A VNI as zebra has it."""
+    """A VNI as zebra shows it."""
 
     vni: int
     layer: int  # 2 or 3
@@ -118,12 +118,12 @@ class FrrVni:
 
 @dataclass(frozen=True, slots=True)
 class NeighborTable:
-    """How full the machine's neighbour table of a family is, over all namespaces."""
+    """Use of the machine's neighbor table of a family, over all namespaces."""
 
     family: str  # "ipv4", "ipv6"
     entries: int
     limit: int  # the kernel makes no more
-    refused: int  # rows that were not made as it was full
+    refused: int  # rows that the kernel did not add, as the table was full
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ class HostCount:
 
     vni: int
     kind: str  # "mac", "ipv4" or "ipv6"
-    told: int  # FRR was told of, and advertises
+    announced: int  # to FRR, which advertises them
     left_out: int  # beyond the limit for one VNI
 
 
@@ -146,45 +146,45 @@ class Status:
     frr_netns: str  # control namespace
     started_at: float  # seconds since the epoch, by the clock as it is set now
     bridge: str  # "connected" or "lost"
-    session: int  # zebra session since the bridge started; 0 before the first
+    session: int  # FPM sessions since frr-bridge started; 0 before the first
     session_state: str  # frr_bridge.session.State in lower case
-    reason: str  # why the session is held or what it waits for; "" when live
-    stale_after: float  # when what is held will be let go, seconds since the epoch; 0 is never
+    reason: str  # why routes are held, or what the session waits for; "" when live
+    stale_after: float  # when the hold ends, seconds since the epoch; 0: never
     counts: tuple[KindCount, ...]
     repaired: int  # rows put back after somebody else changed them
     resources: tuple[ResourceStatus, ...] = ()
     sessions: tuple[BgpSession, ...] = ()  # `since` in seconds since the epoch
     vnis: tuple[FrrVni, ...] = ()
     ready: bool = False
-    not_ready: str = ""  # why not, in one sentence
-    degraded: str = ""  # what is not in force, or soon will not be; "" when all is well
-    neighbors: tuple[NeighborTable, ...] = ()  # none where they cannot be seen
+    not_ready: str = ""  # the reason, in one sentence
+    degraded: str = ""  # what is wanted and not in force, or soon will not be; "": nothing
+    neighbors: tuple[NeighborTable, ...] = ()  # empty where they cannot be read
     hosts: tuple[HostCount, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One step of the journal that `watch` shows."""
+    """One change in the journal that `watch` shows."""
 
     sequence: int  # from 1, without gaps while the daemon lives
     at: float  # seconds since the epoch
     kind: Kind
     text: str  # "10.0.0.0/24", "100 aa:bb:cc:00:00:01"
-    vrf: str  # of a route; "" for records, whose VRF is where they belong
+    vrf: str  # of a route; "" for a record
     state: RowState
     withdrawn: bool
     detail: str  # nexthop, VTEP, or why it failed
-    record: Record | None = None  # what changed; of a route its nexthop, None when it went
+    record: Record | None = None  # what changed; for a route its nexthop, None if withdrawn
     family: Family | None = None  # of a route
 
 
 class Problem(IntEnum):
-    """How a row differs between what is wanted, what was given, and what the datapath holds."""
+    """How a row differs between desired, programmed and observed."""
 
-    MISSING = 1  # it should be there and is not
-    DIFFERENT = 2  # it is there, but otherwise
-    UNEXPECTED = 3  # it is there as ours, and nobody gave it
-    REFUSED = 4  # the datapath did not take what is wanted, or not what that stands on
+    MISSING = 1  # programmed, and not observed
+    DIFFERENT = 2  # observed otherwise than programmed
+    UNEXPECTED = 3  # observed as ours, and not programmed
+    REFUSED = 4  # desired, and the datapath refused it or a nexthop or device that it needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,11 +199,11 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """What an audit found."""
+    """The result of an audit."""
 
     differed: int  # rows, whether they are in `rows` or not
     rows: tuple[Difference, ...] = ()
-    unchecked: str = ""  # why FRR's own view was not compared; "" when it was
+    unchecked: str = ""  # why FRR's namespace was not compared; "" when it was
 
 
 class StateView(Protocol):
@@ -213,10 +213,10 @@ class StateView(Protocol):
         """Return all VTEPs of the Ethernet segment of a MAC, sorted; () when it has none."""
 
     def status(self) -> Status:
-        """Return everything; this counts all rows."""
+        """Return the whole status; this counts all rows."""
 
     def ready(self) -> bool:
-        """Say what `status` says of it, at no cost."""
+        """Return `status().ready` without counting rows."""
 
     def route_tables(self) -> Sequence[tuple[str, Family]]:
         """Return (VRF, family) of every table that has rows, sorted."""
@@ -227,23 +227,23 @@ class StateView(Protocol):
     def records(self, kind: Kind) -> Iterator[RecordRow]:
         """Yield the records of a kind other than ROUTE, by ascending number."""
 
-    def nexthop(self, identity: int) -> Nexthop | None:
+    def nexthop(self, id_: int) -> Nexthop | None:
         """Return the nexthop behind a route's `desired` or `programmed` id, reserved ones too."""
 
     def changes(self, after: int) -> AsyncIterator[Change]:
-        """Yield changes with a sequence above `after`: what the journal still holds, then live.
+        """Yield changes with a sequence above `after` from the journal, then each new one.
 
-        Raises LookupError when the journal no longer reaches back to `after`; list again then.
+        Raises LookupError if the journal has dropped such a change: list again then.
         """
 
     async def audit(self, limit: int) -> Audited:
-        """Compare what is wanted, given and there; name `limit` rows at most, change nothing."""
+        """Compare desired, programmed and observed; name at most `limit` rows, change nothing."""
 
     async def resync(self) -> int:
-        """Compare with the datapath now and repair; return the number of rows that differed."""
+        """Compare with the datapath now and repair; return how many rows differed."""
 
     def plan(self) -> Plan | None:
-        """Return what intent asks for; None without intent."""
+        """Return the plan of the intent; None without manifests."""
 
     def release(self) -> str:
-        """Let go of what is held for a dead daemon; return what was done, in one sentence."""
+        """End the hold; return in one sentence what was done."""

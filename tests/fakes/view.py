@@ -165,11 +165,11 @@ class MemoryView:
     def records(self, kind: Kind) -> Iterator[RecordRow]:
         return iter([row for row in self.rows if row.record.kind is kind])
 
-    def nexthop(self, identity: int) -> Nexthop | None:
-        if is_reserved(identity):
-            return Nexthop(identity, NexthopType(identity - FIRST_RESERVED))
+    def nexthop(self, id_: int) -> Nexthop | None:
+        if is_reserved(id_):
+            return Nexthop(id_, NexthopType(id_ - FIRST_RESERVED))
         for row in self.records(Kind.NEXTHOP):
-            if isinstance(row.record, Nexthop) and row.record.id == identity:
+            if isinstance(row.record, Nexthop) and row.record.id == id_:
                 return row.record
         return None
 

@@ -242,7 +242,7 @@ def test_watch_from_before_the_journal_is_one_sentence(daemon: Daemon) -> None:
     daemon.view.forgotten = 10
     result = daemon.run("watch", "--after", "5")
     assert result.code == 1
-    assert result.err.startswith("dualpath: the journal no longer reaches back to 5")
+    assert result.err.startswith("dualpath: the journal no longer has change 5")
 
 
 @pytest.mark.parametrize(

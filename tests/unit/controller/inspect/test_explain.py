@@ -115,7 +115,7 @@ async def test_a_held_route_is_in_desired_but_not_in_frr() -> None:
     answer = await explained(view, "10.2.9.9")
     assert answer.frr.route.prefix == "10.2.0.0/16"
     assert answer.desired.route.prefix == answer.programmed.route.prefix == "10.2.9.0/24"
-    assert answer.problems == ["10.2.9.0/24 is held: zebra's present session has not repeated it"]
+    assert answer.problems == ["10.2.9.0/24 is held: the present FPM session has not repeated it"]
 
 
 async def test_a_route_that_is_leaving_still_forwards() -> None:
@@ -148,7 +148,7 @@ async def test_an_unknown_nexthop_a_missing_vtep_route_and_router_mac_are_proble
         "no route to VTEP 203.0.113.9 is programmed in VRF default",
     ]
     assert (await explained(view, "10.9.0.1")).problems == [
-        "nexthop 99 is not known: FRR has not said what it is"
+        "nexthop 99 is unknown: FRR has not sent it"
     ]
 
 

@@ -33,7 +33,7 @@ async def test_the_state_is_shown_as_metrics() -> None:
     view = fabric()
     broken = ResourceStatus("L3VNI", "red", False, "ValidationFailed")
     full = NeighborTable("ipv6", entries=900, limit=1024, refused=7)
-    hosts = (HostCount(100, "ipv6", told=8192, left_out=11808),)
+    hosts = (HostCount(100, "ipv6", announced=8192, left_out=11808),)
     view.state = replace(
         view.state, repaired=5, resources=(broken,), neighbors=(full,), hosts=hosts
     )
@@ -168,7 +168,7 @@ async def test_address_that_others_reach_is_warned_of(
 ) -> None:
     view = fabric()
     async with await serve_metrics(view, view.datapath, listen):
-        assert ("no loopback address" in caplog.text) == warned
+        assert ("not a loopback address" in caplog.text) == warned
 
 
 NOBODY = """

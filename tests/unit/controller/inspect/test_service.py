@@ -218,7 +218,7 @@ async def test_watch_from_another_life_of_the_daemon_says_so(served: Served) -> 
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await served.stub.Watch(pb.WatchRequest(after=5)).read()
     assert caught.value.code() is grpc.StatusCode.OUT_OF_RANGE
-    assert "begun anew" in str(caught.value.details())
+    assert "began again" in str(caught.value.details())
 
 
 async def test_resync_says_how_many_rows_differed(served: Served) -> None:
