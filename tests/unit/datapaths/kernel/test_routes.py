@@ -20,7 +20,7 @@ async def test_a_dump_that_makes_no_sense_is_tried_again(monkeypatch: pytest.Mon
         yield NLMSGHDR.pack(NLMSGHDR.size + 4, n.RTM_NEWROUTE, 0, 1, 0) + bytes(4)
 
     monkeypatch.setattr(routes, "dump", dump)
-    with pytest.raises(Unavailable, match="makes no sense"):
+    with pytest.raises(Unavailable, match="cannot decode a dump"):
         [batch async for batch in routes.dump_routes("fwd", LinkTable())]
 
 
