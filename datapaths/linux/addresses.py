@@ -6,12 +6,10 @@ import errno
 import ipaddress
 import socket
 from collections.abc import Sequence
-from contextlib import closing, nullcontext
-
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
+from contextlib import nullcontext
 
 from datapaths.linux.netns import entered, exists
+from datapaths.linux.rtnl import BY_KERNEL, Rtnl
 
 Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 
@@ -25,28 +23,28 @@ def addresses_of(name: str, where: Sequence[str]) -> list[Interface]:
         if not exists(netns):
             continue
         with entered(netns) if netns else nullcontext():
-            ipr = IPRoute(strict_check=True)  # strict: the kernel heeds a dump's filter
-        with closing(ipr):
-            if index := _index(ipr, name):
-                return _read(ipr, index)
+            rtnl = Rtnl()
+        with rtnl:
+            if index := _index(rtnl, name):
+                return _read(rtnl, name, index)
     raise OSError(errno.ENODEV, "there is no such interface")
 
 
-def _index(ipr: IPRoute, name: str) -> int:
+def _index(rtnl: Rtnl, name: str) -> int:
     try:
-        [message] = ipr.link("get", ifname=name)
-    except NetlinkError as error:
-        if error.code == errno.ENODEV:
+        [message] = rtnl.call(f"read {name}", "link", "get", ifname=name)
+    except OSError as error:
+        if error.errno == errno.ENODEV:
             return 0
-        raise OSError(error.code, str(error)) from None
+        raise
     index: int = message["index"]
     return index
 
 
-def _read(ipr: IPRoute, index: int) -> list[Interface]:
-    dump = {"family": socket.AF_UNSPEC, "index": index, "dump_filter": lambda _: True}
+def _read(rtnl: Rtnl, name: str, index: int) -> list[Interface]:
+    dump = {"family": socket.AF_UNSPEC, "index": index, **BY_KERNEL}
     found: list[Interface] = []
-    for message in ipr.addr("dump", **dump):
+    for message in rtnl.call(f"read the addresses of {name}", "addr", "dump", **dump):
         attributes = dict(message["attrs"])
         text = attributes.get("IFA_LOCAL") or attributes["IFA_ADDRESS"]
         found.append(ipaddress.ip_interface(f"{text}/{message['prefixlen']}"))

@@ -11,10 +11,7 @@ import os
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol, Self, TypedDict, TypeVar, Unpack
-
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkDumpInterrupted, NetlinkError
+from typing import Any, Protocol, Self, TypedDict, Unpack
 
 from datapaths.base import Unavailable
 from datapaths.linux import sysctls
@@ -29,14 +26,12 @@ from datapaths.linux.linkinfo import (
 )
 from datapaths.linux.marks import MAKING, Mark, encode
 from datapaths.linux.netns import entered, exists, path_of
+from datapaths.linux.rtnl import BY_KERNEL, Rtnl
 from datapaths.linux.rules import Rules
 from dualpath.model.links import Address
 
 IFF_NOARP, IFF_PROMISC = 0x80, 0x100  # linux/if.h
 IFA_F_NODAD = 0x02  # linux/if_addr.h
-INTERRUPTED_DUMPS = 20  # retries
-
-T = TypeVar("T")
 
 
 class Absent(Exception):
@@ -87,8 +82,8 @@ class Links:
         self.dry = dry
         self.changes: list[str] = []
         with entered(netns):
-            self.ipr = IPRoute(strict_check=True)  # strict: the kernel heeds a dump's filter
-        self.rules = Rules(self.ipr, self._writes)
+            self.rtnl = Rtnl()
+        self.rules = Rules(self.rtnl, self._writes)
         self._links: dict[str, Link] = {}
         self._complete = False  # whether those are all
         self._addresses: dict[int, list[Address]] = {}
@@ -100,21 +95,19 @@ class Links:
         self.close()
 
     def close(self) -> None:
-        self.ipr.close()
+        self.rtnl.close()
 
     def load(self) -> None:
         """Read all devices and addresses at once: for work on many, a request each is slow."""
         self._addresses = {link.index: [] for link in self.all()}
-        messages = _checked(
-            "list addresses", lambda: self.ipr.addr("dump", family=socket.AF_UNSPEC)
-        )
+        messages = self.rtnl.call("list addresses", "addr", "dump", family=socket.AF_UNSPEC)
         for message in messages:
             if address := read_address(message):
                 self._addresses.setdefault(message["index"], []).append(address)
 
     def all(self) -> Sequence[Link]:
         if not self._complete:
-            messages = _checked("list devices", self.ipr.get_links)
+            messages = self.rtnl.call("list devices", "link", "dump")
             self._links = {link.name: link for link in map(read_link, messages)}
             self._complete = True
         return list(self._links.values())
@@ -144,8 +137,7 @@ class Links:
                 return link.name
         if index and not self._complete:
             with _ignored(errno.ENODEV):
-                text = f"read device {index}"
-                [message] = _checked(text, lambda: self.ipr.link("get", index=index))
+                [message] = self.rtnl.call(f"read device {index}", "link", "get", index=index)
                 return self._keep(message).name
         return ""
 
@@ -162,8 +154,8 @@ class Links:
         """Make a device; it is ours by its group, also before it has a mark and without one."""
         _check_names(attributes, Creation)
         self._must_write(f"{name}: missing")
-        text, wanted = f"create {kind} {name}", {"kind": kind, "group": MAKING, **attributes}
-        _checked(text, lambda: self.ipr.link("add", ifname=name, **wanted))
+        wanted = {"kind": kind, "group": MAKING, **attributes}
+        self.rtnl.call(f"create {kind} {name}", "link", "add", ifname=name, **wanted)
         return self._refresh(name)
 
     def delete(self, name: str) -> None:
@@ -174,7 +166,7 @@ class Links:
                 if is_pair(link, other):
                     self.forget(other.name)
             with _ignored(errno.ENODEV):
-                _checked(f"delete {name}", lambda: self.ipr.link("del", index=link.index))
+                self.rtnl.call(f"delete {name}", "link", "del", index=link.index)
 
     def change(
         self,
@@ -201,7 +193,7 @@ class Links:
             self._forget(link.index)  # joining a VRF cycles the device
         if attributes and self._writes(f"{name}: {', '.join(attributes)}"):
             text = f"change {name} ({', '.join(attributes)})"
-            _checked(text, lambda: self.ipr.link("set", index=link.index, **attributes))
+            self.rtnl.call(text, "link", "set", index=link.index, **attributes)
             return self._refresh(name)
         return link
 
@@ -218,10 +210,7 @@ class Links:
         """Give a device another name; it ends up down, since only then it may be renamed."""
         self._must_write(f"{name}: name")
         link = self.set_up(name, False)
-        _checked(
-            f"rename {name} to {new}",
-            lambda: self.ipr.link("set", index=link.index, ifname=new),
-        )
+        self.rtnl.call(f"rename {name} to {new}", "link", "set", index=link.index, ifname=new)
         del self._links[name]
         return self._refresh(new)
 
@@ -236,8 +225,7 @@ class Links:
         asked = {k: v for k, v in wanted.items() if have[k] not in (None, v)}
         if asked and self._writes(f"{name}: {', '.join(asked)}"):
             text = f"change {name} ({', '.join(asked)})"
-            call = self.ipr.link
-            _checked(text, lambda: call("set", index=link.index, kind=link.kind, **asked))
+            self.rtnl.call(text, "link", "set", index=link.index, kind=link.kind, **asked)
             return self._refresh(name)
         return link
 
@@ -249,7 +237,7 @@ class Links:
         asked = {key: value for key, value in wanted.items() if have[key] != value}
         if asked and self._writes(f"{name}: {', '.join(asked)}"):
             text = f"change bridge port {name} ({', '.join(asked)})"
-            _checked(text, lambda: self.ipr.brport("set", index=link.index, **asked))
+            self.rtnl.call(text, "brport", "set", index=link.index, **asked)
             return self._refresh(name)
         return link
 
@@ -261,7 +249,7 @@ class Links:
         try:
             text = f"move {name} to namespace {there.netns or 'of ours'}"
             as_new = {"ifname": new} if new else {}
-            _checked(text, lambda: self.ipr.link("set", index=link.index, net_ns_fd=fd, **as_new))
+            self.rtnl.call(text, "link", "set", index=link.index, net_ns_fd=fd, **as_new)
         finally:
             os.close(fd)
         del self._links[name]
@@ -272,10 +260,8 @@ class Links:
         """Return a device's lasting addresses, link-local ones too, in the kernel's order."""
         index = self.get(name).index
         if index not in self._addresses:
-            text = f"read the addresses of {name}"
-            # Not get_addr(), which reads all addresses and chooses afterwards.
-            dump = {"family": socket.AF_UNSPEC, "index": index, "dump_filter": lambda _: True}
-            messages = _checked(text, lambda: self.ipr.addr("dump", **dump))
+            text, of_any = f"read the addresses of {name}", {"family": socket.AF_UNSPEC}
+            messages = self.rtnl.call(text, "addr", "dump", index=index, **of_any, **BY_KERNEL)
             self._addresses[index] = [a for a in map(read_address, messages) if a]
         return list(self._addresses[index])
 
@@ -332,16 +318,15 @@ class Links:
         family = socket.AF_INET6 if len(address.ip) == 16 else socket.AF_INET
         text = str(ipaddress.ip_address(address.ip))
         with _ignored(errno.EEXIST if command == "add" else errno.EADDRNOTAVAIL):
-            _checked(
+            self.rtnl.call(
                 f"{command} address {address} on {name}",
-                lambda: self.ipr.addr(
-                    command,
-                    index=link.index,
-                    family=family,
-                    address=text,
-                    prefixlen=address.length,
-                    **flags,
-                ),
+                "addr",
+                command,
+                index=link.index,
+                family=family,
+                address=text,
+                prefixlen=address.length,
+                **flags,
             )
         self._forget(link.index)
 
@@ -349,15 +334,13 @@ class Links:
         link = self.get(name)
         if bool(link.flags & flag) == on or not self._writes(f"{name}: {text}"):
             return link
-        _checked(
-            f"change {name} (flags)",
-            lambda: self.ipr.link("set", index=link.index, flags=flag if on else 0, change=flag),
-        )
+        wanted = {"flags": flag if on else 0, "change": flag}
+        self.rtnl.call(f"change {name} (flags)", "link", "set", index=link.index, **wanted)
         self._forget(link.index)
         return self._refresh(name)
 
     def _refresh(self, name: str) -> Link:
-        messages = _checked(f"read {name}", lambda: self.ipr.link("get", ifname=name))
+        messages = self.rtnl.call(f"read {name}", "link", "get", ifname=name)
         return self._keep(messages[0])
 
     def _keep(self, message: Any) -> Link:  # noqa: ANN401  pyroute2 is not typed
@@ -398,17 +381,6 @@ def faults(handles: Iterable[Dry], work: Callable[[], object]) -> list[str]:
     except (Unavailable, OSError) as error:
         found.append(Refusal(getattr(error, "strerror", None) or str(error)))
     return [change for handle in handles for change in handle.changes] + found
-
-
-def _checked(text: str, call: Callable[[], T]) -> T:
-    for _ in range(INTERRUPTED_DUMPS):
-        try:
-            return call()
-        except NetlinkDumpInterrupted:
-            continue
-        except NetlinkError as error:
-            raise OSError(error.code, f"cannot {text}: {os.strerror(error.code)}") from error
-    raise OSError(errno.EAGAIN, f"cannot {text}: it changes all the time")
 
 
 @contextmanager

@@ -12,12 +12,11 @@ import socket
 from collections.abc import Iterator
 from dataclasses import replace
 
-from pyroute2.netlink.exceptions import NetlinkError
-
 from datapaths.linux import sysctls
 from datapaths.linux.linkinfo import Link, is_link_local
 from datapaths.linux.links import Creation, Info, Links
 from datapaths.linux.marks import Mark
+from datapaths.linux.rtnl import BY_KERNEL
 from dualpath.model.links import Vni, Vrf
 
 UNREACHABLE_METRIC = 4278198272  # the kernel's documentation of VRF: after every real route
@@ -90,10 +89,11 @@ def ensure_unreachable(links: Links, vrf: Vrf) -> None:
 
 def _has_unreachable(links: Links, vrf: Vrf, family: int) -> bool:
     asked = {"family": family, "table": vrf.table, "type": RTN_UNREACHABLE}
+    text = f"read the unreachable default route of VRF {vrf.name}"
     try:
-        found = links.ipr.route("dump", dump_filter=lambda _: True, **asked)
-    except NetlinkError as error:
-        return error.code in (errno.EAFNOSUPPORT, errno.EOPNOTSUPP)  # no such family here
+        found = links.rtnl.call(text, "route", "dump", **asked, **BY_KERNEL)
+    except OSError as error:
+        return error.errno in (errno.EAFNOSUPPORT, errno.EOPNOTSUPP)  # no such family here
     return any(route.get_attr("RTA_PRIORITY") == UNREACHABLE_METRIC for route in found)
 
 
@@ -108,7 +108,9 @@ def remove_vrf(links: Links, vrf: Vrf) -> None:
 def _unreachable(links: Links, command: str, vrf: Vrf, fine: int) -> None:
     for family in FAMILIES:
         try:
-            links.ipr.route(
+            links.rtnl.call(
+                f"{command} the unreachable default route of VRF {vrf.name}",
+                "route",
                 command,
                 dst="default",
                 family=family,
@@ -117,10 +119,9 @@ def _unreachable(links: Links, command: str, vrf: Vrf, fine: int) -> None:
                 priority=UNREACHABLE_METRIC,
                 proto="boot",
             )
-        except NetlinkError as error:
-            if error.code not in (fine, errno.ENOENT):
-                text = f"cannot {command} the unreachable default route of VRF {vrf.name}"
-                raise OSError(error.code, text) from error
+        except OSError as error:
+            if error.errno not in (fine, errno.ENOENT):
+                raise
 
 
 def dump_vrfs(links: Links) -> Iterator[Vrf]:

@@ -9,10 +9,7 @@ and FRR's own sessions, which are in another namespace, do not go by this rule.
 from __future__ import annotations
 
 import errno
-import os
 import socket
-
-from pyroute2.netlink.exceptions import NetlinkError
 
 from datapaths.linux.links import Links
 from datapaths.linux.netns import exists
@@ -32,7 +29,9 @@ def keep_tcp_quiet(netns: str, on: bool) -> None:
     with Links(netns) as links:
         for family in FAMILIES:
             try:
-                links.ipr.rule(
+                links.rtnl.call(
+                    f"{command} routing rule {PRIORITY}",
+                    "rule",
                     command,
                     family=family,
                     priority=PRIORITY,
@@ -41,7 +40,6 @@ def keep_tcp_quiet(netns: str, on: bool) -> None:
                     ip_proto=socket.IPPROTO_TCP,
                     protocol=RTPROT_DUALPATH,
                 )
-            except NetlinkError as error:
-                if error.code not in (FINE[command], errno.EAFNOSUPPORT, errno.EOPNOTSUPP):
-                    text = f"cannot {command} routing rule {PRIORITY}: {os.strerror(error.code)}"
-                    raise OSError(error.code, text) from error
+            except OSError as error:
+                if error.errno not in (FINE[command], errno.EAFNOSUPPORT, errno.EOPNOTSUPP):
+                    raise

@@ -9,17 +9,12 @@ gateway routes nothing: a rule drops IP packets that a host sends to the bridge'
 from __future__ import annotations
 
 import errno
-import os
 import socket
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from pyroute2.netlink.exceptions import NetlinkError
-
+from datapaths.linux.rtnl import Rtnl
 from dualpath.model.routes import RTPROT_DUALPATH
-
-if TYPE_CHECKING:
-    from pyroute2 import IPRoute
 
 FAMILIES = (socket.AF_INET, socket.AF_INET6)
 RTPROT_KERNEL = 2  # linux/rtnetlink.h
@@ -51,8 +46,8 @@ class Rule(NamedTuple):
 class Rules:
     """The rules of one namespace: read once, then kept in step with our own changes."""
 
-    def __init__(self, ipr: IPRoute, writes: Callable[[str], bool]) -> None:
-        self._ipr = ipr
+    def __init__(self, rtnl: Rtnl, writes: Callable[[str], bool]) -> None:
+        self._rtnl = rtnl
         self._writes = writes  # notes a change, and tells whether it is to be carried out
         self._held: set[Rule] | None = None
 
@@ -95,7 +90,7 @@ class Rules:
 
     def _dump(self, family: int) -> Iterator[Rule]:
         try:
-            for message in self._ipr.get_rules(family=family):
+            for message in self._rtnl.call("list routing rules", "rule", "dump", family=family):
                 if _selects(message):
                     continue
                 yield Rule(
@@ -106,10 +101,9 @@ class Rules:
                     message.get_attr("FRA_L3MDEV") or 0,
                     message.get_attr("FRA_IIFNAME") or "",
                 )
-        except NetlinkError as error:
-            if error.code not in (errno.EAFNOSUPPORT, errno.EOPNOTSUPP):
-                text = f"cannot list routing rules: {os.strerror(error.code)}"
-                raise OSError(error.code, text) from error
+        except OSError as error:
+            if error.errno not in (errno.EAFNOSUPPORT, errno.EOPNOTSUPP):
+                raise
 
     def _add(self, rule: Rule, protocol: int) -> None:
         if rule not in self._all():
@@ -128,17 +122,18 @@ class Rules:
         if rule.iif:
             attributes["iifname"] = rule.iif
         try:
-            self._ipr.rule(
+            self._rtnl.call(
+                f"{command} routing rule {rule.priority}",
+                "rule",
                 command,
                 family=rule.family,
                 priority=rule.priority,
                 action=rule.action,
                 **attributes,
             )
-        except NetlinkError as error:
-            if error.code != fine:
-                text = f"cannot {command} routing rule {rule.priority}: {os.strerror(error.code)}"
-                raise OSError(error.code, text) from error
+        except OSError as error:
+            if error.errno != fine:
+                raise
         held = self._all()
         self._held = held | {rule} if command == "add" else held - {rule}
 

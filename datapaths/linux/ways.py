@@ -6,8 +6,6 @@ import ipaddress
 import socket
 from collections.abc import Collection, Iterator
 
-from pyroute2.netlink.exceptions import NetlinkError
-
 from datapaths.linux.links import Links
 
 UNICAST, TABLE_LOCAL = 1, 255  # linux/rtnetlink.h
@@ -17,16 +15,17 @@ def device_to(links: Links, address: bytes) -> int:
     """Return the index of the device by which an address is reached, 0 for none."""
     to = ipaddress.ip_address(address)
     family = socket.AF_INET6 if to.version == 6 else socket.AF_INET
+    wanted = {"dst": str(to), "dst_len": to.max_prefixlen, "family": family}
     try:
-        found = links.ipr.route("get", dst=str(to), dst_len=to.max_prefixlen, family=family)
-    except NetlinkError:
+        found = links.rtnl.call(f"look up {to}", "route", "get", **wanted)
+    except OSError:
         return 0
     return int(found[0].get_attr("RTA_OIF") or 0)
 
 
 def default_gateways(links: Links, devices: Collection[int], family: int) -> Iterator[str]:
     """Yield the gateway of each default route by these devices, of every table; "" for none."""
-    for message in links.ipr.route("dump", family=family):
+    for message in links.rtnl.call("list routes", "route", "dump", family=family):
         if message["dst_len"] or message["type"] != UNICAST or message["table"] == TABLE_LOCAL:
             continue
         hops = message.get_attr("RTA_MULTIPATH") or ()

@@ -276,6 +276,11 @@ def test_only_the_composition_knows_drivers() -> None:
     assert not knowing
 
 
+def test_one_module_imports_pyroute2() -> None:
+    users = [m for m in FILES if any(within(found, "pyroute2") for found in SOURCE.imports(m))]
+    assert users == ["datapaths.linux.rtnl"]
+
+
 def test_the_product_imports_no_tests() -> None:
     assert not [m for m in FILES if any(within(found, "tests") for found in SOURCE.imports(m))]
 
