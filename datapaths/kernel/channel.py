@@ -1,6 +1,18 @@
-"""Netlink sockets of one namespace: requests with their answers, dumps, and notifications.
+"""Netlink sockets of the forwarding namespace, for a driver that runs in an event loop.
 
-Knows sequence numbers, acknowledgements and overruns; knows nothing of what the messages mean.
+`dualpath.netlink.socket` has the request loop. This module adds a namespace, turns, a thread and
+`Unavailable`. It knows nothing of what the messages mean.
+
+A write of 256 KiB takes the kernel some 10 ms, during which `send` does not return. So a long write
+goes through a thread, and a short one does not, because waking a thread costs 0.1 to 0.3 ms:
+
+    1 route         60 bytes       sent at once; nobody else gets a turn
+    100 routes      6 KB           sent at once; then others get a turn
+    4096 routes     250 KB         sent by the thread
+
+Only the last request of a write asks for an acknowledgement, and the kernel answers requests in
+order. So its answer says that all are done, and the rows that were refused answered before it.
+Rejected: an acknowledgement for each route, which doubles the kernel's time.
 """
 
 from __future__ import annotations
@@ -30,33 +42,30 @@ from dualpath.netlink.socket import (
     open_socket,
 )
 
-ANSWER_BYTES = 1536  # of the receive buffer, what one refusal with its text takes up
-INLINE_BYTES = 16 * 1024  # about 1 ms of the kernel's time: waking a thread costs 0.1 to 0.3 ms
-LONE_BYTES = 1024  # so short that nobody need get a turn after it
+ANSWER_BYTES = 1536  # of the receive buffer, for one refusal with its text
+INLINE_BYTES = 16 * 1024  # longest write without the thread: about 1 ms of the kernel's time
+LONE_BYTES = 1024  # longest write after which no other task gets a turn
 
 
 class Channel:
-    """One socket for requests, with its own sequence numbers; its users take turns.
-
-    Large writes go through a thread, so that the event loop runs on while the kernel works.
-    """
+    """One socket for requests; its users take turns."""
 
     def __init__(self, netns: str) -> None:
         self._requests = Requests(_open(netns))
         self._turn = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, "netlink")
         self.most_rows = max(64, self._requests.receive_buffer // ANSWER_BYTES)
-        """In one write: were all of them refused, the answers still fit."""
+        """Of one write: the answers fit the receive buffer even if the kernel refuses all rows."""
         self.busy_s = 0.0
         """CPU time of the last write, nearly all of it the kernel's."""
 
     @property
     def port_id(self) -> int:
-        """The nlmsg_pid of notifications about what this socket did."""
+        """The nlmsg_pid of notifications that this socket's requests cause."""
         return self._requests.port
 
     async def close(self) -> None:
-        """Close once a write that is under way has its answer; later ones are Unavailable."""
+        """Close after the write under way has its answer. Later writes raise Unavailable."""
         async with self._turn:
             self._thread.shutdown()
             self._requests.close()
@@ -64,10 +73,10 @@ class Channel:
     async def write(
         self, count: int, encode: Callable[[int], Stream]
     ) -> Sequence[tuple[int, Answer]]:
-        """Send `count` requests; return (position, answer) of those that were refused.
+        """Send `count` requests; return (position, answer) of each refused one.
 
-        `encode` makes them, numbered from the number it is given, the last with NLM_F_ACK.
-        Raises Unavailable when the answers do not tell.
+        `encode` gets the first sequence number, and returns the requests, the last with NLM_F_ACK.
+        Raises Unavailable when the answers do not come: some requests may be done.
         """
         async with self._turn:
             if self._requests.closed:
@@ -88,12 +97,12 @@ class Channel:
                 raise
 
     async def send(self, requests: Sequence[bytes]) -> Sequence[tuple[int, Answer]]:
-        """Send requests of any shape, in writes of a sensible size."""
+        """Send requests of any type and length, in writes of at most INLINE_BYTES."""
         refused: list[tuple[int, Answer]] = []
         for start, stop in _slices(requests, self.most_rows):
             part = requests[start:stop]
             answers = await self.write(len(part), lambda first, part=part: assemble(part, first))  # type: ignore[misc]
-            refused += [(start + at, said) for at, said in answers]
+            refused += [(start + at, answer) for at, answer in answers]
         return refused
 
     def _exchange(self, stream: Stream, first: int, count: int) -> list[tuple[int, Answer]]:
@@ -110,8 +119,8 @@ class Channel:
 async def dump(netns: str, request: bytes) -> AsyncIterator[bytes]:
     """Yield the reply to a dump request, piece by piece, whole messages each.
 
-    Raises Unavailable when the kernel refuses or breaks off, and InterruptedDump at the end:
-    whoever takes what is absent for gone waits for the end.
+    Raises Unavailable when the dump is incomplete, and InterruptedDump at the end: a caller that
+    removes what a dump does not show must wait for the end.
     """
     with _open(netns) as sock:
         try:
@@ -124,25 +133,31 @@ async def dump(netns: str, request: bytes) -> AsyncIterator[bytes]:
 
 
 async def collect(netns: str, request: bytes) -> list[Message]:
-    """Return a whole dump, of what there is little of; again while it is interrupted."""
+    """Return a complete dump of a small table; repeat it while it is interrupted."""
     for _ in range(INTERRUPTED_DUMPS):
         found: list[Message] = []
         with suppress(InterruptedDump):
             async for data in dump(netns, request):
                 found += messages(data)
             return found
-    raise Unavailable("netlink: what is dumped changes all the time")
+    raise Unavailable(f"netlink: the table changed in each of {INTERRUPTED_DUMPS} dumps")
 
 
 def ask(netns: str, request: bytes) -> Message:
-    """Return the one answer to a question that costs the kernel nothing. Raises OSError."""
+    """Return the answer to a request that has one, and that costs the kernel little.
+
+    Raises OSError, also when the kernel refuses.
+    """
     with Requests(_open(netns)) as requests:
         return requests.ask(request)
 
 
 class Monitor(Notifications):
-    """One socket for notifications. Those about routes that `port_id` writes never leave the
-    kernel, so that a million of our own cost nothing here."""
+    """One socket for notifications.
+
+    A filter in the kernel drops those of routes that `port_id` writes: a million of our own routes
+    cost nothing here.
+    """
 
     def __init__(self, netns: str, port_id: int, groups: Iterable[int]) -> None:
         sock = _open(netns)
@@ -173,9 +188,10 @@ def _slices(requests: Sequence[bytes], most: int) -> Iterable[tuple[int, int]]:
 def _filter(port_id: int) -> list[tuple[int, int, int, int]]:
     """Return a socket filter: (code, jump if true, jump if false, k), linux/filter.h.
 
-    Of route notifications it lets through what others did to routes of our protocol or of those
-    that NICs bring along, what replaced a route of any, and unreachable routes, which end VRFs'
-    tables. Loads are in network order whatever the machine's, hence `_swapped`.
+    All notifications pass except those of routes. Of these, the filter passes what others do to
+    routes of our protocol or of the protocols that NICs bring along, a replacement of any route,
+    and unreachable routes, which end the tables of VRFs. BPF loads in network byte order, hence
+    `_swapped`.
     """
     load_u32, load_u16, load_u8 = 0x20, 0x28, 0x30  # BPF_LD | BPF_W, H, B | BPF_ABS
     equal, has, give = 0x15, 0x45, 0x06  # BPF_JMP | BPF_JEQ, JSET; BPF_RET

@@ -1,8 +1,12 @@
-"""Tells that somebody changed a device or a setting of ours, in any of some namespaces.
+"""Watch for drift: somebody changed a device or a setting of ours.
 
-The kernel notifies of links, addresses, tc filters and a few settings. Of most settings below
-/proc/sys/net it does not, so twice a second all devices are dumped, settings and all, and
-compared: one request, whose cost grows with the devices.
+The kernel notifies of links, addresses, tc filters and a few settings, but not of most settings
+below /proc/sys/net. So twice a second all devices are dumped with their settings, and compared with
+the dump before: one request, whose cost grows with the number of devices.
+
+Drift only reports the purpose of what changed ("twin", "vni", SETTINGS). What is wrong, and the
+repair, is up to whoever made the device. Rejected: to watch /proc/sys/net with inotify, because
+procfs does not notify.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from datapaths.linux import sysctls
 from datapaths.linux.netns import entered, path_of
 from datapaths.linux.picture import SETTINGS, Picture
 from datapaths.linux.wire import devices as wire
+from dualpath.netlink import numbers as n
 from dualpath.netlink.message import DecodeError, Message, messages
 from dualpath.netlink.socket import Notifications, Overrun, Requests, open_socket
 
@@ -25,15 +30,21 @@ log = logging.getLogger(__name__)
 
 POLL_S = 0.4
 SHARE = 8  # a poll rests so many times the CPU time that it took
-# linux/rtnetlink.h: RTNLGRP_LINK, TC, IPV4_IFADDR, IPV6_IFADDR, IPV4_NETCONF, IPV6_NETCONF
-GROUPS = (1, 4, 5, 9, 24, 25)
+GROUPS = (
+    n.RTNLGRP_LINK,
+    n.RTNLGRP_TC,
+    n.RTNLGRP_IPV4_IFADDR,
+    n.RTNLGRP_IPV6_IFADDR,
+    n.RTNLGRP_IPV4_NETCONF,
+    n.RTNLGRP_IPV6_NETCONF,
+)
 
 Changed = Callable[[str, str], None]
-"""Called with a namespace and the purpose of what changed in it: `marks.Mark.what`, or SETTINGS."""
+"""Called with a namespace and the purpose of the changed device: `marks.Mark.what`, or SETTINGS."""
 
 
 class Drift:
-    """Follows any number of namespaces. For one event loop; `changed` must not block."""
+    """Watches any number of namespaces, in one event loop. `changed` must not block."""
 
     def __init__(self, changed: Changed) -> None:
         self._changed = changed
@@ -43,7 +54,7 @@ class Drift:
         self._cpu_s = 0.0  # of the last poll
 
     def watch(self, name: str, settings: Mapping[str, int] | None = None) -> None:
-        """Follow a namespace too, and these settings of it. One that is not there is left out."""
+        """Watch one more namespace, and these settings of it. Skip one that does not exist."""
         try:
             inode = os.stat(path_of(name)).st_ino
             if inode not in self._spaces:
@@ -54,7 +65,7 @@ class Drift:
             log.debug("cannot watch namespace %s: %s", name, error)
 
     def watch_only(self, names: Mapping[str, Mapping[str, int]]) -> None:
-        """Follow these namespaces, and no others any more."""
+        """Watch these namespaces, and stop watching others."""
         for name, settings in names.items():
             self.watch(name, settings)
         wanted = {_inode(name) for name in names}
@@ -63,7 +74,7 @@ class Drift:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Let notifications wait in the kernel."""
+        """Leave notifications in the kernel meanwhile."""
         for space in self._spaces.values() if not self._paused else ():
             asyncio.get_running_loop().remove_reader(space.listening)
         self._paused += 1
@@ -76,11 +87,10 @@ class Drift:
                 self._listen(space)
 
     async def look(self, own: Collection[str] = (), *, polling: bool = False) -> None:
-        """Take all that there is to know now; of devices named in `own` nothing is told.
+        """Read all notifications and dump all devices; report changes, except of devices in `own`.
 
-        A look that is `polling` gives way to a pause: what it dumped may be our own half work.
-
-        A namespace that is gone is followed no more: our sockets would keep it, and its devices.
+        With `polling`, stop when a pause begins: the dump may show our own work half done. Stop
+        watching a namespace that is gone: our sockets would keep it alive, and its devices.
         """
         pauses = self._pauses
         for inode, space in list(self._spaces.items()):
@@ -89,7 +99,7 @@ class Drift:
             if _inode(space.name) != inode:
                 self._drop(self._spaces.pop(inode))
                 continue
-            self._take(space, own)
+            self._read(space, own)
             try:
                 dumped, cpu_s = await asyncio.to_thread(space.dump)
                 self._cpu_s += cpu_s
@@ -102,10 +112,10 @@ class Drift:
                 log.debug("cannot look at namespace %s: %s", space.name, error)
                 continue
             if self._spaces.get(inode) is space:
-                self._tell(space, {*changed, SETTINGS})
+                self._report(space, {*changed, SETTINGS})
 
     async def run(self) -> None:
-        """Look twice a second until cancelled."""
+        """Look about twice a second until cancelled."""
         while True:
             await asyncio.sleep(max(POLL_S, SHARE * self._cpu_s))
             if not self._paused:
@@ -118,45 +128,45 @@ class Drift:
         self._spaces.clear()
 
     def _listen(self, space: _Space) -> None:
-        asyncio.get_running_loop().add_reader(space.listening, self._take, space)
+        asyncio.get_running_loop().add_reader(space.listening, self._read, space)
 
     def _drop(self, space: _Space) -> None:
         asyncio.get_running_loop().remove_reader(space.listening)
         space.close()
 
-    def _take(self, space: _Space, own: Collection[str] = ()) -> None:
+    def _read(self, space: _Space, own: Collection[str] = ()) -> None:
         changed: set[str] = set()
         try:
             while data := space.listening.read():
                 for message in messages(data):
-                    changed |= space.picture.take(message, own)
+                    changed |= space.picture.update(message, own)
         except DecodeError as error:
             log.warning("notifications of devices in %s: %s", space.name, error)
             changed |= space.picture.purposes()
         except Overrun:
             changed |= space.picture.purposes()
-        self._tell(space, changed)
+        self._report(space, changed)
 
-    def _tell(self, space: _Space, changed: Collection[str]) -> None:
+    def _report(self, space: _Space, changed: Collection[str]) -> None:
         for what in sorted(changed):
             if what == SETTINGS:
-                differing, said = space.differing(), space.said
-                space.said = differing
+                differing, before = space.differing(), space.reported
+                space.reported = differing
                 if not differing:
                     continue
-                if differing != said:
+                if differing != before:
                     text = "namespace %s: somebody changed %s; setting it again"
                     log.warning(text, space.name, ", ".join(differing))
             self._changed(space.name, what)
 
 
 class _Space:
-    """One namespace: a socket that listens, one that asks, and what they showed."""
+    """One namespace: a socket for notifications, one for dumps, and the picture they give."""
 
     def __init__(self, name: str, settings: Mapping[str, int]) -> None:
         self.name = name
         self.settings = settings
-        self.said: list[str] = []  # settings that differed when it was last told
+        self.reported: list[str] = []  # settings that differed at the last report
         self.picture = Picture()
         with entered(name):
             self.listening = Notifications(open_socket(), GROUPS)
@@ -174,7 +184,7 @@ class _Space:
         return sysctls.differing(f"/proc/self/fd/{self._named}", self.settings)
 
     def dump(self) -> tuple[list[Message], float]:
-        """Return what the kernel says of all devices, and the CPU time. Blocks for a moment."""
+        """Return a dump of all devices, and the CPU time it took. Blocks for a moment."""
         began_s = time.thread_time()
         found = self._asking.dump(wire.dump_request())
         return found, time.thread_time() - began_s

@@ -1,7 +1,8 @@
-"""Which of our devices changed, out of the kernel's messages. Pure.
+"""Tell from the kernel's messages which of our devices changed. Pure.
 
-A device is known by its index, and ours by its mark, so that one that was renamed, deleted or
-robbed of its alias is told as well. Nothing here says what is wrong with it: somebody looks.
+A device is identified by its index, and one of ours by its mark. So a device that was renamed,
+deleted or lost its alias is reported as well: its mark is known from before. What is wrong with it
+is for others to find out.
 """
 
 from __future__ import annotations
@@ -15,27 +16,28 @@ from datapaths.linux.wire.devices import Device
 from dualpath.netlink import numbers as n
 from dualpath.netlink.message import Message
 
-SETTINGS = ""  # what is told of the settings of a whole namespace
-TC = "tc"  # and of the tc filters of a device of ours, whatever it is for
-ADDED = "address"  # and of an address that came to one: what is not ours may stay
-FILTERS = (wire.RTM_NEWTFILTER, wire.RTM_DELTFILTER, wire.RTM_NEWQDISC, wire.RTM_DELQDISC)
+# Purposes that are reported beside those of marks:
+SETTINGS = ""  # the settings of a whole namespace
+TC = "tc"  # the tc filters of any device of ours
+ADDED = "address"  # an added address of any device of ours: one that is not ours may stay
+FILTERS = (n.RTM_NEWTFILTER, n.RTM_DELTFILTER, n.RTM_NEWQDISC, n.RTM_DELQDISC)
 
 
 class Picture:
-    """The devices of one namespace, as messages and dumps showed them last."""
+    """The devices of one namespace, as the last message or dump showed them."""
 
     def __init__(self) -> None:
         self._devices: dict[int, Device] = {}
-        self._bodies: dict[int, bytes] = {}  # of the last dump: what is equal is not read again
+        self._bodies: dict[int, bytes] = {}  # of the last dump; equal ones are skipped
 
     def purposes(self) -> set[str]:
-        """Return what our devices are for, those of all marks."""
+        """Return the purposes of all our devices."""
         return {what for device in self._devices.values() if (what := _purpose(device))}
 
     def load(self, dumped: Iterable[Message], own: Collection[str] = ()) -> set[str]:
-        """Take a dump of all devices; return for what those are that changed since.
+        """Load a dump of all devices; return the purposes of those that changed.
 
-        Of devices named in `own` nothing is returned.
+        Devices named in `own` do not count.
         """
         changed: set[str] = set()
         bodies: dict[int, bytes] = {}
@@ -49,25 +51,27 @@ class Picture:
         self._bodies = bodies
         return changed
 
-    def take(self, message: Message, own: Collection[str] = ()) -> set[str]:
-        """Take a notification; return for what the devices are that it changed."""
-        if message.type == wire.RTM_NEWNETCONF:
+    def update(self, message: Message, own: Collection[str] = ()) -> set[str]:
+        """Apply a notification; return the purposes of the devices that it changed."""
+        if message.type == n.RTM_NEWNETCONF:
             index = wire.decode_setting(message)
-            return {SETTINGS} if index <= wire.ALL_DEVICES else self._told(index, own)
+            return {SETTINGS} if index <= wire.ALL_DEVICES else self._purposes_at(index, own)
         if message.type in FILTERS:
-            return {TC} if self._told(wire.head_of(message)[1], own) else set()
-        if message.type == wire.RTM_NEWADDR:
-            return {ADDED} if self._told(wire.head_of(message)[1], own) else set()
-        if message.type == wire.RTM_DELADDR:
-            return self._told(wire.head_of(message)[1], own)
+            return {TC} if self._purposes_at(wire.head_of(message)[1], own) else set()
+        if message.type == n.RTM_NEWADDR:
+            return {ADDED} if self._purposes_at(wire.head_of(message)[1], own) else set()
+        if message.type == n.RTM_DELADDR:
+            return self._purposes_at(wire.head_of(message)[1], own)
         if message.type not in (n.RTM_NEWLINK, n.RTM_DELLINK):
             return set()
         family, index = wire.head_of(message)
         if family == socket.AF_BRIDGE:
             known = self._devices.get(index)
             if message.type == n.RTM_DELLINK or not known:
-                return set()  # it left its bridge, which the device's own message tells as well
-            return set() if wire.decode_port(message) == known.port else self._told(index, own)
+                return set()  # it left its bridge: the device's own message shows that as well
+            return (
+                set() if wire.decode_port(message) == known.port else self._purposes_at(index, own)
+            )
         if family != socket.AF_UNSPEC:
             return set()
         return self._pop(index, own) if message.type == n.RTM_DELLINK else self._put(message, own)
@@ -82,7 +86,7 @@ class Picture:
         self._bodies.pop(index, None)
         return set(_purposes(own, self._devices.pop(index, None)))
 
-    def _told(self, index: int, own: Collection[str]) -> set[str]:
+    def _purposes_at(self, index: int, own: Collection[str]) -> set[str]:
         return set(_purposes(own, self._devices.get(index)))
 
 

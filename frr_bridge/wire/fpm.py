@@ -1,8 +1,8 @@
 """FPM framing: one connection's byte stream to netlink payloads, and back.
 
-Frames are found for a whole buffer at once: every aligned word that could be a header is a
-candidate, and only candidates that the one before points to are believed. What the search cannot
-follow (another frame type, a length that is no multiple of 4) is walked frame by frame.
+All frames of a buffer are found at once. Every aligned word that could be a header is a candidate;
+a candidate is a header if the frame before it ends there. Where the chain leaves the candidates
+(another frame type, a length that is no multiple of 4) the rest is walked frame by frame.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _MAGIC = VERSION << 8 | NETLINK
 
 
 class FramingError(DecodeError):
-    """The stream itself is lost. Drop the connection; zebra will replay."""
+    """The stream cannot be followed any more. Drop the connection; zebra will replay."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,10 +61,10 @@ class FpmFramer:
     def feed(self, data: bytes) -> Frames:
         """Return every frame that `data` completes, in order, in a buffer of their own.
 
-        Best in pieces of 64 KiB to 1 MiB: larger ones leave the processor's cache, and the loop
-        would stall. A frame is never split, so what zebra says in one frame arrives at once.
-        Raises FramingError on an impossible header. The header has no magic number to search
-        for, so the caller must drop the connection.
+        Best in pieces of 64 KiB to 1 MiB: larger ones leave the processor's cache and hold the
+        event loop. A frame is never split: its messages are returned together.
+        Raises FramingError on an impossible header. The header has no magic number to search for,
+        so the caller must drop the connection.
         """
         buffer = self._tail + data if self._tail else data
         offsets, end, skipped = scan(buffer)

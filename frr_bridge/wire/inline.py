@@ -1,7 +1,7 @@
-"""A nexthop as its message spells it out: the form without an id of its own.
+"""The contents of a nexthop: gateway, interface, encapsulation.
 
-Shared by routes with the nexthop inside and by nexthop objects. Which VRF, device name or VNI
-stands behind an interface index is not known here.
+A route may carry them inline, and a nexthop object carries them under its id; both are decoded
+here. An interface index stays an index: this module does not know its device, VRF or VNI.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class InlineNexthop:
 
     type: NexthopType
     gateway: bytes = b""  # 4 or 16 bytes, network order; ::ffff: is left on
-    oif: int = 0  # interface index in the control namespace, 0 is not said
+    oif: int = 0  # interface index in the control namespace, 0 is none
     vni: int = 0  # from the encapsulation attribute, 0 is none
     onlink: bool = False
     members: tuple[tuple[InlineNexthop, int], ...] = ()  # of a GROUP, with weights from 1
@@ -41,9 +41,9 @@ class InlineNexthop:
 
 @dataclass(frozen=True, slots=True)
 class Unsupported:
-    """Contents that cannot be forwarded, of a route or nexthop whose key could be decoded.
+    """Contents that Dualpath cannot forward, of a route or nexthop whose key could be decoded.
 
-    It replaces what was under that key: the old way is not what zebra wants any more.
+    It replaces the old contents under that key, because zebra replaced them too.
     """
 
     reason: str  # a DecodeError's
@@ -54,7 +54,7 @@ Content = InlineNexthop | Unsupported
 
 
 def single(gateway: bytes, oif: int, vni: int, onlink: bool, *, offset: int) -> InlineNexthop:
-    """Return the nexthop that is not a group. Raises DecodeError when it leads nowhere."""
+    """Return a nexthop that is no group. Raises DecodeError without gateway and interface."""
     if gateway:
         return InlineNexthop(NexthopType.GATEWAY, gateway, oif, vni, onlink)
     if oif:
@@ -63,11 +63,11 @@ def single(gateway: bytes, oif: int, vni: int, onlink: bool, *, offset: int) -> 
 
 
 def vni_of(attributes: Attributes, encap_type: int, encap: int) -> int:
-    """Return the VNI of an encapsulation, given the two attribute types; 0 when there is none.
+    """Return the VNI of an encapsulation, given the two attribute types; 0 without one.
 
-    Two forms: zebra's own for FPM, and the kernel's IP tunnel key, which zebra uses in nexthop
-    objects for a downstream VNI. Raises DecodeError on any other: without its labels or segments
-    a route would lead astray.
+    zebra uses two forms: its own in FPM, and the kernel's IP tunnel key in nexthop objects, for a
+    downstream VNI. Raises DecodeError on any other encapsulation: without its labels or segments,
+    packets would go to the wrong place.
     """
     if encap_type not in attributes:
         if encap in attributes:

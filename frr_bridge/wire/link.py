@@ -36,8 +36,8 @@ IFINFOMSG = struct.Struct("=BxHiII")  # struct ifinfomsg in linux/rtnetlink.h
 class LinkMessage:
     """A device, or its deletion.
 
-    With `family` AF_BRIDGE it speaks of the device as a bridge port only: its deletion means that
-    the port left its bridge, and most other fields are not said.
+    With `family` AF_BRIDGE it describes the device as a bridge port only: a deletion means that the
+    port left its bridge, and most other fields are absent.
     """
 
     deleted: bool
@@ -64,7 +64,7 @@ class LinkMessage:
 
     @property
     def carries(self) -> bool:
-        """Say whether the kernel keeps nexthops over it: nh_netdev_event() in ipv4/nexthop.c."""
+        """Tell whether the kernel keeps nexthops over it: nh_netdev_event() in ipv4/nexthop.c."""
         return not self.deleted and self.up and bool(self.flags & (IFF_RUNNING | IFF_LOWER_UP))
 
     @property

@@ -1,4 +1,4 @@
-"""RTM_NEWROUTE and RTM_DELROUTE of AF_MPLS: label bindings, decoded to be shown."""
+"""RTM_NEWROUTE and RTM_DELROUTE of AF_MPLS: label bindings, for display only."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LABEL_SHIFT = 12
 
 @dataclass(frozen=True, slots=True)
 class LspNexthop:
-    """Where a labelled packet goes, and the labels it leaves with, outermost first."""
+    """The next hop of a labeled packet, and the labels it is sent with, outermost first."""
 
     gateway: bytes = b""  # 4 or 16 bytes; b"" is on link
     oif: int = 0  # interface index in the control namespace

@@ -1,4 +1,4 @@
-"""One netlink message of any type to its value, by its type."""
+"""Decode one netlink message by its type."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ _DECODERS: dict[int, Callable[[Message], ZebraRoute | Other]] = {
 
 
 def decode_message(message: Message) -> ZebraRoute | Other | None:
-    """Decode one message; None when it is of a type that says nothing to us.
+    """Decode one message; return None for a type that frr-bridge has no use for.
 
-    Raises DecodeError; the next message can be decoded all the same.
+    Raises DecodeError; the next message can still be decoded.
     """
     decoder = _DECODERS.get(message.type)
     return decoder(message) if decoder else None

@@ -1,7 +1,7 @@
-"""RTM_NEWNEIGH and RTM_DELNEIGH: bridge MACs and floods (AF_BRIDGE), and IP neighbours.
+"""RTM_NEWNEIGH and RTM_DELNEIGH: bridge MACs and floods (AF_BRIDGE), and IP neighbors.
 
-From FPM (MACs only) or the kernel. Zebra names the VNI in NDA_SRC_VNI, the kernel not at all:
-there it follows from the VXLAN device.
+They come from FPM (MACs only) or from the kernel. zebra gives the VNI in NDA_SRC_VNI. The kernel
+does not give it: it follows from the VXLAN device.
 """
 
 from __future__ import annotations
@@ -38,32 +38,32 @@ _DST_WIDTHS = {AF_BRIDGE: (4, 16), AF_INET: (4,), AF_INET6: (16,)}
 
 @dataclass(frozen=True, slots=True)
 class NeighborMessage:
-    """A bridge's forwarding entry or a neighbour. 0 and b"" are not said."""
+    """A bridge's forwarding entry or a neighbor. An absent attribute is 0 or b""."""
 
     deleted: bool
     family: int  # AF_BRIDGE, AF_INET or AF_INET6
-    ifindex: int  # AF_BRIDGE: the bridge port; else the interface of the neighbour
+    ifindex: int  # AF_BRIDGE: the bridge port; else the interface of the neighbor
     state: int  # NUD_*
-    flags: int  # NTF_*; NTF_SELF and NTF_MASTER rows of one MAC are two entries
+    flags: int  # NTF_*; one MAC may have two entries, with NTF_SELF and with NTF_MASTER
     lladdr: bytes = b""  # 6 bytes; all zero in AF_BRIDGE is a flood entry
-    dst: bytes = b""  # AF_BRIDGE: remote VTEP; else the neighbour's address; 4 or 16 bytes
+    dst: bytes = b""  # AF_BRIDGE: remote VTEP; else the neighbor's address; 4 or 16 bytes
     ext_flags: int = 0  # NTF_EXT_*
     vni: int = 0  # NDA_VNI: of the outgoing packet
-    src_vni: int = 0  # NDA_SRC_VNI: of the VXLAN device; zebra's way to name the VNI
+    src_vni: int = 0  # NDA_SRC_VNI: of the VXLAN device; from zebra only
     master: int = 0  # interface index of the bridge
     vlan: int = 0
     port: int = 0  # UDP port of the VTEP
     via: int = 0  # NDA_IFINDEX: the interface towards the VTEP
     nexthop_id: int = 0  # NDA_NH_ID: multihomed MAC, `dst` is absent
     protocol: int = 0  # RTPROT_*
-    error: DecodeError | None = field(default=None, compare=False)  # what else could not be read
+    error: DecodeError | None = field(default=None, compare=False)  # why the contents are missing
 
 
 def decode_neighbor(message: Message) -> NeighborMessage:
-    """Decode an entry. Raises DecodeError when it is not known which entry it is about.
+    """Decode an entry. Raises DecodeError when its key cannot be decoded.
 
-    If only its contents cannot be decoded, it is returned without them: a MAC that leads nowhere,
-    a neighbour without a MAC. The old contents are not what zebra wants any more.
+    If only its contents cannot be decoded, return it without them: a MAC without a VTEP, a neighbor
+    without a MAC. zebra replaced the old contents, so they must not stay.
     """
     start = message.payload
     family, _, _, ifindex, state, flags, _ = message.fixed(NDMSG)
@@ -102,10 +102,9 @@ def decode_neighbor(message: Message) -> NeighborMessage:
 def _addresses(
     attributes: Attributes, family: int, widths: tuple[int, ...], offset: int
 ) -> tuple[bytes, bytes]:
-    """Return the link-layer address and the destination; the one that is the key must be there.
+    """Return the link-layer address and the destination. Raises DecodeError without the key.
 
-    Neighbours on links without Ethernet have link-layer addresses of other widths, or none:
-    those are left out.
+    A link-layer address that is not a MAC (a link without Ethernet) is returned as b"".
     """
     lladdr = attributes.raw(NDA_LLADDR)
     dst = attributes.address(NDA_DST, *widths)
@@ -113,5 +112,5 @@ def _addresses(
         if len(lladdr) != ETH_ALEN:
             raise DecodeError("bridge entry without a MAC", offset=offset)
     elif not dst:
-        raise DecodeError("neighbour without an address", offset=offset)
+        raise DecodeError("neighbor without an address", offset=offset)
     return (lladdr if len(lladdr) == ETH_ALEN else b""), dst

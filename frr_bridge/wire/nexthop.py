@@ -41,9 +41,9 @@ class ZebraNexthop:
 
 
 def decode_nexthop(message: Message) -> ZebraNexthop:
-    """Decode a nexthop. Raises DecodeError when its id is not known.
+    """Decode a nexthop. Raises DecodeError when its id cannot be decoded.
 
-    If only its contents cannot be decoded, it is returned with an `Unsupported` nexthop.
+    If only its contents cannot be decoded, return it with an `Unsupported` nexthop.
     """
     start = message.payload
     _, _, protocol, _, flags = message.fixed(NHMSG)

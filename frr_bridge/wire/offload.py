@@ -1,7 +1,8 @@
-"""The answer that zebra waits for with `--asic-offload=notify_on_offload`.
+"""The acknowledgement that zebra waits for with `--asic-offload=notify_on_offload`.
 
-One FPM frame per route: the smallest RTM_NEWROUTE that zebra takes for an acknowledgement
-(netlink_route_notify_read_ctx in zebra/rt_netlink.c). It matches by prefix, table and protocol.
+One FPM frame per route: the smallest RTM_NEWROUTE that zebra accepts
+(netlink_route_notify_read_ctx in zebra/rt_netlink.c). zebra finds the route by prefix, table and
+protocol.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def offload(
     protocols: U8,
     failed: npt.NDArray[np.bool_],
 ) -> bytes:
-    """Return one frame per row: this route is in the datapath, or could not be.
+    """Return one frame per row: the route is in the datapath, or has failed.
 
     The columns are those of `TableRoutes`; zebra ignores a row whose protocol is not the route's.
     """
@@ -46,7 +47,7 @@ def offload(
 
 
 def _template(table: int, family: Family) -> bytes:
-    """Return a frame with nothing in it but what all rows share."""
+    """Return a frame with the values that all rows share, and zeros elsewhere."""
     small = table if table < 256 else 0
     body = RTMSG.pack(family, 0, 0, 0, small, 0, 0, RTN_UNICAST, 0)
     body += attribute(RTA_DST, bytes(family.width))

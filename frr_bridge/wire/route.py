@@ -1,6 +1,6 @@
 """One RTM_NEWROUTE or RTM_DELROUTE of IPv4 or IPv6: the reference for the columnar decoder.
 
-Whatever this module accepts or refuses, `columns` must accept or refuse alike.
+`columns` must accept and refuse the same messages as this module; a test compares the two.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ VIA_WIDTHS = {AF_INET: 4, AF_INET6: 16}
 
 @dataclass(frozen=True, slots=True)
 class ZebraRoute:
-    """A route as zebra or the kernel says it."""
+    """A route as zebra or the kernel sent it."""
 
     deleted: bool
     family: Family
@@ -64,8 +64,8 @@ class ZebraRoute:
 def decode_route(message: Message) -> ZebraRoute:
     """Decode the body of a route message whose family is AF_INET or AF_INET6.
 
-    Raises DecodeError when it is not known which route it is about. If only the nexthop cannot
-    be decoded, the route is returned with an `Unsupported` one.
+    Raises DecodeError when its key (table, prefix) cannot be decoded. If only the nexthop cannot be
+    decoded, return the route with an `Unsupported` one.
     """
     start = message.payload
     number, length, src_length, _, table, protocol, _, kind, flags = message.fixed(RTMSG)

@@ -1,9 +1,16 @@
 """The shape of a route message: the message with its values blanked out.
 
-Zebra sends routes in a handful of shapes. One message of a shape is examined attribute by
-attribute; then every other of the same length is compared with it by a few words, and those that
-agree give up their fields as columns. A shape must claim a row only where the scalar decoder
-would return the same; when in doubt it leaves the row to that.
+zebra sends routes in a handful of shapes. `shape_of` reads one message attribute by attribute and
+notes where each attribute header lies. Every other message with the same words in those places has
+the same fields in the same places, so their values are columns of a block:
+
+    word   0-3       4-6    7          8        9          10       11         12
+           nlmsghdr  rtmsg  hdr DST    address  hdr TABLE  number   hdr NH_ID  number
+    match                   must equal          must equal          must equal
+    values                             prefix              table               nexthop id
+
+A shape must claim a row only where the scalar decoder (`route`) returns the same. In doubt it
+claims none, and the row is decoded one by one.
 """
 
 from __future__ import annotations
@@ -84,7 +91,7 @@ class Shape:
     encap_type: int = 0
 
     def match(self, block: U32) -> Mask:
-        """Tell which rows of `block`, a message each, are of this shape and valid."""
+        """Tell which rows of `block`, a message each, have this shape and valid values."""
         octets = block.view(np.uint8)
         found: Mask = octets[:, _DST_LEN] <= self.family.width * 8
         found &= octets[:, _SRC_LEN] == 0
@@ -92,10 +99,10 @@ class Shape:
             found &= block[:, position] == value
         found &= self._tables(block) != 0
         if not self.deleted:
-            found &= self._leads_somewhere(block, octets[:, _TYPE])
+            found &= self._has_nexthop(block, octets[:, _TYPE])
         return found
 
-    def _leads_somewhere(self, block: U32, kinds: U8) -> Mask:
+    def _has_nexthop(self, block: U32, kinds: U8) -> Mask:
         if not (self.nexthop_id or self.gateway or self.oif):
             drops: Mask = _DROP_TABLE[kinds] != 0
             return drops
@@ -163,12 +170,12 @@ class Shape:
 
 @lru_cache(4096)
 def _hop(kind: NexthopType, gateway: bytes, oif: int, vni: int, onlink: int) -> InlineNexthop:
-    """Return a nexthop; the same object each time, as that is found faster in a dict."""
+    """Return a nexthop; equal ones are the same object, because a dict finds that faster."""
     return InlineNexthop(kind, gateway, oif, vni, bool(onlink))
 
 
 def shape_of(message: Message) -> Shape | None:
-    """Return the shape of a route message, None when only the scalar decoder can take it."""
+    """Return the shape of a route message; None when only the scalar decoder can decode it."""
     buffer = message.buffer
     family = FAMILIES.get(message.fixed(RTMSG)[0])
     if family is None:
@@ -210,7 +217,7 @@ def shape_of(message: Message) -> Shape | None:
 
 
 def _is_plain(kind: int, size: int, width: int, deleted: bool) -> bool:
-    """Tell whether an attribute is one that a column can be made of, or that can be ignored."""
+    """Tell whether an attribute can be a column, or can be ignored."""
     if kind == RTA_SRC:
         return False
     if kind == RTA_DST:

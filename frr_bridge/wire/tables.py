@@ -1,4 +1,4 @@
-"""Routes as columns: what the decoder hands on, and how its pieces become that."""
+"""Routes as columns: the decoder's result, and how it is joined from parts."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ _OPS = {False: int(Op.UPSERT), True: int(Op.WITHDRAW)}  # by ZebraRoute.deleted
 
 
 class Handles(Protocol):
-    """The bridge's own identities for nexthops: u32, not 0, and below the reserved ones."""
+    """Gives handles for nexthops: u32, not 0, and below the reserved ones."""
 
     def by_id(self, ids: U32) -> U32:
-        """Return a handle for each RTA_NH_ID, new ones for ids never seen."""
+        """Return a handle for each RTA_NH_ID; an unknown id gets a new one."""
 
     def inline(self, nexthop: InlineNexthop) -> int:
-        """Return the handle of a nexthop by value; never asked for one that drops."""
+        """Return the handle of an inline nexthop; never called for a blackhole or the like."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TableRoutes:
     """Changes to one routing table and family; row i is the i-th of each column.
 
-    Rows keep zebra's order, and a later row for the same prefix wins: the deletion and addition
-    that zebra may send for an update are one replace when the rows are taken as a whole.
+    Rows keep zebra's order, and a later row for the same prefix wins. So the deletion and addition
+    that zebra may send for an update become one replacement.
     """
 
     table: int
@@ -53,7 +53,7 @@ class TableRoutes:
 class Part:
     """Rows of one family that were decoded together."""
 
-    rows: Rows  # (n,): which message of the buffer each is, ascending
+    rows: Rows  # (n,): number of the message in the buffer, ascending
     tables: U32
     ops: U8
     prefixes: U8
@@ -63,7 +63,7 @@ class Part:
 
 
 def part_of(family: Family, routes: Sequence[tuple[int, ZebraRoute]], handles: Handles) -> Part:
-    """Return routes of one family that were decoded one by one as columns."""
+    """Turn routes of one family that were decoded one by one into columns."""
     columns = table_of(0, family, [route for _, route in routes], handles)
     return Part(
         np.array([row for row, _ in routes], np.int64),
@@ -79,10 +79,10 @@ def part_of(family: Family, routes: Sequence[tuple[int, ZebraRoute]], handles: H
 def table_of(
     table: int, family: Family, routes: Sequence[ZebraRoute], handles: Handles
 ) -> TableRoutes:
-    """Return routes of one table and family as columns.
+    """Turn routes of one table and family into columns.
 
-    By way of `bytes`: most often there is one route, and numpy takes longer to make an array of
-    a list than all the rest takes.
+    They go through `bytes`: most often there is one route, and numpy takes longer to convert a list
+    than everything else here.
     """
     prefixes = np.frombuffer(b"".join([route.prefix for route in routes]), np.uint8)
     return TableRoutes(

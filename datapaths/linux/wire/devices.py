@@ -1,6 +1,6 @@
-"""What may drift of a device, out of the kernel's messages about it. Pure.
+"""The attributes of a device that may drift, decoded from the kernel's messages. Pure.
 
-Only what somebody may set is kept: counters, timers and carriers change by themselves.
+Only attributes that somebody may set are kept: counters, timers and carriers change by themselves.
 """
 
 from __future__ import annotations
@@ -19,10 +19,8 @@ IFADDRMSG: Final = struct.Struct("=BBBBI")  # linux/if_addr.h: family, len, flag
 NETCONFMSG: Final = struct.Struct("=Bxxx")  # linux/netconf.h: family
 TCMSG: Final = struct.Struct("=BxxxiIII")  # linux/rtnetlink.h
 
-RTM_NEWQDISC, RTM_DELQDISC, RTM_NEWTFILTER, RTM_DELTFILTER = 36, 37, 44, 45  # linux/rtnetlink.h
-RTM_NEWADDR, RTM_DELADDR, RTM_NEWNETCONF = 20, 21, 80
 NETCONFA_IFINDEX = 1  # linux/netconf.h
-ALL_DEVICES = -1  # and below: what is said of `all` and of `default`
+ALL_DEVICES = -1  # and below: the settings `all` and `default`
 
 IFF_UP, IFF_NOARP, IFF_PROMISC = 0x1, 0x80, 0x100  # linux/if.h
 FLAGS = IFF_UP | IFF_NOARP | IFF_PROMISC
@@ -40,7 +38,7 @@ Picked = tuple[bytes, ...]
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A device as far as it is set by somebody."""
+    """The attributes of a device that somebody may set."""
 
     name: str
     alias: str
@@ -49,7 +47,7 @@ class Device:
 
 
 def decode(message: Message) -> tuple[int, Device]:
-    """Read RTM_NEWLINK of family AF_UNSPEC; return index and device. Raises DecodeError."""
+    """Decode RTM_NEWLINK of family AF_UNSPEC; return index and device. Raises DecodeError."""
     _, _, _, index, flags, _ = message.fixed(IFINFOMSG)
     got = message.attributes(IFINFOMSG)
     info = got.nested(n.IFLA_LINKINFO)
@@ -72,24 +70,24 @@ def decode(message: Message) -> tuple[int, Device]:
 
 
 def decode_port(message: Message) -> Picked:
-    """Read a bridge's RTM_NEWLINK (family AF_BRIDGE) about its port. Raises DecodeError."""
+    """Decode a bridge's RTM_NEWLINK (family AF_BRIDGE) of a port. Raises DecodeError."""
     return _pick(message.attributes(IFINFOMSG).nested(IFLA_PROTINFO), PORT_DATA)
 
 
 def head_of(message: Message) -> tuple[int, int]:
-    """Return the family and the device's index that a message about a device begins with."""
+    """Return the family and the device's index, with which every message of a device begins."""
     layout = {
         n.RTM_NEWLINK: IFINFOMSG,
         n.RTM_DELLINK: IFINFOMSG,
-        RTM_NEWADDR: IFADDRMSG,
-        RTM_DELADDR: IFADDRMSG,
+        n.RTM_NEWADDR: IFADDRMSG,
+        n.RTM_DELADDR: IFADDRMSG,
     }.get(message.type, TCMSG)
     fields = message.fixed(layout)
     return fields[0], fields[{IFINFOMSG: 3, IFADDRMSG: 4, TCMSG: 1}[layout]]
 
 
 def decode_setting(message: Message) -> int:
-    """Return the index of the device of which RTM_NEWNETCONF tells; negative for all of them."""
+    """Return the index of the device in RTM_NEWNETCONF; negative for all devices."""
     value = message.attributes(NETCONFMSG).raw(NETCONFA_IFINDEX)
     return int.from_bytes(value, sys.byteorder, signed=True)
 

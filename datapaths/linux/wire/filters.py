@@ -1,7 +1,7 @@
 """tc filters of the clsact ingress hook, to and from rtnetlink bytes: flower and u32 with mirred.
 
-A filter's class id is the fingerprint of all that we asked for, since nothing else is read back
-by both classifiers; on clsact the kernel makes no use of it.
+A filter's class id is a fingerprint of everything that we asked for, because it is the one value
+that both classifiers show in a dump; on clsact the kernel does not use it.
 """
 
 from __future__ import annotations
@@ -30,15 +30,20 @@ from dualpath.netlink.message import (
     request,
     u32,
 )
+from dualpath.netlink.numbers import (
+    NLA_F_NESTED,
+    NLM_F_CREATE,
+    NLM_F_DUMP,
+    NLM_F_EXCL,
+    RTM_DELTFILTER,
+    RTM_GETTFILTER,
+    RTM_NEWQDISC,
+    RTM_NEWTFILTER,
+)
 
 # linux/rtnetlink.h struct tcmsg: family, ifindex, handle, parent, info
 TCMSG: Final = struct.Struct("=BxxxiIII")
 
-RTM_NEWQDISC, RTM_DELQDISC = 36, 37  # linux/rtnetlink.h
-RTM_NEWTFILTER, RTM_DELTFILTER, RTM_GETTFILTER = 44, 45, 46
-NLM_F_DUMP, NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE = 0x300, 0x100, 0x200, 0x400  # linux/netlink.h
-NLM_F_ACK = 0x4
-NLA_F_NESTED = 0x8000
 
 TC_H_CLSACT, CLSACT_HANDLE, CLSACT_INGRESS = 0xFFFFFFF1, 0xFFFF0000, 0xFFFFFFF2  # pkt_sched.h
 TC_ACT_UNSPEC, TC_ACT_STOLEN = -1, 4  # linux/pkt_cls.h: go on with the next filter; gone
@@ -52,8 +57,8 @@ CLASSIDS = {"flower": TCA_FLOWER_CLASSID, "u32": TCA_U32_CLASSID}
 
 _MIRRED: Final = struct.Struct("=IIiiiiI")  # struct tc_mirred: tc_gen, eaction, ifindex
 
-# Kept away from the priorities that people choose by hand and from those the kernel gives. A
-# priority is of one classifier and one ethertype. What is FRR's goes first.
+# Away from the priorities that people choose and from those that the kernel assigns. All filters of
+# one priority have one classifier and one ethertype. FRR's packets are matched first.
 TWIN_PRIORITIES = range(31000, 31100)
 WIRE_PRIORITIES = range(31200, 31300)  # to and from a DPDK port
 _LEVELS = {
@@ -67,7 +72,7 @@ _LEVELS = {
 
 
 class Classifier(Enum):
-    """What matches: flower where the kernel has it; u32 is everywhere, but sees no options."""
+    """flower where the kernel has it; else u32, which cannot match behind IP options."""
 
     FLOWER = "flower"
     U32 = "u32"
@@ -107,17 +112,17 @@ def compile_rule(
 def clsact(index: int) -> bytes:
     """Ask for a clsact qdisc on a device. EEXIST is as good."""
     body = TCMSG.pack(0, index, CLSACT_HANDLE, TC_H_CLSACT, 0) + attribute(TCA_KIND, b"clsact\0")
-    return request(RTM_NEWQDISC, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, body)
+    return request(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, body)
 
 
 def add(index: int, filter_: Filter, options: bytes) -> bytes:
     """Ask for a filter; one of the same handle is replaced."""
-    flags = NLM_F_ACK | NLM_F_CREATE
+    flags = NLM_F_CREATE
     return request(RTM_NEWTFILTER, flags, _head(index, filter_) + _options(options))
 
 
 def remove(index: int, filter_: Filter) -> bytes:
-    return request(RTM_DELTFILTER, NLM_F_ACK, _head(index, filter_))
+    return request(RTM_DELTFILTER, 0, _head(index, filter_))
 
 
 def dump(index: int) -> bytes:
@@ -125,7 +130,7 @@ def dump(index: int) -> bytes:
 
 
 def decode(message: Message, priorities: range = TWIN_PRIORITIES) -> Filter | None:
-    """Read one filter of a dump; None when it is not ours, or a table of u32."""
+    """Decode one filter of a dump; return None unless it is ours, and for a table of u32."""
     if message.type != RTM_NEWTFILTER:
         return None
     _, _, handle, _, info = message.fixed(TCMSG)

@@ -23,6 +23,7 @@ from datapaths.linux.wire.matches import (
     u32_selector,
 )
 from dualpath.model.links import Address
+from dualpath.netlink import numbers as n
 from dualpath.netlink.message import DecodeError, messages, request
 
 ADDRESSES = [Address.parse("192.0.2.1/31"), Address.parse("2001:db8::1/64")]
@@ -176,5 +177,5 @@ def test_filters_of_others_are_not_ours() -> None:
 @given(st.binary(max_size=200))
 def test_garbage_is_refused_or_not_ours(body: bytes) -> None:
     with suppress(DecodeError):
-        for message in messages(request(filters.RTM_NEWTFILTER, 0, body)):
+        for message in messages(request(n.RTM_NEWTFILTER, 0, body)):
             filters.decode(message)

@@ -63,8 +63,8 @@ def holding(*devices: Message) -> Picture:
 )
 def test_change_of_a_device_of_ours_is_told_once(changed: Message) -> None:
     picture = holding(device())
-    assert picture.take(changed) == {"vni"}
-    assert picture.take(changed) == set()
+    assert picture.update(changed) == {"vni"}
+    assert picture.update(changed) == set()
 
 
 @pytest.mark.parametrize("changed", [device(mtu=1400), device(settings=bytes(7) + b"\1")])
@@ -76,20 +76,20 @@ def test_dump_tells_what_no_notification_did(changed: Message) -> None:
 
 
 def test_timers_of_a_bridge_are_no_change() -> None:
-    assert holding(device(data=u32(19, 1))).take(device(data=u32(19, 2))) == set()
+    assert holding(device(data=u32(19, 1))).update(device(data=u32(19, 2))) == set()
 
 
 def test_device_of_somebody_else_is_not_told() -> None:
     picture = holding(device(alias="mine"))
-    assert picture.take(device(alias="mine", mtu=1400)) == set()
+    assert picture.update(device(alias="mine", mtu=1400)) == set()
     assert picture.load([]) == set()
 
 
 def test_own_changes_are_known_by_the_device() -> None:
     picture = holding(device())
-    assert picture.take(device(mtu=1400), own={"br110"}) == set()
+    assert picture.update(device(mtu=1400), own={"br110"}) == set()
     assert picture.load([device(mtu=1300)], own={"br110"}) == set()
-    assert picture.take(device(mtu=1200), own={"br111"}) == {"vni"}
+    assert picture.update(device(mtu=1200), own={"br111"}) == {"vni"}
 
 
 @pytest.mark.parametrize(("value", "told"), [(b"\0", set()), (b"\1", {"vni"})])
@@ -97,23 +97,21 @@ def test_bridge_tells_of_its_ports_settings(value: bytes, told: set[str]) -> Non
     picture = holding(device(kind="vxlan", port=attribute(8, b"\0")))
     body = wire.IFINFOMSG.pack(socket.AF_BRIDGE, 0, 1, INDEX, 1, 0)
     body += attribute(wire.IFLA_PROTINFO, attribute(8, value))
-    assert picture.take(message(n.RTM_NEWLINK, body)) == told
+    assert picture.update(message(n.RTM_NEWLINK, body)) == told
 
 
-@pytest.mark.parametrize(
-    ("type_", "told"), [(wire.RTM_NEWADDR, {ADDED}), (wire.RTM_DELADDR, {"vni"})]
-)
+@pytest.mark.parametrize(("type_", "told"), [(n.RTM_NEWADDR, {ADDED}), (n.RTM_DELADDR, {"vni"})])
 def test_address_that_goes_is_told_as_its_device(type_: int, told: set[str]) -> None:
     body = wire.IFADDRMSG.pack(socket.AF_INET, 24, 0, 0, INDEX)
-    assert holding(device()).take(message(type_, body)) == told
-    assert holding(device(alias="mine")).take(message(type_, body)) == set()
+    assert holding(device()).update(message(type_, body)) == told
+    assert holding(device(alias="mine")).update(message(type_, body)) == set()
 
 
-@pytest.mark.parametrize("type_", [wire.RTM_DELTFILTER, wire.RTM_DELQDISC])
+@pytest.mark.parametrize("type_", [n.RTM_DELTFILTER, n.RTM_DELQDISC])
 def test_tc_filters_are_told_apart(type_: int) -> None:
     body = wire.TCMSG.pack(0, INDEX, 0, 0, 0)
-    assert holding(device()).take(message(type_, body)) == {TC}
-    assert holding().take(message(type_, body)) == set()
+    assert holding(device()).update(message(type_, body)) == {TC}
+    assert holding().update(message(type_, body)) == set()
 
 
 @pytest.mark.parametrize(
@@ -122,4 +120,4 @@ def test_tc_filters_are_told_apart(type_: int) -> None:
 def test_setting_is_told_as_its_device_or_namespace(index: int, told: set[str]) -> None:
     value = index.to_bytes(4, sys.byteorder, signed=True)
     body = bytes(4) + attribute(wire.NETCONFA_IFINDEX, value)
-    assert holding(device()).take(message(wire.RTM_NEWNETCONF, body)) == told
+    assert holding(device()).update(message(n.RTM_NEWNETCONF, body)) == told
