@@ -139,12 +139,12 @@ class Bridge:
     def begin_dump(self) -> None:
         """Start a dump of FRR's namespace: `end_dump` removes what it does not repeat."""
         self.overlay.begin_dump()
-        self.handles.begin_dump()
+        self.handles.ids.begin_dump()
 
     def end_dump(self) -> None:
         """Withdraw what the dump did not repeat. Never call it after an incomplete dump."""
         self.overlay.end_dump()
-        self.handles.end_dump()
+        self.handles.ids.end_dump()
         self._links_deleted()
         self._links_changed = True
         self.nexthops.collectable = True

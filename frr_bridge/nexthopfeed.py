@@ -36,13 +36,13 @@ class NexthopFeed:
         if isinstance(nexthop.nexthop, Unsupported):
             self._count(nexthop.nexthop.error)
         self._learn(nexthop)
-        self._handles.installed(nexthop.id)
+        self._handles.ids.installed(nexthop.id)
 
     def from_fpm(self, nexthop: ZebraNexthop) -> None:
         if nexthop.deleted:
-            if not self._handles.in_kernel(nexthop.id):
+            if not self._handles.ids.in_kernel(nexthop.id):
                 self._forget(nexthop.id)
-        elif not self._handles.explained(nexthop.id):
+        elif not self._handles.described(nexthop.id):
             self._learn(nexthop)
 
     def device_lost(self, index: int, *, deleted: bool, cut: bool) -> None:
@@ -51,10 +51,10 @@ class NexthopFeed:
         `cut` removes the device from groups too: false when FRR's namespace may be ending, which
         deletes every device while the node's own devices still work.
         """
-        self._handles.flushed(index, deleted=deleted)
+        self._handles.device_down(index, deleted=deleted)
         self.collectable = True
         if cut:
-            self._handles.lost_device(index)
+            self._handles.remove_from_groups(index)
 
     def collect(self) -> list[Nexthop]:
         """Forget the handles that have no id and no route; return those that were announced."""

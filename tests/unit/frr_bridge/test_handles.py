@@ -67,10 +67,10 @@ def test_a_nexthop_is_known_once_zebra_says_what_it_is() -> None:
     heard = Heard(2)
     handle = heard.handles.handle(11)
     assert not heard.handles.known(np.array([handle], np.uint32)).any()
-    assert not heard.handles.explained(11)
+    assert not heard.handles.described(11)
     heard.handles.learn(11, via(1))
     assert heard.handles.known(np.array([handle], np.uint32)).all()
-    assert heard.handles.explained(11)
+    assert heard.handles.described(11)
     assert heard.contents == {
         handle: Nexthop(handle, NexthopType.GATEWAY, bytes([10, 0, 0, 1]), "eth2")
     }
@@ -162,9 +162,9 @@ def test_a_device_that_went_down_takes_its_legs_out_of_groups() -> None:
     by_value = heard.handles.inline(inline)
     original = heard.original(13)
     for _ in range(2):
-        heard.handles.lost_device(3)
+        heard.handles.remove_from_groups(3)
         assert heard.meaning(13) == [(1, 1)]
-    heard.handles.lost_device(2)
+    heard.handles.remove_from_groups(2)
     assert heard.meaning(13) == [(1, 1)]
     assert heard.original(13) == original
     assert len(heard.contents[by_value].members) == 2
@@ -177,10 +177,10 @@ def test_nexthop_that_only_fpm_told_of_survives_its_device() -> None:
     heard = Heard(2)
     heard.handles.learn(11, via(1))
     heard.handles.learn(12, via(2))
-    heard.handles.installed(12)
-    heard.handles.flushed(2)
-    assert heard.handles.explained(11)
-    assert not heard.handles.explained(12)
+    heard.handles.ids.installed(12)
+    heard.handles.device_down(2)
+    assert heard.handles.described(11)
+    assert not heard.handles.described(12)
 
 
 def test_group_stays_in_the_kernel_while_one_of_its_devices_does() -> None:
@@ -189,9 +189,9 @@ def test_group_stays_in_the_kernel_while_one_of_its_devices_does() -> None:
     heard.handles.learn(12, via(2, 3))
     heard.handles.learn_group(13, ((11, 1), (12, 1)))
     for identity in (11, 12, 13):
-        heard.handles.installed(identity)
-    heard.handles.flushed(2)
-    assert [heard.handles.explained(identity) for identity in (11, 12, 13)] == [False, True, True]
+        heard.handles.ids.installed(identity)
+    heard.handles.device_down(2)
+    assert [heard.handles.described(identity) for identity in (11, 12, 13)] == [False, True, True]
 
 
 def test_id_of_a_leg_that_becomes_a_group_leaves_older_groups_alone() -> None:
@@ -240,7 +240,7 @@ def test_an_id_that_starts_over_is_another_nexthop() -> None:
     heard.handles.learn(11, via(1))
     old = heard.original(11)
     heard.handles.forget(11)
-    assert not heard.handles.explained(11)
+    assert not heard.handles.described(11)
     heard.handles.learn(11, via(2))
     assert heard.original(11) != old
     assert heard.contents[old].gateway[-1] == 1  # routes bound to it stay as they were

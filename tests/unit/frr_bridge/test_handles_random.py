@@ -1,4 +1,4 @@
-"""Handles under a zebra that says anything in any order: what is known stays whole."""
+"""Handles under a zebra that sends anything in any order: what is known stays consistent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from dualpath.model.nexthops import Nexthop, NexthopType
+from dualpath.model.nexthops import Nexthop, NexthopHandle, NexthopType
 from dualpath.netlink.message import DecodeError
 from frr_bridge.handles import NexthopHandles
 from frr_bridge.wire.inline import InlineNexthop, Unsupported
@@ -21,32 +21,32 @@ STEPS = 60
 
 
 class Zebra:
-    """Says what comes to its mind, and knows what it said."""
+    """Takes random steps, and keeps what the handles announced."""
 
     def __init__(self, seed: int, members: range) -> None:
         self.random = random.Random(seed)
         self.members = members
         self.links = {1, 2}
-        self.told: dict[int, Nexthop] = {}
-        self.used: set[int] = set()
+        self.announced: dict[int, Nexthop] = {}
+        self.used: set[NexthopHandle] = set()
         self.handles = NexthopHandles(
             self._resolve, self._changed, lambda handle: None, self._failed
         )
 
-    def _resolve(self, handle: int, said: InlineNexthop) -> Nexthop | None:
-        if said.oif not in self.links:
+    def _resolve(self, handle: int, nexthop: InlineNexthop) -> Nexthop | None:
+        if nexthop.oif not in self.links:
             return None
-        overlay = said.oif == 2
-        device = "" if overlay else f"eth{said.oif}"
-        return Nexthop(handle, said.type, said.gateway, device, vni=100 if overlay else 0)
+        overlay = nexthop.oif == 2
+        device = "" if overlay else f"eth{nexthop.oif}"
+        return Nexthop(handle, nexthop.type, nexthop.gateway, device, vni=100 if overlay else 0)
 
     def _changed(self, nexthop: Nexthop) -> None:
         for member in nexthop.members:
-            assert self.told[member.id].type is not NexthopType.GROUP
-        self.told[nexthop.id] = nexthop
+            assert self.announced[member.id].type is not NexthopType.GROUP
+        self.announced[nexthop.id] = nexthop
 
     def _failed(self, handle: int) -> None:
-        del self.told[handle]
+        del self.announced[handle]
 
     def step(self) -> None:
         steps = (self._single, self._single, self._group, self._group, self._forget, self._fail)
@@ -54,13 +54,13 @@ class Zebra:
 
     def _single(self) -> None:
         gateway = bytes([10, 0, 0, self.random.choice((1, 2))])
-        said = InlineNexthop(NexthopType.GATEWAY, gateway, self.random.choice(LINKS), 0, True)
-        self.handles.learn(self.random.choice(SINGLES), said)
+        nexthop = InlineNexthop(NexthopType.GATEWAY, gateway, self.random.choice(LINKS), 0, True)
+        self.handles.learn(self.random.choice(SINGLES), nexthop)
 
     def _fail(self) -> None:
         reason = self.random.choice(["MPLS encapsulation", "no nexthop"])
-        said = Unsupported(reason, DecodeError(reason, offset=0))
-        self.handles.learn(self.random.randrange(1, 10), said)
+        nexthop = Unsupported(reason, DecodeError(reason, offset=0))
+        self.handles.learn(self.random.randrange(1, 10), nexthop)
 
     def _group(self) -> None:
         members = self.random.sample(self.members, self.random.choice((1, 2)))
@@ -70,7 +70,7 @@ class Zebra:
         self.handles.forget(self.random.randrange(1, 10))
 
     def _down(self) -> None:
-        self.handles.lost_device(self.random.choice(LINKS))
+        self.handles.remove_from_groups(self.random.choice(LINKS))
 
     def _link(self) -> None:
         self.links ^= {self.random.choice(LINKS)}
@@ -81,58 +81,59 @@ class Zebra:
 
     def _collect(self) -> None:
         self.used = set(self.random.sample(sorted(self.used), len(self.used) // 2))
-        for gone in self.handles.collect(self.used):
-            del self.told[gone.id]
+        for gone in self.handles.collect(set(self.used)):
+            del self.announced[gone.id]
 
 
 def known(zebra: Zebra, handle: int) -> bool:
     return bool(zebra.handles.known(np.array([handle], np.uint32))[0])
 
 
-def waits_in_vain(zebra: Zebra) -> Iterator[int]:
-    """Yield the ids that are not known although all that they need is."""
+def stuck(zebra: Zebra) -> Iterator[int]:
+    """Yield the ids that are not known although everything that they need is."""
     handles = zebra.handles
-    for identity, handle in handles._by_id.items():
-        said = handles._said.get(handle)
-        if isinstance(said, Unsupported):
+    for identity, handle in handles.ids:
+        contents = handles._contents.get(handle)
+        if isinstance(contents, Unsupported):
             ready = True
-        elif isinstance(said, InlineNexthop):
-            ready = said.oif in zebra.links
+        elif isinstance(contents, InlineNexthop):
+            ready = contents.oif in zebra.links
         else:
-            legs = [leg for leg, _ in said or ()]
-            ready = bool(legs) and all(
-                known(zebra, leg) and not isinstance(handles._said[leg], tuple) for leg in legs
+            members = handles._contents.members(handle)
+            ready = bool(members) and all(
+                known(zebra, member) and not handles._contents.is_group(member)
+                for member in members
             )
         if ready and not known(zebra, handle):
             yield identity
 
 
-def must_fail(zebra: Zebra, handle: int) -> bool:
-    """Say whether a nexthop cannot be used, or has a leg that cannot."""
-    said = zebra.handles._said.get(handle)
-    if isinstance(said, tuple):
-        legs = [zebra.handles._leg(leg) for leg, _ in said]
-        return any(isinstance(zebra.handles._said.get(leg), Unsupported) for leg in legs)
-    return isinstance(said, Unsupported)
+def must_fail(zebra: Zebra, handle: NexthopHandle) -> bool:
+    """Report whether a nexthop cannot be used, or has a member that cannot."""
+    contents = zebra.handles._contents
+    if contents.is_group(handle):
+        members = [zebra.handles._original(member) for member in contents.members(handle)]
+        return any(isinstance(contents.get(member), Unsupported) for member in members)
+    return isinstance(contents.get(handle), Unsupported)
 
 
 def check(zebra: Zebra) -> None:
-    handles = zebra.handles
-    assert not list(waits_in_vain(zebra))
-    for handle in {*handles._by_id.values(), *zebra.used}:
-        original = int(handles._stands_for[handle])
-        assert handles._stands_for[original] == original
-        assert original == handle or handle in handles._aliases[original]
+    handles, aliases = zebra.handles, zebra.handles._aliases
+    assert not list(stuck(zebra))
+    for handle in {*(handle for _, handle in handles.ids), *zebra.used}:
+        original = aliases.original(handle)
+        assert aliases.original(original) == original
+        assert handle in aliases.same(original)
         fails = bool(handles._fails[original])
-        assert known(zebra, handle) == (original in zebra.told or fails)
-        assert not (fails and original in zebra.told)
+        assert known(zebra, handle) == (original in zebra.announced or fails)
+        assert not (fails and original in zebra.announced)
         assert fails == must_fail(zebra, original)
-    for nexthop in zebra.told.values():
-        assert all(member.id in zebra.told for member in nexthop.members)
+    for nexthop in zebra.announced.values():
+        assert all(member.id in zebra.announced for member in nexthop.members)
 
 
 @pytest.mark.parametrize("members", [SINGLES, range(1, 10)], ids=["of nexthops", "of groups too"])
-def test_nothing_that_zebra_says_breaks_what_is_known(members: range) -> None:
+def test_no_sequence_of_zebra_s_messages_makes_handles_inconsistent(members: range) -> None:
     for seed in range(RUNS):
         zebra = Zebra(seed, members)
         for _ in range(STEPS):

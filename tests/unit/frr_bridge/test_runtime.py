@@ -17,7 +17,7 @@ from dualpath.model import events
 from dualpath.model.frr import FrrSettings, to_json
 from dualpath.model.nexthops import BLACKHOLE
 from dualpath.netlink.reply import IncompleteDump
-from frr_bridge import convergence, replay, runtime
+from frr_bridge import convergence, frrwatch, replay, reporter
 from frr_bridge.frr_apply import FrrApply, FrrPaths
 from frr_bridge.frr_version import Version
 from frr_bridge.runtime import Runtime, Settings
@@ -122,8 +122,8 @@ class World:
 
 @pytest.fixture
 async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    monkeypatch.setattr(runtime, "_TICK_S", 0.005)
-    monkeypatch.setattr(runtime, "_REPORT_S", 0.005)
+    monkeypatch.setattr(frrwatch, "TICK_S", 0.005)
+    monkeypatch.setattr(reporter, "_PERIOD_S", 0.005)
     monkeypatch.setattr(replay, "_POLL_S", 0.001)
     monkeypatch.setattr(replay, "QUIET_S", 0.02)
     for name in ("SETTLE_S", "SILENCE_S"):
@@ -216,7 +216,7 @@ async def test_patience_with_a_dead_bgpd_ends(world: World) -> None:
     await world.bgpd.die()
     writer.write(withdrawal(1))
     await world.until(lambda: world.runtime.bridge.stale == 1)
-    world.runtime._belief.deadline = 0.001  # long ago
+    world.runtime.frr.belief.deadline = 0.001  # long ago
     await world.until(lambda: world.prefixes == {"20.0.2.0/24"})
     writer.write(withdrawal(2))
     await world.until(lambda: world.prefixes == set())
@@ -268,12 +268,12 @@ async def test_peers_that_were_up_are_waited_for(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(convergence, "START_S", 0.0)
-    monkeypatch.setattr(runtime, "_PEERS_S", 0.0)
+    monkeypatch.setattr(frrwatch, "_PEERS_S", 0.0)
     up = {"bgpState": "Established", "bgpTimerUpMsec": 60_000}
     world.bgpd.say_json(NEIGHBORS, {"default": {"eth1": up}})
     world.bgpd.start()
     writer = await world.live(route(1))
-    await world.until(lambda: world.runtime._belief.known == {"eth1"})
+    await world.until(lambda: world.runtime.frr.belief.known == {"eth1"})
     writer.close()
     await world.until(lambda: world.state is State.IDLE)
     world.bgpd.say_json(NEIGHBORS, {"default": {"eth1": {"bgpState": "Active"}}})
@@ -298,8 +298,8 @@ async def test_frr_is_not_believed_before_its_namespace_was_read(
     await world.zebra(route(1))
     await world.until(lambda: world.runtime.bridge.trouble != "")
     await world.until(lambda: world.state is State.CONVERGING)
-    world.runtime._belief.deadline = 0.001  # long ago
-    await world.until(lambda: "a whole dump" in world.runtime.bridge.reason)
+    world.runtime.frr.belief.deadline = 0.001  # long ago
+    await world.until(lambda: "a complete dump" in world.runtime.bridge.reason)
     assert world.state is State.CONVERGING
     assert world.heard.count(events.Synced) == 0
     monkeypatch.setattr(watch, "_dump_one", readable)
@@ -310,7 +310,7 @@ async def test_frr_is_not_believed_before_its_namespace_was_read(
 async def test_frr_is_not_believed_before_its_devices_are_there(world: World) -> None:
     world.controller._provisions = True
     world.controller.subscribe()
-    await world.until(lambda: world.runtime._unprovisioned)
+    await world.until(lambda: world.runtime.frr._subscriber.provisioning)
     await world.zebra(route(1))
     await world.until(lambda: "devices" in world.runtime.bridge.reason)
     assert world.state is State.CONVERGING
@@ -358,7 +358,7 @@ async def test_rows_that_the_controller_keeps_are_at_stake(
     monkeypatch.setattr(convergence, "SILENCE_S", 1e9)
     world.controller._kept = lambda: 7
     world.controller.subscribe()
-    await world.until(lambda: world.runtime._at_stake)
+    await world.until(lambda: world.runtime.frr.at_stake)
     await world.zebra(route(1))
     await world.until(lambda: "fall silent" in world.runtime.bridge.reason)
     assert world.state is State.CONVERGING
@@ -457,5 +457,5 @@ async def test_an_end_closes_all_that_was_open(tmp_path: Path) -> None:
     assert ended._watch._notifications is not None
     assert (ended._watch._notifications.fileno(), ended._mirror._requests.closed) == (-1, True)
     assert ended._bgpd._socket is None
-    ended._say_alive()
+    ended._send_alive()
     assert not world.failures

@@ -1,0 +1,252 @@
+"""zebra and bgpd as the bridge observes them, and what that means for the session.
+
+Three loops feed one `Belief`, which decides, and the session, which carries it out:
+
+    death     bgpd's vty connection is looked at before any withdrawal is obeyed. The kernel closes
+              it when bgpd dies, before zebra can process anything: so a dying bgpd's withdrawals
+              are held, without a timer
+    replay    after zebra connects, `ReplayWatch` reports the end of its replay: CONVERGING
+    converge  while something is held, bgpd is asked what it still waits for; once that is nothing,
+              or the hold time is over: LIVE
+
+While FRR is LIVE, its established peers are remembered, so that after a restart of all daemons the
+bridge knows for which sessions to wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dualpath.model.words import counted
+from frr_bridge import convergence
+from frr_bridge.belief import WAITING, Belief
+from frr_bridge.bridge import Bridge
+from frr_bridge.replay import ReplayWatch
+from frr_bridge.session import Action, Input, State
+from frr_bridge.vty import NotJson, Vty, VtyError
+
+log = logging.getLogger(__name__)
+
+TICK_S = 0.25
+_REPLAY_LIMIT_S = 60.0
+_PEERS_S = 2.0
+_REST = 10  # rest so many times as long as FRR took to answer: hundreds of peers are MBs of JSON
+
+
+@dataclass(slots=True)
+class Subscriber:
+    """What the controller said when it subscribed."""
+
+    provisioning: bool = False  # it still creates FRR's devices
+    kept: int = 0  # rows in its datapath that a Synced removes unless they are repeated
+
+
+class FrrWatch:
+    """Feeds the session with what happens to zebra and bgpd.
+
+    `dump_complete` reports whether FRR's namespace was dumped in full; `connected` and `received`
+    are zebra's FPM connection and its bytes. `flush` is called after every change.
+    """
+
+    def __init__(
+        self,
+        bridge: Bridge,
+        zebra: Vty,
+        bgpd: Vty,
+        subscriber: Subscriber,
+        *,
+        hold_s: float,
+        dump_complete: Callable[[], bool],
+        connected: Callable[[], bool],
+        received: Callable[[], int],
+        subscribed: Callable[[], bool],
+        flush: Callable[[], None],
+    ) -> None:
+        self._bridge = bridge
+        self._zebra = zebra
+        self._bgpd = bgpd
+        self._subscriber = subscriber
+        self._dump_complete = dump_complete
+        self._connected = connected
+        self._subscribed = subscribed
+        self._flush = flush
+        self._replay = ReplayWatch(zebra, received)
+        self.belief = Belief(hold_s)
+
+    async def start(self) -> None:
+        """Connect to both daemons, if they run, before zebra's first FPM session."""
+        if self._zebra.connect():
+            await self._replay.arm()
+        self._bgpd.connect()
+
+    # -- the FPM session ------------------------------------------------------------------
+
+    def fpm_connected(self) -> None:
+        self._bridge.step(Input.CONNECTED)
+        log.info("FPM session %d", self._bridge.session.number)
+        self.belief.connected()
+        self._show()
+
+    def fpm_lost(self) -> None:
+        log.info("FPM session %d ended", self._bridge.session.number)
+        self._bridge.step(Input.LOST)
+        self.belief.zebra_lost()
+        self._show()
+
+    async def follow_replay(self, session: int) -> None:
+        """Wait for the end of zebra's replay, then start to converge."""
+        try:
+            async with asyncio.timeout(_REPLAY_LIMIT_S):
+                how = await self._replay.finished()
+        except TimeoutError:
+            how = "time out"
+        bridge = self._bridge
+        if bridge.session.number != session or bridge.session.state is not State.REPLAYING:
+            return
+        log.info("session %d: replay over (%s), %d routes", session, how, len(bridge.rib))
+        bridge.step(Input.REPLAYED)
+        self.belief.replayed(time.monotonic(), self._zebra.life(), self._bgpd.life())
+        self._show()
+        self._flush()
+
+    def release(self) -> None:
+        """End the hold: the operator asked for it."""
+        log.warning("the controller ends the hold: releasing %d rows", self._bridge.stale)
+        if self._bridge.step(Input.RELEASED) is Action.SWEEP:
+            self._live()
+
+    # -- death ----------------------------------------------------------------------------
+
+    def bgpd_died(self) -> bool:
+        """Look at bgpd's connection before a withdrawal is obeyed; True once bgpd is dead."""
+        if not self.belief.mourns(self._bgpd.lives, alive=self._bgpd.alive()):
+            return False
+        if self._bridge.session.state is State.LIVE:
+            self.belief.bgpd_died(time.monotonic())
+            self._hold()
+        return True
+
+    def tick(self) -> None:
+        """Notice bgpd's death, and its return."""
+        live = not self.bgpd_died() and self._bridge.session.state is State.LIVE
+        if live and self._bgpd.connect():  # started later, or came back after the hold
+            self.belief.bgpd_back()
+
+    def _hold(self) -> None:
+        log.warning("%s", self.belief.reason)
+        self._bridge.step(Input.DIED)
+        self._show()
+
+    # -- convergence ----------------------------------------------------------------------
+
+    async def converge(self) -> None:
+        """While something is held, ask what FRR still owes; ask at most half of the time."""
+        rest_s = TICK_S
+        while True:
+            await asyncio.sleep(rest_s)
+            if self._bridge.session.state not in WAITING:
+                continue
+            began = time.monotonic()
+            waits = await self.waits_for()
+            rest_s = max(TICK_S, time.monotonic() - began)
+            if self._bridge.session.state in WAITING:
+                self._judge(waits)
+                self._flush()
+
+    def _judge(self, waits: str) -> None:
+        now, state = time.monotonic(), self._bridge.session.state
+        happened = self.belief.verdict(now, state, waits, whole=self._dump_complete())
+        if happened is Input.DIED:
+            self._hold()
+        elif happened:
+            if happened is Input.EXPIRED:
+                log.warning("the hold time is over; no longer waiting for %s", waits)
+            self._bridge.step(happened)
+            self._live()
+        self._show()
+
+    async def waits_for(self) -> str:
+        """Return what FRR still owes, or ""."""
+        if not self._dump_complete():
+            return "a complete dump of FRR's namespace"
+        if self._bridge.rib.owed and self._bridge.session.state is State.CONVERGING:
+            return f"the nexthops of {counted(self._bridge.rib.owed, 'route')}"
+        if self._subscriber.provisioning:
+            return "the controller to create FRR's devices"
+        if not self._bgpd.connect():
+            at_stake = self.at_stake or not self._subscribed()
+            waits = self.belief.without_bgpd(self._bgpd.life(), at_stake=at_stake)
+            return waits or self._still_talking()
+        if not self._zebra.connect() and self._zebra.lives:
+            return "zebra to answer"
+        try:
+            neighbors = await self._ask_bgpd("show bgp vrf all neighbors json")
+            vnis = await self._ask_bgpd("show bgp l2vpn evpn vni json")
+            configuration = await self._bgpd.command("show running-config")
+        except VtyError as error:
+            log.debug("%s", error)
+            return self.belief.unanswered(self._bgpd.life())
+        zebra, bgpd = self._zebra.life(), self._bgpd.life()
+        return (
+            self.belief.sessions_owe(time.monotonic(), zebra, bgpd, neighbors, configuration)
+            or convergence.missing_vnis(vnis, self._bridge.overlay.devices.vnis())
+            or self._still_talking()
+        )
+
+    @property
+    def at_stake(self) -> bool:
+        """Report whether going LIVE could remove anything."""
+        return bool(self._subscriber.kept or self._bridge.stale)
+
+    def _still_talking(self) -> str:
+        now, progress = time.monotonic(), self._bridge.progress()
+        return self.belief.still_talking(now, progress, at_stake=self.at_stake)
+
+    async def _ask_bgpd(self, line: str) -> object:
+        """Return what bgpd prints; {} from an old one without an instance, which prints text."""
+        try:
+            return await self._bgpd.json(line)
+        except NotJson:
+            return {}
+
+    def _live(self) -> None:
+        self.belief.live(self._bgpd.life())
+        self._show()
+
+    def _show(self) -> None:
+        self._bridge.reason = self.belief.reason
+        self._bridge.stale_after = self.belief.deadline
+
+    # -- preparing for the next restart ---------------------------------------------------
+
+    async def prepare(self) -> None:
+        """While zebra is away, arm the watch of its next replay; while it is LIVE, note peers."""
+        peers_at = 0.0
+        while True:
+            await asyncio.sleep(TICK_S)
+            if not self._connected():
+                if not self._replay.armed and self._zebra.connect():
+                    await self._replay.arm()
+            elif self._bridge.session.state is State.LIVE and time.monotonic() >= peers_at:
+                began = time.monotonic()
+                await self._note_peers()
+                peers_at = time.monotonic() + rest_s(_PEERS_S, began)
+
+    async def _note_peers(self) -> None:
+        if not self._bgpd.alive():
+            return
+        try:
+            neighbors = await self._ask_bgpd("show bgp vrf all neighbors json")
+        except VtyError:
+            return
+        if self._bridge.session.state is State.LIVE:
+            self.belief.peers_seen(neighbors)
+
+
+def rest_s(period_s: float, began: float) -> float:
+    """Return how long to rest after asking FRR since `began`."""
+    return max(period_s, _REST * (time.monotonic() - began))

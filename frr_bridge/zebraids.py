@@ -1,0 +1,74 @@
+"""zebra's nexthop ids: which handle each one names now, and whether the kernel has it.
+
+zebra's numbers begin again with every zebra, and within one zebra's life an id may be deleted and
+come back for something else. So an id names a handle only until it is forgotten.
+
+The kernel removes nexthops over a device that goes down without a message, so "the kernel had it"
+and "the kernel has it" differ. An id in that state keeps its handle, since zebra may install it
+again; without routes the handle is collected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from dualpath.model.nexthops import NexthopHandle
+
+
+class ZebraIds:
+    """One entry per id of zebra's that is in use."""
+
+    def __init__(self) -> None:
+        self._handles: dict[int, NexthopHandle] = {}
+        self._in_kernel: dict[int, bool] = {}  # of ids that the kernel reported: does it still?
+        self._unseen: set[int] = set()  # ids not yet repeated by a dump
+
+    def __len__(self) -> int:
+        return len(self._handles)
+
+    def __iter__(self) -> Iterator[tuple[int, NexthopHandle]]:
+        return iter(self._handles.items())
+
+    def get(self, identity: int) -> NexthopHandle | None:
+        return self._handles.get(identity)
+
+    def bind(self, identity: int, handle: NexthopHandle) -> None:
+        self._handles[identity] = handle
+
+    def forget(self, identity: int) -> None:
+        self._handles.pop(identity, None)
+        self._in_kernel.pop(identity, None)
+
+    def keep(self, handles: set[NexthopHandle]) -> None:
+        """Forget the ids of all other handles."""
+        self._handles = {i: handle for i, handle in self._handles.items() if handle in handles}
+        self._in_kernel = {i: has for i, has in self._in_kernel.items() if i in self._handles}
+
+    # -- the kernel -----------------------------------------------------------------------
+
+    def installed(self, identity: int) -> None:
+        """Note that the kernel has an id."""
+        self._in_kernel[identity] = True
+        self._unseen.discard(identity)
+
+    def removed(self, identities: Iterable[int]) -> None:
+        """Note that the kernel no longer has these ids."""
+        self._in_kernel.update(dict.fromkeys(identities, False))
+
+    def in_kernel(self, identity: int) -> bool:
+        return self._in_kernel.get(identity, False)
+
+    def was_in_kernel(self, identity: int) -> bool:
+        return identity in self._in_kernel
+
+    def may_be_in_use(self, identity: int) -> bool:
+        """Return False for an id that the kernel had and removed; FPM alone may name the others."""
+        return self._in_kernel.get(identity, True)
+
+    def begin_dump(self) -> None:
+        """Start a dump of the kernel's nexthops: `end_dump` marks the ids that it did not show."""
+        self._unseen = {identity for identity, has in self._in_kernel.items() if has}
+
+    def end_dump(self) -> None:
+        self.removed(self._unseen)
+        self._unseen.clear()
