@@ -1,4 +1,4 @@
-"""What FRR's daemons say of themselves, from their own JSON. Pure."""
+"""BGP sessions and VNIs, from the JSON that FRR's daemons print. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TENANTS = "show vrf vni json"
 
 
 JITTER_S = 2.0
-"""How far two looks at one session's start may differ: bgpd counts whole seconds."""
+"""How far the start of one session may differ between two reports: bgpd counts whole seconds."""
 
 
 def report(
@@ -26,10 +26,10 @@ def report(
     now: float,
     before: FrrReport = FrrReport(),  # noqa: B008  it is immutable
 ) -> FrrReport:
-    """Make a report of what the commands above print; what is not as expected is left out.
+    """Return the report of what the commands above print; unexpected output is left out.
 
-    `now` is of the monotonic clock. A session that is the one of the report `before` keeps its
-    start, so that equal reports are equal.
+    `now` is of the monotonic clock. A session of the report `before` keeps its start, so that
+    reports are equal unless something changed.
     """
     started = {_place(session): session.since for session in before.sessions if session.since}
     found = (_steady(session, started) for session in _sessions(neighbors, now))

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from dualpath.model import events
 from frr_bridge import report
@@ -20,9 +21,17 @@ _PERIOD_S = 5.0
 class Reporter:
     """Asks FRR's daemons every five seconds, and less often if they answer slowly."""
 
-    def __init__(self, zebra: Vty, bgpd: Vty, send: Callable[[events.FrrReport], None]) -> None:
+    def __init__(
+        self,
+        zebra: Vty,
+        bgpd: Vty,
+        *,
+        undecoded: Callable[[], int],
+        send: Callable[[events.FrrReport], None],
+    ) -> None:
         self._zebra = zebra
         self._bgpd = bgpd
+        self._undecoded = undecoded
         self._send = send
         self._sent = events.FrrReport()
 
@@ -46,6 +55,7 @@ class Reporter:
             except VtyError as error:
                 log.debug("%s", error)
                 continue
+            found = replace(found, undecoded=self._undecoded())
             pause_s = rest_s(_PERIOD_S, began)
             if found != self._sent:
                 self._sent = found

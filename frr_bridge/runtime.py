@@ -99,7 +99,12 @@ class Runtime:
             flush=self._flush_soon,
         )
         self._check = NamespaceCheck(self.bridge, self._watch, self._flush_soon)
-        self._reporter = Reporter(self._zebra, self._bgpd, self._publisher.send)
+        self._reporter = Reporter(
+            self._zebra,
+            self._bgpd,
+            undecoded=lambda: self.bridge.decode_errors,
+            send=self._publisher.send,
+        )
         self._conversation = Conversation(
             self.bridge,
             frr,

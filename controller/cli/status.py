@@ -114,6 +114,7 @@ def _facts(answer: pb.StatusResponse) -> list[tuple[str, str]]:
         ("session", _session(answer)),
         ("up", age_text(answer.started_at)),
         ("repaired", counted(answer.repaired, "row")),
+        *([("undecoded", counted(answer.undecoded, "message"))] if answer.undecoded else []),
         ("sequence", str(answer.sequence)),
     ]
 

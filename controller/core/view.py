@@ -114,6 +114,7 @@ class CoreView:
             resources=resources,
             sessions=tuple(replace(s, since=self._epoch(s.since)) for s in state.frr.sessions),
             vnis=state.frr.vnis,
+            undecoded=state.frr.undecoded,
             ready=not not_ready,
             not_ready=not_ready,
             degraded=_degraded(resources, self._state.rib, tables, hosts),

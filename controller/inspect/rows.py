@@ -240,6 +240,7 @@ def status(value: Status, sequence: int) -> pb.StatusResponse:
         reason=value.reason,
         stale_after=timestamp(value.stale_after),
         repaired=value.repaired,
+        undecoded=value.undecoded,
         sequence=sequence,
     )
     for count in value.counts:

@@ -86,6 +86,11 @@ def _daemon(status: Status) -> Iterator[Metric]:
     yield CounterMetricFamily(
         "dualpath_repaired_rows", "Rows put back after somebody changed them.", status.repaired
     )
+    yield CounterMetricFamily(
+        "dualpath_undecoded_messages",
+        "Messages of zebra's that frr-bridge could not decode.",
+        status.undecoded,
+    )
 
 
 def _rows(status: Status) -> Iterator[Metric]:

@@ -35,6 +35,7 @@ class Publisher:
         self.credit = 0
         self._on_event = on_event
         self._subscriber = b""
+        self._refused = b""  # a controller of another version, logged once
         self._sequence = 0
         self._endpoint: Endpoint | None = None
         self._socket: Any = None
@@ -108,6 +109,11 @@ class Publisher:
         sender, data = frames[0], frames[-1]
         try:
             event = wire.decode_from_controller(data)
+        except wire.VersionError as error:
+            if sender != self._refused:
+                self._refused = sender
+                log.warning("bus: %s: not answering it, so that it replaces this frr-bridge", error)
+            return
         except wire.BusError as error:
             log.warning("bus: %s; dropped", error)
             return

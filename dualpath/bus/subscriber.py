@@ -47,7 +47,8 @@ class Subscriber:
         self._on_lost = on_lost
         self._epoch = 0
         self._sequence = 0
-        self._silent = SILENT_TICKS  # ticks since anything was heard
+        self._silent = SILENT_TICKS  # ticks since the last message
+        self._refused = ""  # why messages of another version are dropped; logged once
         socket: Any = zmq.Context.instance().socket(zmq.DEALER)
         socket.setsockopt(zmq.IMMEDIATE, 1)  # queue nothing for a bridge that is not there
         socket.setsockopt(zmq.RECONNECT_IVL, 50)
@@ -88,11 +89,16 @@ class Subscriber:
     def _receive(self, frames: list[bytes]) -> None:
         try:
             epoch, sequence, event = wire.decode_from_bridge(frames[-1])
+        except wire.VersionError as error:
+            if str(error) != self._refused:
+                self._refused = str(error)
+                log.warning("bus: %s: not using this frr-bridge; restart the older one", error)
+            return  # it stays silent for us: a supervisor ends it and starts ours
         except wire.BusError as error:
             log.warning("bus: %s; subscribing again", error)
             self.subscribe()
             return
-        self._silent = 0
+        self._silent, self._refused = 0, ""
         if sequence == 1:
             same_bridge, self._epoch = epoch == self._epoch, epoch
             self._sequence, self.connected = 0, True

@@ -1,4 +1,8 @@
-"""Events to and from the bytes that cross the bus (proto/dualpath/v1/bus.proto). No sockets."""
+"""Events to and from the bytes that cross the bus (proto/dualpath/v1/bus.proto). No sockets.
+
+Both ends send VERSION and accept no other. Two releases of Dualpath must not misread one another,
+and frr-bridge outlives the controller: after an upgrade, the new controller finds the old bridge.
+"""
 
 from __future__ import annotations
 
@@ -25,16 +29,26 @@ from dualpath.wire.state import (
     routes_to_pb,
 )
 
+VERSION = 1
+"""Of bus.proto and state.proto. Raise it whenever either changes in a release."""
+
 T = TypeVar("T")
 M = TypeVar("M")
 
 
 class BusError(Exception):
-    """Bytes that no release of ours sends: drop them and subscribe again."""
+    """Bytes that this release does not send. Drop them and subscribe again."""
+
+
+class VersionError(BusError):
+    """The other end is of another release. Drop its messages: an answer would be misread."""
+
+    def __init__(self, who: str, version: int) -> None:
+        super().__init__(f"{who} has bus version {version}, not {VERSION}")
 
 
 def encode_from_bridge(event: events.FromBridge, *, epoch: int, sequence: int) -> bytes:
-    message = bus_pb2.BridgeMessage(epoch=epoch, sequence=sequence)
+    message = bus_pb2.BridgeMessage(version=VERSION, epoch=epoch, sequence=sequence)
     match event:
         case events.Changed(batch):
             if isinstance(batch, RouteBatch):
@@ -80,6 +94,8 @@ def encode_from_bridge(event: events.FromBridge, *, epoch: int, sequence: int) -
 def decode_from_bridge(data: bytes) -> tuple[int, int, events.FromBridge]:
     """Return (epoch, sequence, event). Raises BusError."""
     message = _parse(bus_pb2.BridgeMessage, data)
+    if message.version != VERSION:
+        raise VersionError("frr-bridge", message.version)
     return message.epoch, message.sequence, _checked(_from_bridge, message)
 
 
@@ -90,13 +106,13 @@ def _from_bridge(message: bus_pb2.BridgeMessage) -> events.FromBridge:
         case "records":
             return events.Changed(_of_frr(records_from_pb(message.records)))
         case "session":
-            said = message.session
+            session = message.session
             return events.SessionChanged(
-                number=said.number,
-                state=said.state,
-                reason=said.reason,
-                stale_after=said.stale_after,
-                acknowledge=said.acknowledge,
+                number=session.number,
+                state=session.state,
+                reason=session.reason,
+                stale_after=session.stale_after,
+                acknowledge=session.acknowledge,
             )
         case "synced":
             return events.Synced()
@@ -120,16 +136,20 @@ def _report_to_pb(report: events.FrrReport) -> bus_pb2.FrrReport:
     return bus_pb2.FrrReport(
         sessions=[bus_pb2.BgpSession(**asdict(session)) for session in report.sessions],
         vnis=[bus_pb2.FrrVni(**asdict(vni)) for vni in report.vnis],
+        undecoded=report.undecoded,
     )
 
 
-def _report_from_pb(said: bus_pb2.FrrReport) -> events.FrrReport:
+def _report_from_pb(report: bus_pb2.FrrReport) -> events.FrrReport:
     return events.FrrReport(
         tuple(
             BgpSession(s.vrf, s.peer, s.remote_as, s.state, s.since, s.received, s.sent, s.reason)
-            for s in said.sessions
+            for s in report.sessions
         ),
-        tuple(FrrVni(v.vni, v.layer, v.vrf, v.up, v.macs, v.neighbors, v.vteps) for v in said.vnis),
+        tuple(
+            FrrVni(v.vni, v.layer, v.vrf, v.up, v.macs, v.neighbors, v.vteps) for v in report.vnis
+        ),
+        report.undecoded,
     )
 
 
@@ -140,6 +160,7 @@ def encode_from_controller(event: events.FromController) -> bytes:
             message.subscribe.credit = event.credit
             message.subscribe.provisions = event.provisions
             message.subscribe.kept = event.kept
+            message.subscribe.version = VERSION
         case events.Credit():
             message.credit.epoch = event.epoch
             message.credit.batches = event.batches
@@ -177,18 +198,20 @@ def decode_from_controller(data: bytes) -> events.FromController:
 def _from_controller(message: bus_pb2.ControllerMessage) -> events.FromController:
     match message.WhichOneof("body"):
         case "subscribe":
-            asked = message.subscribe
-            return events.Subscribe(asked.credit, asked.provisions, asked.kept)
+            subscribe = message.subscribe
+            if subscribe.version != VERSION:
+                raise VersionError("the controller", subscribe.version)
+            return events.Subscribe(subscribe.credit, subscribe.provisions, subscribe.kept)
         case "credit":
             return events.Credit(message.credit.epoch, message.credit.batches)
         case "mirror":
-            said = message.mirror
+            mirror = message.mirror
             return events.Mirror(
-                whole=said.whole,
-                macs=tuple(map(mac_from_pb, said.macs)),
-                neighbors=tuple(map(neighbor_from_pb, said.neighbors)),
-                gone_macs=tuple(map(mac_from_pb, said.gone_macs)),
-                gone_neighbors=tuple(map(neighbor_from_pb, said.gone_neighbors)),
+                whole=mirror.whole,
+                macs=tuple(map(mac_from_pb, mirror.macs)),
+                neighbors=tuple(map(neighbor_from_pb, mirror.neighbors)),
+                gone_macs=tuple(map(mac_from_pb, mirror.gone_macs)),
+                gone_neighbors=tuple(map(neighbor_from_pb, mirror.gone_neighbors)),
             )
         case "programmed":
             return events.Programmed(routes_from_pb(message.programmed))
@@ -221,7 +244,7 @@ def _checked(convert: Callable[[M], T], message: M) -> T:
 
 
 def _of_frr(batch: RecordBatch) -> RecordBatch:
-    """Return a batch of what FRR may want. Raises ValueError on what only intent does."""
+    """Return a batch of records that FRR can desire. Raises ValueError on one of intent's."""
     if batch.kind in (Kind.VRF, Kind.VNI, Kind.PORT):
         raise ValueError(f"a {batch.kind.name} does not cross the bus")
     return batch

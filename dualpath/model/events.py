@@ -1,7 +1,7 @@
 """Everything that crosses the bus, one frozen class each.
 
 Times are of CLOCK_MONOTONIC, which both ends share: the bus never leaves the machine. The wall
-clock may be set at any moment, and then says nothing of how long ago something was.
+clock may be set at any moment, and an age computed from it would be wrong.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dualpath.model.view import BgpSession, FrrVni
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """FRR wants something else than before; costs one credit."""
+    """FRR desires these rows now, or no longer; costs one credit."""
 
     batch: RouteBatch | RecordBatch
 
@@ -28,44 +28,45 @@ class SessionChanged:
     number: int  # counts zebra's connections since the bridge started; 0 before the first
     state: str  # frr_bridge.session.State in lower case
     reason: str = ""  # what it waits for, in one sentence
-    stale_after: float = 0.0  # when what is held is let go, monotonic; 0 is never
-    acknowledge: bool = False  # zebra waits to hear that its routes are in the datapath
+    stale_after: float = 0.0  # when the hold ends, monotonic; 0: never
+    acknowledge: bool = False  # zebra expects to be told which routes are programmed
 
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """All that FRR wants has been said since the subscription: the rest may be removed."""
+    """Everything that FRR desires was sent since the subscription: the rest may be swept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Configured:
-    """What became of the `Configure` with this number."""
+    """The result of the `Configure` with this number."""
 
     request: int
     ok: bool
     changed: bool
     message: str = ""
-    section: str = ""  # of frr.conf, that `message` is about: "RawFRRConfig mine", "vrf red"
+    section: str = ""  # of frr.conf, which `message` is about: "RawFRRConfig mine", "vrf red"
 
 
 @dataclass(frozen=True, slots=True)
 class Alive:
-    """The bridge says so every second."""
+    """The bridge sends this every second."""
 
 
 @dataclass(frozen=True, slots=True)
 class FrrReport:
-    """What FRR's daemons say of themselves; said when it differs from the last time."""
+    """What FRR's daemons report of themselves; sent when it changed."""
 
     sessions: tuple[BgpSession, ...] = ()  # `since` is monotonic
     vnis: tuple[FrrVni, ...] = ()
+    undecoded: int = 0  # messages of zebra's that could not be decoded, since the bridge started
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What the `Check` with this number found; it is repaired, and comes as `Changed` too.
+    """The result of the `Check` with this number; the rows are repaired, and come as `Changed` too.
 
-    Upserts are what FRR's kernel holds and the bridge did not know, withdrawals the opposite.
+    Upserts are rows that FRR's kernel holds and the bridge did not know, withdrawals the opposite.
     """
 
     request: int
@@ -75,11 +76,11 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
-    """Send everything from the start, then changes, `credit` batches at once at the most.
+    """Send everything from the start, then changes, with at most `credit` batches in flight.
 
-    A controller that `provisions` makes FRR's devices, and will say `Provisioned` once they are
-    there: until then, what FRR does not say means nothing. `kept` counts the rows in the datapath:
-    Synced lets go of those that were not repeated.
+    A controller that `provisions` creates FRR's devices, and sends `Provisioned` once they exist:
+    until then, the absence of a row means nothing. `kept` counts the rows in the datapath: the
+    sweep at Synced removes those that were not repeated.
     """
 
     credit: int
@@ -89,7 +90,7 @@ class Subscribe:
 
 @dataclass(frozen=True, slots=True)
 class Credit:
-    """That many more batches may be sent; void in another epoch than the bridge's."""
+    """Allow that many more batches; ignored unless the epoch is the bridge's."""
 
     epoch: int
     batches: int
@@ -97,9 +98,9 @@ class Credit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mirror:
-    """Local hosts that the datapath learnt, for FRR to advertise as type 2."""
+    """Local hosts that the datapath learned, for FRR to advertise as type 2 routes."""
 
-    whole: bool = False  # this is all of it: forget what is not here
+    whole: bool = False  # these are all: forget the others
     macs: tuple[Mac, ...] = ()
     neighbors: tuple[Neighbor, ...] = ()
     gone_macs: tuple[Mac, ...] = ()
@@ -108,14 +109,14 @@ class Mirror:
 
 @dataclass(frozen=True, slots=True)
 class Programmed:
-    """Rows that the datapath took, or refused where the nexthop is 0: zebra waits for them."""
+    """Rows that the datapath accepted; nexthop 0: it refused the row. For zebra to be told."""
 
     batch: RouteBatch
 
 
 @dataclass(frozen=True, slots=True)
 class Configure:
-    """Make FRR's configuration this: `FrrSettings` as JSON."""
+    """Replace FRR's configuration: `FrrSettings` as JSON."""
 
     request: int
     settings: bytes = field(repr=False)  # may hold passwords
@@ -128,7 +129,7 @@ class Provisioned:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Let go of what is held for a dead daemon."""
+    """End the hold for a dead daemon."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,6 +155,7 @@ class Status:
     resources: tuple[ResourceStatus, ...] = ()
     sessions: tuple[BgpSession, ...] = ()  # `since` in seconds since the epoch
     vnis: tuple[FrrVni, ...] = ()
+    undecoded: int = 0  # messages of zebra's that the bridge could not decode since it started
     ready: bool = False
     not_ready: str = ""  # the reason, in one sentence
     degraded: str = ""  # what is wanted and not in force, or soon will not be; "": nothing

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from dualpath.pb import state_pb2 as dualpath_dot_v1_dot_state__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x64ualpath/v1/bus.proto\x12\x0b\x64ualpath.v1\x1a\x17\x64ualpath/v1/state.proto\"\x84\x03\n\rBridgeMessage\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12)\n\x06routes\x18\x03 \x01(\x0b\x32\x17.dualpath.v1.RouteBatchH\x00\x12+\n\x07records\x18\x04 \x01(\x0b\x32\x18.dualpath.v1.RecordBatchH\x00\x12\'\n\x07session\x18\x05 \x01(\x0b\x32\x14.dualpath.v1.SessionH\x00\x12%\n\x06synced\x18\x06 \x01(\x0b\x32\x13.dualpath.v1.SyncedH\x00\x12-\n\nconfigured\x18\x07 \x01(\x0b\x32\x17.dualpath.v1.ConfiguredH\x00\x12#\n\x05\x61live\x18\x08 \x01(\x0b\x32\x12.dualpath.v1.AliveH\x00\x12%\n\x03\x66rr\x18\t \x01(\x0b\x32\x16.dualpath.v1.FrrReportH\x00\x12\'\n\x07\x63hecked\x18\n \x01(\x0b\x32\x14.dualpath.v1.CheckedH\x00\x42\x06\n\x04\x62ody\"b\n\x07Session\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x13\n\x0bstale_after\x18\x04 \x01(\x01\x12\x13\n\x0b\x61\x63knowledge\x18\x05 \x01(\x08\"\x08\n\x06Synced\"\\\n\nConfigured\x12\x0f\n\x07request\x18\x01 \x01(\x04\x12\n\n\x02ok\x18\x02 \x01(\x08\x12\x0f\n\x07\x63hanged\x18\x03 \x01(\x08\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x0f\n\x07section\x18\x05 \x01(\t\"\x07\n\x05\x41live\"W\n\x07\x43hecked\x12\x0f\n\x07request\x18\x01 \x01(\x04\x12\x10\n\x08\x64iffered\x18\x02 \x01(\r\x12)\n\x07\x62\x61tches\x18\x03 \x03(\x0b\x32\x18.dualpath.v1.RecordBatch\"Y\n\tFrrReport\x12)\n\x08sessions\x18\x01 \x03(\x0b\x32\x17.dualpath.v1.BgpSession\x12!\n\x04vnis\x18\x02 \x03(\x0b\x32\x13.dualpath.v1.FrrVni\"\x88\x01\n\nBgpSession\x12\x0b\n\x03vrf\x18\x01 \x01(\t\x12\x0c\n\x04peer\x18\x02 \x01(\t\x12\x11\n\tremote_as\x18\x03 \x01(\r\x12\r\n\x05state\x18\x04 \x01(\t\x12\r\n\x05since\x18\x05 \x01(\x01\x12\x10\n\x08received\x18\x06 \x01(\r\x12\x0c\n\x04sent\x18\x07 \x01(\r\x12\x0e\n\x06reason\x18\x08 \x01(\t\"m\n\x06\x46rrVni\x12\x0b\n\x03vni\x18\x01 \x01(\r\x12\r\n\x05layer\x18\x02 \x01(\r\x12\x0b\n\x03vrf\x18\x03 \x01(\t\x12\n\n\x02up\x18\x04 \x01(\x08\x12\x0c\n\x04macs\x18\x05 \x01(\r\x12\x11\n\tneighbors\x18\x06 \x01(\r\x12\r\n\x05vteps\x18\x07 \x01(\r\"\xf1\x02\n\x11\x43ontrollerMessage\x12+\n\tsubscribe\x18\x01 \x01(\x0b\x32\x16.dualpath.v1.SubscribeH\x00\x12%\n\x06\x63redit\x18\x02 \x01(\x0b\x32\x13.dualpath.v1.CreditH\x00\x12%\n\x06mirror\x18\x03 \x01(\x0b\x32\x13.dualpath.v1.MirrorH\x00\x12-\n\nprogrammed\x18\x04 \x01(\x0b\x32\x17.dualpath.v1.RouteBatchH\x00\x12+\n\tconfigure\x18\x05 \x01(\x0b\x32\x16.dualpath.v1.ConfigureH\x00\x12\'\n\x07release\x18\x06 \x01(\x0b\x32\x14.dualpath.v1.ReleaseH\x00\x12/\n\x0bprovisioned\x18\x07 \x01(\x0b\x32\x18.dualpath.v1.ProvisionedH\x00\x12#\n\x05\x63heck\x18\x08 \x01(\x0b\x32\x12.dualpath.v1.CheckH\x00\x42\x06\n\x04\x62ody\"=\n\tSubscribe\x12\x0e\n\x06\x63redit\x18\x01 \x01(\r\x12\x12\n\nprovisions\x18\x02 \x01(\x08\x12\x0c\n\x04kept\x18\x03 \x01(\r\"(\n\x06\x43redit\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x0f\n\x07\x62\x61tches\x18\x02 \x01(\r\"\xcd\x01\n\x06Mirror\x12\r\n\x05whole\x18\x01 \x01(\x08\x12$\n\x04macs\x18\x02 \x03(\x0b\x32\x16.dualpath.v1.MacRecord\x12.\n\tneighbors\x18\x03 \x03(\x0b\x32\x1b.dualpath.v1.NeighborRecord\x12)\n\tgone_macs\x18\x04 \x03(\x0b\x32\x16.dualpath.v1.MacRecord\x12\x33\n\x0egone_neighbors\x18\x05 \x03(\x0b\x32\x1b.dualpath.v1.NeighborRecord\".\n\tConfigure\x12\x0f\n\x07request\x18\x01 \x01(\x04\x12\x10\n\x08settings\x18\x02 \x01(\x0c\"\r\n\x0bProvisioned\"\t\n\x07Release\"\x18\n\x05\x43heck\x12\x0f\n\x07request\x18\x01 \x01(\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x64ualpath/v1/bus.proto\x12\x0b\x64ualpath.v1\x1a\x17\x64ualpath/v1/state.proto\"\x95\x03\n\rBridgeMessage\x12\x0f\n\x07version\x18\x0b \x01(\r\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12)\n\x06routes\x18\x03 \x01(\x0b\x32\x17.dualpath.v1.RouteBatchH\x00\x12+\n\x07records\x18\x04 \x01(\x0b\x32\x18.dualpath.v1.RecordBatchH\x00\x12\'\n\x07session\x18\x05 \x01(\x0b\x32\x14.dualpath.v1.SessionH\x00\x12%\n\x06synced\x18\x06 \x01(\x0b\x32\x13.dualpath.v1.SyncedH\x00\x12-\n\nconfigured\x18\x07 \x01(\x0b\x32\x17.dualpath.v1.ConfiguredH\x00\x12#\n\x05\x61live\x18\x08 \x01(\x0b\x32\x12.dualpath.v1.AliveH\x00\x12%\n\x03\x66rr\x18\t \x01(\x0b\x32\x16.dualpath.v1.FrrReportH\x00\x12\'\n\x07\x63hecked\x18\n \x01(\x0b\x32\x14.dualpath.v1.CheckedH\x00\x42\x06\n\x04\x62ody\"b\n\x07Session\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x13\n\x0bstale_after\x18\x04 \x01(\x01\x12\x13\n\x0b\x61\x63knowledge\x18\x05 \x01(\x08\"\x08\n\x06Synced\"\\\n\nConfigured\x12\x0f\n\x07request\x18\x01 \x01(\x04\x12\n\n\x02ok\x18\x02 \x01(\x08\x12\x0f\n\x07\x63hanged\x18\x03 \x01(\x08\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x0f\n\x07section\x18\x05 \x01(\t\"\x07\n\x05\x41live\"W\n\x07\x43hecked\x12\x0f\n\x07request\x18\x01 \x01(\x04\x12\x10\n\x08\x64iffered\x18\x02 \x01(\r\x12)\n\x07\x62\x61tches\x18\x03 \x03(\x0b\x32\x18.dualpath.v1.RecordBatch\"l\n\tFrrReport\x12)\n\x08sessions\x18\x01 \x03(\x0b\x32\x17.dualpath.v1.BgpSession\x12!\n\x04vnis\x18\x02 \x03(\x0b\x32\x13.dualpath.v1.FrrVni\x12\x11\n\tundecoded\x18\x03 \x01(\x04\"\x88\x01\n\nBgpSession\x12\x0b\n\x03vrf\x18\x01 \x01(\t\x12\x0c\n\x04peer\x18\x02 \x01(\t\x12\x11\n\tremote_as\x18\x03 \x01(\r\x12\r\n\x05state\x18\x04 \x01(\t\x12\r\n\x05since\x18\x05 \x01(\x01\x12\x10\n\x08received\x18\x06 \x01(\r\x12\x0c\n\x04sent\x18\x07 \x01(\r\x12\x0e\n\x06reason\x18\x08 \x01(\t\"m\n\x06\x46rrVni\x12\x0b\n\x03vni\x18\x01 \x01(\r\x12\r\n\x05layer\x18\x02 \x01(\r\x12\x0b\n\x03vrf\x18\x03 \x01(\t\x12\n\n\x02up\x18\x04 \x01(\x08\x12\x0c\n\x04macs\x18\x05 \x01(\r\x12\x11\n\tneighbors\x18\x06 \x01(\r\x12\r\n\x05vteps\x18\x07 \x01(\r\"\xf1\x02\n\x11\x43ontrollerMessage\x12+\n\tsubscribe\x18\x01 \x01(\x0b\x32\x16.dualpath.v1.SubscribeH\x00\x12%\n\x06\x63redit\x18\x02 \x01(\x0b\x32\x13.dualpath.v1.CreditH\x00\x12%\n\x06mirror\x18\x03 \x01(\x0b\x32\x13.dualpath.v1.MirrorH\x00\x12-\n\nprogrammed\x18\x04 \x01(\x0b\x32\x17.dualpath.v1.RouteBatchH\x00\x12+\n\tconfigure\x18\x05 \x01(\x0b\x32\x16.dualpath.v1.ConfigureH\x00\x12\'\n\x07release\x18\x06 \x01(\x0b\x32\x14.dualpath.v1.ReleaseH\x00\x12/\n\x0bprovisioned\x18\x07 \x01(\x0b\x32\x18.dualpath.v1.ProvisionedH\x00\x12#\n\x05\x63heck\x18\x08 \x01(\x0b\x32\x12.dualpath.v1.CheckH\x00\x42\x06\n\x04\x62ody\"N\n\tSubscribe\x12\x0e\n\x06\x63redit\x18\x01 \x01(\r\x12\x12\n\nprovisions\x18\x02 \x01(\x08\x12\x0c\n\x04kept\x18\x03 \x01(\r\x12\x0f\n\x07version\x18\x04 \x01(\r\"(\n\x06\x43redit\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x0f\n\x07\x62\x61tches\x18\x02 \x01(\r\"\xcd\x01\n\x06Mirror\x12\r\n\x05whole\x18\x01 \x01(\x08\x12$\n\x04macs\x18\x02 \x03(\x0b\x32\x16.dualpath.v1.MacRecord\x12.\n\tneighbors\x18\x03 \x03(\x0b\x32\x1b.dualpath.v1.NeighborRecord\x12)\n\tgone_macs\x18\x04 \x03(\x0b\x32\x16.dualpath.v1.MacRecord\x12\x33\n\x0egone_neighbors\x18\x05 \x03(\x0b\x32\x1b.dualpath.v1.NeighborRecord\".\n\tConfigure\x12\x0f\n\x07request\x18\x01 \x01(\x04\x12\x10\n\x08settings\x18\x02 \x01(\x0c\"\r\n\x0bProvisioned\"\t\n\x07Release\"\x18\n\x05\x43heck\x12\x0f\n\x07request\x18\x01 \x01(\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,37 +33,37 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dualpath.v1.bus_pb2', _glob
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_BRIDGEMESSAGE']._serialized_start=64
-  _globals['_BRIDGEMESSAGE']._serialized_end=452
-  _globals['_SESSION']._serialized_start=454
-  _globals['_SESSION']._serialized_end=552
-  _globals['_SYNCED']._serialized_start=554
-  _globals['_SYNCED']._serialized_end=562
-  _globals['_CONFIGURED']._serialized_start=564
-  _globals['_CONFIGURED']._serialized_end=656
-  _globals['_ALIVE']._serialized_start=658
-  _globals['_ALIVE']._serialized_end=665
-  _globals['_CHECKED']._serialized_start=667
-  _globals['_CHECKED']._serialized_end=754
-  _globals['_FRRREPORT']._serialized_start=756
-  _globals['_FRRREPORT']._serialized_end=845
-  _globals['_BGPSESSION']._serialized_start=848
-  _globals['_BGPSESSION']._serialized_end=984
-  _globals['_FRRVNI']._serialized_start=986
-  _globals['_FRRVNI']._serialized_end=1095
-  _globals['_CONTROLLERMESSAGE']._serialized_start=1098
-  _globals['_CONTROLLERMESSAGE']._serialized_end=1467
-  _globals['_SUBSCRIBE']._serialized_start=1469
-  _globals['_SUBSCRIBE']._serialized_end=1530
-  _globals['_CREDIT']._serialized_start=1532
-  _globals['_CREDIT']._serialized_end=1572
-  _globals['_MIRROR']._serialized_start=1575
-  _globals['_MIRROR']._serialized_end=1780
-  _globals['_CONFIGURE']._serialized_start=1782
-  _globals['_CONFIGURE']._serialized_end=1828
-  _globals['_PROVISIONED']._serialized_start=1830
-  _globals['_PROVISIONED']._serialized_end=1843
-  _globals['_RELEASE']._serialized_start=1845
-  _globals['_RELEASE']._serialized_end=1854
-  _globals['_CHECK']._serialized_start=1856
-  _globals['_CHECK']._serialized_end=1880
+  _globals['_BRIDGEMESSAGE']._serialized_end=469
+  _globals['_SESSION']._serialized_start=471
+  _globals['_SESSION']._serialized_end=569
+  _globals['_SYNCED']._serialized_start=571
+  _globals['_SYNCED']._serialized_end=579
+  _globals['_CONFIGURED']._serialized_start=581
+  _globals['_CONFIGURED']._serialized_end=673
+  _globals['_ALIVE']._serialized_start=675
+  _globals['_ALIVE']._serialized_end=682
+  _globals['_CHECKED']._serialized_start=684
+  _globals['_CHECKED']._serialized_end=771
+  _globals['_FRRREPORT']._serialized_start=773
+  _globals['_FRRREPORT']._serialized_end=881
+  _globals['_BGPSESSION']._serialized_start=884
+  _globals['_BGPSESSION']._serialized_end=1020
+  _globals['_FRRVNI']._serialized_start=1022
+  _globals['_FRRVNI']._serialized_end=1131
+  _globals['_CONTROLLERMESSAGE']._serialized_start=1134
+  _globals['_CONTROLLERMESSAGE']._serialized_end=1503
+  _globals['_SUBSCRIBE']._serialized_start=1505
+  _globals['_SUBSCRIBE']._serialized_end=1583
+  _globals['_CREDIT']._serialized_start=1585
+  _globals['_CREDIT']._serialized_end=1625
+  _globals['_MIRROR']._serialized_start=1628
+  _globals['_MIRROR']._serialized_end=1833
+  _globals['_CONFIGURE']._serialized_start=1835
+  _globals['_CONFIGURE']._serialized_end=1881
+  _globals['_PROVISIONED']._serialized_start=1883
+  _globals['_PROVISIONED']._serialized_end=1896
+  _globals['_RELEASE']._serialized_start=1898
+  _globals['_RELEASE']._serialized_end=1907
+  _globals['_CHECK']._serialized_start=1909
+  _globals['_CHECK']._serialized_end=1933
 # @@protoc_insertion_point(module_scope)

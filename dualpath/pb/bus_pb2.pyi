@@ -8,7 +8,8 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class BridgeMessage(_message.Message):
-    __slots__ = ("epoch", "sequence", "routes", "records", "session", "synced", "configured", "alive", "frr", "checked")
+    __slots__ = ("version", "epoch", "sequence", "routes", "records", "session", "synced", "configured", "alive", "frr", "checked")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     ROUTES_FIELD_NUMBER: _ClassVar[int]
@@ -19,6 +20,7 @@ class BridgeMessage(_message.Message):
     ALIVE_FIELD_NUMBER: _ClassVar[int]
     FRR_FIELD_NUMBER: _ClassVar[int]
     CHECKED_FIELD_NUMBER: _ClassVar[int]
+    version: int
     epoch: int
     sequence: int
     routes: _state_pb2.RouteBatch
@@ -29,7 +31,7 @@ class BridgeMessage(_message.Message):
     alive: Alive
     frr: FrrReport
     checked: Checked
-    def __init__(self, epoch: _Optional[int] = ..., sequence: _Optional[int] = ..., routes: _Optional[_Union[_state_pb2.RouteBatch, _Mapping]] = ..., records: _Optional[_Union[_state_pb2.RecordBatch, _Mapping]] = ..., session: _Optional[_Union[Session, _Mapping]] = ..., synced: _Optional[_Union[Synced, _Mapping]] = ..., configured: _Optional[_Union[Configured, _Mapping]] = ..., alive: _Optional[_Union[Alive, _Mapping]] = ..., frr: _Optional[_Union[FrrReport, _Mapping]] = ..., checked: _Optional[_Union[Checked, _Mapping]] = ...) -> None: ...
+    def __init__(self, version: _Optional[int] = ..., epoch: _Optional[int] = ..., sequence: _Optional[int] = ..., routes: _Optional[_Union[_state_pb2.RouteBatch, _Mapping]] = ..., records: _Optional[_Union[_state_pb2.RecordBatch, _Mapping]] = ..., session: _Optional[_Union[Session, _Mapping]] = ..., synced: _Optional[_Union[Synced, _Mapping]] = ..., configured: _Optional[_Union[Configured, _Mapping]] = ..., alive: _Optional[_Union[Alive, _Mapping]] = ..., frr: _Optional[_Union[FrrReport, _Mapping]] = ..., checked: _Optional[_Union[Checked, _Mapping]] = ...) -> None: ...
 
 class Session(_message.Message):
     __slots__ = ("number", "state", "reason", "stale_after", "acknowledge")
@@ -78,12 +80,14 @@ class Checked(_message.Message):
     def __init__(self, request: _Optional[int] = ..., differed: _Optional[int] = ..., batches: _Optional[_Iterable[_Union[_state_pb2.RecordBatch, _Mapping]]] = ...) -> None: ...
 
 class FrrReport(_message.Message):
-    __slots__ = ("sessions", "vnis")
+    __slots__ = ("sessions", "vnis", "undecoded")
     SESSIONS_FIELD_NUMBER: _ClassVar[int]
     VNIS_FIELD_NUMBER: _ClassVar[int]
+    UNDECODED_FIELD_NUMBER: _ClassVar[int]
     sessions: _containers.RepeatedCompositeFieldContainer[BgpSession]
     vnis: _containers.RepeatedCompositeFieldContainer[FrrVni]
-    def __init__(self, sessions: _Optional[_Iterable[_Union[BgpSession, _Mapping]]] = ..., vnis: _Optional[_Iterable[_Union[FrrVni, _Mapping]]] = ...) -> None: ...
+    undecoded: int
+    def __init__(self, sessions: _Optional[_Iterable[_Union[BgpSession, _Mapping]]] = ..., vnis: _Optional[_Iterable[_Union[FrrVni, _Mapping]]] = ..., undecoded: _Optional[int] = ...) -> None: ...
 
 class BgpSession(_message.Message):
     __slots__ = ("vrf", "peer", "remote_as", "state", "since", "received", "sent", "reason")
@@ -144,14 +148,16 @@ class ControllerMessage(_message.Message):
     def __init__(self, subscribe: _Optional[_Union[Subscribe, _Mapping]] = ..., credit: _Optional[_Union[Credit, _Mapping]] = ..., mirror: _Optional[_Union[Mirror, _Mapping]] = ..., programmed: _Optional[_Union[_state_pb2.RouteBatch, _Mapping]] = ..., configure: _Optional[_Union[Configure, _Mapping]] = ..., release: _Optional[_Union[Release, _Mapping]] = ..., provisioned: _Optional[_Union[Provisioned, _Mapping]] = ..., check: _Optional[_Union[Check, _Mapping]] = ...) -> None: ...
 
 class Subscribe(_message.Message):
-    __slots__ = ("credit", "provisions", "kept")
+    __slots__ = ("credit", "provisions", "kept", "version")
     CREDIT_FIELD_NUMBER: _ClassVar[int]
     PROVISIONS_FIELD_NUMBER: _ClassVar[int]
     KEPT_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
     credit: int
     provisions: bool
     kept: int
-    def __init__(self, credit: _Optional[int] = ..., provisions: _Optional[bool] = ..., kept: _Optional[int] = ...) -> None: ...
+    version: int
+    def __init__(self, credit: _Optional[int] = ..., provisions: _Optional[bool] = ..., kept: _Optional[int] = ..., version: _Optional[int] = ...) -> None: ...
 
 class Credit(_message.Message):
     __slots__ = ("epoch", "batches")

@@ -35,7 +35,7 @@ async def test_the_state_is_shown_as_metrics() -> None:
     full = NeighborTable("ipv6", entries=900, limit=1024, refused=7)
     hosts = (HostCount(100, "ipv6", announced=8192, left_out=11808),)
     view.state = replace(
-        view.state, repaired=5, resources=(broken,), neighbors=(full,), hosts=hosts
+        view.state, repaired=5, undecoded=3, resources=(broken,), neighbors=(full,), hosts=hosts
     )
     answer = await scrape(view, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
     head, _, body = answer.partition("\r\n\r\n")
@@ -47,6 +47,7 @@ async def test_the_state_is_shown_as_metrics() -> None:
     assert head.startswith("HTTP/1.0 200")
     assert samples["dualpath_ready",] == 1
     assert samples["dualpath_repaired_rows_total",] == 5
+    assert samples["dualpath_undecoded_messages_total",] == 3
     assert samples["dualpath_failed_rows", "route"] == 1
     assert samples["dualpath_unmanaged_rows", "route"] == 2
     assert samples["dualpath_unmanaged_rows", "lsp"] == 1

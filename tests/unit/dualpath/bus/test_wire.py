@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dualpath.bus.wire import (
+    VERSION,
     BusError,
     decode_from_bridge,
     decode_from_controller,
@@ -103,6 +104,7 @@ FROM_BRIDGE = st.one_of(
         events.FrrReport,
         st.lists(SESSIONS, max_size=3).map(tuple),
         st.lists(FRR_VNIS, max_size=3).map(tuple),
+        st.integers(0, (1 << 64) - 1),
     ),
     st.builds(events.Checked, U32, U32, st.lists(record_batches(), max_size=3).map(tuple)),
 )
@@ -111,7 +113,7 @@ SOME_MACS, SOME_NEIGHBORS = (
     st.lists(NEIGHBORS, max_size=3).map(tuple),
 )
 FROM_CONTROLLER = st.one_of(
-    st.builds(events.Subscribe, st.integers(1, 1000), st.booleans()),
+    st.builds(events.Subscribe, st.integers(1, 1000), st.booleans(), U32),
     st.builds(events.Credit, st.integers(0, (1 << 63) - 1), st.integers(1, 100)),
     st.builds(
         events.Mirror,
@@ -190,7 +192,9 @@ def routes(**columns: object) -> bytes:
         "nexthops": bytes(4),
     }
     made = state_pb2.RouteBatch(**(said | columns))  # type: ignore[arg-type]
-    return bus_pb2.BridgeMessage(epoch=1, sequence=1, routes=made).SerializeToString()
+    return bus_pb2.BridgeMessage(
+        version=VERSION, epoch=1, sequence=1, routes=made
+    ).SerializeToString()
 
 
 @pytest.mark.parametrize(
@@ -226,7 +230,9 @@ def test_a_record_among_others_of_another_kind_is_a_bus_error() -> None:
     for kind in (Kind.MAC, 0, 99):
         batch = state_pb2.RecordBatch(kind=kind, upserts=[flood])
         with pytest.raises(BusError):
-            decode_from_bridge(bus_pb2.BridgeMessage(records=batch).SerializeToString())
+            decode_from_bridge(
+                bus_pb2.BridgeMessage(version=VERSION, records=batch).SerializeToString()
+            )
 
 
 def test_intent_does_not_cross_the_bus() -> None:
