@@ -166,11 +166,8 @@ class FrrSettings:
 
     hostname: str = ""  # must equal the system's; "" lets frr-bridge fill it in
     log_level: str = "informational"
-    log_file: str = ""  # "" is stdout
     fpm_address: str = "127.0.0.1"
     fpm_port: int = 2620
-    fpm_groups: bool = True  # nexthop groups, FRR's default
-    fpm_replace: bool = True  # one replace instead of delete and add, FRR's default
     suppress_fib_pending: bool = False  # advertise what the datapath has acknowledged only
     vrfs: tuple[VrfVni, ...] = ()
     prefix_lists: tuple[PrefixList, ...] = ()

@@ -49,25 +49,21 @@ def test_a_default_is_left_out_as_frr_leaves_it_out() -> None:
     assert "bfd" not in text
 
 
-def test_what_differs_from_a_default_is_said() -> None:
-    text = lines(replace(BARE, fpm_port=2621, fpm_groups=False, fpm_replace=False))
-    assert "fpm address 127.0.0.1 port 2621" in text
-    assert "no fpm use-next-hop-groups" in text
-    assert "no fpm use-route-replace" in text
+def test_fpm_port_other_than_the_default_is_written() -> None:
+    assert "fpm address 127.0.0.1 port 2621" in lines(replace(BARE, fpm_port=2621))
 
 
 @pytest.mark.parametrize(
-    ("level", "file", "line"),
+    ("level", "line"),
     [
-        ("informational", "", "log stdout informational"),
-        ("debugging", "", "log stdout"),
-        ("debugging", "/var/log/frr/a.log", "log file /var/log/frr/a.log"),
-        ("errors", "/var/log/frr/a.log", "log file /var/log/frr/a.log errors"),
+        ("informational", "log stdout informational"),
+        ("debugging", "log stdout"),
+        ("errors", "log stdout errors"),
     ],
 )
 @rule("Conf.log")
-def test_the_log_line_is_spelt_as_frr_spells_it(level: str, file: str, line: str) -> None:
-    assert line in lines(replace(BARE, log_level=level, log_file=file))
+def test_the_log_line_is_spelt_as_frr_spells_it(level: str, line: str) -> None:
+    assert line in lines(replace(BARE, log_level=level))
 
 
 def test_the_level_debug_makes_daemons_that_are_there_say_more() -> None:

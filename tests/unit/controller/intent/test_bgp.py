@@ -362,7 +362,7 @@ def test_what_is_shown_has_its_passwords_masked() -> None:
         (b"[]", "settings: not the fields of FrrSettings"),
         (b'{"colour": 1}', "settings: not the fields of FrrSettings"),
         (b'{"fpm_port": "2620"}', "settings.fpm_port: expected int, not str"),
-        (b'{"fpm_groups": 1}', "settings.fpm_groups: expected bool, not int"),
+        (b'{"suppress_fib_pending": 1}', "settings.suppress_fib_pending: expected bool, not int"),
         (b'{"vrfs": 1}', "settings.vrfs: expected a list"),
         (b'{"vrfs": [{"vrf": "red"}]}', r"settings.vrfs\[0\]: .*vni"),
         (b"{", "Expecting"),
