@@ -1,7 +1,7 @@
-"""Does what somebody sent make sense? Beyond shapes, which `dualpath.wire` checks. No I/O.
+"""Checks of what a peer sent: values in range. `dualpath.wire` checks the shapes. No I/O.
 
-A datapath may then take for granted that an address has 4 or 16 bytes, and that a name can be
-that of a device.
+After them a datapath may rely on an address having 4 or 16 bytes, and on a name being possible for
+a device.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MTU = range(68, 65536)  # RFC 791 section 3.2
 
 
 def check(batch: Batch) -> None:
-    """Raises ValueError with what is wrong."""
+    """Raise ValueError with what is wrong with a batch to apply."""
     if isinstance(batch, RouteBatch):
         _routes(batch)
         return
@@ -47,7 +47,7 @@ def check(batch: Batch) -> None:
 
 
 def check_learned(event: Learned) -> None:
-    """Raises ValueError with what is wrong."""
+    """Raise ValueError with what is wrong with an event of a learned stream."""
     match event:
         case LearnedMac(vni, mac):
             _vni(vni)
@@ -72,7 +72,7 @@ def check_learned(event: Learned) -> None:
 
 
 def check_found(found: Found) -> None:
-    """Raises ValueError with what is wrong with the answer to a lookup."""
+    """Raise ValueError with what is wrong with the reply to a lookup."""
     if found.prefix:
         _ip(found.prefix)
         if found.length > len(found.prefix) * 8:
@@ -101,7 +101,7 @@ def _routes(batch: RouteBatch) -> None:
 
 
 def _host_bits(batch: RouteBatch) -> U8:
-    """Return a mask per row with a one for each bit that its prefix leaves to hosts."""
+    """Return a mask per row, with a one for each host bit of its prefix."""
     bits = np.arange(batch.family.width * 8 + 1)[:, None] <= np.arange(batch.family.width * 8)
     masks: U8 = np.packbits(bits, axis=1)
     return masks[batch.lengths]
@@ -142,7 +142,7 @@ def _record(record: Record) -> None:
 
 
 def _withdrawn(record: Record) -> None:
-    """Devices go as they were found: half a VNI has no address, and half a port BROKEN_MTU."""
+    """Check a withdrawal. A dump may show a broken VNI without address, a port with BROKEN_MTU."""
     match record:
         case Vni():
             _vni(record.vni)
@@ -240,7 +240,7 @@ def _mtu(mtu: int) -> None:
 
 
 def _name(name: str) -> None:
-    """A device's, as dev_valid_name() in net/core/dev.c has it."""
+    """Check the name of a device, like dev_valid_name() in net/core/dev.c."""
     size = len(name.encode())
     bad = any(char in "/:" or char.isspace() or not char.isprintable() for char in name)
     if not 0 < size <= MOST_NAME or bad or name in (".", ".."):
@@ -248,6 +248,6 @@ def _name(name: str) -> None:
 
 
 def _netns(name: str) -> None:
-    """A name below /run/netns, or an absolute path."""
+    """Check the name of a network namespace: one in /run/netns, or an absolute path."""
     if "\0" in name or ("/" in name and not name.startswith("/")) or name in (".", ".."):
         raise ValueError(f"{name!r} cannot name a network namespace")

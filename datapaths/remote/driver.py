@@ -1,4 +1,7 @@
-"""Datapath over gRPC: whatever serves dualpath.v1.Datapath, in whatever process and language."""
+"""A datapath over gRPC: any server of dualpath.v1.Datapath, in any process and language.
+
+`bounds` limits what the server's replies may take of memory and time.
+"""
 
 from __future__ import annotations
 
@@ -36,13 +39,13 @@ from dualpath.rpc.connect import ClientTls, target_of
 
 log = logging.getLogger(__name__)
 
-CALL_S = 10.0  # a question
-APPLY_S = 120.0  # a batch that makes devices, one after another
+CALL_S = 10.0  # a call that changes nothing
+APPLY_S = 120.0  # a batch may make many devices
 DUMP_S = 300.0
-MOST_REFUSED = 64  # calls for one batch that make no sense to the other side
+MOST_REFUSED = 64  # calls for one batch that the server refuses as invalid
 AGAIN_S, AGAIN_MOST_S = 0.5, 8.0  # after a stream that broke: the controller then compares all
 STEADY_S = 10.0  # a stream that lived so long is opened again after AGAIN_S
-OVERTAKEN_S = 10.0  # after one that ended, as it does when somebody else listens
+OVERTAKEN_S = 10.0  # after a stream that the server ended: another client listens
 
 OPTIONS = (
     ("grpc.max_receive_message_length", MESSAGE_BYTES),
@@ -65,14 +68,14 @@ T = TypeVar("T")
 
 
 class _NotUnderstood(Unsupported):
-    """A request makes no sense to the other side, which did nothing."""
+    """The server refuses a request as invalid, and did nothing."""
 
 
 class RemoteDatapath:
     """Datapath at unix:/PATH or ADDRESS:PORT; the latter only on this host or with `tls`.
 
-    What breaks is Unavailable, and mended by the next call. Raises ConnectError when the address
-    makes no sense. Has to be made within an event loop.
+    A call on a broken connection raises Unavailable; the next call connects again. Raises
+    ConnectError for an invalid address. Create it within an event loop.
     """
 
     def __init__(self, address: str, tls: ClientTls | None = None, name: str = "remote") -> None:
@@ -87,8 +90,8 @@ class RemoteDatapath:
         self._closed = asyncio.Event()
 
     async def capabilities(self) -> Capabilities:
-        said = await self._call(self._stub.Capabilities, pb.CapabilitiesRequest())
-        found = self._read(wire.capabilities_from_pb, said)
+        reply = await self._call(self._stub.Capabilities, pb.CapabilitiesRequest())
+        found = self._read(wire.capabilities_from_pb, reply)
         self.name = found.name
         return found
 
@@ -100,16 +103,16 @@ class RemoteDatapath:
         return failures
 
     async def _apply(self, batch: Batch) -> list[RowFailure]:
-        """Apply what one message carries; rows that make no sense over there fail, and no others.
+        """Apply what one message carries. Only the rows that the server calls invalid fail.
 
-        They are found by halving, unless there are many: then some fail with their neighbours.
+        Halving finds these rows. After MOST_REFUSED calls, valid rows fail together with them.
         """
         failures: list[RowFailure] = []
         todo, refused = [(0, batch)], 0
         while todo:
             first, part = todo.pop()
             try:
-                said = await self._call(self._stub.Apply, wire.request_to_pb(part), APPLY_S)
+                reply = await self._call(self._stub.Apply, wire.request_to_pb(part), APPLY_S)
             except _NotUnderstood as error:
                 refused += 1
                 if len(part) > 1 and refused < MOST_REFUSED:
@@ -119,7 +122,7 @@ class RemoteDatapath:
                     rows = range(first, first + len(part))
                     failures += [RowFailure(row, "EINVAL", str(error)) for row in rows]
                 continue
-            for row in self._read(lambda a, part=part: wire.failures_from_pb(a, len(part)), said):  # type: ignore[misc]
+            for row in self._read(lambda a, part=part: wire.failures_from_pb(a, len(part)), reply):  # type: ignore[misc]
                 failures.append(replace(row, index=row.index + first))
         return failures
 
@@ -135,21 +138,22 @@ class RemoteDatapath:
             call.cancel()
 
     async def ports(self) -> Sequence[PortState]:
-        said = await self._call(self._stub.Ports, pb.PortsRequest())
-        return self._read(wire.ports_from_pb, said)
+        reply = await self._call(self._stub.Ports, pb.PortsRequest())
+        return self._read(wire.ports_from_pb, reply)
 
     async def facts(self) -> Facts:
-        said = await self._call(self._stub.Facts, pb.FactsRequest())
-        return self._read(wire.facts_from_pb, said)
+        reply = await self._call(self._stub.Facts, pb.FactsRequest())
+        return self._read(wire.facts_from_pb, reply)
 
     async def look_up(self, vrf: str, address: bytes) -> Found | None:
-        said = await self._call(self._stub.LookUp, pb.LookUpRequest(vrf=vrf, address=address))
-        return self._read(wire.found_from_pb, said)
+        reply = await self._call(self._stub.LookUp, pb.LookUpRequest(vrf=vrf, address=address))
+        return self._read(wire.found_from_pb, reply)
 
     async def learned(self) -> AsyncIterator[Learned]:
-        """Yield what is learnt. After a lost connection everything is to be looked at again.
+        """Yield what the datapath learns; open the stream again when it breaks.
 
-        Then what is told anew is compared with what was: what is missing has gone.
+        A new stream begins with a Lost for each kind, as changes may have been missed. Once it has
+        caught up, MACs and neighbors that it did not repeat are reported gone (`picture`).
         """
         picture, backoff = Picture(), Backoff(AGAIN_S, AGAIN_MOST_S, steady_s=STEADY_S)
         while not self._closed.is_set():
@@ -157,11 +161,11 @@ class RemoteDatapath:
             try:
                 async for event in self._listen(picture):
                     yield event
-                why = "somebody else listens now"
+                why = "another client listens now"
             except Unavailable as error:
                 pause_s, why = backoff.after(time.monotonic() - began), str(error)
             if picture.interrupted() and not self._closed.is_set():
-                log.warning("%s: lost sight of what is learnt: %s", self.name, why)
+                log.warning("%s: lost sight of what is learned: %s", self.name, why)
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
                     await self._closed.wait()
@@ -174,9 +178,9 @@ class RemoteDatapath:
         self._check_open()
         call = self._stub.Learned(pb.LearnedRequest(), wait_for_ready=True)
         try:
-            while (said := await self._ask(call.read)) is not grpc.aio.EOF:
-                for told in self._read(lambda said: list(wire.learned_from_pb(said)), said):
-                    for event in self._read(lambda one: list(picture.take(one)), told):
+            while (message := await self._ask(call.read)) is not grpc.aio.EOF:
+                for learned in self._read(lambda reply: list(wire.learned_from_pb(reply)), message):
+                    for event in self._read(lambda event: list(picture.apply(event)), learned):
                         yield event
         finally:
             call.cancel()
@@ -192,7 +196,7 @@ class RemoteDatapath:
             raise self._error(error) from None
         except asyncio.CancelledError:
             task = asyncio.current_task()
-            if task and task.cancelling():  # it is we who are cancelled, not the call
+            if task and task.cancelling():  # this task is cancelled, not the call
                 raise
             raise Unavailable(f"the connection to {self._address} is closed") from None
 
@@ -204,7 +208,7 @@ class RemoteDatapath:
         code, details = error.code(), error.details() or "no reason given"
         if code is grpc.StatusCode.UNIMPLEMENTED:
             return Unsupported(f"{self._address} does not serve dualpath.v1.Datapath: {details}")
-        if code is grpc.StatusCode.INVALID_ARGUMENT:  # of one release and another
+        if code is grpc.StatusCode.INVALID_ARGUMENT:  # the two ends are of different releases
             return _NotUnderstood(details)
         if code in NEVER:
             return Unsupported(details)
@@ -216,8 +220,8 @@ class RemoteDatapath:
             return Unavailable(f"{self._address} did not answer in time")
         return Unavailable(details)
 
-    def _read(self, convert: Callable[[Any], T], said: object) -> T:
+    def _read(self, convert: Callable[[Any], T], reply: object) -> T:
         try:
-            return convert(said)
+            return convert(reply)
         except ValueError as error:
-            raise Unavailable(f"{self._address} answers with nonsense: {error}") from None
+            raise Unavailable(f"{self._address}: invalid reply: {error}") from None

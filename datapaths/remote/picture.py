@@ -1,4 +1,13 @@
-"""What a datapath has told of its surroundings, over streams that break. No I/O."""
+"""What a datapath reported as learned, over streams that break. No I/O.
+
+A stream that breaks leaves two gaps: changes that nobody saw, and MACs and neighbors that went
+meanwhile. The picture fills both, so that its reader sees one stream:
+
+    stream 1   MAC a, MAC b, CaughtUp                      -> MAC a, MAC b, CaughtUp
+    (breaks)
+    stream 2   MAC a                                       -> Lost(VRF), Lost(VNI), ... of all kinds
+               CaughtUp                                    -> MAC b is gone
+"""
 
 from __future__ import annotations
 
@@ -13,12 +22,12 @@ LOSABLE = tuple(kind for kind in Kind if kind is not Kind.LSP)
 
 
 class Picture:
-    """Makes one stream of several: what the next one does not repeat has gone."""
+    """Joins several streams into one; what a later stream does not repeat is gone."""
 
     def __init__(self) -> None:
         self._known: dict[Hashable, LearnedMac | LearnedNeighbor] = {}
         self._unrepeated: set[Hashable] = set()
-        self._begun = False  # a stream did, once
+        self._begun = False  # a first stream has begun
         self._running = False
         self._caught_up = False
 
@@ -26,12 +35,12 @@ class Picture:
         return len(self._known)
 
     def interrupted(self) -> bool:
-        """Note that the stream ended; tell whether one was running."""
+        """Note that the stream ended; return whether one was running."""
         was, self._running = self._running, False
         return was
 
-    def take(self, event: Learned) -> Iterator[Learned]:
-        """Yield what an event comes to; the first of another stream comes to looking at all."""
+    def apply(self, event: Learned) -> Iterator[Learned]:
+        """Yield what an event of the current stream means for the reader."""
         if not self._running:
             yield from self._begin()
         match event:
@@ -45,7 +54,7 @@ class Picture:
                 yield event
 
     def _begin(self) -> Iterator[Learned]:
-        """What happened since the stream before nobody saw."""
+        """Begin a stream. If it is not the first, any kind may have changed unseen."""
         self._running = True
         self._unrepeated = set(self._known)
         if self._begun:

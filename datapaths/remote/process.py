@@ -1,4 +1,4 @@
-"""A process that serves one datapath: its options, its life, and how it ends."""
+"""What every process that serves a datapath has: options, start, and end."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Make = Callable[[], Datapath]
 
 
 def parser_for(prog: str, description: str, examples: str, listen: str) -> argparse.ArgumentParser:
-    """Return a parser with the options that every such process has."""
+    """Return a parser with the options that all these processes share."""
     parser = Parser(
         prog=prog,
         description=description,
@@ -53,14 +53,14 @@ def parser_for(prog: str, description: str, examples: str, listen: str) -> argpa
     return parser
 
 
-def tls_of(parser: argparse.ArgumentParser, told: argparse.Namespace) -> Tls | None:
-    """Return the files of mutual TLS, all or none, if --listen may be. Exits with 2 otherwise."""
-    files = (told.tls_cert, told.tls_key, told.tls_ca)
+def tls_of(parser: argparse.ArgumentParser, given: argparse.Namespace) -> Tls | None:
+    """Return the files of mutual TLS, all or none. Exit with 2 if they do not fit --listen."""
+    files = (given.tls_cert, given.tls_key, given.tls_ca)
     if any(files) and not all(files):
         parser.error("--tls-cert, --tls-key and --tls-ca go together")
     tls = Tls(*files) if all(files) else None
     try:
-        check(told.listen, tls)
+        check(given.listen, tls)
     except ListenError as error:
         parser.error(f"argument --listen: {error}")
     return tls
@@ -68,7 +68,7 @@ def tls_of(parser: argparse.ArgumentParser, told: argparse.Namespace) -> Tls | N
 
 def run(
     prog: str,
-    told: argparse.Namespace,
+    given: argparse.Namespace,
     tls: Tls | None,
     make: Make,
     notes: Sequence[Note] = (),
@@ -80,11 +80,11 @@ def run(
     What can never be has exit code EX_CONFIG: starting it again is of no use. A task that
     fails ends the process, too.
     """
-    logs.start(told.log_level, told.log_format)
+    logs.start(given.log_level, given.log_format)
     raise_descriptors()
     notifier = Notifier()
     try:
-        asyncio.run(live(_run(told, tls, make, notes, notifier), notifier))
+        asyncio.run(live(_run(given, tls, make, notes, notifier), notifier))
     except Broken:
         sys.exit(1)
     except (DatapathError, ListenError, OSError) as error:
@@ -94,21 +94,21 @@ def run(
 
 
 async def _run(
-    told: argparse.Namespace,
+    given: argparse.Namespace,
     tls: Tls | None,
     make: Make,
     notes: Sequence[Note],
     notifier: Notifier,
 ) -> None:
     loop, stopped = asyncio.get_running_loop(), asyncio.Event()
-    if told.until_eof:
+    if given.until_eof:
         loop.add_reader(sys.stdin.fileno(), _read, sys.stdin.fileno(), stopped)
     datapath = make()
     try:
-        # Who cannot work at all ends now; once it has run, a loss is for the driver to mend.
+        # A datapath that cannot work ends the process now; later the driver recovers from losses.
         capabilities = await datapath.capabilities()
-        server = await serve(datapath, listen=told.listen, tls=tls)
-        log.info("serving %s %s at %s", capabilities.name, capabilities.version, told.listen)
+        server = await serve(datapath, listen=given.listen, tls=tls)
+        log.info("serving %s %s at %s", capabilities.name, capabilities.version, given.listen)
         notifier.ready()
         keeper = asyncio.create_task(_keep(server, notes))
         keeper.add_done_callback(end_with)
@@ -122,7 +122,7 @@ async def _run(
 
 
 async def _keep(server: RpcServer, notes: Sequence[Note]) -> NoReturn:
-    """Make the socket again, and what is written down, when somebody removes it."""
+    """Create the socket and the records again when somebody removes them."""
     while True:
         await asyncio.sleep(_KEEP_S)
         try:

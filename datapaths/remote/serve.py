@@ -36,21 +36,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         metavar="NAME|PATH",
         help="kernel: what forwards; it must exist",
     )
-    told = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
-    if told.datapath == "kernel" and not told.netns:
+    given = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
+    if given.datapath == "kernel" and not given.netns:
         parser.error("--datapath kernel needs --netns: the machine's own would carry your routes")
 
     def make() -> Datapath:
-        if told.datapath == "memory":
+        if given.datapath == "memory":
             return MemoryDatapath(devices=())
-        if not netns.exists(told.netns):
+        if not netns.exists(given.netns):
             raise Unsupported(
-                f"there is no network namespace {told.netns}: make it first, with"
-                f" `ip netns add {told.netns}`"
+                f"there is no network namespace {given.netns}: make it first, with"
+                f" `ip netns add {given.netns}`"
             )
-        return KernelDatapath(told.netns)
+        return KernelDatapath(given.netns)
 
-    run(PROG, told, tls_of(parser, told), make)
+    run(PROG, given, tls_of(parser, given), make)
 
 
 if __name__ == "__main__":

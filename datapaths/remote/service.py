@@ -1,4 +1,4 @@
-"""The gRPC methods of dualpath.v1.Datapath over any datapath: each a few lines."""
+"""The gRPC methods of dualpath.v1.Datapath, over any datapath."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from dualpath.pb import datapath_pb2_grpc as pb_grpc
 
 EVENTS_IN_MESSAGE = 512
 MESSAGE_WEIGHT = 1024 * 1024  # bytes; the largest part of a loss has 1.5 MiB
-EVENTS_WAITING = 4096  # then whatever learns has to wait, and keeps the last word on each key
+EVENTS_WAITING = 4096  # beyond that the inbox waits, with the last event per key
 
 Context: TypeAlias = grpc.aio.ServicerContext
 T = TypeVar("T")
@@ -35,7 +35,7 @@ class DatapathService(pb_grpc.DatapathServicer):
 
     def __init__(self, datapath: Datapath) -> None:
         self._datapath = datapath
-        self._applying = asyncio.Lock()  # two controllers at once are a mistake, but no disaster
+        self._applying = asyncio.Lock()  # two controllers at once must do no harm
 
     async def Capabilities(
         self, request: pb.CapabilitiesRequest, context: Context
@@ -75,11 +75,11 @@ class DatapathService(pb_grpc.DatapathServicer):
     async def LookUp(self, request: pb.LookUpRequest, context: Context) -> pb.LookUpResponse:
         asked: object = self._datapath
         if not isinstance(asked, LooksUp):
-            await context.abort(grpc.StatusCode.UNIMPLEMENTED, "this datapath cannot be asked")
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, "this datapath has no lookup")
             raise AssertionError("abort returned")
         look_up = asked.look_up
         try:
-            vrf, address = wire.question_from_pb(request)
+            vrf, address = wire.lookup_from_pb(request)
         except ValueError as error:
             await _refuse(context, error)
         return wire.found_to_pb(await _answer(context, lambda: look_up(vrf, address)))
@@ -87,7 +87,7 @@ class DatapathService(pb_grpc.DatapathServicer):
     async def Learned(
         self, request: pb.LearnedRequest, context: Context
     ) -> AsyncIterator[pb.LearnedResponse]:
-        await context.send_initial_metadata(())  # tells the client that it is heard
+        await context.send_initial_metadata(())  # tells the client that its stream is open
         try:
             async with aclosing(_gathered(self._datapath.learned())) as batches:
                 async for events in batches:
@@ -117,7 +117,7 @@ def messages(events: Iterable[Learned]) -> Iterator[pb.LearnedResponse]:
 
 
 async def _gathered(events: AsyncIterator[Learned]) -> AsyncGenerator[list[Learned]]:
-    """Yield events together that are there together: a burst is a few messages."""
+    """Yield events in lists, so that a burst of them becomes a few messages."""
     waiting: asyncio.Queue[Learned | None] = asyncio.Queue()
     taken = asyncio.Event()
 
@@ -140,8 +140,8 @@ async def _gathered(events: AsyncIterator[Learned]) -> AsyncGenerator[list[Learn
                 some.append(waiting.get_nowait())
             taken.set()
             ended = some[-1] is None
-            if told := [event for event in some if event is not None]:
-                yield told
+            if found := [event for event in some if event is not None]:
+                yield found
         await gathering  # raises what ended it
     finally:
         gathering.cancel()

@@ -1,4 +1,4 @@
-"""Cuts batches to what one gRPC message may carry. No I/O."""
+"""Cuts batches into parts that fit one gRPC message of 4 MiB. No I/O."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MEMBERS = 65536  # of groups in one message: 0.7 MiB
 def slices(batch: Batch) -> Iterator[tuple[int, Batch]]:
     """Yield parts in order, each with the index of its first row; an empty batch is one part.
 
-    A part of a record batch has upserts or withdrawals, so that rows keep their order.
+    A part of a record batch has upserts or withdrawals, never both, so rows keep their order.
     """
     if isinstance(batch, RouteBatch):
         for first in range(0, len(batch) or 1, ROUTES):

@@ -1,6 +1,6 @@
 """The datapath contract to and from proto/dualpath/v1/datapath.proto. No I/O.
 
-What comes from the other end is never trusted: ValueError says what is wrong with it.
+Decoding trusts nothing: it raises ValueError with what is wrong.
 """
 
 from __future__ import annotations
@@ -69,20 +69,20 @@ def dumped_from_pb(message: pb.DumpResponse, kind: Kind, meter: DumpMeter) -> Ba
     return batch
 
 
-def batch_from_pb(said: pb.ApplyRequest | pb.DumpResponse) -> Batch:
-    """Return the batch; what is dumped may be as odd as what somebody made of our devices."""
-    match said.WhichOneof("batch"):
+def batch_from_pb(message: pb.ApplyRequest | pb.DumpResponse) -> Batch:
+    """Return the batch, unchecked: a dump may show a device that somebody else has changed."""
+    match message.WhichOneof("batch"):
         case "routes":
-            return routes_from_pb(said.routes)
+            return routes_from_pb(message.routes)
         case "records":
-            return records_from_pb(said.records)
+            return records_from_pb(message.records)
         case _:
-            raise ValueError("there is no batch in it")
+            raise ValueError("a message without a batch")
 
 
-def request_from_pb(said: pb.ApplyRequest) -> Batch:
-    """Return a batch that makes sense."""
-    batch = batch_from_pb(said)
+def request_from_pb(message: pb.ApplyRequest) -> Batch:
+    """Return the batch of a request, checked."""
+    batch = batch_from_pb(message)
     check(batch)
     return batch
 
@@ -91,27 +91,27 @@ def kind_from_pb(number: int) -> Kind:
     try:
         return Kind(number)
     except ValueError:
-        raise ValueError(f"there is no kind {number}") from None
+        raise ValueError(f"unknown kind {number}") from None
 
 
 def failures_to_pb(failures: Iterable[RowFailure]) -> pb.ApplyResponse:
-    """Group rows by what became of them: a full table refuses many for one reason."""
+    """Group rows by error and reason: a full table refuses many rows for one reason."""
     groups: dict[tuple[str, str], list[int]] = {}
     for row in failures:
         groups.setdefault((row.error, row.reason), []).append(row.index)
-    answer = pb.ApplyResponse()
+    reply = pb.ApplyResponse()
     for (error, reason), rows in groups.items():
-        answer.failures.add(error=error, reason=reason, rows=rows)
-    return answer
+        reply.failures.add(error=error, reason=reason, rows=rows)
+    return reply
 
 
-def failures_from_pb(said: pb.ApplyResponse, rows: int) -> list[RowFailure]:
-    """Return the failures of a batch of so many rows, in its order."""
-    count = sum(len(group.rows) for group in said.failures)
+def failures_from_pb(message: pb.ApplyResponse, rows: int) -> list[RowFailure]:
+    """Return the failures of a batch of `rows` rows, in its order."""
+    count = sum(len(group.rows) for group in message.failures)
     if count > rows:
         raise OutOfBounds(f"{count} failures of {rows} rows: more failures than rows")
     found: dict[int, RowFailure] = {}
-    for group in said.failures:
+    for group in message.failures:
         error, reason = cut(group.error or "EIO"), cut(group.reason)
         for index in group.rows:
             if index >= rows:
@@ -133,16 +133,16 @@ def capabilities_to_pb(value: Capabilities) -> pb.CapabilitiesResponse:
     )
 
 
-def capabilities_from_pb(said: pb.CapabilitiesResponse) -> Capabilities:
-    """Read what a datapath says of itself; kinds and features of a later release are left out."""
+def capabilities_from_pb(message: pb.CapabilitiesResponse) -> Capabilities:
+    """Read capabilities, without kinds and features of a later release."""
     known, features = set(Kind), set(Feature)
     return Capabilities(
-        name=cut(said.name or "unnamed"),
-        version=cut(said.version),
-        kinds=frozenset(Kind(number) for number in said.kinds if number in known),
-        lacks=frozenset(Feature(word) for word in said.lacks if word in features),
-        batch_rows=min(said.batch_rows or DEFAULT_BATCH_ROWS, MOST_BATCH_ROWS),
-        looks_up=said.looks_up,
+        name=cut(message.name or "unnamed"),
+        version=cut(message.version),
+        kinds=frozenset(Kind(number) for number in message.kinds if number in known),
+        lacks=frozenset(Feature(word) for word in message.lacks if word in features),
+        batch_rows=min(message.batch_rows or DEFAULT_BATCH_ROWS, MOST_BATCH_ROWS),
+        looks_up=message.looks_up,
     )
 
 
@@ -168,9 +168,9 @@ def ports_to_pb(ports: Iterable[PortState]) -> pb.PortsResponse:
     )
 
 
-def ports_from_pb(said: pb.PortsResponse) -> list[PortState]:
-    check_count(len(said.ports), "ports")
-    check_count(sum(len(port.addresses) for port in said.ports), "addresses of ports")
+def ports_from_pb(message: pb.PortsResponse) -> list[PortState]:
+    check_count(len(message.ports), "ports")
+    check_count(sum(len(port.addresses) for port in message.ports), "addresses of ports")
     return [
         PortState(
             name=cut(port.name),
@@ -186,7 +186,7 @@ def ports_from_pb(said: pb.PortsResponse) -> list[PortState]:
             tx_errors=port.tx_errors,
             driver=cut(port.driver),
         )
-        for port in said.ports
+        for port in message.ports
     ]
 
 
@@ -212,19 +212,21 @@ def facts_to_pb(facts: Facts) -> pb.FactsResponse:
     )
 
 
-def facts_from_pb(said: pb.FactsResponse) -> Facts:
-    check_count(len(said.values) + len(said.fibs) + len(said.nodes), "facts")
+def facts_from_pb(message: pb.FactsResponse) -> Facts:
+    check_count(len(message.values) + len(message.fibs) + len(message.nodes), "facts")
     return Facts(
-        tuple((cut(fact.name), cut(fact.value)) for fact in said.values),
-        tuple(FibUse(cut(f.vrf), Family(f.family), f.used, f.limit, f.blocks) for f in said.fibs),
-        tuple(NodeStats(cut(n.name), n.packets, n.batches, n.cycles) for n in said.nodes),
+        tuple((cut(fact.name), cut(fact.value)) for fact in message.values),
+        tuple(
+            FibUse(cut(f.vrf), Family(f.family), f.used, f.limit, f.blocks) for f in message.fibs
+        ),
+        tuple(NodeStats(cut(n.name), n.packets, n.batches, n.cycles) for n in message.nodes),
     )
 
 
-def question_from_pb(said: pb.LookUpRequest) -> tuple[str, bytes]:
-    if len(said.address) not in (4, 16):
-        raise ValueError(f"an address of {len(said.address)} bytes")
-    return said.vrf, said.address
+def lookup_from_pb(message: pb.LookUpRequest) -> tuple[str, bytes]:
+    if len(message.address) not in (4, 16):
+        raise ValueError(f"an address of {len(message.address)} bytes")
+    return message.vrf, message.address
 
 
 def found_to_pb(found: Found | None) -> pb.LookUpResponse:
@@ -244,10 +246,10 @@ def found_to_pb(found: Found | None) -> pb.LookUpResponse:
     return pb.LookUpResponse(route=route)
 
 
-def found_from_pb(said: pb.LookUpResponse) -> Found | None:
-    if not said.HasField("route"):
+def found_from_pb(message: pb.LookUpResponse) -> Found | None:
+    if not message.HasField("route"):
         return None
-    route = said.route
+    route = message.route
     found = Found(
         route.prefix,
         route.length,
@@ -266,9 +268,9 @@ def learned_to_pb(events: Sequence[Learned]) -> pb.LearnedResponse:
     return pb.LearnedResponse(events=map(event_to_pb, events))
 
 
-def learned_from_pb(said: pb.LearnedResponse) -> Iterator[Learned]:
-    """Yield the events; of a sort that a later release added there is nothing to tell."""
-    for event in said.events:
+def learned_from_pb(message: pb.LearnedResponse) -> Iterator[Learned]:
+    """Yield the events, without those of a type that a later release added."""
+    for event in message.events:
         if event.WhichOneof("event"):
             yield _event_from_pb(event)
 
@@ -293,24 +295,24 @@ def event_to_pb(event: Learned) -> pb.LearnedEvent:
             assert_never(event)
 
 
-def _event_from_pb(said: pb.LearnedEvent) -> Learned:
-    match said.WhichOneof("event"):
+def _event_from_pb(message: pb.LearnedEvent) -> Learned:
+    match message.WhichOneof("event"):
         case "mac":
-            event: Learned = LearnedMac(said.mac.vni, said.mac.mac, said.mac.gone)
+            event: Learned = LearnedMac(message.mac.vni, message.mac.mac, message.mac.gone)
         case "neighbor":
-            told = said.neighbor
-            event = LearnedNeighbor(told.vni, told.address, told.mac, told.gone)
+            host = message.neighbor
+            event = LearnedNeighbor(host.vni, host.address, host.mac, host.gone)
         case "port":
-            event = PortChanged(said.port.name, said.port.up)
+            event = PortChanged(message.port.name, message.port.up)
         case "lost":
-            event = _lost_from_pb(said.lost)
+            event = _lost_from_pb(message.lost)
         case _:
             event = CaughtUp()
     check_learned(event)
     return event
 
 
-def _lost_from_pb(said: pb.Lost) -> Lost:
-    routes = routes_from_pb(said.routes) if said.HasField("routes") else None
-    records = tuple(record_from_pb(record) for record in said.records)
-    return Lost(kind_from_pb(said.kind), records, routes)
+def _lost_from_pb(message: pb.Lost) -> Lost:
+    routes = routes_from_pb(message.routes) if message.HasField("routes") else None
+    records = tuple(record_from_pb(record) for record in message.records)
+    return Lost(kind_from_pb(message.kind), records, routes)

@@ -1,1 +1,1 @@
-"""What one grout holds, as far as it told us. Pure: no sockets."""
+"""What one grout holds: kept by dumps, events and our own writes. Pure: no sockets."""

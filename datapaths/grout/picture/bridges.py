@@ -1,4 +1,8 @@
-"""Forwarding entries and flood lists that grout holds, and what of them is remote. Pure."""
+"""grout's forwarding entries and flood lists, and which of them FRR wants. Pure.
+
+A remote MAC that appears on a local port is *moved*: its entry is out of grout, so that grout can
+learn the host, and it still counts as programmed until FRR withdraws it.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +28,7 @@ class BridgeTable:
         self.floods: set[Flood] = set()
 
     def load(self, entries: list[FdbEntry], floods: list[FloodEntry]) -> None:
-        """Take dumps of both."""
+        """Replace the table by dumps of both."""
         self._entries = {(entry.bridge, entry.mac): entry for entry in entries}
         self._moved = {k: v for k, v in self._moved.items() if not self.is_remote_entry(*k)}
         self.floods = {Flood(entry.vni, entry.vtep) for entry in floods}
@@ -45,7 +49,7 @@ class BridgeTable:
         return self._entries.get((bridge, mac))
 
     def put(self, entry: FdbEntry) -> FdbEntry | None:
-        """Take an entry as grout tells it; return what it was."""
+        """Note an entry from an event; return the entry before."""
         key = entry.bridge, entry.mac
         old = self._entries.get(key)
         self._entries[key] = entry
@@ -55,14 +59,14 @@ class BridgeTable:
         return self._entries.pop((bridge, mac), None)
 
     def wrote(self, entry: FdbEntry) -> None:
-        """We made an entry."""
+        """Note an entry that we wrote."""
         key = entry.bridge, entry.mac
         self._entries[key] = entry
         self._moved.pop(key, None)
         self._seen.pop(key, None)
 
     def dropped(self, bridge: int, mac: bytes) -> None:
-        """A remote MAC is wanted no more."""
+        """Note that a remote MAC was withdrawn."""
         key = bridge, mac
         if self.is_remote_entry(bridge, mac):
             self._entries.pop(key, None)
@@ -74,7 +78,7 @@ class BridgeTable:
         return entry is not None and bool(entry.flags & n.GR_FDB_F_EXTERN)
 
     def is_remote(self, bridge: int, mac: bytes) -> bool:
-        """Tell whether we were asked for a MAC, also when it has just turned up here."""
+        """Tell whether FRR wants a MAC behind a VTEP, also when it has moved here."""
         return self.is_remote_entry(bridge, mac) or (bridge, mac) in self._moved
 
     def is_local(self, bridge: int, mac: bytes) -> bool:
@@ -82,9 +86,9 @@ class BridgeTable:
         return entry is not None and bool(entry.flags & n.GR_FDB_F_LEARN) and not entry.vtep
 
     def turned_up(self, entries: list[FdbEntry]) -> list[FdbEntry]:
-        """Return the remote MACs that a local port has seen since the last look.
+        """Return the remote MACs from which a local port received a packet since the last look.
 
-        grout moves no EXTERN entry by itself, and counts only local packets as seeing it.
+        grout never moves an EXTERN entry, and updates its `last_seen` for local packets only.
         """
         found: list[FdbEntry] = []
         for entry in entries:
@@ -98,9 +102,9 @@ class BridgeTable:
         return found
 
     def move(self, entry: FdbEntry) -> None:
-        """A remote MAC was taken out for having turned up here; FRR does not know yet.
+        """Note that a remote MAC was removed because it appeared here.
 
-        Until it does, what was programmed stands.
+        It counts as programmed until FRR withdraws it.
         """
         key = entry.bridge, entry.mac
         if (held := self._entries.pop(key, None)) is not None:

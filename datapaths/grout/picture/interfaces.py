@@ -1,4 +1,4 @@
-"""The interfaces of one grout, as names and VNIs are resolved against them. Pure."""
+"""grout's interfaces, by id, name and VNI. Pure."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class IfaceTable:
         return self._ifaces.get(vxlan.domain)
 
     def vni_of(self, id_: int) -> int:
-        """Return the VNI of a bridge or of a VXLAN interface, 0 when it has none."""
+        """Return the VNI of a bridge or a VXLAN interface, 0 without one."""
         iface = self._ifaces.get(id_)
         if iface and isinstance(iface.info, VxlanInfo):
             return iface.info.vni
@@ -76,14 +76,14 @@ class IfaceTable:
         }
 
     def vrf_id(self, vrf: str) -> int:
-        """Return the id of a VRF, 0 when there is none of that name."""
+        """Return the id of a VRF, 0 when grout has none of that name."""
         if vrf in ("", DEFAULT_VRF):
             return n.GR_VRF_DEFAULT_ID
         iface = self.named(vrf)
         return iface.id if iface and iface.type == n.GR_IFACE_TYPE_VRF else 0
 
     def vrf_name(self, id_: int) -> str:
-        """Return the name of a VRF as the model has it, "" for what is no VRF."""
+        """Return the name of a VRF as in the model, "" when the id is no VRF's."""
         if id_ == n.GR_VRF_DEFAULT_ID:
             return DEFAULT_VRF
         iface = self._ifaces.get(id_)

@@ -1,7 +1,7 @@
-"""Which MACs and neighbours are local: derived from what grout learns. Pure.
+"""Which MACs and neighbors are local hosts', derived from what grout learns. Pure.
 
-grout learns the addresses of remote hosts as well, from their answers. A neighbour counts as local
-while its MAC is, and if its address can be a host's there; others are counted and left out.
+grout learns the addresses of remote hosts too, from their answers. A neighbor is local while its
+MAC is, and only if its address is in a subnet of its bridge. Others are counted, not reported.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dualpath.model.records import Record
 
 
 class Learning:
-    """Tells what became local and what ceased to be."""
+    """Reports MACs and neighbors that became local, or are no longer."""
 
     def __init__(
         self,
@@ -32,12 +32,12 @@ class Learning:
         self._table = table
         self.admission = Admission(subnets)
         self._emit = emit
-        self._hosts: dict[tuple[int, bytes], bytes] = {}  # bridge and address: MAC, as learnt
-        self._macs: set[tuple[int, int, bytes]] = set()  # VNI, bridge, MAC, as told
-        self._neighbors: dict[tuple[int, bytes], bytes] = {}  # VNI and address: MAC, as told
+        self._hosts: dict[tuple[int, bytes], bytes] = {}  # MAC by bridge and address
+        self._macs: set[tuple[int, int, bytes]] = set()  # VNI, bridge, MAC, as reported
+        self._neighbors: dict[tuple[int, bytes], bytes] = {}  # MAC by VNI and address, as reported
 
     def clear(self) -> None:
-        """Forget what was learnt: all of it is told anew. What was told stays until `rescan`."""
+        """Forget what grout learned, before a dump. What was reported stays until `rescan`."""
         self._hosts.clear()
 
     def replay(self) -> None:
@@ -47,7 +47,7 @@ class Learning:
             self._emit(LearnedNeighbor(vni, address, mac))
 
     def note(self, iface: int, info: L3, gone: bool = False) -> None:
-        """Take a nexthop that grout learnt, for `rescan` to look at."""
+        """Note a nexthop that grout learned, for the next `rescan`."""
         remote = info.flags & n.GR_NH_F_REMOTE
         key = iface, info.address
         if gone or remote or info.mac == ZERO_MAC or info.state == n.GR_NH_S_FAILED:
@@ -56,7 +56,7 @@ class Learning:
             self._hosts[key] = info.mac
 
     def hosts(self) -> Iterator[tuple[int, bytes, bytes]]:
-        """Yield interface, address and MAC of all neighbours that FRR did not call remote."""
+        """Yield interface, address and MAC of every neighbor that is not remote to FRR."""
         for (iface, address), mac in list(self._hosts.items()):
             yield iface, address, mac
 
@@ -66,7 +66,7 @@ class Learning:
             self._look_at_neighbor(vni, iface, info.address)
 
     def mac_changed(self, bridge: int, mac: bytes) -> None:
-        """Look again at one MAC of a bridge, and at the neighbours that have it."""
+        """Look again at one MAC of a bridge, and at the neighbors with it."""
         if not (vni := self._vni_of(bridge)):
             return
         self._look_at_mac(vni, bridge, mac)
@@ -75,18 +75,18 @@ class Learning:
                 self._look_at_neighbor(vni, bridge, address)
 
     def is_local(self, bridge: int, address: bytes) -> bool:
-        """Tell whether an address is told as that of a local host."""
+        """Tell whether an address is reported as a local host's."""
         return (self._vni_of(bridge), address) in self._neighbors
 
     def subnets_changed(self, bridge: int) -> None:
-        """Look at the neighbours of a bridge again: it got or lost an address."""
+        """Look again at the neighbors of a bridge that gained or lost an address."""
         if vni := self._vni_of(bridge):
             for owner, address in list(self._hosts):
                 if owner == bridge:
                     self._look_at_neighbor(vni, bridge, address)
 
     def written(self, record: Record) -> None:
-        """We made a MAC or a neighbour remote, of which grout tells us nothing."""
+        """Note that we wrote a remote MAC or neighbor; grout sends us no event about it."""
         owner = self._ifaces.bridge(record.vni) if isinstance(record, Mac | Neighbor) else None
         if not owner:
             return
@@ -96,7 +96,7 @@ class Learning:
             self._look_at_neighbor(record.vni, owner.id, record.address)
 
     def rescan(self) -> None:
-        """Look at everything again: a bridge got or lost its VNI, or all was read anew."""
+        """Look at everything again, after a dump or when a bridge gained or lost its VNI."""
         bridges = self._ifaces.l2_bridges()
         for vni, bridge, mac in list(self._macs):
             if bridges.get(bridge) == vni:

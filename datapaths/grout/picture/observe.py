@@ -1,7 +1,17 @@
-"""What grout tells, turned into our picture of it and into events. Pure: no sockets.
+"""grout's events: they keep the picture, and become what the driver reports. Pure: no sockets.
 
-grout tells what others and traffic do; what this process does it keeps to itself. One picture of
-interfaces, nexthops and layer 2 is kept by dumps, events and our own writes; routes are not kept.
+grout sends events about what traffic and other programs change, and none about what this process
+changes (suppress_self_events). So three things keep the picture of interfaces, nexthops and layer
+2: dumps at the start and after every change of devices, events, and our own writes. Routes are not
+kept, as a million of them would be a second copy of grout's table, but for those of others
+(`routes`).
+
+    event FDB_DEL 02:..:aa, entry EXTERN   the picture had it: report Lost(MAC, that record)
+    event NEXTHOP_NEW 10.110.0.11 ..:aa    local by its MAC: report LearnedNeighbor
+    event IFACE_POST_RECONFIG br110        differs from the picture: report Lost(VNI)
+    an event that cannot be decoded        report everything as lost: the controller compares
+
+Rejected: a picture from events alone. A changed description causes no event (decision 0012).
 """
 
 from __future__ import annotations
@@ -44,12 +54,12 @@ EVENTS = (
     *("GR_EVENT_FLOOD_ADD", "GR_EVENT_FLOOD_DEL"),
 )
 GONE = ("_DEL", "_REMOVE", "_DELETE")
-KIND_OF_MARK = {"vrf": Kind.VRF, "vni": Kind.VNI, "vxlan": Kind.VNI}  # others: Kind.PORT
+KIND_OF_MARK = {"vrf": Kind.VRF, "vni": Kind.VNI, "vxlan": Kind.VNI}  # other marks: Kind.PORT
 WATCHED = tuple(kind for kind in Kind if kind not in (Kind.LSP, Kind.ETHERNET_SEGMENT))
 
 
 class Observer:
-    """Takes events, keeps the picture, emits what is learnt and what got lost."""
+    """Keeps the picture, and emits what grout learned and what got lost."""
 
     def __init__(self, emit: Callable[[Learned], None]) -> None:
         self._emit = emit
@@ -83,19 +93,19 @@ class Observer:
         return held.union(self.bridges.floods, self.bridges.macs())
 
     def return_unconfirmed(self) -> None:
-        """Have remote hosts made again whose address no local host has after all."""
+        """Report as lost the remote neighbors whose takeover no local host confirmed."""
         if records := tuple(self.takeovers.unconfirmed()):
             self._emit(Lost(Kind.NEIGHBOR, records))
 
     def report_losses(self, before: set[Record]) -> None:
-        """Tell what is no more as it was: grout does not tell us what we caused."""
+        """Report what is gone since `before`: grout sends no event about what we caused."""
         lost = before - self.on_devices()
         for kind in WATCHED:
             if records := tuple(record for record in lost if record.kind is kind):
                 self._emit(Lost(kind, records))
 
     def ports_changed(self) -> None:
-        """Compare the ports with those in the table, which was read again."""
+        """Report ports that changed since the last call, after a dump of interfaces."""
         now = {i.name: i.running for i in self.ifaces if i.type == n.GR_IFACE_TYPE_PORT}
         for name in self._ports.keys() - now.keys():
             self._port(name, None)
@@ -103,34 +113,34 @@ class Observer:
             self._port(name, up)
 
     def compare(self, found: Sequence[Iface], own: Collection[str] = ()) -> None:
-        """Take all interfaces that there are: not of each change there is an event.
+        """Compare a dump of all interfaces with the picture: some changes cause no event.
 
-        What became of those named in `own` is our doing.
+        We ourselves changed those named in `own`, so their changes are not reported.
         """
         there = {iface.id for iface in found}
         for iface in [*(i for i in self.ifaces if i.id not in there), *found]:
             gone = iface.id not in there
             if iface.name not in own:
-                self._take_iface(iface, gone)
+                self._apply_iface(iface, gone)
             elif gone:
                 self.ifaces.pop(iface.id)
             else:
                 self.ifaces.put(iface)
 
     def forget_local(self) -> None:
-        """All addresses of interfaces are going to be told again."""
+        """Forget the addresses of interfaces, before a dump of them."""
         self.others.clear_local()
         self.subnets.clear()
 
     def load_local(self, api: Api, family: Family, payload: bytes) -> None:
-        """Take an address of an interface."""
-        self._take_address(api, family, payload, gone=False)
+        """Note one interface address of a dump."""
+        self._apply_address(api, family, payload, gone=False)
 
     def feed(self, api: Api, event: Event) -> None:
-        """Take an event."""
+        """Apply one event to the picture."""
         name = self._name(api, event.type)
         try:
-            self._take(api, name, event.payload)
+            self._apply(api, name, event.payload)
         except DecodeError as error:
             log.warning("%s: %s: %s", name or event.type, error, event.payload[:64].hex())
             self.lost_everything()
@@ -140,23 +150,23 @@ class Observer:
             self._names = {api.types[name]: name for name in EVENTS}
         return self._names.get(type_, "")
 
-    def _take(self, api: Api, name: str, payload: bytes) -> None:
+    def _apply(self, api: Api, name: str, payload: bytes) -> None:
         gone = name.endswith(GONE)
         family = Family.INET6 if "_IP6_" in name else Family.INET
         if "_IFACE_" in name:
-            self._take_iface(ifaces.decode(api, payload), gone)
+            self._apply_iface(ifaces.decode(api, payload), gone)
         elif "_NEXTHOP_" in name:
-            self._take_nexthop(nexthops.decode(api, payload), gone)
+            self._apply_nexthop(nexthops.decode(api, payload), gone)
         elif "_ADDR_" in name:
-            self._take_address(api, family, payload, gone=gone)
+            self._apply_address(api, family, payload, gone=gone)
         elif "_ROUTE_" in name:
-            self._take_route(api, family, payload, gone)
+            self._apply_route(api, family, payload, gone)
         elif "_FDB_" in name:
-            self._take_fdb(bridges.decode_fdb(api, payload), gone)
+            self._apply_fdb(bridges.decode_fdb(api, payload), gone)
         elif "_FLOOD_" in name:
-            self._take_flood(bridges.decode_flood(api, payload), gone)
+            self._apply_flood(bridges.decode_flood(api, payload), gone)
 
-    def _take_iface(self, iface: Iface, gone: bool) -> None:
+    def _apply_iface(self, iface: Iface, gone: bool) -> None:
         old = self.ifaces.get(iface.id)
         if gone:
             self.ifaces.pop(iface.id)
@@ -179,13 +189,13 @@ class Observer:
         if before is not up and not (up is None and not before):
             self._emit(PortChanged(name, bool(up)))
 
-    def _take_nexthop(self, nexthop: nexthops.Nexthop, gone: bool) -> None:
+    def _apply_nexthop(self, nexthop: nexthops.Nexthop, gone: bool) -> None:
         if isinstance(nexthop.info, nexthops.L3) and nexthop.info.address:
-            self._take_hop(nexthop, nexthop.info, gone)
+            self._apply_hop(nexthop, nexthop.info, gone)
         elif nexthop.origin == ids.ORIGIN and (gone or ids.is_group(nexthop.id)):
-            self._emit(Lost(Kind.NEXTHOP))  # a deletion does not say of which
+            self._emit(Lost(Kind.NEXTHOP))  # a deletion event does not name the id
 
-    def _take_hop(self, nexthop: nexthops.Nexthop, info: nexthops.L3, gone: bool) -> None:
+    def _apply_hop(self, nexthop: nexthops.Nexthop, info: nexthops.L3, gone: bool) -> None:
         held = self.hops.at(nexthop.vrf, info.address, nexthop.iface)
         now = hop_of(nexthop)
         if held and now and (gone or (nexthop.id, now) != (held.id, held)):
@@ -206,7 +216,7 @@ class Observer:
         if used:
             self._emit(Lost(Kind.NEXTHOP, used))
 
-    def _take_address(self, api: Api, family: Family, payload: bytes, *, gone: bool) -> None:
+    def _apply_address(self, api: Api, family: Family, payload: bytes, *, gone: bool) -> None:
         owner, address = addresses.decode(api, family, payload)
         iface = self.ifaces.get(owner)
         vrf = (iface.vrf if iface else 0) or n.GR_VRF_DEFAULT_ID
@@ -219,7 +229,7 @@ class Observer:
         else:
             self.others.put_local(vrf, address.ip)
 
-    def _take_route(self, api: Api, family: Family, payload: bytes, gone: bool) -> None:
+    def _apply_route(self, api: Api, family: Family, payload: bytes, gone: bool) -> None:
         columns = routes.decode(api, family, columns_of(payload))
         vrf = routes.decode_vrf(api, family, payload)
         prefix = routes.masked(columns.prefixes, columns.lengths)[0].tobytes()
@@ -228,10 +238,10 @@ class Observer:
         if not ours:
             (self.others.drop_route if gone else self.others.put_route)(vrf, key)
         name = self.ifaces.vrf_name(vrf)
-        if name and ours == gone:  # ours went, or another's came, perhaps instead of ours
+        if name and ours == gone:  # ours is gone, or another's came, perhaps in its place
             self._emit(Lost(Kind.ROUTE, routes=batch_of(name, family, columns, Op.WITHDRAW)))
 
-    def _take_fdb(self, entry: bridges.FdbEntry, gone: bool) -> None:
+    def _apply_fdb(self, entry: bridges.FdbEntry, gone: bool) -> None:
         held = self.bridges.get(entry.bridge, entry.mac)
         lost = self.bridges.mac_of(held) if held and (gone or held != entry) else None
         if gone:
@@ -242,7 +252,7 @@ class Observer:
             self._emit(Lost(Kind.MAC, (lost,)))
         self.learning.mac_changed(entry.bridge, entry.mac)
 
-    def _take_flood(self, entry: bridges.FloodEntry, gone: bool) -> None:
+    def _apply_flood(self, entry: bridges.FloodEntry, gone: bool) -> None:
         flood = Flood(entry.vni, entry.vtep)
         if not gone:
             self.bridges.floods.add(flood)
@@ -252,7 +262,7 @@ class Observer:
 
 
 def _differs(old: Iface, new: Iface) -> bool:
-    """Tell whether an interface ceased to be what we made it; its state and members may change."""
+    """Tell whether an interface differs, apart from its state and its members."""
 
     def essence(iface: Iface) -> object:
         info = iface.info

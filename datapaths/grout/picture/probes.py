@@ -1,9 +1,9 @@
-"""Which hosts are asked whether they are still there, and by whom. Pure.
+"""Which local hosts are probed, and with which source address. Pure.
 
-grout asks a neighbour itself when it has not heard from it for long. Until that one has answered,
-packets for it are held, and 32 are the most: with IPv6 that takes three seconds, as grout holds its
-own first probes, too. So hosts are asked before, in grout's name. The answer passes grout, which
-takes it for one to itself: neighbour and MAC are fresh, and no packet waits.
+grout probes a neighbor itself after a long silence. Until the neighbor answers, grout queues the
+packets for it, 32 at most: for three seconds with IPv6, as grout queues its own first probes too.
+So Dualpath probes hosts earlier, with grout's addresses. The answer reaches grout, which takes it
+for an answer to itself: neighbor and MAC are fresh, and no packet waits (decision 0040).
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from dualpath.model.links import Address
 LINK_LOCAL = bytes.fromhex("fe80000000000000")
 
 Frame = tuple[str, bytes]
-"""Interface by name, and what is sent out of it."""
+"""An interface by name, and the Ethernet frame to send out of it."""
 
 
 def probes(ifaces: IfaceTable, bridges: BridgeTable, learning: Learning) -> Iterator[Frame]:
-    """Yield a question to each host behind an interface of ours; not to those behind a VTEP."""
+    """Yield a probe for each host behind an interface of Dualpath's, but not behind a VTEP."""
     for bridge, address, mac in learning.hosts():
         iface = ifaces.get(bridge)
         if not iface or (isinstance(iface.info, BridgeInfo) and not bridges.is_local(bridge, mac)):
             continue
-        if asker := _asker(iface, address):
-            yield iface.name, probe(asker, Station(mac, address))
+        if source := _source(iface, address):
+            yield iface.name, probe(source, Station(mac, address))
 
 
-def _asker(iface: Iface, target: bytes) -> Station | None:
-    """Return who asks for an address: the gateway in its subnet, by IPv6 at least a link-local."""
+def _source(iface: Iface, target: bytes) -> Station | None:
+    """Return the source of a probe: the gateway in the target's subnet, or an IPv6 link-local."""
     mark = marks.decode(iface.description)
     if not mark or not isinstance(iface.info, BridgeInfo | PortInfo):
         return None
@@ -54,5 +54,5 @@ def _covers(own: Address, target: bytes) -> bool:
 
 
 def _link_local(mac: bytes) -> bytes:
-    """Return the address that grout gives an interface by itself (RFC 4291 appendix A)."""
+    """Return the link-local address that grout gives an interface (RFC 4291 appendix A)."""
     return LINK_LOCAL + bytes([mac[0] ^ 2]) + mac[1:3] + b"\xff\xfe" + mac[3:]

@@ -1,4 +1,4 @@
-"""Which of grout's routes are ours. Pure; only those of others are kept."""
+"""Which of grout's routes are Dualpath's. Pure; only the prefixes of others are kept."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Prefix = tuple[bytes, int]
 
 
 class Others:
-    """Prefixes that are not ours: by VRF, a /32 or /128 per local address, and routes."""
+    """The prefixes of others by VRF: routes, and a /32 or /128 per local address."""
 
     def __init__(self) -> None:
         self._local: dict[int, set[Prefix]] = {}
@@ -46,12 +46,12 @@ class Others:
         self._routes[vrf] = rest | prefixes
 
     def find(self, vrf: int, batch: RouteBatch) -> list[int]:
-        """Return the rows whose prefix is somebody else's."""
+        """Return the rows whose prefix somebody else holds."""
         held = self._local.get(vrf, set()) | self._routes.get(vrf, set())
         mine = [prefix for prefix in held if len(prefix[0]) == batch.family.width]
         if not mine or not len(batch):
             return []
-        # A first look at four bytes spares nearly every row the second.
+        # Comparing four bytes first rules out nearly every row.
         heads = np.unique(np.array([_head(prefix) for prefix, _ in mine], np.uint32))
         column = np.ascontiguousarray(batch.prefixes[:, -4:]).view(np.uint32).reshape(-1)
         at = np.searchsorted(heads, column)
@@ -73,7 +73,7 @@ def ours(columns: RouteColumns, hops: HopTable) -> npt.NDArray[np.bool_]:
 
 
 def batch_of(vrf: str, family: Family, columns: RouteColumns, op: Op = Op.UPSERT) -> RouteBatch:
-    """Return listed routes of ours as a batch."""
+    """Return routes of a list, all Dualpath's, as a batch."""
     drops = columns.nh_ids >= FIRST_RESERVED
     identities = columns.nh_ids & np.uint32(ids.FIRST_GROUP - 1)
     nexthops = np.where(drops, columns.nh_ids, identities)
@@ -100,5 +100,5 @@ def _head(prefix: bytes) -> int:
 
 
 def columns_of(payload: bytes) -> U8:
-    """Return a lone payload as `wire.decode` takes it."""
+    """Return a single payload in the shape that `wire.decode` takes."""
     return np.frombuffer(payload, np.uint8).reshape(1, -1)

@@ -1,16 +1,17 @@
-"""Which announcements of local hosts override what FRR placed behind a VTEP. Pure.
+"""Takeovers: local hosts that announce an address or a MAC that FRR has behind a VTEP. Pure.
 
-grout moves neither a remote neighbour nor a remote MAC because a local host says that it has them.
-So announcements are heard on the near ends of host legs. Where one names an address whose neighbour
-is remote, that neighbour is taken out, and the frame is sent into the port once more: with nothing
-in the way, grout learns the host from it.
+grout never replaces a remote neighbor or a remote MAC because a local host announces it. So
+Dualpath hears announcements on the near ends of host legs. If one names the address of a remote
+neighbor, Dualpath removes that neighbor, and sends the frame into the port once more: now grout
+learns the host from it, and FRR advertises it (decision 0074).
 
-    neighbour of ours:   10.110.0.5  ..:bb  REMOTE
-    host says:           10.110.0.5 is at ..:aa, on the leg `pe-b`
-    afterwards:          10.110.0.5  ..:aa  as grout learnt it, and FRR is told
+    before         neighbor 10.110.0.5 ..:bb REMOTE, from FRR
+    announcement   10.110.0.5 is at ..:aa, on the host leg `pe-b`
+    after          neighbor 10.110.0.5 ..:aa, learned by grout
 
-Until FRR withdraws the remote one it counts as programmed (`HopTable.taken_over`), as with MACs. If
-grout did not learn the host, or lost it, the remote one is told as lost, and so returns.
+Until FRR withdraws the remote neighbor, it counts as programmed (`HopTable.taken_over`), like a
+moved MAC. If grout did not learn the local host, or lost it, the remote neighbor is reported as
+lost, and the controller programs it again.
 """
 
 from __future__ import annotations
@@ -33,15 +34,15 @@ from dualpath.model.layer2 import Neighbor
 
 
 class Takeover(NamedTuple):
-    """What is to be taken out for a host to be learnt."""
+    """What to remove so that grout learns a host, and where to repeat the host's frame."""
 
-    wire: str  # the device by which its frame is repeated, "" when a driver has none
+    wire: str  # send the frame again out of this device; "" when the driver has no wire
     neighbor: Neighbor | None
-    entry: FdbEntry | None  # of its MAC
+    entry: FdbEntry | None  # of the host's MAC
 
 
 class Takeovers:
-    """Decides which announcements change something; nearly none does."""
+    """Finds the announcements that conflict with something remote; nearly none does."""
 
     def __init__(
         self,
@@ -56,34 +57,34 @@ class Takeovers:
         self._bridges = bridges
         self._learning = learning
         self._subnets = subnets
-        self._waiting: set[HopKey] = set()  # taken_over at the last look, and not learnt
+        self._waiting: set[HopKey] = set()  # not learned at the last look
 
-    def find(self, device: str, said: Announcement) -> Takeover | None:
-        """Return what an announcement on a kernel device is in conflict with."""
+    def find(self, device: str, heard: Announcement) -> Takeover | None:
+        """Return what an announcement on a kernel device conflicts with, None if nothing."""
         port = self._port(device)
         bridge = self._ifaces.get(port.domain) if port else None
-        if not port or not bridge or _mac_of(bridge) == said.mac:
+        if not port or not bridge or _mac_of(bridge) == heard.mac:
             return None
-        neighbor = self._neighbor(bridge, said)
-        entry = self._bridges.get(bridge.id, said.mac)
+        neighbor = self._neighbor(bridge, heard)
+        entry = self._bridges.get(bridge.id, heard.mac)
         if entry and not entry.flags & n.GR_FDB_F_EXTERN:
             entry = None
         return Takeover(_wire_of(port), neighbor, entry) if neighbor or entry else None
 
     def unconfirmed(self) -> Iterator[Neighbor]:
-        """Yield taken_over neighbours that grout has not learnt between two looks; they return."""
-        unlearnt: set[HopKey] = set()
-        for place, hop in list(self._hops.taken_over.items()):
+        """Yield the remote neighbors whose local hosts grout did not learn between two looks."""
+        unlearned: set[HopKey] = set()
+        for key, hop in list(self._hops.taken_over.items()):
             record = self._hops.neighbor_of(hop)
             if record and self._learning.is_local(hop.iface, hop.address):
                 continue
-            if record and place not in self._waiting:
-                unlearnt.add(place)
+            if record and key not in self._waiting:
+                unlearned.add(key)
                 continue
-            del self._hops.taken_over[place]
+            del self._hops.taken_over[key]
             if record:
                 yield record
-        self._waiting = unlearnt
+        self._waiting = unlearned
 
     def _port(self, device: str) -> Iface | None:
         for iface in self._ifaces:
@@ -92,14 +93,14 @@ class Takeovers:
                 return iface
         return None
 
-    def _neighbor(self, bridge: Iface, said: Announcement) -> Neighbor | None:
-        hop = self._hops.at(bridge.vrf, said.address, bridge.id)
-        if not hop or hop.iface != bridge.id or hop.flags & KINDS != HOST or hop.mac == said.mac:
+    def _neighbor(self, bridge: Iface, heard: Announcement) -> Neighbor | None:
+        hop = self._hops.at(bridge.vrf, heard.address, bridge.id)
+        if not hop or hop.iface != bridge.id or hop.flags & KINDS != HOST or hop.mac == heard.mac:
             return None
-        if len(said.address) == 16 and not said.gratuitous:
-            return None  # grout learns no host from a solicitation that is not for itself
-        if not self._subnets.takes(bridge.id, said.address):
-            return None  # it would not be advertised either
+        if len(heard.address) == 16 and not heard.gratuitous:
+            return None  # grout learns nothing from a solicitation for another address
+        if not self._subnets.takes(bridge.id, heard.address):
+            return None  # outside the bridge's subnets: FRR would not get it either
         return self._hops.neighbor_of(hop)
 
 

@@ -1,7 +1,7 @@
-"""Room in grout's forwarding tables: they are resized while they are in use, before they are full.
+"""Room in grout's forwarding tables: each is enlarged in use, before it is full.
 
-A full table refuses routes with ENOSPC, and by then packets are lost. IFACE_SET on the VRF makes a
-larger one beside the old; both fit in memory for a moment, or nothing changes.
+A full table refuses routes with ENOSPC, and their packets are lost. GR_IFACE_SET on the VRF makes a
+larger table beside the old one. Both must fit in memory for a moment; otherwise nothing changes.
 """
 
 from __future__ import annotations
@@ -21,37 +21,37 @@ from dualpath.model.routes import Family
 
 log = logging.getLogger(__name__)
 
-FULL = 0.8  # of a table, counting what is about to be written
-GROWTH = (2.0, 1.5, 1.26)  # the first that grout has the memory for; the last is just not full
+FULL = 0.8  # of a table, with the routes that are about to be written
+GROWTH = (2.0, 1.5, 1.26)  # the first that fits in grout's memory; the last is just below FULL
 FULL_TABLE = {Family.INET: 1_300_000, Family.INET6: 400_000}
-"""What the Internet has, and some more. Straight to it: after a table of half that size, memory is
-in pieces, and the next finds no room beside it (in the 2 GiB that grout takes)."""
-ROUTES_PER_TBL8 = 64  # a BGP table has some 400 to each; scattered host routes have 1
+"""The Internet's routes, and some more. In one step: after a table of half that size, memory is
+fragmented, and the next table finds no room in grout's 2 GiB (decision 0013)."""
+ROUTES_PER_TBL8 = 64  # a BGP table has about 400 in each block; scattered host routes have 1
 FIRST_IPV6 = 4096
-"""A new VRF's IPv6 routes. grout's own 65536 come with 512 MiB of second-level blocks, of the 2 GiB
-that it takes; 4096 have 32 MiB."""
+"""IPv6 routes of a new VRF. grout's default of 65536 takes 512 MiB of second-level blocks, of 2 GiB
+in all; 4096 take 32 MiB."""
 MOST_TBL8 = 1 << 17  # of 1 KiB (IPv4) or 2 KiB (IPv6)
 
 Key = tuple[int, Family]
 
 
 class FibKeeper:
-    """Knows how full each table is at most, and asks grout only when that may be too much."""
+    """Keeps an upper bound of each table's use, and asks grout only when it exceeds FULL."""
 
     def __init__(self, channel: Channel, table: IfaceTable) -> None:
         self._channel = channel
         self._table = table
-        self._used: dict[Key, int] = {}  # never less than what is used
+        self._used: dict[Key, int] = {}  # an upper bound
         self._fibs: dict[Key, FibInfo] = {}
         self._stuck: set[Key] = set()
 
     async def begin_small(self) -> None:
-        """Let VRFs that are yet to be made, `main` among them, have small IPv6 tables."""
+        """Give future VRFs, also `main`, small IPv6 tables."""
         payload = stats.encode_fib6_default(self._channel.api, FIRST_IPV6)
         await self._channel.call("GR_IP6_FIB_DEFAULT_SET", payload)
 
     async def make_room(self, vrf: int, family: Family, rows: int) -> None:
-        """See to it that `rows` more routes fit, if grout has the memory."""
+        """Enlarge a table so that `rows` more routes fit, if grout has the memory."""
         key = vrf, family
         self._used[key] = self._used.get(key, 0) + rows
         fib = self._fibs.get(key)
@@ -70,7 +70,7 @@ class FibKeeper:
                 return
 
     async def more_blocks(self, vrf: int, family: Family) -> bool:
-        """Double the second-level blocks after an ENOSPC; False when that will not do."""
+        """Quadruple the second-level blocks after an ENOSPC; return False if that fails."""
         fib = await self._read((vrf, family))
         if fib.num_tbl8 >= MOST_TBL8:
             return False
@@ -78,7 +78,7 @@ class FibKeeper:
         return await self._resize((vrf, family), Fib(max_routes=fib.max_routes, num_tbl8=blocks))
 
     async def read_all(self) -> list[FibInfo]:
-        """Return how full every VRF's tables are."""
+        """Return the use of every VRF's tables."""
         return [
             fib
             for family in Family

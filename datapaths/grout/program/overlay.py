@@ -1,7 +1,7 @@
 """VRFs and VNIs as interfaces of grout: made, changed in place, read back and removed.
 
-An L3VNI is one VXLAN interface in its VRF; an L2VNI is a bridge with a VXLAN interface in it. Ours
-have a mark in their description, which also keeps what grout cannot tell.
+An L3VNI is one VXLAN interface in its VRF; an L2VNI is a bridge with a VXLAN interface in it. A
+mark in the description tells Dualpath's interfaces, and keeps what grout does not store.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from dualpath.model.records import Record, RecordBatch
 from dualpath.model.routes import Family
 
 AGEING_S = 1500
-"""Of a silent host's MAC. grout asks a neighbour again after 20 minutes, and its answer renews the
-MAC too: if nobody else asks (see `asking`), that is early enough."""
+"""Ageing time of a MAC. grout probes a neighbor after 20 minutes, and the answer renews the MAC, so
+25 minutes are enough even without Dualpath's own probes (`picture.probes`)."""
 BRIDGE_FLAGS = n.GR_BRIDGE_F_FLOOD | n.GR_BRIDGE_F_LEARN | n.GR_BRIDGE_F_NEIGH_SUPPRESS
 SNOOPING = n.GR_IFACE_F_UP | n.GR_IFACE_F_NEIGH_SNOOP
 
 NameCheck = Callable[[str], Awaitable[None]]
-"""Raises OSError (EEXIST) when a kernel device in grout's namespace has a name: grout may crash."""
+"""Raises OSError (EEXIST) if a device in grout's namespace has the name: grout could crash."""
 
 
 class Overlay:
@@ -45,7 +45,7 @@ class Overlay:
         self._check_name = check_name
 
     async def apply(self, batch: RecordBatch) -> list[RowFailure]:
-        """Make every row true; the table follows."""
+        """Apply every row, and update the picture."""
         failures: list[RowFailure] = []
         for index in range(len(batch)):
             upsert = index < len(batch.upserts)
@@ -77,7 +77,7 @@ class Overlay:
         return found
 
     def _differs(self, iface: Iface, vni: Vni) -> bool:
-        """Tell whether anything of a VNI's interfaces is not as it is made, beyond the record."""
+        """Tell whether a VNI's interfaces differ from what `apply` makes, beyond the record."""
         if vni.layer == 3:
             described = replace(_vxlan_of(vni, iface.vrf, 0), description=iface.description)
             return bool(_vxlan_differs(iface, described))
@@ -89,12 +89,12 @@ class Overlay:
         return bool(attributes | _vxlan_differs(vxlan, _vxlan_of(vni, 0, domain=iface.id)))
 
     async def load(self) -> list[Iface]:
-        """Return all interfaces; VRF `main` is made if grout has not made it yet."""
+        """Return all interfaces, after making sure that VRF `main` exists."""
         found = await self.interfaces()
         if all(iface.id != n.GR_VRF_DEFAULT_ID for iface in found):
-            # grout makes it with the first interface of whatever type, and keeps it. That one is
-            # down, or what it says when it comes up is found, when the first port starts a worker,
-            # to be of no interface: grout aborts.
+            # grout makes `main` with the first interface of any type, and keeps it. Create that
+            # interface down: its link-up event would be processed when the first port starts a
+            # worker, after the interface is deleted, and grout aborts (decision 0014).
             iface = Iface(type=n.GR_IFACE_TYPE_BRIDGE, name="dualpath", flags=0, info=BridgeInfo())
             await self._check_name(iface.name)
             await self._delete((await self._add(iface)).id)
@@ -102,13 +102,13 @@ class Overlay:
         return found
 
     async def interfaces(self) -> list[Iface]:
-        """Return all interfaces that grout has."""
+        """Return all interfaces of grout."""
         api = self._channel.api
         rows = self._channel.each("GR_IFACE_LIST", api.pack("gr_iface_list_req"))
         return [wire.decode(api, row) async for row in rows]
 
     def tap(self, vni: Vni) -> Tap | None:
-        """Return the TAP of a VNI's bridge, through which its hosts are asked."""
+        """Return the TAP of a VNI's bridge; probes of its hosts go through it."""
         bridge = None if _routes_nothing(vni) else self._table.named(vni.bridge)
         return Tap(bridge.name, bridge.cp_id, b"", bridge.mtu) if bridge else None
 
@@ -141,7 +141,7 @@ class Overlay:
         mark = encode(Mark("vrf", notes={"table": vrf.table}))
         held = self._own(vrf.name, n.GR_IFACE_TYPE_VRF)
         if not held:
-            # No check of the name: a VRF device that a killed grout left is taken back.
+            # The name is not checked: grout reuses a VRF device that a killed grout left.
             iface = Iface(type=n.GR_IFACE_TYPE_VRF, name=vrf.name, description=mark, info=VrfInfo())
             await self._add(iface)
         else:
@@ -154,7 +154,7 @@ class Overlay:
             raise OSError(errno.EINVAL, f"VNI {vni.vni} has no local VTEP address")
         vrf = self._table.vrf_id(vni.vrf)
         if not vrf:
-            raise OSError(errno.ENODEV, f"there is no VRF {vni.vrf} in grout")
+            raise OSError(errno.ENODEV, f"grout has no VRF {vni.vrf}")
         if vni.layer == 3:
             await self._ensure_vxlan(vni, vrf, domain=0)
         else:
@@ -221,7 +221,7 @@ class Overlay:
         return found
 
     async def _vni(self, iface: Iface, mark: Mark) -> Vni:
-        """Return the VNI of a marked bridge or VXLAN interface; what is not whole has no local."""
+        """Return the VNI of a marked bridge or VXLAN interface, without `local` if incomplete."""
         number = int(iface.name[2:])
         vxlan = self._table.vxlan(number)
         info = vxlan.info if vxlan and isinstance(vxlan.info, VxlanInfo) else None
@@ -242,7 +242,7 @@ class Overlay:
     def _own(self, name: str, type_: int) -> Iface | None:
         held = self._table.named(name)
         if held and held.type != type_:
-            raise OSError(errno.EEXIST, f"grout has an interface {name} that is something else")
+            raise OSError(errno.EEXIST, f"grout has an interface {name} of another type")
         return held
 
     async def _remove(self, name: str, *whats: str) -> None:
@@ -271,7 +271,7 @@ class Overlay:
 
 
 def _bridge_of(vni: Vni, vrf: int) -> Iface:
-    """Return the bridge that an L2VNI is to have."""
+    """Return the bridge that an L2VNI should have."""
     return Iface(
         type=n.GR_IFACE_TYPE_BRIDGE,
         name=vni.bridge,
@@ -284,15 +284,15 @@ def _bridge_of(vni: Vni, vrf: int) -> Iface:
 
 
 def _routes_nothing(vni: Vni) -> bool:
-    """Tell whether a VNI's bridge is no tenant's gateway, yet would route into the default VRF.
+    """Tell whether a VNI's bridge has no VRF and no gateway; up, it would route in the default VRF.
 
-    A bridge of grout that is down bridges all the same, and routes nothing.
+    A bridge of grout's that is down forwards frames all the same, and routes nothing.
     """
     return not vni.vrf and not vni.gateways
 
 
 def _vxlan_of(vni: Vni, vrf: int, domain: int) -> Iface:
-    """Return the VXLAN interface that a VNI is to have, in its VRF or in its bridge."""
+    """Return the VXLAN interface that a VNI should have, in its VRF or in its bridge."""
     mac = vni.mac if vni.layer == 3 and vni.mac else wire.ZERO_MAC
     return Iface(
         type=n.GR_IFACE_TYPE_VXLAN,

@@ -1,7 +1,8 @@
 """Routes to and from grout, as columns.
 
-grout has one route to a prefix, whoever made it: what others hold we neither replace nor remove.
-The /32 of a local address is among that; grout would let us replace it, and stop answering.
+grout has one route per prefix, whoever made it. Dualpath neither replaces nor removes routes of
+others. That includes the /32 of a local address: grout would accept a replacement, and then no
+longer answer to the address.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ DUMP_ROWS = 65536
 Rows = npt.NDArray[np.intp]
 
 EXPLAINED = {errno.ENOENT: errno.EINVAL, errno.ENONET: errno.ENODEV}
-"""What grout calls an unknown nexthop and VRF, as the contract names it."""
+"""grout's errnos for an unknown nexthop and VRF, and the contract's."""
 
 
 class RouteWriter:
@@ -49,11 +50,11 @@ class RouteWriter:
         self._others = others
 
     async def apply(self, batch: RouteBatch) -> Sequence[RowFailure]:
-        """Make every row true. Raises Unavailable when it cannot tell how much was done."""
+        """Apply every row. Raises Unavailable when it is unknown how many were applied."""
         vrf = self._ifaces.vrf_id(batch.vrf)
         upserts = np.flatnonzero(batch.ops == Op.UPSERT)
         if not vrf:
-            reason = f"there is no VRF {batch.vrf} in grout"
+            reason = f"grout has no VRF {batch.vrf}"
             return [RowFailure(i, "ENODEV", reason) for i in upserts.tolist()]
         foreign = self._others.find(vrf, batch)
         adds, dels = _by_shape(batch, foreign)
@@ -84,25 +85,25 @@ class RouteWriter:
         requests = wire.encode_adds(api, family, vrf, prefixes, lengths, nh_ids, ids.ORIGIN)
         return await self._channel.write(requests)
 
-    async def _nh_ids(self, identities: U32) -> U32:
-        """Translate identities, making the nexthops of drops that are needed."""
-        drops = identities >= FIRST_RESERVED
+    async def _nh_ids(self, nexthop_ids: U32) -> U32:
+        """Translate nexthop ids, and make missing drop nexthops of reserved ones."""
+        drops = nexthop_ids >= FIRST_RESERVED
         if drops.any():
-            for identity in np.unique(identities[drops]).tolist():
-                if identity in ids.DROPS and identity not in self._hops.drops:
-                    await self._channel.send([drop_request(self._channel.api, identity)])
-                    self._hops.drops.add(identity)
-        known = identities < ids.FIRST_GROUP
+            for nexthop_id in np.unique(nexthop_ids[drops]).tolist():
+                if nexthop_id in ids.DROPS and nexthop_id not in self._hops.drops:
+                    await self._channel.send([drop_request(self._channel.api, nexthop_id)])
+                    self._hops.drops.add(nexthop_id)
+        known = nexthop_ids < ids.FIRST_GROUP
         if self._hops.dying:
-            known &= ~np.isin(identities, np.array(sorted(self._hops.dying), np.uint32))
-        groups = np.where(known, identities | np.uint32(ids.FIRST_GROUP), np.uint32(NOWHERE))
-        return np.where(drops, identities, groups)
+            known &= ~np.isin(nexthop_ids, np.array(sorted(self._hops.dying), np.uint32))
+        groups = np.where(known, nexthop_ids | np.uint32(ids.FIRST_GROUP), np.uint32(NOWHERE))
+        return np.where(drops, nexthop_ids, groups)
 
 
 async def dump_routes(
     channel: Channel, ifaces: IfaceTable, hops: HopTable, others: Others
 ) -> AsyncIterator[RouteBatch]:
-    """Yield all routes that are ours, and note those that are not. Raises Unavailable."""
+    """Yield all routes of Dualpath's, and note the prefixes of others. Raises Unavailable."""
     for vrf, name in ifaces.vrfs().items():
         for family in Family:
             foreign: set[Prefix] = set()
@@ -122,11 +123,11 @@ async def _listed(channel: Channel, vrf: int, family: Family) -> AsyncIterator[R
                 part = run.payloads[start : start + DUMP_ROWS]
                 yield wire.decode(channel.api, family, part)
     except DecodeError as error:
-        raise Unavailable(f"grout's list of routes makes no sense: {error}") from error
+        raise Unavailable(f"cannot decode grout's list of routes: {error}") from error
 
 
 def _by_shape(batch: RouteBatch, skipped: Sequence[int]) -> tuple[Rows, Rows]:
-    """Return the rows to add and those to delete; of rows for one prefix the last may count."""
+    """Return the rows to add, and those to delete. With both, the last row of a prefix counts."""
     kept = np.ones(len(batch), np.bool_)
     kept[list(skipped)] = False
     withdrawn = batch.ops == Op.WITHDRAW
@@ -163,5 +164,5 @@ def _failure(batch: RouteBatch, index: int, number: int) -> RowFailure:
 
 def _held_by_another(batch: RouteBatch, index: int) -> RowFailure:
     text = prefix_text(*prefix_at(batch, index))
-    reason = f"grout has one route to a prefix, and that to {text} is another's"
+    reason = f"grout has one route per prefix, and another program made the one to {text}"
     return RowFailure(index, "EEXIST", reason)

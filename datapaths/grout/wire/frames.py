@@ -1,6 +1,7 @@
 """Requests, responses and events as frames: gr_api_request, _response and _event in gr_api.h.
 
-The headers have been the same in every version, and a version is only known behind one.
+The headers are not in the version tables: they are the same in every version, and the version is
+known only after the first response.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ HIGHEST_ERRNO = 4095  # MAX_ERRNO in linux/err.h
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
-    """Responses one after the other whose payloads are equally long; most often very many."""
+    """Consecutive responses with payloads of one length; usually very many."""
 
     ids: U32  # of the requests
     errnos: U32
@@ -45,7 +46,7 @@ def request(id_: int, type_: int, payload: bytes = b"") -> bytes:
 
 
 class Framer:
-    """Cuts a connection's bytes into frames. Raises DecodeError on what cannot be one."""
+    """Cuts a connection's bytes into frames. Raises DecodeError on an impossible header."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -58,7 +59,7 @@ class Framer:
         self._buffer += data
 
     def run(self) -> Run | None:
-        """Return the responses that are there and of one length, None when none is whole."""
+        """Return the complete responses at the front that have one length, None without any."""
         fields = self._header(RESPONSE)
         if fields is None:
             return None
@@ -78,7 +79,7 @@ class Framer:
         return Run(headers[:, 0], headers[:, 1], frames[:count, RESPONSE.size :])
 
     def event(self) -> Event | None:
-        """Return the next event, None when it is not whole."""
+        """Return the next event, None while it is incomplete."""
         fields = self._header(EVENT)
         if fields is None:
             return None

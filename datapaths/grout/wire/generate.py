@@ -2,8 +2,8 @@
 
     python -m datapaths.grout.wire.generate /usr/include/grout [--check]
 
-A compiler says where each field is, so nobody has to. The table is committed, and its diff is what
-a new release changes for us. `--check` writes nothing: it compares.
+A compiler measures the offset of each field. The table is committed, so its diff shows what a new
+release of grout changes for Dualpath. `--check` only compares.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ Table = dict[str, object]
 
 
 class HeadersError(Exception):
-    """The headers cannot be read, or do not have what we use. The text says what to do."""
+    """The headers are unreadable, or lack what Dualpath uses. The text says what to do."""
 
 
 def constants() -> dict[str, int]:
-    """Return the constants of ours that have to be grout's."""
+    """Return the constants that must equal grout's."""
     return {name: value for name, value in vars(numbers).items() if name.startswith("GR_")}
 
 
@@ -42,11 +42,11 @@ def read(headers: Path) -> Table:
     """Ask a C compiler for the layouts in `headers`. Raises HeadersError."""
     if not (headers / "gr_api.h").is_file():
         raise HeadersError(
-            f"There is no gr_api.h in {headers}: name the directory of Debian's grout-headers, "
-            "which is /usr/include/grout."
+            f"{headers} has no gr_api.h; name the directory of Debian's grout-headers, "
+            "/usr/include/grout"
         )
     if not shutil.which("gcc"):
-        raise HeadersError("There is no gcc: install it, it has to measure the headers.")
+        raise HeadersError("no gcc, which measures the headers; install it")
     with tempfile.TemporaryDirectory() as scratch:
         directory = Path(scratch)
         for header in headers.glob("*.h"):
@@ -55,7 +55,7 @@ def read(headers: Path) -> Table:
 
 
 def _for_older_compilers(text: str) -> str:
-    """Rewrite enumerations with a fixed type, which C has since C23 only."""
+    """Rewrite enumerations with a fixed type, a feature of C23."""
     text = TYPED_ENUM.sub(r"enum \2; typedef \1 \3;", text)
     return NAMED_ENUM.sub(r"enum \1 {", text)
 
@@ -89,7 +89,7 @@ def _run(directory: Path) -> str:
     command = ["gcc", *flags, "-o", str(program), str(source)]
     built = subprocess.run(command, capture_output=True, text=True, check=False)
     if built.returncode:
-        raise HeadersError(f"These headers lack what we use:\n{built.stderr.strip()}")
+        raise HeadersError(f"the headers lack what Dualpath uses:\n{built.stderr.strip()}")
     return subprocess.run([program], capture_output=True, text=True, check=True).stdout
 
 
@@ -112,7 +112,7 @@ def _parse(output: str, release: str) -> Table:
             case ["field", name, field, offset, size]:
                 fields[name][field] = [int(offset), int(size)]
             case _:
-                raise HeadersError(f"Our own program printed {line!r}.")
+                raise HeadersError(f"the generated program printed {line!r}")
     structs = {name: {"size": sizes[name], "fields": fields[name]} for name in sizes}
     return table | {"requests": requests, "constants": values, "structs": structs}
 

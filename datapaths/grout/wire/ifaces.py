@@ -18,8 +18,8 @@ ZERO_MAC = bytes(6)
 class PortInfo:
     devargs: str = ""
     mac: bytes = ZERO_MAC
-    driver: str = ""  # as grout says
-    n_rxq: int = 0  # 0 is grout's default, as for what follows
+    driver: str = ""  # set by grout
+    n_rxq: int = 0  # 0: grout's default, as in the next three
     n_txq: int = 0
     rxq_size: int = 0
     txq_size: int = 0
@@ -28,7 +28,7 @@ class PortInfo:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fib:
     max_routes: int = 0  # 0 is grout's default
-    num_tbl8: int = 0  # 0 is what suits `max_routes`
+    num_tbl8: int = 0  # 0: chosen by `max_routes`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +41,9 @@ class VrfInfo:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BridgeInfo:
     flags: int = 0  # GR_BRIDGE_F_*
-    mac: bytes = ZERO_MAC  # zero: grout makes one up
+    mac: bytes = ZERO_MAC  # zero: grout chooses one
     ageing_s: int = 0  # 0 is 300
-    members: tuple[int, ...] = ()  # as grout says
+    members: tuple[int, ...] = ()  # set by grout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,7 @@ Info = PortInfo | VrfInfo | BridgeInfo | VxlanInfo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Iface:
-    """An interface; `info` is None for a type that we do not use."""
+    """An interface; `info` is None for a type that Dualpath does not use."""
 
     type: int
     name: str = ""
@@ -82,7 +82,7 @@ class Iface:
 
 
 def encode(api: Api, iface: Iface) -> bytes:
-    """Return struct gr_iface: what GR_IFACE_ADD takes."""
+    """Return struct gr_iface, the payload of GR_IFACE_ADD."""
     base = api.new(
         "gr_iface",
         id=iface.id,
@@ -99,7 +99,7 @@ def encode(api: Api, iface: Iface) -> bytes:
 
 
 def encode_set(api: Api, iface: Iface, attributes: int) -> bytes:
-    """Return what GR_IFACE_SET takes; of the fields those in `attributes` count: GR_*_SET_*."""
+    """Return the payload of GR_IFACE_SET; grout sets the fields in `attributes` (GR_*_SET_*)."""
     request = api.pack("gr_iface_set_req", set_attrs=attributes)
     size = api.structs["gr_iface_set_req"].fields["iface"][1]  # type: ignore[index]
     return request[:size] + encode(api, iface)

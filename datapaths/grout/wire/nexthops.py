@@ -16,10 +16,10 @@ ZERO_MAC = bytes(6)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class L3:
-    """A gateway, a neighbour, a VTEP or, without an address, a link."""
+    """A gateway, a neighbor, a VTEP or, without an address, a link."""
 
     address: bytes = b""  # 4 or 16 bytes
-    mac: bytes = ZERO_MAC  # zero: to be resolved
+    mac: bytes = ZERO_MAC  # zero: grout resolves it
     flags: int = 0  # GR_NH_F_*
     state: int = field(default=0, compare=False)  # GR_NH_S_*, as grout says
 
@@ -31,10 +31,10 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nexthop:
-    """`info` is None for a type that has none, or that we do not use."""
+    """A nexthop; `info` is None for a type without one, or that Dualpath does not use."""
 
     type: int
-    id: int = 0  # 0 is none: grout picks one
+    id: int = 0  # 0: grout chooses one
     origin: int = 0
     iface: int = 0
     vrf: int = 0  # an interface's own VRF overrides it
@@ -57,7 +57,7 @@ def encode_add(api: Api, nexthop: Nexthop, *, exist_ok: bool = True) -> bytes:
 
 
 def encode_del(api: Api, identity: int, *, missing_ok: bool = True) -> bytes:
-    """Return the payload of GR_NH_DEL. grout removes the routes that use the nexthop, too."""
+    """Return the payload of GR_NH_DEL, which also removes the routes that use the nexthop."""
     return api.pack("gr_nh_del_req", missing_ok=missing_ok, nh__nh_id=identity)
 
 
@@ -80,7 +80,7 @@ def decode(api: Api, payload: bytes) -> Nexthop:
 
 
 def given_up(api: Api, rows: U8) -> Iterator[Nexthop]:
-    """Yield those of a list of L3 nexthops, a row each, that grout has asked for in vain.
+    """Yield the L3 nexthops of a list, one per row, that grout failed to resolve.
 
     Raises DecodeError.
     """

@@ -1,8 +1,8 @@
-"""Questions to one host, as Ethernet frames: ARP (RFC 826), neighbour solicitations (RFC 4861).
+"""Probes of one host, as Ethernet frames: ARP (RFC 826), neighbor solicitations (RFC 4861).
 
-They go to the host's own MAC, so that no other hears them. An IPv6 one is for the solicited-node
-group all the same (RFC 6085): to one that is for the address itself Linux answers without its MAC,
-and grout takes no such answer.
+A probe goes to the host's own MAC, so no other host receives it. An IPv6 probe has the
+solicited-node group as its destination address all the same (RFC 6085): to a probe of the address
+itself, Linux answers without its MAC, and grout ignores such an answer.
 """
 
 from __future__ import annotations
@@ -24,40 +24,40 @@ SOLICITED_NODE = bytes.fromhex("ff0200000000000000000001ff")
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """Whoever asks, or is asked; both have an address of the same family."""
+    """The source or the target of a probe; both have an address of the same family."""
 
     mac: bytes
     address: bytes  # 4 or 16 bytes
 
 
-def probe(asker: Station, host: Station) -> bytes:
+def probe(source: Station, host: Station) -> bytes:
     """Return the frame that asks a host for its MAC."""
-    return _arp(asker, host) if len(host.address) == 4 else _solicitation(asker, host)
+    return _arp(source, host) if len(host.address) == 4 else _solicitation(source, host)
 
 
-def _arp(asker: Station, host: Station) -> bytes:
+def _arp(source: Station, host: Station) -> bytes:
     return ARP.pack(
-        *(host.mac, asker.mac, ETH_P_ARP),
+        *(host.mac, source.mac, ETH_P_ARP),
         *(ARPHRD_ETHER, ETH_P_IP, 6, 4, ARPOP_REQUEST),
-        *(asker.mac, asker.address, bytes(6), host.address),
+        *(source.mac, source.address, bytes(6), host.address),
     )
 
 
-def _solicitation(asker: Station, host: Station) -> bytes:
+def _solicitation(source: Station, host: Station) -> bytes:
     group, size = SOLICITED_NODE + host.address[-3:], SOLICITATION.size
-    pseudo = PSEUDO.pack(asker.address, group, size, ICMPV6)
-    body = _body(asker, host, _checksum(pseudo + _body(asker, host, 0)))
+    pseudo = PSEUDO.pack(source.address, group, size, ICMPV6)
+    body = _body(source, host, _checksum(pseudo + _body(source, host, 0)))
     return (
         IPV6.pack(
-            *(host.mac, asker.mac, ETH_P_IPV6),
-            *(6 << 28, size, ICMPV6, HOP_LIMIT, asker.address, group),
+            *(host.mac, source.mac, ETH_P_IPV6),
+            *(6 << 28, size, ICMPV6, HOP_LIMIT, source.address, group),
         )
         + body
     )
 
 
-def _body(asker: Station, host: Station, checksum: int) -> bytes:
-    option = SOURCE_LINK_LAYER, 1, asker.mac  # its length is in units of 8 bytes
+def _body(source: Station, host: Station, checksum: int) -> bytes:
+    option = SOURCE_LINK_LAYER, 1, source.mac  # its length is in units of 8 bytes
     return SOLICITATION.pack(NEIGHBOR_SOLICITATION, 0, checksum, 0, host.address, *option)
 
 

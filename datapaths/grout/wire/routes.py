@@ -1,6 +1,6 @@
-"""Routes as columns: gr_ip4_route_add_req, _del_req and gr_ip4_route, and their IPv6 likes.
+"""Routes as columns: gr_ip4_route_add_req, _del_req and gr_ip4_route, and the same for IPv6.
 
-A request is its frame's header and its struct in one row, so that a batch is written as it lies.
+A row holds a request's header and its struct, so a batch in memory is what goes to the socket.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class RouteColumns:
 def encode_adds(
     api: Api, family: Family, vrf: int, prefixes: U8, lengths: U8, nh_ids: U32, origin: int
 ) -> Rows:
-    """Return GR_IP4_ROUTE_ADD or GR_IP6_ROUTE_ADD for each row; what is there is replaced."""
+    """Return GR_IP4_ROUTE_ADD or GR_IP6_ROUTE_ADD for each row; an existing route is replaced."""
     rows = _requests(api, family, "add", len(lengths))
     body = rows["body"]
     body["vrf_id"], body["origin"], body["exist_ok"] = vrf, origin, 1
@@ -48,7 +48,7 @@ def encode_adds(
 
 
 def encode_dels(api: Api, family: Family, vrf: int, prefixes: U8, lengths: U8) -> Rows:
-    """Return GR_IP4_ROUTE_DEL or GR_IP6_ROUTE_DEL for each row; what is absent is fine."""
+    """Return GR_IP4_ROUTE_DEL or GR_IP6_ROUTE_DEL for each row; an absent route is no error."""
     rows = _requests(api, family, "del", len(lengths))
     body = rows["body"]
     body["vrf_id"], body["missing_ok"] = vrf, 1
@@ -62,14 +62,14 @@ def encode_list(api: Api, family: Family, vrf: int) -> bytes:
 
 
 def encode_get(api: Api, family: Family, vrf: int, address: bytes) -> bytes:
-    """Return the payload of GR_IP4_ROUTE_GET or GR_IP6_ROUTE_GET, which answer with a nexthop."""
+    """Return the payload of GR_IP4_ROUTE_GET or GR_IP6_ROUTE_GET, answered with a nexthop."""
     request = api.new(f"gr_{VERSION[family]}_route_get_req", vrf_id=vrf)
     request["dest"] = np.frombuffer(address, np.uint8)
     return request.tobytes()
 
 
 def decode(api: Api, family: Family, payloads: U8) -> RouteColumns:
-    """Read gr_ip4_route or gr_ip6_route, one in each row; its nexthop's info is left out.
+    """Read gr_ip4_route or gr_ip6_route, one in each row, without the nexthop's info.
 
     Raises DecodeError.
     """
@@ -84,12 +84,12 @@ def decode(api: Api, family: Family, payloads: U8) -> RouteColumns:
 
 
 def decode_vrf(api: Api, family: Family, payload: bytes) -> int:
-    """Return the VRF of a lone route, as in an event. Raises DecodeError."""
+    """Return the VRF of a single route, as in an event. Raises DecodeError."""
     return int(api.one(f"gr_{VERSION[family]}_route", payload)["vrf_id"])
 
 
 def masked(prefixes: U8, lengths: U8) -> U8:
-    """Return prefixes with their host bits cleared: grout tells some with them."""
+    """Return prefixes with their host bits cleared: grout sends some with them."""
     bits = np.arange(prefixes.shape[1] * 8) < lengths[:, None]
     return prefixes & np.packbits(bits, axis=1)
 

@@ -1,7 +1,7 @@
-"""The layouts of one API version, as numpy sees them.
+"""The struct layouts of one API version, as numpy types.
 
 An array of such a type has the bytes of grout's structs, padding included, so one codec serves a
-lone request and a column of a million. Integers are host-endian; addresses and names are bytes.
+single request and a column of a million. Integers are host-endian; addresses and names are bytes.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ BYTES |= {"vtep.ipv6", "vtep.addr.ipv6", "dest"}
 
 
 class DecodeError(Exception):
-    """Bytes that cannot be what grout's API says."""
+    """Bytes that do not fit grout's API."""
 
     def __init__(self, reason: str, *, offset: int = 0) -> None:
         super().__init__(f"{reason} (byte {offset})")
 
 
 class UnknownVersion(Exception):
-    """There is no table for what grout speaks."""
+    """No table for an API version."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Api:
-    """One version: message types by name, and structs."""
+    """One API version: message types by name, and structs."""
 
     version: int
     release: str  # of grout, whose headers these are
@@ -56,14 +56,14 @@ class Api:
         return self.new(struct, **fields).tobytes()
 
     def one(self, struct: str, data: bytes, offset: int = 0) -> np.void:
-        """Read a struct. Raises DecodeError when the bytes do not reach."""
+        """Read a struct. Raises DecodeError when `data` is too short."""
         dtype = self.structs[struct]
         if offset + dtype.itemsize > len(data):
             raise DecodeError(f"{struct} needs {dtype.itemsize} bytes", offset=offset)
         return np.frombuffer(data, dtype, 1, offset)[0]  # type: ignore[no-any-return]
 
     def many(self, struct: str, data: bytes, offset: int, count: int) -> Rows:
-        """Read an array of structs that starts at `offset`. Raises DecodeError likewise."""
+        """Read an array of structs that starts at `offset`. Raises DecodeError."""
         dtype = self.structs[struct]
         if count < 0 or offset + count * dtype.itemsize > len(data):
             raise DecodeError(f"{count} of {struct} do not fit", offset=offset)
@@ -74,7 +74,7 @@ class Api:
 
 
 def versions() -> list[int]:
-    """Return the API versions that there are tables for, newest first."""
+    """Return the API versions that have a table, newest first."""
     names = [entry.name for entry in resources.files(__package__).iterdir()]
     found = [name[3:-5] for name in names if name.startswith("api") and name.endswith(".json")]
     return sorted((int(number) for number in found), reverse=True)

@@ -1,4 +1,4 @@
-"""What we use of grout's API: messages by name, and the fields of structs that we touch."""
+"""What Dualpath uses of grout's API: messages by name, and fields of structs."""
 
 from __future__ import annotations
 

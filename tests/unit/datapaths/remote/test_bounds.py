@@ -165,7 +165,7 @@ def test_a_port_that_cannot_exist_is_not_reported() -> None:
 
 
 def told(known: Picture, *events: Learned) -> list[Learned]:
-    return [event for one in events for event in known.take(one)]
+    return [event for one in events for event in known.apply(one)]
 
 
 def macs(count: int, first: int = 0) -> list[Learned]:

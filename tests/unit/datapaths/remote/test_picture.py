@@ -11,7 +11,7 @@ GONE = LearnedMac(2, bytes(6), gone=True)
 
 
 def told(picture: Picture, *events: Learned) -> list[Learned]:
-    return [said for event in events for said in picture.take(event)]
+    return [said for event in events for said in picture.apply(event)]
 
 
 def test_the_first_stream_passes_as_it_is() -> None:
