@@ -1,4 +1,4 @@
-"""All addresses of an interface, borrowed ones too, wherever of some namespaces it is now."""
+"""All addresses of an interface, in whichever of some namespaces it is now."""
 
 from __future__ import annotations
 

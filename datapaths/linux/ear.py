@@ -1,4 +1,4 @@
-"""Hears ARP and neighbour discovery of a whole namespace, as packet sockets see them: before tc."""
+"""Receive ARP and neighbor discovery of a whole namespace with a packet socket, before tc."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from datapaths.linux.wire.announcements import socket_filter
 ETH_P_ALL = 3  # linux/if_ether.h
 SO_ATTACH_FILTER = 26  # asm-generic/socket.h
 FRAMES = 256  # in one go
-PAUSE_S = 0.02  # after so many: who floods a segment with ARP gets 5 % of a CPU at the most
+PAUSE_S = 0.02  # after so many: a flood of ARP takes at most 5 % of a CPU
 FRAME_BYTES = 256  # all that is read of one
 
 Frame = tuple[bytes, tuple[str, int, int, int, bytes]]
-"""What was heard, and packet(7)'s address of it, which begins with the name of the device."""
+"""A frame, and its packet(7) address, which begins with the name of the device."""
 
 
 def open_ear(netns: str) -> socket.socket:
-    """Return a socket that hears announcements. Raises OSError."""
-    # It hears all protocols for a moment, as only a device by name could be bound to later.
+    """Open a socket that receives announcements. Raises OSError."""
+    # It receives every protocol until the filter is attached: a later bind takes a single device.
     with entered(netns):
         kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
         ear = socket.socket(socket.AF_PACKET, kind, socket.htons(ETH_P_ALL))
@@ -37,7 +37,7 @@ def open_ear(netns: str) -> socket.socket:
 
 
 async def hear(ear: socket.socket) -> list[Frame]:
-    """Wait for a frame; return it and those behind it."""
+    """Wait for a frame; return it and those that already wait behind it."""
     frames: list[Frame] = [await asyncio.get_running_loop().sock_recvfrom(ear, FRAME_BYTES)]
     while len(frames) < FRAMES:
         try:
@@ -48,7 +48,7 @@ async def hear(ear: socket.socket) -> list[Frame]:
 
 
 def attach_filter(sock: socket.socket, program: list[tuple[int, int, int, int]]) -> None:
-    """Let through only what a classic BPF program accepts."""
+    """Attach a classic BPF program; the socket receives only what it accepts."""
     code = np.array(program, dtype=[("code", "=u2"), ("t", "u1"), ("f", "u1"), ("k", "=u4")])
     pointer = struct.pack("@HP", len(program), code.ctypes.data)  # struct sock_fprog
     sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, pointer)

@@ -1,4 +1,4 @@
-"""The tc filters of one namespace's devices: read, add what is missing, remove what is too much."""
+"""The tc filters of one namespace's devices: read them, add missing ones, remove extra ones."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from datapaths.linux.wire.filters import Classifier, Filter
 from datapaths.linux.wire.matches import Rule
 from dualpath.netlink.socket import Requests, open_socket
 
-ABSENT = (errno.ENOENT, errno.EOPNOTSUPP)  # how the kernel says that it has no such classifier
+ABSENT = (errno.ENOENT, errno.EOPNOTSUPP)  # the kernel has no such classifier
 
 
 class Filters:
     """A handle on the filters of one namespace and purpose. Every refusal is an OSError.
 
-    A `dry` handle writes nothing: `changes` tells what it would have written.
+    A `dry` handle writes nothing: `changes` lists what it would write.
     """
 
     def __init__(
@@ -51,10 +51,10 @@ class Filters:
     def ensure(
         self, classifier: Classifier, index: int, rules: Iterable[Rule], target: int
     ) -> bool:
-        """Send the rules' frames from one device to another; tell whether anything was written.
+        """Redirect the rules' frames from one device to another; return whether anything changed.
 
-        Additions come first, so that a frame of FRR's never meets the forwarding stack: that
-        would answer a BGP segment with a reset.
+        Add before removing: else a frame of FRR's could reach the forwarding stack, which would
+        answer a BGP segment with a reset.
         """
         wanted = dict(
             wire.compile_rule(classifier, rule, target, self._priorities) for rule in rules
@@ -77,7 +77,7 @@ class Filters:
         missing: Iterable[Filter],
         have: Iterable[Filter],
     ) -> bool:
-        """Remove what is too much; a filter that was replaced in place is gone already."""
+        """Remove extra filters; a filter that was replaced in place is gone already."""
         fingerprints = {(f.classifier, f.fingerprint) for f in wanted}
         replaced = {f.handle for f in missing if f.handle}
         extra = [
@@ -90,13 +90,13 @@ class Filters:
         return bool(extra)
 
     def has(self, rule: Rule, index: int, target: int) -> bool:
-        """Tell whether a rule is in force, whatever classifier carries it."""
+        """Tell whether a filter of any classifier carries a rule out."""
         have = {(f.classifier, f.fingerprint) for f in self.installed(index)}
         compiled = (wire.compile_rule(c, rule, target, self._priorities) for c in Classifier)
         return any((f.classifier, f.fingerprint) in have for f, _ in compiled)
 
     def clear(self, index: int) -> bool:
-        """Remove our filters from a device; tell whether there were any."""
+        """Remove our filters from a device; return whether it had any."""
         requests = [wire.remove(index, filter_) for filter_ in self.installed(index)]
         if requests:
             self.changes.append(f"tc filters of device {index}")
@@ -109,10 +109,10 @@ class Filters:
         return next((Classifier(it.classifier) for it in self.installed(index)), None)
 
     def detect(self, index: int, target: int) -> Classifier:
-        """Return the best classifier of this kernel, tried out by sending all from one device to
-        another: what is to be installed there anyway.
+        """Return the best classifier of this kernel. Raises Unsupported when it has none.
 
-        Raises Unsupported when it has none.
+        Try each by redirecting everything from one device to another, a filter that the caller
+        installs anyway.
         """
         if self.dry:
             return self._found(index, target)
@@ -127,7 +127,7 @@ class Filters:
         raise Unsupported("this kernel lacks tc: clsact, flower or u32, and mirred are needed")
 
     def _found(self, index: int, target: int) -> Classifier:
-        """Return the classifier that sends all from one device to another; note if none does."""
+        """Return the classifier that redirects everything to another device; note a missing one."""
         have = {(f.classifier, f.fingerprint) for f in self.installed(index)}
         for classifier in Classifier:
             wanted, _ = wire.compile_rule(classifier, EVERYTHING, target, self._priorities)

@@ -1,4 +1,4 @@
-"""Multicast MACs that a device lets in, though nobody in its namespace listens to them."""
+"""Multicast MACs that a device must accept without a listener in its namespace."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ IFREQ = struct.Struct("=16sH6s16x")  # linux/if.h struct ifreq: name, sockaddr o
 
 
 def join(netns: str, device: str, macs: Iterable[bytes]) -> None:
-    """Add MACs to a device's filter. Joined ones stay as they are, and moving it forgets them."""
+    """Add MACs to a device's filter. Idempotent; the kernel forgets them when the device moves."""
     with entered(netns):
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     with sock:

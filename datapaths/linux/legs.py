@@ -32,7 +32,7 @@ def ensure(spaces: Namespaces, port: Port) -> Link:
 
 
 def create_pair(links: Links, name: str, there: Links, far: str) -> Link:
-    """Make a veth with its far end straight in another namespace."""
+    """Create a veth whose far end is in another namespace from the start."""
     fd = os.open(path_of(there.netns), os.O_RDONLY | os.O_CLOEXEC)
     try:
         near = links.create(name, "veth", peer={"ifname": far, "net_ns_fd": fd, "group": MAKING})
@@ -63,14 +63,14 @@ def _ensure_far(there: Links, host: HostEnd, mtu: int) -> None:
     before = link.mark.addresses if link.mark else ()
     mark = Mark("end", host.addresses)
     if host.bridge and not host.addresses:
-        there.sysctl(sysctls.no_addrgen(host.name))  # a bridge's port has no address of its own
+        there.sysctl(sysctls.no_addrgen(host.name))  # a bridge port has no address
     there.change(host.name, mac=host.mac or link.mac, mtu=mtu or link.mtu, mark=mark)
     if host.ovs and there.dry:
         if ovs.bridge_of(host.name) != host.bridge:
             there.changes.append(f"{host.name}: Open vSwitch bridge")
     elif host.ovs:
         if link.master and ovs.bridge_of(host.name) != host.bridge:
-            there.change(host.name, master="")  # Open vSwitch takes no device that has one
+            there.change(host.name, master="")  # Open vSwitch refuses a device with a master
         ovs.attach(host.bridge, host.name, create=host.create_bridge)
         there.reload(host.name)
     else:
@@ -133,7 +133,7 @@ def _drop_bridge(there: Links, mark: Mark) -> None:
 
 
 def notes(host: HostEnd) -> dict[str, Value]:
-    """Return what a port's mark says of its host leg."""
+    """Return the host leg that a port's mark describes."""
     return {
         "ns": host.netns or OWN,
         "end": host.name,

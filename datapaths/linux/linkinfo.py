@@ -71,7 +71,7 @@ def link_local(mac: bytes) -> Address:
 
 
 def read_link(message: Any) -> Link:  # noqa: ANN401  pyroute2 is not typed
-    # Attribute by attribute: pyroute2 decodes what is asked for, and most is of no use here.
+    # One attribute at a time: pyroute2 decodes lazily, and most attributes are not needed.
     get = message.get_attr
     info = get("IFLA_LINKINFO")
     return Link(

@@ -1,6 +1,6 @@
-"""The devices of one namespace: read them, and change what differs. Writes nothing that is so.
+"""The devices of one namespace: read them, and change only what differs.
 
-A needless RTM_NEWLINK makes FRR flush the device's neighbours, hence read, compare, write.
+A needless RTM_NEWLINK makes FRR flush the device's neighbors. Hence read, compare, write.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ IFA_F_NODAD = 0x02  # linux/if_addr.h
 
 
 class Absent(Exception):
-    """A dry run ends here: what follows is about a device that is not there yet."""
+    """End a dry run: the following steps need a device that does not exist yet."""
 
 
 class Info(TypedDict, total=False):
@@ -66,13 +66,13 @@ class Creation(Info, total=False):
 class Links:
     """A short-lived handle on one namespace's devices; use it in the thread that made it.
 
-    What was read is kept, in step with our own changes only, so a handle lives for one batch.
-    Every refusal of the kernel is an OSError that names the device. Raises Unavailable when the
-    namespace is not there.
+    It caches what it read, and updates the cache by its own changes only, so a handle lives for one
+    batch. Every refusal of the kernel is an OSError that names the device. Raises Unavailable when
+    the namespace does not exist.
 
-    A `dry` handle writes nothing: `changes` has what a call would have changed, as text. So the
-    code that makes a device also tells in what the device differs, and no second list of
-    attributes can fall behind. A call that would make a device raises Absent.
+    A `dry` handle writes nothing: `changes` lists, as text, what a call would change. So the code
+    that creates a device also finds drift, and no second list of attributes can become outdated.
+    A call that would create a device raises Absent.
     """
 
     def __init__(self, netns: str, *, dry: bool = False) -> None:
@@ -142,7 +142,7 @@ class Links:
         return ""
 
     def reload(self, name: str) -> Link:
-        """Read a device again that somebody else made or changed."""
+        """Read a device again after somebody else created or changed it."""
         return self._refresh(name)
 
     def forget(self, name: str) -> None:
@@ -151,7 +151,7 @@ class Links:
             self._forget(link.index)
 
     def create(self, name: str, kind: str, **attributes: Unpack[Creation]) -> Link:
-        """Make a device; it is ours by its group, also before it has a mark and without one."""
+        """Create a device. Its group shows that it is ours, also before it has a mark."""
         _check_names(attributes, Creation)
         self._must_write(f"{name}: missing")
         wanted = {"kind": kind, "group": MAKING, **attributes}
@@ -159,7 +159,7 @@ class Links:
         return self._refresh(name)
 
     def delete(self, name: str) -> None:
-        """Delete a device, and with a veth its other end. Absent is fine."""
+        """Delete a device, and with a veth its other end. Do nothing if it does not exist."""
         if (link := self.find(name)) and self._writes(f"{name}: has to go"):
             self.forget(name)
             for other in list(self._links.values()):
@@ -178,7 +178,7 @@ class Links:
         mark: Mark | None = None,
         alias: str | None = None,
     ) -> Link:
-        """Set what is given and differs; `master` is a name, or ""."""
+        """Set the given attributes that differ; `master` is a name, or ""."""
         link = self.get(name)
         attributes: dict[str, object] = {}
         if mac is not None and mac != link.mac:
@@ -272,7 +272,7 @@ class Links:
     def set_addresses(
         self, name: str, wanted: Sequence[Address], ours: Sequence[Address] = ()
     ) -> None:
-        """Add what is missing of `wanted`; then remove what is in `ours` and no longer wanted.
+        """Add the missing addresses of `wanted`; then remove those of `ours` that are not wanted.
 
         IPv6 addresses skip duplicate detection: twins and anycast gateways are duplicates.
         """
@@ -285,7 +285,7 @@ class Links:
                 self._address("del", name, address)
 
     def ensure_link_local(self, name: str) -> None:
-        """Give a device the fe80 address that follows from its MAC, unless it has one."""
+        """Add the fe80 address that follows from the device's MAC, unless it has one."""
         if not any(is_link_local(address) for address in self.addresses(name)):
             self._address("add", name, link_local(self.get(name).mac))
 
@@ -297,12 +297,12 @@ class Links:
         return []
 
     def _writes(self, change: str) -> bool:
-        """Note a change; tell whether it is to be carried out."""
+        """Note a change; return whether to carry it out."""
         self.changes.append(change)
         return not self.dry
 
     def stop_dry(self, change: str) -> None:
-        """Note a change and end here, when this is a dry run: what follows would write."""
+        """Note a change, and end a dry run here: the following steps would write."""
         if self.dry:
             self._must_write(change)
 
@@ -353,7 +353,7 @@ class Links:
 
 
 def _check_names(given: Mapping[str, object], names: type[Info]) -> None:
-    """Refuse what pyroute2 would drop without a word. Raises TypeError."""
+    """Refuse attributes that pyroute2 would drop silently. Raises TypeError."""
     if unknown := given.keys() - names.__annotations__.keys():
         raise TypeError(f"unknown attributes: {', '.join(sorted(unknown))}")
 
@@ -363,7 +363,7 @@ class Refusal(str):
 
 
 class Dry(Protocol):
-    """A handle that notes what it would have written."""
+    """A handle that notes what it would write."""
 
     changes: list[str]
 

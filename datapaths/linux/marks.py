@@ -1,4 +1,4 @@
-"""The mark on what is ours: a device's alias. Pure: text in, values out.
+"""The mark that shows that a device is ours: its alias. Pure: text in, values out.
 
 A mark says what the device is for, which addresses on it are ours and in which order they were
 asked for, and what the kernel cannot tell about the record it stands for.
@@ -16,10 +16,10 @@ PREFIX = "dualpath:"
 TAP = "tap"
 """What a TAP of grout is for: FRR's packets, and questions to hosts."""
 TWIN_PREFIX = "cp-"
-"""Begins the name of a twin's end beside its port, known before the device can be marked."""
+"""Prefix of the end of a twin beside its port: it tells before the device can have a mark."""
 
 MAKING = 0x4450
-"""The group of a device that we made: the kernel takes no alias on creation; people change it."""
+"""The group of every device that we create: an alias can only be set later, and people edit it."""
 
 IFALIASZ = 256  # linux/if.h, with the terminating zero
 

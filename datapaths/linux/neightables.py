@@ -1,8 +1,8 @@
-"""The machine's neighbour tables, one for ARP and one for ND: how full they are, and their limits.
+"""The machine's neighbor tables, one for ARP and one for ND: their use and their limits.
 
 The kernel counts the rows of all namespaces together and compares them with limits of the first
-namespace (net/core/neighbour.c, neigh_alloc): above `gc_thresh2` it throws out rows that are still
-in use, above `gc_thresh3` it makes no new one. Rows that a program wrote with NTF_EXT_LEARNED, as
+namespace (net/core/neighbour.c, neigh_alloc): above `gc_thresh2` it evicts rows that are still in
+use, above `gc_thresh3` it creates no new one. Rows that a program wrote with NTF_EXT_LEARNED, as
 remote neighbours are, do not count against the limits, but they are in the number of entries.
 """
 
@@ -34,10 +34,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """What became of the limits."""
+    """The result of raising the limits."""
 
-    changed: Mapping[str, int]  # sysctl: what it is now
-    refused: Mapping[str, int]  # sysctl: what it should be
+    changed: Mapping[str, int]  # sysctl: its new value
+    refused: Mapping[str, int]  # sysctl: the value that it should have
     reason: str = ""
 
 
@@ -53,7 +53,7 @@ def raise_limits(most: int) -> Raised:
 
 
 def raise_below(sysctl: Path, most: int) -> Raised:
-    """Do it below a directory. A family that the kernel lacks is left out."""
+    """Raise the limits below a directory. Skip a family that the kernel lacks."""
     changed: dict[str, int] = {}
     refused: dict[str, int] = {}
     reason = ""
@@ -128,7 +128,7 @@ def _in_first(call: Callable[[], T]) -> T:
 
 
 def ensure_limits(most: int) -> None:
-    """Let the machine's neighbor tables take at least `most` rows; 0 leaves them alone."""
+    """Raise the machine's neighbor tables to at least `most` rows; 0 changes nothing."""
     if not most:
         return
     raised = raise_limits(most)

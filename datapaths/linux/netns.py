@@ -1,4 +1,4 @@
-"""Network namespaces: find, enter, make and remove them. Never touches a device but `lo`.
+"""Network namespaces: find, enter, create and remove them. Never touches a device but `lo`.
 
 A namespace is named like `ip netns` does it (a file in /run/netns), or by a path when the text has
 a slash; "" is the namespace of this process.
@@ -86,7 +86,7 @@ def hold(netns: str) -> int:
 
 def restore(netns: str, held: int) -> None:
     """Give a held namespace its name back, with all that is in it. Raises OSError."""
-    # Not shared anew: that would cover the directory, and names below could not be removed.
+    # Do not mount the directory again: that would cover it, and names below could not be removed.
     _pin(f"/proc/self/fd/{held}", Path(path_of(netns)), share=False)
 
 

@@ -167,7 +167,7 @@ def finish(home: Links, link: Link, record: NicRecord) -> None:
 
 
 def recover(spaces: Namespaces) -> None:
-    """Finish what an earlier process began: NICs that are at home and have a file."""
+    """Finish returns that an earlier process began: NICs that are at home and have a record."""
     owner = netns.path_of(spaces.forwarding.netns)
     for record in nicrecords.every():
         if record.owner != owner and netns.exists(record.owner):
@@ -186,7 +186,7 @@ def recover(spaces: Namespaces) -> None:
 
 
 def note(links: Links, link: Link, home: str, added: Collection[Address]) -> None:
-    """Write down what a NIC has, of which nothing is written down. Raises OSError."""
+    """Record the state of a NIC that has no record. Raises OSError."""
     if not nicrecords.read(link.name, link.mac):
         _record(links, link, home, added, link.name)
 
@@ -218,7 +218,7 @@ def any_expired(since_s: float, until_s: float) -> bool:
 
 
 def boottime_s() -> float:
-    """Return what lifetimes are compared with: a clock that also runs while the machine sleeps."""
+    """Return the time for lifetimes: CLOCK_BOOTTIME also runs while the machine sleeps."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
@@ -255,7 +255,7 @@ def strip(links: Links, link: Link) -> None:
 def _record(
     links: Links, link: Link, home: str, added: Collection[Address], name: str
 ) -> NicRecord:
-    """Return a NIC's file; write one of what it has, when it has none."""
+    """Return a NIC's record; if it has none, write one of its present state."""
     found = nicrecords.read(name, link.mac)
     if found and not found.returning:
         return found
@@ -273,7 +273,7 @@ def _record(
 
 
 class _State:
-    """What one NIC has in one namespace, asked for anew each time."""
+    """The addresses and routes of one NIC in one namespace; each call reads them again."""
 
     def __init__(self, requests: Requests, link: Link) -> None:
         self._requests = requests
@@ -281,12 +281,12 @@ class _State:
         self._now = boottime_s()
 
     def addresses(self, mac: bytes) -> tuple[HeldAddress, ...]:
-        """Return the addresses that somebody gave it, in the kernel's order."""
+        """Return the addresses that the kernel did not generate, in its order."""
         generated = link_local(mac).ip if len(mac) == 6 else b""
         return tuple(held for held in self._all_addresses() if not _is_generated(held, generated))
 
     def routes(self, table: int = 0) -> tuple[HeldRoute, ...]:
-        """Return the routes by it that somebody made, those without a gateway first."""
+        """Return the routes by the NIC that no daemon maintains, those without a gateway first."""
         found: list[HeldRoute] = []
         for family in (socket.AF_INET, socket.AF_INET6):
             dumped = self._dump(holdings.dump_routes(self._link.index, family, table))
@@ -332,7 +332,7 @@ class _State:
                 raise OSError(errno.EIO, text)
 
     def add_routes(self, wanted: Sequence[HeldRoute], extra: int = 0) -> list[HeldRoute]:
-        """Add what is missing; return what the kernel refuses."""
+        """Add the missing routes; return those that the kernel refuses."""
         refused: list[HeldRoute] = []
         for held in self.missing_routes(wanted, extra):
             request = holdings.encode_route(held, self._link.index, self._now, extra)
@@ -376,7 +376,7 @@ def _portable(record: NicRecord) -> list[HeldRoute]:
 
 
 def _merged(before: Sequence[HeldAddress], now: Sequence[HeldAddress]) -> tuple[HeldAddress, ...]:
-    """Return what was written down, with the lifetimes of now, then what came since."""
+    """Return the recorded addresses with their current lifetimes, then the new ones."""
     current = {held.key: held for held in now}
     kept = [replace(current.pop(held.key, held), flags=held.flags) for held in before]
     return (*kept, *current.values())

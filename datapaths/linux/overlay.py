@@ -1,6 +1,6 @@
-"""VRFs and VNIs as devices of one namespace; the forwarding side and its shadow alike.
+"""VRFs and VNIs as devices of one namespace: the forwarding namespace, or FRR's shadow of it.
 
-`place` tells them apart: FRR's shadow has no default route of ours, and no link-local address.
+`place` says which: the shadow has no unreachable default route and no link-local address.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ AGEING = 300 * 100  # clock_t, 1/100 s
 BRIDGE_OPTIONS: Info = {
     "br_mcast_snooping": 0,
     "br_ageing_time": AGEING,
-    # The kernel's own values, and needed: no MAC is looked up by VLAN, and no port waits.
+    # The kernel's defaults, which must stay: no lookup of MACs by VLAN, no port that waits for STP.
     "br_vlan_filtering": 0,
     "br_vlan_default_pvid": 0,
     "br_stp_state": 0,
@@ -35,7 +35,7 @@ BRIDGE = re.compile(r"br([1-9][0-9]*)")  # model.links.Vni.bridge
 
 
 def ensure_vrf(links: Links, vrf: Vrf, *, forwards: bool) -> None:
-    """Make a VRF device. A table cannot be changed, so another one makes another device."""
+    """Create a VRF device. Its table cannot change, so another table takes another device."""
     if not vrf.table:
         raise OSError(errno.EINVAL, f"VRF {vrf.name} has no table")
     link = own(links, vrf.name, "vrf", "vrf")
@@ -59,9 +59,9 @@ def ensure_vrf(links: Links, vrf: Vrf, *, forwards: bool) -> None:
 
 
 def _evict(links: Links, vrf: Vrf) -> None:
-    """Remove a VRF of ours that has the table: that one is being renamed.
+    """Remove a VRF of ours that has the table: the manifests renamed it.
 
-    Later would be too late, as the end of its table goes with it.
+    Later would be too late: with the device goes the unreachable route that ends its table.
     """
     for other, _ in list(links.marked("vrf")):
         if other.info.get("IFLA_VRF_TABLE") == vrf.table and other.name != vrf.name:
@@ -79,7 +79,7 @@ def _create_vrf(links: Links, vrf: Vrf) -> None:
 
 
 def ensure_unreachable(links: Links, vrf: Vrf) -> None:
-    """End a VRF's table with `unreachable`, or lookups would go on in the main table."""
+    """End a VRF's table with `unreachable`; else lookups would continue in the main table."""
     if links.dry:
         missing = [family for family in FAMILIES if not _has_unreachable(links, vrf, family)]
         links.changes += [f"{vrf.name}: unreachable default route of family {f}" for f in missing]
@@ -100,7 +100,7 @@ def _has_unreachable(links: Links, vrf: Vrf, family: int) -> bool:
 def remove_vrf(links: Links, vrf: Vrf) -> None:
     link = links.find(vrf.name)
     if link and _delete(links, vrf.name, "vrf"):
-        # Of one that is down the record has no table (`dump_vrfs`).
+        # The record of a VRF that is down has no table (`dump_vrfs`).
         there = replace(vrf, table=link.info.get("IFLA_VRF_TABLE", vrf.table))
         _unreachable(links, "del", there, errno.ESRCH)
 
@@ -130,7 +130,7 @@ def dump_vrfs(links: Links) -> Iterator[Vrf]:
 
 
 def ensure_vni(links: Links, vni: Vni, *, link_local: bool) -> None:
-    """Make a VNI's bridge and VXLAN device, in its VRF, with its gateways."""
+    """Create a VNI's bridge and VXLAN device, in its VRF, with its gateways."""
     if not vni.local:
         raise OSError(errno.EINVAL, f"VNI {vni.vni} has no local VTEP address")
     if vni.vrf:
@@ -202,7 +202,7 @@ def _ensure_vxlan(links: Links, vni: Vni) -> None:
 
 
 def _vxlan_options(links: Links, vni: Vni) -> Creation:
-    """Return what a VXLAN device is created with.
+    """Return the attributes with which a VXLAN device is created.
 
     Over IPv6 it accepts frames without a UDP checksum, as RFC 7348 section 5 demands: hardware
     VTEPs send such. It sends a checksum itself (no vxlan_udp_zero_csum6_tx): IPv6 has no other
@@ -273,7 +273,7 @@ def dump_vnis(links: Links) -> Iterator[Vni]:
 
 
 def own(links: Links, name: str, kind: str, what: str) -> Link | None:
-    """Return our device of that name. Raises OSError (EEXIST) when it is somebody else's."""
+    """Return our device of that name. Raises OSError (EEXIST) for one that is not ours."""
     link = links.find(name)
     if link and not (link.kind == kind and link.is_ours(what)):
         where = f"namespace {links.netns}" if links.netns else "our namespace"
@@ -283,7 +283,7 @@ def own(links: Links, name: str, kind: str, what: str) -> Link | None:
 
 
 def _delete(links: Links, name: str, what: str) -> bool:
-    """Delete a device if it is ours, and tell whether it was."""
+    """Delete a device if it is ours; return whether it was."""
     link = links.find(name)
     if ours := link is not None and link.is_ours(what):
         links.delete(name)

@@ -48,7 +48,7 @@ def remove_port(spaces: Namespaces, port: Port) -> None:
 
 
 def note_all(spaces: Namespaces) -> None:
-    """Write down what fetched NICs have, of which nothing is written down."""
+    """Record the state of fetched NICs that have no record."""
     for link, mark in list(spaces.forwarding.marked("port")):
         if mark.text("from"):
             try:
@@ -71,7 +71,7 @@ def give_all_back(spaces: Namespaces) -> None:
 
 
 def dump_ports(spaces: Namespaces) -> Iterator[Port]:
-    """Yield the ports that are ours as they are now; what is not so shows as different."""
+    """Yield our ports as they are now; drift shows as a difference."""
     links = spaces.forwarding
     for link, mark in links.marked("port"):
         have = links.addresses(link.name)
@@ -102,7 +102,7 @@ def _mtu(links: Links, link: Link, mark: Mark) -> int:
 
 
 def _place(links: Links, port: Port) -> None:
-    """Put a port into its VRF or bridge; before it has addresses, or IPv6 would lose them."""
+    """Put a port into its VRF or bridge, before it has addresses: IPv6 ones would be lost."""
     if port.vni:
         links.sysctl(sysctls.no_ipv6(port.name))
         links.change(port.name, master=f"br{port.vni}")
@@ -116,7 +116,7 @@ def _place(links: Links, port: Port) -> None:
 
 
 def notes(port: Port) -> dict[str, Value]:
-    """Return what of a port's record no device can tell; for a mark."""
+    """Return the fields of a port's record that no device shows, for its mark."""
     found: dict[str, Value] = {"twin": int(port.twin), "mtu": int(bool(port.mtu))}
     found.update(devargs=port.devargs, wiring=port.wiring)
     if port.vni:
@@ -129,7 +129,7 @@ def notes(port: Port) -> dict[str, Value]:
 
 
 def _brought(links: Links, link: Link, port: Port) -> dict[str, Value]:
-    """Return what a device had before it became a port; a host leg is ours and had nothing."""
+    """Return what a device had before it became a port; nothing for a host leg, which is ours."""
     if port.host:
         return {}
     return {"kept": _kept(link, links.addresses(port.name), port), "was": _was(link)}
@@ -152,7 +152,7 @@ def added_by(mark: Mark) -> list[Address]:
 
 
 def _was(link: Link) -> str:
-    """Return the alias that somebody else gave the device, to be put back."""
+    """Return the alias that the device had before, to restore it."""
     return link.mark.text("was") if link.mark else link.alias
 
 
@@ -176,7 +176,7 @@ def _fetch(spaces: Namespaces, port: Port) -> Link:
 
 
 def _hold(spaces: Namespaces, port: Port, added: Sequence[Address]) -> None:
-    """Put on a NIC that was fetched what it brought along, as far as that is missing."""
+    """Add what a fetched NIC brought along, as far as it is missing."""
     links = spaces.forwarding
     if port.host or port.source_netns is None:
         return

@@ -1,9 +1,9 @@
-"""Keeps a namespace from ending TCP sessions that are not its own, for a while.
+"""Keep a namespace from resetting TCP sessions that are not its own, for a while.
 
 A NIC that moves takes its addresses along, and the sockets stay behind. The namespace that has the
-addresses now would answer the next segment of an SSH session with a reset, and no return of the NIC
-would bring that session back. So what TCP the namespace itself sends is dropped. What it forwards
-and FRR's own sessions, which are in another namespace, do not go by this rule.
+addresses now would answer the next segment of an SSH session with a reset, and the session would be
+gone even if the NIC came back. So a routing rule drops the TCP that the namespace itself sends. The
+rule does not match forwarded packets, nor FRR's sessions, which are in another namespace.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from datapaths.linux.rules import FAMILIES, FR_ACT_BLACKHOLE
 from dualpath.model.routes import RTPROT_DUALPATH
 
 PRIORITY = 890  # before the rules of `rules`
-LOCALLY_SENT = "lo"  # what the kernel takes for the input device of its own packets
+LOCALLY_SENT = "lo"  # the input device of packets that the kernel itself sends
 FINE = {"add": errno.EEXIST, "del": errno.ENOENT}
 
 
 def keep_tcp_quiet(netns: str, on: bool) -> None:
-    """Drop the TCP that a namespace itself sends, or no longer. Again is fine. Raises OSError."""
+    """Start or stop dropping the TCP that a namespace itself sends. Idempotent. Raises OSError."""
     command = "add" if on else "del"
     if not exists(netns):
         raise OSError(errno.ENOENT, f"there is no network namespace {netns}")

@@ -1,9 +1,9 @@
 """Routing rules that keep the tables of the forwarding namespace apart.
 
-The kernel's first rule looks every packet up in the table `local`, whatever its VRF, so a tenant
-would reach the router's own underlay addresses. Here that table comes after the rule of VRFs
-(l3mdev), as the kernel's documentation of VRF advises. A bridge that belongs to no VRF and has no
-gateway routes nothing: a rule drops IP packets that a host sends to the bridge's own MAC.
+The kernel's first rule looks up every packet in the table `local`, whatever its VRF, so a tenant
+would reach the router's underlay addresses. This module moves that rule behind the rule of VRFs
+(l3mdev), as the kernel's documentation of VRF advises. A bridge without VRF and gateway must route
+nothing: a rule drops IP packets that a host sends to the bridge's own MAC.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SELECTORS = (
 
 
 class Rule(NamedTuple):
-    """A routing rule, as far as ours can differ."""
+    """A routing rule: the fields in which ours differ."""
 
     family: int
     priority: int
@@ -44,21 +44,21 @@ class Rule(NamedTuple):
 
 
 class Rules:
-    """The rules of one namespace: read once, then kept in step with our own changes."""
+    """The rules of one namespace: read once, then updated by our own changes."""
 
     def __init__(self, rtnl: Rtnl, writes: Callable[[str], bool]) -> None:
         self._rtnl = rtnl
-        self._writes = writes  # notes a change, and tells whether it is to be carried out
+        self._writes = writes  # notes a change, and returns whether to carry it out
         self._held: set[Rule] | None = None
 
     def ensure_apart(self) -> None:
-        """Put the rule of VRFs first and the table `local` behind it. Never are both missing."""
+        """Move the rule of VRFs before that of the table `local`. One of the two always exists."""
         for family in self._families():
             self._add(_l3mdev(family), RTPROT_KERNEL)
             self._move_local(family)
 
     def ensure_mute(self, device: str) -> None:
-        """Drop all IP packets for the router that come in by a device."""
+        """Drop all IP packets to the router that arrive on a device."""
         for family in self._families():
             self._add(_mute(family, device), RTPROT_DUALPATH)
             self._move_local(family)
@@ -73,13 +73,13 @@ class Rules:
             self._remove(early)
 
     def _early(self, family: int) -> Iterator[Rule]:
-        """Yield rules that look all packets up in the table `local` before VRFs have their turn."""
+        """Yield rules that look up packets in the table `local` before the rule of VRFs."""
         for rule in self._all():
             if rule.priority < L3MDEV_PRIORITY and rule == _local(family, rule.priority):
                 yield rule
 
     def _families(self) -> list[int]:
-        """Return the families that this kernel routes; each has the rule for `main` at least."""
+        """Return the families that this kernel routes: those with any rule."""
         there = {rule.family for rule in self._all()}
         return [family for family in FAMILIES if family in there]
 
@@ -139,7 +139,7 @@ class Rules:
 
 
 def _selects(message: Any) -> bool:  # noqa: ANN401  pyroute2 is not typed
-    """Tell whether a rule looks at more of a packet than ours do."""
+    """Tell whether a rule has selectors that ours never have."""
     inverted = message["flags"] & FIB_RULE_INVERT
     lengths = message["src_len"] or message["dst_len"] or message["tos"]
     return bool(inverted or lengths or any(message.get_attr(name) for name in _SELECTORS))

@@ -1,7 +1,7 @@
-"""Shadows: the devices that FRR wants to see for every VRF and VNI. They carry no traffic.
+"""Shadow devices: the VRFs, bridges and VXLAN devices that FRR insists on. They carry no traffic.
 
-frr.conf is applied between `ensure_base` and `ensure_overlay`: a VXLAN device that comes before
-its VRF's `vni` can crash bgpd.
+frr.conf is applied between `ensure_base` and `ensure_overlay`: a VXLAN device that exists before
+its VRF's `vni` is configured can crash bgpd.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from datapaths.linux.marks import MAKING, Mark
 from dualpath.model.kinds import Kind
 from dualpath.model.links import Address, Port, Vni, Vrf
 from dualpath.model.records import Key
+from dualpath.netlink.message import errno_name
 
 
 @dataclass(frozen=True, slots=True)
 class Shadow:
-    """What should be in the control namespace, beside the twins."""
+    """The desired devices of the control namespace, except the twins."""
 
     vrfs: tuple[Vrf, ...] = ()
     vnis: tuple[Vni, ...] = ()
@@ -30,7 +31,7 @@ class Shadow:
 
 @dataclass(frozen=True, slots=True)
 class ShadowFailure:
-    """A shadow device that could not be."""
+    """A shadow device that could not be created or changed."""
 
     name: str
     error: str  # the errno's name
@@ -39,11 +40,11 @@ class ShadowFailure:
 
 
 Work = tuple[str, tuple[Kind, Key], Callable[[], object]]
-"""A device's name, the key of its record, and what makes it so."""
+"""A device's name, the key of its record, and the call that creates or repairs the device."""
 
 
 def shadow_of(vrfs: Iterable[Vrf], vnis: Iterable[Vni], ports: Iterable[Port]) -> Shadow:
-    """Return the shadow of what forwards; in a fixed order, whatever the order given."""
+    """Return the shadow of the forwarding namespace, sorted."""
     loopback = (address for port in ports if port.loopback for address in port.addresses)
     return Shadow(
         tuple(sorted(vrfs, key=lambda vrf: vrf.name)),
@@ -53,7 +54,7 @@ def shadow_of(vrfs: Iterable[Vrf], vnis: Iterable[Vni], ports: Iterable[Port]) -
 
 
 def access_port(vni: int) -> str:
-    """Return the name of an L2VNI's silent access port, onto which learnt MACs are mirrored."""
+    """Return the name of an L2VNI's silent access port, onto which learned MACs are mirrored."""
     return f"ac{vni}"
 
 
@@ -64,7 +65,7 @@ class Shadows:
         self._netns = control_netns
 
     def ensure_base(self, shadow: Shadow) -> list[ShadowFailure]:
-        """Settings, `lo` and VRFs: what twins and frr.conf need. Removes what is not in `shadow`.
+        """Set up sysctls, `lo` and VRFs for twins and frr.conf; remove devices not in `shadow`.
 
         Raises Unavailable without a control namespace; so does `ensure_overlay`.
         """
@@ -75,13 +76,13 @@ class Shadows:
             return list(_tried(_base_work(links, shadow)))
 
     def ensure_overlay(self, shadow: Shadow) -> list[ShadowFailure]:
-        """Bridges, VXLAN devices and access ports."""
+        """Create bridges, VXLAN devices and access ports."""
         with Links(self._netns) as links:
             links.load()
             return list(_tried(_overlay_work(links, shadow)))
 
     def differing(self, shadow: Shadow) -> list[ShadowFailure]:
-        """Return what is not as `ensure_base` and `ensure_overlay` make it; change nothing."""
+        """Return what `ensure_base` and `ensure_overlay` would change; change nothing."""
         with Links(self._netns, dry=True) as links:
             links.load()
             work = [
@@ -97,7 +98,7 @@ class Shadows:
             ]
 
     def dump(self) -> Shadow:
-        """Return what is there of ours; an L2VNI without its access port has no `local`."""
+        """Return our existing devices; an L2VNI without its access port has no `local`."""
         with Links(self._netns) as links:
             _, loopback = _loopback(links)
             vnis = [
@@ -109,7 +110,7 @@ class Shadows:
 
 
 def _remove_others(links: Links, shadow: Shadow) -> None:
-    """Remove what is ours and not in `shadow`, or has to be made again."""
+    """Remove our devices that are not in `shadow`, or that must be created again."""
     wanted = {vni.vni: vni for vni in shadow.vnis}
     for vni in list(overlay.dump_vnis(links)):
         if vni.vni not in wanted or _changes_tenant(vni, wanted[vni.vni]):
@@ -141,7 +142,7 @@ def _tried(work: Iterable[Work]) -> Iterator[ShadowFailure]:
         try:
             call()
         except OSError as error:
-            code = errno.errorcode.get(error.errno or errno.EIO, "EIO")
+            code = errno_name(error.errno or errno.EIO)
             yield ShadowFailure(name, code, error.strerror or str(error), key)
 
 
@@ -168,7 +169,7 @@ def _ensure_vni(links: Links, vni: Vni) -> None:
 
 
 def _ensure_access(links: Links, vni: Vni) -> None:
-    """Make the silent port: a veth whose two ends can send nothing, up, so that FRR uses it."""
+    """Create the silent port: a veth whose ends send nothing; it is up, so that FRR uses it."""
     port = access_port(vni.vni)
     peer = f"{port}-x"
     ends = [overlay.own(links, name, "veth", "access") for name in (port, peer)]
@@ -180,7 +181,7 @@ def _ensure_access(links: Links, vni: Vni) -> None:
         links.reload(peer)
     for name in (port, peer):
         links.sysctl(sysctls.no_ipv6(name))
-        # The VNI's MTU: a bridge that was only made with its own takes the least of its ports'.
+        # The VNI's MTU, set explicitly: else a bridge takes the lowest MTU of its ports.
         links.change(name, mtu=vni.mtu, mark=Mark("access"))
     links.change(port, master=vni.bridge)
     links.set_port(port, learning=0, neigh_suppress=0)

@@ -29,14 +29,14 @@ FORWARDING = {
     "net/ipv6/conf/default/keep_addr_on_down": 1,
     "net/ipv4/fib_multipath_hash_policy": 1,  # by ports too: VXLAN's entropy is in the source port
     "net/ipv6/fib_multipath_hash_policy": 1,
-    # A tenant's packet is never for a socket of the underlay, such as that of VXLAN.
+    # A tenant's packet must not reach a socket of the underlay, such as that of VXLAN.
     "net/ipv4/tcp_l3mdev_accept": 0,
     "net/ipv4/udp_l3mdev_accept": 0,
     "net/ipv4/raw_l3mdev_accept": 0,
     "net/ipv4/nexthop_compat_mode": 0,  # no copies of a route in dumps when its group changes
 }
 
-# FRR's namespace. It must never forward, nor answer for what the other one answers for.
+# FRR's namespace: it must not forward, nor answer for addresses that the other one answers for.
 CONTROL = {
     "net/ipv4/conf/all/forwarding": 0,
     "net/ipv4/conf/default/forwarding": 0,
@@ -87,7 +87,7 @@ def routing(device: str, *, forwards: bool) -> dict[str, int]:
 
 
 def no_ipv6(device: str) -> dict[str, int]:
-    """A device that must send nothing of its own: no address, no router solicitation, no MLD."""
+    """Return settings of a device that sends nothing itself: no address, no RS, no MLD."""
     return {**no_addrgen(device), f"net/ipv6/conf/{device}/disable_ipv6": 1}
 
 
@@ -96,7 +96,7 @@ def no_addrgen(device: str) -> dict[str, int]:
 
 
 def deaf(device: str) -> dict[str, int]:
-    """A device that the stack must not answer on, though its namespace has local addresses."""
+    """Return settings of a device on which the stack never answers for local addresses."""
     v4 = f"net/ipv4/conf/{device}"
     # No route leads back out of it, so the reverse path filter drops whatever comes in.
     return {**no_ipv6(device), f"{v4}/arp_ignore": 8, f"{v4}/rp_filter": 1, f"{v4}/forwarding": 0}
@@ -109,7 +109,7 @@ def hearing(device: str) -> dict[str, int]:
 
 
 def silent_twin(device: str) -> dict[str, int]:
-    """A device that shares its addresses with another and leaves the answering to it."""
+    """Return settings of a device that shares its addresses with another, which answers."""
     v4, v6 = f"net/ipv4/conf/{device}", f"net/ipv6/conf/{device}"
     return {
         **no_addrgen(device),

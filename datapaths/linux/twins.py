@@ -25,6 +25,7 @@ from datapaths.linux.wire.filters import Classifier
 from datapaths.linux.wire.holdings import HeldAddress
 from datapaths.linux.wire.matches import Rule
 from dualpath.model.links import Address, Port
+from dualpath.netlink.message import errno_name
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ IFNAMSIZ = 16  # linux/if.h, with the terminating zero
 
 @dataclass(frozen=True, slots=True)
 class Twin:
-    """A twin as it is now."""
+    """A twin as it exists now."""
 
     name: str
     vrf: str
@@ -45,13 +46,13 @@ class Twin:
 
 @dataclass(frozen=True, slots=True)
 class Punting:
-    """What a datapath's ports leave to their twins."""
+    """Which packets of a datapath's ports go to their twins, and which addresses twins have."""
 
     addresses: Callable[[Links, Port], Sequence[Address]]
     rules: Callable[[Iterable[Address], Iterable[int]], Iterable[Rule]]
     particular: Callable[[Links, Port], Sequence[HeldAddress]]
-    """Those of its addresses that have a peer or that expire, which a twin has to have alike."""
-    resolves: bool  # whether the twin has to find its neighbours' MACs itself
+    """A port's addresses that have a peer or that expire; the twin copies them with both."""
+    resolves: bool  # whether the twin resolves its neighbors' MACs itself
     groups: tuple[bytes, ...] = ()  # multicast MACs that the port has to let in for the twin
 
 
@@ -71,7 +72,7 @@ class Twins:
     """Keeps the twins of one pair of namespaces. Synchronous and for one thread at a time."""
 
     classifier: Classifier | None = None
-    """What this kernel has, known once there is a twin."""
+    """The classifier that this kernel has; None before the first twin."""
 
     def __init__(self, netns: str, control_netns: str, punting: Punting = KERNEL) -> None:
         self._netns = netns
@@ -79,10 +80,10 @@ class Twins:
         self._punting = punting
 
     def ensure(self, ports: Sequence[Port], tcp_ports: Iterable[int] = (BGP,)) -> list[RowFailure]:
-        """Make a twin for every port that asks for one, and remove all others.
+        """Create a twin for every port that wants one, and remove all others.
 
-        Ports and the twins' VRFs must be there. A twin has whatever addresses its port has; a
-        port without carrier gets a twin without. Failures are by index into `ports`. Raises
+        Ports and the twins' VRFs must exist. A twin has the addresses and the carrier of its port.
+        Failures are by index into `ports`. Raises
         Unavailable without a control namespace, and Unsupported without tc.
         """
         speakers, failures = tuple(tcp_ports), list[RowFailure]()
@@ -100,7 +101,7 @@ class Twins:
                     try:
                         _ensure(side, port, _loopbacks(side, ports, port), speakers)
                     except OSError as error:
-                        name = errno.errorcode.get(error.errno or errno.EIO, "EIO")
+                        name = errno_name(error.errno or errno.EIO)
                         failures.append(RowFailure(index, name, error.strerror or str(error)))
             self.classifier = side.classifier
         return failures
@@ -132,7 +133,7 @@ class Twins:
         return {self._netns}
 
     def dump(self) -> list[Twin]:
-        """Return the twins that are there. Without a control namespace there are none."""
+        """Return the existing twins; none without a control namespace."""
         try:
             with Links(self._control_netns) as control:
                 return [_twin(control, link) for link, _ in control.marked("twin")]
@@ -140,7 +141,7 @@ class Twins:
             return []
 
     def set_carrier(self, name: str, up: bool) -> None:
-        """Let FRR see that a port gained or lost carrier. A port without a twin is fine."""
+        """Show FRR that a port gained or lost carrier. Do nothing for a port without a twin."""
         try:
             with Links(self._netns) as links:
                 if links.find(device_of(name)):
@@ -169,7 +170,7 @@ def wants_twin(port: Port) -> bool:
 
 @dataclass(slots=True)
 class _Side:
-    """What one call of `ensure` works with."""
+    """The handles of one call of `ensure`."""
 
     links: Links
     control: Links
@@ -193,7 +194,7 @@ def _ensure(
     if not side.classifier:  # a new twin, which is down yet
         side.classifier = side.filters.detect(near.index, link.index)
     own = [*addresses, *loopbacks]
-    side.links.rules.ensure_mute(device)  # what no rule takes goes nowhere
+    side.links.rules.ensure_mute(device)  # drop packets that no filter redirects
     sent = egress(own, link.mac, tcp_ports)
     side.filters.ensure(side.classifier, near.index, sent, link.index)
     wanted = list(side.punting.rules(own, tcp_ports))
@@ -232,7 +233,7 @@ def _ensure_pair(side: _Side, port: Port) -> str:
 
 
 def _ensure_far(side: _Side, port: Port, link: Link, addresses: Sequence[Address]) -> None:
-    """Dress the twin up as its port; silent before it is up, in its VRF before it has addresses."""
+    """Give the twin its port's attributes: silent before it is up, in its VRF before addresses."""
     control = side.control
     control.sysctl(sysctls.silent_twin(port.name))
     control.set_noarp(port.name, not side.punting.resolves)

@@ -1,4 +1,4 @@
-"""By which device a namespace sends, as the kernel says. Reads only."""
+"""Look up the device by which a namespace reaches an address. Reads only."""
 
 from __future__ import annotations
 

@@ -55,9 +55,9 @@ class FakeKernel:
     def close(self) -> None: ...
 
     def errno_of(self, data: bytes) -> int:
-        said = decode_message(header(data, 0, len(data)))
-        assert isinstance(said, NeighborMessage)
-        self.asked.append(said)
+        message = decode_message(header(data, 0, len(data)))
+        assert isinstance(message, NeighborMessage)
+        self.asked.append(message)
         return self.error
 
 
@@ -253,10 +253,10 @@ def ours(address: bytes = HOST, *, deleted: bool = False) -> NeighborMessage:
 def test_a_neighbour_says_whose_it_is(world: World) -> None:
     """Over a remote row the kernel would keep zebra's number, and zebra take it for its own."""
     world.mirror.learn(Mirror(neighbors=(NEIGHBOR,)))
-    assert [said.protocol for said in world.kernel.asked] == [RTPROT_DUALPATH]
+    assert [message.protocol for message in world.kernel.asked] == [RTPROT_DUALPATH]
 
 
-def test_what_an_earlier_bridge_left_behind_is_taken_away_once_all_hosts_are_known(
+def test_rows_of_an_earlier_bridge_are_removed_once_all_hosts_are_known(
     world: World,
 ) -> None:
     other = bytes([10, 110, 0, 99])
@@ -274,9 +274,7 @@ def test_what_an_earlier_bridge_left_behind_is_taken_away_once_all_hosts_are_kno
 
 
 @pytest.mark.parametrize("row", [ours(deleted=True), replace(ours(), lladdr=b"")])
-def test_a_row_that_somebody_took_away_is_written_again(
-    mirrored: World, row: NeighborMessage
-) -> None:
+def test_row_that_somebody_removed_is_written_again(mirrored: World, row: NeighborMessage) -> None:
     """zebra may take back a remote host late, when it has just become a local one."""
     mirrored.mirror.learn(Mirror(whole=True, macs=(MAC,), neighbors=(NEIGHBOR,)))
     mirrored.asked()
@@ -337,7 +335,7 @@ def test_refused_host_that_left_is_not_tried_again(world: World) -> None:
 
 def test_router_is_written_as_one(world: World) -> None:
     world.mirror.learn(Mirror(neighbors=(replace(NEIGHBOR, router=True),)))
-    assert [said.flags for said in world.kernel.asked] == [NTF_EXT_LEARNED | NTF_ROUTER]
+    assert [message.flags for message in world.kernel.asked] == [NTF_EXT_LEARNED | NTF_ROUTER]
 
 
 def test_our_own_row_is_no_remote_host_s_even_when_its_mac_is_remote(world: World) -> None:
@@ -350,7 +348,7 @@ def test_our_own_row_is_no_remote_host_s_even_when_its_mac_is_remote(world: Worl
     assert world.asked() == [("-", BR110, HOST)]
 
 
-def test_the_netlink_socket_is_a_real_one_outside_of_tests() -> None:
+def test_mirror_opens_a_netlink_socket() -> None:
     made = ShadowMirror(Overlay(RecordLog()))
     assert made._requests.port
     made.close()

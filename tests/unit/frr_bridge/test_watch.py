@@ -1,4 +1,4 @@
-"""The netlink feed: only a whole dump says what is gone, and nothing is lost for good."""
+"""The netlink feed: only a complete dump withdraws rows, and no row is lost for good."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ END = "end"
 
 
 class World:
-    """A watch on a fake kernel, and what it told: MACs by their last byte, and ends of dumps."""
+    """A watch on a fake kernel, and its calls: MACs by their last byte, and ends of dumps."""
 
     def __init__(self, kernel: FakeKernel) -> None:
         self.kernel = kernel
@@ -43,9 +43,9 @@ class World:
             on_trouble=self.troubles.append,
         )
 
-    def _message(self, said: Other) -> None:
-        assert isinstance(said, NeighborMessage)
-        self.told.append(said.lladdr[-1])
+    def _message(self, message: Other) -> None:
+        assert isinstance(message, NeighborMessage)
+        self.told.append(message.lladdr[-1])
 
     @property
     def known(self) -> set[object]:
@@ -111,7 +111,7 @@ FAULTS: dict[str, Callable[[int, bytes], list[bytes]]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
-async def test_a_dump_that_is_not_whole_ends_nothing(
+async def test_incomplete_dump_withdraws_nothing(
     world: World, fault: Callable[[int, bytes], list[bytes]]
 ) -> None:
     world.kernel.macs = {1, 2}
@@ -126,7 +126,7 @@ async def test_a_dump_that_is_not_whole_ends_nothing(
 
 
 @pytest.mark.parametrize("which", range(5))
-async def test_any_of_the_dumps_may_be_refused(world: World, which: int) -> None:
+async def test_refusal_of_any_dump_withdraws_nothing(world: World, which: int) -> None:
     refused = watch_module.REQUESTS[which][1]
 
     def fault(_asked: Message, wanted: bytes) -> list[bytes] | None:
@@ -138,7 +138,9 @@ async def test_any_of_the_dumps_may_be_refused(world: World, which: int) -> None
     assert END not in world.told
 
 
-async def test_a_mute_kernel_ends_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_kernel_that_does_not_answer_withdraws_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(watch_module, "_ANSWER_S", 0.01)
     world.kernel.faults = of_fdb(lambda seq, _: [row(seq, 1)])  # and no more
     assert not await world.watch._dump()
@@ -146,7 +148,7 @@ async def test_a_mute_kernel_ends_nothing(world: World, monkeypatch: pytest.Monk
     assert "did not answer" in world.troubles[0]
 
 
-async def test_no_socket_to_ask_with_ends_nothing(
+async def test_dump_without_a_socket_withdraws_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse() -> None:
@@ -158,7 +160,7 @@ async def test_no_socket_to_ask_with_ends_nothing(
     assert "Too many open files" in world.troubles[0]
 
 
-async def test_replies_to_others_are_passed_over(world: World) -> None:
+async def test_replies_to_others_are_skipped(world: World) -> None:
     """Another sequence number or port: neither rows nor ends of our dump."""
     world.kernel.faults = of_fdb(
         lambda seq, _: [
@@ -173,7 +175,7 @@ async def test_replies_to_others_are_passed_over(world: World) -> None:
     assert world.known == {1}
 
 
-async def test_an_interrupted_dump_is_taken_again_at_once(world: World) -> None:
+async def test_interrupted_dump_is_repeated_at_once(world: World) -> None:
     tries = iter(range(3))
 
     def once(seq: int, _: bytes) -> list[bytes]:
@@ -187,7 +189,7 @@ async def test_an_interrupted_dump_is_taken_again_at_once(world: World) -> None:
     assert world.troubles == []
 
 
-async def test_a_refused_dump_is_taken_again_until_it_is_whole(
+async def test_refused_dump_is_repeated_until_it_is_complete(
     running: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -207,14 +209,16 @@ async def test_a_refused_dump_is_taken_again_until_it_is_whole(
     ]
 
 
-async def test_changes_are_followed_while_dumps_are_refused(running: World) -> None:
+async def test_notifications_are_applied_while_dumps_are_refused(running: World) -> None:
     running.kernel.faults = lambda _, wanted: [refusal(wanted, errno.ENOMEM)]
     await until(lambda: running.watch.dumps > 1)
     running.kernel.add(7)
     await until(lambda: 7 in running.told)
 
 
-async def test_what_the_kernel_drops_until_the_socket_is_empty_is_dumped(running: World) -> None:
+async def test_dump_shows_what_the_kernel_dropped_before_it(
+    running: World,
+) -> None:
     """After ENOBUFS it drops in silence; a dump that begins earlier passes by what comes next."""
     kernel = running.kernel
     await until(lambda: running.watch.whole)
@@ -231,7 +235,7 @@ async def test_what_the_kernel_drops_until_the_socket_is_empty_is_dumped(running
     assert running.known == {*range(10), 20, 21}
 
 
-async def test_an_overrun_during_a_dump_is_another_dump(running: World) -> None:
+async def test_overrun_during_a_dump_causes_another_dump(running: World) -> None:
     kernel = running.kernel
     bursts = iter([range(10), range(10, 20)])
 
@@ -243,7 +247,7 @@ async def test_an_overrun_during_a_dump_is_another_dump(running: World) -> None:
     assert running.known == set(range(20))
 
 
-async def test_overrun_before_the_first_dump_is_no_trouble(world: World) -> None:
+async def test_overrun_before_the_first_dump_is_not_reported(world: World) -> None:
     world.kernel.add(*range(10))
     task = asyncio.create_task(world.watch.run())
     await until(lambda: world.watch.whole)
@@ -265,7 +269,7 @@ async def test_notifications_during_a_dump_come_after_its_rows(running: World) -
     assert running.told == [1, 2, END, 7]
 
 
-async def test_until_the_dump_after_an_overrun_not_all_is_known(world: World) -> None:
+async def test_watch_is_not_whole_between_an_overrun_and_the_next_dump(world: World) -> None:
     assert not world.watch.whole
     world.watch._again = False
     assert world.watch.whole
@@ -284,9 +288,7 @@ async def test_until_the_dump_after_an_overrun_not_all_is_known(world: World) ->
     ],
     ids=["a length that cannot be", "cut", "cut between two messages"],
 )
-async def test_a_notification_that_cannot_be_read_is_another_dump(
-    running: World, datagram: bytes
-) -> None:
+async def test_malformed_notification_causes_another_dump(running: World, datagram: bytes) -> None:
     await until(lambda: running.watch.whole)
     running.kernel.news[-1].notify(datagram)
     running.watch.drain()
@@ -294,7 +296,7 @@ async def test_a_notification_that_cannot_be_read_is_another_dump(
 
 
 @pytest.mark.parametrize("fault", [OSError(errno.EBADF, "Bad file descriptor"), None])
-async def test_a_notification_socket_that_fails_is_replaced(
+async def test_failed_notification_socket_is_replaced(
     running: World, fault: OSError | None
 ) -> None:
     await until(lambda: running.watch.whole)
@@ -313,7 +315,7 @@ async def test_a_notification_socket_that_fails_is_replaced(
     assert END in running.told
 
 
-async def test_a_socket_that_cannot_be_replaced_is_asked_for_again(
+async def test_replacing_a_socket_is_retried(
     running: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await until(lambda: running.watch.whole)
@@ -330,14 +332,14 @@ async def test_a_socket_that_cannot_be_replaced_is_asked_for_again(
     assert running.told == [END, END]
 
 
-async def test_a_dump_on_request_finds_what_was_missed(running: World) -> None:
+async def test_dump_on_request_finds_missed_rows(running: World) -> None:
     await until(lambda: running.watch.whole)
     running.kernel.macs = {1}  # and no notification
     assert await running.watch.again() == 1
     assert running.told == [END, 1, END]
 
 
-async def test_notifications_during_a_dump_on_request_are_told_from_it(running: World) -> None:
+async def test_notifications_during_a_dump_on_request_are_reported_as_such(running: World) -> None:
     await until(lambda: running.watch.whole)
     news: list[Other] = []
     running.watch.on_news = news.append
@@ -345,11 +347,14 @@ async def test_notifications_during_a_dump_on_request_are_told_from_it(running: 
     running.kernel.add(2)  # waits in the socket
     running.kernel.on_dumped = lambda: running.kernel.add(3)
     assert await running.watch.again() == 1
-    assert {said.lladdr[-1] for said in news if isinstance(said, NeighborMessage)} == {2, 3}
+    assert {one.lladdr[-1] for one in news if isinstance(one, NeighborMessage)} == {
+        2,
+        3,
+    }
     assert running.known == {1, 2, 3}
 
 
-async def test_a_dump_on_request_counts_those_after_an_overrun(running: World) -> None:
+async def test_dump_on_request_counts_dumps_after_an_overrun(running: World) -> None:
     await until(lambda: running.watch.whole)
     bursts = iter([range(10)])
     running.kernel.on_dumped = lambda: running.kernel.add(*next(bursts, ()))

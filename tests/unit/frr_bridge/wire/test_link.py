@@ -97,7 +97,7 @@ def test_up_and_lower_up() -> None:
     assert (value.up, value.lower_up) == (False, True)
 
 
-def test_a_port_that_left_its_bridge_is_not_a_device_that_went() -> None:
+def test_port_that_left_its_bridge_is_no_deleted_device() -> None:
     value = real.value(real.K_PORT_LEFT)
     assert isinstance(value, LinkMessage)
     assert (value.deleted, value.family, value.index, value.name) == (True, AF_BRIDGE, 3, "vx1")
@@ -115,6 +115,6 @@ def test_a_port_that_left_its_bridge_is_not_a_device_that_went() -> None:
         ),
     ],
 )
-def test_what_cannot_be_is_refused(kind: int, body: bytes) -> None:
+def test_impossible_link_is_a_decode_error(kind: int, body: bytes) -> None:
     with pytest.raises(DecodeError):
         decoded(kind, body)

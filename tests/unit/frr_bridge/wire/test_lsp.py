@@ -68,6 +68,6 @@ def test_a_deletion() -> None:
         attribute(RTA_DST, b"abc") + device(3),
     ],
 )
-def test_what_cannot_be_is_refused(attributes: bytes) -> None:
+def test_impossible_lsp_is_a_decode_error(attributes: bytes) -> None:
     with pytest.raises(DecodeError):
         decoded(attributes)

@@ -111,6 +111,6 @@ def test_every_attribute_has_its_place() -> None:
         (99, attribute(NDA_DST, bytes(4))),
     ],
 )
-def test_what_cannot_be_is_refused(family: int, attributes: bytes) -> None:
+def test_impossible_neighbor_is_a_decode_error(family: int, attributes: bytes) -> None:
     with pytest.raises(DecodeError):
         decoded(family, attributes)
