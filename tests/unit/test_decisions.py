@@ -47,6 +47,11 @@ def test_record_has_title_status_and_sections(path: Path) -> None:
     assert [name for name in found if name != "Observed"] == SECTIONS
 
 
+@pytest.mark.parametrize("path", [*RECORDS, DECISIONS / "README.md"], ids=number)
+def test_lines_fit_a_terminal(path: Path) -> None:
+    assert [line for line in path.read_text().splitlines() if len(line) > 100] == []
+
+
 def test_index_lists_every_record_with_its_title_and_status() -> None:
     files = dict(TARGET.findall(INDEX))
     shown = {key: (files[key], title, status) for key, title, status in ENTRY.findall(INDEX)}
