@@ -1,1 +1,1 @@
-"""Everything that must live beside FRR, inside its namespace."""
+"""Everything that runs beside FRR, in the control namespace."""

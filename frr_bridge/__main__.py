@@ -1,4 +1,4 @@
-"""`frr-bridge`: composition root of what runs beside FRR."""
+"""`frr-bridge`: the composition root of the process beside FRR."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = logging.getLogger("frr_bridge")
 _EXAMPLES = """examples:
   frr-bridge                                  in FRR's own network namespace
   frr-bridge --netns frr --frr-name pe1       another namespace, FRR started with `-N pe1`
-  frr-bridge --fpm 127.0.0.1:2621 --hold 0    obey a dying bgpd at once
+  frr-bridge --fpm 127.0.0.1:2621 --hold 0    do not hold the routes of a dead bgpd
 """
 
 
@@ -73,20 +73,20 @@ async def _run(arguments: argparse.Namespace) -> None:
         if remark := frr_version.refusal(version) or frr_version.limits(version):
             log.warning("%s", remark)
         await live(Runtime(settings, frr).run(), notifier)
-    log.info("what FRR wants stays with the controller")
+    log.info("stopped; the controller keeps what FRR desires")
 
 
 def _explain(error: OSError, arguments: argparse.Namespace) -> str:
     if error.filename:
         return f"{error.filename}: {error.strerror}"
-    said = f"--fpm {arguments.fpm}: {os.strerror(error.errno or 0)}"
-    return said + ("; is another frr-bridge running here?" * (error.errno == errno.EADDRINUSE))
+    text = f"--fpm {arguments.fpm}: {os.strerror(error.errno or 0)}"
+    return text + ("; is another frr-bridge running here?" * (error.errno == errno.EADDRINUSE))
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = options.Parser(
         prog="frr-bridge",
-        description="Reads zebra's FPM stream and its namespace, and tells the controller.",
+        description="Reads zebra's FPM stream and its namespace, for the controller.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -121,7 +121,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         type=options.seconds,
         default=150.0,
         metavar="SECONDS",
-        help="keep what a dead bgpd withdrew for so long; 0 obeys at once (%(default)s)",
+        help="how long to hold the routes of a dead bgpd; 0 obeys at once (%(default)s)",
     )
     logs.add_options(parser.add_argument)
     return parser.parse_args(arguments)

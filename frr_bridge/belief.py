@@ -1,11 +1,11 @@
-"""What is believed of FRR's daemons: whether they mean what zebra withdraws. Pure.
+"""Whether FRR's daemons are to be believed: do they mean what zebra withdraws? Pure.
 
     bgpd dies             zebra withdraws all of BGP   hold for hold_s, or until bgpd is back
-    zebra restarts alone  bgpd tells it nothing again  hold without limit, until sessions start over
-    both restart          everything comes again       wait for the sessions that were up
+    zebra restarts alone  bgpd repeats nothing         hold without limit, until sessions restart
+    both restart          everything is repeated       wait for the sessions that were up
 
-None of it needs a history, because the bridge may have started at any point of it. A zebra is alone
-when a BGP session is older than zebra: what that session brought, bgpd told another zebra.
+The decision needs no history, since the bridge may start at any point of it. zebra restarted alone
+if a BGP session is older than zebra: bgpd gave that session's routes to an earlier zebra.
 
     zebra's process is 4 s old, eth1's session is up for 3,600 s: alone
     zebra's process is 4 s old, eth1's session is up for 2 s:     not alone
@@ -25,7 +25,7 @@ from frr_bridge import convergence
 from frr_bridge.session import Input, State
 
 ALONE = "zebra was restarted without bgpd, which never repeats its routes: restart FRR as a whole"
-DEAD = "bgpd died: what it withdraws is kept"
+DEAD = "bgpd died; holding its routes"
 AWAY = "zebra is not connected"
 CONVERGING = "BGP has not converged"
 
@@ -36,7 +36,7 @@ WAITING = frozenset({State.CONVERGING, State.HELD})
 class Life:
     """One daemon as it is now, seen by its vty."""
 
-    number: int = 0  # of the process, counted as they are met; 0: none was met yet
+    number: int = 0  # of the process, counted by the bridge; 0: none was seen yet
     alive: bool = False
     met: float = 0.0  # when the bridge first spoke with this process
     born: float | None = None  # when it started; None where the bridge cannot see its process
@@ -49,19 +49,19 @@ class Belief:
     def __init__(self, hold_s: float) -> None:
         self._hold_s = hold_s
         self.reason = ""
-        self.deadline = 0.0  # when what is held goes; 0 is never
+        self.deadline = 0.0  # when the hold ends; 0: never
         self.alone = False  # zebra was restarted without bgpd, as far as is known
         self.known: frozenset[str] = frozenset()  # peers that were up when FRR was last believed
-        self._mourned = 0  # number of the bgpd whose death was waited for long enough
-        self._asked = 0  # number of the bgpd that `alone` was last decided with
+        self._released = 0  # the bgpd incarnation whose hold is over
+        self._asked = 0  # the bgpd incarnation that `alone` was last decided for
         self._progress: Hashable = None
         self._progress_at = 0.0
 
     # -- what happens ---------------------------------------------------------------------
 
-    def mourns(self, bgpd: int, *, alive: bool) -> bool:
-        """Say whether a withdrawal may be that of a dead bgpd, given its number. Cheap."""
-        return bool(self._hold_s and bgpd) and not alive and bgpd != self._mourned
+    def may_have_died(self, bgpd: int, *, alive: bool) -> bool:
+        """Report whether a withdrawal may come from the death of bgpd, given its number. Cheap."""
+        return bool(self._hold_s and bgpd) and not alive and bgpd != self._released
 
     def bgpd_died(self, now: float) -> None:
         self.reason = DEAD
@@ -74,7 +74,7 @@ class Belief:
         self.deadline = 0.0
 
     def replayed(self, now: float, zebra: Life, bgpd: Life) -> None:
-        """zebra told what it has. Until bgpd answers, an older one is taken for silent."""
+        """Start the hold time. Until bgpd answers, one older than zebra counts as silent."""
         self.reason = CONVERGING
         self.deadline = now + (self._hold_s or convergence.START_S)
         older = None not in (zebra.born, bgpd.born) and _born(bgpd) < _born(zebra)
@@ -84,11 +84,11 @@ class Belief:
     def live(self, bgpd: Life) -> None:
         """FRR is believed from now on."""
         self.reason, self.deadline, self.alone = "", 0.0, False
-        self._mourned = 0 if bgpd.alive else bgpd.number
+        self._released = 0 if bgpd.alive else bgpd.number
 
     def bgpd_back(self) -> None:
-        """A bgpd listens while FRR is believed: its death counts."""
-        self._mourned = 0
+        """Note that bgpd listens while FRR is believed: its next death counts."""
+        self._released = 0
 
     def peers_seen(self, neighbors: Any) -> None:  # noqa: ANN401  JSON of bgpd
         self.known = frozenset(convergence.established(neighbors))
@@ -123,24 +123,24 @@ class Belief:
         ) or convergence.deferred(neighbors, configuration, bgpd_age_s=bgpd_age_s)
 
     def unanswered(self, bgpd: Life) -> str:
-        """bgpd lives and says nothing; one that was just met is not what `alone` was about."""
+        """Return what bgpd owes: it lives and does not answer. A new bgpd resets `alone`."""
         if bgpd.number != self._asked:
             self._asked, self.alone = bgpd.number, False
-        return "bgpd's answer"
+        return "bgpd to answer"
 
     def still_talking(self, now: float, progress: Hashable, *, at_stake: bool) -> str:
-        """Say whether FRR has lately said something that it had not said before."""
+        """Return what FRR owes while it keeps reporting something new, else ""."""
         if progress != self._progress:
             self._progress, self._progress_at = progress, now
         silence_s = convergence.SILENCE_S if at_stake else convergence.SETTLE_S
-        return "FRR to fall silent" if now - self._progress_at < silence_s else ""
+        return "FRR to finish its updates" if now - self._progress_at < silence_s else ""
 
     # -- what follows ---------------------------------------------------------------------
 
     def verdict(self, now: float, state: State, waits: str, *, whole: bool) -> Input | None:
-        """Return what happens to the session, given what is still waited for.
+        """Return the session's next input, given what FRR still owes.
 
-        `whole`: all that FRR's namespace holds is known. Without that nothing may be swept.
+        Without a complete dump of FRR's namespace (`whole`) nothing may be swept.
         """
         if not waits:
             return Input.CONVERGED
@@ -155,12 +155,12 @@ class Belief:
         elif self.deadline and now >= self.deadline and whole:
             return Input.EXPIRED
         if not self.alone and self.reason != DEAD:
-            self.reason = f"waiting for: {waits}"
+            self.reason = f"waiting for {waits}"
         return None
 
 
 def _born(life: Life) -> float:
-    """Return when a daemon started. The first one met, if nothing tells, was always there."""
+    """Return when a daemon started; unknown of the first one seen means: long ago."""
     if life.born is not None:
         return life.born
     return life.met if life.number > 1 else float("-inf")

@@ -1,4 +1,4 @@
-"""When bgpd has heard all that its peers have to say. Pure: bgpd's own JSON in, a reason out."""
+"""What bgpd still waits for before it has converged. Pure: bgpd's own JSON in, a reason out."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 SETTLE_S = 3.0
-"""How long a session without End-of-RIB must be up: then its first updates have come."""
+"""How long a session without End-of-RIB must be up until its first updates have arrived."""
 
 SILENCE_S = 10.0
-"""How long FRR must have had nothing new to say before what it did not repeat is let go.
+"""How long FRR must report nothing new before the rows that it did not repeat are swept.
 
-From a new VXLAN device to a type 5 route in zebra it is a long way round, several seconds on a slow
-machine, and nothing tells that it is under way.
+From a new VXLAN device to a type 5 route in zebra it takes several seconds on a slow machine, and
+no message announces it.
 """
 
 CLOCK_S = 1.0
 """How far ages may be off: bgpd counts whole seconds."""
 
 START_S = 15.0
-"""How long a peer that we never saw up is waited for after bgpd's start."""
+"""How long after bgpd's start to wait for a peer that was never seen established."""
 
 
 SELECT_DEFER_S = 120.0
-"""BGP_DEFAULT_SELECT_DEFERRAL_TIME in bgpd.h: for so long a restarted instance selects no path
-while one of its peers is away (RFC 4724 section 4.1)."""
+"""BGP_DEFAULT_SELECT_DEFERRAL_TIME in bgpd.h: a restarted instance selects no path for so long
+while one of its peers is down (RFC 4724 section 4.1)."""
 
 DEFER_MARGIN_S = 10.0
 """From bgpd's start until it has read its file and starts that timer."""
@@ -40,10 +40,9 @@ def waits_for(
     known: Collection[str],
     bgpd_age_s: float,
 ) -> str:
-    """Return what is still waited for, in a few words, or "" when bgpd has converged.
+    """Return what bgpd still waits for, in a few words, or "" when it has converged.
 
-    `known` are the peers that were up before whatever happened: those are waited for until they
-    are up again.
+    `known` are the peers that were established before: wait for each until it is again.
     """
     configured = dict(peers(neighbors))
     for name in sorted(known):
@@ -66,7 +65,7 @@ def older_than(
     neighbors: Any,  # noqa: ANN401  JSON of `show bgp vrf all neighbors json`
     age_s: float,
 ) -> str:
-    """Return the first peer whose session is up for longer than `age_s`, or ""."""
+    """Return the first peer whose session has been up for longer than `age_s`, or ""."""
     for name, peer in sorted(peers(neighbors)):
         if peer.get("bgpState") == "Established" and up_s(peer) > age_s + CLOCK_S:
             return name
@@ -74,9 +73,9 @@ def older_than(
 
 
 def up_s(peer: dict[str, Any]) -> float:
-    """Return how long a session is up, in seconds, by bgpd's monotonic clock; 0 when unknown.
+    """Return how long a session has been up, in seconds of bgpd's monotonic clock; 0: unknown.
 
-    `bgpTimerUpEstablishedEpoch` says the same by the wall clock, and moves when that is set.
+    `bgpTimerUpEstablishedEpoch` is of the wall clock, and moves when that is set.
     """
     up_ms = peer.get("bgpTimerUpMsec", 0)
     return up_ms / 1000 if isinstance(up_ms, int) and up_ms > 0 else 0.0
@@ -90,8 +89,8 @@ def deferred(
 ) -> str:
     """Return which VRF may still defer its path selection, in words, or "".
 
-    A restarting speaker waits for End-of-RIB from all its graceful restart peers, those that never
-    come up too. Till then type 5 routes are in the VRF's table and none of them is best.
+    A restarting speaker waits for End-of-RIB from all its graceful restart peers, even from those
+    that never come up. Until then type 5 routes are in the VRF's table, and none of them is best.
     """
     times = defer_times(configuration)
     for vrf, name, peer in _peers(neighbors):

@@ -1,17 +1,16 @@
 """Files and sockets in directories that another user owns, without following that user's links.
 
-FRR's user owns /etc/frr and /run/frr. If root opened a path there, that user could put a link, a
-FIFO or a device in its place, before the check or after it, and have root write, give away or read
-any file. So a directory is opened once, component by component, and everything below goes by its
-descriptor:
+FRR's user owns /etc/frr and /run/frr. If root opened a path there, that user could replace it by a
+link, a FIFO or a device, before or after a check, and make root write, give away or read any file.
+So a directory is opened once, component by component, and its entries by its descriptor:
 
-- a link counts only in a directory that nobody but root can write to (/var/run is one);
-- a new file is made by O_EXCL and changed by its descriptor only, so its name does not matter;
-- a socket is looked at in the same way, and must be listened on by that user;
-- an old file is looked at before it is opened for reading (O_PATH), and must be a regular file of
-  one name, of bounded size, that the owner of the directory may read anyway.
+- a link is followed only in a directory that only root can write to (/var/run is one);
+- a new file is created with O_EXCL and changed by its descriptor only, so its name does not matter;
+- an existing file is checked before it is opened for reading (O_PATH): it must be a regular file
+  with one name, of bounded size, that the owner of the directory may read anyway;
+- a socket is checked in the same way, and that user must listen on it.
 
-Renaming and removing need no such care: they act on names, and the names are the owner's own.
+Renaming and removing need no such care: they act on names, and the names belong to the owner.
 """
 
 from __future__ import annotations
@@ -33,17 +32,17 @@ from frr_bridge.rights import Rights
 LARGEST = 64 << 20
 """Bytes read of a file. A frr.conf of 4,000 VRFs has 3 MB."""
 MOST_ENTRIES = 1000
-"""Removed from a private directory; its owner may have filled it meanwhile."""
+"""Most entries to remove from a private directory; its owner may have filled it meanwhile."""
 MOST_LINKS = 40  # as in the kernel, path_resolution(7)
 UCRED = struct.Struct("=iII")  # struct ucred in sys/socket.h: pid, uid, gid
 PRIVATE_FILE, PRIVATE_DIRECTORY = 0o600, 0o700
-AS_IT_IS = "surrogateescape"  # a file that somebody wrote in Latin-1 goes back as it was
+AS_IT_IS = "surrogateescape"  # a file in Latin-1 is written back unchanged
 _LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Unsafe(OSError):
-    """What is there must not be used; the text says why."""
+    """A file or socket that must not be used; the text gives the reason."""
 
 
 class Directory:
@@ -63,14 +62,14 @@ class Directory:
         self._fd = -1
 
     def read(self, name: str) -> str | None:
-        """Return what a file holds, None when there is none. Raises Unsafe."""
+        """Return a file's contents, None when it does not exist. Raises Unsafe."""
         try:
             look = os.open(name, _LOOK, dir_fd=self._fd)
         except FileNotFoundError:
             return None
         try:
             self._check(name, os.fstat(look))
-            # By the descriptor: whatever has the name now, this is what was looked at.
+            # By the descriptor: whatever has the name now, this file was checked.
             flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
             with open(os.open(f"/proc/self/fd/{look}", flags), "rb") as file:
                 data = file.read(LARGEST + 1)
@@ -81,7 +80,7 @@ class Directory:
         return data.decode("utf-8", errors=AS_IT_IS)
 
     def exists(self, name: str) -> bool:
-        """Tell whether the name is taken, by whatever."""
+        """Report whether the name is in use."""
         try:
             os.stat(name, dir_fd=self._fd, follow_symlinks=False)
         except FileNotFoundError:
@@ -90,7 +89,7 @@ class Directory:
 
     @contextlib.contextmanager
     def candidate(self, prefix: str, text: str, mode: int) -> Iterator[Path]:
-        """Write `text` to a file beside others; it is gone after the block unless it was moved."""
+        """Write `text` to a new file; remove it after the block unless it was renamed."""
         name = f"{prefix}{secrets.token_hex(8)}"
         self.create(name, text, mode)
         try:
@@ -100,16 +99,16 @@ class Directory:
                 os.unlink(name, dir_fd=self._fd)
 
     def create(self, name: str, text: str, mode: int) -> None:
-        """Make a file of the directory's user. Raises FileExistsError when the name is taken."""
+        """Create a file of the directory's user. Raises FileExistsError when the name is in use."""
         _create(self._fd, name, text, mode, self._rights)
 
     def replace(self, name: str, by: str) -> None:
-        """Give the file `by` the name `name`, whatever had that before."""
+        """Rename the file `by` to `name`, replacing what has that name."""
         os.rename(by, name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
 
     @contextlib.contextmanager
     def private(self, prefix: str, files: Mapping[str, str]) -> Iterator[Path]:
-        """Make a directory that only the user may enter, with files in it; gone afterwards."""
+        """Create a directory that only the user may enter, with files; remove it afterwards."""
         name = f"{prefix}{secrets.token_hex(8)}"
         os.mkdir(name, PRIVATE_DIRECTORY, dir_fd=self._fd)
         try:
@@ -127,13 +126,13 @@ class Directory:
 
     @contextlib.contextmanager
     def _own(self, name: str) -> Iterator[int]:
-        """Open the directory that we have just made, and no other."""
+        """Open the directory that was just created, and no other."""
         fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=self._fd)
         try:
             found = os.fstat(fd)
             ours = found.st_uid == os.geteuid()
             if not ours or stat.S_IMODE(found.st_mode) != PRIVATE_DIRECTORY or os.listdir(fd):
-                raise self._unsafe(name, "somebody exchanged it")
+                raise self._unsafe(name, "somebody replaced it")
             yield fd
         finally:
             os.close(fd)
@@ -171,8 +170,8 @@ _KINDS = {
 def connect_to(path: Path, uid: int) -> socket.socket:
     """Connect to a UNIX socket that a process of user `uid` listens on, and return it non-blocking.
 
-    Raises Unsafe for any other: with a link in the place of a daemon's socket, its user could have
-    us talk to somebody who does more for root. Raises OSError when nobody listens.
+    Raises Unsafe for any other: with a link in place of a daemon's socket, its user could make root
+    talk to another service that obeys root. Raises OSError when nobody listens.
     """
     directory = open_directory(path.parent)
     try:
@@ -198,7 +197,7 @@ def connect_to(path: Path, uid: int) -> socket.socket:
 
 
 def open_directory(path: Path) -> int:
-    """Open a directory by an absolute path; links count only where only root can put them.
+    """Open a directory by an absolute path; follow links only where only root can create them.
 
     Raises Unsafe for other links, and FileNotFoundError with the whole path.
     """
@@ -230,7 +229,7 @@ def open_directory(path: Path) -> int:
 
 
 def _target(part: str, directory: int) -> str | None:
-    """Return where a link leads, None when the name is no link."""
+    """Return the target of a link, None when the name is no link."""
     try:
         return os.readlink(part, dir_fd=directory)
     except OSError as error:
@@ -245,7 +244,7 @@ def _only_ours_to_change(directory: int) -> bool:
 
 
 def _create(directory: int, name: str, text: str, mode: int, rights: Rights) -> None:
-    """Write a new file. Until it is complete it is ours, and closed to all others."""
+    """Write a new file. Until it is complete, only this process's user can open it."""
     fd = os.open(name, _NEW, PRIVATE_FILE, dir_fd=directory)
     with open(fd, "w", encoding="utf-8", errors=AS_IT_IS) as file:
         file.write(text)
@@ -261,7 +260,7 @@ def _give(fd: int, rights: Rights) -> None:
 
 
 def _empty(directory: int) -> None:
-    """Remove files. A directory in there is of its owner's making, and stays."""
+    """Remove the files. A directory in it was created by its owner, and stays."""
     with os.scandir(directory) as entries:
         names = [entry.name for entry in islice(entries, MOST_ENTRIES)]
     for name in names:

@@ -1,11 +1,12 @@
-"""Hand a rendered frr.conf to FRR, by its own programs: vtysh and frr-reload.py.
+"""Apply a rendered frr.conf with FRR's own programs: vtysh and frr-reload.py.
 
-It judges by what FRR then shows, never by exit codes: frr-reload.py says 0 when mgmtd is dead and
-half of the file went nowhere, and 1 when all was taken but repeating a line was refused. It never
-goes through a shell, and keeps passwords out of command lines, logs and other users' reach.
+The result is judged by the configuration that FRR shows afterwards, never by exit codes:
+frr-reload.py returns 0 when mgmtd is dead and half of the file had no effect, and 1 when FRR
+accepted everything but refused a repeated line. No shell is used, and passwords stay out of command
+lines, logs and other users' reach.
 
-FRR's user owns the directories, so the programs run with that user's rights and files there go by
-`directory`: whoever took FRR over gains nothing by what is done here.
+FRR's user owns the directories. So the programs run with that user's rights, and files are opened
+by `directory`: an attacker who controls FRR gains nothing here.
 """
 
 from __future__ import annotations
@@ -40,14 +41,14 @@ log = logging.getLogger(__name__)
 
 TIME_LIMIT_S = 400.0
 """For one program. A reload that adds a hundred VRFs takes more than two minutes on a slow machine,
-and one that is ended halfway has to begin anew."""
+and one that is ended halfway must start from the beginning."""
 OUTPUT_MAX = 64 << 20
-"""Bytes that a program may write: a daemon of FRR answers vtysh, and may do so without end."""
+"""Bytes that a program may write: a daemon that misbehaves could reply without end."""
 PASSES = 3
-"""frr-reload.py needs a second one at times: it deletes `bfd` before the profiles in it."""
+"""frr-reload.py sometimes needs a second run: it deletes `bfd` before the profiles in it."""
 MODE = 0o640  # as Debian's package has it: FRR's group may read, others may not
 _PAM = re.compile(r"vtysh_pam: [^\n]*?\(\d+\)")
-"""vtysh says so, and goes on, when PAM may not read in /etc/shadow whether user frr has expired."""
+"""vtysh prints this, and continues, when PAM may not read the expiry of user frr in /etc/shadow."""
 _HANG = "FRR's programs did not end in time"
 _INSTALL = "install frr and frr-pythontools, and give --frr-name as the -N of FRR's daemons"
 VTYSH_CONF = "vtysh.conf"
@@ -56,7 +57,7 @@ NO_HOSTNAME = "(none)"  # what uname says when nobody set one
 
 @dataclass(frozen=True, slots=True)
 class FrrPaths:
-    """Where one FRR lives. Directories say which of several it is, so `-N` is not needed."""
+    """The directories and programs of one FRR. The directories select it, so `-N` is not needed."""
 
     config_dir: Path = Path("/etc/frr")
     run_dir: Path = Path("/var/run/frr")  # holds the vty sockets
@@ -76,12 +77,12 @@ class FrrPaths:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What became of an attempt."""
+    """The result of one attempt."""
 
-    ok: bool  # FRR runs what was given
-    changed: bool  # FRR was told something
-    message: str = ""  # one sentence when not ok, or when there is something to know
-    section: str = ""  # of the text, that the message is about
+    ok: bool  # FRR runs the given configuration
+    changed: bool  # commands were given to FRR
+    message: str = ""  # one sentence when not ok, or a remark
+    section: str = ""  # of the text, which the message is about
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +99,11 @@ class Finished:
 
 
 class _Unreadable(Exception):
-    """FRR's programs do not say what differs; the text is one sentence."""
+    """FRR's programs do not show what differs; the text is one sentence."""
 
 
 class Run(Protocol):
-    """Runs a program to its end. Raises TimeoutError after a time limit, OSError if it cannot."""
+    """Runs a program to its end. Raises TimeoutError at a time limit, OSError if it cannot run."""
 
     async def __call__(self, arguments: Sequence[str]) -> Finished: ...
 
@@ -114,15 +115,15 @@ class FrrApply:
         self._paths = paths
         self._run = run if run is not None else self._run_with_rights
         self._busy = asyncio.Lock()
-        self._running = ""  # what FRR ran at the last look
-        self._in_force = ""  # the file that FRR took as a whole, if the last one
+        self._running = ""  # the configuration that FRR showed last
+        self._in_force = ""  # the last file, if FRR accepted all of it
         self._logs_to_file: bool | None = None  # whether frr-reload.py knows --logfile
 
     async def apply(self, text: str, raw: Collection[str] = ()) -> Applied:
-        """Make FRR run `text`, or say why not and leave what there was.
+        """Make FRR run `text`, or return why not and restore the previous configuration.
 
-        `raw` are the user's own snippets in it. FRR may spell their lines differently, so that
-        they seem not to have been taken; that alone is no failure.
+        `raw` are the user's own snippets in it. FRR may print their lines differently, so that
+        they look refused; that alone is no failure.
         """
         async with self._busy:
             before, self._in_force = self._in_force, ""
@@ -133,12 +134,12 @@ class FrrApply:
             except TimeoutError:
                 return Applied(False, True, _HANG)
             except FileNotFoundError as error:
-                return Applied(False, False, f"there is no {error.filename}: {_INSTALL}")
+                return Applied(False, False, f"{error.filename} does not exist: {_INSTALL}")
             except OSError as error:
                 return Applied(False, False, _reason(error))
 
     async def version(self) -> Version | None:
-        """Return the release of the installed zebra, None when it cannot be asked."""
+        """Return the release of the installed zebra, None when it cannot run."""
         try:
             shown = await self._run([str(self._paths.library / "zebra"), "--version"])
         except (OSError, TimeoutError):
@@ -165,7 +166,9 @@ class FrrApply:
             previous = _read(directory, self._paths.file.name)
             directory.replace(self._paths.file.name, candidate.name)
         if missing:
-            return Applied(False, False, f"frr.conf is written, but not running: {missing}")
+            return Applied(
+                False, False, f"frr.conf is written, but these daemons do not run: {missing}"
+            )
         applied = await self._judged(text, tolerated)
         if not applied.ok and previous not in (None, text):
             assert previous is not None
@@ -180,7 +183,7 @@ class FrrApply:
         return set(urgent.lines) <= {line.strip() for line in self._running.splitlines()}
 
     async def _judged(self, text: str, tolerated: frozenset[str]) -> Applied:
-        """Reload; programs that hang, are not there or say nothing are a failure like any other."""
+        """Reload; a program that hangs, is missing or prints nothing is a failure too."""
         try:
             return await self._reload(text, tolerated)
         except TimeoutError:
@@ -195,20 +198,20 @@ class FrrApply:
     async def _reload(self, text: str, tolerated: frozenset[str]) -> Applied:
         """Make FRR run what is in the file.
 
-        It is asked what it runs after each attempt only, as that can take it a minute. What it ran
-        before is known from the last time; should that be no longer so, the answer shows it.
+        FRR is asked for its configuration only after each attempt, since that can take a minute.
+        Its earlier configuration is known from the last time; if it changed, the reply shows that.
         """
-        told = bool(self._running) and await self._tell(await self._difference())
+        changed = bool(self._running) and await self._apply_small(await self._difference())
         left = await self._look()
-        if not told and await self._tell(left):
-            told, left = True, await self._look()
+        if not changed and await self._apply_small(left):
+            changed, left = True, await self._look()
         reload = Finished(0, "")
         for _ in range(PASSES):
             if not left.lines:
                 break
-            before, told = left, True
+            before, changed = left, True
             if kept := await self._exchange_secrets(text):
-                message = f"FRR keeps `{redact(kept)}`, whose removal every user would see"
+                message = f"FRR keeps `{redact(kept)}`; frr-reload.py would show the secret"
                 return Applied(False, True, message)
             with self._private_directory() as directory:
                 reload = await self._frr_reload("--reload", "--rundir", str(directory))
@@ -216,12 +219,12 @@ class FrrApply:
             if left == before:
                 break
         await self._run_private(forgotten_vrfs(self._running, text))
-        return _verdict(text, left.lines, tolerated, reload) if told else Applied(True, False)
+        return _verdict(text, left.lines, tolerated, reload) if changed else Applied(True, False)
 
     async def _exchange_secrets(self, text: str) -> str:
-        """Bring FRR's secrets to those of `text`; return one that FRR did not let go of, else "".
+        """Replace FRR's secrets by those of `text`; return one that FRR did not remove, else "".
 
-        frr-reload.py would take it away by a command line, which every user can see.
+        frr-reload.py would remove it with a command line, which every user can see.
         """
         commands = secret_changes(self._running, text)
         if not commands:
@@ -232,12 +235,12 @@ class FrrApply:
         gone = set(self._running.splitlines()) - set(text.splitlines())
         return next((line.strip() for line in left if line in gone and secret_head(line)), "")
 
-    async def _tell(self, difference: Difference) -> bool:
-        """Have FRR make a small difference, and return whether there was one.
+    async def _apply_small(self, difference: Difference) -> bool:
+        """Apply a small difference by vtysh, and return whether it was one.
 
-        frr-reload.py would read all that FRR runs, twice, and say everything twice. But a file
-        reaches the daemons at once, and bgpd lets go of an instance only after zebra has let go of
-        its VNI: what is not small is left to frr-reload.py.
+        frr-reload.py would read FRR's configuration twice and send every line twice. But a file for
+        vtysh reaches all daemons at once, and bgpd removes an instance only after zebra has removed
+        its VNI: a difference that is not small is left to frr-reload.py.
         """
         if not difference.lines or not difference.small:
             return False
@@ -245,11 +248,11 @@ class FrrApply:
         return True
 
     async def _look(self) -> Difference:
-        """See what FRR runs, and return by what the file differs from it."""
+        """Ask FRR for its configuration, and return the difference of the file from it."""
         shown = await self._vtysh("-c", "show running-config no-header")
         self._running = "" if shown.code else shown.output
         if shown.code:
-            raise _Unreadable(f"FRR does not show what it runs: {shown.complaint}")
+            raise _Unreadable(f"FRR does not show its configuration: {shown.complaint}")
         return await self._difference()
 
     async def _put_back(self, previous: str, text: str, failed: Applied) -> Applied:
@@ -257,11 +260,15 @@ class FrrApply:
             directory.replace(self._paths.file.name, candidate.name)
         await self._run_private(vrf_restatement(text, previous))
         back = await self._judged(previous, frozenset())
-        done = "the previous one is back" if back.ok else "and the previous one is not back either"
+        done = (
+            "the previous configuration is restored"
+            if back.ok
+            else "and the previous configuration could not be restored"
+        )
         return Applied(False, failed.changed, f"{failed.message}; {done}", failed.section)
 
     async def _missing_daemons(self, text: str) -> str:
-        """Return the daemons that the text needs and that do not answer, "" if all do."""
+        """Return the daemons that the text needs and that do not run, or ""."""
         needed = {"zebra", "bgpd"}
         if (self._paths.library / "mgmtd").exists():  # since FRR 9; without it VNIs are lost
             needed.add("mgmtd")
@@ -273,7 +280,7 @@ class FrrApply:
         return ", ".join(sorted(needed - set(shown.output.split())))
 
     async def _difference(self) -> Difference:
-        """Return by what the file differs from the configuration that FRR ran at the last look."""
+        """Return the difference of the file from the configuration that FRR showed last."""
         with self._private_directory("running", self._running) as directory:
             shown = await self._frr_reload("--test", "--input", str(directory / "running"))
         found = parse(shown.output)
@@ -306,11 +313,11 @@ class FrrApply:
         return await self._run(
             [
                 str(paths.library / "frr-reload.py"),
-                # The log would hold passwords; to us it comes by stdout.
+                # A log file would hold passwords; stdout reaches only this process.
                 *("--stdout", "--log-level", "error"),
                 *await self._no_log_file(),
                 *("--bindir", str(paths.vtysh.parent)),
-                # Any other --confdir and it ends with `write`, which would replace our file.
+                # With any other --confdir it ends with `write`, which would replace frr.conf.
                 *("--confdir", str(paths.config_dir)),
                 *("--vty_socket", str(paths.run_dir)),
                 *arguments,
@@ -334,9 +341,9 @@ class FrrApply:
 
     @contextlib.contextmanager
     def _private_directory(self, name: str = "", text: str = "") -> Iterator[Path]:
-        """Make a directory for FRR's user alone, with a file in it if there is a name.
+        """Create a directory for FRR's user alone, with a file in it if it has a name.
 
-        What is written there, by us or by frr-reload.py, holds passwords.
+        Files there, also those of frr-reload.py, hold passwords.
         """
         with (
             Directory(self._paths.run_dir, self._paths.rights()) as directory,
@@ -351,10 +358,10 @@ class FrrApply:
 async def run_program(
     arguments: Sequence[str], time_limit_s: float = TIME_LIMIT_S, rights: Rights | None = None
 ) -> Finished:
-    """Run a program without a shell; it and its children are killed at the time limit.
+    """Run a program without a shell; kill it and its children at the time limit.
 
-    What it writes is for the user of `rights` alone, ours by default. Raises TimeoutError, and
-    OSError when it cannot be run or writes without end.
+    Files that it creates are for the user of `rights` alone, by default this process's. Raises
+    TimeoutError, and OSError when it cannot run or writes without end.
     """
     _require(arguments[0])
     process = await asyncio.create_subprocess_exec(
@@ -374,24 +381,26 @@ async def run_program(
             written = [group.create_task(_read_all(s)) for s in (process.stdout, process.stderr)]
             group.create_task(process.wait())
     except BaseException as error:
-        # Its children too, which may outlive it and hold its output open.
+        # Its children too: they may outlive it and hold its output open.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        # Or `wait` waits for the end of pipes that nobody reads, or that a process of another group
-        # holds. asyncio.subprocess has no public way to close them.
+        # Otherwise `wait` waits for pipes that nobody reads, or that another process group holds
+        # open. asyncio.subprocess has no public way to close them.
         process._transport.close()  # type: ignore[attr-defined]
         await process.wait()
         if isinstance(error, BaseExceptionGroup):  # _Endless
-            raise OSError(errno.EFBIG, "it wrote without end", arguments[0]) from None
+            raise OSError(
+                errno.EFBIG, f"it wrote more than {OUTPUT_MAX >> 20} MiB", arguments[0]
+            ) from None
         raise
     output, errors = (task.result() for task in written)
     assert process.returncode is not None
-    told = _PAM.sub("", errors.decode(errors="replace"))
-    return Finished(process.returncode, output.decode(errors="replace"), told)
+    text = _PAM.sub("", errors.decode(errors="replace"))
+    return Finished(process.returncode, output.decode(errors="replace"), text)
 
 
 class _Endless(Exception):
-    """A program wrote more than any of FRR's has to say."""
+    """A program wrote more than any of FRR's does."""
 
 
 async def _read_all(stream: asyncio.StreamReader) -> bytes:
@@ -405,13 +414,13 @@ async def _read_all(stream: asyncio.StreamReader) -> bytes:
 
 
 def _require(program: str) -> None:
-    """Raise FileNotFoundError for a program that is not installed; setpriv would not say so."""
+    """Raise FileNotFoundError for a program that is not installed; setpriv would hide that."""
     if not Path(program).exists():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), program)
 
 
 def _reason(error: OSError) -> str:
-    """A full file system has no file name to it."""
+    """Return an error's text; that of a full file system names no file."""
     return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
 
 
@@ -422,18 +431,18 @@ def _verdict(
     if not left:
         return Applied(True, True)
     own = [line for line in left if line in tolerated]
-    # What FRR spells differently is added in the user's form and deleted in FRR's.
+    # A line that FRR prints differently is added in the user's form and deleted in FRR's.
     refused = [line for line in left if line not in own and not (own and line.startswith("no "))]
     if not refused:
-        message = f"FRR spells `{redact(own[-1])}` differently, or did not take it"
+        message = f"FRR prints `{redact(own[-1])}` differently, or refused it"
         return Applied(True, True, message, section_of(text, own))
     why = f" ({reload.complaint})" if reload.code else ""
-    message = f"FRR did not take `{redact(refused[0])}`{why}"
+    message = f"FRR refused `{redact(refused[0])}`{why}"
     return Applied(False, True, message, section_of(text, refused))
 
 
 def _line_number(complaint: str) -> int:
-    """Return the line that vtysh complains about, 0 when it does not say."""
+    """Return the number of the line that vtysh complains about, or 0."""
     match = re.search(r"\bline (\d+)", complaint)
     return int(match[1]) if match else 0
 
@@ -444,7 +453,7 @@ def _lines(snippets: Collection[str]) -> Iterator[str]:
 
 
 def _complaint(output: str) -> str:
-    """Return the line of a program's output that says what is wrong."""
+    """Return the line of a program's output that gives the reason."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     for line in lines:
         if "%" in line or "ERROR" in line:
@@ -453,11 +462,11 @@ def _complaint(output: str) -> str:
 
 
 def _read(directory: Directory, name: str) -> str | None:
-    """Return what a file holds; None also for what is no file of FRR's, which is not put back."""
+    """Return what a file holds; None also for one that is not FRR's and is not restored."""
     try:
         return directory.read(name)
     except Unsafe as error:
-        log.warning("%s: %s; it is replaced", error.filename, error.strerror)
+        log.warning("%s: %s; replacing it", error.filename, error.strerror)
         return None
 
 

@@ -1,8 +1,8 @@
-"""Render frr.conf from settings: pure, text out of data; it knows neither files nor FRR's state.
+"""Render frr.conf from settings. Pure: it knows neither files nor FRR's state.
 
 The text is in FRR's canonical form, since frr-reload.py compares it with `show running-config`
-line by line: whatever FRR would print differently is applied again by every reload, and some of
-that resets sessions (`fpm address` with its default port resets FPM).
+line by line: a line that FRR prints differently is applied again by every reload, and some lines
+reset sessions (`fpm address` with its default port resets FPM).
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from dualpath.model.frr import (
 from dualpath.model.redact import secret_head
 
 PERMISSIVE = "permissive"
-"""A route-map that lets everything pass; intent may name it for a session."""
+"""A route-map that permits everything; intent may name it for a session."""
 
-# What FRR leaves out of its running configuration, being the default.
+# FRR omits these defaults from its running configuration.
 DEFAULTS: dict[str, int | str] = {
     "LOG_LEVEL": "debugging",
     "FPM_PORT": 2620,  # FPM_DEFAULT_PORT in fpm/fpm.h
@@ -43,8 +43,8 @@ DEFAULTS: dict[str, int | str] = {
 }
 COALESCE_MS = 6000
 """How long a session's first announcement waits where graceful restart is on: a failed attempt to
-connect (CONNECT_S of intent) and a second more, so that all sessions of a bgpd that has just
-started have come up, and have said what they know (decision 0065)."""
+connect (CONNECT_S of intent) and one second, so that every session of a bgpd that has just started
+is established and has sent its routes (decision 0065)."""
 
 ISIS_LEVELS = {1: "level-1", 2: "level-2-only"}
 BFD_DEFAULTS = {"detect-multiplier": 3, "transmit-interval": 300, "receive-interval": 300}
@@ -52,7 +52,7 @@ BFD_MINIMUM_TTL = 254
 SEQUENCE = 5  # between lines of a prefix-list
 
 SNIPPET = "RawFRRConfig"
-"""Goes before a snippet with its name, as a comment."""
+"""A comment line before a snippet: this word and the snippet's name."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _VRF = re.compile(r"^vrf (\S+)$", re.MULTILINE)
@@ -70,10 +70,10 @@ def render(settings: FrrSettings) -> str:
 
 
 def secret_changes(old: str, new: str) -> str:
-    """Return commands that bring the secrets of `old` to those of `new`, "" for none.
+    """Return commands that replace the secrets of `old` by those of `new`, "" for none.
 
-    frr-reload.py would remove an old secret by a command line that any user can see, secret and
-    all. These go ahead of it in a file, so that it finds nothing to remove.
+    frr-reload.py would remove an old secret with a command line that any user can see. These
+    commands are applied first, from a file, so that frr-reload.py finds nothing to remove.
     """
     before, after = _secrets(old), _secrets(new)
     commands: list[str] = []
@@ -89,11 +89,11 @@ def secret_changes(old: str, new: str) -> str:
 def _without(
     context: tuple[str, ...], head: str, gone: list[str], wanted: list[str]
 ) -> Iterator[str]:
-    """Yield commands that exchange some secrets for those that are wanted.
+    """Yield commands that replace secrets by the wanted ones.
 
-    BGP takes a new password in place of an old one. Elsewhere the old one goes first: OSPF
-    refuses a key whose number is taken. Daemons differ in how much of a command they take after
-    `no`, so each is tried whole, then without its secret; vtysh goes on after a refusal.
+    BGP replaces a password in place. Elsewhere the old one is removed first: OSPF refuses a key
+    whose number is in use. Daemons differ in how much of a command they accept after `no`, so
+    each is tried in full, then without its secret; vtysh continues after a refusal.
     """
     if context[:1] and _ROUTER.match(context[0]):
         yield from wanted or [f" no {head.strip()}"]
@@ -105,10 +105,10 @@ def _without(
 
 
 def vrf_restatement(failed: str, wanted: str) -> str:
-    """Return commands that say the VRFs of `wanted` again after an attempt at `failed`.
+    """Return commands that repeat the VRFs of `wanted` after FRR refused `failed`.
 
-    mgmtd keeps what it refused as its candidate, and refuses every later change with it, related
-    or not. FRR does not show it, so frr-reload.py cannot find it.
+    mgmtd keeps a refused change in its candidate configuration, and refuses every later change
+    together with it. FRR does not show it, so frr-reload.py cannot find it.
     """
     keep, drop = _vrfs(wanted), _vrfs(failed)
     commands = [f"no vrf {name}" for name in drop if name not in keep]
@@ -120,7 +120,7 @@ def vrf_restatement(failed: str, wanted: str) -> str:
 def forgotten_vrfs(running: str, wanted: str) -> str:
     """Return commands that remove VRFs of `running` that `wanted` lacks, "" for none.
 
-    frr-reload.py empties them and leaves them there.
+    frr-reload.py empties them, but does not remove them.
     """
     keep = set(_VRF.findall(wanted))
     return "".join(f"no vrf {name}\n" for name in _VRF.findall(running) if name not in keep)
@@ -133,7 +133,7 @@ def section_of_line(text: str, number: int) -> str:
         match = _SECTION.match(line)
         if match and match["snippet"]:
             section = match["snippet"]
-        elif match and not section.startswith(SNIPPET):  # those come last, whatever they hold
+        elif match and not section.startswith(SNIPPET):  # snippets come last
             vrf = match["vrf"] or match["tenant"]
             section = f"vrf {vrf}" if vrf else match["router"] or "router isis"
     return section
@@ -154,7 +154,7 @@ def _vrfs(text: str) -> dict[str, str]:
 
 
 def _secrets(text: str) -> dict[tuple[tuple[str, ...], str], list[str]]:
-    """Return the lines that hold secrets, by their context and by what goes ahead of the secret."""
+    """Return the lines with secrets, by context and by the words before the secret."""
     found: dict[tuple[tuple[str, ...], str], list[str]] = {}
     context: list[str] = []
     for line in text.splitlines():
@@ -178,7 +178,7 @@ def _bfd_lines(profile: BfdProfile) -> Iterator[str]:
 
 
 def _prefix_lines(listed: PrefixList) -> Iterator[str]:
-    """Write a prefix-list with room between its lines; one without any would let all pass."""
+    """Yield a prefix-list with gaps between its numbers; an empty one would permit everything."""
     start = f"{'ip' if listed.version == 4 else 'ipv6'} prefix-list {listed.name} seq"
     for number, rule in enumerate(listed.rules, 1):
         yield f"{start} {number * SEQUENCE} {_prefix_rule(rule)}"
@@ -244,7 +244,7 @@ def _unicast_of(network: str) -> str:
 
 
 def _refuse_control_characters(value: object) -> None:
-    """A newline in a name would be a command of its own; raw text is meant to have them."""
+    """Raise ValueError: a newline in a name would start a command; only raw text may have them."""
     if isinstance(value, RawSnippet):
         value = value.name
     if isinstance(value, str):

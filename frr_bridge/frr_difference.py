@@ -1,4 +1,4 @@
-"""What `frr-reload.py --test` shows: by which lines FRR would have to change. Pure."""
+"""What `frr-reload.py --test` prints: the commands that FRR would be given. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 VTYSH_ONLY = "service integrated-vtysh-config"
-"""Shown or not by what vtysh.conf says; no daemon knows it."""
+"""vtysh prints it depending on vtysh.conf; no daemon knows it."""
 _DELETE, _ADD = "Lines To Delete", "Lines To Add"
 _SHUTDOWN = re.compile(r" neighbor \S+ shutdown")
 _NO_CHANGES = ("exit", VTYSH_ONLY, f"no {VTYSH_ONLY}")
@@ -14,34 +14,34 @@ _NO_CHANGES = ("exit", VTYSH_ONLY, f"no {VTYSH_ONLY}")
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Commands. The lines of a command's context go ahead of it, and as many `exit` follow."""
+    """Commands. Each is preceded by the lines of its context, and followed by as many `exit`."""
 
     delete: tuple[str, ...] = ()
     add: tuple[str, ...] = ()
 
     @property
     def lines(self) -> list[str]:
-        """What differs, without what only leads there and back."""
+        """The commands without the lines that only enter and leave a context."""
         stripped = (line.strip() for line in (*self.delete, *self.add))
         return [line for line in stripped if line not in _NO_CHANGES]
 
     @property
     def small(self) -> bool:
-        """Whether nothing goes but lines of BGP's, so that no daemon has to wait for another."""
+        """Whether only BGP's lines are deleted, so that no daemon has to wait for another."""
         outermost = [line for line in self.delete if not line.startswith(" ") and line != "exit"]
         return all(line.startswith("router bgp ") for line in outermost)
 
     @property
     def commands(self) -> str:
-        """What would make it true, as a file for vtysh."""
+        """The commands as a file for vtysh."""
         lines = (*self.delete, *self.add)
         return "".join(f"{line}\n" for line in lines if not line.endswith(VTYSH_ONLY))
 
 
 def shutdowns(before: str, after: str) -> Difference:
-    """Return the `neighbor N shutdown` lines by which a frr.conf differs from an earlier one.
+    """Return the `neighbor N shutdown` lines that a frr.conf adds to an earlier one.
 
-    Nothing, when it differs by anything else. These are all that is urgent: a NIC is about to go.
+    Return nothing if anything else differs. Only these are urgent: a NIC is about to be removed.
     """
     left, add, context = before.splitlines()[::-1], list[str](), ""
     for line in after.splitlines():
@@ -57,7 +57,7 @@ def shutdowns(before: str, after: str) -> Difference:
 
 
 def parse(shown: str) -> Difference:
-    """Read what frr-reload.py printed; before the first heading there is nothing of it."""
+    """Parse what frr-reload.py printed; the lines before its first heading do not count."""
     found: dict[str, list[str]] = {_DELETE: [], _ADD: []}
     heading = ""
     for line in map(str.rstrip, shown.splitlines()):

@@ -1,11 +1,11 @@
-"""`frr-exec`: run FRR in the namespaces that the controller made for it, with no power elsewhere.
+"""`frr-exec`: run FRR in the namespaces that the controller created, without rights elsewhere.
 
-It replaces itself by the command, which then is
+It replaces itself by the command, which then runs
 
-- in FRR's network and user namespaces: root there, a user that nobody has outside;
-- in a mount namespace of its own that belongs to the machine's root, so that FRR mounts nothing in
-  it, and where the pinned namespaces and Dualpath's sockets are hidden; and in an IPC namespace;
-- without the capabilities that FRR has no use for, and unable to gain any (no-new-privs).
+- in FRR's network and user namespaces: as root there, and as a user without rights outside;
+- in a mount namespace of its own, owned by the machine's root, so that FRR cannot mount there; the
+  pinned namespaces and Dualpath's sockets are hidden in it; and in an IPC namespace;
+- without the capabilities that FRR does not need, and unable to gain any (no-new-privs).
 
 A process namespace would hide more, but FRR's pid files would mean nothing outside: `frrinit.sh`
 and systemd read them.
@@ -43,7 +43,7 @@ CAPABILITIES = (
     "net_raw",
     "sys_admin",  # zebra, bgpd and bfdd do not start without it
 )
-"""What FRR's daemons and scripts use, over FRR's namespaces alone."""
+"""What FRR's daemons and scripts use; valid in FRR's namespaces only."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -63,8 +63,8 @@ def main() -> None:
 def confined(command: Sequence[str], name: str, userns_dir: Path) -> list[str]:
     """Return a command line that runs `command` in FRR's network and user namespaces.
 
-    It is for this process to execute, as it names open descriptors: the pins are hidden by then.
-    Ends the process with a sentence when the namespaces are not as they have to be.
+    Only this process can execute it: it names open descriptors, as the pins are hidden by then.
+    Ends the process with a sentence when the namespaces are not as required.
     """
     if not netns.exists(name):
         sys.exit(f"frr-exec: there is no network namespace {name}; start the controller first")
@@ -98,7 +98,7 @@ def _hide() -> None:
 
 
 def _check_map(name: str, userns: Path) -> None:
-    """Refuse a namespace whose root is the machine's, or that does not know user frr."""
+    """Refuse a namespace whose root is the machine's root, or that does not map user frr."""
     asked = ["nsenter", f"--user={userns}", "--", "cat", "/proc/self/uid_map"]
     users = subprocess.run(asked, stdout=subprocess.PIPE, text=True, check=False).stdout
     if idmap.outside(users, 0) == 0:
@@ -115,10 +115,10 @@ def _check_map(name: str, userns: Path) -> None:
 
 
 def _make_directories() -> None:
-    """Make FRR's directories that no package makes, and give away what a root's FRR left.
+    """Create the directories of FRR that no package creates, and give them to FRR's user.
 
-    Root inside may neither make nor use them when they are the machine's root's. Their parents are
-    root's, or sticky as /var/tmp is, so only root can have put a directory of root's there.
+    Root inside may neither create them nor use those of the machine's root. Their parents are
+    root's, or sticky as /var/tmp, so a directory of root's there was created by root.
     """
     rights = of_frr()
     for path in DIRECTORIES:
@@ -127,7 +127,7 @@ def _make_directories() -> None:
         try:
             fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         except OSError:
-            continue  # somebody's link or file: FRR says what it cannot do without it
+            continue  # a link or a file: FRR reports what it cannot do
         if os.fstat(fd).st_uid == 0:
             os.fchown(fd, rights.uid, rights.gid)
         os.close(fd)
@@ -142,7 +142,7 @@ def _check(code: int, what: str) -> None:
 def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = options.Parser(
         prog="frr-exec",
-        description="Runs FRR in the namespaces that the controller made for it.",
+        description="Runs FRR in the namespaces that the controller created for it.",
         epilog="example:\n  frr-exec --netns frr -- /usr/lib/frr/frrinit.sh start",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -160,13 +160,13 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         help="where its user namespace is pinned (%(default)s)",
     )
     parser.add_argument("command", nargs="*", help="what to run there, after --")
-    # The words after -- are another program's: whatever is in them, they are not ours to judge.
+    # The words after -- belong to another program: do not parse them.
     end = arguments.index("--") if "--" in arguments else len(arguments)
-    told = parser.parse_args(arguments[:end])
-    told.command += arguments[end + 1 :]
-    if not told.command:
+    parsed = parser.parse_args(arguments[:end])
+    parsed.command += arguments[end + 1 :]
+    if not parsed.command:
         parser.error("give the command to run, after --")
-    return told
+    return parsed
 
 
 if __name__ == "__main__":

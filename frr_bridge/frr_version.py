@@ -1,4 +1,4 @@
-"""Which FRR runs here, and whether Dualpath can work with it. Pure.
+"""Which FRR is installed, and whether Dualpath can work with it. Pure.
 
 8.4   Debian 12, Ubuntu 24.04: forwards, with the limits that docs/OPERATIONS.md lists
 10.3  Debian 13: everything
@@ -26,9 +26,9 @@ class Version(NamedTuple):
 
 OLDEST = Version(8, 4)
 ACKNOWLEDGED = Version(10, 7)
-"""From here on zebra takes FPM acknowledgements. FRR 10.3 looks each one up in the table
+"""The first release whose zebra accepts FPM acknowledgements. FRR 10.3 looks each one up in table
 ZEBRA_ROUTE_TABLE_UNKNOWN, finds none and drops it (zebra/zebra_rib.c, rib_process_dplane_notify);
-releases between were not tried."""
+releases between the two were not tested."""
 FULL = Version(10, 3)
 
 
@@ -59,7 +59,7 @@ def limits(version: Version | None) -> str:
 
 
 def stuck(version: Version | None, *, offload: bool) -> str:
-    """Return why no route would ever leave zebra's queue, "" if they do.
+    """Return why no route would ever leave zebra's queue, or "".
 
     `offload`: zebra runs with --asic-offload=notify_on_offload.
     """

@@ -123,7 +123,7 @@ class FrrWatch:
 
     def bgpd_died(self) -> bool:
         """Look at bgpd's connection before a withdrawal is obeyed; True once bgpd is dead."""
-        if not self.belief.mourns(self._bgpd.lives, alive=self._bgpd.alive()):
+        if not self.belief.may_have_died(self._bgpd.lives, alive=self._bgpd.alive()):
             return False
         if self._bridge.session.state is State.LIVE:
             self.belief.bgpd_died(time.monotonic())

@@ -1,9 +1,13 @@
-"""When zebra's replay to a new FPM session is over. The wire has no marker; zebra's log has one.
+"""When zebra's replay to a new FPM session is over. FPM has no marker for it; zebra's log has one.
 
-The walk over what zebra has ends with the debug line KTCTN-3GCEG ("RMAC walk finished"). What it
-wrote until then may still be on its way, and zebra counts its bytes exactly, so the replay is over
-once we have received as many. Without that line (an older FRR, a vty out of reach) quiet time
-decides: nothing came for a while, and zebra has nothing left to send.
+zebra's walk over its tables ends with the debug line KTCTN-3GCEG ("RMAC walk finished"). Bytes that
+it wrote before may still be in flight. zebra counts its bytes exactly, so the replay is over once
+the bridge has received as many:
+
+    zebra logs KTCTN-3GCEG; its counter: 184,320 bytes    received: 163,840    not yet over
+                                                          received: 184,320    over
+
+Without that line (an older FRR, a vty out of reach) silence decides: no byte arrived for 1.5 s.
 """
 
 from __future__ import annotations
@@ -40,7 +44,7 @@ class ReplayWatch:
         return self._monitor is not None
 
     async def arm(self) -> None:
-        """Listen for the marker; quietly do without when zebra offers none."""
+        """Listen for the marker. Without one, `finished` waits for silence."""
         monitor = LogMonitor(self._vty.path, self._vty.rights)
         try:
             async with asyncio.timeout(2.0):
@@ -53,7 +57,7 @@ class ReplayWatch:
         self._monitor = monitor
 
     async def finished(self) -> str:
-        """Return once the replay is over, and say how that was known."""
+        """Return once the replay is over, with how that was known."""
         monitor, self._monitor = self._monitor, None
         if monitor is None:
             return await self._quiet(QUIET_S)
@@ -74,13 +78,13 @@ class ReplayWatch:
         return "zebra's marker"
 
     async def _all_received(self) -> None:
-        """Wait for the bytes that zebra had written when the walk ended."""
+        """Wait for every byte that zebra had written when its walk ended."""
         try:
             now = await self._counters()
         except VtyError:
             return
         sent = (now["bytes-sent"] - self._before.get("bytes-sent", 0)) % _MODULUS
-        leaked = self._before.get("obuf-bytes", 0)  # never sent: from a session that broke off
+        leaked = self._before.get("obuf-bytes", 0)  # of an earlier session that was cut; never sent
         owed = sent + max(0, now["obuf-bytes"] - leaked)
         last = -1
         while self._received() < owed and self._received() != last:
@@ -88,7 +92,7 @@ class ReplayWatch:
             await asyncio.sleep(_POLL_S)
 
     async def _quiet(self, idle_s: float) -> str:
-        """Wait until nothing has come for `idle_s`."""
+        """Wait until no byte has arrived for `idle_s`."""
         loop = asyncio.get_running_loop()
         seen, since = self._received(), loop.time()
         while loop.time() - since < idle_s:
@@ -98,8 +102,8 @@ class ReplayWatch:
         return "quiet"
 
     async def _counters(self) -> dict[str, int]:
-        said: Any = await self._vty.json("show fpm counters json")
+        reply: Any = await self._vty.json("show fpm counters json")
         try:
-            return {name: int(said[name]) for name in ("bytes-sent", "obuf-bytes")}
+            return {name: int(reply[name]) for name in ("bytes-sent", "obuf-bytes")}
         except (KeyError, TypeError, ValueError) as error:
-            raise VtyError(f"show fpm counters json: {said!r}") from error
+            raise VtyError(f"show fpm counters json: {reply!r}") from error

@@ -1,7 +1,7 @@
-"""The rights of FRR's user: its programs run with them, and its directories hold its files.
+"""The rights of FRR's user: FRR's programs run with them, and own FRR's directories.
 
-A daemon of FRR that was taken over can write in /etc/frr and /run/frr and can answer vtysh as it
-likes. What reads those files and answers must not be root.
+An attacker who controls a daemon of FRR can write in /etc/frr and /run/frr and can send vtysh any
+reply. A process that reads those files and replies must not be root.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 USER = "frr"
-HOME = Path("/etc/frr")  # its parent is root's, so nobody but root can exchange it
+HOME = Path("/etc/frr")  # its parent is root's, so only root can replace it
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Rights:
 
     @property
     def ours(self) -> bool:
-        """Tell whether there is nothing to change: these are the rights of this process."""
+        """Whether this process has these rights already."""
         return (self.uid, self.gid) == (os.geteuid(), os.getegid())
 
     def command(self, arguments: Sequence[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The FPM server: listens where zebra connects, and reads eagerly, always.
+"""The FPM server: zebra connects to it. It always reads at once.
 
 zebra resets a session whose peer reads nothing for 15 s, and blocks its own work before that.
 """
@@ -23,7 +23,7 @@ _UNSENT = 64 << 20  # answers to more than a million routes: zebra has stopped r
 
 
 class Caller(Enum):
-    """Who connects, as far as it can be found out."""
+    """Who connects, as far as that is known."""
 
     ZEBRA = auto()
     UNKNOWN = auto()
@@ -31,11 +31,13 @@ class Caller(Enum):
 
 
 class FpmServer:
-    """One client, zebra: while it lives, another connection is closed at once.
+    """Serves one client, zebra.
 
-    Who is somebody else is closed, and who may be somebody else makes room for zebra. One of whom
-    nothing is known, and that has sent nothing yet, makes room for the next; a zebra that has sent
-    nothing yet makes room for zebra only.
+    A new connection replaces the present one in these cases, and is closed in all others:
+
+        new is      present is
+        zebra       unknown, or has sent nothing yet
+        unknown     unknown, and has sent nothing yet
     """
 
     def __init__(
@@ -50,7 +52,7 @@ class FpmServer:
         self._on_frames = on_frames
         self._on_lost = on_lost
         self._who = who
-        self._is_zebra = False  # the present client, for certain
+        self._is_zebra = False  # the present client is known to be zebra
         self._listener: socket.socket | None = None
         self._client: socket.socket | None = None
         self._framer = FpmFramer()
@@ -58,7 +60,7 @@ class FpmServer:
         self.received = 0  # bytes of the present session
 
     def listen(self, host: str, port: int) -> None:
-        """Start to accept. Raises OSError when the port is in use."""
+        """Accept connections. Raises OSError when the port is in use."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -78,17 +80,17 @@ class FpmServer:
         return self._client is not None
 
     def send(self, data: bytes) -> None:
-        """Send frames to zebra, if it is connected; what it does not take now goes later.
+        """Send frames to zebra, if it is connected; keep what its socket does not accept yet.
 
-        A zebra that takes nothing for too long loses its session; then it connects again and
-        repeats everything, so no answer is missing for good.
+        If zebra does not read for too long, its session ends. It then connects again and repeats
+        its routes, so no answer is lost for good.
         """
         if self._client is None:
             return
         self._unsent += data
         self._write()
         if len(self._unsent) > _UNSENT:
-            log.warning("FPM: zebra reads none of our answers; session dropped")
+            log.warning("FPM: zebra does not read the answers; ending its session")
             self.lose()
 
     def close(self) -> None:
@@ -113,24 +115,24 @@ class FpmServer:
         self._admit(client)
 
     def _admit(self, client: socket.socket) -> None:
-        """Make a connection the session, unless there is a better one."""
+        """Use a connection as the session, or close it."""
         caller = self._who(client)
         if caller is Caller.OTHER:
             client.close()
-            log.warning("FPM: a connection that is not zebra's was closed")
+            log.warning("FPM: closed a connection that is not zebra's")
             return
         if self._client is not None:
             self._read()  # it may have sent something, or ended
         sure = caller is Caller.ZEBRA and not self._is_zebra
-        # Who connects and is gone at once is unknown: zebra, which may have nothing to say, stays.
+        # Somebody who connects and leaves at once is unknown; a zebra without routes must stay.
         silent = not self.received and (caller is Caller.ZEBRA or not self._is_zebra)
         if self._client is not None and not (silent or sure):
             client.close()
-            log.warning("FPM: zebra is connected; a second connection was closed")
+            log.warning("FPM: closed a second connection; zebra is connected")
             return
         if self._client is not None:
-            what = "was not zebra's for certain" if sure else "was silent"
-            log.info("FPM: the session %s; a new one takes over", what)
+            why = "may not be zebra's" if sure else "sent nothing"
+            log.info("FPM: the connection %s; a new one replaces it", why)
             self.lose()
         self._is_zebra = caller is Caller.ZEBRA
         client.setblocking(False)
@@ -171,7 +173,7 @@ class FpmServer:
         try:
             self._on_frames(self._framer.feed(b"".join(chunks)))
         except FramingError as error:
-            log.warning("FPM: %s: %s; session dropped", error, error.raw[:64].hex())
+            log.warning("FPM: %s: %s; ending the session", error, error.raw[:64].hex())
             ended = True
         if ended:
             self.lose()
@@ -194,8 +196,8 @@ class FpmServer:
             loop.remove_writer(self._client.fileno())
 
     def lose(self) -> None:
-        """End the session, if there is one: zebra connects again and repeats everything."""
-        if self._client is not None:  # what is read may make us write, and lose it there
+        """End the session, if any: zebra connects again and repeats its routes."""
+        if self._client is not None:  # frames may cause answers, and these the end
             self._drop()
             self._on_lost()
 

@@ -1,9 +1,14 @@
-"""The FPM session as a transition table: when FRR is to be obeyed, and when to wait.
+"""The FPM session as a transition table: when FRR is obeyed, and when withdrawals are held.
 
-In LIVE a withdrawal is obeyed at once. In every other state it is noted and what it is about
-stays, because a session that is lost, a replay that is under way and a daemon that has just died
-all look like withdrawals, and packets must not pay for them. Coming to LIVE sweeps: what nobody
-has repeated by then goes.
+In LIVE a withdrawal is obeyed at once. In every other state it is noted, and the row stays: a lost
+session, a replay in progress and a daemon that has just died all look like withdrawals, and no
+packet may be lost for them. Entering LIVE sweeps: rows that FRR has not repeated are withdrawn.
+
+    zebra connects        IDLE        -> REPLAYING    count a new session
+    its replay ends       REPLAYING   -> CONVERGING   start the hold time
+    FRR owes nothing      CONVERGING  -> LIVE         sweep
+    bgpd is killed        LIVE        -> HELD         start the hold time
+    bgpd is back          HELD        -> LIVE         sweep
 """
 
 from __future__ import annotations
@@ -13,27 +18,27 @@ from enum import StrEnum, auto
 
 class State(StrEnum):
     IDLE = auto()  # zebra is not connected
-    REPLAYING = auto()  # zebra tells what it has
-    CONVERGING = auto()  # told; bgpd has not heard from all its peers, or something is owed
-    LIVE = auto()  # FRR means what it says
-    HELD = auto()  # a daemon died: what it withdrew is kept until it is back, or for so long
+    REPLAYING = auto()  # zebra repeats its routes
+    CONVERGING = auto()  # replayed; bgpd waits for a peer, or FRR owes something else
+    LIVE = auto()  # FRR is obeyed
+    HELD = auto()  # a daemon died: its routes are held until it is back, or the hold time is over
 
 
 class Input(StrEnum):
     CONNECTED = auto()  # zebra opened an FPM session
     LOST = auto()  # the FPM session ended
     REPLAYED = auto()  # zebra's replay is over
-    CONVERGED = auto()  # every peer of bgpd has said all, and nothing is owed
+    CONVERGED = auto()  # bgpd has heard everything from its peers, and FRR owes nothing
     DIED = auto()  # bgpd died, or zebra was restarted alone
-    EXPIRED = auto()  # waited for as long as configured
-    RELEASED = auto()  # a person said to let go
+    EXPIRED = auto()  # the hold time is over
+    RELEASED = auto()  # the operator ended the hold
 
 
 class Action(StrEnum):
     NONE = auto()
-    NEW_SESSION = auto()  # count; what is repeated gets the new number
-    START_CLOCK = auto()  # from now on, wait for so long at the most
-    SWEEP = auto()  # withdraw what was held or not repeated
+    NEW_SESSION = auto()  # count it; repeated rows get the new number
+    START_CLOCK = auto()  # the hold time begins
+    SWEEP = auto()  # withdraw rows that are held or were not repeated
 
 
 TRANSITIONS = {
@@ -67,7 +72,7 @@ TRANSITIONS = {
 
 
 class Session:
-    """Where the session stands. `feed` it what happens; the caller carries out the action."""
+    """The state of the session. `feed` it inputs; the caller carries out the action."""
 
     def __init__(self) -> None:
         self.state = State.IDLE
@@ -75,11 +80,11 @@ class Session:
 
     @property
     def obeying(self) -> bool:
-        """Whether a withdrawal is to be carried out at once."""
+        """Whether a withdrawal is obeyed at once."""
         return self.state is State.LIVE
 
     def feed(self, happened: Input) -> Action:
-        """Take a step. Raises KeyError on what cannot happen here: a bug of the caller."""
+        """Take a step. Raises KeyError on an input that is impossible in this state: a bug."""
         self.state, action = TRANSITIONS[self.state, happened]
         if action is Action.NEW_SESSION:
             self.number += 1

@@ -1,7 +1,7 @@
 """A daemon's vty socket (vtysh's protocol, lib/vty.c): commands, and whether the daemon lives.
 
-The connection is kept open: the kernel closes it in the moment the daemon dies, before anybody
-can have acted on that death. That makes `alive` an answer one can build on.
+The connection stays open. The kernel closes it when the daemon dies, before any other process can
+react to that death. So if bgpd is `alive` after a withdrawal was read, its death did not cause it.
 """
 
 from __future__ import annotations
@@ -30,32 +30,32 @@ _REPLY = 256 << 20  # bytes; what FRR prints of a million routes is less
 
 
 class VtyError(Exception):
-    """The daemon is gone, refused the command, or said what no daemon says."""
+    """The daemon is gone, refused the command, or its reply makes no sense."""
 
 
 class NotJson(VtyError):
-    """The daemon answered, but in words."""
+    """The daemon printed text where JSON was expected."""
 
 
 class Vty:
     """One connection to one daemon."""
 
     def __init__(self, path: Path, rights: Callable[[], Rights] = ours) -> None:
-        """Talk by the socket `path`, and only to a daemon with these rights."""
+        """Use the socket `path`, and only to a daemon with these rights."""
         self.path = path
         self.rights = rights
         self._refused = ""  # why the socket was not used the last time
         self._socket: socket.socket | None = None
-        self._busy: socket.socket | None = None  # the loop watches it: a command is under way
+        self._busy: socket.socket | None = None  # the loop watches it: a command is running
         self._lock = asyncio.Lock()
-        self._enabled_in = 0  # the connection on which `enable` was said
+        self._enabled_in = 0  # the connection on which `enable` was sent
         self._life = (0, b"")
         self._met = 0.0
         self.connections = 0
-        self.lives = 0  # daemons met so far: another number is another daemon
+        self.lives = 0  # processes connected to so far: another number is another process
 
     def alive(self) -> bool:
-        """Say whether the daemon that we are connected to still lives. Never blocks."""
+        """Report whether the connected daemon still lives. Never blocks."""
         if self._socket is None:
             return False
         try:
@@ -88,11 +88,11 @@ class Vty:
         return True
 
     def life(self) -> Life:
-        """Return what is known of the daemon now; times are of the monotonic clock."""
+        """Return what is known of the daemon; times are of the monotonic clock."""
         return Life(self.lives, self.alive(), self._met, self._born(), self.path.exists())
 
     def _born(self) -> float | None:
-        """Return when the daemon met last was started, None when its process is out of sight."""
+        """Return when the last connected daemon started, None if its process cannot be seen."""
         pid, ticks = self._life
         if not pid:
             return None
@@ -101,33 +101,33 @@ class Vty:
 
     def _refuse(self, why: str) -> None:
         if why != self._refused:
-            log.warning("%s; waiting for FRR's own", why)
+            log.warning("%s; waiting for a socket of FRR's user", why)
         self._refused = why
 
     def arguments(self) -> tuple[bytes, ...]:
-        """Return the command line of the daemon that we are connected to; () when unknown."""
+        """Return the command line of the connected daemon; () when unknown."""
         try:
             return tuple(Path(f"/proc/{self._pid()}/cmdline").read_bytes().split(b"\0"))
         except OSError:
             return ()
 
     def holds(self, inode: int) -> bool | None:
-        """Tell whether the daemon that we are connected to has a socket; None when unknown."""
+        """Report whether the connected daemon has a socket open; None when unknown."""
         pid = self._pid()
         try:
             return any(_is_socket(link, inode) for link in Path(f"/proc/{pid}/fd").iterdir())
-        except OSError:  # no daemon, or not ours to see
+        except OSError:  # no daemon, or no permission
             return None
 
     def _pid(self) -> int:
-        """Return the daemon's process id as we see it, 0 when we do not."""
+        """Return the daemon's process id in this namespace, or 0."""
         if self._socket is None:
             return 0
         peer = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, UCRED.size)
         return int(UCRED.unpack(peer)[0])
 
     def _started(self) -> tuple[int, bytes]:
-        """Return what tells one life of the daemon from another: its pid and its start."""
+        """Return what identifies one process of the daemon: its pid and its start time."""
         pid = self._pid()
         try:
             stat = Path(f"/proc/{pid}/stat").read_bytes()
@@ -151,7 +151,7 @@ class Vty:
                 raise VtyError(f"{self.path.name}: {line}: {error!r}") from error
 
     async def json(self, line: str) -> Any:  # noqa: ANN401  what JSON holds
-        """Run a command that prints JSON. Raises VtyError, NotJson when it prints another thing."""
+        """Run a command that prints JSON. Raises VtyError, or NotJson when it prints text."""
         text = await self.command(line)
         try:
             return json.loads(text)
@@ -159,9 +159,9 @@ class Vty:
             raise NotJson(f"{self.path.name}: {line}: not JSON: {text[:80]!r}") from error
 
     async def _enabled(self, line: str) -> str:
-        """Run a command as vtysh would: a connection begins in the view node, which knows few."""
+        """Run a command as vtysh does: a connection begins in the view node, with few commands."""
         if not self.connect():
-            raise VtyError(f"{self.path.name}: nobody listens")
+            raise VtyError(f"{self.path.name}: the daemon does not listen")
         if self._enabled_in != self.connections:
             await self._exchange("enable")
             self._enabled_in = self.connections
@@ -169,7 +169,7 @@ class Vty:
 
     async def _exchange(self, line: str) -> str:
         if self._socket is None:
-            raise VtyError(f"{self.path.name}: nobody listens")
+            raise VtyError(f"{self.path.name}: the daemon does not listen")
         connection = self._busy = self._socket
         loop = asyncio.get_running_loop()
         try:
@@ -178,16 +178,16 @@ class Vty:
             while _END not in reply[-4:-1]:
                 chunk = await loop.sock_recv(connection, 65536)
                 if not chunk:
-                    raise ConnectionResetError("the daemon went away")
+                    raise ConnectionResetError("the daemon closed the connection")
                 reply += chunk
                 _check_size(reply)
         except (OSError, asyncio.CancelledError):
             if self._socket is connection:
-                self._socket = None  # its answer may still come
+                self._socket = None  # its reply may still arrive
             raise
         finally:
             self._busy = None
-            if self._socket is not connection:  # somebody noticed that it ended
+            if self._socket is not connection:  # `alive` noticed that it ended
                 connection.close()
         return reply[:-4].decode(errors="replace")
 
@@ -205,7 +205,7 @@ def _check_size(reply: bytearray) -> None:
 
 
 class LogMonitor:
-    """A daemon's live log: `terminal monitor` passes a descriptor that its log lines come by."""
+    """A daemon's live log: `terminal monitor` passes a descriptor on which log lines arrive."""
 
     def __init__(self, path: Path, rights: Callable[[], Rights] = ours) -> None:
         self._path = path
@@ -214,17 +214,17 @@ class LogMonitor:
         self._log: socket.socket | None = None
 
     async def open(self, *commands: str) -> None:
-        """Start to listen, then run `commands` (a `debug ...`). Raises VtyError or OSError."""
+        """Open the log, then run `commands` (a `debug ...`). Raises VtyError or OSError."""
         self._vty = connect_to(self._path, self._rights().uid)
-        await self._say("enable")
-        await self._say("terminal monitor")
+        await self._send("enable")
+        await self._send("terminal monitor")
         if self._log is None:
             raise VtyError("terminal monitor passed no descriptor")
         for command in commands:
-            await self._say(command)
+            await self._send(command)
 
     async def wait_for(self, text: bytes) -> None:
-        """Return once a log line holds `text`. Raises VtyError when the daemon ends."""
+        """Return once a log line contains `text`. Raises VtyError when the daemon ends."""
         if self._log is None:
             raise VtyError("the log monitor is not open")
         loop = asyncio.get_running_loop()
@@ -232,15 +232,15 @@ class LogMonitor:
         while text not in tail:
             chunk = await loop.sock_recv(self._log, 65536)
             if not chunk:
-                raise VtyError("the daemon went away")
+                raise VtyError("the daemon closed the connection")
             tail = tail[-len(text) :] + chunk
 
     async def close(self, *commands: str) -> None:
-        """Run `commands` (a `no debug ...`) if the daemon still listens, and let go."""
+        """Run `commands` (a `no debug ...`) if the daemon still listens, and close."""
         try:
             for command in commands:
                 async with asyncio.timeout(1.0):
-                    await self._say(command)
+                    await self._send(command)
         except (OSError, VtyError, TimeoutError):
             pass
         for connection in (self._vty, self._log):
@@ -248,7 +248,7 @@ class LogMonitor:
                 connection.close()
         self._vty = self._log = None
 
-    async def _say(self, line: str) -> None:
+    async def _send(self, line: str) -> None:
         if self._vty is None:
             raise VtyError("the log monitor is not open")
         try:
@@ -264,7 +264,7 @@ class LogMonitor:
             await self._readable(vty)
             chunk, ancillary, _, _ = vty.recvmsg(65536, socket.CMSG_SPACE(_FD_SIZE))
             if not chunk:
-                raise VtyError("the daemon went away")
+                raise VtyError("the daemon closed the connection")
             self._keep_descriptor(ancillary)
             reply += chunk
             _check_size(reply)
@@ -289,7 +289,7 @@ class LogMonitor:
 
 
 def _as_socket(fd: int) -> socket.socket:
-    """Take over a descriptor that a daemon passed. Raises OSError when it is of another kind."""
+    """Turn a descriptor that a daemon passed into a socket. Raises OSError when it is none."""
     try:
         passed = socket.socket(fileno=fd)
     except OSError:

@@ -51,6 +51,6 @@ def test_a_refused_configuration_leaves_the_old_one(frr: FrrApply) -> None:
 
     twice = apply(frr, text.replace("exit-vrf\n", "exit-vrf\nvrf blue\n vni 100\nexit-vrf\n"))
     assert not twice.ok
-    assert twice.message.endswith("the previous one is back")
+    assert twice.message.endswith("the previous configuration is restored")
 
     assert apply(frr, text) == Applied(True, False)

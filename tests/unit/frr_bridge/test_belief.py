@@ -128,30 +128,30 @@ def test_a_new_bgpd_that_does_not_answer_yet_is_none_that_was_silent() -> None:
 
 def test_a_dead_bgpd_is_mourned_once() -> None:
     made = Belief(HOLD_S)
-    assert not made.mourns(1, alive=True)
-    assert made.mourns(1, alive=False)
+    assert not made.may_have_died(1, alive=True)
+    assert made.may_have_died(1, alive=False)
     made.live(DEAD_BGPD)
-    assert not made.mourns(1, alive=False), "its withdrawals were waited for long enough"
-    assert made.mourns(2, alive=False)
+    assert not made.may_have_died(1, alive=False), "its withdrawals were waited for long enough"
+    assert made.may_have_died(2, alive=False)
 
 
 def test_the_death_of_a_bgpd_that_came_back_counts_again() -> None:
     made = Belief(HOLD_S)
     made.live(DEAD_BGPD)
     made.bgpd_back()
-    assert made.mourns(1, alive=False)
+    assert made.may_have_died(1, alive=False)
 
 
 def test_going_live_beside_a_living_bgpd_mourns_nobody() -> None:
     made = Belief(HOLD_S)
     made.live(OLD)
-    assert made.mourns(1, alive=False)
+    assert made.may_have_died(1, alive=False)
     assert (made.reason, made.deadline, made.alone) == ("", 0.0, False)
 
 
 def test_nobody_is_mourned_without_a_hold_time_or_a_bgpd() -> None:
-    assert not Belief(0).mourns(1, alive=False)
-    assert not Belief(HOLD_S).mourns(0, alive=False)
+    assert not Belief(0).may_have_died(1, alive=False)
+    assert not Belief(HOLD_S).may_have_died(0, alive=False)
 
 
 def test_what_a_dead_bgpd_withdrew_is_kept_for_the_hold_time() -> None:
@@ -186,7 +186,7 @@ def test_a_replay_is_waited_for_so_long(hold_s: float, wait_s: float) -> None:
     made = belief(hold_s=hold_s)
     assert (made.reason, made.deadline) == (CONVERGING, NOW + wait_s)
     assert judge(made, "eth1", NOW + wait_s - 1) is None
-    assert made.reason == "waiting for: eth1"
+    assert made.reason == "waiting for eth1"
     assert judge(made, "eth1", NOW + wait_s) is Input.EXPIRED
 
 

@@ -436,14 +436,14 @@ def test_a_subscriber_that_comes_during_a_replay_is_not_told_to_remove() -> None
 def test_the_session_is_told_as_it_changes_and_no_oftener() -> None:
     made = World()
     made.flush().flush()
-    made.bridge.reason = "waiting for: bgpd"
+    made.bridge.reason = "waiting for bgpd"
     made.flush().flush()
     made.live().flush()
     told = [e for e in made.bus.events if isinstance(e, events.SessionChanged)]
     assert [(e.number, e.state, e.reason) for e in told] == [
         (0, State.IDLE, ""),
-        (0, State.IDLE, "waiting for: bgpd"),
-        (1, State.LIVE, "waiting for: bgpd"),
+        (0, State.IDLE, "waiting for bgpd"),
+        (1, State.LIVE, "waiting for bgpd"),
     ]
 
 

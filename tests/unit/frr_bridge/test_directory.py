@@ -211,7 +211,7 @@ def test_an_exchanged_private_directory_is_not_given_away(
     monkeypatch.setattr(os, "mkdir", exchanging)
     with (
         Directory(home, FRR) as directory,
-        pytest.raises(OSError, match=r"exchanged|Not a directory"),
+        pytest.raises(OSError, match=r"replaced|Not a directory"),
         directory.private("reload-", {"commands": ""}),
     ):
         pass

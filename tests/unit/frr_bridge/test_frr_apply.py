@@ -214,7 +214,7 @@ async def test_what_is_larger_than_a_line_of_bgps_goes_by_frr_reload(frr: FakeFr
 async def test_an_frr_that_shows_nothing_is_not_told_anything(frr: FakeFrr) -> None:
     frr.shows = 1
     result = await apply(frr, GOOD)
-    assert result == Applied(False, True, "FRR does not show what it runs: no reason given")
+    assert result == Applied(False, True, "FRR does not show its configuration: no reason given")
     assert not frr.files_seen
 
 
@@ -251,7 +251,7 @@ async def test_an_exit_code_of_1_is_no_failure_when_frr_shows_what_was_wanted(
 async def test_an_exit_code_of_0_is_a_failure_when_a_line_is_missing(frr: FakeFrr) -> None:
     frr.takes = lambda lines: [line for line in lines if "vni" not in line]
     result = await apply(frr, BETTER)
-    assert result == Applied(False, True, "FRR did not take `vni 100`", "vrf red")
+    assert result == Applied(False, True, "FRR refused `vni 100`", "vrf red")
 
 
 async def test_a_partly_applied_configuration_is_taken_back(frr: FakeFrr) -> None:
@@ -260,7 +260,7 @@ async def test_a_partly_applied_configuration_is_taken_back(frr: FakeFrr) -> Non
     frr.takes = lambda lines: [line for line in lines if "vni" not in line]
     result = await apply(frr, BETTER)
     assert result.message == (
-        "FRR did not take `vni 100` (% Configuration failed.); the previous one is back"
+        "FRR refused `vni 100` (% Configuration failed.); the previous configuration is restored"
     )
     assert frr.paths.file.read_text() == GOOD
     assert "vrf red" not in frr.running
@@ -308,7 +308,9 @@ async def test_a_dead_daemon_is_named_and_the_file_waits_for_it(
 ) -> None:
     frr.daemons = daemons
     result = await apply(frr, text)
-    assert result == Applied(False, False, f"frr.conf is written, but not running: {missing}")
+    assert result == Applied(
+        False, False, f"frr.conf is written, but these daemons do not run: {missing}"
+    )
     assert frr.paths.file.read_text() == text
     assert reloads(frr) == 0
 
@@ -401,7 +403,7 @@ async def test_a_missing_directory_is_named(frr: FakeFrr) -> None:
     frr.paths.config_dir.rmdir()
     result = await apply(frr, GOOD)
     assert not result.ok
-    assert f"there is no {frr.paths.file.parent}" in result.message
+    assert f"{frr.paths.file.parent} does not exist" in result.message
     assert "install frr" in result.message
 
 
@@ -446,7 +448,7 @@ async def test_programs_that_say_nothing_put_the_previous_file_back(
 
     assert (await apply(frr, GOOD)).ok
     result = await FrrApply(frr.paths, failing).apply(BETTER)
-    assert result.message.endswith("; and the previous one is not back either")
+    assert result.message.endswith("; and the previous configuration could not be restored")
     assert frr.paths.file.read_text() == GOOD
 
 

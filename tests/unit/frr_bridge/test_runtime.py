@@ -360,7 +360,7 @@ async def test_rows_that_the_controller_keeps_are_at_stake(
     world.controller.subscribe()
     await world.until(lambda: world.runtime.frr.at_stake)
     await world.zebra(route(1))
-    await world.until(lambda: "fall silent" in world.runtime.bridge.reason)
+    await world.until(lambda: "finish its updates" in world.runtime.bridge.reason)
     assert world.state is State.CONVERGING
 
 

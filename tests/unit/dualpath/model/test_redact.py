@@ -78,7 +78,7 @@ QUOTED: tuple[Callable[[str], str], ...] = (
     lambda command: repr(["interface eth0\n " + command, "exit"]),
     lambda command: repr(["line\n" + command]),
     lambda command: f"% Unknown command: {command}",
-    lambda command: f"FRR did not take `{command}` (no reason given)",
+    lambda command: f"FRR refused `{command}` (no reason given)",
 )
 BURIED: tuple[Callable[[str], str], ...] = (
     lambda command: f"line 12: Failure to communicate[13] to zebra, line: {command}",
@@ -150,7 +150,7 @@ def test_a_mapping_shows_no_password(text: str) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_what_is_hidden_already_stays_as_it_is(command: str) -> None:
-    text = f"FRR did not take `{redact(command.format('x'))}` (no reason given)"
+    text = f"FRR refused `{redact(command.format('x'))}` (no reason given)"
     assert redact_prose(text) == redact(text) == text
 
 
