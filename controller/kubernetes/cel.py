@@ -9,10 +9,13 @@ CEL sees one object. Rules that compare resources are in `controller.intent.vali
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from controller.intent.addresses import IMPOSSIBLE
+
+MAPPED = ipaddress.ip_network("::ffff:0:0/96")
 
 
 class Cel(NamedTuple):
@@ -44,13 +47,12 @@ def _distinct(items: str, value: str) -> str:
 _INTERFACE_NAMES = "self.interfaces.all(a, self.interfaces.exists_one(b, {}))".format(
     "b.networkDevice.interfaceName == a.networkDevice.interfaceName"
 )
-_NETWORKS = "[" + ", ".join(f"'{network}'" for network, _ in IMPOSSIBLE) + "]"
+# CEL's cidr() takes no IPv4-mapped IPv6; such addresses are none for isIP() and isCIDR().
+_NETWORKS = "[" + ", ".join(f"'{n}'" for n, _ in IMPOSSIBLE if n != MAPPED) + "]"
 _POWERS = "[" + ", ".join(str(1 << bits) for bits in range(33)) + "]"
-_IPV4_NUMBER = (
-    "(int(string(cidr(self).ip()).split('.')[0]) * 16777216"
-    " + int(string(cidr(self).ip()).split('.')[1]) * 65536"
-    " + int(string(cidr(self).ip()).split('.')[2]) * 256"
-    " + int(string(cidr(self).ip()).split('.')[3]))"
+_ADDRESS = "self.split('/')[0]"  # of a text such as 10.0.0.1/24, whose length has a bound
+_IPV4_NUMBER = " + ".join(
+    f"int({_ADDRESS}.split('.')[{index}]) * {1 << 8 * (3 - index)}" for index in range(4)
 )
 
 RULES: Mapping[tuple[str, str], tuple[Cel, ...]] = {
@@ -104,12 +106,14 @@ RULES: Mapping[tuple[str, str], tuple[Cel, ...]] = {
         ),
     ),
     ("PrefixRule", "_lengths_agree"): (
-        Cel(
-            "!isCIDR(self.prefix) || [has(self.ge) ? self.ge : cidr(self.prefix).prefixLength(),"
-            " has(self.le) ? self.le : cidr(self.prefix).prefixLength()].all(n,"
-            " n >= cidr(self.prefix).prefixLength()"
-            " && (n <= 32 || cidr(self.prefix).ip().family() == 6))",
-            "ge and le lie between the length of the prefix and that of an address",
+        *(
+            Cel(
+                f"!has(self.{name}) || !isCIDR(self.prefix)"
+                f" || (self.{name} >= cidr(self.prefix).prefixLength()"
+                f" && (self.{name} <= 32 || cidr(self.prefix).ip().family() == 6))",
+                f"{name} lies between the length of the prefix and that of an address",
+            )
+            for name in ("ge", "le")
         ),
         Cel("!has(self.ge) || !has(self.le) || self.ge <= self.le", "ge exceeds le"),
     ),
@@ -261,6 +265,11 @@ RULES: Mapping[tuple[str, str], tuple[Cel, ...]] = {
 
 NODE_ONLY: Mapping[tuple[str, str], str] = {}
 
+NODE_ONLY_FORMATS: Mapping[str, str] = {
+    "gateway": "that an IPv6 gateway is not the address of its network: for the API server the cost "
+    "of comparing two addresses has no bound",
+}
+
 _NO_CIDR = Cel("isCIDR(self)", "not a CIDR such as 10.0.0.0/24 or 2001:db8::/64")
 _NO_IP = Cel("isIP(self)", "not an IP address")
 _NO_HOST = Cel(
@@ -294,8 +303,8 @@ FORMATS: Mapping[str, Format] = {
             Cel("isCIDR(self)", "not an address with its prefix length, such as 10.0.0.1/24"),
             _POOL,
             Cel(
-                "!isCIDR(self) || cidr(self).ip() != cidr(self).masked().ip()"
-                " || cidr(self).prefixLength() >= (cidr(self).ip().family() == 4 ? 31 : 127)",
+                "!isCIDR(self) || cidr(self).ip().family() == 6 || cidr(self).prefixLength() >= 31"
+                f" || ({_IPV4_NUMBER}) % {_POWERS}[32 - cidr(self).prefixLength()] != 0",
                 "the address of the network itself: give a host's",
             ),
             Cel(
