@@ -266,8 +266,8 @@ RULES: Mapping[tuple[str, str], tuple[Cel, ...]] = {
 NODE_ONLY: Mapping[tuple[str, str], str] = {}
 
 NODE_ONLY_FORMATS: Mapping[str, str] = {
-    "gateway": "that an IPv6 gateway is not the address of its network: for the API server the cost "
-    "of comparing two addresses has no bound",
+    "gateway": "that an IPv6 gateway is not the address of its network: the API server knows no "
+    "bound on the cost of comparing two addresses",
 }
 
 _NO_CIDR = Cel("isCIDR(self)", "not a CIDR such as 10.0.0.0/24 or 2001:db8::/64")
