@@ -21,7 +21,7 @@ Batch = RouteBatch | RecordBatch
 
 
 class DatapathError(Exception):
-    """What a datapath raises; the subclass says what the caller should do."""
+    """The base of a datapath's errors; the subclass says what the caller should do."""
 
 
 class Unavailable(DatapathError):
@@ -34,15 +34,15 @@ class Unsupported(DatapathError):
 
 @dataclass(frozen=True, slots=True)
 class RowFailure:
-    """A row that could not be made true; the rest of its batch stands."""
+    """A row that could not be applied; the rest of its batch stands."""
 
     index: int  # into the batch: upserts before withdrawals
     error: str  # the errno's name, as ENOENT
-    reason: str = ""  # what else the datapath said
+    reason: str = ""  # the datapath's text
 
 
 class Feature(StrEnum):
-    """What a datapath may lack and still be of use: rows that ask for it fail with EOPNOTSUPP."""
+    """What a useful datapath may lack: rows that need it fail with EOPNOTSUPP."""
 
     GATEWAY6_FOR_V4 = "gateway6-for-v4"  # IPv4 routes by an IPv6 gateway (RFC 8950)
     DEVICE_NEXTHOP = "device-nexthop"  # nexthops without a gateway: on link
@@ -50,25 +50,25 @@ class Feature(StrEnum):
     PROHIBIT = "prohibit"  # those that answer with ICMP administratively prohibited
     WEIGHTS = "weights"  # groups whose members have unequal shares
     STICKY = "sticky"  # MACs that may not move
-    ROUTER_FLAG = "router-flag"  # the R flag of neighbour advertisements that are suppressed
+    ROUTER_FLAG = "router-flag"  # the R flag in suppressed neighbor advertisements
     SHARED_PREFIX = "shared-prefix"  # a route beside somebody else's to the same prefix (EEXIST)
 
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a datapath can do, and what it is, for people to read."""
+    """What a datapath is, and what it can do."""
 
     name: str  # "kernel"
     version: str  # "6.12.48"
     kinds: frozenset[Kind]  # what `apply` takes
     lacks: frozenset[Feature] = frozenset()
-    batch_rows: int = 4096  # routes in one batch that suit it best
-    looks_up: bool = False  # it is a `LooksUp`
+    batch_rows: int = 4096  # the best number of routes in one batch
+    looks_up: bool = False  # it implements `LooksUp`
 
 
 @dataclass(frozen=True, slots=True)
 class PortState:
-    """A port as the datapath has it now."""
+    """A port as the datapath shows it now."""
 
     name: str
     up: bool  # administratively up and with carrier
@@ -90,14 +90,14 @@ class FibUse:
 
     vrf: str
     family: Family
-    used: int  # routes, those that are not ours too
-    limit: int = 0  # routes; 0 is none but memory
+    used: int  # routes, including those of others
+    limit: int = 0  # most routes; 0: only memory limits them
     blocks: int = 0  # second-level blocks of a table that has such (DPDK: tbl8)
 
 
 @dataclass(frozen=True, slots=True)
 class NodeStats:
-    """What one node of a packet graph has done since it was started."""
+    """Counters of one node of a packet graph since its start."""
 
     name: str  # "ip_input"
     packets: int
@@ -107,16 +107,16 @@ class NodeStats:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What only this datapath knows of itself, for people and for metrics."""
+    """Figures that a datapath reports about itself, for people and for metrics."""
 
-    values: tuple[tuple[str, str], ...] = ()  # name and value, to be shown: ("api version", "13")
+    values: tuple[tuple[str, str], ...] = ()  # names and values to show: ("api version", "13")
     fibs: tuple[FibUse, ...] = ()
     nodes: tuple[NodeStats, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class LearnedMac:
-    """A local MAC that a bridge learnt from traffic, or that aged or moved away."""
+    """A local MAC that a bridge learned from traffic, or that aged or moved away."""
 
     vni: int
     mac: bytes
@@ -125,7 +125,7 @@ class LearnedMac:
 
 @dataclass(frozen=True, slots=True)
 class LearnedNeighbor:
-    """A local host's address and MAC in an L2VNI, or that they are no longer true."""
+    """A local host's address and MAC in an L2VNI, or the end of that pair."""
 
     vni: int
     address: bytes
@@ -143,9 +143,9 @@ class PortChanged:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Somebody removed or changed something of ours behind our back: look again.
+    """Somebody else removed or changed rows of ours: look again.
 
-    With records or routes, just those are wrong; with neither, anything of that kind may be.
+    With records or routes, only those are wrong; with neither, any row of the kind may be.
     """
 
     kind: Kind
@@ -155,20 +155,20 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One way of a packet, as the datapath has it now."""
+    """One way of a packet, as the datapath forwards it now."""
 
-    nexthop: Nexthop  # its id is 0 where no object stands behind it
+    nexthop: Nexthop  # id 0: no object stands behind it
     weight: int = 1
-    vni: int = 0  # of the overlay that carries it, to `vtep`; 0 where none does
+    vni: int = 0  # of the overlay that carries it to `vtep`; 0: none
     vtep: bytes = b""
-    mac: bytes = b""  # of a host on a bridge, or the inner one in an overlay; b"" is not known
+    mac: bytes = b""  # of a host on a bridge, or inside an overlay; b"": unknown
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The route that a datapath itself takes to an address, whoever put it there."""
+    """The route that the datapath uses for an address, whoever installed it."""
 
-    prefix: bytes = b""  # b"": it does not say
+    prefix: bytes = b""  # b"": unknown
     length: int = 0
     protocol: int = 0  # RTPROT_*
     nexthop: Nexthop | None = None
@@ -177,52 +177,53 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class CaughtUp:
-    """All that is known now has been told; what follows are changes. Comes once in a stream."""
+    """The present state is reported; changes follow. Comes once in a stream."""
 
 
 Learned = LearnedMac | LearnedNeighbor | PortChanged | Lost | CaughtUp
 
 
 class Datapath(Protocol):
-    """Owns what it installed, and touches nothing else."""
+    """Owns the rows that it installed, and touches no others."""
 
     name: str  # for logs and metrics
 
     async def capabilities(self) -> Capabilities:
-        """Say what this datapath is. Raises Unsupported when the host cannot carry it."""
+        """Return what this datapath can do. Raises Unsupported if the host lacks something."""
 
     async def apply(self, batch: Batch) -> Sequence[RowFailure]:
-        """Make every row true; return the rows that could not be.
+        """Apply every row; return those that failed.
 
-        Idempotent: an upsert replaces, and withdrawing what is absent succeeds. What is already
-        so is not written again. Raises Unavailable when it cannot tell how much was done.
+        Idempotent: an upsert replaces, the withdrawal of an absent row succeeds, and a row that
+        already is as wanted is not written again. Raises Unavailable if it cannot tell how much
+        was applied.
 
-        A second batch of routes may be given while one is under way, to keep the datapath busy;
-        no prefix is in both, so that it may take them in any order, or one after the other.
+        The caller may apply a second batch of routes while one is in flight, to keep the datapath
+        busy. No prefix is in both, so their order does not matter.
         """
 
     def dump(self, kind: Kind) -> AsyncIterator[Batch]:
-        """Yield what is installed of `kind` and is ours, as batches of upserts."""
+        """Yield our installed rows of `kind`, as batches of upserts."""
 
     async def ports(self) -> Sequence[PortState]:
         """Return the ports as they are now, with their counters."""
 
     async def facts(self) -> Facts:
-        """Return what is worth showing beside that. Raises Unavailable."""
+        """Return figures about the datapath itself. Raises Unavailable."""
 
     def learned(self) -> AsyncIterator[Learned]:
-        """Yield all that is known now, then CaughtUp, then changes; ends with `close`."""
+        """Yield the present state, then CaughtUp, then changes; ends with `close`."""
 
     async def close(self) -> None:
-        """Let go of sockets. What is installed stays and goes on forwarding."""
+        """Close the sockets. Installed rows stay and go on forwarding."""
 
 
 @runtime_checkable
 class LooksUp(Protocol):
-    """What a datapath may offer beside: its own longest match, at the price of one question."""
+    """An optional part of a datapath: its own longest match, at the cost of one request."""
 
     async def look_up(self, vrf: str, address: bytes) -> Found | None:
-        """Return what covers an address, None when nothing does.
+        """Return the route that covers an address; None if none does.
 
-        Raises Unavailable, and Unsupported where that is known only at the other end.
+        Raises Unavailable; Unsupported if the datapath's server turns out to have no lookup.
         """

@@ -1,4 +1,4 @@
-"""What is to be told to the one who listens: bounded, and the last word on a key only."""
+"""Events for one listener: bounded, and only the last event of each key."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from datapaths.base import (
 )
 from dualpath.model.kinds import Kind
 
-MOST_LOST = 4096  # events with details; more than that is "look at all of this kind"
+MOST_LOST = 4096  # events with details; beyond that, one event means every row of the kind
 
 
 class Inbox:
-    """Keeps events until they are fetched. Drops them while nobody listens."""
+    """Keeps events until the listener fetches them. Drops them while nobody listens."""
 
     def __init__(self) -> None:
         self._events: dict[Hashable, Learned] = {}
@@ -30,7 +30,7 @@ class Inbox:
         self._closed = False
 
     def open(self) -> int:
-        """Start listening, instead of whoever did before; return a number for `get`."""
+        """Start listening in place of an earlier listener; return a number for `get`."""
         self._reader += 1
         self._events.clear()
         self._lost.clear()
@@ -72,12 +72,12 @@ class Inbox:
         self._more.set()
 
     async def get(self, reader: int) -> list[Learned]:
-        """Return what there is, waiting for something; [] is the end. Raises what `fail` got."""
+        """Wait for events and return them; [] is the end. Raises the error given to `fail`."""
         while reader == self._reader and not self._closed:
             if self._error:
                 raise self._error
             if self._events or self._lost:
-                # Losses in the order of programming, as that is how they are put right.
+                # Losses in the order of programming: that is the order of their repair.
                 lost = [one for kind in sorted(self._lost) for one in self._lost[kind]]
                 found = [*lost, *self._events.values()]
                 self._events, self._lost = {}, {}

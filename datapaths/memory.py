@@ -1,4 +1,4 @@
-"""A datapath that keeps everything in dictionaries: for tests, and the shortest one to read.
+"""A datapath in dictionaries: for tests, and the shortest one to read.
 
 `python -m datapaths.remote.serve --datapath memory` serves it, as a stand-in for a real one.
 """
@@ -39,10 +39,10 @@ Prefix = tuple[bytes, int]
 
 
 class MemoryDatapath:
-    """Behaves as the contract says. Nexthops may name ports and `devices`; anything when None.
+    """Implements the contract. Nexthops may use ports and `devices`; any device if None.
 
-    Tests read its state, put words in its mouth with `tell`, and make it fail: with `refuse` (an
-    errno's name by kind and key, or for a route by VRF and prefix) or `unavailable`.
+    Tests read its state, emit events by `tell`, and make it fail: by `refuse` (an errno's name by
+    kind and key, or for a route by VRF and prefix) or `unavailable`.
     """
 
     name = "memory"
@@ -55,7 +55,7 @@ class MemoryDatapath:
         self.unavailable = False
         self.writes = 0  # rows that changed something
         self._inbox = Inbox()
-        self._known: dict[Key, Learned] = {}  # what a new listener is told first
+        self._known: dict[Key, Learned] = {}  # the state that a new listener gets first
 
     async def capabilities(self) -> Capabilities:
         return Capabilities(self.name, "1", frozenset(Kind) - {Kind.LSP}, looks_up=True)
@@ -107,11 +107,11 @@ class MemoryDatapath:
         self._inbox.close()
 
     def reopen(self) -> None:
-        """Be used again after `close`, as another process over the same state would be."""
+        """Open again after `close`, as another process over the same state would."""
         self._inbox = Inbox()
 
     def tell(self, event: Learned) -> None:
-        """Let `learned` yield an event; what it says stays known, but for a loss."""
+        """Make `learned` yield an event. A new listener gets it too, unless it is a loss."""
         match event:
             case LearnedMac():
                 self._know(("mac", event.vni, event.mac), event, event.gone)
@@ -129,7 +129,7 @@ class MemoryDatapath:
             self._known[key] = event
 
     def lose(self, record: Record) -> None:
-        """Drop a record as if somebody else had removed it, and tell."""
+        """Remove a record as somebody else would, and emit the loss."""
         self._withdraw(record)
         self.tell(Lost(record.kind, (record,)))
 
@@ -143,8 +143,8 @@ class MemoryDatapath:
             raise Unavailable("switched off by a test")
         if not (found := self._covering(vrf, address)):
             return None
-        (prefix, length), identity = found
-        nexthop = self._nexthop(identity)
+        (prefix, length), id_ = found
+        nexthop = self._nexthop(id_)
         legs = [(m.weight, self._nexthop(m.id)) for m in nexthop.members] or [(1, nexthop)]
         ways = tuple(Way(leg, weight, leg.vni, leg.vtep) for weight, leg in legs)
         return Found(prefix, length, 0, nexthop, ways)
@@ -155,14 +155,14 @@ class MemoryDatapath:
         for length in range(family.width * 8, -1, -1):
             network = ipaddress.ip_network((address, length), strict=False)
             prefix = network.network_address.packed, length
-            if (identity := routes.get(prefix)) is not None:
-                return prefix, identity
+            if (id_ := routes.get(prefix)) is not None:
+                return prefix, id_
         return None
 
-    def _nexthop(self, identity: int) -> Nexthop:
-        if is_reserved(identity):
-            return Nexthop(identity, NexthopType(identity - FIRST_RESERVED))
-        found = self.records[Kind.NEXTHOP][identity]
+    def _nexthop(self, id_: int) -> Nexthop:
+        if is_reserved(id_):
+            return Nexthop(id_, NexthopType(id_ - FIRST_RESERVED))
+        found = self.records[Kind.NEXTHOP][id_]
         assert isinstance(found, Nexthop)
         return found
 
@@ -170,7 +170,7 @@ class MemoryDatapath:
         known = batch.vrf == DEFAULT_VRF or batch.vrf in self.records[Kind.VRF]
         routes = self.routes.setdefault((batch.vrf, batch.family), {})
         failures: list[RowFailure] = []
-        for i, identity in enumerate(batch.nexthops.tolist()):
+        for i, id_ in enumerate(batch.nexthops.tolist()):
             prefix = batch.prefixes[i].tobytes(), int(batch.lengths[i])
             if batch.ops[i] == Op.WITHDRAW:
                 self.writes += routes.pop(prefix, None) is not None
@@ -178,18 +178,18 @@ class MemoryDatapath:
                 failures.append(RowFailure(i, "ENODEV", f"there is no VRF {batch.vrf}"))
             elif error := self.refuse.get((batch.vrf, prefix)):
                 failures.append(RowFailure(i, error, "refused by a test"))
-            elif not is_reserved(identity) and identity not in self.records[Kind.NEXTHOP]:
+            elif not is_reserved(id_) and id_ not in self.records[Kind.NEXTHOP]:
                 failures.append(RowFailure(i, "EINVAL", "Nexthop id does not exist"))
             else:
-                self.writes += routes.get(prefix) != identity
-                routes[prefix] = identity
+                self.writes += routes.get(prefix) != id_
+                routes[prefix] = id_
         return failures
 
     def _withdraw(self, record: Record) -> None:
         self.writes += self.records[record.kind].pop(record.key, None) is not None
-        if isinstance(record, Nexthop):  # as the kernel does: routes go with their nexthop
+        if isinstance(record, Nexthop):  # as in the kernel, routes go with their nexthop
             for routes in self.routes.values():
-                for prefix in [key for key, identity in routes.items() if identity == record.id]:
+                for prefix in [key for key, id_ in routes.items() if id_ == record.id]:
                     del routes[prefix]
 
     def _problem(self, record: Record) -> tuple[str, str] | None:

@@ -1,4 +1,4 @@
-"""What EVPN says about an overlay's layer 2, keyed by VNI. Addresses are in network order."""
+"""Layer 2 of an overlay, as EVPN advertises it, keyed by VNI. Addresses are in network order."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class Flood:
 
 @dataclass(frozen=True, slots=True)
 class EthernetSegment:
-    """The VTEPs behind which a multihomed site lives (RFC 7432 section 8.4, aliasing).
+    """The VTEPs of a multihomed site (RFC 7432 section 8.4, aliasing).
 
-    MACs refer to it, so that a VTEP that comes or goes is one change. One of the VTEPs is enough
-    to reach a MAC; all are of one address family.
+    MACs refer to it, so that a VTEP that joins or leaves is one change. Each of the VTEPs reaches
+    each MAC; all are of one address family.
     """
 
     kind: ClassVar[Kind] = Kind.ETHERNET_SEGMENT
@@ -57,7 +57,7 @@ class EthernetSegment:
 
 @dataclass(frozen=True, slots=True)
 class Mac:
-    """A remote MAC of an L2VNI and where it lives (RFC 7432 type 2): one VTEP, or a segment."""
+    """A remote MAC of an L2VNI, behind one VTEP or a segment (RFC 7432 type 2)."""
 
     kind: ClassVar[Kind] = Kind.MAC
 
@@ -74,7 +74,7 @@ class Mac:
 
 @dataclass(frozen=True, slots=True)
 class Neighbor:
-    """A remote host's address and MAC in an L2VNI: for ARP/ND suppression and symmetric IRB."""
+    """A remote host's address and MAC in an L2VNI, for ARP/ND suppression and symmetric IRB."""
 
     kind: ClassVar[Kind] = Kind.NEIGHBOR
 
@@ -90,7 +90,7 @@ class Neighbor:
 
 @dataclass(frozen=True, slots=True)
 class Lsp:
-    """An MPLS label binding as zebra sent it: shown, not programmed."""
+    """An MPLS label binding of zebra's: shown, not programmed."""
 
     kind: ClassVar[Kind] = Kind.LSP
 

@@ -1,4 +1,4 @@
-"""Devices that intent asks for: VRFs, ports and VNIs. A datapath decides how to build them."""
+"""The intent's devices: VRFs, ports and VNIs. A datapath decides how to build them."""
 
 from __future__ import annotations
 
@@ -85,12 +85,12 @@ class HostEnd:
 
 
 BROKEN_MTU = 0xFFFF_FFFF
-"""Of a port that was found down, or with a part missing: no port that is wanted has it."""
+"""The MTU of a port that was found down or incomplete: no desired port has it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """An interface through which packets enter and leave: a NIC or a leg to a host.
+    """An interface through which packets enter and leave: a NIC or a host leg.
 
     It has the same name in the control namespace, where its twin carries FRR's own packets.
     """
@@ -103,7 +103,9 @@ class Port:
     addresses: tuple[Address, ...] = ()
     mtu: int = 0  # 0 leaves it alone
     host: HostEnd | None = None  # None is a NIC
-    source_netns: str | None = None  # NIC: where to fetch it from; "" our own, None it is there
+    source_netns: str | None = (
+        None  # NIC: the namespace to move it from; "": ours; None: it is in place
+    )
     twin: bool = False  # FRR speaks a protocol on it
     loopback: bool = False  # `lo`: holds the VTEP addresses
     devargs: str = ""  # for DPDK: which driver and device; "" lets the datapath choose

@@ -1,4 +1,4 @@
-"""Intent as it is shown: every device with what it is to be, and FRR's settings, secrets masked."""
+"""The intent as text for people: every device, and FRR's settings with secrets masked."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from dualpath.model.frr import FrrSettings
 
 @dataclass(frozen=True, slots=True)
 class PlannedDevice:
-    """A VRF, a VNI or a port, in words."""
+    """A VRF, a VNI or a port as text."""
 
     kind: str  # "VRF", "VNI", "PORT"
     name: str
-    resource: str  # who asks for it: "L3VNI red"
-    attributes: Mapping[str, str]  # what is empty or 0 is left out
+    resource: str  # that wants it: "L3VNI red"
+    attributes: Mapping[str, str]  # without empty ones and zeros
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a node is to be, and for which node that was compiled."""
+    """The compiled intent, and the node for which it was compiled."""
 
     node_name: str
     node_index: int

@@ -1,4 +1,4 @@
-"""Everything that is not a route, as one union, and batches of it."""
+"""Records, as one union, and batches of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Key = Hashable
 
 @dataclass(frozen=True, slots=True)
 class RecordBatch:
-    """Changes to records of one kind. A withdrawal carries the whole record that goes."""
+    """Changes to records of one kind. A withdrawal carries the whole withdrawn record."""
 
     kind: Kind
     upserts: tuple[Record, ...] = ()

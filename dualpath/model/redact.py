@@ -1,13 +1,13 @@
 """Hide secrets in FRR's commands, and in text that may quote them.
 
-FRR has no mark for a secret: each daemon has commands of its own (`clicmd` in its documentation,
-DEFUN in its sources), and a value may hold blanks, quotes and backquotes. So whatever follows such
+FRR does not mark secrets: each daemon has commands of its own (`clicmd` in its documentation,
+DEFUN in its sources), and a value may hold blanks, quotes and backquotes. So everything behind such
 a command on its line is hidden, its type (`md5`, `8`) too.
 
-Two strengths, as "password" is a word of prose too:
+Two functions, as "password" is also a word of prose:
 
-    redact         text that is commands: a configuration, a difference, what vtysh complains about
-    redact_prose   our own log lines: there, `password` counts where a command could begin only
+    redact         text of commands: a configuration, a diff, an error of vtysh
+    redact_prose   our log lines: `password` counts only where a command could begin
 """
 
 from __future__ import annotations

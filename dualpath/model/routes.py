@@ -1,4 +1,4 @@
-"""Routes as batches of columns: the one shape in which what scales with routes moves."""
+"""Routes as batches of columns: the one shape in which routes travel."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ DEFAULT_VRF = "default"
 """The VRF of RT_TABLE_MAIN, as FRR names it."""
 
 RTPROT_DUALPATH = 68
-"""Our own routing protocol number: marks what is ours in a kernel.
+"""Our routing protocol number: the mark of our routes in a kernel.
 
 0x44 is a D. Free in linux/rtnetlink.h, iproute2's rt_protos and FRR's zebra/rt_netlink.h.
 """
 
 RTPROT_KERNEL = 2
-"""Connected and local routes: a datapath makes them itself with its addresses."""
+"""Connected and local routes: the datapath makes them itself from its addresses."""
 
 
 class Family(IntEnum):
@@ -48,7 +48,7 @@ class Op(IntEnum):
 class RouteBatch:
     """Changes to one VRF and address family; row i is the i-th of each column.
 
-    Rows keep the order in which they were said, and a later row for the same prefix wins.
+    Rows keep the order of their changes, and a later row for the same prefix wins.
     """
 
     vrf: str
@@ -57,7 +57,7 @@ class RouteBatch:
     prefixes: U8  # (n, family.width): network byte order, host bits zero
     lengths: U8  # (n,): prefix length in bits
     protocols: U8  # (n,): RTPROT_* as zebra gave it; 0 on a withdrawal
-    nexthops: U32  # (n,): identity of a nexthop, host byte order; 0 on a withdrawal
+    nexthops: U32  # (n,): nexthop id or handle, host byte order; 0 on a withdrawal
 
     def __post_init__(self) -> None:
         n = len(self.ops)
@@ -69,7 +69,7 @@ class RouteBatch:
         return len(self.ops)
 
     def last_of_each(self) -> npt.NDArray[np.bool_]:
-        """Mark the rows that no later row of the same prefix overrules."""
+        """Return which rows no later row of the same prefix replaces."""
         count = len(self)
         keys = np.empty((count, self.family.width + 1), np.uint8)
         keys[:, :-1] = self.prefixes

@@ -1,8 +1,8 @@
 """Rows found by key: an open-addressing index over growing numpy columns.
 
-What scales with routes lives here, in frr_bridge and in the controller alike: about 30 bytes a
-row and no Python object. Every operation takes a whole batch; the cost of a call is a few dozen
-numpy operations whatever its size.
+frr-bridge and the controller both keep their routes in it: about 30 bytes a row and no Python
+object. Every operation takes a whole batch, and costs a few dozen numpy operations whatever its
+size.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Keys = npt.NDArray[np.uint64]
 """(n, words): a key is a row of 64-bit words."""
 
 Slots = npt.NDArray[np.intp]
-"""(n,): where rows are; -1 is nowhere."""
+"""(n,): positions of rows; -1: no row."""
 
 Integer = TypeVar("Integer", bound=np.integer[Any])
 
@@ -57,7 +57,7 @@ def route_key_words(family: Family) -> int:
 
 
 def distinct(numbers: npt.NDArray[Integer]) -> npt.NDArray[Integer]:
-    """Return numbers ascending, each once; themselves if they are so already, as slots mostly are.
+    """Return numbers ascending, each once; the array itself if it is so already.
 
     np.unique hashes since numpy 2.3: a hundred times as slow for a million slots in order.
     """
@@ -73,7 +73,7 @@ class KeyedColumns:
     """A set of rows with a unique key each, and named columns beside it.
 
     A row keeps its slot until it is removed. Read and write columns by slot: `table["session"]`
-    is an array; a column must be fetched anew after an `add`, which may have made it grow.
+    is an array. Fetch a column again after `add`, which may replace it by a longer one.
     """
 
     def __init__(self, words: int, columns: Mapping[str, npt.DTypeLike]) -> None:
@@ -108,14 +108,14 @@ class KeyedColumns:
         return np.flatnonzero(self._used[: self._high])
 
     def page(self, start: int, limit: int) -> tuple[Slots, int]:
-        """Return up to `limit` slots from `start` on, and where to go on; -1 is the end."""
+        """Return up to `limit` slots from `start` on, and where to continue; -1 is the end."""
         slots = np.flatnonzero(self._used[start : self._high])[: limit + 1] + start
         if len(slots) <= limit:
             return slots, -1
         return slots[:limit], int(slots[limit])
 
     def find(self, keys: Keys) -> Slots:
-        """Return where each key is, or -1."""
+        """Return the slot of each key, or -1."""
         found = np.full(len(keys), -1, np.intp)
         mask = len(self._index) - 1
         todo = np.arange(len(keys))
@@ -145,8 +145,8 @@ class KeyedColumns:
             cell = self._index[at]
             same = (cell >= 0) & (self._keys[cell] == keys[todo]).all(axis=1)
             slots[todo[same]] = cell[same]
-            # Whoever reaches an empty cell claims it; of several claims the last one stands, and
-            # the others look at the cell again: they hold the same key, or they go on.
+            # A row that reaches an empty cell claims it. Of several claims the last one stands;
+            # the other rows examine the cell again: they have the same key, or move on.
             empty = np.flatnonzero(cell == _EMPTY)
             if len(empty):
                 claims = _FIRST_CLAIM - empty
@@ -164,7 +164,7 @@ class KeyedColumns:
         return slots, np.concatenate(fresh) if fresh else np.empty(0, np.intp)
 
     def remove(self, slots: Slots) -> None:
-        """Forget rows; each slot once, and each in use."""
+        """Remove rows. Each slot must be in use, and be given once."""
         if not len(slots):
             return
         mask = len(self._index) - 1

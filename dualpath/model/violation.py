@@ -1,4 +1,4 @@
-"""What is wrong in a manifest, and where: for messages, logs and JSON. Pure."""
+"""Errors in manifests, with their places: for messages, logs and JSON. Pure."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 class Violation:
     """One broken rule of one resource, or one error of a file."""
 
-    file: str = ""  # "" when no file is at fault
+    file: str = ""  # "" if no file is at fault
     line: int = 0  # from 1; 0 is the file as a whole
     column: int = 0  # from 1
     kind: str = ""  # "L3VNI"; "" for an error of the file
     name: str = ""
     field: str = ""  # "spec.neighbors[0].port"
     message: str = ""
-    suggestion: str = ""  # what was probably meant
+    suggestion: str = ""  # the probable intention
 
     @property
     def place(self) -> str:
@@ -24,7 +24,7 @@ class Violation:
 
     @property
     def sentence(self) -> str:
-        """Return the field, what is wrong with it, and what was probably meant."""
+        """Return the field, the error, and the suggestion."""
         meant = f"; did you mean {self.suggestion}?" if self.suggestion else ""
         return f"{self.field}: {self.message}{meant}" if self.field else f"{self.message}{meant}"
 

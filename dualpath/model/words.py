@@ -1,4 +1,4 @@
-"""Numbers of things, as people write them. Pure."""
+"""Counts of things as text. Pure."""
 
 from __future__ import annotations
 

@@ -27,16 +27,16 @@ if _version_not_supported:
 
 class DatapathStub:
     """Errors of calls, whatever the method:
-    INVALID_ARGUMENT     the request makes no sense (columns that disagree, an address of 5 bytes);
-    the text says what. Nothing was done.
-    UNAVAILABLE          no answer from what forwards, or it is not known how much was done: ask
-    again as it is.
+    INVALID_ARGUMENT     the request is malformed (columns that disagree, an address of 5 bytes);
+    the text says how. Nothing was applied.
+    UNAVAILABLE          the forwarding process does not answer, or it is unknown how much was
+    applied: repeat the request as it is.
     FAILED_PRECONDITION  this host can never do it; the text says what is missing.
     A client also reads DEADLINE_EXCEEDED, CANCELLED, UNKNOWN and INTERNAL as UNAVAILABLE.
 
-    Messages stay under 4 MiB, gRPC's default: cut batches and streams before that. At most one client
-    applies at a time; others may look. It may have two Apply of routes under way, with no prefix in
-    both; everything else it applies by itself.
+    Messages stay under 4 MiB, gRPC's default: split batches and streams before that. At most one client
+    applies at a time; others may read. It may have two Apply of routes in flight, with no prefix in
+    both; any other Apply is alone.
     """
 
     def __init__(self, channel):
@@ -84,28 +84,28 @@ class DatapathStub:
 
 class DatapathServicer:
     """Errors of calls, whatever the method:
-    INVALID_ARGUMENT     the request makes no sense (columns that disagree, an address of 5 bytes);
-    the text says what. Nothing was done.
-    UNAVAILABLE          no answer from what forwards, or it is not known how much was done: ask
-    again as it is.
+    INVALID_ARGUMENT     the request is malformed (columns that disagree, an address of 5 bytes);
+    the text says how. Nothing was applied.
+    UNAVAILABLE          the forwarding process does not answer, or it is unknown how much was
+    applied: repeat the request as it is.
     FAILED_PRECONDITION  this host can never do it; the text says what is missing.
     A client also reads DEADLINE_EXCEEDED, CANCELLED, UNKNOWN and INTERNAL as UNAVAILABLE.
 
-    Messages stay under 4 MiB, gRPC's default: cut batches and streams before that. At most one client
-    applies at a time; others may look. It may have two Apply of routes under way, with no prefix in
-    both; everything else it applies by itself.
+    Messages stay under 4 MiB, gRPC's default: split batches and streams before that. At most one client
+    applies at a time; others may read. It may have two Apply of routes in flight, with no prefix in
+    both; any other Apply is alone.
     """
 
     def Capabilities(self, request, context):
-        """What this datapath is and takes. Asked first, on every connection.
+        """What this datapath is and can do. The first request on every connection.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Apply(self, request, context):
-        """Make every row true. An upsert creates or replaces, in place where packets would be lost
-        otherwise; withdrawing what is absent succeeds; what is already so is not written again. When it
+        """Apply every row. An upsert creates or replaces, in place where packets would be lost otherwise; the
+        withdrawal of an absent row succeeds; a row that already is as wanted is not written again. When it
         returns, the rows that are not in `failures` are in force.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -113,8 +113,8 @@ class DatapathServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Dump(self, request, context):
-        """All that is installed of one kind and is ours, as upserts. What others made is not in it. An
-        entry comes back as it was applied, except that `protocols` of routes may be 0.
+        """Our installed rows of one kind, as upserts; rows of others are not included. A row comes back as
+        it was applied, except that `protocols` of routes may be 0.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -128,25 +128,25 @@ class DatapathServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Facts(self, request, context):
-        """What only this datapath knows of itself, for people and for metrics. All of it is optional.
+        """Figures that this datapath reports about itself, for people and for metrics. All are optional.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def LookUp(self, request, context):
-        """Where a packet to an address goes, by the longest match of what forwards, whoever put that there.
-        Optional: UNIMPLEMENTED, and `looks_up` is not set. It may be asked any time, and has to be cheap
-        with a million routes.
+        """Where a packet to an address goes, by the longest match of the forwarding process, whoever
+        installed the route. Optional: UNIMPLEMENTED, and `looks_up` is not set. It may come at any time,
+        and must be cheap with a million routes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Learned(self, request, context):
-        """What is learnt: all that is known now, then `caught_up`, then changes. Headers are sent at once.
-        Never ends by itself, unless a second listener takes over: the newest one gets the events, and
-        the stream of the one before ends.
+        """Events: the present state, then `caught_up`, then changes. Headers are sent at once. Never ends by
+        itself, except if a second listener takes over: the newest one gets the events, and the earlier
+        stream ends.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -200,16 +200,16 @@ def add_DatapathServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class Datapath:
     """Errors of calls, whatever the method:
-    INVALID_ARGUMENT     the request makes no sense (columns that disagree, an address of 5 bytes);
-    the text says what. Nothing was done.
-    UNAVAILABLE          no answer from what forwards, or it is not known how much was done: ask
-    again as it is.
+    INVALID_ARGUMENT     the request is malformed (columns that disagree, an address of 5 bytes);
+    the text says how. Nothing was applied.
+    UNAVAILABLE          the forwarding process does not answer, or it is unknown how much was
+    applied: repeat the request as it is.
     FAILED_PRECONDITION  this host can never do it; the text says what is missing.
     A client also reads DEADLINE_EXCEEDED, CANCELLED, UNKNOWN and INTERNAL as UNAVAILABLE.
 
-    Messages stay under 4 MiB, gRPC's default: cut batches and streams before that. At most one client
-    applies at a time; others may look. It may have two Apply of routes under way, with no prefix in
-    both; everything else it applies by itself.
+    Messages stay under 4 MiB, gRPC's default: split batches and streams before that. At most one client
+    applies at a time; others may read. It may have two Apply of routes in flight, with no prefix in
+    both; any other Apply is alone.
     """
 
     @staticmethod

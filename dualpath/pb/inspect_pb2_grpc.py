@@ -26,13 +26,12 @@ if _version_not_supported:
 
 
 class InspectStub:
-    """Lists stream: rows come many to a message, in no particular order, and the boundaries between
-    messages mean nothing. A list is not a snapshot: a row that changes while it is being sent may be
-    shown as it was or as it is; one that stays is shown exactly once.
+    """Lists are streams. A message has many rows, in no particular order, and the boundaries between
+    messages mean nothing. A list is not a snapshot: a row that changes meanwhile is shown as it was or
+    as it is; a row that stays is shown exactly once.
 
-    Errors: INVALID_ARGUMENT (a field cannot be understood; the text says which), OUT_OF_RANGE (Watch
-    cannot resume from there), NOT_FOUND (Explain: no such VRF), UNAVAILABLE (the datapath does not
-    answer).
+    Errors: INVALID_ARGUMENT (a field has no valid value; the text names it), OUT_OF_RANGE (Watch cannot
+    resume from there), NOT_FOUND (Explain: no such VRF), UNAVAILABLE (the datapath does not answer).
     """
 
     def __init__(self, channel):
@@ -124,31 +123,30 @@ class InspectStub:
 
 
 class InspectServicer:
-    """Lists stream: rows come many to a message, in no particular order, and the boundaries between
-    messages mean nothing. A list is not a snapshot: a row that changes while it is being sent may be
-    shown as it was or as it is; one that stays is shown exactly once.
+    """Lists are streams. A message has many rows, in no particular order, and the boundaries between
+    messages mean nothing. A list is not a snapshot: a row that changes meanwhile is shown as it was or
+    as it is; a row that stays is shown exactly once.
 
-    Errors: INVALID_ARGUMENT (a field cannot be understood; the text says which), OUT_OF_RANGE (Watch
-    cannot resume from there), NOT_FOUND (Explain: no such VRF), UNAVAILABLE (the datapath does not
-    answer).
+    Errors: INVALID_ARGUMENT (a field has no valid value; the text names it), OUT_OF_RANGE (Watch cannot
+    resume from there), NOT_FOUND (Explain: no such VRF), UNAVAILABLE (the datapath does not answer).
     """
 
     def Status(self, request, context):
-        """The daemon at a glance: session with zebra, counts, resources, ready or why not.
+        """The daemon at a glance: FPM session, counts, resources, and readiness with its reason.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Intent(self, request, context):
-        """What manifests ask for: devices, and FRR's settings. FAILED_PRECONDITION without manifests.
+        """The compiled manifests: devices, and FRR's settings. FAILED_PRECONDITION without manifests.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListRoutes(self, request, context):
-        """Routes of every VRF and family, or of those that the filters leave.
+        """Routes of every VRF and family, or of those that pass the filters.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -183,21 +181,21 @@ class InspectServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListVnis(self, request, context):
-        """VNIs that intent asks for.
+        """VNIs of the manifests.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListVrfs(self, request, context):
-        """VRFs that intent asks for.
+        """VRFs of the manifests.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListPorts(self, request, context):
-        """Ports that intent asks for, with what the datapath says of them now.
+        """Ports of the manifests, with their present state in the datapath.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -211,40 +209,39 @@ class InspectServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Watch(self, request, context):
-        """Changes as they happen: what the datapath was given or refused, what was withdrawn, and what
-        changed of rows that are only shown. Rows that wait to be given, that are held, or that are
-        still to be withdrawn are no changes: lists and Status have them. Never ends by itself; headers
-        are sent at once. To miss nothing: take `sequence` from Status, list, then watch after that
-        sequence.
+        """Changes as they happen: rows that the datapath accepted, refused or withdrew, and changes of
+        unmanaged rows. Pending, stale and leaving rows are no changes: lists and Status show them. Never
+        ends by itself; headers are sent at once. To miss nothing: read `sequence` from Status, list, then
+        watch after that sequence.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Explain(self, request, context):
-        """Where a packet to an address goes: as FRR wants it, as it was programmed, and by the datapath's
-        own word; and where these disagree.
+        """Where a packet to an address goes: as FRR wants it, as programmed, and by the datapath's own
+        lookup; and where these disagree.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Audit(self, request, context):
-        """Compare what is wanted, what the datapath was given, and what it holds, now, and change nothing.
+        """Compare desired, programmed and observed now; change nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Resync(self, request, context):
-        """Compare what is wanted with what the datapath holds, now, and repair it.
+        """Compare programmed and observed now, and repair the difference.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Release(self, request, context):
-        """Let go at once of what is held for a daemon of FRR that died.
+        """End the hold: remove at once the rows that are kept for a dead daemon of FRR.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -342,13 +339,12 @@ def add_InspectServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Inspect:
-    """Lists stream: rows come many to a message, in no particular order, and the boundaries between
-    messages mean nothing. A list is not a snapshot: a row that changes while it is being sent may be
-    shown as it was or as it is; one that stays is shown exactly once.
+    """Lists are streams. A message has many rows, in no particular order, and the boundaries between
+    messages mean nothing. A list is not a snapshot: a row that changes meanwhile is shown as it was or
+    as it is; a row that stays is shown exactly once.
 
-    Errors: INVALID_ARGUMENT (a field cannot be understood; the text says which), OUT_OF_RANGE (Watch
-    cannot resume from there), NOT_FOUND (Explain: no such VRF), UNAVAILABLE (the datapath does not
-    answer).
+    Errors: INVALID_ARGUMENT (a field has no valid value; the text names it), OUT_OF_RANGE (Watch cannot
+    resume from there), NOT_FOUND (Explain: no such VRF), UNAVAILABLE (the datapath does not answer).
     """
 
     @staticmethod

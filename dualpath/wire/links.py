@@ -1,4 +1,4 @@
-"""What intent asks for to and from proto/dualpath/v1/state.proto. No I/O."""
+"""The intent's devices to and from proto/dualpath/v1/state.proto. No I/O."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ def vni_to_pb(vni: Vni) -> pb.VniRecord:
     )
 
 
-def vni_from_pb(said: pb.VniRecord) -> Vni:
+def vni_from_pb(message: pb.VniRecord) -> Vni:
     return Vni(
-        vni=said.vni,
-        layer=said.layer,
-        vrf=said.vrf,
-        local=said.local,
-        port=said.port,
-        mac=said.mac,
-        gateways=_from_pb(said.gateways),
-        mtu=said.mtu,
+        vni=message.vni,
+        layer=message.layer,
+        vrf=message.vrf,
+        local=message.local,
+        port=message.port,
+        mac=message.mac,
+        gateways=_from_pb(message.gateways),
+        mtu=message.mtu,
     )
 
 
@@ -50,19 +50,19 @@ def port_to_pb(port: Port) -> pb.PortRecord:
     )
 
 
-def port_from_pb(said: pb.PortRecord) -> Port:
+def port_from_pb(message: pb.PortRecord) -> Port:
     return Port(
-        name=said.name,
-        vrf=said.vrf,
-        vni=said.vni,
-        addresses=_from_pb(said.addresses),
-        mtu=said.mtu,
-        host=_host_from_pb(said.host) if said.HasField("host") else None,
-        source_netns=said.source_netns if said.HasField("source_netns") else None,
-        twin=said.twin,
-        loopback=said.loopback,
-        devargs=said.devargs,
-        wiring=said.wiring,
+        name=message.name,
+        vrf=message.vrf,
+        vni=message.vni,
+        addresses=_from_pb(message.addresses),
+        mtu=message.mtu,
+        host=_host_from_pb(message.host) if message.HasField("host") else None,
+        source_netns=message.source_netns if message.HasField("source_netns") else None,
+        twin=message.twin,
+        loopback=message.loopback,
+        devargs=message.devargs,
+        wiring=message.wiring,
     )
 
 
@@ -78,15 +78,15 @@ def _host_to_pb(host: HostEnd) -> pb.HostEndRecord:
     )
 
 
-def _host_from_pb(said: pb.HostEndRecord) -> HostEnd:
+def _host_from_pb(message: pb.HostEndRecord) -> HostEnd:
     return HostEnd(
-        netns=said.netns,
-        name=said.name,
-        mac=said.mac,
-        addresses=_from_pb(said.addresses),
-        bridge=said.bridge,
-        create_bridge=said.create_bridge,
-        ovs=said.ovs,
+        netns=message.netns,
+        name=message.name,
+        mac=message.mac,
+        addresses=_from_pb(message.addresses),
+        bridge=message.bridge,
+        create_bridge=message.create_bridge,
+        ovs=message.ovs,
     )
 
 
@@ -94,5 +94,5 @@ def _to_pb(addresses: Iterable[Address]) -> list[pb.InterfaceAddress]:
     return [pb.InterfaceAddress(ip=address.ip, length=address.length) for address in addresses]
 
 
-def _from_pb(said: Iterable[pb.InterfaceAddress]) -> tuple[Address, ...]:
-    return tuple(Address(address.ip, address.length) for address in said)
+def _from_pb(messages: Iterable[pb.InterfaceAddress]) -> tuple[Address, ...]:
+    return tuple(Address(address.ip, address.length) for address in messages)

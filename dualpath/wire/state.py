@@ -1,6 +1,6 @@
 """Batches of routes and records to and from proto/dualpath/v1/state.proto. No I/O.
 
-Shapes are checked here, whatever crosses by the bus or by gRPC; sense is checked by who takes it.
+Shapes are checked here, for the bus and for gRPC alike. The receiver checks the values.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ def routes_to_pb(batch: RouteBatch) -> pb.RouteBatch:
     )
 
 
-def routes_from_pb(said: pb.RouteBatch) -> RouteBatch:
+def routes_from_pb(message: pb.RouteBatch) -> RouteBatch:
     """Return the batch. Raises ValueError when the columns do not fit together."""
-    family = Family(said.family)
-    if len(said.prefixes) % family.width or len(said.nexthops) % 4:
+    family = Family(message.family)
+    if len(message.prefixes) % family.width or len(message.nexthops) % 4:
         raise ValueError("a column ends within a row")
-    lengths = np.frombuffer(said.lengths, np.uint8)
+    lengths = np.frombuffer(message.lengths, np.uint8)
     if len(lengths) and int(lengths.max()) > family.width * 8:
         raise ValueError(f"a prefix of {int(lengths.max())} bits")
     return RouteBatch(
-        vrf=said.vrf,
+        vrf=message.vrf,
         family=family,
-        ops=np.frombuffer(said.ops, np.uint8),
-        prefixes=np.frombuffer(said.prefixes, np.uint8).reshape(-1, family.width),
+        ops=np.frombuffer(message.ops, np.uint8),
+        prefixes=np.frombuffer(message.prefixes, np.uint8).reshape(-1, family.width),
         lengths=lengths,
-        protocols=np.frombuffer(said.protocols, np.uint8),
-        nexthops=np.frombuffer(said.nexthops, "<u4").astype(np.uint32, copy=False),
+        protocols=np.frombuffer(message.protocols, np.uint8),
+        nexthops=np.frombuffer(message.nexthops, "<u4").astype(np.uint32, copy=False),
     )
 
 
@@ -58,12 +58,12 @@ def records_to_pb(batch: RecordBatch) -> pb.RecordBatch:
     )
 
 
-def records_from_pb(said: pb.RecordBatch) -> RecordBatch:
+def records_from_pb(message: pb.RecordBatch) -> RecordBatch:
     """Return the batch. Raises ValueError on a record that is not of its kind."""
     return RecordBatch(
-        Kind(said.kind),
-        tuple(record_from_pb(record) for record in said.upserts),
-        tuple(record_from_pb(record) for record in said.withdrawals),
+        Kind(message.kind),
+        tuple(record_from_pb(record) for record in message.upserts),
+        tuple(record_from_pb(record) for record in message.withdrawals),
     )
 
 
@@ -93,29 +93,31 @@ def record_to_pb(record: Record) -> pb.Record:
             assert_never(record)
 
 
-def record_from_pb(said: pb.Record) -> Record:
-    match said.WhichOneof("record"):
+def record_from_pb(message: pb.Record) -> Record:
+    match message.WhichOneof("record"):
         case "nexthop":
-            return nexthop_from_pb(said.nexthop)
+            return nexthop_from_pb(message.nexthop)
         case "remote_vtep":
-            return RemoteVtep(said.remote_vtep.vni, said.remote_vtep.vtep, said.remote_vtep.mac)
+            return RemoteVtep(
+                message.remote_vtep.vni, message.remote_vtep.vtep, message.remote_vtep.mac
+            )
         case "flood":
-            return Flood(said.flood.vni, said.flood.vtep)
+            return Flood(message.flood.vni, message.flood.vtep)
         case "ethernet_segment":
-            segment = said.ethernet_segment
+            segment = message.ethernet_segment
             return EthernetSegment(segment.id, tuple(segment.vteps))
         case "mac":
-            return mac_from_pb(said.mac)
+            return mac_from_pb(message.mac)
         case "neighbor":
-            return neighbor_from_pb(said.neighbor)
+            return neighbor_from_pb(message.neighbor)
         case "lsp":
-            return Lsp(said.lsp.label, tuple(said.lsp.nexthops))
+            return Lsp(message.lsp.label, tuple(message.lsp.nexthops))
         case "vrf":
-            return Vrf(said.vrf.name, said.vrf.table)
+            return Vrf(message.vrf.name, message.vrf.table)
         case "vni":
-            return links.vni_from_pb(said.vni)
+            return links.vni_from_pb(message.vni)
         case "port":
-            return links.port_from_pb(said.port)
+            return links.port_from_pb(message.port)
         case other:
             raise ValueError(f"a record of kind {other}")
 
@@ -132,15 +134,15 @@ def nexthop_to_pb(nexthop: Nexthop) -> pb.NexthopRecord:
     )
 
 
-def nexthop_from_pb(said: pb.NexthopRecord) -> Nexthop:
+def nexthop_from_pb(message: pb.NexthopRecord) -> Nexthop:
     return Nexthop(
-        id=said.id,
-        type=NexthopType(said.type),
-        gateway=said.gateway,
-        device=said.device,
-        vni=said.vni,
-        onlink=said.onlink,
-        members=tuple(Member(member.id, member.weight) for member in said.members),
+        id=message.id,
+        type=NexthopType(message.type),
+        gateway=message.gateway,
+        device=message.device,
+        vni=message.vni,
+        onlink=message.onlink,
+        members=tuple(Member(member.id, member.weight) for member in message.members),
     )
 
 
@@ -150,8 +152,8 @@ def mac_to_pb(mac: Mac) -> pb.MacRecord:
     )
 
 
-def mac_from_pb(said: pb.MacRecord) -> Mac:
-    return Mac(said.vni, said.mac, said.vtep, said.sticky, said.segment)
+def mac_from_pb(message: pb.MacRecord) -> Mac:
+    return Mac(message.vni, message.mac, message.vtep, message.sticky, message.segment)
 
 
 def neighbor_to_pb(neighbor: Neighbor) -> pb.NeighborRecord:
@@ -160,5 +162,5 @@ def neighbor_to_pb(neighbor: Neighbor) -> pb.NeighborRecord:
     )
 
 
-def neighbor_from_pb(said: pb.NeighborRecord) -> Neighbor:
-    return Neighbor(said.vni, said.address, said.mac, said.router)
+def neighbor_from_pb(message: pb.NeighborRecord) -> Neighbor:
+    return Neighbor(message.vni, message.address, message.mac, message.router)
