@@ -14,7 +14,7 @@ from dualpath.model.layer2 import Flood
 MAC = bytes(6)
 
 
-async def test_the_last_word_on_a_key_counts() -> None:
+async def test_the_last_event_of_a_key_counts() -> None:
     inbox = Inbox()
     reader = inbox.open()
     inbox.put(LearnedMac(1, MAC))

@@ -26,7 +26,7 @@ async def test_a_withdrawn_prefix_falls_back_to_the_covering_route() -> None:
     assert datapath.lookup("11.0.0.1") is None
 
 
-async def test_what_is_so_counts_as_no_write() -> None:
+async def test_a_row_that_is_already_so_counts_as_no_write() -> None:
     datapath = await memory()
     before = datapath.writes
     for _ in range(2):
@@ -44,7 +44,7 @@ async def test_it_fails_as_told() -> None:
         await datapath.apply(batch("+ 10.0.0.0/8 1"))
 
 
-async def test_a_lost_record_is_told() -> None:
+async def test_a_lost_record_is_emitted() -> None:
     datapath = await memory()
     learned = datapath.learned()
     datapath.lose(HOPS[0])  # before anybody listens: nobody is told

@@ -32,7 +32,7 @@ class Starting(LoggingDatapath):
             yield said
 
 
-async def test_what_a_datapath_lost_while_it_was_asked_is_made_again() -> None:
+async def test_rows_lost_during_a_dump_are_programmed_again() -> None:
     core = Core(Starting())
     await core.datapath.apply(RecordBatch(Kind.NEXTHOP, (replace(via(1), id=FIRST_ID),)))
     with pytest.raises(Unavailable):

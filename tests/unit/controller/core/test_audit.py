@@ -87,7 +87,7 @@ async def test_a_route_differs_with_the_nexthop_that_was_refused(core: Core) -> 
     ]
 
 
-async def test_what_the_datapath_makes_itself_is_no_difference(core: Core) -> None:
+async def test_connected_routes_are_no_difference(core: Core) -> None:
     core.say(ONE)
     own = batch(f"+ {A} 1")
     own.protocols[:] = RTPROT_KERNEL
@@ -95,7 +95,7 @@ async def test_what_the_datapath_makes_itself_is_no_difference(core: Core) -> No
     assert await found(core) == []
 
 
-async def test_what_is_on_its_way_is_no_difference(core: Core) -> None:
+async def test_a_pending_row_is_no_difference(core: Core) -> None:
     core.say(ONE)
     await core.settle()
     core.routes(f"+ {A} 1")
@@ -103,7 +103,7 @@ async def test_what_is_on_its_way_is_no_difference(core: Core) -> None:
     assert audited.differed == 0
 
 
-async def test_a_row_that_is_wrong_in_two_ways_is_named_once(core: Core) -> None:
+async def test_a_row_with_two_problems_is_named_once(core: Core) -> None:
     core.say(ONE, TWO)
     core.routes(f"+ {A} 1")
     await core.settle()

@@ -84,7 +84,7 @@ async def test_a_group_that_waits_for_single_nexthops(core: World) -> None:
     assert len(held.members) == 1
 
 
-async def test_what_was_adopted_stays_until_all_is_said() -> None:
+async def test_adopted_rows_stay_until_synced() -> None:
     core = World()
     core.datapath.records[Kind.VNI] = {100: Vni(100)}
     core.datapath.records[Kind.MAC] = {MAC.key: MAC}
@@ -98,7 +98,7 @@ async def test_what_was_adopted_stays_until_all_is_said() -> None:
         assert core.datapath.records[Kind.MAC] == {}
 
 
-async def test_what_frr_withdrew_before_it_said_all() -> None:
+async def test_withdrawals_before_synced() -> None:
     core = World()
     async with running(core):
         core.state.want(Kind.VNI, [Vni(100)])
@@ -229,7 +229,9 @@ async def test_two_batches_at_work_get_no_answer(slow: tuple[Core, Slow]) -> Non
 
 @pytest.mark.parametrize("rows", [2, 4096])
 @pytest.mark.parametrize("seed", range(3))
-async def test_after_all_the_datapath_has_what_frr_wants(core: World, seed: int, rows: int) -> None:
+async def test_in_the_end_the_datapath_has_what_frr_wants(
+    core: World, seed: int, rows: int
+) -> None:
     core.reconciler.routes.batch_rows = rows
     talk, dice = Talk(core, seed), random.Random(-seed - 1)
     for _ in range(60):

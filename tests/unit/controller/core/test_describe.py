@@ -34,5 +34,5 @@ V4, V6 = bytes([10, 0, 0, 2]), bytes(15) + b"\1"
         (Lsp(16), ("16", "")),
     ],
 )
-def test_a_record_in_words(record: Record, words: tuple[str, str]) -> None:
+def test_a_record_as_text(record: Record, words: tuple[str, str]) -> None:
     assert describe(record) == words

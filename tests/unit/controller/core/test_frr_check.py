@@ -29,7 +29,7 @@ class Bus:
         return self.connected
 
 
-async def test_an_answer_goes_to_who_asked() -> None:
+async def test_an_answer_goes_to_its_request() -> None:
     bus = Bus()
     check = BridgeCheck(bus.send)
     first, second = asyncio.create_task(check.ask()), asyncio.create_task(check.ask())
@@ -42,7 +42,7 @@ async def test_an_answer_goes_to_who_asked() -> None:
     check.answered(events.Checked(1, 7))  # once more
 
 
-async def test_a_bridge_that_is_not_there_checks_nothing() -> None:
+async def test_a_check_without_a_bridge_is_unchecked() -> None:
     bus = Bus()
     check = BridgeCheck(bus.send)
     asking = asyncio.create_task(check.ask())

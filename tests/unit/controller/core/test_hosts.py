@@ -14,7 +14,7 @@ LIMIT = 8192
 MAC, IP = bytes.fromhex("02000000000a"), bytes([10, 110, 0, 10])
 
 
-def test_every_change_is_told() -> None:
+def test_every_change_is_announced() -> None:
     told: list[Mirror] = []
     hosts = LocalHosts(told.append)
     hosts.learn(LearnedMac(110, MAC))
@@ -30,7 +30,7 @@ def test_every_change_is_told() -> None:
     ]
 
 
-def test_what_was_never_there_does_not_go() -> None:
+def test_a_row_that_was_never_programmed_is_not_withdrawn() -> None:
     told: list[Mirror] = []
     hosts = LocalHosts(told.append)
     hosts.learn(LearnedMac(110, MAC, gone=True))
@@ -38,7 +38,7 @@ def test_what_was_never_there_does_not_go() -> None:
     assert told == []
 
 
-def test_a_new_bridge_is_told_all_of_it() -> None:
+def test_a_new_bridge_gets_every_host() -> None:
     told: list[Mirror] = []
     hosts = LocalHosts(told.append)
     hosts.learn(LearnedMac(110, MAC))
@@ -127,7 +127,7 @@ def test_a_host_that_moves_to_another_mac_keeps_its_place() -> None:
     assert told[-1] == Mirror(neighbors=(Neighbor(110, IP, bytes(6)),))
 
 
-def test_without_a_limit_all_are_told() -> None:
+def test_without_a_limit_every_host_is_announced() -> None:
     told: list[Mirror] = []
     hosts = LocalHosts(told.append)
     for number in range(1500):

@@ -58,7 +58,7 @@ async def test_an_empty_batch_is_no_change() -> None:
     assert made.sequence == 1
 
 
-async def test_readers_wait_for_what_comes() -> None:
+async def test_readers_wait_for_the_next_change() -> None:
     made = filled(1)
     readers = [asyncio.create_task(read(made, after, 2 - after)) for after in (0, 1)]
     await asyncio.sleep(0)
@@ -114,6 +114,6 @@ async def test_one_batch_larger_than_the_journal_is_kept(monkeypatch: pytest.Mon
     assert await read(filled(9), 0, 9) == list(range(1, 10))
 
 
-async def test_a_number_that_is_still_to_come_is_an_error() -> None:
+async def test_a_future_sequence_number_is_an_error() -> None:
     with pytest.raises(LookupError, match="ends at 1"):
         await read(filled(1), 2, 1)

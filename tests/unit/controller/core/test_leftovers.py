@@ -124,7 +124,7 @@ async def test_restarts_and_replacements_leave_no_nexthop(seed: int) -> None:
         assert (ids._of_handle, ids._nexthops, any(ids._unclaimed.values())) == ({}, {}, False)
 
 
-async def test_a_group_and_its_members_go_without_another_word() -> None:
+async def test_a_group_and_its_members_are_withdrawn_without_another_event() -> None:
     core = Core()
     async with running(core):
         core.subscribe()
@@ -187,7 +187,7 @@ class Meanwhile(LoggingDatapath):
         return await super().apply(batch)
 
 
-async def test_a_record_wanted_again_during_the_round_is_not_withdrawn() -> None:
+async def test_a_record_desired_again_during_the_round_is_not_withdrawn() -> None:
     core = Core(meanwhile := Meanwhile())
     meanwhile.core = core
     async with running(core):
@@ -203,7 +203,7 @@ async def test_a_record_wanted_again_during_the_round_is_not_withdrawn() -> None
         assert [line for line in meanwhile.log if "FLOOD" in line] == []
 
 
-async def test_a_withdrawal_found_late_in_a_long_round_needs_no_further_word() -> None:
+async def test_a_withdrawal_found_late_in_a_long_round_needs_no_further_event() -> None:
     core = Core(meanwhile := Meanwhile())
     meanwhile.core = core
     core.reconciler.routes.batch_rows = 1

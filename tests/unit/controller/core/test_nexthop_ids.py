@@ -67,7 +67,7 @@ def test_another_bridge_claims_the_same_ids() -> None:
     assert [one.id, two.id, ids.claim(group(9, 1, 2)).id] == before  # in another order
 
 
-def test_another_bridge_claims_what_was_changed_last() -> None:
+def test_another_bridge_claims_ids_by_their_last_contents() -> None:
     ids = NexthopIds()
     identity = ids.claim(via(1, 1)).id
     ids.claim(via(1, 9))
@@ -76,7 +76,7 @@ def test_another_bridge_claims_what_was_changed_last() -> None:
     assert ids.claim(via(2, 9)).id == identity
 
 
-def test_an_id_that_is_gone_is_not_claimed() -> None:
+def test_a_forgotten_id_is_not_claimed() -> None:
     ids = NexthopIds()
     identity = ids.claim(via(1, 1)).id
     assert ids.release(NexthopHandle(1)) == identity
@@ -97,7 +97,7 @@ def test_handles_become_ids_in_columns() -> None:
 
 
 @pytest.mark.parametrize("handle", [0, BLACKHOLE, 2**32 - 1])
-def test_a_handle_that_is_no_nexthops_cannot_be_claimed(handle: int) -> None:
+def test_a_reserved_handle_cannot_be_claimed(handle: int) -> None:
     ids = NexthopIds()
     with pytest.raises(KeyError):
         ids.claim(via(handle, 1))
@@ -118,7 +118,7 @@ def test_a_huge_handle_costs_no_more_memory_than_another() -> None:
     assert ids.translate(handles).tolist() == [0, two, 0]
 
 
-def test_id_that_is_neither_wanted_nor_present_is_not_claimed_again() -> None:
+def test_an_id_neither_desired_nor_programmed_is_not_claimed_again() -> None:
     ids = NexthopIds()
     first = ids.claim(via(1, 1)).id
     ids.keep(set(), set())

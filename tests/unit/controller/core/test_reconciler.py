@@ -47,7 +47,7 @@ def ids(core: Core) -> dict[bytes, int]:
     return {nexthop.gateway: nexthop.id for nexthop in core.nexthops()}
 
 
-async def test_what_is_wanted_is_programmed(core: Core) -> None:
+async def test_desired_rows_are_programmed(core: Core) -> None:
     one, group = ids(core)[ONE.gateway], ids(core)[b""]
     assert core.datapath.lookup("10.1.1.1") == one
     assert core.datapath.lookup("11.1.1.1") == group
@@ -84,7 +84,7 @@ async def test_upserts_come_before_withdrawals(core: Core) -> None:
     assert core.datapath.log == ["+ ROUTE 10.1.0.0/16", f"- ROUTE {A}"]
 
 
-async def test_the_same_words_again_write_nothing(core: Core) -> None:
+async def test_the_same_events_again_write_nothing(core: Core) -> None:
     """Invariant 4."""
     writes = core.datapath.writes
     core.say(FLOOD, ONE, TWO, GROUP)
@@ -95,7 +95,7 @@ async def test_the_same_words_again_write_nothing(core: Core) -> None:
     assert core.datapath.writes == writes
 
 
-async def test_the_same_words_give_the_same_operations_in_the_same_order() -> None:
+async def test_the_same_events_give_the_same_operations_in_the_same_order() -> None:
     """Invariant 5."""
     logs = []
     for _ in range(2):
@@ -111,7 +111,9 @@ async def test_the_same_words_give_the_same_operations_in_the_same_order() -> No
     assert logs[0] == logs[1]
 
 
-async def test_a_route_that_goes_and_comes_back_otherwise_is_replaced_at_once(core: Core) -> None:
+async def test_a_withdrawn_route_announced_by_another_nexthop_is_replaced_at_once(
+    core: Core,
+) -> None:
     core.routes(f"- {A}")
     core.routes(f"+ {A} 2")
     await core.settle()
@@ -188,7 +190,7 @@ async def test_a_refused_row_stops_nothing_else(core: Core) -> None:
     assert core.datapath.lookup("12.0.0.1")
 
 
-async def test_what_waits_for_a_device_is_tried_when_a_device_comes() -> None:
+async def test_rows_that_wait_for_a_device_are_retried_when_one_comes() -> None:
     made = Core()
     async with running(made):
         made.subscribe()
@@ -200,7 +202,7 @@ async def test_what_waits_for_a_device_is_tried_when_a_device_comes() -> None:
         assert made.datapath.records[Kind.FLOOD] == {FLOOD.key: FLOOD}
 
 
-async def test_what_waits_for_a_vni_that_waits_for_a_port_is_not_put_off(
+async def test_rows_that_wait_for_a_vni_that_waits_for_a_port_are_not_delayed(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """As with grout, which has its VTEP address with a port. No time passes."""
@@ -356,7 +358,7 @@ async def test_a_restarted_controller_writes_nothing(core: Core) -> None:
     assert core.datapath.writes == writes
 
 
-async def test_a_restarted_controller_removes_nothing_before_all_is_said(core: Core) -> None:
+async def test_a_restarted_controller_removes_nothing_before_synced(core: Core) -> None:
     """Invariant 1."""
     again = Core(core.datapath)
     writes = core.datapath.writes
@@ -411,7 +413,7 @@ async def test_another_bridge_with_other_handles_writes_nothing(core: Core) -> N
     assert core.datapath.writes == writes
 
 
-async def test_what_another_bridge_does_not_say_goes_at_the_end(core: Core) -> None:
+async def test_rows_that_another_bridge_does_not_repeat_go_at_synced(core: Core) -> None:
     core.subscribe()
     core.say(ONE)
     core.routes(f"+ {A} 1")
@@ -425,7 +427,7 @@ async def test_what_another_bridge_does_not_say_goes_at_the_end(core: Core) -> N
     assert core.datapath.records[Kind.FLOOD] == {}
 
 
-async def test_nexthops_that_are_wanted_again_do_not_keep_the_loop_busy(core: Core) -> None:
+async def test_nexthops_desired_again_do_not_keep_the_loop_busy(core: Core) -> None:
     core.unsay(GROUP, TWO)
     await core.settle()
     core.subscribe()
@@ -463,7 +465,7 @@ async def test_routes_that_somebody_removed_are_put_back(core: Core) -> None:
     assert core.datapath.lookup("10.0.0.1")
 
 
-async def test_a_resync_repairs_what_differs_and_counts_it(core: Core) -> None:
+async def test_a_resync_repairs_and_counts_differences(core: Core) -> None:
     family = batch(f"+ {A} 1").family
     routes = core.datapath.routes["default", family]
     routes[bytes([10, 0, 0, 0]), 8] = ids(core)[TWO.gateway]

@@ -44,7 +44,7 @@ def test_only_differences_are_pending() -> None:
     assert table.pending() == []
 
 
-def test_what_is_wanted_and_let_go_of_at_once_was_never_there() -> None:
+def test_a_record_wanted_and_unwanted_at_once_leaves_no_row() -> None:
     table = RecordTable(Kind.MAC)
     want(table, mac(1))
     assert table.unwant(mac(1).key, now=1.0)
@@ -52,7 +52,7 @@ def test_what_is_wanted_and_let_go_of_at_once_was_never_there() -> None:
     assert (table.pending(), list(table)) == ([], [])
 
 
-def test_what_leaves_stays_until_it_is_gone() -> None:
+def test_a_leaving_record_stays_until_it_is_withdrawn() -> None:
     table = programmed(mac(1))
     table.unwant(mac(1).key, now=1.0)
     assert states(table) == [RowState.LEAVING]
@@ -75,7 +75,7 @@ def test_a_refused_record_is_tried_again() -> None:
     assert not table.has_failed()
 
 
-def test_a_refused_change_that_is_taken_back_has_not_failed() -> None:
+def test_a_refused_change_that_frr_reverts_is_no_failure() -> None:
     table = programmed(mac(1))
     want(table, mac(1, vtep=2))
     table.pending()
@@ -95,7 +95,7 @@ def test_comparison_with_the_datapath_leaves_refused_records_to_the_retry() -> N
     assert [key for key, _, _ in table.pending()] == [mac(2).key]
 
 
-def test_record_that_nobody_wants_is_not_rewritten() -> None:
+def test_a_record_that_is_not_desired_is_not_rewritten() -> None:
     table = programmed(mac(1))
     table.unwant(mac(1).key, now=1.0)
     table.rewrite(mac(1, vtep=2), now=2.0)
@@ -111,7 +111,7 @@ def test_withdrawal_that_was_cut_short_is_done_before_all_is_known() -> None:
     assert table.pending() == [(mac(1).key, None, mac(1))]
 
 
-def test_refused_change_that_is_taken_back_is_not_refused_any_more() -> None:
+def test_a_refused_change_that_is_reverted_is_not_refused_any_more() -> None:
     table = programmed(mac(1))
     want(table, mac(1, vtep=2))
     table.pending()
@@ -122,7 +122,7 @@ def test_refused_change_that_is_taken_back_is_not_refused_any_more() -> None:
 
 
 @pytest.mark.parametrize("how", ["unwant", "sweep"])
-def test_a_refused_record_that_nobody_wants_leaves_no_trace(how: str) -> None:
+def test_a_refused_record_without_desire_leaves_no_row(how: str) -> None:
     table = RecordTable(Kind.MAC)
     want(table, mac(1))
     table.pending()
@@ -148,7 +148,7 @@ def test_adopted_records_stay_until_the_sweep() -> None:
     assert table.pending() == [(mac(2).key, None, mac(2))]
 
 
-def test_what_a_manifest_says_is_never_stale() -> None:
+def test_records_of_the_intent_are_never_stale() -> None:
     table = RecordTable(Kind.VNI)
     table.want(mac(1), generation=FROM_INTENT, session=0, now=1.0)
     table.applied(mac(1).key, mac(1))
@@ -184,7 +184,7 @@ CHANGE = st.tuples(st.sampled_from(["want", "unwant", "lost", "sweep"]), st.inte
 
 @settings(max_examples=100, deadline=None)
 @given(changes=st.lists(CHANGE, max_size=30), refused=st.sets(st.integers(0, 4)))
-def test_after_a_round_the_datapath_has_what_is_wanted(
+def test_after_a_round_programmed_equals_desired(
     changes: list[tuple[str, int]], refused: set[int]
 ) -> None:
     table, wanted, there = RecordTable(Kind.MAC), dict[object, Mac](), dict[object, Mac]()

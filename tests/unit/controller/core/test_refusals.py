@@ -25,7 +25,7 @@ class Refusing(LoggingDatapath):
         return [RowFailure(index, "ENODEV", "no such device") for index in range(len(batch))]
 
 
-async def test_what_waits_for_nothing_that_comes_is_said_once(
+async def test_rows_that_stay_refused_are_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     made = Core()
@@ -39,7 +39,7 @@ async def test_what_waits_for_nothing_that_comes_is_said_once(
     assert caplog.messages == ["VNI 100: EADDRNOTAVAIL: refused by a test"]
 
 
-async def test_silence_and_its_end_are_said_once(caplog: pytest.LogCaptureFixture) -> None:
+async def test_unavailability_and_its_end_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     made = Core()
     async with running(made):

@@ -28,7 +28,7 @@ async def core() -> AsyncIterator[Core]:
         yield made
 
 
-async def test_retries_begin_anew_once_something_may_have_cured_failures() -> None:
+async def test_delays_of_retries_start_again_when_failures_may_be_cured() -> None:
     made = Core()
     made.datapath.refuse[Kind.VRF, "red"] = "EPERM"
     async with running(made):
@@ -43,7 +43,7 @@ async def test_retries_begin_anew_once_something_may_have_cured_failures() -> No
         assert made.datapath.log.count("+ VRF red") == tries + 1
 
 
-async def test_retries_begin_anew_after_a_success(core: Core) -> None:
+async def test_delays_of_retries_start_again_after_a_success(core: Core) -> None:
     core.state.want(Kind.VNI, [Vni(100)])
     core.datapath.refuse[Kind.FLOOD, FLOOD.key] = "EBUSY"
     core.say(FLOOD)
@@ -68,7 +68,7 @@ async def test_groups_of_one_round_are_all_made(core: Core) -> None:
     assert len(core.nexthops()) == 4
 
 
-async def test_record_of_an_earlier_life_stays_until_frr_has_said_everything() -> None:
+async def test_an_adopted_record_stays_until_synced() -> None:
     """Invariant 1: the comparison finds it, and nobody has spoken of it yet."""
     core = Core()
     async with running(core):

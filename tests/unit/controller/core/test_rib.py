@@ -99,14 +99,14 @@ def test_a_withdrawal_leaves_no_row() -> None:
     assert len(made.table.rows) == 0
 
 
-def test_a_route_that_comes_back_before_it_went_is_left_alone() -> None:
+def test_a_route_announced_again_before_its_withdrawal_is_left_alone() -> None:
     made = Table(f"+ {A} 1")
     made.learn(f"- {A}")
     made.learn(f"+ {A} 1")
     assert made.apply() == {}
 
 
-def test_a_route_that_comes_back_otherwise_is_a_replace() -> None:
+def test_a_route_announced_again_with_another_nexthop_is_a_replace() -> None:
     made = Table(f"+ {A} 1")
     made.learn(f"- {A}")
     made.learn(f"+ {A} 2")
@@ -134,7 +134,7 @@ def test_a_withdrawal_while_the_datapath_is_at_work_is_taken_next() -> None:
     assert len(made.table.rows) == 0
 
 
-def test_a_row_at_work_is_nobody_elses_until_it_is_done() -> None:
+def test_a_row_in_flight_is_in_no_other_batch() -> None:
     made = Table()
     made.learn(f"+ {A} 1", f"+ {B} 1")
     first = made.begin()
@@ -146,7 +146,7 @@ def test_a_row_at_work_is_nobody_elses_until_it_is_done() -> None:
     assert made.apply() == {A: 2}
 
 
-def test_a_refused_row_that_is_wanted_otherwise_since_is_taken_next() -> None:
+def test_a_refused_row_with_a_new_target_is_applied_next() -> None:
     made = Table()
     made.learn(f"+ {A} 1")
     first = made.begin()
@@ -158,7 +158,7 @@ def test_a_refused_row_that_is_wanted_otherwise_since_is_taken_next() -> None:
 
 
 @pytest.mark.parametrize("lost", [False, True])
-def test_a_refused_row_that_was_withdrawn_meanwhile_is_gone(lost: bool) -> None:
+def test_a_refused_row_withdrawn_in_flight_is_removed(lost: bool) -> None:
     made = Table(f"+ {A} 1") if lost else Table()
     made.learn(f"- {A}" if lost else f"+ {A} 1")
     taken = made.begin(Op.WITHDRAW if lost else Op.UPSERT)
@@ -185,7 +185,7 @@ def test_a_refused_row_is_kept_and_tried_again() -> None:
     assert not made.table.pending.failed
 
 
-def test_a_refused_row_that_nobody_wants_any_more_is_gone() -> None:
+def test_a_refused_row_that_is_withdrawn_is_removed() -> None:
     made = Table()
     made.learn(f"+ {A} 1")
     taken = made.begin()
@@ -194,7 +194,7 @@ def test_a_refused_row_that_nobody_wants_any_more_is_gone() -> None:
     assert (len(made.table.rows), made.table.pending.failed) == (0, False)
 
 
-def test_a_refused_change_that_is_taken_back_has_not_failed() -> None:
+def test_a_refused_change_that_frr_reverts_is_no_failure() -> None:
     made = Table(f"+ {A} 1")
     made.learn(f"+ {A} 2")
     taken = made.begin()
@@ -309,7 +309,7 @@ def test_a_comparison_with_no_difference_changes_nothing() -> None:
     assert made.apply() == {}
 
 
-def test_a_comparison_before_all_is_said_withdraws_nothing() -> None:
+def test_a_comparison_before_synced_withdraws_nothing() -> None:
     """Invariant 1."""
     made = Table()
     made.table.adopt(batch(f"+ {A} 1", f"+ {B} 1"), now=1.0)
@@ -321,7 +321,7 @@ def test_a_comparison_before_all_is_said_withdraws_nothing() -> None:
     assert made.states() == {A: RowState.STALE, C: RowState.PROGRAMMED}
 
 
-def test_what_the_datapath_makes_itself_is_shown_and_not_programmed() -> None:
+def test_connected_routes_are_shown_and_not_programmed() -> None:
     made = Table()
     own = batch(f"+ {A} 1")
     own.protocols[:] = RTPROT_KERNEL
@@ -352,7 +352,7 @@ def test_counts_and_states() -> None:
 
 
 @pytest.mark.parametrize("prefix", [A, A6])
-def test_rows_that_the_datapath_makes_itself_are_counted_apart(prefix: str) -> None:
+def test_connected_routes_are_counted_as_unmanaged(prefix: str) -> None:
     """Connected and kernel routes are never programmed: `desired == programmed` holds at rest."""
     made = Table(family=batch(f"+ {prefix} 1").family)
     connected = batch(f"+ {prefix} 1")

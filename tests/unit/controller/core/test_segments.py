@@ -91,7 +91,7 @@ async def test_without_balancing_macs_go_to_the_first_vtep_and_rows_say_so() -> 
         assert core.state.segments.vteps(MACS_BEHIND[0]) == ()
 
 
-async def test_what_a_datapath_takes_may_be_known_after_frr_has_spoken() -> None:
+async def test_the_datapaths_kinds_may_be_known_after_frrs_rows() -> None:
     core = Core(Plain())
     core.state.want(Kind.VNI, list(VNI))
     core.subscribe()
@@ -116,7 +116,7 @@ async def test_a_restarted_controller_adopts_segments_and_writes_nothing() -> No
     assert datapath.log == []
 
 
-async def test_a_segment_lost_in_the_datapath_is_made_again() -> None:
+async def test_a_lost_segment_is_programmed_again() -> None:
     core = Core()
     async with running(core):
         start(core, (await core.datapath.capabilities()).kinds)

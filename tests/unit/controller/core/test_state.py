@@ -70,7 +70,7 @@ def test_a_group_waits_for_the_last_of_its_members(caplog: pytest.LogCaptureFixt
     assert [routeviews.count(it.rows, 1).desired for it in made.state.rib] == [1, 1]
 
 
-def test_a_group_keeps_what_it_was_until_its_new_member_comes() -> None:
+def test_a_group_keeps_its_members_until_the_new_one_comes() -> None:
     made = core()
     made.say(ONE, GROUP, replace(GROUP, members=(Member(2),)))
     table = made.state.records[Kind.NEXTHOP]
@@ -97,7 +97,7 @@ def test_a_nexthop_by_a_reserved_handle_is_left_out(handle: int) -> None:
     assert recordviews.count(made.state.records[Kind.NEXTHOP], 1).desired == 1
 
 
-def test_the_session_is_kept_as_told() -> None:
+def test_the_session_is_kept_as_reported() -> None:
     made = core()
     told = events.SessionChanged(number=3, state="held", reason="bgpd died")
     made.state.learn(told)
@@ -114,7 +114,7 @@ def test_synced_lasts_until_the_next_subscription() -> None:
     assert (made.state.synced, made.state.connected) == (False, True)
 
 
-def test_what_is_not_said_again_goes_at_synced_and_not_before() -> None:
+def test_rows_that_frr_does_not_repeat_go_at_synced_and_not_before() -> None:
     made = core()
     made.say(ONE, FLOOD)
     made.routes("+ 10.0.0.0/8 1", "+ 11.0.0.0/8 1")
@@ -135,7 +135,7 @@ def test_intent_is_not_swept_by_frr() -> None:
     assert made.state.records[Kind.VRF].desired("red") == Vrf("red")
 
 
-def test_all_that_intent_wants_of_a_kind_replaces_what_it_wanted() -> None:
+def test_new_intent_replaces_the_old_intent_of_a_kind() -> None:
     made = core()
     made.state.adopt(upsert(Vrf("old")))
     assert not made.state.complete(Kind.VRF)
@@ -146,14 +146,14 @@ def test_all_that_intent_wants_of_a_kind_replaces_what_it_wanted() -> None:
     assert pending == {"red": (Vrf("red", 7), None), "old": (None, Vrf("old"))}
 
 
-def test_losses_of_what_is_unknown_are_nothing() -> None:
+def test_losses_of_unknown_rows_change_nothing() -> None:
     made = core()
     assert made.state.lost_records((FLOOD, ONE)) == 0
     assert made.state.lost_routes(batch("+ 10.0.0.0/8 1")) == 0
     assert made.state.repaired == 0
 
 
-def test_words_that_are_not_about_state_change_none() -> None:
+def test_events_without_state_change_none() -> None:
     made = core()
     made.state.learn(events.Alive())
     made.state.learn(events.Configured(1, True, True))

@@ -54,7 +54,7 @@ async def test_a_withdrawal_does_not_wait_for_routes_that_come_all_the_time(rows
         assert len(core.datapath.log) > 900
 
 
-async def test_what_replaces_a_route_comes_before_that_goes_however_much_there_is() -> None:
+async def test_replacing_routes_go_before_the_withdrawal_however_many_are_queued() -> None:
     core = Core(churning := Churning())
     core.reconciler.routes.batch_rows = 1
     churning.churn = lambda: core.clock.advance(TURN_S / 2)
@@ -83,7 +83,7 @@ class Late(LoggingDatapath):
         return await super().apply(batch)
 
 
-async def test_withdrawals_that_come_late_do_not_overtake_what_replaces_them() -> None:
+async def test_late_withdrawals_do_not_overtake_the_routes_that_replace_them() -> None:
     core = Core(late := Late())
     core.reconciler.routes.batch_rows = 1
     async with running(core):

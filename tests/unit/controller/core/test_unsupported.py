@@ -65,7 +65,7 @@ async def test_an_update_that_cannot_be_used_replaces_the_old_way() -> None:
         assert view.status().degraded == ""
 
 
-async def test_zebra_hears_that_such_a_route_was_refused() -> None:
+async def test_zebra_is_notified_of_an_unusable_route() -> None:
     core = Core()
     async with running(core):
         core.subscribe()
@@ -89,7 +89,7 @@ async def test_a_withdrawn_unusable_route_leaves_nothing() -> None:
         assert len(table.rows) == 0
 
 
-async def test_kernel_s_own_route_is_shown_however_it_leaves() -> None:
+async def test_a_connected_route_with_an_unsupported_nexthop_is_unmanaged() -> None:
     core = Core()
     view = view_of(core)
     async with running(core):
@@ -102,7 +102,7 @@ async def test_kernel_s_own_route_is_shown_however_it_leaves() -> None:
         assert view.status().degraded == ""
 
 
-async def test_zebra_that_waits_for_no_answer_hears_nothing() -> None:
+async def test_without_acknowledgements_zebra_is_not_notified() -> None:
     core = Core()
     async with running(core):
         core.subscribe()

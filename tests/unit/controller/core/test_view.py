@@ -58,7 +58,7 @@ async def settled(core: Core) -> CoreView:
     return view
 
 
-async def test_ready_is_what_nothing_speaks_against(core: Core) -> None:
+async def test_ready_means_that_no_reason_is_left(core: Core) -> None:
     view = view_of(core)
     assert not view.ready()
     assert view.status().not_ready == "frr-bridge is not connected"
@@ -79,7 +79,7 @@ async def test_ready_is_what_nothing_speaks_against(core: Core) -> None:
     assert view.status().bridge == "lost"
 
 
-async def test_the_start_is_the_same_each_time_it_is_asked_for(core: Core) -> None:
+async def test_started_at_does_not_change_between_requests(core: Core) -> None:
     """Clients take another start for another daemon, and two clocks are never read at once."""
     view = view_of(core)
     first = view.status().started_at
@@ -261,7 +261,7 @@ async def test_labels_come_and_go_in_the_journal(core: Core) -> None:
     ]
 
 
-async def test_what_the_datapath_makes_itself_comes_and_goes_in_the_journal(core: Core) -> None:
+async def test_connected_routes_come_and_go_in_the_journal(core: Core) -> None:
     core.subscribe()
     core.say(ONE)
     for rows in (["+ 10.0.0.0/8 1"], ["+ 2001:db8::/32 1"], ["- 10.0.0.0/8"]):

@@ -34,7 +34,7 @@ async def test_an_ipv6_route_goes_over_the_ipv4_underlay() -> None:
     assert answer.programmed.paths[0].ports == ["eth1", "eth2"]
 
 
-async def test_a_refused_route_falls_back_to_the_covering_one_and_says_so() -> None:
+async def test_a_refused_route_falls_back_to_the_covering_one_and_is_a_problem() -> None:
     answer = await explained(fabric(), "10.2.3.4")
     assert answer.desired.route.prefix == "10.2.3.0/24"
     assert answer.programmed.route.prefix == "10.2.0.0/16"

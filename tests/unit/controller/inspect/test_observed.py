@@ -45,14 +45,14 @@ async def asked(table: Table, address: str = "10.2.9.9") -> pb.ExplainResponse:
     return await explain(view, view.datapath.ports, "red", address, look_up)
 
 
-async def test_what_agrees_is_no_problem() -> None:
+async def test_equal_lookups_are_no_problem() -> None:
     answer = await asked(given())
     assert answer.observed.route.prefix == "10.2.0.0/16"
     assert answer.observed.paths == answer.programmed.paths
     assert not answer.problems
 
 
-async def test_a_datapath_that_cannot_be_asked_says_nothing() -> None:
+async def test_a_datapath_without_lookup_adds_no_problem() -> None:
     view = fabric()
     answer = await explain(view, view.datapath.ports, "red", "10.2.9.9")
     assert not answer.HasField("observed")
@@ -69,7 +69,7 @@ async def test_a_server_without_lookups_says_the_same() -> None:
     assert (answer.not_observed, list(answer.problems)) == ("this datapath cannot be asked", [])
 
 
-async def test_where_no_prefix_is_said_the_nexthop_is_compared() -> None:
+async def test_without_an_observed_prefix_the_nexthop_is_compared() -> None:
     table: dict[tuple[str, str], Found | None] = dict(given())
     key = "red", "10.2.9.9"
     found = table[key]
@@ -119,7 +119,7 @@ async def test_another_router_mac_and_another_way_out_are_problems() -> None:
     ]
 
 
-async def test_a_datapath_that_does_not_answer_says_so() -> None:
+async def test_a_silent_datapath_is_one_problem() -> None:
     async def look_up(vrf: str, packed: bytes) -> Found | None:
         raise Unavailable("it is asleep")
 

@@ -67,7 +67,7 @@ def test_a_filter_that_makes_no_sense_is_refused(request_: dict[str, object]) ->
         routes.RouteFilter(pb.ListRoutesRequest(**request_))  # type: ignore[arg-type]  # fields
 
 
-def test_a_row_shows_what_is_wanted_and_what_is_there() -> None:
+def test_a_row_shows_desired_and_programmed() -> None:
     view = fabric()
     view.add_routes(FakeRoute("10.9.0.0/16", 5, 1, RowState.PENDING, vrf="red", protocol=250))
     rows, _ = view.routes("red", Family.INET, 4, 1)

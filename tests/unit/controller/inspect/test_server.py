@@ -179,7 +179,7 @@ async def test_a_socket_that_is_removed_is_made_again(tmp_path: Path, removed: s
 
 
 @pytest.mark.parametrize("obstacle", ["file", "link", "socket that answers", "other file"])
-async def test_what_has_the_place_of_a_removed_socket_is_named_and_left(
+async def test_a_file_in_place_of_a_removed_socket_is_named_and_left(
     tmp_path: Path, obstacle: str
 ) -> None:
     run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"

@@ -83,7 +83,7 @@ async def test_pages_of_records_add_up(served: Served, limit: int) -> None:
     assert len(macs) == len(set(macs)) == 6
 
 
-async def test_what_goes_between_two_pages_hides_no_row(served: Served) -> None:
+async def test_a_row_removed_between_two_pages_hides_no_other(served: Served) -> None:
     macs = [Mac(210, bytes([2, 0, 0, 0, 0, n])) for n in range(6)]
     served.view.add(*macs)
     seen: list[str] = []
@@ -172,7 +172,7 @@ async def test_a_list_refuses_nonsense(served: Served, method: str, request_: An
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
-async def test_watch_tells_what_happened_and_then_what_happens(served: Served) -> None:
+async def test_watch_yields_past_changes_and_then_new_ones(served: Served) -> None:
     served.view.happen(change("10.0.0.0/24"))
     served.view.happen(change("10.0.1.0/24"))
     watch = served.stub.Watch(pb.WatchRequest(after=1))
@@ -207,21 +207,21 @@ async def test_watch_filters_and_batches(served: Served) -> None:
     assert seen == [str(number) for number in range(1500) if number % 6 == 3]
 
 
-async def test_watch_from_before_the_journal_says_so(served: Served) -> None:
+async def test_watch_from_before_the_journal_is_out_of_range(served: Served) -> None:
     served.view.forgotten = 10
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await served.stub.Watch(pb.WatchRequest(after=5)).read()
     assert caught.value.code() is grpc.StatusCode.OUT_OF_RANGE
 
 
-async def test_watch_from_another_life_of_the_daemon_says_so(served: Served) -> None:
+async def test_watch_from_before_a_restart_is_out_of_range(served: Served) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await served.stub.Watch(pb.WatchRequest(after=5)).read()
     assert caught.value.code() is grpc.StatusCode.OUT_OF_RANGE
     assert "began again" in str(caught.value.details())
 
 
-async def test_resync_says_how_many_rows_differed(served: Served) -> None:
+async def test_resync_returns_how_many_rows_differed(served: Served) -> None:
     served.view.differed = 3
     assert (await served.stub.Resync(pb.ResyncRequest())).differed == 3
 
@@ -233,7 +233,7 @@ async def test_resync_without_a_datapath_is_unavailable(served: Served) -> None:
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
-async def test_release_says_what_was_done(served: Served) -> None:
+async def test_release_returns_a_sentence(served: Served) -> None:
     assert (await served.stub.Release(pb.ReleaseRequest())).message == "nothing is held"
 
 
@@ -287,7 +287,7 @@ def test_the_fake_gives_pages_by_slot() -> None:
     assert (rows.lengths.tolist(), following) == ([16], 2)
 
 
-async def test_status_says_what_the_datapath_says_of_itself(served: Served) -> None:
+async def test_status_shows_the_datapaths_facts(served: Served) -> None:
     said = (await served.stub.Status(pb.StatusRequest())).datapath_status
     assert (said.name, said.version, said.unavailable) == ("kernel", "6.12", "")
     assert (said.facts[0].name, said.facts[0].value) == ("api version", "13")

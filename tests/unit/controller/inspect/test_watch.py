@@ -79,7 +79,7 @@ async def test_changes_are_filtered_as_lists_are(
     assert [c.text.partition(" ")[0] for c in await first(served, **filters)] == texts
 
 
-async def test_what_went_with_its_vni_still_belongs_to_its_vrf(served: Served) -> None:
+async def test_a_row_removed_with_its_vni_still_belongs_to_its_vrf(served: Served) -> None:
     gone = Vni(300, 2, "blue", VTEP6)
     served.view.happen(of(gone))
     served.view.happen(of(Flood(300, VTEP6)))

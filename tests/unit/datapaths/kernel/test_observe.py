@@ -154,7 +154,7 @@ def test_a_neighbour_that_does_not_answer_is_gone(state: int) -> None:
     assert kernel.tell(neighbour(HOST, MAC, state)) == [LearnedNeighbor(110, HOST, MAC, gone=True)]
 
 
-def test_a_bridge_that_gets_a_vni_tells_what_it_knows() -> None:
+def test_a_bridge_that_gets_a_vni_emits_its_macs() -> None:
     kernel = Kernel()
     vxlan = link(VXLAN, "vx110", "vxlan", BRIDGE, 110)
     kernel.tell(gone(vxlan), station(MAC, PORT))
@@ -186,7 +186,7 @@ def test_doubles_of_a_vlan_do_not_count() -> None:
     assert kernel.tell(double, gone(double)) == []
 
 
-def test_a_new_dump_tells_only_what_differs() -> None:
+def test_a_new_dump_emits_only_differences() -> None:
     kernel = Kernel()
     kernel.tell(station(MAC, PORT))
     kernel.observer.load_layer2(messages(station(MAC, PORT)))
@@ -207,7 +207,7 @@ RECORDS: list[Record] = [
 
 
 @pytest.mark.parametrize("record", RECORDS)
-def test_what_is_so_is_not_written_again(record: Record) -> None:
+def test_a_row_that_is_already_so_is_not_written_again(record: Record) -> None:
     kernel = Kernel()
     kernel.hold(record)
     assert kernel.events == []
@@ -223,7 +223,9 @@ def test_a_mac_that_becomes_sticky_or_no_longer_is_written_again(sticky: bool) -
 
 
 @pytest.mark.parametrize(("built", "told"), [(("br110", "vx110"), 0), (("br111", "vx111"), 1)])
-def test_a_device_lost_while_others_are_built_is_told(built: tuple[str, ...], told: int) -> None:
+def test_a_device_lost_during_a_build_of_others_is_emitted(
+    built: tuple[str, ...], told: int
+) -> None:
     kernel = Kernel()
     lost = gone(link(VXLAN, "vx110", "vxlan", BRIDGE, 110))
     kernel.observer.feed(lost, built=built)
@@ -243,7 +245,7 @@ def test_a_device_lost_while_others_are_built_is_told(built: tuple[str, ...], to
         (n.RTM_DELRULE, "br110", 900, ("br111",), True),
     ],
 )
-def test_a_routing_rule_that_somebody_changed_is_told(
+def test_a_changed_routing_rule_is_emitted(
     type_: int, device: str, priority: int, built: tuple[str, ...], told: bool
 ) -> None:
     kernel = Kernel()
@@ -255,7 +257,7 @@ def test_a_routing_rule_that_somebody_changed_is_told(
 
 
 @pytest.mark.parametrize("record", RECORDS)
-def test_each_row_that_somebody_removes_is_told_as_its_record(record: Record) -> None:
+def test_each_removed_row_is_emitted_as_its_record(record: Record) -> None:
     kernel = Kernel()
     kernel.hold(record)
     plan = kernel.plan(withdraw(record))
@@ -282,7 +284,7 @@ def test_a_host_that_turns_up_here_is_no_loss() -> None:
     assert kernel.tell(station(MAC, PORT)) == [LearnedMac(110, MAC)]
 
 
-def test_a_route_that_somebody_removed_is_told() -> None:
+def test_a_removed_route_is_emitted() -> None:
     row = bytes([20, 0, 0, 0]), 8, 5
     data = gone(encode_route(2, 254, n.RTN_UNICAST, *row))  # type: ignore[arg-type]
     (lost,) = Kernel().tell(data)
@@ -291,7 +293,7 @@ def test_a_route_that_somebody_removed_is_told() -> None:
     assert rows_of(lost.routes) == {"20.0.0.0/8": 5}
 
 
-def test_a_route_in_a_table_that_is_no_vrf_is_not_ours_to_tell() -> None:
+def test_a_lost_route_in_a_table_of_no_vrf_is_not_emitted() -> None:
     row = bytes([20, 0, 0, 0]), 8, 5
     assert Kernel().tell(encode_route(2, 4000, n.RTN_UNICAST, *row)) == []  # type: ignore[arg-type]
 
@@ -339,7 +341,7 @@ def test_a_shared_router_mac_is_handed_on_and_goes_with_the_last() -> None:
     assert n.RTM_NEWNEIGH not in types(both)
 
 
-def test_a_mac_that_is_a_routers_is_not_withdrawn_as_a_hosts() -> None:
+def test_a_router_mac_is_not_withdrawn_as_a_host_mac() -> None:
     kernel = Kernel()
     kernel.hold(RemoteVtep(110, VTEP, MAC))
     assert kernel.plan(withdraw(Mac(110, MAC, VTEP))).requests == []

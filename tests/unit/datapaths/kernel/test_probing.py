@@ -34,34 +34,34 @@ def asked(kernel: Kernel) -> list[bytes]:
 
 @pytest.mark.parametrize("address", [HOST, HOST6])
 @rule("Layout.neighbors", "Differs.silentHosts")
-def test_a_stale_host_is_asked(address: bytes) -> None:
+def test_a_stale_host_is_probed(address: bytes) -> None:
     kernel = Kernel()
     kernel.tell(station(MAC, PORT), neighbour(address, MAC, n.NUD_STALE))
     assert asked(kernel) == [neighbours.use_neighbour(BRIDGE, address)]
 
 
 @pytest.mark.parametrize("state", [n.NUD_REACHABLE, n.NUD_DELAY, n.NUD_PROBE, n.NUD_PERMANENT])
-def test_a_host_that_is_not_stale_is_left_alone(state: int) -> None:
+def test_only_stale_hosts_are_probed(state: int) -> None:
     kernel = Kernel()
     kernel.tell(station(MAC, PORT), neighbour(HOST, MAC, state))
     assert asked(kernel) == []
 
 
-def test_a_host_whose_mac_has_aged_is_asked() -> None:
+def test_a_host_whose_mac_has_aged_is_probed() -> None:
     """It may have been silent while no controller was there."""
     kernel = Kernel()
     kernel.tell(station(MAC, PORT), neighbour(HOST, MAC, n.NUD_STALE), gone(station(MAC, PORT)))
     assert asked(kernel) == [neighbours.use_neighbour(BRIDGE, HOST)]
 
 
-def test_a_host_that_moved_away_is_not_asked() -> None:
+def test_a_host_that_moved_away_is_not_probed() -> None:
     kernel = Kernel()
     kernel.tell(station(MAC, PORT), neighbour(HOST, MAC, n.NUD_STALE))
     kernel.hold(Mac(110, MAC, VTEP))
     assert asked(kernel) == []
 
 
-def test_a_host_that_is_gone_is_not_asked() -> None:
+def test_a_host_that_left_is_not_probed() -> None:
     kernel = Kernel()
     kernel.tell(station(MAC, PORT), neighbour(HOST, MAC, n.NUD_STALE))
     kernel.tell(gone(neighbour(HOST, MAC, n.NUD_STALE)))
@@ -75,7 +75,7 @@ def stale(bridge: int, number: int) -> bytes:
     return request(n.RTM_NEWNEIGH, 0, body)
 
 
-def test_a_tenant_with_many_silent_hosts_keeps_no_others_from_being_asked() -> None:
+def test_a_tenant_with_many_silent_hosts_delays_no_other_tenants_probes() -> None:
     kernel = Kernel()
     other = 50
     kernel.tell(link(other, "br200", "bridge"), link(51, "vx200", "vxlan", other, 200))

@@ -59,7 +59,7 @@ def test_two_segments_share_the_object_of_a_vtep() -> None:
     assert ids == {FIRST_VTEP + i for i in range(3)} | {group_of(ID), group_of(ID + 1)}
 
 
-def test_what_is_so_is_not_written_again() -> None:
+def test_a_row_that_is_already_so_is_not_written_again() -> None:
     kernel = made(SEGMENT)
     kernel.hold(BEHIND)
     assert kernel.plan(upsert(SEGMENT)).requests == []
@@ -105,9 +105,7 @@ def test_a_mac_names_the_group_of_its_segment() -> None:
 @pytest.mark.parametrize(
     ("before", "after"), [(Mac(110, MAC, VTEP), BEHIND), (BEHIND, Mac(110, MAC, VTEP))]
 )
-def test_a_mac_that_becomes_multihomed_or_single_homed_is_made_again(
-    before: Mac, after: Mac
-) -> None:
+def test_a_mac_that_becomes_multihomed_or_single_homed_is_replaced(before: Mac, after: Mac) -> None:
     kernel = made(SEGMENT)
     kernel.hold(before)
     types = [m.type for m in sent(kernel.plan(upsert(after)).requests)]
@@ -116,7 +114,7 @@ def test_a_mac_that_becomes_multihomed_or_single_homed_is_made_again(
     assert macs(kernel) == {after}
 
 
-def test_a_group_that_somebody_deletes_is_told_with_its_macs() -> None:
+def test_a_deleted_group_is_emitted_with_its_macs() -> None:
     kernel = made(SEGMENT)
     kernel.hold(BEHIND)
     kernel.events.clear()
@@ -125,7 +123,7 @@ def test_a_group_that_somebody_deletes_is_told_with_its_macs() -> None:
     assert (held(kernel), macs(kernel)) == (set(), set())
 
 
-def test_a_vtep_that_somebody_takes_out_is_told() -> None:
+def test_a_removed_vtep_of_a_group_is_emitted() -> None:
     kernel = made(SEGMENT)
     kernel.hold(BEHIND)
     kernel.events.clear()
@@ -134,7 +132,7 @@ def test_a_vtep_that_somebody_takes_out_is_told() -> None:
     assert macs(kernel) == {BEHIND}
 
 
-def test_a_dump_finds_segments_and_tells_those_that_are_gone() -> None:
+def test_a_dump_finds_segments_and_emits_missing_ones() -> None:
     kernel = made(SEGMENT, OTHERS)
     found = Kernel()
     dumped = [nexthops.put_vtep(FIRST_VTEP + 5, VTEP), nexthops.put_vtep(FIRST_VTEP + 6, VTEP2)]

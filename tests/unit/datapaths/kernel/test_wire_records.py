@@ -76,7 +76,7 @@ def test_an_overlay_nexthop_is_always_on_link() -> None:
         Nexthop(1, NexthopType.GROUP, members=(Member(2, 257),)),
     ],
 )
-def test_what_the_kernel_has_no_object_for_is_refused(nexthop: Nexthop) -> None:
+def test_nexthops_without_a_kernel_object_are_refused(nexthop: Nexthop) -> None:
     with pytest.raises(ValueError, match=r"nexthop object|weight"):
         nexthops.put(nexthop, 0)
 
