@@ -13,9 +13,7 @@ from tests.architecture import GENERATED, ORDER, ROOT, Source, package
 
 WIDTH = 100
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
-NOT_YET = {"CLI.md"}  # to be wrapped
-OTHER = [ROOT / "proto" / "README.md", ROOT / "tests" / "lab" / "README.md"]
-FORMED = [page for page in (*PAGES, *OTHER) if page.name not in NOT_YET]
+FORMED = [*PAGES, ROOT / "proto" / "README.md", ROOT / "tests" / "lab" / "README.md"]
 SOURCE = Source(ROOT, ORDER)
 ARCHITECTURE = (ROOT / "docs" / "ARCHITECTURE.md").read_text()
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
