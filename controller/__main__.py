@@ -13,8 +13,8 @@ from controller.manifests.confirmation import Before, Confirmation, Unconfirmed
 from controller.manifests.rollback import UNCONFIRMED, roll_back
 from controller.manifests.source import Manifests
 from controller.metrics.http import MetricsError
-from controller.node import footprint
-from controller.node.provision import Spaces, ensure_namespaces
+from controller.node import namespacerecord
+from controller.node.namespaces import NamespacePair, ensure_namespaces
 from controller.node.statedir import Note
 from controller.node.supervisor import Useless
 from controller.node.teardown import nics_of
@@ -76,45 +76,49 @@ def _start(settings: Settings, lock: Note) -> None:
         kubernetes.wait(settings)
     manifests = Manifests(settings) if settings.config else None
     resources = checks.load(settings, manifests) if manifests else None
-    spaces = checks.spaces_of(settings, resources.node.namespaces if resources else Namespaces())
-    checks.check_namespaces(spaces)
-    checks.check_listeners(settings, spaces.control)
+    named = resources.node.namespaces if resources else Namespaces()
+    namespaces = checks.namespaces_of(settings, named)
+    checks.check_namespaces(namespaces)
+    checks.check_listeners(settings, namespaces.control)
     host = resources.node.namespaces.host if resources else ""
-    confirmation = _confirmation(settings, spaces, manifests) if manifests else None
+    confirmation = _confirmation(settings, namespaces, manifests) if manifests else None
     try:
-        asyncio.run(_run(settings, spaces, host, manifests, confirmation, lock))
+        asyncio.run(_run(settings, namespaces, host, manifests, confirmation, lock))
     except Unconfirmed:
         roll_back(settings.state_dir)
         log.error("not confirmed in time: everything that could be was given back; ending")
         raise
 
 
-def _confirmation(settings: Settings, spaces: Spaces, manifests: Manifests) -> Confirmation:
-    left = footprint.read(settings.state_dir)
-    there = left is not None and netns.exists(spaces.forwarding) and manifests.former
-    before = Before(first=not there, nics=nics_of(left))
-    return Confirmation(settings, manifests, spaces.forwarding, before)
+def _confirmation(
+    settings: Settings, namespaces: NamespacePair, manifests: Manifests
+) -> Confirmation:
+    left = namespacerecord.read(settings.state_dir)
+    present = left is not None and netns.exists(namespaces.forwarding)
+    first = not present or not manifests.versions.good.items
+    before = Before(first=first, nics=nics_of(left))
+    return Confirmation(settings, manifests, namespaces.forwarding, before)
 
 
 async def _run(
     settings: Settings,
-    spaces: Spaces,
+    namespaces: NamespacePair,
     host: str,
     manifests: Manifests | None,
     confirmation: Confirmation | None,
     lock: Note,
 ) -> None:
     notifier = Notifier()
-    backend = BACKENDS[settings.datapath](settings, spaces, host)  # refuses what cannot work
+    backend = BACKENDS[settings.datapath](settings, namespaces, host)  # refuses what cannot work
     if confirmation:
         confirmation.begin()
-    footprint_again = footprint.note(settings.state_dir, spaces, host)
-    ensure_namespaces(spaces)
+    write_record_again = namespacerecord.write(settings.state_dir, namespaces, host)
+    ensure_namespaces(namespaces)
     if confirmation:
         confirmation.keep_sessions()
-    intent = manifests.compile(spaces) if manifests else None
-    daemon = Daemon(settings, spaces, backend, intent, manifests, confirmation)
-    daemon.directory.notes += [lock, footprint_again]
+    intent = manifests.compile(namespaces) if manifests else None
+    daemon = Daemon(settings, namespaces, backend, intent, manifests, confirmation)
+    daemon.directory.notes += [lock, write_record_again]
     daemon.notifier = notifier
     await live(daemon.run(), notifier)
     log.info("the datapath goes on forwarding")

@@ -24,9 +24,9 @@ def confirm(state_dir: StateDirOption = Path(options.STATE_DIR)) -> None:
         fail("only root may confirm a change; run it with sudo")
     try:
         trial.confirm(state_dir, trial.now())
-        from controller.manifests import kept  # it compiles manifests, and takes long to import
+        from controller.manifests import store  # it compiles manifests, and takes long to import
 
-        kept.promote(state_dir)
+        store.promote(state_dir)
     except trial.NothingOnTrial:
         fail("nothing is on trial")
     except trial.TooLate:

@@ -62,11 +62,11 @@ def down(
     if os.geteuid() != 0:
         fail("only root may move devices and remove namespaces; run it with sudo")
     from controller.manifests import trial  # all of these take long
-    from controller.node import footprint
-    from controller.node.footprint import Footprint
+    from controller.node import namespacerecord
+    from controller.node.namespacerecord import NamespaceRecord
     from controller.node.teardown import planned, undone
 
-    left = footprint.read(directory) or Footprint(options.DEFAULT_NETNS)
+    left = namespacerecord.read(directory) or NamespaceRecord(options.DEFAULT_NETNS)
     left = replace(left, forwarding=netns or left.forwarding, control=frr_netns or left.control)
     if dry_run:
         _show(planned(left), output)
@@ -79,7 +79,7 @@ def down(
             _end_bridge(directory)
             steps = list(undone(left))
             if not any(step.problem for step in steps):
-                footprint.forget(directory)
+                namespacerecord.forget(directory)
                 trial.end(directory)  # nothing is left to confirm
     except Held:
         fail(

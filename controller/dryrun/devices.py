@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from controller.dryrun.report import Change, called
 from controller.intent.layout import Device, Intent
 from controller.intent.show import show
-from controller.node.footprint import Footprint
-from controller.node.provision import Spaces
+from controller.node.namespacerecord import NamespaceRecord
+from controller.node.namespaces import NamespacePair
 from controller.node.teardown import nics_of
 from datapaths.base import Unavailable
 from datapaths.kernel.layout import Layout
@@ -47,7 +47,7 @@ class Forwarding:
 
     def nics(self) -> list[Port]:
         """Return the NICs that are not in it yet, and would be moved."""
-        taken = nics_of(Footprint(self._netns, host=self._host))  # grout's have another name
+        taken = nics_of(NamespaceRecord(self._netns, host=self._host))  # grout's have another name
         there = {*taken, *(key for kind, key in self._there if kind is Kind.PORT)}
         return [port for port in self._intent.ports if is_nic(port) and port.name not in there]
 
@@ -117,27 +117,27 @@ def _attributes(planned: PlannedDevice) -> tuple[str, ...]:
     return (", ".join(f"{name} {text}" for name, text in found.items()),) if found else ()
 
 
-def control(intent: Intent, spaces: Spaces, *, by_kernel: bool) -> Found:
+def control(intent: Intent, namespaces: NamespacePair, *, by_kernel: bool) -> Found:
     """Yield what would change of FRR's stand-ins: shadows and twins.
 
     How a twin is wired is looked at only where the kernel is the datapath.
     """
-    where = called(spaces.control)
+    where = called(namespaces.control)
     shadow = shadow_of(intent.vrfs, intent.vnis, intent.ports)
     twins = [port.name for port in intent.ports if wants_twin(port)]
-    if not netns.exists(spaces.control):
+    if not netns.exists(namespaces.control):
         for name in _names(shadow):
             yield Change("make", "shadow", name, where)
         for name in twins:
             yield Change("make", "twin", name, where)
         return
-    faults = [it.reason for it in Shadows(spaces.control).differing(shadow)]
+    faults = [it.reason for it in Shadows(namespaces.control).differing(shadow)]
     yield from _spoken(faults, "shadow", where)
-    if not netns.exists(spaces.forwarding):
+    if not netns.exists(namespaces.forwarding):
         for name in twins:
             yield Change("make", "twin", name, where)
         return
-    driver = Twins(spaces.forwarding, spaces.control)
+    driver = Twins(namespaces.forwarding, namespaces.control)
     there = {twin.name for twin in driver.dump()}
     found = driver.differing(intent.ports, tcp_ports(intent.frr)) if by_kernel else []
     for name in twins:

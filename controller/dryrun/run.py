@@ -14,7 +14,7 @@ from controller.dryrun.report import Change, Report, called
 from controller.intent.layout import Intent
 from controller.intent.node import Namespaces
 from controller.manifests.source import Manifests
-from controller.node.provision import Spaces
+from controller.node.namespaces import NamespacePair
 from controller.settings import Settings
 from controller.start import checks
 from datapaths.linux import neightables, netns, sysctls
@@ -27,15 +27,15 @@ def rehearse(settings: Settings) -> Report:
     manifests = Manifests(settings) if settings.config else None
     resources = checks.load(settings, manifests) if manifests else None
     named = resources.node.namespaces if resources else Namespaces()
-    spaces = checks.spaces_of(settings, named)
-    checks.check_namespaces(spaces)
+    namespaces = checks.namespaces_of(settings, named)
+    checks.check_namespaces(namespaces)
     report = Report()
     if not is_held(settings.state_dir / "controller.lock"):
-        report.problems += _taken(settings, spaces.control)
-    report.add(_namespaces(spaces))
-    report.add(_settings(settings, spaces))
+        report.problems += _taken(settings, namespaces.control)
+    report.add(_namespaces(namespaces))
+    report.add(_settings(settings, namespaces))
     if manifests:
-        _devices(report, settings, manifests.compile(spaces), spaces, named.host)
+        _devices(report, settings, manifests.compile(namespaces), namespaces, named.host)
     return report
 
 
@@ -48,39 +48,41 @@ def _taken(settings: Settings, control: str) -> Iterator[str]:
         yield f"--fpm {settings.fpm}: somebody listens on that port in FRR's namespace already"
 
 
-def _namespaces(spaces: Spaces) -> Iterator[Change]:
-    if spaces.make_forwarding and not netns.exists(spaces.forwarding):
-        yield Change("make", "namespace", f"{spaces.forwarding}, which forwards")
-    if spaces.make_control and not netns.exists(spaces.control):
-        yield Change("make", "namespace", f"{spaces.control}, FRR's, with its own users")
+def _namespaces(namespaces: NamespacePair) -> Iterator[Change]:
+    if namespaces.make_forwarding and not netns.exists(namespaces.forwarding):
+        yield Change("make", "namespace", f"{namespaces.forwarding}, which forwards")
+    if namespaces.make_control and not netns.exists(namespaces.control):
+        yield Change("make", "namespace", f"{namespaces.control}, FRR's, with its own users")
 
 
-def _settings(settings: Settings, spaces: Spaces) -> Iterator[Change]:
+def _settings(settings: Settings, namespaces: NamespacePair) -> Iterator[Change]:
     if settings.datapath == "kernel" and settings.neighbor_limit:
         raised = neightables.lacking(settings.neighbor_limit)
         for name, value in raised.items():
             yield Change("change", "setting", f"{name} to {value}, for the whole machine")
-    if netns.exists(spaces.forwarding):
-        for key in sysctls.differing(spaces.forwarding, sysctls.FORWARDING):
+    if netns.exists(namespaces.forwarding):
+        for key in sysctls.differing(namespaces.forwarding, sysctls.FORWARDING):
             value = sysctls.FORWARDING[key]
-            yield Change("change", "setting", f"{key} to {value}", called(spaces.forwarding))
+            yield Change("change", "setting", f"{key} to {value}", called(namespaces.forwarding))
 
 
-def _devices(report: Report, settings: Settings, intent: Intent, spaces: Spaces, host: str) -> None:
+def _devices(
+    report: Report, settings: Settings, intent: Intent, namespaces: NamespacePair, host: str
+) -> None:
     ssh = connections.ours()
-    forwarding = devices.Forwarding(intent, spaces.forwarding, host, settings.neighbor_limit)
+    forwarding = devices.Forwarding(intent, namespaces.forwarding, host, settings.neighbor_limit)
     for port in forwarding.nics():
-        home = port.source_netns if port.source_netns is not None else spaces.forwarding
-        found = moving(port, home or host, spaces.forwarding, ssh)
+        home = port.source_netns if port.source_netns is not None else namespaces.forwarding
+        found = moving(port, home or host, namespaces.forwarding, ssh)
         report.add(found.changes)
         report.warnings += found.warnings
         report.problems += found.problems
     by_kernel = settings.datapath == "kernel"
-    if by_kernel or not netns.exists(spaces.forwarding):
+    if by_kernel or not netns.exists(namespaces.forwarding):
         _sort(report, forwarding.differing())
     else:
         report.warnings.append("what grout has already was not compared: only grout-agent asks it")
-    _sort(report, devices.control(intent, spaces, by_kernel=by_kernel))
+    _sort(report, devices.control(intent, namespaces, by_kernel=by_kernel))
     for status in intent.statuses:
         if not status.ready:
             report.problems += [str(v) for v in status.violations] or [

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from controller.intent.layout import Intent
-from controller.manifests import kept, trial, watchdog
+from controller.manifests import store, trial, watchdog
 from controller.manifests.source import Manifests
 from controller.manifests.trial import Trial
 from controller.settings import Settings
@@ -64,17 +64,17 @@ class Confirmation:
         found = trial.read(self._state_dir)
         if found is None or found.confirmed:
             trial.end(self._state_dir)  # one that a reboot ended, too
-            if self._settings.confirm_s and (first or self._manifests.changed):
+            if self._settings.confirm_s and (first or self._manifests.versions.changed):
                 self._put_on_trial(first=first, keeps=nics)
             return
         self._manifests.confirming = True
         if trial.now() >= found.deadline or found.claimed:
             if found.first:
                 raise Unconfirmed
-            self._manifests.put_back()
+            self._manifests.roll_back()
             trial.end(self._state_dir)
             return
-        self._manifests.keep_pending()
+        self._manifests.save_pending()
         self._write(Trial(found.deadline, found.boot, os.getpid(), found.first, found.keeps))
         log.warning("an earlier controller's change is still on trial: %s", self._what(found))
 
@@ -90,17 +90,17 @@ class Confirmation:
             self._stays()
             found = None
         if found is not None and (found.first or not self._settings.confirm_s):
-            self._manifests.keep_pending()  # an edit is a part of what is on trial as a whole
+            self._manifests.save_pending()  # an edit is a part of what is on trial as a whole
             return
         if not self._settings.confirm_s:
             return
         taken_back = self._keeps is not None
-        if not self._manifests.changed:
+        if not self._manifests.versions.changed:
             if found is not None and not taken_back:
                 log.info("the manifests are what was confirmed: nothing is on trial any more")
                 self._over()
             return
-        if found is not None and self._manifests.pending and not taken_back:
+        if found is not None and self._manifests.versions.in_force_is_pending and not taken_back:
             return  # something else changed, as a NIC's MTU, which gives nobody more time
         self._put_on_trial(first=False, keeps=found.keeps if found is not None else nics)
         self._try(self.keep_sessions)
@@ -157,20 +157,20 @@ class Confirmation:
         if found.first:
             raise Unconfirmed
         log.error("nobody confirmed in time (`dualpath confirm`): the former manifests are back")
-        replace(self._manifests.put_back())
+        replace(self._manifests.roll_back())
         self._keeps = {*found.keeps, *self._manifests.nics}
 
     def _over(self) -> None:
         self._on_trial = self._keeps = None
         self._manifests.confirming = self._settings.confirm_s > 0  # an earlier controller's may end
         self._try(lambda: trial.end(self._state_dir))
-        self._try(lambda: kept.forget_pending(self._state_dir))
+        self._try(lambda: store.forget_pending(self._state_dir))
         self._try(self.keep_sessions)
 
     def _put_on_trial(self, *, first: bool, keeps: tuple[str, ...]) -> None:
         deadline = trial.now() + self._settings.confirm_s
         found = Trial(deadline, trial.boot(), os.getpid(), first, keeps)
-        self._manifests.keep_pending()
+        self._manifests.save_pending()
         self._keeps, self._on_trial = None, found
         if self._running:
             self._try(lambda: self._write(found))

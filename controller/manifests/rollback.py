@@ -11,9 +11,9 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-from controller.manifests import kept, trial
+from controller.manifests import store, trial
 from controller.manifests.trial import Trial
-from controller.node import footprint
+from controller.node import namespacerecord
 from controller.node.supervisor import bridge_of
 from controller.node.teardown import Step, given_back, undone
 from datapaths.linux import netns
@@ -38,14 +38,14 @@ def roll_back(state_dir: Path) -> bool:
         log.log(level, "%s %s: %s%s", step.what, step.name, step.detail, end)
     _let_speak(state_dir)
     if found.first and not problems:
-        footprint.forget(state_dir)
-    kept.forget_pending(state_dir)
+        namespacerecord.forget(state_dir)
+    store.forget_pending(state_dir)
     trial.end(state_dir)
     return True
 
 
 def _let_speak(state_dir: Path) -> None:
-    left = footprint.read(state_dir)
+    left = namespacerecord.read(state_dir)
     if left is not None and netns.exists(left.forwarding):
         try:
             keep_tcp_quiet(left.forwarding, False)
@@ -54,7 +54,7 @@ def _let_speak(state_dir: Path) -> None:
 
 
 def _steps(state_dir: Path, found: Trial) -> Iterator[Step]:
-    left = footprint.read(state_dir)
+    left = namespacerecord.read(state_dir)
     if left is None:
         return  # it had not begun
     if not found.first:

@@ -1,12 +1,13 @@
-"""Keeps the two namespaces under their names while the controller runs.
+"""The node's two namespaces: made at the start, and kept under their names while we run.
 
-Each is held open by a descriptor, so that deleting its name destroys nothing in it: one that is
-ours to make gets its name back, with every device, route and packet in flight. Rejected: making an
-empty one and programming it again. A virtual NIC would be destroyed with the old one, and all
-traffic lost meanwhile.
+A descriptor holds each namespace open, so deleting its name destroys nothing in it. If the
+namespace is ours to make, it gets its name back, with every device, route and packet in flight.
+Rejected: making an empty namespace and programming it again. A virtual NIC would be destroyed with
+the old one, and all traffic lost meanwhile.
 
-A namespace that somebody else made is not ours to name: its absence is a problem to show until it
-is there again. Another namespace under the old name is taken as it is, and all is made in it.
+If somebody else made the namespace, we do not name it: its absence is a problem that status shows
+until the name exists again. A new namespace under the old name is used as it is: everything is made
+in it.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from controller.node.provision import Spaces, ensure_namespaces
 from datapaths.base import DatapathError
 from datapaths.linux import netns
 
@@ -25,8 +26,26 @@ log = logging.getLogger(__name__)
 LOOK_S = 0.2
 
 
+@dataclass(frozen=True, slots=True)
+class NamespacePair:
+    """The forwarding and the control namespace, by name or path; which are ours to make."""
+
+    forwarding: str
+    control: str
+    make_forwarding: bool
+    make_control: bool
+
+
+def ensure_namespaces(pair: NamespacePair) -> None:
+    """Make the namespaces that are absent and ours to make. Raises OSError or Unsupported."""
+    if pair.make_forwarding:
+        netns.create(pair.forwarding)
+    if pair.make_control and not netns.exists(pair.control):
+        netns.create_isolated(pair.control)
+
+
 class _Name:
-    """One namespace, by its name, and the descriptor on what had that name last."""
+    """One name, and a descriptor of the namespace that had it last."""
 
     def __init__(self, name: str, *, ours: bool) -> None:
         self.name = name
@@ -35,10 +54,10 @@ class _Name:
         self.identity = netns.ABSENT
         self.problem = ""
         if netns.exists(name):
-            self.take()
+            self.hold()
 
-    def take(self) -> None:
-        """Hold what has the name now, instead of what was held before."""
+    def hold(self) -> None:
+        """Hold the namespace that has the name now, instead of the one held before."""
         self.close()
         self.held = netns.hold(self.name)
         found = os.fstat(self.held)
@@ -51,17 +70,17 @@ class _Name:
 
 
 class NamespaceKeeper:
-    """Looks at both names. `renewed` is told, with True for FRR's, when one means another."""
+    """Looks at both names. `renewed(of_frr)` is called when a name means another namespace."""
 
-    def __init__(self, spaces: Spaces, renewed: Callable[[bool], None]) -> None:
-        self._spaces = spaces
+    def __init__(self, pair: NamespacePair, renewed: Callable[[bool], None]) -> None:
+        self._pair = pair
         self._renewed = renewed
-        self._forwarding = _Name(spaces.forwarding, ours=spaces.make_forwarding)
-        self._control = _Name(spaces.control, ours=spaces.make_control)
+        self._forwarding = _Name(pair.forwarding, ours=pair.make_forwarding)
+        self._control = _Name(pair.control, ours=pair.make_control)
 
     @property
     def problem(self) -> str:
-        """Which namespace is not there, and what to do; "" when both are."""
+        """Return which namespace is absent, and what to do; "" when both exist."""
         return self._forwarding.problem or self._control.problem
 
     async def run(self) -> None:
@@ -78,7 +97,7 @@ class NamespaceKeeper:
             one.close()
 
     def look(self) -> None:
-        """Put right what differs, and tell of it. Three system calls when nothing does."""
+        """Repair what differs, and log it. Makes three system calls when nothing differs."""
         for one in (self._forwarding, self._control):
             before = one.problem
             try:
@@ -105,7 +124,7 @@ class NamespaceKeeper:
         if now != one.identity:
             if one.identity != netns.ABSENT:
                 log.warning("namespace %s is another one now; making everything in it", one.name)
-            one.take()
+            one.hold()
             self._renewed(one is self._control)
 
     def _make(self, one: _Name) -> None:
@@ -115,4 +134,4 @@ class NamespaceKeeper:
             log.warning(text, one.name)
         else:
             log.warning("namespace %s is gone; making it again", one.name)
-            ensure_namespaces(self._spaces)
+            ensure_namespaces(self._pair)

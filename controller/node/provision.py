@@ -1,20 +1,16 @@
-"""Carries intent out: namespaces, devices, shadows, twins, and FRR's configuration, in order.
+"""Carries intent out, in order: devices, shadow devices, FRR's configuration, twins.
 
-Level-triggered: a round looks at everything and changes what differs, so that another namespace
-under the old name, an FRR that was not there yet and a removed device are all the same case.
+Level-triggered: each round looks at everything and changes what differs. So one code path covers a
+replaced namespace, an FRR that started late, and a removed device.
 """
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
-import socket
-import struct
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 from controller.core.reconciler import Reconciler
@@ -24,88 +20,41 @@ from controller.intent.schema import Owner
 from controller.intent.show import show
 from controller.intent.verdicts import Outcome, blamed, in_force, verdicts
 from controller.node.configure import FrrConfiguration
-from controller.node.parting import shut, twins_addresses
-from datapaths.base import DatapathError, RowFailure, Unavailable
-from datapaths.linux import marks, netns, sysctls
-from datapaths.linux.drift import Drift
-from datapaths.linux.picture import ADDED, SETTINGS, TC
-from datapaths.linux.shadows import Shadows, shadow_of
+from controller.node.frrdevices import FrrDevices, PortTwins
+from controller.node.leaving import LeavingNics
+from controller.node.namespaces import NamespacePair
+from datapaths.base import DatapathError, Unavailable
 from dualpath.model.events import Configure, Configured, Provisioned
-from dualpath.model.frr import tcp_ports
 from dualpath.model.kinds import Kind
 from dualpath.model.links import Port
 from dualpath.model.plan import Plan
-from dualpath.model.view import Difference, Problem, ResourceStatus
+from dualpath.model.view import Difference, ResourceStatus
 
 log = logging.getLogger(__name__)
 
-_SIOCGIFMTU = 0x8921  # linux/sockios.h
-_IFREQ = struct.Struct("=16si20x")  # struct ifreq with ifr_mtu in linux/if.h
-
-_ROUND_S = 10.0  # look again at least so often
+_ROUND_S = 10.0  # the longest pause between two rounds, if a round takes little time
 _RETRY_S = 2.0
-_LONGEST_S = 60.0  # a round over many VNIs is long: rest in proportion, up to this
+_LONGEST_S = 60.0  # a round over many VNIs is long: pause in proportion, up to this
 _SHARE = 20
-_DRIFT_REST_S = 0.5  # between two rounds for what drifts, at the most
-_OF_TWINS = frozenset({"port", "twin", marks.TAP, TC, ADDED})
+_DRIFT_REST_S = 0.5  # the longest pause before a round that drift causes
 _REST_S = 30.0
-_BRIDGE_S = 10.0  # until frr-bridge is up, when we begin
-
-
-@dataclass(frozen=True, slots=True)
-class Spaces:
-    """The two namespaces, by name or path, and whether we make them when they are absent."""
-
-    forwarding: str
-    control: str
-    make_forwarding: bool
-    make_control: bool
-
-
-def ensure_namespaces(spaces: Spaces) -> None:
-    """Make what is absent and ours to make. Raises OSError or Unsupported."""
-    if spaces.make_forwarding:
-        netns.create(spaces.forwarding)
-    if spaces.make_control and not netns.exists(spaces.control):
-        netns.create_isolated(spaces.control)
+_BRIDGE_S = 10.0  # for frr-bridge to connect, at the start
 
 
 class Judge(Protocol):
-    """Decides what is wanted instead of what FRR refuses."""
+    """Decides which intent replaces the one that FRR refuses."""
 
     async def refuse(self, intent: Intent, owner: Owner, why: str) -> Intent | None: ...
 
-    def applied(self, intent: Intent) -> None: ...
-
-
-class PortTwins(Protocol):
-    """FRR's stand-ins for ports, wired to what forwards. Synchronous, for one thread at a time."""
-
-    def ensure(self, ports: Sequence[Port], tcp_ports: Iterable[int]) -> Sequence[RowFailure]:
-        """Make a twin for every port that asks for one, and remove all others.
-
-        Failures are by index into `ports`. Raises Unavailable without a control namespace, or
-        while what forwards is away, and Unsupported when this host can never do it.
-        """
-
-    def differing(
-        self, ports: Sequence[Port], tcp_ports: Iterable[int]
-    ) -> Sequence[tuple[str, str]]:
-        """Return each port whose twin differs from what `ensure` makes, and how; change nothing."""
-
-    def spaces(self) -> set[str]:
-        """Return the namespaces in which twins depend on something."""
-
-    def set_carrier(self, name: str, up: bool) -> None:
-        """Let FRR see that a port gained or lost carrier. A port without a twin is fine."""
+    def accepted(self, intent: Intent) -> None: ...
 
 
 class Provisioner:
-    """Keeps one node as its intent says; another intent may come at any time."""
+    """Keeps one node as its intent wants it. Another intent may replace it at any time."""
 
     def __init__(
         self,
-        spaces: Spaces,
+        namespaces: NamespacePair,
         intent: Intent,
         twins: PortTwins,
         state: State,
@@ -118,24 +67,20 @@ class Provisioner:
         self._state = state
         self._reconciler = reconciler
         self._judge = judge
-        self._parted: set[str] = set()  # NICs that go, their sessions shut
-        self._spaces = spaces
-        self._shadows = Shadows(spaces.control)
-        self._drift = Drift(self._drifted)
+        self._devices = FrrDevices(namespaces.control, twins, self._drifted)
         self._took_s = 0.0  # the last round
-        self._soon: asyncio.TimerHandle | None = None  # a round, since something drifted
-        self._twins = twins
-        self._carriers = ThreadPoolExecutor(1, "carriers")  # one: the last word on a port counts
+        self._soon: asyncio.TimerHandle | None = None  # a round, because something drifted
         self._wake = asyncio.Event()
-        self._met = asyncio.Event()  # a bridge has been there
+        self._met = asyncio.Event()  # frr-bridge has connected once
         self._frr = FrrConfiguration(tell)
+        self._leaving = LeavingNics(namespaces.control, self._frr)
         self._tell = tell
         self._in_force: dict[Owner, int] = {}
         self._outcome = Outcome("intent is not in force yet")
 
     @property
     def problem(self) -> str:
-        """What keeps intent as a whole from being in force, "" for nothing."""
+        """Return what keeps the intent as a whole from being in force; "" for nothing."""
         return self._outcome.problem
 
     @property
@@ -144,75 +89,60 @@ class Provisioner:
 
     @property
     def nics(self) -> set[str]:
-        """The NICs that the datapath has now."""
-        return {port.name for port in self._programmed_nics()}
+        """Return the NICs that the datapath has now."""
+        ports = self._state.records[Kind.PORT].all_programmed()
+        return {p.name for p in ports if isinstance(p, Port) and not p.host and not p.loopback}
 
     def plan(self) -> Plan:
         return show(self._intent)
 
     def replace(self, intent: Intent) -> None:
-        """Make another intent true, beginning with the next round."""
+        """Carry out another intent, from the next round on."""
         self._intent = intent
         self._wake.set()
 
     def statuses(self) -> Sequence[ResourceStatus]:
-        """Return what became of each resource."""
+        """Return the status of each resource."""
         statuses = verdicts(self._intent, self._outcome)
         return [replace(s, applied_generation=self._in_force.get(s.owner, 0)) for s in statuses]
 
     def answered(self, event: Configured) -> None:
-        """Take the bridge's answer to a Configure."""
+        """Apply frr-bridge's answer to a Configure."""
         self._frr.answered(event)
 
     def subscribed(self, *, same_bridge: bool) -> None:
-        """A bridge listens; another one has to hear what FRR's configuration is."""
+        """Note that frr-bridge connected; a new one has to be given FRR's configuration."""
         if same_bridge:
             self._frr.repeat()
         else:
-            self._frr.forget("frr-bridge was started again")
+            self._frr.forget("frr-bridge was restarted")
         self._met.set()
         self._wake.set()
 
     def port_changed(self, name: str, up: bool) -> None:
-        """A port gained or lost carrier: FRR is to see that on its twin."""
-        asyncio.get_running_loop().run_in_executor(
-            self._carriers, self._twins.set_carrier, name, up
-        )
+        """Let FRR see on a port's twin that the port gained or lost carrier."""
+        self._devices.set_carrier(name, up)
 
     def namespace_renewed(self, *, of_frr: bool) -> None:
-        """Another namespace has the name of one of ours: make everything in it."""
+        """Note that one of our namespaces was replaced: make everything in the new one."""
         if of_frr:
-            self._frr.forget("FRR's namespace is another one")
+            self._frr.forget("FRR's namespace was replaced")
         self._wake.set()
 
     def look_again(self) -> None:
-        """Look at everything now, and change what differs."""
+        """Start a round now: look at everything, and change what differs."""
         self._wake.set()
 
     async def audit(self) -> Sequence[Difference]:
-        """Return how shadows and twins differ from what is wanted; change nothing."""
+        """Return how shadow devices and twins differ from the intent; change nothing."""
         try:
-            return await asyncio.to_thread(self._differing, self._intent)
+            return await self._devices.differing(self._intent)
         except (OSError, DatapathError) as error:
             log.debug("cannot look at FRR's devices: %s", error)
             return ()
 
-    def _differing(self, intent: Intent) -> list[Difference]:
-        shadow = shadow_of(intent.vrfs, intent.vnis, intent.ports)
-        shadows = [(it.key[0], it.reason) for it in self._shadows.differing(shadow)]
-        twins = self._twins.differing(intent.ports, tcp_ports(intent.frr))
-        found = [(kind, f"shadow {fault}") for kind, fault in shadows]
-        found += [(Kind.PORT, f"twin {name} {fault}") for name, fault in twins]
-        return [Difference(kind, "", text, Problem.DIFFERENT) for kind, text in found]
-
-    def _drifted(self, space: str, what: str) -> None:
-        """Somebody changed a device of FRR's, or what its twins depend on: look soon."""
-        if space != self._spaces.control and what not in _OF_TWINS:
-            return
-        if what == SETTINGS:
-            with suppress(OSError):  # the namespace is gone: a round says so
-                sysctls.ensure(space, sysctls.CONTROL)
-            return
+    def _drifted(self) -> None:
+        """Start a round soon: somebody changed a device of FRR's, or what its twins depend on."""
         if self._soon is None:
             rest_s = min(self._took_s, _DRIFT_REST_S)
             self._soon = asyncio.get_running_loop().call_later(rest_s, self._look_soon)
@@ -222,13 +152,10 @@ class Provisioner:
         self._wake.set()
 
     async def run(self) -> None:
-        """Go round until cancelled."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._rounds())
-                group.create_task(self._drift.run())
-        finally:
-            self._drift.close()
+        """Do rounds until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._rounds())
+            group.create_task(self._devices.watch())
 
     async def _rounds(self) -> None:
         while True:
@@ -243,10 +170,7 @@ class Provisioner:
             self._conclude(intent, before, outcome)
             self._took_s = asyncio.get_running_loop().time() - began
             rest_s = min(max(_ROUND_S, _SHARE * self._took_s), _LONGEST_S)
-            of_twins = await asyncio.to_thread(self._twins.spaces)
-            self._drift.watch_only(
-                {**{space: {} for space in of_twins}, self._spaces.control: sysctls.CONTROL}
-            )
+            await self._devices.watch_where_they_are()
             with suppress(TimeoutError):
                 async with asyncio.timeout(_RETRY_S if outcome.failed else rest_s):
                     await self._wake.wait()
@@ -263,65 +187,41 @@ class Provisioner:
             self._in_force = in_force(verdicts(intent, outcome), self._in_force)
 
     async def _round(self, intent: Intent, outcome: Outcome) -> None:
-        """Do it all, in order; note what is not as it should be. One failure stops no other."""
-        shadow = shadow_of(intent.vrfs, intent.vnis, intent.ports)
+        """Do every step in order, and note what fails. One failing device stops no other."""
         await self._shut_sessions_of_leaving_nics(intent)
         self._state.want(Kind.VRF, list(intent.vrfs))
         self._state.want(Kind.VNI, list(intent.vnis))
         self._state.want(Kind.PORT, list(intent.ports))
-        base = await asyncio.to_thread(self._shadows.ensure_base, shadow)
+        base = await self._devices.ensure_base(intent)
         await self._devices_are_there(outcome)
         if not await self._frr_is_configured(intent, outcome):
             return
-        overlay = await asyncio.to_thread(self._shadows.ensure_overlay, shadow)
+        overlay = await self._devices.ensure_overlay(intent)
         for shadow_failure in (*base, *overlay):
             outcome.blame(*shadow_failure.key, f"shadow: {shadow_failure.reason}")
-        # Last: a session that comes up before there are VNIs has peers drop, at End-of-RIB, what
-        # they kept of us through a restart.
+        # Last: a BGP session that comes up before the VNIs exist makes peers drop, at End-of-RIB,
+        # the routes of ours that they kept through a restart.
         ports = [port for port in intent.ports if (port.kind, port.key) not in outcome.devices]
-        speakers = tcp_ports(intent.frr)
-        for failure in await asyncio.to_thread(self._twins.ensure, ports, speakers):
+        for failure in await self._devices.ensure_twins(ports, intent):
             outcome.blame(Kind.PORT, ports[failure.index].name, f"twin: {failure.reason}")
-        if self._frr.configured(intent.frr):  # still: no other bridge has come in the meantime
+        if self._frr.configured(intent.frr):  # frr-bridge was not restarted meanwhile
             self._tell(Provisioned())
 
     async def _shut_sessions_of_leaving_nics(self, intent: Intent) -> None:
-        """Have FRR end the sessions over NICs that go, before they go; once for each."""
+        """Have FRR end the BGP sessions over NICs that leave, before they leave."""
         stays = {port.name for port in intent.ports}
-        self._parted &= {port.name for port in self._programmed_nics()} - stays
-        leaving = {p.name for p in self._programmed_nics()} - stays - self._parted
-        if not leaving:
-            return
-        self._parted |= leaving
-        await self._meet_bridge()
-        addresses = await asyncio.to_thread(twins_addresses, self._spaces.control, leaving)
-        before = self._frr.applied or intent.frr
-        settings = shut(before, leaving, addresses)
-        if settings == before:
-            return
-        names = ", ".join(sorted(leaving))
-        log.info("%s: shutting its BGP sessions before it leaves", names)
-        answer = await self._frr.ensure(settings)
-        if not answer.ok:
-            log.warning(
-                "%s: its BGP sessions are not shut (%s); peers may send there until their "
-                "graceful restart time is over",
-                names,
-                answer.message,
-            )
-
-    def _programmed_nics(self) -> list[Port]:
-        ports = self._state.records[Kind.PORT].all_programmed()
-        return [p for p in ports if isinstance(p, Port) and not p.host and not p.loopback]
+        if leaving := self._leaving.new(self.nics - stays):
+            await self._meet_bridge()
+            await self._leaving.shut_sessions(leaving, intent.frr)
 
     async def _meet_bridge(self) -> None:
-        """Wait for frr-bridge's first connection, for a while."""
+        """Wait up to 10 s for frr-bridge's first connection."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_BRIDGE_S):
                 await self._met.wait()
 
     async def _devices_are_there(self, outcome: Outcome) -> None:
-        """Wait for the datapath's devices; note which are not there, and why."""
+        """Wait for the datapath's devices; note which are missing, and why."""
         try:
             async with asyncio.timeout(_REST_S):
                 await self._reconciler.at_rest()
@@ -334,13 +234,13 @@ class Provisioner:
                 outcome.blame(kind, key, error)
 
     async def _frr_is_configured(self, intent: Intent, outcome: Outcome) -> bool:
-        """Have FRR's configuration applied, once for each bridge; note why not."""
+        """Have FRR's configuration applied, once for each frr-bridge; note why it is not."""
         await self._meet_bridge()
         answer = await self._frr.ensure(intent.frr)
         owner = blamed(intent, answer.section)
         if answer.ok:
             if self._judge:
-                self._judge.applied(intent)
+                self._judge.accepted(intent)
             if owner and answer.message:
                 outcome.remarks[owner] = answer.message
             return True
@@ -355,20 +255,3 @@ class Provisioner:
             log.warning("%s %s is left out: %s", *owner, answer.message)
             self.replace(other)
         return False
-
-
-def underlay_mtu(ports: Sequence[Port], where: Sequence[str]) -> int:
-    """Return the narrowest NIC's MTU, wherever of these namespaces it is now; 0 without any."""
-    names = [port.name for port in ports if port.host is None and not port.loopback]
-    found = [mtu for space in where for name in names if (mtu := _mtu(space, name))]
-    return min(found, default=0)
-
-
-def _mtu(space: str, name: str) -> int:
-    try:
-        with netns.entered(space), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-            answer = fcntl.ioctl(asking, _SIOCGIFMTU, _IFREQ.pack(name.encode(), 0))
-    except OSError:  # there is no such namespace, or no such device in it
-        return 0
-    mtu: int = _IFREQ.unpack(answer)[1]
-    return mtu

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from controller.node.footprint import Footprint
+from controller.node.namespacerecord import NamespaceRecord
 from datapaths.base import Batch, DatapathError
 from datapaths.grout.ports import devices
 from datapaths.kernel.driver import LAYOUT_KINDS, KernelDatapath
@@ -49,7 +49,7 @@ class Step:
     problem: str = ""
 
 
-def planned(left: Footprint) -> Iterator[Step]:
+def planned(left: NamespaceRecord) -> Iterator[Step]:
     """Yield what `undone` would do, and do nothing."""
     if netns.exists(left.forwarding):
         yield from _nics(left)
@@ -61,7 +61,7 @@ def planned(left: Footprint) -> Iterator[Step]:
             yield _namespace(name)
 
 
-def undone(left: Footprint) -> Iterator[Step]:
+def undone(left: NamespaceRecord) -> Iterator[Step]:
     """Undo everything; yield each step when it is done, or failed."""
     stuck: set[str] = set()
     if netns.exists(left.forwarding):
@@ -85,7 +85,7 @@ def undone(left: Footprint) -> Iterator[Step]:
             yield step
 
 
-def given_back(left: Footprint, keeps: Collection[str]) -> Iterator[Step]:
+def given_back(left: NamespaceRecord, keeps: Collection[str]) -> Iterator[Step]:
     """Give NICs back but for some; yield each step when it is done, or failed."""
     if netns.exists(left.forwarding):
         for step in _nics(left):
@@ -93,14 +93,14 @@ def given_back(left: Footprint, keeps: Collection[str]) -> Iterator[Step]:
                 yield replace(step, problem=_tried(lambda step=step: _give_back(left, step.name)))
 
 
-def nics_of(left: Footprint | None) -> tuple[str, ...]:
+def nics_of(left: NamespaceRecord | None) -> tuple[str, ...]:
     """Return the NICs that are ours now."""
     if left is None or not netns.exists(left.forwarding):
         return ()
     return tuple(step.name for step in _nics(left))
 
 
-def _nics(left: Footprint) -> Iterator[Step]:
+def _nics(left: NamespaceRecord) -> Iterator[Step]:
     with Namespaces(left.forwarding, left.host) as spaces:
         links = spaces.forwarding
         for link in links.all():
@@ -116,13 +116,13 @@ def _nics(left: Footprint) -> Iterator[Step]:
             yield Step("nic", name, f"back to {where}, with {with_}")
 
 
-def _give_back(left: Footprint, name: str) -> None:
+def _give_back(left: NamespaceRecord, name: str) -> None:
     with Namespaces(left.forwarding, left.host) as spaces:
         devices.remove(spaces, name)
         ports.remove_port(spaces, Port(name))
 
 
-def _empty(left: Footprint) -> None:
+def _empty(left: NamespaceRecord) -> None:
     """Remove twins, host legs, devices, and, where the namespace stays, what is in its tables."""
     Twins(left.forwarding, left.control).remove()
     with Namespaces(left.forwarding, left.host) as spaces:
@@ -132,7 +132,7 @@ def _empty(left: Footprint) -> None:
     asyncio.run(_withdraw_all(left))
 
 
-async def _withdraw_all(left: Footprint) -> None:
+async def _withdraw_all(left: NamespaceRecord) -> None:
     layout = Layout(left.forwarding, left.host, neighbor_limit=0)  # the machine's limits stay
     datapath = KernelDatapath(left.forwarding, left.host, layout)
     whole = left.forwarding in left.made  # goes with its name

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from controller.node.provision import PortTwins, Spaces
+from controller.node.frrdevices import PortTwins
+from controller.node.namespaces import NamespacePair
 from controller.node.supervisor import Child, as_options
 from controller.settings import Settings
 from datapaths.base import Datapath, Unavailable
@@ -43,22 +44,22 @@ class Backend:
     """Write down again what somebody removed: see `controller.node.statedir`."""
 
 
-Make = Callable[[Settings, Spaces, str], Backend]
+Make = Callable[[Settings, NamespacePair, str], Backend]
 """Called within the event loop; the text is the namespace in which hosts are, "" is ours."""
 
 
-def kernel(settings: Settings, spaces: Spaces, host: str) -> Backend:
-    twins = Twins(spaces.forwarding, spaces.control)
-    layout = Layout(spaces.forwarding, host, settings.neighbor_limit)
+def kernel(settings: Settings, namespaces: NamespacePair, host: str) -> Backend:
+    twins = Twins(namespaces.forwarding, namespaces.control)
+    layout = Layout(namespaces.forwarding, host, settings.neighbor_limit)
     return Backend(
-        KernelDatapath(spaces.forwarding, host, layout),
+        KernelDatapath(namespaces.forwarding, host, layout),
         twins,
         neighbor_tables=neightables.use,
         notes=(nicrecords.write_again,),
     )
 
 
-def dpdk(settings: Settings, spaces: Spaces, host: str) -> Backend:
+def dpdk(settings: Settings, namespaces: NamespacePair, host: str) -> Backend:
     """grout behind grout-agent; either is ours to run unless somebody else does.
 
     Raises ConnectError for an agent that may not be called, and Unavailable without a grout.
@@ -68,13 +69,13 @@ def dpdk(settings: Settings, spaces: Spaces, host: str) -> Backend:
         _check_grout(told.sock)
     address = told.agent or f"unix:{settings.state_dir}/grout-agent.sock"
     tls = ClientTls(*told.agent_tls) if told.agent_tls else None
-    twins = GroutTwins(lambda: locate(told.sock), spaces.forwarding, spaces.control)
+    twins = GroutTwins(lambda: locate(told.sock), namespaces.forwarding, namespaces.control)
     beside: list[Beside] = []
-    grout = GroutProcess(_grout(settings, spaces)) if told.start else None
+    grout = GroutProcess(_grout(settings, namespaces)) if told.start else None
     if grout:
         beside.append(grout)
     if not told.agent:
-        command = _agent(settings, spaces, host, address)
+        command = _agent(settings, namespaces, host, address)
         beside.append(Child("grout-agent", command, grout.up if grout else None))
     return Backend(RemoteDatapath(address, tls, "grout"), twins, tuple(beside))
 
@@ -86,11 +87,11 @@ def _check_grout(sock: Path) -> None:
         raise Unavailable(f"{error}; start grout there, or pass --start-grout") from None
 
 
-def _grout(settings: Settings, spaces: Spaces) -> Grout:
+def _grout(settings: Settings, namespaces: NamespacePair) -> Grout:
     told = settings.grout
     return Grout(
         told.sock,
-        told.netns or spaces.forwarding,
+        told.netns or namespaces.forwarding,
         settings.state_dir,
         told.hugepages,
         told.cpus,
@@ -98,7 +99,9 @@ def _grout(settings: Settings, spaces: Spaces) -> Grout:
     )
 
 
-def _agent(settings: Settings, spaces: Spaces, host: str, listen: str) -> tuple[str, ...]:
+def _agent(
+    settings: Settings, namespaces: NamespacePair, host: str, listen: str
+) -> tuple[str, ...]:
     return (
         sys.executable,
         "-P",
@@ -107,7 +110,7 @@ def _agent(settings: Settings, spaces: Spaces, host: str, listen: str) -> tuple[
         *as_options(
             {
                 "grout-sock": settings.grout.sock,
-                "netns": spaces.forwarding,
+                "netns": namespaces.forwarding,
                 "host-netns": host,
                 "listen": listen,
                 "log-level": settings.log_level,

@@ -12,7 +12,7 @@ from controller.intent.documents import ManifestError
 from controller.intent.node import Namespaces
 from controller.intent.schema import Resources
 from controller.manifests.source import Manifests
-from controller.node.provision import Spaces
+from controller.node.namespaces import NamespacePair
 from controller.node.supervisor import bridge_of
 from controller.settings import Settings
 from datapaths.linux import netns
@@ -36,10 +36,10 @@ def load(settings: Settings, manifests: Manifests) -> Resources:
     return resources
 
 
-def spaces_of(settings: Settings, named: Namespaces) -> Spaces:
+def namespaces_of(settings: Settings, named: Namespaces) -> NamespacePair:
     """Return the namespaces; what only the command line names is not ours to make."""
     control = settings.frr_netns or named.control
-    return Spaces(
+    return NamespacePair(
         forwarding=settings.netns or named.forwarding or DEFAULT_NETNS,
         control=control,
         make_forwarding=settings.netns in (None, named.forwarding),
@@ -52,18 +52,18 @@ def check_root() -> None:
         raise Refused("only root may make and change network namespaces; run it with sudo")
 
 
-def check_namespaces(spaces: Spaces) -> None:
+def check_namespaces(namespaces: NamespacePair) -> None:
     """Refuse namespaces that are absent and not ours to make, and one for both purposes."""
     for name, ours, option in (
-        (spaces.forwarding, spaces.make_forwarding, "--netns"),
-        (spaces.control, spaces.make_control, "--frr-netns"),
+        (namespaces.forwarding, namespaces.make_forwarding, "--netns"),
+        (namespaces.control, namespaces.make_control, "--frr-netns"),
     ):
         if not ours and not netns.exists(name):
             raise Refused(
                 f"{option}: there is no network namespace {name}; make it first, "
                 f"with `ip netns add {name}`, or name one that exists"
             )
-    if _same(spaces.forwarding, spaces.control):
+    if _same(namespaces.forwarding, namespaces.control):
         raise Refused(
             "FRR's namespace and the forwarding namespace are the same, so zebra would program "
             "what forwards: pass --frr-netns with the namespace that FRR runs in"

@@ -21,8 +21,8 @@ from controller.intent.layout import Intent
 from controller.manifests.confirmation import Confirmation
 from controller.manifests.source import Manifests
 from controller.metrics.server import serve_metrics
-from controller.node.namespaces import NamespaceKeeper
-from controller.node.provision import Provisioner, Spaces
+from controller.node.namespaces import NamespaceKeeper, NamespacePair
+from controller.node.provision import Provisioner
 from controller.node.statedir import StateDirectory
 from controller.node.supervisor import BridgeSupervisor
 from controller.settings import Settings
@@ -52,7 +52,7 @@ class Daemon:
     def __init__(
         self,
         settings: Settings,
-        spaces: Spaces,
+        namespaces: NamespacePair,
         backend: Backend,
         intent: Intent | None,
         manifests: Manifests | None = None,
@@ -77,8 +77,8 @@ class Daemon:
         identity = Identity(
             version("dualpath"),
             settings.datapath,
-            spaces.forwarding,
-            spaces.control,
+            namespaces.forwarding,
+            namespaces.control,
             clock.monotonic(),
         )
         self._view = CoreView(identity, self._state, self._reconciler, clock, release=self._release)
@@ -88,17 +88,17 @@ class Daemon:
         self._view.neighbor_tables = backend.neighbor_tables
         self._view.problem = self._problem
         self._no_answer = ""  # why the datapath could not be adopted yet
-        self._supervisor = BridgeSupervisor(settings, spaces.control, silent=self._silent)
-        kept = (manifests.keep_again,) if manifests else ()
+        self._supervisor = BridgeSupervisor(settings, namespaces.control, silent=self._silent)
+        kept = (manifests.save_again,) if manifests else ()
         notes = (*backend.notes, *kept)
         self.directory = StateDirectory(settings.state_dir, notes)
-        self._namespaces = NamespaceKeeper(spaces, self._namespace_renewed)
+        self._namespaces = NamespaceKeeper(namespaces, self._namespace_renewed)
         self._manifests = manifests
         self._confirmation = confirmation
         self._provisioner: Provisioner | None = None
         if intent is not None:
             self._provisioner = Provisioner(
-                spaces,
+                namespaces,
                 intent,
                 backend.twins,
                 self._state,

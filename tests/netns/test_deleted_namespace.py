@@ -8,8 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from controller.node.namespaces import NamespaceKeeper
-from controller.node.provision import Spaces
+from controller.node.namespaces import NamespaceKeeper, NamespacePair
 from datapaths.base import Lost, Unavailable
 from datapaths.kernel.driver import KernelDatapath
 from datapaths.linux import netns
@@ -32,7 +31,9 @@ class Keeping:
 
     def __init__(self, forwarding: str, control: str, *, ours: bool) -> None:
         self.renewed: list[bool] = []
-        self.keeper = NamespaceKeeper(Spaces(forwarding, control, ours, ours), self.renewed.append)
+        self.keeper = NamespaceKeeper(
+            NamespacePair(forwarding, control, ours, ours), self.renewed.append
+        )
 
 
 @pytest.fixture

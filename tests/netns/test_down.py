@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from controller.node import footprint
-from controller.node.footprint import Footprint
-from controller.node.provision import Spaces
+from controller.node import namespacerecord
+from controller.node.namespacerecord import NamespaceRecord
+from controller.node.namespaces import NamespacePair
 from datapaths.kernel.driver import KernelDatapath
 from datapaths.linux import netns
 from datapaths.linux.shadows import Shadows, shadow_of
@@ -57,7 +57,7 @@ def test_everything_is_given_back_and_again_is_nothing(tmp_path: Path, made: boo
         if made:
             for name in (forwarding, control):
                 netns.remove(name)
-        footprint.note(tmp_path, Spaces(forwarding, control, True, True), host)
+        namespacerecord.write(tmp_path, NamespacePair(forwarding, control, True, True), host)
         for name in (forwarding, control):
             netns.create(name)
         asyncio.run(build(forwarding, host))
@@ -94,7 +94,7 @@ def test_a_running_controller_is_to_be_stopped_first(tmp_path: Path) -> None:
 def test_a_namespace_in_which_a_process_runs_stays_and_says_so(tmp_path: Path) -> None:
     with fresh("fwd", "frr") as (forwarding, control):
         netns.remove(control)
-        footprint.note(tmp_path, Spaces(forwarding, control, True, True), "")
+        namespacerecord.write(tmp_path, NamespacePair(forwarding, control, True, True), "")
         netns.create(control)
         inside = subprocess.Popen(["ip", "netns", "exec", control, "sleep", "60"])
         try:
@@ -114,8 +114,10 @@ def test_a_namespace_in_which_a_process_runs_stays_and_says_so(tmp_path: Path) -
 def test_what_was_made_is_remembered_over_restarts(tmp_path: Path) -> None:
     with fresh("fwd", "frr") as (forwarding, control):
         netns.remove(forwarding)
-        spaces = Spaces(forwarding, control, True, True)
-        footprint.note(tmp_path, spaces, "")
+        spaces = NamespacePair(forwarding, control, True, True)
+        namespacerecord.write(tmp_path, spaces, "")
         netns.create(forwarding)
-        footprint.note(tmp_path, spaces, "")
-        assert footprint.read(tmp_path) == Footprint(forwarding, control, "", (forwarding,))
+        namespacerecord.write(tmp_path, spaces, "")
+        assert namespacerecord.read(tmp_path) == NamespaceRecord(
+            forwarding, control, "", (forwarding,)
+        )

@@ -17,7 +17,9 @@ from controller.core.clock import SystemClock
 from controller.core.reconciler import Reconciler
 from controller.core.state import State
 from controller.intent.layout import Intent
-from controller.node.provision import PortTwins, Provisioner, Spaces
+from controller.node.frrdevices import PortTwins
+from controller.node.namespaces import NamespacePair
+from controller.node.provision import Provisioner
 from datapaths.base import Datapath, Lost, PortChanged
 from datapaths.kernel.driver import KernelDatapath
 from datapaths.linux.twins import Twins
@@ -70,7 +72,7 @@ async def node() -> AsyncIterator[Node]:
         run(f"ip -n {forwarding} link add up0 type veth peer name up1")
         run(f"ip -n {forwarding} link set up1 up")
         datapath = KernelDatapath(forwarding, host)
-        parts = Parts(Spaces(forwarding, control, False, False), datapath, intent(host))
+        parts = Parts(NamespacePair(forwarding, control, False, False), datapath, intent(host))
         names = {"fwd": forwarding, "ctl": control, "host": host}
         async with controlled(parts, Twins(forwarding, control), names) as one:
             yield one
@@ -80,7 +82,7 @@ async def node() -> AsyncIterator[Node]:
 class Parts:
     """What a node is made of."""
 
-    spaces: Spaces
+    spaces: NamespacePair
     datapath: Datapath
     intent: Intent
 

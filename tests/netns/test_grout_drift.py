@@ -14,7 +14,7 @@ from dataclasses import replace
 import pytest
 
 from controller.intent.layout import Intent
-from controller.node.provision import Spaces
+from controller.node.namespaces import NamespacePair
 from datapaths.grout.driver import GroutDatapath
 from datapaths.grout.ports.placement import Places
 from datapaths.grout.ports.twins import GroutTwins
@@ -54,7 +54,7 @@ async def node() -> AsyncIterator[Node]:
             datapath = GroutDatapath(
                 str(sock), lambda: Places(locate(sock), home, peer), lambda: home
             )
-            parts = Parts(Spaces(home, control, False, False), datapath, with_nic(host))
+            parts = Parts(NamespacePair(home, control, False, False), datapath, with_nic(host))
             known = {"home": home, "ctl": control, "host": host, "grcli": grouts.grcli(sock)}
             watch = asyncio.create_task(Watch(lambda: locate(sock), home).run())
             try:

@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from controller.node.namespaces import NamespaceKeeper
-from controller.node.provision import Spaces
+from controller.node.namespaces import NamespaceKeeper, NamespacePair
 from datapaths.grout.channel import Channel
 from datapaths.grout.driver import GroutDatapath
 from datapaths.grout.ports.placement import Places
@@ -355,7 +354,7 @@ async def test_grout_goes_on_when_its_namespace_loses_its_name_and_gets_it_back(
     async with made() as bed:
         await bed.build()
         run(f"ip -n {bed.host} route add default via {LEG4}")
-        keeper = NamespaceKeeper(Spaces(bed.home, bed.control, True, True), lambda _: None)
+        keeper = NamespaceKeeper(NamespacePair(bed.home, bed.control, True, True), lambda _: None)
         before = netns.identity(bed.home)
         netns.remove(bed.home)
         assert sorted(port.name for port in await bed.ports.dump()) == ["eth1", "leg", "lo"]

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.node import footprint
-from controller.node.provision import Spaces
+from controller.node import namespacerecord
+from controller.node.namespaces import NamespacePair
 from datapaths.kernel.driver import KernelDatapath
 from datapaths.kernel.layout import Layout
 from datapaths.linux import netns, nicrecords
@@ -51,8 +51,8 @@ class World:
 
     def take(self, source: str | None = None) -> None:
         """Have a controller of ours take eth7, in a namespace that it made."""
-        spaces = Spaces(self.forwarding, "", make_forwarding=True, make_control=False)
-        footprint.note(self.state_dir, spaces, self.host)
+        spaces = NamespacePair(self.forwarding, "", make_forwarding=True, make_control=False)
+        namespacerecord.write(self.state_dir, spaces, self.host)
         netns.create(self.forwarding)
         asyncio.run(self._take(self.host if source is None else source))
         assert "eth7" in names(self.forwarding)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.node.provision import underlay_mtu
+from controller.node.mtu import underlay_mtu
 from datapaths.kernel.layout import Layout
 from datapaths.linux import sysctls
 from datapaths.linux.netns import entered

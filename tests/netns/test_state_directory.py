@@ -110,7 +110,7 @@ def test_a_controller_ends_well_in_a_read_only_directory(controller: Controller)
 
 def test_files_and_sockets_that_are_removed_are_there_again(controller: Controller) -> None:
     controller.until(lambda: subscriptions(controller) == 1)
-    names = ("inspect.sock", "bus.sock", "bus.lock", "controller.lock", "footprint.json")
+    names = ("inspect.sock", "bus.sock", "bus.lock", "controller.lock", "namespaces.json")
     present = " && ".join(f'test -e "$0/{name}"' for name in names)
     for _ in range(2):
         controller.inside("sh", "-c", f'{present} && rm -r "$0"/*', str(controller.directory))

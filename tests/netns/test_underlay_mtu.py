@@ -11,7 +11,7 @@ import pytest
 from controller.intent.layout import Intent
 from controller.manifests import source as manifests
 from controller.manifests.source import Manifests
-from controller.node.provision import Spaces
+from controller.node.namespaces import NamespacePair
 from controller.settings import parse
 from datapaths.linux import netns
 from tests.fakes.waiting import until
@@ -23,11 +23,11 @@ FORWARDING, HOST = "dp-mtu-fwd", "dp-mtu-host"
 
 
 @pytest.fixture
-def spaces() -> Iterator[Spaces]:
+def spaces() -> Iterator[NamespacePair]:
     for name in (FORWARDING, HOST):
         netns.create(name)
     try:
-        yield Spaces(FORWARDING, "", False, False)
+        yield NamespacePair(FORWARDING, "", False, False)
     finally:
         for name in (FORWARDING, HOST):
             netns.remove(name)
@@ -46,7 +46,7 @@ def mtus(intent: Intent) -> set[int]:
 
 
 async def test_the_overlay_follows_a_nic_that_comes_changes_and_moves(
-    spaces: Spaces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    spaces: NamespacePair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(manifests, "POLL_S", 0.02)
     node = {"apiVersion": "dualpath.io/v1alpha1", "kind": "Node", "metadata": {"name": "pe1"}}

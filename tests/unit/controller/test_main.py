@@ -10,7 +10,7 @@ import pytest
 
 from controller import __main__ as program
 from controller.intent.node import Namespaces
-from controller.node.provision import Spaces
+from controller.node.namespaces import NamespacePair
 from controller.settings import Settings, parse
 from controller.start import checks
 from controller.start.checks import Refused
@@ -23,17 +23,17 @@ def told(*arguments: str) -> Settings:
 
 def test_namespaces_come_from_the_command_line_before_the_manifest() -> None:
     named = Namespaces("fwd", "frr")
-    assert checks.spaces_of(told(), named) == Spaces("fwd", "frr", True, True)
-    assert checks.spaces_of(told("--netns", "x", "--frr-netns", "y"), named) == Spaces(
+    assert checks.namespaces_of(told(), named) == NamespacePair("fwd", "frr", True, True)
+    assert checks.namespaces_of(told("--netns", "x", "--frr-netns", "y"), named) == NamespacePair(
         "x", "y", False, False
     )
-    assert checks.spaces_of(told("--netns", "fwd", "--frr-netns", "frr"), named) == Spaces(
-        "fwd", "frr", True, True
-    )
+    assert checks.namespaces_of(
+        told("--netns", "fwd", "--frr-netns", "frr"), named
+    ) == NamespacePair("fwd", "frr", True, True)
 
 
 def test_without_any_word_ours_is_made_and_frr_s_is_where_we_are() -> None:
-    assert checks.spaces_of(told(), Namespaces()) == Spaces("dualpath", "", True, False)
+    assert checks.namespaces_of(told(), Namespaces()) == NamespacePair("dualpath", "", True, False)
 
 
 def test_only_root_may_run_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,12 +45,12 @@ def test_only_root_may_run_it(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", ["dp-none", "/etc/passwd/x"])
 def test_a_namespace_that_is_not_there_is_named(name: str) -> None:
     with pytest.raises(Refused, match=f"--netns: there is no network namespace {name}"):
-        checks.check_namespaces(Spaces(name, "", False, False))
+        checks.check_namespaces(NamespacePair(name, "", False, False))
 
 
 def test_both_namespaces_may_not_be_the_same() -> None:
     with pytest.raises(Refused, match="pass --frr-netns"):
-        checks.check_namespaces(Spaces("/proc/self/ns/net", "", False, False))
+        checks.check_namespaces(NamespacePair("/proc/self/ns/net", "", False, False))
 
 
 def test_a_state_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from controller.intent.layout import Intent
 from controller.intent.verdicts import Outcome
-from controller.node.parting import shut
-from controller.node.provision import Provisioner, Spaces
+from controller.node.leaving import shut
+from controller.node.namespaces import NamespacePair
+from controller.node.provision import Provisioner
 from datapaths.base import RowFailure
 from datapaths.linux.shadows import Shadow, ShadowFailure, Shadows
 from dualpath.model.events import Configure, Configured, Provisioned
@@ -44,7 +45,7 @@ class World:
     def __init__(self, directory: Path, wanted: Intent) -> None:
         self.core = Core()
         self.log = self.core.datapath.log
-        spaces = Spaces(str(directory), str(directory), False, False)
+        spaces = NamespacePair(str(directory), str(directory), False, False)
         self.provisioner = Provisioner(
             spaces,
             wanted,
@@ -53,7 +54,7 @@ class World:
             self.core.reconciler,
             tell=self._tell,
         )
-        self.provisioner._shadows = LoggingShadows(self.log)
+        self.provisioner._devices._shadows = LoggingShadows(self.log)
         self.provisioner.subscribed(same_bridge=True)
 
     def ensure(self, ports: Sequence[Port], tcp_ports: Iterable[int]) -> Sequence[RowFailure]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from controller.intent.layout import Intent
-from controller.node.parting import shut
+from controller.node.leaving import shut
 from dualpath.model.frr import BgpInstance, FrrSettings
 from dualpath.model.links import Address
 from frr_bridge.frr_config import render

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from controller.intent.layout import Intent
-from controller.manifests import confirmation, kept, trial, watchdog
+from controller.manifests import confirmation, store, trial, watchdog
 from controller.manifests.confirmation import Before, Confirmation
 from controller.manifests.source import Manifests
 from dualpath.process.lock import alone, is_held
@@ -59,7 +59,9 @@ class Site:
         trial.begin(self.state, replace(self.written(), deadline=0.0))
 
     def good(self) -> list[str]:
-        return [r.name for r in kept.restore(self.state, self.world.manifests._overrides).items]
+        return [
+            r.name for r in store.restore(self.state, self.world.manifests.files.overrides).items
+        ]
 
 
 @pytest.fixture
@@ -94,10 +96,10 @@ async def test_a_trial_whose_file_is_lost_is_not_confirmed(site: Site, what: str
             (site.state / trial.NAME).write_text("{")
     await until(lambda: trial.read(site.state) is not None)
     assert site.written() == before
-    assert site.world.manifests.changed
+    assert site.world.manifests.versions.changed
     site.expire()
     await until(lambda: bool(site.replaced))
-    assert not site.world.manifests.changed
+    assert not site.world.manifests.versions.changed
     await stop(work)
 
 
@@ -131,7 +133,7 @@ def test_an_edit_after_the_confirmation_is_confirmed_by_nobody(site: Site) -> No
     trial.confirm(site.state, trial.now())
     site.edit()  # the controller has not noticed yet
     assert site.good() == ["underlay", "red", "blue"]
-    assert site.world.manifests.changed
+    assert site.world.manifests.versions.changed
     assert not site.written().confirmed
 
 
@@ -147,7 +149,7 @@ async def test_a_confirmed_change_stays(site: Site) -> None:
     trial.confirm(site.state, trial.now())
     await until(lambda: trial.read(site.state) is None)
     assert site.good() == ["underlay", "red", "blue"]
-    assert not site.world.manifests.changed
+    assert not site.world.manifests.versions.changed
     assert not site.replaced
     await stop(work)
 
@@ -176,7 +178,7 @@ async def test_an_edit_without_a_state_directory_is_on_trial_all_the_same(
     assert site.confirmation._on_trial is not None
     site.confirmation._on_trial = replace(site.confirmation._on_trial, deadline=0.0)
     await until(lambda: bool(site.replaced))
-    assert not site.world.manifests.changed
+    assert not site.world.manifests.versions.changed
     await stop(work)
 
 
@@ -196,7 +198,7 @@ async def test_an_edit_while_the_whole_is_on_trial_is_confirmed_with_it(
     trial.confirm(site.state, trial.now())
     await until(lambda: trial.read(site.state) is None)
     assert site.good() == ["underlay", "red"]
-    assert not site.world.manifests.changed
+    assert not site.world.manifests.versions.changed
     await stop(work)
 
 

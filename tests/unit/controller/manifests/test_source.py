@@ -11,17 +11,17 @@ import pytest
 
 from controller.intent.documents import ManifestError
 from controller.intent.layout import Intent
-from controller.manifests import kept
 from controller.manifests import source as manifests
+from controller.manifests import store
 from controller.manifests.source import Manifests
-from controller.node.provision import Spaces
+from controller.node.namespaces import NamespacePair
 from controller.settings import parse
 from dualpath.model.view import ResourceStatus
 from tests.fakes.waiting import until
 from tests.unit.controller.intent.build import Yaml, manifest, neighbor, session, underlay
 from tests.unit.controller.intent.rulebook import rule
 
-SPACES = Spaces("fwd", "frr", True, True)
+SPACES = NamespacePair("fwd", "frr", True, True)
 RED = manifest("L3VNI", "red")
 BLUE = manifest(
     "L3VNI", "blue", vrf="blue", vni=200, hostSession=session(localCIDR={"ipv4": "10.101.0.0/24"})
@@ -65,7 +65,7 @@ class World:
 
     def edit(self, *resources: Yaml) -> Intent:
         self.write(*resources)
-        return self.manifests._again()
+        return self.manifests._reload()
 
 
 @pytest.fixture
@@ -143,20 +143,20 @@ def test_two_may_swap_what_is_unique(world: World) -> None:
 def test_a_file_that_cannot_be_understood_changes_nothing_and_is_named(world: World) -> None:
     first = world.start(underlay(), RED)
     (world.directory / "z.yaml").write_text("a: [b\n")
-    second = world.manifests._again()
+    second = world.manifests._reload()
     assert second.devices == first.devices
     (bad,) = (s for s in second.statuses if not s.ready)
     assert bad.kind == "Manifests"
     assert "z.yaml:2:1: not valid YAML" in bad.message
     (world.directory / "z.yaml").unlink()
-    assert all(s.ready for s in world.manifests._again().statuses)
+    assert all(s.ready for s in world.manifests._reload().statuses)
 
 
 def test_nothing_at_all_is_taken_for_a_mistake(world: World) -> None:
     first = world.start(underlay(), RED)
     second = world.edit()
     assert second.devices == first.devices
-    assert "nothing is in it" in second.statuses[-1].message
+    assert "no resource left" in second.statuses[-1].message
     node = {"apiVersion": "dualpath.io/v1alpha1", "kind": "Node", "metadata": {"name": "pe1"}}
     assert not world.edit(node).devices
 
@@ -192,7 +192,7 @@ async def test_a_snippet_that_frr_refuses_is_left_out_until_it_is_edited(world: 
 
 async def test_an_edit_that_frr_refuses_goes_back_to_what_frr_took(world: World) -> None:
     first = world.start(underlay(), RAW)
-    world.manifests.applied(first)
+    world.manifests.accepted(first)
     edited = world.edit(underlay(), manifest("RawFRRConfig", "mine", rawConfig="nonsense"))
     back = await world.manifests.refuse(edited, ("RawFRRConfig", "mine"), "unknown command")
     assert back is not None
@@ -207,7 +207,7 @@ async def test_a_verdict_on_an_intent_that_is_over_is_void(world: World) -> None
     first = world.start(underlay(), RAW)
     edited = world.edit(underlay(), manifest("RawFRRConfig", "mine", rawConfig="better"))
     assert await world.manifests.refuse(first, ("RawFRRConfig", "mine"), "no") is None
-    world.manifests.applied(first)
+    world.manifests.accepted(first)
     gone = await world.manifests.refuse(edited, ("RawFRRConfig", "mine"), "no")
     assert gone is not None
     assert gone.frr.raw == ()
@@ -223,18 +223,18 @@ async def test_the_underlay_cannot_be_left_out(world: World) -> None:
 
 def test_a_restart_with_a_broken_resource_has_its_earlier_version(world: World) -> None:
     before = world.start(underlay(), RED, BLUE)
-    world.manifests.applied(before)
+    world.manifests.accepted(before)
     world.write(underlay(), manifest("L3VNI", "red", vrf="1red"))
     after = world.restart()
     assert vrfs(after) == ["red"]  # blue was deleted
     assert status(after, "red").message.endswith("its earlier version stays")
-    world.manifests.applied(after)
+    world.manifests.accepted(after)
     assert vrfs(world.restart()) == ["red"]  # and again
 
 
 def test_a_restart_with_a_file_that_cannot_be_understood_has_what_was(world: World) -> None:
     before = world.start(underlay(), RED)
-    world.manifests.applied(before)
+    world.manifests.accepted(before)
     (world.directory / "0.yaml").write_text("kind: [\n")
     after = world.restart()
     assert (after.vrfs, after.vnis, after.frr) == (before.vrfs, before.vnis, before.frr)
@@ -253,7 +253,7 @@ def test_what_is_kept_is_whole_and_for_nobody_else(world: World) -> None:
     (world.secrets / "fabric").write_text("secret\n")
     (world.secrets / "fabric").chmod(0o600)
     told = neighbor(passwordSecret="fabric")
-    world.manifests.applied(world.start(told))
+    world.manifests.accepted(world.start(told))
     (world.secrets / "fabric").unlink()
     after = world.restart()
     assert after.frr.instances[0].neighbors[0].password == "secret"
@@ -277,12 +277,12 @@ def test_several_paths_are_one_set_of_manifests_and_all_are_looked_at(tmp_path: 
     several.read()
     intent = several.compile(SPACES)
     assert (intent.node.index, len(intent.ports), len(intent.statuses)) == (7, 2, 1)
-    before = several._fingerprint()
+    before = several._look()
     (below / "openpe_b.yaml").write_text("rawfrrconfigs: [{name: mine, rawConfig: x}]\n")
-    assert several._fingerprint() != before
-    assert len(several._again().frr.raw) == 1
+    assert several._look() != before
+    assert len(several._reload().frr.raw) == 1
     (below / "openpe_b.yaml").write_text("a: [\n")
-    broken = several._again().statuses[-1]
+    broken = several._reload().statuses[-1]
     assert broken.name == f"{tmp_path}, {below}, {below}"
     assert "openpe_b.yaml:2:1: not valid YAML" in broken.message
 
@@ -326,17 +326,17 @@ async def test_a_password_that_changes_is_seen(world: World, quick: None) -> Non
 def test_what_nobody_confirmed_goes_back_until_the_files_change(world: World) -> None:
     world.manifests.confirming = True
     first = world.start(underlay(), RED)
-    assert world.manifests.changed  # nothing was confirmed yet
-    assert not world.manifests.former
+    assert world.manifests.versions.changed  # nothing was confirmed yet
+    assert not world.manifests.versions.good.items
     world.manifests.confirm()
-    assert not world.manifests.changed
+    assert not world.manifests.versions.changed
     edited = world.edit(underlay(), RED, BLUE)
-    world.manifests.applied(edited)  # FRR took it: that is no confirmation
-    assert world.manifests.changed
-    back = world.manifests.put_back()
+    world.manifests.accepted(edited)  # FRR took it: that is no confirmation
+    assert world.manifests.versions.changed
+    back = world.manifests.roll_back()
     assert back.devices == first.devices
     assert any("not confirmed in time" in s.message for s in back.statuses)
-    again = world.manifests._again()  # as when a secret or an MTU changes
+    again = world.manifests._reload()  # as when a secret or an MTU changes
     assert again.devices == first.devices
     assert vrfs(world.edit(underlay(), BLUE, RED)) == ["blue", "red"]
 
@@ -347,15 +347,15 @@ def test_a_start_returns_to_what_was_confirmed(world: World) -> None:
     world.manifests.confirm()
     world.write(underlay(), RED, BLUE)
     assert vrfs(world.restart()) == ["red", "blue"]
-    assert world.manifests.changed
-    assert world.manifests.former
-    assert world.manifests.put_back().devices == first.devices
+    assert world.manifests.versions.changed
+    assert world.manifests.versions.good.items
+    assert world.manifests.roll_back().devices == first.devices
 
 
 def test_confirming_promotes_what_was_kept_for_it(world: World) -> None:
     world.start(underlay(), RED)
-    world.manifests.keep_pending()
-    kept.promote(world.state)
-    kept.promote(world.state)  # again is nothing
+    world.manifests.save_pending()
+    store.promote(world.state)
+    store.promote(world.state)  # again is nothing
     world.restart()
-    assert not world.manifests.changed
+    assert not world.manifests.versions.changed

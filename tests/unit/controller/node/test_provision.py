@@ -12,7 +12,9 @@ import pytest
 from controller.intent.layout import Intent
 from controller.intent.schema import Owner
 from controller.intent.verdicts import Outcome
-from controller.node.provision import Provisioner, Spaces, underlay_mtu
+from controller.node.mtu import underlay_mtu
+from controller.node.namespaces import NamespacePair
+from controller.node.provision import Provisioner
 from dualpath.model.events import Configure, Configured, Provisioned
 from dualpath.model.frr import FrrSettings
 from dualpath.model.links import Port
@@ -38,7 +40,7 @@ class FakeJudge:
         self.refused.append((owner, why))
         return self.instead
 
-    def applied(self, intent: Intent) -> None:
+    def accepted(self, intent: Intent) -> None:
         self.applications += 1
 
 
@@ -51,7 +53,7 @@ class World:
         self.control.touch()
         core = Core()
         self.provisioner = Provisioner(
-            Spaces(str(directory / "fwd"), str(self.control), False, False),
+            NamespacePair(str(directory / "fwd"), str(self.control), False, False),
             Intent(statuses=STATUSES),
             NoTwins(),
             core.state,
@@ -148,7 +150,7 @@ class SlowTwins(NoTwins):
 
 
 async def test_of_a_carrier_that_flaps_the_last_state_stays(world: World) -> None:
-    world.provisioner._twins = twins = SlowTwins()
+    world.provisioner._devices._twins = twins = SlowTwins()
     for up in (False, True):
         world.provisioner.port_changed("eth1", up)
     await until(lambda: len(twins.carriers) == 2)

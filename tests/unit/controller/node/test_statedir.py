@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.node import footprint
-from controller.node.provision import Spaces
+from controller.node import namespacerecord
+from controller.node.namespaces import NamespacePair
 from controller.node.statedir import StateDirectory
 from datapaths.linux import nicrecords
 from datapaths.linux.nicrecords import NicRecord
@@ -111,15 +111,15 @@ async def test_a_listener_that_cannot_listen_again_is_a_problem(tmp_path: Path) 
     assert directory.problem == "cannot listen on /a: it is no directory any more"
 
 
-def test_the_footprint_is_written_again(tmp_path: Path) -> None:
-    again = footprint.note(
-        tmp_path, Spaces("fwd", "frr", make_forwarding=True, make_control=True), "host"
+def test_a_removed_namespace_record_is_written_again(tmp_path: Path) -> None:
+    again = namespacerecord.write(
+        tmp_path, NamespacePair("fwd", "frr", make_forwarding=True, make_control=True), "host"
     )
-    before = footprint.read(tmp_path)
+    before = namespacerecord.read(tmp_path)
     assert not again()
-    footprint.forget(tmp_path)
+    namespacerecord.forget(tmp_path)
     assert again()
-    assert footprint.read(tmp_path) == before
+    assert namespacerecord.read(tmp_path) == before
 
 
 def test_records_of_nics_are_written_again_until_they_are_removed(

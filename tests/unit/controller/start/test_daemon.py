@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.node.provision import Spaces
+from controller.node.namespaces import NamespacePair
 from controller.settings import parse
 from controller.start import daemon
 from controller.start.backends import Backend
@@ -53,7 +53,7 @@ class World:
             f"--listen unix:{self.directory}/inspect.sock".split()
         )
         backend = Backend(self.datapath, NoTwins(), self.beside)
-        self.daemon = Daemon(settings, Spaces("fwd", "frr", False, False), backend, None)
+        self.daemon = Daemon(settings, NamespacePair("fwd", "frr", False, False), backend, None)
         return self.daemon
 
     async def until(self, condition: Callable[[], bool]) -> None:
@@ -240,7 +240,7 @@ async def test_what_we_start_ourselves_may_take_a_while(
         f"--datapath=kernel --bridge external --state-dir {tmp_path} "
         f"--listen unix:{tmp_path}/inspect.sock".split()
     )
-    spaces, beside = Spaces("fwd", "frr", False, False), Beside()
+    spaces, beside = NamespacePair("fwd", "frr", False, False), Beside()
     late = Late()
     late.refusals = 1_000_000
     made = Daemon(settings, spaces, Backend(late, NoTwins(), (beside,)), None)
@@ -261,7 +261,9 @@ async def test_what_others_start_has_to_be_there(tmp_path: Path) -> None:
         f"--datapath=kernel --bridge external --state-dir {tmp_path} "
         f"--listen unix:{tmp_path}/inspect.sock".split()
     )
-    made = Daemon(settings, Spaces("fwd", "frr", False, False), Backend(Late(), NoTwins()), None)
+    made = Daemon(
+        settings, NamespacePair("fwd", "frr", False, False), Backend(Late(), NoTwins()), None
+    )
     with pytest.raises(ExceptionGroup) as caught:
         await made.run()
     assert caught.group_contains(Unavailable, match="not yet")

@@ -1,6 +1,6 @@
-"""Which namespaces a controller uses, and which of them it made: a file of its state directory.
+"""Which namespaces a controller uses, and which of them it made: a file in its state directory.
 
-`dualpath down` reads it, whether the controller is still there or not.
+`dualpath down` reads it, whether the controller runs or not.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from controller.node.provision import Spaces
+from controller.node.namespaces import NamespacePair
 from datapaths.linux import netns
 
-NAME = "footprint.json"
+NAME = "namespaces.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Footprint:
-    """What a controller left on the machine beside devices, which are marked."""
+class NamespaceRecord:
+    """The namespaces of one controller. Its devices need no record: they are marked."""
 
     forwarding: str
     control: str = ""
@@ -27,20 +27,20 @@ class Footprint:
     made: tuple[str, ...] = ()  # namespaces, by name or path
 
 
-def note(state_dir: Path, spaces: Spaces, host: str) -> Callable[[], bool]:
-    """Write down the namespaces, before those that are absent are made. Raises OSError.
+def write(state_dir: Path, pair: NamespacePair, host: str) -> Callable[[], bool]:
+    """Record the namespaces, before those that are absent are made. Raises OSError.
 
-    What is returned writes it again where somebody removed it, and tells whether it did.
+    Return a function that writes the file again if somebody removed it, and tells whether it did.
     """
     before = read(state_dir)
     made = set(before.made if before else ())
     for name, ours in (
-        (spaces.forwarding, spaces.make_forwarding),
-        (spaces.control, spaces.make_control),
+        (pair.forwarding, pair.make_forwarding),
+        (pair.control, pair.make_control),
     ):
         if ours and not netns.exists(name):
             made.add(name)
-    found = Footprint(spaces.forwarding, spaces.control, host, tuple(sorted(made)))
+    found = NamespaceRecord(pair.forwarding, pair.control, host, tuple(sorted(made)))
     _write(state_dir / NAME, found)
 
     def again() -> bool:
@@ -52,7 +52,7 @@ def note(state_dir: Path, spaces: Spaces, host: str) -> Callable[[], bool]:
     return again
 
 
-def _write(file: Path, found: Footprint) -> None:
+def _write(file: Path, found: NamespaceRecord) -> None:
     partial = file.with_suffix(".new")
     with partial.open("w", encoding="utf-8") as opened:
         json.dump(asdict(found), opened)
@@ -61,11 +61,11 @@ def _write(file: Path, found: Footprint) -> None:
     partial.replace(file)
 
 
-def read(state_dir: Path) -> Footprint | None:
-    """Return what was written down; None when there is nothing, or nothing that makes sense."""
+def read(state_dir: Path) -> NamespaceRecord | None:
+    """Return the record; None when the file is absent or malformed."""
     try:
-        told = json.loads((state_dir / NAME).read_text(encoding="utf-8"))
-        return Footprint(**{**told, "made": tuple(told["made"])})
+        values = json.loads((state_dir / NAME).read_text(encoding="utf-8"))
+        return NamespaceRecord(**{**values, "made": tuple(values["made"])})
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

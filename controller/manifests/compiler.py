@@ -1,0 +1,60 @@
+"""Compiles manifests for this node as it is: its namespaces, its datapath, the MTU of its NICs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from controller.intent import layout
+from controller.intent.generations import Generations
+from controller.intent.layout import UNDERLAY_MTU, Intent
+from controller.intent.node import Namespaces
+from controller.intent.schema import Resources
+from controller.node.mtu import underlay_mtu
+from controller.node.namespaces import NamespacePair
+from controller.settings import Settings
+from dualpath.model.view import ResourceStatus
+
+
+class Compiler:
+    """Compiles for one node, and numbers the generations of each resource."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._fpm = settings.fpm_address
+        self._dpdk = settings.datapath == "dpdk"
+        self._mtu = UNDERLAY_MTU
+        self.generations = Generations()
+        self.namespaces = NamespacePair("", "", False, False)
+        self.latest = Intent()
+
+    @property
+    def up_to_date(self) -> bool:
+        """Tell whether no NIC's MTU has changed since the latest intent was compiled."""
+        return self._measured(self.latest) == self._mtu
+
+    def compile(
+        self, files: Resources, in_force: Resources, broken: tuple[ResourceStatus, ...]
+    ) -> Intent:
+        """Return the intent of what is in force, with a status for each resource of the files."""
+        names = Namespaces(
+            self.namespaces.forwarding, self.namespaces.control, files.node.namespaces.host
+        )
+        node = replace(files.node, namespaces=names)
+        intent = layout.compile(in_force, node, self._mtu)
+        mtu = self._measured(intent)
+        if mtu != self._mtu:
+            self._mtu = mtu
+            intent = layout.compile(in_force, node, mtu)
+        if not self._dpdk:
+            intent = layout.without_dpdk(intent)
+        address, port = self._fpm
+        self.latest = replace(
+            intent,
+            frr=replace(intent.frr, fpm_address=address, fpm_port=port),
+            statuses=(*map(self.generations.number, intent.statuses), *broken),
+        )
+        return self.latest
+
+    def _measured(self, intent: Intent) -> int:
+        """Return the MTU of the narrowest NIC; what it was before, if there is no NIC."""
+        where = self.namespaces.forwarding, intent.node.namespaces.host
+        return underlay_mtu(intent.ports, where) or self._mtu

@@ -1,0 +1,118 @@
+"""FRR's devices in the control namespace: shadow devices and twins, made, compared and watched.
+
+zebra insists on a VRF, bridge and VXLAN device for each VRF and VNI (shadow devices), and sends its
+own packets through stand-ins for ports (twins). Somebody may change any of them while FRR runs;
+the watch reports that, and the next round repairs it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Protocol
+
+from controller.intent.layout import Intent
+from datapaths.base import RowFailure
+from datapaths.linux import marks, sysctls
+from datapaths.linux.drift import Drift
+from datapaths.linux.picture import ADDED, SETTINGS, TC
+from datapaths.linux.shadows import Shadow, ShadowFailure, Shadows, shadow_of
+from dualpath.model.frr import tcp_ports
+from dualpath.model.kinds import Kind
+from dualpath.model.links import Port
+from dualpath.model.view import Difference, Problem
+
+_OF_TWINS = frozenset({"port", "twin", marks.TAP, TC, ADDED})
+
+
+class PortTwins(Protocol):
+    """FRR's stand-ins for ports, wired to what forwards. Synchronous, for one thread at a time."""
+
+    def ensure(self, ports: Sequence[Port], tcp_ports: Iterable[int]) -> Sequence[RowFailure]:
+        """Make a twin for every port that asks for one, and remove all others.
+
+        Failures are by index into `ports`. Raises Unavailable without a control namespace, or
+        while the datapath does not answer, and Unsupported when this host can never do it.
+        """
+
+    def differing(
+        self, ports: Sequence[Port], tcp_ports: Iterable[int]
+    ) -> Sequence[tuple[str, str]]:
+        """Return each port whose twin differs from what `ensure` makes, and how; change nothing."""
+
+    def spaces(self) -> set[str]:
+        """Return the namespaces in which twins depend on something."""
+
+    def set_carrier(self, name: str, up: bool) -> None:
+        """Let FRR see that a port gained or lost carrier. A port without a twin is ignored."""
+
+
+class FrrDevices:
+    """Makes and compares FRR's devices; `on_drift` is called when somebody changed one."""
+
+    def __init__(self, control: str, twins: PortTwins, on_drift: Callable[[], None]) -> None:
+        self._control = control
+        self._twins = twins
+        self._on_drift = on_drift
+        self._shadows = Shadows(control)
+        self._drift = Drift(self._changed)
+        # One thread: the last change of a port's carrier is the one that stays.
+        self._carriers = ThreadPoolExecutor(1, "carriers")
+
+    async def ensure_base(self, intent: Intent) -> Sequence[ShadowFailure]:
+        """Make the shadow devices that FRR needs before it is configured."""
+        return await asyncio.to_thread(self._shadows.ensure_base, _shadow(intent))
+
+    async def ensure_overlay(self, intent: Intent) -> Sequence[ShadowFailure]:
+        """Make the shadow devices of VNIs, once FRR is configured."""
+        return await asyncio.to_thread(self._shadows.ensure_overlay, _shadow(intent))
+
+    async def ensure_twins(self, ports: Sequence[Port], intent: Intent) -> Sequence[RowFailure]:
+        """Make the twins of these ports. Failures are by index into `ports`."""
+        return await asyncio.to_thread(self._twins.ensure, ports, tcp_ports(intent.frr))
+
+    async def differing(self, intent: Intent) -> Sequence[Difference]:
+        """Return how shadow devices and twins differ from the intent; change nothing."""
+        return await asyncio.to_thread(self._differing, intent)
+
+    def _differing(self, intent: Intent) -> list[Difference]:
+        shadows = [(it.key[0], it.reason) for it in self._shadows.differing(_shadow(intent))]
+        twins = self._twins.differing(intent.ports, tcp_ports(intent.frr))
+        found = [(kind, f"shadow {fault}") for kind, fault in shadows]
+        found += [(Kind.PORT, f"twin {name} {fault}") for name, fault in twins]
+        return [Difference(kind, "", text, Problem.DIFFERENT) for kind, text in found]
+
+    def set_carrier(self, name: str, up: bool) -> None:
+        """Let FRR see on a twin, soon, that its port gained or lost carrier."""
+        asyncio.get_running_loop().run_in_executor(
+            self._carriers, self._twins.set_carrier, name, up
+        )
+
+    async def watch(self) -> None:
+        """Report changes that somebody else makes, until cancelled."""
+        try:
+            await self._drift.run()
+        finally:
+            self._drift.close()
+
+    async def watch_where_they_are(self) -> None:
+        """Watch the namespaces in which the devices, and what twins depend on, are now."""
+        of_twins = await asyncio.to_thread(self._twins.spaces)
+        self._drift.watch_only(
+            {**{space: {} for space in of_twins}, self._control: sysctls.CONTROL}
+        )
+
+    def _changed(self, namespace: str, what: str) -> None:
+        if namespace != self._control and what not in _OF_TWINS:
+            return
+        if what == SETTINGS:
+            with suppress(OSError):  # the namespace is gone: a round reports that
+                sysctls.ensure(namespace, sysctls.CONTROL)
+            return
+        self._on_drift()
+
+
+def _shadow(intent: Intent) -> Shadow:
+    return shadow_of(intent.vrfs, intent.vnis, intent.ports)
