@@ -1,4 +1,4 @@
-"""`controller`: composition root. Settings, checks that end in one sentence, objects, run."""
+"""`controller`: reads settings, checks the machine, builds the objects, and runs them."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _start(settings: Settings, lock: Note) -> None:
         asyncio.run(_run(settings, namespaces, host, manifests, confirmation, lock))
     except Unconfirmed:
         roll_back(settings.state_dir)
-        log.error("not confirmed in time: everything that could be was given back; ending")
+        log.error("not confirmed in time: gave back everything that could be given back; ending")
         raise
 
 
@@ -109,7 +109,9 @@ async def _run(
     lock: Note,
 ) -> None:
     notifier = Notifier()
-    backend = BACKENDS[settings.datapath](settings, namespaces, host)  # refuses what cannot work
+    backend = BACKENDS[settings.datapath](
+        settings, namespaces, host
+    )  # refuses a datapath that cannot work here
     if confirmation:
         confirmation.begin()
     write_record_again = namespacerecord.write(settings.state_dir, namespaces, host)

@@ -88,7 +88,7 @@ class _Source:
     def startable(self, found: Resources) -> Intent:
         """Compile what was read; manifests without a resource end the command."""
         if not (found.items or found.rejected):
-            fail(f"{', '.join(map(str, self.paths))}: there is no resource in it", USAGE)
+            fail(f"{', '.join(map(str, self.paths))}: no resource found", USAGE)
         return self._compiled(found)
 
     def read(self) -> Resources:

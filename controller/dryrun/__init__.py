@@ -1,1 +1,1 @@
-"""What a start of the controller would change, found without changing anything."""
+"""Finds what a start of the controller would change, without changing anything."""

@@ -1,4 +1,4 @@
-"""TCP connections of a namespace, and the SSH session that this process is run from. Read only."""
+"""Reads the TCP connections of a namespace, and the SSH session that this process runs in."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MOST_PARENTS = 64
 
 @dataclass(frozen=True, slots=True)
 class Tcp:
-    """A TCP socket; addresses are packed, and IPv4 also where the socket is of IPv6."""
+    """A TCP socket. Addresses are packed; an IPv4 address in an IPv6 socket is IPv4."""
 
     state: int
     local: bytes
@@ -42,9 +42,9 @@ class Ssh:
 
 
 def ssh_session(pid: int, proc: Path = PROC) -> Ssh | None:
-    """Return the SSH session that a process or one of its parents was started in.
+    """Return the SSH session in which a process, or one of its parents, was started.
 
-    The parents count because sudo takes the variable from its command's environment.
+    The parents matter because sudo removes the variable from the environment.
     """
     for _ in range(MOST_PARENTS):
         with suppress(OSError):
@@ -59,7 +59,7 @@ def ssh_session(pid: int, proc: Path = PROC) -> Ssh | None:
 
 
 def parse(text: str) -> Ssh | None:
-    """Read SSH_CONNECTION; None when it is no such thing."""
+    """Parse SSH_CONNECTION; None when it is malformed."""
     words = text.split()
     if len(words) != 4:
         return None
@@ -77,7 +77,7 @@ def tcp_sockets(netns: str) -> list[Tcp]:
 
 
 def decode(line: str) -> Tcp:
-    """Read a row of /proc/net/tcp or tcp6; addresses there are words in the host's order."""
+    """Parse a row of /proc/net/tcp or tcp6; addresses are 32-bit words in host byte order."""
     _, local, remote, state = line.split()[:4]
     ip, _, port = local.partition(":")
     return Tcp(int(state, 16), _words(ip), int(port, 16), _words(remote.partition(":")[0]))

@@ -1,7 +1,7 @@
-"""Devices that a start would make, change and remove, in both namespaces. Reads only.
+"""Finds the devices that a start would make, change and remove, in both namespaces. Reads only.
 
-Where a namespace exists, the code that makes a device tells in what it differs (`Links.dry`).
-Where it is absent, everything in it would be made.
+In an existing namespace, the code that makes a device reports the differences (`Links.dry`). In an
+absent one, everything would be made.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dualpath.model.kinds import Kind
 from dualpath.model.links import Port, Vni
 from dualpath.model.plan import PlannedDevice
 
-MISSING, LEAVING = "missing", "has to go"  # how `Links` tells what it would make and delete
+MISSING, LEAVING = "missing", "has to go"  # how `Links` reports what it would make and delete
 KINDS = (Kind.VRF, Kind.VNI, Kind.PORT)
 Found = Iterator[Change | Refusal]
 
@@ -35,7 +35,7 @@ def is_nic(port: Device) -> bool:
 
 
 class Forwarding:
-    """The forwarding namespace beside what is wanted in it."""
+    """The forwarding namespace, compared with the intent."""
 
     def __init__(self, intent: Intent, netns_name: str, host: str, neighbor_limit: int) -> None:
         self._intent = intent
@@ -46,13 +46,15 @@ class Forwarding:
         self._there = self._dumped() if netns.exists(netns_name) else {}
 
     def nics(self) -> list[Port]:
-        """Return the NICs that are not in it yet, and would be moved."""
-        taken = nics_of(NamespaceRecord(self._netns, host=self._host))  # grout's have another name
+        """Return the NICs that are not in the namespace yet, and would be moved."""
+        taken = nics_of(
+            NamespaceRecord(self._netns, host=self._host)
+        )  # grout's NICs have another name
         there = {*taken, *(key for kind, key in self._there if kind is Kind.PORT)}
         return [port for port in self._intent.ports if is_nic(port) and port.name not in there]
 
     def differing(self) -> Found:
-        """Yield what would change but for NICs that move in."""
+        """Yield what would change, except NICs that move in."""
         records = [d for d in self._intent.devices if d not in self.nics()]
         present = [d for d in records if (d.kind, d.key) in self._there]
         if self._there:
@@ -84,7 +86,7 @@ class Forwarding:
             yield Change(action, planned.kind.lower(), name, called(self._netns), details)
 
     def _obstacles(self, record: Device) -> Iterator[str]:
-        """Yield what keeps a host leg from being made."""
+        """Yield what prevents a host leg from being made."""
         if not isinstance(record, Port) or record.host is None:
             return
         name = record.host.netns or self._host
@@ -118,9 +120,9 @@ def _attributes(planned: PlannedDevice) -> tuple[str, ...]:
 
 
 def control(intent: Intent, namespaces: NamespacePair, *, by_kernel: bool) -> Found:
-    """Yield what would change of FRR's stand-ins: shadows and twins.
+    """Yield what would change of FRR's devices: shadow devices and twins.
 
-    How a twin is wired is looked at only where the kernel is the datapath.
+    The wiring of a twin is compared only for the kernel datapath.
     """
     where = called(namespaces.control)
     shadow = shadow_of(intent.vrfs, intent.vnis, intent.ports)

@@ -1,4 +1,4 @@
-"""By what frr.conf would change, and whether the installed FRR can run it. Reads only."""
+"""Finds how frr.conf would change, and whether the installed FRR can run it. Reads only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from frr_bridge.frr_config import render
 
 @dataclass(frozen=True, slots=True)
 class FrrConf:
-    """The difference as lines of `diff -u` without its head, passwords masked."""
+    """The difference as lines of `diff -u` without the header, passwords masked."""
 
     path: str
     exists: bool
@@ -25,7 +25,7 @@ class FrrConf:
 
 
 def difference(settings: FrrSettings, frr_name: str, paths: FrrPaths | None = None) -> FrrConf:
-    """Compare what would be written with the file as it is."""
+    """Compare the configuration that would be written with the file."""
     paths = paths or FrrPaths.named(frr_name)
     text = render(replace(settings, hostname=settings.hostname or socket.gethostname()))
     try:
@@ -48,6 +48,6 @@ def _lines(before: str, after: str) -> tuple[str, ...]:
 
 
 async def release(frr_name: str) -> tuple[str, str]:
-    """Return why the installed FRR is refused, and what of it is limited; "" for nothing."""
+    """Return why the installed FRR is refused, and its limits; "" for none."""
     version = await FrrApply(FrrPaths.named(frr_name)).version()
     return frr_version.refusal(version), frr_version.limits(version)

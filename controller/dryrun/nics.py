@@ -1,7 +1,7 @@
-"""NICs that a start would move: what goes with each, and who loses the way through it.
+"""Finds the NICs that a start would move, what moves with each, and what breaks. Reads only.
 
-Reads only. A way is lost when a NIC moves to another namespace: this SSH session, a default route,
-and any TCP connection to one of its addresses.
+When a NIC moves to another namespace, this can break: the SSH session that runs the command, a
+default route, and every TCP connection to one of the NIC's addresses.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ VIA = 18  # RTA_VIA: a gateway of the other family
 
 @dataclass(frozen=True, slots=True)
 class Moving:
-    """What a dry run has to say of one NIC."""
+    """The findings about one NIC."""
 
     changes: tuple[Change, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -39,7 +39,7 @@ class Moving:
 
 
 def moving(port: Port, home: str, forwarding: str, ssh: Ssh | None) -> Moving:
-    """Return what moving a NIC from `home` would mean. One that is not there is a problem."""
+    """Return the effects of moving a NIC from `home`. A missing NIC is a problem."""
     try:
         with Links(home, dry=True) as links:
             if (link := links.find(port.name)) is None:
@@ -96,7 +96,7 @@ def _gateway(found: dict[int, bytes]) -> str:
 def _lost(
     links: Links, link: Link, addresses: Sequence[HeldAddress], ssh: Ssh | None
 ) -> Iterator[str]:
-    """Yield who loses their way through a NIC."""
+    """Yield warnings about what breaks when a NIC moves."""
     through = {link.index: link.name, **_on_top(links, link)}
     if len(through) > 1:
         names = ", ".join(sorted(set(through.values()) - {link.name}))
@@ -119,7 +119,7 @@ def _lost(
             via = f" (via {gateway})" if gateway else ""
             yield (
                 f"the {version} default route of {called(links.netns)}{via} goes through "
-                f"{link.name}: whatever stays there loses it"
+                f"{link.name}: what stays there loses it"
             )
     used = [it for it in tcp_sockets(links.netns) if it.state == ESTABLISHED and it.local in own]
     if used:
@@ -134,7 +134,7 @@ def _connections(name: str, used: Sequence[Tcp]) -> str:
 
 
 def _on_top(links: Links, below: Link) -> dict[int, str]:
-    """Return the devices that send through another one, at any height."""
+    """Return the devices that are stacked on another one, directly or not."""
     found: dict[int, str] = {}
     for link in links.all():
         if link.kind in ON_TOP and link.peer == below.index and link.index != below.index:

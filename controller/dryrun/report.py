@@ -1,6 +1,6 @@
-"""What a dry run found, as text and as JSON. Pure.
+"""The findings of a dry run, as text and as JSON. Pure.
 
-Exit codes tell a script the same: see `Report.code`.
+The exit code summarizes them for scripts: see `Report.code`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Change:
 
 @dataclass(slots=True)
 class Report:
-    """All of it. A problem keeps the start, or a part of it, from working."""
+    """All findings. A problem prevents the start, or a part of it, from working."""
 
     changes: list[Change] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)

@@ -1,6 +1,6 @@
-"""Compose a dry run: the same options, manifests and checks as a start, and no change.
+"""Composes a dry run: the same options, manifests and checks as a start, and no change.
 
-Runs beside a controller as well: it then shows what the manifests of now would change.
+It also runs beside a controller, and then shows what the current manifests would change.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dualpath.process.lock import is_held
 
 
 def rehearse(settings: Settings) -> Report:
-    """Return what a start would do. Raises what a start raises before it changes anything."""
+    """Return what a start would change. Raises what a start raises before its first change."""
     manifests = Manifests(settings) if settings.config else None
     resources = checks.load(settings, manifests) if manifests else None
     named = resources.node.namespaces if resources else Namespaces()
@@ -81,7 +81,9 @@ def _devices(
     if by_kernel or not netns.exists(namespaces.forwarding):
         _sort(report, forwarding.differing())
     else:
-        report.warnings.append("what grout has already was not compared: only grout-agent asks it")
+        report.warnings.append(
+            "what grout already has was not compared: only grout-agent can ask it"
+        )
     _sort(report, devices.control(intent, namespaces, by_kernel=by_kernel))
     for status in intent.statuses:
         if not status.ready:

@@ -1,4 +1,4 @@
-"""Which addresses a field can take: what no host, no router and no pool ever has is refused. Pure.
+"""Validates addresses: refuses those that no host, router or pool can have. Pure.
 
 A filter's prefix and a route target may hold any address; they have types of their own.
 """
@@ -31,7 +31,7 @@ IMPOSSIBLE: tuple[tuple[Network, str], ...] = (
 
 
 def kind_of(address: IpAddress) -> str:
-    """Return why nothing can have this address, "" if something can."""
+    """Return why no host can have this address; "" if a host can."""
     return next((what for net, what in IMPOSSIBLE if address in net), "")
 
 
@@ -70,7 +70,7 @@ def _address(value: object) -> object:
 
 def _host(value: IpAddress) -> IpAddress:
     if what := kind_of(value):
-        raise refusal(f"{value} is no host's address: it is {what}")
+        raise refusal(f"{value} cannot be a host's address: it is {what}")
     return value
 
 
@@ -79,12 +79,12 @@ def _peer(value: IpAddress) -> IpAddress:
 
 
 def is_link_local(address: IpAddress) -> bool:
-    """Say whether an address is valid on its link only, so that a link must go with it."""
+    """Tell whether an address is valid on one link only, so that the link must be given too."""
     return address.version == 6 and address.is_link_local
 
 
 def _range(value: Network) -> Network:
-    """Refuse a range from which nobody can connect; 0.0.0.0/0 is everybody."""
+    """Refuse a range from which nobody can connect; 0.0.0.0/0 allows everybody."""
     for net, what in IMPOSSIBLE:
         inside = value.version == net.version and value.overlaps(net)
         if inside and value.prefixlen >= net.prefixlen:
@@ -94,7 +94,7 @@ def _range(value: Network) -> Network:
 
 def _pool(value: Network) -> Network:
     if value.prefixlen == 0:
-        raise refusal(f"{value} is every address there is: give a smaller one")
+        raise refusal(f"{value} covers every address: give a smaller range")
     for net, what in IMPOSSIBLE:
         if value.version == net.version and value.overlaps(net):
             raise refusal(f"{value} has addresses that no host can have: {net} is {what}")
@@ -103,7 +103,9 @@ def _pool(value: Network) -> Network:
 
 def _gateway(value: Interface) -> Interface:
     _pool(value.network)
-    if value.max_prefixlen - value.network.prefixlen <= 1:  # RFC 3021, RFC 6164: all are hosts'
+    if (
+        value.max_prefixlen - value.network.prefixlen <= 1
+    ):  # RFC 3021, RFC 6164: a host can have either address
         return value
     if value.ip == value.network.network_address:
         raise refusal(f"{value} is the address of the network itself: give a host's")
@@ -113,14 +115,14 @@ def _gateway(value: Interface) -> Interface:
 
 
 def _schema(name: str) -> WithJsonSchema:
-    """Name the format of a text, for those who make schemas of the models."""
+    """Name the format of a text in a schema made of the models."""
     return WithJsonSchema({"type": "string", "format": name})
 
 
 Prefix = Annotated[Network, BeforeValidator(_network), _schema("prefix")]
-"""Of a filter: any prefix, 0.0.0.0/0 and multicast too."""
+"""The prefix of a filter: any, also 0.0.0.0/0 and multicast."""
 Cidr = Annotated[Network, BeforeValidator(_network), AfterValidator(_pool), _schema("pool")]
-"""A pool of addresses that hosts or routers have."""
+"""A pool of addresses for hosts or routers."""
 AddressWithLength = Annotated[
     Interface, BeforeValidator(_interface), AfterValidator(_gateway), _schema("gateway")
 ]
@@ -128,8 +130,8 @@ Address = Annotated[IpAddress, BeforeValidator(_address), AfterValidator(_host),
 PeerAddress = Annotated[
     IpAddress, BeforeValidator(_address), AfterValidator(_peer), _schema("peer")
 ]
-"""Of a BGP neighbor: also IPv6 link-local."""
+"""The address of a BGP neighbor: IPv6 link-local is allowed."""
 PeerRange = Annotated[
     Network, BeforeValidator(_network), AfterValidator(_range), _schema("peer-range")
 ]
-"""From where neighbors may connect."""
+"""The range from which neighbors may connect."""

@@ -1,4 +1,4 @@
-"""Addresses and MACs by rule: a pool and the node's number make them. Pure."""
+"""Derives addresses and MACs from a pool and the node's number. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LOCALLY_ADMINISTERED = 0x02  # IEEE 802, the U/L bit; the I/G bit stays 0
 
 
 def host(pool: Network, index: int) -> IpAddress:
-    """Return address number `index` of a pool. Raises ValueError when there is none."""
+    """Return address number `index` of a pool. Raises ValueError when the pool is too small."""
     if index >= pool.num_addresses:
         raise ValueError(f"{pool} has no address number {index} for this node")
     return pool[index]
@@ -22,8 +22,8 @@ def host(pool: Network, index: int) -> IpAddress:
 def leg(pool: Network, node_index: int) -> tuple[Address, Address]:
     """Return the router's and the host's address on a leg.
 
-    The router has the first usable one on every node, the host the one that its node's number
-    leads to. Raises ValueError when the pool is too small.
+    The router has the first usable address on every node; the host's address depends on the node's
+    number. Raises ValueError when the pool is too small.
     """
     point_to_point = pool.max_prefixlen - pool.prefixlen <= 1
     first = 0 if point_to_point else 1
@@ -39,26 +39,26 @@ def loopback(address: IpAddress) -> Address:
 
 
 def local_table(vrf: str) -> int:
-    """Return the routing table of a VRF that no L3VNI makes: from its name, beyond theirs."""
+    """Return the routing table of a VRF without an L3VNI: a hash of its name, above all VNIs."""
     return FIRST_LOCAL_TABLE + int.from_bytes(hashlib.sha256(vrf.encode()).digest()[:3])
 
 
 def router_mac(vtep: IpAddress, vni: int) -> bytes:
-    """Return the MAC of an L3VNI on this node: the same after every restart, and its own.
+    """Return the router MAC of an L3VNI on this node: stable across restarts, and unique.
 
-    RFC 9135 needs it unique among the VTEPs of a VRF; 46 bits of a hash are.
+    RFC 9135 requires it to be unique among the VTEPs of a VRF; 46 bits of a hash are enough.
     """
     digest = hashlib.sha256(vtep.packed + vni.to_bytes(3, "big")).digest()[:6]
     return bytes([(digest[0] & 0xFC) | LOCALLY_ADMINISTERED]) + digest[1:]
 
 
 def gateway_mac(vni: int) -> bytes:
-    """Return the anycast gateway's MAC, the same on every node and as in OpenPERouter."""
+    """Return the anycast gateway's MAC: the same on every node, and the same as OpenPERouter's."""
     return b"\x00\xf3" + (vni + 1).to_bytes(4, "big")
 
 
 def spelt(value: IpAddress | Network) -> str:
-    """Return an address or a prefix as FRR writes it: by inet_ntop, which ends some in IPv4."""
+    """Return an address or prefix as FRR writes it: inet_ntop writes some IPv6 ends as IPv4."""
     if isinstance(value, ipaddress.IPv4Network | ipaddress.IPv6Network):
         return f"{spelt(value.network_address)}/{value.prefixlen}"
     number = int(value)
@@ -74,5 +74,5 @@ def text(address: Address) -> str:
 
 
 def single(address: Address) -> str:
-    """Return the address as a prefix of its own, /32 or /128."""
+    """Return the address as a host prefix, /32 or /128."""
     return f"{text(address)}/{len(address.ip) * 8}"

@@ -1,6 +1,6 @@
-"""Older forms of the resources, rewritten to today's: whatever is more than a change of case.
+"""Rewrites older forms of the resources into today's, where more than letter case differs. Pure.
 
-Pure. Takes and gives what YAML gives; leaves what it does not know for the models to judge.
+Input and output are values as YAML has them. Unknown fields stay, for the models to judge.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ OLDER = {
     "sessionMode": ("passiveMode",),
     "minimumTTL": ("minimumTtl",),
 }
-"""By today's name, what a field may be called in a manifest, so that its line can be found."""
+"""Older names of a field, by today's name: for finding its line in a manifest."""
 EVPN = ("vtepcidr", "vtepCIDR")
 UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -42,7 +42,7 @@ UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 def modernise(kind: str, spec: object, complaints: Complaints) -> object:
     """Return the spec of a resource with its older forms replaced.
 
-    A form that has no equivalent here is left out, with a complaint.
+    A form without an equivalent is left out, with a complaint.
     """
     rewrite = _REWRITES.get(kind)
     if rewrite is None or not isinstance(spec, dict):
@@ -74,7 +74,7 @@ def _underlay(spec: Yaml, complaints: Complaints) -> None:
 
 
 def _evpn(given: object, complaints: Complaints) -> Yaml:
-    """Return what an older Underlay says of EVPN, which was nothing but its VTEPs."""
+    """Return the VTEPs of an older Underlay: its `evpn` held nothing else."""
     if not isinstance(given, dict | None):
         complaints.add("`evpn` is not a mapping", "evpn")
         return {}
@@ -112,7 +112,7 @@ def _with_host_session(spec: Yaml, complaints: Complaints) -> None:
             continue
         session = _session(session, complaints.at(name))
         if name == "hostsession" and not session.get("hostasn"):
-            # The old group left the host's number out, or 0, for an internal session.
+            # In the old group, an internal session had no host ASN, or 0.
             session.pop("hostasn", None)
             if not session.keys() & {"hostASN", "hostType", "hosttype"}:
                 session["hostType"] = "Internal"
@@ -190,7 +190,7 @@ def _flag(given: Yaml, complaints: Complaints, *names: str) -> bool | None:
 
 
 def _pop(spec: Yaml, complaints: Complaints, *names: str) -> object:
-    """Take a field away, by whichever of its spellings is there, and return its value."""
+    """Remove a field, under whichever of its names, and return its value."""
     found = [name for name in names if name in spec]
     if len(found) > 1:
         complaints.add(f"`{found[0]}` is given twice, once as `{found[1]}`", found[1])

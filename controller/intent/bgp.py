@@ -1,4 +1,4 @@
-"""FRR's settings from what was accepted. Pure."""
+"""Turns accepted resources into FRR's settings. Pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from dualpath.model.links import Address
 
 PERMISSIVE = "permissive"
 CONNECT_S = 5
-"""How soon a lost session is tried again; FRR's own two minutes are long for a host."""
+"""Seconds until a lost BGP session is retried; FRR's default of 120 s is long for a host."""
 LISTEN_LIMIT = 65535
 FAMILIES = {"ipv4unicast": "ipv4 unicast", "ipv6unicast": "ipv6 unicast", "evpn": "l2vpn evpn"}
 LOG_LEVELS = {
@@ -39,7 +39,7 @@ LOG_LEVELS = {
 
 
 def settings(accepted: Accepted) -> FrrSettings:
-    """Return what frr.conf must say. The hostname is left to whoever runs beside FRR."""
+    """Return the settings for frr.conf. frr-bridge fills in the hostname."""
     labelled, underlay = list(_labelled(accepted)), accepted.underlay
     return FrrSettings(
         log_level=LOG_LEVELS[accepted.node.log_level],
@@ -117,7 +117,7 @@ def _tenant(accepted: Accepted, underlay: Underlay, router_id: str, spec: L3Vni)
 
 
 def _restart(*wanted: GracefulRestart | None) -> model.GracefulRestart | None:
-    """Return the first that is given."""
+    """Return the first value that is given."""
     for restart in wanted:
         if restart is not None:
             return model.GracefulRestart(
@@ -147,7 +147,7 @@ def _fabric(accepted: Accepted, underlay: Underlay, neighbor: Neighbor) -> BgpNe
         listen_range=addressing.spelt(neighbor.listen_range) if neighbor.listen_range else "",
         port=neighbor.port or 0,
         multihop=multihop,
-        # An IPv6 nexthop of a directly connected peer need not be in one of our subnets.
+        # The IPv6 nexthop of a directly connected peer may be outside our subnets.
         disable_connected_check=not internal
         and "ipv6 unicast" in carried
         and not multihop
@@ -166,16 +166,16 @@ def _peer(neighbor: Neighbor) -> str:
 
 
 def _session_family(neighbor: Neighbor) -> str:
-    """Return the family of the addresses between which the session runs."""
+    """Return the address family over which the BGP session runs."""
     spoken = neighbor.address or neighbor.listen_range
     return f"ipv{6 if spoken is None else spoken.version}unicast"
 
 
 def _fabric_families(accepted: Accepted, neighbor: Neighbor) -> dict[str, bool]:
-    """Return the families of a session, and for which of them the peer is a reflector's client.
+    """Return the address families of a BGP session, and in which the peer is a reflector client.
 
-    By default EVPN goes with the tunnel endpoint and not with the VNIs, as the first VNI would
-    otherwise renegotiate, and so reset, every session to the fabric.
+    By default EVPN is on if the Underlay has a tunnel endpoint. Rejected: only once a VNI exists.
+    The first VNI would renegotiate, and so reset, every BGP session to the fabric.
     """
     if neighbor.address_families:
         return {f.type: bool(f.properties) for f in neighbor.address_families}
@@ -190,7 +190,7 @@ def _fabric_families(accepted: Accepted, neighbor: Neighbor) -> dict[str, bool]:
 
 
 def _hosts(session: HostSession, node_index: int, label: str) -> tuple[BgpNeighbor, ...]:
-    """Return the sessions with the host's speaker, one per address family of the leg."""
+    """Return the BGP sessions with the host's speaker, one per address family of the leg."""
     internal = session.host_type == "Internal" or session.host_asn == session.asn
     families = tuple(
         NeighborFamily(name, next_hop_self=internal, route_map=PERMISSIVE)
@@ -224,9 +224,9 @@ def _with_options(session: BgpNeighbor, options: SessionOptions, label: str) -> 
 
 
 def _keepalive(options: SessionOptions) -> int | None:
-    """Return what bgpd makes of it: never more than a third of the hold time (peer_timers_set).
+    """Return the keepalive that bgpd uses: at most a third of the hold time (peer_timers_set).
 
-    It shows that, too, so anything else would seem to have been refused.
+    bgpd shows that value, so with any other we would think that FRR refused it.
     """
     keepalive, hold = options.keepalive_time_seconds, options.hold_time_seconds
     return None if keepalive is None or hold is None else min(keepalive, hold // 3)
@@ -247,12 +247,12 @@ def _host_addresses(session: HostSession, node_index: int) -> list[Address]:
 
 
 def _host_networks(session: HostSession, node_index: int) -> list[str]:
-    """Return the host's addresses as prefixes of their own, for its speaker need not say them."""
+    """Return the host's addresses as host prefixes: its speaker need not advertise them."""
     return [addressing.single(host) for host in _host_addresses(session, node_index)]
 
 
 def _labelled(accepted: Accepted) -> Iterator[tuple[str, SessionOptions]]:
-    """Yield every session with what its profile and its filters are called."""
+    """Yield every BGP session with the names of its BFD profile and its filters."""
     if accepted.underlay is not None:
         for neighbor in accepted.underlay.spec.neighbors:
             yield f"neighbor-{_peer(neighbor)}", neighbor
@@ -271,7 +271,7 @@ def _prefix_lists(options: SessionOptions, label: str) -> Iterator[PrefixList]:
 
 
 def _prefix_rule(rule: sessions.PrefixRule) -> PrefixRule:
-    """Write a rule as FRR does: a bound that bounds nothing is left out."""
+    """Write a rule as FRR does, without a bound that has no effect."""
     low, high = rule.prefix.prefixlen, rule.prefix.max_prefixlen
     ge, le = rule.ge or 0, rule.le or 0
     if rule.ge is not None and ge <= low:

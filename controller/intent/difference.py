@@ -1,4 +1,4 @@
-"""How one plan differs from another, device by device. Pure."""
+"""Compares two plans, device by device. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NOTHING: Mapping[str, str] = {}
 
 @dataclass(frozen=True, slots=True)
 class DeviceChange:
-    """One device that differs, with only those attributes that do."""
+    """One device that differs, with only the attributes that differ."""
 
     change: Literal["added", "removed", "changed"]
     kind: str
@@ -24,7 +24,7 @@ class DeviceChange:
 
 
 def compare(before: Plan, after: Plan) -> list[DeviceChange]:
-    """Return what turns `before` into `after`: in its order, and then what is removed."""
+    """Return the differences from `before` to `after`: in the order of `after`, removals last."""
     old = {(d.kind, d.name): d for d in before.devices}
     new = {(d.kind, d.name): d for d in after.devices}
     changes = [_change(old.get(key), device) for key, device in new.items()]

@@ -1,8 +1,8 @@
-"""YAML text to documents that remember their lines. Pure.
+"""Parses YAML into documents that remember their lines. Pure.
 
 The rules are those of Kubernetes rather than of YAML 1.1: `65000:10` is a string and not a number
 to the base of sixty, `on` is a string, a date is a string, and a key given twice is an error. So is
-an alias, which nobody needs: with it a short text has no end.
+an alias: a few nested aliases can expand into gigabytes, and manifests do not need them.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from controller.intent.rules import Complaint
 from dualpath.model.violation import Violation
 
 MAX_DEPTH = 64
-"""Deeper than anything a resource has, and far from Python's own limit."""
-MAX_DIGITS = 100  # Python neither reads nor writes a number of a few thousand
+"""Deeper than any resource, and far below Python's recursion limit."""
+MAX_DIGITS = 100  # Python refuses to convert numbers of more than 4300 digits
 KNOWN = {"map", "seq", "str", "bool", "null", "int", "float", "merge"}
-"""What JSON has, and so what can be kept. `!!binary` and `!!set` are not among it."""
+"""The types of JSON, as resources are stored as JSON. `!!binary` and `!!set` have none."""
 
 
 class ManifestError(Exception):
-    """Manifests that cannot be read at all, with all the reasons, each with its place."""
+    """Manifests that cannot be parsed; `violations` are all the reasons, each with its place."""
 
     def __init__(self, *reasons: Violation | str) -> None:
         self.violations = tuple(
@@ -38,20 +38,20 @@ class ManifestError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A mapping of YAML, with the tree from which to tell where a part of it was written."""
+    """A mapping of YAML, with the syntax tree that knows the line of each part."""
 
     path: str
     value: dict[str, Any]
     node: yaml.MappingNode
 
     def source(self, *keys: str | int) -> str:
-        """Return `file:line` of a part, or of the innermost that can be found on the way."""
+        """Return `file:line` of a part, or of the innermost part of the path that exists."""
         return f"{self.path}:{self._mark(*keys).line + 1}"
 
     def violation(
         self, complaint: Complaint, path: Sequence[str | int] = (), kind: str = "", name: str = ""
     ) -> Violation:
-        """Return a complaint about the part at `path`, with its place and with whose it is."""
+        """Return a complaint about the part at `path`, with its place and its resource."""
         mark, keys = self._mark(*path, *complaint.path), [*path, *complaint.path]
         return Violation(
             self.path,
@@ -65,7 +65,7 @@ class Document:
         )
 
     def _mark(self, *keys: str | int) -> yaml.Mark:
-        """Return where the key of a part is, or that of the innermost part on the way to it."""
+        """Return the position of a part's key, or of the innermost part of the path that exists."""
         node: yaml.Node = self.node
         mark = node.start_mark
         for key in keys:
@@ -102,8 +102,8 @@ class Document:
 def read(text: str, path: str) -> list[Document]:
     """Return the documents of a YAML text, empty ones left out. Raises ManifestError.
 
-    YAML says nothing of what follows an error of its syntax. A line `---` begins a document in any
-    case, so what follows it is read on its own.
+    After a syntax error, YAML defines no way to go on. A line `---` starts a document in any case,
+    so each document is parsed on its own, and all errors are reported at once.
     """
     documents, violations = _read(text, path)
     if violations:
@@ -114,7 +114,7 @@ def read(text: str, path: str) -> list[Document]:
 
 
 def _parts(text: str) -> Iterator[str]:
-    """Yield the documents of a text, each on its own lines: empty ones come before it."""
+    """Yield the documents of a text, each after as many empty lines as precede it."""
     starts = [0, *(match.start() for match in re.finditer(r"^---(?=\s|$)", text, re.MULTILINE))]
     for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
         yield "\n" * text.count("\n", 0, start) + re.sub(r"(?m)^%.*$", "", text[start:end])
@@ -131,7 +131,7 @@ def _read(text: str, path: str) -> tuple[list[Document], list[Violation]]:
                 if node is None or node.tag == "tag:yaml.org,2002:null":
                     continue
                 if not isinstance(node, yaml.MappingNode):
-                    violations.append(_at(path, node, "a manifest is a mapping, this is not"))
+                    violations.append(_at(path, node, "a manifest must be a mapping"))
                     continue
                 wrong = list(_check(node, path))
                 violations += wrong
@@ -151,7 +151,7 @@ def _read(text: str, path: str) -> tuple[list[Document], list[Violation]]:
 
 
 def _position(text: str, error: Exception) -> tuple[int, int]:
-    """Return where a character is that YAML does not allow."""
+    """Return the position of a character that YAML does not allow."""
     if not isinstance(error, yaml.reader.ReaderError):
         return 1, 1
     before = text[: error.position]
@@ -159,7 +159,7 @@ def _position(text: str, error: Exception) -> tuple[int, int]:
 
 
 def _entry(node: yaml.MappingNode, key: str) -> tuple[yaml.Node, yaml.Node] | None:
-    """Find a key, by one of its older names if need be."""
+    """Find a key by its name, or else by one of its older names."""
     for wanted in (key, key.lower(), *OLDER.get(key, ())):
         for entry in node.value:
             if isinstance(entry[0], yaml.ScalarNode) and entry[0].value == wanted:
@@ -168,12 +168,14 @@ def _entry(node: yaml.MappingNode, key: str) -> tuple[yaml.Node, yaml.Node] | No
 
 
 def _check(root: yaml.Node, path: str) -> Iterator[Violation]:
-    """Refuse keys given twice, aliases, and what is nested too deeply."""
+    """Refuse duplicate keys, aliases, and nesting that is too deep."""
     pending, seen = [(root, 0)], set[int]()
     while pending:
         node, depth = pending.pop()
         if id(node) in seen:
-            yield _at(path, node, "a YAML alias means this: write it out where it is used")
+            yield _at(
+                path, node, "YAML aliases are not supported: write the text out where it is used"
+            )
             continue
         if depth > MAX_DEPTH:
             yield _at(path, node, f"nested more than {MAX_DEPTH} deep")
@@ -207,7 +209,7 @@ def _first_line(error: Exception) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-# libyaml is ten times as fast, and a cluster's worth of manifests is read in one go.
+# libyaml is ten times as fast, which matters for the manifests of a whole cluster.
 _SafeLoader = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 
 
@@ -217,11 +219,13 @@ class _Loader(_SafeLoader):  # type: ignore[misc, valid-type]  # either has the 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ANN401
-        """Raise an error of YAML where PyYAML raises whatever Python does."""
+        """Raise a YAML error where PyYAML lets errors of Python through."""
         kind = node.tag.removeprefix("tag:yaml.org,2002:")
         try:
             if kind not in KNOWN:
-                text = "no tags here: leave it out, or quote a text that begins with `!`"
+                text = (
+                    "YAML tags are not supported: remove it, or quote a text that begins with `!`"
+                )
                 raise ConstructorError(problem=text, problem_mark=node.start_mark)
             if kind == "int" and len(node.value) > MAX_DIGITS:
                 raise ValueError

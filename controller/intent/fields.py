@@ -1,4 +1,4 @@
-"""What the resource models are made of: field types, and the parts that all have. Pure."""
+"""Field types of the resource models, and the parts that every model has. Pure."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from controller.intent.rules import Complaint, Strict, refusal, rule
 
 
 def _route_target(value: str) -> str:
-    """RFC 4360 section 4: two bytes of AS and four of number, or four and two.
+    """Check a route target: 2 bytes of AS and 4 of number, or 4 and 2 (RFC 4360 section 4).
 
-    Returned as FRR writes it, without leading zeros.
+    Return it as FRR writes it, without leading zeros.
     """
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+\.[0-9]+\.[0-9]+)?):([0-9]{1,10})", value)
     if match is None or int(match[2]) > _target_limit(match[1]):
@@ -27,12 +27,12 @@ def _route_target(value: str) -> str:
 
 
 def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
-    """FRR refuses a route target that it has, and with it what comes with it."""
+    """Refuse a duplicate route target: FRR refuses the whole command that repeats one."""
     return tuple(dict.fromkeys(values))
 
 
 def _target_limit(administrator: str) -> int:
-    """Return the highest number that goes with an administrator, -1 if it is none itself."""
+    """Return the highest number that an administrator allows; -1 if it is no administrator."""
     if "." in administrator:
         return 0xFFFF if _is_ipv4(administrator) else -1
     if int(administrator) <= 0xFFFF:
@@ -53,18 +53,18 @@ def _interface_name(value: str) -> str:
         raise refusal(f"{value!r} is not an interface name: up to 15 characters, no / : or space")
     if not re.fullmatch(r"[!-~]+", value):
         raise refusal(f"{value!r} is not an interface name: it has characters beyond ASCII")
-    if value.startswith("-"):  # programs would take it for an option
+    if value.startswith("-"):  # programs would parse it as an option
         raise refusal(f"{value!r} is not an interface name: it begins with -")
     return value
 
 
 def _capitalized(value: object) -> object:
-    """Read `internal` and `external`, as the API's own sample has them."""
+    """Accept `internal` and `external` in lower case, as in the API's own sample."""
     return value.capitalize() if value in ("internal", "external") else value
 
 
 def or_none(value: object) -> object:
-    """Read an empty text as a field that is left out, as Go does."""
+    """Treat an empty text as an absent field, as Go does."""
     return None if value == "" else value
 
 
@@ -126,7 +126,7 @@ class Requirement(Strict):
 
 
 class NodeSelector(Strict):
-    """Which nodes a resource is for; an empty one selects all."""
+    """Selects the nodes that a resource is for; an empty selector selects all."""
 
     match_labels: dict[str, str] = Field(default_factory=dict)
     match_expressions: tuple[Requirement, ...] = ()
@@ -138,13 +138,13 @@ class NodeSelector(Strict):
 
 
 class Spec(Strict):
-    """The part that the spec of every kind has."""
+    """The fields that the spec of every kind has."""
 
     node_selector: NodeSelector = NodeSelector()
 
 
 class LegSpec(Spec):
-    """The part that the spec of every kind with a leg to the host has."""
+    """The fields that the spec of every kind with a host leg has."""
 
     host_netns: Namespace | None = None
-    """Ours: where the leg ends, by name or path, if not in the node's host namespace."""
+    """Our extension: the namespace of the host end, if not the node's host namespace."""

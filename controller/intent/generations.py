@@ -1,4 +1,4 @@
-"""Numbers for the versions of a resource, as Kubernetes has `metadata.generation`. Pure."""
+"""Numbers the versions of a resource, as Kubernetes does in `metadata.generation`. Pure."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dualpath.model.view import ResourceStatus
 
 
 class Generations:
-    """Counts how often each resource's spec has changed, from 1 on."""
+    """Counts the versions of each resource's spec, from 1."""
 
     def __init__(self) -> None:
         self._seen: dict[Owner, tuple[str, int]] = {}
 
     def note(self, resources: Resources) -> None:
-        """Take what the files say now. A resource that was gone begins anew."""
+        """Count the versions in the files. A resource that was deleted starts again at 1."""
         seen: dict[Owner, tuple[str, int]] = {}
         for owner, digest in resources.digests.items():
             before, number = self._seen.get(owner, ("", 0))

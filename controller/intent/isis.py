@@ -1,4 +1,4 @@
-"""IS-IS in the underlay: what an Underlay may say of it, and what FRR is to be told. Pure."""
+"""IS-IS in the underlay: the fields of an Underlay, and the settings for FRR. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ def _net(value: str) -> str:
     if _NET.fullmatch(value):
         return value
     if _NET.fullmatch(f"{value[:-2]}00"):
-        raise refusal(f"{value!r} ends in {value[-2:]}, but a NET ends in 00: FRR takes no other")
+        raise refusal(
+            f"{value!r} ends in {value[-2:]}, but a NET must end in 00: FRR accepts no other"
+        )
     raise refusal(
         f"{value!r} is not a NET such as 49.0001.0000.0000.0000.00: "
         "area, system ID and 00, in lower case"
@@ -34,7 +36,7 @@ Net = Annotated[str, AfterValidator(_net), WithJsonSchema({"type": "string", "fo
 
 
 class IsisInterface(Strict):
-    """What differs from the defaults on `lo` or on an interface, the Underlay's or another."""
+    """Settings of one interface that differ from the defaults; also of `lo`."""
 
     name: InterfaceName
     ip_family: Literal["IPv4", "IPv6", "DualStack"] = "DualStack"
@@ -42,7 +44,7 @@ class IsisInterface(Strict):
 
 
 class Isis(Strict):
-    """IS-IS on every interface of the Underlay, and the VTEP announced from `lo`."""
+    """IS-IS on every interface of the Underlay; `lo` announces the VTEP."""
 
     base_net: Net
     level: Annotated[int, number(1, 2)] | None = None
@@ -55,7 +57,7 @@ class Isis(Strict):
             yield Complaint(("interfaces", index, "name"), f"interface {name} is given twice")
 
     def net(self, node_index: int) -> str:
-        """Return the node's NET: its number is added to the system ID. Raises ValueError."""
+        """Return the node's NET: the system ID plus the node's number. Raises ValueError."""
         match = _NET.fullmatch(self.base_net)
         assert match is not None
         system = int(match["system"].replace(".", ""), 16) + node_index
@@ -66,7 +68,7 @@ class Isis(Strict):
 
 
 def settings(isis: Isis, nics: list[str], node_index: int) -> model.Isis:
-    """Return IS-IS on `lo`, these NICs and what else has settings; active unless passive is set."""
+    """Return the IS-IS circuits: `lo`, these NICs, and any other interface with settings."""
     return model.Isis(
         name=INSTANCE,
         net=isis.net(node_index),

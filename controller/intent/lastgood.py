@@ -1,4 +1,4 @@
-"""What a resource was before it was spoilt: an edit that is rejected takes nothing down. Pure."""
+"""Keeps the last good version of a resource when an edit of it is rejected. Pure."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from dualpath.model.view import ResourceStatus
 def keep_last_good(before: Resources, now: Resources) -> Resources:
     """Return `now` with the earlier version of every resource that it rejects.
 
-    A resource that is absent was deleted and is gone; one that is there and broken stays as it
-    was, and its rejection says so.
+    An absent resource was deleted, so it goes. A broken resource keeps its earlier version, and the
+    message of its rejection says so.
     """
     present = {r.owner for r in now.items}
     earlier = {r.owner: r for r in before.items}
@@ -28,15 +28,16 @@ def keep_last_good(before: Resources, now: Resources) -> Resources:
     owners = {r.owner for r in kept}
     return replace(
         now,
-        items=(*kept, *now.items),  # first, so that no newcomer pushes out what was there
+        items=(*kept, *now.items),  # first: of two that exclude each other, the first stays
         rejected=tuple(_remark(s) if s.owner in owners else s for s in now.rejected),
     )
 
 
 def settle(before: Resources, now: Resources, node: Node) -> Resources:
-    """Return `now`, with earlier versions also of what its rules alone allow and the rest forbids.
+    """Return `now`, with earlier versions also of edits that conflict with other resources.
 
-    A resource goes back once at the most; what even then cannot be is left to be rejected.
+    Each resource goes back once at most. If its earlier version conflicts too, it is rejected
+    later, by `layout.compile`.
     """
     taken = keep_last_good(before, now)
     earlier = {r.owner: r.spec for r in before.items}
@@ -55,7 +56,7 @@ def settle(before: Resources, now: Resources, node: Node) -> Resources:
 
 
 def reject(resources: Resources, refused: Mapping[Owner, str], reason: str) -> Resources:
-    """Return the resources without those that somebody else refused, with why."""
+    """Return the resources with the refused ones moved to `rejected`, each with its reason."""
     statuses = {
         owner: ResourceStatus(*owner, ready=False, reason=reason, message=message)
         for owner, message in refused.items()

@@ -1,7 +1,7 @@
-"""Intent: the devices of a node and FRR's settings, from its resources. Pure.
+"""Compiles the resources of a node into intent: its devices, and FRR's settings. Pure.
 
-Everything here is decided by the resource itself and the node's number, never by what other
-resources there are: adding one changes nothing for the rest.
+A device depends on its resource and the node's number only, never on other resources. So adding a
+resource changes no device of another one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dualpath.model.records import Key
 from dualpath.model.view import ResourceStatus
 
 FIRST_TABLE = 1_000_000
-"""A VRF's routing table is this plus its L3VNI: out of the way of what others choose by hand."""
+"""A VRF's routing table is this plus its L3VNI: far from tables that people choose by hand."""
 
 UNDERLAY_MTU = 1500
 PASSTHROUGH_PORT = "pt-ns"
@@ -38,7 +38,7 @@ DeviceKey = tuple[Kind, Key]
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What should be true on a node, as far as it was wanted."""
+    """Everything that the manifests want on one node."""
 
     node: Node = field(default_factory=Node)
     vrfs: tuple[Vrf, ...] = ()
@@ -47,7 +47,9 @@ class Intent:
     frr: FrrSettings = field(default_factory=FrrSettings)
     statuses: tuple[ResourceStatus, ...] = ()
     underlay_mtu: int = 0
-    owners: Mapping[DeviceKey, Owner] = field(default_factory=dict)  # who asked for a device
+    owners: Mapping[DeviceKey, Owner] = field(
+        default_factory=dict
+    )  # the resource that wants a device
 
     @property
     def devices(self) -> tuple[Device, ...]:
@@ -82,7 +84,7 @@ def compile(  # noqa: A001 - called as layout.compile
 
 
 def without_dpdk(intent: Intent) -> Intent:
-    """Return the intent without what only a DPDK datapath is told."""
+    """Return the intent without the settings that only a DPDK datapath uses."""
     ports = (replace(port, devargs="", wiring="") for port in intent.ports)
     return replace(intent, ports=tuple(ports))
 
@@ -90,7 +92,7 @@ def without_dpdk(intent: Intent) -> Intent:
 def _devices(
     accepted: Accepted, underlay_mtu: int
 ) -> Iterator[tuple[Device, schema.Resource[Spec]]]:
-    """Yield every device with the resource that asks for it, in the order of dependence."""
+    """Yield every device with the resource that wants it; a device comes after those it needs."""
     underlay, passthrough = accepted.underlay, accepted.passthrough
     if underlay is not None:
         for port in _underlay_ports(accepted, underlay.spec):
@@ -107,7 +109,7 @@ def _devices(
 
 
 def _local_vrfs(accepted: Accepted) -> Iterator[tuple[Vrf, schema.Resource[L2Vni]]]:
-    """Yield the VRFs that no L3VNI makes, each with the first L2VNI in it."""
+    """Yield the VRFs without an L3VNI, each with its first L2VNI."""
     first: dict[str, schema.Resource[L2Vni]] = {}
     for l2vni in accepted.l2vnis:
         vrf = accepted.domain(l2vni)
@@ -193,7 +195,7 @@ def _addressed(leg: Port, session: HostSession, node: Node) -> Port:
 
 
 def _bridged(leg: Port, spec: L2Vni) -> Port:
-    """Attach the host's end of an L2VNI's leg as the resource says."""
+    """Attach the host end of an L2VNI's leg to the bridge that the resource names."""
     assert leg.host is not None
     end = leg.host
     if (master := spec.host_master) is not None:

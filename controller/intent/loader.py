@@ -1,7 +1,7 @@
-"""Manifests from files: the one part of intent that reads. What it finds is judged elsewhere.
+"""Loads manifests from files: the only part of `intent` that reads. Others judge the resources.
 
-A file that is not YAML is an error of the whole, since nobody can tell what it would have said; a
-resource that breaks a rule is rejected by name and leaves the others alone.
+A file that is not YAML is an error of the whole set, as nobody knows which resources it holds. A
+resource that breaks a rule is rejected by name, and the others are not affected.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def load(
 ) -> Resources:
     """Read files and directories (their manifests sorted by name) and merge them, each file once.
 
-    Raises ManifestError when one cannot be read or understood at all.
+    Raises ManifestError when a file cannot be read or parsed.
     """
     return merge(_documents(paths), overrides, passwords, look)
 
@@ -71,12 +71,12 @@ def merge(
     passwords: PasswordReader | None = None,
     look: Look = nowhere,
 ) -> Resources:
-    """Make resources of documents. Raises ManifestError when the node is in doubt."""
+    """Make resources of documents. Raises ManifestError when this node cannot be identified."""
     collector = _Collector(passwords or PasswordReader())
     try:
         for document in documents:
             collector.add(document)
-    except ManifestError as error:  # of a file; what the others say is known by now
+    except ManifestError as error:  # of one file; the other files have been parsed
         collector.broken += error.violations
     if collector.broken:
         between = _between(collector, overrides)
@@ -103,7 +103,7 @@ def _all(rejected: Mapping[Owner, Sequence[Violation]]) -> Iterator[Violation]:
 
 
 def _between(collector: _Collector, overrides: NodeOverrides) -> Iterator[Violation]:
-    """Yield what excludes each other of the resources that can be read, others being in doubt."""
+    """Yield conflicts between the resources that can be read, although others cannot."""
     try:
         node = choose(collector.nodes, overrides, nowhere)
     except ValueError:
@@ -143,9 +143,9 @@ def _text(file: Path) -> str:
 
 
 def files(path: Path) -> list[Path]:
-    """Return the manifests that a path means, sorted. Raises OSError.
+    """Return the manifests below a path, sorted. Raises OSError.
 
-    A link that leads nowhere is among them, so that it is an error: what it stood for is not gone.
+    A dangling link is included, so that it is an error: its resources were not deleted.
     """
     if not path.is_dir():
         return [path]
@@ -164,15 +164,15 @@ class _Collector:
     def __init__(self, passwords: PasswordReader) -> None:
         self._passwords = passwords
         self.items: list[Resource[Spec]] = []
-        self.partial: list[Resource[Spec]] = []  # of the rejected, what is right
+        self.partial: list[Resource[Spec]] = []  # valid fields of rejected specs
         self.rejected: dict[Owner, list[Violation]] = {}
-        self.broken: list[Violation] = []  # what leaves all of it in doubt
+        self.broken: list[Violation] = []  # errors of the whole set
         self.nodes: list[Node] = []
         self._node_places: list[Origin] = []
         self.digests: dict[Owner, str] = {}
         self.documents = 0
         self._sources: dict[tuple[str, str], str] = {}
-        self._alone: dict[tuple[str, str], str] = {}  # whose namespace is not part of the name
+        self._alone: dict[tuple[str, str], str] = {}  # names that omit their namespace
         self._unnamed = 0
 
     def add(self, document: Document) -> None:
@@ -223,9 +223,9 @@ class _Collector:
             self._add_resource(kind, name, spec, document, ("spec",), usable=usable, namespace=home)
 
     def _within(self, kind: str, name: str, namespace: str) -> str:
-        """Return the name of a resource among those of all namespaces: `team-a/red`.
+        """Return the name of a resource that is unique across namespaces: `team-a/red`.
 
-        Those of the usual namespaces have their name alone, unless another one has it.
+        In the usual namespaces it is the plain name, unless another resource has that.
         """
         if namespace not in USUAL_NAMESPACES:
             return f"{namespace}/{name}"
@@ -248,7 +248,7 @@ class _Collector:
     def _add_inline(
         self, kind: str, spec: object, document: Document, path: tuple[str | int, ...]
     ) -> None:
-        """Add a spec that carries its own name, or is given one by its place."""
+        """Add a spec that has its own name, or gets one from its place in the file."""
         name = f"static-{kind.lower()}-{self._unnamed}"
         if isinstance(spec, dict) and "name" in spec:
             spec = dict(spec)
@@ -275,7 +275,7 @@ class _Collector:
         usable: bool,
         namespace: str = "",
     ) -> None:
-        """Check a spec, and keep it if its manifest is `usable` otherwise."""
+        """Check a spec, and add it if the rest of its manifest is `usable`."""
         source = document.source(*path)
         if (earlier := self._sources.get((kind, name))) is not None:
             at = ("metadata", "name") if path == ("spec",) else path
@@ -291,7 +291,7 @@ class _Collector:
         try:
             parsed = schema.parse(kind, modern)
         except InvalidSpec as error:
-            # A part that was left out above may be missed here, or change what a rule sees.
+            # A part that was left out above may look missing here, or change a rule's result.
             before = {c.path for c in complaints.found}
             complaints.found += (c for c in error.complaints if not _follows(c, before))
             parsed, usable = error.partial, False
@@ -330,7 +330,7 @@ class _Collector:
         return document.violation(Complaint((field,), message), path, kind, node.name)
 
     def _doubt(self, document: Document, complaint: Complaint, *path: str) -> None:
-        """Note what leaves open for which node all the manifests are, or what a file says."""
+        """Note an error of the whole set: the node is unknown, or a file cannot be parsed."""
         kind = str(document.value.get("kind", ""))
         metadata = document.value.get("metadata")
         name = str(metadata.get("name", "")) if isinstance(metadata, dict) else ""
@@ -345,12 +345,14 @@ class _Collector:
         path: tuple[str | int, ...] = (),
     ) -> None:
         found = self.rejected.setdefault((kind, name), [])
-        shown = "" if name.startswith(f"{document.path}:") else name  # the place is shown anyway
+        shown = (
+            "" if name.startswith(f"{document.path}:") else name
+        )  # the place is shown separately
         found += (document.violation(c, path, kind, shown) for c in complaints)
 
 
 def _follows(complaint: Complaint, before: set[tuple[str | int, ...]]) -> bool:
-    """Say whether a complaint may only be there because a part with an earlier one was left out."""
+    """Tell whether a complaint may be caused only by a part that an earlier one left out."""
     if not before:
         return False
     return complaint.message == "required, but missing" or not complaint.path
@@ -371,7 +373,7 @@ def _unknown_document(document: Document) -> Complaint:
 
 
 def _namespace(metadata: object) -> str | None:
-    """Return the Kubernetes namespace, "" without one; None if it is no name."""
+    """Return the Kubernetes namespace; "" without one, None if it is not a valid name."""
     given = metadata.get("namespace") if isinstance(metadata, dict) else None
     if given is None:
         return ""
@@ -389,12 +391,12 @@ def _bad_name(metadata: object) -> Complaint:
 
 
 def _digest(spec: object) -> str:
-    """Return what tells one version of a spec from another; nobody is shown it."""
+    """Return a digest of a spec, for comparing versions. It is never shown."""
     return hashlib.sha256(repr(spec).encode()).hexdigest()
 
 
 def _problems_of(kind: str, group: object = schema.GROUP) -> Iterator[Complaint]:
-    """Yield why no resource of this kind can be taken, if so."""
+    """Yield why resources of this kind are refused, if they are."""
     if group not in (schema.GROUP, schema.OLD_GROUP):
         groups = [schema.GROUP, schema.OLD_GROUP]
         text = f"{group!r} is not {schema.GROUP}"

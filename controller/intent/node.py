@@ -1,4 +1,4 @@
-"""The node for which intent is compiled: its number, its labels, its namespaces. Pure."""
+"""The node that intent is compiled for: its number, labels and namespaces. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LogLevel = Literal["debug", "info", "warn", "error"]
 
 @dataclass(frozen=True, slots=True)
 class Namespaces:
-    """Network namespaces by name or path; "" is not said: what the daemon was told or its own."""
+    """Network namespaces by name or path; "" means the one of the command line, or our own."""
 
     forwarding: str = ""
     control: str = ""
@@ -36,11 +36,11 @@ class Node:
     labels: Mapping[str, str] = field(default_factory=dict)
     log_level: LogLevel = "info"
     namespaces: Namespaces = Namespaces()
-    source: IndexSource | None = None  # from where the index is to come, if from elsewhere
+    source: IndexSource | None = None  # the interface whose address gives the index, if any
 
     @property
     def selectable(self) -> Mapping[str, str]:
-        """The labels that a node selector sees."""
+        """Return the labels that a node selector is compared with."""
         return {HOSTNAME_LABEL: self.name, **self.labels} if self.name else self.labels
 
 
@@ -51,7 +51,7 @@ class NamespacesSpec(Strict):
 
 
 class Index(Strict):
-    """OpenPERouter's union: a number, or the interface from whose address it comes."""
+    """OpenPERouter's union: a number, or the interface whose address gives the number."""
 
     index: Any = 0
     interface_name: Annotated[InterfaceName | None, BeforeValidator(or_none)] = None
@@ -79,7 +79,7 @@ class Index(Strict):
 
 
 def _index(value: object) -> object:
-    """Read a number as the union that has it; what is left out is number 0."""
+    """Convert a plain number into the union; without one, the number is 0."""
     return value if isinstance(value, dict) else {} if value is None else {"index": value}
 
 
@@ -114,7 +114,7 @@ class NodeSpec(Strict):
 
 @dataclass(frozen=True, slots=True)
 class NodeOverrides:
-    """What the command line says of the node; it wins over the files."""
+    """The options of the command line about the node; they override the files."""
 
     name: str | None = None
     index: int | None = None
@@ -124,7 +124,7 @@ NO_OVERRIDES = NodeOverrides()
 
 
 class Unnumbered(ValueError):
-    """The number of `node` cannot be had from where it is to come."""
+    """The number of `node` cannot be read from its interface."""
 
     def __init__(self, node: Node, why: str) -> None:
         super().__init__(f"{why}; write `nodeIndex: {{index: N}}` or give --node-index N")
@@ -132,7 +132,7 @@ class Unnumbered(ValueError):
 
 
 Look = Callable[[Namespaces], Addresses]
-"""Says where a node's interfaces are, and so their addresses."""
+"""Reads the addresses of a node's interfaces, given its namespaces."""
 
 
 def nowhere(_namespaces: Namespaces) -> Addresses:
@@ -140,7 +140,7 @@ def nowhere(_namespaces: Namespaces) -> Addresses:
 
 
 def choose(nodes: Sequence[Node], overrides: NodeOverrides, look: Look) -> Node:
-    """Return the node to be, from those that the files describe. Raises ValueError."""
+    """Return this node, out of those that the files describe. Raises ValueError."""
     found = _described(nodes, overrides)
     return Node(
         index=_number(found, look) if overrides.index is None else overrides.index,
@@ -175,7 +175,7 @@ def _described(nodes: Sequence[Node], overrides: NodeOverrides) -> Node:
 
 def _unknown(name: str, nodes: Sequence[Node]) -> str:
     return (
-        f"no Node of the manifests is called {name}, but {_names(nodes)}; "
+        f"the manifests have no Node called {name}, but {_names(nodes)}; "
         "give one of these as --node-name, or --node-index as well"
     )
 

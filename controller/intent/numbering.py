@@ -1,7 +1,7 @@
-"""A node's number from an address of one of its interfaces, as OpenPERouter takes it. Pure.
+"""Derives a node's number from an address of one of its interfaces, as OpenPERouter does. Pure.
 
-The number is the host part of the address: 192.168.11.3/24 is number 3. So that one file serves
-all nodes, each address has to be of a network that the nodes share.
+The number is the host part of the address: 192.168.11.3/24 gives 3. One file serves all nodes if
+they share the network of that address.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ HIGHEST = 0xFFFF_FFFF
 
 @dataclass(frozen=True, slots=True)
 class IndexSource:
-    """The interface that has the address; `cidr` says which of several."""
+    """The interface that has the address; `cidr` selects one of several addresses."""
 
     interface: str
     cidr: Network | None = None
@@ -27,11 +27,11 @@ Addresses = Callable[[str], Sequence[Interface]]
 
 
 def no_addresses(_interface: str) -> Sequence[Interface]:
-    raise OSError(0, "interfaces are not looked at here")
+    raise OSError(0, "interfaces cannot be read here")
 
 
 def number(source: IndexSource, addresses: Addresses) -> int:
-    """Return the number of the node that has these addresses. Raises ValueError."""
+    """Return the number of the node with these addresses. Raises ValueError."""
     name = source.interface
     try:
         found = addresses(name)
@@ -50,10 +50,12 @@ def number(source: IndexSource, addresses: Addresses) -> int:
 
 
 def _chosen(source: IndexSource, found: Sequence[Interface]) -> Interface | None:
-    """Return the first within the CIDR; without one the first of IPv4, or else of IPv6."""
+    """Return the first address within the CIDR; without a CIDR the first IPv4, or else IPv6."""
     if (cidr := source.cidr) is not None:
         fits = [a for a in found if a.version == cidr.version and a.ip in cidr]
     else:
         usual = [a for a in found if a.version == 4 or not kind_of(a.ip)]
-        fits = sorted(usual, key=lambda a: a.version)  # the order of each family stays
+        fits = sorted(
+            usual, key=lambda a: a.version
+        )  # sorting is stable: each family keeps its order
     return fits[0] if fits else None

@@ -60,7 +60,7 @@ class HostSession(SessionOptions):
     host_type: PeerType | None = None
     local_cidr: LocalCidr = Field(alias="localCIDR")
     graceful_restart: GracefulRestart | None = None
-    """Ours: of the tenant's instance; without it the Underlay's counts there too."""
+    """Our extension: for the tenant's BGP instance; by default as in the Underlay."""
 
     @rule
     def _one_kind_of_host(self) -> Iterator[Complaint]:
@@ -111,7 +111,7 @@ class RoutingDomain(Strict):
 
 
 class HostBridge(Strict):
-    """A bridge on the host: ours to make and remove, or one that is there."""
+    """A bridge on the host: made and removed by us, or an existing one."""
 
     lifecycle: Literal["Managed", "External"]
     name: Annotated[InterfaceName | None, BeforeValidator(or_none)] = None
@@ -145,7 +145,7 @@ class HostMaster(Strict):
 
 
 class L2Vni(LegSpec):
-    """`spec` of an L2VNI: an Ethernet segment stretched over the nodes."""
+    """`spec` of an L2VNI: a bridged segment that spans the nodes."""
 
     vni: VniNumber
     vxlan_port: UdpPort = Field(default=VXLAN_PORT, alias="vxlanPort")
@@ -175,7 +175,7 @@ class L2Vni(LegSpec):
 
 
 class L3Passthrough(LegSpec):
-    """`spec` of an L3Passthrough: the host in the fabric's own routing, without a tunnel."""
+    """`spec` of an L3Passthrough: the host takes part in the fabric's routing, without a tunnel."""
 
     host_session: HostSession
 
@@ -191,7 +191,7 @@ def _lines(value: object) -> object:
 
 
 class RawFrrConfig(Spec):
-    """`spec` of a RawFRRConfig: FRR configuration appended as it is."""
+    """`spec` of a RawFRRConfig: FRR configuration that is appended unchanged."""
 
     priority: Annotated[int, number(0, 0x7FFF_FFFF)] = 0
     raw_config: Annotated[str, BeforeValidator(_lines), StringConstraints(min_length=1)]

@@ -1,6 +1,6 @@
-"""Passwords that a manifest refers to: read from files that nobody else may read.
+"""Reads the passwords that a manifest refers to, from files that only root may read.
 
-Replaces `passwordFile` and `passwordSecret` of a spec by `password`; never says what it read.
+Replaces `passwordFile` and `passwordSecret` of a spec by `password`; never shows what it read.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ PASSWORDS = {"password", "passwordfile", "passwordsecret"}
 
 
 class _Unreadable(Exception):
-    """Why there is no password where a manifest refers to one."""
+    """Why a password that a manifest refers to cannot be used."""
 
 
 class PasswordReader:
-    """Reads what manifests refer to, and keeps the paths, for whoever watches them."""
+    """Reads password files, and notes their paths so that they can be watched."""
 
     def __init__(self, secrets: Path = SECRETS) -> None:
         self._secrets = secrets
@@ -89,7 +89,7 @@ class PasswordReader:
     def _read(self, key: str, path: Path) -> str:
         self.consulted.add(path)
         try:
-            # Without waiting: nobody need ever write into a pipe.
+            # Non-blocking: opening a pipe would wait for a writer.
             with open(path, "rb", opener=_at_once) as file:
                 mode = os.fstat(file.fileno()).st_mode
                 if not stat.S_ISREG(mode):

@@ -1,7 +1,7 @@
-"""What is worth knowing of a resource that is taken: where FRR does otherwise than it says. Pure.
+"""Remarks on accepted resources: where the effect differs from what the resource asks for. Pure.
 
 A remark is the message of a resource that is ready. It names the field, what happens instead, and
-what to do; a resource for which that would not do is rejected, by the rules.
+what to do. If that is not good enough, a rule rejects the resource instead.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from dualpath.model.view import ResourceStatus
 EXPERIMENT = "for experimentation only: nothing checks it against the other resources"
 OVERHEAD = {4: 50, 6: 70}
 """Outer Ethernet, IP, UDP and VXLAN headers, by the VTEP's address family (RFC 7348 section 5)."""
-MINIMUM_MTU = 1280  # RFC 8200 section 5: the kernel takes IPv6 off an interface below this
+MINIMUM_MTU = 1280  # RFC 8200 section 5: the kernel disables IPv6 on an interface below this
 
 
 def remarked(accepted: Accepted, status: ResourceStatus, underlay_mtu: int) -> ResourceStatus:
-    """Return the status of a resource that is taken with what is worth knowing of it."""
+    """Return the status of an accepted resource with its remarks as the message."""
     if not status.ready:
         return status
     return replace(status, message="; ".join(_remarks(accepted, status, underlay_mtu)))

@@ -1,4 +1,4 @@
-"""Which of the resources are for this node, by kind and with their types. Pure."""
+"""Selects the resources for this node, by kind and with their types. Pure."""
 
 from __future__ import annotations
 

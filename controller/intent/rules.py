@@ -1,9 +1,9 @@
 """The base of the resource models: it reports every broken rule, each with the path to its field.
 
-pydantic stops at the first rule of a model that fails, and does not try the rules of a model whose
-fields are wrong. A user would then mend one error a run. So a rule here is a method marked `@rule`
-that yields complaints, and all of them are tried, also on a model of which some fields are wrong: a
-rule that needs such a field does not apply (reading it raises AttributeError).
+pydantic stops at the first failing rule of a model, and skips all rules of a model with an invalid
+field. A user would then fix one error per run. So a rule here is a method marked `@rule` that
+yields complaints, and every rule is tried, also if some fields are invalid: a rule that needs such
+a field does not apply (reading the field raises AttributeError).
 
     neighbors: [{asn: 0, address: A}, {asn: 1, address: A}]
     ->  neighbors[0].asn: must be greater than or equal to 1
@@ -35,7 +35,7 @@ Path = tuple[str | int, ...]
 
 
 class Complaint(NamedTuple):
-    """A broken rule: the path of the field, what is wrong, and what was probably meant."""
+    """A broken rule: the path of the field, the error, and what was probably meant."""
 
     path: Path
     message: str
@@ -69,22 +69,22 @@ def rule(check: R) -> R:
 
 
 def refusal(message: str, suggestion: str = "") -> PydanticCustomError:
-    """Return the error of a rule: one sentence that says what is wrong, braces taken literally."""
+    """Return the error of a rule: one sentence, in which braces are literal."""
     return PydanticCustomError(_RULE, "{message}", {"message": message, "suggestion": suggestion})
 
 
 def closest(given: object, choices: Iterable[str]) -> str:
-    """Return the choice that was probably meant, in whatever letter case, or "" if none is near."""
+    """Return the choice that was probably meant, in any letter case; "" if none is similar."""
     lower = {choice.lower(): choice for choice in choices}
     found = difflib.get_close_matches(str(given).lower(), lower, n=1, cutoff=0.6)
     return lower[found[0]] if found else ""
 
 
 class Strict(BaseModel):
-    """A part of a resource: immutable, and nothing in it is ignored.
+    """A part of a resource: immutable; an unknown field is an error.
 
-    Field names of the old API group were in lower case; both are accepted. A field that is null is
-    left out, as Kubernetes does; so a chart may write one that has no value.
+    Field names of the old API group were in lower case; both are accepted. A null field counts as
+    absent, as in Kubernetes; so a chart may write a field without a value.
     """
 
     model_config = ConfigDict(
@@ -92,7 +92,7 @@ class Strict(BaseModel):
     )
 
     refused: ClassVar[Mapping[str, str]] = {}
-    """Fields that the API has and we cannot carry out yet, with what to tell the user."""
+    """Fields of the API that are not supported yet, with the message for the user."""
 
     rules: ClassVar[tuple[Rule, ...]] = ()
 
@@ -107,12 +107,12 @@ class Strict(BaseModel):
 
     @classmethod
     def unsupported(cls, _data: Mapping[Any, Any]) -> Iterator[Complaint]:
-        """Yield why a whole part cannot be taken; it is then not looked at any further."""
+        """Yield why a whole part is refused; its fields are then not checked."""
         return iter(())
 
     @model_validator(mode="wrap")
     @classmethod
-    def _with_all_complaints(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:  # noqa: ANN401 - whatever YAML gave
+    def _with_all_complaints(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:  # noqa: ANN401 - any YAML value
         complaints: list[Complaint] = []
         if isinstance(data, dict):
             complaints = list(cls.unsupported(data))
@@ -136,14 +136,14 @@ class Strict(BaseModel):
         for check in self.rules:
             try:
                 found.extend(check(self))
-            except AttributeError:  # the field that it needs is wrong, which is reported already
+            except AttributeError:  # the rule needs an invalid field, which is already reported
                 if not partial:
                     raise
         return found
 
     @classmethod
     def _partial(cls, data: Mapping[Any, Any]) -> Self:
-        """Return a model of the fields that are right; the others are not there at all."""
+        """Return a model of the valid fields; the others are absent."""
         model = cls.model_construct()
         for name, info in cls.model_fields.items():
             if (alias := info.alias or name) not in data:
@@ -158,12 +158,12 @@ class Strict(BaseModel):
 
     @classmethod
     def salvaged(cls, data: Mapping[Any, Any]) -> Self:
-        """Return a model of the fields that are right, by whatever names; the others are absent."""
+        """Return a model of the valid fields, under any of their names; the others are absent."""
         return cls._partial(cls._renamed(data, []))
 
     @classmethod
     def _renamed(cls, data: Mapping[Any, Any], complaints: list[Complaint]) -> dict[Any, Any]:
-        """Return the fields by today's names, without those that are refused."""
+        """Return the fields by today's names, without the refused ones."""
         lower = {alias.lower(): alias for alias in cls.aliases()}
         renamed: dict[Any, Any] = {}
         for name, value in data.items():
@@ -192,7 +192,7 @@ def exactly_one(data: object, *names: str) -> Iterator[Complaint]:
 
 
 def repeated(values: Iterable[T]) -> Iterator[tuple[int, T]]:
-    """Yield every value that was there before, with its index."""
+    """Yield every value that repeats an earlier one, with its index."""
     seen: set[T] = set()
     for index, value in enumerate(values):
         if value in seen:
@@ -201,7 +201,7 @@ def repeated(values: Iterable[T]) -> Iterator[tuple[int, T]]:
 
 
 def complaints_of(error: ValidationError) -> list[Complaint]:
-    """Return what a model refuses, in the order of its fields, each once."""
+    """Return the errors of a model in the order of its fields, each once."""
     found = error.errors(include_url=False)
     return list(dict.fromkeys(_complaint((), detail) for detail in found))
 
@@ -241,7 +241,7 @@ def _choices(context: Mapping[str, Any]) -> list[str]:
 
 
 def _is_short_of_bad_items(detail: ErrorDetails, found: Sequence[ErrorDetails]) -> bool:
-    """Say whether a list is too short only because items in it are bad, which is said of them."""
+    """Tell whether a list is too short only because of invalid items, which are reported."""
     where = detail["loc"]
     inside = (d["loc"] for d in found if len(d["loc"]) > len(where))
     return detail["type"] == "too_short" and any(loc[: len(where)] == where for loc in inside)
@@ -253,7 +253,7 @@ def _adapter(model: type[BaseModel], field: str) -> TypeAdapter[Any]:
 
 
 def _salvaged(annotation: object, value: object) -> object:
-    """Return what is right in a part that is wrong: a partial model, or a list of such."""
+    """Return the valid fields of an invalid part: a partial model, or a list of them."""
     types = _strict_types(annotation)
     if len(types) != 1:
         return None

@@ -1,4 +1,4 @@
-"""The kinds of resource, by name: which there are, which are refused, and how one is read. Pure."""
+"""The kinds of resource: the supported, the refused, and how a spec is checked. Pure."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ S_co = TypeVar("S_co", bound=Spec, covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a spec was read: its document, and its path in it."""
+    """The place of a spec: its document, and its path in the document."""
 
     document: Document
     path: tuple[str | int, ...]
@@ -64,7 +64,7 @@ class Resource(Generic[S_co]):
 
     @property
     def given_name(self) -> str:
-        """The name without the namespace, by which others refer to it."""
+        """The name without the namespace: other resources refer to it by this."""
         return self.name.rpartition("/")[2]
 
     @property
@@ -89,20 +89,20 @@ class Resource(Generic[S_co]):
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What the files say: resources that are good by themselves, and those that are not."""
+    """The contents of the files: resources that are valid by themselves, and rejected ones."""
 
     items: tuple[Resource[Spec], ...] = ()  # in the order of the files; the first of two wins
     rejected: tuple[ResourceStatus, ...] = ()
-    partial: tuple[Resource[Spec], ...] = ()  # of the rejected, with the fields that are right
+    partial: tuple[Resource[Spec], ...] = ()  # of the rejected, with the valid fields only
     node: Node = field(default_factory=Node)
     digests: Mapping[Owner, str] = field(default_factory=dict)  # equal for an equal spec
-    empty: bool = True  # there was no document at all
+    empty: bool = True  # no document was found
 
 
 class InvalidSpec(Exception):
-    """A spec that breaks rules of its kind; `complaints` are all of them.
+    """A spec that breaks rules of its kind; `complaints` has all of them.
 
-    `partial` has the fields that are right, and no others; reading one raises AttributeError.
+    `partial` has only the valid fields; reading another one raises AttributeError.
     """
 
     def __init__(self, complaints: Sequence[Complaint], partial: Spec | None) -> None:
@@ -135,7 +135,7 @@ def rejected(
 
 
 def also_rejected(status: ResourceStatus, violations: Sequence[Violation]) -> ResourceStatus:
-    """Return the status of a rejected resource with more that is wrong with it."""
+    """Return the status of a rejected resource with further errors."""
     new = [v for v in violations if v not in status.violations]
     if not new:
         return status

@@ -1,4 +1,4 @@
-"""BGP sessions, to the fabric or to a host: what either may be given. Pure."""
+"""The fields of BGP sessions, to the fabric or to a host. Pure."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Password = Annotated[SecretStr, AfterValidator(_password)]
 
 
 class Bfd(Strict):
-    """BFD of one session; what is left out stays at FRR's default of 3 times 300 ms."""
+    """BFD of one BGP session; the default is FRR's: 3 times 300 ms."""
 
     refused: ClassVar[Mapping[str, str]] = {
         "echoMode": "is not supported: the twin of an interface cannot answer echoes in time",
@@ -45,7 +45,7 @@ class Bfd(Strict):
 
 
 class GracefulRestart(Strict):
-    """RFC 4724; being there turns it on."""
+    """Graceful restart, RFC 4724; it is on if the part exists."""
 
     restart_time_seconds: Annotated[int, number(1, 4095)] = 120
     stale_path_time_seconds: Annotated[int, number(1, 4095)] = 360
@@ -74,10 +74,10 @@ PrefixRules = Annotated[tuple[PrefixRule, ...], Field(max_length=1000)]
 
 
 class SessionOptions(Strict):
-    """What a BGP session may have, to the fabric or to a host.
+    """The fields of every BGP session, to the fabric or to a host.
 
-    A filter is read from its first rule on and ends with a denial; it is of unicast routes of both
-    families. `passwordFile` and `passwordSecret` have become `password` when this is read.
+    A filter is evaluated from its first rule and ends with a deny; it applies to unicast routes of
+    both families. `passwordFile` and `passwordSecret` are already replaced by `password`.
     """
 
     password: Password | None = None

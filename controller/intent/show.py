@@ -1,4 +1,4 @@
-"""Intent in words: what `dualpath render` prints and `dualpath diff` compares. Pure."""
+"""Turns intent into a plan: `dualpath render` prints it, `dualpath diff` compares it. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Underlay: how a node reaches the fabric. Pure."""
+"""The kind Underlay: how a node reaches the fabric. Pure."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class FamilyProperty(Strict):
 
 
 class AddressFamilySettings(Strict):
-    """An address family of a neighbour; giving any replaces the defaults."""
+    """An address family of a neighbor; any given family replaces the defaults."""
 
     type: FamilyName
     properties: Annotated[tuple[FamilyProperty, ...], Field(max_length=8)] = ()
@@ -52,13 +52,13 @@ class AddressFamilySettings(Strict):
 
 
 class Neighbor(SessionOptions):
-    """A BGP peer in the fabric: a router, an unnumbered link, or a range that may connect."""
+    """A BGP neighbor in the fabric: a router, an unnumbered link, or a listen range."""
 
     asn: Asn | None = None
     type: PeerType | None = None
     address: PeerAddress | None = None
     interface: InterfaceName | None = None
-    """The link: of an unnumbered session, or of an IPv6 link-local `address`."""
+    """The link of an unnumbered session, or of an IPv6 link-local `address`."""
     listen_range: PeerRange | None = None
     port: Annotated[int, number(0, 16384)] | None = None
     properties: Annotated[tuple[NeighborProperty, ...], Field(max_length=1)] = ()
@@ -66,7 +66,7 @@ class Neighbor(SessionOptions):
 
     @property
     def id(self) -> str:
-        """The neighbour's name in messages: what it was given by."""
+        """The neighbor's name in messages: its address, interface or range."""
         return str(self.address or self.interface or self.listen_range)
 
     @property
@@ -105,9 +105,9 @@ class Neighbor(SessionOptions):
 
 
 class Dpdk(Strict):
-    """Ours: how a DPDK datapath gets at a NIC; the kernel datapath needs none of it.
+    """Our extension: how a DPDK datapath uses a NIC; the kernel datapath ignores it.
 
-    `owned` takes the NIC from the kernel, and needs its device arguments; `shared` leaves it there.
+    `owned` takes the NIC away from the kernel, and needs device arguments; `shared` leaves it.
     """
 
     devargs: Annotated[str, StringConstraints(pattern=r"^[!-~]*$", max_length=127)] = ""
@@ -125,7 +125,7 @@ class NetworkDevice(Strict):
 
 
 class UnderlayInterface(Strict):
-    """A device of the node through which it reaches the fabric."""
+    """A network device through which the node reaches the fabric."""
 
     refused: ClassVar[Mapping[str, str]] = {
         "cniDevice": "is not supported yet: give a `networkDevice` that exists on the node"
@@ -146,7 +146,7 @@ class UnderlayInterface(Strict):
 
 
 class TunnelEndpoint(Strict):
-    """Where VTEP addresses come from: the node's is host number `nodeIndex` of each CIDR."""
+    """The pools of VTEP addresses: the node uses host number `nodeIndex` of each CIDR."""
 
     cidrs: Annotated[tuple[Cidr, ...], Field(min_length=1, max_length=2)]
 
@@ -191,12 +191,12 @@ class Underlay(Spec):
         return neighbor.type == "Internal" or neighbor.asn == self.asn
 
     def multihop(self, neighbor: Neighbor) -> int:
-        """Return the TTL of a session; 0 where bgpd takes none (peer_ebgp_multihop_set, bgpd.c)."""
+        """Return the TTL of a session; 0 where bgpd accepts none (peer_ebgp_multihop_set)."""
         on_a_link = neighbor.unnumbered or neighbor.link_local
         return 0 if on_a_link or self.is_internal(neighbor) else neighbor.multihop
 
     def link_of(self, neighbor: Neighbor) -> str:
-        """Return the interface of an IPv6 link-local neighbor, "" if that is in doubt."""
+        """Return the interface of an IPv6 link-local neighbor; "" if it is ambiguous."""
         nics = self.nics
         return neighbor.interface or (nics[0] if len(nics) == 1 else "")
 

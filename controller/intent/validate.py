@@ -1,8 +1,8 @@
-"""The rules between resources of one node: who is accepted, who is not and why. Pure.
+"""Checks the rules between the resources of one node; accepts or rejects each. Pure.
 
-Of two that exclude each other the first in the order of the files stays: a resource that comes
-later never disturbs one that is there. Kinds are judged in the order in which they depend on one
-another, so a rejected one is simply absent when its dependants are judged.
+Of two resources that conflict, the first in the order of the files is accepted: a later resource
+never disturbs an earlier one. Kinds are judged in the order of their dependencies, so a rejected
+resource is absent when those that depend on it are judged.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from dualpath.model.violation import Violation
 S = TypeVar("S", bound=Spec)
 
 RESERVED = re.compile(r"all|default|lo|(ac|br|br-hs-|vx|pe-e-|host-e-)[1-9]\d*|pt-ns|pt-host|cp-.*")
-"""Names that no VRF and no NIC can have: devices of ours do, the kernel, or FRR means another."""
+"""Names that no VRF and no NIC can have: our devices, the kernel or FRR use them."""
 OURS_ON_THE_HOST = re.compile(r"lo|host-e-[1-9]\d*|pt-host")
 
 
 class DependencyFailed(Exception):
-    """What the resource refers to is missing or was itself rejected."""
+    """The resource refers to something that is missing or was rejected."""
 
     def __init__(self, path: Path, message: str, suggestion: str = "") -> None:
         super().__init__(message)
@@ -47,12 +47,12 @@ class DependencyFailed(Exception):
 
 
 class Unmet(Complaint):
-    """A complaint about something else that is missing or was itself rejected."""
+    """A complaint that something else is missing or was rejected."""
 
 
 @dataclass(slots=True)
 class Accepted:
-    """The resources that stand, and a status for every one that was judged."""
+    """The accepted resources, and a status for every resource that was judged."""
 
     node: Node
     underlay: Resource[Underlay] | None = None
@@ -92,13 +92,13 @@ class Accepted:
         return vrf
 
     def maker(self, vrf: str) -> Resource[L3Vni] | None:
-        """Return the L3VNI that makes a VRF; None for one of L2VNIs alone."""
+        """Return the L3VNI that makes a VRF; None if it has L2VNIs only."""
         return next((r for r in self.l3vnis if r.spec.vrf == vrf), None)
 
     def _called(self, name: str, namespace: str) -> Resource[L3Vni] | None:
         """Return the L3VNI of this name in the same Kubernetes namespace, or else in another.
 
-        One of another namespace never stands for one that is rejected: it is another tenant's.
+        An L3VNI of another namespace never replaces a rejected one: it is another tenant's.
         """
         found = [r for r in self.l3vnis if r.given_name == name]
         if (namespace, name) in self.asked_names:
@@ -106,7 +106,7 @@ class Accepted:
         return min(found, key=lambda r: r.namespace != namespace, default=None)
 
     def host_pools(self) -> Iterator[tuple[Network, str]]:
-        """Yield the pools of host legs with the resource that has them."""
+        """Yield the address pools of host legs, each with its resource."""
         resources: list[Resource[L3Vni] | Resource[L3Passthrough]] = [*self.l3vnis]
         if self.passthrough is not None:
             resources.append(self.passthrough)
@@ -116,7 +116,7 @@ class Accepted:
                     yield pool, str(resource)
 
     def subnets(self, vrf: str) -> Iterator[tuple[Network, str]]:
-        """Yield the subnets in a VRF with the resource that has them."""
+        """Yield the subnets in a VRF, each with its resource."""
         for l3vni in self.l3vnis:
             if l3vni.spec.vrf == vrf and l3vni.spec.host_session is not None:
                 for pool in l3vni.spec.host_session.local_cidr.pools:
@@ -127,7 +127,7 @@ class Accepted:
                     yield gateway.network, str(l2vni)
 
     def note(self, partial: Resource[Any]) -> None:
-        """Take a VNI that is rejected for something else, if later ones can be compared with it."""
+        """Note a VNI of a rejected resource, so that later ones are compared with it."""
         spec = partial.spec
         with suppress(AttributeError, DependencyFailed):
             if isinstance(spec, L3Vni) and spec.vni and spec.vrf:
@@ -139,7 +139,7 @@ class Accepted:
                     self.l2vnis.append(partial)
 
     def without(self, owner: Owner) -> Accepted:
-        """Return the others: an earlier version of a resource does not exclude a later one."""
+        """Return the other resources: two versions of one resource do not conflict."""
         mine = self.underlay is not None and self.underlay.owner == owner
         leg = self.passthrough is not None and self.passthrough.owner == owner
         return replace(
@@ -180,11 +180,11 @@ def validate(selection: Selection, node: Node, partials: Sequence[Resource[Spec]
 def also_wrong(
     accepted: Accepted, partials: Sequence[Resource[Spec]], *, complete: bool = True
 ) -> Iterator[tuple[Owner, list[Violation]]]:
-    """Yield what else would reject resources that are rejected already, as far as can be told.
+    """Yield further errors of resources that are already rejected, so that one run shows them all.
 
-    They are compared with those that are accepted, and with those before them. A check that needs a
-    field that is wrong does not apply. That something else is missing is not told: it may be there
-    by the time the rest is right. Of a reference to nothing it is told if the set is `complete`.
+    They are compared with the accepted resources, and with rejected ones before them. A check that
+    needs an invalid field does not apply. A missing dependency is not reported, as it may exist by
+    the time the rest is fixed; a reference to nothing is reported if the set is `complete`.
     """
     known = accepted.without(("", ""))
     for partial in partials:
@@ -201,7 +201,7 @@ def also_wrong(
 def _is_for(node: Node, spec: Spec) -> bool:
     try:
         return spec.node_selector.matches(node.selectable)
-    except AttributeError:  # it is wrong itself
+    except AttributeError:  # the dependency is itself invalid
         return False
 
 
@@ -210,7 +210,7 @@ def _judge(
     resource: Resource[S],
     take: Callable[[Accepted, Resource[S]], None],
 ) -> None:
-    """Take a resource about which there is no complaint, and note its status with all there are."""
+    """Accept a resource without complaints; note its status either way."""
     complaints = [c for check in CHECKS[type(resource.spec)] for c in check(accepted, resource)]
     if not complaints:
         take(accepted, resource)
@@ -224,7 +224,9 @@ def _judge(
 
 def _one_underlay(accepted: Accepted, _resource: Resource[Underlay]) -> Iterator[Complaint]:
     if accepted.underlay is not None:
-        yield Complaint((), f"a node has one Underlay, and here it is {accepted.underlay.name}")
+        yield Complaint(
+            (), f"a node can have one Underlay only, and this node has {accepted.underlay.name}"
+        )
 
 
 def _nics_have_free_names(_: Accepted, resource: Resource[Underlay]) -> Iterator[Complaint]:
@@ -274,7 +276,7 @@ def _cidrs(spec: Underlay) -> tuple[Network, ...]:
 
 
 def _check_host(field: str, pool: Network, number: int, at: Path) -> Iterator[Complaint]:
-    """Complain of a pool that is too small for the node's address."""
+    """Complain about a pool that is too small for the node's number."""
     try:
         addressing.host(pool, number)
     except ValueError as error:
@@ -284,7 +286,9 @@ def _check_host(field: str, pool: Network, number: int, at: Path) -> Iterator[Co
 
 def _one_passthrough(accepted: Accepted, _resource: Resource[L3Passthrough]) -> Iterator[Complaint]:
     if accepted.passthrough is not None:
-        text = f"a node has one L3Passthrough, and here it is {accepted.passthrough.name}"
+        text = (
+            f"a node can have one L3Passthrough only, and this node has {accepted.passthrough.name}"
+        )
         yield Complaint((), text)
 
 
@@ -303,7 +307,7 @@ def _passthrough_is_of_the_underlay(
 def _passthrough_is_apart(
     accepted: Accepted, resource: Resource[L3Passthrough]
 ) -> Iterator[Complaint]:
-    """Complain of a leg in the fabric's own routing with addresses that the fabric has."""
+    """Complain about a leg of the L3Passthrough whose addresses the fabric uses."""
     if accepted.underlay is None:
         return
     spec = accepted.underlay.spec
@@ -326,7 +330,7 @@ def _vrf_is_free(accepted: Accepted, resource: Resource[L3Vni]) -> Iterator[Comp
     vrf = resource.spec.vrf
     for other in accepted.l3vnis:
         if other.spec.vrf == vrf:
-            yield Complaint(("vrf",), f"VRF {vrf} is already that of {other}")
+            yield Complaint(("vrf",), f"VRF {vrf} is already used by {other}")
     yield from _check_vrf(accepted, vrf)
 
 
@@ -342,7 +346,7 @@ def _domain_is_there(accepted: Accepted, resource: Resource[L2Vni]) -> Iterator[
             if not accepted.maker(other) and addressing.local_table(
                 other
             ) == addressing.local_table(vrf):
-                text = f"VRF {vrf} would have the routing table of {other}: choose another name"
+                text = f"VRF {vrf} would use the routing table of {other}: choose another name"
                 yield Complaint(("vrf",), text)
 
 
@@ -361,7 +365,7 @@ def _gateways_are_apart(accepted: Accepted, resource: Resource[L2Vni]) -> Iterat
 
 
 def _host_bridge_is_one(accepted: Accepted, resource: Resource[L2Vni]) -> Iterator[Complaint]:
-    """Complain of a host's bridge that is a device of ours, or a NIC that leaves the host."""
+    """Complain about a host bridge with the name of a device of ours, or of a NIC that moves."""
     master = resource.spec.host_master
     if master is None or (bridge := master.ovs_bridge or master.linux_bridge) is None:
         return
@@ -370,7 +374,8 @@ def _host_bridge_is_one(accepted: Accepted, resource: Resource[L2Vni]) -> Iterat
     at: Path = ("hostMaster", "ovsBridge" if master.ovs_bridge else "linuxBridge", "name")
     if OURS_ON_THE_HOST.fullmatch(name):
         yield Complaint(
-            at, f"a bridge cannot be called {name}: a device of ours is; choose another"
+            at,
+            f"a bridge cannot be called {name}: Dualpath has a device of that name; choose another",
         )
     elif accepted.underlay is not None and name in accepted.underlay.spec.nics:
         yield Complaint(at, f"{name} is an interface of the Underlay, and no bridge")
@@ -411,7 +416,7 @@ def _vni_is_free(
     taken: list[Resource[L3Vni] | Resource[L2Vni]] = [*accepted.l3vnis, *accepted.l2vnis]
     for other in taken:
         if other.spec.vni == vni:
-            yield Complaint(("vni",), f"VNI {vni} is already that of {other}")
+            yield Complaint(("vni",), f"VNI {vni} is already used by {other}")
 
 
 def _leg_is_apart(
@@ -462,4 +467,4 @@ CHECKS: Mapping[type[Spec], tuple[Check, ...]] = {
     ),
     RawFrrConfig: (),
 }
-"""The rules between resources, each on its own, so that one that cannot be asked stops no other."""
+"""The rules between resources, one by one: a rule that does not apply stops no other."""

@@ -1,4 +1,4 @@
-"""What became of each resource, from what became of its devices and of frr.conf. Pure."""
+"""Derives the status of each resource from its devices and from frr.conf. Pure."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ UNDERLAY_FAILED = "UnderlayFailed"
 
 @dataclass(slots=True)
 class Outcome:
-    """What one round came to."""
+    """The result of one round."""
 
-    problem: str = ""  # what keeps all of it from being in force
-    devices: dict[DeviceKey, str] = field(default_factory=dict)  # those that failed, and why
-    frr: dict[Owner, str] = field(default_factory=dict)  # what FRR says of a resource's part
-    remarks: dict[Owner, str] = field(default_factory=dict)  # worth knowing, and no failure
+    problem: str = ""  # what keeps the whole intent from being in force
+    devices: dict[DeviceKey, str] = field(default_factory=dict)  # devices that failed, and why
+    frr: dict[Owner, str] = field(default_factory=dict)  # FRR's errors, by resource
+    remarks: dict[Owner, str] = field(default_factory=dict)  # FRR's warnings, by resource
 
     @property
     def failed(self) -> bool:
         return bool(self.problem or self.devices or self.frr)
 
     def blame(self, kind: Kind, key: object, why: str) -> None:
-        """Note why a device failed; the first reason counts."""
+        """Note why a device failed; the first reason stays."""
         self.devices.setdefault((kind, key), why)
 
 
 def blamed(intent: Intent, section: str) -> Owner | None:
-    """Return whose part of frr.conf a section is: a snippet's, a tenant's or the Underlay's."""
+    """Return the resource that a section of frr.conf comes from."""
     kind, _, name = section.partition(" ")
     if kind == "RawFRRConfig":
         return kind, name
@@ -46,13 +46,13 @@ def blamed(intent: Intent, section: str) -> Owner | None:
 
 
 def verdicts(intent: Intent, outcome: Outcome) -> list[ResourceStatus]:
-    """Return the status of every resource, as of now; generations in force are left out."""
+    """Return the current status of every resource, without the generations in force."""
     failed = _failed_owners(intent, outcome)
     return [_verdict(status, failed, outcome) for status in intent.statuses]
 
 
 def in_force(statuses: Sequence[ResourceStatus], before: Mapping[Owner, int]) -> dict[Owner, int]:
-    """Return the generation of each resource that is in force, from those that were."""
+    """Return the generation of each resource that is in force, given those before."""
     return {s.owner: s.generation if s.ready else before.get(s.owner, 0) for s in statuses}
 
 
@@ -84,9 +84,9 @@ def _failed_owners(intent: Intent, outcome: Outcome) -> dict[Owner, tuple[str, s
 
 
 def _dependants(intent: Intent, outcome: Outcome) -> Iterator[tuple[Owner, Owner]]:
-    """Yield the resource of every VNI that is in a VRF, and the resource of that VRF.
+    """Yield the resource of every VNI in a VRF, with the resource of that VRF.
 
-    A VRF of L2VNIs alone is a device of the first of them; the others need nothing else of it.
+    A VRF without an L3VNI belongs to its first L2VNI; the others depend on that device only.
     """
     for vni in intent.vnis:
         key = (Kind.VRF, vni.vrf)

@@ -1,6 +1,6 @@
-"""Resources as manifests again, to be kept and read another day. Pure.
+"""Writes resources as manifests, to be stored and read by a later run. Pure.
 
-A kept resource says all of itself: passwords that were in files stand in it.
+A stored resource is complete: it contains the passwords that were in files.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from controller.intent.schema import GROUP, OUR_GROUP, Resources
 Manifest = dict[str, object]
 
 SPECIAL = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
-"""What JSON writes as it is, and YAML refuses or takes for the end of a line."""
+"""Characters that JSON writes unchanged, and YAML refuses or treats as a line end."""
 
 
 def encode(resources: Resources) -> str:
-    """Write the node and its good resources, one document a line."""
+    """Write the node and its valid resources, one document per line."""
     texts = (json.dumps(m, ensure_ascii=False) for m in _manifests(resources))
     return "".join(f"--- {SPECIAL.sub(_escaped, text)}\n" for text in texts)
 

@@ -1,1 +1,1 @@
-"""Manifests while the controller runs: read, kept, changed on trial, rolled back."""
+"""Manifests while the controller runs: read, stored, changed on trial, rolled back."""

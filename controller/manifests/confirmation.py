@@ -1,8 +1,9 @@
-"""The controller's side of a change on trial: begins one, follows it, and takes it back.
+"""The controller's side of a change on trial: begins it, follows it, and rolls it back.
 
-`--confirm-within` puts two things on trial: a start on a machine where nothing of ours is yet, and
-manifests that differ from those confirmed last. Nothing confirmed in time takes the first back
-altogether, and the second to the former manifests. One that an earlier controller began goes on.
+With `--confirm-within`, two changes are put on trial: a first start on a machine, and manifests
+that differ from those confirmed last. If nobody confirms in time, a first start is undone
+altogether, and after a change of manifests the last good ones are in force again. A trial that an
+earlier controller began goes on.
 """
 
 from __future__ import annotations
@@ -30,15 +31,15 @@ LOOK_S = 0.2
 
 
 class Unconfirmed(Exception):
-    """Nobody confirmed the first start in time: everything has to be given back."""
+    """Nobody confirmed the first start in time: everything must be given back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Before:
     """What was on the machine before a start."""
 
-    first: bool  # nothing of ours, or nothing that was ever good
-    nics: tuple[str, ...]  # that are ours already
+    first: bool  # nothing of ours, or no good manifests so far
+    nics: tuple[str, ...]  # those that Dualpath already had
 
 
 class Confirmation:
@@ -53,9 +54,9 @@ class Confirmation:
         self._state_dir = settings.state_dir
         self._manifests = manifests
         self._watchdog: subprocess.Popen[bytes] | None = None
-        self._running = False  # from then on no error of the state directory ends us
-        self._on_trial: Trial | None = None  # as it was written
-        self._keeps: set[str] | None = None  # NICs that stay while a change is taken back
+        self._running = False  # after this, an error of the state directory does not end us
+        self._on_trial: Trial | None = None  # as we wrote it
+        self._keeps: set[str] | None = None  # NICs that stay while a change is rolled back
         manifests.confirming = settings.confirm_s > 0
 
     def begin(self) -> None:
@@ -63,7 +64,7 @@ class Confirmation:
         first, nics = self._before.first, self._before.nics
         found = trial.read(self._state_dir)
         if found is None or found.confirmed:
-            trial.end(self._state_dir)  # one that a reboot ended, too
+            trial.end(self._state_dir)  # also a trial that a reboot ended
             if self._settings.confirm_s and (first or self._manifests.versions.changed):
                 self._put_on_trial(first=first, keeps=nics)
             return
@@ -79,34 +80,36 @@ class Confirmation:
         log.warning("an earlier controller's change is still on trial: %s", self._what(found))
 
     def keep_sessions(self) -> None:
-        """Let no TCP session over a NIC be reset while it is away on trial. Raises OSError."""
+        """Keep TCP sessions over a NIC alive while the NIC is on trial. Raises OSError."""
         with ThreadPoolExecutor(1) as thread:  # pyroute2 refuses a thread whose event loop runs
             thread.submit(keep_tcp_quiet, self._forwarding, self._on_trial is not None).result()
 
     def changed(self, nics: tuple[str, ...]) -> None:
-        """Take note of other manifests, before they are put in force."""
+        """Put changed manifests on trial, before they are in force."""
         found = self._found()
         if found is not None and found.confirmed:
             self._stays()
             found = None
         if found is not None and (found.first or not self._settings.confirm_s):
-            self._manifests.save_pending()  # an edit is a part of what is on trial as a whole
+            self._manifests.save_pending()  # the edit becomes part of the trial
             return
         if not self._settings.confirm_s:
             return
         taken_back = self._keeps is not None
         if not self._manifests.versions.changed:
             if found is not None and not taken_back:
-                log.info("the manifests are what was confirmed: nothing is on trial any more")
+                log.info(
+                    "the manifests equal the confirmed ones again: nothing is on trial any more"
+                )
                 self._over()
             return
         if found is not None and self._manifests.versions.in_force_is_pending and not taken_back:
-            return  # something else changed, as a NIC's MTU, which gives nobody more time
+            return  # only a NIC's MTU changed, say: the deadline stays
         self._put_on_trial(first=False, keeps=found.keeps if found is not None else nics)
         self._try(self.keep_sessions)
 
     async def run(self, replace: Callable[[Intent], None], nics: Callable[[], set[str]]) -> None:
-        """Follow it until cancelled. Raises Unconfirmed."""
+        """Follow the trial until cancelled. Raises Unconfirmed."""
         self._running = True
         while True:
             await asyncio.sleep(LOOK_S)
@@ -114,7 +117,7 @@ class Confirmation:
             if found is None:
                 continue
             if self._keeps is not None:
-                if not nics() - self._keeps:  # until then the watchdog would do it, if we died
+                if not nics() - self._keeps:  # until then, the watchdog gives them back if we die
                     self._over()
             elif found.confirmed:
                 self._stays()
@@ -124,25 +127,25 @@ class Confirmation:
                 self._take_back(found, replace)
 
     def _found(self) -> Trial | None:
-        """Return what is on trial. Its file is written again where somebody removed it."""
+        """Return what is on trial; write its file again if somebody removed it."""
         found = trial.read(self._state_dir) if self._on_trial is not None else None
         if found is not None or self._on_trial is None:
             return found
         lost = replace(self._on_trial, claimed=self._keeps is not None)
-        with suppress(OSError):  # at the next look, then
+        with suppress(OSError):  # retried at the next look
             trial.begin(self._state_dir, lost)
-            log.warning("%s: somebody removed it; it is there again", trial.NAME)
+            log.warning("%s: somebody removed it; wrote it again", trial.NAME)
         return lost
 
     def _try(self, work: Callable[[], None]) -> None:
-        """Go on without a file, a watchdog or a namespace: this controller keeps the deadline."""
+        """Do `work`, and only log a failure: the controller keeps the deadline itself."""
         try:
             work()
         except OSError as error:
             log.error("a change on trial: %s; the controller goes on and keeps the deadline", error)
 
     def _claims(self) -> bool:
-        """Make it too late to confirm; it is where the state directory is not there any more."""
+        """Make it too late to confirm; without a state directory it already is."""
         try:
             return trial.claim(self._state_dir) is not None
         except OSError:
@@ -156,13 +159,17 @@ class Confirmation:
     def _take_back(self, found: Trial, replace: Callable[[Intent], None]) -> None:
         if found.first:
             raise Unconfirmed
-        log.error("nobody confirmed in time (`dualpath confirm`): the former manifests are back")
+        log.error(
+            "nobody confirmed in time (`dualpath confirm`): the former manifests are in force again"
+        )
         replace(self._manifests.roll_back())
         self._keeps = {*found.keeps, *self._manifests.nics}
 
     def _over(self) -> None:
         self._on_trial = self._keeps = None
-        self._manifests.confirming = self._settings.confirm_s > 0  # an earlier controller's may end
+        self._manifests.confirming = (
+            self._settings.confirm_s > 0
+        )  # an earlier controller's trial may end here
         self._try(lambda: trial.end(self._state_dir))
         self._try(lambda: store.forget_pending(self._state_dir))
         self._try(self.keep_sessions)

@@ -1,4 +1,4 @@
-"""Where the interfaces of a node are: on the host, and once fetched in the forwarding namespace."""
+"""Finds a node's interfaces: in the host namespace, or in the forwarding namespace once moved."""
 
 from __future__ import annotations
 

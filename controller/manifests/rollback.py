@@ -1,7 +1,8 @@
-"""Takes a change back that nobody confirmed. Synchronous, as root, with the controller's lock held.
+"""Rolls back a change that nobody confirmed. Synchronous, as root, with the controller's lock held.
 
-Of a first start everything goes, as `dualpath down` has it. Of a changed manifest only the NICs go
-home that the change took: a controller puts the former manifest back, this is for when none runs.
+A first start is undone as by `dualpath down`. After a change of manifests, only the NICs that it
+took are given back: this code is for a dead controller, and a live one returns to the former
+manifests itself.
 """
 
 from __future__ import annotations
@@ -21,15 +22,15 @@ from datapaths.linux.quiet import keep_tcp_quiet
 
 log = logging.getLogger(__name__)
 
-UNCONFIRMED = 4  # exit code: nobody confirmed in time, and everything was taken back
+UNCONFIRMED = 4  # exit code: nobody confirmed in time, and everything was given back
 
 
 def roll_back(state_dir: Path) -> bool:
-    """Take back what is on trial; tell whether anything was. What cannot be done is logged."""
+    """Roll back what is on trial; tell whether anything was. Failing steps are logged."""
     found = trial.claim(state_dir)
     if found is None:
         return False
-    log.warning("nobody confirmed in time (`dualpath confirm`): taking it back")
+    log.warning("nobody confirmed in time (`dualpath confirm`): rolling back")
     problems = 0
     for step in _steps(state_dir, found):
         problems += bool(step.problem)
@@ -56,7 +57,7 @@ def _let_speak(state_dir: Path) -> None:
 def _steps(state_dir: Path, found: Trial) -> Iterator[Step]:
     left = namespacerecord.read(state_dir)
     if left is None:
-        return  # it had not begun
+        return  # the start had not changed anything yet
     if not found.first:
         yield from given_back(left, found.keeps)
         return

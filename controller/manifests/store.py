@@ -1,7 +1,7 @@
-"""The last manifests that FRR took, in a file of the state directory.
+"""Stores the last good manifests in a file of the state directory.
 
-They are for a start with manifests that are broken: an earlier version stays in force then as it
-does while the controller runs. Nobody but root may read the file, as passwords are in it.
+A start with broken manifests then keeps their earlier version in force, as a running controller
+does. Only root may read the file, as it contains passwords.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MODE = 0o600
 
 
 def save(directory: Path, resources: Resources, name: str = NAME) -> None:
-    """Keep these resources instead of those kept before; whatever fails is said, and no more."""
+    """Store these resources in place of the earlier ones; a failure is only logged."""
     file = directory / name
     partial = file.with_suffix(".new")
     try:
@@ -34,27 +34,27 @@ def save(directory: Path, resources: Resources, name: str = NAME) -> None:
             opened.write(encode(resources))
         partial.replace(file)
     except OSError as error:
-        log.warning("%s: %s; a restart will not know what was last good", file, error.strerror)
+        log.warning("%s: %s; a restart will not know the last good manifests", file, error.strerror)
 
 
 def promote(directory: Path) -> None:
-    """Let what was kept to be confirmed be the last good. Raises OSError."""
+    """Make the pending version the last good one. Raises OSError."""
     with suppress(FileNotFoundError):
         (directory / PENDING).replace(directory / NAME)
 
 
 def forget_pending(directory: Path) -> None:
-    """Remove what was kept to be confirmed; passwords are in it. Raises OSError."""
+    """Remove the pending version, as it contains passwords. Raises OSError."""
     (directory / PENDING).unlink(missing_ok=True)
 
 
 def restore(directory: Path, overrides: NodeOverrides) -> Resources:
-    """Return what was kept; nothing when there is no such file, or not one of ours."""
+    """Return the last good version; nothing if the file is absent or malformed."""
     file = directory / NAME
     try:
         return decode(file.read_text(encoding="utf-8"), str(file), overrides)
     except FileNotFoundError:
         return Resources()
     except (OSError, UnicodeDecodeError, ManifestError) as error:
-        log.warning("%s: %s; it is left alone", file, error)
+        log.warning("%s: %s; ignoring the file", file, error)
         return Resources()

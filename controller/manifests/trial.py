@@ -1,14 +1,14 @@
-"""A change that stays only if somebody confirms it in time: one file of the state directory.
+"""A change on trial stays only if somebody confirms it in time: one file in the state directory.
 
-The file is there from before the change until it is confirmed or rolled back, whoever does that:
+The file exists from before the change until the change is confirmed or rolled back:
 
     nothing -> written (begin) -> confirmed (confirm) -> gone            the change stays
                                -> claimed (claim) -> rolled back -> gone the change goes
 
-Confirming and claiming hold one lock, so exactly one of them wins. A file that is not there
-confirms nothing: somebody may have removed it, with its directory or alone. The deadline is a time
-of CLOCK_BOOTTIME: it outlives the controller, and no step of the clock moves it. A reboot ends NICs
-and namespaces by itself, so a file of an earlier boot counts for nothing.
+Confirming and claiming hold one lock, so exactly one of them wins. An absent file confirms nothing:
+somebody may have removed it. The deadline is a time of CLOCK_BOOTTIME: it outlives the controller,
+and setting the clock does not move it. A reboot undoes the change by itself, so a file of an
+earlier boot is ignored.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class Trial:
     deadline: float  # seconds of CLOCK_BOOTTIME
     boot: str
     pid: int  # the controller's
-    first: bool  # before it nothing of ours was here, so that all goes
-    keeps: tuple[str, ...] = ()  # NICs that were ours before it; the others go home
-    claimed: bool = False  # too late to confirm: somebody rolls it back
+    first: bool  # a first start: rolling back removes everything
+    keeps: tuple[str, ...] = ()  # NICs that we had before; the others are given back
+    claimed: bool = False  # too late to confirm: being rolled back
     confirmed: bool = False  # it stays
 
 
@@ -63,7 +63,7 @@ def boot() -> str:
 
 
 def read(state_dir: Path) -> Trial | None:
-    """Return what is on trial; None for nothing, and for what a reboot has ended."""
+    """Return what is on trial; None for nothing, or if a reboot ended it."""
     try:
         told = json.loads((state_dir / NAME).read_text(encoding="utf-8"))
         found = Trial(**{**told, "keeps": tuple(told["keeps"])})
@@ -94,7 +94,7 @@ def confirm(state_dir: Path, at: float) -> None:
 
 
 def claim(state_dir: Path) -> Trial | None:
-    """Take the change to roll it back: it can no longer be confirmed. None if nothing is left."""
+    """Claim the change to roll it back: it can no longer be confirmed. None without a change."""
     with _turn(state_dir):
         trial = read(state_dir)
         if trial is None or trial.confirmed:
@@ -105,7 +105,7 @@ def claim(state_dir: Path) -> Trial | None:
 
 
 def end(state_dir: Path) -> None:
-    """Nothing is on trial any more."""
+    """End the trial: remove its file."""
     (state_dir / NAME).unlink(missing_ok=True)
 
 
@@ -122,7 +122,7 @@ def _write(state_dir: Path, trial: Trial) -> None:
 
 @contextmanager
 def _turn(state_dir: Path) -> Iterator[None]:
-    """Hold the lock, which everybody lets go of at once. Raises OSError where somebody does not."""
+    """Hold the lock, waiting up to 5 s for others, who hold it briefly. Raises OSError."""
     for left in reversed(range(_TURNS)):
         try:
             with alone(state_dir / LOCK):

@@ -1,4 +1,4 @@
-"""Has frr-bridge apply FRR's configuration: once for each configuration and each bridge."""
+"""Has frr-bridge apply FRR's configuration: once per configuration and per frr-bridge."""
 
 from __future__ import annotations
 
@@ -12,48 +12,48 @@ from dualpath.model.frr import FrrSettings, to_json
 log = logging.getLogger(__name__)
 
 _ANSWER_S = 600.0
-"""For a reload of hundreds of VRFs on a slow machine; a bridge that ends is noticed at once."""
+"""Long enough to reload hundreds of VRFs on a slow machine; an end of frr-bridge shows at once."""
 
 
 class FrrConfiguration:
-    """What FRR was last given, and what came of it."""
+    """The last configuration given to FRR, and its result."""
 
     def __init__(self, tell: Callable[[Configure], object]) -> None:
         self._tell = tell
         self._request = 0
-        self._asked: Configure | None = None  # the last
+        self._asked: Configure | None = None  # the last request
         self._pending: asyncio.Future[Configured] | None = None
         self._applied: tuple[FrrSettings, Configured] | None = None
 
     @property
     def applied(self) -> FrrSettings | None:
-        """What FRR runs, as far as we know."""
+        """Return what FRR runs, as far as we know."""
         return self._applied[0] if self._applied else None
 
     def configured(self, settings: FrrSettings) -> bool:
-        """Say whether FRR runs these settings, as far as we know."""
+        """Tell whether FRR runs these settings, as far as we know."""
         return self._applied is not None and self._applied[0] == settings
 
     def answered(self, event: Configured) -> None:
-        """Take the bridge's answer; one to an earlier request is void."""
+        """Apply frr-bridge's answer; an answer to an earlier request is ignored."""
         if self._pending and not self._pending.done() and event.request == self._request:
             self._pending.set_result(event)
 
     def forget(self, why: str) -> None:
-        """Whoever had it is gone."""
+        """Forget what FRR runs: the frr-bridge or the namespace that had it is gone."""
         self._applied = None
         self.answered(Configured(self._request, False, False, why))
 
     def repeat(self) -> None:
-        """Ask again what has no answer yet: it may have been said while nobody listened.
+        """Repeat a request without an answer: frr-bridge may have missed it.
 
-        What FRR has already it is not told twice.
+        A request that was answered is not repeated.
         """
         if self._asked and self._pending and not self._pending.done():
             self._tell(self._asked)
 
     async def ensure(self, settings: FrrSettings) -> Configured:
-        """Have FRR run the settings, unless it does."""
+        """Have FRR run the settings, unless it already does."""
         if self._applied is not None and self._applied[0] == settings:
             return self._applied[1]
         self._applied = None
@@ -62,7 +62,7 @@ class FrrConfiguration:
         self._asked = Configure(self._request, to_json(settings))
         if not self._tell(self._asked):
             self._pending = None
-            return self._failed("frr-bridge is not there to configure FRR")
+            return self._failed("frr-bridge is not connected, so FRR cannot be configured")
         try:
             async with asyncio.timeout(_ANSWER_S):
                 answer = await self._pending

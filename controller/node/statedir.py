@@ -1,8 +1,8 @@
-"""The state directory while it is in use: what somebody removes from it is made again.
+"""Keeps the state directory complete: files that somebody removes are made again.
 
-Sockets in it are how others reach us, its lock keeps a second controller out, and the other files
-are for the next start. Each is made again within a second. Where that cannot be, `problem` says
-why, and the controller is not ready.
+Clients connect to its sockets, its lock keeps a second controller out, and its other files are for
+the next start. A removed file is made again within a second. If that fails, `problem` says why, and
+the controller is not ready.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ class Listener(Protocol):
 
 
 Note = Callable[[], bool]
-"""Writes a file again that is not there; tells whether it did. Raises OSError."""
+"""Writes a file again if it is absent; tells whether it was. Raises OSError."""
 
 
 class StateDirectory:
-    """Looks after one directory, and after listeners wherever they are."""
+    """Looks after the files of one directory, and after sockets anywhere."""
 
     def __init__(self, path: Path, notes: Sequence[Note] = ()) -> None:
         self._path = path
@@ -47,7 +47,7 @@ class StateDirectory:
             await self.look()
 
     async def look(self) -> None:
-        """Make again what is gone."""
+        """Make removed files and sockets again."""
         problem = ""
         again = 0
         try:
@@ -61,7 +61,7 @@ class StateDirectory:
             except ListenError as error:
                 problem = problem or str(error)
         if again:
-            log.warning("%s: files removed by somebody and made again: %d", self._path, again)
+            log.warning("%s: %d files were removed; made them again", self._path, again)
         if problem != self.problem:
             level = logging.WARNING if problem else logging.INFO
             log.log(level, "%s", problem or f"the state directory {self._path} works again")

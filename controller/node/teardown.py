@@ -1,8 +1,8 @@
-"""Gives back all that a controller took and removes all that it made; FRR is left alone.
+"""Gives back every NIC that a controller took, and removes all that it made; FRR is left alone.
 
-A step that fails stops no other but those that would destroy something: a namespace that still has
-a NIC in it keeps its name. Everything is found by marks and by what was written down, so it may be
-done again, and after any crash. Synchronous, as root, and never beside a running controller.
+A failing step stops only steps that would destroy something: a namespace that still holds a NIC
+stays. Everything is found by marks and records, so a teardown can be repeated, also after any
+crash. Synchronous, as root, and never beside a running controller.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ EVERYWHERE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What was done, or is to be done, to one thing; `problem` says why it could not be."""
+    """What was done, or would be done, to one thing; `problem` says why it failed."""
 
     what: str  # "nic", "devices", "namespace"
     name: str
@@ -50,19 +50,19 @@ class Step:
 
 
 def planned(left: NamespaceRecord) -> Iterator[Step]:
-    """Yield what `undone` would do, and do nothing."""
+    """Yield the steps of `undone` without doing them."""
     if netns.exists(left.forwarding):
         yield from _nics(left)
         yield Step("devices", left.forwarding, "remove every device, route and filter of ours")
     if left.control and netns.exists(left.control):
-        yield Step("devices", left.control, "remove FRR's stand-ins for devices")
+        yield Step("devices", left.control, "remove FRR's twins and shadow devices")
     for name in left.made:
         if netns.exists(name):
             yield _namespace(name)
 
 
 def undone(left: NamespaceRecord) -> Iterator[Step]:
-    """Undo everything; yield each step when it is done, or failed."""
+    """Undo everything; yield each step once it is done or has failed."""
     stuck: set[str] = set()
     if netns.exists(left.forwarding):
         for step in _nics(left):
@@ -74,7 +74,7 @@ def undone(left: NamespaceRecord) -> Iterator[Step]:
     if left.control and netns.exists(left.control):
         shadows = Shadows(left.control)
         problem = _tried(lambda: shadows.ensure_base(Shadow()))
-        yield Step("devices", left.control, "removed FRR's stand-ins for devices", problem)
+        yield Step("devices", left.control, "removed FRR's twins and shadow devices", problem)
     for name in left.made:
         if netns.exists(name):
             step = _namespace(name)
@@ -86,7 +86,7 @@ def undone(left: NamespaceRecord) -> Iterator[Step]:
 
 
 def given_back(left: NamespaceRecord, keeps: Collection[str]) -> Iterator[Step]:
-    """Give NICs back but for some; yield each step when it is done, or failed."""
+    """Give NICs back, except some; yield each step once it is done or has failed."""
     if netns.exists(left.forwarding):
         for step in _nics(left):
             if step.name not in keeps:
@@ -123,7 +123,7 @@ def _give_back(left: NamespaceRecord, name: str) -> None:
 
 
 def _empty(left: NamespaceRecord) -> None:
-    """Remove twins, host legs, devices, and, where the namespace stays, what is in its tables."""
+    """Remove twins, host legs and devices; also routes, if the namespace stays."""
     Twins(left.forwarding, left.control).remove()
     with Namespaces(left.forwarding, left.host) as spaces:
         nics.recover(spaces)
@@ -133,9 +133,11 @@ def _empty(left: NamespaceRecord) -> None:
 
 
 async def _withdraw_all(left: NamespaceRecord) -> None:
-    layout = Layout(left.forwarding, left.host, neighbor_limit=0)  # the machine's limits stay
+    layout = Layout(
+        left.forwarding, left.host, neighbor_limit=0
+    )  # limits of the whole machine stay
     datapath = KernelDatapath(left.forwarding, left.host, layout)
-    whole = left.forwarding in left.made  # goes with its name
+    whole = left.forwarding in left.made  # removed with its namespace
     try:
         await datapath.capabilities()
         for kind in sorted(Kind, reverse=True):

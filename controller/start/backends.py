@@ -1,4 +1,4 @@
-"""What forwards, by the name that --datapath gives it. Another datapath is another row here."""
+"""The datapaths, by their names for --datapath. A new datapath is a new row of BACKENDS."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ from dualpath.rpc.connect import ClientTls
 
 
 class Beside(Protocol):
-    """Something that is kept running beside us."""
+    """A program that is kept running beside the controller."""
 
     async def run(self) -> None:
-        """Go on until cancelled. Raises Unsupported or Useless when that is of no use."""
+        """Keep it running until cancelled. Raises Unsupported or Useless if it can never work."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """A datapath, the twins that are wired to it, and what has to run for it, in this order."""
+    """A datapath, the twins that are wired to it, and the programs it needs, in starting order."""
 
     datapath: Datapath
     twins: PortTwins
     beside: tuple[Beside, ...] = ()
     neighbor_tables: Callable[[], Sequence[NeighborTable]] = lambda: ()
-    """How full the machine's tables are that the datapath's hosts are in."""
+    """Returns the sizes of the machine's neighbor tables, which hold the datapath's hosts."""
     notes: tuple[Callable[[], bool], ...] = ()
-    """Write down again what somebody removed: see `controller.node.statedir`."""
+    """Write records again that somebody removed: see `controller.node.statedir`."""
 
 
 Make = Callable[[Settings, NamespacePair, str], Backend]
-"""Called within the event loop; the text is the namespace in which hosts are, "" is ours."""
+"""Called within the event loop; the text is the host namespace, "" for our own."""
 
 
 def kernel(settings: Settings, namespaces: NamespacePair, host: str) -> Backend:
@@ -60,7 +60,7 @@ def kernel(settings: Settings, namespaces: NamespacePair, host: str) -> Backend:
 
 
 def dpdk(settings: Settings, namespaces: NamespacePair, host: str) -> Backend:
-    """grout behind grout-agent; either is ours to run unless somebody else does.
+    """Return grout behind grout-agent; the controller runs either unless somebody else does.
 
     Raises ConnectError for an agent that may not be called, and Unavailable without a grout.
     """

@@ -1,4 +1,4 @@
-"""What a controller refuses before it changes anything, each in one sentence."""
+"""Checks before the controller changes anything; each refusal is one sentence."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from dualpath.rpc import listen
 
 
 class Refused(Exception):
-    """We cannot start; the text is one sentence that says what to do."""
+    """The controller cannot start; the text is one sentence that says what to do."""
 
 
 def load(settings: Settings, manifests: Manifests) -> Resources:
-    """Read the manifests. A bad one disturbs no other; nothing but bad ones is refused."""
+    """Read the manifests. A rejected resource affects no other; without a valid one, refuse."""
     resources = manifests.read()
     if not resources.items:
         found = [violation for bad in resources.rejected for violation in bad.violations]
         if found:
             raise ManifestError(*found)
         named = ", ".join(map(str, settings.config))
-        raise Refused(f"--config {named}: there is no resource in it")
+        raise Refused(f"--config {named}: no resource found")
     return resources
 
 
 def namespaces_of(settings: Settings, named: Namespaces) -> NamespacePair:
-    """Return the namespaces; what only the command line names is not ours to make."""
+    """Return the namespaces; we do not make one that only the command line names."""
     control = settings.frr_netns or named.control
     return NamespacePair(
         forwarding=settings.netns or named.forwarding or DEFAULT_NETNS,
@@ -53,7 +53,7 @@ def check_root() -> None:
 
 
 def check_namespaces(namespaces: NamespacePair) -> None:
-    """Refuse namespaces that are absent and not ours to make, and one for both purposes."""
+    """Refuse absent namespaces that are not ours to make, and one namespace for both purposes."""
     for name, ours, option in (
         (namespaces.forwarding, namespaces.make_forwarding, "--netns"),
         (namespaces.control, namespaces.make_control, "--frr-netns"),
@@ -71,7 +71,7 @@ def check_namespaces(namespaces: NamespacePair) -> None:
 
 
 def check_listeners(settings: Settings, control: str) -> None:
-    """Refuse addresses at which we cannot listen; makes the directories of sockets."""
+    """Refuse addresses at which we cannot listen. Makes the directories of sockets."""
     listen.probe(settings.listen, listen.Tls(*settings.tls) if settings.tls else None)
     if settings.metrics:
         if path := listen.unix_path(settings.metrics):
@@ -83,21 +83,21 @@ def check_listeners(settings: Settings, control: str) -> None:
 
 
 def _same(a: str, b: str) -> bool:
-    """Say whether two namespaces are one, of which either may be yet to be made."""
+    """Tell whether two namespaces are the same; either may not exist yet."""
     if netns.exists(a) and netns.exists(b):
         return netns.same(a, b)
     return netns.path_of(a) == netns.path_of(b)
 
 
 def check_state_dir(settings: Settings) -> None:
-    """Refuse a directory that cannot be written, or in which others could lead us elsewhere."""
+    """Refuse a directory that is not writable, or in which other users could replace files."""
     probe = settings.state_dir / ".probe"
     try:
         settings.state_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
         found = settings.state_dir.stat()
         if found.st_uid not in (0, os.geteuid()) or found.st_mode & stat.S_IWOTH:
             raise Refused(
-                f"--state-dir {settings.state_dir}: users other than root may write there; give a "
+                f"--state-dir {settings.state_dir}: users other than root may write there; use a "
                 "directory of root's"
             )
         probe.unlink(missing_ok=True)
@@ -109,7 +109,7 @@ def check_state_dir(settings: Settings) -> None:
 
 
 def _check_fpm(settings: Settings, control: str) -> None:
-    """Refuse a port that somebody has, unless that is a bridge to take over."""
+    """Refuse a port in use, unless an frr-bridge that we take over has it."""
     if bridge_of(settings.state_dir):
         return
     host, port = settings.fpm_address

@@ -1,4 +1,4 @@
-"""The controller at work: bus, datapath, intent and inspection around the state."""
+"""Connects bus, datapath, intent and inspection with the state while the controller runs."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ class Daemon:
             group.create_task(confirming)
 
     async def _begin(self) -> None:
-        """Learn what the datapath is and holds; what we start ourselves may take any time."""
+        """Adopt what the datapath holds; wait without limit for one that we start ourselves."""
         began = self._clock.monotonic()
         while True:
             try:
@@ -217,16 +217,16 @@ class Daemon:
 
     def _release(self) -> str:
         if self._bus.send(events.Release()):
-            return "frr-bridge was told to let go of what it holds"
-        return "frr-bridge is not connected: nothing was let go"
+            return "frr-bridge releases the rows that it holds"
+        return "frr-bridge is not connected: nothing was released"
 
     def _silent(self) -> bool:
         return not self._bus.connected
 
     def _namespace_renewed(self, of_frr: bool) -> None:
-        """Begin again in another namespace: nothing of ours is in it."""
+        """Program everything again in a new namespace."""
         if of_frr:
-            self._spawn(self._supervisor.end())  # in the old one it sees nothing any more
+            self._spawn(self._supervisor.end())  # it is still in the old namespace
         else:
             for kind in (*KINDS, Kind.ROUTE):
                 self._reconciler.suspect(kind)
@@ -248,7 +248,9 @@ class Daemon:
                 case Lost(kind, records, routes):
                     if routes is not None:
                         self._state.lost_routes(routes)
-                    elif records and kind is not Kind.NEXTHOP:  # which may have shrunk only
+                    elif (
+                        records and kind is not Kind.NEXTHOP
+                    ):  # a group may only have lost a member
                         self._state.lost_records(records)
                     else:
                         self._reconciler.suspect(kind)

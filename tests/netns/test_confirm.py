@@ -156,7 +156,7 @@ def test_a_session_comes_back_when_nobody_confirms(host: Machine, address: str) 
         assert whole(host) == before
         assert session.comes_back(30)
         assert "dualpath confirm" in one.log
-        assert "everything that could be was given back" in one.log
+        assert "gave back everything" in one.log
         assert not netns.exists(host.forwarding)
         assert not netns.exists(host.control)
     session.close()
@@ -256,7 +256,7 @@ def test_a_changed_manifest_goes_back_when_nobody_confirms(host: Machine) -> Non
         until(lambda: taken(host), "the first is taken again")
         until(lambda: "198.51.100.2" in run(f"ip -n {host.host} addr show eth8"), "its address")
         until(lambda: trial.read(host.state_dir) is None, "nothing is on trial")
-        assert "former manifests are back" in one.log
+        assert "former manifests are in force" in one.log
         assert one.process.poll() is None
         time.sleep(2)
         assert not taken(host, "eth8")  # the files still say so
@@ -305,7 +305,7 @@ def test_a_manifest_changed_while_nothing_ran_is_on_trial_at_the_next_start(host
     host.write("eth8")
     with controller(host, *trying(host)) as again:
         until(lambda: taken(host, "eth8"), "the second NIC moves")
-        until(lambda: "former manifests are back" in again.log, "nobody confirmed")
+        until(lambda: "former manifests are in force" in again.log, "nobody confirmed")
         until(lambda: taken(host), "the first is taken again")
         until(lambda: "eth8" in names(host.host), "the second comes home")
 

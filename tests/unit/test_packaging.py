@@ -35,7 +35,7 @@ def lines(name: str) -> list[str]:
     return (PACKAGING / name).read_text().splitlines()
 
 
-def test_frr_is_killed_and_not_asked() -> None:
+def test_systemd_kills_frr_instead_of_stopping_it() -> None:
     """docs/decisions/0007: a bgpd that is asked to stop withdraws everything."""
     drop_in = lines("frr.service.d/dualpath.conf")
     assert "ExecStop=" in drop_in
@@ -54,11 +54,11 @@ def test_the_controller_reports_readiness_and_is_watched() -> None:
     assert int(watchdog.partition("=")[2]) >= 30  # a program of a million routes takes seconds
 
 
-def test_a_stopped_frr_is_no_failed_unit() -> None:
+def test_killed_frr_is_not_a_failed_unit() -> None:
     assert "SuccessExitStatus=SIGKILL" in lines("frr.service.d/dualpath.conf")
 
 
-def test_no_script_of_frrs_runs_as_the_machines_root() -> None:
+def test_no_script_of_frr_runs_as_root_of_the_machine() -> None:
     """They run /etc/frr/daemons, which belongs to user frr."""
     drop_in = lines("frr.service.d/dualpath.conf")
     assert {"ExecStop=", "ExecReload="} <= set(drop_in)

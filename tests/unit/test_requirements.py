@@ -40,7 +40,7 @@ def test_protobuf_is_of_the_generated_major_version_or_the_next() -> None:
     assert f"protobuf>={version},<{after}" in PROJECT["dependencies"]
 
 
-def test_developers_have_just_the_generator_that_was_used() -> None:
+def test_dev_extra_pins_the_generator_of_the_committed_code() -> None:
     wanted = PROJECT["optional-dependencies"]["dev"]
     assert f"grpcio-tools=={version_of_grpc()}" in wanted
 

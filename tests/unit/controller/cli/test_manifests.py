@@ -114,7 +114,7 @@ def test_validate_refuses_what_the_controller_would_not_start_with(
     (tmp_path / "a.yaml").write_text(text)
     result = run("validate", str(tmp_path))
     assert (result.code, result.out) == (2, "")
-    assert result.err == f"dualpath: {tmp_path}: there is no resource in it\n"
+    assert result.err == f"dualpath: {tmp_path}: no resource found\n"
 
 
 def test_diff_shows_what_changes_and_nothing_when_nothing_does(good: str, other: str) -> None:

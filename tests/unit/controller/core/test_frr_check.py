@@ -55,7 +55,7 @@ async def test_a_check_without_a_bridge_is_unchecked() -> None:
         await check.ask()
 
 
-async def test_a_bridge_that_does_not_answer_is_not_waited_for_for_ever(
+async def test_wait_for_a_silent_bridge_has_a_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(frr_check, "CHECK_S", 0.001)

@@ -52,7 +52,7 @@ def test_without_ssh_there_is_no_session(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.byteorder != "little", reason="the rows are of a little-endian machine")
-def test_rows_of_both_families_are_decoded() -> None:
+def test_tcp_rows_of_both_families_are_decoded() -> None:
     v4 = decode("0: 020200C0:0016 010200C0:C350 01 00000000:00000000 00:00000000 0 0 0 1")
     assert (v4.state, v4.local, v4.port) == (ESTABLISHED, packed("192.0.2.2"), 22)
     assert v4.remote == packed("192.0.2.1")

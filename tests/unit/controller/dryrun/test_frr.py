@@ -17,7 +17,7 @@ def settings(password: str = "") -> FrrSettings:
     )
 
 
-def test_a_new_file_is_shown_whole_and_one_that_is_right_not_at_all(tmp_path: Path) -> None:
+def test_new_frr_conf_is_shown_whole_and_an_equal_one_not_at_all(tmp_path: Path) -> None:
     paths = FrrPaths(config_dir=tmp_path)
     new = difference(settings(), "", paths)
     assert not new.exists
@@ -27,7 +27,7 @@ def test_a_new_file_is_shown_whole_and_one_that_is_right_not_at_all(tmp_path: Pa
     assert (same.exists, same.lines) == (True, ())
 
 
-def test_a_password_that_changes_is_told_and_not_shown(tmp_path: Path) -> None:
+def test_changed_password_is_reported_without_its_text(tmp_path: Path) -> None:
     paths = FrrPaths(config_dir=tmp_path)
     paths.file.write_text(render(settings("old-secret")))
     [line] = difference(settings("new-secret"), "", paths).lines

@@ -9,7 +9,7 @@ from controller.dryrun.report import Change, Report
 MOVE = Change("move", "nic", "eth1, from here to there", "", ("address 192.0.2.2/24",))
 
 
-def test_exit_codes_tell_nothing_from_changes_and_problems() -> None:
+def test_exit_codes_distinguish_no_change_changes_and_problems() -> None:
     assert Report().code == 0
     assert Report([MOVE], ["a warning"]).code == 3
     assert Report([MOVE], [], ["no such device"]).code == 1
@@ -22,11 +22,11 @@ def test_text_has_changes_difference_warnings_and_problems_in_this_order() -> No
     assert places == sorted(places)
 
 
-def test_nothing_to_do_says_so() -> None:
+def test_report_without_changes_says_so() -> None:
     assert Report().as_text() == "A start with these options would change nothing.\n"
 
 
-def test_json_has_the_same() -> None:
+def test_json_has_the_same_content_as_text() -> None:
     found = json.loads(Report([MOVE], ["it ends"]).as_json())
     assert found["would_change"] is True
     assert found["changes"][0]["details"] == ["address 192.0.2.2/24"]

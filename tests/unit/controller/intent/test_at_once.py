@@ -65,8 +65,8 @@ spec:
 """
     where = "L3VNI blue: spec"
     assert told(text) == [
-        f"n.yaml:22:3: {where}.vrf: VRF red is already that of L3VNI red",
-        f"n.yaml:23:3: {where}.vni: VNI 100 is already that of L3VNI red",
+        f"n.yaml:22:3: {where}.vrf: VRF red is already used by L3VNI red",
+        f"n.yaml:23:3: {where}.vni: VNI 100 is already used by L3VNI red",
         f"n.yaml:24:3: {where}.vxlanPort: must be greater than or equal to 1",
         f"n.yaml:25:3: {where}.colour: unknown field",
         f"n.yaml:26:17: {where}.hostSession.asn: must be greater than or equal to 1",
@@ -166,7 +166,7 @@ def test_a_resource_for_another_node_is_not_compared_with_those_of_this(selector
     assert "spec.vxlanPort" in {v.field for v in found.violations}
 
 
-def test_what_else_is_missing_is_not_told_of_a_rejected_resource() -> None:
+def test_missing_dependency_of_a_rejected_resource_is_not_reported() -> None:
     found = status(intent(manifest("L3VNI", "red", vxlanPort=0)), "L3VNI", "red")
     assert [v.field for v in found.violations] == ["spec.vxlanPort"]
 

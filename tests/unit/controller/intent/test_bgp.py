@@ -109,7 +109,7 @@ def test_an_external_session_may_meet_our_own_number_again_and_an_internal_one_h
         assert not any(f.allowas_in for f in inside.families)
 
 
-def test_a_type_instead_of_a_number_is_told_to_frr_as_such() -> None:
+def test_session_type_is_written_instead_of_an_asn() -> None:
     assert fabric(neighbor(asn=None, type="External")).remote_as == "external"
     assert hosts(hostASN=None, hostType="Internal")[0].remote_as == "internal"
 
@@ -153,7 +153,7 @@ def test_a_range_is_a_peer_group_and_lifts_the_limit() -> None:
 
 
 @rule("Conf.neighbor.connect")
-def test_a_lost_session_is_tried_again_soon_unless_told_otherwise() -> None:
+def test_lost_session_is_retried_soon_by_default() -> None:
     assert fabric(neighbor()).connect_s == 5
     assert fabric(neighbor(connectTimeSeconds=30)).connect_s == 30
 
@@ -169,7 +169,7 @@ def test_graceful_restart_covers_tenants_too() -> None:
 
 
 @rule("Underlay.suppressFIBPending")
-def test_what_is_advertised_may_wait_for_the_datapath() -> None:
+def test_advertisement_may_wait_for_the_datapath() -> None:
     assert not intent(underlay()).frr.suppress_fib_pending
     text = render(intent(underlay(suppressFIBPending=True), RED).frr)
     assert text.count(" bgp suppress-fib-pending\n") == 2
@@ -186,7 +186,7 @@ def test_a_route_reflector_names_its_cluster_and_its_clients() -> None:
 
 
 @rule("Session.bfd")
-def test_bfd_has_a_profile_of_its_own_only_if_it_says_something() -> None:
+def test_bfd_without_own_timers_has_no_profile() -> None:
     assert fabric(neighbor()).bfd is None
     assert fabric(neighbor(bfd={})).bfd == ""
     result = intent(neighbor(bfd={"receiveInterval": 100, "sessionMode": "Passive"}))
@@ -283,7 +283,7 @@ def test_route_targets_go_to_the_tenant_or_to_the_vni() -> None:
 
 
 @rule("VNI.routeTargets")
-def test_a_route_target_is_said_once_and_as_frr_writes_it() -> None:
+def test_route_target_is_written_once_and_as_frr_does() -> None:
     red = manifest("L3VNI", "red", importRTs=["065000:010", "65000:10", "10.0.0.1:01"])
     assert instance(intent(underlay(), red), "red").imports == ("65000:10", "10.0.0.1:1")
 
@@ -349,7 +349,7 @@ def test_a_password_is_in_the_json_and_in_no_repr() -> None:
 
 
 @rule("Session.password.secrecy")
-def test_what_is_shown_has_its_passwords_masked() -> None:
+def test_shown_settings_have_their_passwords_masked() -> None:
     raw = manifest("RawFRRConfig", "mine", rawConfig="router bgp 1\n neighbor a password hunter2\n")
     settings = intent(neighbor(password="hunter2"), raw).frr
     assert b"hunter2" not in to_json(masked(settings))
@@ -368,6 +368,6 @@ def test_what_is_shown_has_its_passwords_masked() -> None:
         (b"{", "Expecting"),
     ],
 )
-def test_what_is_not_settings_is_refused_with_the_place(data: bytes, complaint: str) -> None:
+def test_malformed_settings_are_refused_with_their_place(data: bytes, complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         from_json(data)

@@ -93,7 +93,9 @@ def test_every_field_and_every_choice_is_taken_in_an_example_or_refused() -> Non
 
 
 @pytest.mark.parametrize(("kind", "spec"), examples(TAKEN))
-def test_what_the_schema_takes_is_taken(kind: str, spec: Yaml, secrets: PasswordReader) -> None:
+def test_examples_that_the_schema_accepts_are_accepted(
+    kind: str, spec: Yaml, secrets: PasswordReader
+) -> None:
     assert verdict(SCHEMAS[kind], spec)
     assert [
         str(v) for status in ours(kind, spec, secrets).rejected for v in status.violations
@@ -101,7 +103,9 @@ def test_what_the_schema_takes_is_taken(kind: str, spec: Yaml, secrets: Password
 
 
 @pytest.mark.parametrize(("kind", "spec"), examples(NOT_TAKEN))
-def test_what_is_refused_is_refused_by_name(kind: str, spec: Yaml, secrets: PasswordReader) -> None:
+def test_unsupported_fields_are_refused_by_name(
+    kind: str, spec: Yaml, secrets: PasswordReader
+) -> None:
     assert verdict(SCHEMAS[kind], spec)
     (status,) = ours(kind, spec, secrets).rejected
     named = [path.rpartition(".")[2].partition("=")[0] for path in used(kind, spec) & {*REFUSED}]
@@ -184,7 +188,7 @@ def test_every_rule_about_several_fields_is_broken_by_an_example_that_breaks_no_
 
 
 @pytest.mark.parametrize("at", range(len(BREAKING)))
-def test_what_breaks_a_rule_of_the_schema_is_refused(at: int, secrets: PasswordReader) -> None:
+def test_examples_that_break_a_schema_rule_are_refused(at: int, secrets: PasswordReader) -> None:
     kind, spec = BREAKING[at]
     assert all_broken(SCHEMAS[kind], spec)
     assert ours(kind, spec, secrets).rejected

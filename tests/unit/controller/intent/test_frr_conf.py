@@ -109,7 +109,7 @@ def test_an_l3vni_has_a_vrf_stanza_and_an_l2vni_has_none() -> None:
 
 
 @rule("Conf.routeMap")
-def test_the_one_route_map_lets_everything_pass() -> None:
+def test_single_route_map_permits_everything() -> None:
     lines = conf(underlay(), RED, manifest("L3Passthrough", "p"))
     assert [line for line in lines if line.startswith("route-map")] == [
         "route-map permissive permit 10"
@@ -162,7 +162,7 @@ def test_graceful_restart_is_a_few_lines_and_without_it_there_is_none(router: st
 
 
 @rule("Conf.clusterID")
-def test_a_cluster_id_is_said_by_a_route_reflector_only() -> None:
+def test_only_a_route_reflector_has_a_cluster_id() -> None:
     assert "bgp cluster-id 192.0.2.1" in within(conf(underlay(routeReflector={})), MAIN)
     assert not [line for line in conf(underlay()) if "cluster-id" in line]
 
@@ -238,7 +238,7 @@ def test_the_profile_of_a_host_is_named_by_its_vni_or_as_the_passthroughs() -> N
 
 
 @rule("Conf.neighbor.connectedCheck", "Conf.neighbor.extendedNexthop")
-def test_ipv6_next_door_is_taken_as_connected_and_may_carry_ipv4() -> None:
+def test_adjacent_ipv6_peer_counts_as_connected_and_may_carry_ipv4() -> None:
     lines = fabric(neighbor(address="2001:db8::1"), "2001:db8::1")
     assert "disable-connected-check" in lines
     assert "capability extended-nexthop" in lines
@@ -248,14 +248,14 @@ def test_ipv6_next_door_is_taken_as_connected_and_may_carry_ipv4() -> None:
 
 
 @rule("Conf.unicast", "Conf.evpn")
-def test_an_external_session_takes_routes_with_our_own_number() -> None:
+def test_external_session_accepts_routes_with_our_own_asn() -> None:
     for family in (V4, EVPN):
         lines = within(conf(underlay()), MAIN, family)
         assert of(lines, "192.168.1.0") == ["activate", "allowas-in"]
 
 
 @rule("Conf.unicast", "Conf.evpn")
-def test_an_internal_session_is_told_us_as_nexthop_but_not_of_tunnels() -> None:
+def test_internal_session_gets_next_hop_self_except_for_evpn() -> None:
     lines = conf(neighbor(asn=None, type="Internal"))
     said = of(within(lines, MAIN, V4), "192.168.1.0")
     assert said == ["activate", "next-hop-self force"]
@@ -273,7 +273,7 @@ def test_a_client_of_the_reflector_is_called_one_in_each_family() -> None:
 
 
 @rule("Conf.vtep")
-def test_vteps_are_announced_in_the_family_of_each() -> None:
+def test_each_vtep_is_advertised_in_its_own_family() -> None:
     lines = conf(underlay(tunnelEndpoint={"cidrs": ["100.64.0.0/24", "2001:db8:64::/64"]}))
     assert "network 100.64.0.1/32" in within(lines, MAIN, V4)
     assert "network 2001:db8:64::1/128" in within(lines, MAIN, V6)
@@ -304,14 +304,14 @@ def test_each_address_of_the_host_is_a_neighbor_that_carries_both_families() -> 
 
 
 @rule("Conf.tenant.neighbors")
-def test_an_internal_host_is_told_us_as_nexthop() -> None:
+def test_internal_host_session_gets_next_hop_self() -> None:
     lines = conf(underlay(), hosted(hostASN=None, hostType="Internal"))
     said = of(within(lines, TENANT, V4), "10.100.0.3")
     assert said == ["activate", "next-hop-self force", *PERMISSIVE]
 
 
 @rule("Conf.tenant.networks", "Conf.l2vni")
-def test_a_tenant_announces_its_host_and_its_gateways() -> None:
+def test_tenant_advertises_its_host_and_its_gateways() -> None:
     def networks(family: str, *manifests: Yaml) -> list[str]:
         lines = within(conf(underlay(), *manifests), TENANT, family)
         return [line for line in lines if line.startswith("network")]
@@ -371,7 +371,7 @@ def test_the_host_of_a_passthrough_is_a_neighbor_in_the_main_instance() -> None:
 
 
 @rule("Conf.raw")
-def test_raw_snippets_are_the_end_and_as_they_are() -> None:
+def test_raw_snippets_come_last_and_unchanged() -> None:
     text = "ip prefix-list a seq 5 permit any\n!\nip prefix-list b seq 5 deny any"
     first = manifest("RawFRRConfig", "first", rawConfig=text)
     last = manifest("RawFRRConfig", "last", priority=1)

@@ -26,7 +26,7 @@ BROKEN = {
     ),
     "Underlay.isis.baseNet: selector": (
         spec(baseNet="49.0001.0000.0000.0000.01"),
-        "ends in 01, but a NET ends in 00: FRR takes no other",
+        "ends in 01, but a NET must end in 00: FRR accepts no other",
     ),
     "Underlay.isis.level: 3": (spec(level=3), "less than or equal to 2"),
     "Underlay.isis.level: 0": (spec(level=0), "greater than or equal to 1"),
@@ -73,7 +73,7 @@ def test_it_runs_on_the_underlay_and_announces_the_loopback() -> None:
 
 @rule("Underlay.isis", "Underlay.isis.features", "Underlay.isis.interfaces")
 @pytest.mark.parametrize("family", ["IPv4", "IPv6", "DualStack"])
-def test_an_interface_may_differ(family: str) -> None:
+def test_isis_settings_may_differ_per_interface(family: str) -> None:
     given = [
         {"name": "eth1", "ipFamily": family, "features": ["passive"]},
         {"name": "lo", "ipFamily": family},
@@ -86,7 +86,7 @@ def test_an_interface_may_differ(family: str) -> None:
 
 
 @rule("Underlay.isis.level", "Underlay.isis.features")
-def test_both_levels_and_all_prefixes_unless_said_otherwise() -> None:
+def test_isis_defaults_to_both_levels_and_all_prefixes() -> None:
     assert (isis().level, isis().advertise_passive_only) == (0, False)
     assert isis(level=1).level == 1
     assert isis(features=["advertisePassiveOnly"]).advertise_passive_only
@@ -107,5 +107,5 @@ def test_a_system_id_that_runs_over_rejects_the_underlay() -> None:
     assert "no system ID for this node" in rejected.message
 
 
-def test_without_it_frr_hears_nothing_of_it() -> None:
+def test_without_isis_frr_conf_has_none() -> None:
     assert intent(underlay()).frr.isis is None

@@ -14,7 +14,7 @@ RED, BROKEN = manifest("L3VNI", "red"), manifest("L3VNI", "red", vni=0)
 
 
 @rule("Manifest.lastGood")
-def test_a_spoilt_resource_stays_as_it_was_and_says_so() -> None:
+def test_broken_resource_keeps_its_earlier_version_and_says_so() -> None:
     after = keep_last_good(resources(underlay(), RED), resources(underlay(), BROKEN))
     assert [str(r) for r in after.items] == ["L3VNI red", "Underlay underlay"]
     assert after.items[0].spec == resources(RED).items[0].spec
@@ -22,7 +22,7 @@ def test_a_spoilt_resource_stays_as_it_was_and_says_so() -> None:
     assert status.message.endswith("(pe.yaml:3:121); its earlier version stays")
 
 
-def test_it_stays_through_a_second_spoilt_edit() -> None:
+def test_earlier_version_stays_through_a_second_broken_edit() -> None:
     before = resources(RED)
     spoilt = keep_last_good(before, resources(BROKEN))
     assert [r.name for r in keep_last_good(spoilt, resources(BROKEN)).items] == ["red"]
@@ -33,18 +33,18 @@ def test_a_deleted_resource_is_gone() -> None:
     assert keep_last_good(resources(RED), resources()).items == ()
 
 
-def test_a_mended_resource_replaces_what_was_kept() -> None:
+def test_fixed_resource_replaces_the_earlier_version() -> None:
     spoilt = keep_last_good(resources(RED), resources(BROKEN))
     mended = resources(manifest("L3VNI", "red", vni=300))
     assert keep_last_good(spoilt, mended) == mended
 
 
-def test_a_resource_that_was_never_good_is_not_there() -> None:
+def test_resource_that_was_never_valid_is_absent() -> None:
     assert keep_last_good(resources(), resources(BROKEN)).items == ()
 
 
 @pytest.mark.parametrize("code", [0x7F, 0x85, 0x9F, 0x2028, 0x2029, 0xFEFF, 0xFFFE])
-def test_what_is_kept_reads_back_whatever_is_in_it(code: int) -> None:
+def test_stored_resources_read_back_with_any_text(code: int) -> None:
     found = resources(manifest("RawFRRConfig", "raw", rawConfig=f"! a{chr(code)}b\n"))
     kept = decode(encode(found), "last-good", NO_OVERRIDES)
     assert [r.spec for r in kept.items] == [r.spec for r in found.items]

@@ -79,7 +79,7 @@ def test_a_point_to_point_pool_is_used_whole() -> None:
 
 
 @rule("HostSession.localCIDR.size")
-def test_the_broadcast_address_is_nobodys() -> None:
+def test_broadcast_address_is_given_to_nobody() -> None:
     red = manifest("L3VNI", "red", hostSession=session(localCIDR={"ipv4": "10.0.0.0/29"}))
     assert intent(underlay(), red, index=4).vrfs  # .6
     assert not intent(underlay(), red, index=5).vrfs  # .7
@@ -150,7 +150,7 @@ def test_an_l2vni_may_be_attached_to_an_open_vswitch() -> None:
 
 
 @rule("Underlay.dpdk")
-def test_a_nic_says_how_dpdk_gets_at_it() -> None:
+def test_nic_has_its_dpdk_settings() -> None:
     nic = {"interfaceName": "eth1", "dpdk": {"devargs": "0000:01:00.0", "wiring": "owned"}}
     given = underlay(interfaces=[{"type": "NetworkDevice", "networkDevice": nic}])
     assert (port(intent(given), "eth1").devargs, port(intent(given), "eth1").wiring) == (
@@ -160,7 +160,7 @@ def test_a_nic_says_how_dpdk_gets_at_it() -> None:
     assert port(intent(underlay()), "eth1").wiring == ""
 
 
-def test_every_device_says_whose_it_is() -> None:
+def test_every_device_names_its_resource() -> None:
     result = intent(underlay(), RED, SEGMENT)
     assert {(d.kind, d.key) for d in result.devices} == result.owners.keys()
     assert result.owners[Kind.VRF, "red"] == ("L3VNI", "red")

@@ -54,11 +54,11 @@ def test_two_names_that_lead_to_one_table_are_not_both_taken() -> None:
     found = intent(underlay(), segment("one", 300, "v1041"), segment("two", 301, "v2230"))
     assert [vrf.name for vrf in found.vrfs] == ["v1041"]
     bad = status(found, "L2VNI", "two")
-    assert "VRF v2230 would have the routing table of v1041: choose another name" in bad.message
+    assert "VRF v2230 would use the routing table of v1041: choose another name" in bad.message
 
 
 @rule("L2VNI.vrf")
-def test_it_says_that_nothing_beyond_the_node_is_reached_and_what_was_probably_meant() -> None:
+def test_local_vrf_is_remarked_with_the_name_probably_meant() -> None:
     found = intent(underlay(), manifest("L3VNI", "red"), segment("one", 300, "rad"))
     ready = status(found, "L2VNI", "one")
     assert (ready.ready, ready.message) == (
@@ -70,13 +70,13 @@ def test_it_says_that_nothing_beyond_the_node_is_reached_and_what_was_probably_m
 
 
 @rule("L2VNI.vrf")
-def test_frr_is_told_nothing_of_it() -> None:
+def test_local_vrf_is_not_in_frr_conf() -> None:
     lines = render(replace(intent(underlay(), ONE).frr, hostname="pe"))
     assert "storage" not in lines
 
 
 @rule("L2VNI.vrf")
-def test_an_l3vni_that_comes_makes_the_vrf() -> None:
+def test_new_l3vni_takes_over_the_vrf() -> None:
     red = manifest("L3VNI", "red", vrf="storage")
     found = intent(underlay(), red, ONE)
     assert found.vrfs == (Vrf("storage", layout.FIRST_TABLE + 100),)
@@ -128,7 +128,7 @@ def static(name: str) -> Resources:
 
 
 @rule("L2VNI.vrf", "Static.layout")
-def test_the_static_file_of_the_page_on_systemd_mode_is_taken() -> None:
+def test_static_file_of_the_page_on_systemd_mode_is_accepted() -> None:
     found = layout.compile(static("openpe_page.yaml"), Node(1))
     assert all(s.ready for s in found.statuses), found.statuses
     assert [vrf.name for vrf in found.vrfs] == ["red", "storage"]
@@ -138,7 +138,7 @@ def test_the_static_file_of_the_page_on_systemd_mode_is_taken() -> None:
 
 
 @rule("L2VNI.vrf", "Static.layout")
-def test_a_static_file_of_l2vnis_alone_is_taken() -> None:
+def test_static_file_of_l2vnis_alone_is_accepted() -> None:
     found = static("openpe_l2vni.yaml")
     assert not found.rejected
     assert [r.kind for r in found.items] == ["L2VNI", "L2VNI"]

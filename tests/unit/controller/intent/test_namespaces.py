@@ -85,7 +85,7 @@ def test_a_reference_is_to_the_resource_of_the_same_namespace() -> None:
 
 
 @pytest.mark.parametrize("namespace", [5, "Team", "a/b", "", "-a", "a" * 64, ["a"]])
-def test_a_namespace_that_is_none_is_refused(namespace: object) -> None:
+def test_invalid_kubernetes_namespace_is_refused(namespace: object) -> None:
     found = resources(within(namespace, manifest("L3VNI", "red")))
     (rejected,) = found.rejected
     assert not found.items
@@ -93,7 +93,7 @@ def test_a_namespace_that_is_none_is_refused(namespace: object) -> None:
 
 
 @rule("Manifest.lastGood")
-def test_what_is_kept_has_its_namespace_in_whatever_order() -> None:
+def test_stored_resources_keep_their_namespace_in_any_order() -> None:
     given = [
         underlay(),
         routed("team-b", "blue", 102),

@@ -89,7 +89,7 @@ def test_every_form_of_it_gives_the_same_number() -> None:
         (ETH0.replace("eth0", "eth9"), [], "interface eth9: there is no such interface"),
     ],
 )
-def test_a_number_that_cannot_be_had_is_an_error_of_its_line(
+def test_underivable_node_number_is_an_error_with_its_line(
     text: str, addresses: list[str], complaint: str
 ) -> None:
     with pytest.raises(ManifestError) as caught:
@@ -111,7 +111,7 @@ def test_a_number_that_cannot_be_had_is_an_error_of_its_line(
         ("nodeIndex: 5\nnodeIndexInterfaceName: eth0\n", "are mutually exclusive"),
     ],
 )
-def test_a_source_that_is_none_is_refused(text: str, complaint: str) -> None:
+def test_invalid_source_of_the_node_number_is_refused(text: str, complaint: str) -> None:
     with pytest.raises(ManifestError) as caught:
         node(text, "10.0.0.9/24")
     assert complaint in str(caught.value)

@@ -25,7 +25,7 @@ TAKEN = {
 
 
 @pytest.mark.parametrize("case", cases(TAKEN))
-def test_a_form_of_the_api_is_taken(case: str) -> None:
+def test_every_form_of_the_api_is_accepted(case: str) -> None:
     found = resources(TAKEN[case])
     assert not found.rejected
     assert len(found.items) == 1

@@ -49,20 +49,20 @@ def test_a_password_may_be_in_a_file_beside_the_manifest(tmp_path: Path) -> None
         ({"passwordFile": "/etc/passwd"}, "everybody may use it; `chmod o= /etc/passwd`"),
     ],
 )
-def test_a_password_file_that_does_not_do_rejects_the_resource(
+def test_unusable_password_file_rejects_the_resource(
     changes: dict[str, object], complaint: str
 ) -> None:
     (status,) = resources(neighbor(**changes)).rejected
     assert complaint in status.message
 
 
-def test_a_password_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+def test_password_file_that_is_a_pipe_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe", 0o600)
     (status,) = resources(neighbor(passwordFile=str(tmp_path / "pipe"))).rejected
     assert "pipe: not a file" in status.message
 
 
-def test_a_secret_that_cannot_be_looked_at_rejects_the_resource(
+def test_unreadable_secret_rejects_the_resource(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def denied(path: object, **_: object) -> os.stat_result:

@@ -129,7 +129,7 @@ TOO_LONG = {case: row for case, row in LENGTHS.items() if not case.startswith("R
 
 
 @pytest.mark.parametrize("case", cases(TOO_LONG))
-def test_what_is_longer_than_its_limit_is_refused(case: str) -> None:
+def test_value_longer_than_its_limit_is_refused(case: str) -> None:
     make, limit = LENGTHS[case]
     assert not accepted(make(limit + 1))
 
@@ -142,7 +142,7 @@ TARGETS = {
 
 
 @pytest.mark.parametrize("case", cases(TARGETS))
-def test_a_hundred_route_targets_will_do(case: str) -> None:
+def test_a_hundred_route_targets_are_accepted(case: str) -> None:
     kind, field = TARGETS[case]
     many = [f"65000:{i}" for i in range(101)]
     enough: dict[str, Any] = {field: many[:100]}
@@ -176,7 +176,7 @@ DEFAULTS: dict[str, tuple[Yaml, str, object]] = {
 
 
 @pytest.mark.parametrize("case", cases(DEFAULTS))
-def test_what_is_left_out_has_its_default(case: str) -> None:
+def test_absent_field_has_its_default(case: str) -> None:
     given, path, value = DEFAULTS[case]
     (resource,) = resources(given).items
     assert str(attrgetter(path)(resource.spec)) == value
@@ -192,5 +192,5 @@ REQUIRED = {
 
 
 @pytest.mark.parametrize("case", cases(REQUIRED))
-def test_what_is_required_cannot_be_left_out(case: str) -> None:
+def test_required_field_cannot_be_left_out(case: str) -> None:
     assert not accepted(REQUIRED[case])

@@ -83,7 +83,7 @@ def test_every_remark_of_a_resource_is_in_its_status() -> None:
     ]
 
 
-def test_nothing_is_remarked_of_what_is_done_as_it_says() -> None:
+def test_resource_in_force_as_written_has_no_remark() -> None:
     given = neighbor(
         address="fe80::1",
         interface="eth1",
@@ -140,7 +140,7 @@ def test_an_interface_that_is_not_there_yet_is_in_frr_conf() -> None:
 
 @rule("Neighbor.listenRange")
 @pytest.mark.parametrize("everybody", ["0.0.0.0/0", "::/0"])
-def test_everybody_may_connect(everybody: str) -> None:
+def test_listen_range_may_allow_everybody(everybody: str) -> None:
     lines = frr_conf(intent(neighbor(address=None, listenRange=everybody)))
     assert [line for line in lines if line.startswith(f"bgp listen range {everybody} ")]
 

@@ -466,7 +466,7 @@ ALLOWED = {
 
 
 @pytest.mark.parametrize("case", cases(ALLOWED))
-def test_what_the_rules_allow_is_accepted(case: str) -> None:
+def test_valid_edge_cases_are_accepted(case: str) -> None:
     found = resources(ALLOWED[case])
     assert not found.rejected
     assert len(found.items) == 1

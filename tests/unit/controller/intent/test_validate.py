@@ -36,7 +36,7 @@ BROKEN: dict[str, tuple[list[Yaml], str, str]] = {
     "Underlay.one: two": (
         [underlay(), manifest("Underlay", "other")],
         "ValidationFailed",
-        "a node has one Underlay, and here it is underlay",
+        "a node can have one Underlay only, and this node has underlay",
     ),
     "VNI.underlay: none": ([RED], "DependencyFailed", "this node has no Underlay"),
     "L3Passthrough.underlay: none": (
@@ -62,17 +62,17 @@ BROKEN: dict[str, tuple[list[Yaml], str, str]] = {
     "VNI.vni.unique: two L3VNIs": (
         [underlay(), RED, l3vni("blue", vrf="blue", hostSession=None)],
         "ValidationFailed",
-        "VNI 100 is already that of L3VNI red",
+        "VNI 100 is already used by L3VNI red",
     ),
     "VNI.vni.unique: L3VNI and L2VNI": (
         [underlay(), RED, l2vni("s", vni=100)],
         "ValidationFailed",
-        "VNI 100 is already that of L3VNI red",
+        "VNI 100 is already used by L3VNI red",
     ),
     "L3VNI.vrf.unique: twice": (
         [underlay(), RED, l3vni("blue", vni=200, hostSession=None)],
         "ValidationFailed",
-        "VRF red is already that of L3VNI red",
+        "VRF red is already used by L3VNI red",
     ),
     "L3VNI.vrf.free: a nic": (
         [underlay(), l3vni("eth1", vrf="eth1")],
@@ -106,7 +106,7 @@ BROKEN: dict[str, tuple[list[Yaml], str, str]] = {
     "L3Passthrough.one: two": (
         [underlay(), manifest("L3Passthrough", "p"), manifest("L3Passthrough", "q")],
         "ValidationFailed",
-        "a node has one L3Passthrough, and here it is p",
+        "a node can have one L3Passthrough only, and this node has p",
     ),
     "L3Passthrough.asn: another": (
         [underlay(asn=65002), manifest("L3Passthrough", "p")],
@@ -163,7 +163,7 @@ def test_no_vrf_and_no_nic_has_a_name_that_means_something_else(name: str) -> No
 
 
 @pytest.mark.parametrize("name", ["br0", "br-hs", "vx", "eth1", "ac", "lo0", "all1", "pt-ns1"])
-def test_names_that_are_free_are_taken(name: str) -> None:
+def test_unreserved_names_are_accepted(name: str) -> None:
     nic = {"type": "NetworkDevice", "networkDevice": {"interfaceName": name}}
     assert status(intent(underlay(interfaces=[nic])), "Underlay", "underlay").ready
 
@@ -187,14 +187,14 @@ def test_a_rejected_resource_says_why_and_disturbs_no_other(case: str) -> None:
 
 
 @rule("L3VNI.vrf.unique", "VNI.vni.unique")
-def test_the_first_of_two_stays_however_many_come_later() -> None:
+def test_first_of_conflicting_resources_stays() -> None:
     blue = l3vni("blue", vrf="blue", hostSession=OTHER_SESSION)
     assert [vrf.name for vrf in intent(underlay(), RED, blue).vrfs] == ["red"]
     assert [vrf.name for vrf in intent(underlay(), blue, RED).vrfs] == ["blue"]
 
 
 @rule("L2VNI.routingDomain.missing")
-def test_who_depends_on_a_rejected_resource_fails_as_its_dependant() -> None:
+def test_dependant_of_a_rejected_resource_fails_with_that_reason() -> None:
     result = intent(underlay(), l3vni("red", vni=2**24), l2vni("segment"))
     assert status(result, "L3VNI", "red").reason == "ValidationFailed"
     assert status(result, "L2VNI", "segment").reason == "DependencyFailed"
@@ -216,7 +216,7 @@ def test_a_raw_snippet_needs_no_underlay() -> None:
 
 
 @rule("RawFRRConfig.experiment")
-def test_a_raw_snippet_is_said_to_be_an_experiment() -> None:
+def test_raw_snippet_is_remarked_as_experimental() -> None:
     verdict = status(intent(manifest("RawFRRConfig", "mine")), "RawFRRConfig", "mine")
     assert verdict.ready
     assert verdict.message.startswith("for experimentation only")

@@ -64,14 +64,14 @@ def test_a_device_that_only_leaves_fails_nobody() -> None:
     assert reasons(ALL, outcome) == {}
 
 
-def test_what_keeps_all_back_is_everybodys_reason_unless_there_is_a_better_one() -> None:
+def test_general_problem_is_the_reason_of_each_resource_without_its_own() -> None:
     outcome = Outcome("frr-bridge is not there")
     outcome.blame(Kind.PORT, "pe-e-110", "ENOENT")
     assert set(reasons(ALL, outcome).values()) == {"NotInForce", "OverlayAttachmentFailed"}
 
 
 @rule("Status.reasons")
-def test_what_frr_says_of_a_part_is_said_of_its_resource() -> None:
+def test_error_of_frr_is_reported_for_its_resource() -> None:
     refused = Outcome(frr={("RawFRRConfig", "mine"): "unknown command"})
     assert reasons(ALL, refused) == {"mine": "FrrConfigurationFailed"}
     remarked = Outcome(remarks={("RawFRRConfig", "mine"): "spelt differently"})

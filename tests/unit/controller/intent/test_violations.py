@@ -91,8 +91,8 @@ def test_every_error_of_a_resource_is_told_with_its_place_and_what_was_meant() -
 def test_every_error_between_resources_is_told_with_its_place() -> None:
     blue = "---\n" + RED.replace("name: red", "name: blue")
     assert told(GOOD + RED + blue) == [
-        "n.yaml:22:3: L3VNI blue: spec.vrf: VRF red is already that of L3VNI red",
-        "n.yaml:23:3: L3VNI blue: spec.vni: VNI 100 is already that of L3VNI red",
+        "n.yaml:22:3: L3VNI blue: spec.vrf: VRF red is already used by L3VNI red",
+        "n.yaml:23:3: L3VNI blue: spec.vni: VNI 100 is already used by L3VNI red",
         "n.yaml:24:49: L3VNI blue: spec.hostSession.localCIDR.ipv4: localCIDR 10.1.0.0/24 overlaps "
         "10.1.0.0/24 of L3VNI red",
     ]
@@ -122,15 +122,13 @@ spec:
     ],
 )
 @rule("Manifest.all")
-def test_what_is_around_a_spec_is_told_with_what_was_meant(
-    old: str, new: str, expected: str
-) -> None:
+def test_error_around_a_spec_suggests_what_was_meant(old: str, new: str, expected: str) -> None:
     found = told(RED.replace(old, new))
     assert any(text.startswith(expected) and "did you mean" in text for text in found)
 
 
 @rule("Manifest.all")
-def test_every_error_of_syntax_in_every_file_is_told_and_so_are_the_others(tmp_path: Path) -> None:
+def test_syntax_errors_of_all_files_are_reported_with_the_others(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("a: [b\n---\nkind: {x\n")
     (tmp_path / "b.yaml").write_text("x: 1\nx: 2\ny: &a 1\nz: *a\n")
     (tmp_path / "c.yaml").write_text(RED.replace("vni:", "vnni:"))
@@ -144,7 +142,7 @@ def test_every_error_of_syntax_in_every_file_is_told_and_so_are_the_others(tmp_p
 
 
 @rule("Manifest.all")
-def test_every_error_of_a_node_is_told() -> None:
+def test_every_error_of_a_node_is_reported() -> None:
     text = "apiVersion: dualpath.io/v1alpha1\nkind: Node\nspec: {nodeIndex: -1, lable: {}}\n"
     with pytest.raises(ManifestError) as caught:
         merge(read(text, "n.yaml"))
@@ -163,5 +161,5 @@ def test_the_line_of_an_older_form_is_found() -> None:
     assert [t.split(": ")[0] for t in told(text)] == ["n.yaml:6:10", "n.yaml:7:43", "n.yaml:7:59"]
 
 
-def test_a_violation_of_no_file_is_its_message_alone() -> None:
+def test_violation_without_a_file_is_its_message_alone() -> None:
     assert str(Violation(message="say which node this is")) == "say which node this is"

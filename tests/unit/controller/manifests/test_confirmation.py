@@ -82,7 +82,7 @@ async def stop(work: asyncio.Task[None]) -> None:
 
 
 @pytest.mark.parametrize("what", ["the file", "the directory", "its content"])
-async def test_a_trial_whose_file_is_lost_is_not_confirmed(site: Site, what: str) -> None:
+async def test_losing_the_trial_file_confirms_nothing(site: Site, what: str) -> None:
     before = site.edit(BLUE)
     work = await follow(site)
     match what:
@@ -103,7 +103,7 @@ async def test_a_trial_whose_file_is_lost_is_not_confirmed(site: Site, what: str
     await stop(work)
 
 
-async def test_a_trial_is_taken_back_in_time_without_a_state_directory(site: Site) -> None:
+async def test_trial_is_rolled_back_in_time_without_a_state_directory(site: Site) -> None:
     site.edit(BLUE)
     site.expire()
     site.confirmation._on_trial = site.written()
@@ -113,7 +113,7 @@ async def test_a_trial_is_taken_back_in_time_without_a_state_directory(site: Sit
     await stop(work)
 
 
-async def test_another_edit_while_a_change_is_taken_back_is_on_trial(site: Site) -> None:
+async def test_edit_during_a_roll_back_is_on_trial(site: Site) -> None:
     site.edit(BLUE)
     site.nics = {"eth9"}  # on its way home
     work = await follow(site)
@@ -128,7 +128,7 @@ async def test_another_edit_while_a_change_is_taken_back_is_on_trial(site: Site)
     await stop(work)
 
 
-def test_an_edit_after_the_confirmation_is_confirmed_by_nobody(site: Site) -> None:
+def test_edit_after_a_confirmation_is_not_confirmed(site: Site) -> None:
     site.edit(BLUE)
     trial.confirm(site.state, trial.now())
     site.edit()  # the controller has not noticed yet
@@ -137,7 +137,7 @@ def test_an_edit_after_the_confirmation_is_confirmed_by_nobody(site: Site) -> No
     assert not site.written().confirmed
 
 
-def test_what_is_no_edit_gives_nobody_more_time(site: Site) -> None:
+def test_change_of_an_mtu_does_not_extend_the_deadline(site: Site) -> None:
     before = site.edit(BLUE)
     site.confirmation.changed(())  # as for the MTU of a NIC
     assert site.written() == before
@@ -154,7 +154,7 @@ async def test_a_confirmed_change_stays(site: Site) -> None:
     await stop(work)
 
 
-def test_a_watchdog_ends_by_a_confirmation(site: Site) -> None:
+def test_confirmation_ends_the_watchdog(site: Site) -> None:
     site.edit(BLUE)
     trial.confirm(site.state, trial.now())
     with alone(site.state / watchdog.LOCK):
@@ -162,7 +162,7 @@ def test_a_watchdog_ends_by_a_confirmation(site: Site) -> None:
     assert site.written().confirmed
 
 
-async def test_an_edit_without_a_state_directory_is_on_trial_all_the_same(
+async def test_edit_without_a_state_directory_is_on_trial(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watchdog, "runs", lambda state_dir: is_held(state_dir / watchdog.LOCK))
@@ -183,9 +183,7 @@ async def test_an_edit_without_a_state_directory_is_on_trial_all_the_same(
 
 
 @pytest.mark.parametrize("first", [True, False])
-async def test_an_edit_while_the_whole_is_on_trial_is_confirmed_with_it(
-    site: Site, first: bool
-) -> None:
+async def test_edit_during_a_first_trial_is_confirmed_with_it(site: Site, first: bool) -> None:
     """A first start; or an earlier controller's change, when this one asks for no confirmation."""
     one = replace(site.edit(BLUE), first=first)
     settings = replace(site.world.settings, confirm_s=1000 if first else 0)
@@ -202,7 +200,7 @@ async def test_an_edit_while_the_whole_is_on_trial_is_confirmed_with_it(
     await stop(work)
 
 
-async def test_a_namespace_that_is_gone_ends_no_trial_and_no_controller(site: Site) -> None:
+async def test_deleted_namespace_ends_no_trial_and_no_controller(site: Site) -> None:
     before = Before(first=False, nics=())
     gone = "dp-none"
     site.confirmation = Confirmation(site.world.settings, site.world.manifests, gone, before)

@@ -82,13 +82,13 @@ def vrfs(intent: Intent) -> list[str]:
     return [vrf.name for vrf in intent.vrfs]
 
 
-def test_the_daemons_own_settings_are_in_the_intent(world: World) -> None:
+def test_intent_has_the_namespaces_and_fpm_port_of_the_controller(world: World) -> None:
     intent = world.start(underlay())
     assert intent.frr.fpm_port == 2621
     assert (intent.namespaces.forwarding, intent.namespaces.control) == ("fwd", "frr")
 
 
-def test_a_resource_comes_and_goes_without_the_others(world: World) -> None:
+def test_adding_and_removing_a_resource_changes_no_other(world: World) -> None:
     first = world.start(underlay(), RED)
     both = world.edit(underlay(), RED, BLUE)
     assert vrfs(both) == ["red", "blue"]
@@ -96,7 +96,7 @@ def test_a_resource_comes_and_goes_without_the_others(world: World) -> None:
     assert world.edit(underlay(), RED).devices == first.devices
 
 
-def test_versions_are_counted(world: World) -> None:
+def test_each_edit_of_a_resource_increases_its_generation(world: World) -> None:
     assert status(world.start(underlay(), RED), "red").generation == 1
     assert status(world.edit(underlay(), RED, BLUE), "red").generation == 1
     intent = world.edit(underlay(), manifest("L3VNI", "red", vxlanPort=4790))
@@ -112,10 +112,12 @@ def test_versions_are_counted(world: World) -> None:
     ("spoilt", "complaint"),
     [
         (manifest("L3VNI", "red", vni=0), "must be greater"),
-        (manifest("L3VNI", "red", vni=200), "VNI 200 is already that of L3VNI blue"),
+        (manifest("L3VNI", "red", vni=200), "VNI 200 is already used by L3VNI blue"),
     ],
 )
-def test_an_edit_that_cannot_be_leaves_what_was(world: World, spoilt: Yaml, complaint: str) -> None:
+def test_rejected_edit_keeps_the_earlier_version(
+    world: World, spoilt: Yaml, complaint: str
+) -> None:
     first = world.start(underlay(), BLUE, RED)
     second = world.edit(underlay(), BLUE, spoilt)
     assert set(second.devices) == set(first.devices)
@@ -129,7 +131,7 @@ def test_an_edit_that_cannot_be_leaves_what_was(world: World, spoilt: Yaml, comp
     assert world.edit(underlay(), BLUE, RED).devices == first.devices
 
 
-def test_two_may_swap_what_is_unique(world: World) -> None:
+def test_two_resources_may_swap_unique_values(world: World) -> None:
     world.start(underlay(), RED, BLUE)
     swapped = world.edit(
         underlay(),
@@ -140,7 +142,7 @@ def test_two_may_swap_what_is_unique(world: World) -> None:
     assert {v.vrf: v.vni for v in swapped.vnis} == {"red": 200, "blue": 100}
 
 
-def test_a_file_that_cannot_be_understood_changes_nothing_and_is_named(world: World) -> None:
+def test_unparsable_file_changes_nothing_and_is_named(world: World) -> None:
     first = world.start(underlay(), RED)
     (world.directory / "z.yaml").write_text("a: [b\n")
     second = world.manifests._reload()
@@ -152,7 +154,7 @@ def test_a_file_that_cannot_be_understood_changes_nothing_and_is_named(world: Wo
     assert all(s.ready for s in world.manifests._reload().statuses)
 
 
-def test_nothing_at_all_is_taken_for_a_mistake(world: World) -> None:
+def test_removing_every_resource_is_refused_as_a_mistake(world: World) -> None:
     first = world.start(underlay(), RED)
     second = world.edit()
     assert second.devices == first.devices
@@ -161,7 +163,7 @@ def test_nothing_at_all_is_taken_for_a_mistake(world: World) -> None:
     assert not world.edit(node).devices
 
 
-def test_namespaces_do_not_change_while_it_runs(world: World) -> None:
+def test_namespaces_cannot_change_at_run_time(world: World) -> None:
     first = world.start(underlay(), RED)
     node = {
         "apiVersion": "dualpath.io/v1alpha1",
@@ -177,7 +179,7 @@ def test_namespaces_do_not_change_while_it_runs(world: World) -> None:
 # -- what FRR refuses ------------------------------------------------------------------------
 
 
-async def test_a_snippet_that_frr_refuses_is_left_out_until_it_is_edited(world: World) -> None:
+async def test_snippet_refused_by_frr_is_left_out_until_edited(world: World) -> None:
     first = world.start(underlay(), RED, RAW)
     without = await world.manifests.refuse(first, ("RawFRRConfig", "mine"), "unknown command")
     assert without is not None
@@ -190,7 +192,7 @@ async def test_a_snippet_that_frr_refuses_is_left_out_until_it_is_edited(world: 
     assert status(edited, "mine").ready
 
 
-async def test_an_edit_that_frr_refuses_goes_back_to_what_frr_took(world: World) -> None:
+async def test_edit_refused_by_frr_returns_to_the_accepted_version(world: World) -> None:
     first = world.start(underlay(), RAW)
     world.manifests.accepted(first)
     edited = world.edit(underlay(), manifest("RawFRRConfig", "mine", rawConfig="nonsense"))
@@ -203,7 +205,7 @@ async def test_an_edit_that_frr_refuses_goes_back_to_what_frr_took(world: World)
     assert gone.frr.raw == ()
 
 
-async def test_a_verdict_on_an_intent_that_is_over_is_void(world: World) -> None:
+async def test_refusal_of_a_replaced_intent_is_ignored(world: World) -> None:
     first = world.start(underlay(), RAW)
     edited = world.edit(underlay(), manifest("RawFRRConfig", "mine", rawConfig="better"))
     assert await world.manifests.refuse(first, ("RawFRRConfig", "mine"), "no") is None
@@ -221,7 +223,7 @@ async def test_the_underlay_cannot_be_left_out(world: World) -> None:
 # -- watching --------------------------------------------------------------------------------
 
 
-def test_a_restart_with_a_broken_resource_has_its_earlier_version(world: World) -> None:
+def test_restart_with_a_broken_resource_uses_its_earlier_version(world: World) -> None:
     before = world.start(underlay(), RED, BLUE)
     world.manifests.accepted(before)
     world.write(underlay(), manifest("L3VNI", "red", vrf="1red"))
@@ -232,7 +234,7 @@ def test_a_restart_with_a_broken_resource_has_its_earlier_version(world: World) 
     assert vrfs(world.restart()) == ["red"]  # and again
 
 
-def test_a_restart_with_a_file_that_cannot_be_understood_has_what_was(world: World) -> None:
+def test_restart_with_an_unparsable_file_uses_the_stored_manifests(world: World) -> None:
     before = world.start(underlay(), RED)
     world.manifests.accepted(before)
     (world.directory / "0.yaml").write_text("kind: [\n")
@@ -241,14 +243,14 @@ def test_a_restart_with_a_file_that_cannot_be_understood_has_what_was(world: Wor
     assert "before the start stays" in status(after, str(world.directory)).message
 
 
-def test_what_frr_has_not_taken_is_not_kept(world: World) -> None:
+def test_manifests_that_frr_has_not_accepted_are_not_stored(world: World) -> None:
     world.start(underlay(), RED)
     (world.directory / "0.yaml").write_text("kind: [\n")
     with pytest.raises(ManifestError):
         world.restart()
 
 
-def test_what_is_kept_is_whole_and_for_nobody_else(world: World) -> None:
+def test_stored_manifests_include_passwords_and_are_readable_by_root_only(world: World) -> None:
     world.secrets.mkdir()
     (world.secrets / "fabric").write_text("secret\n")
     (world.secrets / "fabric").chmod(0o600)
@@ -260,13 +262,13 @@ def test_what_is_kept_is_whole_and_for_nobody_else(world: World) -> None:
     assert stat.S_IMODE((world.state / "last-good").stat().st_mode) == 0o600
 
 
-def test_a_kept_file_that_is_not_ours_is_left_alone(world: World) -> None:
+def test_malformed_stored_file_is_ignored(world: World) -> None:
     (world.state / "last-good").write_text("kind: [\n")
     assert vrfs(world.start(underlay(), RED)) == ["red"]
 
 
 @rule("Manifest.merge", "Static.layout")
-def test_several_paths_are_one_set_of_manifests_and_all_are_looked_at(tmp_path: Path) -> None:
+def test_several_paths_are_one_watched_set_of_manifests(tmp_path: Path) -> None:
     below = tmp_path / "configs"
     below.mkdir()
     (tmp_path / "node-config.yaml").write_text("nodeIndex: {index: 7}\n")
@@ -293,7 +295,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @rule("Manifest.watched")
-async def test_a_change_is_seen_once_it_rests(world: World, quick: None) -> None:
+async def test_change_is_read_once_the_files_stay_the_same(world: World, quick: None) -> None:
     world.start(underlay())
     heard: list[Intent] = []
     work = asyncio.create_task(world.manifests.watch(heard.append))
@@ -307,7 +309,7 @@ async def test_a_change_is_seen_once_it_rests(world: World, quick: None) -> None
 
 
 @rule("Manifest.watched")
-async def test_a_password_that_changes_is_seen(world: World, quick: None) -> None:
+async def test_changed_password_file_is_noticed(world: World, quick: None) -> None:
     world.secrets.mkdir()
     secret = world.secrets / "fabric"
     secret.write_text("one")
@@ -323,7 +325,7 @@ async def test_a_password_that_changes_is_seen(world: World, quick: None) -> Non
     await asyncio.gather(work, return_exceptions=True)
 
 
-def test_what_nobody_confirmed_goes_back_until_the_files_change(world: World) -> None:
+def test_unconfirmed_change_is_rolled_back_until_the_files_change(world: World) -> None:
     world.manifests.confirming = True
     first = world.start(underlay(), RED)
     assert world.manifests.versions.changed  # nothing was confirmed yet
@@ -341,7 +343,7 @@ def test_what_nobody_confirmed_goes_back_until_the_files_change(world: World) ->
     assert vrfs(world.edit(underlay(), BLUE, RED)) == ["blue", "red"]
 
 
-def test_a_start_returns_to_what_was_confirmed(world: World) -> None:
+def test_start_rolls_back_to_the_confirmed_manifests(world: World) -> None:
     world.manifests.confirming = True
     first = world.start(underlay(), RED)
     world.manifests.confirm()
@@ -352,7 +354,7 @@ def test_a_start_returns_to_what_was_confirmed(world: World) -> None:
     assert world.manifests.roll_back().devices == first.devices
 
 
-def test_confirming_promotes_what_was_kept_for_it(world: World) -> None:
+def test_confirming_promotes_the_pending_manifests(world: World) -> None:
     world.start(underlay(), RED)
     world.manifests.save_pending()
     store.promote(world.state)

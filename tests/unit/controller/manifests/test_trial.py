@@ -20,14 +20,14 @@ def begun(state_dir: Path, deadline: float = 100.0, boot: str = "") -> Trial:
     return one
 
 
-def test_what_was_begun_is_read_as_it_was_by_nobody_but_root(tmp_path: Path) -> None:
+def test_trial_file_is_readable_by_root_only(tmp_path: Path) -> None:
     one = begun(tmp_path)
     assert trial.read(tmp_path) == one
     assert (tmp_path / trial.NAME).stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"deadline": 1}', "\x00", '{"keeps": 3}'])
-def test_a_file_that_makes_no_sense_is_no_trial(tmp_path: Path, text: str) -> None:
+def test_malformed_file_is_no_trial(tmp_path: Path, text: str) -> None:
     (tmp_path / trial.NAME).write_text(text)
     assert trial.read(tmp_path) is None
 
@@ -36,7 +36,7 @@ def test_a_file_that_makes_no_sense_is_no_trial(tmp_path: Path, text: str) -> No
     "wrong",
     [{"deadline": "soon"}, {"deadline": float("nan")}, {"deadline": float("inf")}, {"pid": "1"}],
 )
-def test_a_trial_without_an_end_is_none(tmp_path: Path, wrong: dict[str, object]) -> None:
+def test_trial_without_finite_deadline_is_ignored(tmp_path: Path, wrong: dict[str, object]) -> None:
     one = begun(tmp_path)
     (tmp_path / trial.NAME).write_text(json.dumps({**asdict(one), **wrong}))
     assert trial.read(tmp_path) is None
@@ -73,7 +73,7 @@ def test_a_claimed_trial_can_no_longer_be_confirmed(tmp_path: Path) -> None:
     assert trial.read(tmp_path) is None
 
 
-def test_from_the_deadline_on_it_is_too_late(tmp_path: Path) -> None:
+def test_confirming_at_the_deadline_is_too_late(tmp_path: Path) -> None:
     begun(tmp_path)
     with pytest.raises(TooLate):
         trial.confirm(tmp_path, 100.0)
@@ -86,7 +86,7 @@ def test_without_a_state_directory_nothing_is_on_trial(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
-def test_a_lock_that_somebody_keeps_is_an_error_with_its_reason(
+def test_lock_held_for_long_is_an_error_with_its_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun(tmp_path)

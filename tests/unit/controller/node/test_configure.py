@@ -55,7 +55,7 @@ async def test_frr_is_configured_once_for_each_configuration_and_each_bridge(
     assert len(world.asked) == 3
 
 
-async def test_an_answer_to_an_earlier_request_is_void(world: World) -> None:
+async def test_answer_to_an_earlier_request_is_ignored(world: World) -> None:
     await world.ensure(ONE)
     work = asyncio.create_task(world.frr.ensure(OTHER))
     await until(lambda: len(world.asked) == 2)
@@ -65,24 +65,24 @@ async def test_an_answer_to_an_earlier_request_is_void(world: World) -> None:
     assert (await work).ok
 
 
-async def test_what_was_refused_is_tried_again(world: World) -> None:
+async def test_refused_configuration_is_retried(world: World) -> None:
     assert (await world.ensure(ONE, ok=False)).message == "no"
     assert (await world.ensure(ONE)).ok
 
 
-async def test_a_bridge_that_is_not_there_is_said() -> None:
+async def test_missing_bridge_is_reported() -> None:
     answer = await World(there=False).frr.ensure(ONE)
-    assert answer.message == "frr-bridge is not there to configure FRR"
+    assert answer.message == "frr-bridge is not connected, so FRR cannot be configured"
 
 
-async def test_another_bridge_is_asked_anew(world: World) -> None:
+async def test_new_bridge_is_given_the_configuration_again(world: World) -> None:
     work = asyncio.create_task(world.frr.ensure(ONE))
     await until(lambda: bool(world.asked))
     world.frr.forget("frr-bridge was started again")
     assert (await work).message == "frr-bridge was started again"
 
 
-async def test_a_bridge_that_does_not_answer_is_not_waited_for_for_ever(
+async def test_wait_for_a_silent_bridge_has_a_limit(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(configure, "_ANSWER_S", 0.01)

@@ -84,7 +84,7 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
-async def test_a_refusal_names_its_resource_and_the_judge_says_what_else(world: World) -> None:
+async def test_refusal_names_its_resource_and_the_judge_gives_another_intent(world: World) -> None:
     world.judge.instead = Intent(frr=FrrSettings(hostname="other"))
     work = world.configure()
     section = "RawFRRConfig red"
@@ -96,7 +96,7 @@ async def test_a_refusal_names_its_resource_and_the_judge_says_what_else(world: 
     assert world.provisioner.intent is world.judge.instead
 
 
-async def test_what_frr_takes_with_a_remark_is_remarked(world: World) -> None:
+async def test_warning_of_frr_becomes_a_remark(world: World) -> None:
     work = world.configure()
     section = "RawFRRConfig red"
     world.provisioner.answered(Configured(await world.asked(), True, True, "odd", section))
@@ -112,7 +112,7 @@ def test_no_resource_is_ready_before_intent_is_in_force(world: World) -> None:
 
 
 @rule("Status.generation")
-def test_a_generation_is_in_force_once_all_of_the_resource_is(world: World) -> None:
+def test_generation_is_in_force_once_the_whole_resource_is(world: World) -> None:
     numbered = Intent(statuses=(ResourceStatus("L3VNI", "red", ready=True, generation=2),))
     world.provisioner.replace(numbered)
     world.provisioner._conclude(numbered, Outcome("a"), Outcome("no FRR"))
@@ -121,7 +121,7 @@ def test_a_generation_is_in_force_once_all_of_the_resource_is(world: World) -> N
     assert world.provisioner.statuses()[0].applied_generation == 2
 
 
-async def test_another_namespace_of_frr_is_given_its_configuration_again(world: World) -> None:
+async def test_replaced_control_namespace_gets_the_configuration_again(world: World) -> None:
     work = world.configure()
     world.provisioner.answered(Configured(await world.asked(), True, True))
     assert await work is True
@@ -134,7 +134,7 @@ def test_a_host_without_nics_has_no_underlay_mtu() -> None:
     assert underlay_mtu((), ("",)) == 0
 
 
-def test_a_namespace_that_is_not_there_has_no_nics(tmp_path: Path) -> None:
+def test_absent_namespace_has_no_nics(tmp_path: Path) -> None:
     (tmp_path / "dead").touch()
     where = (str(tmp_path / "none"), str(tmp_path / "dead"))
     assert underlay_mtu((Port("eth1"),), where) == 0
@@ -149,7 +149,7 @@ class SlowTwins(NoTwins):
         super().set_carrier(name, up)
 
 
-async def test_of_a_carrier_that_flaps_the_last_state_stays(world: World) -> None:
+async def test_last_state_of_a_flapping_carrier_stays(world: World) -> None:
     world.provisioner._devices._twins = twins = SlowTwins()
     for up in (False, True):
         world.provisioner.port_changed("eth1", up)
@@ -157,7 +157,7 @@ async def test_of_a_carrier_that_flaps_the_last_state_stays(world: World) -> Non
     assert twins.carriers[-1] == ("eth1", True)
 
 
-async def test_a_bridge_that_was_silent_is_asked_again_for_its_answer(world: World) -> None:
+async def test_unanswered_request_is_repeated_to_the_same_bridge(world: World) -> None:
     work = world.configure()
     request = await world.asked()
     world.provisioner.subscribed(same_bridge=True)

@@ -37,7 +37,7 @@ def clear(directory: Path) -> None:
     directory.rmdir()
 
 
-async def test_what_is_removed_is_there_again(
+async def test_removed_files_are_made_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "state"
@@ -57,7 +57,7 @@ async def test_what_is_removed_is_there_again(
 
 
 @pytest.mark.parametrize("obstacle", ["file", "link"])
-async def test_what_has_the_directorys_place_is_a_problem_until_it_goes(
+async def test_file_in_place_of_the_directory_is_a_problem_until_removed(
     tmp_path: Path, obstacle: str
 ) -> None:
     path, elsewhere = tmp_path / "state", tmp_path / "elsewhere"
@@ -89,7 +89,7 @@ async def test_a_directory_that_was_a_link_from_the_start_is_used(tmp_path: Path
     assert (directory.problem, kept.file.exists()) == ("", True)
 
 
-async def test_a_lock_that_another_process_has_now_is_a_problem(tmp_path: Path) -> None:
+async def test_lock_taken_by_another_process_is_a_problem(tmp_path: Path) -> None:
     with alone(tmp_path / "lock") as lock:
         (tmp_path / "lock").unlink()
         with alone(tmp_path / "lock"):

@@ -124,7 +124,7 @@ def test_pauses_double_until_a_run_is_long(
     assert [backoff.after(60), backoff.after(0)] == [0.5, 1]
 
 
-async def test_a_bridge_that_was_left_behind_is_taken_over(
+async def test_bridge_of_an_earlier_controller_is_taken_over(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, left_behind: subprocess.Popen[bytes]
 ) -> None:
     """It may be silent at first: nobody has asked it anything."""
@@ -145,7 +145,7 @@ async def test_a_bridge_that_was_left_behind_is_taken_over(
         await until(lambda: len(started.commands) == 1)
 
 
-async def test_a_bridge_that_was_taken_over_ends_with_the_controller(
+async def test_adopted_bridge_ends_with_the_controller(
     settings: Settings, left_behind: subprocess.Popen[bytes]
 ) -> None:
     """Although somebody removed its socket, by which it was found."""
@@ -171,7 +171,7 @@ async def test_a_silent_bridge_is_replaced(
         assert left_behind.poll() is not None
 
 
-async def test_a_bus_socket_on_which_nobody_listens_is_no_bridge(
+async def test_bus_socket_without_listener_is_no_bridge(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, left_behind: subprocess.Popen[bytes]
 ) -> None:
     left_behind.kill()
@@ -229,7 +229,7 @@ async def test_a_child_ends_with_the_controller(
     assert children[0].returncode is not None
 
 
-async def test_a_child_that_can_never_work_is_started_once() -> None:
+async def test_child_that_can_never_work_is_not_restarted() -> None:
     child = Child("grout-agent", [sys.executable, "-c", f"raise SystemExit({os.EX_CONFIG})"])
     with pytest.raises(Useless, match="grout-agent"):
         async with asyncio.timeout(20):

@@ -96,7 +96,7 @@ async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     made.bridge.close()
 
 
-async def test_what_the_bridge_says_is_programmed_and_zebra_hears_of_it(world: World) -> None:
+async def test_routes_of_the_bridge_are_programmed_and_acknowledged(world: World) -> None:
     await world.filled()
     await world.until(lambda: len(world.programmed()) == 1)
     (answer,) = world.programmed()
@@ -104,7 +104,7 @@ async def test_what_the_bridge_says_is_programmed_and_zebra_hears_of_it(world: W
     assert answer["10.0.0.0/8"] != 0
 
 
-async def test_systemd_hears_of_readiness_before_the_datapath_answers(
+async def test_controller_is_ready_for_systemd_before_the_datapath_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """FRR is ordered after the controller, and needs only the namespaces."""
@@ -127,7 +127,7 @@ async def test_systemd_hears_of_readiness_before_the_datapath_answers(
     systemd.socket.close()
 
 
-async def test_a_refused_route_is_reported_as_such(world: World) -> None:
+async def test_refused_route_is_reported_as_failed(world: World) -> None:
     world.datapath.refuse["default", (bytes([11, 0, 0, 0]), 8)] = "ENOMEM"
     await world.filled()
     world.say(events.Changed(batch("+ 11.0.0.0/8 1")))
@@ -143,7 +143,7 @@ async def test_a_silent_bridge_changes_no_forwarding(world: World) -> None:
     assert world.datapath.log == log
 
 
-async def test_another_bridge_that_says_the_same_changes_nothing(world: World) -> None:
+async def test_new_bridge_with_the_same_routes_changes_nothing(world: World) -> None:
     """Invariants 1 and 4."""
     await world.filled()
     writes = world.datapath.writes
@@ -169,7 +169,7 @@ async def test_a_restarted_daemon_writes_nothing(world: World) -> None:
     assert writes == 2
 
 
-async def test_what_the_datapath_learns_reaches_the_bridge(world: World) -> None:
+async def test_learned_macs_reach_the_bridge(world: World) -> None:
     await world.filled()
     world.datapath.tell(LearnedMac(110, bytes(6)))
     await world.until(lambda: any(isinstance(e, events.Mirror) and e.macs for e in world.told))
@@ -183,7 +183,7 @@ async def test_what_the_datapath_learns_reaches_the_bridge(world: World) -> None
     assert said == (Mac(110, bytes(6)),)
 
 
-async def test_what_somebody_removes_is_put_back(world: World) -> None:
+async def test_rows_removed_by_somebody_are_programmed_again(world: World) -> None:
     await world.filled()
     route = batch(f"+ 10.0.0.0/8 {world.datapath.lookup('10.0.0.1')}")
     del world.datapath.routes["default", Family.INET][bytes([10, 0, 0, 0]), 8]
@@ -198,13 +198,13 @@ async def test_what_somebody_removes_is_put_back(world: World) -> None:
     assert world.daemon._view.status().repaired >= 3
 
 
-async def test_a_person_s_word_reaches_the_bridge(world: World) -> None:
+async def test_release_reaches_the_bridge(world: World) -> None:
     await world.filled()
-    assert "told to let go" in world.daemon._view.release()
+    assert "releases the rows" in world.daemon._view.release()
     await world.until(lambda: events.Release() in world.told)
 
 
-async def test_without_a_bridge_nothing_is_let_go(world: World) -> None:
+async def test_without_a_bridge_nothing_is_released(world: World) -> None:
     world.bridge.close()
     await world.until(lambda: "not connected" in world.daemon._view.release())
     world.bridge = world.publisher()
@@ -231,7 +231,7 @@ class Beside:
         await asyncio.Event().wait()
 
 
-async def test_what_we_start_ourselves_may_take_a_while(
+async def test_datapath_that_we_start_is_awaited_without_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(daemon, "_START_AGAIN_S", 0.01)
@@ -256,7 +256,7 @@ async def test_what_we_start_ourselves_may_take_a_while(
     await asyncio.gather(work, return_exceptions=True)
 
 
-async def test_what_others_start_has_to_be_there(tmp_path: Path) -> None:
+async def test_datapath_that_others_start_must_answer_at_once(tmp_path: Path) -> None:
     settings = parse(
         f"--datapath=kernel --bridge external --state-dir {tmp_path} "
         f"--listen unix:{tmp_path}/inspect.sock".split()
