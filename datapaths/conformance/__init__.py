@@ -1,1 +1,1 @@
-"""What every datapath must do, as checks that run against any: the contract, executable."""
+"""The datapath contract as checks that run against any datapath."""

@@ -1,4 +1,4 @@
-"""What a check is: a function, the cases it is for, and what a datapath must have for it."""
+"""A check: a function, its cases, and the capabilities that a datapath needs for it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from dualpath.model.kinds import Kind
 
 Run = Callable[..., Awaitable[None]]
 
-WITHOUT_HANDS = "nobody can be asked to do it beside the datapath"
+WITHOUT_HANDS = "it needs a program beside the datapath"
 
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a datapath must take for a check to make sense."""
+    """The capabilities that a datapath needs for a check."""
 
     kinds: frozenset[Kind] = frozenset()
     features: frozenset[Feature] = frozenset()
@@ -44,7 +44,7 @@ NOTHING = Needs()
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One set of arguments, with a name and with what it needs beyond its check."""
+    """One set of arguments for a check, with its name and further needs."""
 
     name: str
     arguments: tuple[Any, ...] = ()
@@ -64,21 +64,23 @@ class Check:
     run: Callable[[Subject], Awaitable[None]]
 
     def excluded(self, subject: Subject) -> str:
-        """Return why it makes no sense for a datapath, or ""."""
-        said = subject.capabilities
-        if missing := self.needs.kinds - said.kinds:
-            return f"{said.name} takes no {', '.join(kind.name for kind in sorted(missing))}"
-        if lacking := self.needs.features & said.lacks:
-            return f"{said.name} lacks {', '.join(sorted(lacking))}"
+        """Return why the check does not apply to a datapath, "" when it does."""
+        capabilities = subject.capabilities
+        if missing := self.needs.kinds - capabilities.kinds:
+            return (
+                f"{capabilities.name} takes no {', '.join(kind.name for kind in sorted(missing))}"
+            )
+        if lacking := self.needs.features & capabilities.lacks:
+            return f"{capabilities.name} lacks {', '.join(sorted(lacking))}"
         if self.needs.hands and subject.hands is None:
             return WITHOUT_HANDS
-        if self.needs.looks_up and not said.looks_up:
-            return f"{said.name} cannot be asked where a packet goes"
+        if self.needs.looks_up and not capabilities.looks_up:
+            return f"{capabilities.name} has no lookup"
         return ""
 
 
 class Chapter:
-    """The checks of one subject matter, in the order in which they are written."""
+    """The checks of one subject, in their order in the source."""
 
     def __init__(self, name: str, common: Needs, before: Run | None = None) -> None:
         self.checks: list[Check] = []
@@ -89,7 +91,7 @@ class Chapter:
     def check(
         self, needed: Needs = Needs(), cases: Iterable[Case] = (ONE,)
     ) -> Callable[[Run], Run]:
-        """Make a check of a function, once for each case. Its name is a sentence."""
+        """Register a function as a check, once for each case. Its name is a sentence."""
 
         def add(run: Run) -> Run:
             for case in cases:

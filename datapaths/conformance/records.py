@@ -1,4 +1,4 @@
-"""What every datapath does with nexthops and layer 2."""
+"""Checks of nexthops and layer 2."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ check = chapter.check
 
 
 def nexthops(subject: Subject) -> tuple[Nexthop, ...]:
-    """Return one of each sort that the datapath takes; ids 1, 2 and 8 are always there."""
+    """Return one nexthop of each type that the datapath takes; always with ids 1, 2 and 8."""
     device = subject.device
     weight = 1 if subject.lacks(Feature.WEIGHTS) else 256
     found = [
@@ -63,7 +63,7 @@ def nexthops(subject: Subject) -> tuple[Nexthop, ...]:
 
 
 def records(subject: Subject, kind: Kind) -> tuple[Record, ...]:
-    """Return some of a kind, with what the datapath lacks left out."""
+    """Return some records of a kind, without features that the datapath lacks."""
     sticky = not subject.lacks(Feature.STICKY)
     router = not subject.lacks(Feature.ROUTER_FLAG)
     other = bytes.fromhex("020000000003")
@@ -145,7 +145,7 @@ async def a_vni_that_is_not_there_fails_its_rows(subject: Subject) -> None:
     failures = await subject.datapath.apply(RecordBatch(Kind.MAC, lost))
     expect(errors(failures), [(0, "ENODEV"), (2, "ENODEV")], "rows that failed")
     if "7" not in failures[0].reason:
-        raise Violation(f"the reason names the VNI: {failures[0].reason!r}")
+        raise Violation(f"the reason does not name the VNI: {failures[0].reason!r}")
     await expect_held(subject, Kind.MAC, {lost[1]})
     await remove(subject, *lost)
 
@@ -156,7 +156,7 @@ async def a_nexthop_by_a_device_that_is_not_there_fails_alone(subject: Subject) 
     failures = await subject.datapath.apply(upsert(bad, good))
     expect(errors(failures), [(0, "ENODEV")], "rows that failed")
     if "nope0" not in failures[0].reason:
-        raise Violation(f"the reason names the device: {failures[0].reason!r}")
+        raise Violation(f"the reason does not name the device: {failures[0].reason!r}")
     await expect_held(subject, Kind.NEXTHOP, {good})
 
 
@@ -179,7 +179,7 @@ async def a_group_replaced_in_place_writes_no_route(subject: Subject) -> None:
 
 
 async def _replace_group(subject: Subject) -> int:
-    """Change a group under its routes; return how many of them were written, if that is known."""
+    """Change a group under its routes; return how many routes were written, if that is known."""
     await make(subject, *nexthops(subject))
     prefixes = [f"+ 20.{i}.0.0/16 8" for i in range(1, 20)]
     failures = await subject.datapath.apply(batch(*prefixes, vrf=subject.vrf))
@@ -190,7 +190,7 @@ async def _replace_group(subject: Subject) -> int:
     await make(subject, moved)
     count = written()
     if moved not in await subject.records(Kind.NEXTHOP):
-        raise Violation(f"dump(NEXTHOP) has the group as it is now: {moved}")
+        raise Violation(f"dump(NEXTHOP) does not show the changed group: {moved}")
     expect(set((await subject.routes()).values()), {8}, "nexthops of the routes")
     return count
 

@@ -1,4 +1,4 @@
-"""What every datapath does with routes."""
+"""Checks of routes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ FEATURES = {
     UNREACHABLE: Feature.UNREACHABLE,
     PROHIBIT: Feature.PROHIBIT,
 }
-"""What a nexthop of an IPv4 route asks of a datapath."""
+"""The features that a nexthop of an IPv4 route needs."""
 FEATURES6 = {identity: feature for identity, feature in FEATURES.items() if identity != 61}
 NAMES = {BLACKHOLE: "blackhole", UNREACHABLE: "unreachable", PROHIBIT: "prohibit"}
 
@@ -248,7 +248,7 @@ async def a_vrf_that_is_not_there_fails_its_upserts(subject: Subject) -> None:
     failed = [(row.index, row.error) for row in failures]
     expect(failed, [(0, "ENODEV"), (2, "ENODEV")], "rows that failed")
     if "nowhere" not in failures[0].reason:
-        raise Violation(f"the reason names the VRF: {failures[0].reason!r}")
+        raise Violation(f"the reason does not name the VRF: {failures[0].reason!r}")
 
 
 @check(needs(hands=True), [Case("v4", ("20.0.0.0/8", 1)), Case("v6", ("2001:db8::/32", 61))])
@@ -310,11 +310,11 @@ async def a_lookup_finds_the_longest_match(
     await make(subject, *added(rows))
     found = await look_up(subject, address, subject.vrf)
     if not found or not found.nexthop:
-        raise Violation(f"a lookup of {address} finds a nexthop")
+        raise Violation(f"a lookup of {address} finds no nexthop")
     expect(found.nexthop.id, rows[prefix], "the nexthop that a lookup finds")
     if found.prefix:  # it may not be known
-        said = f"{ipaddress.ip_address(found.prefix)}/{found.length}"
-        expect(said, prefix, "the prefix that a lookup finds")
+        text = f"{ipaddress.ip_address(found.prefix)}/{found.length}"
+        expect(text, prefix, "the prefix that a lookup finds")
 
 
 @check(needs(looks_up=True))
@@ -327,12 +327,12 @@ async def a_lookup_follows_a_group_to_its_members(subject: Subject) -> None:
 
 @check(needs(looks_up=True), [Case("v4", ("99.0.0.1",)), Case("v6", ("3001::1",))])
 async def a_lookup_leads_nowhere_where_nothing_is(subject: Subject, address: str) -> None:
-    """A VRF may end in a drop of the datapath's own, so that nothing leaves it."""
+    """A VRF may end with a drop route of the datapath's own, which keeps packets in it."""
     await make(subject, "+ 20.0.0.0/8 1")
     for vrf in (subject.vrf, "nowhere"):
         found = await look_up(subject, address, vrf)
         if found and not (found.nexthop and found.nexthop.type in DROP_TYPES):
-            raise Violation(f"a lookup of {address} in {vrf} leads nowhere, but got {found}")
+            raise Violation(f"a lookup of {address} in {vrf} must find nothing, but got {found}")
 
 
 @check()

@@ -33,7 +33,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one check."""
+    """The result of one check."""
 
     name: str
     sentence: str
@@ -43,12 +43,12 @@ class Result:
 
 
 class NotIdle(Exception):
-    """The datapath is in use; the text is one sentence."""
+    """The datapath is in use. The text is one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Against what the checks run, and which of them."""
+    """The datapath to check, and which checks to run."""
 
     address: str
     tls: ClientTls | None = None

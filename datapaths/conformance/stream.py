@@ -1,4 +1,4 @@
-"""What every datapath tells of itself and of its surroundings."""
+"""Checks of capabilities, ports, facts and the learned stream."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ check = chapter.check
 
 @check()
 async def capabilities_have_a_name_and_a_batch_size(subject: Subject) -> None:
-    said = subject.capabilities
-    if not (said.name and said.batch_rows > 0):
-        raise Violation(f"a name, and a size above 0: {said}")
+    found = subject.capabilities
+    if not (found.name and found.batch_rows > 0):
+        raise Violation(f"capabilities need a name, and a batch size above 0: {found}")
 
 
 @check()
 async def ports_and_facts_answer(subject: Subject) -> None:
     names = [port.name for port in await subject.datapath.ports()]
-    expect(len(names), len(set(names)), "ports that are told once")
+    expect(len(names), len(set(names)), "ports that are listed once")
     await subject.datapath.facts()
 
 
 @check()
-async def what_is_learnt_begins_with_what_is_known(subject: Subject) -> None:
-    told = await _told_at_first(subject)
-    expect(told.count(CaughtUp()), 1, "the marks that all has been told")
+async def the_learned_stream_begins_with_what_is_known(subject: Subject) -> None:
+    events = await _first_events(subject)
+    expect(events.count(CaughtUp()), 1, "CaughtUp events")
 
 
 @check()
-async def closing_ends_what_is_learnt(subject: Subject) -> None:
+async def closing_ends_the_learned_stream(subject: Subject) -> None:
     learned = subject.datapath.learned()
     async with asyncio.timeout(PATIENCE_S):
         while await anext(learned) != CaughtUp():
@@ -50,7 +50,7 @@ async def closing_ends_what_is_learnt(subject: Subject) -> None:
 
 
 @check(needs(Kind.VNI, hands=True))
-async def a_local_mac_is_told_and_told_again_to_the_next(subject: Subject) -> None:
+async def a_local_mac_is_reported_and_repeated_to_the_next_listener(subject: Subject) -> None:
     assert subject.hands
     event = LearnedMac(L2VNI, MAC)
     learned = subject.datapath.learned()
@@ -60,14 +60,14 @@ async def a_local_mac_is_told_and_told_again_to_the_next(subject: Subject) -> No
         await subject.hands.learn_mac(L2VNI, MAC)
         while await anext(learned) != event:
             pass
-    again = await _told_at_first(subject)
-    expect(event in again, True, "the MAC among what the next listener is told at first")
+    again = await _first_events(subject)
+    expect(event in again, True, "the MAC among the first events of the next listener")
 
 
-async def _told_at_first(subject: Subject) -> list[Learned]:
-    told: list[Learned] = []
+async def _first_events(subject: Subject) -> list[Learned]:
+    events: list[Learned] = []
     learned = subject.datapath.learned()
     async with asyncio.timeout(PATIENCE_S):
-        while CaughtUp() not in told:
-            told.append(await anext(learned))
-    return told
+        while CaughtUp() not in events:
+            events.append(await anext(learned))
+    return events

@@ -1,4 +1,4 @@
-"""The datapath under examination, with what a check needs around it."""
+"""The datapath under test, with what a check needs around it."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ CLEANED = (
 
 
 class Hands(Protocol):
-    """What only somebody beside the datapath can do; without, some checks are left out."""
+    """What only a program beside the datapath can do; without it, some checks are skipped."""
 
     def add_foreign(self, prefix: str) -> None:
-        """Make a route that is somebody else's."""
+        """Make a route of another program."""
 
     def has_foreign(self, prefix: str) -> bool: ...
 
     def count_route_writes(self) -> Callable[[], int]:
-        """Start counting routes that are written; the function says how many were."""
+        """Start counting written routes; return a function that returns the count."""
 
     async def learn_mac(self, vni: int, mac: bytes) -> None:
-        """Let a host speak behind a local port of a VNI."""
+        """Let a host send a frame behind a local port of a VNI."""
 
 
 class Subject:
-    """A datapath that `reopen` opens anew; the state behind it stays."""
+    """A datapath that `reopen` replaces; what is installed stays."""
 
     datapath: Datapath
     capabilities: Capabilities
@@ -70,7 +70,7 @@ class Subject:
         self.capabilities = await self.datapath.capabilities()
 
     async def reopen(self) -> None:
-        """Let another process, or another connection, take over."""
+        """Continue with another process or another connection."""
         await self.datapath.close()
         await self.open()
 
@@ -80,21 +80,21 @@ class Subject:
     # -- looking ----------------------------------------------------------------------------
 
     async def records(self, kind: Kind) -> set[Record]:
-        """Return what is dumped of a kind; it may not say anything twice."""
+        """Return a dump of a kind. Raises Violation when a record is in it twice."""
         found: list[Record] = []
         async for some in self.datapath.dump(kind):
             if not isinstance(some, RecordBatch) or some.withdrawals:
-                raise Violation(f"a dump of {kind.name} is batches of upserts of that kind")
+                raise Violation(f"a dump of {kind.name} has more than upserts of that kind")
             found += some.upserts
-        expect(len(found), len(set(found)), f"records that dump({kind.name}) says once")
+        expect(len(found), len(set(found)), f"distinct records in dump({kind.name})")
         return set(found)
 
     async def routes(self, vrf: str | None = None) -> dict[str, int]:
-        """Return prefix and nexthop of what is dumped of a VRF, by default of ours."""
+        """Return nexthops by prefix of a VRF's dump, by default of the test's VRF."""
         found: dict[str, int] = {}
         async for some in self.datapath.dump(Kind.ROUTE):
             if not isinstance(some, RouteBatch) or not (some.ops == Op.UPSERT).all():
-                raise Violation("a dump of ROUTE is batches of upserts of routes")
+                raise Violation("a dump of ROUTE has more than upserts of routes")
             if some.vrf == (self.vrf if vrf is None else vrf):
                 found |= rows_of(some)
         return found
@@ -102,7 +102,7 @@ class Subject:
     # -- preparing ---------------------------------------------------------------------------
 
     async def prepare(self, *, port: bool) -> None:
-        """Make what the checks stand on: VRF, port (unless there is an interface) and VNIs."""
+        """Make what the checks need: VRF, VNIs, and a port unless an interface is given."""
         if self.vrf != DEFAULT_VRF:
             await self._make(Vrf(self.vrf, TABLE))
         if port:
@@ -128,7 +128,7 @@ class Subject:
         return held
 
     async def clean(self) -> None:
-        """Remove what a check left behind, whatever became of it."""
+        """Remove what a check left behind, passed or failed."""
         async for batch in self.datapath.dump(Kind.ROUTE):
             if isinstance(batch, RouteBatch):
                 await self.datapath.apply(_withdrawn(batch))

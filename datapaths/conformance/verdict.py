@@ -1,4 +1,4 @@
-"""How a check says that the contract is broken. No `assert`: -O would take it away."""
+"""How a check reports a broken contract. Not by `assert`, which -O removes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ SHOWN = 5
 
 
 class Violation(Exception):
-    """The datapath does not do what the contract says; the text says how."""
+    """The datapath breaks the contract; the text says how."""
 
 
 def expect(got: object, wanted: object, what: str) -> None:
-    """Raises Violation unless they are equal; of sets and dicts the difference is shown."""
+    """Raise Violation unless both are equal; for sets and dicts it shows the difference."""
     if got == wanted:
         return
     if isinstance(got, AbstractSet) and isinstance(wanted, AbstractSet):
@@ -25,7 +25,7 @@ def expect(got: object, wanted: object, what: str) -> None:
 
 
 def expect_none(failures: Collection[object], what: str) -> None:
-    """Raises Violation when a batch that must succeed has rows that failed."""
+    """Raise Violation when a row failed of a batch that must succeed."""
     if failures:
         raise Violation(f"{what}: {_some(failures)}")
 

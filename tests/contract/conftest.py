@@ -1,4 +1,4 @@
-"""The checks run in every world that this machine can make."""
+"""Run the checks in every world that this machine can make."""
 
 from __future__ import annotations
 

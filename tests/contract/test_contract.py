@@ -1,4 +1,4 @@
-"""Every datapath keeps the contract, by the checks that `dualpath conformance` runs too."""
+"""Every datapath passes the checks that `dualpath conformance` runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Time that stands still until a test moves it."""
+"""A clock that a test moves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log as a program of ours writes it, with its limits and a clock of its own."""
+"""The log as a Dualpath program writes it, with its limits and a clock of its own."""
 
 from __future__ import annotations
 

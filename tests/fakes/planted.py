@@ -1,4 +1,4 @@
-"""What FRR's user may put in the way of root, and a watch over what must not be touched."""
+"""Files that FRR's user may plant in root's way, and a watch over files that must stay."""
 
 from __future__ import annotations
 

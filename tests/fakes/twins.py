@@ -1,4 +1,4 @@
-"""Twins of nobody: FRR is not on any port."""
+"""Twins that do nothing: FRR is on no port."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waiting for a condition, where real sockets are at work and no event says when."""
+"""Wait for a condition, where real sockets are at work and no event tells when."""
 
 from __future__ import annotations
 

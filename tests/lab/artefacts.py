@@ -1,4 +1,4 @@
-"""What a failing scenario leaves: logs, FRR's configuration, the state of every namespace."""
+"""What a failed scenario leaves: logs, FRR's configuration, the state of every namespace."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""What every scenario gets: `lab`, and artefacts when it fails."""
+"""The fixture `lab` of every scenario, and artefacts when one fails."""
 
 import contextlib
 import os

@@ -41,7 +41,7 @@ class Echo:
         self.sent: list[float] = []
         self.answered: dict[int, float] = {}
         self.duplicates = 0
-        self.refused = 0  # not even sent: no route, no neighbour
+        self.refused = 0  # not even sent: no route, no neighbor
 
     def send(self) -> None:
         number = len(self.sent)

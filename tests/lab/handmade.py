@@ -11,7 +11,7 @@ from tests.lab.processes import run
 from tests.lab.scenario import Scenario
 
 TABLE = 1100
-LOCAL_MAC = "02:00:00:00:00:0"  # and the PE's number: a host that the forwarding side learnt
+LOCAL_MAC = "02:00:00:00:00:0"  # and the PE's number: a host that the forwarding side learned
 
 
 class HandmadePe:
@@ -42,7 +42,7 @@ class HandmadePe:
         self._mirror()
 
     def _mirror(self) -> None:
-        """Say in the control namespace that a MAC was learnt in the other one."""
+        """Say in the control namespace that a MAC was learned in the other one."""
         words = [f"{LOCAL_MAC}{self.plan.index}", "dev", "port", "master", "extern_learn"]
         run(["bridge", "-n", self.control.name, "fdb", "replace", *words])
 

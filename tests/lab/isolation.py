@@ -1,4 +1,4 @@
-"""Proof that FRR has no power over anything but its own namespace."""
+"""Proof that FRR has no power beyond its own namespace."""
 
 import subprocess
 

@@ -1,4 +1,4 @@
-"""Commands that are waited for, and daemons that run beside a scenario."""
+"""Commands that a scenario waits for, and daemons that run beside it."""
 
 import contextlib
 import os

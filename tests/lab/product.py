@@ -1,4 +1,4 @@
-"""How the lab starts what it tests: the one place that knows the controller's command line."""
+"""How the lab starts the product: the one place that knows the controller's command line."""
 
 from pathlib import Path
 

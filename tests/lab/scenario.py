@@ -1,4 +1,4 @@
-"""One scenario's belongings: what it made is known here, dumped when it fails, removed after it."""
+"""What one scenario made: dumped when it fails, removed when it ends."""
 
 import shutil
 from collections.abc import Sequence

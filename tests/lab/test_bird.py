@@ -1,4 +1,4 @@
-"""Calico on the nodes: BIRD 2 announces pod blocks, and pods meet across the fabric."""
+"""Calico on the nodes: BIRD 2 announces pod blocks, and pods reach each other across the fabric."""
 
 import contextlib
 import itertools
@@ -106,7 +106,7 @@ def test_pods_outlive_bird(calico: list[Node]) -> None:
 
 @pytest.mark.parametrize("restarted", [0, 1], ids=["on", "aware"])
 def test_pods_outlive_frr(fabric: Fabric, calico: list[Node], restarted: int) -> None:
-    """BIRD is a helper: while its router's FRR restarts it keeps what it learnt."""
+    """BIRD is a helper: while its router's FRR restarts it keeps what it learned."""
     one, two = calico[restarted], calico[1 - restarted]
     pairs = ((one.pod.namespace, two.pod.v4), (two.pod.namespace, one.pod.v6))
     with flows(*pairs) as results:
@@ -177,7 +177,7 @@ def test_a_withdrawn_block_is_gone(calico: list[Node]) -> None:
 
 
 def has_learnt(node: Node, other: Node) -> bool:
-    """Tell whether a node's kernel has what its BIRD learnt of another."""
+    """Tell whether a node's kernel has what its BIRD learned of another."""
     pairs = zip(("-4", "-6"), blocks(other.pe.plan), strict=True)
     return all("proto bird" in node.pe.node.ip(v, "route", "show", block) for v, block in pairs)
 

@@ -1,4 +1,4 @@
-"""The lab proves that real grout runs in it, without the product."""
+"""Real grout runs in the lab, without the product."""
 
 import time
 from collections.abc import Callable

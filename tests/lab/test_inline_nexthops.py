@@ -30,7 +30,7 @@ def test_the_overlay_is_the_same(fabric: Fabric) -> None:
     assert rows[f"{pe2.routed.v6}/128"]["programmed"]["vni"] == 100
 
 
-def test_a_withdrawn_route_goes(fabric: Fabric) -> None:
+def test_a_withdrawn_route_is_removed(fabric: Fabric) -> None:
     pe1, pe2 = fabric.pes
     lines = (f"router bgp {pe2.plan.asn} vrf red", "address-family ipv4 unicast")
     pe2.router.configure(*lines, "network 203.0.113.0/24")

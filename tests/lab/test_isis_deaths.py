@@ -1,4 +1,4 @@
-"""FRR dies where IS-IS runs in the underlay."""
+"""FRR dies while IS-IS runs in the underlay."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Manifests that change under a running router: what changes, and that nothing else does."""
+"""Manifests that change under a running router change only what they name."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -208,7 +208,7 @@ def leftovers(devices: Iterable[str]) -> list[str]:
 
 
 @rule("Layout.failure", "Status.degraded")
-def test_what_is_broken_changes_nothing_and_is_named(fresh: Fabric) -> None:
+def test_a_broken_manifest_changes_nothing_and_is_named(fresh: Fabric) -> None:
     fabric, (pe1, pe2) = fresh, fresh.pes
     before = pe1.router.configuration_file.read_text()
     with flows((pe1.routed.namespace, pe2.routed.v4)) as results:

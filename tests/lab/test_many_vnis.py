@@ -96,7 +96,9 @@ def devices_of(lines: list[str]) -> set[str]:
     return {name for line in lines for name in re.findall(r"\d+: ([\w.-]+)[@:\s]", line)}
 
 
-def test_one_of_many_changes(lab: Scenario, say: Callable[[str], None]) -> None:
+def test_one_changed_vni_of_many_touches_no_other(
+    lab: Scenario, say: Callable[[str], None]
+) -> None:
     fabric = Fabric(lab, Topology(pes=1))
     fabric.start()
     pe = fabric.pes[0]

@@ -1,4 +1,4 @@
-"""The standard topology: stock FRR decides, a datapath forwards, people look on."""
+"""The standard topology: stock FRR controls, a datapath forwards, and the CLI shows it."""
 
 import json
 import time
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.lab
 
 @pytest.mark.datapaths("kernel", "dpdk")
 @rule("Differs.namespaces")
-def test_frr_has_no_way_to_what_forwards(fabric: Fabric) -> None:
+def test_frr_cannot_reach_the_forwarding_namespace(fabric: Fabric) -> None:
     for pe in fabric.pes:
         assert pe.control.path.stat().st_ino != pe.forwarding.path.stat().st_ino
         assert_no_way_in(pe.router, pe.forwarding)
@@ -58,15 +58,15 @@ def test_a_bridged_host_reaches_a_routed_one(fabric: Fabric) -> None:
 
 
 @pytest.mark.datapaths("kernel", "dpdk")
-def test_hosts_take_no_default_route_from_us(fabric: Fabric) -> None:
+def test_hosts_take_no_default_route_from_grout(fabric: Fabric) -> None:
     """They solicited when their links came up, and grout answers."""
     for host in (host for pe in fabric.pes for host in (pe.bridged, pe.routed)):
         assert "proto ra" not in host.namespace.ip("-6", "route", "show", "default")
 
 
 @pytest.mark.datapaths("kernel", "dpdk")
-def test_learnt_macs_are_advertised(fabric: Fabric) -> None:
-    """Type 2: MACs and neighbours that the kernel learns on pe1 are remote ones in pe2's FRR."""
+def test_learned_macs_are_advertised(fabric: Fabric) -> None:
+    """Type 2: MACs and neighbors that the kernel learns on pe1 are remote ones in pe2's FRR."""
     pe1, pe2 = fabric.pes
     mac = pe1.bridged.mac()
     for gateway in BRIDGED_GATEWAYS:  # which is how a router gets to know a host's addresses
@@ -165,7 +165,7 @@ def test_drift_is_repaired(fabric: Fabric) -> None:
     assert int(pe1.dualpath_json("status")["repaired"]) >= repaired_before + 3
 
 
-def test_a_deleted_device_is_made_again(fabric: Fabric) -> None:
+def test_a_deleted_device_is_recreated(fabric: Fabric) -> None:
     pe1, pe2 = fabric.pes
     pe1.forwarding.ip("link", "del", f"vx{L3_VNI}")
     pe1.routed.wait_for_ping(pe2.routed.v4, 20)
@@ -181,7 +181,7 @@ def test_a_foreign_route_stays(fabric: Fabric) -> None:
     pe1.forwarding.ip("route", "del", "198.51.100.0/24", "vrf", TENANT_VRF)
 
 
-def test_at_rest_nothing_is_written(fabric: Fabric) -> None:
+def test_an_idle_node_writes_nothing(fabric: Fabric) -> None:
     pe1 = fabric.pes[0]
     # Without "link": a bridge tells of a new port again when its forward delay is over.
     with monitored(pe1.forwarding, "route", "nexthop", "address") as changes:

@@ -1,4 +1,4 @@
-"""The pages' way onto a node and back, block by block, on a file system as the packages left it."""
+"""The commands of README and docs, block by block, on a file system as the packages left it."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""The lab proves itself, without the product: real FRR, its cage, and honest pings."""
+"""The lab tests itself, without the product: real FRR, its confinement, and its ping counters."""
 
 import time
 

@@ -1,8 +1,8 @@
 """Hosts that say nothing: kept while they are there, across a restart of FRR, and not after it.
 
 Clocks are wound up, so that minutes take seconds. The kernel's: a MAC ages after 20 s (else 300), a
-neighbour is stale after two to five (else 15 to 45). grout's: a MAC ages after 20 s (else 1500), a
-neighbour is asked again after 12 (else 1200).
+neighbor is stale after two to five (else 15 to 45). grout's: a MAC ages after 20 s (else 1500), a
+neighbor is asked again after 12 (else 1200).
 """
 
 import contextlib
@@ -118,7 +118,7 @@ def test_a_silent_host_is_kept_while_frr_restarts(hasty: Fabric) -> None:
     assert seen == [], "\n".join(seen)
 
 
-def test_packets_wait_for_no_answer(hasty: Fabric) -> None:
+def test_packets_to_probed_hosts_are_never_lost(hasty: Fabric) -> None:
     """Hosts are asked while packets pass, and before the datapath would hold these meanwhile."""
     pe1, pe2 = hasty.pes
     introduce(hasty, pe1)

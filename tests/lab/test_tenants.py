@@ -1,4 +1,4 @@
-"""Several VNIs side by side: what shares a VRF meets, and nothing else does."""
+"""Several VNIs side by side: hosts of one VRF reach each other, and nobody else."""
 
 from functools import partial
 

@@ -1,7 +1,7 @@
 """BGP unnumbered without `fpm use-next-hop-groups`: IPv4 routes bring an IPv6 nexthop along.
 
-zebra's kernel has the nexthop as 169.254.0.1 with a neighbour of its own, which means nothing
-where packets go; on FPM it is the neighbour's link-local address (RTA_VIA).
+zebra's kernel has the nexthop as 169.254.0.1 with a neighbor of its own, which means nothing
+where packets go; on FPM it is the neighbor's link-local address (RTA_VIA).
 """
 
 import pytest

@@ -19,7 +19,7 @@ from tests.lab.processes import CommandFailed, run
 OUR_PROTOCOL = 68  # of routes in the kernel
 OUR_ORIGIN = "zebra"  # of routes in grout
 MEMBER = re.compile(r"\bid\((\d+)/\d+\)")  # in what grcli says of a group
-# In what grcli says of events. An "update" of a nexthop is mostly its neighbour that answered.
+# In what grcli says of events. An "update" of a nexthop is mostly its neighbor that answered.
 EVENTS = {
     "route": rf"route[46] (add|del): .*origin={OUR_ORIGIN}",
     "nexthop": rf"nh (new|del): .*origin={OUR_ORIGIN}",
@@ -173,6 +173,6 @@ def _unicast(mac: str) -> bool:
 
 
 def _without_state(row: dict[str, Any]) -> str:
-    """Return a row without what a neighbour's age changes in it."""
+    """Return a row without what a neighbor's age changes in it."""
     text = json.dumps(row, sort_keys=True)
     return re.sub(r" (state|mac)=\S+", "", text)

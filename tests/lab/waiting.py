@@ -1,4 +1,4 @@
-"""Waits for a condition; scenarios never sleep for a fixed time and hope."""
+"""Wait for a condition; a scenario never sleeps for a fixed time."""
 
 import os
 import time

@@ -15,7 +15,7 @@ from tests.netns.namespaces import fresh
 
 @pytest.fixture(autouse=True, scope="session")
 def _limits() -> Iterator[None]:
-    """Restore the limits of the machine's neighbour tables, which the datapath raises."""
+    """Restore the limits of the machine's neighbor tables, which the datapath raises."""
     before = {path: path.read_text() for path in SYSCTL.glob("ipv?/neigh/default/gc_thresh?")}
     yield
     for path, value in before.items():

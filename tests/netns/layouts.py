@@ -1,4 +1,4 @@
-"""Devices of a layout, as several tests ask for them."""
+"""Records of a layout that several tests share."""
 
 from __future__ import annotations
 

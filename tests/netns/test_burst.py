@@ -1,4 +1,4 @@
-"""Bursts that overrun a netlink socket: nothing is lost for good, on the real kernel."""
+"""Bursts that overrun a netlink socket lose nothing for good, on the real kernel."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ async def test_a_burst_that_overruns_the_bridge_loses_no_mac(
         seen.watch.close()
 
 
-async def test_a_burst_that_overruns_the_datapath_loses_no_learnt_mac(
+async def test_a_burst_that_overruns_the_datapath_loses_no_learned_mac(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     overruns = 0

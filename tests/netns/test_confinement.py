@@ -1,4 +1,4 @@
-"""What a daemon of FRR that was taken over can do to the machine: nothing."""
+"""A daemon of FRR that was taken over can do nothing to the machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`controller --confirm-within`: what nobody confirms in time is taken back, whoever died."""
+"""`controller --confirm-within`: an unconfirmed change is rolled back in time, whoever died."""
 
 from __future__ import annotations
 
@@ -265,7 +265,7 @@ def test_a_changed_manifest_goes_back_when_nobody_confirms(host: Machine) -> Non
         assert confirm(host).returncode == 0
 
 
-def test_a_nic_that_a_change_took_comes_home_without_a_controller(host: Machine) -> None:
+def test_a_nic_taken_by_a_change_comes_home_without_a_controller(host: Machine) -> None:
     with settled(host) as one:
         host.manifest.write_text(
             host.manifest.read_text().replace(

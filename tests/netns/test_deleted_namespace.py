@@ -1,4 +1,4 @@
-"""A namespace whose name somebody removes, or gives to another, while the product runs."""
+"""Somebody removes a namespace's name, or gives it to another, while Dualpath runs."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_deleted_namespace_of_somebody_else_is_a_problem_until_it_is_there(
     assert (keeping.renewed, keeping.keeper.problem) == ([False], "")
 
 
-def test_another_namespace_under_the_name_is_told_once(pair: tuple[str, str]) -> None:
+def test_another_namespace_under_the_name_is_reported_once(pair: tuple[str, str]) -> None:
     keeping = Keeping(*pair, ours=True)
     for name in pair:
         netns.remove(name)

@@ -1,4 +1,4 @@
-"""`dualpath down`: everything that was taken is given back, and nothing of ours stays."""
+"""`dualpath down` gives everything back, and leaves nothing of Dualpath's."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ async def build(forwarding: str, host: str) -> None:
 
 
 @pytest.mark.parametrize("made", [True, False])
-def test_everything_is_given_back_and_again_is_nothing(tmp_path: Path, made: bool) -> None:
+def test_a_teardown_gives_everything_back_and_a_second_one_does_nothing(
+    tmp_path: Path, made: bool
+) -> None:
     with fresh("fwd", "frr", "host") as (forwarding, control, host):
         if made:
             for name in (forwarding, control):
@@ -111,7 +113,7 @@ def test_a_namespace_in_which_a_process_runs_stays_and_says_so(tmp_path: Path) -
         assert not netns.exists(control)
 
 
-def test_what_was_made_is_remembered_over_restarts(tmp_path: Path) -> None:
+def test_made_namespaces_are_remembered_over_restarts(tmp_path: Path) -> None:
     with fresh("fwd", "frr") as (forwarding, control):
         netns.remove(forwarding)
         spaces = NamespacePair(forwarding, control, True, True)

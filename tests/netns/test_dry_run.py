@@ -1,4 +1,4 @@
-"""`controller --dry-run`: it tells what a start would do, and changes nothing."""
+"""`controller --dry-run` prints what a start would do, and changes nothing."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def started(host: Machine) -> Iterator[subprocess.Popen[bytes]]:
         log.close()
 
 
-def test_a_first_start_is_told_and_not_done(host: Machine) -> None:
+def test_a_first_start_is_printed_and_not_done(host: Machine) -> None:
     before = host.seen()
     found = told(host)
     assert host.seen() == before
@@ -177,7 +177,9 @@ def test_nothing_is_to_be_done_beside_a_running_controller_but_frr(host: Machine
     assert kinds <= {("make", "shadow"), ("make", "twin"), ("make", "file")}
 
 
-def test_what_a_changed_manifest_changes_is_told_beside_a_running_controller(host: Machine) -> None:
+def test_a_dry_run_beside_a_running_controller_prints_what_a_changed_manifest_changes(
+    host: Machine,
+) -> None:
     run(f"ip -n {host.host} link add eth8 type veth peer name wire8 netns {host.client}")
     with started(host) as process:
         process.send_signal(signal.SIGSTOP)  # it is not to follow the manifest
@@ -193,7 +195,7 @@ def test_what_a_changed_manifest_changes_is_told_beside_a_running_controller(hos
     assert of(found, "make", "vni") == ["120, for L2VNI segment"]
 
 
-def test_drift_is_told_as_a_change(host: Machine) -> None:
+def test_drift_is_reported_as_a_change(host: Machine) -> None:
     with started(host):
         pass
     run(f"ip -n {host.forwarding} link set br110 mtu 1300")

@@ -66,6 +66,6 @@ async def node() -> AsyncIterator[Node]:
 
 
 @pytest.mark.parametrize("part", sorted({case.part for case in CASES}))
-async def test_what_somebody_changes_is_repaired_at_once(part: str) -> None:
+async def test_a_change_by_others_is_repaired_at_once(part: str) -> None:
     async with node() as one:
         assert await not_repaired(one, [case for case in CASES if case.part == part]) == []

@@ -1,4 +1,4 @@
-"""The grout driver on real grout: what it learns, what it notices, and what a death costs."""
+"""The grout driver on real grout: what it learns and notices, and what a restart costs."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ async def made() -> AsyncIterator[Bed]:
             await listening
 
 
-async def test_a_host_is_learnt_with_its_address() -> None:
+async def test_a_host_is_learned_with_its_address() -> None:
     async with made() as bed:
         await bed.host()
         await asyncio.to_thread(bed.speak)
@@ -118,7 +118,7 @@ async def test_a_host_is_learnt_with_its_address() -> None:
         await bed.hears(lambda event: event == LearnedNeighbor(L2VNI, ADDRESS, MAC))
 
 
-async def test_a_remote_mac_that_turns_up_here_is_relearnt_and_a_remote_host_is_not() -> None:
+async def test_a_moved_remote_mac_is_relearned_and_a_remote_host_is_not() -> None:
     async with made() as bed:
         remote = Mac(L2VNI, MAC, VTEP)
         assert not await bed.subject.datapath.apply(upsert(remote))
@@ -132,7 +132,7 @@ async def test_a_remote_mac_that_turns_up_here_is_relearnt_and_a_remote_host_is_
         assert await bed.subject.records(Kind.MAC) == {remote}  # until FRR says that it moved
 
 
-async def test_what_another_program_deletes_is_told() -> None:
+async def test_what_another_program_deletes_is_reported() -> None:
     async with made() as bed:
         nexthop = Nexthop(1, NexthopType.GATEWAY, bytes([10, 0, 0, 2]), DEVICE)
         mac = Mac(L2VNI, MAC, VTEP)
@@ -237,7 +237,7 @@ async def test_a_nexthop_on_the_loopback_is_on_main() -> None:
         assert nexthop in await bed.subject.records(Kind.NEXTHOP)
 
 
-async def test_a_grout_that_dies_and_returns_is_told_as_lost_and_programmed_again() -> None:
+async def test_a_grout_that_restarts_is_reported_lost_and_programmed_again() -> None:
     async with made() as bed:
         nexthop = Nexthop(1, NexthopType.GATEWAY, bytes([10, 0, 0, 2]), DEVICE)
         assert not await bed.subject.datapath.apply(upsert(nexthop))

@@ -1,4 +1,4 @@
-"""With grout too, nothing of one routing table is reachable from another, in either direction."""
+"""With grout too, no host of one routing table reaches another table, in either direction."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def boxed(home: str, host: str) -> Iterator[Box]:
 
 
 def route_outside(space: str) -> None:
-    """An uplink's neighbour may have taken a default route from grout's advertisements."""
+    """An uplink's neighbor may have taken a default route from grout's advertisements."""
     run(f"ip -n {space} route replace default via 192.0.2.1")
     run(f"ip -n {space} -6 route replace default via fd00:2::1")
 

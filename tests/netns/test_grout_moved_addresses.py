@@ -1,4 +1,4 @@
-"""With grout too, a local announcement overrides what FRR placed behind a VTEP, at once."""
+"""With grout too, a local announcement overrides a remote neighbor at once."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ async def test_remote_address_becomes_local_on_announcement() -> None:
             bed.heard.clear()
             began = time.monotonic()
             say(bed, frame(MAC))
-            learnt = LearnedNeighbor(L2VNI, address, MAC)
-            await bed.hears(lambda event, learnt=learnt: event == learnt)  # type: ignore[misc]
+            learned = LearnedNeighbor(L2VNI, address, MAC)
+            await bed.hears(lambda event, learned=learned: event == learned)  # type: ignore[misc]
             slow += [(kind, took)] if (took := time.monotonic() - began) > AT_ONCE_S else []
             # Until FRR withdraws the remote one it counts as programmed; the local one stays.
             assert await neighbors(bed) == {remote}
@@ -81,7 +81,7 @@ async def test_remote_address_becomes_local_on_announcement() -> None:
         assert slow == []
 
 
-async def test_remote_mac_that_announces_itself_is_learnt_at_once() -> None:
+async def test_remote_mac_that_announces_itself_is_learned_at_once() -> None:
     async with made() as bed:
         remote = Mac(L2VNI, MOVED_MAC, VTEP)
         assert not await bed.subject.datapath.apply(upsert(remote))

@@ -1,4 +1,4 @@
-"""A NIC that grout takes over keeps what it had: FRR sees it on the twin, and it is given back."""
+"""A NIC under grout keeps its addresses and routes: FRR has them on the twin; they go back."""
 
 from __future__ import annotations
 

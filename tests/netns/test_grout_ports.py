@@ -1,4 +1,4 @@
-"""Ports, host legs and twins under real grout, in the default VRF; and what outlives its death."""
+"""Ports, host legs and twins under real grout in the default VRF, and what outlives grout."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ async def made() -> AsyncIterator[Bed]:
                 bed.channel.close()
 
 
-async def test_a_port_is_made_and_read_back_as_it_was_asked_for() -> None:
+async def test_a_port_reads_back_as_its_record() -> None:
     async with made() as bed:
         await bed.build()
         assert sorted(await bed.ports.dump(), key=lambda port: port.name) == sorted(
@@ -230,7 +230,7 @@ async def test_a_removed_port_leaves_the_nic_as_it_was() -> None:
         assert [port.name for port in await bed.ports.dump()] == ["lo"]
 
 
-async def test_what_the_kernel_datapath_left_is_taken_over() -> None:
+async def test_devices_of_the_kernel_datapath_are_taken_over() -> None:
     async with made() as bed:
         layout = Layout(bed.home, bed.peer)
         batch = RecordBatch(Kind.PORT, upserts=(bed.nic, bed.leg))
@@ -245,7 +245,7 @@ async def test_what_the_kernel_datapath_left_is_taken_over() -> None:
         assert "192.0.2.1" not in run(f"ip -n {bed.peer} addr show eth1")
 
 
-async def test_a_wire_that_is_cut_is_noticed_and_mended() -> None:
+async def test_a_deleted_wire_is_noticed_and_repaired() -> None:
     async with made() as bed:
         await bed.build()
         run(f"tc -n {bed.home} qdisc del dev n-leg clsact")
@@ -270,7 +270,7 @@ async def test_a_foreign_device_of_the_port_s_name_is_refused() -> None:
         ("0000:7f:1f.7", {"ENODEV", "EPERM"}, ""),  # EPERM where the kernel has no PCI at all
     ],
 )
-async def test_bad_devargs_are_that_port_s_trouble_alone(
+async def test_bad_devargs_fail_only_their_port(
     devargs: str, errors: set[str], reason: str
 ) -> None:
     async with made() as bed:

@@ -1,4 +1,4 @@
-"""Nothing of one routing table is reachable from another, in either direction."""
+"""No host of one routing table reaches another table, in either direction."""
 
 from __future__ import annotations
 

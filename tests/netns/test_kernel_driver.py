@@ -140,7 +140,7 @@ def many(count: int, op: Op = Op.UPSERT) -> RouteBatch:
     )
 
 
-async def test_a_mac_is_learnt_from_traffic_and_forgotten_with_its_port() -> None:
+async def test_a_mac_is_learned_from_traffic_and_forgotten_with_its_port() -> None:
     async with driven() as (name, _, ears):
         attach_host(name)
         speak(name)
@@ -149,7 +149,7 @@ async def test_a_mac_is_learnt_from_traffic_and_forgotten_with_its_port() -> Non
         await ears.hear(LearnedMac(110, HOST_MAC, gone=True))
 
 
-async def test_what_is_known_is_told_to_a_new_listener() -> None:
+async def test_a_new_listener_gets_what_is_known() -> None:
     async with driven() as (name, datapath, ears):
         attach_host(name)
         speak(name)
@@ -178,7 +178,7 @@ async def test_a_host_that_moves_away_is_gone_and_may_come_back() -> None:
         assert LearnedMac(110, HOST_MAC, gone=True) not in await ears.quiet()
 
 
-async def test_a_neighbour_is_local_while_its_mac_is() -> None:
+async def test_a_neighbor_is_local_while_its_mac_is() -> None:
     async with driven() as (name, datapath, ears):
         ip(name, "addr add 192.168.110.1/24 dev br110")
         attach_host(name)
@@ -188,7 +188,7 @@ async def test_a_neighbour_is_local_while_its_mac_is() -> None:
         await ears.hear(LearnedNeighbor(110, HOST, HOST_MAC, gone=True))
 
 
-async def test_what_we_program_is_neither_learnt_nor_lost() -> None:
+async def test_programmed_entries_are_neither_learned_nor_lost() -> None:
     async with driven() as (_, datapath, ears):
         for records in layer2():
             await datapath.apply(upsert(*records))
@@ -216,7 +216,7 @@ def layer2() -> list[tuple[Record, ...]]:
         (Flood(110, VTEP), "fdb del 00:00:00:00:00:00 dev vx110 dst 10.0.0.2 self"),
     ],
 )
-async def test_a_lost_fdb_entry_is_told(record: Record, command: str) -> None:
+async def test_a_lost_fdb_entry_is_reported(record: Record, command: str) -> None:
     async with driven() as (name, datapath, ears):
         await datapath.apply(upsert(record))
         bridge(name, command)
@@ -226,7 +226,7 @@ async def test_a_lost_fdb_entry_is_told(record: Record, command: str) -> None:
 
 
 @pytest.mark.parametrize("address", ["192.168.110.5", "2001:db8::5"])
-async def test_a_lost_neighbour_is_told(address: str) -> None:
+async def test_a_lost_neighbor_is_reported(address: str) -> None:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     record = Neighbor(110, socket.inet_pton(family, address), HOST_MAC)
     async with driven() as (name, datapath, ears):
@@ -236,7 +236,7 @@ async def test_a_lost_neighbour_is_told(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", ["10.0.0.2", "::ffff:10.0.0.2"])
-async def test_a_lost_neighbour_of_a_vtep_is_told(address: str) -> None:
+async def test_a_lost_neighbor_of_a_vtep_is_reported(address: str) -> None:
     record = RemoteVtep(110, VTEP, bytes.fromhex("020000000002"))
     async with driven() as (name, datapath, ears):
         await datapath.apply(upsert(record))
@@ -256,7 +256,7 @@ async def test_a_lost_neighbour_of_a_vtep_is_told(address: str) -> None:
         "link set vx110 down",
     ],
 )
-async def test_what_goes_with_a_device_is_told(command: str) -> None:
+async def test_what_is_removed_with_a_device_is_reported(command: str) -> None:
     vtep = RemoteVtep(110, VTEP, bytes.fromhex("020000000002"))
     addresses = HOST, bytes(15) + b"\5", bytes.fromhex("fe80") + bytes(13) + b"\5"
     records: tuple[Record, ...] = (
@@ -282,7 +282,7 @@ async def test_what_goes_with_a_device_is_told(command: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["nexthop del id 1", "nexthop replace id 1 blackhole"])
-async def test_a_lost_nexthop_is_told_and_put_right(command: str) -> None:
+async def test_a_lost_nexthop_is_reported_and_repaired(command: str) -> None:
     async with driven() as (name, datapath, ears):
         await datapath.apply(upsert(FIRST))
         ip(name, command)
@@ -291,7 +291,7 @@ async def test_a_lost_nexthop_is_told_and_put_right(command: str) -> None:
         assert "via 10.0.0.2" in ip(name, "nexthop show id 1")
 
 
-async def test_nexthops_that_went_with_a_carrier_are_told() -> None:
+async def test_nexthops_removed_with_a_carrier_are_reported() -> None:
     async with driven() as (name, datapath, ears):
         await datapath.apply(upsert(FIRST, SECOND, GROUP))
         await datapath.apply(batch("+ 20.0.0.0/8 1", "+ 21.0.0.0/8 3"))
@@ -307,7 +307,7 @@ async def test_nexthops_that_went_with_a_carrier_are_told() -> None:
         assert "group 1/2" in ip(name, "nexthop show id 3")
 
 
-async def test_a_nexthop_that_just_went_is_written_again() -> None:
+async def test_a_nexthop_that_was_just_removed_is_written_again() -> None:
     async with driven() as (name, datapath, _):
         await datapath.apply(upsert(FIRST))
         ip(name, "link set v0 down")
@@ -326,7 +326,7 @@ async def test_a_nexthop_of_another_program_is_left_alone() -> None:
         assert not ears.lost()
 
 
-async def test_routes_removed_or_replaced_by_others_are_told() -> None:
+async def test_routes_removed_or_replaced_by_others_are_reported() -> None:
     async with driven() as (name, datapath, ears):
         await datapath.apply(upsert(FIRST))
         await datapath.apply(batch("+ 20.1.0.0/16 1", "+ 20.2.0.0/16 1", "+ 20.3.0.0/16 1"))
@@ -363,7 +363,7 @@ async def test_routes_of_our_own_never_reach_python(monkeypatch: pytest.MonkeyPa
         assert read == 0
 
 
-async def test_lost_notifications_end_in_a_new_look_at_everything() -> None:
+async def test_lost_notifications_cause_a_full_comparison() -> None:
     async with driven() as (name, datapath, ears):
         await datapath.apply(upsert(FIRST, SECOND))
         flood = threading.Thread(target=lambda: asyncio.run(write_many(name)))
@@ -388,7 +388,7 @@ async def write_many(name: str) -> None:
     ("command", "kind"),
     [("link del vx110", Kind.VNI), ("link set br110 down", Kind.VNI), ("link del br110", Kind.VNI)],
 )
-async def test_a_device_that_somebody_changed_is_told(command: str, kind: Kind) -> None:
+async def test_a_device_changed_by_others_is_reported(command: str, kind: Kind) -> None:
     async with driven() as (name, datapath, ears):
         await datapath.apply(upsert(Flood(110, VTEP)))
         ip(name, command)
@@ -397,7 +397,7 @@ async def test_a_device_that_somebody_changed_is_told(command: str, kind: Kind) 
         assert not await datapath.apply(upsert(Flood(110, VTEP)))
 
 
-async def test_a_lost_address_or_route_of_a_nic_is_told() -> None:
+async def test_a_lost_address_or_route_of_a_nic_is_reported() -> None:
     with fresh() as name, fresh() as host:
         ip(host, "link add eth7 type veth peer name wire")
         for device in ("eth7", "wire"):
@@ -420,7 +420,7 @@ async def test_a_lost_address_or_route_of_a_nic_is_told() -> None:
             await datapath.close()
 
 
-async def test_devices_that_the_layout_changes_are_not_told() -> None:
+async def test_changes_by_the_layout_itself_are_not_reported() -> None:
     async with driven() as (_, datapath, ears):
         await datapath.apply(withdraw(VNI))
         await datapath.apply(upsert(VNI))
@@ -445,7 +445,7 @@ async def test_the_event_loop_runs_on_while_routes_are_written() -> None:
         assert turns > 10
 
 
-async def test_a_namespace_that_is_not_there_is_unavailable() -> None:
+async def test_a_missing_namespace_is_unavailable() -> None:
     datapath = KernelDatapath("dp-test-nowhere")
     with pytest.raises(Unavailable, match="dp-test-nowhere"):
         await datapath.apply(upsert(FIRST))

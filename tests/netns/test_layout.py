@@ -27,7 +27,7 @@ LOOPBACK = Port("lo", addresses=(Address.parse("100.64.0.1/32"),), loopback=True
 
 
 @rule("Layout.bridge", "Layout.vxlan")
-def test_a_vni_reads_back_as_it_was_asked_for(layout: Layout) -> None:
+def test_a_vni_reads_back_as_its_record(layout: Layout) -> None:
     assert upsert(layout, VNI, DETACHED) == []
     assert layout.dump(Kind.VNI) == [VNI, DETACHED]
 
@@ -45,7 +45,7 @@ def test_a_vxlan_device_learns_nothing_and_suppresses(
     assert not shown["linkinfo"]["info_data"]["learning"]
 
 
-def test_an_entry_of_a_bridge_is_there_once(layout: Layout, spaces: tuple[str, str]) -> None:
+def test_a_forwarding_entry_is_listed_once(layout: Layout, spaces: tuple[str, str]) -> None:
     """With a default VLAN the kernel repeats it, though the bridge knows no VLANs."""
     upsert(layout, VNI)
     run(f"bridge -n {spaces[0]} fdb add 02:00:00:00:00:99 dev vx110 master extern_learn")
@@ -64,7 +64,7 @@ def test_a_second_apply_writes_nothing(layout: Layout, spaces: tuple[str, str]) 
         assert events() == []
 
 
-def test_ports_read_back_as_they_were_asked_for(layout: Layout, spaces: tuple[str, str]) -> None:
+def test_ports_read_back_as_their_records(layout: Layout, spaces: tuple[str, str]) -> None:
     ports = LOOPBACK, routed(spaces[1]), bridged(spaces[1])
     upsert(layout, VNI)
     assert upsert(layout, *ports) == []
@@ -143,7 +143,9 @@ def test_a_device_of_somebody_else_is_neither_taken_nor_removed(
     assert link(spaces[0], name) == before
 
 
-def test_what_a_crash_kept_from_its_mark_is_ours(layout: Layout, spaces: tuple[str, str]) -> None:
+def test_a_device_that_a_crash_left_without_mark_is_taken_over(
+    layout: Layout, spaces: tuple[str, str]
+) -> None:
     with Links(spaces[0]) as links:
         links.create(VNI.bridge, "bridge")
         links.create(VNI.device, "vxlan", vxlan_id=VNI.vni, vxlan_port=VNI.port)
@@ -165,9 +167,7 @@ def test_a_changed_record_changes_only_what_differs(
     assert link(spaces[0], "vx110")["ifindex"] == before
 
 
-def test_what_somebody_breaks_shows_and_is_repaired(
-    layout: Layout, spaces: tuple[str, str]
-) -> None:
+def test_damage_by_others_shows_and_is_repaired(layout: Layout, spaces: tuple[str, str]) -> None:
     leg = routed(spaces[1])
     upsert(layout, VNI)
     upsert(layout, leg)
@@ -193,7 +193,7 @@ def test_what_somebody_breaks_shows_and_is_repaired(
 
 
 @pytest.mark.parametrize(("name", "new"), [("br110", "mine"), ("br110", "0"), ("vx110", "mine")])
-def test_what_somebody_renames_is_made_anew_and_leaves_nothing(
+def test_a_renamed_device_is_recreated_and_the_old_one_removed(
     layout: Layout, spaces: tuple[str, str], name: str, new: str
 ) -> None:
     upsert(layout, VNI, DETACHED)
@@ -206,9 +206,7 @@ def test_what_somebody_renames_is_made_anew_and_leaves_nothing(
     assert names(spaces[0]) == before
 
 
-def test_what_somebody_renamed_is_removed_with_its_vni(
-    layout: Layout, spaces: tuple[str, str]
-) -> None:
+def test_a_renamed_device_is_removed_with_its_vni(layout: Layout, spaces: tuple[str, str]) -> None:
     upsert(layout, VNI)
     for name in ("br110", "vx110"):
         run(f"ip -n {spaces[0]} link set {name} down")
@@ -246,7 +244,7 @@ def test_a_nic_is_fetched_with_its_addresses_and_given_back(
 
 
 @rule("Layout.failure")
-def test_a_row_that_cannot_be_is_told_and_stops_no_other(
+def test_a_row_that_fails_is_reported_and_stops_no_other(
     layout: Layout, spaces: tuple[str, str]
 ) -> None:
     bad = [

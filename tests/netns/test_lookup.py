@@ -1,4 +1,4 @@
-"""The kernel's own longest match, followed through its neighbours and FDB."""
+"""The kernel's longest match, followed through its neighbors and FDB."""
 
 from __future__ import annotations
 
@@ -80,13 +80,15 @@ async def test_a_vtep_with_its_router_mac(kernel: KernelDatapath) -> None:
     assert await found(kernel, "22.1.1.1") == covering("22.0.0.0/8", OVERLAY, way)
 
 
-async def test_what_the_kernel_put_there_itself(kernel: KernelDatapath) -> None:
+async def test_a_lookup_finds_a_connected_network(kernel: KernelDatapath) -> None:
     device = Nexthop(0, NexthopType.DEVICE, device="v0")
     way = Way(device)
     assert await found(kernel, "10.0.0.2") == covering("10.0.0.0/24", device, way, protocol=2)
 
 
-async def test_nothing_and_what_is_dropped(kernel: KernelDatapath) -> None:
+async def test_a_lookup_finds_a_blackhole_and_nothing_without_a_route(
+    kernel: KernelDatapath,
+) -> None:
     assert await found(kernel, "30.0.0.1") is None
     assert await found(kernel, "3001::1") is None
     assert await found(kernel, "20.0.0.1", "nonsense") is None

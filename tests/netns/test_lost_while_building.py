@@ -1,4 +1,4 @@
-"""What somebody does to devices while the kernel datapath builds others, or the same."""
+"""Somebody changes devices while the kernel datapath builds others, or the same ones."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def rows(batch: Batch) -> tuple[Record, ...]:
         "link set br110 alias mine",
     ],
 )
-async def test_a_change_of_another_device_during_a_build_is_told(harm: str) -> None:
+async def test_a_change_of_another_device_during_a_build_is_reported(harm: str) -> None:
     with fresh("building-") as name:
         devices = Disturbed(name)
         datapath = KernelDatapath(name, devices=devices)
@@ -117,7 +117,7 @@ async def test_a_device_that_does_not_stay_as_it_is_made_fails_its_row() -> None
             await datapath.close()
 
 
-async def test_own_changes_are_not_told() -> None:
+async def test_own_changes_are_not_reported() -> None:
     with fresh("building-") as name:
         datapath = KernelDatapath(name)
         try:

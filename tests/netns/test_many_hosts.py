@@ -1,4 +1,4 @@
-"""More hosts than Linux's default limits of the neighbour tables take, on the real kernel."""
+"""More hosts than Linux's default neighbor table limits allow, on the real kernel."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _defaults() -> None:
     [("10.60.0.1/16", frame4), ("2001:db8:60::1/64", frame6)],
     ids=["ipv4", "ipv6"],
 )
-async def test_all_of_1500_hosts_are_learnt_and_none_is_withdrawn(
+async def test_all_of_1500_hosts_are_learned_and_none_is_withdrawn(
     gateway: str, frame: Callable[[int], bytes]
 ) -> None:
     async with driven() as (name, datapath, ears):
@@ -70,13 +70,13 @@ async def test_all_of_1500_hosts_are_learnt_and_none_is_withdrawn(
                 if number % 50 == 0:
                     await asyncio.sleep(0.02)
 
-        def learnt(*, gone: bool) -> int:
+        def learned(*, gone: bool) -> int:
             return sum(isinstance(e, LearnedNeighbor) and e.gone == gone for e in ears.events)
 
         try:
-            await ears.until(lambda: learnt(gone=False) >= HOSTS)
+            await ears.until(lambda: learned(gone=False) >= HOSTS)
         except TimeoutError:
-            raise AssertionError(f"{learnt(gone=False)} of {HOSTS} hosts learnt") from None
-        assert not learnt(gone=True)
+            raise AssertionError(f"{learned(gone=False)} of {HOSTS} hosts learned") from None
+        assert not learned(gone=True)
         assert {table.limit for table in use()} == {65536}
         assert max(table.entries for table in use()) >= HOSTS

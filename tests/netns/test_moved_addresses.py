@@ -142,7 +142,7 @@ async def test_remote_address_returns_when_the_local_host_vanishes_unseen_by_frr
         assert "NOARP" in row(name, V4)
 
 
-async def test_what_a_remote_host_says_changes_nothing() -> None:
+async def test_an_announcement_of_a_remote_host_changes_nothing() -> None:
     """Its ARP requests for unknown addresses are flooded to us."""
     remote = Neighbor(110, V4, REMOTE_MAC)
     async with driven() as (name, datapath, ears):

@@ -118,7 +118,7 @@ def test_nobody_in_there_makes_namespaces(isolated: Path) -> None:
     run("unshare --mount true")  # the limit is the user namespace's own
 
 
-def test_making_it_again_changes_nothing_but_a_lost_pin(isolated: Path) -> None:
+def test_making_a_namespace_again_restores_only_a_lost_pin(isolated: Path) -> None:
     pin = netns.userns_path(NAME, isolated)
     before = os.stat(netns.path_of(NAME)).st_ino, pin.stat().st_ino
     run(f"umount {pin}")

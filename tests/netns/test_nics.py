@@ -1,4 +1,4 @@
-"""What a NIC has comes along with it and goes back with it, whatever happens in between."""
+"""A NIC's addresses and routes move with it and come back, whatever happens in between."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def replace_metric(route: dict[str, Any]) -> dict[str, Any]:
     ],
 )
 @pytest.mark.parametrize("restart", [False, True])
-def test_what_somebody_removes_from_a_nic_shows_and_is_repaired(
+def test_a_removal_from_a_nic_shows_and_is_repaired(
     layout: Layout, spaces: tuple[str, str], host: str, command: str, restart: bool
 ) -> None:
     upsert(layout, PORT)
@@ -281,7 +281,7 @@ def test_a_nic_that_was_down_is_down_again(layout: Layout, host: str) -> None:
     assert "UP" not in json.loads(run(f"ip -n {host} -j link show eth7"))[0]["flags"]
 
 
-def test_nothing_is_moved_that_cannot_be_written_down(
+def test_a_nic_is_not_moved_if_its_state_cannot_be_saved(
     layout: Layout, spaces: tuple[str, str], host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = seen(host)
@@ -291,7 +291,7 @@ def test_nothing_is_moved_that_cannot_be_written_down(
     assert seen(host) == before
 
 
-def test_without_its_file_a_nic_keeps_what_it_has(
+def test_a_nic_without_its_saved_state_keeps_its_addresses(
     layout: Layout, spaces: tuple[str, str], host: str
 ) -> None:
     before = seen(host)

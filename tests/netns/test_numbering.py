@@ -1,4 +1,4 @@
-"""A node's number comes from its interface, wherever that is now."""
+"""A node's number comes from its interface, in whatever namespace that is."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_the_number_stays_when_the_interface_is_fetched(spaces: tuple[str, str])
     assert number(IndexSource("eth0"), look) == 3
 
 
-def test_an_interface_that_is_nowhere_is_named(spaces: tuple[str, str]) -> None:
+def test_a_missing_interface_is_named(spaces: tuple[str, str]) -> None:
     with pytest.raises(OSError, match="no such interface"):
         addresses_of("eth7", (*spaces, "no-such-namespace"))
     assert [str(address) for address in addresses_of("lo", ("",))][:1] == ["127.0.0.1/8"]

@@ -27,7 +27,7 @@ def addresses(events: list[Learned]) -> set[bytes]:
     return {it.address for it in events if isinstance(it, LearnedNeighbor) and not it.gone}
 
 
-async def test_only_addresses_in_a_gateways_subnet_are_learnt_until_a_gateway_covers_them() -> None:
+async def test_only_addresses_in_a_gateways_subnet_are_learned() -> None:
     async with driven() as (name, datapath, ears):
         ip(name, "addr add 192.168.110.1/24 dev br110")
         ip(name, "addr add 2001:db8:110::1/64 dev br110 nodad")
@@ -49,7 +49,7 @@ async def test_only_addresses_in_a_gateways_subnet_are_learnt_until_a_gateway_co
         await ears.hear(LearnedNeighbor(110, OFF4, HOST_MAC, gone=True))
 
 
-async def test_without_a_gateway_any_address_is_learnt() -> None:
+async def test_without_a_gateway_any_address_is_learned() -> None:
     async with driven() as (name, _, ears):
         attach_host(name)
         say(name, arp(1, HOST_MAC, OFF4, OFF4))

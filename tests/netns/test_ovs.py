@@ -1,4 +1,4 @@
-"""Legs attached to a real Open vSwitch, with its userspace datapath in the host's namespace."""
+"""Host legs attached to a real Open vSwitch (userspace datapath) in the host's namespace."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def leg(host: str, bridge: str, *, create_bridge: bool = False, ovs: bool = True
 
 
 @rule("Layout.hostBridge.ovs")
-def test_a_leg_is_a_port_of_a_bridge_that_is_there(spaces: tuple[str, str], switch: str) -> None:
+def test_a_leg_is_a_port_of_an_existing_bridge(spaces: tuple[str, str], switch: str) -> None:
     layout, port = Layout(*spaces), leg(spaces[1], switch)
     assert upsert(layout, SEGMENT) == []
     assert upsert(layout, port) == []
@@ -102,7 +102,7 @@ def test_a_leg_moves_between_bridges_of_both_kinds(spaces: tuple[str, str], swit
     assert layout.dump(Kind.PORT) == [ours]
 
 
-def test_a_bridge_that_is_missing_is_said(spaces: tuple[str, str], switch: str) -> None:
+def test_a_missing_bridge_is_named(spaces: tuple[str, str], switch: str) -> None:
     layout = Layout(*spaces)
     upsert(layout, SEGMENT)
     (failure,) = upsert(layout, leg(spaces[1], "ovs9"))

@@ -1,4 +1,4 @@
-"""Silent hosts, on the real kernel: asked by ARP, kept while they answer, given up when not."""
+"""Silent hosts on the real kernel: probed by ARP, kept while they answer, forgotten otherwise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules of the host's devices that only a kernel can show; the others are in test_layout."""
+"""Rules about host devices that only a kernel can show; the others are in test_layout."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def test_a_mirrored_mac_is_taken_and_stays(control: str) -> None:
 
 
 @rule("Layout.remove")
-def test_what_is_no_longer_wanted_goes_and_nothing_else(control: str) -> None:
+def test_only_unwanted_devices_are_removed(control: str) -> None:
     run(f"ip -n {control} link add foreign type bridge")
     run(f"ip -n {control} addr add 10.9.9.9/32 dev lo")
     build(control, shadow_of((), (L2, L3), (LOOPBACK,)))
@@ -135,7 +135,7 @@ def test_a_shadow_never_forwards(control: str) -> None:
     assert run(f"ip netns exec {control} sysctl -n {keys}").split() == ["0", "0", "0"]
 
 
-def test_a_device_that_cannot_be_is_told_and_stops_no_other(control: str) -> None:
+def test_a_device_that_fails_is_reported_and_stops_no_other(control: str) -> None:
     shadow = shadow_of((), (replace(L2, vrf="red"), L3), ())
     assert Shadows(control).ensure_base(shadow) == []
     [failure] = Shadows(control).ensure_overlay(shadow)

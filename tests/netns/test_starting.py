@@ -1,4 +1,4 @@
-"""Starts that must fail: one sentence that says what to do, and an exit code other than 0."""
+"""Starts that must fail do so with one sentence that says what to do, and an exit code."""
 
 import asyncio
 import os
@@ -145,14 +145,14 @@ def test_a_state_directory_that_cannot_be_written_is_named(spaces: None) -> None
     assert "--state-dir /proc/dualpath" in said
 
 
-def test_a_grout_that_is_not_there_is_named(spaces: None, tmp_path: Path) -> None:
+def test_a_missing_grout_is_named(spaces: None, tmp_path: Path) -> None:
     there = f"--frr-netns={FRR}", f"--netns={FORWARDING}", f"--state-dir={tmp_path}"
     said = refused("--datapath=dpdk", *there, "--grout-sock", f"{tmp_path}/none.sock")
     assert f"cannot connect to grout at {tmp_path}/none.sock" in said
     assert "pass --start-grout" in said
 
 
-async def test_a_grout_of_another_version_is_said_once(spaces: None, tmp_path: Path) -> None:
+async def test_a_grout_of_another_version_is_logged_once(spaces: None, tmp_path: Path) -> None:
     there = f"--frr-netns={FRR}", f"--netns={FORWARDING}", f"--state-dir={tmp_path}"
     listen = f"--listen=unix:{tmp_path}/inspect.sock"
     async with listening(tmp_path / "grout.sock") as grout:

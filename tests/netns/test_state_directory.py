@@ -1,4 +1,4 @@
-"""A state directory that fills up or turns read-only under a controller: nothing ends."""
+"""A state directory that fills up or turns read-only ends no controller."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_a_controller_ends_well_in_a_read_only_directory(controller: Controller)
     assert controller.process.wait(10) == 0, controller.said
 
 
-def test_files_and_sockets_that_are_removed_are_there_again(controller: Controller) -> None:
+def test_removed_files_and_sockets_are_recreated(controller: Controller) -> None:
     controller.until(lambda: subscriptions(controller) == 1)
     names = ("inspect.sock", "bus.sock", "bus.lock", "controller.lock", "namespaces.json")
     present = " && ".join(f'test -e "$0/{name}"' for name in names)

@@ -1,4 +1,4 @@
-"""Twins in the default VRF: what FRR gets, what the forwarding stack keeps, and who answers."""
+"""Twins in the default VRF: which packets FRR gets, which the kernel keeps, and who answers."""
 
 from __future__ import annotations
 
@@ -246,7 +246,7 @@ MULTICAST = {
     "IS-IS hello of more than 1535 bytes": "0180c2000015 020000000099 8870 fefe03 83" + "00" * 1300,
 }  # fmt: skip
 NOT_FOR_FRR = {
-    "neighbour solicitation": "3333ff000001 020000000099 86dd 60000000 0018 3a ff"
+    "neighbor solicitation": "3333ff000001 020000000099 86dd 60000000 0018 3a ff"
     + "fe80" + "00" * 13 + "99" + "ff02" + "00" * 8 + "01ff000001"
     + "87000000 00000000 20010db8" + "00" * 11 + "01",
     "spanning tree": "0180c2000000 020000000099 0011 424203 00" + "00" * 13,
@@ -424,7 +424,7 @@ def test_a_changed_address_changes_the_twin_and_its_rules(bed: Bed) -> None:
     assert Address.parse(f"{V6}/64") not in bed.twins.dump()[0].addresses
 
 
-def test_a_twin_that_cannot_be_is_told_and_stops_no_other(bed: Bed) -> None:
+def test_a_twin_that_fails_is_reported_and_stops_no_other(bed: Bed) -> None:
     lost = Port("eth9", twin=True)
     [failure] = bed.twins.ensure((lost, *bed.ports))
     assert (failure.index, failure.error) == (0, "ENODEV")

@@ -1,4 +1,4 @@
-"""The overlay follows the MTU of the NICs, also of one that comes or changes while we run."""
+"""The overlay follows the MTU of the NICs, also of one that appears or changes later."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""The controller with what its unit for systemd leaves it: it starts, and makes what it has to."""
+"""The controller starts with the rights of its systemd unit, and makes what it must."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_the_controller_starts_with_the_capabilities_of_its_unit(home: str, tmp_
     assert "EPERM" not in log.read_text()
 
 
-def test_without_root_it_says_so() -> None:
+def test_without_root_the_command_is_refused() -> None:
     if os.geteuid() != 0:
         pytest.skip("needs root to stop being root")
     interpreter = Path(sys.executable).resolve()

@@ -73,7 +73,7 @@ def twins(layout: Layout, spaces: tuple[str, ...]) -> Twins:
 
 
 @rule("Layout.vrf", "Layout.bridge", "Layout.leg.routed")
-def test_a_tenant_reads_back_as_it_was_asked_for(layout: Layout, spaces: tuple[str, ...]) -> None:
+def test_a_tenant_reads_back_as_its_records(layout: Layout, spaces: tuple[str, ...]) -> None:
     assert layout.dump(Kind.VRF) == [RED]
     assert layout.dump(Kind.VNI) == [L3, L2]
     assert layout.dump(Kind.PORT) == [leg(spaces[2]), bridged(spaces[2])]

@@ -54,7 +54,7 @@ def test_a_file_is_claimed_by_one_guest(tmp_path: Path) -> None:
     assert claim(directory, "tests/lab/test_b.py")
 
 
-def test_who_comes_second_runs_the_rest(tmp_path: Path) -> None:
+def test_a_second_guest_runs_the_remaining_scenarios(tmp_path: Path) -> None:
     (tmp_path / "test_a.py").write_text("def test_1(): ...\ndef test_2(): ...\n")
     (tmp_path / "test_b.py").write_text("def test_3(): ...\n")
     (tmp_path / "claims/test_b.py").mkdir(parents=True)  # somebody has it

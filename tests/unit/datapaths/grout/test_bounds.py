@@ -85,7 +85,7 @@ async def test_a_list_that_never_ends_is_given_up(
             await asking.collect("GR_NH_LIST")
 
 
-async def test_an_answer_that_trickles_in_is_no_answer(
+async def test_a_response_that_trickles_in_is_a_hang(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(channel, "ANSWER_S", 0.2)

@@ -27,7 +27,7 @@ MAC = bytes.fromhex("020000000001")
         ("0000:05:00.0,representor=0", Meeting.NONE, "0000:05:00.0,representor=0"),
     ],
 )
-def test_devargs_are_completed_by_what_people_leave_out(
+def test_devargs_are_completed_with_what_a_manifest_omits(
     text: str, meeting: Meeting, completed: str
 ) -> None:
     devargs = parse(text)
@@ -41,7 +41,7 @@ def test_devargs_that_dpdk_would_misread_are_refused(text: str) -> None:
         parse(text)
 
 
-def test_devargs_that_grout_has_no_room_for_are_refused() -> None:
+def test_devargs_longer_than_grouts_field_are_refused() -> None:
     with pytest.raises(OSError, match="longer than 127"):
         complete(parse("net_tap0,iface=" + "x" * 120), "eth1", MAC)
 

@@ -36,7 +36,7 @@ class Node(Grout):
         return told
 
     def host_speaks(self) -> None:
-        """grout learns the MAC, if it has no EXTERN entry of it, and the neighbour."""
+        """grout learns the MAC, if it has no EXTERN entry of it, and the neighbor."""
         if not self.bridges.is_remote_entry(BRIDGE, HOST_MAC):
             self.bridges.put(
                 FdbEntry(bridge=BRIDGE, mac=HOST_MAC, iface=PORT, flags=n.GR_FDB_F_LEARN)
@@ -60,7 +60,7 @@ def test_a_host_that_moves_away_is_no_longer_local() -> None:
     assert node.told() == [GONE_MAC, GONE_HOST]
 
 
-def test_a_host_that_moves_back_is_told_again() -> None:
+def test_a_host_that_moves_back_is_reported_again() -> None:
     node = Node()
     node.host_speaks()
     node.program(REMOTE_MAC, REMOTE_HOST)
@@ -72,7 +72,7 @@ def test_a_host_that_moves_back_is_told_again() -> None:
     assert node.told() == [LEARNT_MAC, LEARNT_HOST]
 
 
-def test_an_address_that_moves_to_a_remote_mac_is_no_longer_of_the_local_one() -> None:
+def test_an_address_with_a_remote_mac_is_no_longer_local() -> None:
     node = Node()
     node.host_speaks()
     node.told()
@@ -81,7 +81,7 @@ def test_an_address_that_moves_to_a_remote_mac_is_no_longer_of_the_local_one() -
     assert node.told() == [GONE_HOST]
 
 
-def test_a_withdrawn_remote_mac_leaves_the_local_one() -> None:
+def test_withdrawing_a_remote_mac_keeps_the_local_one() -> None:
     """FRR withdraws it when it hears that the host is here, which it is by then."""
     node = Node()
     node.program(REMOTE_MAC)
@@ -96,13 +96,13 @@ def test_a_withdrawn_remote_mac_leaves_the_local_one() -> None:
     assert list(node.bridges.macs()) == []
 
 
-def test_what_is_programmed_and_was_never_local_tells_nothing() -> None:
+def test_programming_a_mac_that_was_never_local_reports_nothing() -> None:
     node = Node()
     node.program(REMOTE_MAC, REMOTE_HOST)
     assert node.told() == []
 
 
-def test_an_address_outside_the_gateways_subnets_is_not_told_and_is_counted() -> None:
+def test_an_address_outside_the_gateways_subnets_is_counted_not_reported() -> None:
     node = Node()
     node.subnets.put(BRIDGE, bytes([203, 0, 113, 1]), 24)
     node.host_speaks()
@@ -110,7 +110,7 @@ def test_an_address_outside_the_gateways_subnets_is_not_told_and_is_counted() ->
     assert node.learning.admission.left_out() == {VNI: 1}
 
 
-def test_an_address_is_told_while_a_gateway_covers_it() -> None:
+def test_an_address_is_reported_while_a_gateway_covers_it() -> None:
     node = Node()
     node.subnets.put(BRIDGE, bytes([203, 0, 113, 1]), 24)
     node.host_speaks()

@@ -21,5 +21,5 @@ def test_test_mode_is_an_option(command: str, words: str) -> None:
     assert memory_of(command.split()) == words
 
 
-def test_nobody_there_is_unknown(tmp_path: Path) -> None:
+def test_memory_of_a_missing_grout_is_unknown(tmp_path: Path) -> None:
     assert memory(tmp_path / "none") == "unknown"

@@ -103,13 +103,13 @@ def test_a_nexthop_on_the_loopback_is_on_main() -> None:
     assert list(grout.restarted().records.values()) == [nexthop]
 
 
-def test_another_process_reads_what_was_asked_for() -> None:
+def test_another_process_reads_back_the_records() -> None:
     grout = Grout()
     grout.make(*ALL)
     assert grout.restarted().records == {nexthop.id: nexthop for nexthop in ALL}
 
 
-def test_what_is_so_already_sends_nothing() -> None:
+def test_an_unchanged_record_sends_no_request() -> None:
     grout = Grout()
     vtep, host = RemoteVtep(100, VTEP, ROUTER), Neighbor(110, OTHER, HOST_MAC)
     for record in (*ALL, vtep, host, Flood(110, VTEP), Mac(110, HOST_MAC, VTEP)):
@@ -118,7 +118,7 @@ def test_what_is_so_already_sends_nothing() -> None:
         assert grout.sent == []
 
 
-def test_identities_with_one_gateway_share_its_hop() -> None:
+def test_nexthop_ids_with_one_gateway_share_its_hop() -> None:
     grout = Grout()
     grout.make(via(1), via(2), via(3, VTEP, vni=100), via(4, V4_MAPPED + VTEP, vni=100))
     assert len([nexthop for nexthop in grout.held.values() if ids.is_hop(nexthop.id)]) == 2
@@ -132,7 +132,7 @@ def test_a_group_never_has_a_group_for_a_member() -> None:
     assert all(ids.is_hop(member) for member, _ in info.members)
 
 
-def test_a_member_that_changes_changes_its_groups() -> None:
+def test_a_changed_member_rewrites_its_groups() -> None:
     grout = Grout()
     grout.make(*ALL)
     grout.make(via(1, bytes([10, 0, 0, 9])))
@@ -159,7 +159,7 @@ def test_the_same_link_local_address_may_be_behind_every_interface() -> None:
     assert set(grout.restarted().records.values()) == {via(1, address), via(2, address, "eth2")}
 
 
-def test_a_vtep_without_a_router_mac_waits_and_is_no_record() -> None:
+def test_a_vtep_without_a_router_mac_is_no_record() -> None:
     grout = Grout()
     grout.make(via(3, VTEP, vni=100))
     [hop] = [nexthop for nexthop in grout.held.values() if ids.is_hop(nexthop.id)]
@@ -170,7 +170,7 @@ def test_a_vtep_without_a_router_mac_waits_and_is_no_record() -> None:
     assert list(grout.restarted().remote_vteps()) == [RemoteVtep(100, VTEP, ROUTER)]
 
 
-def test_a_router_mac_that_goes_leaves_the_routes_over_it() -> None:
+def test_a_withdrawn_router_mac_keeps_its_routes() -> None:
     grout = Grout()
     grout.make(RemoteVtep(100, VTEP, ROUTER))
     grout.make(via(3, VTEP, vni=100))
@@ -180,7 +180,7 @@ def test_a_router_mac_that_goes_leaves_the_routes_over_it() -> None:
     assert list(grout.restarted().remote_vteps()) == []
 
 
-def test_withdrawals_never_make_grout_walk_over_its_routes() -> None:
+def test_withdrawals_never_delete_a_nexthop_at_once() -> None:
     grout = Grout()
     some = (via(1), RemoteVtep(100, VTEP, ROUTER), Neighbor(110, OTHER, HOST_MAC))
     for record in some:
@@ -196,7 +196,7 @@ def test_withdrawals_never_make_grout_walk_over_its_routes() -> None:
     assert left.parked
 
 
-def test_a_withdrawn_nexthop_that_comes_back_brings_no_routes_back() -> None:
+def test_a_nexthop_that_returns_brings_no_earlier_routes_back() -> None:
     grout = Grout()
     grout.make(via(1))
     grout.apply(withdraw(via(1)))
@@ -207,11 +207,11 @@ def test_a_withdrawn_nexthop_that_comes_back_brings_no_routes_back() -> None:
 
 
 @pytest.mark.parametrize("identity", [ids.FIRST_GROUP, 0xFFFF_FE00])
-def test_an_identity_beyond_ours_is_refused(identity: int) -> None:
+def test_a_nexthop_id_out_of_range_is_refused(identity: int) -> None:
     assert Grout().apply(upsert(via(identity))) == [(0, "EINVAL")]
 
 
-def test_a_remote_mac_that_turned_up_here_stands_until_it_is_withdrawn() -> None:
+def test_a_moved_remote_mac_counts_as_programmed_until_withdrawn() -> None:
     grout = Grout()
     mac = Mac(110, HOST_MAC, VTEP)
     grout.make(mac)

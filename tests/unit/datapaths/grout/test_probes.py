@@ -86,32 +86,34 @@ def asks(asker: str, host: str, device: str = "br110") -> Frame:
         ("fe80::11", LINK_LOCAL),
     ],
 )
-def test_the_gateway_in_its_subnet_asks_a_host_or_else_a_link_local(host: str, asker: str) -> None:
+def test_a_probe_comes_from_the_gateway_of_the_subnet_or_a_link_local(
+    host: str, asker: str
+) -> None:
     node = Node()
     node.hear(host)
     assert node.asked() == [asks(asker, host)]
 
 
-def test_a_host_behind_a_port_is_asked_too() -> None:
+def test_a_host_behind_a_port_is_probed() -> None:
     node = Node()
     node.mark(PORT, PortInfo(mac=GATEWAY_MAC))
     node.hear("10.110.0.11", PORT)
     assert node.asked() == [asks("10.110.0.1", "10.110.0.11", "eth1")]
 
 
-def test_an_address_of_no_subnet_of_ours_has_nobody_to_ask_for_it() -> None:
+def test_an_address_outside_all_subnets_is_not_probed() -> None:
     node = Node()
     node.hear("10.111.0.11")
     assert node.asked() == []
 
 
-def test_on_an_interface_of_anothers_nobody_is_asked() -> None:
+def test_no_host_is_probed_on_an_interface_of_others() -> None:
     node = Node()
     node.hear("10.110.0.11", PORT)
     assert node.asked() == []
 
 
-def test_a_host_that_is_remote_or_whose_mac_aged_is_not_asked() -> None:
+def test_a_remote_host_and_a_host_without_a_mac_are_not_probed() -> None:
     node = Node()
     node.hear("10.110.0.11")
     node.make(Mac(VNI, HOST_MAC, VTEP))
@@ -128,7 +130,7 @@ def test_arp_is_as_in_the_rfc() -> None:
     )
 
 
-def test_a_solicitation_is_for_the_group_and_goes_to_the_host_alone() -> None:
+def test_a_solicitation_for_the_group_goes_to_the_hosts_mac() -> None:
     _, frame = asks("2001:db8:110::1", "2001:db8:110::11")
     source, target = address("2001:db8:110::1"), address("2001:db8:110::11")
     group = address("ff02::1:ff00:11")
@@ -167,7 +169,7 @@ class FakeTaps:
 
 
 def given_up(text: str) -> bytes:
-    """Return a neighbour that grout has asked in vain, as it lists it."""
+    """Return a neighbor that grout has asked in vain, as it lists it."""
     base = API.pack("gr_nexthop", type=n.GR_NH_T_L3, iface_id=BRIDGE, vrf_id=2)
     info = API.new("gr_nexthop_info_l3", state=n.GR_NH_S_FAILED, af=socket.AF_INET)
     info["ipv6"] = list(address(text).ljust(16, b"\0"))
@@ -222,7 +224,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[Frame]:
 BOTH = [asks("10.110.0.1", "10.110.0.11"), asks("10.110.0.1", "10.110.0.12")]
 
 
-async def test_hosts_are_asked_at_once_and_again_when_a_quarter_of_their_life_is_over(
+async def test_hosts_are_probed_at_once_and_after_each_quarter_of_the_lifetime(
     tmp_path: Path, sent: list[Frame]
 ) -> None:
     async with keeping(tmp_path / "s", 1200) as (grout, _):
@@ -233,7 +235,7 @@ async def test_hosts_are_asked_at_once_and_again_when_a_quarter_of_their_life_is
         await until(lambda: sent[:4] == BOTH * 2)
 
 
-async def test_a_search_for_grout_that_is_cut_short_leaves_no_socket_open(
+async def test_a_cancelled_search_for_grout_leaves_no_socket_open(
     tmp_path: Path, sent: list[Frame]
 ) -> None:
     searching, go_on, found = threading.Event(), threading.Event(), threading.Event()
@@ -253,7 +255,7 @@ async def test_a_search_for_grout_that_is_cut_short_leaves_no_socket_open(
     assert sent == []
 
 
-async def test_what_grout_has_given_up_is_told_and_not_asked(
+async def test_a_failed_neighbor_is_reported_gone_and_not_probed(
     tmp_path: Path, sent: list[Frame]
 ) -> None:
     async with keeping(tmp_path / "s", 1200, given_up("10.110.0.12")) as (_, told):
@@ -262,7 +264,7 @@ async def test_what_grout_has_given_up_is_told_and_not_asked(
 
 
 @pytest.mark.parametrize("length", range(len(given_up("10.110.0.12"))))
-def test_a_neighbour_that_is_cut_off_is_said_to_be(length: int) -> None:
+def test_a_truncated_neighbor_is_a_decode_error(length: int) -> None:
     rows = np.frombuffer(given_up("10.110.0.12"), np.uint8)[np.newaxis, :length]
     with pytest.raises(DecodeError):
         list(nexthops.given_up(API, rows))

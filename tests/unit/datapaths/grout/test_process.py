@@ -51,13 +51,13 @@ def test_free_hugepages_are_read(tmp_path: Path) -> None:
     assert free_hugepages(tmp_path / "meminfo") == 7
 
 
-async def test_a_missing_program_is_said_at_once(tmp_path: Path) -> None:
+async def test_a_missing_program_is_an_error_at_once(tmp_path: Path) -> None:
     process = GroutProcess(grout(tmp_path, command=("no-such-grout",)))
     with pytest.raises(Unsupported, match="install grout"):
         await process.run()
 
 
-async def test_a_grout_that_takes_long_is_waited_for(
+async def test_a_slow_grout_is_waited_for_and_logged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     if os.geteuid() != 0:
@@ -74,7 +74,7 @@ async def test_a_grout_that_takes_long_is_waited_for(
         await task
 
 
-async def test_a_log_that_cannot_be_written_is_said_and_tried_again(
+async def test_an_unwritable_log_is_logged_and_retried(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "grout.log").mkdir()
@@ -86,7 +86,7 @@ async def test_a_log_that_cannot_be_written_is_said_and_tried_again(
         await task
 
 
-def test_the_namespace_is_that_of_who_listens(tmp_path: Path) -> None:
+def test_locate_returns_the_namespace_of_the_listener(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(tmp_path / "s"))
         server.listen()
@@ -104,7 +104,7 @@ def test_a_death_is_noticed_and_reaped() -> None:
     asyncio.run(died(pid))
 
 
-async def test_what_grout_wrote_is_quoted_when_it_does_not_start(
+async def test_a_failed_start_quotes_grouts_log(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     script = 'echo "ERR: EAL: failed to parse device \\"fslmc:dpni.65535\\""; exit 1'

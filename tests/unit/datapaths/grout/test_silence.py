@@ -31,7 +31,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(GroutClient, "load", nothing)
 
 
-async def test_a_question_that_is_not_answered_breaks_the_channel(tmp_path: Path) -> None:
+async def test_an_unanswered_request_breaks_the_channel(tmp_path: Path) -> None:
     async with listening(tmp_path / "s") as grout:
         asking = await Channel.open(str(tmp_path / "s"))
         grout.hangs = True
@@ -56,7 +56,7 @@ async def test_making_a_device_may_take_longer(
 
 
 @pytest.mark.parametrize(("stall_s", "lines"), [(0.0, 1), (3.0, 0)])
-async def test_a_request_that_keeps_grout_from_all_else_is_told(
+async def test_a_request_that_stalls_grout_is_logged(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
@@ -72,7 +72,7 @@ async def test_a_request_that_keeps_grout_from_all_else_is_told(
     assert len(told) == lines
 
 
-async def test_silence_is_noticed_said_once_and_over_when_it_goes_on(
+async def test_a_hang_is_noticed_logged_once_and_ends_when_grout_answers(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -99,7 +99,7 @@ async def test_silence_is_noticed_said_once_and_over_when_it_goes_on(
     assert said == ["no connection to grout", "grout"]
 
 
-async def test_no_other_is_started_beside_one_that_hangs(
+async def test_no_second_grout_is_started_beside_one_that_hangs(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with listening(tmp_path / "s") as grout:

@@ -25,7 +25,7 @@ def headers() -> Path | None:
 
 
 @pytest.mark.parametrize("version", versions())
-def test_a_table_has_what_we_use_and_the_constants_that_we_wrote_down(version: int) -> None:
+def test_a_table_has_what_dualpath_uses_and_its_constants(version: int) -> None:
     table = api(version)
     assert set(table.types) == set(REQUESTS)
     assert {name: set(dtype.names or ()) for name, dtype in table.structs.items()} == {
@@ -34,14 +34,14 @@ def test_a_table_has_what_we_use_and_the_constants_that_we_wrote_down(version: i
     assert table.constants == generate.constants()
 
 
-def test_the_table_is_what_the_headers_say() -> None:
+def test_the_table_matches_the_headers() -> None:
     directory = headers()
     if not directory or not shutil.which("gcc"):
         pytest.skip("needs gcc, and Debian's grout-headers, installed or in the lab's tree")
     assert generate.main([str(directory), "--check"]) == 0
 
 
-def test_headers_of_a_tree_that_is_being_made_are_not_read(
+def test_headers_of_an_unfinished_tree_are_not_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(f"{__name__}.LAB", tmp_path)

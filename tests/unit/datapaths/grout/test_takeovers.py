@@ -1,4 +1,4 @@
-"""Which announcements of local hosts take a remote neighbour or MAC out, and until when."""
+"""Which announcements of local hosts take a remote neighbor or MAC out, and until when."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ class Segment(Node):
         self.planner.release(REMOTE)
 
 
-def test_announcement_of_a_remote_address_takes_it_out_and_is_repeated() -> None:
+def test_announcement_of_a_remote_address_removes_it_and_is_repeated() -> None:
     segment = Segment()
     takeover = segment.takeovers.find(LEG, SAID)
     assert takeover
     assert (takeover.wire, takeover.neighbor, takeover.entry) == (wire_of("pe-b"), REMOTE, None)
 
 
-def test_announcement_of_a_remote_mac_takes_its_entry_out() -> None:
+def test_announcement_of_a_remote_mac_removes_its_entry() -> None:
     segment = Segment()
     segment.make(Mac(VNI, HOST_MAC, VTEP))
     takeover = segment.takeovers.find(LEG, Announcement(bytes([10, 0, 0, 77]), HOST_MAC, True))
@@ -83,7 +83,7 @@ def test_other_announcements_change_nothing(device: str, said: Announcement) -> 
 
 
 @pytest.mark.parametrize("gratuitous", [True, False])
-def test_of_ipv6_only_what_nobody_asked_for_takes_a_neighbor_out(gratuitous: bool) -> None:
+def test_only_an_unsolicited_ipv6_announcement_removes_a_neighbor(gratuitous: bool) -> None:
     segment = Segment()
     address = bytes.fromhex("20010db8") + bytes(11) + b"\5"
     segment.make(Neighbor(VNI, address, REMOTE_MAC))
@@ -103,7 +103,7 @@ def test_driver_without_a_wire_repeats_no_frame() -> None:
     assert takeover.wire == ""
 
 
-def test_what_was_taken_over_counts_as_programmed_until_it_is_withdrawn() -> None:
+def test_a_neighbor_taken_over_counts_as_programmed_until_withdrawn() -> None:
     segment = Segment()
     segment.take_over()
     assert segment.hops.at(2, OTHER, BRIDGE) is None
@@ -144,7 +144,7 @@ def test_remote_host_returns_when_the_local_one_is_lost() -> None:
     assert list(segment.takeovers.unconfirmed()) == [REMOTE]
 
 
-def test_claim_goes_with_its_bridge() -> None:
+def test_takeover_ends_with_its_bridge() -> None:
     segment = Segment()
     segment.take_over()
     for iface in (7, BRIDGE):

@@ -27,7 +27,7 @@ def messages(path: Path) -> list[tuple[str, bytes]]:
 
 
 @pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
-def test_a_recording_means_what_is_written_beside_it(path: Path) -> None:
+def test_a_recording_decodes_to_its_expectation(path: Path) -> None:
     table = next(api(v) for v in versions() if api(v).release == path.stem)
     text = "".join(render(table, name, payload) + "\n" for name, payload in messages(path))
     expected = path.with_suffix(".txt")
@@ -41,7 +41,7 @@ def test_every_version_has_a_recording() -> None:
 
 
 @pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
-def test_nothing_that_comes_raises_anything_else(path: Path) -> None:
+def test_any_input_decodes_or_raises_decode_error(path: Path) -> None:
     chance = random.Random(7)
     table = api(versions()[0])
     for name, payload in messages(path):

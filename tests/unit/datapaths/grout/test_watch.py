@@ -12,7 +12,7 @@ from datapaths.grout.ports import watch
 
 
 @pytest.mark.parametrize("error", [Unavailable, Unsupported, OSError])
-async def test_a_grout_that_is_not_to_be_seen_is_looked_for_again(
+async def test_a_grout_with_a_hidden_process_is_looked_for_again(
     error: type[DatapathError | OSError], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watch, "AGAIN_S", 0)

@@ -172,7 +172,7 @@ def macs(count: int, first: int = 0) -> list[Learned]:
     return [LearnedMac(1, (first + i).to_bytes(6)) for i in range(count)]
 
 
-def test_hosts_without_end_are_an_error_and_no_more_of_them_are_kept(
+def test_more_hosts_than_the_limit_are_an_error_and_not_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(picture, "MOST_LEARNED", 100)
@@ -217,7 +217,7 @@ async def test_a_stream_beyond_the_limit_breaks_and_is_opened_again(
     assert "more than 10 MACs and neighbors" in caplog.text
 
 
-def test_a_large_loss_is_told_in_messages_below_the_limit() -> None:
+def test_a_large_loss_fits_in_messages_below_the_limit() -> None:
     lost = tuple(Mac(1, i.to_bytes(6), bytes(16)) for i in range(60_000))
     sent = list(messages([*macs(3), Lost(Kind.MAC, lost), CaughtUp()]))
     assert all(message.ByteSize() < 2 * MESSAGE_WEIGHT for message in sent)

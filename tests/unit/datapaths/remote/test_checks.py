@@ -55,7 +55,7 @@ HOP = Nexthop(1, NexthopType.GATEWAY, V4, "eth1")
         (replace(HOP, members=(Member(2),) * 5000), "5000 members"),
     ],
 )
-def test_a_record_without_sense_is_refused(record: Record, why: str) -> None:
+def test_an_invalid_record_is_refused(record: Record, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         check(upsert(record))
     if not isinstance(record, Vni) and "MTU" not in why:
@@ -63,7 +63,7 @@ def test_a_record_without_sense_is_refused(record: Record, why: str) -> None:
             check(withdraw(record))
 
 
-def test_half_a_vni_can_be_withdrawn() -> None:
+def test_a_vni_without_address_can_be_withdrawn() -> None:
     check(withdraw(replace(VNI, local=b"", port=0)))
     with pytest.raises(ValueError, match="no VNI 0"):
         check(withdraw(replace(VNI, vni=0)))
@@ -80,7 +80,7 @@ def test_a_port_that_is_down_can_be_dumped_and_withdrawn() -> None:
 @pytest.mark.parametrize(
     "record", [Vrf("red"), VNI, replace(VNI, vni=(1 << 24) - 1), HOP, Port("lo", loopback=True)]
 )
-def test_a_record_with_sense_passes(record: Record) -> None:
+def test_a_valid_record_passes(record: Record) -> None:
     check(upsert(record))
 
 

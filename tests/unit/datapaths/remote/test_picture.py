@@ -19,7 +19,7 @@ def test_the_first_stream_passes_as_it_is() -> None:
     assert told(Picture(), *events) == events
 
 
-def test_another_stream_means_looking_again_and_what_it_does_not_repeat_is_gone() -> None:
+def test_a_second_stream_reports_losses_and_withdraws_what_it_does_not_repeat() -> None:
     picture = Picture()
     told(picture, ONE, TWO, HOST, CaughtUp())
     assert picture.interrupted()
@@ -28,7 +28,7 @@ def test_another_stream_means_looking_again_and_what_it_does_not_repeat_is_gone(
     assert again == [*map(Lost, LOSABLE), GONE]
 
 
-def test_what_a_neighbor_became_meanwhile_is_told() -> None:
+def test_a_neighbor_that_changed_between_streams_is_reported() -> None:
     picture = Picture()
     told(picture, HOST, CaughtUp())
     picture.interrupted()
@@ -36,7 +36,7 @@ def test_what_a_neighbor_became_meanwhile_is_told() -> None:
     assert told(picture, moved, CaughtUp())[-1] == moved
 
 
-def test_a_stream_that_broke_before_it_had_told_all_takes_nothing_away() -> None:
+def test_a_stream_that_broke_before_caught_up_withdraws_nothing() -> None:
     picture = Picture()
     told(picture, ONE, TWO, CaughtUp())
     picture.interrupted()

@@ -41,7 +41,7 @@ async def answering(listen: str) -> RemoteDatapath:
                 return client
 
 
-async def test_it_serves_until_it_is_told_to_end(tmp_path: Path) -> None:
+async def test_it_serves_until_sigterm(tmp_path: Path) -> None:
     path = tmp_path / "run" / "d.sock"
     process = await asyncio.create_subprocess_exec(
         *COMMAND, f"--listen=unix:{path}", stderr=subprocess.PIPE
@@ -57,7 +57,7 @@ async def test_it_serves_until_it_is_told_to_end(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-async def test_it_ends_with_whoever_holds_its_input(tmp_path: Path) -> None:
+async def test_it_ends_when_its_standard_input_ends(tmp_path: Path) -> None:
     listen = f"unix:{tmp_path}/d.sock"
     process = await asyncio.create_subprocess_exec(
         *COMMAND, f"--listen={listen}", "--until-eof", stdin=subprocess.PIPE, stderr=subprocess.PIPE
@@ -117,27 +117,27 @@ def refusal(main: Callable[[list[str]], None], *arguments: str) -> Refusal:
         ("unix:/proc/none/x", "cannot listen", 1),
     ],
 )
-def test_where_it_may_not_listen(listen: str, why: str, code: int) -> None:
+def test_an_unusable_listen_address_is_refused(listen: str, why: str, code: int) -> None:
     refused = refusal(serve.main, "--datapath", "memory", "--listen", listen)
     assert why in refused.sentence
     assert refused.code == code
 
 
-def test_a_namespace_that_is_not_there() -> None:
+def test_a_missing_namespace_ends_the_process() -> None:
     for main, options in ((serve.main, ["--datapath", "kernel"]), (agent.main, [])):
         refused = refusal(main, *options, "--netns", "dp-none")
         assert "no network namespace dp-none" in refused.sentence
         assert refused.code == os.EX_CONFIG  # whoever supervises it starts it no more
 
 
-def test_a_grout_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_grout_is_unavailable(tmp_path: Path) -> None:
     told = "--grout-sock", f"{tmp_path}/none.sock", "--listen", f"unix:{tmp_path}/a"
     refused = refusal(agent.main, *told)
     assert refused.sentence.startswith("grout-agent: cannot connect to grout at")
     assert refused.code == 1  # it may come yet
 
 
-def test_something_else_at_grout_s_socket(tmp_path: Path) -> None:
+def test_another_program_at_grouts_socket_is_an_error(tmp_path: Path) -> None:
     """It hangs up at once, as a grout of another API version does not."""
     path = tmp_path / "other.sock"
     with socket.socket(socket.AF_UNIX) as other:
@@ -163,7 +163,7 @@ def test_help_has_examples(
     assert "examples:" in capsys.readouterr().out
 
 
-def test_files_of_tls_go_together(capsys: pytest.CaptureFixture[str]) -> None:
+def test_tls_options_go_together(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         agent.main(["--tls-cert", __file__])
     assert ended.value.code == 2

@@ -99,7 +99,7 @@ class Silent(MemoryDatapath):
         return []
 
 
-async def test_nobody_there_is_unavailable(listen: str) -> None:
+async def test_a_missing_server_is_unavailable(listen: str) -> None:
     client = RemoteDatapath(listen)
     with pytest.raises(Unavailable, match="nobody answers at unix:"):
         await client.capabilities()
@@ -111,7 +111,7 @@ async def test_nobody_there_is_unavailable(listen: str) -> None:
             await call()
 
 
-async def test_what_it_cannot_now_and_what_it_never_can_are_told_apart(listen: str) -> None:
+async def test_unavailable_and_unsupported_cross_as_such(listen: str) -> None:
     class Never(MemoryDatapath):
         async def capabilities(self) -> Capabilities:
             raise Unsupported("there is no magic in this host")
@@ -141,7 +141,7 @@ async def test_a_call_that_is_cancelled_stays_cancelled(listen: str) -> None:
                 await client.apply(batch("+ 10.0.0.0/8 1"))
 
 
-async def test_something_else_that_listens_there_is_said(listen: str) -> None:
+async def test_another_grpc_server_is_unsupported(listen: str) -> None:
     other = grpc.aio.server()
     other.add_insecure_port(listen)
     await other.start()
@@ -206,7 +206,7 @@ async def test_lookups_cross_whole(listen: str, found: Found | None) -> None:
         assert await client.look_up("red", bytes(16)) == found
 
 
-async def test_who_does_not_serve_lookups_is_unsupported(listen: str) -> None:
+async def test_a_datapath_without_lookups_is_unsupported(listen: str) -> None:
     class Mute(MemoryDatapath):
         look_up = None  # type: ignore[assignment]  # as one that was written without
 
@@ -231,7 +231,7 @@ async def test_a_lookup_of_no_address_is_refused(listen: str) -> None:
         (pb.FoundRoute(ways=[pb.FoundWay(mac=b"1")]), "MAC of 1 bytes"),
     ],
 )
-def test_what_a_lookup_answers_is_checked(route: pb.FoundRoute, problem: str) -> None:
+def test_the_reply_to_a_lookup_is_checked(route: pb.FoundRoute, problem: str) -> None:
     for way in route.ways:
         way.nexthop.type = state_pb2.NEXTHOP_TYPE_DEVICE
     with pytest.raises(ValueError, match=problem):
@@ -276,7 +276,7 @@ async def test_the_stream_survives_its_server(listen: str) -> None:
     await server.stop()
 
 
-async def test_a_burst_is_told_in_order(listen: str) -> None:
+async def test_a_burst_arrives_in_order(listen: str) -> None:
     datapath = MemoryDatapath()
     async with served(datapath, listen) as client:
         learned = client.learned()
@@ -314,9 +314,7 @@ ROUTES = state_pb2.RouteBatch(
     ],
     ids=str,
 )
-async def test_columns_that_make_no_sense_are_refused(
-    listen: str, change: dict[str, object]
-) -> None:
+async def test_invalid_columns_are_refused(listen: str, change: dict[str, object]) -> None:
     datapath = MemoryDatapath()
     said = state_pb2.RouteBatch()
     said.CopyFrom(ROUTES)
@@ -346,9 +344,7 @@ async def test_columns_that_make_no_sense_are_refused(
     ],
     ids=["nothing", "kind 99", "no record", "another kind", "no type"],
 )
-async def test_records_that_make_no_sense_are_refused(
-    listen: str, request_: pb.ApplyRequest
-) -> None:
+async def test_invalid_records_are_refused(listen: str, request_: pb.ApplyRequest) -> None:
     async with served(MemoryDatapath(), listen), raw(listen) as stub:
         assert await refused(stub, request_)
         with pytest.raises(grpc.aio.AioRpcError) as caught:
@@ -357,7 +353,7 @@ async def test_records_that_make_no_sense_are_refused(
 
 
 @pytest.mark.parametrize("at", range(5))
-async def test_a_row_that_makes_no_sense_over_there_fails_alone(listen: str, at: int) -> None:
+async def test_a_row_that_the_server_calls_invalid_fails_alone(listen: str, at: int) -> None:
     rows = [Nexthop(i, NexthopType.GATEWAY, bytes([10, 0, 0, i]), "eth1") for i in range(1, 6)]
     rows[at] = Nexthop(at + 1, NexthopType.GROUP, members=(Member(9, 300),))
     datapath = MemoryDatapath()
@@ -368,7 +364,7 @@ async def test_a_row_that_makes_no_sense_over_there_fails_alone(listen: str, at:
     assert len(datapath.records[Kind.NEXTHOP]) == 4
 
 
-async def test_a_batch_that_makes_no_sense_at_all_fails_soon(listen: str) -> None:
+async def test_a_wholly_invalid_batch_fails_after_a_limited_number_of_calls(listen: str) -> None:
     bad = [Nexthop(i, NexthopType.GROUP, members=(Member(9, 300),)) for i in range(1, 1000)]
     datapath = MemoryDatapath()
     async with served(datapath, listen) as client:
@@ -391,7 +387,7 @@ def test_whatever_arrives_is_a_batch_or_a_value_error(data: bytes) -> None:
         wire.request_from_pb(said)
 
 
-def test_an_answer_from_elsewhere_is_checked_too() -> None:
+def test_replies_of_a_server_are_checked() -> None:
     with pytest.raises(ValueError, match="not among"):
         wire.failures_from_pb(pb.ApplyResponse(failures=[pb.RowFailures(rows=[3])]), 3)
     said = pb.CapabilitiesResponse(kinds=[6, 99], lacks=["sticky", "levity"], batch_rows=1 << 30)

@@ -65,6 +65,6 @@ def test_large_groups_come_few_at_a_time() -> None:
     assert all(request_to_pb(part).ByteSize() < LIMIT for _, part in parts)
 
 
-def test_what_is_empty_is_one_part() -> None:
+def test_an_empty_batch_is_one_part() -> None:
     assert [(first, len(part)) for first, part in slices(batch())] == [(0, 0)]
     assert [(first, len(part)) for first, part in slices(RecordBatch(Kind.MAC))] == [(0, 0)]

@@ -65,7 +65,9 @@ def port() -> int:
         return int(probe.getsockname()[1])
 
 
-async def test_only_whom_our_ca_has_signed_may_call(tmp_path: Path, port: int) -> None:
+async def test_only_clients_with_a_certificate_of_the_ca_may_call(
+    tmp_path: Path, port: int
+) -> None:
     ours, theirs = Authority(tmp_path, "ours"), Authority(tmp_path, "theirs")
     address = f"127.0.0.1:{port}"
     server = await serve(MemoryDatapath(), listen=address, tls=Tls(*ours.sign("server")))
@@ -82,7 +84,9 @@ async def test_only_whom_our_ca_has_signed_may_call(tmp_path: Path, port: int) -
     await server.stop()
 
 
-async def test_a_server_that_another_signed_is_not_believed(tmp_path: Path, port: int) -> None:
+async def test_a_server_with_a_certificate_of_another_ca_is_refused(
+    tmp_path: Path, port: int
+) -> None:
     ours, theirs = Authority(tmp_path, "ours"), Authority(tmp_path, "theirs")
     address = f"127.0.0.1:{port}"
     server = await serve(MemoryDatapath(), listen=address, tls=Tls(*theirs.sign("server")))
@@ -93,7 +97,7 @@ async def test_a_server_that_another_signed_is_not_believed(tmp_path: Path, port
     await server.stop()
 
 
-async def test_files_that_are_not_there_are_named(tmp_path: Path) -> None:
+async def test_missing_files_are_named(tmp_path: Path) -> None:
     none = tmp_path / "none.pem"
     with pytest.raises(ConnectError, match=r"cannot read .*none\.pem"):
         RemoteDatapath("127.0.0.1:1", ClientTls(none, none, none))
