@@ -1,4 +1,4 @@
-"""A daemon's vty socket: answers commands, passes a log descriptor, and dies on request."""
+"""A daemon's vty socket: replies to commands, passes a log descriptor, and dies on request."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from contextlib import suppress
 from pathlib import Path
 
 Answer = str | Callable[[], str] | None
-"""What a command prints; None is no answer at all."""
+"""What a command prints; None: no reply at all."""
 
 
 class FakeDaemon:
-    """Listens where a daemon of FRR would; answers come from `answers`, in pieces of `piece`."""
+    """Listens as a daemon of FRR does; replies with `answers`, in pieces of `piece` bytes."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.answers: dict[str, Answer] = {}
-        self.heard: list[str] = []
+        self.commands: list[str] = []
         self.piece = 1 << 16
         self.has_log = True
         self.passes: int | None = None  # a descriptor in place of the log
@@ -55,7 +55,7 @@ class FakeDaemon:
         self._listener = None
 
     def cut(self) -> None:
-        """End the connections at once, in the middle of whatever is said."""
+        """End the connections at once, in the middle of any reply."""
         for connection in self._connections:
             connection.shutdown(socket.SHUT_RDWR)
 
@@ -63,8 +63,8 @@ class FakeDaemon:
         for connection in self._log:
             connection.send(line)
 
-    def say_json(self, command: str, said: object) -> None:
-        self.answers[command] = json.dumps(said)
+    def answer_json(self, command: str, value: object) -> None:
+        self.answers[command] = json.dumps(value)
 
     def _accept(self, listener: socket.socket) -> None:
         with suppress(BlockingIOError):
@@ -85,7 +85,7 @@ class FakeDaemon:
                 await self._answer(connection, line.decode())
 
     async def _answer(self, connection: socket.socket, line: str) -> None:
-        self.heard.append(line)
+        self.commands.append(line)
         answer = self.answers.get(line, "")
         if answer is None:
             return

@@ -34,7 +34,7 @@ def peers(*up_s: float) -> dict[str, Any]:
 
 
 def belief(zebra: Life = OLD, bgpd: Life = OLD, hold_s: float = HOLD_S) -> Belief:
-    """Return what is believed once zebra has told all it has."""
+    """Return the belief at the end of a replay."""
     made = Belief(hold_s)
     made.replayed(NOW, zebra, bgpd)
     return made
@@ -142,19 +142,19 @@ def test_the_death_of_a_bgpd_that_came_back_counts_again() -> None:
     assert made.may_have_died(1, alive=False)
 
 
-def test_going_live_beside_a_living_bgpd_mourns_nobody() -> None:
+def test_live_with_a_living_bgpd_notices_its_next_death() -> None:
     made = Belief(HOLD_S)
     made.live(OLD)
     assert made.may_have_died(1, alive=False)
     assert (made.reason, made.deadline, made.alone) == ("", 0.0, False)
 
 
-def test_nobody_is_mourned_without_a_hold_time_or_a_bgpd() -> None:
+def test_without_hold_time_or_bgpd_no_death_is_noticed() -> None:
     assert not Belief(0).may_have_died(1, alive=False)
     assert not Belief(HOLD_S).may_have_died(0, alive=False)
 
 
-def test_what_a_dead_bgpd_withdrew_is_kept_for_the_hold_time() -> None:
+def test_dead_bgpd_s_routes_are_held_for_the_hold_time() -> None:
     made = Belief(HOLD_S)
     made.bgpd_died(NOW)
     assert (made.reason, made.deadline) == (DEAD, NOW + HOLD_S)
@@ -172,7 +172,7 @@ def test_what_a_dead_bgpd_withdrew_is_kept_for_the_hold_time() -> None:
         pytest.param(NEVER, True, "", id="FRR runs without it"),
     ],
 )
-def test_a_bgpd_that_does_not_listen_is_waited_for_if_there_was_one(
+def test_known_bgpd_that_does_not_listen_is_waited_for(
     bgpd: Life, at_stake: bool, owed: str
 ) -> None:
     assert belief().without_bgpd(bgpd, at_stake=at_stake) == owed

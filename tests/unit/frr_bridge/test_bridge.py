@@ -1,4 +1,4 @@
-"""The bridge's state as a whole: recordings of FRR in, the bus out."""
+"""The bridge's state: recordings of FRR in, the bus out."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class World:
         return self.session(b"")
 
     def session(self, replay: bytes) -> World:
-        """Let zebra connect, tell what it has, and converge."""
+        """Let zebra connect, replay its routes, and converge."""
         self.bridge.step(Input.CONNECTED)
         self.stream(replay)
         self.bridge.step(Input.REPLAYED)
@@ -109,7 +109,7 @@ def withdrawal(third: int = 0) -> bytes:
 
 
 def world(credit: int = 1000) -> World:
-    """Return one that is live, with devices, nexthop 11 and one route, all of it said."""
+    """Return one that is live, with devices, nexthop 11 and one route, all announced."""
     made = World(credit)
     made.links()
     made.bridge.receive_netlink(nexthop(11))
@@ -121,7 +121,7 @@ def world(credit: int = 1000) -> World:
 # -- recordings ------------------------------------------------------------------------------
 
 
-def test_a_recorded_session_is_said_whole() -> None:
+def test_recorded_session_is_announced_completely() -> None:
     made = World()
     made.links(*PE1_LINKS)
     made.session((VECTORS / "frr-10.7.1-evpn-nhg-pe1.fpm").read_bytes()).flush()
@@ -134,18 +134,18 @@ def test_a_recorded_session_is_said_whole() -> None:
     assert (found.vtep, found.vni, found.onlink) == (bytes([100, 64, 0, 2]), 100, True)
 
 
-def test_groups_and_plain_nexthops_say_the_same_prefixes() -> None:
-    said: list[tuple[set[str], set[str]]] = []
+def test_groups_and_plain_nexthops_announce_the_same_prefixes() -> None:
+    announced: list[tuple[set[str], set[str]]] = []
     for kind in ("nhg", "plain"):
         made = World()
         made.links(*PE1_LINKS)
         made.session((VECTORS / f"frr-10.7.1-evpn-{kind}-pe1.fpm").read_bytes()).flush()
-        said.append((made.bus.prefixes(), made.bus.prefixes("red")))
-    assert said[0] == said[1]
+        announced.append((made.bus.prefixes(), made.bus.prefixes("red")))
+    assert announced[0] == announced[1]
 
 
 @pytest.mark.parametrize("path", sorted(VECTORS.glob("*.fpm")), ids=lambda path: path.stem)
-def test_the_same_recording_gives_the_same_words_in_the_same_order(path: Path) -> None:
+def test_same_recording_gives_the_same_events_in_the_same_order(path: Path) -> None:
     """Invariant 5."""
     words: list[list[str]] = []
     for _ in range(2):
@@ -210,7 +210,7 @@ def test_mutated_recordings_raise_nothing(seed: int) -> None:
 # -- nexthops --------------------------------------------------------------------------------
 
 
-def test_a_nexthop_is_said_before_its_route() -> None:
+def test_nexthop_is_announced_before_its_route() -> None:
     """Invariant 3."""
     kinds = [e.batch for e in world().bus.events if isinstance(e, events.Changed)]
     assert [getattr(one, "kind", Kind.ROUTE) for one in kinds] == [Kind.NEXTHOP, Kind.ROUTE]
@@ -227,13 +227,13 @@ def test_a_route_waits_for_its_nexthop_and_that_for_its_device() -> None:
     assert made.bus.prefixes() == {"20.0.0.0/24"}
 
 
-def test_the_kernel_s_word_on_a_nexthop_is_not_undone_by_fpm_s() -> None:
+def test_fpm_does_not_replace_the_kernel_s_nexthop() -> None:
     made = world()
     made.bridge.receive_netlink(ZebraNexthop(31, False, members=((11, 1),)))
-    said = dict(made.flush().bus.records)
+    announced = dict(made.flush().bus.records)
     made.bridge.nexthops.from_fpm(ZebraNexthop(31, False, members=((11, 1), (12, 1))))
     made.bridge.nexthops.from_fpm(ZebraNexthop(11, True))
-    assert made.flush().bus.records == said
+    assert made.flush().bus.records == announced
 
 
 def test_a_nexthop_for_bridge_entries_is_not_for_routes() -> None:
@@ -338,7 +338,7 @@ def test_a_mac_that_moves_here_is_news_even_in_doubt() -> None:
     assert not [r for r in made.bus.records.values() if isinstance(r, Mac)]
 
 
-def test_what_a_replay_does_not_repeat_goes_once_frr_has_converged() -> None:
+def test_rows_not_repeated_by_a_replay_are_swept_at_convergence() -> None:
     made = world()
     made.frames(route(1))
     made.bridge.step(Input.LOST)
@@ -353,7 +353,7 @@ def test_what_a_replay_does_not_repeat_goes_once_frr_has_converged() -> None:
 # -- the bus ---------------------------------------------------------------------------------
 
 
-def test_nothing_is_said_without_a_subscriber() -> None:
+def test_nothing_is_sent_without_a_subscriber() -> None:
     made = World()
     made.bus.subscribed = False
     made.links()
@@ -361,7 +361,7 @@ def test_nothing_is_said_without_a_subscriber() -> None:
     assert made.bus.events == []
 
 
-def test_no_more_is_said_than_there_is_credit_for() -> None:
+def test_no_more_batches_are_sent_than_credit_allows() -> None:
     made = World(credit=1)
     made.links()
     made.bridge.receive_netlink(nexthop(11))
@@ -396,7 +396,7 @@ def test_ten_flaps_without_credit_are_one_row() -> None:
     assert made.bus.prefixes() == {"20.0.2.0/24"}
 
 
-def test_synced_is_said_once_and_only_when_live() -> None:
+def test_synced_is_sent_once_and_only_when_live() -> None:
     made = World()
     made.links()
     for happened in (Input.CONNECTED, Input.REPLAYED):
@@ -410,7 +410,7 @@ def test_synced_is_said_once_and_only_when_live() -> None:
     assert made.bus.events[-1] == events.Synced()
 
 
-def test_a_new_subscriber_hears_everything_again() -> None:
+def test_new_subscriber_gets_everything_again() -> None:
     made = world()
     for row in shadow.ROWS:
         made.bridge.receive_netlink(row)
@@ -423,7 +423,7 @@ def test_a_new_subscriber_hears_everything_again() -> None:
     assert made.bus.count(events.SessionChanged) == made.bus.count(events.Synced) == 1
 
 
-def test_a_subscriber_that_comes_during_a_replay_is_not_told_to_remove() -> None:
+def test_subscriber_during_a_replay_gets_no_synced() -> None:
     made = world()
     made.bridge.step(Input.LOST)
     made.bridge.repeat()
@@ -433,14 +433,14 @@ def test_a_subscriber_that_comes_during_a_replay_is_not_told_to_remove() -> None
     assert made.bus.prefixes() == {"20.0.0.0/24"}
 
 
-def test_the_session_is_told_as_it_changes_and_no_oftener() -> None:
+def test_session_is_sent_only_when_it_changed() -> None:
     made = World()
     made.flush().flush()
     made.bridge.reason = "waiting for bgpd"
     made.flush().flush()
     made.live().flush()
-    told = [e for e in made.bus.events if isinstance(e, events.SessionChanged)]
-    assert [(e.number, e.state, e.reason) for e in told] == [
+    sent = [e for e in made.bus.events if isinstance(e, events.SessionChanged)]
+    assert [(e.number, e.state, e.reason) for e in sent] == [
         (0, State.IDLE, ""),
         (0, State.IDLE, "waiting for bgpd"),
         (1, State.LIVE, "waiting for bgpd"),
@@ -455,7 +455,7 @@ def flags(answers: bytes) -> list[int]:
     return [int.from_bytes(payload[24:28], "little") for payload in frames(answers).payloads()]
 
 
-def test_the_datapath_s_word_on_routes_goes_to_zebra() -> None:
+def test_programmed_routes_are_acknowledged_to_zebra() -> None:
     made = world()
     made.bridge.programmed(batch("+ 20.0.0.0/24 5", "+ 20.0.1.0/24 0"))
     assert flags(made.answers) == [RTM_F_OFFLOAD, RTM_F_OFFLOAD_FAILED]

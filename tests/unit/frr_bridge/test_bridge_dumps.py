@@ -16,7 +16,7 @@ from tests.unit.frr_bridge.test_bridge import World, nexthop, route, world
 UP = IFF_UP | IFF_RUNNING
 
 
-def test_a_dump_withdraws_what_it_does_not_repeat() -> None:
+def test_dump_withdraws_the_rows_that_it_does_not_repeat() -> None:
     w = world().live()
     for message in shadow.ROWS:
         w.bridge.receive_netlink(message)
@@ -48,7 +48,7 @@ def test_nexthop_that_a_dump_does_not_show_is_withdrawn_without_another_message(
     assert len(w.flush().bus.records) == 1
 
 
-def test_dead_daemon_s_nexthops_are_kept_until_the_sweep() -> None:
+def test_dead_daemon_s_nexthops_are_held_until_the_sweep() -> None:
     """Invariant 1."""
     w = world()
     w.bridge.receive_netlink(nexthop(12, 3))
@@ -78,7 +78,7 @@ def test_nexthop_that_zebra_deletes_is_withdrawn_without_another_message() -> No
     assert len(w.flush().bus.records) == 1
 
 
-def test_a_nexthop_that_only_fpm_told_of_outlives_a_dump() -> None:
+def test_nexthop_known_only_from_fpm_outlives_a_dump() -> None:
     """Its kernel may have none: then only FPM says when it is gone."""
     w = world()
     w.bridge.nexthops.from_fpm(nexthop(21, 3))
@@ -89,8 +89,8 @@ def test_a_nexthop_that_only_fpm_told_of_outlives_a_dump() -> None:
     assert w.flush().bus.prefixes() == {"20.0.0.0/24", "20.0.1.0/24"}
 
 
-def test_synced_waits_until_frr_s_namespace_is_known_whole() -> None:
-    """Synced lets go of what was not said: MACs that no dump has shown yet would be lost."""
+def test_synced_waits_for_a_complete_dump() -> None:
+    """Synced sweeps rows that were not announced: MACs that no dump has shown yet would be lost."""
     w = World()
     w.dump_complete = False
     w.live()
@@ -99,9 +99,9 @@ def test_synced_waits_until_frr_s_namespace_is_known_whole() -> None:
     assert w.flush().bus.count(events.Synced) == 1
 
 
-def test_a_namespace_that_cannot_be_read_is_told_with_the_session() -> None:
+def test_session_s_reason_names_a_namespace_that_cannot_be_read() -> None:
     w = world().live()
     w.bridge.reason, w.bridge.trouble = "bgpd died", "cannot read FRR's namespace"
     w.flush()
-    told = [e for e in w.bus.events if isinstance(e, events.SessionChanged)]
-    assert told[-1].reason == "bgpd died; cannot read FRR's namespace"
+    sent = [e for e in w.bus.events if isinstance(e, events.SessionChanged)]
+    assert sent[-1].reason == "bgpd died; cannot read FRR's namespace"

@@ -45,7 +45,7 @@ def found(check: Check) -> set[tuple[str, Kind]]:
     }
 
 
-def test_a_dump_of_what_is_known_finds_nothing() -> None:
+def test_dump_of_known_rows_finds_no_difference() -> None:
     assert dumped(filled()).differing() == (0, ())
 
 
@@ -85,7 +85,7 @@ def test_a_mac_here_or_of_a_vtep_is_not_stranded() -> None:
     assert list(filled().bridge.overlay.macs.stranded()) == []
 
 
-def test_rows_that_are_gone_are_found_and_repaired() -> None:
+def test_missing_rows_are_found_and_repaired() -> None:
     made = filled()
     gone = (*shadow.HOST_ROWS, shadow.FLOOD_ROWS[0])
     check = dumped(made, *gone)
@@ -93,7 +93,7 @@ def test_rows_that_are_gone_are_found_and_repaired() -> None:
     assert dumped(made, *gone).differing() == (0, ())
 
 
-def test_rows_that_are_held_are_no_difference_twice() -> None:
+def test_held_rows_are_a_difference_once() -> None:
     """A dead bgpd's withdrawals are kept, and yet are news once only."""
     made = filled()
     made.dead = True
@@ -102,7 +102,7 @@ def test_rows_that_are_held_are_no_difference_twice() -> None:
 
 
 @pytest.mark.parametrize(
-    ("record", "said"),
+    ("record", "message"),
     [
         (MAC, shadow.behind(shadow.VX110, shadow.HOST_MAC, shadow.VTEP)),
         (FLOOD, shadow.flood(shadow.VX110, shadow.VTEP)),
@@ -110,15 +110,15 @@ def test_rows_that_are_held_are_no_difference_twice() -> None:
         (MAC, shadow.LINKS[0]),
     ],
 )
-def test_what_a_notification_tells_was_not_missed(record: Record, said: Other) -> None:
+def test_row_named_by_a_notification_was_not_missed(record: Record, message: Other) -> None:
     check = Check()
     check.upserted(record)
     assert check.differing()[0] == 1
-    check.notified(said)
+    check.notified(message)
     assert check.differing() == (0, ())
 
 
-def test_what_came_and_went_again_is_no_difference() -> None:
+def test_row_that_came_and_went_is_no_difference() -> None:
     check = Check()
     check.upserted(MAC)
     check.withdrawn(MAC)

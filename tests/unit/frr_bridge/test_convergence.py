@@ -1,4 +1,4 @@
-"""When bgpd is believed to have heard everything."""
+"""What bgpd still waits for."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_young_bgpd_gets_time_for_all_its_peers() -> None:
 
 
 def test_a_session_older_than_zebra_is_named() -> None:
-    """What it brought, bgpd told another zebra, and does not tell this one."""
+    """bgpd gave its routes to an earlier zebra, and does not repeat them."""
     peers = {"default": {"eth1": peer(up_s=60)}, "red": {"10.1.0.2": peer(up_s=3600)}}
     assert older_than(peers, 120) == "red/10.1.0.2"
     assert older_than(peers, 30) == "eth1"
@@ -72,9 +72,9 @@ def test_a_session_older_than_zebra_is_named() -> None:
     assert older_than({"default": {"eth1": peer("Active", up_s=60)}}, 1) == ""
 
 
-@pytest.mark.parametrize("said", [None, "never", -1, True, 1.5, []])
-def test_an_uptime_that_is_none_counts_as_just_up(said: object) -> None:
-    up = {"bgpState": "Established", "bgpTimerUpMsec": said}
+@pytest.mark.parametrize("shown", [None, "never", -1, True, 1.5, []])
+def test_an_uptime_that_is_none_counts_as_just_up(shown: object) -> None:
+    up = {"bgpState": "Established", "bgpTimerUpMsec": shown}
     assert older_than({"default": {"eth1": up}}, 0) == ""
     assert waits({"default": {"eth1": up}}) == "first updates from eth1"
 
@@ -98,10 +98,10 @@ def test_peers_that_are_up_are_known() -> None:
     assert established(peers) == {"eth1", "red/10.1.0.2"}
 
 
-@pytest.mark.parametrize("said", [{}, [], None, "", {"default": []}, {"default": {"x": 1}}])
-def test_no_peers_owe_nothing(said: object) -> None:
-    assert waits(said) == ""
-    assert established(said) == set()
+@pytest.mark.parametrize("shown", [{}, [], None, "", {"default": []}, {"default": {"x": 1}}])
+def test_no_peers_owe_nothing(shown: object) -> None:
+    assert waits(shown) == ""
+    assert established(shown) == set()
 
 
 def test_a_peer_that_bgpd_has_not_read_yet_is_waited_for() -> None:
@@ -109,9 +109,9 @@ def test_a_peer_that_bgpd_has_not_read_yet_is_waited_for() -> None:
 
 
 def test_vnis_that_bgpd_does_not_know_are_named() -> None:
-    said = {"100": {"vni": 100}, "advertiseGatewayMacip": "Disabled"}
-    assert missing_vnis(said, {100}) == ""
-    assert missing_vnis(said, {120, 100, 110}) == "bgpd to know VNI 110, 120"
+    shown = {"100": {"vni": 100}, "advertiseGatewayMacip": "Disabled"}
+    assert missing_vnis(shown, {100}) == ""
+    assert missing_vnis(shown, {120, 100, 110}) == "bgpd to know VNI 110, 120"
     assert missing_vnis([], {100}) == "bgpd to know VNI 100"
 
 

@@ -47,7 +47,7 @@ def test_a_new_file_belongs_to_the_directorys_user(home: Path) -> None:
 
 
 @pytest.mark.parametrize("obstacle", OBSTACLES.values(), ids=OBSTACLES)
-def test_what_is_in_the_way_is_neither_read_nor_written(
+def test_obstacle_at_the_name_is_neither_read_nor_written(
     home: Path, outside: Outside, obstacle: Callable[[Path, Outside], object]
 ) -> None:
     obstacle(home / "frr.conf", outside)
@@ -62,7 +62,7 @@ def test_what_is_in_the_way_is_neither_read_nor_written(
 
 
 @pytest.mark.parametrize("obstacle", OBSTACLES.values(), ids=OBSTACLES)
-def test_a_replaced_name_leaves_what_it_led_to(
+def test_replacing_a_link_leaves_its_target(
     home: Path, outside: Outside, obstacle: Callable[[Path, Outside], object]
 ) -> None:
     obstacle(home / "frr.conf", outside)
@@ -119,7 +119,7 @@ def test_a_link_in_place_of_a_directory_is_refused(
             pass
 
 
-def test_a_link_that_only_root_can_put_there_counts(home: Path) -> None:
+def test_link_that_only_root_can_create_is_followed(home: Path) -> None:
     (home.parent / "var").mkdir()
     (home.parent / "var" / "run").symlink_to("../frr")
     (home.parent / "absolute").symlink_to(home)
@@ -132,7 +132,7 @@ def test_a_link_that_only_root_can_put_there_counts(home: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o775, 0o757])
-def test_a_link_that_others_can_put_there_is_refused(home: Path, mode: int) -> None:
+def test_link_that_others_can_create_is_refused(home: Path, mode: int) -> None:
     shared = home.parent / "shared"
     shared.mkdir()
     shared.chmod(mode)
@@ -237,9 +237,9 @@ def test_a_socket_of_another_user_is_not_talked_to(home: Path, outside: Outside)
             listener.accept()[0].close()
         with pytest.raises(Unsafe, match="user 0 listens"):
             connect_to(home / "bgpd.vty", FRR.uid)
-        heard, _ = listener.accept()
-        with heard:
-            assert heard.recv(100) == b""
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.recv(100) == b""
 
         (home / "zebra.vty").symlink_to(home / "bgpd.vty")
         with pytest.raises(Unsafe, match="no socket"):
@@ -251,7 +251,7 @@ def test_a_socket_of_another_user_is_not_talked_to(home: Path, outside: Outside)
 
 
 @pytest.mark.parametrize("obstacle", OBSTACLES.values(), ids=OBSTACLES)
-def test_what_is_no_socket_is_not_connected_to(
+def test_file_that_is_no_socket_is_not_connected_to(
     home: Path, outside: Outside, obstacle: Callable[[Path, Outside], object]
 ) -> None:
     obstacle(home / "bgpd.vty", outside)

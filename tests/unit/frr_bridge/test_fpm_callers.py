@@ -67,7 +67,7 @@ async def test_another_user_does_not_get_the_session_though_zebra_is_not_there(
     assert world.runtime.bridge.session.number == 0
 
 
-async def test_who_may_be_zebra_is_taken_while_nothing_is_known_of_it(world: World) -> None:
+async def test_unknown_caller_is_used_while_zebra_is_unknown(world: World) -> None:
     await world.zebra(route(1))
     await world.until(lambda: world.runtime.bridge.session.number == 1)
     assert not world.runtime._server._is_zebra

@@ -65,9 +65,9 @@ class FakeFrr:
         self.files_seen.append(
             (file.read_text(errors="replace"), stat.S_IMODE(file.parent.stat().st_mode))
         )
-        said = self._wanted(file)
-        gone = tuple(line.strip()[3:] + " " for line in said if line.strip().startswith("no "))
-        new = [line for line in said if line not in self.running and "no " not in line[:5]]
+        lines = self._wanted(file)
+        gone = tuple(line.strip()[3:] + " " for line in lines if line.strip().startswith("no "))
+        new = [line for line in lines if line not in self.running and "no " not in line[:5]]
         self.running = [r for r in self.running if not f"{r.strip()} ".startswith(gone)]
         self.running += self.takes(new)[: self.per_pass]
         return Finished(0, "")
@@ -116,7 +116,7 @@ async def apply(frr: FakeFrr, text: str, raw: Sequence[str] = ()) -> Applied:
 
 
 @rule("Conf.twice")
-async def test_a_configuration_is_taken_and_a_second_time_nothing_is_done(frr: FakeFrr) -> None:
+async def test_configuration_is_applied_once_and_then_left_alone(frr: FakeFrr) -> None:
     assert await apply(frr, GOOD) == Applied(True, True)
     assert await apply(frr, GOOD) == Applied(True, False)
     assert (len(frr.files_seen), reloads(frr)) == (1, 0)
@@ -144,7 +144,7 @@ async def test_an_frr_that_is_too_old_is_refused_before_anything_is_written(frr:
     assert not frr.paths.file.exists()
 
 
-async def test_a_small_change_costs_one_look_at_what_frr_runs(frr: FakeFrr) -> None:
+async def test_small_change_reads_frr_s_configuration_once(frr: FakeFrr) -> None:
     applier = FrrApply(frr.paths, frr)
     await applier.apply(GOOD)
     frr.commands.clear()
@@ -205,13 +205,13 @@ async def test_an_frr_that_was_started_again_gets_all_of_it(frr: FakeFrr) -> Non
     assert set(frr.running) == {line for line in BETTER.splitlines() if "exit" not in line}
 
 
-async def test_what_is_larger_than_a_line_of_bgps_goes_by_frr_reload(frr: FakeFrr) -> None:
+async def test_change_beyond_bgp_lines_is_left_to_frr_reload(frr: FakeFrr) -> None:
     await apply(frr, BETTER)
     assert await apply(frr, GOOD) == Applied(True, True)
     assert reloads(frr) == 1
 
 
-async def test_an_frr_that_shows_nothing_is_not_told_anything(frr: FakeFrr) -> None:
+async def test_frr_that_shows_nothing_is_given_no_commands(frr: FakeFrr) -> None:
     frr.shows = 1
     result = await apply(frr, GOOD)
     assert result == Applied(False, True, "FRR does not show its configuration: no reason given")
@@ -254,7 +254,7 @@ async def test_an_exit_code_of_0_is_a_failure_when_a_line_is_missing(frr: FakeFr
     assert result == Applied(False, True, "FRR refused `vni 100`", "vrf red")
 
 
-async def test_a_partly_applied_configuration_is_taken_back(frr: FakeFrr) -> None:
+async def test_partly_applied_configuration_is_restored(frr: FakeFrr) -> None:
     await apply(frr, GOOD)
     frr.code = 1
     frr.takes = lambda lines: [line for line in lines if "vni" not in line]
@@ -321,7 +321,7 @@ async def test_an_frr_from_before_mgmtd_does_without_it(frr: FakeFrr) -> None:
     assert (await apply(frr, GOOD)).ok
 
 
-async def test_a_system_without_a_hostname_is_told_so(frr: FakeFrr) -> None:
+async def test_missing_hostname_is_reported(frr: FakeFrr) -> None:
     result = await apply(frr, "hostname (none)\n")
     assert result.message == "the system has no hostname, which FRR needs; set one"
     assert not frr.commands
@@ -386,7 +386,7 @@ async def test_a_secret_that_stays_keeps_frr_reload_from_showing_it(frr: FakeFrr
     assert (reloads(frr), frr.shown) == (before, [])
 
 
-async def test_frr_is_told_by_directories_which_one_it_is_and_never_to_write(
+async def test_directories_select_frr_and_it_never_writes_its_file(
     frr: FakeFrr,
 ) -> None:
     await apply(frr, BETTER)
@@ -436,7 +436,7 @@ async def test_an_earlier_file_in_latin_1_is_replaced_and_put_back_as_it_was(
 
 @pytest.mark.parametrize("fails", ["--test", "show running-config no-header"])
 @pytest.mark.parametrize("hangs", [False, True])
-async def test_programs_that_say_nothing_put_the_previous_file_back(
+async def test_silent_programs_restore_the_previous_file(
     frr: FakeFrr, fails: str, hangs: bool
 ) -> None:
     async def failing(arguments: Sequence[str]) -> Finished:
@@ -452,7 +452,7 @@ async def test_programs_that_say_nothing_put_the_previous_file_back(
     assert frr.paths.file.read_text() == GOOD
 
 
-async def test_programs_that_are_not_there_put_the_previous_file_back(frr: FakeFrr) -> None:
+async def test_missing_programs_restore_the_previous_file(frr: FakeFrr) -> None:
     async def without(arguments: Sequence[str]) -> Finished:
         if "--test" in arguments:
             raise FileNotFoundError(errno.ENOENT, "No such file or directory", arguments[0])
@@ -465,7 +465,7 @@ async def test_programs_that_are_not_there_put_the_previous_file_back(frr: FakeF
     assert frr.paths.file.read_text() == GOOD
 
 
-async def test_a_full_directory_is_said_without_a_file(frr: FakeFrr) -> None:
+async def test_full_directory_is_reported_without_a_file_name(frr: FakeFrr) -> None:
     async def full(arguments: Sequence[str]) -> Finished:
         raise OSError(errno.ENOSPC, "No space left on device")
 

@@ -51,7 +51,7 @@ def of_frr_alone(directory: Path) -> bool:
 
 @pytest.mark.parametrize("name", ["frr.conf", "vtysh.conf"])
 @pytest.mark.parametrize("obstacle", OBSTACLES.values(), ids=OBSTACLES)
-async def test_what_lies_in_the_way_is_replaced_and_never_followed(
+async def test_obstacle_is_replaced_and_never_followed(
     frr: FakeFrr, outside: Outside, name: str, obstacle: Callable[[Path, Outside], object]
 ) -> None:
     obstacle(frr.paths.config_dir / name, outside)
@@ -101,7 +101,7 @@ async def test_a_link_in_place_of_a_routers_directory_is_refused(
 
 
 @pytest.mark.parametrize("step", ["-C", "show daemons", "--test"])
-async def test_what_is_exchanged_between_two_steps_leads_nowhere(
+async def test_file_replaced_between_two_steps_is_not_followed(
     frr: FakeFrr, outside: Outside, step: str
 ) -> None:
     """Whatever FRR's user does while vtysh runs, a later step of ours does not follow."""
@@ -185,7 +185,7 @@ def test_the_user_frr_is_known_by_name_with_its_groups(monkeypatch: pytest.Monke
     assert FrrPaths.named("pe1").rights() == found
 
 
-async def test_what_pam_says_to_an_unprivileged_vtysh_is_no_complaint(tmp_path: Path) -> None:
+async def test_pam_s_line_for_an_unprivileged_vtysh_is_no_error(tmp_path: Path) -> None:
     script = tmp_path / "vtysh"
     script.write_text(
         "#!/bin/sh\n"

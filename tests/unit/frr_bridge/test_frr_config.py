@@ -66,15 +66,15 @@ def test_the_log_line_is_spelt_as_frr_spells_it(level: str, line: str) -> None:
     assert line in lines(replace(BARE, log_level=level))
 
 
-def test_the_level_debug_makes_daemons_that_are_there_say_more() -> None:
+def test_debug_level_makes_running_daemons_log_more() -> None:
     debugging = replace(BARE, log_level="debugging")
     with_bgp = replace(debugging, instances=(BgpInstance(65001, "10.0.0.9"),))
-    assert said(BARE) == []
-    assert said(debugging) == ["debug zebra events"]
-    assert said(with_bgp) == ["debug zebra events", "debug bgp neighbor-events"]
+    assert written(BARE) == []
+    assert written(debugging) == ["debug zebra events"]
+    assert written(with_bgp) == ["debug zebra events", "debug bgp neighbor-events"]
 
 
-def said(settings: FrrSettings) -> list[str]:
+def written(settings: FrrSettings) -> list[str]:
     return [line for line in lines(settings) if line.startswith("debug ")]
 
 
@@ -107,7 +107,7 @@ def test_each_option_of_a_neighbor_is_a_line(changed: BgpNeighbor, line: str) ->
 
 
 @rule("Conf.neighbor.extendedNexthop")
-def test_an_unnumbered_neighbor_has_the_extended_nexthop_without_saying_so() -> None:
+def test_unnumbered_neighbor_has_extended_nexthop_without_a_line() -> None:
     peer = BgpNeighbor("eth1", "external", unnumbered=True, extended_nexthop=True)
     assert [line for line in with_peer(peer) if "eth1" in line] == [
         "neighbor eth1 interface remote-as external"
@@ -126,26 +126,26 @@ def test_hold_and_keepalive_go_together() -> None:
 
 
 @rule("Conf.gracefulRestart")
-def test_graceful_restart_times_are_said_only_when_not_the_default() -> None:
-    def said(restart: GracefulRestart) -> list[str]:
+def test_graceful_restart_times_are_written_only_if_not_default() -> None:
+    def written(restart: GracefulRestart) -> list[str]:
         instance = BgpInstance(65001, "10.0.0.9", graceful_restart=restart)
         text = lines(replace(BARE, instances=(instance,)))
         return [line for line in text if line.endswith(("-time 120", "-time 360", "-time 9"))]
 
-    assert said(GracefulRestart()) == []
-    assert said(GracefulRestart(restart_s=9)) == ["bgp graceful-restart restart-time 9"]
-    assert said(GracefulRestart(stale_s=9)) == ["bgp graceful-restart stalepath-time 9"]
+    assert written(GracefulRestart()) == []
+    assert written(GracefulRestart(restart_s=9)) == ["bgp graceful-restart restart-time 9"]
+    assert written(GracefulRestart(stale_s=9)) == ["bgp graceful-restart stalepath-time 9"]
 
 
 @rule("Conf.bfd")
-def test_a_bfd_profile_says_only_what_differs() -> None:
+def test_bfd_profile_has_only_values_that_differ() -> None:
     profiles = BfdProfile("a", 300, 300, 3, minimum_ttl=254), BfdProfile("b", transmit_ms=100)
     text = render(replace(BARE, bfd_profiles=profiles))
     assert " profile a\n exit\n" in text
     assert " profile b\n  transmit-interval 100\n exit\n" in text
 
 
-def test_fib_suppression_is_said_in_each_instance() -> None:
+def test_fib_suppression_is_written_in_each_instance() -> None:
     instances = BgpInstance(1, "10.0.0.9"), BgpInstance(1, "10.0.0.9", vrf="red")
     text = lines(replace(BARE, suppress_fib_pending=True, instances=instances))
     assert text.count("bgp suppress-fib-pending") == 2
@@ -218,7 +218,7 @@ def test_no_value_breaks_out_of_its_line(settings: FrrSettings) -> None:
         render(settings)
 
 
-# -- what goes ahead of frr-reload.py, and what is said of it ---------------------------------
+# -- what precedes frr-reload.py ---------------------------------
 
 OLD = """router bgp 1
  neighbor a password one
@@ -231,7 +231,7 @@ exit
 """
 
 
-def test_old_passwords_go_by_a_file_and_without_being_spelt() -> None:
+def test_old_passwords_are_removed_by_a_file() -> None:
     new = OLD.replace("one", "new").replace(" neighbor b password two\n", "")
     commands = secret_changes(OLD, new)
     assert commands.splitlines() == [
@@ -269,7 +269,7 @@ def test_every_old_secret_goes_by_a_file(old: str, commands: list[str]) -> None:
     assert secret_changes(old, old) == ""
 
 
-def test_a_key_is_taken_away_before_another_has_its_number() -> None:
+def test_key_is_removed_before_its_number_is_reused() -> None:
     old = "interface eth0\n ip ospf message-digest-key 1 md5 one\nexit\n"
     commands = secret_changes(old, old.replace("one", "two")).splitlines()
     assert commands[1] == " no ip ospf message-digest-key 1 md5 one"
@@ -280,7 +280,7 @@ def test_a_new_password_is_left_to_the_reload() -> None:
     assert secret_changes("", OLD) == ""
 
 
-def test_after_a_refusal_the_vrfs_are_said_again() -> None:
+def test_vrfs_are_repeated_after_a_refusal() -> None:
     wanted = "vrf red\n vni 100\nexit-vrf\n"
     failed = wanted + "vrf blue\n vni 100\nexit-vrf\n"
     assert vrf_restatement(failed, wanted) == "no vrf blue\nvrf red\n vni 100\nexit-vrf\n"

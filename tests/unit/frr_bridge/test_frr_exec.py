@@ -7,10 +7,10 @@ import pytest
 from frr_bridge.frr_exec import _parse
 
 
-def test_the_words_of_the_command_are_passed_on_as_they_are() -> None:
+def test_command_s_arguments_are_passed_on_unchanged() -> None:
     words = ["sh", "-c", "one\ntwo\x1b", "", "--netns=x", "--", "-h"]
-    told = _parse(["--netns=pe1", "--", *words])
-    assert (told.netns, told.command) == ("pe1", words)
+    parsed = _parse(["--netns=pe1", "--", *words])
+    assert (parsed.netns, parsed.command) == ("pe1", words)
     assert _parse(["id"]).command == ["id"]
     assert _parse(["id", "--", "-u"]).netns == "frr"
 

@@ -11,7 +11,7 @@ from frr_bridge.frr_apply import Finished, run_program
 from tests.fakes.waiting import until
 
 
-async def test_a_program_that_hangs_is_killed_and_said() -> None:
+async def test_hanging_program_is_killed_and_reported() -> None:
     with pytest.raises(TimeoutError):
         await run_program(["/bin/sleep", "60"], time_limit_s=0.001)
 

@@ -17,7 +17,7 @@ from frr_bridge.frr_version import Version, limits, parse, refusal, stuck
         ("", None),
     ],
 )
-def test_the_release_is_read_off_zebras_own_words(output: str, version: Version | None) -> None:
+def test_release_is_read_from_zebra_s_version(output: str, version: Version | None) -> None:
     assert parse(output) == version
 
 
@@ -35,14 +35,14 @@ def test_an_frr_from_84_on_is_not_refused(version: Version | None) -> None:
 
 
 def test_only_an_frr_below_103_has_limits() -> None:
-    told = limits(Version(10, 2))
-    assert "FRR 10.2 found" in told
-    assert "need 10.3 or later" in told
-    assert "deb.frrouting.org" in told
+    remark = limits(Version(10, 2))
+    assert "FRR 10.2 found" in remark
+    assert "need 10.3 or later" in remark
+    assert "deb.frrouting.org" in remark
     assert limits(Version(10, 3)) == limits(Version(11, 0)) == limits(None) == ""
 
 
-def test_an_frr_that_drops_acknowledgements_is_not_told_to_wait_for_them() -> None:
+def test_frr_that_drops_acknowledgements_is_refused_with_offload() -> None:
     sentence = stuck(Version(10, 3), offload=True)
     assert "--asic-offload=notify_on_offload" in sentence
     assert "10.3" in sentence

@@ -79,7 +79,7 @@ def test_a_nexthop_deleted_before_its_route_goes_after_it() -> None:
     assert hops(made) == []
 
 
-def test_rows_that_a_sweep_takes_release_their_nexthops_once_said() -> None:
+def test_swept_rows_release_their_nexthops_once_announced() -> None:
     made = live()
     made.frames(inline(0, 2, 3))
     made.flush()
@@ -92,7 +92,7 @@ def test_rows_that_a_sweep_takes_release_their_nexthops_once_said() -> None:
     assert hops(made) == []
 
 
-def test_a_nexthop_that_only_fpm_told_goes_when_fpm_says_so() -> None:
+def test_nexthop_known_only_from_fpm_ends_when_fpm_deletes_it() -> None:
     made = live()
     made.bridge.nexthops.from_fpm(nexthop(11))
     made.frames(route())
@@ -102,7 +102,7 @@ def test_a_nexthop_that_only_fpm_told_goes_when_fpm_says_so() -> None:
     assert hops(made) == []
 
 
-def test_a_nexthop_that_only_fpm_told_ends_with_its_device() -> None:
+def test_nexthop_known_only_from_fpm_ends_with_its_device() -> None:
     """zebra deletes no nexthop of a connected route over FPM, and the kernel has none."""
     made = live()
     made.bridge.nexthops.from_fpm(nexthop(11))
@@ -119,7 +119,7 @@ def test_a_nexthop_that_only_fpm_told_ends_with_its_device() -> None:
     assert made.bus.prefixes() == {"20.0.0.0/24"}
 
 
-def test_fpm_does_not_delete_what_the_kernel_has() -> None:
+def test_fpm_does_not_delete_a_nexthop_of_the_kernel() -> None:
     made = world()
     made.bridge.nexthops.from_fpm(ZebraNexthop(11, True))
     made.frames(route(1))
@@ -190,9 +190,11 @@ def test_a_tenant_made_again_and_again_leaves_nothing() -> None:
         bridge, vxlan = 100 + 2 * turn, 101 + 2 * turn
         gone = shadow.link(bridge, "br100", "bridge", shadow.RED)
         made.links(gone, shadow.link(vxlan, "vx100", "vxlan", bridge, 100 + turn % 2))
-        said = via(50 + turn, bridge)
-        assert isinstance(said.nexthop, InlineNexthop)
-        made.bridge.receive_netlink(replace(said, nexthop=replace(said.nexthop, onlink=True)))
+        over_bridge = via(50 + turn, bridge)
+        assert isinstance(over_bridge.nexthop, InlineNexthop)
+        made.bridge.receive_netlink(
+            replace(over_bridge, nexthop=replace(over_bridge.nexthop, onlink=True))
+        )
         made.frames(route(identity=50 + turn, table=1100))
         assert {hop.vni for hop in hops(made)} == {100 + turn % 2}
         made.links(shadow.link(vxlan, "vx100", "vxlan", 0, 100 + turn % 2))
@@ -216,7 +218,7 @@ def tenant() -> World:
 
 
 @pytest.mark.parametrize("late", [True, False])
-def test_routes_end_with_their_vrf_though_zebra_says_so_too_late_or_never(late: bool) -> None:
+def test_routes_end_with_their_vrf_though_zebra_withdraws_late_or_never(late: bool) -> None:
     made = tenant()
     made.links(replace(RED, deleted=True))
     if late:
@@ -243,7 +245,7 @@ def test_a_vrf_that_is_made_again_has_its_routes_again() -> None:
     assert made.flush().bus.prefixes("red") == {"20.0.0.0/24"}
 
 
-def test_a_vrf_that_moves_to_another_table_takes_no_route_of_the_new_one_along() -> None:
+def test_vrf_that_moves_to_another_table_leaves_the_new_table_s_routes() -> None:
     made = tenant()
     made.links(replace(RED, deleted=True))
     made.flush().links(replace(RED, index=99, vrf_table=1101))
@@ -252,13 +254,13 @@ def test_a_vrf_that_moves_to_another_table_takes_no_route_of_the_new_one_along()
     assert made.flush().bus.prefixes("red") == {"20.0.0.0/24"}
 
 
-@pytest.mark.parametrize("told", [True, False])
-def test_a_vrf_that_has_another_table_at_once_keeps_only_the_routes_of_that(told: bool) -> None:
+@pytest.mark.parametrize("subscribed", [True, False])
+def test_vrf_that_changes_its_table_keeps_only_the_new_table_s_routes(subscribed: bool) -> None:
     """Both devices come in one burst, or nobody listens meanwhile."""
     made = tenant()
     made.frames(route(2, table=1100), route(0, table=1101), route(3, table=1101))
     made.flush()
-    made.bus.subscribed = told
+    made.bus.subscribed = subscribed
     made.links(replace(RED, deleted=True), replace(RED, index=99, vrf_table=1101))
     made.flush().bus.subscribed = True
     hops(made)
@@ -267,12 +269,12 @@ def test_a_vrf_that_has_another_table_at_once_keeps_only_the_routes_of_that(told
 
 
 @pytest.mark.parametrize("index", [shadow.RED, 99], ids=["renamed", "replaced"])
-@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("subscribed", [True, False])
 def test_the_next_vrf_of_a_table_leaves_no_route_under_the_name_before(
-    index: int, told: bool
+    index: int, subscribed: bool
 ) -> None:
     made = tenant()
-    made.bus.subscribed = told
+    made.bus.subscribed = subscribed
     made.links(
         *[replace(RED, deleted=True)] * (index == 99), replace(RED, name="blue", index=index)
     )
@@ -284,7 +286,7 @@ def test_the_next_vrf_of_a_table_leaves_no_route_under_the_name_before(
     assert made.bus.prefixes("blue") == {"20.0.3.0/24"} | renamed
 
 
-def test_a_vrf_made_again_in_one_burst_has_no_route_that_zebra_did_not_tell_again() -> None:
+def test_vrf_recreated_in_one_burst_has_only_repeated_routes() -> None:
     made = tenant()
     made.links(replace(RED, deleted=True), replace(RED, index=99))
     made.frames(route(3, table=1100))
@@ -305,7 +307,7 @@ def test_two_vrfs_that_swap_their_names_swap_their_routes() -> None:
     assert made.bus.prefixes("blue") == {"20.0.0.0/24"}
 
 
-def test_what_a_dump_shows_to_be_gone_leaves_as_little_as_what_is_notified() -> None:
+def test_deletions_by_dump_and_by_notification_leave_the_same() -> None:
     made = tenant()
     made.bridge.nexthops.from_fpm(
         nexthop(21, 9)
@@ -346,7 +348,7 @@ def test_zebra_repeats_all_when_routes_came_ahead_of_the_end_of_a_vrf(caught_up:
     assert made.replays == (0 if caught_up else 1)
 
 
-def test_tables_of_vrfs_that_ended_take_no_room() -> None:
+def test_deleted_vrfs_leave_no_table() -> None:
     made = live()
     for turn in range(50):
         vrf = shadow.link(500 + turn, "red", "vrf", table=2000 + turn)
@@ -371,9 +373,11 @@ def test_routes_stay_when_the_vrf_ends_with_frrs_namespace() -> None:
 @pytest.mark.parametrize("order", ["bridge", "vxlan"])
 def test_a_vtep_stays_one_while_its_devices_are_deleted(order: str) -> None:
     made = live()
-    said = via(11, shadow.BR100)
-    assert isinstance(said.nexthop, InlineNexthop)
-    made.bridge.receive_netlink(replace(said, nexthop=replace(said.nexthop, onlink=True)))
+    over_bridge = via(11, shadow.BR100)
+    assert isinstance(over_bridge.nexthop, InlineNexthop)
+    made.bridge.receive_netlink(
+        replace(over_bridge, nexthop=replace(over_bridge.nexthop, onlink=True))
+    )
     made.frames(route(table=1100))
     before = hops(made)
     assert [hop.vni for hop in before] == [100]

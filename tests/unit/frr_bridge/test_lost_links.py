@@ -1,4 +1,4 @@
-"""What the bridge makes of a link that went down: the kernel drops nexthops without a word."""
+"""Links that went down: the kernel removes nexthops without a message."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def made() -> World:
     """Return a live bridge with a route by a group of two uplinks."""
     made = World()
     made.links(*LINKS)
-    for said in (via(11, shadow.ETH1), via(12, ETH2)):
-        made.bridge.receive_netlink(said)
+    for nexthop in (via(11, shadow.ETH1), via(12, ETH2)):
+        made.bridge.receive_netlink(nexthop)
     made.bridge.receive_netlink(ZebraNexthop(13, False, members=((11, 1), (12, 1))))
     made.live()
     made.frames(route(identity=13))
@@ -60,7 +60,7 @@ def test_a_link_that_is_deleted_is_down(made: World) -> None:
     assert legs(made) == 1
 
 
-def test_a_link_that_is_only_told_of_loses_nothing(made: World) -> None:
+def test_repeated_link_message_loses_no_nexthop(made: World) -> None:
     made.bridge.receive_netlink(replace(LINKS[1], flags=IFF_UP | IFF_LOWER_UP, mtu=9000))
     assert legs(made) == 2
 
@@ -81,9 +81,9 @@ class Counted:
         self._resolve = made.bridge.handles._resolve
         made.bridge.handles._resolve = self
 
-    def __call__(self, identity: int, said: InlineNexthop) -> Nexthop | None:
+    def __call__(self, identity: int, nexthop: InlineNexthop) -> Nexthop | None:
         self.asked += 1
-        return self._resolve(identity, said)
+        return self._resolve(identity, nexthop)
 
 
 def test_nexthops_are_looked_at_once_for_a_burst_of_links(made: World) -> None:
@@ -96,7 +96,7 @@ def test_nexthops_are_looked_at_once_for_a_burst_of_links(made: World) -> None:
     assert devices == {"third", f"eth{ETH2}", ""}
 
 
-def test_a_link_that_stays_what_it_is_has_no_nexthop_looked_at(made: World) -> None:
+def test_unchanged_link_resolves_no_nexthop_again(made: World) -> None:
     counted = Counted(made)
     made.bridge.receive_netlink(replace(LINKS[0], mtu=9000))
     made.flush()

@@ -97,14 +97,14 @@ def test_a_host_becomes_an_entry_on_the_silent_port_and_a_neighbour(world: World
     assert neighbor.flags == NTF_EXT_LEARNED
 
 
-def test_a_host_that_goes_is_taken_back(world: World) -> None:
+def test_departed_host_s_rows_are_removed(world: World) -> None:
     world.mirror.learn(Mirror(macs=(MAC,), neighbors=(NEIGHBOR,)))
     world.asked()
     world.mirror.learn(Mirror(gone_macs=(MAC,), gone_neighbors=(NEIGHBOR,)))
     assert world.asked() == [("-", BR110, HOST), ("-", AC110, HOST_MAC)]
 
 
-def test_what_is_zebra_s_by_now_is_left_alone(world: World) -> None:
+def test_row_that_zebra_replaced_is_left_alone(world: World) -> None:
     """Invariant 2."""
     world.mirror.learn(Mirror(neighbors=(NEIGHBOR,)))
     world.asked()
@@ -189,9 +189,7 @@ def mirrored(world: World) -> World:
 
 
 @pytest.mark.parametrize("index", [BR110, VX110, AC110])
-def test_a_shadow_device_that_was_made_anew_gets_its_hosts_again(
-    mirrored: World, index: int
-) -> None:
+def test_recreated_shadow_device_gets_its_hosts_again(mirrored: World, index: int) -> None:
     device = LINKS[index - 1]
     mirrored.overlay.link(replace(device, deleted=True))
     mirrored.overlay.link(device)
@@ -221,7 +219,7 @@ def test_a_bridge_that_was_down_gets_its_hosts_again(mirrored: World) -> None:
     assert mirrored.asked() == BOTH
 
 
-def test_what_a_dump_shows_unchanged_is_left_alone(mirrored: World) -> None:
+def test_unchanged_rows_of_a_dump_are_left_alone(mirrored: World) -> None:
     mirrored.overlay.begin_dump()
     mirrored.links()
     mirrored.overlay.end_dump()
@@ -229,7 +227,7 @@ def test_what_a_dump_shows_unchanged_is_left_alone(mirrored: World) -> None:
     assert mirrored.asked() == []
 
 
-def test_devices_of_others_are_nobody_s(mirrored: World) -> None:
+def test_other_devices_are_no_access_ports(mirrored: World) -> None:
     for name in ("ac", "acme", "eth7"):
         mirrored.overlay.link(link(20, name))
     mirrored.mirror.retry()
@@ -250,7 +248,7 @@ def ours(address: bytes = HOST, *, deleted: bool = False) -> NeighborMessage:
     )
 
 
-def test_a_neighbour_says_whose_it_is(world: World) -> None:
+def test_mirrored_neighbor_carries_dualpath_s_protocol(world: World) -> None:
     """Over a remote row the kernel would keep zebra's number, and zebra take it for its own."""
     world.mirror.learn(Mirror(neighbors=(NEIGHBOR,)))
     assert [message.protocol for message in world.kernel.asked] == [RTPROT_DUALPATH]
@@ -298,7 +296,7 @@ def test_row_that_a_dump_does_not_show_is_written_again(mirrored: World) -> None
     assert mirrored.asked() == [("+", BR110, HOST)]
 
 
-def test_dump_that_shows_zebra_s_row_in_place_of_ours_leaves_it(mirrored: World) -> None:
+def test_zebra_s_row_in_place_of_the_mirror_s_is_left_alone(mirrored: World) -> None:
     mirrored.mirror.learn(Mirror(whole=True, macs=(MAC,), neighbors=(NEIGHBOR,)))
     mirrored.overlay.neighbor(ours())
     for row in HOST_ROWS:
@@ -338,7 +336,7 @@ def test_router_is_written_as_one(world: World) -> None:
     assert [message.flags for message in world.kernel.asked] == [NTF_EXT_LEARNED | NTF_ROUTER]
 
 
-def test_our_own_row_is_no_remote_host_s_even_when_its_mac_is_remote(world: World) -> None:
+def test_mirrored_row_is_not_remote_even_if_its_mac_is(world: World) -> None:
     world.mirror.learn(Mirror(neighbors=(NEIGHBOR,)))
     world.overlay.neighbor(ours())
     world.asked()

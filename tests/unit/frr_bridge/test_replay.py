@@ -25,7 +25,7 @@ class World:
         self.counters(0, 0)
 
     def counters(self, sent: int, waiting: int) -> None:
-        self.daemon.say_json(COUNTERS, {"bytes-sent": sent, "obuf-bytes": waiting})
+        self.daemon.answer_json(COUNTERS, {"bytes-sent": sent, "obuf-bytes": waiting})
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ async def test_the_marker_and_the_bytes_until_then_are_the_end(world: World, bef
     world.counters(sent=(before + 20_000) % (1 << 32), waiting=50)
     await asyncio.sleep(0)
     world.daemon.log(b"zebra: [" + MARKER + b"] RMAC walk finished\n")
-    while world.daemon.heard.count(COUNTERS) < 2:
+    while world.daemon.commands.count(COUNTERS) < 2:
         world.received += 1  # bytes are still coming
         await asyncio.sleep(0)
     for _ in range(500):
@@ -57,11 +57,11 @@ async def test_the_marker_and_the_bytes_until_then_are_the_end(world: World, bef
     assert not ending.done()
     world.received = 20_050
     assert await asyncio.wait_for(ending, 2) == "zebra's marker"
-    assert "no debug zebra fpm" in world.daemon.heard
+    assert "no debug zebra fpm" in world.daemon.commands
     assert not world.watch.armed
 
 
-async def test_what_leaked_from_an_earlier_session_is_not_waited_for(world: World) -> None:
+async def test_bytes_of_an_earlier_session_are_not_waited_for(world: World) -> None:
     world.counters(sent=(1 << 32) - 100, waiting=70)
     await world.watch.arm()
     world.counters(sent=100, waiting=70)

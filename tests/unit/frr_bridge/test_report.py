@@ -67,16 +67,16 @@ def test_an_l3vni_that_zebra_has_down_is_down() -> None:
 
 
 @pytest.mark.parametrize("odd", [None, [], "x", {"a": 1}, {"5": None}, {"vrfs": [3]}])
-def test_what_frr_does_not_print_is_left_out(odd: object) -> None:
+def test_unexpected_output_of_frr_is_left_out(odd: object) -> None:
     assert report(odd, odd, odd, NOW) == FrrReport()
 
 
 def test_a_session_s_start_does_not_jitter() -> None:
-    """bgpd counts whole seconds: two looks at one session differ, and would be told each time."""
+    """bgpd counts whole seconds: two reports of one session differ, and each would be sent."""
     first = report(NEIGHBORS, VNIS, TENANTS, NOW)
     assert report(NEIGHBORS, VNIS, TENANTS, NOW + 1.5, first) == first
     later = report(NEIGHBORS, VNIS, TENANTS, NOW + 60, first)
-    assert later.sessions[0].since == NOW, "this one came up anew"
+    assert later.sessions[0].since == NOW, "this session came up again"
 
 
 def test_the_wall_clock_is_not_reported() -> None:

@@ -1,4 +1,4 @@
-"""The bridge's table of routes: what is to be said of it, and what is kept."""
+"""The bridge's table of routes: what is announced, held and swept."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def learn(rib: Rib, *words: str, session: int = 1, hold: bool = False, table: in
     rib.learn(table_routes(*words, table=table), session, hold=hold)
 
 
-def said(rib: Rib, handles: Known | None = None, limit: int = 100) -> list[str]:
-    """Take all that there is to say."""
+def announced(rib: Rib, handles: Known | None = None, limit: int = 100) -> list[str]:
+    """Return every row that is pending."""
     return [row for made in rib.changes(VRFS, limit, handles or Known()) for row in rows(made)]
 
 
@@ -46,8 +46,8 @@ def test_ten_flaps_are_one_row() -> None:
         learn(rib, f"+ 10.0.0.0/8 {nexthop}")
         learn(rib, "- 10.0.0.0/8")
     learn(rib, "+ 10.0.0.0/8 11")
-    assert said(rib) == ["+ 10.0.0.0/8 11"]
-    assert said(rib) == []
+    assert announced(rib) == ["+ 10.0.0.0/8 11"]
+    assert announced(rib) == []
 
 
 def test_the_same_input_twice_does_nothing_the_second_time() -> None:
@@ -55,39 +55,39 @@ def test_the_same_input_twice_does_nothing_the_second_time() -> None:
     rib = Rib()
     words = ("+ 10.0.0.0/8 1", "+ 10.1.0.0/16 2")
     learn(rib, *words)
-    assert said(rib) == list(words)
+    assert announced(rib) == list(words)
     learn(rib, *words, session=2)
-    assert said(rib) == []
+    assert announced(rib) == []
 
 
-def test_the_same_input_is_said_in_the_same_order() -> None:
+def test_same_input_is_announced_in_the_same_order() -> None:
     """Invariant 5."""
-    heard: list[list[str]] = []
+    runs: list[list[str]] = []
     for _ in range(2):
         rib = Rib()
         learn(rib, *(f"+ 10.{i * 7 % 50}.0.0/16 {i % 3 + 1}" for i in range(50)))
         learn(rib, "- 10.7.0.0/16", "+ 2.0.0.0/8 1")
-        heard.append(said(rib, limit=7))
-    assert heard[0] == heard[1]
+        runs.append(announced(rib, limit=7))
+    assert runs[0] == runs[1]
 
 
 def test_a_deletion_and_an_addition_in_one_batch_are_a_replace() -> None:
     rib = Rib()
     learn(rib, "+ 10.0.0.0/8 1")
-    said(rib)
+    announced(rib)
     learn(rib, "- 10.0.0.0/8", "+ 10.0.0.0/8 2")
-    assert said(rib) == ["+ 10.0.0.0/8 2"]
+    assert announced(rib) == ["+ 10.0.0.0/8 2"]
     learn(rib, "- 10.0.0.0/8", "+ 10.0.0.0/8 2")
-    assert said(rib) == []
+    assert announced(rib) == []
 
 
-def test_a_withdrawal_is_said_once_and_leaves_no_row() -> None:
+def test_withdrawal_is_announced_once_and_leaves_no_row() -> None:
     rib = Rib()
     learn(rib, "+ 10.0.0.0/8 1")
-    said(rib)
+    announced(rib)
     learn(rib, "- 10.0.0.0/8")
     assert len(rib) == 1
-    assert said(rib) == ["- 10.0.0.0/8"]
+    assert announced(rib) == ["- 10.0.0.0/8"]
     assert len(rib) == 0
 
 
@@ -99,51 +99,51 @@ def test_withdrawals_of_unknown_prefixes_leave_no_row(hold: bool) -> None:
     assert len(rib) == 1
     assert rib.stale(1) == 0
     rib.repeat()
-    assert said(rib) == ["+ 11.0.0.0/8 1"]
+    assert announced(rib) == ["+ 11.0.0.0/8 1"]
     assert rib.parked == 0
 
 
 def test_a_held_withdrawal_stays_until_the_sweep() -> None:
     rib = Rib()
     learn(rib, "+ 10.0.0.0/8 1", "+ 11.0.0.0/8 1")
-    said(rib)
+    announced(rib)
     learn(rib, "- 10.0.0.0/8", hold=True)
-    assert said(rib) == []
+    assert announced(rib) == []
     assert rib.stale(1) == 1
     rib.repeat()
-    assert sorted(said(rib)) == ["+ 10.0.0.0/8 1", "+ 11.0.0.0/8 1"]
+    assert sorted(announced(rib)) == ["+ 10.0.0.0/8 1", "+ 11.0.0.0/8 1"]
     assert rib.sweep(1) == 1
-    assert said(rib) == ["- 10.0.0.0/8"]
+    assert announced(rib) == ["- 10.0.0.0/8"]
 
 
 def test_a_held_route_that_comes_back_changes_nothing() -> None:
     rib = Rib()
     learn(rib, "+ 10.0.0.0/8 1")
-    said(rib)
+    announced(rib)
     learn(rib, "- 10.0.0.0/8", hold=True)
     learn(rib, "+ 10.0.0.0/8 1", hold=True)
     assert rib.sweep(1) == 0
-    assert said(rib) == []
+    assert announced(rib) == []
 
 
 def test_a_held_route_that_comes_back_otherwise_is_replaced() -> None:
     rib = Rib()
     learn(rib, "+ 10.0.0.0/8 1")
-    said(rib)
+    announced(rib)
     learn(rib, "- 10.0.0.0/8", hold=True)
     learn(rib, "+ 10.0.0.0/8 2", hold=True)
-    assert said(rib) == ["+ 10.0.0.0/8 2"]
+    assert announced(rib) == ["+ 10.0.0.0/8 2"]
 
 
-def test_a_sweep_withdraws_what_the_session_did_not_repeat() -> None:
+def test_sweep_withdraws_rows_that_the_session_did_not_repeat() -> None:
     rib = Rib()
     learn(rib, "+ 10.0.0.0/8 1", "+ 11.0.0.0/8 1")
     learn(rib, "+ 12.0.0.0/8 1", table=1100)
-    said(rib)
+    announced(rib)
     learn(rib, "+ 11.0.0.0/8 1", session=2, hold=True)
     assert rib.stale(2) == 2
     assert rib.sweep(2) == 2
-    assert sorted(said(rib)) == ["- 10.0.0.0/8", "- 12.0.0.0/8"]
+    assert sorted(announced(rib)) == ["- 10.0.0.0/8", "- 12.0.0.0/8"]
     assert rib.sweep(2) == 0
 
 
@@ -151,12 +151,12 @@ def test_a_route_waits_for_its_nexthop() -> None:
     """Invariant 3: on the way to the datapath a nexthop comes before its routes."""
     rib, handles = Rib(), Known(2)
     learn(rib, "+ 10.0.0.0/8 1", "+ 11.0.0.0/8 2")
-    assert said(rib, handles) == ["+ 10.0.0.0/8 1"]
+    assert announced(rib, handles) == ["+ 10.0.0.0/8 1"]
     assert rib.parked == 1
     handles.unknown.clear()
-    assert said(rib, handles) == []  # nobody has said so yet
+    assert announced(rib, handles) == []  # its nexthop is not known yet
     rib.unpark()
-    assert said(rib, handles) == ["+ 11.0.0.0/8 2"]
+    assert announced(rib, handles) == ["+ 11.0.0.0/8 2"]
     assert rib.parked == 0
 
 
@@ -166,94 +166,94 @@ def test_a_kernel_route_without_its_nexthop_is_not_waited_for() -> None:
     routes = table_routes("+ 10.0.0.0/8 1", "+ 11.0.0.0/8 2")
     routes.protocols[0] = RTPROT_KERNEL
     rib.learn(routes, 1, hold=False)
-    assert said(rib, handles) == []
+    assert announced(rib, handles) == []
     assert (rib.parked, rib.owed) == (2, 1)
 
 
 def test_a_parked_route_is_withdrawn_without_its_nexthop() -> None:
     rib, handles = Rib(), Known(2)
     learn(rib, "+ 10.0.0.0/8 1")
-    said(rib, handles)
+    announced(rib, handles)
     learn(rib, "+ 10.0.0.0/8 2")
-    assert said(rib, handles) == []
+    assert announced(rib, handles) == []
     learn(rib, "- 10.0.0.0/8")
-    assert said(rib, handles) == ["- 10.0.0.0/8"]
+    assert announced(rib, handles) == ["- 10.0.0.0/8"]
     assert (rib.parked, len(rib)) == (0, 0)
 
 
-def test_a_parked_route_with_another_nexthop_is_said() -> None:
+def test_parked_route_with_another_nexthop_is_announced() -> None:
     rib, handles = Rib(), Known(2)
     learn(rib, "+ 10.0.0.0/8 2", "+ 11.0.0.0/8 2")
-    assert said(rib, handles) == []
+    assert announced(rib, handles) == []
     learn(rib, "+ 10.0.0.0/8 3")
-    assert said(rib, handles) == ["+ 10.0.0.0/8 3"]
+    assert announced(rib, handles) == ["+ 10.0.0.0/8 3"]
     assert rib.parked == 1
 
 
 def test_a_parked_route_is_swept() -> None:
     rib, handles = Rib(), Known(2)
     learn(rib, "+ 10.0.0.0/8 1", "+ 11.0.0.0/8 2")
-    said(rib, handles)
+    announced(rib, handles)
     learn(rib, "+ 10.0.0.0/8 2")
-    said(rib, handles)
+    announced(rib, handles)
     assert rib.sweep(2) == 2
-    assert sorted(said(rib, handles)) == ["- 10.0.0.0/8", "- 11.0.0.0/8"]
+    assert sorted(announced(rib, handles)) == ["- 10.0.0.0/8", "- 11.0.0.0/8"]
     assert (rib.parked, len(rib)) == (0, 0)
 
 
-def test_a_new_subscriber_hears_parked_routes_once() -> None:
+def test_new_subscriber_gets_parked_routes_once() -> None:
     rib, handles = Rib(), Known(2)
     learn(rib, "+ 10.0.0.0/8 2", "+ 11.0.0.0/8 1")
-    said(rib, handles)
+    announced(rib, handles)
     rib.repeat()
-    assert said(rib, handles) == ["+ 11.0.0.0/8 1"]
+    assert announced(rib, handles) == ["+ 11.0.0.0/8 1"]
     handles.unknown.clear()
     rib.unpark()
-    assert said(rib, handles) == ["+ 10.0.0.0/8 2"]
+    assert announced(rib, handles) == ["+ 10.0.0.0/8 2"]
 
 
 def test_a_table_of_an_unknown_vrf_waits() -> None:
     rib = Rib()
     learn(rib, "+ 10.0.0.0/8 1", table=1200)
-    assert said(rib) == []
-    heard = list(rib.changes({1200: "blue"}, 10, Known()))
-    assert [(made.vrf, rows(made)) for made in heard] == [("blue", ["+ 10.0.0.0/8 1"])]
+    assert announced(rib) == []
+    runs = list(rib.changes({1200: "blue"}, 10, Known()))
+    assert [(made.vrf, rows(made)) for made in runs] == [("blue", ["+ 10.0.0.0/8 1"])]
 
 
-def test_reserved_nexthops_need_nobody_to_explain_them() -> None:
+def test_reserved_nexthops_are_always_known() -> None:
     rib = Rib()
     learn(rib, f"+ 10.0.0.0/8 {FIRST_RESERVED + 3}")
-    assert said(rib) == [f"+ 10.0.0.0/8 {FIRST_RESERVED + 3}"]
+    assert announced(rib) == [f"+ 10.0.0.0/8 {FIRST_RESERVED + 3}"]
 
 
 def test_batches_keep_to_the_limit_and_lose_nothing() -> None:
     rib = Rib()
     words = [f"+ 10.0.{i}.0/24 {i % 3 + 1}" for i in range(20)]
-    for word in words:
-        learn(rib, word)
+    for one in words:
+        learn(rib, one)
     made: list[RouteBatch] = list(rib.changes(VRFS, 7, Known()))
     assert [len(one) for one in made] == [7, 7, 6]
     assert [row for one in made for row in rows(one)] == words
 
 
-def test_what_is_left_without_credit_is_said_later() -> None:
+def test_rows_without_credit_are_announced_later() -> None:
     rib = Rib()
     learn(rib, *(f"+ 10.0.{i}.0/24 1" for i in range(10)))
     first = next(rib.changes(VRFS, 4, Known()))
     learn(rib, "- 10.0.0.0/24", "- 10.0.9.0/24")
-    rest = said(rib)
+    rest = announced(rib)
     assert len(first) == 4
     assert sorted(rest) == sorted(
         [*(f"+ 10.0.{i}.0/24 1" for i in range(4, 9)), "- 10.0.0.0/24", "- 10.0.9.0/24"]
     )
 
 
-def test_routes_of_a_rebound_nexthop_are_said_again() -> None:
+def test_routes_of_a_rebound_nexthop_are_announced_again() -> None:
     rib = Rib()
     learn(rib, "+ 10.0.0.0/8 1", "+ 11.0.0.0/8 2")
-    said(rib)
+    announced(rib)
     rib.repeat_nexthop(2)
-    assert said(rib) == ["+ 11.0.0.0/8 2"]
+    assert announced(rib) == ["+ 11.0.0.0/8 2"]
     assert rib.used_handles() == {1, 2}
 
 
@@ -261,23 +261,23 @@ def programmed(*words: str) -> RouteBatch:
     return batch(*words)
 
 
-def test_what_the_datapath_has_is_acknowledged_when_it_is_repeated() -> None:
+def test_repeated_programmed_row_is_acknowledged_at_once() -> None:
     rib = Rib()
     routes = table_routes("+ 10.0.0.0/8 1", "+ 11.0.0.0/8 1")
     assert rib.learn(routes, 1, hold=True).tolist() == []
-    said(rib)
+    announced(rib)
     rib.programmed(254, programmed("+ 10.0.0.0/8 77", "+ 11.0.0.0/8 0"))
     assert rib.learn(routes, 2, hold=True).tolist() == [0]
 
 
-def test_what_has_changed_since_is_not_acknowledged() -> None:
+def test_changed_row_is_not_acknowledged() -> None:
     rib = Rib()
     learn(rib, "+ 10.0.0.0/8 1")
-    said(rib)
+    announced(rib)
     learn(rib, "+ 10.0.0.0/8 2")
-    rib.programmed(254, programmed("+ 10.0.0.0/8 77"))  # of what was said before
+    rib.programmed(254, programmed("+ 10.0.0.0/8 77"))  # of an earlier announcement
     assert rib.learn(table_routes("+ 10.0.0.0/8 2"), 1, hold=False).tolist() == []
-    said(rib)
+    announced(rib)
     rib.programmed(254, programmed("+ 10.0.0.0/8 78"))
     assert rib.learn(table_routes("+ 10.0.0.0/8 2"), 1, hold=False).tolist() == [0]
     assert rib.learn(table_routes("+ 10.0.0.0/8 3"), 1, hold=False).tolist() == []
@@ -303,20 +303,20 @@ STEP = st.one_of(
 
 @settings(max_examples=150, deadline=None)
 @given(steps=st.lists(STEP, max_size=30))
-def test_a_listener_ends_with_what_zebra_said(steps: list[tuple[str, object]]) -> None:
+def test_subscriber_ends_with_zebra_s_routes(steps: list[tuple[str, object]]) -> None:
     """Whatever the order of words, credit and nexthops: the listener's table is zebra's."""
     rib, handles = Rib(), Known(1, 2, 3, 4)
     wanted: dict[str, int] = {}
-    heard: dict[str, int] = {}
+    runs: dict[str, int] = {}
 
     def listen(limit: int) -> None:
         made = next(rib.changes(VRFS, limit, handles), None)
         for row in rows(made) if made else ():
             op, prefix, *nexthop = row.split()
-            heard.pop(prefix, None)
+            runs.pop(prefix, None)
             if op == "+":
-                heard[prefix] = int(nexthop[0])
-                assert heard[prefix] not in handles.unknown
+                runs[prefix] = int(nexthop[0])
+                assert runs[prefix] not in handles.unknown
 
     for step, what in steps:
         if step == "learn" and isinstance(what, list):
@@ -331,15 +331,15 @@ def test_a_listener_ends_with_what_zebra_said(steps: list[tuple[str, object]]) -
             handles.unknown.discard(what)
             rib.unpark()
         elif step == "repeat":
-            heard.clear()
+            runs.clear()
             rib.repeat()
     for _ in range(10):
         listen(100)
     unknown = {prefix for prefix, nexthop in wanted.items() if nexthop in handles.unknown}
-    assert {p: n for p, n in heard.items() if p not in unknown} == {
+    assert {p: n for p, n in runs.items() if p not in unknown} == {
         p: n for p, n in wanted.items() if p not in unknown
     }
-    assert not (unknown | heard.keys()) - wanted.keys()
+    assert not (unknown | runs.keys()) - wanted.keys()
     assert rib.parked == len(unknown)
     assert len(rib) == len(wanted)
 
@@ -348,5 +348,5 @@ def test_both_families_live_side_by_side() -> None:
     rib = Rib()
     learn(rib, "+ 10.0.0.0/8 1")
     learn(rib, "+ 2001:db8::/32 1")
-    heard = {made.family: rows(made) for made in rib.changes(VRFS, 10, Known())}
-    assert heard == {Family.INET: ["+ 10.0.0.0/8 1"], Family.INET6: ["+ 2001:db8::/32 1"]}
+    runs = {made.family: rows(made) for made in rib.changes(VRFS, 10, Known())}
+    assert runs == {Family.INET: ["+ 10.0.0.0/8 1"], Family.INET6: ["+ 2001:db8::/32 1"]}

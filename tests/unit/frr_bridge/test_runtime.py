@@ -46,23 +46,23 @@ class World:
 
     def __init__(self, directory: Path, hold_s: float) -> None:
         self.bgpd = FakeDaemon(directory / "bgpd.vty")
-        self.heard = MemoryBus(1 << 30)
+        self.received = MemoryBus(1 << 30)
         address = f"ipc://{directory}/bus.sock"
         settings = Settings("127.0.0.1", 0, address, directory, hold_s)
         self.runtime = Runtime(settings, FrrApply(FrrPaths.named("")))
         self.failures: list[object] = []
-        asyncio.get_running_loop().set_exception_handler(lambda _, said: self._failed(said))
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: self._failed(context))
         self._work = asyncio.create_task(self.runtime.run())
         self.controller = Subscriber(
             address,
-            on_event=self.heard.send,
+            on_event=self.received.send,
             on_subscribed=lambda _: None,
             on_lost=lambda: None,
         )
         self._zebras: list[asyncio.StreamWriter] = []
 
-    def _failed(self, said: object) -> None:
-        self.failures.append(said)
+    def _failed(self, context: object) -> None:
+        self.failures.append(context)
 
     @property
     def state(self) -> State:
@@ -70,7 +70,7 @@ class World:
 
     @property
     def prefixes(self) -> set[str]:
-        return self.heard.prefixes()
+        return self.received.prefixes()
 
     async def until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(5):
@@ -81,7 +81,7 @@ class World:
 
     async def subscribe(self) -> None:
         async with asyncio.timeout(5):
-            while not self.heard.events:
+            while not self.received.events:
                 self.controller.subscribe()
                 await asyncio.sleep(0.01)
 
@@ -136,16 +136,16 @@ async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     await made.close()
 
 
-async def test_what_zebra_says_is_said_and_then_all_is_said(world: World) -> None:
+async def test_zebra_s_routes_are_sent_and_then_synced(world: World) -> None:
     await world.live(route(1), route(2))
-    await world.until(lambda: world.heard.count(events.Synced) == 1)
-    assert world.heard.routes == {
+    await world.until(lambda: world.received.count(events.Synced) == 1)
+    assert world.received.routes == {
         ("default", "20.0.1.0/24"): BLACKHOLE,
         ("default", "20.0.2.0/24"): BLACKHOLE,
     }
 
 
-async def test_a_lost_zebra_takes_nothing_with_it(world: World) -> None:
+async def test_lost_zebra_withdraws_no_route(world: World) -> None:
     """Invariant 1."""
     writer = await world.live(route(1), route(2))
     writer.close()
@@ -180,7 +180,7 @@ async def test_a_live_zebra_is_obeyed(world: World) -> None:
     await world.until(lambda: world.prefixes == set())
 
 
-async def test_a_dying_bgpd_s_withdrawals_are_kept_until_it_is_back(world: World) -> None:
+async def test_dying_bgpd_s_routes_are_held_until_it_is_back(world: World) -> None:
     """Invariant 1."""
     world.bgpd.start()
     writer = await world.live(route(1), route(2))
@@ -197,7 +197,7 @@ async def test_a_dying_bgpd_s_withdrawals_are_kept_until_it_is_back(world: World
     await world.until(lambda: world.prefixes == {"20.0.2.0/24"})
 
 
-async def test_a_person_may_let_go_and_a_dead_bgpd_is_not_mourned_again(world: World) -> None:
+async def test_operator_may_end_the_hold_and_it_does_not_start_again(world: World) -> None:
     world.bgpd.start()
     writer = await world.live(route(1), route(2))
     await world.bgpd.die()
@@ -249,16 +249,16 @@ async def test_a_lone_new_zebra_is_not_believed(
         zebra.start()
     lives["zebra.vty"] = ticks()
     up = {"bgpState": "Established", "bgpTimerUpMsec": 60_000}
-    world.bgpd.say_json(NEIGHBORS, {"default": {"eth1": up}})
+    world.bgpd.answer_json(NEIGHBORS, {"default": {"eth1": up}})
     await world.zebra(route(2))
     await world.until(lambda: world.state is State.HELD)
     assert "restart FRR as a whole" in world.runtime.bridge.reason
-    assert world.heard.count(events.Synced) == was_live
+    assert world.received.count(events.Synced) == was_live
     if was_live:
         assert len(world.prefixes) == 2
     up["bgpTimerUpMsec"] = 100  # it started over
     up["gracefulRestartInfo"] = {"endOfRibRecv": {"ipv4Unicast": True}}
-    world.bgpd.say_json(NEIGHBORS, {"default": {"eth1": up}})
+    world.bgpd.answer_json(NEIGHBORS, {"default": {"eth1": up}})
     await world.until(lambda: world.state is State.LIVE)
     await world.until(lambda: world.prefixes == {"20.0.2.0/24"})
     await zebra.die()
@@ -270,13 +270,13 @@ async def test_peers_that_were_up_are_waited_for(
     monkeypatch.setattr(convergence, "START_S", 0.0)
     monkeypatch.setattr(frrwatch, "_PEERS_S", 0.0)
     up = {"bgpState": "Established", "bgpTimerUpMsec": 60_000}
-    world.bgpd.say_json(NEIGHBORS, {"default": {"eth1": up}})
+    world.bgpd.answer_json(NEIGHBORS, {"default": {"eth1": up}})
     world.bgpd.start()
     writer = await world.live(route(1))
     await world.until(lambda: world.runtime.frr.belief.known == {"eth1"})
     writer.close()
     await world.until(lambda: world.state is State.IDLE)
-    world.bgpd.say_json(NEIGHBORS, {"default": {"eth1": {"bgpState": "Active"}}})
+    world.bgpd.answer_json(NEIGHBORS, {"default": {"eth1": {"bgpState": "Active"}}})
     await world.zebra(route(1))
     await world.until(lambda: "BGP session with eth1" in world.runtime.bridge.reason)
     assert world.state is State.CONVERGING
@@ -301,7 +301,7 @@ async def test_frr_is_not_believed_before_its_namespace_was_read(
     world.runtime.frr.belief.deadline = 0.001  # long ago
     await world.until(lambda: "a complete dump" in world.runtime.bridge.reason)
     assert world.state is State.CONVERGING
-    assert world.heard.count(events.Synced) == 0
+    assert world.received.count(events.Synced) == 0
     monkeypatch.setattr(watch, "_dump_one", readable)
     await world.until(lambda: world.state is State.LIVE)
     assert world.runtime.bridge.trouble == ""
@@ -322,7 +322,7 @@ async def test_bgpd_is_waited_for_until_it_has_converged(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Vty, "_started", lambda _: (1, ticks()))  # it is young
-    world.bgpd.say_json(NEIGHBORS, {"default": {"eth1": {"bgpState": "Active"}}})
+    world.bgpd.answer_json(NEIGHBORS, {"default": {"eth1": {"bgpState": "Active"}}})
     world.bgpd.start()
     await world.zebra(route(1))
     await world.until(lambda: "BGP session with eth1" in world.runtime.bridge.reason)
@@ -333,8 +333,8 @@ async def test_bgpd_is_waited_for_until_it_has_converged(
 
 async def test_settings_that_make_no_sense_are_answered(world: World) -> None:
     world.controller.send(events.Configure(7, b"{"))
-    await world.until(lambda: world.heard.count(events.Configured) == 1)
-    (answer,) = (e for e in world.heard.events if isinstance(e, events.Configured))
+    await world.until(lambda: world.received.count(events.Configured) == 1)
+    (answer,) = (e for e in world.received.events if isinstance(e, events.Configured))
     assert (answer.request, answer.ok) == (7, False)
     assert answer.message
 
@@ -347,7 +347,7 @@ async def test_frr_is_not_believed_before_bgpd_knows_the_vnis(world: World) -> N
     await world.zebra(route(1))
     await world.until(lambda: "bgpd to know VNI 100, 110" in world.runtime.bridge.reason)
     assert world.state is State.CONVERGING
-    world.bgpd.say_json("show bgp l2vpn evpn vni json", {"100": {}, "110": {}})
+    world.bgpd.answer_json("show bgp l2vpn evpn vni json", {"100": {}, "110": {}})
     await world.until(lambda: world.state is State.LIVE)
 
 
@@ -364,13 +364,13 @@ async def test_rows_that_the_controller_keeps_are_at_stake(
     assert world.state is State.CONVERGING
 
 
-async def test_new_subscriber_hears_the_report_again(world: World) -> None:
-    world.bgpd.say_json(NEIGHBORS, {"default": {"eth1": {"bgpState": "Active"}}})
+async def test_new_subscriber_gets_the_report_again(world: World) -> None:
+    world.bgpd.answer_json(NEIGHBORS, {"default": {"eth1": {"bgpState": "Active"}}})
     world.bgpd.start()
     await world.zebra(route(1))
-    await world.until(lambda: world.heard.count(events.FrrReport) == 1)
+    await world.until(lambda: world.received.count(events.FrrReport) == 1)
     world.controller.subscribe()
-    await world.until(lambda: world.heard.count(events.FrrReport) == 2)
+    await world.until(lambda: world.received.count(events.FrrReport) == 2)
 
 
 async def test_zebra_that_could_never_complete_a_route_is_not_configured(
@@ -381,8 +381,8 @@ async def test_zebra_that_could_never_complete_a_route_is_not_configured(
     monkeypatch.setattr(FrrApply, "version", _frr_10_3)
     await world.until(world.runtime._zebra.alive)
     world.controller.send(events.Configure(7, to_json(FrrSettings(hostname="pe1"))))
-    await world.until(lambda: world.heard.count(events.Configured) == 1)
-    (answer,) = (e for e in world.heard.events if isinstance(e, events.Configured))
+    await world.until(lambda: world.received.count(events.Configured) == 1)
+    (answer,) = (e for e in world.received.events if isinstance(e, events.Configured))
     assert (answer.ok, answer.changed) == (False, False)
     assert "notify_on_offload" in answer.message
     await zebra.die()
@@ -392,7 +392,7 @@ async def _frr_10_3(_: FrrApply) -> Version:
     return Version(10, 3)
 
 
-async def test_routes_without_a_nexthop_do_not_keep_what_a_dead_bgpd_withdrew(
+async def test_routes_without_a_nexthop_do_not_prolong_the_hold(
     world: World,
 ) -> None:
     world.bgpd.start()
@@ -406,7 +406,7 @@ async def test_routes_without_a_nexthop_do_not_keep_what_a_dead_bgpd_withdrew(
     await world.until(lambda: world.state is State.LIVE)
 
 
-async def test_netlink_is_read_before_what_zebra_said_after_it(
+async def test_netlink_is_read_before_later_fpm_frames(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watch, bridge = world.runtime._watch, world.runtime.bridge
@@ -422,13 +422,13 @@ async def test_netlink_is_read_before_what_zebra_said_after_it(
     assert routes[:1] == [0]
 
 
-async def test_a_new_subscriber_hears_everything(world: World) -> None:
+async def test_new_subscriber_gets_everything(world: World) -> None:
     await world.live(route(1))
-    await world.until(lambda: world.heard.count(events.Synced) == 1)
-    world.heard.routes.clear()
+    await world.until(lambda: world.received.count(events.Synced) == 1)
+    world.received.routes.clear()
     world.controller.subscribe()
     await world.until(lambda: world.prefixes == {"20.0.1.0/24"})
-    await world.until(lambda: world.heard.count(events.Synced) == 2)
+    await world.until(lambda: world.received.count(events.Synced) == 2)
 
 
 async def test_the_namespace_is_dumped_at_the_start(world: World) -> None:
@@ -438,7 +438,7 @@ async def test_the_namespace_is_dumped_at_the_start(world: World) -> None:
     assert "lo" in names
 
 
-async def test_a_port_that_is_taken_leaves_the_bus_to_who_has_it(tmp_path: Path) -> None:
+async def test_port_in_use_leaves_the_bus_to_its_owner(tmp_path: Path) -> None:
     """ZeroMQ would take the path from a bridge that is at work."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         settings = Settings(

@@ -15,7 +15,7 @@ from tests.unit.frr_bridge.test_runtime import World, route
 world = test_runtime.world  # pytest finds the fixture by this name
 
 
-async def test_zebra_repeats_all_after_a_vrf_was_replaced_while_nobody_listened(
+async def test_zebra_repeats_its_routes_after_a_vrf_was_replaced_unseen(
     world: World,
 ) -> None:
     red = shadow.link(900, "red", "vrf", table=1100)
@@ -31,7 +31,7 @@ async def test_zebra_repeats_all_after_a_vrf_was_replaced_while_nobody_listened(
     await world.until(lambda: world.prefixes == {"20.0.2.0/24"})
 
 
-async def test_a_check_finds_what_the_kernel_does_not_hold(world: World) -> None:
+async def test_check_finds_rows_that_the_kernel_lacks(world: World) -> None:
     """This process's namespace has no such devices: a fresh dump does not repeat the rows."""
     await world.until(lambda: world.runtime._watch.whole)
     await world.live(route(1))
@@ -39,8 +39,8 @@ async def test_a_check_finds_what_the_kernel_does_not_hold(world: World) -> None
         world.runtime.bridge.receive_netlink(message)
     world.controller.send(events.Check(7))
     world.controller.send(events.Check(8))
-    await world.until(lambda: world.heard.count(events.Checked) == 2)
-    first, second = (e for e in world.heard.events if isinstance(e, events.Checked))
+    await world.until(lambda: world.received.count(events.Checked) == 2)
+    first, second = (e for e in world.received.events if isinstance(e, events.Checked))
     assert (first.request, second.request) == (7, 8)
     assert first.differed >= 5
     assert {batch.kind for batch in first.batches} >= {Kind.MAC, Kind.FLOOD, Kind.NEIGHBOR}
@@ -48,7 +48,7 @@ async def test_a_check_finds_what_the_kernel_does_not_hold(world: World) -> None
     assert world.runtime.bridge.records.check is None
 
 
-async def test_check_that_lost_notifications_is_taken_again(
+async def test_check_that_lost_notifications_is_repeated(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dumps = iter([2, 2, 1])
@@ -60,5 +60,5 @@ async def test_check_that_lost_notifications_is_taken_again(
 
     monkeypatch.setattr(world.runtime._watch, "again", again)
     world.controller.send(events.Check(7))
-    await world.until(lambda: world.heard.count(events.Checked) == 1)
+    await world.until(lambda: world.received.count(events.Checked) == 1)
     assert asked == [2, 2, 1]

@@ -102,7 +102,7 @@ async def test_an_impossible_header_drops_the_session_and_the_next_one_is_clean(
 async def test_random_bytes_end_a_session_at_the_most(world: World, seed: int) -> None:
     """Invariant 6."""
     failures: list[object] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, said: failures.append(said))
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
     _, writer = await world.connect()
     writer.write(random.Random(seed).randbytes(70_000))
     writer.close()
@@ -251,7 +251,7 @@ async def test_a_session_that_ends_while_it_is_answered_is_lost_once(world: Worl
 def _ignore(*_: object) -> None: ...
 
 
-async def test_a_port_that_is_taken_is_an_error(world: World) -> None:
+async def test_port_in_use_is_an_error(world: World) -> None:
     assert world.server._listener
     port = world.server._listener.getsockname()[1]
     other = FpmServer(on_connected=_ignore, on_frames=_ignore, on_lost=_ignore)
@@ -269,7 +269,7 @@ async def spoken(world: World, who: Caller) -> Client:
     return reader, writer
 
 
-async def test_who_is_not_zebra_is_closed_though_nobody_else_is_connected(world: World) -> None:
+async def test_other_caller_is_closed_even_without_a_session(world: World) -> None:
     assert world.server._listener
     world.next = Caller.OTHER
     reader, writer = await asyncio.open_connection(*world.server._listener.getsockname())
@@ -280,7 +280,7 @@ async def test_who_is_not_zebra_is_closed_though_nobody_else_is_connected(world:
     assert world.events == ["connected"]
 
 
-async def test_zebra_takes_the_place_of_who_may_be_somebody_else(world: World) -> None:
+async def test_zebra_replaces_an_unknown_caller(world: World) -> None:
     first, _ = await spoken(world, Caller.UNKNOWN)
     await spoken(world, Caller.ZEBRA)
     assert await first.read() == b""
@@ -288,7 +288,7 @@ async def test_zebra_takes_the_place_of_who_may_be_somebody_else(world: World) -
 
 
 @pytest.mark.parametrize("next_", [Caller.UNKNOWN, Caller.OTHER, Caller.ZEBRA])
-async def test_nobody_takes_zebras_place_while_it_lives(world: World, next_: Caller) -> None:
+async def test_connected_zebra_is_not_replaced(world: World, next_: Caller) -> None:
     await spoken(world, Caller.ZEBRA)
     world.next = next_
     second, _ = await world.connect()
@@ -296,7 +296,7 @@ async def test_nobody_takes_zebras_place_while_it_lives(world: World, next_: Cal
     assert world.events == ["connected"]
 
 
-async def test_a_caller_that_is_unknown_does_not_take_the_place_of_a_silent_zebra(
+async def test_unknown_caller_does_not_replace_a_silent_zebra(
     world: World,
 ) -> None:
     world.next = Caller.ZEBRA

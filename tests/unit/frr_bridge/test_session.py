@@ -72,13 +72,13 @@ def test_every_connection_is_a_session_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("end", [Input.CONVERGED, Input.EXPIRED, Input.RELEASED])
-def test_what_a_dead_daemon_withdrew_is_held_until_something_ends_it(end: Input) -> None:
+def test_dead_daemon_s_routes_are_held_until_something_ends_the_hold(end: Input) -> None:
     made = session(Input.CONNECTED, Input.REPLAYED, Input.CONVERGED, Input.DIED)
     assert not made.obeying
     assert made.feed(end) is Action.SWEEP
     assert made.obeying
 
 
-def test_what_cannot_happen_is_an_error() -> None:
+def test_impossible_input_is_an_error() -> None:
     with pytest.raises(KeyError):
         Session().feed(Input.REPLAYED)

@@ -80,7 +80,7 @@ LEGS = build.route(
 
 @pytest.mark.parametrize("why", UPDATES)
 @pytest.mark.parametrize("copies", [1, 40], ids=["alone", "in a block"])
-def test_a_route_that_becomes_unusable_is_told_with_its_reason(why: str, copies: int) -> None:
+def test_route_that_becomes_unusable_is_announced_with_its_reason(why: str, copies: int) -> None:
     made = world()
     made.frames(*[UPDATES[why]] * copies)
     assert why in reason(made)
@@ -152,7 +152,7 @@ def test_a_route_that_moves_to_an_unusable_nexthop_fails() -> None:
     assert reason(made) == "MPLS encapsulation"
 
 
-def test_a_nexthop_told_over_fpm_alone_fails_alike() -> None:
+def test_nexthop_known_only_from_fpm_fails_alike() -> None:
     made = World()
     made.links()
     made.live()

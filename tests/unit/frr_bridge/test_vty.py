@@ -36,12 +36,12 @@ async def test_a_command_returns_what_it_prints(daemon: FakeDaemon, vty: Vty, pi
     daemon.piece = piece
     assert await vty.command("show version") == "FRRouting 10.7.1\n"
     assert await vty.command("show nothing") == ""
-    assert daemon.heard[-2:] == ["show version", "show nothing"]
+    assert daemon.commands[-2:] == ["show version", "show nothing"]
     vty.close()
 
 
-async def test_json_is_read_and_what_is_not_json_is_an_error(daemon: FakeDaemon, vty: Vty) -> None:
-    daemon.say_json("show x json", {"a": [1]})
+async def test_json_is_parsed_and_other_output_is_an_error(daemon: FakeDaemon, vty: Vty) -> None:
+    daemon.answer_json("show x json", {"a": [1]})
     assert await vty.json("show x json") == {"a": [1]}
     daemon.answers["show x json"] = "% Unknown command"
     with pytest.raises(VtyError, match="not JSON"):
@@ -56,7 +56,7 @@ async def test_commands_wait_for_each_other(daemon: FakeDaemon, vty: Vty) -> Non
     vty.close()
 
 
-async def test_nobody_there_is_an_error_and_no_life(tmp_path: Path) -> None:
+async def test_missing_daemon_is_an_error_and_counts_no_life(tmp_path: Path) -> None:
     vty = Vty(tmp_path / "bgpd.vty")
     assert not vty.connect()
     assert not vty.alive()
@@ -91,7 +91,7 @@ async def test_the_command_line_of_the_daemon_is_known(vty: Vty) -> None:
 async def test_a_daemon_that_ends_in_mid_answer_is_an_error(daemon: FakeDaemon, vty: Vty) -> None:
     daemon.answers["show x"] = None
     asking = asyncio.create_task(vty.command("show x"))
-    await until(lambda: "show x" in daemon.heard)
+    await until(lambda: "show x" in daemon.commands)
     daemon.cut()
     with pytest.raises(VtyError, match="closed the connection"):
         await asking
@@ -104,7 +104,7 @@ async def test_a_death_noticed_during_a_command_leaves_the_loop_in_order(
     """A descriptor that the loop watches must not be closed and used again under it."""
     daemon.answers["show x"] = None
     asking = asyncio.create_task(vty.command("show x"))
-    await until(lambda: "show x" in daemon.heard)
+    await until(lambda: "show x" in daemon.commands)
     daemon.cut()
     assert not vty.alive()
     assert vty.connect()
@@ -116,7 +116,7 @@ async def test_a_death_noticed_during_a_command_leaves_the_loop_in_order(
     vty.close()
 
 
-async def test_a_late_answer_is_not_taken_for_the_next_one(
+async def test_late_reply_is_not_used_for_the_next_command(
     daemon: FakeDaemon, vty: Vty, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(vtys, "_TIMEOUT_S", 0.05)
@@ -136,7 +136,7 @@ async def test_a_late_answer_is_not_taken_for_the_next_one(
 async def test_the_log_is_followed_until_the_text_comes(daemon: FakeDaemon) -> None:
     monitor = LogMonitor(daemon.path)
     await monitor.open("debug zebra fpm")
-    assert daemon.heard == ["enable", "terminal monitor", "debug zebra fpm"]
+    assert daemon.commands == ["enable", "terminal monitor", "debug zebra fpm"]
     waiting = asyncio.create_task(monitor.wait_for(b"KTCTN-3GCEG"))
     for piece in (b"zebra: noise\n", b"zebra: [KTCTN", b"-3GC", b"EG] RMAC walk finished\n"):
         await asyncio.sleep(0)
@@ -144,7 +144,7 @@ async def test_the_log_is_followed_until_the_text_comes(daemon: FakeDaemon) -> N
         daemon.log(piece)
     await asyncio.wait_for(waiting, 2)
     await monitor.close("no debug zebra fpm")
-    assert daemon.heard[-1] == "no debug zebra fpm"
+    assert daemon.commands[-1] == "no debug zebra fpm"
 
 
 async def test_a_log_that_ends_is_an_error(daemon: FakeDaemon) -> None:
@@ -193,18 +193,18 @@ async def test_a_link_in_place_of_a_daemons_socket_is_not_followed(
         await vty.command("show version")
     with pytest.raises(OSError, match="no socket"):
         await LogMonitor(link).open()
-    assert daemon.heard == []
+    assert daemon.commands == []
     assert caplog.text.count("not used: it is no socket; waiting for a socket of FRR's user") == 1
 
 
-async def test_a_socket_of_another_user_hears_nothing(daemon: FakeDaemon) -> None:
+async def test_socket_of_another_user_gets_no_bytes(daemon: FakeDaemon) -> None:
     somebody = Rights(os.geteuid() + 1, 1)
     vty = Vty(daemon.path, lambda: somebody)
     assert not vty.connect()
     with pytest.raises(OSError, match="listens"):
         await LogMonitor(daemon.path, lambda: somebody).open()
     await asyncio.sleep(0)
-    assert daemon.heard == []
+    assert daemon.commands == []
 
 
 async def test_a_passed_descriptor_that_is_no_socket_is_closed(
@@ -234,7 +234,7 @@ async def test_json_that_is_nested_too_deep_is_an_error(
     daemon.answers["show x json"] = text
     with pytest.raises(VtyError, match="not JSON"):
         await vty.json("show x json")
-    daemon.say_json("show x json", [1])
+    daemon.answer_json("show x json", [1])
     assert await vty.json("show x json") == [1]
     vty.close()
 

@@ -51,15 +51,15 @@ MULTIHOMED = Mac(L2VNI, HOST_MAC, segment=GROUP)
 NEIGHBORS = {Neighbor(L2VNI, HOST, HOST_MAC), Neighbor(L2VNI, HOST6, HOST_MAC)}
 
 
-def world(*said: object) -> World:
+def world(*messages: object) -> World:
     made = World()
     made.links()
     made.live()
-    return hear(made, *said)
+    return receive(made, *messages)
 
 
-def hear(made: World, *said: object) -> World:
-    for one in said:
+def receive(made: World, *messages: object) -> World:
+    for one in messages:
         made.bridge.receive_netlink(one)  # type: ignore[arg-type]
     return made.flush()
 
@@ -91,9 +91,9 @@ def test_vteps_may_be_ipv6() -> None:
 def test_a_mac_with_one_vtep_may_become_multihomed_and_single_again() -> None:
     made = world(*shadow.HOST_ROWS, *SEGMENT)
     assert Mac(L2VNI, HOST_MAC, VTEP) in records(made)
-    hear(made, behind())
+    receive(made, behind())
     assert MULTIHOMED in records(made)
-    hear(made, shadow.behind(VX110, HOST_MAC, OTHER_VTEP))
+    receive(made, shadow.behind(VX110, HOST_MAC, OTHER_VTEP))
     assert Mac(L2VNI, HOST_MAC, OTHER_VTEP) in records(made)
     assert Neighbor(L2VNI, HOST, HOST_MAC) in records(made)
 
@@ -115,9 +115,9 @@ def test_a_change_of_vteps_is_one_record_for_all_macs(
     rows = [row for mac in macs for row in (shadow.on_bridge(VX110, BR110, mac), behind(mac))]
     made = world(*SEGMENT, to(THREE, THIRD), *rows)
     made.bus.events.clear()
-    hear(made, change)
-    said = [event.batch for event in made.bus.events if isinstance(event, Changed)]
-    assert [(batch.kind, len(batch)) for batch in said if not hasattr(batch, "vrf")] == [
+    receive(made, change)
+    sent = [event.batch for event in made.bus.events if isinstance(event, Changed)]
+    assert [(batch.kind, len(batch)) for batch in sent if not hasattr(batch, "vrf")] == [
         (Kind.ETHERNET_SEGMENT, 1)
     ]
     assert both(*left) in records(made)
@@ -143,8 +143,8 @@ def test_a_segment_without_vteps_takes_its_macs_and_neighbours_along(
     ends: tuple[ZebraNexthop, ...],
 ) -> None:
     made = world(*SEGMENT, *HOST_ROWS)
-    assert records(hear(made, *ends)) == set()
-    assert records(hear(made, *SEGMENT)) == {MULTIHOMED, both(VTEP, OTHER_VTEP), *NEIGHBORS}
+    assert records(receive(made, *ends)) == set()
+    assert records(receive(made, *SEGMENT)) == {MULTIHOMED, both(VTEP, OTHER_VTEP), *NEIGHBORS}
 
 
 def test_a_dead_daemon_takes_no_vtep_out_of_a_segment() -> None:
@@ -152,9 +152,9 @@ def test_a_dead_daemon_takes_no_vtep_out_of_a_segment() -> None:
     made = world(*SEGMENT, *HOST_ROWS)
     made.dead = True
     made.bridge.step(Input.DIED)
-    hear(made, group(ONE))
+    receive(made, group(ONE))
     assert both(VTEP, OTHER_VTEP) in records(made)
-    hear(made, to(THREE, THIRD), group(ONE, THREE))
+    receive(made, to(THREE, THIRD), group(ONE, THREE))
     assert both(VTEP, OTHER_VTEP, THIRD) in records(made)
     made.dead = False
     made.bridge.step(Input.CONVERGED)
@@ -165,7 +165,7 @@ def test_segment_that_is_whole_again_survives_the_sweep_whole() -> None:
     made = world(*SEGMENT, *HOST_ROWS)
     made.dead = True
     made.bridge.step(Input.DIED)
-    hear(made, group(ONE), group(ONE, TWO))
+    receive(made, group(ONE), group(ONE, TWO))
     made.dead = False
     made.bridge.step(Input.CONVERGED)
     assert both(VTEP, OTHER_VTEP) in records(made.flush())
@@ -176,7 +176,7 @@ def test_segment_that_ended_after_a_sweep_does_not_come_back_with_the_next() -> 
     for change in (group(ONE), ZebraNexthop(GROUP, True)):
         made.dead = True
         made.bridge.step(Input.DIED)
-        hear(made, change)
+        receive(made, change)
         made.dead = False
         made.bridge.step(Input.CONVERGED)
         made.flush()
@@ -189,7 +189,7 @@ def test_a_dead_daemon_s_deleted_segment_is_kept_until_the_sweep() -> None:
     made = world(*SEGMENT, *HOST_ROWS)
     made.dead = True
     made.bridge.step(Input.DIED)
-    hear(made, ZebraNexthop(GROUP, True))
+    receive(made, ZebraNexthop(GROUP, True))
     assert {MULTIHOMED, both(VTEP, OTHER_VTEP)} <= records(made)
     made.dead = False
     made.bridge.step(Input.CONVERGED)
@@ -200,7 +200,7 @@ def test_a_dump_that_does_not_show_a_segment_ends_it() -> None:
     made = world(*SEGMENT, *HOST_ROWS)
     made.bridge.begin_dump()
     made.links()
-    hear(made, *SEGMENT[:1], *HOST_ROWS)
+    receive(made, *SEGMENT[:1], *HOST_ROWS)
     made.bridge.end_dump()
     assert records(made.flush()) == set()
 
@@ -210,27 +210,27 @@ def test_dump_that_repeats_a_segment_changes_nothing() -> None:
     before = records(made)
     made.bridge.begin_dump()
     made.links()
-    hear(made, *SEGMENT, *HOST_ROWS)
+    receive(made, *SEGMENT, *HOST_ROWS)
     made.bridge.end_dump()
     assert records(made.flush()) == before
 
 
 def test_member_that_becomes_a_group_is_no_vtep() -> None:
     made = world(*SEGMENT, *HOST_ROWS)
-    hear(made, ZebraNexthop(ONE, False, members=((THREE, 1),), fdb=True))
+    receive(made, ZebraNexthop(ONE, False, members=((THREE, 1),), fdb=True))
     assert both(OTHER_VTEP) in records(made)
 
 
 def test_group_that_becomes_a_vtep_is_no_segment() -> None:
     made = world(*SEGMENT, *HOST_ROWS)
-    hear(made, to(GROUP, VTEP))
+    receive(made, to(GROUP, VTEP))
     assert records(made) == set()
 
 
 def test_an_id_of_a_segment_may_become_a_nexthop_of_routes() -> None:
     made = world(*SEGMENT, *HOST_ROWS)
     via = InlineNexthop(NexthopType.GATEWAY, VTEP, shadow.ETH1)
-    hear(made, ZebraNexthop(GROUP, False, nexthop=via))
+    receive(made, ZebraNexthop(GROUP, False, nexthop=via))
     assert {record.kind for record in records(made)} == {Kind.NEXTHOP}
 
 
