@@ -1,22 +1,32 @@
-"""The command that shows the daemon at a glance."""
+"""The command that shows the daemon at a glance.
+
+It must not look broken when all is well: what no datapath is given is not counted as missing, a
+start is a start, and a host need not speak BGP.
+"""
 
 from __future__ import annotations
 
+import ipaddress
 import time
+from collections.abc import Collection, Iterable, Mapping
 
-from controller.cli.client import CALL_S, connected
+from controller.cli.client import CALL_S, Stub, connected
 from controller.cli.columns import age_text, kind_text, span_text
 from controller.cli.options import Output, OutputOption, Target
 from controller.cli.output import print_message
-from controller.cli.table import Column, print_table
+from controller.cli.table import Column, columns_of, print_table
 from controller.cli.terminal import echo
 from dualpath.model.words import counted
 from dualpath.pb import inspect_pb2 as pb
+
+START_S = 180.0
+"""A daemon that is not ready yet is starting: FRR may need its whole hold time, 150 s."""
 
 COUNTS = (
     Column("ROWS", lambda count: kind_text(count.kind)),
     Column("DESIRED", lambda count: str(count.desired)),
     Column("PROGRAMMED", lambda count: str(count.programmed)),
+    Column("UNMANAGED", lambda count: str(count.unmanaged)),
     Column("FAILED", lambda count: str(count.failed)),
     Column("STALE", lambda count: str(count.stale)),
 )
@@ -70,11 +80,22 @@ NODES = (
     Column("CYCLES/PACKET", lambda node: _ratio(node.cycles, node.packets)),
 )
 
+NO_BGP = "the host does not speak BGP; nothing to do unless it should"
+NEVER_SPOKE = ("Waiting for", "No path to", "No AFI/SAFI")
+"""What bgpd says of a peer that was never up, other than what such a peer did."""
+
+WAITING = {
+    "frr-bridge is not connected": "waiting for frr-bridge",
+    "zebra is not connected": "waiting for zebra",
+    "BGP has not converged": "waiting for BGP to converge",
+}
+
 
 def status(target: Target, output: OutputOption = Output.TABLE) -> None:
     """Show the daemon at a glance.
 
     Ready or why not, the FPM session, counts of rows, resources, BGP sessions, VNIs, the datapath.
+    `unmanaged` rows are shown, but no datapath is given them: connected and kernel routes, LSPs.
 
     dualpath status
     dualpath status -o wide                 # with the nodes of the packet graph
@@ -82,41 +103,85 @@ def status(target: Target, output: OutputOption = Output.TABLE) -> None:
     """
     with connected(target) as stub:
         answer = stub.Status(pb.StatusRequest(), timeout=CALL_S)
-    if output in (Output.JSON, Output.YAML):
-        print_message(answer, output)
-        return
-    for name, value in _facts(answer):
+        if output in (Output.JSON, Output.YAML):
+            print_message(answer, output)
+            return
+        vteps = _vteps(stub) if answer.vnis else {}
+        hosts = _hosts(stub) if any(s.state != "Established" for s in answer.sessions) else ()
+    for name, value in facts(answer):
         echo(f"{name:<12}{value}")
-    said = answer.datapath_status
+    explain_hosts(answer.sessions, hosts)
+    for vni in answer.vnis:
+        vni.vteps = vteps.get(vni.vni, vni.vteps)
+    about = answer.datapath_status
     tables = [
-        (COUNTS, answer.counts),
+        (COUNTS, [count for count in answer.counts if _is_counted(count)]),
         (RESOURCES, answer.resources),
         (SESSIONS, answer.sessions),
         (VNIS, answer.vnis),
-        (FACTS, said.facts),
-        (FIBS, said.fibs),
+        (FACTS, about.facts),
+        (FIBS, about.fibs),
     ]
     if output is Output.WIDE:
-        tables.append((NODES, [node for node in said.nodes if node.batches]))
+        tables.append((NODES, [node for node in about.nodes if node.batches]))
     for shown, rows in tables:
         if rows:
-            echo("")
-            print_table(shown, rows)
+            echo()
+            print_table(columns_of(shown, wide=output is Output.WIDE), rows)
 
 
-def _facts(answer: pb.StatusResponse) -> list[tuple[str, str]]:
-    return [
-        ("ready", "yes" if answer.ready else f"no: {answer.not_ready}"),
+def _vteps(stub: Stub) -> Mapping[int, int]:
+    """Return how many VTEPs each VNI has, as `vnis` shows it: zebra counts those of L2VNIs only."""
+    messages = stub.ListVnis(pb.ListRequest(), timeout=CALL_S)
+    return {row.vni: len(row.vteps) for message in messages for row in message.vnis}
+
+
+def _hosts(stub: Stub) -> Collection[str]:
+    """Return the addresses of the hosts behind host legs."""
+    messages = stub.ListPorts(pb.ListRequest(), timeout=CALL_S)
+    ports = [row for message in messages for row in message.ports]
+    return {str(ipaddress.ip_interface(a).ip) for port in ports for a in port.host.addresses}
+
+
+def explain_hosts(sessions: Iterable[pb.BgpSessionState], hosts: Collection[str]) -> None:
+    """Say of a host that never spoke BGP that it need not."""
+    for session in sessions:
+        silent = session.state != "Established" and not session.HasField("since")
+        never = not session.reason or session.reason.startswith(NEVER_SPOKE)
+        if silent and never and session.peer in hosts:
+            session.reason = NO_BGP
+
+
+def _is_counted(count: pb.KindCount) -> bool:
+    return any((count.desired, count.programmed, count.unmanaged, count.failed, count.stale))
+
+
+def facts(answer: pb.StatusResponse) -> list[tuple[str, str]]:
+    """Return the lines on top: a name and a value."""
+    found = [
+        ("ready", _ready(answer)),
         ("degraded", answer.degraded or "no"),
+        ("trial", answer.trial),
         ("version", answer.version),
         ("datapath", f"{answer.datapath} in {answer.netns}{_about(answer.datapath_status)}"),
-        ("frr", f"in {answer.frr_netns}, bridge {answer.bridge}"),
+        ("frr", f"in {answer.frr_netns or '-'}, bridge {answer.bridge}"),
         ("session", _session(answer)),
         ("up", age_text(answer.started_at)),
         ("repaired", counted(answer.repaired, "row")),
         *([("undecoded", counted(answer.undecoded, "message"))] if answer.undecoded else []),
         ("sequence", str(answer.sequence)),
     ]
+    return [(name, value) for name, value in found if value]
+
+
+def _ready(answer: pb.StatusResponse) -> str:
+    if answer.ready:
+        return "yes"
+    up_s = max(0.0, time.time() - answer.started_at.seconds)
+    if up_s > START_S or answer.datapath_status.unavailable:
+        return f"no: {answer.not_ready}"
+    why = WAITING.get(answer.not_ready, answer.not_ready)
+    return f"starting: {why}, {up_s:.0f} s"
 
 
 def _generation(resource: pb.ResourceStatus) -> str:
@@ -125,10 +190,10 @@ def _generation(resource: pb.ResourceStatus) -> str:
     return f"{resource.applied_generation}, not {resource.generation}"
 
 
-def _about(said: pb.DatapathStatus) -> str:
-    if said.unavailable:
-        return f", silent: {said.unavailable}"
-    return f": {said.name} {said.version}" if said.name else ""
+def _about(about: pb.DatapathStatus) -> str:
+    if about.unavailable:
+        return f", silent: {about.unavailable}"
+    return f": {about.name} {about.version}" if about.name else ""
 
 
 def _ratio(part: int, whole: int) -> str:
@@ -136,10 +201,12 @@ def _ratio(part: int, whole: int) -> str:
 
 
 def _session(answer: pb.StatusResponse) -> str:
+    if not answer.session:
+        return "none yet: zebra has not connected"
     text = f"{answer.session} {answer.session_state}"
     if answer.reason:
         text += f": {answer.reason}"
     if answer.HasField("stale_after"):
         left = max(0.0, answer.stale_after.seconds - time.time())
-        text += f" (what is held goes in {span_text(left)})"
+        text += f" (held rows are removed in {span_text(left)})"
     return text

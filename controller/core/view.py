@@ -83,6 +83,8 @@ class CoreView:
         self.beside: Callable[[], Awaitable[Sequence[Difference]]] = _nothing
         """Returns the differences in FRR's shadow devices and twins."""
         self.repair_beside: Callable[[], None] = lambda: None
+        self.trial: Callable[[], str] = lambda: ""
+        """Returns how to confirm what is on trial, and until when."""
         self.problem: Callable[[], str] = lambda: ""
         """Returns why the daemon cannot do its job, for reasons that the state does not know."""
 
@@ -118,6 +120,7 @@ class CoreView:
             ready=not not_ready,
             not_ready=not_ready,
             degraded=_degraded(resources, self._state.rib, tables, hosts),
+            trial=self.trial(),
             neighbors=tables,
             hosts=hosts,
         )

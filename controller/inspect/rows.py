@@ -234,6 +234,7 @@ def status(value: Status, sequence: int) -> pb.StatusResponse:
         ready=value.ready,
         not_ready=value.not_ready,
         degraded=value.degraded,
+        trial=value.trial,
         bridge=value.bridge,
         session=value.session,
         session_state=value.session_state,

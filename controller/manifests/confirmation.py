@@ -59,6 +59,11 @@ class Confirmation:
         self._keeps: set[str] | None = None  # NICs that stay while a change is rolled back
         manifests.confirming = settings.confirm_s > 0
 
+    def pending(self) -> str:
+        """Return how to confirm what is on trial, and until when; "" when nothing is."""
+        found = self._on_trial
+        return "" if found is None or self._keeps is not None else self._what(found)
+
     def begin(self) -> None:
         """Decide at a start what is on trial. Raises Unconfirmed, OSError."""
         first, nics = self._before.first, self._before.nics

@@ -95,6 +95,8 @@ class Daemon:
         self._namespaces = NamespaceKeeper(namespaces, self._namespace_renewed)
         self._manifests = manifests
         self._confirmation = confirmation
+        if confirmation:
+            self._view.trial = confirmation.pending
         self._provisioner: Provisioner | None = None
         if intent is not None:
             self._provisioner = Provisioner(

@@ -159,6 +159,7 @@ class Status:
     ready: bool = False
     not_ready: str = ""  # the reason, in one sentence
     degraded: str = ""  # what is wanted and not in force, or soon will not be; "": nothing
+    trial: str = ""  # how to confirm what is on trial, and until when; "": nothing is
     neighbors: tuple[NeighborTable, ...] = ()  # empty where they cannot be read
     hosts: tuple[HostCount, ...] = ()
 

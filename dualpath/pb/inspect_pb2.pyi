@@ -82,7 +82,7 @@ class StatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class StatusResponse(_message.Message):
-    __slots__ = ("version", "datapath", "netns", "frr_netns", "started_at", "ready", "not_ready", "bridge", "session", "session_state", "reason", "stale_after", "counts", "repaired", "resources", "sequence", "sessions", "vnis", "datapath_status", "degraded", "undecoded")
+    __slots__ = ("version", "datapath", "netns", "frr_netns", "started_at", "ready", "not_ready", "bridge", "session", "session_state", "reason", "stale_after", "counts", "repaired", "resources", "sequence", "sessions", "vnis", "datapath_status", "degraded", "undecoded", "trial")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     DATAPATH_FIELD_NUMBER: _ClassVar[int]
     NETNS_FIELD_NUMBER: _ClassVar[int]
@@ -104,6 +104,7 @@ class StatusResponse(_message.Message):
     DATAPATH_STATUS_FIELD_NUMBER: _ClassVar[int]
     DEGRADED_FIELD_NUMBER: _ClassVar[int]
     UNDECODED_FIELD_NUMBER: _ClassVar[int]
+    TRIAL_FIELD_NUMBER: _ClassVar[int]
     version: str
     datapath: str
     netns: str
@@ -125,7 +126,8 @@ class StatusResponse(_message.Message):
     datapath_status: DatapathStatus
     degraded: str
     undecoded: int
-    def __init__(self, version: _Optional[str] = ..., datapath: _Optional[str] = ..., netns: _Optional[str] = ..., frr_netns: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ready: _Optional[bool] = ..., not_ready: _Optional[str] = ..., bridge: _Optional[str] = ..., session: _Optional[int] = ..., session_state: _Optional[str] = ..., reason: _Optional[str] = ..., stale_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., counts: _Optional[_Iterable[_Union[KindCount, _Mapping]]] = ..., repaired: _Optional[int] = ..., resources: _Optional[_Iterable[_Union[ResourceStatus, _Mapping]]] = ..., sequence: _Optional[int] = ..., sessions: _Optional[_Iterable[_Union[BgpSessionState, _Mapping]]] = ..., vnis: _Optional[_Iterable[_Union[FrrVniState, _Mapping]]] = ..., datapath_status: _Optional[_Union[DatapathStatus, _Mapping]] = ..., degraded: _Optional[str] = ..., undecoded: _Optional[int] = ...) -> None: ...
+    trial: str
+    def __init__(self, version: _Optional[str] = ..., datapath: _Optional[str] = ..., netns: _Optional[str] = ..., frr_netns: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ready: _Optional[bool] = ..., not_ready: _Optional[str] = ..., bridge: _Optional[str] = ..., session: _Optional[int] = ..., session_state: _Optional[str] = ..., reason: _Optional[str] = ..., stale_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., counts: _Optional[_Iterable[_Union[KindCount, _Mapping]]] = ..., repaired: _Optional[int] = ..., resources: _Optional[_Iterable[_Union[ResourceStatus, _Mapping]]] = ..., sequence: _Optional[int] = ..., sessions: _Optional[_Iterable[_Union[BgpSessionState, _Mapping]]] = ..., vnis: _Optional[_Iterable[_Union[FrrVniState, _Mapping]]] = ..., datapath_status: _Optional[_Union[DatapathStatus, _Mapping]] = ..., degraded: _Optional[str] = ..., undecoded: _Optional[int] = ..., trial: _Optional[str] = ...) -> None: ...
 
 class DatapathStatus(_message.Message):
     __slots__ = ("name", "version", "unavailable", "facts", "fibs", "nodes")

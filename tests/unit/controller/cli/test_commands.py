@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from dualpath.model.kinds import Kind
+from dualpath.model.links import Address, HostEnd, Port
 from dualpath.model.routes import Family
 from dualpath.model.view import (
     BgpSession,
@@ -41,6 +45,74 @@ def test_status_shows_counts_and_resources(daemon: Daemon) -> None:
     assert shown["resources"][0]["applied_generation"] == 2
 
 
+def status_lines(daemon: Daemon, **changes: Any) -> list[str]:  # noqa: ANN401
+    daemon.view.state = replace(daemon.view.state, **changes)
+    return daemon.run("status").out.splitlines()
+
+
+def test_status_counts_unmanaged_rows_apart(daemon: Daemon) -> None:
+    lines = [line.split() for line in status_lines(daemon)]
+    assert ["ROWS", "DESIRED", "PROGRAMMED", "UNMANAGED", "FAILED", "STALE"] in lines
+    assert ["route", "6", "5", "2", "1", "0"] in lines
+    assert "lsp" in {line[0] for line in lines if line}
+    assert "ethernet-segment" not in {line[0] for line in lines if line}
+
+
+@pytest.mark.parametrize(
+    ("why", "shown"),
+    [
+        ("frr-bridge is not connected", "starting: waiting for frr-bridge"),
+        ("BGP has not converged", "starting: waiting for BGP to converge"),
+        ("waiting for FRR to finish its replay", "starting: waiting for FRR to finish its replay"),
+    ],
+)
+def test_a_start_is_no_failure(daemon: Daemon, why: str, shown: str) -> None:
+    changes = {"ready": False, "not_ready": why, "started_at": time.time() - 12}
+    assert re.fullmatch(rf"ready +{shown}, 1[2-9] s", status_lines(daemon, **changes)[0])
+    long = {**changes, "started_at": time.time() - 200}
+    assert status_lines(daemon, **long)[0] == f"ready       no: {why}"
+
+
+def test_a_silent_datapath_is_no_start(daemon: Daemon) -> None:
+    daemon.view.unavailable = "timeout"
+    changes = {"ready": False, "not_ready": "x", "started_at": time.time()}
+    assert status_lines(daemon, **changes)[0] == "ready       no: x"
+
+
+def test_status_shows_what_is_on_trial(daemon: Daemon) -> None:
+    assert not any(line.startswith("trial") for line in status_lines(daemon))
+    sentence = "run `dualpath confirm` within 42 s, or everything is given back"
+    assert f"trial       {sentence}" in status_lines(daemon, trial=sentence)
+
+
+@pytest.mark.parametrize(
+    ("peer", "reason", "shown"),
+    [
+        ("10.1.0.3", "Waiting for peer OPEN", "the host does not speak BGP; nothing to do unless"),
+        ("10.1.0.3", "", "the host does not speak BGP; nothing to do unless"),
+        ("fd00::3", "", "the host does not speak BGP; nothing to do unless"),
+        ("10.1.0.3", "Hold Timer Expired", "Hold Timer Expired"),  # it spoke
+        ("192.0.2.1", "Waiting for peer OPEN", "Waiting for peer OPEN"),  # the fabric has to speak
+    ],
+)
+def test_a_host_need_not_speak_bgp(daemon: Daemon, peer: str, reason: str, shown: str) -> None:
+    ends = tuple(Address.parse(text) for text in ("10.1.0.3/24", "fd00::3/64"))
+    daemon.view.add(Port("h2", vrf="red", host=HostEnd(name="red1", addresses=ends)))
+    session = BgpSession("red", peer, 65100, "Active", reason=reason)
+    [line] = [line for line in status_lines(daemon, sessions=(session,)) if peer in line]
+    assert shown in line
+
+
+def test_status_and_vnis_agree_on_vteps(daemon: Daemon) -> None:
+    vnis = tuple(FrrVni(vni, layer, "red", up=True) for vni, layer in ((100, 3), (210, 2)))
+    lines = [line.split() for line in status_lines(daemon, vnis=vnis)]
+    listed = json.loads(daemon.run("vnis", "-o", "json").out)
+    assert all(row["vteps"] for row in listed)
+    for row in listed:
+        [shown] = [line for line in lines if line[:2] == [str(row["vni"]), str(row["layer"])]]
+        assert int(shown[-1]) == len(row["vteps"])
+
+
 def test_status_shows_what_frr_has(daemon: Daemon) -> None:
     sessions = (
         BgpSession("default", "192.0.2.1", 65000, "Established", NOW, received=7, sent=3),
@@ -59,7 +131,7 @@ def test_status_shows_what_frr_has(daemon: Daemon) -> None:
         "0",
         *sessions[1].reason.split(),
     ] in lines
-    assert ["100", "3", "red", "up", "0", "0", "2"] in lines
+    assert ["100", "3", "red", "up", "0", "0", "1"] in lines
     shown = json.loads(daemon.run("status", "-o", "json").out)
     assert "since" not in shown["sessions"][1]
     assert shown["vnis"][0]["up"]

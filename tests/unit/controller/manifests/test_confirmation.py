@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 from contextlib import suppress
 from dataclasses import replace
@@ -151,6 +152,18 @@ async def test_a_confirmed_change_stays(site: Site) -> None:
     assert site.good() == ["underlay", "red", "blue"]
     assert not site.world.manifests.versions.changed
     assert not site.replaced
+    await stop(work)
+
+
+async def test_what_is_on_trial_is_pending_until_it_is_confirmed(site: Site) -> None:
+    assert site.confirmation.pending() == ""
+    site.edit(BLUE)
+    command = f"dualpath confirm --state-dir {site.state}"
+    sentence = rf"run `{command}` within (999|1000) s, or the former manifests are put back"
+    assert re.fullmatch(sentence, site.confirmation.pending())
+    work = await follow(site)
+    trial.confirm(site.state, trial.now())
+    await until(lambda: site.confirmation.pending() == "")
     await stop(work)
 
 
