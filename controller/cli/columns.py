@@ -1,19 +1,28 @@
-"""What tables show of each kind of row, and how they are sorted. Pure but for the clock of ages."""
+"""What tables show of each kind of row, and how they are sorted. Pure but for the clock of ages.
+
+A million routes share few nexthops, times and states, so their texts are made once and looked up.
+Reading a field of a message costs 0.1 us, and a route may cost 10 in all.
+"""
 
 from __future__ import annotations
 
 import ipaddress
 import time
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from controller.cli.table import Column
+from controller.cli.values import time_text
 from dualpath.model.nexthops import called, is_reserved
 from dualpath.pb import inspect_pb2 as pb
 from dualpath.pb import state_pb2
 
+SHARED = 10_000
+_NEXTHOPS: dict[bytes, str] = {}
 _UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
@@ -34,17 +43,23 @@ def _enum_text(enum: Any, number: int, prefix: str) -> str:  # noqa: ANN401 - an
     return name.removeprefix(prefix).lower()
 
 
+_state_text = lru_cache(64)(state_text)
+
+
 def standing_text(row: Any) -> str:  # noqa: ANN401 - any row
     """Return the state, and why it failed."""
-    text = state_text(row.state)
+    text = _state_text(row.state)
     return f"{text}: {row.error}" if row.error else text
 
 
 def age_text(at: Timestamp) -> str:
     """Return `5s`, `3m`, `2h` or `4d`; "-" for no time."""
-    if not at.seconds:
-        return "-"
-    return span_text(time.time() - at.seconds)
+    return _age_text(at.seconds, int(time.time()))
+
+
+@lru_cache(4096)
+def _age_text(seconds: int, now: int) -> str:
+    return span_text(now - seconds) if seconds else "-"
 
 
 def span_text(seconds: float) -> str:
@@ -69,9 +84,19 @@ def nexthop_text(nexthop: pb.Nexthop) -> str:
     return via.strip() or _enum_text(state_pb2.NexthopType, nexthop.type, "NEXTHOP_TYPE_")
 
 
+def _shared_nexthop(nexthop: pb.Nexthop) -> str:
+    """Return `nexthop_text`, made once for equal nexthops: an id may get other contents."""
+    key = nexthop.SerializeToString()
+    text = _NEXTHOPS.get(key)
+    if text is None:
+        if len(_NEXTHOPS) >= SHARED:
+            _NEXTHOPS.clear()
+        text = _NEXTHOPS[key] = nexthop_text(nexthop)
+    return text
+
+
 def _route_nexthop(route: pb.Route) -> str:
-    chosen = route.desired if route.HasField("desired") else route.programmed
-    return nexthop_text(chosen)
+    return _shared_nexthop(route.desired if route.HasField("desired") else route.programmed)
 
 
 def _id_text(identity: int) -> str:
@@ -81,6 +106,12 @@ def _id_text(identity: int) -> str:
 
 def _column(header: str, field: str, *, wide: bool = False) -> Column:
     return Column(header, lambda row: _cell(getattr(row, field)), wide)
+
+
+def _text_column(header: str, field: str) -> Column:
+    """Return the column of a text that is seldom empty."""
+    get = attrgetter(field)
+    return Column(header, lambda row: get(row) or "-")
 
 
 def _cell(value: object) -> str:
@@ -94,17 +125,17 @@ def _cell(value: object) -> str:
 
 STANDING = (
     Column("STATE", standing_text),
-    _column("SESSION", "session"),
+    Column("SESSION", lambda row: str(row.session or "-")),
     Column("AGE", lambda row: age_text(row.changed_at)),
-    Column("CHANGED", lambda row: row.changed_at.ToJsonString(), wide=True),
+    Column("CHANGED", lambda row: time_text(row.changed_at), wide=True),
 )
 
 ROUTES = (
-    _column("VRF", "vrf"),
-    _column("PREFIX", "prefix"),
-    _column("PROTOCOL", "protocol"),
+    _text_column("VRF", "vrf"),
+    _text_column("PREFIX", "prefix"),
+    _text_column("PROTOCOL", "protocol"),
     Column("NEXTHOP", _route_nexthop),
-    Column("PROGRAMMED", lambda row: nexthop_text(row.programmed) or "-", wide=True),
+    Column("PROGRAMMED", lambda row: _shared_nexthop(row.programmed) or "-", wide=True),
     Column("ID", lambda row: _id_text(row.desired.id or row.programmed.id), wide=True),
     *STANDING,
 )

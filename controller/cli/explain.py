@@ -13,6 +13,8 @@ from controller.cli.output import print_message
 from controller.cli.terminal import echo
 from dualpath.pb import inspect_pb2 as pb
 
+VIEWS = ("frr", "desired", "programmed", "observed")
+
 
 def explain(
     target: Target,
@@ -21,6 +23,8 @@ def explain(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Follow an address, as FRR wants it and as programmed.
+
+    One lookup when all views agree; all four when they do not, or with -o wide.
 
     Shows the longest match, nexthop, VTEP, VNI, inner MAC, outgoing port, and any disagreement.
 
@@ -32,13 +36,30 @@ def explain(
     if output in (Output.JSON, Output.YAML):
         print_message(answer, output)
         return
-    for line in _lines(answer):
+    in_full = answer.problems or output is Output.WIDE
+    for line in (_lines if in_full else _compact)(answer):
         echo(line)
+
+
+def _compact(answer: pb.ExplainResponse) -> Iterator[str]:
+    """Yield the one lookup that all views have."""
+    route = answer.desired.route
+    yield f"{answer.address} in VRF {answer.vrf}: {route.prefix}  {_standing(route)}"
+    yield from _paths(answer.desired, 2)
+    views = ["FRR", "desired", *(["programmed"] if answer.programmed.HasField("route") else [])]
+    views += ["observed"] if answer.observed.HasField("route") else []
+    yield f"no problems: {', '.join(views[:-1])} and {views[-1]} agree"
+    if answer.not_observed:
+        yield f"not observed: {answer.not_observed}"
+
+
+def _standing(route: pb.Route) -> str:
+    return f"{route.protocol}  {standing_text(route)}"
 
 
 def _lines(answer: pb.ExplainResponse) -> Iterator[str]:
     yield f"{answer.address} in VRF {answer.vrf}"
-    for name in ("frr", "desired", "programmed", "observed"):
+    for name in VIEWS:
         if answer.HasField(name):
             yield ""
             yield from _lookup(name, getattr(answer, name))
@@ -60,12 +81,16 @@ def _lookup(name: str, lookup: pb.Lookup) -> Iterator[str]:
         what = route.prefix or ("(prefix not said)" if lookup.paths else "the packet is dropped")
         yield f"{name:<12}{what}  {route.protocol}".rstrip()
     else:
-        yield f"{name:<12}{route.prefix}  {route.protocol}  {standing_text(route)}"
+        yield f"{name:<12}{route.prefix}  {_standing(route)}"
+    yield from _paths(lookup, 12)
+
+
+def _paths(lookup: pb.Lookup, indent: int) -> Iterator[str]:
     for path in lookup.paths:
         share = f"  weight {path.weight}" if len(lookup.paths) > 1 else ""
-        yield f"{'':<12}{nexthop_text(path.nexthop)}{share}"
+        yield f"{'':<{indent}}{nexthop_text(path.nexthop)}{share}"
         for detail in _details(path):
-            yield f"{'':<14}{detail}"
+            yield f"{'':<{indent + 2}}{detail}"
 
 
 def _details(path: pb.Path) -> Iterator[str]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 from google.protobuf.message import Message
 
 from controller.cli.options import Output
-from controller.cli.table import Column, columns_of, print_table
+from controller.cli.table import BLOCK, Column, columns_of, print_table
 from controller.cli.terminal import warn
-from controller.cli.values import plain
+from controller.cli.values import json_text, plain
 
 
 def print_rows(
@@ -43,9 +44,10 @@ def print_message(message: Message, output: Output) -> None:
 
 def _json_array(rows: Iterable[Message]) -> None:
     """Print an array with one row per line, so that it can be cut by line as well."""
+    source = iter(rows)
     separator = "[\n"
-    for row in rows:
-        sys.stdout.write(separator + json.dumps(plain(row)))
+    while block := [json_text(row) for row in islice(source, BLOCK)]:
+        sys.stdout.write(separator + ",\n".join(block))
         separator = ",\n"
     sys.stdout.write("[]\n" if separator == "[\n" else "\n]\n")
 

@@ -71,12 +71,16 @@ def paged(*, wanted: bool = True) -> Iterator[Paper]:
         return
     environment = {**PAGER_OPTIONS, **os.environ}
     sys.stdout.flush()
-    with subprocess.Popen(command, stdin=subprocess.PIPE, text=True, env=environment) as pager:
+    with (
+        suppress(BrokenPipeError),  # who quits the pager has seen enough
+        subprocess.Popen(command, stdin=subprocess.PIPE, text=True, env=environment) as pager,
+    ):
         assert pager.stdin
-        with suppress(BrokenPipeError):  # who quits the pager has seen enough
+        try:
             yield Paper(pager.stdin.write, sys.stdout)
             pager.stdin.close()
-        _wait(pager)
+        finally:
+            _wait(pager)
 
 
 def _wait(pager: subprocess.Popen[str]) -> None:

@@ -6,8 +6,11 @@ file, in its order, and what is zero or empty is there too; only absent messages
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import cache, lru_cache
+from json.encoder import encode_basestring_ascii as quoted
+from operator import attrgetter
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
@@ -16,6 +19,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 _TEXT_NUMBERS = (FieldDescriptor.TYPE_UINT64, FieldDescriptor.TYPE_INT64)
 """JSON has no 64-bit integers: the protobuf mapping writes them as text."""
+
+_INTEGERS = (FieldDescriptor.TYPE_UINT32, FieldDescriptor.TYPE_INT32)
 
 _Convert = Callable[[Any], Any]
 
@@ -44,7 +49,7 @@ def _converter(field: FieldDescriptor) -> _Convert:
 def _single(field: FieldDescriptor) -> _Convert:
     if field.message_type is not None:
         is_time = field.message_type.full_name == Timestamp.DESCRIPTOR.full_name
-        return _time if is_time else plain
+        return time_text if is_time else plain
     if field.enum_type is not None:
         return _enum(field.enum_type)
     return str if field.type in _TEXT_NUMBERS else _same
@@ -59,10 +64,69 @@ def _enum(descriptor: EnumDescriptor) -> _Convert:
     return lambda number: names.get(number, number)
 
 
-def _time(value: Timestamp) -> str:
+def time_text(value: Timestamp) -> str:
     return _time_text(value.seconds, value.nanos)
 
 
 @lru_cache(4096)  # rows that were programmed together share their time
 def _time_text(seconds: int, nanos: int) -> str:
     return Timestamp(seconds=seconds, nanos=nanos).ToJsonString()
+
+
+# -- JSON as text, without the tree between -------------------------------------------------------
+
+SHARED = 10_000  # texts of messages within rows: many routes have one nexthop
+_Write = Callable[[Any], str]
+
+
+def json_text(message: Message) -> str:
+    """Return `json.dumps(plain(message))`, several times faster."""
+    parts = [text for write in _writers(message.DESCRIPTOR) if (text := write(message))]
+    return "{" + ", ".join(parts) + "}"
+
+
+@cache
+def _writers(descriptor: Descriptor) -> tuple[_Write, ...]:
+    return tuple(map(_writer, descriptor.fields))
+
+
+def _writer(field: FieldDescriptor) -> _Write:
+    """Return what writes `"name": value` of a message; "" for an absent message."""
+    head, name, one = f'"{field.name}": ', field.name, _single_writer(field)
+    get = attrgetter(name)
+    if field.is_repeated:
+        return lambda message: f"{head}[{', '.join([one(value) for value in get(message)])}]"
+    if field.has_presence:
+        return lambda message: head + one(get(message)) if message.HasField(name) else ""
+    return lambda message: head + one(get(message))
+
+
+def _single_writer(field: FieldDescriptor) -> _Write:
+    if field.message_type is not None:
+        if field.message_type.full_name == Timestamp.DESCRIPTOR.full_name:
+            return lambda value: f'"{time_text(value)}"'
+        return _shared(json_text)
+    if field.enum_type is not None:
+        names = {n: quoted(value.name) for n, value in field.enum_type.values_by_number.items()}
+        return lambda number: names.get(number) or str(number)
+    if field.type == FieldDescriptor.TYPE_STRING:
+        return quoted
+    if field.type in _TEXT_NUMBERS:
+        return lambda value: f'"{value}"'
+    return str if field.type in _INTEGERS else json.dumps
+
+
+def _shared(write: _Write) -> _Write:
+    """Return a `write` that writes equal messages once."""
+    known: dict[bytes, str] = {}
+
+    def written(message: Message) -> str:
+        key = message.SerializeToString()
+        text = known.get(key)
+        if text is None:
+            if len(known) >= SHARED:
+                known.clear()
+            text = known[key] = write(message)
+        return text
+
+    return written

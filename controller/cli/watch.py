@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Annotated
 
@@ -23,7 +22,7 @@ from controller.cli.options import (
     kind_names,
 )
 from controller.cli.output import to_yaml
-from controller.cli.values import plain
+from controller.cli.values import json_text, plain
 from dualpath.pb import inspect_pb2 as pb
 
 LINE = "{:<12}  {:>9}  {:<11}  {:<12}  {:<24}  {:<10}  {}"
@@ -80,7 +79,7 @@ def _write(line: str) -> None:
 def _text(change: pb.Change, output: Output) -> str:
     match output:
         case Output.JSON:
-            return json.dumps(plain(change))
+            return json_text(change)
         case Output.YAML:
             return "---\n" + to_yaml(plain(change)).rstrip()
         case Output.TABLE | Output.WIDE:

@@ -9,14 +9,22 @@ from collections.abc import Sequence
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from dualpath.model.links import Address
+from dualpath.model.routes import RTPROT_DUALPATH
 
 RTPROT = {  # linux/rtnetlink.h, and FRR's zebra/rt_netlink.h
+    1: "redirect",
     2: "kernel",
     3: "boot",
     4: "static",
+    8: "gated",
+    9: "ra",
     11: "zebra",
+    12: "bird",
     16: "dhcp",
+    18: "keepalived",
     42: "babel",
+    RTPROT_DUALPATH: "dualpath",
+    99: "openr",
     186: "bgp",
     187: "isis",
     188: "ospf",

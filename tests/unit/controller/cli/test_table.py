@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import sys
+from io import StringIO
+from pathlib import Path
+
 import pytest
 
 from controller.cli.columns import (
@@ -78,3 +82,49 @@ def test_a_route_without_an_id_of_the_datapath_has_none_in_the_wide_table() -> N
 @pytest.mark.parametrize(("number", "text"), [(0, "0 routes"), (1, "1 route"), (2, "2 routes")])
 def test_one_is_not_many(number: int, text: str) -> None:
     assert counted(number, "route") == text
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_states_are_coloured_on_a_terminal_only(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [("10.0.0.0/8", "failed: ENOSPC"), ("10.1.0.0/16", "programmed")]
+    print_table(COLUMNS, rows)
+    assert "\x1b" not in capsys.readouterr().out
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stdout", terminal := Terminal())
+    print_table(COLUMNS, rows)
+    lines = terminal.getvalue().splitlines()
+    assert lines[0] == "\x1b[1mA            LONG\x1b[0m"
+    assert lines[1] == "10.0.0.0/8   \x1b[1;31mfailed: ENOSPC\x1b[0m"
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(sys, "stdout", plain := Terminal())
+    print_table(COLUMNS, rows)
+    assert "\x1b" not in plain.getvalue()
+
+
+def test_rows_go_through_a_pager_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pager = tmp_path / "pager"
+    pager.write_text(f"#!/bin/sh\nhead -1 > {tmp_path}/seen\n")  # quits after the first line
+    pager.chmod(0o755)
+    monkeypatch.setenv("PAGER", str(pager))
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    print_table(COLUMNS, ((str(n), "x") for n in range(100_000)), page=True)
+    assert (tmp_path / "seen").read_text() == "A      LONG\n"
+
+
+@pytest.mark.parametrize("pager", ["", "cat", "/none/pager"])
+def test_no_pager_is_no_error(monkeypatch: pytest.MonkeyPatch, pager: str) -> None:
+    monkeypatch.setenv("PAGER", pager)
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(sys, "stdout", terminal := Terminal())
+    print_table(COLUMNS, [("x", "y")], page=True)
+    assert terminal.getvalue() == "A  LONG\nx  y\n"

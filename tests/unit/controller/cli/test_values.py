@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from controller.cli.values import plain
+from controller.cli.columns import _route_nexthop, nexthop_text
+from controller.cli.values import json_text, plain
 from dualpath.pb import inspect_pb2 as pb
 from dualpath.pb import state_pb2
 
@@ -27,8 +30,19 @@ def test_values_are_those_of_json_format(message: Message) -> None:
     assert plain(message) == MessageToDict(
         message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
+    assert json_text(message) == json.dumps(plain(message))
+
+
+def test_equal_nexthops_are_written_alike_and_others_are_not() -> None:
+    first, second = (
+        pb.Route(desired=pb.Nexthop(id=1, gateway=gateway)) for gateway in ("192.0.2.1", "é\n")
+    )
+    for row in (first, second, first):
+        assert json_text(row) == json.dumps(plain(row))
+        assert nexthop_text(row.desired) == _route_nexthop(row)
 
 
 def test_an_enum_value_from_a_newer_daemon_is_its_number() -> None:
     row = pb.Mac.FromString(b"\x58\x63")  # field 11, the state, is 99
     assert plain(row)["state"] == 99
+    assert json.loads(json_text(row))["state"] == 99

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from controller.inspect import rows
-from controller.inspect.text import address_text, errno_text, mac_text, timestamp
+from controller.inspect.text import address_text, errno_text, mac_text, protocol_text, timestamp
 from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import Flood, Mac
 from dualpath.model.nexthops import BLACKHOLE, Member, Nexthop, NexthopType
@@ -62,3 +62,10 @@ def test_text_is_as_people_write_it() -> None:
     assert mac_text(bytes.fromhex("aabbcc000001")) == "aa:bb:cc:00:00:01"
     assert (errno_text(0), errno_text(2), errno_text(255)) == ("", "ENOENT", "errno 255")
     assert timestamp(0.0) is None
+
+
+@pytest.mark.parametrize(
+    ("number", "name"), [(2, "kernel"), (68, "dualpath"), (186, "bgp"), (77, "77")]
+)
+def test_protocols_are_named(number: int, name: str) -> None:
+    assert protocol_text(number) == name
