@@ -7,10 +7,18 @@ LAB := $(PYTHON) -m tests.lab
 DATAPATH ?= kernel
 JOBS ?= 2
 GROUT := $(if $(filter dpdk,$(DATAPATH)),--grout)
+KEEP ?=
+SHOW := $(if $(KEEP),--keep)
+TERMINAL := $(if $(KEEP),--terminal)
+LAB_CACHE := $(or $(DUALPATH_LAB_CACHE),/var/cache/dualpath/lab)
+# What the demo needs, said before anything long begins.
+NEEDS = echo "demo: takes 2 minutes; the first time 4, to make root filesystems in $(LAB_CACHE)"; \
+    free -m | awk '/^Mem/ { print "demo: needs 3000 MB of memory; free: " $$7 " MB" }'; \
+    df -Pm /var | awk 'END { print "demo: needs 1300 MB of disk; free: " $$4 " MB" }'
 export DEBIAN_FRONTEND := noninteractive
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-all unit netns lab demo lint lock proto bench clean distclean
+.PHONY: help setup test test-all unit netns lab lab-shell demo man lint lock proto bench clean distclean
 .NOTPARALLEL:
 
 help: ## this
@@ -18,6 +26,7 @@ help: ## this
 	@echo
 	@echo "JOBS=N              guests of the lab at once (default 2)"
 	@echo "DATAPATH=kernel     what the demo forwards with: kernel, or dpdk (grout)"
+	@echo "KEEP=1              end the demo in a shell, with commands to try"
 
 setup: ## only make .venv (as root: install packages too)
 	@.ci/setup
@@ -42,13 +51,22 @@ lab: ## scenarios with real FRR (root)
 	@.ci/setup lab
 	@exec $(LAB) run --jobs $(JOBS) -rfEs
 
-demo: ## the standard topology, pings, and an FRR that is killed under them (root)
+demo: ## the standard topology, pings, and FRR killed under them; KEEP=1 ends in a shell (root)
 	@case "$(DATAPATH)" in \
 	kernel|dpdk) ;; \
 	*) echo "demo: there is no DATAPATH=$(DATAPATH); use kernel or dpdk." >&2; exit 2 ;; \
 	esac
+	@$(NEEDS)
 	@.ci/setup lab
-	@[ -t 1 ] || export NO_COLOR=1; exec $(LAB) shell $(GROUT) -c 'exec python -m tests.lab.demo $(DATAPATH)'
+	@[ -t 1 ] || export NO_COLOR=1; \
+	exec $(LAB) shell $(GROUT) $(TERMINAL) -c 'exec python -m tests.lab.demo $(DATAPATH) $(SHOW)'
+
+lab-shell: ## a shell in the standard topology, with commands to try (root)
+	@$(MAKE) --no-print-directory demo SHOW=--shell TERMINAL=--terminal
+
+man: ## manual pages of the dualpath command, in build/man/man1
+	@.ci/setup
+	@exec $(PYTHON) -m controller.cli.manual build/man/man1
 
 lint: ## ruff, and mypy --strict
 	@.ci/setup

@@ -18,6 +18,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -40,10 +41,14 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class TextFormatter(logging.Formatter):
-    """One line for each message: what FRR or a peer wrote cannot begin another one."""
+    """One line for each message: what FRR or a peer wrote cannot begin another one.
 
-    def __init__(self) -> None:
-        super().__init__("%(levelname)s %(name)s: %(message)s")
+    `timed` lines begin with the time. The journal of systemd notes it by itself.
+    """
+
+    def __init__(self, *, timed: bool = False) -> None:
+        text = "%(levelname)s %(name)s: %(message)s"
+        super().__init__(f"%(asctime)s {text}" if timed else text, "%H:%M:%S")
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         record.message = _CONTROL.sub(_escaped, _shown(record))
@@ -163,7 +168,8 @@ def add_options(add: Callable[..., object]) -> None:
 def start(level: str, form: str) -> None:
     """Log from now on."""
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    text = TextFormatter(timed=sys.stderr.isatty())
+    handler.setFormatter(JsonFormatter() if form == "json" else text)
     logging.basicConfig(level=level.upper(), handlers=[Bounded(handler)])
     for name in TALKATIVE if level == "debug" else ():
         logging.getLogger(name).setLevel(logging.INFO)

@@ -47,7 +47,7 @@ def main() -> int:
                 case "shell":
                     settings, modes = _with_accelerator(settings, modes, arguments.mode)
                     mode = modes.grout if arguments.grout else modes.plain
-                    return _shell(settings, mode, arguments.command)
+                    return _shell(settings, mode, arguments)
                 case _:
                     return 0
     except LabError as error:
@@ -78,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("-m", dest="markers", default="lab", help="pytest's -m (default lab)")
     shell = verbs.add_parser("shell", help="a shell in a guest")
     shell.add_argument("-c", dest="command", metavar="CMD", help="run this and leave")
+    shell.add_argument("--terminal", action="store_true", help="give the command this terminal")
     shell.add_argument("--grout", action="store_true", help="in a guest where grout is quick")
     prepare = verbs.add_parser("prepare", help="make the trees, and nothing else")
     verbs.add_parser("clean", help="remove the cached trees")
@@ -133,12 +134,13 @@ def _run(settings: Settings, modes: Modes, request: Request) -> int:
     return code
 
 
-def _shell(settings: Settings, mode: Mode, command: str | None) -> int:
-    if command is not None:
-        return machine.run(settings, Job(command, mode), runs.write)
+def _shell(settings: Settings, mode: Mode, arguments: argparse.Namespace) -> int:
+    if arguments.command is not None and not arguments.terminal:
+        return machine.run(settings, Job(arguments.command, mode), runs.write)
     if not sys.stdin.isatty():
         raise LabError("A shell needs a terminal: give a command with -c.")
-    return machine.run(settings, Job("exec bash --norc -i", mode, interactive=True), runs.write)
+    command = arguments.command or "exec bash --norc -i"
+    return machine.run(settings, Job(command, mode, interactive=True), runs.write)
 
 
 if __name__ == "__main__":

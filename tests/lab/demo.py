@@ -22,11 +22,12 @@ from tests.lab.namespaces import NETNS_DIRECTORY
 from tests.lab.ping import RATE_PER_S, FlowResult, flows
 from tests.lab.plan import L2_VNI, L3_VNI, TENANT_VRF, Datapath, Topology
 from tests.lab.processes import CommandFailed, run
-from tests.lab.product import grout_socket
+from tests.lab.product import grout_socket, listen_address
 from tests.lab.scenario import LOGS, Scenario
 from tests.lab.views import with_length
 
 OUR_PROTOCOL = "68"  # RTPROT_DUALPATH: who installed a route
+KILL = "pkill -9 bgpd"
 DEAD_S = 8.0  # how long FRR stays away
 AFTERWARDS_S = 4.0  # how long the pings go on after its return
 WAITING_S = 90.0
@@ -65,38 +66,67 @@ class Demo:
         self._pe1, self._pe2 = self._fabric.pes
         self._flows = list(_flows(self._pe1, self._pe2))
 
-    def run(self, *, briefly: bool = False) -> None:
-        """Show everything, or only that packets pass."""
-        self._start()
-        if briefly:
-            self._ping()
-            return
+    def shell(self) -> None:
+        """Give the terminal to a shell in which the fabric runs on, until it is left."""
+        pe, target = self._pe1, self._pe2.routed.v4
+        self._screen.step("The lab is yours. `exit` ends it. Try")
+        inside = " ".join(pe.routed.namespace.inside("ping", "-c3", target))
+        self._screen.text(
+            "\n".join(
+                (
+                    "dualpath status",
+                    f"dualpath routes --vrf {TENANT_VRF}",
+                    f"dualpath explain {target} --vrf {TENANT_VRF}",
+                    f"dualpath watch --kind route    # and, elsewhere: {KILL}",
+                    inside,
+                    f"ip -n {pe.name} route show vrf {TENANT_VRF}",
+                )
+            )
+        )
+        environment = {
+            **os.environ,
+            "DUALPATH_CONNECT": listen_address(pe.plan),
+            "PS1": f"lab({pe.name})# ",
+        }
+        subprocess.run(["bash", "--norc", "-i"], env=environment, check=False)
+
+    def run_briefly(self) -> None:
+        """Show only that packets pass."""
+        self.start()
+        self._ping()
+
+    def run(self) -> None:
+        self.start()
         self._show_places()
         self._show_tables()
         self._ping()
         self._kill()
 
-    def _start(self) -> None:
+    def start(self) -> None:
         screen = self._screen
         screen.step("Two routers under our controller, and a spine that is plain FRR")
         screen.text(LAYOUT)
         for pe in self._fabric.pes:
             screen.text(f"{pe.name}: controller --datapath={pe.plan.datapath}")
         for spine in self._fabric.spines:
-            spine.start()
-            screen.done(f"FRR runs in {spine.name}")
+            with screen.waiting(f"FRR of {spine.name}", f"FRR runs in {spine.name}"):
+                spine.start()
         for pe in self._fabric.pes:
-            pe.start()
-            screen.done(f"controller and FRR run for {pe.name}")
-        for pe in self._fabric.pes:
-            pe.attach_hosts()
-        screen.done("hosts are attached")
-        self._fabric.wait_for_bgp(WAITING_S)
-        screen.done("BGP sessions are Established")
-        self._fabric.wait_for_overlay(WAITING_S)
-        screen.done("hosts reach one another through the overlay")
-        self._fabric.wait_until_live(WAITING_S)
-        screen.done("every row that FRR wants is known, and the session with zebra is live")
+            what = f"controller and FRR of {pe.name}"
+            with screen.waiting(what, f"controller and FRR run for {pe.name}"):
+                pe.start()
+        with screen.waiting("hosts", "hosts are attached"):
+            for pe in self._fabric.pes:
+                pe.attach_hosts()
+        self._wait_for_bgp()
+        with screen.waiting("the overlay", "hosts reach one another through the overlay"):
+            self._fabric.wait_for_overlay(WAITING_S)
+        with screen.waiting("FRR to converge", "FRR has converged, and every router is ready"):
+            self._fabric.wait_until_live(WAITING_S)
+
+    def _wait_for_bgp(self) -> None:
+        with self._screen.waiting("BGP sessions", "BGP sessions are Established"):
+            self._fabric.wait_for_bgp(WAITING_S)
 
     def _show_places(self) -> None:
         screen, pe = self._screen, self._pe1
@@ -123,7 +153,8 @@ class Demo:
     def _show_tables(self) -> None:
         screen, pe = self._screen, self._pe1
         screen.step("What FRR wants and the datapath has, as `dualpath` shows it on pe1")
-        for words in (("status",), ("vnis",), ("routes", "--vrf", TENANT_VRF), ("macs",)):
+        screen.command("dualpath status", _short(pe.dualpath("status")))
+        for words in (("vnis",), ("routes", "--vrf", TENANT_VRF), ("macs",)):
             screen.command(f"dualpath {' '.join(words)}", pe.dualpath(*words))
         target = self._pe2.routed.v4
         explain = ("explain", target, "--vrf", TENANT_VRF)
@@ -153,15 +184,14 @@ class Demo:
             router.kill()
             screen.done(f"SIGKILL to {names}")
             time.sleep(DEAD_S / 2)
-            screen.command("dualpath status", self._pe1.dualpath("status"))
+            screen.command("dualpath status", _short(self._pe1.dualpath("status")))
             time.sleep(DEAD_S / 2)
             screen.check("FRR is gone", not router.pids())
             self._pe1.start_frr()
             screen.done("FRR is started again")
-            self._fabric.wait_for_bgp(WAITING_S)
-            screen.done("BGP sessions are Established")
-            self._fabric.wait_until_live(WAITING_S)
-            screen.done("zebra has repeated everything, what it has not was swept")
+            self._wait_for_bgp()
+            with screen.waiting("FRR to converge", "FRR has converged; stale rows were removed"):
+                self._fabric.wait_until_live(WAITING_S)
             time.sleep(AFTERWARDS_S)
             written = changes()
         screen.command("dualpath routes --vrf red", self._pe1.dualpath("routes", "--vrf", "red"))
@@ -202,6 +232,11 @@ def _listings(pe: Pe) -> tuple[str, ...]:
     return tuple(f"ip -n {pe.name} {family} route show {ours}" for family in ("-4", "-6"))
 
 
+def _short(status: str) -> str:
+    """Return what `dualpath status` has on top, and its counts of rows."""
+    return "\n\n".join(status.split("\n\n")[:2])
+
+
 def _command_line(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ").strip()
 
@@ -223,18 +258,29 @@ def _user_namespace(pid: int) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.lab.demo", description=__doc__)
     parser.add_argument("datapath", choices=list(Datapath), help="what pe1 forwards with")
-    datapath = Datapath(parser.parse_args().datapath)
+    parser.add_argument("--keep", action="store_true", help="end in a shell in the lab")
+    parser.add_argument("--shell", action="store_true", help="show nothing: only that shell")
+    arguments = parser.parse_args()
+    datapath = Datapath(arguments.datapath)
     screen = Screen()
-    _show(screen, Topology(dpdk=1 if datapath is Datapath.DPDK else 0))
+    topology = Topology(dpdk=1 if datapath is Datapath.DPDK else 0)
+    if arguments.shell:
+        _show(screen, topology, Demo.start, Demo.shell)
+        return screen.close(empty=True)
+    shows = [(topology, [Demo.run, Demo.shell] if arguments.keep else [Demo.run])]
     if datapath is Datapath.DPDK:
-        _show(screen, Topology(dpdk=2), briefly=True)
+        shows.insert(0 if arguments.keep else 1, (Topology(dpdk=2), [Demo.run_briefly]))
+    for shown, parts in shows:
+        _show(screen, shown, *parts)
     return screen.close()
 
 
-def _show(screen: Screen, topology: Topology, *, briefly: bool = False) -> None:
+def _show(screen: Screen, topology: Topology, *parts: Callable[[Demo], None]) -> None:
     scenario = Scenario()
     try:
-        Demo(scenario, screen, topology).run(briefly=briefly)
+        demo = Demo(scenario, screen, topology)
+        for part in parts:
+            part(demo)
     except (AssertionError, CommandFailed, subprocess.TimeoutExpired) as error:
         screen.check("the demo came to its end", False, str(error))
         artefacts.write(artefacts.directory_for("demo"), LOGS, scenario.routers)

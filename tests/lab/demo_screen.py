@@ -5,10 +5,14 @@ It decides nothing but the exit code: 0 when every check held.
 
 import os
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 BOLD, DIM, GREEN, RED, PLAIN = "\033[1m", "\033[2m", "\033[32m", "\033[31m", "\033[0m"
 INDENT = "     "
+REPORT_S = 5.0
 
 
 class Screen:
@@ -36,6 +40,24 @@ class Screen:
         """Say that something has happened, and when."""
         print(f"{INDENT}{what}   {self._clock()}", flush=True)
 
+    @contextmanager
+    def waiting(self, what: str, done: str) -> Iterator[None]:
+        """Say every few seconds that a step still waits, and in the end that it is done."""
+        ended = threading.Event()
+
+        def report() -> None:
+            while not ended.wait(REPORT_S):
+                print(f"{INDENT}... waiting for {what}   {self._clock()}", flush=True)
+
+        reporter = threading.Thread(target=report, daemon=True)
+        reporter.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            reporter.join()
+        self.done(done)
+
     def command(self, command: str, output: str) -> None:
         print(f"\n{INDENT}{self._in(BOLD, f'$ {command}')}", flush=True)
         self.text(output)
@@ -45,9 +67,11 @@ class Screen:
         self._checks.append((what, holds))
         self.text(self._verdict(what, holds) + (f"   {detail}" if detail else ""))
 
-    def close(self) -> int:
-        """Print the summary and return the exit code."""
+    def close(self, *, empty: bool = False) -> int:
+        """Print the summary and return the exit code; `empty` says that no check is needed."""
         failed = sum(not holds for _, holds in self._checks)
+        if empty and not self._checks:
+            return 0
         self.step("Summary")
         for what, holds in self._checks:
             self.text(self._verdict(what, holds))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import re
 import subprocess
 import sys
@@ -33,6 +34,17 @@ def logged(form: str, level: str = "info") -> str:
 
 def test_text_is_for_people() -> None:
     assert logged("text") == "WARNING a.b: port eth1 is \\ndown\n"
+
+
+def test_lines_on_a_terminal_carry_the_time() -> None:
+    """The journal notes it by itself, and a pipe is somebody else's to stamp."""
+    terminal, end = os.openpty()
+    program = [sys.executable, "-c", PROGRAM.format(form="text", level="info")]
+    subprocess.run(program, stderr=end, check=True)
+    os.close(end)
+    line = os.read(terminal, 1000).decode()
+    os.close(terminal)
+    assert re.fullmatch(r"\d\d:\d\d:\d\d WARNING a.b: port eth1 is \\ndown\r\n", line)
 
 
 def test_debug_is_about_us_and_not_about_libraries() -> None:

@@ -1,0 +1,39 @@
+"""What the demo prints while it waits, and how it ends."""
+
+import time
+
+import pytest
+
+from tests.lab import demo_screen
+from tests.lab.demo import _short
+from tests.lab.demo_screen import Screen
+
+
+def test_a_long_step_says_that_it_waits_and_for_how_long(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo_screen, "REPORT_S", 0.01)
+    shown = ""
+    with Screen().waiting("BGP sessions", "BGP sessions are Established"):
+        while shown.count("... waiting for BGP sessions   [0.") < 2:
+            shown += capsys.readouterr().out
+            time.sleep(0.001)
+    assert "BGP sessions are Established   [0." in capsys.readouterr().out
+
+
+def test_a_step_that_fails_is_not_done(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(AssertionError), Screen().waiting("x", "done"):
+        raise AssertionError
+    assert "done" not in capsys.readouterr().out
+
+
+def test_a_demo_without_a_check_failed_and_a_shell_needs_none() -> None:
+    assert Screen().close() == 1
+    assert Screen().close(empty=True) == 0
+
+
+def test_the_short_status_is_the_top_and_the_counts() -> None:
+    status = (
+        "ready       yes\nup          3s\n\nROWS  DESIRED\nvni   2\n\nRESOURCE  READY\nx  yes\n"
+    )
+    assert _short(status) == "ready       yes\nup          3s\n\nROWS  DESIRED\nvni   2"
