@@ -41,6 +41,12 @@ CATALOGUE = {
     "resync": Entry(_CHANGE, "repair", "Compare with the datapath now, and repair it."),
     "release": Entry(_CHANGE, "repair", "End the hold for a daemon of FRR that died."),
     "down": Entry(_CHANGE, "down", "Give back NICs; remove devices and namespaces of Dualpath."),
+    "support-bundle": Entry(
+        _MORE,
+        "support",
+        "Collect state, logs and manifests without secrets in one file.",
+        "support_bundle",
+    ),
     "conformance": Entry(_MORE, "conformance", "Examine a datapath server."),
     "completion": Entry(_MORE, "about", "Print the completion script of a shell."),
     "version": Entry(_MORE, "about", "Show the version."),

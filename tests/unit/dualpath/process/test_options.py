@@ -80,6 +80,7 @@ SPECIFIC: dict[str, list[str]] = {
     "--connect": ["x", "unix:rel", "unix:", "localhost:", "::1:50051", *PORTS],
     "--device": DEVICE,
     "--family": ["ipx", "IPV4"],
+    "--file": [],
     "--key": FILE,
     "--kind": ["great"],
     "--limit": ["x", "0", "-1", "4294967296"],

@@ -1,0 +1,239 @@
+"""`dualpath support-bundle`: all that a developer needs to see, in one file and without secrets.
+
+It never fails as a whole: a command that fails (no daemon, no root, no FRR) leaves a file with the
+reason.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import socket
+import subprocess
+import tarfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from controller.cli.command import Option
+from controller.cli.options import StateDirOption, Target
+from controller.cli.terminal import echo, fail
+from dualpath.model.redact import MASK, redact
+from dualpath.process import options
+
+COMMAND_S = 20.0
+MOST = 20_000_000  # characters of one file
+LOG_LINES = "20000"
+CONFIG = Path("/etc/dualpath")
+SECRET = re.compile(r"(password|passphrase|secret|psk|token|privatekey)$", re.IGNORECASE)
+
+ASKED = ("status", "audit", "vrfs", "vnis", "ports", "vteps", "nexthops", "lsps", "routes", "macs")
+"""Commands of ours, the short answers first. Their answers hold no secrets."""
+
+FRR = (
+    "show version",
+    "show running-config",
+    "show bgp vrf all summary",
+    "show bgp l2vpn evpn summary",
+    "show bgp l2vpn evpn route",
+    "show evpn vni detail",
+    "show evpn mac vni all",
+    "show vrf",
+    "show interface",
+    "show nexthop-group rib",
+    "show ip route vrf all",
+    "show ipv6 route vrf all",
+    "show zebra fpm counters",
+    "show zebra client",
+)
+KERNEL = (
+    "ip -d link",
+    "ip addr",
+    "ip rule",
+    "ip route show table all",
+    "ip -6 route show table all",
+    "ip -d nexthop",
+    "ip neigh",
+    "bridge -d link",
+    "bridge fdb",
+    "tc -s qdisc",
+)
+MACHINE = (
+    "uname -a",
+    "ip -d link",
+    "ip addr",
+    "ip netns list",
+    "free -m",
+    "df -h",
+    "ps -eo pid,ppid,user,etime,rss,args",
+    f"journalctl --no-pager -n {LOG_LINES} -u dualpath -u frr",
+    f"journalctl --no-pager -k -n {LOG_LINES}",
+)
+
+Run = Callable[[Sequence[str]], str]
+
+
+def support_bundle(
+    target: Target,
+    file: Annotated[
+        Path | None, Option("--file", metavar="PATH", help="What to write (default: here).")
+    ] = None,
+    config: Annotated[
+        list[Path] | None,
+        Option("--config", metavar="PATH", help="Manifests (default: /etc/dualpath)."),
+    ] = None,
+    state_dir: StateDirOption = Path(options.STATE_DIR),
+    frr_name: Annotated[
+        str,
+        Option("--frr-name", metavar="NAME", parse=options.frr_name, help="FRR's -N, if any."),
+    ] = "",
+) -> None:
+    """Collect state, logs and manifests without secrets in one file.
+
+    The daemon's answers, FRR's view, the kernel's view of each namespace, logs, and manifests with
+    passwords masked. Run it as root; what cannot be had leaves a file that says why.
+
+    dualpath support-bundle
+    dualpath support-bundle --file /tmp/pe1.tar.gz --config /etc/dualpath
+    """
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    name = f"dualpath-{socket.gethostname()}-{stamp}"
+    written = file or Path(f"{name}.tar.gz")
+    spaces = namespaces(target, state_dir)
+    try:
+        descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with (
+            os.fdopen(descriptor, "wb") as opened,
+            tarfile.open(fileobj=opened, mode="w:gz") as tar,
+        ):
+            for path, text in contents(target, spaces, frr_name, config or [CONFIG], run):
+                _add(tar, f"{name}/{path}", text)
+    except OSError as error:
+        fail(f"{written}: {error.strerror}")
+    echo(f"{written}: {written.stat().st_size:,} bytes; passwords are masked, addresses are not")
+
+
+def contents(
+    target: Target,
+    spaces: Mapping[str, str],
+    frr_name: str,
+    config: Sequence[Path],
+    execute: Run,
+) -> Iterator[tuple[str, str]]:
+    """Yield the path and the text of each file."""
+    ours = ["dualpath", "--connect", target.connect]
+    for name, file in (("cert", target.certificate), ("key", target.key), ("ca", target.ca)):
+        ours += [f"--{name}", str(file)] if file else []
+    for command in ("version", *ASKED):
+        form = () if command == "version" else ("-o", "json")
+        yield f"dualpath/{command}.json", execute([*ours, command, *form])
+    for command in FRR:
+        vtysh = ["vtysh", *(("-N", frr_name) if frr_name else ()), "-c", command]
+        yield f"frr/{_slug(command)}.txt", redact(execute(_inside(spaces.get("control"), vtysh)))
+    for role, space in spaces.items():
+        for command in KERNEL if space else ():
+            yield f"{role}/{_slug(command)}.txt", execute(_inside(space, command.split()))
+    for command in MACHINE:
+        yield f"machine/{_slug(command)}.txt", redact(execute(command.split()))
+    for path in manifests(config):
+        yield f"manifests{path}", without_secrets(path)
+
+
+def namespaces(target: Target, state_dir: Path) -> dict[str, str]:
+    """Return FRR's namespace and the forwarding one, as the daemon or its state directory says."""
+    answer = run(["dualpath", "--connect", target.connect, "status", "-o", "json"])
+    try:
+        status = json.loads(answer)
+        return {"control": status["frr_netns"], "forwarding": status["netns"]}
+    except (ValueError, KeyError, TypeError):
+        pass
+    try:
+        noted = json.loads((state_dir / "footprint.json").read_text(encoding="utf-8"))
+        return {"control": noted["control"], "forwarding": noted["forwarding"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {"control": "", "forwarding": options.DEFAULT_NETNS}
+
+
+def _inside(space: str | None, command: Sequence[str]) -> list[str]:
+    """Return a command for a namespace by name or path; "" is the machine's own."""
+    if not space:
+        return list(command)
+    path = space if space.startswith("/") else f"/run/netns/{space}"
+    return ["nsenter", f"--net={path}", "--", *command]
+
+
+def run(command: Sequence[str]) -> str:
+    """Return what a command prints, or why it did not."""
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_S,
+            check=False,
+            errors="replace",
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"# {' '.join(command)}: {error}\n"
+    failed = f"# exit code {done.returncode}: {done.stderr}" if done.returncode else ""
+    return done.stdout[:MOST] + failed
+
+
+def manifests(paths: Sequence[Path]) -> Iterator[Path]:
+    """Yield the manifests that paths mean, absolute."""
+    for path in paths:
+        absolute = path.absolute()
+        found = [absolute] if not path.is_dir() else absolute.rglob("*")
+        yield from sorted(f for f in found if f.suffix in (".yaml", ".yml", ".json"))
+
+
+def without_secrets(path: Path) -> str:
+    """Return a manifest with its secrets masked, and without comments, which may have some too.
+
+    What cannot be parsed is left out: nobody can tell what of it is secret.
+    """
+    import yaml
+
+    try:
+        documents = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        return f"# left out: {type(error).__name__}\n"
+    masked = [masked_tree(document) for document in documents]
+    text: str = yaml.safe_dump_all(masked, sort_keys=False, allow_unicode=True)
+    return text
+
+
+def masked_tree(tree: Any, *, secret: bool = False) -> Any:  # noqa: ANN401 - of YAML
+    """Return a tree with the values of passwords masked, in FRR's commands too."""
+    if isinstance(tree, dict):
+        all_of_it = secret or tree.get("kind") == "Secret"
+        return {
+            key: masked_tree(value, secret=_hides(str(key), value, all_of_it=all_of_it))
+            for key, value in tree.items()
+        }
+    if isinstance(tree, list):
+        return [masked_tree(item, secret=secret) for item in tree]
+    if secret and tree is not None:
+        return MASK
+    return redact(tree) if isinstance(tree, str) else tree
+
+
+def _hides(key: str, value: object, *, all_of_it: bool) -> bool:
+    """Tell whether the value of a key is secret: `passwordSecret` is a name, and shown."""
+    if all_of_it:
+        return key not in ("apiVersion", "kind", "metadata", "type")
+    return bool(SECRET.search(key)) and key != "passwordSecret" and value is not None
+
+
+def _slug(command: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", command.lower()).strip("-")[:60]
+
+
+def _add(tar: tarfile.TarFile, name: str, text: str) -> None:
+    data = text.encode("utf-8", "replace")
+    about = tarfile.TarInfo(name)
+    about.size, about.mtime, about.mode = len(data), int(time.time()), 0o600
+    tar.addfile(about, io.BytesIO(data))
