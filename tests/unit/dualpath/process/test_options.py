@@ -68,6 +68,7 @@ SPECIFIC: dict[str, list[str]] = {
     "--node-index": INDEX,
     "--node-name": NODE,
     "--secrets": ["/etc/passwd"],
+    "--seconds": ["x", "0", "-1", "3601"],
     "--state-dir": [LONG, "/etc/passwd"],
     "--tls-ca": FILE,
     "--tls-cert": FILE,
@@ -96,7 +97,7 @@ NEEDED = {
     "controller": ["--datapath=kernel"],
     "serve": ["--datapath=memory"],
 }
-ARGUMENTS = {"explain": ["10.0.0.1"], "conformance": ["unix:/none"]}
+ARGUMENTS = {"explain": ["10.0.0.1"], "trace": ["10.0.0.1"], "conformance": ["unix:/none"]}
 
 
 @dataclass(frozen=True)
