@@ -58,6 +58,7 @@ SPECIFIC: dict[str, list[str]] = {
     "--confirm-within": [*SECONDS, "0", "0.5"],
     "--hold": SECONDS,
     "--host-netns": NAMESPACE,
+    "--kubeconfig": FILE,
     "--listen": LISTEN,
     "--log-format": ["xml"],
     "--log-level": ["loud", "INFO"],
