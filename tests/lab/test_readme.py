@@ -154,7 +154,7 @@ def look(reader: Reader) -> None:
     node = Path("/etc/dualpath.new/node.yaml")
     node.write_text(node.read_text().replace("vni: 100\n", "vni: 100\n  vxlanPort: 4790\n"))
     shown = reader.types("docs/CLI.md", "dualpath diff", code=1)
-    assert "4789 -> 4790" in shown
+    assert "-  port 4789\n+  port 4790\n" in shown
     dry = "controller --datapath=kernel --config /etc/dualpath --dry-run"
     assert "would change nothing" in reader.types("docs/OPERATIONS.md", dry)
     assert not reader.types("docs/OPERATIONS.md", "dualpath confirm", code=1)  # twice is too much
