@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from controller.kubernetes import MANIFESTS
 from dualpath.process import logs, options
 from dualpath.rpc import connect, listen
 
 DATAPATHS = ("kernel", "dpdk")
-MIRRORED = Path("kubernetes") / "manifests"  # in the state directory
+MIRROR = Path("/var/lib/dualpath")  # not /run, which a reboot empties
 
 _EXAMPLES = """examples:
   controller --datapath=kernel --config /etc/dualpath          all from manifests
@@ -76,15 +77,11 @@ class Settings:
     as_json: bool = False  # of a dry run
     kubernetes: bool = False  # manifests are the API server's objects too
     kubeconfig: Path | None = None  # None: we are in a pod
+    mirror: Path = MIRROR / "kubernetes"  # where the API server's objects are kept
 
     @property
     def fpm_address(self) -> tuple[str, int]:
         return options.split(self.fpm)
-
-    @property
-    def kubernetes_dir(self) -> Path:
-        """Where the API server's objects are mirrored."""
-        return self.state_dir / "kubernetes"
 
     @property
     def bus(self) -> Path:
@@ -96,6 +93,7 @@ def parse(arguments: Sequence[str]) -> Settings:
     parser = _parser()
     told = parser.parse_args(arguments)
     tls = _files(parser, told, "tls")
+    mirror = told.mirror / "kubernetes"
     if told.confirm_within is not None and not (told.config or told.kubernetes):
         parser.error("argument --confirm-within: goes with --config or --kubernetes")
     if told.kubeconfig and not told.kubernetes:
@@ -114,7 +112,7 @@ def parse(arguments: Sequence[str]) -> Settings:
         listen=told.listen,
         tls=tls,
         metrics=told.metrics or "",
-        config=(*told.config, *([told.state_dir / MIRRORED] if told.kubernetes else ())),
+        config=(*told.config, *([mirror / MANIFESTS] if told.kubernetes else ())),
         secrets=told.secrets,
         state_dir=told.state_dir,
         frr_name=told.frr_name,
@@ -132,6 +130,7 @@ def parse(arguments: Sequence[str]) -> Settings:
         as_json=told.output == "json",
         kubernetes=told.kubernetes,
         kubeconfig=told.kubeconfig,
+        mirror=mirror,
     )
 
 
@@ -238,6 +237,13 @@ def _parser() -> argparse.ArgumentParser:
         type=options.file,
         metavar="FILE",
         help="how to reach the API server (default: as a pod, by its service account)",
+    )
+    add(
+        "--mirror",
+        type=options.directory,
+        metavar="DIR",
+        default=MIRROR,
+        help="where the API server's objects are kept for a boot without it (%(default)s)",
     )
     add(
         "--secrets",

@@ -83,6 +83,8 @@ class CoreView:
         self.beside: Callable[[], Awaitable[Sequence[Difference]]] = _nothing
         """Returns the differences in FRR's shadow devices and twins."""
         self.repair_beside: Callable[[], None] = lambda: None
+        self.out_of_date: Callable[[], str] = lambda: ""
+        """Returns why the manifests in force may not be the latest ones."""
         self.trial: Callable[[], str] = lambda: ""
         """Returns how to confirm what is on trial, and until when."""
         self.problem: Callable[[], str] = lambda: ""
@@ -119,7 +121,9 @@ class CoreView:
             undecoded=state.frr.undecoded,
             ready=not not_ready,
             not_ready=not_ready,
-            degraded=_degraded(resources, self._state.rib, tables, hosts),
+            degraded="; ".join(
+                filter(None, (_degraded(resources, state.rib, tables, hosts), self.out_of_date()))
+            ),
             trial=self.trial(),
             neighbors=tables,
             hosts=hosts,

@@ -1,9 +1,13 @@
-"""Requests to an API server: list, watch, and our part of a status. Keeps nothing."""
+"""Requests to an API server: list, watch, and our part of a status. Keeps nothing.
+
+An answer is checked before anybody uses it: `checked` says what every object has.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -17,7 +21,11 @@ PAGE = 500
 REQUEST_S = 30.0
 SLACK_S = 10.0  # by which a stream may overrun the time that the server was asked for
 LONGEST_LINE = 4 << 20  # etcd takes no object over 1.5 MB
-MOST_OBJECTS = 100_000
+LONGEST_REPLY = 64 << 20  # of one page
+MOST_PAGES = 200
+
+NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")  # RFC 1123 subdomain
+NAMESPACE = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?")  # RFC 1123 label, or none
 
 
 class ApiError(Exception):
@@ -39,7 +47,11 @@ class Client:
         self._cluster = cluster
         timeout = httpx.Timeout(REQUEST_S)
         self._http = httpx.AsyncClient(
-            base_url=cluster.server, verify=cluster.context, timeout=timeout, trust_env=False
+            base_url=cluster.server,
+            verify=cluster.context,
+            timeout=timeout,
+            limits=httpx.Limits(max_connections=None),  # a stream keeps one for good
+            trust_env=False,
         )
 
     async def close(self) -> None:
@@ -53,22 +65,24 @@ class Client:
         """Return all objects of a collection, and its resource version. Raises ApiError."""
         items: list[Object] = []
         more = ""
-        while True:
+        for _ in range(MOST_PAGES):
             query = {**selectors, "limit": str(PAGE), **({"continue": more} if more else {})}
             page = await self._json("GET", path, query=query)
-            metadata = page.get("metadata") or {}
-            items += page.get("items") or ()
-            if len(items) > MOST_OBJECTS:
-                raise ApiError(f"{path}: more than {MOST_OBJECTS} objects")
-            more = metadata.get("continue") or ""
+            metadata, found = page.get("metadata"), page.get("items") or []
+            if not isinstance(metadata, dict) or not isinstance(found, list):
+                raise ApiError(f"{path}: not a list of objects")
+            items += [checked(item, path) for item in found]
+            more = str(metadata.get("continue") or "")
             if not more:
-                return items, str(metadata.get("resourceVersion", ""))
+                return items, str(metadata.get("resourceVersion") or "")
+        raise ApiError(f"{path}: more than {MOST_PAGES} pages")
 
     async def watch(
-        self, path: str, version: str, seconds: int, **selectors: str
+        self, path: str, version: str, seconds: int, opened: Callable[[], None], **selectors: str
     ) -> AsyncIterator[tuple[str, Object]]:
         """Yield (ADDED, MODIFIED, DELETED or BOOKMARK, object) until the server ends the stream.
 
+        `opened` is called when the server accepted the request: a quiet one sends nothing else.
         Raises Gone, or ApiError; also when the server is silent for longer than `seconds`.
         """
         query = {
@@ -79,14 +93,16 @@ class Client:
             "timeoutSeconds": str(seconds),
         }
         async with self._stream(path, query, seconds + SLACK_S) as response:
+            opened()
             async for line in _lines(response):
                 event = _decoded(line)
-                found = event.get("object")
+                kind, found = str(event.get("type")), event.get("object")
                 if not isinstance(found, dict):
                     raise ApiError(f"{path}: an event without an object")
-                if event.get("type") == "ERROR":
-                    raise _refusal(int(found.get("code") or 0), found, path)
-                yield str(event.get("type")), found
+                if kind == "ERROR":
+                    code = found.get("code")
+                    raise _refusal(code if isinstance(code, int) else 0, found, path)
+                yield kind, checked(found, path, named=kind != "BOOKMARK")
 
     async def apply_status(self, path: str, body: Object, manager: str) -> None:
         """Apply our fields of an object's status, and no others. Raises ApiError.
@@ -109,16 +125,16 @@ class Client:
         data = json.dumps(body).encode() if body is not None else None
         headers = {"Content-Type": content} if data is not None else {}
         try:
-            response = await self._http.request(
+            async with self._http.stream(
                 method,
                 path,
                 params=query,
                 content=data,
                 headers={**headers, **self._cluster.authorization()},
-            )
+            ) as response:
+                found = _decoded(await _read(response))
         except (httpx.HTTPError, OSError) as error:
             raise ApiError(_unreachable(path, error)) from error
-        found = _decoded(response.content)
         if response.is_error:
             raise _refusal(response.status_code, found, path)
         return found
@@ -136,7 +152,7 @@ class Client:
                 timeout=httpx.Timeout(REQUEST_S, read=silence_s),
             ) as response:
                 if response.is_error:
-                    body = _decoded(await response.aread())
+                    body = _decoded(await _read(response))
                     raise _refusal(response.status_code, body, path)
                 yield response
         except (httpx.HTTPError, OSError) as error:
@@ -146,12 +162,44 @@ class Client:
 async def _lines(response: httpx.Response) -> AsyncIterator[bytes]:
     """Yield the lines of a stream; none may be longer than any object is."""
     rest = b""
-    async for chunk in response.aiter_raw():
+    async for chunk in response.aiter_bytes():
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
             yield line
         if len(rest) > LONGEST_LINE:
             raise ApiError(f"{response.url.path}: an event of more than {LONGEST_LINE} bytes")
+
+
+async def _read(response: httpx.Response) -> bytes:
+    data = bytearray()
+    async for chunk in response.aiter_bytes():
+        data += chunk
+        if len(data) > LONGEST_REPLY:
+            raise ApiError(f"{response.url.path}: a reply of more than {LONGEST_REPLY} bytes")
+    return bytes(data)
+
+
+def checked(item: object, path: str, *, named: bool = True) -> Object:
+    """Return an object whose names are names, and whose parts have the types that all rely on.
+
+    Raises ApiError. Names become paths of files and of requests. A bookmark has no name.
+    """
+    metadata = item.get("metadata") if isinstance(item, dict) else None
+    if not isinstance(item, dict) or not isinstance(metadata, dict):
+        raise ApiError(f"{path}: an object without metadata")
+    name, namespace = metadata.get("name"), metadata.get("namespace") or ""
+    if named and not (isinstance(name, str) and NAME.fullmatch(name)):
+        raise ApiError(f"{path}: {str(name)[:80]!r} is not the name of an object")
+    if not (isinstance(namespace, str) and NAMESPACE.fullmatch(namespace)):
+        raise ApiError(f"{path}: {str(namespace)[:80]!r} is not a namespace")
+    parts = [(metadata, p) for p in ("labels", "annotations")]
+    parts += [(item, p) for p in ("spec", "data", "status")]
+    for whole, part in parts:
+        if not isinstance(whole.get(part) or {}, dict):
+            raise ApiError(f"{path}: {part} of {name} is not a mapping")
+    if not isinstance(metadata.get("generation") or 0, int):
+        raise ApiError(f"{path}: generation of {name} is not a number")
+    return item
 
 
 def _decoded(data: bytes) -> Object:

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 NODE_INDEX = "openpe.io/nodeindex"
 """The annotation of a Node that has its number, decimal; OpenPERouter's nodemarker writes it."""
-SECRET_KEY = "password"  # of a Secret of type kubernetes.io/basic-auth
+SECRET_TYPE, SECRET_KEY = "kubernetes.io/basic-auth", "password"
 LONGEST_NAME = 200  # bytes of a file's name, before the hash that replaces the rest
 MODE = 0o600
 
@@ -34,7 +34,7 @@ Objects = Mapping[str, Mapping[Key, Object]]
 
 def node_index(node: Object) -> int | None:
     """Return the number that a Node was given, None if it has none or not a number."""
-    annotations = node.get("metadata", {}).get("annotations") or {}
+    annotations = node["metadata"].get("annotations") or {}
     text = annotations.get(NODE_INDEX)
     return int(text) if isinstance(text, str) and text.isdecimal() and len(text) <= 10 else None
 
@@ -42,13 +42,13 @@ def node_index(node: Object) -> int | None:
 def manifests(objects: Objects, node: Object, secrets: Path) -> dict[str, str]:
     """Return the text of every file by its name: those of the objects, and the Node's."""
     found = {_file(kind, key): _manifest(kind, item, secrets) for kind, key, item in _all(objects)}
-    metadata = node.get("metadata", {})
+    metadata = node["metadata"]
     labels = {str(k): str(v) for k, v in (metadata.get("labels") or {}).items()}
     found["node.json"] = _text(
         {
             "apiVersion": OUR_GROUP,
             "kind": "Node",
-            "metadata": {"name": metadata.get("name", "")},
+            "metadata": {"name": metadata["name"]},
             "spec": {"nodeIndex": node_index(node), "labels": labels},
         }
     )
@@ -104,9 +104,9 @@ def _all(objects: Objects) -> Iterator[tuple[str, Key, Object]]:
 
 
 def _manifest(kind: str, item: Object, secrets: Path) -> str:
-    metadata = item.get("metadata", {})
+    metadata = item["metadata"]
     names = {name: metadata[name] for name in ("name", "namespace") if metadata.get(name)}
-    spec = _with_files(item.get("spec", {}), secrets / str(metadata.get("namespace", "")))
+    spec = _with_files(item.get("spec") or {}, secrets / (metadata.get("namespace") or ""))
     return _text({"apiVersion": GROUP, "kind": kind, "metadata": names, "spec": spec})
 
 
@@ -115,9 +115,8 @@ def _with_files(spec: Any, secrets: Path) -> Any:  # noqa: ANN401 - whatever the
     copy = json.loads(json.dumps(spec))
     for session in _sessions(copy):
         session.pop("passwordFile", None)
-        name = session.pop("passwordSecret", None)
-        if isinstance(name, str):
-            session["passwordFile"] = str(secrets / short(name))
+        if isinstance(session.get("passwordSecret"), str):
+            session["passwordFile"] = str(secrets / short(session.pop("passwordSecret")))
     return copy
 
 

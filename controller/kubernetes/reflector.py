@@ -29,7 +29,7 @@ Key = tuple[str, str]
 """The namespace and the name of an object; "" is the namespace of what has none."""
 
 FIRST_S, MOST_S = 0.5, 30.0
-STREAM_S = (45, 75)  # drawn anew for each stream, so that nodes do not come all at once
+STREAM_S = (45, 75)  # a random time for each stream, so that nodes do not reconnect all at once
 
 
 class Reflector:
@@ -65,7 +65,10 @@ class Reflector:
                 version = ""
                 await self._pause()
             except ApiError as error:
-                self._report(str(error))
+                news = not self.listed and not self.problem
+                self.problem = str(error)
+                if news:  # whoever waits for the list need not
+                    self._changed()
                 await self._pause()
 
     async def _pause(self) -> None:
@@ -77,18 +80,20 @@ class Reflector:
         news = not self.listed or _versions(found) != _versions(self.objects)
         self.objects = found
         self.listed = True
-        self._report("")
+        self._reached()
         if news:
             self._changed()
         return version
 
+    def _reached(self) -> None:
+        self.problem = ""
+
     async def _watch(self, version: str) -> str:
         """Follow one stream to its end; return the version from which to go on."""
         seconds = random.randint(*STREAM_S)
-        stream = self._client.watch(self._path, version, seconds, **self._selectors)
+        stream = self._client.watch(self._path, version, seconds, self._reached, **self._selectors)
         async for event, found in stream:
-            self._report("")
-            version = str(found.get("metadata", {}).get("resourceVersion", "")) or version
+            version = str(found["metadata"].get("resourceVersion") or version)
             if event == "BOOKMARK":
                 continue
             if event == "DELETED":
@@ -98,19 +103,16 @@ class Reflector:
             self._changed()
         return version
 
-    def _report(self, problem: str) -> None:
-        """Log a problem once, and its end."""
-        before, self.problem = self.problem, problem
-        if problem and not before:
-            log.warning("API server: %s; keeping what is known, retrying", problem)
-        elif before and not problem:
-            log.info("API server: %s: reachable again", self._path)
-
 
 def key(found: Object) -> Key:
-    metadata = found.get("metadata") or {}
-    return str(metadata.get("namespace") or ""), str(metadata.get("name") or "")
+    metadata = found["metadata"]
+    return metadata.get("namespace") or "", metadata["name"]
+
+
+def version_of(found: Object) -> object:
+    """Return what changes with every write to an object."""
+    return found["metadata"].get("resourceVersion")
 
 
 def _versions(objects: Mapping[Key, Object]) -> dict[Key, object]:
-    return {k: o.get("metadata", {}).get("resourceVersion") for k, o in objects.items()}
+    return {k: version_of(o) for k, o in objects.items()}

@@ -162,6 +162,7 @@ class Daemon:
             group.create_task(self._manifests.watch(replace))
         if self._settings.kubernetes:
             following = kubernetes.agent(self._settings, provisioner.statuses)
+            self._view.out_of_date = lambda: following.problem
             group.create_task(following.run())
         if self._confirmation:
             confirming = self._confirmation.run(provisioner.replace, lambda: provisioner.nics)

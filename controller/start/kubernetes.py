@@ -44,7 +44,7 @@ def agent(settings: Settings, statuses: Callable[[], Iterable[ResourceStatus]]) 
     except ClusterError as error:
         raise Refused(f"--kubernetes: {error}") from None
     name = node_name(settings.node_name)
-    return Agent(Client(cluster), name, settings.kubernetes_dir, statuses)
+    return Agent(Client(cluster), name, settings.mirror, statuses)
 
 
 def wait(settings: Settings) -> None:
@@ -52,11 +52,11 @@ def wait(settings: Settings) -> None:
 
     Raises Refused, also when we are ended meanwhile.
     """
-    manifests = settings.kubernetes_dir / MANIFESTS
+    following = agent(settings, tuple)  # refuses what is wrong before anything is changed
+    manifests = settings.mirror / MANIFESTS
     if _mirrored(manifests):
         log.info("starting from what the API server told last")
         return
-    following = agent(settings, tuple)
 
     async def first() -> None:
         task = asyncio.create_task(following.run())

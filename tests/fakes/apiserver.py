@@ -21,6 +21,8 @@ class FakeApiServer:
         self.objects: dict[str, dict[str, Object]] = defaultdict(dict)
         self.requests: list[str] = []
         self.refuse = 0  # the status with which every request is answered
+        self.forbidden = ""  # the collection that may not be read
+        self.line = b""  # all that a stream says, whatever that is
         self.silent = False  # no request is answered at all
         self.applied: dict[str, dict[str, Object]] = defaultdict(dict)  # path -> manager -> body
         self._history: list[tuple[int, str, str, Object]] = []
@@ -101,8 +103,9 @@ class FakeApiServer:
         self.requests.append(f"{method} {url.path}{' watch' if 'watch' in query else ''}")
         if self.silent:
             await asyncio.Event().wait()
-        if self.refuse:
-            _answer(writer, self.refuse, {"message": "refused here", "code": self.refuse})
+        refuse = 403 if url.path == self.forbidden else self.refuse
+        if refuse:
+            _answer(writer, refuse, {"message": "refused here", "code": refuse})
         elif method == "PATCH":
             self.applied[url.path][query["fieldManager"]] = json.loads(body)
             _answer(writer, 200, {})
@@ -123,6 +126,9 @@ class FakeApiServer:
     async def _watch(self, writer: asyncio.StreamWriter, path: str, query: dict[str, str]) -> None:
         version = int(query["resourceVersion"])
         writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        if self.line:
+            writer.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(self.line), self.line))
+            return
         if version < self.compacted:
             _event(writer, "ERROR", {"code": 410, "message": "too old resource version"})
             writer.write(b"0\r\n\r\n")
@@ -141,7 +147,8 @@ class FakeApiServer:
 
 def _selected(item: Object, query: dict[str, str]) -> bool:
     field, _, value = query.get("fieldSelector", "").partition("=")
-    return not field or item["metadata"].get(field.removeprefix("metadata.")) == value
+    where, _, name = field.rpartition(".")
+    return not field or (item["metadata"] if where else item).get(name) == value
 
 
 def _answer(writer: asyncio.StreamWriter, status: int, value: Object) -> None:

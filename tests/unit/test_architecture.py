@@ -35,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
         "dualpath.process.backoff",
     },
     "controller.metrics": {"dualpath.model", "dualpath.rpc", "datapaths.base"},
-    "controller.settings": {"dualpath.process", "dualpath.rpc"},
+    "controller.settings": {"controller.kubernetes", "dualpath.process", "dualpath.rpc"},
     "controller.node": {
         "dualpath.model",
         "dualpath.process",

@@ -131,6 +131,9 @@ async def test_one_resource_that_failed_degrades_and_does_not_unready(core: Core
     assert view.status().degraded.endswith("L3VNI a, L3VNI b, L3VNI c and others")
     view.resources = lambda: [fabric]
     assert not view.status().degraded
+    view.out_of_date = lambda: "API server: no answer"
+    assert view.status().degraded == "API server: no answer"
+    view.out_of_date = lambda: ""
     view.neighbor_tables = lambda: [
         NeighborTable("ipv4", entries=767, limit=1024, refused=0),
         NeighborTable("ipv6", entries=768, limit=1024, refused=0),

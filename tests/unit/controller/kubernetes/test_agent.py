@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
+from controller.intent import layout
 from controller.intent.loader import load
 from controller.intent.overlay import L3Vni
+from controller.intent.schema import GROUP
 from controller.kubernetes import agent as module
 from controller.kubernetes.agent import Agent, collection
 from controller.kubernetes.client import Client
@@ -23,9 +25,11 @@ from controller.kubernetes.mirror import NODE_INDEX
 from dualpath.model.view import ResourceStatus
 from tests.fakes.apiserver import FakeApiServer
 from tests.fakes.waiting import until
+from tests.unit.controller.intent.build import underlay
 
 L3VNIS = collection("L3VNI")
 RED = {"vrf": "red", "vni": 100}
+SECRETS = "/api/v1/namespaces/team/secrets"
 SESSION = {"asn": 1, "hostASN": 2, "localCIDR": {"ipv4": "10.0.0.0/24"}}
 
 
@@ -96,7 +100,7 @@ async def test_what_was_mirrored_stays_while_the_api_server_is_gone(world: World
     await world.server.delete(L3VNIS, "red", namespace="team")
     await world.server.compact()
     again = World(world.server, world.directory)  # as after a reboot
-    await until(lambda: "waiting" in again.agent.problem)
+    await until(lambda: "what it told last is in force" in again.agent.problem)
     assert "l3vni.team.red.json" in world.files
     again.task.cancel()
     await asyncio.gather(again.task, return_exceptions=True)
@@ -107,9 +111,11 @@ async def test_a_password_of_a_secret_arrives_and_only_root_can_read_it(world: W
     data = {"password": base64.b64encode(b"hunter2").decode()}
     spec = {**RED, "hostSession": {**SESSION, "passwordSecret": "fabric"}}
     await world.server.put(L3VNIS, "red", namespace="team", spec=spec)
-    await until(lambda: "fabric" in world.agent.problem or bool(world.agent._secrets))
+    await until(lambda: bool(world.agent._secrets))
     path = world.directory / "secrets" / "team" / "fabric"
-    await world.server.put("/api/v1/namespaces/team/secrets", "fabric", namespace="team", data=data)
+    secret = {"type": "kubernetes.io/basic-auth", "data": data}
+    await world.server.put(SECRETS, "other", namespace="team", type="Opaque", data=data)
+    await world.server.put(SECRETS, "fabric", namespace="team", **secret)
     await until(lambda: path.exists() and "l3vni.team.red.json" in world.files)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     (red,) = load([world.directory / "manifests"]).items
@@ -150,3 +156,53 @@ async def test_a_status_that_is_refused_is_applied_later(world: World) -> None:
     await until(lambda: any(r.startswith("PATCH") for r in world.server.requests))
     world.server.refuse = 0
     await until(lambda: bool(world.rows("red")))
+
+
+async def test_a_row_that_somebody_removed_is_applied_again(world: World) -> None:
+    await world.number()
+    world.statuses = [ResourceStatus("L3VNI", "team/red", True)]
+    await until(lambda: bool(world.rows("red")))
+    world.server.applied.clear()
+    status = {"nodes": [{"name": "node-2", "ready": True}]}
+    await world.server.put(L3VNIS, "red", namespace="team", spec=RED, status=status)
+    await until(lambda: bool(world.rows("red")))
+
+
+async def test_an_object_that_has_our_row_is_left_alone(world: World) -> None:
+    await world.number()
+    world.statuses = [ResourceStatus("L3VNI", "team/red", False, "ValidationFailed", "no")]
+    await until(lambda: bool(world.rows("red")))
+    row = world.rows("red")[0] | {"lastTransitionTime": "2026-01-01T00:00:00Z"}
+    metadata = {"generation": 2}
+    status = {"nodes": [row]}
+    await world.server.put(
+        L3VNIS, "red", namespace="team", spec=RED, status=status, metadata=metadata
+    )
+    await until(lambda: world.agent.objects["L3VNI"]["team", "red"].get("status") == status)
+    world.server.applied.clear()
+    world.statuses = [ResourceStatus("L3VNI", "team/red", False, "ValidationFailed", "other")]
+    await until(lambda: bool(world.rows("red")))
+    assert world.rows("red")[0]["lastTransitionTime"] == row["lastTransitionTime"]
+    assert sum(request.startswith("PATCH") for request in world.server.requests) == 2
+
+
+async def test_secrets_that_may_not_be_read_keep_nobody_else_waiting(world: World) -> None:
+    await world.number()
+    world.server.forbidden = SECRETS
+    spec = {**RED, "hostSession": {**SESSION, "passwordSecret": "fabric"}}
+    await world.server.put(L3VNIS, "red", namespace="team", spec=spec)
+    file = world.directory / "manifests" / "l3vni.team.red.json"
+    await until(lambda: file.exists() and "hostSession" in file.read_text())
+    assert "refused here (403)" in world.agent.problem
+
+
+async def test_a_file_comes_before_an_object_that_excludes_it(world: World, tmp_path: Path) -> None:
+    await world.number()
+    await until(lambda: "node.json" in world.files)
+    mine = {"apiVersion": GROUP, "kind": "L3VNI", "metadata": {"name": "mine"}, "spec": RED}
+    (tmp_path / "fabric.json").write_text(json.dumps(underlay()))
+    (tmp_path / "mine.json").write_text(json.dumps(mine))
+    found = load([tmp_path, world.directory / "manifests"])
+    intent = layout.compile(found, found.node, 1500)
+    told = {status.name: status.ready for status in intent.statuses}
+    assert (told["mine"], told["team/red"]) == (True, False)

@@ -113,7 +113,7 @@ async def test_a_server_that_is_frozen_is_noticed(
     await world.server.cut()
     await until(lambda: world.reflector.problem != "")
     world.server.silent = False
-    await until(lambda: world.reflector.problem == "" or world.count(f"GET {PATH} watch") > 2)
+    await until(lambda: world.reflector.problem == "")  # though nothing is written
     assert len(world.names) == 2
 
 

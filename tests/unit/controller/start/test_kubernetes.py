@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import sys
 from pathlib import Path
 
@@ -12,8 +14,19 @@ from controller.start import kubernetes
 from controller.start.checks import Refused
 
 
+def kubeconfig(tmp_path: Path) -> Path:
+    config = {
+        "current-context": "here",
+        "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}],
+        "users": [{"name": "u", "user": {}}],
+    }
+    (tmp_path / "k").write_text(json.dumps(config))
+    return tmp_path / "k"
+
+
 def settings(tmp_path: Path, *more: str) -> Settings:
-    return parse(["--datapath=kernel", f"--state-dir={tmp_path}", "--kubernetes", *more])
+    return parse(["--datapath=kernel", f"--mirror={tmp_path}", "--kubernetes", *more])
 
 
 def test_the_mirror_is_read_after_every_file(tmp_path: Path) -> None:
@@ -22,11 +35,21 @@ def test_the_mirror_is_read_after_every_file(tmp_path: Path) -> None:
 
 
 def test_a_node_that_has_a_mirror_starts_without_an_api_server(tmp_path: Path) -> None:
-    found = settings(tmp_path)
+    found = settings(tmp_path, f"--kubeconfig={kubeconfig(tmp_path)}")
     (mirror := found.config[-1]).mkdir(parents=True)
     (mirror / "node.json").touch()
     (mirror / "underlay.team.fabric.json").touch()
     kubernetes.wait(found)
+
+
+def test_a_mirror_does_not_hide_a_kubeconfig_that_cannot_be_used(tmp_path: Path) -> None:
+    (tmp_path / "k").write_text("{}")
+    found = settings(tmp_path, f"--kubeconfig={tmp_path / 'k'}")
+    (mirror := found.config[-1]).mkdir(parents=True)
+    (mirror / "node.json").touch()
+    (mirror / "underlay.team.fabric.json").touch()
+    with pytest.raises(Refused, match="current-context"):
+        kubernetes.wait(found)
 
 
 def test_outside_of_a_pod_a_kubeconfig_is_asked_for(
@@ -59,3 +82,5 @@ def test_the_node_is_named_by_the_option_the_pod_or_the_host(
     monkeypatch.setenv("NODE_NAME", "worker-1")
     assert kubernetes.node_name("given") == "given"
     assert kubernetes.node_name(None) == "worker-1"
+    monkeypatch.delenv("NODE_NAME")
+    assert kubernetes.node_name(None) == socket.gethostname()

@@ -59,6 +59,7 @@ SPECIFIC: dict[str, list[str]] = {
     "--hold": SECONDS,
     "--host-netns": NAMESPACE,
     "--kubeconfig": FILE,
+    "--mirror": ["/etc/passwd"],
     "--listen": LISTEN,
     "--log-format": ["xml"],
     "--log-level": ["loud", "INFO"],
