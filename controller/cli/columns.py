@@ -16,13 +16,11 @@ from typing import Any
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from controller.cli.table import Column
-from controller.cli.values import time_text
+from controller.cli.values import shared, time_text
 from dualpath.model.nexthops import called, is_reserved
 from dualpath.pb import inspect_pb2 as pb
 from dualpath.pb import state_pb2
 
-SHARED = 10_000
-_NEXTHOPS: dict[bytes, str] = {}
 _UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
@@ -84,15 +82,7 @@ def nexthop_text(nexthop: pb.Nexthop) -> str:
     return via.strip() or _enum_text(state_pb2.NexthopType, nexthop.type, "NEXTHOP_TYPE_")
 
 
-def _shared_nexthop(nexthop: pb.Nexthop) -> str:
-    """Return `nexthop_text`, made once for equal nexthops: an id may get other contents."""
-    key = nexthop.SerializeToString()
-    text = _NEXTHOPS.get(key)
-    if text is None:
-        if len(_NEXTHOPS) >= SHARED:
-            _NEXTHOPS.clear()
-        text = _NEXTHOPS[key] = nexthop_text(nexthop)
-    return text
+_shared_nexthop = shared(nexthop_text)  # many routes have one nexthop
 
 
 def _route_nexthop(route: pb.Route) -> str:

@@ -105,7 +105,7 @@ def _single_writer(field: FieldDescriptor) -> _Write:
     if field.message_type is not None:
         if field.message_type.full_name == Timestamp.DESCRIPTOR.full_name:
             return lambda value: f'"{time_text(value)}"'
-        return _shared(json_text)
+        return shared(json_text)
     if field.enum_type is not None:
         names = {n: quoted(value.name) for n, value in field.enum_type.values_by_number.items()}
         return lambda number: names.get(number) or str(number)
@@ -116,8 +116,8 @@ def _single_writer(field: FieldDescriptor) -> _Write:
     return str if field.type in _INTEGERS else json.dumps
 
 
-def _shared(write: _Write) -> _Write:
-    """Return a `write` that writes equal messages once."""
+def shared(write: Callable[[Any], str]) -> Callable[[Any], str]:
+    """Return a `write` that writes equal messages once: an id may get other contents."""
     known: dict[bytes, str] = {}
 
     def written(message: Message) -> str:

@@ -13,11 +13,11 @@ path for a moment, never none.
 with full churn. A pass that empties the queue would then never end, and every withdrawal and every
 other VRF would wait. So a table's turn ends after 0.25 s: rows queued at that moment are still
 applied, later ones wait for the next round. That moment also sets how many withdrawals pass 2 may
-take from this table. With numbers, for a datapath that applies 44,000 routes a second:
+take from this table. An example, for a datapath that applies 40,000 routes a second:
 
     0.00 s  10,000 upserts and 3 withdrawals are queued; FRR adds 20,000 upserts a second
-    0.25 s  the turn ends with 4,000 upserts and 5 withdrawals queued
-            pass 1 applies those 4,000 and no more; pass 2 will apply 5 withdrawals
+    0.25 s  the turn ends with 5,000 upserts and 5 withdrawals queued
+            pass 1 applies those 5,000 and no more; pass 2 will apply 5 withdrawals
     0.31 s  FRR replaces a prefix by two halves: two upserts, and withdrawal number 6
             number 6 waits for the next round, where its two upserts go first
 
@@ -28,7 +28,7 @@ started at once and awaited later. A batch that is not full is the last of its t
 directly is quicker for a lone change (decision 0067). No prefix is in both: see `pending.py`.
 
 Rejected: one batch per table in turn, which shares time by the number of tables and not by need;
-and a number of batches as the length of a turn, as datapaths differ in speed by a factor of 20.
+and a number of batches as the length of a turn, as datapaths differ in speed.
 """
 
 from __future__ import annotations

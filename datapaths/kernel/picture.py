@@ -3,8 +3,8 @@
 A batch is planned against the picture: only rows that differ are sent. The picture follows from
 dumps and from notifications alike, those of our own writes included. Three questions decide how:
 
-*Who caused a notification?* The kernel does not say so for bridges and VXLAN devices, and if it is
-ours, nothing was lost. So a write holds the turn and pauses the reader: notifications wait in the
+*Who caused a notification?* For bridges and VXLAN devices it names no sender. If we caused it,
+nothing was lost. So a write holds the turn and pauses the reader: notifications wait in the
 socket, and `catch_up` reads them in two portions.
 
     turn      taken: no other task plans or writes
@@ -210,13 +210,13 @@ class Picture:
         """Apply some notifications; return whether there were any."""
         try:
             data = monitor.read(READS)
-        except Overrun:
-            log.warning("notifications of the kernel were lost; dumping everything again")
+            if data:
+                self.observer.feed(data, own, built=built)
+        except (Overrun, DecodeError) as error:
+            log.warning("notifications of the kernel were lost (%s); dumping everything", error)
             self._stale = True
             self._reload_once()
             return False
-        if data:
-            self.observer.feed(data, own, built=built)
         if self.observer.doubtful and (not self._checking or self._checking.done()):
             self._checking = self._tasks.spawn(self._check_nexthops())
         return bool(data)

@@ -2,7 +2,7 @@
 
 FRR's own packets never meet grout, so its sessions outlive it. The fixture waits for the overlay:
 L3VNI and L2VNI, both families, go through grout. When grout dies or hangs, whatever is not FRR's
-is the kernel's again, by the watch of grout-agent, until grout is programmed anew.
+is the kernel's again, by the watch of grout-agent, until grout is programmed again.
 """
 
 import time

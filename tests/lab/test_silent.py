@@ -96,7 +96,7 @@ def come_back(pe: Pe) -> None:
 
 @rule("Layout.neighbors")
 def test_a_silent_host_is_kept(hasty: Fabric) -> None:
-    """Longer than its MAC would live, and nothing of it is written anew at the far end."""
+    """Longer than its MAC would live, and nothing of it is written again at the far end."""
     pe1, pe2 = hasty.pes
     introduce(hasty, pe1)
     with rewritten(pe2, pe1) as seen:

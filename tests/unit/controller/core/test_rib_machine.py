@@ -20,7 +20,7 @@ CHANGES = st.lists(st.tuples(st.sampled_from(PREFIXES), NEXTHOPS), min_size=1, m
 
 
 class RouteTableMachine(RuleBasedStateMachine):
-    """Whatever happens in whatever order, the datapath ends with what was said last."""
+    """In whatever order things happen, the datapath ends with the routes announced last."""
 
     def __init__(self) -> None:
         super().__init__()
