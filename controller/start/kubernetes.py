@@ -43,6 +43,7 @@ def agent(settings: Settings, statuses: Callable[[], Iterable[ResourceStatus]]) 
         cluster = from_kubeconfig(settings.kubeconfig) if settings.kubeconfig else in_cluster()
     except ClusterError as error:
         raise Refused(f"--kubernetes: {error}") from None
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs a line for each request
     name = node_name(settings.node_name)
     return Agent(Client(cluster), name, settings.mirror, statuses)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import socket
 import sys
 from pathlib import Path
@@ -40,6 +41,7 @@ def test_a_node_that_has_a_mirror_starts_without_an_api_server(tmp_path: Path) -
     (mirror / "node.json").touch()
     (mirror / "underlay.team.fabric.json").touch()
     kubernetes.wait(found)
+    assert not logging.getLogger("httpx").isEnabledFor(logging.INFO)
 
 
 def test_a_mirror_does_not_hide_a_kubeconfig_that_cannot_be_used(tmp_path: Path) -> None:
