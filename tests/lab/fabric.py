@@ -122,6 +122,22 @@ class Pe:
         except CommandFailed as error:
             return str(error)
 
+    def wait_for_clean_audit(self, timeout_s: float, every_s: float = 2.0) -> None:
+        """Wait until no nexthop has failed and all views agree; else say what differs."""
+
+        def clean() -> bool:
+            failed = self.dualpath_json("nexthops", "--state", "failed")
+            audit = self.audit()
+            differences[:] = [] if "nothing differs" in audit else [audit]
+            differences.extend(str(nexthop) for nexthop in failed)
+            return not differences
+
+        differences: list[str] = []
+        try:
+            wait_until(clean, f"{self.name}: a clean audit", timeout_s, every_s)
+        except AssertionError as error:
+            raise AssertionError("\n".join([str(error), *differences])) from None
+
     def is_live(self) -> bool:
         """Tell whether the controller is ready and its session with zebra is live."""
         try:

@@ -242,7 +242,7 @@ def test_a_mac_behind_an_ethernet_segment(world: World) -> None:
     world.inject_host()
     wait_until(lambda: f"dst {VTEP}" in world.way_to(HOST_MAC), "single-homed again", 20)
     pe.bridged.wait_for_ping(HOST)
-    wait_until(lambda: "nothing differs" in pe.audit(), "a clean audit", 20)
+    pe.wait_for_clean_audit(20)
 
 
 def reached_by_all_vteps(world: World) -> None:

@@ -173,8 +173,7 @@ def test_tenants_come_change_and_go_without_the_others(fresh: Fabric) -> None:
         write(fabric, lambda _: "")
         for pe in fabric.pes:
             wait_until_gone(pe)
-            clean = partial(nothing_differs, pe)
-            wait_until(clean, f"{pe.name}: a clean audit", SEEN_S, every_s=2.0)
+            pe.wait_for_clean_audit(SEEN_S)
     told = f"{'; '.join(map(str, results))}; steps: {steps}"
     assert times_established(pe1) == before, told  # packets that are lost then are BGP's
     assert [result.lost for result in results] == [0, 0], told
@@ -187,12 +186,6 @@ def wait_until_gone(pe: Pe) -> None:
     wait_until(lambda: not leftovers(pe.view.masters()), f"{pe.name}: gone", SEEN_S, every_s=0.5)
     running = partial(pe.router.vtysh, "show running-config")
     wait_until(lambda: "azure" not in running(), f"{pe.name}: FRR forgets", SEEN_S, every_s=0.5)
-
-
-def nothing_differs(pe: Pe) -> bool:
-    """Tell whether nothing is left of tenants that came and went, in any view."""
-    failed = pe.dualpath_json("nexthops", "--state", "failed")
-    return not failed and "nothing differs" in pe.audit()
 
 
 STANDARD = {"underlay", "red", "stretched"}
