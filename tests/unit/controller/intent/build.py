@@ -1,4 +1,4 @@
-"""Manifests for the tests: a good one of each kind, to be spoilt one field at a time."""
+"""A valid manifest of each kind, for tests that change one field at a time."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ GOOD: dict[str, Yaml] = {
 
 
 def manifest(kind: str, name: str, /, group: str = GROUP, **changes: Any) -> Yaml:  # noqa: ANN401
-    """Return a good manifest with some fields of its spec changed; None takes one away."""
+    """Return a valid manifest with some fields of its spec changed; None removes a field."""
     spec = {k: v for k, v in {**GOOD[kind], **changes}.items() if v is not None}
     return {"apiVersion": group, "kind": kind, "metadata": {"name": name}, "spec": spec}
 
@@ -54,7 +54,7 @@ def underlay(**changes: Any) -> Yaml:  # noqa: ANN401
 
 
 def neighbor(**changes: Any) -> Yaml:  # noqa: ANN401
-    """Return an Underlay whose only neighbour has these fields besides its address and number."""
+    """Return an Underlay whose only neighbor has these fields besides its address and ASN."""
     given = {**GOOD["Underlay"]["neighbors"][0], **changes}
     return underlay(neighbors=[{k: v for k, v in given.items() if v is not None}])
 
@@ -71,7 +71,7 @@ def resources(*manifests: Yaml, overrides: NodeOverrides = NO_OVERRIDES) -> Reso
 
 
 def intent(*manifests: Yaml, index: int = 1, mtu: int = 1500) -> Intent:
-    """Compile manifests for the node with this number."""
+    """Compile manifests for the node with this index."""
     found = resources(*manifests, overrides=NodeOverrides(index=index))
     return layout.compile(found, found.node, mtu)
 

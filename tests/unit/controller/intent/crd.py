@@ -1,8 +1,8 @@
-"""OpenPERouter's CRD schemas: which fields they have, and what they take. A small API server.
+"""OpenPERouter's CRD schemas: their fields, and what they accept. A small API server.
 
 `verdict` says whether a spec would be admitted: types, bounds, patterns, lists by key, and the CEL
-rules, each of which is written in Python in crd_cel. Rules about the change of an object are not
-here, and neither are unknown fields, which the API server drops.
+rules, each of which is written in Python in crd_cel. It covers neither
+rules about changes of an object nor unknown fields, which the API server drops.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ CHOICES = [f"{path}={value}" for path, s in FIELDS.items() for value in s.get("e
 
 
 def places(value: Any, path: str, place: Place = ()) -> Iterator[tuple[str, Place]]:  # noqa: ANN401
-    """Yield the path and the place of every part of a spec, and of every value that is chosen."""
+    """Yield the path and the location of every part of a spec, and of every enum value."""
     if path in FIELDS:
         yield path, place
         if value in FIELDS[path].get("enum", ()):
@@ -67,12 +67,12 @@ def places(value: Any, path: str, place: Place = ()) -> Iterator[tuple[str, Plac
 
 
 def verdict(schema: Schema, value: Any) -> bool:  # noqa: ANN401 - whatever YAML gave
-    """Say whether the schema takes a value, and all that is in it."""
+    """Return whether the schema accepts a value and everything in it."""
     return _taken(schema, value) and _parts(schema, value) and not broken(schema, value)
 
 
 def broken(schema: Schema, value: Any) -> list[str]:  # noqa: ANN401
-    """Return the CEL rules of a schema, not of its parts, that a value breaks."""
+    """Return the CEL rules of a schema, without those of its parts, that a value violates."""
     rules = [entry["rule"] for entry in schema.get("x-kubernetes-validations", ())]
     return [rule for rule in rules if TRANSITION not in rule and not RULES[rule](value)]
 
@@ -124,7 +124,7 @@ def _is_list(schema: Schema, value: list[Any]) -> bool:
 
 
 def all_broken(schema: Schema, value: Any) -> set[str]:  # noqa: ANN401
-    """Return the CEL rules that a value of the right types breaks, or any part of it."""
+    """Return the CEL rules that a value of the right types, or any part of it, violates."""
     found = set(broken(schema, value))
     for name, inner in value.items() if isinstance(value, dict) else ():
         if name in schema.get("properties", {}):

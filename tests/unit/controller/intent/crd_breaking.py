@@ -1,4 +1,4 @@
-"""For every CEL rule of OpenPERouter's schemas a spec that breaks it, and no other."""
+"""For every CEL rule of OpenPERouter's schemas, a spec that violates only that rule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenPERouter's CEL rules in Python, by their text: each says whether a value keeps it."""
+"""OpenPERouter's CEL rules in Python, by their text: each returns whether a value obeys it."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def is_master(value: Value) -> bool:
 
 
 def cluster_is_outside(spec: Value) -> bool:
-    """The defaults of the schema are there when the rule is asked."""
+    """Defaults of the schema are filled in before the rule is evaluated."""
     if "routeReflector" not in spec:
         return True
     cluster = spec["routeReflector"].get("clusterID", "192.0.2.1")

@@ -20,7 +20,7 @@ REFUSED: Mapping[str, str] = {
     "L2VNI.routingDomain.type=L3VPN": L3VPN,
     "L2VNI.routingDomain.l3vpn": L3VPN,
 }
-"""Fields and values of the schemas that Dualpath refuses, with their contents."""
+"""Fields and values of the schemas that Dualpath rejects, with their contents."""
 
 ASCII = "printable ASCII only, and no `-` at the start: programs read that as an option"
 PORT = "a UDP port, 1 to 65535"
@@ -63,4 +63,4 @@ SAMPLES: Mapping[str, str] = {
     "underlay-cni-dhcp.yaml": CNI,
     "underlay-cni-static.yaml": CNI,
 }
-"""Samples in which a resource is refused."""
+"""Samples in which a resource is rejected."""

@@ -1,4 +1,4 @@
-"""Specs that use every field of OpenPERouter's schemas, and every value that may be chosen."""
+"""Specs that use every field of OpenPERouter's schemas, and every enum value."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def mastered(kind: str, lifecycle: str, **name: str) -> Yaml:
     return {**BRIDGED, "hostMaster": {"type": kind, field: {"lifecycle": lifecycle, **name}}}
 
 
-TAKEN: Mapping[str, list[Yaml]] = {
+ACCEPTED: Mapping[str, list[Yaml]] = {
     "Underlay": [UNDERLAY, {**UNDERLAY, "isis": {**ISIS, "level": 2}}],
     "L3VNI": [
         ROUTED,
@@ -127,7 +127,7 @@ def with_vpn(family: str) -> Yaml:
 
 LOCATOR = {"basePrefix": "fd00:5::/32", "format": "usid-f3216"}
 SRV6 = {"encapBehavior": "H.Encaps", "locator": LOCATOR}
-NOT_TAKEN: Mapping[str, list[Yaml]] = {
+NOT_ACCEPTED: Mapping[str, list[Yaml]] = {
     "Underlay": [
         {**UNDERLAY, "srv6": SRV6},
         {**UNDERLAY, "srv6": {**SRV6, "encapBehavior": "H.Encaps.Red"}},
@@ -137,4 +137,4 @@ NOT_TAKEN: Mapping[str, list[Yaml]] = {
     ],
     "L2VNI": [{**BRIDGED, "routingDomain": {"type": "L3VPN", "l3vpn": {"name": "blue"}}}],
 }
-"""What their schemas take and we refuse by name."""
+"""What their schemas accept and Dualpath rejects by name."""

@@ -1,4 +1,4 @@
-"""What no BGP session may be given, to the fabric or to a host, and what the user is told."""
+"""Settings that are invalid for any BGP session, and the error that the user sees."""
 
 from __future__ import annotations
 

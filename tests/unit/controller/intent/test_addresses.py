@@ -1,5 +1,6 @@
-"""No field takes an address that its host, router or pool cannot have. The fields come from the
-models, so a new one has to be in the table.
+"""No field accepts an address that its host, router or pool cannot have.
+
+The fields are read from the models, so a new one has to be added to the table.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ POOLS = [
     "::/8",
 ]
 WIDE = ["0.0.0.0/0", "::/0", "192.0.0.0/2", "::/8"]
-"""Pools with addresses that cannot be, and with others: somebody may connect from there."""
+"""Pools that contain invalid and valid addresses: a peer may connect from a valid one."""
 GATEWAYS = [
     "10.1.0.0/24",
     "10.1.0.255/24",
@@ -136,7 +137,7 @@ TABLE: dict[str, tuple[Callable[[str], Yaml], list[str], list[str]]] = {
     ),
 }
 ANYTHING = ("importFilter.prefix", "exportFilter.prefix", "Node.nodeIndex.cidr")
-"""A filter may be about any prefix, and so may the choice among an interface's addresses."""
+"""Filters accept any prefix, and so does the selection among an interface's addresses."""
 
 
 def address_fields(model: type[Strict], path: str) -> Iterator[str]:
@@ -153,7 +154,7 @@ def _in(annotation: Any, path: str) -> Iterator[str]:  # noqa: ANN401
         yield from _in(inner, path)
 
 
-def test_every_field_that_takes_an_address_is_in_the_table() -> None:
+def test_every_address_field_is_in_the_table() -> None:
     models: dict[str, type[Strict]] = {**KINDS, "Node": NodeSpec}
     found = {field for kind, model in models.items() for field in address_fields(model, kind)}
     assert {field for field in found if not field.endswith(ANYTHING)} == set(TABLE)
@@ -161,7 +162,7 @@ def test_every_field_that_takes_an_address_is_in_the_table() -> None:
 
 @rule("Manifest.addresses")
 @pytest.mark.parametrize("field", TABLE)
-def test_a_field_refuses_every_address_that_cannot_be_there(field: str) -> None:
+def test_address_that_is_invalid_for_its_field_is_rejected(field: str) -> None:
     make, impossible, _ = TABLE[field]
     for value in impossible:
         (status,) = resources(make(value)).rejected
@@ -171,12 +172,12 @@ def test_a_field_refuses_every_address_that_cannot_be_there(field: str) -> None:
 
 @rule("Manifest.addresses")
 @pytest.mark.parametrize("field", TABLE)
-def test_a_field_takes_addresses_that_can_be_there(field: str) -> None:
+def test_address_that_is_valid_for_its_field_is_accepted(field: str) -> None:
     make, _, possible = TABLE[field]
     for value in possible:
         assert not resources(make(value)).rejected, value
 
 
 @pytest.mark.parametrize("prefix", ["0.0.0.0/0", "224.0.0.0/4", "::/0", "fe80::/10"])
-def test_a_filter_may_be_about_any_prefix(prefix: str) -> None:
+def test_filter_accepts_any_prefix(prefix: str) -> None:
     assert not resources(neighbor(importFilter=[{"prefix": prefix}])).rejected

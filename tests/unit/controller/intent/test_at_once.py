@@ -1,4 +1,4 @@
-"""What is wrong between resources is told together with what is wrong within one of them."""
+"""Conflicts between resources are reported together with errors within each resource."""
 
 from __future__ import annotations
 
@@ -45,15 +45,15 @@ apiVersion: network.openperouter.io/v1alpha1
 """
 
 
-def told(text: str) -> list[str]:
-    """Return what is told of manifests on node 1, as `validate` prints it."""
+def reported(text: str) -> list[str]:
+    """Return the violations of manifests on node 1, as `validate` prints them."""
     found = merge(read(GOOD + text, "n.yaml"), NodeOverrides(index=1))
     compiled = layout.compile(found, found.node)
     return [str(v) for status in compiled.statuses for v in status.violations]
 
 
 @rule("Manifest.all")
-def test_a_bad_field_does_not_hide_what_other_resources_exclude() -> None:
+def test_invalid_field_does_not_hide_conflicts_with_other_resources() -> None:
     text = """kind: L3VNI
 metadata: {name: blue}
 spec:
@@ -64,7 +64,7 @@ spec:
   hostSession: {asn: 0, hostASN: 2, localCIDR: {ipv4: 10.1.0.0/25}}
 """
     where = "L3VNI blue: spec"
-    assert told(text) == [
+    assert reported(text) == [
         f"n.yaml:22:3: {where}.vrf: VRF red is already used by L3VNI red",
         f"n.yaml:23:3: {where}.vni: VNI 100 is already used by L3VNI red",
         f"n.yaml:24:3: {where}.vxlanPort: must be greater than or equal to 1",
@@ -76,7 +76,7 @@ spec:
 
 
 @rule("Manifest.all")
-def test_a_bad_field_does_not_hide_a_reference_to_nothing_or_gateways_that_overlap() -> None:
+def test_invalid_field_does_not_hide_missing_references_and_overlapping_gateways() -> None:
     domain = "routingDomain: {type: L3VNI, l3vni: {name: %s}}"
     text = """kind: L2VNI
 metadata: {name: segment}
@@ -85,15 +85,15 @@ spec:
   gatewayIPs: [10.1.0.1/24]
   %s
 """
-    missing = told(text % domain % "rad")
+    missing = reported(text % domain % "rad")
     assert [v.split(": ")[0] for v in missing] == ["n.yaml:22:3", "n.yaml:24:40"]
     assert missing[1].endswith("; did you mean red?")
-    overlapping = told(text % domain % "red")
+    overlapping = reported(text % domain % "red")
     assert [v.split(": ")[0] for v in overlapping] == ["n.yaml:22:3", "n.yaml:23:16"]
 
 
 @rule("Manifest.all")
-def test_a_bad_field_of_an_underlay_does_not_hide_what_the_node_makes_impossible() -> None:
+def test_invalid_underlay_field_does_not_hide_errors_specific_to_the_node() -> None:
     bad = underlay(
         asn=0,
         routerIDCIDR="10.0.0.0/32",
@@ -113,7 +113,7 @@ def test_a_bad_field_of_an_underlay_does_not_hide_what_the_node_makes_impossible
 
 
 @rule("Manifest.all")
-def test_resources_with_bad_fields_are_compared_with_one_another_too() -> None:
+def test_resources_with_invalid_fields_are_checked_for_conflicts_with_each_other() -> None:
     domain = {"type": "L3VNI", "l3vni": {"name": "one"}}
     given = [
         manifest("L3VNI", "one", vxlanPort=0),
@@ -137,7 +137,7 @@ def test_resources_with_bad_fields_are_compared_with_one_another_too() -> None:
 
 
 @rule("Manifest.all")
-def test_a_file_that_is_broken_does_not_hide_what_resources_of_others_exclude(
+def test_invalid_file_does_not_hide_conflicts_between_resources_of_other_files(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "a.yaml").write_text("a: [b\n")
@@ -156,7 +156,7 @@ def test_a_file_that_is_broken_does_not_hide_what_resources_of_others_exclude(
 
 
 @pytest.mark.parametrize("selector", [{"matchLabels": {"rack": "b"}}, {"matchLabels": 5}])
-def test_a_resource_for_another_node_is_not_compared_with_those_of_this(selector: Yaml) -> None:
+def test_resource_of_another_node_conflicts_with_none_of_this_node(selector: Yaml) -> None:
     red, blue = (
         manifest("L3VNI", "red"),
         manifest("L3VNI", "blue", vxlanPort=0, nodeSelector=selector),
@@ -172,7 +172,7 @@ def test_missing_dependency_of_a_rejected_resource_is_not_reported() -> None:
 
 
 @rule("Manifest.lastGood")
-def test_the_earlier_version_of_a_resource_does_not_exclude_it() -> None:
+def test_edited_resource_does_not_conflict_with_its_earlier_version() -> None:
     before = resources(underlay(), manifest("L3VNI", "red"))
     now = keep_last_good(before, resources(underlay(), manifest("L3VNI", "red", vxlanPort=0)))
     compiled = layout.compile(now, now.node)
@@ -224,7 +224,7 @@ OVERLAPPING: dict[str, tuple[list[Yaml], str]] = {
 
 
 @pytest.mark.parametrize("case", cases(OVERLAPPING))
-def test_addresses_of_the_fabric_are_not_given_twice(case: str) -> None:
+def test_address_in_use_by_the_fabric_is_rejected_elsewhere(case: str) -> None:
     given, why = OVERLAPPING[case]
     bad = given[-1]
     found = status(intent(*given), bad["kind"], bad["metadata"]["name"])
@@ -233,11 +233,11 @@ def test_addresses_of_the_fabric_are_not_given_twice(case: str) -> None:
 
 
 @rule("Neighbor.address.own")
-def test_a_neighbor_may_be_the_vtep_of_another_node() -> None:
+def test_neighbor_may_have_the_vtep_address_of_another_node() -> None:
     assert status(intent(neighbor(address="100.64.0.2")), "Underlay", "underlay").ready
 
 
-def test_pools_of_different_tables_may_overlap() -> None:
+def test_pools_of_different_vrfs_may_overlap() -> None:
     tenant = manifest("L3VNI", "red", hostSession=session(localCIDR={"ipv4": "100.64.0.0/24"}))
-    given = underlay(routerIDCIDR="100.64.0.0/24")  # an id is no address of anything
+    given = underlay(routerIDCIDR="100.64.0.0/24")  # no device has a router ID as its address
     assert all(s.ready for s in intent(given, tenant).statuses)

@@ -1,4 +1,4 @@
-"""What frr.conf is told about sessions: the defaults, and when they differ."""
+"""BGP settings derived from resources: the defaults, and when they differ."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def hosts(**changes: Any) -> tuple[BgpNeighbor, ...]:  # noqa: ANN401
 
 
 @rule("Underlay.routerID")
-def test_the_router_id_is_the_one_after_the_nodes_number() -> None:
+def test_router_id_is_the_cidrs_address_at_node_index_plus_one() -> None:
     ids = {
         i.router_id
         for i in intent(underlay(routerIDCIDR="10.9.0.0/24"), RED, index=44).frr.instances
@@ -73,7 +73,7 @@ def test_the_router_id_is_the_one_after_the_nodes_number() -> None:
     ],
 )
 @rule("Neighbor.addressFamilies.default")
-def test_a_session_carries_what_it_runs_over_and_what_the_tunnels_need(
+def test_session_defaults_to_the_families_of_its_transport_and_of_the_tunnels(
     changes: Yaml, tunnel: list[str] | None, families: list[str]
 ) -> None:
     given = neighbor(**changes)
@@ -84,12 +84,12 @@ def test_a_session_carries_what_it_runs_over_and_what_the_tunnels_need(
 
 
 @rule("Neighbor.addressFamilies.default")
-def test_the_first_vni_changes_no_session_of_the_fabric() -> None:
+def test_first_vni_changes_no_fabric_session() -> None:
     before, after = intent(underlay()), intent(underlay(), RED, SEGMENT)
     assert instance(before) == instance(after)
 
 
-def test_a_passthrough_adds_its_family_to_the_fabric_and_its_host_to_the_main_instance() -> None:
+def test_passthrough_adds_its_family_to_fabric_sessions_and_its_host_as_a_neighbor() -> None:
     pool = {"ipv6": "fd00:200::/64"}
     given = manifest("L3Passthrough", "p", hostSession=session(localCIDR=pool))
     main = instance(intent(underlay(tunnelEndpoint=None), given))
@@ -98,9 +98,7 @@ def test_a_passthrough_adds_its_family_to_the_fabric_and_its_host_to_the_main_in
     assert main.networks == ("fd00:200::3/128",)
 
 
-def test_an_external_session_may_meet_our_own_number_again_and_an_internal_one_hides_nexthops() -> (
-    None
-):
+def test_external_session_allows_its_own_asn_and_internal_session_sets_next_hop_self() -> None:
     outside = fabric(underlay())
     assert all(f.allowas_in and not f.next_hop_self for f in outside.families)
     for internal in (neighbor(asn=65001), neighbor(asn=None, type="Internal")):
@@ -109,7 +107,7 @@ def test_an_external_session_may_meet_our_own_number_again_and_an_internal_one_h
         assert not any(f.allowas_in for f in inside.families)
 
 
-def test_session_type_is_written_instead_of_an_asn() -> None:
+def test_session_type_replaces_the_remote_asn() -> None:
     assert fabric(neighbor(asn=None, type="External")).remote_as == "external"
     assert hosts(hostASN=None, hostType="Internal")[0].remote_as == "internal"
 
@@ -131,20 +129,20 @@ def test_session_type_is_written_instead_of_an_asn() -> None:
     ],
 )
 @rule("Conf.neighbor.connectedCheck")
-def test_the_connected_check_is_off_for_external_ipv6_next_door(
+def test_connected_check_is_disabled_for_single_hop_external_ipv6_only(
     changes: Yaml, disabled: bool
 ) -> None:
     assert fabric(neighbor(**changes)).disable_connected_check is disabled
 
 
 @rule("Conf.neighbor.extendedNexthop")
-def test_ipv4_over_an_ipv6_session_needs_the_extended_nexthop() -> None:
+def test_ipv6_session_has_extended_nexthop_capability() -> None:
     assert fabric(neighbor(address="2001:db8::1")).extended_nexthop
     assert not fabric(neighbor()).extended_nexthop
 
 
 @rule("Neighbor.listenRange")
-def test_a_range_is_a_peer_group_and_lifts_the_limit() -> None:
+def test_listen_range_becomes_a_peer_group_and_raises_the_listen_limit() -> None:
     main = instance(intent(neighbor(address=None, listenRange="2001:db8::/64")))
     assert main.neighbors[0].peer == "range-2001:db8::-64"
     assert main.neighbors[0].listen_range == "2001:db8::/64"
@@ -153,13 +151,13 @@ def test_a_range_is_a_peer_group_and_lifts_the_limit() -> None:
 
 
 @rule("Conf.neighbor.connect")
-def test_lost_session_is_retried_soon_by_default() -> None:
+def test_connect_timer_defaults_to_5_seconds() -> None:
     assert fabric(neighbor()).connect_s == 5
     assert fabric(neighbor(connectTimeSeconds=30)).connect_s == 30
 
 
 @rule("Underlay.gracefulRestart")
-def test_graceful_restart_covers_tenants_too() -> None:
+def test_graceful_restart_of_the_underlay_applies_to_tenant_instances() -> None:
     result = intent(underlay(gracefulRestart={"restartTimeSeconds": 60}), RED)
     for vrf in ("", "red"):
         restart = instance(result, vrf).graceful_restart
@@ -169,14 +167,14 @@ def test_graceful_restart_covers_tenants_too() -> None:
 
 
 @rule("Underlay.suppressFIBPending")
-def test_advertisement_may_wait_for_the_datapath() -> None:
+def test_suppress_fib_pending_applies_to_every_instance() -> None:
     assert not intent(underlay()).frr.suppress_fib_pending
     text = render(intent(underlay(suppressFIBPending=True), RED).frr)
     assert text.count(" bgp suppress-fib-pending\n") == 2
 
 
 @rule("Underlay.clusterID", "Neighbor.routeReflectorClient")
-def test_a_route_reflector_names_its_cluster_and_its_clients() -> None:
+def test_route_reflector_has_a_cluster_id_and_marks_its_clients() -> None:
     reflected = [{"type": "evpn", "properties": [{"type": "routeReflectorClient"}]}]
     given = neighbor(asn=None, type="Internal", addressFamilies=reflected)
     given["spec"]["routeReflector"] = {}
@@ -186,7 +184,7 @@ def test_a_route_reflector_names_its_cluster_and_its_clients() -> None:
 
 
 @rule("Session.bfd")
-def test_bfd_without_own_timers_has_no_profile() -> None:
+def test_bfd_profile_exists_only_for_explicit_timers() -> None:
     assert fabric(neighbor()).bfd is None
     assert fabric(neighbor(bfd={})).bfd == ""
     result = intent(neighbor(bfd={"receiveInterval": 100, "sessionMode": "Passive"}))
@@ -195,7 +193,7 @@ def test_bfd_without_own_timers_has_no_profile() -> None:
     assert (profile.receive_ms, profile.transmit_ms, profile.passive) == (100, 0, True)
 
 
-def test_a_host_session_has_one_neighbor_per_family_and_each_carries_both() -> None:
+def test_host_session_has_a_neighbor_per_family_and_each_carries_both_families() -> None:
     four, six = hosts()
     assert (four.peer, six.peer) == ("10.100.0.3", "fd00:100::3")
     assert carried(four) == carried(six) == [V4, V6]
@@ -203,7 +201,7 @@ def test_a_host_session_has_one_neighbor_per_family_and_each_carries_both() -> N
 
 
 @rule("HostSession.options")
-def test_a_host_session_takes_the_options_of_any_session() -> None:
+def test_host_session_accepts_password_timers_and_bfd() -> None:
     four, _ = hosts(
         password="x", holdTimeSeconds=9, keepaliveTimeSeconds=3, connectTimeSeconds=7, bfd={}
     )
@@ -212,7 +210,7 @@ def test_a_host_session_takes_the_options_of_any_session() -> None:
 
 
 @rule("HostSession.options")
-def test_a_tenant_may_restart_gracefully_on_its_own_terms() -> None:
+def test_host_session_may_set_graceful_restart_for_its_tenant_only() -> None:
     red = manifest("L3VNI", "red", hostSession=session(gracefulRestart={"restartTimeSeconds": 7}))
     result = intent(underlay(), red)
     restart = instance(result, "red").graceful_restart
@@ -222,7 +220,7 @@ def test_a_tenant_may_restart_gracefully_on_its_own_terms() -> None:
 
 
 @rule("Session.filter")
-def test_a_filter_is_a_list_for_each_family_of_unicast_routes() -> None:
+def test_filter_becomes_a_prefix_list_per_unicast_family() -> None:
     rules = [
         {"action": "Deny", "prefix": "10.1.0.0/16", "ge": 16, "le": 24},
         {"prefix": "10.0.0.0/8", "ge": 9, "le": 32},
@@ -249,12 +247,12 @@ def test_a_filter_is_a_list_for_each_family_of_unicast_routes() -> None:
     assert instance(result, "red").neighbors[0].families[1].prefixes_in == "host-vni-100-in"
 
 
-def test_the_ports_of_sessions_are_known_for_the_twins() -> None:
+def test_twins_are_given_the_tcp_port_of_every_session() -> None:
     assert tcp_ports(intent(neighbor(port=1790)).frr) == (179, 1790)
 
 
 @rule("HostSession.announced")
-def test_a_tenant_advertises_its_hosts_addresses_and_its_gateways_subnets() -> None:
+def test_tenant_advertises_host_addresses_and_gateway_subnets() -> None:
     tenant = instance(intent(underlay(), RED, SEGMENT), "red")
     assert tenant.networks == (
         "10.100.0.3/32",
@@ -266,13 +264,13 @@ def test_a_tenant_advertises_its_hosts_addresses_and_its_gateways_subnets() -> N
     assert not tenant.advertise_all_vni
 
 
-def test_a_tenant_without_a_session_has_the_fabrics_number() -> None:
+def test_tenant_without_a_host_session_uses_the_underlays_asn() -> None:
     result = intent(underlay(), manifest("L3VNI", "red", hostSession=None))
     assert (instance(result, "red").asn, instance(result, "red").neighbors) == (65001, ())
 
 
 @rule("VNI.routeTargets")
-def test_route_targets_go_to_the_tenant_or_to_the_vni() -> None:
+def test_l3vni_route_targets_go_to_the_tenant_and_l2vni_ones_to_the_vni() -> None:
     red = manifest("L3VNI", "red", importRTs=["1:1"], exportRTs=["1:2"])
     segment = manifest("L2VNI", "segment", importRTs=["1:3"])
     result = intent(underlay(), red, segment)
@@ -283,7 +281,7 @@ def test_route_targets_go_to_the_tenant_or_to_the_vni() -> None:
 
 
 @rule("VNI.routeTargets")
-def test_route_target_is_written_once_and_as_frr_does() -> None:
+def test_equal_route_targets_are_written_once_in_frrs_form() -> None:
     red = manifest("L3VNI", "red", importRTs=["065000:010", "65000:10", "10.0.0.1:01"])
     assert instance(intent(underlay(), red), "red").imports == ("65000:10", "10.0.0.1:1")
 
@@ -301,12 +299,12 @@ def test_route_target_is_written_once_and_as_frr_does() -> None:
         ("10.0.0.0/8", "10.0.0.0/8"),
     ],
 )
-def test_a_prefix_is_spelt_as_frr_spells_it(given: str, frrs: str) -> None:
+def test_prefix_is_written_in_frrs_form(given: str, frrs: str) -> None:
     result = intent(neighbor(importFilter=[{"prefix": given}]))
     assert f" permit {frrs}\n" in render(result.frr)
 
 
-def test_an_address_is_spelt_as_frr_spells_it() -> None:
+def test_address_is_written_in_frrs_form() -> None:
     result = intent(neighbor(address="::1:2"))
     assert [n.peer for n in instance(result).neighbors] == ["::0.1.0.2"]
 
@@ -316,7 +314,7 @@ def test_an_address_is_spelt_as_frr_spells_it() -> None:
     [(3, 9, 3), (5, 9, 3), (3, 3, 1), (0, 3, 0), (31, 90, 30), (0, 0, 0)],
 )
 @rule("Session.timers")
-def test_a_keepalive_time_is_a_third_of_the_hold_time_at_most(
+def test_keepalive_time_is_capped_at_a_third_of_the_hold_time(
     given: int, hold: int, keepalive: int
 ) -> None:
     result = intent(neighbor(keepaliveTimeSeconds=given, holdTimeSeconds=hold))
@@ -325,7 +323,7 @@ def test_a_keepalive_time_is_a_third_of_the_hold_time_at_most(
 
 
 @rule("RawFRRConfig.priority")
-def test_raw_snippets_come_by_priority_and_then_in_the_order_of_the_files() -> None:
+def test_raw_snippets_are_ordered_by_priority_then_by_file() -> None:
     given = [("b", 5), ("a", 0), ("c", 5)]
     result = intent(*(manifest("RawFRRConfig", n, priority=p) for n, p in given))
     assert [snippet.name for snippet in result.frr.raw] == ["a", "b", "c"]
@@ -334,14 +332,14 @@ def test_raw_snippets_come_by_priority_and_then_in_the_order_of_the_files() -> N
 # -- the settings on the bus ------------------------------------------------------------------
 
 
-def test_settings_survive_the_bus() -> None:
+def test_settings_round_trip_through_json() -> None:
     settings = intent(neighbor(password="x", bfd={}), RED, SEGMENT).frr
     assert from_json(to_json(settings)) == settings
     assert from_json(to_json(FrrSettings())) == FrrSettings()
 
 
 @rule("Session.password.secrecy")
-def test_a_password_is_in_the_json_and_in_no_repr() -> None:
+def test_password_is_in_the_json_and_never_in_a_repr() -> None:
     settings = intent(neighbor(password="hunter2"), manifest("RawFRRConfig", "mine")).frr
     assert b"hunter2" in to_json(settings)
     assert "hunter2" not in repr(settings)
@@ -349,7 +347,7 @@ def test_a_password_is_in_the_json_and_in_no_repr() -> None:
 
 
 @rule("Session.password.secrecy")
-def test_shown_settings_have_their_passwords_masked() -> None:
+def test_displayed_settings_mask_passwords() -> None:
     raw = manifest("RawFRRConfig", "mine", rawConfig="router bgp 1\n neighbor a password hunter2\n")
     settings = intent(neighbor(password="hunter2"), raw).frr
     assert b"hunter2" not in to_json(masked(settings))
@@ -368,6 +366,8 @@ def test_shown_settings_have_their_passwords_masked() -> None:
         (b"{", "Expecting"),
     ],
 )
-def test_malformed_settings_are_refused_with_their_place(data: bytes, complaint: str) -> None:
+def test_malformed_settings_are_rejected_with_the_path_of_the_error(
+    data: bytes, complaint: str
+) -> None:
     with pytest.raises(ValueError, match=complaint):
         from_json(data)

@@ -1,5 +1,6 @@
-"""What OpenPERouter's schemas take is taken, and what they refuse is refused; the differences are
-listed, and shown in docs/MANIFESTS.md.
+"""Dualpath accepts and rejects what OpenPERouter's schemas accept and reject.
+
+The differences are listed in crd_differences, and shown in docs/MANIFESTS.md.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from tests.unit.controller.intent.crd import (
 from tests.unit.controller.intent.crd_breaking import BREAKING
 from tests.unit.controller.intent.crd_cel import RULES
 from tests.unit.controller.intent.crd_differences import DIFFERENT, REFUSED
-from tests.unit.controller.intent.crd_examples import NICS, NOT_TAKEN, TAKEN
+from tests.unit.controller.intent.crd_examples import ACCEPTED, NICS, NOT_ACCEPTED
 
 TEXTS = ["", "a", "a" * 15, "a" * 16, "a" * 80, "a" * 81, "a" * 128, "a" * 129, "1a", "a.b"]
 TEXTS += ["0.0.0.0/0", "::/0", "10.0.0.0/8", "10.0.0.1", "fd00::1", "fd00::/64", "fe80::/64"]
@@ -58,7 +59,7 @@ def ours(kind: str, spec: Yaml, secrets: PasswordReader) -> Resources:
 
 
 def is_taken(kind: str, spec: Yaml, secrets: PasswordReader) -> bool:
-    """Say whether we take a spec by itself, as it comes out of YAML."""
+    """Return whether Dualpath accepts a spec by itself, as parsed from YAML."""
     complaints = Complaints()
     modern = modernise(kind, secrets.resolve(spec, Path(), complaints), complaints)
     try:
@@ -84,16 +85,18 @@ def is_refused(path: str) -> bool:
     return any(path == r or path.startswith((f"{r}.", f"{r}[", f"{r}=")) for r in REFUSED)
 
 
-def test_every_field_and_every_choice_is_taken_in_an_example_or_refused() -> None:
-    taken = {path for kind, specs in TAKEN.items() for spec in specs for path in used(kind, spec)}
+def test_every_field_and_enum_value_is_in_an_example_or_rejected() -> None:
+    used_in_examples = {
+        path for kind, specs in ACCEPTED.items() for spec in specs for path in used(kind, spec)
+    }
     everything = {*FIELDS, *CHOICES}
-    assert {path for path in everything if not is_refused(path)} - taken == set()
-    assert {path for path in taken if is_refused(path)} == set()
+    assert {path for path in everything if not is_refused(path)} - used_in_examples == set()
+    assert {path for path in used_in_examples if is_refused(path)} == set()
     assert {*REFUSED} <= everything
 
 
-@pytest.mark.parametrize(("kind", "spec"), examples(TAKEN))
-def test_examples_that_the_schema_accepts_are_accepted(
+@pytest.mark.parametrize(("kind", "spec"), examples(ACCEPTED))
+def test_examples_valid_for_the_crd_are_accepted(
     kind: str, spec: Yaml, secrets: PasswordReader
 ) -> None:
     assert verdict(SCHEMAS[kind], spec)
@@ -102,8 +105,8 @@ def test_examples_that_the_schema_accepts_are_accepted(
     ] == []
 
 
-@pytest.mark.parametrize(("kind", "spec"), examples(NOT_TAKEN))
-def test_unsupported_fields_are_refused_by_name(
+@pytest.mark.parametrize(("kind", "spec"), examples(NOT_ACCEPTED))
+def test_unsupported_field_is_rejected_by_name(
     kind: str, spec: Yaml, secrets: PasswordReader
 ) -> None:
     assert verdict(SCHEMAS[kind], spec)
@@ -114,14 +117,14 @@ def test_unsupported_fields_are_refused_by_name(
     assert all("support" in v.message for v in status.violations)
 
 
-def test_every_refused_field_is_in_an_example() -> None:
-    found = {p for kind, specs in NOT_TAKEN.items() for spec in specs for p in used(kind, spec)}
+def test_every_unsupported_field_is_in_an_example() -> None:
+    found = {p for kind, specs in NOT_ACCEPTED.items() for spec in specs for p in used(kind, spec)}
     assert {*REFUSED} <= found
     assert {path for path in {*FIELDS, *CHOICES} if is_refused(path)} <= found
 
 
 def probes(path: str) -> Iterator[object]:
-    """Yield values at and beyond the bounds of a field, and of types that it does not have."""
+    """Yield values at and beyond the bounds of a field, and of wrong types."""
     schema = FIELDS[path]
     if schema["type"] == "integer":
         low, high = schema.get("minimum", -(2**31)), schema.get("maximum", 2**31 - 1)
@@ -132,7 +135,7 @@ def probes(path: str) -> Iterator[object]:
 
 
 def changed(spec: Yaml, place: Place, value: object) -> Yaml:
-    """Return the spec with another value at a place."""
+    """Return the spec with the value at a location replaced."""
     copied = copy.deepcopy(spec)
     part: Any = copied
     for key in place[:-1]:
@@ -142,9 +145,9 @@ def changed(spec: Yaml, place: Place, value: object) -> Yaml:
 
 
 def where(path: str) -> tuple[str, Yaml, Place]:
-    """Return the first example with a field, and its place there."""
+    """Return the first example that has a field, and the field's location."""
     kind = path.partition(".")[0]
-    for spec in TAKEN[kind]:
+    for spec in ACCEPTED[kind]:
         for found, place in places(spec, kind):
             if found == path:
                 return kind, spec, place
@@ -152,7 +155,7 @@ def where(path: str) -> tuple[str, Yaml, Place]:
 
 
 def lean(spec: Yaml, place: Place) -> tuple[Yaml, Place]:
-    """Return the least that a probe needs: each of thousands is read and judged."""
+    """Return the smallest spec for a probe: thousands are parsed and judged."""
     field = str(place[0])
     needed = {**LEAST, field: spec[field]} if spec.keys() >= LEAST.keys() else spec
     if field != "nodeSelector":
@@ -166,7 +169,7 @@ PROBED = [path for path in FIELDS if not is_refused(path)]
 
 
 @pytest.mark.parametrize("path", PROBED)
-def test_a_field_takes_what_the_schema_says_or_the_difference_is_listed(
+def test_field_accepts_what_the_crd_accepts_unless_the_difference_is_listed(
     path: str, secrets: PasswordReader
 ) -> None:
     kind, whole, there = where(path)
@@ -176,11 +179,11 @@ def test_a_field_takes_what_the_schema_says_or_the_difference_is_listed(
         probe = changed(spec, place, value)
         theirs = verdict(SCHEMAS[kind], probe)
         if theirs is not is_taken(kind, probe, secrets):
-            differing.append((value, "taken there" if theirs else "refused there"))
+            differing.append((value, "used_in_examples there" if theirs else "refused there"))
     assert bool(differing) is (path.partition(".")[2] in DIFFERENT), differing
 
 
-def test_every_rule_about_several_fields_is_broken_by_an_example_that_breaks_no_other() -> None:
+def test_every_cross_field_rule_has_an_example_that_violates_it_alone() -> None:
     assert {*RULES} == RULES_ASKED
     alone = [all_broken(SCHEMAS[kind], spec) for kind, spec in BREAKING]
     broken = {rule for rules in alone if len(rules) == 1 for rule in rules}
@@ -188,7 +191,7 @@ def test_every_rule_about_several_fields_is_broken_by_an_example_that_breaks_no_
 
 
 @pytest.mark.parametrize("at", range(len(BREAKING)))
-def test_examples_that_break_a_schema_rule_are_refused(at: int, secrets: PasswordReader) -> None:
+def test_example_that_violates_a_crd_rule_is_rejected(at: int, secrets: PasswordReader) -> None:
     kind, spec = BREAKING[at]
     assert all_broken(SCHEMAS[kind], spec)
     assert ours(kind, spec, secrets).rejected

@@ -1,4 +1,4 @@
-"""docs/MANIFESTS.md shows where Dualpath differs from OpenPERouter's schemas; samples are accepted.
+"""docs/MANIFESTS.md lists every difference from OpenPERouter's schemas; its samples are accepted.
 
 `UPDATE_VECTORS=1 pytest` writes the lists.
 """
@@ -39,7 +39,7 @@ def _item(field: str, why: str) -> str:
     return wrapper.fill(text) + "\n"
 
 
-def test_page_shows_every_difference() -> None:
+def test_page_lists_every_difference_from_the_crd() -> None:
     text = PAGE.read_text()
     current, found = LISTS.subn(lambda _: lists(), text)
     assert found == 1

@@ -1,4 +1,4 @@
-"""The examples of the documentation work."""
+"""The documentation's manifests are accepted, and its paths exist."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ EXAMPLES = {
     for page in PAGES
     for at, text in enumerate(YAML.findall(page.read_text()))
 }
-# Files and directories of ours; a module without its suffix and a path elsewhere are neither.
+# The project's own files and directories; module names and paths on a node do not match.
 TOP = "controller|datapaths|docs|frr_bridge|packaging|proto|tests"
 OURS = re.compile(rf"(?<![\w./-])(?:{TOP})/(?:[\w./-]*\.[a-z]+\b|[\w./-]*/(?![\w*{{]))")
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_an_example_is_accepted_whole(name: str) -> None:
+def test_every_documented_manifest_is_accepted(name: str) -> None:
     found = merge(read(EXAMPLES[name], "example"))
     intent = layout.compile(found, Node(1, "pe1", {"rack": "a"}))
     assert all(s.ready and s.message in ("", EXPERIMENT) for s in intent.statuses)
     render(intent.frr)
 
 
-def test_there_are_examples() -> None:
+def test_documentation_contains_manifests() -> None:
     pages = [name.partition("-")[0] for name in EXAMPLES]
     assert (pages.count("MANIFESTS"), pages.count("OPERATIONS")) == (8, 1)
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: page.name)
-def test_a_path_that_is_named_exists(page: Path) -> None:
+def test_every_path_named_in_the_documentation_exists(page: Path) -> None:
     assert [path for path in OURS.findall(page.read_text()) if not (ROOT / path).exists()] == []

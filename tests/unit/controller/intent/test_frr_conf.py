@@ -1,4 +1,4 @@
-"""Which lines of frr.conf come of which resources. The golden files show it whole."""
+"""Which resources produce which lines of frr.conf. The golden files show whole configurations."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def conf(*manifests: Yaml) -> list[str]:
 
 
 def within(lines: list[str], *headings: str) -> list[str]:
-    """Return what is below nested headings, without its indentation and without what is deeper."""
+    """Return the lines directly below nested headings, without indentation."""
     for depth, heading in enumerate(headings):
         margin = " " * depth
         lines = lines[lines.index(margin + heading) + 1 :]
@@ -53,7 +53,7 @@ def families(*types: str, properties: list[Yaml] | None = None) -> list[Yaml]:
 
 
 @rule("Conf.order")
-def test_the_parts_come_in_the_order_in_which_frr_shows_them() -> None:
+def test_sections_are_in_the_order_of_show_running_config() -> None:
     given = neighbor(bfd={"receiveInterval": 100}, importFilter=[])
     lines = conf(given, RED, SEGMENT, manifest("RawFRRConfig", "mine"))
     heads = (
@@ -66,7 +66,7 @@ def test_the_parts_come_in_the_order_in_which_frr_shows_them() -> None:
 
 
 @rule("Conf.log", "Conf.hostname")
-def test_frr_logs_to_stdout_with_milliseconds_and_has_a_name() -> None:
+def test_frr_conf_sets_hostname_and_logging_to_stdout_with_milliseconds() -> None:
     lines = conf(underlay())
     assert "log stdout informational" in lines
     assert "log timestamp precision 3" in lines
@@ -82,7 +82,7 @@ def test_frr_logs_to_stdout_with_milliseconds_and_has_a_name() -> None:
         ("error", "log stdout errors"),
     ],
 )
-def test_frr_logs_by_the_level_of_the_node(level: str, line: str) -> None:
+def test_frr_log_level_is_that_of_the_node(level: str, line: str) -> None:
     node: Yaml = {
         "apiVersion": "dualpath.io/v1alpha1",
         "kind": "Node",
@@ -93,7 +93,7 @@ def test_frr_logs_by_the_level_of_the_node(level: str, line: str) -> None:
 
 
 @rule("Conf.nht", "Differs.canonical")
-def test_a_default_route_resolves_nexthops_by_frrs_own_default() -> None:
+def test_nexthop_resolution_through_a_default_route_is_left_at_frrs_default() -> None:
     """ZEBRA_IP_NHT_RESOLVE_VIA_DEFAULT in zebra/zebra_vrf.h: true in the profile `traditional`."""
     lines = conf(underlay())
     assert lines[0] == "frr defaults traditional"
@@ -101,7 +101,7 @@ def test_a_default_route_resolves_nexthops_by_frrs_own_default() -> None:
 
 
 @rule("Conf.vrf", "Conf.l2vni")
-def test_an_l3vni_has_a_vrf_stanza_and_an_l2vni_has_none() -> None:
+def test_l3vni_has_a_vrf_stanza_and_l2vni_has_none() -> None:
     lines = conf(underlay(), RED, SEGMENT)
     assert within(lines, "vrf red") == ["vni 100"]
     assert [line for line in lines if line.startswith("vrf ")] == ["vrf red"]
@@ -109,7 +109,7 @@ def test_an_l3vni_has_a_vrf_stanza_and_an_l2vni_has_none() -> None:
 
 
 @rule("Conf.routeMap")
-def test_single_route_map_permits_everything() -> None:
+def test_only_route_map_is_the_permissive_one() -> None:
     lines = conf(underlay(), RED, manifest("L3Passthrough", "p"))
     assert [line for line in lines if line.startswith("route-map")] == [
         "route-map permissive permit 10"
@@ -126,7 +126,7 @@ ALWAYS = [
 
 @rule("Conf.main", "Conf.tenant")
 @pytest.mark.parametrize("router", [MAIN, "router bgp 65002 vrf red"])
-def test_an_instance_has_a_router_id_and_none_of_three_defaults(router: str) -> None:
+def test_instance_sets_its_router_id_and_disables_three_defaults(router: str) -> None:
     lines = within(conf(underlay(), hosted(asn=65002)), router)
     assert [line for line in lines if not line.startswith(("neighbor", "address-", "exit-"))] == [
         "bgp router-id 10.0.0.2",
@@ -135,26 +135,28 @@ def test_an_instance_has_a_router_id_and_none_of_three_defaults(router: str) -> 
 
 
 @rule("Conf.tenant")
-def test_a_tenant_without_a_session_has_the_number_of_the_fabric() -> None:
+def test_tenant_without_a_host_session_has_the_underlays_asn() -> None:
     assert TENANT in conf(underlay(), manifest("L3VNI", "red", hostSession=None))
 
 
 @rule("Conf.gracefulRestart", "Differs.restart")
 @pytest.mark.parametrize("router", [MAIN, TENANT])
-def test_graceful_restart_is_a_few_lines_and_without_it_there_is_none(router: str) -> None:
-    def said(**changes: Any) -> list[str]:  # noqa: ANN401
+def test_graceful_restart_lines_appear_only_when_configured(router: str) -> None:
+    def restart_lines(**changes: Any) -> list[str]:  # noqa: ANN401
         lines = within(conf(underlay(**changes), RED), router)
         return [line for line in lines if "restart" in line or "coalesce" in line]
 
-    assert said() == []
+    assert restart_lines() == []
     always = [
         "bgp graceful-restart select-defer-time 0",
         "coalesce-time 6000",
         "bgp graceful-restart",
         "bgp graceful-restart preserve-fw-state",
     ]
-    assert said(gracefulRestart={}) == always
-    assert said(gracefulRestart={"restartTimeSeconds": 60, "stalePathTimeSeconds": 90}) == [
+    assert restart_lines(gracefulRestart={}) == always
+    assert restart_lines(
+        gracefulRestart={"restartTimeSeconds": 60, "stalePathTimeSeconds": 90}
+    ) == [
         "bgp graceful-restart stalepath-time 90",
         "bgp graceful-restart restart-time 60",
         *always,
@@ -162,13 +164,13 @@ def test_graceful_restart_is_a_few_lines_and_without_it_there_is_none(router: st
 
 
 @rule("Conf.clusterID")
-def test_only_a_route_reflector_has_a_cluster_id() -> None:
+def test_cluster_id_appears_on_a_route_reflector_only() -> None:
     assert "bgp cluster-id 192.0.2.1" in within(conf(underlay(routeReflector={})), MAIN)
     assert not [line for line in conf(underlay()) if "cluster-id" in line]
 
 
 @rule("Conf.listenLimit", "Conf.neighbor.peer")
-def test_a_range_is_a_peer_group_that_bears_its_name() -> None:
+def test_listen_range_becomes_a_peer_group_named_after_it() -> None:
     lines = within(conf(neighbor(address=None, listenRange="10.9.0.0/24")), MAIN)
     assert of(lines, "range-10.9.0.0-24")[:2] == ["peer-group", "remote-as 65000"]
     assert [line for line in lines if line.startswith("bgp listen")] == [
@@ -189,7 +191,7 @@ def test_a_range_is_a_peer_group_that_bears_its_name() -> None:
         ({"address": None, "interface": "eth1"}, "eth1", "interface remote-as 65000"),
     ],
 )
-def test_a_peer_is_an_address_or_an_interface_and_is_tried_again_soon(
+def test_peer_is_an_address_or_interface_with_a_5_second_connect_timer(
     changes: Yaml, peer: str, line: str
 ) -> None:
     lines = fabric(neighbor(**changes), peer)
@@ -198,7 +200,7 @@ def test_a_peer_is_an_address_or_an_interface_and_is_tried_again_soon(
 
 
 @rule("Conf.neighbor.options", "Conf.bfd")
-def test_each_option_of_a_neighbor_is_a_line() -> None:
+def test_each_neighbor_option_becomes_a_line() -> None:
     given = neighbor(
         password="x",
         port=1790,
@@ -223,13 +225,13 @@ def test_each_option_of_a_neighbor_is_a_line() -> None:
 
 
 @rule("Conf.neighbor.options")
-def test_bfd_at_frrs_timers_needs_no_profile() -> None:
+def test_bfd_with_default_timers_has_no_profile() -> None:
     assert [line for line in fabric(neighbor(bfd={})) if "bfd" in line] == ["bfd"]
     assert "bfd" not in conf(neighbor(bfd={}))
 
 
 @rule("Conf.bfd")
-def test_the_profile_of_a_host_is_named_by_its_vni_or_as_the_passthroughs() -> None:
+def test_bfd_profile_of_a_host_is_named_after_its_vni_or_the_passthrough() -> None:
     bfd = {"transmitInterval": 100}
     through = session(localCIDR={"ipv4": "10.200.0.0/24"}, bfd=bfd)
     lines = conf(underlay(), hosted(bfd=bfd), manifest("L3Passthrough", "p", hostSession=through))
@@ -238,7 +240,7 @@ def test_the_profile_of_a_host_is_named_by_its_vni_or_as_the_passthroughs() -> N
 
 
 @rule("Conf.neighbor.connectedCheck", "Conf.neighbor.extendedNexthop")
-def test_adjacent_ipv6_peer_counts_as_connected_and_may_carry_ipv4() -> None:
+def test_adjacent_ipv6_peer_skips_the_connected_check_and_may_carry_ipv4() -> None:
     lines = fabric(neighbor(address="2001:db8::1"), "2001:db8::1")
     assert "disable-connected-check" in lines
     assert "capability extended-nexthop" in lines
@@ -255,15 +257,15 @@ def test_external_session_accepts_routes_with_our_own_asn() -> None:
 
 
 @rule("Conf.unicast", "Conf.evpn")
-def test_internal_session_gets_next_hop_self_except_for_evpn() -> None:
+def test_internal_session_has_next_hop_self_except_for_evpn() -> None:
     lines = conf(neighbor(asn=None, type="Internal"))
-    said = of(within(lines, MAIN, V4), "192.168.1.0")
-    assert said == ["activate", "next-hop-self force"]
+    lines_of_peer = of(within(lines, MAIN, V4), "192.168.1.0")
+    assert lines_of_peer == ["activate", "next-hop-self force"]
     assert of(within(lines, MAIN, EVPN), "192.168.1.0") == ["activate"]
 
 
 @rule("Conf.unicast", "Conf.evpn")
-def test_a_client_of_the_reflector_is_called_one_in_each_family() -> None:
+def test_route_reflector_client_is_marked_in_each_family() -> None:
     given = families("ipv4unicast", "evpn", properties=REFLECTED)
     lines = conf(neighbor(asn=None, type="Internal", addressFamilies=given))
     assert of(within(lines, MAIN, V4), "192.168.1.0") == [
@@ -273,14 +275,14 @@ def test_a_client_of_the_reflector_is_called_one_in_each_family() -> None:
 
 
 @rule("Conf.vtep")
-def test_each_vtep_is_advertised_in_its_own_family() -> None:
+def test_vtep_address_is_advertised_in_its_own_family() -> None:
     lines = conf(underlay(tunnelEndpoint={"cidrs": ["100.64.0.0/24", "2001:db8:64::/64"]}))
     assert "network 100.64.0.1/32" in within(lines, MAIN, V4)
     assert "network 2001:db8:64::1/128" in within(lines, MAIN, V6)
 
 
 @rule("Conf.evpn.advertiseAllVNI")
-def test_a_reflector_without_a_tunnel_endpoint_carries_evpn_and_has_none_of_its_own() -> None:
+def test_reflector_without_a_tunnel_endpoint_carries_evpn_and_advertises_no_vni() -> None:
     given = neighbor(addressFamilies=families("evpn"))
     assert "advertise-all-vni" in within(conf(given), MAIN, EVPN)
     del given["spec"]["tunnelEndpoint"]
@@ -293,25 +295,25 @@ PERMISSIVE = ["route-map permissive in", "route-map permissive out"]
 
 
 @rule("Conf.tenant.neighbors", "Differs.dualStack")
-def test_each_address_of_the_host_is_a_neighbor_that_carries_both_families() -> None:
+def test_each_host_address_is_a_neighbor_that_carries_both_families() -> None:
     lines = conf(underlay(), RED)
     assert [line for line in lines if line.startswith("router ")] == [MAIN, TENANT]
     for peer in ("10.100.0.3", "fd00:100::3"):
-        said = of(within(lines, TENANT), peer)
-        assert said == ["remote-as 65100", "timers connect 5"]
+        lines_of_peer = of(within(lines, TENANT), peer)
+        assert lines_of_peer == ["remote-as 65100", "timers connect 5"]
         for family in (V4, V6):
             assert of(within(lines, TENANT, family), peer) == ["activate", *PERMISSIVE]
 
 
 @rule("Conf.tenant.neighbors")
-def test_internal_host_session_gets_next_hop_self() -> None:
+def test_internal_host_session_has_next_hop_self() -> None:
     lines = conf(underlay(), hosted(hostASN=None, hostType="Internal"))
-    said = of(within(lines, TENANT, V4), "10.100.0.3")
-    assert said == ["activate", "next-hop-self force", *PERMISSIVE]
+    lines_of_peer = of(within(lines, TENANT, V4), "10.100.0.3")
+    assert lines_of_peer == ["activate", "next-hop-self force", *PERMISSIVE]
 
 
 @rule("Conf.tenant.networks", "Conf.l2vni")
-def test_tenant_advertises_its_host_and_its_gateways() -> None:
+def test_tenant_advertises_its_host_and_gateways() -> None:
     def networks(family: str, *manifests: Yaml) -> list[str]:
         lines = within(conf(underlay(), *manifests), TENANT, family)
         return [line for line in lines if line.startswith("network")]
@@ -323,7 +325,7 @@ def test_tenant_advertises_its_host_and_its_gateways() -> None:
 
 
 @rule("Conf.tenant.evpn")
-def test_a_tenant_advertises_both_families_and_its_route_targets() -> None:
+def test_tenant_advertises_both_families_with_its_route_targets() -> None:
     both = ["advertise ipv4 unicast", "advertise ipv6 unicast"]
     assert within(conf(underlay(), RED), TENANT, EVPN) == both
     red = manifest("L3VNI", "red", importRTs=["1:1"], exportRTs=["1:2"])
@@ -335,7 +337,7 @@ def test_a_tenant_advertises_both_families_and_its_route_targets() -> None:
 
 
 @rule("Conf.l2vni.routeTargets")
-def test_route_targets_of_an_l2vni_are_its_own() -> None:
+def test_l2vni_route_targets_are_under_its_vni() -> None:
     segment = manifest("L2VNI", "segment", importRTs=["1:3"], exportRTs=["1:4"])
     lines = within(conf(underlay(), RED, segment), MAIN, EVPN)
     start = lines.index("vni 110")
@@ -345,18 +347,18 @@ def test_route_targets_of_an_l2vni_are_its_own() -> None:
 
 
 @rule("Conf.filter")
-def test_a_filter_binds_unicast_and_leaves_evpn_alone() -> None:
+def test_filter_applies_to_unicast_and_not_to_evpn() -> None:
     lines = conf(neighbor(importFilter=[{"prefix": "10.0.0.0/8"}]))
     name = "neighbor-192.168.1.0-in"
     assert f"ip prefix-list {name} seq 5 permit 10.0.0.0/8" in lines
     assert f"ipv6 prefix-list {name} seq 5 deny any" in lines
-    said = of(within(lines, MAIN, V4), "192.168.1.0")
-    assert said == ["activate", "allowas-in", f"prefix-list {name} in"]
+    lines_of_peer = of(within(lines, MAIN, V4), "192.168.1.0")
+    assert lines_of_peer == ["activate", "allowas-in", f"prefix-list {name} in"]
     assert of(within(lines, MAIN, EVPN), "192.168.1.0") == ["activate", "allowas-in"]
 
 
 @rule("Conf.passthrough")
-def test_the_host_of_a_passthrough_is_a_neighbor_in_the_main_instance() -> None:
+def test_passthrough_host_is_a_neighbor_of_the_main_instance() -> None:
     pools = {"ipv4": "10.200.0.0/24", "ipv6": "fd00:200::/64"}
     given = manifest("L3Passthrough", "p", hostSession=session(localCIDR=pools))
     lines = conf(underlay(), given)
@@ -371,7 +373,7 @@ def test_the_host_of_a_passthrough_is_a_neighbor_in_the_main_instance() -> None:
 
 
 @rule("Conf.raw")
-def test_raw_snippets_come_last_and_unchanged() -> None:
+def test_raw_snippets_are_appended_unchanged() -> None:
     text = "ip prefix-list a seq 5 permit any\n!\nip prefix-list b seq 5 deny any"
     first = manifest("RawFRRConfig", "first", rawConfig=text)
     last = manifest("RawFRRConfig", "last", priority=1)
@@ -383,6 +385,6 @@ def test_raw_snippets_come_last_and_unchanged() -> None:
 
 
 @rule("Differs.evpnDefault")
-def test_evpn_goes_with_the_tunnel_endpoint_and_not_with_a_vni() -> None:
+def test_evpn_is_configured_by_the_tunnel_endpoint_and_not_by_a_vni() -> None:
     assert within(conf(underlay()), MAIN) == within(conf(underlay(), RED), MAIN)
     assert f" {EVPN}" in conf(underlay())

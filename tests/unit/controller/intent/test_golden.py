@@ -1,8 +1,7 @@
-"""Whole manifests, and the devices and frr.conf that come of them, as files beside this one.
+"""Whole manifests, with the expected devices and frr.conf in files beside this one.
 
-`UPDATE_VECTORS=1 pytest` rewrites the expectations; review the difference like code. Every
-frr.conf here was given to FRR 10.7.1, which then showed exactly that: see test_frr_config in
-tests/lab for how.
+`UPDATE_VECTORS=1 pytest` rewrites the expectations; review the difference like code. FRR
+10.7.1 loaded every frr.conf here and showed exactly the same text: see tests/lab/test_frr_config.
 """
 
 from __future__ import annotations
@@ -38,14 +37,14 @@ def expect(name: str, actual: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_manifests_become_these_devices(name: str) -> None:
+def test_manifests_compile_to_the_golden_devices(name: str) -> None:
     result = compiled(name)
     lines = [_line(record) for record in (*result.vrfs, *result.vnis, *result.ports)]
     expect(f"{name}.devices", "".join(f"{line}\n" for line in lines))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_manifests_become_this_frr_conf_by_way_of_the_bus(name: str) -> None:
+def test_manifests_render_to_the_golden_frr_conf_through_the_bus(name: str) -> None:
     settings = from_json(to_json(compiled(name).frr))
     expect(f"{name}.conf", render(replace(settings, hostname="pe1")))
 

@@ -1,4 +1,4 @@
-"""What an Underlay says of IS-IS, as FRR is told."""
+"""An Underlay's IS-IS settings, and the lines of frr.conf that they produce."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("case", cases(BROKEN))
-def test_a_broken_rule_rejects_the_underlay_and_says_why(case: str) -> None:
+def test_invalid_isis_settings_reject_the_underlay_with_a_reason(case: str) -> None:
     manifest, why = BROKEN[case]
     [rejected] = resources(manifest).rejected
     assert why in rejected.message
@@ -64,7 +64,7 @@ def isis(index: int = 1, **fields: Any) -> Isis:  # noqa: ANN401
 
 
 @rule("Underlay.isis")
-def test_it_runs_on_the_underlay_and_announces_the_loopback() -> None:
+def test_isis_runs_on_underlay_interfaces_and_advertises_the_loopback() -> None:
     assert isis().interfaces == (
         IsisInterface("eth1", ipv4=True, ipv6=True),
         IsisInterface("lo", ipv4=True, ipv6=True, passive=True),
@@ -93,13 +93,13 @@ def test_isis_defaults_to_both_levels_and_all_prefixes() -> None:
 
 
 @rule("Underlay.isis.baseNet")
-def test_the_system_id_counts_nodes() -> None:
+def test_system_id_is_the_base_plus_the_node_index() -> None:
     assert isis(index=0).net == NET
     assert isis(index=2).net == "49.0001.0000.0001.0000.00"
 
 
 @rule("Underlay.isis.baseNet")
-def test_a_system_id_that_runs_over_rejects_the_underlay() -> None:
+def test_system_id_overflow_rejects_the_underlay() -> None:
     last = underlay(isis={"baseNet": "49.0001.ffff.ffff.ffff.00"})
     assert intent(last, index=0).frr.isis is not None
     rejected = status(intent(last, index=1), "Underlay", "underlay")
@@ -107,5 +107,5 @@ def test_a_system_id_that_runs_over_rejects_the_underlay() -> None:
     assert "no system ID for this node" in rejected.message
 
 
-def test_without_isis_frr_conf_has_none() -> None:
+def test_frr_conf_without_isis_has_no_isis_lines() -> None:
     assert intent(underlay()).frr.isis is None

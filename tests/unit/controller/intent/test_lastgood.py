@@ -1,4 +1,4 @@
-"""An edit that is rejected takes nothing down, and a deletion is one."""
+"""A rejected edit keeps the earlier version; a deletion removes the resource."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RED, BROKEN = manifest("L3VNI", "red"), manifest("L3VNI", "red", vni=0)
 
 
 @rule("Manifest.lastGood")
-def test_broken_resource_keeps_its_earlier_version_and_says_so() -> None:
+def test_invalid_edit_keeps_the_earlier_version_and_reports_it() -> None:
     after = keep_last_good(resources(underlay(), RED), resources(underlay(), BROKEN))
     assert [str(r) for r in after.items] == ["L3VNI red", "Underlay underlay"]
     assert after.items[0].spec == resources(RED).items[0].spec
@@ -22,21 +22,21 @@ def test_broken_resource_keeps_its_earlier_version_and_says_so() -> None:
     assert status.message.endswith("(pe.yaml:3:121); its earlier version stays")
 
 
-def test_earlier_version_stays_through_a_second_broken_edit() -> None:
+def test_earlier_version_survives_a_second_invalid_edit() -> None:
     before = resources(RED)
-    spoilt = keep_last_good(before, resources(BROKEN))
-    assert [r.name for r in keep_last_good(spoilt, resources(BROKEN)).items] == ["red"]
+    kept = keep_last_good(before, resources(BROKEN))
+    assert [r.name for r in keep_last_good(kept, resources(BROKEN)).items] == ["red"]
 
 
 @rule("Manifest.lastGood")
-def test_a_deleted_resource_is_gone() -> None:
+def test_deleted_resource_is_removed() -> None:
     assert keep_last_good(resources(RED), resources()).items == ()
 
 
 def test_fixed_resource_replaces_the_earlier_version() -> None:
-    spoilt = keep_last_good(resources(RED), resources(BROKEN))
-    mended = resources(manifest("L3VNI", "red", vni=300))
-    assert keep_last_good(spoilt, mended) == mended
+    kept = keep_last_good(resources(RED), resources(BROKEN))
+    fixed = resources(manifest("L3VNI", "red", vni=300))
+    assert keep_last_good(kept, fixed) == fixed
 
 
 def test_resource_that_was_never_valid_is_absent() -> None:
@@ -44,7 +44,7 @@ def test_resource_that_was_never_valid_is_absent() -> None:
 
 
 @pytest.mark.parametrize("code", [0x7F, 0x85, 0x9F, 0x2028, 0x2029, 0xFEFF, 0xFFFE])
-def test_stored_resources_read_back_with_any_text(code: int) -> None:
+def test_stored_resources_round_trip_with_any_text(code: int) -> None:
     found = resources(manifest("RawFRRConfig", "raw", rawConfig=f"! a{chr(code)}b\n"))
     kept = decode(encode(found), "last-good", NO_OVERRIDES)
     assert [r.spec for r in kept.items] == [r.spec for r in found.items]

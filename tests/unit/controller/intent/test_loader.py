@@ -1,4 +1,4 @@
-"""How manifests are found, merged and judged, and what a bad file is told."""
+"""How manifests are found, merged and validated, and what the error for an invalid file is."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def one_spec(text: str) -> object:
 
 
 @rule("Manifest.merge")
-def test_files_and_directories_are_merged_in_the_order_of_their_names(tmp_path: Path) -> None:
+def test_files_and_directories_are_merged_in_order_of_name(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "b.yaml").write_text(RED)
     (tmp_path / "d" / "a.yml").write_text(BLUE)
@@ -44,24 +44,24 @@ def test_files_and_directories_are_merged_in_the_order_of_their_names(tmp_path: 
     assert found.items[1].source == f"{tmp_path}/d/b.yaml:4"
 
 
-def test_an_empty_directory_is_no_intent(tmp_path: Path) -> None:
+def test_empty_directory_has_no_resources(tmp_path: Path) -> None:
     assert load([tmp_path]).items == ()
 
 
-def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
+def test_missing_file_is_named_in_the_error(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"gone\.yaml: No such file"):
         load([tmp_path / "gone.yaml"])
 
 
 @pytest.mark.parametrize("target", ["nowhere", "b.yaml"])
-def test_dangling_link_is_reported_and_not_ignored(tmp_path: Path, target: str) -> None:
+def test_dangling_symlink_is_an_error(tmp_path: Path, target: str) -> None:
     (tmp_path / "a.yaml").write_text(RED)
     (tmp_path / "b.yaml").symlink_to(target)
     with pytest.raises(ManifestError, match=r"b\.yaml: (No such file|Too many levels)"):
         load([tmp_path])
 
 
-def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
+def test_file_that_is_not_utf8_is_named_in_the_error(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_bytes(b"\xff\xfe")
     with pytest.raises(ManifestError, match=r"a\.yaml: not text in UTF-8"):
         load([tmp_path])
@@ -101,7 +101,7 @@ def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
         ("nodeName: x\nnodeIndex: {at: 5}\n", "pe.yaml:2: nodeIndex.at: unknown field"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_one_sentence_with_its_line(
+def test_unparsable_file_is_reported_in_one_sentence_with_the_line(
     text: str, complaint: str
 ) -> None:
     with pytest.raises(ManifestError) as caught:
@@ -112,7 +112,7 @@ def test_a_file_that_cannot_be_read_is_one_sentence_with_its_line(
     assert "\n" not in str(caught.value)
 
 
-def test_a_rejection_names_the_line_of_the_field() -> None:
+def test_rejection_names_the_line_of_the_field() -> None:
     text = RED + "---\n" + HEADER + "kind: L3VNI\nmetadata: {name: x}\nspec:\n  vrf: x\n  vni: 0\n"
     (status,) = merge(read(text, "pe.yaml")).rejected
     assert status.message.endswith("(pe.yaml:11:3)")
@@ -132,19 +132,19 @@ def test_a_rejection_names_the_line_of_the_field() -> None:
     ],
 )
 @rule("Manifest.unknown", "Manifest.kinds")
-def test_foreign_kinds_are_rejected_and_not_ignored(text: str, complaint: str) -> None:
+def test_unknown_kinds_versions_and_fields_are_rejected(text: str, complaint: str) -> None:
     (status,) = merge(read(text, "pe.yaml")).rejected
     assert complaint in status.message
 
 
 @rule("Manifest.name")
-def test_the_second_of_two_with_one_name_is_rejected() -> None:
+def test_second_resource_of_a_name_is_rejected() -> None:
     found = merge(read(RED + "---\n" + RED, "pe.yaml"))
     assert len(found.items) == 1
     assert found.rejected[0].message == "metadata.name: already defined at pe.yaml:4 (pe.yaml:8:12)"
 
 
-def test_two_with_one_name_on_one_line_are_two() -> None:
+def test_duplicate_name_on_the_same_line_is_rejected() -> None:
     red = json.dumps(manifest("L3VNI", "red"))
     text = f'{{"apiVersion": "v1", "kind": "List", "items": [{red}, {red}]}}'
     found = merge(read(text, "pe.json"))
@@ -154,14 +154,14 @@ def test_two_with_one_name_on_one_line_are_two() -> None:
     )
 
 
-def test_a_list_is_what_is_in_it() -> None:
+def test_list_is_replaced_by_its_items() -> None:
     items = RED.replace("\n", "\n  ").rstrip()
     found = merge(read(f"apiVersion: v1\nkind: List\nitems:\n- {items}\n", "pe.yaml"))
     assert [str(r) for r in found.items] == ["L3VNI red"]
     assert found.items[0].source == "pe.yaml:7"
 
 
-def test_yaml_is_read_as_kubernetes_does() -> None:
+def test_yaml_scalars_are_read_as_kubernetes_reads_them() -> None:
     spec = one_spec(RED.replace("vni: 100", "vni: 100, exportRTs: [65000:10, 1:1]"))
     assert isinstance(spec, L3Vni)
     assert spec.export_rts == ("65000:10", "1:1")
@@ -173,7 +173,7 @@ NODE = "apiVersion: dualpath.io/v1alpha1\nkind: Node\nmetadata: {name: pe1}\nspe
 
 
 @rule("Node.index", "Node.settings")
-def test_a_node_is_described_by_our_kind_or_by_their_file() -> None:
+def test_node_kind_and_openperouters_static_file_both_describe_the_node() -> None:
     ours = merge(read(NODE, "n.yaml")).node
     theirs = merge(read("nodeIndex: {index: 7}\nnodeName: pe1\n", "n.yaml")).node
     assert (ours.index, ours.name) == (theirs.index, theirs.name) == (7, "pe1")
@@ -187,18 +187,20 @@ def test_a_node_is_described_by_our_kind_or_by_their_file() -> None:
         ("name: pe1", "name: 5", "n.yaml:3:12: Node 5: metadata.name: not a name"),
     ],
 )
-def test_a_node_with_what_does_not_exist_is_not_node_0(old: str, new: str, complaint: str) -> None:
+def test_node_with_an_unknown_field_is_an_error_and_not_node_0(
+    old: str, new: str, complaint: str
+) -> None:
     with pytest.raises(ManifestError, match=complaint):
         merge(read(NODE.replace(old, new), "n.yaml"))
 
 
 @rule("Node.index")
-def test_the_command_line_wins_over_the_files() -> None:
+def test_command_line_overrides_the_files() -> None:
     node = merge(read(NODE, "n.yaml"), NodeOverrides("pe1", 9)).node
     assert (node.name, node.index) == ("pe1", 9)
 
 
-def test_of_several_nodes_the_named_one_is_this() -> None:
+def test_node_name_selects_one_of_several_nodes() -> None:
     both = read(NODE + "---\n" + NODE.replace("pe1", "pe2").replace("7", "8"), "n.yaml")
     assert merge(both, NodeOverrides("pe2")).node.index == 8
     with pytest.raises(ManifestError, match=r"several nodes \(pe1, pe2\)"):
@@ -217,7 +219,7 @@ def test_unknown_node_name_is_an_error_that_lists_the_nodes() -> None:
 
 
 @rule("Manifest.nodeSelector")
-def test_a_selector_chooses_by_labels_and_by_the_nodes_name() -> None:
+def test_node_selector_matches_labels_and_the_hostname_label() -> None:
     def selected(selector: dict[str, object]) -> bool:
         (resource,) = resources(underlay(nodeSelector=selector)).items
         node = merge(read(NODE[:-2] + ", labels: {rack: a}}\n", "n.yaml")).node
@@ -243,12 +245,12 @@ def test_a_selector_chooses_by_labels_and_by_the_nodes_name() -> None:
 
 
 @rule("Manifest.group")
-def test_the_older_group_is_accepted() -> None:
+def test_older_api_group_is_accepted() -> None:
     assert resources(manifest("L3VNI", "red", OLD_GROUP)).items
 
 
 @rule("Manifest.older")
-def test_an_older_underlay_means_the_same() -> None:
+def test_older_underlay_form_is_converted_without_loss() -> None:
     old = one_spec(
         """
 apiVersion: openpe.openperouter.github.io/v1alpha1
@@ -287,7 +289,7 @@ spec:
 
 
 @rule("Manifest.older")
-def test_an_older_host_session_means_the_same() -> None:
+def test_older_host_session_form_is_converted_without_loss() -> None:
     old = one_spec(
         RED.replace(
             "vni: 100",
@@ -299,7 +301,7 @@ def test_an_older_host_session_means_the_same() -> None:
 
 
 @rule("Manifest.older")
-def test_an_older_session_without_a_host_number_is_internal() -> None:
+def test_older_host_session_without_a_host_asn_is_internal() -> None:
     for hostasn in ("", "hostasn: 0, "):
         spec = one_spec(
             RED.replace(
@@ -322,7 +324,9 @@ def test_an_older_session_without_a_host_number_is_internal() -> None:
     ],
 )
 @rule("Manifest.older", "L2VNI.routingDomain")
-def test_an_older_l2vni_means_the_same(master: str, lifecycle: str, name: str | None) -> None:
+def test_older_l2vni_form_is_converted_without_loss(
+    master: str, lifecycle: str, name: str | None
+) -> None:
     spec = one_spec(
         f"""
 apiVersion: openpe.openperouter.github.io/v1alpha1
@@ -372,7 +376,7 @@ spec: {{vrf: red, vni: 110, l2gatewayips: [10.110.0.1/24], hostmaster: {master}}
     ],
 )
 @rule("Manifest.older.conflict")
-def test_an_older_name_beside_the_new_one_is_a_contradiction(
+def test_field_given_under_older_and_present_name_is_rejected(
     kind: str, changes: dict[str, Any], complaint: str
 ) -> None:
     (status,) = resources(manifest(kind, "x", **changes)).rejected
@@ -381,13 +385,13 @@ def test_an_older_name_beside_the_new_one_is_a_contradiction(
 
 @pytest.mark.parametrize("duration", ["90", "1.5s", "-1s", "soon", "500ms", "9" * 400 + "h"])
 @rule("Manifest.older")
-def test_a_duration_that_is_not_whole_seconds_is_refused(duration: str) -> None:
+def test_duration_that_is_not_whole_seconds_is_rejected(duration: str) -> None:
     (status,) = resources(neighbor(connectTime=duration)).rejected
     assert "`connectTime` is not a" in status.message
 
 
 @rule("Static.layout")
-def test_a_static_file_lists_specs_with_or_without_names() -> None:
+def test_static_file_lists_specs_with_or_without_names() -> None:
     text = """
 underlays:
 - asn: 65001

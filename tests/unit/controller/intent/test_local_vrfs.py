@@ -1,4 +1,4 @@
-"""The VRF of L2VNIs that no L3VNI makes: gateways on this node, and no routes to others."""
+"""A VRF that L2VNIs name and no L3VNI defines: gateways on this node, no routes to other nodes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TABLE = addressing.local_table("storage")
 
 
 @rule("L2VNI.vrf")
-def test_the_first_l2vni_of_a_vrf_makes_it_and_the_others_are_in_it() -> None:
+def test_l2vnis_with_one_vrf_name_share_a_local_vrf() -> None:
     found = intent(underlay(), ONE, TWO, segment("three", 302, "backup"))
     assert found.vrfs == (Vrf("storage", TABLE), Vrf("backup", addressing.local_table("backup")))
     assert [vni.vrf for vni in found.vnis] == ["storage", "storage", "backup"]
@@ -39,7 +39,7 @@ def test_the_first_l2vni_of_a_vrf_makes_it_and_the_others_are_in_it() -> None:
 
 
 @rule("L2VNI.vrf")
-def test_the_table_follows_from_the_name_beyond_those_of_l3vnis() -> None:
+def test_local_vrf_table_is_derived_from_the_name_and_above_those_of_l3vnis() -> None:
     assert (
         intent(underlay(), TWO, ONE).vrfs
         == intent(underlay(), ONE).vrfs
@@ -49,7 +49,7 @@ def test_the_table_follows_from_the_name_beyond_those_of_l3vnis() -> None:
 
 
 @rule("L2VNI.vrf")
-def test_two_names_that_lead_to_one_table_are_not_both_taken() -> None:
+def test_second_local_vrf_with_the_same_table_is_rejected() -> None:
     assert addressing.local_table("v1041") == addressing.local_table("v2230")
     found = intent(underlay(), segment("one", 300, "v1041"), segment("two", 301, "v2230"))
     assert [vrf.name for vrf in found.vrfs] == ["v1041"]
@@ -58,7 +58,7 @@ def test_two_names_that_lead_to_one_table_are_not_both_taken() -> None:
 
 
 @rule("L2VNI.vrf")
-def test_local_vrf_is_remarked_with_the_name_probably_meant() -> None:
+def test_local_vrf_has_a_remark_that_suggests_a_similar_l3vni() -> None:
     found = intent(underlay(), manifest("L3VNI", "red"), segment("one", 300, "rad"))
     ready = status(found, "L2VNI", "one")
     assert (ready.ready, ready.message) == (
@@ -76,7 +76,7 @@ def test_local_vrf_is_not_in_frr_conf() -> None:
 
 
 @rule("L2VNI.vrf")
-def test_new_l3vni_takes_over_the_vrf() -> None:
+def test_new_l3vni_replaces_the_local_vrf() -> None:
     red = manifest("L3VNI", "red", vrf="storage")
     found = intent(underlay(), red, ONE)
     assert found.vrfs == (Vrf("storage", layout.FIRST_TABLE + 100),)
@@ -84,7 +84,7 @@ def test_new_l3vni_takes_over_the_vrf() -> None:
 
 
 @rule("L2VNI.routingDomain.missing")
-def test_the_vrf_of_an_l3vni_that_is_rejected_is_not_made_by_others() -> None:
+def test_rejected_l3vnis_vrf_is_not_replaced_by_a_local_vrf() -> None:
     red = manifest("L3VNI", "red", vrf="storage")
     taken = manifest("L3VNI", "other", vrf="other", hostSession=None)
     found = intent(underlay(), taken, red, ONE)  # VNI 100 twice
@@ -95,7 +95,7 @@ def test_the_vrf_of_an_l3vni_that_is_rejected_is_not_made_by_others() -> None:
 
 
 @rule("VRF.subnets.distinct")
-def test_gateways_of_one_local_vrf_do_not_overlap_and_of_two_may() -> None:
+def test_gateways_may_overlap_between_local_vrfs_and_not_within_one() -> None:
     gateway = ["10.3.0.1/24"]
     one = segment("one", 300, gatewayIPs=gateway)
     apart = intent(underlay(), one, segment("two", 301, "backup", gatewayIPs=gateway))
@@ -106,12 +106,12 @@ def test_gateways_of_one_local_vrf_do_not_overlap_and_of_two_may() -> None:
 
 @rule("L3VNI.vrf.free")
 @pytest.mark.parametrize("name", ["default", "eth1", "br100"])
-def test_a_local_vrf_has_a_name_that_no_device_has(name: str) -> None:
+def test_local_vrf_named_like_a_device_is_rejected(name: str) -> None:
     bad = status(intent(underlay(), segment("one", 300, name)), "L2VNI", "one")
     assert f"a VRF cannot be called {name}" in bad.message
 
 
-def test_what_fails_of_the_first_l2vni_fails_the_others_only_if_it_is_the_vrf() -> None:
+def test_failed_local_vrf_fails_all_its_l2vnis_and_a_failed_device_fails_one() -> None:
     found = intent(underlay(), ONE, TWO)
 
     def ready(*key: object) -> list[bool]:
@@ -128,7 +128,7 @@ def static(name: str) -> Resources:
 
 
 @rule("L2VNI.vrf", "Static.layout")
-def test_static_file_of_the_page_on_systemd_mode_is_accepted() -> None:
+def test_openperouters_systemd_mode_example_is_accepted() -> None:
     found = layout.compile(static("openpe_page.yaml"), Node(1))
     assert all(s.ready for s in found.statuses), found.statuses
     assert [vrf.name for vrf in found.vrfs] == ["red", "storage"]
@@ -146,7 +146,7 @@ def test_static_file_of_l2vnis_alone_is_accepted() -> None:
 
 @rule("L2VNI.vrf")
 @pytest.mark.parametrize("wrong", [{"vni": 99_999_999}, {"hostSession": 1}])
-def test_a_new_l3vni_with_a_wrong_field_takes_no_local_vrf_away(wrong: Yaml) -> None:
+def test_invalid_new_l3vni_keeps_the_local_vrf(wrong: Yaml) -> None:
     found = intent(underlay(), manifest("L3VNI", "storage", vrf="storage", **wrong), ONE)
     assert status(found, "L2VNI", "one").ready
     assert found.vrfs == (Vrf("storage", TABLE),)

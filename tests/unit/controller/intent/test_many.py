@@ -1,4 +1,4 @@
-"""Many tenants: a change of one resource is a change of its own devices and of nothing else."""
+"""With many tenants, a change of one resource changes its own devices and nothing else."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def compiled(**changed: Yaml) -> Intent:
     return result
 
 
-def test_one_changed_resource_touches_one_vni() -> None:
+def test_one_changed_resource_changes_one_vni() -> None:
     before, after = compiled(), compiled(t7=tenant(7, vxlanPort=4790))
     (change,) = compare(show(before), show(after))
     assert (change.kind, change.name, change.after) == ("VNI", "1007", {"port": "4790"})
     assert before.frr == after.frr
 
 
-def test_only_what_changed_is_work_for_the_datapath() -> None:
+def test_only_changed_devices_are_sent_to_the_datapath() -> None:
     before, after = compiled(), compiled(t7=tenant(7, vxlanPort=4790))
     table = RecordTable(Kind.VNI)
     for vni in before.vnis:
@@ -63,7 +63,7 @@ def test_only_what_changed_is_work_for_the_datapath() -> None:
     assert [key for key, _, _ in table.pending()] == [1007]
 
 
-def test_one_changed_resource_is_one_part_of_frr_conf() -> None:
+def test_one_changed_resource_changes_one_section_of_frr_conf() -> None:
     before, after = (
         render(replace(result.frr, hostname="pe1")).splitlines()
         for result in (compiled(), compiled(t7=tenant(7, importRTs=["1:1"])))

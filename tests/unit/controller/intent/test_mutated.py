@@ -1,4 +1,4 @@
-"""Manifests that are wrong in any one place end in verdicts, or in an error that says where."""
+"""A manifest with any one error gets a status, or an error with its position; nothing raises."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ WRONG: tuple[Any, ...] = (None, {}, [], "", 0, -1, "x", [None], {"x": 1}, "::1/0
 
 
 def paths(value: object, at: Path = ()) -> Iterator[Path]:
-    """Yield where every part of a manifest is."""
+    """Yield the location of every part of a manifest."""
     parts = (
         value.items()
         if isinstance(value, dict)
@@ -62,8 +62,8 @@ def paths(value: object, at: Path = ()) -> Iterator[Path]:
         yield from paths(part, (*at, key))
 
 
-def spoilt(good: Yaml) -> Iterator[Yaml]:
-    """Yield a manifest with one part left out, or another value in its place."""
+def mutations(good: Yaml) -> Iterator[Yaml]:
+    """Yield the manifest with one part removed, or replaced by another value."""
     for path in paths(good):
         for value in (..., *WRONG):
             bad: Any = copy.deepcopy(good)
@@ -77,8 +77,8 @@ def spoilt(good: Yaml) -> Iterator[Yaml]:
             yield bad
 
 
-def said(*manifests: Yaml) -> list[str]:
-    """Return what is said of each manifest that is not ready, or of all of them."""
+def complaints(*manifests: Yaml) -> list[str]:
+    """Return the message of each manifest that is not ready, or the error for all of them."""
     try:
         return [s.message for s in intent(*manifests).statuses if not s.ready]
     except ManifestError as error:
@@ -92,6 +92,6 @@ def test_mutated_manifest_never_raises(kind: str) -> None:
         manifest("L2VNI", "other", vni=8),
     ]
     for good in WHOLE[kind]:
-        for bad in spoilt(good):
+        for bad in mutations(good):
             before = [] if kind == "Underlay" else [underlay()]
-            assert all(said(*before, bad, *others))
+            assert all(complaints(*before, bad, *others))

@@ -1,4 +1,4 @@
-"""Resources of equal names in several Kubernetes namespaces are resources of their own."""
+"""Resources of equal name in different Kubernetes namespaces are separate resources."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def bridged(namespace: str, name: str, number: int, **changes: Any) -> Yaml:  # 
 
 
 @rule("Manifest.name")
-def test_equal_names_in_two_namespaces_are_two_resources() -> None:
+def test_equal_names_in_two_kubernetes_namespaces_are_two_resources() -> None:
     found = intent(underlay(), routed("team-a", "red", 101), routed("team-b", "blue", 102))
     assert [s.name for s in found.statuses if s.ready] == [
         "underlay",
@@ -50,13 +50,13 @@ def test_equal_names_in_two_namespaces_are_two_resources() -> None:
 
 @rule("Manifest.name")
 @pytest.mark.parametrize("usual", ["", "default", "openperouter-system"])
-def test_a_usual_namespace_is_not_part_of_the_name(usual: str) -> None:
+def test_default_namespaces_are_not_shown_in_the_name(usual: str) -> None:
     (resource,) = resources(within(usual or None, manifest("L3VNI", "red"))).items
     assert (resource.name, resource.namespace) == ("red", usual)
 
 
 @rule("Manifest.name")
-def test_equal_names_in_usual_namespaces_are_told_apart() -> None:
+def test_equal_names_in_two_default_namespaces_are_distinguished() -> None:
     plain = manifest("L3VNI", "red")
     given = [within("openperouter-system", plain), plain, within("default", plain)]
     found = resources(*given)
@@ -66,26 +66,28 @@ def test_equal_names_in_usual_namespaces_are_told_apart() -> None:
 
 
 @rule("Manifest.name")
-def test_one_name_twice_in_a_namespace_is_one_resource() -> None:
+def test_duplicate_name_in_a_namespace_is_rejected() -> None:
     found = resources(routed("team-a", "red", 101), routed("team-a", "blue", 102))
     assert [r.name for r in found.items] == ["team-a/tenant"]
     assert [s.name for s in found.rejected] == ["team-a/tenant"]
 
 
 @rule("L2VNI.routingDomain")
-def test_a_reference_is_to_the_resource_of_the_same_namespace() -> None:
+def test_reference_prefers_the_resource_of_its_namespace() -> None:
     tenants = [routed("team-a", "red", 101), routed("team-b", "blue", 102)]
     found = intent(underlay(), *tenants, bridged("team-b", "tenant", 103))
     assert [vni.vrf for vni in found.vnis if vni.layer == 2] == ["blue"]
     found = intent(underlay(), *tenants, bridged("team-c", "tenant", 103))
-    assert [vni.vrf for vni in found.vnis if vni.layer == 2] == ["red"]  # for want of its own
+    assert [vni.vrf for vni in found.vnis if vni.layer == 2] == [
+        "red"
+    ]  # team-c has none of that name
     bad = intent(underlay(), *tenants, bridged("team-b", "tenent", 103))
     (violation,) = status(bad, "L2VNI", "team-b/segment").violations
     assert violation.suggestion == "tenant"
 
 
 @pytest.mark.parametrize("namespace", [5, "Team", "a/b", "", "-a", "a" * 64, ["a"]])
-def test_invalid_kubernetes_namespace_is_refused(namespace: object) -> None:
+def test_invalid_kubernetes_namespace_is_rejected(namespace: object) -> None:
     found = resources(within(namespace, manifest("L3VNI", "red")))
     (rejected,) = found.rejected
     assert not found.items
@@ -105,13 +107,13 @@ def test_stored_resources_keep_their_namespace_in_any_order() -> None:
     kept = decode(encode(found), "last-good", NO_OVERRIDES)
     assert [r.owner for r in kept.items] == [r.owner for r in found.items]
     assert layout.compile(kept, kept.node).vnis == layout.compile(found, found.node).vnis
-    spoilt = keep_last_good(kept, resources(*given[:1], routed("team-b", "blue", 0)))
-    assert [r.name for r in spoilt.items] == ["team-b/tenant", "underlay"]
+    edited = keep_last_good(kept, resources(*given[:1], routed("team-b", "blue", 0)))
+    assert [r.name for r in edited.items] == ["team-b/tenant", "underlay"]
 
 
 @rule("L2VNI.routingDomain")
 @pytest.mark.parametrize("wrong", [{"vni": 101}, {"vni": 99_999_999}])
-def test_a_rejected_resource_is_not_replaced_by_that_of_another_namespace(
+def test_rejected_resource_is_not_replaced_by_one_of_another_namespace(
     wrong: dict[str, int],
 ) -> None:
     mine = routed("team-b", "blue", 102)

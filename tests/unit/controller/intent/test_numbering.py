@@ -1,4 +1,4 @@
-"""A node's number from an address of an interface, as OpenPERouter's static file has it."""
+"""A node index derived from an interface's address, as in OpenPERouter's static file."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def node(text: str, *addresses: str, overrides: NodeOverrides | None = None) -> 
         (["fd00::ffff:ffff/64"], "", 0xFFFF_FFFF),
     ],
 )
-def test_the_number_is_the_host_part_of_the_chosen_address(
+def test_node_index_is_the_host_part_of_the_interfaces_address(
     addresses: list[str], cidr: str, index: int
 ) -> None:
     text = ETH0 + (f'  cidr: "{cidr}"\n' if cidr else "")
@@ -60,7 +60,7 @@ def test_the_number_is_the_host_part_of_the_chosen_address(
 
 
 @rule("Node.index.interface")
-def test_every_form_of_it_gives_the_same_number() -> None:
+def test_every_form_of_node_index_gives_the_same_number() -> None:
     kind = "apiVersion: dualpath.io/v1alpha1\nkind: Node\nmetadata: {name: pe1}\n"
     forms = [
         ETH0,
@@ -89,7 +89,7 @@ def test_every_form_of_it_gives_the_same_number() -> None:
         (ETH0.replace("eth0", "eth9"), [], "interface eth9: there is no such interface"),
     ],
 )
-def test_underivable_node_number_is_an_error_with_its_line(
+def test_underivable_node_index_is_an_error_with_its_line(
     text: str, addresses: list[str], complaint: str
 ) -> None:
     with pytest.raises(ManifestError) as caught:
@@ -111,24 +111,24 @@ def test_underivable_node_number_is_an_error_with_its_line(
         ("nodeIndex: 5\nnodeIndexInterfaceName: eth0\n", "are mutually exclusive"),
     ],
 )
-def test_invalid_source_of_the_node_number_is_refused(text: str, complaint: str) -> None:
+def test_invalid_node_index_source_is_rejected(text: str, complaint: str) -> None:
     with pytest.raises(ManifestError) as caught:
         node(text, "10.0.0.9/24")
     assert complaint in str(caught.value)
 
 
 @rule("Node.index.interface")
-def test_nothing_is_read_of_an_interface_if_the_command_line_has_the_number() -> None:
+def test_node_index_on_the_command_line_reads_no_interface() -> None:
     assert node(ETH0.replace("eth0", "eth9"), overrides=NodeOverrides(index=7)).index == 7
 
 
-def test_the_interface_is_that_of_the_node_which_this_is() -> None:
+def test_node_index_uses_the_interface_of_the_selected_node() -> None:
     both = f"{ETH0}---\n{ETH0.replace('pe1', 'pe2').replace('eth0', 'eth9')}"
     assert node(both, "10.0.0.9/24", overrides=NodeOverrides(name="pe1")).index == 9
 
 
 @rule("Manifest.all")
-def test_the_errors_of_resources_are_told_with_that_of_the_number() -> None:
+def test_node_index_error_does_not_hide_errors_of_resources() -> None:
     bad = (
         "apiVersion: network.openperouter.io/v1alpha1\nkind: L3VNI\nmetadata: {name: x}\nspec: {}\n"
     )
@@ -138,7 +138,7 @@ def test_the_errors_of_resources_are_told_with_that_of_the_number() -> None:
 
 
 @rule("Node.index.interface")
-def test_the_file_of_the_page_on_systemd_mode_gives_a_number() -> None:
+def test_openperouters_systemd_mode_node_file_gives_a_node_index() -> None:
     seen: list[Namespaces] = []
     addresses = having("10.0.0.1/24", "192.168.11.3/24")
 

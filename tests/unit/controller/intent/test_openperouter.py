@@ -1,4 +1,4 @@
-"""What OpenPERouter's own schema takes, in forms of its own, is taken."""
+"""Forms that only OpenPERouter's schema has are accepted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.unit.controller.intent.build import manifest, neighbor, resources
 from tests.unit.controller.intent.rulebook import cases
 from tests.unit.controller.intent.test_rules import MANAGED, REFLECTED, families, l2vni
 
-TAKEN = {
+FORMS = {
     "Neighbor.ebgpMultiHop: without a body": neighbor(properties=[{"type": "ebgpMultiHop"}]),
     "Neighbor.ebgpMultiHop: without a ttl": neighbor(
         properties=[{"type": "ebgpMultiHop", "ebgpMultiHop": {}}]
@@ -24,8 +24,8 @@ TAKEN = {
 }
 
 
-@pytest.mark.parametrize("case", cases(TAKEN))
-def test_every_form_of_the_api_is_accepted(case: str) -> None:
-    found = resources(TAKEN[case])
+@pytest.mark.parametrize("case", cases(FORMS))
+def test_every_form_of_openperouters_api_is_accepted(case: str) -> None:
+    found = resources(FORMS[case])
     assert not found.rejected
     assert len(found.items) == 1

@@ -1,4 +1,4 @@
-"""Passwords that a manifest refers to: where they are found, and what is told of the others."""
+"""Passwords that a manifest refers to: where they are read, and the error if they cannot be."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RED = HEADER + "kind: L3VNI\nmetadata: {name: red}\nspec: {vrf: red, vni: 100}\n
 
 
 @rule("Session.passwordFile")
-def test_a_password_may_be_in_a_file_beside_the_manifest(tmp_path: Path) -> None:
+def test_password_may_be_in_a_file_beside_the_manifest(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("hunter2\n")
     (tmp_path / "secret").chmod(0o640)
     text = RED.replace(
@@ -56,7 +56,7 @@ def test_unusable_password_file_rejects_the_resource(
     assert complaint in status.message
 
 
-def test_password_file_that_is_a_pipe_does_not_block(tmp_path: Path) -> None:
+def test_fifo_as_password_file_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe", 0o600)
     (status,) = resources(neighbor(passwordFile=str(tmp_path / "pipe"))).rejected
     assert "pipe: not a file" in status.message
@@ -78,7 +78,7 @@ def test_unreadable_secret_rejects_the_resource(
 @rule("Session.passwordSecret")
 @pytest.mark.parametrize("key", ["", "password"])
 @pytest.mark.parametrize("reference", ["fabric", {"name": "fabric"}])
-def test_a_secret_is_a_file_or_a_directory_with_the_key(
+def test_secret_is_a_file_or_a_directory_with_the_key(
     tmp_path: Path, key: str, reference: object
 ) -> None:
     file = tmp_path / "fabric" / key

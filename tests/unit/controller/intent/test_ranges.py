@@ -1,4 +1,4 @@
-"""Every number, length and default of the resources: both ends of each, and what is just beyond."""
+"""Every number, length and default of the resources: both ends of each range, and just beyond."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ NUMBERS: dict[str, tuple[Make, int, int]] = {
 
 
 @pytest.mark.parametrize("case", cases(NUMBERS))
-def test_a_number_may_be_at_either_end_of_its_range_and_not_beyond(case: str) -> None:
+def test_number_is_accepted_at_both_ends_of_its_range_and_rejected_beyond(case: str) -> None:
     make, low, high = NUMBERS[case]
     assert accepted(make(low))
     assert accepted(make(high))
@@ -98,7 +98,7 @@ def test_a_number_may_be_at_either_end_of_its_range_and_not_beyond(case: str) ->
     assert not accepted(make(high + 1))
 
 
-# By the highest length; the lowest is 1 where there is no 0.
+# Case and maximum length; the minimum is 1.
 LENGTHS: dict[str, tuple[Make, int]] = {
     "Underlay.interfaceName: length": (lambda n: nic("e" * n), 15),
     "Underlay.neighbors: count": (
@@ -118,7 +118,7 @@ LENGTHS: dict[str, tuple[Make, int]] = {
 
 
 @pytest.mark.parametrize("case", cases(LENGTHS))
-def test_what_must_be_there_may_be_as_long_as_its_limit(case: str) -> None:
+def test_required_text_is_accepted_up_to_its_maximum_length(case: str) -> None:
     make, limit = LENGTHS[case]
     assert not accepted(make(0))
     assert accepted(make(1))
@@ -129,7 +129,7 @@ TOO_LONG = {case: row for case, row in LENGTHS.items() if not case.startswith("R
 
 
 @pytest.mark.parametrize("case", cases(TOO_LONG))
-def test_value_longer_than_its_limit_is_refused(case: str) -> None:
+def test_value_above_its_maximum_length_is_rejected(case: str) -> None:
     make, limit = LENGTHS[case]
     assert not accepted(make(limit + 1))
 
@@ -192,5 +192,5 @@ REQUIRED = {
 
 
 @pytest.mark.parametrize("case", cases(REQUIRED))
-def test_required_field_cannot_be_left_out(case: str) -> None:
+def test_missing_required_field_is_rejected(case: str) -> None:
     assert not accepted(REQUIRED[case])

@@ -1,4 +1,4 @@
-"""Where FRR does otherwise than a resource says, it is taken, and its status says so."""
+"""A resource that FRR applies differently is accepted, and its status has a remark."""
 
 from __future__ import annotations
 
@@ -66,13 +66,13 @@ REMARKED: dict[str, tuple[Yaml, str]] = {
 
 
 @pytest.mark.parametrize("case", cases(REMARKED))
-def test_a_resource_that_frr_takes_otherwise_is_ready_and_says_so(case: str) -> None:
+def test_adjusted_resource_is_ready_with_a_remark(case: str) -> None:
     given, remark = REMARKED[case]
     found = status(intent(given), "Underlay", "underlay")
     assert (found.ready, found.message) == (True, remark)
 
 
-def test_every_remark_of_a_resource_is_in_its_status() -> None:
+def test_status_contains_every_remark_of_a_resource() -> None:
     given = underlay(neighbors=[{"asn": 1, "interface": "up7"}, {"asn": 2, "interface": "up8"}])
     message = status(intent(given, mtu=1300), "Underlay", "underlay").message
     assert [part.partition(":")[0] for part in message.split("; ")] == [
@@ -83,7 +83,7 @@ def test_every_remark_of_a_resource_is_in_its_status() -> None:
     ]
 
 
-def test_resource_in_force_as_written_has_no_remark() -> None:
+def test_resource_applied_as_written_has_no_remark() -> None:
     given = neighbor(
         address="fe80::1",
         interface="eth1",
@@ -98,7 +98,7 @@ def frr_conf(result: Intent) -> list[str]:
 
 @rule("Neighbor.address")
 @pytest.mark.parametrize("link", ["eth1", "eth2"])
-def test_a_link_local_neighbor_has_its_link_in_frr_conf(link: str) -> None:
+def test_link_local_neighbor_has_its_interface_in_frr_conf(link: str) -> None:
     given = underlay(
         neighbors=[{"asn": 65000, "address": "fe80::1", "interface": link}],
         interfaces=devices("eth1", "eth2"),
@@ -111,7 +111,7 @@ def test_a_link_local_neighbor_has_its_link_in_frr_conf(link: str) -> None:
 
 
 @rule("Neighbor.address")
-def test_two_link_local_neighbors_may_be_on_one_link() -> None:
+def test_two_link_local_neighbors_may_share_an_interface() -> None:
     peers = [{"asn": 65000, "address": a, "interface": "eth1"} for a in ("fe80::1", "fe80::2")]
     found = intent(underlay(neighbors=peers))
     assert status(found, "Underlay", "underlay").ready
@@ -119,13 +119,13 @@ def test_two_link_local_neighbors_may_be_on_one_link() -> None:
 
 
 @rule("Neighbor.ebgpMultiHop")
-def test_hops_that_frr_has_not_are_not_in_frr_conf() -> None:
+def test_multihop_ttl_that_frr_ignores_is_not_in_frr_conf() -> None:
     for given, _ in (REMARKED[key] for key in REMARKED if key.startswith("Neighbor.ebgp")):
         assert not [line for line in frr_conf(intent(given)) if "ebgp-multihop" in line]
 
 
 @rule("Neighbor.interface.known", "Underlay.isis.interfaces")
-def test_an_interface_that_is_not_there_yet_is_in_frr_conf() -> None:
+def test_absent_interface_is_in_frr_conf() -> None:
     isis = {"baseNet": NET, "interfaces": [{"name": "eth7", "features": ["passive"]}]}
     given = underlay(neighbors=[{"asn": 65000, "interface": "eth7"}], isis=isis)
     lines = frr_conf(intent(given))
@@ -140,12 +140,12 @@ def test_an_interface_that_is_not_there_yet_is_in_frr_conf() -> None:
 
 @rule("Neighbor.listenRange")
 @pytest.mark.parametrize("everybody", ["0.0.0.0/0", "::/0"])
-def test_listen_range_may_allow_everybody(everybody: str) -> None:
+def test_listen_range_may_be_a_slash_0(everybody: str) -> None:
     lines = frr_conf(intent(neighbor(address=None, listenRange=everybody)))
     assert [line for line in lines if line.startswith(f"bgp listen range {everybody} ")]
 
 
-def test_a_link_local_session_is_shut_with_its_own_link_only() -> None:
+def test_link_local_session_is_shut_down_with_its_own_interface_only() -> None:
     given = underlay(
         neighbors=[
             {"asn": 65000, "address": "fe80::1", "interface": "eth1"},
@@ -160,6 +160,6 @@ def test_a_link_local_session_is_shut_with_its_own_link_only() -> None:
 
 
 @rule("Session.password")
-def test_a_password_may_have_letters_beyond_ascii() -> None:
+def test_password_may_contain_non_ascii_letters() -> None:
     lines = frr_conf(intent(neighbor(password="pä€sw" + "ö" * 30)))
     assert [line for line in lines if line.startswith("neighbor 192.168.1.0 password pä€sw")]

@@ -87,7 +87,7 @@ def _tests(tests: dict[str, int]) -> Iterator[str]:
         yield f"`{module}`: `{test}`" + (f" ({cases} cases)" if cases > 1 else "")
 
 
-def test_every_rule_is_in_one_part_of_the_book() -> None:
+def test_every_rule_is_in_one_part_of_the_rulebook() -> None:
     assert len(RULES) == sum(len(rules) for rules in BOOK.values())
 
 

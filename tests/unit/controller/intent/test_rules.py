@@ -1,4 +1,4 @@
-"""Each rule of the resource model, by a manifest that breaks it and what the user is told."""
+"""Each rule of the resource model: a manifest that violates it, and the error the user sees."""
 
 from __future__ import annotations
 
@@ -391,7 +391,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("case", cases(BROKEN))
-def test_a_broken_rule_rejects_the_resource_by_name_and_says_why(case: str) -> None:
+def test_violated_rule_rejects_the_resource_by_name_with_a_reason(case: str) -> None:
     bad, complaint = BROKEN[case]
     found = resources(bad)
     assert not found.items
@@ -474,7 +474,7 @@ def test_valid_edge_cases_are_accepted(case: str) -> None:
 
 @rule("Manifest.kinds")
 @pytest.mark.parametrize("kind", ["L3VPN", "OpenPERouter", "RouterNodeConfigurationStatus"])
-def test_a_kind_that_is_not_supported_is_refused_by_name(kind: str) -> None:
+def test_unsupported_kind_is_rejected_by_name(kind: str) -> None:
     bad = {**underlay(), "kind": kind}
     (status,) = resources(bad).rejected
     assert status.kind == kind
@@ -482,6 +482,6 @@ def test_a_kind_that_is_not_supported_is_refused_by_name(kind: str) -> None:
 
 
 @rule("Session.password.secrecy")
-def test_a_password_is_in_no_message_and_no_repr() -> None:
+def test_password_is_in_no_message_and_no_repr() -> None:
     assert "hunter" not in repr(resources(neighbor(password="hunter2")))
     assert "hunter" not in repr(resources(neighbor(password="hunter 3")))

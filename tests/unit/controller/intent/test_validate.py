@@ -1,4 +1,4 @@
-"""The rules between resources: who is rejected, why, and that nobody else is."""
+"""Rules between resources: which one is rejected and why, and that no other is affected."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ RED = l3vni("red")
 OTHER_SESSION = session(localCIDR={"ipv4": "10.101.0.0/24"})
 DETACHED = {"routingDomain": None, "gatewayIPs": None}
 
-# The last manifest is the bad one; all before it must come through as if it were not there.
+# The last manifest is invalid; those before it must compile as if it were absent.
 BROKEN: dict[str, tuple[list[Yaml], str, str]] = {
     "Underlay.one: two": (
         [underlay(), manifest("Underlay", "other")],
@@ -154,7 +154,7 @@ RESERVED = (
 
 @rule("L3VNI.vrf.free", "Underlay.interfaceName.free")
 @pytest.mark.parametrize("name", RESERVED)
-def test_no_vrf_and_no_nic_has_a_name_that_means_something_else(name: str) -> None:
+def test_reserved_name_is_rejected_for_a_vrf_and_a_nic(name: str) -> None:
     nic = {"type": "NetworkDevice", "networkDevice": {"interfaceName": name}}
     bad = status(intent(underlay(interfaces=[nic])), "Underlay", "underlay")
     assert f": an interface cannot be called {name}: " in bad.message
@@ -174,7 +174,7 @@ def without_statuses(result: Intent) -> tuple[object, ...]:
 
 @rule("Manifest.isolation")
 @pytest.mark.parametrize("case", cases(BROKEN))
-def test_a_rejected_resource_says_why_and_disturbs_no_other(case: str) -> None:
+def test_rejected_resource_has_a_reason_and_affects_no_other(case: str) -> None:
     manifests, reason, complaint = BROKEN[case]
     result = intent(*manifests)
     bad = manifests[-1]
@@ -187,21 +187,21 @@ def test_a_rejected_resource_says_why_and_disturbs_no_other(case: str) -> None:
 
 
 @rule("L3VNI.vrf.unique", "VNI.vni.unique")
-def test_first_of_conflicting_resources_stays() -> None:
+def test_first_of_conflicting_resources_is_kept() -> None:
     blue = l3vni("blue", vrf="blue", hostSession=OTHER_SESSION)
     assert [vrf.name for vrf in intent(underlay(), RED, blue).vrfs] == ["red"]
     assert [vrf.name for vrf in intent(underlay(), blue, RED).vrfs] == ["blue"]
 
 
 @rule("L2VNI.routingDomain.missing")
-def test_dependant_of_a_rejected_resource_fails_with_that_reason() -> None:
+def test_dependant_of_a_rejected_resource_fails_with_dependency_failed() -> None:
     result = intent(underlay(), l3vni("red", vni=2**24), l2vni("segment"))
     assert status(result, "L3VNI", "red").reason == "ValidationFailed"
     assert status(result, "L2VNI", "segment").reason == "DependencyFailed"
 
 
 @rule("VRF.subnets.distinct")
-def test_same_subnets_in_different_vrfs_do_not_disturb_one_another() -> None:
+def test_equal_subnets_in_different_vrfs_are_accepted() -> None:
     blue = l3vni("blue", vrf="blue", vni=200, hostSession=OTHER_SESSION)
     domain = {"type": "L3VNI", "l3vni": {"name": "blue"}}
     result = intent(underlay(), RED, blue, l2vni("s"), l2vni("t", vni=111, routingDomain=domain))
@@ -209,21 +209,21 @@ def test_same_subnets_in_different_vrfs_do_not_disturb_one_another() -> None:
 
 
 @rule("RawFRRConfig.alone")
-def test_a_raw_snippet_needs_no_underlay() -> None:
+def test_raw_snippet_needs_no_underlay() -> None:
     result = intent(manifest("RawFRRConfig", "mine"))
     assert status(result, "RawFRRConfig", "mine").ready
     assert [snippet.name for snippet in result.frr.raw] == ["mine"]
 
 
 @rule("RawFRRConfig.experiment")
-def test_raw_snippet_is_remarked_as_experimental() -> None:
+def test_raw_snippet_has_a_remark_that_it_is_experimental() -> None:
     verdict = status(intent(manifest("RawFRRConfig", "mine")), "RawFRRConfig", "mine")
     assert verdict.ready
     assert verdict.message.startswith("for experimentation only")
 
 
 @rule("VNI.mtu")
-def test_a_narrow_underlay_is_remarked_upon() -> None:
+def test_underlay_mtu_too_small_for_ipv6_has_a_remark() -> None:
     verdict = status(intent(underlay(), mtu=1300), "Underlay", "underlay")
     assert verdict.ready
     assert verdict.message == "MTU 1300 leaves 1250 bytes in the overlay; IPv6 needs 1280"
@@ -231,7 +231,7 @@ def test_a_narrow_underlay_is_remarked_upon() -> None:
 
 @pytest.mark.parametrize("master", [{"type": "LinuxBridge"}, {"type": "LinuxBridge", "x": 1}, {}])
 @rule("L2VNI.hostMaster")
-def test_a_master_without_its_bridge_is_wrong_by_itself_only(master: Yaml) -> None:
+def test_host_master_without_a_bridge_has_one_error(master: Yaml) -> None:
     found = status(intent(underlay(), l2vni("s", hostMaster=master, **DETACHED)), "L2VNI", "s")
     assert "spec.hostMaster" in found.message
     assert "cannot be called" not in found.message
@@ -251,7 +251,9 @@ def test_a_master_without_its_bridge_is_wrong_by_itself_only(master: Yaml) -> No
     ],
 )
 @rule("L2VNI.hostMaster")
-def test_a_bridge_of_the_host_is_neither_ours_nor_a_nic(kind: str, name: str, why: str) -> None:
+def test_external_bridge_named_like_a_nic_or_our_device_is_rejected(
+    kind: str, name: str, why: str
+) -> None:
     field = f"{kind.lower()}Bridge"
     master = {"type": f"{kind}Bridge", field: {"lifecycle": "External", "name": name}}
     given = l2vni("s", vni=110, hostMaster=master, **DETACHED)

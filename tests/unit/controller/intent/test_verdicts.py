@@ -1,4 +1,4 @@
-"""What a failure does to the status of its resource, and that it does nothing to others."""
+"""A failure changes the status of its own resource and of no other."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def reasons(result: Intent, outcome: Outcome) -> dict[str, str]:
 
 
 @rule("L2VNI.routingDomain.missing", "Layout.failure", "Status.reasons")
-def test_a_device_fails_its_resource_and_who_depends_on_it() -> None:
+def test_failed_device_fails_its_resource_and_its_dependants() -> None:
     outcome = Outcome()
     outcome.blame(Kind.VRF, "red", "EOPNOTSUPP: no VRF devices")
     assert reasons(ALL, outcome) == {
@@ -42,7 +42,7 @@ def test_a_device_fails_its_resource_and_who_depends_on_it() -> None:
 
 
 @rule("Manifest.isolation", "Layout.failure")
-def test_a_leg_fails_its_own_resource_only() -> None:
+def test_failed_leg_fails_its_own_resource_only() -> None:
     outcome = Outcome()
     outcome.blame(Kind.PORT, "pe-e-110", "ENOENT: there is no bridge br0")
     outcome.blame(Kind.PORT, "pe-e-110", "something that came of it")
@@ -52,26 +52,26 @@ def test_a_leg_fails_its_own_resource_only() -> None:
 
 
 @rule("Layout.failure", "Status.reasons")
-def test_a_nic_fails_the_underlay() -> None:
+def test_failed_nic_fails_the_underlay() -> None:
     outcome = Outcome()
     outcome.blame(Kind.PORT, "eth1", "ENODEV")
     assert reasons(ALL, outcome) == {"underlay": "UnderlayFailed"}
 
 
-def test_a_device_that_only_leaves_fails_nobody() -> None:
+def test_failed_removal_of_a_device_fails_no_resource() -> None:
     outcome = Outcome()
     outcome.blame(Kind.PORT, "eth9", "EEXIST: cannot give it back")
     assert reasons(ALL, outcome) == {}
 
 
-def test_general_problem_is_the_reason_of_each_resource_without_its_own() -> None:
+def test_general_problem_is_the_reason_of_every_resource_without_its_own() -> None:
     outcome = Outcome("frr-bridge is not there")
     outcome.blame(Kind.PORT, "pe-e-110", "ENOENT")
     assert set(reasons(ALL, outcome).values()) == {"NotInForce", "OverlayAttachmentFailed"}
 
 
 @rule("Status.reasons")
-def test_error_of_frr_is_reported_for_its_resource() -> None:
+def test_frr_error_is_reported_for_its_resource() -> None:
     refused = Outcome(frr={("RawFRRConfig", "mine"): "unknown command"})
     assert reasons(ALL, refused) == {"mine": "FrrConfigurationFailed"}
     remarked = Outcome(remarks={("RawFRRConfig", "mine"): "spelt differently"})
@@ -91,12 +91,12 @@ def test_error_of_frr_is_reported_for_its_resource() -> None:
         ("router bgp", ("Underlay", "underlay")),
     ],
 )
-def test_a_section_of_frr_conf_has_an_owner(section: str, owner: object) -> None:
+def test_section_of_frr_conf_belongs_to_its_resource(section: str, owner: object) -> None:
     assert blamed(ALL, section) == owner
 
 
 @rule("Status.generation")
-def test_a_generation_stays_in_force_until_the_next_one_is() -> None:
+def test_generation_stays_in_force_until_the_next_one_is() -> None:
     def status(name: str, ready: bool, generation: int) -> ResourceStatus:
         return ResourceStatus("L3VNI", name, ready, generation=generation)
 

@@ -1,4 +1,4 @@
-"""All that is wrong in manifests is told at once, each with its place and what was meant."""
+"""All errors of the manifests are reported at once, each with its position and a suggestion."""
 
 from __future__ import annotations
 
@@ -51,15 +51,15 @@ spec:
 )
 
 
-def told(text: str) -> list[str]:
-    """Return what is told of manifests on node 0, as `validate` prints it."""
+def reported(text: str) -> list[str]:
+    """Return the violations of manifests on node 0, as `validate` prints them."""
     found = merge(read(text, "n.yaml"))
     compiled = layout.compile(found, found.node)
     return [str(v) for status in compiled.statuses for v in status.violations]
 
 
 @rule("Manifest.all")
-def test_every_error_of_a_resource_is_told_with_its_place_and_what_was_meant() -> None:
+def test_every_error_of_a_resource_is_reported_with_its_position_and_a_suggestion() -> None:
     where = "Underlay fabric: spec"
     external = "must be 'External' or 'Internal'; did you mean External?"
     both = "holdTimeSeconds and keepaliveTimeSeconds must be given together"
@@ -67,7 +67,7 @@ def test_every_error_of_a_resource_is_told_with_its_place_and_what_was_meant() -
     echo = "the twin of an interface cannot answer echoes in time"
     hold = f"{where}.neighbors[1].holdTimeSeconds"
     rules = f"{where}.neighbors[0].importFilter[0]"
-    assert told(HEADER + UNDERLAY) == [
+    assert reported(HEADER + UNDERLAY) == [
         f"n.yaml:5:3: {where}.asn: must be greater than or equal to 1",
         f"n.yaml:7:5: {where}.neighbors[0]: {peer}",
         f"n.yaml:8:5: {where}.neighbors[0].addres: unknown field; did you mean address?",
@@ -88,9 +88,9 @@ def test_every_error_of_a_resource_is_told_with_its_place_and_what_was_meant() -
 
 
 @rule("Manifest.all")
-def test_every_error_between_resources_is_told_with_its_place() -> None:
+def test_every_conflict_between_resources_is_reported_with_its_position() -> None:
     blue = "---\n" + RED.replace("name: red", "name: blue")
-    assert told(GOOD + RED + blue) == [
+    assert reported(GOOD + RED + blue) == [
         "n.yaml:22:3: L3VNI blue: spec.vrf: VRF red is already used by L3VNI red",
         "n.yaml:23:3: L3VNI blue: spec.vni: VNI 100 is already used by L3VNI red",
         "n.yaml:24:49: L3VNI blue: spec.hostSession.localCIDR.ipv4: localCIDR 10.1.0.0/24 overlaps "
@@ -99,14 +99,14 @@ def test_every_error_between_resources_is_told_with_its_place() -> None:
 
 
 @rule("Manifest.all")
-def test_a_reference_to_a_name_that_is_nearly_there_says_which() -> None:
+def test_reference_to_an_unknown_name_suggests_a_similar_one() -> None:
     segment = """kind: L2VNI
 metadata: {name: segment}
 spec:
   vni: 110
   routingDomain: {type: L3VNI, l3vni: {name: rad}}
 """
-    (text,) = told(GOOD + RED + "---\n" + HEADER + segment)
+    (text,) = reported(GOOD + RED + "---\n" + HEADER + segment)
     assert text.startswith("n.yaml:23:40: L2VNI segment: spec.routingDomain.l3vni.name: ")
     assert text.endswith("; did you mean red?")
 
@@ -122,8 +122,8 @@ spec:
     ],
 )
 @rule("Manifest.all")
-def test_error_around_a_spec_suggests_what_was_meant(old: str, new: str, expected: str) -> None:
-    found = told(RED.replace(old, new))
+def test_misspelled_top_level_field_gets_a_suggestion(old: str, new: str, expected: str) -> None:
+    found = reported(RED.replace(old, new))
     assert any(text.startswith(expected) and "did you mean" in text for text in found)
 
 
@@ -153,12 +153,16 @@ def test_every_error_of_a_node_is_reported() -> None:
 
 
 @rule("Manifest.all")
-def test_the_line_of_an_older_form_is_found() -> None:
+def test_error_in_an_older_form_names_its_line() -> None:
     text = HEADER + (
         "kind: Underlay\nmetadata: {name: old}\nspec:\n  asn: 1\n  nics: [1eth]\n"
         "  neighbors: [{asn: 2, address: 10.0.0.1, holdTime: soon, keepaliveTime: 1.5s}]\n"
     )
-    assert [t.split(": ")[0] for t in told(text)] == ["n.yaml:6:10", "n.yaml:7:43", "n.yaml:7:59"]
+    assert [t.split(": ")[0] for t in reported(text)] == [
+        "n.yaml:6:10",
+        "n.yaml:7:43",
+        "n.yaml:7:59",
+    ]
 
 
 def test_violation_without_a_file_is_its_message_alone() -> None:
