@@ -324,3 +324,33 @@ def test_names_say_one_thing() -> None:
 
 def test_contracts_hold_no_python() -> None:
     assert not list((ROOT / "proto").rglob("*.py"))
+
+
+# A test waits for a condition, by tests/fakes/waiting.py: a fixed time is too short on a slow
+# machine, and too long on every other. `asyncio.sleep(0)` only lets other tasks run.
+SLEEPS_ALLOWED = {
+    "tests.unit.datapaths.grout.record": "records what a real grout sends in that time; no test",
+    "tests.unit.datapaths.grout.test_bounds": "a fake that trickles is slow on purpose",
+}
+
+
+def fixed_sleeps(tree: ast.AST) -> list[int]:
+    """Return the lines that call a function `sleep` with a number above 0."""
+    return [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func).split(".")[-1] == "sleep"
+        and not any(ast.unparse(argument) == "0" for argument in node.args[:1])
+    ]
+
+
+def test_unit_tests_have_no_fixed_sleeps() -> None:
+    trees = {m: ast.parse(path.read_text()) for m, path in TESTS.items()}
+    found = {m for m, tree in trees.items() if within(m, "tests.unit") and fixed_sleeps(tree)}
+    assert found == set(SLEEPS_ALLOWED)
+
+
+def test_a_fixed_sleep_is_found_under_any_name() -> None:
+    tree = ast.parse("time.sleep(1)\nsleep(0.1)\nasyncio.sleep(PAUSE_S)\nasyncio.sleep(0)\n")
+    assert fixed_sleeps(tree) == [1, 2, 3]

@@ -25,6 +25,7 @@ from frr_bridge.session import State
 from frr_bridge.vty import Vty
 from tests.fakes import shadow
 from tests.fakes.vty import FakeDaemon
+from tests.fakes.waiting import until
 from tests.fakes.zebra import MemoryBus
 from tests.unit.frr_bridge.wire import build
 
@@ -73,17 +74,15 @@ class World:
         return self.received.prefixes()
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5):
-            while not condition():
-                assert not self.failures, self.failures
-                assert not self._work.done()
-                await asyncio.sleep(0.002)
+        def holds() -> bool:
+            assert not self.failures, self.failures
+            assert not self._work.done()
+            return condition()
+
+        await until(holds)
 
     async def subscribe(self) -> None:
-        async with asyncio.timeout(5):
-            while not self.received.events:
-                self.controller.subscribe()
-                await asyncio.sleep(0.01)
+        await until(lambda: bool(self.received.events), again=self.controller.subscribe)
 
     async def zebra(self, *frames: bytes) -> asyncio.StreamWriter:
         """Connect, and say what there is to say."""

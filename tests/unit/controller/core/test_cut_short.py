@@ -168,10 +168,14 @@ def held(core: World, identity: int) -> object:
 
 
 class Slow(LoggingDatapath):
-    """Counts the batches of routes that it has in hand; misses those that begin while `away`."""
+    """Counts its batches at work, which wait for `may_apply`; refuses them while `away`."""
 
     away = False
     now = most = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_apply = asyncio.Event()
 
     async def apply(self, batch: Batch) -> Sequence[RowFailure]:
         self.now += 1
@@ -179,7 +183,7 @@ class Slow(LoggingDatapath):
         try:
             if self.away:
                 raise Unavailable("started again")
-            await asyncio.sleep(0.01)
+            await self.may_apply.wait()
             if self.away:
                 raise Unavailable("went away at work")
             return await super().apply(batch)
@@ -198,15 +202,19 @@ async def slow() -> AsyncIterator[tuple[Core, Slow]]:
     core = Core(datapath)
     core.reconciler.routes.batch_rows = 2
     async with running(core):
+        datapath.may_apply.set()
         core.subscribe()
         core.say(via(1, 1))
         await core.settle()
+        datapath.may_apply.clear()
         yield core, datapath
 
 
 async def test_the_next_batch_is_ready_when_the_datapath_is(slow: tuple[Core, Slow]) -> None:
     core, datapath = slow
     core.routes(*many(1))
+    await until(lambda: datapath.now == 2)
+    datapath.may_apply.set()
     await core.settle()
     assert (datapath.most, datapath.now) == (2, 0)
     assert datapath.lookup("10.8.0.1") == core.nexthops()[0].id
@@ -217,6 +225,7 @@ async def test_two_batches_at_work_get_no_answer(slow: tuple[Core, Slow]) -> Non
     core.routes(*many(1))
     await until(lambda: datapath.now == 2)
     datapath.away = True
+    datapath.may_apply.set()
     await core.settle()
     assert (datapath.now, core.reconciler.unavailable) == (0, "started again")
     datapath.away = False

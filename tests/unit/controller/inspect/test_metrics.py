@@ -17,6 +17,7 @@ from controller.metrics.http import MetricsError
 from controller.metrics.server import serve_metrics
 from dualpath.model.view import HostCount, NeighborTable, ResourceStatus
 from tests.fakes.view import MemoryView, fabric
+from tests.fakes.waiting import until
 
 
 async def scrape(view: MemoryView, request: str) -> str:
@@ -157,7 +158,8 @@ async def test_client_that_does_not_read_is_closed(monkeypatch: pytest.MonkeyPat
             caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
             caller.setblocking(False)
             caller.send(b"GET /metrics HTTP/1.0\r\n\r\n")
-            await asyncio.sleep(0.6)
+            await until(lambda: bool(server._clients))
+            await until(lambda: not server._clients)
             assert await read_all(caller) < 32 << 20  # what was unsent is dropped
 
 

@@ -15,6 +15,7 @@ from controller.inspect.server import SERVICE, serve
 from dualpath.rpc.listen import ListenError, Tls
 from dualpath.rpc.server import CALLS, RpcServer
 from tests.fakes.view import fabric
+from tests.fakes.waiting import until_steady
 
 
 async def started(listen: str, tls: Tls | None = None) -> RpcServer:
@@ -108,7 +109,7 @@ async def test_server_answers_after_somebody_opened_all_connections_it_could(
             opened[-1].setblocking(False)
             with suppress(OSError):
                 opened[-1].connect(str(path))
-        await asyncio.sleep(0.5)
+        await until_steady(lambda: len(os.listdir("/proc/self/fd")), 0.2)
         descriptors = len(os.listdir("/proc/self/fd")) - len(opened)
         assert descriptors < 200
         for one in opened:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -19,6 +18,7 @@ from dualpath.model.routes import Family
 from dualpath.model.view import Change, RowState
 from dualpath.pb import inspect_pb2 as pb
 from tests.fakes.view import NOW
+from tests.fakes.waiting import until_steady
 from tests.unit.controller.inspect.conftest import Served
 
 VTEP = bytes([192, 0, 2, 12])
@@ -123,10 +123,7 @@ async def test_changes_are_not_made_for_a_client_that_does_not_read(served: Serv
     streams = [served.stub.Watch(pb.WatchRequest(after=0)) for _ in range(3)]
     for stream in streams:
         await stream.initial_metadata()
-    before = -1
-    while before != made:
-        before = made
-        await asyncio.sleep(0.5)
+    await until_steady(lambda: made, 0.5)
     assert 0 < made < len(streams) * 20_000
     for stream in streams:
         stream.cancel()

@@ -13,6 +13,7 @@ from controller.intent.documents import ManifestError
 from controller.intent.layout import Intent
 from controller.manifests import source as manifests
 from controller.manifests import store
+from controller.manifests.files import Traces
 from controller.manifests.source import Manifests
 from controller.node.namespaces import NamespacePair
 from controller.settings import parse
@@ -295,11 +296,22 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @rule("Manifest.watched")
-async def test_change_is_read_once_the_files_stay_the_same(world: World, quick: None) -> None:
+async def test_change_is_read_once_the_files_stay_the_same(
+    world: World, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world.start(underlay())
     heard: list[Intent] = []
+    looks = 0
+    look = world.manifests._look
+
+    def counted() -> tuple[tuple[Traces, Traces], bool]:
+        nonlocal looks
+        looks += 1
+        return look()
+
+    monkeypatch.setattr(world.manifests, "_look", counted)
     work = asyncio.create_task(world.manifests.watch(heard.append))
-    await asyncio.sleep(0.01)
+    await until(lambda: looks > 3)
     assert not heard
     world.write(underlay(), RED)
     await until(lambda: bool(heard))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from dualpath.model.links import Port
 from dualpath.model.view import ResourceStatus
 from tests.fakes.core import Core
 from tests.fakes.twins import NoTwins
-from tests.fakes.waiting import until
+from tests.fakes.waiting import PATIENCE_S, until
 from tests.unit.controller.intent.rulebook import rule
 
 STATUSES = (
@@ -141,11 +141,16 @@ def test_absent_namespace_has_no_nics(tmp_path: Path) -> None:
 
 
 class SlowTwins(NoTwins):
-    """Takes longer to lose a carrier than to gain it."""
+    """Loses a carrier only once the test allows it; gains it at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.losing, self.may_lose = threading.Event(), threading.Event()
 
     def set_carrier(self, name: str, up: bool) -> None:
         if not up:
-            time.sleep(0.01)
+            self.losing.set()
+            assert self.may_lose.wait(PATIENCE_S)
         super().set_carrier(name, up)
 
 
@@ -153,8 +158,11 @@ async def test_last_state_of_a_flapping_carrier_stays(world: World) -> None:
     world.provisioner._devices._twins = twins = SlowTwins()
     for up in (False, True):
         world.provisioner.port_changed("eth1", up)
+    await until(twins.losing.is_set)
+    await asyncio.to_thread(int)  # time for the second change to overtake in another thread
+    twins.may_lose.set()
     await until(lambda: len(twins.carriers) == 2)
-    assert twins.carriers[-1] == ("eth1", True)
+    assert twins.carriers == [("eth1", False), ("eth1", True)]
 
 
 async def test_unanswered_request_is_repeated_to_the_same_bridge(world: World) -> None:

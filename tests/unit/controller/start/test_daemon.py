@@ -57,11 +57,12 @@ class World:
         return self.daemon
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5):
-            while not condition():
-                if self.work.done():
-                    self.work.result()
-                await asyncio.sleep(0.002)
+        def holds() -> bool:
+            if self.work.done():
+                self.work.result()
+            return condition()
+
+        await until(holds)
 
     def say(self, *said: events.FromBridge) -> None:
         for event in said:

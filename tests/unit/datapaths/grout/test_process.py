@@ -115,9 +115,7 @@ async def test_a_failed_start_quotes_grouts_log(
     if os.geteuid() != 0:
         pytest.skip(f"{line[0]} needs root")
     task = asyncio.ensure_future(process.run())
-    async with asyncio.timeout(10):
-        while "librte-meta-allpmds" not in caplog.text:  # noqa: ASYNC110  a log has no event
-            await asyncio.sleep(0.01)
+    await until(lambda: "librte-meta-allpmds" in caplog.text, 10)
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task

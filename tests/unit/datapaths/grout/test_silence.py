@@ -89,7 +89,8 @@ async def test_a_hang_is_noticed_logged_once_and_ends_when_grout_answers(
         await until(lambda: bool(silences))
         with pytest.raises(Unavailable, match=r"^grout hangs: no answer"):
             await datapath.capabilities()
-        await asyncio.sleep(0.6)  # some attempts to connect
+        asked = len(grout.asked)
+        await until(lambda: len(grout.asked) >= asked + 2)  # attempts to connect
         grout.hangs = False
         await until(lambda: datapath.silent == "")
         await datapath.capabilities()

@@ -25,20 +25,15 @@ from datapaths.remote.driver import RemoteDatapath
 from datapaths.remote.process import parser_for, run
 from dualpath.model.kinds import Kind
 from dualpath.process.lifetime import end_with
+from tests.fakes.waiting import until_answered
 
 COMMAND = (sys.executable, "-m", "datapaths.remote.serve", "--datapath", "memory")
 
 
 async def answering(listen: str) -> RemoteDatapath:
     client = RemoteDatapath(listen)
-    async with asyncio.timeout(20):
-        while True:
-            try:
-                await client.capabilities()
-            except Unavailable:
-                await asyncio.sleep(0.02)
-            else:
-                return client
+    await until_answered(client.capabilities, Unavailable, patience_s=20)
+    return client
 
 
 async def test_it_serves_until_sigterm(tmp_path: Path) -> None:

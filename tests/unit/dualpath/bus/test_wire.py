@@ -1,4 +1,4 @@
-"""Events to bytes and back, and what else may arrive."""
+"""Events are encoded and decoded without loss; any other bytes are a BusError."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ FROM_CONTROLLER = st.one_of(
 
 
 def plain(value: object) -> object:
-    """Return an event as something that can be compared, columns included."""
+    """Return an event in a form that can be compared, columns included."""
     if isinstance(value, np.ndarray):
         return value.tolist()
     if isinstance(value, events.Changed | events.Programmed | RouteBatch):
@@ -143,7 +143,7 @@ def plain(value: object) -> object:
 
 @given(event=FROM_BRIDGE, epoch=st.integers(0, (1 << 63) - 1), sequence=st.integers(0, 1 << 40))
 @settings(max_examples=150, deadline=None)
-def test_the_bridge_s_words_arrive_as_they_were(
+def test_messages_of_the_bridge_round_trip(
     event: events.FromBridge, epoch: int, sequence: int
 ) -> None:
     data = encode_from_bridge(event, epoch=epoch, sequence=sequence)
@@ -153,13 +153,13 @@ def test_the_bridge_s_words_arrive_as_they_were(
 
 @given(event=FROM_CONTROLLER)
 @settings(max_examples=150, deadline=None)
-def test_the_controller_s_words_arrive_as_they_were(event: events.FromController) -> None:
+def test_messages_of_the_controller_round_trip(event: events.FromController) -> None:
     assert plain(decode_from_controller(encode_from_controller(event))) == plain(event)
 
 
 @given(data=st.binary(max_size=200))
 @settings(max_examples=300, deadline=None)
-def test_random_bytes_raise_nothing_but_a_bus_error(data: bytes) -> None:
+def test_random_bytes_raise_bus_error_only(data: bytes) -> None:
     """Invariant 6."""
     for decode in (decode_from_bridge, decode_from_controller):
         with contextlib.suppress(BusError):
@@ -168,7 +168,7 @@ def test_random_bytes_raise_nothing_but_a_bus_error(data: bytes) -> None:
 
 @given(event=FROM_BRIDGE, data=st.data())
 @settings(max_examples=200, deadline=None)
-def test_damaged_messages_raise_nothing_but_a_bus_error(
+def test_damaged_messages_raise_bus_error_only(
     event: events.FromBridge, data: st.DataObject
 ) -> None:
     """Invariant 6."""
@@ -182,7 +182,7 @@ def test_damaged_messages_raise_nothing_but_a_bus_error(
 
 
 def routes(**columns: object) -> bytes:
-    said: dict[str, object] = {
+    valid: dict[str, object] = {
         "vrf": "red",
         "family": 2,
         "ops": b"\1",
@@ -191,7 +191,7 @@ def routes(**columns: object) -> bytes:
         "protocols": b"\xba",
         "nexthops": bytes(4),
     }
-    made = state_pb2.RouteBatch(**(said | columns))  # type: ignore[arg-type]
+    made = state_pb2.RouteBatch(**(valid | columns))  # type: ignore[arg-type]
     return bus_pb2.BridgeMessage(
         version=VERSION, epoch=1, sequence=1, routes=made
     ).SerializeToString()
@@ -213,19 +213,19 @@ def routes(**columns: object) -> bytes:
     ],
     ids=lambda columns: str(columns),
 )
-def test_columns_that_do_not_fit_together_are_a_bus_error(columns: dict[str, object]) -> None:
+def test_columns_of_unequal_length_are_a_bus_error(columns: dict[str, object]) -> None:
     assert decode_from_bridge(routes())
     with pytest.raises(BusError):
         decode_from_bridge(routes(**columns))
 
 
-def test_messages_without_a_body_are_a_bus_error() -> None:
+def test_message_without_a_body_is_a_bus_error() -> None:
     for decode in (decode_from_bridge, decode_from_controller):
         with pytest.raises(BusError):
             decode(b"")
 
 
-def test_a_record_among_others_of_another_kind_is_a_bus_error() -> None:
+def test_record_of_another_kind_in_a_batch_is_a_bus_error() -> None:
     flood = state_pb2.Record(flood=state_pb2.FloodRecord(vni=1, vtep=bytes(4)))
     for kind in (Kind.MAC, 0, 99):
         batch = state_pb2.RecordBatch(kind=kind, upserts=[flood])
@@ -235,11 +235,11 @@ def test_a_record_among_others_of_another_kind_is_a_bus_error() -> None:
             )
 
 
-def test_intent_does_not_cross_the_bus() -> None:
+def test_records_of_the_intent_cannot_be_sent() -> None:
     batch = RecordBatch(Kind.VRF, (Vrf("red"),))
     with pytest.raises(ValueError, match="does not cross"):
         encode_from_bridge(events.Changed(batch), epoch=1, sequence=1)
 
 
-def test_a_password_is_not_shown() -> None:
+def test_password_is_in_no_repr_of_a_message() -> None:
     assert "secret" not in repr(events.Configure(1, b"secret"))

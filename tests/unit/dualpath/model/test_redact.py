@@ -1,4 +1,4 @@
-"""Secrets of FRR's commands do not show, in whatever form the commands are quoted."""
+"""Secrets in FRR's commands are redacted, however the commands are quoted."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ COMMANDS = (
     "tunnel protection pre-shared-key {}",
     "tcp-md5-auth {}",
     "openfabric password clear {}",
-    "nei 192.0.2.1 passw {}",  # abbreviated, as FRR takes it
+    "nei 192.0.2.1 passw {}",  # abbreviated, which FRR accepts
     "ena passw {}",
     "user admin passw {}",
     "ip ospf authentication-k {}",
@@ -93,13 +93,13 @@ def hidden(text: str) -> bool:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_no_secret_of_a_command_is_left(command: str) -> None:
+def test_secret_in_a_command_is_redacted(command: str) -> None:
     shown = [redact(form(command.format(SECRET))) for form in (*QUOTED, *BURIED)]
     assert [text for text in shown if not hidden(text) or "***" not in text] == []
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_no_secret_of_a_command_is_left_in_prose(command: str) -> None:
+def test_secret_in_a_command_quoted_in_prose_is_redacted(command: str) -> None:
     shown = [redact_prose(form(command.format(SECRET))) for form in QUOTED]
     assert [text for text in shown if not hidden(text) or "***" not in text] == []
 
@@ -117,7 +117,7 @@ def test_no_secret_of_a_command_is_left_in_prose(command: str) -> None:
         "neighbor 192.0.2.1 remote-as 65001",
     ],
 )
-def test_what_holds_no_secret_stays(text: str) -> None:
+def test_text_without_a_secret_is_unchanged(text: str) -> None:
     assert redact(text) == redact_prose(text) == text
     assert not secret_head(text)
 
@@ -130,7 +130,7 @@ def test_what_holds_no_secret_stays(text: str) -> None:
         "give either password or passwordSecret",
     ],
 )
-def test_prose_about_passwords_stays(text: str) -> None:
+def test_prose_about_passwords_is_unchanged(text: str) -> None:
     assert redact_prose(text) == text
 
 
@@ -143,31 +143,31 @@ def test_prose_about_passwords_stays(text: str) -> None:
         "Neighbor(address='192.0.2.1', password='s3cr#t')",
     ],
 )
-def test_a_mapping_shows_no_password(text: str) -> None:
+def test_password_in_a_mapping_is_redacted(text: str) -> None:
     assert hidden(redact(text))
     assert hidden(redact_prose(text))
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_what_is_hidden_already_stays_as_it_is(command: str) -> None:
+def test_redacted_text_is_unchanged(command: str) -> None:
     text = f"FRR refused `{redact(command.format('x'))}` (no reason given)"
     assert redact_prose(text) == redact(text) == text
 
 
-def test_the_lines_of_other_commands_stay() -> None:
+def test_lines_of_other_commands_are_unchanged() -> None:
     text = "router bgp 1\n neighbor a password x\n neighbor a bfd\nexit"
     assert redact(text) == "router bgp 1\n neighbor a password ***\n neighbor a bfd\nexit"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_the_head_of_a_command_ends_before_its_secret(command: str) -> None:
+def test_head_of_a_command_ends_before_its_secret(command: str) -> None:
     head = secret_head(f" {command.format(SECRET)}")
     assert head
     assert hidden(head)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_snippet_that_is_shown_has_no_secret(command: str) -> None:
+def test_displayed_snippet_has_no_secret(command: str) -> None:
     settings = FrrSettings(raw=(RawSnippet("mine", f"interface eth0\n {command.format(SECRET)}"),))
     assert hidden(masked(settings).raw[0].text)
     assert hidden(repr(settings))

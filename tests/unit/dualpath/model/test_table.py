@@ -1,4 +1,4 @@
-"""Keyed columns behave as a dictionary of rows would."""
+"""Keyed columns behave like a dictionary of rows."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def table(words: int = 1) -> KeyedColumns:
 @pytest.mark.parametrize("words", [1, 3])
 @settings(max_examples=60, deadline=None)
 @given(steps=STEPS)
-def test_rows_are_those_of_a_dictionary(words: int, steps: Steps) -> None:
+def test_table_has_the_rows_of_a_dictionary(words: int, steps: Steps) -> None:
     rows, model, written = table(words), dict[int, int](), 0
     for step, numbers in steps:
         if step == "remove":
@@ -68,7 +68,7 @@ def test_rows_are_those_of_a_dictionary(words: int, steps: Steps) -> None:
 
 @given(numbers=st.lists(st.integers(0, 1 << 40), max_size=200), words=st.sampled_from([1, 3]))
 @settings(max_examples=40, deadline=None)
-def test_a_key_twice_in_a_batch_is_one_row(numbers: list[int], words: int) -> None:
+def test_repeated_key_in_a_batch_is_one_row(numbers: list[int], words: int) -> None:
     rows = table(words)
     slots, fresh = rows.add(keys(numbers, words))
     where = dict(zip(numbers, slots.tolist(), strict=True))
@@ -76,7 +76,7 @@ def test_a_key_twice_in_a_batch_is_one_row(numbers: list[int], words: int) -> No
     assert len(set(where.values())) == len(where) == len(rows) == len(fresh)
 
 
-def test_a_slot_is_used_again_with_empty_columns() -> None:
+def test_reused_slot_has_empty_columns() -> None:
     rows = table()
     slots, _ = rows.add(keys([1, 2, 3]))
     rows["value"][slots] = 7
@@ -87,7 +87,7 @@ def test_a_slot_is_used_again_with_empty_columns() -> None:
     assert rows.find(keys([2])).tolist() == [-1]
 
 
-def test_growth_and_churn_keep_every_row_and_little_memory() -> None:
+def test_churn_keeps_every_row_and_bounds_memory() -> None:
     rows = table()
     slots, _ = rows.add(keys(range(50_000)))
     rows["value"][slots] = np.arange(50_000)
@@ -128,7 +128,7 @@ def test_an_empty_batch_changes_nothing() -> None:
         ["::/0", "2001:db8::/32", "2001:db8::/33", "ffff::1/128"],
     ],
 )
-def test_a_prefix_and_its_key_are_one_to_one(prefixes: list[str]) -> None:
+def test_prefix_and_key_are_one_to_one(prefixes: list[str]) -> None:
     networks = [ipaddress.ip_network(prefix) for prefix in prefixes]
     family = Family.INET if networks[0].version == 4 else Family.INET6
     packed = np.frombuffer(b"".join(n.network_address.packed for n in networks), np.uint8)
@@ -142,7 +142,7 @@ def test_a_prefix_and_its_key_are_one_to_one(prefixes: list[str]) -> None:
 
 
 @given(st.lists(st.integers(0, 50)), st.sampled_from([np.intp, np.uint32]))
-def test_distinct_numbers_come_ascending_and_once(
+def test_distinct_numbers_are_ascending_and_unique(
     numbers: list[int], dtype: type[np.integer[Any]]
 ) -> None:
     column: npt.NDArray[np.integer[Any]] = np.array(numbers, dtype)
@@ -151,7 +151,7 @@ def test_distinct_numbers_come_ascending_and_once(
     assert found.tolist() == sorted(set(numbers))
 
 
-def test_distinct_slots_do_not_cost_a_hash_of_each() -> None:
-    """A comparison marks a million rows, and the loop waits for it."""
+def test_finding_distinct_slots_hashes_none() -> None:
+    """A comparison marks a million rows while the event loop waits."""
     slots = np.arange(200_000)
     assert distinct(slots) is slots

@@ -1,4 +1,4 @@
-"""The kernel's end of a netlink socket, with its reply ready before it is asked."""
+"""The kernel's end of a netlink socket; its reply is queued before the request arrives."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def message(
 
 
 def row(mark: int, **head: int) -> bytes:
-    """Return a row that `mark` tells from others."""
+    """Return a row that `mark` distinguishes from others."""
     return message(n.RTM_NEWNEIGH, bytes([mark] * 12), **head)
 
 
@@ -52,4 +52,4 @@ def error(code: int, **head: int) -> bytes:
 
 
 LONG = row(1) * (READ_BYTES // 28 + 1)
-"""A datagram that no buffer of ours holds."""
+"""A datagram larger than every receive buffer."""

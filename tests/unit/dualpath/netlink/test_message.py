@@ -1,4 +1,4 @@
-"""The codec: every length is checked, and both directions agree."""
+"""The netlink codec checks every length; encoding and decoding agree."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def opened(text: str) -> Message:
         (ERROR_CAPPED, Answer(9, 22, "Nexthop id does not exist")),
     ],
 )
-def test_answers_of_a_real_kernel_are_decoded(text: str, expected: Answer) -> None:
+def test_replies_of_a_real_kernel_are_decoded(text: str, expected: Answer) -> None:
     assert answer(opened(text)) == expected
 
 
 @pytest.mark.parametrize("text", [ERROR, ERROR_CAPPED, DONE_ENOENT])
 @pytest.mark.parametrize("kept", range(4))
-def test_truncated_answer_is_a_decode_error(text: str, kept: int) -> None:
+def test_truncated_reply_is_a_decode_error(text: str, kept: int) -> None:
     whole = opened(text)
     with pytest.raises(DecodeError):
         answer(whole._replace(end=whole.payload + kept))
@@ -66,7 +66,7 @@ def test_done_without_errno_is_a_decode_error() -> None:
         answer(opened(encode_message(n.NLMSG_DONE, 0, 1, b"").hex()))
 
 
-def test_echo_beyond_its_answer_is_a_decode_error() -> None:
+def test_echoed_request_longer_than_its_reply_is_a_decode_error() -> None:
     buffer = bytearray(bytes.fromhex(ERROR))
     buffer[20:24] = b"\xff\xff\xff\x7f"
     with pytest.raises(DecodeError, match="echoed"):
@@ -78,12 +78,12 @@ def test_positive_errno_is_a_decode_error() -> None:
         answer(opened(encode_message(n.NLMSG_ERROR, 0, 1, struct.pack("=i", 5)).hex()))
 
 
-def test_a_route_is_no_answer() -> None:
+def test_route_is_not_a_reply() -> None:
     with pytest.raises(DecodeError, match="not an answer"):
         answer(opened(request(n.RTM_NEWROUTE, 0, bytes(12)).hex()))
 
 
-def test_messages_are_split_at_their_padded_ends() -> None:
+def test_messages_are_split_at_padded_lengths() -> None:
     buffer = encode_message(1, 2, 3, b"abcde") + bytes(3) + encode_message(4, 5, 6, b"")
     first, second = messages(buffer)
     assert (first.type, first.flags, first.sequence, first.port, first.body) == (
@@ -94,7 +94,7 @@ def test_messages_are_split_at_their_padded_ends() -> None:
     assert cut(buffer) == [first.start, second.start]
 
 
-def test_messages_before_a_bad_length_are_kept() -> None:
+def test_messages_before_an_invalid_length_are_kept() -> None:
     found = messages(encode_message(3, 0, 1, b"") + encode_message(3, 0, 1, b"")[:-1])
     assert next(found).type == 3
     with pytest.raises(DecodeError):
@@ -102,7 +102,7 @@ def test_messages_before_a_bad_length_are_kept() -> None:
 
 
 @pytest.mark.parametrize("tail", [b"\0" * 15, struct.pack("=I", 15) + bytes(12), b"\xff" * 16])
-def test_cut_and_messages_refuse_the_same_buffers(tail: bytes) -> None:
+def test_cut_and_messages_reject_the_same_buffers(tail: bytes) -> None:
     buffer = encode_message(3, 0, 1, b"abcd") + tail
     with pytest.raises(DecodeError) as by_cut:
         cut(buffer)
@@ -126,14 +126,14 @@ def test_attributes_are_read_by_type_and_width() -> None:
     assert 99 not in got
 
 
-def test_of_equal_attributes_the_last_counts() -> None:
+def test_last_of_equal_attributes_is_used() -> None:
     assert attributes(u32(3, 1) + u32(3, 2)).u32(3) == 2
 
 
 @pytest.mark.parametrize(
     "tail", [b"\x03\0\x01\0", b"\x09\0\x01\0\0\0\0\0", b"\1", b"\0\0\0"], ids=str
 )
-def test_bad_attribute_is_a_decode_error_and_earlier_ones_can_be_read(tail: bytes) -> None:
+def test_invalid_attribute_is_a_decode_error_and_earlier_ones_are_readable(tail: bytes) -> None:
     body = u32(3, 1) + tail
     with pytest.raises(DecodeError) as refused:
         attributes(body)
@@ -152,7 +152,7 @@ def test_attribute_of_another_width_is_a_decode_error() -> None:
         got.address(3, 4, 16)
 
 
-def test_fixed_part_and_attributes_of_a_message() -> None:
+def test_message_has_a_fixed_part_and_attributes() -> None:
     [message] = messages(encode_message(20, 0, 1, FIXED.pack(5, 6) + u32(3, 7)))
     assert message.fixed(FIXED) == (5, 6)
     assert message.attributes(FIXED).u32(3) == 7
@@ -168,16 +168,16 @@ def test_requests_are_numbered_and_the_last_is_acknowledged() -> None:
 
 
 @pytest.mark.parametrize("kind", [n.RTM_DELLINK, n.RTM_DELROUTE, n.RTM_DELNEIGH, n.RTM_DELNEXTHOP])
-def test_deletions_are_told_by_their_type(kind: int) -> None:
+def test_deletions_are_recognized_by_type(kind: int) -> None:
     assert is_deletion(request(kind, 0, b""))
     assert not is_deletion(request(kind - 1, 0, b""))
 
 
-def test_errno_has_its_name_in_text() -> None:
+def test_errno_is_shown_by_name() -> None:
     assert (errno_name(2), errno_name(99999)) == ("ENOENT", "errno 99999")
 
 
-def test_random_bytes_raise_nothing_but_decode_errors() -> None:
+def test_random_bytes_raise_decode_errors_only() -> None:
     noise, refused = random.Random(3), 0
     seeds = [bytes.fromhex(text) for text in (DONE, DONE_ENOENT, ERROR, ERROR_CAPPED)]
     for _ in range(3000):

@@ -1,4 +1,4 @@
-"""Only a complete dump shows what is absent."""
+"""Only a complete dump proves that a row is absent."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("datagrams", FAULTS.values(), ids=FAULTS.keys())
-def test_incomplete_dump_never_ends(datagrams: list[bytes]) -> None:
+def test_incomplete_dump_is_never_reported_complete(datagrams: list[bytes]) -> None:
     reply = Reply(ASKED, PORT)
     with pytest.raises(IncompleteDump):
         [reply.rows(datagram) for datagram in datagrams]

@@ -1,4 +1,4 @@
-"""Sockets: every user notices the same faults."""
+"""Netlink sockets: every user detects the same faults."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def requests(kernel: Kernel) -> Requests:
 
 
 class Full(socket.socket):
-    """A socket whose reads fail once, then wait."""
+    """A socket whose reads fail once, and block afterwards."""
 
     code = errno.ENOBUFS
 
@@ -81,25 +81,25 @@ def test_datagram_of_another_process_is_skipped() -> None:
 # -- requests --------------------------------------------------------------------------------
 
 
-def test_refused_requests_are_told_by_position(requests: Requests, kernel: Kernel) -> None:
+def test_refused_requests_are_reported_by_position(requests: Requests, kernel: Kernel) -> None:
     kernel.send(error(errno.EEXIST, sequence=2), error(0, sequence=3))
     assert requests.send([NEW, NEW, NEW]) == [(1, Answer(2, errno.EEXIST))]
     assert [sent.sequence for sent in messages(kernel.received())] == [1, 2, 3]
 
 
-def test_answers_to_earlier_requests_are_skipped(requests: Requests, kernel: Kernel) -> None:
+def test_replies_to_earlier_requests_are_skipped(requests: Requests, kernel: Kernel) -> None:
     kernel.send(error(0, sequence=1))
     assert requests.errno_of(NEW) == 0
     kernel.send(error(errno.EPERM, sequence=1), row(1, sequence=2), error(errno.EBUSY, sequence=2))
     assert requests.errno_of(NEW) == errno.EBUSY
 
 
-def test_answers_to_others_are_skipped(requests: Requests, kernel: Kernel) -> None:
+def test_replies_to_other_processes_are_skipped(requests: Requests, kernel: Kernel) -> None:
     kernel.send(error(errno.EPERM, port=99), error(0))
     assert requests.errno_of(NEW) == 0
 
 
-def test_no_requests_need_no_answer(requests: Requests) -> None:
+def test_empty_list_of_requests_waits_for_no_reply(requests: Requests) -> None:
     assert requests.send([]) == []
 
 
@@ -114,7 +114,7 @@ def test_no_requests_need_no_answer(requests: Requests) -> None:
     ],
     ids=["mute", "answers another", "no message", "no errno", "truncated"],
 )
-def test_missing_answer_is_an_error(
+def test_missing_reply_is_an_error(
     requests: Requests, kernel: Kernel, datagrams: list[bytes], code: int
 ) -> None:
     calls: list[Callable[[bytes], object]] = [requests.errno_of, requests.ask]
@@ -126,7 +126,7 @@ def test_missing_answer_is_an_error(
         requests._next = 1
 
 
-def test_question_has_one_answer(requests: Requests, kernel: Kernel) -> None:
+def test_query_has_exactly_one_reply(requests: Requests, kernel: Kernel) -> None:
     kernel.send(row(1, sequence=9), row(2))
     assert requests.ask(GET).body == bytes([2] * 12)
     kernel.send(error(errno.ENETUNREACH, sequence=2))
@@ -188,7 +188,7 @@ async def test_faults_make_a_dump_incomplete(
 
 
 @DUMPS
-async def test_socket_that_ends_makes_a_dump_incomplete(
+async def test_closed_socket_makes_a_dump_incomplete(
     dump: Callable[..., object], kernel: Kernel
 ) -> None:
     kernel.send(row(1))
@@ -197,7 +197,7 @@ async def test_socket_that_ends_makes_a_dump_incomplete(
         await dump(kernel)  # type: ignore[misc]
 
 
-async def test_interrupted_dump_is_told_at_its_end(kernel: Kernel) -> None:
+async def test_interrupted_dump_is_reported_at_its_end(kernel: Kernel) -> None:
     kernel.send(row(1, flags=INTERRUPTED), row(2), done())
     with pytest.raises(InterruptedDump):
         await streamed(kernel)
@@ -241,7 +241,7 @@ def test_truncated_notification_is_an_overrun(kernel: Kernel) -> None:
         follower.read()
 
 
-async def test_emptying_passes_overruns_and_ends_when_nothing_waits(kernel: Kernel) -> None:
+async def test_draining_ignores_overruns_and_ends_when_the_socket_is_empty(kernel: Kernel) -> None:
     follower = Notifications(kernel.ours, ())
     kernel.send(row(1), LONG, row(2))
     seen: list[bytes] = []
@@ -250,13 +250,13 @@ async def test_emptying_passes_overruns_and_ends_when_nothing_waits(kernel: Kern
     assert follower.read() == b""
 
 
-async def test_emptying_a_full_socket_goes_on_after_enobufs() -> None:
+async def test_draining_a_full_socket_continues_after_enobufs() -> None:
     with Full(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
         await Notifications(sock, ()).empty()
         assert sock.code == errno.EAGAIN
 
 
-async def test_emptying_a_lost_socket_is_an_error(kernel: Kernel) -> None:
+async def test_draining_a_closed_socket_is_an_error(kernel: Kernel) -> None:
     kernel.end()
     with pytest.raises(OSError, match="closed"):
         await Notifications(kernel.ours, ()).empty()
@@ -277,6 +277,6 @@ async def test_links_of_this_namespace_can_be_dumped() -> None:
     assert found == {one.type for data in streamed for one in messages(data)} == {n.RTM_NEWLINK}
 
 
-def test_refusal_of_this_kernel_has_its_errno() -> None:
+def test_refusal_by_this_kernel_has_its_errno() -> None:
     with Requests(netlink.open_socket()) as asking:
         assert asking.errno_of(request(n.RTM_DELLINK, 0, bytes(16))) in (errno.EINVAL, errno.EPERM)

@@ -1,4 +1,4 @@
-"""How long whoever retries waits."""
+"""The delays between retries."""
 
 from __future__ import annotations
 
@@ -48,6 +48,6 @@ def test_a_process_that_keeps_dying_restarts_later_each_time() -> None:
     assert [backoff.after(10.1), backoff.after(10)] == [0.5, 1]
 
 
-def test_without_a_steady_time_a_long_life_is_no_success() -> None:
+def test_long_run_resets_no_delay_without_a_steady_time() -> None:
     backoff = Backoff(0.5, 8.0)
     assert [backoff.after(1e9), backoff.after(1e9)] == [0.5, 1]

@@ -1,4 +1,4 @@
-"""One process at a time."""
+"""A lock is held by one process at a time, and ends with it."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ import pytest
 from dualpath.process.lock import Held, alone
 
 HOLD = """
-import sys, time
+import signal, sys
 from pathlib import Path
 from dualpath.process.lock import alone
 with alone(Path(sys.argv[1])):
     print("held", flush=True)
-    time.sleep(60)
+    signal.pause()
 """
 
 
-def test_the_second_is_told_at_once(tmp_path: Path) -> None:
+def test_second_holder_is_refused_at_once(tmp_path: Path) -> None:
     with alone(tmp_path / "x.lock"), pytest.raises(Held), alone(tmp_path / "x.lock"):
         pass
     with alone(tmp_path / "x.lock"):
         pass
 
 
-def test_a_holder_that_is_killed_holds_nothing(tmp_path: Path) -> None:
+def test_killed_holder_releases_the_lock(tmp_path: Path) -> None:
     command = [sys.executable, "-c", HOLD, str(tmp_path / "x.lock")]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
         assert holder.stdout

@@ -32,12 +32,12 @@ def logged(form: str, level: str = "info") -> str:
     return subprocess.run(program, capture_output=True, text=True, check=True).stderr
 
 
-def test_text_is_for_people() -> None:
+def test_text_format_has_level_and_message() -> None:
     assert logged("text") == "WARNING a.b: port eth1 is \\ndown\n"
 
 
 def test_lines_on_a_terminal_carry_the_time() -> None:
-    """The journal notes it by itself, and a pipe is somebody else's to stamp."""
+    """The journal records the time itself, and so may the reader of a pipe."""
     terminal, end = os.openpty()
     program = [sys.executable, "-c", PROGRAM.format(form="text", level="info")]
     subprocess.run(program, stderr=end, check=True)
@@ -47,25 +47,25 @@ def test_lines_on_a_terminal_carry_the_time() -> None:
     assert re.fullmatch(r"\d\d:\d\d:\d\d WARNING a.b: port eth1 is \\ndown\r\n", line)
 
 
-def test_debug_is_about_us_and_not_about_libraries() -> None:
+def test_debug_level_applies_to_this_project_only() -> None:
     assert logged("text", "debug").splitlines()[0] == "DEBUG a.b: seen by few"
 
 
-def test_json_is_one_object_a_line() -> None:
+def test_json_format_is_one_object_per_line() -> None:
     (line,) = logged("json").splitlines()
-    said = json.loads(line)
-    assert (said.pop("time")[-1], said) == (
+    fields = json.loads(line)
+    assert (fields.pop("time")[-1], fields) == (
         "Z",
         {"level": "warning", "logger": "a.b", "message": "port eth1 is \ndown"},
     )
 
 
-def test_the_time_is_rfc_3339_in_utc() -> None:
+def test_time_is_rfc_3339_in_utc() -> None:
     record = logging.makeLogRecord({"created": 1700000000.25, "msg": "x"})
     assert json.loads(JsonFormatter().format(record))["time"] == "2023-11-14T22:13:20.250Z"
 
 
-def test_a_traceback_stays_within_its_line() -> None:
+def test_json_traceback_stays_on_one_line() -> None:
     try:
         raise ValueError("no")
     except ValueError:
@@ -76,7 +76,7 @@ def test_a_traceback_stays_within_its_line() -> None:
 
 
 class World:
-    """A log that is limited, with a clock of its own."""
+    """A rate-limited log with its own clock."""
 
     def __init__(self) -> None:
         self._written = io.StringIO()
@@ -100,31 +100,31 @@ class World:
         self.handler.flush()
 
 
-def rows_told(lines: list[str]) -> int:
-    """Count the rows that lines are about, each or in a summary."""
+def rows_message(lines: list[str]) -> int:
+    """Return how many rows the lines report, singly or in a summary."""
     counts = (re.search(r": ([\d,]+) more like this", line) for line in lines)
     return sum(int(found[1].replace(",", "")) if found else 1 for found in counts)
 
 
-def test_100_000_refused_rows_are_few_lines_with_the_right_count() -> None:
+def test_100_000_refused_rows_write_few_lines_with_the_right_count() -> None:
     world = World()
     world.refuse(*range(100_000))
     world.tick(INTERVAL_S)
     assert len(world.lines) == FIRST + 1
-    assert rows_told(world.lines) == 100_000
+    assert rows_message(world.lines) == 100_000
     assert world.lines[0] == "WARNING a.b: nexthop 0: ENODEV"
     assert world.lines[-1] == (
         "WARNING a.b: 99,990 more like this in 30 s; the last one: nexthop 99999: ENODEV"
     )
 
 
-def test_what_goes_on_is_one_line_in_each_interval() -> None:
+def test_ongoing_repetition_is_one_line_per_interval() -> None:
     world = World()
     for _ in range(20):
         world.refuse(*range(1000))
         world.tick(INTERVAL_S)
     assert len(world.lines) == FIRST + 20
-    assert rows_told(world.lines) == 20_000
+    assert rows_message(world.lines) == 20_000
 
 
 def test_after_a_quiet_interval_lines_are_written_again() -> None:
@@ -137,7 +137,7 @@ def test_after_a_quiet_interval_lines_are_written_again() -> None:
     assert world.lines[before:] == ["WARNING a.b: nexthop 7: ENODEV"]
 
 
-def test_after_a_burst_a_message_now_and_then_hides_no_other() -> None:
+def test_occasional_repetition_after_a_burst_suppresses_no_other_line() -> None:
     world = World()
     world.refuse(*range(1000))
     for _ in range(10):
@@ -148,17 +148,17 @@ def test_after_a_burst_a_message_now_and_then_hides_no_other() -> None:
     assert len(world.lines) == before + 3
 
 
-def test_no_interval_has_more_lines_than_are_allowed() -> None:
+def test_no_interval_exceeds_its_limit_of_lines() -> None:
     world = World()
     for _ in range(20):
         before = len(world.lines)
         world.refuse(*range(FIRST + FIRST // 2))
         world.tick(INTERVAL_S)
         assert len(world.lines) <= before + FIRST + 1
-    assert rows_told(world.lines) == 20 * (FIRST + FIRST // 2)
+    assert rows_message(world.lines) == 20 * (FIRST + FIRST // 2)
 
 
-def test_lines_of_a_level_hide_none_of_another() -> None:
+def test_lines_of_one_level_suppress_none_of_another() -> None:
     world = World()
     for level in (*[logging.WARNING] * 100, logging.ERROR):
         world.log.log(level, "%s", "retrying" if level == logging.WARNING else "refused")
@@ -166,7 +166,7 @@ def test_lines_of_a_level_hide_none_of_another() -> None:
 
 
 @pytest.mark.parametrize("args", [("x",), ({"n": "x"},)])
-def test_a_line_that_cannot_be_formatted_ends_nobody(
+def test_line_that_cannot_be_formatted_raises_nothing(
     args: tuple[object, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logging, "raiseExceptions", False)
@@ -178,7 +178,7 @@ def test_a_line_that_cannot_be_formatted_ends_nobody(
     assert world.lines == ["WARNING a.b: on we go"]
 
 
-def test_the_values_of_a_line_may_be_a_mapping() -> None:
+def test_values_of_a_line_may_be_a_mapping() -> None:
     world = World()
     for number in range(FIRST + 1):
         world.log.warning("100%% of %(what)s", {"what": number})
@@ -186,21 +186,21 @@ def test_the_values_of_a_line_may_be_a_mapping() -> None:
     assert world.lines[-1].endswith(f"1 more like this in 30 s; the last one: 100% of {FIRST}")
 
 
-def test_a_loud_place_hides_no_other() -> None:
+def test_frequent_line_suppresses_no_other() -> None:
     world = World()
     world.refuse(*range(1000))
     world.log.error("the disk is full")
     assert world.lines[-1] == "ERROR a.b: the disk is full"
 
 
-def test_what_was_held_is_written_at_the_end() -> None:
+def test_suppressed_lines_are_written_at_exit() -> None:
     world = World()
     world.refuse(*range(FIRST + 5))
     world.handler.close()
-    assert rows_told(world.lines) == FIRST + 5
+    assert rows_message(world.lines) == FIRST + 5
 
 
-def test_a_line_about_many_rows_counts_them() -> None:
+def test_summary_line_counts_its_rows() -> None:
     world = World()
     for _ in range(FIRST + 2):
         world.log.warning("refused", extra={"rows": 50})
@@ -208,7 +208,7 @@ def test_a_line_about_many_rows_counts_them() -> None:
     assert ": 100 more like this" in world.lines[-1]
 
 
-def test_an_administrators_own_errors_are_all_written() -> None:
+def test_administrators_errors_are_never_suppressed() -> None:
     world = World()
     for number in range(100):
         world.log.error("a.yaml:%d: unknown field", number, extra={"whole": True})
@@ -216,19 +216,19 @@ def test_an_administrators_own_errors_are_all_written() -> None:
 
 
 @pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()])
-def test_a_line_has_an_end(formatter: logging.Formatter) -> None:
+def test_long_line_is_cut(formatter: logging.Formatter) -> None:
     line = formatter.format(logging.makeLogRecord({"msg": "%s", "args": ("f" * 200_000,)}))
     assert len(line) < LENGTH + 200
     assert "200,000 characters" in line
 
 
-def test_what_a_peer_sent_begins_no_line() -> None:
+def test_newline_from_a_peer_starts_no_line() -> None:
     sent = "x\nERROR a: y\x1b[2J"
     record = logging.makeLogRecord({"name": "a", "levelname": "INFO", "msg": sent})
     assert TextFormatter().format(record) == "INFO a: x\\nERROR a: y\\x1b[2J"
 
 
-def test_what_a_peer_sent_begins_no_line_of_a_traceback() -> None:
+def test_newline_from_a_peer_starts_no_line_of_a_traceback() -> None:
     try:
         raise ValueError("x\nERROR a: y\x9b2J")
     except ValueError:
@@ -245,11 +245,11 @@ def traced(formatter: logging.Formatter) -> str:
         return formatter.format(logging.makeLogRecord({"msg": "x", "exc_info": sys.exc_info()}))
 
 
-def told(formatter: logging.Formatter) -> str:
+def message(formatter: logging.Formatter) -> str:
     return formatter.format(logging.makeLogRecord({"msg": "no enable password 8 s3cret"}))
 
 
-@pytest.mark.parametrize("line", [traced, told])
+@pytest.mark.parametrize("line", [traced, message])
 @pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()])
 def test_no_secret_is_logged(
     formatter: logging.Formatter, line: Callable[[logging.Formatter], str]
@@ -281,7 +281,7 @@ asyncio.run(main(Path(sys.argv[1])))
 """
 
 
-def test_handshakes_that_fail_are_no_lines_of_grpc(tmp_path: Path, unused_tcp_port: int) -> None:
+def test_failed_tls_handshakes_write_no_grpc_lines(tmp_path: Path, unused_tcp_port: int) -> None:
     make = "openssl req -x509 -newkey rsa:2048 -nodes -keyout key -out cert -subj /CN=a"
     subprocess.run(make.split(), cwd=tmp_path, check=True, capture_output=True)
     program = [sys.executable, "-c", GRPC, str(tmp_path), str(unused_tcp_port)]

@@ -1,4 +1,4 @@
-"""sd_notify(3) as a daemon of ours speaks it."""
+"""A daemon reports its state to systemd by sd_notify(3)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from dualpath.process.lifetime import live
 from dualpath.process.notify import Notifier
 from tests.fakes.systemd import Systemd
+from tests.fakes.waiting import until
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -53,7 +54,7 @@ def test_children_do_not_inherit_the_socket(systemd: Systemd) -> None:
         ({"WATCHDOG_USEC": "soon"}, 0.0),
     ],
 )
-def test_the_watchdog_is_fed_only_if_systemd_asks_for_it(
+def test_watchdog_is_fed_only_if_systemd_asks_for_it(
     systemd: Systemd, variables: dict[str, str], period_s: float
 ) -> None:
     notifier = Notifier(systemd.environment | variables)
@@ -76,9 +77,9 @@ async def test_a_daemon_feeds_the_watchdog_until_it_stops(systemd: Systemd) -> N
 
     async def work() -> None:
         notifier.ready()
-        while heard.count("WATCHDOG=1") < 3:
-            heard.extend(systemd.heard())
-            await asyncio.sleep(0.001)
+        await until(
+            lambda: heard.count("WATCHDOG=1") >= 3, again=lambda: heard.extend(systemd.heard())
+        )
 
     async with asyncio.timeout(10):
         await live(work(), notifier)
@@ -88,7 +89,7 @@ async def test_a_daemon_feeds_the_watchdog_until_it_stops(systemd: Systemd) -> N
     assert heard[-1] == "STOPPING=1"
 
 
-async def test_a_daemon_that_failed_says_that_it_stops(systemd: Systemd) -> None:
+async def test_failed_daemon_reports_stopping(systemd: Systemd) -> None:
     async def fail() -> None:
         raise OSError("no disk")
 

@@ -1,4 +1,4 @@
-"""Every option of every program refuses nonsense in one sentence that names it, with exit code 2.
+"""Every option of every program rejects invalid values in one sentence with its name; exit code 2.
 
 The options come from the parsers themselves, so a new one is tried too, and has to be in the table
 of what its own kind of value must refuse.
@@ -116,7 +116,7 @@ class _Seen(Exception):
 
 
 def parser_of(program: Callable[[], None]) -> argparse.ArgumentParser:
-    """Return the parser that a program makes, just before it reads the command line."""
+    """Return the parser of a program, just before it parses the command line."""
 
     def stop(self: argparse.ArgumentParser, *_: Any, **__: Any) -> Any:  # noqa: ANN401
         raise _Seen(self)
@@ -175,9 +175,9 @@ def refusal_of(
     monkeypatch.setattr(sys, "argv", ["program", *given])
     with pytest.raises(SystemExit) as ended:
         case.program()
-    told = capsys.readouterr()
-    assert (ended.value.code, told.out) == (2, ""), given
-    return told.err
+    printed = capsys.readouterr()
+    assert (ended.value.code, printed.out) == (2, ""), given
+    return printed.err
 
 
 def test_every_option_that_takes_a_value_is_in_the_table() -> None:
@@ -185,22 +185,22 @@ def test_every_option_that_takes_a_value_is_in_the_table() -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_an_option_refuses_what_no_value_can_be(
+def test_option_rejects_values_invalid_for_any_option(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for value in [*EMPTY, *UNPRINTABLE]:
-        told = refusal_of(CASES[name], value, monkeypatch, capsys)
-        assert CASES[name].option in told, value
-        assert told.count("\n") == 1, value
+        refusal = refusal_of(CASES[name], value, monkeypatch, capsys)
+        assert CASES[name].option in refusal, value
+        assert refusal.count("\n") == 1, value
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_an_option_refuses_what_its_own_kind_of_value_cannot_be(
+def test_option_rejects_values_invalid_for_its_type(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for value in SPECIFIC[CASES[name].option]:
-        told = refusal_of(CASES[name], value, monkeypatch, capsys)
-        named = CASES[name].option in told or CASES[name].option in ("--connect", "--agent")
-        assert named or told.startswith("dualpath: "), value
-        assert told.count("\n") == 1, value
-        assert "Traceback" not in told
+        refusal = refusal_of(CASES[name], value, monkeypatch, capsys)
+        named = CASES[name].option in refusal or CASES[name].option in ("--connect", "--agent")
+        assert named or refusal.startswith("dualpath: "), value
+        assert refusal.count("\n") == 1, value
+        assert "Traceback" not in refusal

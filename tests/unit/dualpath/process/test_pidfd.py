@@ -26,7 +26,7 @@ def child() -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
 
 
-async def test_the_end_of_a_child_is_seen_by_every_waiter(child: subprocess.Popen[bytes]) -> None:
+async def test_every_waiter_sees_the_end_of_a_child(child: subprocess.Popen[bytes]) -> None:
     process = Process(child.pid)
     assert not process.ended
     waiting = [asyncio.create_task(process.wait()) for _ in range(2)]
@@ -45,7 +45,7 @@ def test_a_process_that_has_ended_gets_no_signal(child: subprocess.Popen[bytes])
     assert process.ended
 
 
-def test_a_pid_that_no_process_has_raises(child: subprocess.Popen[bytes]) -> None:
+def test_unused_pid_raises(child: subprocess.Popen[bytes]) -> None:
     child.kill()
     child.wait()
     with pytest.raises(ProcessLookupError):
@@ -66,23 +66,23 @@ def test_a_socket_names_its_listener(tmp_path: Path) -> None:
         listening_pid(path)
 
 
-def test_a_listener_that_another_replaced_meanwhile_is_not_returned(
+def test_listener_replaced_meanwhile_is_not_returned(
     child: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its pid may be somebody else's by the time the pidfd is opened."""
+    """Another process may have its pid by the time the pidfd is opened."""
     pids = iter([child.pid, child.pid + 1])
     monkeypatch.setattr(pidfd, "listening_pid", lambda _path: next(pids))
     assert listener(Path("/any")) is None
 
 
-def test_a_listener_of_a_hidden_pid_namespace_is_not_returned(
+def test_listener_in_a_hidden_pid_namespace_is_not_returned(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(pidfd, "listening_pid", lambda _path: 0)
     assert listener(Path("/any")) is None
 
 
-def test_a_descriptor_is_closed_with_its_object(child: subprocess.Popen[bytes]) -> None:
+def test_descriptor_is_closed_with_its_object(child: subprocess.Popen[bytes]) -> None:
     before = len(os.listdir("/proc/self/fd"))
     process = Process(child.pid)
     assert len(os.listdir("/proc/self/fd")) == before + 1

@@ -1,4 +1,4 @@
-"""Whose the other end of a connection is."""
+"""Which user owns the other end of a connection."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ sys.stdin.read()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-def test_the_owner_of_a_tcp_connection_is_found(host: str) -> None:
+def test_owner_of_a_tcp_connection_is_found(host: str) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with (
         socket.create_server((host, 0), family=family) as listener,
@@ -32,7 +32,7 @@ def test_the_owner_of_a_tcp_connection_is_found(host: str) -> None:
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root may become another user")
-def test_another_user_is_told_from_us() -> None:
+def test_another_user_is_distinguished_from_this_one() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         host, port = listener.getsockname()
         listener.settimeout(5)
@@ -47,7 +47,7 @@ def test_another_user_is_told_from_us() -> None:
     assert owner.uid == 65534
 
 
-def test_an_end_that_is_gone_has_no_owner() -> None:
+def test_closed_end_has_no_owner() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         caller = socket.create_connection(listener.getsockname())
         served, _ = listener.accept()
@@ -57,7 +57,7 @@ def test_an_end_that_is_gone_has_no_owner() -> None:
             assert owner_of_peer(served) is None
 
 
-def test_the_owner_of_a_unix_connection_is_found(tmp_path: Path) -> None:
+def test_owner_of_a_unix_connection_is_found(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as caller:
         listener.bind(str(tmp_path / "a"))
         listener.listen()

@@ -1,4 +1,4 @@
-"""Everything that a record says crosses, also what was added to it yesterday."""
+"""Every field of every record round-trips, new fields included."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MADE: dict[object, object] = {
 
 
 def filled(record: type) -> typing.Any:  # noqa: ANN401  whatever record
-    """Return a record of which no field has its default."""
+    """Return a record without any default value."""
     hints = typing.get_type_hints(record)
     values = {field.name: _made(hints[field.name]) for field in dataclasses.fields(record)}
     return record(**values)
@@ -44,7 +44,7 @@ def _made(hint: object) -> object:
 
 
 @pytest.mark.parametrize("record", [Vrf, Vni, Port, RemoteVtep, Flood, Mac, Neighbor, Nexthop, Lsp])
-def test_every_field_crosses(record: type) -> None:
+def test_every_field_round_trips(record: type) -> None:
     value = filled(record)
     defaults = {
         field.name
@@ -56,12 +56,12 @@ def test_every_field_crosses(record: type) -> None:
 
 
 @pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.ROUTE])
-def test_every_kind_crosses(kind: Kind) -> None:
+def test_every_kind_round_trips(kind: Kind) -> None:
     classes = {record.kind for record in typing.get_args(Record)}
     assert kind in classes
 
 
-def test_a_namespace_that_is_ours_is_not_one_that_is_not_said() -> None:
+def test_own_namespace_differs_from_an_unset_one() -> None:
     for source in (None, "", "blue"):
         port = Port("eth1", source_netns=source)
         assert record_from_pb(record_to_pb(port)) == port
