@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from controller.intent.node import Node
+from controller.intent.reasons import Reason
 from controller.intent.resolve import select
-from controller.intent.schema import VALIDATION_FAILED, Owner, Resources
+from controller.intent.schema import Owner, Resources
 from controller.intent.validate import validate
 from dualpath.model.view import ResourceStatus
 
@@ -47,7 +48,7 @@ def settle(before: Resources, now: Resources, node: Node) -> Resources:
         bad = {
             status.owner: status
             for status in validate(select(taken.items, node), node).statuses
-            if status.reason == VALIDATION_FAILED and status.owner in edited - back
+            if status.reason == Reason.VALIDATION_FAILED and status.owner in edited - back
         }
         if not bad:
             return taken
@@ -55,7 +56,7 @@ def settle(before: Resources, now: Resources, node: Node) -> Resources:
         taken = keep_last_good(before, _without(taken, bad))
 
 
-def reject(resources: Resources, refused: Mapping[Owner, str], reason: str) -> Resources:
+def reject(resources: Resources, refused: Mapping[Owner, str], reason: Reason) -> Resources:
     """Return the resources with the refused ones moved to `rejected`, each with its reason."""
     statuses = {
         owner: ResourceStatus(*owner, ready=False, reason=reason, message=message)

@@ -12,6 +12,7 @@ from controller.intent.documents import Document
 from controller.intent.fields import Spec
 from controller.intent.node import Node
 from controller.intent.overlay import L2Vni, L3Passthrough, L3Vni, RawFrrConfig
+from controller.intent.reasons import Reason
 from controller.intent.rules import Complaint, complaints_of
 from controller.intent.underlay import Underlay
 from dualpath.model.view import ResourceStatus
@@ -121,12 +122,8 @@ def parse(kind: str, spec: object) -> Spec:
         raise InvalidSpec(complaints_of(error), partial) from None
 
 
-VALIDATION_FAILED = "ValidationFailed"
-DEPENDENCY_FAILED = "DependencyFailed"
-
-
 def rejected(
-    kind: str, name: str, violations: Sequence[Violation], reason: str = VALIDATION_FAILED
+    kind: str, name: str, violations: Sequence[Violation], reason: Reason = Reason.VALIDATION_FAILED
 ) -> ResourceStatus:
     """Return the status of a resource that breaks rules."""
     return ResourceStatus(

@@ -18,11 +18,10 @@ from controller.intent.addresses import IpAddress, Network
 from controller.intent.fields import Spec
 from controller.intent.node import Node
 from controller.intent.overlay import HostSession, L2Vni, L3Passthrough, L3Vni, RawFrrConfig
+from controller.intent.reasons import Reason
 from controller.intent.resolve import Selection
 from controller.intent.rules import Complaint, Path, closest
 from controller.intent.schema import (
-    DEPENDENCY_FAILED,
-    VALIDATION_FAILED,
     Owner,
     Resource,
     rejected,
@@ -218,7 +217,7 @@ def _judge(
         return
     unmet = all(isinstance(complaint, Unmet) for complaint in complaints)
     violations = [resource.violation(complaint) for complaint in complaints]
-    reason = DEPENDENCY_FAILED if unmet else VALIDATION_FAILED
+    reason = Reason.DEPENDENCY_FAILED if unmet else Reason.VALIDATION_FAILED
     accepted.statuses.append(rejected(resource.kind, resource.name, violations, reason))
 
 

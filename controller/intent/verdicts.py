@@ -6,15 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from controller.intent.layout import DeviceKey, Intent
-from controller.intent.schema import DEPENDENCY_FAILED, Owner
+from controller.intent.reasons import Reason
+from controller.intent.schema import Owner
 from dualpath.model.kinds import Kind
 from dualpath.model.links import Vni
 from dualpath.model.view import ResourceStatus
-
-NOT_IN_FORCE = "NotInForce"
-FRR_FAILED = "FrrConfigurationFailed"
-DEVICE_FAILED = "OverlayAttachmentFailed"
-UNDERLAY_FAILED = "UnderlayFailed"
 
 
 @dataclass(slots=True)
@@ -57,7 +53,7 @@ def in_force(statuses: Sequence[ResourceStatus], before: Mapping[Owner, int]) ->
 
 
 def _verdict(
-    status: ResourceStatus, failed: Mapping[Owner, tuple[str, str]], outcome: Outcome
+    status: ResourceStatus, failed: Mapping[Owner, tuple[Reason, str]], outcome: Outcome
 ) -> ResourceStatus:
     if not status.ready:
         return status
@@ -65,21 +61,28 @@ def _verdict(
         reason, message = failed[status.owner]
         return replace(status, ready=False, reason=reason, message=message)
     if outcome.problem:
-        return replace(status, ready=False, reason=NOT_IN_FORCE, message=outcome.problem)
+        return replace(status, ready=False, reason=Reason.NOT_IN_FORCE, message=outcome.problem)
     if remark := outcome.remarks.get(status.owner):
         return replace(status, message=f"{status.message}; {remark}".removeprefix("; "))
     return status
 
 
-def _failed_owners(intent: Intent, outcome: Outcome) -> dict[Owner, tuple[str, str]]:
-    failed = {owner: (FRR_FAILED, why) for owner, why in outcome.frr.items()}
+def _failed_owners(intent: Intent, outcome: Outcome) -> dict[Owner, tuple[Reason, str]]:
+    failed = {owner: (Reason.FRR_CONFIGURATION_FAILED, why) for owner, why in outcome.frr.items()}
     for key, why in outcome.devices.items():
         if owner := intent.owners.get(key):
-            reason = UNDERLAY_FAILED if owner[0] == "Underlay" else DEVICE_FAILED
+            reason = (
+                Reason.UNDERLAY_FAILED
+                if owner[0] == "Underlay"
+                else Reason.OVERLAY_ATTACHMENT_FAILED
+            )
             failed.setdefault(owner, (reason, f"{_named(key)}: {why}"))
     for owner, domain in _dependants(intent, outcome):
         if domain in failed and owner != domain:
-            failed[owner] = (DEPENDENCY_FAILED, f"{domain[0]} {domain[1]}: {failed[domain][1]}")
+            failed[owner] = (
+                Reason.DEPENDENCY_FAILED,
+                f"{domain[0]} {domain[1]}: {failed[domain][1]}",
+            )
     return failed
 
 

@@ -13,7 +13,8 @@ from dataclasses import replace
 
 from controller.intent.documents import ManifestError
 from controller.intent.layout import Intent
-from controller.intent.schema import VALIDATION_FAILED, Owner, Resources
+from controller.intent.reasons import Reason
+from controller.intent.schema import Owner, Resources
 from controller.manifests import store
 from controller.manifests.compiler import Compiler
 from controller.manifests.files import ManifestFiles, Traces
@@ -196,7 +197,7 @@ class Manifests:
             "Manifests",
             self.files.named,
             False,
-            VALIDATION_FAILED,
+            Reason.VALIDATION_FAILED,
             text,
             violations=error.violations,
         )

@@ -20,6 +20,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from controller.intent.lastgood import keep_last_good, reject, settle
+from controller.intent.reasons import Reason
 from controller.intent.schema import Owner, Resources
 from controller.intent.written import encode
 
@@ -87,6 +88,6 @@ class Versions:
     def _settle(self) -> None:
         settled = settle(self.in_force, self.files, self.files.node)
         if self._refused:
-            rejected = reject(settled, self._refused, "FrrConfigurationFailed")
+            rejected = reject(settled, self._refused, Reason.FRR_CONFIGURATION_FAILED)
             settled = keep_last_good(self.good, rejected)
         self.in_force = settled
