@@ -24,6 +24,7 @@ from controller.intent.node import (
     NodeOverrides,
     NodeSpec,
     Unnumbered,
+    api_node,
     choose,
     nowhere,
 )
@@ -206,6 +207,9 @@ class _Collector:
         if kind == "Node" and group == schema.OUR_GROUP:
             self._add_our_node(document, name)
             return
+        if kind == "Node" and group == "v1":
+            self._add_api_node(document, metadata)
+            return
         complaints = [*_problems_of(kind, group), *_unknown_fields(document)]
         if not isinstance(name, str) or not NAME.fullmatch(name):
             complaints.append(_bad_name(metadata))
@@ -309,6 +313,13 @@ class _Collector:
             self._doubt(document, complaint)
         self._add_node(document, name if isinstance(name, str) else "", "spec")
 
+    def _add_api_node(self, document: Document, metadata: object) -> None:
+        try:
+            self.nodes.append(api_node(metadata if isinstance(metadata, dict) else {}))
+            self._node_places.append(Origin(document, ("metadata",)))
+        except ValueError as error:
+            self._doubt(document, Complaint(("metadata",), str(error)))
+
     def _add_node(self, document: Document, name: str, *path: str) -> None:
         spec: object = document.value
         for key in path:
@@ -397,8 +408,8 @@ def _digest(spec: object) -> str:
 
 def _problems_of(kind: str, group: object = schema.GROUP) -> Iterator[Complaint]:
     """Yield why resources of this kind are refused, if they are."""
-    if group not in (schema.GROUP, schema.OLD_GROUP):
-        groups = [schema.GROUP, schema.OLD_GROUP]
+    groups = [schema.GROUP, schema.OLD_GROUP, schema.OUR_GROUP]
+    if group not in groups:
         text = f"{group!r} is not {schema.GROUP}"
         yield Complaint(("apiVersion",), text, closest(group, groups))
     if kind in schema.REFUSED_KINDS:

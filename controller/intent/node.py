@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
@@ -14,6 +14,8 @@ from controller.intent.numbering import HIGHEST, Addresses, IndexSource, no_addr
 from controller.intent.rules import Complaint, Strict, rule
 
 HOSTNAME_LABEL = "kubernetes.io/hostname"
+NODE_INDEX = "openpe.io/nodeindex"
+"""The annotation of a Node that has its number, decimal; OpenPERouter's nodemarker writes it."""
 
 LogLevel = Literal["debug", "info", "warn", "error"]
 
@@ -37,6 +39,8 @@ class Node:
     log_level: LogLevel = "info"
     namespaces: Namespaces = Namespaces()
     source: IndexSource | None = None  # the interface whose address gives the index, if any
+    numbered: bool = field(default=False, compare=False)  # somebody gave it an index or a source
+    of_api: bool = field(default=False, compare=False)  # it is a Node of Kubernetes itself
 
     @property
     def selectable(self) -> Mapping[str, str]:
@@ -103,6 +107,7 @@ class NodeSpec(Strict):
     def node(self, name: str) -> Node:
         older = self.node_index_interface_name
         return Node(
+            numbered=bool(self.model_fields_set & {"node_index", "node_index_interface_name"}),
             index=self.node_index.index,
             source=IndexSource(older) if older else self.node_index.source,
             name=self.node_name or name,
@@ -123,6 +128,34 @@ class NodeOverrides:
 NO_OVERRIDES = NodeOverrides()
 
 
+def api_node(metadata: Mapping[str, object]) -> Node:
+    """Return the node that an object of Kubernetes describes. Raises ValueError.
+
+    It has a name, labels, and maybe the annotation with its number.
+    """
+    name, labels = metadata.get("name"), metadata.get("labels") or {}
+    annotations = metadata.get("annotations") or {}
+    if not isinstance(name, str) or not name:
+        raise ValueError("a Node of Kubernetes has a name")
+    if not isinstance(labels, dict) or not isinstance(annotations, dict):
+        raise ValueError("labels and annotations are mappings")
+    index = annotated(annotations)
+    return Node(
+        index=index or 0,
+        name=name,
+        labels={str(key): str(value) for key, value in labels.items()},
+        numbered=index is not None,
+        of_api=True,
+    )
+
+
+def annotated(annotations: Mapping[str, object]) -> int | None:
+    """Return the number in a Node's annotations, None if it has none or not a number."""
+    text = annotations.get(NODE_INDEX)
+    plain = isinstance(text, str) and text.isascii() and text.isdecimal() and len(text) <= 10
+    return int(str(text)) if plain and int(str(text)) <= HIGHEST else None
+
+
 class Unnumbered(ValueError):
     """The number of `node` cannot be read from its interface."""
 
@@ -140,14 +173,22 @@ def nowhere(_namespaces: Namespaces) -> Addresses:
 
 
 def choose(nodes: Sequence[Node], overrides: NodeOverrides, look: Look) -> Node:
-    """Return this node, out of those that the files describe. Raises ValueError."""
-    found = _described(nodes, overrides)
+    """Return this node, out of those that the files describe. Raises ValueError.
+
+    The API's Node adds what the user's files leave out: the number, the name, further labels.
+    """
+    api = _described([node for node in nodes if node.of_api], overrides, is_known=False)
+    files = [node for node in nodes if not node.of_api]
+    name = api.name if overrides.name is None and api.of_api else overrides.name
+    found = _described(files, replace(overrides, name=name), is_known=api.of_api)
+    numbered = found if found.numbered else api
     return Node(
-        index=_number(found, look) if overrides.index is None else overrides.index,
-        name=found.name if overrides.name is None else overrides.name,
-        labels=found.labels,
+        index=_number(numbered, look) if overrides.index is None else overrides.index,
+        name=found.name if name is None else name,
+        labels={**api.labels, **found.labels},
         log_level=found.log_level,
         namespaces=found.namespaces,
+        numbered=numbered.numbered or overrides.index is not None,
     )
 
 
@@ -160,20 +201,25 @@ def _number(node: Node, look: Look) -> int:
         raise Unnumbered(node, str(error)) from None
 
 
-def _described(nodes: Sequence[Node], overrides: NodeOverrides) -> Node:
+def _described(nodes: Sequence[Node], overrides: NodeOverrides, *, is_known: bool) -> Node:
     candidates = nodes
     if overrides.name is not None:
         named = [node for node in nodes if node.name == overrides.name]
         candidates = named or [node for node in nodes if not node.name]
         if nodes and not candidates and overrides.index is None:
-            raise ValueError(_unknown(overrides.name, nodes))
+            raise ValueError(_unknown(overrides.name, nodes, is_known=is_known))
     if len(candidates) > 1:
         names = _names(candidates)
         raise ValueError(f"the manifests describe several nodes ({names}); say which one this is")
     return candidates[0] if candidates else Node()
 
 
-def _unknown(name: str, nodes: Sequence[Node]) -> str:
+def _unknown(name: str, nodes: Sequence[Node], *, is_known: bool) -> str:
+    if is_known:
+        return (
+            f"the API's Node is called {name}, but the manifests have {_names(nodes)}: "
+            "rename it, or leave its name out"
+        )
     return (
         f"the manifests have no Node called {name}, but {_names(nodes)}; "
         "give one of these as --node-name, or --node-index as well"
