@@ -80,6 +80,11 @@ class Settings:
     mirror: Path = MIRROR / "kubernetes"  # where the API server's objects are kept
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """The manifests of --config, without the mirror of the API server's objects."""
+        return self.config[:-1] if self.kubernetes else self.config
+
+    @property
     def fpm_address(self) -> tuple[str, int]:
         return options.split(self.fpm)
 

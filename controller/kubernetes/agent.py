@@ -14,22 +14,36 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
-from controller.intent.schema import GROUP, KINDS
-from controller.kubernetes import MANIFESTS, SECRETS, mirror
-from controller.kubernetes.client import ApiError, Client, Object
-from controller.kubernetes.reflector import Reflector, version_of
-from controller.kubernetes.status import Owner, Row, body, held, rows
+from controller.intent.node import NODE_INDEX
+from controller.kubernetes import MANIFESTS, SECRETS, STATIC, mirror
+from controller.kubernetes.client import Client
+from controller.kubernetes.objects import (
+    NODE_STATUSES,
+    OURS,
+    THEIRS,
+    UNSUPPORTED,
+    Collection,
+    Key,
+    Object,
+    Target,
+    effective,
+)
+from controller.kubernetes.reflector import Reflector
+from controller.kubernetes.report import Reporter
+from controller.kubernetes.served import Served
+from controller.kubernetes.statics import Files, Statics, is_static
+from controller.kubernetes.status import owners, rows, without_places
 from dualpath.model.view import ResourceStatus
 
 log = logging.getLogger(__name__)
 
 GATHER_S = 0.1  # after the first change of several
 REPORT_S = 1.0
-RETRY_S = 15.0  # until a status that was refused is applied again, or files that were not written
+RETRY_S = 15.0  # until a write that was refused is tried again, or files that were not written
+NAMESPACE = "openperouter-system"
 
 
 class Agent:
@@ -41,50 +55,78 @@ class Agent:
         node: str,
         directory: Path,
         statuses: Callable[[], Iterable[ResourceStatus]] = tuple,
+        *,
+        namespace: str = NAMESPACE,
+        files: Callable[[], Files] = Files,
     ) -> None:
         self._client = client
         self._node_name = node
         self._directory = directory
         self._statuses = statuses
+        self._read_files = files
+        self._files = Files()
         self._changed = asyncio.Event()
         self._node = self._reflector("/api/v1/nodes", {"fieldSelector": f"metadata.name={node}"})
-        self._kinds = {kind: self._reflector(collection(kind)) for kind in KINDS}
+        self._intents = {
+            collection: self._reflector(
+                collection.path(),
+                {"labelSelector": f"!{STATIC}"},
+                optional=collection not in THEIRS,
+            )
+            for collection in (*THEIRS, *UNSUPPORTED, *OURS)
+        }
+        self._reports = self._reflector(
+            NODE_STATUSES.path(namespace), {"fieldSelector": f"metadata.name={node}"}, optional=True
+        )
+        self._served = Served(client)
+        self._statics = Statics(client, node, namespace, self._served)
+        self._reporter = Reporter(
+            client, node, namespace, self._served, self._reports, lambda: self._unreachable
+        )
         self._secrets: dict[str, tuple[Reflector, asyncio.Task[NoReturn]]] = {}  # by namespace
         self._group: asyncio.TaskGroup | None = None
-        self._applied: dict[Owner, tuple[Row, object]] = {}  # with the object's version then
         self._unreachable = False  # it was logged
         self._not_written = ""  # why the files could not be written
 
     @property
-    def objects(self) -> mirror.Objects:
-        return {kind: reflector.objects for kind, reflector in self._kinds.items()}
+    def objects(self) -> dict[Collection, dict[Key, Object]]:
+        """Return the objects that are intent; those that show a file of some node are not."""
+        return {
+            collection: {k: o for k, o in reflector.objects.items() if not is_static(o)}
+            for collection, reflector in self._intents.items()
+        }
 
     @property
     def problem(self) -> str:
         """Return what keeps the mirror from being as the API server has it, or ""."""
         if unreachable := self._api_problem():
             return f"API server: {unreachable}; what it told last is in force"
-        return self._waits_for() or self._not_written
+        return self._waits_for() or self._not_written or self._two_numbers()
 
     async def run(self) -> None:
         """Follow, mirror and report until cancelled."""
+        self._files = await asyncio.to_thread(self._read_files)
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
-                for reflector in (self._node, *self._kinds.values()):
+                for reflector in (self._node, *self._intents.values(), self._reports):
                     group.create_task(reflector.run())
+                group.create_task(self._served.run())
                 group.create_task(self._mirror())
                 group.create_task(self._report())
         finally:
             await self._client.close()
 
-    def _reflector(self, path: str, selectors: dict[str, str] | None = None) -> Reflector:
-        return Reflector(self._client, path, self._changed.set, selectors)
+    def _reflector(
+        self, path: str, selectors: dict[str, str] | None = None, *, optional: bool = False
+    ) -> Reflector:
+        return Reflector(self._client, path, self._changed.set, selectors, optional=optional)
 
     def _api_problem(self) -> str:
         secrets = (reflector for reflector, _ in self._secrets.values())
-        every = (self._node, *self._kinds.values(), *secrets)
-        return next((reflector.problem for reflector in every if reflector.problem), "")
+        followed = (self._node, *self._intents.values(), *secrets, self._reports)
+        problem = next((reflector.problem for reflector in followed if reflector.problem), "")
+        return problem or self._served.problem
 
     # -- down: from the API to files --------------------------------------------------------
 
@@ -106,25 +148,36 @@ class Agent:
 
     def _waits_for(self) -> str:
         """Return what is missing before the mirror may be written, or ""."""
-        unlisted = [k for k, r in self._kinds.items() if not r.listed]
+        unlisted = [c.kind for c, r in self._intents.items() if not r.listed]
         if unlisted:
-            return f"waiting for the API server's list of {', '.join(unlisted)}"
+            return f"waiting for the API server's list of {', '.join(dict.fromkeys(unlisted))}"
         if not self._node.listed:
             return "waiting for the API server's Node"
         node = self._our_node()
         if node is None:
             return f"waiting for Node {self._node_name}: no such object"
-        if mirror.node_index(node) is None:
-            return f"waiting for the annotation {mirror.NODE_INDEX} of Node {self._node_name}"
+        if mirror.node_index(node) is None and self._files.index is None:
+            return f"waiting for the annotation {NODE_INDEX} of Node {self._node_name}"
         # Secrets that may not be read concern their own sessions only.
         missing = sorted(n for n, (r, _) in self._secrets.items() if not (r.listed or r.problem))
         return f"waiting for the Secrets of namespace {missing[0]}" if missing else ""
 
+    def _two_numbers(self) -> str:
+        """Return that another node may get our number: the API says another one."""
+        node, ours = self._our_node(), self._files.index
+        theirs = mirror.node_index(node) if node else None
+        if ours is None or theirs in (None, ours):
+            return ""
+        return (
+            f"Node {self._node_name} is number {ours} by its manifests, and {theirs} by its "
+            f"annotation {NODE_INDEX}: make them equal, or two nodes may share addresses"
+        )
+
     def _our_node(self) -> Object | None:
         return self._node.objects.get(("", self._node_name))
 
-    def _named(self) -> set[tuple[str, str]]:
-        return mirror.secrets_named(self.objects)
+    def _named(self) -> set[Key]:
+        return mirror.secrets_named(effective(self.objects))
 
     def _follow_secrets(self, namespaces: set[str]) -> None:
         assert self._group is not None
@@ -147,9 +200,10 @@ class Agent:
         for namespace, (reflector, _) in list(self._secrets.items()):
             if reflector.listed:  # else those of an earlier run stay
                 mirror.write(secrets / namespace, passwords[namespace])
-        files = mirror.manifests(self.objects, node, secrets)
+        objects = effective(self.objects)
+        files = mirror.manifests(objects, node, secrets)
         if mirror.write(self._directory / MANIFESTS, files):
-            count = sum(map(len, self.objects.values()))
+            count = sum(map(len, objects.values()))
             log.info("the API's manifests changed: %d objects", count)
         for path in secrets.iterdir() if secrets.is_dir() else ():
             if path.name not in self._secrets:  # after the manifests that named it
@@ -172,7 +226,28 @@ class Agent:
         while True:
             await asyncio.sleep(rest_s)
             self._log_problem()
-            rest_s = REPORT_S if await self._apply_rows() else RETRY_S
+            before, self._files = self._files, await asyncio.to_thread(self._read_files)
+            if before.index != self._files.index:  # the mirror may wait for it
+                self._changed.set()
+            node = self._our_node()
+            rest_s = REPORT_S if node is None or await self._tell(node) else RETRY_S
+
+    async def _tell(self, node: Object) -> bool:
+        """Write whatever the API lacks; return False if something was refused."""
+        statuses, group = without_places(self._statuses(), str(self._directory)), self._group
+        assert group is not None
+        shown = self._unreachable or await self._statics.settle(
+            self._files, node, group.create_task
+        )
+        objects, statics = self.objects, self._statics.items
+        items = {
+            Target(c, key): item for c, found in objects.items() for key, item in found.items()
+        }
+        names = owners(objects, self._files.owners)
+        told = rows(objects, names, statuses)
+        told |= rows(by_collection(statics), self._statics.owners, statuses)
+        applied = await self._reporter.rows({**items, **statics}, told)
+        return await self._reporter.node(node, statuses) and applied and shown
 
     def _log_problem(self) -> None:
         """Log once that the API server is away, and once that it is back."""
@@ -183,42 +258,9 @@ class Agent:
             log.info("API server: reachable again")
         self._unreachable = bool(problem)
 
-    async def _apply_rows(self) -> bool:
-        """Apply every row that an object lacks; stop at the first refusal, and return False."""
-        objects = self.objects
-        wanted = rows(objects, self._statuses())
-        self._applied = {owner: at for owner, at in self._applied.items() if owner in wanted}
-        for owner, row in wanted.items():
-            item = objects[owner[0]][owner[1]]
-            has, since = held(item, self._node_name)
-            # What was applied to this version is on its way, or the definition has no such field.
-            if has != row and self._applied.get(owner) != (row, version_of(item)):
-                same = has is not None and has.ready == row.ready and since
-                if not await self._apply(owner, row, since if same else _now()):
-                    return False
-                self._applied[owner] = row, version_of(item)
-        return True
 
-    async def _apply(self, owner: Owner, row: Row, since: str) -> bool:
-        kind, (namespace, name) = owner
-        path = f"{collection(kind, namespace)}/{name}"
-        told = body(owner, self._node_name, row, since)
-        try:
-            await self._client.apply_status(path, told, f"dualpath-{self._node_name}")
-        except ApiError as error:
-            if error.status == 404:  # deleted meanwhile
-                return True
-            if not self._unreachable:
-                log.warning("status of %s %s/%s: %s; trying again", kind, namespace, name, error)
-            return False
-        return True
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def collection(kind: str, namespace: str = "") -> str:
-    """Return the path of a kind's collection, of all namespaces or of one."""
-    within = f"/namespaces/{namespace}" if namespace else ""
-    return f"/apis/{GROUP}{within}/{kind.lower()}s"
+def by_collection(items: dict[Target, Object]) -> dict[Collection, dict[Key, Object]]:
+    found: dict[Collection, dict[Key, Object]] = defaultdict(dict)
+    for (collection, key), item in items.items():
+        found[collection][key] = item
+    return found

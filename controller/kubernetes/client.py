@@ -1,4 +1,4 @@
-"""Requests to an API server: list, watch, and our part of a status. Keeps nothing.
+"""Requests to an API server: list, watch, and writes of what is ours. Keeps nothing.
 
 An answer is checked before anybody uses it: `checked` says what every object has.
 """
@@ -9,13 +9,11 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
 
 import httpx
 
 from controller.kubernetes.cluster import Cluster
-
-Object = dict[str, Any]
+from controller.kubernetes.objects import Object
 
 PAGE = 500
 REQUEST_S = 30.0
@@ -58,8 +56,12 @@ class Client:
         await self._http.aclose()
 
     async def get(self, path: str) -> Object:
-        """Return one object. Raises ApiError."""
-        return await self._json("GET", path)
+        """Return one object. Raises ApiError; 404 if there is none."""
+        return checked(await self._json("GET", path), path)
+
+    async def document(self, path: str, **query: str) -> Object:
+        """Return a document that is no object, unchecked. Raises ApiError."""
+        return await self._json("GET", path, query=query)
 
     async def list(self, path: str, **selectors: str) -> tuple[list[Object], str]:
         """Return all objects of a collection, and its resource version. Raises ApiError."""
@@ -104,14 +106,34 @@ class Client:
                     raise _refusal(code if isinstance(code, int) else 0, found, path)
                 yield kind, checked(found, path, named=kind != "BOOKMARK")
 
-    async def apply_status(self, path: str, body: Object, manager: str) -> None:
-        """Apply our fields of an object's status, and no others. Raises ApiError.
+    async def apply(self, path: str, body: Object, manager: str) -> None:
+        """Apply our fields of an object, and no others; make the object. Raises ApiError.
 
         Server-side apply: fields that we applied before and are not in `body` are removed.
         """
         query = {"fieldManager": manager, "force": "true"}
         kind = "application/apply-patch+yaml"
-        await self._json("PATCH", f"{path}/status", query=query, body=body, content=kind)
+        await self._json("PATCH", path, query=query, body=body, content=kind)
+
+    async def apply_status(self, path: str, body: Object, manager: str) -> None:
+        """Apply our fields of an existing object's status, and no others. Raises ApiError."""
+        await self.apply(f"{path}/status", body, manager)
+
+    async def create(self, path: str, body: Object) -> Object:
+        """Create an object in a collection, and return it. Raises ApiError; 409 if it exists."""
+        return checked(await self._json("POST", path, body=body), path)
+
+    async def replace(self, path: str, body: Object) -> Object:
+        """Replace an object, and return it. Raises ApiError.
+
+        With a `resourceVersion` in its metadata it is refused (409) if anybody wrote meanwhile.
+        """
+        return checked(await self._json("PUT", path, body=body), path)
+
+    async def delete(self, path: str, uid: str) -> None:
+        """Delete an object, but none made anew under its name. Raises ApiError."""
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
+        await self._json("DELETE", path, body=options)
 
     async def _json(
         self,
@@ -199,6 +221,7 @@ def checked(item: object, path: str, *, named: bool = True) -> Object:
             raise ApiError(f"{path}: {part} of {name} is not a mapping")
     if not isinstance(metadata.get("generation") or 0, int):
         raise ApiError(f"{path}: generation of {name} is not a number")
+    metadata.pop("managedFields", None)  # a note for each node that wrote: large, and not ours
     return item
 
 

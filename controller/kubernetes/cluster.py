@@ -31,6 +31,7 @@ class Cluster:
     context: ssl.SSLContext
     token: str = ""
     token_file: Path | None = None
+    namespace: str = ""  # where what belongs to this program is; "" if nobody says
 
     def authorization(self) -> dict[str, str]:
         """Return the header that says who we are. Raises OSError."""
@@ -55,7 +56,7 @@ def in_cluster(
     except (OSError, ssl.SSLError) as error:
         raise ClusterError(f"{directory / 'ca.crt'}: {error}") from None
     server = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
-    return Cluster(server, context, token_file=token)
+    return Cluster(server, context, token_file=token, namespace=_namespace(directory / "namespace"))
 
 
 def from_kubeconfig(path: Path) -> Cluster:
@@ -82,7 +83,16 @@ def from_kubeconfig(path: Path) -> Cluster:
         _context(path, cluster, user),
         str(user.get("token", "")),
         path.parent / token_file if isinstance(token_file, str) else None,
+        str(context.get("namespace") or ""),
     )
+
+
+def _namespace(path: Path) -> str:
+    """Return the namespace of the pod, which kubelet writes beside the token."""
+    try:
+        return path.read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _named(path: Path, config: Any, plural: str, kind: str, name: object) -> dict[str, Any]:  # noqa: ANN401

@@ -60,9 +60,12 @@ MAP_KEYS: Mapping[str, str] = {"addressFamilies": "type"}
 """Lists whose items have a key of their own, so that server-side apply merges them by it."""
 
 
-def definition(kind: str) -> Schema:
-    """Return the CustomResourceDefinition of a kind."""
-    group, version = GROUP.split("/")
+def definition(kind: str, where: str = GROUP) -> Schema:
+    """Return the CustomResourceDefinition of a kind in a group.
+
+    Only one group can have the short names.
+    """
+    group, version = where.split("/")
     plural = f"{kind.lower()}s"
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
@@ -75,7 +78,7 @@ def definition(kind: str) -> Schema:
                 "kind": kind,
                 "listKind": f"{kind}List",
                 "plural": plural,
-                "shortNames": list(NAMES[kind]),
+                **({"shortNames": list(NAMES[kind])} if where == GROUP else {}),
                 "singular": kind.lower(),
             },
             "scope": "Namespaced",

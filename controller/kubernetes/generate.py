@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from controller.intent.schema import KINDS
+from controller.intent.schema import GROUP, KINDS, OUR_GROUP
 from controller.kubernetes.crd import definition
 
 TARGET = Path(__file__).resolve().parents[2] / "deploy" / "crds"
@@ -27,13 +27,19 @@ class _Dumper(yaml.SafeDumper):
 
 
 def files() -> dict[str, str]:
-    """Return the text of every file by its name."""
-    return {f"{kind.lower()}s.yaml": HEADER + _text(definition(kind)) for kind in KINDS}
+    """Return the text of every file by its path: OpenPERouter's group, and ours in a directory."""
+    places = {GROUP: "", OUR_GROUP: f"{OUR_GROUP.partition('/')[0]}/"}
+    return {
+        f"{place}{kind.lower()}s.yaml": HEADER + _text(definition(kind, group))
+        for group, place in places.items()
+        for kind in KINDS
+    }
 
 
 def stale(wanted: dict[str, str]) -> list[str]:
     """Return the names of files that are missing, different, or no longer made."""
-    present = {path.name: path.read_text() for path in TARGET.glob("*.yaml")}
+    found = TARGET.rglob("*.yaml")
+    present = {str(path.relative_to(TARGET)): path.read_text() for path in found}
     return sorted(n for n in wanted.keys() | present.keys() if wanted.get(n) != present.get(n))
 
 
@@ -50,9 +56,9 @@ def main() -> int:
     if check:
         sys.stderr.write("".join(f"stale: deploy/crds/{name}\n" for name in names))
         return 1 if names else 0
-    TARGET.mkdir(parents=True, exist_ok=True)
     for name in names:
         if name in wanted:
+            (TARGET / name).parent.mkdir(parents=True, exist_ok=True)
             (TARGET / name).write_text(wanted[name])
         else:
             (TARGET / name).unlink()

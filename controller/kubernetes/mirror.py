@@ -16,43 +16,30 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from controller.intent.schema import GROUP, KINDS, OUR_GROUP
-from controller.kubernetes.client import Object
-from controller.kubernetes.reflector import Key
+from controller.intent.node import NODE_INDEX as NODE_INDEX
+from controller.intent.node import annotated
+from controller.intent.schema import GROUP
+from controller.kubernetes.objects import Key, Object
 
 log = logging.getLogger(__name__)
 
-NODE_INDEX = "openpe.io/nodeindex"
-"""The annotation of a Node that has its number, decimal; OpenPERouter's nodemarker writes it."""
 SECRET_TYPE, SECRET_KEY = "kubernetes.io/basic-auth", "password"
 LONGEST_NAME = 200  # bytes of a file's name, before the hash that replaces the rest
 MODE = 0o600
 
 Objects = Mapping[str, Mapping[Key, Object]]
-"""The objects of each kind."""
+"""The objects that count, by kind: `objects.effective`."""
 
 
 def node_index(node: Object) -> int | None:
     """Return the number that a Node was given, None if it has none or not a number."""
-    annotations = node["metadata"].get("annotations") or {}
-    text = annotations.get(NODE_INDEX)
-    return int(text) if isinstance(text, str) and text.isdecimal() and len(text) <= 10 else None
+    return annotated(node["metadata"].get("annotations") or {})
 
 
 def manifests(objects: Objects, node: Object, secrets: Path) -> dict[str, str]:
     """Return the text of every file by its name: those of the objects, and the Node's."""
     found = {_file(kind, key): _manifest(kind, item, secrets) for kind, key, item in _all(objects)}
-    metadata = node["metadata"]
-    labels = {str(k): str(v) for k, v in (metadata.get("labels") or {}).items()}
-    found["node.json"] = _text(
-        {
-            "apiVersion": OUR_GROUP,
-            "kind": "Node",
-            "metadata": {"name": metadata["name"]},
-            "spec": {"nodeIndex": node_index(node), "labels": labels},
-        }
-    )
-    return found
+    return found | {"node.json": _text(_node(node))}
 
 
 def secrets_named(objects: Objects) -> set[Key]:
@@ -98,9 +85,9 @@ def _replace(path: Path, data: bytes) -> None:
 
 
 def _all(objects: Objects) -> Iterator[tuple[str, Key, Object]]:
-    for kind in KINDS:
-        for key in sorted(objects.get(kind, {})):
-            yield kind, key, objects[kind][key]
+    for kind, items in objects.items():
+        for key in sorted(items):
+            yield kind, key, items[key]
 
 
 def _manifest(kind: str, item: Object, secrets: Path) -> str:
@@ -108,6 +95,15 @@ def _manifest(kind: str, item: Object, secrets: Path) -> str:
     names = {name: metadata[name] for name in ("name", "namespace") if metadata.get(name)}
     spec = _with_files(item.get("spec") or {}, secrets / (metadata.get("namespace") or ""))
     return _text({"apiVersion": GROUP, "kind": kind, "metadata": names, "spec": spec})
+
+
+def _node(node: Object) -> Object:
+    """Return a Node with what `node.api_node` reads, and no heartbeat."""
+    metadata, index = node["metadata"], node_index(node)
+    annotations = {} if index is None else {NODE_INDEX: str(index)}
+    named = {"name": metadata["name"], "labels": metadata.get("labels") or {}}
+    named |= {"annotations": annotations}
+    return {"apiVersion": "v1", "kind": "Node", "metadata": named}
 
 
 def _with_files(spec: Any, secrets: Path) -> Any:  # noqa: ANN401 - whatever the API server holds

@@ -20,20 +20,23 @@ import random
 from collections.abc import Callable, Mapping
 from typing import NoReturn
 
-from controller.kubernetes.client import ApiError, Client, Gone, Object
+from controller.kubernetes.client import ApiError, Client, Gone
+from controller.kubernetes.objects import Key, Object
 from dualpath.process.backoff import Backoff
 
 log = logging.getLogger(__name__)
 
-Key = tuple[str, str]
-"""The namespace and the name of an object; "" is the namespace of what has none."""
-
 FIRST_S, MOST_S = 0.5, 30.0
+ABSENT_S = (45, 75)  # a random time until a kind that is not served is asked for again
 STREAM_S = (45, 75)  # a random time for each stream, so that nodes do not reconnect all at once
 
 
 class Reflector:
-    """The objects of one collection, as far as the API server told."""
+    """The objects of one collection, as far as the API server told.
+
+    An `optional` collection may be of a kind that is not served; it has no objects then. An API
+    server that starts answers 503 until it knows all its kinds, so a 404 can be believed.
+    """
 
     def __init__(
         self,
@@ -41,12 +44,16 @@ class Reflector:
         path: str,
         changed: Callable[[], None],
         selectors: Mapping[str, str] | None = None,
+        *,
+        optional: bool = False,
     ) -> None:
         self._client = client
         self._path = path
         self._changed = changed
         self._selectors = dict(selectors or {})
+        self._optional = optional
         self._backoff = Backoff(FIRST_S, MOST_S)
+        self.served = False
         self.objects: dict[Key, Object] = {}
         self.listed = False  # at least once
         self.problem = ""  # why the objects may be out of date
@@ -65,6 +72,11 @@ class Reflector:
                 version = ""
                 await self._pause()
             except ApiError as error:
+                if error.status == 404 and self._optional:
+                    self._take({})
+                    self.served, version = False, ""
+                    await asyncio.sleep(random.uniform(*ABSENT_S))
+                    continue
                 news = not self.listed and not self.problem
                 self.problem = str(error)
                 if news:  # whoever waits for the list need not
@@ -76,14 +88,17 @@ class Reflector:
 
     async def _list(self) -> str:
         items, version = await self._client.list(self._path, **self._selectors)
-        found = {key(item): item for item in items}
-        news = not self.listed or _versions(found) != _versions(self.objects)
+        self._take({key(item): item for item in items})
+        self.served = True
+        return version
+
+    def _take(self, found: dict[Key, Object]) -> None:
+        news = not self.listed or _contents(found) != _contents(self.objects)
         self.objects = found
         self.listed = True
         self._reached()
         if news:
             self._changed()
-        return version
 
     def _reached(self) -> None:
         self.problem = ""
@@ -96,10 +111,11 @@ class Reflector:
             version = str(found["metadata"].get("resourceVersion") or version)
             if event == "BOOKMARK":
                 continue
-            if event == "DELETED":
-                self.objects.pop(key(found), None)
-            else:
+            before = self.objects.pop(key(found), None)
+            if event != "DELETED":
                 self.objects[key(found)] = found
+                if before is not None and _content(before) == _content(found):
+                    continue  # a status, or the heartbeat of a Node
             self._changed()
         return version
 
@@ -114,5 +130,14 @@ def version_of(found: Object) -> object:
     return found["metadata"].get("resourceVersion")
 
 
-def _versions(objects: Mapping[Key, Object]) -> dict[Key, object]:
-    return {k: version_of(o) for k, o in objects.items()}
+def _contents(objects: Mapping[Key, Object]) -> dict[Key, object]:
+    return {k: _content(o) for k, o in objects.items()}
+
+
+def _content(found: Object) -> object:
+    """Return what an object has beside its status."""
+    metadata = {k: v for k, v in found["metadata"].items() if k not in _VOLATILE}
+    return metadata, {k: v for k, v in found.items() if k not in ("metadata", "status")}
+
+
+_VOLATILE = {"resourceVersion", "generation"}

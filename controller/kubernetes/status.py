@@ -2,25 +2,22 @@
 
 Each node applies one row of `status.nodes`, the one with its name, and owns no other field. So any
 number of nodes write to one object, and none overwrites another. The row that an object has is
-compared with the one that it should have: one that somebody removed is applied again.
+compared with the one that it should have: one that somebody removed is applied again, and one of
+an object that is for other nodes by now is taken back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from controller.intent.loader import USUAL_NAMESPACES
-from controller.intent.schema import GROUP
-from controller.kubernetes.client import Object
-from controller.kubernetes.reflector import Key
+from controller.intent.reasons import Reason
+from controller.intent.schema import OUR_GROUP, Owner
+from controller.kubernetes.objects import Object, Objects, Target, effective, replaced
 from dualpath.model.view import ResourceStatus
 
-Owner = tuple[str, Key]
-"""The kind of an object, and its namespace and name."""
-
 LONGEST = 4096  # characters of a message: crd.status
-READY, PENDING = "ConfigurationSuccessful", "Pending"
 ALL_WELL = "All configuration applied successfully"
 
 
@@ -34,17 +31,60 @@ class Row:
     generation: int  # of the object's spec
 
 
+def owners(objects: Objects, files: Mapping[Owner, str]) -> dict[Target, Owner]:
+    """Return the resource that each object is, by the name that the loader gives it.
+
+    `files` are the resources of the node's files, which come first, with their namespaces. This
+    repeats what `loader._Collector._within` does.
+    """
+    alone = {owner: home for owner, home in files.items() if home in USUAL_NAMESPACES}
+    places = {
+        (target.collection.kind, target.key): target
+        for collection, items in objects.items()
+        for target in (Target(collection, key) for key in items)
+        if target not in replaced(objects)
+    }
+    found: dict[Target, Owner] = {}
+    for kind, items in effective(objects).items():
+        for namespace, name in sorted(items):
+            within = f"{namespace}/{name}"
+            if namespace in USUAL_NAMESPACES:
+                first = alone.setdefault((kind, name), namespace) == namespace
+                within = name if first else within
+            found[places[kind, (namespace, name)]] = kind, within
+    return found
+
+
+def without_places(
+    statuses: Iterable[ResourceStatus], directory: str
+) -> tuple[ResourceStatus, ...]:
+    """Return statuses whose messages name no file of the mirror: a user of the API knows none."""
+    found = []
+    for status in statuses:
+        message = status.message
+        for violation in status.violations:
+            if violation.file.startswith(directory):
+                message = message.replace(f" ({violation.place})", "")
+        found.append(replace(status, message=message))
+    return tuple(found)
+
+
 def rows(
-    objects: Mapping[str, Mapping[Key, Object]], statuses: Iterable[ResourceStatus]
-) -> dict[Owner, Row]:
+    objects: Objects,
+    named: Mapping[Target, Owner],
+    statuses: Iterable[ResourceStatus],
+) -> dict[Target, Row]:
     """Return the row that each object should have, where this node knows what became of it."""
     known = {status.owner: status for status in statuses}
-    found: dict[Owner, Row] = {}
-    for kind, items in objects.items():
-        for key, item in items.items():
-            status = _status(known, kind, key)
-            if status is not None:
-                found[kind, key] = _row(status, item["metadata"].get("generation") or 0)
+    found: dict[Target, Row] = {}
+    for target, owner in named.items():
+        item = objects[target.collection].get(target.key)
+        if item is not None and (status := known.get(owner)) is not None:
+            found[target] = _row(status, _generation(item))
+    for target in replaced(objects):
+        item = objects[target.collection][target.key]
+        text = f"the object of the same name in {OUR_GROUP} is in force in its place"
+        found[target] = Row(False, Reason.VALIDATION_FAILED, text, _generation(item))
     return found
 
 
@@ -63,10 +103,20 @@ def held(item: Object, node: str) -> tuple[Row | None, str]:
     return None, ""
 
 
-def body(owner: Owner, node: str, row: Row, since: str) -> Object:
-    """Return what is applied to the object's status; `since` is RFC 3339."""
-    kind, (namespace, name) = owner
-    told = {
+def body(target: Target, node: str, row: Row | None, since: str) -> Object:
+    """Return what is applied to the object's status, no row for None; `since` is RFC 3339."""
+    (group, kind), (namespace, name) = target
+    nodes = [] if row is None else [_written(node, row, since)]
+    return {
+        "apiVersion": group,
+        "kind": kind,
+        "metadata": {"name": name, "namespace": namespace},
+        "status": {"nodes": nodes},
+    }
+
+
+def _written(node: str, row: Row, since: str) -> Object:
+    return {
         "name": node,
         "ready": row.ready,
         "reason": row.reason,
@@ -74,24 +124,13 @@ def body(owner: Owner, node: str, row: Row, since: str) -> Object:
         "observedGeneration": row.generation,
         "lastTransitionTime": since,
     }
-    return {
-        "apiVersion": GROUP,
-        "kind": kind,
-        "metadata": {"name": name, "namespace": namespace},
-        "status": {"nodes": [told]},
-    }
-
-
-def _status(
-    known: Mapping[tuple[str, str], ResourceStatus], kind: str, key: Key
-) -> ResourceStatus | None:
-    """Find a resource by the name that the loader gives it: see `loader._Collector._within`."""
-    namespace, name = key
-    whole = known.get((kind, f"{namespace}/{name}"))
-    return whole or (known.get((kind, name)) if namespace in USUAL_NAMESPACES else None)
 
 
 def _row(status: ResourceStatus, generation: int) -> Row:
-    reason = status.reason or (READY if status.ready else PENDING)
+    reason = status.reason or Reason.CONFIGURATION_SUCCESSFUL
     message = status.message or (ALL_WELL if status.ready else "")
-    return Row(status.ready, reason[:1024], message[:LONGEST], generation)
+    return Row(status.ready, reason, message[:LONGEST], generation)
+
+
+def _generation(item: Object) -> int:
+    return item["metadata"].get("generation") or 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from controller.intent.loader import files, load
@@ -17,15 +18,18 @@ Traces = tuple[Trace, ...]
 
 
 class ManifestFiles:
-    """Everything that --config names."""
+    """Everything that --config names, or some of it."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._paths = settings.config
+    def __init__(
+        self, settings: Settings, paths: Sequence[Path] | None = None, node: str | None = None
+    ) -> None:
+        """`node` is the name of this node if the command line does not give it."""
+        self._paths = settings.config if paths is None else tuple(paths)
         self._secrets = settings.secrets
         self._addresses = looking(settings.netns)
         self._passwords: set[Path] = set()  # files that the last load looked for
-        self.overrides = NodeOverrides(settings.node_name, settings.node_index)
-        self.named = ", ".join(map(str, settings.config))
+        self.overrides = NodeOverrides(settings.node_name or node, settings.node_index)
+        self.named = ", ".join(map(str, self._paths))
 
     def load(self) -> Resources:
         """Read everything. Raises ManifestError when a file cannot be understood."""

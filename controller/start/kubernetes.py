@@ -32,9 +32,10 @@ def node_name(given: str | None) -> str:
 def agent(settings: Settings, statuses: Callable[[], Iterable[ResourceStatus]]) -> Agent:
     """Return what follows the API server. Raises Refused when there is none to follow."""
     try:
-        from controller.kubernetes.agent import Agent
+        from controller.kubernetes.agent import NAMESPACE, Agent
         from controller.kubernetes.client import Client
         from controller.kubernetes.cluster import ClusterError, from_kubeconfig, in_cluster
+        from controller.start.statics import StaticFiles
     except ModuleNotFoundError as error:
         raise Refused(
             f"--kubernetes needs {error.name}: pip install 'dualpath[kubernetes]'"
@@ -45,7 +46,11 @@ def agent(settings: Settings, statuses: Callable[[], Iterable[ResourceStatus]]) 
         raise Refused(f"--kubernetes: {error}") from None
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs a line for each request
     name = node_name(settings.node_name)
-    return Agent(Client(cluster), name, settings.mirror, statuses)
+    namespace = cluster.namespace or NAMESPACE
+    files = StaticFiles(settings, name)
+    return Agent(
+        Client(cluster), name, settings.mirror, statuses, namespace=namespace, files=files.read
+    )
 
 
 def wait(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""A small API server: list, watch, server-side apply of a status. Real HTTP on loopback."""
+"""A small API server: list, watch, write, schemas. Real HTTP on loopback."""
 
 from __future__ import annotations
 
@@ -25,6 +25,9 @@ class FakeApiServer:
         self.line = b""  # all that a stream says, whatever that is
         self.silent = False  # no request is answered at all
         self.applied: dict[str, dict[str, Object]] = defaultdict(dict)  # path -> manager -> body
+        self.absent: set[str] = set()  # collections of kinds that are not served
+        self.merged: set[str] = set()  # collections whose objects become what is applied
+        self.documents: dict[str, Object] = {}  # by path, whatever the query
         self._history: list[tuple[int, str, str, Object]] = []
         self._news = asyncio.Condition()
         self._server: asyncio.Server | None = None
@@ -106,22 +109,70 @@ class FakeApiServer:
         refuse = 403 if url.path == self.forbidden else self.refuse
         if refuse:
             _answer(writer, refuse, {"message": "refused here", "code": refuse})
+        elif url.path.startswith("/openapi"):
+            document = self.documents.get(url.path)
+            _answer(writer, 200 if document else 404, document or {"message": "none"})
+        elif url.path in self.absent or url.path.rpartition("/")[0] in self.absent:
+            _answer(writer, 404, {"message": "no such kind", "code": 404})
         elif method == "PATCH":
             self.applied[url.path][query["fieldManager"]] = json.loads(body)
+            await self._apply(url.path, json.loads(body))
             _answer(writer, 200, {})
+        elif method in ("POST", "PUT", "DELETE"):
+            _answer(writer, *await self._write(method, url.path, json.loads(body)))
         elif "watch" in query:
             await self._watch(writer, url.path, query)
         else:
             self._list(writer, url.path, query)
         await writer.drain()
 
+    async def _apply(self, path: str, body: Object) -> None:
+        """Make an object of what is applied, or note its status; `applied` has both."""
+        whole, _, status = path.partition("/status")
+        collection, _, name = whole.rpartition("/")
+        namespace = body["metadata"].get("namespace", "")
+        collection = collection if collection in self.merged else ""
+        before = self.objects[collection].get(f"{namespace}/{name}", {})
+        if collection and (before or not status):
+            metadata = {k: v for k, v in body["metadata"].items() if k not in ("name", "namespace")}
+            metadata = {**before.get("metadata", {}), **metadata}
+            metadata.pop("resourceVersion", None)
+            told = body.get("status") or before.get("status") or {}
+            await self.put(collection, name, namespace=namespace, metadata=metadata, status=told)
+
+    async def _write(self, method: str, path: str, body: Object) -> tuple[int, Object]:
+        collection, _, name = path.rpartition("/")
+        if method == "POST":
+            collection, name = path, body["metadata"]["name"]
+        namespace = path.partition("/namespaces/")[2].split("/")[0]
+        found = self.objects[collection].get(f"{namespace}/{name}")
+        if method == "POST" and found:
+            return 409, {"message": "already exists", "code": 409}
+        if method != "POST" and not found:
+            return 404, {"message": "not found", "code": 404}
+        if method == "DELETE":
+            await self.delete(collection, name, namespace=namespace)
+            return 200, {}
+        version = body["metadata"].pop("resourceVersion", None)
+        if found and version not in (None, found["metadata"]["resourceVersion"]):
+            return 409, {"message": "changed meanwhile", "code": 409}
+        rest = {k: v for k, v in body.items() if k not in ("metadata", "status")}
+        metadata = {k: v for k, v in body["metadata"].items() if k not in ("name", "namespace")}
+        await self.put(collection, name, namespace=namespace, metadata=metadata, **rest)
+        return 200, self.objects[collection][f"{namespace}/{name}"]
+
     def _list(self, writer: asyncio.StreamWriter, path: str, query: dict[str, str]) -> None:
-        found = [o for o in self.objects[path].values() if _selected(o, query)]
+        collection, _, name = path.rpartition("/")
+        namespace = path.partition("/namespaces/")[2].split("/")[0]
+        if found := self.objects.get(collection, {}).get(f"{namespace}/{name}"):
+            _answer(writer, 200, found)
+            return
+        items = [o for o in self.objects[path].values() if _selected(o, query)]
         start, limit = int(query.get("continue", "0")), int(query["limit"])
         metadata = {"resourceVersion": str(self.version)}
-        if start + limit < len(found):
+        if start + limit < len(items):
             metadata["continue"] = str(start + limit)
-        _answer(writer, 200, {"metadata": metadata, "items": found[start : start + limit]})
+        _answer(writer, 200, {"metadata": metadata, "items": items[start : start + limit]})
 
     async def _watch(self, writer: asyncio.StreamWriter, path: str, query: dict[str, str]) -> None:
         version = int(query["resourceVersion"])
@@ -146,6 +197,12 @@ class FakeApiServer:
 
 
 def _selected(item: Object, query: dict[str, str]) -> bool:
+    labels = item["metadata"].get("labels") or {}
+    label = query.get("labelSelector", "")
+    if label.startswith("!") and label[1:] in labels:
+        return False
+    if "=" in label and labels.get(label.partition("=")[0]) != label.partition("=")[2]:
+        return False
     field, _, value = query.get("fieldSelector", "").partition("=")
     where, _, name = field.rpartition(".")
     return not field or (item["metadata"] if where else item).get(name) == value

@@ -60,6 +60,8 @@ RUN: tuple[Key, ...] = (
 )
 """By tests/lab/test_readme.py, in this order, on a file system as the packages left it."""
 
+MIGRATION = "tests/kube/test_migration.py runs it against an API server"
+
 NOT_RUN: dict[Key, str] = {
     (
         "README.md",
@@ -77,6 +79,23 @@ NOT_RUN: dict[Key, str] = {
         "dualpath routes 10.0.0.0/8 --longer --vrf red          # a prefix and all within it",
     ): "`watch` goes on until it is interrupted, and the lab has no jq",
     ("docs/DEVELOPMENT.md", "git clone URL dualpath && cd dualpath"): "the URL is the reader's",
+    (
+        "docs/KUBERNETES.md",
+        "kubectl get underlays,l3vnis,l2vnis,l3passthroughs,rawfrrconfigs -A -o yaml"
+        " > manifests.yaml",
+    ): MIGRATION,
+    (
+        "docs/KUBERNETES.md",
+        "kubectl apply --server-side --force-conflicts -f deploy/crds/",
+    ): MIGRATION,
+    (
+        "docs/KUBERNETES.md",
+        "kubectl get underlays,l3vnis,l2vnis,l3passthroughs,rawfrrconfigs -A -o yaml > before.yaml",
+    ): MIGRATION,
+    (
+        "docs/KUBERNETES.md",
+        "kubectl apply --server-side --force-conflicts -f openperouter/config/crd/bases/",
+    ): MIGRATION,
     ("docs/OPERATIONS.md", "cp packaging/dualpath.service /etc/systemd/system/"): "the lab's "
     "guests have no systemd",
     ("docs/OPERATIONS.md", "systemctl stop dualpath frr"): "the lab's guests have no systemd",

@@ -2,60 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
-import ssl
 import stat
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from controller.intent import layout
 from controller.intent.loader import load
+from controller.intent.node import NODE_INDEX
 from controller.intent.overlay import L3Vni
+from controller.intent.reasons import Reason
 from controller.intent.schema import GROUP
 from controller.kubernetes import agent as module
-from controller.kubernetes.agent import Agent, collection
-from controller.kubernetes.client import Client
-from controller.kubernetes.cluster import Cluster
-from controller.kubernetes.mirror import NODE_INDEX
+from controller.kubernetes.statics import Files
 from dualpath.model.view import ResourceStatus
 from tests.fakes.apiserver import FakeApiServer
 from tests.fakes.waiting import until
 from tests.unit.controller.intent.build import underlay
+from tests.unit.controller.kubernetes.world import L3VNI, L3VNIS, RED, World, serve_ours
 
-L3VNIS = collection("L3VNI")
-RED = {"vrf": "red", "vni": 100}
 SECRETS = "/api/v1/namespaces/team/secrets"
 SESSION = {"asn": 1, "hostASN": 2, "localCIDR": {"ipv4": "10.0.0.0/24"}}
-
-
-class World:
-    def __init__(self, server: FakeApiServer, directory: Path) -> None:
-        self.server = server
-        self.directory = directory
-        self.statuses: list[ResourceStatus] = []
-        self.client = Client(Cluster(server.address, ssl.create_default_context()))
-        self.agent = Agent(self.client, "node-1", directory, lambda: self.statuses)
-        self.task = asyncio.create_task(self.agent.run())
-
-    @property
-    def files(self) -> set[str]:
-        directory = self.directory / "manifests"
-        return {path.name for path in directory.iterdir()} if directory.is_dir() else set()
-
-    async def number(self, index: str | None = "3") -> None:
-        annotations = {NODE_INDEX: index} if index else {}
-        metadata = {"annotations": annotations, "labels": {"rack": "a"}}
-        await self.server.put("/api/v1/nodes", "node-1", metadata=metadata)
-
-    def rows(self, name: str, kind: str = "L3VNI") -> list[Any]:
-        path = f"{collection(kind, 'team')}/{name}/status"
-        applied = self.server.applied[path].get("dualpath-node-1", {})
-        return list(applied.get("status", {}).get("nodes", ()))
 
 
 @pytest.fixture
@@ -64,46 +35,45 @@ async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     monkeypatch.setattr(module, "REPORT_S", 0.01)
     monkeypatch.setattr(module, "RETRY_S", 0.05)
     server = await FakeApiServer().start()
+    serve_ours(server)
     await server.put(L3VNIS, "red", namespace="team", spec=RED, metadata={"generation": 2})
     made = World(server, tmp_path / "kubernetes")
     yield made
-    made.task.cancel()
-    await asyncio.gather(made.task, return_exceptions=True)
+    await made.close()
     await server.stop()
 
 
 async def test_objects_become_manifests_that_the_loader_takes(world: World) -> None:
     await world.number()
-    await until(lambda: world.files == {"l3vni.team.red.json", "node.json"})
+    await until(lambda: world.mirrored == {"l3vni.team.red.json", "node.json"})
     found = load([world.directory / "manifests"])
     assert [(r.kind, r.name) for r in found.items] == [("L3VNI", "team/red")]
     assert (found.node.index, found.node.name) == (3, "node-1")
     assert found.node.labels == {"rack": "a"}
     await world.server.delete(L3VNIS, "red", namespace="team")
-    await until(lambda: world.files == {"node.json"})
+    await until(lambda: world.mirrored == {"node.json"})
 
 
 async def test_nothing_is_written_before_the_node_has_a_number(world: World) -> None:
     await world.number(None)
     await until(lambda: NODE_INDEX in world.agent.problem)
-    assert world.files == set()
+    assert world.mirrored == set()
     await world.number("x")
     await world.number("7")
-    await until(lambda: "l3vni.team.red.json" in world.files)
+    await until(lambda: "l3vni.team.red.json" in world.mirrored)
     assert world.agent.problem == ""
 
 
 async def test_what_was_mirrored_stays_while_the_api_server_is_gone(world: World) -> None:
     await world.number()
-    await until(lambda: "node.json" in world.files)
+    await until(lambda: "node.json" in world.mirrored)
     world.server.refuse = 503
     await world.server.delete(L3VNIS, "red", namespace="team")
     await world.server.compact()
     again = World(world.server, world.directory)  # as after a reboot
     await until(lambda: "what it told last is in force" in again.agent.problem)
-    assert "l3vni.team.red.json" in world.files
-    again.task.cancel()
-    await asyncio.gather(again.task, return_exceptions=True)
+    assert "l3vni.team.red.json" in world.mirrored
+    await again.close()
 
 
 async def test_a_password_of_a_secret_arrives_and_only_root_can_read_it(world: World) -> None:
@@ -116,7 +86,7 @@ async def test_a_password_of_a_secret_arrives_and_only_root_can_read_it(world: W
     secret = {"type": "kubernetes.io/basic-auth", "data": data}
     await world.server.put(SECRETS, "other", namespace="team", type="Opaque", data=data)
     await world.server.put(SECRETS, "fabric", namespace="team", **secret)
-    await until(lambda: path.exists() and "l3vni.team.red.json" in world.files)
+    await until(lambda: path.exists() and "l3vni.team.red.json" in world.mirrored)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     (red,) = load([world.directory / "manifests"]).items
     assert isinstance(red.spec, L3Vni)
@@ -150,7 +120,7 @@ async def test_a_node_writes_its_own_row_and_only_when_it_changes(world: World) 
 
 async def test_a_status_that_is_refused_is_applied_later(world: World) -> None:
     await world.number()
-    await until(lambda: "node.json" in world.files)
+    await until(lambda: world.agent._served.with_rows is not None)
     world.server.refuse = 500
     world.statuses = [ResourceStatus("L3VNI", "team/red", True)]
     await until(lambda: any(r.startswith("PATCH") for r in world.server.requests))
@@ -178,7 +148,7 @@ async def test_an_object_that_has_our_row_is_left_alone(world: World) -> None:
     await world.server.put(
         L3VNIS, "red", namespace="team", spec=RED, status=status, metadata=metadata
     )
-    await until(lambda: world.agent.objects["L3VNI"]["team", "red"].get("status") == status)
+    await until(lambda: world.agent.objects[L3VNI]["team", "red"].get("status") == status)
     world.server.applied.clear()
     world.statuses = [ResourceStatus("L3VNI", "team/red", False, "ValidationFailed", "other")]
     await until(lambda: bool(world.rows("red")))
@@ -198,7 +168,7 @@ async def test_secrets_that_may_not_be_read_keep_nobody_else_waiting(world: Worl
 
 async def test_a_file_comes_before_an_object_that_excludes_it(world: World, tmp_path: Path) -> None:
     await world.number()
-    await until(lambda: "node.json" in world.files)
+    await until(lambda: "node.json" in world.mirrored)
     mine = {"apiVersion": GROUP, "kind": "L3VNI", "metadata": {"name": "mine"}, "spec": RED}
     (tmp_path / "fabric.json").write_text(json.dumps(underlay()))
     (tmp_path / "mine.json").write_text(json.dumps(mine))
@@ -206,3 +176,83 @@ async def test_a_file_comes_before_an_object_that_excludes_it(world: World, tmp_
     intent = layout.compile(found, found.node, 1500)
     told = {status.name: status.ready for status in intent.statuses}
     assert (told["mine"], told["team/red"]) == (True, False)
+
+
+async def test_a_row_of_an_object_that_is_for_other_nodes_by_now_is_taken_back(
+    world: World,
+) -> None:
+    await world.number()
+    row = {"name": "node-1", "ready": True}
+    status = {"nodes": [row, {"name": "node-2", "ready": True}]}
+    await world.server.put(L3VNIS, "red", namespace="team", spec=RED, status=status)
+    path = f"{L3VNI.at(('team', 'red'))}/status"
+    await until(lambda: bool(world.server.applied[path]))
+    assert world.server.applied[path]["dualpath-node-1"]["status"] == {"nodes": []}
+
+
+async def test_a_status_alone_is_no_news(world: World) -> None:
+    await world.number()
+    await until(lambda: "node.json" in world.mirrored)
+    changed = world.agent._changed
+    await until(lambda: not changed.is_set())
+    status = {"nodes": [{"name": "node-2", "ready": True}]}
+    metadata = {"generation": 2}
+    await world.server.put(
+        L3VNIS, "red", namespace="team", spec=RED, status=status, metadata=metadata
+    )
+    await until(lambda: world.agent.objects[L3VNI]["team", "red"].get("status") == status)
+    assert not changed.is_set()
+
+
+async def test_a_secret_that_is_rotated_arrives(world: World) -> None:
+    await world.number()
+    spec = {**RED, "hostSession": {**SESSION, "passwordSecret": "fabric"}}
+    await world.server.put(L3VNIS, "red", namespace="team", spec=spec)
+    path = world.directory / "secrets" / "team" / "fabric"
+    for text in (b"one", b"two"):
+        data = {"password": base64.b64encode(text).decode()}
+        secret = {"type": "kubernetes.io/basic-auth", "data": data}
+        await world.server.put(SECRETS, "fabric", namespace="team", **secret)
+        await until(partial(_has, path, text))
+    await world.server.delete(SECRETS, "fabric", namespace="team")
+    await until(lambda: not path.exists())
+
+
+def _has(path: Path, content: bytes) -> bool:
+    return path.exists() and path.read_bytes() == content
+
+
+async def test_labels_of_the_node_that_change_arrive(world: World) -> None:
+    await world.number()
+    await until(lambda: "node.json" in world.mirrored)
+    metadata = {"annotations": {NODE_INDEX: "3"}, "labels": {"rack": "b"}}
+    await world.server.put("/api/v1/nodes", "node-1", metadata=metadata)
+    await until(lambda: load([world.directory / "manifests"]).node.labels == {"rack": "b"})
+
+
+async def test_a_bad_object_beside_a_good_one_is_told_in_the_validator_s_words(
+    world: World, tmp_path: Path
+) -> None:
+    await world.number()
+    bad = {"vrf": "blue", "vni": 100}  # the VNI of red
+    await world.server.put(L3VNIS, "worse", namespace="team", spec=bad)
+    await until(lambda: {"l3vni.team.red.json", "l3vni.team.worse.json"} <= world.mirrored)
+    (tmp_path / "fabric.json").write_text(json.dumps(underlay()))
+    found = load([tmp_path, world.directory / "manifests"])
+    world.statuses = [*layout.compile(found, found.node, 1500).statuses]
+    await until(lambda: bool(world.rows("worse") and world.rows("red")))
+    (good,), (told,) = world.rows("red"), world.rows("worse")
+    assert (good["ready"], good["reason"]) == (True, Reason.CONFIGURATION_SUCCESSFUL)
+    assert (told["ready"], told["reason"]) == (False, Reason.VALIDATION_FAILED)
+    assert told["message"] == "spec.vni: VNI 100 is already used by L3VNI team/red"
+
+
+async def test_a_number_that_files_give_is_enough(world: World) -> None:
+    await world.number(None)
+    await until(lambda: NODE_INDEX in world.agent.problem)
+    world.files = Files(index=7)
+    await until(lambda: "node.json" in world.mirrored)
+    assert NODE_INDEX not in (world.directory / "manifests" / "node.json").read_text()
+    assert world.agent.problem == ""
+    await world.number("3")
+    await until(lambda: "number 7 by its manifests, and 3 by its annotation" in world.agent.problem)

@@ -1,0 +1,103 @@
+"""Reports to the API server what became of its objects: rows of status, and the node's report.
+
+What an object has is compared with what it should have, once a second. Nothing is written where
+both are equal, and what somebody else removed or changed is written again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+
+from controller.kubernetes import nodestatus
+from controller.kubernetes.client import ApiError, Client
+from controller.kubernetes.objects import NODE_STATUSES, Object, Target
+from controller.kubernetes.reflector import Reflector, version_of
+from controller.kubernetes.served import Served
+from controller.kubernetes.status import Row, body, held
+from dualpath.model.view import ResourceStatus
+
+log = logging.getLogger(__name__)
+
+
+class Reporter:
+    """Writes this node's part of every status, and no other."""
+
+    def __init__(
+        self,
+        client: Client,
+        node: str,
+        namespace: str,
+        served: Served,
+        reports: Reflector,
+        unreachable: Callable[[], bool],
+    ) -> None:
+        self._client = client
+        self._node = node
+        self._manager = f"dualpath-{node}"
+        self._key = namespace, node
+        self._served = served
+        self._reports = reports
+        self._unreachable = unreachable  # which is logged elsewhere
+        self._applied: dict[Target, tuple[Row | None, object]] = {}  # with the object's version
+
+    async def rows(self, items: Mapping[Target, Object], wanted: Mapping[Target, Row]) -> bool:
+        """Apply every row that an object lacks; stop at the first refusal, and return False.
+
+        Definitions without rows in their status are left alone.
+        """
+        possible = self._served.with_rows or frozenset()
+        self._applied = {target: at for target, at in self._applied.items() if target in items}
+        for target, item in items.items():
+            if target.collection not in possible:
+                continue
+            has, since = held(item, self._node)
+            row = wanted.get(target)
+            # What was applied to this version is on its way.
+            if has == row or self._applied.get(target) == (row, version_of(item)):
+                continue
+            same = has is not None and row is not None and has.ready == row.ready and since
+            if not await self._apply_row(target, row, since if same else _now()):
+                return False
+            self._applied[target] = row, version_of(item)
+        return True
+
+    async def _apply_row(self, target: Target, row: Row | None, since: str) -> bool:
+        path, told = target.collection.at(target.key), body(target, self._node, row, since)
+        try:
+            await self._client.apply_status(path, told, self._manager)
+        except ApiError as error:
+            return self._refused(f"{target.collection.kind} {'/'.join(target.key)}", error)
+        return True
+
+    async def node(self, node: Object, statuses: Iterable[ResourceStatus]) -> bool:
+        """Apply the node's report where its kind is served; return False if it was refused."""
+        if not self._reports.served:
+            return True
+        item = self._reports.objects.get(self._key)
+        told = nodestatus.node_status(statuses)
+        has, before = nodestatus.held(item) if item is not None else (None, {})
+        path = NODE_STATUSES.at(self._key)
+        try:
+            if item is None or not nodestatus.owned(item, node):
+                made = nodestatus.made(self._key[0], node)
+                await self._client.apply(path, made, self._manager)
+            if has != told:
+                applied = nodestatus.body(self._key, told, before, _now())
+                await self._client.apply_status(path, applied, self._manager)
+        except ApiError as error:
+            return self._refused(f"{NODE_STATUSES.kind} {'/'.join(self._key)}", error)
+        return True
+
+    def _refused(self, what: str, error: ApiError) -> bool:
+        """Log a refusal; return True if there is nothing to write to."""
+        if error.status == 404:  # deleted meanwhile
+            return True
+        if not self._unreachable():
+            log.warning("status of %s: %s; trying again", what, error)
+        return False
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
