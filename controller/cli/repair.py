@@ -17,7 +17,8 @@ def audit(
 ) -> None:
     """Compare what is desired, programmed and observed.
 
-    Names 1000 rows unless --limit says otherwise, and counts all. Exits with 1 when rows differ.
+    Names 1000 rows unless --limit says otherwise, and counts all. Exits with 0 when nothing
+    differs, 1 when rows differ, 2 when something could not be compared and the rest is equal.
 
     dualpath audit
     dualpath audit -o json
@@ -32,12 +33,12 @@ def audit(
             problem = pb.AuditProblem.Name(row.problem).removeprefix("AUDIT_PROBLEM_").lower()
             echo(f"{problem:<11} {' '.join(filter(None, (kind, row.vrf, row.text)))}")
         if answer.unchecked:
-            echo(f"FRR's own view was not compared: {answer.unchecked}")
+            echo(f"not compared: {answer.unchecked}")
         if not answer.differed:
-            echo("nothing differs")
+            echo("nothing differs elsewhere" if answer.unchecked else "nothing differs")
         elif answer.differed > len(answer.rows):
             echo(f"and {answer.differed - len(answer.rows)} more")
-    raise SystemExit(1 if answer.differed else 0)
+    raise SystemExit(1 if answer.differed else 2 if answer.unchecked else 0)
 
 
 def resync(target: Target, output: OutputOption = Output.TABLE) -> None:

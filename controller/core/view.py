@@ -25,7 +25,6 @@ from dualpath.model.routes import Family, Op, RouteBatch, prefix_text
 from dualpath.model.view import (
     Audited,
     Change,
-    Difference,
     HostCount,
     KindCount,
     NeighborTable,
@@ -80,7 +79,7 @@ class CoreView:
         """Compares frr-bridge with the kernel of FRR's namespace."""
         self.hosts: Callable[[], Iterable[HostCount]] = lambda: ()
         self.neighbor_tables: Callable[[], Sequence[NeighborTable]] = lambda: ()
-        self.beside: Callable[[], Awaitable[Sequence[Difference]]] = _nothing
+        self.beside: Callable[[], Awaitable[Audited]] = _nothing_to_check
         """Returns the differences in FRR's shadow devices and twins."""
         self.repair_beside: Callable[[], None] = lambda: None
         self.out_of_date: Callable[[], str] = lambda: ""
@@ -174,13 +173,17 @@ class CoreView:
         known = await self.check()
         found = await self._reconciler.audit(limit)
         beside = await self.beside()
-        rows = (*known.rows, *found.rows, *beside)[:limit]
-        return Audited(known.differed + found.differed + len(beside), rows, known.unchecked)
+        parts = (known, found, beside)
+        return Audited(
+            sum(part.differed for part in parts),
+            tuple(row for part in parts for row in part.rows)[:limit],
+            "; ".join(part.unchecked for part in parts if part.unchecked),
+        )
 
     async def resync(self) -> int:
-        beside = len(await self.beside())
+        beside = await self.beside()
         self.repair_beside()
-        return await self._reconciler.resync() + beside
+        return await self._reconciler.resync() + beside.differed
 
     def release(self) -> str:
         return self._release()
@@ -254,9 +257,6 @@ class CoreView:
 async def _nothing_to_check() -> Audited:
     return Audited(0)
 
-
-async def _nothing() -> Sequence[Difference]:
-    return ()
 
 
 def _degraded(

@@ -28,7 +28,7 @@ from dualpath.model.events import Configure, Configured, Provisioned
 from dualpath.model.kinds import Kind
 from dualpath.model.links import Port
 from dualpath.model.plan import Plan
-from dualpath.model.view import Difference, ResourceStatus
+from dualpath.model.view import Audited, ResourceStatus
 
 log = logging.getLogger(__name__)
 
@@ -133,13 +133,13 @@ class Provisioner:
         """Start a round now: look at everything, and change what differs."""
         self._wake.set()
 
-    async def audit(self) -> Sequence[Difference]:
-        """Return how shadow devices and twins differ from the intent; change nothing."""
+    async def audit(self) -> Audited:
+        """Compare shadow devices and twins with the intent; change nothing."""
         try:
-            return await self._devices.differing(self._intent)
+            differing = await self._devices.differing(self._intent)
         except (OSError, DatapathError) as error:
-            log.debug("cannot look at FRR's devices: %s", error)
-            return ()
+            return Audited(0, unchecked=f"FRR's devices ({error})")
+        return Audited(len(differing), tuple(differing))
 
     def _drifted(self) -> None:
         """Start a round soon: somebody changed a device of FRR's, or what its twins depend on."""

@@ -207,7 +207,7 @@ class Daemon:
         try:
             return compared(await self._check.ask())
         except Unchecked as error:
-            return Audited(0, unchecked=str(error))
+            return Audited(0, unchecked=f"FRR's own view ({error})")
 
     def _from_bridge(self, event: events.FromBridge) -> None:
         if isinstance(event, events.Configured):

@@ -205,7 +205,7 @@ class Audited:
 
     differed: int  # rows, whether they are in `rows` or not
     rows: tuple[Difference, ...] = ()
-    unchecked: str = ""  # why FRR's namespace was not compared; "" when it was
+    unchecked: str = ""  # what was not compared, and why; "" when all was
 
 
 class StateView(Protocol):

@@ -128,7 +128,7 @@ class Pe:
         def clean() -> bool:
             failed = self.dualpath_json("nexthops", "--state", "failed")
             audit = self.audit()
-            differences[:] = [] if "nothing differs" in audit else [audit]
+            differences[:] = [] if audit == "nothing differs\n" else [audit]
             differences.extend(str(nexthop) for nexthop in failed)
             return not differences
 

@@ -116,7 +116,7 @@ async def controlled(parts: Parts, twins: PortTwins, names: dict[str, str]) -> A
 
     async def audit() -> Sequence[Difference]:
         found = await reconciler.audit(50)
-        return [*found.rows, *await provisioner.audit()]
+        return [*found.rows, *(await provisioner.audit()).rows]
 
     async with asyncio.TaskGroup() as group:
         work = (reconciler.run(), provisioner.run(), listen())

@@ -437,9 +437,9 @@ def test_help_has_an_example(command: str) -> None:
 
 
 def test_audit_says_what_it_could_not_compare(daemon: Daemon) -> None:
-    daemon.view.unchecked = "frr-bridge is not connected"
-    shown = "FRR's own view was not compared: frr-bridge is not connected\nnothing differs\n"
-    assert (daemon.run("audit").code, daemon.run("audit").out) == (0, shown)
+    daemon.view.unchecked = "FRR's own view (frr-bridge is not connected)"
+    shown = f"not compared: {daemon.view.unchecked}\nnothing differs elsewhere\n"
+    assert (daemon.run("audit").code, daemon.run("audit").out) == (2, shown)
     assert json.loads(daemon.run("audit", "-o", "json").out)["unchecked"] == daemon.view.unchecked
 
 

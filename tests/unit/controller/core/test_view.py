@@ -167,12 +167,13 @@ async def test_an_audit_includes_devices_beside_the_datapath(core: Core) -> None
     async def check() -> Audited:
         return Audited(3, (missed,), "only some")
 
-    async def beside() -> list[Difference]:
-        return [twin]
+    async def beside() -> Audited:
+        return Audited(1, (twin,), "FRR's devices (no namespace)")
 
     view.check, view.beside = check, beside
-    assert await view.audit(10) == Audited(4, (missed, twin), "only some")
-    assert await view.audit(1) == Audited(4, (missed,), "only some")
+    unchecked = "only some; FRR's devices (no namespace)"
+    assert await view.audit(10) == Audited(4, (missed, twin), unchecked)
+    assert await view.audit(1) == Audited(4, (missed,), unchecked)
 
 
 async def test_unmanaged_rows_are_not_counted_as_desired(core: Core) -> None:

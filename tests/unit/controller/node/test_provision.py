@@ -175,3 +175,11 @@ async def test_unanswered_request_is_repeated_to_the_same_bridge(world: World) -
     assert await work is True
     world.provisioner.subscribed(same_bridge=True)
     assert len(world.told) == 2
+
+
+async def test_an_audit_says_that_it_could_not_look_at_frr_s_devices(tmp_path: Path) -> None:
+    """An audit without a namespace to look at found nothing, and must not pass for a clean one."""
+    world = World(tmp_path)
+    audited = await world.provisioner.audit()
+    assert audited.differed == 0
+    assert audited.unchecked.startswith("FRR's devices (")
