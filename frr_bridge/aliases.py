@@ -60,6 +60,12 @@ class Aliases:
         self._key[handle] = key
         return self.original(self._first.setdefault(key, handle))
 
+    def close(self, handle: NexthopHandle) -> None:
+        """Let no other handle join this one: its device is gone."""
+        key = self._key.get(handle)
+        if key is not None and self._first.get(key) == handle:
+            del self._first[key]
+
     def join(self, handle: NexthopHandle, original: NexthopHandle) -> None:
         """Make a handle, and those that stood behind it, aliases of another one."""
         joining = {handle, *self._aliases.pop(handle, ())}
@@ -88,6 +94,5 @@ class Aliases:
         self._aliases.pop(handle, None)
 
     def _release_key(self, handle: NexthopHandle) -> None:
-        key = self._key.pop(handle, None)
-        if key is not None and self._first.get(key) == handle:
-            del self._first[key]
+        self.close(handle)
+        self._key.pop(handle, None)

@@ -20,6 +20,8 @@ What changes a known handle, and what follows for the routes bound to it:
     its device gets another name        the same handle, announced again
     another handle has equal contents   one is an alias of the other (`aliases`); routes of a
                                         handle that joins or parts are announced again
+    its device is deleted               zebra's id is forgotten; the handle ends with its last
+                                        route, and what zebra still sends is a handle of its own
     no datapath can use the contents    the handle *fails*: its nexthop is withdrawn, and its
                                         routes carry the reserved id of the reason
 
@@ -157,10 +159,18 @@ class NexthopHandles:
 
         nexthop_flush_dev() in net/ipv4/nexthop.c does so when a device goes down, loses its carrier
         or is deleted. A group goes with its last member. When the device is deleted, nexthops that
-        only FPM described go too, such as those of connected routes.
+        only FPM described go too, such as those of connected routes; and what zebra still sends
+        about the device, until it notices, means nothing that was announced.
         """
         gone = [i for i, handle in self.ids if self._contents.is_only_over(handle, oif)]
-        self.ids.removed(i for i in gone if deleted or self.ids.was_in_kernel(i))
+        if not deleted:
+            self.ids.removed(i for i in gone if self.ids.was_in_kernel(i))
+            return
+        for identity in gone:
+            self.forget(identity)
+        for handle in self._contents:
+            if self._contents.is_only_over(handle, oif):
+                self._aliases.close(handle)
 
     def remove_from_groups(self, oif: int) -> None:
         """Remove the members over a device from every group that keeps another member."""

@@ -258,7 +258,6 @@ async def _nothing_to_check() -> Audited:
     return Audited(0)
 
 
-
 def _degraded(
     resources: Sequence[ResourceStatus],
     rib: Iterable[RouteTable],

@@ -148,6 +148,40 @@ def test_nexthops_of_a_device_that_ended_go_with_their_last_route(
     assert hops(made) == []
 
 
+LATE = {
+    "another id": [nexthop(14)],
+    "the same id": [nexthop(11)],
+    "deleted and sent again": [ZebraNexthop(11, True), nexthop(11)],
+    "a group": [nexthop(14), ZebraNexthop(15, False, members=((14, 1),))],
+    "a group of the same id": [ZebraNexthop(15, False, members=((11, 1),))],
+}
+
+
+@pytest.mark.parametrize("late", LATE.values(), ids=LATE)
+@pytest.mark.parametrize("source", ["kernel", "fpm"])
+def test_what_zebra_sends_of_a_device_after_its_end_leaves_nothing(
+    late: list[ZebraNexthop], source: str
+) -> None:
+    """zebra notices the deletion later than we do, and never takes back such a nexthop."""
+    made = live()
+    if source == "kernel":
+        made.bridge.receive_netlink(nexthop(11))
+    else:
+        made.bridge.nexthops.from_fpm(nexthop(11))
+    made.frames(route())
+    assert len(hops(made)) == 1
+    made.links(ENDS[0])
+    for one in late:
+        made.bridge.nexthops.from_fpm(one)
+    made.frames(withdrawal())
+    assert hops(made) == []
+    made.links(shadow.link(shadow.ETH1, "eth1"))
+    made.bridge.receive_netlink(nexthop(16))
+    made.frames(route(1, identity=16))
+    assert {hop.device for hop in hops(made) if not hop.members} == {"eth1"}
+    assert made.bus.prefixes() == {"20.0.1.0/24"}
+
+
 def test_a_device_that_comes_back_has_its_nexthops_under_the_same_ids() -> None:
     made = world()
     before = made.bus.routes["default", "20.0.0.0/24"]
@@ -326,7 +360,7 @@ def test_zebra_repeats_all_when_only_a_dump_shows_that_a_vrf_was_replaced(name: 
     made = tenant()
     made.frames(route(3, table=1100))
     made.bridge.begin_dump()
-    made.links(replace(RED, index=99, name=name))
+    made.links(replace(RED, index=99, name=name), shadow.link(shadow.ETH1, "eth1"))
     made.bridge.end_dump()
     assert made.replays == 1
     made.bridge.step(Input.LOST)
