@@ -22,6 +22,9 @@ LONGEST_LINE = 4 << 20  # etcd takes no object over 1.5 MB
 LONGEST_REPLY = 64 << 20  # of one page
 MOST_PAGES = 200
 
+FAILURES = (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError)
+"""What a request may raise: also for a token file that is gone or no text, and a bad path."""
+
 NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")  # RFC 1123 subdomain
 NAMESPACE = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?")  # RFC 1123 label, or none
 
@@ -155,7 +158,7 @@ class Client:
                 headers={**headers, **self._cluster.authorization()},
             ) as response:
                 found = _decoded(await _read(response))
-        except (httpx.HTTPError, OSError) as error:
+        except FAILURES as error:
             raise ApiError(_unreachable(path, error)) from error
         if response.is_error:
             raise _refusal(response.status_code, found, path)
@@ -177,7 +180,7 @@ class Client:
                     body = _decoded(await _read(response))
                     raise _refusal(response.status_code, body, path)
                 yield response
-        except (httpx.HTTPError, OSError) as error:
+        except FAILURES as error:
             raise ApiError(_unreachable(path, error)) from error
 
 

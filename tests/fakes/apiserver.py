@@ -20,6 +20,7 @@ class FakeApiServer:
         self.compacted = 0  # changes up to this version are forgotten
         self.objects: dict[str, dict[str, Object]] = defaultdict(dict)
         self.requests: list[str] = []
+        self.token = ""  # without it every request is refused; "" takes any
         self.refuse = 0  # the status with which every request is answered
         self.forbidden = ""  # the collection that may not be read
         self.line = b""  # all that a stream says, whatever that is
@@ -98,14 +99,19 @@ class FakeApiServer:
     async def _request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         method, target, _ = head.split("\r\n", 1)[0].split()
-        headers = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if line)
-        length = int({k.lower(): v for k, v in headers.items()}.get("content-length", "0"))
+        lines = (line.split(": ", 1) for line in head.split("\r\n")[1:] if line)
+        headers = {name.lower(): value for name, value in lines}
+        length = int(headers.get("content-length", "0"))
         body = await reader.readexactly(length)
         url = urlsplit(target)
         query = dict(parse_qsl(url.query))
         self.requests.append(f"{method} {url.path}{' watch' if 'watch' in query else ''}")
         if self.silent:
             await asyncio.Event().wait()
+        if self.token and headers.get("authorization") != f"Bearer {self.token}":
+            _answer(writer, 401, {"message": "Unauthorized", "code": 401})
+            await writer.drain()
+            return
         refuse = 403 if url.path == self.forbidden else self.refuse
         if refuse:
             _answer(writer, refuse, {"message": "refused here", "code": refuse})

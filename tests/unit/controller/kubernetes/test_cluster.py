@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from controller.kubernetes.cluster import ClusterError, from_kubeconfig, in_cluster
+from controller.kubernetes import cluster as module
+from controller.kubernetes.cluster import Cluster, ClusterError, from_kubeconfig, in_cluster
+from tests.fakes.apiserver import FakeApiServer
+from tests.fakes.waiting import until
+from tests.unit.controller.kubernetes.world import L3VNIS, RED, World, serve_ours
 
 
 def kubeconfig(path: Path, cluster: dict[str, Any], user: dict[str, Any]) -> Path:
@@ -65,3 +70,57 @@ def test_a_file_that_is_no_kubeconfig_is_one_sentence(tmp_path: Path, text: str)
 def test_outside_of_a_pod_it_says_what_to_give(tmp_path: Path) -> None:
     with pytest.raises(ClusterError, match="--kubeconfig"):
         in_cluster({}, tmp_path)
+
+
+async def test_a_token_that_is_rotated_under_the_agent_is_used_at_once(tmp_path: Path) -> None:
+    server = await FakeApiServer().start()
+    serve_ours(server)
+    server.token = "one"
+    (tmp_path / "token").write_text("one\n")
+    cluster = Cluster(server.address, ssl.create_default_context(), token_file=tmp_path / "token")
+    world = World(server, tmp_path / "mirror", cluster)
+    await world.number()
+    await until(lambda: "node.json" in world.mirrored)
+    server.token = "two"  # as when the old one expires
+    await server.cut()
+    await until(lambda: "Unauthorized (401)" in world.agent.problem)
+    partial = tmp_path / "token.new"
+    partial.write_text("two\n")
+    partial.replace(tmp_path / "token")
+    await server.put(L3VNIS, "red", namespace="team", spec=RED)
+    await until(lambda: "l3vni.team.red.json" in world.mirrored)
+    await until(lambda: world.agent.problem == "")
+    await world.close()
+    await server.stop()
+
+
+async def test_a_token_file_that_is_missing_for_a_moment_is_a_problem_and_no_end(
+    tmp_path: Path,
+) -> None:
+    server = await FakeApiServer().start()
+    serve_ours(server)
+    server.token = "one"
+    token = tmp_path / "token"
+    cluster = Cluster(server.address, ssl.create_default_context(), token_file=token)
+    world = World(server, tmp_path / "mirror", cluster)
+    await world.number()
+    await until(lambda: "No such file" in world.agent.problem)
+    token.write_bytes(b"\xff\xfe")
+    await until(lambda: "utf-8" in world.agent.problem)
+    token.write_text("one")
+    await until(lambda: "node.json" in world.mirrored)
+    await world.close()
+    await server.stop()
+
+
+@pytest.mark.parametrize(("written", "namespace"), [("team\n", "team"), (None, "")])
+def test_a_pod_s_namespace_is_beside_its_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str | None, namespace: str
+) -> None:
+    context = ssl.create_default_context()
+    monkeypatch.setattr(module.ssl, "create_default_context", lambda **_: context)
+    (tmp_path / "token").write_text("t")
+    if written:
+        (tmp_path / "namespace").write_text(written)
+    found = in_cluster({"KUBERNETES_SERVICE_HOST": "fd00::1"}, tmp_path)
+    assert (found.server, found.namespace) == ("https://[fd00::1]:443", namespace)

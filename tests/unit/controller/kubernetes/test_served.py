@@ -98,13 +98,14 @@ async def test_nothing_is_believed_while_the_schemas_may_not_be_read(
         {"paths": {f"apis/{GROUP}": 5}},
         {"paths": {f"apis/{GROUP}": {"serverRelativeURL": "//elsewhere/openapi/v3/apis/"}}},
         {"paths": {f"apis/{GROUP}": {"serverRelativeURL": "/api/v1/secrets"}}},
+        {"paths": {f"apis/{GROUP}": {"serverRelativeURL": "/openapi/v3/apis/\0"}}},
     ],
 )
 async def test_an_index_that_makes_no_sense_is_refused(
     server: FakeApiServer, found: Served, index: dict[str, object]
 ) -> None:
     server.documents = {module.INDEX: index}
-    await until(lambda: found.problem.startswith(module.INDEX))
+    await until(lambda: found.problem.startswith(("/openapi", "http")))
     assert found.with_rows is None
 
 

@@ -25,12 +25,15 @@ RED = {"vrf": "red", "vni": 100}
 
 
 class World:
-    def __init__(self, server: FakeApiServer, directory: Path) -> None:
+    def __init__(
+        self, server: FakeApiServer, directory: Path, cluster: Cluster | None = None
+    ) -> None:
         self.server = server
         self.directory = directory
         self.statuses: list[ResourceStatus] = []
         self.files = Files()
-        self.client = Client(Cluster(server.address, ssl.create_default_context()))
+        cluster = cluster or Cluster(server.address, ssl.create_default_context())
+        self.client = Client(cluster)
         self.agent = Agent(
             self.client, "node-1", directory, lambda: self.statuses, files=lambda: self.files
         )
