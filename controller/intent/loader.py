@@ -37,6 +37,7 @@ from dualpath.model.violation import Violation
 SUFFIXES = (".yaml", ".yml", ".json")
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")  # RFC 1123, as Kubernetes has it
+CREATED = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")  # as Kubernetes writes it
 USUAL_NAMESPACES = ("", "default", "openperouter-system")
 MANIFEST_FIELDS = {"apiVersion", "kind", "metadata", "spec", "status"}
 METADATA_FIELDS = {"namespace", "labels", "annotations"}
@@ -61,7 +62,8 @@ def load(
 ) -> Resources:
     """Read files and directories (their manifests sorted by name) and merge them, each file once.
 
-    Raises ManifestError when a file cannot be read or parsed.
+    Objects of an API server come after manifests without a time of creation, in the order of these
+    times. Raises ManifestError when a file cannot be read or parsed.
     """
     return merge(_documents(paths), overrides, passwords, look)
 
@@ -74,11 +76,14 @@ def merge(
 ) -> Resources:
     """Make resources of documents. Raises ManifestError when this node cannot be identified."""
     collector = _Collector(passwords or PasswordReader())
+    found: list[Document] = []
     try:
         for document in documents:
-            collector.add(document)
+            found.append(document)  # noqa: PERF402 - those before an error are kept
     except ManifestError as error:  # of one file; the other files have been parsed
         collector.broken += error.violations
+    for document in sorted(found, key=lambda d: created(d.value)):
+        collector.add(document)
     if collector.broken:
         between = _between(collector, overrides)
         raise ManifestError(*collector.broken, *_all(collector.rejected), *between)
@@ -191,8 +196,9 @@ class _Collector:
     def _add_manifest(self, document: Document) -> None:
         value = document.value
         if value.get("kind") == "List" and isinstance(value.get("items"), list):
-            for index, item in enumerate(value["items"]):
-                if isinstance(item, dict):
+            items = value["items"]
+            for index in sorted(range(len(items)), key=lambda i: created(items[i])):
+                if isinstance(items[index], dict):
                     self._add_manifest(document.part("items", index))
                 else:
                     self._doubt(document, Complaint(("items", index), "not a manifest"))
@@ -360,6 +366,16 @@ class _Collector:
             "" if name.startswith(f"{document.path}:") else name
         )  # the place is shown separately
         found += (document.violation(c, path, kind, shown) for c in complaints)
+
+
+def created(manifest: object) -> str:
+    """Return when the API server made an object, RFC 3339 in UTC; "" for a manifest of a file.
+
+    Sorted by it, files come first, and a younger object never disturbs an older one.
+    """
+    metadata = manifest.get("metadata") if isinstance(manifest, dict) else None
+    time = metadata.get("creationTimestamp") if isinstance(metadata, dict) else None
+    return time if isinstance(time, str) and CREATED.fullmatch(time) else ""
 
 
 def _follows(complaint: Complaint, before: set[tuple[str | int, ...]]) -> bool:

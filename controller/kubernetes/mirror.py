@@ -92,7 +92,8 @@ def _all(objects: Objects) -> Iterator[tuple[str, Key, Object]]:
 
 def _manifest(kind: str, item: Object, secrets: Path) -> str:
     metadata = item["metadata"]
-    names = {name: metadata[name] for name in ("name", "namespace") if metadata.get(name)}
+    kept = ("name", "namespace", "creationTimestamp")  # by which the loader orders
+    names = {name: metadata[name] for name in kept if metadata.get(name)}
     spec = _with_files(item.get("spec") or {}, secrets / (metadata.get("namespace") or ""))
     return _text({"apiVersion": GROUP, "kind": kind, "metadata": names, "spec": spec})
 

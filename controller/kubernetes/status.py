@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from controller.intent.loader import USUAL_NAMESPACES
+from controller.intent.loader import USUAL_NAMESPACES, created
 from controller.intent.reasons import Reason
 from controller.intent.schema import OUR_GROUP, Owner
 from controller.kubernetes.objects import Object, Objects, Target, effective, replaced
@@ -46,7 +46,7 @@ def owners(objects: Objects, files: Mapping[Owner, str]) -> dict[Target, Owner]:
     }
     found: dict[Target, Owner] = {}
     for kind, items in effective(objects).items():
-        for namespace, name in sorted(items):
+        for namespace, name in sorted(items, key=lambda key: (created(items[key]), key)):
             within = f"{namespace}/{name}"
             if namespace in USUAL_NAMESPACES:
                 first = alone.setdefault((kind, name), namespace) == namespace

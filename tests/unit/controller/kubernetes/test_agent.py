@@ -247,6 +247,40 @@ async def test_a_bad_object_beside_a_good_one_is_told_in_the_validator_s_words(
     assert told["message"] == "spec.vni: VNI 100 is already used by L3VNI team/red"
 
 
+async def test_a_younger_object_does_not_disturb_an_older_one(world: World, tmp_path: Path) -> None:
+    await world.number()
+    for name, time in (("red", "2026-01-01T00:00:00Z"), ("a", "2026-01-01T00:00:01Z")):
+        metadata = {"creationTimestamp": time}
+        await world.server.put(L3VNIS, name, namespace="team", spec=RED, metadata=metadata)
+    await until(lambda: {"l3vni.team.red.json", "l3vni.team.a.json"} <= world.mirrored)
+    (tmp_path / "fabric.json").write_text(json.dumps(underlay()))
+    found = load([tmp_path, world.directory / "manifests"])
+    told = {s.name: s.ready for s in layout.compile(found, found.node, 1500).statuses}
+    assert (told["team/red"], told["team/a"]) == (True, False)
+
+
+async def test_the_older_of_two_objects_has_the_plain_name_and_each_its_own_row(
+    world: World, tmp_path: Path
+) -> None:
+    await world.number()
+    spec = {"vrf": "blue", "vni": 5}
+    elsewhere = {**spec, "vni": 6, "nodeSelector": {"matchLabels": {"rack": "z"}}}
+    for namespace, time, content in (
+        ("openperouter-system", "2026-01-01T00:00:00Z", spec),
+        ("default", "2026-01-01T00:00:01Z", elsewhere),
+    ):
+        metadata = {"creationTimestamp": time}
+        await world.server.put(L3VNIS, "blue", namespace=namespace, spec=content, metadata=metadata)
+    names = {f"l3vni.{n}.blue.json" for n in ("default", "openperouter-system")}
+    await until(lambda: names <= world.mirrored)
+    (tmp_path / "fabric.json").write_text(json.dumps(underlay()))
+    found = load([tmp_path, world.directory / "manifests"])
+    world.statuses = [*layout.compile(found, found.node, 1500).statuses]
+    assert ("L3VNI", "blue") in {s.owner for s in world.statuses}
+    await until(lambda: bool(world.rows("blue", namespace="openperouter-system")))
+    assert world.rows("blue", namespace="default") == []
+
+
 async def test_a_number_that_files_give_is_enough(world: World) -> None:
     await world.number(None)
     await until(lambda: NODE_INDEX in world.agent.problem)

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import yaml
 
-from controller.kubernetes import cluster as module
 from controller.kubernetes.cluster import Cluster, ClusterError, from_kubeconfig, in_cluster
 from tests.fakes.apiserver import FakeApiServer
 from tests.fakes.waiting import until
@@ -118,7 +117,7 @@ def test_a_pod_s_namespace_is_beside_its_token(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str | None, namespace: str
 ) -> None:
     context = ssl.create_default_context()
-    monkeypatch.setattr(module.ssl, "create_default_context", lambda **_: context)
+    monkeypatch.setattr(ssl, "create_default_context", lambda **_: context)
     (tmp_path / "token").write_text("t")
     if written:
         (tmp_path / "namespace").write_text(written)
