@@ -1,7 +1,8 @@
 """What a NIC had before it was fetched, in a file for each, until it is given back.
 
 A file is whole or absent: it is written beside, flushed to the disk and renamed. The directory is
-one for the machine, below /run as the NICs and namespaces are: a reboot ends them all.
+one for the machine, below /run as the NICs and namespaces are: a reboot ends them all. Tests set
+DUALPATH_NIC_RECORDS, so that they and the programs they start leave this machine's directory alone.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from datapaths.linux.wire.holdings import HeldAddress, HeldRoute
 
 log = logging.getLogger(__name__)
 
-DIRECTORY = Path("/run/dualpath/nics")
+DIRECTORY = Path(os.environ.get("DUALPATH_NIC_RECORDS", "/run/dualpath/nics"))
 SUFFIX = ".json"
 MODE = 0o600
 

@@ -24,8 +24,9 @@ def _limits() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _nic_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep what is written down of NICs for this test alone."""
+    """Give this test, and the programs that it starts, a directory of their own for NIC records."""
     monkeypatch.setattr(nicrecords, "DIRECTORY", tmp_path / "nics")
+    monkeypatch.setenv("DUALPATH_NIC_RECORDS", str(tmp_path / "nics"))
 
 
 @pytest.fixture
