@@ -1,4 +1,4 @@
-"""Events wait, the last word on each key; there are never too many."""
+"""Events wait in a bounded inbox, which keeps the last one of each key."""
 
 from __future__ import annotations
 

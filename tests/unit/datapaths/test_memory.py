@@ -1,4 +1,4 @@
-"""The fake that stands in for a datapath works like one."""
+"""The in-memory datapath behaves like a real one."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def test_it_fails_as_told() -> None:
 async def test_a_lost_record_is_emitted() -> None:
     datapath = await memory()
     learned = datapath.learned()
-    datapath.lose(HOPS[0])  # before anybody listens: nobody is told
+    datapath.lose(HOPS[0])  # without a listener, the event is dropped
     datapath.tell(Lost(Kind.VNI))
     await datapath.close()
     assert [event async for event in learned] == []

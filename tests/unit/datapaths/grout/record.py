@@ -1,9 +1,9 @@
-"""Records what a real grout says, for tests/vectors/grout.
+"""Records the messages of a real grout for tests/vectors/grout.
 
     python -m tests.unit.datapaths.grout.record > tests/vectors/grout/0.19.3.hex
 
-Runs one with some of everything in it, as root. Events come to another process: grout does not tell
-one what it does itself.
+Runs a grout with one object of each kind, as root. Another process records the events: grout sends
+a client no event of the client's own changes.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ async def dump(channel: Channel) -> None:
 
 
 async def listen(path: str) -> int:
-    """Write events until standard input ends; in a process of its own, to be told everything."""
+    """Write events until standard input ends, in a process of its own, which gets every event."""
     events = await EventStream.open(path, EVENTS)
     channel = await Channel.open(path)
     names = {channel.api.types[name]: name.removeprefix("GR_EVENT_") for name in EVENTS}

@@ -1,4 +1,4 @@
-"""What grout says, as text: for recordings, whose lines are a message's name and its hex."""
+"""Recordings of grout as text: each line is a message's name and its bytes in hex."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ LISTS = ("IFACE_LIST", "NH_LIST", "FDB_LIST", "FLOOD_LIST", *(
     for family in Family
     for what in ("ADDR", "ROUTE", "FIB_INFO")
 ))  # fmt: skip
-"""Streams whose request may be all zeroes but for its VRF."""
+"""Streams whose request may be all zeroes except for its VRF."""
 
 
 def decoder_of(name: str) -> Decoder:

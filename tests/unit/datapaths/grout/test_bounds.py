@@ -1,4 +1,4 @@
-"""A broken grout costs an error: within a known time, and with a known amount of memory."""
+"""A malfunctioning grout causes an error within a bounded time and with bounded memory."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def endless(writer: asyncio.StreamWriter, id_: int) -> None:
 
 
 async def trickling(writer: asyncio.StreamWriter, id_: int) -> None:
-    """Send a message a byte at a time, never the last."""
+    """Send a message byte by byte, without its last byte."""
     writer.write(RESPONSE.pack(id_, 0, GR_API_MAX_MSG_LEN))
     while not writer.is_closing():
         writer.write(b"x")
@@ -54,7 +54,7 @@ async def too_long(writer: asyncio.StreamWriter, id_: int) -> None:
     writer.write(RESPONSE.pack(id_, 0, GR_API_MAX_MSG_LEN + 1))
 
 
-async def test_a_list_beyond_the_limit_breaks_the_channel(
+async def test_list_beyond_the_limit_breaks_the_channel(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(channel, "LIST_BYTES", 10_000)
@@ -65,7 +65,7 @@ async def test_a_list_beyond_the_limit_breaks_the_channel(
         assert asking.broken
 
 
-async def test_a_list_below_the_limit_arrives_whole(
+async def test_list_below_the_limit_is_returned_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(channel, "LIST_BYTES", 10_000)
@@ -76,16 +76,14 @@ async def test_a_list_below_the_limit_arrives_whole(
         asking.close()
 
 
-async def test_a_list_that_never_ends_is_given_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_endless_list_times_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(channel, "LIST_S", 0.1)
     async with answering(tmp_path / "s", endless) as asking, asyncio.timeout(10):
         with pytest.raises(Unavailable, match=r"GR_NH_LIST: no end of the list after 0\.1 s"):
             await asking.collect("GR_NH_LIST")
 
 
-async def test_a_response_that_trickles_in_is_a_hang(
+async def test_response_sent_a_byte_at_a_time_counts_as_a_hang(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(channel, "ANSWER_S", 0.2)
@@ -94,20 +92,20 @@ async def test_a_response_that_trickles_in_is_a_hang(
             await asking.call("GR_PING")
 
 
-async def test_a_message_beyond_grouts_own_limit_is_refused_at_its_header(tmp_path: Path) -> None:
+async def test_message_beyond_grouts_limit_is_refused_at_its_header(tmp_path: Path) -> None:
     async with answering(tmp_path / "s", too_long) as asking, asyncio.timeout(10):
         with pytest.raises(Unavailable, match=f"payload of {GR_API_MAX_MSG_LEN + 1} bytes"):
             await asking.call("GR_PING")
 
 
-async def test_more_answers_than_requests_end_a_batch(tmp_path: Path) -> None:
+async def test_more_responses_than_requests_break_the_channel(tmp_path: Path) -> None:
     async with answering(tmp_path / "s", endless) as asking, asyncio.timeout(10):
         with pytest.raises(Unavailable, match="grout sent more responses than requests"):
             await asking.send([("GR_PING", b"")] * 3)
 
 
 @pytest.mark.parametrize("members", [1, 0xFFFF])
-def test_a_group_with_more_members_than_bytes_is_refused(members: int) -> None:
+def test_group_with_more_members_than_bytes_is_refused(members: int) -> None:
     group = nexthops.Nexthop(type=7, id=1, info=nexthops.Group(members=()))
     head = API.structs["gr_nh_add_req"].fields["nh"][1]  # type: ignore[index]
     payload = bytearray(nexthops.encode_add(API, group)[head:])

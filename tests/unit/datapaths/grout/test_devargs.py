@@ -1,4 +1,4 @@
-"""What is made of the device arguments that people write."""
+"""DPDK device arguments in a manifest are completed or refused."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAC = bytes.fromhex("020000000001")
         ("0000:05:00.0,representor=0", Meeting.NONE, "0000:05:00.0,representor=0"),
     ],
 )
-def test_devargs_are_completed_with_what_a_manifest_omits(
+def test_devargs_get_defaults_for_omitted_parameters(
     text: str, meeting: Meeting, completed: str
 ) -> None:
     devargs = parse(text)
@@ -46,7 +46,7 @@ def test_devargs_longer_than_grouts_field_are_refused() -> None:
         complete(parse("net_tap0,iface=" + "x" * 120), "eth1", MAC)
 
 
-def test_names_fit_a_device_and_differ() -> None:
+def test_device_names_fit_ifnamsiz_and_are_unique() -> None:
     long = ("pe-tenant-10000", "pe-tenant-10001")
     names = {name(port) for port in (*long, "eth1") for name in (device_of, wire_of)}
     assert len(names) == 6

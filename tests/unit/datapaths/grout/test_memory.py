@@ -1,4 +1,4 @@
-"""Whether grout has hugepages is read off its command line."""
+"""grout's command line shows whether it has hugepages."""
 
 from __future__ import annotations
 

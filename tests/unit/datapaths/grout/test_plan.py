@@ -1,4 +1,4 @@
-"""Records into requests, and what a dump of grout's nexthops amounts to."""
+"""Records become requests, and a dump of grout's nexthops becomes records again."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LOCAL = bytes([100, 64, 0, 1])
 
 
 class Grout:
-    """Our picture, and a grout of nexthops that takes whatever is sent."""
+    """A picture, and a fake grout that accepts every nexthop request."""
 
     def __init__(self) -> None:
         self.ifaces = IfaceTable()
@@ -73,7 +73,7 @@ class Grout:
         assert self.apply(upsert(*records)) == []
 
     def restarted(self) -> HopTable:
-        """Return what another process reads."""
+        """Return the picture that another process gets from a dump."""
         other = HopTable(self.ifaces)
         other.load(list(self.held.values()))
         return other
@@ -95,7 +95,7 @@ ALL = (
 )
 
 
-def test_a_nexthop_on_the_loopback_is_on_main() -> None:
+def test_loopback_nexthop_is_on_the_main_interface() -> None:
     grout = Grout()
     nexthop = Nexthop(1, NexthopType.DEVICE, device="lo")
     grout.make(nexthop)
@@ -103,13 +103,13 @@ def test_a_nexthop_on_the_loopback_is_on_main() -> None:
     assert list(grout.restarted().records.values()) == [nexthop]
 
 
-def test_another_process_reads_back_the_records() -> None:
+def test_restarted_driver_reads_back_the_records() -> None:
     grout = Grout()
     grout.make(*ALL)
     assert grout.restarted().records == {nexthop.id: nexthop for nexthop in ALL}
 
 
-def test_an_unchanged_record_sends_no_request() -> None:
+def test_unchanged_record_sends_no_request() -> None:
     grout = Grout()
     vtep, host = RemoteVtep(100, VTEP, ROUTER), Neighbor(110, OTHER, HOST_MAC)
     for record in (*ALL, vtep, host, Flood(110, VTEP), Mac(110, HOST_MAC, VTEP)):
@@ -124,7 +124,7 @@ def test_nexthop_ids_with_one_gateway_share_its_hop() -> None:
     assert len([nexthop for nexthop in grout.held.values() if ids.is_hop(nexthop.id)]) == 2
 
 
-def test_a_group_never_has_a_group_for_a_member() -> None:
+def test_group_never_has_a_group_as_a_member() -> None:
     grout = Grout()
     grout.make(*ALL)
     info = grout.held[ids.group_of(7)].info
@@ -132,7 +132,7 @@ def test_a_group_never_has_a_group_for_a_member() -> None:
     assert all(ids.is_hop(member) for member, _ in info.members)
 
 
-def test_a_changed_member_rewrites_its_groups() -> None:
+def test_changed_member_rewrites_its_groups() -> None:
     grout = Grout()
     grout.make(*ALL)
     grout.make(via(1, bytes([10, 0, 0, 9])))
@@ -146,20 +146,20 @@ def test_a_changed_member_rewrites_its_groups() -> None:
     assert gateways == {bytes([10, 0, 0, 9]), OTHER}
 
 
-def test_an_address_behind_two_interfaces_of_a_vrf_is_refused() -> None:
+def test_gateway_behind_two_interfaces_of_a_vrf_is_refused() -> None:
     grout = Grout()
     grout.make(via(1))
     assert grout.apply(upsert(via(2, device="eth2"))) == [(0, "EADDRINUSE")]
 
 
-def test_the_same_link_local_address_may_be_behind_every_interface() -> None:
+def test_link_local_gateway_may_be_behind_every_interface() -> None:
     grout = Grout()
     address = bytes.fromhex("fe80000000000000000000000000002a")
     grout.make(via(1, address), via(2, address, "eth2"))
     assert set(grout.restarted().records.values()) == {via(1, address), via(2, address, "eth2")}
 
 
-def test_a_vtep_without_a_router_mac_is_no_record() -> None:
+def test_vtep_without_a_router_mac_is_not_a_record() -> None:
     grout = Grout()
     grout.make(via(3, VTEP, vni=100))
     [hop] = [nexthop for nexthop in grout.held.values() if ids.is_hop(nexthop.id)]
@@ -170,7 +170,7 @@ def test_a_vtep_without_a_router_mac_is_no_record() -> None:
     assert list(grout.restarted().remote_vteps()) == [RemoteVtep(100, VTEP, ROUTER)]
 
 
-def test_a_withdrawn_router_mac_keeps_its_routes() -> None:
+def test_withdrawn_router_mac_keeps_its_routes() -> None:
     grout = Grout()
     grout.make(RemoteVtep(100, VTEP, ROUTER))
     grout.make(via(3, VTEP, vni=100))
@@ -196,7 +196,7 @@ def test_withdrawals_never_delete_a_nexthop_at_once() -> None:
     assert left.parked
 
 
-def test_a_nexthop_that_returns_brings_no_earlier_routes_back() -> None:
+def test_restored_nexthop_restores_no_earlier_routes() -> None:
     grout = Grout()
     grout.make(via(1))
     grout.apply(withdraw(via(1)))
@@ -207,11 +207,11 @@ def test_a_nexthop_that_returns_brings_no_earlier_routes_back() -> None:
 
 
 @pytest.mark.parametrize("identity", [ids.FIRST_GROUP, 0xFFFF_FE00])
-def test_a_nexthop_id_out_of_range_is_refused(identity: int) -> None:
+def test_nexthop_id_out_of_range_is_refused(identity: int) -> None:
     assert Grout().apply(upsert(via(identity))) == [(0, "EINVAL")]
 
 
-def test_a_moved_remote_mac_counts_as_programmed_until_withdrawn() -> None:
+def test_moved_remote_mac_counts_as_programmed_until_withdrawn() -> None:
     grout = Grout()
     mac = Mac(110, HOST_MAC, VTEP)
     grout.make(mac)

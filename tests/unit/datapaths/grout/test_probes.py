@@ -1,4 +1,4 @@
-"""Which hosts are asked whether they are still there, by whom, and with which bytes."""
+"""Which local hosts are probed, from which address, and with which bytes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def address(text: str) -> bytes:
 
 
 class Node(Grout):
-    """A grout with a bridge of ours, and hosts that were heard."""
+    """A grout with an owned bridge and the hosts that it learned."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,17 +57,17 @@ class Node(Grout):
         self.mark(BRIDGE, BridgeInfo(mac=GATEWAY_MAC))
 
     def mark(self, iface: int, info: BridgeInfo | PortInfo) -> None:
-        """Make an interface one of ours, with the gateways' addresses."""
+        """Make an interface an owned one, with the gateways' addresses."""
         held = self.ifaces.get(iface)
         assert held
         mark = encode(Mark("vni", GATEWAYS))
         self.ifaces.put(replace(held, description=mark, info=info))
 
-    def hear(self, text: str, iface: int = BRIDGE, mac: bytes = HOST_MAC) -> None:
+    def learn(self, text: str, iface: int = BRIDGE, mac: bytes = HOST_MAC) -> None:
         if iface == BRIDGE:
             self.bridges.put(FdbEntry(bridge=BRIDGE, mac=mac, iface=4, flags=n.GR_FDB_F_LEARN))
-        said = L3(address=address(text), mac=mac, state=n.GR_NH_S_REACHABLE)
-        self.learning.neighbor_changed(iface, said, gone=False)
+        neighbor = L3(address=address(text), mac=mac, state=n.GR_NH_S_REACHABLE)
+        self.learning.neighbor_changed(iface, neighbor, gone=False)
 
     def asked(self) -> list[Frame]:
         return list(probes(self.ifaces, self.bridges, self.learning))
@@ -86,51 +86,49 @@ def asks(asker: str, host: str, device: str = "br110") -> Frame:
         ("fe80::11", LINK_LOCAL),
     ],
 )
-def test_a_probe_comes_from_the_gateway_of_the_subnet_or_a_link_local(
-    host: str, asker: str
-) -> None:
+def test_probe_source_is_the_subnets_gateway_or_link_local(host: str, asker: str) -> None:
     node = Node()
-    node.hear(host)
+    node.learn(host)
     assert node.asked() == [asks(asker, host)]
 
 
-def test_a_host_behind_a_port_is_probed() -> None:
+def test_host_behind_a_port_is_probed() -> None:
     node = Node()
     node.mark(PORT, PortInfo(mac=GATEWAY_MAC))
-    node.hear("10.110.0.11", PORT)
+    node.learn("10.110.0.11", PORT)
     assert node.asked() == [asks("10.110.0.1", "10.110.0.11", "eth1")]
 
 
-def test_an_address_outside_all_subnets_is_not_probed() -> None:
+def test_address_outside_all_subnets_is_not_probed() -> None:
     node = Node()
-    node.hear("10.111.0.11")
+    node.learn("10.111.0.11")
     assert node.asked() == []
 
 
-def test_no_host_is_probed_on_an_interface_of_others() -> None:
+def test_host_on_a_foreign_interface_is_not_probed() -> None:
     node = Node()
-    node.hear("10.110.0.11", PORT)
+    node.learn("10.110.0.11", PORT)
     assert node.asked() == []
 
 
-def test_a_remote_host_and_a_host_without_a_mac_are_not_probed() -> None:
+def test_remote_host_and_host_without_a_mac_are_not_probed() -> None:
     node = Node()
-    node.hear("10.110.0.11")
+    node.learn("10.110.0.11")
     node.make(Mac(VNI, HOST_MAC, VTEP))
     assert node.asked() == []
     node.bridges.pop(BRIDGE, HOST_MAC)
     assert node.asked() == []
 
 
-def test_arp_is_as_in_the_rfc() -> None:
+def test_arp_request_has_the_format_of_rfc_826() -> None:
     _, frame = asks("10.110.0.1", "10.110.0.11")
     assert frame.hex(" ", 2) == (
-        "0200 0000 00aa 00f3 0000 006f 0806 "  # to the host alone
+        "0200 0000 00aa 00f3 0000 006f 0806 "  # unicast to the host
         "0001 0800 0604 0001 00f3 0000 006f 0a6e 0001 0000 0000 0000 0a6e 000b"
     )
 
 
-def test_a_solicitation_for_the_group_goes_to_the_hosts_mac() -> None:
+def test_neighbor_solicitation_is_sent_to_the_hosts_mac() -> None:
     _, frame = asks("2001:db8:110::1", "2001:db8:110::11")
     source, target = address("2001:db8:110::1"), address("2001:db8:110::11")
     group = address("ff02::1:ff00:11")
@@ -141,11 +139,11 @@ def test_a_solicitation_for_the_group_goes_to_the_hosts_mac() -> None:
         "010100f30000006f"
     )
     covered = source + group + bytes.fromhex("000000200000003a") + body
-    assert int.from_bytes(covered) % 0xFFFF == 0  # with its checksum, a sum of zero
+    assert int.from_bytes(covered) % 0xFFFF == 0  # RFC 1071: with its checksum, the sum is zero
 
 
 class FakeTaps:
-    """Keeps what was sent."""
+    """Records the frames that were sent."""
 
     sent: ClassVar[list[Frame]] = []
 
@@ -169,7 +167,7 @@ class FakeTaps:
 
 
 def given_up(text: str) -> bytes:
-    """Return a neighbor that grout has asked in vain, as it lists it."""
+    """Return a neighbor that did not answer grout, as grout lists it."""
     base = API.pack("gr_nexthop", type=n.GR_NH_T_L3, iface_id=BRIDGE, vrf_id=2)
     info = API.new("gr_nexthop_info_l3", state=n.GR_NH_S_FAILED, af=socket.AF_INET)
     info["ipv6"] = list(address(text).ljust(16, b"\0"))
@@ -180,23 +178,23 @@ def given_up(text: str) -> bytes:
 async def keeping(
     path: Path, lifetime_s: int, *failed: bytes, home: Callable[[], str] = lambda: HOME
 ) -> AsyncIterator[tuple[FakeGrout, list[Learned]]]:
-    """Keep two addresses of a host; what is yielded is grout, and what is told."""
-    told: list[Learned] = []
-    observer = Observer(told.append)
+    """Probe two addresses of a host; yield the grout and the list of what is reported."""
+    reported: list[Learned] = []
+    observer = Observer(reported.append)
     for iface in Node().ifaces:
         observer.ifaces.put(iface)
     observer.bridges.put(FdbEntry(bridge=BRIDGE, mac=HOST_MAC, iface=4, flags=n.GR_FDB_F_LEARN))
     for text in ("10.110.0.11", "10.110.0.12"):
-        said = L3(address=address(text), mac=HOST_MAC, state=n.GR_NH_S_REACHABLE)
-        observer.learning.neighbor_changed(BRIDGE, said, gone=False)
-    told.clear()
+        neighbor = L3(address=address(text), mac=HOST_MAC, state=n.GR_NH_S_REACHABLE)
+        observer.learning.neighbor_changed(BRIDGE, neighbor, gone=False)
+    reported.clear()
     async with listening(path) as grout:
         config = API.pack("gr_nh_config_get_resp", lifetime_reachable_sec=lifetime_s)
         grout.answers = {"GR_NH_CONFIG_GET": (config,), "GR_NH_LIST": (*failed, b"")}
         client = await GroutClient.open(str(path), observer, no_check)
         task = asyncio.create_task(hosts.probe_hosts(client, home))
         try:
-            yield grout, told
+            yield grout, reported
         finally:
             task.cancel()
             await asyncio.wait([task])
@@ -204,13 +202,13 @@ async def keeping(
 
 
 async def no_check(_: str) -> None:
-    """Any name will do."""
+    """Accepts every interface name."""
 
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[Frame]:
     async def nothing(_: GroutClient) -> None:
-        """Read nothing: all is known."""
+        """Read nothing: the picture is already complete."""
 
     frames: list[Frame] = []
     monkeypatch.setattr(GroutClient, "load", nothing)
@@ -224,7 +222,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[Frame]:
 BOTH = [asks("10.110.0.1", "10.110.0.11"), asks("10.110.0.1", "10.110.0.12")]
 
 
-async def test_hosts_are_probed_at_once_and_after_each_quarter_of_the_lifetime(
+async def test_host_is_probed_at_once_and_every_quarter_of_the_lifetime(
     tmp_path: Path, sent: list[Frame]
 ) -> None:
     async with keeping(tmp_path / "s", 1200) as (grout, _):
@@ -235,7 +233,7 @@ async def test_hosts_are_probed_at_once_and_after_each_quarter_of_the_lifetime(
         await until(lambda: sent[:4] == BOTH * 2)
 
 
-async def test_a_cancelled_search_for_grout_leaves_no_socket_open(
+async def test_cancelled_search_for_grout_closes_its_socket(
     tmp_path: Path, sent: list[Frame]
 ) -> None:
     searching, go_on, found = threading.Event(), threading.Event(), threading.Event()
@@ -250,21 +248,23 @@ async def test_a_cancelled_search_for_grout_leaves_no_socket_open(
         await until(searching.is_set)
     go_on.set()
     await until(found.is_set)
-    await asyncio.get_running_loop().shutdown_default_executor()  # whatever the thread still does
+    await (
+        asyncio.get_running_loop().shutdown_default_executor()
+    )  # wait for the thread that still searches
     assert FakeTaps.opened.count("opened") == FakeTaps.opened.count("closed")
     assert sent == []
 
 
-async def test_a_failed_neighbor_is_reported_gone_and_not_probed(
+async def test_failed_neighbor_is_reported_gone_and_not_probed(
     tmp_path: Path, sent: list[Frame]
 ) -> None:
-    async with keeping(tmp_path / "s", 1200, given_up("10.110.0.12")) as (_, told):
+    async with keeping(tmp_path / "s", 1200, given_up("10.110.0.12")) as (_, reported):
         await until(lambda: sent == BOTH[:1])
-        assert told == [LearnedNeighbor(VNI, address("10.110.0.12"), HOST_MAC, gone=True)]
+        assert reported == [LearnedNeighbor(VNI, address("10.110.0.12"), HOST_MAC, gone=True)]
 
 
 @pytest.mark.parametrize("length", range(len(given_up("10.110.0.12"))))
-def test_a_truncated_neighbor_is_a_decode_error(length: int) -> None:
+def test_truncated_neighbor_is_a_decode_error(length: int) -> None:
     rows = np.frombuffer(given_up("10.110.0.12"), np.uint8)[np.newaxis, :length]
     with pytest.raises(DecodeError):
         list(nexthops.given_up(API, rows))

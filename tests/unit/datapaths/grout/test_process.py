@@ -1,4 +1,4 @@
-"""How grout is started, and what is made of a start that fails."""
+"""How grout is started, and how a failed start is reported."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def grout(path: Path, **changes: object) -> Grout:
     return Grout(**settings)  # type: ignore[arg-type]  # tests say which
 
 
-def test_grout_listens_nowhere_but_on_its_sockets(tmp_path: Path) -> None:
+def test_grout_listens_on_its_sockets_only(tmp_path: Path) -> None:
     line = command_line(grout(tmp_path, netns="fwd", cpus="2,3"), hugepages=False)
     assert line == [
         "nsenter",
@@ -51,13 +51,13 @@ def test_free_hugepages_are_read(tmp_path: Path) -> None:
     assert free_hugepages(tmp_path / "meminfo") == 7
 
 
-async def test_a_missing_program_is_an_error_at_once(tmp_path: Path) -> None:
+async def test_missing_program_is_an_error_at_once(tmp_path: Path) -> None:
     process = GroutProcess(grout(tmp_path, command=("no-such-grout",)))
     with pytest.raises(Unsupported, match="install grout"):
         await process.run()
 
 
-async def test_a_slow_grout_is_waited_for_and_logged(
+async def test_slow_start_of_grout_is_awaited_and_logged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     if os.geteuid() != 0:
@@ -74,13 +74,13 @@ async def test_a_slow_grout_is_waited_for_and_logged(
         await task
 
 
-async def test_an_unwritable_log_is_logged_and_retried(
+async def test_unwritable_log_is_reported_and_retried(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "grout.log").mkdir()
     task = asyncio.ensure_future(GroutProcess(grout(tmp_path, command=("sh",))).run())
-    said = f"grout cannot be started: {tmp_path}/grout.log: Is a directory; trying again"
-    await until(lambda: said in caplog.text)
+    message = f"grout cannot be started: {tmp_path}/grout.log: Is a directory; trying again"
+    await until(lambda: message in caplog.text)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -96,7 +96,7 @@ def test_locate_returns_the_namespace_of_the_listener(tmp_path: Path) -> None:
         locate(tmp_path / "s")
 
 
-def test_a_death_is_noticed_and_reaped() -> None:
+def test_dead_grout_is_detected_and_reaped() -> None:
     pid = os.posix_spawnp("sleep", ["sleep", "0.05"], os.environ)
     asyncio.run(died(pid))
     with pytest.raises(ChildProcessError):
@@ -104,7 +104,7 @@ def test_a_death_is_noticed_and_reaped() -> None:
     asyncio.run(died(pid))
 
 
-async def test_a_failed_start_quotes_grouts_log(
+async def test_failed_start_quotes_grouts_log(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     script = 'echo "ERR: EAL: failed to parse device \\"fslmc:dpni.65535\\""; exit 1'

@@ -1,4 +1,4 @@
-"""A grout that hangs closes no connection: deadlines find out, and it is back when it goes on."""
+"""A hanging grout closes no connection: timeouts detect it, and it is used once it answers."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(driver, "RETRY_S", 0.01)
 
     async def nothing(_: GroutClient) -> None:
-        """Read nothing: the fake has nothing to say."""
+        """Read nothing: the fake has no tables."""
 
     monkeypatch.setattr(GroutClient, "load", nothing)
 
 
-async def test_an_unanswered_request_breaks_the_channel(tmp_path: Path) -> None:
+async def test_unanswered_request_breaks_the_channel(tmp_path: Path) -> None:
     async with listening(tmp_path / "s") as grout:
         asking = await Channel.open(str(tmp_path / "s"))
         grout.hangs = True
@@ -41,7 +41,7 @@ async def test_an_unanswered_request_breaks_the_channel(tmp_path: Path) -> None:
         asking.close()
 
 
-async def test_making_a_device_may_take_longer(
+async def test_device_creation_has_a_longer_timeout(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(channel, "DEVICE_S", 0.8)
@@ -56,7 +56,7 @@ async def test_making_a_device_may_take_longer(
 
 
 @pytest.mark.parametrize(("stall_s", "lines"), [(0.0, 1), (3.0, 0)])
-async def test_a_request_that_stalls_grout_is_logged(
+async def test_request_that_stalls_grout_is_logged(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
@@ -68,11 +68,13 @@ async def test_a_request_that_stalls_grout_is_logged(
         monkeypatch.setattr(channel, "STALL_S", stall_s)
         await asking.call("GR_IFACE_ADD")
         asking.close()
-    told = [message for message in caplog.messages if message.startswith("GR_IFACE_ADD took grout")]
-    assert len(told) == lines
+    logged = [
+        message for message in caplog.messages if message.startswith("GR_IFACE_ADD took grout")
+    ]
+    assert len(logged) == lines
 
 
-async def test_a_hang_is_noticed_logged_once_and_ends_when_grout_answers(
+async def test_hang_is_logged_once_and_ends_when_grout_answers(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -96,11 +98,11 @@ async def test_a_hang_is_noticed_logged_once_and_ends_when_grout_answers(
         await datapath.capabilities()
         await datapath.close()
     assert [silence.partition(":")[0] for silence in silences] == ["grout hangs"]
-    said = [r.message.partition(" at ")[0] for r in caplog.records if r.name == driver.__name__]
-    assert said == ["no connection to grout", "grout"]
+    messages = [r.message.partition(" at ")[0] for r in caplog.records if r.name == driver.__name__]
+    assert messages == ["no connection to grout", "grout"]
 
 
-async def test_no_second_grout_is_started_beside_one_that_hangs(
+async def test_hanging_grout_prevents_the_start_of_a_second_one(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with listening(tmp_path / "s") as grout:
@@ -113,7 +115,7 @@ async def test_no_second_grout_is_started_beside_one_that_hangs(
         assert process.starts == 0
 
 
-async def test_another_api_version_is_not_waited_for(tmp_path: Path) -> None:
+async def test_other_api_version_is_an_error_at_once(tmp_path: Path) -> None:
     async with listening(tmp_path / "s") as grout:
         grout.known = False
         with pytest.raises(Unsupported, match="another API version; known are grout"):

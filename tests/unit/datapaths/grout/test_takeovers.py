@@ -1,4 +1,4 @@
-"""Which announcements of local hosts take a remote neighbor or MAC out, and until when."""
+"""Which announcements of local hosts remove a remote neighbor or MAC, and for how long."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.unit.datapaths.grout.test_plan import HOST_MAC, OTHER, VTEP
 
 BRIDGE_MAC, REMOTE_MAC = bytes.fromhex("00f30000006f"), bytes.fromhex("0200000000bb")
 REMOTE = Neighbor(VNI, OTHER, REMOTE_MAC)
-SAID = Announcement(OTHER, HOST_MAC, gratuitous=True)
+GRATUITOUS = Announcement(OTHER, HOST_MAC, gratuitous=True)
 LEG = device_of("pe-b")
 
 
@@ -46,7 +46,7 @@ class Segment(Node):
         self.make(REMOTE)
 
     def take_over(self) -> None:
-        takeover = self.takeovers.find(LEG, SAID)
+        takeover = self.takeovers.find(LEG, GRATUITOUS)
         assert takeover
         assert takeover.neighbor == REMOTE
         self.planner.release(REMOTE)
@@ -54,7 +54,7 @@ class Segment(Node):
 
 def test_announcement_of_a_remote_address_removes_it_and_is_repeated() -> None:
     segment = Segment()
-    takeover = segment.takeovers.find(LEG, SAID)
+    takeover = segment.takeovers.find(LEG, GRATUITOUS)
     assert takeover
     assert (takeover.wire, takeover.neighbor, takeover.entry) == (wire_of("pe-b"), REMOTE, None)
 
@@ -70,16 +70,16 @@ def test_announcement_of_a_remote_mac_removes_its_entry() -> None:
 
 
 @pytest.mark.parametrize(
-    ("device", "said"),
+    ("device", "announcement"),
     [
-        ("n-other", SAID),
-        ("w-pe-b", SAID),  # grout's own frames
-        (LEG, Announcement(OTHER, REMOTE_MAC, gratuitous=True)),  # as FRR says
+        ("n-other", GRATUITOUS),
+        ("w-pe-b", GRATUITOUS),  # grout's own frames
+        (LEG, Announcement(OTHER, REMOTE_MAC, gratuitous=True)),  # the MAC that FRR already has
         (LEG, Announcement(bytes([10, 0, 0, 77]), HOST_MAC, gratuitous=True)),
     ],
 )
-def test_other_announcements_change_nothing(device: str, said: Announcement) -> None:
-    assert Segment().takeovers.find(device, said) is None
+def test_other_announcements_change_nothing(device: str, announcement: Announcement) -> None:
+    assert Segment().takeovers.find(device, announcement) is None
 
 
 @pytest.mark.parametrize("gratuitous", [True, False])
@@ -94,16 +94,16 @@ def test_only_an_unsolicited_ipv6_announcement_removes_a_neighbor(gratuitous: bo
 def test_announcement_outside_the_subnets_changes_nothing() -> None:
     segment = Segment()
     segment.subnets.put(BRIDGE, bytes([203, 0, 113, 1]), 24)
-    assert segment.takeovers.find(LEG, SAID) is None
+    assert segment.takeovers.find(LEG, GRATUITOUS) is None
 
 
 def test_driver_without_a_wire_repeats_no_frame() -> None:
-    takeover = Segment("net_af_packet0,iface=n-pe-b").takeovers.find(LEG, SAID)
+    takeover = Segment("net_af_packet0,iface=n-pe-b").takeovers.find(LEG, GRATUITOUS)
     assert takeover
     assert takeover.wire == ""
 
 
-def test_a_neighbor_taken_over_counts_as_programmed_until_withdrawn() -> None:
+def test_taken_over_neighbor_counts_as_programmed_until_withdrawn() -> None:
     segment = Segment()
     segment.take_over()
     assert segment.hops.at(2, OTHER, BRIDGE) is None
@@ -114,7 +114,7 @@ def test_a_neighbor_taken_over_counts_as_programmed_until_withdrawn() -> None:
     assert list(segment.hops.neighbors()) == []
 
 
-def test_host_that_moved_on_replaces_the_local_one() -> None:
+def test_host_that_moved_away_again_replaces_the_local_entry() -> None:
     segment = Segment()
     segment.take_over()
     moved = Neighbor(VNI, OTHER, VTEP + b"\2\2")
@@ -134,8 +134,8 @@ def test_remote_host_returns_unless_grout_learns_the_local_one() -> None:
 def test_remote_host_returns_when_the_local_one_is_lost() -> None:
     segment = Segment()
     segment.take_over()
-    segment.host_speaks()
-    assert LearnedNeighbor(VNI, OTHER, HOST_MAC) in segment.told()
+    segment.host_sends()
+    assert LearnedNeighbor(VNI, OTHER, HOST_MAC) in segment.reported()
     for _ in range(3):
         assert list(segment.takeovers.unconfirmed()) == []
     segment.bridges.pop(BRIDGE, HOST_MAC)
@@ -156,6 +156,6 @@ def test_takeover_ends_with_its_bridge() -> None:
 def test_local_entry_is_no_conflict() -> None:
     segment = Segment()
     segment.bridges.put(FdbEntry(bridge=BRIDGE, mac=HOST_MAC, iface=9, flags=n.GR_FDB_F_LEARN))
-    takeover = segment.takeovers.find(LEG, SAID)
+    takeover = segment.takeovers.find(LEG, GRATUITOUS)
     assert takeover
     assert takeover.entry is None

@@ -1,4 +1,4 @@
-"""What a real grout said, and what it means beside it.
+"""Recordings of a real grout, each with its expected meaning beside it.
 
 `UPDATE_VECTORS=1 pytest` rewrites the expectations; review the difference like code. `record` makes
 the recordings.
@@ -27,7 +27,7 @@ def messages(path: Path) -> list[tuple[str, bytes]]:
 
 
 @pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
-def test_a_recording_decodes_to_its_expectation(path: Path) -> None:
+def test_recording_decodes_as_expected(path: Path) -> None:
     table = next(api(v) for v in versions() if api(v).release == path.stem)
     text = "".join(render(table, name, payload) + "\n" for name, payload in messages(path))
     expected = path.with_suffix(".txt")
@@ -41,7 +41,7 @@ def test_every_version_has_a_recording() -> None:
 
 
 @pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
-def test_any_input_decodes_or_raises_decode_error(path: Path) -> None:
+def test_any_input_is_decoded_or_a_decode_error(path: Path) -> None:
     chance = random.Random(7)
     table = api(versions()[0])
     for name, payload in messages(path):
@@ -53,7 +53,7 @@ def test_any_input_decodes_or_raises_decode_error(path: Path) -> None:
                 decoder_of(name)(table, bytes(changed))
 
 
-def test_a_stream_of_noise_is_an_error_or_a_wait() -> None:
+def test_random_stream_is_an_error_or_incomplete() -> None:
     chance = random.Random(7)
     for _ in range(300):
         framer = Framer()

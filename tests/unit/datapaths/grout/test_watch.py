@@ -1,4 +1,4 @@
-"""What the follower of links outlives."""
+"""The follower of links survives a restart of grout."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from datapaths.grout.ports import watch
 
 
 @pytest.mark.parametrize("error", [Unavailable, Unsupported, OSError])
-async def test_a_grout_with_a_hidden_process_is_looked_for_again(
+async def test_search_for_a_grout_with_a_hidden_process_is_repeated(
     error: type[DatapathError | OSError], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watch, "AGAIN_S", 0)

@@ -1,4 +1,4 @@
-"""Frames as hosts send them: ARP (RFC 826) and neighbour discovery (RFC 4861), whole."""
+"""Whole Ethernet frames as hosts send them: ARP (RFC 826) and neighbor discovery (RFC 4861)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What frames claim of an address: ARP and neighbour discovery, and what claims nothing."""
+"""Which ARP and neighbor discovery frames claim an address, and which claim none."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ OTHER6 = socket.inet_pton(socket.AF_INET6, "2001:db8::1")
         (solicitation(MAC, V6, OTHER6), V6, False),
     ],
 )
-def test_sender_claims_its_address(frame: bytes, address: bytes, gratuitous: bool) -> None:
+def test_announcement_claims_the_senders_address(
+    frame: bytes, address: bytes, gratuitous: bool
+) -> None:
     assert decode(frame) == Announcement(address, MAC, gratuitous)
 
 
@@ -51,21 +53,21 @@ def test_sender_claims_its_address(frame: bytes, address: bytes, gratuitous: boo
         advertisement(MAC, V6, 0),
         advertisement(MAC, V6, hops=254),
         advertisement(ALL, V6),
-        solicitation(MAC, bytes(16), V6),  # detection of duplicates
+        solicitation(MAC, bytes(16), V6),  # duplicate address detection
         b"\xff" * 12 + b"\x08\x00" + bytes(46),
     ],
 )
-def test_these_claim_nothing(frame: bytes) -> None:
+def test_frame_that_is_no_announcement_claims_nothing(frame: bytes) -> None:
     assert decode(frame) is None
 
 
 @pytest.mark.parametrize("frame", [arp(1, MAC, V4, V4), advertisement(MAC, V6)])
-def test_damaged_frames_raise_nothing(frame: bytes) -> None:
+def test_damaged_frame_raises_nothing(frame: bytes) -> None:
     chance = random.Random(7)
     for cut in range(len(frame)):
         assert decode(frame[:cut]) is None
     for _ in range(2000):
         damaged = bytearray(frame)
         damaged[chance.randrange(len(frame))] = chance.randrange(256)
-        said = decode(bytes(damaged))
-        assert said is None or (len(said.address) in (4, 16) and len(said.mac) == 6)
+        announced = decode(bytes(damaged))
+        assert announced is None or (len(announced.address) in (4, 16) and len(announced.mac) == 6)

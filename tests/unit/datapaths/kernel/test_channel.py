@@ -1,4 +1,4 @@
-"""The socket filter, run here instead of in the kernel."""
+"""The socket filter, interpreted here instead of in the kernel."""
 
 from __future__ import annotations
 
@@ -40,28 +40,28 @@ def route(type_: int, pid: int, protocol: int, flags: int = 0) -> bytes:
 
 
 @pytest.mark.parametrize("type_", [n.RTM_NEWROUTE, n.RTM_DELROUTE])
-def test_filter_drops_notifications_of_our_own_writes(type_: int) -> None:
+def test_socket_filter_drops_notifications_of_own_writes(type_: int) -> None:
     assert not passes(route(type_, OURS, n.RTPROT_DUALPATH, n.NLM_F_REPLACE))
 
 
 @pytest.mark.parametrize("type_", [n.RTM_NEWROUTE, n.RTM_DELROUTE])
-def test_changes_of_our_routes_by_others_pass(type_: int) -> None:
+def test_socket_filter_passes_changes_of_own_routes_by_others(type_: int) -> None:
     assert passes(route(type_, THEIRS, n.RTPROT_DUALPATH))
     assert passes(route(type_, 0, n.RTPROT_DUALPATH))
 
 
-def test_only_replacements_pass_of_routes_of_others() -> None:
+def test_socket_filter_passes_only_replacements_of_foreign_routes() -> None:
     assert not passes(route(n.RTM_NEWROUTE, THEIRS, BGP, n.NLM_F_CREATE))
     assert not passes(route(n.RTM_DELROUTE, THEIRS, BGP))
     assert passes(route(n.RTM_NEWROUTE, THEIRS, BGP, n.NLM_F_REPLACE))
 
 
 @pytest.mark.parametrize("protocol", [n.RTPROT_BOOT, n.RTPROT_STATIC, n.RTPROT_RA, n.RTPROT_DHCP])
-def test_deletions_of_routes_that_a_nic_may_bring_pass(protocol: int) -> None:
+def test_socket_filter_passes_deletions_of_routes_a_nic_may_have(protocol: int) -> None:
     assert passes(route(n.RTM_DELROUTE, THEIRS, protocol))
 
 
 @pytest.mark.parametrize("type_", [n.RTM_NEWLINK, n.RTM_DELNEIGH, n.RTM_NEWNEXTHOP, n.RTM_DELADDR])
 @pytest.mark.parametrize("pid", [OURS, THEIRS])
-def test_notifications_of_other_types_pass(type_: int, pid: int) -> None:
+def test_socket_filter_passes_other_types(type_: int, pid: int) -> None:
     assert passes(route(type_, pid, n.RTPROT_DUALPATH))

@@ -1,4 +1,4 @@
-"""Those who dump: an incomplete dump is never taken for what the kernel holds."""
+"""An incomplete dump is never taken for the kernel's whole state, whichever code requests it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Iterator[Kernel]:
     made = Kernel()
     for module in (channel, filters_module):
         monkeypatch.setattr(module, "open_socket", lambda **_: made.ours)
-        monkeypatch.setattr(module, "entered", nullcontext)  # to enter one takes root
+        monkeypatch.setattr(module, "entered", nullcontext)  # entering a namespace needs root
     yield made
     made.close()
 
@@ -53,7 +53,7 @@ async def test_incomplete_dump_is_unavailable(kernel: Kernel, datagrams: list[by
         await collected()
 
 
-async def test_socket_that_ends_in_a_dump_is_unavailable(kernel: Kernel) -> None:
+async def test_socket_closed_during_a_dump_is_unavailable(kernel: Kernel) -> None:
     kernel.send(row(1))
     kernel.end()
     with pytest.raises(Unavailable):
@@ -66,7 +66,7 @@ async def test_routes_that_change_during_their_dump_are_unavailable(kernel: Kern
         [batch async for batch in dump_routes("", LinkTable())]
 
 
-async def test_write_without_an_answer_is_unavailable(kernel: Kernel) -> None:
+async def test_write_without_a_reply_is_unavailable(kernel: Kernel) -> None:
     writer = channel.Channel("")
     kernel.end()
     with pytest.raises(Unavailable):
@@ -77,7 +77,7 @@ async def test_write_without_an_answer_is_unavailable(kernel: Kernel) -> None:
 
 
 @pytest.mark.parametrize("code", [errno.ENOMEM, errno.EINVAL])
-def test_filters_that_cannot_be_read_are_not_taken_for_absent(kernel: Kernel, code: int) -> None:
+def test_unreadable_tc_filters_are_not_assumed_absent(kernel: Kernel, code: int) -> None:
     with Filters("") as filters:
         kernel.send(error(code))
         with pytest.raises(OSError, match="cannot read tc filters") as refused:
@@ -85,7 +85,7 @@ def test_filters_that_cannot_be_read_are_not_taken_for_absent(kernel: Kernel, co
     assert refused.value.errno == code
 
 
-def test_filters_that_change_while_they_are_read_are_read_again(kernel: Kernel) -> None:
+def test_tc_filters_that_change_while_read_are_read_again(kernel: Kernel) -> None:
     with Filters("") as filters:
         kernel.send(done(flags=INTERRUPTED), done(sequence=2))
         assert filters.installed(7) == []

@@ -1,4 +1,4 @@
-"""The picture of the kernel datapath: what makes it dump everything again."""
+"""The kernel datapath's picture: what causes a new dump of everything."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.fakes.waiting import until
 
 
 class OneRead:
-    """A monitor whose first read is `read`, and that has nothing after it."""
+    """A monitor whose first read returns `read`, and later ones nothing."""
 
     def __init__(self, read: Callable[[], bytes]) -> None:
         self._read = read

@@ -1,4 +1,4 @@
-"""Who is asked whether they are still there: silent hosts of ours, and nobody else."""
+"""Only silent local hosts are probed."""
 
 from __future__ import annotations
 
@@ -34,54 +34,54 @@ def asked(kernel: Kernel) -> list[bytes]:
 
 @pytest.mark.parametrize("address", [HOST, HOST6])
 @rule("Layout.neighbors", "Differs.silentHosts")
-def test_a_stale_host_is_probed(address: bytes) -> None:
+def test_stale_host_is_probed(address: bytes) -> None:
     kernel = Kernel()
-    kernel.tell(station(MAC, PORT), neighbour(address, MAC, n.NUD_STALE))
+    kernel.notify(station(MAC, PORT), neighbour(address, MAC, n.NUD_STALE))
     assert asked(kernel) == [neighbours.use_neighbour(BRIDGE, address)]
 
 
 @pytest.mark.parametrize("state", [n.NUD_REACHABLE, n.NUD_DELAY, n.NUD_PROBE, n.NUD_PERMANENT])
 def test_only_stale_hosts_are_probed(state: int) -> None:
     kernel = Kernel()
-    kernel.tell(station(MAC, PORT), neighbour(HOST, MAC, state))
+    kernel.notify(station(MAC, PORT), neighbour(HOST, MAC, state))
     assert asked(kernel) == []
 
 
-def test_a_host_whose_mac_has_aged_is_probed() -> None:
-    """It may have been silent while no controller was there."""
+def test_host_with_an_aged_mac_is_probed() -> None:
+    """The host may have been silent while no controller ran."""
     kernel = Kernel()
-    kernel.tell(station(MAC, PORT), neighbour(HOST, MAC, n.NUD_STALE), gone(station(MAC, PORT)))
+    kernel.notify(station(MAC, PORT), neighbour(HOST, MAC, n.NUD_STALE), gone(station(MAC, PORT)))
     assert asked(kernel) == [neighbours.use_neighbour(BRIDGE, HOST)]
 
 
-def test_a_host_that_moved_away_is_not_probed() -> None:
+def test_host_that_moved_away_is_not_probed() -> None:
     kernel = Kernel()
-    kernel.tell(station(MAC, PORT), neighbour(HOST, MAC, n.NUD_STALE))
+    kernel.notify(station(MAC, PORT), neighbour(HOST, MAC, n.NUD_STALE))
     kernel.hold(Mac(110, MAC, VTEP))
     assert asked(kernel) == []
 
 
-def test_a_host_that_left_is_not_probed() -> None:
+def test_host_that_left_is_not_probed() -> None:
     kernel = Kernel()
-    kernel.tell(station(MAC, PORT), neighbour(HOST, MAC, n.NUD_STALE))
-    kernel.tell(gone(neighbour(HOST, MAC, n.NUD_STALE)))
+    kernel.notify(station(MAC, PORT), neighbour(HOST, MAC, n.NUD_STALE))
+    kernel.notify(gone(neighbour(HOST, MAC, n.NUD_STALE)))
     assert asked(kernel) == []
 
 
 def stale(bridge: int, number: int) -> bytes:
-    """A neighbour that has been silent, by a number of 32 or 128 bits."""
+    """Return a silent neighbor, by its address as a number of 32 or 128 bits."""
     body = neighbours.NDMSG.pack(socket.AF_INET6, 0, 0, bridge, n.NUD_STALE, 0, 1)
     body += attribute(n.NDA_DST, number.to_bytes(16)) + attribute(n.NDA_LLADDR, MAC)
     return request(n.RTM_NEWNEIGH, 0, body)
 
 
-def test_a_tenant_with_many_silent_hosts_delays_no_other_tenants_probes() -> None:
+def test_many_silent_hosts_of_one_tenant_delay_no_probes_of_others() -> None:
     kernel = Kernel()
     other = 50
-    kernel.tell(link(other, "br200", "bridge"), link(51, "vx200", "vxlan", other, 200))
+    kernel.notify(link(other, "br200", "bridge"), link(51, "vx200", "vxlan", other, 200))
     first = 0x2001 << 112
-    kernel.tell(*(stale(BRIDGE, first + number) for number in range(3000)))
-    kernel.tell(*(stale(other, first + number) for number in range(10)))
+    kernel.notify(*(stale(BRIDGE, first + number) for number in range(3000)))
+    kernel.notify(*(stale(other, first + number) for number in range(10)))
     questions = asked(kernel)
     assert len(questions) == 3010
     wanted = [neighbours.use_neighbour(other, (first + n).to_bytes(16)) for n in range(10)]

@@ -1,4 +1,4 @@
-"""Dumps of routes: what the kernel never says, and what comes of it."""
+"""Malformed dumps of routes, which the kernel never sends, are repeated."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dualpath.netlink.message import NLMSGHDR
 from tests.fakes.batches import batch
 
 
-async def test_a_dump_that_makes_no_sense_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_malformed_dump_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     async def dump(netns: str, request: bytes) -> AsyncIterator[bytes]:
         yield NLMSGHDR.pack(NLMSGHDR.size + 4, n.RTM_NEWROUTE, 0, 1, 0) + bytes(4)
 
@@ -24,7 +24,7 @@ async def test_a_dump_that_makes_no_sense_is_tried_again(monkeypatch: pytest.Mon
         [batch async for batch in routes.dump_routes("fwd", LinkTable())]
 
 
-def test_only_the_last_row_of_a_prefix_is_written_where_shapes_are_mixed() -> None:
+def test_only_the_last_row_of_a_prefix_is_written_in_a_mixed_batch() -> None:
     mixed = batch("+ 10.0.0.0/8 1", "- 10.0.0.0/8", "- 10.1.0.0/16", "+ 10.1.0.0/16 1")
     written = {shape: rows.tolist() for shape, rows in routes._by_shape(mixed)}
     assert written == {n.RTN_UNICAST: [3], WITHDRAWAL: [1]}

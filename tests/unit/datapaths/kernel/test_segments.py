@@ -1,4 +1,4 @@
-"""Ethernet segments in the kernel: one group of VTEPs for each, shared by its MACs."""
+"""Each Ethernet segment is one nexthop group of VTEPs in the kernel, shared by its MACs."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def objects(kernel: Kernel, *segments: EthernetSegment) -> Iterator[bytes]:
     yield from kernel.plan(upsert(*segments)).requests
 
 
-def test_a_segment_is_read_back_as_it_was_made() -> None:
+def test_segment_reads_back_as_written() -> None:
     v6 = EthernetSegment(ID + 2, (VTEP6,))
     assert held(made(SEGMENT, OTHERS, v6)) == {SEGMENT, OTHERS, v6}
 
 
-def test_two_segments_share_the_object_of_a_vtep() -> None:
+def test_segments_share_a_vteps_nexthop() -> None:
     kernel = Kernel()
     ids = {nexthops.decode(m).id for m in sent(kernel.plan(upsert(SEGMENT, OTHERS)).requests)}
     assert ids == {FIRST_VTEP + i for i in range(3)} | {group_of(ID), group_of(ID + 1)}
@@ -67,7 +67,7 @@ def test_a_row_that_is_already_so_is_not_written_again() -> None:
     assert kernel.events == []
 
 
-def test_a_vtep_that_comes_or_goes_is_one_update_of_the_group() -> None:
+def test_changed_vtep_is_one_update_of_the_group() -> None:
     kernel = made(SEGMENT)
     kernel.hold(BEHIND, Mac(110, OTHER, segment=ID))
     less = kernel.plan(upsert(EthernetSegment(ID, (VTEP,)))).requests
@@ -81,7 +81,7 @@ def test_a_vtep_that_comes_or_goes_is_one_update_of_the_group() -> None:
     assert macs(kernel) == {BEHIND, Mac(110, OTHER, segment=ID)}
 
 
-def test_a_vtep_that_another_segment_uses_stays() -> None:
+def test_vtep_in_use_by_another_segment_is_kept() -> None:
     kernel = made(SEGMENT, OTHERS)
     plan = kernel.plan(withdraw(SEGMENT))
     assert [nexthops.decode(m).id for m in sent(plan.requests)] == [group_of(ID), FIRST_VTEP]
@@ -93,7 +93,7 @@ def test_a_vtep_that_another_segment_uses_stays() -> None:
     ]
 
 
-def test_a_mac_names_the_group_of_its_segment() -> None:
+def test_multihomed_mac_refers_to_its_segments_group() -> None:
     kernel = made(SEGMENT)
     requests = sent(kernel.plan(upsert(BEHIND)).requests)
     entry = neighbours.decode(requests[0])
@@ -105,7 +105,9 @@ def test_a_mac_names_the_group_of_its_segment() -> None:
 @pytest.mark.parametrize(
     ("before", "after"), [(Mac(110, MAC, VTEP), BEHIND), (BEHIND, Mac(110, MAC, VTEP))]
 )
-def test_a_mac_that_becomes_multihomed_or_single_homed_is_replaced(before: Mac, after: Mac) -> None:
+def test_mac_is_replaced_when_it_becomes_multihomed_or_single_homed(
+    before: Mac, after: Mac
+) -> None:
     kernel = made(SEGMENT)
     kernel.hold(before)
     types = [m.type for m in sent(kernel.plan(upsert(after)).requests)]
@@ -114,25 +116,25 @@ def test_a_mac_that_becomes_multihomed_or_single_homed_is_replaced(before: Mac, 
     assert macs(kernel) == {after}
 
 
-def test_a_deleted_group_is_emitted_with_its_macs() -> None:
+def test_deleted_group_is_reported_with_its_macs() -> None:
     kernel = made(SEGMENT)
     kernel.hold(BEHIND)
     kernel.events.clear()
-    told = kernel.tell(gone(nexthops.put_vteps(group_of(ID), [FIRST_VTEP])))
-    assert told == [Lost(Kind.ETHERNET_SEGMENT, (SEGMENT,)), Lost(Kind.MAC, (BEHIND,))]
+    reported = kernel.notify(gone(nexthops.put_vteps(group_of(ID), [FIRST_VTEP])))
+    assert reported == [Lost(Kind.ETHERNET_SEGMENT, (SEGMENT,)), Lost(Kind.MAC, (BEHIND,))]
     assert (held(kernel), macs(kernel)) == (set(), set())
 
 
-def test_a_removed_vtep_of_a_group_is_emitted() -> None:
+def test_vtep_removed_from_a_group_is_reported() -> None:
     kernel = made(SEGMENT)
     kernel.hold(BEHIND)
     kernel.events.clear()
-    told = kernel.tell(nexthops.put_vteps(group_of(ID), [FIRST_VTEP]))
-    assert told == [Lost(Kind.ETHERNET_SEGMENT, (SEGMENT,))]
+    reported = kernel.notify(nexthops.put_vteps(group_of(ID), [FIRST_VTEP]))
+    assert reported == [Lost(Kind.ETHERNET_SEGMENT, (SEGMENT,))]
     assert macs(kernel) == {BEHIND}
 
 
-def test_a_dump_finds_segments_and_emits_missing_ones() -> None:
+def test_dump_adopts_segments_and_reports_missing_ones() -> None:
     kernel = made(SEGMENT, OTHERS)
     found = Kernel()
     dumped = [nexthops.put_vtep(FIRST_VTEP + 5, VTEP), nexthops.put_vtep(FIRST_VTEP + 6, VTEP2)]
@@ -148,16 +150,16 @@ def test_a_dump_finds_segments_and_emits_missing_ones() -> None:
     assert [nexthops.decode(m).id for m in more] == [FIRST_VTEP + 7, group_of(ID + 1)]
 
 
-def test_another_program_s_group_is_respected() -> None:
+def test_foreign_group_is_left_alone() -> None:
     kernel = Kernel()
     body = nexthops.NHMSG.pack(0, 0, 11, 0, 0) + u32(n.NHA_ID, group_of(ID))
     body += attribute(n.NHA_FDB, b"") + attribute(n.NHA_GROUP, nexthops.GRP.pack(5, 0, 0, 0))
-    kernel.tell(request(n.RTM_NEWNEXTHOP, 0, body))
+    kernel.notify(request(n.RTM_NEWNEXTHOP, 0, body))
     plan = kernel.plan(upsert(SEGMENT))
     assert [failure.error for failure in plan.failures] == ["EEXIST"]
     assert kernel.plan(withdraw(SEGMENT)).requests == []
 
 
-def test_ids_of_groups_and_segments_are_told_apart() -> None:
+def test_segment_id_is_derived_from_the_id_of_its_group_only() -> None:
     assert segment_of(group_of(ID)) == ID
     assert [segment_of(identity) for identity in (ID, FIRST_VTEP, 1 << 24, 0)] == [0] * 4

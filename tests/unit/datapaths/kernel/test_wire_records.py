@@ -1,4 +1,4 @@
-"""Messages, nexthops, neighbours and links on the wire."""
+"""Netlink messages of nexthops, neighbors and links."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def only(data: bytes) -> Message:
 
 
 @pytest.mark.parametrize("length", [0, 15, 17, 0xFFFF_FFFF])
-def test_an_impossible_message_length_is_refused(length: int) -> None:
+def test_impossible_message_length_is_refused(length: int) -> None:
     with pytest.raises(DecodeError):
         cut(struct.pack("=IHHII", length, 24, 0, 0, 0))
 
@@ -48,7 +48,7 @@ def test_an_impossible_message_length_is_refused(length: int) -> None:
         (Nexthop(5, NexthopType.GROUP, members=(Member(1), Member(2, 256))), 0),
     ],
 )
-def test_a_nexthop_reads_as_it_was_written(nexthop: Nexthop, oif: int) -> None:
+def test_nexthop_round_trips(nexthop: Nexthop, oif: int) -> None:
     read = nexthops.decode(only(nexthops.put(nexthop, oif)))
     assert read == nexthops.Object(
         gone=False,
@@ -62,7 +62,7 @@ def test_a_nexthop_reads_as_it_was_written(nexthop: Nexthop, oif: int) -> None:
     )
 
 
-def test_an_overlay_nexthop_is_always_on_link() -> None:
+def test_overlay_nexthop_is_always_onlink() -> None:
     nexthop = Nexthop(1, NexthopType.GATEWAY, VTEP, vni=100)
     assert nexthops.decode(only(nexthops.put(nexthop, 4))).onlink
 
@@ -81,7 +81,7 @@ def test_nexthops_without_a_kernel_object_are_refused(nexthop: Nexthop) -> None:
         nexthops.put(nexthop, 0)
 
 
-def test_a_captured_group_reads_as_zebra_sent_it() -> None:
+def test_captured_group_is_decoded_as_zebra_sent_it() -> None:
     # FRR 10.7.1: NEWNEXTHOP group 12 = {11, 13}
     data = bytes.fromhex(
         "340000006800010500000000 60bcb1b6 00000b0000000000 08000100 0c000000"
@@ -92,7 +92,7 @@ def test_a_captured_group_reads_as_zebra_sent_it() -> None:
     assert read.members == (Member(11), Member(13))
 
 
-def test_fdb_entries_say_where_they_belong() -> None:
+def test_fdb_entry_has_its_bridge_port_and_vtep() -> None:
     own = neighbours.decode(only(neighbours.put_self(4, MAC, VTEP)))
     assert (own.family, own.ifindex, own.mac, own.destination) == (socket.AF_BRIDGE, 4, MAC, VTEP)
     assert own.flags == n.NTF_SELF | n.NTF_EXT_LEARNED
@@ -110,7 +110,7 @@ def test_fdb_entries_say_where_they_belong() -> None:
 
 
 @pytest.mark.parametrize("address", [VTEP, V4_MAPPED + VTEP])
-def test_a_neighbour_carries_our_protocol(address: bytes) -> None:
+def test_neighbor_carries_protocol_68(address: bytes) -> None:
     data = neighbours.put_neighbour(6, address, MAC, router=True)
     read = neighbours.decode(only(data))
     assert read.protocol == n.RTPROT_DUALPATH
@@ -128,7 +128,7 @@ def link(kind: str, info: bytes, family: int = 0) -> bytes:
     return request(n.RTM_NEWLINK, 0, body)
 
 
-def test_a_link_reads_with_its_vni_or_table() -> None:
+def test_link_is_decoded_with_its_vni_or_table() -> None:
     vxlan = links.decode(only(link("vxlan", u32(n.IFLA_VXLAN_ID, 110))))
     assert vxlan == links.Link(
         7, "dev7", "vxlan", True, True, False, 6, 1450, MAC, vni=110, table=0, alias=""
@@ -138,7 +138,7 @@ def test_a_link_reads_with_its_vni_or_table() -> None:
     assert (vrf.vni, vrf.table) == (0, 1100)
 
 
-def test_a_bridge_talking_of_its_port_is_no_link() -> None:
+def test_bridge_port_message_is_not_a_link() -> None:
     assert links.decode(only(link("vxlan", b"", socket.AF_BRIDGE))) is None
 
 
@@ -152,7 +152,7 @@ DECODERS: list[tuple[Callable[[Message], object], bytes]] = [
 
 
 @pytest.mark.parametrize(("decode", "data"), DECODERS)
-def test_garbage_raises_nothing_but_decode_errors(
+def test_random_bytes_raise_decode_errors_only(
     decode: Callable[[Message], object], data: bytes
 ) -> None:
     chance = random.Random(1)
@@ -168,5 +168,5 @@ def test_garbage_raises_nothing_but_decode_errors(
             continue
 
 
-def test_reserved_identities_are_no_objects() -> None:
+def test_reserved_nexthop_ids_have_no_kernel_object() -> None:
     assert BLACKHOLE > 0xFFFF_FF00

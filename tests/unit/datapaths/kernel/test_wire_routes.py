@@ -1,4 +1,4 @@
-"""Routes as columns: the fast codec against the struct one, and against garbage."""
+"""The fast columnar route codec agrees with the struct codec, and survives random bytes."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def listed(columns: RouteColumns) -> list[tuple[object, ...]]:
 @pytest.mark.parametrize("family", Family)
 @pytest.mark.parametrize("table", [254, 1100])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_both_encoders_give_the_same_bytes(family: Family, table: int, shape: int) -> None:
+def test_both_encoders_produce_equal_bytes(family: Family, table: int, shape: int) -> None:
     some = rows(family, 20)
     fast = encode(RouteEncoder(), family, table, shape, some, first=7)
     plain = [encode_route(family, table, shape, *row) for row in some]
@@ -113,7 +113,7 @@ def test_both_encoders_give_the_same_bytes(family: Family, table: int, shape: in
         assert bytes(one) == expected
 
 
-def test_a_reused_buffer_asks_for_one_answer_only() -> None:
+def test_reused_buffer_requests_one_acknowledgement() -> None:
     encoder = RouteEncoder()
     for count in (5, 9, 2, 7):
         data = encode(encoder, Family.INET, 254, n.RTN_UNICAST, rows(Family.INET, count))
@@ -121,7 +121,7 @@ def test_a_reused_buffer_asks_for_one_answer_only() -> None:
         assert asking == [False] * (count - 1) + [True]
 
 
-def test_a_reused_buffer_takes_another_table() -> None:
+def test_reused_buffer_may_have_another_table() -> None:
     encoder = RouteEncoder()
     for table in (1100, 1101, 5):
         data = encode(encoder, Family.INET6, table, n.RTN_UNICAST, rows(Family.INET6, 3))
@@ -129,7 +129,7 @@ def test_a_reused_buffer_takes_another_table() -> None:
         assert set(columns.tables.tolist()) == {table}
 
 
-def test_sequence_numbers_may_reach_the_end_of_their_range() -> None:
+def test_sequence_numbers_may_reach_their_maximum() -> None:
     some = rows(Family.INET, 3)
     data = encode(RouteEncoder(), Family.INET, 254, n.RTN_UNICAST, some, 0xFFFF_FFFD)
     assert [message.sequence for message in messages(data)] == [
@@ -176,23 +176,23 @@ def test_attributes_may_come_in_any_order_and_number() -> None:
     assert columns.prefixes.tolist() == [[20, 0, 0, 0]] * 3
 
 
-def test_a_default_route_has_no_destination() -> None:
+def test_default_route_has_no_destination_attribute() -> None:
     head = RTMSG.pack(Family.INET6, 0, 0, 0, 254, 68, 0, n.RTN_UNICAST, 0)
     (columns,) = decode_routes(request(n.RTM_NEWROUTE, 0, head + u32(n.RTA_NH_ID, 9)))
     assert columns.prefixes.tolist() == [[0] * 16]
 
 
-def test_a_dump_asks_for_our_protocol_only() -> None:
+def test_dump_requests_protocol_68_only() -> None:
     (message,) = messages(dump_request(Family.INET6))
     assert RTMSG.unpack(message.body)[:6] == (Family.INET6, 0, 0, 0, 0, n.RTPROT_DUALPATH)
 
 
-def test_nothing_decodes_to_nothing() -> None:
+def test_empty_buffer_has_no_routes() -> None:
     assert list(decode_routes(b"")) == []
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_garbage_raises_nothing_but_decode_errors(seed: int) -> None:
+def test_random_bytes_raise_decode_errors_only(seed: int) -> None:
     chance = random.Random(seed)
     data = bytearray(b"".join(encode_route(Family.INET, 4000, 1, *r) for r in rows(Family.INET, 8)))
     for _ in range(chance.randrange(1, 6)):

@@ -1,4 +1,4 @@
-"""tc filters to and from bytes."""
+"""tc filters are encoded and decoded without loss."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def words(rule: Rule) -> list[tuple[int, int, int]]:
 
 
 def matches(rule: Rule, packet: bytes, link_header: bytes = bytes(14)) -> bool:
-    """Do to a packet what the kernel's u32 does."""
+    """Match a packet as the kernel's u32 classifier does."""
     data, start = bytes(2) + link_header + packet, 2 + len(link_header)
     return all(
         int.from_bytes(data[start + offset : start + offset + 4]) & mask == value
@@ -57,7 +57,7 @@ def ipv4(protocol: int, dst: str, payload: bytes, options: bytes = b"", fragment
     return head + bytes(4) + Address.parse(dst).ip + options + payload
 
 
-def test_u32_takes_bgp_for_us_and_nothing_else() -> None:
+def test_u32_matches_bgp_to_own_addresses_only() -> None:
     segment = struct.pack("!HH", 40000, 179) + bytes(16)
     assert matches(BGP, ipv4(TCP, "192.0.2.1/32", segment))
     assert not matches(BGP, ipv4(TCP, "192.0.2.2/32", segment))
@@ -65,14 +65,14 @@ def test_u32_takes_bgp_for_us_and_nothing_else() -> None:
     assert not matches(BGP, ipv4(TCP, "192.0.2.1/32", segment[2:] + bytes(2)))
 
 
-def test_u32_is_not_fooled_by_options_and_fragments() -> None:
+def test_u32_handles_ip_options_and_fragments() -> None:
     segment = struct.pack("!HH", 40000, 179) + bytes(16)
     assert not matches(BGP, ipv4(TCP, "192.0.2.1/32", bytes(20), options=segment[:4]))
     assert not matches(BGP, ipv4(TCP, "192.0.2.1/32", segment, fragment=100))
     assert matches(BGP, ipv4(TCP, "192.0.2.1/32", segment, fragment=0x4000))  # DF
 
 
-def test_u32_reads_icmp_types_and_multicast_prefixes() -> None:
+def test_u32_matches_icmp_types_and_multicast_prefixes() -> None:
     unreachable = Rule(Fate.COPY, ETH_P_IP, BGP.dst, ip_proto=ICMP, icmp_type=3)
     assert matches(unreachable, ipv4(ICMP, "192.0.2.1/32", b"\x03\x04" + bytes(6)))
     assert not matches(unreachable, ipv4(ICMP, "192.0.2.1/32", b"\x08\x00" + bytes(6)))
@@ -82,7 +82,7 @@ def test_u32_reads_icmp_types_and_multicast_prefixes() -> None:
     assert not matches(group, head + Address.parse("ff02::1:ff00:1/128").ip)
 
 
-def test_u32_reads_the_link_header() -> None:
+def test_u32_matches_the_link_header() -> None:
     rule = Rule(Fate.TAKE, ETH_P_802_2, dst_mac=bytes.fromhex("0180c2000015"))
     header = bytes.fromhex("0180c2000015 020000000001 0011")
     assert matches(rule, b"\xfe\xfe\x03", header)
@@ -93,7 +93,7 @@ OWN_MAC = bytes.fromhex("020000000001")
 
 
 def sent(frame: bytes) -> bool:
-    """Tell whether a rule of the twin takes a frame that begins with its MACs."""
+    """Return whether a rule of the twin matches a frame that begins with its MACs."""
     ethertype = int.from_bytes(frame[12:14])
     rules_ = [rule for rule in egress(ADDRESSES, OWN_MAC) if rule.ethertype == ethertype]
     return any(matches(rule, frame[14:] + bytes(60), frame[:14]) for rule in rules_)
@@ -120,24 +120,24 @@ ARP_HEAD = "0001 0800 06 04 0001 020000000001 c0000201"
         ("09", "0806" + ARP_HEAD, False),
     ],
 )
-def test_twin_sends_from_its_own_addresses_the_protocols_of_a_router(
+def test_twin_may_send_routing_protocols_from_its_own_addresses_only(
     mac: str, rest: str, passes: bool
 ) -> None:
     assert sent(bytes.fromhex("0200000000ff" + "0200000000" + mac + rest)) == passes
 
 
 @pytest.mark.parametrize("classifier", Classifier)
-def test_a_filter_reads_back_from_what_was_asked(classifier: Classifier) -> None:
+def test_filter_reads_back_as_requested(classifier: Classifier) -> None:
     for rule in (*rules(ADDRESSES), *egress(ADDRESSES, OWN_MAC), EVERYTHING):
         wanted, options = filters.compile_rule(classifier, rule, target=7)
         [message] = messages(filters.add(3, wanted, options))
         found = filters.decode(message)
-        # The kernel gives a handle where none was asked for; without one it is a table.
+        # The kernel assigns a missing handle; a filter without one is a hash table.
         assert found == (wanted if wanted.handle else None)
 
 
 @pytest.mark.parametrize("classifier", Classifier)
-def test_fingerprints_tell_rules_targets_and_classifiers_apart(classifier: Classifier) -> None:
+def test_fingerprints_differ_by_rule_target_and_classifier(classifier: Classifier) -> None:
     prints = {
         filters.compile_rule(classifier, rule, target)[0].fingerprint
         for rule in rules(ADDRESSES)
@@ -148,14 +148,14 @@ def test_fingerprints_tell_rules_targets_and_classifiers_apart(classifier: Class
     assert filters.compile_rule(other, BGP, 7)[0].fingerprint not in prints
 
 
-def test_a_flower_filter_keeps_its_handle_when_its_target_changes() -> None:
+def test_flower_filter_keeps_its_handle_when_its_target_changes() -> None:
     before, _ = filters.compile_rule(Classifier.FLOWER, BGP, 7)
     after, _ = filters.compile_rule(Classifier.FLOWER, BGP, 8)
     assert before.handle == after.handle
     assert before.fingerprint != after.fingerprint
 
 
-def test_a_priority_has_one_classifier_and_one_ethertype() -> None:
+def test_each_priority_has_one_classifier_and_one_ethertype() -> None:
     seen: dict[int, tuple[str, int]] = {}
     for classifier in Classifier:
         for rule in (*rules(ADDRESSES), EVERYTHING):
@@ -165,7 +165,7 @@ def test_a_priority_has_one_classifier_and_one_ethertype() -> None:
             assert seen.setdefault(filter_.priority, what) == what
 
 
-def test_filters_of_others_are_not_ours() -> None:
+def test_foreign_filter_is_not_ours() -> None:
     for stranger in (
         Filter("u32", 49152, ETH_P_IP, 0x80000800, 1),
         Filter("bpf", TWIN_PRIORITIES.start, ETH_P_IP, 1, 1),
@@ -175,7 +175,7 @@ def test_filters_of_others_are_not_ours() -> None:
 
 
 @given(st.binary(max_size=200))
-def test_garbage_is_refused_or_not_ours(body: bytes) -> None:
+def test_random_bytes_are_refused_or_not_ours(body: bytes) -> None:
     with suppress(DecodeError):
         for message in messages(request(n.RTM_NEWTFILTER, 0, body)):
             filters.decode(message)

@@ -1,4 +1,4 @@
-"""Who FRR's users are outside their user namespace."""
+"""The user ids of FRR's users outside their user namespace."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from datapaths.linux import idmap
     "kept",
     [set[int](), {0}, {1}, {987}, {101, 103}, {65535}, {70000}, {1, 2, 65534, 65535}],
 )
-def test_root_is_never_the_machines_root_and_everybody_has_one_number(kept: set[int]) -> None:
+def test_root_maps_to_an_unprivileged_uid_and_ids_are_unique(kept: set[int]) -> None:
     text = idmap.lines(kept)
     assert idmap.outside(text, 0) == idmap.FIRST
     everybody: dict[int, int] = {}
@@ -28,11 +28,11 @@ def test_root_is_never_the_machines_root_and_everybody_has_one_number(kept: set[
     assert len(text.splitlines()) < 340  # the kernel's limit, user_namespaces(7)
 
 
-def test_the_lines_are_as_the_kernel_wants_them() -> None:
+def test_map_lines_have_the_kernels_format() -> None:
     assert idmap.lines({987}) == "0 2130706432 987\n987 987 1\n988 2130707420 64548\n"
 
 
-def test_an_unknown_user_frr_is_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_user_frr_maps_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(idmap, "USER", "no-such-user")
     monkeypatch.setattr(idmap, "GROUPS", ("no-such-group",))
     assert (idmap.frr_users(), idmap.frr_groups()) == (set(), set())

@@ -1,4 +1,4 @@
-"""A name that `Links` does not know is an error, not a setting that is left out."""
+"""An attribute that `Links` does not know is an error, and is never ignored."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from datapaths.linux.links import Links
         (Links.create, {"vxlan_learning": 0, "Mtu": 1500}),
     ],
 )
-def test_an_unknown_attribute_is_a_type_error(
+def test_unknown_attribute_is_a_type_error(
     call: Callable[..., object], given: dict[str, Any]
 ) -> None:
     links = object.__new__(Links)

@@ -1,4 +1,4 @@
-"""The machine's neighbour tables: raised, never lowered, and read."""
+"""Limits of the machine's neighbor tables are raised and never lowered, and their usage is read."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def held(root: Path, family: str) -> list[int]:
     return [int((directory / f"gc_thresh{number}").read_text()) for number in (1, 2, 3)]
 
 
-def test_both_families_are_raised(tmp_path: Path) -> None:
+def test_limits_of_both_families_are_raised(tmp_path: Path) -> None:
     root = sysctls(tmp_path, "ipv4", "ipv6")
     raised = raise_below(root, 65536)
     assert held(root, "ipv4") == held(root, "ipv6") == [16384, 49152, 65536]
@@ -41,13 +41,13 @@ def test_both_families_are_raised(tmp_path: Path) -> None:
     assert raise_below(root, 65536) == Raised({}, {})
 
 
-def test_a_higher_limit_stays(tmp_path: Path) -> None:
+def test_higher_limit_is_kept(tmp_path: Path) -> None:
     root = sysctls(tmp_path, "ipv4", values=(128, 100_000, 200_000))
     assert raise_below(root, 65536).changed == {"net.ipv4.neigh.default.gc_thresh1": 16384}
     assert held(root, "ipv4") == [16384, 100_000, 200_000]
 
 
-def test_a_limit_that_cannot_be_raised_is_named_with_its_command(
+def test_limit_that_cannot_be_raised_is_reported_with_the_command(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = sysctls(tmp_path, "ipv4")
@@ -74,7 +74,7 @@ def test_zero_leaves_the_limits_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked == [7]
 
 
-def test_use_is_read_over_all_processors(tmp_path: Path) -> None:
+def test_usage_is_summed_over_all_cpus(tmp_path: Path) -> None:
     statistics = tmp_path / "stat"
     statistics.mkdir()
     (statistics / "arp_cache").write_text(ARP)
@@ -82,7 +82,7 @@ def test_use_is_read_over_all_processors(tmp_path: Path) -> None:
     assert list(use_below(root, statistics)) == [NeighborTable("ipv4", 300, 1024, 17)]
 
 
-def test_an_old_kernel_counts_no_refusals(tmp_path: Path) -> None:
+def test_kernel_without_the_counter_reports_no_refusals(tmp_path: Path) -> None:
     (tmp_path / "arp_cache").write_text("entries  allocs\n0000012c 000000bc\n")
     root = sysctls(tmp_path / "net", "ipv4")
     assert list(use_below(root, tmp_path)) == [NeighborTable("ipv4", 300, 1024, 0)]

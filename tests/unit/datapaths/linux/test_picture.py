@@ -1,4 +1,4 @@
-"""Which changes of devices are told, and as what."""
+"""Which changes of devices are reported, and under which kind."""
 
 from __future__ import annotations
 
@@ -61,63 +61,69 @@ def holding(*devices: Message) -> Picture:
         device(type_=n.RTM_DELLINK),
     ],
 )
-def test_change_of_a_device_of_ours_is_told_once(changed: Message) -> None:
+def test_change_of_an_owned_device_is_reported_once(changed: Message) -> None:
     picture = holding(device())
     assert picture.update(changed) == {"vni"}
     assert picture.update(changed) == set()
 
 
 @pytest.mark.parametrize("changed", [device(mtu=1400), device(settings=bytes(7) + b"\1")])
-def test_dump_tells_what_no_notification_did(changed: Message) -> None:
+def test_dump_reports_changes_without_a_notification(changed: Message) -> None:
     picture = holding(device())
     assert picture.load([device()]) == set()
     assert picture.load([changed]) == {"vni"}
     assert picture.load([]) == {"vni"}
 
 
-def test_timers_of_a_bridge_are_no_change() -> None:
+def test_bridge_timers_are_not_a_change() -> None:
     assert holding(device(data=u32(19, 1))).update(device(data=u32(19, 2))) == set()
 
 
-def test_device_of_somebody_else_is_not_told() -> None:
+def test_foreign_device_is_not_reported() -> None:
     picture = holding(device(alias="mine"))
     assert picture.update(device(alias="mine", mtu=1400)) == set()
     assert picture.load([]) == set()
 
 
-def test_own_changes_are_known_by_the_device() -> None:
+def test_own_changes_are_recognized_by_device() -> None:
     picture = holding(device())
     assert picture.update(device(mtu=1400), own={"br110"}) == set()
     assert picture.load([device(mtu=1300)], own={"br110"}) == set()
     assert picture.update(device(mtu=1200), own={"br111"}) == {"vni"}
 
 
-@pytest.mark.parametrize(("value", "told"), [(b"\0", set()), (b"\1", {"vni"})])
-def test_bridge_tells_of_its_ports_settings(value: bytes, told: set[str]) -> None:
+@pytest.mark.parametrize(("value", "reported"), [(b"\0", set()), (b"\1", {"vni"})])
+def test_change_of_a_bridge_ports_settings_is_reported(value: bytes, reported: set[str]) -> None:
     picture = holding(device(kind="vxlan", port=attribute(8, b"\0")))
     body = wire.IFINFOMSG.pack(socket.AF_BRIDGE, 0, 1, INDEX, 1, 0)
     body += attribute(wire.IFLA_PROTINFO, attribute(8, value))
-    assert picture.update(message(n.RTM_NEWLINK, body)) == told
+    assert picture.update(message(n.RTM_NEWLINK, body)) == reported
 
 
-@pytest.mark.parametrize(("type_", "told"), [(n.RTM_NEWADDR, {ADDED}), (n.RTM_DELADDR, {"vni"})])
-def test_address_that_goes_is_told_as_its_device(type_: int, told: set[str]) -> None:
+@pytest.mark.parametrize(
+    ("type_", "reported"), [(n.RTM_NEWADDR, {ADDED}), (n.RTM_DELADDR, {"vni"})]
+)
+def test_removed_address_is_reported_as_a_change_of_its_device(
+    type_: int, reported: set[str]
+) -> None:
     body = wire.IFADDRMSG.pack(socket.AF_INET, 24, 0, 0, INDEX)
-    assert holding(device()).update(message(type_, body)) == told
+    assert holding(device()).update(message(type_, body)) == reported
     assert holding(device(alias="mine")).update(message(type_, body)) == set()
 
 
 @pytest.mark.parametrize("type_", [n.RTM_DELTFILTER, n.RTM_DELQDISC])
-def test_tc_filters_are_told_apart(type_: int) -> None:
+def test_changed_tc_filter_is_reported_on_owned_devices_only(type_: int) -> None:
     body = wire.TCMSG.pack(0, INDEX, 0, 0, 0)
     assert holding(device()).update(message(type_, body)) == {TC}
     assert holding().update(message(type_, body)) == set()
 
 
 @pytest.mark.parametrize(
-    ("index", "told"), [(INDEX, {"vni"}), (9, set()), (-1, {SETTINGS}), (-2, {SETTINGS})]
+    ("index", "reported"), [(INDEX, {"vni"}), (9, set()), (-1, {SETTINGS}), (-2, {SETTINGS})]
 )
-def test_setting_is_told_as_its_device_or_namespace(index: int, told: set[str]) -> None:
+def test_changed_sysctl_is_reported_with_its_device_or_namespace(
+    index: int, reported: set[str]
+) -> None:
     value = index.to_bytes(4, sys.byteorder, signed=True)
     body = bytes(4) + attribute(wire.NETCONFA_IFINDEX, value)
-    assert holding(device()).update(message(n.RTM_NEWNETCONF, body)) == told
+    assert holding(device()).update(message(n.RTM_NEWNETCONF, body)) == reported

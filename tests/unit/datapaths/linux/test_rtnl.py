@@ -1,4 +1,4 @@
-"""pyroute2 behind one door: its errors are OSErrors, and it repeats interrupted dumps."""
+"""The one module with pyroute2 turns its errors into OSErrors and repeats interrupted dumps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dualpath.netlink.socket import INTERRUPTED_DUMPS
 
 
 class Changing:
-    """A kernel whose table changes during a number of dumps."""
+    """A kernel whose table changes during a given number of dumps."""
 
     def __init__(self, interrupted: int) -> None:
         self.left = interrupted
@@ -34,7 +34,7 @@ def changing(interrupted: int) -> Rtnl:
     return rtnl
 
 
-def test_refusal_is_an_oserror_that_names_the_work() -> None:
+def test_refusal_is_an_oserror_that_names_the_operation() -> None:
     with Rtnl() as rtnl, pytest.raises(OSError, match="cannot read nosuch0: No such") as refused:
         rtnl.call("read nosuch0", "link", "get", ifname="nosuch0")
     assert refused.value.errno == errno.ENODEV

@@ -1,4 +1,4 @@
-"""Which announced addresses are a host's on a bridge."""
+"""Which announced addresses belong to a host on a bridge."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ GATEWAYS = "192.168.110.1/24", "10.9.0.1/31", "2001:db8:110::1/64", "fe80::1/64"
         "fe80::5",
     ],
 )
-def test_address_in_a_gateways_subnet_is_a_hosts(address: str) -> None:
+def test_address_in_a_gateways_subnet_is_a_host(address: str) -> None:
     assert takes(address, *GATEWAYS)
 
 
@@ -49,7 +49,7 @@ def test_address_in_a_gateways_subnet_is_a_hosts(address: str) -> None:
         *("10.0.0.1", "2001:db8:111::5", "2001:db8:110::1"),
     ],
 )
-def test_address_outside_or_of_the_gateway_is_not(address: str) -> None:
+def test_address_outside_the_subnets_or_of_the_gateway_is_no_host(address: str) -> None:
     assert not takes(address, *GATEWAYS)
 
 
@@ -61,12 +61,12 @@ def test_address_outside_or_of_the_gateway_is_not(address: str) -> None:
     ],
 )
 @pytest.mark.parametrize("gateways", [GATEWAYS, ()], ids=["gateways", "none"])
-def test_these_are_never_a_hosts(address: str, gateways: tuple[str, ...]) -> None:
+def test_special_purpose_address_is_never_a_host(address: str, gateways: tuple[str, ...]) -> None:
     assert not takes(address, *gateways)
 
 
 @pytest.mark.parametrize("address", ["203.0.113.9", "2001:db8:111::5", "fe80::5"])
-def test_without_a_gateway_of_that_family_any_subnet_is_possible(address: str) -> None:
+def test_any_address_is_a_host_without_a_gateway_of_its_family(address: str) -> None:
     assert takes(address)
     other = "192.168.110.1/24" if ":" in address else "2001:db8:110::1/64"
     assert takes(address, other)

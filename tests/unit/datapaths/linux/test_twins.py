@@ -1,4 +1,4 @@
-"""Which frames are FRR's, and what a twin's devices are called."""
+"""Which frames are redirected to FRR, and the names of a twin's devices."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def within(address: Address, prefix: Address) -> bool:
     return len(address.ip) == len(prefix.ip) and a >> kept == b >> kept
 
 
-def test_arp_is_copied_whatever_the_addresses() -> None:
+def test_arp_is_copied_to_the_twin_for_any_address() -> None:
     assert Rule(Fate.COPY, ETH_P_ARP) in list(rules([]))
 
 
-def test_bgp_is_taken_only_when_it_is_for_us() -> None:
+def test_bgp_is_redirected_only_for_own_addresses() -> None:
     taken = [rule for rule in rules([V4, V6]) if rule.ip_proto == TCP]
     assert {rule.fate for rule in taken} == {Fate.TAKE}
     assert {(rule.dst, rule.sport, rule.dport) for rule in taken} == {
@@ -44,7 +44,7 @@ def test_bgp_is_taken_only_when_it_is_for_us() -> None:
     }
 
 
-def test_neighbour_solicitations_are_the_forwarding_stack_s_alone() -> None:
+def test_neighbor_solicitations_stay_with_the_forwarding_stack() -> None:
     for rule in rules([V4, V6]):
         assert not (rule.ip_proto == ICMPV6 and rule.icmp_type in (None, 135))
         if rule.ethertype == ETH_P_IPV6 and not rule.ip_proto:
@@ -52,7 +52,7 @@ def test_neighbour_solicitations_are_the_forwarding_stack_s_alone() -> None:
             assert not within(SOLICITED_NODE, rule.dst)
 
 
-def test_routing_multicast_reaches_both() -> None:
+def test_routing_multicast_reaches_port_and_twin() -> None:
     groups = [rule for rule in rules([]) if rule.ethertype in (ETH_P_IP, ETH_P_IPV6)]
     assert {rule.fate for rule in groups} == {Fate.COPY}
     for text in ("224.0.0.5/32", "ff02::5/128", "ff02::1/128", "ff02::2/128"):
@@ -60,30 +60,30 @@ def test_routing_multicast_reaches_both() -> None:
         assert any(rule.dst and within(address, rule.dst) for rule in groups), text
 
 
-def test_echo_requests_stay_where_they_are() -> None:
+def test_echo_requests_stay_with_the_forwarding_stack() -> None:
     asked = [(rule.ip_proto, rule.icmp_type) for rule in rules([V4, V6])]
     assert (1, 8) not in asked
     assert (ICMPV6, 128) not in asked
 
 
-def test_isis_is_taken_whether_its_frames_have_a_length_or_are_too_long_for_one() -> None:
+def test_isis_is_redirected_with_802_3_lengths_and_in_jumbo_frames() -> None:
     taken = {(rule.fate, rule.ethertype) for rule in rules([]) if rule.dst_mac}
     assert taken == {(Fate.TAKE, ETH_P_802_2), (Fate.TAKE, ETH_P_JUMBO)}
 
 
-def test_an_address_given_twice_makes_no_rule_twice() -> None:
+def test_repeated_address_has_one_rule() -> None:
     once = list(rules([V4, V6]))
     assert list(rules([V6, V4, V4])) == once
     assert len(set(once)) == len(once)
 
 
 @pytest.mark.parametrize("name", ["eth1", "p" * 12, "p" * 13, "p" * 15])
-def test_a_twin_s_device_has_a_valid_name_of_its_own(name: str) -> None:
+def test_twin_device_name_is_valid_and_unique(name: str) -> None:
     assert len(device_of(name)) <= 15
     assert device_of(name) != device_of(name[:-1] + "x")
 
 
-def test_only_a_routed_port_that_asks_has_a_twin() -> None:
+def test_only_a_routed_port_with_twin_set_has_one() -> None:
     assert wants_twin(Port("eth1", twin=True))
     assert wants_twin(Port("pe0", twin=True, vrf="red", host=HostEnd()))
     assert not wants_twin(Port("eth1"))
@@ -91,7 +91,7 @@ def test_only_a_routed_port_that_asks_has_a_twin() -> None:
     assert not wants_twin(Port("pe1", twin=True, vni=110))
 
 
-def test_a_link_local_address_follows_from_the_mac() -> None:
+def test_link_local_address_is_derived_from_the_mac() -> None:
     # RFC 4291 appendix A, with the first MAC of RFC 7042's documentation range.
     address = link_local(bytes.fromhex("00005e005300"))
     assert str(address) == "fe80::200:5eff:fe00:5300/64"

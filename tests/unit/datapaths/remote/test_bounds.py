@@ -1,4 +1,4 @@
-"""A hostile or broken agent costs an error, and never more than a known amount of memory."""
+"""A hostile or malfunctioning agent causes an error, and uses bounded memory."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ VTEP = bytes([192, 0, 2, 1])
 
 
 class Hostile(pb_grpc.DatapathServicer):
-    """Answers every call with what a test gives it; `sent` counts the messages of streams."""
+    """Answers every call with a given reply; `sent` counts the messages of streams."""
 
     def __init__(self, reply: object = None, stream: Iterable[object] = ()) -> None:
         self._reply = reply
@@ -70,7 +70,7 @@ def listen(tmp_path: object) -> str:
     return f"unix:{tmp_path}/agent.sock"
 
 
-async def test_a_reply_beyond_the_limit_of_a_message_names_the_agent_and_both_sizes(
+async def test_oversized_reply_names_the_agent_and_both_sizes(
     listen: str,
 ) -> None:
     large = pb.CapabilitiesResponse(name="x" * bounds.MESSAGE_BYTES)
@@ -80,7 +80,7 @@ async def test_a_reply_beyond_the_limit_of_a_message_names_the_agent_and_both_si
 
 
 @pytest.mark.parametrize("part", ["values", "fibs", "nodes"])
-async def test_facts_without_end_are_an_error(listen: str, part: str) -> None:
+async def test_unlimited_facts_are_an_error(listen: str, part: str) -> None:
     reply = pb.FactsResponse()
     for _ in range(bounds.MOST_ENTRIES + 1):
         getattr(reply, part).add()
@@ -89,7 +89,7 @@ async def test_facts_without_end_are_an_error(listen: str, part: str) -> None:
             await client.facts()
 
 
-async def test_ports_without_end_are_an_error(listen: str) -> None:
+async def test_unlimited_ports_are_an_error(listen: str) -> None:
     reply = pb.PortsResponse(ports=[pb.PortState()] * (bounds.MOST_ENTRIES + 1))
     async with facing(Hostile(reply), listen) as client:
         with pytest.raises(Unavailable, match="65537 ports; the limit is 65536"):
@@ -104,7 +104,7 @@ async def test_more_failures_than_rows_are_an_error(listen: str, rows: list[int]
             await client.apply(batch("+ 10.0.0.0/8 1", "+ 11.0.0.0/8 1"))
 
 
-async def test_a_long_reason_is_cut(listen: str) -> None:
+async def test_long_reason_is_cut(listen: str) -> None:
     failure = pb.RowFailures(error="E" * 100_000, reason="no\n" * 100_000, rows=[0])
     async with facing(Hostile(pb.ApplyResponse(failures=[failure])), listen) as client:
         (row,) = await client.apply(batch("+ 10.0.0.0/8 1"))
@@ -112,16 +112,14 @@ async def test_a_long_reason_is_cut(listen: str) -> None:
     assert row.reason.endswith("...")
 
 
-async def test_a_long_name_and_version_are_cut(listen: str) -> None:
-    said = pb.CapabilitiesResponse(name="x" * 100_000, version="1" * 100_000)
-    async with facing(Hostile(said), listen) as client:
+async def test_long_name_and_version_are_cut(listen: str) -> None:
+    reply = pb.CapabilitiesResponse(name="x" * 100_000, version="1" * 100_000)
+    async with facing(Hostile(reply), listen) as client:
         found = await client.capabilities()
     assert (len(found.name), len(found.version)) == (bounds.MOST_TEXT, bounds.MOST_TEXT)
 
 
-async def test_a_dump_without_end_is_cancelled(
-    listen: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_endless_dump_is_cancelled(listen: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounds, "DUMP_RECORDS", 5000)
     agent = Hostile(stream=(records(1000, i * 1000) for i in range(1_000_000)))
     async with facing(agent, listen) as client:
@@ -132,7 +130,7 @@ async def test_a_dump_without_end_is_cancelled(
     assert agent.sent < 1_000_000
 
 
-def test_a_dump_is_limited_by_bytes_and_by_records() -> None:
+def test_dump_is_limited_by_bytes_and_by_records() -> None:
     meter = DumpMeter()
     for _ in range(bounds.DUMP_BYTES // bounds.MESSAGE_BYTES):
         meter.add(bounds.MESSAGE_BYTES, 0)
@@ -144,13 +142,13 @@ def test_a_dump_is_limited_by_bytes_and_by_records() -> None:
         meter.add(0, 1)
 
 
-async def test_a_dump_of_another_kind_is_an_error(listen: str) -> None:
+async def test_dump_of_another_kind_is_an_error(listen: str) -> None:
     async with facing(Hostile(stream=[records(1)]), listen) as client:
         with pytest.raises(Unavailable, match="asked for NEIGHBOR, got MAC"):
             [part async for part in client.dump(Kind.NEIGHBOR)]
 
 
-def test_a_lookup_with_ways_without_end_is_an_error() -> None:
+def test_lookup_with_unlimited_paths_is_an_error() -> None:
     reply = pb.LookUpResponse(route=pb.FoundRoute(prefix=bytes(4)))
     for _ in range(5000):
         reply.route.ways.add().nexthop.type = state_pb2.NEXTHOP_TYPE_DEVICE
@@ -158,13 +156,13 @@ def test_a_lookup_with_ways_without_end_is_an_error() -> None:
         wire.found_from_pb(reply)
 
 
-def test_a_port_that_cannot_exist_is_not_reported() -> None:
+def test_invalid_port_is_not_reported() -> None:
     event = pb.LearnedEvent(port=pb.PortChanged(name="x" * 100))
     with pytest.raises(ValueError, match="cannot be the name of a device"):
         list(wire.learned_from_pb(pb.LearnedResponse(events=[event])))
 
 
-def told(known: Picture, *events: Learned) -> list[Learned]:
+def reported(known: Picture, *events: Learned) -> list[Learned]:
     return [event for one in events for event in known.apply(one)]
 
 
@@ -172,37 +170,37 @@ def macs(count: int, first: int = 0) -> list[Learned]:
     return [LearnedMac(1, (first + i).to_bytes(6)) for i in range(count)]
 
 
-def test_more_hosts_than_the_limit_are_an_error_and_not_kept(
+def test_hosts_beyond_the_limit_are_an_error_and_not_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(picture, "MOST_LEARNED", 100)
     known = Picture()
-    told(known, *macs(99), LearnedNeighbor(1, bytes(4), MAC))
+    reported(known, *macs(99), LearnedNeighbor(1, bytes(4), MAC))
     with pytest.raises(ValueError, match="more than 100 MACs and neighbors"):
-        told(known, *macs(1, 99))
+        reported(known, *macs(1, 99))
     assert len(known) == 100
-    assert told(known, *macs(1, 0), LearnedMac(1, bytes(6), gone=True)) == [
+    assert reported(known, *macs(1, 0), LearnedMac(1, bytes(6), gone=True)) == [
         LearnedMac(1, bytes(6), gone=True)
     ]
-    assert told(known, *macs(1, 99)) == macs(1, 99)
+    assert reported(known, *macs(1, 99)) == macs(1, 99)
 
 
-def test_a_restarted_agent_with_other_hosts_replaces_those_before(
+def test_hosts_of_a_restarted_agent_replace_the_earlier_ones(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Before it has caught up: otherwise a full picture would never let the new ones in."""
+    """Even before it caught up: otherwise a full picture would refuse the new hosts for good."""
     monkeypatch.setattr(picture, "MOST_LEARNED", 100)
     known = Picture()
-    told(known, *macs(100), CaughtUp())
+    reported(known, *macs(100), CaughtUp())
     known.interrupted()
-    again = told(known, *macs(100, 1000), CaughtUp())
+    again = reported(known, *macs(100, 1000), CaughtUp())
     gone = [event for event in again if isinstance(event, LearnedMac) and event.gone]
     assert len(gone) == 100
     assert len(known) == 100
     assert set(macs(100, 1000)) <= set(again)
 
 
-async def test_a_stream_beyond_the_limit_breaks_and_is_opened_again(
+async def test_stream_beyond_the_limit_is_closed_and_reopened(
     listen: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(picture, "MOST_LEARNED", 10)
@@ -217,7 +215,7 @@ async def test_a_stream_beyond_the_limit_breaks_and_is_opened_again(
     assert "more than 10 MACs and neighbors" in caplog.text
 
 
-def test_a_large_loss_fits_in_messages_below_the_limit() -> None:
+def test_large_loss_is_split_below_the_message_limit() -> None:
     lost = tuple(Mac(1, i.to_bytes(6), bytes(16)) for i in range(60_000))
     sent = list(messages([*macs(3), Lost(Kind.MAC, lost), CaughtUp()]))
     assert all(message.ByteSize() < 2 * MESSAGE_WEIGHT for message in sent)
@@ -228,7 +226,7 @@ def test_a_large_loss_fits_in_messages_below_the_limit() -> None:
     assert tuple(record for part in parts for record in part) == lost
 
 
-async def test_a_large_loss_crosses(listen: str) -> None:
+async def test_large_loss_arrives_whole(listen: str) -> None:
     datapath = MemoryDatapath()
     lost = tuple(Mac(1, i.to_bytes(6), bytes(16)) for i in range(120_000))
     server = await serve(datapath, listen=listen)

@@ -1,4 +1,4 @@
-"""What makes no sense is refused before any datapath sees it."""
+"""Invalid records and batches are refused before they reach a datapath."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ HOP = Nexthop(1, NexthopType.GATEWAY, V4, "eth1")
         (replace(HOP, members=(Member(2),) * 5000), "5000 members"),
     ],
 )
-def test_an_invalid_record_is_refused(record: Record, why: str) -> None:
+def test_invalid_record_is_refused(record: Record, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         check(upsert(record))
     if not isinstance(record, Vni) and "MTU" not in why:
@@ -63,13 +63,13 @@ def test_an_invalid_record_is_refused(record: Record, why: str) -> None:
             check(withdraw(record))
 
 
-def test_a_vni_without_address_can_be_withdrawn() -> None:
+def test_vni_without_an_address_can_be_withdrawn() -> None:
     check(withdraw(replace(VNI, local=b"", port=0)))
     with pytest.raises(ValueError, match="no VNI 0"):
         check(withdraw(replace(VNI, vni=0)))
 
 
-def test_a_port_that_is_down_can_be_dumped_and_withdrawn() -> None:
+def test_port_that_is_down_can_be_dumped_and_withdrawn() -> None:
     down = upsert(Port("eth1", mtu=BROKEN_MTU))
     assert wire.batch_from_pb(wire.dumped_to_pb(down)) == down
     check(withdraw(*down.upserts))
@@ -80,11 +80,11 @@ def test_a_port_that_is_down_can_be_dumped_and_withdrawn() -> None:
 @pytest.mark.parametrize(
     "record", [Vrf("red"), VNI, replace(VNI, vni=(1 << 24) - 1), HOP, Port("lo", loopback=True)]
 )
-def test_a_valid_record_passes(record: Record) -> None:
+def test_valid_record_is_accepted(record: Record) -> None:
     check(upsert(record))
 
 
-def test_routes_are_checked_by_column() -> None:
+def test_route_batches_are_checked_by_column() -> None:
     good = batch("+ 10.0.0.0/8 1", "- 10.1.0.0/16", "+ 0.0.0.0/0 2", "+ 1.2.3.4/32 3")
     check(good)
     check(batch("+ 2001:db8::/33 1", "+ ::/0 1", "+ ::1/128 1"))

@@ -1,4 +1,4 @@
-"""A datapath's server as a process: it serves, it ends, and what cannot be is one sentence."""
+"""A datapath server as a process: it serves, it ends, and a failed start is one sentence."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def answering(listen: str) -> RemoteDatapath:
     return client
 
 
-async def test_it_serves_until_sigterm(tmp_path: Path) -> None:
+async def test_server_runs_until_sigterm(tmp_path: Path) -> None:
     path = tmp_path / "run" / "d.sock"
     process = await asyncio.create_subprocess_exec(
         *COMMAND, f"--listen=unix:{path}", stderr=subprocess.PIPE
@@ -46,13 +46,13 @@ async def test_it_serves_until_sigterm(tmp_path: Path) -> None:
     assert [batch async for batch in client.dump(Kind.ROUTE)] == []
     await client.close()
     process.terminate()
-    _, said = await process.communicate()
+    _, output = await process.communicate()
     assert process.returncode == 0
-    assert b"goes on forwarding" in said
+    assert b"goes on forwarding" in output
     assert not path.exists()
 
 
-async def test_it_ends_when_its_standard_input_ends(tmp_path: Path) -> None:
+async def test_server_ends_with_its_standard_input(tmp_path: Path) -> None:
     listen = f"unix:{tmp_path}/d.sock"
     process = await asyncio.create_subprocess_exec(
         *COMMAND, f"--listen={listen}", "--until-eof", stdin=subprocess.PIPE, stderr=subprocess.PIPE
@@ -64,7 +64,7 @@ async def test_it_ends_when_its_standard_input_ends(tmp_path: Path) -> None:
         assert await process.wait() == 0
 
 
-def test_it_ends_with_a_task_that_fails(tmp_path: Path) -> None:
+def test_server_ends_when_a_task_fails(tmp_path: Path) -> None:
     listen, tasks = f"unix:{tmp_path}/d.sock", list[asyncio.Task[None]]()
 
     async def fails() -> None:
@@ -77,26 +77,26 @@ def test_it_ends_with_a_task_that_fails(tmp_path: Path) -> None:
         tasks[0].add_done_callback(end_with)
         return MemoryDatapath()
 
-    told = parser_for("x", "", "", listen).parse_args([])
+    arguments = parser_for("x", "", "", listen).parse_args([])
     with pytest.raises(SystemExit) as ended:
-        run("x", told, None, make)
+        run("x", arguments, None, make)
     assert ended.value.code == 1
 
 
 @dataclass
 class Refusal:
-    """How a program ended that could not begin."""
+    """The exit code and the message of a program that could not start."""
 
     code: int
     sentence: str
 
 
 def refusal(main: Callable[[list[str]], None], *arguments: str) -> Refusal:
-    """Run a program that is to end in one sentence, and no log before it."""
-    said = io.StringIO()
-    with pytest.raises(SystemExit) as ended, redirect_stderr(said):
+    """Run a program that must end with one sentence, and without a log line before it."""
+    output = io.StringIO()
+    with pytest.raises(SystemExit) as ended, redirect_stderr(output):
         main(list(arguments))
-    (sentence,) = said.getvalue().splitlines()
+    (sentence,) = output.getvalue().splitlines()
     assert isinstance(ended.value.code, int)
     return Refusal(ended.value.code, sentence)
 
@@ -118,22 +118,22 @@ def test_an_unusable_listen_address_is_refused(listen: str, why: str, code: int)
     assert refused.code == code
 
 
-def test_a_missing_namespace_ends_the_process() -> None:
+def test_missing_namespace_ends_the_process() -> None:
     for main, options in ((serve.main, ["--datapath", "kernel"]), (agent.main, [])):
         refused = refusal(main, *options, "--netns", "dp-none")
         assert "no network namespace dp-none" in refused.sentence
-        assert refused.code == os.EX_CONFIG  # whoever supervises it starts it no more
+        assert refused.code == os.EX_CONFIG  # its supervisor does not restart it
 
 
-def test_a_missing_grout_is_unavailable(tmp_path: Path) -> None:
-    told = "--grout-sock", f"{tmp_path}/none.sock", "--listen", f"unix:{tmp_path}/a"
-    refused = refusal(agent.main, *told)
+def test_missing_grout_is_unavailable(tmp_path: Path) -> None:
+    options = "--grout-sock", f"{tmp_path}/none.sock", "--listen", f"unix:{tmp_path}/a"
+    refused = refusal(agent.main, *options)
     assert refused.sentence.startswith("grout-agent: cannot connect to grout at")
-    assert refused.code == 1  # it may come yet
+    assert refused.code == 1  # a restart may succeed
 
 
-def test_another_program_at_grouts_socket_is_an_error(tmp_path: Path) -> None:
-    """It hangs up at once, as a grout of another API version does not."""
+def test_other_program_at_grouts_socket_is_an_error(tmp_path: Path) -> None:
+    """The program closes the connection at once, unlike a grout of another API version."""
     path = tmp_path / "other.sock"
     with socket.socket(socket.AF_UNIX) as other:
         other.bind(str(path))
@@ -141,8 +141,8 @@ def test_another_program_at_grouts_socket_is_an_error(tmp_path: Path) -> None:
         program = "import socket,sys;s=socket.socket(fileno=0);\nwhile True: s.accept()[0].close()"
         with subprocess.Popen([sys.executable, "-c", program], stdin=other.fileno()) as closing:
             try:
-                told = "--grout-sock", str(path), "--listen", f"unix:{tmp_path}/a"
-                refused = refusal(agent.main, *told)
+                options = "--grout-sock", str(path), "--listen", f"unix:{tmp_path}/a"
+                refused = refusal(agent.main, *options)
             finally:
                 closing.kill()
     assert refused.sentence.startswith("grout-agent: ")

@@ -1,4 +1,4 @@
-"""A datapath over gRPC: what goes wrong on the way, and what others may send."""
+"""A datapath over gRPC: failures of the connection, and invalid messages from either end."""
 
 from __future__ import annotations
 
@@ -92,14 +92,14 @@ async def refused(stub: pb_grpc.DatapathStub, request: pb.ApplyRequest) -> str:
 
 
 class Silent(MemoryDatapath):
-    """Never finishes what it is asked to do."""
+    """Never finishes a call."""
 
     async def apply(self, batch: Batch) -> list[RowFailure]:
         await asyncio.Event().wait()
         return []
 
 
-async def test_a_missing_server_is_unavailable(listen: str) -> None:
+async def test_missing_server_is_unavailable(listen: str) -> None:
     client = RemoteDatapath(listen)
     with pytest.raises(Unavailable, match="nobody answers at unix:"):
         await client.capabilities()
@@ -111,7 +111,7 @@ async def test_a_missing_server_is_unavailable(listen: str) -> None:
             await call()
 
 
-async def test_unavailable_and_unsupported_cross_as_such(listen: str) -> None:
+async def test_unavailable_and_unsupported_are_preserved(listen: str) -> None:
     class Never(MemoryDatapath):
         async def capabilities(self) -> Capabilities:
             raise Unsupported("there is no magic in this host")
@@ -125,7 +125,7 @@ async def test_unavailable_and_unsupported_cross_as_such(listen: str) -> None:
             await client.capabilities()
 
 
-async def test_a_datapath_that_hangs_is_unavailable(
+async def test_hanging_datapath_is_unavailable(
     listen: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(driver, "APPLY_S", 0.05)
@@ -134,14 +134,14 @@ async def test_a_datapath_that_hangs_is_unavailable(
             await client.apply(batch("+ 10.0.0.0/8 1"))
 
 
-async def test_a_call_that_is_cancelled_stays_cancelled(listen: str) -> None:
+async def test_cancelled_call_raises_cancelled_error(listen: str) -> None:
     async with served(Silent(), listen) as client:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await client.apply(batch("+ 10.0.0.0/8 1"))
 
 
-async def test_another_grpc_server_is_unsupported(listen: str) -> None:
+async def test_other_grpc_server_is_unsupported(listen: str) -> None:
     other = grpc.aio.server()
     other.add_insecure_port(listen)
     await other.start()
@@ -152,20 +152,20 @@ async def test_another_grpc_server_is_unsupported(listen: str) -> None:
     await other.stop(0)
 
 
-async def test_ports_and_facts_cross_whole(listen: str) -> None:
+async def test_ports_and_facts_round_trip(listen: str) -> None:
     port = PortState("p0", True, MAC, 1500, ("10.0.0.1/24",), 1, 2, 3, 4, 5, 6, "net_tap")
     facts = Facts(
         (("api version", "13"),),
         (FibUse("red", Family.INET6, 1, 2, 3),),
         (NodeStats("ip_input", 1 << 60, 2, 3),),
     )
-    said = Capabilities(
+    sent = Capabilities(
         "x", "1", frozenset({Kind.MAC}), frozenset({Feature.STICKY}), 8192, looks_up=True
     )
 
     class Telling(MemoryDatapath):
         async def capabilities(self) -> Capabilities:
-            return said
+            return sent
 
         async def ports(self) -> list[PortState]:
             return [port]
@@ -174,7 +174,7 @@ async def test_ports_and_facts_cross_whole(listen: str) -> None:
             return facts
 
     async with served(Telling(), listen) as client:
-        assert await client.capabilities() == said
+        assert await client.capabilities() == sent
         assert client.name == "x"
         assert list(await client.ports()) == [port]
         assert await client.facts() == facts
@@ -196,7 +196,7 @@ GROUP = Nexthop(3, NexthopType.GROUP, members=(Member(1, 3), Member(2)))
         Found(nexthop=WAYS[1].nexthop, ways=WAYS[1:]),
     ],
 )
-async def test_lookups_cross_whole(listen: str, found: Found | None) -> None:
+async def test_lookups_round_trip(listen: str, found: Found | None) -> None:
     class Asked(MemoryDatapath):
         async def look_up(self, vrf: str, address: bytes) -> Found | None:
             assert (vrf, address) == ("red", bytes(16))
@@ -206,7 +206,7 @@ async def test_lookups_cross_whole(listen: str, found: Found | None) -> None:
         assert await client.look_up("red", bytes(16)) == found
 
 
-async def test_a_datapath_without_lookups_is_unsupported(listen: str) -> None:
+async def test_lookup_is_unsupported_by_a_datapath_without_it(listen: str) -> None:
     class Mute(MemoryDatapath):
         look_up = None  # type: ignore[assignment]  # as one that was written without
 
@@ -215,7 +215,7 @@ async def test_a_datapath_without_lookups_is_unsupported(listen: str) -> None:
             await client.look_up("default", bytes(4))
 
 
-async def test_a_lookup_of_no_address_is_refused(listen: str) -> None:
+async def test_lookup_of_an_invalid_address_is_refused(listen: str) -> None:
     async with served(MemoryDatapath(), listen), raw(listen) as stub:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await stub.LookUp(pb.LookUpRequest(vrf="default", address=b"123"))
@@ -231,7 +231,7 @@ async def test_a_lookup_of_no_address_is_refused(listen: str) -> None:
         (pb.FoundRoute(ways=[pb.FoundWay(mac=b"1")]), "MAC of 1 bytes"),
     ],
 )
-def test_the_reply_to_a_lookup_is_checked(route: pb.FoundRoute, problem: str) -> None:
+def test_reply_to_a_lookup_is_checked(route: pb.FoundRoute, problem: str) -> None:
     for way in route.ways:
         way.nexthop.type = state_pb2.NEXTHOP_TYPE_DEVICE
     with pytest.raises(ValueError, match=problem):
@@ -249,7 +249,7 @@ async def test_failures_keep_their_index_across_messages(
         assert [b async for b in client.dump(Kind.NEXTHOP)]
 
 
-async def test_the_stream_survives_its_server(listen: str) -> None:
+async def test_stream_is_reopened_after_the_server_restarts(listen: str) -> None:
     first = MemoryDatapath()
     first.tell(LearnedMac(1, MAC))
     first.tell(LearnedMac(2, MAC))
@@ -276,7 +276,7 @@ async def test_the_stream_survives_its_server(listen: str) -> None:
     await server.stop()
 
 
-async def test_a_burst_arrives_in_order(listen: str) -> None:
+async def test_burst_arrives_in_order(listen: str) -> None:
     datapath = MemoryDatapath()
     async with served(datapath, listen) as client:
         learned = client.learned()
@@ -316,12 +316,12 @@ ROUTES = state_pb2.RouteBatch(
 )
 async def test_invalid_columns_are_refused(listen: str, change: dict[str, object]) -> None:
     datapath = MemoryDatapath()
-    said = state_pb2.RouteBatch()
-    said.CopyFrom(ROUTES)
+    sent = state_pb2.RouteBatch()
+    sent.CopyFrom(ROUTES)
     for name, value in change.items():
-        setattr(said, name, value)
+        setattr(sent, name, value)
     async with served(datapath, listen), raw(listen) as stub:
-        assert await refused(stub, pb.ApplyRequest(routes=said))
+        assert await refused(stub, pb.ApplyRequest(routes=sent))
         assert not datapath.routes
 
 
@@ -353,7 +353,7 @@ async def test_invalid_records_are_refused(listen: str, request_: pb.ApplyReques
 
 
 @pytest.mark.parametrize("at", range(5))
-async def test_a_row_that_the_server_calls_invalid_fails_alone(listen: str, at: int) -> None:
+async def test_row_refused_by_the_server_fails_alone(listen: str, at: int) -> None:
     rows = [Nexthop(i, NexthopType.GATEWAY, bytes([10, 0, 0, i]), "eth1") for i in range(1, 6)]
     rows[at] = Nexthop(at + 1, NexthopType.GROUP, members=(Member(9, 300),))
     datapath = MemoryDatapath()
@@ -364,7 +364,7 @@ async def test_a_row_that_the_server_calls_invalid_fails_alone(listen: str, at: 
     assert len(datapath.records[Kind.NEXTHOP]) == 4
 
 
-async def test_a_wholly_invalid_batch_fails_after_a_limited_number_of_calls(listen: str) -> None:
+async def test_invalid_batch_fails_after_a_bounded_number_of_calls(listen: str) -> None:
     bad = [Nexthop(i, NexthopType.GROUP, members=(Member(9, 300),)) for i in range(1, 1000)]
     datapath = MemoryDatapath()
     async with served(datapath, listen) as client:
@@ -377,21 +377,21 @@ async def test_a_wholly_invalid_batch_fails_after_a_limited_number_of_calls(list
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(max_size=200))
-def test_whatever_arrives_is_a_batch_or_a_value_error(data: bytes) -> None:
-    said = pb.ApplyRequest()
+def test_random_message_is_a_batch_or_a_value_error(data: bytes) -> None:
+    sent = pb.ApplyRequest()
     try:
-        said.ParseFromString(data)
+        sent.ParseFromString(data)
     except ProtobufError:
         return
     with suppress(ValueError):
-        wire.request_from_pb(said)
+        wire.request_from_pb(sent)
 
 
 def test_replies_of_a_server_are_checked() -> None:
     with pytest.raises(ValueError, match="not among"):
         wire.failures_from_pb(pb.ApplyResponse(failures=[pb.RowFailures(rows=[3])]), 3)
-    said = pb.CapabilitiesResponse(kinds=[6, 99], lacks=["sticky", "levity"], batch_rows=1 << 30)
-    found = wire.capabilities_from_pb(said)
+    sent = pb.CapabilitiesResponse(kinds=[6, 99], lacks=["sticky", "levity"], batch_rows=1 << 30)
+    found = wire.capabilities_from_pb(sent)
     assert found.name == "unnamed"
     assert (found.kinds, found.lacks) == (frozenset({Kind.MAC}), frozenset({Feature.STICKY}))
     assert found.batch_rows == wire.MOST_BATCH_ROWS
@@ -405,7 +405,7 @@ def test_replies_of_a_server_are_checked() -> None:
         )
 
 
-async def test_health_says_whether_the_datapath_answers(listen: str) -> None:
+async def test_health_check_shows_whether_the_datapath_answers(listen: str) -> None:
     class Moody(MemoryDatapath):
         async def capabilities(self) -> Capabilities:
             if self.unavailable:
@@ -434,12 +434,12 @@ async def test_reflection_names_the_service(listen: str) -> None:
 
 
 @pytest.mark.parametrize("address", ["192.0.2.1:5000", "example.org:5000", "nonsense", ":1"])
-async def test_nobody_beyond_this_host_is_called_without_tls(address: str) -> None:
+async def test_remote_address_requires_tls(address: str) -> None:
     with pytest.raises(BadAddress):
         RemoteDatapath(address)
 
 
-async def test_upserts_reach_the_other_side(listen: str) -> None:
+async def test_upserts_reach_the_server(listen: str) -> None:
     datapath = MemoryDatapath()
     async with served(datapath, listen) as client:
         assert not await client.apply(upsert(Vrf("red", 10)))

@@ -1,4 +1,4 @@
-"""No message is larger than gRPC's default allows, and rows keep their order."""
+"""No message exceeds gRPC's default limit, and rows keep their order."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def macs(count: int) -> tuple[Mac, ...]:
     return tuple(Mac(1, i.to_bytes(6), bytes(16)) for i in range(count))
 
 
-def test_routes_are_cut_and_numbered() -> None:
+def test_route_batch_is_split_and_numbered() -> None:
     n = 150_000
     routes = RouteBatch(
         "red",
@@ -40,7 +40,7 @@ def test_routes_are_cut_and_numbered() -> None:
         assert request_to_pb(part).ByteSize() < LIMIT / 2
 
 
-def test_records_are_cut_with_upserts_before_withdrawals() -> None:
+def test_record_batch_is_split_with_upserts_first() -> None:
     both = RecordBatch(Kind.MAC, macs(2500), macs(1200))
     parts = list(slices(both))
     assert [(first, len(part)) for first, part in parts] == [
@@ -57,7 +57,7 @@ def test_records_are_cut_with_upserts_before_withdrawals() -> None:
         ]
 
 
-def test_large_groups_come_few_at_a_time() -> None:
+def test_large_groups_are_sent_few_per_message() -> None:
     members = tuple(Member(i, 256) for i in range(1, 4097))
     groups = tuple(Nexthop(i, NexthopType.GROUP, members=members) for i in range(1, 301))
     parts = list(slices(RecordBatch(Kind.NEXTHOP, groups)))
@@ -65,6 +65,6 @@ def test_large_groups_come_few_at_a_time() -> None:
     assert all(request_to_pb(part).ByteSize() < LIMIT for _, part in parts)
 
 
-def test_an_empty_batch_is_one_part() -> None:
+def test_empty_batch_is_one_part() -> None:
     assert [(first, len(part)) for first, part in slices(batch())] == [(0, 0)]
     assert [(first, len(part)) for first, part in slices(RecordBatch(Kind.MAC))] == [(0, 0)]

@@ -1,4 +1,4 @@
-"""Over TCP both ends prove who they are."""
+"""Over TCP, client and server authenticate each other."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EXTENSIONS = "subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAut
 
 
 class Authority:
-    """A CA in a directory, which signs for this host."""
+    """A CA in a directory, which signs certificates for this host."""
 
     def __init__(self, directory: Path, name: str) -> None:
         self.directory, self.name = directory, name
@@ -32,7 +32,7 @@ class Authority:
         )
 
     def sign(self, name: str) -> tuple[Path, Path, Path]:
-        """Return certificate, key and CA, as the options have them."""
+        """Return the paths of certificate, key and CA, as the options take them."""
         (self.directory / "extensions").write_text(EXTENSIONS)
         self._openssl("req", *self._key(name), f"-subj=/CN={name}", f"-out={name}.csr")
         self._openssl(
@@ -65,9 +65,7 @@ def port() -> int:
         return int(probe.getsockname()[1])
 
 
-async def test_only_clients_with_a_certificate_of_the_ca_may_call(
-    tmp_path: Path, port: int
-) -> None:
+async def test_client_without_a_certificate_of_the_ca_is_refused(tmp_path: Path, port: int) -> None:
     ours, theirs = Authority(tmp_path, "ours"), Authority(tmp_path, "theirs")
     address = f"127.0.0.1:{port}"
     server = await serve(MemoryDatapath(), listen=address, tls=Tls(*ours.sign("server")))
@@ -84,7 +82,7 @@ async def test_only_clients_with_a_certificate_of_the_ca_may_call(
     await server.stop()
 
 
-async def test_a_server_with_a_certificate_of_another_ca_is_refused(
+async def test_server_with_a_certificate_of_another_ca_is_refused(
     tmp_path: Path, port: int
 ) -> None:
     ours, theirs = Authority(tmp_path, "ours"), Authority(tmp_path, "theirs")
@@ -104,7 +102,7 @@ async def test_missing_files_are_named(tmp_path: Path) -> None:
 
 
 def test_files_that_are_not_pem_are_named(tmp_path: Path) -> None:
-    """gRPC says of each that it cannot listen, as of a port that is in use."""
+    """gRPC reports every TLS error as a failure to listen, like a port in use."""
     authority, bad = Authority(tmp_path, "ours"), tmp_path / "bad"
     (certificate, key, ca), (_, other, _) = authority.sign("server"), authority.sign("other")
     bad.write_text("no PEM\n")
