@@ -1,4 +1,4 @@
-"""What the controller refuses before it starts, and in which words."""
+"""What the controller refuses before it starts, and with which message."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def told(*arguments: str) -> Settings:
     return parse(["--datapath=kernel", *arguments])
 
 
-def test_namespaces_come_from_the_command_line_before_the_manifest() -> None:
+def test_namespaces_on_the_command_line_override_the_manifest() -> None:
     named = Namespaces("fwd", "frr")
     assert checks.namespaces_of(told(), named) == NamespacePair("fwd", "frr", True, True)
     assert checks.namespaces_of(told("--netns", "x", "--frr-netns", "y"), named) == NamespacePair(
@@ -32,28 +32,28 @@ def test_namespaces_come_from_the_command_line_before_the_manifest() -> None:
     ) == NamespacePair("fwd", "frr", True, True)
 
 
-def test_without_any_word_ours_is_made_and_frr_s_is_where_we_are() -> None:
+def test_default_namespaces_are_a_new_one_for_forwarding_and_the_own_for_frr() -> None:
     assert checks.namespaces_of(told(), Namespaces()) == NamespacePair("dualpath", "", True, False)
 
 
-def test_only_root_may_run_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_user_other_than_root_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(Refused, match="only root"):
         checks.check_root()
 
 
 @pytest.mark.parametrize("name", ["dp-none", "/etc/passwd/x"])
-def test_a_namespace_that_is_not_there_is_named(name: str) -> None:
+def test_missing_namespace_is_named(name: str) -> None:
     with pytest.raises(Refused, match=f"--netns: there is no network namespace {name}"):
         checks.check_namespaces(NamespacePair(name, "", False, False))
 
 
-def test_both_namespaces_may_not_be_the_same() -> None:
+def test_equal_forwarding_and_control_namespaces_are_refused() -> None:
     with pytest.raises(Refused, match="pass --frr-netns"):
         checks.check_namespaces(NamespacePair("/proc/self/ns/net", "", False, False))
 
 
-def test_a_state_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_unwritable_state_directory_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(Refused, match=r"--state-dir .*: Not a directory"):
         checks.check_state_dir(told("--state-dir", str(tmp_path / "file" / "x")))
@@ -62,7 +62,7 @@ def test_a_state_directory_that_cannot_be_written_is_named(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("what", ["everybody's", "another user's", "behind a link"])
-def test_a_state_directory_of_others_is_refused(tmp_path: Path, what: str) -> None:
+def test_state_directory_owned_or_writable_by_others_is_refused(tmp_path: Path, what: str) -> None:
     directory = named = tmp_path / "state"
     directory.mkdir()
     (directory / ".probe").symlink_to(tmp_path / "roots")
@@ -80,7 +80,7 @@ def test_a_state_directory_of_others_is_refused(tmp_path: Path, what: str) -> No
     assert not (tmp_path / "roots").exists()
 
 
-def test_the_probe_of_a_state_directory_follows_no_link(tmp_path: Path) -> None:
+def test_probe_of_the_state_directory_follows_no_symlink(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
     (tmp_path / "state/.probe").symlink_to(tmp_path / "roots")
     checks.check_state_dir(told("--state-dir", str(tmp_path / "state")))
@@ -88,7 +88,7 @@ def test_the_probe_of_a_state_directory_follows_no_link(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [None, "", "kind: Nonsense\n", ": :\n"])
-def test_manifests_that_hold_nothing_end_in_a_sentence_per_error(
+def test_invalid_manifests_end_the_start_with_one_sentence_per_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None
 ) -> None:
     path = tmp_path / "pe1.yaml"
@@ -100,10 +100,10 @@ def test_manifests_that_hold_nothing_end_in_a_sentence_per_error(
     assert len(lines) == (3 if text == "kind: Nonsense\n" else 1)
 
 
-def test_two_controllers_do_not_share_a_state_directory(
+def test_second_controller_in_a_state_directory_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The second would end the bridge of the first, and its twins would be other ones."""
+    """The second would end the bridge of the first, and replace its twins."""
     with alone(tmp_path / "controller.lock"):
         said = ended(monkeypatch, f"--state-dir={tmp_path}")
     assert said.startswith(f"another controller runs with --state-dir {tmp_path}; ")

@@ -1,4 +1,4 @@
-"""In which order intent reaches the datapath, FRR and FRR's namespace."""
+"""The order in which intent reaches the datapath, FRR and the control namespace."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ALL = intent(underlay(), manifest("L2VNI", "segment"), manifest("L3VNI", "red"))
 
 
 class LoggingShadows(Shadows):
-    """Says when it is asked, and makes nothing."""
+    """Logs its calls, and creates nothing."""
 
     def __init__(self, log: list[str]) -> None:
         super().__init__("")
@@ -40,7 +40,7 @@ class LoggingShadows(Shadows):
 
 
 class World:
-    """Everything of a provisioner writes into one log; FRR takes what it is given."""
+    """Every part of a provisioner writes into one log; FRR accepts every configuration."""
 
     def __init__(self, directory: Path, wanted: Intent) -> None:
         self.core = Core()
@@ -82,7 +82,7 @@ class World:
 
 
 @rule("Layout.order")
-async def test_frr_is_configured_before_its_vxlan_devices_and_after_what_forwards(
+async def test_frr_is_configured_after_forwarding_devices_and_before_vxlan_shadows(
     tmp_path: Path,
 ) -> None:
     """A bgpd that meets a VNI before it knows the VRF may crash."""
@@ -95,7 +95,7 @@ async def test_frr_is_configured_before_its_vxlan_devices_and_after_what_forward
 
 
 @rule("Layout.order")
-async def test_devices_come_in_the_order_in_which_they_need_one_another(tmp_path: Path) -> None:
+async def test_devices_are_ordered_by_dependency(tmp_path: Path) -> None:
     world = World(tmp_path, ALL)
     async with running(world.core):
         await world.provisioner._round(ALL, Outcome())
@@ -111,8 +111,8 @@ def uplinks(*names: str) -> Intent:
     return Intent(ports=ports, frr=FrrSettings(instances=(instance,)))
 
 
-async def test_the_sessions_over_a_nic_are_shut_before_it_leaves(tmp_path: Path) -> None:
-    """Or its peer takes the end for a restart, and sends into the old link for two minutes."""
+async def test_sessions_over_a_nic_are_shut_down_before_it_is_released(tmp_path: Path) -> None:
+    """Otherwise the peer assumes a restart, and sends to the old link for two minutes."""
     before, after = uplinks("eth1", "eth3"), uplinks("eth2", "eth3")
     world = World(tmp_path, before)
     async with running(world.core):
@@ -127,7 +127,7 @@ async def test_the_sessions_over_a_nic_are_shut_before_it_leaves(tmp_path: Path)
     assert world.log.count("frr.conf") == 1
 
 
-def test_the_sessions_over_a_nic_are_those_to_its_subnets() -> None:
+def test_sessions_over_a_nic_are_those_to_peers_in_its_subnets() -> None:
     peers = ("192.0.2.0", "192.0.2.9", "2001:db8::2", "2001:db8:9::2")
     neighbors = (
         *(BgpNeighbor(peer, "external") for peer in peers),

@@ -1,4 +1,4 @@
-"""The command line: what it means, and one sentence on what it cannot mean."""
+"""The command line becomes settings, or is refused in one sentence."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from controller.settings import DATAPATHS, GroutSettings, parse
 from controller.start.backends import BACKENDS
 
 
-def test_the_datapath_alone_is_enough() -> None:
+def test_datapath_is_the_only_required_option() -> None:
     told = parse(["--datapath=kernel"])
     assert told.fpm_address == ("127.0.0.1", 2620)
     assert told.bus == Path("/run/dualpath/bus.sock")
@@ -24,7 +24,7 @@ def test_the_datapath_alone_is_enough() -> None:
     )
 
 
-def test_what_is_told_is_kept() -> None:
+def test_given_options_become_settings() -> None:
     options = (
         "--datapath=kernel --frr-netns frr --netns fwd --fpm [::1]:2621 --metrics 127.0.0.1:9100 "
         "--config /etc/x --config /etc/y --state-dir /tmp/s --frr-name pe1 --bridge external "
@@ -40,18 +40,18 @@ def test_what_is_told_is_kept() -> None:
 
 @pytest.fixture(autouse=True)
 def certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Begin where there are files called c, k and a."""
+    """Run in a directory with files named c, k and a."""
     monkeypatch.chdir(tmp_path)
     for name in ("c", "k", "a"):
         (tmp_path / name).touch()
 
 
-def test_certificates_are_three() -> None:
+def test_certificate_key_and_ca_are_given_together() -> None:
     told = parse(["--datapath=kernel", "--tls-cert", "c", "--tls-key", "k", "--tls-ca", "a"])
     assert told.tls == (Path("c"), Path("k"), Path("a"))
 
 
-def test_what_is_said_of_grout_is_kept() -> None:
+def test_grout_options_become_settings() -> None:
     assert parse(["--datapath=dpdk"]).grout == GroutSettings()
     options = (
         "--datapath=dpdk --grout-sock /x.sock --start-grout --grout-netns g --grout-cpus 2,3 "
@@ -68,7 +68,7 @@ def test_what_is_said_of_grout_is_kept() -> None:
     )
 
 
-def test_every_choice_has_its_row() -> None:
+def test_every_datapath_choice_has_a_backend() -> None:
     assert set(BACKENDS) == set(DATAPATHS)
 
 
@@ -87,7 +87,7 @@ def test_every_choice_has_its_row() -> None:
         (["--datapath=dpdk", "--grout-memory", "huge"], "invalid choice"),
     ],
 )
-def test_what_makes_no_sense_ends_in_a_sentence(
+def test_invalid_options_are_refused_in_one_sentence(
     arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -96,7 +96,7 @@ def test_what_makes_no_sense_ends_in_a_sentence(
     assert sentence in capsys.readouterr().err
 
 
-def test_help_and_version_need_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_and_version_need_no_other_option(capsys: pytest.CaptureFixture[str]) -> None:
     for option in ("--help", "--version"):
         with pytest.raises(SystemExit) as ended:
             parse([option])
@@ -104,7 +104,7 @@ def test_help_and_version_need_nothing_else(capsys: pytest.CaptureFixture[str]) 
     assert "examples:" in capsys.readouterr().out
 
 
-def test_a_dry_run_and_a_confirmation_are_options() -> None:
+def test_dry_run_and_confirmation_are_options() -> None:
     told = parse(["--datapath=kernel", "--dry-run", "-o", "json"])
     assert (told.dry_run, told.as_json, told.confirm_s) == (True, True, 0.0)
     told = parse(["--datapath=kernel", "--config=c", "--confirm-within=90"])
@@ -121,7 +121,7 @@ def test_a_dry_run_and_a_confirmation_are_options() -> None:
         (["--config=c", "--confirm-within=soon"], "give seconds"),
     ],
 )
-def test_what_neither_can_mean_is_refused(
+def test_conflicting_uses_of_dry_run_and_confirmation_are_refused(
     options: list[str], why: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:

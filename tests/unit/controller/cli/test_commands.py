@@ -66,14 +66,14 @@ def test_status_counts_unmanaged_rows_apart(daemon: Daemon) -> None:
         ("waiting for FRR to finish its replay", "starting: waiting for FRR to finish its replay"),
     ],
 )
-def test_a_start_is_no_failure(daemon: Daemon, why: str, shown: str) -> None:
+def test_start_is_not_shown_as_a_failure(daemon: Daemon, why: str, shown: str) -> None:
     changes = {"ready": False, "not_ready": why, "started_at": time.time() - 12}
     assert re.fullmatch(rf"ready +{shown}, 1[2-9] s", status_lines(daemon, **changes)[0])
     long = {**changes, "started_at": time.time() - 200}
     assert status_lines(daemon, **long)[0] == f"ready       no: {why}"
 
 
-def test_a_silent_datapath_is_no_start(daemon: Daemon) -> None:
+def test_silent_datapath_is_not_shown_as_a_start(daemon: Daemon) -> None:
     daemon.view.unavailable = "timeout"
     changes = {"ready": False, "not_ready": "x", "started_at": time.time()}
     assert status_lines(daemon, **changes)[0] == "ready       no: x"
@@ -91,11 +91,17 @@ def test_status_shows_what_is_on_trial(daemon: Daemon) -> None:
         ("10.1.0.3", "Waiting for peer OPEN", "the host does not speak BGP; nothing to do unless"),
         ("10.1.0.3", "", "the host does not speak BGP; nothing to do unless"),
         ("fd00::3", "", "the host does not speak BGP; nothing to do unless"),
-        ("10.1.0.3", "Hold Timer Expired", "Hold Timer Expired"),  # it spoke
-        ("192.0.2.1", "Waiting for peer OPEN", "Waiting for peer OPEN"),  # the fabric has to speak
+        ("10.1.0.3", "Hold Timer Expired", "Hold Timer Expired"),  # it spoke BGP before
+        (
+            "192.0.2.1",
+            "Waiting for peer OPEN",
+            "Waiting for peer OPEN",
+        ),  # a fabric peer must speak BGP
     ],
 )
-def test_a_host_need_not_speak_bgp(daemon: Daemon, peer: str, reason: str, shown: str) -> None:
+def test_status_shows_why_a_host_session_is_down(
+    daemon: Daemon, peer: str, reason: str, shown: str
+) -> None:
     ends = tuple(Address.parse(text) for text in ("10.1.0.3/24", "fd00::3/64"))
     daemon.view.add(Port("h2", vrf="red", host=HostEnd(name="red1", addresses=ends)))
     session = BgpSession("red", peer, 65100, "Active", reason=reason)
@@ -138,7 +144,7 @@ def test_status_shows_what_frr_has(daemon: Daemon) -> None:
 
 
 @pytest.mark.parametrize("command", LISTS)
-def test_every_list_comes_in_every_form(daemon: Daemon, command: str) -> None:
+def test_every_list_has_every_output_format(daemon: Daemon, command: str) -> None:
     rows = json.loads(daemon.run(command, "-o", "json").out)
     assert rows
     assert yaml.safe_load(daemon.run(command, "-o", "yaml").out) == rows
@@ -149,7 +155,7 @@ def test_every_list_comes_in_every_form(daemon: Daemon, command: str) -> None:
 
 
 @pytest.mark.parametrize("command", LISTS)
-def test_an_empty_list_is_still_a_list(daemon: Daemon, command: str) -> None:
+def test_empty_list_is_valid_json_and_yaml_and_no_text(daemon: Daemon, command: str) -> None:
     nothing = [command, "--state", "leaving"]
     assert json.loads(daemon.run(*nothing, "-o", "json").out) == []
     assert yaml.safe_load(daemon.run(*nothing, "-o", "yaml").out) == []
@@ -190,19 +196,19 @@ def test_lists_are_filtered(daemon: Daemon, arguments: list[str], count: int) ->
     assert len(json.loads(daemon.run(*arguments, "-o", "json").out)) == count
 
 
-def test_a_list_that_was_cut_short_says_so(daemon: Daemon) -> None:
+def test_truncated_list_reports_it(daemon: Daemon) -> None:
     assert "--limit" in daemon.run("macs", "--limit", "1").err
     assert "--limit" in daemon.run("routes", "--limit", "1").err
 
 
-def test_ports_say_when_the_datapath_is_silent(daemon: Daemon) -> None:
+def test_ports_report_a_silent_datapath(daemon: Daemon) -> None:
     daemon.view.unavailable = "timeout"
     result = daemon.run("ports")
     assert result.code == 0
     assert "timeout" in result.err
 
 
-def test_explain_follows_an_address(daemon: Daemon) -> None:
+def test_explain_follows_an_address_to_its_nexthop(daemon: Daemon) -> None:
     result = daemon.run("explain", "10.2.3.4", "--vrf", "red")
     assert "to VTEP 192.0.2.12 in VNI 100, inner MAC 02:00:00:00:00:c8" in result.out
     assert "out of eth1, eth2" in result.out
@@ -224,21 +230,21 @@ def test_explain_is_short_when_all_views_agree(daemon: Daemon) -> None:
     assert "no problems" in wide
 
 
-def test_resync_and_release_say_what_was_done(daemon: Daemon) -> None:
+def test_resync_and_release_report_what_they_did(daemon: Daemon) -> None:
     assert daemon.run("resync").out == "nothing differed\n"
     daemon.view.differed = 2
     assert daemon.run("resync").out == "2 rows differed and were put right\n"
     assert daemon.run("release").out == "nothing is held\n"
 
 
-def test_a_silent_datapath_is_one_sentence(daemon: Daemon) -> None:
+def test_silent_datapath_is_reported_in_one_sentence(daemon: Daemon) -> None:
     daemon.view.unavailable = "timeout"
     result = daemon.run("resync")
     assert (result.code, result.err) == (1, "dualpath: the datapath does not answer: timeout\n")
 
 
 @pytest.mark.parametrize("output", ["table", "wide", "json", "yaml"])
-def test_watch_prints_a_change_when_it_comes(
+def test_watch_prints_each_change_at_once(
     daemon: Daemon, output: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gone = Change(0, NOW, Kind.ROUTE, "10.0.0.0/24", "red", RowState.LEAVING, True, "said zebra")
@@ -260,13 +266,13 @@ def test_watch_prints_a_change_when_it_comes(
 
 
 @pytest.mark.parametrize("command", LISTS)
-def test_every_list_takes_every_filter(daemon: Daemon, command: str) -> None:
+def test_every_list_accepts_every_filter(daemon: Daemon, command: str) -> None:
     filters = ["--vrf", "red", "--vni", "100", "--family", "ipv6", "--state", "failed"]
     assert daemon.run(command, *filters, "--limit", "1", "-o", "json").out.strip() == "[]"
 
 
 @pytest.mark.parametrize("command", [*LISTS, "watch"])
-def test_an_unknown_vrf_or_vni_is_refused_and_those_that_exist_are_named(
+def test_unknown_vrf_or_vni_is_refused_with_the_existing_names(
     daemon: Daemon, command: str
 ) -> None:
     for output in ("table", "json"):
@@ -277,7 +283,7 @@ def test_an_unknown_vrf_or_vni_is_refused_and_those_that_exist_are_named(
     assert (result.code, result.err) == (1, "dualpath: no VNI is 999; there are: 100, 210\n")
 
 
-def test_a_vrf_without_manifests_is_known_by_its_routes(daemon: Daemon) -> None:
+def test_vrf_without_manifests_is_known_by_its_routes(daemon: Daemon) -> None:
     daemon.view.add_routes(FakeRoute("9.0.0.0/8", 4, 4, vrf="green"))
     result = daemon.run("macs", "--vrf", "green", "-o", "json")
     assert (result.code, json.loads(result.out)) == (0, [])
@@ -290,7 +296,9 @@ def test_one_port_is_shown_by_its_name(daemon: Daemon) -> None:
     assert (result.code, result.err.count("there are: eth1, eth2, h1, lo")) == (1, 1)
 
 
-def test_watch_takes_the_filters_of_lists(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_watch_accepts_the_filters_of_lists(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lines: list[str] = []
 
     def write(line: str) -> None:
@@ -309,7 +317,7 @@ def test_watch_takes_the_filters_of_lists(daemon: Daemon, monkeypatch: pytest.Mo
     assert "INET6" in lines[-1]
 
 
-def test_watch_for_a_state_that_no_change_has_is_one_sentence(daemon: Daemon) -> None:
+def test_watch_for_an_impossible_state_is_refused_in_one_sentence(daemon: Daemon) -> None:
     result = daemon.run("watch", "--state", "stale")
     assert result.code == 2
     states = "programmed, failed, unmanaged"
@@ -317,12 +325,12 @@ def test_watch_for_a_state_that_no_change_has_is_one_sentence(daemon: Daemon) ->
     assert result.err.count("\n") == 1
 
 
-def test_an_address_with_an_interface_is_no_address(daemon: Daemon) -> None:
+def test_address_with_a_zone_is_refused(daemon: Daemon) -> None:
     result = daemon.run("explain", "fe80::1%eth1")
     assert (result.code, result.err.count("did you mean")) == (2, 0)
 
 
-def test_watch_from_before_the_journal_is_one_sentence(daemon: Daemon) -> None:
+def test_watch_from_before_the_journal_is_refused_in_one_sentence(daemon: Daemon) -> None:
     daemon.view.forgotten = 10
     result = daemon.run("watch", "--after", "5")
     assert result.code == 1
@@ -338,7 +346,9 @@ def test_watch_from_before_the_journal_is_one_sentence(daemon: Daemon) -> None:
         (["explain", "10.0.0.1", "--vrf", "blue"], 1),
     ],
 )
-def test_a_refusal_is_one_sentence(daemon: Daemon, arguments: list[str], code: int) -> None:
+def test_refusal_by_the_daemon_is_one_sentence(
+    daemon: Daemon, arguments: list[str], code: int
+) -> None:
     result = daemon.run(*arguments)
     assert result.code == code
     assert result.err.startswith("dualpath: ")
@@ -369,27 +379,27 @@ def test_a_refusal_is_one_sentence(daemon: Daemon, arguments: list[str], code: i
         ["--connect", "192.0.2.1:5555", "--ca", "/dev/null", "status"],
     ],
 )
-def test_a_command_line_that_makes_no_sense_is_one_sentence(arguments: list[str]) -> None:
+def test_invalid_command_line_is_refused_in_one_sentence(arguments: list[str]) -> None:
     result = run(*arguments)
     assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
     assert result.err.startswith("dualpath: ")
 
 
-def test_a_usage_error_says_where_the_help_is() -> None:
+def test_usage_error_names_the_help_option() -> None:
     assert run("macs", "-o", "xml").err == (
         "dualpath: -o/--output: 'xml' is not one of table, wide, json, yaml; "
         "see `dualpath macs --help`\n"
     )
 
 
-def test_a_number_out_of_range_is_told_the_range() -> None:
+def test_number_out_of_range_is_refused_with_the_range() -> None:
     assert run("macs", "--vni", "0").err == (
         "dualpath: --vni: '0': give a number from 1 to 16777215; see `dualpath macs --help`\n"
     )
 
 
 @pytest.mark.parametrize("output", ["table", "json"])
-def test_a_full_disk_is_one_sentence(tmp_path: Path, output: str) -> None:
+def test_full_disk_is_reported_in_one_sentence(tmp_path: Path, output: str) -> None:
     (tmp_path / "a.yaml").write_text(json.dumps(underlay()))
     command = [sys.executable, "-m", "controller.cli", "render", str(tmp_path), "-o", output]
     with open("/dev/full", "w") as full:
@@ -398,13 +408,13 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path, output: str) -> None:
     assert done.stderr == "dualpath: standard output: No space left on device\n"
 
 
-def test_a_command_line_without_a_command_shows_the_help() -> None:
+def test_missing_command_shows_the_help() -> None:
     result = run()
     assert result.code == 2
     assert "Rows:\n  routes" in result.err
 
 
-def test_no_daemon_is_one_sentence_that_names_the_socket(tmp_path: Path) -> None:
+def test_absent_daemon_is_reported_in_one_sentence_with_its_socket(tmp_path: Path) -> None:
     path = tmp_path / "inspect.sock"
     stale = tmp_path / "stale.sock"
     with socket.socket(socket.AF_UNIX) as dead:
@@ -417,7 +427,7 @@ def test_no_daemon_is_one_sentence_that_names_the_socket(tmp_path: Path) -> None
         assert result.err.count("\n") == 1
 
 
-def test_no_daemon_on_tcp_is_one_sentence() -> None:
+def test_absent_daemon_on_tcp_is_reported_in_one_sentence() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         listen = f"127.0.0.1:{unused.getsockname()[1]}"
@@ -426,7 +436,9 @@ def test_no_daemon_on_tcp_is_one_sentence() -> None:
     assert f"no daemon answers at {listen}" in result.err
 
 
-def test_the_environment_names_the_daemon(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_variable_names_the_daemon(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DUALPATH_CONNECT", daemon.listen)
     assert run("status").code == 0
 
@@ -436,14 +448,14 @@ def test_help_has_an_example(command: str) -> None:
     assert f"dualpath {command}" in run(command, "--help").out.partition("\n")[2]
 
 
-def test_audit_says_what_it_could_not_compare(daemon: Daemon) -> None:
+def test_audit_reports_what_it_could_not_compare(daemon: Daemon) -> None:
     daemon.view.unchecked = "FRR's own view (frr-bridge is not connected)"
     shown = f"not compared: {daemon.view.unchecked}\nnothing differs elsewhere\n"
     assert (daemon.run("audit").code, daemon.run("audit").out) == (2, shown)
     assert json.loads(daemon.run("audit", "-o", "json").out)["unchecked"] == daemon.view.unchecked
 
 
-def test_audit_names_so_many_rows_and_counts_all(daemon: Daemon) -> None:
+def test_audit_shows_a_limited_number_of_rows_and_counts_all(daemon: Daemon) -> None:
     assert (daemon.run("audit").code, daemon.run("audit").out) == (0, "nothing differs\n")
     daemon.view.differences = [
         Difference(Kind.ROUTE, "red", f"10.{n}.0.0/16", Problem.REFUSED) for n in range(3)

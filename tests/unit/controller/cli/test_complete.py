@@ -1,4 +1,4 @@
-"""Completion, as the scripts of shells ask for it."""
+"""Completions, requested as the shells' scripts request them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def values(*words: str) -> list[str]:
     return [value for value, _ in candidates(words)]
 
 
-def test_a_command_is_completed_with_what_it_does() -> None:
+def test_command_completion_has_descriptions() -> None:
     assert values("") == list(CATALOGUE)
     assert candidates(["stat"]) == [("status", "Show the daemon at a glance")]
     assert values("--connect", "unix:/x.sock", "rou") == ["routes"]
 
 
-def test_options_are_completed_each_once_unless_repeated() -> None:
+def test_each_option_is_completed_once_unless_repeatable() -> None:
     assert values("routes", "--v") == ["--vrf", "--vni"]
     assert values("routes", "--vni", "100", "--v") == ["--vrf"]
     assert values("routes", "--state", "failed", "--st") == ["--state"]
@@ -44,11 +44,11 @@ def test_options_are_completed_each_once_unless_repeated() -> None:
         (["--connect", ""], []),
     ],
 )
-def test_values_are_completed(words: list[str], found: list[str]) -> None:
+def test_option_values_are_completed(words: list[str], found: list[str]) -> None:
     assert values(*words) == found
 
 
-def test_names_come_from_the_daemon(daemon: Daemon) -> None:
+def test_names_are_completed_from_the_daemon(daemon: Daemon) -> None:
     asked = ["--connect", daemon.listen]
     assert values(*asked, "routes", "--vrf", "") == ["default", "red"]
     assert values(*asked, "routes", "--vrf=r") == ["--vrf=red"]
@@ -56,14 +56,14 @@ def test_names_come_from_the_daemon(daemon: Daemon) -> None:
     assert "eth1" in values(*asked, "ports", "e")
 
 
-def test_a_silent_daemon_completes_nothing(tmp_path: Path) -> None:
+def test_silent_daemon_completes_nothing(tmp_path: Path) -> None:
     asked = ["--connect", f"unix:{tmp_path}/none.sock"]
     assert values(*asked, "macs", "--vni", "") == []
     assert values(*asked, "ports", "") == []
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_script_is_valid_for_its_shell(shell: str, tmp_path: Path) -> None:
+def test_completion_script_is_valid_for_its_shell(shell: str, tmp_path: Path) -> None:
     result = run("completion", shell)
     assert "dualpath __complete" in result.out
     if shutil.which(shell):

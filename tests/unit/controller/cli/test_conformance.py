@@ -29,7 +29,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server.terminate()
 
 
-def test_a_line_for_each_check_and_the_sum(address: str) -> None:
+def test_output_has_a_line_per_check_and_the_sum(address: str) -> None:
     result = run("conformance", address, "--only", "stream")
     assert result.code == 0
     *lines, total = result.out.splitlines()
@@ -39,14 +39,14 @@ def test_a_line_for_each_check_and_the_sum(address: str) -> None:
     assert "beside the datapath" in skipped
 
 
-def test_programs_get_json(address: str) -> None:
+def test_json_output_has_every_check(address: str) -> None:
     result = run("conformance", address, "--only", "routes.an_empty", "-o", "json")
     answer = json.loads(result.out)
     assert (answer["passed"], answer["failed"], answer["skipped"]) == (1, 0, 0)
     assert answer["checks"][0]["name"] == "routes.an_empty_batch_is_fine"
 
 
-def test_nothing_is_left_behind_and_what_is_in_use_is_left_alone(address: str) -> None:
+def test_conformance_run_cleans_up_and_spares_objects_in_use(address: str) -> None:
     assert run("conformance", address, "--only", "records.dump").code == 0
     with grpc.insecure_channel(address) as channel:
         stub = pb_grpc.DatapathStub(channel)  # type: ignore[no-untyped-call]  # generated
@@ -71,7 +71,7 @@ def test_nothing_is_left_behind_and_what_is_in_use_is_left_alone(address: str) -
         (("nonsense",), 2, "neither unix:/PATH nor"),
     ],
 )
-def test_what_cannot_be_asked_is_one_sentence(
+def test_unreachable_server_is_reported_in_one_sentence(
     arguments: tuple[str, ...], code: int, why: str
 ) -> None:
     result = run("conformance", *arguments)
@@ -79,7 +79,7 @@ def test_what_cannot_be_asked_is_one_sentence(
     assert why in result.err
 
 
-def test_a_check_that_is_not_there(address: str) -> None:
+def test_unknown_check_is_refused(address: str) -> None:
     result = run("conformance", address, "--only", "magic")
     assert result.code == 2
     assert "no check has 'magic'" in result.err

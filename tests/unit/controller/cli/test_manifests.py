@@ -1,4 +1,4 @@
-"""`render`, `validate` and `diff`: what they print, and with which code they end."""
+"""`render`, `validate` and `diff`: their output and exit codes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def bad(tmp_path: Path) -> str:
 
 
 @rule("Session.password.secrecy", "Manifest.command")
-def test_render_shows_devices_and_frr_conf_and_no_secret(good: str) -> None:
+def test_render_shows_devices_and_frr_conf_without_secrets(good: str) -> None:
     result = run("render", good, "--node-index", "4")
     assert (result.code, result.err) == (0, "")
     assert "vrf   red       L3VNI red          table 1000100" in result.out
@@ -55,11 +55,11 @@ def test_render_shows_devices_and_frr_conf_and_no_secret(good: str) -> None:
     assert "hunter2" not in json.dumps(tree) + result.out
 
 
-def test_render_is_the_same_every_time(good: str) -> None:
+def test_render_is_deterministic(good: str) -> None:
     assert run("render", good).out == run("render", good).out
 
 
-def test_what_is_rejected_is_left_out_and_said(bad: str) -> None:
+def test_render_omits_and_reports_rejected_resources(bad: str) -> None:
     result = run("render", bad)
     assert result.code == 1
     assert "vrf" not in result.out
@@ -68,7 +68,7 @@ def test_what_is_rejected_is_left_out_and_said(bad: str) -> None:
 
 
 @rule("Manifest.command")
-def test_validate_says_who_is_good(good: str, bad: str) -> None:
+def test_validate_lists_accepted_and_rejected_resources(good: str, bad: str) -> None:
     assert run("validate", good).code == 0
     result = run("validate", bad)
     assert result.code == 1
@@ -89,7 +89,7 @@ def test_validate_says_who_is_good(good: str, bad: str) -> None:
     }
 
 
-def test_validate_gives_errors_of_syntax_as_json_too(tmp_path: Path) -> None:
+def test_validate_reports_syntax_errors_as_json_too(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("a: [b\n---\nkind: {x\n")
     result = run("validate", str(tmp_path), "-o", "json")
     assert result.code == 2
@@ -97,7 +97,7 @@ def test_validate_gives_errors_of_syntax_as_json_too(tmp_path: Path) -> None:
     assert [(e["line"], e["column"]) for e in broken["errors"]] == [(2, 1), (4, 1)]
 
 
-def test_what_cannot_be_read_is_trouble(tmp_path: Path) -> None:
+def test_unreadable_manifest_exits_with_trouble(tmp_path: Path) -> None:
     for command in ("render", "validate", "diff"):
         result = run(
             command, str(tmp_path / "none.yaml"), *(["--against", "/"] * (command == "diff"))
@@ -108,16 +108,14 @@ def test_what_cannot_be_read_is_trouble(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "nodeIndex: 7\n"])
-def test_validate_refuses_what_the_controller_would_not_start_with(
-    tmp_path: Path, text: str
-) -> None:
+def test_validate_rejects_manifests_that_prevent_a_start(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.yaml").write_text(text)
     result = run("validate", str(tmp_path))
     assert (result.code, result.out) == (2, "")
     assert result.err == f"dualpath: {tmp_path}: no resource found\n"
 
 
-def test_diff_shows_what_changes_and_nothing_when_nothing_does(good: str, other: str) -> None:
+def test_diff_shows_changes_only(good: str, other: str) -> None:
     same = run("diff", good, "--against", good)
     assert (same.code, same.out) == (0, "")
     result = run("diff", other, "--against", good)
@@ -137,7 +135,7 @@ def test_diff_shows_what_changes_and_nothing_when_nothing_does(good: str, other:
     }
 
 
-def test_diff_asks_the_daemon_which_node_it_is(daemon: Daemon, good: str, other: str) -> None:
+def test_diff_takes_the_node_from_the_daemon(daemon: Daemon, good: str, other: str) -> None:
     found = load([Path(good)])
     node = type(found.node)(index=9, name="pe9")
     daemon.view.planned = show(layout.compile(found, node, 9000))
@@ -146,7 +144,7 @@ def test_diff_asks_the_daemon_which_node_it_is(daemon: Daemon, good: str, other:
     assert daemon.run("diff", good, "--node-index", "8").code == 1
 
 
-def test_diff_without_a_daemon_or_without_its_intent_is_trouble(
+def test_diff_without_the_daemons_intent_exits_with_trouble(
     daemon: Daemon, good: str, tmp_path: Path
 ) -> None:
     result = daemon.run("diff", good)
@@ -157,7 +155,7 @@ def test_diff_without_a_daemon_or_without_its_intent_is_trouble(
     assert "no daemon listens" in nobody.err
 
 
-def test_a_manifest_is_read_from_standard_input(good: str, bad: str) -> None:
+def test_manifest_is_read_from_standard_input(good: str, bad: str) -> None:
     def validate(path: str) -> tuple[int, str]:
         command = [sys.executable, "-m", "controller.cli", "validate", "-"]
         with open(path) as file:
@@ -169,7 +167,7 @@ def test_a_manifest_is_read_from_standard_input(good: str, bad: str) -> None:
     assert (code, out) == (1, run("validate", bad).out.replace(bad, "/dev/stdin"))
 
 
-def test_diff_is_coloured_where_colours_are_wanted(
+def test_diff_is_coloured_when_requested(
     good: str, other: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)

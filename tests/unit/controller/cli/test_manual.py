@@ -1,4 +1,4 @@
-"""The manual pages say what the help says."""
+"""The manual pages match the help."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from controller.cli.manual import main, pages
 PAGES = dict(pages())
 
 
-def test_every_command_has_a_page() -> None:
+def test_every_command_has_a_manual_page() -> None:
     assert set(PAGES) == {"dualpath.1", *(f"dualpath-{name}.1" for name in CATALOGUE)}
     assert all(f".B {name}\n" in PAGES["dualpath.1"] for name in CATALOGUE)
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
-def test_a_page_has_every_option_of_its_command(name: str) -> None:
+def test_manual_page_has_every_option_of_its_command(name: str) -> None:
     page = PAGES[f"dualpath-{name}.1"]
     for action in load(name).parser._actions:
         if action.help != SUPPRESS:
@@ -33,7 +33,7 @@ def test_a_page_has_every_option_of_its_command(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_is_valid_for_man(name: str, tmp_path: Path) -> None:
+def test_manual_page_is_valid_for_man(name: str, tmp_path: Path) -> None:
     page = PAGES[name]
     known = (".TH", ".SH", ".TP", ".PP", ".nf", ".fi", ".B ")
     assert all(line.startswith(known) for line in page.splitlines() if line.startswith("."))
@@ -44,7 +44,7 @@ def test_a_page_is_valid_for_man(name: str, tmp_path: Path) -> None:
         subprocess.run(["mandoc", "-Tlint", "-Werror", tmp_path / name], check=True)
 
 
-def test_the_pages_are_written_to_a_directory(
+def test_manual_pages_are_written_to_a_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.argv", ["manual", str(tmp_path / "man1")])

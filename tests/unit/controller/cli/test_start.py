@@ -1,4 +1,4 @@
-"""What it takes until a command runs. CPU time is measured by tests.bench.commands."""
+"""Which modules are imported before a command runs. tests.bench.commands measures CPU time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SLOW = {"grpc", "numpy", "pydantic", "pyroute2", "yaml", "asyncio", "frr_bridge"
 
 
 def imported_by(tmp_path: Path, *arguments: str) -> set[str]:
-    """Return which of the slow modules are there when a command ends."""
+    """Return which slow modules are loaded when a command ends."""
     program = (
         "import atexit, sys\n"
         "atexit.register(lambda: print('MODULES', *sys.modules))\n"
@@ -49,17 +49,17 @@ def imported_by(tmp_path: Path, *arguments: str) -> set[str]:
     ],
     ids=" ".join,
 )
-def test_help_and_completion_import_nothing_slow(tmp_path: Path, arguments: list[str]) -> None:
+def test_help_and_completion_import_no_slow_module(tmp_path: Path, arguments: list[str]) -> None:
     assert imported_by(tmp_path, *arguments) == set()
 
 
 @pytest.mark.parametrize("command", ["status", "routes", "ports", "watch", "release"])
-def test_an_absent_daemon_is_noticed_without_grpc(tmp_path: Path, command: str) -> None:
+def test_absent_daemon_is_detected_without_grpc(tmp_path: Path, command: str) -> None:
     assert imported_by(tmp_path, command) == set()
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
-def test_the_overview_says_what_the_command_says(name: str) -> None:
+def test_overview_and_command_have_the_same_summary(name: str) -> None:
     help_ = load(name).parser.description or ""
     assert help_.splitlines()[0] == CATALOGUE[name].summary
 
@@ -72,11 +72,11 @@ def test_help_shows_an_example_and_every_option(name: str) -> None:
     assert run("help", name).out == shown.out
 
 
-def test_an_unknown_command_gets_a_suggestion() -> None:
+def test_unknown_command_gets_a_suggestion() -> None:
     assert run("rotues").err == "dualpath: no command is called 'rotues'; did you mean 'routes'?\n"
     assert run("help", "rotues").code == 2
 
 
-def test_the_version_is_a_command_and_an_option() -> None:
+def test_version_is_a_command_and_an_option() -> None:
     assert run("version").out == run("--version").out
     assert run("version").out.startswith("dualpath ")

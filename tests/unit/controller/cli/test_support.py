@@ -1,4 +1,4 @@
-"""What a support bundle holds, and what it must not hold."""
+"""What a support bundle contains, and what it must not contain."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ stringData: {anything: hunter2, list: [hunter2]}
 
 
 class Machine:
-    """Answers every command with itself; FRR's configuration has a password."""
+    """Returns each command as its own output; FRR's configuration contains a password."""
 
     def __init__(self) -> None:
         self.commands: list[str] = []
@@ -57,13 +57,13 @@ def collected(
     return dict(found), machine
 
 
-def test_no_file_has_a_secret(tmp_path: Path) -> None:
+def test_support_bundle_has_no_secret(tmp_path: Path) -> None:
     files, _ = collected(tmp_path, {"control": "frr", "forwarding": "dualpath"})
     assert not [name for name, text in files.items() if "hunter2" in text]
     assert "neighbor 10.0.0.1 password ***" in files["frr/show-running-config.txt"]
 
 
-def test_manifests_keep_all_but_their_secrets(tmp_path: Path) -> None:
+def test_bundled_manifests_lose_only_their_secrets(tmp_path: Path) -> None:
     files, _ = collected(tmp_path, {})
     assert {name for name in files if name.startswith("manifests")} == {
         f"manifests{tmp_path}/red.yaml",
@@ -82,7 +82,7 @@ def test_manifests_keep_all_but_their_secrets(tmp_path: Path) -> None:
     assert files[f"manifests{tmp_path}/broken.yaml"].startswith("# left out: ")
 
 
-def test_each_namespace_is_asked_from_inside(tmp_path: Path) -> None:
+def test_each_namespace_is_inspected_from_inside(tmp_path: Path) -> None:
     _, machine = collected(tmp_path, {"control": "frr", "forwarding": "/proc/7/ns/net"}, frr="pe1")
     assert "nsenter --net=/run/netns/frr -- vtysh -N pe1 -c show version" in machine.commands
     assert "nsenter --net=/run/netns/frr -- ip -d link" in machine.commands
@@ -90,7 +90,7 @@ def test_each_namespace_is_asked_from_inside(tmp_path: Path) -> None:
     assert "dualpath --connect unix:/x.sock routes -o json" in machine.commands
 
 
-def test_the_daemon_or_its_state_directory_names_the_namespaces(
+def test_namespaces_come_from_the_daemon_or_its_state_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer = json.dumps({"netns": "fwd", "frr_netns": "ctl"})
@@ -103,12 +103,12 @@ def test_the_daemon_or_its_state_directory_names_the_namespaces(
     assert support.namespaces(Target("x"), tmp_path) == expected
 
 
-def test_what_cannot_be_had_says_why() -> None:
+def test_missing_part_of_a_bundle_has_a_reason() -> None:
     assert support.run(["/none/program", "x"]).startswith("# /none/program x: ")
     assert support.run(["sh", "-c", "echo a; echo b >&2; exit 3"]) == "a\n# exit code 3: b\n"
 
 
-def test_the_bundle_is_one_file_for_its_owner_alone(
+def test_bundle_is_one_file_readable_by_its_owner_only(
     daemon: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine = Machine()
@@ -125,7 +125,7 @@ def test_the_bundle_is_one_file_for_its_owner_alone(
     assert {"dualpath/status.json", "frr/show-version.txt", "machine/uname-a.txt"} <= set(names)
 
 
-def test_a_bundle_that_cannot_be_written_is_one_sentence(
+def test_unwritable_bundle_is_reported_in_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(support, "run", Machine().run)

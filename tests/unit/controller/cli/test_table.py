@@ -27,7 +27,7 @@ def test_columns_are_aligned_without_trailing_blanks(capsys: pytest.CaptureFixtu
     assert capsys.readouterr().out == "A    LONG\nx\nxyz  1\n"
 
 
-def test_a_long_table_is_not_held_back(
+def test_long_table_is_streamed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("controller.cli.table.SORT_ROWS", 2)
@@ -35,7 +35,7 @@ def test_a_long_table_is_not_held_back(
     assert capsys.readouterr().out == "A  LONG\nb  1\na  2\nlonger  3\n"
 
 
-def test_an_empty_table_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_empty_table_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert print_table(COLUMNS, []) == 0
     assert capsys.readouterr().out == ""
 
@@ -47,7 +47,7 @@ def test_ages_have_one_unit(seconds: float, text: str) -> None:
     assert span_text(seconds) == text
 
 
-def test_states_are_short_and_failures_say_why() -> None:
+def test_states_are_short_and_failures_have_a_reason() -> None:
     assert standing_text(pb.Mac(state=pb.ROW_STATE_FAILED, error="ENOENT")) == "failed: ENOENT"
     assert state_text(99) == "99"
 
@@ -73,14 +73,14 @@ def test_addresses_sort_by_number() -> None:
     assert sorted(mixed, key=address_key) == [mixed[n] for n in (3, 2, 4, 1, 0)]
 
 
-def test_a_route_without_an_id_of_the_datapath_has_none_in_the_wide_table() -> None:
+def test_route_without_a_nexthop_id_has_none_in_the_wide_table() -> None:
     [column] = [column for column in ROUTES if column.header == "ID"]
     assert column.cell(pb.Route(desired=pb.Nexthop(id=16777216))) == "16777216"
     assert column.cell(pb.Route(desired=pb.Nexthop(id=4294967169))) == "-"
 
 
 @pytest.mark.parametrize(("number", "text"), [(0, "0 routes"), (1, "1 route"), (2, "2 routes")])
-def test_one_is_not_many(number: int, text: str) -> None:
+def test_counts_have_singular_and_plural(number: int, text: str) -> None:
     assert counted(number, "route") == text
 
 
@@ -108,9 +108,7 @@ def test_states_are_coloured_on_a_terminal_only(
     assert "\x1b" not in plain.getvalue()
 
 
-def test_rows_go_through_a_pager_on_a_terminal(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_rows_are_paged_on_a_terminal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pager = tmp_path / "pager"
     pager.write_text(f"#!/bin/sh\nhead -1 > {tmp_path}/seen\n")  # quits after the first line
     pager.chmod(0o755)
@@ -122,7 +120,7 @@ def test_rows_go_through_a_pager_on_a_terminal(
 
 
 @pytest.mark.parametrize("pager", ["", "cat", "/none/pager"])
-def test_no_pager_is_no_error(monkeypatch: pytest.MonkeyPatch, pager: str) -> None:
+def test_missing_pager_is_no_error(monkeypatch: pytest.MonkeyPatch, pager: str) -> None:
     monkeypatch.setenv("PAGER", pager)
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setattr(sys, "stdout", terminal := Terminal())

@@ -1,4 +1,4 @@
-"""Where `dualpath trace` looks, and for which packets."""
+"""On which devices `dualpath trace` captures, and which packets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def answer(vrf: str, *paths: pb.Path) -> pb.ExplainResponse:
     return pb.ExplainResponse(vrf=vrf, address="10.2.3.4", desired=pb.Lookup(paths=paths))
 
 
-def test_a_tunnel_is_seen_inside_and_outside() -> None:
+def test_tunnelled_packet_is_captured_inside_and_outside() -> None:
     path = pb.Path(vni=100, vtep="192.0.2.12", ports=["eth1", "eth2"])
     assert list(taps(answer("red", path), VNIS, PORTS)) == [
         Tap("pe-e-100", "host 10.2.3.4"),
@@ -37,18 +37,18 @@ def test_a_tunnel_is_seen_inside_and_outside() -> None:
     ]
 
 
-def test_a_packet_without_a_tunnel_is_seen_as_it_is() -> None:
+def test_packet_without_a_tunnel_is_captured_once() -> None:
     path = pb.Path(ports=["eth1"])
     assert list(taps(answer("default", path), [], PORTS)) == [Tap("eth1", "host 10.2.3.4")]
 
 
-def test_a_route_that_frr_lost_is_followed_as_programmed() -> None:
+def test_trace_follows_the_programmed_route_that_frr_lost() -> None:
     found = pb.ExplainResponse(vrf="red", address="10.2.3.4")
     found.programmed.paths.add(vni=210, vtep="192.0.2.12", ports=["eth1"])
     assert Tap("eth1", "host 192.0.2.12 and udp port 4789") in list(taps(found, VNIS, PORTS))
 
 
-def test_the_daemon_names_devices_and_the_namespace(
+def test_devices_and_namespace_come_from_the_daemon(
     daemon: Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked: list[object] = []
@@ -62,7 +62,7 @@ def test_the_daemon_names_devices_and_the_namespace(
     assert Tap("h1", "host 10.2.9.9") in found  # type: ignore[operator]  # a list of taps
 
 
-def test_what_cannot_be_traced_is_one_sentence(
+def test_untraceable_address_is_reported_in_one_sentence(
     daemon: Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)

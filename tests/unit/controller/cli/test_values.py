@@ -26,14 +26,14 @@ NEXTHOP = pb.Nexthop(id=1, type=state_pb2.NEXTHOP_TYPE_GATEWAY, gateway="192.0.2
         pb.Port(name="eth1", link=pb.Link(up=True, rx_bytes=1)),
     ],
 )
-def test_values_are_those_of_json_format(message: Message) -> None:
+def test_values_are_formatted_as_json_format_does(message: Message) -> None:
     assert plain(message) == MessageToDict(
         message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
     assert json_text(message) == json.dumps(plain(message))
 
 
-def test_equal_nexthops_are_written_alike_and_others_are_not() -> None:
+def test_only_equal_nexthops_have_equal_text() -> None:
     first, second = (
         pb.Route(desired=pb.Nexthop(id=1, gateway=gateway)) for gateway in ("192.0.2.1", "é\n")
     )
@@ -42,7 +42,7 @@ def test_equal_nexthops_are_written_alike_and_others_are_not() -> None:
         assert nexthop_text(row.desired) == _route_nexthop(row)
 
 
-def test_an_enum_value_from_a_newer_daemon_is_its_number() -> None:
+def test_enum_value_of_a_newer_daemon_is_shown_as_its_number() -> None:
     row = pb.Mac.FromString(b"\x58\x63")  # field 11, the state, is 99
     assert plain(row)["state"] == 99
     assert json.loads(json_text(row))["state"] == 99

@@ -1,4 +1,4 @@
-"""A datapath that goes away while it is asked, at our start, what it holds."""
+"""A datapath that becomes unavailable during the dump at the controller's start."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def via(handle: int) -> Nexthop:
 
 
 class Starting(LoggingDatapath):
-    """Goes away once, before it has said what routes it holds."""
+    """Becomes unavailable once, before the dump of its routes."""
 
     away = True
 

@@ -1,4 +1,4 @@
-"""An audit: what is wanted, what was given, and what the datapath holds."""
+"""An audit compares desired, programmed and observed rows."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ async def test_all_rows_are_counted_and_some_are_named(core: Core) -> None:
 
 
 def test_columns_are_compared_without_a_row_each() -> None:
-    """Every group that is found comes as columns."""
+    """Every difference is reported in columns."""
     core = Core()
     table = core.state.rib.table("default", batch(f"+ {A} 1").family)
     table.adopt(batch(f"+ {A} 1", f"+ {B} 1"), now=1.0)

@@ -1,4 +1,4 @@
-"""A datapath that stops answering in the middle of a round: nothing that was to be done is lost."""
+"""No pending work is lost when the datapath becomes unavailable in the middle of a round."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def group(handle: int, *members: int) -> Nexthop:
 
 
 class Flaky(LoggingDatapath):
-    """Takes `left` more batches, or any number when negative, and then misses one."""
+    """Accepts `left` more batches, or any number if negative, and then fails one."""
 
     left = -1
 
@@ -48,7 +48,7 @@ class World(Core):
         super().__init__(self.flaky)
 
     async def miss(self, after: int) -> None:
-        """Miss one batch of the next round, and be tried again."""
+        """Fail one batch of the next round, and wait for the retry."""
         self.flaky.left = after
         await self.settle()
         await self.later(RETRY_S[0] + 0.1)
@@ -112,7 +112,7 @@ async def test_withdrawals_before_synced() -> None:
 
 
 class Talk:
-    """FRR at random, and what it wants in the end."""
+    """Random changes by FRR, and the routes that it wants in the end."""
 
     def __init__(self, core: World, seed: int) -> None:
         self._core = core
@@ -197,7 +197,7 @@ def many(handle: int) -> list[str]:
 
 @pytest.fixture
 async def slow() -> AsyncIterator[tuple[Core, Slow]]:
-    """A core that gives a slow datapath two routes at a time."""
+    """A core with batches of two routes, and a slow datapath."""
     datapath = Slow()
     core = Core(datapath)
     core.reconciler.routes.batch_rows = 2

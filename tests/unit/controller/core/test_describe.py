@@ -1,4 +1,4 @@
-"""Every record has words, also one that leaves out all that may be left out."""
+"""Every record has a description, also one without its optional fields."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ ONE, TWO = Flood(110, bytes([100, 64, 0, 1])), Flood(110, bytes([100, 64, 0, 2])
 
 
 class Bus:
-    """Keeps what is sent; `connected` as long as somebody is there."""
+    """Records the requests that are sent while `connected`."""
 
     def __init__(self) -> None:
         self.connected = True
@@ -36,7 +36,7 @@ async def test_an_answer_goes_to_its_request() -> None:
     await asyncio.sleep(0)
     assert bus.sent == [events.Check(1), events.Check(2)]
     check.answered(events.Checked(2, 5))
-    check.answered(events.Checked(9, 1))  # to nobody
+    check.answered(events.Checked(9, 1))  # a reply without a request
     check.answered(events.Checked(1, 0))
     assert (await first, await second) == (events.Checked(1, 0), events.Checked(2, 5))
     check.answered(events.Checked(1, 7))  # once more

@@ -1,4 +1,4 @@
-"""Local hosts, as FRR is told of them."""
+"""Which local hosts are sent to FRR."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def learnt(vni: int, kind: str, number: int, *, gone: bool = False) -> LearnedMa
 
 
 def advertised(told: list[Mirror]) -> set[object]:
-    """Return what FRR knows once it was told all that."""
+    """Return the hosts that FRR knows after these messages."""
     known: set[object] = set()
     for one in told:
         if one.whole:
@@ -99,7 +99,7 @@ def test_who_waits_takes_the_place_of_one_that_goes(kind: str) -> None:
     for number in (1, 2, 3, 4):
         hosts.learn(learnt(100, kind, number))
     before = advertised(told)
-    hosts.learn(learnt(100, kind, 3, gone=True))  # waits, and was never told
+    hosts.learn(learnt(100, kind, 3, gone=True))  # pending, and never sent
     assert advertised(told) == before
     hosts.learn(learnt(100, kind, 1, gone=True))
     assert list(hosts.counts()) == [HostCount(100, kind, 2, 0)]

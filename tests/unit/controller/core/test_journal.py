@@ -1,4 +1,4 @@
-"""The journal: a bounded tail, and a place to wait."""
+"""The journal keeps a bounded tail of changes, and watchers wait on it."""
 
 from __future__ import annotations
 
@@ -85,10 +85,10 @@ async def test_the_oldest_go_when_there_are_many_small_ones(
 
 
 async def test_a_change_costs_a_reader_the_same_however_much_came_before() -> None:
-    """A watcher that is up to date looks at what is new, and not at the whole journal."""
+    """A watcher that is up to date reads new entries only."""
 
     class Counting(deque[Entry]):
-        """Says how many entries were looked at."""
+        """Counts the entries that were read."""
 
         looked_at = 0
 

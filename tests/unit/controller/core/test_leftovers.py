@@ -1,4 +1,4 @@
-"""Nothing stays in the datapath once no route needs it, whatever was restarted in between."""
+"""No nexthop stays in the datapath after its last route, whatever restarted in between."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Frr:
         self.core.subscribe()
 
     def restart(self) -> None:
-        """Begin again with other handles and some of the routes."""
+        """Restart with other handles and some of the routes."""
         routes, self.routes = self.routes, {}
         self._start()
         for third, lasts in routes.items():

@@ -1,4 +1,4 @@
-"""What gets lost while the datapath is dumped is put back: the dump is older than the news."""
+"""A row lost during a dump is programmed again, although the older dump still shows it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FLOOD = Flood(100, bytes([10, 0, 0, 1]))
 
 
 class SlowDumps(LoggingDatapath):
-    """Something happens between the dump's rows and its end."""
+    """Calls back between the dump's rows and its end."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ async def test_a_nexthop_takes_its_routes_along_during_a_dump(core: World, kind:
 
 
 class Losing(LoggingDatapath):
-    """Somebody removes a route between its making and our hearing that it is made."""
+    """Another program removes a route between its installation and the datapath's reply."""
 
     hear: Callable[[RouteBatch], object] | None = None
 

@@ -1,4 +1,4 @@
-"""Lasting ids: a nexthop keeps its id by its content, whatever handle a bridge gives it."""
+"""A nexthop id belongs to the nexthop's content, whatever handle the bridge assigns."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_members_are_translated() -> None:
 
 
 def test_ids_are_adopted_by_content() -> None:
-    """Invariant 1: a restarted controller calls nothing by another name."""
+    """Invariant 1: a restarted controller assigns equal ids."""
     ids = NexthopIds()
     held = [via(FIRST_ID + 5, 1), via(FIRST_ID + 6, 2), group(FIRST_ID + 7, FIRST_ID + 5)]
     ids.adopt(held)

@@ -1,4 +1,4 @@
-"""The loop that makes a datapath true: order, failures, restarts, drift."""
+"""The reconciler's order of programming, failures, restarts, and drift."""
 
 from __future__ import annotations
 
@@ -205,7 +205,7 @@ async def test_rows_that_wait_for_a_device_are_retried_when_one_comes() -> None:
 async def test_rows_that_wait_for_a_vni_that_waits_for_a_port_are_not_delayed(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """As with grout, which has its VTEP address with a port. No time passes."""
+    """As on grout, whose VTEP address belongs to a port. No time passes."""
     made = Core()
     made.datapath.refuse[Kind.VNI, 100] = "EADDRNOTAVAIL"
     apply = made.datapath.apply
@@ -225,7 +225,7 @@ async def test_rows_that_wait_for_a_vni_that_waits_for_a_port_are_not_delayed(
         await made.settle()
         assert made.datapath.records[Kind.FLOOD] == {FLOOD.key: FLOOD}
         assert made.datapath.lookup("10.1.1.1")
-    assert caplog.messages == []  # what waits for something else is no trouble
+    assert caplog.messages == []  # a row that waits for another one is not reported
 
 
 async def test_a_datapath_that_does_not_answer_is_tried_again(core: Core) -> None:
@@ -261,7 +261,7 @@ async def test_a_datapath_that_lost_everything_is_filled_again(core: Core) -> No
 
 
 class Stubborn(LoggingDatapath):
-    """Refuses to let go of one nexthop."""
+    """Refuses to remove one nexthop."""
 
     keeps = 0
 
@@ -383,7 +383,7 @@ async def test_a_restarted_controller_removes_nothing_before_synced(core: Core) 
         await again.settle()
     assert core.datapath.lookup("10.0.0.1") is None
     assert [nexthop.gateway[-1] for nexthop in core.nexthops()] == [7]
-    assert core.datapath.records[Kind.VNI]  # intent has said nothing
+    assert core.datapath.records[Kind.VNI]  # there is no intent yet
 
 
 async def test_a_lost_bridge_removes_nothing(core: Core) -> None:

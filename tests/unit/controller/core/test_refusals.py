@@ -1,4 +1,4 @@
-"""What the reconciler says of rows that the datapath refuses."""
+"""How the reconciler reports rows that the datapath refuses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.fakes.logs import Written
 
 
 class Refusing(LoggingDatapath):
-    """Takes nothing."""
+    """Refuses every row."""
 
     async def apply(self, batch: Batch) -> Sequence[RowFailure]:
         return [RowFailure(index, "ENODEV", "no such device") for index in range(len(batch))]

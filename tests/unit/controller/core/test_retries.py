@@ -1,4 +1,4 @@
-"""When a round is tried again, and what a round does that others only began."""
+"""When a round is retried, and how a round completes the work of an earlier one."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ async def test_groups_of_one_round_are_all_made(core: Core) -> None:
 
 
 async def test_an_adopted_record_stays_until_synced() -> None:
-    """Invariant 1: the comparison finds it, and nobody has spoken of it yet."""
+    """Invariant 1: the dump shows a row that FRR has not sent yet."""
     core = Core()
     async with running(core):
         core.subscribe()
@@ -100,7 +100,7 @@ async def test_router_mac_of_a_vtep_outlives_the_last_route_over_it(core: Core) 
 async def test_group_is_whole_again_once_its_member_is_back(core: Core) -> None:
     core.datapath.devices = {"eth1"}
     core.say(ONE, TWO, GROUP)
-    for _ in range(3):  # the group is looked at no more
+    for _ in range(3):  # the group is not read again
         await core.settle()
     assert [len(n.members) for n in core.nexthops() if n.members] == [1]
     core.datapath.devices = {"eth1", "eth2"}

@@ -1,4 +1,4 @@
-"""Routes desired and programmed: what is taken, what comes back, and that no row is mixed up."""
+"""Desired and programmed routes: which rows form a batch or return, and that none is mixed up."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def none(ids: U32) -> npt.NDArray[np.bool_]:
 
 
 class Table:
-    """A route table with the words that tests use."""
+    """A route table with shorthands for tests."""
 
     def __init__(self, *programmed: str, family: Family = Family.INET) -> None:
         self.table = RouteTable("default", family)
@@ -45,18 +45,18 @@ class Table:
         return self.table.pending.next_batch(limit, every, op)
 
     def begin(self, op: Op = Op.UPSERT) -> tuple[Slots, RouteBatch]:
-        """Take what there has to be."""
+        """Take the pending batch, which must exist."""
         taken = self.take(op)
         assert taken
         return taken
 
     def rows(self, op: Op = Op.UPSERT) -> dict[str, int]:
-        """Take without an end; return prefix: nexthop."""
+        """Take every pending row; return nexthops by prefix."""
         taken = self.take(op)
         return rows_of(taken[1]) if taken else {}
 
     def apply(self) -> dict[str, int]:
-        """Apply all there is; return what was applied."""
+        """Apply every pending row; return the rows."""
         applied: dict[str, int] = {}
         for op in (Op.UPSERT, Op.WITHDRAW, Op.UPSERT):
             while taken := self.take(op):

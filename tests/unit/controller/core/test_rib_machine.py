@@ -1,4 +1,4 @@
-"""Routes desired and programmed, against a model: any order of changes and batches ends alike."""
+"""Desired and programmed routes against a model: any order of changes ends in the same state."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ CHANGES = st.lists(st.tuples(st.sampled_from(PREFIXES), NEXTHOPS), min_size=1, m
 
 
 class RouteTableMachine(RuleBasedStateMachine):
-    """In whatever order things happen, the datapath ends with the routes announced last."""
+    """In any order of events, the datapath ends with the routes announced last."""
 
     def __init__(self) -> None:
         super().__init__()
         self.table = RouteTable("default", Family.INET)
         self.desired: dict[str, int] = {}
-        self.said: dict[str, int] = {}  # generation of the last word on a prefix
+        self.changed: dict[str, int] = {}  # generation of a prefix's last change
         self.datapath: dict[str, int] = {}
         self.ready = {1, 2, 3}
         self.generation = 1
@@ -41,7 +41,7 @@ class RouteTableMachine(RuleBasedStateMachine):
         self.table.learn(batch(*rows), generation=self.generation, session=1, now=1.0)
         for prefix, nexthop in changes:
             self.desired.pop(prefix, None)
-            self.said[prefix] = self.generation
+            self.changed[prefix] = self.generation
             if nexthop:
                 self.desired[prefix] = nexthop
 
@@ -86,7 +86,7 @@ class RouteTableMachine(RuleBasedStateMachine):
     @rule()
     def sweep(self) -> None:
         self.table.sweep(self.generation, 2.0)
-        for prefix in [p for p in self.desired if self.said[p] != self.generation]:
+        for prefix in [p for p in self.desired if self.changed[p] != self.generation]:
             del self.desired[prefix]
 
     @rule()
@@ -105,7 +105,7 @@ class RouteTableMachine(RuleBasedStateMachine):
     @precondition(lambda self: not self.taken)
     @rule(prefix=st.sampled_from(PREFIXES), nexthop=NEXTHOPS)
     def drift(self, prefix: str, nexthop: int) -> None:
-        """Somebody changes a row behind our back, and a comparison finds it."""
+        """Another program changes a row, and an audit finds it."""
         self._program(prefix, nexthop)
         self.table.begin_compare()
         if self.datapath:

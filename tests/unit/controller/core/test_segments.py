@@ -1,4 +1,4 @@
-"""MACs behind Ethernet segments, with datapaths that balance over VTEPs and with others."""
+"""MACs behind Ethernet segments, on datapaths with and without balancing over VTEPs."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def test_without_balancing_macs_go_to_the_first_vtep_and_rows_say_so() -> 
         core.datapath.log.clear()
         core.say(EthernetSegment(SEGMENT.id, (ONE, THREE)))
         await core.settle()
-        assert core.datapath.log == []  # the first stayed
+        assert core.datapath.log == []  # the first VTEP was kept
         core.say(EthernetSegment(SEGMENT.id, (TWO, THREE)))
         await core.settle()
         assert {mac.vtep for mac in held(core) if isinstance(mac, Mac)} == {TWO}
@@ -156,7 +156,7 @@ def test_mac_that_was_withdrawn_is_behind_no_segment() -> None:
 
 
 class Strict(Plain):
-    """Dumps nothing that it does not take."""
+    """Dumps only the kinds that it supports."""
 
     async def dump(self, kind: Kind) -> AsyncIterator[Batch]:
         assert kind is not Kind.ETHERNET_SEGMENT

@@ -1,4 +1,4 @@
-"""How the bridge's words change the state."""
+"""How messages of frr-bridge change the state."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_route_without_a_nexthop_is_left_out_and_the_rest_stands() -> None:
 
 
 def test_group_that_an_earlier_bridge_left_out_is_forgotten() -> None:
-    """Its members' handles are other nexthops' by now."""
+    """Its members' handles now belong to other nexthops."""
     made = core()
     made.say(GROUP)
     made.subscribe()

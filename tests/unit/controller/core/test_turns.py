@@ -1,4 +1,4 @@
-"""Routes that come all the time: all else gets its turn, and in order."""
+"""A steady stream of routes delays no other kind, and keeps the order of programming."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TWO = Nexthop(2, NexthopType.GATEWAY, bytes([192, 168, 1, 2]), "eth1")
 
 
 class Churning(LoggingDatapath):
-    """While it is at some routes, FRR has more of them."""
+    """FRR sends more routes while it applies some."""
 
     churn: Callable[[], None] | None = None
 

@@ -1,4 +1,4 @@
-"""Routes that no datapath can have: failed with their reason, and not left the old way."""
+"""Routes that no datapath supports fail with a reason, and their earlier nexthop is removed."""
 
 from __future__ import annotations
 

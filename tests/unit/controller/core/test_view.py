@@ -1,4 +1,4 @@
-"""What the state looks like to those who ask."""
+"""The state as clients see it."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def test_ready_means_that_no_reason_is_left(core: Core) -> None:
 
 
 async def test_started_at_does_not_change_between_requests(core: Core) -> None:
-    """Clients take another start for another daemon, and two clocks are never read at once."""
+    """Clients identify a daemon by its start time, and two clocks never agree."""
     view = view_of(core)
     first = view.status().started_at
     core.clock.wall += 0.0004
@@ -118,7 +118,7 @@ async def test_ages_do_not_change_when_the_wall_clock_is_set(core: Core, step_s:
 
 @rule("Status.degraded")
 async def test_one_resource_that_failed_degrades_and_does_not_unready(core: Core) -> None:
-    """Whoever asks for readiness would take the others' tenants down with it."""
+    """A client that acts on readiness would otherwise take other tenants down, too."""
     view = view_of(core)
     core.subscribe()
     core.synced()
@@ -154,7 +154,7 @@ async def test_without_any_underlay_in_force_there_is_no_router(core: Core) -> N
     view.resources = lambda: [failed]
     assert view.status().not_ready == "Underlay fabric is not in force: eth1: no such device"
     applied = replace(failed, applied_generation=1)
-    for resources in ([applied], [failed, applied]):  # an edit, and the earlier stays
+    for resources in ([applied], [failed, applied]):  # a failed edit keeps the earlier version
         view.resources = partial(list, resources)
         assert view.status().ready
 
@@ -253,7 +253,7 @@ async def changes(core: Core) -> list[Change]:
 async def test_labels_come_and_go_in_the_journal(core: Core) -> None:
     core.subscribe()
     core.say(Lsp(16, ("via 192.0.2.1",)), Lsp(17, ("via 192.0.2.1",)))
-    core.say(Lsp(16, ("via 192.0.2.1",)))  # no news
+    core.say(Lsp(16, ("via 192.0.2.1",)))  # no change
     core.unsay(Lsp(16))
     core.subscribe()
     core.synced()  # which takes 17

@@ -37,14 +37,14 @@ def process(proc: Path, pid: int, parent: int, environment: str) -> None:
     (proc / str(pid) / "environ").write_bytes(environment.encode())
 
 
-def test_the_session_is_found_above_sudo_which_hides_the_variable(tmp_path: Path) -> None:
+def test_ssh_session_is_found_through_sudo(tmp_path: Path) -> None:
     process(tmp_path, 30, 20, "PATH=/bin\0SUDO_USER=me\0")
     process(tmp_path, 20, 10, "A=b\0SSH_CONNECTION=192.0.2.1 1 192.0.2.2 22\0")
     process(tmp_path, 10, 0, "SSH_CONNECTION=192.0.2.8 1 192.0.2.9 22\0")
     assert ssh_session(30, tmp_path) == Ssh(packed("192.0.2.1"), packed("192.0.2.2"))
 
 
-def test_without_ssh_there_is_no_session(tmp_path: Path) -> None:
+def test_process_without_ssh_has_no_session(tmp_path: Path) -> None:
     process(tmp_path, 30, 10, "PATH=/bin\0")
     process(tmp_path, 10, 0, "")
     assert ssh_session(30, tmp_path) is None

@@ -17,7 +17,7 @@ def settings(password: str = "") -> FrrSettings:
     )
 
 
-def test_new_frr_conf_is_shown_whole_and_an_equal_one_not_at_all(tmp_path: Path) -> None:
+def test_new_frr_conf_is_shown_whole_and_an_equal_one_is_omitted(tmp_path: Path) -> None:
     paths = FrrPaths(config_dir=tmp_path)
     new = difference(settings(), "", paths)
     assert not new.exists
@@ -35,6 +35,6 @@ def test_changed_password_is_reported_without_its_text(tmp_path: Path) -> None:
     assert "secret" not in line
 
 
-def test_without_frr_it_says_what_to_install(tmp_path: Path) -> None:
+def test_missing_frr_is_reported_with_the_package_to_install(tmp_path: Path) -> None:
     found = difference(settings(), "", FrrPaths(config_dir=tmp_path / "none"))
     assert "install frr and frr-pythontools" in found.problem

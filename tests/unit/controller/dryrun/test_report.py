@@ -1,4 +1,4 @@
-"""A dry run's answer: exit codes, text and JSON."""
+"""A dry run's report: exit codes, text and JSON."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ def test_exit_codes_distinguish_no_change_changes_and_problems() -> None:
     assert Report([MOVE], [], ["no such device"]).code == 1
 
 
-def test_text_has_changes_difference_warnings_and_problems_in_this_order() -> None:
+def test_text_lists_changes_difference_warnings_and_problems_in_order() -> None:
     text = Report([MOVE], ["it ends"], ["it fails"], ["+router bgp 1"]).as_text()
     parts = ["move      nic       eth1", "address 192.0.2.2/24", "+router bgp 1"]
     places = [text.index(part) for part in [*parts, "WARNING: it ends", "PROBLEM: it fails"]]
     assert places == sorted(places)
 
 
-def test_report_without_changes_says_so() -> None:
+def test_report_without_changes_states_it() -> None:
     assert Report().as_text() == "A start with these options would change nothing.\n"
 
 

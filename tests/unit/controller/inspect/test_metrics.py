@@ -111,7 +111,7 @@ async def test_clients_beyond_the_limit_are_closed_and_the_rest_is_served(
     view = fabric()
     async with await serve_metrics(view, view.datapath, "127.0.0.1:0") as server:
         address = server.address
-        for _ in range(5):  # as many at once as the backlog takes
+        for _ in range(5):  # as many at once as the backlog holds
             ended = [end_of_a_silent_client(address) for _ in range(2 * metrics.CLIENTS)]
             assert set(await asyncio.gather(*ended)) == {b""}  # at once, or after their time
             await others_done()
@@ -133,7 +133,7 @@ async def end_of_a_silent_client(address: tuple[str, int]) -> bytes:
 
 
 async def others_done() -> None:
-    """Wait for the server's tasks, which end after their clients' connections do."""
+    """Wait for the server's tasks, which end after their clients' connections."""
     me = asyncio.current_task()
     await asyncio.gather(*(task for task in asyncio.all_tasks() if task is not me))
 
@@ -160,7 +160,7 @@ async def test_client_that_does_not_read_is_closed(monkeypatch: pytest.MonkeyPat
             caller.send(b"GET /metrics HTTP/1.0\r\n\r\n")
             await until(lambda: bool(server._clients))
             await until(lambda: not server._clients)
-            assert await read_all(caller) < 32 << 20  # what was unsent is dropped
+            assert await read_all(caller) < 32 << 20  # the unsent rest is dropped
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What the datapath itself says of an address, and where that is not what it was given."""
+"""The datapath's own lookup of an address, and where it differs from the programmed rows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Table = Mapping[tuple[str, str], Found | None]
 
 
 def given() -> dict[tuple[str, str], Found]:
-    """Return what a datapath says that has all that `fabric` programmed."""
+    """Return the lookup of a datapath that has every row of `fabric`."""
     view = fabric()
     overlay, group = view.nexthop(5), view.nexthop(4)
     assert overlay

@@ -50,7 +50,7 @@ async def test_a_vrf_that_does_not_exist_has_no_rows(served: Served, name: str) 
     [
         ("Nexthops", {"vni": 100}, 2),
         ("Nexthops", {"vrf": "red"}, 3),  # two over the L3VNI, one out of the L2VNI's bridge
-        ("Nexthops", {"vrf": "default"}, 4),  # a group belongs where its legs do
+        ("Nexthops", {"vrf": "default"}, 4),  # a group belongs to the VRF of its members
         ("Nexthops", {"family": pb.FAMILY_IPV6}, 1),
         ("Macs", {"vrf": "red", "vni": 210}, 1),
         ("Neighbors", {"family": pb.FAMILY_IPV6}, 0),
@@ -244,7 +244,7 @@ async def test_health_follows_ready(served: Served, name: str) -> None:
     assert (await stub.Check(request)).status == health_pb2.HealthCheckResponse.SERVING
     served.view.state = replace(served.view.state, ready=False)
     assert (await stub.Check(request)).status == health_pb2.HealthCheckResponse.NOT_SERVING
-    assert served.view.counted == 0  # it is asked every second, also of a million routes
+    assert served.view.counted == 0  # status is polled every second, also with a million routes
 
 
 async def test_a_generic_client_learns_everything_by_reflection(served: Served) -> None:

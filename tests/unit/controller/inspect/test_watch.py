@@ -1,4 +1,4 @@
-"""Which changes a watch shows, and to what they belong."""
+"""Which changes a watch shows, and to which VRF and VNI they belong."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def route(text: str, vrf: str, nexthop: Nexthop | None, family: Family = Family.
 
 
 async def first(served: Served, **filters: Any) -> list[pb.Change]:  # noqa: ANN401 - of a request
-    """Return what one message has, read from the beginning."""
+    """Return the first message of a watch from the beginning."""
     served.view.happen(of(Lsp(99)))  # the last, where LSPs pass
     watch = served.stub.Watch(pb.WatchRequest(after=0, **filters))
     message = await watch.read()
@@ -110,7 +110,7 @@ async def test_a_state_that_no_change_has_is_refused(served: Served, state: pb.R
 
 
 async def test_changes_are_not_made_for_a_client_that_does_not_read(served: Served) -> None:
-    """Or whoever opens streams and reads none would have the daemon's memory."""
+    """Otherwise clients that do not read their streams would use up the daemon's memory."""
     made = 0
 
     async def changes(after: int) -> AsyncIterator[Change]:

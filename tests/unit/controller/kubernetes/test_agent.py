@@ -43,7 +43,7 @@ async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     await server.stop()
 
 
-async def test_objects_become_manifests_that_the_loader_takes(world: World) -> None:
+async def test_objects_become_manifests_that_the_loader_accepts(world: World) -> None:
     await world.number()
     await until(lambda: world.mirrored == {"l3vni.team.red.json", "node.json"})
     found = load([world.directory / "manifests"])
@@ -54,7 +54,7 @@ async def test_objects_become_manifests_that_the_loader_takes(world: World) -> N
     await until(lambda: world.mirrored == {"node.json"})
 
 
-async def test_nothing_is_written_before_the_node_has_a_number(world: World) -> None:
+async def test_nothing_is_written_before_the_node_has_an_index(world: World) -> None:
     await world.number(None)
     await until(lambda: NODE_INDEX in world.agent.problem)
     assert world.mirrored == set()
@@ -64,7 +64,7 @@ async def test_nothing_is_written_before_the_node_has_a_number(world: World) -> 
     assert world.agent.problem == ""
 
 
-async def test_what_was_mirrored_stays_while_the_api_server_is_gone(world: World) -> None:
+async def test_mirrored_objects_are_kept_while_the_api_server_is_unreachable(world: World) -> None:
     await world.number()
     await until(lambda: "node.json" in world.mirrored)
     world.server.refuse = 503
@@ -76,7 +76,7 @@ async def test_what_was_mirrored_stays_while_the_api_server_is_gone(world: World
     await again.close()
 
 
-async def test_a_password_of_a_secret_arrives_and_only_root_can_read_it(world: World) -> None:
+async def test_secret_password_is_mirrored_and_readable_by_root_only(world: World) -> None:
     await world.number()
     data = {"password": base64.b64encode(b"hunter2").decode()}
     spec = {**RED, "hostSession": {**SESSION, "passwordSecret": "fabric"}}
@@ -97,7 +97,7 @@ async def test_a_password_of_a_secret_arrives_and_only_root_can_read_it(world: W
     await until(lambda: not path.exists())
 
 
-async def test_no_object_can_name_a_file_of_the_node(world: World) -> None:
+async def test_object_cannot_refer_to_a_file_of_the_node(world: World) -> None:
     await world.number()
     spec = {**RED, "hostSession": {**SESSION, "passwordFile": "/etc/shadow"}}
     await world.server.put(L3VNIS, "red", namespace="team", spec=spec)
@@ -106,7 +106,7 @@ async def test_no_object_can_name_a_file_of_the_node(world: World) -> None:
     assert "passwordFile" not in json.loads(file.read_text())["spec"]["hostSession"]
 
 
-async def test_a_node_writes_its_own_row_and_only_when_it_changes(world: World) -> None:
+async def test_node_writes_its_own_status_row_and_only_when_it_changes(world: World) -> None:
     await world.number()
     world.statuses = [ResourceStatus("L3VNI", "team/red", True)]
     await until(lambda: bool(world.rows("red")))
@@ -118,7 +118,7 @@ async def test_a_node_writes_its_own_row_and_only_when_it_changes(world: World) 
     assert sum(request.startswith("PATCH") for request in world.server.requests) == 2
 
 
-async def test_a_status_that_is_refused_is_applied_later(world: World) -> None:
+async def test_refused_status_is_applied_later(world: World) -> None:
     await world.number()
     await until(lambda: world.agent._served.with_rows is not None)
     world.server.refuse = 500
@@ -128,7 +128,7 @@ async def test_a_status_that_is_refused_is_applied_later(world: World) -> None:
     await until(lambda: bool(world.rows("red")))
 
 
-async def test_a_row_that_somebody_removed_is_applied_again(world: World) -> None:
+async def test_status_row_removed_by_others_is_applied_again(world: World) -> None:
     await world.number()
     world.statuses = [ResourceStatus("L3VNI", "team/red", True)]
     await until(lambda: bool(world.rows("red")))
@@ -138,7 +138,7 @@ async def test_a_row_that_somebody_removed_is_applied_again(world: World) -> Non
     await until(lambda: bool(world.rows("red")))
 
 
-async def test_an_object_that_has_our_row_is_left_alone(world: World) -> None:
+async def test_object_with_our_status_row_is_not_written(world: World) -> None:
     await world.number()
     world.statuses = [ResourceStatus("L3VNI", "team/red", False, "ValidationFailed", "no")]
     await until(lambda: bool(world.rows("red")))
@@ -156,7 +156,7 @@ async def test_an_object_that_has_our_row_is_left_alone(world: World) -> None:
     assert sum(request.startswith("PATCH") for request in world.server.requests) == 2
 
 
-async def test_secrets_that_may_not_be_read_keep_nobody_else_waiting(world: World) -> None:
+async def test_unreadable_secret_delays_no_other_object(world: World) -> None:
     await world.number()
     world.server.forbidden = SECRETS
     spec = {**RED, "hostSession": {**SESSION, "passwordSecret": "fabric"}}
@@ -166,7 +166,9 @@ async def test_secrets_that_may_not_be_read_keep_nobody_else_waiting(world: Worl
     assert "refused here (403)" in world.agent.problem
 
 
-async def test_a_file_comes_before_an_object_that_excludes_it(world: World, tmp_path: Path) -> None:
+async def test_file_takes_precedence_over_a_conflicting_object(
+    world: World, tmp_path: Path
+) -> None:
     await world.number()
     await until(lambda: "node.json" in world.mirrored)
     mine = {"apiVersion": GROUP, "kind": "L3VNI", "metadata": {"name": "mine"}, "spec": RED}

@@ -1,4 +1,4 @@
-"""What an API server may answer, and what is refused before anybody relies on it."""
+"""Replies of an API server are accepted, or refused before use."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def changed(**metadata: Any) -> dict[str, Any]:  # noqa: ANN401
         {**RED, "data": ["x"]},
     ],
 )
-def test_an_object_that_makes_no_sense_is_refused(item: object) -> None:
+def test_malformed_object_is_refused(item: object) -> None:
     with pytest.raises(ApiError):
         checked(item, PATH)
 
@@ -54,7 +54,7 @@ def test_an_object_that_makes_no_sense_is_refused(item: object) -> None:
 @pytest.mark.parametrize(
     "item", [RED, changed(namespace=None), changed(labels=None), {**RED, "spec": None}]
 )
-def test_a_part_that_is_absent_or_null_is_taken(item: dict[str, Any]) -> None:
+def test_absent_or_null_part_of_an_object_is_accepted(item: dict[str, Any]) -> None:
     assert checked(item, PATH) is item
 
 
@@ -72,7 +72,7 @@ async def client(server: FakeApiServer) -> AsyncIterator[Client]:
     await made.close()
 
 
-async def test_pages_without_an_end_are_refused(
+async def test_unlimited_pages_are_refused(
     server: FakeApiServer, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "PAGE", 1)
@@ -85,7 +85,7 @@ async def test_pages_without_an_end_are_refused(
         await client.list(PATH)
 
 
-async def test_a_reply_that_is_too_long_is_refused(
+async def test_oversized_reply_is_refused(
     server: FakeApiServer, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await server.put(PATH, "a", spec={"text": "x" * 10_000})
@@ -95,7 +95,7 @@ async def test_a_reply_that_is_too_long_is_refused(
         await client.list(PATH)
 
 
-async def test_an_event_that_is_too_long_is_refused(
+async def test_oversized_event_is_refused(
     server: FakeApiServer, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "LONGEST_LINE", 100)
@@ -109,7 +109,7 @@ async def test_an_event_that_is_too_long_is_refused(
     "line",
     [b"x", b"[]", b"{}", b'{"type": "ADDED", "object": 5}', b'{"type": "ADDED", "object": {}}'],
 )
-async def test_an_event_that_makes_no_sense_is_refused(
+async def test_malformed_event_is_refused(
     server: FakeApiServer, client: Client, line: bytes
 ) -> None:
     server.line = line + b"\n"

@@ -1,4 +1,4 @@
-"""Where an API server is: a pod's service account, and kubeconfigs of every kind."""
+"""The address and credentials of an API server, from a service account or a kubeconfig."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def kubeconfig(path: Path, cluster: dict[str, Any], user: dict[str, Any]) -> Pat
     return path
 
 
-def test_a_token_file_is_read_again_for_each_request(tmp_path: Path) -> None:
+def test_token_file_is_read_for_each_request(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("one\n")
     path = kubeconfig(tmp_path / "k", {"server": "https://[::1]:6443/"}, {"tokenFile": "token"})
     cluster = from_kubeconfig(path)
@@ -36,7 +36,7 @@ def test_a_token_file_is_read_again_for_each_request(tmp_path: Path) -> None:
     assert cluster.authorization() == {"Authorization": "Bearer two"}
 
 
-def test_no_token_is_no_header(tmp_path: Path) -> None:
+def test_request_without_a_token_has_no_authorization_header(tmp_path: Path) -> None:
     cluster = from_kubeconfig(kubeconfig(tmp_path / "k", {"server": "https://a:1"}, {}))
     assert cluster.authorization() == {}
 
@@ -51,7 +51,7 @@ def test_no_token_is_no_header(tmp_path: Path) -> None:
         ({"server": "https://a:1", "certificate-authority-data": "!"}, {}, "base64"),
     ],
 )
-def test_what_cannot_be_used_is_one_sentence(
+def test_unusable_cluster_or_user_is_reported_in_one_sentence(
     tmp_path: Path, cluster: dict[str, Any], user: dict[str, Any], complaint: str
 ) -> None:
     with pytest.raises(ClusterError, match=complaint):
@@ -59,14 +59,14 @@ def test_what_cannot_be_used_is_one_sentence(
 
 
 @pytest.mark.parametrize("text", ["", "[]", "a: [", "current-context: x\n"])
-def test_a_file_that_is_no_kubeconfig_is_one_sentence(tmp_path: Path, text: str) -> None:
+def test_file_that_is_no_kubeconfig_is_reported_in_one_sentence(tmp_path: Path, text: str) -> None:
     path = tmp_path / "k"
     path.write_text(text)
     with pytest.raises(ClusterError):
         from_kubeconfig(path)
 
 
-def test_outside_of_a_pod_it_says_what_to_give(tmp_path: Path) -> None:
+def test_error_outside_a_pod_names_the_missing_option(tmp_path: Path) -> None:
     with pytest.raises(ClusterError, match="--kubeconfig"):
         in_cluster({}, tmp_path)
 

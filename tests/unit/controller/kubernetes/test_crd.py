@@ -53,16 +53,16 @@ def whole(kind: str) -> Schema:
     return found
 
 
-def test_the_files_are_current() -> None:
+def test_generated_files_are_current() -> None:
     assert generate.stale(generate.files()) == []
 
 
-def test_each_rule_of_a_model_is_in_cel_or_says_why_not() -> None:
+def test_every_model_rule_is_in_cel_or_has_a_reason_why_not() -> None:
     assert {*RULES} | {*NODE_ONLY} == written()
     assert not {*RULES} & {*NODE_ONLY}
 
 
-def test_a_model_has_the_rules_that_it_inherits() -> None:
+def test_model_has_its_inherited_rules() -> None:
     names = {model.__name__: model for model in models()}
     told = [cel.message for cel in rules(names["Neighbor"])]
     assert "keepaliveTimeSeconds exceeds holdTimeSeconds" in told
@@ -70,7 +70,7 @@ def test_a_model_has_the_rules_that_it_inherits() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_schema_is_structural(kind: str) -> None:
+def test_schema_is_structural(kind: str) -> None:
     for schema in schemas(whole(kind)):
         assert schema["type"] in ("object", "array", "string", "integer", "boolean")
         assert not schema.keys() & {"$ref", "anyOf", "allOf", "oneOf", "title", "nullable"}
@@ -78,7 +78,7 @@ def test_a_schema_is_structural(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_cost_of_a_rule_has_a_bound(kind: str) -> None:
+def test_cel_cost_of_a_rule_is_bounded(kind: str) -> None:
     for schema in schemas(spec(kind)):
         match schema["type"]:
             case "array":
@@ -89,18 +89,18 @@ def test_the_cost_of_a_rule_has_a_bound(kind: str) -> None:
                 assert schema["maxProperties"] <= 64
 
 
-def test_each_format_is_some_field_s() -> None:
+def test_every_format_is_used_by_a_field() -> None:
     used = {repr(s.get("pattern", s.get("maxLength"))) for k in KINDS for s in schemas(spec(k))}
     for name, found in FORMATS.items():
         assert repr(found.schema.get("pattern", found.schema.get("maxLength"))) in used, name
 
 
 NOT_OURS = ("Underlay.srv6.", "cniDevice.", "l3vpn.", "passwordSecret")
-"""What is below a field that we refuse as a whole; their passwordSecret is a text, as ours is."""
+"""Fields below one that Dualpath rejects; passwordSecret is a string in both."""
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_field_of_openperouter_is_there(kind: str) -> None:
+def test_every_openperouter_field_is_in_the_schema(kind: str) -> None:
     ours = dict(fields(spec(kind), kind))
     theirs = {path for path in FIELDS if path.startswith(f"{kind}.")}
     missing = {p for p in theirs - ours.keys() if not any(part in p for part in NOT_OURS)}
@@ -110,7 +110,7 @@ def test_each_field_of_openperouter_is_there(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_nothing_that_must_be_given_may_be_left_out_at_theirs(kind: str) -> None:
+def test_every_required_field_is_required_by_openperouter_or_listed(kind: str) -> None:
     ours = dict(fields(spec(kind), kind))
     more = {
         path: {*required} - {*FIELDS[path].get("required", ())}
@@ -120,7 +120,7 @@ def test_nothing_that_must_be_given_may_be_left_out_at_theirs(kind: str) -> None
     assert {path: names for path, names in more.items() if names} == MORE_REQUIRED.get(kind, {})
 
 
-MORE_REQUIRED: dict[str, Any] = {  # the one choice of a union that we take
+MORE_REQUIRED: dict[str, Any] = {  # the only supported choice of a union
     "Underlay": {"Underlay.interfaces[]": {"networkDevice"}},
     "L2VNI": {"L2VNI.routingDomain": {"l3vni"}},
 }

@@ -54,7 +54,7 @@ async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     await server.stop()
 
 
-async def test_objects_are_listed_then_followed(world: World) -> None:
+async def test_objects_are_listed_then_watched(world: World) -> None:
     await until(lambda: world.names == {"red", "blue"})
     await world.server.put(PATH, "green", namespace="team", spec={"vni": 2})
     await until(lambda: world.names == {"red", "blue", "green"})
@@ -63,7 +63,7 @@ async def test_objects_are_listed_then_followed(world: World) -> None:
     assert world.count(f"GET {PATH}") == 1
 
 
-async def test_a_list_of_several_pages_is_whole(
+async def test_list_of_several_pages_is_complete(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await until(lambda: world.count(f"GET {PATH} watch") == 1)
@@ -74,7 +74,7 @@ async def test_a_list_of_several_pages_is_whole(
     await until(lambda: len(world.names) == 12 and world.count(f"GET {PATH}") >= 4)
 
 
-async def test_a_stream_that_ends_is_continued_without_a_list(world: World) -> None:
+async def test_closed_watch_is_resumed_without_a_list(world: World) -> None:
     await until(lambda: world.count(f"GET {PATH} watch") == 1)
     await world.server.cut()
     await world.server.put(PATH, "green", namespace="team", spec={})
@@ -82,7 +82,7 @@ async def test_a_stream_that_ends_is_continued_without_a_list(world: World) -> N
     assert world.count(f"GET {PATH}") == 1
 
 
-async def test_an_object_deleted_while_nobody_watched_is_gone_after_a_410(world: World) -> None:
+async def test_object_deleted_during_an_expired_watch_is_removed(world: World) -> None:
     await until(lambda: len(world.names) == 2)
     await world.server.cut()
     world.server.refuse = 503
@@ -95,7 +95,7 @@ async def test_an_object_deleted_while_nobody_watched_is_gone_after_a_410(world:
     assert world.reflector.problem == ""
 
 
-async def test_a_list_without_news_changes_nothing(world: World) -> None:
+async def test_unchanged_list_changes_nothing(world: World) -> None:
     await until(lambda: world.count(f"GET {PATH} watch") == 1)
     await world.server.compact()
     await until(lambda: world.count(f"GET {PATH}") == 2)
@@ -103,9 +103,7 @@ async def test_a_list_without_news_changes_nothing(world: World) -> None:
     assert world.changes == 1
 
 
-async def test_a_server_that_is_frozen_is_noticed(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_frozen_server_is_detected(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     await until(lambda: len(world.names) == 2)
     monkeypatch.setattr(module, "STREAM_S", (0, 0))
     monkeypatch.setattr(client_module, "SLACK_S", 0.05)
@@ -113,12 +111,12 @@ async def test_a_server_that_is_frozen_is_noticed(
     await world.server.cut()
     await until(lambda: world.reflector.problem != "")
     world.server.silent = False
-    await until(lambda: world.reflector.problem == "")  # though nothing is written
+    await until(lambda: world.reflector.problem == "")  # although nothing changed
     assert len(world.names) == 2
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 429, 500])
-async def test_a_refusal_is_told_and_retried(world: World, status: int) -> None:
+async def test_refusal_is_logged_and_retried(world: World, status: int) -> None:
     await until(lambda: len(world.names) == 2)
     world.server.refuse = status
     await world.server.cut()

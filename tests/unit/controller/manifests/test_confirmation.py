@@ -1,4 +1,4 @@
-"""The controller's side of a change on trial: only a confirmation keeps it, whatever goes wrong."""
+"""The controller's side of a change on trial: only a confirmation keeps it, whatever fails."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.unit.controller.manifests.test_source import BLUE, RED, World
 
 
 class Quiet(Confirmation):
-    """One whose namespace's TCP is nobody's concern."""
+    """Keeps no TCP sessions: the fake namespace has none."""
 
     def keep_sessions(self) -> None:
         pass
@@ -83,7 +83,7 @@ async def stop(work: asyncio.Task[None]) -> None:
 
 
 @pytest.mark.parametrize("what", ["the file", "the directory", "its content"])
-async def test_losing_the_trial_file_confirms_nothing(site: Site, what: str) -> None:
+async def test_lost_trial_file_confirms_nothing(site: Site, what: str) -> None:
     before = site.edit(BLUE)
     work = await follow(site)
     match what:
@@ -104,7 +104,7 @@ async def test_losing_the_trial_file_confirms_nothing(site: Site, what: str) -> 
     await stop(work)
 
 
-async def test_trial_is_rolled_back_in_time_without_a_state_directory(site: Site) -> None:
+async def test_trial_without_a_state_directory_is_rolled_back_on_time(site: Site) -> None:
     site.edit(BLUE)
     site.expire()
     site.confirmation._on_trial = site.written()
@@ -114,9 +114,9 @@ async def test_trial_is_rolled_back_in_time_without_a_state_directory(site: Site
     await stop(work)
 
 
-async def test_edit_during_a_roll_back_is_on_trial(site: Site) -> None:
+async def test_edit_during_a_rollback_is_on_trial(site: Site) -> None:
     site.edit(BLUE)
-    site.nics = {"eth9"}  # on its way home
+    site.nics = {"eth9"}  # being given back
     work = await follow(site)
     site.expire()
     await until(lambda: bool(site.replaced))
@@ -138,13 +138,13 @@ def test_edit_after_a_confirmation_is_not_confirmed(site: Site) -> None:
     assert not site.written().confirmed
 
 
-def test_change_of_an_mtu_does_not_extend_the_deadline(site: Site) -> None:
+def test_changed_mtu_does_not_extend_the_deadline(site: Site) -> None:
     before = site.edit(BLUE)
     site.confirmation.changed(())  # as for the MTU of a NIC
     assert site.written() == before
 
 
-async def test_a_confirmed_change_stays(site: Site) -> None:
+async def test_confirmed_change_is_kept(site: Site) -> None:
     site.edit(BLUE)
     work = await follow(site)
     trial.confirm(site.state, trial.now())
@@ -155,7 +155,7 @@ async def test_a_confirmed_change_stays(site: Site) -> None:
     await stop(work)
 
 
-async def test_what_is_on_trial_is_pending_until_it_is_confirmed(site: Site) -> None:
+async def test_change_on_trial_is_pending_until_confirmed(site: Site) -> None:
     assert site.confirmation.pending() == ""
     site.edit(BLUE)
     command = f"dualpath confirm --state-dir {site.state}"
@@ -197,7 +197,7 @@ async def test_edit_without_a_state_directory_is_on_trial(
 
 @pytest.mark.parametrize("first", [True, False])
 async def test_edit_during_a_first_trial_is_confirmed_with_it(site: Site, first: bool) -> None:
-    """A first start; or an earlier controller's change, when this one asks for no confirmation."""
+    """A first start; or a change of an earlier controller, while this one has no trial option."""
     one = replace(site.edit(BLUE), first=first)
     settings = replace(site.world.settings, confirm_s=1000 if first else 0)
     before = Before(first=first, nics=())
@@ -213,7 +213,7 @@ async def test_edit_during_a_first_trial_is_confirmed_with_it(site: Site, first:
     await stop(work)
 
 
-async def test_deleted_namespace_ends_no_trial_and_no_controller(site: Site) -> None:
+async def test_deleted_namespace_ends_neither_trial_nor_controller(site: Site) -> None:
     before = Before(first=False, nics=())
     gone = "dp-none"
     site.confirmation = Confirmation(site.world.settings, site.world.manifests, gone, before)

@@ -1,4 +1,4 @@
-"""Manifests that change while the controller runs: what is taken, what stays, what is said."""
+"""Manifests that change while the controller runs: what is applied, kept and reported."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class World:
         return self.manifests.compile(SPACES)
 
     def restart(self) -> Intent:
-        """Have another controller begin with what is there."""
+        """Start another controller with the same state directory."""
         self.manifests = Manifests(self.settings)
         self.manifests.read()
         return self.manifests.compile(SPACES)
@@ -296,7 +296,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @rule("Manifest.watched")
-async def test_change_is_read_once_the_files_stay_the_same(
+async def test_changed_files_are_read_once_they_are_stable(
     world: World, quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.start(underlay())
@@ -345,7 +345,7 @@ def test_unconfirmed_change_is_rolled_back_until_the_files_change(world: World) 
     world.manifests.confirm()
     assert not world.manifests.versions.changed
     edited = world.edit(underlay(), RED, BLUE)
-    world.manifests.accepted(edited)  # FRR took it: that is no confirmation
+    world.manifests.accepted(edited)  # FRR accepted it, which is no confirmation
     assert world.manifests.versions.changed
     back = world.manifests.roll_back()
     assert back.devices == first.devices
@@ -370,6 +370,6 @@ def test_confirming_promotes_the_pending_manifests(world: World) -> None:
     world.start(underlay(), RED)
     world.manifests.save_pending()
     store.promote(world.state)
-    store.promote(world.state)  # again is nothing
+    store.promote(world.state)  # a second call does nothing
     world.restart()
     assert not world.manifests.versions.changed

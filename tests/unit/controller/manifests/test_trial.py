@@ -1,4 +1,4 @@
-"""What is on trial: begun, confirmed or claimed, and one of the two only."""
+"""A trial is begun, then either confirmed or claimed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_trial_without_finite_deadline_is_ignored(tmp_path: Path, wrong: dict[st
     assert trial.read(tmp_path) is None
 
 
-def test_a_reboot_ends_a_trial(tmp_path: Path) -> None:
+def test_reboot_ends_a_trial(tmp_path: Path) -> None:
     begun(tmp_path, boot="another")
     assert trial.read(tmp_path) is None
     with pytest.raises(NothingOnTrial):
@@ -50,7 +50,7 @@ def test_a_reboot_ends_a_trial(tmp_path: Path) -> None:
     assert trial.claim(tmp_path) is None
 
 
-def test_a_confirmed_trial_can_no_longer_be_claimed(tmp_path: Path) -> None:
+def test_confirmed_trial_cannot_be_claimed(tmp_path: Path) -> None:
     begun(tmp_path)
     trial.confirm(tmp_path, 99.9)
     confirmed = trial.read(tmp_path)
@@ -61,19 +61,19 @@ def test_a_confirmed_trial_can_no_longer_be_claimed(tmp_path: Path) -> None:
         trial.confirm(tmp_path, 99.9)
 
 
-def test_a_claimed_trial_can_no_longer_be_confirmed(tmp_path: Path) -> None:
+def test_claimed_trial_cannot_be_confirmed(tmp_path: Path) -> None:
     one = begun(tmp_path)
     claimed = trial.claim(tmp_path)
     assert claimed
     assert (claimed.deadline, claimed.claimed, claimed.keeps) == (one.deadline, True, one.keeps)
     with pytest.raises(TooLate):
         trial.confirm(tmp_path, 0.0)
-    assert trial.claim(tmp_path) == claimed  # whoever claimed it may have died
+    assert trial.claim(tmp_path) == claimed  # the process that claimed it may have died
     trial.end(tmp_path)
     assert trial.read(tmp_path) is None
 
 
-def test_confirming_at_the_deadline_is_too_late(tmp_path: Path) -> None:
+def test_confirmation_at_the_deadline_is_too_late(tmp_path: Path) -> None:
     begun(tmp_path)
     with pytest.raises(TooLate):
         trial.confirm(tmp_path, 100.0)
@@ -86,7 +86,7 @@ def test_without_a_state_directory_nothing_is_on_trial(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
-def test_lock_held_for_long_is_an_error_with_its_reason(
+def test_lock_held_too_long_is_an_error_with_a_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun(tmp_path)

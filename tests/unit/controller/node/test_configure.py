@@ -1,4 +1,4 @@
-"""How often FRR is configured, and what is said when it is not."""
+"""How often FRR is configured, and how a failure is reported."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class World:
         return self._there
 
     async def ensure(self, settings: FrrSettings, *, ok: bool = True) -> Configured:
-        """Ask, answer if it is asked, and return what came of it."""
+        """Configure, reply if there is a request, and return the outcome."""
         count = len(self.asked)
         work = asyncio.create_task(self.frr.ensure(settings))
         await until(lambda: work.done() or len(self.asked) > count)
@@ -40,7 +40,7 @@ def world() -> World:
     return World()
 
 
-async def test_frr_is_configured_once_for_each_configuration_and_each_bridge(
+async def test_frr_is_configured_once_per_configuration_and_bridge(
     world: World,
 ) -> None:
     assert (await world.ensure(ONE)).ok
@@ -55,7 +55,7 @@ async def test_frr_is_configured_once_for_each_configuration_and_each_bridge(
     assert len(world.asked) == 3
 
 
-async def test_answer_to_an_earlier_request_is_ignored(world: World) -> None:
+async def test_reply_to_an_earlier_request_is_ignored(world: World) -> None:
     await world.ensure(ONE)
     work = asyncio.create_task(world.frr.ensure(OTHER))
     await until(lambda: len(world.asked) == 2)
@@ -89,7 +89,7 @@ async def test_wait_for_a_silent_bridge_has_a_limit(
     assert (await world.frr.ensure(ONE)).message == "frr-bridge did not answer"
 
 
-async def test_the_end_of_the_daemon_is_not_mistaken_for_an_answer(world: World) -> None:
+async def test_shutdown_is_not_mistaken_for_a_reply(world: World) -> None:
     work = asyncio.create_task(world.frr.ensure(ONE))
     await until(lambda: bool(world.asked))
     work.cancel()

@@ -1,4 +1,4 @@
-"""How intent reaches FRR, as far as that needs no namespaces."""
+"""How intent reaches FRR, without real namespaces."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
-async def test_refusal_names_its_resource_and_the_judge_gives_another_intent(world: World) -> None:
+async def test_refusal_names_its_resource_and_another_intent_follows(world: World) -> None:
     world.judge.instead = Intent(frr=FrrSettings(hostname="other"))
     work = world.configure()
     section = "RawFRRConfig red"
@@ -112,7 +112,7 @@ def test_no_resource_is_ready_before_intent_is_in_force(world: World) -> None:
 
 
 @rule("Status.generation")
-def test_generation_is_in_force_once_the_whole_resource_is(world: World) -> None:
+def test_generation_is_in_force_once_every_part_of_the_resource_is(world: World) -> None:
     numbered = Intent(statuses=(ResourceStatus("L3VNI", "red", ready=True, generation=2),))
     world.provisioner.replace(numbered)
     world.provisioner._conclude(numbered, Outcome("a"), Outcome("no FRR"))
@@ -130,7 +130,7 @@ async def test_replaced_control_namespace_gets_the_configuration_again(world: Wo
     assert world.provisioner._wake.is_set()
 
 
-def test_a_host_without_nics_has_no_underlay_mtu() -> None:
+def test_host_without_nics_has_no_underlay_mtu() -> None:
     assert underlay_mtu((), ("",)) == 0
 
 
@@ -154,7 +154,7 @@ class SlowTwins(NoTwins):
         super().set_carrier(name, up)
 
 
-async def test_last_state_of_a_flapping_carrier_stays(world: World) -> None:
+async def test_last_carrier_state_of_a_flapping_port_wins(world: World) -> None:
     world.provisioner._devices._twins = twins = SlowTwins()
     for up in (False, True):
         world.provisioner.port_changed("eth1", up)

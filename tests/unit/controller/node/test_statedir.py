@@ -1,4 +1,4 @@
-"""A state directory from which somebody removes things while it is in use."""
+"""A state directory whose files are removed while it is in use."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def clear(directory: Path) -> None:
     directory.rmdir()
 
 
-async def test_removed_files_are_made_again(
+async def test_removed_files_are_recreated(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "state"
@@ -57,7 +57,7 @@ async def test_removed_files_are_made_again(
 
 
 @pytest.mark.parametrize("obstacle", ["file", "link"])
-async def test_file_in_place_of_the_directory_is_a_problem_until_removed(
+async def test_file_in_place_of_the_state_directory_is_a_problem_until_removed(
     tmp_path: Path, obstacle: str
 ) -> None:
     path, elsewhere = tmp_path / "state", tmp_path / "elsewhere"
@@ -78,7 +78,7 @@ async def test_file_in_place_of_the_directory_is_a_problem_until_removed(
     assert (directory.problem, kept.file.exists()) == ("", True)
 
 
-async def test_a_directory_that_was_a_link_from_the_start_is_used(tmp_path: Path) -> None:
+async def test_state_directory_that_is_a_symlink_at_start_is_used(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (tmp_path / "state").symlink_to(elsewhere)
@@ -100,7 +100,7 @@ async def test_lock_taken_by_another_process_is_a_problem(tmp_path: Path) -> Non
         assert directory.problem == ""
 
 
-async def test_a_listener_that_cannot_listen_again_is_a_problem(tmp_path: Path) -> None:
+async def test_listener_that_cannot_be_reopened_is_a_problem(tmp_path: Path) -> None:
     class Stuck:
         async def renew(self) -> bool:
             raise ListenError("cannot listen on /a: it is no directory any more")
@@ -111,7 +111,7 @@ async def test_a_listener_that_cannot_listen_again_is_a_problem(tmp_path: Path) 
     assert directory.problem == "cannot listen on /a: it is no directory any more"
 
 
-def test_a_removed_namespace_record_is_written_again(tmp_path: Path) -> None:
+def test_removed_namespace_record_is_written_again(tmp_path: Path) -> None:
     again = namespacerecord.write(
         tmp_path, NamespacePair("fwd", "frr", make_forwarding=True, make_control=True), "host"
     )
@@ -122,7 +122,7 @@ def test_a_removed_namespace_record_is_written_again(tmp_path: Path) -> None:
     assert namespacerecord.read(tmp_path) == before
 
 
-def test_records_of_nics_are_written_again_until_they_are_removed(
+def test_nic_record_is_rewritten_until_it_is_released(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(nicrecords, "DIRECTORY", tmp_path / "nics")

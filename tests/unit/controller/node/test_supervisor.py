@@ -1,4 +1,4 @@
-"""Who keeps frr-bridge running: the controller, as its child or as one that it took over."""
+"""The controller keeps frr-bridge running, as its child or as an adopted process."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ async def running(made: BridgeSupervisor) -> AsyncIterator[None]:
         await asyncio.gather(work, return_exceptions=True)
 
 
-async def test_a_child_bridge_gets_the_settings_and_ends_with_the_controller(
+async def test_child_bridge_gets_the_settings_and_ends_with_the_controller(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started = Started(monkeypatch)
@@ -92,7 +92,7 @@ async def test_a_child_bridge_gets_the_settings_and_ends_with_the_controller(
 
 @pytest.mark.parametrize("name", ["", "pe1"])
 @pytest.mark.parametrize("netns", ["", "frr"])
-async def test_frr_bridge_parses_the_options_that_it_is_started_with(
+async def test_frr_bridge_accepts_the_options_of_its_supervisor(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, netns: str
 ) -> None:
     """Without an FRR name, or in the controller's namespace, an option is left out."""
@@ -107,7 +107,7 @@ async def test_frr_bridge_parses_the_options_that_it_is_started_with(
     assert (told.frr_name, told.netns or "") == (name, netns)
 
 
-async def test_a_child_bridge_that_ends_is_restarted(
+async def test_child_bridge_that_exits_is_restarted(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started = Started(monkeypatch, code="")
@@ -115,7 +115,7 @@ async def test_a_child_bridge_that_ends_is_restarted(
         await until(lambda: len(started.commands) >= 2)
 
 
-def test_pauses_double_until_a_run_is_long(
+def test_restart_delay_doubles_until_a_long_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(supervisor, "_RESTART_S", 0.5)
@@ -124,10 +124,10 @@ def test_pauses_double_until_a_run_is_long(
     assert [backoff.after(60), backoff.after(0)] == [0.5, 1]
 
 
-async def test_bridge_of_an_earlier_controller_is_taken_over(
+async def test_bridge_of_an_earlier_controller_is_adopted(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, left_behind: subprocess.Popen[bytes]
 ) -> None:
-    """It may be silent at first: nobody has asked it anything."""
+    """It may be silent at first: nobody has subscribed."""
     started = Started(monkeypatch)
     asked = 0
 
@@ -137,7 +137,7 @@ async def test_bridge_of_an_earlier_controller_is_taken_over(
         return asked == 1
 
     async with running(BridgeSupervisor(settings, "frr", silent=silent)):
-        await until(lambda: asked > 15)  # more than the patience with a silent bridge
+        await until(lambda: asked > 15)  # longer than a silent bridge is tolerated
         assert left_behind.poll() is None
         assert started.commands == []
         left_behind.kill()
@@ -148,7 +148,7 @@ async def test_bridge_of_an_earlier_controller_is_taken_over(
 async def test_adopted_bridge_ends_with_the_controller(
     settings: Settings, left_behind: subprocess.Popen[bytes]
 ) -> None:
-    """Although somebody removed its socket, by which it was found."""
+    """Even if its socket, by which it was found, was removed."""
     asked = 0
 
     def silent() -> bool:
@@ -162,7 +162,7 @@ async def test_adopted_bridge_ends_with_the_controller(
     assert left_behind.wait(10) != 0
 
 
-async def test_a_silent_bridge_is_replaced(
+async def test_silent_bridge_is_replaced(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, left_behind: subprocess.Popen[bytes]
 ) -> None:
     started = Started(monkeypatch)
@@ -171,7 +171,7 @@ async def test_a_silent_bridge_is_replaced(
         assert left_behind.poll() is not None
 
 
-async def test_bus_socket_without_listener_is_no_bridge(
+async def test_bus_socket_without_a_listener_is_no_bridge(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, left_behind: subprocess.Popen[bytes]
 ) -> None:
     left_behind.kill()
@@ -183,7 +183,7 @@ async def test_bus_socket_without_listener_is_no_bridge(
         await until(lambda: len(started.commands) == 1)
 
 
-async def test_ending_without_a_bridge_does_nothing(settings: Settings) -> None:
+async def test_shutdown_without_a_bridge_does_nothing(settings: Settings) -> None:
     await BridgeSupervisor(settings, "frr", silent=lambda: True).end()
 
 
@@ -201,7 +201,7 @@ def program(code: str, path: Path) -> list[str]:
     return [sys.executable, "-c", code.format(str(path))]
 
 
-async def test_a_child_that_ends_is_restarted(tmp_path: Path) -> None:
+async def test_child_that_exits_is_restarted(tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     work = asyncio.create_task(Child("x", program(APPENDS, trace)).run())
     await until(lambda: trace.exists() and len(trace.read_text()) >= 2)
@@ -210,7 +210,7 @@ async def test_a_child_that_ends_is_restarted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("code", [HOLDS, DEAF])
-async def test_a_child_ends_with_the_controller(
+async def test_child_ends_with_the_controller(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
 ) -> None:
     monkeypatch.setattr(supervisor, "_END_S", 0.2)
@@ -229,14 +229,14 @@ async def test_a_child_ends_with_the_controller(
     assert children[0].returncode is not None
 
 
-async def test_child_that_can_never_work_is_not_restarted() -> None:
+async def test_child_with_a_configuration_error_is_not_restarted() -> None:
     child = Child("grout-agent", [sys.executable, "-c", f"raise SystemExit({os.EX_CONFIG})"])
     with pytest.raises(Useless, match="grout-agent"):
         async with asyncio.timeout(20):
             await child.run()
 
 
-async def test_a_child_is_started_once_its_needs_are_met(
+async def test_child_is_started_once_its_requirements_are_met(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started = Started(monkeypatch)

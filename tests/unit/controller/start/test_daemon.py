@@ -69,7 +69,7 @@ class World:
             self.bridge.send(event)
 
     async def filled(self) -> None:
-        """Say a route, and wait until it is in the datapath."""
+        """Send a route, and wait until it is programmed."""
         await self.until(lambda: self.bridge.subscribed)
         self.say(
             events.SessionChanged(number=1, state="live", acknowledge=True),
@@ -136,7 +136,7 @@ async def test_refused_route_is_reported_as_failed(world: World) -> None:
     assert world.programmed()[-1] == {"11.0.0.0/8": 0}
 
 
-async def test_a_silent_bridge_changes_no_forwarding(world: World) -> None:
+async def test_silent_bridge_changes_no_forwarding(world: World) -> None:
     """Invariant 1."""
     await world.filled()
     log = list(world.datapath.log)
@@ -154,7 +154,7 @@ async def test_new_bridge_with_the_same_routes_changes_nothing(world: World) -> 
     assert world.datapath.writes == writes
 
 
-async def test_a_restarted_daemon_writes_nothing(world: World) -> None:
+async def test_restarted_daemon_writes_nothing(world: World) -> None:
     """Invariants 1 and 4."""
     await world.filled()
     writes = world.datapath.writes
@@ -184,7 +184,7 @@ async def test_learned_macs_reach_the_bridge(world: World) -> None:
     assert said == (Mac(110, bytes(6)),)
 
 
-async def test_rows_removed_by_somebody_are_programmed_again(world: World) -> None:
+async def test_rows_removed_by_others_are_programmed_again(world: World) -> None:
     await world.filled()
     route = batch(f"+ 10.0.0.0/8 {world.datapath.lookup('10.0.0.1')}")
     del world.datapath.routes["default", Family.INET][bytes([10, 0, 0, 0]), 8]
@@ -205,14 +205,14 @@ async def test_release_reaches_the_bridge(world: World) -> None:
     await world.until(lambda: events.Release() in world.told)
 
 
-async def test_without_a_bridge_nothing_is_released(world: World) -> None:
+async def test_release_without_a_bridge_is_an_error(world: World) -> None:
     world.bridge.close()
     await world.until(lambda: "not connected" in world.daemon._view.release())
     world.bridge = world.publisher()
 
 
 class Late(LoggingDatapath):
-    """Does not answer at first, and likes small batches."""
+    """Is unavailable at first, and asks for small batches."""
 
     refusals = 3
 
@@ -232,7 +232,7 @@ class Beside:
         await asyncio.Event().wait()
 
 
-async def test_datapath_that_we_start_is_awaited_without_limit(
+async def test_datapath_started_by_the_controller_is_awaited_without_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(daemon, "_START_AGAIN_S", 0.01)
@@ -257,7 +257,7 @@ async def test_datapath_that_we_start_is_awaited_without_limit(
     await asyncio.gather(work, return_exceptions=True)
 
 
-async def test_datapath_that_others_start_must_answer_at_once(tmp_path: Path) -> None:
+async def test_datapath_started_by_others_must_answer_at_once(tmp_path: Path) -> None:
     settings = parse(
         f"--datapath=kernel --bridge external --state-dir {tmp_path} "
         f"--listen unix:{tmp_path}/inspect.sock".split()

@@ -1,4 +1,4 @@
-"""The wait for the API server's first answer, and what is refused before it."""
+"""The wait for the API server's first reply, and options that are refused before it."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def settings(tmp_path: Path, *more: str) -> Settings:
     return parse(["--datapath=kernel", f"--mirror={tmp_path}", "--kubernetes", *more])
 
 
-def test_the_mirror_is_read_after_every_file(tmp_path: Path) -> None:
+def test_mirror_is_read_after_every_file(tmp_path: Path) -> None:
     found = settings(tmp_path, f"--config={tmp_path}")
     assert found.config == (tmp_path, tmp_path / "kubernetes" / "manifests")
 
 
-def test_a_node_that_has_a_mirror_starts_without_an_api_server(tmp_path: Path) -> None:
+def test_node_with_a_mirror_starts_without_an_api_server(tmp_path: Path) -> None:
     found = settings(tmp_path, f"--kubeconfig={kubeconfig(tmp_path)}")
     (mirror := found.config[-1]).mkdir(parents=True)
     (mirror / "node.json").touch()
@@ -44,7 +44,7 @@ def test_a_node_that_has_a_mirror_starts_without_an_api_server(tmp_path: Path) -
     assert not logging.getLogger("httpx").isEnabledFor(logging.INFO)
 
 
-def test_a_mirror_does_not_hide_a_kubeconfig_that_cannot_be_used(tmp_path: Path) -> None:
+def test_mirror_does_not_hide_an_unusable_kubeconfig(tmp_path: Path) -> None:
     (tmp_path / "k").write_text("{}")
     found = settings(tmp_path, f"--kubeconfig={tmp_path / 'k'}")
     (mirror := found.config[-1]).mkdir(parents=True)
@@ -54,7 +54,7 @@ def test_a_mirror_does_not_hide_a_kubeconfig_that_cannot_be_used(tmp_path: Path)
         kubernetes.wait(found)
 
 
-def test_outside_of_a_pod_a_kubeconfig_is_asked_for(
+def test_kubeconfig_is_required_outside_a_pod(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
@@ -62,7 +62,7 @@ def test_outside_of_a_pod_a_kubeconfig_is_asked_for(
         kubernetes.wait(settings(tmp_path))
 
 
-def test_without_its_http_client_it_says_what_to_install(
+def test_missing_http_client_is_reported_with_the_package_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "httpx", None)
@@ -72,13 +72,13 @@ def test_without_its_http_client_it_says_what_to_install(
         kubernetes.wait(settings(tmp_path))
 
 
-def test_a_kubeconfig_goes_with_kubernetes(tmp_path: Path) -> None:
+def test_kubeconfig_requires_kubernetes(tmp_path: Path) -> None:
     (tmp_path / "k").touch()
     with pytest.raises(SystemExit):
         parse(["--datapath=kernel", f"--kubeconfig={tmp_path / 'k'}"])
 
 
-def test_the_node_is_named_by_the_option_the_pod_or_the_host(
+def test_node_name_comes_from_the_option_the_pod_or_the_host(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("NODE_NAME", "worker-1")
