@@ -39,7 +39,7 @@ def write(path: str, data: bytes = b"x", flags: int = os.O_WRONLY) -> None:
 
 
 def rewrite(path: str) -> None:
-    """Write what is there already, so that a machine that lets us is none the worse."""
+    """Write the present contents again, so that a machine that permits it is unchanged."""
     with open(path, "rb") as file:
         data = file.read()
     write(path, data)
@@ -51,7 +51,7 @@ def peek(path: str) -> None:
 
 
 def in_child(work: Callable[[], object]) -> None:
-    """Run in a child, as a namespace that is entered is not left; raise what it came to."""
+    """Run in a child process, as a thread cannot leave an entered namespace; raise its error."""
     read_end, write_end = os.pipe()
     if os.fork() == 0:
         try:

@@ -1,4 +1,4 @@
-"""Attributes that we set, each with a command that changes it by hand. docs/DRIFT.md lists them.
+"""Attributes that Dualpath sets, each with a command that changes it. docs/DRIFT.md lists them.
 
 Settings come from the mappings that the product itself uses, so none can be left out.
 {fwd}, {ctl} and {host} are the forwarding namespace, FRR's, and a host's.
@@ -18,9 +18,9 @@ class Case:
 
     part: str  # where it is
     attribute: str  # as docs/DRIFT.md calls it
-    harm: str  # what somebody does
-    shows: str  # prints something else while it is wrong
-    vanishes: bool = False  # the harm may be repaired before one can look
+    harm: str  # the command that changes it
+    shows: str  # a command whose output differs while it is wrong
+    vanishes: bool = False  # may be repaired before the test can see it
     optional: bool = False  # some kernels have no such attribute
 
 

@@ -1,4 +1,4 @@
-"""Attributes of what grout forwards by, each with a command that changes it by hand.
+"""Attributes of grout's forwarding, each with a command that changes it.
 
 docs/DRIFT.md lists them. {home}, {ctl} and {host} are grout's namespace, FRR's, and a host's;
 {grcli} is grout's own command.
@@ -88,7 +88,7 @@ def _beside() -> Iterator[Case]:
             ("promisc", "promisc off"),
             ("mark (alias)", "alias mine"),
         ):
-            if (name, attribute) != ("n-eth1", "mtu"):  # a NIC keeps its own
+            if (name, attribute) != ("n-eth1", "mtu"):  # a NIC keeps its own MTU
                 yield _link("home", name, attribute, harm)
         yield from _filters(BESIDE, name)
     yield _there("home", "n-pe0")

@@ -27,7 +27,7 @@ tree=$1; shift 2; exec chroot "$tree" grout "$@"
 
 
 def command(state_dir: Path) -> tuple[str, ...] | None:
-    """Return how to run grout, None where there is none."""
+    """Return the command that runs grout, or None without a grout."""
     if shutil.which("grout"):
         return ("grout",)
     trees = [tree for tree in LAB.glob("system-*") if (tree / "usr/bin/grout").exists()]
@@ -48,7 +48,7 @@ def state_directory() -> Iterator[Path]:
 
 @asynccontextmanager
 async def running(grout: Grout) -> AsyncIterator[GroutProcess]:
-    """Keep a grout running for the length of a block, and no longer: it polls all the time."""
+    """Run a grout for the length of a block only: it polls, and so uses a whole CPU."""
     process = GroutProcess(grout)
     task = asyncio.ensure_future(process.run())
     try:
@@ -62,7 +62,7 @@ async def running(grout: Grout) -> AsyncIterator[GroutProcess]:
 
 
 async def up(grout: Grout, task: asyncio.Future[None] | None = None, other_than: int = 0) -> int:
-    """Wait until a grout answers, or another one, and return its pid."""
+    """Wait until a grout, or a new one, answers; return its pid."""
     async with asyncio.timeout(60):
         while True:
             with suppress(Unavailable):
@@ -74,7 +74,7 @@ async def up(grout: Grout, task: asyncio.Future[None] | None = None, other_than:
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Wait for what no event tells; each condition asks a process or the kernel."""
+    """Wait for a condition without an event; it asks a process or the kernel."""
     async with asyncio.timeout(10):
         while True:
             if await condition():

@@ -93,7 +93,7 @@ class Machine:
         return self.host, self.client, self.forwarding, self.control
 
     def seen(self) -> dict[str, object]:
-        """Return all that a start could change."""
+        """Return every state that a start could change."""
         found: dict[str, object] = {
             "namespaces": run(f"ls -i /run/netns /run/dualpath/userns | grep -- {self.host[:-4]}")
         }
@@ -109,7 +109,7 @@ class Machine:
 
 
 def _lasting(shown: object) -> object:
-    """Drop what counts down."""
+    """Drop values that count down."""
     if isinstance(shown, list):
         return [_lasting(it) for it in shown]
     if isinstance(shown, dict):

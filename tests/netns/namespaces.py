@@ -16,7 +16,7 @@ from typing import Any
 from datapaths.linux import netns
 
 RTMGRP_LINK, RTMGRP_TC, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR = 0x1, 0x8, 0x10, 0x100
-LINKWATCH_S = 1.1  # how long the kernel may sit on news of a carrier
+LINKWATCH_S = 1.1  # how long the kernel may delay a carrier change
 
 
 def run(command: str, *, check: bool = True) -> str:
@@ -27,7 +27,7 @@ def run(command: str, *, check: bool = True) -> str:
 
 
 def link(netns_name: str, name: str) -> dict[str, Any]:
-    """Return what `ip -d` shows of a device."""
+    """Return the output of `ip -d` for a device."""
     shown: list[dict[str, Any]] = json.loads(run(f"ip -n {netns_name} -d -j link show {name}"))
     return shown[0]
 
@@ -39,7 +39,7 @@ def names(netns_name: str) -> set[str]:
 
 @contextmanager
 def fresh(*names: str) -> Iterator[tuple[str, ...]]:
-    """Make empty namespaces of this process, and remove them whatever happens."""
+    """Create empty namespaces for this process, and always remove them."""
     full = tuple(f"dp-{os.getpid()}-{name}" for name in names)
     try:
         for name in full:
@@ -52,7 +52,7 @@ def fresh(*names: str) -> Iterator[tuple[str, ...]]:
 
 
 def kernel_has_vrf() -> bool:
-    """Tell whether this kernel makes VRF devices."""
+    """Return whether this kernel has VRF devices."""
     with fresh("probe") as (probe,):
         command = f"ip -n {probe} link add red type vrf table 1"
         return subprocess.run(command.split(), capture_output=True, check=False).returncode == 0
@@ -78,7 +78,7 @@ def watching(netns_name: str) -> Iterator[Callable[[], list[int]]]:
 
 
 def ping(netns_name: str, address: str, timeout_s: float = 2.0) -> bool:
-    """Send echo requests until one is answered; tell whether one was in time."""
+    """Send echo requests until one is answered; return whether that was in time."""
     v6 = ":" in address
     family, protocol = (socket.AF_INET6, 58) if v6 else (socket.AF_INET, 1)
     with netns.entered(netns_name):

@@ -84,7 +84,7 @@ def entries(kind: int, port: int, flags: int, addresses: Sequence[bytes]) -> lis
 
 
 def write(netns: str, writes: list[bytes]) -> None:
-    """Hand all to the kernel as fast as it takes them. Raises OSError when it refuses some."""
+    """Send every request as fast as the kernel accepts them. Raises OSError if it refuses any."""
     with entered(netns), socket.socket(socket.AF_NETLINK, socket.SOCK_RAW) as sock:
         sock.bind((0, 0))
         for one in writes:
@@ -116,7 +116,7 @@ def shadow() -> Iterator[str]:
 
 
 class Seen:
-    """What follows from a namespace's netlink, as the bridge takes it."""
+    """The bridge's picture of a namespace, from its netlink messages."""
 
     def __init__(self) -> None:
         self.macs: set[bytes] = set()
@@ -150,7 +150,7 @@ async def until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_a_burst_that_overruns_the_bridge_loses_no_mac(
+async def test_burst_that_overruns_the_bridge_loses_no_mac(
     shadow: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = watch_module._socket
@@ -180,7 +180,7 @@ async def test_a_burst_that_overruns_the_bridge_loses_no_mac(
         seen.watch.close()
 
 
-async def test_a_burst_that_overruns_the_datapath_loses_no_learned_mac(
+async def test_burst_that_overruns_the_datapath_loses_no_learned_mac(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     overruns = 0

@@ -1,4 +1,4 @@
-"""A daemon of FRR that was taken over can do nothing to the machine."""
+"""A compromised FRR daemon cannot affect the machine."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ EXEC = [sys.executable, "-P", "-m", "frr_bridge.frr_exec"]
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What there is to attack, and the command that leads into FRR's namespaces."""
+    """The targets of an attack, and the command that enters FRR's namespaces."""
 
     targets: dict[str, Any]
     enter: list[str]
@@ -79,7 +79,7 @@ def frr_uid(monkeypatch: pytest.MonkeyPatch) -> int:
 
 @pytest.fixture
 def tree() -> Iterator[Path]:
-    """Make files of root's in a directory that everybody may look into."""
+    """Create root's files in a directory that every user may read."""
     root = Path(tempfile.mkdtemp())
     root.chmod(0o755)
     try:
@@ -150,7 +150,7 @@ def sleeping(uid: int) -> Iterator[int]:
 
 @contextlib.contextmanager
 def service(path: Path) -> Iterator[str]:
-    """Serve whom the socket's credentials call root, as D-Bus and the like do."""
+    """Serve clients with root's socket credentials, as D-Bus does."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
     path.chmod(0o777)
@@ -188,24 +188,22 @@ def worked(found: dict[str, str]) -> list[str]:
     return [name for name, result in found.items() if result == "done"]
 
 
-def test_bgpd_that_was_taken_over_can_do_nothing_to_the_machine(world: World, frr_uid: int) -> None:
+def test_compromised_bgpd_cannot_affect_the_machine(world: World, frr_uid: int) -> None:
     found = world.attack(*as_user(frr_uid, BGPD))
     assert len(found) > 40
     assert worked(found) == []
 
 
-def test_root_of_frrs_namespaces_can_do_nothing_to_the_machine(world: World) -> None:
+def test_root_in_frrs_namespaces_cannot_affect_the_machine(world: World) -> None:
     assert worked(world.attack()) == []
 
 
-def test_nobody_of_frrs_namespaces_can_do_nothing_to_the_machine(world: World) -> None:
+def test_nobody_in_frrs_namespaces_cannot_affect_the_machine(world: World) -> None:
     assert worked(world.attack(*as_user(65534))) == []
 
 
-def test_a_program_started_by_nsenter_alone_is_not_the_machines_root_either(
-    world: World, tree: Path
-) -> None:
-    """Then the pins are in sight and all capabilities of its own namespaces are there.
+def test_program_started_by_nsenter_is_not_the_machines_root(world: World, tree: Path) -> None:
+    """Then it sees the pins, and has all capabilities in its own namespaces.
 
     The limit on namespaces is that of its own user namespace.
     """
@@ -219,15 +217,15 @@ def test_a_program_started_by_nsenter_alone_is_not_the_machines_root_either(
     }
 
 
-def test_what_remains_is_what_user_frr_owns(world: World, frr_uid: int) -> None:
+def test_compromised_bgpd_can_reach_only_what_user_frr_owns(world: World, frr_uid: int) -> None:
     """A process of user frr outside, such as vtysh of frr-bridge, can be ended; see SECURITY.md."""
     kill = f"import os; os.kill({world.targets['frr_pid']}, 0)"
     command = [*world.enter, *as_user(frr_uid), PYTHON, "-I", "-c", kill]
     subprocess.run(command, check=True, timeout=30)
 
 
-def test_frr_has_the_rights_that_it_needs(world: World, tree: Path, frr_uid: int) -> None:
-    """Root inside does in a directory of user frr's what frrinit.sh and watchfrr do."""
+def test_frr_has_the_capabilities_that_it_needs(world: World, tree: Path, frr_uid: int) -> None:
+    """Root inside does what frrinit.sh and watchfrr do in a directory of user frr."""
     home = tree / "frr"
     home.mkdir(0o700)
     os.chown(home, frr_uid, frr_uid)
@@ -240,7 +238,7 @@ def test_frr_has_the_rights_that_it_needs(world: World, tree: Path, frr_uid: int
     assert (home / "pid").stat().st_uid == idmap.FIRST
 
 
-def test_a_namespace_of_an_earlier_version_is_refused(tree: Path) -> None:
+def test_control_namespace_of_an_earlier_version_is_refused(tree: Path) -> None:
     holder = subprocess.Popen(["unshare", "--user", "--net", "sleep", "60"])
     try:
         here = os.stat("/proc/self/ns/net").st_ino
@@ -259,7 +257,7 @@ def test_a_namespace_of_an_earlier_version_is_refused(tree: Path) -> None:
     assert done.stdout == ""
 
 
-def test_a_namespace_without_users_of_its_own_is_refused(tree: Path) -> None:
+def test_control_namespace_without_a_user_namespace_is_refused(tree: Path) -> None:
     with fresh("plain") as (plain,):
         command = [*EXEC, f"--netns={plain}", "--", "id"]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)

@@ -1,4 +1,4 @@
-"""`controller --confirm-within`: an unconfirmed change is rolled back in time, whoever died."""
+"""`controller --confirm-within`: an unconfirmed change is rolled back in time, whatever died."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def until(condition: Callable[[], object], what: str, within_s: float = 60.0) ->
 
 
 class Controller:
-    """A controller of the test's, and what it logs."""
+    """A controller under test, and its log."""
 
     def __init__(self, host: Machine, *options: str) -> None:
         self._log = host.directory / "controller.log"
@@ -136,7 +136,7 @@ class Session:
 
 
 def whole(host: Machine) -> dict[str, str]:
-    """Return what the host's NIC has, without what counts down."""
+    """Return the configuration of the host's NIC, without values that count down."""
     addresses = json.loads(run(f"ip -n {host.host} -j addr show dev eth7"))[0]["addr_info"]
     routes = run(f"ip -n {host.host} route; ip -n {host.host} -6 route")
     kept = sorted(f"{a['local']}/{a['prefixlen']}" for a in addresses)
@@ -144,7 +144,7 @@ def whole(host: Machine) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("address", ["192.0.2.2", "2001:db8::2"])
-def test_a_session_comes_back_when_nobody_confirms(host: Machine, address: str) -> None:
+def test_ssh_session_recovers_when_nobody_confirms(host: Machine, address: str) -> None:
     before = whole(host)
     session = Session(host, address)
     assert session.answers(5)
@@ -163,7 +163,7 @@ def test_a_session_comes_back_when_nobody_confirms(host: Machine, address: str) 
 
 
 @pytest.mark.parametrize("death", [signal.SIGKILL, signal.SIGHUP, signal.SIGTERM, signal.SIGSTOP])
-def test_the_nic_comes_home_whatever_becomes_of_the_controller(
+def test_nic_is_given_back_however_the_controller_ends(
     host: Machine, death: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = whole(host)
@@ -177,7 +177,7 @@ def test_the_nic_comes_home_whatever_becomes_of_the_controller(
     assert not netns.exists(host.forwarding)
 
 
-def test_a_confirmed_start_stays(host: Machine) -> None:
+def test_confirmed_start_is_kept(host: Machine) -> None:
     with controller(host, *trying(host)) as one:
         until(lambda: taken(host), "the NIC moves")
         done = confirm(host)
@@ -194,7 +194,7 @@ def test_a_confirmed_start_stays(host: Machine) -> None:
         assert taken(host)
 
 
-def test_a_controller_started_again_keeps_the_deadline(host: Machine) -> None:
+def test_restarted_controller_keeps_the_deadline(host: Machine) -> None:
     with controller(host, *trying(host, 15)) as one:
         until(lambda: taken(host), "the NIC moves")
         written = trial.read(host.state_dir)
@@ -209,7 +209,7 @@ def test_a_controller_started_again_keeps_the_deadline(host: Machine) -> None:
         assert at_home(host)
 
 
-def test_a_start_after_the_deadline_gives_back_at_once(host: Machine) -> None:
+def test_start_after_the_deadline_gives_the_nic_back_at_once(host: Machine) -> None:
     with controller(host, *trying(host, 600)) as one:
         until(lambda: taken(host), "the NIC moves")
         until(lambda: watchdog.runs(host.state_dir), "there is a watchdog")
@@ -247,7 +247,7 @@ def settled(host: Machine) -> Iterator[Controller]:
         yield one
 
 
-def test_a_changed_manifest_goes_back_when_nobody_confirms(host: Machine) -> None:
+def test_changed_manifest_is_rolled_back_when_nobody_confirms(host: Machine) -> None:
     with settled(host) as one:
         host.write("eth8")
         until(lambda: taken(host, "eth8"), "the second NIC moves")
@@ -259,13 +259,13 @@ def test_a_changed_manifest_goes_back_when_nobody_confirms(host: Machine) -> Non
         assert "former manifests are in force" in one.log
         assert one.process.poll() is None
         time.sleep(2)
-        assert not taken(host, "eth8")  # the files still say so
+        assert not taken(host, "eth8")  # the manifests still name it
         host.write("eth8")  # written again: another try
         until(lambda: taken(host, "eth8"), "the second NIC moves again")
         assert confirm(host).returncode == 0
 
 
-def test_a_nic_taken_by_a_change_comes_home_without_a_controller(host: Machine) -> None:
+def test_nic_of_an_unconfirmed_change_is_given_back_without_a_controller(host: Machine) -> None:
     with settled(host) as one:
         host.manifest.write_text(
             host.manifest.read_text().replace(
@@ -280,7 +280,7 @@ def test_a_nic_taken_by_a_change_comes_home_without_a_controller(host: Machine) 
         assert taken(host)  # it was there before the change
 
 
-def test_a_start_after_the_deadline_of_a_change_puts_the_former_manifests_back(
+def test_start_after_the_deadline_of_a_change_restores_the_former_manifests(
     host: Machine,
 ) -> None:
     with settled(host) as one:
@@ -299,7 +299,7 @@ def test_a_start_after_the_deadline_of_a_change_puts_the_former_manifests_back(
             assert "not confirmed in time" in again.log
 
 
-def test_a_manifest_changed_while_nothing_ran_is_on_trial_at_the_next_start(host: Machine) -> None:
+def test_manifest_changed_without_a_controller_is_on_trial_at_the_next_start(host: Machine) -> None:
     with settled(host) as one:
         one.kill()
     host.write("eth8")
@@ -310,6 +310,6 @@ def test_a_manifest_changed_while_nothing_ran_is_on_trial_at_the_next_start(host
         until(lambda: "eth8" in names(host.host), "the second comes home")
 
 
-def test_nothing_is_to_be_confirmed_without_a_trial(host: Machine) -> None:
+def test_confirmation_without_a_trial_is_an_error(host: Machine) -> None:
     done = confirm(host)
     assert (done.returncode, done.stderr) == (1, "dualpath: nothing is on trial\n")

@@ -1,4 +1,4 @@
-"""Somebody removes a namespace's name, or gives it to another, while Dualpath runs."""
+"""Another program removes or replaces the name of a namespace while Dualpath runs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ VNI = Vni(110, local=bytes([10, 0, 0, 1]), mac=bytes.fromhex("00f30000006e"))
 
 
 class Keeping:
-    """A keeper of two namespaces, and what it told."""
+    """A keeper of two namespaces, and its reports."""
 
     def __init__(self, forwarding: str, control: str, *, ours: bool) -> None:
         self.renewed: list[bool] = []
@@ -44,7 +44,7 @@ def pair() -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize("which", [0, 1])
 @pytest.mark.parametrize("command", ["ip netns delete {}", "umount -l /run/netns/{}"])
-def test_a_deleted_namespace_of_ours_gets_its_name_back_with_all_in_it(
+def test_deleted_name_of_an_owned_namespace_is_restored_with_its_contents(
     pair: tuple[str, str], which: int, command: str
 ) -> None:
     keeping = Keeping(*pair, ours=True)
@@ -58,7 +58,7 @@ def test_a_deleted_namespace_of_ours_gets_its_name_back_with_all_in_it(
     assert (keeping.renewed, keeping.keeper.problem) == ([], "")
 
 
-def test_a_deleted_namespace_of_somebody_else_is_a_problem_until_it_is_there(
+def test_deleted_foreign_namespace_is_a_problem_until_it_is_back(
     pair: tuple[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     keeping = Keeping(*pair, ours=False)
@@ -74,7 +74,7 @@ def test_a_deleted_namespace_of_somebody_else_is_a_problem_until_it_is_there(
     assert (keeping.renewed, keeping.keeper.problem) == ([False], "")
 
 
-def test_another_namespace_under_the_name_is_reported_once(pair: tuple[str, str]) -> None:
+def test_other_namespace_under_the_name_is_reported_once(pair: tuple[str, str]) -> None:
     keeping = Keeping(*pair, ours=True)
     for name in pair:
         netns.remove(name)
@@ -85,7 +85,7 @@ def test_another_namespace_under_the_name_is_reported_once(pair: tuple[str, str]
     assert keeping.renewed == [False, True]
 
 
-def test_a_name_that_cannot_be_given_back_is_a_problem(
+def test_name_that_cannot_be_restored_is_a_problem(
     pair: tuple[str, str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuse(name: str, held: int) -> None:
@@ -101,7 +101,7 @@ def test_a_name_that_cannot_be_given_back_is_a_problem(
     assert caplog.text.count("cannot be made again") == 1
 
 
-async def test_the_driver_works_on_in_another_namespace_of_the_name(pair: tuple[str, str]) -> None:
+async def test_driver_continues_in_a_new_namespace_of_the_name(pair: tuple[str, str]) -> None:
     forwarding, host = pair
     run(f"ip -n {host} link add eth7 type veth peer name wire")
     run(f"ip -n {host} addr add 192.0.2.0/31 dev eth7")
@@ -134,7 +134,7 @@ async def test_the_driver_works_on_in_another_namespace_of_the_name(pair: tuple[
         await datapath.close()
 
 
-async def test_the_driver_goes_on_while_its_namespace_has_no_name(pair: tuple[str, str]) -> None:
+async def test_driver_continues_while_its_namespace_has_no_name(pair: tuple[str, str]) -> None:
     datapath = KernelDatapath(pair[0], pair[1])
     try:
         await datapath.capabilities()

@@ -52,9 +52,7 @@ async def build(forwarding: str, host: str) -> None:
 
 
 @pytest.mark.parametrize("made", [True, False])
-def test_a_teardown_gives_everything_back_and_a_second_one_does_nothing(
-    tmp_path: Path, made: bool
-) -> None:
+def test_teardown_gives_everything_back_and_is_idempotent(tmp_path: Path, made: bool) -> None:
     with fresh("fwd", "frr", "host") as (forwarding, control, host):
         if made:
             for name in (forwarding, control):
@@ -85,7 +83,7 @@ def test_a_teardown_gives_everything_back_and_a_second_one_does_nothing(
         assert (again.returncode, again.stderr) == (0, "")
 
 
-def test_a_running_controller_is_to_be_stopped_first(tmp_path: Path) -> None:
+def test_teardown_beside_a_running_controller_is_refused(tmp_path: Path) -> None:
     with alone(tmp_path / "controller.lock"):
         done = down(tmp_path)
     assert done.returncode == 1
@@ -93,7 +91,7 @@ def test_a_running_controller_is_to_be_stopped_first(tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_namespace_in_which_a_process_runs_stays_and_says_so(tmp_path: Path) -> None:
+def test_namespace_with_a_running_process_is_kept_and_reported(tmp_path: Path) -> None:
     with fresh("fwd", "frr") as (forwarding, control):
         netns.remove(control)
         namespacerecord.write(tmp_path, NamespacePair(forwarding, control, True, True), "")
@@ -113,7 +111,7 @@ def test_a_namespace_in_which_a_process_runs_stays_and_says_so(tmp_path: Path) -
         assert not netns.exists(control)
 
 
-def test_made_namespaces_are_remembered_over_restarts(tmp_path: Path) -> None:
+def test_created_namespaces_are_remembered_across_restarts(tmp_path: Path) -> None:
     with fresh("fwd", "frr") as (forwarding, control):
         netns.remove(forwarding)
         spaces = NamespacePair(forwarding, control, True, True)

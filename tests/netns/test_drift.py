@@ -1,4 +1,4 @@
-"""What we set on devices and namespaces is repaired at once, whoever changes it.
+"""Every setting of a device or namespace is repaired at once, whoever changes it.
 
 Each case is a row of docs/DRIFT.md: an attribute, and a command that changes it by hand.
 """
@@ -80,7 +80,7 @@ async def node() -> AsyncIterator[Node]:
 
 @dataclass
 class Parts:
-    """What a node is made of."""
+    """The parts of a node."""
 
     spaces: NamespacePair
     datapath: Datapath
@@ -140,13 +140,13 @@ async def until_clean(audit: Callable[[], Awaitable[Sequence[Difference]]]) -> N
 
 
 def harmed(node: Node, case: Case, before: str) -> bool:
-    """Do the harm; tell whether it shows: a repair under way may be faster than the look."""
+    """Change the attribute; return whether that is visible: the repair may be faster."""
     node.run(case.harm)
     return case.vanishes or case.optional or node.run(case.shows) != before
 
 
 async def is_repaired(node: Node, case: Case) -> tuple[bool, list[str]]:
-    """Wait until what was changed is as it was; return whether it is, and what an audit found."""
+    """Wait for the repair; return whether it happened, and what an audit found."""
     before = node.run(case.shows)
     assert any(harmed(node, case, before) for _ in range(HARM_TRIES)), (
         f"{case.harm} changed nothing"
@@ -161,7 +161,7 @@ async def is_repaired(node: Node, case: Case) -> tuple[bool, list[str]]:
 
 
 async def not_repaired(one: Node, cases: Sequence[Case]) -> list[str]:
-    """Do the harm of each case in turn; return those that were not repaired in time."""
+    """Change the attribute of each case in turn; return those not repaired in time."""
     wrong: list[str] = []
     for case in cases:
         repaired, _ = await is_repaired(one, case)
@@ -172,7 +172,7 @@ async def not_repaired(one: Node, cases: Sequence[Case]) -> list[str]:
 
 
 @pytest.mark.parametrize("part", sorted({case.part for case in CASES}))
-async def test_a_change_by_others_is_repaired_at_once(part: str) -> None:
-    """One node for each part, as a node takes longer to start than to be repaired."""
+async def test_change_by_others_is_repaired_at_once(part: str) -> None:
+    """One node per part, as starting a node takes longer than a repair."""
     async with node() as one:
         assert await not_repaired(one, [case for case in CASES if case.part == part]) == []

@@ -39,7 +39,7 @@ def host(tmp_path: Path) -> Iterator[Machine]:
 
 
 def told(host: Machine, *options: str, ssh: str = "") -> dict[str, Any]:
-    """Return the dry run's answer as JSON."""
+    """Return the dry run's report as JSON."""
     environment = {**WITHOUT, "SSH_CONNECTION": ssh} if ssh else WITHOUT
     done = host.run("--dry-run", "-o", "json", *options, environment=environment)
     found: dict[str, Any] = json.loads(done.stdout)
@@ -70,7 +70,7 @@ def started(host: Machine) -> Iterator[subprocess.Popen[bytes]]:
         log.close()
 
 
-def test_a_first_start_is_printed_and_not_done(host: Machine) -> None:
+def test_dry_run_prints_a_first_start_and_changes_nothing(host: Machine) -> None:
     before = host.seen()
     found = told(host)
     assert host.seen() == before
@@ -96,7 +96,7 @@ def test_a_first_start_is_printed_and_not_done(host: Machine) -> None:
 
 
 @pytest.mark.parametrize("family", ["IPv4", "IPv6"])
-def test_a_default_route_by_the_nic_is_a_warning(host: Machine, family: str) -> None:
+def test_default_route_through_the_nic_is_a_warning(host: Machine, family: str) -> None:
     [warning] = [w for w in told(host)["warnings"] if f"{family} default route" in w]
     assert "eth7" in warning
 
@@ -116,9 +116,7 @@ def test_a_default_route_by_the_nic_is_a_warning(host: Machine, family: str) -> 
         ("nonsense", False),
     ],
 )
-def test_an_ssh_session_through_the_nic_is_a_warning(
-    host: Machine, ssh: str, through: bool
-) -> None:
+def test_ssh_session_through_the_nic_is_a_warning(host: Machine, ssh: str, through: bool) -> None:
     run(f"ip -n {host.host} link add mgmt type veth peer name mgmt-far")
     run(f"ip -n {host.host} addr add 203.0.113.1/24 dev mgmt")
     run(f"ip -n {host.host} addr add 2001:db8:1::1/64 dev mgmt nodad")
@@ -131,12 +129,12 @@ def test_an_ssh_session_through_the_nic_is_a_warning(
     assert all("--confirm-within" in warning and "eth7" in warning for warning in warnings)
 
 
-def test_the_ssh_session_of_the_shell_that_started_it_is_found(host: Machine) -> None:
+def test_ssh_session_of_the_starting_shell_is_found(host: Machine) -> None:
     warnings = told(host, ssh="192.0.2.1 50000 192.0.2.2 22")["warnings"]
     assert any("SSH session (from 192.0.2.1 to 192.0.2.2)" in warning for warning in warnings)
 
 
-def test_a_session_on_a_device_on_top_of_the_nic_is_a_warning(host: Machine) -> None:
+def test_ssh_session_on_a_device_above_the_nic_is_a_warning(host: Machine) -> None:
     run(f"ip -n {host.host} link add top link eth7 type macvlan")
     run(f"ip -n {host.host} addr add 203.0.113.1/24 dev top")
     run(f"ip -n {host.host} link set top up")
@@ -155,7 +153,7 @@ def test_open_connections_to_the_nics_addresses_are_counted(host: Machine) -> No
     assert "1 TCP connection to addresses of eth7 would break (port 2222)" in warnings
 
 
-def test_a_nic_that_cannot_be_taken_is_a_problem(host: Machine) -> None:
+def test_nic_that_cannot_be_moved_is_a_problem(host: Machine) -> None:
     host.write("eth9")
     assert any("eth9: no such device" in text for text in told(host)["problems"])
     host.write("eth7")
@@ -164,25 +162,25 @@ def test_a_nic_that_cannot_be_taken_is_a_problem(host: Machine) -> None:
     assert any("eth7 belongs to br0" in text for text in told(host)["problems"])
 
 
-def test_a_leg_whose_name_is_taken_is_a_problem(host: Machine) -> None:
+def test_leg_with_an_occupied_name_is_a_problem(host: Machine) -> None:
     run(f"ip -n {host.host} link add host-e-110 type bridge")
     assert any("host-e-110 exists" in text for text in told(host)["problems"])
 
 
-def test_nothing_is_to_be_done_beside_a_running_controller_but_frr(host: Machine) -> None:
+def test_dry_run_beside_a_running_controller_shows_changes_for_frr_only(host: Machine) -> None:
     with started(host):
         found = told(host)
     kinds = {(c["action"], c["what"]) for c in found["changes"]}
-    # Without FRR the overlay's stand-ins and twins are not made yet.
+    # Without FRR, shadow devices and twins do not exist yet.
     assert kinds <= {("make", "shadow"), ("make", "twin"), ("make", "file")}
 
 
-def test_a_dry_run_beside_a_running_controller_prints_what_a_changed_manifest_changes(
+def test_dry_run_beside_a_running_controller_shows_changes_of_an_edited_manifest(
     host: Machine,
 ) -> None:
     run(f"ip -n {host.host} link add eth8 type veth peer name wire8 netns {host.client}")
     with started(host) as process:
-        process.send_signal(signal.SIGSTOP)  # it is not to follow the manifest
+        process.send_signal(signal.SIGSTOP)  # it must not apply the edited manifest
         try:
             host.write("eth8")
             host.manifest.write_text(host.manifest.read_text().replace("vni: 110", "vni: 120"))
@@ -206,14 +204,14 @@ def test_drift_is_reported_as_a_change(host: Machine) -> None:
     assert any("br110" in detail for c in changed for detail in c["details"])
 
 
-def test_text_is_for_people(host: Machine) -> None:
+def test_dry_run_text_lists_every_change(host: Machine) -> None:
     done = host.run("--dry-run", environment=WITHOUT)
     assert "Nothing was changed. A start with these options would:" in done.stdout
     assert "move      nic       eth7, from the controller's namespace" in done.stdout
     assert "WARNING: the IPv4 default route" in done.stdout
 
 
-def test_a_nic_that_grout_owns_under_another_name_is_not_moved_again(host: Machine) -> None:
+def test_nic_owned_by_grout_under_another_name_is_not_moved_again(host: Machine) -> None:
     run(f"ip netns add {host.forwarding}")
     run(f"ip -n {host.host} link set eth7 down")
     mark = {"what": "device", "from": ".", "port": "eth7"}
@@ -234,7 +232,7 @@ def test_a_nic_that_grout_owns_under_another_name_is_not_moved_again(host: Machi
         "-6 route replace default nexthop via 2001:db8::1 nexthop via 2001:db8:1::7",
     ],
 )
-def test_a_default_route_of_any_form_is_found(host: Machine, route: str) -> None:
+def test_default_route_of_any_form_is_found(host: Machine, route: str) -> None:
     run(f"ip -n {host.host} link add mgmt type veth peer name mgmt-far")
     run(f"ip -n {host.host} addr add 203.0.113.1/24 dev mgmt")
     run(f"ip -n {host.host} addr add 2001:db8:1::1/64 dev mgmt nodad")
@@ -250,7 +248,7 @@ def test_a_default_route_of_any_form_is_found(host: Machine, route: str) -> None
         assert bool(told) is through
 
 
-def test_a_default_route_by_a_nexthop_object_is_found(host: Machine) -> None:
+def test_default_route_with_a_nexthop_object_is_found(host: Machine) -> None:
     run(f"ip -n {host.host} nexthop add id 7 via 192.0.2.1 dev eth7")
     run(f"ip -n {host.host} route replace default nhid 7")
     found = moving(Port("eth7", source_netns=""), host.host, host.forwarding, None)

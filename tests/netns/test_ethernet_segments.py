@@ -59,12 +59,12 @@ async def apply(datapath: KernelDatapath, *records: Record) -> None:
         assert not await datapath.apply(upsert(record))
 
 
-async def test_a_host_behind_a_segment_is_reached() -> None:
+async def test_host_behind_a_segment_is_reached() -> None:
     async with joined() as (forwarding, _):
         assert ping(forwarding, HOST)
 
 
-async def test_a_host_is_reached_while_vteps_come_and_go() -> None:
+async def test_host_is_reached_while_vteps_change() -> None:
     async with joined() as (forwarding, datapath):
         lost: list[bool] = []
         over = threading.Event()
@@ -80,7 +80,7 @@ async def test_a_host_is_reached_while_vteps_come_and_go() -> None:
         assert not any(lost)
 
 
-async def test_a_host_is_reached_behind_a_vtep_and_behind_a_segment_in_turn() -> None:
+async def test_host_is_reached_when_it_moves_between_a_vtep_and_a_segment() -> None:
     async with joined() as (forwarding, datapath):
         for mac in (Mac(VNI, HOST_MAC, SECOND), Mac(VNI, HOST_MAC, segment=SEGMENT)) * 2:
             await apply(datapath, mac)

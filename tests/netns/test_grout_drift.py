@@ -1,4 +1,4 @@
-"""What we set in grout and on the kernel devices beside it is repaired at once.
+"""Every setting in grout and on its kernel devices is repaired at once.
 
 Each case is a row of docs/DRIFT.md. Everything is in the default VRF: the machine's kernel may
 have no VRF devices.
@@ -66,6 +66,6 @@ async def node() -> AsyncIterator[Node]:
 
 
 @pytest.mark.parametrize("part", sorted({case.part for case in CASES}))
-async def test_a_change_by_others_is_repaired_at_once(part: str) -> None:
+async def test_change_by_others_is_repaired_at_once(part: str) -> None:
     async with node() as one:
         assert await not_repaired(one, [case for case in CASES if case.part == part]) == []

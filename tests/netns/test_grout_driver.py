@@ -1,4 +1,4 @@
-"""The grout driver on real grout: what it learns and notices, and what a restart costs."""
+"""The grout driver on real grout: learning, losses, and a restart."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Bed:
         assert not await self.subject.datapath.apply(upsert(Port("leg", vni=L2VNI, host=end)))
 
     def speak(self) -> None:
-        """Let it ask for its gateway, and answer when it is asked."""
+        """Let the host ask for its gateway, and answer requests."""
         command = "ping -c 1 -W 1 192.168.0.1"
         space = ["ip", "netns", "exec", self.world.host]
         subprocess.run([*space, *command.split()], check=False, capture_output=True)
@@ -110,7 +110,7 @@ async def made() -> AsyncIterator[Bed]:
             await listening
 
 
-async def test_a_host_is_learned_with_its_address() -> None:
+async def test_host_is_learned_with_its_address() -> None:
     async with made() as bed:
         await bed.host()
         await asyncio.to_thread(bed.speak)
@@ -118,7 +118,7 @@ async def test_a_host_is_learned_with_its_address() -> None:
         await bed.hears(lambda event: event == LearnedNeighbor(L2VNI, ADDRESS, MAC))
 
 
-async def test_a_moved_remote_mac_is_relearned_and_a_remote_host_is_not() -> None:
+async def test_moved_remote_mac_is_relearned_and_a_remote_host_is_not() -> None:
     async with made() as bed:
         remote = Mac(L2VNI, MAC, VTEP)
         assert not await bed.subject.datapath.apply(upsert(remote))
@@ -129,10 +129,10 @@ async def test_a_moved_remote_mac_is_relearned_and_a_remote_host_is_not() -> Non
                 break
             await asyncio.to_thread(bed.speak)
         assert LearnedMac(L2VNI, MAC) in bed.heard
-        assert await bed.subject.records(Kind.MAC) == {remote}  # until FRR says that it moved
+        assert await bed.subject.records(Kind.MAC) == {remote}  # until FRR withdraws it
 
 
-async def test_what_another_program_deletes_is_reported() -> None:
+async def test_deletions_by_another_program_are_reported() -> None:
     async with made() as bed:
         nexthop = Nexthop(1, NexthopType.GATEWAY, bytes([10, 0, 0, 2]), DEVICE)
         mac = Mac(L2VNI, MAC, VTEP)
@@ -147,7 +147,7 @@ async def test_what_another_program_deletes_is_reported() -> None:
         await bed.hears(lambda event: event == Lost(Kind.MAC, (mac,)))
 
 
-async def test_the_address_of_an_interface_is_nobodys_route() -> None:
+async def test_interface_address_is_not_an_owned_route() -> None:
     async with made() as bed:
         nexthop = Nexthop(1, NexthopType.GATEWAY, bytes([10, 0, 0, 2]), DEVICE)
         assert not await bed.subject.datapath.apply(upsert(nexthop))
@@ -157,7 +157,7 @@ async def test_the_address_of_an_interface_is_nobodys_route() -> None:
         assert await bed.subject.routes() == {"10.0.0.3/32": 1}
 
 
-async def test_a_lookup_follows_the_overlay_to_the_router_mac() -> None:
+async def test_lookup_resolves_an_overlay_route_to_its_router_mac() -> None:
     async with made() as bed:
         over = Nexthop(1, NexthopType.GATEWAY, VTEP, vni=L3VNI, onlink=True)
         over6 = Nexthop(2, NexthopType.GATEWAY, V4_MAPPED + VTEP, vni=L3VNI, onlink=True)
@@ -170,7 +170,7 @@ async def test_a_lookup_follows_the_overlay_to_the_router_mac() -> None:
             assert found == Found(nexthop=nexthop, ways=(Way(nexthop, 1, L3VNI, VTEP, MAC),))
 
 
-async def test_a_lookup_knows_drops_and_what_is_connected() -> None:
+async def test_lookup_returns_drops_and_connected_networks() -> None:
     async with made() as bed:
         assert not await bed.subject.datapath.apply(batch(f"+ 20.0.0.0/8 {BLACKHOLE}"))
         assert not await bed.subject.datapath.apply(batch(f"+ 2001:db8::/32 {UNREACHABLE}"))
@@ -188,7 +188,7 @@ async def test_a_lookup_knows_drops_and_what_is_connected() -> None:
             assert [way.nexthop.device for way in found.ways] == [DEVICE]
 
 
-async def test_a_lookup_finds_a_remote_host_behind_its_vtep() -> None:
+async def test_lookup_returns_a_remote_hosts_vtep() -> None:
     async with made() as bed:
         for record in (Mac(L2VNI, MAC, VTEP), Neighbor(L2VNI, ADDRESS, MAC)):
             assert not await bed.subject.datapath.apply(upsert(record))
@@ -197,7 +197,7 @@ async def test_a_lookup_finds_a_remote_host_behind_its_vtep() -> None:
         assert [(way.vni, way.vtep, way.mac) for way in found.ways] == [(L2VNI, VTEP, MAC)]
 
 
-async def test_a_mac_behind_an_ethernet_segment_has_one_of_its_vteps_and_follows_it() -> None:
+async def test_mac_behind_an_ethernet_segment_has_one_vtep_and_follows_its_loss() -> None:
     async with made() as bed:
         apply = bed.subject.datapath.apply
         segments = Segments()
@@ -219,7 +219,7 @@ async def test_a_mac_behind_an_ethernet_segment_has_one_of_its_vteps_and_follows
 
 
 @pytest.mark.parametrize("family", list(Family))
-async def test_a_table_grows_before_it_is_full(family: Family) -> None:
+async def test_fib_grows_before_it_is_full(family: Family) -> None:
     async with made() as bed:
         nexthop = Nexthop(1, NexthopType.GATEWAY, bytes([10, 0, 0, 2]), DEVICE)
         assert not await bed.subject.datapath.apply(upsert(nexthop))
@@ -229,7 +229,7 @@ async def test_a_table_grows_before_it_is_full(family: Family) -> None:
         assert [fib.used > 100_000 < fib.limit for fib in fibs if fib.family is family] == [True]
 
 
-async def test_a_nexthop_on_the_loopback_is_on_main() -> None:
+async def test_loopback_nexthop_is_on_the_main_interface() -> None:
     """FRR has one under the connected VTEP address."""
     async with made() as bed:
         nexthop = Nexthop(1, NexthopType.DEVICE, device="lo")
@@ -237,7 +237,7 @@ async def test_a_nexthop_on_the_loopback_is_on_main() -> None:
         assert nexthop in await bed.subject.records(Kind.NEXTHOP)
 
 
-async def test_a_grout_that_restarts_is_reported_lost_and_programmed_again() -> None:
+async def test_restarted_grout_is_reported_lost_and_programmed_again() -> None:
     async with made() as bed:
         nexthop = Nexthop(1, NexthopType.GATEWAY, bytes([10, 0, 0, 2]), DEVICE)
         assert not await bed.subject.datapath.apply(upsert(nexthop))

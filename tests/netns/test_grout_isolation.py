@@ -96,7 +96,7 @@ class Segment:
 
 @pytest.fixture(scope="module")
 def segment() -> Iterator[Segment]:
-    """A host on a bridge that routes nothing, and knows the bridge's MAC all the same."""
+    """A host on a bridge without a gateway, which nevertheless knows the bridge's MAC."""
     with fresh("home", "host", "outside") as (home, host, outside), boxed(home, host) as box:
         box.apply(loopback(), underlay(outside), BRIDGED, bridged(111, host))
         box.apply(Flood(111, bytes([192, 0, 2, 2])))
@@ -111,7 +111,7 @@ def segment() -> Iterator[Segment]:
 
 @pytest.mark.parametrize("target", ["192.0.2.2", "fd00:2::2"])
 def test_host_of_a_bridge_without_gateway_is_not_routed(segment: Segment, target: str) -> None:
-    """One way is enough: no answer would find its way back."""
+    """Sending one way suffices: a reply would have no route back."""
     assert not delivered(segment.host, segment.outside, target, 2.0)
 
 
@@ -141,7 +141,7 @@ def test_host_of_a_bridge_with_gateway_is_routed(segment: Segment, target: str) 
 
 
 def delivered(source: str, host: str, target: str, timeout_s: float) -> bool:
-    """Send a datagram now and then; tell whether one arrives at a host that is not asked first."""
+    """Send datagrams repeatedly; return whether one arrives, without ARP to the receiver."""
     family = socket.AF_INET6 if ":" in target else socket.AF_INET
     with netns.entered(host):
         ear = socket.socket(family, socket.SOCK_DGRAM)
@@ -178,7 +178,7 @@ def tenants() -> Iterator[tuple[dict[str, str], Box]]:
 
 
 @pytest.mark.vrf
-def test_each_table_is_reached_by_its_own_hosts_alone(tenants: tuple[dict[str, str], Box]) -> None:
+def test_each_vrf_is_reached_by_its_own_hosts_only(tenants: tuple[dict[str, str], Box]) -> None:
     space, _ = tenants
     wrong = []
     for source, own in FROM.items():
@@ -191,7 +191,7 @@ def test_each_table_is_reached_by_its_own_hosts_alone(tenants: tuple[dict[str, s
 
 
 @pytest.mark.vrf
-def test_hosts_of_two_tables_never_reach_one_another(tenants: tuple[dict[str, str], Box]) -> None:
+def test_hosts_of_two_vrfs_never_reach_each_other(tenants: tuple[dict[str, str], Box]) -> None:
     space, _ = tenants
     hosts = {
         "outside": ("192.0.2.2", "fd00:2::2"),
@@ -210,7 +210,7 @@ def test_hosts_of_two_tables_never_reach_one_another(tenants: tuple[dict[str, st
 
 
 @pytest.mark.vrf
-def test_tenant_uses_the_addresses_of_its_router_and_speaks_no_vxlan_to_it(
+def test_tenant_reaches_its_gateway_and_cannot_send_it_vxlan(
     tenants: tuple[dict[str, str], Box],
 ) -> None:
     space, box = tenants
@@ -226,7 +226,7 @@ def test_tenant_uses_the_addresses_of_its_router_and_speaks_no_vxlan_to_it(
 
 
 def tunnelled(source: str, host: str, timeout_s: float, vni: int = 110) -> bool:
-    """Send a frame for a VNI to the VTEP; tell whether it arrives at a host of that segment."""
+    """Send a frame for a VNI to the VTEP; return whether it arrives at a host of that segment."""
     vxlan = struct.pack("!II", 0x08000000, vni << 8)  # RFC 7348 section 5
     with netns.entered(host):
         ear = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_TEST))

@@ -43,7 +43,7 @@ def say(bed: Bed, frame: bytes) -> None:
 
 
 async def ready(bed: Bed) -> None:
-    """Put a host behind a leg, and wait until grout takes what it sends."""
+    """Put a host behind a leg, and wait until grout accepts its frames."""
     await bed.host()
     await bed.hears(lambda event: event == PortChanged("leg", True))
 
@@ -72,7 +72,7 @@ async def test_remote_address_becomes_local_on_announcement() -> None:
             assert not await apply(upsert(remote))
             assert not await apply(withdraw(remote))
             assert await neighbors(bed) == set()
-            # And when FRR says that it moved on, the remote one replaces it.
+            # When FRR advertises it elsewhere again, the remote one replaces it.
             moved = Neighbor(L2VNI, address, MOVED_MAC)
             assert not await apply(upsert(moved))
             gone = LearnedNeighbor(L2VNI, address, MAC, gone=True)
@@ -93,7 +93,7 @@ async def test_remote_mac_that_announces_itself_is_learned_at_once() -> None:
         assert await bed.subject.records(Kind.MAC) == {remote}
 
 
-async def test_an_announcement_outside_the_gateways_subnets_takes_over_nothing() -> None:
+async def test_announcement_outside_the_gateways_subnets_takes_over_nothing() -> None:
     async with made() as bed:
         remote = Neighbor(L2VNI, bytes([203, 0, 113, 9]), REMOTE_MAC)
         assert not await bed.subject.datapath.apply(upsert(remote))

@@ -25,7 +25,7 @@ PARTICULAR = (
 
 @dataclass(frozen=True)
 class Possessions:
-    """What a NIC has, without what passes."""
+    """Return a NIC's configuration, without lifetimes."""
 
     addresses: tuple[str, ...]
     routes: tuple[str, ...]
@@ -49,7 +49,7 @@ def possessions(space: str) -> Possessions:
 
 
 @rule("Layout.nic")
-async def test_a_nic_gets_all_of_its_addresses_and_routes_back() -> None:
+async def test_nic_is_given_back_with_all_addresses_and_routes() -> None:
     async with made() as bed:
         run(f"ip -n {bed.peer} link set eth1 up")
         for address in PARTICULAR:
@@ -71,7 +71,7 @@ async def test_a_nic_gets_all_of_its_addresses_and_routes_back() -> None:
         assert await asyncio.to_thread(possessions, bed.peer) == before
 
 
-async def test_an_address_whose_lease_ends_goes_from_port_and_twin() -> None:
+async def test_expired_address_is_removed_from_port_and_twin() -> None:
     async with made() as bed:
         run(f"ip -n {bed.peer} addr add 198.18.0.1/24 dev eth1 valid_lft 5000 preferred_lft 5000")
         await bed.apply(bed.nic)

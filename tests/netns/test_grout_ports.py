@@ -100,7 +100,7 @@ class Bed:
 
 
 def ours(*names: str) -> list[str]:
-    """Names that no other run has: these tests take long enough to meet one."""
+    """Names that are unique to this run: these tests are long, and runs may overlap."""
     return [f"{name}-{os.getpid()}" for name in names]
 
 
@@ -133,7 +133,7 @@ async def made() -> AsyncIterator[Bed]:
                 bed.channel.close()
 
 
-async def test_a_port_reads_back_as_its_record() -> None:
+async def test_port_reads_back_as_its_record() -> None:
     async with made() as bed:
         await bed.build()
         assert sorted(await bed.ports.dump(), key=lambda port: port.name) == sorted(
@@ -174,7 +174,7 @@ async def test_bgp_passes_through_twins_both_ways() -> None:
         assert await bed.talks(bed.control, bed.peer, f"{theirs}%eth1", "::")
 
 
-async def test_following_links_opens_no_twin() -> None:
+async def test_following_links_leaves_the_twins_unchanged() -> None:
     async with made() as bed:
         await bed.build()
         watch = Watch(lambda: locate(bed.grout.sock), bed.home)
@@ -182,7 +182,7 @@ async def test_following_links_opens_no_twin() -> None:
         assert await asyncio.to_thread(bed.twins.differing, bed.all) == []
 
 
-async def test_everything_comes_back_when_grout_was_killed() -> None:
+async def test_everything_is_programmed_again_after_grout_was_killed() -> None:
     async with made() as bed:
         await bed.build()
         run(f"ip -n {bed.host} route add default via {LEG4}")
@@ -203,7 +203,7 @@ async def test_everything_comes_back_when_grout_was_killed() -> None:
 
 
 @rule("Layout.twice")
-async def test_the_same_again_changes_nothing_and_changes_are_made_in_place() -> None:
+async def test_repeated_apply_changes_nothing_and_edits_are_made_in_place() -> None:
     async with made() as bed:
         await bed.build()
         have = await bed.ports.inventory()
@@ -217,7 +217,7 @@ async def test_the_same_again_changes_nothing_and_changes_are_made_in_place() ->
 
 
 @rule("Layout.nic")
-async def test_a_removed_port_leaves_the_nic_as_it_was() -> None:
+async def test_removed_port_leaves_the_nic_as_it_was() -> None:
     async with made() as bed:
         run(f"ip -n {bed.peer} link set eth1 up alias uplink")
         run(f"ip -n {bed.peer} addr add 203.0.113.1/24 dev eth1")
@@ -230,7 +230,7 @@ async def test_a_removed_port_leaves_the_nic_as_it_was() -> None:
         assert [port.name for port in await bed.ports.dump()] == ["lo"]
 
 
-async def test_devices_of_the_kernel_datapath_are_taken_over() -> None:
+async def test_devices_of_the_kernel_datapath_are_adopted() -> None:
     async with made() as bed:
         layout = Layout(bed.home, bed.peer)
         batch = RecordBatch(Kind.PORT, upserts=(bed.nic, bed.leg))
@@ -245,7 +245,7 @@ async def test_devices_of_the_kernel_datapath_are_taken_over() -> None:
         assert "192.0.2.1" not in run(f"ip -n {bed.peer} addr show eth1")
 
 
-async def test_a_deleted_wire_is_noticed_and_repaired() -> None:
+async def test_deleted_wire_is_detected_and_repaired() -> None:
     async with made() as bed:
         await bed.build()
         run(f"tc -n {bed.home} qdisc del dev n-leg clsact")
@@ -254,7 +254,7 @@ async def test_a_deleted_wire_is_noticed_and_repaired() -> None:
         assert bed.leg in await bed.ports.dump()
 
 
-async def test_a_foreign_device_of_the_port_s_name_is_refused() -> None:
+async def test_foreign_device_with_the_ports_name_is_refused() -> None:
     async with made() as bed:
         run(f"ip -n {bed.home} link add leg type bridge")
         [failure] = await bed.ports.apply(RecordBatch(Kind.PORT, upserts=(bed.leg,)))
@@ -267,10 +267,10 @@ async def test_a_foreign_device_of_the_port_s_name_is_refused() -> None:
     ("devargs", "errors", "reason"),
     [
         ("net_tap0, iface=x", {"EINVAL"}, "want DEVICE"),
-        ("0000:7f:1f.7", {"ENODEV", "EPERM"}, ""),  # EPERM where the kernel has no PCI at all
+        ("0000:7f:1f.7", {"ENODEV", "EPERM"}, ""),  # EPERM on a kernel without PCI
     ],
 )
-async def test_bad_devargs_fail_only_their_port(
+async def test_invalid_devargs_fail_their_port_only(
     devargs: str, errors: set[str], reason: str
 ) -> None:
     async with made() as bed:
@@ -291,7 +291,7 @@ async def test_af_packet_opens_the_nic_itself() -> None:
         assert await bed.pings(bed.peer, V6)
 
 
-async def test_shared_wiring_gives_the_traffic_back_when_grout_dies() -> None:
+async def test_shared_wiring_returns_traffic_to_the_kernel_when_grout_dies() -> None:
     async with made() as bed:
         with fresh(*ours("fwd")) as (forwarding,):
             await asyncio.to_thread(Layout(forwarding, bed.peer).prepare)
@@ -321,7 +321,7 @@ async def test_shared_wiring_gives_the_traffic_back_when_grout_dies() -> None:
             watch.cancel()
 
 
-async def test_carriers_are_followed_both_ways() -> None:
+async def test_carrier_is_followed_in_both_directions() -> None:
     async with made() as bed:
         watch = asyncio.ensure_future(Watch(lambda: locate(bed.grout.sock), bed.home).run())
         await bed.build()
@@ -350,7 +350,7 @@ async def test_carriers_are_followed_both_ways() -> None:
         watch.cancel()
 
 
-async def test_grout_goes_on_when_its_namespace_loses_its_name_and_gets_it_back() -> None:
+async def test_grout_continues_while_its_namespace_loses_and_regains_its_name() -> None:
     async with made() as bed:
         await bed.build()
         run(f"ip -n {bed.host} route add default via {LEG4}")

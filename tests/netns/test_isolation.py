@@ -23,7 +23,7 @@ pytestmark = pytest.mark.netns
 VTEP = bytes([100, 64, 0, 1])
 BRIDGED = Vni(111, local=VTEP)  # belongs to no VRF and has no gateway
 FAMILIES = ("-4", "-6")
-ISOLATED_S = 0.5  # long enough for an answer that must not come
+ISOLATED_S = 0.5  # long enough for a reply that must not arrive
 
 RED, BLUE = Vrf("red", 1100), Vrf("blue", 1200)
 GATEWAY = Vni(
@@ -33,7 +33,7 @@ GATEWAY = Vni(
     mac=bytes.fromhex("00f30000006f"),
     gateways=addresses("10.110.0.1/24", "fd00:110::1/64"),
 )
-OWN = {  # of the router, by table: what its own hosts reach and no others
+OWN = {  # the router's addresses by VRF: only its own hosts reach them
     "": ("100.64.0.1", "fd00:64::1", "192.0.2.1", "fd00:2::1"),
     "red": ("10.1.0.1", "fd00:a1::1", "10.110.0.1", "fd00:110::1"),
     "blue": ("10.2.0.1", "fd00:a2::1"),
@@ -82,13 +82,13 @@ def bridge_only() -> Iterator[tuple[str, str, Layout]]:
             run(f"ip -n {host} neigh add {gateway} lladdr {mac} dev eth0")
         route_all(host, "10.111.0.1", "fd00:111::1")
         back = "10.111.0.0/24", "fd00:111::/64"
-        for prefix in back:  # so that an answer would find its way
+        for prefix in back:  # a route for the reply
             run(f"ip -n {forwarding} route add {prefix} dev br111")
         yield forwarding, host, layout
 
 
 def delivered(space: str, forwarding: str, target: str) -> bool:
-    """Send a datagram to the VXLAN port of the forwarding namespace; tell whether it arrived."""
+    """Send a datagram to the VXLAN port of the forwarding namespace; return whether it arrived."""
     family = socket.AF_INET6 if ":" in target else socket.AF_INET
     with netns.entered(forwarding):
         listener = socket.socket(family, socket.SOCK_DGRAM)
@@ -122,7 +122,7 @@ def test_bridge_that_gets_a_gateway_routes_again(bridge_only: tuple[str, str, La
     assert ping(host, "fd00:111::1")
 
 
-def test_withdrawn_bridge_takes_its_rule_along(bridge_only: tuple[str, str, Layout]) -> None:
+def test_withdrawn_bridge_removes_its_rule(bridge_only: tuple[str, str, Layout]) -> None:
     forwarding, host, layout = bridge_only
     withdraw(layout, bridged(111, host))
     assert withdraw(layout, BRIDGED) == []
@@ -131,7 +131,7 @@ def test_withdrawn_bridge_takes_its_rule_along(bridge_only: tuple[str, str, Layo
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("change", ["add pref 0 table local", "del pref 900"])
-def test_changed_rule_of_a_bridge_is_noticed_and_repaired(
+def test_changed_rule_of_a_bridge_is_detected_and_repaired(
     bridge_only: tuple[str, str, Layout], family: str, change: str
 ) -> None:
     forwarding, host, layout = bridge_only
@@ -144,7 +144,7 @@ def test_changed_rule_of_a_bridge_is_noticed_and_repaired(
 
 
 def lost_after(forwarding: str, host: str, command: str) -> set[Kind]:
-    """Run a command beside the datapath; return the kinds that it is told to look at again."""
+    """Run a command beside the datapath; return the kinds that the datapath reports lost."""
 
     async def watch() -> set[Kind]:
         datapath = KernelDatapath(forwarding, host)
@@ -194,7 +194,7 @@ RED_HOST = "10.1.0.2/24", "fd00:a1::2/64"
 BLUE_HOST = "10.2.0.2/24", "fd00:a2::2/64"
 
 
-def test_each_table_is_reached_by_its_own_hosts_alone(
+def test_each_vrf_is_reached_by_its_own_hosts_only(
     tenants: tuple[dict[str, str], str, Layout],
 ) -> None:
     space, _, _ = tenants
@@ -206,7 +206,7 @@ def test_each_table_is_reached_by_its_own_hosts_alone(
                 assert reached == (table == own), (source, target)
 
 
-def test_hosts_of_two_tables_never_reach_one_another(
+def test_hosts_of_two_vrfs_never_reach_each_other(
     tenants: tuple[dict[str, str], str, Layout],
 ) -> None:
     space, _, _ = tenants
@@ -260,7 +260,7 @@ def test_tenant_uses_the_addresses_of_its_router(
         "route del unreachable default metric 4278198272 table 1100",
     ],
 )
-def test_table_that_leaks_is_noticed_and_repaired(
+def test_leaking_vrf_table_is_detected_and_repaired(
     tenants: tuple[dict[str, str], str, Layout], family: str, change: str
 ) -> None:
     space, forwarding, layout = tenants

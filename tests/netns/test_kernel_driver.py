@@ -1,4 +1,4 @@
-"""What the kernel datapath learns and notices, on the real kernel."""
+"""What the kernel datapath learns and reports, on the real kernel."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ GROUP = Nexthop(3, NexthopType.GROUP, members=(Member(1), Member(2)))
 
 
 class Ears:
-    """Collects what a datapath tells."""
+    """Collects the events of a datapath."""
 
     def __init__(self, datapath: KernelDatapath) -> None:
         self.events: list[Learned] = []
@@ -55,7 +55,7 @@ class Ears:
             self.events.append(event)
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        """Wait until something holds, ten seconds at the most."""
+        """Wait for a condition, at most ten seconds."""
         async with asyncio.timeout(10):
             while not holds():  # noqa: ASYNC110  anything may be waited for
                 await asyncio.sleep(0.005)
@@ -74,7 +74,7 @@ class Ears:
         return found
 
     async def quiet(self) -> list[Learned]:
-        """Return what is told of what has happened so far, and forget it."""
+        """Return the events so far, and clear them."""
         await asyncio.sleep(0.1)
         events, self.events = self.events, []
         return events
@@ -102,25 +102,25 @@ async def driven() -> AsyncIterator[tuple[str, KernelDatapath, Ears]]:
 def attach_host(name: str) -> None:
     ip(name, "link add h0 type veth peer name h1")
     ip(name, f"link set h1 address {HOST_MAC.hex(':')}")
-    sysctls.ensure(name, sysctls.no_ipv6("h1"))  # it speaks when told to, and not of itself
+    sysctls.ensure(name, sysctls.no_ipv6("h1"))  # it sends only what the test sends
     ip(name, "link set h0 master br110")
     ip(name, "link set h0 up")
     ip(name, "link set h1 up")
     deadline = time.monotonic() + 10
-    while "state forwarding" not in bridge(name, "link show dev h0"):  # carrier takes its time
+    while "state forwarding" not in bridge(name, "link show dev h0"):  # a carrier change is delayed
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
 
 def speak(name: str, device: str = "h1", source: bytes = HOST_MAC) -> None:
-    """Send a frame that everybody hears."""
+    """Send a broadcast frame."""
     with entered(name), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sock:
         sock.bind((device, 0))
         sock.send(b"\xff" * 6 + source + b"\x88\xb5" + bytes(46))
 
 
 def announce(name: str, device: str = "h1") -> None:
-    """Send a gratuitous ARP reply (RFC 826), which the bridge's own address hears."""
+    """Send a gratuitous ARP reply (RFC 826), which the bridge itself receives."""
     arp = bytes.fromhex("0001080006040002") + HOST_MAC + HOST + HOST_MAC + HOST
     with entered(name), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sock:
         sock.bind((device, 0))
@@ -140,7 +140,7 @@ def many(count: int, op: Op = Op.UPSERT) -> RouteBatch:
     )
 
 
-async def test_a_mac_is_learned_from_traffic_and_forgotten_with_its_port() -> None:
+async def test_mac_is_learned_from_traffic_and_withdrawn_with_its_port() -> None:
     async with driven() as (name, _, ears):
         attach_host(name)
         speak(name)
@@ -149,7 +149,7 @@ async def test_a_mac_is_learned_from_traffic_and_forgotten_with_its_port() -> No
         await ears.hear(LearnedMac(110, HOST_MAC, gone=True))
 
 
-async def test_a_new_listener_gets_what_is_known() -> None:
+async def test_new_listener_gets_every_learned_host() -> None:
     async with driven() as (name, datapath, ears):
         attach_host(name)
         speak(name)
@@ -158,7 +158,7 @@ async def test_a_new_listener_gets_what_is_known() -> None:
         await late.hear(LearnedMac(110, HOST_MAC), PortChanged("v0", True))
 
 
-async def test_a_host_that_moves_away_is_gone_and_may_come_back() -> None:
+async def test_host_that_moves_away_is_withdrawn_and_may_return() -> None:
     async with driven() as (name, datapath, ears):
         attach_host(name)
         speak(name)
@@ -178,7 +178,7 @@ async def test_a_host_that_moves_away_is_gone_and_may_come_back() -> None:
         assert LearnedMac(110, HOST_MAC, gone=True) not in await ears.quiet()
 
 
-async def test_a_neighbor_is_local_while_its_mac_is() -> None:
+async def test_neighbor_is_local_while_its_mac_is() -> None:
     async with driven() as (name, datapath, ears):
         ip(name, "addr add 192.168.110.1/24 dev br110")
         attach_host(name)
@@ -216,7 +216,7 @@ def layer2() -> list[tuple[Record, ...]]:
         (Flood(110, VTEP), "fdb del 00:00:00:00:00:00 dev vx110 dst 10.0.0.2 self"),
     ],
 )
-async def test_a_lost_fdb_entry_is_reported(record: Record, command: str) -> None:
+async def test_lost_fdb_entry_is_reported(record: Record, command: str) -> None:
     async with driven() as (name, datapath, ears):
         await datapath.apply(upsert(record))
         bridge(name, command)
@@ -226,7 +226,7 @@ async def test_a_lost_fdb_entry_is_reported(record: Record, command: str) -> Non
 
 
 @pytest.mark.parametrize("address", ["192.168.110.5", "2001:db8::5"])
-async def test_a_lost_neighbor_is_reported(address: str) -> None:
+async def test_lost_neighbor_is_reported(address: str) -> None:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     record = Neighbor(110, socket.inet_pton(family, address), HOST_MAC)
     async with driven() as (name, datapath, ears):
@@ -236,7 +236,7 @@ async def test_a_lost_neighbor_is_reported(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", ["10.0.0.2", "::ffff:10.0.0.2"])
-async def test_a_lost_neighbor_of_a_vtep_is_reported(address: str) -> None:
+async def test_lost_neighbor_of_a_vtep_is_reported(address: str) -> None:
     record = RemoteVtep(110, VTEP, bytes.fromhex("020000000002"))
     async with driven() as (name, datapath, ears):
         await datapath.apply(upsert(record))
@@ -256,7 +256,7 @@ async def test_a_lost_neighbor_of_a_vtep_is_reported(address: str) -> None:
         "link set vx110 down",
     ],
 )
-async def test_what_is_removed_with_a_device_is_reported(command: str) -> None:
+async def test_rows_removed_with_a_device_are_reported(command: str) -> None:
     vtep = RemoteVtep(110, VTEP, bytes.fromhex("020000000002"))
     addresses = HOST, bytes(15) + b"\5", bytes.fromhex("fe80") + bytes(13) + b"\5"
     records: tuple[Record, ...] = (
@@ -282,7 +282,7 @@ async def test_what_is_removed_with_a_device_is_reported(command: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["nexthop del id 1", "nexthop replace id 1 blackhole"])
-async def test_a_lost_nexthop_is_reported_and_repaired(command: str) -> None:
+async def test_lost_nexthop_is_reported_and_repaired(command: str) -> None:
     async with driven() as (name, datapath, ears):
         await datapath.apply(upsert(FIRST))
         ip(name, command)
@@ -291,7 +291,7 @@ async def test_a_lost_nexthop_is_reported_and_repaired(command: str) -> None:
         assert "via 10.0.0.2" in ip(name, "nexthop show id 1")
 
 
-async def test_nexthops_removed_with_a_carrier_are_reported() -> None:
+async def test_nexthops_removed_by_a_lost_carrier_are_reported() -> None:
     async with driven() as (name, datapath, ears):
         await datapath.apply(upsert(FIRST, SECOND, GROUP))
         await datapath.apply(batch("+ 20.0.0.0/8 1", "+ 21.0.0.0/8 3"))
@@ -307,7 +307,7 @@ async def test_nexthops_removed_with_a_carrier_are_reported() -> None:
         assert "group 1/2" in ip(name, "nexthop show id 3")
 
 
-async def test_a_nexthop_that_was_just_removed_is_written_again() -> None:
+async def test_just_removed_nexthop_is_written_again() -> None:
     async with driven() as (name, datapath, _):
         await datapath.apply(upsert(FIRST))
         ip(name, "link set v0 down")
@@ -316,7 +316,7 @@ async def test_a_nexthop_that_was_just_removed_is_written_again() -> None:
         assert "via 10.0.0.2" in ip(name, "nexthop show id 1")
 
 
-async def test_a_nexthop_of_another_program_is_left_alone() -> None:
+async def test_foreign_nexthop_is_left_alone() -> None:
     async with driven() as (name, datapath, ears):
         ip(name, "nexthop add id 1 blackhole")
         failures = await datapath.apply(upsert(FIRST, SECOND))
@@ -343,7 +343,9 @@ def told(ears: Ears) -> set[str]:
     return {prefix for routes in batches for prefix in rows_of(routes)}
 
 
-async def test_routes_of_our_own_never_reach_python(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_notifications_of_own_routes_never_reach_python(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     read = 0
     plain = channel.Monitor.read
 
@@ -363,12 +365,12 @@ async def test_routes_of_our_own_never_reach_python(monkeypatch: pytest.MonkeyPa
         assert read == 0
 
 
-async def test_lost_notifications_cause_a_full_comparison() -> None:
+async def test_lost_notifications_cause_a_full_dump() -> None:
     async with driven() as (name, datapath, ears):
         await datapath.apply(upsert(FIRST, SECOND))
         flood = threading.Thread(target=lambda: asyncio.run(write_many(name)))
         flood.start()
-        flood.join()  # and this event loop stands still, so nobody reads
+        flood.join()  # and this event loop is blocked, so nobody reads
         attach_host(name)
         speak(name)
         await ears.until(lambda: Kind.MAC in ears.lost())
@@ -378,7 +380,7 @@ async def test_lost_notifications_cause_a_full_comparison() -> None:
 
 
 async def write_many(name: str) -> None:
-    """Write more routes from another socket than there is room for notifications."""
+    """Write more routes from another socket than the receive buffer holds notifications of."""
     other = KernelDatapath(name)
     assert not await other.apply(many(100_000))
     await other.close()
@@ -388,7 +390,7 @@ async def write_many(name: str) -> None:
     ("command", "kind"),
     [("link del vx110", Kind.VNI), ("link set br110 down", Kind.VNI), ("link del br110", Kind.VNI)],
 )
-async def test_a_device_changed_by_others_is_reported(command: str, kind: Kind) -> None:
+async def test_device_changed_by_others_is_reported(command: str, kind: Kind) -> None:
     async with driven() as (name, datapath, ears):
         await datapath.apply(upsert(Flood(110, VTEP)))
         ip(name, command)
@@ -397,7 +399,7 @@ async def test_a_device_changed_by_others_is_reported(command: str, kind: Kind) 
         assert not await datapath.apply(upsert(Flood(110, VTEP)))
 
 
-async def test_a_lost_address_or_route_of_a_nic_is_reported() -> None:
+async def test_lost_address_or_route_of_a_nic_is_reported() -> None:
     with fresh() as name, fresh() as host:
         ip(host, "link add eth7 type veth peer name wire")
         for device in ("eth7", "wire"):
@@ -420,7 +422,7 @@ async def test_a_lost_address_or_route_of_a_nic_is_reported() -> None:
             await datapath.close()
 
 
-async def test_changes_by_the_layout_itself_are_not_reported() -> None:
+async def test_own_changes_of_devices_are_not_reported() -> None:
     async with driven() as (_, datapath, ears):
         await datapath.apply(withdraw(VNI))
         await datapath.apply(upsert(VNI))
@@ -428,7 +430,7 @@ async def test_changes_by_the_layout_itself_are_not_reported() -> None:
         assert await ears.quiet() == []
 
 
-async def test_the_event_loop_runs_on_while_routes_are_written() -> None:
+async def test_event_loop_is_not_blocked_while_routes_are_written() -> None:
     async with driven() as (_, datapath, _ears):
         await datapath.apply(upsert(FIRST))
         turns = 0
@@ -445,15 +447,15 @@ async def test_the_event_loop_runs_on_while_routes_are_written() -> None:
         assert turns > 10
 
 
-async def test_a_missing_namespace_is_unavailable() -> None:
+async def test_missing_namespace_is_unavailable() -> None:
     datapath = KernelDatapath("dp-test-nowhere")
     with pytest.raises(Unavailable, match="dp-test-nowhere"):
         await datapath.apply(upsert(FIRST))
     await datapath.close()
 
 
-async def test_a_group_may_come_before_its_members_in_a_batch() -> None:
-    """The contract does not ask for it; this driver sorts."""
+async def test_group_may_precede_its_members_in_a_batch() -> None:
+    """The contract does not require it; this driver sorts."""
     async with driven() as (_, datapath, _):
         group = Nexthop(8, NexthopType.GROUP, members=(Member(FIRST.id),))
         assert not await datapath.apply(upsert(group, FIRST))

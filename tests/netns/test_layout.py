@@ -27,13 +27,13 @@ LOOPBACK = Port("lo", addresses=(Address.parse("100.64.0.1/32"),), loopback=True
 
 
 @rule("Layout.bridge", "Layout.vxlan")
-def test_a_vni_reads_back_as_its_record(layout: Layout) -> None:
+def test_vni_reads_back_as_its_record(layout: Layout) -> None:
     assert upsert(layout, VNI, DETACHED) == []
     assert layout.dump(Kind.VNI) == [VNI, DETACHED]
 
 
 @rule("Layout.vxlan")
-def test_a_vxlan_device_learns_nothing_and_suppresses(
+def test_vxlan_device_does_not_learn_and_suppresses_neighbors(
     layout: Layout, spaces: tuple[str, str]
 ) -> None:
     upsert(layout, VNI)
@@ -45,8 +45,8 @@ def test_a_vxlan_device_learns_nothing_and_suppresses(
     assert not shown["linkinfo"]["info_data"]["learning"]
 
 
-def test_a_forwarding_entry_is_listed_once(layout: Layout, spaces: tuple[str, str]) -> None:
-    """With a default VLAN the kernel repeats it, though the bridge knows no VLANs."""
+def test_each_fdb_entry_is_listed_once(layout: Layout, spaces: tuple[str, str]) -> None:
+    """With a default VLAN the kernel lists it twice, although the bridge has no VLANs."""
     upsert(layout, VNI)
     run(f"bridge -n {spaces[0]} fdb add 02:00:00:00:00:99 dev vx110 master extern_learn")
     shown = run(f"bridge -n {spaces[0]} fdb show br br110").splitlines()
@@ -54,7 +54,7 @@ def test_a_forwarding_entry_is_listed_once(layout: Layout, spaces: tuple[str, st
 
 
 @rule("Layout.twice")
-def test_a_second_apply_writes_nothing(layout: Layout, spaces: tuple[str, str]) -> None:
+def test_second_apply_writes_nothing(layout: Layout, spaces: tuple[str, str]) -> None:
     records = (VNI, DETACHED), (LOOPBACK, routed(spaces[1]), bridged(spaces[1]))
     for batch in records:
         assert upsert(layout, *batch) == []
@@ -72,14 +72,14 @@ def test_ports_read_back_as_their_records(layout: Layout, spaces: tuple[str, str
 
 
 @rule("Layout.leg", "Layout.leg.routed")
-def test_a_routed_leg_carries_both_families(layout: Layout, spaces: tuple[str, str]) -> None:
+def test_routed_leg_carries_both_families(layout: Layout, spaces: tuple[str, str]) -> None:
     assert upsert(layout, routed(spaces[1])) == []
     assert ping(spaces[1], "192.168.9.1")
     assert ping(spaces[1], "fd00:9::1")
 
 
 @rule("Layout.leg", "Layout.leg.bridged", "Layout.gateway", "Layout.hostBridge")
-def test_a_bridged_leg_reaches_the_anycast_gateway(layout: Layout, spaces: tuple[str, str]) -> None:
+def test_bridged_leg_reaches_the_anycast_gateway(layout: Layout, spaces: tuple[str, str]) -> None:
     upsert(layout, VNI)
     assert upsert(layout, bridged(spaces[1])) == []
     run(f"ip -n {spaces[1]} addr add 10.110.0.9/24 dev br-hs-110")
@@ -88,7 +88,7 @@ def test_a_bridged_leg_reaches_the_anycast_gateway(layout: Layout, spaces: tuple
     assert ping(spaces[1], "fd00:110::1")
 
 
-def test_a_host_bridge_that_a_crash_left_half_made_is_ours(
+def test_host_bridge_half_made_before_a_crash_is_owned(
     layout: Layout, spaces: tuple[str, str]
 ) -> None:
     run(f"ip -n {spaces[1]} link add br-hs-110 type bridge")
@@ -102,9 +102,7 @@ def test_a_host_bridge_that_a_crash_left_half_made_is_ours(
 
 
 @rule("Layout.remove", "Layout.vtep", "Layout.hostBridge", "Differs.marks")
-def test_withdrawal_leaves_nothing_of_ours_and_all_of_others(
-    layout: Layout, spaces: tuple[str, str]
-) -> None:
+def test_withdrawal_removes_owned_objects_only(layout: Layout, spaces: tuple[str, str]) -> None:
     run(f"ip -n {spaces[0]} link add foreign type bridge")
     run(f"ip -n {spaces[0]} addr add 100.64.9.9/32 dev lo")
     ports = LOOPBACK, routed(spaces[1]), bridged(spaces[1])
@@ -129,7 +127,7 @@ def test_withdrawal_leaves_nothing_of_ours_and_all_of_others(
         "br110 type veth peer name x",
     ],
 )
-def test_a_device_of_somebody_else_is_neither_taken_nor_removed(
+def test_foreign_device_is_neither_adopted_nor_removed(
     layout: Layout, spaces: tuple[str, str], device: str
 ) -> None:
     name = device.split()[0]
@@ -143,7 +141,7 @@ def test_a_device_of_somebody_else_is_neither_taken_nor_removed(
     assert link(spaces[0], name) == before
 
 
-def test_a_device_that_a_crash_left_without_mark_is_taken_over(
+def test_unmarked_device_left_by_a_crash_is_adopted(
     layout: Layout, spaces: tuple[str, str]
 ) -> None:
     with Links(spaces[0]) as links:
@@ -153,12 +151,10 @@ def test_a_device_that_a_crash_left_without_mark_is_taken_over(
     assert layout.dump(Kind.VNI) == [VNI]
     assert {link(spaces[0], name)["group"] for name in (VNI.bridge, VNI.device)} == {
         str(MAKING)
-    }  # people change marks, so it stays
+    }  # its mark was changed, so it is kept
 
 
-def test_a_changed_record_changes_only_what_differs(
-    layout: Layout, spaces: tuple[str, str]
-) -> None:
+def test_changed_record_writes_differences_only(layout: Layout, spaces: tuple[str, str]) -> None:
     upsert(layout, VNI)
     before = link(spaces[0], "vx110")["ifindex"]
     moved = Vni(110, local=VNI.local, mac=VNI.mac, gateways=VNI.gateways[1:], mtu=1400)
@@ -167,7 +163,7 @@ def test_a_changed_record_changes_only_what_differs(
     assert link(spaces[0], "vx110")["ifindex"] == before
 
 
-def test_damage_by_others_shows_and_is_repaired(layout: Layout, spaces: tuple[str, str]) -> None:
+def test_damage_by_others_is_shown_and_repaired(layout: Layout, spaces: tuple[str, str]) -> None:
     leg = routed(spaces[1])
     upsert(layout, VNI)
     upsert(layout, leg)
@@ -193,7 +189,7 @@ def test_damage_by_others_shows_and_is_repaired(layout: Layout, spaces: tuple[st
 
 
 @pytest.mark.parametrize(("name", "new"), [("br110", "mine"), ("br110", "0"), ("vx110", "mine")])
-def test_a_renamed_device_is_recreated_and_the_old_one_removed(
+def test_renamed_device_is_recreated_and_the_old_one_removed(
     layout: Layout, spaces: tuple[str, str], name: str, new: str
 ) -> None:
     upsert(layout, VNI, DETACHED)
@@ -206,7 +202,7 @@ def test_a_renamed_device_is_recreated_and_the_old_one_removed(
     assert names(spaces[0]) == before
 
 
-def test_a_renamed_device_is_removed_with_its_vni(layout: Layout, spaces: tuple[str, str]) -> None:
+def test_renamed_device_is_removed_with_its_vni(layout: Layout, spaces: tuple[str, str]) -> None:
     upsert(layout, VNI)
     for name in ("br110", "vx110"):
         run(f"ip -n {spaces[0]} link set {name} down")
@@ -216,7 +212,7 @@ def test_a_renamed_device_is_removed_with_its_vni(layout: Layout, spaces: tuple[
 
 
 @rule("Layout.nic", "Differs.marks")
-def test_a_nic_is_fetched_with_its_addresses_and_given_back(
+def test_nic_is_moved_in_with_its_addresses_and_given_back(
     layout: Layout, spaces: tuple[str, str]
 ) -> None:
     forwarding, host = spaces
@@ -244,9 +240,7 @@ def test_a_nic_is_fetched_with_its_addresses_and_given_back(
 
 
 @rule("Layout.failure")
-def test_a_row_that_fails_is_reported_and_stops_no_other(
-    layout: Layout, spaces: tuple[str, str]
-) -> None:
+def test_failed_row_is_reported_and_stops_no_other(layout: Layout, spaces: tuple[str, str]) -> None:
     bad = [
         Port("eth9"),
         Port("pe9", host=HostEnd("dp-dev-none", "eth0")),
@@ -264,7 +258,7 @@ def test_a_row_that_fails_is_reported_and_stops_no_other(
     assert LOOPBACK in layout.dump(Kind.PORT)
 
 
-def test_ports_are_shown_with_their_counters(layout: Layout, spaces: tuple[str, str]) -> None:
+def test_ports_are_listed_with_their_counters(layout: Layout, spaces: tuple[str, str]) -> None:
     upsert(layout, routed(spaces[1]))
     assert ping(spaces[1], "192.168.9.1")
     [state] = layout.ports()
@@ -274,6 +268,6 @@ def test_ports_are_shown_with_their_counters(layout: Layout, spaces: tuple[str, 
     assert state.tx_bytes > 0
 
 
-def test_a_missing_forwarding_namespace_is_unavailable() -> None:
+def test_missing_forwarding_namespace_is_unavailable() -> None:
     with pytest.raises(Unavailable, match="dp-dev-none"):
         Layout("dp-dev-none").dump(Kind.VNI)

@@ -64,29 +64,29 @@ def covering(prefix: str, nexthop: Nexthop, *ways: Way, protocol: int = 68) -> F
     return Found(network.network_address.packed, network.prefixlen, protocol, nexthop, ways)
 
 
-async def test_the_longest_match_with_its_nexthop(kernel: KernelDatapath) -> None:
+async def test_lookup_returns_the_longest_match_with_its_nexthop(kernel: KernelDatapath) -> None:
     assert isinstance(kernel, LooksUp)
     assert await found(kernel, "20.9.9.9") == covering("20.0.0.0/8", ONE, Way(ONE))
     assert await found(kernel, "2001:db8::7") == covering("2001:db8::/32", SIX, Way(SIX))
 
 
-async def test_every_way_of_a_group(kernel: KernelDatapath) -> None:
+async def test_lookup_returns_every_member_of_a_group(kernel: KernelDatapath) -> None:
     ways = Way(ONE, 2), Way(TWO, 1)
     assert await found(kernel, "20.1.9.9") == covering("20.1.0.0/16", GROUP, *ways)
 
 
-async def test_a_vtep_with_its_router_mac(kernel: KernelDatapath) -> None:
+async def test_lookup_returns_a_vtep_with_its_router_mac(kernel: KernelDatapath) -> None:
     way = Way(OVERLAY, 1, 100, VTEP, ROUTER_MAC)
     assert await found(kernel, "22.1.1.1") == covering("22.0.0.0/8", OVERLAY, way)
 
 
-async def test_a_lookup_finds_a_connected_network(kernel: KernelDatapath) -> None:
+async def test_lookup_returns_a_connected_network(kernel: KernelDatapath) -> None:
     device = Nexthop(0, NexthopType.DEVICE, device="v0")
     way = Way(device)
     assert await found(kernel, "10.0.0.2") == covering("10.0.0.0/24", device, way, protocol=2)
 
 
-async def test_a_lookup_finds_a_blackhole_and_nothing_without_a_route(
+async def test_lookup_returns_a_blackhole_and_nothing_without_a_route(
     kernel: KernelDatapath,
 ) -> None:
     assert await found(kernel, "30.0.0.1") is None
@@ -95,7 +95,7 @@ async def test_a_lookup_finds_a_blackhole_and_nothing_without_a_route(
     assert await found(kernel, "21.0.0.1") == Found(nexthop=Nexthop(0, NexthopType.BLACKHOLE))
 
 
-async def test_a_host_behind_an_ethernet_segment_is_reached_by_each_of_its_vteps(
+async def test_lookup_returns_every_vtep_of_a_hosts_ethernet_segment(
     kernel: KernelDatapath,
 ) -> None:
     segment = EthernetSegment(0x20000001, (VTEP, OTHER_VTEP))

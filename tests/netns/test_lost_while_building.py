@@ -1,4 +1,4 @@
-"""Somebody changes devices while the kernel datapath builds others, or the same ones."""
+"""Another program changes devices while the kernel datapath builds others, or the same ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SECOND = Vni(111, local=FIRST.local, mac=FIRST.mac)
 
 
 class Disturbed:
-    """A layout beside which somebody else is at work: `meanwhile` runs within each `apply`."""
+    """A layout with a concurrent change: `meanwhile` runs within each `apply`."""
 
     def __init__(self, netns: str) -> None:
         self._layout = Layout(netns)
@@ -69,7 +69,7 @@ def rows(batch: Batch) -> tuple[Record, ...]:
         "link set br110 alias mine",
     ],
 )
-async def test_a_change_of_another_device_during_a_build_is_reported(harm: str) -> None:
+async def test_change_of_another_device_during_a_build_is_reported(harm: str) -> None:
     with fresh("building-") as name:
         devices = Disturbed(name)
         datapath = KernelDatapath(name, devices=devices)
@@ -85,7 +85,7 @@ async def test_a_change_of_another_device_during_a_build_is_reported(harm: str) 
 
 
 @pytest.mark.parametrize("harm", ["link del vx111", "link set br111 mtu 1300"])
-async def test_a_change_of_a_device_while_it_is_built_is_repaired_at_once(harm: str) -> None:
+async def test_change_of_a_device_during_its_build_is_repaired_at_once(harm: str) -> None:
     with fresh("building-") as name:
         devices = Disturbed(name)
         datapath = KernelDatapath(name, devices=devices)
@@ -103,7 +103,7 @@ async def test_a_change_of_a_device_while_it_is_built_is_repaired_at_once(harm: 
             await datapath.close()
 
 
-async def test_a_device_that_does_not_stay_as_it_is_made_fails_its_row() -> None:
+async def test_device_changed_after_every_repair_fails_its_row() -> None:
     with fresh("building-") as name:
         devices = Disturbed(name)
         datapath = KernelDatapath(name, devices=devices)

@@ -39,7 +39,7 @@ def frame4(number: int) -> bytes:
 
 
 def frame6(number: int) -> bytes:
-    """A host asks for its gateway, and so says who it is."""
+    """Let a host send an ARP request for its gateway, from which it is learned."""
     mac = b"\x02\0" + struct.pack("!I", number)
     return solicitation(mac, GATEWAY6[:12] + struct.pack("!I", number), GATEWAY6)
 

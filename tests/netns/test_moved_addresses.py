@@ -48,7 +48,7 @@ def say(name: str, frame: bytes, device: str = "h1") -> None:
 
 
 async def ready(name: str, ears: Ears) -> None:
-    """Wait until the bridge has its carrier: the kernel may sit on that news for a second."""
+    """Wait for the bridge's carrier, which the kernel may report a second late."""
     await ears.until(lambda: "state UP" in ip(name, "link show dev br110"))
     await ears.quiet()
 
@@ -82,14 +82,14 @@ async def test_remote_address_becomes_local_on_announcement(kind: str, gateway: 
         await ears.hear(LearnedNeighbor(110, address, HOST_MAC))
         assert HOST_MAC.hex(":") in row(name, address)
         assert "extern_learn" not in row(name, address)
-        assert not {Kind.MAC, Kind.NEIGHBOR} & set(ears.lost())  # an address by hand is drift
+        assert not {Kind.MAC, Kind.NEIGHBOR} & set(ears.lost())  # an address set by hand is drift
         # Until FRR withdraws the remote one it still counts as programmed; the local one stays.
         assert await hosts(datapath) == {remote}
         assert not await datapath.apply(upsert(remote))
         assert not await datapath.apply(withdraw(remote))
         assert HOST_MAC.hex(":") in row(name, address)
         assert await hosts(datapath) == set()
-        # And when FRR says that it moved on, the remote one replaces it.
+        # When FRR advertises it elsewhere again, the remote one replaces it.
         moved = Neighbor(110, address, OTHER_MAC)
         assert not await datapath.apply(upsert(moved))
         await ears.hear(LearnedNeighbor(110, address, HOST_MAC, gone=True))
@@ -100,7 +100,7 @@ async def test_remote_address_becomes_local_on_announcement(kind: str, gateway: 
     "kind", [kind for kind in ANNOUNCEMENTS if " to all" in kind or "un" in kind]
 )
 async def test_address_moves_back_and_forth_between_local_macs(kind: str) -> None:
-    """Faster than the kernel's locktime of a second, within which it ignores some."""
+    """Faster than the kernel's locktime of 1 s, within which it ignores changes."""
     address, frame = ANNOUNCEMENTS[kind]
     async with driven() as (name, _, ears):
         ip(name, "addr add 192.168.110.1/24 dev br110")
@@ -114,7 +114,7 @@ async def test_address_moves_back_and_forth_between_local_macs(kind: str) -> Non
 
 
 async def test_remote_address_with_its_own_mac_becomes_local() -> None:
-    """A machine that moved here announces itself; nothing of it has another MAC."""
+    """A machine that moved here announces itself; its address and MAC stay the same."""
     remote = Neighbor(110, V4, HOST_MAC)
     async with driven() as (name, datapath, ears):
         assert not await datapath.apply(upsert(Mac(110, HOST_MAC, VTEP)))
@@ -126,7 +126,7 @@ async def test_remote_address_with_its_own_mac_becomes_local() -> None:
         assert HOST_MAC.hex(":") in row(name, V4)
 
 
-async def test_remote_address_returns_when_the_local_host_vanishes_unseen_by_frr() -> None:
+async def test_remote_address_returns_when_the_local_host_is_lost_before_frr_knew_it() -> None:
     remote = Neighbor(110, V4, REMOTE_MAC)
     async with driven() as (name, datapath, ears):
         assert not await datapath.apply(upsert(Mac(110, REMOTE_MAC, VTEP)))
@@ -142,8 +142,8 @@ async def test_remote_address_returns_when_the_local_host_vanishes_unseen_by_frr
         assert "NOARP" in row(name, V4)
 
 
-async def test_an_announcement_of_a_remote_host_changes_nothing() -> None:
-    """Its ARP requests for unknown addresses are flooded to us."""
+async def test_announcement_of_a_remote_host_changes_nothing() -> None:
+    """Its ARP requests for unknown addresses are flooded to this node."""
     remote = Neighbor(110, V4, REMOTE_MAC)
     async with driven() as (name, datapath, ears):
         assert not await datapath.apply(upsert(Mac(110, OTHER_MAC, VTEP)))

@@ -42,7 +42,7 @@ def here() -> int:
 
 
 @rule("Layout.namespace")
-def test_a_namespace_is_made_once_with_its_loopback_up() -> None:
+def test_namespace_is_created_once_with_its_loopback_up() -> None:
     with fresh("x") as (name,):
         inode = os.stat(netns.path_of(name)).st_ino
         netns.create(name)
@@ -52,7 +52,7 @@ def test_a_namespace_is_made_once_with_its_loopback_up() -> None:
     assert not netns.exists(name)
 
 
-def test_a_leftover_file_is_no_namespace(tmp_path: Path) -> None:
+def test_leftover_file_is_no_namespace(tmp_path: Path) -> None:
     path = str(tmp_path / "ns")
     Path(path).touch()
     assert not netns.exists(path)
@@ -63,14 +63,14 @@ def test_a_leftover_file_is_no_namespace(tmp_path: Path) -> None:
     assert not Path(path).exists()
 
 
-def test_names_and_paths_mean_the_same() -> None:
+def test_names_and_paths_are_equivalent() -> None:
     with fresh("x", "y") as (x, y):
         assert netns.same(x, f"/run/netns/{x}")
         assert not netns.same(x, y)
         assert not netns.same(x, "")
 
 
-def test_only_this_thread_enters_and_it_comes_back() -> None:
+def test_only_the_calling_thread_enters_and_it_returns() -> None:
     home = here()
     with fresh("x") as (name,), ThreadPoolExecutor(1) as pool:
         pool.submit(here).result()  # the thread is made here, outside
@@ -80,14 +80,14 @@ def test_only_this_thread_enters_and_it_comes_back() -> None:
         assert here() == home
 
 
-def test_an_error_inside_does_not_leave_the_thread_there() -> None:
+def test_thread_returns_after_an_error_inside() -> None:
     home = here()
     with fresh("x") as (name,), pytest.raises(ZeroDivisionError), netns.entered(name):
         raise ZeroDivisionError
     assert here() == home
 
 
-def test_an_isolated_namespace_has_an_owner_of_its_own(isolated: Path) -> None:
+def test_isolated_namespace_is_owned_by_its_user_namespace(isolated: Path) -> None:
     assert netns.isolated(NAME)
     pin = netns.userns_path(NAME, isolated)
     assert pin.stat().st_ino != os.stat("/proc/self/ns/user").st_ino
@@ -97,7 +97,7 @@ def test_an_isolated_namespace_has_an_owner_of_its_own(isolated: Path) -> None:
     run(f"{enter} ip link add v0 type veth peer name v1")
 
 
-def test_root_in_there_has_no_power_out_here(isolated: Path) -> None:
+def test_root_in_an_isolated_namespace_has_no_power_outside(isolated: Path) -> None:
     pin = netns.userns_path(NAME, isolated)
     with fresh("x") as (outside,):
         command = (
@@ -108,7 +108,7 @@ def test_root_in_there_has_no_power_out_here(isolated: Path) -> None:
         assert "not permitted" in done.stderr
 
 
-def test_nobody_in_there_makes_namespaces(isolated: Path) -> None:
+def test_no_user_in_an_isolated_namespace_creates_namespaces(isolated: Path) -> None:
     pin = netns.userns_path(NAME, isolated)
     for kind in ("--user", "--mount", "--net", "--pid", "--ipc", "--uts", "--cgroup"):
         command = f"nsenter --user={pin} --net=/run/netns/{NAME} unshare {kind} true"
@@ -118,7 +118,7 @@ def test_nobody_in_there_makes_namespaces(isolated: Path) -> None:
     run("unshare --mount true")  # the limit is the user namespace's own
 
 
-def test_making_a_namespace_again_restores_only_a_lost_pin(isolated: Path) -> None:
+def test_creating_a_namespace_again_restores_a_lost_pin_only(isolated: Path) -> None:
     pin = netns.userns_path(NAME, isolated)
     before = os.stat(netns.path_of(NAME)).st_ino, pin.stat().st_ino
     run(f"umount {pin}")
@@ -127,13 +127,13 @@ def test_making_a_namespace_again_restores_only_a_lost_pin(isolated: Path) -> No
     assert (os.stat(netns.path_of(NAME)).st_ino, pin.stat().st_ino) == before
 
 
-def test_a_plain_namespace_is_not_taken_for_an_isolated_one(userns_dir: Path) -> None:
+def test_plain_namespace_is_not_mistaken_for_an_isolated_one(userns_dir: Path) -> None:
     with fresh("x") as (name,), pytest.raises(FileExistsError, match="not isolated"):
         netns.create_isolated(name, userns_dir)
 
 
 @rule("Layout.sysctls.missing")
-def test_settings_reach_an_isolated_namespace(isolated: Path) -> None:
+def test_sysctls_are_set_in_an_isolated_namespace(isolated: Path) -> None:
     missing = sysctls.ensure(NAME, {**sysctls.CONTROL, "net/ipv4/conf/none/forwarding": 1})
     assert missing == ["net/ipv4/conf/none/forwarding"]
     assert run(f"ip netns exec {NAME} sysctl -n net.ipv6.icmp.echo_ignore_multicast").strip() == "1"

@@ -39,7 +39,7 @@ KINDS = {
     "ipvlan": "link add eth7 link base type ipvlan mode l2",
 }
 UNMOVED = {"bond": "link add eth7 type bond", "bridge": "link add eth7 type bridge"}
-"""`base` is a veth; what this kernel does not make is skipped."""
+"""`base` is a veth; kinds that this kernel lacks are skipped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class World:
     state_dir: Path
 
     def take(self, source: str | None = None) -> None:
-        """Have a controller of ours take eth7, in a namespace that it made."""
+        """Let a controller move eth7 into a namespace that it created."""
         spaces = NamespacePair(self.forwarding, "", make_forwarding=True, make_control=False)
         namespacerecord.write(self.state_dir, spaces, self.host)
         netns.create(self.forwarding)
@@ -97,7 +97,7 @@ def identity(space: str) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_nic_with_its_parent_or_peer_at_home_comes_home(world: World, kind: str) -> None:
+def test_nic_with_its_parent_or_peer_at_home_is_given_back(world: World, kind: str) -> None:
     make(kind, world.host)
     before = identity(world.host)
     world.take()
@@ -108,7 +108,7 @@ def test_a_nic_with_its_parent_or_peer_at_home_comes_home(world: World, kind: st
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_nic_with_its_parent_or_peer_elsewhere_comes_home(world: World, kind: str) -> None:
+def test_nic_with_its_parent_or_peer_elsewhere_is_given_back(world: World, kind: str) -> None:
     make(kind, world.other)
     run(f"ip -n {world.other} link set eth7 netns {world.host}")
     run(f"ip -n {world.host} addr add 192.0.2.2/24 dev eth7")
@@ -120,7 +120,7 @@ def test_a_nic_with_its_parent_or_peer_elsewhere_comes_home(world: World, kind: 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_nic_whose_home_is_gone_is_not_destroyed(world: World, kind: str) -> None:
+def test_nic_whose_home_namespace_is_gone_is_not_destroyed(world: World, kind: str) -> None:
     make(kind, world.other)
     run(f"ip -n {world.other} link set eth7 netns {world.host}")
     before = link(world.host, "eth7")["address"]
@@ -137,7 +137,7 @@ def test_a_nic_whose_home_is_gone_is_not_destroyed(world: World, kind: str) -> N
     assert link(world.host, "eth7")["address"] == before
 
 
-def test_a_device_of_somebody_elses_in_a_namespace_of_ours_is_not_destroyed(world: World) -> None:
+def test_foreign_device_in_an_owned_namespace_is_not_destroyed(world: World) -> None:
     make("veth", world.host)
     world.take()
     run(f"ip -n {world.other} link add theirs type veth peer name theirs-far")
@@ -153,7 +153,7 @@ def test_a_device_of_somebody_elses_in_a_namespace_of_ours_is_not_destroyed(worl
 
 
 @pytest.mark.parametrize("kind", ["bond", "bridge"])
-def test_a_device_that_cannot_move_is_refused_and_left_as_it_is(world: World, kind: str) -> None:
+def test_immovable_device_is_refused_and_left_unchanged(world: World, kind: str) -> None:
     make(kind, world.host)
     before = identity(world.host)
     netns.create(world.forwarding)
@@ -165,7 +165,7 @@ def test_a_device_that_cannot_move_is_refused_and_left_as_it_is(world: World, ki
     assert list(nicrecords.every()) == []
 
 
-def test_a_move_that_fails_leaves_the_nic_as_it_was(
+def test_failed_move_leaves_the_nic_as_it_was(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make("veth", world.host)

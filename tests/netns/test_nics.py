@@ -57,7 +57,7 @@ def _records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def host(spaces: tuple[str, str]) -> str:
-    """Return the host's namespace, with a NIC that has one of everything."""
+    """Return the host's namespace, with a NIC that has one object of each kind."""
     name = spaces[1]
     run(f"ip -n {name} link add eth7 type veth peer name wire")
     for device in ("lo", "wire", "eth7"):
@@ -72,7 +72,7 @@ def host(spaces: tuple[str, str]) -> str:
 
 
 def seen(space: str, table: str = "all") -> tuple[list[Any], list[Any]]:
-    """Return what tells addresses and routes of eth7 from others; lifetimes as whether they end."""
+    """Return what identifies addresses and routes of eth7; of lifetimes only whether they end."""
     [device] = json.loads(run(f"ip -n {space} -j addr show dev eth7")) or [{}]
     found: list[Any] = []
     for address in device["addr_info"]:
@@ -92,13 +92,13 @@ def seen(space: str, table: str = "all") -> tuple[list[Any], list[Any]]:
     return found, sorted(routes, key=str)
 
 
-def test_all_that_a_nic_has_comes_along_and_goes_back(
+def test_nic_keeps_its_whole_configuration_both_ways(
     layout: Layout, spaces: tuple[str, str], host: str
 ) -> None:
     before = seen(host)
     assert upsert(layout, PORT) == []
     own, routes = seen(spaces[0], "main")
-    # Forwarding needs a route to each prefix; on the way back its absence returns.
+    # Forwarding needs a route to each prefix; the NIC is given back without it.
     assert [a for a in own if a["local"] != "10.9.9.1"] == with_prefix_routes(before[0])
     wanted = [replace_metric(r) for r in before[1] if r.get("table", "main") == "main"]
     assert routes == sorted(wanted, key=str)
@@ -133,7 +133,7 @@ def replace_metric(route: dict[str, Any]) -> dict[str, Any]:
     ],
 )
 @pytest.mark.parametrize("restart", [False, True])
-def test_a_removal_from_a_nic_shows_and_is_repaired(
+def test_removal_from_a_nic_is_shown_and_repaired(
     layout: Layout, spaces: tuple[str, str], host: str, command: str, restart: bool
 ) -> None:
     upsert(layout, PORT)
@@ -154,7 +154,7 @@ def test_a_removal_from_a_nic_shows_and_is_repaired(
 
 
 class Crash(BaseException):
-    """Ends the process, as far as the code under test can tell."""
+    """Stands for the end of the process."""
 
 
 @dataclass
@@ -191,7 +191,7 @@ class Crashes:
 
 
 def crashed(at: int, after: bool, work: Callable[[], object]) -> bool:
-    """Do some work that is to crash; tell whether it did, as there may be fewer steps."""
+    """Do work that should crash; return whether it did, as it may have fewer steps."""
     crashes = Crashes(at, after)
     crashes.arm()
     try:
@@ -206,7 +206,7 @@ def crashed(at: int, after: bool, work: Callable[[], object]) -> bool:
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("still_wanted", [True, False])
 @pytest.mark.parametrize("way", ["in", "back"])
-def test_a_crash_at_any_step_loses_nothing(
+def test_crash_at_any_step_loses_nothing(
     spaces: tuple[str, str], host: str, way: str, still_wanted: bool, after: bool
 ) -> None:
     at_home = seen(host)
@@ -238,7 +238,7 @@ def comparable(state: tuple[list[Any], list[Any]]) -> tuple[list[Any], list[Any]
     return sorted(state[0], key=str), state[1]
 
 
-def test_a_nic_that_belongs_to_a_bridge_is_refused_by_name(
+def test_nic_in_a_bridge_is_refused_by_name(
     layout: Layout, spaces: tuple[str, str], host: str
 ) -> None:
     run(f"ip -n {host} link add br-ex type bridge")
@@ -250,7 +250,7 @@ def test_a_nic_that_belongs_to_a_bridge_is_refused_by_name(
     assert "eth7" in names(host)
 
 
-def test_a_nic_whose_home_is_gone_stays_and_says_so(
+def test_nic_whose_home_namespace_is_gone_is_kept_and_reported(
     layout: Layout, spaces: tuple[str, str], host: str
 ) -> None:
     upsert(layout, PORT)
@@ -264,7 +264,7 @@ def test_a_nic_whose_home_is_gone_stays_and_says_so(
     assert "eth7" in names(host)
 
 
-def test_a_leg_of_a_nics_name_does_not_end_the_nic(
+def test_leg_with_a_nics_name_does_not_destroy_the_nic(
     layout: Layout, spaces: tuple[str, str], host: str
 ) -> None:
     upsert(layout, PORT)
@@ -274,14 +274,14 @@ def test_a_leg_of_a_nics_name_does_not_end_the_nic(
     assert "192.168.1.1" in str(seen(host)[0])
 
 
-def test_a_nic_that_was_down_is_down_again(layout: Layout, host: str) -> None:
+def test_nic_that_was_down_is_given_back_down(layout: Layout, host: str) -> None:
     run(f"ip -n {host} link set eth7 down")
     upsert(layout, PORT)
     withdraw(layout, PORT)
     assert "UP" not in json.loads(run(f"ip -n {host} -j link show eth7"))[0]["flags"]
 
 
-def test_a_nic_is_not_moved_if_its_state_cannot_be_saved(
+def test_nic_is_not_moved_if_its_state_cannot_be_saved(
     layout: Layout, spaces: tuple[str, str], host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = seen(host)
@@ -291,7 +291,7 @@ def test_a_nic_is_not_moved_if_its_state_cannot_be_saved(
     assert seen(host) == before
 
 
-def test_a_nic_without_its_saved_state_keeps_its_addresses(
+def test_nic_without_its_saved_state_keeps_its_addresses(
     layout: Layout, spaces: tuple[str, str], host: str
 ) -> None:
     before = seen(host)

@@ -1,4 +1,4 @@
-"""A node's number comes from its interface, in whatever namespace that is."""
+"""A node index comes from its interface, in whichever namespace that is."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.netns
 
 
 @rule("Node.index.interface")
-def test_the_number_stays_when_the_interface_is_fetched(spaces: tuple[str, str]) -> None:
+def test_node_index_is_kept_when_its_interface_is_moved(spaces: tuple[str, str]) -> None:
     forwarding, host = spaces
     run(f"ip -n {host} link add eth0 type veth peer name eth1")
     run(f"ip -n {host} addr add 192.168.11.3/24 dev eth0 valid_lft 3600 preferred_lft 3600")
@@ -28,7 +28,7 @@ def test_the_number_stays_when_the_interface_is_fetched(spaces: tuple[str, str])
     assert number(IndexSource("eth0"), look) == 3
 
 
-def test_a_missing_interface_is_named(spaces: tuple[str, str]) -> None:
+def test_missing_interface_is_named(spaces: tuple[str, str]) -> None:
     with pytest.raises(OSError, match="no such interface"):
         addresses_of("eth7", (*spaces, "no-such-namespace"))
     assert [str(address) for address in addresses_of("lo", ("",))][:1] == ["127.0.0.1/8"]

@@ -41,7 +41,7 @@ async def test_only_addresses_in_a_gateways_subnet_are_learned() -> None:
         await ears.until(lambda: addresses(ears.events) == {ON4, ON6})
         await ears.until(lambda: "203.0.113.9" in ip(name, "neigh show dev br110"))
         await ears.quiet()
-        # Of the IPv6 one only some kernels make a row.
+        # Only some kernels create a row for the IPv6 address.
         assert dict((await datapath.facts()).values)["off-subnet addresses"].startswith("VNI 110: ")
         ip(name, "addr add 203.0.113.1/24 dev br110")
         await ears.hear(LearnedNeighbor(110, OFF4, HOST_MAC))
@@ -49,7 +49,7 @@ async def test_only_addresses_in_a_gateways_subnet_are_learned() -> None:
         await ears.hear(LearnedNeighbor(110, OFF4, HOST_MAC, gone=True))
 
 
-async def test_without_a_gateway_any_address_is_learned() -> None:
+async def test_any_address_is_learned_without_a_gateway() -> None:
     async with driven() as (name, _, ears):
         attach_host(name)
         say(name, arp(1, HOST_MAC, OFF4, OFF4))

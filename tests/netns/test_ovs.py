@@ -33,7 +33,7 @@ SEGMENT = Vni(110, local=bytes([100, 64, 0, 1]), mac=bytes.fromhex("00f30000006f
 def switch(
     spaces: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[str]:
-    """Run Open vSwitch in the host's namespace, with a bridge ovs0 of somebody else's."""
+    """Run Open vSwitch in the host's namespace, with a foreign bridge ovs0."""
     for name in ("OVS_RUNDIR", "OVS_DBDIR", "OVS_LOGDIR"):
         monkeypatch.setenv(name, str(tmp_path))
     database, schema = tmp_path / "conf.db", Path(shutil.which("ovs-vsctl") or "").parents[1]
@@ -62,7 +62,7 @@ def leg(host: str, bridge: str, *, create_bridge: bool = False, ovs: bool = True
 
 
 @rule("Layout.hostBridge.ovs")
-def test_a_leg_is_a_port_of_an_existing_bridge(spaces: tuple[str, str], switch: str) -> None:
+def test_leg_is_a_port_of_an_existing_bridge(spaces: tuple[str, str], switch: str) -> None:
     layout, port = Layout(*spaces), leg(spaces[1], switch)
     assert upsert(layout, SEGMENT) == []
     assert upsert(layout, port) == []
@@ -75,7 +75,9 @@ def test_a_leg_is_a_port_of_an_existing_bridge(spaces: tuple[str, str], switch: 
 
 
 @rule("Layout.hostBridge.ovs")
-def test_a_managed_bridge_comes_and_goes_with_its_leg(spaces: tuple[str, str], switch: str) -> None:
+def test_managed_bridge_is_created_and_removed_with_its_leg(
+    spaces: tuple[str, str], switch: str
+) -> None:
     layout, port = Layout(*spaces), leg(spaces[1], "br-hs-110", create_bridge=True)
     upsert(layout, SEGMENT)
     # Made here with the datapath that this test has; the rest is as if we had made it.
@@ -89,7 +91,7 @@ def test_a_managed_bridge_comes_and_goes_with_its_leg(spaces: tuple[str, str], s
 
 
 @rule("Layout.hostBridge.ovs")
-def test_a_leg_moves_between_bridges_of_both_kinds(spaces: tuple[str, str], switch: str) -> None:
+def test_leg_moves_between_linux_and_ovs_bridges(spaces: tuple[str, str], switch: str) -> None:
     layout, host = Layout(*spaces), spaces[1]
     ours = leg(host, "br-hs-110", create_bridge=True, ovs=False)
     upsert(layout, SEGMENT)
@@ -102,7 +104,7 @@ def test_a_leg_moves_between_bridges_of_both_kinds(spaces: tuple[str, str], swit
     assert layout.dump(Kind.PORT) == [ours]
 
 
-def test_a_missing_bridge_is_named(spaces: tuple[str, str], switch: str) -> None:
+def test_missing_bridge_is_named(spaces: tuple[str, str], switch: str) -> None:
     layout = Layout(*spaces)
     upsert(layout, SEGMENT)
     (failure,) = upsert(layout, leg(spaces[1], "ovs9"))

@@ -1,4 +1,4 @@
-"""Silent hosts on the real kernel: probed by ARP, kept while they answer, forgotten otherwise."""
+"""Silent hosts on the real kernel: probed by ARP, kept while they answer, withdrawn otherwise."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = [
 
 ETH_P_ARP = 0x0806
 REQUEST, REPLY = b"\x00\x01", b"\x00\x02"
-QUICK = {  # a second where the kernel takes half a minute
+QUICK = {  # 1 s instead of the kernel's 30 s
     "net/ipv4/neigh/br110/base_reachable_time_ms": 1000,
     "net/ipv4/neigh/br110/delay_first_probe_time": 1,
     "net/ipv4/neigh/br110/retrans_time_ms": 200,
@@ -42,7 +42,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def silent_host(name: str) -> socket.socket:
-    """Attach a host that has said one word; return a socket that hears who asks for it."""
+    """Attach a host that has sent one frame; return a socket that receives requests for it."""
     ip(name, "addr add 192.168.110.1/24 dev br110")
     attach_host(name)
     assert sysctls.ensure(name, QUICK) == []
@@ -55,7 +55,7 @@ async def silent_host(name: str) -> socket.socket:
 
 
 async def questions(ear: socket.socket, count: int) -> None:
-    """Wait until the host was asked so often."""
+    """Wait until the host was probed so often."""
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(20):
         while count:
@@ -76,7 +76,7 @@ def answer(ear: socket.socket, gateway: bytes) -> None:
 
 
 @rule("Layout.neighbors")
-async def test_a_host_that_does_not_answer_is_given_up() -> None:
+async def test_host_that_does_not_answer_is_withdrawn() -> None:
     async with driven() as (name, _, ears):
         with await silent_host(name) as ear:
             await ears.hear(LearnedNeighbor(110, HOST, HOST_MAC))
@@ -85,7 +85,7 @@ async def test_a_host_that_does_not_answer_is_given_up() -> None:
 
 
 @rule("Layout.neighbors", "Differs.silentHosts")
-async def test_a_host_that_answers_is_kept() -> None:
+async def test_host_that_answers_is_kept() -> None:
     async with driven() as (name, _, ears):
         gateway = bytes.fromhex("00f30000006e")
         with await silent_host(name) as ear:

@@ -1,4 +1,4 @@
-"""Rules about host devices that only a kernel can show; the others are in test_layout."""
+"""Rules about host devices that need a real kernel; the others are in test_layout."""
 
 from __future__ import annotations
 
@@ -22,9 +22,7 @@ pytestmark = pytest.mark.netns
 
 
 @rule("Layout.sysctls")
-def test_a_namespace_that_forwards_has_its_settings(
-    layout: Layout, spaces: tuple[str, str]
-) -> None:
+def test_forwarding_namespace_has_its_sysctls(layout: Layout, spaces: tuple[str, str]) -> None:
     missing = layout.prepare()
     with entered(spaces[0]):
         for key, value in sysctls.FORWARDING.items():
@@ -39,7 +37,7 @@ def test_both_ends_of_a_leg_have_its_mtu(layout: Layout, spaces: tuple[str, str]
 
 
 @rule("Layout.mtu.narrowest")
-def test_the_narrowest_nic_counts_wherever_it_is(spaces: tuple[str, str]) -> None:
+def test_lowest_nic_mtu_counts_in_any_namespace(spaces: tuple[str, str]) -> None:
     for space, name, mtu in ((spaces[0], "eth1", 9000), (spaces[1], "eth2", 1400)):
         run(f"ip -n {space} link add {name} mtu {mtu} type veth peer name {name}-x")
     nics = [Port(name, source_netns="") for name in ("eth1", "eth2")]
@@ -48,7 +46,7 @@ def test_the_narrowest_nic_counts_wherever_it_is(spaces: tuple[str, str]) -> Non
 
 
 @rule("Layout.mtu", "Layout.passthrough")
-def test_a_leg_without_an_mtu_keeps_what_the_kernel_gave(
+def test_leg_without_an_mtu_keeps_the_kernels_default(
     layout: Layout, spaces: tuple[str, str]
 ) -> None:
     assert upsert(layout, Port("pt-ns", host=HostEnd(spaces[1], "pt-host"))) == []
@@ -56,7 +54,7 @@ def test_a_leg_without_an_mtu_keeps_what_the_kernel_gave(
 
 
 @rule("Layout.gateway")
-def test_the_gateway_is_on_the_bridge_with_its_mac(layout: Layout, spaces: tuple[str, str]) -> None:
+def test_gateway_is_on_the_bridge_with_its_mac(layout: Layout, spaces: tuple[str, str]) -> None:
     upsert(layout, VNI)
     assert link(spaces[0], "br110")["address"] == "00:f3:00:00:00:6f"
     shown = run(f"ip -n {spaces[0]} addr show dev br110")
@@ -65,14 +63,14 @@ def test_the_gateway_is_on_the_bridge_with_its_mac(layout: Layout, spaces: tuple
 
 
 @rule("Layout.bridge")
-def test_a_bridge_without_gateways_has_no_address(layout: Layout, spaces: tuple[str, str]) -> None:
+def test_bridge_without_gateways_has_no_address(layout: Layout, spaces: tuple[str, str]) -> None:
     upsert(layout, replace(DETACHED, layer=3))
     assert link(spaces[0], "br111")["inet6_addr_gen_mode"] == "none"
     assert "inet" not in run(f"ip -n {spaces[0]} addr show dev br111")
 
 
 @rule("Differs.vxlanLink")
-def test_a_vxlan_device_leaves_the_way_out_to_the_route(
+def test_vxlan_device_leaves_the_outgoing_device_to_the_route(
     layout: Layout, spaces: tuple[str, str]
 ) -> None:
     upsert(layout, VNI)
@@ -84,7 +82,7 @@ def test_a_vxlan_device_leaves_the_way_out_to_the_route(
 
 
 @rule("Layout.nic.prefixRoute")
-def test_an_address_without_a_prefix_route_has_one_after_the_move(
+def test_address_without_a_prefix_route_has_one_after_the_move(
     layout: Layout, spaces: tuple[str, str]
 ) -> None:
     forwarding, host = spaces
@@ -102,7 +100,7 @@ def test_an_address_without_a_prefix_route_has_one_after_the_move(
 
 
 @rule("Layout.hostBridge")
-def test_a_bridge_that_was_there_stays_when_the_leg_goes(
+def test_existing_bridge_is_kept_when_its_leg_is_removed(
     layout: Layout, spaces: tuple[str, str]
 ) -> None:
     run(f"ip -n {spaces[1]} link add br0 type bridge")

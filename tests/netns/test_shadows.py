@@ -39,7 +39,7 @@ def build(control: str, shadow: Shadow) -> None:
     assert shadows.ensure_overlay(shadow) == []
 
 
-def test_the_overlay_comes_after_the_base(control: str) -> None:
+def test_overlay_shadows_are_created_after_the_base(control: str) -> None:
     shadow = shadow_of((), (L2,), (LOOPBACK,))
     assert Shadows(control).ensure_base(shadow) == []
     assert names(control) == {"lo"}
@@ -51,7 +51,7 @@ def sized(mtu: int) -> Shadow:
 
 
 def rests(control: str, shadow: Shadow) -> None:
-    """Show that a shadow is made as it is asked for, and that asking again writes nothing."""
+    """Check that a shadow is created as requested, and that a second request writes nothing."""
     build(control, shadow)
     assert Shadows(control).dump() == shadow
     with watching(control) as events:
@@ -60,11 +60,11 @@ def rests(control: str, shadow: Shadow) -> None:
 
 
 @pytest.mark.parametrize("mtu", [1450, 1550, 8950, 1280], ids="{0} bytes".format)
-def test_a_second_ensure_writes_nothing(control: str, mtu: int) -> None:
+def test_second_ensure_writes_nothing(control: str, mtu: int) -> None:
     rests(control, sized(mtu))
 
 
-def test_another_mtu_is_written_once(control: str) -> None:
+def test_changed_mtu_is_written_once(control: str) -> None:
     for mtu in (1450, 8950, 1300):
         rests(control, sized(mtu))
 
@@ -80,7 +80,7 @@ def test_only_an_l2vni_has_an_access_port_and_it_cannot_send(control: str) -> No
         assert links.get("ac110").counters["rx_packets"] == 0
 
 
-def test_a_mirrored_mac_is_taken_and_stays(control: str) -> None:
+def test_mirrored_mac_is_accepted_and_kept(control: str) -> None:
     build(control, shadow_of((), (L2,), (LOOPBACK,)))
     run(f"bridge -n {control} fdb replace 02:00:00:00:00:99 dev ac110 master extern_learn")
     build(control, shadow_of((), (L2,), (LOOPBACK,)))
@@ -102,7 +102,7 @@ def test_only_unwanted_devices_are_removed(control: str) -> None:
     assert "100.64.0.1" not in shown
 
 
-def test_a_device_of_somebody_else_is_neither_taken_nor_removed(control: str) -> None:
+def test_foreign_device_is_neither_adopted_nor_removed(control: str) -> None:
     run(f"ip -n {control} link add ac110 type veth peer name ac110-x")
     run(f"ip -n {control} link add br100 type bridge")
     shadow = shadow_of((), (L2, L3), (LOOPBACK,))
@@ -128,14 +128,14 @@ def test_damage_is_repaired(control: str) -> None:
 
 
 @rule("Differs.namespaces")
-def test_a_shadow_never_forwards(control: str) -> None:
+def test_shadow_device_never_forwards(control: str) -> None:
     run(f"ip netns exec {control} sysctl -qw net.ipv4.ip_forward=1")
     build(control, shadow_of((), (L2,), (LOOPBACK,)))
     keys = "net.ipv4.ip_forward net.ipv6.conf.all.forwarding net.ipv4.conf.br110.forwarding"
     assert run(f"ip netns exec {control} sysctl -n {keys}").split() == ["0", "0", "0"]
 
 
-def test_a_device_that_fails_is_reported_and_stops_no_other(control: str) -> None:
+def test_failed_device_is_reported_and_stops_no_other(control: str) -> None:
     shadow = shadow_of((), (replace(L2, vrf="red"), L3), ())
     assert Shadows(control).ensure_base(shadow) == []
     [failure] = Shadows(control).ensure_overlay(shadow)
@@ -143,6 +143,6 @@ def test_a_device_that_fails_is_reported_and_stops_no_other(control: str) -> Non
     assert "vx100" in names(control)
 
 
-def test_a_missing_control_namespace_is_unavailable() -> None:
+def test_missing_control_namespace_is_unavailable() -> None:
     with pytest.raises(Unavailable, match="dp-dev-none"):
         Shadows("dp-dev-none").ensure_base(Shadow())

@@ -39,7 +39,7 @@ def spaces() -> Iterator[None]:
 
 
 def refused(*arguments: str, uid: int | None = None, errors: int = 1) -> str:
-    """Start a controller that must refuse; return its sentence, the first of several errors."""
+    """Run a controller that must refuse to start; return its first error."""
     with TemporaryDirectory() as own:  # nothing that a running product has
         defaults = f"--state-dir={own}", f"--listen=unix:{own}/inspect.sock"
         done = subprocess.run(
@@ -57,28 +57,26 @@ def refused(*arguments: str, uid: int | None = None, errors: int = 1) -> str:
     return lines[0]
 
 
-def test_one_namespace_for_both_is_refused(spaces: None, tmp_path: Path) -> None:
+def test_equal_forwarding_and_control_namespace_is_refused(spaces: None, tmp_path: Path) -> None:
     said = refused(f"--frr-netns={FRR}", f"--netns={FRR}", f"--state-dir={tmp_path}")
     assert "are the same" in said
     assert "--frr-netns" in said
 
 
-def test_our_own_namespace_for_both_is_refused(tmp_path: Path) -> None:
+def test_controllers_own_namespace_for_both_is_refused(tmp_path: Path) -> None:
     said = refused("--netns=/proc/self/ns/net", f"--state-dir={tmp_path}")
     assert "are the same" in said
 
 
 @pytest.mark.parametrize("option", ["--netns", "--frr-netns"])
-def test_a_namespace_that_does_not_exist_is_named(
-    spaces: None, tmp_path: Path, option: str
-) -> None:
+def test_namespace_that_does_not_exist_is_named(spaces: None, tmp_path: Path, option: str) -> None:
     names = {"--frr-netns": FRR, "--netns": FORWARDING} | {option: "dp-start-none"}
     said = refused(*(f"{key}={value}" for key, value in names.items()), f"--state-dir={tmp_path}")
     assert "there is no network namespace dp-start-none" in said
     assert "ip netns add dp-start-none" in said
 
 
-def test_a_port_in_use_is_named(spaces: None, tmp_path: Path) -> None:
+def test_port_in_use_is_named(spaces: None, tmp_path: Path) -> None:
     with netns.entered(FRR):
         taken = socket.create_server(("127.0.0.1", 2620))
     with taken:
@@ -87,15 +85,15 @@ def test_a_port_in_use_is_named(spaces: None, tmp_path: Path) -> None:
     assert "--fpm" in said
 
 
-def test_a_bus_socket_without_a_bridge_does_not_hide_that_the_port_is_in_use(
+def test_stale_bus_socket_does_not_hide_that_the_port_is_in_use(
     spaces: None, tmp_path: Path
 ) -> None:
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(tmp_path / "bus.sock"))
-    test_a_port_in_use_is_named(spaces, tmp_path)
+    test_port_in_use_is_named(spaces, tmp_path)
 
 
-def test_a_listener_in_use_is_named(spaces: None, tmp_path: Path) -> None:
+def test_listener_in_use_is_named(spaces: None, tmp_path: Path) -> None:
     path = tmp_path / "inspect.sock"
     with socket.socket(socket.AF_UNIX) as taken:
         taken.bind(str(path))
@@ -109,7 +107,7 @@ def test_a_listener_in_use_is_named(spaces: None, tmp_path: Path) -> None:
     assert f"{path} is in use" in said
 
 
-def test_a_public_listener_without_tls_is_refused(spaces: None, tmp_path: Path) -> None:
+def test_public_listener_without_tls_is_refused(spaces: None, tmp_path: Path) -> None:
     said = refused(
         f"--frr-netns={FRR}",
         f"--netns={FORWARDING}",
@@ -126,7 +124,7 @@ def test_a_public_listener_without_tls_is_refused(spaces: None, tmp_path: Path) 
         (NO_SPEC, "Underlay a:", 3),
     ],
 )
-def test_a_broken_manifest_is_named(
+def test_invalid_manifest_is_named(
     spaces: None, tmp_path: Path, text: str, why: str, errors: int
 ) -> None:
     manifest = tmp_path / "manifest.yaml"
@@ -135,24 +133,24 @@ def test_a_broken_manifest_is_named(
     assert why in said
 
 
-def test_an_absent_manifest_is_named(tmp_path: Path) -> None:
+def test_absent_manifest_is_named(tmp_path: Path) -> None:
     said = refused(f"--config={tmp_path}/none.yaml", f"--state-dir={tmp_path}")
     assert f"{tmp_path}/none.yaml: No such file or directory" in said
 
 
-def test_a_state_directory_that_cannot_be_written_is_named(spaces: None) -> None:
+def test_unwritable_state_directory_is_named(spaces: None) -> None:
     said = refused(f"--frr-netns={FRR}", f"--netns={FORWARDING}", "--state-dir=/proc/dualpath")
     assert "--state-dir /proc/dualpath" in said
 
 
-def test_a_missing_grout_is_named(spaces: None, tmp_path: Path) -> None:
+def test_missing_grout_is_named(spaces: None, tmp_path: Path) -> None:
     there = f"--frr-netns={FRR}", f"--netns={FORWARDING}", f"--state-dir={tmp_path}"
     said = refused("--datapath=dpdk", *there, "--grout-sock", f"{tmp_path}/none.sock")
     assert f"cannot connect to grout at {tmp_path}/none.sock" in said
     assert "pass --start-grout" in said
 
 
-async def test_a_grout_of_another_version_is_logged_once(spaces: None, tmp_path: Path) -> None:
+async def test_grout_of_another_version_is_logged_once(spaces: None, tmp_path: Path) -> None:
     there = f"--frr-netns={FRR}", f"--netns={FORWARDING}", f"--state-dir={tmp_path}"
     listen = f"--listen=unix:{tmp_path}/inspect.sock"
     async with listening(tmp_path / "grout.sock") as grout:
@@ -162,7 +160,7 @@ async def test_a_grout_of_another_version_is_logged_once(spaces: None, tmp_path:
     assert "version" in said
 
 
-def test_an_agent_beyond_this_host_needs_tls(spaces: None, tmp_path: Path) -> None:
+def test_agent_on_another_host_requires_tls(spaces: None, tmp_path: Path) -> None:
     there = f"--frr-netns={FRR}", f"--netns={FORWARDING}", f"--state-dir={tmp_path}"
     said = refused("--datapath=dpdk", *there, "--agent", "192.0.2.1:7443")
     assert "192.0.2.1:7443 is not on this host" in said
@@ -195,7 +193,7 @@ spec: {{rawConfig: ip route 192.0.2.0/24 blackhole}}
         ["--datapath=dpdk", "--agent=192.0.2.1:7443"],
     ],
 )
-def test_a_start_that_is_refused_leaves_no_namespace(tmp_path: Path, options: list[str]) -> None:
+def test_refused_start_leaves_no_namespace(tmp_path: Path, options: list[str]) -> None:
     (tmp_path / "pe1.yaml").write_text(MADE)
     refused(
         f"--config={tmp_path}/pe1.yaml",

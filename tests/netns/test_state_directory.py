@@ -54,7 +54,7 @@ class Controller:
         self.inside("mount", "-o", f"remount,{how}", str(self.directory))
 
     def fill(self) -> None:
-        """Leave no page free."""
+        """Fill the file system completely."""
         script = 'head -c 1000000 /dev/zero 2>/dev/null >"$0/full" || true'
         self.inside("sh", "-c", script, str(self.directory))
 
@@ -85,7 +85,7 @@ def subscriptions(controller: Controller) -> int:
     return controller.said.count("subscribed to frr-bridge")
 
 
-def test_a_directory_that_turns_read_only_ends_nothing(controller: Controller) -> None:
+def test_state_directory_that_turns_read_only_ends_no_daemon(controller: Controller) -> None:
     controller.until(lambda: subscriptions(controller) == 1)
     controller.remount("ro")
     controller.kill_bridge()
@@ -94,14 +94,14 @@ def test_a_directory_that_turns_read_only_ends_nothing(controller: Controller) -
     controller.until(lambda: subscriptions(controller) == 2)
 
 
-def test_a_directory_that_is_full_ends_nothing(controller: Controller) -> None:
+def test_full_state_directory_ends_no_daemon(controller: Controller) -> None:
     controller.until(lambda: subscriptions(controller) == 1)
     controller.fill()
     controller.kill_bridge()
     controller.until(lambda: subscriptions(controller) == 2)
 
 
-def test_a_controller_ends_well_in_a_read_only_directory(controller: Controller) -> None:
+def test_controller_stops_cleanly_with_a_read_only_state_directory(controller: Controller) -> None:
     controller.until(lambda: subscriptions(controller) == 1)
     controller.remount("ro")
     controller.process.terminate()

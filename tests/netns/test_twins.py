@@ -72,7 +72,7 @@ def link_local(space: str, device: str) -> str:
 
 @pytest.fixture(params=list(Classifier), ids=lambda classifier: classifier.value)
 def bed(request: pytest.FixtureRequest) -> Iterator[Bed]:
-    """Once with each classifier; a kernel without flower shows what it is worth with u32."""
+    """Run with each classifier; a kernel without flower runs with u32 only."""
     with fresh("fwd", "ctl", "peer") as names:
         bed = Bed(*names)
         if request.param not in classifiers(names[0]):
@@ -83,7 +83,7 @@ def bed(request: pytest.FixtureRequest) -> Iterator[Bed]:
 
 
 def classifiers(space: str) -> list[Classifier]:
-    """Return what this kernel has, by trying."""
+    """Return the classifiers of this kernel, by trying them."""
     with Links(space) as links, Filters(space) as filters:
         link, found = links.create("probe", "bridge"), list[Classifier]()
         for classifier in Classifier:
@@ -146,29 +146,29 @@ def _passes(source: socket.socket, target: socket.socket, payload: bytes) -> boo
 
 
 @pytest.mark.parametrize("address", [V4, V6, LOOPBACK])
-def test_a_peer_reaches_the_speaker_through_the_twin(bed: Bed, address: str) -> None:
+def test_peer_reaches_bgpd_through_the_twin(bed: Bed, address: str) -> None:
     assert exchange(bed.peer, bed.control, address)
 
 
 @pytest.mark.parametrize("address", ["192.0.2.0", "2001:db8::2"])
-def test_the_speaker_reaches_a_peer_through_the_twin(bed: Bed, address: str) -> None:
+def test_bgpd_reaches_a_peer_through_the_twin(bed: Bed, address: str) -> None:
     assert exchange(bed.control, bed.peer, address)
 
 
-def test_unnumbered_sessions_work_both_ways(bed: Bed) -> None:
+def test_unnumbered_sessions_open_in_both_directions(bed: Bed) -> None:
     ours = bed.link_local()
     assert exchange(bed.peer, bed.control, f"{ours}%peer0", listen=f"{ours}%eth1")
     theirs = link_local(bed.peer, "peer0")
     assert exchange(bed.control, bed.peer, f"{theirs}%eth1", listen="::")
 
 
-def test_other_ports_belong_to_the_forwarding_stack(bed: Bed) -> None:
+def test_other_tcp_ports_belong_to_the_forwarding_stack(bed: Bed) -> None:
     assert exchange(bed.peer, bed.forwarding, V4, port=8080)
     with listening(bed.control, V4, 8080), pytest.raises(ConnectionRefusedError):
         connected(bed.peer, V4, 8080)
 
 
-def test_a_speaker_may_listen_elsewhere(bed: Bed) -> None:
+def test_bgpd_may_listen_on_another_tcp_port(bed: Bed) -> None:
     assert bed.twins.ensure(bed.ports, (179, 1790)) == []
     assert exchange(bed.peer, bed.control, V6, port=1790)
     assert exchange(bed.peer, bed.control, V6)
@@ -189,7 +189,7 @@ def test_bfd_reaches_the_twin(bed: Bed, port: int) -> None:
             assert receiver.recv(16) == b"bfd"
 
 
-def test_one_answer_to_a_ping_and_it_is_not_the_twin_s(bed: Bed) -> None:
+def test_ping_is_answered_once_and_not_by_the_twin(bed: Bed) -> None:
     for address in (V4, V6, f"{bed.link_local()}%peer0"):
         assert ping(bed.peer, address)
     shown = run(f"ip netns exec {bed.control} cat /proc/net/snmp /proc/net/snmp6")
@@ -198,7 +198,7 @@ def test_one_answer_to_a_ping_and_it_is_not_the_twin_s(bed: Bed) -> None:
     assert dict(zip(*lines, strict=True))["OutEchoReps"] == "0"
 
 
-def test_frr_s_namespace_can_ping(bed: Bed) -> None:
+def test_control_namespace_can_ping(bed: Bed) -> None:
     assert ping(bed.control, "192.0.2.0")
     assert ping(bed.control, "2001:db8::2")
 
@@ -262,7 +262,7 @@ def frame(bed: Bed, text: str) -> bytes:
 
 
 @pytest.mark.parametrize("name", [*MULTICAST, *NOT_FOR_FRR])
-def test_frames_on_the_wire_go_where_they_should(bed: Bed, name: str) -> None:
+def test_frames_reach_port_or_twin_by_the_rules(bed: Bed, name: str) -> None:
     data = frame(bed, {**MULTICAST, **NOT_FOR_FRR}[name])
     with netns.entered(bed.peer):
         sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
@@ -301,17 +301,17 @@ def forged(bed: Bed, text: str) -> bytes:
     peer = link(bed.peer, "peer0")["address"].replace(":", "")
     fields = {"own": own, "peer": peer, "src": "c0000201", "dst": "c0000200"}
     found = bytes.fromhex(text.format(**fields, fragment="0000", proto="06"))
-    return found + bytes.fromhex("00b3 00b3") + bytes(60)  # as of BGP, where there are ports
+    return found + bytes.fromhex("00b3 00b3") + bytes(60)  # BGP, for protocols with ports
 
 
 @pytest.mark.parametrize("name", FORGED)
-def test_twin_sends_nothing_but_the_router_s_own(bed: Bed, name: str) -> None:
+def test_twin_sends_from_the_routers_addresses_only(bed: Bed, name: str) -> None:
     sent = forged(bed, FORGED[name])
     assert not arrives(bed, sent), name
     assert ping(bed.control, "192.0.2.0")
 
 
-def test_twin_sends_what_the_filter_lets_through(bed: Bed) -> None:
+def test_twin_sends_what_the_filter_passes(bed: Bed) -> None:
     assert arrives(bed, forged(bed, "{peer} {own} 0800" + IP_HEAD))
     assert arrives(bed, forged(bed, "0180c2000015 {own} 0026 fefe03"))
     assert arrives(
@@ -320,7 +320,7 @@ def test_twin_sends_what_the_filter_lets_through(bed: Bed) -> None:
 
 
 def arrives(bed: Bed, sent: bytes) -> bool:
-    """Send a frame from the twin; tell whether the peer or the router's own stack has it."""
+    """Send a frame from the twin; return whether the peer or the router's own stack received it."""
     with sniffing(bed.peer, "peer0") as seen:
         with netns.entered(bed.control):
             sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
@@ -330,14 +330,14 @@ def arrives(bed: Bed, sent: bytes) -> bool:
         return any(sent[30:] in found for found in seen())
 
 
-def test_a_port_lets_in_what_only_the_twin_listens_to(bed: Bed) -> None:
-    """A NIC drops the multicast that nobody beside it has joined."""
+def test_port_receives_multicast_groups_of_the_twin(bed: Bed) -> None:
+    """A NIC drops multicast of groups that were not joined on it."""
     known = run(f"ip -n {bed.forwarding} maddress show dev eth1")
     for group in ("01:80:c2:00:00:14", "01:80:c2:00:00:15", "09:00:2b:00:00:05"):
         assert group in known
 
 
-def test_the_twin_looks_like_its_port(bed: Bed) -> None:
+def test_twin_has_the_ports_mac_mtu_and_addresses(bed: Bed) -> None:
     [twin] = bed.twins.dump()
     port = json.loads(run(f"ip -n {bed.forwarding} -j link show eth1"))[0]
     assert (twin.name, twin.vrf, twin.mtu, twin.carrier) == ("eth1", "", 1400, True)
@@ -348,13 +348,13 @@ def test_the_twin_looks_like_its_port(bed: Bed) -> None:
     }
 
 
-def test_a_second_ensure_writes_nothing(bed: Bed) -> None:
+def test_second_ensure_writes_nothing(bed: Bed) -> None:
     with watching(bed.forwarding) as here, watching(bed.control) as there:
         assert bed.twins.ensure(bed.ports) == []
         assert (here(), there()) == ([], [])
 
 
-def test_a_port_s_carrier_shows_on_the_twin(bed: Bed) -> None:
+def test_carrier_of_a_port_is_shown_on_its_twin(bed: Bed) -> None:
     bed.twins.set_carrier("eth1", False)
     assert not bed.twins.dump()[0].carrier
     bed.twins.set_carrier("eth1", True)
@@ -366,7 +366,7 @@ def test_a_port_s_carrier_shows_on_the_twin(bed: Bed) -> None:
     bed.twins.set_carrier("none", True)
 
 
-def test_traffic_outlives_frr_s_namespace_and_the_twin_comes_back(bed: Bed) -> None:
+def test_traffic_survives_the_control_namespace_and_the_twin_is_recreated(bed: Bed) -> None:
     netns.remove(bed.control)
     while "cp-eth1" in run(f"ip -n {bed.forwarding} link"):
         pass
@@ -399,7 +399,7 @@ def test_damage_is_repaired(bed: Bed) -> None:
         assert exchange(bed.peer, bed.control, V6), damage
 
 
-def test_filters_of_others_stay(bed: Bed) -> None:
+def test_foreign_filters_are_kept(bed: Bed) -> None:
     run(
         f"tc -n {bed.forwarding} filter add dev eth1 ingress prio 7 protocol ip u32 "
         "match ip dst 203.0.113.9 classid 1:1"
@@ -412,7 +412,7 @@ def test_filters_of_others_stay(bed: Bed) -> None:
     assert "cp-eth1" not in run(f"ip -n {bed.forwarding} link")
 
 
-def test_a_changed_address_changes_the_twin_and_its_rules(bed: Bed) -> None:
+def test_changed_address_changes_the_twin_and_its_rules(bed: Bed) -> None:
     lo, port = bed.ports
     moved = Port(
         "eth1", addresses=addresses("192.0.2.1/31", "10.7.7.7/32"), host=port.host, twin=True
@@ -424,14 +424,14 @@ def test_a_changed_address_changes_the_twin_and_its_rules(bed: Bed) -> None:
     assert Address.parse(f"{V6}/64") not in bed.twins.dump()[0].addresses
 
 
-def test_a_twin_that_fails_is_reported_and_stops_no_other(bed: Bed) -> None:
+def test_failed_twin_is_reported_and_stops_no_other(bed: Bed) -> None:
     lost = Port("eth9", twin=True)
     [failure] = bed.twins.ensure((lost, *bed.ports))
     assert (failure.index, failure.error) == (0, "ENODEV")
     assert exchange(bed.peer, bed.control, V4)
 
 
-def test_an_isolated_namespace_of_frr_s_is_served_as_well(bed: Bed, tmp_path: Path) -> None:
+def test_twins_work_in_an_isolated_control_namespace(bed: Bed, tmp_path: Path) -> None:
     netns.remove(bed.control)
     try:
         netns.create_isolated(bed.control, tmp_path)

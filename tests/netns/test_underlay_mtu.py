@@ -45,7 +45,7 @@ def mtus(intent: Intent) -> set[int]:
     return {vni.mtu for vni in intent.vnis} | {port.mtu for port in intent.ports if port.host}
 
 
-async def test_the_overlay_follows_a_nic_that_comes_changes_and_moves(
+async def test_overlay_mtu_follows_a_nic_that_appears_changes_and_moves(
     spaces: NamespacePair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(manifests, "POLL_S", 0.02)
@@ -68,7 +68,7 @@ async def test_the_overlay_follows_a_nic_that_comes_changes_and_moves(
     await until(lambda: mtus(heard[-1]) == {1950})
     ip("-n", FORWARDING, "link", "del", "eth1")
     await asyncio.sleep(0.2)
-    assert len(heard) == 2  # nothing is known to be narrower
+    assert len(heard) == 2  # no NIC is known
 
     work.cancel()
     await asyncio.gather(work, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""The controller starts with the rights of its systemd unit, and makes what it must."""
+"""The controller starts with the rights of its systemd unit, and creates its devices."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def capabilities() -> str:
     return ",".join(["-all", *(f"+{c.removeprefix('CAP_').lower()}" for c in found.split())])
 
 
-def test_the_controller_starts_with_the_capabilities_of_its_unit(home: str, tmp_path: Path) -> None:
+def test_controller_starts_with_the_capabilities_of_its_unit(home: str, tmp_path: Path) -> None:
     manifest = tmp_path / "node.yaml"
     manifest.write_text(MANIFEST)
     log = tmp_path / "log"
@@ -101,7 +101,7 @@ def test_the_controller_starts_with_the_capabilities_of_its_unit(home: str, tmp_
     assert "EPERM" not in log.read_text()
 
 
-def test_without_root_the_command_is_refused() -> None:
+def test_command_without_root_is_refused() -> None:
     if os.geteuid() != 0:
         pytest.skip("needs root to stop being root")
     interpreter = Path(sys.executable).resolve()

@@ -1,4 +1,4 @@
-"""What needs VRF devices: tenants in the layout, twins in a VRF, shadows of L3VNIs."""
+"""Tests that need VRF devices: tenants in the layout, twins in a VRF, shadows of L3VNIs."""
 
 from __future__ import annotations
 
@@ -73,13 +73,13 @@ def twins(layout: Layout, spaces: tuple[str, ...]) -> Twins:
 
 
 @rule("Layout.vrf", "Layout.bridge", "Layout.leg.routed")
-def test_a_tenant_reads_back_as_its_records(layout: Layout, spaces: tuple[str, ...]) -> None:
+def test_tenant_reads_back_as_its_records(layout: Layout, spaces: tuple[str, ...]) -> None:
     assert layout.dump(Kind.VRF) == [RED]
     assert layout.dump(Kind.VNI) == [L3, L2]
     assert layout.dump(Kind.PORT) == [leg(spaces[2]), bridged(spaces[2])]
 
 
-def test_a_vrf_of_somebody_else_is_neither_taken_nor_removed(spaces: tuple[str, ...]) -> None:
+def test_foreign_vrf_is_neither_adopted_nor_removed(spaces: tuple[str, ...]) -> None:
     run(f"ip -n {spaces[0]} link add red type vrf table 7")
     layout = Layout(spaces[0], spaces[2])
     [failure] = layout.apply(RecordBatch(Kind.VRF, upserts=(RED,)))
@@ -89,21 +89,21 @@ def test_a_vrf_of_somebody_else_is_neither_taken_nor_removed(spaces: tuple[str, 
 
 
 @rule("Layout.twice")
-def test_a_second_apply_writes_nothing(layout: Layout, spaces: tuple[str, ...]) -> None:
+def test_second_apply_writes_nothing(layout: Layout, spaces: tuple[str, ...]) -> None:
     with watching(spaces[0]) as events:
         for records in ((RED,), (L3, L2), (leg(spaces[2]), bridged(spaces[2]))):
             assert layout.apply(RecordBatch(records[0].kind, upserts=records)) == []
         assert events() == []
 
 
-def test_a_vrf_s_table_ends_with_unreachable(layout: Layout, spaces: tuple[str, ...]) -> None:
+def test_vrf_table_ends_with_unreachable(layout: Layout, spaces: tuple[str, ...]) -> None:
     for family in ("-4", "-6"):
         shown = run(f"ip -n {spaces[0]} {family} route show table 1100 default")
         assert "unreachable default" in shown
         assert f"metric {overlay.UNREACHABLE_METRIC}" in shown
 
 
-def test_a_vrf_that_is_down_takes_the_end_of_its_table_along(
+def test_withdrawn_vrf_that_was_down_leaves_an_empty_table(
     layout: Layout, spaces: tuple[str, ...]
 ) -> None:
     run(f"ip -n {spaces[0]} link set red down")
@@ -114,7 +114,7 @@ def test_a_vrf_that_is_down_takes_the_end_of_its_table_along(
 
 
 @rule("Layout.leg.routed", "Layout.gateway")
-def test_hosts_of_one_tenant_reach_one_another(layout: Layout, spaces: tuple[str, ...]) -> None:
+def test_hosts_of_one_tenant_reach_each_other(layout: Layout, spaces: tuple[str, ...]) -> None:
     host = spaces[2]
     run(f"ip -n {host} addr add 10.110.0.9/24 dev br-hs-110")
     run(f"ip -n {host} addr add fd00:110::9/64 dev br-hs-110 nodad")
@@ -122,7 +122,7 @@ def test_hosts_of_one_tenant_reach_one_another(layout: Layout, spaces: tuple[str
         assert ping(host, address), address
 
 
-def test_a_port_that_changes_its_vrf_keeps_its_addresses(
+def test_port_that_changes_its_vrf_keeps_its_addresses(
     layout: Layout, spaces: tuple[str, ...]
 ) -> None:
     blue = Vrf("blue", 1200)
@@ -133,7 +133,7 @@ def test_a_port_that_changes_its_vrf_keeps_its_addresses(
     assert ping(spaces[2], "fd00:9::1")
 
 
-def test_a_vrf_with_another_table_takes_its_members_along(
+def test_vrf_with_a_changed_table_keeps_its_members(
     layout: Layout, spaces: tuple[str, ...]
 ) -> None:
     assert layout.apply(RecordBatch(Kind.VRF, upserts=(Vrf("red", 1101),))) == []
@@ -152,9 +152,7 @@ def test_withdrawal_leaves_nothing(layout: Layout, spaces: tuple[str, ...]) -> N
         assert run(f"ip -n {spaces[0]} {family} route show table 1100", check=False) == ""
 
 
-def test_a_speaker_in_a_vrf_is_reached_through_its_twin(
-    twins: Twins, spaces: tuple[str, ...]
-) -> None:
+def test_bgpd_in_a_vrf_is_reached_through_its_twin(twins: Twins, spaces: tuple[str, ...]) -> None:
     _, control, host = spaces
     for address in ("192.168.9.1", "fd00:9::1"):
         assert reached(control, host, address), address
@@ -162,7 +160,7 @@ def test_a_speaker_in_a_vrf_is_reached_through_its_twin(
 
 
 def reached(control: str, host: str, address: str) -> bool:
-    """Connect from the host to a listener in FRR's VRF, and let it say something."""
+    """Connect from the host to a listener in FRR's VRF, and send data."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with netns.entered(control):
         listener = socket.socket(family, socket.SOCK_STREAM)
@@ -189,13 +187,13 @@ def test_twins_exist_for_routed_ports_only_and_in_their_vrf(twins: Twins) -> Non
     assert set(leg("").addresses) < set(twin.addresses)
 
 
-def test_a_second_ensure_of_twins_writes_nothing(twins: Twins, spaces: tuple[str, ...]) -> None:
+def test_second_ensure_of_twins_writes_nothing(twins: Twins, spaces: tuple[str, ...]) -> None:
     with watching(spaces[0]) as here, watching(spaces[1]) as there:
         assert twins.ensure((leg(spaces[2]), bridged(spaces[2]))) == []
         assert (here(), there()) == ([], [])
 
 
-def test_shadows_of_a_tenant_read_back(twins: Twins, spaces: tuple[str, ...]) -> None:
+def test_shadow_devices_of_a_tenant_read_back(twins: Twins, spaces: tuple[str, ...]) -> None:
     shadow = shadow_of((RED,), (L3, L2), ())
     shadows = Shadows(spaces[1])
     assert shadows.ensure_overlay(shadow) == []

@@ -56,7 +56,7 @@ def received(space: str) -> int:
 
 
 @pytest.mark.parametrize("summed", [True, False], ids=["a checksum", "no checksum"])
-def test_frames_over_ipv6_arrive_with_and_without_a_checksum(
+def test_vxlan_over_ipv6_is_received_with_and_without_a_checksum(
     layout: Layout, spaces: tuple[str, str], summed: bool
 ) -> None:
     space = spaces[0]
@@ -74,22 +74,22 @@ def test_frames_over_ipv6_arrive_with_and_without_a_checksum(
     assert received(space)
 
 
-def test_own_frames_carry_a_checksum(layout: Layout, spaces: tuple[str, str]) -> None:
+def test_sent_frames_have_a_checksum(layout: Layout, spaces: tuple[str, str]) -> None:
     upsert(layout, VNI)
     data = link(spaces[0], "vx111")["linkinfo"]["info_data"]
     assert (data["udp_zero_csum6_tx"], data["udp_zero_csum6_rx"]) == (False, True)
 
 
-def test_ipv4_devices_do_without_the_option(layout: Layout, spaces: tuple[str, str]) -> None:
+def test_ipv4_vxlan_devices_lack_the_option(layout: Layout, spaces: tuple[str, str]) -> None:
     upsert(layout, Vni(113, local=bytes([10, 0, 0, 1])))
     data = link(spaces[0], "vx113")["linkinfo"]["info_data"]
     assert not data.get("udp_zero_csum6_rx")
 
 
-def test_devices_that_drop_such_frames_are_made_again_together(
+def test_devices_that_drop_zero_checksums_are_recreated_together(
     layout: Layout, spaces: tuple[str, str]
 ) -> None:
-    """They share a socket: one that accepts does not come up beside one that does not."""
+    """They share a socket: devices that accept zero checksums conflict with those that do not."""
     upsert(layout, VNI, OTHER)
     for vni in (VNI, OTHER):
         run(f"ip -n {spaces[0]} link del {vni.device}")
