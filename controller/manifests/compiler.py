@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 from controller.intent import layout
 from controller.intent.generations import Generations
 from controller.intent.layout import UNDERLAY_MTU, Intent
-from controller.intent.node import Namespaces
-from controller.intent.schema import Resources
+from controller.intent.node import Namespaces, Node
+from controller.intent.schema import Owner, Resources
 from controller.node.mtu import underlay_mtu
 from controller.node.namespaces import NamespacePair
 from controller.settings import Settings
 from dualpath.model.view import ResourceStatus
+
+
+def _elsewhere(resources: Resources, node: Node) -> set[Owner]:
+    """Return the rejected resources that are for other nodes, which report them."""
+    found: set[Owner] = set()
+    for partial in resources.partial:
+        with suppress(AttributeError):  # the node selector is what is wrong
+            if not partial.spec.node_selector.matches(node.selectable):
+                found.add(partial.owner)
+    return found - {resource.owner for resource in resources.items}
 
 
 class Compiler:
@@ -50,9 +62,16 @@ class Compiler:
         self.latest = replace(
             intent,
             frr=replace(intent.frr, fpm_address=address, fpm_port=port),
-            statuses=(*map(self.generations.number, intent.statuses), *broken),
+            statuses=(*self._numbered(intent, in_force), *broken),
         )
         return self.latest
+
+    def _numbered(self, intent: Intent, in_force: Resources) -> Iterator[ResourceStatus]:
+        """Yield the statuses that concern this node, with their generations."""
+        others = _elsewhere(in_force, intent.node)
+        for status in intent.statuses:
+            if status.owner not in others:
+                yield self.generations.number(status)
 
     def _measured(self, intent: Intent) -> int:
         """Return the MTU of the narrowest NIC; what it was before, if there is no NIC."""

@@ -373,3 +373,17 @@ def test_confirming_promotes_the_pending_manifests(world: World) -> None:
     store.promote(world.state)  # a second call does nothing
     world.restart()
     assert not world.manifests.versions.changed
+
+
+def test_a_rejected_resource_of_another_node_is_not_this_node_s_failure(world: World) -> None:
+    elsewhere = {"matchLabels": {"rack": "z"}}
+    broken = manifest("L3VNI", "blue", vrf="blue", vni=0, nodeSelector=elsewhere)
+    unknown = manifest("L3VNI", "green", vrf="green", vni=0, nodeSelector={"rack": "z"})
+    intent = world.start(underlay(), RED, broken, unknown)
+    assert {s.name: s.ready for s in intent.statuses} == {
+        "underlay": True,
+        "red": True,
+        "green": False,
+    }
+    moved = manifest("L3VNI", "red", vni=0, nodeSelector=elsewhere)
+    assert not status(world.edit(underlay(), moved), "red").ready  # its earlier version is here
