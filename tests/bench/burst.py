@@ -1,4 +1,4 @@
-"""100,000 MACs written to a shadow bridge at once: are all known, how soon, at what cost (root)?
+"""Write 100,000 MACs to a shadow bridge at once: how many are known, when, at what cost (root).
 
 Measures frr-bridge's side: netlink, the overlay and the records. Prints a line per round.
 """

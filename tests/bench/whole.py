@@ -42,7 +42,7 @@ from tests.fakes.netns import fresh, ip
 FIRST = 0x1400_0000  # 20.0.0.0/24 and up, as the C program has them
 LONE = bytes([9, 9, 9, 0])
 PORT = 2620
-ROUNDS = 5  # C and we by turns: this machine's own speed varies more than the two differ
+ROUNDS = 5  # in turns: this machine's speed varies more than the two programs differ
 CHANGES = 500
 POLL_S = 0.0001
 LIMIT_S = 120
@@ -236,7 +236,7 @@ def milliseconds(took: list[float]) -> str:
 
 
 def measure(product: Product, zebra: socket.socket, count: int, empty: dict[str, float]) -> None:
-    """Print what one product does that has all routes, and holds `empty` MiB without."""
+    """Print the figures of one product with all routes; without them it uses `empty` MiB."""
     busy = threading.Lock()
     replaced_s = replay(product, zebra, stream(FIRST, count, 2), count)
     print(f"replace  {replaced_s:.2f} s")
@@ -255,7 +255,7 @@ def measure(product: Product, zebra: socket.socket, count: int, empty: dict[str,
 
 
 def round_of(count: int, blaster: Path, folder: Path, *, last: bool) -> float:
-    """Let the C program and a new product have the same routes; return the ratio of their times."""
+    """Give the C program and a new product the same routes; return the ratio of their times."""
     best_s = asyncio.run(through_c(Family.INET, count, blaster, folder))["add"]
     state = Path(tempfile.mkdtemp(dir=folder))
     with fresh("ctl-") as control, fresh("fwd-") as space:

@@ -49,7 +49,7 @@ chroot "$1" /usr/lib/frr/zebra -M dplane_fpm_nl -K 3600 -f /etc/frr/zebra.conf
 
 @contextmanager
 def zebra(control: str, tree: Path) -> Iterator[None]:
-    """Run a zebra in a namespace for the length of a block; it logs what nobody reads."""
+    """Run a zebra in a namespace for the length of a block; its log is not read."""
     isolated = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation=private"]
     command = ["ip", "netns", "exec", control, *isolated, "sh", "-ec", _IN_A_TREE, "sh", str(tree)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
@@ -60,7 +60,7 @@ def zebra(control: str, tree: Path) -> Iterator[None]:
 
 
 def fill(control: str, count: int, folder: Path) -> None:
-    """Give zebra's kernel the routes, as a BGP of before has left them."""
+    """Install the routes in zebra's kernel, as left by an earlier bgpd."""
     ip(control, "link set lo up")
     make_device(control)
     ip(control, "nexthop add id 1 via 10.0.0.2 dev v0 proto zebra")

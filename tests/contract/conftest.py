@@ -1,4 +1,4 @@
-"""Run the checks in every world that this machine can make."""
+"""Run the checks against every datapath that this machine can run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ WORLDS = [
 async def subject(
     request: pytest.FixtureRequest, tmp_path: Path, grouts: ExitStack
 ) -> AsyncIterator[Subject]:
-    """Yield a datapath with an L3VNI and an L2VNI, and nothing else of ours in it."""
+    """Yield a datapath that has an L3VNI and an L2VNI only."""
     name, _, variant = request.param.partition("-")
     with _world(name, grouts) as world:
         if variant == "vrf":
@@ -46,7 +46,7 @@ async def subject(
             await made.prepare(port=False)
             yield made
         finally:
-            if name == "grout":  # it lives on, for the next
+            if name == "grout":  # it keeps running for the next check
                 await made.dismantle(port=False)
             await made.datapath.close()
             if isinstance(world, ServedWorld):
@@ -69,7 +69,7 @@ def _world(name: str, grouts: ExitStack) -> Iterator[World]:
 
 @pytest.fixture(scope="session")
 def grouts() -> Iterator[ExitStack]:
-    """Keep what was started, until all checks are done."""
+    """Keep started processes until all checks are done."""
     with ExitStack() as stack:
         yield stack
 

@@ -72,7 +72,7 @@ def _wait(grout: Grout, process: subprocess.Popen[bytes]) -> None:
 
 @dataclass
 class GroutWorld:
-    """Hands beside a grout; others are other processes, by which grout tells them apart."""
+    """Acts beside a grout, by another process where it stands for another program."""
 
     grout: Grout
     host: str
@@ -101,7 +101,7 @@ class GroutWorld:
 
     def add_foreign(self, prefix: str) -> None:
         subprocess.run(self._somebody("add", prefix), check=True)
-        time.sleep(0.1)  # until we are told
+        time.sleep(0.1)  # until the event arrives
 
     def has_foreign(self, prefix: str) -> bool:
         return subprocess.run(self._somebody("has", prefix), check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""Another program at grout's socket. grout does not tell a process what that does itself.
+"""Another program at grout's socket: grout sends a client no event of its own changes.
 
 python -m tests.contract.somebody SOCKET add|has|del PREFIX
 python -m tests.contract.somebody SOCKET forget BRIDGE MAC
@@ -23,7 +23,7 @@ ROUTES = ("GR_EVENT_IP_ROUTE_ADD", "GR_EVENT_IP6_ROUTE_ADD")
 
 
 async def add(channel: Channel, prefix: str) -> None:
-    """Make a static blackhole."""
+    """Add a static blackhole route."""
     drop = nexthops.Nexthop(
         type=n.GR_NH_T_BLACKHOLE, id=DROP, origin=n.GR_NH_ORIGIN_STATIC, vrf=n.GR_VRF_DEFAULT_ID
     )
@@ -55,7 +55,7 @@ async def has(channel: Channel, prefix: str) -> bool:
 
 
 async def watch(path: str) -> int:
-    """Count the routes that are written until standard input ends."""
+    """Count the routes written until standard input ends."""
     events = await EventStream.open(path, ROUTES)
     sys.stdout.write("ready\n")
     sys.stdout.flush()

@@ -10,13 +10,13 @@ from datapaths.conformance.subject import Subject
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
-async def test_contract(subject: Subject, check: Check) -> None:
+async def test_every_datapath_passes_every_check(subject: Subject, check: Check) -> None:
     if reason := check.excluded(subject):
         pytest.skip(reason)
     await check.run(subject)
 
 
-async def test_a_datapath_is_clean_after_each_check(subject: Subject) -> None:
+async def test_datapath_is_clean_after_each_check(subject: Subject) -> None:
     for check in CHECKS:
         if not check.excluded(subject) and not check.needs.hands:
             await check.run(subject)
@@ -25,6 +25,6 @@ async def test_a_datapath_is_clean_after_each_check(subject: Subject) -> None:
     assert {kind.name for kind in held} <= {"PORT", "VNI", "VRF"}
 
 
-def test_checks_have_names_of_their_own() -> None:
+def test_check_names_are_unique() -> None:
     names = [check.name for check in CHECKS]
     assert len(names) == len(set(names)) > 50

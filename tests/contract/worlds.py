@@ -1,4 +1,4 @@
-"""The datapaths under contract, each with what a test needs around it.
+"""The datapaths under test, each with the surroundings that its checks need.
 
 To put another one under contract: give it a class here and a row in `conftest.WORLDS`.
 """
@@ -26,7 +26,7 @@ from tests.fakes.netns import bridge, ip
 
 
 class World(Hands, Protocol):
-    """A datapath with hands on what is around it."""
+    """A datapath, and means to act on its surroundings."""
 
     vrf: str  # in which routes can be made
 

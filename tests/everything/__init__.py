@@ -1,1 +1,1 @@
-"""Every check and every test, one after the other, and one sum: `python -m tests.everything`."""
+"""Runs every check and every test in turn, and prints one sum: `python -m tests.everything`."""

@@ -1,4 +1,4 @@
-"""Runs all there is, in the order in which mistakes are cheapest to find, and adds it up.
+"""Runs every check and test, the fastest first, and adds up the results.
 
 A part that fails does not stop the next. It ends with one line, `N passed, N failed, N skipped`.
 """
@@ -64,7 +64,7 @@ def main() -> int:
     steps = [*CHECKS, UNIT]
     if root:
         if _call([*LAB, "prepare"]) != 0:
-            return 1  # it has said why
+            return 1  # the reason is already printed
         steps += [NETNS, *_in_the_lab(arguments.jobs, every=arguments.all)]
     parts = [_run(step) for step in steps]
     _say("everything")
@@ -82,7 +82,7 @@ def _parse() -> argparse.Namespace:
 
 
 def _in_the_lab(jobs: int, *, every: bool) -> tuple[Step, ...]:
-    """Return what needs VRF devices, which this machine's kernel may lack and a guest's has."""
+    """Return the tests that need VRF devices, which a guest's kernel has."""
     rest = "" if every else " and not long"
     limit = ("--timeout", str(ALL_LIMIT_S if every else LAB_LIMIT_S))
     run = (*LAB, "run", "--jobs", str(jobs), *limit, "-q", "-rfEs")
@@ -138,7 +138,7 @@ def _call(command: Sequence[str]) -> int:
 
 
 def _tests(step: Step, code: int) -> list[Test]:
-    """Return what the step ran. A command that failed is a failure even if no test was one."""
+    """Return the step's results. A failed command is a failure even if every test passed."""
     tests = tally.read(TALLIES / step.tally) if step.tally else []
     if code != 0 and not any(test.outcome is Outcome.FAILED for test in tests):
         return [*tests, Test(step.title, Outcome.FAILED, f"exit code {code}")]

@@ -1,4 +1,4 @@
-"""Adds up what several runs saw of the same tests. Pure.
+"""Adds up the results of several runs of the same tests. Pure.
 
 A test counts once. What this machine's kernel could not run and the lab's did, has run.
 """
@@ -35,7 +35,7 @@ class Test:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One command and what it ran."""
+    """One command and the tests that it ran."""
 
     title: str
     tests: Sequence[Test]

@@ -1,4 +1,4 @@
-"""A pytest plugin that leaves what became of every test in a file of its own.
+"""A pytest plugin that writes the result of every test to a file.
 
 Run as `pytest -p tests.everything.tally --tally DIRECTORY`. It must work inside the lab's guests,
 several of which share a directory, so the names of files are random.
@@ -32,7 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def read(directory: Path) -> list[Test]:
-    """Return what the runs that wrote to `directory` saw, in no particular order."""
+    """Return the results in `directory`, in no particular order."""
     rows = [row for file in directory.glob("*.json") for row in json.loads(file.read_text())]
     return [Test(name, Outcome(outcome), reason, took) for name, outcome, reason, took in rows]
 
@@ -90,7 +90,7 @@ class Tally:
 
 
 def _message(report: pytest.TestReport) -> str:
-    """Return what the exception said, in one line: the sum may be all that one gets to see."""
+    """Return the exception in one line: the sum may be the only output that is seen."""
     crash = getattr(report.longrepr, "reprcrash", None)
     text = crash.message if crash is not None else report.longreprtext
     return " ".join(text.split())[:MESSAGE_LENGTH]

@@ -1,4 +1,4 @@
-"""The plugin: what it writes is read again, and what ran elsewhere is left out."""
+"""The plugin's results read back, and tests that ran elsewhere are omitted."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def run(directory: Path, *options: str, **environment: str) -> str:
     return done.stdout
 
 
-def test_only_what_another_run_could_not_run_is_run(tmp_path: Path) -> None:
+def test_only_tests_that_another_run_skipped_are_run(tmp_path: Path) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
     assert "1 passed, 1 skipped" in run(tmp_path, f"--tally={here}")
     assert {test.outcome for test in tally.read(here)} == {Outcome.PASSED, Outcome.SKIPPED}
@@ -44,6 +44,6 @@ def test_only_what_another_run_could_not_run_is_run(tmp_path: Path) -> None:
     assert [test.name for test in tally.read(there)] == ["test_it.py::test_needs_more"]
 
 
-def test_without_another_run_all_is_run(tmp_path: Path) -> None:
+def test_every_test_is_run_without_another_run(tmp_path: Path) -> None:
     told = run(tmp_path, f"--not-run-in={tmp_path / 'nothing'}", MORE="1")
     assert "2 passed" in told

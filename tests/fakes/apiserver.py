@@ -23,11 +23,11 @@ class FakeApiServer:
         self.token = ""  # without it every request is refused; "" takes any
         self.refuse = 0  # the status with which every request is answered
         self.forbidden = ""  # the collection that may not be read
-        self.line = b""  # all that a stream says, whatever that is
+        self.line = b""  # the only line of every stream
         self.silent = False  # no request is answered at all
         self.applied: dict[str, dict[str, Object]] = defaultdict(dict)  # path -> manager -> body
         self.absent: set[str] = set()  # collections of kinds that are not served
-        self.merged: set[str] = set()  # collections whose objects become what is applied
+        self.merged: set[str] = set()  # collections whose objects are replaced by applied ones
         self.documents: dict[str, Object] = {}  # by path, whatever the query
         self._history: list[tuple[int, str, str, Object]] = []
         self._news = asyncio.Condition()

@@ -1,4 +1,4 @@
-"""The controller's core around a datapath in memory, with a bridge that a test speaks for."""
+"""The controller's core around a datapath in memory, with a bridge played by the test."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RETRY_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 
 
 class LoggingDatapath(MemoryDatapath):
-    """Keeps the order of what it was told, and lets others run meanwhile."""
+    """Logs batches in order, and lets other tasks run meanwhile."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,13 +46,13 @@ def _words(batch: Batch) -> list[str]:
 
 
 class Core:
-    """State and reconciler; `heard` are the batches that were applied, with what failed."""
+    """State and reconciler; `heard` are the applied batches, with their failures."""
 
     def __init__(self, datapath: LoggingDatapath | None = None) -> None:
         self.datapath = datapath or LoggingDatapath()
         self.clock = ManualClock()
         self.heard: list[tuple[Batch, dict[int, str]]] = []
-        self.settled: list[RouteBatch] = []  # said again, and in the datapath already
+        self.settled: list[RouteBatch] = []  # repeated, and already in the datapath
         self.unmanaged: list[Batch] = []
         self.state = State(self.clock, self.wake, self.settled.append, self.unmanaged.append)
         self.reconciler = Reconciler(self.state, self.datapath, self.clock, self._applied)
@@ -85,7 +85,7 @@ class Core:
         self.state.learn(events.Synced())
 
     async def settle(self) -> None:
-        """Wait until there is nothing left to do but to retry."""
+        """Wait until only retries are pending."""
         self.wake()
         await asyncio.wait_for(self.reconciler.at_rest(), PATIENCE_S)
 

@@ -1,4 +1,4 @@
-"""Namespaces for tests: fresh, named dp-test-*, and removed whatever happens."""
+"""Namespaces for tests: fresh, named dp-test-*, and always removed."""
 
 from __future__ import annotations
 

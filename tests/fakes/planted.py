@@ -41,7 +41,7 @@ class Outside:
 
 @contextlib.contextmanager
 def untouched(path: Path) -> Iterator[Outside]:
-    """Make a directory of root's, and show after the block that nobody changed it."""
+    """Create a directory of root's, and check after the block that it is unchanged."""
     path.mkdir()
     outside = Outside(path)
     outside.secret.write_text(SECRET)

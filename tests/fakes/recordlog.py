@@ -1,4 +1,4 @@
-"""A record sink that keeps the records, and how each one left."""
+"""A record sink that keeps the records, and the reason for each removal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""FRR's namespace as its kernel would describe it: one L3VNI, one L2VNI, VRF `red`."""
+"""The control namespace as its kernel describes it: one L3VNI, one L2VNI, VRF `red`."""
 
 from __future__ import annotations
 

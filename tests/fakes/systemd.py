@@ -16,7 +16,7 @@ class Systemd:
         self.environment = {"NOTIFY_SOCKET": address, "HOME": "/root"}
 
     def heard(self) -> list[str]:
-        """Return what came since the last call."""
+        """Return the messages since the last call."""
         messages = []
         with suppress(BlockingIOError):
             while True:

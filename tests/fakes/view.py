@@ -86,7 +86,7 @@ class MemoryView:
     forgotten: int = 0  # the journal does not hold changes up to this one
     differed: int = 0
     differences: list[Difference] = field(default_factory=list)  # an audit finds
-    unchecked: str = ""  # what an audit did not compare, and why
+    unchecked: str = ""  # what an audit could not compare, and why
     page_limit: int = 1_000_000  # returns smaller pages than asked for
     ports: list[PortState] = field(default_factory=list)
     unavailable: str = ""  # why the datapath does not answer

@@ -29,7 +29,7 @@ STARTING_S = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How the product is run in a fabric."""
+    """How the fabric runs the product."""
 
     frr: Settings = field(default_factory=lambda: Settings(zebra=PE_ZEBRA))
     controller: tuple[str, ...] = ()  # more arguments for it
@@ -67,19 +67,19 @@ class Pe:
 
     @property
     def view(self) -> View:
-        """What it forwards by, as the datapath's own tools show it."""
+        """Its forwarding tables, as the datapath's own tools show them."""
         if self.plan.datapath is Datapath.DPDK:
             return GroutView(product.grout_socket(self.plan))
         return KernelView(self.forwarding)
 
     @property
     def router(self) -> Frr:
-        """The PE's FRR, once it was started."""
+        """The PE's FRR, once started."""
         assert self.frr is not None, f"{self.name} has no FRR yet"
         return self.frr
 
     def start(self) -> None:
-        """Start the controller, and FRR in the namespace that it makes."""
+        """Start the controller, and FRR in the namespace that the controller creates."""
         self.write_manifest(manifests.manifest(self.plan) + self._options.manifest(self.plan))
         self.controller.start()
         self.start_frr()
@@ -89,7 +89,7 @@ class Pe:
         (self.plan.state / "manifest.yaml").write_text(text)
 
     def start_frr(self) -> None:
-        """Start FRR where the controller wants it; again, when that was deleted and made again."""
+        """Start FRR in the control namespace, also after that was deleted and recreated."""
         wait_until(self._control_is_ready, f"namespace {self.plan.control}", STARTING_S)
         if self.frr is not None:
             self.frr.stop()
@@ -116,14 +116,14 @@ class Pe:
         return json.loads(self.dualpath(*words, "-o", "json"))
 
     def audit(self) -> str:
-        """Return what an audit prints, which ends with a failure when something differs."""
+        """Return an audit's output; the command fails when something differs."""
         try:
             return self.dualpath("audit")
         except CommandFailed as error:
             return str(error)
 
     def wait_for_clean_audit(self, timeout_s: float, every_s: float = 2.0) -> None:
-        """Wait until no nexthop has failed and all views agree; else say what differs."""
+        """Wait until no nexthop has failed and all views agree; else report the differences."""
 
         def clean() -> bool:
             failed = self.dualpath_json("nexthops", "--state", "failed")
@@ -139,7 +139,7 @@ class Pe:
             raise AssertionError("\n".join([str(error), *differences])) from None
 
     def is_live(self) -> bool:
-        """Tell whether the controller is ready and its session with zebra is live."""
+        """Return whether the controller is ready and its FPM session is live."""
         try:
             status = self.dualpath_json("status")
         except CommandFailed:
@@ -188,7 +188,7 @@ class Fabric:
             spine.wait_for(self._all_established, "EVPN sessions to all PEs", timeout_s)
 
     def wait_until_live(self, timeout_s: float = 90.0) -> None:
-        """Wait until every PE obeys its FRR: nothing is held, nothing is waited for."""
+        """Wait until every PE's FPM session is live, with nothing held."""
         for pe in self.pes:
             wait_until(pe.is_live, f"{pe.name} live", timeout_s, every_s=0.5)
 

@@ -1,4 +1,4 @@
-"""What outlives a death: packets always, and what is programmed."""
+"""What survives the end of a daemon: packets always, and the programmed rows."""
 
 import contextlib
 import time
@@ -16,7 +16,7 @@ def state_of(pe: Pe) -> str:
 
 
 def comes_back(fabric: Fabric, pe: Pe) -> None:
-    """Wait until a PE is whole again."""
+    """Wait until a PE has recovered."""
     time.sleep(1)
     fabric.wait_for_bgp(BACK_S)
     wait_until(pe.is_live, f"{pe.name} live", BACK_S, every_s=0.5)
@@ -24,7 +24,7 @@ def comes_back(fabric: Fabric, pe: Pe) -> None:
 
 @contextlib.contextmanager
 def nothing_lost(fabric: Fabric) -> Iterator[None]:
-    """Keep pings at 100/s going over the L3VNI and the L2VNI, both families: none may be lost."""
+    """Send 100 pings/s over the L3VNI and the L2VNI, in both families: none may be lost."""
     pe1, pe2 = fabric.pes
     with flows(
         (pe1.routed.namespace, pe2.routed.v4),
@@ -40,7 +40,7 @@ def nothing_lost(fabric: Fabric) -> Iterator[None]:
 
 @contextlib.contextmanager
 def nothing_rewritten(pe: Pe) -> Iterator[None]:
-    """Show that no route and no nexthop of the forwarding namespace is touched in the meantime."""
+    """Check that no route and no nexthop of the forwarding namespace changes meanwhile."""
     before = pe.view.tables()
     with pe.view.changes() as changes:
         yield

@@ -18,7 +18,7 @@ RATE_PER_S = 100.0 / SLOWNESS
 
 @dataclass(frozen=True, slots=True)
 class FlowResult:
-    """What became of a flow. `longest_gap_s` is the longest time without an answer."""
+    """The result of a flow. `longest_gap_s` is the longest time without a reply."""
 
     transmitted: int
     received: int
@@ -52,7 +52,7 @@ class PingFlow:
         )
 
     def stop(self) -> FlowResult:
-        """End the flow, wait for late answers, and return what it saw."""
+        """End the flow, wait for late replies, and return the result."""
         output, _ = self._process.communicate(timeout=STOPPING_S)
         assert output, f"the flow {self._what} failed; see the scenario's output"
         return FlowResult(**json.loads(output))
@@ -65,7 +65,7 @@ class PingFlow:
 
 
 def ping(source: Namespace, target: str, timeout_s: float = 1.0) -> bool:
-    """Tell whether one echo request is answered."""
+    """Return whether one echo request is answered."""
     command = ["ping", "-n", "-q", "-c", "1", "-W", str(timeout_s), target]
     done = subprocess.run(source.inside(*command), capture_output=True, check=False)
     return done.returncode == 0
@@ -77,7 +77,7 @@ def wait_for_ping(source: Namespace, target: str, timeout_s: float = 30.0) -> No
 
 @contextlib.contextmanager
 def flows(*pairs: tuple[Namespace, str]) -> Iterator[list[FlowResult]]:
-    """Keep pings going for the length of a block; the results are there after it."""
+    """Send pings during a block; the results are filled in after it."""
     results: list[FlowResult] = []
     running = [PingFlow(source, target) for source, target in pairs]
     try:

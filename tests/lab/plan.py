@@ -1,4 +1,4 @@
-"""The standard topology's names and numbers: who is called what, and who has which address.
+"""The standard topology's names, numbers and addresses.
 
 Pure. PE i is node index i; with 2 PEs and one spine:
 
@@ -25,7 +25,7 @@ STATE = Path("/run/dualpath")
 
 
 class Datapath(StrEnum):
-    """What a PE forwards with: the controller's --datapath."""
+    """A PE's datapath: the controller's --datapath."""
 
     KERNEL = "kernel"
     DPDK = "dpdk"
@@ -33,7 +33,7 @@ class Datapath(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """What varies between scenarios."""
+    """The options of a scenario."""
 
     pes: int = 2
     spines: int = 1  # each PE has one uplink to each: eth1, eth2, ...
@@ -135,7 +135,7 @@ class PePlan:
 
     @property
     def host_asn(self) -> int:
-        """The AS number of whatever speaks BGP on the node."""
+        """The AS number of the node's own BGP speaker."""
         return 64900 + self.index
 
     @property

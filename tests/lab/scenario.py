@@ -1,4 +1,4 @@
-"""What one scenario made: dumped when it fails, removed when it ends."""
+"""The objects of one scenario: dumped when it fails, removed when it ends."""
 
 import shutil
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ LOGS = STATE / "logs"
 
 
 class Scenario:
-    """Makes namespaces, routers and daemons, and takes them away in the reverse order."""
+    """Creates namespaces, routers and daemons, and removes them in reverse order."""
 
     def __init__(self) -> None:
         self.routers: list[Frr] = []
@@ -54,7 +54,7 @@ class Scenario:
         return flow
 
     def clean(self) -> None:
-        """End and remove everything, whoever made it: the lab holds one scenario at a time."""
+        """End and remove every object, whoever created it: the lab runs one scenario at a time."""
         for flow in self._flows:
             flow.abandon()
         for daemon in reversed(self._daemons):

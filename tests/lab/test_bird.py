@@ -1,4 +1,4 @@
-"""Calico on the nodes: BIRD 2 announces pod blocks, and pods reach each other across the fabric."""
+"""Calico on the nodes: BIRD 2 advertises pod blocks, and pods reach each other over the fabric."""
 
 import contextlib
 import itertools
@@ -66,7 +66,7 @@ def nodes(_standing: Fabric) -> list[Node]:
 
 @pytest.fixture
 def calico(fabric: Fabric, nodes: list[Node]) -> list[Node]:
-    """Two nodes whose pods reach one another."""
+    """Two nodes whose pods reach each other."""
     one, two = nodes
     for node in nodes:
         node.bird.wait_for_sessions(2)
@@ -77,7 +77,7 @@ def calico(fabric: Fabric, nodes: list[Node]) -> list[Node]:
     return nodes
 
 
-def test_pod_blocks_are_type_5_routes(calico: list[Node]) -> None:
+def test_pod_blocks_are_advertised_as_type_5_routes(calico: list[Node]) -> None:
     one, two = calico
     advertised = two.pe.router.vtysh("show bgp l2vpn evpn route type prefix self-originate")
     for block in blocks(two.pe.plan):
@@ -86,12 +86,12 @@ def test_pod_blocks_are_type_5_routes(calico: list[Node]) -> None:
         assert rows[block]["state"] == "ROW_STATE_PROGRAMMED"
 
 
-def test_the_host_learns_the_other_nodes_blocks(calico: list[Node]) -> None:
+def test_host_learns_the_pod_blocks_of_the_other_node(calico: list[Node]) -> None:
     assert has_learnt(*calico)
 
 
-def test_pods_outlive_bird(calico: list[Node]) -> None:
-    """BIRD crashes and comes back by graceful restart: the router kept its routes."""
+def test_pods_keep_connectivity_while_bird_is_dead(calico: list[Node]) -> None:
+    """BIRD crashes and restarts gracefully: the router keeps its routes."""
     one, two = calico
     pairs = ((two.pod.namespace, one.pod.v4), (two.pod.namespace, one.pod.v6))
     with flows(*pairs) as results:
@@ -105,7 +105,9 @@ def test_pods_outlive_bird(calico: list[Node]) -> None:
 
 
 @pytest.mark.parametrize("restarted", [0, 1], ids=["on", "aware"])
-def test_pods_outlive_frr(fabric: Fabric, calico: list[Node], restarted: int) -> None:
+def test_pods_keep_connectivity_while_frr_is_dead(
+    fabric: Fabric, calico: list[Node], restarted: int
+) -> None:
     """BIRD is a helper: while its router's FRR restarts it keeps what it learned."""
     one, two = calico[restarted], calico[1 - restarted]
     pairs = ((one.pod.namespace, two.pod.v4), (two.pod.namespace, one.pod.v6))
@@ -121,10 +123,10 @@ def test_pods_outlive_frr(fabric: Fabric, calico: list[Node], restarted: int) ->
 
 
 @pytest.mark.parametrize("late", ["fabric", "host"])
-def test_restarted_frr_waits_for_the_later_side(
+def test_restarted_frr_waits_for_the_slower_side(
     fabric: Fabric, calico: list[Node], late: str
 ) -> None:
-    """End-of-RIB is not sent to one side before the other's routes have come: none is let go."""
+    """FRR sends one side no End-of-RIB before the other's routes arrive, so none is withdrawn."""
     one, two = calico
     pairs = ((one.pod.namespace, two.pod.v4), (two.pod.namespace, one.pod.v6))
     side = (fabric.spines[0].namespace, "pe1") if late == "fabric" else (one.pe.node, "host-e-100")
@@ -154,7 +156,7 @@ def test_restarted_frr_waits_for_the_later_side(
 
 @contextlib.contextmanager
 def bgp_dropped(namespace: Namespace, device: str) -> Iterator[Callable[[], object]]:
-    """Let no BGP in by a device, until what is yielded is called."""
+    """Drop BGP that arrives on a device, until the yielded function is called."""
     tc = partial(namespace.run, "tc")
     ingress = ("dev", device, "ingress")
     tc("qdisc", "add", "dev", device, "clsact")
@@ -167,7 +169,7 @@ def bgp_dropped(namespace: Namespace, device: str) -> Iterator[Callable[[], obje
         tc("qdisc", "del", "dev", device, "clsact")
 
 
-def test_a_withdrawn_block_is_gone(calico: list[Node]) -> None:
+def test_withdrawn_block_is_removed(calico: list[Node]) -> None:
     one, two = calico
     one.bird.birdc("disable", "blocks4")
     wait_until(lambda: not has_routes(two.pe, blocks(one.pe.plan)[:1]), "the block is gone", 20)
@@ -177,11 +179,11 @@ def test_a_withdrawn_block_is_gone(calico: list[Node]) -> None:
 
 
 def has_learnt(node: Node, other: Node) -> bool:
-    """Tell whether a node's kernel has what its BIRD learned of another."""
+    """Return whether a node's kernel has the routes that its BIRD learned of another node."""
     pairs = zip(("-4", "-6"), blocks(other.pe.plan), strict=True)
     return all("proto bird" in node.pe.node.ip(v, "route", "show", block) for v, block in pairs)
 
 
 def has_routes(pe: Pe, prefixes: tuple[str, ...]) -> bool:
-    """Tell whether the tenant's VRF forwards to all of these."""
+    """Return whether the tenant's VRF has routes to all of these prefixes."""
     return all(map(pe.view.has_route, prefixes))

@@ -1,4 +1,4 @@
-"""`dualpath conformance` against every server of dualpath.v1.Datapath that is ours, on real ones.
+"""`dualpath conformance` against every server of the project, with real datapaths.
 
 What it prints is shown, whether it passes or not.
 """
@@ -20,18 +20,18 @@ PATIENCE_S = 900.0  # grout's table takes requests one by one, and shares a CPU 
 Say = Callable[[str], None]
 
 
-def test_memory_keeps_the_contract(lab: Scenario, say: Say) -> None:
+def test_memory_datapath_passes_conformance(lab: Scenario, say: Say) -> None:
     examine(lab, say, "datapaths.remote.serve", "--datapath=memory")
 
 
-def test_the_kernel_keeps_the_contract(lab: Scenario, say: Say) -> None:
+def test_kernel_datapath_passes_conformance(lab: Scenario, say: Say) -> None:
     lab.namespace("fwd")
     serve = ("datapaths.remote.serve", "--datapath=kernel", "--netns=fwd")
     examine(lab, say, *serve, options=("--vrf=red",))
 
 
 @pytest.mark.grout
-def test_grout_keeps_the_contract(lab: Scenario, say: Say) -> None:
+def test_grout_datapath_passes_conformance(lab: Scenario, say: Say) -> None:
     grout = Grout(lab, "grout", lab.namespace("fwd"))
     grout.start()
     serve = ("datapaths.grout.agent", "--netns=fwd", f"--grout-sock={grout.socket}")
@@ -39,7 +39,7 @@ def test_grout_keeps_the_contract(lab: Scenario, say: Say) -> None:
 
 
 def examine(lab: Scenario, say: Say, *serve: str, options: tuple[str, ...] = ()) -> None:
-    """Serve a datapath, run the checks against it, and show what they say."""
+    """Serve a datapath, run the checks against it, and print their results."""
     server = ["python", "-m", *serve, f"--listen={LISTEN}"]
     daemon = lab.daemon("server", server)
     daemon.start()

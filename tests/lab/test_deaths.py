@@ -1,4 +1,4 @@
-"""Who may die: FRR's daemons one by one and together, its namespace, the bridge, the controller.
+"""Any process may die: FRR's daemons alone and together, frr-bridge, the controller, a namespace.
 
 Packets do not pay for any of it, nor for the death of grout-agent, and whoever comes back finds
 everything as it was. When grout itself dies, which forwards, it is made whole without a hand.
@@ -25,7 +25,7 @@ MANY = 250  # routes that a grout which died has to get again
 
 
 @pytest.mark.datapaths("kernel", "dpdk")
-def test_all_of_frr(fabric: Fabric) -> None:
+def test_killing_all_of_frr_loses_no_packet(fabric: Fabric) -> None:
     pe1 = fabric.pes[0]
     with nothing_lost(fabric), nothing_rewritten(pe1):
         pe1.router.kill()
@@ -35,7 +35,7 @@ def test_all_of_frr(fabric: Fabric) -> None:
 
 
 @pytest.mark.datapaths("kernel", "dpdk", long=("dpdk",))
-def test_bgpd_alone(fabric: Fabric) -> None:
+def test_killing_bgpd_loses_no_packet(fabric: Fabric) -> None:
     pe1 = fabric.pes[0]
     with nothing_lost(fabric), nothing_rewritten(pe1):
         pe1.router.kill("bgpd")
@@ -45,7 +45,7 @@ def test_bgpd_alone(fabric: Fabric) -> None:
         comes_back(fabric, pe1)
 
 
-def test_zebra_alone(fabric: Fabric) -> None:
+def test_killing_zebra_loses_no_packet(fabric: Fabric) -> None:
     """bgpd never repeats its routes to a new zebra: they are kept, and that is said."""
     pe1 = fabric.pes[0]
     with nothing_lost(fabric), nothing_rewritten(pe1):
@@ -61,7 +61,7 @@ def test_zebra_alone(fabric: Fabric) -> None:
         comes_back(fabric, pe1)
 
 
-def test_frr_bridge(fabric: Fabric) -> None:
+def test_killing_frr_bridge_loses_no_packet(fabric: Fabric) -> None:
     pe1 = fabric.pes[0]
     with nothing_lost(fabric), nothing_rewritten(pe1):
         run(["pkill", "-KILL", "-f", f"frr_bridge.*--frr-name={pe1.name}"])
@@ -70,7 +70,7 @@ def test_frr_bridge(fabric: Fabric) -> None:
 
 
 @pytest.mark.datapaths("kernel", "dpdk", long=("dpdk",))
-def test_controller(fabric: Fabric) -> None:
+def test_killing_the_controller_loses_no_packet(fabric: Fabric) -> None:
     pe1 = fabric.pes[0]
     with nothing_lost(fabric), nothing_rewritten(pe1):
         pe1.controller.kill()
@@ -79,7 +79,7 @@ def test_controller(fabric: Fabric) -> None:
         comes_back(fabric, pe1)
 
 
-def test_the_namespace_of_frr(fabric: Fabric) -> None:
+def test_deleting_the_control_namespace_loses_no_packet(fabric: Fabric) -> None:
     pe1 = fabric.pes[0]
     with nothing_lost(fabric):
         pe1.router.stop()
@@ -90,8 +90,8 @@ def test_the_namespace_of_frr(fabric: Fabric) -> None:
 
 
 @pytest.mark.datapaths("kernel", "dpdk", long=("dpdk",))
-def test_the_name_of_the_namespace_that_forwards(fabric: Fabric) -> None:
-    """It gets its name back with all in it, so that nothing is lost, by a restart neither."""
+def test_deleting_the_forwarding_namespaces_name_loses_no_packet(fabric: Fabric) -> None:
+    """The name is restored with the namespace's contents, and nothing is lost at a restart."""
     pe1 = fabric.pes[0]
     with nothing_lost(fabric), nothing_rewritten(pe1):
         run(["ip", "netns", "delete", pe1.forwarding.name])
@@ -102,8 +102,8 @@ def test_the_name_of_the_namespace_that_forwards(fabric: Fabric) -> None:
         comes_back(fabric, pe1)
 
 
-def test_a_route_that_nobody_repeats_is_swept(fabric: Fabric) -> None:
-    """A prefix that went while FRR was dead is gone once FRR is whole again, and not before."""
+def test_route_that_frr_does_not_repeat_is_swept(fabric: Fabric) -> None:
+    """A prefix withdrawn while FRR was dead is removed once FRR has converged, and not before."""
     pe1, pe2 = fabric.pes
     announce(pe2, "network 203.0.113.0/24")
     wait_until(lambda: pe1.view.has_route("203.0.113.0/24"), "the route is there", 30)
@@ -117,7 +117,7 @@ def test_a_route_that_nobody_repeats_is_swept(fabric: Fabric) -> None:
 
 
 @pytest.mark.datapaths("dpdk")
-def test_grout_agent(fabric: Fabric) -> None:
+def test_killing_the_grout_agent_loses_no_packet(fabric: Fabric) -> None:
     pe1 = fabric.pes[0]
     with nothing_lost(fabric), nothing_rewritten(pe1):
         run(["pkill", "-KILL", "-f", f"agent.*{grout_socket(pe1.plan)}"])
@@ -126,8 +126,8 @@ def test_grout_agent(fabric: Fabric) -> None:
 
 
 @pytest.mark.datapaths("dpdk")
-def test_grout_itself(fabric: Fabric, say: Callable[[str], None]) -> None:
-    """Every TAP is gone with it, and every row: all of it is made again, and FRR's sessions."""
+def test_killed_grout_is_programmed_again(fabric: Fabric, say: Callable[[str], None]) -> None:
+    """It loses every TAP and every row: all are programmed again, and FRR's sessions recover."""
     pe1, pe2 = fabric.pes
     routes = [f"10.200.{number}.0/24" for number in range(MANY)]
     announce(pe2, *(f"network {route}" for route in routes))
@@ -145,8 +145,10 @@ def test_grout_itself(fabric: Fabric, say: Callable[[str], None]) -> None:
 
 
 @pytest.mark.datapaths("dpdk", long=("dpdk",))
-def test_grout_hangs(fabric: Fabric, say: Callable[[str], None]) -> None:
-    """It closes no connection and forwards nothing; when it goes on, nothing is written again."""
+def test_hanging_grout_is_used_again_once_it_answers(
+    fabric: Fabric, say: Callable[[str], None]
+) -> None:
+    """It closes no connection and forwards nothing; once it continues, nothing is written again."""
     pe1 = fabric.pes[0]
     before = pe1.view.tables()
     signal_grout(pe1.plan, "STOP")
@@ -168,6 +170,6 @@ def test_grout_hangs(fabric: Fabric, say: Callable[[str], None]) -> None:
 
 
 def announce(pe: Pe, *lines: str) -> None:
-    """Change what a PE announces from its tenant's VRF."""
+    """Change the prefixes that a PE advertises from its tenant's VRF."""
     own = (f"router bgp {pe.plan.asn} vrf {TENANT_VRF}", "address-family ipv4 unicast")
     pe.router.configure(*own, *lines)

@@ -21,7 +21,7 @@ def test_routes_to_a_vtep_use_both_uplinks(fabric: Fabric) -> None:
     assert pe1.view.uplinks_to(pe2.plan.vtep) == {"eth1", "eth2"}
 
 
-def test_a_lost_uplink_updates_the_group_only(fabric: Fabric) -> None:
+def test_lost_uplink_updates_the_group_only(fabric: Fabric) -> None:
     pe1, pe2 = fabric.pes
     pairs = (
         (pe1.routed.namespace, pe2.routed.v4),

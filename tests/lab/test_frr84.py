@@ -1,4 +1,4 @@
-"""FRR 8.4, as Debian 12 ships it: no route replace, no mgmtd, no answers to FPM. Routes work."""
+"""FRR 8.4 of Debian 12: no route replace, no mgmtd, no FPM acknowledgements. Routes work."""
 
 import json
 
@@ -98,7 +98,7 @@ def state(prefix: str) -> str:
 
 
 def gateway(forwarding: Namespace) -> str:
-    """Return the gateway of 198.51.100.0/24 where packets go, "" without one."""
+    """Return the gateway of 198.51.100.0/24 in the forwarding namespace, "" without one."""
     routes = forwarding.ip_json("route", "show", "198.51.100.0/24")
     nexthops = {row["id"]: row for row in forwarding.ip_json("nexthop", "show")}
     return str(nexthops[routes[0]["nhid"]].get("gateway", "")) if routes else ""

@@ -1,4 +1,4 @@
-"""Manifests on FRR 8.4, which Debian 12 and Ubuntu 24.04 ship: what of the overlay it can do."""
+"""Manifests on FRR 8.4, which Debian 12 and Ubuntu 24.04 ship: which parts of the overlay work."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.lab.scenario import Scenario
 pytestmark = pytest.mark.lab
 
 
-def test_frr_84_forwards_and_comes_back(lab: Scenario) -> None:
+def test_frr_84_forwards_and_recovers_from_a_restart(lab: Scenario) -> None:
     with started(lab, Version.BOOKWORM, 240.0) as fabric:
         assert "8.4" in fabric.pes[0].router.vtysh("show version")
         assert longest_gap_s(fabric) < 5.0

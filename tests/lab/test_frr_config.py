@@ -1,4 +1,4 @@
-"""Every frr.conf that the unit tests expect, given to a real FRR: taken whole, and only once."""
+"""A real FRR accepts every frr.conf that the unit tests expect, and needs it only once."""
 
 import asyncio
 import os
@@ -27,21 +27,21 @@ def frr(lab: Scenario) -> FrrApply:
 
 
 def apply(frr: FrrApply, text: str) -> Applied:
-    """Apply under the name that this system has, as frr-bridge does."""
+    """Apply with this system's hostname, as frr-bridge does."""
     return asyncio.run(
         frr.apply(text.replace("hostname pe1\n", f"hostname {os.uname().nodename}\n"))
     )
 
 
 @rule("Conf.twice", "Differs.canonical")
-def test_a_second_apply_of_the_same_changes_nothing(frr: FrrApply) -> None:
+def test_second_apply_of_a_configuration_changes_nothing(frr: FrrApply) -> None:
     for file in FILES:  # each from the one before it
         assert apply(frr, file.read_text()) == Applied(True, True), file.name
         assert apply(frr, file.read_text()) == Applied(True, False), file.name
 
 
 @rule("Conf.refused")
-def test_a_refused_configuration_leaves_the_old_one(frr: FrrApply) -> None:
+def test_refused_configuration_leaves_the_old_one(frr: FrrApply) -> None:
     text = (GOLDEN / "lab.conf").read_text()
     assert apply(frr, text).ok
 

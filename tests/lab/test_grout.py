@@ -25,10 +25,10 @@ def test_grout_routes_between_the_ports_of_a_vrf(lab: Scenario) -> None:
     wait_for_ping(far, "2001:db8:1::2")
 
 
-def test_a_vrf_that_comes_and_goes_costs_no_other_a_packet(
+def test_adding_and_removing_a_vrf_loses_no_packet_of_others(
     lab: Scenario, say: Callable[[str], None]
 ) -> None:
-    """It takes seconds in a guest, and only what grout's other thread forwards goes on (0064).
+    """It takes seconds in a guest; meanwhile only grout's other thread forwards (decision 0064).
 
     On a busy machine it is longer than a host waits for an answer of its gateway: none asks.
     """
@@ -49,7 +49,7 @@ def test_a_vrf_that_comes_and_goes_costs_no_other_a_packet(
         assert result.lost == 0, result
 
 
-def test_a_killed_grout_starts_again_with_nothing(lab: Scenario) -> None:
+def test_killed_grout_restarts_empty(lab: Scenario) -> None:
     grout = Grout(lab, "grout", lab.namespace("fwd"))
     grout.start()
     _host(lab, grout, 1)
@@ -60,7 +60,7 @@ def test_a_killed_grout_starts_again_with_nothing(lab: Scenario) -> None:
 
 
 def _keep_neighbors(host: Namespace) -> None:
-    """Let a host never ask again for what it knows."""
+    """Let a host never repeat ARP or ND for known neighbors."""
     for known in host.ip_json("neighbor", "show", "dev", "eth0"):
         if mac := known.get("lladdr"):
             words = known["dst"], "lladdr", mac, "dev", "eth0", "nud", "permanent"

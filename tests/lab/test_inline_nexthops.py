@@ -1,4 +1,4 @@
-"""FRR without `fpm use-next-hop-groups`: every route brings its nexthop along."""
+"""FRR without `fpm use-next-hop-groups`: every route contains its nexthop."""
 
 import pytest
 
@@ -21,7 +21,7 @@ spec:
 FABRIC = (Topology(spines=2), Options(manifest=lambda _: RAW))
 
 
-def test_the_overlay_is_the_same(fabric: Fabric) -> None:
+def test_overlay_works_with_inline_nexthops(fabric: Fabric) -> None:
     pe1, pe2 = fabric.pes
     assert "no fpm use-next-hop-groups" in pe1.router.vtysh("show running-config")
     assert pe1.view.uplinks_to(pe2.plan.vtep) == {"eth1", "eth2"}
@@ -30,7 +30,7 @@ def test_the_overlay_is_the_same(fabric: Fabric) -> None:
     assert rows[f"{pe2.routed.v6}/128"]["programmed"]["vni"] == 100
 
 
-def test_a_withdrawn_route_is_removed(fabric: Fabric) -> None:
+def test_withdrawn_route_is_removed(fabric: Fabric) -> None:
     pe1, pe2 = fabric.pes
     lines = (f"router bgp {pe2.plan.asn} vrf red", "address-family ipv4 unicast")
     pe2.router.configure(*lines, "network 203.0.113.0/24")

@@ -1,4 +1,4 @@
-"""GoBGP as the fabric: it reads what we advertise, and we program what it advertises.
+"""GoBGP as the fabric: it receives Dualpath's routes, and Dualpath programs GoBGP's.
 
 One PE, and in the spine's place a GoBGP that speaks EVPN; behind it, made by hand, VXLAN devices
 for what its routes promise.
@@ -62,7 +62,7 @@ class World:
             self.gobgp.announce(f"{vtep}/32", "ipv4")
 
     def _make_tunnels(self) -> None:
-        """Make what GoBGP's routes speak of: a VTEP, a host on the segment, and a routed subnet."""
+        """Create what GoBGP advertises: a VTEP, a host on the segment, and a routed subnet."""
         plan = self.pe.plan
         tunnel = f"local {VTEP} remote {plan.vtep} dstport 4789 nolearning"
         self.space.ip_batch(
@@ -81,7 +81,7 @@ class World:
         )
 
     def _ways_back(self) -> list[str]:
-        """Return the routes to the PE's tenant, by its router MAC, as type 5 would make them."""
+        """Return the routes to the PE's tenant by its router MAC, as of type 5 routes."""
         lines = []
         for pool, gateway in zip(self.pe.plan.pools, ("169.254.77.1", "fe80::77"), strict=True):
             lines += [
@@ -95,11 +95,11 @@ class World:
         return str(device["address"])
 
     def fdb(self) -> str:
-        """Return where the PE's forwarding namespace sends the segment's frames."""
+        """Return the VTEPs to which the PE's forwarding namespace floods the segment's frames."""
         return run(["bridge", "-n", self.pe.name, "fdb", "show", "dev", f"vx{L2_VNI}"])
 
     def announced(self, *words: str) -> None:
-        """Wait until GoBGP has an EVPN route that is printed with all these words."""
+        """Wait until GoBGP prints an EVPN route that contains all these texts."""
 
         def found() -> list[str]:
             routes = self.gobgp.routes("evpn")
@@ -117,12 +117,12 @@ class World:
             self.inject(f"macadv {HOST_MAC} {address} {segment} label {L2_VNI} {common}")
 
     def way_to(self, mac: str) -> str:
-        """Return the forwarding namespace's tunnel to a MAC, "" when it does not know it."""
+        """Return the forwarding namespace's tunnel to a MAC, "" without one."""
         lines = (it for it in self.fdb().splitlines() if it.startswith(mac) and "self" in it)
         return next(lines, "")
 
     def vteps_of(self, mac: str) -> set[str]:
-        """Return the VTEPs of the nexthop group that a MAC is behind."""
+        """Return the VTEPs of a MAC's nexthop group."""
         if not (found := re.search(r"nhid (\d+)", self.way_to(mac))):
             return set()
         objects = {row["id"]: row for row in self.pe.forwarding.ip_json("nexthop", "show")}
@@ -143,7 +143,7 @@ def world() -> Iterator[World]:
         scenario.clean()
 
 
-def test_type_3_says_where_to_flood(world: World) -> None:
+def test_type_3_route_is_advertised_per_vni(world: World) -> None:
     pe = world.pe
     world.announced(
         "[type:multicast]",
@@ -154,8 +154,8 @@ def test_type_3_says_where_to_flood(world: World) -> None:
     )
 
 
-def test_type_2_says_who_is_here(world: World) -> None:
-    """A MAC alone is of the segment; with an address it has the tenant's VNI and router MAC too."""
+def test_type_2_route_is_advertised_per_local_host(world: World) -> None:
+    """A MAC alone has the segment's VNI; with an address also the tenant's VNI and router MAC."""
     pe, asn = world.pe, world.pe.plan.asn
     host = pe.bridged
     for gateway in BRIDGED_GATEWAYS:
@@ -170,14 +170,14 @@ def test_type_2_says_who_is_here(world: World) -> None:
         )
 
 
-def test_type_2_speaks_of_hosts_only(world: World) -> None:
-    """Neither of the bridge that we made on the node, nor of the legs' own ends."""
+def test_type_2_routes_are_advertised_for_hosts_only(world: World) -> None:
+    """Not for the bridge that Dualpath created on the node, nor for the ends of legs."""
     told = [line for line in world.gobgp.routes("evpn") if "[type:macadv]" in line]
     macs = {found[1] for line in told if (found := re.search(r"\[mac:(\S+?)\]", line))}
     assert macs == {world.pe.bridged.mac()}
 
 
-def test_type_5_says_which_prefixes_are_here(world: World) -> None:
+def test_type_5_route_is_advertised_per_local_prefix(world: World) -> None:
     pe, asn = world.pe, world.pe.plan.asn
     for prefix in (f"{pe.routed.v4}/32", f"{pe.routed.v6}/128", "10.110.0.0/24"):
         world.announced(
@@ -202,7 +202,7 @@ def test_injected_types_2_and_3_are_programmed(world: World) -> None:
 
 
 def ethernet_a_d(number: int) -> tuple[str, str]:
-    """Return the two routes by which a VTEP says that it is at the segment, per ES and per EVI."""
+    """Return the two routes by which a VTEP advertises the segment, per ES and per EVI."""
     to = f"rt {SPINE_ASN}:{L2_VNI} encap vxlan"
     per_segment = f"a-d {SEGMENT} etag 4294967295 label 0 rd {ROUTER_ID}:9{number} {to}"
     per_instance = f"a-d {SEGMENT} etag 0 label {L2_VNI} rd {ROUTER_ID}:{number} {to}"
@@ -210,7 +210,7 @@ def ethernet_a_d(number: int) -> tuple[str, str]:
 
 
 def kernel_takes_what_zebra_writes(scenario: Scenario) -> bool:
-    """Tell whether a dynamic FDB entry may have a nexthop group (OPERATIONS, FRR versions)."""
+    """Return whether a dynamic FDB entry may have a nexthop group (OPERATIONS, FRR versions)."""
     space = scenario.namespace("probe")
     space.ip_batch(
         f"nexthop add id 1 via {VTEP} fdb",
@@ -227,8 +227,8 @@ def kernel_takes_what_zebra_writes(scenario: Scenario) -> bool:
     return True
 
 
-def test_a_mac_behind_an_ethernet_segment(world: World) -> None:
-    """It is reached by all VTEPs, if zebra could write it down; what it could not is told."""
+def test_mac_behind_an_ethernet_segment_is_reached_by_all_vteps(world: World) -> None:
+    """All its VTEPs reach it if zebra can install the entry; otherwise the failure is reported."""
     pe = world.pe
     wait_until(pe.is_live, "nothing is held any more", 90)
     for number, vtep in enumerate((VTEP, VTEP2), 1):

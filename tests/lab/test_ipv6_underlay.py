@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.datapaths("kernel", "dpdk", long=("dp
 FABRIC = (Topology(ipv6=True), DEFAULT)
 
 
-def test_the_overlay_stands_on_ipv6(fabric: Fabric) -> None:
+def test_overlay_works_over_an_ipv6_underlay(fabric: Fabric) -> None:
     pe1, pe2 = fabric.pes
     assert "inet " not in pe1.forwarding.ip("address", "show", "dev", "eth1")
     assert {pe1.view.local_vtep(vni) for vni in (L3_VNI, L2_VNI)} == {pe1.plan.vtep}
@@ -24,8 +24,8 @@ def test_the_overlay_stands_on_ipv6(fabric: Fabric) -> None:
 
 
 @rule("Differs.overhead")
-def test_full_packets_pass(fabric: Fabric) -> None:
-    """What fits the tenant's MTU fits the fabric's."""
+def test_packets_of_full_mtu_pass(fabric: Fabric) -> None:
+    """A packet of the tenant's MTU fits the fabric's MTU."""
     pe1, pe2 = fabric.pes
     mtu = LINK_MTU - 70
     for target, headers in ((pe2.routed.v4, 28), (pe2.routed.v6, 48)):
@@ -33,7 +33,7 @@ def test_full_packets_pass(fabric: Fabric) -> None:
         pe1.routed.namespace.run(*words)
 
 
-def test_packets_outlive_frr(fabric: Fabric) -> None:
+def test_packets_are_forwarded_while_frr_is_dead(fabric: Fabric) -> None:
     pe1, pe2 = fabric.pes
     pairs = ((pe1.routed.namespace, pe2.routed.v4), (pe1.bridged.namespace, pe2.bridged.v6))
     with flows(*pairs) as results:

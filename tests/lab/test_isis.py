@@ -14,14 +14,14 @@ OPTIONS = Options(frr=Settings(daemons=DAEMONS, zebra=ZEBRA))
 FABRIC = (Topology(isis=True, evpn_only=True), OPTIONS)
 
 
-def test_the_adjacency_is_up_through_the_twin(fabric: Fabric) -> None:
-    """With hellos of the MTU's size, which no length field can say."""
+def test_isis_adjacency_is_up_through_the_twin(fabric: Fabric) -> None:
+    """With hellos of the MTU's size, which exceed an 802.3 length field."""
     for pe in fabric.pes:
         assert pe.router.vtysh("show isis neighbor").split()[-5:-2] == ["eth1", "2", "Up"]
     assert fabric.spines[0].vtysh("show isis neighbor").count(" Up ") == len(fabric.pes)
 
 
-def test_the_vtep_is_reached_by_isis(fabric: Fabric) -> None:
+def test_vtep_is_reached_by_isis(fabric: Fabric) -> None:
     pe1, pe2 = fabric.pes
     rows = {row["prefix"]: row for row in pe1.dualpath_json("routes", "--vrf", "default")}
     row = rows[f"{pe2.plan.vtep}/32"]

@@ -17,7 +17,7 @@ LSP_S = 35.0  # isisd tells a change at once, unless it has told one within half
 SWEPT_S = 65.0  # zebra's -K60
 
 
-def test_packets_outlive_frr(fabric: Fabric) -> None:
+def test_packets_are_forwarded_while_frr_is_dead(fabric: Fabric) -> None:
     """BGP has the VTEPs too: isisd has no graceful restart, so the spine drops its routes."""
     pe1, pe2 = fabric.pes
     time.sleep(LSP_S)

@@ -107,7 +107,7 @@ def times_established(pe: Pe) -> list[int]:
 
 
 def frr_shows(pe: Pe) -> bool:
-    """Tell whether the status has the fabric's session, both tenants' hosts, and all VNIs."""
+    """Return whether the status has the fabric's session, both tenants' hosts, and all VNIs."""
     status = pe.dualpath_json("status")
     sessions = {(s["vrf"], s["state"]) for s in status["sessions"]}
     vnis = {(v["vni"], v["layer"], v["vrf"], v["up"]) for v in status["vnis"]}
@@ -119,7 +119,7 @@ def frr_shows(pe: Pe) -> bool:
 
 
 class Steps:
-    """When the steps of a scenario began, to be read beside when a flow lost packets."""
+    """The start times of a scenario's steps, to compare with the times of lost packets."""
 
     def __init__(self) -> None:
         self._since = time.monotonic()
@@ -132,7 +132,7 @@ class Steps:
         return ", ".join(self._begun)
 
 
-def test_tenants_come_change_and_go_without_the_others(fresh: Fabric) -> None:
+def test_tenants_are_added_changed_and_removed_without_loss_for_others(fresh: Fabric) -> None:
     fabric, (pe1, pe2) = fresh, fresh.pes
     if pe1.plan.datapath is Datapath.DPDK:
         touch_memory(grout_socket(pe1.plan), vrfs=2)  # renamed, a tenant has two for a while
@@ -201,7 +201,7 @@ def leftovers(devices: Iterable[str]) -> list[str]:
 
 
 @rule("Layout.failure", "Status.degraded")
-def test_a_broken_manifest_changes_nothing_and_is_named(fresh: Fabric) -> None:
+def test_invalid_manifest_changes_nothing_and_is_named(fresh: Fabric) -> None:
     fabric, (pe1, pe2) = fresh, fresh.pes
     before = pe1.router.configuration_file.read_text()
     with flows((pe1.routed.namespace, pe2.routed.v4)) as results:
@@ -242,7 +242,7 @@ def test_a_broken_manifest_changes_nothing_and_is_named(fresh: Fabric) -> None:
 
 
 @rule("Layout.nic.swap")
-def test_a_vlan_device_takes_over_from_a_nic(fresh: Fabric) -> None:
+def test_vlan_device_replaces_a_nic(fresh: Fabric) -> None:
     fabric, (pe1, pe2) = fresh, fresh.pes
     uplink = pe1.plan.uplinks[0]
     spine = fabric.spines[0].namespace
@@ -265,10 +265,8 @@ def test_a_vlan_device_takes_over_from_a_nic(fresh: Fabric) -> None:
 
 
 @rule("Layout.nic.swap")
-def test_nics_take_over_from_one_another_under_graceful_restart(
-    fresh: Fabric, say: Callable[[str], None]
-) -> None:
-    """The peer is told that it is no restart: it would send into the old link for two minutes."""
+def test_nic_is_replaced_under_graceful_restart(fresh: Fabric, say: Callable[[str], None]) -> None:
+    """The peer learns that this is no restart; else it sends to the old link for 2 minutes."""
     fabric, (pe1, pe2) = fresh, fresh.pes
     uplink = pe1.plan.uplinks[0]
     spine = fabric.spines[0].namespace

@@ -59,7 +59,7 @@ spec:
 
 
 def write(pe: Pe, *, tenants: dict[int, str], segments: dict[int, str]) -> None:
-    """Write the manifest with a hundred of each, some of them otherwise."""
+    """Write the manifest with a hundred of each, some of them changed."""
     parts = [manifests.manifest(pe.plan)]
     for number in range(MANY):
         parts.append(tenant(pe, number, pool=tenants.get(number, "")))
@@ -68,7 +68,7 @@ def write(pe: Pe, *, tenants: dict[int, str], segments: dict[int, str]) -> None:
 
 
 def in_force(pe: Pe, changed: dict[str, int]) -> bool:
-    """Tell whether everything is in force: generation 1, but of what changed."""
+    """Return whether every resource is in force, with generation 1 except for the changed ones."""
     rows = {row["name"]: row for row in pe.dualpath_json("status")["resources"]}
     names = {f"{kind}{number}" for kind in "ts" for number in range(MANY)}
     return names <= rows.keys() and all(
@@ -79,7 +79,7 @@ def in_force(pe: Pe, changed: dict[str, int]) -> bool:
 
 
 def seconds(what: str, holds: Callable[[], bool]) -> str:
-    """Wait for what was just asked for, and say how long it took."""
+    """Wait for the requested state, and print how long it took."""
     since = time.monotonic()
     wait_until(holds, what, IN_FORCE_S, every_s=1.0)
     return f"{what}: {time.monotonic() - since:.1f} s"
@@ -96,7 +96,7 @@ def devices_of(lines: list[str]) -> set[str]:
     return {name for line in lines for name in re.findall(r"\d+: ([\w.-]+)[@:\s]", line)}
 
 
-def test_one_changed_vni_of_many_touches_no_other(
+def test_one_changed_vni_of_many_changes_no_other(
     lab: Scenario, say: Callable[[str], None]
 ) -> None:
     fabric = Fabric(lab, Topology(pes=1))
@@ -130,5 +130,5 @@ def test_one_changed_vni_of_many_touches_no_other(
 
 
 def ping_leg(pe: Pe, number: int, net: int) -> bool:
-    """Tell whether the router answers on a tenant's leg."""
+    """Return whether the router answers on a tenant's leg."""
     return pe.routed.ping(f"10.{net}.{number}.1")

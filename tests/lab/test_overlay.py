@@ -31,15 +31,15 @@ def test_frr_cannot_reach_the_forwarding_namespace(fabric: Fabric) -> None:
 
 @pytest.mark.datapaths("kernel", "dpdk")
 @rule("Differs.frr")
-def test_zebra_is_stock(fabric: Fabric) -> None:
-    """It is not told what forwards: the FPM is its only plugin."""
+def test_zebra_is_unmodified(fabric: Fabric) -> None:
+    """It has no knowledge of the datapath: the FPM is its only plugin."""
     pe1 = fabric.pes[0]
     words = Path(f"/proc/{pe1.router.pids()['zebra']}/cmdline").read_text().split("\0")
     plugins = [value for option, value in pairwise(words) if option in ("-M", "--module")]
     assert plugins == ["dplane_fpm_nl"]
 
 
-def test_routes_carry_our_protocol_number(fabric: Fabric) -> None:
+def test_routes_have_protocol_68(fabric: Fabric) -> None:
     pe1, pe2 = fabric.pes
     for family, host in (("-4", pe2.routed.v4), ("-6", pe2.routed.v6)):
         text = pe1.forwarding.ip("-N", family, "route", "show", "vrf", TENANT_VRF)
@@ -50,7 +50,7 @@ def test_routes_carry_our_protocol_number(fabric: Fabric) -> None:
 
 @pytest.mark.datapaths("kernel", "dpdk", "both-dpdk")
 @rule("Differs.grout")
-def test_a_bridged_host_reaches_a_routed_one(fabric: Fabric) -> None:
+def test_bridged_host_reaches_a_routed_host(fabric: Fabric) -> None:
     pe1, pe2 = fabric.pes
     for source, target in ((pe1.bridged, pe2.routed), (pe2.bridged, pe1.routed)):
         source.wait_for_ping(target.v4, 10)
@@ -58,8 +58,8 @@ def test_a_bridged_host_reaches_a_routed_one(fabric: Fabric) -> None:
 
 
 @pytest.mark.datapaths("kernel", "dpdk")
-def test_hosts_take_no_default_route_from_grout(fabric: Fabric) -> None:
-    """They solicited when their links came up, and grout answers."""
+def test_hosts_accept_no_default_route_from_grout(fabric: Fabric) -> None:
+    """They sent router solicitations when their links came up, and grout answers."""
     for host in (host for pe in fabric.pes for host in (pe.bridged, pe.routed)):
         assert "proto ra" not in host.namespace.ip("-6", "route", "show", "default")
 
@@ -90,8 +90,8 @@ def test_learned_macs_are_advertised(fabric: Fabric) -> None:
 
 
 @pytest.mark.datapaths("kernel", "dpdk")
-def test_arp_is_answered_without_asking_the_fabric(fabric: Fabric) -> None:
-    """Suppression: a request for a known remote host does not leave the node."""
+def test_arp_for_a_remote_host_is_answered_locally(fabric: Fabric) -> None:
+    """ARP suppression: a request for a known remote host does not leave the node."""
     pe1, pe2 = fabric.pes
     for gateway in BRIDGED_GATEWAYS:
         pe2.bridged.wait_for_ping(gateway.split("/")[0], 10)
@@ -108,7 +108,7 @@ def test_arp_is_answered_without_asking_the_fabric(fabric: Fabric) -> None:
 
 
 @pytest.mark.datapaths("kernel", "dpdk", "both-dpdk")
-def test_a_host_moves_and_moves_back(fabric: Fabric) -> None:
+def test_host_moves_to_another_node_and_back(fabric: Fabric) -> None:
     pe1, pe2 = fabric.pes
     host, stays = pe1.bridged, pe2.bridged
     fabric.move_bridged_host(host, pe1, pe2)
@@ -126,7 +126,7 @@ def test_a_host_moves_and_moves_back(fabric: Fabric) -> None:
 
 
 def converges(old: Pe, new: Pe, mac: str, *, remote_on: Pe, source: str) -> None:
-    """Let the host speak, and wait until it is remote where it was and local where it is."""
+    """Let the host send, and wait until it is remote on its old node and local on the new one."""
     wanted = new.plan.vtep, "ROW_STATE_PROGRAMMED"
     host = old.bridged if old.bridged.namespace.name == source else new.bridged
 
@@ -145,7 +145,7 @@ def converges(old: Pe, new: Pe, mac: str, *, remote_on: Pe, source: str) -> None
 
 
 def test_drift_is_repaired(fabric: Fabric) -> None:
-    """What somebody removes behind our back is back within a second."""
+    """An object removed by another program is restored within 1 s."""
     pe1, pe2 = fabric.pes
     fwd = pe1.forwarding
     mac = pe2.bridged.mac()
@@ -165,7 +165,7 @@ def test_drift_is_repaired(fabric: Fabric) -> None:
     assert int(pe1.dualpath_json("status")["repaired"]) >= repaired_before + 3
 
 
-def test_a_deleted_device_is_recreated(fabric: Fabric) -> None:
+def test_deleted_device_is_recreated(fabric: Fabric) -> None:
     pe1, pe2 = fabric.pes
     pe1.forwarding.ip("link", "del", f"vx{L3_VNI}")
     pe1.routed.wait_for_ping(pe2.routed.v4, 20)
@@ -173,7 +173,7 @@ def test_a_deleted_device_is_recreated(fabric: Fabric) -> None:
     wait_until(lambda: not failed(pe1), "nothing is failed", 20)
 
 
-def test_a_foreign_route_stays(fabric: Fabric) -> None:
+def test_foreign_route_is_kept(fabric: Fabric) -> None:
     pe1 = fabric.pes[0]
     pe1.forwarding.ip("route", "add", "198.51.100.0/24", "dev", "lo", "vrf", TENANT_VRF)
     pe1.dualpath("resync")
@@ -181,7 +181,7 @@ def test_a_foreign_route_stays(fabric: Fabric) -> None:
     pe1.forwarding.ip("route", "del", "198.51.100.0/24", "vrf", TENANT_VRF)
 
 
-def test_an_idle_node_writes_nothing(fabric: Fabric) -> None:
+def test_idle_node_writes_nothing(fabric: Fabric) -> None:
     pe1 = fabric.pes[0]
     # Without "link": a bridge tells of a new port again when its forward delay is over.
     with monitored(pe1.forwarding, "route", "nexthop", "address") as changes:
@@ -192,7 +192,7 @@ def test_an_idle_node_writes_nothing(fabric: Fabric) -> None:
     assert seen == [], "\n".join(seen)
 
 
-def test_anybody_can_read_by_reflection(fabric: Fabric) -> None:
+def test_reflection_client_lists_routes(fabric: Fabric) -> None:
     """A generic client that knows no .proto sees what `dualpath routes` shows."""
     pe1 = fabric.pes[0]
     ours = pe1.dualpath_json("routes", "--vrf", TENANT_VRF)

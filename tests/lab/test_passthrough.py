@@ -1,4 +1,4 @@
-"""The host in the fabric's own routing: no tunnel, seen on the wire, and BGP by the twin.
+"""A host in the fabric's own routing: no tunnel on the wire, and BGP through the twin.
 
 On pe1 FRR speaks on the leg and learns where the others are; on pe2 the leg has a default route.
 """
@@ -50,7 +50,7 @@ FABRIC = (Topology(numbered=False), Options(manifest=passthrough))
 
 
 def speaker(plan: PePlan) -> str:
-    """Return frr.conf of the first host: it announces its services and takes what it is told."""
+    """Return frr.conf of the first host: it advertises its services and accepts every route."""
     (v4, v6), (router4, router6) = SERVICES, routers(plan)
     sessions = "".join(
         f" neighbor {router} remote-as {plan.asn}\n neighbor {router} timers connect 1\n"
@@ -76,7 +76,7 @@ exit
 
 
 def make_far(fabric: Fabric) -> None:
-    """Give the spine addresses of its own, and have it speak IPv6 with the PEs."""
+    """Give the spine its own addresses, and IPv6 sessions with the PEs."""
     spine = fabric.spines[0]
     spine.namespace.ip_batch(*(f"address replace {address} dev lo" for address in FAR))
     spine.configure(
@@ -91,7 +91,7 @@ def make_far(fabric: Fabric) -> None:
 
 
 def make_host(fabric: Fabric, pe: Pe) -> Host:
-    """Make the namespace where the leg ends; the product has waited for it."""
+    """Create the namespace of the host end; the product waited for it."""
     host = Host(fabric.scenario.namespace(f"{pe.name}-pt"), *legs(pe.plan))
     wait_until(lambda: f"{host.v6}/" in host.namespace.ip("address"), "the leg", 60)
     return host
@@ -112,7 +112,9 @@ def passed(_standing: Fabric) -> list[Host]:
 
 
 @rule("Layout.passthrough")
-def test_the_far_side_is_reached_without_a_tunnel(fabric: Fabric, passed: list[Host]) -> None:
+def test_passthrough_host_reaches_the_fabric_without_a_tunnel(
+    fabric: Fabric, passed: list[Host]
+) -> None:
     one, two = passed
     spine = fabric.spines[0].namespace
     for far in FAR:
@@ -130,7 +132,7 @@ def test_the_far_side_is_reached_without_a_tunnel(fabric: Fabric, passed: list[H
         assert not [line for line in lines() if "VXLAN" in line]
 
 
-def test_the_host_is_in_no_tenant(fabric: Fabric, passed: list[Host]) -> None:
+def test_passthrough_host_reaches_no_tenant(fabric: Fabric, passed: list[Host]) -> None:
     pe1, pe2 = fabric.pes
     for host in passed:
         assert not host.ping(pe1.routed.v4, 0.5)
@@ -138,14 +140,16 @@ def test_the_host_is_in_no_tenant(fabric: Fabric, passed: list[Host]) -> None:
     assert not pe1.routed.ping(passed[1].v4, 0.5)
 
 
-def test_the_hosts_frr_learns_what_the_fabric_knows(fabric: Fabric, passed: list[Host]) -> None:
+def test_passthrough_hosts_frr_learns_the_fabrics_routes(
+    fabric: Fabric, passed: list[Host]
+) -> None:
     one, two = passed
     for family, known in (("-4", two.v4), ("-6", two.v6), ("-4", FAR[0]), ("-6", FAR[1])):
         assert "proto bgp" in one.namespace.ip(family, "route", "show", known), known
 
 
-def test_packets_outlive_frr(fabric: Fabric, passed: list[Host]) -> None:
-    """Those of the passthrough like those of a tenant."""
+def test_packets_are_forwarded_while_frr_is_dead(fabric: Fabric, passed: list[Host]) -> None:
+    """The passthrough's BGP session and a tenant's alike."""
     one, two = passed
     pe2 = fabric.pes[1]
     for target in (one.v4, one.v6):

@@ -1,4 +1,4 @@
-"""The commands of README and docs, block by block, on a file system as the packages left it."""
+"""The commands of README and docs, block by block, on a freshly installed file system."""
 
 import re
 import shutil
@@ -50,19 +50,19 @@ def etc(tmp_path: Path) -> Iterator[Path]:
 
 
 class Reader:
-    """Somebody who types what the pages show, block by block."""
+    """A user who types the commands of the pages, block by block."""
 
     def __init__(self) -> None:
         self.ran: list[Key] = []
 
     def commands(self, page: str, first: str) -> str:
-        """Return a block's commands, which somebody else runs."""
+        """Return a block's commands, which another process runs."""
         [key] = [key for key in RUN if key[0] == page and key[1].startswith(first)]
         self.ran.append(key)
         return block(key).commands
 
     def types(self, page: str, first: str, *, code: int = 0) -> str:
-        """Run a block, which ends with this exit code; return what it prints."""
+        """Run a block that ends with this exit code; return its output."""
         commands = self.commands(page, first)
         done = subprocess.run(
             ["bash", "-euc", commands],
@@ -85,7 +85,7 @@ def checkout(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def fabric_neighbor(lab: Scenario) -> None:
-    """Make the neighbor that the example names, at the other end of eth1."""
+    """Create the example's neighbor at the other end of eth1."""
     spine = lab.namespace("spine")
     run(["ip", "link", "add", "eth1", "type", "veth", "peer", "name", "e1", "netns", "spine"])
     run(["ip", "address", "add", "192.168.1.1/31", "dev", "eth1"])
@@ -94,7 +94,7 @@ def fabric_neighbor(lab: Scenario) -> None:
     lab.frr("spine", spine, Settings(configuration=SPINE)).start()
 
 
-def test_the_commands_of_the_pages_make_a_node_and_take_it_away(
+def test_documented_commands_set_up_a_node_and_remove_it(
     lab: Scenario, etc: Path, checkout: None
 ) -> None:
     reader = Reader()
@@ -148,7 +148,7 @@ def start_frr(reader: Reader, etc: Path) -> None:
 
 
 def look(reader: Reader) -> None:
-    """Type what is shown of a node that runs."""
+    """Run the commands that the pages show for a running node."""
     reader.types("docs/CLI.md", "dualpath routes --vrf red")
     shutil.copytree("/etc/dualpath", "/etc/dualpath.new")
     node = Path("/etc/dualpath.new/node.yaml")

@@ -18,7 +18,7 @@ FABRIC = (Topology(internal=True), DEFAULT)
 CLUSTER = "192.0.2.7"
 
 
-def test_the_overlay_stands_by_reflection(fabric: Fabric) -> None:
+def test_overlay_works_through_a_route_reflector(fabric: Fabric) -> None:
     pe1, pe2 = fabric.pes
     assert pe1.plan.asn == pe2.plan.asn == SPINE_ASN
     pe1.bridged.wait_for_ping(pe2.routed.v4)
@@ -28,7 +28,7 @@ def test_the_overlay_stands_by_reflection(fabric: Fabric) -> None:
     assert f"Originator: {pe2.plan.router_id}" in shown, shown
 
 
-def test_packets_outlive_frr(fabric: Fabric) -> None:
+def test_packets_are_forwarded_while_frr_is_dead(fabric: Fabric) -> None:
     pe1, pe2 = fabric.pes
     pairs = ((pe1.routed.namespace, pe2.routed.v4), (pe1.bridged.namespace, pe2.bridged.v6))
     with flows(*pairs) as results:
@@ -72,7 +72,7 @@ spec:
 """
 
 
-def test_a_router_of_ours_reflects_between_two_others(lab: Scenario) -> None:
+def test_dualpath_reflects_routes_between_two_others(lab: Scenario) -> None:
     topology = Topology(internal=True)
     fabric = Fabric(lab, topology)
     spine = fabric.spines.pop().namespace  # where the cables end, and no FRR is started

@@ -16,7 +16,7 @@ from tests.lab.scenario import Scenario
 pytestmark = pytest.mark.lab
 
 
-def test_evpn_runs_through_twins_while_frr_is_locked_in(lab: Scenario) -> None:
+def test_evpn_runs_through_twins_with_frr_confined(lab: Scenario) -> None:
     pe1, pe2 = _handmade_fabric(lab)
 
     pe1.frr.wait_for(lambda frr: _knows_prefix(frr, "10.2.0.0/24"), "the type 5 route", 60)
@@ -27,7 +27,7 @@ def test_evpn_runs_through_twins_while_frr_is_locked_in(lab: Scenario) -> None:
         assert_no_way_in(pe.frr, pe.forwarding)
 
 
-def test_an_frr_without_a_cage_is_noticed(lab: Scenario) -> None:
+def test_unconfined_frr_is_detected(lab: Scenario) -> None:
     frr = lab.frr("free", lab.namespace("free"), Settings(daemons=("mgmtd", "zebra")))
     frr.start()
 
@@ -35,7 +35,7 @@ def test_an_frr_without_a_cage_is_noticed(lab: Scenario) -> None:
         assert_no_way_in(frr, lab.namespace("other"))
 
 
-def test_a_killed_frr_comes_back_with_its_configuration(lab: Scenario) -> None:
+def test_killed_frr_restarts_with_its_configuration(lab: Scenario) -> None:
     namespace = lab.isolated_namespace("solo")
     frr = lab.frr("solo", namespace, Settings(zebra=("-K20",), configuration=SOLO))
     frr.start()
@@ -50,7 +50,7 @@ def test_a_killed_frr_comes_back_with_its_configuration(lab: Scenario) -> None:
     assert "router bgp 65001" in frr.vtysh("show running-config")
 
 
-def test_the_old_frr_runs_beside_the_new_one(lab: Scenario) -> None:
+def test_older_frr_runs_beside_the_present_one(lab: Scenario) -> None:
     settings = Settings(version=Version.BOOKWORM, configuration=SOLO)
     frr = lab.frr("old", lab.namespace("old"), settings)
     frr.start()
@@ -61,7 +61,7 @@ def test_the_old_frr_runs_beside_the_new_one(lab: Scenario) -> None:
 
 
 @pytest.mark.parametrize("target", ["192.0.2.2", "2001:db8::2"])
-def test_a_flow_counts_every_ping(lab: Scenario, target: str) -> None:
+def test_flow_counts_every_ping(lab: Scenario, target: str) -> None:
     near, _ = _two_hosts(lab)
     wait_for_ping(near, target)
 
@@ -75,7 +75,7 @@ def test_a_flow_counts_every_ping(lab: Scenario, target: str) -> None:
 
 
 @pytest.mark.parametrize("target", ["192.0.2.2", "2001:db8::2"])
-def test_a_flow_sees_an_interruption(lab: Scenario, target: str) -> None:
+def test_flow_detects_an_interruption(lab: Scenario, target: str) -> None:
     near, far = _two_hosts(lab)
     wait_for_ping(near, target)
 

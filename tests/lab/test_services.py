@@ -22,7 +22,7 @@ def services(plan: PePlan) -> tuple[str, str]:
 
 
 def take_services(pe: Pe) -> None:
-    """Have the node answer for its services, as kube-proxy would."""
+    """Let the node answer for its services, as kube-proxy would."""
     for service in services(pe.plan):
         pe.node.ip("address", "replace", service, "dev", "lo")
 
@@ -71,7 +71,7 @@ exit
 
 @pytest.fixture(scope="module")
 def frr(_standing: Fabric) -> Frr:
-    """The first node's own FRR, which has nothing to do with the router's."""
+    """The first node's own FRR, which is independent of the router's."""
     pe = _standing.pes[0]
     take_services(pe)
     settings = Settings(daemons=("mgmtd", "zebra", "bgpd"), configuration=metallb(pe.plan))
@@ -82,7 +82,7 @@ def frr(_standing: Fabric) -> Frr:
 
 @pytest.fixture(scope="module")
 def gobgp(_standing: Fabric) -> Gobgp:
-    """The second node's GoBGP, which announces and does no more."""
+    """The second node's GoBGP, which only advertises."""
     pe = _standing.pes[1]
     take_services(pe)
     neighbors = tuple(
@@ -105,7 +105,7 @@ def announce(speaker: Gobgp, plan: PePlan) -> None:
     speaker.announce(f"{v6}/128 nexthop {plan.routed_addresses[1]}", "ipv6")
 
 
-def test_metallbs_services_are_reached_from_the_far_side(fabric: Fabric, frr: Frr) -> None:
+def test_metallb_services_are_reached_across_the_fabric(fabric: Fabric, frr: Frr) -> None:
     pe1, pe2 = fabric.pes
     for service in services(pe1.plan):
         pe2.bridged.wait_for_ping(service)
@@ -120,8 +120,8 @@ def test_metallbs_frr_learns_the_tenants_routes(fabric: Fabric, frr: Frr) -> Non
         wait_until(partial(has_learnt, pe1, family, host), f"{host} is a route on the node", 30)
 
 
-def test_gobgps_services_are_reached_from_the_far_side(fabric: Fabric, gobgp: Gobgp) -> None:
-    """It learns nothing: the way back is the node's default route."""
+def test_gobgp_services_are_reached_across_the_fabric(fabric: Fabric, gobgp: Gobgp) -> None:
+    """It learns no route: replies take the node's default route."""
     pe1, pe2 = fabric.pes
     for service in services(pe2.plan):
         pe1.bridged.wait_for_ping(service)
@@ -129,14 +129,14 @@ def test_gobgps_services_are_reached_from_the_far_side(fabric: Fabric, gobgp: Go
     assert "proto bgp" not in pe2.node.ip("route", "show")
 
 
-def test_services_reach_one_another(fabric: Fabric, frr: Frr, gobgp: Gobgp) -> None:
+def test_services_reach_each_other(fabric: Fabric, frr: Frr, gobgp: Gobgp) -> None:
     pe1, pe2 = fabric.pes
     with flows(*((pe1.node, s) for s in services(pe2.plan))) as results:
         time.sleep(1)
     assert [result.lost for result in results] == [0, 0], results
 
 
-def test_a_withdrawn_service_is_gone(fabric: Fabric, gobgp: Gobgp) -> None:
+def test_withdrawn_service_is_removed(fabric: Fabric, gobgp: Gobgp) -> None:
     pe1, pe2 = fabric.pes
     v4, _ = services(pe2.plan)
     pe1.bridged.wait_for_ping(v4)

@@ -1,4 +1,4 @@
-"""grout beside the kernel: NICs stay in the forwarding namespace, and tc leads their packets on.
+"""grout beside the kernel: NICs stay in the forwarding namespace, and tc redirects their packets.
 
 FRR's own packets never meet grout, so its sessions outlive it. The fixture waits for the overlay:
 L3VNI and L2VNI, both families, go through grout. When grout dies or hangs, whatever is not FRR's
@@ -27,7 +27,7 @@ SILENT_S = 30.0  # 20 until it is noticed that grout hangs, and the watch's turn
 Say = Callable[[str], None]
 
 
-def test_the_nic_stays_with_the_kernel(fabric: Fabric) -> None:
+def test_nic_with_shared_wiring_stays_with_the_kernel(fabric: Fabric) -> None:
     pe1 = fabric.pes[0]
     inside = run(["ip", "-n", pe1.plan.grout, "-o", "link"])
     assert f" {NIC}: " in inside  # grout's TAP
@@ -37,7 +37,7 @@ def test_the_nic_stays_with_the_kernel(fabric: Fabric) -> None:
     assert leads_to_grout(pe1)
 
 
-def test_grout_dies(fabric: Fabric, say: Say) -> None:
+def test_killed_grout_with_shared_wiring_is_restarted(fabric: Fabric, say: Say) -> None:
     pe1 = fabric.pes[0]
     before, sessions = pe1.view.prefixes(), established(pe1)
     signal_grout(pe1.plan, "KILL")
@@ -48,7 +48,7 @@ def test_grout_dies(fabric: Fabric, say: Say) -> None:
     assert established(pe1) == sessions
 
 
-def test_grout_hangs(fabric: Fabric, say: Say) -> None:
+def test_hanging_grout_is_used_again_once_it_answers(fabric: Fabric, say: Say) -> None:
     pe1 = fabric.pes[0]
     before, sessions = pe1.view.prefixes(), established(pe1)
     signal_grout(pe1.plan, "STOP")
@@ -66,7 +66,7 @@ def test_grout_hangs(fabric: Fabric, say: Say) -> None:
 
 
 def comes_back(fabric: Fabric, say: Say, before: set[str], since: float) -> None:
-    """Wait until grout has everything again, and the traffic."""
+    """Wait until grout has every row and the traffic again."""
     pe1 = fabric.pes[0]
     wait_until(lambda: prefixes_of(pe1.view) == before, "every route is back", BACK_S)
     say(f"{len(before)} routes are there {time.monotonic() - since:.1f} s later")
@@ -76,7 +76,7 @@ def comes_back(fabric: Fabric, say: Say, before: set[str], since: float) -> None
 
 
 def leads_to_grout(pe: Pe) -> bool:
-    """Tell whether tc sends what the NIC receives to grout's wire, punted packets apart."""
+    """Return whether tc redirects the NIC's packets to grout's wire, except for punted ones."""
     shown = run(["tc", "-n", pe.forwarding.name, "filter", "show", "dev", NIC, "ingress"])
     return f"Redirect to device w-{NIC}" in shown
 

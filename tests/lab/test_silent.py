@@ -1,4 +1,4 @@
-"""Hosts that say nothing: kept while they are there, across a restart of FRR, and not after it.
+"""Silent hosts are kept while they are present, also across a restart of FRR.
 
 Clocks are wound up, so that minutes take seconds. The kernel's: a MAC ages after 20 s (else 300), a
 neighbor is stale after two to five (else 15 to 45). grout's: a MAC ages after 20 s (else 1500), a
@@ -48,7 +48,7 @@ def hasten_kernel(pe: Pe) -> None:
 
 
 def introduce(fabric: Fabric, pe: Pe) -> None:
-    """Let a host speak to its gateway once, so that the other router knows it."""
+    """Let a host send to its gateway once, so that the other router learns it."""
     for gateway in BRIDGED_GATEWAYS:
         pe.bridged.wait_for_ping(gateway.split("/")[0])
     other = next(other for other in fabric.pes if other is not pe)
@@ -56,7 +56,7 @@ def introduce(fabric: Fabric, pe: Pe) -> None:
 
 
 def knows(pe: Pe, owner: Pe) -> bool:
-    """Tell whether a router has MAC and both addresses of another's bridged host."""
+    """Return whether a router has MAC and both addresses of another's bridged host."""
     host = owner.bridged
     return {host.v4, host.v6} <= addresses(pe) and host.mac() in macs(pe)
 
@@ -95,8 +95,8 @@ def come_back(pe: Pe) -> None:
 
 
 @rule("Layout.neighbors")
-def test_a_silent_host_is_kept(hasty: Fabric) -> None:
-    """Longer than its MAC would live, and nothing of it is written again at the far end."""
+def test_silent_host_is_kept(hasty: Fabric) -> None:
+    """For longer than its MAC's lifetime, and no row of it is written again at the far end."""
     pe1, pe2 = hasty.pes
     introduce(hasty, pe1)
     with rewritten(pe2, pe1) as seen:
@@ -105,7 +105,7 @@ def test_a_silent_host_is_kept(hasty: Fabric) -> None:
     assert seen == [], "\n".join(seen)
 
 
-def test_a_silent_host_is_kept_while_frr_restarts(hasty: Fabric) -> None:
+def test_silent_host_is_kept_while_frr_restarts(hasty: Fabric) -> None:
     pe1, pe2 = hasty.pes
     introduce(hasty, pe1)
     with rewritten(pe2, pe1) as seen:
@@ -118,8 +118,8 @@ def test_a_silent_host_is_kept_while_frr_restarts(hasty: Fabric) -> None:
     assert seen == [], "\n".join(seen)
 
 
-def test_packets_to_probed_hosts_are_never_lost(hasty: Fabric) -> None:
-    """Hosts are asked while packets pass, and before the datapath would hold these meanwhile."""
+def test_probing_loses_no_packet_to_a_host(hasty: Fabric) -> None:
+    """Hosts are probed while packets pass, before the datapath would queue these."""
     pe1, pe2 = hasty.pes
     introduce(hasty, pe1)
     far = pe2.routed.namespace
@@ -129,8 +129,8 @@ def test_packets_to_probed_hosts_are_never_lost(hasty: Fabric) -> None:
     assert [result.lost for result in results] == [0, 0, 0, 0], results
 
 
-def test_an_address_that_left_is_forgotten(hasty: Fabric) -> None:
-    """Its host stays, and so do its MAC and its other address."""
+def test_address_that_left_is_withdrawn(hasty: Fabric) -> None:
+    """Its host remains, and so do its MAC and its other address."""
     pe1, pe2 = hasty.pes
     introduce(hasty, pe1)
     host = pe1.bridged
@@ -143,8 +143,8 @@ def test_an_address_that_left_is_forgotten(hasty: Fabric) -> None:
         come_back(pe1)
 
 
-def test_a_host_that_left_is_forgotten(hasty: Fabric) -> None:
-    """Its addresses go with the first question that it does not answer, or with its MAC, by age."""
+def test_host_that_left_is_withdrawn(hasty: Fabric) -> None:
+    """Its addresses are withdrawn after the first unanswered probe, or when its MAC ages out."""
     pe1, pe2 = hasty.pes
     introduce(hasty, pe1)
     pe1.bridged.namespace.ip("link", "set", "eth0", "down")

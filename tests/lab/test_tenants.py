@@ -1,4 +1,4 @@
-"""Several VNIs side by side: hosts of one VRF reach each other, and nobody else."""
+"""With several VNIs, hosts of one VRF reach each other only."""
 
 from functools import partial
 
@@ -80,7 +80,7 @@ def blue(_standing: Fabric) -> list[Host]:
 
 
 def blue_host(fabric: Fabric, pe: Pe) -> Host:
-    """Make the namespace where the blue leg ends; the product has waited for it."""
+    """Create the namespace of blue's host end; the product waited for it."""
     v4, v6 = blue_pools(pe.plan)
     number = 2 + pe.plan.index
     host = Host(fabric.scenario.namespace(f"{pe.name}-blue"), f"{v4}.{number}", f"{v6}:{number}")
@@ -99,7 +99,7 @@ def bridged_host(fabric: Fabric, pe: Pe, vni: int) -> Host:
 
 
 def switched_host(fabric: Fabric, switch: Switch, pe: Pe, vni: int, bridge: str) -> Host:
-    """Make a host on a bridge of Open vSwitch's."""
+    """Create a host on an Open vSwitch bridge."""
     host = segment_host(fabric, pe, vni)
     fabric.scenario.link(pe.node, f"port{vni}", host.namespace, "eth0")
     switch.vsctl("add-port", bridge, f"port{vni}")
@@ -130,8 +130,8 @@ def never_meet(one: Host, two: Host) -> None:
             assert not source.ping(address, 0.3), f"{source.namespace.name} reaches {address}"
 
 
-def test_tenants_do_not_meet(fabric: Fabric, blue: list[Host]) -> None:
-    """Each reaches its own on the other node, by the same gateway devices; none the other's."""
+def test_tenants_are_isolated(fabric: Fabric, blue: list[Host]) -> None:
+    """Each host reaches its own tenant on the other node, and never the other tenant."""
     pe1, pe2 = fabric.pes
     meet(blue[0], blue[1])
     for red in (pe1.routed, pe2.routed, pe2.bridged):
@@ -141,8 +141,8 @@ def test_tenants_do_not_meet(fabric: Fabric, blue: list[Host]) -> None:
     assert f"{pe2.routed.v4}/32" not in rows
 
 
-def test_a_forged_route_does_not_cross(fabric: Fabric, blue: list[Host]) -> None:
-    """A host that sends its packets for the other tenant to its own gateway is not heard there."""
+def test_packet_for_another_tenant_is_not_delivered(fabric: Fabric, blue: list[Host]) -> None:
+    """Packets for the other tenant that a host sends to its own gateway do not arrive."""
     pe1, _ = fabric.pes
     own = blue_pools(pe1.plan)[0]
     blue[0].namespace.ip("route", "replace", pe1.routed.v4, "via", f"{own}.1")
@@ -150,7 +150,7 @@ def test_a_forged_route_does_not_cross(fabric: Fabric, blue: list[Host]) -> None
     assert not blue[0].ping(pe1.plan.pool_gateways[0], 0.5)
 
 
-def test_segments_of_one_vrf_are_routed(fabric: Fabric) -> None:
+def test_segments_of_one_vrf_reach_each_other(fabric: Fabric) -> None:
     pe1, pe2 = fabric.pes
     one, two = (bridged_host(fabric, pe, SECOND) for pe in (pe1, pe2))
     meet(one, two)
@@ -158,8 +158,8 @@ def test_segments_of_one_vrf_are_routed(fabric: Fabric) -> None:
     meet(two, pe1.routed)
 
 
-def test_a_segment_without_a_vrf_is_alone(fabric: Fabric, switch: Switch) -> None:
-    """On pe1 its leg ends in a bridge that Open vSwitch made for us, on pe2 in the kernel's."""
+def test_segment_without_a_vrf_is_isolated(fabric: Fabric, switch: Switch) -> None:
+    """On pe1 its leg is in a bridge created in Open vSwitch, on pe2 in a kernel bridge."""
     pe1, pe2 = fabric.pes
     bridge = f"br-hs-{ALONE}"
     wait_until(lambda: bridge in switch.vsctl("list-br"), "the managed OVS bridge", 60)
@@ -171,7 +171,7 @@ def test_a_segment_without_a_vrf_is_alone(fabric: Fabric, switch: Switch) -> Non
     never_meet(two, pe2.routed)
 
 
-def test_a_detached_leg_on_an_ovs_bridge(fabric: Fabric, switch: Switch) -> None:
+def test_leg_in_an_ovs_bridge_reaches_its_segment(fabric: Fabric, switch: Switch) -> None:
     pe1, pe2 = fabric.pes
     one = switched_host(fabric, switch, pe1, DETACHED, "ovs0")
     two = bridged_host(fabric, pe2, DETACHED)
@@ -179,7 +179,7 @@ def test_a_detached_leg_on_an_ovs_bridge(fabric: Fabric, switch: Switch) -> None
     never_meet(one, pe1.bridged)
 
 
-def test_everything_is_in_force(fabric: Fabric, switch: Switch) -> None:
+def test_every_resource_is_ready(fabric: Fabric, switch: Switch) -> None:
     for pe in fabric.pes:
         wait_until(partial(all_ready, pe), f"{pe.name}'s resources are in force", 30)
 

@@ -21,7 +21,7 @@ spec: {{vni: 300, vrf: storage, gatewayIPs: [10.130.0.1/24]}}
 """
 
 
-def test_the_overlay_stands_on_link_local_addresses(fabric: Fabric) -> None:
+def test_overlay_works_with_unnumbered_sessions(fabric: Fabric) -> None:
     pe1, pe2 = fabric.pes
     assert f"{pe2.plan.vtep} nhid" in pe1.forwarding.ip("route", "show", f"{pe2.plan.vtep}/32")
     assert " via fe80::" in pe1.forwarding.ip("nexthop", "show")
@@ -29,7 +29,7 @@ def test_the_overlay_stands_on_link_local_addresses(fabric: Fabric) -> None:
     assert pe1.bridged.ping(pe2.routed.v6, 2.0)
 
 
-def test_packets_outlive_frr(fabric: Fabric) -> None:
+def test_packets_are_forwarded_while_frr_is_dead(fabric: Fabric) -> None:
     pe1, pe2 = fabric.pes
     pairs = ((pe1.routed.namespace, pe2.routed.v4), (pe1.bridged.namespace, pe2.bridged.v6))
     with flows(*pairs) as results:
@@ -52,7 +52,7 @@ def resources(pe: Pe) -> dict[str, dict[str, object]]:
 
 
 @rule("Neighbor.address", "L2VNI.vrf", "Manifest.name")
-def test_a_link_local_neighbor_and_a_vrf_without_an_l3vni_are_in_force(fabric: Fabric) -> None:
+def test_link_local_neighbor_and_local_vrf_are_ready(fabric: Fabric) -> None:
     for pe in fabric.pes:
         text = manifests.manifest(pe.plan) + STORAGE
         peer = f'address: "{link_local(fabric, pe)}"\n      interface: eth1'

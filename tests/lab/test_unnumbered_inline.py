@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.long]
 FABRIC = (Topology(spines=2, numbered=False), Options(manifest=lambda _: RAW))
 
 
-def test_the_overlay_stands_on_link_local_addresses(fabric: Fabric) -> None:
+def test_overlay_works_with_unnumbered_sessions(fabric: Fabric) -> None:
     pe1, pe2 = fabric.pes
     assert "no fpm use-next-hop-groups" in pe1.router.vtysh("show running-config")
     assert "169.254.0.1 dev eth1 lladdr" in pe1.control.ip("neigh")

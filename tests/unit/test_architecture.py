@@ -90,7 +90,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "controller.__main__": {"controller", "datapaths", "dualpath"},
     "datapaths.base": {"dualpath.model"},
-    "datapaths.inbox": {"dualpath.model", "datapaths.base"},  # what is told, for every driver
+    "datapaths.inbox": {"dualpath.model", "datapaths.base"},  # events, for every driver
     "datapaths.memory": {"dualpath.model", "datapaths.base", "datapaths.inbox"},
     "datapaths.linux": {  # namespaces, devices, twins
         "dualpath.model",
@@ -234,12 +234,12 @@ def row_of(module: str) -> str:
     return max((part for part in ALLOWED if within(module, part)), key=len, default="")
 
 
-def test_nothing_points_up() -> None:
+def test_no_import_points_up() -> None:
     above = {(m, found) for m in FILES for found in SOURCE.own(m) if rank(found) > rank(m)}
     assert not above
 
 
-def test_the_picture_shows_every_package(capsys: pytest.CaptureFixture[str]) -> None:
+def test_picture_shows_every_package(capsys: pytest.CaptureFixture[str]) -> None:
     main([])
     drawn = {
         line.split()[0] for line in capsys.readouterr().out.splitlines() if line.startswith(ORDER)
@@ -253,7 +253,7 @@ def rooms(top: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("part", ["", *ALLOWED])
-def test_a_part_imports_only_from_below(part: str) -> None:
+def test_package_imports_only_what_it_may(part: str) -> None:
     allowed = ALLOWED[part] | {part} if part else set()
     above = {
         f"{module} imports {found}"
@@ -265,7 +265,7 @@ def test_a_part_imports_only_from_below(part: str) -> None:
     assert not above
 
 
-def test_only_the_composition_knows_drivers() -> None:
+def test_only_the_composition_imports_drivers() -> None:
     knowing = {
         (module, found)
         for module in FILES
@@ -276,16 +276,16 @@ def test_only_the_composition_knows_drivers() -> None:
     assert not knowing
 
 
-def test_one_module_imports_pyroute2() -> None:
+def test_only_one_module_imports_pyroute2() -> None:
     users = [m for m in FILES if any(within(found, "pyroute2") for found in SOURCE.imports(m))]
     assert users == ["datapaths.linux.rtnl"]
 
 
-def test_the_product_imports_no_tests() -> None:
+def test_product_imports_no_tests() -> None:
     assert not [m for m in FILES if any(within(found, "tests") for found in SOURCE.imports(m))]
 
 
-def test_a_wire_module_cannot_do_io() -> None:
+def test_wire_modules_do_no_io() -> None:
     wires = [module for module in FILES if "wire" in module.split(".")]
     wires.remove("datapaths.grout.wire.generate")  # a developer's program, which nothing imports
     assert wires
@@ -302,14 +302,14 @@ def test_a_wire_module_cannot_do_io() -> None:
         assert all(name.startswith("AF_") for name in used), module
 
 
-def test_decisions_and_state_cannot_do_io() -> None:
+def test_decisions_and_state_do_no_io() -> None:
     pure = [module for module in FILES if any(within(module, part) for part in PURE)]
     assert len(pure) >= len(PURE)
     for module in pure:
         assert not {found.split(".")[0] for found in SOURCE.imports(module)} & IO, module
 
 
-def test_a_file_fits_in_a_head() -> None:
+def test_no_file_exceeds_the_limit_of_lines() -> None:
     long = {
         name
         for name, path in (FILES | TESTS).items()
@@ -318,7 +318,7 @@ def test_a_file_fits_in_a_head() -> None:
     assert not long
 
 
-def test_names_say_one_thing() -> None:
+def test_no_module_has_a_forbidden_name() -> None:
     assert not {module for module in FILES if FORBIDDEN_NAMES & set(module.split("."))}
 
 

@@ -1,4 +1,4 @@
-"""Garbage for every option of every program ends in one sentence that names it, and exit code 2."""
+"""Random values of every option end in one sentence that names it, and exit code 2."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def cases(
         *cases(dualpath, ["routes"], [], LISTS),
     ],
 )
-def test_garbage_ends_in_a_sentence(
+def test_invalid_option_value_is_refused_in_one_sentence(
     program: Program,
     arguments: list[str],
     option: str,
@@ -101,7 +101,7 @@ def test_garbage_ends_in_a_sentence(
     assert not before
 
 
-def test_a_namespace_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_namespace_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     for netns in ("dp-none", "/etc/passwd"):
         monkeypatch.setattr(sys, "argv", ["frr-bridge", f"--netns={netns}"])
         with pytest.raises(SystemExit) as ended:

@@ -14,7 +14,7 @@ WITH_COMMANDS = [found for found in ALL if found.language in COMMANDS]
 
 
 @pytest.mark.parametrize("page", pages())
-def test_every_block_says_what_it_is(page: str) -> None:
+def test_every_block_has_a_language(page: str) -> None:
     untold = [b.text.splitlines()[0] for b in blocks(page) if b.language not in COMMANDS | OTHER]
     assert not untold
 
@@ -33,7 +33,7 @@ def test_console_blocks_have_commands_and_their_output() -> None:
 
 
 @pytest.mark.parametrize("found", WITH_COMMANDS, ids=lambda b: f"{b.page}-{b.key[1][:30]}")
-def test_commands_are_literal(found: Block) -> None:
+def test_commands_have_no_placeholders(found: Block) -> None:
     """No <placeholder>, and nothing that a shell cannot read."""
     assert not re.search(r"<[a-z][a-z -]*>", found.commands)
     shlex.split(found.commands, comments=True)

@@ -27,21 +27,21 @@ def frr_conf(name: str) -> str:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_an_example_is_accepted_whole(file: Path) -> None:
+def test_every_example_is_accepted_whole(file: Path) -> None:
     intent = compiled(file.stem)
     assert intent.statuses
     assert all(status.ready for status in intent.statuses), intent.statuses
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_an_example_says_what_it_is_and_what_to_change(file: Path) -> None:
+def test_every_example_has_a_title_and_says_what_to_change(file: Path) -> None:
     comment = file.read_text().partition("apiVersion")[0]
     assert comment.startswith("# ")
     assert "Yours to change" in comment
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_the_command_validates_and_renders_an_example(
+def test_every_example_is_validated_and_rendered_by_the_command(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for command in ("validate", "render"):
@@ -60,7 +60,7 @@ def test_the_command_validates_and_renders_an_example(
         ("route-reflector", set(), set()),
     ],
 )
-def test_an_example_makes_its_tenants(
+def test_every_example_creates_its_tenants(
     name: str, vrfs: set[str], vnis: set[tuple[int, int]]
 ) -> None:
     devices = compiled(name).devices
@@ -68,7 +68,7 @@ def test_an_example_makes_its_tenants(
     assert {(d.vni, d.layer) for d in devices if isinstance(d, Vni)} == vnis
 
 
-def test_the_ipv6_underlay_has_ipv6_vteps() -> None:
+def test_ipv6_underlay_example_has_ipv6_vteps() -> None:
     locals_ = {d.local for d in compiled("ipv6-underlay").devices if isinstance(d, Vni)}
     assert {len(local) for local in locals_} == {16}
 
@@ -82,13 +82,13 @@ def test_the_ipv6_underlay_has_ipv6_vteps() -> None:
         ("calico", ["permit 10.244.0.0/16 ge 26 le 26", "neighbor 10.100.0.3 remote-as 65100"]),
     ],
 )
-def test_an_example_configures_frr(name: str, lines: list[str]) -> None:
+def test_every_example_configures_frr(name: str, lines: list[str]) -> None:
     text = frr_conf(name)
     for line in lines:
         assert line in text, text
 
 
-def test_the_dpdk_example_names_its_nic() -> None:
+def test_dpdk_example_names_its_nic() -> None:
     ports = {d.name: d for d in compiled("dpdk").devices if isinstance(d, Port)}
     assert (ports["eth1"].devargs, ports["eth1"].wiring) == ("0000:01:00.0", "owned")
     assert (ports["eth2"].devargs, ports["eth2"].wiring) == ("", "shared")

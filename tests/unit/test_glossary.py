@@ -1,4 +1,4 @@
-"""docs/GLOSSARY.md has the words of the protocols, of the state and of the metrics."""
+"""docs/GLOSSARY.md defines the words of the bus, of the state and of the metrics."""
 
 from __future__ import annotations
 

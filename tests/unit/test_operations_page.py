@@ -18,6 +18,6 @@ def state_files() -> set[str]:
     return {Path(name).name for row in rows for name in re.findall(r"`([^`]+)`", row)} - DERIVED
 
 
-def test_files_of_the_state_directory_are_called_as_in_the_code() -> None:
+def test_documented_state_files_have_the_names_of_the_code() -> None:
     assert len(state_files()) > 7
     assert [name for name in sorted(state_files()) if name not in CODE] == []

@@ -1,4 +1,4 @@
-"""The systemd units: that systemd understands them, and what must not get lost in them."""
+"""The systemd units are valid, and keep the directives that must not be lost."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def test_systemd_kills_frr_instead_of_stopping_it() -> None:
     assert "KillSignal=SIGKILL" in drop_in
 
 
-def test_the_controller_is_always_restarted_and_leaves_frr_bridge_alone() -> None:
+def test_controller_unit_always_restarts_and_keeps_frr_bridge_running() -> None:
     unit = lines("dualpath.service")
     assert {"Restart=always", "StartLimitIntervalSec=0", "KillMode=process"} <= set(unit)
 
 
-def test_the_controller_reports_readiness_and_is_watched() -> None:
+def test_controller_unit_has_readiness_and_a_watchdog() -> None:
     unit = lines("dualpath.service")
     assert "Type=notify" in unit
     (watchdog,) = (line for line in unit if line.startswith("WatchdogSec="))
@@ -58,7 +58,7 @@ def test_killed_frr_is_not_a_failed_unit() -> None:
     assert "SuccessExitStatus=SIGKILL" in lines("frr.service.d/dualpath.conf")
 
 
-def test_no_script_of_frr_runs_as_root_of_the_machine() -> None:
+def test_no_frr_script_runs_as_the_machines_root() -> None:
     """They run /etc/frr/daemons, which belongs to user frr."""
     drop_in = lines("frr.service.d/dualpath.conf")
     assert {"ExecStop=", "ExecReload="} <= set(drop_in)
@@ -84,7 +84,7 @@ HARDENED = {
 
 
 @pytest.mark.parametrize("unit", ["dualpath.service", "frr.service.d/dualpath.conf"])
-def test_the_units_are_hardened(unit: str) -> None:
+def test_units_are_hardened(unit: str) -> None:
     found = set(lines(unit))
     assert found >= HARDENED
     assert any(line.startswith("CapabilityBoundingSet=CAP_") for line in found)
@@ -103,14 +103,14 @@ def analyze(tmp_path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(("unit", "most"), [("dualpath", 5.6), ("frr", 4.0)])
-def test_the_units_expose_little(analyze: list[str], unit: str, most: float) -> None:
+def test_exposure_of_the_units_is_low(analyze: list[str], unit: str, most: float) -> None:
     command = [*analyze, "--no-pager", f"--threshold={int(most * 10)}", f"{unit}.service"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
     assert "exposure level" in done.stdout
     assert done.returncode == 0, done.stdout[-100:]
 
 
-def test_each_directive_that_the_controller_lacks_is_explained(analyze: list[str]) -> None:
+def test_every_missing_directive_of_the_controller_unit_is_explained(analyze: list[str]) -> None:
     command = [*analyze, "--json=short", "dualpath.service"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
     found: list[dict[str, Any]] = json.loads(done.stdout)
@@ -121,7 +121,7 @@ def test_each_directive_that_the_controller_lacks_is_explained(analyze: list[str
         assert wanted.replace("|", ", ") in SECURITY.replace(" or ", ", "), name
 
 
-def test_systemd_understands_the_units(tmp_path: Path) -> None:
+def test_systemd_verifies_the_units(tmp_path: Path) -> None:
     verify = shutil.which("systemd-analyze")
     if verify is None:
         pytest.skip("this machine has no systemd-analyze")

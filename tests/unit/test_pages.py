@@ -90,7 +90,7 @@ def test_architecture_has_every_package_in_its_table() -> None:
 
 @pytest.mark.parametrize("page", FORMED, ids=lambda page: str(page.relative_to(ROOT)))
 def test_lines_fit_a_terminal(page: Path) -> None:
-    """Fenced blocks are commands and output, which nobody may wrap; a lone link cannot be."""
+    """Fenced blocks are commands and output, which must not wrap; a lone link cannot be wrapped."""
     text = FENCED.sub("", page.read_text())
     long = [line for line in text.splitlines() if len(line) > WIDTH and " " in line.strip("- ")]
     assert long == []

@@ -64,10 +64,10 @@ def test_every_locked_package_has_a_hash() -> None:
     assert unlocked == []
 
 
-def test_the_lock_names_no_registry_and_no_path() -> None:
+def test_lock_file_names_no_registry_and_no_path() -> None:
     words = LOCK.split()
     assert [word for word in words if "://" in word or word.startswith("/")] == []
 
 
-def test_users_get_ranges_and_not_the_locked_versions() -> None:
+def test_users_get_version_ranges_and_not_the_locked_versions() -> None:
     assert [one for one in PROJECT["dependencies"] if "==" in one] == []

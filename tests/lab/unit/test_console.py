@@ -9,7 +9,7 @@ WANTED = b".. passed -\n-- done\n"
 
 
 @pytest.mark.parametrize("cut", range(len(RAW) + 1))
-def test_only_the_command_is_passed_on_wherever_the_stream_is_cut(cut: int) -> None:
+def test_only_the_commands_output_is_passed_on_wherever_the_stream_is_cut(cut: int) -> None:
     written: list[bytes] = []
     console = Console(written.append)
     console.feed(RAW[:cut])
@@ -17,7 +17,7 @@ def test_only_the_command_is_passed_on_wherever_the_stream_is_cut(cut: int) -> N
     assert b"".join(written) == WANTED
 
 
-def test_output_does_not_wait_for_the_end_of_a_line() -> None:
+def test_output_is_passed_on_before_the_end_of_a_line() -> None:
     written: list[bytes] = []
     console = Console(written.append)
     console.feed(BEGIN + b"..")
@@ -25,7 +25,7 @@ def test_output_does_not_wait_for_the_end_of_a_line() -> None:
     assert b"".join(written) == b"..."
 
 
-def test_the_tail_tells_of_a_guest_that_never_began() -> None:
+def test_tail_of_the_console_is_shown_if_the_guest_never_started() -> None:
     console = Console(lambda data: pytest.fail(f"{data!r} was passed on"))
     console.feed(b"Kernel panic - not syncing\r\n")
     assert console.tail() == "Kernel panic - not syncing"

@@ -9,7 +9,7 @@ from tests.lab.demo import _short
 from tests.lab.demo_screen import Screen
 
 
-def test_a_long_step_says_that_it_waits_and_for_how_long(
+def test_long_step_shows_that_it_waits_and_for_how_long(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(demo_screen, "REPORT_S", 0.01)
@@ -21,18 +21,18 @@ def test_a_long_step_says_that_it_waits_and_for_how_long(
     assert "BGP sessions are Established   [0." in capsys.readouterr().out
 
 
-def test_a_step_that_fails_is_not_done(capsys: pytest.CaptureFixture[str]) -> None:
+def test_failed_step_is_not_marked_done(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(AssertionError), Screen().waiting("x", "done"):
         raise AssertionError
     assert "done" not in capsys.readouterr().out
 
 
-def test_a_demo_without_a_check_failed_and_a_shell_needs_none() -> None:
+def test_demo_without_a_check_fails_and_a_shell_needs_none() -> None:
     assert Screen().close() == 1
     assert Screen().close(empty=True) == 0
 
 
-def test_the_short_status_is_the_top_and_the_counts() -> None:
+def test_short_status_is_the_top_and_the_counts() -> None:
     status = (
         "ready       yes\nup          3s\n\nROWS  DESIRED\nvni   2\n\nRESOURCE  READY\nx  yes\n"
     )

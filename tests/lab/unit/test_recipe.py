@@ -6,13 +6,13 @@ from pathlib import Path
 from tests.lab import recipe
 
 
-def test_a_tree_is_made_again_when_its_recipe_changes() -> None:
+def test_tree_is_rebuilt_when_its_recipe_changes() -> None:
     more = replace(recipe.SYSTEM, packages=(*recipe.SYSTEM_PACKAGES, "tcpdump2"))
     assert more.name != recipe.SYSTEM.name
     assert replace(more, packages=recipe.SYSTEM_PACKAGES).name == recipe.SYSTEM.name
 
 
-def test_the_python_environment_follows_the_dependencies(tmp_path: Path) -> None:
+def test_python_environment_is_rebuilt_when_dependencies_change(tmp_path: Path) -> None:
     pyproject = tmp_path / "pyproject.toml"
     pyproject.write_text(PYPROJECT)
     project = recipe.read_project(pyproject)

@@ -18,19 +18,19 @@ def test_scenarios_with_grout_have_guests_of_their_own() -> None:
     assert job.command.endswith("-m '(lab) and grout' -x tests/lab/test_grout.py")
 
 
-def test_where_one_kind_of_guest_will_do_there_is_no_difference() -> None:
+def test_one_kind_of_guest_runs_everything_if_it_can() -> None:
     (phase,) = runs.phases(Modes(Mode.STRAIGHT, Mode.STRAIGHT), BOTH, "/c")
 
     assert [job.mode for job in phase] == [Mode.STRAIGHT, Mode.STRAIGHT]
     assert all("-m lab -x " in job.command for job in phase)
 
 
-def test_nobody_waits_for_a_guest_without_scenarios() -> None:
+def test_guest_without_scenarios_is_not_started() -> None:
     request = Request(["tests/lab/test_selftest.py"])
     assert len(runs.phases(Modes(Mode.UML, Mode.QEMU), request, "/c")) == 1
 
 
-def test_a_guest_that_had_nothing_to_run_does_not_count() -> None:
+def test_guest_that_had_nothing_to_run_is_not_counted() -> None:
     assert runs.worst([0, runs.NO_TESTS, 1]) == 1
     assert runs.worst([runs.NO_TESTS, 0]) == 0
     assert runs.worst([runs.NO_TESTS]) == runs.NO_TESTS

@@ -22,7 +22,7 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_file_with_scenarios_for_grout_is_known(checkout: Path) -> None:
+def test_file_with_grout_scenarios_is_recognized(checkout: Path) -> None:
     directory = checkout / targets.LAB
     (directory / "test_b.py").write_text("pytestmark = [pytest.mark.lab, pytest.mark.grout]\n")
     (directory / "test_c.py").write_text('@pytest.mark.datapaths("kernel", "dpdk")\n')
@@ -34,27 +34,27 @@ def names(found: list[targets.Target]) -> list[str]:
     return [str(target).removeprefix(f"{targets.LAB}/") for target in found]
 
 
-def test_every_scenario_is_meant_unless_some_are_named(checkout: Path) -> None:
+def test_every_scenario_is_selected_unless_some_are_named(checkout: Path) -> None:
     found, options = targets.find(checkout, ["-k", "ipv6", "-x"])
     assert names(found) == ["test_a.py", "test_b.py", "test_c.py", "test_d.py"]
     assert options == ["-k", "ipv6", "-x"]
 
 
-def test_files_and_single_tests_can_be_named(checkout: Path) -> None:
+def test_files_and_single_tests_can_be_selected(checkout: Path) -> None:
     arguments = [f"{targets.LAB}/test_a.py", "-v", f"{targets.LAB}/test_b.py::test_1"]
     found, options = targets.find(checkout, arguments)
     assert names(found) == ["test_a.py", "test_b.py::test_1"]
     assert options == ["-v"]
 
 
-def test_a_file_is_claimed_by_one_guest(tmp_path: Path) -> None:
+def test_file_is_claimed_by_one_guest(tmp_path: Path) -> None:
     directory = tmp_path / "claims"
     assert claim(directory, "tests/lab/test_a.py")
     assert not claim(directory, "tests/lab/test_a.py")
     assert claim(directory, "tests/lab/test_b.py")
 
 
-def test_a_second_guest_runs_the_remaining_scenarios(tmp_path: Path) -> None:
+def test_second_guest_runs_the_remaining_scenarios(tmp_path: Path) -> None:
     (tmp_path / "test_a.py").write_text("def test_1(): ...\ndef test_2(): ...\n")
     (tmp_path / "test_b.py").write_text("def test_3(): ...\n")
     (tmp_path / "claims/test_b.py").mkdir(parents=True)  # somebody has it
