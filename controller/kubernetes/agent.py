@@ -135,11 +135,14 @@ class Agent:
             await self._changed.wait()
             await asyncio.sleep(GATHER_S)
             self._changed.clear()
-            self._follow_secrets({namespace for namespace, _ in self._named()})
-            if self._waits_for():
+            objects = effective(self.objects)  # a copy: events go on coming in meanwhile
+            named = mirror.secrets_named(objects)
+            self._follow_secrets({namespace for namespace, _ in named})
+            node = self._our_node()
+            if node is None or self._waits_for():
                 continue
             try:
-                await asyncio.to_thread(self._write)
+                await asyncio.to_thread(self._write, objects, node, named)
                 self._not_written = ""
             except OSError as error:
                 self._not_written = f"{error.filename}: {error.strerror}"
@@ -176,9 +179,6 @@ class Agent:
     def _our_node(self) -> Object | None:
         return self._node.objects.get(("", self._node_name))
 
-    def _named(self) -> set[Key]:
-        return mirror.secrets_named(effective(self.objects))
-
     def _follow_secrets(self, namespaces: set[str]) -> None:
         assert self._group is not None
         for namespace in self._secrets.keys() - namespaces:
@@ -188,11 +188,9 @@ class Agent:
             reflector = self._reflector(path, {"fieldSelector": f"type={mirror.SECRET_TYPE}"})
             self._secrets[namespace] = reflector, self._group.create_task(reflector.run())
 
-    def _write(self) -> None:
-        node = self._our_node()
-        assert node is not None
+    def _write(self, objects: mirror.Objects, node: Object, named: set[Key]) -> None:
         passwords: dict[str, dict[str, bytes]] = defaultdict(dict)
-        for namespace, name in self._named():
+        for namespace, name in named:
             data = self._password(namespace, name)
             if data is not None:
                 passwords[namespace][mirror.short(name)] = data
@@ -200,7 +198,6 @@ class Agent:
         for namespace, (reflector, _) in list(self._secrets.items()):
             if reflector.listed:  # else those of an earlier run stay
                 mirror.write(secrets / namespace, passwords[namespace])
-        objects = effective(self.objects)
         files = mirror.manifests(objects, node, secrets)
         if mirror.write(self._directory / MANIFESTS, files):
             count = sum(map(len, objects.values()))

@@ -8,6 +8,7 @@ import stat
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from controller.intent.overlay import L3Vni
 from controller.intent.reasons import Reason
 from controller.intent.schema import GROUP
 from controller.kubernetes import agent as module
+from controller.kubernetes.agent import Agent
 from controller.kubernetes.statics import Files
 from dualpath.model.view import ResourceStatus
 from tests.fakes.apiserver import FakeApiServer
@@ -292,3 +294,18 @@ async def test_a_number_that_files_give_is_enough(world: World) -> None:
     assert world.agent.problem == ""
     await world.number("3")
     await until(lambda: "number 7 by its manifests, and 3 by its annotation" in world.agent.problem)
+
+
+async def test_events_that_come_while_files_are_written_do_no_harm(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that writes gets a copy: a dict that grows under a loop ends the loop."""
+    given: list[Any] = []
+    monkeypatch.setattr(Agent, "_write", lambda _, objects, *_rest: given.append(objects))
+    await world.number()
+    await until(lambda: bool(given))
+    before = {kind: set(items) for kind, items in given[0].items()}
+    await world.server.put(L3VNIS, "green", namespace="team", spec=RED)
+    await until(lambda: ("team", "green") in world.agent.objects[L3VNI])
+    assert {kind: set(items) for kind, items in given[0].items()} == before
+    assert ("team", "green") not in given[0]["L3VNI"]
