@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from controller.inspect.filters import BadRequest, parse_prefix
-from controller.inspect.routes import Mask, messages, netmasks, take
+from controller.inspect.routes import Mask, encoded_nexthops, message, netmasks, take
 from dualpath.model.routes import Family
 from dualpath.model.view import RouteRows, StateView
 from dualpath.pb import inspect_pb2 as pb
@@ -54,7 +54,7 @@ async def covering(view: StateView, vrf: str, address: Address) -> list[pb.Route
     while start >= 0:
         rows, start = view.routes(vrf, address.family, start, SCAN_ROWS)
         hits = np.flatnonzero(cover.mask(rows))
-        found += messages(take(rows, hits), view.nexthop)
+        found += message(take(rows, hits), encoded_nexthops(view.nexthop)).routes
         await asyncio.sleep(0)
     return sorted(found, key=prefix_length, reverse=True)
 

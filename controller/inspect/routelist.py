@@ -55,9 +55,10 @@ class RouteList:
         return routes.take(page, hits), following
 
     async def _in_messages(self, hits: RouteRows) -> AsyncIterator[pb.ListRoutesResponse]:
+        nexthops = routes.encoded_nexthops(self._view.nexthop)
         for at in range(0, len(hits.lengths), MESSAGE_ROWS):
             part = routes.take(hits, slice(at, at + MESSAGE_ROWS))
-            yield pb.ListRoutesResponse(routes=routes.messages(part, self._view.nexthop))
+            yield routes.message(part, nexthops)
             await asyncio.sleep(0)
         await asyncio.sleep(0)
 

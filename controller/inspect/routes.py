@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from google.protobuf.timestamp_pb2 import Timestamp
 
+from controller.inspect.encoding import Encoded, Rows, encoded_time
 from controller.inspect.filters import FAMILIES, MAX_DIGITS, BadRequest, parse_family, parse_prefix
 from controller.inspect.rows import STATES, Nexthops, Resolve
 from controller.inspect.text import errno_text, protocol_text
@@ -106,60 +105,51 @@ def _uses(nexthop: Nexthop | None, vni: int, resolve: Resolve) -> bool:
     return nexthop.vni == vni or any(leg is not None and leg.vni == vni for leg in legs)
 
 
+_ROUTES = Rows(pb.ListRoutesResponse, "prefix", "desired", "programmed", "changed_at")
 _STATE_NUMBERS = {int(state): STATES[state] for state in RowState}
 
 
-def messages(rows: RouteRows, resolve: Resolve) -> Sequence[pb.Route]:
-    """Return a page as messages: a few microseconds a row, so keep pages small."""
+def encoded_nexthops(resolve: Resolve) -> Encoded[int]:
+    """Return nexthops for `message`. Keep it briefly: nexthops are replaced in place."""
+    return Encoded(Nexthops(resolve).message)
+
+
+def message(rows: RouteRows, nexthops: Encoded[int]) -> pb.ListRoutesResponse:
+    """Return rows as a message: three microseconds for each, so give it few."""
     family, family_number = int(rows.family), FAMILIES[rows.family]
-    nexthops = Nexthops(resolve)
-    seconds = rows.changed_at.astype(np.int64)
-    nanos = ((rows.changed_at - seconds) * 1e9).astype(np.int64)
     packed = np.ascontiguousarray(rows.prefixes).view(_BYTES_PER_WIDTH[rows.family.width])
-    columns = zip(
-        packed.ravel().tolist(),
-        rows.lengths.tolist(),
+    prefixes = [
+        f"{socket.inet_ntop(family, prefix)}/{length}".encode()
+        for prefix, length in zip(packed.ravel().tolist(), rows.lengths.tolist(), strict=True)
+    ]
+    desired, programmed = rows.desired.tolist(), rows.programmed.tolist()
+    shared = zip(
         rows.protocols.tolist(),
-        rows.desired.tolist(),
-        rows.programmed.tolist(),
+        map(unsupported_reason, desired),
         rows.states.tolist(),
         rows.errors.tolist(),
         rows.sessions.tolist(),
-        seconds.tolist(),
-        nanos.tolist(),
         strict=True,
     )
-    refusals = {
-        id_: f"EOPNOTSUPP: {reason}"
-        for id_ in np.unique(rows.desired).tolist()
-        if (reason := unsupported_reason(id_))
-    }
-    return [
-        pb.Route(
+
+    def make(key: tuple[int, str, int, int, int]) -> pb.Route:
+        protocol, reason, state, error, session = key
+        return pb.Route(
             vrf=rows.vrf,
             family=family_number,
-            prefix=f"{socket.inet_ntop(family, prefix)}/{length}",
             protocol=protocol_text(protocol),
-            desired=nexthops.message(desired),
-            programmed=nexthops.message(programmed),
             state=_STATE_NUMBERS[state],
-            error=refusals.get(desired) or errno_text(error),
+            error=f"EOPNOTSUPP: {reason}" if reason else errno_text(error),
             session=session,
-            changed_at=Timestamp(seconds=second, nanos=nano) if second else None,
         )
-        for (
-            prefix,
-            length,
-            protocol,
-            desired,
-            programmed,
-            state,
-            error,
-            session,
-            second,
-            nano,
-        ) in columns
-    ]
+
+    own = (
+        prefixes,
+        [nexthops[id_] for id_ in desired],
+        [nexthops[id_] for id_ in programmed],
+        map(encoded_time, rows.changed_at.tolist()),
+    )
+    return _ROUTES.message(shared, own, make)
 
 
 def position(vrf: str, family: Family, slot: int) -> str:

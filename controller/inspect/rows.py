@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, TypeVar, cast
 
+from controller.inspect.encoding import Rows, encoded_time
 from controller.inspect.filters import Aspect
 from controller.inspect.text import address_text, addresses_text, mac_text, timestamp
 from datapaths.base import PortState
@@ -44,12 +45,7 @@ def _record(type_: type[_R], row: RecordRow) -> _R:
 
 def _standing(row: RecordRow) -> dict[str, Any]:
     """Return the fields that every row has."""
-    return {
-        "state": STATES[row.state],
-        "error": row.error,
-        "session": row.session,
-        "changed_at": timestamp(row.changed_at),
-    }
+    return {**_fields(_shared(row)), "changed_at": timestamp(row.changed_at)}
 
 
 class Nexthops:
@@ -88,33 +84,80 @@ def nexthop(value: Nexthop, resolve: Resolve) -> pb.Nexthop:
     return message
 
 
-def nexthop_row(row: RecordRow, resolve: Resolve) -> pb.NexthopRow:
-    return pb.NexthopRow(nexthop=nexthop(_record(Nexthop, row), resolve), **_standing(row))
+# -- lists that may be long: see `controller/inspect/encoding.py`
+
+_NEXTHOPS = Rows(pb.ListNexthopsResponse, "nexthop", "changed_at")
+_MACS = Rows(pb.ListMacsResponse, "mac", "changed_at")
+_NEIGHBORS = Rows(pb.ListNeighborsResponse, "address", "mac", "changed_at")
+
+_Standing = tuple[RowState, str, int]
 
 
-def mac(row: RecordRow, vteps: Callable[[Mac], tuple[bytes, ...]]) -> pb.Mac:
-    """Return a MAC; `vteps` returns all VTEPs of one behind an Ethernet segment."""
-    value = _record(Mac, row)
-    return pb.Mac(
-        vni=value.vni,
-        mac=mac_text(value.mac),
-        vtep=address_text(value.vtep),
-        sticky=value.sticky,
-        vteps=map(address_text, vteps(value)),
-        segment=value.segment,
-        **_standing(row),
+def _shared(row: RecordRow) -> _Standing:
+    return row.state, row.error, row.session
+
+
+def _fields(standing: _Standing) -> dict[str, Any]:
+    state, error, session = standing
+    return {"state": STATES[state], "error": error, "session": session}
+
+
+def _times(page: Sequence[RecordRow]) -> Iterable[bytes]:
+    return (encoded_time(row.changed_at) for row in page)
+
+
+def nexthops(page: Sequence[RecordRow], resolve: Resolve) -> pb.ListNexthopsResponse:
+    def make(key: _Standing) -> pb.NexthopRow:
+        return pb.NexthopRow(**_fields(key))
+
+    values = (nexthop(_record(Nexthop, row), resolve).SerializeToString() for row in page)
+    return _NEXTHOPS.message(map(_shared, page), (values, _times(page)), make)
+
+
+def macs(
+    page: Sequence[RecordRow], vteps: Callable[[Mac], tuple[bytes, ...]]
+) -> pb.ListMacsResponse:
+    """Return MACs; `vteps` returns all VTEPs of one behind an Ethernet segment."""
+    values = [_record(Mac, row) for row in page]
+
+    def make(key: tuple[int, bytes, bool, int, tuple[bytes, ...], _Standing]) -> pb.Mac:
+        vni, vtep, sticky, segment, several, standing = key
+        return pb.Mac(
+            vni=vni,
+            vtep=address_text(vtep),
+            sticky=sticky,
+            segment=segment,
+            vteps=map(address_text, several),
+            **_fields(standing),
+        )
+
+    shared = (
+        (value.vni, value.vtep, value.sticky, value.segment, vteps(value), _shared(row))
+        for value, row in zip(values, page, strict=True)
     )
+    own = (mac_text(value.mac).encode() for value in values), _times(page)
+    return _MACS.message(shared, own, make)
 
 
-def neighbor(row: RecordRow) -> pb.Neighbor:
-    value = _record(Neighbor, row)
-    return pb.Neighbor(
-        vni=value.vni,
-        address=address_text(value.address),
-        mac=mac_text(value.mac),
-        router=value.router,
-        **_standing(row),
+def neighbors(page: Sequence[RecordRow]) -> pb.ListNeighborsResponse:
+    values = [_record(Neighbor, row) for row in page]
+
+    def make(key: tuple[int, bool, _Standing]) -> pb.Neighbor:
+        vni, router, standing = key
+        return pb.Neighbor(vni=vni, router=router, **_fields(standing))
+
+    shared = (
+        (value.vni, value.router, _shared(row)) for value, row in zip(values, page, strict=True)
     )
+    own = (
+        (address_text(value.address).encode() for value in values),
+        (mac_text(value.mac).encode() for value in values),
+        _times(page),
+    )
+    return _NEIGHBORS.message(shared, own, make)
+
+
+# -- lists that are short
 
 
 def vtep(row: RecordRow) -> pb.Vtep:

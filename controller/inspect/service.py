@@ -63,22 +63,25 @@ class InspectService(pb_grpc.InspectServicer):
         self, request: pb.ListRequest, context: Context
     ) -> AsyncIterator[pb.ListNexthopsResponse]:
         async for page, token in self._pages(request, context, Kind.NEXTHOP):
-            nexthops = [rows.nexthop_row(row, self._view.nexthop) for row in page]
-            yield pb.ListNexthopsResponse(nexthops=nexthops, next_page_token=token)
+            message = rows.nexthops(page, self._view.nexthop)
+            message.next_page_token = token
+            yield message
 
     async def ListMacs(
         self, request: pb.ListRequest, context: Context
     ) -> AsyncIterator[pb.ListMacsResponse]:
         async for page, token in self._pages(request, context, Kind.MAC):
-            macs = [rows.mac(row, self._view.vteps) for row in page]
-            yield pb.ListMacsResponse(macs=macs, next_page_token=token)
+            message = rows.macs(page, self._view.vteps)
+            message.next_page_token = token
+            yield message
 
     async def ListNeighbors(
         self, request: pb.ListRequest, context: Context
     ) -> AsyncIterator[pb.ListNeighborsResponse]:
         async for page, token in self._pages(request, context, Kind.NEIGHBOR):
-            neighbors = map(rows.neighbor, page)
-            yield pb.ListNeighborsResponse(neighbors=neighbors, next_page_token=token)
+            message = rows.neighbors(page)
+            message.next_page_token = token
+            yield message
 
     async def ListVteps(
         self, request: pb.ListRequest, context: Context

@@ -37,7 +37,7 @@ def start(core: Core, kinds: frozenset[Kind]) -> None:
 
 def shown(core: Core) -> pb.Mac:
     view = view_of(core)
-    return rows.mac(next(iter(view.records(Kind.MAC))), view.vteps)
+    return rows.macs([next(iter(view.records(Kind.MAC)))], view.vteps).macs[0]
 
 
 def vtep_cell(mac: pb.Mac) -> str:

@@ -24,7 +24,7 @@ SEG6 = unsupported("SRv6 encapsulation (seg6)")
 
 def shown(view: CoreView, family: Family = Family.INET) -> pb.Route:
     rows, _ = view.routes("default", family, 0, 10)
-    return routes.messages(rows, view.nexthop)[0]
+    return routes.message(rows, routes.encoded_nexthops(view.nexthop)).routes[0]
 
 
 async def test_an_update_that_cannot_be_used_replaces_the_old_way() -> None:

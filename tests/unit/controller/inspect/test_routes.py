@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -8,9 +9,13 @@ import pytest
 from controller.inspect import routes
 from controller.inspect.filters import BadRequest
 from dualpath.model.routes import Family
-from dualpath.model.view import RowState
+from dualpath.model.view import RouteRows, RowState
 from dualpath.pb import inspect_pb2 as pb
 from tests.fakes.view import FakeRoute, MemoryView, fabric
+
+
+def rows_of(rows: RouteRows, view: MemoryView) -> Sequence[pb.Route]:
+    return routes.message(rows, routes.encoded_nexthops(view.nexthop)).routes
 
 
 def listed(view: MemoryView, request: pb.ListRoutesRequest) -> list[str]:
@@ -21,7 +26,7 @@ def listed(view: MemoryView, request: pb.ListRoutesRequest) -> list[str]:
         if wanted.wants(vrf, family):
             rows, _ = view.routes(vrf, family, 0, 1000)
             hits = np.flatnonzero(wanted.mask(rows, view.nexthop))
-            found += [r.prefix for r in routes.messages(routes.take(rows, hits), view.nexthop)]
+            found += [r.prefix for r in rows_of(routes.take(rows, hits), view)]
     return found
 
 
@@ -71,7 +76,7 @@ def test_a_row_shows_desired_and_programmed() -> None:
     view = fabric()
     view.add_routes(FakeRoute("10.9.0.0/16", 5, 1, RowState.PENDING, vrf="red", protocol=250))
     rows, _ = view.routes("red", Family.INET, 4, 1)
-    (route,) = routes.messages(rows, view.nexthop)
+    (route,) = rows_of(rows, view)
     assert (route.desired.vtep, route.programmed.device) == ("192.0.2.12", "eth1")
     assert (route.state, route.protocol, route.session) == (pb.ROW_STATE_PENDING, "250", 2)
     assert route.changed_at.ToJsonString() == "2023-11-14T22:13:20.250Z"
@@ -80,7 +85,7 @@ def test_a_row_shows_desired_and_programmed() -> None:
 def test_a_failed_row_names_its_errno_and_has_no_programmed_nexthop() -> None:
     view = fabric()
     rows, _ = view.routes("red", Family.INET, 2, 1)
-    (route,) = routes.messages(rows, view.nexthop)
+    (route,) = rows_of(rows, view)
     assert route.error == "ENOSPC"
     assert not route.HasField("programmed")
 
@@ -88,7 +93,7 @@ def test_a_failed_row_names_its_errno_and_has_no_programmed_nexthop() -> None:
 def test_a_route_through_an_unknown_nexthop_keeps_its_id() -> None:
     view = MemoryView()
     view.add_routes(FakeRoute("10.0.0.0/8", 77))
-    (route,) = routes.messages(view.routes("default", Family.INET, 0, 1)[0], view.nexthop)
+    (route,) = rows_of(view.routes("default", Family.INET, 0, 1)[0], view)
     assert route.desired == pb.Nexthop(id=77)
 
 

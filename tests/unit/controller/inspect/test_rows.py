@@ -48,12 +48,12 @@ def test_a_reserved_nexthop_has_its_type() -> None:
 
 def test_a_row_of_another_kind_is_a_bug() -> None:
     with pytest.raises(TypeError, match="FLOOD"):
-        rows.mac(RecordRow(Flood(1, b"\1\2\3\4"), RowState.PROGRAMMED), lambda _: ())
+        rows.macs([RecordRow(Flood(1, b"\1\2\3\4"), RowState.PROGRAMMED)], lambda _: ())
 
 
 def test_a_row_without_a_time_has_none() -> None:
     row = RecordRow(Mac(210, b"\xaa" * 6), RowState.PENDING)
-    assert not rows.mac(row, lambda _: ()).HasField("changed_at")
+    assert not rows.macs([row], lambda _: ()).macs[0].HasField("changed_at")
 
 
 def test_text_is_as_people_write_it() -> None:
