@@ -5,6 +5,9 @@
     def macs(target: Target, vni: VniOption = None) -> None:
         \"\"\"List remote MACs.\"\"\"
 
+Options that several commands share are the fields of a dataclass, and a command has a parameter of
+that type.
+
 The parser is argparse's, as that of the daemons. Rejected: typer, which does the same, but imports
 pydantic to convert `--vni 100`, and so needs ten times the CPU until a command runs.
 """
@@ -14,8 +17,8 @@ from __future__ import annotations
 import argparse
 import inspect
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
 from types import NoneType
@@ -58,16 +61,18 @@ class Command:
 
     function: Function
     parser: Parser
-    takes_target: bool
+    hints: Mapping[str, Any]  # of the function's parameters
 
     def run(self, target: object, arguments: argparse.Namespace) -> None:
-        values = vars(arguments)
-        given = {
-            name: values[name]
-            for name in inspect.signature(self.function).parameters
-            if name != "target"
-        }
-        self.function(*((target,) if self.takes_target else ()), **given)
+        values = {**vars(arguments), "target": target}
+        given = {}
+        for name in inspect.signature(self.function).parameters:
+            group = self.hints[name]
+            if name != "target" and is_dataclass(group):
+                given[name] = group(**{field.name: values[field.name] for field in fields(group)})
+            else:
+                given[name] = values[name]
+        self.function(**given)
 
 
 class CommandParser(Parser):
@@ -84,9 +89,16 @@ def build(name: str, function: Function) -> Command:
     hints = get_type_hints(function, include_extras=True)
     parameters = inspect.signature(function).parameters
     for parameter in parameters.values():
-        if parameter.name != "target":
-            _add(parser, parameter, hints[parameter.name])
-    return Command(function, parser, "target" in parameters)
+        hint = hints[parameter.name]
+        if parameter.name == "target":
+            continue
+        if isinstance(hint, type) and is_dataclass(hint):
+            of_group = get_type_hints(hint, include_extras=True)
+            for field in fields(hint):
+                _add(parser, field.name, of_group[field.name], field.default)
+        else:
+            _add(parser, parameter.name, hint, parameter.default)
+    return Command(function, parser, hints)
 
 
 def new_parser(prog: str, function: Function) -> CommandParser:
@@ -101,15 +113,15 @@ def new_parser(prog: str, function: Function) -> CommandParser:
     )
 
 
-def _add(parser: Parser, parameter: inspect.Parameter, hint: object) -> None:
+def _add(parser: Parser, name: str, hint: object, default: object) -> None:
     type_, about = _parts(hint)
     many = get_origin(type_) is list
     one = get_args(type_)[0] if many else type_
     choices = [str(member.value) for member in one] if issubclass(one, Enum) else []
-    required = parameter.default is inspect.Parameter.empty
+    required = default is inspect.Parameter.empty
     options: dict[str, Any] = {
-        "help": _help(about, parameter.default),
-        "default": None if required else parameter.default,
+        "help": _help(about, default),
+        "default": None if required else default,
     }
     if one is not bool:
         options["type"] = _parse(about, one)
@@ -118,11 +130,11 @@ def _add(parser: Parser, parameter: inspect.Parameter, hint: object) -> None:
         options["nargs"] = {(True, True): "+", (True, False): "*", (False, False): "?"}.get(
             (many, required)
         )
-        action = parser.add_argument(parameter.name, **options)
+        action = parser.add_argument(name, **options)
     else:
         names = [about.short, about.name] if about.short else [about.name]
         options["action"] = "store_true" if one is bool else "append" if many else "store"
-        action = parser.add_argument(*names, dest=parameter.name, **options)
+        action = parser.add_argument(*names, dest=name, **options)
     action.completes = about.complete  # type: ignore[attr-defined]  # ours: read by `complete`
     action.values = choices  # type: ignore[attr-defined]
 

@@ -133,16 +133,34 @@ LimitOption = Annotated[
 OutputOption = Annotated[Output, Option("--output", "-o", help="Form of the output.")]
 
 
-def filters(
-    vrf: str, vni: int | None, family: Family | None, states: Sequence[StrEnum] | None
-) -> dict[str, Any]:
-    """Return options as the fields that all requests for rows share."""
-    return {
-        "vrf": vrf,
-        "vni": vni or 0,
-        "family": f"FAMILY_{family.name}" if family else None,
-        "states": [f"ROW_STATE_{state.name}" for state in states or ()],
-    }
+@dataclass(frozen=True, slots=True)
+class Where:
+    """The filters that lists and `watch` share."""
+
+    vrf: VrfOption = ""
+    vni: VniOption = None
+    family: FamilyOption = None
+
+    def request(self, states: Sequence[StrEnum] | None) -> dict[str, Any]:
+        """Return the fields that all requests for rows share."""
+        return {
+            "vrf": self.vrf,
+            "vni": self.vni or 0,
+            "family": f"FAMILY_{self.family.name}" if self.family else None,
+            "states": [f"ROW_STATE_{state.name}" for state in states or ()],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Listed(Where):
+    """The options of every list."""
+
+    state: StatesOption = None
+    limit: LimitOption = None
+    output: OutputOption = Output.TABLE
+
+    def filters(self) -> dict[str, Any]:
+        return {**self.request(self.state), "limit": self.limit or 0}
 
 
 def kind_names(kinds: list[Kind] | None) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from controller.cli.options import Output
 from controller.cli.table import BLOCK, Column, columns_of, print_table
 from controller.cli.terminal import warn
-from controller.cli.values import json_text, plain
+from controller.cli.values import json_texts, plain
 
 
 def print_rows(
@@ -21,16 +21,17 @@ def print_rows(
     output: Output,
     columns: Sequence[Column],
     key: Callable[[Any], Any] | None = None,
+    own: Sequence[str] = (),
 ) -> None:
-    """Print rows as a table, one JSON array or one YAML list."""
+    """Print rows as a table, one JSON array or one YAML list; `own` are fields that they lose."""
     match output:
         case Output.JSON:
-            _json_array(rows)
+            _json_array(json_texts(rows, own))
         case Output.YAML:
             _yaml_list(rows)
         case Output.TABLE | Output.WIDE:
             wide = output is Output.WIDE
-            if not print_table(columns_of(columns, wide=wide), rows, key, page=True):
+            if not print_table(columns_of(columns, wide=wide), rows, key, own=own, page=True):
                 warn("nothing to show")
 
 
@@ -42,11 +43,10 @@ def print_message(message: Message, output: Output) -> None:
         sys.stdout.write(to_yaml(plain(message)))
 
 
-def _json_array(rows: Iterable[Message]) -> None:
+def _json_array(rows: Iterator[str]) -> None:
     """Print an array with one row per line, so that it can be cut by line as well."""
-    source = iter(rows)
     separator = "[\n"
-    while block := [json_text(row) for row in islice(source, BLOCK)]:
+    while block := list(islice(rows, BLOCK)):
         sys.stdout.write(separator + ",\n".join(block))
         separator = ",\n"
     sys.stdout.write("[]\n" if separator == "[\n" else "\n]\n")

@@ -1,8 +1,8 @@
 """Tables for people: aligned columns, streamed, in colour on a terminal and plain in a pipe.
 
-A million routes have to leave in ten seconds, so a table costs few calls for each row: a line is
-one `%` of a whole tuple, rows are written a block at a time, and nothing is looked for that only a
-terminal shows.
+A million routes have to leave in ten seconds, so a table costs few calls for each row: lines come
+from templates (`controller/cli/templates.py`), they are written a block at a time, and nothing is
+looked for that only a terminal shows.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
 
+from controller.cli.templates import texts
 from controller.cli.terminal import (
     BOLD,
     DIM,
@@ -47,6 +48,7 @@ class Column:
     header: str
     cell: Callable[[Any], str]
     wide: bool = False  # only with -o wide
+    own: bool = False  # shows a field of `Rows.own`
 
 
 def columns_of(columns: Sequence[Column], *, wide: bool) -> list[Column]:
@@ -58,9 +60,13 @@ def print_table(
     rows: Iterable[Any],
     key: Callable[[Any], Any] | None = None,
     *,
+    own: Sequence[str] = (),
     page: bool = False,
 ) -> int:
-    """Print rows, sorted by `key` if they are not too many; return how many they were."""
+    """Print rows, sorted by `key` if they are not too many; return how many they were.
+
+    `own` are the fields in which messages differ. With it, rows that are not sorted lose them.
+    """
     source = iter(rows)
     head = list(islice(source, SORT_ROWS))
     if key and len(head) < SORT_ROWS:
@@ -68,27 +74,39 @@ def print_table(
     if not head:
         return 0
     cells = [column.cell for column in columns]
-    table = [tuple(cell(row) for cell in cells) for row in head]
+    table = [tuple([cell(row) for cell in cells]) for row in head]
     headers = tuple(column.header for column in columns)
     widths = [max(map(len, column)) for column in zip(headers, *table, strict=True)]
-    rest = (tuple([cell(row) for cell in cells]) for row in source)
-    return _print(headers, chain(table, rest), widths, page=page)
-
-
-def _print(
-    headers: tuple[str, ...],
-    table: Iterator[tuple[str, ...]],
-    widths: Sequence[int],
-    *,
-    page: bool,
-) -> int:
     line = GAP.join(f"%-{width}s" for width in widths)
+    lines = (line % cells for cells in (headers, *table))
+    return _print(chain(lines, _rest(columns, source, widths, own)), page=page) - 1
+
+
+def _rest(
+    columns: Sequence[Column], rows: Iterator[Any], widths: Sequence[int], own: Sequence[str]
+) -> Iterator[str]:
+    """Return the lines of the rows behind the head."""
+    padded = [f"%-{width}s" for width in widths]
+    line = GAP.join(padded)
+    if not own:
+        return (line % tuple([column.cell(row) for column in columns]) for row in rows)
+
+    def template(row: Any) -> str:  # noqa: ANN401 - any row
+        return GAP.join(
+            slot if column.own else (slot % column.cell(row)).replace("%", "%%")
+            for column, slot in zip(columns, padded, strict=True)
+        )
+
+    return texts(rows, own, [column.cell for column in columns if column.own], template)
+
+
+def _print(lines: Iterator[str], *, page: bool) -> int:
     number = 0
     with paged(wanted=page) as to:
         in_colour = has_colours(to.terminal)
-        header = (line % headers).rstrip()
-        to.write(coloured(header, BOLD) + "\n" if in_colour else header + "\n")
-        while block := [(line % cells).rstrip() for cells in islice(table, BLOCK)]:
+        if in_colour:
+            lines = chain([coloured(next(lines).rstrip(), BOLD)], lines)
+        while block := [line.rstrip() for line in islice(lines, BLOCK)]:
             number += len(block)
             if in_colour:
                 block = [_STATE.sub(_in_colour, text) for text in block]

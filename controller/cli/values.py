@@ -7,8 +7,9 @@ file, in its order, and what is zero or empty is there too; only absent messages
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from functools import cache, lru_cache
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache, lru_cache, partial
+from itertools import chain
 from json.encoder import encode_basestring_ascii as quoted
 from operator import attrgetter
 from typing import Any
@@ -16,6 +17,8 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
+
+from controller.cli.templates import texts
 
 _TEXT_NUMBERS = (FieldDescriptor.TYPE_UINT64, FieldDescriptor.TYPE_INT64)
 """JSON has no 64-bit integers: the protobuf mapping writes them as text."""
@@ -68,26 +71,60 @@ def time_text(value: Timestamp) -> str:
     return _time_text(value.seconds, value.nanos)
 
 
-@lru_cache(4096)  # rows that were programmed together share their time
 def _time_text(seconds: int, nanos: int) -> str:
-    return Timestamp(seconds=seconds, nanos=nanos).ToJsonString()
+    if nanos % 1000:
+        return f"{_second(seconds)}.{nanos:09d}Z"
+    if nanos % 1_000_000:
+        return f"{_second(seconds)}.{nanos // 1000:06d}Z"
+    return f"{_second(seconds)}.{nanos // 1_000_000:03d}Z" if nanos else f"{_second(seconds)}Z"
+
+
+@lru_cache(4096)  # rows that were programmed together share their second
+def _second(seconds: int) -> str:
+    return Timestamp(seconds=seconds).ToJsonString().removesuffix("Z")
 
 
 # -- JSON as text, without the tree between -------------------------------------------------------
 
-SHARED = 10_000  # texts of messages within rows: many routes have one nexthop
 _Write = Callable[[Any], str]
 
 
 def json_text(message: Message) -> str:
     """Return `json.dumps(plain(message))`, several times faster."""
-    parts = [text for write in _writers(message.DESCRIPTOR) if (text := write(message))]
+    parts = [text for _, write in _writers(message.DESCRIPTOR) if (text := write(message))]
     return "{" + ", ".join(parts) + "}"
 
 
+def json_texts(rows: Iterable[Message], own: Sequence[str]) -> Iterator[str]:
+    """Yield `json_text` of each row; `own` are the fields in which they differ, and lose."""
+    source = iter(rows)
+    if not (first := next(source, None)):
+        return
+    writers = _writers(first.DESCRIPTOR)
+
+    def template(row: Message) -> str:
+        return "{" + "".join(
+            "%s" if name in own else _with_comma(write(row)).replace("%", "%%")
+            for name, write in writers
+        )
+
+    cells = [partial(_cell, write) for name, write in writers if name in own]
+    for text in texts(chain([first], source), own, cells, template):
+        yield text[:-2] + "}"
+
+
+def _cell(write: _Write, row: Message) -> str:
+    return _with_comma(write(row))
+
+
+def _with_comma(field: str) -> str:
+    """Return a field with what follows it; nothing if it is absent."""
+    return f"{field}, " if field else ""
+
+
 @cache
-def _writers(descriptor: Descriptor) -> tuple[_Write, ...]:
-    return tuple(map(_writer, descriptor.fields))
+def _writers(descriptor: Descriptor) -> tuple[tuple[str, _Write], ...]:
+    return tuple((field.name, _writer(field)) for field in descriptor.fields)
 
 
 def _writer(field: FieldDescriptor) -> _Write:
@@ -105,7 +142,7 @@ def _single_writer(field: FieldDescriptor) -> _Write:
     if field.message_type is not None:
         if field.message_type.full_name == Timestamp.DESCRIPTOR.full_name:
             return lambda value: f'"{time_text(value)}"'
-        return shared(json_text)
+        return json_text
     if field.enum_type is not None:
         names = {n: quoted(value.name) for n, value in field.enum_type.values_by_number.items()}
         return lambda number: names.get(number) or str(number)
@@ -114,19 +151,3 @@ def _single_writer(field: FieldDescriptor) -> _Write:
     if field.type in _TEXT_NUMBERS:
         return lambda value: f'"{value}"'
     return str if field.type in _INTEGERS else json.dumps
-
-
-def shared(write: Callable[[Any], str]) -> Callable[[Any], str]:
-    """Return a `write` that writes equal messages once: an id may get other contents."""
-    known: dict[bytes, str] = {}
-
-    def written(message: Message) -> str:
-        key = message.SerializeToString()
-        text = known.get(key)
-        if text is None:
-            if len(known) >= SHARED:
-                known.clear()
-            text = known[key] = write(message)
-        return text
-
-    return written

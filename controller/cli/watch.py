@@ -10,15 +10,12 @@ from controller.cli.columns import kind_text, state_text
 from controller.cli.command import Option
 from controller.cli.options import (
     UINT64,
-    FamilyOption,
     Kind,
     Output,
     OutputOption,
     Target,
-    VniOption,
-    VrfOption,
     WatchStatesOption,
-    filters,
+    Where,
     kind_names,
 )
 from controller.cli.output import to_yaml
@@ -30,6 +27,7 @@ LINE = "{:<12}  {:>9}  {:<11}  {:<12}  {:<24}  {:<10}  {}"
 
 def watch(
     target: Target,
+    where: Where,
     after: Annotated[
         int | None,
         Option(
@@ -42,9 +40,6 @@ def watch(
     kind: Annotated[
         list[Kind] | None, Option("--kind", help="Only this kind; may be repeated.")
     ] = None,
-    vrf: VrfOption = "",
-    vni: VniOption = None,
-    family: FamilyOption = None,
     state: WatchStatesOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
@@ -58,11 +53,9 @@ def watch(
     dualpath watch --kind route --vrf red
     dualpath watch --after 1500 -o json
     """
-    request = pb.WatchRequest(
-        after=after, kinds=kind_names(kind), **filters(vrf, vni, family, state)
-    )
+    request = pb.WatchRequest(after=after, kinds=kind_names(kind), **where.request(state))
     with connected(target) as stub:
-        refuse_unknown(stub, vrf, vni)
+        refuse_unknown(stub, where.vrf, where.vni)
         if output in (Output.TABLE, Output.WIDE):
             _write(LINE.format("AT", "SEQUENCE", "KIND", "VRF", "ROW", "STATE", "DETAIL"))
             sys.stdout.flush()

@@ -1,0 +1,43 @@
+"""Text of many rows, of which most share most of their contents. Pure.
+
+A million routes have few combinations of VRF, nexthop and state. So a row becomes text by a
+template that all rows with equal contents share, and into which only the row's own fields are
+written:
+
+    red  %-18s  bgp  via 192.0.2.12 vni 100  programmed  2  %-4s      by the contents of the row
+    10.2.3.0/24, 4m                                                   of this row
+
+Rejected: to read each field of each row, at 0.2 us for a number and 1 us for a nexthop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+SHARED = 10_000  # templates that are kept, of about 200 bytes each
+
+
+def texts(
+    rows: Iterable[Any],
+    own: Sequence[str],
+    cells: Sequence[Callable[[Any], str]],
+    template: Callable[[Any], str],
+) -> Iterator[str]:
+    """Yield the text of each row, and clear its fields `own`.
+
+    `cells` return what is written into the template, in order. `template` gets a row without its
+    own fields, so nothing of a row can get into the text of another.
+    """
+    known: dict[bytes, str] = {}
+    for row in rows:
+        filled = tuple([cell(row) for cell in cells])
+        for name in own:
+            row.ClearField(name)
+        contents = row.SerializeToString()
+        found = known.get(contents)
+        if found is None:
+            if len(known) >= SHARED:
+                known.clear()
+            found = known[contents] = template(row)
+        yield found % filled
