@@ -68,7 +68,7 @@ class Command:
         given = {}
         for name in inspect.signature(self.function).parameters:
             group = self.hints[name]
-            if name != "target" and is_dataclass(group):
+            if name != "target" and isinstance(group, type) and is_dataclass(group):
                 given[name] = group(**{field.name: values[field.name] for field in fields(group)})
             else:
                 given[name] = values[name]

@@ -71,6 +71,7 @@ def time_text(value: Timestamp) -> str:
     return _time_text(value.seconds, value.nanos)
 
 
+@lru_cache(4096)  # rows that were programmed together share their time
 def _time_text(seconds: int, nanos: int) -> str:
     if nanos % 1000:
         return f"{_second(seconds)}.{nanos:09d}Z"
@@ -79,7 +80,7 @@ def _time_text(seconds: int, nanos: int) -> str:
     return f"{_second(seconds)}.{nanos // 1_000_000:03d}Z" if nanos else f"{_second(seconds)}Z"
 
 
-@lru_cache(4096)  # rows that were programmed together share their second
+@lru_cache(4096)  # and many that were not, their second
 def _second(seconds: int) -> str:
     return Timestamp(seconds=seconds).ToJsonString().removesuffix("Z")
 

@@ -49,6 +49,7 @@ class Rows(Generic[_List]):
     def __init__(self, type_: type[_List], *own: str) -> None:
         self._type = type_
         rows = type_.DESCRIPTOR.fields_by_number[1]
+        assert rows.message_type
         fields = rows.message_type.fields_by_name
         self._row_tag = _tag(rows.number)
         self._tags = [_tag(fields[name].number) for name in own]
