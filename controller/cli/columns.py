@@ -110,8 +110,8 @@ def _cell(value: object) -> str:
 STANDING = (
     Column("STATE", standing_text),
     Column("SESSION", lambda row: str(row.session or "-")),
-    Column("AGE", lambda row: age_text(row.changed_at), own=True),
-    Column("CHANGED", lambda row: time_text(row.changed_at), wide=True, own=True),
+    Column("AGE", lambda row: age_text(row.changed_at)),
+    Column("CHANGED", lambda row: time_text(row.changed_at), wide=True),
 )
 
 ROUTES = (

@@ -25,7 +25,7 @@ class Shape:
     columns: Sequence[Column]
     key: Callable[[Any], Any]  # of their order
     own: tuple[str, ...] = ()
-    """Fields in which all rows of a long list differ, with `changed_at`; () if there are few."""
+    """Fields in which all rows of a long list differ; () if no list of them is long."""
 
 
 def routes(
@@ -110,12 +110,12 @@ def _called(name: str, rows: Iterable[Any]) -> Iterable[Any]:
     return found
 
 
-ROUTES = Shape(columns.ROUTES, columns.route_key, ("prefix", "changed_at"))
+ROUTES = Shape(columns.ROUTES, columns.route_key, ("prefix",))
 PORTS = Shape(columns.PORTS, lambda row: row.name)
 
 nexthops = _listing(
     "nexthops",
-    Shape(columns.NEXTHOPS, lambda row: row.nexthop.id, ("nexthop", "changed_at")),
+    Shape(columns.NEXTHOPS, lambda row: row.nexthop.id, ("nexthop",)),
     """List nexthops and groups.
 
     dualpath nexthops --vni 100
@@ -123,7 +123,7 @@ nexthops = _listing(
 )
 macs = _listing(
     "macs",
-    Shape(columns.MACS, lambda row: (row.vni, row.mac), ("mac", "changed_at")),
+    Shape(columns.MACS, lambda row: (row.vni, row.mac), ("mac",)),
     """List remote MACs of L2VNIs.
 
     --family is that of the VTEP.
@@ -136,7 +136,7 @@ neighbors = _listing(
     Shape(
         columns.NEIGHBORS,
         lambda row: (row.vni, columns.address_key(row.address)),
-        ("address", "mac", "changed_at"),
+        ("address", "mac"),
     ),
     """List remote hosts' addresses and MACs.
 

@@ -61,9 +61,9 @@ def neighbor(noise: random.Random) -> pb.Neighbor:
 ANY_KEY = str
 LISTS = {
     "routes": (ROUTES, route),
-    "nexthops": (Shape(columns.NEXTHOPS, ANY_KEY, ("nexthop", "changed_at")), nexthop),
-    "macs": (Shape(columns.MACS, ANY_KEY, ("mac", "changed_at")), mac),
-    "neighbors": (Shape(columns.NEIGHBORS, ANY_KEY, ("address", "mac", "changed_at")), neighbor),
+    "nexthops": (Shape(columns.NEXTHOPS, ANY_KEY, ("nexthop",)), nexthop),
+    "macs": (Shape(columns.MACS, ANY_KEY, ("mac",)), mac),
+    "neighbors": (Shape(columns.NEIGHBORS, ANY_KEY, ("address", "mac")), neighbor),
 }
 
 
