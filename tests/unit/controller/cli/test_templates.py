@@ -73,7 +73,7 @@ def test_a_line_of_a_long_table_is_that_of_a_short_one(
 ) -> None:
     shape, make = LISTS[name]
     monkeypatch.setattr(table, "SORT_ROWS", 100)  # so that the widths are those of 100 rows
-    monkeypatch.setattr(columns.time, "time", lambda: 1_700_000_100.0)
+    monkeypatch.setattr("time.time", lambda: 1_700_000_100.0)
     shown = []
     for own in ((), shape.own):
         rows = made(make, 200)
