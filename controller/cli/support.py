@@ -1,7 +1,8 @@
 """`dualpath support-bundle`: all that a developer needs to see, in one file and without secrets.
 
 It never fails as a whole: a command that fails (no daemon, no root, no FRR) leaves a file with the
-reason.
+reason, and `missing.txt` lists them. Where manifests, logs and FRR are, the daemon's own command
+line tells.
 """
 
 from __future__ import annotations
@@ -12,9 +13,12 @@ import os
 import re
 import socket
 import subprocess
+import sys
 import tarfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,11 +27,13 @@ from controller.cli.options import StateDirOption, Target
 from controller.cli.terminal import echo, fail
 from dualpath.model.redact import MASK, redact
 from dualpath.process import options
+from dualpath.rpc.connect import ConnectError, unix_path
 
 COMMAND_S = 20.0
 MOST = 20_000_000  # characters of one file
 LOG_LINES = "20000"
 CONFIG = Path("/etc/dualpath")
+FAILED = "# not to be had: "  # how a file begins that only says why it is empty
 SECRET = re.compile(r"(password|passphrase|secret|psk|token|privatekey)$", re.IGNORECASE)
 
 ASKED = ("status", "audit", "vrfs", "vnis", "ports", "vteps", "nexthops", "lsps", "routes", "macs")
@@ -73,7 +79,30 @@ MACHINE = (
     f"journalctl --no-pager -k -n {LOG_LINES}",
 )
 
+GROUT = (
+    "interface show",
+    "nexthop show",
+    "route show",
+    "fdb show",
+    "flood show",
+    "stats show software",
+    "stats show hardware",
+)
+FRR_LOGS = Path("/var/log/frr")
+
 Run = Callable[[Sequence[str]], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the parts of one Dualpath are; "" and () for what nobody has told."""
+
+    control: str = ""
+    forwarding: str = ""
+    frr_name: str = ""
+    grout_sock: str = ""
+    config: tuple[Path, ...] = ()
+    logs: tuple[Path, ...] = ()
 
 
 def support_bundle(
@@ -83,7 +112,11 @@ def support_bundle(
     ] = None,
     config: Annotated[
         list[Path] | None,
-        Option("--config", metavar="PATH", help="Manifests (default: /etc/dualpath)."),
+        Option("--config", metavar="PATH", help="Manifests (default: the daemon's)."),
+    ] = None,
+    log: Annotated[
+        list[Path] | None,
+        Option("--log", metavar="PATH", help="A log file, beside the journal; may be repeated."),
     ] = None,
     state_dir: StateDirOption = Path(options.STATE_DIR),
     frr_name: Annotated[
@@ -94,7 +127,8 @@ def support_bundle(
     """Collect state, logs and manifests without secrets in one file.
 
     The daemon's answers, FRR's view, the kernel's view of each namespace, logs, and manifests with
-    passwords masked. Run it as root; what cannot be had leaves a file that says why.
+    passwords masked. Run it as root; what cannot be had leaves a file that says why. Paths and
+    names are those of the running daemon, unless options give others.
 
     dualpath support-bundle
     dualpath support-bundle --file /tmp/pe1.tar.gz --config /etc/dualpath
@@ -102,56 +136,119 @@ def support_bundle(
     stamp = time.strftime("%Y%m%d-%H%M%S")
     name = f"dualpath-{socket.gethostname()}-{stamp}"
     written = file or Path(f"{name}.tar.gz")
-    spaces = namespaces(target, state_dir)
+    told = daemon_options(target)
+    state_dir = Path(told.get("state-dir", [state_dir])[-1])
+    status = _status(target)
+    places = Places(
+        **namespaces(status, state_dir),
+        frr_name=frr_name or told.get("frr-name", [""])[-1],
+        grout_sock=_grout_sock(status),
+        config=tuple(config or map(Path, told.get("config", [CONFIG]))),
+        logs=(*(log or ()), *sorted(state_dir.glob("*.log")), *sorted(FRR_LOGS.glob("*.log"))),
+    )
     try:
         descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with (
             os.fdopen(descriptor, "wb") as opened,
             tarfile.open(fileobj=opened, mode="w:gz") as tar,
         ):
-            for path, text in contents(target, spaces, frr_name, config or [CONFIG], run):
-                _add(tar, f"{name}/{path}", text)
+            missing = _write(tar, name, contents(target, places, run))
     except OSError as error:
         fail(f"{written}: {error.strerror}")
     echo(f"{written}: {written.stat().st_size:,} bytes; passwords are masked, addresses are not")
+    if missing:
+        echo(f"not to be had, see missing.txt in it: {', '.join(missing)}")
 
 
-def contents(
-    target: Target,
-    spaces: Mapping[str, str],
-    frr_name: str,
-    config: Sequence[Path],
-    execute: Run,
-) -> Iterator[tuple[str, str]]:
+def _write(tar: tarfile.TarFile, name: str, files: Iterable[tuple[str, str]]) -> list[str]:
+    """Write the files; return those that only say why they are empty."""
+    reasons = {}
+    for path, text in files:
+        _add(tar, f"{name}/{path}", text)
+        if text.startswith(FAILED):
+            reasons[path] = text.partition("\n")[0]
+    if reasons:
+        lines = (f"{path}: {reason.removeprefix(FAILED)}\n" for path, reason in reasons.items())
+        _add(tar, f"{name}/missing.txt", "".join(lines))
+    return list(reasons)
+
+
+def contents(target: Target, places: Places, execute: Run) -> Iterator[tuple[str, str]]:
     """Yield the path and the text of each file."""
-    ours = ["dualpath", "--connect", target.connect]
-    for name, file in (("cert", target.certificate), ("key", target.key), ("ca", target.ca)):
-        ours += [f"--{name}", str(file)] if file else []
+    ours = _ours(target)
     for command in ("version", *ASKED):
         form = () if command == "version" else ("-o", "json")
         yield f"dualpath/{command}.json", execute([*ours, command, *form])
     for command in FRR:
-        vtysh = ["vtysh", *(("-N", frr_name) if frr_name else ()), "-c", command]
-        yield f"frr/{_slug(command)}.txt", redact(execute(_inside(spaces.get("control"), vtysh)))
-    for role, space in spaces.items():
+        vtysh = ["vtysh", *(("-N", places.frr_name) if places.frr_name else ()), "-c", command]
+        yield f"frr/{_slug(command)}.txt", redact(execute(_inside(places.control, vtysh)))
+    for role, space in (("control", places.control), ("forwarding", places.forwarding)):
         for command in KERNEL if space else ():
             yield f"{role}/{_slug(command)}.txt", execute(_inside(space, command.split()))
+    for command in GROUT if places.grout_sock else ():
+        grcli = ["grcli", "-s", places.grout_sock, *command.split()]
+        yield f"grout/{_slug(command)}.txt", execute(grcli)
     for command in MACHINE:
         yield f"machine/{_slug(command)}.txt", redact(execute(command.split()))
-    for path in manifests(config):
+    for path in places.logs:
+        yield f"logs{path.absolute()}", _log(path)
+    for path in manifests(places.config):
         yield f"manifests{path}", without_secrets(path)
 
 
-def namespaces(target: Target, state_dir: Path) -> dict[str, str]:
-    """Return FRR's namespace and the forwarding one, as the daemon or its state directory says."""
-    answer = run(["dualpath", "--connect", target.connect, "status", "-o", "json"])
+def _ours(target: Target) -> list[str]:
+    """Return the command `dualpath` for the same daemon."""
+    ours = [sys.executable, "-m", "controller.cli", "--connect", target.connect]
+    for name, file in (("cert", target.certificate), ("key", target.key), ("ca", target.ca)):
+        ours += [f"--{name}", str(file)] if file else []
+    return ours
+
+
+def daemon_options(target: Target) -> dict[str, list[str]]:
+    """Return the options with which the daemon was started; {} if it is not on this host.
+
+    A UNIX socket tells who listens on it.
+    """
+    from dualpath.process.pidfd import listening_pid
+
     try:
-        status = json.loads(answer)
+        path = unix_path(target.connect)
+        pid = listening_pid(Path(path)) if path else 0
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    except (OSError, ConnectError):
+        return {}
+    found: dict[str, list[str]] = {}
+    for word, following in pairwise([*words, ""]):
+        if word.startswith("--"):
+            name, equals, value = word[2:].partition("=")
+            found.setdefault(name, []).append(value if equals else following)
+    return found
+
+
+def _status(target: Target) -> Any:  # noqa: ANN401 - JSON
+    """Return what `dualpath status -o json` prints; {} without an answer."""
+    try:
+        return json.loads(run([*_ours(target), "status", "-o", "json"]))
+    except ValueError:
+        return {}
+
+
+def _grout_sock(status: Any) -> str:  # noqa: ANN401 - JSON
+    try:
+        facts = status["datapath_status"]["facts"]
+        return next((fact["value"] for fact in facts if fact["name"] == "socket"), "")
+    except (KeyError, TypeError):
+        return ""
+
+
+def namespaces(status: Any, state_dir: Path) -> dict[str, str]:  # noqa: ANN401 - JSON
+    """Return FRR's namespace and the forwarding one, as the daemon or its state directory says."""
+    try:
         return {"control": status["frr_netns"], "forwarding": status["netns"]}
-    except (ValueError, KeyError, TypeError):
+    except (KeyError, TypeError):
         pass
     try:
-        noted = json.loads((state_dir / "footprint.json").read_text(encoding="utf-8"))
+        noted = json.loads((state_dir / "namespaces.json").read_text(encoding="utf-8"))
         return {"control": noted["control"], "forwarding": noted["forwarding"]}
     except (OSError, ValueError, KeyError, TypeError):
         return {"control": "", "forwarding": options.DEFAULT_NETNS}
@@ -177,9 +274,19 @@ def run(command: Sequence[str]) -> str:
             errors="replace",
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return f"# {' '.join(command)}: {error}\n"
-    failed = f"# exit code {done.returncode}: {done.stderr}" if done.returncode else ""
+        return f"{FAILED}{error}\n"
+    failed = f"{FAILED}exit code {done.returncode}: {done.stderr}" if done.returncode else ""
     return done.stdout[:MOST] + failed
+
+
+def _log(path: Path) -> str:
+    """Return the end of a log file."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - MOST))
+            return redact(file.read(MOST).decode(errors="replace"))
+    except OSError as error:
+        return f"{FAILED}{error.strerror}\n"
 
 
 def manifests(paths: Sequence[Path]) -> Iterator[Path]:
@@ -200,7 +307,7 @@ def without_secrets(path: Path) -> str:
     try:
         documents = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, yaml.YAMLError) as error:
-        return f"# left out: {type(error).__name__}\n"
+        return f"{FAILED}{type(error).__name__}\n"
     masked = [masked_tree(document) for document in documents]
     text: str = yaml.safe_dump_all(masked, sort_keys=False, allow_unicode=True)
     return text

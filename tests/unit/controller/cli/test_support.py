@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import subprocess
+import sys
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,9 @@ import yaml
 
 from controller.cli import support
 from controller.cli.options import Target
+from controller.cli.support import Places
+from controller.node import namespacerecord
+from controller.node.namespaces import NamespacePair
 from tests.unit.controller.cli.conftest import Daemon, run
 
 MANIFEST = """\
@@ -45,26 +49,25 @@ class Machine:
         return f"output of {self.commands[-1]}\n"
 
 
-def collected(
-    tmp_path: Path, spaces: dict[str, str], **extra: str
-) -> tuple[dict[str, str], Machine]:
+def collected(tmp_path: Path, **places: str) -> tuple[dict[str, str], Machine]:
     (tmp_path / "red.yaml").write_text(MANIFEST)
     (tmp_path / "broken.yaml").write_text("a: [hunter2")
     (tmp_path / "notes.txt").write_text("hunter2")
+    (tmp_path / "frr.log").write_text("neighbor 10.0.0.1 password hunter2\nzebra started\n")
     machine = Machine()
-    target = Target("unix:/x.sock")
-    found = support.contents(target, spaces, extra.get("frr", ""), [tmp_path], machine.run)
-    return dict(found), machine
+    logs = (tmp_path / "frr.log", tmp_path / "none.log")
+    found = Places(**places, config=(tmp_path,), logs=logs)  # type: ignore[arg-type]  # texts
+    return dict(support.contents(Target("unix:/x.sock"), found, machine.run)), machine
 
 
 def test_support_bundle_has_no_secret(tmp_path: Path) -> None:
-    files, _ = collected(tmp_path, {"control": "frr", "forwarding": "dualpath"})
+    files, _ = collected(tmp_path, control="frr", forwarding="dualpath")
     assert not [name for name, text in files.items() if "hunter2" in text]
     assert "neighbor 10.0.0.1 password ***" in files["frr/show-running-config.txt"]
 
 
 def test_bundled_manifests_lose_only_their_secrets(tmp_path: Path) -> None:
-    files, _ = collected(tmp_path, {})
+    files, _ = collected(tmp_path)
     assert {name for name in files if name.startswith("manifests")} == {
         f"manifests{tmp_path}/red.yaml",
         f"manifests{tmp_path}/broken.yaml",
@@ -79,33 +82,62 @@ def test_bundled_manifests_lose_only_their_secrets(tmp_path: Path) -> None:
     assert raw["spec"]["rawConfig"] == "router bgp 1\n neighbor 10.0.0.1 password ***\n"
     assert secret["stringData"] == {"anything": "***", "list": ["***"]}
     assert secret["metadata"] == {"name": "s"}
-    assert files[f"manifests{tmp_path}/broken.yaml"].startswith("# left out: ")
+    assert files[f"manifests{tmp_path}/broken.yaml"].startswith(support.FAILED)
 
 
 def test_each_namespace_is_inspected_from_inside(tmp_path: Path) -> None:
-    _, machine = collected(tmp_path, {"control": "frr", "forwarding": "/proc/7/ns/net"}, frr="pe1")
+    _, machine = collected(
+        tmp_path, control="frr", forwarding="/proc/7/ns/net", frr_name="pe1", grout_sock="/g.sock"
+    )
     assert "nsenter --net=/run/netns/frr -- vtysh -N pe1 -c show version" in machine.commands
     assert "nsenter --net=/run/netns/frr -- ip -d link" in machine.commands
     assert "nsenter --net=/proc/7/ns/net -- bridge fdb" in machine.commands
-    assert "dualpath --connect unix:/x.sock routes -o json" in machine.commands
+    assert "grcli -s /g.sock route show" in machine.commands
+    assert any(
+        command.endswith("--connect unix:/x.sock routes -o json") for command in machine.commands
+    )
 
 
-def test_namespaces_come_from_the_daemon_or_its_state_directory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    answer = json.dumps({"netns": "fwd", "frr_netns": "ctl"})
-    monkeypatch.setattr(support, "run", lambda _: answer)
+def test_log_files_are_there_without_secrets(tmp_path: Path) -> None:
+    files, _ = collected(tmp_path)
+    log = files[f"logs{tmp_path}/frr.log"]
+    assert log == "neighbor 10.0.0.1 password ***\nzebra started\n"
+    assert files[f"logs{tmp_path}/none.log"] == f"{support.FAILED}No such file or directory\n"
+
+
+def test_namespaces_come_from_the_daemon_or_its_state_directory(tmp_path: Path) -> None:
     expected = {"control": "ctl", "forwarding": "fwd"}
-    assert support.namespaces(Target("x"), tmp_path) == expected
-    monkeypatch.setattr(support, "run", lambda _: "# exit code 1")
-    assert support.namespaces(Target("x"), tmp_path) == {"control": "", "forwarding": "dualpath"}
-    (tmp_path / "footprint.json").write_text('{"control": "ctl", "forwarding": "fwd"}')
-    assert support.namespaces(Target("x"), tmp_path) == expected
+    assert support.namespaces({"netns": "fwd", "frr_netns": "ctl"}, tmp_path) == expected
+    assert support.namespaces({}, tmp_path) == {"control": "", "forwarding": "dualpath"}
+    namespacerecord.write(tmp_path, NamespacePair("fwd", "ctl", False, False), "")
+    assert support.namespaces({}, tmp_path) == expected
+
+
+def test_options_of_the_daemon_are_those_of_who_listens(tmp_path: Path) -> None:
+    path = tmp_path / "inspect.sock"
+    program = (
+        "import socket, sys\n"
+        f"s = socket.socket(socket.AF_UNIX); s.bind({str(path)!r}); s.listen()\n"
+        "print(flush=True); sys.stdin.read()\n"
+    )
+    told = ["--frr-name=pe1", "--config", "/a", "--config=/b", "--start-grout"]
+    with subprocess.Popen(
+        [sys.executable, "-c", program, *told], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as daemon:
+        assert daemon.stdout
+        daemon.stdout.readline()
+        found = support.daemon_options(Target(f"unix:{path}"))
+        daemon.communicate()
+    assert (found["frr-name"], found["config"]) == (["pe1"], ["/a", "/b"])
+    assert support.daemon_options(Target(f"unix:{path}")) == {}
+    assert support.daemon_options(Target("127.0.0.1:1")) == {}
 
 
 def test_missing_part_of_a_bundle_has_a_reason() -> None:
-    assert support.run(["/none/program", "x"]).startswith("# /none/program x: ")
-    assert support.run(["sh", "-c", "echo a; echo b >&2; exit 3"]) == "a\n# exit code 3: b\n"
+    failed = support.run(["/none/program", "x"])
+    assert failed.startswith(f"{support.FAILED}[Errno 2] No such file")
+    partly = support.run(["sh", "-c", "echo a; echo b >&2; exit 3"])
+    assert partly == f"a\n{support.FAILED}exit code 3: b\n"
 
 
 def test_bundle_is_one_file_readable_by_its_owner_only(
@@ -123,6 +155,24 @@ def test_bundle_is_one_file_readable_by_its_owner_only(
     with tarfile.open(file) as tar:
         names = [name.partition("/")[2] for name in tar.getnames()]
     assert {"dualpath/status.json", "frr/show-version.txt", "machine/uname-a.txt"} <= set(names)
+    assert "missing.txt" not in names
+
+
+def test_what_is_missing_is_listed(
+    daemon: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def execute(command: Sequence[str]) -> str:
+        return f"{support.FAILED}exit code 1: no FRR\n" if "vtysh" in command else "{}"
+
+    monkeypatch.setattr(support, "run", execute)
+    file = tmp_path / "bundle.tar.gz"
+    result = daemon.run("support-bundle", "--file", str(file), "--config", str(tmp_path / "m"))
+    assert "see missing.txt in it: frr/show-version.txt, " in result.out
+    with tarfile.open(file) as tar:
+        [name] = [name for name in tar.getnames() if name.endswith("/missing.txt")]
+        member = tar.extractfile(name)
+        assert member
+        assert b"frr/show-version.txt: exit code 1: no FRR\n" in member.read()
 
 
 def test_unwritable_bundle_is_reported_in_one_sentence(

@@ -84,6 +84,7 @@ SPECIFIC: dict[str, list[str]] = {
     "--device": DEVICE,
     "--family": ["ipx", "IPV4"],
     "--file": [],
+    "--log": [],
     "--key": FILE,
     "--kind": ["great"],
     "--limit": ["x", "0", "-1", "4294967296"],
