@@ -11,12 +11,15 @@ import pytest
 from tests.lab.fabric import Fabric, Pe
 from tests.lab.ping import flows
 from tests.lab.plan import L3_VNI, TENANT_VRF, Datapath
+from tests.lab.processes import run
+from tests.lab.product import listen_address
 
 pytestmark = [pytest.mark.lab, pytest.mark.datapaths("kernel", "dpdk")]
 
 SECRET = "hunter2"
 STRANGER = "192.0.2.77"  # a neighbor that only this scenario configures
 SECONDS = "5"
+BUNDLE_S = 300.0  # fifty programs, in a guest that may have little of its one CPU left
 MANIFEST = f"""\
 # the old password was {SECRET}
 apiVersion: network.openperouter.io/v1alpha1
@@ -38,7 +41,7 @@ def test_trace_shows_packets_of_the_address_on_every_device(fabric: Fabric, fami
         shown = pe1.dualpath("trace", target, "--vrf", TENANT_VRF, "--seconds", SECONDS)
     assert other not in shown
     seen = dict(pair.split(" ") for pair in shown.splitlines()[-1][len("seen: ") :].split(", "))
-    expected = {f"{pe1.name}-e-{L3_VNI}", f"vx{L3_VNI}", pe1.plan.uplinks[0].nic}
+    expected = {f"pe-e-{L3_VNI}", f"vx{L3_VNI}", pe1.plan.uplinks[0].nic}
     assert expected <= {name for name, number in seen.items() if int(number)}, shown[-2000:]
 
 
@@ -99,7 +102,8 @@ def bundle(
     """Return the files of a support bundle."""
     options = ["--log", str(log)] if log else []
     options += ["--config", str(config)] if config else []
-    pe.dualpath("support-bundle", "--file", str(file), *options)
+    command = ["dualpath", "--connect", listen_address(pe.plan), "support-bundle"]
+    run([*command, "--file", str(file), *options], timeout_s=BUNDLE_S)
     files = {}
     with tarfile.open(fileobj=io.BytesIO(file.read_bytes())) as tar:
         for member in tar.getmembers():
