@@ -56,7 +56,7 @@ def collected(tmp_path: Path, **places: str) -> tuple[dict[str, str], Machine]:
     (tmp_path / "frr.log").write_text("neighbor 10.0.0.1 password hunter2\nzebra started\n")
     machine = Machine()
     logs = (tmp_path / "frr.log", tmp_path / "none.log")
-    found = Places(**places, config=(tmp_path,), logs=logs)  # type: ignore[arg-type]  # texts
+    found = Places(**places, config=(tmp_path,), logs=logs)
     return dict(support.contents(Target("unix:/x.sock"), found, machine.run)), machine
 
 
