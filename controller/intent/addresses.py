@@ -6,6 +6,7 @@ A filter's prefix and a route target may hold any address; they have types of th
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
@@ -30,6 +31,10 @@ IMPOSSIBLE: tuple[tuple[Network, str], ...] = (
 """IPv4 link-local addresses are not here: sessions over 169.254.0.0/16 are usual."""
 
 
+_WITH_LENGTH = re.compile(r"[^/%]+/(0|[1-9][0-9]{0,2})")
+"""No netmask, and no 010 for 10 or for 8: neither Kubernetes nor FRR accepts those."""
+
+
 def kind_of(address: IpAddress) -> str:
     """Return why no host can have this address; "" if a host can."""
     return next((what for net, what in IMPOSSIBLE if address in net), "")
@@ -39,7 +44,7 @@ def _network(value: object) -> object:
     if isinstance(value, (ipaddress.IPv4Network, ipaddress.IPv6Network)):
         return value
     try:
-        if isinstance(value, str) and "/" in value and "%" not in value:
+        if isinstance(value, str) and _WITH_LENGTH.fullmatch(value):
             return ipaddress.ip_network(value, strict=False)
     except ValueError:
         pass
@@ -50,7 +55,7 @@ def _interface(value: object) -> object:
     if isinstance(value, (ipaddress.IPv4Interface, ipaddress.IPv6Interface)):
         return value
     try:
-        if isinstance(value, str) and "/" in value and "%" not in value:
+        if isinstance(value, str) and _WITH_LENGTH.fullmatch(value):
             return ipaddress.ip_interface(value)
     except ValueError:
         pass

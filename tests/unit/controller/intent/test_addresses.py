@@ -178,6 +178,22 @@ def test_address_that_is_valid_for_its_field_is_accepted(field: str) -> None:
         assert not resources(make(value)).rejected, value
 
 
+WITH_LENGTH = [
+    field
+    for field, (_, _, possible) in TABLE.items()
+    if any(value.startswith("10.") and "/" in value for value in possible)
+]
+
+
+@rule("Manifest.addresses")
+@pytest.mark.parametrize("field", WITH_LENGTH)
+@pytest.mark.parametrize("length", ["024", "255.255.255.0", "0.0.0.255", " 24", "24 "])
+def test_a_length_is_decimal_and_no_mask(field: str, length: str) -> None:
+    """The API server accepts no other: ipaddress does."""
+    make, _, _ = TABLE[field]
+    assert resources(make(f"10.0.0.1/{length}")).rejected
+
+
 @pytest.mark.parametrize("prefix", ["0.0.0.0/0", "224.0.0.0/4", "::/0", "fe80::/10"])
 def test_filter_accepts_any_prefix(prefix: str) -> None:
     assert not resources(neighbor(importFilter=[{"prefix": prefix}])).rejected
