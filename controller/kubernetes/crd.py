@@ -7,7 +7,8 @@ from `cel.RULES`. Every list has a maximal length, because the API server estima
 rule from it and refuses a definition that could cost too much.
 
 A list or a part that is empty by default has no default here: the API server would write it into
-every object, and whoever applies the same manifest again would see a difference.
+every object, and whoever applies the same manifest again would see a difference. For that reason
+nothing inside a list has a default: `kubectl apply` compares lists as a whole.
 """
 
 from __future__ import annotations
@@ -190,7 +191,8 @@ class _Converter:
                 return _scalar(name, schema)
 
     def _list(self, name: str, schema: Schema) -> Schema:
-        made: Schema = {"type": "array", "items": self._typed(name, schema["items"])}
+        items = _without_defaults(self._typed(name, schema["items"]))
+        made: Schema = {"type": "array", "items": items}
         if "minItems" in schema:
             made["minItems"] = schema["minItems"]
         made["maxItems"] = schema.get("maxItems", MAX_ITEMS.get(name))
@@ -200,6 +202,13 @@ class _Converter:
         else:
             made["x-kubernetes-list-type"] = "atomic"
         return made
+
+
+def _without_defaults(schema: Schema) -> Schema:
+    made = {key: value for key, value in schema.items() if key != "default"}
+    if "properties" in made:
+        made["properties"] = {n: _without_defaults(s) for n, s in made["properties"].items()}
+    return made
 
 
 _UNCHECKED: Schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}

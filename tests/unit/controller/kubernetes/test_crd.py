@@ -78,6 +78,12 @@ def test_schema_is_structural(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_nothing_inside_a_list_has_a_default(kind: str) -> None:
+    lists = [schema for schema in schemas(whole(kind)) if schema["type"] == "array"]
+    assert [s for each in lists for s in schemas(each["items"]) if "default" in s] == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_cel_cost_of_a_rule_is_bounded(kind: str) -> None:
     for schema in schemas(spec(kind)):
         match schema["type"]:
