@@ -103,6 +103,23 @@ async def test_unchanged_list_changes_nothing(world: World) -> None:
     assert world.changes == 1
 
 
+async def test_a_status_that_some_node_wrote_changes_nothing_else(world: World) -> None:
+    await until(lambda: world.names == {"red", "blue"})
+    before = world.changes
+    status, fields = {"nodes": [{"name": "node-2"}]}, [{"manager": "dualpath-node-2"}]
+    await world.server.put(
+        PATH,
+        "red",
+        namespace="team",
+        spec={"vni": 1},
+        status=status,
+        metadata={"managedFields": fields},
+    )
+    await until(lambda: world.reflector.objects["team", "red"].get("status") == status)
+    assert world.changes == before
+    assert "managedFields" not in world.reflector.objects["team", "red"]["metadata"]
+
+
 async def test_frozen_server_is_detected(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     await until(lambda: len(world.names) == 2)
     monkeypatch.setattr(module, "STREAM_S", (0, 0))
