@@ -20,7 +20,7 @@ NEEDS = echo "demo: takes $(if $(filter dpdk,$(DATAPATH)),6,2) minutes; the firs
 export DEBIAN_FRONTEND := noninteractive
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-all unit netns lab lab-shell demo man lint lock proto bench clean distclean
+.PHONY: help setup test test-all unit netns kube lab lab-shell demo man lint lock proto bench clean distclean
 .NOTPARALLEL:
 
 help: ## this
@@ -48,6 +48,10 @@ unit: ## the tests that need no root (seconds)
 netns: ## tests on this machine's kernel, in namespaces of their own (root)
 	@.ci/setup
 	@exec $(PYTHON) -m pytest -rfEs -m netns
+
+kube: ## tests with a real Kubernetes API server, which is compiled once (root)
+	@.ci/setup lab
+	@exec $(PYTHON) -m pytest -rfEs -m kube tests/kube
 
 lab: ## scenarios with real FRR (root)
 	@.ci/setup lab

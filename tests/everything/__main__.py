@@ -9,7 +9,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,8 +28,8 @@ LIMIT_S = 1500  # of a part on this machine, where some minutes are usual
 LAB_LIMIT_S, ALL_LIMIT_S = 1800, 3600  # of a guest; with the long scenarios
 TIMED_OUT = 124  # as timeout(1) has it
 WITHOUT_ROOT = (
-    "Left out, as only root may make network namespaces: the tests in namespaces and the lab's "
-    "scenarios with real FRR (sudo make test)."
+    "Left out, as only root may make network namespaces: the tests in namespaces, those with a "
+    "real API server, and the lab's scenarios with real FRR (sudo make test)."
 )
 
 
@@ -49,6 +50,8 @@ CHECKS = (
 )
 UNIT = Step("unit tests", PYTEST, "unit")
 NETNS = Step("in namespaces, this kernel", (*PYTEST, "-m", "netns and not long"), "netns")
+KUBE = Step("with a real API server", (*PYTEST, "-m", "kube", "tests/kube"), "kube")
+KUBE_BUILD = (PYTHON, "-m", "tests.kube.build")
 DONE_HERE = " and ".join(
     f"not kernel-{group}" for group in ("stream", "routes", "records", "served")
 )
@@ -65,8 +68,9 @@ def main() -> int:
     if root:
         if _call([*LAB, "prepare"]) != 0:
             return 1  # the reason is already printed
-        steps += [NETNS, *_in_the_lab(arguments.jobs, every=arguments.all)]
-    parts = [_run(step) for step in steps]
+        steps += [NETNS, KUBE, *_in_the_lab(arguments.jobs, every=arguments.all)]
+    with _beside(KUBE_BUILD) if root else nullcontext():
+        parts = [_run(step) for step in steps]
     _say("everything")
     print("\n".join([] if root else [WITHOUT_ROOT, ""]), end="")
     print("\n".join(summary.report(parts)), flush=True)
@@ -105,6 +109,17 @@ def _in_the_lab(jobs: int, *, every: bool) -> tuple[Step, ...]:
         ),
         Step("scenarios with real FRR", (*run, "-m", f"lab{rest}"), "lab"),
     )
+
+
+@contextmanager
+def _beside(command: Sequence[str]) -> Iterator[None]:
+    """Run a command during a block. Whoever needs its result waits for it, or finds out why not."""
+    process = subprocess.Popen(command, cwd=CHECKOUT, stdin=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def _run(step: Step) -> Part:

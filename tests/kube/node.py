@@ -1,0 +1,72 @@
+"""A node for a test: the agent, and statuses from what it mirrored; without FRR and devices."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from controller.intent import layout
+from controller.intent.loader import load
+from controller.intent.schema import Resources
+from controller.kubernetes import MANIFESTS
+from controller.kubernetes.agent import Agent
+from controller.kubernetes.client import Client
+from controller.kubernetes.cluster import from_kubeconfig
+from controller.kubernetes.mirror import NODE_INDEX
+from dualpath.model.view import ResourceStatus
+from tests.kube.server import ApiServer
+
+MTU = 1500
+
+
+class Node:
+    """Follows the API server, and compiles the mirrored manifests after each change."""
+
+    def __init__(self, name: str, kubeconfig: Path, directory: Path) -> None:
+        self.name = name
+        self._manifests = directory / MANIFESTS
+        self._seen: object = None
+        self._statuses: Sequence[ResourceStatus] = ()
+        self.agent = Agent(Client(from_kubeconfig(kubeconfig)), name, directory, self.statuses)
+
+    @classmethod
+    @asynccontextmanager
+    async def running(cls, name: str, kubeconfig: Path, directory: Path) -> AsyncIterator[Node]:
+        node = cls(name, kubeconfig, directory)
+        task = asyncio.create_task(node.agent.run())
+        try:
+            yield node
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task  # raises whatever ended it before
+
+    @property
+    def files(self) -> set[str]:
+        directory = self._manifests
+        return {path.name for path in directory.iterdir()} if directory.is_dir() else set()
+
+    def has(self, *names: str) -> bool:
+        """Tell whether these resources are mirrored, as in `l3vni.default.red`, and no others."""
+        return self.files == {"node.json", *(f"{name}.json" for name in names)}
+
+    def resources(self) -> Resources:
+        return load([self._manifests])
+
+    def statuses(self) -> Sequence[ResourceStatus]:
+        if "node.json" not in self.files:
+            return ()
+        seen = sorted((path.name, path.stat().st_mtime_ns) for path in self._manifests.iterdir())
+        if seen != self._seen:
+            found = self.resources()
+            self._statuses = layout.compile(found, found.node, MTU).statuses
+            self._seen = seen
+        return self._statuses
+
+
+def number(server: ApiServer, name: str, index: int) -> None:
+    """Make the Node of a node, with its number."""
+    metadata = {"name": name, "annotations": {NODE_INDEX: str(index)}, "labels": {"rack": "a"}}
+    server.apply({"apiVersion": "v1", "kind": "Node", "metadata": metadata})
