@@ -64,11 +64,7 @@ def compile(  # noqa: A001 - called as layout.compile
     resources: Resources, node: Node, underlay_mtu: int = UNDERLAY_MTU
 ) -> Intent:
     """Compile resources for a node whose narrowest underlay device has `underlay_mtu`."""
-    accepted = validate(select(resources.items, node), node, resources.partial)
-    rejected = {status.owner: status for status in resources.rejected}
-    for owner, violations in also_wrong(accepted, resources.partial):
-        rejected[owner] = schema.also_rejected(rejected[owner], violations)
-    judged = [status for status in accepted.statuses if status.owner not in rejected]
+    accepted, statuses = judge(resources, node)
     made = list(_devices(accepted, underlay_mtu))
     devices = [device for device, _ in made]
     return Intent(
@@ -77,10 +73,20 @@ def compile(  # noqa: A001 - called as layout.compile
         vnis=tuple(device for device in devices if isinstance(device, Vni)),
         ports=tuple(device for device in devices if isinstance(device, Port)),
         frr=bgp.settings(accepted),
-        statuses=tuple(remarked(accepted, s, underlay_mtu) for s in (*rejected.values(), *judged)),
+        statuses=tuple(remarked(accepted, status, underlay_mtu) for status in statuses),
         underlay_mtu=underlay_mtu,
         owners={(device.kind, device.key): resource.owner for device, resource in made},
     )
+
+
+def judge(resources: Resources, node: Node) -> tuple[Accepted, list[ResourceStatus]]:
+    """Return what a node accepts, and a status of each resource: the rejected ones first."""
+    accepted = validate(select(resources.items, node), node, resources.partial)
+    rejected = {status.owner: status for status in resources.rejected}
+    for owner, violations in also_wrong(accepted, resources.partial):
+        rejected[owner] = schema.also_rejected(rejected[owner], violations)
+    others = (status for status in accepted.statuses if status.owner not in rejected)
+    return accepted, [*rejected.values(), *others]
 
 
 def without_dpdk(intent: Intent) -> Intent:

@@ -63,6 +63,16 @@ class Accepted:
     statuses: list[ResourceStatus] = field(default_factory=list)
     asked_vrfs: frozenset[str] = frozenset()  # those of all L3VNIs, rejected ones too
     asked_names: frozenset[tuple[str, str]] = frozenset()  # theirs, with their namespaces
+    _named: dict[str, list[Resource[L3Vni]]] = field(init=False, repr=False)  # by given name
+
+    def __post_init__(self) -> None:
+        self._named = {}
+        for resource in self.l3vnis:
+            self._named.setdefault(resource.given_name, []).append(resource)
+
+    def add_l3vni(self, resource: Resource[L3Vni]) -> None:
+        self.l3vnis.append(resource)
+        self._named.setdefault(resource.given_name, []).append(resource)
 
     def vtep(self, spec: L3Vni | L2Vni) -> IpAddress:
         """Return the VTEP address that a VNI uses. Raises DependencyFailed."""
@@ -99,7 +109,7 @@ class Accepted:
 
         An L3VNI of another namespace never replaces a rejected one: it is another tenant's.
         """
-        found = [r for r in self.l3vnis if r.given_name == name]
+        found = self._named.get(name, [])
         if (namespace, name) in self.asked_names:
             found = [r for r in found if r.namespace == namespace]
         return min(found, key=lambda r: r.namespace != namespace, default=None)
@@ -131,7 +141,7 @@ class Accepted:
         with suppress(AttributeError, DependencyFailed):
             if isinstance(spec, L3Vni) and spec.vni and spec.vrf:
                 list(_pools(spec.host_session))
-                self.l3vnis.append(partial)
+                self.add_l3vni(partial)
             elif isinstance(spec, L2Vni) and spec.vni:
                 self.domain(partial)
                 if all(spec.gateway_ips):
@@ -168,7 +178,7 @@ def validate(selection: Selection, node: Node, partials: Sequence[Resource[Spec]
     for passthrough in selection.passthroughs:
         _judge(accepted, passthrough, _take_passthrough)
     for l3vni in selection.l3vnis:
-        _judge(accepted, l3vni, lambda a, r: a.l3vnis.append(r))
+        _judge(accepted, l3vni, Accepted.add_l3vni)
     for l2vni in selection.l2vnis:
         _judge(accepted, l2vni, lambda a, r: a.l2vnis.append(r))
     for raw in selection.raws:
