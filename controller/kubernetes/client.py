@@ -133,6 +133,11 @@ class Client:
         """
         return checked(await self._json("PUT", path, body=body), path)
 
+    async def merge(self, path: str, body: Object) -> Object:
+        """Change the fields that `body` has (RFC 7386), and return the object. Raises ApiError."""
+        content = "application/merge-patch+json"
+        return checked(await self._json("PATCH", path, body=body, content=content), path)
+
     async def delete(self, path: str, uid: str) -> None:
         """Delete an object, but none made anew under its name. Raises ApiError."""
         options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}

@@ -110,7 +110,7 @@ def _context(path: Path, cluster: dict[str, Any], user: dict[str, Any]) -> ssl.S
         context = ssl.create_default_context(cadata=data.decode() if data else None)
         certificate, key = _pem(path, user, "client-certificate"), _pem(path, user, "client-key")
         if certificate and key:
-            _load_client(context, certificate, key)
+            load_pair(context, certificate, key)
     except (OSError, ValueError, binascii.Error) as error:  # ssl.SSLError is an OSError
         raise ClusterError(f"{path}: {error}") from None
     return context
@@ -124,8 +124,11 @@ def _pem(path: Path, part: dict[str, Any], name: str) -> bytes:
     return (path.parent / file).read_bytes() if isinstance(file, str) else b""
 
 
-def _load_client(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
-    """Give a context its certificate: OpenSSL reads it from a file only, so from one in memory."""
+def load_pair(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
+    """Give a context its certificate and key, both PEM. Raises ssl.SSLError, which is an OSError.
+
+    OpenSSL reads them from a file only: from one in memory. Connections that are open keep theirs.
+    """
     descriptor = os.memfd_create("client", os.MFD_CLOEXEC)
     try:
         os.write(descriptor, certificate + b"\n" + key)

@@ -34,8 +34,9 @@ STREAM_S = (45, 75)  # a random time for each stream, so that nodes do not recon
 class Reflector:
     """The objects of one collection, as far as the API server told.
 
-    An `optional` collection may be of a kind that is not served; it has no objects then. An API
-    server that starts answers 503 until it knows all its kinds, so a 404 can be believed.
+    A change of a status alone is no news unless `statuses` asks for it. An `optional` collection
+    may be of a kind that is not served; it has no objects then. An API server that starts answers
+    503 until it knows all its kinds, so a 404 can be believed.
     """
 
     def __init__(
@@ -46,12 +47,14 @@ class Reflector:
         selectors: Mapping[str, str] | None = None,
         *,
         optional: bool = False,
+        statuses: bool = False,
     ) -> None:
         self._client = client
         self._path = path
         self._changed = changed
         self._selectors = dict(selectors or {})
         self._optional = optional
+        self._statuses = statuses
         self._backoff = Backoff(FIRST_S, MOST_S)
         self.served = False
         self.objects: dict[Key, Object] = {}
@@ -93,12 +96,18 @@ class Reflector:
         return version
 
     def _take(self, found: dict[Key, Object]) -> None:
-        news = not self.listed or _contents(found) != _contents(self.objects)
+        news = not self.listed or found.keys() != self.objects.keys()
+        news = news or any(not self._same(self.objects[at], item) for at, item in found.items())
         self.objects = found
         self.listed = True
         self._reached()
         if news:
             self._changed()
+
+    def _same(self, before: Object, found: Object) -> bool:
+        """Tell whether nobody asked for what changed: a status, or the heartbeat of a Node."""
+        told = self._statuses and before.get("status") != found.get("status")
+        return not told and _content(before) == _content(found)
 
     def _reached(self) -> None:
         self.problem = ""
@@ -114,8 +123,8 @@ class Reflector:
             before = self.objects.pop(key(found), None)
             if event != "DELETED":
                 self.objects[key(found)] = found
-                if before is not None and _content(before) == _content(found):
-                    continue  # a status, or the heartbeat of a Node
+                if before is not None and self._same(before, found):
+                    continue
             self._changed()
         return version
 
@@ -128,10 +137,6 @@ def key(found: Object) -> Key:
 def version_of(found: Object) -> object:
     """Return what changes with every write to an object."""
     return found["metadata"].get("resourceVersion")
-
-
-def _contents(objects: Mapping[Key, Object]) -> dict[Key, object]:
-    return {k: _content(o) for k, o in objects.items()}
 
 
 def _content(found: Object) -> object:

@@ -15,7 +15,7 @@ from controller.kubernetes.client import ApiError, Client
 from controller.kubernetes.objects import NODE_STATUSES, Object, Target
 from controller.kubernetes.reflector import Reflector, version_of
 from controller.kubernetes.served import Served
-from controller.kubernetes.status import Row, body, held
+from controller.kubernetes.status import Row, body, held, manager_of
 from dualpath.model.view import ResourceStatus
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ class Reporter:
     ) -> None:
         self._client = client
         self._node = node
-        self._manager = f"dualpath-{node}"
+        self._manager = manager_of(node)
         self._key = namespace, node
         self._served = served
         self._reports = reports

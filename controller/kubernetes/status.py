@@ -31,6 +31,11 @@ class Row:
     generation: int  # of the object's spec
 
 
+def manager_of(node: str) -> str:
+    """Return the field manager by which a node owns its rows."""
+    return f"dualpath-{node}"
+
+
 def owners(objects: Objects, files: Mapping[Owner, str]) -> dict[Target, Owner]:
     """Return the resource that each object is, by the name that the loader gives it.
 

@@ -120,6 +120,8 @@ class FakeApiServer:
             _answer(writer, 200 if document else 404, document or {"message": "none"})
         elif url.path in self.absent or url.path.rpartition("/")[0] in self.absent:
             _answer(writer, 404, {"message": "no such kind", "code": 404})
+        elif method == "PATCH" and "fieldManager" not in query:
+            _answer(writer, *await self._merge(url.path, json.loads(body)))
         elif method == "PATCH":
             self.applied[url.path][query["fieldManager"]] = json.loads(body)
             await self._apply(url.path, json.loads(body))
@@ -145,6 +147,22 @@ class FakeApiServer:
             metadata.pop("resourceVersion", None)
             told = body.get("status") or before.get("status") or {}
             await self.put(collection, name, namespace=namespace, metadata=metadata, status=told)
+
+    async def _merge(self, path: str, body: Object) -> tuple[int, Object]:
+        """Apply a merge patch, with the resource version as a precondition if it has one."""
+        collection, _, name = path.rpartition("/")
+        namespace = path.partition("/namespaces/")[2].split("/")[0]
+        found = self.objects[collection].get(f"{namespace}/{name}")
+        if not found:
+            return 404, {"message": "not found", "code": 404}
+        version = body.get("metadata", {}).get("resourceVersion")
+        if version not in (None, found["metadata"]["resourceVersion"]):
+            return 409, {"message": "changed meanwhile", "code": 409}
+        made = _merged(found, body)
+        metadata = {k: v for k, v in made.pop("metadata").items() if k != "resourceVersion"}
+        name, namespace = metadata.pop("name"), metadata.pop("namespace", "")
+        await self.put(collection, name, namespace=namespace, metadata=metadata, **made)
+        return 200, self.objects[collection][f"{namespace}/{name}"]
 
     async def _write(self, method: str, path: str, body: Object) -> tuple[int, Object]:
         collection, _, name = path.rpartition("/")
@@ -173,6 +191,9 @@ class FakeApiServer:
         if found := self.objects.get(collection, {}).get(f"{namespace}/{name}"):
             _answer(writer, 200, found)
             return
+        if "limit" not in query:
+            _answer(writer, 404, {"message": "not found", "code": 404})
+            return
         items = [o for o in self.objects[path].values() if _selected(o, query)]
         start, limit = int(query.get("continue", "0")), int(query["limit"])
         metadata = {"resourceVersion": str(self.version)}
@@ -200,6 +221,18 @@ class FakeApiServer:
             async with self._news:
                 if seen == len(self._history):
                     await self._news.wait()
+
+
+def _merged(before: Object, patch: Object) -> Object:
+    """Apply a merge patch (RFC 7386)."""
+    made = {name: value for name, value in before.items() if patch.get(name, "") is not None}
+    for name, value in patch.items():
+        if isinstance(value, dict):
+            inner = made.get(name)
+            made[name] = _merged(inner if isinstance(inner, dict) else {}, value)
+        elif value is not None:
+            made[name] = value
+    return made
 
 
 def _selected(item: Object, query: dict[str, str]) -> bool:

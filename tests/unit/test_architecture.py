@@ -34,6 +34,12 @@ ALLOWED: dict[str, set[str]] = {
         "dualpath.model",
         "dualpath.process.backoff",
     },
+    "controller.operator": {
+        "controller.intent",
+        "controller.kubernetes",
+        "dualpath.model",
+        "dualpath.process",
+    },
     "controller.metrics": {"dualpath.model", "dualpath.rpc", "datapaths.base"},
     "controller.settings": {"controller.kubernetes", "dualpath.process", "dualpath.rpc"},
     "controller.node": {
@@ -222,6 +228,9 @@ PURE = (
     "dualpath.bus.wire",
     *(f"dualpath.netlink.{name}" for name in ("numbers", "message", "reply")),
     "controller.intent",
+    *(f"controller.operator.{name}" for name in ("admission", "certificate", "conditions")),
+    *(f"controller.operator.{name}" for name in ("definitions", "events", "judgement", "lease")),
+    "controller.operator.numbering",
 )
 IO = {"asyncio", "selectors", "socket", "subprocess", "threading", "zmq"}
 

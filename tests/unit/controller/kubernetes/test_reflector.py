@@ -141,3 +141,24 @@ async def test_refusal_is_logged_and_retried(world: World, status: int) -> None:
     world.server.refuse = 0
     await world.server.put(PATH, "green", namespace="team", spec={})
     await until(lambda: "green" in world.names)
+
+
+async def test_a_status_is_news_to_those_alone_who_ask_for_it(world: World) -> None:
+    told = 0
+
+    def count() -> None:
+        nonlocal told
+        told += 1
+
+    asking = Reflector(world.client, PATH, count, statuses=True)
+    task = asyncio.create_task(asking.run())
+    await until(lambda: world.count(f"GET {PATH} watch") == 2)
+    spec = asking.objects["team", "red"]["spec"]
+    await world.server.put(PATH, "red", namespace="team", spec=spec, status={"nodes": []})
+    await until(lambda: told == 2)
+    await world.server.put(PATH, "red", namespace="team", spec=spec, status={"nodes": []})
+    await world.server.compact()
+    await until(lambda: world.count(f"GET {PATH} watch") >= 6)
+    assert (told, world.changes) == (2, 1)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

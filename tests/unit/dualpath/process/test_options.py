@@ -18,6 +18,7 @@ from controller.__main__ import main as controller
 from controller.cli.__main__ import load, top
 from controller.cli.__main__ import main as dualpath
 from controller.cli.catalogue import CATALOGUE
+from controller.operator.__main__ import main as operator
 from datapaths.grout.agent import main as grout_agent
 from datapaths.remote.serve import main as serve
 from dualpath.process import options
@@ -36,6 +37,7 @@ SECONDS = ["x", "-1", "-0.1", "nan", "inf", "-inf", "1e999", "1_0", "1s", "٣"]
 DEVICE = ["n" * 16, "a/b", "a b", "a:b", "-x"]
 INDEX = ["x", "-1", "4294967296", "1.5"]
 NODE = ["a b", "a/b", "-x", "n" * 254]
+LABEL = ["A", "a_b", "-a", "a-", "a.b", "a/b", "n" * 64]
 UINT = ["x", "-1", "4294967296", "1.5"]
 
 SPECIFIC: dict[str, list[str]] = {
@@ -75,6 +77,15 @@ SPECIFIC: dict[str, list[str]] = {
     "--tls-ca": FILE,
     "--tls-cert": FILE,
     "--tls-key": FILE,
+    # the operator
+    "--identity": NODE,
+    "--lease": LABEL,
+    "--lease-seconds": ["x", "0", "5", "3601", "-1", "1.5"],
+    "--namespace": LABEL,
+    "--secret": LABEL,
+    "--service": LABEL,
+    "--webhook": FPM,
+    "--webhook-configuration": LABEL,
     # dualpath
     "--after": ["x", "-1", "18446744073709551616"],
     "--against": [],
@@ -138,6 +149,7 @@ def daemons() -> Iterator[tuple[str, Case]]:
         "frr-bridge": frr_bridge,
         "grout-agent": cast("Callable[[], None]", grout_agent),
         "serve": cast("Callable[[], None]", serve),
+        "dualpath-operator": operator,
     }
     for name, program in programs.items():
         for action in parser_of(program)._actions:

@@ -1,0 +1,127 @@
+"""Events of events.k8s.io/v1: what `kubectl describe` shows below an object. Pure.
+
+An Event that repeats one of the last `SERIES_S` becomes a count in that one: what an object's
+condition does every minute for a day makes one Event, not 1,440.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+
+from controller.kubernetes.objects import Object
+from controller.operator.lease import micro_time
+
+GROUP = "events.k8s.io/v1"
+CONTROLLER = "dualpath.io/operator"
+SERIES_S = 600.0
+MOST_SERIES = 4096
+LONGEST_NOTE = 1000  # characters; the API server takes 1024 bytes
+LONGEST_INSTANCE = 128
+EVERYWHERE = "default"  # the namespace of Events about what has none, such as a Node
+
+
+@dataclass(frozen=True, slots=True)
+class Regarding:
+    """The object that an Event is about."""
+
+    api_version: str
+    kind: str
+    name: str
+    namespace: str = ""
+    uid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something to be told of an object."""
+
+    regarding: Regarding
+    reason: str
+    text: str
+    warning: bool = False
+    action: str = "Report"
+
+    @property
+    def namespace(self) -> str:
+        return self.regarding.namespace or EVERYWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An Event that was made."""
+
+    name: str
+    count: int
+    at_s: float
+
+
+def regarding(kind: str, group: str, item: Object) -> Regarding:
+    metadata = item["metadata"]
+    namespace, uid = (str(metadata.get(name) or "") for name in ("namespace", "uid"))
+    return Regarding(group, kind, metadata["name"], namespace, uid)
+
+
+class Series:
+    """Which Events were made lately."""
+
+    def __init__(self) -> None:
+        self._told: dict[Note, Told] = {}
+
+    def repeats(self, note: Note, now_s: float) -> Told | None:
+        """Return the Event that a note repeats, with the count that it gets; None for a new one."""
+        told = self._told.get(note)
+        if told is None or now_s - told.at_s > SERIES_S:
+            return None
+        return Told(told.name, told.count + 1, now_s)
+
+    def made(self, note: Note, told: Told) -> None:
+        """Note that an Event was made, or counts more."""
+        self._told.pop(note, None)
+        self._told[note] = told
+        while len(self._told) > MOST_SERIES:
+            del self._told[next(iter(self._told))]
+
+
+def body(note: Note, instance: str, at: datetime) -> Object:
+    """Return a new Event."""
+    when = micro_time(at)
+    return {
+        "apiVersion": GROUP,
+        "kind": "Event",
+        "metadata": {"name": _name(note, when), "namespace": note.namespace},
+        "eventTime": when,
+        "type": "Warning" if note.warning else "Normal",
+        "reason": note.reason,
+        "action": note.action,
+        "note": _cut(note.text),
+        "regarding": _reference(note.regarding),
+        "reportingController": CONTROLLER,
+        "reportingInstance": instance[:LONGEST_INSTANCE],
+    }
+
+
+def series(told: Told, at: datetime) -> Object:
+    """Return the merge patch by which an Event counts more."""
+    return {"series": {"count": told.count, "lastObservedTime": micro_time(at)}}
+
+
+def _reference(about: Regarding) -> Object:
+    told = {
+        "apiVersion": about.api_version,
+        "kind": about.kind,
+        "name": about.name,
+        "namespace": about.namespace,
+        "uid": about.uid,
+    }
+    return {name: text for name, text in told.items() if text}
+
+
+def _name(note: Note, when: str) -> str:
+    digest = hashlib.sha256(f"{note.reason} {note.text} {when}".encode()).hexdigest()[:16]
+    return f"{note.regarding.name[:200].rstrip('.-')}.{digest}"
+
+
+def _cut(text: str) -> str:
+    return text.encode()[:LONGEST_NOTE].decode(errors="ignore")

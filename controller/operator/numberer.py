@@ -1,0 +1,62 @@
+"""Writes the number of each Node that needs one. A task of the leader; decisions in `numbering`.
+
+One Node is written at a time, after a list of its own: two Nodes never get one number, since only
+the leader writes, and a Node that somebody wrote meanwhile is refused and looked at again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import NoReturn
+
+from controller.kubernetes.client import ApiError, Client
+from controller.operator import numbering
+from controller.operator.events import Note, regarding
+from controller.operator.inventory import Inventory
+from controller.operator.reporter import Recorder
+
+log = logging.getLogger(__name__)
+
+NODES = "/api/v1/nodes"
+GATHER_S = 0.2
+RETRY_S = 2.0
+
+
+class Numberer:
+    """Numbers Nodes until cancelled."""
+
+    def __init__(self, client: Client, inventory: Inventory, recorder: Recorder) -> None:
+        self._client = client
+        self._inventory = inventory
+        self._recorder = recorder
+        self._changed = inventory.listen()
+
+    async def lead(self) -> NoReturn:
+        self._changed.set()
+        while True:
+            await self._changed.wait()
+            await asyncio.sleep(GATHER_S)
+            self._changed.clear()
+            if not self._inventory.listed or not any(numbering.missing(self._inventory.nodes)):
+                continue
+            try:
+                await self._number()
+            except ApiError as error:
+                log.warning("numbers of Nodes: %s; retrying", error)
+                await asyncio.sleep(RETRY_S)
+                self._changed.set()
+
+    async def _number(self) -> None:
+        """Give numbers until every Node has one. Raises ApiError."""
+        while True:
+            nodes, _ = await self._client.list(NODES)
+            found = next(numbering.missing(nodes), None)
+            if found is None:
+                return
+            node, index = found
+            name, why = node["metadata"]["name"], numbering.why(node)
+            await self._client.merge(f"{NODES}/{name}", numbering.patch(node, index))
+            log.info("Node %s has number %d: %s", name, index, why)
+            text = f"number {index}: {why}"
+            await self._recorder.record(Note(regarding("Node", "v1", node), "NodeNumbered", text))

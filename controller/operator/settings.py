@@ -1,0 +1,160 @@
+"""What the operator was told on its command line: frozen, validated once."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import socket
+from argparse import ArgumentTypeError
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from controller.kubernetes.cluster import SERVICE_ACCOUNT
+from controller.operator import LEASE_S, LONGEST_LEASE_S
+from dualpath.process import logs, options
+
+PROG = "dualpath-operator"
+LEAST_S = 6  # of a Lease, so that a slow request is no lost leader
+
+_EXAMPLES = f"""examples:
+  {PROG}                                     in a pod, without the webhook
+  {PROG} --webhook '[::]:9443'               in a pod, as in deploy/operator
+  {PROG} --kubeconfig ~/.kube/config --namespace dualpath-system
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The command line, and where the pod is."""
+
+    kubeconfig: Path | None  # None: we are in a pod
+    namespace: str  # of the Lease, of the Secret and of the Service
+    identity: str  # of this replica
+    webhook: tuple[str, int] | None  # None: no webhook
+    service: str
+    secret: str
+    configuration: str
+    lease: str
+    lease_s: int
+    log_level: str
+    log_format: str
+
+
+def parse(
+    arguments: Sequence[str],
+    environment: Mapping[str, str] = os.environ,
+    account: Path = SERVICE_ACCOUNT,
+) -> Settings:
+    """Read a command line. Exits with 2 and one sentence when it makes no sense."""
+    parser = _parser()
+    told = parser.parse_args(arguments)
+    namespace = told.namespace or _namespace(account)
+    if not namespace:
+        parser.error("argument --namespace: give one, as this is no pod")
+    return Settings(
+        kubeconfig=told.kubeconfig,
+        namespace=namespace,
+        identity=told.identity or environment.get("POD_NAME") or socket.gethostname(),
+        webhook=options.split(told.webhook) if told.webhook else None,
+        service=told.service,
+        secret=told.secret,
+        configuration=told.webhook_configuration,
+        lease=told.lease,
+        lease_s=told.lease_seconds,
+        log_level=told.log_level,
+        log_format=told.log_format,
+    )
+
+
+def _namespace(account: Path) -> str:
+    try:
+        return (account / "namespace").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", text):
+        raise ArgumentTypeError(f"{text!r}: give a name of small letters, digits and `-`")
+    return text
+
+
+def _duration(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and LEAST_S <= int(text) <= LONGEST_LEASE_S):
+        raise ArgumentTypeError(f"{text!r}: give seconds from {LEAST_S} to {LONGEST_LEASE_S}")
+    return int(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = options.Parser(
+        prog=PROG,
+        description="Does what a cluster needs once: numbers of Nodes, conditions, admission.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--version", action="version", version=f"dualpath {version('dualpath')}")
+    add(
+        "--kubeconfig",
+        type=options.file,
+        metavar="FILE",
+        help="how to reach the API server (default: as a pod, by its service account)",
+    )
+    add(
+        "--namespace",
+        type=_name,
+        metavar="NAME",
+        help="of the Lease, the Secret and the Service (default: the pod's)",
+    )
+    add(
+        "--identity",
+        type=options.node_name,
+        metavar="NAME",
+        help="of this replica in the Lease (default: POD_NAME, else the host's name)",
+    )
+    add(
+        "--webhook",
+        type=options.address_and_port,
+        metavar="ADDR:PORT",
+        help="where to answer API servers, by HTTPS (default: no webhook)",
+    )
+    add(
+        "--service",
+        type=_name,
+        metavar="NAME",
+        default=PROG,
+        help="the Service by which API servers reach --webhook (%(default)s)",
+    )
+    add(
+        "--secret",
+        type=_name,
+        metavar="NAME",
+        default=f"{PROG}-webhook",
+        help="where the certificate of --webhook is kept (%(default)s)",
+    )
+    add(
+        "--webhook-configuration",
+        type=_name,
+        metavar="NAME",
+        default=PROG,
+        help="the ValidatingWebhookConfiguration that gets its CA (%(default)s)",
+    )
+    add(
+        "--lease",
+        type=_name,
+        metavar="NAME",
+        default=PROG,
+        help="the Lease that decides who leads (%(default)s)",
+    )
+    add(
+        "--lease-seconds",
+        type=_duration,
+        metavar="SECONDS",
+        default=LEASE_S,
+        help="after which another replica leads if this one is gone (%(default)s)",
+    )
+    logs.add_options(add)
+    return parser
