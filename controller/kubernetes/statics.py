@@ -27,6 +27,7 @@ from controller.kubernetes.client import ApiError, Client
 from controller.kubernetes.objects import OURS, THEIRS, Collection, Object, Target
 from controller.kubernetes.reflector import Reflector
 from controller.kubernetes.served import Served
+from dualpath.model.redact import redact
 
 log = logging.getLogger(__name__)
 
@@ -244,6 +245,8 @@ def shown(spec: Spec) -> Object:
     for session in (found.get("hostSession"), *(found.get("neighbors") or ())):
         if isinstance(session, dict):
             session.pop("password", None)
+    if "rawConfig" in found:
+        found["rawConfig"] = redact(str(found["rawConfig"]))
     return found
 
 
