@@ -171,7 +171,7 @@ async def test_a_cni_device_and_what_is_bad_are_named_beside_what_is_good(
 ) -> None:
     await run(server, "apply", "-f", str(SAMPLES / "underlay.yaml"))
     await run(server, "apply", "-f", str(SAMPLES / "l3vni.yaml"))
-    clash = manifest("L3VNI", "clash", vrf="green", vni=100, hostSession=None)
+    clash = manifest("L3VNI", "z-clash", vrf="green", vni=100, hostSession=None)
     raw = manifest("RawFRRConfig", "raw", rawConfig="hostname x")
     for each in (clash, raw):
         each["metadata"]["namespace"] = NAMESPACE
@@ -183,11 +183,11 @@ async def test_a_cni_device_and_what_is_bad_are_named_beside_what_is_good(
         ResourceStatus("L3VPN", "z", False, "ValidationFailed", "not supported"),
         ResourceStatus("L3VNI", "w", False, "NotInForce", "FRR does not answer"),
     )
-    expected = {"clash", "raw", "x" * 253, "y"}
+    expected = {"z-clash", "raw", "x" * 253, "y"}
     found = await shown(server, lambda o: {f["name"] for f in failures(o)} == expected, *REPORT)
     assert is_ready("False")(found)
     failed = {f["name"]: f for f in found["status"]["failedResources"]}
-    assert failed["clash"]["message"] == "spec.vni: VNI 100 is already used by L3VNI red"
+    assert failed["z-clash"]["message"] == "spec.vni: VNI 100 is already used by L3VNI red"
     assert (failed["raw"]["kind"], len(failed["raw"]["message"])) == ("FrrConfiguration", 500)
     assert {f["reason"] for f in failed.values()} == {
         "ValidationFailed",
@@ -198,7 +198,7 @@ async def test_a_cni_device_and_what_is_bad_are_named_beside_what_is_good(
     (message,) = messages(found)
     assert "L3VPN z: not supported; FRR does not answer" in message
     node.more = ()
-    await run(server, "delete", *HOME, "l3vni", "clash")
+    await run(server, "delete", *HOME, "l3vni", "z-clash")
     await shown(server, is_ready("True"), *REPORT)
     await run(server, "apply", "-f", str(SAMPLES / "underlay-cni-dhcp.yaml"))
     found = await shown(server, is_ready("False"), *REPORT)
