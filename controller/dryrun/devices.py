@@ -17,7 +17,7 @@ from controller.node.teardown import nics_of
 from datapaths.base import Unavailable
 from datapaths.kernel.layout import Layout
 from datapaths.linux import netns
-from datapaths.linux.links import Links, Refusal
+from datapaths.linux.links import Links, Unrepairable
 from datapaths.linux.shadows import Shadow, Shadows, access_port, shadow_of
 from datapaths.linux.twins import Twins, wants_twin
 from dualpath.model.frr import tcp_ports
@@ -27,7 +27,7 @@ from dualpath.model.plan import PlannedDevice
 
 MISSING, LEAVING = "missing", "has to go"  # how `Links` reports what it would make and delete
 KINDS = (Kind.VRF, Kind.VNI, Kind.PORT)
-Found = Iterator[Change | Refusal]
+Found = Iterator[Change | Unrepairable]
 
 
 def is_nic(port: Device) -> bool:
@@ -78,9 +78,9 @@ class Forwarding:
         planned = self._plan[record.kind.name, str(record.key)]
         name = f"{planned.name}, for {planned.resource}" if planned.resource else planned.name
         for fault in faults:
-            if isinstance(fault, Refusal):
-                yield Refusal(f"{planned.kind.lower()} {planned.name}: {fault}")
-        shown = [fault for fault in faults if not isinstance(fault, Refusal)]
+            if isinstance(fault, Unrepairable):
+                yield Unrepairable(f"{planned.kind.lower()} {planned.name}: {fault}")
+        shown = [fault for fault in faults if not isinstance(fault, Unrepairable)]
         details = tuple(shown) if action == "change" else _attributes(planned)
         if shown or action == "make":
             yield Change(action, planned.kind.lower(), name, called(self._netns), details)
@@ -94,13 +94,13 @@ class Forwarding:
             with Links(name, dry=True) as links:
                 far = links.find(record.host.name)
                 if far and not far.made:
-                    yield Refusal(f"{far.name} exists in {called(name)} and is not ours")
+                    yield Unrepairable(f"{far.name} exists in {called(name)} and is not ours")
                 bridge = record.host.bridge
                 somebodys = bridge and not record.host.create_bridge and not record.host.ovs
                 if somebodys and not links.find(bridge):
-                    yield Refusal(f"no interface {bridge} in {called(name)}")
+                    yield Unrepairable(f"no interface {bridge} in {called(name)}")
         except Unavailable as error:
-            yield Refusal(str(error))
+            yield Unrepairable(str(error))
 
     def _leaving(self) -> Found:
         wanted = {(d.kind, d.key) for d in self._intent.devices}
@@ -167,7 +167,7 @@ def _spoken(faults: Sequence[str], what: str, where: str) -> Found:
     """Yield faults device by device: each begins with the device's name and a colon."""
     by_name: dict[str, list[str]] = {}
     for fault in faults:
-        if isinstance(fault, Refusal):
+        if isinstance(fault, Unrepairable):
             yield fault
         else:
             name, colon, text = fault.partition(": ")

@@ -18,8 +18,8 @@ from datapaths.base import Unavailable
 from datapaths.linux import netns, nics
 from datapaths.linux.linkinfo import Link
 from datapaths.linux.links import Links
-from datapaths.linux.ways import default_gateways, device_to
-from datapaths.linux.wire.holdings import HeldAddress, HeldRoute
+from datapaths.linux.routelookup import default_gateways, output_device
+from datapaths.linux.wire.nicstate import NicAddress, NicRoute
 from dualpath.model.links import Address, Port
 from dualpath.model.words import counted
 from dualpath.netlink import numbers as n
@@ -46,7 +46,7 @@ def moving(port: Port, home: str, forwarding: str, ssh: Ssh | None) -> Moving:
                 return _absent(port, home)
             if why := nics.refusal(links, link):
                 return Moving(problems=(why,))
-            addresses, routes = nics.belongings(links, link)
+            addresses, routes = nics.addresses_and_routes(links, link)
             details = *_addresses(addresses), *_routes(routes)
             where = f"{port.name}, from {called(home)} to {called(forwarding)}"
             change = Change("move", "nic", where, "", details or ("no address, no route",))
@@ -61,25 +61,25 @@ def _absent(port: Port, home: str) -> Moving:
     return Moving(problems=(f"{port.name}: no such device in {called(home)}",))
 
 
-def _addresses(addresses: Sequence[HeldAddress]) -> Iterator[str]:
+def _addresses(addresses: Sequence[NicAddress]) -> Iterator[str]:
     now = time.clock_gettime(time.CLOCK_BOOTTIME)
-    for held in addresses:
-        text = f"address {Address(held.ip, held.length)}"
-        if held.valid_until is None:
+    for entry in addresses:
+        text = f"address {Address(entry.ip, entry.length)}"
+        if entry.valid_until is None:
             yield text
         else:
-            left_s = max(0, round(held.valid_until - now))
+            left_s = max(0, round(entry.valid_until - now))
             yield f"{text}, a lease that ends in {left_s} s unless its client renews it there"
 
 
-def _routes(routes: Sequence[HeldRoute]) -> Iterator[str]:
-    for held in routes:
-        family, length = held.fixed[0], held.fixed[1]
-        found = dict(held.attributes)
+def _routes(routes: Sequence[NicRoute]) -> Iterator[str]:
+    for entry in routes:
+        family, length = entry.fixed[0], entry.fixed[1]
+        found = dict(entry.attributes)
         to = _network(family, found.get(n.RTA_DST, b""), length)
         via = f" via {_gateway(found)}" if _gateway(found) else ""
-        table = f" table {held.table}" if held.table != n.RT_TABLE_MAIN else ""
-        yield f"route {to}{via}{table}{'' if held.portable else ', given back later, not used'}"
+        table = f" table {entry.table}" if entry.table != n.RT_TABLE_MAIN else ""
+        yield f"route {to}{via}{table}{'' if entry.portable else ', given back later, not used'}"
 
 
 def _network(family: int, destination: bytes, length: int) -> str:
@@ -94,14 +94,14 @@ def _gateway(found: dict[int, bytes]) -> str:
 
 
 def _lost(
-    links: Links, link: Link, addresses: Sequence[HeldAddress], ssh: Ssh | None
+    links: Links, link: Link, addresses: Sequence[NicAddress], ssh: Ssh | None
 ) -> Iterator[str]:
     """Yield warnings about what breaks when a NIC moves."""
     through = {link.index: link.name, **_on_top(links, link)}
     if len(through) > 1:
         names = ", ".join(sorted(set(through.values()) - {link.name}))
         yield f"{names} is on top of {link.name}: it loses its carrier when {link.name} moves"
-    own = {held.ip for held in addresses}
+    own = {entry.ip for entry in addresses}
     own |= {
         a.ip
         for index, name in through.items()
@@ -149,4 +149,4 @@ def _carries(links: Links, through: set[int], own: set[bytes], ssh: Ssh) -> bool
         return zone is not None and zone.index in through
     if ssh.server in own:
         return True
-    return device_to(links, ssh.client) in through
+    return output_device(links, ssh.client) in through

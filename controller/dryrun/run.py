@@ -18,7 +18,7 @@ from controller.node.namespaces import NamespacePair
 from controller.settings import Settings
 from controller.start import checks
 from datapaths.linux import neightables, netns, sysctls
-from datapaths.linux.links import Refusal
+from datapaths.linux.links import Unrepairable
 from dualpath.process.lock import is_held
 
 
@@ -57,7 +57,7 @@ def _namespaces(namespaces: NamespacePair) -> Iterator[Change]:
 
 def _settings(settings: Settings, namespaces: NamespacePair) -> Iterator[Change]:
     if settings.datapath == "kernel" and settings.neighbor_limit:
-        raised = neightables.lacking(settings.neighbor_limit)
+        raised = neightables.limits_to_raise(settings.neighbor_limit)
         for name, value in raised.items():
             yield Change("change", "setting", f"{name} to {value}, for the whole machine")
     if netns.exists(namespaces.forwarding):
@@ -103,7 +103,7 @@ def _frr(report: Report, settings: Settings, intent: Intent) -> None:
     report.warnings += [limited] if limited else []
 
 
-def _sort(report: Report, found: Iterable[Change | Refusal]) -> None:
+def _sort(report: Report, found: Iterable[Change | Unrepairable]) -> None:
     for one in found:
         if isinstance(one, Change):
             report.changes.append(one)

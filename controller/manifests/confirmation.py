@@ -22,7 +22,7 @@ from controller.manifests import store, trial, watchdog
 from controller.manifests.source import Manifests
 from controller.manifests.trial import Trial
 from controller.settings import Settings
-from datapaths.linux.quiet import keep_tcp_quiet
+from datapaths.linux.resets import suppress_resets
 from dualpath.process import options
 
 log = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class Confirmation:
     def keep_sessions(self) -> None:
         """Keep TCP sessions over a NIC alive while the NIC is on trial. Raises OSError."""
         with ThreadPoolExecutor(1) as thread:  # pyroute2 refuses a thread whose event loop runs
-            thread.submit(keep_tcp_quiet, self._forwarding, self._on_trial is not None).result()
+            thread.submit(suppress_resets, self._forwarding, self._on_trial is not None).result()
 
     def changed(self, nics: tuple[str, ...]) -> None:
         """Put changed manifests on trial, before they are in force."""

@@ -18,7 +18,7 @@ from controller.node import namespacerecord
 from controller.node.supervisor import bridge_of
 from controller.node.teardown import Step, given_back, undone
 from datapaths.linux import netns
-from datapaths.linux.quiet import keep_tcp_quiet
+from datapaths.linux.resets import suppress_resets
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def _let_speak(state_dir: Path) -> None:
     left = namespacerecord.read(state_dir)
     if left is not None and netns.exists(left.forwarding):
         try:
-            keep_tcp_quiet(left.forwarding, False)
+            suppress_resets(left.forwarding, False)
         except OSError as error:
             log.error("%s: %s", left.forwarding, error.strerror)
 

@@ -42,7 +42,7 @@ class PortTwins(Protocol):
     ) -> Sequence[tuple[str, str]]:
         """Return each port whose twin differs from what `ensure` makes, and how; change nothing."""
 
-    def spaces(self) -> set[str]:
+    def namespaces(self) -> set[str]:
         """Return the namespaces in which twins depend on something."""
 
     def set_carrier(self, name: str, up: bool) -> None:
@@ -99,7 +99,7 @@ class FrrDevices:
 
     async def watch_where_they_are(self) -> None:
         """Watch the namespaces in which the devices, and what twins depend on, are now."""
-        of_twins = await asyncio.to_thread(self._twins.spaces)
+        of_twins = await asyncio.to_thread(self._twins.namespaces)
         self._drift.watch_only(
             {**{space: {} for space in of_twins}, self._control: sysctls.CONTROL}
         )

@@ -59,7 +59,7 @@ class _Name:
     def hold(self) -> None:
         """Hold the namespace that has the name now, instead of the one held before."""
         self.close()
-        self.held = netns.hold(self.name)
+        self.held = netns.keep_alive(self.name)
         found = os.fstat(self.held)
         self.identity = found.st_dev, found.st_ino
 

@@ -101,34 +101,34 @@ def nics_of(left: NamespaceRecord | None) -> tuple[str, ...]:
 
 
 def _nics(left: NamespaceRecord) -> Iterator[Step]:
-    with Namespaces(left.forwarding, left.host) as spaces:
-        links = spaces.forwarding
+    with Namespaces(left.forwarding, left.host) as namespaces:
+        links = namespaces.forwarding
         for link in links.all():
             if not link.mark or link.mark.what not in ("port", "device"):
                 continue
             if not (home := link.mark.text("from")):
                 continue
             name = link.mark.text("port") or link.name
-            where = legs.spelt(home) or left.host or "the machine's namespace"
-            noted, _ = nics.noted_addresses(name, link.mac)
+            where = legs.decode_netns(home) or left.host or "the machine's namespace"
+            noted, _ = nics.saved_addresses(name, link.mac)
             own = [*links.addresses(link.name), *(held.address for held in noted)]
             with_ = ", ".join(map(str, dict.fromkeys(own))) or "no address"
             yield Step("nic", name, f"back to {where}, with {with_}")
 
 
 def _give_back(left: NamespaceRecord, name: str) -> None:
-    with Namespaces(left.forwarding, left.host) as spaces:
-        devices.remove(spaces, name)
-        ports.remove_port(spaces, Port(name))
+    with Namespaces(left.forwarding, left.host) as namespaces:
+        devices.remove(namespaces, name)
+        ports.remove_port(namespaces, Port(name))
 
 
 def _empty(left: NamespaceRecord) -> None:
     """Remove twins, host legs and devices; also routes, if the namespace stays."""
     Twins(left.forwarding, left.control).remove()
-    with Namespaces(left.forwarding, left.host) as spaces:
-        nics.recover(spaces)
-        for link, mark in list(spaces.forwarding.marked("device")):
-            devices.remove(spaces, mark.text("port") or link.name)
+    with Namespaces(left.forwarding, left.host) as namespaces:
+        nics.recover(namespaces)
+        for link, mark in list(namespaces.forwarding.marked("device")):
+            devices.remove(namespaces, mark.text("port") or link.name)
     asyncio.run(_withdraw_all(left))
 
 

@@ -54,7 +54,7 @@ def kernel(settings: Settings, namespaces: NamespacePair, host: str) -> Backend:
     return Backend(
         KernelDatapath(namespaces.forwarding, host, layout),
         twins,
-        neighbor_tables=neightables.use,
+        neighbor_tables=neightables.usage,
         notes=(nicrecords.write_again,),
     )
 

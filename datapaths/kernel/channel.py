@@ -27,7 +27,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from datapaths.base import Unavailable
-from datapaths.linux.ear import attach_filter
+from datapaths.linux.neighborsocket import attach_filter
 from datapaths.linux.netns import entered
 from dualpath.netlink import numbers as n
 from dualpath.netlink import socket as netlink

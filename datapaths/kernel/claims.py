@@ -74,7 +74,7 @@ class Claims:
             bridge, (address, mac, _) = vxlan.master, heard.announcement
             if not self._layer2.local(bridge, vxlan.index, mac):
                 continue
-            if not self._subnets.takes(bridge, address):
+            if not self._subnets.may_contain(bridge, address):
                 continue  # the address is off the subnet and is not learned either
             if self._layer2.router_mac(vxlan, address):
                 continue  # it belongs to a VTEP

@@ -283,7 +283,7 @@ class KernelDatapath:
 
 def _hold(space: str) -> int:
     try:
-        return netns.hold(space)
+        return netns.keep_alive(space)
     except (FileNotFoundError, NotADirectoryError):
         raise Unavailable(f"there is no network namespace {space}") from None
 

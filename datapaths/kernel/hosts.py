@@ -10,7 +10,7 @@ from itertools import islice
 from datapaths.kernel import probing
 from datapaths.kernel.claims import Claims, Heard
 from datapaths.kernel.observe import Observer
-from datapaths.linux.ear import FRAMES, PAUSE_S, hear, open_ear
+from datapaths.linux.neighborsocket import FRAMES, PAUSE_S, open_neighbor_socket, receive
 from datapaths.linux.wire.announcements import decode
 
 PROBE_S = 10.0  # twice delay_first_probe_time: the kernel is done with the previous round
@@ -45,9 +45,9 @@ class LocalHosts:
 
     async def _listen(self) -> None:
         """Receive the announcements of hosts, and apply those that claim an address."""
-        with open_ear(self._netns) as ear:
+        with open_neighbor_socket(self._netns) as sock:
             while True:
-                frames = await hear(ear)
+                frames = await receive(sock)
                 heard = [
                     Heard(source[0], found) for frame, source in frames if (found := decode(frame))
                 ]

@@ -48,9 +48,9 @@ class Layout:
         """
         neightables.ensure_limits(self._neighbor_limit)
         missing = sysctls.ensure(self._netns, sysctls.FORWARDING)
-        with self._open() as spaces:
-            nics.recover(spaces)
-            ports.note_all(spaces)
+        with self._open() as namespaces:
+            nics.recover(namespaces)
+            ports.save_nics(namespaces)
         return missing
 
     def apply(self, batch: RecordBatch) -> list[RowFailure]:
@@ -59,15 +59,15 @@ class Layout:
         Raises Unavailable if the forwarding namespace does not exist.
         """
         failures: list[RowFailure] = []
-        with self._open() as spaces:
+        with self._open() as namespaces:
             if len(batch) > FEW:
-                spaces.forwarding.load()
+                namespaces.forwarding.load()
             for index in range(len(batch)):
                 try:
                     if index < len(batch.upserts):
-                        _upsert(spaces, batch.row(index))
+                        _upsert(namespaces, batch.row(index))
                     else:
-                        _withdraw(spaces, batch.row(index))
+                        _withdraw(namespaces, batch.row(index))
                 except Unavailable as error:  # a host's namespace is missing: only this row fails
                     failures.append(RowFailure(index, "ENOENT", str(error)))
                 except OSError as error:
@@ -80,29 +80,29 @@ class Layout:
         A record whose devices differ from what `apply` would make has a value that no intent can
         have, so that it never equals a desired record.
         """
-        with self._open(dry=True) as spaces:
-            spaces.forwarding.load()
-            records = list(_dump(spaces, kind))
-            return [_broken(r) if _faults(spaces, r) else r for r in records]
+        with self._open(dry=True) as namespaces:
+            namespaces.forwarding.load()
+            records = list(_dump(namespaces, kind))
+            return [_broken(r) if _faults(namespaces, r) else r for r in records]
 
     def differing(self, records: Sequence[Record]) -> list[tuple[Record, list[str]]]:
         """Return the records that do not hold, each with what is not as `apply` makes it."""
-        with self._open(dry=True) as spaces:
+        with self._open(dry=True) as namespaces:
             if len(records) > FEW:
-                spaces.forwarding.load()
-            found = [(record, _faults(spaces, record)) for record in records]
+                namespaces.forwarding.load()
+            found = [(record, _faults(namespaces, record)) for record in records]
             return [(record, faults) for record, faults in found if faults]
 
     def ports(self) -> list[PortState]:
         """Return our ports with their counters and all their addresses."""
-        with self._open() as spaces:
-            links = spaces.forwarding
+        with self._open() as namespaces:
+            links = namespaces.forwarding
             return [_state(link, links) for link, _ in links.marked("port")]
 
     def leave(self, netns: str) -> None:
         """Give back the NICs that are in another namespace than ours; what cannot be is logged."""
-        with Namespaces(netns, self._host_netns) as spaces:
-            ports.give_all_back(spaces)
+        with Namespaces(netns, self._host_netns) as namespaces:
+            ports.give_back_nics(namespaces)
 
     def _open(self, *, dry: bool = False) -> Namespaces:
         return Namespaces(self._netns, self._host_netns, dry=dry)
@@ -121,20 +121,20 @@ def devices_of(record: Record) -> set[str]:
             raise ValueError(f"{record.kind.name} is no kind of device")
 
 
-def _dump(spaces: Namespaces, kind: Kind) -> Iterator[Record]:
+def _dump(namespaces: Namespaces, kind: Kind) -> Iterator[Record]:
     match kind:
         case Kind.VRF:
-            yield from overlay.dump_vrfs(spaces.forwarding)
+            yield from overlay.dump_vrfs(namespaces.forwarding)
         case Kind.VNI:
-            yield from overlay.dump_vnis(spaces.forwarding)
+            yield from overlay.dump_vnis(namespaces.forwarding)
         case Kind.PORT:
-            yield from ports.dump_ports(spaces)
+            yield from ports.dump_ports(namespaces)
         case _:
             raise ValueError(f"{kind.name} is no kind of device")
 
 
-def _faults(spaces: Namespaces, record: Record) -> list[str]:
-    return spaces.faults(lambda: _upsert(spaces, record))
+def _faults(namespaces: Namespaces, record: Record) -> list[str]:
+    return namespaces.faults(lambda: _upsert(namespaces, record))
 
 
 def _broken(record: Record) -> Record:
@@ -149,35 +149,35 @@ def _broken(record: Record) -> Record:
             raise ValueError(f"{record.kind.name} is no kind of device")
 
 
-def _upsert(spaces: Namespaces, record: Record) -> None:
+def _upsert(namespaces: Namespaces, record: Record) -> None:
     match record:
         case Vrf():
-            overlay.ensure_vrf(spaces.forwarding, record, forwards=True)
-            overlay.ensure_unreachable(spaces.forwarding, record)
-            spaces.forwarding.rules.ensure_apart()
+            overlay.ensure_vrf(namespaces.forwarding, record, forwards=True)
+            overlay.ensure_unreachable(namespaces.forwarding, record)
+            namespaces.forwarding.rules.ensure_vrfs_first()
         case Vni():
             if _routes_nothing(record):
-                spaces.forwarding.rules.ensure_mute(record.bridge)
+                namespaces.forwarding.rules.ensure_blackhole(record.bridge)
             else:
-                spaces.forwarding.rules.remove_mute(record.bridge)
-            overlay.ensure_vni(spaces.forwarding, record, link_local=True)
+                namespaces.forwarding.rules.remove_blackhole(record.bridge)
+            overlay.ensure_vni(namespaces.forwarding, record, link_local=True)
         case Port():
             if record.loopback:  # `lo` stands for the namespace
-                spaces.forwarding.sysctl(sysctls.FORWARDING)
-            ports.ensure_port(spaces, record)
+                namespaces.forwarding.sysctl(sysctls.FORWARDING)
+            ports.ensure_port(namespaces, record)
         case _:
             raise ValueError(f"{record.kind.name} is no kind of device")
 
 
-def _withdraw(spaces: Namespaces, record: Record) -> None:
+def _withdraw(namespaces: Namespaces, record: Record) -> None:
     match record:
         case Vrf():
-            overlay.remove_vrf(spaces.forwarding, record)
+            overlay.remove_vrf(namespaces.forwarding, record)
         case Vni():
-            overlay.remove_vni(spaces.forwarding, record)
-            spaces.forwarding.rules.remove_mute(record.bridge)
+            overlay.remove_vni(namespaces.forwarding, record)
+            namespaces.forwarding.rules.remove_blackhole(record.bridge)
         case Port():
-            ports.remove_port(spaces, record)
+            ports.remove_port(namespaces, record)
         case _:
             raise ValueError(f"{record.kind.name} is no kind of device")
 

@@ -48,7 +48,7 @@ class Drift:
 
     def __init__(self, changed: Changed) -> None:
         self._changed = changed
-        self._spaces: dict[int, _Space] = {}  # by inode
+        self._watched: dict[int, _Watched] = {}  # by inode
         self._paused = 0
         self._pauses = 0  # counts them
         self._cpu_s = 0.0  # of the last poll
@@ -57,10 +57,10 @@ class Drift:
         """Watch one more namespace, and these settings of it. Skip one that does not exist."""
         try:
             inode = os.stat(path_of(name)).st_ino
-            if inode not in self._spaces:
-                self._spaces[inode] = _Space(name, settings or {})
+            if inode not in self._watched:
+                self._watched[inode] = _Watched(name, settings or {})
                 if not self._paused:
-                    self._listen(self._spaces[inode])
+                    self._listen(self._watched[inode])
         except OSError as error:
             log.debug("cannot watch namespace %s: %s", name, error)
 
@@ -69,22 +69,22 @@ class Drift:
         for name, settings in names.items():
             self.watch(name, settings)
         wanted = {_inode(name) for name in names}
-        for inode in self._spaces.keys() - wanted:
-            self._drop(self._spaces.pop(inode))
+        for inode in self._watched.keys() - wanted:
+            self._drop(self._watched.pop(inode))
 
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Leave notifications in the kernel meanwhile."""
-        for space in self._spaces.values() if not self._paused else ():
-            asyncio.get_running_loop().remove_reader(space.listening)
+        for watched in self._watched.values() if not self._paused else ():
+            asyncio.get_running_loop().remove_reader(watched.listening)
         self._paused += 1
         self._pauses += 1
         try:
             yield
         finally:
             self._paused -= 1
-            for space in self._spaces.values() if not self._paused else ():
-                self._listen(space)
+            for watched in self._watched.values() if not self._paused else ():
+                self._listen(watched)
 
     async def look(self, own: Collection[str] = (), *, polling: bool = False) -> None:
         """Read all notifications and dump all devices; report changes, except of devices in `own`.
@@ -93,26 +93,26 @@ class Drift:
         watching a namespace that is gone: our sockets would keep it alive, and its devices.
         """
         pauses = self._pauses
-        for inode, space in list(self._spaces.items()):
+        for inode, watched in list(self._watched.items()):
             if polling and self._pauses != pauses:
                 return
-            if _inode(space.name) != inode:
-                self._drop(self._spaces.pop(inode))
+            if _inode(watched.name) != inode:
+                self._drop(self._watched.pop(inode))
                 continue
-            self._read(space, own)
+            self._read(watched, own)
             try:
-                dumped, cpu_s = await asyncio.to_thread(space.dump)
+                dumped, cpu_s = await asyncio.to_thread(watched.dump)
                 self._cpu_s += cpu_s
                 if polling and self._pauses != pauses:
                     return
                 began_s = time.thread_time()
-                changed = space.picture.load(dumped, own)
+                changed = watched.picture.load(dumped, own)
                 self._cpu_s += time.thread_time() - began_s
             except (OSError, DecodeError) as error:
-                log.debug("cannot look at namespace %s: %s", space.name, error)
+                log.debug("cannot look at namespace %s: %s", watched.name, error)
                 continue
-            if self._spaces.get(inode) is space:
-                self._report(space, {*changed, SETTINGS})
+            if self._watched.get(inode) is watched:
+                self._report(watched, {*changed, SETTINGS})
 
     async def run(self) -> None:
         """Look about twice a second until cancelled."""
@@ -123,44 +123,44 @@ class Drift:
                 await self.look(polling=True)
 
     def close(self) -> None:
-        for space in self._spaces.values():
-            self._drop(space)
-        self._spaces.clear()
+        for watched in self._watched.values():
+            self._drop(watched)
+        self._watched.clear()
 
-    def _listen(self, space: _Space) -> None:
-        asyncio.get_running_loop().add_reader(space.listening, self._read, space)
+    def _listen(self, watched: _Watched) -> None:
+        asyncio.get_running_loop().add_reader(watched.listening, self._read, watched)
 
-    def _drop(self, space: _Space) -> None:
-        asyncio.get_running_loop().remove_reader(space.listening)
-        space.close()
+    def _drop(self, watched: _Watched) -> None:
+        asyncio.get_running_loop().remove_reader(watched.listening)
+        watched.close()
 
-    def _read(self, space: _Space, own: Collection[str] = ()) -> None:
+    def _read(self, watched: _Watched, own: Collection[str] = ()) -> None:
         changed: set[str] = set()
         try:
-            while data := space.listening.read():
+            while data := watched.listening.read():
                 for message in messages(data):
-                    changed |= space.picture.update(message, own)
+                    changed |= watched.picture.update(message, own)
         except DecodeError as error:
-            log.warning("notifications of devices in %s: %s", space.name, error)
-            changed |= space.picture.purposes()
+            log.warning("notifications of devices in %s: %s", watched.name, error)
+            changed |= watched.picture.purposes()
         except Overrun:
-            changed |= space.picture.purposes()
-        self._report(space, changed)
+            changed |= watched.picture.purposes()
+        self._report(watched, changed)
 
-    def _report(self, space: _Space, changed: Collection[str]) -> None:
+    def _report(self, watched: _Watched, changed: Collection[str]) -> None:
         for what in sorted(changed):
             if what == SETTINGS:
-                differing, before = space.differing(), space.reported
-                space.reported = differing
+                differing, before = watched.differing(), watched.reported
+                watched.reported = differing
                 if not differing:
                     continue
                 if differing != before:
                     text = "namespace %s: somebody changed %s; setting it again"
-                    log.warning(text, space.name, ", ".join(differing))
-            self._changed(space.name, what)
+                    log.warning(text, watched.name, ", ".join(differing))
+            self._changed(watched.name, what)
 
 
-class _Space:
+class _Watched:
     """One namespace: a socket for notifications, one for dumps, and the picture they give."""
 
     def __init__(self, name: str, settings: Mapping[str, int]) -> None:

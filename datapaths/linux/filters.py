@@ -9,7 +9,7 @@ from typing import Self
 
 from datapaths.base import Unsupported
 from datapaths.linux.netns import entered
-from datapaths.linux.punt import EVERYTHING
+from datapaths.linux.punt import ALL_FRAMES
 from datapaths.linux.wire import filters as wire
 from datapaths.linux.wire.filters import Classifier, Filter
 from datapaths.linux.wire.matches import Rule
@@ -118,7 +118,7 @@ class Filters:
             return self._found(index, target)
         for classifier in Classifier:
             try:
-                self.ensure(classifier, index, [EVERYTHING], target)
+                self.ensure(classifier, index, [ALL_FRAMES], target)
             except OSError as error:
                 if error.errno not in ABSENT:
                     raise
@@ -130,7 +130,7 @@ class Filters:
         """Return the classifier that redirects everything to another device; note a missing one."""
         have = {(f.classifier, f.fingerprint) for f in self.installed(index)}
         for classifier in Classifier:
-            wanted, _ = wire.compile_rule(classifier, EVERYTHING, target, self._priorities)
+            wanted, _ = wire.compile_rule(classifier, ALL_FRAMES, target, self._priorities)
             if (wanted.classifier, wanted.fingerprint) in have:
                 return classifier
         self.changes.append(f"tc filters of device {index}")

@@ -9,7 +9,7 @@ from datapaths.base import Unavailable
 from datapaths.linux import ovs, sysctls
 from datapaths.linux.linkinfo import Link, is_pair
 from datapaths.linux.links import Links
-from datapaths.linux.marks import MAKING, Mark, Value
+from datapaths.linux.marks import DEVICE_GROUP, Mark, Value
 from datapaths.linux.namespaces import Namespaces
 from datapaths.linux.netns import path_of
 from dualpath.model.links import HostEnd, Port
@@ -17,10 +17,10 @@ from dualpath.model.links import HostEnd, Port
 OWN = "."  # how a mark spells "" for a namespace: our own, as against none
 
 
-def ensure(spaces: Namespaces, port: Port) -> Link:
+def ensure(namespaces: Namespaces, port: Port) -> Link:
     """Make both ends, and set up the far one; the near one is the caller's to place."""
     assert port.host is not None
-    links, there = spaces.forwarding, spaces.open(port.host.netns)
+    links, there = namespaces.forwarding, namespaces.open(port.host.netns)
     near = _whole_pair(links, there, port.name, port.host.name)
     if not near:
         near = create_pair(links, port.name, there, port.host.name)
@@ -35,7 +35,9 @@ def create_pair(links: Links, name: str, there: Links, far: str) -> Link:
     """Create a veth whose far end is in another namespace from the start."""
     fd = os.open(path_of(there.netns), os.O_RDONLY | os.O_CLOEXEC)
     try:
-        near = links.create(name, "veth", peer={"ifname": far, "net_ns_fd": fd, "group": MAKING})
+        near = links.create(
+            name, "veth", peer={"ifname": far, "net_ns_fd": fd, "group": DEVICE_GROUP}
+        )
     finally:
         os.close(fd)
     there.reload(far)
@@ -95,11 +97,11 @@ def _ensure_bridge(there: Links, host: HostEnd) -> None:
         there.set_up(host.bridge)
 
 
-def remove(spaces: Namespaces, link: Link, mark: Mark) -> None:
+def remove(namespaces: Namespaces, link: Link, mark: Mark) -> None:
     """Remove a leg and the far bridge, if we made that and nothing else is in it."""
-    spaces.forwarding.delete(link.name)
+    namespaces.forwarding.delete(link.name)
     try:
-        there = spaces.open(spelt(mark.text("ns")))
+        there = namespaces.open(decode_netns(mark.text("ns")))
     except Unavailable:
         return  # and its devices with it
     there.forget(mark.text("end"))
@@ -112,7 +114,7 @@ def _leave(there: Links, before: Mark, host: HostEnd) -> None:
     """Leave the bridge in which the far end was, if that is another one now."""
     if (before.text("bridge"), before.flag("ovs")) == (host.bridge, host.ovs):
         return
-    there.stop_dry(f"{host.name}: another bridge")
+    there.end_dry_run(f"{host.name}: another bridge")
     if before.flag("ovs") and not host.ovs:
         ovs.detach(host.name)
         there.change(there.reload(host.name).name, master=host.bridge)
@@ -144,13 +146,13 @@ def notes(host: HostEnd) -> dict[str, Value]:
     }
 
 
-def dump(spaces: Namespaces, link: Link, mark: Mark) -> HostEnd | None:
+def dump(namespaces: Namespaces, link: Link, mark: Mark) -> HostEnd | None:
     """Return the far end as it is; just where it should be when it is gone; None for a NIC."""
-    name, netns = mark.text("end"), spelt(mark.text("ns"))
+    name, netns = mark.text("end"), decode_netns(mark.text("ns"))
     if not name:
         return None
     try:
-        there = spaces.open(netns)
+        there = namespaces.open(netns)
     except Unavailable:
         return HostEnd(netns, name)
     far = there.find(name)
@@ -168,6 +170,6 @@ def dump(spaces: Namespaces, link: Link, mark: Mark) -> HostEnd | None:
     )
 
 
-def spelt(netns: str) -> str:
+def decode_netns(netns: str) -> str:
     """Read a namespace as a mark spells it."""
     return "" if netns == OWN else netns

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from datapaths.linux.marks import MAKING, Mark, decode
+from datapaths.linux.marks import DEVICE_GROUP, Mark, decode
 from dualpath.model.links import Address
 
 IFF_UP = 0x1  # linux/if.h
@@ -45,14 +45,14 @@ class Link:
     @property
     def made(self) -> bool:
         """Whether we made it, whatever for."""
-        return self.mark is not None or self.group == MAKING
+        return self.mark is not None or self.group == DEVICE_GROUP
 
     def is_ours(self, what: str) -> bool:
         """Tell whether we made it for that purpose.
 
         A crash may have kept it from its mark, or somebody put another alias in its place.
         """
-        return self.mark.what == what if self.mark else self.group == MAKING
+        return self.mark.what == what if self.mark else self.group == DEVICE_GROUP
 
 
 def is_pair(near: Link, far: Link) -> bool:

@@ -24,7 +24,7 @@ from datapaths.linux.linkinfo import (
     read_address,
     read_link,
 )
-from datapaths.linux.marks import MAKING, Mark, encode
+from datapaths.linux.marks import DEVICE_GROUP, Mark, encode
 from datapaths.linux.netns import entered, exists, path_of
 from datapaths.linux.rtnl import BY_KERNEL, Rtnl
 from datapaths.linux.rules import Rules
@@ -34,7 +34,7 @@ IFF_NOARP, IFF_PROMISC = 0x80, 0x100  # linux/if.h
 IFA_F_NODAD = 0x02  # linux/if_addr.h
 
 
-class Absent(Exception):
+class DryRunEnds(Exception):
     """End a dry run: the following steps need a device that does not exist yet."""
 
 
@@ -72,7 +72,7 @@ class Links:
 
     A `dry` handle writes nothing: `changes` lists, as text, what a call would change. So the code
     that creates a device also finds drift, and no second list of attributes can become outdated.
-    A call that would create a device raises Absent.
+    A call that would create a device raises DryRunEnds.
     """
 
     def __init__(self, netns: str, *, dry: bool = False) -> None:
@@ -154,7 +154,7 @@ class Links:
         """Create a device. Its group shows that it is ours, also before it has a mark."""
         _check_names(attributes, Creation)
         self._must_write(f"{name}: missing")
-        wanted = {"kind": kind, "group": MAKING, **attributes}
+        wanted = {"kind": kind, "group": DEVICE_GROUP, **attributes}
         self.rtnl.call(f"create {kind} {name}", "link", "add", ifname=name, **wanted)
         return self._refresh(name)
 
@@ -301,14 +301,14 @@ class Links:
         self.changes.append(change)
         return not self.dry
 
-    def stop_dry(self, change: str) -> None:
+    def end_dry_run(self, change: str) -> None:
         """Note a change, and end a dry run here: the following steps would write."""
         if self.dry:
             self._must_write(change)
 
     def _must_write(self, change: str) -> None:
         if not self._writes(change):
-            raise Absent(change)
+            raise DryRunEnds(change)
 
     def _address(self, command: str, name: str, address: Address) -> None:
         link = self.get(name)
@@ -358,7 +358,7 @@ def _check_names(given: Mapping[str, object], names: type[Info]) -> None:
         raise TypeError(f"unknown attributes: {', '.join(sorted(unknown))}")
 
 
-class Refusal(str):
+class Unrepairable(str):
     """A fault that cannot be put right: making the device would fail with this reason."""
 
 
@@ -376,10 +376,10 @@ def faults(handles: Iterable[Dry], work: Callable[[], object]) -> list[str]:
     found: list[str] = []
     try:
         work()
-    except Absent:
+    except DryRunEnds:
         pass  # noted already
     except (Unavailable, OSError) as error:
-        found.append(Refusal(getattr(error, "strerror", None) or str(error)))
+        found.append(Unrepairable(getattr(error, "strerror", None) or str(error)))
     return [change for handle in handles for change in handle.changes] + found
 
 

@@ -18,7 +18,7 @@ TAP = "tap"
 TWIN_PREFIX = "cp-"
 """Prefix of the end of a twin beside its port: it tells before the device can have a mark."""
 
-MAKING = 0x4450
+DEVICE_GROUP = 0x4450
 """The group of every device that we create: an alias can only be set later, and people edit it."""
 
 IFALIASZ = 256  # linux/if.h, with the terminating zero

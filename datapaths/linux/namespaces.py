@@ -39,7 +39,7 @@ class Namespaces:
             self._opened[inode] = Links(name, dry=self._dry)
         return self._opened[inode]
 
-    def around(self, netns: str) -> Self:
+    def forwarding_in(self, netns: str) -> Self:
         """Return the same handles, with another namespace as the one that forwards."""
         other = copy(self)
         other.forwarding = self.open(netns)

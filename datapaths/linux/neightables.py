@@ -72,7 +72,7 @@ def raise_below(sysctl: Path, most: int) -> Raised:
     return Raised(changed, refused, reason)
 
 
-def lacking(most: int) -> Mapping[str, int]:
+def limits_to_raise(most: int) -> Mapping[str, int]:
     """Return the limits that `raise_limits` would raise, and to what; change nothing."""
     try:
         return _in_first(lambda: dict(_below(SYSCTL, most)))
@@ -88,15 +88,15 @@ def _below(sysctl: Path, most: int) -> Iterator[tuple[str, int]]:
                 yield _name(family, key), wanted
 
 
-def use() -> Sequence[NeighborTable]:
+def usage() -> Sequence[NeighborTable]:
     """Return how full the tables are; () where the first namespace is not ours to see."""
     try:
-        return _in_first(lambda: use_below(SYSCTL, STATISTICS))
+        return _in_first(lambda: usage_below(SYSCTL, STATISTICS))
     except OSError:
         return ()
 
 
-def use_below(sysctl: Path, statistics: Path) -> Sequence[NeighborTable]:
+def usage_below(sysctl: Path, statistics: Path) -> Sequence[NeighborTable]:
     """Read it below two directories. Raises OSError."""
     found: list[NeighborTable] = []
     for family, table in TABLES.items():

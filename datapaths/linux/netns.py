@@ -73,7 +73,7 @@ def identity(netns: str) -> Identity:
     return found.st_dev, found.st_ino
 
 
-def hold(netns: str) -> int:
+def keep_alive(netns: str) -> int:
     """Return a descriptor that keeps a namespace alive whatever happens to its name.
 
     It is not opened by that name: the descriptor would keep the name's mount, and what is restored

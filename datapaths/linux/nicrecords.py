@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from datapaths.linux.wire.holdings import HeldAddress, HeldRoute
+from datapaths.linux.wire.nicstate import NicAddress, NicRoute
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +35,8 @@ class NicRecord:
     owner: str  # the forwarding namespace, as a path
     up: bool  # at home
     alias: str  # at home
-    addresses: tuple[HeldAddress, ...] = ()
-    routes: tuple[HeldRoute, ...] = ()
+    addresses: tuple[NicAddress, ...] = ()
+    routes: tuple[NicRoute, ...] = ()
     returning: bool = False  # it is on its way home, or there and not whole yet
 
 
@@ -126,11 +126,11 @@ def _read(file: Path) -> NicRecord | None:
 
 def _decode(told: dict[str, Any]) -> NicRecord:
     addresses = (
-        HeldAddress(**{**it, "attributes": _attributes(it["attributes"])})
+        NicAddress(**{**it, "attributes": _attributes(it["attributes"])})
         for it in told.pop("addresses")
     )
     routes = (
-        HeldRoute(
+        NicRoute(
             **{
                 **it,
                 "fixed": bytes.fromhex(it["fixed"]),

@@ -31,8 +31,8 @@ from datapaths.linux.links import Links
 from datapaths.linux.marks import Mark
 from datapaths.linux.namespaces import Namespaces
 from datapaths.linux.nicrecords import NicRecord
-from datapaths.linux.wire import holdings
-from datapaths.linux.wire.holdings import HeldAddress, HeldRoute
+from datapaths.linux.wire import nicstate
+from datapaths.linux.wire.nicstate import NicAddress, NicRoute
 from dualpath.model.links import Address
 from dualpath.netlink import numbers as n
 from dualpath.netlink.message import Message
@@ -46,20 +46,20 @@ FIXED = frozenset({"bond", "bridge", "team", "vrf", "openvswitch", "hsr", "batad
 """Kinds of devices that stay in the namespace that they were made in (netns_immutable)."""
 
 
-def fetch(spaces: Namespaces, name: str, source: Links, mark: Mark, new: str = "") -> Link:
+def fetch(namespaces: Namespaces, name: str, source: Links, mark: Mark, new: str = "") -> Link:
     """Move a NIC in, as `new`, down and without anything: `hold` is next. Raises OSError."""
     link = source.get(name)
     if why := refusal(source, link):
         raise OSError(errno.EBUSY, why)
     if before := nicrecords.read(name, link.mac):
-        finish(source, link, before)
+        finish_return(source, link, before)
         link = source.get(name)
-    with _asking(source, link) as state:
+    with _nic_state(source, link) as state:
         record = NicRecord(
             name,
             link.mac,
             netns.path_of(source.netns),
-            netns.path_of(spaces.forwarding.netns),
+            netns.path_of(namespaces.forwarding.netns),
             link.up,
             link.alias,
             state.addresses(link.mac),
@@ -68,7 +68,7 @@ def fetch(spaces: Namespaces, name: str, source: Links, mark: Mark, new: str = "
     nicrecords.write(record)
     source.change(name, mark=replace(mark, notes={**mark.notes, "was": link.alias}))
     try:
-        return source.move(name, spaces.forwarding, new)
+        return source.move(name, namespaces.forwarding, new)
     except OSError:
         source.change(name, alias=link.alias)
         nicrecords.remove(record)
@@ -84,21 +84,23 @@ def refusal(source: Links, link: Link) -> str:
         )
     if link.master:
         return (
-            f"{link.name} belongs to {source.name_of(link.master)} in {_called(source)}: take it "
+            f"{link.name} belongs to {source.name_of(link.master)} in {_named(source)}: take it "
             f"out of there first, with `ip link set {link.name} nomaster`, or name another NIC"
         )
     return ""
 
 
-def hold(links: Links, link: Link, home: str, added: Collection[Address], *, routed: bool) -> None:
+def restore(
+    links: Links, link: Link, home: str, added: Collection[Address], *, routed: bool
+) -> None:
     """Put a NIC's own addresses and routes on it, as far as they are missing.
 
     `added` are addresses that are ours; `routed` tells whether its routes have a place here. A NIC
     without a file has what it has now.
     """
     record = _record(links, link, home, added, link.name)
-    with _asking(links, link) as state:
-        state.add_addresses([held.with_prefix_route() for held in record.addresses])
+    with _nic_state(links, link) as state:
+        state.add_addresses([entry.with_prefix_route() for entry in record.addresses])
         links.forget_addresses(link.name)
         if not routed:
             return
@@ -108,7 +110,7 @@ def hold(links: Links, link: Link, home: str, added: Collection[Address], *, rou
             "%s: %d of its routes have no use in %s; they come back with it when it is given back",
             link.name,
             len(refused),
-            _called(links),
+            _named(links),
         )
         kept = (replace(r, stays=True) if r in refused else r for r in record.routes)
         nicrecords.write(replace(record, routes=tuple(kept)))
@@ -119,43 +121,43 @@ def is_whole(links: Links, link: Link, *, routed: bool) -> bool:
     record = nicrecords.read(link.name, link.mac)
     if not record:
         return True
-    with _asking(links, link) as state:
+    with _nic_state(links, link) as state:
         if state.missing_addresses(record.addresses):
             return False
         return not routed or not state.missing_routes(_portable(record), EXTRA_METRIC)
 
 
 def give_back(
-    spaces: Namespaces, link: Link, home: str, added: Collection[Address], name: str = ""
+    namespaces: Namespaces, link: Link, home: str, added: Collection[Address], name: str = ""
 ) -> None:
     """Move a NIC home, with all that is not ours. Raises OSError, and then it stays.
 
     `name` is what it was called there.
     """
-    links, name = spaces.forwarding, name or link.name
+    links, name = namespaces.forwarding, name or link.name
     try:
-        there = spaces.open(home)
+        there = namespaces.open(home)
     except Unavailable as error:
-        text = f"cannot give {link.name} back: {error}; it stays in {_called(links)}"
+        text = f"cannot give {link.name} back: {error}; it stays in {_named(links)}"
         raise OSError(errno.ENOENT, text) from error
     if there.find(name):
-        text = f"cannot give {name} back: {_called(there)} has another one of that name"
+        text = f"cannot give {name} back: {_named(there)} has another one of that name"
         raise OSError(errno.EEXIST, text)
     record = _record(links, link, netns.path_of(there.netns), added, name)
-    with _asking(links, link) as state:
+    with _nic_state(links, link) as state:
         now = [a for a in state.addresses(link.mac) if not _is_among(a, added)]
     record = replace(record, addresses=_merged(record.addresses, now), returning=True)
     nicrecords.write(record)
     back = links.rename(link.name, name) if there is links else links.move(link.name, there, name)
-    finish(there, back, record)
+    finish_return(there, back, record)
 
 
-def finish(home: Links, link: Link, record: NicRecord) -> None:
+def finish_return(home: Links, link: Link, record: NicRecord) -> None:
     """Make a NIC that is at home what it was there. One that has addresses again is left as it is,
     unless it was on its way."""
     if record.up:
         home.set_up(link.name)
-    with _asking(home, link) as state:
+    with _nic_state(home, link) as state:
         if record.returning or not state.addresses(link.mac):
             state.add_addresses(record.addresses)
             home.forget_addresses(link.name)
@@ -166,9 +168,9 @@ def finish(home: Links, link: Link, record: NicRecord) -> None:
     nicrecords.remove(record)
 
 
-def recover(spaces: Namespaces) -> None:
+def recover(namespaces: Namespaces) -> None:
     """Finish returns that an earlier process began: NICs that are at home and have a record."""
-    owner = netns.path_of(spaces.forwarding.netns)
+    owner = netns.path_of(namespaces.forwarding.netns)
     for record in nicrecords.every():
         if record.owner != owner and netns.exists(record.owner):
             continue  # another controller's
@@ -176,30 +178,30 @@ def recover(spaces: Namespaces) -> None:
             nicrecords.remove(record)  # both ended, and the NIC with them or without its past
             continue
         try:
-            home = spaces.open(record.home)
+            home = namespaces.open(record.home)
             link = home.find(record.name)
             if link and link.kind != TAP and link.mac == record.mac:  # not grout's, named alike
-                log.info("%s is in %s again; giving it what it had", link.name, _called(home))
-                finish(home, link, record)
+                log.info("%s is in %s again; giving it what it had", link.name, _named(home))
+                finish_return(home, link, record)
         except (OSError, Unavailable) as error:
             log.warning("%s: %s", record.name, error)
 
 
-def note(links: Links, link: Link, home: str, added: Collection[Address]) -> None:
+def save(links: Links, link: Link, home: str, added: Collection[Address]) -> None:
     """Record the state of a NIC that has no record. Raises OSError."""
     if not nicrecords.read(link.name, link.mac):
         _record(links, link, home, added, link.name)
 
 
-def belongings(links: Links, link: Link) -> tuple[tuple[HeldAddress, ...], tuple[HeldRoute, ...]]:
+def addresses_and_routes(
+    links: Links, link: Link
+) -> tuple[tuple[NicAddress, ...], tuple[NicRoute, ...]]:
     """Return the addresses and routes that would come along with a NIC; change nothing."""
-    with _asking(links, link) as state:
+    with _nic_state(links, link) as state:
         return state.addresses(link.mac), state.routes()
 
 
-def noted_addresses(
-    name: str, mac: bytes
-) -> tuple[tuple[HeldAddress, ...], tuple[HeldAddress, ...]]:
+def saved_addresses(name: str, mac: bytes) -> tuple[tuple[NicAddress, ...], tuple[NicAddress, ...]]:
     """Return what is written down of a NIC's addresses: those it has, and those that expired."""
     record, now = nicrecords.read(name, mac), boottime_s()
     noted = record.addresses if record else ()
@@ -211,9 +213,9 @@ def noted_addresses(
 def any_expired(since_s: float, until_s: float) -> bool:
     """Tell whether any NIC's address expired in a time of `boottime_s`."""
     return any(
-        not held.expired(since_s) and held.expired(until_s)
+        not entry.expired(since_s) and entry.expired(until_s)
         for record in nicrecords.every()
-        for held in record.addresses
+        for entry in record.addresses
     )
 
 
@@ -222,33 +224,33 @@ def boottime_s() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def particular(links: Links, name: str) -> list[HeldAddress]:
+def special_addresses(links: Links, name: str) -> list[NicAddress]:
     """Return a device's addresses that have a peer or that expire."""
     link = links.get(name)
-    with _asking(links, link) as state:
-        return [held for held in state.addresses(link.mac) if not held.plain]
+    with _nic_state(links, link) as state:
+        return [entry for entry in state.addresses(link.mac) if not entry.plain]
 
 
-def copy(links: Links, name: str, wanted: Sequence[HeldAddress]) -> None:
+def copy_special_addresses(links: Links, name: str, wanted: Sequence[NicAddress]) -> None:
     """Give a device such addresses too, with what is left of their time, and no others of them."""
     link = links.get(name)
-    with _asking(links, link) as state:
-        keys = {held.key for held in wanted}
+    with _nic_state(links, link) as state:
+        keys = {entry.key for entry in wanted}
         extra = [it for it in state.addresses(link.mac) if not it.plain and it.key not in keys]
         missing = state.missing_addresses(wanted)
         if links.dry:
-            links.changes += [f"{name}: address {held.address}" for held in (*extra, *missing)]
+            links.changes += [f"{name}: address {entry.address}" for entry in (*extra, *missing)]
             return
         if extra or missing:
-            state.remove_addresses([*extra, *state.alike(missing)])
+            state.remove_addresses([*extra, *state.conflicting(missing)])
             state.add_addresses(missing)
             links.forget_addresses(name)
 
 
-def strip(links: Links, link: Link) -> None:
+def remove_addresses(links: Links, link: Link) -> None:
     """Take all addresses off a NIC of which they are written down."""
-    with _asking(links, link) as state:
-        state.remove_addresses(state.everything())
+    with _nic_state(links, link) as state:
+        state.remove_addresses(state.all_addresses())
     links.forget_addresses(link.name)
 
 
@@ -264,7 +266,7 @@ def _record(
     else:
         owner = netns.path_of(links.netns)
         was = link.mark.text("was") if link.mark else link.alias
-        with _asking(links, link) as state:
+        with _nic_state(links, link) as state:
             own = tuple(a for a in state.addresses(link.mac) if not _is_among(a, added))
             routes = tuple(r.less(EXTRA_METRIC) for r in state.routes(n.RT_TABLE_MAIN))
         record = NicRecord(name, link.mac, home, owner, True, was, own, routes)
@@ -272,7 +274,7 @@ def _record(
     return record
 
 
-class _State:
+class _NicState:
     """The addresses and routes of one NIC in one namespace; each call reads them again."""
 
     def __init__(self, requests: Requests, link: Link) -> None:
@@ -280,70 +282,67 @@ class _State:
         self._link = link
         self._now = boottime_s()
 
-    def addresses(self, mac: bytes) -> tuple[HeldAddress, ...]:
+    def addresses(self, mac: bytes) -> tuple[NicAddress, ...]:
         """Return the addresses that the kernel did not generate, in its order."""
         generated = link_local(mac).ip if len(mac) == 6 else b""
-        return tuple(held for held in self._all_addresses() if not _is_generated(held, generated))
+        return tuple(entry for entry in self.all_addresses() if not _is_generated(entry, generated))
 
-    def routes(self, table: int = 0) -> tuple[HeldRoute, ...]:
+    def routes(self, table: int = 0) -> tuple[NicRoute, ...]:
         """Return the routes by the NIC that no daemon maintains, those without a gateway first."""
-        found: list[HeldRoute] = []
+        found: list[NicRoute] = []
         for family in (socket.AF_INET, socket.AF_INET6):
-            dumped = self._dump(holdings.dump_routes(self._link.index, family, table))
-            decoded = (holdings.decode_route(m, self._link.index, self._now) for m in dumped)
+            dumped = self._dump(nicstate.dump_routes(self._link.index, family, table))
+            decoded = (nicstate.decode_route(m, self._link.index, self._now) for m in dumped)
             found += [route for route in decoded if route and not route.expired(self._now)]
         return tuple(sorted(found, key=lambda route: n.RTA_GATEWAY in dict(route.attributes)))
 
-    def missing_addresses(self, wanted: Sequence[HeldAddress]) -> list[HeldAddress]:
-        have = {held.key for held in self._all_addresses()}
+    def missing_addresses(self, wanted: Sequence[NicAddress]) -> list[NicAddress]:
+        have = {entry.key for entry in self.all_addresses()}
         return [it for it in wanted if it.key not in have and not it.expired(self._now)]
 
-    def missing_routes(self, wanted: Sequence[HeldRoute], extra: int = 0) -> list[HeldRoute]:
+    def missing_routes(self, wanted: Sequence[NicRoute], extra: int = 0) -> list[NicRoute]:
         if not wanted:
             return []
         table = n.RT_TABLE_MAIN if extra else 0
-        have = {held.key() for held in self.routes(table)}
+        have = {entry.key() for entry in self.routes(table)}
         return [it for it in wanted if it.key(extra) not in have and not it.expired(self._now)]
 
-    def add_addresses(self, wanted: Sequence[HeldAddress]) -> None:
+    def add_addresses(self, wanted: Sequence[NicAddress]) -> None:
         missing = self.missing_addresses(wanted)
         # In the order in which they are listed: the kernel puts a new IPv6 address in front.
-        v4 = [held for held in missing if held.family == socket.AF_INET]
-        for held in (*v4, *(held for held in reversed(missing) if held not in v4)):
-            request = holdings.encode_address(held, self._link.index, self._now)
+        v4 = [entry for entry in missing if entry.family == socket.AF_INET]
+        for entry in (*v4, *(entry for entry in reversed(missing) if entry not in v4)):
+            request = nicstate.encode_address(entry, self._link.index, self._now)
             code = self._requests.errno_of(request)
             if code not in (0, errno.EEXIST):
-                text = f"cannot add {Address(held.ip, held.length)} on {self._link.name}"
+                text = f"cannot add {Address(entry.ip, entry.length)} on {self._link.name}"
                 raise OSError(code, f"{text}: {os.strerror(code)}")
 
-    def alike(self, wanted: Sequence[HeldAddress]) -> list[HeldAddress]:
+    def conflicting(self, wanted: Sequence[NicAddress]) -> list[NicAddress]:
         """Return the addresses that are in the way of these: the same one, to another peer."""
-        ips = {held.ip for held in wanted}
-        return [held for held in self._all_addresses() if held.ip in ips]
+        ips = {entry.ip for entry in wanted}
+        return [entry for entry in self.all_addresses() if entry.ip in ips]
 
-    def everything(self) -> list[HeldAddress]:
-        return self._all_addresses()
-
-    def remove_addresses(self, unwanted: Sequence[HeldAddress]) -> None:
-        for held in unwanted:
-            request = holdings.encode_removal(held, self._link.index)
+    def remove_addresses(self, unwanted: Sequence[NicAddress]) -> None:
+        for entry in unwanted:
+            request = nicstate.encode_removal(entry, self._link.index)
             if self._requests.errno_of(request) not in (0, errno.EADDRNOTAVAIL):
-                text = f"cannot remove {held.address} from {self._link.name}"
+                text = f"cannot remove {entry.address} from {self._link.name}"
                 raise OSError(errno.EIO, text)
 
-    def add_routes(self, wanted: Sequence[HeldRoute], extra: int = 0) -> list[HeldRoute]:
+    def add_routes(self, wanted: Sequence[NicRoute], extra: int = 0) -> list[NicRoute]:
         """Add the missing routes; return those that the kernel refuses."""
-        refused: list[HeldRoute] = []
-        for held in self.missing_routes(wanted, extra):
-            request = holdings.encode_route(held, self._link.index, self._now, extra)
+        refused: list[NicRoute] = []
+        for entry in self.missing_routes(wanted, extra):
+            request = nicstate.encode_route(entry, self._link.index, self._now, extra)
             if self._requests.errno_of(request) not in (0, errno.EEXIST):
-                refused.append(held)
+                refused.append(entry)
         return refused
 
-    def _all_addresses(self) -> list[HeldAddress]:
-        dumped = self._dump(holdings.dump_addresses(self._link.index))
-        decoded = (holdings.decode_address(m, self._link.index, self._now) for m in dumped)
-        return [held for held in decoded if held]
+    def all_addresses(self) -> list[NicAddress]:
+        dumped = self._dump(nicstate.dump_addresses(self._link.index))
+        decoded = (nicstate.decode_address(m, self._link.index, self._now) for m in dumped)
+        return [entry for entry in decoded if entry]
 
     def _dump(self, request: bytes) -> list[Message]:
         try:
@@ -355,32 +354,32 @@ class _State:
 
 
 @contextmanager
-def _asking(links: Links, link: Link) -> Iterator[_State]:
+def _nic_state(links: Links, link: Link) -> Iterator[_NicState]:
     with netns.entered(links.netns):
         sock = open_socket()
     with Requests(sock) as requests:
-        yield _State(requests, link)
+        yield _NicState(requests, link)
 
 
-def _is_generated(held: HeldAddress, from_mac: bytes) -> bool:
-    address = Address(held.ip, held.length)
-    return is_link_local(address) and (held.generated or held.ip == from_mac)
+def _is_generated(entry: NicAddress, from_mac: bytes) -> bool:
+    address = Address(entry.ip, entry.length)
+    return is_link_local(address) and (entry.generated or entry.ip == from_mac)
 
 
-def _is_among(held: HeldAddress, addresses: Collection[Address]) -> bool:
-    return Address(held.ip, held.length) in addresses
+def _is_among(entry: NicAddress, addresses: Collection[Address]) -> bool:
+    return Address(entry.ip, entry.length) in addresses
 
 
-def _portable(record: NicRecord) -> list[HeldRoute]:
+def _portable(record: NicRecord) -> list[NicRoute]:
     return [route for route in record.routes if route.portable]
 
 
-def _merged(before: Sequence[HeldAddress], now: Sequence[HeldAddress]) -> tuple[HeldAddress, ...]:
+def _merged(before: Sequence[NicAddress], now: Sequence[NicAddress]) -> tuple[NicAddress, ...]:
     """Return the recorded addresses with their current lifetimes, then the new ones."""
-    current = {held.key: held for held in now}
-    kept = [replace(current.pop(held.key, held), flags=held.flags) for held in before]
+    current = {entry.key: entry for entry in now}
+    kept = [replace(current.pop(entry.key, entry), flags=entry.flags) for entry in before]
     return (*kept, *current.values())
 
 
-def _called(links: Links) -> str:
+def _named(links: Links) -> str:
     return f"namespace {links.netns}" if links.netns else "the controller's namespace"

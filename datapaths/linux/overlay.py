@@ -38,7 +38,7 @@ def ensure_vrf(links: Links, vrf: Vrf, *, forwards: bool) -> None:
     """Create a VRF device. Its table cannot change, so another table takes another device."""
     if not vrf.table:
         raise OSError(errno.EINVAL, f"VRF {vrf.name} has no table")
-    link = own(links, vrf.name, "vrf", "vrf")
+    link = own_device(links, vrf.name, "vrf", "vrf")
     members: dict[str, bool] = {}
     if link and link.info.get("IFLA_VRF_TABLE") != vrf.table:
         inside = (other.name for other in links.all() if other.master == link.index)
@@ -165,7 +165,7 @@ def _marked(link: Link, what: str) -> bool:
 
 
 def _ensure_bridge(links: Links, vni: Vni, *, link_local: bool) -> None:
-    link = own(links, vni.bridge, "bridge", "vni")
+    link = own_device(links, vni.bridge, "bridge", "vni")
     if not link:
         # No default VLAN: the kernel would repeat every entry of the FDB for it.
         options: Creation = {"br_vlan_default_pvid": 0, "mtu": vni.mtu}
@@ -188,7 +188,7 @@ def _ensure_bridge(links: Links, vni: Vni, *, link_local: bool) -> None:
 
 
 def _ensure_vxlan(links: Links, vni: Vni) -> None:
-    link = own(links, vni.device, "vxlan", "vxlan")
+    link = own_device(links, vni.device, "vxlan", "vxlan")
     if link and (_vxlan_identity(link) != (vni.vni, vni.port, vni.local) or _drops_zero(link)):
         links.delete(vni.device)
         link = None
@@ -272,7 +272,7 @@ def dump_vnis(links: Links) -> Iterator[Vni]:
         )
 
 
-def own(links: Links, name: str, kind: str, what: str) -> Link | None:
+def own_device(links: Links, name: str, kind: str, what: str) -> Link | None:
     """Return our device of that name. Raises OSError (EEXIST) for one that is not ours."""
     link = links.find(name)
     if link and not (link.kind == kind and link.is_ours(what)):

@@ -16,11 +16,11 @@ from dualpath.model.links import BROKEN_MTU, Address, Port
 log = logging.getLogger(__name__)
 
 
-def ensure_port(spaces: Namespaces, port: Port) -> None:
-    links = spaces.forwarding
-    link = _ensure_leg(spaces, port) if port.host else _fetch(spaces, port)
+def ensure_port(namespaces: Namespaces, port: Port) -> None:
+    links = namespaces.forwarding
+    link = _ensure_leg(namespaces, port) if port.host else _fetch(namespaces, port)
     before = added_by(link.mark) if link.mark else []
-    _hold(spaces, port, before)
+    _hold(namespaces, port, before)
     mark = Mark("port", port.addresses, {**notes(port), **_brought(links, link, port)})
     if not port.loopback:
         _place(links, port)
@@ -29,50 +29,50 @@ def ensure_port(spaces: Namespaces, port: Port) -> None:
     if not port.loopback and not port.vni:
         links.ensure_link_local(port.name)  # for ND, and what the twin speaks from
     links.set_addresses(port.name, port.addresses, before)
-    _hold(spaces, port, added_by(mark))  # a VRF cycles it
+    _hold(namespaces, port, added_by(mark))  # a VRF cycles it
 
 
-def remove_port(spaces: Namespaces, port: Port) -> None:
-    links = spaces.forwarding
+def remove_port(namespaces: Namespaces, port: Port) -> None:
+    links = namespaces.forwarding
     link = links.find(port.name)
     if not link or not (mark := link.mark):
         return
     if link.kind == "veth" and mark.text("end"):
-        legs.remove(spaces, link, mark)
+        legs.remove(namespaces, link, mark)
         return
     if mark.text("from"):
-        nics.give_back(spaces, link, legs.spelt(mark.text("from")), added_by(mark))
+        nics.give_back(namespaces, link, legs.decode_netns(mark.text("from")), added_by(mark))
     else:
         links.set_addresses(port.name, (), added_by(mark))
         links.change(port.name, alias=mark.text("was"))
 
 
-def note_all(spaces: Namespaces) -> None:
+def save_nics(namespaces: Namespaces) -> None:
     """Record the state of fetched NICs that have no record."""
-    for link, mark in list(spaces.forwarding.marked("port")):
+    for link, mark in list(namespaces.forwarding.marked("port")):
         if mark.text("from"):
             try:
-                home = netns.path_of(spaces.name_of(legs.spelt(mark.text("from"))))
-                nics.note(spaces.forwarding, link, home, added_by(mark))
+                home = netns.path_of(namespaces.name_of(legs.decode_netns(mark.text("from"))))
+                nics.save(namespaces.forwarding, link, home, added_by(mark))
             except OSError as error:
                 log.warning("%s", error.strerror or error)
 
 
-def give_all_back(spaces: Namespaces) -> None:
+def give_back_nics(namespaces: Namespaces) -> None:
     """Give back every NIC that was fetched into a namespace; log which cannot be, and why."""
-    for link, mark in list(spaces.forwarding.marked("port")):
+    for link, mark in list(namespaces.forwarding.marked("port")):
         if mark.text("from"):
             try:
-                remove_port(spaces, Port(link.name))
+                remove_port(namespaces, Port(link.name))
             except (OSError, Unavailable) as error:
                 log.warning(
-                    "%s stays in namespace %s: %s", link.name, spaces.forwarding.netns, error
+                    "%s stays in namespace %s: %s", link.name, namespaces.forwarding.netns, error
                 )
 
 
-def dump_ports(spaces: Namespaces) -> Iterator[Port]:
+def dump_ports(namespaces: Namespaces) -> Iterator[Port]:
     """Yield our ports as they are now; drift shows as a difference."""
-    links = spaces.forwarding
+    links = namespaces.forwarding
     for link, mark in links.marked("port"):
         have = links.addresses(link.name)
         master = links.find(links.name_of(link.master))
@@ -84,8 +84,8 @@ def dump_ports(spaces: Namespaces) -> Iterator[Port]:
             vni=int(vni) if vni.isdecimal() else 0,
             addresses=tuple(address for address in mark.addresses if address in have),
             mtu=_mtu(links, link, mark),
-            host=legs.dump(spaces, link, mark),
-            source_netns=None if source is None else legs.spelt(str(source)),
+            host=legs.dump(namespaces, link, mark),
+            source_netns=None if source is None else legs.decode_netns(str(source)),
             twin=mark.flag("twin"),
             loopback=link.name == "lo",
             devargs=mark.text("devargs"),
@@ -156,35 +156,35 @@ def _was(link: Link) -> str:
     return link.mark.text("was") if link.mark else link.alias
 
 
-def _ensure_leg(spaces: Namespaces, port: Port) -> Link:
+def _ensure_leg(namespaces: Namespaces, port: Port) -> Link:
     """Make a host leg; a NIC that has its name is given back first, as no leg may end it."""
-    link = spaces.forwarding.find(port.name)
+    link = namespaces.forwarding.find(port.name)
     if link and link.mark and link.mark.text("from"):
-        spaces.forwarding.stop_dry(f"{port.name}: a NIC in place of a host leg")
-        remove_port(spaces, port)
-    return legs.ensure(spaces, port)
+        namespaces.forwarding.end_dry_run(f"{port.name}: a NIC in place of a host leg")
+        remove_port(namespaces, port)
+    return legs.ensure(namespaces, port)
 
 
-def _fetch(spaces: Namespaces, port: Port) -> Link:
+def _fetch(namespaces: Namespaces, port: Port) -> Link:
     """Return the port's NIC, moved in if it is still where it came from."""
-    links = spaces.forwarding
+    links = namespaces.forwarding
     if (link := links.find(port.name)) or port.source_netns is None:
         return link or links.get(port.name)
-    links.stop_dry(f"{port.name}: missing")
-    source, mark = spaces.open(port.source_netns), Mark("port", (), notes(port))
-    return nics.fetch(spaces, port.name, source, mark)
+    links.end_dry_run(f"{port.name}: missing")
+    source, mark = namespaces.open(port.source_netns), Mark("port", (), notes(port))
+    return nics.fetch(namespaces, port.name, source, mark)
 
 
-def _hold(spaces: Namespaces, port: Port, added: Sequence[Address]) -> None:
+def _hold(namespaces: Namespaces, port: Port, added: Sequence[Address]) -> None:
     """Add what a fetched NIC brought along, as far as it is missing."""
-    links = spaces.forwarding
+    links = namespaces.forwarding
     if port.host or port.source_netns is None:
         return
-    home = netns.path_of(spaces.name_of(port.source_netns))
+    home = netns.path_of(namespaces.name_of(port.source_netns))
     links.set_up(port.name)
     routed = not port.vrf and not port.vni
     if links.dry:
         if not nics.is_whole(links, links.get(port.name), routed=routed):
             links.changes.append(f"{port.name}: addresses or routes that it brought along")
         return
-    nics.hold(links, links.get(port.name), home, added, routed=routed)
+    nics.restore(links, links.get(port.name), home, added, routed=routed)

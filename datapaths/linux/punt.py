@@ -23,7 +23,7 @@ from datapaths.linux.wire.matches import (
     OSPF,
     TCP,
     UDP,
-    Fate,
+    Action,
     Rule,
 )
 from dualpath.model.links import Address
@@ -40,7 +40,7 @@ MULTICAST_V4 = Address(bytes([224, 0, 0, 0]), 24)
 MULTICAST_V6 = Address(ipaddress.IPv6Address("ff02::").packed, 112)
 
 
-EVERYTHING = Rule(Fate.TAKE, ETH_P_ALL)
+ALL_FRAMES = Rule(Action.REDIRECT, ETH_P_ALL)
 """For a wire, or what a datapath left to FRR already."""
 
 ECHO_V4, ECHO_V6 = 8, 128
@@ -58,7 +58,7 @@ def egress(
     ports = tuple(tcp_ports)
     for group in ISIS_MACS:
         for ethertype in (ETH_P_802_2, ETH_P_JUMBO):
-            yield Rule(Fate.TAKE, ethertype, dst_mac=group, src_mac=mac)
+            yield Rule(Action.REDIRECT, ethertype, dst_mac=group, src_mac=mac)
     for ip in sorted({address.ip for address in addresses}):
         yield from _from_us(ip, mac, ports)
 
@@ -66,9 +66,9 @@ def egress(
 def _from_us(ip: bytes, mac: bytes, tcp_ports: Iterable[int]) -> Iterator[Rule]:
     v4 = len(ip) == 4
     ethertype, own = (ETH_P_IP if v4 else ETH_P_IPV6), Address(ip, len(ip) * 8)
-    unicast = Rule(Fate.TAKE, ethertype, src=own, src_mac=mac)
+    unicast = Rule(Action.REDIRECT, ethertype, src=own, src_mac=mac)
     if v4:
-        yield Rule(Fate.TAKE, ETH_P_ARP, src=own, src_mac=mac)
+        yield Rule(Action.REDIRECT, ETH_P_ARP, src=own, src_mac=mac)
     yield replace(unicast, dst=MULTICAST_V4 if v4 else MULTICAST_V6)
     for port in tcp_ports:
         yield replace(unicast, ip_proto=TCP, dport=port)
@@ -86,12 +86,12 @@ def rules(addresses: Iterable[Address], tcp_ports: Iterable[int] = (BGP,)) -> It
     `tcp_ports` are those on which BGP speakers listen: ours or a neighbour's.
     """
     ports = tuple(tcp_ports)
-    yield Rule(Fate.COPY, ETH_P_ARP)
-    yield Rule(Fate.COPY, ETH_P_IP, MULTICAST_V4)
-    yield Rule(Fate.COPY, ETH_P_IPV6, MULTICAST_V6)
+    yield Rule(Action.COPY, ETH_P_ARP)
+    yield Rule(Action.COPY, ETH_P_IP, MULTICAST_V4)
+    yield Rule(Action.COPY, ETH_P_IPV6, MULTICAST_V6)
     for mac in ISIS_MACS:
         for ethertype in (ETH_P_802_2, ETH_P_JUMBO):  # hellos are padded to the MTU
-            yield Rule(Fate.TAKE, ethertype, dst_mac=mac)
+            yield Rule(Action.REDIRECT, ethertype, dst_mac=mac)
     for ip in sorted({address.ip for address in addresses}):
         yield from _to_us(ip, ports)
 
@@ -100,11 +100,11 @@ def _to_us(ip: bytes, tcp_ports: Iterable[int]) -> Iterator[Rule]:
     v4 = len(ip) == 4
     ethertype, dst = (ETH_P_IP if v4 else ETH_P_IPV6), Address(ip, len(ip) * 8)
     for port in tcp_ports:
-        yield Rule(Fate.TAKE, ethertype, dst, ip_proto=TCP, dport=port)
-        yield Rule(Fate.TAKE, ethertype, dst, ip_proto=TCP, sport=port)
+        yield Rule(Action.REDIRECT, ethertype, dst, ip_proto=TCP, dport=port)
+        yield Rule(Action.REDIRECT, ethertype, dst, ip_proto=TCP, sport=port)
     for port in BFD:
-        yield Rule(Fate.TAKE, ethertype, dst, ip_proto=UDP, dport=port)
-    yield Rule(Fate.TAKE, ethertype, dst, ip_proto=OSPF)
+        yield Rule(Action.REDIRECT, ethertype, dst, ip_proto=UDP, dport=port)
+    yield Rule(Action.REDIRECT, ethertype, dst, ip_proto=OSPF)
     protocol, types = (ICMP, ICMP_COPIED) if v4 else (ICMPV6, ICMPV6_COPIED)
     for icmp_type in types:
-        yield Rule(Fate.COPY, ethertype, dst, ip_proto=protocol, icmp_type=icmp_type)
+        yield Rule(Action.COPY, ethertype, dst, ip_proto=protocol, icmp_type=icmp_type)

@@ -21,7 +21,7 @@ RTPROT_KERNEL = 2  # linux/rtnetlink.h
 RT_TABLE_LOCAL = 255
 FR_ACT_TO_TBL, FR_ACT_BLACKHOLE = 1, 6  # linux/fib_rules.h
 FIB_RULE_INVERT = 2
-MUTE_PRIORITY = 900  # of bridges that route nothing; before L3MDEV_PRIORITY
+BLACKHOLE_PRIORITY = 900  # of bridges that route nothing; before L3MDEV_PRIORITY
 L3MDEV_PRIORITY = 1000  # drivers/net/vrf.c FIB_RULE_PREF
 LOCAL_PRIORITY = 32765  # right before the table `main`
 
@@ -49,23 +49,23 @@ class Rules:
     def __init__(self, rtnl: Rtnl, writes: Callable[[str], bool]) -> None:
         self._rtnl = rtnl
         self._writes = writes  # notes a change, and returns whether to carry it out
-        self._held: set[Rule] | None = None
+        self._rules: set[Rule] | None = None
 
-    def ensure_apart(self) -> None:
+    def ensure_vrfs_first(self) -> None:
         """Move the rule of VRFs before that of the table `local`. One of the two always exists."""
         for family in self._families():
             self._add(_l3mdev(family), RTPROT_KERNEL)
             self._move_local(family)
 
-    def ensure_mute(self, device: str) -> None:
+    def ensure_blackhole(self, device: str) -> None:
         """Drop all IP packets to the router that arrive on a device."""
         for family in self._families():
-            self._add(_mute(family, device), RTPROT_DUALPATH)
+            self._add(_blackhole(family, device), RTPROT_DUALPATH)
             self._move_local(family)
 
-    def remove_mute(self, device: str) -> None:
+    def remove_blackhole(self, device: str) -> None:
         for family in FAMILIES:
-            self._remove(_mute(family, device))
+            self._remove(_blackhole(family, device))
 
     def _move_local(self, family: int) -> None:
         self._add(_local(family, LOCAL_PRIORITY), RTPROT_DUALPATH)
@@ -84,9 +84,9 @@ class Rules:
         return [family for family in FAMILIES if family in there]
 
     def _all(self) -> set[Rule]:
-        if self._held is None:
-            self._held = {rule for family in FAMILIES for rule in self._dump(family)}
-        return set(self._held)
+        if self._rules is None:
+            self._rules = {rule for family in FAMILIES for rule in self._dump(family)}
+        return set(self._rules)
 
     def _dump(self, family: int) -> Iterator[Rule]:
         try:
@@ -134,8 +134,8 @@ class Rules:
         except OSError as error:
             if error.errno != fine:
                 raise
-        held = self._all()
-        self._held = held | {rule} if command == "add" else held - {rule}
+        known = self._all()
+        self._rules = known | {rule} if command == "add" else known - {rule}
 
 
 def _selects(message: Any) -> bool:  # noqa: ANN401  pyroute2 is not typed
@@ -153,5 +153,5 @@ def _local(family: int, priority: int) -> Rule:
     return Rule(family, priority, table=RT_TABLE_LOCAL)
 
 
-def _mute(family: int, device: str) -> Rule:
-    return Rule(family, MUTE_PRIORITY, FR_ACT_BLACKHOLE, iif=device)
+def _blackhole(family: int, device: str) -> Rule:
+    return Rule(family, BLACKHOLE_PRIORITY, FR_ACT_BLACKHOLE, iif=device)

@@ -13,7 +13,7 @@ from functools import partial
 
 from datapaths.linux import overlay, sysctls
 from datapaths.linux.links import Links, faults
-from datapaths.linux.marks import MAKING, Mark
+from datapaths.linux.marks import DEVICE_GROUP, Mark
 from dualpath.model.kinds import Kind
 from dualpath.model.links import Address, Port, Vni, Vrf
 from dualpath.model.records import Key
@@ -172,11 +172,11 @@ def _ensure_access(links: Links, vni: Vni) -> None:
     """Create the silent port: a veth whose ends send nothing; it is up, so that FRR uses it."""
     port = access_port(vni.vni)
     peer = f"{port}-x"
-    ends = [overlay.own(links, name, "veth", "access") for name in (port, peer)]
+    ends = [overlay.own_device(links, name, "veth", "access") for name in (port, peer)]
     if not all(ends):
         links.delete(port)
         links.delete(peer)
-        other = {"ifname": peer, "group": MAKING, "mtu": vni.mtu}
+        other = {"ifname": peer, "group": DEVICE_GROUP, "mtu": vni.mtu}
         links.create(port, "veth", mtu=vni.mtu, peer=other)
         links.reload(peer)
     for name in (port, peer):

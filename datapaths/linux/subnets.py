@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 
-NOBODY = ipaddress.ip_network("0.0.0.0/8")  # RFC 1122 section 3.2.1.3
+THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")  # RFC 1122 section 3.2.1.3
 
 
 class Subnets:
@@ -37,7 +37,7 @@ class Subnets:
     def forget(self, device: int) -> None:
         self._own.pop(device, None)
 
-    def takes(self, device: int, address: bytes) -> bool:
+    def may_contain(self, device: int, address: bytes) -> bool:
         """Tell whether a host behind a bridge can have an address."""
         host = ipaddress.ip_address(address)
         if not _unicast(host):
@@ -59,7 +59,7 @@ class Admission:
 
     def admits(self, vni: int, device: int, address: bytes) -> bool:
         """Tell whether a host there can have an address; count it when not."""
-        if self._subnets.takes(device, address):
+        if self._subnets.may_contain(device, address):
             self.forget(vni, address)
             return True
         left_out = self._left_out.setdefault(vni, set())
@@ -88,7 +88,7 @@ def _interface(address: bytes, length: int) -> Interface:
 
 
 def _unicast(host: Address) -> bool:
-    if isinstance(host, ipaddress.IPv4Address) and (host in NOBODY or host.is_reserved):
+    if isinstance(host, ipaddress.IPv4Address) and (host in THIS_NETWORK or host.is_reserved):
         return False
     return not (host.is_unspecified or host.is_loopback or host.is_multicast)
 

@@ -95,15 +95,15 @@ def no_addrgen(device: str) -> dict[str, int]:
     return {f"net/ipv6/conf/{device}/addr_gen_mode": 1}  # IN6_ADDR_GEN_MODE_NONE
 
 
-def deaf(device: str) -> dict[str, int]:
+def no_answers(device: str) -> dict[str, int]:
     """Return settings of a device on which the stack never answers for local addresses."""
     v4 = f"net/ipv4/conf/{device}"
     # No route leads back out of it, so the reverse path filter drops whatever comes in.
     return {**no_ipv6(device), f"{v4}/arp_ignore": 8, f"{v4}/rp_filter": 1, f"{v4}/forwarding": 0}
 
 
-def hearing(device: str) -> dict[str, int]:
-    """Undo `deaf`."""
+def answers(device: str) -> dict[str, int]:
+    """Undo `no_answers`."""
     v4, v6 = f"net/ipv4/conf/{device}", f"net/ipv6/conf/{device}"
     return {f"{v4}/arp_ignore": 0, f"{v4}/rp_filter": 0, f"{v6}/disable_ipv6": 0}
 

@@ -22,8 +22,8 @@ from datapaths.linux.links import Links, faults
 from datapaths.linux.marks import TWIN_PREFIX, Mark
 from datapaths.linux.punt import BGP, ISIS_MACS, egress, rules
 from datapaths.linux.wire.filters import Classifier
-from datapaths.linux.wire.holdings import HeldAddress
 from datapaths.linux.wire.matches import Rule
+from datapaths.linux.wire.nicstate import NicAddress
 from dualpath.model.links import Address, Port
 from dualpath.netlink.message import errno_name
 
@@ -45,27 +45,29 @@ class Twin:
 
 
 @dataclass(frozen=True, slots=True)
-class Punting:
+class PuntPolicy:
     """Which packets of a datapath's ports go to their twins, and which addresses twins have."""
 
     addresses: Callable[[Links, Port], Sequence[Address]]
     rules: Callable[[Iterable[Address], Iterable[int]], Iterable[Rule]]
-    particular: Callable[[Links, Port], Sequence[HeldAddress]]
+    special_addresses: Callable[[Links, Port], Sequence[NicAddress]]
     """A port's addresses that have a peer or that expire; the twin copies them with both."""
     resolves: bool  # whether the twin resolves its neighbors' MACs itself
     groups: tuple[bytes, ...] = ()  # multicast MACs that the port has to let in for the twin
 
 
-def _held(links: Links, port: Port) -> list[HeldAddress]:
-    return nics.particular(links, port.name)
+def _special_of_kernel(links: Links, port: Port) -> list[NicAddress]:
+    return nics.special_addresses(links, port.name)
 
 
 def _of_kernel(links: Links, port: Port) -> list[Address]:
-    leased = [held.address for held in _held(links, port)] if not port.loopback else []
+    leased = (
+        [entry.address for entry in _special_of_kernel(links, port)] if not port.loopback else []
+    )
     return list(dict.fromkeys([*links.addresses(port.name), *leased]))
 
 
-KERNEL = Punting(_of_kernel, rules, _held, True, ISIS_MACS)
+KERNEL = PuntPolicy(_of_kernel, rules, _special_of_kernel, True, ISIS_MACS)
 
 
 class Twins:
@@ -74,10 +76,10 @@ class Twins:
     classifier: Classifier | None = None
     """The classifier that this kernel has; None before the first twin."""
 
-    def __init__(self, netns: str, control_netns: str, punting: Punting = KERNEL) -> None:
+    def __init__(self, netns: str, control_netns: str, policy: PuntPolicy = KERNEL) -> None:
         self._netns = netns
         self._control_netns = control_netns
-        self._punting = punting
+        self._punting = policy
 
     def ensure(self, ports: Sequence[Port], tcp_ports: Iterable[int] = (BGP,)) -> list[RowFailure]:
         """Create a twin for every port that wants one, and remove all others.
@@ -94,16 +96,16 @@ class Twins:
         ):
             links.load()
             control.load()
-            side = _Side(links, control, filters, self._punting, self.classifier)
+            handles = _Handles(links, control, filters, self._punting, self.classifier)
             _prune(links, filters, {port.name for port in ports if wants_twin(port)})
             for index, port in enumerate(ports):
                 if wants_twin(port):
                     try:
-                        _ensure(side, port, _loopbacks(side, ports, port), speakers)
+                        _ensure(handles, port, _loopbacks(handles, ports, port), speakers)
                     except OSError as error:
                         name = errno_name(error.errno or errno.EIO)
                         failures.append(RowFailure(index, name, error.strerror or str(error)))
-            self.classifier = side.classifier
+            self.classifier = handles.classifier
         return failures
 
     def differing(
@@ -118,17 +120,17 @@ class Twins:
         ):
             links.load()
             control.load()
-            side = _Side(links, control, filters, self._punting, self.classifier)
+            handles = _Handles(links, control, filters, self._punting, self.classifier)
             wanted = [port for port in ports if wants_twin(port)]
-            handles = (links, control, filters)
+            all_three = (links, control, filters)
             prune = partial(_prune, links, filters, {port.name for port in wanted})
-            found += [("", fault) for fault in faults(handles, prune)]
+            found += [("", fault) for fault in faults(all_three, prune)]
             for port in wanted:
-                ensure = partial(_ensure, side, port, _loopbacks(side, ports, port), speakers)
-                found += [(port.name, fault) for fault in faults(handles, ensure)]
+                ensure = partial(_ensure, handles, port, _loopbacks(handles, ports, port), speakers)
+                found += [(port.name, fault) for fault in faults(all_three, ensure)]
         return found
 
-    def spaces(self) -> set[str]:
+    def namespaces(self) -> set[str]:
         """Return the namespaces in which twins depend on something."""
         return {self._netns}
 
@@ -169,37 +171,37 @@ def wants_twin(port: Port) -> bool:
 
 
 @dataclass(slots=True)
-class _Side:
+class _Handles:
     """The handles of one call of `ensure`."""
 
     links: Links
     control: Links
     filters: Filters
-    punting: Punting
+    policy: PuntPolicy
     classifier: Classifier | None
 
 
 def _ensure(
-    side: _Side, port: Port, loopbacks: Iterable[Address], tcp_ports: tuple[int, ...]
+    handles: _Handles, port: Port, loopbacks: Iterable[Address], tcp_ports: tuple[int, ...]
 ) -> None:
-    link = side.links.get(port.name)
-    device = _ensure_pair(side, port)
-    addresses = side.punting.addresses(side.links, port)
-    _ensure_far(side, port, link, addresses)
-    _ensure_near(side.links, device, link)
-    if not side.links.dry:
-        groups.join(side.links.netns, port.name, side.punting.groups)
-    near = side.links.get(device)
-    side.classifier = side.classifier or side.filters.classifier(near.index)
-    if not side.classifier:  # a new twin, which is down yet
-        side.classifier = side.filters.detect(near.index, link.index)
+    link = handles.links.get(port.name)
+    device = _ensure_pair(handles, port)
+    addresses = handles.policy.addresses(handles.links, port)
+    _ensure_far(handles, port, link, addresses)
+    _ensure_near(handles.links, device, link)
+    if not handles.links.dry:
+        groups.join(handles.links.netns, port.name, handles.policy.groups)
+    near = handles.links.get(device)
+    handles.classifier = handles.classifier or handles.filters.classifier(near.index)
+    if not handles.classifier:  # a new twin, which is down yet
+        handles.classifier = handles.filters.detect(near.index, link.index)
     own = [*addresses, *loopbacks]
-    side.links.rules.ensure_mute(device)  # drop packets that no filter redirects
+    handles.links.rules.ensure_blackhole(device)  # drop packets that no filter redirects
     sent = egress(own, link.mac, tcp_ports)
-    side.filters.ensure(side.classifier, near.index, sent, link.index)
-    wanted = list(side.punting.rules(own, tcp_ports))
-    side.filters.ensure(side.classifier, link.index, wanted, near.index)
-    side.links.set_up(device, link.up and link.carrier)
+    handles.filters.ensure(handles.classifier, near.index, sent, link.index)
+    wanted = list(handles.policy.rules(own, tcp_ports))
+    handles.filters.ensure(handles.classifier, link.index, wanted, near.index)
+    handles.links.set_up(device, link.up and link.carrier)
 
 
 def _prune(links: Links, filters: Filters, wanted: set[str]) -> None:
@@ -209,40 +211,40 @@ def _prune(links: Links, filters: Filters, wanted: set[str]) -> None:
             if port := links.find(name):
                 filters.clear(port.index)
             links.delete(link.name)
-            links.rules.remove_mute(link.name)
+            links.rules.remove_blackhole(link.name)
     for link, _ in links.marked("port"):
         if link.name not in wanted:
             filters.clear(link.index)
 
 
-def _ensure_pair(side: _Side, port: Port) -> str:
+def _ensure_pair(handles: _Handles, port: Port) -> str:
     name = device_of(port.name)
-    near, far = side.links.find(name), side.control.find(port.name)
+    near, far = handles.links.find(name), handles.control.find(port.name)
     if near and far and is_pair(near, far):
         return name
-    for space, link in ((side.links, near), (side.control, far)):
+    for side, link in ((handles.links, near), (handles.control, far)):
         if link and not link.made:
-            text = f"{link.name} exists in namespace {space.netns} and is no twin of ours"
+            text = f"{link.name} exists in namespace {side.netns} and is no twin of ours"
             raise OSError(errno.EEXIST, text)
     if near:
-        side.links.delete(name)
+        handles.links.delete(name)
     if far:
-        side.control.delete(port.name)
-    create_pair(side.links, name, side.control, port.name)
+        handles.control.delete(port.name)
+    create_pair(handles.links, name, handles.control, port.name)
     return name
 
 
-def _ensure_far(side: _Side, port: Port, link: Link, addresses: Sequence[Address]) -> None:
+def _ensure_far(handles: _Handles, port: Port, link: Link, addresses: Sequence[Address]) -> None:
     """Give the twin its port's attributes: silent before it is up, in its VRF before addresses."""
-    control = side.control
+    control = handles.control
     control.sysctl(sysctls.silent_twin(port.name))
-    control.set_noarp(port.name, not side.punting.resolves)
+    control.set_noarp(port.name, not handles.policy.resolves)
     mark = Mark("twin", notes={"port": port.name})
     control.change(port.name, mac=link.mac, mtu=link.mtu, mark=mark)
     control.change(port.name, master=port.vrf)
-    held = side.punting.particular(side.links, port)
-    nics.copy(control, port.name, held)
-    leased = {it.address for it in held if it.valid_until is not None}
+    special = handles.policy.special_addresses(handles.links, port)
+    nics.copy_special_addresses(control, port.name, special)
+    leased = {it.address for it in special if it.valid_until is not None}
     lasting = [address for address in addresses if address not in leased]
     control.set_addresses(port.name, lasting, control.addresses(port.name))
     control.set_up(port.name)
@@ -254,12 +256,12 @@ def _ensure_near(links: Links, device: str, link: Link) -> None:
     links.set_noarp(device)
 
 
-def _loopbacks(side: _Side, ports: Sequence[Port], port: Port) -> list[Address]:
+def _loopbacks(handles: _Handles, ports: Sequence[Port], port: Port) -> list[Address]:
     """Return the addresses that multihop sessions of the port's VRF may be made to."""
     if port.vrf:
         return []
-    addresses = side.punting.addresses
-    return [a for other in ports if other.loopback for a in addresses(side.links, other)]
+    addresses = handles.policy.addresses
+    return [a for other in ports if other.loopback for a in addresses(handles.links, other)]
 
 
 def _twin(control: Links, link: Link) -> Twin:

@@ -20,7 +20,7 @@ class NoTwins:
     def differing(self, ports: Sequence[Port], tcp_ports: Iterable[int]) -> list[tuple[str, str]]:
         return []
 
-    def spaces(self) -> set[str]:
+    def namespaces(self) -> set[str]:
         return set()
 
     def set_carrier(self, name: str, up: bool) -> None:

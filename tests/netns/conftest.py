@@ -30,13 +30,13 @@ def _nic_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def spaces() -> Iterator[tuple[str, str]]:
+def namespaces() -> Iterator[tuple[str, str]]:
     with fresh("fwd", "host") as (forwarding, host):
         yield forwarding, host
 
 
 @pytest.fixture
-def layout(spaces: tuple[str, str]) -> Layout:
-    layout = Layout(*spaces)
+def layout(namespaces: tuple[str, str]) -> Layout:
+    layout = Layout(*namespaces)
     layout.prepare()
     return layout

@@ -89,7 +89,7 @@ class Machine:
             env=environment,
         )
 
-    def spaces(self) -> tuple[str, ...]:
+    def namespaces(self) -> tuple[str, ...]:
         return self.host, self.client, self.forwarding, self.control
 
     def seen(self) -> dict[str, object]:
@@ -97,7 +97,7 @@ class Machine:
         found: dict[str, object] = {
             "namespaces": run(f"ls -i /run/netns /run/dualpath/userns | grep -- {self.host[:-4]}")
         }
-        for name in filter(netns.exists, self.spaces()):
+        for name in filter(netns.exists, self.namespaces()):
             for what in ("-d link", "addr", "route show table all", "-6 route show table all"):
                 shown = json.loads(run(f"ip -n {name} -j {what}") or "[]")
                 found[f"{name} {what}"] = json.dumps(_lasting(shown), sort_keys=True)
@@ -145,9 +145,9 @@ def machine(directory: Path) -> Iterator[Machine]:
                 bridge.send_signal(signal.SIGTERM)
 
 
-def settled(*spaces: str) -> None:
+def settled(*namespaces: str) -> None:
     """Wait until both ends have a carrier, and IPv6 has no duplicate detection under way."""
     deadline = time.monotonic() + 15
-    while any(re.search("tentative|eth7.* state DOWN", run(f"ip -n {s} addr")) for s in spaces):
+    while any(re.search("tentative|eth7.* state DOWN", run(f"ip -n {s} addr")) for s in namespaces):
         assert time.monotonic() < deadline
         time.sleep(0.05)

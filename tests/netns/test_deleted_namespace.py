@@ -138,7 +138,7 @@ async def test_driver_continues_while_its_namespace_has_no_name(pair: tuple[str,
     datapath = KernelDatapath(pair[0], pair[1])
     try:
         await datapath.capabilities()
-        held = netns.hold(pair[0])
+        held = netns.keep_alive(pair[0])
         netns.remove(pair[0])
         await asyncio.sleep(0.5)
         with pytest.raises(Unavailable):

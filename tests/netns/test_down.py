@@ -114,10 +114,10 @@ def test_namespace_with_a_running_process_is_kept_and_reported(tmp_path: Path) -
 def test_created_namespaces_are_remembered_across_restarts(tmp_path: Path) -> None:
     with fresh("fwd", "frr") as (forwarding, control):
         netns.remove(forwarding)
-        spaces = NamespacePair(forwarding, control, True, True)
-        namespacerecord.write(tmp_path, spaces, "")
+        namespaces = NamespacePair(forwarding, control, True, True)
+        namespacerecord.write(tmp_path, namespaces, "")
         netns.create(forwarding)
-        namespacerecord.write(tmp_path, spaces, "")
+        namespacerecord.write(tmp_path, namespaces, "")
         assert namespacerecord.read(tmp_path) == NamespaceRecord(
             forwarding, control, "", (forwarding,)
         )

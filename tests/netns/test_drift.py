@@ -82,7 +82,7 @@ async def node() -> AsyncIterator[Node]:
 class Parts:
     """The parts of a node."""
 
-    spaces: NamespacePair
+    namespaces: NamespacePair
     datapath: Datapath
     intent: Intent
 
@@ -102,7 +102,7 @@ async def controlled(parts: Parts, twins: PortTwins, names: dict[str, str]) -> A
             asyncio.get_running_loop().call_soon(provisioner.answered, answer)
         return True
 
-    provisioner = Provisioner(parts.spaces, parts.intent, twins, state, reconciler, tell=tell)
+    provisioner = Provisioner(parts.namespaces, parts.intent, twins, state, reconciler, tell=tell)
     provisioner.subscribed(same_bridge=True)
 
     async def listen() -> None:

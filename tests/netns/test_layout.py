@@ -7,7 +7,7 @@ import pytest
 from datapaths.base import Unavailable
 from datapaths.kernel.layout import Layout
 from datapaths.linux.links import Links
-from datapaths.linux.marks import MAKING
+from datapaths.linux.marks import DEVICE_GROUP
 from dualpath.model.kinds import Kind
 from dualpath.model.links import Address, HostEnd, Port, Vni
 from tests.netns.layouts import addresses, bridged, routed, upsert, withdraw
@@ -34,10 +34,10 @@ def test_vni_reads_back_as_its_record(layout: Layout) -> None:
 
 @rule("Layout.vxlan")
 def test_vxlan_device_does_not_learn_and_suppresses_neighbors(
-    layout: Layout, spaces: tuple[str, str]
+    layout: Layout, namespaces: tuple[str, str]
 ) -> None:
     upsert(layout, VNI)
-    shown = link(spaces[0], "vx110")
+    shown = link(namespaces[0], "vx110")
     port = shown["linkinfo"]["info_slave_data"]
     assert shown["master"] == "br110"
     assert shown["inet6_addr_gen_mode"] == "none"
@@ -45,75 +45,75 @@ def test_vxlan_device_does_not_learn_and_suppresses_neighbors(
     assert not shown["linkinfo"]["info_data"]["learning"]
 
 
-def test_each_fdb_entry_is_listed_once(layout: Layout, spaces: tuple[str, str]) -> None:
+def test_each_fdb_entry_is_listed_once(layout: Layout, namespaces: tuple[str, str]) -> None:
     """With a default VLAN the kernel lists it twice, although the bridge has no VLANs."""
     upsert(layout, VNI)
-    run(f"bridge -n {spaces[0]} fdb add 02:00:00:00:00:99 dev vx110 master extern_learn")
-    shown = run(f"bridge -n {spaces[0]} fdb show br br110").splitlines()
+    run(f"bridge -n {namespaces[0]} fdb add 02:00:00:00:00:99 dev vx110 master extern_learn")
+    shown = run(f"bridge -n {namespaces[0]} fdb show br br110").splitlines()
     assert len([line for line in shown if "02:00:00:00:00:99" in line]) == 1
 
 
 @rule("Layout.twice")
-def test_second_apply_writes_nothing(layout: Layout, spaces: tuple[str, str]) -> None:
-    records = (VNI, DETACHED), (LOOPBACK, routed(spaces[1]), bridged(spaces[1]))
+def test_second_apply_writes_nothing(layout: Layout, namespaces: tuple[str, str]) -> None:
+    records = (VNI, DETACHED), (LOOPBACK, routed(namespaces[1]), bridged(namespaces[1]))
     for batch in records:
         assert upsert(layout, *batch) == []
-    with watching(spaces[0]) as events:
+    with watching(namespaces[0]) as events:
         for batch in records:
             assert upsert(layout, *batch) == []
         assert events() == []
 
 
-def test_ports_read_back_as_their_records(layout: Layout, spaces: tuple[str, str]) -> None:
-    ports = LOOPBACK, routed(spaces[1]), bridged(spaces[1])
+def test_ports_read_back_as_their_records(layout: Layout, namespaces: tuple[str, str]) -> None:
+    ports = LOOPBACK, routed(namespaces[1]), bridged(namespaces[1])
     upsert(layout, VNI)
     assert upsert(layout, *ports) == []
     assert layout.dump(Kind.PORT) == list(ports)
 
 
 @rule("Layout.leg", "Layout.leg.routed")
-def test_routed_leg_carries_both_families(layout: Layout, spaces: tuple[str, str]) -> None:
-    assert upsert(layout, routed(spaces[1])) == []
-    assert ping(spaces[1], "192.168.9.1")
-    assert ping(spaces[1], "fd00:9::1")
+def test_routed_leg_carries_both_families(layout: Layout, namespaces: tuple[str, str]) -> None:
+    assert upsert(layout, routed(namespaces[1])) == []
+    assert ping(namespaces[1], "192.168.9.1")
+    assert ping(namespaces[1], "fd00:9::1")
 
 
 @rule("Layout.leg", "Layout.leg.bridged", "Layout.gateway", "Layout.hostBridge")
-def test_bridged_leg_reaches_the_anycast_gateway(layout: Layout, spaces: tuple[str, str]) -> None:
+def test_bridged_leg_reaches_the_anycast_gateway(layout: Layout, namespaces: tuple[str, str]) -> None:
     upsert(layout, VNI)
-    assert upsert(layout, bridged(spaces[1])) == []
-    run(f"ip -n {spaces[1]} addr add 10.110.0.9/24 dev br-hs-110")
-    run(f"ip -n {spaces[1]} addr add fd00:110::9/64 dev br-hs-110 nodad")
-    assert ping(spaces[1], "10.110.0.1")
-    assert ping(spaces[1], "fd00:110::1")
+    assert upsert(layout, bridged(namespaces[1])) == []
+    run(f"ip -n {namespaces[1]} addr add 10.110.0.9/24 dev br-hs-110")
+    run(f"ip -n {namespaces[1]} addr add fd00:110::9/64 dev br-hs-110 nodad")
+    assert ping(namespaces[1], "10.110.0.1")
+    assert ping(namespaces[1], "fd00:110::1")
 
 
 def test_host_bridge_half_made_before_a_crash_is_owned(
-    layout: Layout, spaces: tuple[str, str]
+    layout: Layout, namespaces: tuple[str, str]
 ) -> None:
-    run(f"ip -n {spaces[1]} link add br-hs-110 type bridge")
-    run(f"ip -n {spaces[1]} link set br-hs-110 group {MAKING}")
+    run(f"ip -n {namespaces[1]} link add br-hs-110 type bridge")
+    run(f"ip -n {namespaces[1]} link set br-hs-110 group {DEVICE_GROUP}")
     upsert(layout, VNI)
-    assert upsert(layout, bridged(spaces[1])) == []
-    run(f"ip -n {spaces[1]} addr add 10.110.0.9/24 dev br-hs-110")
-    assert ping(spaces[1], "10.110.0.1")
-    withdraw(layout, bridged(spaces[1]))
-    assert "br-hs-110" not in run(f"ip -n {spaces[1]} link show")
+    assert upsert(layout, bridged(namespaces[1])) == []
+    run(f"ip -n {namespaces[1]} addr add 10.110.0.9/24 dev br-hs-110")
+    assert ping(namespaces[1], "10.110.0.1")
+    withdraw(layout, bridged(namespaces[1]))
+    assert "br-hs-110" not in run(f"ip -n {namespaces[1]} link show")
 
 
 @rule("Layout.remove", "Layout.vtep", "Layout.hostBridge", "Differs.marks")
-def test_withdrawal_removes_owned_objects_only(layout: Layout, spaces: tuple[str, str]) -> None:
-    run(f"ip -n {spaces[0]} link add foreign type bridge")
-    run(f"ip -n {spaces[0]} addr add 100.64.9.9/32 dev lo")
-    ports = LOOPBACK, routed(spaces[1]), bridged(spaces[1])
+def test_withdrawal_removes_owned_objects_only(layout: Layout, namespaces: tuple[str, str]) -> None:
+    run(f"ip -n {namespaces[0]} link add foreign type bridge")
+    run(f"ip -n {namespaces[0]} addr add 100.64.9.9/32 dev lo")
+    ports = LOOPBACK, routed(namespaces[1]), bridged(namespaces[1])
     upsert(layout, VNI)
     upsert(layout, *ports)
     assert withdraw(layout, *ports) == []
     assert withdraw(layout, VNI) == []
     assert withdraw(layout, VNI) == []
-    assert names(spaces[0]) == {"lo", "foreign"}
-    assert names(spaces[1]) == {"lo"}
-    shown = run(f"ip -n {spaces[0]} addr show dev lo")
+    assert names(namespaces[0]) == {"lo", "foreign"}
+    assert names(namespaces[1]) == {"lo"}
+    shown = run(f"ip -n {namespaces[0]} addr show dev lo")
     assert "100.64.9.9" in shown
     assert "100.64.0.1" not in shown
     assert layout.dump(Kind.PORT) == []
@@ -128,59 +128,59 @@ def test_withdrawal_removes_owned_objects_only(layout: Layout, spaces: tuple[str
     ],
 )
 def test_foreign_device_is_neither_adopted_nor_removed(
-    layout: Layout, spaces: tuple[str, str], device: str
+    layout: Layout, namespaces: tuple[str, str], device: str
 ) -> None:
     name = device.split()[0]
-    run(f"ip -n {spaces[0]} link add {device}")
-    run(f"ip -n {spaces[0]} link set {name} alias theirs")
-    before = link(spaces[0], name)
+    run(f"ip -n {namespaces[0]} link add {device}")
+    run(f"ip -n {namespaces[0]} link set {name} alias theirs")
+    before = link(namespaces[0], name)
     [failure] = upsert(layout, VNI)
     assert (failure.error, name in failure.reason) == ("EEXIST", True)
     assert failure.reason.endswith("is not ours: rename or delete it")
     assert withdraw(layout, VNI) == []
-    assert link(spaces[0], name) == before
+    assert link(namespaces[0], name) == before
 
 
 def test_unmarked_device_left_by_a_crash_is_adopted(
-    layout: Layout, spaces: tuple[str, str]
+    layout: Layout, namespaces: tuple[str, str]
 ) -> None:
-    with Links(spaces[0]) as links:
+    with Links(namespaces[0]) as links:
         links.create(VNI.bridge, "bridge")
         links.create(VNI.device, "vxlan", vxlan_id=VNI.vni, vxlan_port=VNI.port)
     assert upsert(layout, VNI) == []
     assert layout.dump(Kind.VNI) == [VNI]
-    assert {link(spaces[0], name)["group"] for name in (VNI.bridge, VNI.device)} == {
-        str(MAKING)
+    assert {link(namespaces[0], name)["group"] for name in (VNI.bridge, VNI.device)} == {
+        str(DEVICE_GROUP)
     }  # its mark was changed, so it is kept
 
 
-def test_changed_record_writes_differences_only(layout: Layout, spaces: tuple[str, str]) -> None:
+def test_changed_record_writes_differences_only(layout: Layout, namespaces: tuple[str, str]) -> None:
     upsert(layout, VNI)
-    before = link(spaces[0], "vx110")["ifindex"]
+    before = link(namespaces[0], "vx110")["ifindex"]
     moved = Vni(110, local=VNI.local, mac=VNI.mac, gateways=VNI.gateways[1:], mtu=1400)
     assert upsert(layout, moved) == []
     assert layout.dump(Kind.VNI) == [moved]
-    assert link(spaces[0], "vx110")["ifindex"] == before
+    assert link(namespaces[0], "vx110")["ifindex"] == before
 
 
-def test_damage_by_others_is_shown_and_repaired(layout: Layout, spaces: tuple[str, str]) -> None:
-    leg = routed(spaces[1])
+def test_damage_by_others_is_shown_and_repaired(layout: Layout, namespaces: tuple[str, str]) -> None:
+    leg = routed(namespaces[1])
     upsert(layout, VNI)
     upsert(layout, leg)
     for damage in (
-        f"ip -n {spaces[0]} link del vx110",
-        f"ip -n {spaces[0]} addr del 10.110.0.1/24 dev br110",
-        f"ip -n {spaces[0]} link set br110 down",
-        f"ip -n {spaces[0]} link del br110",
+        f"ip -n {namespaces[0]} link del vx110",
+        f"ip -n {namespaces[0]} addr del 10.110.0.1/24 dev br110",
+        f"ip -n {namespaces[0]} link set br110 down",
+        f"ip -n {namespaces[0]} link del br110",
     ):
         run(damage)
         assert layout.dump(Kind.VNI) != [VNI], damage
         assert upsert(layout, VNI) == []
         assert layout.dump(Kind.VNI) == [VNI], damage
     for damage in (
-        f"ip -n {spaces[1]} addr flush dev eth0",
-        f"ip -n {spaces[0]} link set pe0 down",
-        f"ip -n {spaces[1]} link del eth0",
+        f"ip -n {namespaces[1]} addr flush dev eth0",
+        f"ip -n {namespaces[0]} link set pe0 down",
+        f"ip -n {namespaces[1]} link del eth0",
     ):
         run(damage)
         assert layout.dump(Kind.PORT) != [leg], damage
@@ -190,32 +190,32 @@ def test_damage_by_others_is_shown_and_repaired(layout: Layout, spaces: tuple[st
 
 @pytest.mark.parametrize(("name", "new"), [("br110", "mine"), ("br110", "0"), ("vx110", "mine")])
 def test_renamed_device_is_recreated_and_the_old_one_removed(
-    layout: Layout, spaces: tuple[str, str], name: str, new: str
+    layout: Layout, namespaces: tuple[str, str], name: str, new: str
 ) -> None:
     upsert(layout, VNI, DETACHED)
-    before = names(spaces[0])
-    run(f"ip -n {spaces[0]} link set {name} down")
-    run(f"ip -n {spaces[0]} link set {name} name {new}")
+    before = names(namespaces[0])
+    run(f"ip -n {namespaces[0]} link set {name} down")
+    run(f"ip -n {namespaces[0]} link set {name} name {new}")
     assert {DETACHED} == {record for record in layout.dump(Kind.VNI) if record in (VNI, DETACHED)}
     assert upsert(layout, VNI) == []
     assert set(layout.dump(Kind.VNI)) == {VNI, DETACHED}
-    assert names(spaces[0]) == before
+    assert names(namespaces[0]) == before
 
 
-def test_renamed_device_is_removed_with_its_vni(layout: Layout, spaces: tuple[str, str]) -> None:
+def test_renamed_device_is_removed_with_its_vni(layout: Layout, namespaces: tuple[str, str]) -> None:
     upsert(layout, VNI)
     for name in ("br110", "vx110"):
-        run(f"ip -n {spaces[0]} link set {name} down")
-        run(f"ip -n {spaces[0]} link set {name} name {name}-x")
+        run(f"ip -n {namespaces[0]} link set {name} down")
+        run(f"ip -n {namespaces[0]} link set {name} name {name}-x")
     assert withdraw(layout, VNI) == []
-    assert names(spaces[0]) == {"lo"}
+    assert names(namespaces[0]) == {"lo"}
 
 
 @rule("Layout.nic", "Differs.marks")
 def test_nic_is_moved_in_with_its_addresses_and_given_back(
-    layout: Layout, spaces: tuple[str, str]
+    layout: Layout, namespaces: tuple[str, str]
 ) -> None:
-    forwarding, host = spaces
+    forwarding, host = namespaces
     run(f"ip -n {host} link add eth7 type veth peer name wire")
     run(f"ip -n {host} link set eth7 alias uplink")
     for text in ("192.0.2.0/31", "2001:db8::/127"):
@@ -240,12 +240,12 @@ def test_nic_is_moved_in_with_its_addresses_and_given_back(
 
 
 @rule("Layout.failure")
-def test_failed_row_is_reported_and_stops_no_other(layout: Layout, spaces: tuple[str, str]) -> None:
+def test_failed_row_is_reported_and_stops_no_other(layout: Layout, namespaces: tuple[str, str]) -> None:
     bad = [
         Port("eth9"),
         Port("pe9", host=HostEnd("dp-dev-none", "eth0")),
-        Port("pe8", host=HostEnd(spaces[1], "eth8", bridge="br-none")),
-        bridged(spaces[1]),
+        Port("pe8", host=HostEnd(namespaces[1], "eth8", bridge="br-none")),
+        bridged(namespaces[1]),
     ]
     failures = upsert(layout, *bad, LOOPBACK)
     assert [(failure.index, failure.error) for failure in failures] == [
@@ -258,9 +258,9 @@ def test_failed_row_is_reported_and_stops_no_other(layout: Layout, spaces: tuple
     assert LOOPBACK in layout.dump(Kind.PORT)
 
 
-def test_ports_are_listed_with_their_counters(layout: Layout, spaces: tuple[str, str]) -> None:
-    upsert(layout, routed(spaces[1]))
-    assert ping(spaces[1], "192.168.9.1")
+def test_ports_are_listed_with_their_counters(layout: Layout, namespaces: tuple[str, str]) -> None:
+    upsert(layout, routed(namespaces[1]))
+    assert ping(namespaces[1], "192.168.9.1")
     [state] = layout.ports()
     assert (state.name, state.up, state.mtu) == ("pe0", True, 1450)
     assert {"192.168.9.1/24", "fd00:9::1/64"} <= set(state.addresses)

@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from datapaths.base import LearnedNeighbor
-from datapaths.linux.neightables import SYSCTL, use
+from datapaths.linux.neightables import SYSCTL, usage
 from datapaths.linux.netns import entered
 from dualpath.model.links import Address
 from tests.fakes.batches import upsert
@@ -78,5 +78,5 @@ async def test_all_of_1500_hosts_are_learned_and_none_is_withdrawn(
         except TimeoutError:
             raise AssertionError(f"{learned(gone=False)} of {HOSTS} hosts learned") from None
         assert not learned(gone=True)
-        assert {table.limit for table in use()} == {65536}
-        assert max(table.entries for table in use()) >= HOSTS
+        assert {table.limit for table in usage()} == {65536}
+        assert max(table.entries for table in usage()) >= HOSTS

@@ -51,8 +51,8 @@ class World:
 
     def take(self, source: str | None = None) -> None:
         """Let a controller move eth7 into a namespace that it created."""
-        spaces = NamespacePair(self.forwarding, "", make_forwarding=True, make_control=False)
-        namespacerecord.write(self.state_dir, spaces, self.host)
+        namespaces = NamespacePair(self.forwarding, "", make_forwarding=True, make_control=False)
+        namespacerecord.write(self.state_dir, namespaces, self.host)
         netns.create(self.forwarding)
         asyncio.run(self._take(self.host if source is None else source))
         assert "eth7" in names(self.forwarding)

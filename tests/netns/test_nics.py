@@ -56,9 +56,9 @@ def _records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def host(spaces: tuple[str, str]) -> str:
+def host(namespaces: tuple[str, str]) -> str:
     """Return the host's namespace, with a NIC that has one object of each kind."""
-    name = spaces[1]
+    name = namespaces[1]
     run(f"ip -n {name} link add eth7 type veth peer name wire")
     for device in ("lo", "wire", "eth7"):
         run(f"ip -n {name} link set {device} up")
@@ -93,11 +93,11 @@ def seen(space: str, table: str = "all") -> tuple[list[Any], list[Any]]:
 
 
 def test_nic_keeps_its_whole_configuration_both_ways(
-    layout: Layout, spaces: tuple[str, str], host: str
+    layout: Layout, namespaces: tuple[str, str], host: str
 ) -> None:
     before = seen(host)
     assert upsert(layout, PORT) == []
-    own, routes = seen(spaces[0], "main")
+    own, routes = seen(namespaces[0], "main")
     # Forwarding needs a route to each prefix; the NIC is given back without it.
     assert [a for a in own if a["local"] != "10.9.9.1"] == with_prefix_routes(before[0])
     wanted = [replace_metric(r) for r in before[1] if r.get("table", "main") == "main"]
@@ -134,19 +134,19 @@ def replace_metric(route: dict[str, Any]) -> dict[str, Any]:
 )
 @pytest.mark.parametrize("restart", [False, True])
 def test_removal_from_a_nic_is_shown_and_repaired(
-    layout: Layout, spaces: tuple[str, str], host: str, command: str, restart: bool
+    layout: Layout, namespaces: tuple[str, str], host: str, command: str, restart: bool
 ) -> None:
     upsert(layout, PORT)
-    before = seen(spaces[0], "main")
-    run(f"ip -n {spaces[0]} {command}")
+    before = seen(namespaces[0], "main")
+    run(f"ip -n {namespaces[0]} {command}")
     if restart:
-        layout = Layout(*spaces)
+        layout = Layout(*namespaces)
         layout.prepare()
     [found] = layout.dump(Kind.PORT)
     assert found != PORT
     assert upsert(layout, PORT) == []
     assert layout.dump(Kind.PORT) == [PORT]
-    after = seen(spaces[0], "main")
+    after = seen(namespaces[0], "main")
     assert sorted(after[0], key=str) == sorted(before[0], key=str)
     assert after[1] == before[1]
     assert withdraw(layout, PORT) == []
@@ -207,17 +207,17 @@ def crashed(at: int, after: bool, work: Callable[[], object]) -> bool:
 @pytest.mark.parametrize("still_wanted", [True, False])
 @pytest.mark.parametrize("way", ["in", "back"])
 def test_crash_at_any_step_loses_nothing(
-    spaces: tuple[str, str], host: str, way: str, still_wanted: bool, after: bool
+    namespaces: tuple[str, str], host: str, way: str, still_wanted: bool, after: bool
 ) -> None:
     at_home = seen(host)
     work = upsert if way == "in" else withdraw
     for at in range(1, 200):
-        layout = Layout(*spaces)
+        layout = Layout(*namespaces)
         layout.prepare()
         if way == "back":
             upsert(layout, PORT)
-        ended = crashed(at, after, lambda: work(Layout(*spaces), PORT))
-        again = Layout(*spaces)
+        ended = crashed(at, after, lambda: work(Layout(*namespaces), PORT))
+        again = Layout(*namespaces)
         again.prepare()
         if still_wanted:
             if again.dump(Kind.PORT) != [PORT]:
@@ -239,7 +239,7 @@ def comparable(state: tuple[list[Any], list[Any]]) -> tuple[list[Any], list[Any]
 
 
 def test_nic_in_a_bridge_is_refused_by_name(
-    layout: Layout, spaces: tuple[str, str], host: str
+    layout: Layout, namespaces: tuple[str, str], host: str
 ) -> None:
     run(f"ip -n {host} link add br-ex type bridge")
     run(f"ip -n {host} link set eth7 master br-ex")
@@ -251,21 +251,21 @@ def test_nic_in_a_bridge_is_refused_by_name(
 
 
 def test_nic_whose_home_namespace_is_gone_is_kept_and_reported(
-    layout: Layout, spaces: tuple[str, str], host: str
+    layout: Layout, namespaces: tuple[str, str], host: str
 ) -> None:
     upsert(layout, PORT)
-    run(f"ip -n {host} link set wire netns {spaces[0]}")  # or it would take eth7 with it
+    run(f"ip -n {host} link set wire netns {namespaces[0]}")  # or it would take eth7 with it
     netns.remove(host)
     [failure] = withdraw(layout, PORT)
     assert f"no network namespace {host}" in failure.reason
-    assert "eth7" in names(spaces[0])
+    assert "eth7" in names(namespaces[0])
     netns.create(host)
     assert withdraw(layout, PORT) == []
     assert "eth7" in names(host)
 
 
 def test_leg_with_a_nics_name_does_not_destroy_the_nic(
-    layout: Layout, spaces: tuple[str, str], host: str
+    layout: Layout, namespaces: tuple[str, str], host: str
 ) -> None:
     upsert(layout, PORT)
     leg = replace(PORT, source_netns=None, host=HostEnd(host, "far"))
@@ -282,7 +282,7 @@ def test_nic_that_was_down_is_given_back_down(layout: Layout, host: str) -> None
 
 
 def test_nic_is_not_moved_if_its_state_cannot_be_saved(
-    layout: Layout, spaces: tuple[str, str], host: str, monkeypatch: pytest.MonkeyPatch
+    layout: Layout, namespaces: tuple[str, str], host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = seen(host)
     monkeypatch.setattr(nicrecords, "DIRECTORY", Path("/proc/none"))
@@ -292,15 +292,15 @@ def test_nic_is_not_moved_if_its_state_cannot_be_saved(
 
 
 def test_nic_without_its_saved_state_keeps_its_addresses(
-    layout: Layout, spaces: tuple[str, str], host: str
+    layout: Layout, namespaces: tuple[str, str], host: str
 ) -> None:
     before = seen(host)
     upsert(layout, PORT)
     for record in nicrecords.every():
         nicrecords.remove(record)
-    again = Layout(*spaces)
+    again = Layout(*namespaces)
     again.prepare()
-    run(f"ip -n {spaces[0]} addr del 192.168.1.1/31 dev eth7")
+    run(f"ip -n {namespaces[0]} addr del 192.168.1.1/31 dev eth7")
     assert upsert(again, PORT) == []
     assert withdraw(again, PORT) == []
     kept = [route for route in before[1] if route.get("table") != "77"]

@@ -15,8 +15,8 @@ pytestmark = pytest.mark.netns
 
 
 @rule("Node.index.interface")
-def test_node_index_is_kept_when_its_interface_is_moved(spaces: tuple[str, str]) -> None:
-    forwarding, host = spaces
+def test_node_index_is_kept_when_its_interface_is_moved(namespaces: tuple[str, str]) -> None:
+    forwarding, host = namespaces
     run(f"ip -n {host} link add eth0 type veth peer name eth1")
     run(f"ip -n {host} addr add 192.168.11.3/24 dev eth0 valid_lft 3600 preferred_lft 3600")
     run(f"ip -n {host} addr add fd00::7/64 dev eth0 nodad")
@@ -28,7 +28,7 @@ def test_node_index_is_kept_when_its_interface_is_moved(spaces: tuple[str, str])
     assert number(IndexSource("eth0"), look) == 3
 
 
-def test_missing_interface_is_named(spaces: tuple[str, str]) -> None:
+def test_missing_interface_is_named(namespaces: tuple[str, str]) -> None:
     with pytest.raises(OSError, match="no such interface"):
-        addresses_of("eth7", (*spaces, "no-such-namespace"))
+        addresses_of("eth7", (*namespaces, "no-such-namespace"))
     assert [str(address) for address in addresses_of("lo", ("",))][:1] == ["127.0.0.1/8"]

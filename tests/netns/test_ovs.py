@@ -31,7 +31,7 @@ SEGMENT = Vni(110, local=bytes([100, 64, 0, 1]), mac=bytes.fromhex("00f30000006f
 
 @pytest.fixture
 def switch(
-    spaces: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    namespaces: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[str]:
     """Run Open vSwitch in the host's namespace, with a foreign bridge ovs0."""
     for name in ("OVS_RUNDIR", "OVS_DBDIR", "OVS_LOGDIR"):
@@ -45,7 +45,7 @@ def switch(
     try:
         wait_until((tmp_path / "db.sock").exists, "the database listens", 30)
         run("ovs-vsctl --no-wait --timeout=10 init")
-        inside = ["ip", "netns", "exec", spaces[1], "ovs-vswitchd", "--disable-system"]
+        inside = ["ip", "netns", "exec", namespaces[1], "ovs-vswitchd", "--disable-system"]
         daemon = subprocess.Popen([*inside, f"unix:{tmp_path}/db.sock"], env=os.environ)
         run("ovs-vsctl --timeout=10 add-br ovs0 -- set Bridge ovs0 datapath_type=netdev")
         yield "ovs0"
@@ -62,8 +62,8 @@ def leg(host: str, bridge: str, *, create_bridge: bool = False, ovs: bool = True
 
 
 @rule("Layout.hostBridge.ovs")
-def test_leg_is_a_port_of_an_existing_bridge(spaces: tuple[str, str], switch: str) -> None:
-    layout, port = Layout(*spaces), leg(spaces[1], switch)
+def test_leg_is_a_port_of_an_existing_bridge(namespaces: tuple[str, str], switch: str) -> None:
+    layout, port = Layout(*namespaces), leg(namespaces[1], switch)
     assert upsert(layout, SEGMENT) == []
     assert upsert(layout, port) == []
     assert run("ovs-vsctl list-ports ovs0").split() == ["host-e-110"]
@@ -76,9 +76,9 @@ def test_leg_is_a_port_of_an_existing_bridge(spaces: tuple[str, str], switch: st
 
 @rule("Layout.hostBridge.ovs")
 def test_managed_bridge_is_created_and_removed_with_its_leg(
-    spaces: tuple[str, str], switch: str
+    namespaces: tuple[str, str], switch: str
 ) -> None:
-    layout, port = Layout(*spaces), leg(spaces[1], "br-hs-110", create_bridge=True)
+    layout, port = Layout(*namespaces), leg(namespaces[1], "br-hs-110", create_bridge=True)
     upsert(layout, SEGMENT)
     # Made here with the datapath that this test has; the rest is as if we had made it.
     run(
@@ -91,8 +91,8 @@ def test_managed_bridge_is_created_and_removed_with_its_leg(
 
 
 @rule("Layout.hostBridge.ovs")
-def test_leg_moves_between_linux_and_ovs_bridges(spaces: tuple[str, str], switch: str) -> None:
-    layout, host = Layout(*spaces), spaces[1]
+def test_leg_moves_between_linux_and_ovs_bridges(namespaces: tuple[str, str], switch: str) -> None:
+    layout, host = Layout(*namespaces), namespaces[1]
     ours = leg(host, "br-hs-110", create_bridge=True, ovs=False)
     upsert(layout, SEGMENT)
     assert upsert(layout, ours) == []
@@ -104,9 +104,9 @@ def test_leg_moves_between_linux_and_ovs_bridges(spaces: tuple[str, str], switch
     assert layout.dump(Kind.PORT) == [ours]
 
 
-def test_missing_bridge_is_named(spaces: tuple[str, str], switch: str) -> None:
-    layout = Layout(*spaces)
+def test_missing_bridge_is_named(namespaces: tuple[str, str], switch: str) -> None:
+    layout = Layout(*namespaces)
     upsert(layout, SEGMENT)
-    (failure,) = upsert(layout, leg(spaces[1], "ovs9"))
+    (failure,) = upsert(layout, leg(namespaces[1], "ovs9"))
     assert failure.reason == "there is no Open vSwitch bridge ovs9"
-    run(f"ip netns exec {spaces[1]} true")
+    run(f"ip netns exec {namespaces[1]} true")

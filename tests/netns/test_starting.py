@@ -28,7 +28,7 @@ FRR, FORWARDING, MADE_FORWARDING, MADE_FRR = (
 
 
 @pytest.fixture
-def spaces() -> Iterator[None]:
+def namespaces() -> Iterator[None]:
     for name in (FRR, FORWARDING):
         netns.create(name)
     try:
@@ -57,7 +57,7 @@ def refused(*arguments: str, uid: int | None = None, errors: int = 1) -> str:
     return lines[0]
 
 
-def test_equal_forwarding_and_control_namespace_is_refused(spaces: None, tmp_path: Path) -> None:
+def test_equal_forwarding_and_control_namespace_is_refused(namespaces: None, tmp_path: Path) -> None:
     said = refused(f"--frr-netns={FRR}", f"--netns={FRR}", f"--state-dir={tmp_path}")
     assert "are the same" in said
     assert "--frr-netns" in said
@@ -69,14 +69,14 @@ def test_controllers_own_namespace_for_both_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("option", ["--netns", "--frr-netns"])
-def test_namespace_that_does_not_exist_is_named(spaces: None, tmp_path: Path, option: str) -> None:
+def test_namespace_that_does_not_exist_is_named(namespaces: None, tmp_path: Path, option: str) -> None:
     names = {"--frr-netns": FRR, "--netns": FORWARDING} | {option: "dp-start-none"}
     said = refused(*(f"{key}={value}" for key, value in names.items()), f"--state-dir={tmp_path}")
     assert "there is no network namespace dp-start-none" in said
     assert "ip netns add dp-start-none" in said
 
 
-def test_port_in_use_is_named(spaces: None, tmp_path: Path) -> None:
+def test_port_in_use_is_named(namespaces: None, tmp_path: Path) -> None:
     with netns.entered(FRR):
         taken = socket.create_server(("127.0.0.1", 2620))
     with taken:
@@ -86,14 +86,14 @@ def test_port_in_use_is_named(spaces: None, tmp_path: Path) -> None:
 
 
 def test_stale_bus_socket_does_not_hide_that_the_port_is_in_use(
-    spaces: None, tmp_path: Path
+    namespaces: None, tmp_path: Path
 ) -> None:
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(tmp_path / "bus.sock"))
-    test_port_in_use_is_named(spaces, tmp_path)
+    test_port_in_use_is_named(namespaces, tmp_path)
 
 
-def test_listener_in_use_is_named(spaces: None, tmp_path: Path) -> None:
+def test_listener_in_use_is_named(namespaces: None, tmp_path: Path) -> None:
     path = tmp_path / "inspect.sock"
     with socket.socket(socket.AF_UNIX) as taken:
         taken.bind(str(path))
@@ -107,7 +107,7 @@ def test_listener_in_use_is_named(spaces: None, tmp_path: Path) -> None:
     assert f"{path} is in use" in said
 
 
-def test_public_listener_without_tls_is_refused(spaces: None, tmp_path: Path) -> None:
+def test_public_listener_without_tls_is_refused(namespaces: None, tmp_path: Path) -> None:
     said = refused(
         f"--frr-netns={FRR}",
         f"--netns={FORWARDING}",
@@ -125,7 +125,7 @@ def test_public_listener_without_tls_is_refused(spaces: None, tmp_path: Path) ->
     ],
 )
 def test_invalid_manifest_is_named(
-    spaces: None, tmp_path: Path, text: str, why: str, errors: int
+    namespaces: None, tmp_path: Path, text: str, why: str, errors: int
 ) -> None:
     manifest = tmp_path / "manifest.yaml"
     manifest.write_text(text)
@@ -138,19 +138,19 @@ def test_absent_manifest_is_named(tmp_path: Path) -> None:
     assert f"{tmp_path}/none.yaml: No such file or directory" in said
 
 
-def test_unwritable_state_directory_is_named(spaces: None) -> None:
+def test_unwritable_state_directory_is_named(namespaces: None) -> None:
     said = refused(f"--frr-netns={FRR}", f"--netns={FORWARDING}", "--state-dir=/proc/dualpath")
     assert "--state-dir /proc/dualpath" in said
 
 
-def test_missing_grout_is_named(spaces: None, tmp_path: Path) -> None:
+def test_missing_grout_is_named(namespaces: None, tmp_path: Path) -> None:
     there = f"--frr-netns={FRR}", f"--netns={FORWARDING}", f"--state-dir={tmp_path}"
     said = refused("--datapath=dpdk", *there, "--grout-sock", f"{tmp_path}/none.sock")
     assert f"cannot connect to grout at {tmp_path}/none.sock" in said
     assert "pass --start-grout" in said
 
 
-async def test_grout_of_another_version_is_logged_once(spaces: None, tmp_path: Path) -> None:
+async def test_grout_of_another_version_is_logged_once(namespaces: None, tmp_path: Path) -> None:
     there = f"--frr-netns={FRR}", f"--netns={FORWARDING}", f"--state-dir={tmp_path}"
     listen = f"--listen=unix:{tmp_path}/inspect.sock"
     async with listening(tmp_path / "grout.sock") as grout:
@@ -160,7 +160,7 @@ async def test_grout_of_another_version_is_logged_once(spaces: None, tmp_path: P
     assert "version" in said
 
 
-def test_agent_on_another_host_requires_tls(spaces: None, tmp_path: Path) -> None:
+def test_agent_on_another_host_requires_tls(namespaces: None, tmp_path: Path) -> None:
     there = f"--frr-netns={FRR}", f"--netns={FORWARDING}", f"--state-dir={tmp_path}"
     said = refused("--datapath=dpdk", *there, "--agent", "192.0.2.1:7443")
     assert "192.0.2.1:7443 is not on this host" in said

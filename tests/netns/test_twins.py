@@ -17,7 +17,7 @@ from datapaths.linux import netns, sysctls
 from datapaths.linux.filters import Filters
 from datapaths.linux.linkinfo import is_link_local
 from datapaths.linux.links import Links
-from datapaths.linux.punt import EVERYTHING
+from datapaths.linux.punt import ALL_FRAMES
 from datapaths.linux.twins import Twins
 from datapaths.linux.wire.filters import Classifier
 from dualpath.model.links import Address, HostEnd, Port
@@ -88,7 +88,7 @@ def classifiers(space: str) -> list[Classifier]:
         link, found = links.create("probe", "bridge"), list[Classifier]()
         for classifier in Classifier:
             with suppress(OSError):
-                filters.ensure(classifier, link.index, [EVERYTHING], link.index)
+                filters.ensure(classifier, link.index, [ALL_FRAMES], link.index)
                 found.append(classifier)
         links.delete("probe")
         assert filters.detect(1, 1) is found[0]

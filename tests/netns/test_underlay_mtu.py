@@ -23,7 +23,7 @@ FORWARDING, HOST = "dp-mtu-fwd", "dp-mtu-host"
 
 
 @pytest.fixture
-def spaces() -> Iterator[NamespacePair]:
+def namespaces() -> Iterator[NamespacePair]:
     for name in (FORWARDING, HOST):
         netns.create(name)
     try:
@@ -46,7 +46,7 @@ def mtus(intent: Intent) -> set[int]:
 
 
 async def test_overlay_mtu_follows_a_nic_that_appears_changes_and_moves(
-    spaces: NamespacePair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    namespaces: NamespacePair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(manifests, "POLL_S", 0.02)
     node = {"apiVersion": "dualpath.io/v1alpha1", "kind": "Node", "metadata": {"name": "pe1"}}
@@ -55,7 +55,7 @@ async def test_overlay_mtu_follows_a_nic_that_appears_changes_and_moves(
     (tmp_path / "pe1.yaml").write_text(text)
     watched = Manifests(parse(["--datapath=kernel", f"--config={tmp_path / 'pe1.yaml'}"]))
     watched.read()
-    assert mtus(watched.compile(spaces)) == {1450}
+    assert mtus(watched.compile(namespaces)) == {1450}
     heard: list[Intent] = []
     work = asyncio.create_task(watched.watch(heard.append))
 

@@ -48,14 +48,14 @@ def _vrf() -> None:
 
 
 @pytest.fixture
-def spaces() -> Iterator[tuple[str, ...]]:
+def namespaces() -> Iterator[tuple[str, ...]]:
     with fresh("fwd", "ctl", "host") as names:
         yield names
 
 
 @pytest.fixture
-def layout(spaces: tuple[str, ...]) -> Layout:
-    forwarding, _, host = spaces
+def layout(namespaces: tuple[str, ...]) -> Layout:
+    forwarding, _, host = namespaces
     layout = Layout(forwarding, host)
     layout.prepare()
     for records in ((RED,), (L3, L2), (leg(host), bridged(host))):
@@ -64,8 +64,8 @@ def layout(spaces: tuple[str, ...]) -> Layout:
 
 
 @pytest.fixture
-def twins(layout: Layout, spaces: tuple[str, ...]) -> Twins:
-    forwarding, control, host = spaces
+def twins(layout: Layout, namespaces: tuple[str, ...]) -> Twins:
+    forwarding, control, host = namespaces
     assert Shadows(control).ensure_base(shadow_of((RED,), (L3, L2), ())) == []
     twins = Twins(forwarding, control)
     assert twins.ensure((leg(host), bridged(host))) == []
@@ -73,49 +73,49 @@ def twins(layout: Layout, spaces: tuple[str, ...]) -> Twins:
 
 
 @rule("Layout.vrf", "Layout.bridge", "Layout.leg.routed")
-def test_tenant_reads_back_as_its_records(layout: Layout, spaces: tuple[str, ...]) -> None:
+def test_tenant_reads_back_as_its_records(layout: Layout, namespaces: tuple[str, ...]) -> None:
     assert layout.dump(Kind.VRF) == [RED]
     assert layout.dump(Kind.VNI) == [L3, L2]
-    assert layout.dump(Kind.PORT) == [leg(spaces[2]), bridged(spaces[2])]
+    assert layout.dump(Kind.PORT) == [leg(namespaces[2]), bridged(namespaces[2])]
 
 
-def test_foreign_vrf_is_neither_adopted_nor_removed(spaces: tuple[str, ...]) -> None:
-    run(f"ip -n {spaces[0]} link add red type vrf table 7")
-    layout = Layout(spaces[0], spaces[2])
+def test_foreign_vrf_is_neither_adopted_nor_removed(namespaces: tuple[str, ...]) -> None:
+    run(f"ip -n {namespaces[0]} link add red type vrf table 7")
+    layout = Layout(namespaces[0], namespaces[2])
     [failure] = layout.apply(RecordBatch(Kind.VRF, upserts=(RED,)))
     assert failure.error == "EEXIST"
     assert layout.apply(RecordBatch(Kind.VRF, withdrawals=(RED,))) == []
-    assert "table 7" in run(f"ip -n {spaces[0]} -d link show red")
+    assert "table 7" in run(f"ip -n {namespaces[0]} -d link show red")
 
 
 @rule("Layout.twice")
-def test_second_apply_writes_nothing(layout: Layout, spaces: tuple[str, ...]) -> None:
-    with watching(spaces[0]) as events:
-        for records in ((RED,), (L3, L2), (leg(spaces[2]), bridged(spaces[2]))):
+def test_second_apply_writes_nothing(layout: Layout, namespaces: tuple[str, ...]) -> None:
+    with watching(namespaces[0]) as events:
+        for records in ((RED,), (L3, L2), (leg(namespaces[2]), bridged(namespaces[2]))):
             assert layout.apply(RecordBatch(records[0].kind, upserts=records)) == []
         assert events() == []
 
 
-def test_vrf_table_ends_with_unreachable(layout: Layout, spaces: tuple[str, ...]) -> None:
+def test_vrf_table_ends_with_unreachable(layout: Layout, namespaces: tuple[str, ...]) -> None:
     for family in ("-4", "-6"):
-        shown = run(f"ip -n {spaces[0]} {family} route show table 1100 default")
+        shown = run(f"ip -n {namespaces[0]} {family} route show table 1100 default")
         assert "unreachable default" in shown
         assert f"metric {overlay.UNREACHABLE_METRIC}" in shown
 
 
 def test_withdrawn_vrf_that_was_down_leaves_an_empty_table(
-    layout: Layout, spaces: tuple[str, ...]
+    layout: Layout, namespaces: tuple[str, ...]
 ) -> None:
-    run(f"ip -n {spaces[0]} link set red down")
+    run(f"ip -n {namespaces[0]} link set red down")
     (found,) = layout.dump(Kind.VRF)
     assert layout.apply(RecordBatch(Kind.VRF, withdrawals=(found,))) == []
     for family in ("-4", "-6"):
-        assert run(f"ip -n {spaces[0]} {family} route show table 1100", check=False) == ""
+        assert run(f"ip -n {namespaces[0]} {family} route show table 1100", check=False) == ""
 
 
 @rule("Layout.leg.routed", "Layout.gateway")
-def test_hosts_of_one_tenant_reach_each_other(layout: Layout, spaces: tuple[str, ...]) -> None:
-    host = spaces[2]
+def test_hosts_of_one_tenant_reach_each_other(layout: Layout, namespaces: tuple[str, ...]) -> None:
+    host = namespaces[2]
     run(f"ip -n {host} addr add 10.110.0.9/24 dev br-hs-110")
     run(f"ip -n {host} addr add fd00:110::9/64 dev br-hs-110 nodad")
     for address in ("192.168.9.1", "fd00:9::1", "10.110.0.1", "fd00:110::1"):
@@ -123,37 +123,37 @@ def test_hosts_of_one_tenant_reach_each_other(layout: Layout, spaces: tuple[str,
 
 
 def test_port_that_changes_its_vrf_keeps_its_addresses(
-    layout: Layout, spaces: tuple[str, ...]
+    layout: Layout, namespaces: tuple[str, ...]
 ) -> None:
     blue = Vrf("blue", 1200)
-    moved = replace(leg(spaces[2]), vrf="blue")
+    moved = replace(leg(namespaces[2]), vrf="blue")
     assert layout.apply(RecordBatch(Kind.VRF, upserts=(blue,))) == []
     assert layout.apply(RecordBatch(Kind.PORT, upserts=(moved,))) == []
     assert moved in layout.dump(Kind.PORT)
-    assert ping(spaces[2], "fd00:9::1")
+    assert ping(namespaces[2], "fd00:9::1")
 
 
 def test_vrf_with_a_changed_table_keeps_its_members(
-    layout: Layout, spaces: tuple[str, ...]
+    layout: Layout, namespaces: tuple[str, ...]
 ) -> None:
     assert layout.apply(RecordBatch(Kind.VRF, upserts=(Vrf("red", 1101),))) == []
     assert layout.dump(Kind.VRF) == [Vrf("red", 1101)]
     assert layout.dump(Kind.VNI) == [L3, L2]
-    assert layout.dump(Kind.PORT) == [leg(spaces[2]), bridged(spaces[2])]
+    assert layout.dump(Kind.PORT) == [leg(namespaces[2]), bridged(namespaces[2])]
 
 
 @rule("Layout.remove")
-def test_withdrawal_leaves_nothing(layout: Layout, spaces: tuple[str, ...]) -> None:
-    for records in ((leg(spaces[2]), bridged(spaces[2])), (L3, L2), (RED,)):
+def test_withdrawal_leaves_nothing(layout: Layout, namespaces: tuple[str, ...]) -> None:
+    for records in ((leg(namespaces[2]), bridged(namespaces[2])), (L3, L2), (RED,)):
         assert layout.apply(RecordBatch(records[0].kind, withdrawals=records)) == []
-    with Links(spaces[0]) as links:
+    with Links(namespaces[0]) as links:
         assert [link.name for link in links.all()] == ["lo"]
     for family in ("-4", "-6"):
-        assert run(f"ip -n {spaces[0]} {family} route show table 1100", check=False) == ""
+        assert run(f"ip -n {namespaces[0]} {family} route show table 1100", check=False) == ""
 
 
-def test_bgpd_in_a_vrf_is_reached_through_its_twin(twins: Twins, spaces: tuple[str, ...]) -> None:
-    _, control, host = spaces
+def test_bgpd_in_a_vrf_is_reached_through_its_twin(twins: Twins, namespaces: tuple[str, ...]) -> None:
+    _, control, host = namespaces
     for address in ("192.168.9.1", "fd00:9::1"):
         assert reached(control, host, address), address
         assert ping(host, address)
@@ -187,18 +187,18 @@ def test_twins_exist_for_routed_ports_only_and_in_their_vrf(twins: Twins) -> Non
     assert set(leg("").addresses) < set(twin.addresses)
 
 
-def test_second_ensure_of_twins_writes_nothing(twins: Twins, spaces: tuple[str, ...]) -> None:
-    with watching(spaces[0]) as here, watching(spaces[1]) as there:
-        assert twins.ensure((leg(spaces[2]), bridged(spaces[2]))) == []
+def test_second_ensure_of_twins_writes_nothing(twins: Twins, namespaces: tuple[str, ...]) -> None:
+    with watching(namespaces[0]) as here, watching(namespaces[1]) as there:
+        assert twins.ensure((leg(namespaces[2]), bridged(namespaces[2]))) == []
         assert (here(), there()) == ([], [])
 
 
-def test_shadow_devices_of_a_tenant_read_back(twins: Twins, spaces: tuple[str, ...]) -> None:
+def test_shadow_devices_of_a_tenant_read_back(twins: Twins, namespaces: tuple[str, ...]) -> None:
     shadow = shadow_of((RED,), (L3, L2), ())
-    shadows = Shadows(spaces[1])
+    shadows = Shadows(namespaces[1])
     assert shadows.ensure_overlay(shadow) == []
     assert shadows.dump() == shadow
-    with watching(spaces[1]) as events:
+    with watching(namespaces[1]) as events:
         assert shadows.ensure_base(shadow) == []
         assert shadows.ensure_overlay(shadow) == []
         assert events() == []

@@ -57,9 +57,9 @@ def received(space: str) -> int:
 
 @pytest.mark.parametrize("summed", [True, False], ids=["a checksum", "no checksum"])
 def test_vxlan_over_ipv6_is_received_with_and_without_a_checksum(
-    layout: Layout, spaces: tuple[str, str], summed: bool
+    layout: Layout, namespaces: tuple[str, str], summed: bool
 ) -> None:
-    space = spaces[0]
+    space = namespaces[0]
     run(f"ip -n {space} link add v0 type veth peer name v1")
     for command in ("link set v0 up", "link set v1 up", f"addr add {LOCAL}/128 dev lo"):
         run(f"ip -n {space} {command}")
@@ -74,28 +74,28 @@ def test_vxlan_over_ipv6_is_received_with_and_without_a_checksum(
     assert received(space)
 
 
-def test_sent_frames_have_a_checksum(layout: Layout, spaces: tuple[str, str]) -> None:
+def test_sent_frames_have_a_checksum(layout: Layout, namespaces: tuple[str, str]) -> None:
     upsert(layout, VNI)
-    data = link(spaces[0], "vx111")["linkinfo"]["info_data"]
+    data = link(namespaces[0], "vx111")["linkinfo"]["info_data"]
     assert (data["udp_zero_csum6_tx"], data["udp_zero_csum6_rx"]) == (False, True)
 
 
-def test_ipv4_vxlan_devices_lack_the_option(layout: Layout, spaces: tuple[str, str]) -> None:
+def test_ipv4_vxlan_devices_lack_the_option(layout: Layout, namespaces: tuple[str, str]) -> None:
     upsert(layout, Vni(113, local=bytes([10, 0, 0, 1])))
-    data = link(spaces[0], "vx113")["linkinfo"]["info_data"]
+    data = link(namespaces[0], "vx113")["linkinfo"]["info_data"]
     assert not data.get("udp_zero_csum6_rx")
 
 
 def test_devices_that_drop_zero_checksums_are_recreated_together(
-    layout: Layout, spaces: tuple[str, str]
+    layout: Layout, namespaces: tuple[str, str]
 ) -> None:
     """They share a socket: devices that accept zero checksums conflict with those that do not."""
     upsert(layout, VNI, OTHER)
     for vni in (VNI, OTHER):
-        run(f"ip -n {spaces[0]} link del {vni.device}")
+        run(f"ip -n {namespaces[0]} link del {vni.device}")
     for vni in (VNI, OTHER):
-        run(f"ip -n {spaces[0]} link add {vni.device} {DROPPING.format(vni.vni)}")
-        run(f"ip -n {spaces[0]} link set {vni.device} {OURS} master {vni.bridge} up")
+        run(f"ip -n {namespaces[0]} link add {vni.device} {DROPPING.format(vni.vni)}")
+        run(f"ip -n {namespaces[0]} link set {vni.device} {OURS} master {vni.bridge} up")
     assert all(isinstance(vni, Vni) and not vni.local for vni in layout.dump(Kind.VNI))
     assert upsert(layout, VNI) == []
     assert upsert(layout, OTHER) == []

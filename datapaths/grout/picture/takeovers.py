@@ -99,7 +99,7 @@ class Takeovers:
             return None
         if len(heard.address) == 16 and not heard.gratuitous:
             return None  # grout learns nothing from a solicitation for another address
-        if not self._subnets.takes(bridge.id, heard.address):
+        if not self._subnets.may_contain(bridge.id, heard.address):
             return None  # outside the bridge's subnets: FRR would not get it either
         return self._hops.neighbor_of(hop)
 

@@ -18,62 +18,62 @@ from datapaths.linux.links import Links
 from datapaths.linux.marks import Mark, Value
 from datapaths.linux.namespaces import Namespaces
 from datapaths.linux.nics import TAP as TAP
-from datapaths.linux.wire.holdings import HeldAddress
+from datapaths.linux.wire.nicstate import NicAddress
 from dualpath.model.links import Address, Port
 
 
-def ensure(spaces: Namespaces, port: Port, wire: str) -> Link:
+def ensure(namespaces: Namespaces, port: Port, wire: str) -> Link:
     """Make or fetch the device of a port, and return it; the port takes its MAC.
 
     `wire` is the device that it is joined to later; with "" a DPDK driver opens the device itself,
     and wants it up.
     Raises OSError when a device of somebody else has its name.
     """
-    links, name = spaces.forwarding, device_of(port.name)
+    links, name = namespaces.forwarding, device_of(port.name)
     _clear_the_name(links, port)
     if port.host:
-        legs.ensure(spaces, replace(port, name=name))
+        legs.ensure(namespaces, replace(port, name=name))
         notes = {**legs.notes(port.host), "port": port.name}
         links.change(name, mark=Mark("device", notes={**notes, "wire": wire}))
     else:
         if not links.find(name):
-            _take(spaces, port)
+            _take(namespaces, port)
         mark = _nic_mark(links.get(name), port)
         links.change(name, mark=replace(mark, notes={**mark.notes, "wire": wire}))
     link = links.get(name)
-    links.sysctl(sysctls.deaf(name))
+    links.sysctl(sysctls.no_answers(name))
     links.change(name, master="", mtu=port.mtu or link.mtu)
     if not wire:  # the driver decides whether it is promiscuous
         return links.set_up(name)
     return links.set_promiscuous(name)
 
 
-def brought(links: Links, port: Port) -> tuple[HeldAddress, ...]:
+def brought(links: Links, port: Port) -> tuple[NicAddress, ...]:
     """Return the addresses that a NIC brought along; its port has them now."""
     return _noted(links, port)[0]
 
 
 def expired(links: Links, port: Port) -> tuple[Address, ...]:
     """Return the addresses that a NIC brought along, and whose lifetime is over."""
-    return tuple(held.address for held in _noted(links, port)[1])
+    return tuple(entry.address for entry in _noted(links, port)[1])
 
 
-def _noted(links: Links, port: Port) -> list[tuple[HeldAddress, ...]]:
+def _noted(links: Links, port: Port) -> list[tuple[NicAddress, ...]]:
     link = None if port.host else links.find(device_of(port.name))
-    noted = nics.noted_addresses(port.name, link.mac) if link else ((), ())
-    return [tuple(held for held in some if not is_link_local(held.address)) for some in noted]
+    noted = nics.saved_addresses(port.name, link.mac) if link else ((), ())
+    return [tuple(entry for entry in some if not is_link_local(entry.address)) for some in noted]
 
 
-def remove(spaces: Namespaces, port: str) -> None:
-    """Remove a host leg, or give a NIC back as it was. Absent succeeds."""
-    links = spaces.forwarding
+def remove(namespaces: Namespaces, port: str) -> None:
+    """Remove a host leg, or give a NIC back as it was. DryRunEnds succeeds."""
+    links = namespaces.forwarding
     link = links.find(device_of(port))
     if not link or not (mark := link.mark) or mark.what != "device":
         return
     if mark.text("end"):
-        legs.remove(spaces, link, mark)
+        legs.remove(namespaces, link, mark)
     else:
-        _give_back(spaces, link, mark)
+        _give_back(namespaces, link, mark)
 
 
 def check_name(links: Links, port: str, tap: int) -> None:
@@ -95,24 +95,26 @@ def _clear_the_name(links: Links, port: Port) -> None:
         links.delete(port.name)
 
 
-def _take(spaces: Namespaces, port: Port) -> None:
+def _take(namespaces: Namespaces, port: Port) -> None:
     """Fetch a NIC. Its addresses and routes are saved first, to be given back with it."""
-    links, name = spaces.forwarding, device_of(port.name)
-    links.stop_dry(f"{name}: missing")
+    links, name = namespaces.forwarding, device_of(port.name)
+    links.end_dry_run(f"{name}: missing")
     found = links.find(port.name)
     if not found or found.kind == TAP:
-        source = spaces.open(port.source_netns or "") if port.source_netns is not None else links
+        source = (
+            namespaces.open(port.source_netns or "") if port.source_netns is not None else links
+        )
         if source is links:
             where = f"namespace {links.netns}" if links.netns else "this namespace"
             text = f"no interface {port.name} in {where}"
             raise OSError(errno.ENODEV, text)
-        nics.fetch(spaces, port.name, source, Mark("device", notes=_notes(port)), name)
+        nics.fetch(namespaces, port.name, source, Mark("device", notes=_notes(port)), name)
         return
-    home = links.netns if port.source_netns is None else spaces.name_of(port.source_netns)
+    home = links.netns if port.source_netns is None else namespaces.name_of(port.source_netns)
     mark = found.mark if found.mark and found.mark.what == "port" else None
     # The kernel datapath had it: the addresses that it added are not the NIC's own.
-    nics.note(links, found, netns.path_of(home), ports.added_by(mark) if mark else ())
-    nics.strip(links, found)
+    nics.save(links, found, netns.path_of(home), ports.added_by(mark) if mark else ())
+    nics.remove_addresses(links, found)
     notes = {**_notes(port), "was": mark.text("was") if mark else found.alias}
     links.rename(port.name, name)
     links.change(name, mark=Mark("device", notes=notes))
@@ -132,8 +134,10 @@ def _nic_mark(link: Link, port: Port) -> Mark:
     return Mark("device", notes={**_notes(port), "was": record.alias})
 
 
-def _give_back(spaces: Namespaces, link: Link, mark: Mark) -> None:
-    where = legs.spelt(mark.text("from")) if mark.text("from") else spaces.forwarding.netns
-    spaces.forwarding.set_promiscuous(link.name, False)
-    spaces.forwarding.sysctl(sysctls.hearing(link.name))
-    nics.give_back(spaces, link, where, (), mark.text("port"))
+def _give_back(namespaces: Namespaces, link: Link, mark: Mark) -> None:
+    where = (
+        legs.decode_netns(mark.text("from")) if mark.text("from") else namespaces.forwarding.netns
+    )
+    namespaces.forwarding.set_promiscuous(link.name, False)
+    namespaces.forwarding.sysctl(sysctls.answers(link.name))
+    nics.give_back(namespaces, link, where, (), mark.text("port"))

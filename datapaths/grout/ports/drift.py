@@ -65,11 +65,11 @@ class DeviceDrift:
         self._ports.update({port.name: port for port in ports if isinstance(port, Port)})
         with suppress(OSError, DatapathError):  # grout is not running; the next look finds it
             places = await asyncio.to_thread(self._places)
-            spaces = places.spaces(self._ports.values())
-            if (home := next(iter(spaces))) != self._home:
+            namespaces = places.namespaces(self._ports.values())
+            if (home := next(iter(namespaces))) != self._home:
                 await asyncio.to_thread(places.prepare)  # or its settings look changed
                 self._home = home
-            self._drift.watch_only(spaces)
+            self._drift.watch_only(namespaces)
 
     @contextmanager
     def paused(self) -> Iterator[None]:

@@ -92,10 +92,10 @@ class Places:
     def prepare(self) -> None:
         """Set the sysctls of grout's namespace, and complete NICs whose return was interrupted."""
         sysctls.ensure(self._home, NO_ADDRESSES)
-        with self._open() as spaces:
-            nics.recover(spaces)
+        with self._open() as namespaces:
+            nics.recover(namespaces)
 
-    def spaces(self, ports: Iterable[Port]) -> dict[str, Mapping[str, int]]:
+    def namespaces(self, ports: Iterable[Port]) -> dict[str, Mapping[str, int]]:
         """Return the namespaces in which these ports have devices, each with its sysctls."""
         ends = [port.host.netns or self._host for port in ports if port.host]
         # grout's is first: another name may stand for the same namespace.
@@ -104,103 +104,105 @@ class Places:
 
     def before(self, port: Port, tap: int) -> Placement:
         """Make the devices below a port; `tap` is the index of its TAP, 0 before it has one."""
-        with self._open() as spaces:
-            return self.make(spaces, port, tap)
+        with self._open() as namespaces:
+            return self.make(namespaces, port, tap)
 
     def after(self, port: Port, tap: Tap, *, new: bool) -> None:
         """Join the wire that grout made to the NIC or host leg, and set up the TAP."""
-        with self._open() as spaces:
-            self.join(spaces, port, new=new)
-            _ensure_tap(spaces.forwarding, tap)
+        with self._open() as namespaces:
+            self.join(namespaces, port, new=new)
+            _ensure_tap(namespaces.forwarding, tap)
 
     def remove(self, port: Port) -> None:
         """Remove the host leg, or give the NIC back, after grout has deleted the port."""
-        with self._open() as spaces:
-            devices.remove(spaces, port.name)
+        with self._open() as namespaces:
+            devices.remove(namespaces, port.name)
             if port.wiring == SHARED and netns.exists(self._forwarding):
                 splice.release(self._forwarding, port.name)
-                ports.remove_port(self.around(spaces), port)
+                ports.remove_port(self.forwarding_in(namespaces), port)
 
     def ensure_taps(self, taps: Iterable[Tap]) -> None:
         """Repair what keeps TAPs from passing frames. Raises OSError when one is gone."""
-        with self._open() as spaces:
+        with self._open() as namespaces:
             for tap in taps:
-                _ensure_tap(spaces.forwarding, tap)
+                _ensure_tap(namespaces.forwarding, tap)
 
     def faulty_taps(self, taps: Iterable[Tap]) -> set[Tap]:
         """Return the TAPs that are gone, or differ from what grout made."""
         with self.looking() as look:
             return {tap for tap in taps if look.tap_faults(tap)}
 
-    def around(self, spaces: Namespaces) -> Namespaces:
+    def forwarding_in(self, namespaces: Namespaces) -> Namespaces:
         """Return handles whose forwarding namespace is the kernel datapath's."""
-        return spaces.around(self._forwarding)
+        return namespaces.forwarding_in(self._forwarding)
 
     @contextmanager
     def looking(self) -> Iterator[Look]:
         """Yield a Look at grout's namespace, read once for all ports."""
-        with self._open(dry=True) as spaces:
-            spaces.forwarding.load()
-            yield Look(self, spaces)
+        with self._open(dry=True) as namespaces:
+            namespaces.forwarding.load()
+            yield Look(self, namespaces)
 
     def _open(self, *, dry: bool = False) -> Namespaces:
         """Open grout's namespace, by a name that outlives grout where there is one."""
         shared = netns.exists(self._forwarding) and netns.same(self._home, self._forwarding)
         return Namespaces(self._forwarding if shared else self._home, self._host, dry=dry)
 
-    def make(self, spaces: Namespaces, port: Port, tap: int) -> Placement:
+    def make(self, namespaces: Namespaces, port: Port, tap: int) -> Placement:
         """Do the work of `before` on given handles, which may be dry."""
         devargs = _checked(port)
         own: tuple[Address, ...] = ()
         if port.wiring == SHARED:
-            device, own = self._ensure_shared(spaces, port)
+            device, own = self._ensure_shared(namespaces, port)
         elif devargs.meeting is Meeting.NONE and not port.host:
             device = None
         else:
             wire = complete(devargs, port.name, bytes(6)).get("iface")
             wired = devargs.meeting is Meeting.WIRE
-            device = devices.ensure(spaces, port, wire if wired else "")
-            own = tuple(it.address for it in devices.brought(spaces.forwarding, port))
-        devices.check_name(spaces.forwarding, port.name, tap)
+            device = devices.ensure(namespaces, port, wire if wired else "")
+            own = tuple(it.address for it in devices.brought(namespaces.forwarding, port))
+        devices.check_name(namespaces.forwarding, port.name, tap)
         if not tap:
-            _check_wire(spaces, complete(devargs, port.name, bytes(6)), port.name)
+            _check_wire(namespaces, complete(devargs, port.name, bytes(6)), port.name)
         mac = device.mac if device else bytes(6)
         mtu = port.mtu or (device.mtu if device else 0)
-        lost = bool(tap) and spaces.forwarding.name_of(tap) != port.name
-        expired = tuple(a for a in devices.expired(spaces.forwarding, port) if a not in own)
+        lost = bool(tap) and namespaces.forwarding.name_of(tap) != port.name
+        expired = tuple(a for a in devices.expired(namespaces.forwarding, port) if a not in own)
         return Placement(str(complete(devargs, port.name, mac)), mtu, own, expired, lost)
 
-    def join(self, spaces: Namespaces, port: Port, *, new: bool) -> None:
+    def join(self, namespaces: Namespaces, port: Port, *, new: bool) -> None:
         """Do the work of `after` on given handles, but for the TAP."""
         devargs = complete(parse(port.devargs), port.name, bytes(6))
         if devargs.meeting is Meeting.NONE:
             return
-        links = spaces.forwarding
+        links = namespaces.forwarding
         if new and devargs.meeting is Meeting.WIRE:
             # DPDK misses that the wire came up, and would keep the port down.
             links.set_up(devargs.get("iface"), False)
             links.set_up(devargs.get("iface"))
         if port.wiring == SHARED:
-            self._attach(spaces, port)
+            self._attach(namespaces, port)
         elif devargs.meeting is Meeting.WIRE:
             device = links.set_up(device_of(port.name))
             wire = _ensure_wire(links, devargs.get("iface"), device, port)
             splice.join(links, device, wire)
 
-    def _ensure_shared(self, spaces: Namespaces, port: Port) -> tuple[Link, tuple[Address, ...]]:
+    def _ensure_shared(
+        self, namespaces: Namespaces, port: Port
+    ) -> tuple[Link, tuple[Address, ...]]:
         if netns.same(self._home, self._forwarding):
             text = "wiring: shared needs grout in a namespace of its own, beside the forwarding one"
             raise OSError(errno.EINVAL, text)
-        there = self.around(spaces)
+        there = self.forwarding_in(namespaces)
         ports.ensure_port(there, replace(port, wiring=SHARED))
         own = (a for a in there.forwarding.addresses(port.name) if not is_link_local(a))
         return there.forwarding.get(port.name), tuple(own)
 
-    def _attach(self, spaces: Namespaces, port: Port) -> None:
+    def _attach(self, namespaces: Namespaces, port: Port) -> None:
         """Put the wire beside the NIC, in the namespace of the kernel datapath."""
-        links, wire = spaces.open(self._forwarding), wire_of(port.name)
-        if spaces.forwarding.find(wire):
-            spaces.forwarding.move(wire, links)
+        links, wire = namespaces.open(self._forwarding), wire_of(port.name)
+        if namespaces.forwarding.find(wire):
+            namespaces.forwarding.move(wire, links)
         links.sysctl(sysctls.no_ipv6(wire))
         _ensure_wire(links, wire, links.get(port.name), port)
         links.set_up(wire)
@@ -210,18 +212,20 @@ class Places:
 class Look:
     """Compares ports with their kernel devices, and changes nothing."""
 
-    def __init__(self, places: Places, spaces: Namespaces) -> None:
+    def __init__(self, places: Places, namespaces: Namespaces) -> None:
         self._places = places
-        self._spaces = spaces
+        self._namespaces = namespaces
 
     def host_end(self, port: str, mark: Mark) -> HostEnd | None:
         """Return a port's host end as it is now."""
         shared = mark.text("wiring") == SHARED
         with suppress(Unavailable):
-            spaces = self._places.around(self._spaces) if shared else self._spaces
-            if link := spaces.forwarding.find(port if shared else device_of(port)):
-                return legs.dump(spaces, link, mark)
-        lost = HostEnd(legs.spelt(mark.text("ns")), mark.text("end"))
+            namespaces = (
+                self._places.forwarding_in(self._namespaces) if shared else self._namespaces
+            )
+            if link := namespaces.forwarding.find(port if shared else device_of(port)):
+                return legs.dump(namespaces, link, mark)
+        lost = HostEnd(legs.decode_netns(mark.text("ns")), mark.text("end"))
         return lost if lost.name else None
 
     def placement(self, port: Port, tap: Tap) -> tuple[Placement | None, list[str]]:
@@ -229,16 +233,16 @@ class Look:
         asked: list[Placement] = []
 
         def work() -> None:
-            asked.append(self._places.make(self._spaces, port, tap.index))
-            self._places.join(self._spaces, port, new=False)
-            _ensure_tap(self._spaces.forwarding, tap)
+            asked.append(self._places.make(self._namespaces, port, tap.index))
+            self._places.join(self._namespaces, port, new=False)
+            _ensure_tap(self._namespaces.forwarding, tap)
 
-        faults = self._spaces.faults(work)
+        faults = self._namespaces.faults(work)
         return (asked[0] if asked else None), faults
 
     def tap_faults(self, tap: Tap) -> list[str]:
         """Return what keeps a TAP from passing frames."""
-        return self._spaces.faults(lambda: _ensure_tap(self._spaces.forwarding, tap))
+        return self._namespaces.faults(lambda: _ensure_tap(self._namespaces.forwarding, tap))
 
 
 def _ensure_tap(links: Links, tap: Tap) -> None:
@@ -274,8 +278,8 @@ def _checked(port: Port) -> Devargs:
     return devargs
 
 
-def _check_wire(spaces: Namespaces, devargs: Devargs, port: str) -> None:
+def _check_wire(namespaces: Namespaces, devargs: Devargs, port: str) -> None:
     wire = devargs.get("iface")
-    if devargs.meeting is Meeting.WIRE and spaces.forwarding.find(wire):
+    if devargs.meeting is Meeting.WIRE and namespaces.forwarding.find(wire):
         text = f"{wire}, the wire of {port}, exists already and is not grout's"
         raise OSError(errno.EEXIST, text)

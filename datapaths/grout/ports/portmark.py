@@ -109,7 +109,7 @@ def record(
         addresses=tuple(address for address in mark.addresses if address in addresses),
         mtu=iface.mtu if mark.flag("mtu") else 0,
         host=host,
-        source_netns=None if source is None else legs.spelt(str(source)),
+        source_netns=None if source is None else legs.decode_netns(str(source)),
         twin=mark.flag("twin"),
         devargs=mark.text("devargs"),
         wiring=mark.text("wiring"),

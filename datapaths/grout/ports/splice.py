@@ -13,9 +13,9 @@ from datapaths.grout.ports.names import wire_of
 from datapaths.linux.filters import Filters
 from datapaths.linux.linkinfo import Link
 from datapaths.linux.links import Links
-from datapaths.linux.punt import EVERYTHING
+from datapaths.linux.punt import ALL_FRAMES
 from datapaths.linux.wire.filters import WIRE_PRIORITIES
-from datapaths.linux.wire.matches import ETH_P_ARP, ETH_P_IPV6, ICMPV6, Fate, Rule
+from datapaths.linux.wire.matches import ETH_P_ARP, ETH_P_IPV6, ICMPV6, Action, Rule
 from dualpath.model.links import Address, Port
 
 NEIGHBOR_ADVERTISEMENT = 136  # RFC 4861
@@ -36,7 +36,7 @@ def attach(links: Links, port: Port) -> None:
     device, wire = links.get(port.name), links.get(wire_of(port.name))
     with _filters(links) as filters:
         classifier = filters.detect(wire.index, device.index)
-        if not filters.has(EVERYTHING, device.index, wire.index):
+        if not filters.has(ALL_FRAMES, device.index, wire.index):
             copied = list(_neighbors(links.addresses(port.name)))
             filters.ensure(classifier, device.index, copied, wire.index)
 
@@ -69,9 +69,9 @@ def _neighbors(addresses: list[Address]) -> list[Rule]:
     """Return rules that keep grout's neighbors resolved while the kernel has the traffic."""
     own = [Address(a.ip, 128) for a in addresses if len(a.ip) == 16]
     return [
-        Rule(Fate.COPY, ETH_P_ARP),
+        Rule(Action.COPY, ETH_P_ARP),
         *(
-            Rule(Fate.COPY, ETH_P_IPV6, a, ip_proto=ICMPV6, icmp_type=NEIGHBOR_ADVERTISEMENT)
+            Rule(Action.COPY, ETH_P_IPV6, a, ip_proto=ICMPV6, icmp_type=NEIGHBOR_ADVERTISEMENT)
             for a in own
         ),
     ]

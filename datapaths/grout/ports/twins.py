@@ -17,9 +17,9 @@ from datapaths.grout.ports.splice import steer
 from datapaths.linux import netns
 from datapaths.linux.linkinfo import link_local
 from datapaths.linux.links import Links, faults
-from datapaths.linux.punt import BGP, EVERYTHING
-from datapaths.linux.twins import Punting, Twin, Twins
-from datapaths.linux.wire.holdings import HeldAddress
+from datapaths.linux.punt import ALL_FRAMES, BGP
+from datapaths.linux.twins import PuntPolicy, Twin, Twins
+from datapaths.linux.wire.nicstate import NicAddress
 from dualpath.model.links import Address, Port
 
 SHARED = "shared"
@@ -35,12 +35,14 @@ def addresses(links: Links, port: Port) -> list[Address]:
     return own if port.loopback else [*own, link_local(links.get(port.name).mac)]
 
 
-def particular(links: Links, port: Port) -> list[HeldAddress]:
+def special_addresses(links: Links, port: Port) -> list[NicAddress]:
     """Return the addresses that a NIC brought along with a peer or a lifetime."""
-    return [held for held in brought(links, port) if not held.plain]
+    return [entry for entry in brought(links, port) if not entry.plain]
 
 
-GROUT = Punting(addresses, lambda _addresses, _ports: [EVERYTHING], particular, resolves=False)
+GROUT = PuntPolicy(
+    addresses, lambda _addresses, _ports: [ALL_FRAMES], special_addresses, resolves=False
+)
 
 
 class GroutTwins:
@@ -90,7 +92,7 @@ class GroutTwins:
                     found += [(name, fault) for fault in faults([links], faults_of)]
         return found
 
-    def spaces(self) -> set[str]:
+    def namespaces(self) -> set[str]:
         """Return the namespaces whose devices twins depend on."""
         try:
             return {self._forwarding, self._locate()}
@@ -107,12 +109,12 @@ class GroutTwins:
         So is a shared port: its carrier is the NIC's, and `watch` copies it.
         """
         if not self._is_shared(name):
-            for space in self.spaces():
+            for space in self.namespaces():
                 Twins(space, self._control).set_carrier(name, up)
 
     def remove(self) -> None:
         """Remove all twins and their rules."""
-        for space in self.spaces():
+        for space in self.namespaces():
             Twins(space, self._control).remove()
 
     def _halves(self) -> list[tuple[Twins, bool]]:

@@ -23,7 +23,7 @@ from datapaths.linux.filters import Filters
 from datapaths.linux.linkinfo import Link
 from datapaths.linux.links import Links
 from datapaths.linux.marks import Mark
-from datapaths.linux.punt import EVERYTHING
+from datapaths.linux.punt import ALL_FRAMES
 from datapaths.linux.twins import device_of as twin_of
 
 log = logging.getLogger(__name__)
@@ -113,7 +113,7 @@ def _rewire(links: Links, twin: Link, tap: Link | None) -> None:
     if not tap or tap.kind != TAP:
         return
     with Filters(links.netns) as filters:
-        if not filters.has(EVERYTHING, tap.index, twin.index):
+        if not filters.has(ALL_FRAMES, tap.index, twin.index):
             log.info("%s: joined to %s", tap.name, twin.name)
             filters.detect(tap.index, twin.index)
     links.set_up(twin.name, tap.up and tap.carrier)

@@ -12,7 +12,7 @@ from datapaths.base import Unsupported
 from datapaths.grout.client import GroutClient
 from datapaths.grout.ports.taps import Taps
 from datapaths.grout.upkeep.moves import relearn
-from datapaths.linux.ear import FRAMES, PAUSE_S, hear, open_ear
+from datapaths.linux.neighborsocket import FRAMES, PAUSE_S, open_neighbor_socket, receive
 from datapaths.linux.wire.announcements import Announcement, decode
 
 log = logging.getLogger(__name__)
@@ -28,16 +28,16 @@ async def hear_hosts(client: GroutClient, home: Callable[[], str]) -> None:
     while True:
         try:
             where = await asyncio.to_thread(home)
-            with open_ear(where) as ear, Taps(where) as wires:
-                await _hear(client, ear, wires)
+            with open_neighbor_socket(where) as sock, Taps(where) as wires:
+                await _receive(client, sock, wires)
         except (OSError, Unsupported) as error:
             log.debug("cannot hear hosts: %s", error)
         await asyncio.sleep(AGAIN_S)
 
 
-async def _hear(client: GroutClient, ear: socket.socket, wires: Taps) -> None:
+async def _receive(client: GroutClient, sock: socket.socket, wires: Taps) -> None:
     while True:
-        frames = await hear(ear)
+        frames = await receive(sock)
         for frame, source in frames:
             heard = decode(frame)
             # Nearly no announcement takes anything over: most cost no turn.

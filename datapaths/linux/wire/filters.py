@@ -19,7 +19,7 @@ from datapaths.linux.wire.matches import (
     ETH_P_IP,
     ETH_P_IPV6,
     ETH_P_JUMBO,
-    Fate,
+    Action,
     Rule,
     flower_keys,
     u32_selector,
@@ -96,7 +96,7 @@ def compile_rule(
     flower = classifier is Classifier.FLOWER
     keys = flower_keys(rule) if flower else u32_selector(rule)
     action = TCA_FLOWER_ACT if flower else TCA_U32_ACT
-    options = keys + attribute(action | NLA_F_NESTED, _mirred(rule.fate, target))
+    options = keys + attribute(action | NLA_F_NESTED, _mirred(rule.action, target))
     fingerprint = _digest(f"{classifier.value}{rule.ethertype}".encode() + options)
     filter_ = Filter(
         classifier.value,
@@ -155,11 +155,11 @@ def _options(options: bytes) -> bytes:
     return attribute(TCA_OPTIONS | NLA_F_NESTED, options)
 
 
-def _mirred(fate: Fate, target: int) -> bytes:
+def _mirred(action: Action, target: int) -> bytes:
     kind, verdict = {
-        Fate.COPY: (TCA_EGRESS_MIRROR, TC_ACT_UNSPEC),
-        Fate.TAKE: (TCA_EGRESS_REDIR, TC_ACT_STOLEN),
-    }[fate]
+        Action.COPY: (TCA_EGRESS_MIRROR, TC_ACT_UNSPEC),
+        Action.REDIRECT: (TCA_EGRESS_REDIR, TC_ACT_STOLEN),
+    }[action]
     parameters = attribute(2, _MIRRED.pack(0, 0, verdict, 0, 0, kind, target))  # TCA_MIRRED_PARMS
     options = attribute(2 | NLA_F_NESTED, parameters)  # TCA_ACT_OPTIONS
     return attribute(1 | NLA_F_NESTED, attribute(1, b"mirred\0") + options)  # the first action

@@ -44,18 +44,18 @@ _SRC_KEYS = {
 _SRC_OFFSETS = {ETH_P_ARP: 14, ETH_P_IP: 12, ETH_P_IPV6: 8}
 
 
-class Fate(Enum):
+class Action(Enum):
     """What becomes of a frame."""
 
     COPY = "copy"  # to the twin, and on to the forwarding stack
-    TAKE = "take"  # to the twin alone
+    REDIRECT = "redirect"  # to the twin alone
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A match on a frame's headers; what is None or 0 matches all."""
 
-    fate: Fate
+    action: Action
     ethertype: int
     dst: Address | None = None
     dst_mac: bytes = b""

@@ -45,9 +45,9 @@ class World:
     def __init__(self, directory: Path, wanted: Intent) -> None:
         self.core = Core()
         self.log = self.core.datapath.log
-        spaces = NamespacePair(str(directory), str(directory), False, False)
+        namespaces = NamespacePair(str(directory), str(directory), False, False)
         self.provisioner = Provisioner(
-            spaces,
+            namespaces,
             wanted,
             self,
             self.core.state,
@@ -64,7 +64,7 @@ class World:
     def differing(self, ports: Sequence[Port], tcp_ports: Iterable[int]) -> list[tuple[str, str]]:
         return []
 
-    def spaces(self) -> set[str]:
+    def namespaces(self) -> set[str]:
         return set()
 
     def set_carrier(self, name: str, up: bool) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datapaths.linux.punt import EVERYTHING, egress, rules
+from datapaths.linux.punt import ALL_FRAMES, egress, rules
 from datapaths.linux.wire import filters
 from datapaths.linux.wire.filters import TWIN_PRIORITIES, Classifier, Filter
 from datapaths.linux.wire.matches import (
@@ -18,7 +18,7 @@ from datapaths.linux.wire.matches import (
     ETH_P_IPV6,
     ICMP,
     TCP,
-    Fate,
+    Action,
     Rule,
     u32_selector,
 )
@@ -27,7 +27,7 @@ from dualpath.netlink import numbers as n
 from dualpath.netlink.message import DecodeError, messages, request
 
 ADDRESSES = [Address.parse("192.0.2.1/31"), Address.parse("2001:db8::1/64")]
-BGP = Rule(Fate.TAKE, ETH_P_IP, Address.parse("192.0.2.1/32"), ip_proto=TCP, dport=179)
+BGP = Rule(Action.REDIRECT, ETH_P_IP, Address.parse("192.0.2.1/32"), ip_proto=TCP, dport=179)
 
 
 def words(rule: Rule) -> list[tuple[int, int, int]]:
@@ -73,17 +73,17 @@ def test_u32_handles_ip_options_and_fragments() -> None:
 
 
 def test_u32_matches_icmp_types_and_multicast_prefixes() -> None:
-    unreachable = Rule(Fate.COPY, ETH_P_IP, BGP.dst, ip_proto=ICMP, icmp_type=3)
+    unreachable = Rule(Action.COPY, ETH_P_IP, BGP.dst, ip_proto=ICMP, icmp_type=3)
     assert matches(unreachable, ipv4(ICMP, "192.0.2.1/32", b"\x03\x04" + bytes(6)))
     assert not matches(unreachable, ipv4(ICMP, "192.0.2.1/32", b"\x08\x00" + bytes(6)))
-    group = Rule(Fate.COPY, ETH_P_IPV6, Address.parse("ff02::/112"))
+    group = Rule(Action.COPY, ETH_P_IPV6, Address.parse("ff02::/112"))
     head = bytes.fromhex("60000000000059ff") + bytes(16)
     assert matches(group, head + Address.parse("ff02::5/128").ip)
     assert not matches(group, head + Address.parse("ff02::1:ff00:1/128").ip)
 
 
 def test_u32_matches_the_link_header() -> None:
-    rule = Rule(Fate.TAKE, ETH_P_802_2, dst_mac=bytes.fromhex("0180c2000015"))
+    rule = Rule(Action.REDIRECT, ETH_P_802_2, dst_mac=bytes.fromhex("0180c2000015"))
     header = bytes.fromhex("0180c2000015 020000000001 0011")
     assert matches(rule, b"\xfe\xfe\x03", header)
     assert not matches(rule, b"\xfe\xfe\x03", bytes.fromhex("0180c2000000 020000000001 0011"))
@@ -128,7 +128,7 @@ def test_twin_may_send_routing_protocols_from_its_own_addresses_only(
 
 @pytest.mark.parametrize("classifier", Classifier)
 def test_filter_reads_back_as_requested(classifier: Classifier) -> None:
-    for rule in (*rules(ADDRESSES), *egress(ADDRESSES, OWN_MAC), EVERYTHING):
+    for rule in (*rules(ADDRESSES), *egress(ADDRESSES, OWN_MAC), ALL_FRAMES):
         wanted, options = filters.compile_rule(classifier, rule, target=7)
         [message] = messages(filters.add(3, wanted, options))
         found = filters.decode(message)
@@ -158,7 +158,7 @@ def test_flower_filter_keeps_its_handle_when_its_target_changes() -> None:
 def test_each_priority_has_one_classifier_and_one_ethertype() -> None:
     seen: dict[int, tuple[str, int]] = {}
     for classifier in Classifier:
-        for rule in (*rules(ADDRESSES), EVERYTHING):
+        for rule in (*rules(ADDRESSES), ALL_FRAMES):
             filter_, _ = filters.compile_rule(classifier, rule, 7)
             assert filter_.priority in TWIN_PRIORITIES
             what = filter_.classifier, filter_.ethertype

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from datapaths.linux import neightables
-from datapaths.linux.neightables import Raised, raise_below, use_below
+from datapaths.linux.neightables import Raised, raise_below, usage_below
 from dualpath.model.view import NeighborTable
 
 ARP = """\
@@ -79,10 +79,10 @@ def test_usage_is_summed_over_all_cpus(tmp_path: Path) -> None:
     statistics.mkdir()
     (statistics / "arp_cache").write_text(ARP)
     root = sysctls(tmp_path / "net", "ipv4", "ipv6")
-    assert list(use_below(root, statistics)) == [NeighborTable("ipv4", 300, 1024, 17)]
+    assert list(usage_below(root, statistics)) == [NeighborTable("ipv4", 300, 1024, 17)]
 
 
 def test_kernel_without_the_counter_reports_no_refusals(tmp_path: Path) -> None:
     (tmp_path / "arp_cache").write_text("entries  allocs\n0000012c 000000bc\n")
     root = sysctls(tmp_path / "net", "ipv4")
-    assert list(use_below(root, tmp_path)) == [NeighborTable("ipv4", 300, 1024, 0)]
+    assert list(usage_below(root, tmp_path)) == [NeighborTable("ipv4", 300, 1024, 0)]

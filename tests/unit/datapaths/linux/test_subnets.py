@@ -21,7 +21,7 @@ def takes(address: str, *gateways: str) -> bool:
     for gateway in gateways:
         ip, _, length = gateway.partition("/")
         subnets.put(BRIDGE, packed(ip), int(length))
-    return subnets.takes(BRIDGE, packed(address))
+    return subnets.may_contain(BRIDGE, packed(address))
 
 
 GATEWAYS = "192.168.110.1/24", "10.9.0.1/31", "2001:db8:110::1/64", "fe80::1/64"

@@ -15,7 +15,7 @@ from datapaths.linux.wire.matches import (
     ETH_P_JUMBO,
     ICMPV6,
     TCP,
-    Fate,
+    Action,
     Rule,
 )
 from dualpath.model.links import Address, HostEnd, Port
@@ -31,12 +31,12 @@ def within(address: Address, prefix: Address) -> bool:
 
 
 def test_arp_is_copied_to_the_twin_for_any_address() -> None:
-    assert Rule(Fate.COPY, ETH_P_ARP) in list(rules([]))
+    assert Rule(Action.COPY, ETH_P_ARP) in list(rules([]))
 
 
 def test_bgp_is_redirected_only_for_own_addresses() -> None:
     taken = [rule for rule in rules([V4, V6]) if rule.ip_proto == TCP]
-    assert {rule.fate for rule in taken} == {Fate.TAKE}
+    assert {rule.action for rule in taken} == {Action.REDIRECT}
     assert {(rule.dst, rule.sport, rule.dport) for rule in taken} == {
         (Address(ip, len(ip) * 8), sport, dport)
         for ip in (V4.ip, V6.ip)
@@ -54,7 +54,7 @@ def test_neighbor_solicitations_stay_with_the_forwarding_stack() -> None:
 
 def test_routing_multicast_reaches_port_and_twin() -> None:
     groups = [rule for rule in rules([]) if rule.ethertype in (ETH_P_IP, ETH_P_IPV6)]
-    assert {rule.fate for rule in groups} == {Fate.COPY}
+    assert {rule.action for rule in groups} == {Action.COPY}
     for text in ("224.0.0.5/32", "ff02::5/128", "ff02::1/128", "ff02::2/128"):
         address = Address.parse(text)
         assert any(rule.dst and within(address, rule.dst) for rule in groups), text
@@ -67,8 +67,8 @@ def test_echo_requests_stay_with_the_forwarding_stack() -> None:
 
 
 def test_isis_is_redirected_with_802_3_lengths_and_in_jumbo_frames() -> None:
-    taken = {(rule.fate, rule.ethertype) for rule in rules([]) if rule.dst_mac}
-    assert taken == {(Fate.TAKE, ETH_P_802_2), (Fate.TAKE, ETH_P_JUMBO)}
+    taken = {(rule.action, rule.ethertype) for rule in rules([]) if rule.dst_mac}
+    assert taken == {(Action.REDIRECT, ETH_P_802_2), (Action.REDIRECT, ETH_P_JUMBO)}
 
 
 def test_repeated_address_has_one_rule() -> None:

@@ -21,7 +21,7 @@ LOCALLY_SENT = "lo"  # the input device of packets that the kernel itself sends
 FINE = {"add": errno.EEXIST, "del": errno.ENOENT}
 
 
-def keep_tcp_quiet(netns: str, on: bool) -> None:
+def suppress_resets(netns: str, on: bool) -> None:
     """Start or stop dropping the TCP that a namespace itself sends. Idempotent. Raises OSError."""
     command = "add" if on else "del"
     if not exists(netns):

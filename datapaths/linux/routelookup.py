@@ -11,7 +11,7 @@ from datapaths.linux.links import Links
 UNICAST, TABLE_LOCAL = 1, 255  # linux/rtnetlink.h
 
 
-def device_to(links: Links, address: bytes) -> int:
+def output_device(links: Links, address: bytes) -> int:
     """Return the index of the device by which an address is reached, 0 for none."""
     to = ipaddress.ip_address(address)
     family = socket.AF_INET6 if to.version == 6 else socket.AF_INET

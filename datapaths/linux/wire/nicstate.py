@@ -45,7 +45,7 @@ HUNDREDTHS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class HeldAddress:
+class NicAddress:
     """An address with all that the kernel tells of it."""
 
     family: int
@@ -76,7 +76,7 @@ class HeldAddress:
         """Return what makes an address another one: itself, its length and its peer."""
         return self.ip, self.length, dict(self.attributes).get(ADDRESS, b"")
 
-    def with_prefix_route(self) -> HeldAddress:
+    def with_prefix_route(self) -> NicAddress:
         """Return it with a route to its prefix, which forwarding needs to reach neighbors."""
         return replace(self, flags=self.flags & ~F_NOPREFIXROUTE)
 
@@ -90,7 +90,7 @@ class HeldAddress:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldRoute:
+class NicRoute:
     """A route by one NIC, or by several of which it is one."""
 
     fixed: bytes  # struct rtmsg
@@ -118,7 +118,7 @@ class HeldRoute:
     def expired(self, now: float) -> bool:
         return self.expires_at is not None and self.expires_at <= now + 1
 
-    def less(self, metric: int) -> HeldRoute:
+    def less(self, metric: int) -> NicRoute:
         """Return the route with so much less of a metric, if it has that much."""
         if self.metric < metric:
             return self
@@ -137,7 +137,7 @@ def dump_addresses(index: int) -> bytes:
     return request(n.RTM_GETADDR, n.NLM_F_DUMP, IFADDRMSG.pack(socket.AF_UNSPEC, 0, 0, 0, index))
 
 
-def decode_address(message: Message, index: int, now: float) -> HeldAddress | None:
+def decode_address(message: Message, index: int, now: float) -> NicAddress | None:
     """Read an address of one device; None for another's, and for IPv6's temporary ones."""
     family, length, flags, scope, owner = message.fixed(IFADDRMSG)
     if message.type != n.RTM_NEWADDR or owner != index:
@@ -154,25 +154,25 @@ def decode_address(message: Message, index: int, now: float) -> HeldAddress | No
         until = [None if it == FOREVER else now + it for it in (valid, preferred)]
     found.pop(TARGET_NETNSID, None)
     kept = tuple(sorted(found.items()))
-    return HeldAddress(family, length, scope, flags & ~(F_STATE | F_PERMANENT), kept, *until)
+    return NicAddress(family, length, scope, flags & ~(F_STATE | F_PERMANENT), kept, *until)
 
 
-def encode_address(held: HeldAddress, index: int, now: float) -> bytes:
+def encode_address(entry: NicAddress, index: int, now: float) -> bytes:
     """Return the request that makes an address on a device, without duplicate detection."""
-    flags = held.flags | (F_NODAD if held.family == socket.AF_INET6 else 0)
-    body = IFADDRMSG.pack(held.family, held.length, flags & 0xFF, held.scope, index)
-    body += b"".join(attribute(type_, value) for type_, value in held.attributes)
+    flags = entry.flags | (F_NODAD if entry.family == socket.AF_INET6 else 0)
+    body = IFADDRMSG.pack(entry.family, entry.length, flags & 0xFF, entry.scope, index)
+    body += b"".join(attribute(type_, value) for type_, value in entry.attributes)
     body += attribute(FLAGS, U32.pack(flags))
-    if (held.preferred_until, held.valid_until) != (None, None):
-        left = [_left(it, now) for it in (held.preferred_until, held.valid_until)]
+    if (entry.preferred_until, entry.valid_until) != (None, None):
+        left = [_left(it, now) for it in (entry.preferred_until, entry.valid_until)]
         body += attribute(CACHEINFO, IFA_CACHEINFO.pack(*left, 0, 0))
     return request(n.RTM_NEWADDR, n.NLM_F_CREATE | n.NLM_F_EXCL, body)
 
 
-def encode_removal(held: HeldAddress, index: int) -> bytes:
+def encode_removal(entry: NicAddress, index: int) -> bytes:
     """Return the request that takes an address off a device."""
-    body = IFADDRMSG.pack(held.family, held.length, 0, held.scope, index)
-    kept = (it for it in held.attributes if it[0] in (ADDRESS, LOCAL))
+    body = IFADDRMSG.pack(entry.family, entry.length, 0, entry.scope, index)
+    kept = (it for it in entry.attributes if it[0] in (ADDRESS, LOCAL))
     return request(n.RTM_DELADDR, 0, body + b"".join(attribute(*it) for it in kept))
 
 
@@ -185,7 +185,7 @@ def dump_routes(index: int, family: int, table: int = 0) -> bytes:
     return request(n.RTM_GETROUTE, n.NLM_F_DUMP, body)
 
 
-def decode_route(message: Message, index: int, now: float) -> HeldRoute | None:
+def decode_route(message: Message, index: int, now: float) -> NicRoute | None:
     """Read a route by a device; None for one that the kernel or a routing daemon makes itself."""
     fixed = message.fixed(RTMSG)
     found = message.attributes(RTMSG).values()
@@ -202,24 +202,24 @@ def decode_route(message: Message, index: int, now: float) -> HeldRoute | None:
         expires = now + left / HUNDREDTHS
     found.pop(RTA_EXPIRES, None)
     kept = RTMSG.pack(*fixed[:8], fixed[8] & n.RTNH_F_ONLINK)
-    return HeldRoute(kept, tuple(sorted(found.items())), index, multipath, expires)
+    return NicRoute(kept, tuple(sorted(found.items())), index, multipath, expires)
 
 
-def encode_route(held: HeldRoute, index: int, now: float, extra_metric: int = 0) -> bytes:
+def encode_route(entry: NicRoute, index: int, now: float, extra_metric: int = 0) -> bytes:
     """Return the request that makes a route, with so much more of a metric."""
-    kept = [it for it in held.attributes if not (extra_metric and it[0] == n.RTA_PRIORITY)]
-    body = held.fixed + b"".join(attribute(type_, value) for type_, value in kept)
+    kept = [it for it in entry.attributes if not (extra_metric and it[0] == n.RTA_PRIORITY)]
+    body = entry.fixed + b"".join(attribute(type_, value) for type_, value in kept)
     if extra_metric:
-        body += attribute(n.RTA_PRIORITY, U32.pack(held.metric + extra_metric))
-    if held.expires_at is not None and held.fixed[0] == socket.AF_INET6:
-        body += attribute(RTA_EXPIRES, U32.pack(_left(held.expires_at, now)))
-    if not held.multipath:
+        body += attribute(n.RTA_PRIORITY, U32.pack(entry.metric + extra_metric))
+    if entry.expires_at is not None and entry.fixed[0] == socket.AF_INET6:
+        body += attribute(RTA_EXPIRES, U32.pack(_left(entry.expires_at, now)))
+    if not entry.multipath:
         body += attribute(n.RTA_OIF, U32.pack(index))
         return request(n.RTM_NEWROUTE, n.NLM_F_CREATE | n.NLM_F_EXCL, body)
-    patched = bytearray(held.multipath)
-    for at, owner in _hops(held.multipath):
+    patched = bytearray(entry.multipath)
+    for at, owner in _hops(entry.multipath):
         length, flags, hops, _ = RTNEXTHOP.unpack_from(patched, at)
-        new = index if owner == held.index else owner
+        new = index if owner == entry.index else owner
         RTNEXTHOP.pack_into(patched, at, length, flags & n.RTNH_F_ONLINK, hops, new)
     body += attribute(RTA_MULTIPATH, bytes(patched))
     # What is left of it, by the other NICs alone, makes room for the whole.

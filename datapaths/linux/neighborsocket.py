@@ -21,27 +21,27 @@ Frame = tuple[bytes, tuple[str, int, int, int, bytes]]
 """A frame, and its packet(7) address, which begins with the name of the device."""
 
 
-def open_ear(netns: str) -> socket.socket:
+def open_neighbor_socket(netns: str) -> socket.socket:
     """Open a socket that receives announcements. Raises OSError."""
     # It receives every protocol until the filter is attached: a later bind takes a single device.
     with entered(netns):
         kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
-        ear = socket.socket(socket.AF_PACKET, kind, socket.htons(ETH_P_ALL))
-    ear.setblocking(False)
+        sock = socket.socket(socket.AF_PACKET, kind, socket.htons(ETH_P_ALL))
+    sock.setblocking(False)
     try:
-        attach_filter(ear, socket_filter())
+        attach_filter(sock, socket_filter())
     except OSError:
-        ear.close()
+        sock.close()
         raise
-    return ear
+    return sock
 
 
-async def hear(ear: socket.socket) -> list[Frame]:
+async def receive(sock: socket.socket) -> list[Frame]:
     """Wait for a frame; return it and those that already wait behind it."""
-    frames: list[Frame] = [await asyncio.get_running_loop().sock_recvfrom(ear, FRAME_BYTES)]
+    frames: list[Frame] = [await asyncio.get_running_loop().sock_recvfrom(sock, FRAME_BYTES)]
     while len(frames) < FRAMES:
         try:
-            frames.append(ear.recvfrom(FRAME_BYTES))
+            frames.append(sock.recvfrom(FRAME_BYTES))
         except BlockingIOError:
             break
     return frames
