@@ -17,7 +17,8 @@ from controller.node.teardown import nics_of
 from datapaths.base import Unavailable
 from datapaths.kernel.layout import Layout
 from datapaths.linux import netns
-from datapaths.linux.links import Links, Unrepairable
+from datapaths.linux.dryrun import Unrepairable
+from datapaths.linux.links import Links
 from datapaths.linux.shadows import Shadow, Shadows, access_port, shadow_of
 from datapaths.linux.twins import Twins, wants_twin
 from dualpath.model.frr import tcp_ports

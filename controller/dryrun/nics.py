@@ -106,7 +106,7 @@ def _lost(
         a.ip
         for index, name in through.items()
         if index != link.index
-        for a in links.addresses(name)
+        for a in links.addresses.of(name)
     }
     if ssh and netns.same(links.netns, "") and _carries(links, set(through), own, ssh):
         yield (

@@ -18,7 +18,7 @@ from controller.node.namespaces import NamespacePair
 from controller.settings import Settings
 from controller.start import checks
 from datapaths.linux import neightables, netns, sysctls
-from datapaths.linux.links import Unrepairable
+from datapaths.linux.dryrun import Unrepairable
 from dualpath.process.lock import is_held
 
 

@@ -60,7 +60,7 @@ def twins_addresses(control: str, nics: Iterable[str]) -> list[Address]:
     """Return the addresses of the twins of these NICs; a NIC without a twin has none."""
     try:
         with Links(control) as links:
-            return [a for nic in nics if links.find(nic) for a in links.addresses(nic)]
+            return [a for nic in nics if links.find(nic) for a in links.addresses.of(nic)]
     except Unavailable:
         return []
 

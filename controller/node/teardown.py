@@ -111,7 +111,7 @@ def _nics(left: NamespaceRecord) -> Iterator[Step]:
             name = link.mark.text("port") or link.name
             where = legs.decode_netns(home) or left.host or "the machine's namespace"
             noted, _ = nics.saved_addresses(name, link.mac)
-            own = [*links.addresses(link.name), *(held.address for held in noted)]
+            own = [*links.addresses.of(link.name), *(held.address for held in noted)]
             with_ = ", ".join(map(str, dict.fromkeys(own))) or "no address"
             yield Step("nic", name, f"back to {where}, with {with_}")
 

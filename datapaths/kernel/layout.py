@@ -188,7 +188,7 @@ def _routes_nothing(vni: Vni) -> bool:
 
 
 def _state(link: Link, links: Links) -> PortState:
-    addresses: Sequence[str] = [str(address) for address in links.addresses(link.name)]
+    addresses: Sequence[str] = [str(address) for address in links.addresses.of(link.name)]
     return PortState(
         name=link.name,
         up=link.up and link.carrier,

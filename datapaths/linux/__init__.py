@@ -1,1 +1,1 @@
-"""Namespaces, links, tc, host legs, twins and shadows: what stands on Linux whoever forwards."""
+"""Linux devices below every datapath: namespaces, links, tc, host legs, twins, shadow devices."""

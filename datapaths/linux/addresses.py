@@ -1,4 +1,4 @@
-"""All addresses of an interface, in whichever of some namespaces it is now."""
+"""Read all addresses of an interface, in the first of some namespaces that has it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 def addresses_of(name: str, where: Sequence[str]) -> list[Interface]:
     """Return the addresses in the kernel's order, from the first namespace that has the interface.
 
-    Needs no rights for the namespace of this process. Raises OSError when none has the interface.
+    The namespace of this process ("") needs no privileges. Raises OSError (ENODEV) if no namespace
+    has the interface.
     """
     for netns in dict.fromkeys(where):
         if not exists(netns):
@@ -27,7 +28,7 @@ def addresses_of(name: str, where: Sequence[str]) -> list[Interface]:
         with rtnl:
             if index := _index(rtnl, name):
                 return _read(rtnl, name, index)
-    raise OSError(errno.ENODEV, "there is no such interface")
+    raise OSError(errno.ENODEV, "no such interface")
 
 
 def _index(rtnl: Rtnl, name: str) -> int:

@@ -1,12 +1,12 @@
-"""Watch for drift: somebody changed a device or a setting of ours.
+"""Watch for drift: another program changed a device or a setting that Dualpath made.
 
-The kernel notifies of links, addresses, tc filters and a few settings, but not of most settings
-below /proc/sys/net. So twice a second all devices are dumped with their settings, and compared with
-the dump before: one request, whose cost grows with the number of devices.
+The kernel sends notifications for links, addresses, tc filters and a few settings, but not for most
+settings below /proc/sys/net. So twice a second one request dumps all devices with their settings,
+and the reply is compared with the one before.
 
-Drift only reports the purpose of what changed ("twin", "vni", SETTINGS). What is wrong, and the
-repair, is up to whoever made the device. Rejected: to watch /proc/sys/net with inotify, because
-procfs does not notify.
+Drift reports only the purpose of the changed device ("twin", "vni", SETTINGS). The code that made
+the device finds the difference and repairs it. Rejected: inotify on /proc/sys/net, because procfs
+sends no events.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from dualpath.netlink.socket import Notifications, Overrun, Requests, open_socke
 log = logging.getLogger(__name__)
 
 POLL_S = 0.4
-SHARE = 8  # a poll rests so many times the CPU time that it took
+SHARE = 8  # after a poll, sleep this many times the CPU time that it took
 GROUPS = (
     n.RTNLGRP_LINK,
     n.RTNLGRP_TC,
@@ -54,7 +54,7 @@ class Drift:
         self._cpu_s = 0.0  # of the last poll
 
     def watch(self, name: str, settings: Mapping[str, int] | None = None) -> None:
-        """Watch one more namespace, and these settings of it. Skip one that does not exist."""
+        """Watch one more namespace, and these of its settings. Skip one that does not exist."""
         try:
             inode = os.stat(path_of(name)).st_ino
             if inode not in self._watched:
@@ -74,7 +74,7 @@ class Drift:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Leave notifications in the kernel meanwhile."""
+        """Read no notifications for the length of the `with` block."""
         for watched in self._watched.values() if not self._paused else ():
             asyncio.get_running_loop().remove_reader(watched.listening)
         self._paused += 1
@@ -89,8 +89,8 @@ class Drift:
     async def look(self, own: Collection[str] = (), *, polling: bool = False) -> None:
         """Read all notifications and dump all devices; report changes, except of devices in `own`.
 
-        With `polling`, stop when a pause begins: the dump may show our own work half done. Stop
-        watching a namespace that is gone: our sockets would keep it alive, and its devices.
+        With `polling`, stop when a pause begins: the dump may show our own change half done. Stop
+        watching a deleted namespace: our sockets would keep it alive, with its devices.
         """
         pauses = self._pauses
         for inode, watched in list(self._watched.items()):
@@ -109,13 +109,13 @@ class Drift:
                 changed = watched.picture.load(dumped, own)
                 self._cpu_s += time.thread_time() - began_s
             except (OSError, DecodeError) as error:
-                log.debug("cannot look at namespace %s: %s", watched.name, error)
+                log.debug("cannot dump the devices of namespace %s: %s", watched.name, error)
                 continue
             if self._watched.get(inode) is watched:
                 self._report(watched, {*changed, SETTINGS})
 
     async def run(self) -> None:
-        """Look about twice a second until cancelled."""
+        """Call `look` about twice a second until cancelled."""
         while True:
             await asyncio.sleep(max(POLL_S, SHARE * self._cpu_s))
             if not self._paused:
@@ -141,7 +141,8 @@ class Drift:
                 for message in messages(data):
                     changed |= watched.picture.update(message, own)
         except DecodeError as error:
-            log.warning("notifications of devices in %s: %s", watched.name, error)
+            text = "namespace %s: cannot decode a notification (%s); comparing all devices"
+            log.warning(text, watched.name, error)
             changed |= watched.picture.purposes()
         except Overrun:
             changed |= watched.picture.purposes()
@@ -161,7 +162,7 @@ class Drift:
 
 
 class _Watched:
-    """One namespace: a socket for notifications, one for dumps, and the picture they give."""
+    """One watched namespace: a socket for notifications, one for dumps, and the picture."""
 
     def __init__(self, name: str, settings: Mapping[str, int]) -> None:
         self.name = name
@@ -184,7 +185,7 @@ class _Watched:
         return sysctls.differing(f"/proc/self/fd/{self._named}", self.settings)
 
     def dump(self) -> tuple[list[Message], float]:
-        """Return a dump of all devices, and the CPU time it took. Blocks for a moment."""
+        """Return a dump of all devices, and the CPU time that it took, in seconds. Blocks."""
         began_s = time.thread_time()
         found = self._asking.dump(wire.dump_request())
         return found, time.thread_time() - began_s

@@ -1,4 +1,4 @@
-"""The tc filters of one namespace's devices: read them, add missing ones, remove extra ones."""
+"""Read the tc filters of one namespace's devices, add missing ones, remove extra ones."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Self
 
 from datapaths.base import Unsupported
+from datapaths.linux.dryrun import Changes
 from datapaths.linux.netns import entered
 from datapaths.linux.punt import ALL_FRAMES
 from datapaths.linux.wire import filters as wire
@@ -19,9 +20,10 @@ ABSENT = (errno.ENOENT, errno.EOPNOTSUPP)  # the kernel has no such classifier
 
 
 class Filters:
-    """A handle on the filters of one namespace and purpose. Every refusal is an OSError.
+    """A handle on the filters of one namespace and one range of priorities.
 
-    A `dry` handle writes nothing: `changes` lists what it would write.
+    A kernel's refusal is an OSError. A `dry` handle writes nothing: `changes` lists what it would
+    write.
     """
 
     def __init__(
@@ -29,7 +31,7 @@ class Filters:
     ) -> None:
         self._priorities = priorities
         self.dry = dry
-        self.changes: list[str] = []
+        self.changes = Changes(dry=dry)
         with entered(netns):
             self._requests = Requests(open_socket())
 
@@ -51,10 +53,10 @@ class Filters:
     def ensure(
         self, classifier: Classifier, index: int, rules: Iterable[Rule], target: int
     ) -> bool:
-        """Redirect the rules' frames from one device to another; return whether anything changed.
+        """Send the rules' frames from one device to another; return whether anything changed.
 
-        Add before removing: else a frame of FRR's could reach the forwarding stack, which would
-        answer a BGP segment with a reset.
+        Add before removing. Otherwise a BGP segment could reach the forwarding stack, which would
+        answer it with a TCP reset.
         """
         wanted = dict(
             wire.compile_rule(classifier, rule, target, self._priorities) for rule in rules
@@ -77,7 +79,7 @@ class Filters:
         missing: Iterable[Filter],
         have: Iterable[Filter],
     ) -> bool:
-        """Remove extra filters; a filter that was replaced in place is gone already."""
+        """Remove extra filters. A filter that `add` replaced in place is gone already."""
         fingerprints = {(f.classifier, f.fingerprint) for f in wanted}
         replaced = {f.handle for f in missing if f.handle}
         extra = [
@@ -90,7 +92,7 @@ class Filters:
         return bool(extra)
 
     def has(self, rule: Rule, index: int, target: int) -> bool:
-        """Tell whether a filter of any classifier carries a rule out."""
+        """Return whether a filter of either classifier implements a rule."""
         have = {(f.classifier, f.fingerprint) for f in self.installed(index)}
         compiled = (wire.compile_rule(c, rule, target, self._priorities) for c in Classifier)
         return any((f.classifier, f.fingerprint) in have for f, _ in compiled)
@@ -109,10 +111,9 @@ class Filters:
         return next((Classifier(it.classifier) for it in self.installed(index)), None)
 
     def detect(self, index: int, target: int) -> Classifier:
-        """Return the best classifier of this kernel. Raises Unsupported when it has none.
+        """Return the best classifier that this kernel has. Raises Unsupported if it has none.
 
-        Try each by redirecting everything from one device to another, a filter that the caller
-        installs anyway.
+        Try each by installing a filter that redirects all frames from one device to another.
         """
         if self.dry:
             return self._found(index, target)
@@ -124,10 +125,11 @@ class Filters:
                     raise
             else:
                 return classifier
-        raise Unsupported("this kernel lacks tc: clsact, flower or u32, and mirred are needed")
+        text = "this kernel lacks tc modules: sch_clsact, cls_flower or cls_u32, and act_mirred"
+        raise Unsupported(text)
 
     def _found(self, index: int, target: int) -> Classifier:
-        """Return the classifier that redirects everything to another device; note a missing one."""
+        """Return the classifier of an installed filter for all frames; list a change if none is."""
         have = {(f.classifier, f.fingerprint) for f in self.installed(index)}
         for classifier in Classifier:
             wanted, _ = wire.compile_rule(classifier, ALL_FRAMES, target, self._priorities)

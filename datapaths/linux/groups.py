@@ -1,4 +1,4 @@
-"""Multicast MACs that a device must accept without a listener in its namespace."""
+"""Join multicast MACs on a device: it must accept them although no socket listens there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ IFREQ = struct.Struct("=16sH6s16x")  # linux/if.h struct ifreq: name, sockaddr o
 
 
 def join(netns: str, device: str, macs: Iterable[bytes]) -> None:
-    """Add MACs to a device's filter. Idempotent; the kernel forgets them when the device moves."""
+    """Add MACs to a device's receive filter. The kernel drops them when the device moves."""
     with entered(netns):
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     with sock:
@@ -27,5 +27,5 @@ def _join(sock: socket.socket, request: bytes) -> None:
     try:
         fcntl.ioctl(sock, SIOCADDMULTI, request)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # a device without a filter lets all in
+        if error.errno != errno.EINVAL:  # a device without a filter accepts everything
             raise

@@ -1,4 +1,4 @@
-"""Host legs: a veth from the forwarding namespace to a host's, and the bridge it may end in."""
+"""Host legs: a veth from the forwarding namespace to the host, and the host's bridge, if any."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ import os
 from datapaths.base import Unavailable
 from datapaths.linux import ovs, sysctls
 from datapaths.linux.linkinfo import Link, is_pair
+from datapaths.linux.linkreader import called
 from datapaths.linux.links import Links
 from datapaths.linux.marks import DEVICE_GROUP, Mark, Value
 from datapaths.linux.namespaces import Namespaces
 from datapaths.linux.netns import path_of
 from dualpath.model.links import HostEnd, Port
 
-OWN = "."  # how a mark spells "" for a namespace: our own, as against none
+OWN = "."  # in a mark: the controller's namespace (""), where an absent note means none
 
 
 def ensure(namespaces: Namespaces, port: Port) -> Link:
-    """Make both ends, and set up the far one; the near one is the caller's to place."""
+    """Create both ends and configure the host end; the caller configures the near end."""
     assert port.host is not None
     links, there = namespaces.forwarding, namespaces.open(port.host.netns)
     near = _whole_pair(links, there, port.name, port.host.name)
@@ -32,7 +33,7 @@ def ensure(namespaces: Namespaces, port: Port) -> Link:
 
 
 def create_pair(links: Links, name: str, there: Links, far: str) -> Link:
-    """Create a veth whose far end is in another namespace from the start."""
+    """Create a veth whose far end is created in another namespace."""
     fd = os.open(path_of(there.netns), os.O_RDONLY | os.O_CLOEXEC)
     try:
         near = links.create(
@@ -45,16 +46,16 @@ def create_pair(links: Links, name: str, there: Links, far: str) -> Link:
 
 
 def _whole_pair(links: Links, there: Links, name: str, far: str) -> Link | None:
-    """Return the near end if the pair is as it should be; remove half a pair of ours."""
+    """Return the near end if the pair is complete; else delete the half that Dualpath made."""
     near, end = links.find(name), there.find(far)
     if near and end and is_pair(near, end):
         return near
-    for space, link in ((links, near), (there, end)):
+    for side, link in ((links, near), (there, end)):
         if link and not link.made:
-            text = f"{link.name} exists in namespace {space.netns or 'of ours'} and is not ours"
+            text = f"{link.name} exists in {called(side.netns)} and is not Dualpath's: rename it"
             raise OSError(errno.EEXIST, text)
         if link:
-            space.delete(link.name)
+            side.delete(link.name)
     return None
 
 
@@ -72,38 +73,39 @@ def _ensure_far(there: Links, host: HostEnd, mtu: int) -> None:
             there.changes.append(f"{host.name}: Open vSwitch bridge")
     elif host.ovs:
         if link.master and ovs.bridge_of(host.name) != host.bridge:
-            there.change(host.name, master="")  # Open vSwitch refuses a device with a master
+            there.change(host.name, master="")  # Open vSwitch rejects a device that has a master
         ovs.attach(host.bridge, host.name, create=host.create_bridge)
         there.reload(host.name)
     else:
         there.change(host.name, master=host.bridge)
     there.set_up(host.name)
-    there.set_addresses(host.name, host.addresses, before)
+    there.addresses.set(host.name, host.addresses, before)
 
 
 def _ensure_bridge(there: Links, host: HostEnd) -> None:
     if not there.find(host.bridge):
         if not host.create_bridge:
-            text = f"there is no bridge {host.bridge} in namespace {there.netns or 'of ours'}"
+            where = called(there.netns)
+            text = f"no bridge {host.bridge} in {where}: create it, or set autoCreate"
             raise OSError(errno.ENOENT, text)
         there.create(host.bridge, "bridge")
     bridge = there.get(host.bridge)
     if bridge.kind == "bridge" and bridge.is_ours("host-bridge"):
-        there.change(host.bridge, mark=Mark("host-bridge"))  # a crash may have kept it from that
-        # It is a wire between others, and no host: a word of its own, as snooping says some, would
-        # have its MAC learnt and advertised.
+        there.change(host.bridge, mark=Mark("host-bridge"))  # missing after a crash
+        # The bridge must not send packets of its own (link-local address, multicast snooping):
+        # its MAC would be learned as a host's, and advertised.
         there.sysctl(sysctls.no_addrgen(host.bridge))
         there.set_info(host.bridge, br_mcast_snooping=0)
         there.set_up(host.bridge)
 
 
 def remove(namespaces: Namespaces, link: Link, mark: Mark) -> None:
-    """Remove a leg and the far bridge, if we made that and nothing else is in it."""
+    """Remove a leg, and the host's bridge if Dualpath made it and it has no other ports."""
     namespaces.forwarding.delete(link.name)
     try:
         there = namespaces.open(decode_netns(mark.text("ns")))
     except Unavailable:
-        return  # and its devices with it
+        return  # the namespace is gone, and its devices with it
     there.forget(mark.text("end"))
     if mark.flag("ovs"):
         ovs.detach(mark.text("end"))
@@ -111,10 +113,10 @@ def remove(namespaces: Namespaces, link: Link, mark: Mark) -> None:
 
 
 def _leave(there: Links, before: Mark, host: HostEnd) -> None:
-    """Leave the bridge in which the far end was, if that is another one now."""
+    """Remove the host end from its former bridge, if that differs from the wanted one."""
     if (before.text("bridge"), before.flag("ovs")) == (host.bridge, host.ovs):
         return
-    there.end_dry_run(f"{host.name}: another bridge")
+    there.changes.require(f"{host.name}: another bridge")
     if before.flag("ovs") and not host.ovs:
         ovs.detach(host.name)
         there.change(there.reload(host.name).name, master=host.bridge)
@@ -122,7 +124,7 @@ def _leave(there: Links, before: Mark, host: HostEnd) -> None:
 
 
 def _drop_bridge(there: Links, mark: Mark) -> None:
-    """Remove the bridge that a mark names, if we made it and nothing else is in it."""
+    """Remove the bridge that a mark names, if Dualpath made it and it has no other ports."""
     name = mark.text("bridge")
     if mark.flag("ovs"):
         ovs.remove_bridge(name)
@@ -135,7 +137,7 @@ def _drop_bridge(there: Links, mark: Mark) -> None:
 
 
 def notes(host: HostEnd) -> dict[str, Value]:
-    """Return the host leg that a port's mark describes."""
+    """Return the notes that describe a host leg, for a port's mark."""
     return {
         "ns": host.netns or OWN,
         "end": host.name,
@@ -147,7 +149,7 @@ def notes(host: HostEnd) -> dict[str, Value]:
 
 
 def dump(namespaces: Namespaces, link: Link, mark: Mark) -> HostEnd | None:
-    """Return the far end as it is; just where it should be when it is gone; None for a NIC."""
+    """Return the host end as it is, or its name and namespace if it is gone; None for a NIC."""
     name, netns = mark.text("end"), decode_netns(mark.text("ns"))
     if not name:
         return None
@@ -158,7 +160,7 @@ def dump(namespaces: Namespaces, link: Link, mark: Mark) -> HostEnd | None:
     far = there.find(name)
     if not far or not far.mark or not far.up or not is_pair(link, far):
         return HostEnd(netns, name)
-    have = there.addresses(name)
+    have = there.addresses.of(name)
     return HostEnd(
         netns=netns,
         name=name,
@@ -171,5 +173,5 @@ def dump(namespaces: Namespaces, link: Link, mark: Mark) -> HostEnd | None:
 
 
 def decode_netns(netns: str) -> str:
-    """Read a namespace as a mark spells it."""
+    """Return the namespace that a mark's note names; "" is the controller's."""
     return "" if netns == OWN else netns

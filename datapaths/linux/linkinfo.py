@@ -1,4 +1,4 @@
-"""A device and its addresses, read from pyroute2's messages. Pure."""
+"""Devices and addresses, decoded from pyroute2's messages. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RT_SCOPE_UNIVERSE, RT_SCOPE_LINK = 0, 253  # linux/rtnetlink.h
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A device as the kernel showed it."""
+    """A device as the kernel reports it."""
 
     index: int
     name: str
@@ -30,8 +30,8 @@ class Link:
     peer: int  # IFLA_LINK: a veth's other end, in the other end's namespace
     group: int
     alias: str
-    info: Mapping[str, Any]  # IFLA_INFO_DATA: of its kind
-    port: Mapping[str, Any]  # IFLA_INFO_SLAVE_DATA: of it as a bridge's port
+    info: Mapping[str, Any]  # IFLA_INFO_DATA: attributes of its kind
+    port: Mapping[str, Any]  # IFLA_INFO_SLAVE_DATA: attributes as a bridge port
     counters: Mapping[str, int]
 
     @property
@@ -44,19 +44,20 @@ class Link:
 
     @property
     def made(self) -> bool:
-        """Whether we made it, whatever for."""
+        """Whether Dualpath made it, for any purpose."""
         return self.mark is not None or self.group == DEVICE_GROUP
 
     def is_ours(self, what: str) -> bool:
-        """Tell whether we made it for that purpose.
+        """Return whether Dualpath made it for that purpose.
 
-        A crash may have kept it from its mark, or somebody put another alias in its place.
+        The mark may be missing, after a crash or because somebody changed the alias: then the group
+        decides.
         """
         return self.mark.what == what if self.mark else self.group == DEVICE_GROUP
 
 
 def is_pair(near: Link, far: Link) -> bool:
-    """Tell whether two devices are the ends of one veth."""
+    """Return whether two devices are the ends of one veth."""
     return near.kind == far.kind == "veth" and (near.peer, far.peer) == (far.index, near.index)
 
 
@@ -100,7 +101,7 @@ def _attributes(nested: Any) -> Mapping[str, Any]:  # noqa: ANN401  pyroute2 is 
 
 
 def read_address(message: Any) -> Address | None:  # noqa: ANN401  pyroute2 is not typed
-    """Return a lasting address; None for the kernel's own of `lo` and for borrowed ones."""
+    """Return a lasting address; None for the kernel's own on `lo`, and for one with a lifetime."""
     attributes = dict(message["attrs"])
     flags = attributes.get("IFA_FLAGS", message["flags"])
     if message["scope"] not in (RT_SCOPE_UNIVERSE, RT_SCOPE_LINK):

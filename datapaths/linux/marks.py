@@ -1,7 +1,9 @@
-"""The mark that shows that a device is ours: its alias. Pure: text in, values out.
+"""Marks: how Dualpath recognizes a device that it made, by its alias. Pure.
 
-A mark says what the device is for, which addresses on it are ours and in which order they were
-asked for, and what the kernel cannot tell about the record it stands for.
+A mark has the device's purpose, the addresses that Dualpath wants on it, in their order, and the
+fields of its record that the kernel does not store. An example, as `ip -d link` shows it:
+
+    alias dualpath:{"what":"vni","addr":"10.0.0.1/24","layer":2}
 """
 
 from __future__ import annotations
@@ -14,12 +16,13 @@ from dualpath.model.links import Address
 
 PREFIX = "dualpath:"
 TAP = "tap"
-"""What a TAP of grout is for: FRR's packets, and questions to hosts."""
+"""The purpose of a TAP of grout: it carries FRR's packets and probes."""
 TWIN_PREFIX = "cp-"
-"""Prefix of the end of a twin beside its port: it tells before the device can have a mark."""
+"""Prefix of a twin's end beside its port: recognizes it before the device has a mark."""
 
 DEVICE_GROUP = 0x4450
-"""The group of every device that we create: an alias can only be set later, and people edit it."""
+"""The group of every device that Dualpath creates. It is set at creation, unlike the alias, and
+people edit it less often."""
 
 IFALIASZ = 256  # linux/if.h, with the terminating zero
 
@@ -28,7 +31,7 @@ Value = str | int
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What we wrote on a device; `what` names the part that owns it: "vni", "port", "twin"."""
+    """The content of a mark; `what` is the purpose: "vni", "port", "twin"."""
 
     what: str
     addresses: tuple[Address, ...] = ()
@@ -42,7 +45,7 @@ class Mark:
 
 
 def encode(mark: Mark) -> str:
-    """Return the alias for a mark. Raises OSError (E2BIG) when that is too long."""
+    """Return the alias for a mark. Raises OSError (E2BIG) if it is too long."""
     fields: dict[str, object] = {"what": mark.what}
     if mark.addresses:
         fields["addr"] = " ".join(str(address) for address in mark.addresses)
@@ -56,15 +59,15 @@ def encode(mark: Mark) -> str:
 
 def _too_long(was: int, excess: int) -> str:
     if was < excess:
-        return "too many addresses on one device to keep a record of"
+        return "too many addresses on one device: its mark must fit an alias of 255 bytes"
     return (
-        f"the alias that the device had, of {was} bytes, leaves too little room for our record,"
-        f" which is kept in its place: shorten it by {excess} bytes, with `ip link set NAME alias`"
+        f"the device's alias of {was} bytes is too long: Dualpath saves it in its own alias of 255"
+        f" bytes; shorten it by {excess} bytes, with `ip link set NAME alias`"
     )
 
 
 def decode(alias: str) -> Mark | None:
-    """Read a mark; None when the alias is not ours, or not as we write it."""
+    """Decode a mark; None if the alias is not one that `encode` writes."""
     if not alias.startswith(PREFIX):
         return None
     try:

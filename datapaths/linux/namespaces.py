@@ -1,4 +1,4 @@
-"""The handles that one batch of device work needs, one per namespace, closed together."""
+"""The open handles of one batch of device work: one per namespace, closed together."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from copy import copy
 from typing import Self
 
 from datapaths.base import Unavailable
-from datapaths.linux.links import Links, faults
+from datapaths.linux.dryrun import faults
+from datapaths.linux.links import Links
 from datapaths.linux.netns import path_of
 
 
 class Namespaces:
-    """Opens namespaces as they are asked for. "" is the one that `home` names.
+    """Opens a handle on each namespace at its first use. "" is the namespace that `home` names.
 
     `dry` handles change nothing: see `Links`.
     """
@@ -25,11 +26,11 @@ class Namespaces:
         self.forwarding = self.open(netns)
 
     def name_of(self, netns: str) -> str:
-        """Return a namespace's name, "" standing for home's."""
+        """Return a namespace's name; "" becomes home's."""
         return netns or self._home
 
     def open(self, netns: str) -> Links:
-        """Return the handle on a namespace. Raises Unavailable when there is no such."""
+        """Return the handle on a namespace. Raises Unavailable when it does not exist."""
         name = self.name_of(netns)
         try:
             inode = os.stat(path_of(name)).st_ino
@@ -40,13 +41,13 @@ class Namespaces:
         return self._opened[inode]
 
     def forwarding_in(self, netns: str) -> Self:
-        """Return the same handles, with another namespace as the one that forwards."""
+        """Return the same handles, with another namespace as the forwarding one."""
         other = copy(self)
         other.forwarding = self.open(netns)
         return other
 
     def faults(self, work: Callable[[], object]) -> list[str]:
-        """Return what `work` would change; for dry handles."""
+        """Return what `work` would change. The handles must be dry."""
         before = set(self._opened)
         found = faults(self._opened.values(), work)
         late = (links for inode, links in self._opened.items() if inode not in before)

@@ -1,4 +1,4 @@
-"""Receive ARP and neighbor discovery of a whole namespace with a packet socket, before tc."""
+"""Receive the ARP and ND frames of a whole namespace with a packet socket, ahead of tc."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from datapaths.linux.wire.announcements import socket_filter
 
 ETH_P_ALL = 3  # linux/if_ether.h
 SO_ATTACH_FILTER = 26  # asm-generic/socket.h
-FRAMES = 256  # in one go
-PAUSE_S = 0.02  # after so many: a flood of ARP takes at most 5 % of a CPU
-FRAME_BYTES = 256  # all that is read of one
+FRAMES = 256  # most frames of one `receive`
+PAUSE_S = 0.02  # after FRAMES frames: a flood of ARP costs at most 5 % of a CPU
+FRAME_BYTES = 256  # bytes read of each frame
 
 Frame = tuple[bytes, tuple[str, int, int, int, bytes]]
-"""A frame, and its packet(7) address, which begins with the name of the device."""
+"""A frame, and its packet(7) address; the address begins with the device's name."""
 
 
 def open_neighbor_socket(netns: str) -> socket.socket:
     """Open a socket that receives announcements. Raises OSError."""
-    # It receives every protocol until the filter is attached: a later bind takes a single device.
+    # Created with ETH_P_ALL, not bound later: bind(2) would limit the socket to one device. So the
+    # socket receives all frames until the filter is attached.
     with entered(netns):
         kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
         sock = socket.socket(socket.AF_PACKET, kind, socket.htons(ETH_P_ALL))
@@ -37,7 +38,7 @@ def open_neighbor_socket(netns: str) -> socket.socket:
 
 
 async def receive(sock: socket.socket) -> list[Frame]:
-    """Wait for a frame; return it and those that already wait behind it."""
+    """Wait for a frame; return it and those that are queued behind it."""
     frames: list[Frame] = [await asyncio.get_running_loop().sock_recvfrom(sock, FRAME_BYTES)]
     while len(frames) < FRAMES:
         try:
@@ -48,7 +49,7 @@ async def receive(sock: socket.socket) -> list[Frame]:
 
 
 def attach_filter(sock: socket.socket, program: list[tuple[int, int, int, int]]) -> None:
-    """Attach a classic BPF program; the socket receives only what it accepts."""
+    """Attach a classic BPF program: the socket receives only frames that it accepts."""
     code = np.array(program, dtype=[("code", "=u2"), ("t", "u1"), ("f", "u1"), ("k", "=u4")])
     pointer = struct.pack("@HP", len(program), code.ctypes.data)  # struct sock_fprog
     sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, pointer)

@@ -1,9 +1,9 @@
-"""The machine's neighbor tables, one for ARP and one for ND: their use and their limits.
+"""The machine's neighbor tables, one for ARP and one for ND: usage and limits.
 
-The kernel counts the rows of all namespaces together and compares them with limits of the first
-namespace (net/core/neighbour.c, neigh_alloc): above `gc_thresh2` it evicts rows that are still in
-use, above `gc_thresh3` it creates no new one. Rows that a program wrote with NTF_EXT_LEARNED, as
-remote neighbours are, do not count against the limits, but they are in the number of entries.
+The kernel counts the rows of all namespaces together, against limits of the first namespace
+(net/core/neighbour.c, neigh_alloc). Above `gc_thresh2` it evicts rows that are in use; above
+`gc_thresh3` it creates no new row. Rows with NTF_EXT_LEARNED, such as remote neighbors, do not
+count against the limits, but the number of entries includes them.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ FIRST_NETNS = "/proc/1/ns/net"
 SYSCTL = Path("/proc/sys/net")
 STATISTICS = Path("/proc/thread-self/net/stat")
 TABLES = {"ipv4": "arp_cache", "ipv6": "ndisc_cache"}
-SHARES = {"gc_thresh3": 1.0, "gc_thresh2": 0.75, "gc_thresh1": 0.25}  # the highest comes first
+SHARES = {"gc_thresh3": 1.0, "gc_thresh2": 0.75, "gc_thresh1": 0.25}  # written in this order
 
-DEFAULT_LIMIT = 65536  # a row takes some 400 bytes while it is there
+DEFAULT_LIMIT = 65536  # an existing row takes about 400 bytes
 
 T = TypeVar("T")
 
@@ -36,8 +36,8 @@ log = logging.getLogger(__name__)
 class Raised:
     """The result of raising the limits."""
 
-    changed: Mapping[str, int]  # sysctl: its new value
-    refused: Mapping[str, int]  # sysctl: the value that it should have
+    changed: Mapping[str, int]  # sysctl to its new value
+    refused: Mapping[str, int]  # sysctl to the value that could not be written
     reason: str = ""
 
 
@@ -89,7 +89,7 @@ def _below(sysctl: Path, most: int) -> Iterator[tuple[str, int]]:
 
 
 def usage() -> Sequence[NeighborTable]:
-    """Return how full the tables are; () where the first namespace is not ours to see."""
+    """Return how full the tables are; () without access to the first namespace."""
     try:
         return _in_first(lambda: usage_below(SYSCTL, STATISTICS))
     except OSError:
@@ -97,7 +97,7 @@ def usage() -> Sequence[NeighborTable]:
 
 
 def usage_below(sysctl: Path, statistics: Path) -> Sequence[NeighborTable]:
-    """Read it below two directories. Raises OSError."""
+    """Read the usage below two directories. Raises OSError."""
     found: list[NeighborTable] = []
     for family, table in TABLES.items():
         if (statistics / table).exists():
@@ -108,10 +108,13 @@ def usage_below(sysctl: Path, statistics: Path) -> Sequence[NeighborTable]:
 
 
 def _counted(text: str) -> tuple[int, int]:
-    """Return entries and refusals: a row for each processor, in hexadecimal."""
+    """Decode a file of /proc/net/stat: return entries and refusals.
+
+    The file has a line for each CPU, in hexadecimal.
+    """
     names, *rows = (line.split() for line in text.splitlines())
     refused = names.index("table_fulls") if "table_fulls" in names else None
-    entries = int(rows[0][names.index("entries")], 16)  # the same in each row
+    entries = int(rows[0][names.index("entries")], 16)  # the same in each line
     return entries, sum(int(row[refused], 16) for row in rows) if refused is not None else 0
 
 
@@ -120,7 +123,7 @@ def _name(family: str, key: str) -> str:
 
 
 def _in_first(call: Callable[[], T]) -> T:
-    """Call in the machine's first namespace, which alone has these settings."""
+    """Run `call` in the machine's first namespace, the only one that has these settings."""
     if (SYSCTL / "ipv4/neigh/default/gc_thresh3").exists():
         return call()
     with entered(FIRST_NETNS):
@@ -133,11 +136,11 @@ def ensure_limits(most: int) -> None:
         return
     raised = raise_limits(most)
     if raised.changed:
-        log.info("raised for the whole machine: %s", _text(raised.changed))
+        log.info("raised limits of the machine's neighbor tables: %s", _text(raised.changed))
     if raised.refused:
         log.warning(
-            "cannot raise the limits of the machine's neighbor tables (%s): hosts beyond them are "
-            "not learnt; run on the machine: sysctl -w %s",
+            "cannot raise the limits of the machine's neighbor tables (%s); hosts above the limits "
+            "are not learned. Run on the machine: sysctl -w %s",
             raised.reason,
             _text(raised.refused, " "),
         )

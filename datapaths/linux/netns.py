@@ -1,7 +1,7 @@
-"""Network namespaces: find, enter, create and remove them. Never touches a device but `lo`.
+"""Find, enter, create and delete network namespaces. Changes no device but `lo`.
 
-A namespace is named like `ip netns` does it (a file in /run/netns), or by a path when the text has
-a slash; "" is the namespace of this process.
+A namespace has a name as in `ip netns` (a file in /run/netns). A text with a slash is a path, and
+"" is the namespace of this process.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LIMITS = [
     f"/proc/sys/user/max_{kind}_namespaces"
     for kind in ("cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts")
 ]
-"""Of the user namespace that one is in; those below it count as well (namespaces(7))."""
+"""Limits of the current user namespace; namespaces below it count too (namespaces(7))."""
 
 Identity = tuple[int, int]
 ABSENT: Identity = 0, 0
@@ -41,28 +41,28 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def path_of(netns: str) -> str:
-    """Return the file that stands for a namespace given by name or path."""
+    """Return the path of a namespace's file."""
     if not netns:
         return "/proc/self/ns/net"
     return netns if "/" in netns else str(RUN_DIR / netns)
 
 
 def exists(netns: str) -> bool:
-    """Tell a live namespace from a missing file and from the empty file of a dead one."""
+    """Return whether a namespace exists. Its file may remain, empty, after it was deleted."""
     return identity(netns) != ABSENT
 
 
 def same(a: str, b: str) -> bool:
-    """Compare two namespaces by identity, whatever they are called."""
+    """Return whether two names or paths mean the same namespace."""
     first, second = os.stat(path_of(a)), os.stat(path_of(b))
     return (first.st_dev, first.st_ino) == (second.st_dev, second.st_ino)
 
 
 def identity(netns: str) -> Identity:
-    """Return the device and inode of a live namespace; ABSENT when no namespace has that name.
+    """Return the device and inode of a namespace; ABSENT when no namespace has that name.
 
-    The kernel gives an inode to another namespace only once the first one is gone: whoever compares
-    identities keeps the first one open.
+    The kernel reuses the inode of a namespace that is gone. So keep a namespace open
+    (`keep_alive`) while you compare its identity with later ones.
     """
     try:
         found = os.stat(path_of(netns))
@@ -74,29 +74,29 @@ def identity(netns: str) -> Identity:
 
 
 def keep_alive(netns: str) -> int:
-    """Return a descriptor that keeps a namespace alive whatever happens to its name.
+    """Return a descriptor that keeps a namespace alive after its name is deleted.
 
-    It is not opened by that name: the descriptor would keep the name's mount, and what is restored
-    from a mount that somebody took away is not taken away everywhere again (propagate_umount in
-    fs/pnode.c).
+    It is opened through /proc, not by the name. By the name, it would keep the name's mount: if
+    `restore` mounted from that, a later umount would not reach all mount namespaces
+    (propagate_umount in fs/pnode.c).
     """
     with entered(netns):
         return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
 
-def restore(netns: str, held: int) -> None:
-    """Give a held namespace its name back, with all that is in it. Raises OSError."""
-    # Do not mount the directory again: that would cover it, and names below could not be removed.
-    _pin(f"/proc/self/fd/{held}", Path(path_of(netns)), share=False)
+def restore(netns: str, descriptor: int) -> None:
+    """Give the namespace of a descriptor (`keep_alive`) its name again. Raises OSError."""
+    # Do not mount RUN_DIR again: that would cover it, and `ip netns del` could not remove names.
+    _pin(f"/proc/self/fd/{descriptor}", Path(path_of(netns)), share=False)
 
 
 @contextmanager
 def entered(netns: str) -> Iterator[None]:
-    """Put this thread, and only it, into a namespace for the length of a block.
+    """Move this thread into a namespace for the length of the `with` block.
 
-    What is opened inside (sockets, files below /proc/sys) keeps belonging to it. Do not await
-    inside: the thread's other tasks would run there too. A thread or process that is started
-    inside stays there.
+    Sockets and files below /proc/sys that are opened in the block belong to that namespace for
+    good, and so do threads and processes that are started in it. Do not await in the block: other
+    tasks of the thread would run in the namespace too.
     """
     with _opened("/proc/thread-self/ns/net") as home:
         with _opened(path_of(netns)) as there:
@@ -108,7 +108,7 @@ def entered(netns: str) -> Iterator[None]:
 
 
 def create(netns: str) -> None:
-    """Make a namespace unless it is there, with `lo` up."""
+    """Create a namespace if it does not exist, and set `lo` up."""
     if not exists(netns):
         with _opened("/proc/thread-self/ns/net") as home:
             _check(_libc.unshare(CLONE_NEWNET), "unshare")
@@ -120,20 +120,21 @@ def create(netns: str) -> None:
 
 
 def create_isolated(netns: str, userns_dir: Path = USERNS_DIR) -> None:
-    """Make a namespace owned by a user namespace of its own, unless it is there, with `lo` up.
+    """Create a namespace that a user namespace of its own owns, if it does not exist; set `lo` up.
 
-    Root inside is root over that namespace alone, and for files it is a user that nobody has
-    (`idmap`). Nobody inside makes further namespaces. The user namespace is pinned as
-    `userns_dir`/NAME, and `frr-exec` runs programs there. Raises Unsupported
-    where user namespaces are not to be had, and FileExistsError when the namespace exists but
-    belongs to ours.
+    Root inside has rights over that namespace only. For files, root inside is a user id that no
+    account has (`idmap`). No process inside can create further namespaces. The user namespace is
+    pinned as `userns_dir`/NAME, and `frr-exec` runs programs in it. Raises Unsupported if the host
+    does not allow user namespaces, and FileExistsError if the namespace exists without a user
+    namespace of its own.
     """
     if not exists(netns):
         _create_owned(netns, userns_dir)
     elif not isolated(netns):
         raise FileExistsError(
             errno.EEXIST,
-            f"namespace {netns} exists and is not isolated: delete it, or use it as is",
+            f"namespace {netns} exists and is not isolated: delete it (`ip netns del {netns}`), "
+            "or use it without isolation",
         )
     elif not _pinned(userns_path(netns, userns_dir)):
         with _opened(path_of(netns)) as net, _closing(fcntl.ioctl(net, NS_GET_USERNS)) as owner:
@@ -147,20 +148,23 @@ def userns_path(netns: str, userns_dir: Path = USERNS_DIR) -> Path:
 
 
 def isolated(netns: str) -> bool:
-    """Tell whether a namespace belongs to another user namespace than ours."""
+    """Return whether another user namespace than this process's owns a namespace."""
     with _opened(path_of(netns)) as net, _closing(fcntl.ioctl(net, NS_GET_USERNS)) as owner:
         return os.fstat(owner).st_ino != os.stat("/proc/self/ns/user").st_ino
 
 
 def remove(netns: str, userns_dir: Path = USERNS_DIR) -> None:
-    """Unpin a namespace; it dies with its last process and open file. Absent is fine."""
+    """Delete a namespace's name; the kernel frees it after its last process and descriptor.
+
+    A name that does not exist is fine.
+    """
     _unpin(Path(path_of(netns)))
     _unpin(userns_path(netns, userns_dir))
 
 
 def _create_owned(netns: str, userns_dir: Path) -> None:
-    # The holder lives until both namespaces are pinned. A process of its own, because the kernel
-    # gives user namespaces to single-threaded processes only.
+    # A helper process creates both namespaces and lives until they are pinned: the kernel lets only
+    # single-threaded processes create a user namespace.
     try:
         holder = subprocess.Popen(
             ["unshare", "--user", "--net", "cat"],
@@ -185,16 +189,17 @@ def _create_owned(netns: str, userns_dir: Path) -> None:
             (proc / "uid_map").write_text(idmap.lines(idmap.frr_users()))
             (proc / "gid_map").write_text(idmap.lines(idmap.frr_groups()))
         except PermissionError:
-            raise Unsupported("may not map users into a user namespace") from None
+            text = "no permission to write uid_map and gid_map of a user namespace"
+            raise Unsupported(text) from None
         _forbid_namespaces(proc / "ns/user")
         _pin(str(proc / "ns/user"), userns_path(netns, userns_dir))
         _pin(str(proc / "ns/net"), Path(path_of(netns)))
 
 
 def _forbid_namespaces(userns: Path) -> None:
-    """Let nobody in a user namespace make namespaces; they are what most kernel faults need.
+    """Forbid new namespaces inside a user namespace: most exploits of kernel bugs need them.
 
-    Only who has CAP_SYS_RESOURCE inside can take that back, and `frr-exec` gives it to nobody.
+    Only a process with CAP_SYS_RESOURCE inside can undo this, and `frr-exec` gives it to none.
     """
     limits = [limit for limit in LIMITS if os.path.exists(limit)]
     done = subprocess.run(
@@ -206,7 +211,8 @@ def _forbid_namespaces(userns: Path) -> None:
     )
     if done.returncode:
         raise Unsupported(
-            "may not limit a user namespace: " + done.stderr.decode(errors="replace").strip()
+            "cannot forbid new namespaces in a user namespace: "
+            + done.stderr.decode(errors="replace").strip()
         )
 
 
@@ -236,7 +242,7 @@ def _share(directory: Path) -> None:
     try:
         _mount("", directory, MS_SHARED | MS_REC)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # it is no mount point yet
+        if error.errno != errno.EINVAL:  # EINVAL: not a mount point yet
             raise
         _mount(str(directory), directory, MS_BIND | MS_REC)
         _mount("", directory, MS_SHARED | MS_REC)
@@ -263,7 +269,7 @@ def _mount(source: str, target: Path, flags: int) -> None:
 
 
 def _setns(fd: int) -> None:
-    _check(_libc.setns(fd, CLONE_NEWNET), "setns")  # os.setns is there from Python 3.12 on
+    _check(_libc.setns(fd, CLONE_NEWNET), "setns")  # os.setns needs Python 3.12
 
 
 def _check(code: int, what: str) -> None:

@@ -1,16 +1,17 @@
-"""NICs that are fetched into a namespace and given back, with their addresses and routes.
+"""Fetch NICs into the forwarding namespace and give them back, with their addresses and routes.
 
-A move to another namespace takes all of that from a NIC. So it is written down before
-(`nicrecords`), and the file goes only when the NIC is home and whole again:
+The kernel removes the addresses and routes of a NIC that moves to another namespace. So they are
+saved to a file first (`nicrecords`). The file is deleted only after the NIC is back in its home
+namespace with everything restored:
 
-    at home, no file -> file written -> marked -> moved -> up, addresses, routes     (fetch, hold)
-    file says returning -> moved home -> up, addresses, routes, alias -> no file     (give_back)
+    at home, no file -> file written -> marked -> moved -> up, addresses, routes    (fetch, restore)
+    file: returning -> moved home -> up, addresses, routes, alias -> file deleted   (give_back)
 
-Every step may be the last of a process. `hold` makes what is missing on a NIC that is here, and
-`finish` on one that is at home; both do nothing when nothing is missing.
+The process may die after any step. `restore` continues with a NIC in the forwarding namespace, and
+`finish_return` with one that is at home. Both do nothing if nothing is missing.
 
-Routes by a NIC come along into the main table with 65536 added to their metric: FRR's routes win.
-Those in other tables, and those over several NICs, are only given back.
+The NIC's routes are restored into the main table with 65536 added to their metric, so that FRR's
+routes win. Routes of other tables and multipath routes are restored at home only.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from dataclasses import replace
 from datapaths.base import Unavailable
 from datapaths.linux import netns, nicrecords
 from datapaths.linux.linkinfo import Link, is_link_local, link_local
+from datapaths.linux.linkreader import called
 from datapaths.linux.links import Links
 from datapaths.linux.marks import Mark
 from datapaths.linux.namespaces import Namespaces
@@ -43,14 +45,14 @@ log = logging.getLogger(__name__)
 EXTRA_METRIC = 1 << 16
 TAP = "tun"  # IFLA_INFO_KIND of TUN and TAP devices
 FIXED = frozenset({"bond", "bridge", "team", "vrf", "openvswitch", "hsr", "batadv"})
-"""Kinds of devices that stay in the namespace that they were made in (netns_immutable)."""
+"""Kinds of devices that the kernel does not move to another namespace (netns_immutable)."""
 
 
 def fetch(namespaces: Namespaces, name: str, source: Links, mark: Mark, new: str = "") -> Link:
-    """Move a NIC in, as `new`, down and without anything: `hold` is next. Raises OSError."""
+    """Move a NIC into the forwarding namespace, as `new`; call `restore` next. Raises OSError."""
     link = source.get(name)
-    if why := refusal(source, link):
-        raise OSError(errno.EBUSY, why)
+    if reason := refusal(source, link):
+        raise OSError(errno.EBUSY, reason)
     if before := nicrecords.read(name, link.mac):
         finish_return(source, link, before)
         link = source.get(name)
@@ -79,13 +81,13 @@ def refusal(source: Links, link: Link) -> str:
     """Return why a NIC cannot be fetched, "" when it can."""
     if link.kind in FIXED:
         return (
-            f"{link.name} is a {link.kind}, and Linux moves none to another namespace: name its "
-            "member instead, or a NIC of another kind"
+            f"{link.name} is a {link.kind}, which Linux cannot move to another namespace: name one "
+            "of its members, or another NIC"
         )
     if link.master:
         return (
-            f"{link.name} belongs to {source.name_of(link.master)} in {_named(source)}: take it "
-            f"out of there first, with `ip link set {link.name} nomaster`, or name another NIC"
+            f"{link.name} belongs to {source.name_of(link.master)} in {called(source.netns)}: "
+            f"remove it first (`ip link set {link.name} nomaster`), or name another NIC"
         )
     return ""
 
@@ -93,31 +95,32 @@ def refusal(source: Links, link: Link) -> str:
 def restore(
     links: Links, link: Link, home: str, added: Collection[Address], *, routed: bool
 ) -> None:
-    """Put a NIC's own addresses and routes on it, as far as they are missing.
+    """Add the saved addresses and routes that a NIC lacks.
 
-    `added` are addresses that are ours; `routed` tells whether its routes have a place here. A NIC
-    without a file has what it has now.
+    `added` are the addresses that Dualpath added. With `routed`, the NIC's routes are restored too.
+    A NIC without a file gets one with its present state.
     """
     record = _record(links, link, home, added, link.name)
     with _nic_state(links, link) as state:
         state.add_addresses([entry.with_prefix_route() for entry in record.addresses])
-        links.forget_addresses(link.name)
+        links.addresses.forget(link.index)
         if not routed:
             return
         refused = state.add_routes(_portable(record), EXTRA_METRIC)
     if refused:
         log.warning(
-            "%s: %d of its routes have no use in %s; they come back with it when it is given back",
+            "%s: the kernel refused %d of its routes in %s; they are restored when the NIC is "
+            "given back",
             link.name,
             len(refused),
-            _named(links),
+            called(links.netns),
         )
         kept = (replace(r, stays=True) if r in refused else r for r in record.routes)
         nicrecords.write(replace(record, routes=tuple(kept)))
 
 
 def is_whole(links: Links, link: Link, *, routed: bool) -> bool:
-    """Tell whether a NIC has all that it brought along; true of one without a file."""
+    """Return whether a NIC has all its saved addresses and routes; True if it has no file."""
     record = nicrecords.read(link.name, link.mac)
     if not record:
         return True
@@ -130,18 +133,18 @@ def is_whole(links: Links, link: Link, *, routed: bool) -> bool:
 def give_back(
     namespaces: Namespaces, link: Link, home: str, added: Collection[Address], name: str = ""
 ) -> None:
-    """Move a NIC home, with all that is not ours. Raises OSError, and then it stays.
+    """Move a NIC home, and restore its addresses and routes there, except those of `added`.
 
-    `name` is what it was called there.
+    `name` is its name at home. Raises OSError if it cannot be moved; the NIC then stays.
     """
     links, name = namespaces.forwarding, name or link.name
     try:
         there = namespaces.open(home)
     except Unavailable as error:
-        text = f"cannot give {link.name} back: {error}; it stays in {_named(links)}"
+        text = f"cannot give {link.name} back: {error}; it stays in {called(links.netns)}"
         raise OSError(errno.ENOENT, text) from error
     if there.find(name):
-        text = f"cannot give {name} back: {_named(there)} has another one of that name"
+        text = f"cannot give {name} back: {called(there.netns)} has another interface of that name"
         raise OSError(errno.EEXIST, text)
     record = _record(links, link, netns.path_of(there.netns), added, name)
     with _nic_state(links, link) as state:
@@ -153,42 +156,47 @@ def give_back(
 
 
 def finish_return(home: Links, link: Link, record: NicRecord) -> None:
-    """Make a NIC that is at home what it was there. One that has addresses again is left as it is,
-    unless it was on its way."""
+    """Restore a NIC that is at home: flags, addresses, routes, alias.
+
+    If it has addresses and was not on its way home, somebody configured it: keep those.
+    """
     if record.up:
         home.set_up(link.name)
     with _nic_state(home, link) as state:
         if record.returning or not state.addresses(link.mac):
             state.add_addresses(record.addresses)
-            home.forget_addresses(link.name)
+            home.addresses.forget(link.index)
             for route in state.add_routes(record.routes):
-                log.warning("%s: a route of table %d cannot be given back", link.name, route.table)
+                text = "%s: the kernel refused one of its routes in table %d; it is lost"
+                log.warning(text, link.name, route.table)
     if link.mark:
         home.change(link.name, alias=record.alias)
     nicrecords.remove(record)
 
 
 def recover(namespaces: Namespaces) -> None:
-    """Finish returns that an earlier process began: NICs that are at home and have a record."""
+    """Finish returns that an earlier process began: NICs that are at home and have a file."""
     owner = netns.path_of(namespaces.forwarding.netns)
     for record in nicrecords.every():
         if record.owner != owner and netns.exists(record.owner):
-            continue  # another controller's
+            continue  # another controller fetched it
         if not netns.exists(record.owner) and not netns.exists(record.home):
-            nicrecords.remove(record)  # both ended, and the NIC with them or without its past
+            nicrecords.remove(record)  # both namespaces are gone: nothing to restore it to
             continue
         try:
             home = namespaces.open(record.home)
             link = home.find(record.name)
-            if link and link.kind != TAP and link.mac == record.mac:  # not grout's, named alike
-                log.info("%s is in %s again; giving it what it had", link.name, _named(home))
+            # A TAP of grout's may have the same name.
+            if link and link.kind != TAP and link.mac == record.mac:
+                text = "%s is back in %s; restoring its addresses and routes"
+                log.info(text, link.name, called(home.netns))
                 finish_return(home, link, record)
         except (OSError, Unavailable) as error:
             log.warning("%s: %s", record.name, error)
 
 
 def save(links: Links, link: Link, home: str, added: Collection[Address]) -> None:
-    """Record the state of a NIC that has no record. Raises OSError."""
+    """Save the present state of a NIC that has no file. Raises OSError."""
     if not nicrecords.read(link.name, link.mac):
         _record(links, link, home, added, link.name)
 
@@ -196,22 +204,22 @@ def save(links: Links, link: Link, home: str, added: Collection[Address]) -> Non
 def addresses_and_routes(
     links: Links, link: Link
 ) -> tuple[tuple[NicAddress, ...], tuple[NicRoute, ...]]:
-    """Return the addresses and routes that would come along with a NIC; change nothing."""
+    """Return the addresses and routes that `fetch` would save; change nothing."""
     with _nic_state(links, link) as state:
         return state.addresses(link.mac), state.routes()
 
 
 def saved_addresses(name: str, mac: bytes) -> tuple[tuple[NicAddress, ...], tuple[NicAddress, ...]]:
-    """Return what is written down of a NIC's addresses: those it has, and those that expired."""
+    """Return a NIC's saved addresses in two tuples: those still valid, and the expired ones."""
     record, now = nicrecords.read(name, mac), boottime_s()
-    noted = record.addresses if record else ()
-    return tuple(it for it in noted if not it.expired(now)), tuple(
-        it for it in noted if it.expired(now)
+    saved = record.addresses if record else ()
+    return tuple(it for it in saved if not it.expired(now)), tuple(
+        it for it in saved if it.expired(now)
     )
 
 
 def any_expired(since_s: float, until_s: float) -> bool:
-    """Tell whether any NIC's address expired in a time of `boottime_s`."""
+    """Return whether a saved address of any NIC expired between two times of `boottime_s`."""
     return any(
         not entry.expired(since_s) and entry.expired(until_s)
         for record in nicrecords.every()
@@ -220,7 +228,7 @@ def any_expired(since_s: float, until_s: float) -> bool:
 
 
 def boottime_s() -> float:
-    """Return the time for lifetimes: CLOCK_BOOTTIME also runs while the machine sleeps."""
+    """Return CLOCK_BOOTTIME, which counts lifetimes: it also runs while the machine sleeps."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
@@ -232,7 +240,7 @@ def special_addresses(links: Links, name: str) -> list[NicAddress]:
 
 
 def copy_special_addresses(links: Links, name: str, wanted: Sequence[NicAddress]) -> None:
-    """Give a device such addresses too, with what is left of their time, and no others of them."""
+    """Make a device's special addresses equal to `wanted`, with their remaining lifetimes."""
     link = links.get(name)
     with _nic_state(links, link) as state:
         keys = {entry.key for entry in wanted}
@@ -244,20 +252,20 @@ def copy_special_addresses(links: Links, name: str, wanted: Sequence[NicAddress]
         if extra or missing:
             state.remove_addresses([*extra, *state.conflicting(missing)])
             state.add_addresses(missing)
-            links.forget_addresses(name)
+            links.addresses.forget(link.index)
 
 
 def remove_addresses(links: Links, link: Link) -> None:
-    """Take all addresses off a NIC of which they are written down."""
+    """Remove all addresses from a NIC. They must have been saved before."""
     with _nic_state(links, link) as state:
         state.remove_addresses(state.all_addresses())
-    links.forget_addresses(link.name)
+    links.addresses.forget(link.index)
 
 
 def _record(
     links: Links, link: Link, home: str, added: Collection[Address], name: str
 ) -> NicRecord:
-    """Return a NIC's record; if it has none, write one of its present state."""
+    """Return a NIC's record; if it has none, save its present state."""
     found = nicrecords.read(name, link.mac)
     if found and not found.returning:
         return found
@@ -283,12 +291,12 @@ class _NicState:
         self._now = boottime_s()
 
     def addresses(self, mac: bytes) -> tuple[NicAddress, ...]:
-        """Return the addresses that the kernel did not generate, in its order."""
+        """Return the addresses that the kernel did not generate, in the kernel's order."""
         generated = link_local(mac).ip if len(mac) == 6 else b""
         return tuple(entry for entry in self.all_addresses() if not _is_generated(entry, generated))
 
     def routes(self, table: int = 0) -> tuple[NicRoute, ...]:
-        """Return the routes by the NIC that no daemon maintains, those without a gateway first."""
+        """Return the NIC's routes that no routing daemon owns; those without a gateway first."""
         found: list[NicRoute] = []
         for family in (socket.AF_INET, socket.AF_INET6):
             dumped = self._dump(nicstate.dump_routes(self._link.index, family, table))
@@ -309,7 +317,7 @@ class _NicState:
 
     def add_addresses(self, wanted: Sequence[NicAddress]) -> None:
         missing = self.missing_addresses(wanted)
-        # In the order in which they are listed: the kernel puts a new IPv6 address in front.
+        # The kernel lists a new IPv6 address first, so add these in reverse order.
         v4 = [entry for entry in missing if entry.family == socket.AF_INET]
         for entry in (*v4, *(entry for entry in reversed(missing) if entry not in v4)):
             request = nicstate.encode_address(entry, self._link.index, self._now)
@@ -319,7 +327,7 @@ class _NicState:
                 raise OSError(code, f"{text}: {os.strerror(code)}")
 
     def conflicting(self, wanted: Sequence[NicAddress]) -> list[NicAddress]:
-        """Return the addresses that are in the way of these: the same one, to another peer."""
+        """Return the addresses that prevent adding `wanted`: the same address, another peer."""
         ips = {entry.ip for entry in wanted}
         return [entry for entry in self.all_addresses() if entry.ip in ips]
 
@@ -331,7 +339,7 @@ class _NicState:
                 raise OSError(errno.EIO, text)
 
     def add_routes(self, wanted: Sequence[NicRoute], extra: int = 0) -> list[NicRoute]:
-        """Add the missing routes; return those that the kernel refuses."""
+        """Add the missing routes; return those that the kernel refused."""
         refused: list[NicRoute] = []
         for entry in self.missing_routes(wanted, extra):
             request = nicstate.encode_route(entry, self._link.index, self._now, extra)
@@ -379,7 +387,3 @@ def _merged(before: Sequence[NicAddress], now: Sequence[NicAddress]) -> tuple[Ni
     current = {entry.key: entry for entry in now}
     kept = [replace(current.pop(entry.key, entry), flags=entry.flags) for entry in before]
     return (*kept, *current.values())
-
-
-def _named(links: Links) -> str:
-    return f"namespace {links.netns}" if links.netns else "the controller's namespace"

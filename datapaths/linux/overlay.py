@@ -1,6 +1,6 @@
-"""VRFs and VNIs as devices of one namespace: the forwarding namespace, or FRR's shadow of it.
+"""Devices of VRFs and VNIs, in the forwarding namespace and, as shadow devices, in FRR's.
 
-`place` says which: the shadow has no unreachable default route and no link-local address.
+A shadow device does not forward, and has no unreachable default route and no link-local address.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from datapaths.linux import sysctls
 from datapaths.linux.linkinfo import Link, is_link_local
+from datapaths.linux.linkreader import called
 from datapaths.linux.links import Creation, Info, Links
 from datapaths.linux.marks import Mark
 from datapaths.linux.rtnl import BY_KERNEL
@@ -26,7 +27,7 @@ AGEING = 300 * 100  # clock_t, 1/100 s
 BRIDGE_OPTIONS: Info = {
     "br_mcast_snooping": 0,
     "br_ageing_time": AGEING,
-    # The kernel's defaults, which must stay: no lookup of MACs by VLAN, no port that waits for STP.
+    # The kernel's defaults, written again if they drift: no MAC lookup by VLAN, no STP delay.
     "br_vlan_filtering": 0,
     "br_vlan_default_pvid": 0,
     "br_stp_state": 0,
@@ -35,33 +36,33 @@ BRIDGE = re.compile(r"br([1-9][0-9]*)")  # model.links.Vni.bridge
 
 
 def ensure_vrf(links: Links, vrf: Vrf, *, forwards: bool) -> None:
-    """Create a VRF device. Its table cannot change, so another table takes another device."""
+    """Create or repair a VRF device. The kernel cannot change its table: then create it again."""
     if not vrf.table:
         raise OSError(errno.EINVAL, f"VRF {vrf.name} has no table")
     link = own_device(links, vrf.name, "vrf", "vrf")
     members: dict[str, bool] = {}
     if link and link.info.get("IFLA_VRF_TABLE") != vrf.table:
         inside = (other.name for other in links.all() if other.master == link.index)
-        members = {name: any(map(is_link_local, links.addresses(name))) for name in inside}
+        members = {name: any(map(is_link_local, links.addresses.of(name))) for name in inside}
         links.delete(vrf.name)
         link = None
     if not link:
         _evict(links, vrf)
         _create_vrf(links, vrf)
     links.change(vrf.name, mark=Mark("vrf"))
-    # A packet that came in by a device of a VRF is routed as if it had come in by the VRF's.
+    # The kernel applies the VRF device's settings to packets that its members receive.
     links.sysctl(sysctls.routing(vrf.name, forwards=forwards))
     links.set_up(vrf.name)
     for member, has_link_local in members.items():
         links.change(member, master=vrf.name)
         if has_link_local:
-            links.ensure_link_local(member)  # the kernel keeps the other addresses only
+            links.addresses.ensure_link_local(member)  # the kernel kept the other addresses
 
 
 def _evict(links: Links, vrf: Vrf) -> None:
-    """Remove a VRF of ours that has the table: the manifests renamed it.
+    """Delete another VRF device of ours with the same table: the manifests renamed the VRF.
 
-    Later would be too late: with the device goes the unreachable route that ends its table.
+    Delete it before the new one exists: the deletion also removes the table's unreachable route.
     """
     for other, _ in list(links.marked("vrf")):
         if other.info.get("IFLA_VRF_TABLE") == vrf.table and other.name != vrf.name:
@@ -74,12 +75,12 @@ def _create_vrf(links: Links, vrf: Vrf) -> None:
     except OSError as error:
         if error.errno != errno.EOPNOTSUPP:
             raise
-        reason = f"this kernel has no VRF devices (CONFIG_NET_VRF), so none for {vrf.name}"
+        reason = f"cannot create VRF {vrf.name}: this kernel has no VRF devices (CONFIG_NET_VRF)"
         raise OSError(error.errno, reason) from error
 
 
 def ensure_unreachable(links: Links, vrf: Vrf) -> None:
-    """End a VRF's table with `unreachable`; else lookups would continue in the main table."""
+    """Add an unreachable default route to a VRF's table, so that no lookup continues in main."""
     if links.dry:
         missing = [family for family in FAMILIES if not _has_unreachable(links, vrf, family)]
         links.changes += [f"{vrf.name}: unreachable default route of family {f}" for f in missing]
@@ -88,12 +89,13 @@ def ensure_unreachable(links: Links, vrf: Vrf) -> None:
 
 
 def _has_unreachable(links: Links, vrf: Vrf, family: int) -> bool:
-    asked = {"family": family, "table": vrf.table, "type": RTN_UNREACHABLE}
+    selected = {"family": family, "table": vrf.table, "type": RTN_UNREACHABLE}
     text = f"read the unreachable default route of VRF {vrf.name}"
     try:
-        found = links.rtnl.call(text, "route", "dump", **asked, **BY_KERNEL)
+        found = links.rtnl.call(text, "route", "dump", **selected, **BY_KERNEL)
     except OSError as error:
-        return error.errno in (errno.EAFNOSUPPORT, errno.EOPNOTSUPP)  # no such family here
+        # A kernel without the family needs no such route.
+        return error.errno in (errno.EAFNOSUPPORT, errno.EOPNOTSUPP)
     return any(route.get_attr("RTA_PRIORITY") == UNREACHABLE_METRIC for route in found)
 
 
@@ -130,7 +132,7 @@ def dump_vrfs(links: Links) -> Iterator[Vrf]:
 
 
 def ensure_vni(links: Links, vni: Vni, *, link_local: bool) -> None:
-    """Create a VNI's bridge and VXLAN device, in its VRF, with its gateways."""
+    """Create or repair a VNI's bridge and VXLAN device, in its VRF, with its gateway addresses."""
     if not vni.local:
         raise OSError(errno.EINVAL, f"VNI {vni.vni} has no local VTEP address")
     if vni.vrf:
@@ -148,9 +150,10 @@ def remove_vni(links: Links, vni: Vni) -> None:
 
 
 def _remove_renamed(links: Links, vni: Vni) -> None:
-    """Remove our VXLAN device of a VNI that somebody renamed, and such bridges of any VNI.
+    """Delete devices of ours that somebody renamed: the VNI's VXLAN device, and any bridge.
 
-    The VXLAN device holds the VNI; what a bridge was for, only its name told.
+    A VXLAN device stores its VNI. A bridge shows its VNI by its name only, so a renamed bridge
+    could belong to any VNI.
     """
     for link in links.all():
         number, other = link.info.get("IFLA_VXLAN_ID"), link.name != vni.device
@@ -167,24 +170,24 @@ def _marked(link: Link, what: str) -> bool:
 def _ensure_bridge(links: Links, vni: Vni, *, link_local: bool) -> None:
     link = own_device(links, vni.bridge, "bridge", "vni")
     if not link:
-        # No default VLAN: the kernel would repeat every entry of the FDB for it.
+        # No default VLAN: the kernel would duplicate every FDB entry for it.
         options: Creation = {"br_vlan_default_pvid": 0, "mtu": vni.mtu}
         if vni.mac:
             options["address"] = vni.mac.hex(":")
         link = links.create(vni.bridge, "bridge", **options)
     before = link.mark.addresses if link.mark else ()
     notes = {"layer": vni.layer, "anymac": int(not vni.mac)}
-    # Nothing is generated; an address follows below where one is needed.
+    # The kernel generates no link-local address; one is added below where ND needs it.
     links.sysctl(sysctls.no_addrgen(vni.bridge))
     links.sysctl(sysctls.routing(vni.bridge, forwards=link_local))
     links.set_info(vni.bridge, **BRIDGE_OPTIONS)
     links.change(vni.bridge, master=vni.vrf, mtu=vni.mtu, mac=vni.mac or link.mac)
-    # Written before the addresses: what a crash leaves in the mark is at worst not there.
+    # The mark first: after a crash it may list an address that is missing, but never lack one.
     links.change(vni.bridge, mark=Mark("vni", vni.gateways, dict(notes)))
     links.set_up(vni.bridge)
     if link_local and any(len(gateway.ip) == 16 for gateway in vni.gateways):
-        links.ensure_link_local(vni.bridge)  # the kernel sends no neighbour solicitation without
-    links.set_addresses(vni.bridge, vni.gateways, before)
+        links.addresses.ensure_link_local(vni.bridge)  # the source of neighbor solicitations
+    links.addresses.set(vni.bridge, vni.gateways, before)
 
 
 def _ensure_vxlan(links: Links, vni: Vni) -> None:
@@ -202,12 +205,12 @@ def _ensure_vxlan(links: Links, vni: Vni) -> None:
 
 
 def _vxlan_options(links: Links, vni: Vni) -> Creation:
-    """Return the attributes with which a VXLAN device is created.
+    """Return the attributes to create a VXLAN device with.
 
-    Over IPv6 it accepts frames without a UDP checksum, as RFC 7348 section 5 demands: hardware
-    VTEPs send such. It sends a checksum itself (no vxlan_udp_zero_csum6_tx): IPv6 has no other
-    protection of its addresses (RFC 6936), each receiver has to accept one, and a Linux receiver
-    without this option drops frames that have none.
+    Over IPv6, the device accepts frames without a UDP checksum (RFC 7348 section 5), because
+    hardware VTEPs send them. The device itself sends checksums (no vxlan_udp_zero_csum6_tx): IPv6
+    does not protect its addresses otherwise (RFC 6936), and a Linux receiver drops frames without
+    one unless it has this option.
     """
     options: Creation = {
         "mtu": vni.mtu,
@@ -223,10 +226,10 @@ def _vxlan_options(links: Links, vni: Vni) -> Creation:
 
 
 def _remove_dropping(links: Links, port: int) -> None:
-    """Remove our devices of a UDP port that drop frames without a checksum.
+    """Delete our devices of a UDP port that drop frames without a checksum.
 
-    The kernel takes this option at creation only, and devices of one port share a socket: a device
-    that has the option cannot come up beside one that has not.
+    The option can be set at creation only. All devices of one UDP port share a socket, so a device
+    with the option cannot come up beside one without it.
     """
     for link, _ in list(links.marked("vxlan")):
         if link.info.get("IFLA_VXLAN_PORT") == port and _drops_zero(link):
@@ -234,7 +237,7 @@ def _remove_dropping(links: Links, port: int) -> None:
 
 
 def _drops_zero(link: Link) -> bool:
-    """Tell whether a device is over IPv6 and drops frames without a UDP checksum."""
+    """Return whether a device uses IPv6 and drops frames without a UDP checksum."""
     over_ipv6 = "IFLA_VXLAN_LOCAL6" in link.info
     return over_ipv6 and not link.info.get("IFLA_VXLAN_UDP_ZERO_CSUM6_RX")
 
@@ -247,9 +250,9 @@ def _vxlan_identity(link: Link) -> tuple[int, int, bytes]:
 
 
 def dump_vnis(links: Links) -> Iterator[Vni]:
-    """Yield the VNIs that are ours as they are now; one without its VXLAN device has no `local`.
+    """Yield our VNIs as they are now. A VNI whose VXLAN device is missing or down has no `local`.
 
-    A bridge that somebody renamed is none: its VNI is missing, and `ensure_vni` repairs it.
+    Skip a bridge that somebody renamed: its VNI counts as missing, and `ensure_vni` repairs it.
     """
     for bridge, mark in links.marked("vni"):
         if not (named := BRIDGE.fullmatch(bridge.name)):
@@ -259,7 +262,7 @@ def dump_vnis(links: Links) -> Iterator[Vni]:
         _, port, local = _vxlan_identity(device) if device else (0, 0, b"")
         whole = device and device.up and bridge.up and device.master == bridge.index
         whole = whole and device and not _drops_zero(device)
-        have = links.addresses(bridge.name)
+        have = links.addresses.of(bridge.name)
         yield Vni(
             vni=number,
             layer=int(mark.notes.get("layer", 2)),
@@ -273,11 +276,10 @@ def dump_vnis(links: Links) -> Iterator[Vni]:
 
 
 def own_device(links: Links, name: str, kind: str, what: str) -> Link | None:
-    """Return our device of that name. Raises OSError (EEXIST) for one that is not ours."""
+    """Return our device of that name, if any. Raises OSError (EEXIST) if it is somebody else's."""
     link = links.find(name)
     if link and not (link.kind == kind and link.is_ours(what)):
-        where = f"namespace {links.netns}" if links.netns else "our namespace"
-        text = f"{name} exists in {where} and is not ours: rename or delete it"
+        text = f"{name} exists in {called(links.netns)} and is not Dualpath's: rename or delete it"
         raise OSError(errno.EEXIST, text)
     return link
 

@@ -1,6 +1,7 @@
-"""Open vSwitch's bridges, by its own ovs-vsctl: a leg is attached to one, made if it is to be ours.
+"""Attach host ends to Open vSwitch bridges with `ovs-vsctl`; create a bridge where asked to.
 
-Ours are known by an external id. ovs-vswitchd must run in the namespace where the leg ends.
+Bridges and ports that Dualpath made carry an external id. ovs-vswitchd must run in the namespace of
+the host end.
 """
 
 from __future__ import annotations
@@ -14,27 +15,28 @@ _NO_SUCH = 2  # exit code of br-exists
 
 
 def attach(bridge: str, port: str, *, create: bool) -> None:
-    """Make a device a port of a bridge, and of no other. Raises OSError with what OVS says."""
+    """Make a device a port of a bridge, and of no other. Raises OSError with OVS's message."""
     if create and not _exists(bridge):
         _vsctl("--may-exist", "add-br", bridge, "--", "set", "Bridge", bridge, OURS)
     elif not _exists(bridge):
-        raise OSError(errno.ENOENT, f"there is no Open vSwitch bridge {bridge}")
+        text = f"no Open vSwitch bridge {bridge}: create it, or set autoCreate"
+        raise OSError(errno.ENOENT, text)
     if bridge_of(port) == bridge:
         return
     detach(port)
     _vsctl("add-port", bridge, port, "--", "set", "Port", port, OURS)
-    if trouble := _vsctl("get", "Interface", port, "error").strip('[]" \n'):
+    if error := _vsctl("get", "Interface", port, "error").strip('[]" \n'):
         detach(port)
-        raise OSError(errno.EIO, f"Open vSwitch does not take {port}: {trouble}")
+        raise OSError(errno.EIO, f"Open vSwitch refused {port}: {error}")
 
 
 def detach(port: str) -> None:
-    """Take a device out of whichever bridge it is in. Absent is fine."""
+    """Remove a device from the bridge that it is in, if any."""
     _vsctl("--if-exists", "del-port", port)
 
 
 def remove_bridge(bridge: str) -> None:
-    """Remove a bridge if we made it and nothing is left in it."""
+    """Remove a bridge if Dualpath made it and it has no ports left."""
     if not _exists(bridge):
         return
     key, value = OURS.removeprefix("external_ids:").split("=")
@@ -44,7 +46,7 @@ def remove_bridge(bridge: str) -> None:
 
 
 def bridge_of(port: str) -> str:
-    """Return the bridge in which a device is; "" when it is in none, or OVS does not answer."""
+    """Return the bridge of a device; "" if it is in none, or if OVS does not answer."""
     try:
         return _run("port-to-br", port).stdout.strip()
     except OSError:
@@ -58,27 +60,27 @@ def _exists(bridge: str) -> bool:
     return done.returncode == 0
 
 
-def _vsctl(*words: str) -> str:
-    done = _run(*words)
+def _vsctl(*arguments: str) -> str:
+    done = _run(*arguments)
     if done.returncode:
         raise _refusal(done)
     return done.stdout
 
 
-def _run(*words: str) -> subprocess.CompletedProcess[str]:
+def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(
-            ["ovs-vsctl", f"--timeout={TIMEOUT_S}", *words],
+            ["ovs-vsctl", f"--timeout={TIMEOUT_S}", *arguments],
             capture_output=True,
             text=True,
             check=False,
         )
     except FileNotFoundError:
-        text = "there is no ovs-vsctl here: install openvswitch-switch, or use a linuxBridge"
+        text = "ovs-vsctl not found: install openvswitch-switch, or use a linuxBridge"
         raise OSError(errno.ENOENT, text) from None
 
 
 def _refusal(done: subprocess.CompletedProcess[str]) -> OSError:
-    said = done.stderr.strip().splitlines()
-    text = said[-1] if said else f"ovs-vsctl ended with {done.returncode}"
+    lines = done.stderr.strip().splitlines()
+    text = lines[-1] if lines else f"ovs-vsctl exited with {done.returncode}"
     return OSError(errno.EIO, f"Open vSwitch: {text}")

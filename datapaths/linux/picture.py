@@ -1,8 +1,8 @@
-"""Tell from the kernel's messages which of our devices changed. Pure.
+"""Find out from the kernel's messages which of our devices changed. Pure.
 
-A device is identified by its index, and one of ours by its mark. So a device that was renamed,
-deleted or lost its alias is reported as well: its mark is known from before. What is wrong with it
-is for others to find out.
+A device is identified by its index, and recognized as ours by its mark. The picture remembers the
+mark, so it also reports a device that was renamed, deleted, or lost its alias. It does not find out
+what is wrong with the device.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dualpath.netlink.message import Message
 # Purposes that are reported beside those of marks:
 SETTINGS = ""  # the settings of a whole namespace
 TC = "tc"  # the tc filters of any device of ours
-ADDED = "address"  # an added address of any device of ours: one that is not ours may stay
+ADDED = "address"  # an address was added to any device of ours; one by somebody else may stay
 FILTERS = (n.RTM_NEWTFILTER, n.RTM_DELTFILTER, n.RTM_NEWQDISC, n.RTM_DELQDISC)
 
 
@@ -68,7 +68,7 @@ class Picture:
         if family == socket.AF_BRIDGE:
             known = self._devices.get(index)
             if message.type == n.RTM_DELLINK or not known:
-                return set()  # it left its bridge: the device's own message shows that as well
+                return set()  # it left its bridge: the message of family AF_UNSPEC reports that
             return (
                 set() if wire.decode_port(message) == known.port else self._purposes_at(index, own)
             )

@@ -1,4 +1,4 @@
-"""Ports of the forwarding namespace: `lo`, NICs that are fetched and given back, and host legs."""
+"""Ports of the forwarding namespace: `lo`, fetched NICs, and host legs."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def ensure_port(namespaces: Namespaces, port: Port) -> None:
     links.change(port.name, mark=mark)
     links.set_up(port.name)
     if not port.loopback and not port.vni:
-        links.ensure_link_local(port.name)  # for ND, and what the twin speaks from
-    links.set_addresses(port.name, port.addresses, before)
-    _hold(namespaces, port, added_by(mark))  # a VRF cycles it
+        links.addresses.ensure_link_local(port.name)  # for ND, and the twin's source address
+    links.addresses.set(port.name, port.addresses, before)
+    _hold(namespaces, port, added_by(mark))  # again: joining a VRF removed its routes
 
 
 def remove_port(namespaces: Namespaces, port: Port) -> None:
@@ -43,12 +43,12 @@ def remove_port(namespaces: Namespaces, port: Port) -> None:
     if mark.text("from"):
         nics.give_back(namespaces, link, legs.decode_netns(mark.text("from")), added_by(mark))
     else:
-        links.set_addresses(port.name, (), added_by(mark))
+        links.addresses.set(port.name, (), added_by(mark))
         links.change(port.name, alias=mark.text("was"))
 
 
 def save_nics(namespaces: Namespaces) -> None:
-    """Record the state of fetched NICs that have no record."""
+    """Save the state of fetched NICs that have no file."""
     for link, mark in list(namespaces.forwarding.marked("port")):
         if mark.text("from"):
             try:
@@ -59,7 +59,7 @@ def save_nics(namespaces: Namespaces) -> None:
 
 
 def give_back_nics(namespaces: Namespaces) -> None:
-    """Give back every NIC that was fetched into a namespace; log which cannot be, and why."""
+    """Give back every NIC of the forwarding namespace; log those that cannot be, and why."""
     for link, mark in list(namespaces.forwarding.marked("port")):
         if mark.text("from"):
             try:
@@ -74,7 +74,7 @@ def dump_ports(namespaces: Namespaces) -> Iterator[Port]:
     """Yield our ports as they are now; drift shows as a difference."""
     links = namespaces.forwarding
     for link, mark in links.marked("port"):
-        have = links.addresses(link.name)
+        have = links.addresses.of(link.name)
         master = links.find(links.name_of(link.master))
         vni = master.name.removeprefix("br") if master and master.kind == "bridge" else "0"
         source = mark.notes.get("from")
@@ -102,7 +102,7 @@ def _mtu(links: Links, link: Link, mark: Mark) -> int:
 
 
 def _place(links: Links, port: Port) -> None:
-    """Put a port into its VRF or bridge, before it has addresses: IPv6 ones would be lost."""
+    """Put a port into its VRF or bridge. Add addresses afterwards: IPv6 ones would be lost."""
     if port.vni:
         links.sysctl(sysctls.no_ipv6(port.name))
         links.change(port.name, master=f"br{port.vni}")
@@ -116,7 +116,7 @@ def _place(links: Links, port: Port) -> None:
 
 
 def notes(port: Port) -> dict[str, Value]:
-    """Return the fields of a port's record that no device shows, for its mark."""
+    """Return the fields of a port's record that the kernel does not store, for its mark."""
     found: dict[str, Value] = {"twin": int(port.twin), "mtu": int(bool(port.mtu))}
     found.update(devargs=port.devargs, wiring=port.wiring)
     if port.vni:
@@ -129,16 +129,16 @@ def notes(port: Port) -> dict[str, Value]:
 
 
 def _brought(links: Links, link: Link, port: Port) -> dict[str, Value]:
-    """Return what a device had before it became a port; nothing for a host leg, which is ours."""
+    """Return the notes on a device's earlier state, to restore it; none for a host leg."""
     if port.host:
         return {}
-    return {"kept": _kept(link, links.addresses(port.name), port), "was": _was(link)}
+    return {"kept": _kept(link, links.addresses.of(port.name), port), "was": _was(link)}
 
 
 def _kept(link: Link, have: Sequence[Address], port: Port) -> int:
-    """Return which of the port's addresses it brought along, bit i for the i-th.
+    """Return a bit mask of the port's addresses that the device had before; bit i is the i-th.
 
-    They stay when the port goes.
+    They remain when the port is removed.
     """
     added = added_by(link.mark) if link.mark else ()
     bits = (address in have and address not in added for address in port.addresses)
@@ -146,37 +146,37 @@ def _kept(link: Link, have: Sequence[Address], port: Port) -> int:
 
 
 def added_by(mark: Mark) -> list[Address]:
-    """Return the addresses that are on the device because of us alone."""
+    """Return the addresses that Dualpath added to the device."""
     kept = int(mark.notes.get("kept", 0))
     return [address for i, address in enumerate(mark.addresses) if not kept >> i & 1]
 
 
 def _was(link: Link) -> str:
-    """Return the alias that the device had before, to restore it."""
+    """Return the alias that the device had before it became a port."""
     return link.mark.text("was") if link.mark else link.alias
 
 
 def _ensure_leg(namespaces: Namespaces, port: Port) -> Link:
-    """Make a host leg; a NIC that has its name is given back first, as no leg may end it."""
+    """Create a host leg. If a fetched NIC has its name, give that back first."""
     link = namespaces.forwarding.find(port.name)
     if link and link.mark and link.mark.text("from"):
-        namespaces.forwarding.end_dry_run(f"{port.name}: a NIC in place of a host leg")
+        namespaces.forwarding.changes.require(f"{port.name}: a NIC in place of a host leg")
         remove_port(namespaces, port)
     return legs.ensure(namespaces, port)
 
 
 def _fetch(namespaces: Namespaces, port: Port) -> Link:
-    """Return the port's NIC, moved in if it is still where it came from."""
+    """Return the port's NIC; fetch it if it is still in its home namespace."""
     links = namespaces.forwarding
     if (link := links.find(port.name)) or port.source_netns is None:
         return link or links.get(port.name)
-    links.end_dry_run(f"{port.name}: missing")
+    links.changes.require(f"{port.name}: missing")
     source, mark = namespaces.open(port.source_netns), Mark("port", (), notes(port))
     return nics.fetch(namespaces, port.name, source, mark)
 
 
 def _hold(namespaces: Namespaces, port: Port, added: Sequence[Address]) -> None:
-    """Add what a fetched NIC brought along, as far as it is missing."""
+    """Add the saved addresses and routes that a fetched NIC lacks."""
     links = namespaces.forwarding
     if port.host or port.source_netns is None:
         return
@@ -185,6 +185,6 @@ def _hold(namespaces: Namespaces, port: Port, added: Sequence[Address]) -> None:
     routed = not port.vrf and not port.vni
     if links.dry:
         if not nics.is_whole(links, links.get(port.name), routed=routed):
-            links.changes.append(f"{port.name}: addresses or routes that it brought along")
+            links.changes.append(f"{port.name}: addresses or routes that it had at home")
         return
     nics.restore(links, links.get(port.name), home, added, routed=routed)

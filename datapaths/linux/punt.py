@@ -1,8 +1,11 @@
-"""Which of a port's frames are FRR's: pure rules, whatever classifier carries them out.
+"""Punt rules: which frames of a port go to FRR's twin, and which frames of FRR may leave. Pure.
 
-What the forwarding stack must see as well is copied, what only FRR understands is taken. Nothing
-here lets packets depend on FRR: ARP, ND and echo are answered by the forwarding stack alone, so
-neighbour solicitations never reach the twin (its ARP is silenced by arp_ignore).
+A frame that both FRR and the forwarding stack need (ARP replies, router advertisements) is copied
+to the twin. A frame that only FRR understands (BGP, BFD, OSPF, IS-IS) is redirected. The forwarding
+stack alone answers ARP, ND and echo, so that forwarding does not depend on FRR: neighbor
+solicitations never reach the twin, and arp_ignore silences its ARP.
+
+`wire.filters` compiles the rules for the tc classifier that the kernel has.
 """
 
 from __future__ import annotations
@@ -35,13 +38,13 @@ ICMPV6_COPIED = (1, 2, 3, 4, 129, 133, 134, 136)  # errors, echo reply, RS, RA, 
 # ISO 10589 section 8.4.8; RFC 5309
 ISIS_MACS = tuple(map(bytes.fromhex, ("0180c2000014", "0180c2000015", "09002b000005")))
 
-# Groups of routing protocols. The second leaves out ff02::1:ff00:0/104, where solicitations go.
+# Multicast groups of routing protocols, without the solicited-node groups (ff02::1:ff00:0/104).
 MULTICAST_V4 = Address(bytes([224, 0, 0, 0]), 24)
 MULTICAST_V6 = Address(ipaddress.IPv6Address("ff02::").packed, 112)
 
 
 ALL_FRAMES = Rule(Action.REDIRECT, ETH_P_ALL)
-"""For a wire, or what a datapath left to FRR already."""
+"""For a wire, and for a datapath that has selected FRR's frames before."""
 
 ECHO_V4, ECHO_V6 = 8, 128
 ND = (133, 134, 135, 136)  # RFC 4861: RS, RA, NS, NA
@@ -50,10 +53,10 @@ ND = (133, 134, 135, 136)  # RFC 4861: RS, RA, NS, NA
 def egress(
     addresses: Iterable[Address], mac: bytes, tcp_ports: Iterable[int] = (BGP,)
 ) -> Iterator[Rule]:
-    """Yield the rules for what a twin may send by its port; the rest is dropped.
+    """Yield the rules for what a twin may send through its port; all else is dropped.
 
-    Its own MAC and addresses only, so that nobody in FRR's namespace speaks for another; of the
-    protocols, those that FRR needs. Multicast of the link goes no further than the link.
+    Only frames from the port's own MAC and addresses pass, so that no process in FRR's namespace
+    can spoof another host. Only the protocols that FRR needs pass; of multicast, link-local groups.
     """
     ports = tuple(tcp_ports)
     for group in ISIS_MACS:
@@ -81,9 +84,10 @@ def _from_us(ip: bytes, mac: bytes, tcp_ports: Iterable[int]) -> Iterator[Rule]:
 
 
 def rules(addresses: Iterable[Address], tcp_ports: Iterable[int] = (BGP,)) -> Iterator[Rule]:
-    """Yield the rules for a port with these local addresses; no two of them disagree on a frame.
+    """Yield the rules for frames that a port with these addresses receives.
 
-    `tcp_ports` are those on which BGP speakers listen: ours or a neighbour's.
+    No two rules give one frame different actions. `tcp_ports` are the ports on which FRR or a
+    neighbor listens for BGP.
     """
     ports = tuple(tcp_ports)
     yield Rule(Action.COPY, ETH_P_ARP)

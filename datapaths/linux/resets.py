@@ -1,9 +1,10 @@
-"""Keep a namespace from resetting TCP sessions that are not its own, for a while.
+"""Suppress TCP resets from a namespace, so that sessions survive while a NIC may move back.
 
-A NIC that moves takes its addresses along, and the sockets stay behind. The namespace that has the
-addresses now would answer the next segment of an SSH session with a reset, and the session would be
-gone even if the NIC came back. So a routing rule drops the TCP that the namespace itself sends. The
-rule does not match forwarded packets, nor FRR's sessions, which are in another namespace.
+A NIC moves with its addresses, but the sockets stay in the namespace that it left. The namespace
+that has the addresses now would answer the next segment of an SSH session with a reset. The session
+would then be lost even if the NIC moved back. So a routing rule drops all TCP that the namespace
+itself sends. The rule does not match forwarded packets, nor FRR's sessions, which are in another
+namespace.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from datapaths.linux.rules import FAMILIES, FR_ACT_BLACKHOLE
 from dualpath.model.routes import RTPROT_DUALPATH
 
 PRIORITY = 890  # before the rules of `rules`
-LOCALLY_SENT = "lo"  # the input device of packets that the kernel itself sends
+LOCALLY_SENT = "lo"  # the input device of locally generated packets
 FINE = {"add": errno.EEXIST, "del": errno.ENOENT}
 
 

@@ -1,4 +1,4 @@
-"""Look up the device by which a namespace reaches an address. Reads only."""
+"""Ask a namespace's kernel for routes: the device to an address, default gateways. Reads only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ UNICAST, TABLE_LOCAL = 1, 255  # linux/rtnetlink.h
 
 
 def output_device(links: Links, address: bytes) -> int:
-    """Return the index of the device by which an address is reached, 0 for none."""
+    """Return the index of the device that packets to an address leave by; 0 for none."""
     to = ipaddress.ip_address(address)
     family = socket.AF_INET6 if to.version == 6 else socket.AF_INET
     wanted = {"dst": str(to), "dst_len": to.max_prefixlen, "family": family}
@@ -24,12 +24,15 @@ def output_device(links: Links, address: bytes) -> int:
 
 
 def default_gateways(links: Links, devices: Collection[int], family: int) -> Iterator[str]:
-    """Yield the gateway of each default route by these devices, of every table; "" for none."""
+    """Yield the gateway of each default route over these devices, in all tables.
+
+    A default route without a gateway yields "".
+    """
     for message in links.rtnl.call("list routes", "route", "dump", family=family):
         if message["dst_len"] or message["type"] != UNICAST or message["table"] == TABLE_LOCAL:
             continue
         hops = message.get_attr("RTA_MULTIPATH") or ()
-        ways = [(message.get_attr("RTA_OIF"), message), *((hop["oif"], hop) for hop in hops)]
-        for index, way in ways:
+        paths = [(message.get_attr("RTA_OIF"), message), *((hop["oif"], hop) for hop in hops)]
+        for index, path in paths:
             if index in devices:
-                yield way.get_attr("RTA_GATEWAY") or ""
+                yield path.get_attr("RTA_GATEWAY") or ""

@@ -1,10 +1,10 @@
 """pyroute2, for devices, addresses and rules of one namespace: the one module that imports it.
 
-pyroute2 knows every attribute of every kind of device, and costs 40 to 65 us a message. So it
-serves what grows with interfaces; routes, MACs and neighbors go through `dualpath.netlink`.
+pyroute2 knows every attribute of every kind of device, and costs 40 to 65 us a message. So it is
+used for what grows with interfaces; routes, MACs and neighbors go through `dualpath.netlink`.
 
-Its errors end here: a refusal is an OSError with the kernel's errno, as in `dualpath.netlink`. Its
-messages do not: they are untyped, and `linkinfo` reads them.
+pyroute2's errors do not leave this module: a refusal is an OSError with the kernel's errno, as in
+`dualpath.netlink`. Its messages do. They are untyped, and `linkinfo` decodes them.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from pyroute2.netlink.exceptions import NetlinkDumpInterrupted, NetlinkError
 from dualpath.netlink.socket import INTERRUPTED_DUMPS
 
 BY_KERNEL = {"dump_filter": lambda _: True}
-"""Pass it to a dump with attributes: the kernel selects the rows, pyroute2 does not do so again."""
+"""Pass it to a dump with attributes: the kernel filters the rows, and pyroute2 need not."""
 
 
 class Rtnl:
-    """A socket in the network namespace of the thread that makes it. Blocks."""
+    """A netlink socket in the network namespace of the thread that creates it. Blocks."""
 
     def __init__(self) -> None:
-        self._ipr = IPRoute(strict_check=True)  # strict: the kernel heeds a dump's filter
+        self._ipr = IPRoute(strict_check=True)  # strict: the kernel applies a dump's filter
 
     def __enter__(self) -> Self:
         return self
@@ -52,4 +52,5 @@ class Rtnl:
             except NetlinkError as error:
                 code = int(error.code)
                 raise OSError(code, f"cannot {doing}: {os.strerror(code)}") from error
-        raise OSError(errno.EAGAIN, f"cannot {doing}: it changes all the time")
+        text = f"cannot {doing}: the table changed in each of {INTERRUPTED_DUMPS} dumps"
+        raise OSError(errno.EAGAIN, text)

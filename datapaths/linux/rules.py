@@ -1,9 +1,9 @@
-"""Routing rules that keep the tables of the forwarding namespace apart.
+"""Routing rules that separate the VRFs and the underlay of the forwarding namespace.
 
-The kernel's first rule looks up every packet in the table `local`, whatever its VRF, so a tenant
-would reach the router's underlay addresses. This module moves that rule behind the rule of VRFs
+The kernel's first rule looks up every packet in the table `local`, whatever its VRF. So a tenant
+could reach the router's underlay addresses. This module moves that rule behind the rule of VRFs
 (l3mdev), as the kernel's documentation of VRF advises. A bridge without VRF and gateway must route
-nothing: a rule drops IP packets that a host sends to the bridge's own MAC.
+nothing: a blackhole rule drops IP packets that a host sends to the bridge's own MAC.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ RTPROT_KERNEL = 2  # linux/rtnetlink.h
 RT_TABLE_LOCAL = 255
 FR_ACT_TO_TBL, FR_ACT_BLACKHOLE = 1, 6  # linux/fib_rules.h
 FIB_RULE_INVERT = 2
-BLACKHOLE_PRIORITY = 900  # of bridges that route nothing; before L3MDEV_PRIORITY
+BLACKHOLE_PRIORITY = 900  # for devices that must not route; before L3MDEV_PRIORITY
 L3MDEV_PRIORITY = 1000  # drivers/net/vrf.c FIB_RULE_PREF
 LOCAL_PRIORITY = 32765  # right before the table `main`
 
@@ -33,7 +33,7 @@ _SELECTORS = (
 
 
 class Rule(NamedTuple):
-    """A routing rule: the fields in which ours differ."""
+    """A routing rule, with the fields in which ours differ."""
 
     family: int
     priority: int
@@ -48,17 +48,17 @@ class Rules:
 
     def __init__(self, rtnl: Rtnl, writes: Callable[[str], bool]) -> None:
         self._rtnl = rtnl
-        self._writes = writes  # notes a change, and returns whether to carry it out
+        self._writes = writes  # lists a change, and returns whether to carry it out
         self._rules: set[Rule] | None = None
 
     def ensure_vrfs_first(self) -> None:
-        """Move the rule of VRFs before that of the table `local`. One of the two always exists."""
+        """Put the rule of VRFs before that of the table `local`, without a moment of neither."""
         for family in self._families():
             self._add(_l3mdev(family), RTPROT_KERNEL)
             self._move_local(family)
 
     def ensure_blackhole(self, device: str) -> None:
-        """Drop all IP packets to the router that arrive on a device."""
+        """Drop IP packets that a device receives for the router itself."""
         for family in self._families():
             self._add(_blackhole(family, device), RTPROT_DUALPATH)
             self._move_local(family)
@@ -73,13 +73,13 @@ class Rules:
             self._remove(early)
 
     def _early(self, family: int) -> Iterator[Rule]:
-        """Yield rules that look up packets in the table `local` before the rule of VRFs."""
+        """Yield rules for the table `local` that come before the rule of VRFs."""
         for rule in self._all():
             if rule.priority < L3MDEV_PRIORITY and rule == _local(family, rule.priority):
                 yield rule
 
     def _families(self) -> list[int]:
-        """Return the families that this kernel routes: those with any rule."""
+        """Return the families that this kernel routes: those that have a rule."""
         there = {rule.family for rule in self._all()}
         return [family for family in FAMILIES if family in there]
 
@@ -139,7 +139,7 @@ class Rules:
 
 
 def _selects(message: Any) -> bool:  # noqa: ANN401  pyroute2 is not typed
-    """Tell whether a rule has selectors that ours never have."""
+    """Return whether a rule has selectors that our rules never have."""
     inverted = message["flags"] & FIB_RULE_INVERT
     lengths = message["src_len"] or message["dst_len"] or message["tos"]
     return bool(inverted or lengths or any(message.get_attr(name) for name in _SELECTORS))

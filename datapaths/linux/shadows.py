@@ -1,7 +1,7 @@
-"""Shadow devices: the VRFs, bridges and VXLAN devices that FRR insists on. They carry no traffic.
+"""Shadow devices: the VRFs, bridges and VXLAN devices that FRR requires. They carry no traffic.
 
-frr.conf is applied between `ensure_base` and `ensure_overlay`: a VXLAN device that exists before
-its VRF's `vni` is configured can crash bgpd.
+Apply frr.conf between `ensure_base` and `ensure_overlay`: bgpd can crash if a VXLAN device exists
+before the `vni` of its VRF is configured.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from datapaths.linux import overlay, sysctls
-from datapaths.linux.links import Links, faults
+from datapaths.linux.dryrun import faults
+from datapaths.linux.links import Links
 from datapaths.linux.marks import DEVICE_GROUP, Mark
 from dualpath.model.kinds import Kind
 from dualpath.model.links import Address, Port, Vni, Vrf
@@ -26,17 +27,17 @@ class Shadow:
 
     vrfs: tuple[Vrf, ...] = ()
     vnis: tuple[Vni, ...] = ()
-    loopback: tuple[Address, ...] = ()  # the VTEP addresses, for `lo`
+    loopback: tuple[Address, ...] = ()  # addresses of `lo`: the local VTEPs
 
 
 @dataclass(frozen=True, slots=True)
 class ShadowFailure:
-    """A shadow device that could not be created or changed."""
+    """A shadow device that could not be created or repaired."""
 
     name: str
     error: str  # the errno's name
     reason: str
-    key: tuple[Kind, Key]  # of the record that it stands for
+    key: tuple[Kind, Key]  # of the record that the device belongs to
 
 
 Work = tuple[str, tuple[Kind, Key], Callable[[], object]]
@@ -44,7 +45,7 @@ Work = tuple[str, tuple[Kind, Key], Callable[[], object]]
 
 
 def shadow_of(vrfs: Iterable[Vrf], vnis: Iterable[Vni], ports: Iterable[Port]) -> Shadow:
-    """Return the shadow of the forwarding namespace, sorted."""
+    """Return the shadow devices for these records, sorted."""
     loopback = (address for port in ports if port.loopback for address in port.addresses)
     return Shadow(
         tuple(sorted(vrfs, key=lambda vrf: vrf.name)),
@@ -54,20 +55,21 @@ def shadow_of(vrfs: Iterable[Vrf], vnis: Iterable[Vni], ports: Iterable[Port]) -
 
 
 def access_port(vni: int) -> str:
-    """Return the name of an L2VNI's silent access port, onto which learned MACs are mirrored."""
+    """Return the name of an L2VNI's access port: local MACs are mirrored onto it."""
     return f"ac{vni}"
 
 
 class Shadows:
-    """Keeps the shadow devices of one control namespace. Synchronous."""
+    """Builds and repairs the shadow devices of one control namespace. Blocks."""
 
     def __init__(self, control_netns: str) -> None:
         self._netns = control_netns
 
     def ensure_base(self, shadow: Shadow) -> list[ShadowFailure]:
-        """Set up sysctls, `lo` and VRFs for twins and frr.conf; remove devices not in `shadow`.
+        """Set up sysctls, `lo` and VRFs; remove devices that are not in `shadow`.
 
-        Raises Unavailable without a control namespace; so does `ensure_overlay`.
+        Twins and frr.conf need these. Raises Unavailable if the control namespace does not exist;
+        so does `ensure_overlay`.
         """
         with Links(self._netns) as links:
             links.load()
@@ -76,13 +78,13 @@ class Shadows:
             return list(_tried(_base_work(links, shadow)))
 
     def ensure_overlay(self, shadow: Shadow) -> list[ShadowFailure]:
-        """Create bridges, VXLAN devices and access ports."""
+        """Create or repair bridges, VXLAN devices and access ports."""
         with Links(self._netns) as links:
             links.load()
             return list(_tried(_overlay_work(links, shadow)))
 
     def differing(self, shadow: Shadow) -> list[ShadowFailure]:
-        """Return what `ensure_base` and `ensure_overlay` would change; change nothing."""
+        """Return what `ensure_base` and `ensure_overlay` would change."""
         with Links(self._netns, dry=True) as links:
             links.load()
             work = [
@@ -110,7 +112,7 @@ class Shadows:
 
 
 def _remove_others(links: Links, shadow: Shadow) -> None:
-    """Remove our devices that are not in `shadow`, or that must be created again."""
+    """Remove our devices that are not in `shadow`, and those that have to be created again."""
     wanted = {vni.vni: vni for vni in shadow.vnis}
     for vni in list(overlay.dump_vnis(links)):
         if vni.vni not in wanted or _changes_tenant(vni, wanted[vni.vni]):
@@ -133,7 +135,10 @@ def _overlay_work(links: Links, shadow: Shadow) -> Iterator[Work]:
 
 
 def _changes_tenant(now: Vni, wanted: Vni) -> bool:
-    """Tell whether FRR has to hear of another VRF for an L3VNI before it sees the device again."""
+    """Return whether a VNI changes its layer, or an L3VNI its VRF.
+
+    FRR must then see the device disappear, and its new configuration, before the device returns.
+    """
     return now.layer != wanted.layer or (now.layer == 3 and now.vrf != wanted.vrf)
 
 
@@ -148,7 +153,7 @@ def _tried(work: Iterable[Work]) -> Iterator[ShadowFailure]:
 
 def _loopback(links: Links) -> tuple[bool, tuple[Address, ...]]:
     mark = links.get("lo").mark
-    have = links.addresses("lo")
+    have = links.addresses.of("lo")
     return mark is not None, tuple(a for a in mark.addresses if a in have) if mark else ()
 
 
@@ -157,7 +162,7 @@ def _ensure_loopback(links: Links, addresses: tuple[Address, ...]) -> None:
     if addresses or before:
         links.change("lo", mark=Mark("shadow-lo", addresses))
     links.set_up("lo")
-    links.set_addresses("lo", addresses, before.addresses if before else ())
+    links.addresses.set("lo", addresses, before.addresses if before else ())
 
 
 def _ensure_vni(links: Links, vni: Vni) -> None:
@@ -169,7 +174,7 @@ def _ensure_vni(links: Links, vni: Vni) -> None:
 
 
 def _ensure_access(links: Links, vni: Vni) -> None:
-    """Create the silent port: a veth whose ends send nothing; it is up, so that FRR uses it."""
+    """Create the access port: a veth whose ends send nothing. FRR uses it only while it is up."""
     port = access_port(vni.vni)
     peer = f"{port}-x"
     ends = [overlay.own_device(links, name, "veth", "access") for name in (port, peer)]
@@ -181,7 +186,7 @@ def _ensure_access(links: Links, vni: Vni) -> None:
         links.reload(peer)
     for name in (port, peer):
         links.sysctl(sysctls.no_ipv6(name))
-        # The VNI's MTU, set explicitly: else a bridge takes the lowest MTU of its ports.
+        # Set the VNI's MTU explicitly: otherwise a bridge uses the lowest MTU of its ports.
         links.change(name, mtu=vni.mtu, mark=Mark("access"))
     links.change(port, master=vni.bridge)
     links.set_port(port, learning=0, neigh_suppress=0)

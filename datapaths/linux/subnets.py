@@ -1,8 +1,8 @@
-"""Which addresses can be a host's on a bridge: those in a subnet of the bridge's own. Pure.
+"""Which addresses a host on a bridge may have: those in a subnet of the bridge. Pure.
 
-A host may announce any address, and what is learnt is advertised: other routers would send it the
-traffic of an address that is not its own. On a bridge without an address of that family every
-subnet is possible: the segment is routed elsewhere.
+A host can announce any address by ARP or ND, and Dualpath advertises learned addresses. Without
+this check, a host could attract the traffic of an address that is not its own. A bridge without an
+address of that family has no such check: the segment is routed elsewhere.
 """
 
 from __future__ import annotations
@@ -38,35 +38,35 @@ class Subnets:
         self._own.pop(device, None)
 
     def may_contain(self, device: int, address: bytes) -> bool:
-        """Tell whether a host behind a bridge can have an address."""
+        """Return whether a host behind a bridge may have an address."""
         host = ipaddress.ip_address(address)
         if not _unicast(host):
             return False
         if host.version == 6 and host.is_link_local:
             return True
         own = [it for it in self._own.get(device, ()) if it.version == host.version]
-        if host.version == 6:  # the bridge's link-local address is no gateway of a subnet
+        if host.version == 6:  # a link-local address of the bridge says nothing about its subnets
             own = [it for it in own if not it.ip.is_link_local]
         return not own or any(_is_host_of(it, host) for it in own)
 
 
 class Admission:
-    """Decides which learnt addresses are advertised; counts those that are not, by VNI."""
+    """Decides which learned addresses are advertised; counts the others by VNI."""
 
     def __init__(self, subnets: Subnets) -> None:
         self._subnets = subnets
         self._left_out: dict[int, set[bytes]] = {}
 
     def admits(self, vni: int, device: int, address: bytes) -> bool:
-        """Tell whether a host there can have an address; count it when not."""
+        """Return whether a host there may have an address; if not, count the address."""
         if self._subnets.may_contain(device, address):
             self.forget(vni, address)
             return True
         left_out = self._left_out.setdefault(vni, set())
         if not left_out:
             log.warning(
-                "VNI %d: a host announces %s, which is in no subnet of the gateways: not "
-                "advertised; further ones are counted only",
+                "VNI %d: a host announces %s, which is in no subnet of the gateways; it is not "
+                "advertised. Further ones are only counted",
                 vni,
                 ipaddress.ip_address(address),
             )
@@ -74,7 +74,7 @@ class Admission:
         return False
 
     def forget(self, vni: int, address: bytes) -> None:
-        """An address is no local host's any more."""
+        """Stop counting an address: no local host has it any more."""
         self._left_out.get(vni, set()).discard(address)
 
     def left_out(self) -> dict[int, int]:

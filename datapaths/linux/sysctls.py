@@ -1,6 +1,6 @@
-"""Kernel settings of a namespace and of its devices. Reads before it writes.
+"""Kernel settings (sysctls) of a namespace and of its devices. Writes only those that differ.
 
-Keys are paths below /proc/sys: a device's name may have dots in it.
+Keys are paths below /proc/sys, not dotted names: a device's name may contain dots.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from datapaths.linux.netns import entered
 
 PROC_SYS = Path("/proc/sys")
 
-# The namespace that forwards. Neighbours that announce themselves are learnt at once, and kept
-# addresses let a device be cycled (as joining a VRF does) without losing IPv6.
+# The forwarding namespace. arp_accept and accept_untracked_na: learn a host when it announces
+# itself. keep_addr_on_down: a device that joins a VRF goes down and up, and must keep its IPv6.
 FORWARDING = {
     "net/ipv4/conf/all/forwarding": 1,
     "net/ipv4/conf/default/forwarding": 1,
@@ -23,20 +23,20 @@ FORWARDING = {
     "net/ipv4/conf/default/rp_filter": 0,
     "net/ipv4/conf/all/arp_accept": 1,
     "net/ipv4/conf/default/arp_accept": 1,
-    "net/ipv6/conf/all/accept_untracked_na": 1,  # from Linux 5.18 on
+    "net/ipv6/conf/all/accept_untracked_na": 1,  # Linux 5.18 and later
     "net/ipv6/conf/default/accept_untracked_na": 1,
     "net/ipv6/conf/all/keep_addr_on_down": 1,
     "net/ipv6/conf/default/keep_addr_on_down": 1,
-    "net/ipv4/fib_multipath_hash_policy": 1,  # by ports too: VXLAN's entropy is in the source port
+    "net/ipv4/fib_multipath_hash_policy": 1,  # hash ports too: VXLAN's entropy is the source port
     "net/ipv6/fib_multipath_hash_policy": 1,
     # A tenant's packet must not reach a socket of the underlay, such as that of VXLAN.
     "net/ipv4/tcp_l3mdev_accept": 0,
     "net/ipv4/udp_l3mdev_accept": 0,
     "net/ipv4/raw_l3mdev_accept": 0,
-    "net/ipv4/nexthop_compat_mode": 0,  # no copies of a route in dumps when its group changes
+    "net/ipv4/nexthop_compat_mode": 0,  # a group's change does not repeat all its routes
 }
 
-# FRR's namespace: it must not forward, nor answer for addresses that the other one answers for.
+# FRR's namespace. It must not forward, nor answer ARP and ND for the forwarding namespace.
 CONTROL = {
     "net/ipv4/conf/all/forwarding": 0,
     "net/ipv4/conf/default/forwarding": 0,
@@ -56,7 +56,7 @@ CONTROL = {
 
 
 def ensure(netns: str, settings: Mapping[str, int]) -> list[str]:
-    """Make each setting so; return the keys that this kernel does not have."""
+    """Write the settings that differ; return the keys that this kernel does not have."""
     missing: list[str] = []
     with entered(netns):
         for key in _differing(settings, missing):
@@ -65,7 +65,7 @@ def ensure(netns: str, settings: Mapping[str, int]) -> list[str]:
 
 
 def differing(netns: str, settings: Mapping[str, int]) -> list[str]:
-    """Return the keys that have another value; a key that this kernel does not have is none."""
+    """Return the keys with another value; skip keys that this kernel does not have."""
     with entered(netns):
         return list(_differing(settings, []))
 
@@ -80,14 +80,14 @@ def _differing(settings: Mapping[str, int], missing: list[str]) -> Iterator[str]
 
 
 def routing(device: str, *, forwards: bool) -> dict[str, int]:
-    """A device that the stack routes from, or must not; it began with its namespace's default."""
+    """Return settings that allow or forbid routing of packets that a device receives."""
     v4, v6 = f"net/ipv4/conf/{device}", f"net/ipv6/conf/{device}"
     on = int(forwards)
     return {f"{v4}/forwarding": on, f"{v4}/rp_filter": 0, f"{v6}/forwarding": on}
 
 
 def no_ipv6(device: str) -> dict[str, int]:
-    """Return settings of a device that sends nothing itself: no address, no RS, no MLD."""
+    """Return settings for a device that must send nothing of its own: no address, no RS, no MLD."""
     return {**no_addrgen(device), f"net/ipv6/conf/{device}/disable_ipv6": 1}
 
 
@@ -96,9 +96,9 @@ def no_addrgen(device: str) -> dict[str, int]:
 
 
 def no_answers(device: str) -> dict[str, int]:
-    """Return settings of a device on which the stack never answers for local addresses."""
+    """Return settings for a device on which the kernel must not answer for local addresses."""
     v4 = f"net/ipv4/conf/{device}"
-    # No route leads back out of it, so the reverse path filter drops whatever comes in.
+    # No route uses the device, so the reverse path filter drops everything it receives.
     return {**no_ipv6(device), f"{v4}/arp_ignore": 8, f"{v4}/rp_filter": 1, f"{v4}/forwarding": 0}
 
 
@@ -109,7 +109,7 @@ def answers(device: str) -> dict[str, int]:
 
 
 def silent_twin(device: str) -> dict[str, int]:
-    """Return settings of a device that shares its addresses with another, which answers."""
+    """Return settings for a twin: it shares its addresses with its port, and the port answers."""
     v4, v6 = f"net/ipv4/conf/{device}", f"net/ipv6/conf/{device}"
     return {
         **no_addrgen(device),

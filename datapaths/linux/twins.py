@@ -1,7 +1,12 @@
-"""Twins: the control namespace's stand-ins for ports, and the tc rules between them.
+"""Twins: FRR's stand-ins for ports in the control namespace, and the tc filters between the two.
 
-A twin is a veth: `cp-NAME` beside the port NAME, and NAME in the control namespace with the port's
-MAC and addresses. It carries FRR's own packets and nothing else; forwarding never depends on it.
+A twin is a veth. One end, `cp-NAME`, is beside the port NAME in the forwarding namespace. The other
+end is called NAME too, is in the control namespace, and has the port's MAC and addresses:
+
+    fabric --- eth1  --tc filters (punt)-->  cp-eth1 ===veth=== eth1    FRR
+    (forwarding)     <--tc filters (punt)--                     (control namespace)
+
+A twin carries FRR's own packets only; forwarding never depends on it.
 """
 
 from __future__ import annotations
@@ -15,10 +20,11 @@ from functools import partial
 
 from datapaths.base import DatapathError, RowFailure, Unavailable
 from datapaths.linux import groups, nics, sysctls
+from datapaths.linux.dryrun import faults
 from datapaths.linux.filters import Filters
 from datapaths.linux.legs import create_pair
 from datapaths.linux.linkinfo import Link, is_pair
-from datapaths.linux.links import Links, faults
+from datapaths.linux.links import Links
 from datapaths.linux.marks import TWIN_PREFIX, Mark
 from datapaths.linux.punt import BGP, ISIS_MACS, egress, rules
 from datapaths.linux.wire.filters import Classifier
@@ -46,14 +52,14 @@ class Twin:
 
 @dataclass(frozen=True, slots=True)
 class PuntPolicy:
-    """Which packets of a datapath's ports go to their twins, and which addresses twins have."""
+    """Which packets of a port go to its twin, and which addresses the twin has; per datapath."""
 
     addresses: Callable[[Links, Port], Sequence[Address]]
     rules: Callable[[Iterable[Address], Iterable[int]], Iterable[Rule]]
     special_addresses: Callable[[Links, Port], Sequence[NicAddress]]
-    """A port's addresses that have a peer or that expire; the twin copies them with both."""
-    resolves: bool  # whether the twin resolves its neighbors' MACs itself
-    groups: tuple[bytes, ...] = ()  # multicast MACs that the port has to let in for the twin
+    """A port's addresses with a peer or a lifetime; the twin gets both as well."""
+    resolves: bool  # whether the twin itself sends ARP and ND to resolve neighbors
+    groups: tuple[bytes, ...] = ()  # multicast MACs that the port must accept for the twin
 
 
 def _special_of_kernel(links: Links, port: Port) -> list[NicAddress]:
@@ -64,17 +70,17 @@ def _of_kernel(links: Links, port: Port) -> list[Address]:
     leased = (
         [entry.address for entry in _special_of_kernel(links, port)] if not port.loopback else []
     )
-    return list(dict.fromkeys([*links.addresses(port.name), *leased]))
+    return list(dict.fromkeys([*links.addresses.of(port.name), *leased]))
 
 
 KERNEL = PuntPolicy(_of_kernel, rules, _special_of_kernel, True, ISIS_MACS)
 
 
 class Twins:
-    """Keeps the twins of one pair of namespaces. Synchronous and for one thread at a time."""
+    """Builds and repairs the twins of one pair of namespaces. Blocks; one thread at a time."""
 
     classifier: Classifier | None = None
-    """The classifier that this kernel has; None before the first twin."""
+    """The tc classifier that this kernel supports; None before the first twin."""
 
     def __init__(self, netns: str, control_netns: str, policy: PuntPolicy = KERNEL) -> None:
         self._netns = netns
@@ -82,11 +88,11 @@ class Twins:
         self._punting = policy
 
     def ensure(self, ports: Sequence[Port], tcp_ports: Iterable[int] = (BGP,)) -> list[RowFailure]:
-        """Create a twin for every port that wants one, and remove all others.
+        """Create or repair the twin of every port that needs one; remove all other twins.
 
-        Ports and the twins' VRFs must exist. A twin has the addresses and the carrier of its port.
-        Failures are by index into `ports`. Raises
-        Unavailable without a control namespace, and Unsupported without tc.
+        The ports and the twins' VRFs must exist. Return failures, by index into `ports`. Raises
+        Unavailable if the control namespace does not exist, and Unsupported if the kernel has no
+        tc classifier that fits.
         """
         speakers, failures = tuple(tcp_ports), list[RowFailure]()
         with (
@@ -111,7 +117,7 @@ class Twins:
     def differing(
         self, ports: Sequence[Port], tcp_ports: Iterable[int] = (BGP,)
     ) -> list[tuple[str, str]]:
-        """Return each port whose twin differs from what `ensure` makes, and how; change nothing."""
+        """Return (port, difference) for each difference that `ensure` would repair."""
         speakers, found = tuple(tcp_ports), list[tuple[str, str]]()
         with (
             Links(self._netns, dry=True) as links,
@@ -131,11 +137,11 @@ class Twins:
         return found
 
     def namespaces(self) -> set[str]:
-        """Return the namespaces in which twins depend on something."""
+        """Return the namespaces whose devices affect the twins."""
         return {self._netns}
 
     def dump(self) -> list[Twin]:
-        """Return the existing twins; none without a control namespace."""
+        """Return the existing twins; none if the control namespace does not exist."""
         try:
             with Links(self._control_netns) as control:
                 return [_twin(control, link) for link, _ in control.marked("twin")]
@@ -143,22 +149,24 @@ class Twins:
             return []
 
     def set_carrier(self, name: str, up: bool) -> None:
-        """Show FRR that a port gained or lost carrier. Do nothing for a port without a twin."""
+        """Set the carrier of a port's twin, so that FRR sees it. Skip a port without a twin."""
         try:
             with Links(self._netns) as links:
                 if links.find(device_of(name)):
                     links.set_up(device_of(name), up)
-        except (DatapathError, OSError) as error:  # `ensure` looks at it again
-            log.warning("twin of %s: %s", name, error)
+        except (DatapathError, OSError) as error:
+            log.warning(
+                "twin of %s: cannot set its carrier: %s; the next check repairs it", name, error
+            )
 
     def remove(self) -> None:
-        """Remove all twins and their rules."""
+        """Remove all twins and their tc filters."""
         with Links(self._netns) as links, Filters(self._netns) as filters:
             _prune(links, filters, set())
 
 
 def device_of(name: str) -> str:
-    """Return the name of a twin's end beside the port; a long name is cut to a digest."""
+    """Return the name of the twin's end beside the port; a digest if that is too long."""
     device = TWIN_PREFIX + name
     if len(device) < IFNAMSIZ:
         return device
@@ -166,13 +174,13 @@ def device_of(name: str) -> str:
 
 
 def wants_twin(port: Port) -> bool:
-    """Tell whether FRR has to be on a port: not on a bridge's, nor on the loopback."""
+    """Return whether FRR needs a port: not if it is in a bridge, and not `lo`."""
     return port.twin and not port.loopback and not port.vni
 
 
 @dataclass(slots=True)
 class _Handles:
-    """The handles of one call of `ensure`."""
+    """The open handles of one call of `ensure` or `differing`."""
 
     links: Links
     control: Links
@@ -193,7 +201,7 @@ def _ensure(
         groups.join(handles.links.netns, port.name, handles.policy.groups)
     near = handles.links.get(device)
     handles.classifier = handles.classifier or handles.filters.classifier(near.index)
-    if not handles.classifier:  # a new twin, which is down yet
+    if not handles.classifier:  # a new twin; it is still down, so no packet uses the test filter
         handles.classifier = handles.filters.detect(near.index, link.index)
     own = [*addresses, *loopbacks]
     handles.links.rules.ensure_blackhole(device)  # drop packets that no filter redirects
@@ -235,7 +243,10 @@ def _ensure_pair(handles: _Handles, port: Port) -> str:
 
 
 def _ensure_far(handles: _Handles, port: Port, link: Link, addresses: Sequence[Address]) -> None:
-    """Give the twin its port's attributes: silent before it is up, in its VRF before addresses."""
+    """Copy the port's attributes to the twin.
+
+    The order matters: it is silenced before it is up, and enters its VRF before it has addresses.
+    """
     control = handles.control
     control.sysctl(sysctls.silent_twin(port.name))
     control.set_noarp(port.name, not handles.policy.resolves)
@@ -246,7 +257,7 @@ def _ensure_far(handles: _Handles, port: Port, link: Link, addresses: Sequence[A
     nics.copy_special_addresses(control, port.name, special)
     leased = {it.address for it in special if it.valid_until is not None}
     lasting = [address for address in addresses if address not in leased]
-    control.set_addresses(port.name, lasting, control.addresses(port.name))
+    control.addresses.set(port.name, lasting, control.addresses.of(port.name))
     control.set_up(port.name)
 
 
@@ -257,7 +268,7 @@ def _ensure_near(links: Links, device: str, link: Link) -> None:
 
 
 def _loopbacks(handles: _Handles, ports: Sequence[Port], port: Port) -> list[Address]:
-    """Return the addresses that multihop sessions of the port's VRF may be made to."""
+    """Return the loopback addresses, which multihop BGP sessions may use as their endpoint."""
     if port.vrf:
         return []
     addresses = handles.policy.addresses
@@ -270,6 +281,6 @@ def _twin(control: Links, link: Link) -> Twin:
         vrf=control.name_of(link.master),
         mac=link.mac,
         mtu=link.mtu,
-        addresses=tuple(control.addresses(link.name)),
+        addresses=tuple(control.addresses.of(link.name)),
         carrier=link.up and link.carrier,
     )

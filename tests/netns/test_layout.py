@@ -136,7 +136,7 @@ def test_foreign_device_is_neither_adopted_nor_removed(
     before = link(namespaces[0], name)
     [failure] = upsert(layout, VNI)
     assert (failure.error, name in failure.reason) == ("EEXIST", True)
-    assert failure.reason.endswith("is not ours: rename or delete it")
+    assert failure.reason.endswith("is not Dualpath's: rename or delete it")
     assert withdraw(layout, VNI) == []
     assert link(namespaces[0], name) == before
 

@@ -66,7 +66,7 @@ class Bed:
 
 def link_local(space: str, device: str) -> str:
     with Links(space) as links:
-        [address] = filter(is_link_local, links.addresses(device))
+        [address] = filter(is_link_local, links.addresses.of(device))
     return str(address).split("/")[0]
 
 

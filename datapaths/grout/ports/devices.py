@@ -65,7 +65,7 @@ def _noted(links: Links, port: Port) -> list[tuple[NicAddress, ...]]:
 
 
 def remove(namespaces: Namespaces, port: str) -> None:
-    """Remove a host leg, or give a NIC back as it was. DryRunEnds succeeds."""
+    """Remove a host leg, or give a NIC back as it was. A port that does not exist is fine."""
     links = namespaces.forwarding
     link = links.find(device_of(port))
     if not link or not (mark := link.mark) or mark.what != "device":
@@ -98,7 +98,7 @@ def _clear_the_name(links: Links, port: Port) -> None:
 def _take(namespaces: Namespaces, port: Port) -> None:
     """Fetch a NIC. Its addresses and routes are saved first, to be given back with it."""
     links, name = namespaces.forwarding, device_of(port.name)
-    links.end_dry_run(f"{name}: missing")
+    links.changes.require(f"{name}: missing")
     found = links.find(port.name)
     if not found or found.kind == TAP:
         source = (

@@ -195,7 +195,7 @@ class Places:
             raise OSError(errno.EINVAL, text)
         there = self.forwarding_in(namespaces)
         ports.ensure_port(there, replace(port, wiring=SHARED))
-        own = (a for a in there.forwarding.addresses(port.name) if not is_link_local(a))
+        own = (a for a in there.forwarding.addresses.of(port.name) if not is_link_local(a))
         return there.forwarding.get(port.name), tuple(own)
 
     def _attach(self, namespaces: Namespaces, port: Port) -> None:

@@ -37,7 +37,7 @@ def attach(links: Links, port: Port) -> None:
     with _filters(links) as filters:
         classifier = filters.detect(wire.index, device.index)
         if not filters.has(ALL_FRAMES, device.index, wire.index):
-            copied = list(_neighbors(links.addresses(port.name)))
+            copied = list(_neighbors(links.addresses.of(port.name)))
             filters.ensure(classifier, device.index, copied, wire.index)
 
 

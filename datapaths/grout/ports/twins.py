@@ -15,8 +15,9 @@ from datapaths.base import RowFailure, Unavailable
 from datapaths.grout.ports.devices import brought
 from datapaths.grout.ports.splice import steer
 from datapaths.linux import netns
+from datapaths.linux.dryrun import faults
 from datapaths.linux.linkinfo import link_local
-from datapaths.linux.links import Links, faults
+from datapaths.linux.links import Links
 from datapaths.linux.punt import ALL_FRAMES, BGP
 from datapaths.linux.twins import PuntPolicy, Twin, Twins
 from datapaths.linux.wire.nicstate import NicAddress

@@ -1,1 +1,1 @@
-"""Netlink messages and what tc matches, as bytes. Pure: no sockets, no clocks, nothing waits."""
+"""Netlink messages, frames and tc matches, as bytes. Pure: no sockets, no clocks."""

@@ -1,4 +1,4 @@
-"""What hosts say of themselves by ARP (RFC 826, 5227) and neighbour discovery (RFC 4861). Pure."""
+"""Announcements of hosts by ARP (RFC 826, 5227) and neighbor discovery (RFC 4861). Pure."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ Instruction = tuple[int, int, int, int]
 
 
 class Announcement(NamedTuple):
-    """A host says that `address` is at `mac`."""
+    """A host announced that `address` is at `mac`."""
 
     address: bytes
     mac: bytes
-    gratuitous: bool  # nobody asked: the host says so to all
+    gratuitous: bool  # unsolicited, to all hosts
 
 
 def decode(frame: bytes) -> Announcement | None:
-    """Read what a frame claims; None when it claims nothing.
+    """Decode the announcement in a frame; None if the frame announces nothing.
 
-    A probe (RFC 5227: sender 0.0.0.0; RFC 4862: source ::) claims nothing yet. An advertisement
-    without the override flag replaces nothing (RFC 4861 section 7.2.5).
+    A probe (RFC 5227: sender 0.0.0.0; RFC 4862: source ::) announces nothing yet. An advertisement
+    without the override flag must not replace a row (RFC 4861 section 7.2.5).
     """
     if len(frame) < ETH_HLEN:
         return None
@@ -71,7 +71,7 @@ def _nd(body: bytes) -> Announcement | None:
 
 
 def _link_layer(options: bytes, wanted: int) -> bytes:
-    """Return a link-layer address option (RFC 4861 section 4.6.1), b"" without."""
+    """Return a link-layer address option (RFC 4861 section 4.6.1); b"" if it is missing."""
     while len(options) >= 8 and options[1]:
         if options[0] == wanted:
             return options[2:8]
@@ -86,7 +86,7 @@ def _claim(address: bytes, mac: bytes, gratuitous: bool = False) -> Announcement
 
 
 def socket_filter() -> list[Instruction]:
-    """Return a filter (linux/filter.h) for ARP, solicitations and advertisements that come in."""
+    """Return a filter (linux/filter.h) for received ARP, solicitations and advertisements."""
     load_u16, load_u8, equal, give = 0x28, 0x30, 0x15, 0x06
     next_header, icmp_type = ETH_HLEN + 6, ETH_HLEN + IPV6.size
     return [

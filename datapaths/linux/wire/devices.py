@@ -1,6 +1,6 @@
-"""The attributes of a device that may drift, decoded from the kernel's messages. Pure.
+"""Decode the attributes of a device that may drift. Pure.
 
-Only attributes that somebody may set are kept: counters, timers and carriers change by themselves.
+Keep only attributes that somebody can set: counters, timers and carriers change by themselves.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ NETCONFMSG: Final = struct.Struct("=Bxxx")  # linux/netconf.h: family
 TCMSG: Final = struct.Struct("=BxxxiIII")  # linux/rtnetlink.h
 
 NETCONFA_IFINDEX = 1  # linux/netconf.h
-ALL_DEVICES = -1  # and below: the settings `all` and `default`
+ALL_DEVICES = -1  # an index up to this: the settings `all` and `default`
 
 IFF_UP, IFF_NOARP, IFF_PROMISC = 0x1, 0x80, 0x100  # linux/if.h
 FLAGS = IFF_UP | IFF_NOARP | IFF_PROMISC
@@ -38,7 +38,7 @@ Picked = tuple[bytes, ...]
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """The attributes of a device that somebody may set."""
+    """The attributes of a device that somebody can set."""
 
     name: str
     alias: str
@@ -75,7 +75,7 @@ def decode_port(message: Message) -> Picked:
 
 
 def head_of(message: Message) -> tuple[int, int]:
-    """Return the family and the device's index, with which every message of a device begins."""
+    """Return the family and the device's index, from the header of any message of a device."""
     layout = {
         n.RTM_NEWLINK: IFINFOMSG,
         n.RTM_DELLINK: IFINFOMSG,

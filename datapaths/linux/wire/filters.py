@@ -1,7 +1,7 @@
 """tc filters of the clsact ingress hook, to and from rtnetlink bytes: flower and u32 with mirred.
 
-A filter's class id is a fingerprint of everything that we asked for, because it is the one value
-that both classifiers show in a dump; on clsact the kernel does not use it.
+A filter's class id is a fingerprint of all its options: so a dump shows whether a filter is the
+wanted one, without decoding it. Both classifiers dump the class id, and clsact does not use it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ TCMSG: Final = struct.Struct("=BxxxiIII")
 
 
 TC_H_CLSACT, CLSACT_HANDLE, CLSACT_INGRESS = 0xFFFFFFF1, 0xFFFF0000, 0xFFFFFFF2  # pkt_sched.h
-TC_ACT_UNSPEC, TC_ACT_STOLEN = -1, 4  # linux/pkt_cls.h: go on with the next filter; gone
+TC_ACT_UNSPEC, TC_ACT_STOLEN = -1, 4  # linux/pkt_cls.h: continue with the next filter; consumed
 TCA_EGRESS_REDIR, TCA_EGRESS_MIRROR = 1, 2  # linux/tc_act/tc_mirred.h
 TCA_KIND, TCA_OPTIONS = 1, 2
 
@@ -57,8 +57,8 @@ CLASSIDS = {"flower": TCA_FLOWER_CLASSID, "u32": TCA_U32_CLASSID}
 
 _MIRRED: Final = struct.Struct("=IIiiiiI")  # struct tc_mirred: tc_gen, eaction, ifindex
 
-# Away from the priorities that people choose and from those that the kernel assigns. All filters of
-# one priority have one classifier and one ethertype. FRR's packets are matched first.
+# Outside the priorities that people choose and that the kernel assigns. All filters of one priority
+# have one classifier and one ethertype.
 TWIN_PRIORITIES = range(31000, 31100)
 WIRE_PRIORITIES = range(31200, 31300)  # to and from a DPDK port
 _LEVELS = {
@@ -72,7 +72,7 @@ _LEVELS = {
 
 
 class Classifier(Enum):
-    """flower where the kernel has it; else u32, which cannot match behind IP options."""
+    """flower, or u32 where the kernel lacks it; u32 cannot match behind IP options."""
 
     FLOWER = "flower"
     U32 = "u32"
@@ -80,7 +80,7 @@ class Classifier(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A filter as it is or should be on a device's ingress."""
+    """An existing or wanted filter on a device's ingress."""
 
     classifier: str
     priority: int
@@ -102,7 +102,8 @@ def compile_rule(
         classifier.value,
         priorities.start + (0 if flower else 50) + _LEVELS[rule.ethertype],
         rule.ethertype,
-        # Known in advance, so that flower replaces a filter in place: it refuses equal keys.
+        # Derived from the keys: flower rejects a second filter with equal keys, but replaces the
+        # filter of the same handle in place.
         _digest(keys) & 0x7FFFFFFF if flower else 0,
         fingerprint,
     )
@@ -110,13 +111,13 @@ def compile_rule(
 
 
 def clsact(index: int) -> bytes:
-    """Ask for a clsact qdisc on a device. EEXIST is as good."""
+    """Return the request for a clsact qdisc on a device. EEXIST means that it exists."""
     body = TCMSG.pack(0, index, CLSACT_HANDLE, TC_H_CLSACT, 0) + attribute(TCA_KIND, b"clsact\0")
     return request(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, body)
 
 
 def add(index: int, filter_: Filter, options: bytes) -> bytes:
-    """Ask for a filter; one of the same handle is replaced."""
+    """Return the request for a filter; it replaces one of the same handle."""
     flags = NLM_F_CREATE
     return request(RTM_NEWTFILTER, flags, _head(index, filter_) + _options(options))
 
@@ -130,7 +131,7 @@ def dump(index: int) -> bytes:
 
 
 def decode(message: Message, priorities: range = TWIN_PRIORITIES) -> Filter | None:
-    """Decode one filter of a dump; return None unless it is ours, and for a table of u32."""
+    """Decode one filter of a dump; None if it is not ours, or is a hash table of u32."""
     if message.type != RTM_NEWTFILTER:
         return None
     _, _, handle, _, info = message.fixed(TCMSG)
@@ -170,6 +171,6 @@ def _digest(data: bytes) -> int:
 
 
 def _swapped(value: int) -> int:
-    """Turn an ethertype into tcm_info's half, which is in network order, or back."""
+    """Convert an ethertype to or from tcm_info's lower half, which is in network order."""
     swapped: int = struct.unpack("=H", struct.pack("!H", value))[0]
     return swapped

@@ -1,4 +1,4 @@
-"""What a tc filter matches, as keys of flower and as a selector of u32. Pure."""
+"""Matches of tc filters, encoded as keys of flower and as a selector of u32. Pure."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _SRC_OFFSETS = {ETH_P_ARP: 14, ETH_P_IP: 12, ETH_P_IPV6: 8}
 
 
 class Action(Enum):
-    """What becomes of a frame."""
+    """What a filter does with a frame."""
 
     COPY = "copy"  # to the twin, and on to the forwarding stack
     REDIRECT = "redirect"  # to the twin alone
@@ -53,13 +53,13 @@ class Action(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A match on a frame's headers; what is None or 0 matches all."""
+    """A match on a frame's headers, and the action; a field that is None, 0 or b"" matches all."""
 
     action: Action
     ethertype: int
     dst: Address | None = None
     dst_mac: bytes = b""
-    src: Address | None = None  # of ARP, the sender's
+    src: Address | None = None  # for ARP, the sender's address
     src_mac: bytes = b""
     ip_proto: int = 0
     sport: int = 0
@@ -107,7 +107,7 @@ def u32_selector(rule: Rule) -> bytes:
 
 
 def _u32_words(rule: Rule) -> Iterator[tuple[int, int, int]]:
-    """Yield (offset from the network header, value, mask); the most telling word first."""
+    """Yield (offset from the network header, value, mask) of each word; the rarest match first."""
     v4 = rule.ethertype == ETH_P_IP
     if rule.dst_mac:
         yield -12, int.from_bytes(rule.dst_mac[2:]), 0xFFFFFFFF
@@ -126,7 +126,7 @@ def _u32_words(rule: Rule) -> Iterator[tuple[int, int, int]]:
     else:
         yield 4, rule.ip_proto << 8, 0x0000FF00
     if rule.sport or rule.dport or rule.icmp_type is not None:
-        if v4:  # what follows is where it should be: no options, and not a later fragment
+        if v4:  # the ports are at a fixed offset: no IP options, and not a later fragment
             yield 0, 0x05000000, 0x0F000000
             yield 4, 0, 0x00001FFF
         yield from _u32_ports(20 if v4 else 40, rule)

@@ -1,7 +1,7 @@
-"""Addresses and routes of a NIC: read from dumps, and made again by requests. Pure.
+"""Addresses and routes of a NIC: decode them from dumps, encode requests that restore them. Pure.
 
-Attributes are kept as they came, so that what this code does not know (labels, broadcast addresses,
-peers, metrics) comes back too. Lifetimes are kept as times of CLOCK_BOOTTIME, in seconds.
+Attributes are kept as raw bytes, so that those which this code does not know (labels, broadcast
+addresses, peers, metrics) are restored too. Lifetimes are times of CLOCK_BOOTTIME, in seconds.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dualpath.netlink.message import (
 IFADDRMSG: Final = struct.Struct("=BBBBI")  # linux/if_addr.h: family, length, flags, scope, index
 RTMSG: Final = struct.Struct("=BBBBBBBBI")  # linux/rtnetlink.h struct rtmsg
 IFA_CACHEINFO: Final = struct.Struct("=IIII")  # preferred, valid, created, updated
-RTA_CACHEINFO: Final = struct.Struct("=IIiIIIII")  # the third is the expiry, in hundredths
+RTA_CACHEINFO: Final = struct.Struct("=IIiIIIII")  # the third is the expiry, in 1/100 s
 RTNEXTHOP: Final = struct.Struct("=HBBi")  # length, flags, hops, index
 
 # linux/if_addr.h
@@ -33,27 +33,27 @@ ADDRESS, LOCAL, CACHEINFO, FLAGS, TARGET_NETNSID, PROTO = 1, 2, 6, 8, 10, 11
 F_SECONDARY, F_NODAD, F_PERMANENT, F_STABLE_PRIVACY = 0x01, 0x02, 0x80, 0x800
 KERNEL_LL = b"\3"  # IFAPROT_KERNEL_LL
 F_NOPREFIXROUTE = 0x200
-F_STATE = 0x01 | 0x08 | 0x20 | 0x40  # secondary, failed, deprecated, tentative: the kernel's own
+F_STATE = 0x01 | 0x08 | 0x20 | 0x40  # secondary, failed, deprecated, tentative: set by the kernel
 FOREVER = 0xFFFF_FFFF
 
 # linux/rtnetlink.h
 TABLE_LOCAL = 255
 RTA_MULTIPATH, RTA_CACHE, RTA_EXPIRES = 9, 12, 23
 RTM_F_CLONED = 0x200
-PROTOCOLS = frozenset({0, 3, 4, 9, 16})  # unspec, boot, static, RA, DHCP: of no routing daemon
+PROTOCOLS = frozenset({0, 3, 4, 9, 16})  # unspec, boot, static, RA, DHCP: not routing daemons
 HUNDREDTHS = 100
 
 
 @dataclass(frozen=True, slots=True)
 class NicAddress:
-    """An address with all that the kernel tells of it."""
+    """An address of a NIC, with all attributes that the kernel dumps."""
 
     family: int
     length: int
     scope: int
     flags: int
     attributes: tuple[tuple[int, bytes], ...]  # without flags and lifetimes
-    valid_until: float | None = None  # None is for ever
+    valid_until: float | None = None  # None: forever
     preferred_until: float | None = None
 
     @property
@@ -67,22 +67,22 @@ class NicAddress:
 
     @property
     def plain(self) -> bool:
-        """Tell whether it is for ever, and its prefix the network that it is in."""
+        """Whether it has no lifetime and no peer."""
         peer = dict(self.attributes).get(ADDRESS, b"")
         return self.valid_until is None and peer in (b"", self.ip)
 
     @property
     def key(self) -> tuple[bytes, int, bytes]:
-        """Return what makes an address another one: itself, its length and its peer."""
+        """The identity of an address for the kernel: address, prefix length, peer."""
         return self.ip, self.length, dict(self.attributes).get(ADDRESS, b"")
 
     def with_prefix_route(self) -> NicAddress:
-        """Return it with a route to its prefix, which forwarding needs to reach neighbors."""
+        """Return the address without IFA_F_NOPREFIXROUTE: forwarding needs the prefix's route."""
         return replace(self, flags=self.flags & ~F_NOPREFIXROUTE)
 
     @property
     def generated(self) -> bool:
-        """Tell whether the kernel made a link-local address of its own accord."""
+        """Whether the kernel generated it; for a link-local address."""
         return bool(self.flags & F_STABLE_PRIVACY) or dict(self.attributes).get(PROTO) == KERNEL_LL
 
     def expired(self, now: float) -> bool:
@@ -91,14 +91,14 @@ class NicAddress:
 
 @dataclass(frozen=True, slots=True)
 class NicRoute:
-    """A route by one NIC, or by several of which it is one."""
+    """A route over one NIC, or a multipath route over this and other NICs."""
 
     fixed: bytes  # struct rtmsg
     attributes: tuple[tuple[int, bytes], ...]  # without the device's index and cache information
-    index: int  # what the device was in `multipath`
+    index: int  # the NIC's index in `multipath`
     multipath: bytes = b""
     expires_at: float | None = None
-    stays: bool = False  # it is for home alone: no use elsewhere, or refused there
+    stays: bool = False  # restored at home only: the forwarding namespace's kernel refused it
 
     @property
     def table(self) -> int:
@@ -107,7 +107,7 @@ class NicRoute:
 
     @property
     def portable(self) -> bool:
-        """Tell whether it makes sense in another namespace: in the main table, by one NIC."""
+        """Whether it is restored in the forwarding namespace: main table, one NIC, not refused."""
         return not self.stays and self.table == n.RT_TABLE_MAIN and not self.multipath
 
     @property
@@ -119,14 +119,14 @@ class NicRoute:
         return self.expires_at is not None and self.expires_at <= now + 1
 
     def less(self, metric: int) -> NicRoute:
-        """Return the route with so much less of a metric, if it has that much."""
+        """Return the route with its metric reduced by `metric`, or as it is if that is smaller."""
         if self.metric < metric:
             return self
         kept = {**dict(self.attributes), n.RTA_PRIORITY: U32.pack(self.metric - metric)}
         return replace(self, attributes=tuple(sorted(kept.items())))
 
     def key(self, extra_metric: int = 0) -> tuple[bytes, ...]:
-        """Return what makes a route another one; `extra_metric` is what it was given on top."""
+        """The identity of a route for the kernel, with `extra_metric` added to its metric."""
         found = dict(self.attributes)
         wanted = (found.get(t, b"") for t in (n.RTA_DST, n.RTA_GATEWAY))
         metric = U32.pack(self.metric + extra_metric)
@@ -138,7 +138,7 @@ def dump_addresses(index: int) -> bytes:
 
 
 def decode_address(message: Message, index: int, now: float) -> NicAddress | None:
-    """Read an address of one device; None for another's, and for IPv6's temporary ones."""
+    """Decode an address of one device; None for another device, and for a temporary address."""
     family, length, flags, scope, owner = message.fixed(IFADDRMSG)
     if message.type != n.RTM_NEWADDR or owner != index:
         return None
@@ -146,7 +146,7 @@ def decode_address(message: Message, index: int, now: float) -> NicAddress | Non
     if more := found.pop(FLAGS, b""):
         flags = int.from_bytes(more, sys.byteorder)
     if family == socket.AF_INET6 and flags & F_SECONDARY:
-        return None  # a temporary one, which the kernel makes from another
+        return None  # temporary (RFC 8981): the kernel derives it from another address
     until: list[float | None] = [None, None]
     cache = found.pop(CACHEINFO, b"")
     if len(cache) >= IFA_CACHEINFO.size:
@@ -158,7 +158,7 @@ def decode_address(message: Message, index: int, now: float) -> NicAddress | Non
 
 
 def encode_address(entry: NicAddress, index: int, now: float) -> bytes:
-    """Return the request that makes an address on a device, without duplicate detection."""
+    """Return the request that adds an address, without duplicate address detection."""
     flags = entry.flags | (F_NODAD if entry.family == socket.AF_INET6 else 0)
     body = IFADDRMSG.pack(entry.family, entry.length, flags & 0xFF, entry.scope, index)
     body += b"".join(attribute(type_, value) for type_, value in entry.attributes)
@@ -170,14 +170,14 @@ def encode_address(entry: NicAddress, index: int, now: float) -> bytes:
 
 
 def encode_removal(entry: NicAddress, index: int) -> bytes:
-    """Return the request that takes an address off a device."""
+    """Return the request that removes an address."""
     body = IFADDRMSG.pack(entry.family, entry.length, 0, entry.scope, index)
     kept = (it for it in entry.attributes if it[0] in (ADDRESS, LOCAL))
     return request(n.RTM_DELADDR, 0, body + b"".join(attribute(*it) for it in kept))
 
 
 def dump_routes(index: int, family: int, table: int = 0) -> bytes:
-    """Ask for the routes by a device, of one table or of all; the kernel leaves the rest out."""
+    """Return the dump request for the routes over a device, of one table, or of all (0)."""
     fixed = RTMSG.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)
     body = fixed + attribute(n.RTA_OIF, U32.pack(index))
     if table:
@@ -186,7 +186,8 @@ def dump_routes(index: int, family: int, table: int = 0) -> bytes:
 
 
 def decode_route(message: Message, index: int, now: float) -> NicRoute | None:
-    """Read a route by a device; None for one that the kernel or a routing daemon makes itself."""
+    """Decode a route over a device; None for another device, and for a route that the kernel or a
+    routing daemon would create again."""
     fixed = message.fixed(RTMSG)
     found = message.attributes(RTMSG).values()
     by_one = found.pop(n.RTA_OIF, b"") == U32.pack(index)
@@ -206,7 +207,7 @@ def decode_route(message: Message, index: int, now: float) -> NicRoute | None:
 
 
 def encode_route(entry: NicRoute, index: int, now: float, extra_metric: int = 0) -> bytes:
-    """Return the request that makes a route, with so much more of a metric."""
+    """Return the request that adds a route, with `extra_metric` added to its metric."""
     kept = [it for it in entry.attributes if not (extra_metric and it[0] == n.RTA_PRIORITY)]
     body = entry.fixed + b"".join(attribute(type_, value) for type_, value in kept)
     if extra_metric:
@@ -222,7 +223,7 @@ def encode_route(entry: NicRoute, index: int, now: float, extra_metric: int = 0)
         new = index if owner == entry.index else owner
         RTNEXTHOP.pack_into(patched, at, length, flags & n.RTNH_F_ONLINK, hops, new)
     body += attribute(RTA_MULTIPATH, bytes(patched))
-    # What is left of it, by the other NICs alone, makes room for the whole.
+    # Replace: the kernel kept the route over the other NICs when this one moved.
     return request(n.RTM_NEWROUTE, n.NLM_F_CREATE | n.NLM_F_REPLACE, body)
 
 
