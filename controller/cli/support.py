@@ -329,7 +329,7 @@ def masked_tree(tree: Any, *, secret: bool = False) -> Any:  # noqa: ANN401 - of
 
 
 def _hides(key: str, value: object, *, all_of_it: bool) -> bool:
-    """Tell whether the value of a key is secret: `passwordSecret` is a name, and shown."""
+    """Return whether the value of a key is secret: `passwordSecret` is a name, and shown."""
     if all_of_it:
         return key not in ("apiVersion", "kind", "metadata", "type")
     return bool(SECRET.search(key)) and key != "passwordSecret" and value is not None

@@ -38,7 +38,7 @@ def fail(text: str, code: int = FAILED) -> NoReturn:
 
 
 def has_colours(stream: IO[str]) -> bool:
-    """Tell whether to write colours: on a terminal that has them, unless NO_COLOR is set."""
+    """Return whether to write colours: on a terminal that has them, unless NO_COLOR is set."""
     if os.environ.get("NO_COLOR"):
         return False
     if os.environ.get("FORCE_COLOR"):

@@ -105,7 +105,7 @@ class Leaving:
         self._keys[kind].update(record.key for record in records)
 
     def others(self, kind: Kind, gone: set[Key]) -> bool:
-        """Tell whether anything but `gone` still leaves."""
+        """Return whether anything but `gone` still leaves."""
         return bool(self._keys[kind] - gone)
 
     def unused(self, kind: Kind) -> list[Record]:

@@ -143,7 +143,7 @@ def _on_top(links: Links, below: Link) -> dict[int, str]:
 
 
 def _carries(links: Links, through: set[int], own: set[bytes], ssh: Ssh) -> bool:
-    """Tell whether a session is to one of these addresses, or answered through these devices."""
+    """Return whether a session is to one of these addresses, or answered through these devices."""
     if ssh.zone:
         zone = links.find(ssh.zone)
         return zone is not None and zone.index in through

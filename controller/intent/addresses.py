@@ -84,7 +84,7 @@ def _peer(value: IpAddress) -> IpAddress:
 
 
 def is_link_local(address: IpAddress) -> bool:
-    """Tell whether an address is valid on one link only, so that the link must be given too."""
+    """Return whether an address is valid on one link only, so that the link must be given too."""
     return address.version == 6 and address.is_link_local
 
 

@@ -379,7 +379,7 @@ def created(manifest: object) -> str:
 
 
 def _follows(complaint: Complaint, before: set[tuple[str | int, ...]]) -> bool:
-    """Tell whether a complaint may be caused only by a part that an earlier one left out."""
+    """Return whether a complaint may be caused only by a part that an earlier one left out."""
     if not before:
         return False
     return complaint.message == "required, but missing" or not complaint.path

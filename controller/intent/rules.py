@@ -241,7 +241,7 @@ def _choices(context: Mapping[str, Any]) -> list[str]:
 
 
 def _is_short_of_bad_items(detail: ErrorDetails, found: Sequence[ErrorDetails]) -> bool:
-    """Tell whether a list is too short only because of invalid items, which are reported."""
+    """Return whether a list is too short only because of invalid items, which are reported."""
     where = detail["loc"]
     inside = (d["loc"] for d in found if len(d["loc"]) > len(where))
     return detail["type"] == "too_short" and any(loc[: len(where)] == where for loc in inside)

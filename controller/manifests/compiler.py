@@ -40,7 +40,7 @@ class Compiler:
 
     @property
     def up_to_date(self) -> bool:
-        """Tell whether no NIC's MTU has changed since the latest intent was compiled."""
+        """Return whether no NIC's MTU has changed since the latest intent was compiled."""
         return self._measured(self.latest) == self._mtu
 
     def compile(

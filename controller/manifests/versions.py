@@ -37,12 +37,12 @@ class Versions:
 
     @property
     def changed(self) -> bool:
-        """Tell whether the manifests in force differ from the last good ones."""
+        """Return whether the manifests in force differ from the last good ones."""
         return encode(self.in_force) != encode(self.good)
 
     @property
     def in_force_is_pending(self) -> bool:
-        """Tell whether the manifests in force are those that wait for a confirmation."""
+        """Return whether the manifests in force are those that wait for a confirmation."""
         return self.pending is not None and encode(self.in_force) == encode(self.pending)
 
     def begin(self, files: Resources, good: Resources) -> None:

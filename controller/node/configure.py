@@ -31,7 +31,7 @@ class FrrConfiguration:
         return self._applied[0] if self._applied else None
 
     def configured(self, settings: FrrSettings) -> bool:
-        """Tell whether FRR runs these settings, as far as we know."""
+        """Return whether FRR runs these settings, as far as we know."""
         return self._applied is not None and self._applied[0] == settings
 
     def answered(self, event: Configured) -> None:

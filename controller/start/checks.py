@@ -83,7 +83,7 @@ def check_listeners(settings: Settings, control: str) -> None:
 
 
 def _same(a: str, b: str) -> bool:
-    """Tell whether two namespaces are the same; either may not exist yet."""
+    """Return whether two namespaces are the same; either may not exist yet."""
     if netns.exists(a) and netns.exists(b):
         return netns.same(a, b)
     return netns.path_of(a) == netns.path_of(b)

@@ -86,7 +86,7 @@ def wait(settings: Settings) -> None:
 
 
 def _mirrored(directory: Path) -> bool:
-    """Tell whether there is an Underlay to begin with, and the Node."""
+    """Return whether there is an Underlay to begin with, and the Node."""
     try:
         names = os.listdir(directory)
     except FileNotFoundError:

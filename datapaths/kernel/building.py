@@ -1,8 +1,8 @@
-"""Builds devices in a thread, and reports a device that somebody else changes.
+"""Build devices in a thread, and report devices that another program changes.
 
-The records of a batch name the devices that we change. A notification about another device is
-somebody else's change, and reported. A notification about one that we are building could be either,
-so each build ends with a comparison of its devices with their records.
+A notification about a device that we are not building is another program's change: it is reported.
+A notification about a device that we are building could be our own. So each build ends with a
+comparison of its devices with their records.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ NOT_OURS = frozenset({"twin", TC, ADDED})  # the twins of ports repair these
 
 
 class Devices(Protocol):
-    """Builds devices: the layout. Its methods block, so they run in a thread."""
+    """What builds the devices (`Layout`). Its methods block, so they run in a thread."""
 
     def prepare(self) -> Sequence[str]: ...
 
@@ -48,9 +48,9 @@ class Devices(Protocol):
 
 
 class Builder:
-    """Devices of one forwarding namespace, and of the namespaces in which host legs end.
+    """Builds and watches the devices of one forwarding namespace, and the host ends of its legs.
 
-    `lost` is called with the kind of a device that somebody else changed.
+    Calls `lost` with the kind of a device that another program changed.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Builder:
         return missing
 
     async def leave(self, old: str) -> None:
-        """Take NICs out of a namespace that lost its name."""
+        """Give back the NICs in a namespace that lost its name."""
         await self._run(lambda: self._devices.leave(old))
 
     async def ports(self) -> Sequence[PortState]:
@@ -89,9 +89,9 @@ class Builder:
     async def build(
         self, batch: RecordBatch, changed: Callable[[Collection[str]], None]
     ) -> Sequence[RowFailure]:
-        """Build a batch's devices. One that somebody changes meanwhile is built again, once.
+        """Build a batch's devices. Build a device again, once, if it was changed meanwhile.
 
-        `changed` is called with the names of the devices that we have just changed.
+        Call `changed` with the names of the devices that we have just changed.
         """
         with self._drift.paused():
             failures = list(await self._make(batch, changed))
@@ -99,7 +99,8 @@ class Builder:
             if not differing:
                 return failures
             for _, faults in differing:
-                log.warning("changed during its build, building it again: %s", "; ".join(faults))
+                text = "another program changed a device while it was built (%s); building it again"
+                log.warning(text, "; ".join(faults))
             again = RecordBatch(batch.kind, tuple(record for record, _ in differing))
             refused = {again.upserts[f.index]: f for f in await self._make(again, changed)}
             differing = await self._differing(again, list(refused.values()))
@@ -142,10 +143,10 @@ class Builder:
             if isinstance(record, Port) and record.host:
                 self._drift.watch(record.host.netns or self._host_netns)
 
-    def _drifted(self, _space: str, what: str) -> None:
-        if what != SETTINGS:
-            if what not in NOT_OURS:
-                self._lost(KIND_OF_MARK.get(what, Kind.PORT))
+    def _drifted(self, _netns: str, purpose: str) -> None:
+        if purpose != SETTINGS:
+            if purpose not in NOT_OURS:
+                self._lost(KIND_OF_MARK.get(purpose, Kind.PORT))
         elif not self._preparing or self._preparing.done():
             self._preparing = asyncio.get_running_loop().create_task(self._prepare_again())
 

@@ -6,12 +6,12 @@
 A write of 256 KiB takes the kernel some 10 ms, during which `send` does not return. So a long write
 goes through a thread, and a short one does not, because waking a thread costs 0.1 to 0.3 ms:
 
-    1 route         60 bytes       sent at once; nobody else gets a turn
-    100 routes      6 KB           sent at once; then others get a turn
+    1 route         60 bytes       sent by the event loop
+    100 routes      6 KB           sent by the event loop; then other tasks run
     4096 routes     250 KB         sent by the thread
 
-Only the last request of a write asks for an acknowledgement, and the kernel answers requests in
-order. So its answer says that all are done, and the rows that were refused answered before it.
+Only the last request of a write requests an acknowledgement, and the kernel answers in order. So
+that acknowledgement shows that all requests are done; refusals arrive before it.
 Rejected: an acknowledgement for each route, which doubles the kernel's time.
 """
 
@@ -55,7 +55,7 @@ class Channel:
         self._turn = asyncio.Lock()
         self._thread = ThreadPoolExecutor(1, "netlink")
         self.most_rows = max(64, self._requests.receive_buffer // ANSWER_BYTES)
-        """Of one write: the answers fit the receive buffer even if the kernel refuses all rows."""
+        """Most rows of one write: all their refusals fit the receive buffer."""
         self.busy_s = 0.0
         """CPU time of the last write, nearly all of it the kernel's."""
 
@@ -65,7 +65,7 @@ class Channel:
         return self._requests.port
 
     async def close(self) -> None:
-        """Close after the write under way has its answer. Later writes raise Unavailable."""
+        """Wait for the answer to the current write, then close. Later writes raise Unavailable."""
         async with self._turn:
             self._thread.shutdown()
             self._requests.close()
@@ -76,7 +76,7 @@ class Channel:
         """Send `count` requests; return (position, answer) of each refused one.
 
         `encode` gets the first sequence number, and returns the requests, the last with NLM_F_ACK.
-        Raises Unavailable when the answers do not come: some requests may be done.
+        Raises Unavailable if the answers do not arrive; some requests may be done.
         """
         async with self._turn:
             if self._requests.closed:
@@ -144,10 +144,7 @@ async def collect(netns: str, request: bytes) -> list[Message]:
 
 
 def ask(netns: str, request: bytes) -> Message:
-    """Return the answer to a request that has one, and that costs the kernel little.
-
-    Raises OSError, also when the kernel refuses.
-    """
+    """Send one cheap request, and return its reply. Blocks. Raises OSError, also on a refusal."""
     with Requests(_open(netns)) as requests:
         return requests.ask(request)
 
@@ -188,9 +185,9 @@ def _slices(requests: Sequence[bytes], most: int) -> Iterable[tuple[int, int]]:
 def _filter(port_id: int) -> list[tuple[int, int, int, int]]:
     """Return a socket filter: (code, jump if true, jump if false, k), linux/filter.h.
 
-    All notifications pass except those of routes. Of these, the filter passes what others do to
-    routes of our protocol or of the protocols that NICs bring along, a replacement of any route,
-    and unreachable routes, which end the tables of VRFs. BPF loads in network byte order, hence
+    All notifications pass except those of routes. Of these pass, unless we caused them: routes of
+    our protocol, routes of the protocols that NICs come with, replacements of any route, and
+    unreachable routes (the default routes of VRF tables). BPF loads in network byte order, hence
     `_swapped`.
     """
     load_u32, load_u16, load_u8 = 0x20, 0x28, 0x30  # BPF_LD | BPF_W, H, B | BPF_ABS

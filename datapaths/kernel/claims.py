@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 from datapaths.kernel.layer2 import Layer2
 from datapaths.kernel.linktable import LinkTable
-from datapaths.kernel.wire import neighbours
+from datapaths.kernel.wire import neighbors
 from datapaths.kernel.wire.links import Link
 from datapaths.linux.subnets import Subnets
 from datapaths.linux.wire.announcements import Announcement
@@ -39,7 +39,7 @@ class Heard(NamedTuple):
 
 
 class Claims:
-    """Decides which announcements change a neighbor."""
+    """Decides which announcements replace a neighbor's row."""
 
     def __init__(self, links: LinkTable, layer2: Layer2, subnets: Subnets) -> None:
         self._links = links
@@ -51,7 +51,7 @@ class Claims:
         vxlan = self._vxlan(heard.device)
         row = self._layer2.host(vxlan.master, heard.announcement.address) if vxlan else None
         if not row or not row.mac:
-            # Some kernels make no row from an advertisement that they did not ask for.
+            # Some kernels create no row from an unsolicited advertisement.
             return (
                 bool(vxlan)
                 and heard.announcement.gratuitous
@@ -60,12 +60,12 @@ class Claims:
         if row.ours:
             return True
         # The kernel received it too, but ignores changes within a second (`locktime`).
-        return row.learnt and row.mac != heard.announcement.mac and heard.announcement.gratuitous
+        return row.learned and row.mac != heard.announcement.mac and heard.announcement.gratuitous
 
     def requests(self, announcements: Iterable[Heard]) -> Iterator[bytes]:
-        """Yield requests that make neighbors local which hosts behind our ports announce.
+        """Yield requests that make a neighbor local if a host behind our ports announced it.
 
-        The picture must be up to date: the bridge learns a MAC before it passes a frame on.
+        The picture must be up to date: the bridge learns a MAC before it passes the frame on.
         """
         for heard in announcements:
             vxlan = self._vxlan(heard.device)
@@ -75,11 +75,11 @@ class Claims:
             if not self._layer2.local(bridge, vxlan.index, mac):
                 continue
             if not self._subnets.may_contain(bridge, address):
-                continue  # the address is off the subnet and is not learned either
+                continue  # off the subnet: `Admission` does not advertise it either
             if self._layer2.router_mac(vxlan, address):
-                continue  # it belongs to a VTEP
+                continue  # the address is a VTEP's
             self._layer2.claim(bridge, address)
-            yield neighbours.put_learnt(bridge, address, mac)
+            yield neighbors.put_learned(bridge, address, mac)
 
     def _vxlan(self, device: str) -> Link | None:
         bridge = self._links.named(device)

@@ -1,12 +1,12 @@
 """Datapath for the kernel: one forwarding namespace, driven by netlink.
 
 Routes, nexthops and layer 2 are netlink messages in batches (`routes.py`, `recordwriter.py`); VRFs,
-VNIs and ports are devices (`building.py`). Ours is what has RTPROT_DUALPATH, and the entries that
-only an overlay can have. To delete a nexthop deletes the routes that use it, silently: whoever
-withdraws a nexthop has withdrawn those before.
+VNIs and ports are devices (`building.py`). A row is ours if it has RTPROT_DUALPATH, or if only an
+overlay can have it (FDB entries). The kernel deletes a nexthop together with its routes, without
+notifications: so callers withdraw the routes first.
 
-The namespace may be deleted and created again under its name. Then the driver leaves the old one,
-opens sockets in the new one, and reports everything as lost.
+If the namespace is deleted and created again, the driver leaves the old one, opens sockets in the
+new one, and reports everything as lost.
 """
 
 from __future__ import annotations
@@ -75,14 +75,14 @@ class _Sockets:
     channel: Channel
     monitor: Monitor
     routes: RouteWriter
-    held: int  # a descriptor of the namespace that they are in
+    descriptor: int  # of the namespace that they are in
     identity: netns.Identity
 
 
 class KernelDatapath:
-    """Datapath of one forwarding namespace, given by name or path; it has to exist.
+    """Datapath of one forwarding namespace, given by name or path; it must exist.
 
-    `host_netns` is where "" leads in a record. `devices` stands in for the layout in tests.
+    `host_netns` is the namespace that "" means in a record. Tests pass their own `devices`.
     """
 
     name = "kernel"
@@ -108,7 +108,7 @@ class KernelDatapath:
         self._closed = False
 
     async def capabilities(self) -> Capabilities:
-        """Return what this kernel can do. Without VRF devices it takes no Kind.VRF."""
+        """Return what this kernel can do. A kernel without VRF devices lacks Kind.VRF."""
         channel = (await self._ready()).channel
         for kind in ("bridge", "vxlan"):
             if not await _has_link_kind(channel, kind):
@@ -123,7 +123,7 @@ class KernelDatapath:
             self._picture.look()
             return await sockets.routes.apply(batch)
         if batch.kind not in KINDS or batch.kind in self._lacks:
-            reason = self._lacks.get(batch.kind, f"the kernel takes no {batch.kind.name}")
+            reason = self._lacks.get(batch.kind, f"the kernel has no {batch.kind.name} rows")
             return [RowFailure(i, "EOPNOTSUPP", reason) for i in range(len(batch.upserts))]
         async with self._picture.turn():
             self._check_current(sockets)
@@ -149,7 +149,7 @@ class KernelDatapath:
                 self._check_current(sockets)
                 self._picture.catch_up()
                 await self._picture.load(kind)
-                records = tuple(self._picture.held(kind))
+                records = tuple(self._picture.records(kind))
         for some in _batched(records):
             yield RecordBatch(kind, upserts=some)
 
@@ -170,7 +170,7 @@ class KernelDatapath:
         return Facts(tuple((name, value) for name, value in facts if value))
 
     async def learned(self) -> AsyncIterator[Learned]:
-        """Yield what is learned; a second listener takes over from the first."""
+        """Yield learned events. A second listener replaces the first."""
         await self._ready()
         reader = self._inbox.open()
         self._picture.observer.replay()
@@ -180,7 +180,7 @@ class KernelDatapath:
                 yield event
 
     async def close(self) -> None:
-        """Close the sockets. What is installed stays and goes on forwarding."""
+        """Close the sockets. Everything installed stays, and keeps forwarding."""
         if self._closed:
             return
         self._closed = True
@@ -194,7 +194,7 @@ class KernelDatapath:
     # -- the namespace --------------------------------------------------------------------
 
     async def _ready(self) -> _Sockets:
-        """Return sockets in the namespace of our name, with a picture that is up to date."""
+        """Return sockets in the namespace of our name, after bringing the picture up to date."""
         if self._closed:
             raise Unavailable("the kernel datapath is closed")
         async with self._starting:
@@ -206,7 +206,10 @@ class KernelDatapath:
         return self._sockets
 
     def _is_another_now(self, sockets: _Sockets) -> bool:
-        """Tell whether another namespace has the name; while none has, ours goes on nameless."""
+        """Return whether another namespace has our name now.
+
+        While no namespace has the name, ours continues to forward without one.
+        """
         return netns.identity(self._netns) not in (sockets.identity, netns.ABSENT)
 
     def _check_current(self, sockets: _Sockets) -> None:
@@ -214,21 +217,21 @@ class KernelDatapath:
             raise Unavailable(f"namespace {self._netns} was replaced by another")
 
     async def _leave(self, sockets: _Sockets) -> None:
-        """Leave a namespace that lost its name to another, and take our NICs out of it."""
-        log.warning("namespace %s was replaced by another; opening it", self._netns)
+        """Leave a namespace whose name another one has now, and give back the NICs in it."""
+        log.warning("namespace %s was replaced by another; programming the new one", self._netns)
         async with self._picture.turn(pause=False):
             self._sockets = None
             self._picture.detach()
             if self._hosts:
                 self._hosts.cancel()
-            await self._builder.leave(f"/proc/self/fd/{sockets.held}")
+            await self._builder.leave(f"/proc/self/fd/{sockets.descriptor}")
             await self._shut(sockets)
         self._left = True
 
     async def _shut(self, sockets: _Sockets) -> None:
         sockets.monitor.close()
         await sockets.channel.close()
-        os.close(sockets.held)
+        os.close(sockets.descriptor)
 
     async def _follow(self) -> None:
         """Notice that the namespace was replaced, even if nobody calls a method."""
@@ -238,11 +241,11 @@ class KernelDatapath:
                 await self._ready()
 
     async def _open(self) -> _Sockets:
-        held = _hold(self._netns)
+        descriptor = _keep_alive(self._netns)
         try:
-            sockets = await self._open_held(held)
+            sockets = await self._open_sockets(descriptor)
         except BaseException:
-            os.close(held)
+            os.close(descriptor)
             raise
         if self._left:
             self._left = False
@@ -254,12 +257,12 @@ class KernelDatapath:
             self._tasks.spawn(self._builder.follow())
         return sockets
 
-    async def _open_held(self, held: int) -> _Sockets:
-        found = os.fstat(held)
+    async def _open_sockets(self, descriptor: int) -> _Sockets:
+        found = os.fstat(descriptor)
         channel = Channel(self._netns)
         try:
             if missing := await self._builder.prepare():
-                log.info("this kernel does not have %s", ", ".join(missing))
+                log.info("this kernel lacks the settings %s; skipping them", ", ".join(missing))
             # Listen before the dump: a change that the dump misses is then a notification.
             monitor = _listen(self._netns, channel.port_id)
         except BaseException:
@@ -278,19 +281,19 @@ class KernelDatapath:
         hosts = LocalHosts(self._netns, observer, partial(self._picture.write, monitor, channel))
         self._hosts = self._tasks.spawn(hosts.run())
         routes = RouteWriter(channel, observer.links)
-        return _Sockets(channel, monitor, routes, held, (found.st_dev, found.st_ino))
+        return _Sockets(channel, monitor, routes, descriptor, (found.st_dev, found.st_ino))
 
 
-def _hold(space: str) -> int:
+def _keep_alive(name: str) -> int:
     try:
-        return netns.keep_alive(space)
+        return netns.keep_alive(name)
     except (FileNotFoundError, NotADirectoryError):
-        raise Unavailable(f"there is no network namespace {space}") from None
+        raise Unavailable(f"there is no network namespace {name}") from None
 
 
-def _listen(space: str, port_id: int) -> Monitor:
+def _listen(name: str, port_id: int) -> Monitor:
     try:
-        return Monitor(space, port_id, GROUPS)
+        return Monitor(name, port_id, GROUPS)
     except OSError as error:
         if error.errno != errno.EINVAL:
             raise

@@ -1,4 +1,4 @@
-"""Hosts behind our ports: probes to silent ones, and the announcements of all."""
+"""Hosts behind our ports: probe the silent ones, and receive the announcements of all."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from datapaths.kernel.observe import Observer
 from datapaths.linux.neighborsocket import FRAMES, PAUSE_S, open_neighbor_socket, receive
 from datapaths.linux.wire.announcements import decode
 
-PROBE_S = 10.0  # twice delay_first_probe_time: the kernel is done with the previous round
+PROBE_S = 10.0  # twice delay_first_probe_time: the kernel has finished the previous round
 PROBES = 1000  # hosts per round
 Write = Callable[[Callable[[], Sequence[bytes]]], Awaitable[None]]
-"""Brings the picture up to date, and sends the requests that the callback then returns."""
+"""Brings the picture up to date, then sends the requests that the callback returns."""
 
 
 class LocalHosts:
-    """Probes the hosts of one namespace, and listens to them, until it is cancelled."""
+    """Probes the hosts of one namespace and receives their announcements, until cancelled."""
 
     def __init__(self, netns: str, observer: Observer, write: Write) -> None:
         self._netns = netns

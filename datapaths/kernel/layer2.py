@@ -1,6 +1,6 @@
-"""The kernel's layer 2 rows, as dumps and notifications show them. Pure.
+"""The kernel's layer 2 rows, kept by dumps and notifications. Pure.
 
-`remote.py` reads records out of them.
+`remote.py` derives records from them.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from dataclasses import dataclass
 
 from datapaths.kernel.linktable import LinkTable
 from datapaths.kernel.wire.links import Link
-from datapaths.kernel.wire.neighbours import ZERO_MAC, Entry
+from datapaths.kernel.wire.neighbors import ZERO_MAC, Entry
 from dualpath.netlink import numbers as n
 
-LEARNT_STATES = n.NUD_REACHABLE | n.NUD_STALE | n.NUD_DELAY | n.NUD_PROBE
+LEARNED_STATES = n.NUD_REACHABLE | n.NUD_STALE | n.NUD_DELAY | n.NUD_PROBE
 
 
 @dataclass(frozen=True, slots=True)
 class Tunnel:
     """A VXLAN device's own FDB entry."""
 
-    vtep: bytes  # b"" with a group
+    vtep: bytes  # b"" if it has a group
     flags: int  # NTF_*
-    group: int = 0  # nexthop id of the VTEPs of an Ethernet segment
+    group: int = 0  # nexthop id of an Ethernet segment's group
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +48,17 @@ class Host:
         return self.protocol == n.RTPROT_DUALPATH and bool(self.flags & n.NTF_EXT_LEARNED)
 
     @property
-    def learnt(self) -> bool:
+    def learned(self) -> bool:
         """Whether the kernel learned it by ARP or ND."""
         set_by_hand = self.flags & n.NTF_EXT_LEARNED or self.protocol == n.RTPROT_DUALPATH
-        return bool(self.state & LEARNT_STATES) and not set_by_hand and len(self.mac) == 6
+        return bool(self.state & LEARNED_STATES) and not set_by_hand and len(self.mac) == 6
 
 
 class Layer2:
     """Rows by device: `tunnels` and `floods` by VXLAN device, `stations` and `hosts` by bridge.
 
-    A *claimed* row is one of ours that the kernel replaced since a host here announced the address.
-    It counts as programmed until FRR withdraws it: see `claims.py`.
+    A *claimed* row was ours, and was replaced because a local host announced the address. It counts
+    as programmed until FRR withdraws it (see `claims.py`).
     """
 
     def __init__(self, links: LinkTable) -> None:
@@ -67,7 +67,7 @@ class Layer2:
         self.floods: dict[int, set[bytes]] = {}
         self.stations: dict[int, dict[bytes, Station]] = {}
         self.hosts: dict[int, dict[bytes, Host]] = {}
-        self._addresses: dict[tuple[int, bytes], set[bytes]] = {}  # (bridge, MAC): of hosts
+        self._addresses: dict[tuple[int, bytes], set[bytes]] = {}  # of hosts, by (bridge, MAC)
         self._claimed: dict[tuple[int, bytes], Host] = {}
         self.mapped = True  # a RemoteVtep also has a neighbor ::ffff:a.b.c.d
 
@@ -93,7 +93,7 @@ class Layer2:
         if entry.family != socket.AF_BRIDGE:
             self._put_host(entry)
         elif entry.vlan:
-            return  # a copy that a bridge with a default PVID makes; frames do not use it
+            return  # a copy by a bridge with a default PVID; frames do not use it
         elif entry.master:
             self._put_station(entry)
         elif entry.destination or entry.nexthop:
@@ -159,24 +159,24 @@ class Layer2:
         return self.hosts.get(bridge, {}).get(address)
 
     def claim(self, bridge: int, address: bytes) -> None:
-        """Note that a host here takes over an address: our row is about to be replaced."""
+        """Note a takeover by a local host: our row is about to be replaced."""
         if (row := self.host(bridge, address)) and row.ours:
             self._claimed[bridge, address] = row
 
     def forget_claims(self) -> None:
-        """Forget every claim: this is another namespace."""
+        """Forget every claim, for another namespace."""
         self._claimed.clear()
 
     def yield_claim(self, bridge: int, address: bytes) -> bool:
-        """Forget the claim of an address; return whether a host here had made one."""
+        """Forget the claim of an address; return whether there was one."""
         return self._claimed.pop((bridge, address), None) is not None
 
     def programmed(self, bridge: int, address: bytes) -> Host | None:
-        """Return our row of an address, also if a host here has claimed it since."""
+        """Return our row of an address, or the one that a local host claimed."""
         row = self.host(bridge, address)
         if row and row.ours:
             return row
-        return self._claimed.get((bridge, address)) if row and row.learnt else None
+        return self._claimed.get((bridge, address)) if row and row.learned else None
 
     def tunnel(self, vxlan: int, mac: bytes) -> Tunnel | None:
         return self.tunnels.get(vxlan, {}).get(mac)
@@ -185,20 +185,20 @@ class Layer2:
         return self.stations.get(bridge, {}).get(mac)
 
     def local(self, bridge: int, vxlan: int, mac: bytes) -> bool:
-        """Tell whether a MAC is behind a port of this node."""
+        """Return whether a MAC is behind a port of this node."""
         row = self.station(bridge, mac)
         return row is not None and row.port != vxlan and not row.flags & n.NTF_EXT_LEARNED
 
     def behind(self, vxlan: Link, mac: bytes) -> bool:
-        """Tell whether the bridge has a MAC behind the VXLAN device, as we wrote it."""
+        """Return whether the bridge has our entry for a MAC, behind the VXLAN device."""
         row = self.station(vxlan.master, mac)
         marked = n.NTF_EXT_LEARNED | n.NTF_STICKY
         return row is not None and row.port == vxlan.index and bool(row.flags & marked)
 
     def router_mac(self, vxlan: Link, address: bytes) -> bytes:
-        """Return the router MAC of a remote VTEP, b"" if the address is no VTEP's.
+        """Return the router MAC of a remote VTEP; b"" if the address is not a VTEP's.
 
-        Several VTEPs may share a router MAC; the FDB entry then leads to one of them.
+        If several VTEPs share a router MAC, the FDB entry names one of them.
         """
         row = self.host(vxlan.master, address)
         if not row or not row.ours:
@@ -210,6 +210,6 @@ class Layer2:
         return row.mac if other and other.ours and other.mac == row.mac else b""
 
     def is_router(self, vxlan: Link, mac: bytes) -> bool:
-        """Tell whether an entry of a VXLAN device belongs to a RemoteVtep, not to a Mac."""
+        """Return whether an entry of a VXLAN device belongs to a RemoteVtep, not to a Mac."""
         tunnel = self.tunnel(vxlan.index, mac)
         return tunnel is not None and self.router_mac(vxlan, tunnel.vtep) == mac

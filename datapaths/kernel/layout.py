@@ -1,7 +1,7 @@
-"""The devices of the forwarding namespace: creates, reads and removes VRFs, VNIs and ports.
+"""Create, read and remove the devices of the forwarding namespace: VRFs, VNIs and ports.
 
-Synchronous: call it in a thread that runs no event loop. It keeps no state: marks on the devices
-themselves say which are ours, and why.
+It blocks: call it in a thread without an event loop. It keeps no state: the marks on the devices
+show which are ours, and their purpose.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from dualpath.model.links import BROKEN_MTU, Port, Vni, Vrf
 from dualpath.model.records import Record, RecordBatch
 
 FEW = 8
-"""Up to so many records, devices are read one by one; for more, all at once."""
+"""Read devices one by one for up to this many records, and in one dump for more."""
 KINDS = frozenset({Kind.VRF, Kind.VNI, Kind.PORT})
 
 
 class Layout:
     """Builds the intent's devices in one forwarding namespace.
 
-    `host_netns` is where "" leads in a record: the namespace in which the controller runs.
-    `neighbor_limit` is for the machine's neighbor tables; 0 leaves them alone.
+    `host_netns` is the namespace that "" means in a record: the controller's. `neighbor_limit` is
+    for the machine's neighbor tables; 0 leaves them as they are.
     """
 
     def __init__(
@@ -42,9 +42,9 @@ class Layout:
         self._neighbor_limit = neighbor_limit
 
     def prepare(self) -> list[str]:
-        """Enable forwarding in the namespace, and raise the machine's limits for neighbors.
+        """Enable forwarding in the namespace, and raise the limits of the neighbor tables.
 
-        Returns the settings that this kernel does not have.
+        Return the settings that this kernel does not have.
         """
         neightables.ensure_limits(self._neighbor_limit)
         missing = sysctls.ensure(self._netns, sysctls.FORWARDING)
@@ -77,8 +77,8 @@ class Layout:
     def dump(self, kind: Kind) -> list[Record]:
         """Return our devices as records, equal to the records that they were made from.
 
-        A record whose devices differ from what `apply` would make has a value that no intent can
-        have, so that it never equals a desired record.
+        If a record's devices have drifted, return it with a value that no intent can have: then it
+        never equals the desired record, and is repaired.
         """
         with self._open(dry=True) as namespaces:
             namespaces.forwarding.load()
@@ -86,7 +86,7 @@ class Layout:
             return [_broken(r) if _faults(namespaces, r) else r for r in records]
 
     def differing(self, records: Sequence[Record]) -> list[tuple[Record, list[str]]]:
-        """Return the records that do not hold, each with what is not as `apply` makes it."""
+        """Return the records whose devices differ, each with its differences."""
         with self._open(dry=True) as namespaces:
             if len(records) > FEW:
                 namespaces.forwarding.load()
@@ -100,7 +100,7 @@ class Layout:
             return [_state(link, links) for link, _ in links.marked("port")]
 
     def leave(self, netns: str) -> None:
-        """Give back the NICs that are in another namespace than ours; what cannot be is logged."""
+        """Give back the NICs in a namespace; log those that cannot be."""
         with Namespaces(netns, self._host_netns) as namespaces:
             ports.give_back_nics(namespaces)
 
@@ -109,7 +109,7 @@ class Layout:
 
 
 def devices_of(record: Record) -> set[str]:
-    """Return the names of the devices that a record stands for, in whichever namespace."""
+    """Return the names of a record's devices, in all namespaces."""
     match record:
         case Vrf():
             return {record.name}
@@ -162,7 +162,7 @@ def _upsert(namespaces: Namespaces, record: Record) -> None:
                 namespaces.forwarding.rules.remove_blackhole(record.bridge)
             overlay.ensure_vni(namespaces.forwarding, record, link_local=True)
         case Port():
-            if record.loopback:  # `lo` stands for the namespace
+            if record.loopback:  # the record of `lo` includes the namespace's settings
                 namespaces.forwarding.sysctl(sysctls.FORWARDING)
             ports.ensure_port(namespaces, record)
         case _:
@@ -183,7 +183,7 @@ def _withdraw(namespaces: Namespaces, record: Record) -> None:
 
 
 def _routes_nothing(vni: Vni) -> bool:
-    """Tell whether a VNI's bridge is no tenant's gateway, yet the kernel would route by it."""
+    """Return whether a VNI's bridge has no VRF and no gateway: then it must route nothing."""
     return not vni.vrf and not vni.gateways
 
 

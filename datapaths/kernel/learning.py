@@ -1,7 +1,7 @@
-"""Local MACs and neighbors, derived from the kernel's layer 2 rows. Pure.
+"""Derive local MACs and neighbors from the kernel's layer 2 rows. Pure.
 
-A neighbor is local while its MAC is: one that the kernel resolved over the overlay is not. Its
-address must be in a subnet of the bridge; others are counted and left out.
+A neighbor is local if its MAC is local; one that the kernel resolved over the overlay is not. Its
+address must be in a subnet of the bridge; others are only counted.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from datapaths.linux.subnets import Admission, Subnets
 
 
 class Learning:
-    """Emits which MACs and neighbors became local, and which ceased to be."""
+    """Emits an event for each MAC and neighbor that becomes local, or is no longer."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Learning:
                 self._look_at_neighbor(vni, bridge, address)
 
     def off_subnet(self) -> dict[int, int]:
-        """Return how many addresses are left out, by VNI."""
+        """Return how many announced addresses are in no subnet, by VNI."""
         return self._admission.left_out()
 
     def rescan(self) -> None:
@@ -90,7 +90,7 @@ class Learning:
     def _look_at_neighbor(self, vni: int, bridge: int, address: bytes) -> None:
         known = self._neighbors.setdefault(vni, {})
         row = self._layer2.host(bridge, address)
-        local = row is not None and row.learnt and self._is_local(vni, bridge, row.mac)
+        local = row is not None and row.learned and self._is_local(vni, bridge, row.mac)
         if local:
             local = self._admission.admits(vni, bridge, address)
         else:

@@ -1,4 +1,4 @@
-"""The links of a namespace, as names are resolved against them. Pure: fed by dumps and events."""
+"""The links of a namespace by index, name, VNI and VRF table. Pure: fed by dumps and events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The kernel's own route to an address, followed through neighbors and FDB."""
+"""Ask the kernel for its route to an address, and follow that through neighbors and FDB."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from dualpath.model.routes import DEFAULT_VRF
 from dualpath.netlink.message import DecodeError
 
 
-def lookup(netns: str, seen: Observer, vrf: str, address: bytes) -> Found | None:
-    """Return the route that the kernel takes to an address; None if none. Raises Unavailable."""
-    device = seen.links.named(vrf) if vrf != DEFAULT_VRF else None
+def lookup(netns: str, observer: Observer, vrf: str, address: bytes) -> Found | None:
+    """Return the route that the kernel uses for an address, or None. Raises Unavailable."""
+    device = observer.links.named(vrf) if vrf != DEFAULT_VRF else None
     if vrf != DEFAULT_VRF and not device:
         return None
     try:
@@ -30,52 +30,57 @@ def lookup(netns: str, seen: Observer, vrf: str, address: bytes) -> Found | None
         if drop := DROP_OF_ERRNO.get(error.errno or 0):
             return Found(nexthop=Nexthop(0, drop))
         raise Unavailable(f"netlink: the kernel refused a lookup: {error.strerror}") from error
-    return _followed(seen, entry, address)
+    return _followed(observer, entry, address)
 
 
-def _followed(seen: Observer, entry: Entry, address: bytes) -> Found:
-    nexthop = _nexthop(seen, entry)
-    legs = [(member.weight, seen.nexthops.get(member.id)) for member in nexthop.members]
+def _followed(observer: Observer, entry: Entry, address: bytes) -> Found:
+    nexthop = _nexthop(observer, entry)
+    members = [(member.weight, observer.nexthops.get(member.id)) for member in nexthop.members]
     if nexthop.type is not NexthopType.GROUP:
-        legs = [(1, nexthop)]
-    ways = (way for weight, leg in legs if leg for way in _ways(seen, leg, weight, address))
+        members = [(1, nexthop)]
+    ways = (
+        way
+        for weight, member in members
+        if member
+        for way in _ways(observer, member, weight, address)
+    )
     return Found(entry.prefix, entry.length, entry.protocol, nexthop, tuple(ways))
 
 
-def _nexthop(seen: Observer, entry: Entry) -> Nexthop:
-    """Return the nexthop of an entry, made up from its attributes if it is no object of ours."""
+def _nexthop(observer: Observer, entry: Entry) -> Nexthop:
+    """Return the nexthop of an entry; if it is not one of ours, derive it from the attributes."""
     if entry.drop:
         return Nexthop(0, entry.drop)
-    if known := seen.nexthops.get(entry.nexthop):
+    if known := observer.nexthops.get(entry.nexthop):
         return known
-    link = seen.links.get(entry.oif)
+    link = observer.links.get(entry.oif)
     type_ = NexthopType.GATEWAY if entry.gateway else NexthopType.DEVICE
     return Nexthop(entry.nexthop, type_, entry.gateway, link.name if link else "")
 
 
-def _ways(seen: Observer, leg: Nexthop, weight: int, address: bytes) -> Iterator[Way]:
+def _ways(observer: Observer, member: Nexthop, weight: int, address: bytes) -> Iterator[Way]:
     """Follow a nexthop through the neighbors and, into an overlay, the FDB.
 
     A MAC behind an Ethernet segment has a way through each VTEP of the segment.
     """
-    if leg.vni:
-        vxlan = seen.links.vxlan(leg.vni)
-        mac = seen.layer2.router_mac(vxlan, leg.vtep) if vxlan else b""
-        yield Way(leg, weight, leg.vni, leg.vtep, mac)
+    if member.vni:
+        vxlan = observer.links.vxlan(member.vni)
+        mac = observer.layer2.router_mac(vxlan, member.vtep) if vxlan else b""
+        yield Way(member, weight, member.vni, member.vtep, mac)
         return
-    link = seen.links.named(leg.device)
-    host = seen.layer2.host(link.index, leg.gateway or address) if link else None
-    vni = seen.links.vni_of(link.index) if link and host else 0
-    vxlan = seen.links.vxlan(vni) if vni else None
-    if not vxlan or not host or not seen.layer2.behind(vxlan, host.mac):
-        yield Way(leg, weight, mac=host.mac if host else b"")
+    link = observer.links.named(member.device)
+    host = observer.layer2.host(link.index, member.gateway or address) if link else None
+    vni = observer.links.vni_of(link.index) if link and host else 0
+    vxlan = observer.links.vxlan(vni) if vni else None
+    if not vxlan or not host or not observer.layer2.behind(vxlan, host.mac):
+        yield Way(member, weight, mac=host.mac if host else b"")
         return
-    for vtep in _vteps(seen, seen.layer2.tunnel(vxlan.index, host.mac)):
-        yield Way(leg, weight, vni, vtep, host.mac)
+    for vtep in _vteps(observer, observer.layer2.tunnel(vxlan.index, host.mac)):
+        yield Way(member, weight, vni, vtep, host.mac)
 
 
-def _vteps(seen: Observer, tunnel: Tunnel | None) -> tuple[bytes, ...]:
-    """Return the VTEPs that an entry leads to; b"" for an unknown one."""
-    segment = seen.segments.get(tunnel.group) if tunnel else None
+def _vteps(observer: Observer, tunnel: Tunnel | None) -> tuple[bytes, ...]:
+    """Return the VTEPs of an FDB entry; b"" for an unknown one."""
+    segment = observer.segments.get(tunnel.group) if tunnel else None
     vteps = segment.vteps if segment else (tunnel.vtep,) if tunnel else ()
     return vteps or (b"",)

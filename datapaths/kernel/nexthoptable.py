@@ -1,4 +1,4 @@
-"""The kernel's nexthop objects, and the records that ours amount to. Pure."""
+"""The kernel's nexthop objects, and the records of ours. Pure."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ class NexthopTable:
         return iter([record for _, record in self._ours.values()])
 
     def use(self, device: int) -> bool:
-        """Return whether any nexthop of ours uses a device."""
+        """Return whether one of our nexthops uses a device."""
         return any(it.oif == device for it, _ in self._ours.values())
 
     def put(self, new: Object) -> None:
         """Store an object of a dump or a notification; remove it if the kernel did.
 
-        If somebody replaces an object of ours, its id stays ours: it is repaired, not avoided.
+        If another program replaces one of our objects, its id remains ours: we repair the object.
         """
         was = self._ours.pop(new.id, None)
         self.foreign.discard(new.id)
         if new.gone:
             return
         if new.protocol == n.RTPROT_DUALPATH:
-            # Resolve the device now: once it is gone, its name is unknown.
+            # Resolve the device now: after its deletion the name is unknown.
             self._ours[new.id] = new, self._record(new)
         elif not was:
             self.foreign.add(new.id)
@@ -60,7 +60,7 @@ class NexthopTable:
 
 
 def normal(nexthop: Nexthop) -> Nexthop:
-    """Return a nexthop as the kernel shows it: over an overlay it is always on link."""
+    """Return a nexthop as the kernel reports it: one into an overlay is always onlink."""
     if nexthop.type is NexthopType.GATEWAY and nexthop.vni:
         return Nexthop(nexthop.id, nexthop.type, nexthop.gateway, "", nexthop.vni, True)
     return nexthop

@@ -1,6 +1,6 @@
-"""Dumps and notifications of the kernel, as the tables of the picture and as events. Pure.
+"""Turn the kernel's dumps and notifications into the picture's tables, and into events. Pure.
 
-`picture.py` says when they are read, and why our own changes cause no event.
+`picture.py` explains when they are read, and why our own changes cause no event.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from datapaths.kernel.plan import Touched
 from datapaths.kernel.remote import RemoteRecords
 from datapaths.kernel.routelosses import losses
 from datapaths.kernel.segmenttable import SegmentTable, group_of
-from datapaths.kernel.wire import links, neighbours, nexthops
+from datapaths.kernel.wire import links, neighbors, nexthops
 from datapaths.kernel.wire.links import Link
-from datapaths.kernel.wire.neighbours import Entry
+from datapaths.kernel.wire.neighbors import Entry
 from datapaths.linux import marks
 from datapaths.linux.subnets import Subnets
 from dualpath.model.kinds import Kind
@@ -48,7 +48,7 @@ WATCHED = (
 
 
 class Observer:
-    """Keeps the picture's tables; emits what was learned and what was lost."""
+    """Keeps the picture's tables; emits learned and lost rows."""
 
     def __init__(self, emit: Callable[[Learned], None]) -> None:
         self._emit = emit
@@ -61,7 +61,7 @@ class Observer:
         self._learning = Learning(self.links, self.layer2, self.subnets, emit)
         self._ports: dict[str, bool] = {}
         self._own: frozenset[Touched] | set[Touched] = frozenset()
-        self._built: Collection[str] = ()  # devices that we are changing
+        self._built: Collection[str] = ()  # devices that we have just built
         self.doubtful = False
         """A device that nexthops use went down: the kernel deleted them without a notification.
 
@@ -75,7 +75,7 @@ class Observer:
         self._learning.replay()
 
     def load_links(self, dumped: Iterable[Message]) -> None:
-        """Replace the links by a dump. Load links first: other rows are read against them."""
+        """Replace the links by a dump. Load links first: other rows refer to them."""
         found = [link for link in map(links.decode, dumped) if link]
         for index in {link.index for link in self.links} - {link.index for link in found}:
             self.links.pop(index)
@@ -91,11 +91,11 @@ class Observer:
         """Replace FDBs and neighbors by a dump of AF_BRIDGE, AF_INET and AF_INET6."""
         self.layer2.clear()
         for message in dumped:
-            self.layer2.put(neighbours.decode(message))
+            self.layer2.put(neighbors.decode(message))
         self._learning.rescan()
 
     def load_nexthops(self, dumped: Iterable[Message]) -> None:
-        """Replace the nexthops by a dump; emit those of ours that it lacks or shows changed."""
+        """Replace the nexthops by a dump; emit those of ours that are missing or changed."""
         before, segments = tuple(self.nexthops), {it.id: it for it in self.segments}
         self.nexthops.clear()
         self.segments.clear()
@@ -136,7 +136,8 @@ class Observer:
             self._learn_routes(data)
 
     def _skip(self, message: Message, error: DecodeError) -> None:
-        log.warning("notification %d: %s: %s", message.type, error, message.body[:64].hex())
+        text = "cannot decode notification %d (%s): %s; comparing everything"
+        log.warning(text, message.type, error, message.body[:64].hex())
         self.lost_everything()
 
     def _learn_routes(self, data: bytes) -> None:
@@ -144,7 +145,7 @@ class Observer:
             for lost in losses(data, self.links):
                 self._emit(lost)
         except DecodeError as error:
-            log.warning("route notifications: %s", error)
+            log.warning("cannot decode route notifications (%s); comparing all routes", error)
             self._emit(Lost(Kind.ROUTE))
 
     def _learn(self, message: Message) -> None:
@@ -153,7 +154,7 @@ class Observer:
                 if link := links.decode(message):
                     self._learn_link(link, message.type == n.RTM_DELLINK)
             case n.RTM_NEWNEIGH | n.RTM_DELNEIGH:
-                self._learn_entry(neighbours.decode(message))
+                self._learn_entry(neighbors.decode(message))
             case n.RTM_NEWNEXTHOP | n.RTM_DELNEXTHOP:
                 self._learn_nexthop(nexthops.decode(message))
             case n.RTM_NEWADDR | n.RTM_DELADDR:
@@ -185,9 +186,10 @@ class Observer:
         return self._learning.off_subnet()
 
     def _learn_rule(self, device: str, priority: int, *, added: bool) -> None:
-        """Emit a loss for a changed routing rule: one of a bridge's, or one for all tables.
+        """Emit a loss for a changed routing rule, of a bridge or for all tables.
 
-        Our first build adds those for all tables, and removes the kernel's first one.
+        Not if we build now: the first build adds the rules for all tables, and removes the kernel's
+        rule with priority 0.
         """
         if device in self._built or (self._built and not device and (added or not priority)):
             return
@@ -217,9 +219,10 @@ class Observer:
             self._port_changed(link.name, not gone and link.up and link.carrier, gone=gone)
 
     def _overlay_records(self, link: Link) -> dict[Kind, tuple[Record, ...]]:
-        """Return the records that are whole on a VXLAN device in its bridge: they end together.
+        """Return the complete records of a VXLAN device and its bridge, which are lost together.
 
-        The kernel reports the rows of both only later, when nothing joins them any more.
+        The kernel reports the single rows later, when VXLAN device and bridge are not joined any
+        more.
         """
         if not link.vni or not link.master:
             return {}
@@ -239,7 +242,7 @@ class Observer:
             self._emit(Lost(KIND_OF_MARK.get(mark.what, Kind.PORT)))
 
     def _segment_lost(self, before: EthernetSegment) -> None:
-        """Emit a changed segment; with its group go the FDB entries that name it."""
+        """Emit a lost segment. The kernel deletes the FDB entries of a deleted group as well."""
         now = self.segments.get(group_of(before.id))
         if now == before:
             return
@@ -286,7 +289,7 @@ def _overlay(link: Link | None) -> tuple[int, int] | None:
 
 
 def _differs(old: Link, new: Link) -> bool:
-    """Tell whether a device changed in an attribute that we set; carrier is none."""
+    """Return whether a device changed in an attribute that we set (not its carrier)."""
     return (old.name, old.up, old.master, old.mtu, old.mac) != (
         new.name,
         new.up,

@@ -1,13 +1,13 @@
-"""The picture: our copy of what the kernel holds, and whether it can be trusted now.
+"""The picture: our copy of the kernel's rows, and whether it can be trusted now.
 
-A batch is planned against the picture: only rows that differ are sent. The picture follows from
-dumps and from notifications alike, those of our own writes included. Three questions decide how:
+A batch is compared with the picture: only rows that differ are sent. Dumps and notifications keep
+the picture, including the notifications of our own writes. It has three problems to solve:
 
 *Who caused a notification?* For bridges and VXLAN devices it names no sender. If we caused it,
-nothing was lost. So a write holds the turn and pauses the reader: notifications wait in the
+nothing was lost. So a write takes the turn and pauses the reader: notifications stay queued in the
 socket, and `catch_up` reads them in two portions.
 
-    turn      taken: no other task plans or writes
+    turn      no other task plans or writes
     pause     the event loop stops reading the socket; notifications queue up in the kernel
     catch_up()            notifications 1-3: somebody else's, from before our write
     send 2 requests       the kernel queues notifications 4-6
@@ -15,24 +15,24 @@ socket, and `catch_up` reads them in two portions.
                           5 is about another key: applied, and reported as Lost
     resume    the event loop reads again
 
-A change by somebody else to a key that we write in the same moment is taken for ours. The audit of
-a later dump finds it, and for devices `building.py` compares after each build.
+If another program changes a key in the moment in which we write it, the change counts as ours. A
+later audit finds it; for devices, `building.py` compares after each build.
 
-*Is the picture whole?* When the socket overruns (ENOBUFS), the kernel drops notifications. The
-picture is `stale` from then on: nothing is planned, and callers get Unavailable unless a reload
-succeeds. A reload first reads the socket until it is empty: after ENOBUFS the kernel goes on
-dropping without further errors until then. It ends by reporting every kind as lost.
+*Is the picture complete?* When the socket overruns (ENOBUFS), the kernel drops notifications. The
+picture is then `stale`: nothing is planned, and callers get Unavailable unless a reload succeeds. A
+reload first reads the socket until it is empty, because the kernel drops further notifications
+without an error until then. After the dumps it reports every kind as lost.
 
-*Does the kernel tell everything?* It does not. When a device goes down, the kernel deletes the
-nexthops that use it and sends no notification (nexthop_flush_dev in net/ipv4/nexthop.c). Such a
-nexthop table is `doubtful`; it is dumped before the next plan, or by a task of its own.
+*Does the kernel report every change?* No. When a device goes down, the kernel deletes the nexthops
+that use it without a notification (nexthop_flush_dev in net/ipv4/nexthop.c). The nexthop table is
+then `doubtful`, and is dumped before the next plan, or by a task of its own.
 
-Routes are not in the picture: the controller has them, and a million would cost 30 MB once more.
-They are written without a comparison, and of their notifications only those of others are read.
+Routes are not in the picture: the controller has them, and a second copy of a million would cost
+30 MB. They are written without a comparison, and only notifications by other programs are read.
 
-Rejected: a dump before each batch (one of 100,000 MACs takes a second or more); the port id in a
-notification, which names the sender for some kinds only; a turn without a pause, since the event
-loop could then read the notification of a write before its keys are known.
+Rejected: a dump before each batch (100,000 MACs take a second or more). The port id in
+notifications: it names the sender for some kinds only. A turn without a pause: the event loop could
+read the notification of a write before its keys are known.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from datapaths.kernel.channel import Channel, Monitor, collect
 from datapaths.kernel.observe import Observer
 from datapaths.kernel.plan import Touched
 from datapaths.kernel.tasks import Tasks
-from datapaths.kernel.wire import links, neighbours, nexthops
+from datapaths.kernel.wire import links, neighbors, nexthops
 from dualpath.model.kinds import Kind
 from dualpath.model.records import Record
 from dualpath.netlink.message import DecodeError, Message
@@ -56,8 +56,8 @@ from dualpath.netlink.socket import Overrun
 
 log = logging.getLogger(__name__)
 
-READS = 256  # notifications per call, before other tasks get their turn
-LOADED = (Kind.PORT, Kind.NEXTHOP, Kind.MAC)  # each stands for what one dump shows
+READS = 256  # notifications per call; then other tasks run
+LOADED = (Kind.PORT, Kind.NEXTHOP, Kind.MAC)  # one kind for each of the dumps
 
 
 class Picture:
@@ -96,7 +96,7 @@ class Picture:
 
     @asynccontextmanager
     async def turn(self, *, pause: bool = True) -> AsyncIterator[None]:
-        """Keep other tasks from planning and writing, and notifications in the socket."""
+        """Keep other tasks from planning and writing, and leave notifications in the socket."""
         async with self._turn:
             if not pause:
                 yield
@@ -126,9 +126,9 @@ class Picture:
     # -- bringing the picture up to date --------------------------------------------------
 
     def catch_up(self, own: Iterable[Touched] = (), *, built: Collection[str] = ()) -> None:
-        """Apply every notification that is in the socket.
+        """Apply every notification that is queued in the socket.
 
-        Reports no loss of keys in `own`, nor of devices in `built`: we changed those.
+        Report no loss of keys in `own`, nor of devices in `built`: we changed those.
         """
         keys = frozenset(own)
         monitor = self._monitor
@@ -136,7 +136,7 @@ class Picture:
             pass
 
     def look(self) -> None:
-        """Catch up, unless somebody's write is under way: it does so itself."""
+        """Catch up, unless a write is in progress: it catches up itself."""
         if not self._paused:
             self.catch_up()
 
@@ -145,7 +145,7 @@ class Picture:
         if self._stale:
             await asyncio.shield(self._reload_once())
             if self._stale:
-                raise Unavailable("cannot read what the kernel holds")
+                raise Unavailable("cannot dump the kernel's rows; the log has the reason")
 
     async def settle_nexthops(self) -> None:
         """Dump the nexthops if the kernel may have deleted some silently. Raises Unavailable."""
@@ -165,20 +165,20 @@ class Picture:
             raise Unavailable(f"netlink: cannot decode a dump: {error}") from error
 
     async def _dump(self, kind: Kind) -> None:
-        observer, space = self.observer, self._netns
+        observer, netns = self.observer, self._netns
         if kind is Kind.PORT:
-            observer.load_links(await collect(space, links.dump_request()))
-            observer.load_addresses(await collect(space, links.addresses_request()))
+            observer.load_links(await collect(netns, links.dump_request()))
+            observer.load_addresses(await collect(netns, links.addresses_request()))
         elif kind in (Kind.NEXTHOP, Kind.ETHERNET_SEGMENT):
-            observer.load_nexthops(await collect(space, nexthops.dump_request()))
+            observer.load_nexthops(await collect(netns, nexthops.dump_request()))
         else:
             rows: list[Message] = []
             for family in (socket.AF_BRIDGE, socket.AF_INET, socket.AF_INET6):
-                rows += await collect(space, neighbours.dump_request(family))
+                rows += await collect(netns, neighbors.dump_request(family))
             observer.load_layer2(rows)
 
-    def held(self, kind: Kind) -> Iterator[Record]:
-        """Yield the records of a kind that the kernel holds whole, devices excepted."""
+    def records(self, kind: Kind) -> Iterator[Record]:
+        """Yield the complete records of a kind in the kernel. Not for devices and routes."""
         observer = self.observer
         if kind is Kind.NEXTHOP:
             yield from observer.nexthops
@@ -192,7 +192,7 @@ class Picture:
     async def write(
         self, monitor: Monitor, channel: Channel, requests: Callable[[], Sequence[bytes]]
     ) -> None:
-        """Send requests that are made against an up-to-date picture."""
+        """Bring the picture up to date, then call `requests` and send what it returns."""
         async with self.turn():
             if self._monitor is not monitor:
                 return  # that namespace was just left
@@ -213,7 +213,7 @@ class Picture:
             if data:
                 self.observer.feed(data, own, built=built)
         except (Overrun, DecodeError) as error:
-            log.warning("notifications of the kernel were lost (%s); dumping everything", error)
+            log.warning("notifications of the kernel were lost (%s); dumping all rows", error)
             self._stale = True
             self._reload_once()
             return False

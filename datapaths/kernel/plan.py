@@ -1,7 +1,7 @@
-"""Netlink requests for batches of records, planned against the picture. Pure.
+"""Plan the netlink requests for a batch of records, from its differences to the picture. Pure.
 
-A row that the kernel already holds needs no request. A row succeeds if all its requests do; to
-delete an absent row counts as success.
+A row that the kernel already has needs no request. A row succeeds if all its requests do. Deleting
+a row that does not exist is a success.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from datapaths.kernel.layer2 import Layer2
 from datapaths.kernel.linktable import LinkTable
 from datapaths.kernel.nexthoptable import NexthopTable, normal
 from datapaths.kernel.segmenttable import SegmentTable, group_of
-from datapaths.kernel.wire import neighbours, nexthops
+from datapaths.kernel.wire import neighbors, nexthops
 from datapaths.kernel.wire.links import Link
 from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import EthernetSegment, Flood, Mac, Neighbor, RemoteVtep
@@ -29,7 +29,7 @@ Touched = Hashable
 
 
 class Refused(Exception):
-    """A row for which no request can be made."""
+    """The row cannot be expressed as requests."""
 
     def __init__(self, number: int, reason: str) -> None:
         super().__init__(reason)
@@ -44,18 +44,18 @@ class Plan:
     rows: list[int] = field(default_factory=list)
     failures: list[RowFailure] = field(default_factory=list)
     touched: set[Touched] = field(default_factory=set)
-    """Keys that these requests change: their notifications report no loss."""
+    """The keys that these requests change: their notifications are not a loss."""
 
 
 class Planner:
-    """Plans batches of every kind but devices and routes."""
+    """Plans batches of all kinds except devices and routes."""
 
     def __init__(
-        self, links: LinkTable, layer2: Layer2, held: NexthopTable, segments: SegmentTable
+        self, links: LinkTable, layer2: Layer2, known: NexthopTable, segments: SegmentTable
     ) -> None:
         self._links = links
         self._layer2 = layer2
-        self._held = held
+        self._known = known
         self._segments = segments
 
     def plan(self, batch: RecordBatch) -> Plan:
@@ -104,7 +104,7 @@ class Planner:
                 vxlan = self._device(record.vni)
                 if record.vtep not in self._layer2.floods.get(vxlan.index, ()):
                     touched.add(("flood", record.vni, record.vtep))
-                    yield neighbours.put_flood(vxlan.index, record.vtep)
+                    yield neighbors.put_flood(vxlan.index, record.vtep)
             case EthernetSegment():
                 touched.add(("segment", record.id))
                 yield from self._put_segment(record)
@@ -119,31 +119,31 @@ class Planner:
                 bridge = self._device(record.vni).master
                 yield from self._put_host(bridge, record.address, record.mac, record.router)
             case _:
-                raise Refused(errno.EOPNOTSUPP, f"{record.kind.name} is not for netlink")
+                raise Refused(errno.EOPNOTSUPP, f"no netlink request for {record.kind.name}")
 
     def _withdraw(
         self, record: Record, leaving: set[Hashable], touched: set[Touched]
     ) -> Iterator[bytes]:
         if isinstance(record, Nexthop):
             touched.add(("nexthop", record.id))
-            if record.id not in self._held.foreign:
+            if record.id not in self._known.foreign:
                 yield nexthops.drop(record.id)
             return
         if isinstance(record, EthernetSegment):
             touched.add(("segment", record.id))
-            if group_of(record.id) not in self._held.foreign:
+            if group_of(record.id) not in self._known.foreign:
                 yield nexthops.drop(group_of(record.id))
             return
         vni = record.vni if isinstance(record, RemoteVtep | Flood | Mac | Neighbor) else 0
         vxlan = self._links.vxlan(vni)
         if not vxlan or not vxlan.master:
-            return  # the devices are gone, and all their rows with them
+            return  # the kernel deleted all rows together with the devices
         match record:
             case RemoteVtep():
                 yield from self._drop_vtep(vxlan, record, leaving, touched)
             case Flood():
                 touched.add(("flood", vni, record.vtep))
-                yield neighbours.drop_flood(vxlan.index, record.vtep)
+                yield neighbors.drop_flood(vxlan.index, record.vtep)
             case Mac():
                 if not self._layer2.is_router(vxlan, record.mac):
                     yield from self._drop_mac(vxlan, record.mac, touched)
@@ -157,7 +157,7 @@ class Planner:
 
     def _put_segment(self, segment: EthernetSegment) -> Iterator[bytes]:
         group = group_of(segment.id)
-        if group in self._held.foreign:
+        if group in self._known.foreign:
             raise Refused(errno.EEXIST, f"nexthop {group} was made by another program")
         if self._segments.get(group) == segment:
             return
@@ -167,9 +167,9 @@ class Planner:
         yield nexthops.put_vteps(group, [self._segments.id_of(vtep) for vtep in segment.vteps])
 
     def _put_nexthop(self, nexthop: Nexthop) -> Iterator[bytes]:
-        if nexthop.id in self._held.foreign:
+        if nexthop.id in self._known.foreign:
             raise Refused(errno.EEXIST, f"nexthop {nexthop.id} was made by another program")
-        if self._held.get(nexthop.id) == nexthop:
+        if self._known.get(nexthop.id) == nexthop:
             return
         try:
             yield nexthops.put(nexthop, self._oif(nexthop))
@@ -183,14 +183,15 @@ class Planner:
             return self._device(nexthop.vni).master
         link = self._links.named(nexthop.device)
         if not link:
-            reason = f"there is no device {nexthop.device or '(unnamed)'} in the namespace"
+            reason = f"no device {nexthop.device or '(unnamed)'} in the forwarding namespace"
             raise Refused(errno.ENODEV, reason)
         return link.index
 
     def _device(self, vni: int) -> Link:
         vxlan = self._links.vxlan(vni)
         if not vxlan:
-            raise Refused(errno.ENODEV, f"there is no VXLAN device with VNI {vni} in the namespace")
+            reason = f"no VXLAN device with VNI {vni} in the forwarding namespace"
+            raise Refused(errno.ENODEV, reason)
         if not vxlan.master:
             raise Refused(errno.ENODEV, f"{vxlan.name} (VNI {vni}) is in no bridge")
         return vxlan
@@ -201,38 +202,38 @@ class Planner:
         tunnel = self._layer2.tunnel(vxlan.index, mac)
         other = tunnel and bool(tunnel.group) != bool(group)
         if tunnel and (other or not tunnel.flags & n.NTF_EXT_LEARNED):
-            # The kernel lets no NTF_EXT_LEARNED entry replace one without, and none with a group
-            # one without (vxlan_fdb_update_existing).
-            yield neighbours.drop_self(vxlan.index, mac)
+            # The kernel refuses to replace an entry by one that differs in NTF_EXT_LEARNED, or in
+            # having a group (vxlan_fdb_update_existing).
+            yield neighbors.drop_self(vxlan.index, mac)
             tunnel = None
         if not tunnel or (tunnel.vtep, tunnel.group) != (vtep, group):
-            yield neighbours.put_self(vxlan.index, mac, vtep, group)
+            yield neighbors.put_self(vxlan.index, mac, vtep, group)
         row = self._layer2.station(vxlan.master, mac)
         if self._layer2.behind(vxlan, mac) and row:
             if bool(row.flags & n.NTF_STICKY) == sticky:
                 return
-            # An update does not clear flags: sticky or not needs a new entry.
-            yield neighbours.drop_master(vxlan.index, mac)
-        yield neighbours.put_master(vxlan.index, mac, sticky)
+            # An update does not clear flags, so NTF_STICKY needs a new entry.
+            yield neighbors.drop_master(vxlan.index, mac)
+        yield neighbors.put_master(vxlan.index, mac, sticky)
 
     def _drop_mac(self, vxlan: Link, mac: bytes, touched: set[Touched]) -> Iterator[bytes]:
         touched.add(("fdb", vxlan.vni, mac))
-        yield neighbours.drop_master(vxlan.index, mac)
-        yield neighbours.drop_self(vxlan.index, mac)
+        yield neighbors.drop_master(vxlan.index, mac)
+        yield neighbors.drop_self(vxlan.index, mac)
 
     def _put_host(
         self, bridge: int, address: bytes, mac: bytes, router: bool = False
     ) -> Iterator[bytes]:
         row = self._layer2.programmed(bridge, address)
-        fine = row and row.mac == mac and row.state == n.NUD_NOARP
-        if not fine or bool(row and row.flags & n.NTF_ROUTER) != router:
-            yield neighbours.put_neighbour(bridge, address, mac, router)
+        equal = row and row.mac == mac and row.state == n.NUD_NOARP
+        if not equal or bool(row and row.flags & n.NTF_ROUTER) != router:
+            yield neighbors.put_neighbor(bridge, address, mac, router)
 
     def _drop_host(self, bridge: int, address: bytes) -> Iterator[bytes]:
-        """Remove our row; one that a host here claimed is no longer ours."""
+        """Remove our row, unless a local host has claimed the address."""
         row = self._layer2.host(bridge, address)
         if not self._layer2.yield_claim(bridge, address) and row and row.ours:
-            yield neighbours.drop_neighbour(bridge, address)
+            yield neighbors.drop_neighbor(bridge, address)
 
     def _put_vtep(
         self, vxlan: Link, record: RemoteVtep, leaving: set[Hashable], touched: set[Touched]
@@ -256,7 +257,7 @@ class Planner:
         row = self._layer2.host(vxlan.master, record.vtep)
         for address in self._spellings(record.vtep):
             touched.add(("host", record.vni, address))
-            yield neighbours.drop_neighbour(vxlan.master, address)
+            yield neighbors.drop_neighbor(vxlan.master, address)
         yield from self._release(vxlan, record, row.mac if row else record.mac, leaving, touched)
 
     def _release(

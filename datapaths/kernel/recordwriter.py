@@ -1,4 +1,4 @@
-"""Batches of records into the kernel: planned against the picture, and sent in one write."""
+"""Write batches of records to the kernel: plan against the picture, send the requests."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from datapaths.kernel.channel import Channel
 from datapaths.kernel.picture import Picture
 from datapaths.kernel.plan import Planner
 from datapaths.kernel.routes import ABSENT, failure
-from datapaths.kernel.wire import neighbours
+from datapaths.kernel.wire import neighbors
 from dualpath.model.records import RecordBatch
 from dualpath.netlink.message import Answer, is_deletion
 
 
 class RecordWriter:
-    """Writes records other than devices. The caller holds the picture's turn."""
+    """Writes records other than devices. The caller must have the picture's turn."""
 
     def __init__(self, picture: Picture) -> None:
         self._picture = picture
@@ -39,11 +39,11 @@ class RecordWriter:
         return [failures[index] for index in sorted(failures)]
 
     def _is_success(self, request: bytes, answer: Answer) -> bool:
-        """Return whether a refusal leaves the kernel as the request wants it."""
+        """Return whether the kernel's state is as requested in spite of the refusal."""
         if is_deletion(request):
             return answer.errno in ABSENT
-        if answer.errno == errno.EAFNOSUPPORT and neighbours.is_mapped(request):
-            # This kernel has no IPv6, so that no route uses the ::ffff: form either.
+        if answer.errno == errno.EAFNOSUPPORT and neighbors.is_mapped(request):
+            # This kernel has no IPv6, so no route uses the ::ffff: form.
             self._picture.observer.layer2.mapped = False
             return True
         return False

@@ -1,6 +1,6 @@
-"""The records that the kernel's layer 2 rows amount to, of VXLAN devices with their bridges. Pure.
+"""Derive records from the kernel's layer 2 rows of VXLAN devices and bridges. Pure.
 
-One record is several rows, and it counts as there only while all of them are:
+One record consists of several rows, and is complete only if all of them exist:
 
     RemoteVtep   FDB entry of the VXLAN device, FDB entry of the bridge, neighbor 100.64.0.2
                  (and ::ffff:100.64.0.2 where the kernel has IPv6)
@@ -8,9 +8,9 @@ One record is several rows, and it counts as there only while all of them are:
     Neighbor     neighbor of the bridge
     Flood        FDB entry of the VXLAN device for MAC 00:00:00:00:00:00
 
-So a removal of any one row makes the record lost, and it is written again. A remote MAC or address
-that a host here takes over still counts as programmed until FRR withdraws it: FRR decides where a
-host is, and a drift alarm for each move would be noise.
+So the record is lost, and written again, when any one row is removed. After a takeover by a local
+host, a remote MAC or address still counts as programmed until FRR withdraws it: FRR decides where a
+host is, and each move would otherwise be reported as drift.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from datapaths.kernel.linktable import LinkTable
 from datapaths.kernel.plan import Touched
 from datapaths.kernel.segmenttable import segment_of
 from datapaths.kernel.wire.links import Link
-from datapaths.kernel.wire.neighbours import ZERO_MAC, Entry
+from datapaths.kernel.wire.neighbors import ZERO_MAC, Entry
 from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import Flood, Mac, Neighbor, RemoteVtep
 from dualpath.model.nexthops import V4_MAPPED
@@ -32,14 +32,14 @@ from dualpath.netlink import numbers as n
 
 
 class RemoteRecords:
-    """Reads records out of `Layer2`."""
+    """Derives records from `Layer2`."""
 
     def __init__(self, links: LinkTable, rows: Layer2) -> None:
         self._links = links
         self._rows = rows
 
     def all(self, vxlan: Link) -> dict[Kind, Iterator[Record]]:
-        """Return the records that are whole on a VXLAN device and its bridge, by kind."""
+        """Return the complete records of a VXLAN device and its bridge, by kind."""
         return {
             Kind.REMOTE_VTEP: self.vteps(vxlan),
             Kind.FLOOD: self.floods(vxlan),
@@ -79,16 +79,16 @@ class RemoteRecords:
                 yield _neighbor(vxlan, address, row)
 
     def of(self, entry: Entry) -> tuple[Touched, Record] | None:
-        """Return the record that a row is part of, and its key in a plan, if it is whole now."""
+        """Return the complete record that a row is part of, and its key in a plan; else None."""
         if entry.family != socket.AF_BRIDGE:
             return self._of_neighbor(entry)
         vxlan = self._vxlan(entry)
         if not vxlan:
             return None
         if entry.mac == ZERO_MAC:
-            held = entry.destination in self._rows.floods.get(vxlan.index, ())
+            present = entry.destination in self._rows.floods.get(vxlan.index, ())
             flood = Flood(vxlan.vni, entry.destination)
-            return (("flood", vxlan.vni, flood.vtep), flood) if held else None
+            return (("flood", vxlan.vni, flood.vtep), flood) if present else None
         tunnel = self._rows.tunnel(vxlan.index, entry.mac)
         if not tunnel or not tunnel.flags & n.NTF_EXT_LEARNED:
             return None
@@ -101,7 +101,7 @@ class RemoteRecords:
         return key, self._mac(vxlan, entry.mac, tunnel)
 
     def _vxlan(self, entry: Entry) -> Link | None:
-        """Return the VXLAN device that an FDB entry concerns."""
+        """Return the VXLAN device of an FDB entry."""
         if entry.master:
             return self._links.vxlan(self._links.vni_of(entry.master))
         link = self._links.get(entry.ifindex)

@@ -1,4 +1,4 @@
-"""What others do to our routes, read from route notifications. Pure."""
+"""Find routes that other programs changed, in route notifications. Pure."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ CAME_WITH_NIC = (n.RTPROT_BOOT, n.RTPROT_STATIC, n.RTPROT_RA, n.RTPROT_DHCP)
 
 
 def losses(data: bytes, links: LinkTable) -> Iterator[Lost]:
-    """Yield the routes that somebody removed, changed, or replaced. Raises DecodeError.
+    """Yield the routes that another program removed, changed or replaced. Raises DecodeError.
 
-    The kernel does not send notifications of our own writes to us, so all of them are others'.
+    The socket's filter drops the notifications of our own writes (`channel.Monitor`).
     """
     for columns in decode_routes(data):
         ours = columns.protocols == n.RTPROT_DUALPATH

@@ -1,4 +1,4 @@
-"""Batches of routes to the kernel and from its dumps, as columns."""
+"""Write batches of routes to the kernel, and dump its routes as batches."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ from dualpath.netlink.socket import Stream
 Rows = npt.NDArray[np.intp]
 
 ABSENT = frozenset({errno.ESRCH, errno.ENOENT, errno.ENODEV})
-"""Errors of the kernel for a deletion of something absent."""
+"""Errors for the deletion of a row that does not exist."""
 
 FEW = 3
-"""Up to so many rows, a batch is encoded message by message."""
+"""Encode a batch of up to this many rows message by message."""
 
 FIRST_ROWS, FEWEST_ROWS = 1024, 128
 WRITE_S = 0.02
-"""Aim for one write; 4000 rows take 4 to 20 ms, but IPv4 deletions up to 40 us each."""
+"""Target duration of one write. 4000 rows take 4 to 20 ms, but an IPv4 deletion up to 40 us."""
 
-DECODE_BYTES = 512 * 1024  # of a dump at once: 4 to 8 ms
+DECODE_BYTES = 512 * 1024  # decoded at a time: 4 to 8 ms
 
 
 class RouteWriter:
-    """Writes batches of routes to one namespace, one shape of message after the other."""
+    """Writes batches of routes to one namespace, grouped by shape of message."""
 
     def __init__(self, channel: Channel, links: LinkTable) -> None:
         self._channel = channel
@@ -55,7 +55,7 @@ class RouteWriter:
         """Apply upserts first, and rows of one prefix in their order. Raises Unavailable."""
         table = self._links.table_of(batch.vrf)
         if not table:
-            reason = f"there is no VRF device {batch.vrf} in the forwarding namespace"
+            reason = f"no VRF device {batch.vrf} in the forwarding namespace"
             upserts = np.flatnonzero(batch.ops == Op.UPSERT).tolist()
             return [RowFailure(i, "ENODEV", reason) for i in upserts]
         if len(batch) <= FEW:
@@ -73,7 +73,7 @@ class RouteWriter:
         return failures
 
     async def _apply_few(self, batch: RouteBatch, table: int) -> list[RowFailure]:
-        """Apply a few rows: columns pay off only from a handful of rows on."""
+        """Apply a few rows, without columns: those are faster only for more rows."""
         requests: dict[tuple[bytes, int], tuple[int, bytes]] = {}  # the last row of a prefix
         for i, identity in enumerate(batch.nexthops.tolist()):
             key = batch.prefixes[i].tobytes(), int(batch.lengths[i])
@@ -99,8 +99,11 @@ class RouteWriter:
         return answers
 
     def _adapt(self, family: Family, rows: int, took_s: float) -> None:
-        """Adapt the size of a write to its duration. A lone change waits for the write before it,
-        and a kernel without preemption runs nothing else on its CPU meanwhile."""
+        """Adapt the number of rows per write to the duration of the last one.
+
+        An urgent change waits for the current write, and a kernel without preemption runs nothing
+        else on that CPU.
+        """
         if took_s > WRITE_S:
             self._rows = max(FEWEST_ROWS, rows // 2)
         elif rows == self._rows and took_s < WRITE_S / 2:
@@ -137,13 +140,13 @@ def _batches(data: bytes, links: LinkTable) -> Iterator[RouteBatch]:
     except DecodeError as error:
         raise Unavailable(f"netlink: cannot decode a dump: {error}") from error
     for columns in found:
-        # Before Linux 4.20 the kernel does not filter, and sends others' routes as well.
+        # Before Linux 4.20 the kernel does not filter, and also sends routes of other protocols.
         ours = columns.protocols == n.RTPROT_DUALPATH
         yield from batches(columns if ours.all() else columns.where(ours), links, Op.UPSERT)
 
 
 def batches(columns: RouteColumns, links: LinkTable, op: Op) -> Iterator[RouteBatch]:
-    """Yield a batch for each VRF of decoded routes; leave out tables of no VRF."""
+    """Yield a batch for each VRF of decoded routes; skip tables that belong to no VRF."""
     for table in np.unique(columns.tables).tolist():
         vrf = links.vrf_of(table)
         if not vrf:
@@ -166,7 +169,7 @@ def _by_shape(batch: RouteBatch) -> Iterator[tuple[int, Rows]]:
     if withdrawn.all():
         yield WITHDRAWAL, np.arange(len(batch))
         return
-    # Shapes are written one after the other, so only the last row of a prefix may remain.
+    # Shapes are written one after the other, so write only the last row of each prefix.
     last = batch.last_of_each()
     yield from _some(n.RTN_UNICAST, last & ~withdrawn & ~drops)
     for identity, kind in RTN_OF.items():

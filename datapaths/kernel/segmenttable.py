@@ -1,8 +1,8 @@
 """Ethernet segments in the kernel: groups of VTEPs that FDB entries of VXLAN devices name. Pure.
 
-Each VTEP is a nexthop object with NHA_FDB, shared by the groups that it is in. A group's id is
-that of its segment plus the bit GROUP: segment 0x20000001 is group 0x60000001. VTEPs get ids from
-FIRST_VTEP on, in the order in which they come. Nexthops of routes have ids far below both.
+Each VTEP is a nexthop object with NHA_FDB, shared by its groups. A group's id is the segment's id
+plus the bit GROUP: segment 0x20000001 is group 0x60000001. VTEPs get ids from FIRST_VTEP on, in the
+order of their creation. Nexthops of routes have much lower ids.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ def group_of(segment: int) -> int:
 
 
 def segment_of(group: int) -> int:
-    """Return the segment of a group, 0 for an id that is none of ours."""
+    """Return the segment of a group; 0 if the id is not one of ours."""
     return group & (GROUP - 1) if group >> 30 == 1 else 0
 
 
 class SegmentTable:
-    """Our objects with NHA_FDB, as dumps and notifications show them."""
+    """Our nexthop objects with NHA_FDB, kept by dumps and notifications."""
 
     def __init__(self) -> None:
         self._vteps: dict[int, bytes] = {}  # id -> VTEP
@@ -42,7 +42,7 @@ class SegmentTable:
         self._groups.clear()
 
     def put(self, new: Object) -> bool:
-        """Store an object, or remove it if the kernel did; return False if it is no such object."""
+        """Store an object, or remove it if the kernel did; return False if it has no NHA_FDB."""
         known = new.id in self._vteps or new.id in self._groups
         if vtep := self._vteps.pop(new.id, b""):
             self._ids.pop(vtep, None)
@@ -58,7 +58,7 @@ class SegmentTable:
         return True
 
     def get(self, group: int) -> EthernetSegment | None:
-        """Return the segment of a group that the kernel holds."""
+        """Return the segment of a group that exists in the kernel."""
         members = self._groups.get(group)
         if members is None or not segment_of(group):
             return None
@@ -69,7 +69,7 @@ class SegmentTable:
         return (found for group in list(self._groups) if (found := self.get(group)))
 
     def with_member(self, id_: int) -> Iterator[int]:
-        """Yield the groups that an object is, or is in."""
+        """Yield the groups that have this id, or that have it as a member."""
         for group, members in list(self._groups.items()):
             if id_ == group or id_ in members:
                 yield group

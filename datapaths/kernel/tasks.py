@@ -1,4 +1,4 @@
-"""Tasks that nobody awaits: their failures reach whoever listens to the datapath."""
+"""Background tasks: a failure is passed on to the listener of the datapath."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 
 
 class Tasks:
-    """Runs tasks until `close`; calls `failed` with the error of one that ends by an error."""
+    """Runs tasks until `close`; calls `failed` with the exception of a task that fails."""
 
     def __init__(self, failed: Callable[[BaseException], None]) -> None:
         self._failed = failed

@@ -287,6 +287,6 @@ def assemble(requests: Sequence[bytes], first: int) -> bytearray:
 
 
 def is_deletion(request: bytes) -> bool:
-    """Tell whether a request is of an RTM_DEL* type: they are 1 above a multiple of 4."""
+    """Return whether a request is of an RTM_DEL* type: they are 1 above a multiple of 4."""
     (_, kind, _, _, _) = NLMSGHDR.unpack_from(request)
     return bool(kind % 4 == 1)

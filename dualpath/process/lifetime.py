@@ -89,7 +89,7 @@ def raise_descriptors() -> None:
 
 
 def _is_accept(context: dict[str, Any]) -> bool:
-    """Tell whether asyncio could not accept; it stops listening for a second then."""
+    """Return whether asyncio could not accept; it stops listening for a second then."""
     error = context.get("exception")
     return "socket" in context and isinstance(error, OSError) and error.errno in SHORTAGES
 

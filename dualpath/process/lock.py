@@ -58,7 +58,7 @@ def _take(fd: int, path: Path) -> None:
 
 
 def is_held(path: Path) -> bool:
-    """Tell whether somebody holds the lock; makes no file."""
+    """Return whether somebody holds the lock; makes no file."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:

@@ -130,7 +130,7 @@ class _Place:
         self._last: logging.LogRecord | None = None
 
     def takes(self, record: logging.LogRecord, now: float) -> bool:
-        """Tell whether a record may be written; count it when it may not."""
+        """Return whether a record may be written; count it when it may not."""
         if now - self._began >= INTERVAL_S:  # and nothing was held in it: see `summary`
             self._began, self._written = now, 0
         if self._written < FIRST:

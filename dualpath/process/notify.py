@@ -29,7 +29,7 @@ class Notifier:
 
     @property
     def listened_to(self) -> bool:
-        """Tell whether systemd started the daemon with Type=notify."""
+        """Return whether systemd started the daemon with Type=notify."""
         return bool(self._address)
 
     def ready(self) -> None:

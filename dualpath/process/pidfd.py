@@ -39,7 +39,7 @@ class Process:
 
     @property
     def ended(self) -> bool:
-        """Tell whether the process has ended; a zombie has."""
+        """Return whether the process has ended; a zombie has."""
         poll = select.poll()
         poll.register(self._fd, select.POLLIN)
         return bool(poll.poll(0))

@@ -49,7 +49,7 @@ class SocketName:
         make_directory(self.path.parent, linked=self._linked)
 
     def lost(self) -> bool:
-        """Tell whether the name is no longer that of our socket."""
+        """Return whether the name is no longer that of our socket."""
         try:
             return _identity(self.path) != self._ours
         except OSError:

@@ -64,7 +64,7 @@ class LinkMessage:
 
     @property
     def carries(self) -> bool:
-        """Tell whether the kernel keeps nexthops over it: nh_netdev_event() in ipv4/nexthop.c."""
+        """Return whether the kernel keeps nexthops over it: nh_netdev_event() in ipv4/nexthop.c."""
         return not self.deleted and self.up and bool(self.flags & (IFF_RUNNING | IFF_LOWER_UP))
 
     @property

@@ -217,7 +217,7 @@ def shape_of(message: Message) -> Shape | None:
 
 
 def _is_plain(kind: int, size: int, width: int, deleted: bool) -> bool:
-    """Tell whether an attribute can be a column, or can be ignored."""
+    """Return whether an attribute can be a column, or can be ignored."""
     if kind == RTA_SRC:
         return False
     if kind == RTA_DST:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from controller.node.supervisor import bridge_of
 from datapaths.kernel.channel import collect
-from datapaths.kernel.wire import neighbours
+from datapaths.kernel.wire import neighbors
 from dualpath.netlink.numbers import RTM_DELNEIGH, RTM_NEWNEIGH
 from tests.lab import manifests
 from tests.lab.fabric import Fabric, Pe
@@ -63,10 +63,10 @@ def live() -> Iterator[Pe]:
 
 def programmed(pe: Pe) -> int:
     """Return how many of the MACs the forwarding kernel has behind a VTEP and on the bridge."""
-    messages = asyncio.run(collect(pe.forwarding.name, neighbours.dump_request(socket.AF_BRIDGE)))
+    messages = asyncio.run(collect(pe.forwarding.name, neighbors.dump_request(socket.AF_BRIDGE)))
     wanted, found = set(macs(MACS)), {True: set[bytes](), False: set[bytes]()}
     for message in messages:
-        entry = neighbours.decode(message)
+        entry = neighbors.decode(message)
         if entry.mac in wanted:
             found[bool(entry.master)].add(entry.mac)
     return len(found[True] & found[False])

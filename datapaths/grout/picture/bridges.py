@@ -78,7 +78,7 @@ class BridgeTable:
         return entry is not None and bool(entry.flags & n.GR_FDB_F_EXTERN)
 
     def is_remote(self, bridge: int, mac: bytes) -> bool:
-        """Tell whether FRR wants a MAC behind a VTEP, also when it has moved here."""
+        """Return whether FRR wants a MAC behind a VTEP, also when it has moved here."""
         return self.is_remote_entry(bridge, mac) or (bridge, mac) in self._moved
 
     def is_local(self, bridge: int, mac: bytes) -> bool:

@@ -75,7 +75,7 @@ class Learning:
                 self._look_at_neighbor(vni, bridge, address)
 
     def is_local(self, bridge: int, address: bytes) -> bool:
-        """Tell whether an address is reported as a local host's."""
+        """Return whether an address is reported as a local host's."""
         return (self._vni_of(bridge), address) in self._neighbors
 
     def subnets_changed(self, bridge: int) -> None:

@@ -262,7 +262,7 @@ class Observer:
 
 
 def _differs(old: Iface, new: Iface) -> bool:
-    """Tell whether an interface differs, apart from its state and its members."""
+    """Return whether an interface differs, apart from its state and its members."""
 
     def essence(iface: Iface) -> object:
         info = iface.info

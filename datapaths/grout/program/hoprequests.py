@@ -84,7 +84,7 @@ class HopRequests:
 
 
 def is_remote(hop: Hop) -> bool:
-    """Tell whether a RemoteVtep or a Neighbor needs a hop."""
+    """Return whether a RemoteVtep or a Neighbor needs a hop."""
     return bool(hop.flags & KINDS) and hop.mac != NO_MAC
 
 

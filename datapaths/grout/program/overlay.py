@@ -77,7 +77,7 @@ class Overlay:
         return found
 
     def _differs(self, iface: Iface, vni: Vni) -> bool:
-        """Tell whether a VNI's interfaces differ from what `apply` makes, beyond the record."""
+        """Return whether a VNI's interfaces differ from what `apply` makes, beyond the record."""
         if vni.layer == 3:
             described = replace(_vxlan_of(vni, iface.vrf, 0), description=iface.description)
             return bool(_vxlan_differs(iface, described))
@@ -284,9 +284,10 @@ def _bridge_of(vni: Vni, vrf: int) -> Iface:
 
 
 def _routes_nothing(vni: Vni) -> bool:
-    """Tell whether a VNI's bridge has no VRF and no gateway; up, it would route in the default VRF.
+    """Return whether a VNI's bridge has no VRF and no gateway.
 
-    A bridge of grout's that is down forwards frames all the same, and routes nothing.
+    If it were up, it would route in the default VRF. A bridge that is down in grout forwards frames
+    and routes nothing.
     """
     return not vni.vrf and not vni.gateways
 

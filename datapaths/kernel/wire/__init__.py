@@ -1,1 +1,1 @@
-"""Batches and records to and from rtnetlink bytes. Pure: no sockets, no clocks, nothing waits."""
+"""Batches and records to and from rtnetlink bytes. Pure: no sockets, no clocks."""

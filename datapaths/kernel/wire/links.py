@@ -1,6 +1,6 @@
-"""Links, as far as resolving names needs them, and addresses, as far as to whom they belong. Pure.
+"""Decode links and addresses, with the attributes that the picture needs. Pure.
 
-Making and changing links is not here: that is rare, and pyroute2 does it.
+`datapaths.linux.links` creates and changes links, by pyroute2: that is rare.
 """
 
 from __future__ import annotations
@@ -40,11 +40,14 @@ class Link:
     mac: bytes
     vni: int  # of a VXLAN device, else 0
     table: int  # of a VRF device, else 0
-    alias: str  # where we mark what is ours
+    alias: str  # contains our mark
 
 
 def decode(message: Message) -> Link | None:
-    """Read RTM_NEWLINK or RTM_DELLINK; None is a bridge talking of its port. Raises DecodeError."""
+    """Decode RTM_NEWLINK or RTM_DELLINK; None for a bridge's message about a port.
+
+    Raises DecodeError.
+    """
     family, _, _, index, flags, _ = message.fixed(IFINFOMSG)
     if family != socket.AF_UNSPEC:
         return None
@@ -84,12 +87,12 @@ def decode_address(message: Message) -> tuple[int, bytes, int]:
 
 
 def addresses_request() -> bytes:
-    """Ask for the addresses of all links."""
+    """Return the dump request for the addresses of all links."""
     return request(n.RTM_GETADDR, n.NLM_F_DUMP, IFADDRMSG.pack(0, 0, 0, 0, 0))
 
 
 def decode_rule(message: Message) -> tuple[str, int]:
-    """Return a routing rule's incoming device, "" for none, and priority. Raises DecodeError."""
+    """Return a routing rule's input device ("" for none) and priority. Raises DecodeError."""
     message.fixed(FIB_RULE_HDR)
     got = message.attributes(FIB_RULE_HDR)
     return got.text(n.FRA_IIFNAME), got.u32(n.FRA_PRIORITY)
@@ -101,10 +104,10 @@ def dump_request() -> bytes:
 
 
 def probe_request(kind: str) -> bytes:
-    """Ask for a device that cannot be made: EOPNOTSUPP says that the kernel lacks its kind.
+    """Return a request that finds out whether the kernel has a kind of device.
 
-    Anything else says that it has it (and loads its module): an address of the wrong length is
-    refused by every kind, before anything is made.
+    EOPNOTSUPP means that it has not. Any other error means that it has, and has loaded the module:
+    every kind refuses the request's MAC of 1 byte before it creates anything.
     """
     info = attribute(n.IFLA_LINKINFO, attribute(n.IFLA_INFO_KIND, kind.encode()))
     body = IFINFOMSG.pack(0, 0, 0, 0, 0, 0) + attribute(n.IFLA_ADDRESS, b"\1") + info

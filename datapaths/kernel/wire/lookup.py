@@ -1,4 +1,4 @@
-"""RTM_GETROUTE for one address: which entry of its tables the kernel takes. Pure."""
+"""RTM_GETROUTE for one address: the table entry that the kernel uses. Pure."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from dualpath.netlink.message import (
     u32,
 )
 
-RTM_F_FIB_MATCH: Final = 0x2000  # linux/rtnetlink.h: the entry itself, rather than what follows
+RTM_F_FIB_MATCH: Final = 0x2000  # linux/rtnetlink.h: return the entry, not the resolved route
 
 DROPS: Final = {
     n.RTN_BLACKHOLE: NexthopType.BLACKHOLE,
     n.RTN_UNREACHABLE: NexthopType.UNREACHABLE,
     n.RTN_PROHIBIT: NexthopType.PROHIBIT,
 }
-DROP_OF_ERRNO: Final = {  # fib_props in net/ipv4/fib_semantics.c: how a lookup ends that meets one
+DROP_OF_ERRNO: Final = {  # fib_props in net/ipv4/fib_semantics.c: a lookup that finds such a route
     errno.EINVAL: NexthopType.BLACKHOLE,
     errno.EHOSTUNREACH: NexthopType.UNREACHABLE,
     errno.EACCES: NexthopType.PROHIBIT,
@@ -33,7 +33,7 @@ DROP_OF_ERRNO: Final = {  # fib_props in net/ipv4/fib_semantics.c: how a lookup 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry of a routing table, as one lookup shows it."""
+    """The entry of a routing table that a lookup found."""
 
     prefix: bytes
     length: int
@@ -41,11 +41,14 @@ class Entry:
     drop: NexthopType | None
     nexthop: int  # RTA_NH_ID, 0 is none
     gateway: bytes
-    oif: int  # 0 where there are several ways
+    oif: int  # 0 for a multipath entry
 
 
 def lookup_request(address: bytes, vrf: int) -> bytes:
-    """Ask for the entry that covers an address, in a VRF by its device's index; 0 is the main."""
+    """Return the request for the entry that covers an address.
+
+    `vrf` is the index of the VRF's device; 0 is the main table.
+    """
     family = Family.INET if len(address) == 4 else Family.INET6
     body = RTMSG.pack(family, len(address) * 8, 0, 0, 0, 0, 0, 0, RTM_F_FIB_MATCH)
     body += attribute(n.RTA_DST, address) + (u32(n.RTA_OIF, vrf) if vrf else b"")
@@ -53,7 +56,7 @@ def lookup_request(address: bytes, vrf: int) -> bytes:
 
 
 def decode_entry(message: Message) -> Entry:
-    """Read the answer, an RTM_NEWROUTE. Raises DecodeError."""
+    """Decode the reply, an RTM_NEWROUTE. Raises DecodeError."""
     family, length, _, _, _, protocol, _, kind, _ = message.fixed(RTMSG)
     got = message.attributes(RTMSG)
     width = 4 if family == Family.INET else 16

@@ -36,7 +36,7 @@ class Object(NamedTuple):
 
 
 def decode(message: Message) -> Object:
-    """Read RTM_NEWNEXTHOP or RTM_DELNEXTHOP. Raises DecodeError."""
+    """Decode RTM_NEWNEXTHOP or RTM_DELNEXTHOP. Raises DecodeError."""
     _, _, protocol, _, flags = message.fixed(NHMSG)
     got = message.attributes(NHMSG)
     group = got.raw(n.NHA_GROUP)
@@ -62,35 +62,35 @@ def dump_request() -> bytes:
 
 
 def put(nexthop: Nexthop, oif: int) -> bytes:
-    """Create or replace; `oif` is the device's index, 0 for a group or a blackhole.
+    """Create or replace a nexthop; `oif` is the device's index, 0 for a group or a blackhole.
 
-    Raises ValueError for a type that the kernel has no object for.
+    Raises ValueError for a type that has no nexthop object in the kernel.
     """
-    family, flags, what = _content(nexthop, oif)
-    body = NHMSG.pack(family, 0, n.RTPROT_DUALPATH, 0, flags) + u32(n.NHA_ID, nexthop.id) + what
+    family, flags, rest = _content(nexthop, oif)
+    body = NHMSG.pack(family, 0, n.RTPROT_DUALPATH, 0, flags) + u32(n.NHA_ID, nexthop.id) + rest
     return request(n.RTM_NEWNEXTHOP, n.NLM_F_CREATE | n.NLM_F_REPLACE, body)
 
 
 def put_vtep(identity: int, vtep: bytes) -> bytes:
-    """Create a VTEP that groups for FDB entries can have as a member."""
+    """Create a nexthop for a VTEP, for groups of `put_vteps`."""
     family = socket.AF_INET if len(vtep) == 4 else socket.AF_INET6
     return _put_fdb(family, identity, attribute(n.NHA_GATEWAY, vtep))
 
 
 def put_vteps(identity: int, members: Iterable[int]) -> bytes:
-    """Create or replace a group that FDB entries can name; members are ids of `put_vtep`."""
+    """Create or replace a group for FDB entries; `members` are ids of `put_vtep`."""
     group = b"".join(GRP.pack(member, 0, 0, 0) for member in members)
     return _put_fdb(socket.AF_UNSPEC, identity, attribute(n.NHA_GROUP, group))
 
 
-def _put_fdb(family: int, identity: int, what: bytes) -> bytes:
+def _put_fdb(family: int, identity: int, attributes: bytes) -> bytes:
     body = NHMSG.pack(family, 0, n.RTPROT_DUALPATH, 0, 0) + u32(n.NHA_ID, identity)
-    body += what + attribute(n.NHA_FDB, b"")
+    body += attributes + attribute(n.NHA_FDB, b"")
     return request(n.RTM_NEWNEXTHOP, n.NLM_F_CREATE | n.NLM_F_REPLACE, body)
 
 
 def drop(identity: int) -> bytes:
-    """Delete; the kernel deletes the routes that use it as well, without a word."""
+    """Delete a nexthop. The kernel also deletes the routes that use it, without notifications."""
     body = NHMSG.pack(0, 0, 0, 0, 0) + u32(n.NHA_ID, identity)
     return request(n.RTM_DELNEXTHOP, 0, body)
 
@@ -100,7 +100,7 @@ def _content(nexthop: Nexthop, oif: int) -> tuple[int, int, bytes]:
     match nexthop.type:
         case NexthopType.GROUP:
             if not all(1 <= m.weight <= MOST_WEIGHT for m in nexthop.members):
-                raise ValueError(f"a weight is from 1 to {MOST_WEIGHT}")
+                raise ValueError(f"a weight of a group is not in 1 to {MOST_WEIGHT}")
             group = b"".join(GRP.pack(m.id, m.weight - 1, 0, 0) for m in nexthop.members)
             return socket.AF_UNSPEC, 0, attribute(n.NHA_GROUP, group)
         case NexthopType.BLACKHOLE:
@@ -108,7 +108,7 @@ def _content(nexthop: Nexthop, oif: int) -> tuple[int, int, bytes]:
         case NexthopType.UNREACHABLE | NexthopType.PROHIBIT:
             raise ValueError(f"the kernel has no {nexthop.type.name.lower()} nexthop object")
         case NexthopType.DEVICE:
-            # IPv4 routes may use an IPv6 object, but not the other way round.
+            # AF_INET6: IPv4 routes may use an IPv6 object, but IPv6 routes no IPv4 object.
             return socket.AF_INET6, 0, u32(n.NHA_OIF, oif)
         case NexthopType.GATEWAY:
             family = socket.AF_INET if len(nexthop.gateway) == 4 else socket.AF_INET6

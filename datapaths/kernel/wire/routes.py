@@ -1,7 +1,8 @@
 """Routes as columns to and from rtnetlink: no Python object per route. Pure.
 
-Messages are written into rows that are already filled in but for what varies; a dump is read by
-walking the attributes of all its messages in step.
+To encode, fill the varying fields of a template that has a row for each message. To decode a dump,
+walk the attributes of all its messages in step: first the first attribute of every message, then
+the second, and so on.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ RTMSG: Final = struct.Struct("=BBBBBBBBI")
 flags."""
 
 WRITE_BYTES: Final = 256 * 1024
-"""Most that goes into one send; the kernel's rate is flat from 4 KiB on."""
+"""Most bytes of one send. Above 4 KiB, the kernel's rate does not depend on the size."""
 
 WITHDRAWAL: Final = 0
-"""The shape of a row that deletes; other shapes are the rtm_type of a row that replaces."""
+"""The shape of a message that deletes; the shape of one that replaces is its rtm_type."""
 
 METRIC: Final = 20
-"""Of every route that we install: zebra's own, so that tools show what an operator expects."""
+"""The metric of every route that we install: zebra's own, which operators expect to see."""
 
 RTN_OF: Final = {
     nexthops.BLACKHOLE: n.RTN_BLACKHOLE,
@@ -74,7 +75,7 @@ class RouteColumns:
 
 
 def dump_request(family: Family) -> bytes:
-    """Ask for all routes of our protocol in all tables (needs NETLINK_GET_STRICT_CHK)."""
+    """Return the dump request for our routes in all tables (needs NETLINK_GET_STRICT_CHK)."""
     body = RTMSG.pack(family, 0, 0, 0, 0, n.RTPROT_DUALPATH, 0, 0, 0)
     return request(n.RTM_GETROUTE, n.NLM_F_DUMP, body)
 
@@ -82,7 +83,8 @@ def dump_request(family: Family) -> bytes:
 def encode_route(
     family: Family, table: int, shape: int, prefix: bytes, length: int, identity: int
 ) -> bytes:
-    """Return one message, numbered 0: the reference for RouteEncoder, and faster for a few."""
+    """Return one message with sequence number 0. It is the reference for RouteEncoder, and faster
+    for a few routes."""
     withdrawal = shape == WITHDRAWAL
     scope = n.RT_SCOPE_NOWHERE if withdrawal else n.RT_SCOPE_UNIVERSE
     octet = table if table <= 0xFF else n.RT_TABLE_UNSPEC
@@ -98,18 +100,18 @@ def encode_route(
 
 
 class RouteEncoder:
-    """Writes rows of one shape at a time into buffers that it keeps.
+    """Encodes rows of one shape at a time into buffers that it reuses.
 
-    What `encode` returns is overwritten by the next call for the same shape.
+    The next call of `encode` for the same shape overwrites what the last one returned.
     """
 
     def __init__(self) -> None:
         self._rows: dict[tuple[Family, bool, int], npt.NDArray[np.void]] = {}
-        self._asked: dict[tuple[Family, bool, int], int] = {}  # row that carries NLM_F_ACK
+        self._ack_rows: dict[tuple[Family, bool, int], int] = {}  # the row with NLM_F_ACK
 
     @staticmethod
     def capacity(family: Family) -> int:
-        """Return how many rows of any shape `encode` takes."""
+        """Return how many rows of any shape fit one call of `encode`."""
         return WRITE_BYTES // _row_type(family, wide=True, shape=n.RTN_UNICAST).itemsize
 
     def encode(
@@ -122,19 +124,19 @@ class RouteEncoder:
         lengths: U8,
         ids: U32,
     ) -> memoryview:
-        """Return messages with sequence numbers from `first`, the last of which asks for an ack.
+        """Return messages with sequence numbers from `first`; the last one requests an ACK.
 
-        `shape` is WITHDRAWAL or an rtm_type; `ids` counts for RTN_UNICAST only.
+        `shape` is WITHDRAWAL or an rtm_type; `ids` is used for RTN_UNICAST only.
         """
         count = len(lengths)
         key = family, table > 0xFF, shape
         rows = self._rows.get(key)
         if rows is None:
             rows = self._rows[key] = _template(*key)
-            self._asked[key] = 0
-        rows["flags"][self._asked[key]] &= ~np.uint16(n.NLM_F_ACK)
+            self._ack_rows[key] = 0
+        rows["flags"][self._ack_rows[key]] &= ~np.uint16(n.NLM_F_ACK)
         rows["flags"][count - 1] |= n.NLM_F_ACK
-        self._asked[key] = count - 1
+        self._ack_rows[key] = count - 1
         used = rows[:count]
         used["seq"] = np.arange(first, first + count, dtype=np.uint64)
         used["table32" if table > 0xFF else "table"] = table
@@ -146,9 +148,9 @@ class RouteEncoder:
 
 
 def decode_routes(data: bytes) -> Iterator[RouteColumns]:
-    """Yield the route messages in `data` by family, skipping messages of other types.
+    """Yield the route messages in `data` by family; skip messages of other types.
 
-    Raises DecodeError. Attributes that say nothing to us are skipped, whatever their order.
+    Attributes may come in any order, and unknown ones are skipped. Raises DecodeError.
     """
     offsets = np.array(cut(data), dtype=np.intp) >> 2
     halves = np.frombuffer(data[: len(data) & ~3], dtype=np.uint16)
@@ -204,9 +206,10 @@ def _decode(family: Family, words: U32, offsets: Index) -> RouteColumns:
 def _walk(
     words: U32, halves: npt.NDArray[np.uint16], offsets: Index
 ) -> Iterator[tuple[int, Index | slice, Index, npt.NDArray[np.uint16]]]:
-    """Yield (attribute type, rows that have it, where in words, its lengths), in step.
+    """Yield (attribute type, rows that have it, offsets in words, lengths).
 
-    The i-th attributes of all messages are looked at together; messages are few kinds of shape.
+    Step i looks at the i-th attribute of every message. That is fast because the messages of a dump
+    have few different layouts.
     """
     start = offsets + (NLMSGHDR.size + RTMSG.size) // 4
     ends = offsets + words[offsets].astype(np.intp) // 4
@@ -272,7 +275,7 @@ def _row_type(family: Family, wide: bool, shape: int) -> np.dtype[np.void]:
 
 
 def _template(family: Family, wide: bool, shape: int) -> npt.NDArray[np.void]:
-    """Return rows with all that does not vary."""
+    """Return rows with every field that does not vary filled in."""
     kind = _row_type(family, wide, shape)
     rows = np.zeros(RouteEncoder.capacity(family), kind)
     withdrawal = shape == WITHDRAWAL

@@ -13,7 +13,7 @@ from datapaths.base import Unavailable
 from datapaths.kernel import channel
 from datapaths.kernel.linktable import LinkTable
 from datapaths.kernel.routes import dump_routes
-from datapaths.kernel.wire import neighbours
+from datapaths.kernel.wire import neighbors
 from datapaths.linux import filters as filters_module
 from datapaths.linux.filters import Filters
 from dualpath.netlink import numbers as n
@@ -33,7 +33,7 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Iterator[Kernel]:
 
 
 async def collected() -> list[int]:
-    rows = await channel.collect("", neighbours.dump_request(socket.AF_BRIDGE))
+    rows = await channel.collect("", neighbors.dump_request(socket.AF_BRIDGE))
     return [found.body[0] for found in rows]
 
 
@@ -70,10 +70,10 @@ async def test_write_without_a_reply_is_unavailable(kernel: Kernel) -> None:
     writer = channel.Channel("")
     kernel.end()
     with pytest.raises(Unavailable):
-        await writer.send([neighbours.drop_self(1, bytes(6))])
+        await writer.send([neighbors.drop_self(1, bytes(6))])
     await writer.close()
     with pytest.raises(Unavailable, match="closed"):
-        await writer.send([neighbours.drop_self(1, bytes(6))])
+        await writer.send([neighbors.drop_self(1, bytes(6))])
 
 
 @pytest.mark.parametrize("code", [errno.ENOMEM, errno.EINVAL])

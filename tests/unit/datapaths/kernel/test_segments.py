@@ -8,7 +8,7 @@ import pytest
 
 from datapaths.base import Lost
 from datapaths.kernel.segmenttable import FIRST_VTEP, group_of, segment_of
-from datapaths.kernel.wire import neighbours, nexthops
+from datapaths.kernel.wire import neighbors, nexthops
 from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import EthernetSegment, Mac
 from dualpath.netlink import numbers as n
@@ -96,7 +96,7 @@ def test_vtep_in_use_by_another_segment_is_kept() -> None:
 def test_multihomed_mac_refers_to_its_segments_group() -> None:
     kernel = made(SEGMENT)
     requests = sent(kernel.plan(upsert(BEHIND)).requests)
-    entry = neighbours.decode(requests[0])
+    entry = neighbors.decode(requests[0])
     assert (entry.nexthop, entry.destination) == (group_of(ID), b"")
     kernel.hold(BEHIND)
     assert macs(kernel) == {BEHIND}

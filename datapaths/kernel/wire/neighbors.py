@@ -1,7 +1,7 @@
-"""Neighbours, bridge FDB, VXLAN FDB and flood entries: all are RTM_*NEIGH. Pure.
+"""Neighbors, bridge FDB, VXLAN FDB and flood entries: all are RTM_*NEIGH messages. Pure.
 
-What the kernel tells of a bridge FDB entry names its bridge in NDA_MASTER; what it tells of a
-VXLAN device's own entry does not.
+A message about a bridge FDB entry has the bridge in NDA_MASTER. One about a VXLAN device's own
+entry has no NDA_MASTER.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ class Entry(NamedTuple):
     ifindex: int
     state: int  # NUD_*
     flags: int  # NTF_*
-    destination: bytes  # neighbour's address, or the VTEP of an FDB entry; b"" without
+    destination: bytes  # the neighbor's address, or the VTEP of an FDB entry, or b""
     mac: bytes
     master: int  # the bridge of a bridge FDB entry, else 0
     protocol: int
     vlan: int
-    nexthop: int = 0  # a group of VTEPs, in place of a destination
+    nexthop: int = 0  # the id of a group of VTEPs, instead of a destination
 
 
 def decode(message: Message) -> Entry:
-    """Read RTM_NEWNEIGH or RTM_DELNEIGH. Raises DecodeError."""
+    """Decode RTM_NEWNEIGH or RTM_DELNEIGH. Raises DecodeError."""
     family, _, _, ifindex, state, flags, _ = message.fixed(NDMSG)
     got = message.attributes(NDMSG)
     return Entry(
@@ -63,15 +63,15 @@ def decode(message: Message) -> Entry:
 
 
 def dump_request(family: int) -> bytes:
-    """Ask for the neighbours of a family; AF_BRIDGE is every FDB."""
+    """Return the dump request for the neighbors of a family; AF_BRIDGE dumps all FDBs."""
     return request(n.RTM_GETNEIGH, n.NLM_F_DUMP, NDMSG.pack(family, 0, 0, 0, 0, 0, 0))
 
 
 def put_self(vxlan: int, mac: bytes, vtep: bytes, group: int = 0) -> bytes:
-    """Send frames for `mac` that leave by the VXLAN device to `vtep`, or to one of a group.
+    """Return the VXLAN device's entry: frames for `mac` go to `vtep`, or to a member of `group`.
 
-    With a group the entry is a static one: newer kernels refuse any other ("A nexthop fdb cannot
-    be dynamic", vxlan_core.c of Linux 7.2), with NTF_EXT_LEARNED or without.
+    An entry with a group is static: newer kernels refuse any other ("A nexthop fdb cannot be
+    dynamic", vxlan_core.c of Linux 7.2), also with NTF_EXT_LEARNED.
     """
     state, flags = n.NUD_REACHABLE, n.NTF_SELF | n.NTF_EXT_LEARNED
     to = attribute(n.NDA_DST, vtep)
@@ -86,10 +86,10 @@ def drop_self(vxlan: int, mac: bytes) -> bytes:
 
 
 def put_master(vxlan: int, mac: bytes, sticky: bool) -> bytes:
-    """Tell the bridge that `mac` is behind its VXLAN port.
+    """Return the bridge's entry: `mac` is behind the VXLAN port.
 
-    The kernel ignores NTF_STICKY of an entry with NTF_EXT_LEARNED (br_fdb.c, __br_fdb_add), so
-    a sticky one is a static one.
+    The kernel ignores NTF_STICKY together with NTF_EXT_LEARNED (br_fdb.c, __br_fdb_add), so a
+    sticky entry is static.
     """
     state, flags = n.NUD_REACHABLE, n.NTF_EXT_LEARNED
     if sticky:
@@ -98,12 +98,12 @@ def put_master(vxlan: int, mac: bytes, sticky: bool) -> bytes:
 
 
 def drop_master(vxlan: int, mac: bytes) -> bytes:
-    """Remove `mac` from the VXLAN port; ENOENT when it meanwhile lives on another port."""
+    """Remove the bridge's entry; ENOENT means that `mac` has moved to another port."""
     return request(n.RTM_DELNEIGH, 0, _fdb(vxlan, 0, n.NTF_MASTER, mac))
 
 
 def put_flood(vxlan: int, vtep: bytes) -> bytes:
-    """Send copies of frames without a known destination to `vtep` as well."""
+    """Add `vtep` to those that get a copy of each BUM frame."""
     body = _fdb(vxlan, n.NUD_PERMANENT, n.NTF_SELF, ZERO_MAC) + attribute(n.NDA_DST, vtep)
     return request(n.RTM_NEWNEIGH, n.NLM_F_CREATE | n.NLM_F_APPEND, body)
 
@@ -113,7 +113,7 @@ def drop_flood(vxlan: int, vtep: bytes) -> bytes:
     return request(n.RTM_DELNEIGH, 0, body)
 
 
-def put_neighbour(bridge: int, address: bytes, mac: bytes, router: bool = False) -> bytes:
+def put_neighbor(bridge: int, address: bytes, mac: bytes, router: bool = False) -> bytes:
     flags = n.NTF_EXT_LEARNED | (n.NTF_ROUTER if router else 0)
     body = NDMSG.pack(_family(address), 0, 0, bridge, n.NUD_NOARP, flags, n.RTN_UNICAST)
     body += attribute(n.NDA_DST, address) + attribute(n.NDA_LLADDR, mac)
@@ -121,10 +121,10 @@ def put_neighbour(bridge: int, address: bytes, mac: bytes, router: bool = False)
     return request(n.RTM_NEWNEIGH, _REPLACE, body)
 
 
-def put_learnt(bridge: int, address: bytes, mac: bytes) -> bytes:
-    """Make a row as the kernel makes one of what it hears, whatever row is there.
+def put_learned(bridge: int, address: bytes, mac: bytes) -> bytes:
+    """Replace any row by one as the kernel makes it from ARP or ND.
 
-    Its protocol has to be named: without one the kernel keeps that of the row replaced.
+    Set the protocol explicitly: without it the kernel keeps the protocol of the replaced row.
     """
     body = NDMSG.pack(_family(address), 0, 0, bridge, n.NUD_STALE, 0, n.RTN_UNICAST)
     body += attribute(n.NDA_DST, address) + attribute(n.NDA_LLADDR, mac)
@@ -132,15 +132,16 @@ def put_learnt(bridge: int, address: bytes, mac: bytes) -> bytes:
     return request(n.RTM_NEWNEIGH, _REPLACE, body)
 
 
-def drop_neighbour(bridge: int, address: bytes) -> bytes:
+def drop_neighbor(bridge: int, address: bytes) -> bytes:
     body = NDMSG.pack(_family(address), 0, 0, bridge, 0, 0, 0) + attribute(n.NDA_DST, address)
     return request(n.RTM_DELNEIGH, 0, body)
 
 
-def use_neighbour(bridge: int, address: bytes) -> bytes:
-    """Treat a neighbour as a packet to it would; ENOENT when it is gone.
+def use_neighbor(bridge: int, address: bytes) -> bytes:
+    """Mark a neighbor as used, like a packet to it does; ENOENT means that it is gone.
 
-    A stale one is resolved again; all others stay as they are (net/core/neighbour.c, neigh_add).
+    The kernel resolves a stale neighbor again, and leaves others as they are (net/core/neighbour.c,
+    neigh_add).
     """
     body = NDMSG.pack(_family(address), 0, 0, bridge, 0, n.NTF_USE, 0)
     return request(n.RTM_NEWNEIGH, 0, body + attribute(n.NDA_DST, address))
@@ -157,6 +158,6 @@ def _family(address: bytes) -> int:
 
 
 def is_mapped(request: bytes) -> bool:
-    """Tell whether a request is about the neighbour ::ffff:a.b.c.d."""
+    """Return whether a request is about the neighbor ::ffff:a.b.c.d."""
     at = NLMSGHDR.size + NDMSG.size + RTATTR.size
     return request[NLMSGHDR.size] == socket.AF_INET6 and request[at : at + 12] == V4_MAPPED
