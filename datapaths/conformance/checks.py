@@ -12,7 +12,7 @@ from dualpath.model.kinds import Kind
 
 Run = Callable[..., Awaitable[None]]
 
-WITHOUT_HANDS = "it needs a program beside the datapath"
+WITHOUT_ENVIRONMENT = "it needs a program that acts beside the datapath"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,22 +21,22 @@ class Needs:
 
     kinds: frozenset[Kind] = frozenset()
     features: frozenset[Feature] = frozenset()
-    hands: bool = False
+    environment: bool = False
     looks_up: bool = False
 
     def __or__(self, other: Needs) -> Needs:
         return Needs(
             self.kinds | other.kinds,
             self.features | other.features,
-            self.hands or other.hands,
+            self.environment or other.environment,
             self.looks_up or other.looks_up,
         )
 
 
-def needs(*what: Kind | Feature, hands: bool = False, looks_up: bool = False) -> Needs:
+def needs(*what: Kind | Feature, environment: bool = False, looks_up: bool = False) -> Needs:
     kinds = frozenset(item for item in what if isinstance(item, Kind))
     features = frozenset(item for item in what if isinstance(item, Feature))
-    return Needs(kinds, features, hands, looks_up)
+    return Needs(kinds, features, environment, looks_up)
 
 
 NOTHING = Needs()
@@ -58,7 +58,7 @@ ONE = Case("")
 class Check:
     """One check of one case. Raises Violation."""
 
-    name: str  # "routes.an_empty_batch_is_fine"
+    name: str  # "routes.an_empty_batch_succeeds"
     sentence: str
     needs: Needs
     run: Callable[[Subject], Awaitable[None]]
@@ -67,13 +67,11 @@ class Check:
         """Return why the check does not apply to a datapath, "" when it does."""
         capabilities = subject.capabilities
         if missing := self.needs.kinds - capabilities.kinds:
-            return (
-                f"{capabilities.name} takes no {', '.join(kind.name for kind in sorted(missing))}"
-            )
+            return f"{capabilities.name} has no {', '.join(kind.name for kind in sorted(missing))}"
         if lacking := self.needs.features & capabilities.lacks:
             return f"{capabilities.name} lacks {', '.join(sorted(lacking))}"
-        if self.needs.hands and subject.hands is None:
-            return WITHOUT_HANDS
+        if self.needs.environment and subject.environment is None:
+            return WITHOUT_ENVIRONMENT
         if self.needs.looks_up and not capabilities.looks_up:
             return f"{capabilities.name} has no lookup"
         return ""
@@ -86,7 +84,7 @@ class Chapter:
         self.checks: list[Check] = []
         self._name = name
         self._common = common
-        self._before = before  # each of its checks
+        self._before = before  # runs before each check
 
     def check(
         self, needed: Needs = Needs(), cases: Iterable[Case] = (ONE,)

@@ -15,7 +15,7 @@ from dualpath.model.layer2 import EthernetSegment, Flood, Mac, Neighbor, RemoteV
 from dualpath.model.nexthops import V4_MAPPED, Member, Nexthop, NexthopType
 from dualpath.model.records import Record, RecordBatch
 
-# Not in the network of the device: overlay and underlay may share a VRF here.
+# Outside the device's network: overlay and underlay may share a VRF in these checks.
 VTEP, OTHER_VTEP = bytes([10, 0, 1, 2]), bytes([10, 0, 1, 3])
 MAC, OTHER_MAC = bytes.fromhex("0200000000aa"), bytes.fromhex("0200000000bb")
 ROUTER = bytes.fromhex("020000000002")
@@ -45,7 +45,7 @@ check = chapter.check
 
 
 def nexthops(subject: Subject) -> tuple[Nexthop, ...]:
-    """Return one nexthop of each type that the datapath takes; always with ids 1, 2 and 8."""
+    """Return a nexthop of each type that the datapath supports; ids 1, 2 and 8 are always there."""
     device = subject.device
     weight = 1 if subject.lacks(Feature.WEIGHTS) else 256
     found = [
@@ -86,7 +86,7 @@ async def remove(subject: Subject, *some: Record) -> None:
     expect_none(await subject.datapath.apply(withdraw(*some)), "withdrawals that must succeed")
 
 
-async def expect_held(subject: Subject, kind: Kind, wanted: set[Record]) -> None:
+async def expect_dump(subject: Subject, kind: Kind, wanted: set[Record]) -> None:
     expect(await subject.records(kind), wanted, f"dump({kind.name})")
 
 
@@ -95,7 +95,7 @@ def errors(failures: Sequence[RowFailure]) -> list[tuple[int, str]]:
 
 
 @check()
-async def segments_are_there_as_they_were_asked_for(subject: Subject) -> None:
+async def vnis_are_dumped_as_applied(subject: Subject) -> None:
     found = {record.key: record for record in await subject.records(Kind.VNI)}
     for vni in subject.segments():
         expect(found.get(vni.key), vni, f"dump(VNI) of {vni.vni}")
@@ -103,61 +103,61 @@ async def segments_are_there_as_they_were_asked_for(subject: Subject) -> None:
 
 
 @check(cases=EACH_KIND)
-async def dump_returns_what_apply_made(subject: Subject, kind: Kind) -> None:
+async def dump_returns_everything_applied(subject: Subject, kind: Kind) -> None:
     some = records(subject, kind)
     await make(subject, *some)
-    await expect_held(subject, kind, set(some))
+    await expect_dump(subject, kind, set(some))
 
 
 @check(cases=EACH_KIND)
-async def applying_twice_is_applying_once(subject: Subject, kind: Kind) -> None:
+async def applying_twice_changes_nothing(subject: Subject, kind: Kind) -> None:
     some = records(subject, kind)
     for _ in range(2):
         await make(subject, *some)
-    await expect_held(subject, kind, set(some))
+    await expect_dump(subject, kind, set(some))
 
 
 @check(cases=EACH_KIND)
-async def a_withdrawal_takes_its_record_and_no_other(subject: Subject, kind: Kind) -> None:
+async def a_withdrawal_removes_only_its_record(subject: Subject, kind: Kind) -> None:
     gone, *rest = reversed(records(subject, kind))
     await make(subject, *records(subject, kind))
     for _ in range(2):
         await remove(subject, gone)
-        await expect_held(subject, kind, set(rest))
+        await expect_dump(subject, kind, set(rest))
 
 
 @check(cases=EACH_KIND)
-async def withdrawing_what_is_absent_succeeds(subject: Subject, kind: Kind) -> None:
+async def withdrawing_an_absent_record_succeeds(subject: Subject, kind: Kind) -> None:
     await remove(subject, *records(subject, kind))
 
 
 @check(cases=EACH_KIND)
-async def another_process_finds_what_the_last_one_made(subject: Subject, kind: Kind) -> None:
+async def a_new_process_finds_everything_installed(subject: Subject, kind: Kind) -> None:
     some = records(subject, kind)
     await make(subject, *some)
     await subject.reopen()
-    await expect_held(subject, kind, set(some))
+    await expect_dump(subject, kind, set(some))
 
 
 @check(needs(Kind.MAC))
-async def a_vni_that_is_not_there_fails_its_rows(subject: Subject) -> None:
+async def a_missing_vni_fails_its_rows(subject: Subject) -> None:
     lost: tuple[Record, ...] = (Mac(7, MAC, VTEP), Mac(L2VNI, MAC, VTEP), Mac(7, OTHER_MAC, VTEP))
     failures = await subject.datapath.apply(RecordBatch(Kind.MAC, lost))
     expect(errors(failures), [(0, "ENODEV"), (2, "ENODEV")], "rows that failed")
     if "7" not in failures[0].reason:
         raise Violation(f"the reason does not name the VNI: {failures[0].reason!r}")
-    await expect_held(subject, Kind.MAC, {lost[1]})
+    await expect_dump(subject, Kind.MAC, {lost[1]})
     await remove(subject, *lost)
 
 
 @check(needs(Kind.NEXTHOP))
-async def a_nexthop_by_a_device_that_is_not_there_fails_alone(subject: Subject) -> None:
+async def a_missing_device_fails_only_its_nexthop(subject: Subject) -> None:
     good, bad = nexthops(subject)[0], Nexthop(9, NexthopType.GATEWAY, VTEP, "nope0")
     failures = await subject.datapath.apply(upsert(bad, good))
     expect(errors(failures), [(0, "ENODEV")], "rows that failed")
     if "nope0" not in failures[0].reason:
         raise Violation(f"the reason does not name the device: {failures[0].reason!r}")
-    await expect_held(subject, Kind.NEXTHOP, {good})
+    await expect_dump(subject, Kind.NEXTHOP, {good})
 
 
 @check(needs(Kind.NEXTHOP))
@@ -173,18 +173,18 @@ async def a_group_replaced_in_place_keeps_its_routes(subject: Subject) -> None:
     await _replace_group(subject)
 
 
-@check(needs(Kind.NEXTHOP, Kind.ROUTE, hands=True))
+@check(needs(Kind.NEXTHOP, Kind.ROUTE, environment=True))
 async def a_group_replaced_in_place_writes_no_route(subject: Subject) -> None:
     expect(await _replace_group(subject), 0, "routes that were written")
 
 
 async def _replace_group(subject: Subject) -> int:
-    """Change a group under its routes; return how many routes were written, if that is known."""
+    """Change a group that routes use; return how many routes were written, if that is known."""
     await make(subject, *nexthops(subject))
     prefixes = [f"+ 20.{i}.0.0/16 8" for i in range(1, 20)]
     failures = await subject.datapath.apply(batch(*prefixes, vrf=subject.vrf))
     expect_none(failures, "routes that must succeed")
-    written = subject.hands.count_route_writes() if subject.hands else lambda: 0
+    written = subject.environment.count_route_writes() if subject.environment else lambda: 0
     weight = 1 if subject.lacks(Feature.WEIGHTS) else 3
     moved = replace(nexthops(subject)[-1], members=(Member(2, weight),))
     await make(subject, moved)
@@ -203,7 +203,7 @@ async def a_gateway_replaced_in_place_keeps_its_routes(subject: Subject) -> None
     expect_none(await subject.datapath.apply(row), "a route that must succeed")
     moved = replace(first, gateway=bytes([10, 0, 0, 7]))
     await make(subject, moved)
-    await expect_held(subject, Kind.NEXTHOP, {moved})
+    await expect_dump(subject, Kind.NEXTHOP, {moved})
     expect(await subject.routes(), {"20.1.0.0/16": 1}, "dump(ROUTE)")
 
 
@@ -212,9 +212,9 @@ async def nexthops_may_share_a_gateway(subject: Subject) -> None:
     first, *_ = nexthops(subject)
     twin = replace(first, id=11)
     await make(subject, first, twin)
-    await expect_held(subject, Kind.NEXTHOP, {first, twin})
+    await expect_dump(subject, Kind.NEXTHOP, {first, twin})
     await remove(subject, first)
-    await expect_held(subject, Kind.NEXTHOP, {twin})
+    await expect_dump(subject, Kind.NEXTHOP, {twin})
 
 
 @check(needs(Kind.MAC))
@@ -222,22 +222,22 @@ async def a_mac_moves_to_another_vtep(subject: Subject) -> None:
     moved = Mac(L2VNI, MAC, OTHER_VTEP)
     await make(subject, Mac(L2VNI, MAC, VTEP))
     await make(subject, moved)
-    await expect_held(subject, Kind.MAC, {moved})
+    await expect_dump(subject, Kind.MAC, {moved})
 
 
 @check(needs(Kind.ETHERNET_SEGMENT))
-async def a_mac_lives_behind_all_vteps_of_its_segment(subject: Subject) -> None:
+async def a_multihomed_mac_has_all_vteps_of_its_segment(subject: Subject) -> None:
     first, second, _ = SEGMENTS
     behind = [Mac(L2VNI, mac, segment=first.id) for mac in (MAC, OTHER_MAC)]
     await make(subject, first, second)
     await make(subject, *behind)
     for vteps in ((VTEP,), (OTHER_VTEP,), (VTEP, OTHER_VTEP)):
         await make(subject, replace(first, vteps=vteps))
-        await expect_held(subject, Kind.ETHERNET_SEGMENT, {replace(first, vteps=vteps), second})
-        await expect_held(subject, Kind.MAC, set(behind))
+        await expect_dump(subject, Kind.ETHERNET_SEGMENT, {replace(first, vteps=vteps), second})
+        await expect_dump(subject, Kind.MAC, set(behind))
     await remove(subject, *behind)
     await remove(subject, first)
-    await expect_held(subject, Kind.ETHERNET_SEGMENT, {second})
+    await expect_dump(subject, Kind.ETHERNET_SEGMENT, {second})
 
 
 @check(needs(Kind.ETHERNET_SEGMENT))
@@ -251,14 +251,14 @@ async def a_mac_becomes_multihomed_and_single_homed_again(subject: Subject) -> N
         Mac(L2VNI, MAC, OTHER_VTEP),
     ):
         await make(subject, mac)
-        await expect_held(subject, Kind.MAC, {mac})
+        await expect_dump(subject, Kind.MAC, {mac})
 
 
 @check(needs(Kind.MAC, Feature.STICKY), [Case("sticky", (True,)), Case("free", (False,))])
-async def a_mac_becomes_sticky_and_ceases_to_be(subject: Subject, sticky: bool) -> None:
+async def a_mac_becomes_sticky_and_mobile_again(subject: Subject, sticky: bool) -> None:
     await make(subject, Mac(L2VNI, MAC, VTEP, sticky=not sticky))
     await make(subject, Mac(L2VNI, MAC, VTEP, sticky=sticky))
-    await expect_held(subject, Kind.MAC, {Mac(L2VNI, MAC, VTEP, sticky=sticky)})
+    await expect_dump(subject, Kind.MAC, {Mac(L2VNI, MAC, VTEP, sticky=sticky)})
 
 
 @check(needs(Kind.NEIGHBOR))
@@ -266,20 +266,20 @@ async def a_neighbor_changes_its_mac(subject: Subject) -> None:
     after = Neighbor(L2VNI, HOST, OTHER_MAC)
     await make(subject, Neighbor(L2VNI, HOST, MAC))
     await make(subject, after)
-    await expect_held(subject, Kind.NEIGHBOR, {after})
+    await expect_dump(subject, Kind.NEIGHBOR, {after})
 
 
 @check(needs(Kind.REMOTE_VTEP, Kind.MAC, Kind.NEIGHBOR))
 async def vteps_may_share_a_router_mac(subject: Subject) -> None:
     first, second = RemoteVtep(L3VNI, VTEP, ROUTER), RemoteVtep(L3VNI, OTHER_VTEP, ROUTER)
     await make(subject, first, second)
-    await expect_held(subject, Kind.REMOTE_VTEP, {first, second})
-    await expect_held(subject, Kind.MAC, set())
+    await expect_dump(subject, Kind.REMOTE_VTEP, {first, second})
+    await expect_dump(subject, Kind.MAC, set())
     await remove(subject, second)
-    await expect_held(subject, Kind.REMOTE_VTEP, {first})
+    await expect_dump(subject, Kind.REMOTE_VTEP, {first})
     await remove(subject, first)
     for kind in (Kind.REMOTE_VTEP, Kind.NEIGHBOR, Kind.MAC):
-        await expect_held(subject, kind, set())
+        await expect_dump(subject, kind, set())
 
 
 @check(needs(Kind.REMOTE_VTEP, Kind.MAC))
@@ -287,10 +287,10 @@ async def a_vtep_changes_its_router_mac(subject: Subject) -> None:
     after = RemoteVtep(L3VNI, VTEP, OTHER_MAC)
     await make(subject, RemoteVtep(L3VNI, VTEP, ROUTER))
     await make(subject, after)
-    await expect_held(subject, Kind.REMOTE_VTEP, {after})
-    await expect_held(subject, Kind.MAC, set())
+    await expect_dump(subject, Kind.REMOTE_VTEP, {after})
+    await expect_dump(subject, Kind.MAC, set())
 
 
 @check(Needs())
-async def lsps_are_taken_by_nobody(subject: Subject) -> None:
+async def no_datapath_programs_lsps(subject: Subject) -> None:
     expect(Kind.LSP in subject.capabilities.kinds, False, "LSP among the kinds")

@@ -67,7 +67,7 @@ async def make(subject: Subject, *rows: str) -> None:
     expect_none(await apply(subject, *rows), "rows that must succeed")
 
 
-async def expect_held(subject: Subject, wanted: dict[str, int]) -> None:
+async def expect_dump(subject: Subject, wanted: dict[str, int]) -> None:
     expect(await subject.routes(), wanted, "dump(ROUTE)")
 
 
@@ -118,14 +118,14 @@ SETS = [
 
 
 @check(cases=SETS)
-async def dump_returns_what_apply_made(subject: Subject, rows: dict[str, int]) -> None:
+async def dump_returns_everything_applied(subject: Subject, rows: dict[str, int]) -> None:
     for _ in range(2):
         await make(subject, *added(rows))
-        await expect_held(subject, rows)
+        await expect_dump(subject, rows)
 
 
 @check()
-async def a_withdrawal_takes_its_prefix_and_no_other(subject: Subject) -> None:
+async def a_withdrawal_removes_only_its_prefix(subject: Subject) -> None:
     await make(subject, *added(V4))
     await make(subject, *added(V6))
     for _ in range(2):
@@ -133,7 +133,7 @@ async def a_withdrawal_takes_its_prefix_and_no_other(subject: Subject) -> None:
         await make(subject, "- ::/0")
     rest = {**V4, **V6}
     del rest["20.1.2.0/24"], rest["::/0"]
-    await expect_held(subject, rest)
+    await expect_dump(subject, rest)
 
 
 LAST_WINS: list[tuple[str, tuple[str, ...], dict[str, int], tuple[Feature, ...]]] = [
@@ -168,7 +168,7 @@ async def the_last_row_for_a_prefix_wins(
 ) -> None:
     others = {f"22.{i}.0.0/16": 1 for i in range(padding)}
     await make(subject, *added(others), *rows)
-    await expect_held(subject, others | left)
+    await expect_dump(subject, others | left)
 
 
 def changes(before: list[int], after: list[int], features: dict[int, Feature]) -> list[Case]:
@@ -187,18 +187,18 @@ def changes(before: list[int], after: list[int], features: dict[int, Feature]) -
 async def a_route_changes_into_any_other(subject: Subject, before: int, after: int) -> None:
     await make(subject, f"+ 20.0.0.0/8 {before}")
     await make(subject, f"+ 20.0.0.0/8 {after}")
-    await expect_held(subject, {"20.0.0.0/8": after})
+    await expect_dump(subject, {"20.0.0.0/8": after})
 
 
 @check(cases=changes([61, UNREACHABLE], [62, BLACKHOLE], FEATURES6))
 async def an_ipv6_route_changes_into_any_other(subject: Subject, before: int, after: int) -> None:
     await make(subject, f"+ 2001:db8::/32 {before}")
     await make(subject, f"+ 2001:db8::/32 {after}")
-    await expect_held(subject, {"2001:db8::/32": after})
+    await expect_dump(subject, {"2001:db8::/32": after})
 
 
 @check()
-async def two_batches_at_once_are_both_made(subject: Subject) -> None:
+async def two_concurrent_batches_are_both_applied(subject: Subject) -> None:
     whole = many(subject, MANY, 1)
     halves = [whole.take(slice(start, None, 2)) for start in (0, 1)]
     for identity in (1, 2):
@@ -207,15 +207,15 @@ async def two_batches_at_once_are_both_made(subject: Subject) -> None:
         ]
         for failures in await asyncio.gather(*map(subject.datapath.apply, wanted)):
             expect_none(failures, "rows that must succeed")
-        held = await subject.routes()
-        expect((len(held), set(held.values())), (MANY, {identity}), "dump(ROUTE)")
+        found = await subject.routes()
+        expect((len(found), set(found.values())), (MANY, {identity}), "dump(ROUTE)")
 
 
 @check()
-async def failures_are_data_and_stop_nothing_else(subject: Subject) -> None:
+async def a_failed_row_stops_no_other_row(subject: Subject) -> None:
     failed = await apply(subject, "+ 20.1.0.0/16 1", "+ 20.2.0.0/16 999", "+ 20.3.0.0/16 2")
     expect(failed, [(1, "EINVAL")], "rows that failed")
-    await expect_held(subject, {"20.1.0.0/16": 1, "20.3.0.0/16": 2})
+    await expect_dump(subject, {"20.1.0.0/16": 1, "20.3.0.0/16": 2})
 
 
 @check()
@@ -238,11 +238,11 @@ async def every_row_of_a_large_batch_may_fail(subject: Subject) -> None:
     failures = await subject.datapath.apply(many(subject, MANY, 999))
     expect([row.index for row in failures] == list(range(MANY)), True, "every row failed, in order")
     gone = await subject.datapath.apply(many(subject, MANY, 0, Op.WITHDRAW))
-    expect_none(gone, "withdrawals of what is absent")
+    expect_none(gone, "withdrawals of absent routes")
 
 
 @check()
-async def a_vrf_that_is_not_there_fails_its_upserts(subject: Subject) -> None:
+async def a_missing_vrf_fails_its_upserts(subject: Subject) -> None:
     routes = batch("+ 20.0.0.0/8 1", "- 20.1.0.0/16", "+ 20.2.0.0/16 1", vrf="nowhere")
     failures = await subject.datapath.apply(routes)
     failed = [(row.index, row.error) for row in failures]
@@ -251,40 +251,40 @@ async def a_vrf_that_is_not_there_fails_its_upserts(subject: Subject) -> None:
         raise Violation(f"the reason does not name the VRF: {failures[0].reason!r}")
 
 
-@check(needs(hands=True), [Case("v4", ("20.0.0.0/8", 1)), Case("v6", ("2001:db8::/32", 61))])
-async def routes_of_others_are_neither_shown_nor_touched(
+@check(needs(environment=True), [Case("v4", ("20.0.0.0/8", 1)), Case("v6", ("2001:db8::/32", 61))])
+async def foreign_routes_are_neither_dumped_nor_changed(
     subject: Subject, prefix: str, identity: int
 ) -> None:
-    assert subject.hands
-    subject.hands.add_foreign(prefix)
-    await expect_held(subject, {})
+    assert subject.environment
+    subject.environment.add_foreign(prefix)
+    await expect_dump(subject, {})
     await make(subject, f"- {prefix}")
     if subject.lacks(Feature.SHARED_PREFIX):
         rows = batch(f"+ {prefix} {identity}", vrf=subject.vrf)
         failures = await subject.datapath.apply(rows)
         expect([row.error for row in failures], ["EEXIST"], "rows that failed")
-        await expect_held(subject, {})
+        await expect_dump(subject, {})
     else:
         await make(subject, f"+ {prefix} {identity}")
-        await expect_held(subject, {prefix: identity})
+        await expect_dump(subject, {prefix: identity})
     await make(subject, f"- {prefix}")
-    expect(subject.hands.has_foreign(prefix), True, "the route of somebody else is there")
+    expect(subject.environment.has_foreign(prefix), True, "another program's route remains")
 
 
 @check()
-async def another_process_finds_what_the_last_one_made(subject: Subject) -> None:
+async def a_new_process_finds_everything_installed(subject: Subject) -> None:
     await make(subject, *added(V4))
     await make(subject, *added(V6))
     await subject.reopen()
-    await expect_held(subject, {**V4, **V6})
+    await expect_dump(subject, {**V4, **V6})
 
 
 @check()
-async def routes_go_with_their_nexthop(subject: Subject) -> None:
+async def routes_are_removed_with_their_nexthop(subject: Subject) -> None:
     await make(subject, "+ 20.0.0.0/8 1", "+ 21.0.0.0/8 2")
     first = Nexthop(1, NexthopType.GATEWAY, bytes([10, 0, 0, 2]), subject.device)
     expect_none(await subject.datapath.apply(withdraw(first)), "a withdrawal that must succeed")
-    await expect_held(subject, {"21.0.0.0/8": 2})
+    await expect_dump(subject, {"21.0.0.0/8": 2})
     expect_none(await subject.datapath.apply(upsert(first)), "a nexthop that comes back")
 
 
@@ -326,8 +326,8 @@ async def a_lookup_follows_a_group_to_its_members(subject: Subject) -> None:
 
 
 @check(needs(looks_up=True), [Case("v4", ("99.0.0.1",)), Case("v6", ("3001::1",))])
-async def a_lookup_leads_nowhere_where_nothing_is(subject: Subject, address: str) -> None:
-    """A VRF may end with a drop route of the datapath's own, which keeps packets in it."""
+async def a_lookup_without_a_route_finds_nothing(subject: Subject, address: str) -> None:
+    """A VRF may end with a drop route of the datapath itself, which keeps packets in the VRF."""
     await make(subject, "+ 20.0.0.0/8 1")
     for vrf in (subject.vrf, "nowhere"):
         found = await look_up(subject, address, vrf)
@@ -336,5 +336,5 @@ async def a_lookup_leads_nowhere_where_nothing_is(subject: Subject, address: str
 
 
 @check()
-async def an_empty_batch_is_fine(subject: Subject) -> None:
+async def an_empty_batch_succeeds(subject: Subject) -> None:
     await make(subject)

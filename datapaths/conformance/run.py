@@ -1,4 +1,4 @@
-"""Runs the checks against a datapath behind gRPC, one after another, and cleans up."""
+"""Run the checks against a datapath behind gRPC, one after another, and clean up."""
 
 from __future__ import annotations
 
@@ -52,15 +52,15 @@ class Plan:
 
     address: str
     tls: ClientTls | None = None
-    device: str = ""  # an interface with 10.0.0.1/24 and fd00::1/64; "" makes a port
-    vrf: str = "default"  # another is made for the run
+    device: str = ""  # an interface with 10.0.0.1/24 and fd00::1/64; "": create a port
+    vrf: str = "default"  # any other VRF is created for the run
     only: str = ""  # part of a check's name
 
 
 async def run(plan: Plan) -> AsyncGenerator[Result]:
     """Yield a result for each check.
 
-    Raises ConnectError, NotIdle, DatapathError, or Violation when it cannot even be prepared.
+    Raises ConnectError, NotIdle, DatapathError, or Violation if the preparation fails.
     """
     chosen = [check for check in CHECKS if plan.only in check.name]
 
@@ -70,11 +70,11 @@ async def run(plan: Plan) -> AsyncGenerator[Result]:
     subject = Subject(connect, device=plan.device or DEVICE, vrf=plan.vrf)
     await subject.open()
     try:
-        if held := await subject.holdings():
-            text = ", ".join(f"{count} {kind.name}" for kind, count in held.items())
+        if counts := await subject.row_counts():
+            text = ", ".join(f"{count} {kind.name}" for kind, count in counts.items())
             raise NotIdle(
                 f"{subject.capabilities.name} at {plan.address} holds {text}: the checks need an"
-                " idle datapath, so stop its controller, and take away what is there"
+                " empty datapath; stop its controller, and remove those rows"
             )
         async for result in _examine(subject, chosen, port=not plan.device):
             yield result

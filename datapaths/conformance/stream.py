@@ -25,14 +25,14 @@ async def capabilities_have_a_name_and_a_batch_size(subject: Subject) -> None:
 
 
 @check()
-async def ports_and_facts_answer(subject: Subject) -> None:
+async def ports_and_facts_can_be_read(subject: Subject) -> None:
     names = [port.name for port in await subject.datapath.ports()]
     expect(len(names), len(set(names)), "ports that are listed once")
     await subject.datapath.facts()
 
 
 @check()
-async def the_learned_stream_begins_with_what_is_known(subject: Subject) -> None:
+async def the_learned_stream_begins_with_a_replay(subject: Subject) -> None:
     events = await _first_events(subject)
     expect(events.count(CaughtUp()), 1, "CaughtUp events")
 
@@ -49,15 +49,15 @@ async def closing_ends_the_learned_stream(subject: Subject) -> None:
     await subject.reopen()
 
 
-@check(needs(Kind.VNI, hands=True))
+@check(needs(Kind.VNI, environment=True))
 async def a_local_mac_is_reported_and_repeated_to_the_next_listener(subject: Subject) -> None:
-    assert subject.hands
+    assert subject.environment
     event = LearnedMac(L2VNI, MAC)
     learned = subject.datapath.learned()
     async with asyncio.timeout(PATIENCE_S):
         while await anext(learned) != CaughtUp():
             pass
-        await subject.hands.learn_mac(L2VNI, MAC)
+        await subject.environment.learn_mac(L2VNI, MAC)
         while await anext(learned) != event:
             pass
     again = await _first_events(subject)

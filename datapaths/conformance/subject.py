@@ -1,4 +1,4 @@
-"""The datapath under test, with what a check needs around it."""
+"""The datapath under test, and the objects that checks need in it."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ CLEANED = (
 )
 
 
-class Hands(Protocol):
-    """What only a program beside the datapath can do; without it, some checks are skipped."""
+class Environment(Protocol):
+    """Acts beside the datapath: as another program, or as a host. Optional: some checks need it."""
 
     def add_foreign(self, prefix: str) -> None:
-        """Make a route of another program."""
+        """Install a route of another program."""
 
     def has_foreign(self, prefix: str) -> bool: ...
 
     def count_route_writes(self) -> Callable[[], int]:
-        """Start counting written routes; return a function that returns the count."""
+        """Start counting route writes; return a function that returns the count."""
 
     async def learn_mac(self, vni: int, mac: bytes) -> None:
-        """Let a host send a frame behind a local port of a VNI."""
+        """Send a frame from a host behind a local port of a VNI."""
 
 
 class Subject:
-    """A datapath that `reopen` replaces; what is installed stays."""
+    """The datapath under test. `reopen` connects to it again; installed rows stay."""
 
     datapath: Datapath
     capabilities: Capabilities
@@ -58,19 +58,19 @@ class Subject:
         *,
         device: str = DEVICE,
         vrf: str = DEFAULT_VRF,
-        hands: Hands | None = None,
+        environment: Environment | None = None,
     ) -> None:
         self._open = open_
         self.device = device  # an interface with DEVICE_ADDRESSES
         self.vrf = vrf
-        self.hands = hands
+        self.environment = environment
 
     async def open(self) -> None:
         self.datapath = await self._open()
         self.capabilities = await self.datapath.capabilities()
 
     async def reopen(self) -> None:
-        """Continue with another process or another connection."""
+        """Close the datapath, and open it again: as another process, or by another connection."""
         await self.datapath.close()
         await self.open()
 
@@ -116,16 +116,16 @@ class Subject:
             Vni(L2VNI, vrf=vrf, local=LOCAL, mac=bytes.fromhex("00f30000006e")),
         )
 
-    async def holdings(self) -> dict[Kind, int]:
-        """Count what the datapath holds, by kind."""
-        held = {}
+    async def row_counts(self) -> dict[Kind, int]:
+        """Return how many rows the datapath has, by kind; without kinds that have none."""
+        counts = {}
         for kind in sorted(self.capabilities.kinds):
             count = 0
             async for batch in self.datapath.dump(kind):
                 count += len(batch)
             if count:
-                held[kind] = count
-        return held
+                counts[kind] = count
+        return counts
 
     async def clean(self) -> None:
         """Remove what a check left behind, passed or failed."""

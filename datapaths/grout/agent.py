@@ -1,7 +1,7 @@
 """`grout-agent`: serves one grout as dualpath.v1.Datapath, in a process beside it.
 
-It ends with one sentence when it cannot start: no grout at the socket, or a grout of an unknown API
-version. Once it serves, it stays, and connects again whenever grout restarts.
+It exits with one error line if it cannot start: no grout at the socket, or an unknown API version.
+Once it serves, it keeps running, and connects again whenever grout restarts.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         metavar="PATH",
         type=options.socket_path,
         default=GROUT_SOCK,
-        help="grout's API socket (%(default)s); it also tells grout's namespace",
+        help="grout's API socket (%(default)s); its peer shows in which namespace grout runs",
     )
     add(
         "--netns",
@@ -76,7 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     def make() -> Datapath:
         for name in filter(None, (given.netns, given.host_netns)):
             if not netns.exists(name):
-                raise Unsupported(f"there is no network namespace {name}: make it first")
+                text = f"no network namespace {name}: create it first, with `ip netns add {name}`"
+            raise Unsupported(text)
         watch = Watch(home, given.netns, lambda: datapath.silent)
         datapath = GroutDatapath(str(sock), places, home, watch.wake)
         watches.append(asyncio.create_task(watch.run()))

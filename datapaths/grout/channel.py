@@ -1,11 +1,10 @@
 """grout's UNIX socket: requests and responses, lists, and events.
 
-This module knows ids, API versions, batches and lost connections, and nothing of what the messages
-mean.
+This module knows ids, API versions, batches and lost connections, but not what the messages mean.
 
-grout reads one request each time its socket becomes readable, so a batch that is only written
-hangs. Each batch therefore ends with a GR_PING of 128 KiB, grout's whole buffer, and is done when
-grout has answered that.
+grout reads one request each time its socket becomes readable, so it stops within a batch until more
+bytes arrive. So each batch ends with a GR_PING of 128 KiB, grout's whole buffer. The batch is done
+when grout has answered the PING.
 
     4096 x GR_NH_ADD, GR_PING | 4096 x GR_NH_ADD, GR_PING | ...     two batches are in flight
 """
@@ -37,10 +36,10 @@ Request = tuple[str, bytes]
 """Message type by name, and payload."""
 
 BATCH = 4096  # requests before a PING; larger ones gain nothing
-IN_FLIGHT = 2  # batches: one that grout works on, and one that waits for it
-LONE = 2  # up to so many requests are sent one by one, which is faster than a PING
+IN_FLIGHT = 2  # batches: one that grout processes, and one queued behind it
+LONE = 2  # up to this many requests are sent one by one, which is faster than a PING
 ANSWER_S = 15.0  # for one response: grout answers at once unless it hangs
-DEVICE_S = 120.0  # for a request in SLOW: making a device takes seconds, or more
+DEVICE_S = 120.0  # for a request in SLOW: creating a device takes seconds, or more
 LIST_S = 300.0  # for a whole list
 LIST_BYTES = 512 * 1024 * 1024  # of a whole list: 5 million routes of a VRF
 STALL_S = 3.0  # a request that takes longer is logged: the shortest BGP hold time (RFC 4271)
@@ -147,7 +146,7 @@ class Connection:
         _expect(answer, id_, 1)
         if (took_s := self._loop.time() - since) >= STALL_S:
             # The same thread of grout answers ARP, and passes FRR's packets.
-            log.warning("%s took grout %.1f s, in which it only forwarded", type_, took_s)
+            log.warning("grout took %.1f s for %s; meanwhile it answered no ARP", took_s, type_)
         if answer.errnos[0]:
             raise Refused(type_, int(answer.errnos[0]))
         return bytes(answer.payloads[0])
@@ -161,10 +160,10 @@ class Connection:
 
 
 class Channel:
-    """Requests over one connection; its users take turns.
+    """Sends requests over one connection, one exchange at a time.
 
-    The channel finishes every exchange that it began, even if the caller is cancelled. After an
-    exchange that failed, close the channel and open another.
+    The channel finishes every exchange, even if the caller is cancelled. After a failed exchange,
+    close the channel and open another.
     """
 
     def __init__(self, connection: Connection) -> None:

@@ -1,7 +1,7 @@
-"""One connected grout: its two connections, the picture of what it holds, and what writes to it.
+"""One connected grout: its two connections, the picture of its tables, and the writers.
 
-A GroutClient ends with its grout: the next one gets a new client and reads everything again. The
-observer, which keeps the picture and tells the driver's listener, outlives it.
+A GroutClient lives as long as its grout. The next grout gets a new client, which reads everything
+again. The observer, which keeps the picture and reports to the driver's listener, is kept.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class GroutClient:
         )
         self._planner = Planner(channel.api, observer.ifaces, observer.hops, observer.bridges)
         self._fdb_limit = 0
-        self.turn = asyncio.Lock()  # plans read the picture: nothing may change it meanwhile
+        self.turn = asyncio.Lock()  # nothing may change the picture while a batch is planned
 
     @classmethod
     async def open(cls, path: str, observer: Observer, check_name: NameCheck) -> Self:
@@ -71,7 +71,7 @@ class GroutClient:
         except BaseException as error:
             client.close()
             if isinstance(error, Refused | DecodeError):
-                raise Unavailable(f"cannot read what grout holds: {error}") from error
+                raise Unavailable(f"cannot read grout's tables: {error}") from error
             raise
         return client
 
@@ -84,9 +84,9 @@ class GroutClient:
         return await self._events.read()
 
     async def load(self, own: Collection[str] | None = None) -> None:
-        """Read everything but routes. This process itself changed the interfaces in `own`.
+        """Read all tables except routes. This process changed the interfaces in `own`.
 
-        Without `own` nothing is compared: this is another grout.
+        With `own` None, compare nothing: this is another grout.
         """
         found = await self.overlay.load()
         if own is None:
@@ -132,7 +132,7 @@ class GroutClient:
         return [bridges.decode_fdb(api, row) async for row in rows]
 
     async def program(self, batch: RecordBatch) -> list[RowFailure]:
-        """Apply records that are no devices."""
+        """Apply a batch of records other than devices."""
         async with self.turn:
             if batch.kind is Kind.MAC:
                 await self._make_room(len(batch.upserts))
@@ -141,7 +141,7 @@ class GroutClient:
             failures = {row.index: row for row in plan.failures}
             for at, number in refused:
                 failures.setdefault(plan.rows[at], _failure(plan, at, number))
-            if refused:  # the plan changed the picture as if grout would accept every request
+            if refused:  # the plan updated the picture as if grout accepted every request
                 await self._load_nexthops()
                 await self._load_bridges()
                 self.observer.learning.rescan()
@@ -152,7 +152,7 @@ class GroutClient:
     async def build(
         self, work: Awaitable[list[RowFailure]], own: Collection[str]
     ) -> list[RowFailure]:
-        """Run `work`, which changes the devices in `own`; then report what went with them.
+        """Run `work`, which changes the devices in `own`; then report rows lost with them.
 
         grout removes neighbors, MACs and nexthops with their device, and sends no event about what
         this process caused.
@@ -200,10 +200,10 @@ class GroutClient:
             request = api.pack("gr_fdb_config_set_req", max_entries=limit)
             await self.channel.call("GR_FDB_CONFIG_SET", request)
         except Refused as refused:
-            log.warning("grout refuses room for %d MACs: %s", limit, refused)
+            log.warning("grout refused an FDB for %d MACs: %s; keeping its size", limit, refused)
         else:
             self._fdb_limit = limit
-            log.info("room for %d MACs", limit)
+            log.info("enlarged grout's FDB to %d MACs", limit)
 
 
 def _failure(plan: Plan, at: int, number: int) -> RowFailure:

@@ -100,7 +100,7 @@ class GroutDatapath:
         if isinstance(batch, RouteBatch):
             return await client.routes.apply(batch)
         if batch.kind not in KINDS:
-            reason = f"grout takes no {batch.kind.name}"
+            reason = f"grout has no {batch.kind.name} rows"
             return [RowFailure(i, "EOPNOTSUPP", reason) for i in range(len(batch.upserts))]
         try:
             if batch.kind in DEVICE_KINDS:
@@ -178,7 +178,7 @@ class GroutDatapath:
                 yield event
 
     async def close(self) -> None:
-        """Close the sockets. grout keeps what is installed, and goes on forwarding."""
+        """Close the sockets. grout keeps all rows, and keeps forwarding."""
         self._closed = True
         self._inbox.close()
         for task in (self._keeper, self._watching):
@@ -281,10 +281,10 @@ class GroutDatapath:
             log.warning("no connection to grout at %s: %s", self._path, reason)
             client.close(reason)
             self._silenced()
-            self._observer.lost_everything()  # the controller looks, and gets Unavailable
+            self._observer.lost_everything()  # makes the controller call, and get Unavailable
             client = await self._reopen()
             self._client = client
-            log.info("grout at %s answers again; all is compared", self._path)
+            log.info("grout at %s answers again; comparing all rows", self._path)
             self._observer.lost_everything()
 
     async def _until_gone(self, client: GroutClient) -> str:

@@ -1,7 +1,7 @@
-"""Runs the program grout: starts it, waits until it answers, restarts it when it died.
+"""Run the program grout: start it, wait until it answers, restart it after it died.
 
-It never ends a grout that answers: grout forwards packets, and outlives the controller. A grout
-that answers on the socket already is used as it runs (decision 0022).
+Never stop a grout that answers: it forwards packets, and outlives the controller. If a grout
+already answers on the socket, use that one (decision 0022).
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from dualpath.process.pidfd import Process, listening_pid
 
 log = logging.getLogger(__name__)
 
-START_S = 60.0  # before a log line says that it is slow: DPDK maps and clears its memory first
+START_S = 60.0  # after this, log that the start is slow: DPDK first maps and clears its memory
 AGAIN_S, AGAIN_MOST_S = 0.5, 30.0
-STEADY_S = 60.0  # a grout that ran for so long restarts after AGAIN_S
+STEADY_S = 60.0  # a grout that ran for this long restarts after AGAIN_S
 LOOK_S = 0.05
 LOG_TAIL = 2000  # bytes
 
@@ -93,12 +93,12 @@ def locate(sock: Path) -> str:
     pid = peer_of(sock)
     path = f"/proc/{pid}/ns/net"
     if not pid or not netns.exists(path):
-        raise Unsupported("grout's process is not to be seen; run in its pid namespace")
+        raise Unsupported("grout's process is not visible; run in its pid namespace")
     return path
 
 
 def memory(sock: Path) -> str:
-    """Return what memory a grout was given, for people; only its command line says so."""
+    """Return the kind of memory that a grout uses, as text; from its command line."""
     try:
         command = Path(f"/proc/{peer_of(sock)}/cmdline").read_bytes()
     except (DatapathError, OSError):
@@ -148,10 +148,10 @@ class GroutProcess:
             pid = peer_of(self._grout.sock)
         except Unavailable:
             pid = await self._begin()
-            log.info("grout runs, pid %d", pid)
+            log.info("grout started, pid %d", pid)
         else:
             await self._check_version()  # Unavailable when it hangs: start no other
-            log.info("taking grout as it runs, pid %d", pid)
+            log.info("grout is already running, pid %d; using it", pid)
         self._up.set()
         await died(pid)
         self._up.clear()
@@ -174,7 +174,8 @@ class GroutProcess:
         if hugepages is None:
             hugepages = free_hugepages() > 0
         if not hugepages:
-            log.warning("grout gets no hugepages: fine for tests, slow for more")
+            text = "no free hugepages: starting grout without them; good for tests, slow otherwise"
+            log.warning(text)
         self.starts += 1
         argv = command_line(self._grout, hugepages=hugepages)
         # Not a pipe: grout outlives its reader.
@@ -223,7 +224,7 @@ class GroutProcess:
 
 
 async def died(pid: int) -> None:
-    """Return when a process has ended, whoever started it. Reap it if it is a child of ours."""
+    """Return when a process has ended. Reap it if it is our child."""
     try:
         process = Process(pid)
     except ProcessLookupError:

@@ -38,7 +38,7 @@ async def subject(
             world.vrf = "red"
         if variant == "served":
             world = ServedWorld(world, f"unix:{tmp_path}/datapath.sock")
-        made = Subject(world.open, vrf=world.vrf, hands=world)
+        made = Subject(world.open, vrf=world.vrf, environment=world)
         await made.open()
         try:
             if variant == "vrf" and Kind.VRF not in made.capabilities.kinds:

@@ -18,10 +18,10 @@ async def test_every_datapath_passes_every_check(subject: Subject, check: Check)
 
 async def test_datapath_is_clean_after_each_check(subject: Subject) -> None:
     for check in CHECKS:
-        if not check.excluded(subject) and not check.needs.hands:
+        if not check.excluded(subject) and not check.needs.environment:
             await check.run(subject)
             await subject.clean()
-    held = await subject.holdings()
+    held = await subject.row_counts()
     assert {kind.name for kind in held} <= {"PORT", "VNI", "VRF"}
 
 

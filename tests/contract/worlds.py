@@ -1,4 +1,4 @@
-"""The datapaths under test, each with the surroundings that its checks need.
+"""The datapaths under contract, each with what a test needs around it.
 
 To put another one under contract: give it a class here and a row in `conftest.WORLDS`.
 """
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from datapaths.base import Datapath, LearnedMac
-from datapaths.conformance.subject import DEVICE, Hands
+from datapaths.conformance.subject import DEVICE, Environment
 from datapaths.kernel.channel import Monitor
 from datapaths.kernel.driver import KernelDatapath
 from datapaths.linux.netns import entered
@@ -25,8 +25,8 @@ from dualpath.rpc.server import RpcServer
 from tests.fakes.netns import bridge, ip
 
 
-class World(Hands, Protocol):
-    """A datapath, and means to act on its surroundings."""
+class World(Environment, Protocol):
+    """A datapath, and the environment that it works in."""
 
     vrf: str  # in which routes can be made
 

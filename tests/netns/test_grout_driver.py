@@ -248,7 +248,7 @@ async def test_restarted_grout_is_reported_lost_and_programmed_again() -> None:
         bed.heard.clear()
         with started(bed.world.grout):
             await bed.hears_that_all_is_lost()
-            assert await bed.subject.holdings() == {}
+            assert await bed.subject.row_counts() == {}
             await bed.world.make_device()
             await bed.subject.prepare(port=False)
             assert not await bed.subject.datapath.apply(upsert(nexthop))

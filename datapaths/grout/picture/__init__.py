@@ -1,1 +1,1 @@
-"""What one grout holds: kept by dumps, events and our own writes. Pure: no sockets."""
+"""A copy of one grout's tables, kept by dumps, events and our own writes. Pure: no sockets."""

@@ -1,18 +1,18 @@
 """The nexthops that one grout holds: hops, and the group of each nexthop id. Pure.
 
 A *hop* is grout's L3 nexthop of ours: one VRF and address (`HopKey`). grout has at most one per
-address, so it serves everybody who names that address: gateways of routes, remote VTEPs, remote
-hosts. A controller's nexthop id is a *group* with hops as members (`ids` says why).
+address, so all its users share it: gateways of routes, remote VTEPs, remote hosts. A controller's
+nexthop id is a *group* with hops as members (`ids` explains why).
 
-**Parking.** To delete a nexthop, grout's only control thread walks over all routes: 0.2 s for a
-million, in which it answers no ARP and programs nothing. To leave an unused hop where it is would
-be wrong: it keeps its MAC, and whoever names the address next would send to that MAC. So a hop that
-nobody needs is *parked*: written again, under its id, with an address that nobody uses (100:: and
-the id; RFC 6666 has packets there discarded). That frees its old address with one cheap write.
-Parked hops are deleted while grout is idle (`upkeep.garbage`).
+**Parking.** Deleting a nexthop is slow: grout's only control thread walks over all routes, 0.2 s
+for a million, and meanwhile answers no ARP and programs nothing. Leaving an unused hop in place is
+wrong: it keeps its MAC, and the next user of the address would send to that MAC. So an unused hop
+is *parked*: rewritten, under its id, with an address that nobody uses (100:: plus the id; RFC 6666
+discards such packets). One cheap write frees the old address. Parked hops are deleted while grout
+is idle (`upkeep.garbage`).
 
-A group that nobody needs is *dying*: written again with no members, so that routes to it drop their
-packets, and deleted while grout is idle. Deleting it at once would remove its routes with it.
+An unused group is *dying*: rewritten without members, so that its routes drop packets, and deleted
+while grout is idle. Deleting it immediately would also delete its routes.
 
     nexthop 7 = via 10.0.0.1 dev eth1      hop   0x80000000 = VRF 1, 10.0.0.1
                                            group 0x40000007 = {0x80000000}
@@ -23,12 +23,12 @@ packets, and deleted while grout is idle. Deleting it at once would remove its r
     1 s without a request                  delete 0x80000000
     nexthop 7 withdrawn                    group 0x40000007 = {}             dying
 
-Rejected (decision 0010): to delete at once, as a withdrawn VTEP would stop grout for 0.2 s; to turn
-an unused hop into a blackhole, as grout then still holds its old address; to reuse a parked hop for
-a gateway, as grout never takes a nexthop's MAC away. Hence one exception: a hop that was a remote
-host and is still a gateway is deleted at once (`HopRequests.restart`).
+Rejected (decision 0010): deleting immediately, since a withdrawn VTEP would stop grout for 0.2 s.
+Turning an unused hop into a blackhole: grout still keeps its old address. Reusing a parked hop for
+a gateway: grout never clears a nexthop's MAC. For that reason there is one exception: a hop that
+was a remote host and is still a gateway is deleted immediately (`HopRequests.restart`).
 
-The table follows dumps, our own writes and grout's events.
+Dumps, our own writes and grout's events keep the table.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ def is_drop(nh_id: int) -> bool:
 def group_of(nexthop_id: int) -> int:
     """Return the id of a nexthop id's group. Raises ValueError when it can have none."""
     if not 0 < nexthop_id < FIRST_GROUP:
-        raise ValueError(f"nexthop ids go from 1 to {FIRST_GROUP - 1}, and {nexthop_id} does not")
+        raise ValueError(f"nexthop id {nexthop_id} is not in 1 to {FIRST_GROUP - 1}")
     return FIRST_GROUP | nexthop_id
 
 

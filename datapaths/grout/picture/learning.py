@@ -1,7 +1,7 @@
-"""Which MACs and neighbors are local hosts', derived from what grout learns. Pure.
+"""Derive local MACs and neighbors from what grout learns. Pure.
 
-grout learns the addresses of remote hosts too, from their answers. A neighbor is local while its
-MAC is, and only if its address is in a subnet of its bridge. Others are counted, not reported.
+grout also learns the addresses of remote hosts, from their replies. A neighbor is local if its MAC
+is, and if its address is in a subnet of its bridge. Others are only counted.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Learning:
         self._neighbors: dict[tuple[int, bytes], bytes] = {}  # MAC by VNI and address, as reported
 
     def clear(self) -> None:
-        """Forget what grout learned, before a dump. What was reported stays until `rescan`."""
+        """Forget what grout learned, before a dump. Reported rows stay reported until `rescan`."""
         self._hosts.clear()
 
     def replay(self) -> None:

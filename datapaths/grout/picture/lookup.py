@@ -1,6 +1,6 @@
-"""A lookup: which route of grout's covers an address, and what is known about its nexthop. Pure.
+"""Look up the route of grout's that covers an address, and describe its nexthop. Pure.
 
-grout answers with the nexthop of the longest match, and does not name the prefix.
+grout answers with the nexthop of the longest match, but not with the prefix.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENONET)
 
 
 def request(api: Api, picture: Observer, vrf: str, address: bytes) -> tuple[str, bytes] | None:
-    """Return type and payload of the request for an address, None when grout has no such VRF."""
+    """Return type and payload of the request for an address; None if grout has no such VRF."""
     family, vrf_id = family_of(address), picture.ifaces.vrf_id(vrf)
     if not vrf_id:
         return None
@@ -29,7 +29,7 @@ def request(api: Api, picture: Observer, vrf: str, address: bytes) -> tuple[str,
 
 
 def found(api: Api, picture: Observer, payload: bytes, address: bytes) -> Found:
-    """Read grout's answer about an address. Raises DecodeError."""
+    """Decode grout's reply to the request. Raises DecodeError."""
     answer = wire.decode(api, payload)
     if ids.is_drop(answer.id):
         return Found(nexthop=Nexthop(answer.id, NexthopType(answer.id - FIRST_RESERVED)))
@@ -40,7 +40,7 @@ def found(api: Api, picture: Observer, payload: bytes, address: bytes) -> Found:
 
 
 def _ways(hops: HopTable, nexthop: Nexthop) -> list[Way]:
-    """Return the ways of a nexthop of ours; one into an overlay has the router MAC."""
+    """Return the ways of one of our nexthops; a way into an overlay has the router MAC."""
     if nexthop.type is NexthopType.GROUP:
         parts = [(member.weight, hops.records.get(member.id)) for member in nexthop.members]
     else:
@@ -61,7 +61,7 @@ def _router_mac(hops: HopTable, nexthop: Nexthop) -> bytes:
 def _host(picture: Observer, answer: wire.Nexthop, address: bytes) -> Way:
     """Return the way to a host on a link.
 
-    For a connected network grout answers with its own address there; the host's nexthop is another.
+    For a connected network grout answers with its own address; the host has a nexthop of its own.
     """
     name = picture.ifaces.device_name(answer.iface)
     device = Nexthop(0, NexthopType.DEVICE, device=name)

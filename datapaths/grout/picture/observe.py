@@ -1,10 +1,9 @@
-"""grout's events: they keep the picture, and become what the driver reports. Pure: no sockets.
+"""Apply grout's events to the picture, and report what they mean. Pure: no sockets.
 
 grout sends events about what traffic and other programs change, and none about what this process
 changes (suppress_self_events). So three things keep the picture of interfaces, nexthops and layer
-2: dumps at the start and after every change of devices, events, and our own writes. Routes are not
-kept, as a million of them would be a second copy of grout's table, but for those of others
-(`routes`).
+2: dumps at the start and after every change of devices, events, and our own writes. Our routes are
+not kept: a million would be a second copy of grout's table. Those of other programs are (`routes`).
 
     event FDB_DEL 02:..:aa, entry EXTERN   the picture had it: report Lost(MAC, that record)
     event NEXTHOP_NEW 10.110.0.11 ..:aa    local by its MAC: report LearnedNeighbor
@@ -59,7 +58,7 @@ WATCHED = tuple(kind for kind in Kind if kind not in (Kind.LSP, Kind.ETHERNET_SE
 
 
 class Observer:
-    """Keeps the picture, and emits what grout learned and what got lost."""
+    """Keeps the picture, and emits learned and lost rows."""
 
     def __init__(self, emit: Callable[[Learned], None]) -> None:
         self._emit = emit
@@ -76,7 +75,7 @@ class Observer:
         self._names: dict[int, str] = {}
 
     def replay(self) -> None:
-        """Emit all that is known."""
+        """Emit the present state: ports, local MACs and neighbors."""
         for name, up in self._ports.items():
             self._emit(PortChanged(name, up))
         self.learning.replay()
@@ -87,7 +86,7 @@ class Observer:
             self._emit(Lost(kind))
 
     def on_devices(self) -> set[Record]:
-        """Return the records that go when a device goes."""
+        """Return the records that grout removes together with their device."""
         hops = self.hops
         held: set[Record] = {*hops.remote_vteps(), *hops.neighbors(), *hops.records.values()}
         return held.union(self.bridges.floods, self.bridges.macs())
@@ -98,7 +97,7 @@ class Observer:
             self._emit(Lost(Kind.NEIGHBOR, records))
 
     def report_losses(self, before: set[Record]) -> None:
-        """Report what is gone since `before`: grout sends no event about what we caused."""
+        """Report records that are missing since `before`: grout sends no event for our changes."""
         lost = before - self.on_devices()
         for kind in WATCHED:
             if records := tuple(record for record in lost if record.kind is kind):
@@ -142,7 +141,8 @@ class Observer:
         try:
             self._apply(api, name, event.payload)
         except DecodeError as error:
-            log.warning("%s: %s: %s", name or event.type, error, event.payload[:64].hex())
+            text = "cannot decode event %s of grout (%s): %s; comparing all rows"
+            log.warning(text, name or event.type, error, event.payload[:64].hex())
             self.lost_everything()
 
     def _name(self, api: Api, type_: int) -> str:
@@ -238,7 +238,7 @@ class Observer:
         if not ours:
             (self.others.drop_route if gone else self.others.put_route)(vrf, key)
         name = self.ifaces.vrf_name(vrf)
-        if name and ours == gone:  # ours is gone, or another's came, perhaps in its place
+        if name and ours == gone:  # ours was removed, or another program's may have replaced it
             self._emit(Lost(Kind.ROUTE, routes=batch_of(name, family, columns, Op.WITHDRAW)))
 
     def _apply_fdb(self, entry: bridges.FdbEntry, gone: bool) -> None:

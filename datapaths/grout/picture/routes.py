@@ -1,4 +1,7 @@
-"""Which of grout's routes are Dualpath's. Pure; only the prefixes of others are kept."""
+"""Tell Dualpath's routes in grout from those of other programs. Pure.
+
+Only the prefixes of the others are kept.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ Prefix = tuple[bytes, int]
 
 
 class Others:
-    """The prefixes of others by VRF: routes, and a /32 or /128 per local address."""
+    """Prefixes of other programs, by VRF: routes, and a /32 or /128 per local address."""
 
     def __init__(self) -> None:
         self._local: dict[int, set[Prefix]] = {}
@@ -46,7 +49,7 @@ class Others:
         self._routes[vrf] = rest | prefixes
 
     def find(self, vrf: int, batch: RouteBatch) -> list[int]:
-        """Return the rows whose prefix somebody else holds."""
+        """Return the rows whose prefix another program has."""
         held = self._local.get(vrf, set()) | self._routes.get(vrf, set())
         mine = [prefix for prefix in held if len(prefix[0]) == batch.family.width]
         if not mine or not len(batch):

@@ -1,9 +1,9 @@
 """Takeovers: local hosts that announce an address or a MAC that FRR has behind a VTEP. Pure.
 
 grout never replaces a remote neighbor or a remote MAC because a local host announces it. So
-Dualpath hears announcements on the near ends of host legs. If one names the address of a remote
-neighbor, Dualpath removes that neighbor, and sends the frame into the port once more: now grout
-learns the host from it, and FRR advertises it (decision 0074).
+Dualpath receives announcements on the near ends of host legs. If one has the address of a remote
+neighbor, Dualpath removes that neighbor and repeats the frame into the port. Then grout learns the
+host from it, and FRR advertises it (decision 0074).
 
     before         neighbor 10.110.0.5 ..:bb REMOTE, from FRR
     announcement   10.110.0.5 is at ..:aa, on the host leg `pe-b`
@@ -42,7 +42,7 @@ class Takeover(NamedTuple):
 
 
 class Takeovers:
-    """Finds the announcements that conflict with something remote; nearly none does."""
+    """Finds announcements that conflict with a remote neighbor or MAC; nearly none does."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Takeovers:
         self._waiting: set[HopKey] = set()  # not learned at the last look
 
     def find(self, device: str, heard: Announcement) -> Takeover | None:
-        """Return what an announcement on a kernel device conflicts with, None if nothing."""
+        """Return the takeover that an announcement on a kernel device asks for, if any."""
         port = self._port(device)
         bridge = self._ifaces.get(port.domain) if port else None
         if not port or not bridge or _mac_of(bridge) == heard.mac:

@@ -1,9 +1,9 @@
-"""The NIC or the host leg below a port of grout: fetched or made, renamed, given back.
+"""Fetch or create, rename and give back the NIC or the host leg below a port of grout.
 
-It gets another name, because grout makes a TAP with the port's name. The kernel's own stack ignores
-it: it never answers or routes what the device receives. A host leg is a veth, as with the kernel
-datapath, so that a host keeps its device, addresses and routes when grout dies. Synchronous and
-stateless: marks tell which devices are Dualpath's.
+The device gets another name, because grout creates a TAP with the port's name. The kernel's own
+stack must not answer or route what the device receives. A host leg is a veth, as with the kernel
+datapath, so that a host keeps its device, addresses and routes when grout dies. It blocks, and has
+no state: marks identify Dualpath's devices.
 """
 
 from __future__ import annotations
@@ -23,11 +23,10 @@ from dualpath.model.links import Address, Port
 
 
 def ensure(namespaces: Namespaces, port: Port, wire: str) -> Link:
-    """Make or fetch the device of a port, and return it; the port takes its MAC.
+    """Create or fetch the device of a port, and return it; the port gets its MAC.
 
-    `wire` is the device that it is joined to later; with "" a DPDK driver opens the device itself,
-    and wants it up.
-    Raises OSError when a device of somebody else has its name.
+    `wire` is the device that it is joined to later. With "" a DPDK driver opens the device itself,
+    and needs it up. Raises OSError if another program's device has the name.
     """
     links, name = namespaces.forwarding, device_of(port.name)
     _clear_the_name(links, port)
@@ -49,12 +48,12 @@ def ensure(namespaces: Namespaces, port: Port, wire: str) -> Link:
 
 
 def brought(links: Links, port: Port) -> tuple[NicAddress, ...]:
-    """Return the addresses that a NIC brought along; its port has them now."""
+    """Return the addresses that a NIC had at home and that are still valid; its port has them."""
     return _noted(links, port)[0]
 
 
 def expired(links: Links, port: Port) -> tuple[Address, ...]:
-    """Return the addresses that a NIC brought along, and whose lifetime is over."""
+    """Return the addresses that a NIC had at home and that have expired."""
     return tuple(entry.address for entry in _noted(links, port)[1])
 
 
@@ -77,9 +76,9 @@ def remove(namespaces: Namespaces, port: str) -> None:
 
 
 def check_name(links: Links, port: str, tap: int) -> None:
-    """Refuse a port whose name some device has that is not the TAP with index `tap`.
+    """Raise OSError (EEXIST) if a device other than the TAP with index `tap` has the port's name.
 
-    grout can crash when it makes a TAP with a name that exists.
+    grout can crash if it creates a TAP with a name that exists.
     """
     found = links.find(port)
     if found and found.index != tap:

@@ -1,7 +1,7 @@
-"""Notice when somebody changes a kernel device of a port: a NIC, a host leg, a wire, a TAP.
+"""Notice when another program changes a kernel device of a port: NIC, host leg, wire or TAP.
 
-grout's own events report changes within grout (`picture.observe`). Changes that a batch makes are
-told apart by the device names of its records; the driver compares those devices after each batch.
+grout's own events report changes within grout (`picture.observe`). A batch's own changes are
+recognized by the device names of its records; the driver compares those devices after each batch.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class DeviceDrift:
             await asyncio.sleep(SPACES_S)
             since_s, looked_s = looked_s, nics.boottime_s()
             if await asyncio.to_thread(nics.any_expired, since_s, looked_s):
-                self._lost(Kind.PORT)  # grout keeps an address whose lifetime is over
+                self._lost(Kind.PORT)  # grout does not remove an expired address
 
     async def watch(self, ports: Iterable[Record] = ()) -> None:
         """Follow the namespaces of these ports too, and the one that grout is in now."""
@@ -73,12 +73,12 @@ class DeviceDrift:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Hold notifications back while a batch changes devices."""
+        """Read no notifications while a batch changes devices."""
         with self._drift.paused():
             yield
 
     async def look(self, own: Collection[str]) -> None:
-        """Read all notifications that wait; report none about the devices in `own`."""
+        """Read all queued notifications; report none about the devices in `own`."""
         await self._drift.look(own)
 
     def forget(self, ports: Iterable[Record]) -> None:

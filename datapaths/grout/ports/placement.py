@@ -1,4 +1,4 @@
-"""The kernel devices below a port of grout: made, joined, compared, removed. Synchronous.
+"""Create, join, compare and remove the kernel devices below a port of grout. Blocks.
 
 A port of grout is one interface of grout's. Its packets come from a *wire*, a kernel device that
 DPDK's driver reads and writes, and the wire is joined by tc to the NIC or to the near end of the
@@ -12,16 +12,15 @@ another name while grout has it.
     devargs 0000:05:00.0               the NIC -- DPDK -- grout            no kernel device at all
     devargs net_af_packet0    cable -- n-eth1 -- DPDK -- grout             no wire
 
-DPDK makes the wire and the TAP, so the work is split around the request to grout:
+DPDK creates the wire and the TAP, so the work is split around the request to grout:
 
-1. `before` fetches the NIC (or makes the host leg), and says what to ask of grout: a `Placement`,
-   such as devargs `net_tap_eth1,iface=w-eth1,mac=02:...`, MTU 1500, the NIC's addresses.
-2. The caller asks grout, which makes w-eth1 and eth1.
+1. `before` fetches the NIC or creates the host leg. It returns the parameters of the request, a
+   `Placement`: devargs `net_tap_eth1,iface=w-eth1,mac=02:...`, MTU 1500, the NIC's addresses.
+2. The caller sends the request to grout, which creates w-eth1 and eth1.
 3. `after` joins n-eth1 to w-eth1, and sets up the TAP.
 
-Both steps are idempotent, and compare before they write. So `Look` runs the same code on dry
-handles and returns what it would change: a port is compared by the code that makes it (decision
-0012), and nobody keeps a second list of what to compare.
+Steps 1 and 3 are idempotent, and compare before they write. So `Look` runs the same code on dry
+handles and returns what it would change (`linux.dryrun`, decision 0012).
 
 Rejected: DPDK on the NIC itself by default (af_packet, af_xdp). It depends on the offloads of each
 NIC and veth; mirred hands over frames with checksums and segments completed. Shared wiring by
@@ -68,17 +67,17 @@ class Tap:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """What to ask of grout for a port, after its NIC or host leg is ready."""
+    """Parameters of the request to grout for a port, once its NIC or host leg is ready."""
 
     devargs: str
     mtu: int  # 0 is grout's default
-    addresses: tuple[Address, ...]  # that the NIC brought along
-    expired: tuple[Address, ...] = ()  # that the NIC brought along, and whose lifetime is over
-    tap_lost: bool = False  # somebody deleted or renamed the TAP: only a new port has another
+    addresses: tuple[Address, ...]  # the NIC's own
+    expired: tuple[Address, ...] = ()  # the NIC's own that have expired
+    tap_lost: bool = False  # the TAP was deleted or renamed: only a new port gets another
 
 
 class Places:
-    """Makes and compares the kernel devices of ports, in up to three namespaces.
+    """Creates and compares the kernel devices of ports, in up to three namespaces.
 
     `home` is grout's, `forwarding` the kernel datapath's, and `host` the one that "" in a record
     stands for.
@@ -149,7 +148,7 @@ class Places:
         return Namespaces(self._forwarding if shared else self._home, self._host, dry=dry)
 
     def make(self, namespaces: Namespaces, port: Port, tap: int) -> Placement:
-        """Do the work of `before` on given handles, which may be dry."""
+        """Do the work of `before` with these handles, which may be dry."""
         devargs = _checked(port)
         own: tuple[Address, ...] = ()
         if port.wiring == SHARED:
@@ -171,7 +170,7 @@ class Places:
         return Placement(str(complete(devargs, port.name, mac)), mtu, own, expired, lost)
 
     def join(self, namespaces: Namespaces, port: Port, *, new: bool) -> None:
-        """Do the work of `after` on given handles, but for the TAP."""
+        """Do the work of `after` with these handles, except for the TAP."""
         devargs = complete(parse(port.devargs), port.name, bytes(6))
         if devargs.meeting is Meeting.NONE:
             return
@@ -229,7 +228,7 @@ class Look:
         return lost if lost.name else None
 
     def placement(self, port: Port, tap: Tap) -> tuple[Placement | None, list[str]]:
-        """Return what making the port would ask of grout, and would change in the kernel."""
+        """Return the request that creating the port would need, and the kernel changes."""
         asked: list[Placement] = []
 
         def work() -> None:
@@ -241,14 +240,14 @@ class Look:
         return (asked[0] if asked else None), faults
 
     def tap_faults(self, tap: Tap) -> list[str]:
-        """Return what keeps a TAP from passing frames."""
+        """Return the differences that keep a TAP from passing frames."""
         return self._namespaces.faults(lambda: _ensure_tap(self._namespaces.forwarding, tap))
 
 
 def _ensure_tap(links: Links, tap: Tap) -> None:
-    """Give a TAP the MAC, MTU and flags that it had from grout, which never looks at it again.
+    """Give a TAP the MAC, MTU and flags that grout set at its creation. grout never checks them.
 
-    Its mark lets the watch for drift report changes.
+    The mark lets `linux.drift` report changes.
     """
     if not tap.index:
         return

@@ -22,12 +22,12 @@ NAMES = {
 
 
 def mark_of(port: Port) -> Mark:
-    """Return the mark of a port: what neither grout nor the kernel stores about it."""
+    """Return the mark of a port, with the fields that neither grout nor the kernel stores."""
     return Mark("port", port.addresses, ports.notes(port))
 
 
 def read_mark(iface: Iface) -> Mark | None:
-    """Return the mark of a port, None when somebody else made it."""
+    """Return the mark of a port; None if another program created it."""
     mark = decode(iface.description)
     return mark if mark and mark.what == "port" else None
 

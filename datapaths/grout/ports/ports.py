@@ -1,8 +1,9 @@
-"""Ports of grout: made, read back and removed, with the kernel devices below them.
+"""Create, read back and remove ports of grout, with the kernel devices below them.
 
 A port is one interface of grout's, the devices below it (`placement`), and addresses. Blocking work
-with the kernel runs in a thread. Stateless: marks in grout's descriptions and in the kernel's
-aliases tell what is Dualpath's, so after a restart of grout every port is missing, and made again.
+with the kernel runs in a thread. There is no state here: marks in grout's descriptions and in the
+kernel's aliases identify Dualpath's ports. After a restart of grout every port is missing, and is
+created again.
 """
 
 from __future__ import annotations
@@ -135,7 +136,7 @@ class Ports:
         now, new = await self._update(places, port, known, want)
         await _in_thread(places.after, port, tap_of(now), new=new)
         if not domain:
-            if port.vrf:  # a tenant's port: hosts are behind it, and no router
+            if port.vrf:  # a tenant's port: hosts are behind it, no routers
                 request = adverts.encode_no_default_router(self._channel.api, now.id)
                 await self._channel.call(adverts.SET, request)
             wanted = tuple(dict.fromkeys((*port.addresses, *placement.addresses)))

@@ -1,7 +1,7 @@
-"""tc filters that join a wire to the NIC or host leg of its port. Synchronous.
+"""Join a wire to the NIC or host leg of its port by tc filters. Blocks.
 
-`mirred` completes checksums and segments of the frames that it passes on, so a wire works with any
-offloads of a NIC or a veth.
+`mirred` completes checksums and segmentation of the frames that it redirects, so a wire works with
+any offloads of a NIC or a veth.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NEIGHBOR_ADVERTISEMENT = 136  # RFC 4861
 
 
 def join(links: Links, device: Link, wire: Link) -> None:
-    """Send every frame that one device receives out of the other."""
+    """Redirect every frame that one of the devices receives to the other."""
     with _filters(links) as filters:
         filters.detect(device.index, wire.index)
         filters.detect(wire.index, device.index)

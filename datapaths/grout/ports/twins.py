@@ -1,9 +1,9 @@
 """Twins of grout's ports: the same veth pairs as with the kernel datapath, joined to grout's TAPs.
 
-grout makes a TAP with the port's name, and writes there what is addressed to the router. It routes
-what it reads from the TAP, and resolves neighbors itself. So tc passes everything in both
-directions, and a twin never resolves a MAC. Ports in shared wiring have the kernel's twins, at the
-NIC: FRR's packets pass beside grout.
+grout creates a TAP with the port's name. It writes packets for the router to the TAP, routes
+packets that it reads from the TAP, and resolves neighbors itself. So tc redirects all frames in
+both directions, and a twin never resolves a MAC. Ports in shared wiring have twins like the kernel
+datapath's, at the NIC: FRR's packets bypass grout.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def addresses(links: Links, port: Port) -> list[Address]:
 
 
 def special_addresses(links: Links, port: Port) -> list[NicAddress]:
-    """Return the addresses that a NIC brought along with a peer or a lifetime."""
+    """Return the NIC's own addresses that have a peer or a lifetime."""
     return [entry for entry in brought(links, port) if not entry.plain]
 
 
@@ -47,7 +47,7 @@ GROUT = PuntPolicy(
 
 
 class GroutTwins:
-    """Keeps the twins of ports under grout. Synchronous, for one thread at a time.
+    """Builds and repairs the twins of grout's ports. Blocks; one thread at a time.
 
     `locate` returns the namespace that grout runs in, and raises Unavailable when it does not run.
     """
@@ -114,7 +114,7 @@ class GroutTwins:
                 Twins(space, self._control).set_carrier(name, up)
 
     def remove(self) -> None:
-        """Remove all twins and their rules."""
+        """Remove all twins and their tc filters."""
         for space in self.namespaces():
             Twins(space, self._control).remove()
 

@@ -1,8 +1,8 @@
-"""Copies carriers between NICs, host legs and wires, and reacts to the death and return of grout.
+"""Copy carriers between NICs, host legs and wires, and react to the death and return of grout.
 
-grout sees none of that. The watch runs beside grout and outlives it: traffic that tc sends to a
-grout that is dead or hangs would be lost. Level-triggered: after any change of a link it looks at
-all of them, and changes what differs.
+The watch runs beside grout and outlives it: grout does not copy carriers, and traffic that tc sends
+to a dead or hanging grout would be lost. It is level-triggered: after any change of a link it
+checks all links, and corrects those that differ.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ READ_BYTES = 1 << 16
 
 
 class Watch:
-    """Keeps carriers and tc of all ports right, in grout's and the kernel datapath's namespace.
+    """Keeps carriers and tc filters of all ports correct, in grout's and the kernel's namespace.
 
     `forwarding` is the kernel datapath's namespace, "" when only grout's exists. `silent` returns
     why grout does not answer, "" while it does. Call `wake` when that changes.
@@ -82,7 +82,7 @@ class Watch:
                         return
 
     def look(self, home: str) -> None:
-        """Correct everything that follows from the links alone. Synchronous."""
+        """Correct carriers and tc filters by the present links. Blocks."""
         with Links(home) as links:
             for link, mark in links.marked("device"):
                 if wire := mark.text("wire"):
@@ -101,7 +101,7 @@ def _follow_carrier(links: Links, device: Link, wire: Link | None) -> None:
         log.info("%s: carrier %s", device.name, "is back" if device.carrier else "lost")
         links.set_up(wire.name, device.carrier)
     elif not wire and device.up:
-        log.warning("%s: its wire to grout is gone, taking it down", device.name)
+        log.warning("%s: its wire to grout is gone; setting it down", device.name)
         links.set_up(device.name, False)
 
 
@@ -124,7 +124,7 @@ def _follow_shared(links: Links, port: Link, mark: Mark, silent: str) -> None:
         return
     why = silent if links.find(wire_of(port.name)) else "its wire to grout is gone"
     if why and release(links.netns, port.name):
-        log.warning("%s: %s, so its traffic is the kernel's again", port.name, why)
+        log.warning("%s: %s; the kernel forwards its traffic again", port.name, why)
     if links.find(twin := twin_of(port.name)):
         links.set_up(twin, port.up and port.carrier)
 

@@ -1,1 +1,1 @@
-"""What is wanted, turned into requests against the picture."""
+"""Turn desired rows into requests, by comparing them with the picture."""

@@ -1,7 +1,7 @@
-"""Room in grout's forwarding tables: each is enlarged in use, before it is full.
+"""Enlarge grout's forwarding tables (FIBs) before they are full.
 
-A full table refuses routes with ENOSPC, and their packets are lost. GR_IFACE_SET on the VRF makes a
-larger table beside the old one. Both must fit in memory for a moment; otherwise nothing changes.
+A full table refuses routes with ENOSPC, and their packets are lost. GR_IFACE_SET on the VRF creates
+a larger table beside the old one. For a moment both must fit in memory; otherwise nothing changes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dualpath.model.routes import Family
 
 log = logging.getLogger(__name__)
 
-FULL = 0.8  # of a table, with the routes that are about to be written
+FULL = 0.8  # the share at which a table is enlarged, counting routes that are about to be written
 GROWTH = (2.0, 1.5, 1.26)  # the first that fits in grout's memory; the last is just below FULL
 FULL_TABLE = {Family.INET: 1_300_000, Family.INET6: 400_000}
 """The Internet's routes, and some more. In one step: after a table of half that size, memory is

@@ -1,6 +1,6 @@
-"""Requests about single hops: write, park, release, restart. Pure, but for the picture they keep.
+"""Requests for single hops: write, park, release, restart. Pure; each updates the picture.
 
-Whoever needs an address shares its one hop; `picture.hops` explains hops and parking.
+All users of an address share its one hop; `picture.hops` explains hops and parking.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class RowRefused(Exception):
 
 
 class HopRequests:
-    """Keeps one hop per address, whoever needs it. The picture follows each request."""
+    """Makes requests for hops, one hop per address, and updates the picture by each."""
 
     def __init__(self, api: Api, ifaces: IfaceTable, hops: HopTable) -> None:
         self.api = api
@@ -45,7 +45,7 @@ class HopRequests:
         self.table.park(hop.id)
 
     def release(self, hop_id: int) -> Iterator[Request]:
-        """Park a hop unless somebody else needs it."""
+        """Park a hop, unless another user needs it."""
         hop = self.table.get(hop_id)
         if hop and not self.is_needed(hop):
             yield from self.park(hop)
@@ -79,7 +79,7 @@ class HopRequests:
         iface = self._ifaces.get(hop.iface)
         name = iface.name if iface else f"interface {hop.iface}"
         address = ipaddress.ip_address(hop.address)
-        reason = f"grout knows an address once in a VRF, and has {address} behind {name}"
+        reason = f"grout allows an address once per VRF, and has {address} on {name} already"
         return RowRefused(errno.EADDRINUSE, reason)
 
 

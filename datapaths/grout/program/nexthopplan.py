@@ -1,4 +1,4 @@
-"""The controller's nexthops into requests: a group for each id, and its hops. Pure.
+"""Plan requests for the controller's nexthops: a group for each id, and its hops. Pure.
 
 `picture.ids` explains the groups.
 """
@@ -50,7 +50,7 @@ class NexthopPlanner:
             yield from self._requests.release(hop_id)
 
     def drop(self, nexthop_id: int) -> Iterator[Request]:
-        """Empty a nexthop's group, which drops what routes still send there; it is dying now."""
+        """Empty a nexthop's group: routes to it drop packets. The group is dying now."""
         if nexthop_id not in self._hops.members:
             return
         yield self._requests.group(ids.group_of(nexthop_id), ())

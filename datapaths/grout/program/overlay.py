@@ -1,7 +1,7 @@
-"""VRFs and VNIs as interfaces of grout: made, changed in place, read back and removed.
+"""Create, change, read back and remove VRFs and VNIs, as interfaces of grout.
 
 An L3VNI is one VXLAN interface in its VRF; an L2VNI is a bridge with a VXLAN interface in it. A
-mark in the description tells Dualpath's interfaces, and keeps what grout does not store.
+mark in the description identifies Dualpath's interfaces, and stores what grout does not.
 """
 
 from __future__ import annotations

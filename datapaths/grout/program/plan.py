@@ -1,4 +1,4 @@
-"""Records into requests, compared with the picture of what grout holds. Pure.
+"""Plan requests for records, from their differences to the picture. Pure.
 
 A record that grout already has yields no request. Planning updates the picture as if grout accepted
 every request: after a refusal the caller reads the picture again.
@@ -36,7 +36,7 @@ class Plan:
 
 
 class Planner:
-    """Plans batches of records that are no devices."""
+    """Plans batches of records other than devices."""
 
     def __init__(self, api: Api, ifaces: IfaceTable, hops: HopTable, tables: BridgeTable) -> None:
         self._api = api
@@ -62,7 +62,7 @@ class Planner:
         return plan
 
     def release(self, neighbor: Neighbor) -> list[Request]:
-        """Return what removes a remote neighbor for the local host with its address."""
+        """Return requests that remove a remote neighbor in favor of a local host."""
         return list(self._remote.release_neighbor(neighbor))
 
     def _upsert(self, record: Record) -> Iterator[Request]:
@@ -125,7 +125,7 @@ class Planner:
     def _drop_mac(self, mac: Mac) -> Iterator[Request]:
         bridge = self._ifaces.bridge(mac.vni)
         if not bridge or not self._tables.is_remote(bridge.id, mac.mac):
-            return  # it is gone, or the entry of a local host
+            return  # already gone, or a local host's entry
         if self._tables.is_remote_entry(bridge.id, mac.mac):
             yield "GR_FDB_DEL", bridges.encode_fdb_del(self._api, bridge.id, mac.mac)
         self._tables.dropped(bridge.id, mac.mac)

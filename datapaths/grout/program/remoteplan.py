@@ -1,4 +1,4 @@
-"""Remote VTEPs and remote hosts into requests: hops whose MAC comes from FRR. Pure."""
+"""Plan requests for remote VTEPs and remote hosts: hops whose MAC comes from FRR. Pure."""
 
 from __future__ import annotations
 

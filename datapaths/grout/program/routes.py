@@ -1,7 +1,7 @@
-"""Routes to and from grout, as columns.
+"""Write routes to grout, and dump them, as columns.
 
 grout has one route per prefix, whoever made it. Dualpath neither replaces nor removes routes of
-others. That includes the /32 of a local address: grout would accept a replacement, and then no
+other programs, including the /32 of a local address: grout would accept a replacement, and then no
 longer answer to the address.
 """
 
@@ -103,7 +103,7 @@ class RouteWriter:
 async def dump_routes(
     channel: Channel, ifaces: IfaceTable, hops: HopTable, others: Others
 ) -> AsyncIterator[RouteBatch]:
-    """Yield all routes of Dualpath's, and note the prefixes of others. Raises Unavailable."""
+    """Yield Dualpath's routes, and note the prefixes of others. Raises Unavailable."""
     for vrf, name in ifaces.vrfs().items():
         for family in Family:
             foreign: set[Prefix] = set()

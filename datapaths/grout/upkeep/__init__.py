@@ -1,1 +1,1 @@
-"""What runs beside the batches while a grout is connected: each a loop that ends with its grout."""
+"""Periodic work while a grout is connected: each module is a loop that ends with its grout."""

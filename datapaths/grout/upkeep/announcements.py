@@ -1,4 +1,4 @@
-"""Hear what local hosts announce (ARP, IPv6 neighbor advertisements), for `picture.takeovers`."""
+"""Receive announcements of local hosts (ARP, IPv6 ND), for `picture.takeovers`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def hear_hosts(client: GroutClient, home: Callable[[], str]) -> None:
             with open_neighbor_socket(where) as sock, Taps(where) as wires:
                 await _receive(client, sock, wires)
         except (OSError, Unsupported) as error:
-            log.debug("cannot hear hosts: %s", error)
+            log.debug("cannot receive announcements: %s; trying again", error)
         await asyncio.sleep(AGAIN_S)
 
 
@@ -40,7 +40,7 @@ async def _receive(client: GroutClient, sock: socket.socket, wires: Taps) -> Non
         frames = await receive(sock)
         for frame, source in frames:
             heard = decode(frame)
-            # Nearly no announcement takes anything over: most cost no turn.
+            # Nearly no announcement is a takeover, so most do not wait for the turn.
             if heard and client.observer.takeovers.find(source[0], heard):
                 async with client.turn:
                     await _take_over(client, source[0], heard, frame, wires)
@@ -59,7 +59,7 @@ async def _take_over(
         await relearn(client, takeover.entry)
     if takeover.neighbor:
         address = ip_address(heard.address)
-        log.info("%s is no longer remote: %s has it here", address, heard.mac.hex(":"))
+        log.info("%s moved here from a VTEP: %s announced it", address, heard.mac.hex(":"))
         await client.release_neighbor(takeover.neighbor)
     if takeover.wire:
         wires.send(takeover.wire, frame)

@@ -1,4 +1,4 @@
-"""Follow what others change in grout, and notice when grout is gone or hangs."""
+"""Follow changes by other programs in grout, and notice when grout has died or hangs."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from datapaths.grout.client import GroutClient
 from datapaths.grout.picture import ids
 from datapaths.grout.wire.nexthops import encode_del
 
-REST_S = 1.0  # without a request before the next removal
+REST_S = 1.0  # grout is idle after this time without a request
 
 
 async def collect_garbage(client: GroutClient) -> None:
@@ -36,4 +36,4 @@ async def _remove_one(client: GroutClient) -> None:
         return
     with suppress(Refused):
         await client.channel.call("GR_NH_DEL", encode_del(client.channel.api, nh_id))
-    client.channel.used_at = used_at  # a removal is no use
+    client.channel.used_at = used_at  # a removal does not count as a use

@@ -1,6 +1,6 @@
-"""Probe local hosts long before grout would, so that no packet waits for a host to be resolved.
+"""Probe local hosts long before grout would, so that no packet waits for address resolution.
 
-`picture.probes` has the reason and the choice of hosts; here are the clock and the socket.
+`picture.probes` explains this and selects the hosts; this module has the clock and the socket.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ async def _probe(client: GroutClient, home: Callable[[], str]) -> None:
         where = await asyncio.to_thread(home)
         taps = Taps(where)
     except (OSError, Unsupported) as error:
-        log.warning("cannot ask hosts whether they are there: %s", error)
+        log.warning("cannot probe local hosts: %s; trying again in the next round", error)
         return
     with taps:
         for name, frame in probes(observer.ifaces, observer.bridges, observer.learning):

@@ -1,7 +1,7 @@
-"""Remote MACs that appear on a local port: grout learns them again, and so FRR hears of them.
+"""Let grout learn remote MACs that appear on a local port, so that FRR advertises them.
 
-grout never moves an entry that FRR wrote (GR_FDB_F_EXTERN), so the entry is deleted, and the next
-packet of the host makes grout learn it.
+grout never moves an entry with GR_FDB_F_EXTERN. So the entry is deleted, and grout learns the MAC
+from the host's next packet.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ async def watch_moves(client: GroutClient) -> None:
 
 async def relearn(client: GroutClient, entry: FdbEntry) -> None:
     """Delete the entry of a MAC that is no longer remote; the caller has the turn."""
-    log.info("MAC %s is no longer remote: it speaks here", entry.mac.hex(":"))
+    log.info("MAC %s moved here from a VTEP: a local port received its packet", entry.mac.hex(":"))
     payload = encode_fdb_del(client.channel.api, entry.bridge, entry.mac)
     with suppress(Refused):
         await client.channel.call("GR_FDB_DEL", payload)

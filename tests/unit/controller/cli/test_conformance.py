@@ -34,7 +34,7 @@ def test_output_has_a_line_per_check_and_the_sum(address: str) -> None:
     assert result.code == 0
     *lines, total = result.out.splitlines()
     assert total == "4 passed, 0 failed, 1 skipped"
-    assert "passed  stream  ports and facts answer" in lines
+    assert "passed  stream  ports and facts can be read" in lines
     (skipped,) = [line for line in lines if line.startswith("skipped")]
     assert "beside the datapath" in skipped
 
@@ -43,7 +43,7 @@ def test_json_output_has_every_check(address: str) -> None:
     result = run("conformance", address, "--only", "routes.an_empty", "-o", "json")
     answer = json.loads(result.out)
     assert (answer["passed"], answer["failed"], answer["skipped"]) == (1, 0, 0)
-    assert answer["checks"][0]["name"] == "routes.an_empty_batch_is_fine"
+    assert answer["checks"][0]["name"] == "routes.an_empty_batch_succeeds"
 
 
 def test_conformance_run_cleans_up_and_spares_objects_in_use(address: str) -> None:
@@ -56,7 +56,7 @@ def test_conformance_run_cleans_up_and_spares_objects_in_use(address: str) -> No
         stub.Apply(request_to_pb(batch))
         result = run("conformance", address)
         assert (result.code, result.out) == (1, "")
-        assert "holds 1 VRF: the checks need an idle datapath" in result.err
+        assert "holds 1 VRF: the checks need an empty datapath" in result.err
         gone = request_to_pb(batch)
         gone.records.withdrawals.extend(gone.records.upserts)
         del gone.records.upserts[:]
