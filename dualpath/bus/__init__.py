@@ -1,1 +1,1 @@
-"""How frr-bridge and the controller talk: values to frames, over ZeroMQ."""
+"""The bus between frr-bridge and the controller: messages over ZeroMQ."""

@@ -1,4 +1,4 @@
-"""One ZeroMQ socket on the event loop, for both ends of the bus."""
+"""One ZeroMQ socket in an event loop, for both ends of the bus."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import zmq
 
 
 class Endpoint:
-    """Delivers every message to `on_message`; sends without ever blocking.
+    """Passes every message to `on_message`, and sends without blocking.
 
-    ZeroMQ's file descriptor is edge-triggered and says only "look": after any send or receive
-    more may be waiting, so both end in a look.
+    ZeroMQ's file descriptor is edge-triggered, and shows only that something changed. After a send
+    or a receive, further messages may be queued without a new edge, so both schedule another read.
     """
 
     def __init__(self, socket: Any, on_message: Callable[[list[bytes]], None]) -> None:  # noqa: ANN401
@@ -26,7 +26,7 @@ class Endpoint:
         self._look_soon()
 
     def send(self, *frames: bytes) -> bool:
-        """Send one message; False when nobody is there, the queue is full, or we are closed."""
+        """Send one message; return False if no peer is connected, the queue is full, or closed."""
         if self._socket.closed:
             return False
         try:
@@ -50,7 +50,7 @@ class Endpoint:
 
     def _look(self) -> None:
         self._looking = False
-        for _ in range(64):  # then let others have the loop
+        for _ in range(64):  # then let other tasks run
             if self._socket.closed or not self._socket.getsockopt(zmq.EVENTS) & zmq.POLLIN:
                 return
             self._on_message(self._socket.recv_multipart(zmq.NOBLOCK))

@@ -1,7 +1,7 @@
-"""The bridge's end of the bus: one subscriber, credit, sequence numbers.
+"""frr-bridge's end of the bus: one subscriber, its credit, sequence numbers.
 
-Nothing queues here. While the subscriber has no credit left, changes stay where they are, as
-dirty keys of the tables, and ten flaps of a route are one row when credit comes.
+No message is queued here. While the subscriber has no credit left, changes remain in the tables as
+dirty rows. So ten flaps of a route are one row when new credit arrives.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ from dualpath.rpc.socketname import SocketName
 log = logging.getLogger(__name__)
 
 MESSAGE_MAX = 64 << 20
-"""Bytes; a batch of 4,096 rows has 200 kB. ZeroMQ drops who sends more before it has any of it."""
+"""In bytes; a batch of 4,096 rows has 200 kB. ZeroMQ disconnects a peer that announces more."""
 _NAMES = 8
-_QUEUE = 10_000  # messages ZeroMQ may hold; credit keeps us far below
+_QUEUE = 10_000  # messages in ZeroMQ's queue; credit keeps it much shorter
 
 
 class Publisher:
-    """Talks to whoever subscribed last, once it listens."""
+    """Sends to the controller that subscribed last. Call `listen` first."""
 
     def __init__(self, on_event: Callable[[events.FromController], None]) -> None:
         self.epoch = secrets.randbits(63)
         self.credit = 0
         self._on_event = on_event
         self._subscriber = b""
-        self._refused = b""  # a controller of another version, logged once
+        self._refused = b""  # the last controller of another version; each is logged once
         self._sequence = 0
         self._endpoint: Endpoint | None = None
         self._socket: Any = None
         self._name: SocketName | None = None
-        self._names = 0  # that we listen by; all but one were removed
+        self._names = 0  # sockets bound; somebody removed the files of all but the last
 
     def listen(self, address: str) -> None:
-        """Bind `address` (ipc://PATH). Raises OSError when the path cannot be had.
+        """Bind `address` (ipc://PATH). Raises OSError if the path cannot be bound.
 
-        It takes the path from another process that has it: see that there is none.
+        It replaces another process's socket at that path, so check first that there is none.
         """
         self._socket = zmq.Context.instance().socket(zmq.ROUTER)
         self._socket.setsockopt(zmq.SNDHWM, _QUEUE)
@@ -60,10 +60,10 @@ class Publisher:
         self._endpoint = Endpoint(self._socket, self._receive)
 
     def renew(self) -> bool:
-        """Bind again where somebody removed the socket; tell whether it was. Raises OSError.
+        """Bind again if somebody removed the socket; return whether it was. Raises OSError.
 
-        Whoever is connected stays so, until it was removed many times: to let go of a name ends the
-        connections that came by it.
+        Existing connections continue. After many removals the old sockets are closed, and their
+        connections with them.
         """
         if self._endpoint is None or self._name is None or not self._name.lost():
             return False
@@ -86,7 +86,7 @@ class Publisher:
         return bool(self._subscriber)
 
     def send(self, event: events.FromBridge) -> None:
-        """Send to the subscriber; without one, or when it is gone, say nothing."""
+        """Send to the subscriber. Drop the message if there is none, or if it has gone."""
         if not self._subscriber or self._endpoint is None:
             return
         self._sequence += 1
@@ -94,7 +94,7 @@ class Publisher:
             self.credit -= 1
         data = wire.encode_from_bridge(event, epoch=self.epoch, sequence=self._sequence)
         if not self._endpoint.send(self._subscriber, data):
-            log.warning("the controller went away")
+            log.warning("bus: the controller disconnected; waiting for a subscription")
             self._subscriber = b""
             self.credit = 0
 
@@ -112,15 +112,15 @@ class Publisher:
         except wire.VersionError as error:
             if sender != self._refused:
                 self._refused = sender
-                log.warning("bus: %s: not answering it, so that it replaces this frr-bridge", error)
+                log.warning("bus: %s; not answering, so that it replaces this frr-bridge", error)
             return
         except wire.BusError as error:
-            log.warning("bus: %s; dropped", error)
+            log.warning("bus: %s; dropped the message", error)
             return
         if isinstance(event, events.Subscribe):
             self._subscriber, self._sequence, self.credit = sender, 0, event.credit
         elif sender != self._subscriber:
-            return  # an earlier subscriber, or one that an earlier life of ours had
+            return  # an earlier subscriber, or one of an earlier frr-bridge
         elif isinstance(event, events.Credit) and event.epoch == self.epoch:
             self.credit += event.batches
         self._on_event(event)

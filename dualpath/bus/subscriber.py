@@ -1,4 +1,4 @@
-"""The controller's end of the bus: subscribes, counts, and subscribes again after any loss."""
+"""The controller's end of the bus: subscribe, check sequence numbers, resubscribe after a loss."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from dualpath.model import events
 log = logging.getLogger(__name__)
 
 CREDIT = 16
-"""Batches on their way at once: enough to keep both processes busy, and a bound on memory."""
+"""Batches in flight: enough to keep both processes busy, and a bound on memory."""
 
-SILENT_TICKS = 6  # half a second each, while the bridge says something every second
+SILENT_TICKS = 6  # half a second each; frr-bridge sends `alive` every second
 ASK_TICKS = 2
 
 
 class Subscriber:
-    """Delivers the bridge's events in order.
+    """Passes frr-bridge's events on in order.
 
-    `on_subscribed` is called at the first message of each subscription, with whether it is the
-    bridge of the last one: everything will be said again, up to Synced. `on_lost` is called when
-    the bridge has gone silent.
+    Calls `on_subscribed` at the first message of each subscription, with True if it is the same run
+    of frr-bridge as before; all rows follow, up to Synced. Calls `on_lost` when frr-bridge is
+    silent.
     """
 
     def __init__(
@@ -48,39 +48,38 @@ class Subscriber:
         self._epoch = 0
         self._sequence = 0
         self._silent = SILENT_TICKS  # ticks since the last message
-        self._refused = ""  # why messages of another version are dropped; logged once
+        self._refused = ""  # the last version error; each is logged once
         socket: Any = zmq.Context.instance().socket(zmq.DEALER)
-        socket.setsockopt(zmq.IMMEDIATE, 1)  # queue nothing for a bridge that is not there
+        socket.setsockopt(zmq.IMMEDIATE, 1)  # queue nothing while frr-bridge is not connected
         socket.setsockopt(zmq.RECONNECT_IVL, 50)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, 500)
         socket.connect(address)
         self._endpoint = Endpoint(socket, self._receive)
 
     def tick(self) -> None:
-        """Notice silence, and ask again. Call it about twice a second.
+        """Notice silence, and subscribe again. Call it about twice a second.
 
-        Ticks are counted and not seconds: when we were kept from reading ourselves, the bridge
-        was not silent.
+        It counts ticks, not seconds: if this process itself was stopped, frr-bridge was not silent.
         """
         self._silent += 1
         if self._silent <= SILENT_TICKS:
             return
         if self.connected:
             self.connected = False
-            log.warning("frr-bridge is silent")
+            log.warning("bus: no message from frr-bridge for 3 s; subscribing again")
             self._on_lost()
         if (self._silent - SILENT_TICKS) % ASK_TICKS == 1:
             self.subscribe()
 
     def subscribe(self) -> None:
-        """Ask for everything from the start."""
+        """Request all rows from the start."""
         if self._endpoint.send(
             wire.encode_from_controller(events.Subscribe(CREDIT, self._provisions, self._kept()))
         ):
             self._sequence = 0
 
     def send(self, event: events.FromController) -> bool:
-        """Send to the bridge; False when it is not there: say it again after `on_subscribed`."""
+        """Send to frr-bridge. Return False if it is not connected: repeat after `on_subscribed`."""
         return self._endpoint.send(wire.encode_from_controller(event))
 
     def close(self) -> None:
@@ -92,8 +91,8 @@ class Subscriber:
         except wire.VersionError as error:
             if str(error) != self._refused:
                 self._refused = str(error)
-                log.warning("bus: %s: not using this frr-bridge; restart the older one", error)
-            return  # it stays silent for us: a supervisor ends it and starts ours
+                log.warning("bus: %s; not using this frr-bridge: restart the older one", error)
+            return  # it counts as silent, so the supervisor stops it and starts ours
         except wire.BusError as error:
             log.warning("bus: %s; subscribing again", error)
             self.subscribe()
@@ -104,7 +103,7 @@ class Subscriber:
             self._sequence, self.connected = 0, True
             self._on_subscribed(same_bridge)
         elif not self._sequence:
-            return  # the tail of an earlier subscription
+            return  # late messages of an earlier subscription
         if epoch != self._epoch or sequence != self._sequence + 1:
             log.warning("bus: message %d after %d; subscribing again", sequence, self._sequence)
             self.subscribe()

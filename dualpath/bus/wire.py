@@ -1,7 +1,7 @@
-"""Events to and from the bytes that cross the bus (proto/dualpath/v1/bus.proto). No sockets.
+"""Encode and decode the messages of the bus (proto/dualpath/v1/bus.proto). Pure.
 
-Both ends send VERSION and accept no other. Two releases of Dualpath must not misread one another,
-and frr-bridge outlives the controller: after an upgrade, the new controller finds the old bridge.
+Both ends send VERSION and accept no other. frr-bridge outlives the controller, so after an upgrade
+a new controller may find an old frr-bridge; the two releases must not misread one another.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from dualpath.wire.state import (
 )
 
 VERSION = 1
-"""Of bus.proto and state.proto. Raise it whenever either changes in a release."""
+"""The version of bus.proto and state.proto. Increase it if a release changes one of them."""
 
 T = TypeVar("T")
 M = TypeVar("M")
 
 
 class BusError(Exception):
-    """Bytes that this release does not send. Drop them and subscribe again."""
+    """A message that no Dualpath of this release sends. Drop it and subscribe again."""
 
 
 class VersionError(BusError):
-    """The other end is of another release. Drop its messages: an answer would be misread."""
+    """The other end has another version. Drop its messages: it would misread an answer."""
 
     def __init__(self, who: str, version: int) -> None:
         super().__init__(f"{who} has bus version {version}, not {VERSION}")
@@ -244,7 +244,7 @@ def _checked(convert: Callable[[M], T], message: M) -> T:
 
 
 def _of_frr(batch: RecordBatch) -> RecordBatch:
-    """Return a batch of records that FRR can desire. Raises ValueError on one of intent's."""
+    """Return the batch. Raises ValueError if it is of a kind that only the intent has."""
     if batch.kind in (Kind.VRF, Kind.VNI, Kind.PORT):
         raise ValueError(f"a {batch.kind.name} does not cross the bus")
     return batch

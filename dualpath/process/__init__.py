@@ -1,1 +1,1 @@
-"""What every program needs: its options, logs, locks, and how long it lives."""
+"""What every daemon needs: options, logs, locks, process lifetime."""

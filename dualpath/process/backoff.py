@@ -4,9 +4,9 @@ The delay doubles with each failure, up to a limit, and starts over after a succ
 
     Backoff(0.5, 8.0)    fails: 0.5  1  2  4  8  8 ...    succeeds, fails: 0.5  1 ...
 
-The caller decides what a success is. For a child process it is not the start but a life of
-`steady_s`: with Backoff(0.5, 8.0, steady_s=10), a program that ran for 12 s restarts after 0.5 s,
-and one that keeps dying after 1 s restarts after 0.5, 1, 2, 4, 8, 8 s.
+The caller decides what a success is. For a child process, it is a run of at least `steady_s`. With
+Backoff(0.5, 8.0, steady_s=10), a program that ran for 12 s restarts after 0.5 s, and one that keeps
+dying after 1 s restarts after 0.5, 1, 2, 4, 8, 8 s.
 
 Rejected: jitter. The programs that retry here are alone on their node, and without jitter a test
 can predict every delay.

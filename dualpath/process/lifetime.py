@@ -1,7 +1,8 @@
-"""How long a daemon of ours lives: until it is told to stop, or until anything in it fails.
+"""The lifetime of a daemon: it runs until it is told to stop, or until anything in it fails.
 
-asyncio logs what a callback or a stray task raises, and goes on. A wrong daemon is worse than a
-restarted one, since routes outlive the process: so here that ends the daemon.
+asyncio logs an exception of a callback or a background task, and continues. A daemon that runs on
+with half of its tasks is worse than a restarted one, because routes outlive the process. So here
+such an exception ends the daemon.
 """
 
 from __future__ import annotations
@@ -21,18 +22,19 @@ log = logging.getLogger(__name__)
 
 
 SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-"""How accept(2) says that it cannot now. Whoever is connected is served on."""
+"""Errors of accept(2) that pass. Existing connections are still served."""
 _SUMMARIES_S = 1.0
 
 
 class Broken(Exception):
-    """Something failed beside the daemon's own task; its traceback is in the log already."""
+    """A callback or a background task failed; its traceback is in the log."""
 
 
 async def live(work: Coroutine[Any, Any, None], notifier: Notifier | None = None) -> None:
-    """Run `work` until it ends, or SIGTERM or SIGINT cancels it. Feed systemd's watchdog meanwhile.
+    """Run `work` until it ends, or until SIGTERM or SIGINT. Notify systemd's watchdog meanwhile.
 
-    Raises what `work` raises, the first of a group; Broken when a callback or another task failed.
+    Raises the exception of `work` (of a group, the first), or Broken if a callback or another task
+    failed.
     """
     notifier = notifier or Notifier({})
     loop = asyncio.get_running_loop()
@@ -48,7 +50,7 @@ async def live(work: Coroutine[Any, Any, None], notifier: Notifier | None = None
             loop.default_exception_handler(context)
         elif not broken:
             broken = True
-            log.critical("%s: ending", context["message"], exc_info=error)
+            log.critical("%s; exiting", context["message"], exc_info=error)
             task.cancel()
 
     loop.set_exception_handler(fail)
@@ -69,7 +71,7 @@ async def live(work: Coroutine[Any, Any, None], notifier: Notifier | None = None
 
 
 async def _do_regularly(notifier: Notifier) -> NoReturn:
-    """Feed the watchdog twice in its period, and log how many lines were held back."""
+    """Notify the watchdog twice per period, and log how many lines were suppressed."""
     pause_s = min(_SUMMARIES_S, notifier.watchdog_s / 2 or _SUMMARIES_S)
     while True:
         notifier.alive()
@@ -79,23 +81,23 @@ async def _do_regularly(notifier: Notifier) -> NoReturn:
 
 def cannot_accept(error: BaseException | None) -> None:
     """Log that a listener could not accept a connection."""
-    log.warning("cannot accept a connection (%s); trying again every second", error)
+    log.warning("cannot accept a connection (%s); retrying every second", error)
 
 
 def raise_descriptors() -> None:
-    """Let us have as many descriptors as the hard limit allows."""
+    """Raise this process's limit of descriptors to the hard limit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _is_accept(context: dict[str, Any]) -> bool:
-    """Return whether asyncio could not accept; it stops listening for a second then."""
+    """Return whether accept(2) failed; asyncio then stops listening for a second."""
     error = context.get("exception")
     return "socket" in context and isinstance(error, OSError) and error.errno in SHORTAGES
 
 
 def _is_of_grpc(error: BaseException) -> bool:
-    """Say whether gRPC raised it in a task of its own: a client can bring that about."""
+    """Return whether gRPC raised it in a task of its own: a client can cause that."""
     return isinstance(error, BlockingIOError) or type(error).__module__.startswith("grpc")
 
 
@@ -106,6 +108,6 @@ def _first(error: BaseException) -> BaseException:
 
 
 def end_with(task: asyncio.Task[Any]) -> None:
-    """Let a failure of `task` be the daemon's, at once: a callback for `add_done_callback`."""
+    """End the daemon if `task` failed. Pass it to `add_done_callback`."""
     if not task.cancelled():
         task.result()

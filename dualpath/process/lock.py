@@ -1,4 +1,4 @@
-"""One process at a time: a lock on a file, which the kernel takes back when its holder dies."""
+"""Let only one process run: a file lock, which the kernel releases when its holder dies."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class Held(Exception):
 
 @contextmanager
 def alone(path: Path) -> Iterator[Callable[[], bool]]:
-    """Hold the lock on `path`, whose directory exists. Raises Held at once when another has it.
+    """Lock the file `path` for the length of the block. Raises Held if another process has it.
 
-    What is yielded locks the file again if somebody removed it, and tells whether somebody did. It
-    raises OSError, EBUSY where another process was faster.
+    The directory must exist. The function that this yields locks the file again if somebody removed
+    it, and returns whether that was so. It raises OSError, EBUSY if another process was faster.
 
-    The file stays: without it, the next two could each lock a file of their own. It is opened for
-    reading, as one that is open for writing keeps its file system from being made read-only.
+    The file is not removed at the end: otherwise the next two processes could each lock a file of
+    their own. It is opened for reading: a file open for writing would prevent a read-only remount.
     """
     held = [_open(path)]
 
@@ -58,7 +58,7 @@ def _take(fd: int, path: Path) -> None:
 
 
 def is_held(path: Path) -> bool:
-    """Return whether somebody holds the lock; makes no file."""
+    """Return whether a process holds the lock. Creates no file."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:

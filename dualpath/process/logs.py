@@ -1,16 +1,16 @@
-"""How our processes log: lines for people, or JSON for programs. Always on standard error.
+"""Logging of all daemons: text or JSON lines on standard error, limited per place in the code.
 
-Most lines report something that came from outside: a route, a message, a connection. A peer that
-sends 100,000 bad ones must not fill a disk, so each place in the code that logs is limited: the
-first FIRST lines of a level are written, further ones are counted, and every INTERVAL_S one line
-has their number and the last of them. Once fewer than FIRST were held in an interval, the next ones
-are written again: who sends one bad message now and then hides nothing. Callers just log.
+Most lines are caused from outside: by a route, a message, a connection. A peer that sends 100,000
+bad messages must not fill a disk. So each place in the code that logs is limited, per level. The
+first FIRST lines are written. Further ones are only counted, and every INTERVAL_S a summary line
+has their number and the last of them. After an interval with fewer than FIRST lines, lines are
+written again: a peer with an occasional bad message suppresses nothing. Callers just log.
 
-    12:00:00  nexthop 1: ENODEV        ten lines like this one
+    12:00:00  nexthop 1: ENODEV        ten lines like this
     12:00:30  99,990 more like this in 30 s; the last one: nexthop 100000: ENODEV
 
-Rejected: a limit for the whole process (one loud place would hide all others), and a limit by
-level or by text (a text often holds an address, so that each is another one).
+Rejected: a limit for the whole process, where one place would suppress all others. A limit by text:
+a text often contains an address, so each would be a new one.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ from dualpath.model.redact import redact_prose
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("text", "json")
 TALKATIVE = ("asyncio", "grpc", "pyroute2")
-"""Libraries that say at DEBUG what they do with every message, in which our lines would drown."""
+"""Libraries that log every message at DEBUG; they stay at WARNING."""
 
 FIRST = 10
 INTERVAL_S = 30.0
 LENGTH = 4000  # characters of a message; a bad message's hexadecimal can have 130,000
 
 WHOLE = {"whole": True}
-"""As `extra`: a line for the administrator about each of his own errors, which is not limited."""
+"""Pass it as `extra` for lines about the administrator's own input: they are not limited."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class TextFormatter(logging.Formatter):
-    """One line for each message: what FRR or a peer wrote cannot begin another one.
+    """Formats each message as one line: text from FRR or a peer cannot start a new line.
 
-    `timed` lines begin with the time. The journal of systemd notes it by itself.
+    With `timed`, lines begin with the time. systemd's journal stores the time itself.
     """
 
     def __init__(self, *, timed: bool = False) -> None:
@@ -76,9 +76,9 @@ class JsonFormatter(logging.Formatter):
 
 
 class Bounded(logging.Handler):
-    """Passes on to `target` what the limits let through.
+    """Passes records on to `target`, within the limits.
 
-    A record's `rows`, 1 by default, is how many rows it is about.
+    The attribute `rows` of a record is the number of rows that it is about, 1 by default.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Bounded(logging.Handler):
         key = record.pathname, record.lineno, record.levelno
         place = self._places.setdefault(key, _Place(now))
         self._summarize(place, now)
-        if getattr(record, "whole", False) or place.takes(record, now):
+        if getattr(record, "whole", False) or place.allows(record, now):
             self._target.handle(record)
 
     def flush(self) -> None:
@@ -104,7 +104,7 @@ class Bounded(logging.Handler):
                 self._summarize(place, self._clock())
 
     def close(self) -> None:
-        """Write all summaries: nothing comes any more."""
+        """Write all summaries, and close."""
         with self._locked():
             for place in self._places.values():
                 self._summarize(place, float("inf"))
@@ -120,16 +120,16 @@ class Bounded(logging.Handler):
 
 
 class _Place:
-    """A line of code and a level: what it wrote, and what it may not write, in one interval."""
+    """A line of code and a level, with its written and suppressed lines of one interval."""
 
     def __init__(self, now: float) -> None:
         self._began = now
         self._written = 0
-        self._held = 0  # lines
-        self._rows = 0  # that these are about
+        self._held = 0  # suppressed lines
+        self._rows = 0  # rows that these are about
         self._last: logging.LogRecord | None = None
 
-    def takes(self, record: logging.LogRecord, now: float) -> bool:
+    def allows(self, record: logging.LogRecord, now: float) -> bool:
         """Return whether a record may be written; count it when it may not."""
         if now - self._began >= INTERVAL_S:  # and nothing was held in it: see `summary`
             self._began, self._written = now, 0
@@ -142,17 +142,17 @@ class _Place:
         return False
 
     def summary(self, due: float, now: float) -> logging.LogRecord | None:
-        """Return the line that is due at the end of an interval in which rows were held.
+        """Return the summary line at the end of an interval with suppressed lines; else None.
 
-        While as much goes on, the next interval has no lines but its summary. The text is formatted
-        by the target, which survives what cannot be.
+        While as many lines come, the next interval has only its summary. The target formats the
+        text, and handles errors in it.
         """
         if self._last is None or due - self._began < INTERVAL_S:
             return None
         last = self._last
         values = dict(last.__dict__)
-        told = f"{self._rows:,} more like this in {now - self._began:.0f} s; the last one: "
-        values["msg"] = f"{told}{last.msg}"
+        counted = f"{self._rows:,} more like this in {now - self._began:.0f} s; the last one: "
+        values["msg"] = f"{counted}{last.msg}"
         values["exc_info"] = values["exc_text"] = None
         self._written = FIRST if self._held >= FIRST else 0
         self._began, self._held, self._rows, self._last = now, 0, 0, None

@@ -1,7 +1,7 @@
-"""sd_notify(3): tell systemd that a daemon is ready, what it does, and that it is alive.
+"""sd_notify(3): report to systemd that a daemon is ready, its status, and that it is alive.
 
-It does nothing for a daemon that systemd did not start with Type=notify. The variables are taken
-out of the environment, as a child must not speak for its parent. Rejected: python-systemd, a
+Does nothing in a daemon that systemd did not start with Type=notify. The variables are removed from
+the environment, because a child process must not notify for its parent. Rejected: python-systemd, a
 library in C for one datagram.
 """
 
@@ -16,7 +16,7 @@ _SOCKET, _WATCHDOG_US, _WATCHDOG_PID = "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHD
 
 
 class Notifier:
-    """One daemon's line to systemd."""
+    """Sends one daemon's notifications to systemd."""
 
     def __init__(self, environment: MutableMapping[str, str] = os.environ) -> None:
         name = environment.pop(_SOCKET, "")
@@ -25,7 +25,7 @@ class Notifier:
         self._address = "\0" + name[1:] if name.startswith("@") else name
         self._status = ""
         self.watchdog_s = int(period_us) / 1e6 if ours and period_us.isdecimal() else 0.0
-        """systemd ends us when it hears nothing for so long; 0 for no watchdog."""
+        """systemd kills the daemon after this time without `alive`; 0: no watchdog."""
 
     @property
     def listened_to(self) -> bool:
@@ -33,7 +33,7 @@ class Notifier:
         return bool(self._address)
 
     def ready(self) -> None:
-        """Tell that the daemon serves: units that are ordered after it may start."""
+        """Report that the daemon serves: systemd may start units that are ordered after it."""
         self._send("READY=1")
 
     def status(self, text: str) -> None:
@@ -43,7 +43,7 @@ class Notifier:
             self._send(f"STATUS={' '.join(text.split())}")
 
     def alive(self) -> None:
-        """Keep the watchdog from ending us. Call it from the event loop, so that it proves that."""
+        """Notify the watchdog. Call it from the event loop, to prove that the loop runs."""
         if self.watchdog_s:
             self._send("WATCHDOG=1")
 

@@ -1,4 +1,4 @@
-"""Kinds of command-line options that our daemons share: text in, a value or one sentence out."""
+"""Types of command-line options that the daemons share: text in, a value or an error line out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from argparse import Action, ArgumentError, ArgumentParser, ArgumentTypeError
 from pathlib import Path
 from typing import Any, NoReturn
 
-DEFAULT_NETNS = "dualpath"  # which forwards
+DEFAULT_NETNS = "dualpath"  # the forwarding namespace
 STATE_DIR = "/run/dualpath"
 BUS = "bus.sock"  # in the state directory
 
@@ -18,14 +18,14 @@ _MAX_SOCKET_PATH = 107  # sizeof(sockaddr_un.sun_path) - 1, linux/un.h
 
 
 class Parser(ArgumentParser):
-    """Says in one sentence what makes no sense, without its usage, which has many lines.
+    """Reports an error in one line, without the usage.
 
-    No option takes an empty value or one with a control character, whatever its type. A type sees
-    an empty text only if that is the option's default.
+    No option accepts an empty value or one with a control character. A type function sees an empty
+    text only if that is the option's default.
     """
 
     def _get_values(self, action: Action, arg_strings: list[str]) -> Any:  # noqa: ANN401
-        """Read what was given for one option; a default does not come here."""
+        """Read the value given for one option; not called for a default."""
         for text in arg_strings:
             if problem := nonsense(text):
                 raise ArgumentError(action, problem)
@@ -36,7 +36,7 @@ class Parser(ArgumentParser):
 
 
 def nonsense(value: str) -> str:
-    """Return why this can be no option's value; "" if it can."""
+    """Return why no option accepts this value, "" if one may."""
     if not value.strip():
         return "is empty: give a value, or leave the option out"
     if any(not character.isprintable() for character in value):
@@ -47,7 +47,7 @@ def nonsense(value: str) -> str:
 
 
 def address_and_port(text: str) -> str:
-    """Take ADDR:PORT; an IPv6 address has brackets."""
+    """Accept ADDR:PORT; an IPv6 address needs brackets."""
     try:
         split(text)
     except ValueError:
@@ -69,26 +69,26 @@ def split(text: str) -> tuple[str, int]:
 
 
 def seconds(text: str) -> float:
-    """Take a time, from 0 on."""
+    """Accept a time in seconds, 0 or more."""
     plain = re.fullmatch(r"[0-9.]+([eE][-+]?[0-9]+)?", text)
     try:
         value = float(text) if plain else math.nan
     except ValueError:
         value = math.nan
     if not 0 <= value < math.inf:
-        raise ArgumentTypeError(f"{text!r}: give seconds, from 0 on")
+        raise ArgumentTypeError(f"{text!r}: give seconds, 0 or more")
     return value
 
 
 def some_seconds(text: str) -> float:
-    """Take a time, from one second on."""
+    """Accept a time in seconds, 1 or more."""
     if (value := seconds(text)) < 1:
-        raise ArgumentTypeError(f"{text!r}: give seconds, from 1 on")
+        raise ArgumentTypeError(f"{text!r}: give seconds, 1 or more")
     return value
 
 
 def rows(text: str) -> int:
-    """Take a number of rows that a signed 32-bit sysctl holds."""
+    """Accept a number of rows that fits a signed 32-bit sysctl."""
     if not (text.isascii() and text.isdigit() and int(text) < 1 << 31):
         raise ArgumentTypeError(f"{text!r}: give a number from 0 to 2147483647")
     return int(text)
@@ -107,21 +107,21 @@ def path(text: str) -> Path:
 
 
 def state_dir(text: str) -> Path:
-    """Take a directory in which there can be sockets."""
+    """Accept a directory whose path is short enough for the sockets in it."""
     if len(os.fsencode(path(text) / BUS)) > _MAX_SOCKET_PATH:
-        raise ArgumentTypeError(f"{text}: too long a path for the sockets in it")
+        raise ArgumentTypeError(f"{text}: path too long for the sockets in it; give a shorter one")
     return directory(text)
 
 
 def directory(text: str) -> Path:
-    """Take a path where a directory is or may be made."""
+    """Accept the path of a directory, which may not exist yet."""
     if os.path.exists(text) and not os.path.isdir(text):
         raise ArgumentTypeError(f"{text}: not a directory; give a directory")
     return path(text)
 
 
 def file(text: str) -> Path:
-    """Take a file that is there."""
+    """Accept a file that exists."""
     if os.path.isdir(text):
         raise ArgumentTypeError(f"{text}: a directory; give a file")
     if not os.path.exists(text):
@@ -130,22 +130,23 @@ def file(text: str) -> Path:
 
 
 def socket_path(text: str) -> Path:
-    """Take the path of a UNIX socket, which may come later."""
+    """Accept the path of a UNIX socket, which may not exist yet."""
     if os.path.isdir(text):
         raise ArgumentTypeError(f"{text}: a directory; give the path of a socket")
     if len(os.fsencode(text)) > _MAX_SOCKET_PATH:
-        raise ArgumentTypeError(f"{text}: a socket's path has {_MAX_SOCKET_PATH} bytes at most")
+        text = f"{text}: longer than {_MAX_SOCKET_PATH} bytes, the limit for a socket"
+        raise ArgumentTypeError(text)
     return path(text)
 
 
 def namespace(text: str) -> str:
-    """Take a network namespace: a name, as `ip netns` has it, or an absolute path."""
+    """Accept a network namespace: a name as in `ip netns`, or an absolute path."""
     if text.startswith("/"):
         if os.path.isdir(text):
             raise ArgumentTypeError(f"{text}: a directory; give a namespace's name or its file")
         return text
     if text in (".", "..") or (text and not re.fullmatch(r"[^/\s-][^/\s]{0,254}", text)):
-        raise ArgumentTypeError(f"{text!r}: give a namespace's name, or its path from / on")
+        raise ArgumentTypeError(f"{text!r}: give a namespace's name, or its absolute path")
     return text
 
 
@@ -156,22 +157,22 @@ def node_name(text: str) -> str:
 
 
 def cpus(text: str) -> str:
-    """Take a list of CPUs as taskset has it."""
+    """Accept a list of CPUs as in taskset(1)."""
     for part in text.split(",") if text else ():
         match = re.fullmatch(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", part)
         if match is None or (match[2] is not None and int(match[2]) < int(match[1])):
-            raise ArgumentTypeError(f"{text!r}: give numbers of CPUs, as 2,4-5")
+            raise ArgumentTypeError(f"{text!r}: give CPU numbers, for example 2,4-5")
     return text
 
 
 def mtu(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 6 and 1280 <= int(text) <= 65535):
-        raise ArgumentTypeError(f"{text!r}: give bytes from 1280 to 65535")
+        raise ArgumentTypeError(f"{text!r}: give a number of bytes from 1280 to 65535")
     return int(text)
 
 
 def frr_name(text: str) -> str:
-    """Take what FRR's `-N` takes, which makes part of a path."""
+    """Accept a value of FRR's option `-N`; it becomes part of a path."""
     if text and not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", text):
-        raise ArgumentTypeError(f"{text!r}: give the name that FRR was started with, as in -N pe1")
+        raise ArgumentTypeError(f"{text!r}: give the name that FRR was started with (-N pe1: pe1)")
     return text

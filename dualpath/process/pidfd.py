@@ -1,4 +1,4 @@
-"""Other processes, each by a pidfd: who listens on a socket, and when a process has ended.
+"""Refer to other processes by pidfd: find the listener on a socket, wait for a process's end.
 
 A pid read from a file, or checked a moment ago, may belong to another process when it is used. A
 UNIX socket names the process that listens on it (SO_PEERCRED, unix(7)), and a pidfd
@@ -29,7 +29,7 @@ _CONNECT_S = 5.0
 
 
 class Process:
-    """One process, a child of ours or not. Its descriptor is closed with the object."""
+    """One process, a child or not. Its descriptor is closed with the object."""
 
     def __init__(self, pid: int) -> None:
         """Raises ProcessLookupError when no process has this pid."""
@@ -45,7 +45,7 @@ class Process:
         return bool(poll.poll(0))
 
     async def wait(self) -> None:
-        """Return when the process has ended. A child of ours is still to be reaped."""
+        """Return when the process has ended. If it is a child, it still has to be reaped."""
         loop, ended = asyncio.get_running_loop(), asyncio.Event()
         fd = os.dup(self._fd)  # an event loop watches a descriptor for one waiter only
         loop.add_reader(fd, ended.set)
@@ -56,7 +56,7 @@ class Process:
             os.close(fd)
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Send a signal; a process that has ended gets none, nor does a later one with its pid."""
+        """Send a signal. Do nothing if the process has ended, even if its pid was reused."""
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._fd, number)
 
@@ -64,8 +64,8 @@ class Process:
 def listening_pid(path: Path) -> int:
     """Return the pid of the process that listens on a UNIX socket.
 
-    It is 0 for a process of a pid namespace that is hidden from ours. Raises OSError when nobody
-    listens.
+    Return 0 if the process is in a pid namespace that this process cannot see. Raises OSError if no
+    process listens.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as probe:
         probe.settimeout(_CONNECT_S)
@@ -76,7 +76,7 @@ def listening_pid(path: Path) -> int:
 
 
 def listener(path: Path) -> Process | None:
-    """Return the process that listens on a UNIX socket; None when nobody does, or it is hidden."""
+    """Return the process that listens on a UNIX socket; None if none does, or if it is hidden."""
     try:
         pid = listening_pid(path)
         found = Process(pid) if pid else None

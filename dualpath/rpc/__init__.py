@@ -1,1 +1,1 @@
-"""gRPC listeners and connections: where, and who may. Imports nothing of ours."""
+"""gRPC listeners and connections: addresses, TLS, permissions, limits."""

@@ -1,4 +1,4 @@
-"""To whom a client connects, and what is refused: nobody beyond this host without mutual TLS."""
+"""Addresses that a client may connect to: beyond this host only with mutual TLS."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 
 class ConnectError(Exception):
-    """Cannot connect; the text is one sentence."""
+    """The connection failed; the text is one line for the user."""
 
 
 class BadAddress(ConnectError):
-    """The address or the files with it make no sense."""
+    """The address, or its TLS files, cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClientTls:
-    """Files in PEM: our certificate, its key, and the CA that signed the server's."""
+    """PEM files: our certificate, its key, and the CA of the server's certificate."""
 
     certificate: Path
     key: Path
@@ -35,21 +35,21 @@ class ClientTls:
             certificate = self.certificate.read_bytes()
         except OSError as error:
             raise ConnectError(f"cannot read {error.filename}: {error.strerror}") from None
-        import grpc  # takes long, and most connections have no TLS
+        import grpc  # here, because it is slow and most connections have no TLS
 
         return grpc.ssl_channel_credentials(ca, private_key=key, certificate_chain=certificate)
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What gRPC is to be given; without credentials the channel is a plain one."""
+    """Address and credentials for a gRPC channel; without credentials it has no TLS."""
 
     address: str
     credentials: grpc.ChannelCredentials | None = None
 
 
 def target_of(connect: str, tls: ClientTls | None) -> Target:
-    """Read unix:/PATH, /PATH or ADDRESS:PORT. Raises ConnectError."""
+    """Parse unix:/PATH, /PATH or ADDRESS:PORT. Raises ConnectError."""
     path = check(connect, secured=tls is not None)
     if path:
         return Target(f"unix:{path}")
@@ -57,7 +57,7 @@ def target_of(connect: str, tls: ClientTls | None) -> Target:
 
 
 def check(connect: str, *, secured: bool) -> str | None:
-    """Return the path of a UNIX socket, None for TCP. Raises BadAddress for whom none may call."""
+    """Return the path of a UNIX socket, None for TCP. Raises BadAddress if it is not allowed."""
     path = unix_path(connect)
     if path is None and not _is_loopback(connect) and not secured:
         raise BadAddress(f"{connect} is not on this host: give certificate, key and CA")
@@ -77,7 +77,7 @@ def unix_path(connect: str) -> str | None:
 
 
 def probe(path: str) -> None:
-    """Say why a UNIX socket does not answer, which gRPC does not. Raises OSError."""
+    """Connect to a UNIX socket and close it. Raises OSError with the reason; gRPC hides it."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as tried:
         tried.connect(path)
 

@@ -1,4 +1,4 @@
-"""The standard health service, for a server that knows whether it does its work."""
+"""The standard gRPC health service: SERVING while the server is ready."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Ready = Callable[[], Awaitable[bool]]
 
 
 class HealthService(health.aio.HealthServicer):  # type: ignore[misc]  # grpc has no types
-    """SERVING, under "" and the service's name, while it is ready.
+    """Reports SERVING under "" and under the service's name, while `ready` returns True.
 
-    Check is exact; Watch follows within a second.
+    Check is exact; Watch is up to a second late.
     """
 
     def __init__(self, name: str, ready: Ready) -> None:
@@ -32,7 +32,7 @@ class HealthService(health.aio.HealthServicer):  # type: ignore[misc]  # grpc ha
         return await super().Check(request, context)
 
     async def follow(self) -> NoReturn:
-        """Keep those that watch informed."""
+        """Update the watchers every second."""
         while True:
             await self._refresh()
             await asyncio.sleep(REFRESH_S)

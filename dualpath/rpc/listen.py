@@ -1,4 +1,4 @@
-"""Where a service listens, and what is refused: never a public address without mutual TLS."""
+"""Addresses that a service may listen on: a public one only with mutual TLS."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ MAX_PATH = 107  # sizeof(sockaddr_un.sun_path) - 1, linux/un.h
 
 
 class ListenError(Exception):
-    """Cannot listen there; the text is one sentence that says what to do."""
+    """The service cannot listen there; the text is one line that says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """Files in PEM: our certificate, its key, and the CA that must have signed a client's."""
+    """PEM files: our certificate, its key, and the CA that clients' certificates must be from."""
 
     certificate: Path
     key: Path
     ca: Path
 
     def credentials(self) -> grpc.ServerCredentials:
-        """Raises ListenError when a file cannot be read or is not what it should be."""
+        """Raises ListenError if a file cannot be read, or has the wrong content."""
         try:
             pair = self.key.read_bytes(), self.certificate.read_bytes()
             ca = self.ca.read_bytes()
@@ -43,18 +43,18 @@ class Tls:
         return grpc.ssl_server_credentials([pair], ca, require_client_auth=True)
 
     def _check(self) -> None:
-        """Read the files as gRPC will, which tells nobody what is wrong with them."""
+        """Read the files as gRPC will, for a useful error: gRPC reports none."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.set_ciphers("DEFAULT@SECLEVEL=0")  # what is strong enough is not asked here
+        context.set_ciphers("DEFAULT@SECLEVEL=0")  # do not judge the strength of keys here
         try:
             context.load_cert_chain(self.certificate, self.key, password="")
         except ssl.SSLError:
-            text = "not a certificate in PEM and its key, without a password"
+            text = "not a PEM certificate and its key without a password"
             raise ListenError(f"{self.certificate} and {self.key}: {text}") from None
         try:
             context.load_verify_locations(self.ca)
         except ssl.SSLError:
-            raise ListenError(f"{self.ca}: no certificate of a CA in PEM") from None
+            raise ListenError(f"{self.ca}: not a PEM certificate of a CA") from None
 
 
 def bind(
@@ -73,7 +73,7 @@ def bind(
 
 @contextmanager
 def naming(name: SocketName) -> Iterator[Path]:
-    """Bind a socket to the path that this yields, and give it its name. Raises ListenError."""
+    """Yield a path to bind a socket to, then rename the socket to `name`. Raises ListenError."""
     try:
         name.make_directory()
         prepare(name.path)
@@ -90,7 +90,7 @@ def _reason(error: RuntimeError | OSError) -> str:
 
 
 def probe(listen: str, tls: Tls | None = None) -> None:
-    """Find out whether `bind` could, and let go of the address again. Raises ListenError."""
+    """Check that `bind` would succeed, and release the address. Raises ListenError."""
     path = check(listen, tls)
     if path:
         prepare(path)
@@ -101,7 +101,7 @@ def probe(listen: str, tls: Tls | None = None) -> None:
 
 
 def probe_tcp(listen: str) -> None:
-    """The same of an ADDRESS:PORT, whoever is to listen there."""
+    """Check that ADDRESS:PORT can be bound, for a listener that is not gRPC's."""
     host, _, port = listen.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -128,7 +128,7 @@ def _not_to_be_had(listen: str) -> ListenError:
 
 
 def check(listen: str, tls: Tls | None) -> Path | None:
-    """Return the path of a UNIX listener, None for TCP. Raises ListenError where none may be."""
+    """Return the path of a UNIX listener, None for TCP. Raises ListenError if it is not allowed."""
     path = unix_path(listen)
     if path is None:
         _check_tcp(listen, tls)
@@ -136,7 +136,7 @@ def check(listen: str, tls: Tls | None) -> Path | None:
 
 
 def unix_path(listen: str) -> Path | None:
-    """Return the path of a UNIX listener, None for one of another sort. Raises ListenError."""
+    """Return the path of a UNIX listener, None for another address. Raises ListenError."""
     if not listen.startswith("unix:"):
         return None
     text = listen.removeprefix("unix:")
@@ -171,7 +171,7 @@ def _is_loopback(listen: str, host: str) -> bool:
 
 
 def prepare(path: Path) -> None:
-    """Make room for a socket: its directory, and no stale one. Raises ListenError."""
+    """Create a socket's directory, and remove a stale socket. Raises ListenError."""
     try:
         path.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
         mode = path.lstat().st_mode if os.path.lexists(path) else None
@@ -187,7 +187,7 @@ def prepare(path: Path) -> None:
 
 
 def _answers(path: Path) -> bool:
-    """Does anybody listen? Only a refusal means that nobody does."""
+    """Return whether a process listens. Only ECONNREFUSED shows that none does."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:

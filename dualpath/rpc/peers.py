@@ -1,7 +1,7 @@
-"""Who is at the other end of a connection: for limits that one user cannot use up for all.
+"""Find the user at the other end of a connection, for limits per user.
 
-A UNIX socket tells it (SO_PEERCRED). TCP does not, but when the other end is in our network
-namespace the kernel knows whose socket that is: sock_diag(7), as `ss -e` shows it.
+A UNIX socket reports it (SO_PEERCRED). A TCP socket does not. But if the other end is in our
+network namespace, the kernel reports the owner of that socket: sock_diag(7), as in `ss -e`.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ _REQUEST = struct.Struct("=BBBBI")  # struct inet_diag_req_v2 ahead of its socki
 _ID = struct.Struct("!HH16s16s")  # struct inet_diag_sockid, then `if` and a cookie
 _NO_COOKIE = struct.pack("=III", 0, 0xFFFFFFFF, 0xFFFFFFFF)
 _ANSWER = struct.Struct("=BBBB48sIIIII")  # struct inet_diag_msg
-_TCP_TIME_WAIT = 6  # linux/tcp_states.h: its owner is gone
+_TCP_TIME_WAIT = 6  # linux/tcp_states.h: it has no owner any more
 _TCP_LISTEN = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Of a socket."""
+    """The owner of a socket."""
 
     uid: int
     inode: int = 0  # as /proc/PID/fd shows it; 0 for a UNIX socket
 
 
 def owner_of_peer(connection: socket.socket) -> Owner | None:
-    """Return whose the other end is, None when it is on another host or gone."""
+    """Return the owner of the other end; None if it is on another host, or closed."""
     if connection.family == socket.AF_UNIX:
         peer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
         return Owner(_UCRED.unpack(peer)[1])
@@ -43,7 +43,7 @@ def owner_of_peer(connection: socket.socket) -> Owner | None:
 
 
 def _look_up(family: int, theirs: tuple[str, int], ours: tuple[str, int]) -> Owner | None:
-    """Ask for the TCP socket whose own address is `theirs`. Raises OSError."""
+    """Return the owner of the TCP socket with the local address `theirs`. Raises OSError."""
     there, here = (socket.inet_pton(family, end[0].partition("%")[0]) for end in (theirs, ours))
     body = _REQUEST.pack(family, socket.IPPROTO_TCP, 0, 0, 0xFFFFFFFF)
     body += _ID.pack(theirs[1], ours[1], there, here) + _NO_COOKIE
@@ -54,7 +54,7 @@ def _look_up(family: int, theirs: tuple[str, int], ours: tuple[str, int]) -> Own
         answer = kernel.recv(4096, socket.MSG_DONTWAIT)
     _, type_, *_ = _HEADER.unpack_from(answer)
     if type_ != _SOCK_DIAG_BY_FAMILY or len(answer) < _HEADER.size + _ANSWER.size:
-        return None  # NLMSG_ERROR: there is none
+        return None  # NLMSG_ERROR: no such socket
     _, state, _, _, identity, _, _, _, uid, inode = _ANSWER.unpack_from(answer, _HEADER.size)
     if state in (_TCP_TIME_WAIT, _TCP_LISTEN) or _ID.unpack_from(identity)[1] != ours[1]:
         return None

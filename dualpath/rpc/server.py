@@ -20,24 +20,24 @@ HEALTH_SERVICE = "grpc.health.v1.Health"
 Options = Sequence[tuple[str, int]]
 
 ALONE: Options = (("grpc.so_reuseport", 0),)
-"""Or a second server would share our port in silence."""
+"""Without this, a second server could bind the same port, and get half of the connections."""
 
 CALLS = 256
-"""At a time, streams too; one more is refused with RESOURCE_EXHAUSTED."""
+"""Concurrent calls and streams; one more is refused with RESOURCE_EXHAUSTED."""
 
 LIMITS: Options = (
     ("grpc.max_allowed_incoming_connections", 64),
-    ("grpc.max_concurrent_streams", 64),  # of one connection
+    ("grpc.max_concurrent_streams", 64),  # per connection
     ("grpc.max_metadata_size", 8 * 1024),
-    ("grpc.server_handshake_timeout_ms", 10_000),  # one that says nothing is closed
-    ("grpc.max_connection_idle_ms", 300_000),  # without a call
-    ("grpc.keepalive_time_ms", 60_000),  # one that is gone or stopped ends
+    ("grpc.server_handshake_timeout_ms", 10_000),  # a silent connection is closed
+    ("grpc.max_connection_idle_ms", 300_000),  # a connection without a call is closed
+    ("grpc.keepalive_time_ms", 60_000),  # a dead connection is closed
     ("grpc.keepalive_timeout_ms", 20_000),
 )
 
 
 class RpcServer:
-    """A running server. Made by `start`."""
+    """A running server. `start` creates it."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class RpcServer:
         self._health.add_done_callback(end_with)
 
     async def listen(self) -> None:
-        """Begin to listen, in place of the server before. Raises ListenError."""
+        """Start to listen, and stop the server before. Raises ListenError."""
         server = self._make()
         try:
             bind(server, self._listen, self._tls, self._name)
@@ -69,9 +69,9 @@ class RpcServer:
             await before.stop(GRACE_S)
 
     async def renew(self) -> bool:
-        """Listen again where somebody removed the socket; tell whether it was. Raises ListenError.
+        """Listen again if somebody removed the socket; return whether it was. Raises ListenError.
 
-        Streams that were open end: gRPC cannot give them to another server.
+        Open streams end: gRPC cannot move them to another server.
         """
         if not self._name or not self._name.lost():
             return False
@@ -97,7 +97,10 @@ async def start(
     tls: Tls | None,
     options: Options = (),
 ) -> RpcServer:
-    """Serve what `add` adds. `listen` is unix:/PATH or ADDRESS:PORT. Raises ListenError."""
+    """Serve the services that `add` adds to a server. Raises ListenError.
+
+    `listen` is unix:/PATH or ADDRESS:PORT.
+    """
     health = HealthService(name, ready)
 
     def make() -> grpc.aio.Server:

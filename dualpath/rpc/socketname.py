@@ -1,9 +1,9 @@
-"""The name of a UNIX socket in the file system: made in one step, and noticed when it is gone.
+"""The path of a UNIX socket: created atomically, and created again if somebody removes it.
 
-Somebody may remove a socket, or its whole directory, under a program that listens. Nobody can
-connect then, although the program is well; it has to bind again. A socket is bound beside its name
-and renamed, so that it never has a wider mode, and libraries that unlink what they had bound (gRPC,
-ZeroMQ) never unlink the next one.
+Somebody may remove a socket, or its directory, while a program listens. The program runs, but no
+client can connect, so it has to bind again. A socket is bound to a temporary path and renamed. So
+it never has a wider mode, and a library that unlinks its old socket at the end (gRPC, ZeroMQ) does
+not unlink the new one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ DIRECTORY_MODE = 0o750
 
 
 class SocketName:
-    """One name. Where its directory was no symbolic link at first, none is followed later."""
+    """One path. If its directory was not a symbolic link at first, a later link is not followed."""
 
     def __init__(self, path: Path, mode: int) -> None:
         self.path = path
@@ -28,9 +28,9 @@ class SocketName:
 
     @contextmanager
     def binding(self) -> Iterator[Path]:
-        """Give the name to the socket that is bound, at once, to the yielded path. Raises OSError.
+        """Yield a temporary path; at the end of the block, rename the socket bound to it.
 
-        Nothing may be awaited meanwhile: the umask is changed.
+        Do not await in the block: the umask of the process is changed. Raises OSError.
         """
         self.make_directory()
         beside = self.path.with_name(f"{self.path.name[:-1]}~")  # as short: paths have 107 bytes
@@ -45,32 +45,32 @@ class SocketName:
         beside.rename(self.path)
 
     def make_directory(self) -> None:
-        """Make the directory unless it is there. Raises OSError."""
+        """Create the directory if it does not exist. Raises OSError."""
         make_directory(self.path.parent, linked=self._linked)
 
     def lost(self) -> bool:
-        """Return whether the name is no longer that of our socket."""
+        """Return whether the path no longer leads to our socket."""
         try:
             return _identity(self.path) != self._ours
         except OSError:
             return True
 
     def remove(self) -> None:
-        """Take the name away, unless it is somebody else's; a stale one is in nobody's way."""
+        """Remove the socket's file, unless it is another process's."""
         if not self.lost():
             with suppress(OSError):
                 self.path.unlink()
 
 
 def make_directory(path: Path, *, linked: bool = False) -> None:
-    """Make a directory unless it is there. Raises OSError where something else has its name."""
+    """Create a directory if it does not exist. Raises OSError if something else has its path."""
     if path.is_symlink() and not linked:
-        text = "it is a symbolic link now: remove it"
+        text = "it has become a symbolic link: remove it"
         raise OSError(errno.ELOOP, text, str(path))
     try:
         path.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
     except FileExistsError:
-        text = "it is no directory any more: remove it"
+        text = "it is not a directory any more: remove it"
         raise OSError(errno.ENOTDIR, text, str(path)) from None
 
 

@@ -108,7 +108,7 @@ def test_files_that_are_not_pem_are_named(tmp_path: Path) -> None:
     bad.write_text("no PEM\n")
     Tls(certificate, key, ca).credentials()
     for tls in (Tls(bad, key, ca), Tls(certificate, bad, ca), Tls(certificate, other, ca)):
-        with pytest.raises(ListenError, match="not a certificate in PEM and its key"):
+        with pytest.raises(ListenError, match="not a PEM certificate and its key"):
             tls.credentials()
-    with pytest.raises(ListenError, match="bad: no certificate of a CA"):
+    with pytest.raises(ListenError, match="bad: not a PEM certificate of a CA"):
         Tls(certificate, key, bad).credentials()

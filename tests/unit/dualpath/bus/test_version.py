@@ -60,7 +60,7 @@ async def test_bridge_does_not_answer_a_controller_of_another_version(
     assert not world.bridge.subscribed
     assert world.received == []
     (line,) = caplog.messages
-    assert re.search(rf"bus version {version}, not {wire.VERSION}: not answering it", line)
+    assert re.search(rf"bus version {version}, not {wire.VERSION}; not answering", line)
 
 
 async def test_bridge_keeps_its_subscriber_when_another_version_asks(world: World) -> None:
