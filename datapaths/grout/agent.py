@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for name in filter(None, (given.netns, given.host_netns)):
             if not netns.exists(name):
                 text = f"no network namespace {name}: create it first, with `ip netns add {name}`"
-            raise Unsupported(text)
+                raise Unsupported(text)
         watch = Watch(home, given.netns, lambda: datapath.silent)
         datapath = GroutDatapath(str(sock), places, home, watch.wake)
         watches.append(asyncio.create_task(watch.run()))
