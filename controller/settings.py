@@ -1,4 +1,4 @@
-"""What the controller was told on its command line: frozen, validated once."""
+"""The controller's command line: parsed and validated once, then frozen."""
 
 from __future__ import annotations
 
@@ -31,30 +31,30 @@ _EXAMPLES = """examples:
 
 
 Files = tuple[Path, Path, Path]
-"""Of mutual TLS: certificate, key, CA."""
+"""PEM files of mutual TLS: certificate, key, CA."""
 
 
 @dataclass(frozen=True, slots=True)
 class GroutSettings:
-    """What only --datapath=dpdk asks for."""
+    """Options for --datapath=dpdk only."""
 
-    agent: str = ""  # "": we run grout-agent
+    agent: str = ""  # "": the controller runs grout-agent
     agent_tls: Files | None = None
     sock: Path = Path("/run/grout.sock")
-    start: bool = False  # we run grout too
-    netns: str = ""  # in which we start it; "" is the forwarding one
-    cpus: str = ""  # as taskset has them
+    start: bool = False  # the controller runs grout too
+    netns: str = ""  # in which grout is started; "": the forwarding namespace
+    cpus: str = ""  # in taskset's format
     max_mtu: int = 1800  # grout's own default
-    hugepages: bool | None = None  # None: if there are free ones
+    hugepages: bool | None = None  # None: if any is free
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The command line, with nothing resolved yet."""
+    """The options as given; names and defaults from manifests are not resolved yet."""
 
     datapath: str
-    frr_netns: str | None  # None: what the manifest names, else where we are
-    netns: str | None  # None: what the manifest names, else options.DEFAULT_NETNS
+    frr_netns: str | None  # None: the manifest's, else this process's
+    netns: str | None  # None: the manifest's, else options.DEFAULT_NETNS
     fpm: str
     listen: str
     tls: Files | None
@@ -63,21 +63,21 @@ class Settings:
     secrets: Path
     state_dir: Path
     frr_name: str
-    bridge: str  # "child", or "external": somebody else runs frr-bridge
+    bridge: str  # "child": the controller runs frr-bridge; "external": another process manager does
     hold_s: float
     node_name: str | None
     node_index: int | None
     log_level: str
     log_format: str
-    host_limit: int = 0  # local MACs, IPv4 and IPv6 addresses each that one VNI may have; 0 is any
-    neighbor_limit: int = 0  # rows that the machine's neighbor tables take at least
+    host_limit: int = 0  # local MACs, and IPv4 and IPv6 addresses, of one VNI; 0: no limit
+    neighbor_limit: int = 0  # least limit of the machine's neighbor tables, in rows
     grout: GroutSettings = GroutSettings()
-    confirm_s: float = 0.0  # 0: what changes needs no confirmation
+    confirm_s: float = 0.0  # 0: changes need no confirmation
     dry_run: bool = False
-    as_json: bool = False  # of a dry run
-    kubernetes: bool = False  # manifests are the API server's objects too
-    kubeconfig: Path | None = None  # None: we are in a pod
-    mirror: Path = MIRROR / "kubernetes"  # where the API server's objects are kept
+    as_json: bool = False  # print the dry run's result as JSON
+    kubernetes: bool = False  # read the API server's objects too
+    kubeconfig: Path | None = None  # None: use the pod's service account
+    mirror: Path = MIRROR / "kubernetes"  # copy of the API server's objects
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -94,47 +94,47 @@ class Settings:
 
 
 def parse(arguments: Sequence[str]) -> Settings:
-    """Read a command line. Exits with 2 and one sentence when it makes no sense."""
+    """Parse a command line. Exits with code 2 and one line if it is wrong."""
     parser = _parser()
-    told = parser.parse_args(arguments)
-    tls = _files(parser, told, "tls")
-    mirror = told.mirror / "kubernetes"
-    if told.confirm_within is not None and not (told.config or told.kubernetes):
-        parser.error("argument --confirm-within: goes with --config or --kubernetes")
-    if told.kubeconfig and not told.kubernetes:
-        parser.error("argument --kubeconfig: goes with --kubernetes")
-    if told.output and not told.dry_run:
-        parser.error("argument -o/--output: goes with --dry-run")
+    parsed = parser.parse_args(arguments)
+    tls = _files(parser, parsed, "tls")
+    mirror = parsed.mirror / "kubernetes"
+    if parsed.confirm_within is not None and not (parsed.config or parsed.kubernetes):
+        parser.error("argument --confirm-within: needs --config or --kubernetes")
+    if parsed.kubeconfig and not parsed.kubernetes:
+        parser.error("argument --kubeconfig: needs --kubernetes")
+    if parsed.output and not parsed.dry_run:
+        parser.error("argument -o/--output: needs --dry-run")
     try:
-        listen.check(told.listen, listen.Tls(*tls) if tls else None)
+        listen.check(parsed.listen, listen.Tls(*tls) if tls else None)
     except listen.ListenError as error:
         parser.error(f"argument --listen: {error}")
     return Settings(
-        datapath=told.datapath,
-        frr_netns=told.frr_netns,
-        netns=told.netns,
-        fpm=told.fpm,
-        listen=told.listen,
+        datapath=parsed.datapath,
+        frr_netns=parsed.frr_netns,
+        netns=parsed.netns,
+        fpm=parsed.fpm,
+        listen=parsed.listen,
         tls=tls,
-        metrics=told.metrics or "",
-        config=(*told.config, *([mirror / MANIFESTS] if told.kubernetes else ())),
-        secrets=told.secrets,
-        state_dir=told.state_dir,
-        frr_name=told.frr_name,
-        bridge=told.bridge,
-        hold_s=told.hold,
-        node_name=told.node_name,
-        node_index=told.node_index,
-        log_level=told.log_level,
-        log_format=told.log_format,
-        host_limit=told.host_limit,
-        neighbor_limit=told.neighbor_limit,
-        grout=_grout(parser, told),
-        confirm_s=told.confirm_within or 0.0,
-        dry_run=told.dry_run,
-        as_json=told.output == "json",
-        kubernetes=told.kubernetes,
-        kubeconfig=told.kubeconfig,
+        metrics=parsed.metrics or "",
+        config=(*parsed.config, *([mirror / MANIFESTS] if parsed.kubernetes else ())),
+        secrets=parsed.secrets,
+        state_dir=parsed.state_dir,
+        frr_name=parsed.frr_name,
+        bridge=parsed.bridge,
+        hold_s=parsed.hold,
+        node_name=parsed.node_name,
+        node_index=parsed.node_index,
+        log_level=parsed.log_level,
+        log_format=parsed.log_format,
+        host_limit=parsed.host_limit,
+        neighbor_limit=parsed.neighbor_limit,
+        grout=_grout(parser, parsed),
+        confirm_s=parsed.confirm_within or 0.0,
+        dry_run=parsed.dry_run,
+        as_json=parsed.output == "json",
+        kubernetes=parsed.kubernetes,
+        kubeconfig=parsed.kubeconfig,
         mirror=mirror,
     )
 
@@ -147,31 +147,33 @@ def _metrics(text: str) -> str:
     return text if unix else options.address_and_port(text)
 
 
-def _files(parser: argparse.ArgumentParser, told: argparse.Namespace, prefix: str) -> Files | None:
-    certificate, key, ca = (getattr(told, f"{prefix}_{name}") for name in ("cert", "key", "ca"))
+def _files(
+    parser: argparse.ArgumentParser, parsed: argparse.Namespace, prefix: str
+) -> Files | None:
+    certificate, key, ca = (getattr(parsed, f"{prefix}_{name}") for name in ("cert", "key", "ca"))
     if certificate and key and ca:
         return certificate, key, ca
     if certificate or key or ca:
-        parser.error(f"--{prefix}-cert, --{prefix}-key and --{prefix}-ca go together")
+        parser.error(f"--{prefix}-cert, --{prefix}-key and --{prefix}-ca: give all three")
     return None
 
 
-def _grout(parser: argparse.ArgumentParser, told: argparse.Namespace) -> GroutSettings:
+def _grout(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> GroutSettings:
     settings = GroutSettings(
-        agent=told.agent,
-        agent_tls=_files(parser, told, "agent"),
-        sock=told.grout_sock,
-        start=told.start_grout,
-        netns=told.grout_netns,
-        cpus=told.grout_cpus,
-        max_mtu=told.grout_max_mtu,
-        hugepages={"auto": None, "hugepages": True, "test": False}[told.grout_memory],
+        agent=parsed.agent,
+        agent_tls=_files(parser, parsed, "agent"),
+        sock=parsed.grout_sock,
+        start=parsed.start_grout,
+        netns=parsed.grout_netns,
+        cpus=parsed.grout_cpus,
+        max_mtu=parsed.grout_max_mtu,
+        hugepages={"auto": None, "hugepages": True, "test": False}[parsed.grout_memory],
     )
-    if told.datapath != "dpdk" and settings != GroutSettings():
-        parser.error(f"--datapath={told.datapath} has no grout: leave --agent* and --grout-* out")
+    if parsed.datapath != "dpdk" and settings != GroutSettings():
+        parser.error("--agent*, --start-grout and --grout-* need --datapath=dpdk")
     elsewhere = GroutSettings(settings.agent, settings.agent_tls, settings.sock)
     if not settings.start and settings != elsewhere:
-        parser.error("--grout-netns, -cpus, -memory and -max-mtu go with --start-grout")
+        parser.error("--grout-netns, -cpus, -memory and -max-mtu need --start-grout")
     try:
         if settings.agent:
             connect.check(settings.agent, secured=settings.agent_tls is not None)
@@ -183,46 +185,50 @@ def _grout(parser: argparse.ArgumentParser, told: argparse.Namespace) -> GroutSe
 def _parser() -> argparse.ArgumentParser:
     parser = options.Parser(
         prog="controller",
-        description="Makes a datapath true to what FRR wants.",
+        description="Programs a datapath with what FRR and the manifests want, and keeps it so.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("--version", action="version", version=f"dualpath {version('dualpath')}")
-    add("--datapath", choices=DATAPATHS, required=True, help="what forwards")
+    add("--datapath", choices=DATAPATHS, required=True, help="what forwards packets")
     add(
         "--frr-netns",
         type=options.namespace,
         metavar="NAME|PATH",
-        help="control namespace (default: the manifest's, else the one it is started in)",
+        help="control namespace (default: the manifest's, else the controller's own)",
     )
     add(
         "--netns",
         type=options.namespace,
         metavar="NAME|PATH",
-        help=f"forwarding namespace (default: the manifest's, or {options.DEFAULT_NETNS}; made)",
+        help=f"forwarding namespace, created if missing (default: the manifest's, else "
+        f"{options.DEFAULT_NETNS})",
     )
     add(
         "--fpm",
         type=options.address_and_port,
         metavar="ADDR:PORT",
         default="127.0.0.1:2620",
-        help="where zebra connects, inside the control namespace (%(default)s)",
+        help="listen for zebra's FPM connection here, in the control namespace (%(default)s)",
     )
     add(
         "--listen",
         metavar="ADDR",
         default="unix:/run/dualpath/inspect.sock",
-        help="Inspect API; TCP only on loopback or with --tls-* (%(default)s)",
+        help="serve the Inspect API here; TCP only on loopback or with --tls-* (%(default)s)",
     )
-    add("--tls-cert", type=options.file, metavar="FILE", help="Inspect API: our certificate, PEM")
+    add(
+        "--tls-cert", type=options.file, metavar="FILE", help="Inspect API: server certificate, PEM"
+    )
     add("--tls-key", type=options.file, metavar="FILE", help="Inspect API: its key, PEM")
     add("--tls-ca", type=options.file, metavar="FILE", help="Inspect API: CA of the clients, PEM")
     add(
         "--metrics",
         type=_metrics,
         metavar="ADDR",
-        help="Prometheus endpoint: unix:/PATH, or ADDR:PORT, best on loopback (default: off)",
+        help="serve Prometheus metrics on unix:/PATH or ADDR:PORT, preferably loopback "
+        "(default: off)",
     )
     add(
         "--config",
@@ -230,103 +236,106 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PATH",
         action="append",
         default=[],
-        help="manifests: a file or a directory; watched; several are merged",
+        help="manifest file or directory; repeat it to merge several; changes apply at once",
     )
     add(
         "--kubernetes",
         action="store_true",
-        help="follow the API server's objects too; manifests of --config come first",
+        help="also apply the API server's objects; manifests of --config take precedence",
     )
     add(
         "--kubeconfig",
         type=options.file,
         metavar="FILE",
-        help="how to reach the API server (default: as a pod, by its service account)",
+        help="kubeconfig for the API server (default: the pod's service account)",
     )
     add(
         "--mirror",
         type=options.directory,
         metavar="DIR",
         default=MIRROR,
-        help="where the API server's objects are kept for a boot without it (%(default)s)",
+        help="save the API server's objects here, for a boot without the server (%(default)s)",
     )
     add(
         "--secrets",
         type=options.directory,
         metavar="DIR",
         default=Path("/etc/dualpath/secrets"),
-        help="where the Secrets are that manifests name (%(default)s)",
+        help="directory of the Secrets that manifests refer to (%(default)s)",
     )
     add(
         "--state-dir",
         type=options.state_dir,
         metavar="PATH",
         default=Path(options.STATE_DIR),
-        help="sockets (%(default)s)",
+        help="directory for sockets and locks (%(default)s)",
     )
     add(
         "--frr-name",
         type=options.frr_name,
         default="",
         metavar="NAME",
-        help="FRR's `-N` name (default: none)",
+        help="name that FRR was started with (its option -N; default: none)",
     )
     add(
         "--bridge",
         choices=("child", "external"),
         default="child",
-        help="who runs frr-bridge: we, or somebody else with the same --state-dir (%(default)s)",
+        help="child: run frr-bridge; external: another process manager runs it, with the same "
+        "--state-dir (%(default)s)",
     )
     add(
         "--hold",
         type=options.seconds,
         default=150.0,
         metavar="SECONDS",
-        help="keep what a dead bgpd withdrew for so long; 0 obeys at once (%(default)s)",
+        help="keep routes that a dead bgpd withdrew for this time; 0: remove them immediately "
+        "(%(default)s)",
     )
     add(
         "--neighbor-limit",
         type=options.rows,
         default=65536,
         metavar="N",
-        help="raise the kernel's neighbor tables (gc_thresh3, for the whole machine) to N rows; "
-        "0 leaves them alone (%(default)s)",
+        help="raise the limit of the kernel's neighbor tables (gc_thresh3, whole machine) "
+        "to N rows; 0: do not change it (%(default)s)",
     )
     add(
         "--host-limit",
         type=options.rows,
         default=8192,
         metavar="N",
-        help="advertise at most N local MACs, N IPv4 and N IPv6 addresses of one VNI; 0 is any "
-        "number (%(default)s)",
+        help="advertise at most N local MACs, N IPv4 and N IPv6 addresses per VNI; 0: no limit "
+        "(%(default)s)",
     )
     add(
         "--node-name",
         type=options.node_name,
         metavar="NAME",
-        help="which node of the manifests this is",
+        help="name of this node's Node resource (default: the manifest's; in Kubernetes "
+        "$NODE_NAME, else the hostname)",
     )
     add(
         "--node-index",
         type=options.node_index,
         metavar="N",
-        help="its index; wins over the manifests",
+        help="index of this node; overrides the manifests",
     )
     add(
         "--confirm-within",
         type=options.some_seconds,
         metavar="SECONDS",
-        help="unless `dualpath confirm` is run in time, give everything back after a first start "
-        "(and end with exit code 4), and return to the former manifests after a change of them",
+        help="roll back unless `dualpath confirm` is run in time: after a first start, give all "
+        "NICs back and exit with code 4; after a change, return to the former manifests",
     )
     add(
         "--dry-run",
         action="store_true",
-        help="change nothing; say what a start would change, and whether this SSH session or a "
-        "default route goes through a NIC that it takes. Exit code 0: nothing; 3: something; "
-        "1: it would not work; 2: a bad command line",
+        help="print what a start would change, and change nothing; warn if this SSH session or a "
+        "default route uses a NIC that would move. Exit code 0: no change; 3: changes; 1: the "
+        "start would fail; 2: wrong command line",
     )
-    add("-o", "--output", choices=("text", "json"), help="form of the dry run's answer (text)")
+    add("-o", "--output", choices=("text", "json"), help="format of the dry run's result (text)")
     logs.add_options(add)
     _add_grout(parser.add_argument_group("--datapath=dpdk").add_argument)
     return parser
@@ -338,12 +347,10 @@ def _add_grout(add: Callable[..., object]) -> None:
         "--agent",
         metavar="ADDR",
         default="",
-        help="grout-agent: unix:/PATH, or ADDRESS:PORT on loopback or with --agent-* "
-        "(default: we run it)",
+        help="address of a running grout-agent: unix:/PATH, or ADDRESS:PORT on loopback or with "
+        "--agent-* (default: the controller runs it)",
     )
-    add(
-        "--agent-cert", type=options.file, metavar="FILE", help="our certificate for the agent, PEM"
-    )
+    add("--agent-cert", type=options.file, metavar="FILE", help="client certificate, PEM")
     add("--agent-key", type=options.file, metavar="FILE", help="its key, PEM")
     add("--agent-ca", type=options.file, metavar="FILE", help="CA of the agent, PEM")
     add(
@@ -356,28 +363,28 @@ def _add_grout(add: Callable[..., object]) -> None:
     add(
         "--start-grout",
         action="store_true",
-        help="run grout too, unless one answers there; it outlives us",
+        help="start grout unless one answers on --grout-sock; it outlives the controller",
     )
     add(
         "--grout-netns",
         type=options.namespace,
         metavar="NAME|PATH",
         default="",
-        help="where it is started (default: the forwarding namespace)",
+        help="namespace to start grout in (default: the forwarding namespace)",
     )
     add(
         "--grout-cpus",
         type=options.cpus,
         metavar="LIST",
         default="",
-        help="its CPUs, as 2,4-5 (default: all)",
+        help="CPUs for grout, for example 2,4-5 (default: all)",
     )
     add(
         "--grout-max-mtu",
         metavar="BYTES",
         type=options.mtu,
         default=default.max_mtu,
-        help="the largest MTU of a port; its buffers are made for it (%(default)s)",
+        help="largest MTU of a port; grout sizes its buffers by it (%(default)s)",
     )
     add(
         "--grout-memory",

@@ -34,7 +34,7 @@ def main() -> None:
     logs.start(arguments.log_level, arguments.log_format)
     raise_descriptors()
     if arguments.netns and not exists(arguments.netns):
-        sys.exit(f"frr-bridge: --netns: there is no network namespace {arguments.netns}")
+        sys.exit(f"frr-bridge: --netns: no network namespace {arguments.netns}")
     try:
         with entered(arguments.netns) if arguments.netns else nullcontext():
             asyncio.run(_run(arguments))
@@ -93,35 +93,36 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--netns",
         type=options.namespace,
-        help="FRR's network namespace, by name or path (default: ours)",
+        help="FRR's network namespace, by name or path (default: this process's)",
     )
     parser.add_argument(
         "--fpm",
         type=options.address_and_port,
         metavar="ADDR:PORT",
         default="127.0.0.1:2620",
-        help="where zebra connects (%(default)s)",
+        help="listen for zebra's FPM connection here (%(default)s)",
     )
     parser.add_argument(
         "--state-dir",
         type=options.state_dir,
         metavar="PATH",
         default=Path("/run/dualpath"),
-        help="for the bus (%(default)s)",
+        help="directory of the bus socket (%(default)s)",
     )
     parser.add_argument(
         "--frr-name",
         type=options.frr_name,
         metavar="NAME",
         default="",
-        help="FRR's `-N` name (default: none)",
+        help="name that FRR was started with (its option -N; default: none)",
     )
     parser.add_argument(
         "--hold",
         type=options.seconds,
         default=150.0,
         metavar="SECONDS",
-        help="how long to hold the routes of a dead bgpd; 0 obeys at once (%(default)s)",
+        help="keep routes that a dead bgpd withdrew for this time; 0: remove them immediately "
+        "(%(default)s)",
     )
     logs.add_options(parser.add_argument)
     return parser.parse_args(arguments)

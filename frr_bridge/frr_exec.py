@@ -67,7 +67,7 @@ def confined(command: Sequence[str], name: str, userns_dir: Path) -> list[str]:
     Ends the process with a sentence when the namespaces are not as required.
     """
     if not netns.exists(name):
-        sys.exit(f"frr-exec: there is no network namespace {name}; start the controller first")
+        sys.exit(f"frr-exec: no network namespace {name}; start the controller first")
     userns = netns.userns_path(name, userns_dir)
     if not netns.isolated(name) or not userns.exists():
         sys.exit(

@@ -83,10 +83,10 @@ def main() -> None:
     )
     parser.add_argument("--state-dir", type=options.state_dir, metavar="PATH", required=True)
     logs.add_options(parser.add_argument)
-    told = parser.parse_args()
-    logs.start(told.log_level, told.log_format)
-    with suppress(Held), alone(told.state_dir / LOCK):
-        watch(told.state_dir)
+    parsed = parser.parse_args()
+    logs.start(parsed.log_level, parsed.log_format)
+    with suppress(Held), alone(parsed.state_dir / LOCK):
+        watch(parsed.state_dir)
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ def check_namespaces(namespaces: NamespacePair) -> None:
     ):
         if not ours and not netns.exists(name):
             raise Refused(
-                f"{option}: there is no network namespace {name}; make it first, "
+                f"{option}: no network namespace {name}; make it first, "
                 f"with `ip netns add {name}`, or name one that exists"
             )
     if _same(namespaces.forwarding, namespaces.control):

@@ -167,7 +167,7 @@ def _open(netns: str) -> socket.socket:
         with entered(netns):
             return open_socket(receive_buffer=RECEIVE_BUFFER)
     except FileNotFoundError:
-        raise Unavailable(f"there is no network namespace {netns}") from None
+        raise Unavailable(f"no network namespace {netns}") from None
 
 
 def _slices(requests: Sequence[bytes], most: int) -> Iterable[tuple[int, int]]:

@@ -288,7 +288,7 @@ def _keep_alive(name: str) -> int:
     try:
         return netns.keep_alive(name)
     except (FileNotFoundError, NotADirectoryError):
-        raise Unavailable(f"there is no network namespace {name}") from None
+        raise Unavailable(f"no network namespace {name}") from None
 
 
 def _listen(name: str, port_id: int) -> Monitor:

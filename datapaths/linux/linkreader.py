@@ -24,7 +24,7 @@ class LinkReader:
 
     def __init__(self, netns: str) -> None:
         if not exists(netns):
-            raise Unavailable(f"there is no network namespace {netns}")
+            raise Unavailable(f"no network namespace {netns}")
         self.netns = netns
         with entered(netns):
             self.rtnl = Rtnl()

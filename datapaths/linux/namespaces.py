@@ -35,7 +35,7 @@ class Namespaces:
         try:
             inode = os.stat(path_of(name)).st_ino
         except FileNotFoundError:
-            raise Unavailable(f"there is no network namespace {name}") from None
+            raise Unavailable(f"no network namespace {name}") from None
         if inode not in self._opened:
             self._opened[inode] = Links(name, dry=self._dry)
         return self._opened[inode]

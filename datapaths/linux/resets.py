@@ -26,7 +26,7 @@ def suppress_resets(netns: str, on: bool) -> None:
     """Start or stop dropping the TCP that a namespace itself sends. Idempotent. Raises OSError."""
     command = "add" if on else "del"
     if not exists(netns):
-        raise OSError(errno.ENOENT, f"there is no network namespace {netns}")
+        raise OSError(errno.ENOENT, f"no network namespace {netns}")
     with Links(netns) as links:
         for family in FAMILIES:
             try:

@@ -57,7 +57,7 @@ def tls_of(parser: argparse.ArgumentParser, given: argparse.Namespace) -> Tls | 
     """Return the files of mutual TLS, all or none. Exit with 2 if they do not fit --listen."""
     files = (given.tls_cert, given.tls_key, given.tls_ca)
     if any(files) and not all(files):
-        parser.error("--tls-cert, --tls-key and --tls-ca go together")
+        parser.error("--tls-cert, --tls-key and --tls-ca: give all three")
     tls = Tls(*files) if all(files) else None
     try:
         check(given.listen, tls)

@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             return MemoryDatapath(devices=())
         if not netns.exists(given.netns):
             raise Unsupported(
-                f"there is no network namespace {given.netns}: make it first, with"
+                f"no network namespace {given.netns}: make it first, with"
                 f" `ip netns add {given.netns}`"
             )
         return KernelDatapath(given.netns)

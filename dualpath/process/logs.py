@@ -28,7 +28,7 @@ from dualpath.model.redact import redact_prose
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("text", "json")
 TALKATIVE = ("asyncio", "grpc", "pyroute2")
-"""Libraries that log every message at DEBUG; they stay at WARNING."""
+"""Libraries that log every message at DEBUG."""
 
 FIRST = 10
 INTERVAL_S = 30.0

@@ -129,7 +129,7 @@ def test_nic_whose_home_namespace_is_gone_is_not_destroyed(world: World, kind: s
     done = world.down()
     assert done.returncode == 1
     assert "eth7" in done.stdout
-    assert f"there is no network namespace {world.host}" in done.stdout
+    assert f"no network namespace {world.host}" in done.stdout
     assert "a NIC is still in it" in done.stdout
     assert link(world.forwarding, "eth7")["address"] == before
     netns.create(world.host)

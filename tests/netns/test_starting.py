@@ -72,7 +72,7 @@ def test_controllers_own_namespace_for_both_is_refused(tmp_path: Path) -> None:
 def test_namespace_that_does_not_exist_is_named(namespaces: None, tmp_path: Path, option: str) -> None:
     names = {"--frr-netns": FRR, "--netns": FORWARDING} | {option: "dp-start-none"}
     said = refused(*(f"{key}={value}" for key, value in names.items()), f"--state-dir={tmp_path}")
-    assert "there is no network namespace dp-start-none" in said
+    assert "no network namespace dp-start-none" in said
     assert "ip netns add dp-start-none" in said
 
 

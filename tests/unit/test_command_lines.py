@@ -106,5 +106,5 @@ def test_missing_namespace_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sys, "argv", ["frr-bridge", f"--netns={netns}"])
         with pytest.raises(SystemExit) as ended:
             frr_bridge()
-        said = f"frr-bridge: --netns: there is no network namespace {netns}"
+        said = f"frr-bridge: --netns: no network namespace {netns}"
         assert ended.value.code == said

@@ -37,7 +37,7 @@ def test_every_example_is_accepted_whole(file: Path) -> None:
 def test_every_example_has_a_title_and_says_what_to_change(file: Path) -> None:
     comment = file.read_text().partition("apiVersion")[0]
     assert comment.startswith("# ")
-    assert "Yours to change" in comment
+    assert "Change these" in comment
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

@@ -162,4 +162,4 @@ def test_tls_options_go_together(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         agent.main(["--tls-cert", __file__])
     assert ended.value.code == 2
-    assert "go together" in capsys.readouterr().err
+    assert "give all three" in capsys.readouterr().err
