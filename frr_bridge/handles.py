@@ -46,34 +46,21 @@ import numpy.typing as npt
 
 from dualpath.model.nexthops import (
     DROP_TYPES,
-    FIRST_RESERVED,
-    MOST_WEIGHT,
-    Member,
     Nexthop,
     NexthopHandle,
     NexthopType,
     reserved,
-    unsupported,
 )
 from dualpath.model.routes import U32
-from frr_bridge.aliases import Aliases
-from frr_bridge.contents import Contents, Description, Members
-from frr_bridge.wire.inline import Content, InlineNexthop, Unsupported
+from frr_bridge.handlestates import NO_HANDLE, HandleStates, Resolve
+from frr_bridge.wire.inline import Content, InlineNexthop
 from frr_bridge.zebraids import ZebraIds
-
-Resolve = Callable[[int, InlineNexthop], Nexthop | None]
-"""Returns a nexthop with names for a handle; None while its device is unknown."""
-
-NO_HANDLE = NexthopHandle(0)
-_SIZE = 1024
 
 
 class NexthopHandles:
-    """Allocates handles from 1 up and keeps what each one means.
+    """Allocates handles from 1 up, and binds zebra's ids and nexthops inside routes to them.
 
-    `on_change` is called with the nexthop whenever a handle became known or means something else;
-    `on_rebound` with a handle whose routes must be announced again; `on_failed` with a handle
-    whose announced nexthop must be withdrawn.
+    The callbacks are those of `HandleStates`.
     """
 
     def __init__(
@@ -83,18 +70,11 @@ class NexthopHandles:
         on_rebound: Callable[[int], None],
         on_failed: Callable[[int], None],
     ) -> None:
-        self._resolve = resolve
-        self._on_change = on_change
-        self._on_rebound = on_rebound
-        self._on_failed = on_failed
+        self.states = HandleStates(resolve, on_change, on_rebound, on_failed)
+        self._contents = self.states.contents
+        self._aliases = self.states.aliases
         self.ids = ZebraIds()
         self._by_value: dict[InlineNexthop, NexthopHandle] = {}  # of nexthops without an id
-        self._contents = Contents()
-        self._aliases = Aliases(_SIZE)
-        self._nexthops: dict[NexthopHandle, Nexthop] = {}  # announced; of originals only
-        self._unresolved: set[NexthopHandle] = set()
-        self._known = np.zeros(_SIZE, np.bool_)
-        self._fails = np.zeros(_SIZE, np.uint32)  # 0, or the reserved id of the reason
         self._next = 1
         self.unnamed = False  # some handle has no id: it lives as long as routes use it
 
@@ -123,29 +103,23 @@ class NexthopHandles:
 
     def known(self, handles: U32) -> npt.NDArray[np.bool_]:
         """Return for each handle whether its routes may be announced; reserved ones always."""
-        drops = handles >= FIRST_RESERVED
-        originals = self._aliases.originals(np.where(drops, 0, handles))
-        known: npt.NDArray[np.bool_] = self._known[originals] | (self._fails[originals] != 0)
-        return drops | known
+        return self.states.known(handles)
 
     def originals(self, handles: U32) -> U32:
         """Return what routes are announced with: originals, or reserved ids."""
-        drops = handles >= FIRST_RESERVED
-        originals = self._aliases.originals(np.where(drops, 0, handles))
-        fails = self._fails[originals]
-        return np.where(drops, handles, np.where(fails != 0, fails, originals))
+        return self.states.originals(handles)
 
     # -- what handles mean ----------------------------------------------------------------
 
     def learn(self, identity: int, contents: Content) -> None:
         """Note what zebra describes under an id; for a group see `learn_group`."""
-        self._describe(self.handle(identity), contents)
+        self.states.describe(self.handle(identity), contents)
 
     def learn_group(self, identity: int, members: tuple[tuple[int, int], ...]) -> None:
         """Note a group and its members as (zebra's id, weight)."""
-        if self._is_member(self.ids.get(identity) or NO_HANDLE):
+        if self.states.is_member(self.ids.get(identity) or NO_HANDLE):
             self.forget(identity)  # no group has groups: the id is used for something else
-        self._describe(
+        self.states.describe(
             self.handle(identity), tuple((self.handle(m), weight) for m, weight in members)
         )
 
@@ -179,7 +153,7 @@ class NexthopHandles:
             if isinstance(members, tuple):
                 left = tuple(one for one in members if not self._contents.is_over(one[0], oif))
                 if left:
-                    self._describe(group, left)
+                    self.states.describe(group, left)
 
     def described(self, identity: int) -> bool:
         """Report whether the meaning of an id is known, and not out of date."""
@@ -188,22 +162,14 @@ class NexthopHandles:
 
     def retry(self) -> None:
         """Resolve every nexthop again: devices changed."""
-        for handle in list(self._contents):
-            if self._aliases.original(handle) == handle and self._update(handle):
-                self._update_groups_of(handle)
+        self.states.retry()
 
     def collect(self, used: set[int]) -> list[Nexthop]:
         """Forget handles without an id and without a route; return those that were announced."""
         live = self._live(self._described_handles() | {NexthopHandle(handle) for handle in used})
         self.ids.keep(live)
-        gone = []
-        for handle in [handle for handle in self._contents if handle not in live]:
-            del self._contents[handle]
-            self._aliases.drop(handle)
-            self._unresolved.discard(handle)
-            self._known[handle] = False
-            if nexthop := self._nexthops.pop(handle, None):
-                gone.append(nexthop)
+        dropped = [handle for handle in self._contents if handle not in live]
+        gone = [nexthop for one in dropped if (nexthop := self.states.drop(one))]
         self._by_value = {k: v for k, v in self._by_value.items() if v in live}
         named = self._described_handles()
         self.unnamed = any(handle not in named for handle in self._contents)
@@ -218,29 +184,16 @@ class NexthopHandles:
         todo = list(used)
         while todo:
             handle = todo.pop()
-            if handle not in live and handle < len(self._known):
+            if handle not in live and self.states.has_room(handle):
                 live.add(handle)
-                todo += [self._aliases.original(handle), *self._members(handle)]
+                todo += [self._aliases.original(handle), *self.states.members(handle)]
         return live
-
-    def _members(self, handle: NexthopHandle) -> list[NexthopHandle]:
-        """Return the members of a group: as zebra has it now, and as it was last announced."""
-        announced = self._nexthops.get(handle)
-        members = announced.members if announced else ()
-        return self._contents.members(handle) + [NexthopHandle(member.id) for member in members]
-
-    def _is_member(self, handle: NexthopHandle) -> bool:
-        """Report whether a single nexthop is the member of some group."""
-        single = self._contents.is_single(handle)
-        return single and any(handle in self._members(group) for group in self._contents)
 
     def _allocate(self) -> NexthopHandle:
         handle = NexthopHandle(self._next)
         self._next += 1
-        if handle >= len(self._known):
-            self._known = np.concatenate([self._known, np.zeros_like(self._known)])
-            self._fails = np.concatenate([self._fails, np.zeros_like(self._fails)])
-            self._aliases.grow(len(self._known))
+        if not self.states.has_room(handle):
+            self.states.grow()
         return handle
 
     def _inline(self, nexthop: InlineNexthop) -> NexthopHandle:
@@ -250,161 +203,7 @@ class NexthopHandles:
             handle = self._by_value[nexthop] = self._allocate()
             if nexthop.type is NexthopType.GROUP:
                 members = ((NexthopHandle(self.inline(one)), w) for one, w in nexthop.members)
-                self._describe(handle, tuple(members))
+                self.states.describe(handle, tuple(members))
             else:
-                self._describe(handle, nexthop)
+                self.states.describe(handle, nexthop)
         return handle
-
-    # -- aliases --------------------------------------------------------------------------
-
-    def _describe(self, handle: NexthopHandle, contents: Description) -> None:
-        before = self._contents.get(handle)
-        if before == contents:
-            return
-        self._contents[handle] = contents
-        if before is not None:
-            self._part(handle)
-        self._place(handle)
-
-    def _place(self, handle: NexthopHandle) -> None:
-        """Make a handle an alias of the one with equal contents, or find out what it means.
-
-        A known handle stays an original: routes were announced with it.
-        """
-        original = self._aliases.claim(handle, self._key(handle))
-        if original != handle and not self._known[handle]:
-            self._join(handle, original)
-            self._note_failure(handle, 0)
-        elif self._update(handle):
-            self._update_groups_of(handle)
-
-    def _key(self, handle: NexthopHandle) -> Description:
-        """Return contents that are equal whenever two handles mean the same."""
-        contents = self._contents[handle]
-        if isinstance(contents, tuple):
-            return tuple((self._original(member), weight) for member, weight in contents)
-        return contents
-
-    def _original(self, member: NexthopHandle) -> NexthopHandle:
-        """Return the original of a group's member; a group in its place stands for itself."""
-        return member if self._contents.is_group(member) else self._aliases.original(member)
-
-    def _join(self, handle: NexthopHandle, original: NexthopHandle) -> None:
-        self._aliases.join(handle, original)
-        self._unresolved.discard(handle)
-        self._update_groups_of(handle)
-        if nexthop := self._nexthops.get(original):
-            self._on_change(nexthop)  # routes that waited for the alias may be announced
-
-    def _part(self, handle: NexthopHandle) -> None:
-        """Separate a handle with new contents from those with the old."""
-        parting = self._aliases.part(handle)
-        for alias in sorted(parting):
-            if alias != handle:
-                self._place(alias)
-            self._on_rebound(alias)
-        for group in self._contents.groups_of(parting):
-            if group != handle and not self._aliases.has_key(group, self._key(group)):
-                self._part(group)
-                self._place(group)
-
-    # -- resolving ------------------------------------------------------------------------
-
-    def _update_groups_of(self, handle: NexthopHandle) -> None:
-        """Update the groups that wait for a handle or for one of its aliases."""
-        same = self._aliases.same(handle)
-        for group in [g for g in self._unresolved if same.intersection(self._contents.members(g))]:
-            if self._aliases.has_key(group, self._key(group)):
-                self._update(group)
-            else:
-                self._part(group)
-                self._place(group)
-
-    def _update(self, handle: NexthopHandle) -> bool:
-        """Find out what a handle means; True when that changed."""
-        contents = self._contents[handle]
-        failure = self._failure(contents)
-        changed = self._note_failure(handle, failure)
-        if failure or isinstance(contents, Unsupported):
-            return changed
-        if isinstance(contents, tuple):
-            if alone := self._lone_vtep(handle, contents):
-                self._join(handle, alone)
-                return False
-            nexthop = self._group(handle, contents)
-        else:
-            nexthop = self._resolve(handle, contents)
-        if nexthop is None:
-            self._unresolved.add(handle)
-            return False
-        self._unresolved.discard(handle)
-        if self._nexthops.get(handle) == nexthop:
-            return False
-        self._nexthops[handle] = nexthop
-        self._known[handle] = True
-        self._on_change(nexthop)
-        return True
-
-    def _lone_vtep(self, handle: NexthopHandle, members: Members) -> NexthopHandle:
-        """Return the only member of a new group if it is a VTEP, else 0.
-
-        zebra names such a nexthop sometimes by its own id, sometimes by that of a group of one.
-        """
-        if len(members) > 1 or handle in self._nexthops:
-            return NO_HANDLE
-        member = self._original(members[0][0])
-        return member if member in self._nexthops and self._nexthops[member].vni else NO_HANDLE
-
-    def _group(self, handle: NexthopHandle, members: Members) -> Nexthop | None:
-        originals = [self._original(member) for member, _ in members]
-        if not all(self._known[one] and not self._contents.is_group(one) for one in originals):
-            return None
-        shares = _shares([weight for _, weight in members])
-        pairs = zip(originals, shares, strict=True)
-        return Nexthop(
-            handle, NexthopType.GROUP, members=tuple(Member(one, share) for one, share in pairs)
-        )
-
-    # -- failures -------------------------------------------------------------------------
-
-    def _failure(self, contents: Description) -> int:
-        """Return the reserved id of the reason why no datapath can use a nexthop, or 0."""
-        if isinstance(contents, Unsupported):
-            return unsupported(contents.reason)
-        if isinstance(contents, tuple):
-            singles = (m for m, _ in contents if not self._contents.is_group(m))
-            failures = (int(self._fails[self._original(member)]) for member in singles)
-            return next(filter(None, failures), 0)
-        return 0
-
-    def _note_failure(self, handle: NexthopHandle, failure: int) -> bool:
-        """Let a handle, its aliases and its groups fail or work again; True when that is new."""
-        if self._fails[handle] == failure:
-            return False
-        self._fails[handle] = failure
-        if failure:
-            self._withdraw(handle)
-        same = self._aliases.same(handle)
-        for one in sorted(same):
-            self._on_rebound(one)
-        for group in self._contents.groups_of(same):
-            self._update(group)
-        if failure:  # a group that waits for other members was announced with this one
-            for group, nexthop in list(self._nexthops.items()):
-                if any(member.id == handle for member in nexthop.members):
-                    self._withdraw(group)
-                    self._update(group)
-        return True
-
-    def _withdraw(self, handle: NexthopHandle) -> None:
-        self._known[handle] = False
-        if self._nexthops.pop(handle, None):
-            self._on_failed(handle)
-
-
-def _shares(weights: list[int]) -> list[int]:
-    """Scale weights to what every datapath accepts: zebra has them up to 65536."""
-    most = max(weights, default=1)
-    if most <= MOST_WEIGHT:
-        return weights
-    return [max(1, round(weight * MOST_WEIGHT / most)) for weight in weights]

@@ -109,7 +109,7 @@ def test_renamed_interface_is_announced() -> None:
     recorder = Recorder(2)
     recorder.handles.learn(11, via(1))
     recorder.interfaces = {2}
-    recorder.handles._resolve = lambda handle, nexthop: Nexthop(
+    recorder.handles.states._resolve = lambda handle, nexthop: Nexthop(
         handle, nexthop.type, nexthop.gateway, "new"
     )
     recorder.handles.retry()
@@ -400,7 +400,7 @@ def test_groups_of_one_another_are_never_known() -> None:
 def test_group_that_shrinks_to_one_vtep_keeps_its_handle() -> None:
     """Routes have been nexthop with it."""
     recorder = Recorder(2)
-    recorder.handles._resolve = lambda handle, nexthop: Nexthop(
+    recorder.handles.states._resolve = lambda handle, nexthop: Nexthop(
         handle, nexthop.type, nexthop.gateway, vni=100
     )
     recorder.handles.learn(4, via(1))
@@ -414,7 +414,7 @@ def test_group_that_shrinks_to_one_vtep_keeps_its_handle() -> None:
 
 def test_groups_alike_become_known_with_their_only_vtep() -> None:
     recorder = Recorder(2)
-    recorder.handles._resolve = lambda handle, nexthop: Nexthop(
+    recorder.handles.states._resolve = lambda handle, nexthop: Nexthop(
         handle, nexthop.type, nexthop.gateway, vni=100
     )
     recorder.handles.learn_group(8, ((4, 1),))

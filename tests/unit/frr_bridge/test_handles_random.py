@@ -93,15 +93,15 @@ def stuck(zebra: Zebra) -> Iterator[int]:
     """Yield the ids that are not known although everything that they need is."""
     handles = zebra.handles
     for identity, handle in handles.ids:
-        contents = handles._contents.get(handle)
+        contents = handles.states.contents.get(handle)
         if isinstance(contents, Unsupported):
             ready = True
         elif isinstance(contents, InlineNexthop):
             ready = contents.oif in zebra.links
         else:
-            members = handles._contents.members(handle)
+            members = handles.states.contents.members(handle)
             ready = bool(members) and all(
-                known(zebra, member) and not handles._contents.is_group(member)
+                known(zebra, member) and not handles.states.contents.is_group(member)
                 for member in members
             )
         if ready and not known(zebra, handle):
@@ -110,21 +110,21 @@ def stuck(zebra: Zebra) -> Iterator[int]:
 
 def must_fail(zebra: Zebra, handle: NexthopHandle) -> bool:
     """Report whether a nexthop cannot be used, or has a member that cannot."""
-    contents = zebra.handles._contents
+    contents = zebra.handles.states.contents
     if contents.is_group(handle):
-        members = [zebra.handles._original(member) for member in contents.members(handle)]
+        members = [zebra.handles.states._original(member) for member in contents.members(handle)]
         return any(isinstance(contents.get(member), Unsupported) for member in members)
     return isinstance(contents.get(handle), Unsupported)
 
 
 def check(zebra: Zebra) -> None:
-    handles, aliases = zebra.handles, zebra.handles._aliases
+    handles, aliases = zebra.handles, zebra.handles.states.aliases
     assert not list(stuck(zebra))
     for handle in {*(handle for _, handle in handles.ids), *zebra.used}:
         original = aliases.original(handle)
         assert aliases.original(original) == original
         assert handle in aliases.same(original)
-        fails = bool(handles._fails[original])
+        fails = bool(handles.states._fails[original])
         assert known(zebra, handle) == (original in zebra.announced or fails)
         assert not (fails and original in zebra.announced)
         assert fails == must_fail(zebra, original)

@@ -342,5 +342,10 @@ def test_nothing_is_left_when_all_routes_are_withdrawn(seed: int, ids: bool) -> 
         assert chaos.end() == []
         assert chaos.made.bus.routes == {}
         handles = chaos.made.bridge.handles
-        kept = (handles._contents, handles._nexthops, handles._by_value, handles._aliases)
-        assert [len(table) for table in (*kept, handles._unresolved)] == [0] * 5
+        kept = (
+            handles.states.contents,
+            handles.states._nexthops,
+            handles._by_value,
+            handles.states.aliases,
+        )
+        assert [len(table) for table in (*kept, handles.states._unresolved)] == [0] * 5

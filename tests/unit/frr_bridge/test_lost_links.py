@@ -78,8 +78,8 @@ class Counted:
 
     def __init__(self, made: World) -> None:
         self.asked = 0
-        self._resolve = made.bridge.handles._resolve
-        made.bridge.handles._resolve = self
+        self._resolve = made.bridge.handles.states._resolve
+        made.bridge.handles.states._resolve = self
 
     def __call__(self, identity: int, nexthop: InlineNexthop) -> Nexthop | None:
         self.asked += 1

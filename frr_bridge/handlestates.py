@@ -1,0 +1,269 @@
+"""What each nexthop handle stands for now: known, waiting or failing; an original or an alias.
+
+`handles` binds zebra's ids and routes to handles. This module keeps the contents of the handles,
+and finds out which of them may be announced. A change runs along the references between handles:
+
+    zebra describes handle 7 (VTEP 100.64.0.2)   7 is known: announced
+    group 9 = {7, 8} waits for 7 and 8           8 is unknown: 9 waits
+    the device of 8 appears                      8 is known, then 9: both announced
+    8 gets contents that no datapath can use     8 fails, and so does 9: both withdrawn
+    12 is described as VTEP 100.64.0.2, too      12 is an alias of 7, and never announced itself
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from dualpath.model.nexthops import (
+    FIRST_RESERVED,
+    MOST_WEIGHT,
+    Member,
+    Nexthop,
+    NexthopHandle,
+    NexthopType,
+    unsupported,
+)
+from dualpath.model.routes import U32
+from frr_bridge.aliases import Aliases
+from frr_bridge.contents import Contents, Description, Members
+from frr_bridge.wire.inline import InlineNexthop, Unsupported
+
+Resolve = Callable[[int, InlineNexthop], Nexthop | None]
+"""Returns a nexthop with names for a handle; None while its device is unknown."""
+
+NO_HANDLE = NexthopHandle(0)
+_SIZE = 1024
+
+
+class HandleStates:
+    """Keeps the state of every handle, and reports changes.
+
+    `on_change` is called with the nexthop whenever a handle became known or means something else;
+    `on_rebound` with a handle whose routes must be announced again; `on_failed` with a handle
+    whose announced nexthop must be withdrawn.
+    """
+
+    def __init__(
+        self,
+        resolve: Resolve,
+        on_change: Callable[[Nexthop], None],
+        on_rebound: Callable[[int], None],
+        on_failed: Callable[[int], None],
+    ) -> None:
+        self._resolve = resolve
+        self._on_change = on_change
+        self._on_rebound = on_rebound
+        self._on_failed = on_failed
+        self.contents = Contents()
+        self.aliases = Aliases(_SIZE)
+        self._nexthops: dict[NexthopHandle, Nexthop] = {}  # announced; of originals only
+        self._unresolved: set[NexthopHandle] = set()
+        self._known = np.zeros(_SIZE, np.bool_)
+        self._fails = np.zeros(_SIZE, np.uint32)  # 0, or the reserved id of the reason
+
+    def has_room(self, handle: NexthopHandle) -> bool:
+        """Return whether `grow` has made room for a handle."""
+        return handle < len(self._known)
+
+    def grow(self) -> None:
+        """Make room for twice as many handles."""
+        self._known = np.concatenate([self._known, np.zeros_like(self._known)])
+        self._fails = np.concatenate([self._fails, np.zeros_like(self._fails)])
+        self.aliases.grow(len(self._known))
+
+    def known(self, handles: U32) -> npt.NDArray[np.bool_]:
+        """Return for each handle whether its routes may be announced; reserved ones always."""
+        drops = handles >= FIRST_RESERVED
+        originals = self.aliases.originals(np.where(drops, 0, handles))
+        known: npt.NDArray[np.bool_] = self._known[originals] | (self._fails[originals] != 0)
+        return drops | known
+
+    def originals(self, handles: U32) -> U32:
+        """Return what routes are announced with: originals, or reserved ids."""
+        drops = handles >= FIRST_RESERVED
+        originals = self.aliases.originals(np.where(drops, 0, handles))
+        fails = self._fails[originals]
+        return np.where(drops, handles, np.where(fails != 0, fails, originals))
+
+    def retry(self) -> None:
+        """Resolve every nexthop again: devices changed."""
+        for handle in list(self.contents):
+            if self.aliases.original(handle) == handle and self._update(handle):
+                self._update_groups_of(handle)
+
+    def drop(self, handle: NexthopHandle) -> Nexthop | None:
+        """Forget a handle that nobody uses; return its nexthop if that was announced."""
+        del self.contents[handle]
+        self.aliases.drop(handle)
+        self._unresolved.discard(handle)
+        self._known[handle] = False
+        return self._nexthops.pop(handle, None)
+
+    def members(self, handle: NexthopHandle) -> list[NexthopHandle]:
+        """Return the members of a group: as zebra has it now, and as it was last announced."""
+        announced = self._nexthops.get(handle)
+        members = announced.members if announced else ()
+        return self.contents.members(handle) + [NexthopHandle(member.id) for member in members]
+
+    def is_member(self, handle: NexthopHandle) -> bool:
+        """Report whether a single nexthop is the member of some group."""
+        single = self.contents.is_single(handle)
+        return single and any(handle in self.members(group) for group in self.contents)
+
+    # -- aliases --------------------------------------------------------------------------
+
+    def describe(self, handle: NexthopHandle, contents: Description) -> None:
+        """Note the contents of a handle; find out what follows for it and for others."""
+        before = self.contents.get(handle)
+        if before == contents:
+            return
+        self.contents[handle] = contents
+        if before is not None:
+            self._part(handle)
+        self._place(handle)
+
+    def _place(self, handle: NexthopHandle) -> None:
+        """Make a handle an alias of the one with equal contents, or find out what it means.
+
+        A known handle stays an original: routes were announced with it.
+        """
+        original = self.aliases.claim(handle, self._key(handle))
+        if original != handle and not self._known[handle]:
+            self._join(handle, original)
+            self._note_failure(handle, 0)
+        elif self._update(handle):
+            self._update_groups_of(handle)
+
+    def _key(self, handle: NexthopHandle) -> Description:
+        """Return contents that are equal whenever two handles mean the same."""
+        contents = self.contents[handle]
+        if isinstance(contents, tuple):
+            return tuple((self._original(member), weight) for member, weight in contents)
+        return contents
+
+    def _original(self, member: NexthopHandle) -> NexthopHandle:
+        """Return the original of a group's member; a group in its place stands for itself."""
+        return member if self.contents.is_group(member) else self.aliases.original(member)
+
+    def _join(self, handle: NexthopHandle, original: NexthopHandle) -> None:
+        self.aliases.join(handle, original)
+        self._unresolved.discard(handle)
+        self._update_groups_of(handle)
+        if nexthop := self._nexthops.get(original):
+            self._on_change(nexthop)  # routes that waited for the alias may be announced
+
+    def _part(self, handle: NexthopHandle) -> None:
+        """Separate a handle with new contents from those with the old."""
+        parting = self.aliases.part(handle)
+        for alias in sorted(parting):
+            if alias != handle:
+                self._place(alias)
+            self._on_rebound(alias)
+        for group in self.contents.groups_of(parting):
+            if group != handle and not self.aliases.has_key(group, self._key(group)):
+                self._part(group)
+                self._place(group)
+
+    # -- resolving ------------------------------------------------------------------------
+
+    def _update_groups_of(self, handle: NexthopHandle) -> None:
+        """Update the groups that wait for a handle or for one of its aliases."""
+        same = self.aliases.same(handle)
+        for group in [g for g in self._unresolved if same.intersection(self.contents.members(g))]:
+            if self.aliases.has_key(group, self._key(group)):
+                self._update(group)
+            else:
+                self._part(group)
+                self._place(group)
+
+    def _update(self, handle: NexthopHandle) -> bool:
+        """Find out what a handle means; True when that changed."""
+        contents = self.contents[handle]
+        failure = self._failure(contents)
+        changed = self._note_failure(handle, failure)
+        if failure or isinstance(contents, Unsupported):
+            return changed
+        if isinstance(contents, tuple):
+            if alone := self._lone_vtep(handle, contents):
+                self._join(handle, alone)
+                return False
+            nexthop = self._group(handle, contents)
+        else:
+            nexthop = self._resolve(handle, contents)
+        if nexthop is None:
+            self._unresolved.add(handle)
+            return False
+        self._unresolved.discard(handle)
+        if self._nexthops.get(handle) == nexthop:
+            return False
+        self._nexthops[handle] = nexthop
+        self._known[handle] = True
+        self._on_change(nexthop)
+        return True
+
+    def _lone_vtep(self, handle: NexthopHandle, members: Members) -> NexthopHandle:
+        """Return the only member of a new group if it is a VTEP, else 0.
+
+        zebra names such a nexthop sometimes by its own id, sometimes by that of a group of one.
+        """
+        if len(members) > 1 or handle in self._nexthops:
+            return NO_HANDLE
+        member = self._original(members[0][0])
+        return member if member in self._nexthops and self._nexthops[member].vni else NO_HANDLE
+
+    def _group(self, handle: NexthopHandle, members: Members) -> Nexthop | None:
+        originals = [self._original(member) for member, _ in members]
+        if not all(self._known[one] and not self.contents.is_group(one) for one in originals):
+            return None
+        shares = _shares([weight for _, weight in members])
+        pairs = zip(originals, shares, strict=True)
+        return Nexthop(
+            handle, NexthopType.GROUP, members=tuple(Member(one, share) for one, share in pairs)
+        )
+
+    # -- failures -------------------------------------------------------------------------
+
+    def _failure(self, contents: Description) -> int:
+        """Return the reserved id of the reason why no datapath can use a nexthop, or 0."""
+        if isinstance(contents, Unsupported):
+            return unsupported(contents.reason)
+        if isinstance(contents, tuple):
+            singles = (m for m, _ in contents if not self.contents.is_group(m))
+            failures = (int(self._fails[self._original(member)]) for member in singles)
+            return next(filter(None, failures), 0)
+        return 0
+
+    def _note_failure(self, handle: NexthopHandle, failure: int) -> bool:
+        """Let a handle, its aliases and its groups fail or work again; True when that is new."""
+        if self._fails[handle] == failure:
+            return False
+        self._fails[handle] = failure
+        if failure:
+            self._withdraw(handle)
+        same = self.aliases.same(handle)
+        for one in sorted(same):
+            self._on_rebound(one)
+        for group in self.contents.groups_of(same):
+            self._update(group)
+        if failure:  # a group that waits for other members was announced with this one
+            for group, nexthop in list(self._nexthops.items()):
+                if any(member.id == handle for member in nexthop.members):
+                    self._withdraw(group)
+                    self._update(group)
+        return True
+
+    def _withdraw(self, handle: NexthopHandle) -> None:
+        self._known[handle] = False
+        if self._nexthops.pop(handle, None):
+            self._on_failed(handle)
+
+
+def _shares(weights: list[int]) -> list[int]:
+    """Scale weights to what every datapath accepts: zebra has them up to 65536."""
+    most = max(weights, default=1)
+    if most <= MOST_WEIGHT:
+        return weights
+    return [max(1, round(weight * MOST_WEIGHT / most)) for weight in weights]
