@@ -117,7 +117,7 @@ def test_dry_run_and_confirmation_are_options() -> None:
         (["-o", "json"], "needs --dry-run"),
         (["--dry-run", "-o", "xml"], "invalid choice"),
         (["--confirm-within=60"], "needs --config"),
-        (["--config=c", "--confirm-within=0"], "from 1 on"),
+        (["--config=c", "--confirm-within=0"], "1 or more"),
         (["--config=c", "--confirm-within=soon"], "give seconds"),
     ],
 )
