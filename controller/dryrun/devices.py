@@ -17,7 +17,7 @@ from controller.node.teardown import nics_of
 from datapaths.base import Unavailable
 from datapaths.kernel.layout import Layout
 from datapaths.linux import netns
-from datapaths.linux.dryrun import Unrepairable
+from datapaths.linux.dryrun import DELETED, MISSING, Unrepairable
 from datapaths.linux.links import Links
 from datapaths.linux.shadows import Shadow, Shadows, access_port, shadow_of
 from datapaths.linux.twins import Twins, wants_twin
@@ -26,7 +26,6 @@ from dualpath.model.kinds import Kind
 from dualpath.model.links import Port, Vni
 from dualpath.model.plan import PlannedDevice
 
-MISSING, LEAVING = "missing", "has to go"  # how `Links` reports what it would make and delete
 KINDS = (Kind.VRF, Kind.VNI, Kind.PORT)
 Found = Iterator[Change | Unrepairable]
 
@@ -61,10 +60,10 @@ class Forwarding:
         if self._there:
             for record, faults in self._layout.differing(present):
                 assert isinstance(record, Device)
-                yield from self._told("change", record, faults)
+                yield from self._differences("change", record, faults)
         for record in records:
             if record not in present:
-                yield from self._told("make", record, list(self._obstacles(record)))
+                yield from self._differences("make", record, list(self._obstacles(record)))
         yield from self._leaving()
 
     def _dumped(self) -> dict[tuple[Kind, object], Device]:
@@ -75,7 +74,7 @@ class Forwarding:
                 found[kind, record.key] = record
         return found
 
-    def _told(self, action: str, record: Device, faults: Sequence[str]) -> Found:
+    def _differences(self, action: str, record: Device, faults: Sequence[str]) -> Found:
         planned = self._plan[record.kind.name, str(record.key)]
         name = f"{planned.name}, for {planned.resource}" if planned.resource else planned.name
         for fault in faults:
@@ -95,7 +94,8 @@ class Forwarding:
             with Links(name, dry=True) as links:
                 far = links.find(record.host.name)
                 if far and not far.made:
-                    yield Unrepairable(f"{far.name} exists in {called(name)} and is not ours")
+                    text = f"{far.name} exists in {called(name)} and is not Dualpath's"
+                    yield Unrepairable(f"{text}: rename or delete it")
                 bridge = record.host.bridge
                 somebodys = bridge and not record.host.create_bridge and not record.host.ovs
                 if somebodys and not links.find(bridge):
@@ -135,7 +135,7 @@ def control(intent: Intent, namespaces: NamespacePair, *, by_kernel: bool) -> Fo
             yield Change("make", "twin", name, where)
         return
     faults = [it.reason for it in Shadows(namespaces.control).differing(shadow)]
-    yield from _spoken(faults, "shadow", where)
+    yield from _by_device(faults, "shadow", where)
     if not netns.exists(namespaces.forwarding):
         for name in twins:
             yield Change("make", "twin", name, where)
@@ -164,7 +164,7 @@ def _shadows_of(vni: Vni) -> Iterable[str]:
     return (vni.bridge, vni.device, *([access_port(vni.vni)] if vni.layer == 2 else []))
 
 
-def _spoken(faults: Sequence[str], what: str, where: str) -> Found:
+def _by_device(faults: Sequence[str], what: str, where: str) -> Found:
     """Yield faults device by device: each begins with the device's name and a colon."""
     by_name: dict[str, list[str]] = {}
     for fault in faults:
@@ -174,7 +174,7 @@ def _spoken(faults: Sequence[str], what: str, where: str) -> Found:
             name, colon, text = fault.partition(": ")
             by_name.setdefault(name if colon else "settings", []).append(text if colon else fault)
     for name, texts in by_name.items():
-        if LEAVING in texts:
+        if DELETED in texts:
             yield Change("remove", what, name, where)
         elif MISSING in texts:
             yield Change("make", what, name, where)

@@ -16,6 +16,9 @@ from typing import Protocol
 
 from datapaths.base import Unavailable
 
+MISSING, DELETED = "missing", "to be deleted"
+"""How `Links` lists a device that it would create, and one that it would delete."""
+
 
 class DryRunEnds(Exception):
     """End a dry run: the following steps need a device that does not exist yet."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TypedDict, Unpack
 
 from datapaths.linux import sysctls
-from datapaths.linux.dryrun import Changes
+from datapaths.linux.dryrun import DELETED, MISSING, Changes
 from datapaths.linux.linkaddresses import LinkAddresses
 from datapaths.linux.linkinfo import IFF_UP, Link, is_pair
 from datapaths.linux.linkreader import LinkReader, called, ignored
@@ -73,14 +73,14 @@ class Links(LinkReader):
     def create(self, name: str, kind: str, **attributes: Unpack[Creation]) -> Link:
         """Create a device, in the group that shows that Dualpath made it, until it has a mark."""
         _check_names(attributes, Creation)
-        self.changes.require(f"{name}: missing")
+        self.changes.require(f"{name}: {MISSING}")
         wanted = {"kind": kind, "group": DEVICE_GROUP, **attributes}
         self.rtnl.call(f"create {kind} {name}", "link", "add", ifname=name, **wanted)
         return self.reload(name)
 
     def delete(self, name: str) -> None:
         """Delete a device, and with a veth its other end. Do nothing if it does not exist."""
-        if (link := self.find(name)) and self.changes.allow(f"{name}: to be deleted"):
+        if (link := self.find(name)) and self.changes.allow(f"{name}: {DELETED}"):
             self.forget(name)
             for other in list(self._links.values()):
                 if is_pair(link, other):
