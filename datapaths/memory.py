@@ -175,7 +175,7 @@ class MemoryDatapath:
             if batch.ops[i] == Op.WITHDRAW:
                 self.writes += routes.pop(prefix, None) is not None
             elif not known:
-                failures.append(RowFailure(i, "ENODEV", f"there is no VRF {batch.vrf}"))
+                failures.append(RowFailure(i, "ENODEV", f"no VRF {batch.vrf}"))
             elif error := self.refuse.get((batch.vrf, prefix)):
                 failures.append(RowFailure(i, error, "refused by a test"))
             elif not is_reserved(id_) and id_ not in self.records[Kind.NEXTHOP]:

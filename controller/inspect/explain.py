@@ -76,7 +76,7 @@ def _check_vrf(view: StateView, vrf: str) -> None:
     known = {name for name, _ in view.route_tables()} | {DEFAULT_VRF}
     known |= {r.record.name for r in view.records(Kind.VRF) if isinstance(r.record, Vrf)}
     if vrf not in known:
-        raise UnknownVrf(f"no VRF is called {vrf!r}; there are: {', '.join(sorted(known))}")
+        raise UnknownVrf(f"no VRF {vrf!r}; existing: {', '.join(sorted(known))}")
 
 
 class Walk:

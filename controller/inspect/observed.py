@@ -1,4 +1,4 @@
-"""Where a packet goes by the datapath's own lookup, and where that is not as programmed."""
+"""Look up an address in the datapath itself, and compare the result with what was programmed."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _disagreements(answer: pb.ExplainResponse) -> Iterator[str]:
     if not there.prefix and not given.prefix:
         yield "no route was programmed, the datapath has one"
     elif there.prefix and given.prefix != there.prefix:
-        yield f"{given.prefix or 'no route'} was programmed, the datapath takes {there.prefix}"
+        yield f"{given.prefix or 'no route'} was programmed, the datapath uses {there.prefix}"
     elif given.HasField("programmed") and given.programmed.id != there.programmed.id:
         ids = f"{called(given.programmed.id)} was programmed, the datapath has "
         yield f"{given.prefix}: {ids}{called(there.programmed.id) or 'another'}"
@@ -102,7 +102,7 @@ def _other_ways(answer: pb.ExplainResponse) -> Iterator[str]:
             if sorted(there.ports) != sorted(path.ports):
                 yield (
                     f"VTEP {path.vtep}: out of {', '.join(path.ports) or 'no port'} was programmed,"
-                    f" the datapath takes {', '.join(there.ports) or 'no port'}"
+                    f" the datapath uses {', '.join(there.ports) or 'no port'}"
                 )
 
 

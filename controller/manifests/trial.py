@@ -35,15 +35,15 @@ _TURNS = 250
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What is on trial, and until when."""
+    """A change on trial, and its deadline."""
 
     deadline: float  # seconds of CLOCK_BOOTTIME
     boot: str
     pid: int  # the controller's
     first: bool  # a first start: rolling back removes everything
-    keeps: tuple[str, ...] = ()  # NICs that we had before; the others are given back
-    claimed: bool = False  # too late to confirm: being rolled back
-    confirmed: bool = False  # it stays
+    keeps: tuple[str, ...] = ()  # NICs fetched before the change; a rollback returns the others
+    claimed: bool = False  # being rolled back: too late to confirm
+    confirmed: bool = False  # the change stays
 
 
 class NothingOnTrial(Exception):
@@ -51,7 +51,7 @@ class NothingOnTrial(Exception):
 
 
 class TooLate(Exception):
-    """It is being rolled back already."""
+    """The change is being rolled back already."""
 
 
 def now() -> float:

@@ -1,4 +1,4 @@
-"""The HTTP server of metrics: few clients, a short time each, and a share for each user."""
+"""The HTTP server of metrics, with limits: clients, time per request, connections per user."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dualpath.rpc.socketname import SocketName
 log = logging.getLogger(__name__)
 
 CLIENTS = 32
-PER_USER = 8  # for one user of this host, or one address of another; our own user has no limit
+PER_USER = 8  # connections of a local user, or of a remote address; our own user has no limit
 REQUEST_MAX = 8192
 REQUEST_TIMEOUT_S = 5.0
 
@@ -28,7 +28,7 @@ Text = Callable[[], Awaitable[bytes]]
 
 
 class MetricsError(Exception):
-    """Cannot listen; the text is one sentence."""
+    """The server cannot listen; the text is one line for the user."""
 
 
 class MetricsServer:

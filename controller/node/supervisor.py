@@ -1,9 +1,9 @@
-"""Keeps the programs running that the controller starts, and ends them with the controller.
+"""Keep the controller's child programs running, and stop them with the controller.
 
 frr-bridge is different: it outlives a controller that was killed, and the next controller takes it
-over. It holds everything that FRR announced; a new one would need a replay. It is found by the
-socket of the bus, on which it listens (see `dualpath.process.pidfd`). A bridge that has not come
-so far yet is not found: the one that we start beside it ends, as `bus.lock` is held, and we look
+over, because a new frr-bridge would need a replay of all routes. The controller finds it by the bus
+socket that it listens on (`dualpath.process.pidfd`). A bridge that does not listen yet is not
+found. Then the second bridge exits, because the first has `bus.lock`, and the controller looks
 again.
 """
 
@@ -44,7 +44,7 @@ def bridge_of(state_dir: Path) -> Process | None:
 
 
 class Useless(Exception):
-    """A child can never work here. It has logged why."""
+    """The program can never run here; it has logged the reason. Do not restart it."""
 
 
 class BridgeSupervisor:
@@ -82,7 +82,7 @@ class BridgeSupervisor:
         """Return when a bridge of an earlier controller has ended; end one that does not answer."""
         self._adopted = bridge
         log.info("taking over frr-bridge, pid %d", bridge.pid)
-        silent_s = 0.0  # at first we have not even asked it
+        silent_s = 0.0  # not subscribed yet
         while silent_s < _PATIENCE_S:
             if await _ends_within(bridge, _RESTART_S):
                 break
@@ -115,7 +115,7 @@ class BridgeSupervisor:
         }
         return await asyncio.create_subprocess_exec(
             sys.executable,
-            "-P",  # no module is taken from the current directory
+            "-P",  # do not import modules from the current directory
             "-m",
             "frr_bridge",
             *as_options(values),

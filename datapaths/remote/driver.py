@@ -165,7 +165,9 @@ class RemoteDatapath:
             except Unavailable as error:
                 pause_s, why = backoff.after(time.monotonic() - began), str(error)
             if picture.interrupted() and not self._closed.is_set():
-                log.warning("%s: lost sight of what is learned: %s", self.name, why)
+                log.warning(
+                    "%s: the stream of learned rows ended (%s); opening it again", self.name, why
+                )
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
                     await self._closed.wait()

@@ -278,7 +278,7 @@ def test_unknown_vrf_or_vni_is_refused_with_the_existing_names(
     for output in ("table", "json"):
         result = daemon.run(command, "--vrf", "blue", "-o", output)
         assert (result.code, result.out) == (1, "")
-        assert result.err == "dualpath: no VRF is called 'blue'; there are: default, red\n"
+        assert result.err == "dualpath: no VRF 'blue'; existing: default, red\n"
     result = daemon.run(command, "--vni", "999")
     assert (result.code, result.err) == (1, "dualpath: no VNI is 999; there are: 100, 210\n")
 

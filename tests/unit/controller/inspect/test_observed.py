@@ -90,7 +90,7 @@ async def test_without_an_observed_prefix_the_nexthop_is_compared() -> None:
     [
         (None, "10.2.0.0/16 was programmed, but the datapath has no route"),
         (DROP, "10.2.0.0/16 was programmed, but the datapath drops the packet"),
-        ({"length": 24}, "10.2.0.0/16 was programmed, the datapath takes 10.2.0.0/24"),
+        ({"length": 24}, "10.2.0.0/16 was programmed, the datapath uses 10.2.0.0/24"),
         ({"nexthop": Nexthop(99, NexthopType.DEVICE, device="x")}, "the datapath has nexthop 99"),
         ({"nexthop": Nexthop(0, NexthopType.DEVICE, device="x")}, "the datapath has another"),
     ],
@@ -115,7 +115,7 @@ async def test_another_router_mac_and_another_way_out_are_problems() -> None:
     assert list((await asked(table)).problems) == [
         "inner MAC for VTEP 192.0.2.12: 02:00:00:00:00:c8 was programmed,"
         " the datapath has 00:00:00:00:00:00",
-        "VTEP 192.0.2.12: out of eth1, eth2 was programmed, the datapath takes no port",
+        "VTEP 192.0.2.12: out of eth1, eth2 was programmed, the datapath uses no port",
     ]
 
 
