@@ -1,8 +1,9 @@
-"""What a NIC had before it was fetched, in a file for each, until it is given back.
+"""Saved state of fetched NICs: a file for each, from the fetch until the NIC is given back.
 
-A file is whole or absent: it is written beside, flushed to the disk and renamed. The directory is
-one for the machine, below /run as the NICs and namespaces are: a reboot ends them all. Tests set
-DUALPATH_NIC_RECORDS, so that they and the programs they start leave this machine's directory alone.
+A file is complete or absent: it is written under another name, flushed to disk and renamed. All
+controllers of the machine share the directory. It is below /run, because a reboot resets NICs and
+namespaces as well. Tests set DUALPATH_NIC_RECORDS, so that they and the programs that they start
+use another directory.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ MODE = 0o600
 
 @dataclass(frozen=True, slots=True)
 class NicRecord:
-    """A NIC that is ours for now, and what it is to have wherever it is."""
+    """A fetched NIC, with the state that it had at home."""
 
     name: str
     mac: bytes
@@ -37,7 +38,7 @@ class NicRecord:
     alias: str  # at home
     addresses: tuple[NicAddress, ...] = ()
     routes: tuple[NicRoute, ...] = ()
-    returning: bool = False  # it is on its way home, or there and not whole yet
+    returning: bool = False  # on its way home, or at home and not restored yet
 
 
 _seen: dict[Path, NicRecord] = {}
@@ -46,7 +47,7 @@ _lock = threading.Lock()  # NICs are moved in threads
 
 
 def write(record: NicRecord) -> None:
-    """Keep a record instead of the NIC's earlier one. Raises OSError; then that one stays."""
+    """Replace the NIC's record. Raises OSError, and then the earlier record remains."""
     file = _file(record.name, record.mac)
     with _lock:
         _write(file, record)
@@ -77,7 +78,7 @@ def _write(file: Path, record: NicRecord) -> None:
         partial.replace(file)
         _flush(DIRECTORY)
     except OSError as error:
-        text = f"cannot write down what {record.name} has, so it is left alone: {file}"
+        text = f"cannot save the state of {record.name} to {file}, so it is not moved"
         raise OSError(error.errno, f"{text}: {error.strerror}") from error
 
 
@@ -120,14 +121,14 @@ def _read(file: Path) -> NicRecord | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        log.warning("%s: %s; it is left alone", file, error)
+        log.warning("%s: cannot read the saved state of a NIC (%s); ignoring the file", file, error)
         return None
 
 
-def _decode(told: dict[str, Any]) -> NicRecord:
+def _decode(fields: dict[str, Any]) -> NicRecord:
     addresses = (
         NicAddress(**{**it, "attributes": _attributes(it["attributes"])})
-        for it in told.pop("addresses")
+        for it in fields.pop("addresses")
     )
     routes = (
         NicRoute(
@@ -138,11 +139,11 @@ def _decode(told: dict[str, Any]) -> NicRecord:
                 "attributes": _attributes(it["attributes"]),
             }
         )
-        for it in told.pop("routes")
+        for it in fields.pop("routes")
     )
-    mac = bytes.fromhex(told.pop("mac"))
-    return NicRecord(mac=mac, addresses=tuple(addresses), routes=tuple(routes), **told)
+    mac = bytes.fromhex(fields.pop("mac"))
+    return NicRecord(mac=mac, addresses=tuple(addresses), routes=tuple(routes), **fields)
 
 
-def _attributes(told: list[tuple[int, str]]) -> tuple[tuple[int, bytes], ...]:
-    return tuple((int(type_), bytes.fromhex(value)) for type_, value in told)
+def _attributes(fields: list[tuple[int, str]]) -> tuple[tuple[int, bytes], ...]:
+    return tuple((int(type_), bytes.fromhex(value)) for type_, value in fields)

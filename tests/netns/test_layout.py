@@ -79,7 +79,9 @@ def test_routed_leg_carries_both_families(layout: Layout, namespaces: tuple[str,
 
 
 @rule("Layout.leg", "Layout.leg.bridged", "Layout.gateway", "Layout.hostBridge")
-def test_bridged_leg_reaches_the_anycast_gateway(layout: Layout, namespaces: tuple[str, str]) -> None:
+def test_bridged_leg_reaches_the_anycast_gateway(
+    layout: Layout, namespaces: tuple[str, str]
+) -> None:
     upsert(layout, VNI)
     assert upsert(layout, bridged(namespaces[1])) == []
     run(f"ip -n {namespaces[1]} addr add 10.110.0.9/24 dev br-hs-110")
@@ -154,7 +156,9 @@ def test_unmarked_device_left_by_a_crash_is_adopted(
     }  # its mark was changed, so it is kept
 
 
-def test_changed_record_writes_differences_only(layout: Layout, namespaces: tuple[str, str]) -> None:
+def test_changed_record_writes_differences_only(
+    layout: Layout, namespaces: tuple[str, str]
+) -> None:
     upsert(layout, VNI)
     before = link(namespaces[0], "vx110")["ifindex"]
     moved = Vni(110, local=VNI.local, mac=VNI.mac, gateways=VNI.gateways[1:], mtu=1400)
@@ -163,7 +167,9 @@ def test_changed_record_writes_differences_only(layout: Layout, namespaces: tupl
     assert link(namespaces[0], "vx110")["ifindex"] == before
 
 
-def test_damage_by_others_is_shown_and_repaired(layout: Layout, namespaces: tuple[str, str]) -> None:
+def test_damage_by_others_is_shown_and_repaired(
+    layout: Layout, namespaces: tuple[str, str]
+) -> None:
     leg = routed(namespaces[1])
     upsert(layout, VNI)
     upsert(layout, leg)
@@ -202,7 +208,9 @@ def test_renamed_device_is_recreated_and_the_old_one_removed(
     assert names(namespaces[0]) == before
 
 
-def test_renamed_device_is_removed_with_its_vni(layout: Layout, namespaces: tuple[str, str]) -> None:
+def test_renamed_device_is_removed_with_its_vni(
+    layout: Layout, namespaces: tuple[str, str]
+) -> None:
     upsert(layout, VNI)
     for name in ("br110", "vx110"):
         run(f"ip -n {namespaces[0]} link set {name} down")
@@ -240,7 +248,9 @@ def test_nic_is_moved_in_with_its_addresses_and_given_back(
 
 
 @rule("Layout.failure")
-def test_failed_row_is_reported_and_stops_no_other(layout: Layout, namespaces: tuple[str, str]) -> None:
+def test_failed_row_is_reported_and_stops_no_other(
+    layout: Layout, namespaces: tuple[str, str]
+) -> None:
     bad = [
         Port("eth9"),
         Port("pe9", host=HostEnd("dp-dev-none", "eth0")),

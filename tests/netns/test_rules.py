@@ -63,7 +63,9 @@ def test_gateway_is_on_the_bridge_with_its_mac(layout: Layout, namespaces: tuple
 
 
 @rule("Layout.bridge")
-def test_bridge_without_gateways_has_no_address(layout: Layout, namespaces: tuple[str, str]) -> None:
+def test_bridge_without_gateways_has_no_address(
+    layout: Layout, namespaces: tuple[str, str]
+) -> None:
     upsert(layout, replace(DETACHED, layer=3))
     assert link(namespaces[0], "br111")["inet6_addr_gen_mode"] == "none"
     assert "inet" not in run(f"ip -n {namespaces[0]} addr show dev br111")
@@ -123,4 +125,7 @@ def test_renumbering_keeps_the_devices(layout: Layout, namespaces: tuple[str, st
     assert upsert(layout, moved) == upsert(layout, gateway) == []
     assert layout.dump(Kind.PORT) == [moved]
     assert layout.dump(Kind.VNI) == [gateway]
-    assert (link(namespaces[0], "pe0")["ifindex"], link(namespaces[0], "br110")["ifindex"]) == before
+    assert (
+        link(namespaces[0], "pe0")["ifindex"],
+        link(namespaces[0], "br110")["ifindex"],
+    ) == before

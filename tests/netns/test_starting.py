@@ -57,7 +57,9 @@ def refused(*arguments: str, uid: int | None = None, errors: int = 1) -> str:
     return lines[0]
 
 
-def test_equal_forwarding_and_control_namespace_is_refused(namespaces: None, tmp_path: Path) -> None:
+def test_equal_forwarding_and_control_namespace_is_refused(
+    namespaces: None, tmp_path: Path
+) -> None:
     said = refused(f"--frr-netns={FRR}", f"--netns={FRR}", f"--state-dir={tmp_path}")
     assert "are the same" in said
     assert "--frr-netns" in said
@@ -69,7 +71,9 @@ def test_controllers_own_namespace_for_both_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("option", ["--netns", "--frr-netns"])
-def test_namespace_that_does_not_exist_is_named(namespaces: None, tmp_path: Path, option: str) -> None:
+def test_namespace_that_does_not_exist_is_named(
+    namespaces: None, tmp_path: Path, option: str
+) -> None:
     names = {"--frr-netns": FRR, "--netns": FORWARDING} | {option: "dp-start-none"}
     said = refused(*(f"{key}={value}" for key, value in names.items()), f"--state-dir={tmp_path}")
     assert "no network namespace dp-start-none" in said

@@ -152,7 +152,9 @@ def test_withdrawal_leaves_nothing(layout: Layout, namespaces: tuple[str, ...]) 
         assert run(f"ip -n {namespaces[0]} {family} route show table 1100", check=False) == ""
 
 
-def test_bgpd_in_a_vrf_is_reached_through_its_twin(twins: Twins, namespaces: tuple[str, ...]) -> None:
+def test_bgpd_in_a_vrf_is_reached_through_its_twin(
+    twins: Twins, namespaces: tuple[str, ...]
+) -> None:
     _, control, host = namespaces
     for address in ("192.168.9.1", "fd00:9::1"):
         assert reached(control, host, address), address

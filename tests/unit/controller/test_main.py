@@ -44,7 +44,7 @@ def test_user_other_than_root_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.parametrize("name", ["dp-none", "/etc/passwd/x"])
 def test_missing_namespace_is_named(name: str) -> None:
-    with pytest.raises(Refused, match=f"--netns: there is no network namespace {name}"):
+    with pytest.raises(Refused, match=f"--netns: no network namespace {name}"):
         checks.check_namespaces(NamespacePair(name, "", False, False))
 
 

@@ -213,7 +213,7 @@ def test_an_access_port_that_left_its_bridge_and_came_back_gets_its_hosts_again(
 
 
 def test_a_bridge_that_was_down_gets_its_hosts_again(mirrored: World) -> None:
-    """The kernel drops a device's neighbours when it goes down."""
+    """The kernel drops a device's neighbors when it goes down."""
     mirrored.overlay.link(replace(LINKS[BR110 - 1], flags=IFF_UP))
     mirrored.mirror.retry()
     assert mirrored.asked() == BOTH

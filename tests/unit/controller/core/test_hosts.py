@@ -53,7 +53,9 @@ def test_a_new_bridge_gets_every_host() -> None:
     )
 
 
-def learnt(vni: int, kind: str, number: int, *, gone: bool = False) -> LearnedMac | LearnedNeighbor:
+def learned(
+    vni: int, kind: str, number: int, *, gone: bool = False
+) -> LearnedMac | LearnedNeighbor:
     if kind == "mac":
         return LearnedMac(vni, number.to_bytes(6), gone=gone)
     address = number.to_bytes(4 if kind == "ipv4" else 16)
@@ -78,9 +80,9 @@ def test_a_tenant_that_forges_hosts_starves_no_other(
     told: list[Mirror] = []
     hosts = LocalHosts(told.append, LIMIT)
     for number in range(20_000):
-        hosts.learn(learnt(100, kind, number))
+        hosts.learn(learned(100, kind, number))
     for number in range(10):
-        hosts.learn(learnt(200, kind, number))
+        hosts.learn(learned(200, kind, number))
     assert list(hosts.counts()) == [
         HostCount(100, kind, LIMIT, 20_000 - LIMIT),
         HostCount(200, kind, 10, 0),
@@ -97,15 +99,15 @@ def test_who_waits_takes_the_place_of_one_that_goes(kind: str) -> None:
     told: list[Mirror] = []
     hosts = LocalHosts(told.append, 2)
     for number in (1, 2, 3, 4):
-        hosts.learn(learnt(100, kind, number))
+        hosts.learn(learned(100, kind, number))
     before = advertised(told)
-    hosts.learn(learnt(100, kind, 3, gone=True))  # pending, and never sent
+    hosts.learn(learned(100, kind, 3, gone=True))  # pending, and never sent
     assert advertised(told) == before
-    hosts.learn(learnt(100, kind, 1, gone=True))
+    hosts.learn(learned(100, kind, 1, gone=True))
     assert list(hosts.counts()) == [HostCount(100, kind, 2, 0)]
     assert len(advertised(told) - before) == 1
     for number in (2, 4):
-        hosts.learn(learnt(100, kind, number, gone=True))
+        hosts.learn(learned(100, kind, number, gone=True))
     assert list(hosts.counts()) == []
     assert advertised(told) == set()
 
@@ -115,7 +117,7 @@ def test_kinds_of_one_vni_have_limits_of_their_own() -> None:
     hosts = LocalHosts(told.append, 5)
     for kind in ("ipv6", "ipv4", "mac"):
         for number in range(5):
-            hosts.learn(learnt(100, kind, number))
+            hosts.learn(learned(100, kind, number))
     assert len(advertised(told)) == 15
 
 
@@ -131,5 +133,5 @@ def test_without_a_limit_every_host_is_announced() -> None:
     told: list[Mirror] = []
     hosts = LocalHosts(told.append)
     for number in range(1500):
-        hosts.learn(learnt(100, "ipv6", number))
+        hosts.learn(learned(100, "ipv6", number))
     assert len(advertised(told)) == 1500

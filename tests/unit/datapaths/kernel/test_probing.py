@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from datapaths.kernel import probing
-from datapaths.kernel.wire import neighbours
+from datapaths.kernel.wire import neighbors
 from dualpath.model.layer2 import Mac
 from dualpath.netlink import numbers as n
 from dualpath.netlink.message import attribute, request
@@ -37,7 +37,7 @@ def asked(kernel: Kernel) -> list[bytes]:
 def test_stale_host_is_probed(address: bytes) -> None:
     kernel = Kernel()
     kernel.notify(station(MAC, PORT), neighbour(address, MAC, n.NUD_STALE))
-    assert asked(kernel) == [neighbours.use_neighbour(BRIDGE, address)]
+    assert asked(kernel) == [neighbors.use_neighbor(BRIDGE, address)]
 
 
 @pytest.mark.parametrize("state", [n.NUD_REACHABLE, n.NUD_DELAY, n.NUD_PROBE, n.NUD_PERMANENT])
@@ -51,7 +51,7 @@ def test_host_with_an_aged_mac_is_probed() -> None:
     """The host may have been silent while no controller ran."""
     kernel = Kernel()
     kernel.notify(station(MAC, PORT), neighbour(HOST, MAC, n.NUD_STALE), gone(station(MAC, PORT)))
-    assert asked(kernel) == [neighbours.use_neighbour(BRIDGE, HOST)]
+    assert asked(kernel) == [neighbors.use_neighbor(BRIDGE, HOST)]
 
 
 def test_host_that_moved_away_is_not_probed() -> None:
@@ -70,7 +70,7 @@ def test_host_that_left_is_not_probed() -> None:
 
 def stale(bridge: int, number: int) -> bytes:
     """Return a silent neighbor, by its address as a number of 32 or 128 bits."""
-    body = neighbours.NDMSG.pack(socket.AF_INET6, 0, 0, bridge, n.NUD_STALE, 0, 1)
+    body = neighbors.NDMSG.pack(socket.AF_INET6, 0, 0, bridge, n.NUD_STALE, 0, 1)
     body += attribute(n.NDA_DST, number.to_bytes(16)) + attribute(n.NDA_LLADDR, MAC)
     return request(n.RTM_NEWNEIGH, 0, body)
 
@@ -84,5 +84,5 @@ def test_many_silent_hosts_of_one_tenant_delay_no_probes_of_others() -> None:
     kernel.notify(*(stale(other, first + number) for number in range(10)))
     questions = asked(kernel)
     assert len(questions) == 3010
-    wanted = [neighbours.use_neighbour(other, (first + n).to_bytes(16)) for n in range(10)]
+    wanted = [neighbors.use_neighbor(other, (first + n).to_bytes(16)) for n in range(10)]
     assert [one for one in questions[:20] if one in wanted] == wanted

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from datapaths.kernel.wire import links, neighbours, nexthops
+from datapaths.kernel.wire import links, neighbors, nexthops
 from dualpath.model.nexthops import BLACKHOLE, V4_MAPPED, Member, Nexthop, NexthopType
 from dualpath.netlink import numbers as n
 from dualpath.netlink.message import (
@@ -93,30 +93,30 @@ def test_captured_group_is_decoded_as_zebra_sent_it() -> None:
 
 
 def test_fdb_entry_has_its_bridge_port_and_vtep() -> None:
-    own = neighbours.decode(only(neighbours.put_self(4, MAC, VTEP)))
+    own = neighbors.decode(only(neighbors.put_self(4, MAC, VTEP)))
     assert (own.family, own.ifindex, own.mac, own.destination) == (socket.AF_BRIDGE, 4, MAC, VTEP)
     assert own.flags == n.NTF_SELF | n.NTF_EXT_LEARNED
-    learnt = neighbours.decode(only(neighbours.put_master(4, MAC, sticky=False)))
-    assert learnt.flags == n.NTF_MASTER | n.NTF_EXT_LEARNED
-    static = neighbours.decode(only(neighbours.put_master(4, MAC, sticky=True)))
+    learned = neighbors.decode(only(neighbors.put_master(4, MAC, sticky=False)))
+    assert learned.flags == n.NTF_MASTER | n.NTF_EXT_LEARNED
+    static = neighbors.decode(only(neighbors.put_master(4, MAC, sticky=True)))
     assert (static.state, static.flags) == (n.NUD_NOARP, n.NTF_MASTER | n.NTF_STICKY)
-    flood = only(neighbours.put_flood(4, VTEP))
+    flood = only(neighbors.put_flood(4, VTEP))
     assert flood.flags & n.NLM_F_APPEND
     assert not flood.flags & n.NLM_F_REPLACE
-    assert neighbours.decode(flood).mac == bytes(6)
-    for data in (neighbours.drop_self(4, MAC), neighbours.drop_master(4, MAC)):
+    assert neighbors.decode(flood).mac == bytes(6)
+    for data in (neighbors.drop_self(4, MAC), neighbors.drop_master(4, MAC)):
         assert is_deletion(data)
-        assert neighbours.decode(only(data)).gone
+        assert neighbors.decode(only(data)).gone
 
 
 @pytest.mark.parametrize("address", [VTEP, V4_MAPPED + VTEP])
 def test_neighbor_carries_protocol_68(address: bytes) -> None:
-    data = neighbours.put_neighbour(6, address, MAC, router=True)
-    read = neighbours.decode(only(data))
+    data = neighbors.put_neighbor(6, address, MAC, router=True)
+    read = neighbors.decode(only(data))
     assert read.protocol == n.RTPROT_DUALPATH
     assert (read.destination, read.mac, read.state) == (address, MAC, n.NUD_NOARP)
     assert read.flags == n.NTF_EXT_LEARNED | n.NTF_ROUTER
-    assert neighbours.is_mapped(data) == (len(address) == 16)
+    assert neighbors.is_mapped(data) == (len(address) == 16)
 
 
 def link(kind: str, info: bytes, family: int = 0) -> bytes:
@@ -145,7 +145,7 @@ def test_bridge_port_message_is_not_a_link() -> None:
 DECODERS: list[tuple[Callable[[Message], object], bytes]] = [
     (nexthops.decode, nexthops.put(Nexthop(5, NexthopType.GROUP, members=(Member(1),)), 0)),
     (nexthops.decode, nexthops.put(Nexthop(5, NexthopType.GATEWAY, VTEP), 3)),
-    (neighbours.decode, neighbours.put_neighbour(6, VTEP, MAC)),
+    (neighbors.decode, neighbors.put_neighbor(6, VTEP, MAC)),
     (links.decode, link("vxlan", u32(n.IFLA_VXLAN_ID, 110))),
     (links.decode_address, request(n.RTM_DELADDR, 0, bytes(8))),
 ]
