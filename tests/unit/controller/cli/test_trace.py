@@ -86,7 +86,7 @@ def test_untraceable_address_is_reported_in_one_sentence(
 ) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     assert "only root" in daemon.run("trace", "10.2.9.9", "--vrf", "red").err
-    assert "no VRF is called 'blue'" in daemon.run("trace", "10.2.9.9", "--vrf", "blue").err
+    assert "no VRF 'blue'" in daemon.run("trace", "10.2.9.9", "--vrf", "blue").err
 
 
 PCAP = struct.Struct("=IHHiIII")  # struct pcap_file_header, pcap/pcap.h
