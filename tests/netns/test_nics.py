@@ -287,7 +287,7 @@ def test_nic_is_not_moved_if_its_state_cannot_be_saved(
     before = seen(host)
     monkeypatch.setattr(nicrecords, "DIRECTORY", Path("/proc/none"))
     [failure] = upsert(layout, PORT)
-    assert "cannot write down what eth7 has" in failure.reason
+    assert "cannot save the state of eth7" in failure.reason
     assert seen(host) == before
 
 
