@@ -45,6 +45,7 @@ FRR_STATE = (
 )
 
 
+DUALPATH_STATE = ("status", "nexthops", "routes", "macs", "vteps", "audit")
 GROUT_STATE = (
     "interface show",
     "address show",
@@ -72,14 +73,24 @@ def write(target: Path, logs: Path, routers: Iterable[Frr]) -> None:
         (target / f"frr-{frr.name}.txt").write_text(_frr_state(frr))
     for socket in sorted(STATE.glob("*/grout.sock")):
         (target / f"grout-{socket.parent.name}.txt").write_text(_grout_state(socket))
+    for socket in sorted(STATE.glob("*/inspect.sock")):
+        (target / f"dualpath-{socket.parent.name}.txt").write_text(_dualpath_state(socket))
     for path in sorted(NETNS_DIRECTORY.glob("*")):
         (target / f"netns-{path.name}.txt").write_text(_kernel_state(Namespace(path.name)))
 
 
 def _grout_state(socket: Path) -> str:
+    return _outputs(["grcli", "-s", str(socket)], GROUT_STATE)
+
+
+def _dualpath_state(socket: Path) -> str:
+    return _outputs(["dualpath", "--connect", f"unix:{socket}"], DUALPATH_STATE)
+
+
+def _outputs(program: list[str], commands: Iterable[str]) -> str:
     return "\n".join(
-        f"### {command}\n{_said(['timeout', '20', 'grcli', '-s', str(socket), *command.split()])}"
-        for command in GROUT_STATE
+        f"### {command}\n{_output(['timeout', '20', *program, *command.split()])}"
+        for command in commands
     )
 
 
@@ -88,10 +99,10 @@ def _kernel_state(namespace: Namespace) -> str:
     script = "\n".join(f"echo '### {command}'\n{command}" for command in KERNEL_STATE)
     script += f"\necho '### tc filters'\n{filters}\n"
     # `ip netns exec` and not nsenter: it brings the namespace's own /sys.
-    return _said(["ip", "netns", "exec", namespace.name, "sh", "-c", script])
+    return _output(["ip", "netns", "exec", namespace.name, "sh", "-c", script])
 
 
-def _said(command: list[str]) -> str:
+def _output(command: list[str]) -> str:
     done = subprocess.run(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
