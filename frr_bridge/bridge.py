@@ -208,6 +208,7 @@ class Bridge:
         if not self.session.obeying:
             return
         self._deleted_vrfs.withdraw()
+        self.nexthops.end_kernel_routes()
         for nexthop in self.nexthops.collect():
             self.records.drop(Kind.NEXTHOP, nexthop.key)
 

@@ -128,8 +128,10 @@ class NexthopHandles:
         self.ids.forget(identity)
         self.unnamed = True
 
-    def device_down(self, oif: int, *, deleted: bool = False) -> None:
+    def device_down(self, oif: int, *, deleted: bool = False) -> set[int]:
         """Note that the kernel removed every nexthop over a device, without a message.
+
+        Return the handles that end with the device: none unless it is deleted.
 
         nexthop_flush_dev() in net/ipv4/nexthop.c does so when a device goes down, loses its carrier
         or is deleted. A group goes with its last member. When the device is deleted, nexthops that
@@ -139,12 +141,13 @@ class NexthopHandles:
         gone = [i for i, handle in self.ids if self._contents.is_only_over(handle, oif)]
         if not deleted:
             self.ids.removed(i for i in gone if self.ids.was_in_kernel(i))
-            return
+            return set()
         for identity in gone:
             self.forget(identity)
-        for handle in self._contents:
-            if self._contents.is_only_over(handle, oif):
-                self._aliases.close(handle)
+        ended = [h for h in self._contents if self._contents.is_only_over(h, oif)]
+        for handle in ended:
+            self._aliases.close(handle)
+        return set(ended)
 
     def remove_from_groups(self, oif: int) -> None:
         """Remove the members over a device from every group that keeps another member."""

@@ -28,6 +28,7 @@ class NexthopFeed:
         self._rib = rib
         self._count = count
         self.collectable = False  # some id may have gone since the last `collect`
+        self._ended: set[int] = set()  # handles whose device was deleted since then
 
     def from_kernel(self, nexthop: ZebraNexthop) -> None:
         if nexthop.deleted:
@@ -51,10 +52,20 @@ class NexthopFeed:
         `cut` removes the device from groups too: false when FRR's namespace may be ending, which
         deletes every device while the node's own devices still work.
         """
-        self._handles.device_down(index, deleted=deleted)
+        self._ended |= self._handles.device_down(index, deleted=deleted)
         self.collectable = True
         if cut:
             self._handles.remove_from_groups(index)
+
+    def end_kernel_routes(self) -> None:
+        """Withdraw the kernel routes over deleted devices; only when FRR is to be obeyed.
+
+        zebra withdraws most of them, but not those of a device that it saw in several VRFs one
+        after the other: a bridge goes from one VRF to another by way of the default one.
+        """
+        if self._ended:
+            self._rib.end_kernel_routes(self._ended)
+            self._ended.clear()
 
     def collect(self) -> list[Nexthop]:
         """Forget the handles that have no id and no route; return those that were announced."""

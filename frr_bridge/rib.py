@@ -48,6 +48,11 @@ class Rib:
                 table.end()
                 self._leave(table)
 
+    def end_kernel_routes(self, handles: set[int]) -> None:
+        """Withdraw the kernel routes bound to these handles."""
+        for table in self._tables.values():
+            table.end_kernel_routes(handles)
+
     def _leave(self, ended: ZebraTable) -> None:
         """Withdraw rows, then announce again those that another table of the same name has."""
         if not ended.vrf:  # never announced

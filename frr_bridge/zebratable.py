@@ -149,18 +149,24 @@ class ZebraTable:
 
     def sweep(self, session: int) -> int:
         """Withdraw held rows, and rows that `session` has not repeated; return how many."""
-        slots, flags = self.rows.slots(), self.rows["flags"]
+        slots = self.rows.slots()
         stale = slots[self._stale(slots, session)]
-        flags[stale] = (flags[stale] & (DIRTY | PARKED)) | WITHDRAWN
-        self._mark(stale)
+        self._withdraw(stale)
         return len(stale)
 
     def end(self) -> None:
         """Withdraw every row."""
         slots, flags = self.rows.slots(), self.rows["flags"]
         present = slots[flags[slots] & WITHDRAWN == 0]
-        flags[present] = (flags[present] & (DIRTY | PARKED)) | WITHDRAWN
-        self._mark(present)
+        self._withdraw(present)
+
+    def end_kernel_routes(self, handles: set[int]) -> None:
+        """Withdraw the kernel routes bound to these handles."""
+        slots = self.rows.slots()
+        kernel = self.rows["protocol"][slots] == RTPROT_KERNEL
+        present = self.rows["flags"][slots] & WITHDRAWN == 0
+        ended = np.isin(self.rows["nexthop"][slots], list(handles))
+        self._withdraw(slots[kernel & present & ended])
 
     def left_behind(self) -> ZebraTable:
         """Return a table that withdraws these rows under the VRF name they were announced with."""
@@ -231,6 +237,11 @@ class ZebraTable:
         self.rows.remove(slots[gone])
         self.released |= bool(gone.any())
         return batch
+
+    def _withdraw(self, slots: Slots) -> None:
+        flags = self.rows["flags"]
+        flags[slots] = (flags[slots] & (DIRTY | PARKED)) | WITHDRAWN
+        self._mark(slots)
 
     def _mark(self, slots: Slots) -> None:
         flags = self.rows["flags"]

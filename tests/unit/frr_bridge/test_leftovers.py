@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from dualpath.model.nexthops import Nexthop
+from dualpath.model.routes import RTPROT_KERNEL
 from dualpath.netlink.message import attribute
 from dualpath.netlink.numbers import RTA_GATEWAY
 from frr_bridge.session import Input
@@ -180,6 +181,36 @@ def test_what_zebra_sends_of_a_device_after_its_end_leaves_nothing(
     made.frames(route(1, identity=16))
     assert {hop.device for hop in hops(made) if not hop.members} == {"eth1"}
     assert made.bus.prefixes() == {"20.0.1.0/24"}
+
+
+def connected(table: int) -> bytes:
+    """Return a connected route over nexthop 11; zebra sends it as one of the kernel."""
+    nexthop_id = build.by_id(11)
+    return build.route(bytes([20, 0, 0, 0]), 24, nexthop_id, table=table, protocol=RTPROT_KERNEL)
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_connected_routes_end_with_their_device_in_every_table(held: bool) -> None:
+    """zebra moves a device by way of the default VRF, and forgets its route there."""
+    made = live()
+    made.bridge.nexthops.from_fpm(nexthop(11))
+    made.bridge.nexthops.from_fpm(nexthop(12, oif=shadow.BR110))
+    made.frames(connected(254), connected(1100), route(1, identity=12))
+    assert len(hops(made)) == 2
+    if held:
+        made.dead = True
+        made.bridge.step(Input.DIED)
+    made.links(ENDS[0])
+    made.frames(build.withdrawal(bytes([20, 0, 0, 0]), 24, table=1100))
+    if held:
+        made.flush()
+        assert made.bus.prefixes() == {"20.0.0.0/24", "20.0.1.0/24"}
+        assert made.bus.prefixes("red") == {"20.0.0.0/24"}
+        made.dead = False
+        made.bridge.step(Input.CONVERGED)
+    hops(made)  # withdraws the routes
+    assert [hop.device for hop in hops(made)] == ["br110"]
+    assert (made.bus.prefixes("red"), made.bus.prefixes()) == (set(), {"20.0.1.0/24"})
 
 
 def test_a_device_that_comes_back_has_its_nexthops_under_the_same_ids() -> None:
