@@ -14,7 +14,7 @@ from tests.lab.plan import L3_VNI, TENANT_VRF, Datapath
 from tests.lab.processes import run
 from tests.lab.product import listen_address
 
-pytestmark = [pytest.mark.lab, pytest.mark.datapaths("kernel", "dpdk")]
+pytestmark = [pytest.mark.lab, pytest.mark.datapaths("kernel", "dpdk", long=("dpdk",))]
 
 SECRET = "hunter2"
 STRANGER = "192.0.2.77"  # a neighbor that only this scenario configures
