@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from typing import TypeVar
+from zlib import crc32
 
 from controller.kubernetes import nodestatus
 from controller.kubernetes.client import ApiError, Client
@@ -17,6 +19,8 @@ from controller.kubernetes.reflector import Reflector, version_of
 from controller.kubernetes.served import Served
 from controller.kubernetes.status import Row, body, held, manager_of
 from dualpath.model.view import ResourceStatus
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +53,7 @@ class Reporter:
         """
         possible = self._served.with_rows or frozenset()
         self._applied = {target: at for target, at in self._applied.items() if target in items}
-        for target, item in items.items():
+        for target, item in rotated(list(items.items()), self._node):
             if target.collection not in possible:
                 continue
             has, since = held(item, self._node)
@@ -97,6 +101,12 @@ class Reporter:
         if not self._unreachable():
             log.warning("status of %s: %s; trying again", what, error)
         return False
+
+
+def rotated(items: list[T], node: str) -> list[T]:
+    """Return the items from another one on for each node, so that not all write the same first."""
+    start = crc32(node.encode()) % len(items) if items else 0
+    return items[start:] + items[:start]
 
 
 def _now() -> str:

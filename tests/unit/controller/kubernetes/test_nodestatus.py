@@ -15,6 +15,7 @@ from controller.kubernetes.nodestatus import (
     held,
     node_status,
 )
+from controller.kubernetes.report import rotated
 from dualpath.model.view import ResourceStatus
 
 SCHEMA_KINDS = {"Underlay", "L2VNI", "L3VNI", "FrrConfiguration", "L3Passthrough"}
@@ -109,3 +110,11 @@ def test_a_condition_keeps_its_time_until_its_status_changes() -> None:
 )
 def test_a_report_that_somebody_spoiled_is_written_again(status: object) -> None:
     assert held({"status": status})[0] != node_status([])
+
+
+def test_every_node_writes_all_rows_and_begins_with_another() -> None:
+    rows = list(range(20))
+    orders = [rotated(rows, f"worker-{number}") for number in range(50)]
+    assert all(sorted(order) == rows for order in orders)
+    assert len({order[0] for order in orders}) > 10
+    assert rotated([], "worker-0") == []
