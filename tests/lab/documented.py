@@ -60,6 +60,7 @@ RUN: tuple[Key, ...] = (
 )
 """By tests/lab/test_readme.py, in this order, on a file system as the packages left it."""
 
+OPERATOR = "tests/kube/test_operator.py applies both to an API server"
 MIGRATION = "tests/kube/test_migration.py runs it against an API server"
 
 NOT_RUN: dict[Key, str] = {
@@ -79,6 +80,7 @@ NOT_RUN: dict[Key, str] = {
         "dualpath routes 10.0.0.0/8 --longer --vrf red          # a prefix and all within it",
     ): "`watch` goes on until it is interrupted, and the lab has no jq",
     ("docs/DEVELOPMENT.md", "git clone URL dualpath && cd dualpath"): "the URL is the reader's",
+    ("docs/KUBERNETES.md", "kubectl apply -f deploy/crds"): OPERATOR,
     (
         "docs/KUBERNETES.md",
         "kubectl get underlays,l3vnis,l2vnis,l3passthroughs,rawfrrconfigs -A -o yaml"
