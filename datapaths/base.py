@@ -16,6 +16,7 @@ from dualpath.model.kinds import Kind
 from dualpath.model.nexthops import Nexthop
 from dualpath.model.records import Record, RecordBatch
 from dualpath.model.routes import Family, RouteBatch
+from dualpath.model.words import errno_name
 
 Batch = RouteBatch | RecordBatch
 
@@ -37,8 +38,13 @@ class RowFailure:
     """A row that could not be applied; the rest of its batch stands."""
 
     index: int  # into the batch: upserts before withdrawals
-    error: str  # the errno's name, as ENOENT
+    errno: int
     reason: str = ""  # the datapath's text
+
+    def __str__(self) -> str:
+        """Return the errno's name, and what the datapath added to it."""
+        name = errno_name(self.errno)
+        return f"{name}: {self.reason}" if self.reason else name
 
 
 class Feature(StrEnum):

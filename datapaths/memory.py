@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 from collections.abc import AsyncIterator, Iterable, Sequence
 
@@ -51,7 +52,7 @@ class MemoryDatapath:
         self.devices = None if devices is None else set(devices)
         self.records: dict[Kind, dict[Key, Record]] = {kind: {} for kind in Kind}
         self.routes: dict[tuple[str, Family], dict[Prefix, int]] = {}
-        self.refuse: dict[tuple[object, object], str] = {}
+        self.refuse: dict[tuple[object, object], int] = {}
         self.unavailable = False
         self.writes = 0  # rows that changed something
         self._inbox = Inbox()
@@ -175,11 +176,11 @@ class MemoryDatapath:
             if batch.ops[i] == Op.WITHDRAW:
                 self.writes += routes.pop(prefix, None) is not None
             elif not known:
-                failures.append(RowFailure(i, "ENODEV", f"no VRF {batch.vrf}"))
+                failures.append(RowFailure(i, errno.ENODEV, f"no VRF {batch.vrf}"))
             elif error := self.refuse.get((batch.vrf, prefix)):
                 failures.append(RowFailure(i, error, "refused by a test"))
             elif not is_reserved(id_) and id_ not in self.records[Kind.NEXTHOP]:
-                failures.append(RowFailure(i, "EINVAL", "Nexthop id does not exist"))
+                failures.append(RowFailure(i, errno.EINVAL, "Nexthop id does not exist"))
             else:
                 self.writes += routes.get(prefix) != id_
                 routes[prefix] = id_
@@ -192,23 +193,23 @@ class MemoryDatapath:
                 for prefix in [key for key, id_ in routes.items() if id_ == record.id]:
                     del routes[prefix]
 
-    def _problem(self, record: Record) -> tuple[str, str] | None:
+    def _problem(self, record: Record) -> tuple[int, str] | None:
         if error := self.refuse.get((record.kind, record.key)):
             return error, "refused by a test"
         vni = getattr(record, "vni", 0)
         if record.kind is not Kind.VNI and vni and vni not in self.records[Kind.VNI]:
-            return "ENODEV", f"there is no VNI {vni}"
+            return errno.ENODEV, f"there is no VNI {vni}"
         segments = self.records[Kind.ETHERNET_SEGMENT]
         if isinstance(record, Mac) and record.segment and record.segment not in segments:
-            return "EINVAL", f"there is no Ethernet segment {record.segment}"
+            return errno.EINVAL, f"there is no Ethernet segment {record.segment}"
         if not isinstance(record, Nexthop):
             return None
         if not all(member.id in self.records[Kind.NEXTHOP] for member in record.members):
-            return "EINVAL", "Nexthop id does not exist"
+            return errno.EINVAL, "Nexthop id does not exist"
         if record.type in (NexthopType.UNREACHABLE, NexthopType.PROHIBIT):
-            return "EINVAL", "no such nexthop object"
+            return errno.EINVAL, "no such nexthop object"
         if record.device and not self._has_device(record.device):
-            return "ENODEV", f"there is no device {record.device}"
+            return errno.ENODEV, f"there is no device {record.device}"
         return None
 
     def _has_device(self, name: str) -> bool:

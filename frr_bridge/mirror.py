@@ -23,7 +23,8 @@ import logging
 from dualpath.model.events import Mirror
 from dualpath.model.layer2 import Mac, Neighbor
 from dualpath.model.routes import RTPROT_DUALPATH
-from dualpath.netlink.message import attribute, errno_name, request
+from dualpath.model.words import errno_name
+from dualpath.netlink.message import attribute, request
 from dualpath.netlink.numbers import (
     AF_BRIDGE,
     AF_INET,

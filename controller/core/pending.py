@@ -39,7 +39,7 @@ than removing it from the middle of an array).
 
 from __future__ import annotations
 
-import errno as errnos
+import errno
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
@@ -94,7 +94,7 @@ class PendingRoutes:
         """Count the rows in a queue, those included that will turn out to be at rest."""
         return len(self._queues[op])
 
-    def applied(self, slots: Slots, batch: RouteBatch, failures: Iterable[tuple[int, str]]) -> None:
+    def applied(self, slots: Slots, batch: RouteBatch, failures: Iterable[tuple[int, int]]) -> None:
         """Note the outcome of a batch: all its rows are in the datapath, except the failures."""
         lost = slots[self._rows.flagged(slots, LOST)]
         self._rows.clear_flags(slots, IN_FLIGHT | LOST)
@@ -164,8 +164,8 @@ class PendingRoutes:
         self._parked.append(slots)
         self._rows.set_flags(slots, QUEUED | PARKED)
 
-    def _note(self, slots: Slots, given: U32, failures: Iterable[tuple[int, str]]) -> None:
-        numbers = {index: getattr(errnos, name, errnos.EIO) for index, name in failures}
+    def _note(self, slots: Slots, given: U32, failures: Iterable[tuple[int, int]]) -> None:
+        numbers = dict(failures)
         if not numbers:
             self._program(slots, given)
             return
@@ -183,7 +183,7 @@ class PendingRoutes:
     def _fail(self, slots: Slots, given: U32, numbers: Sequence[int]) -> None:
         """Note rows as refused, and queue those whose target has changed meanwhile."""
         self._any_failed = True
-        self._rows["errno"][slots] = np.minimum(numbers, 255)
+        self._rows["errno"][slots] = np.where(np.array(numbers) < 256, numbers, errno.EIO)
         self._rows.set_flags(slots, FAILED)
         changed = self._rows.target(slots) != given
         self.enqueue(slots[changed])

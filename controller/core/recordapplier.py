@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from controller.core.clock import Clock
 from controller.core.refusals import Refusals
-from controller.core.routeapplier import Applied, reason
+from controller.core.routeapplier import Applied
 from controller.core.state import State
 from datapaths.base import Datapath, Unavailable
 from dualpath.model.records import RecordBatch
@@ -29,7 +29,7 @@ class RecordApplier:
             for index in range(len(batch)):
                 table.touch(batch.row(index).key)
             raise
-        reasons = {failure.index: reason(failure) for failure in failures}
+        reasons = {failure.index: str(failure) for failure in failures}
         for index in range(len(batch)):
             record = batch.row(index)
             if index not in reasons:

@@ -118,9 +118,9 @@ class RouteApplier:
     async def _finish(self, batch: _InFlight) -> None:
         """Wait for a batch and note its outcome."""
         failures = await batch.failures()
-        rows = [(failure.index, failure.error) for failure in failures]
+        rows = [(failure.index, failure.errno) for failure in failures]
         batch.table.pending.applied(batch.slots, batch.batch, rows)
-        self._on_applied(batch.batch, {f.index: reason(f) for f in failures})
+        self._on_applied(batch.batch, {f.index: str(f) for f in failures})
 
 
 class _InFlight:
@@ -154,8 +154,3 @@ class _InFlight:
             self._task.cancel()
             await asyncio.wait([self._task])
         self.table.pending.abandon(self.slots)
-
-
-def reason(failure: RowFailure) -> str:
-    """Return an errno's name, and what the datapath added to it."""
-    return f"{failure.error}: {failure.reason}" if failure.reason else failure.error

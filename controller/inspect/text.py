@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import socket
 from collections.abc import Sequence
 
@@ -10,6 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from dualpath.model.links import Address
 from dualpath.model.routes import RTPROT_DUALPATH
+from dualpath.model.words import errno_name
 
 RTPROT = {  # linux/rtnetlink.h, and FRR's zebra/rt_netlink.h
     1: "redirect",
@@ -62,7 +62,7 @@ def mac_text(mac: bytes) -> str:
 
 def errno_text(number: int) -> str:
     """Return the errno's name, "" for 0."""
-    return errno.errorcode.get(number, f"errno {number}") if number else ""
+    return errno_name(number) if number else ""
 
 
 def timestamp(seconds: float) -> Timestamp | None:

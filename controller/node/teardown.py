@@ -147,7 +147,7 @@ async def _withdraw_all(left: NamespaceRecord) -> None:
             for batch in held:
                 failures = await datapath.apply(_withdrawn(batch))
                 if failures:
-                    raise OSError(0, f"{failures[0].error}: {failures[0].reason}")
+                    raise OSError(0, str(failures[0]))
     finally:
         await datapath.close()
 

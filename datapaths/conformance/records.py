@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -90,8 +91,8 @@ async def expect_dump(subject: Subject, kind: Kind, wanted: set[Record]) -> None
     expect(await subject.records(kind), wanted, f"dump({kind.name})")
 
 
-def errors(failures: Sequence[RowFailure]) -> list[tuple[int, str]]:
-    return [(row.index, row.error) for row in failures]
+def errors(failures: Sequence[RowFailure]) -> list[tuple[int, int]]:
+    return [(row.index, row.errno) for row in failures]
 
 
 @check()
@@ -143,7 +144,7 @@ async def a_new_process_finds_everything_installed(subject: Subject, kind: Kind)
 async def a_missing_vni_fails_its_rows(subject: Subject) -> None:
     lost: tuple[Record, ...] = (Mac(7, MAC, VTEP), Mac(L2VNI, MAC, VTEP), Mac(7, OTHER_MAC, VTEP))
     failures = await subject.datapath.apply(RecordBatch(Kind.MAC, lost))
-    expect(errors(failures), [(0, "ENODEV"), (2, "ENODEV")], "rows that failed")
+    expect(errors(failures), [(0, errno.ENODEV), (2, errno.ENODEV)], "rows that failed")
     if "7" not in failures[0].reason:
         raise Violation(f"the reason does not name the VNI: {failures[0].reason!r}")
     await expect_dump(subject, Kind.MAC, {lost[1]})
@@ -154,7 +155,7 @@ async def a_missing_vni_fails_its_rows(subject: Subject) -> None:
 async def a_missing_device_fails_only_its_nexthop(subject: Subject) -> None:
     good, bad = nexthops(subject)[0], Nexthop(9, NexthopType.GATEWAY, VTEP, "nope0")
     failures = await subject.datapath.apply(upsert(bad, good))
-    expect(errors(failures), [(0, "ENODEV")], "rows that failed")
+    expect(errors(failures), [(0, errno.ENODEV)], "rows that failed")
     if "nope0" not in failures[0].reason:
         raise Violation(f"the reason does not name the device: {failures[0].reason!r}")
     await expect_dump(subject, Kind.NEXTHOP, {good})
@@ -165,7 +166,7 @@ async def the_index_of_a_failure_counts_upserts_then_withdrawals(subject: Subjec
     first, second, *_ = nexthops(subject)
     group = Nexthop(20, NexthopType.GROUP, members=(Member(19),))
     both = RecordBatch(Kind.NEXTHOP, (first, group), (second,))
-    expect(errors(await subject.datapath.apply(both)), [(1, "EINVAL")], "rows that failed")
+    expect(errors(await subject.datapath.apply(both)), [(1, errno.EINVAL)], "rows that failed")
 
 
 @check(needs(Kind.NEXTHOP, Kind.ROUTE))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 from dataclasses import replace
 
@@ -58,9 +59,9 @@ chapter = Chapter("routes", needs(Kind.NEXTHOP, Kind.ROUTE), make_nexthops)
 check = chapter.check
 
 
-async def apply(subject: Subject, *rows: str) -> list[tuple[int, str]]:
+async def apply(subject: Subject, *rows: str) -> list[tuple[int, int]]:
     failures = await subject.datapath.apply(batch(*rows, vrf=subject.vrf))
-    return [(row.index, row.error) for row in failures]
+    return [(row.index, row.errno) for row in failures]
 
 
 async def make(subject: Subject, *rows: str) -> None:
@@ -214,7 +215,7 @@ async def two_concurrent_batches_are_both_applied(subject: Subject) -> None:
 @check()
 async def a_failed_row_stops_no_other_row(subject: Subject) -> None:
     failed = await apply(subject, "+ 20.1.0.0/16 1", "+ 20.2.0.0/16 999", "+ 20.3.0.0/16 2")
-    expect(failed, [(1, "EINVAL")], "rows that failed")
+    expect(failed, [(1, errno.EINVAL)], "rows that failed")
     await expect_dump(subject, {"20.1.0.0/16": 1, "20.3.0.0/16": 2})
 
 
@@ -228,7 +229,7 @@ async def failures_keep_their_index_in_large_and_mixed_batches(subject: Subject)
     refused = sorted(i for i in bad if i % 7 != 5 and i % 11 != 3)
     failures = await subject.datapath.apply(routes)
     expect(sorted(row.index for row in failures), refused, "rows that failed")
-    expect({row.error for row in failures}, {"EINVAL"}, "why they failed")
+    expect({row.errno for row in failures}, {errno.EINVAL}, "why they failed")
     upserts = int((routes.ops == Op.UPSERT).sum())
     expect(len(await subject.routes()), upserts - len(refused), "routes that dump(ROUTE) has")
 
@@ -245,8 +246,8 @@ async def every_row_of_a_large_batch_may_fail(subject: Subject) -> None:
 async def a_missing_vrf_fails_its_upserts(subject: Subject) -> None:
     routes = batch("+ 20.0.0.0/8 1", "- 20.1.0.0/16", "+ 20.2.0.0/16 1", vrf="nowhere")
     failures = await subject.datapath.apply(routes)
-    failed = [(row.index, row.error) for row in failures]
-    expect(failed, [(0, "ENODEV"), (2, "ENODEV")], "rows that failed")
+    failed = [(row.index, row.errno) for row in failures]
+    expect(failed, [(0, errno.ENODEV), (2, errno.ENODEV)], "rows that failed")
     if "nowhere" not in failures[0].reason:
         raise Violation(f"the reason does not name the VRF: {failures[0].reason!r}")
 
@@ -262,7 +263,7 @@ async def foreign_routes_are_neither_dumped_nor_changed(
     if subject.lacks(Feature.SHARED_PREFIX):
         rows = batch(f"+ {prefix} {identity}", vrf=subject.vrf)
         failures = await subject.datapath.apply(rows)
-        expect([row.error for row in failures], ["EEXIST"], "rows that failed")
+        expect([row.errno for row in failures], [errno.EEXIST], "rows that failed")
         await expect_dump(subject, {})
     else:
         await make(subject, f"+ {prefix} {identity}")

@@ -151,9 +151,7 @@ class Subject:
     async def _make(self, *records: Record) -> None:
         for failure in await self.datapath.apply(upsert(*records)):
             record = records[failure.index]
-            raise Violation(
-                f"cannot prepare: {record.kind.name} {record.key}: {failure.error} {failure.reason}"
-            )
+            raise Violation(f"cannot prepare: {record.kind.name} {record.key}: {failure}")
 
 
 def _port(device: str) -> Port:

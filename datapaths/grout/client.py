@@ -209,4 +209,4 @@ class GroutClient:
 def _failure(plan: Plan, at: int, number: int) -> RowFailure:
     type_ = plan.requests[at][0]
     refused = Refused(type_, number)
-    return RowFailure(plan.rows[at], refused.name, str(refused))
+    return RowFailure(plan.rows[at], number, str(refused))

@@ -8,6 +8,7 @@ its own objects in grout by the origin of nexthops and routes, and by the mark o
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
@@ -101,7 +102,7 @@ class GroutDatapath:
             return await client.routes.apply(batch)
         if batch.kind not in KINDS:
             reason = f"grout has no {batch.kind.name} rows"
-            return [RowFailure(i, "EOPNOTSUPP", reason) for i in range(len(batch.upserts))]
+            return [RowFailure(i, errno.EOPNOTSUPP, reason) for i in range(len(batch.upserts))]
         try:
             if batch.kind in DEVICE_KINDS:
                 return await self._build(client, batch)

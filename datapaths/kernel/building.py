@@ -8,10 +8,12 @@ comparison of its devices with their records.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from datapaths.base import PortState, RowFailure, Unavailable
@@ -106,10 +108,10 @@ class Builder:
             differing = await self._differing(again, list(refused.values()))
         for record, failure in refused.items():
             index = batch.upserts.index(record)
-            failures.append(RowFailure(index, failure.error, failure.reason))
+            failures.append(replace(failure, index=index))
         for record, faults in differing:
             reason = f"another program keeps changing it: {'; '.join(faults)}"
-            failures.append(RowFailure(batch.upserts.index(record), "EAGAIN", reason))
+            failures.append(RowFailure(batch.upserts.index(record), errno.EAGAIN, reason))
         return failures
 
     async def close(self) -> None:

@@ -29,9 +29,10 @@ from contextlib import suppress
 from datapaths.base import Unavailable
 from datapaths.linux.neighborsocket import attach_filter
 from datapaths.linux.netns import entered
+from dualpath.model.words import errno_name
 from dualpath.netlink import numbers as n
 from dualpath.netlink import socket as netlink
-from dualpath.netlink.message import NLMSGHDR, Answer, Message, assemble, errno_name, messages
+from dualpath.netlink.message import NLMSGHDR, Answer, Message, assemble, messages
 from dualpath.netlink.reply import IncompleteDump, InterruptedDump
 from dualpath.netlink.socket import (
     INTERRUPTED_DUMPS,

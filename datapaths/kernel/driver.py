@@ -124,7 +124,7 @@ class KernelDatapath:
             return await sockets.routes.apply(batch)
         if batch.kind not in KINDS or batch.kind in self._lacks:
             reason = self._lacks.get(batch.kind, f"the kernel has no {batch.kind.name} rows")
-            return [RowFailure(i, "EOPNOTSUPP", reason) for i in range(len(batch.upserts))]
+            return [RowFailure(i, errno.EOPNOTSUPP, reason) for i in range(len(batch.upserts))]
         async with self._picture.turn():
             self._check_current(sockets)
             if batch.kind in LAYOUT_KINDS:

@@ -69,9 +69,10 @@ class Layout:
                     else:
                         _withdraw(namespaces, batch.row(index))
                 except Unavailable as error:  # a host's namespace is missing: only this row fails
-                    failures.append(RowFailure(index, "ENOENT", str(error)))
+                    failures.append(RowFailure(index, errno.ENOENT, str(error)))
                 except OSError as error:
-                    failures.append(RowFailure(index, _name(error), error.strerror or str(error)))
+                    number = error.errno or errno.EIO
+                    failures.append(RowFailure(index, number, error.strerror or str(error)))
         return failures
 
     def dump(self, kind: Kind) -> list[Record]:
@@ -200,7 +201,3 @@ def _state(link: Link, links: Links) -> PortState:
         tx_packets=link.counters.get("tx_packets", 0),
         tx_bytes=link.counters.get("tx_bytes", 0),
     )
-
-
-def _name(error: OSError) -> str:
-    return errno.errorcode.get(error.errno or errno.EIO, "EIO")

@@ -70,8 +70,7 @@ class Planner:
                 else:
                     requests += self._withdraw(record, leaving, plan.touched)
             except Refused as refused:
-                name = errno.errorcode[refused.errno]
-                plan.failures.append(RowFailure(index, name, str(refused)))
+                plan.failures.append(RowFailure(index, refused.errno, str(refused)))
             plan.requests += requests
             plan.rows += [index] * len(requests)
         if batch.kind is Kind.ETHERNET_SEGMENT:

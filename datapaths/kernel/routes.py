@@ -57,7 +57,7 @@ class RouteWriter:
         if not table:
             reason = f"no VRF device {batch.vrf} in the forwarding namespace"
             upserts = np.flatnonzero(batch.ops == Op.UPSERT).tolist()
-            return [RowFailure(i, "ENODEV", reason) for i in upserts]
+            return [RowFailure(i, errno.ENODEV, reason) for i in upserts]
         if len(batch) <= FEW:
             return await self._apply_few(batch, table)
         failures: list[RowFailure] = []
@@ -112,7 +112,7 @@ class RouteWriter:
 
 
 def failure(index: int, answer: Answer) -> RowFailure:
-    return RowFailure(index, errno.errorcode.get(answer.errno, str(answer.errno)), answer.text)
+    return RowFailure(index, answer.errno, answer.text)
 
 
 async def dump_routes(netns: str, links: LinkTable) -> AsyncIterator[RouteBatch]:

@@ -18,7 +18,6 @@ from datapaths.linux.marks import DEVICE_GROUP, Mark
 from dualpath.model.kinds import Kind
 from dualpath.model.links import Address, Port, Vni, Vrf
 from dualpath.model.records import Key
-from dualpath.netlink.message import errno_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class ShadowFailure:
     """A shadow device that could not be created or repaired."""
 
     name: str
-    error: str  # the errno's name
+    errno: int
     reason: str
     key: tuple[Kind, Key]  # of the record that the device belongs to
 
@@ -94,7 +93,7 @@ class Shadows:
                 *_overlay_work(links, shadow),
             ]
             return [
-                ShadowFailure(name, "ESTALE", fault, key)
+                ShadowFailure(name, errno.ESTALE, fault, key)
                 for name, key, call in work
                 for fault in faults([links], call)
             ]
@@ -147,7 +146,7 @@ def _tried(work: Iterable[Work]) -> Iterator[ShadowFailure]:
         try:
             call()
         except OSError as error:
-            code = errno_name(error.errno or errno.EIO)
+            code = error.errno or errno.EIO
             yield ShadowFailure(name, code, error.strerror or str(error), key)
 
 

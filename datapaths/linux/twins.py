@@ -31,7 +31,6 @@ from datapaths.linux.wire.filters import Classifier
 from datapaths.linux.wire.matches import Rule
 from datapaths.linux.wire.nicstate import NicAddress
 from dualpath.model.links import Address, Port
-from dualpath.netlink.message import errno_name
 
 log = logging.getLogger(__name__)
 
@@ -109,8 +108,8 @@ class Twins:
                     try:
                         _ensure(handles, port, _loopbacks(handles, ports, port), speakers)
                     except OSError as error:
-                        name = errno_name(error.errno or errno.EIO)
-                        failures.append(RowFailure(index, name, error.strerror or str(error)))
+                        number = error.errno or errno.EIO
+                        failures.append(RowFailure(index, number, error.strerror or str(error)))
             self.classifier = handles.classifier
         return failures
 

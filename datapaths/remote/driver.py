@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -120,7 +121,7 @@ class RemoteDatapath:
                     todo += [(first + len(near), far), (first, near)]
                 else:
                     rows = range(first, first + len(part))
-                    failures += [RowFailure(row, "EINVAL", str(error)) for row in rows]
+                    failures += [RowFailure(row, errno.EINVAL, str(error)) for row in rows]
                 continue
             for row in self._read(lambda a, part=part: wire.failures_from_pb(a, len(part)), reply):  # type: ignore[misc]
                 failures.append(replace(row, index=row.index + first))

@@ -5,6 +5,7 @@ Decoding trusts nothing: it raises ValueError with what is wrong.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable, Iterator, Sequence
 from typing import assert_never
 
@@ -30,6 +31,7 @@ from datapaths.remote.bounds import DumpMeter, OutOfBounds, check_count, cut
 from datapaths.remote.checks import check, check_found, check_learned
 from dualpath.model.kinds import Kind
 from dualpath.model.routes import Family, RouteBatch
+from dualpath.model.words import errno_name, errno_number
 from dualpath.pb import datapath_pb2 as pb
 from dualpath.wire.state import (
     nexthop_from_pb,
@@ -96,12 +98,12 @@ def kind_from_pb(number: int) -> Kind:
 
 def failures_to_pb(failures: Iterable[RowFailure]) -> pb.ApplyResponse:
     """Group rows by error and reason: a full table refuses many rows for one reason."""
-    groups: dict[tuple[str, str], list[int]] = {}
+    groups: dict[tuple[int, str], list[int]] = {}
     for row in failures:
-        groups.setdefault((row.error, row.reason), []).append(row.index)
+        groups.setdefault((row.errno, row.reason), []).append(row.index)
     reply = pb.ApplyResponse()
-    for (error, reason), rows in groups.items():
-        reply.failures.add(error=error, reason=reason, rows=rows)
+    for (number, reason), rows in groups.items():
+        reply.failures.add(error=errno_name(number), reason=reason, rows=rows)
     return reply
 
 
@@ -112,14 +114,21 @@ def failures_from_pb(message: pb.ApplyResponse, rows: int) -> list[RowFailure]:
         raise OutOfBounds(f"{count} failures of {rows} rows: more failures than rows")
     found: dict[int, RowFailure] = {}
     for group in message.failures:
-        error, reason = cut(group.error or "EIO"), cut(group.reason)
+        number, reason = _failure(group.error, group.reason)
         for index in group.rows:
             if index >= rows:
                 raise ValueError(f"a failure of a row that is not among the {rows}")
             if index in found:
                 raise ValueError(f"row {index} failed twice")
-            found[index] = RowFailure(index, error, reason)
+            found[index] = RowFailure(index, number, reason)
     return [found[index] for index in sorted(found)]
+
+
+def _failure(name: str, reason: str) -> tuple[int, str]:
+    """Return an errno and a reason. What is no errno's name stays readable: EIO, "NAME: reason"."""
+    if number := errno_number(name):
+        return number, cut(reason)
+    return errno.EIO, cut(": ".join(filter(None, (cut(name), cut(reason)))))
 
 
 def capabilities_to_pb(value: Capabilities) -> pb.CapabilitiesResponse:

@@ -18,7 +18,6 @@ Integers are in host byte order unless a name says `be`. Nothing here knows what
 
 from __future__ import annotations
 
-import errno
 import struct
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
@@ -247,11 +246,6 @@ def _after_echo(start: int, message: Message) -> int:
     if not NLMSG_HDRLEN <= length <= message.end - start:
         raise DecodeError("echoed request", offset=start)
     return start + (length + 3 & ~3)
-
-
-def errno_name(code: int) -> str:
-    """Return `ENOENT` for 2, for logs and reports; code compares numbers."""
-    return errno.errorcode.get(code, f"errno {code}")
 
 
 def attribute(kind: int, value: bytes) -> bytes:

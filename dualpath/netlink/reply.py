@@ -20,8 +20,9 @@ import errno
 
 import numpy as np
 
+from dualpath.model.words import errno_name
 from dualpath.netlink import numbers as n
-from dualpath.netlink.message import NLMSGHDR, DecodeError, answer, cut, errno_name, header
+from dualpath.netlink.message import NLMSGHDR, DecodeError, answer, cut, header
 
 GET_TO_NEW = 2  # RTM_GETLINK is RTM_NEWLINK + 2, and so on (linux/rtnetlink.h)
 

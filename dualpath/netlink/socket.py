@@ -42,6 +42,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Self
 
+from dualpath.model.words import errno_name
 from dualpath.netlink import numbers as n
 from dualpath.netlink.message import (
     Answer,
@@ -49,7 +50,6 @@ from dualpath.netlink.message import (
     Message,
     answer,
     assemble,
-    errno_name,
     messages,
 )
 from dualpath.netlink.reply import IncompleteDump, InterruptedDump, Reply

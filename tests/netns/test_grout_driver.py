@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import os
 import signal
@@ -153,7 +154,7 @@ async def test_interface_address_is_not_an_owned_route() -> None:
         assert not await bed.subject.datapath.apply(upsert(nexthop))
         rows = batch("+ 10.0.0.1/32 1", "+ 10.0.0.0/24 1", "+ 10.0.0.3/32 1")
         failures = await bed.subject.datapath.apply(rows)
-        assert [(row.index, row.error) for row in failures] == [(0, "EEXIST"), (1, "EBUSY")]
+        assert [(row.index, row.errno) for row in failures] == [(0, errno.EEXIST), (1, errno.EBUSY)]
         assert await bed.subject.routes() == {"10.0.0.3/32": 1}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import signal
@@ -258,7 +259,7 @@ async def test_foreign_device_with_the_ports_name_is_refused() -> None:
     async with made() as bed:
         run(f"ip -n {bed.home} link add leg type bridge")
         [failure] = await bed.ports.apply(RecordBatch(Kind.PORT, upserts=(bed.leg,)))
-        assert failure.error == "EEXIST"
+        assert failure.errno == errno.EEXIST
         assert "is not grout's" in failure.reason
         await bed.apply(bed.nic)
 
@@ -266,18 +267,18 @@ async def test_foreign_device_with_the_ports_name_is_refused() -> None:
 @pytest.mark.parametrize(
     ("devargs", "errors", "reason"),
     [
-        ("net_tap0, iface=x", {"EINVAL"}, "want DEVICE"),
-        ("0000:7f:1f.7", {"ENODEV", "EPERM"}, ""),  # EPERM on a kernel without PCI
+        ("net_tap0, iface=x", {errno.EINVAL}, "want DEVICE"),
+        ("0000:7f:1f.7", {errno.ENODEV, errno.EPERM}, ""),  # EPERM on a kernel without PCI
     ],
 )
 async def test_invalid_devargs_fail_their_port_only(
-    devargs: str, errors: set[str], reason: str
+    devargs: str, errors: set[int], reason: str
 ) -> None:
     async with made() as bed:
         bad = replace(bed.nic, devargs=devargs, source_netns=None)
         [failure] = await bed.ports.apply(RecordBatch(Kind.PORT, upserts=(bad, bed.leg)))
         assert failure.index == 0
-        assert failure.error in errors
+        assert failure.errno in errors
         assert reason in failure.reason
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import threading
@@ -320,7 +321,7 @@ async def test_foreign_nexthop_is_left_alone() -> None:
     async with driven() as (name, datapath, ears):
         ip(name, "nexthop add id 1 blackhole")
         failures = await datapath.apply(upsert(FIRST, SECOND))
-        assert [(row.index, row.error) for row in failures] == [(0, "EEXIST")]
+        assert [(row.index, row.errno) for row in failures] == [(0, errno.EEXIST)]
         assert not await datapath.apply(withdraw(FIRST))
         assert "blackhole" in ip(name, "nexthop show id 1")
         assert not ears.lost()

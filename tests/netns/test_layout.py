@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from datapaths.base import Unavailable
@@ -137,7 +139,7 @@ def test_foreign_device_is_neither_adopted_nor_removed(
     run(f"ip -n {namespaces[0]} link set {name} alias theirs")
     before = link(namespaces[0], name)
     [failure] = upsert(layout, VNI)
-    assert (failure.error, name in failure.reason) == ("EEXIST", True)
+    assert (failure.errno, name in failure.reason) == (errno.EEXIST, True)
     assert failure.reason.endswith("is not Dualpath's: rename or delete it")
     assert withdraw(layout, VNI) == []
     assert link(namespaces[0], name) == before
@@ -258,11 +260,11 @@ def test_failed_row_is_reported_and_stops_no_other(
         bridged(namespaces[1]),
     ]
     failures = upsert(layout, *bad, LOOPBACK)
-    assert [(failure.index, failure.error) for failure in failures] == [
-        (0, "ENODEV"),
-        (1, "ENOENT"),
-        (2, "ENOENT"),
-        (3, "ENODEV"),
+    assert [(failure.index, failure.errno) for failure in failures] == [
+        (0, errno.ENODEV),
+        (1, errno.ENOENT),
+        (2, errno.ENOENT),
+        (3, errno.ENODEV),
     ]
     assert "eth9" in failures[0].reason
     assert LOOPBACK in layout.dump(Kind.PORT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -110,7 +111,7 @@ async def test_device_changed_after_every_repair_fails_its_row() -> None:
         devices.meanwhile = lambda: ip(name, "link set br111 mtu 1300")
         try:
             [failure] = await datapath.apply(upsert(FIRST, SECOND))
-            assert (failure.index, failure.error) == (1, "EAGAIN")
+            assert (failure.index, failure.errno) == (1, errno.EAGAIN)
             assert "br111: mtu" in failure.reason
             assert devices.applied == 2
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -244,7 +245,7 @@ def test_nic_in_a_bridge_is_refused_by_name(
     run(f"ip -n {host} link add br-ex type bridge")
     run(f"ip -n {host} link set eth7 master br-ex")
     [failure] = upsert(layout, PORT)
-    assert failure.error == "EBUSY"
+    assert failure.errno == errno.EBUSY
     assert "eth7 belongs to br-ex" in failure.reason
     assert "ip link set eth7 nomaster" in failure.reason
     assert "eth7" in names(host)

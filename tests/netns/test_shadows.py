@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -108,9 +109,9 @@ def test_foreign_device_is_neither_adopted_nor_removed(control: str) -> None:
     shadow = shadow_of((), (L2, L3), (LOOPBACK,))
     assert Shadows(control).ensure_base(shadow) == []
     failures = Shadows(control).ensure_overlay(shadow)
-    assert [(failure.name, failure.error) for failure in failures] == [
-        ("br100", "EEXIST"),
-        ("br110", "EEXIST"),
+    assert [(failure.name, failure.errno) for failure in failures] == [
+        ("br100", errno.EEXIST),
+        ("br110", errno.EEXIST),
     ]
     Shadows(control).ensure_overlay(shadow_of((), (replace(L2, layer=3), L3), ()))
     Shadows(control).ensure_base(Shadow())
@@ -139,7 +140,7 @@ def test_failed_device_is_reported_and_stops_no_other(control: str) -> None:
     shadow = shadow_of((), (replace(L2, vrf="red"), L3), ())
     assert Shadows(control).ensure_base(shadow) == []
     [failure] = Shadows(control).ensure_overlay(shadow)
-    assert (failure.name, failure.error) == ("br110", "ENODEV")
+    assert (failure.name, failure.errno) == ("br110", errno.ENODEV)
     assert "vx100" in names(control)
 
 

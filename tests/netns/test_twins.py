@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
 from collections.abc import Callable, Iterator
@@ -427,7 +428,7 @@ def test_changed_address_changes_the_twin_and_its_rules(bed: Bed) -> None:
 def test_failed_twin_is_reported_and_stops_no_other(bed: Bed) -> None:
     lost = Port("eth9", twin=True)
     [failure] = bed.twins.ensure((lost, *bed.ports))
-    assert (failure.index, failure.error) == (0, "ENODEV")
+    assert (failure.index, failure.errno) == (0, errno.ENODEV)
     assert exchange(bed.peer, bed.control, V4)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
@@ -83,7 +84,7 @@ def test_foreign_vrf_is_neither_adopted_nor_removed(namespaces: tuple[str, ...])
     run(f"ip -n {namespaces[0]} link add red type vrf table 7")
     layout = Layout(namespaces[0], namespaces[2])
     [failure] = layout.apply(RecordBatch(Kind.VRF, upserts=(RED,)))
-    assert failure.error == "EEXIST"
+    assert failure.errno == errno.EEXIST
     assert layout.apply(RecordBatch(Kind.VRF, withdrawals=(RED,))) == []
     assert "table 7" in run(f"ip -n {namespaces[0]} -d link show red")
 

@@ -238,17 +238,17 @@ class Ports:
                 await self._channel.call(f"{TYPE[family_of(address.ip)]}_ADDR_ADD", request)
 
 
-async def _tried(work: Awaitable[None]) -> tuple[str, str] | None:
-    """Await the work of one row; return the errno's name and the reason when it fails."""
+async def _tried(work: Awaitable[None]) -> tuple[int, str] | None:
+    """Await the work of one row; return the errno and the reason when it fails."""
     try:
         await work
     except Refused as refused:
         hint = HINTS.get(refused.errno, "")
-        return errno.errorcode.get(refused.errno, "EIO"), f"{refused}; {hint}".removesuffix("; ")
+        return refused.errno, f"{refused}; {hint}".removesuffix("; ")
     except OSError as error:
-        return errno.errorcode.get(error.errno or errno.EIO, "EIO"), error.strerror or str(error)
+        return error.errno or errno.EIO, error.strerror or str(error)
     except Unsupported as error:
-        return "EOPNOTSUPP", str(error)
+        return errno.EOPNOTSUPP, str(error)
     return None
 
 

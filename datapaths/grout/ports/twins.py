@@ -9,6 +9,7 @@ datapath's, at the NIC: FRR's packets bypass grout.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from datapaths.base import RowFailure, Unavailable
@@ -67,7 +68,7 @@ class GroutTwins:
         for twins, shared in self._halves():
             chosen = [i for i, p in enumerate(ports) if (p.wiring == SHARED) is shared]
             failed = twins.ensure([ports[i] for i in chosen], speakers)
-            failures += [RowFailure(chosen[f.index], f.error, f.reason) for f in failed]
+            failures += [replace(f, index=chosen[f.index]) for f in failed]
         shared_ports = _shared(ports)
         if shared_ports:
             with Links(self._forwarding) as links:

@@ -52,11 +52,10 @@ class Overlay:
             try:
                 await self._make(batch.row(index), upsert)
             except Refused as refused:
-                name = errno.errorcode.get(refused.errno, "EIO")
-                failures.append(RowFailure(index, name, str(refused)))
+                failures.append(RowFailure(index, refused.errno, str(refused)))
             except OSError as error:
                 number = error.errno or errno.EIO
-                failures.append(RowFailure(index, errno.errorcode[number], str(error.strerror)))
+                failures.append(RowFailure(index, number, str(error.strerror)))
         return failures
 
     async def dump_vrfs(self) -> list[Vrf]:

@@ -55,8 +55,7 @@ class Planner:
             try:
                 requests += work
             except RowRefused as refused:
-                name = errno.errorcode[refused.errno]
-                plan.failures.append(RowFailure(index, name, str(refused)))
+                plan.failures.append(RowFailure(index, refused.errno, str(refused)))
             plan.requests += requests
             plan.rows += [index] * len(requests)
         return plan

@@ -55,7 +55,7 @@ class RouteWriter:
         upserts = np.flatnonzero(batch.ops == Op.UPSERT)
         if not vrf:
             reason = f"grout has no VRF {batch.vrf}"
-            return [RowFailure(i, "ENODEV", reason) for i in upserts.tolist()]
+            return [RowFailure(i, errno.ENODEV, reason) for i in upserts.tolist()]
         foreign = self._others.find(vrf, batch)
         adds, dels = _by_shape(batch, foreign)
         failures = [_held_by_another(batch, i) for i in foreign if batch.ops[i] == Op.UPSERT]
@@ -149,7 +149,6 @@ def _failures(
 
 
 def _failure(batch: RouteBatch, index: int, number: int) -> RowFailure:
-    name = errno.errorcode.get(EXPLAINED.get(number, number), str(number))
     match number:
         case errno.ENOENT:
             reason = f"nexthop {batch.nexthops[index]} does not exist"
@@ -159,10 +158,10 @@ def _failure(batch: RouteBatch, index: int, number: int) -> RowFailure:
             reason = "grout's forwarding table is full, and it has no memory for a larger one"
         case _:
             reason = ""
-    return RowFailure(index, name, reason)
+    return RowFailure(index, EXPLAINED.get(number, number), reason)
 
 
 def _held_by_another(batch: RouteBatch, index: int) -> RowFailure:
     text = prefix_text(*prefix_at(batch, index))
     reason = f"grout has one route per prefix, and another program made the one to {text}"
-    return RowFailure(index, "EEXIST", reason)
+    return RowFailure(index, errno.EEXIST, reason)

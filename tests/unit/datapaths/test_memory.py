@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from datapaths.base import Lost, Unavailable
@@ -36,9 +38,9 @@ async def test_a_row_that_is_already_so_counts_as_no_write() -> None:
 
 async def test_it_fails_as_told() -> None:
     datapath = await memory()
-    datapath.refuse["default", (bytes([10, 0, 0, 0]), 8)] = "ENOMEM"
+    datapath.refuse["default", (bytes([10, 0, 0, 0]), 8)] = errno.ENOMEM
     (failure,) = await datapath.apply(batch("+ 10.0.0.0/8 1"))
-    assert failure.error == "ENOMEM"
+    assert failure.errno == errno.ENOMEM
     datapath.unavailable = True
     with pytest.raises(Unavailable):
         await datapath.apply(batch("+ 10.0.0.0/8 1"))

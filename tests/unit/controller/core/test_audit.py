@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import AsyncIterator
 
 import numpy as np
@@ -41,7 +42,7 @@ async def found(core: Core, limit: int = 1000) -> list[tuple[str, str, Problem]]
     return [(row.kind.name, row.text, row.problem) for row in audited.rows]
 
 
-def refuse(core: Core, prefix: bytes, error: str = "ENOMEM") -> None:
+def refuse(core: Core, prefix: bytes, error: int = errno.ENOMEM) -> None:
     core.datapath.refuse["default", (prefix, 8 if len(prefix) == 4 else 32)] = error
 
 
@@ -71,7 +72,7 @@ async def test_a_change_that_was_refused_differs_although_the_old_row_is_there(c
 
 
 async def test_records_that_were_refused_differ(core: Core) -> None:
-    core.datapath.refuse[Kind.FLOOD, FLOOD.key] = "ENOSPC"
+    core.datapath.refuse[Kind.FLOOD, FLOOD.key] = errno.ENOSPC
     core.say(FLOOD)
     assert await found(core) == [("FLOOD", "100 10.0.0.1", Problem.REFUSED)]
 

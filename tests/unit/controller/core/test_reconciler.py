@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
@@ -133,7 +134,7 @@ async def test_a_changed_nexthop_keeps_its_id(core: Core) -> None:
 
 async def test_a_refused_row_is_tried_again_with_more_and_more_patience() -> None:
     made = Core()
-    made.datapath.refuse[Kind.VRF, "red"] = "EPERM"
+    made.datapath.refuse[Kind.VRF, "red"] = errno.EPERM
     async with running(made):
         made.state.want(Kind.VRF, [Vrf("red"), Vrf("blue")])
         await made.settle()
@@ -157,7 +158,7 @@ async def test_a_refused_row_is_tried_again_with_more_and_more_patience() -> Non
 
 async def test_a_row_that_always_fails_does_not_keep_the_loop_busy() -> None:
     made = Core()
-    made.datapath.refuse[Kind.VRF, "red"] = "EPERM"
+    made.datapath.refuse[Kind.VRF, "red"] = errno.EPERM
     async with running(made):
         made.state.want(Kind.VRF, [Vrf("red")])
         for _ in range(5):
@@ -166,7 +167,7 @@ async def test_a_row_that_always_fails_does_not_keep_the_loop_busy() -> None:
 
 
 async def test_constant_news_does_not_put_off_a_retry(core: Core) -> None:
-    core.datapath.refuse[Kind.FLOOD, (100, b"\x0a\0\0\2")] = "EBUSY"
+    core.datapath.refuse[Kind.FLOOD, (100, b"\x0a\0\0\2")] = errno.EBUSY
     core.say(Flood(100, b"\x0a\0\0\2"))
     await core.settle()
     core.datapath.refuse.clear()
@@ -179,7 +180,7 @@ async def test_constant_news_does_not_put_off_a_retry(core: Core) -> None:
 
 
 async def test_a_refused_row_stops_nothing_else(core: Core) -> None:
-    core.datapath.refuse["default", (bytes([12, 0, 0, 0]), 8)] = "ENETUNREACH"
+    core.datapath.refuse["default", (bytes([12, 0, 0, 0]), 8)] = errno.ENETUNREACH
     core.routes("+ 12.0.0.0/8 1", "+ 13.0.0.0/8 1")
     await core.settle()
     assert core.datapath.lookup("13.0.0.1")
@@ -207,7 +208,7 @@ async def test_rows_that_wait_for_a_vni_that_waits_for_a_port_are_not_delayed(
 ) -> None:
     """As on grout, whose VTEP address belongs to a port. No time passes."""
     made = Core()
-    made.datapath.refuse[Kind.VNI, 100] = "EADDRNOTAVAIL"
+    made.datapath.refuse[Kind.VNI, 100] = errno.EADDRNOTAVAIL
     apply = made.datapath.apply
 
     async def port_cures(batch: Batch) -> Sequence[RowFailure]:
@@ -271,7 +272,7 @@ class Stubborn(LoggingDatapath):
             record = batch.row(index) if isinstance(batch, RecordBatch) else None
             if isinstance(record, Nexthop) and record.id == self.keeps:
                 self.records[Kind.NEXTHOP][record.id] = record
-                return [RowFailure(index, "EBUSY")]
+                return [RowFailure(index, errno.EBUSY)]
         return []
 
 
@@ -297,7 +298,7 @@ async def test_a_withdrawal_that_is_refused_does_not_keep_the_loop_busy() -> Non
 
 async def test_a_group_stands_on_the_members_that_are_there(core: Core) -> None:
     group, two = ids(core)[b""], ids(core)[TWO.gateway]
-    core.datapath.refuse[Kind.NEXTHOP, two] = "ENETDOWN"
+    core.datapath.refuse[Kind.NEXTHOP, two] = errno.ENETDOWN
     core.state.lost_records((core.datapath.records[Kind.NEXTHOP].pop(two),))
     await core.settle()
     left = core.state.records[Kind.NEXTHOP].programmed(group)
@@ -317,7 +318,7 @@ async def test_a_group_without_members_waits_for_one() -> None:
         made.say(ONE)
         await made.settle()
         (one,) = made.nexthops()
-        made.datapath.refuse[Kind.NEXTHOP, one.id] = "ENETDOWN"
+        made.datapath.refuse[Kind.NEXTHOP, one.id] = errno.ENETDOWN
         made.state.lost_records((made.datapath.records[Kind.NEXTHOP].pop(one.id),))
         made.say(Nexthop(3, NexthopType.GROUP, members=(Member(1),)))
         made.routes(f"+ {A} 3")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 
 import pytest
@@ -22,14 +23,14 @@ class Refusing(LoggingDatapath):
     """Refuses every row."""
 
     async def apply(self, batch: Batch) -> Sequence[RowFailure]:
-        return [RowFailure(index, "ENODEV", "no such device") for index in range(len(batch))]
+        return [RowFailure(index, errno.ENODEV, "no such device") for index in range(len(batch))]
 
 
 async def test_rows_that_stay_refused_are_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     made = Core()
-    made.datapath.refuse[Kind.VNI, 100] = "EADDRNOTAVAIL"
+    made.datapath.refuse[Kind.VNI, 100] = errno.EADDRNOTAVAIL
     async with running(made):
         made.state.want(Kind.VNI, [Vni(100)])
         made.state.want(Kind.PORT, [Port("lo", loopback=True)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import AsyncIterator
 
 import pytest
@@ -30,7 +31,7 @@ async def core() -> AsyncIterator[Core]:
 
 async def test_delays_of_retries_start_again_when_failures_may_be_cured() -> None:
     made = Core()
-    made.datapath.refuse[Kind.VRF, "red"] = "EPERM"
+    made.datapath.refuse[Kind.VRF, "red"] = errno.EPERM
     async with running(made):
         made.state.want(Kind.VRF, [Vrf("red")])
         await made.settle()
@@ -45,7 +46,7 @@ async def test_delays_of_retries_start_again_when_failures_may_be_cured() -> Non
 
 async def test_delays_of_retries_start_again_after_a_success(core: Core) -> None:
     core.state.want(Kind.VNI, [Vni(100)])
-    core.datapath.refuse[Kind.FLOOD, FLOOD.key] = "EBUSY"
+    core.datapath.refuse[Kind.FLOOD, FLOOD.key] = errno.EBUSY
     core.say(FLOOD)
     await core.settle()
     for delay_s in RETRY_S[:4]:
@@ -54,7 +55,7 @@ async def test_delays_of_retries_start_again_after_a_success(core: Core) -> None
     await core.later(RETRY_S[4] + 0.1)
     assert FLOOD.key in core.datapath.records[Kind.FLOOD]
     other = Flood(100, bytes([10, 0, 0, 2]))
-    core.datapath.refuse[Kind.FLOOD, other.key] = "EBUSY"
+    core.datapath.refuse[Kind.FLOOD, other.key] = errno.EBUSY
     core.say(other)
     await core.settle()
     await core.later(RETRY_S[0] + 0.1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import numpy as np
 import numpy.typing as npt
 from hypothesis import settings
@@ -68,7 +70,7 @@ class RouteTableMachine(RuleBasedStateMachine):
         for index, (prefix, nexthop) in enumerate(rows_of(rows).items()):
             if index not in bad:
                 self._program(prefix, nexthop)
-        self.table.pending.applied(slots, rows, [(index, "EINVAL") for index in bad])
+        self.table.pending.applied(slots, rows, [(index, errno.EINVAL) for index in bad])
 
     @precondition(lambda self: self.taken)
     @rule(which=st.integers(0, 2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
@@ -211,7 +212,7 @@ async def test_tables_pages_and_nexthops_can_be_read(core: Core) -> None:
 
 
 async def test_applied_batches_become_changes(core: Core) -> None:
-    core.datapath.refuse["default", (bytes([11, 0, 0, 0]), 8)] = "ENOMEM"
+    core.datapath.refuse["default", (bytes([11, 0, 0, 0]), 8)] = errno.ENOMEM
     core.subscribe()
     core.say(ONE)
     core.routes("+ 10.0.0.0/8 1", "+ 11.0.0.0/8 1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -129,7 +130,7 @@ async def test_controller_is_ready_for_systemd_before_the_datapath_answers(
 
 
 async def test_refused_route_is_reported_as_failed(world: World) -> None:
-    world.datapath.refuse["default", (bytes([11, 0, 0, 0]), 8)] = "ENOMEM"
+    world.datapath.refuse["default", (bytes([11, 0, 0, 0]), 8)] = errno.ENOMEM
     await world.filled()
     world.say(events.Changed(batch("+ 11.0.0.0/8 1")))
     await world.until(lambda: len(world.programmed()) == 2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from datapaths.conformance.batches import upsert, withdraw
@@ -56,7 +58,7 @@ class Grout:
         self.held: dict[int, wire.Nexthop] = {}
         self.sent: list[str] = []
 
-    def apply(self, batch: RecordBatch) -> list[tuple[int, str]]:
+    def apply(self, batch: RecordBatch) -> list[tuple[int, int]]:
         plan = self.planner.plan(batch)
         self.sent = [type_ for type_, _ in plan.requests]
         for type_, payload in plan.requests:
@@ -67,7 +69,7 @@ class Grout:
             elif type_ == "GR_NH_DEL":
                 row = API.one("gr_nh_del_req", payload)
                 self.held.pop(int(row["nh.nh_id"]), None)
-        return [(failure.index, failure.error) for failure in plan.failures]
+        return [(failure.index, failure.errno) for failure in plan.failures]
 
     def make(self, *records: Record) -> None:
         assert self.apply(upsert(*records)) == []
@@ -149,7 +151,7 @@ def test_changed_member_rewrites_its_groups() -> None:
 def test_gateway_behind_two_interfaces_of_a_vrf_is_refused() -> None:
     grout = Grout()
     grout.make(via(1))
-    assert grout.apply(upsert(via(2, device="eth2"))) == [(0, "EADDRINUSE")]
+    assert grout.apply(upsert(via(2, device="eth2"))) == [(0, errno.EADDRINUSE)]
 
 
 def test_link_local_gateway_may_be_behind_every_interface() -> None:
@@ -208,7 +210,7 @@ def test_restored_nexthop_restores_no_earlier_routes() -> None:
 
 @pytest.mark.parametrize("identity", [ids.FIRST_GROUP, 0xFFFF_FE00])
 def test_nexthop_id_out_of_range_is_refused(identity: int) -> None:
-    assert Grout().apply(upsert(via(identity))) == [(0, "EINVAL")]
+    assert Grout().apply(upsert(via(identity))) == [(0, errno.EINVAL)]
 
 
 def test_moved_remote_mac_counts_as_programmed_until_withdrawn() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 
 import pytest
@@ -318,7 +319,7 @@ def test_foreign_nexthop_is_left_alone_and_an_overwritten_one_restored() -> None
     hop = Nexthop(1, NexthopType.GATEWAY, VTEP, "eth1")
     foreign = nexthops.put(Nexthop(1, NexthopType.BLACKHOLE), 0).replace(b"\x44", b"\x04", 1)
     kernel.notify(foreign)
-    assert [row.error for row in kernel.plan(upsert(hop)).failures] == ["EEXIST"]
+    assert [row.errno for row in kernel.plan(upsert(hop)).failures] == [errno.EEXIST]
     kernel.notify(gone(foreign))
     kernel.hold(hop)
     assert kernel.notify(foreign) == [Lost(Kind.NEXTHOP, (hop,))]
@@ -354,7 +355,7 @@ def test_missing_bridge_is_named() -> None:
     kernel = Kernel()
     kernel.notify(link(VXLAN, "vx110", "vxlan", 0, 110))
     (failure,) = kernel.plan(upsert(Flood(110, VTEP))).failures
-    assert failure.error == "ENODEV"
+    assert failure.errno == errno.ENODEV
     assert "vx110" in failure.reason
     assert kernel.plan(withdraw(Flood(110, VTEP))).failures == []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 
 import pytest
@@ -156,7 +157,7 @@ def test_foreign_group_is_left_alone() -> None:
     body += attribute(n.NHA_FDB, b"") + attribute(n.NHA_GROUP, nexthops.GRP.pack(5, 0, 0, 0))
     kernel.notify(request(n.RTM_NEWNEXTHOP, 0, body))
     plan = kernel.plan(upsert(SEGMENT))
-    assert [failure.error for failure in plan.failures] == ["EEXIST"]
+    assert [failure.errno for failure in plan.failures] == [errno.EEXIST]
     assert kernel.plan(withdraw(SEGMENT)).requests == []
 
 

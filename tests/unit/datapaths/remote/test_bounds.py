@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
@@ -108,8 +109,25 @@ async def test_long_reason_is_cut(listen: str) -> None:
     failure = pb.RowFailures(error="E" * 100_000, reason="no\n" * 100_000, rows=[0])
     async with facing(Hostile(pb.ApplyResponse(failures=[failure])), listen) as client:
         (row,) = await client.apply(batch("+ 10.0.0.0/8 1"))
-    assert (len(row.error), len(row.reason)) == (bounds.MOST_TEXT, bounds.MOST_TEXT)
+    assert (row.errno, len(row.reason)) == (errno.EIO, bounds.MOST_TEXT)
     assert row.reason.endswith("...")
+
+
+@pytest.mark.parametrize(
+    ("error", "number", "reason"),
+    [
+        ("ENOBUFS", errno.ENOBUFS, "full"),
+        ("EWEIRD", errno.EIO, "EWEIRD: full"),
+        ("", errno.EIO, "full"),
+    ],
+)
+async def test_an_unknown_errno_stays_readable(
+    listen: str, error: str, number: int, reason: str
+) -> None:
+    failure = pb.RowFailures(error=error, reason="full", rows=[0])
+    async with facing(Hostile(pb.ApplyResponse(failures=[failure])), listen) as client:
+        (row,) = await client.apply(batch("+ 10.0.0.0/8 1"))
+    assert (row.errno, row.reason) == (number, reason)
 
 
 async def test_long_name_and_version_are_cut(listen: str) -> None:

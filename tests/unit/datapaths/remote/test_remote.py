@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -359,7 +360,7 @@ async def test_row_refused_by_the_server_fails_alone(listen: str, at: int) -> No
     datapath = MemoryDatapath()
     async with served(datapath, listen) as client:
         (failure,) = await client.apply(upsert(*rows))
-    assert (failure.index, failure.error) == (at, "EINVAL")
+    assert (failure.index, failure.errno) == (at, errno.EINVAL)
     assert "300" in failure.reason
     assert len(datapath.records[Kind.NEXTHOP]) == 4
 

@@ -18,7 +18,6 @@ from dualpath.netlink.message import (
     attribute,
     cut,
     encode_message,
-    errno_name,
     header,
     is_deletion,
     messages,
@@ -171,10 +170,6 @@ def test_requests_are_numbered_and_the_last_is_acknowledged() -> None:
 def test_deletions_are_recognized_by_type(kind: int) -> None:
     assert is_deletion(request(kind, 0, b""))
     assert not is_deletion(request(kind - 1, 0, b""))
-
-
-def test_errno_is_shown_by_name() -> None:
-    assert (errno_name(2), errno_name(99999)) == ("ENOENT", "errno 99999")
 
 
 def test_random_bytes_raise_decode_errors_only() -> None:
