@@ -45,7 +45,6 @@ class Leadership:
         )
         self._seen = Seen()
         self._until_s = 0.0
-        self.leads = False
 
     @property
     def holder(self) -> str:
@@ -62,7 +61,6 @@ class Leadership:
                 try:
                     await self._lead(lead)
                 finally:
-                    self.leads = False
                     await self._release()
                 log.warning("not leading any more: Lease %s/%s was not renewed", *self._where)
 
@@ -98,7 +96,6 @@ class Leadership:
 
     async def _lead(self, lead: Callable[[], Awaitable[None]]) -> None:
         """Run `lead`; return when the Lease is lost. Raises what `lead` raises."""
-        self.leads = True
         work = asyncio.ensure_future(lead())
         renewals = asyncio.ensure_future(self._renew())
         try:
