@@ -15,7 +15,7 @@ from dualpath.model.routes import DEFAULT_VRF
 from dualpath.model.view import StateView
 from dualpath.pb import inspect_pb2 as pb
 
-CANNOT_BE_ASKED = "this datapath cannot be asked"
+CANNOT_BE_ASKED = "this datapath has no lookup"
 
 
 async def observe(

@@ -100,7 +100,7 @@ class Agent:
     def problem(self) -> str:
         """Return what keeps the mirror from being as the API server has it, or ""."""
         if unreachable := self._api_problem():
-            return f"API server: {unreachable}; what it told last is in force"
+            return f"API server: {unreachable}; its last known objects stay in force"
         return self._waits_for() or self._not_written or self._two_numbers()
 
     async def run(self) -> None:
@@ -250,7 +250,7 @@ class Agent:
         """Log once that the API server is away, and once that it is back."""
         problem = self._api_problem()
         if problem and not self._unreachable:
-            log.warning("API server: %s; what it told last stays in force; retrying", problem)
+            log.warning("API server: %s; its last known objects stay in force; retrying", problem)
         elif self._unreachable and not problem:
             log.info("API server: reachable again")
         self._unreachable = bool(problem)

@@ -61,7 +61,7 @@ def wait(settings: Settings) -> None:
     following = agent(settings, tuple)  # refuses what is wrong before anything is changed
     manifests = settings.mirror / MANIFESTS
     if _mirrored(manifests):
-        log.info("starting from what the API server told last")
+        log.info("starting from the last known objects")
         return
 
     async def first() -> None:

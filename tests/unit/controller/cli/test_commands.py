@@ -213,7 +213,7 @@ def test_explain_follows_an_address_to_its_nexthop(daemon: Daemon) -> None:
     assert "to VTEP 192.0.2.12 in VNI 100, inner MAC 02:00:00:00:00:c8" in result.out
     assert "out of eth1, eth2" in result.out
     assert "  - the datapath refused 10.2.3.0/24: ENOSPC" in result.out
-    assert "observed    this datapath cannot be asked" in result.out
+    assert "observed    this datapath has no lookup" in result.out
     assert "198.51.100.0/24  bgp  programmed" in daemon.run("explain", "198.51.100.7").out
     answer = json.loads(daemon.run("explain", "10.2.9.9", "--vrf", "red", "-o", "json").out)
     assert answer["problems"] == []
@@ -224,7 +224,7 @@ def test_explain_is_short_when_all_views_agree(daemon: Daemon) -> None:
     assert short[0] == "10.2.9.9 in VRF red: 10.2.0.0/16  bgp  programmed"
     assert "  via 192.0.2.12 vni 100" in short
     assert "no problems: FRR, desired and programmed agree" in short
-    assert short[-1] == "not observed: this datapath cannot be asked"
+    assert short[-1] == "not observed: this datapath has no lookup"
     wide = daemon.run("explain", "10.2.9.9", "--vrf", "red", "-o", "wide").out
     assert all(f"\n{view:<12}" in wide for view in ("frr", "desired", "programmed", "observed"))
     assert "no problems" in wide

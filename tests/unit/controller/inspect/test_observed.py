@@ -56,7 +56,7 @@ async def test_a_datapath_without_lookup_adds_no_problem() -> None:
     view = fabric()
     answer = await explain(view, view.datapath.ports, "red", "10.2.9.9")
     assert not answer.HasField("observed")
-    assert answer.not_observed == "this datapath cannot be asked"
+    assert answer.not_observed == "this datapath has no lookup"
 
 
 async def test_a_server_without_lookups_says_the_same() -> None:
@@ -66,7 +66,7 @@ async def test_a_server_without_lookups_says_the_same() -> None:
     view = fabric()
     answer = await explain(view, view.datapath.ports, "red", "10.2.9.9", look_up)
     assert not answer.HasField("observed")
-    assert (answer.not_observed, list(answer.problems)) == ("this datapath cannot be asked", [])
+    assert (answer.not_observed, list(answer.problems)) == ("this datapath has no lookup", [])
 
 
 async def test_without_an_observed_prefix_the_nexthop_is_compared() -> None:

@@ -73,7 +73,7 @@ async def test_mirrored_objects_are_kept_while_the_api_server_is_unreachable(wor
     await world.server.delete(L3VNIS, "red", namespace="team")
     await world.server.compact()
     again = World(world.server, world.directory)  # as after a reboot
-    await until(lambda: "what it told last is in force" in again.agent.problem)
+    await until(lambda: "its last known objects stay in force" in again.agent.problem)
     assert "l3vni.team.red.json" in world.mirrored
     await again.close()
 
