@@ -6,6 +6,7 @@ both are equal, and what somebody else removed or changed is written again.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -23,6 +24,8 @@ from dualpath.model.view import ResourceStatus
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
+
+ON_ITS_WAY_S = 2.0  # in which the watch shows what was written
 
 
 class Reporter:
@@ -45,6 +48,7 @@ class Reporter:
         self._reports = reports
         self._unreachable = unreachable  # which is logged elsewhere
         self._applied: dict[Target, tuple[Row | None, object]] = {}  # with the object's version
+        self._reported: tuple[object, float] = (None, 0.0)  # of the node, and when
 
     async def rows(self, items: Mapping[Target, Object], wanted: Mapping[Target, Row]) -> bool:
         """Apply every row that an object lacks; stop at the first refusal, and return False.
@@ -83,13 +87,21 @@ class Reporter:
         told = nodestatus.node_status(statuses)
         has, before = nodestatus.held(item) if item is not None else (None, {})
         path = NODE_STATUSES.at(self._key)
+        unowned = item is None or not nodestatus.owned(item, node)
+        if not unowned and has == told:
+            return True
+        now_s = asyncio.get_running_loop().time()
+        what, at_s = self._reported
+        if what == told and now_s < at_s + ON_ITS_WAY_S:
+            return True
         try:
-            if item is None or not nodestatus.owned(item, node):
+            if unowned:
                 made = nodestatus.made(self._key[0], node)
                 await self._client.apply(path, made, self._manager)
             if has != told:
                 applied = nodestatus.body(self._key, told, before, _now())
                 await self._client.apply_status(path, applied, self._manager)
+            self._reported = told, now_s
         except ApiError as error:
             return self._refused(f"{NODE_STATUSES.kind} {'/'.join(self._key)}", error)
         return True
