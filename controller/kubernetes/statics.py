@@ -175,9 +175,14 @@ class Statics:
         await self._keep(target, wanted, self._client.replace(path, body))
 
     async def _keep(self, target: Target, wanted: Object, work: Any) -> None:  # noqa: ANN401
+        reflector, _ = self._followed[target.collection]
+        before = reflector.objects.get(target.key)
         stored = await work
         self._kept[target] = wanted, _stored(stored)
-        self._followed[target.collection][0].objects[target.key] = stored
+        if (
+            reflector.objects.get(target.key) is before
+        ):  # else the watch was quicker, and knows more
+            reflector.objects[target.key] = stored
 
     async def _delete(self, target: Target, item: Object) -> None:
         self._kept.pop(target, None)

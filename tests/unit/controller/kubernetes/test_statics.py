@@ -14,7 +14,7 @@ from controller.intent.schema import GROUP, OUR_GROUP
 from controller.kubernetes import STATIC, reflector, served
 from controller.kubernetes import agent as module
 from controller.kubernetes.agent import NAMESPACE
-from controller.kubernetes.objects import OURS, Collection
+from controller.kubernetes.objects import OURS, Collection, Object
 from controller.kubernetes.statics import Files, label, name, shown
 from controller.settings import parse
 from controller.start.statics import StaticFiles
@@ -105,6 +105,27 @@ async def test_a_foreign_edit_is_put_back(world: World, tmp_path: Path) -> None:
     await world.server.put(SHOWN, metadata["name"], namespace=NAMESPACE, **edited)
     await until(lambda: objects(world)[0]["spec"] == RED)
     assert objects(world)[0]["metadata"]["annotations"]["x"] == "y"
+
+
+async def test_an_edit_that_is_watched_before_the_answer_to_our_write_is_put_back(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = world.client.create
+
+    async def slow(path: str, body: Object) -> Object:
+        stored = await create(path, body)
+        if path == SHOWN:
+            name = body["metadata"]["name"]
+            edited = {"spec": {**RED, "vni": 999}, "metadata": body["metadata"]}
+            await world.server.put(SHOWN, name, namespace=NAMESPACE, **edited)
+            statics = world.agent._statics
+            await until(lambda: [i["spec"]["vni"] for i in statics.items.values()] == [999])
+        return stored
+
+    monkeypatch.setattr(world.client, "create", slow)
+    world.files = write(tmp_path / "files", red=RED)
+    await until(lambda: any(item["spec"]["vni"] == 999 for item in objects(world)))
+    await until(lambda: objects(world)[0]["spec"] == RED)
 
 
 async def test_a_label_that_somebody_took_away_is_put_back(world: World, tmp_path: Path) -> None:
