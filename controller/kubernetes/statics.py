@@ -179,9 +179,7 @@ class Statics:
         before = reflector.objects.get(target.key)
         stored = await work
         self._kept[target] = wanted, _stored(stored)
-        if (
-            reflector.objects.get(target.key) is before
-        ):  # else the watch was quicker, and knows more
+        if reflector.objects.get(target.key) is before:  # else the watch knows more
             reflector.objects[target.key] = stored
 
     async def _delete(self, target: Target, item: Object) -> None:

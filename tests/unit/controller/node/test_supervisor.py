@@ -223,7 +223,7 @@ async def test_child_ends_with_the_controller(
 
     monkeypatch.setattr(asyncio, "create_subprocess_exec", started)
     work = asyncio.create_task(Child("x", program(code, tmp_path / "ready")).run())
-    await until((tmp_path / "ready").exists)
+    await until(lambda: bool(children) and (tmp_path / "ready").exists())
     work.cancel()
     await asyncio.gather(work, return_exceptions=True)
     assert children[0].returncode is not None
