@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -46,7 +47,8 @@ class Node:
     @property
     def files(self) -> set[str]:
         directory = self._manifests
-        return {path.name for path in directory.iterdir()} if directory.is_dir() else set()
+        names = os.listdir(directory) if directory.is_dir() else ()
+        return {name for name in names if not name.startswith(".")}  # .NAME.new: being written
 
     def has(self, *names: str) -> bool:
         """Tell whether these resources are mirrored, as in `l3vni.default.red`, and no others."""
@@ -58,12 +60,18 @@ class Node:
     def statuses(self) -> Sequence[ResourceStatus]:
         if "node.json" not in self.files:
             return ()
-        seen = sorted((path.name, path.stat().st_mtime_ns) for path in self._manifests.iterdir())
+        seen = sorted((name, self._changed_at(name)) for name in self.files)
         if seen != self._seen:
             found = self.resources()
             self._statuses = layout.compile(found, found.node, MTU).statuses
             self._seen = seen
         return self._statuses
+
+    def _changed_at(self, name: str) -> int:
+        try:
+            return (self._manifests / name).stat().st_mtime_ns
+        except FileNotFoundError:  # deleted since it was listed
+            return 0
 
 
 def number(server: ApiServer, name: str, index: int) -> None:
