@@ -108,5 +108,5 @@ def test_missing_bridge_is_named(namespaces: tuple[str, str], switch: str) -> No
     layout = Layout(*namespaces)
     upsert(layout, SEGMENT)
     (failure,) = upsert(layout, leg(namespaces[1], "ovs9"))
-    assert failure.reason == "there is no Open vSwitch bridge ovs9"
+    assert failure.reason == "no Open vSwitch bridge ovs9: create it, or set autoCreate"
     run(f"ip netns exec {namespaces[1]} true")
