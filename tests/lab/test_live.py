@@ -234,7 +234,7 @@ def test_invalid_manifest_changes_nothing_and_is_named(fresh: Fabric) -> None:
         taken = segment("red").replace("Managed", "External, name: br-none")
         write(fabric, lambda _: taken)
         wait_for(pe1, "moving", "failed", lambda r: r["reason"] == "OverlayAttachmentFailed")
-        assert "there is no bridge br-none" in str(resources(pe1)["moving"]["message"])
+        assert "no bridge br-none in" in str(resources(pe1)["moving"]["message"])
         assert resources(pe1)["stretched"]["ready"]
         assert pe1.is_live()  # ready, and degraded by what failed
         assert "L2VNI moving" in pe1.dualpath_json("status")["degraded"]
