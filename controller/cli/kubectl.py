@@ -32,7 +32,7 @@ BUNDLE = (
     'd=$(mktemp -d) && dualpath support-bundle --file "$d/bundle" >&2 && cat "$d/bundle"; '
     'code=$?; rm -rf "$d"; exit $code'
 )
-"""Run by a shell in the pod: the bundle on its stdout, and what is said about it on its stderr."""
+"""A shell in the pod runs it: the bundle goes to stdout, messages to stderr."""
 
 _EXAMPLES = """examples:
   kubectl dualpath status

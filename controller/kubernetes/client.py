@@ -139,7 +139,7 @@ class Client:
         return checked(await self._json("PATCH", path, body=body, content=content), path)
 
     async def delete(self, path: str, uid: str) -> None:
-        """Delete an object, but none made anew under its name. Raises ApiError."""
+        """Delete the object with this uid, not a later one of the same name. Raises ApiError."""
         options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
         await self._json("DELETE", path, body=options)
 

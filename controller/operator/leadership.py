@@ -131,7 +131,7 @@ class Leadership:
                     found = await self._client.create(self._collection, body)
         except (ApiError, TimeoutError) as error:
             if isinstance(error, ApiError) and error.status in (404, 409):
-                await self._look()  # another wrote or deleted it, and the watch has yet to say so
+                await self._look()  # changed or deleted by another; the watch has not shown it yet
             else:
                 log.warning("Lease %s/%s: %s; retrying", *self._where, _why(error))
             return False

@@ -1,6 +1,6 @@
 """Which number each Node gets: its annotation `openpe.io/nodeindex`. Pure.
 
-A node's addresses come from its number, so a number that is there stays. As OpenPERouter's
+A node's addresses come from its number, so an existing number is kept. As OpenPERouter's
 nodemarker has it: the lowest number that is free; what is no number is replaced; of two Nodes with
 one number the older keeps it.
 

@@ -117,7 +117,7 @@ class Reporter:
             await self._recorder.record(Note(about, wanted.reason, wanted.message, warning))
 
     async def _remove_rows(self, target: Target, item: Object, nodes: set[str]) -> None:
-        """Remove the rows of Nodes that are gone; one that is there takes back its own."""
+        """Remove the rows of deleted Nodes. A Node that exists removes its own row."""
         left = conditions.leftover(item, nodes)
         if not left or self._removed.get(target) == version_of(item):
             return
