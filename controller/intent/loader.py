@@ -7,6 +7,7 @@ resource that breaks a rule is rejected by name, and the others are not affected
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -122,9 +123,16 @@ def _between(collector: _Collector, overrides: NodeOverrides) -> Iterator[Violat
 def _documents(paths: Iterable[Path]) -> Iterator[Document]:
     """Yield the documents of all files that can be read. Raises ManifestError with all errors."""
     broken: list[Violation] = []
+    paths = list(paths)
     for file in dict.fromkeys(file for path in paths for file in _files(path, broken)):
         try:
-            yield from read(_text(file), str(file))
+            text = _text(file)
+        except ManifestError as error:
+            if file in paths or os.path.lexists(file):  # else deleted after its directory was read
+                broken += error.violations
+            continue
+        try:
+            yield from read(text, str(file))
         except ManifestError as error:
             broken += error.violations
     if broken:

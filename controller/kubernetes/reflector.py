@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NoReturn
 
 from controller.kubernetes.client import ApiError, Client, Gone
@@ -58,6 +58,7 @@ class Reflector:
         self._backoff = Backoff(FIRST_S, MOST_S)
         self.served = False
         self.objects: dict[Key, Object] = {}
+        self._writing: set[Key] = set()  # by us, and no event has told of it so far
         self.listed = False  # at least once
         self.problem = ""  # why the objects may be out of date
 
@@ -99,6 +100,7 @@ class Reflector:
         news = not self.listed or found.keys() != self.objects.keys()
         news = news or any(not self._same(self.objects[at], item) for at, item in found.items())
         self.objects = found
+        self._writing.clear()
         self.listed = True
         self._reached()
         if news:
@@ -108,6 +110,20 @@ class Reflector:
         """Tell whether nobody asked for what changed: a status, or the heartbeat of a Node."""
         told = self._statuses and before.get("status") != found.get("status")
         return not told and _content(before) == _content(found)
+
+    async def write(self, at: Key, request: Awaitable[Object]) -> Object:
+        """Send a write of an object; return it as it is stored.
+
+        It is among the objects at once, unless its events came before the answer: they know more.
+        """
+        self._writing.add(at)
+        try:
+            stored = await request
+            if at in self._writing:
+                self.objects[at] = stored
+            return stored
+        finally:
+            self._writing.discard(at)
 
     def _reached(self) -> None:
         self.problem = ""
@@ -121,6 +137,7 @@ class Reflector:
             if event == "BOOKMARK":
                 continue
             before = self.objects.pop(key(found), None)
+            self._writing.discard(key(found))
             if event != "DELETED":
                 self.objects[key(found)] = found
                 if before is not None and self._same(before, found):

@@ -176,11 +176,7 @@ class Statics:
 
     async def _keep(self, target: Target, wanted: Object, work: Any) -> None:  # noqa: ANN401
         reflector, _ = self._followed[target.collection]
-        before = reflector.objects.get(target.key)
-        stored = await work
-        self._kept[target] = wanted, _stored(stored)
-        if reflector.objects.get(target.key) is before:  # else the watch knows more
-            reflector.objects[target.key] = stored
+        self._kept[target] = wanted, _stored(await reflector.write(target.key, work))
 
     async def _delete(self, target: Target, item: Object) -> None:
         self._kept.pop(target, None)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from controller.intent import loader
 from controller.intent.documents import ManifestError, read
 from controller.intent.loader import load, merge
 from controller.intent.node import NodeOverrides
@@ -51,6 +52,14 @@ def test_empty_directory_has_no_resources(tmp_path: Path) -> None:
 def test_missing_file_is_named_in_the_error(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"gone\.yaml: No such file"):
         load([tmp_path / "gone.yaml"])
+
+
+def test_file_that_is_deleted_after_its_directory_was_read_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.yaml").write_text(RED)
+    monkeypatch.setattr(loader, "files", lambda path: [path / "a.yaml", path / "b.yaml"])
+    assert [r.name for r in load([tmp_path]).items] == ["red"]
 
 
 @pytest.mark.parametrize("target", ["nowhere", "b.yaml"])

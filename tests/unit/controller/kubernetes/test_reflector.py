@@ -12,6 +12,7 @@ from controller.kubernetes import client as client_module
 from controller.kubernetes import reflector as module
 from controller.kubernetes.client import Client
 from controller.kubernetes.cluster import Cluster
+from controller.kubernetes.objects import Object
 from controller.kubernetes.reflector import Reflector
 from tests.fakes.apiserver import FakeApiServer
 from tests.fakes.waiting import until
@@ -61,6 +62,31 @@ async def test_objects_are_listed_then_watched(world: World) -> None:
     await world.server.delete(PATH, "red", namespace="team")
     await until(lambda: world.names == {"blue", "green"})
     assert world.count(f"GET {PATH}") == 1
+
+
+async def test_a_write_is_seen_at_once(world: World) -> None:
+    await until(lambda: world.reflector.listed)
+    green: Object = {"metadata": {"namespace": "team", "name": "green"}}
+
+    async def request() -> Object:
+        return green
+
+    assert await world.reflector.write(("team", "green"), request()) is green
+    assert world.reflector.objects["team", "green"] is green
+
+
+async def test_events_that_come_before_the_answer_to_a_write_know_more(world: World) -> None:
+    await until(lambda: world.reflector.listed)
+
+    async def request() -> Object:
+        await world.server.put(PATH, "green", namespace="team", spec={"vni": 2})
+        await until(lambda: "green" in world.names)
+        await world.server.delete(PATH, "green", namespace="team")
+        await until(lambda: "green" not in world.names)
+        return {"metadata": {"namespace": "team", "name": "green"}}
+
+    await world.reflector.write(("team", "green"), request())
+    assert world.names == {"red", "blue"}
 
 
 async def test_list_of_several_pages_is_complete(

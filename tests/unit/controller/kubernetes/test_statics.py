@@ -159,7 +159,7 @@ async def test_what_shows_a_file_is_nobody_s_intent(world: World, tmp_path: Path
         L3VNI.path(), "static-red-2", namespace=NAMESPACE, spec=RED, metadata=unlabelled
     )
     await world.server.put(L3VNI.path(), "blue", namespace=NAMESPACE, spec=RED)
-    await until(lambda: f"l3vni.{NAMESPACE}.blue.json" in world.mirrored)
+    await until(lambda: world.mirrored >= {"node.json", f"l3vni.{NAMESPACE}.blue.json"})
     assert world.mirrored == {"node.json", f"l3vni.{NAMESPACE}.blue.json"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,8 @@ class World:
     @property
     def mirrored(self) -> set[str]:
         directory = self.directory / "manifests"
-        return {path.name for path in directory.iterdir()} if directory.is_dir() else set()
+        names = os.listdir(directory) if directory.is_dir() else ()
+        return {name for name in names if not name.startswith(".")}  # .NAME.new: being written
 
     async def number(self, index: str | None = "3") -> None:
         annotations = {NODE_INDEX: index} if index else {}
