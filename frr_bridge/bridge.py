@@ -69,7 +69,7 @@ class Bridge:
         self._bgpd_died = bgpd_died
         self._answer = answer
         self._dump_complete = dump_complete
-        self.acknowledge = False  # zebra expects to be told what became of its routes
+        self.acknowledge = False  # zebra waits for acknowledgements of its routes
         self.session = Session()
         self.reason = ""  # what the session waits for
         self.trouble = ""  # why FRR's namespace cannot be read

@@ -25,7 +25,7 @@ _NOTIFY = b"--asic-offload=notify_on_offload"
 
 
 def expects_results(zebra: Vty) -> bool:
-    """Report whether zebra was started to be told what became of its routes."""
+    """Report whether zebra was started to wait for acknowledgements of its routes."""
     return _NOTIFY in zebra.arguments()
 
 

@@ -19,7 +19,7 @@ The life of 10.2.0.4/32; handle 7 is known, handle 9 is not:
     announced                          7        -
     the datapath programmed it         7        PROGRAMMED
     bgpd is killed; zebra: -           7        PROGRAMMED HELD   nothing is announced
-    bgpd is back; zebra: + nexthop 21  7        PROGRAMMED        zebra is told so at once
+    bgpd is back; zebra: + nexthop 21  7        PROGRAMMED        acknowledged at once
     zebra: + nexthop 40 (handle 9)     9        DIRTY PARKED      handle 7 is forwarded until then
     netlink: nexthop 40 is known       9        DIRTY
     zebra: -                           9        DIRTY WITHDRAWN   removed once announced

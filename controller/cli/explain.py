@@ -78,7 +78,7 @@ def _lookup(name: str, lookup: pb.Lookup) -> Iterator[str]:
         yield f"{name:<12}no route"
         return
     if name == "observed":
-        what = route.prefix or ("(prefix not said)" if lookup.paths else "the packet is dropped")
+        what = route.prefix or ("(prefix unknown)" if lookup.paths else "the packet is dropped")
         yield f"{name:<12}{what}  {route.protocol}".rstrip()
     else:
         yield f"{name:<12}{route.prefix}  {_standing(route)}"

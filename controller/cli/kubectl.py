@@ -118,16 +118,16 @@ def _on_a_node(parser: argparse.ArgumentParser) -> None:
 # -- what the nodes report --------------------------------------------------------------------
 
 
-def _status(told: argparse.Namespace) -> int:
-    nodes, rows = _reported(told.context)
-    if told.node:
-        nodes = [node for node in nodes if node["metadata"]["name"] == told.node]
-        rows = [row for row in rows if row.node == told.node]
+def _status(given: argparse.Namespace) -> int:
+    nodes, rows = _reported(given.context)
+    if given.node:
+        nodes = [node for node in nodes if node["metadata"]["name"] == given.node]
+        rows = [row for row in rows if row.node == given.node]
         if not nodes:
-            fail(f"there is no node {told.node}")
+            fail(f"there is no node {given.node}")
     found = [_summed(node, rows) for node in nodes]
     bad = [row for row in rows if not row.ready]
-    if told.output == "json":
+    if given.output == "json":
         tree = {"nodes": [asdict(node) for node in found], "resources": [asdict(r) for r in rows]}
         echo(json.dumps(tree, indent=2))
         return 0
@@ -165,8 +165,8 @@ def _reported(context: str | None) -> tuple[list[Any], list[Row]]:
         fail("the cluster has no kind of Dualpath or OpenPERouter: apply deploy/crds first")
     items = _items(_kubectl(context, "get", ",".join(kinds), "-A", "-o", "json"))
     rows = [row for item in items for row in _rows(item)]
-    told = {(row.node, row.resource) for row in rows}
-    own = [row for item in items for row in _own(item) if (row.node, row.resource) not in told]
+    given = {(row.node, row.resource) for row in rows}
+    own = [row for item in items for row in _own(item) if (row.node, row.resource) not in given]
     return nodes, rows + own
 
 
@@ -223,22 +223,22 @@ def _summed(node: Any, rows: Sequence[Row]) -> NodeRow:  # noqa: ANN401
 # -- what runs on a node ----------------------------------------------------------------------
 
 
-def _explain(told: argparse.Namespace) -> int:
-    vrf = ["--vrf", told.vrf] if told.vrf else []
-    output = ["-o", told.output] if told.output != "text" else []
-    return _run(told, ["dualpath", "explain", told.address, *vrf, *output])
+def _explain(given: argparse.Namespace) -> int:
+    vrf = ["--vrf", given.vrf] if given.vrf else []
+    output = ["-o", given.output] if given.output != "text" else []
+    return _run(given, ["dualpath", "explain", given.address, *vrf, *output])
 
 
-def _exec(told: argparse.Namespace) -> int:
-    arguments = told.arguments[1:] if told.arguments[:1] == ["--"] else told.arguments
+def _exec(given: argparse.Namespace) -> int:
+    arguments = given.arguments[1:] if given.arguments[:1] == ["--"] else given.arguments
     if not arguments:
         fail("give a command of dualpath, such as `-- status`", 2)
-    return _run(told, ["dualpath", *arguments])
+    return _run(given, ["dualpath", *arguments])
 
 
-def _bundle(told: argparse.Namespace) -> int:
-    file = told.file or Path(f"dualpath-{told.node}.tar.gz")
-    command = _exec_command(told, ["sh", "-c", BUNDLE])
+def _bundle(given: argparse.Namespace) -> int:
+    file = given.file or Path(f"dualpath-{given.node}.tar.gz")
+    command = _exec_command(given, ["sh", "-c", BUNDLE])
     partial = file.with_name(f"{file.name}.part")
     try:
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -247,7 +247,7 @@ def _bundle(told: argparse.Namespace) -> int:
         if code == 0:
             partial.replace(file)
     except subprocess.TimeoutExpired:
-        fail(f"{told.node}: no bundle within {EXEC_S:.0f} s")
+        fail(f"{given.node}: no bundle within {EXEC_S:.0f} s")
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}")
     finally:
@@ -257,29 +257,29 @@ def _bundle(told: argparse.Namespace) -> int:
     return code
 
 
-def _run(told: argparse.Namespace, command: Sequence[str]) -> int:
+def _run(given: argparse.Namespace, command: Sequence[str]) -> int:
     """Run a program in the node's pod, with our own stdout; return its exit code."""
     try:
-        return subprocess.run(_exec_command(told, command), check=False).returncode
+        return subprocess.run(_exec_command(given, command), check=False).returncode
     except OSError as error:
         fail(f"kubectl: {error.strerror}")
 
 
-def _exec_command(told: argparse.Namespace, command: Sequence[str]) -> list[str]:
-    within = ["-n", told.namespace, "-c", told.container]
-    return [*_program(told.context), "exec", *within, _pod(told), "--", *command]
+def _exec_command(given: argparse.Namespace, command: Sequence[str]) -> list[str]:
+    within = ["-n", given.namespace, "-c", given.container]
+    return [*_program(given.context), "exec", *within, _pod(given), "--", *command]
 
 
-def _pod(told: argparse.Namespace) -> str:
+def _pod(given: argparse.Namespace) -> str:
     """Return the name of the running pod of Dualpath on a node."""
-    where = ["-n", told.namespace, "-l", told.selector]
-    on = f"--field-selector=spec.nodeName={told.node}"
-    items = _items(_kubectl(told.context, "get", "pods", *where, on, "-o", "json"))
+    where = ["-n", given.namespace, "-l", given.selector]
+    on = f"--field-selector=spec.nodeName={given.node}"
+    items = _items(_kubectl(given.context, "get", "pods", *where, on, "-o", "json"))
     running = [p for p in items if (p.get("status") or {}).get("phase") == "Running"]
     if not running:
         fail(
-            f"no running pod on node {told.node} in namespace {told.namespace} has the label "
-            f"{told.selector}: give --namespace and --selector, or log in there"
+            f"no running pod on node {given.node} in namespace {given.namespace} has the label "
+            f"{given.selector}: give --namespace and --selector, or log in there"
         )
     return str(running[0]["metadata"]["name"])
 

@@ -84,7 +84,7 @@ def diff(
 ) -> None:
     """Show what applying manifests would change.
 
-    Compares with what the running daemon was told, or with other manifests. A password that
+    Compares with the manifests of the running daemon, or with other manifests. A password that
     changes is not shown. Exits with 0 when nothing differs, 1 when something does, 2 on trouble.
 
     dualpath diff /etc/dualpath.new

@@ -95,7 +95,7 @@ Run = Callable[[Sequence[str]], str]
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where the parts of one Dualpath are; "" and () for what nobody has told."""
+    """Where the parts of one Dualpath are; "" and () for what is unknown."""
 
     control: str = ""
     forwarding: str = ""
@@ -136,14 +136,14 @@ def support_bundle(
     stamp = time.strftime("%Y%m%d-%H%M%S")
     name = f"dualpath-{socket.gethostname()}-{stamp}"
     written = file or Path(f"{name}.tar.gz")
-    told = daemon_options(target)
-    state_dir = Path(told.get("state-dir", [state_dir])[-1])
+    running = daemon_options(target)
+    state_dir = Path(running.get("state-dir", [state_dir])[-1])
     status = _status(target)
     places = Places(
         **namespaces(status, state_dir),
-        frr_name=frr_name or told.get("frr-name", [""])[-1],
+        frr_name=frr_name or running.get("frr-name", [""])[-1],
         grout_sock=_grout_sock(status),
-        config=tuple(config or map(Path, told.get("config", [CONFIG]))),
+        config=tuple(config or map(Path, running.get("config", [CONFIG]))),
         logs=(*(log or ()), *sorted(state_dir.glob("*.log")), *sorted(FRR_LOGS.glob("*.log"))),
     )
     try:

@@ -133,7 +133,7 @@ class RecordTable:
     def touch_unsettled(self, *, complete: bool) -> None:
         """Touch every key whose sides differ, except refused ones: `retry` touches those.
 
-        Unless FRR and the intent have told all (`complete`), adopted keys that they have not
+        Unless FRR and the intent are complete (`complete`), adopted keys that they have not
         mentioned are left alone.
         """
         for key, row in self._rows.items():

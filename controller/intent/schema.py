@@ -141,8 +141,10 @@ def also_rejected(status: ResourceStatus, violations: Sequence[Violation]) -> Re
 
 
 def _message(violations: Sequence[Violation]) -> str:
-    told = (f"{v.sentence} ({v.place})" if v.place else v.sentence for v in _sorted(violations))
-    return "; ".join(told)
+    sentences = (
+        f"{v.sentence} ({v.place})" if v.place else v.sentence for v in _sorted(violations)
+    )
+    return "; ".join(sentences)
 
 
 def _sorted(violations: Sequence[Violation]) -> tuple[Violation, ...]:

@@ -202,8 +202,8 @@ def also_wrong(
             for check in CHECKS[type(partial.spec)]:
                 with suppress(AttributeError):
                     found.extend(check(others, partial))
-            told = (c for c in found if c.path and (complete or not isinstance(c, Unmet)))
-            yield partial.owner, [partial.violation(c) for c in told]
+            shown = (c for c in found if c.path and (complete or not isinstance(c, Unmet)))
+            yield partial.owner, [partial.violation(c) for c in shown]
             known.note(partial)
 
 

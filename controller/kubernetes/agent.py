@@ -241,9 +241,9 @@ class Agent:
             Target(c, key): item for c, found in objects.items() for key, item in found.items()
         }
         names = owners(objects, self._files.owners)
-        told = rows(objects, names, statuses)
-        told |= rows(by_collection(statics), self._statics.owners, statuses)
-        applied = await self._reporter.rows({**items, **statics}, told)
+        reported = rows(objects, names, statuses)
+        reported |= rows(by_collection(statics), self._statics.owners, statuses)
+        applied = await self._reporter.rows({**items, **statics}, reported)
         return await self._reporter.node(node, statuses) and applied and shown
 
     def _log_problem(self) -> None:

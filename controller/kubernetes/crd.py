@@ -7,7 +7,7 @@ from `cel.RULES`. Every list has a maximal length, because the API server estima
 rule from it and refuses a definition that could cost too much.
 
 A list or a part that is empty by default has no default here: the API server would write it into
-every object, and whoever applies the same manifest again would see a difference. For that reason
+every object, and applying the same manifest again would show a difference. For that reason
 nothing inside a list has a default: `kubectl apply` compares lists as a whole.
 """
 

@@ -88,9 +88,9 @@ def node_status(statuses: Iterable[ResourceStatus]) -> NodeStatus:
     beside = [s for s in bad if s.kind not in KINDS or s.reason not in REASONS]
     underlays = [s for s in bad if s.kind == "Underlay" and s not in beside]
     reason = UNDERLAY_FAILED if underlays else CONFIGURATION_FAILED
-    told = [_of_underlay(s) for s in underlays] or ([SOME_FAILED] if failed else [])
-    told += dict.fromkeys(_beside(s) for s in beside)
-    return NodeStatus(False, reason, "; ".join(told)[:LONGEST_CONDITION], failed)
+    messages = [_of_underlay(s) for s in underlays] or ([SOME_FAILED] if failed else [])
+    messages += dict.fromkeys(_beside(s) for s in beside)
+    return NodeStatus(False, reason, "; ".join(messages)[:LONGEST_CONDITION], failed)
 
 
 def _of_underlay(status: ResourceStatus) -> str:
@@ -129,12 +129,12 @@ def held(item: Object) -> tuple[NodeStatus | None, dict[str, Condition]]:
     found = conditions.get("Ready")
     if found is None:
         return None, conditions
-    told = NodeStatus(found.status == "True", found.reason, found.message, failed)
+    known = NodeStatus(found.status == "True", found.reason, found.message, failed)
     complete = all(
-        type_ in conditions and conditions[type_][:3] == (_text(good), told.reason, told.message)
-        for type_, good in _types(told)
+        type_ in conditions and conditions[type_][:3] == (_text(good), known.reason, known.message)
+        for type_, good in _types(known)
     )
-    return told if complete else None, conditions
+    return known if complete else None, conditions
 
 
 def owned(item: Object, node: Object) -> bool:
@@ -157,20 +157,22 @@ def made(namespace: str, node: Object) -> Object:
     return {"apiVersion": NODE_STATUSES.group, "kind": NODE_STATUSES.kind, "metadata": named}
 
 
-def body(key: Key, told: NodeStatus, before: Mapping[str, Condition], now: str) -> Object:
+def body(key: Key, known: NodeStatus, before: Mapping[str, Condition], now: str) -> Object:
     """Return what is applied to the object's status; times are RFC 3339."""
     namespace, name = key
     conditions = [
         {
             "type": type_,
             "status": _text(good),
-            "reason": told.reason,
-            "message": told.message,
+            "reason": known.reason,
+            "message": known.message,
             "lastTransitionTime": _since(before.get(type_), _text(good)) or now,
         }
-        for type_, good in _types(told)
+        for type_, good in _types(known)
     ]
-    failed = [dict(zip(("kind", "name", "reason", "message"), f, strict=True)) for f in told.failed]
+    failed = [
+        dict(zip(("kind", "name", "reason", "message"), f, strict=True)) for f in known.failed
+    ]
     return {
         "apiVersion": NODE_STATUSES.group,
         "kind": NODE_STATUSES.kind,
@@ -179,8 +181,8 @@ def body(key: Key, told: NodeStatus, before: Mapping[str, Condition], now: str) 
     }
 
 
-def _types(told: NodeStatus) -> tuple[tuple[str, bool], ...]:
-    return ("Ready", told.ready), ("Degraded", not told.ready)
+def _types(known: NodeStatus) -> tuple[tuple[str, bool], ...]:
+    return ("Ready", known.ready), ("Degraded", not known.ready)
 
 
 def _since(before: Condition | None, status: str) -> str:

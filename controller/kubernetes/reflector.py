@@ -32,7 +32,7 @@ STREAM_S = (45, 75)  # a random time for each stream, so that nodes do not recon
 
 
 class Reflector:
-    """The objects of one collection, as far as the API server told.
+    """The objects of one collection, as the API server last showed them.
 
     A change of a status alone is no news unless `statuses` asks for it. An `optional` collection
     may be of a kind that is not served; it has no objects then. An API server that starts answers
@@ -58,7 +58,7 @@ class Reflector:
         self._backoff = Backoff(FIRST_S, MOST_S)
         self.served = False
         self.objects: dict[Key, Object] = {}
-        self._writing: set[Key] = set()  # by us, and no event has told of it so far
+        self._writing: set[Key] = set()  # by us, and no event has shown it yet
         self.listed = False  # at least once
         self.problem = ""  # why the objects may be out of date
 
@@ -83,7 +83,7 @@ class Reflector:
                     continue
                 news = not self.listed and not self.problem
                 self.problem = str(error)
-                if news:  # whoever waits for the list need not
+                if news:  # nothing need wait for the list
                     self._changed()
                 await self._pause()
 
@@ -108,8 +108,8 @@ class Reflector:
 
     def _same(self, before: Object, found: Object) -> bool:
         """Tell whether nobody asked for what changed: a status, or the heartbeat of a Node."""
-        told = self._statuses and before.get("status") != found.get("status")
-        return not told and _content(before) == _content(found)
+        asked_for = self._statuses and before.get("status") != found.get("status")
+        return not asked_for and _content(before) == _content(found)
 
     async def write(self, at: Key, request: Awaitable[Object]) -> Object:
         """Send a write of an object; return it as it is stored.

@@ -72,9 +72,9 @@ class Reporter:
         return True
 
     async def _apply_row(self, target: Target, row: Row | None, since: str) -> bool:
-        path, told = target.collection.at(target.key), body(target, self._node, row, since)
+        path, applied = target.collection.at(target.key), body(target, self._node, row, since)
         try:
-            await self._client.apply_status(path, told, self._manager)
+            await self._client.apply_status(path, applied, self._manager)
         except ApiError as error:
             return self._refused(f"{target.collection.kind} {'/'.join(target.key)}", error)
         return True
@@ -84,24 +84,24 @@ class Reporter:
         if not self._reports.served:
             return True
         item = self._reports.objects.get(self._key)
-        told = nodestatus.node_status(statuses)
+        current = nodestatus.node_status(statuses)
         has, before = nodestatus.held(item) if item is not None else (None, {})
         path = NODE_STATUSES.at(self._key)
         unowned = item is None or not nodestatus.owned(item, node)
-        if not unowned and has == told:
+        if not unowned and has == current:
             return True
         now_s = asyncio.get_running_loop().time()
         what, at_s = self._reported
-        if what == told and now_s < at_s + ON_ITS_WAY_S:
+        if what == current and now_s < at_s + ON_ITS_WAY_S:
             return True
         try:
             if unowned:
                 made = nodestatus.made(self._key[0], node)
                 await self._client.apply(path, made, self._manager)
-            if has != told:
-                applied = nodestatus.body(self._key, told, before, _now())
+            if has != current:
+                applied = nodestatus.body(self._key, current, before, _now())
                 await self._client.apply_status(path, applied, self._manager)
-            self._reported = told, now_s
+            self._reported = current, now_s
         except ApiError as error:
             return self._refused(f"{NODE_STATUSES.kind} {'/'.join(self._key)}", error)
         return True

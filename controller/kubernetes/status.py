@@ -96,15 +96,15 @@ def rows(
 def held(item: Object, node: str) -> tuple[Row | None, str]:
     """Return the row of this node that an object has, and since when; None without one."""
     nodes = (item.get("status") or {}).get("nodes")
-    for told in nodes if isinstance(nodes, list) else ():
-        if isinstance(told, dict) and told.get("name") == node:
+    for entry in nodes if isinstance(nodes, list) else ():
+        if isinstance(entry, dict) and entry.get("name") == node:
             row = Row(
-                told.get("ready") is True,
-                str(told.get("reason")),
-                str(told.get("message")),
-                told.get("observedGeneration") or 0,
+                entry.get("ready") is True,
+                str(entry.get("reason")),
+                str(entry.get("message")),
+                entry.get("observedGeneration") or 0,
             )
-            return row, str(told.get("lastTransitionTime") or "")
+            return row, str(entry.get("lastTransitionTime") or "")
     return None, ""
 
 

@@ -198,8 +198,8 @@ class Confirmation:
     def _keep_watchdog(self) -> None:
         ended = self._watchdog is None or self._watchdog.poll() is not None
         if ended and not watchdog.runs(self._state_dir):
-            told = self._settings
-            self._watchdog = watchdog.start(self._state_dir, told.log_level, told.log_format)
+            level, form = self._settings.log_level, self._settings.log_format
+            self._watchdog = watchdog.start(self._state_dir, level, form)
 
     def _what(self, found: Trial) -> str:
         left_s = max(0.0, found.deadline - trial.now())

@@ -65,8 +65,8 @@ def boot() -> str:
 def read(state_dir: Path) -> Trial | None:
     """Return what is on trial; None for nothing, or if a reboot ended it."""
     try:
-        told = json.loads((state_dir / NAME).read_text(encoding="utf-8"))
-        found = Trial(**{**told, "keeps": tuple(told["keeps"])})
+        stored = json.loads((state_dir / NAME).read_text(encoding="utf-8"))
+        found = Trial(**{**stored, "keeps": tuple(stored["keeps"])})
         if not (math.isfinite(found.deadline) and isinstance(found.pid, int)):
             return None
     except (OSError, ValueError, KeyError, TypeError):

@@ -1,6 +1,6 @@
 """Which version of the manifests is in force. Pure.
 
-Four versions are told apart, because an edit may be rejected, refused by FRR, or not confirmed:
+Dualpath keeps four versions, because an edit may be rejected, refused by FRR, or not confirmed:
 
     files      what the files say now
     in_force   the same, but with the earlier version of each resource that is rejected or refused
@@ -80,7 +80,7 @@ class Versions:
         self.good, self.pending = self.pending or self.in_force, None
 
     def roll_back(self) -> None:
-        """Return to the last good version, as if the files said so."""
+        """Return to the last good version, as if it were in the files."""
         self.files = self.in_force = self.good
         self.pending = None
         self._refused = {}

@@ -48,7 +48,7 @@ def runs(state_dir: Path) -> bool:
 
 
 def watch(state_dir: Path) -> None:
-    """Return when nothing is on trial any more, whoever ended the trial."""
+    """Return when no change is on trial."""
     controller: Process | None = None
     while (found := trial.read(state_dir)) is not None and not found.confirmed:
         if controller is None or controller.pid != found.pid:

@@ -39,7 +39,7 @@ def as_options(values: Mapping[str, object]) -> list[str]:
 
 
 def bridge_of(state_dir: Path) -> Process | None:
-    """Return the frr-bridge that listens in a state directory, whoever started it."""
+    """Return the frr-bridge that listens in a state directory: ours, or an earlier controller's."""
     return listener(state_dir / options.BUS)
 
 

@@ -69,14 +69,14 @@ def rows(item: Object) -> list[Row]:
     found = (item.get("status") or {}).get("nodes")
     return [
         Row(
-            told["name"],
-            told.get("ready") is True,
-            str(told.get("reason") or ""),
-            str(told.get("message") or ""),
-            _generation(told),
+            entry["name"],
+            entry.get("ready") is True,
+            str(entry.get("reason") or ""),
+            str(entry.get("message") or ""),
+            _generation(entry),
         )
-        for told in (found if isinstance(found, list) else ())
-        if isinstance(told, dict) and isinstance(told.get("name"), str)
+        for entry in (found if isinstance(found, list) else ())
+        if isinstance(entry, dict) and isinstance(entry.get("name"), str)
     ]
 
 
@@ -123,19 +123,19 @@ def ready(item: Object, nodes: set[str]) -> Condition:
 def held(item: Object) -> tuple[Condition | None, str]:
     """Return the condition that an object has, and since when its status is so."""
     found = (item.get("status") or {}).get("conditions")
-    for told in found if isinstance(found, list) else ():
-        if isinstance(told, dict) and told.get("type") == "Ready":
+    for entry in found if isinstance(found, list) else ():
+        if isinstance(entry, dict) and entry.get("type") == "Ready":
             status, reason, message = (
-                str(told.get(key) or "") for key in ("status", "reason", "message")
+                str(entry.get(key) or "") for key in ("status", "reason", "message")
             )
-            condition = Condition(status, reason, message, _generation(told))
-            return condition, str(told.get("lastTransitionTime") or "")
+            condition = Condition(status, reason, message, _generation(entry))
+            return condition, str(entry.get("lastTransitionTime") or "")
     return None, ""
 
 
 def body(target: Target, condition: Condition, since: str) -> Object:
     """Return what is applied to an object's status; `since` is RFC 3339."""
-    told = {
+    ready = {
         "type": "Ready",
         "status": condition.status,
         "reason": condition.reason,
@@ -143,7 +143,7 @@ def body(target: Target, condition: Condition, since: str) -> Object:
         "observedGeneration": condition.generation,
         "lastTransitionTime": since,
     }
-    status = {"observedGeneration": condition.generation, "conditions": [told]}
+    status = {"observedGeneration": condition.generation, "conditions": [ready]}
     return {**nothing(target), "status": status}
 
 
@@ -164,12 +164,12 @@ def leftover(item: Object, nodes: set[str]) -> list[str]:
 
 def names(found: Sequence[str]) -> str:
     """Return `a, b, c and 7 more`."""
-    told = ", ".join(found[:NAMED])
-    return f"{told} and {len(found) - NAMED} more" if len(found) > NAMED else told
+    text = ", ".join(found[:NAMED])
+    return f"{text} and {len(found) - NAMED} more" if len(found) > NAMED else text
 
 
-def _generation(told: Object) -> int:
-    found = told.get("observedGeneration")
+def _generation(entry: Object) -> int:
+    found = entry.get("observedGeneration")
     return found if type(found) is int else 0
 
 

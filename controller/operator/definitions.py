@@ -39,9 +39,9 @@ def differences(collection: Collection, served: Object) -> list[str]:
 
 def sentence(collection: Collection, found: list[str]) -> str:
     """Return one line about a definition that differs."""
-    told = "; ".join(found[:NAMED])
+    named = "; ".join(found[:NAMED])
     more = f"; and {len(found) - NAMED} more" if len(found) > NAMED else ""
-    return f"{name_of(collection)}: {told}{more}"
+    return f"{name_of(collection)}: {named}{more}"
 
 
 def _version(found: Object, wanted: str) -> Object | None:

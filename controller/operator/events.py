@@ -35,7 +35,7 @@ class Regarding:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something to be told of an object."""
+    """What an Event says about an object."""
 
     regarding: Regarding
     reason: str
@@ -49,7 +49,7 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Published:
     """An Event that was made."""
 
     name: str
@@ -67,21 +67,21 @@ class Series:
     """Which Events were made lately."""
 
     def __init__(self) -> None:
-        self._told: dict[Note, Told] = {}
+        self._published: dict[Note, Published] = {}
 
-    def repeats(self, note: Note, now_s: float) -> Told | None:
+    def repeats(self, note: Note, now_s: float) -> Published | None:
         """Return the Event that a note repeats, with the count that it gets; None for a new one."""
-        told = self._told.get(note)
-        if told is None or now_s - told.at_s > SERIES_S:
+        event = self._published.get(note)
+        if event is None or now_s - event.at_s > SERIES_S:
             return None
-        return Told(told.name, told.count + 1, now_s)
+        return Published(event.name, event.count + 1, now_s)
 
-    def made(self, note: Note, told: Told) -> None:
+    def made(self, note: Note, event: Published) -> None:
         """Note that an Event was made, or counts more."""
-        self._told.pop(note, None)
-        self._told[note] = told
-        while len(self._told) > MOST_SERIES:
-            del self._told[next(iter(self._told))]
+        self._published.pop(note, None)
+        self._published[note] = event
+        while len(self._published) > MOST_SERIES:
+            del self._published[next(iter(self._published))]
 
 
 def body(note: Note, instance: str, at: datetime) -> Object:
@@ -102,20 +102,20 @@ def body(note: Note, instance: str, at: datetime) -> Object:
     }
 
 
-def series(told: Told, at: datetime) -> Object:
+def series(event: Published, at: datetime) -> Object:
     """Return the merge patch by which an Event counts more."""
-    return {"series": {"count": told.count, "lastObservedTime": micro_time(at)}}
+    return {"series": {"count": event.count, "lastObservedTime": micro_time(at)}}
 
 
 def _reference(about: Regarding) -> Object:
-    told = {
+    reference = {
         "apiVersion": about.api_version,
         "kind": about.kind,
         "name": about.name,
         "namespace": about.namespace,
         "uid": about.uid,
     }
-    return {name: text for name, text in told.items() if text}
+    return {name: text for name, text in reference.items() if text}
 
 
 def _name(note: Note, when: str) -> str:

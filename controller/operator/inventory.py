@@ -65,7 +65,7 @@ class Inventory:
 
     @property
     def objects(self) -> dict[Collection, dict[Key, Object]]:
-        """Return what the API server told."""
+        """Return what the API server has shown."""
         return {collection: reflector.objects for collection, reflector in self._kinds.items()}
 
     def expected(self) -> dict[Collection, dict[Key, Object]]:

@@ -1,7 +1,7 @@
 """What a change of one object would mean on every node, as a node's own validator says it. Pure.
 
 The objects that the API server has, and the one that a request brings, go through the pipeline that
-reads manifests: `loader.merge`, then `layout.judge` for a node. So whoever reads a refusal reads
+reads manifests: `loader.merge`, then `layout.judge` for a node. So a refusal at `kubectl apply` has
 what `dualpath validate` says of the same objects.
 
 A request is refused when
@@ -202,13 +202,13 @@ def _line(violation: Violation) -> str:
 
 def _lines(found: Mapping[str, list[str]], every: set[str]) -> tuple[str, ...]:
     """Return the lines, with the nodes where one does not concern all that were judged."""
-    told = [
+    shown = [
         line if set(nodes) == every else f"{line} (on {names(sorted(nodes))})"
         for line, nodes in found.items()
     ]
-    if len(told) > MOST_LINES:
-        told = [*told[:MOST_LINES], f"and {len(told) - MOST_LINES} more"]
-    return tuple(told)
+    if len(shown) > MOST_LINES:
+        shown = [*shown[:MOST_LINES], f"and {len(shown) - MOST_LINES} more"]
+    return tuple(shown)
 
 
 def _concerned(nodes: Iterable[Object], states: Iterable[Resources], kind: str) -> list[Node]:

@@ -65,7 +65,7 @@ class Leadership:
                 log.warning("not leading any more: Lease %s/%s was not renewed", *self._where)
 
     def _notice(self) -> None:
-        """Note a change of the Lease at the moment that it is told."""
+        """Note a change of the Lease when the watch shows it."""
         if self._reflector.listed:
             item = self._reflector.objects.get(self._where)
             self._seen = lease.see(self._seen, item, _now_s())
@@ -73,16 +73,16 @@ class Leadership:
 
     async def _acquire(self) -> None:
         """Return once the Lease is ours."""
-        told = ""
+        logged = ""
         while True:
             self._changed.clear()
             if self._reflector.listed:
                 left_s = lease.wait_s(self._seen, self._identity, _now_s())
                 if not left_s and await self._write(lease.LEAD_OF_LEASE * self._duration_s):
                     return
-                if left_s and told != self.holder:
-                    told = self.holder
-                    log.info("waiting for Lease %s/%s: %s leads", *self._where, told)
+                if left_s and logged != self.holder:
+                    logged = self.holder
+                    log.info("waiting for Lease %s/%s: %s leads", *self._where, logged)
                 await self._news(left_s or RETRY_S)
             else:
                 await self._news(RETRY_S)

@@ -19,7 +19,7 @@ from controller.kubernetes.served import Served
 from controller.kubernetes.status import manager_of
 from controller.operator import conditions, events
 from controller.operator.conditions import Condition
-from controller.operator.events import Note, Told
+from controller.operator.events import Note, Published
 from controller.operator.inventory import Inventory
 
 log = logging.getLogger(__name__)
@@ -40,18 +40,18 @@ class Recorder:
     async def record(self, note: Note) -> None:
         path = f"/apis/{events.GROUP}/namespaces/{note.namespace}/events"
         at, now_s = datetime.now(UTC), asyncio.get_running_loop().time()
-        told = self._series.repeats(note, now_s)
+        published = self._series.repeats(note, now_s)
         try:
-            if told is not None:
-                await self._client.merge(f"{path}/{told.name}", events.series(told, at))
+            if published is not None:
+                await self._client.merge(f"{path}/{published.name}", events.series(published, at))
             else:
                 body = events.body(note, self._instance, at)
                 await self._client.create(path, body)
-                told = Told(body["metadata"]["name"], 1, now_s)
+                published = Published(body["metadata"]["name"], 1, now_s)
         except ApiError as error:
             log.info("no Event about %s %s: %s", note.regarding.kind, note.regarding.name, error)
             return
-        self._series.made(note, told)
+        self._series.made(note, published)
 
 
 class Reporter:
@@ -107,8 +107,8 @@ class Reporter:
         if has == wanted or self._written.get(target) == (wanted, version_of(item)):
             return
         same = has is not None and has.status == wanted.status and since
-        told = conditions.body(target, wanted, since if same else _now())
-        if not await self._apply(target, told, conditions.MANAGER):
+        body = conditions.body(target, wanted, since if same else _now())
+        if not await self._apply(target, body, conditions.MANAGER):
             return
         self._written[target] = wanted, version_of(item)
         if _is_news(has, wanted):
@@ -126,10 +126,10 @@ class Reporter:
                 return
         self._removed[target] = version_of(item)
 
-    async def _apply(self, target: Target, told: Object, manager: str) -> bool:
+    async def _apply(self, target: Target, body: Object, manager: str) -> bool:
         """Apply a part of a status; return whether the object is still there."""
         try:
-            await self._client.apply_status(target.collection.at(target.key), told, manager)
+            await self._client.apply_status(target.collection.at(target.key), body, manager)
         except ApiError as error:
             if error.status == 404:
                 return False

@@ -1,4 +1,4 @@
-"""What the operator was told on its command line: frozen, validated once."""
+"""The options of the operator: frozen, validated once."""
 
 from __future__ import annotations
 
@@ -50,22 +50,22 @@ def parse(
 ) -> Settings:
     """Read a command line. Exits with 2 and one sentence when it makes no sense."""
     parser = _parser()
-    told = parser.parse_args(arguments)
-    namespace = told.namespace or _namespace(account)
+    given = parser.parse_args(arguments)
+    namespace = given.namespace or _namespace(account)
     if not namespace:
         parser.error("argument --namespace: give one, as this is no pod")
     return Settings(
-        kubeconfig=told.kubeconfig,
+        kubeconfig=given.kubeconfig,
         namespace=namespace,
-        identity=told.identity or environment.get("POD_NAME") or socket.gethostname(),
-        webhook=options.split(told.webhook) if told.webhook else None,
-        service=told.service,
-        secret=told.secret,
-        configuration=told.webhook_configuration,
-        lease=told.lease,
-        lease_s=told.lease_seconds,
-        log_level=told.log_level,
-        log_format=told.log_format,
+        identity=given.identity or environment.get("POD_NAME") or socket.gethostname(),
+        webhook=options.split(given.webhook) if given.webhook else None,
+        service=given.service,
+        secret=given.secret,
+        configuration=given.webhook_configuration,
+        lease=given.lease,
+        lease_s=given.lease_seconds,
+        log_level=given.log_level,
+        log_format=given.log_format,
     )
 
 

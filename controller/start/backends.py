@@ -64,17 +64,17 @@ def dpdk(settings: Settings, namespaces: NamespacePair, host: str) -> Backend:
 
     Raises ConnectError for an agent that may not be called, and Unavailable without a grout.
     """
-    told = settings.grout
-    if not told.agent and not told.start:
-        _check_grout(told.sock)
-    address = told.agent or f"unix:{settings.state_dir}/grout-agent.sock"
-    tls = ClientTls(*told.agent_tls) if told.agent_tls else None
-    twins = GroutTwins(lambda: locate(told.sock), namespaces.forwarding, namespaces.control)
+    options = settings.grout
+    if not options.agent and not options.start:
+        _check_grout(options.sock)
+    address = options.agent or f"unix:{settings.state_dir}/grout-agent.sock"
+    tls = ClientTls(*options.agent_tls) if options.agent_tls else None
+    twins = GroutTwins(lambda: locate(options.sock), namespaces.forwarding, namespaces.control)
     beside: list[Beside] = []
-    grout = GroutProcess(_grout(settings, namespaces)) if told.start else None
+    grout = GroutProcess(_grout(settings, namespaces)) if options.start else None
     if grout:
         beside.append(grout)
-    if not told.agent:
+    if not options.agent:
         command = _agent(settings, namespaces, host, address)
         beside.append(Child("grout-agent", command, grout.up if grout else None))
     return Backend(RemoteDatapath(address, tls, "grout"), twins, tuple(beside))
@@ -88,14 +88,14 @@ def _check_grout(sock: Path) -> None:
 
 
 def _grout(settings: Settings, namespaces: NamespacePair) -> Grout:
-    told = settings.grout
+    options = settings.grout
     return Grout(
-        told.sock,
-        told.netns or namespaces.forwarding,
+        options.sock,
+        options.netns or namespaces.forwarding,
         settings.state_dir,
-        told.hugepages,
-        told.cpus,
-        told.max_mtu,
+        options.hugepages,
+        options.cpus,
+        options.max_mtu,
     )
 
 

@@ -66,13 +66,13 @@ def wait(settings: Settings) -> None:
 
     async def first() -> None:
         task = asyncio.create_task(following.run())
-        told = ""
+        logged = ""
         try:
             while not _mirrored(manifests):
                 problem = following.problem or "waiting for an Underlay in the API"
-                if problem != told:
+                if problem != logged:
                     log.info("%s", problem)
-                    told = problem
+                    logged = problem
                 if task.done():
                     await task
                 await asyncio.sleep(LOOK_S)
@@ -82,7 +82,7 @@ def wait(settings: Settings) -> None:
 
     asyncio.run(live(first()))
     if not _mirrored(manifests):
-        raise Refused("ended before the API server told of a resource for this node")
+        raise Refused("stopped before the API server had a resource for this node")
 
 
 def _mirrored(directory: Path) -> bool:

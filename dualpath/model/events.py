@@ -29,7 +29,7 @@ class SessionChanged:
     state: str  # frr_bridge.session.State in lower case
     reason: str = ""  # what it waits for, in one sentence
     stale_after: float = 0.0  # when the hold ends, monotonic; 0: never
-    acknowledge: bool = False  # zebra expects to be told which routes are programmed
+    acknowledge: bool = False  # zebra waits for acknowledgements of programmed routes
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class Mirror:
 
 @dataclass(frozen=True, slots=True)
 class Programmed:
-    """Rows that the datapath accepted; nexthop 0: it refused the row. For zebra to be told."""
+    """Rows that the datapath accepted; nexthop 0: it refused the row. zebra gets them back."""
 
     batch: RouteBatch
 

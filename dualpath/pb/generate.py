@@ -23,7 +23,7 @@ IMPORT = re.compile(r"^(from )dualpath\.v1( import )", re.MULTILINE)
 
 
 class GenerateError(Exception):
-    """protoc refused the sources; it has said why on stderr."""
+    """protoc refused the sources; its reason is on stderr."""
 
 
 def generate(into: Path) -> dict[str, str]:

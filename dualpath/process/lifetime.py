@@ -1,4 +1,4 @@
-"""The lifetime of a daemon: it runs until it is told to stop, or until anything in it fails.
+"""The lifetime of a daemon: it runs until a signal stops it, or until anything in it fails.
 
 asyncio logs an exception of a callback or a background task, and continues. A daemon that runs on
 with half of its tasks is worse than a restarted one, because routes outlive the process. So here

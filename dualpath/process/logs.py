@@ -64,15 +64,15 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         when = datetime.fromtimestamp(record.created, UTC)
-        said = {
+        entry = {
             "time": when.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": _shown(record),
         }
         if record.exc_info:
-            said["exception"] = redact_prose(self.formatException(record.exc_info))
-        return json.dumps(said)
+            entry["exception"] = redact_prose(self.formatException(record.exc_info))
+        return json.dumps(entry)
 
 
 class Bounded(logging.Handler):

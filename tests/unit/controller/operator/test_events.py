@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from controller.operator import events
-from controller.operator.events import Note, Series, Told
+from controller.operator.events import Note, Published, Series
 
 AT = datetime(2026, 11, 30, 12, tzinfo=UTC)
 RED = {"metadata": {"name": "red", "namespace": "team", "uid": "u-1"}}
@@ -45,17 +45,17 @@ def test_a_long_note_and_a_long_name_fit() -> None:
 def test_the_same_again_counts_and_makes_no_other_event() -> None:
     series = Series()
     assert series.repeats(NOTE, 0.0) is None
-    series.made(NOTE, Told("e", 1, 0.0))
+    series.made(NOTE, Published("e", 1, 0.0))
     again = series.repeats(NOTE, 60.0)
-    assert again == Told("e", 2, 60.0)
-    series.made(NOTE, Told("e", 2, 60.0))
-    assert series.repeats(NOTE, 60.0 + events.SERIES_S) == Told("e", 3, 60.0 + events.SERIES_S)
+    assert again == Published("e", 2, 60.0)
+    series.made(NOTE, Published("e", 2, 60.0))
+    assert series.repeats(NOTE, 60.0 + events.SERIES_S) == Published("e", 3, 60.0 + events.SERIES_S)
     assert series.repeats(NOTE, 61.0 + events.SERIES_S) is None
 
 
 def test_another_reason_or_object_is_another_event() -> None:
     series = Series()
-    series.made(NOTE, Told("e", 1, 0.0))
+    series.made(NOTE, Published("e", 1, 0.0))
     other = Note(ABOUT, "Progressing", NOTE.text, warning=True)
     assert series.repeats(other, 1.0) is None
 
@@ -63,6 +63,6 @@ def test_another_reason_or_object_is_another_event() -> None:
 def test_memory_for_series_has_a_limit() -> None:
     series = Series()
     for number in range(events.MOST_SERIES + 10):
-        series.made(Note(ABOUT, "Progressing", str(number)), Told(str(number), 1, 0.0))
+        series.made(Note(ABOUT, "Progressing", str(number)), Published(str(number), 1, 0.0))
     assert series.repeats(Note(ABOUT, "Progressing", "0"), 1.0) is None
     assert series.repeats(Note(ABOUT, "Progressing", str(events.MOST_SERIES)), 1.0) is not None

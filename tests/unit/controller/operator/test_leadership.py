@@ -72,10 +72,9 @@ async def test_one_of_two_leads_and_the_other_does_after_a_clean_end(
     await until(lambda: b.leadership.holder == "a")
     await until(lambda: renewals(server) > 1.5 * LEASE_S / lease.RENEW_S)
     assert (a.leading, b.leading, holder(server)) == (True, False, "a")
-    began = asyncio.get_running_loop().time()
     await a.stop()
+    assert holder(server) in ("", "b")  # released, not expired
     await until(lambda: b.leading)
-    assert asyncio.get_running_loop().time() - began < LEASE_S / 2
     assert (a.leading, holder(server)) == (False, "b")
     await b.stop()
     assert holder(server) == ""
