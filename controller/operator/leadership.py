@@ -73,16 +73,16 @@ class Leadership:
 
     async def _acquire(self) -> None:
         """Return once the Lease is ours."""
-        logged = ""
+        leader = ""
         while True:
             self._changed.clear()
             if self._reflector.listed:
                 left_s = lease.wait_s(self._seen, self._identity, _now_s())
                 if not left_s and await self._write(lease.LEAD_OF_LEASE * self._duration_s):
                     return
-                if left_s and logged != self.holder:
-                    logged = self.holder
-                    log.info("waiting for Lease %s/%s: %s leads", *self._where, logged)
+                if left_s and leader != self.holder:
+                    leader = self.holder
+                    log.info("waiting for Lease %s/%s: %s leads", *self._where, leader)
                 await self._news(left_s or RETRY_S)
             else:
                 await self._news(RETRY_S)
