@@ -80,7 +80,7 @@ lint: ## run ruff, and mypy --strict
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
 
-lock: ## update requirements-dev.txt after a change of dependencies (UPGRADE=1: newest versions)
+lock: ## update requirements*.txt after a change of dependencies (UPGRADE=1: newest versions)
 	@.ci/setup
 	@exec .ci/lock $(if $(UPGRADE),--upgrade)
 

@@ -1,4 +1,4 @@
-"""pyproject.toml asks for what the generated code imports; requirements-dev.txt locks all of it."""
+"""pyproject.toml asks for what the generated code imports; requirements*.txt lock all of it."""
 
 from __future__ import annotations
 
@@ -45,27 +45,39 @@ def test_dev_extra_pins_the_generator_of_the_committed_code() -> None:
     assert f"grpcio-tools=={version_of_grpc()}" in wanted
 
 
-LOCK = (ROOT / "requirements-dev.txt").read_text()
-PINS = dict(re.findall(r"^([\w.-]+)==([\w.]+)", LOCK, re.MULTILINE))
+def pins(lock: str) -> dict[str, str]:
+    return dict(re.findall(r"^([\w.-]+)==([\w.]+)", lock, re.MULTILINE))
+
+
+LOCKS = [(ROOT / f"requirements{name}.txt").read_text() for name in ("-dev", "")]
+ALL, NEEDED = map(pins, LOCKS)
 EXTRAS = PROJECT["optional-dependencies"]
-WANTED = [*PROJECT["dependencies"], *(one for extra in EXTRAS.values() for one in extra)]
+RUN = [*PROJECT["dependencies"], *EXTRAS["kubernetes"], *EXTRAS["operator"]]
 
 
-@pytest.mark.parametrize("requirement", WANTED)
+@pytest.mark.parametrize("requirement", [*RUN, *EXTRAS["dev"]])
 def test_every_dependency_is_locked_within_its_range(requirement: str) -> None:
     wanted = Requirement(requirement)
-    assert wanted.specifier.contains(PINS[wanted.name.lower()])
+    assert wanted.specifier.contains(ALL[wanted.name.lower()])
 
 
-def test_every_locked_package_has_a_hash() -> None:
-    packages = re.split(r"\n(?=[a-z])", LOCK.partition("\n\n")[0])
+def test_packages_and_images_have_the_versions_that_are_tested() -> None:
+    assert {Requirement(one).name.lower() for one in RUN} <= NEEDED.keys()
+    assert NEEDED.items() <= ALL.items()
+    assert not {"pytest", "mypy", "ruff", "grpcio-tools"} & NEEDED.keys()
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=["development", "run"])
+def test_every_locked_package_has_a_hash(lock: str) -> None:
+    packages = re.split(r"\n(?=[a-z])", lock.partition("\n\n")[0])
     unlocked = [one for one in packages if "==" in one and "--hash=sha256:" not in one]
-    assert len(PINS) > 30
+    assert len(packages) > 30
     assert unlocked == []
 
 
-def test_lock_file_names_no_registry_and_no_path() -> None:
-    words = LOCK.split()
+@pytest.mark.parametrize("lock", LOCKS, ids=["development", "run"])
+def test_lock_file_names_no_registry_and_no_path(lock: str) -> None:
+    words = lock.split()
     assert [word for word in words if "://" in word or word.startswith("/")] == []
 
 
