@@ -89,7 +89,7 @@ class Bridge:
         self._announcer = Announcer(
             bus, session=self._session_changed, changes=self._changes, complete=self._complete
         )
-        self._links_changed = False  # since nexthops were last resolved
+        self._changed_links: set[int] = set()  # since nexthops were last resolved
 
     # -- the feeds ------------------------------------------------------------------------
 
@@ -116,7 +116,7 @@ class Bridge:
     def receive_netlink(self, message: Other) -> None:
         """Process a message of the kernel in FRR's namespace."""
         if isinstance(message, LinkMessage):
-            self._links_changed |= self.overlay.link(message)
+            self._changed_links |= self.overlay.link(message)
             if message.deleted:
                 self._links_deleted()
             else:
@@ -143,27 +143,25 @@ class Bridge:
 
     def end_dump(self) -> None:
         """Withdraw what the dump did not repeat. Never call it after an incomplete dump."""
-        self.overlay.end_dump()
+        self._changed_links |= self.overlay.end_dump()
         self.handles.ids.end_dump()
         self._links_deleted()
-        self._links_changed = True
         self.nexthops.collectable = True
 
     def programmed(self, batch: RouteBatch) -> None:
         """Note what the datapath did with routes, and tell zebra; nexthop 0 is a refused row."""
-        for number, vrf in self.overlay.devices.vrfs().items():
-            if vrf == batch.vrf:
-                self.rib.programmed(number, batch)
-                self._answer(
-                    offload(
-                        number,
-                        batch.family,
-                        batch.prefixes,
-                        batch.lengths,
-                        batch.protocols,
-                        batch.nexthops == 0,
-                    )
+        for number in self.overlay.devices.vrfs().tables(batch.vrf):
+            self.rib.programmed(number, batch)
+            self._answer(
+                offload(
+                    number,
+                    batch.family,
+                    batch.prefixes,
+                    batch.lengths,
+                    batch.protocols,
+                    batch.nexthops == 0,
                 )
+            )
 
     def _acknowledge(self, routes: TableRoutes, rows: npt.NDArray[np.intp]) -> None:
         """Tell zebra that routes which it repeated are programmed already."""
@@ -231,9 +229,9 @@ class Bridge:
 
     def flush(self) -> None:
         """Send what is pending, as far as the subscriber's credit goes."""
-        if self._links_changed:  # once for all the links of a dump or a burst
-            self._links_changed = False
-            self.handles.retry()
+        if self._changed_links:  # once for all the links of a dump or a burst
+            changed, self._changed_links = self._changed_links, set()
+            self.handles.retry(changed)
         self._announcer.flush()
 
     def _changes(self) -> Iterator[RouteBatch | RecordBatch]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 
 from dualpath.model.nexthops import NexthopHandle
+from frr_bridge.membership import Membership
 from frr_bridge.wire.inline import Content, InlineNexthop, Unsupported
 
 Members = tuple[tuple[NexthopHandle, int], ...]
@@ -15,16 +17,31 @@ Description = Content | Members
 
 
 class Contents(dict[NexthopHandle, Description]):
-    """The description of each handle; members of a group refer to other handles."""
+    """The description of each handle; members of a group refer to other handles.
+
+    Write it by item only: the indexes of groups and of devices follow each item.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._membership = Membership[NexthopHandle]()
+        self._over: dict[int, set[NexthopHandle]] = {}  # device -> single nexthops
+
+    def __setitem__(self, handle: NexthopHandle, contents: Description) -> None:
+        self._index(handle, self.get(handle), contents)
+        super().__setitem__(handle, contents)
+
+    def __delitem__(self, handle: NexthopHandle) -> None:
+        self._index(handle, self.get(handle), None)
+        super().__delitem__(handle)
 
     def members(self, handle: NexthopHandle) -> list[NexthopHandle]:
         """Return the members of a group; [] of anything else."""
-        contents = self.get(handle)
-        return [member for member, _ in contents] if isinstance(contents, tuple) else []
+        return _members(self.get(handle))
 
     def groups_of(self, handles: AbstractSet[NexthopHandle]) -> list[NexthopHandle]:
-        """Return the groups with a member among `handles`."""
-        return [group for group in self if not handles.isdisjoint(self.members(group))]
+        """Return the groups with a member among `handles`, ascending."""
+        return self._membership.groups_of(handles)
 
     def is_group(self, handle: NexthopHandle) -> bool:
         return isinstance(self.get(handle), tuple)
@@ -32,13 +49,32 @@ class Contents(dict[NexthopHandle, Description]):
     def is_single(self, handle: NexthopHandle) -> bool:
         return isinstance(self.get(handle), InlineNexthop | Unsupported)
 
-    def is_over(self, handle: NexthopHandle, oif: int) -> bool:
-        """Report whether a single nexthop leaves by a device."""
-        nexthop = self.get(handle)
-        return isinstance(nexthop, InlineNexthop) and nexthop.oif == oif
+    def over(self, devices: Iterable[int]) -> set[NexthopHandle]:
+        """Return the single nexthops that leave by one of these devices."""
+        found: set[NexthopHandle] = set()
+        return found.union(*(self._over.get(device, ()) for device in devices))
 
-    def is_only_over(self, handle: NexthopHandle, oif: int) -> bool:
-        """Report whether a nexthop, or every member of a group, leaves by a device."""
-        if self.is_group(handle):
-            return all(self.is_over(member, oif) for member in self.members(handle))
-        return self.is_over(handle, oif)
+    def only_over(self, device: int) -> list[NexthopHandle]:
+        """Return the nexthops that leave by a device, and the groups whose every member does."""
+        single = self.over([device])
+        groups = (g for g in self.groups_of(single) if single.issuperset(self.members(g)))
+        return sorted({*single, *groups})
+
+    def _index(
+        self, handle: NexthopHandle, before: Description | None, after: Description | None
+    ) -> None:
+        self._membership.change(handle, _members(before), _members(after))
+        if device := _device(before):
+            self._over[device].discard(handle)
+            if not self._over[device]:
+                del self._over[device]
+        if device := _device(after):
+            self._over.setdefault(device, set()).add(handle)
+
+
+def _members(contents: Description | None) -> list[NexthopHandle]:
+    return [member for member, _ in contents] if isinstance(contents, tuple) else []
+
+
+def _device(contents: Description | None) -> int:
+    return contents.oif if isinstance(contents, InlineNexthop) else 0

@@ -39,7 +39,7 @@ group that loses a member would get another name, and each of its routes an upda
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 import numpy.typing as npt
@@ -138,23 +138,24 @@ class NexthopHandles:
         only FPM described go too, such as those of connected routes; and what zebra still sends
         about the device, until it notices, means nothing that was announced.
         """
-        gone = [i for i, handle in self.ids if self._contents.is_only_over(handle, oif)]
+        ended = self._contents.only_over(oif)
+        gone = [i for handle in ended if (i := self.ids.id_of(handle)) is not None]
         if not deleted:
             self.ids.removed(i for i in gone if self.ids.was_in_kernel(i))
             return set()
         for identity in gone:
             self.forget(identity)
-        ended = [h for h in self._contents if self._contents.is_only_over(h, oif)]
         for handle in ended:
             self._aliases.close(handle)
         return set(ended)
 
     def remove_from_groups(self, oif: int) -> None:
         """Remove the members over a device from every group that keeps another member."""
-        for group in {handle for _, handle in self.ids}:
+        over = self._contents.over([oif])
+        for group in self._contents.groups_of(over):
             members = self._contents.get(group)
-            if isinstance(members, tuple):
-                left = tuple(one for one in members if not self._contents.is_over(one[0], oif))
+            if isinstance(members, tuple) and self.ids.id_of(group) is not None:
+                left = tuple(one for one in members if one[0] not in over)
                 if left:
                     self.states.describe(group, left)
 
@@ -163,34 +164,40 @@ class NexthopHandles:
         handle = self.ids.get(identity) or NO_HANDLE
         return handle in self._contents and self.ids.may_be_in_use(identity)
 
-    def retry(self) -> None:
-        """Resolve every nexthop again: devices changed."""
-        self.states.retry()
+    def retry(self, devices: Collection[int]) -> None:
+        """Resolve the nexthops over these devices again: the devices changed."""
+        self.states.retry(devices)
 
     def collect(self, used: set[int]) -> list[Nexthop]:
         """Forget handles without an id and without a route; return those that were announced."""
-        live = self._live(self._described_handles() | {NexthopHandle(handle) for handle in used})
-        self.ids.keep(live)
-        dropped = [handle for handle in self._contents if handle not in live]
-        gone = [nexthop for one in dropped if (nexthop := self.states.drop(one))]
-        self._by_value = {k: v for k, v in self._by_value.items() if v in live}
-        named = self._described_handles()
-        self.unnamed = any(handle not in named for handle in self._contents)
+        described = {handle for identity, handle in self.ids if self.described(identity)}
+        bound = {handle for _, handle in self.ids}
+        in_use = described | used
+        unused = (bound | self._contents.keys()) - in_use
+        dead = {handle for handle in unused if not self._serves(handle, in_use)}
+        self.ids.drop(dead)
+        gone = [
+            nexthop
+            for handle in sorted(dead & self._contents.keys())
+            if (nexthop := self.states.drop(handle))
+        ]
+        if dead:
+            self._by_value = {k: v for k, v in self._by_value.items() if v not in dead}
+        self.unnamed = not described.issuperset(self._contents)
         return gone
 
-    def _described_handles(self) -> set[NexthopHandle]:
-        return {handle for identity, handle in self.ids if self.described(identity)}
-
-    def _live(self, used: set[NexthopHandle]) -> set[NexthopHandle]:
-        """Return the handles in use, their originals and the members of both."""
-        live: set[NexthopHandle] = set()
-        todo = list(used)
+    def _serves(self, handle: NexthopHandle, in_use: set[int]) -> bool:
+        """Report whether a handle in use has this one as its original or as a member."""
+        seen: set[NexthopHandle] = set()
+        todo = [handle]
         while todo:
-            handle = todo.pop()
-            if handle not in live and self.states.has_room(handle):
-                live.add(handle)
-                todo += [self._aliases.original(handle), *self.states.members(handle)]
-        return live
+            one = todo.pop()
+            if one in in_use:
+                return True
+            if one not in seen:
+                seen.add(one)
+                todo += self.states.referrers(one)
+        return False
 
     def _allocate(self) -> NexthopHandle:
         handle = NexthopHandle(self._next)

@@ -12,7 +12,7 @@ and finds out which of them may be announced. A change runs along the references
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,7 @@ from dualpath.model.nexthops import (
 from dualpath.model.routes import U32
 from frr_bridge.aliases import Aliases
 from frr_bridge.contents import Contents, Description, Members
+from frr_bridge.membership import Membership
 from frr_bridge.wire.inline import InlineNexthop, Unsupported
 
 Resolve = Callable[[int, InlineNexthop], Nexthop | None]
@@ -60,6 +61,7 @@ class HandleStates:
         self.contents = Contents()
         self.aliases = Aliases(_SIZE)
         self._nexthops: dict[NexthopHandle, Nexthop] = {}  # announced; of originals only
+        self._announced = Membership[NexthopHandle]()  # of the groups in `_nexthops`
         self._unresolved: set[NexthopHandle] = set()
         self._known = np.zeros(_SIZE, np.bool_)
         self._fails = np.zeros(_SIZE, np.uint32)  # 0, or the reserved id of the reason
@@ -88,9 +90,9 @@ class HandleStates:
         fails = self._fails[originals]
         return np.where(drops, handles, np.where(fails != 0, fails, originals))
 
-    def retry(self) -> None:
-        """Resolve every nexthop again: devices changed."""
-        for handle in list(self.contents):
+    def retry(self, devices: Collection[int]) -> None:
+        """Resolve the nexthops over these devices again: the devices changed."""
+        for handle in sorted(self.contents.over(devices)):
             if self.aliases.original(handle) == handle and self._update(handle):
                 self._update_groups_of(handle)
 
@@ -100,18 +102,17 @@ class HandleStates:
         self.aliases.drop(handle)
         self._unresolved.discard(handle)
         self._known[handle] = False
-        return self._nexthops.pop(handle, None)
+        return self._revoke(handle)
 
-    def members(self, handle: NexthopHandle) -> list[NexthopHandle]:
-        """Return the members of a group: as zebra has it now, and as it was last announced."""
-        announced = self._nexthops.get(handle)
-        members = announced.members if announced else ()
-        return self.contents.members(handle) + [NexthopHandle(member.id) for member in members]
+    def referrers(self, handle: NexthopHandle) -> set[NexthopHandle]:
+        """Return the handle's aliases and its groups: those of zebra's, and as last announced."""
+        groups = self.contents.groups_of({handle}), self._announced.groups_of([handle])
+        return self.aliases.same(handle).union(*groups) - {handle}
 
     def is_member(self, handle: NexthopHandle) -> bool:
         """Report whether a single nexthop is the member of some group."""
-        single = self.contents.is_single(handle)
-        return single and any(handle in self.members(group) for group in self.contents)
+        groups = self.contents.groups_of({handle}) or self._announced.groups_of([handle])
+        return bool(groups) and self.contents.is_single(handle)
 
     # -- aliases --------------------------------------------------------------------------
 
@@ -172,7 +173,9 @@ class HandleStates:
     def _update_groups_of(self, handle: NexthopHandle) -> None:
         """Update the groups that wait for a handle or for one of its aliases."""
         same = self.aliases.same(handle)
-        for group in [g for g in self._unresolved if same.intersection(self.contents.members(g))]:
+        if not self._unresolved:
+            return
+        for group in [g for g in self.contents.groups_of(same) if g in self._unresolved]:
             if self.aliases.has_key(group, self._key(group)):
                 self._update(group)
             else:
@@ -197,8 +200,10 @@ class HandleStates:
             self._unresolved.add(handle)
             return False
         self._unresolved.discard(handle)
-        if self._nexthops.get(handle) == nexthop:
+        before = self._nexthops.get(handle)
+        if before == nexthop:
             return False
+        self._announced.change(handle, _members(before), _members(nexthop))
         self._nexthops[handle] = nexthop
         self._known[handle] = True
         self._on_change(nexthop)
@@ -249,16 +254,25 @@ class HandleStates:
         for group in self.contents.groups_of(same):
             self._update(group)
         if failure:  # a group that waits for other members was announced with this one
-            for group, nexthop in list(self._nexthops.items()):
-                if any(member.id == handle for member in nexthop.members):
-                    self._withdraw(group)
-                    self._update(group)
+            for group in self._announced.groups_of([handle]):
+                self._withdraw(group)
+                self._update(group)
         return True
 
     def _withdraw(self, handle: NexthopHandle) -> None:
         self._known[handle] = False
-        if self._nexthops.pop(handle, None):
+        if self._revoke(handle):
             self._on_failed(handle)
+
+    def _revoke(self, handle: NexthopHandle) -> Nexthop | None:
+        """Forget what was announced of a handle; return it."""
+        nexthop = self._nexthops.pop(handle, None)
+        self._announced.change(handle, _members(nexthop), ())
+        return nexthop
+
+
+def _members(nexthop: Nexthop | None) -> list[NexthopHandle]:
+    return [NexthopHandle(member.id) for member in nexthop.members] if nexthop else []
 
 
 def _shares(weights: list[int]) -> list[int]:

@@ -44,6 +44,7 @@ from dualpath.netlink.numbers import (
 )
 from dualpath.netlink.socket import Requests, open_socket
 from frr_bridge.overlay.overlay import Overlay
+from frr_bridge.overlay.rowtable import RowTable
 from frr_bridge.wire.neighbor import NDMSG
 
 log = logging.getLogger(__name__)
@@ -58,8 +59,8 @@ class ShadowMirror:
 
     def __init__(self, overlay: Overlay) -> None:
         self._overlay = overlay
-        self._macs: dict[tuple[int, bytes], Mac] = {}
-        self._neighbors: dict[tuple[int, bytes], Neighbor] = {}
+        self._macs = RowTable[Mac]()  # by (VNI, MAC)
+        self._neighbors = RowTable[Neighbor]()  # by (VNI, address)
         self._pending: dict[object, Mac | Neighbor] = {}
         self._ticks = 0
         self._whole = False  # all hosts are known: other rows with our mark are left over
@@ -72,8 +73,8 @@ class ShadowMirror:
             macs = {mac.key for mac in mirror.macs}
             neighbors = {neighbor.key for neighbor in mirror.neighbors}
             self._forget(
-                [mac for key, mac in self._macs.items() if key not in macs],
-                [held for key, held in self._neighbors.items() if key not in neighbors],
+                [self._macs[key] for key in self._macs if key not in macs],
+                [self._neighbors[key] for key in self._neighbors if key not in neighbors],
             )
         self._forget(list(mirror.gone_macs), list(mirror.gone_neighbors))
         for mac in mirror.macs:
@@ -98,15 +99,16 @@ class ShadowMirror:
                 self._put(record)
 
     def _restore(self, vnis: set[int]) -> None:
-        records: list[Mac | Neighbor] = [*self._macs.values(), *self._neighbors.values()]
-        for record in records:
-            if record.vni in vnis:
-                self._put(record)
+        for vni in sorted(vnis):
+            for key in self._macs.of(vni):
+                self._put(self._macs[key])
+            for key in self._neighbors.of(vni):
+                self._put(self._neighbors[key])
 
     def _repair(self) -> None:
         for record, present in self._overlay.mirrored.changes():
             held = self._macs if isinstance(record, Mac) else self._neighbors
-            wanted = held.get(record.key)
+            wanted: Mac | Neighbor | None = held.get(record.key)
             if present and wanted is None:
                 self._remove(record)
             elif wanted and not present:
@@ -117,11 +119,11 @@ class ShadowMirror:
 
     def _forget(self, macs: list[Mac], neighbors: list[Neighbor]) -> None:
         for neighbor in neighbors:
-            self._neighbors.pop(neighbor.key, None)
+            self._neighbors.pop(neighbor.key)
             self._pending.pop((Neighbor, neighbor.key), None)
             self._remove(neighbor)
         for mac in macs:
-            self._macs.pop(mac.key, None)
+            self._macs.pop(mac.key)
             self._pending.pop((Mac, mac.key), None)
             self._remove(mac)
 

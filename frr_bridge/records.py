@@ -7,6 +7,7 @@ record that flaps ten times before the subscriber has credit is announced once.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from dualpath.model.kinds import Kind
 from dualpath.model.nexthops import Nexthop, NexthopType
@@ -80,11 +81,14 @@ class Records:
         if self.kind is Kind.NEXTHOP:  # groups last: the subscriber must know their members
             self._dirty = dict.fromkeys(sorted(self._dirty, key=self._is_group))
         while self._dirty:
-            keys = [key for key, _ in zip(self._dirty, range(limit), strict=False)]
+            keys = list(islice(self._dirty, limit))
             upserts = tuple(self._desired[key] for key in keys if key in self._desired)
             gone = tuple(self._withdrawn.pop(key) for key in keys if key in self._withdrawn)
-            for key in keys:
-                del self._dirty[key]
+            if len(keys) == len(self._dirty):
+                self._dirty = {}  # one that was emptied is walked as if it were still full
+            else:
+                for key in keys:
+                    del self._dirty[key]
             yield RecordBatch(self.kind, upserts, gone)
 
     def _is_group(self, key: Key) -> bool:

@@ -20,6 +20,7 @@ class ZebraIds:
 
     def __init__(self) -> None:
         self._handles: dict[int, NexthopHandle] = {}
+        self._ids: dict[NexthopHandle, int] = {}  # the other way round
         self._in_kernel: dict[int, bool] = {}  # of ids that the kernel reported: does it still?
         self._unseen: set[int] = set()  # ids not yet repeated by a dump
 
@@ -32,17 +33,25 @@ class ZebraIds:
     def get(self, identity: int) -> NexthopHandle | None:
         return self._handles.get(identity)
 
+    def id_of(self, handle: NexthopHandle) -> int | None:
+        """Return the id that names a handle."""
+        return self._ids.get(handle)
+
     def bind(self, identity: int, handle: NexthopHandle) -> None:
+        """Let an id that has no handle name this one, which no other id names."""
         self._handles[identity] = handle
+        self._ids[handle] = identity
 
     def forget(self, identity: int) -> None:
-        self._handles.pop(identity, None)
+        if handle := self._handles.pop(identity, None):
+            del self._ids[handle]
         self._in_kernel.pop(identity, None)
 
-    def keep(self, handles: set[NexthopHandle]) -> None:
-        """Forget the ids of all other handles."""
-        self._handles = {i: handle for i, handle in self._handles.items() if handle in handles}
-        self._in_kernel = {i: has for i, has in self._in_kernel.items() if i in self._handles}
+    def drop(self, handles: Iterable[NexthopHandle]) -> None:
+        """Forget the ids of these handles."""
+        for handle in handles:
+            if (identity := self._ids.get(handle)) is not None:
+                self.forget(identity)
 
     # -- the kernel -----------------------------------------------------------------------
 

@@ -34,6 +34,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from dualpath.model.nexthops import FIRST_RESERVED
 from dualpath.model.routes import RTPROT_KERNEL, U32, Family, Op, RouteBatch
 from dualpath.model.slotqueue import SlotQueue
 from dualpath.model.table import (
@@ -195,10 +196,19 @@ class ZebraTable:
         self.rows["flags"][slots] |= np.uint8(DIRTY)
         self._dirty.append(slots)
 
-    def repeat_nexthop(self, handle: int) -> None:
-        """Announce again the routes bound to a handle that stands for another original now."""
+    def repeat_nexthops(self, handles: set[int]) -> None:
+        """Announce again the routes bound to handles that stand for other originals now."""
         slots = self.rows.slots()
-        self._mark(slots[self.rows["nexthop"][slots] == handle])
+        self._mark(slots[np.isin(self.rows["nexthop"][slots], sorted(handles))])
+
+    def used_handles(self) -> set[int]:
+        """Return the handles, and the reserved ids, to which rows are bound."""
+        nexthops = self.rows["nexthop"][self.rows.slots()]
+        drops = nexthops >= FIRST_RESERVED
+        handles = np.where(drops, 0, nexthops)
+        bound = np.zeros(int(handles.max(initial=0)) + 1, np.bool_)  # a sort would take 20 times
+        bound[handles] = True  # as long for a million rows
+        return {*np.flatnonzero(bound).tolist(), *distinct(nexthops[drops]).tolist()}
 
     def unpark(self) -> None:
         """Queue again the rows that waited for a nexthop."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from dualpath.netlink.numbers import NTF_EXT_LEARNED, NUD_PERMANENT
 from frr_bridge.overlay.devices import ShadowDevices
+from frr_bridge.overlay.rowtable import RowTable
 from frr_bridge.overlay.sink import RowKey
 from frr_bridge.wire.neighbor import NeighborMessage
 
@@ -19,7 +20,7 @@ class BridgeRows:
 
     def __init__(self, devices: ShadowDevices) -> None:
         self._devices = devices
-        self._rows: dict[RowKey, NeighborMessage] = {}  # (bridge, MAC)
+        self._rows = RowTable[NeighborMessage]()  # by (bridge, MAC)
         self._touched: dict[RowKey, None] = {}  # mirrored MACs that came or went
         self._unseen: dict[RowKey, None] = {}  # not yet repeated by a dump
 
@@ -27,7 +28,7 @@ class BridgeRows:
         return self._rows.get(key)
 
     def of_bridge(self, bridge: int) -> list[RowKey]:
-        return [key for key in self._rows if key[0] == bridge]
+        return self._rows.of(bridge)
 
     def remote(self, key: RowKey) -> NeighborMessage | None:
         """Return a MAC's row if it is on the VXLAN device; a permanent row is the device's own."""
@@ -71,7 +72,7 @@ class BridgeRows:
         return True
 
     def forget(self, key: RowKey) -> None:
-        gone = self._rows.pop(key, None)
+        gone = self._rows.pop(key)
         if gone and self._devices.is_access_port(gone.ifindex):
             self._touched[key] = None
 

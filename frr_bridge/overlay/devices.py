@@ -10,6 +10,7 @@ stops here: a VRF gets its name, a VXLAN device and its bridge get their VNI.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from dualpath.model.nexthops import Nexthop, NexthopType
@@ -31,12 +32,38 @@ class Effect:
     vxlan: int = 0  # VXLAN device that came, moved or went: look at its flood rows again
 
 
+class Vrfs(Mapping[int, str]):
+    """The VRF's name for each routing table; immutable."""
+
+    def __init__(self, names: dict[int, str]) -> None:
+        self._names = names
+        self._tables: dict[str, list[int]] = {}
+        for table, name in names.items():
+            self._tables.setdefault(name, []).append(table)
+
+    def __getitem__(self, table: int) -> str:
+        return self._names[table]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def tables(self, name: str) -> list[int]:
+        """Return the routing tables of the VRFs with a name; mostly one."""
+        return self._tables.get(name, [])
+
+
 class ShadowDevices:
     """Every device of FRR's namespace, and the VNI of each bridge."""
 
     def __init__(self) -> None:
         self.links: dict[int, LinkMessage] = {}
+        self._vrfs: Vrfs | None = None  # until a VRF comes, changes or goes
         self._vxlan_of: dict[int, int] = {}  # bridge's index -> its VXLAN device's
+        self._placed: dict[int, tuple[int, int]] = {}  # VXLAN device's -> (bridge's index, VNI)
+        self._bridges: dict[int, dict[int, None]] = {}  # VNI -> indexes of bridges; mostly one
         self._last_vni: dict[int, int] = {}  # bridge's index -> VNI, also when it lost that device
         self._access: dict[int, int] = {}  # VNI -> its silent access port's index
         self._removed: list[LinkMessage] = []  # since `take_removed`
@@ -45,14 +72,16 @@ class ShadowDevices:
 
     # -- questions ------------------------------------------------------------------------
 
-    def vrfs(self) -> dict[int, str]:
-        """Return the VRF's name for each routing table."""
-        names = {link.vrf_table: link.name for link in self.links.values() if link.vrf_table}
-        return {RT_TABLE_MAIN: DEFAULT_VRF} | names
+    def vrfs(self) -> Vrfs:
+        """Return the names of the VRFs: the same object as before unless some VRF changed."""
+        if self._vrfs is None:
+            names = {link.vrf_table: link.name for link in self.links.values() if link.vrf_table}
+            self._vrfs = Vrfs({RT_TABLE_MAIN: DEFAULT_VRF} | names)
+        return self._vrfs
 
     def vnis(self) -> set[int]:
         """Return the VNIs that have a VXLAN device in a bridge."""
-        return {self.links[vxlan].vxlan_id for vxlan in self._vxlan_of.values()}
+        return set(self._bridges)
 
     def vni(self, bridge: int) -> int:
         """Return the VNI of a bridge, or 0."""
@@ -65,10 +94,7 @@ class ShadowDevices:
 
     def bridge_of(self, vni: int) -> int:
         """Return the interface index of a VNI's shadow bridge, or 0."""
-        for bridge, vxlan in self._vxlan_of.items():
-            if self.links[vxlan].vxlan_id == vni:
-                return bridge
-        return 0
+        return next(iter(self._bridges.get(vni, ())), 0)
 
     def access_port(self, vni: int) -> int:
         """Return the interface index of a VNI's silent access port, or 0."""
@@ -111,6 +137,8 @@ class ShadowDevices:
         if before:
             self._forget_access(before)
         self.links[link.index] = link
+        if link.vrf_table or (before and before.vrf_table):
+            self._note_vrf(before, link)
         if vni := _access_vni(link.name):
             self._access[vni] = link.index
         bridges: tuple[int, ...] = ()
@@ -127,6 +155,8 @@ class ShadowDevices:
         gone = self.links.pop(index, None)
         if gone is None:
             return Effect()
+        if gone.vrf_table:
+            self._vrfs = None
         bridges: tuple[int, ...] = ()
         if gone.kind == "vxlan":
             bridges = self._unplace_vxlan(index)
@@ -161,15 +191,27 @@ class ShadowDevices:
         left = self._unplace_vxlan(vxlan.index)
         if not vxlan.master:
             return left
-        self._vxlan_of[vxlan.master] = vxlan.index
-        self._last_vni[vxlan.master] = vxlan.vxlan_id
-        return tuple(dict.fromkeys((*left, vxlan.master)))
+        bridge, vni = vxlan.master, vxlan.vxlan_id
+        self._unplace_vxlan(self._vxlan_of.get(bridge, 0))  # the last one gives a bridge its VNI
+        self._vxlan_of[bridge] = vxlan.index
+        self._placed[vxlan.index] = bridge, vni
+        self._bridges.setdefault(vni, {})[bridge] = None
+        self._last_vni[bridge] = vni
+        return tuple(dict.fromkeys((*left, bridge)))
 
     def _unplace_vxlan(self, index: int) -> tuple[int, ...]:
-        bridges = tuple(bridge for bridge, vxlan in self._vxlan_of.items() if vxlan == index)
-        for bridge in bridges:
-            del self._vxlan_of[bridge]
-        return bridges
+        if index not in self._placed:
+            return ()
+        bridge, vni = self._placed.pop(index)
+        del self._vxlan_of[bridge]
+        del self._bridges[vni][bridge]
+        if not self._bridges[vni]:
+            del self._bridges[vni]
+        return (bridge,)
+
+    def _note_vrf(self, before: LinkMessage | None, link: LinkMessage) -> None:
+        if before is None or (before.name, before.vrf_table) != (link.name, link.vrf_table):
+            self._vrfs = None
 
     def _forget_access(self, link: LinkMessage) -> None:
         vni = _access_vni(link.name)

@@ -9,6 +9,7 @@ from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import Flood
 from dualpath.netlink.numbers import NTF_SELF
 from frr_bridge.overlay.devices import ShadowDevices
+from frr_bridge.overlay.rowtable import RowTable
 from frr_bridge.overlay.sink import RecordSink, RowKey
 from frr_bridge.wire.neighbor import NeighborMessage
 
@@ -21,7 +22,7 @@ class Floods:
     def __init__(self, devices: ShadowDevices, sink: RecordSink) -> None:
         self._devices = devices
         self._sink = sink
-        self._records: dict[RowKey, Flood | None] = {}  # None: the device's VNI is unknown
+        self._records = RowTable[Flood | None]()  # None: the device's VNI is unknown
         self._unseen: dict[RowKey, None] = {}  # rows not yet repeated by a dump
 
     def learn(self, row: NeighborMessage) -> None:
@@ -32,17 +33,18 @@ class Floods:
             self.forget(key)
             return
         self._unseen.pop(key, None)
-        self._records.setdefault(key, None)
+        if key not in self._records:
+            self._records[key] = None
         self._update(key)
 
     def forget(self, key: RowKey) -> None:
-        if flood := self._records.pop(key, None):
+        if flood := self._records.pop(key):
             self._sink.withdraw(Kind.FLOOD, flood.key)
 
     def device_changed(self, vxlan: int) -> None:
         """Update the rows of a VXLAN device that came or changed; drop those of a deleted one."""
         update = self._update if vxlan in self._devices.links else self.forget
-        for key in [key for key in self._records if key[0] == vxlan]:
+        for key in self._records.of(vxlan):
             update(key)
 
     def begin_dump(self) -> None:

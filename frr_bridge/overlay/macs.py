@@ -60,6 +60,7 @@ class RemoteMacs:
         self._sink = sink
         self._on_change = on_change
         self._tunnels: dict[RowKey, bytes | int] = {}  # (VXLAN device, MAC) -> VTEP or group
+        self._behind: dict[int, set[RowKey]] = {}  # group -> the keys of `_tunnels` that name it
         self._macs: dict[RowKey, Mac] = {}  # (bridge, MAC)
         self._routers: set[RowKey] = set()  # those of `_macs` that are routers'
         self._reported: dict[RowKey, Mac] = {}  # those of `_macs` that the sink has
@@ -91,7 +92,7 @@ class RemoteMacs:
             self.forget_vxlan_row(key)
             return
         self._unseen.pop(key, None)
-        self._tunnels[key] = row.dst or row.nexthop_id
+        self._set_tunnel(key, row.dst or row.nexthop_id)
         self._join_tunnel(key)
 
     def forget_bridge_row(self, key: RowKey) -> None:
@@ -99,7 +100,7 @@ class RemoteMacs:
         self._join(key)
 
     def forget_vxlan_row(self, key: RowKey) -> None:
-        self._tunnels.pop(key, None)
+        self._set_tunnel(key, None)
         self._join_tunnel(key)
 
     def bridge_changed(self, bridge: int) -> None:
@@ -109,7 +110,7 @@ class RemoteMacs:
 
     def segment_changed(self, identity: int) -> None:
         """Join again the MACs behind an Ethernet segment that came, changed or went."""
-        for key in [key for key, to in self._tunnels.items() if to == identity]:
+        for key in sorted(self._behind.get(identity, ())):
             self._join_tunnel(key)
 
     def mark_router(self, key: RowKey) -> None:
@@ -127,6 +128,17 @@ class RemoteMacs:
         unseen, self._unseen = list(self._unseen), {}
         for key in unseen:
             self.forget_vxlan_row(key)
+
+    def _set_tunnel(self, key: RowKey, to: bytes | int | None) -> None:
+        before = self._tunnels.pop(key, None)
+        if isinstance(before, int):
+            self._behind[before].discard(key)
+            if not self._behind[before]:
+                del self._behind[before]
+        if to is not None:
+            self._tunnels[key] = to
+        if isinstance(to, int):
+            self._behind.setdefault(to, set()).add(key)
 
     # -- the join -------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from dualpath.model.layer2 import Neighbor, RemoteVtep
 from dualpath.model.nexthops import V4_MAPPED
 from dualpath.netlink.numbers import NTF_ROUTER
 from frr_bridge.overlay.macs import RemoteMacs
+from frr_bridge.overlay.rowtable import RowTable
 from frr_bridge.overlay.sink import RecordSink, RowKey
 from frr_bridge.wire.neighbor import NeighborMessage
 
@@ -29,7 +30,7 @@ class RemoteNeighbors:
     def __init__(self, macs: RemoteMacs, sink: RecordSink) -> None:
         self._macs = macs
         self._sink = sink
-        self._rows: dict[RowKey, NeighborMessage] = {}
+        self._rows = RowTable[NeighborMessage]()
         self._records: dict[RowKey, RemoteVtep | Neighbor] = {}
         self._addresses_of: dict[RowKey, set[bytes]] = defaultdict(set)  # (bridge, MAC)
         self._unseen: dict[RowKey, None] = {}  # rows not yet repeated by a dump
@@ -48,7 +49,7 @@ class RemoteNeighbors:
 
     def forget(self, key: RowKey) -> None:
         self._forget_mac_of(key)
-        if self._rows.pop(key, None):
+        if self._rows.pop(key):
             self._update(key)
 
     def mac_changed(self, mac: RowKey) -> None:
@@ -58,7 +59,7 @@ class RemoteNeighbors:
 
     def bridge_changed(self, bridge: int) -> None:
         """Update the neighbors on a bridge that got or lost its VXLAN device."""
-        for key in [key for key in self._rows if key[0] == bridge]:
+        for key in self._rows.of(bridge):
             self._update(key)
 
     def begin_dump(self) -> None:

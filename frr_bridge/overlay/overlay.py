@@ -48,9 +48,9 @@ class Overlay:
         self.floods = Floods(self.devices, sink)
         self.mirrored = MirroredRows(self.devices, rows)
 
-    def link(self, message: LinkMessage) -> bool:
-        """Process a link; True when nexthops over it may now resolve to something else."""
-        return self._device_changed(self.devices.learn(message))
+    def link(self, message: LinkMessage) -> set[int]:
+        """Process a link; return the devices over which nexthops may resolve to something else."""
+        return self._device_changed(message.index, self.devices.learn(message))
 
     def nexthop(self, nexthop: ZebraNexthop) -> bool:
         """Process a nexthop of bridge rows; False when it is one of routes."""
@@ -76,23 +76,28 @@ class Overlay:
         self.floods.begin_dump()
         self.mirrored.begin_dump()
 
-    def end_dump(self) -> None:
-        """Remove the rows that the dump did not repeat, those that depend on others first."""
+    def end_dump(self) -> set[int]:
+        """Remove the rows that the dump did not repeat, those that depend on others first.
+
+        Return the devices over which nexthops may resolve to something else.
+        """
         self.neighbors.end_dump()
         self.mirrored.end_dump()
         self.floods.end_dump()
         self.macs.end_dump()
+        changed = set(self.devices.links)
         for index in self.devices.take_unseen():
-            self._device_changed(self.devices.forget(index))
+            changed |= self._device_changed(index, self.devices.forget(index))
         self.segments.end_dump()
+        return changed
 
-    def _device_changed(self, effect: Effect) -> bool:
+    def _device_changed(self, index: int, effect: Effect) -> set[int]:
         for bridge in effect.bridges:
             self.macs.bridge_changed(bridge)
             self.neighbors.bridge_changed(bridge)
         if effect.vxlan:
             self.floods.device_changed(effect.vxlan)
-        return effect.resolves
+        return {index, *effect.bridges} if effect.resolves else set()
 
     def _mac_changed(self, key: RowKey) -> None:
         self.neighbors.mac_changed(key)

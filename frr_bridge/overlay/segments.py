@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from frr_bridge.membership import Membership
 from frr_bridge.wire.inline import InlineNexthop
 from frr_bridge.wire.nexthop import ZebraNexthop
 
@@ -26,6 +27,7 @@ class Segments:
         self._changed = changed
         self._vtep_of: dict[int, bytes] = {}  # of nexthops
         self._members: dict[int, tuple[int, ...]] = {}  # of groups
+        self._membership = Membership[int]()
         self._vteps: dict[int, tuple[bytes, ...]] = {}  # of groups, as reported last
         self._unseen: dict[int, None] = {}  # ids not yet repeated by a dump
 
@@ -41,16 +43,15 @@ class Segments:
             self.forget(nexthop.id)
             return known and nexthop.deleted
         self._vtep_of.pop(nexthop.id, None)
-        self._members.pop(nexthop.id, None)
-        if nexthop.members:
-            self._members[nexthop.id] = tuple(identity for identity, _ in nexthop.members)
-        elif isinstance(nexthop.nexthop, InlineNexthop):
+        self._set_members(nexthop.id, tuple(identity for identity, _ in nexthop.members))
+        if isinstance(nexthop.nexthop, InlineNexthop) and not nexthop.members:
             self._vtep_of[nexthop.id] = nexthop.nexthop.gateway
         self._update(nexthop.id)
         return True
 
     def forget(self, identity: int) -> None:
-        if self._vtep_of.pop(identity, None) or self._members.pop(identity, None):
+        if self._vtep_of.pop(identity, None) or identity in self._members:
+            self._set_members(identity, ())
             self._update(identity)
 
     def begin_dump(self) -> None:
@@ -61,10 +62,14 @@ class Segments:
         for identity in unseen:
             self.forget(identity)
 
+    def _set_members(self, group: int, members: tuple[int, ...]) -> None:
+        self._membership.change(group, self._members.pop(group, ()), members)
+        if members:
+            self._members[group] = members
+
     def _update(self, identity: int) -> None:
         """Recompute a group, or the groups of a member."""
-        groups = {group for group, members in self._members.items() if identity in members}
-        for group in sorted({identity} | groups):
+        for group in sorted({identity, *self._membership.groups_of([identity])}):
             members = self._members.get(group, ())
             now = tuple(sorted({self._vtep_of[one] for one in members if one in self._vtep_of}))
             if now != self._vteps.get(group, ()):

@@ -124,8 +124,11 @@ class Seen:
         self.watch = Watch(
             on_begin=self.overlay.begin_dump,
             on_message=self._message,
-            on_end=self.overlay.end_dump,
+            on_end=self._end,
         )
+
+    def _end(self) -> None:
+        self.overlay.end_dump()
 
     def _message(self, said: Other) -> None:
         if isinstance(said, LinkMessage):

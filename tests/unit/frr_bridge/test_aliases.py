@@ -66,15 +66,16 @@ def test_grown_handles_stand_for_themselves() -> None:
 
 
 def test_contents_answer_for_groups_and_devices() -> None:
-    contents = Contents({A: ONE, B: TWO, C: ((A, 1), (B, 2)), D: ((A, 1),)})
+    contents = Contents()
+    contents[A], contents[B] = ONE, TWO
+    contents[C], contents[D] = ((A, 1), (B, 2)), ((A, 1),)
     assert contents.members(C) == [A, B]
     assert contents.members(A) == []
     assert contents.groups_of({B}) == [C]
     assert contents.groups_of({A}) == [C, D]
     assert [contents.is_group(handle) for handle in (A, C)] == [False, True]
-    assert [contents.is_only_over(handle, 2) for handle in (A, B, C, D)] == [
-        True,
-        False,
-        False,
-        True,
-    ]
+    assert contents.only_over(2) == [A, D]
+    contents[D] = ((B, 1),)
+    del contents[C]
+    assert contents.groups_of({A, B}) == [D]
+    assert contents.only_over(2) == [A]

@@ -83,7 +83,7 @@ def test_the_same_input_twice_does_nothing_the_second_time() -> None:
         recorder.handles.learn(11, via(1))
         recorder.handles.learn(12, via(2))
         recorder.handles.learn_group(13, ((11, 1), (12, 1)))
-        recorder.handles.retry()
+        recorder.handles.retry(range(100))
     assert recorder.changes == 3
     assert recorder.rebound == []
 
@@ -101,7 +101,7 @@ def test_a_nexthop_waits_for_its_interface() -> None:
     recorder.handles.learn(11, via(1))
     assert recorder.meaning(11) is None
     recorder.interfaces.add(2)
-    recorder.handles.retry()
+    recorder.handles.retry(range(100))
     assert recorder.meaning(11) == 1
 
 
@@ -112,7 +112,7 @@ def test_renamed_interface_is_announced() -> None:
     recorder.handles.states._resolve = lambda handle, nexthop: Nexthop(
         handle, nexthop.type, nexthop.gateway, "new"
     )
-    recorder.handles.retry()
+    recorder.handles.retry(range(100))
     assert recorder.contents[recorder.original(11)].device == "new"
 
 
@@ -121,7 +121,7 @@ def test_deleted_interface_keeps_its_nexthops() -> None:
     recorder = Recorder(2)
     recorder.handles.learn(11, via(1))
     recorder.interfaces.clear()
-    recorder.handles.retry()
+    recorder.handles.retry(range(100))
     assert recorder.meaning(11) == 1
 
 
@@ -139,7 +139,7 @@ def test_a_group_and_its_members_wait_for_an_interface() -> None:
     recorder.handles.learn_group(31, ((26, 1),))
     recorder.handles.learn(26, via(1))
     recorder.interfaces.add(2)
-    recorder.handles.retry()
+    recorder.handles.retry(range(100))
     assert recorder.meaning(31) == [(1, 1)]
 
 
@@ -379,7 +379,7 @@ def test_a_group_of_itself_is_never_known() -> None:
     recorder.handles.learn_group(31, ((31, 1),))
     recorder.handles.learn_group(32, ((33, 1),))
     recorder.handles.learn_group(33, ((32, 1),))
-    recorder.handles.retry()
+    recorder.handles.retry(range(100))
     assert [recorder.meaning(i) for i in (31, 32, 33)] == [None, None, None]
     assert recorder.handles.collect(set()) == []
 
@@ -391,7 +391,7 @@ def test_groups_of_one_another_are_never_known() -> None:
         recorder.handles.learn_group(7, ((7, 1), (8, 1)))
         recorder.handles.learn_group(8, ((7, 1), (8, 1)))
         recorder.handles.learn(9, via(1))
-        recorder.handles.retry()
+        recorder.handles.retry(range(100))
     assert (recorder.meaning(7), recorder.meaning(8), recorder.meaning(9)) == (None, None, 1)
     recorder.handles.learn_group(8, ((9, 1),))
     assert (recorder.meaning(7), recorder.meaning(8)) == (None, [(1, 1)])

@@ -73,8 +73,9 @@ class Zebra:
         self.handles.remove_from_groups(self.random.choice(LINKS))
 
     def _link(self) -> None:
-        self.links ^= {self.random.choice(LINKS)}
-        self.handles.retry()
+        link = self.random.choice(LINKS)
+        self.links ^= {link}
+        self.handles.retry([link])
 
     def _route(self) -> None:
         self.used.add(self.handles.handle(self.random.randrange(1, 10)))

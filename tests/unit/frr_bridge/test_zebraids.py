@@ -59,9 +59,9 @@ def test_dump_marks_the_installed_ids_that_it_does_not_show() -> None:
     assert [ids.may_be_in_use(identity) for identity in (21, 22, 23)] == [False, True, True]
 
 
-def test_ids_of_other_handles_are_not_kept() -> None:
+def test_ids_of_dropped_handles_are_forgotten() -> None:
     ids = bound()
     ids.installed(21)
-    ids.keep({EIGHT})
+    ids.drop([SEVEN])
     assert dict(ids) == {22: EIGHT}
     assert not ids.was_in_kernel(21)
