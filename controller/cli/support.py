@@ -84,7 +84,7 @@ GROUT = (
     "nexthop show",
     "route show",
     "fdb show",
-    "flood show",
+    "flood vtep show",
     "stats show software",
     "stats show hardware",
 )
