@@ -78,6 +78,7 @@ class Settings:
     kubernetes: bool = False  # read the API server's objects too
     kubeconfig: Path | None = None  # None: use the pod's service account
     mirror: Path = MIRROR / "kubernetes"  # copy of the API server's objects
+    record: Path | None = None  # frr-bridge records what FRR sends
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -123,6 +124,7 @@ def parse(arguments: Sequence[str]) -> Settings:
         frr_name=parsed.frr_name,
         bridge=parsed.bridge,
         hold_s=parsed.hold,
+        record=parsed.record,
         node_name=parsed.node_name,
         node_index=parsed.node_index,
         log_level=parsed.log_level,
@@ -291,6 +293,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="keep routes that a dead bgpd withdrew for this time; 0: remove them immediately "
         "(%(default)s)",
+    )
+    add(
+        "--record",
+        type=options.path,
+        metavar="FILE",
+        help="frr-bridge records what FRR sends here, for `dualpath replay` and Wireshark; at most "
+        "64 MiB, and as much again in FILE.1 (default: no recording)",
     )
     add(
         "--neighbor-limit",

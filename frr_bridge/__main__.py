@@ -18,6 +18,8 @@ from dualpath.process.lock import Held, alone
 from dualpath.process.notify import Notifier
 from frr_bridge import frr_version
 from frr_bridge.frr_apply import FrrApply, FrrPaths
+from frr_bridge.recording.pcapng import RecordingError
+from frr_bridge.recording.recorder import Recorder
 from frr_bridge.runtime import Runtime, Settings
 
 log = logging.getLogger("frr_bridge")
@@ -26,6 +28,7 @@ _EXAMPLES = """examples:
   frr-bridge                                  in FRR's own network namespace
   frr-bridge --netns frr --frr-name pe1       another namespace, FRR started with `-N pe1`
   frr-bridge --fpm 127.0.0.1:2621 --hold 0    do not hold the routes of a dead bgpd
+  frr-bridge --record /var/tmp/bug.pcapng     for a bug report; see `dualpath replay`
 """
 
 
@@ -67,6 +70,7 @@ async def _run(arguments: argparse.Namespace) -> None:
             rights=paths.rights,
             lock=lock,
             on_ready=notifier.ready,
+            recorder=_recorder(arguments.record),
         )
         frr = FrrApply(paths)
         version = await frr.version()
@@ -74,6 +78,20 @@ async def _run(arguments: argparse.Namespace) -> None:
             log.warning("%s", remark)
         await live(Runtime(settings, frr).run(), notifier)
     log.info("stopped; the controller keeps what FRR desires")
+
+
+def _recorder(path: Path | None) -> Recorder | None:
+    """Begin a recording; none if that fails, as packets are worth more."""
+    if path is None:
+        return None
+    try:
+        return Recorder(path)
+    except RecordingError as error:
+        reason = str(error)
+    except OSError as error:
+        reason = error.strerror or str(error)
+    log.warning("--record %s: %s; frr-bridge goes on without a recording", path, reason)
+    return None
 
 
 def _explain(error: OSError, arguments: argparse.Namespace) -> str:
@@ -123,6 +141,13 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         metavar="SECONDS",
         help="keep routes that a dead bgpd withdrew for this time; 0: remove them immediately "
         "(%(default)s)",
+    )
+    parser.add_argument(
+        "--record",
+        type=options.path,
+        metavar="FILE",
+        help="record what FRR sends, for `dualpath replay` and Wireshark; at most 64 MiB, and as "
+        "much again in FILE.1 (default: no recording)",
     )
     logs.add_options(parser.add_argument)
     return parser.parse_args(arguments)

@@ -32,6 +32,8 @@ from frr_bridge.desired import DesiredRecords
 from frr_bridge.handles import NexthopHandles
 from frr_bridge.nexthopfeed import NexthopFeed
 from frr_bridge.overlay.overlay import Overlay
+from frr_bridge.recording import tape
+from frr_bridge.recording.tape import Tape
 from frr_bridge.rib import Rib
 from frr_bridge.session import Action, Input, Session, State
 from frr_bridge.wire.columns import TableRoutes, decode
@@ -65,10 +67,13 @@ class Bridge:
         answer: Callable[[bytes], None],
         dump_complete: Callable[[], bool] = lambda: True,
         replay: Callable[[], None] = lambda: None,
+        recording: Tape | None = None,
     ) -> None:
         self._bgpd_died = bgpd_died
         self._answer = answer
         self._dump_complete = dump_complete
+        self._tape = recording or Tape()
+        self._within = False  # bytes of a feed are being processed
         self.acknowledge = False  # zebra waits for acknowledgements of its routes
         self.session = Session()
         self.reason = ""  # what the session waits for
@@ -180,6 +185,7 @@ class Bridge:
 
     def step(self, happened: Input) -> Action:
         """Feed the session, and sweep if that follows."""
+        self._tape.mark(f"{tape.INPUT}{happened}{tape.WITHIN if self._within else ''}")
         before = self.session.state
         action = self.session.feed(happened)
         if self.session.state is not before:
@@ -199,19 +205,27 @@ class Bridge:
 
     def caught_up(self) -> None:
         """Note that every netlink message that belongs to the frames so far was processed."""
+        self._tape.mark(tape.CAUGHT_UP)
         self._deleted_vrfs.fpm_ahead = False
 
     def collect(self) -> None:
         """Forget nexthops that zebra removed, or never had an id for, and that no route uses."""
         if not self.session.obeying:
             return
+        self._tape.mark(tape.COLLECT)
         self._deleted_vrfs.withdraw()
         self.nexthops.end_kernel_routes()
         for nexthop in self.nexthops.collect():
             self.records.drop(Kind.NEXTHOP, nexthop.key)
 
     def _obeying(self) -> bool:
-        return self.session.obeying and not self._bgpd_died()
+        if not self.session.obeying:
+            return False
+        self._within = True
+        try:
+            return not self._bgpd_died()
+        finally:
+            self._within = False
 
     def _sweep(self) -> None:
         rows = self.rib.sweep(self.session.number) + self.records.sweep()

@@ -27,6 +27,9 @@ from frr_bridge.frr_apply import FrrApply
 from frr_bridge.frrwatch import FrrWatch, Subscriber
 from frr_bridge.mirror import ShadowMirror
 from frr_bridge.namespacecheck import NamespaceCheck
+from frr_bridge.recording import tape
+from frr_bridge.recording.recorder import Recorder
+from frr_bridge.recording.tape import Tape
 from frr_bridge.reporter import Reporter
 from frr_bridge.rights import Rights, ours
 from frr_bridge.server import Caller, FpmServer
@@ -55,6 +58,7 @@ class Settings:
     rights: Callable[[], Rights] = ours  # that FRR's daemons have
     lock: Callable[[], bool] = lambda: False  # locks again a file that somebody removed
     on_ready: Callable[[], None] = lambda: None  # called once zebra and the controller can connect
+    recorder: Recorder | None = None
 
 
 class Runtime:
@@ -65,18 +69,22 @@ class Runtime:
         self._zebra = Vty(settings.run_dir / "zebra.vty", settings.rights)
         self._bgpd = Vty(settings.run_dir / "bgpd.vty", settings.rights)
         self._publisher = Publisher(self._from_controller)
+        self._tape = settings.recorder or Tape()
+        self._ordered = True  # no netlink message is missing for the FPM bytes that arrived
         self.bridge = Bridge(
             self._publisher,
             bgpd_died=self._bgpd_died,
             answer=self._answer,
             dump_complete=self._dump_complete,
             replay=self._end_fpm_session,
+            recording=self._tape,
         )
         self._mirror = ShadowMirror(self.bridge.overlay)
         self._server = FpmServer(
             on_connected=self._zebra_connected,
             on_frames=self._frames,
             on_lost=self._zebra_lost,
+            on_bytes=self._bytes,
             who=self._who,
         )
         self._watch = Watch(
@@ -84,7 +92,11 @@ class Runtime:
             on_message=self._netlink,
             on_end=self._dumped,
             on_trouble=self._trouble,
+            recording=self._tape,
         )
+        if settings.recorder:
+            settings.recorder.state = self._restated
+            settings.recorder.dump = self._dump_again
         subscriber = Subscriber()
         self.frr = FrrWatch(
             self.bridge,
@@ -150,6 +162,7 @@ class Runtime:
         self._zebra.close()
         self._bgpd.close()
         self._publisher.close()
+        self._tape.close()
 
     # -- FPM ------------------------------------------------------------------------------
 
@@ -169,6 +182,7 @@ class Runtime:
         self._zebra.connect()
         self._bgpd.connect()
         self.bridge.acknowledge = expects_results(self._zebra)
+        self._tape.mark(f"{tape.ACKNOWLEDGE}{self.bridge.acknowledge:d}")
         self.frr.fpm_connected()
         self._spawn(self.frr.follow_replay(self.bridge.session.number))
         self._flush_soon()
@@ -180,8 +194,16 @@ class Runtime:
     def _answer(self, data: bytes) -> None:
         self._server.send(data)
 
+    def _bytes(self, tail: bytes, data: bytes) -> None:
+        """Process what zebra wrote to its kernel before it sent these bytes; record them."""
+        self._ordered = self._in_order()
+        if data:
+            if not self._ordered:
+                self._tape.mark(tape.BEHIND)
+            self._tape.fpm(tail, data)
+
     def _frames(self, frames: Frames) -> None:
-        self.bridge.receive_frames(frames, in_order=self._in_order())
+        self.bridge.receive_frames(frames, in_order=self._ordered)
         self._flush_soon()
 
     def _end_fpm_session(self) -> None:
@@ -256,6 +278,21 @@ class Runtime:
     def _flush(self) -> None:
         self._flushing = False
         self.bridge.flush()
+
+    # -- the recording --------------------------------------------------------------------
+
+    def _restated(self) -> list[str]:
+        """Return marks of the present state: a file of the recording begins."""
+        return [
+            f"{tape.ACKNOWLEDGE}{self.bridge.acknowledge:d}",
+            f"{tape.STATE}{self.bridge.session.state}",
+        ]
+
+    def _dump_again(self) -> None:
+        async def dump() -> None:
+            await self._watch.again()
+
+        self._spawn(dump())
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -33,6 +33,8 @@ class Caller(Enum):
 class FpmServer:
     """Serves one client, zebra.
 
+    `on_bytes` gets what arrived, and the incomplete frame before it, ahead of `on_frames`.
+
     A new connection replaces the present one in these cases, and is closed in all others:
 
         new is      present is
@@ -46,11 +48,13 @@ class FpmServer:
         on_connected: Callable[[], None],
         on_frames: Callable[[Frames], None],
         on_lost: Callable[[], None],
+        on_bytes: Callable[[bytes, bytes], None] = lambda _tail, _data: None,
         who: Callable[[socket.socket], Caller] = lambda _: Caller.UNKNOWN,
     ) -> None:
         self._on_connected = on_connected
         self._on_frames = on_frames
         self._on_lost = on_lost
+        self._on_bytes = on_bytes
         self._who = who
         self._is_zebra = False  # the present client is known to be zebra
         self._listener: socket.socket | None = None
@@ -170,8 +174,10 @@ class FpmServer:
             chunks.append(chunk)
             size += len(chunk)
         self.received += size
+        data = b"".join(chunks)
+        self._on_bytes(self._framer.tail, data)
         try:
-            self._on_frames(self._framer.feed(b"".join(chunks)))
+            self._on_frames(self._framer.feed(data))
         except FramingError as error:
             log.warning("FPM: %s: %s; ending the session", error, error.raw[:64].hex())
             ended = True

@@ -71,6 +71,15 @@ TRANSITIONS = {
 }
 
 
+_WAY = (Input.CONNECTED, Input.REPLAYED, Input.CONVERGED, Input.DIED)
+_STEPS = (State.IDLE, State.REPLAYING, State.CONVERGING, State.LIVE, State.HELD)
+
+
+def reached(state: State) -> tuple[Input, ...]:
+    """Return inputs that lead from IDLE to a state."""
+    return _WAY[: _STEPS.index(state)]
+
+
 class Session:
     """The state of the session. `feed` it inputs; the caller carries out the action."""
 

@@ -35,6 +35,8 @@ from dualpath.netlink.numbers import (
 )
 from dualpath.netlink.reply import IncompleteDump, InterruptedDump
 from dualpath.netlink.socket import Notifications, Overrun, open_socket
+from frr_bridge.recording import tape
+from frr_bridge.recording.tape import Tape
 from frr_bridge.wire import dumps
 from frr_bridge.wire.message import Other, decode_message
 from frr_bridge.wire.route import ZebraRoute
@@ -73,11 +75,13 @@ class Watch:
         on_message: Callable[[Other], None],
         on_end: Callable[[], None],
         on_trouble: Callable[[str], None] = lambda _: None,
+        recording: Tape | None = None,
     ) -> None:
         self._on_begin = on_begin
         self._on_message = on_message
         self._on_end = on_end
         self._on_trouble = on_trouble
+        self._tape = recording or Tape()
         self._notifications: Notifications | None = _listen()
         self._dumping = False
         self._again = True
@@ -151,6 +155,7 @@ class Watch:
         return self._notifications is None
 
     def _apply_notifications(self, datagram: bytes) -> None:
+        self._tape.netlink(datagram)
         try:
             for message in messages(datagram):
                 decoded = self._apply(message)
@@ -171,6 +176,7 @@ class Watch:
     def _lost(self, why: str) -> None:
         if not self._again:
             log.info("netlink: %s; dumping again", why)
+            self._tape.mark(tape.LOST)
         self._again = True
         self._wake.set()
 
@@ -193,6 +199,7 @@ class Watch:
         self.dumps += 1
         try:
             await self._empty()
+            self._tape.mark(tape.DUMP_BEGIN)
             self._on_begin()
             for what, request in REQUESTS:
                 await self._dump_one(what, request)
@@ -201,6 +208,7 @@ class Watch:
             return False
         finally:
             self._dumping = False
+        self._tape.mark(tape.DUMP_END)
         self._on_end()
         self._report("")
         return True
@@ -225,6 +233,7 @@ class Watch:
             try:
                 with _socket() as sock:
                     async for rows in netlink.dump(sock, request, timeout_s=_ANSWER_S):
+                        self._tape.netlink(rows)
                         for message in messages(rows):
                             self._apply(message)
             except InterruptedDump as error:
@@ -249,19 +258,24 @@ class Watch:
         self._on_trouble(trouble)
 
     def _apply(self, message: Message) -> Other | None:
-        try:
-            decoded = decode_message(message)
-        except DecodeError as error:
-            log.debug("netlink: %s", error)  # entries of kinds that frr-bridge has no use for
-            return None
-        if decoded is None or isinstance(decoded, ZebraRoute):
-            return None
-        self._on_message(decoded)
+        decoded = decode_row(message)
+        if decoded:
+            self._on_message(decoded)
         return decoded
 
     def _follow(self) -> None:
         if self._notifications is not None:
             asyncio.get_running_loop().add_reader(self._notifications.fileno(), self.drain)
+
+
+def decode_row(message: Message) -> Other | None:
+    """Decode a message of FRR's namespace; None if frr-bridge has no use for it."""
+    try:
+        decoded = decode_message(message)
+    except DecodeError as error:
+        log.debug("netlink: %s", error)  # entries of kinds that frr-bridge has no use for
+        return None
+    return None if isinstance(decoded, ZebraRoute) else decoded
 
 
 def _socket() -> socket.socket:

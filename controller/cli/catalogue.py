@@ -48,6 +48,9 @@ CATALOGUE = {
         "Collect state, logs and manifests without secrets in one file.",
         "support_bundle",
     ),
+    "replay": Entry(
+        _MORE, "replay", "Replay a recording of frr-bridge, and show what it makes the datapath do."
+    ),
     "conformance": Entry(_MORE, "conformance", "Examine a datapath server."),
     "completion": Entry(_MORE, "about", "Print the completion script of a shell."),
     "version": Entry(_MORE, "about", "Show the version."),

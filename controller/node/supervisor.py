@@ -110,6 +110,7 @@ class BridgeSupervisor:
             "state-dir": settings.state_dir,
             "frr-name": settings.frr_name,
             "hold": settings.hold_s,
+            "record": settings.record or "",
             "log-level": settings.log_level,
             "log-format": settings.log_format,
         }

@@ -58,6 +58,11 @@ class FpmFramer:
         self._tail = b""  # an incomplete frame; under 64 KiB, as the length is 16 bits
         self.skipped = 0  # frames of a type other than NETLINK, so far
 
+    @property
+    def tail(self) -> bytes:
+        """Return the bytes of a frame that is not complete yet."""
+        return self._tail
+
     def feed(self, data: bytes) -> Frames:
         """Return every frame that `data` completes, in order, in a buffer of their own.
 

@@ -65,6 +65,10 @@ MIGRATION = "tests/kube/test_migration.py runs it against an API server"
 
 NOT_RUN: dict[Key, str] = {
     (
+        "docs/OPERATIONS.md",
+        "dualpath replay /var/tmp/bug.pcapng",
+    ): "tests/lab/test_recording.py replays a recording that it made",
+    (
         "README.md",
         "make demo      # two routers and a spine; pings over L3VNI and L2VNI; FRR is "
         "killed under them",

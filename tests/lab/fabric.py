@@ -32,7 +32,7 @@ class Options:
     """How the fabric runs the product."""
 
     frr: Settings = field(default_factory=lambda: Settings(zebra=PE_ZEBRA))
-    controller: tuple[str, ...] = ()  # more arguments for it
+    controller: tuple[str, ...] = ()  # more arguments for it; {state} is its directory
     manifest: Callable[[PePlan], str] = lambda _: ""  # more resources
 
 

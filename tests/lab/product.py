@@ -40,6 +40,6 @@ def make_controller(scenario: Scenario, pe: PePlan, extra: tuple[str, ...] = ())
         f"--state-dir={pe.state}",
         *(dpdk if pe.datapath is Datapath.DPDK else ()),
         *(shared if pe.shared else ()),
-        *extra,
+        *(word.replace("{state}", str(pe.state)) for word in extra),
     ]
     return scenario.daemon(f"{pe.name}-controller", argv)

@@ -74,6 +74,18 @@ ALLOWED: dict[str, set[str]] = {
         "datapaths.base",
         "datapaths.conformance",
     },
+    "controller.cli.replay": {  # a file, which needs no daemon
+        "controller.cli",
+        "controller.replay",
+        "dualpath.process",
+        "frr_bridge.recording",
+    },
+    "controller.replay": {  # a composition root
+        "controller.core",
+        "datapaths",
+        "dualpath.model",
+        "frr_bridge.recording",
+    },
     "controller.cli.down": {  # the machine, not the daemon
         "controller.cli",
         "controller.manifests.trial",
@@ -212,6 +224,7 @@ COMPOSITION = (
     "controller.start.daemon",
     "controller.dryrun.devices",
     "controller.node.namespacerecord",
+    "controller.replay",
     "controller.node.namespaces",
     "controller.manifests.numbering",
     "controller.node.leaving",

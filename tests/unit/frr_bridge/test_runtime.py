@@ -20,6 +20,7 @@ from dualpath.netlink.reply import IncompleteDump
 from frr_bridge import convergence, frrwatch, replay, reporter
 from frr_bridge.frr_apply import FrrApply, FrrPaths
 from frr_bridge.frr_version import Version
+from frr_bridge.recording.recorder import Recorder
 from frr_bridge.runtime import Runtime, Settings
 from frr_bridge.session import State
 from frr_bridge.vty import Vty
@@ -45,11 +46,11 @@ def withdrawal(third: int) -> bytes:
 class World:
     """A bridge that runs, a subscriber, zebra's end of FPM, and bgpd's vty."""
 
-    def __init__(self, directory: Path, hold_s: float) -> None:
+    def __init__(self, directory: Path, hold_s: float, recorder: Recorder | None = None) -> None:
         self.bgpd = FakeDaemon(directory / "bgpd.vty")
         self.received = MemoryBus(1 << 30)
         address = f"ipc://{directory}/bus.sock"
-        settings = Settings("127.0.0.1", 0, address, directory, hold_s)
+        settings = Settings("127.0.0.1", 0, address, directory, hold_s, recorder=recorder)
         self.runtime = Runtime(settings, FrrApply(FrrPaths.named("")))
         self.failures: list[object] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, context: self._failed(context))

@@ -71,6 +71,7 @@ SPECIFIC: dict[str, list[str]] = {
     "--netns": NAMESPACE,
     "--node-index": INDEX,
     "--node-name": NODE,
+    "--record": [],
     "--secrets": ["/etc/passwd"],
     "--seconds": ["x", "0", "-1", "3601"],
     "--state-dir": [LONG, "/etc/passwd"],
@@ -102,7 +103,9 @@ SPECIFIC: dict[str, list[str]] = {
     "--nexthop": UINT,
     "--only": [],
     "--output": ["xml", "JSON"],
+    "--speed": SECONDS,
     "--state": ["great"],
+    "--until": SECONDS,
     "--underlay-mtu": ["x", "1279", "65536"],
     "--vni": ["x", "0", "16777216"],
     "--vrf": DEVICE,
@@ -111,7 +114,12 @@ NEEDED = {
     "controller": ["--datapath=kernel"],
     "serve": ["--datapath=memory"],
 }
-ARGUMENTS = {"explain": ["10.0.0.1"], "trace": ["10.0.0.1"], "conformance": ["unix:/none"]}
+ARGUMENTS = {
+    "explain": ["10.0.0.1"],
+    "trace": ["10.0.0.1"],
+    "conformance": ["unix:/none"],
+    "replay": ["/none"],
+}
 
 
 @dataclass(frozen=True)
