@@ -14,6 +14,7 @@ from dualpath.rpc import connect, listen
 
 DATAPATHS = ("kernel", "dpdk")
 MIRROR = Path("/var/lib/dualpath")  # not /run, which a reboot empties
+CNI_BIN = (Path("/opt/cni/bin"), Path("/usr/lib/cni"))  # the usual place, and Debian's
 
 _EXAMPLES = """examples:
   controller --datapath=kernel --config /etc/dualpath          all from manifests
@@ -79,6 +80,7 @@ class Settings:
     kubeconfig: Path | None = None  # None: use the pod's service account
     mirror: Path = MIRROR / "kubernetes"  # copy of the API server's objects
     record: Path | None = None  # frr-bridge records what FRR sends
+    cni_bin: tuple[Path, ...] = CNI_BIN  # where CNI plugins are
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -138,6 +140,7 @@ def parse(arguments: Sequence[str]) -> Settings:
         kubernetes=parsed.kubernetes,
         kubeconfig=parsed.kubeconfig,
         mirror=mirror,
+        cni_bin=tuple(parsed.cni_bin) or CNI_BIN,
     )
 
 
@@ -264,6 +267,15 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         default=Path("/etc/dualpath/secrets"),
         help="directory of the Secrets that manifests refer to (%(default)s)",
+    )
+    add(
+        "--cni-bin",
+        type=options.directory,
+        metavar="DIR",
+        action="append",
+        default=[],
+        help="directory of CNI plugins, which only root may write to; repeat it for several "
+        f"(default: {' and '.join(map(str, CNI_BIN))})",
     )
     add(
         "--state-dir",

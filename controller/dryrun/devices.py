@@ -53,6 +53,12 @@ class Forwarding:
         there = {*taken, *(key for kind, key in self._there if kind is Kind.PORT)}
         return [port for port in self._intent.ports if is_nic(port) and port.name not in there]
 
+    def of_plugins(self) -> Found:
+        """Yield the ports that CNI plugins would make."""
+        for made in self._intent.cni:
+            if made.name in {port.name for port in self.nics()}:
+                yield Change("make", "cni", f"{made.name}, by {made.plugins}", called(self._netns))
+
     def differing(self) -> Found:
         """Yield what would change, except NICs that move in."""
         records = [d for d in self._intent.devices if d not in self.nics()]

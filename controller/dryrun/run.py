@@ -71,7 +71,11 @@ def _devices(
 ) -> None:
     ssh = connections.ours()
     forwarding = devices.Forwarding(intent, namespaces.forwarding, host, settings.neighbor_limit)
+    _sort(report, forwarding.of_plugins())
+    by_plugins = {made.name for made in intent.cni}
     for port in forwarding.nics():
+        if port.name in by_plugins:
+            continue
         home = port.source_netns if port.source_netns is not None else namespaces.forwarding
         found = moving(port, home or host, namespaces.forwarding, ssh)
         report.add(found.changes)

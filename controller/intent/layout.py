@@ -18,6 +18,7 @@ from controller.intent.resolve import select
 from controller.intent.schema import Owner, Resources
 from controller.intent.underlay import Underlay
 from controller.intent.validate import Accepted, also_wrong, validate
+from dualpath.model.cni import CniDevice
 from dualpath.model.frr import FrrSettings
 from dualpath.model.kinds import Kind
 from dualpath.model.links import Address, HostEnd, Port, Vni, Vrf
@@ -47,6 +48,7 @@ class Intent:
     frr: FrrSettings = field(default_factory=FrrSettings)
     statuses: tuple[ResourceStatus, ...] = ()
     underlay_mtu: int = 0
+    cni: tuple[CniDevice, ...] = ()  # the ports that CNI plugins make
     owners: Mapping[DeviceKey, Owner] = field(
         default_factory=dict
     )  # the resource that wants a device
@@ -75,6 +77,7 @@ def compile(  # noqa: A001 - called as layout.compile
         frr=bgp.settings(accepted),
         statuses=tuple(remarked(accepted, status, underlay_mtu) for status in statuses),
         underlay_mtu=underlay_mtu,
+        cni=tuple(_made_by_plugins(accepted)),
         owners={(device.kind, device.key): resource.owner for device, resource in made},
     )
 
@@ -93,6 +96,16 @@ def without_dpdk(intent: Intent) -> Intent:
     """Return the intent without the settings that only a DPDK datapath uses."""
     ports = (replace(port, devargs="", wiring="") for port in intent.ports)
     return replace(intent, ports=tuple(ports))
+
+
+def for_dpdk(intent: Intent) -> Intent:
+    """Return the intent with the ports of CNI fetched from where the plugins make them.
+
+    The kernel datapath forwards in that namespace; grout may be in another.
+    """
+    made, forwarding = {device.name for device in intent.cni}, intent.namespaces.forwarding
+    ports = (replace(p, source_netns=forwarding) if p.name in made else p for p in intent.ports)
+    return replace(intent, ports=tuple(ports)) if made else intent
 
 
 def _devices(
@@ -132,14 +145,21 @@ def _underlay_ports(accepted: Accepted, spec: Underlay) -> Iterator[Port]:
         yield Port("lo", addresses=vteps, loopback=True)
     there_already = namespaces.host and namespaces.host == namespaces.forwarding
     for interface in spec.interfaces:
-        dpdk = interface.network_device.dpdk
+        dpdk = interface.dpdk
         yield Port(
             interface.name,
-            source_netns=None if there_already else namespaces.host,
+            source_netns=None if there_already or interface.cni_device else namespaces.host,
             twin=True,
             devargs=dpdk.devargs if dpdk is not None else "",
             wiring=dpdk.wiring if dpdk is not None else "",
         )
+
+
+def _made_by_plugins(accepted: Accepted) -> Iterator[CniDevice]:
+    if accepted.underlay is not None:
+        for interface in accepted.underlay.spec.interfaces:
+            if interface.cni_device is not None:
+                yield interface.cni_device.attachment
 
 
 def _passthrough_port(accepted: Accepted, spec: L3Passthrough) -> Port:

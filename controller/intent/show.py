@@ -35,8 +35,16 @@ def _planned(intent: Intent, device: Device) -> PlannedDevice:
         kind=device.kind.name,
         name=str(device.key),
         resource=" ".join(owner).strip(),
-        attributes={name: text for name, text in _attributes(device) if text != str(device.key)},
+        attributes={
+            **{name: text for name, text in _attributes(device) if text != str(device.key)},
+            **_plugins(intent, device),
+        },
     )
+
+
+def _plugins(intent: Intent, device: Device) -> dict[str, str]:
+    """Return the plugins that make a port, without their configuration, which may hold secrets."""
+    return next(({"cni": made.plugins} for made in intent.cni if made.name == device.key), {})
 
 
 def _attributes(value: Device | HostEnd, prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, StringConstraints
 
 from controller.intent.addresses import Address, Cidr, PeerAddress, PeerRange, is_link_local
+from controller.intent.cni import CniDevice
 from controller.intent.fields import (
     Asn,
     DeviceName,
@@ -125,24 +126,34 @@ class NetworkDevice(Strict):
 
 
 class UnderlayInterface(Strict):
-    """A network device through which the node reaches the fabric."""
+    """A network device through which the node reaches the fabric: a NIC, or what CNI makes."""
 
-    refused: ClassVar[Mapping[str, str]] = {
-        "cniDevice": "is not supported yet: give a `networkDevice` that exists on the node"
-    }
-
-    type: Literal["NetworkDevice"]
-    network_device: NetworkDevice
-
-    @classmethod
-    def unsupported(cls, data: Mapping[Any, Any]) -> Iterator[Complaint]:
-        if data.get("type") == "CNIDevice":
-            text = "interface type CNIDevice is not supported yet; use NetworkDevice"
-            yield Complaint(("type",), text)
+    type: Literal["NetworkDevice", "CNIDevice"]
+    network_device: NetworkDevice | None = None
+    cni_device: CniDevice | None = None
 
     @property
     def name(self) -> str:
-        return self.network_device.interface_name
+        device = self.network_device or self.cni_device
+        if device is None:
+            raise AttributeError("neither device is valid")  # which is reported; see rules.py
+        return device.interface_name
+
+    @property
+    def dpdk(self) -> Dpdk | None:
+        return self.network_device.dpdk if self.network_device is not None else None
+
+    @property
+    def place_of_name(self) -> tuple[str, str]:
+        """Return where the manifest has the name, below this interface."""
+        return "networkDevice" if self.type == "NetworkDevice" else "cniDevice", "interfaceName"
+
+    @rule
+    def _its_device_is_of_its_type(self) -> Iterator[Complaint]:
+        for type_, field in (("NetworkDevice", "networkDevice"), ("CNIDevice", "cniDevice")):
+            device = self.network_device if type_ == "NetworkDevice" else self.cni_device
+            if (device is not None) != (self.type == type_):
+                yield Complaint((field,), f"`{field}` goes with type {type_}, and with no other")
 
 
 class TunnelEndpoint(Strict):
@@ -219,8 +230,15 @@ class Underlay(Spec):
     @rule
     def _interfaces_are_distinct(self) -> Iterator[Complaint]:
         for index, name in repeated(interface.name for interface in self.interfaces):
-            at = ("interfaces", index, "networkDevice", "interfaceName")
+            at = ("interfaces", index, *self.interfaces[index].place_of_name)
             yield Complaint(at, f"interface {name} is given twice")
+
+    @rule
+    def _interfaces_are_of_one_type(self) -> Iterator[Complaint]:
+        for index, interface in enumerate(self.interfaces):
+            if interface.type != self.interfaces[0].type:
+                text = "all interfaces must be of one type, NetworkDevice or CNIDevice"
+                yield Complaint(("interfaces", index, "type"), text)
 
     @rule
     def _link_local_neighbors_are_on_one_link(self) -> Iterator[Complaint]:

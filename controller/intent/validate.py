@@ -240,7 +240,7 @@ def _one_underlay(accepted: Accepted, _resource: Resource[Underlay]) -> Iterator
 
 def _nics_have_free_names(_: Accepted, resource: Resource[Underlay]) -> Iterator[Complaint]:
     for i, interface in enumerate(resource.spec.interfaces):
-        at: Path = ("interfaces", i, "networkDevice", "interfaceName")
+        at: Path = ("interfaces", i, *interface.place_of_name)
         yield from _check_name("an interface", interface.name, at)
 
 

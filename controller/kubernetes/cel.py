@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from controller.intent.addresses import IMPOSSIBLE
+from controller.intent.cni import MADE_BY_RUNTIME, MOST_PLUGINS, NETWORK, PLUGIN, VERSIONS
 
 MAPPED = ipaddress.ip_network("::ffff:0:0/96")
 
@@ -44,8 +45,13 @@ def _distinct(items: str, value: str) -> str:
     return f"{items}.all(a, {items}.exists_one(b, {value.format('b')} == {value.format('a')}))"
 
 
-_INTERFACE_NAMES = "self.interfaces.all(a, self.interfaces.exists_one(b, {}))".format(
-    "b.networkDevice.interfaceName == a.networkDevice.interfaceName"
+_NAME = (
+    "(has({0}.networkDevice) ? {0}.networkDevice.interfaceName : has({0}.cniDevice)"
+    " && has({0}.cniDevice.interfaceName) ? {0}.cniDevice.interfaceName : 'net1')"
+)
+_INTERFACE_NAMES = (
+    "self.interfaces.all(a, self.interfaces.exists_one(b, "
+    f"{_NAME.format('b')} == {_NAME.format('a')}))"
 )
 # CEL's cidr() takes no IPv4-mapped IPv6; such addresses are none for isIP() and isCIDR().
 _NETWORKS = "[" + ", ".join(f"'{n}'" for n, _ in IMPOSSIBLE if n != MAPPED) + "]"
@@ -149,6 +155,22 @@ RULES: Mapping[tuple[str, str], tuple[Cel, ...]] = {
             " || self.neighbors.exists_one(b, has(b.interface) && !has(b.address)"
             " && b.interface == a.interface))",
             "two neighbors have the same interface",
+        ),
+    ),
+    ("UnderlayInterface", "_its_device_is_of_its_type"): (
+        Cel(
+            "has(self.networkDevice) == (self.type == 'NetworkDevice')",
+            "`networkDevice` goes with type NetworkDevice, and with no other",
+        ),
+        Cel(
+            "has(self.cniDevice) == (self.type == 'CNIDevice')",
+            "`cniDevice` goes with type CNIDevice, and with no other",
+        ),
+    ),
+    ("Underlay", "_interfaces_are_of_one_type"): (
+        Cel(
+            "self.interfaces.all(i, i.type == self.interfaces[0].type)",
+            "all interfaces must be of one type, NetworkDevice or CNIDevice",
         ),
     ),
     ("Underlay", "_interfaces_are_distinct"): (
@@ -263,11 +285,16 @@ RULES: Mapping[tuple[str, str], tuple[Cel, ...]] = {
     ),
 }
 
-NODE_ONLY: Mapping[tuple[str, str], str] = {}
+NODE_ONLY: Mapping[tuple[str, str], str] = {
+    ("CniDevice", "_arguments_have_a_plugin_that_takes_them"): "CEL does not see the names of "
+    "fields that a schema does not have",
+}
 
 NODE_ONLY_FORMATS: Mapping[str, str] = {
     "gateway": "that an IPv6 gateway is not the address of its network: the API server knows no "
     "bound on the cost of comparing two addresses",
+    "cni-list": "its length as JSON, and `disableCheck`, which is a boolean or a text",
+    "cni-arguments": "its length as JSON",
 }
 
 _NO_CIDR = Cel("isCIDR(self)", "not a CIDR such as 10.0.0.0/24 or 2001:db8::/64")
@@ -283,6 +310,45 @@ _POOL = Cel(
 )
 _CIDR_SCHEMA = {"type": "string", "minLength": 3, "maxLength": 43}
 _IP_SCHEMA = {"type": "string", "minLength": 2, "maxLength": 39}
+
+_ANY_OBJECT = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+_PLUGIN_NAME = {"type": "string", "pattern": f"^{PLUGIN.pattern}$", "maxLength": 64}
+_PLUGIN = {
+    **_ANY_OBJECT,
+    "required": ["type"],
+    "properties": {
+        "type": _PLUGIN_NAME,
+        "ipam": {**_ANY_OBJECT, "properties": {"type": _PLUGIN_NAME}},
+        "capabilities": {
+            "type": "object",
+            "maxProperties": 64,
+            "additionalProperties": {"type": "boolean"},
+        },
+        **dict.fromkeys(MADE_BY_RUNTIME, _ANY_OBJECT),
+    },
+    "x-kubernetes-validations": [
+        {
+            "message": f"`{name}` is given to the plugin by the controller: leave it out",
+            "rule": f"!has(self.{name})",
+        }
+        for name in MADE_BY_RUNTIME
+    ],
+}
+_CNI_LIST = {
+    **_ANY_OBJECT,
+    "required": ["cniVersion", "name", "plugins"],
+    "properties": {
+        "cniVersion": {"type": "string", "enum": [*VERSIONS]},
+        "name": {"type": "string", "pattern": f"^{NETWORK.pattern}$", "maxLength": 127},
+        "plugins": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": MOST_PLUGINS,
+            "items": _PLUGIN,
+            "x-kubernetes-list-type": "atomic",
+        },
+    },
+}
 
 FORMATS: Mapping[str, Format] = {
     "prefix": Format(_CIDR_SCHEMA, (_NO_CIDR,)),
@@ -350,5 +416,7 @@ FORMATS: Mapping[str, Format] = {
         {"type": "string", "minLength": 1, "maxLength": 80, "pattern": r"^[^\p{C}\p{Z}]+$"},
         (Cel("size(bytes(self)) <= 80", "a password has at most 80 bytes"),),
     ),
+    "cni-list": Format(_CNI_LIST),
+    "cni-arguments": Format(_ANY_OBJECT),
     "net": Format({"type": "string", "pattern": r"^[0-9a-f]{2}\.([0-9a-f]{4}\.){4}00$"}),
 }

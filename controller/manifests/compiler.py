@@ -56,8 +56,7 @@ class Compiler:
         if mtu != self._mtu:
             self._mtu = mtu
             intent = layout.compile(in_force, node, mtu)
-        if not self._dpdk:
-            intent = layout.without_dpdk(intent)
+        intent = layout.for_dpdk(intent) if self._dpdk else layout.without_dpdk(intent)
         address, port = self._fpm
         self.latest = replace(
             intent,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
@@ -24,11 +24,12 @@ from controller.node.frrdevices import FrrDevices, PortTwins
 from controller.node.leaving import LeavingNics
 from controller.node.namespaces import NamespacePair
 from datapaths.base import DatapathError, Unavailable
+from dualpath.model.cni import CniDevice
 from dualpath.model.events import Configure, Configured, Provisioned
 from dualpath.model.kinds import Kind
 from dualpath.model.links import Port
 from dualpath.model.plan import Plan
-from dualpath.model.view import Audited, ResourceStatus
+from dualpath.model.view import Audited, Difference, Problem, ResourceStatus
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,25 @@ class Judge(Protocol):
     def accepted(self, intent: Intent) -> None: ...
 
 
+class MadePorts(Protocol):
+    """Makes the ports that do not exist before: those of CNI plugins."""
+
+    async def want(self, devices: Sequence[CniDevice]) -> Mapping[str, str]:
+        """Note which are wanted; return those that are not there yet, and why."""
+
+    @property
+    def remarks(self) -> Mapping[str, str]:
+        """Return what is wrong with ports that are kept."""
+
+    async def audit(self) -> Mapping[str, str]:
+        """Return which ports differ from what was made, and how; change nothing."""
+
+    def look_again(self) -> None: ...
+
+    async def run(self) -> None:
+        """Make and check ports until cancelled."""
+
+
 class Provisioner:
     """Keeps one node as its intent wants it. Another intent may replace it at any time."""
 
@@ -62,11 +82,13 @@ class Provisioner:
         *,
         tell: Callable[[Configure | Provisioned], object],
         judge: Judge | None = None,
+        made: MadePorts | None = None,
     ) -> None:
         self._intent = intent
         self._state = state
         self._reconciler = reconciler
         self._judge = judge
+        self._made = made
         self._devices = FrrDevices(namespaces.control, twins, self._drifted)
         self._took_s = 0.0  # the last round
         self._soon: asyncio.TimerHandle | None = None  # a round, because something drifted
@@ -131,6 +153,12 @@ class Provisioner:
 
     def look_again(self) -> None:
         """Start a round now: look at everything, and change what differs."""
+        if self._made:
+            self._made.look_again()
+        self._wake.set()
+
+    def ports_changed(self) -> None:
+        """Note that a port was made, or is gone."""
         self._wake.set()
 
     async def audit(self) -> Audited:
@@ -139,7 +167,10 @@ class Provisioner:
             differing = await self._devices.differing(self._intent)
         except (OSError, DatapathError) as error:
             return Audited(0, unchecked=f"FRR's devices ({error})")
-        return Audited(len(differing), tuple(differing))
+        made = await self._made.audit() if self._made else {}
+        found = [f"{name}: {why}" for name, why in made.items()]
+        of_made = (Difference(Kind.PORT, "", text, Problem.DIFFERENT) for text in found)
+        return Audited(len(differing) + len(found), (*differing, *of_made))
 
     def _drifted(self) -> None:
         """Start a round soon: somebody changed a device of FRR's, or what its twins depend on."""
@@ -156,6 +187,8 @@ class Provisioner:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._rounds())
             group.create_task(self._devices.watch())
+            if self._made:
+                group.create_task(self._made.run())
 
     async def _rounds(self) -> None:
         while True:
@@ -188,13 +221,14 @@ class Provisioner:
 
     async def _round(self, intent: Intent, outcome: Outcome) -> None:
         """Do every step in order, and note what fails. One failing device stops no other."""
+        whole, intent = intent, await self._without_missing(intent, outcome)
         await self._shut_sessions_of_leaving_nics(intent)
         self._state.want(Kind.VRF, list(intent.vrfs))
         self._state.want(Kind.VNI, list(intent.vnis))
         self._state.want(Kind.PORT, list(intent.ports))
         base = await self._devices.ensure_base(intent)
         await self._devices_are_there(outcome)
-        if not await self._frr_is_configured(intent, outcome):
+        if not await self._frr_is_configured(whole, outcome):
             return
         overlay = await self._devices.ensure_overlay(intent)
         for shadow_failure in (*base, *overlay):
@@ -206,6 +240,19 @@ class Provisioner:
             outcome.blame(Kind.PORT, ports[failure.index].name, f"twin: {failure.reason}")
         if self._frr.configured(intent.frr):  # frr-bridge was not restarted meanwhile
             self._tell(Provisioned())
+
+    async def _without_missing(self, intent: Intent, outcome: Outcome) -> Intent:
+        """Return the intent without the ports that are still to be made; note why they are not."""
+        if not self._made:
+            return intent
+        missing = await self._made.want(intent.cni)
+        for name, why in missing.items():
+            outcome.blame(Kind.PORT, name, why)
+        for name, remark in self._made.remarks.items():
+            if owner := intent.owners.get((Kind.PORT, name)):
+                outcome.remarks[owner] = f"{name}: {remark}"
+        ports = tuple(port for port in intent.ports if port.name not in missing)
+        return replace(intent, ports=ports) if missing else intent
 
     async def _shut_sessions_of_leaving_nics(self, intent: Intent) -> None:
         """Have FRR end the BGP sessions over NICs that leave, before they leave."""

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
+from controller.cni import undo
+from controller.cni.records import Record
 from controller.node.namespacerecord import NamespaceRecord
 from datapaths.base import Batch, DatapathError
 from datapaths.grout.ports import devices
@@ -43,7 +45,7 @@ EVERYWHERE = frozenset(
 class Step:
     """What was done, or would be done, to one thing; `problem` says why it failed."""
 
-    what: str  # "nic", "devices", "namespace"
+    what: str  # "nic", "devices", "cni", "namespace"
     name: str
     detail: str
     problem: str = ""
@@ -54,6 +56,8 @@ def planned(left: NamespaceRecord) -> Iterator[Step]:
     if netns.exists(left.forwarding):
         yield from _nics(left)
         yield Step("devices", left.forwarding, "remove every device, route and filter of ours")
+    for name, record, problem in undo.left(left.forwarding):
+        yield _by_plugins(name, record, problem)
     if left.control and netns.exists(left.control):
         yield Step("devices", left.control, "remove FRR's twins and shadow devices")
     for name in left.made:
@@ -71,6 +75,9 @@ def undone(left: NamespaceRecord) -> Iterator[Step]:
             yield replace(step, problem=problem)
         detail = "removed every device, route and filter of ours"
         yield Step("devices", left.forwarding, detail, _tried(lambda: _empty(left)))
+    for name, record, problem in list(undo.left(left.forwarding)):
+        problem = problem or (undo.undo(record, left.forwarding) if record else "")
+        yield _by_plugins(name, record, problem)
     if left.control and netns.exists(left.control):
         shadows = Shadows(left.control)
         problem = _tried(lambda: shadows.ensure_base(Shadow()))
@@ -114,6 +121,11 @@ def _nics(left: NamespaceRecord) -> Iterator[Step]:
             own = [*links.addresses.of(link.name), *(held.address for held in noted)]
             with_ = ", ".join(map(str, dict.fromkeys(own))) or "no address"
             yield Step("nic", name, f"back to {where}, with {with_}")
+
+
+def _by_plugins(name: str, record: Record | None, problem: str) -> Step:
+    plugins = record.device.plugins if record else "unknown plugins"
+    return Step("cni", name, f"removed by the plugins that made it: {plugins}", problem)
 
 
 def _give_back(left: NamespaceRecord, name: str) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -12,7 +14,8 @@ from controller.node.frrdevices import PortTwins
 from controller.node.namespaces import NamespacePair
 from controller.node.supervisor import Child, as_options
 from controller.settings import Settings
-from datapaths.base import Datapath, Unavailable
+from datapaths.base import Datapath, DatapathError, Unavailable
+from datapaths.grout.ports.names import device_of
 from datapaths.grout.ports.twins import GroutTwins
 from datapaths.grout.process import Grout, GroutProcess, locate, peer_of
 from datapaths.kernel.driver import KernelDatapath
@@ -40,6 +43,8 @@ class Backend:
     beside: tuple[Beside, ...] = ()
     neighbor_tables: Callable[[], Sequence[NeighborTable]] = lambda: ()
     """Returns the sizes of the machine's neighbor tables, which hold the datapath's hosts."""
+    nic_may_be: Callable[[str], Sequence[tuple[str, str]]] = lambda _: ()
+    """Returns the namespaces and names under which the datapath may have a NIC, if it renames."""
     notes: tuple[Callable[[], bool], ...] = ()
     """Write records again that somebody removed: see `controller.node.statedir`."""
 
@@ -77,7 +82,20 @@ def dpdk(settings: Settings, namespaces: NamespacePair, host: str) -> Backend:
     if not options.agent:
         command = _agent(settings, namespaces, host, address)
         beside.append(Child("grout-agent", command, grout.up if grout else None))
-    return Backend(RemoteDatapath(address, tls, "grout"), twins, tuple(beside))
+    return Backend(
+        RemoteDatapath(address, tls, "grout"),
+        twins,
+        tuple(beside),
+        nic_may_be=partial(_renamed, options.sock, namespaces.forwarding),
+    )
+
+
+def _renamed(sock: Path, forwarding: str, nic: str) -> Sequence[tuple[str, str]]:
+    """Return where grout may have a NIC: as a rule in the forwarding namespace."""
+    found = [(forwarding, device_of(nic))]
+    with suppress(DatapathError):  # it does not run now
+        found.append((locate(sock), device_of(nic)))
+    return found
 
 
 def _check_grout(sock: Path) -> None:

@@ -22,11 +22,11 @@ from controller.manifests.confirmation import Confirmation
 from controller.manifests.source import Manifests
 from controller.metrics.server import serve_metrics
 from controller.node.namespaces import NamespaceKeeper, NamespacePair
-from controller.node.provision import Provisioner
+from controller.node.provision import MadePorts, Provisioner
 from controller.node.statedir import StateDirectory
 from controller.node.supervisor import BridgeSupervisor
 from controller.settings import Settings
-from controller.start import kubernetes
+from controller.start import cni, kubernetes
 from controller.start.backends import Backend
 from datapaths.base import CaughtUp, LearnedMac, LearnedNeighbor, Lost, PortChanged, Unavailable
 from dualpath.bus.subscriber import Subscriber
@@ -107,6 +107,7 @@ class Daemon:
                 self._reconciler,
                 tell=self._bus.send,
                 judge=manifests,
+                made=self._made_by_cni(namespaces, intent),
             )
             self._view.resources = self._provisioner.statuses
             self._view.planned = self._provisioner.plan
@@ -114,6 +115,16 @@ class Daemon:
             self._view.repair_beside = self._provisioner.look_again
         self._tasks: set[asyncio.Task[None]] = set()
         self.notifier = Notifier({})
+
+    def _made_by_cni(self, namespaces: NamespacePair, intent: Intent) -> MadePorts:
+        def is_used(name: str) -> bool:
+            return self._provisioner is not None and name in self._provisioner.nics
+
+        def changed() -> None:
+            if self._provisioner:
+                self._provisioner.ports_changed()
+
+        return cni.keeper(self._settings, namespaces, intent.node, self._backend, is_used, changed)
 
     async def run(self) -> None:
         """Serve until cancelled. Raises ListenError, MetricsError, Unsupported or Unavailable."""

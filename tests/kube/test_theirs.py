@@ -200,10 +200,12 @@ async def test_a_cni_device_and_what_is_bad_are_named_beside_what_is_good(
     node.more = ()
     await run(server, "delete", *HOME, "l3vni", "z-clash")
     await shown(server, is_ready("True"), *REPORT)
-    await run(server, "apply", "-f", str(SAMPLES / "underlay-cni-dhcp.yaml"))
+    old = yaml.safe_load((SAMPLES / "underlay-cni-dhcp.yaml").read_text())
+    old["spec"]["interfaces"][0]["cniDevice"]["rawConfig"]["cniVersion"] = "0.4.0"
+    await asyncio.to_thread(server.apply, old)
     found = await shown(server, is_ready("False"), *REPORT)
     told = {f["kind"]: f["message"] for f in found["status"]["failedResources"]}
-    assert "CNIDevice is not supported yet" in told["Underlay"]
+    assert "`cniVersion` must be a text" in told["Underlay"]
     assert {c["reason"] for c in found["status"]["conditions"]} == {"UnderlayFailed"}
     await run(server, "delete", *REPORT[:2], *REPORT[2:])
     await shown(server, is_ready("False"), *REPORT)

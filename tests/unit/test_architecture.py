@@ -40,6 +40,12 @@ ALLOWED: dict[str, set[str]] = {
         "dualpath.model",
         "dualpath.process",
     },
+    "controller.cni": {
+        "dualpath.model",
+        "dualpath.process",
+        "datapaths.base",
+        "datapaths.linux",
+    },
     "controller.metrics": {"dualpath.model", "dualpath.rpc", "datapaths.base"},
     "controller.settings": {"controller.kubernetes", "dualpath.process", "dualpath.rpc"},
     "controller.node": {
@@ -52,7 +58,12 @@ ALLOWED: dict[str, set[str]] = {
         "controller.intent",
         "controller.settings",
     },
-    "controller.node.teardown": {"dualpath.model", "datapaths", "controller.node"},
+    "controller.node.teardown": {
+        "dualpath.model",
+        "datapaths",
+        "controller.cni",
+        "controller.node",
+    },
     "controller.manifests": {
         "dualpath.model",
         "dualpath.process",

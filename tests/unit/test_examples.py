@@ -77,6 +77,7 @@ def test_ipv6_underlay_example_has_ipv6_vteps() -> None:
     ("name", "lines"),
     [
         ("unnumbered", ["neighbor eth1 interface", "neighbor eth2 interface"]),
+        ("cni-underlay", ["neighbor 192.168.11.2 remote-as 65000"]),
         ("route-reflector", ["neighbor 192.168.9.2 route-reflector-client", "bgp cluster-id"]),
         ("metallb", ["permit 10.240.0.0/24 ge 32", "neighbor 10.100.0.3 remote-as 65100"]),
         ("calico", ["permit 10.244.0.0/16 ge 26 le 26", "neighbor 10.100.0.3 remote-as 65100"]),
@@ -86,6 +87,13 @@ def test_every_example_configures_frr(name: str, lines: list[str]) -> None:
     text = frr_conf(name)
     for line in lines:
         assert line in text, text
+
+
+def test_cni_example_has_its_uplink_made_by_plugins() -> None:
+    found = compiled("cni-underlay")
+    (made,) = found.cni
+    assert (made.name, made.plugins) == ("net1", "macvlan (dhcp)")
+    assert "net1" in {port.name for port in found.ports}
 
 
 def test_dpdk_example_names_its_nic() -> None:

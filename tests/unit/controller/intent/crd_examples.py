@@ -10,6 +10,18 @@ SELECTOR = {
     "matchLabels": {"rack": "a"},
     "matchExpressions": [{"key": "role", "operator": "In", "values": ["edge"]}],
 }
+MACVLAN: Yaml = {
+    "cniVersion": "1.0.0",
+    "name": "fabric",
+    "plugins": [
+        {
+            "type": "macvlan",
+            "master": "eth0",
+            "capabilities": {"mac": True},
+            "ipam": {"type": "static", "addresses": [{"address": "192.168.11.10/24"}]},
+        }
+    ],
+}
 NICS = [{"type": "NetworkDevice", "networkDevice": {"interfaceName": n}} for n in ("eth1", "eth2")]
 NEIGHBORS = [
     {
@@ -88,8 +100,17 @@ def mastered(kind: str, lifecycle: str, **name: str) -> Yaml:
     return {**BRIDGED, "hostMaster": {"type": kind, field: {"lifecycle": lifecycle, **name}}}
 
 
+def with_cni(**fields: object) -> Yaml:
+    device = {"type": "RawConfig", "rawConfig": MACVLAN, **fields}
+    return {**UNDERLAY, "interfaces": [{"type": "CNIDevice", "cniDevice": device}]}
+
+
 ACCEPTED: Mapping[str, list[Yaml]] = {
-    "Underlay": [UNDERLAY, {**UNDERLAY, "isis": {**ISIS, "level": 2}}],
+    "Underlay": [
+        UNDERLAY,
+        {**UNDERLAY, "isis": {**ISIS, "level": 2}},
+        with_cni(interfaceName="net1", runtimeConfig={"mac": "02:00:00:00:00:01"}),
+    ],
     "L3VNI": [
         ROUTED,
         {**ROUTED, "underlayAddressFamily": "IPv6", "hostSession": INTERNAL},
@@ -116,11 +137,6 @@ def with_neighbor(**fields: object) -> Yaml:
     return {**UNDERLAY, "neighbors": [fields]}
 
 
-def with_cni(**fields: object) -> Yaml:
-    device = {"type": "RawConfig", "rawConfig": {"cniVersion": "1.0.0", "name": "m"}, **fields}
-    return {**UNDERLAY, "interfaces": [{"type": "CNIDevice", "cniDevice": device}]}
-
-
 def with_vpn(family: str) -> Yaml:
     return with_neighbor(asn=1, address="fd00::1", addressFamilies=[{"type": family}])
 
@@ -131,7 +147,6 @@ NOT_ACCEPTED: Mapping[str, list[Yaml]] = {
     "Underlay": [
         {**UNDERLAY, "srv6": SRV6},
         {**UNDERLAY, "srv6": {**SRV6, "encapBehavior": "H.Encaps.Red"}},
-        with_cni(interfaceName="net1", runtimeConfig={"mac": "02:00:00:00:00:01"}),
         with_vpn("ipv4vpn"),
         with_vpn("ipv6vpn"),
     ],

@@ -62,7 +62,11 @@ RESOURCES: Mapping[str, str] = {
     "Underlay.interfaceName.free": "Not the name of another device of the router.",
     "Underlay.dpdk": "Dualpath only: device arguments, and a wiring `owned` (which needs them) or "
     "`shared`.",
-    "Underlay.cniDevice": "Interfaces of type CNIDevice are refused by name.",
+    "Underlay.cniDevice": "An interface of type CNIDevice has a network configuration list of CNI "
+    "1.0.0 or 1.1.0 (rawConfig), and is called net1 by default. Names of plugins have no slash. "
+    "runtimeConfig has only what a plugin names in its `capabilities`.",
+    "Underlay.interfaces.type": "All interfaces are of one type, and each has the device of its "
+    "type.",
     "Underlay.tunnelEndpoint": "One or two CIDRs, one per family.",
     "Underlay.tunnelEndpoint.size": "Each CIDR contains an address for the node.",
     "Underlay.vtep": "The VTEP is address nodeIndex of each CIDR, as /32 or /128 on lo.",

@@ -55,8 +55,8 @@ ABSENT: Mapping[str, str] = {
     "L3VPN and SRv6: their resource, neighbors' families, devices, settings and lines": (
         "Refused by name, see [MANIFESTS.md](MANIFESTS.md#not-supported-yet)."
     ),
-    "Interfaces that a CNI plugin makes; that an interface keeps its type": (
-        "`CNIDevice` is refused by name, and no other type exists to change to."
+    "That rawConfig, runtimeConfig and the type of an interface never change": (
+        "They may: the interface is removed by the plugins that made it, and made again."
     ),
     "`can_start.sh` beside static files": "Whoever starts the controller decides when.",
     "Static files mirrored as resources of a cluster": "No cluster.",

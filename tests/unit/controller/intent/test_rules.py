@@ -70,7 +70,8 @@ BROKEN = {
     ),
     "Underlay.interfaces: a bad one": (
         underlay(interfaces=[{"type": "NetworkDevice"}]),
-        "spec.interfaces[0].networkDevice: required, but missing (pe.yaml:1:201)",
+        "spec.interfaces[0].networkDevice: `networkDevice` goes with type NetworkDevice, and "
+        "with no other (pe.yaml:1:201)",
     ),
     "Manifest.unknown: field": (underlay(colour="red"), "spec.colour: unknown field"),
     "Manifest.null: an unknown field": (
@@ -105,14 +106,6 @@ BROKEN = {
     ),
     "Underlay.interfaceName: long": (underlay(interfaces=[device("e" * 16)]), "interfaceName: "),
     "Underlay.interfaceName: odd": (underlay(interfaces=[device("1eth")]), "interfaceName: "),
-    "Underlay.cniDevice: type": (
-        underlay(interfaces=[{"type": "CNIDevice", "cniDevice": {}}]),
-        "interface type CNIDevice is not supported yet",
-    ),
-    "Underlay.cniDevice: given": (
-        underlay(interfaces=[{"type": "NetworkDevice", "cniDevice": {}}]),
-        "`cniDevice` is not supported yet",
-    ),
     "Underlay.dpdk: owned without devargs": (dpdk(), "dpdk.wiring `owned` needs dpdk.devargs"),
     "Underlay.dpdk: wiring": (dpdk(wiring="loose"), "wiring: must be 'owned' or 'shared'"),
     "Underlay.dpdk: devargs long": (dpdk(devargs="x" * 128), "devargs: "),

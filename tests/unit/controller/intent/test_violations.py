@@ -81,8 +81,8 @@ def test_every_error_of_a_resource_is_reported_with_its_position_and_a_suggestio
         f"n.yaml:11:42: {where}.neighbors[2].bfd.echoMode: `echoMode` is not supported: {echo}",
         f"n.yaml:11:58: {where}.neighbors[2].bfd.receiveInterva: unknown field; did you mean "
         "receiveInterval?",
-        f"n.yaml:13:6: {where}.interfaces[0].type: must be 'NetworkDevice'; did you mean "
-        "NetworkDevice?",
+        f"n.yaml:13:6: {where}.interfaces[0].type: must be 'NetworkDevice' or 'CNIDevice'; did "
+        "you mean NetworkDevice?",
         f"n.yaml:14:3: {where}.srv6: `srv6` is not supported yet: use L3VNI and L2VNI over VXLAN",
     ]
 

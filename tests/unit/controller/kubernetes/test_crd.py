@@ -101,7 +101,7 @@ def test_every_format_is_used_by_a_field() -> None:
         assert repr(found.schema.get("pattern", found.schema.get("maxLength"))) in used, name
 
 
-NOT_OURS = ("Underlay.srv6.", "cniDevice.", "l3vpn.", "passwordSecret")
+NOT_OURS = ("Underlay.srv6.", "l3vpn.", "passwordSecret")
 """Fields below one that Dualpath rejects; passwordSecret is a string in both."""
 
 
@@ -127,6 +127,9 @@ def test_every_required_field_is_required_by_openperouter_or_listed(kind: str) -
 
 
 MORE_REQUIRED: dict[str, Any] = {  # the only supported choice of a union
-    "Underlay": {"Underlay.interfaces[]": {"networkDevice"}},
+    "Underlay": {
+        "Underlay.interfaces[].cniDevice": {"rawConfig"},
+        "Underlay.interfaces[].cniDevice.rawConfig": {"cniVersion", "name", "plugins"},
+    },
     "L2VNI": {"L2VNI.routingDomain": {"l3vni"}},
 }

@@ -12,6 +12,8 @@ from tests.unit.controller.intent.crd import FIELDS, fields
 
 DOCS = Path(__file__).parents[4] / "docs"
 PAGE = (DOCS / "KUBERNETES.md").read_text()
+OPEN = [p for p, s in FIELDS.items() if s.get("x-kubernetes-preserve-unknown-fields")]
+"""Objects of which OpenPERouter's schema takes every field."""
 REFUSED = ("echoMode", "echoInterval")  # in our schema so that they can be refused
 
 
@@ -19,9 +21,13 @@ def reasons(page: str) -> list[str]:
     return [r for r in re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) if r in {*Reason}]
 
 
+def theirs(path: str) -> bool:
+    return path in FIELDS or any(path.startswith(f"{whole}.") for whole in OPEN)
+
+
 def only_ours(kind: str) -> set[str]:
     """Return the fields of a kind that OpenPERouter lacks; of a part, the part alone."""
-    ours = {path for path, _ in fields(spec(kind), kind) if path not in FIELDS}
+    ours = {path for path, _ in fields(spec(kind), kind) if not theirs(path)}
     tops = {
         p for p in ours if not any(p != q and re.match(re.escape(q) + r"[.\[]", p) for q in ours)
     }

@@ -101,7 +101,7 @@ async def test_a_report_that_is_right_is_written_once(world: World) -> None:
     assert sum(r.startswith("PATCH") for r in world.server.requests) == 2
 
 
-async def test_a_cni_device_is_told_to_be_unsupported(world: World, tmp_path: Path) -> None:
+async def test_a_cni_device_without_a_network_list_is_told_so(world: World, tmp_path: Path) -> None:
     device = {"type": "RawConfig", "interfaceName": "net1", "rawConfig": {"plugins": []}}
     spec = {
         **underlay()["spec"],
@@ -115,7 +115,7 @@ async def test_a_cni_device_is_told_to_be_unsupported(world: World, tmp_path: Pa
     await until(lambda: conditions(world).get("Degraded") == "True")
     told = {f["kind"]: f for f in world.report["failedResources"]}
     assert told["Underlay"]["reason"] == "ValidationFailed"
-    assert "CNIDevice is not supported yet" in told["Underlay"]["message"]
+    assert "`cniVersion` must be a text" in told["Underlay"]["message"]
     (reason,) = {c["reason"] for c in world.report["conditions"]}
     assert reason == "UnderlayFailed"
 

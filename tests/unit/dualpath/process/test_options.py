@@ -47,6 +47,7 @@ SPECIFIC: dict[str, list[str]] = {
     "--agent-cert": FILE,
     "--agent-key": FILE,
     "--bridge": ["no", "Child"],
+    "--cni-bin": [],
     "--config": [],
     "--datapath": ["magic", "KERNEL"],
     "--fpm": FPM,

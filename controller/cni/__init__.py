@@ -1,0 +1,1 @@
+"""Interfaces that CNI plugins make: plugins run, results kept, checked, and undone."""

@@ -1,0 +1,127 @@
+"""Carry out ADD, CHECK and DEL of one interface through all plugins of its list. Blocks.
+
+The order of writing records is what makes a crash harmless: see `records`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Protocol
+
+from controller.cni import protocol, records
+from controller.cni.plugins import Operator
+from controller.cni.protocol import ADD, CHECK, DEL, STATUS, Json, Place, PluginError
+from controller.cni.records import Record, Stage
+from dualpath.model.cni import CniDevice
+
+
+class Interfaces(Protocol):
+    """What the forwarding namespace has."""
+
+    def mac(self, name: str) -> bytes | None:
+        """Return the MAC of an interface, None if there is none of that name."""
+
+
+class Versioned(Operator, Protocol):
+    """Runs plugins, and knows which versions of the specification they support."""
+
+    def check_version(self, plugin: str, wanted: str) -> None: ...
+
+
+def add(
+    plugins: Versioned, record: Record, interfaces: Interfaces, dhcp_socket: str = ""
+) -> Record:
+    """Have the plugins make an interface; return its record with their result.
+
+    If a plugin fails, call DEL for all, as the specification asks. Raises PluginError and OSError.
+    """
+    device = record.device
+    conf = device.conf()
+    for plugin in conf["plugins"]:
+        plugins.check_version(plugin["type"], conf["cniVersion"])
+    if interfaces.mac(device.name) is not None:
+        # Not left to the plugin: the DEL after its refusal would delete the other interface.
+        first = conf["plugins"][0]["type"]
+        why = f"the forwarding namespace has an interface {device.name} already"
+        raise PluginError(first, ADD, why, advice="remove it, or choose another interfaceName")
+    if conf["cniVersion"] >= protocol.STATUS_SINCE:
+        _each(plugins, record, STATUS, dhcp_socket)
+    record = replace(record, stage=Stage.ADDING, result=None)
+    records.write(record)
+    try:
+        result = _added(plugins, record, dhcp_socket)
+        if interfaces.mac(device.name) is None:
+            last = conf["plugins"][-1]["type"]
+            raise PluginError(last, ADD, f"it reports success, and made no interface {device.name}")
+    except PluginError:
+        _undo(plugins, record, interfaces, dhcp_socket)
+        raise
+    record = replace(record, stage=Stage.ADDED, result=result)
+    records.write(record)
+    return record
+
+
+def check(plugins: Operator, record: Record, dhcp_socket: str = "") -> None:
+    """Have the plugins compare an interface with their result. Raises PluginError."""
+    if record.result is not None and protocol.is_checked(record.device.conf()):
+        _each(plugins, record, CHECK, dhcp_socket)
+
+
+def delete(
+    plugins: Operator, record: Record, interfaces: Interfaces, dhcp_socket: str = ""
+) -> None:
+    """Have the plugins remove what they made, and forget it; what is gone is fine.
+
+    Raises PluginError and OSError; the record then stays, for the next try.
+    """
+    if record.stage is not Stage.DELETING:
+        records.write(replace(record, stage=Stage.DELETING))
+    # Without a namespace, plugins release addresses and the like, and touch no interface.
+    path = record.space.path if _is_where_it_was(record, interfaces) else ""
+    place = Place(record.container, path, record.device.name)
+    conf = record.device.conf()
+    for index in reversed(range(len(conf["plugins"]))):
+        plugin = conf["plugins"][index]["type"]
+        plugins.run(plugin, DEL, _conf(record.device, index, record.result, dhcp_socket), place)
+    records.remove(record)
+
+
+def _added(plugins: Operator, record: Record, dhcp_socket: str) -> Json:
+    conf = record.device.conf()
+    previous: Json | None = None
+    for index, plugin in enumerate(conf["plugins"]):
+        given = _conf(record.device, index, previous, dhcp_socket)
+        output = plugins.run(plugin["type"], ADD, given, _place(record))
+        previous = protocol.result_of(plugin["type"], output, conf["cniVersion"])
+    assert previous is not None
+    return previous
+
+
+def _each(plugins: Operator, record: Record, command: str, dhcp_socket: str) -> None:
+    for index, plugin in enumerate(record.device.conf()["plugins"]):
+        given = _conf(record.device, index, record.result, dhcp_socket)
+        plugins.run(plugin["type"], command, given, _place(record))
+
+
+def _undo(plugins: Operator, record: Record, interfaces: Interfaces, dhcp_socket: str) -> None:
+    """Remove what an ADD that failed left; the record stays if that fails too."""
+    try:
+        delete(plugins, record, interfaces, dhcp_socket)
+    except PluginError:
+        return
+
+
+def _is_where_it_was(record: Record, interfaces: Interfaces) -> bool:
+    """Return whether an interface of that name and namespace would be the plugins'."""
+    if records.space_of(record.space.path) != record.space:
+        return False
+    made = protocol.mac_of(record.result or {}, record.device.name)
+    return not made or interfaces.mac(record.device.name) in (None, made)
+
+
+def _place(record: Record) -> Place:
+    return Place(record.container, record.space.path, record.device.name)
+
+
+def _conf(device: CniDevice, index: int, previous: Json | None, dhcp_socket: str) -> Json:
+    return protocol.execution(device, index, previous, dhcp_socket)
