@@ -30,6 +30,8 @@ while one of its peers is down (RFC 4724 section 4.1)."""
 DEFER_MARGIN_S = 10.0
 """From bgpd's start until it has read its file and starts that timer."""
 
+_MOST_MS = 1 << 63
+_VNI_DIGITS = len(str(0xFF_FFFF))
 _INSTANCE = re.compile(r"router bgp \S+(?: vrf (?P<vrf>\S+))?")
 _DEFER = re.compile(r"\s*bgp graceful-restart select-defer-time (?P<seconds>\d+)")
 
@@ -53,7 +55,7 @@ def waits_for(
             if name in known or bgpd_age_s < START_S:
                 return f"BGP session with {name}"
             continue
-        received = peer.get("gracefulRestartInfo", {}).get("endOfRibRecv", {})
+        received = as_dict(as_dict(peer.get("gracefulRestartInfo")).get("endOfRibRecv"))
         if received and not all(received.values()):
             return f"End-of-RIB from {name}"
         if not received and up_s(peer) < SETTLE_S:
@@ -78,7 +80,7 @@ def up_s(peer: dict[str, Any]) -> float:
     `bgpTimerUpEstablishedEpoch` is of the wall clock, and moves when that is set.
     """
     up_ms = peer.get("bgpTimerUpMsec", 0)
-    return up_ms / 1000 if isinstance(up_ms, int) and up_ms > 0 else 0.0
+    return up_ms / 1000 if isinstance(up_ms, int) and 0 < up_ms < _MOST_MS else 0.0
 
 
 def deferred(
@@ -94,7 +96,7 @@ def deferred(
     """
     times = defer_times(configuration)
     for vrf, name, peer in _peers(neighbors):
-        mode = str(peer.get("gracefulRestartInfo", {}).get("localGrMode", ""))
+        mode = str(as_dict(peer.get("gracefulRestartInfo")).get("localGrMode", ""))
         if peer.get("bgpState") == "Established" or not mode.startswith("Restart"):
             continue
         defer_s = times.get(vrf, times.get("", SELECT_DEFER_S))
@@ -120,9 +122,19 @@ def missing_vnis(
     wanted: Collection[int],
 ) -> str:
     """Return the VNIs that have a device and that bgpd does not know yet, in words, or ""."""
-    numbers = {int(key) for key in known if key.isdigit()} if isinstance(known, dict) else set()
+    numbers = {number_of(key) for key in as_dict(known)}
     missing = sorted(set(wanted) - numbers)
     return f"bgpd to know VNI {', '.join(map(str, missing))}" if missing else ""
+
+
+def as_dict(value: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Return JSON that should be an object, {} if it is something else."""
+    return value if isinstance(value, dict) else {}
+
+
+def number_of(key: str) -> int:
+    """Return the VNI that a key of an object is, or 0."""
+    return int(key) if key.isascii() and key.isdigit() and len(key) <= _VNI_DIGITS else 0
 
 
 def established(neighbors: Any) -> set[str]:  # noqa: ANN401

@@ -105,5 +105,5 @@ class ReplayWatch:
         reply: Any = await self._vty.json("show fpm counters json")
         try:
             return {name: int(reply[name]) for name in ("bytes-sent", "obuf-bytes")}
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise VtyError(f"show fpm counters json: {reply!r}") from error

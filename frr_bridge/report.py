@@ -8,7 +8,7 @@ from typing import Any
 
 from dualpath.model.events import FrrReport
 from dualpath.model.view import BgpSession, FrrVni
-from frr_bridge.convergence import peers, up_s
+from frr_bridge.convergence import as_dict, number_of, peers, up_s
 
 NEIGHBORS = "show bgp vrf all neighbors json"
 VNIS = "show evpn vni json"
@@ -51,7 +51,8 @@ def _sessions(neighbors: Any, now: float) -> Iterator[BgpSession]:  # noqa: ANN4
     for name, peer in peers(neighbors):
         vrf, _, address = name.rpartition("/")
         up = peer["bgpState"] == "Established"
-        families = [f for f in _dict(peer.get("addressFamilyInfo")).values() if isinstance(f, dict)]
+        counters = as_dict(peer.get("addressFamilyInfo")).values()
+        families = [family for family in counters if isinstance(family, dict)]
         yield BgpSession(
             vrf=vrf or "default",
             peer=address,
@@ -65,27 +66,25 @@ def _sessions(neighbors: Any, now: float) -> Iterator[BgpSession]:  # noqa: ANN4
 
 
 def _vnis(vnis: Any, tenants: Any) -> Iterator[FrrVni]:  # noqa: ANN401
-    rows = _dict(tenants).get("vrfs", [])
-    states = {row.get("vni"): row.get("state") for row in rows if isinstance(row, dict)}
-    for key, entry in sorted(_dict(vnis).items(), key=lambda item: (len(item[0]), item[0])):
-        if not isinstance(entry, dict) or not key.isdigit():
+    rows = as_dict(tenants).get("vrfs")
+    tables = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    up_vnis = [row.get("vni") for row in tables if row.get("state") == "Up"]
+    for key, entry in sorted(as_dict(vnis).items(), key=lambda item: (len(item[0]), item[0])):
+        number = number_of(key)
+        if not isinstance(entry, dict) or not number:
             continue
-        number = int(key)
         routed = entry.get("type") == "L3"
         yield FrrVni(
             vni=number,
             layer=3 if routed else 2,
             vrf=str(entry.get("tenantVrf", "")),
-            up=not routed or states.get(number) == "Up",
+            up=not routed or number in up_vnis,
             macs=_number(entry.get("numMacs")),
             neighbors=_number(entry.get("numArpNd")),
             vteps=_number(entry.get("numRemoteVteps")),
         )
 
 
-def _dict(value: Any) -> dict[str, Any]:  # noqa: ANN401
-    return value if isinstance(value, dict) else {}
-
-
 def _number(value: Any) -> int:  # noqa: ANN401 - a number, or "n/a"
-    return value if isinstance(value, int) and 0 <= value < 1 << 32 else 0
+    plain = isinstance(value, int) and not isinstance(value, bool)
+    return value if plain and 0 <= value < 1 << 32 else 0

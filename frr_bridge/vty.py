@@ -11,6 +11,7 @@ import asyncio
 import json
 import logging
 import os
+import re
 import socket
 import time
 from collections.abc import Callable
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 
 _END = b"\0\0\0"  # ends a reply, and one byte of status follows (lib/vty.c, vty_send_out)
 _FD_SIZE = array.array("i").itemsize
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 _TIMEOUT_S = 10.0
 _REPLY = 256 << 20  # bytes; what FRR prints of a million routes is less
 
@@ -35,6 +37,14 @@ class VtyError(Exception):
 
 class NotJson(VtyError):
     """The daemon printed text where JSON was expected."""
+
+
+def parse(text: str) -> Any:  # noqa: ANN401  what JSON holds
+    """Return what JSON text holds. Raises ValueError or RecursionError.
+
+    Half a surrogate pair is legal in JSON; nobody can encode the string that it makes.
+    """
+    return json.loads(_SURROGATE.sub(lambda _: "\\ufffd", text))
 
 
 class Vty:
@@ -154,7 +164,7 @@ class Vty:
         """Run a command that prints JSON. Raises VtyError, or NotJson when it prints text."""
         text = await self.command(line)
         try:
-            return json.loads(text)
+            return parse(text)
         except (ValueError, RecursionError) as error:
             raise NotJson(f"{self.path.name}: {line}: not JSON: {text[:80]!r}") from error
 
