@@ -31,7 +31,8 @@ def audit(
         for row in answer.rows:
             kind = pb.Kind.Name(row.kind).removeprefix("KIND_").lower()
             problem = pb.AuditProblem.Name(row.problem).removeprefix("AUDIT_PROBLEM_").lower()
-            echo(f"{problem:<11} {' '.join(filter(None, (kind, row.vrf, row.text)))}")
+            words = (row.datapath, kind, row.vrf, row.text)
+            echo(f"{problem:<11} {' '.join(filter(None, words))}")
         if answer.unchecked:
             echo(f"not compared: {answer.unchecked}")
         if not answer.differed:

@@ -59,6 +59,16 @@ VNIS = (
     Column("VTEPS", lambda vni: str(vni.vteps)),
 )
 
+PLANES = (
+    Column("PLANE", lambda plane: plane.name),
+    Column("ROLE", lambda plane: pb.PlaneRole.Name(plane.role).removeprefix("PLANE_ROLE_").lower()),
+    Column("DESIRED", lambda plane: str(plane.desired)),
+    Column("PROGRAMMED", lambda plane: str(plane.programmed)),
+    Column("FAILED", lambda plane: str(plane.failed)),
+    Column("TRAFFIC OF", lambda plane: ", ".join(plane.ports) or "-"),
+    Column("PROBLEM", lambda plane: plane.problem or "-"),
+)
+
 FACTS = (
     Column("DATAPATH", lambda fact: fact.name),
     Column("VALUE", lambda fact: fact.value),
@@ -115,6 +125,7 @@ def status(target: Target, output: OutputOption = Output.TABLE) -> None:
         vni.vteps = vteps.get(vni.vni, vni.vteps)
     about = answer.datapath_status
     tables = [
+        (PLANES, answer.datapaths),
         (COUNTS, [count for count in answer.counts if _is_counted(count)]),
         (RESOURCES, answer.resources),
         (SESSIONS, answer.sessions),

@@ -50,13 +50,25 @@ class LocalHosts:
 
     def repeat(self) -> None:
         """Announce every host: frr-bridge has just connected."""
-        self._announce(
-            Mirror(
-                whole=self._whole,
-                macs=tuple(mac for some in self._macs.values() for mac in some.announced()),
-                neighbors=tuple(n for some in self._neighbors.values() for n in some.announced()),
-            )
+        self._announce(self.everything())
+
+    def everything(self) -> Mirror:
+        """Return all announced hosts, and whether these are all."""
+        return Mirror(
+            whole=self._whole,
+            macs=tuple(mac for some in self._macs.values() for mac in some.announced()),
+            neighbors=tuple(n for some in self._neighbors.values() for n in some.announced()),
         )
+
+    def mac(self, key: tuple[int, bytes]) -> Mac | None:
+        """Return an announced MAC."""
+        some = self._macs.get(key[0])
+        return some.find(key) if some else None
+
+    def neighbor(self, key: tuple[int, bytes]) -> Neighbor | None:
+        """Return an announced address with its MAC."""
+        some = self._neighbors.get((key[0], "ipv4" if len(key[1]) == 4 else "ipv6"))
+        return some.find(key) if some else None
 
     def counts(self) -> Iterator[HostCount]:
         """Yield how many are announced and how many wait, for each VNI and kind that has any."""
@@ -106,6 +118,10 @@ class _Limited(Generic[R]):
 
     def announced(self) -> Iterator[R]:
         return iter(self._announced.values())
+
+    def find(self, key: tuple[int, bytes]) -> R | None:
+        """Return an announced record."""
+        return self._announced.get(key)
 
     def sizes(self) -> tuple[int, int]:
         return len(self._announced), len(self._waiting)

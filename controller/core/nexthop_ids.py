@@ -53,6 +53,16 @@ class NexthopIds:
         self._nexthops: dict[NexthopId, Nexthop] = {}  # as last claimed or adopted
         self._next = FIRST_ID
 
+    def fork(self) -> NexthopIds:
+        """Return ids that are the same now; each is told of later nexthops by itself."""
+        other = NexthopIds()
+        other._of_handle = dict(self._of_handle)
+        other._table = self._table.copy()
+        other._unclaimed = {contents: list(ids) for contents, ids in self._unclaimed.items()}
+        other._nexthops = dict(self._nexthops)
+        other._next = self._next
+        return other
+
     def adopt(self, nexthops: Iterable[Nexthop]) -> None:
         """Note the ids that the datapath holds."""
         for nexthop in nexthops:

@@ -35,6 +35,17 @@ class RecordTable:
         self._touched: dict[Key, None] = {}
         self._created = 0
 
+    def fork(self) -> RecordTable:
+        """Return a table that desires the same, for a datapath that has nothing yet."""
+        other = RecordTable(self.kind, managed=self.managed)
+        for key, row in self._rows.items():
+            if row.desired is not None:
+                copy = other._row(key)
+                copy.desired, copy.changed_at = row.desired, row.changed_at
+                copy.generation, copy.session = row.generation, row.session
+                other._touched[key] = None
+        return other
+
     # -- desired --------------------------------------------------------------------------
 
     def want(self, record: Record, *, generation: int, session: int, now: float) -> bool:

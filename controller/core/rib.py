@@ -17,6 +17,9 @@ from dualpath.model.nexthops import FIRST_UNSUPPORTED
 from dualpath.model.routes import RTPROT_KERNEL, U32, Family, Op, RouteBatch
 from dualpath.model.table import Slots, distinct
 
+COPIED = ("desired", "protocol", "generation", "session", "changed_at")
+COPY_ROWS = 16384  # a few milliseconds
+
 
 class RouteTable:
     """The routes of one VRF and family."""
@@ -27,6 +30,22 @@ class RouteTable:
         self.rows = RouteColumns(vrf, family)
         self.pending = PendingRoutes(self.rows)
         self._before: U32 = np.empty(0, np.uint32)  # `programmed` during a comparison
+
+    def copy_desired(self, other: RouteTable) -> Iterator[None]:
+        """Make `other` desire what this table desires, a slice at a time.
+
+        Tell both of every change meanwhile: a row that is copied late is copied as it is then.
+        """
+        start = 0
+        while start >= 0:
+            slots, start = self.rows.page(start, COPY_ROWS)
+            desired = self.rows["desired"][slots]
+            slots, desired = slots[desired != 0], desired[desired != 0]
+            new = other.rows.add(self.rows.batch(slots, desired, Op.UPSERT))
+            for column in COPIED:
+                other.rows[column][new] = self.rows[column][slots]
+            other.pending.enqueue(new)
+            yield
 
     # -- desired --------------------------------------------------------------------------
 

@@ -24,6 +24,15 @@ class Segments:
         self._macs: dict[Key, Mac] = {}  # behind a segment, as FRR sent them
         self._behind: dict[int, dict[Key, None]] = {}  # segment -> keys of its MACs
 
+    def fork(self) -> Segments:
+        """Return the same segments and MACs; each is told of later ones by itself."""
+        other = Segments()
+        other.balanced = self.balanced
+        other._segments = dict(self._segments)
+        other._macs = dict(self._macs)
+        other._behind = {id_: dict(keys) for id_, keys in self._behind.items()}
+        return other
+
     def learn(self, segment: EthernetSegment) -> Iterator[Mac]:
         """Store a segment; yield the MACs whose VTEP changes with it."""
         self._segments[segment.id] = segment

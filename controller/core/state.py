@@ -73,6 +73,32 @@ class State:
         self._intended: set[Kind] = set()  # kinds that the intent has set
         self._losses: list[tuple[Record, ...] | RouteBatch] | None = None  # during a dump
 
+    def fork(
+        self,
+        wake: Callable[[], None],
+        settled: Callable[[RouteBatch], object],
+        unmanaged: Callable[[RouteBatch | RecordBatch], object],
+    ) -> State:
+        """Return the state of a second datapath: it desires the same, and has nothing programmed.
+
+        Tell both of every event from now on, and `copy_routes`. Compare every kind before the first
+        write, as the second datapath may hold rows already.
+        """
+        other = State(self._clock, wake, settled, unmanaged)
+        other.records = {kind: table.fork() for kind, table in self.records.items()}
+        other.nexthop_ids = self.nexthop_ids.fork()
+        other.segments = self.segments.fork()
+        other.generation, other.session = self.generation, self.session
+        other.frr, other.connected, other.synced = self.frr, self.connected, self.synced
+        other._left_out = dict(self._left_out)
+        other._intended = set(self._intended)
+        return other
+
+    def copy_routes(self, other: State) -> Iterator[None]:
+        """Copy the desired routes to a fork, a slice at a time: there may be a million."""
+        for table in self.rib.tables():
+            yield from table.copy_desired(other.rib.table(table.vrf, table.family))
+
     # -- desired --------------------------------------------------------------------------
 
     def subscribed(self, *, same_bridge: bool) -> None:

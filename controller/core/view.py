@@ -6,14 +6,22 @@ Other facts come from the callables that `CoreView` is given. Nothing is pushed 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, replace
 
 from controller.core import recordviews, routeviews
 from controller.core.clock import Clock
 from controller.core.describe import describe
 from controller.core.journal import Entry, Journal
-from controller.core.reconciler import Reconciler
+from controller.core.planes import Plane, Planes
 from controller.core.rib import RouteTable
 from controller.core.state import State
 from dualpath.model.kinds import Kind
@@ -28,6 +36,7 @@ from dualpath.model.view import (
     HostCount,
     KindCount,
     NeighborTable,
+    PlaneStatus,
     RecordRow,
     ResourceStatus,
     RouteRows,
@@ -48,7 +57,6 @@ class Identity:
     """Facts that do not change while the daemon runs."""
 
     version: str
-    datapath: str
     netns: str
     frr_netns: str
     started_at: float  # monotonic
@@ -60,15 +68,13 @@ class CoreView:
     def __init__(
         self,
         identity: Identity,
-        state: State,
-        reconciler: Reconciler,
+        planes: Planes,
         clock: Clock,
         *,
         release: Callable[[], str],
     ) -> None:
         self._identity = identity
-        self._state = state
-        self._reconciler = reconciler
+        self._planes = planes
         self._clock = clock
         self._release = release
         self._started = 0.0  # what `started_at` was last time
@@ -88,6 +94,15 @@ class CoreView:
         """Returns how to confirm what is on trial, and until when."""
         self.problem: Callable[[], str] = lambda: ""
         """Returns why the daemon cannot do its job, for reasons that the state does not know."""
+        self.ports_of: Callable[[], Mapping[str, str]] = dict
+        """Returns which of two datapaths has each port's traffic."""
+
+    @property
+    def _state(self) -> State:
+        return self._planes.active.state
+
+    def datapath_name(self) -> str:
+        return self._planes.active.name
 
     def note(self, batch: RouteBatch | RecordBatch, failures: dict[int, str]) -> None:
         """Add an applied batch to the journal."""
@@ -103,7 +118,7 @@ class CoreView:
         hosts, not_ready = tuple(self.hosts()), self._not_ready(resources)
         return Status(
             version=self._identity.version,
-            datapath=self._identity.datapath,
+            datapath=self.datapath_name(),
             netns=self._identity.netns,
             frr_netns=self._identity.frr_netns,
             started_at=self._started_at(),
@@ -126,6 +141,16 @@ class CoreView:
             trial=self.trial(),
             neighbors=tables,
             hosts=hosts,
+            planes=self._plane_statuses(),
+        )
+
+    def _plane_statuses(self) -> tuple[PlaneStatus, ...]:
+        if not self._planes.second:
+            return ()
+        ports = self.ports_of()
+        return tuple(
+            replace(plane.status(), ports=tuple(n for n, to in ports.items() if to == plane.name))
+            for plane in self._planes
         )
 
     def _started_at(self) -> float:
@@ -171,19 +196,25 @@ class CoreView:
     async def audit(self, limit: int) -> Audited:
         """Compare FRR's view with the state, the state with the datapath, and devices beside it."""
         known = await self.check()
-        found = await self._reconciler.audit(limit)
+        found = [await self._audit(plane, limit) for plane in self._planes]
         beside = await self.beside()
-        parts = (known, found, beside)
+        parts = (known, *found, beside)
         return Audited(
             sum(part.differed for part in parts),
             tuple(row for part in parts for row in part.rows)[:limit],
             "; ".join(part.unchecked for part in parts if part.unchecked),
         )
 
+    async def _audit(self, plane: Plane, limit: int) -> Audited:
+        found = await plane.reconciler.audit(limit)
+        if not self._planes.second:
+            return found
+        return replace(found, rows=tuple(replace(row, datapath=plane.name) for row in found.rows))
+
     async def resync(self) -> int:
         beside = await self.beside()
         self.repair_beside()
-        return await self._reconciler.resync() + beside.differed
+        return sum([await it.reconciler.resync() for it in self._planes]) + beside.differed
 
     def release(self) -> str:
         return self._release()
@@ -198,8 +229,8 @@ class CoreView:
     def _not_ready(self, resources: Sequence[ResourceStatus]) -> str:
         if problem := self.problem():
             return problem
-        if self._reconciler.unavailable:
-            return f"the datapath does not answer: {self._reconciler.unavailable}"
+        if unavailable := self._planes.active.reconciler.unavailable:
+            return f"the datapath does not answer: {unavailable}"
         if not self._state.connected:
             return "frr-bridge is not connected"
         if not self._state.synced:

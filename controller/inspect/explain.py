@@ -51,7 +51,7 @@ async def explain(
     _check_vrf(view, vrf)
     routes = await covering(view, vrf, address)
     walk = Walk(view, address)
-    answer = pb.ExplainResponse(vrf=vrf, address=text)
+    answer = pb.ExplainResponse(vrf=vrf, address=text, datapath=view.datapath_name())
     for lookup, wanted in (
         (answer.frr, repeated_by_frr),
         (answer.desired, desired),

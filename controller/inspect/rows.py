@@ -18,13 +18,23 @@ from dualpath.model.nexthops import Nexthop, NexthopType
 from dualpath.model.plan import Plan
 from dualpath.model.records import Record
 from dualpath.model.routes import DEFAULT_VRF
-from dualpath.model.view import BgpSession, Change, RecordRow, ResourceStatus, RowState, Status
+from dualpath.model.view import (
+    BgpSession,
+    Change,
+    PlaneStatus,
+    RecordRow,
+    ResourceStatus,
+    Role,
+    RowState,
+    Status,
+)
 from dualpath.pb import inspect_pb2 as pb
 from dualpath.pb import state_pb2
 
 # The stubs want their own enum types, which do not exist at run time: there they are int.
 STATES = {s: cast("pb.RowState", pb.RowState.Value(f"ROW_STATE_{s.name}")) for s in RowState}
 KINDS = {k: cast("pb.Kind", pb.Kind.Value(f"KIND_{k.name}")) for k in Kind}
+ROLES = {r: cast("pb.PlaneRole", pb.PlaneRole.Value(f"PLANE_ROLE_{r.name}")) for r in Role}
 TYPES = {
     t: cast("state_pb2.NexthopType", state_pb2.NexthopType.Value(f"NEXTHOP_TYPE_{t.name}"))
     for t in NexthopType
@@ -299,7 +309,20 @@ def status(value: Status, sequence: int) -> pb.StatusResponse:
     message.resources.extend(map(_resource, value.resources))
     message.sessions.extend(_session(session) for session in value.sessions)
     message.vnis.extend(pb.FrrVniState(**asdict(vni)) for vni in value.vnis)
+    message.datapaths.extend(map(_plane, value.planes))
     return message
+
+
+def _plane(value: PlaneStatus) -> pb.PlaneState:
+    return pb.PlaneState(
+        name=value.name,
+        role=ROLES[value.role],
+        desired=value.desired,
+        programmed=value.programmed,
+        failed=value.failed,
+        problem=value.problem,
+        ports=value.ports,
+    )
 
 
 def _session(value: BgpSession) -> pb.BgpSessionState:

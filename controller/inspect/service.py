@@ -45,7 +45,7 @@ class InspectService(pb_grpc.InspectServicer):
 
     async def Intent(self, request: pb.IntentRequest, context: Context) -> pb.IntentResponse:
         if planned := self._view.plan():
-            return rows.plan(planned, self._view.status().datapath)
+            return rows.plan(planned, self._view.datapath_name())
         text = "this controller was started without manifests (--config)"
         await context.abort(grpc.StatusCode.FAILED_PRECONDITION, text)
         raise AssertionError("abort returned")
@@ -164,6 +164,7 @@ class InspectService(pb_grpc.InspectServicer):
                 vrf=row.vrf,
                 text=row.text,
                 problem=pb.AuditProblem.Name(row.problem.value),
+                datapath=row.datapath,
             )
             for row in found.rows
         ]

@@ -49,6 +49,7 @@ class StatusCollector(Collector):
         yield from _rows(status)
         yield from _neighbors(status)
         yield from _hosts(status)
+        yield from _planes(status)
         ready = GaugeMetricFamily(
             "dualpath_resource_ready", "Is a manifest resource in force?", labels=["kind", "name"]
         )
@@ -130,6 +131,22 @@ def _hosts(status: Status) -> Iterator[Metric]:
         announced.add_metric([str(some.vni), some.kind], some.announced)
         left_out.add_metric([str(some.vni), some.kind], some.left_out)
     yield from (announced, left_out)
+
+
+def _planes(status: Status) -> Iterator[Metric]:
+    """Yield nothing but empty families while there is one datapath."""
+    role = GaugeMetricFamily(
+        "dualpath_datapath_role", "Each of two datapaths; always 1.", labels=["datapath", "role"]
+    )
+    missing = GaugeMetricFamily(
+        "dualpath_datapath_missing_rows",
+        "Rows that one of two datapaths lacks, or was not yet rid of.",
+        labels=["datapath"],
+    )
+    for plane in status.planes:
+        role.add_metric([plane.name, plane.role], 1)
+        missing.add_metric([plane.name], abs(plane.desired - plane.programmed))
+    yield from (role, missing)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

@@ -13,8 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
-from controller.core.reconciler import Reconciler
-from controller.core.state import State
+from controller.core.planes import Planes
 from controller.intent.layout import Intent
 from controller.intent.schema import Owner
 from controller.intent.show import show
@@ -77,16 +76,14 @@ class Provisioner:
         namespaces: NamespacePair,
         intent: Intent,
         twins: PortTwins,
-        state: State,
-        reconciler: Reconciler,
+        planes: Planes,
         *,
         tell: Callable[[Configure | Provisioned], object],
         judge: Judge | None = None,
         made: MadePorts | None = None,
     ) -> None:
         self._intent = intent
-        self._state = state
-        self._reconciler = reconciler
+        self._planes = planes
         self._judge = judge
         self._made = made
         self._devices = FrrDevices(namespaces.control, twins, self._drifted)
@@ -112,7 +109,7 @@ class Provisioner:
     @property
     def nics(self) -> set[str]:
         """Return the NICs that the datapath has now."""
-        ports = self._state.records[Kind.PORT].all_programmed()
+        ports = self._planes.first.state.records[Kind.PORT].all_programmed()
         return {p.name for p in ports if isinstance(p, Port) and not p.host and not p.loopback}
 
     def plan(self) -> Plan:
@@ -223,9 +220,9 @@ class Provisioner:
         """Do every step in order, and note what fails. One failing device stops no other."""
         whole, intent = intent, await self._without_missing(intent, outcome)
         await self._shut_sessions_of_leaving_nics(intent)
-        self._state.want(Kind.VRF, list(intent.vrfs))
-        self._state.want(Kind.VNI, list(intent.vnis))
-        self._state.want(Kind.PORT, list(intent.ports))
+        self._planes.want(Kind.VRF, intent.vrfs)
+        self._planes.want(Kind.VNI, intent.vnis)
+        self._planes.want(Kind.PORT, intent.ports)
         base = await self._devices.ensure_base(intent)
         await self._devices_are_there(outcome)
         if not await self._frr_is_configured(whole, outcome):
@@ -269,15 +266,16 @@ class Provisioner:
 
     async def _devices_are_there(self, outcome: Outcome) -> None:
         """Wait for the datapath's devices; note which are missing, and why."""
+        active = self._planes.active
         try:
             async with asyncio.timeout(_REST_S):
-                await self._reconciler.at_rest()
+                await active.reconciler.at_rest()
         except TimeoutError:
             outcome.problem = "the datapath takes long to make its devices"
-        if self._reconciler.unavailable:
-            raise Unavailable(f"the datapath does not answer: {self._reconciler.unavailable}")
+        if active.reconciler.unavailable:
+            raise Unavailable(f"the datapath does not answer: {active.reconciler.unavailable}")
         for kind in (Kind.VRF, Kind.VNI, Kind.PORT):
-            for key, error in self._state.records[kind].errors():
+            for key, error in active.state.records[kind].errors():
                 outcome.blame(kind, key, error)
 
     async def _frr_is_configured(self, intent: Intent, outcome: Outcome) -> bool:

@@ -157,6 +157,9 @@ class Child:
             log.warning("%s ended with %d; restarting it in %.1f s", self._name, code, pause_s)
             await asyncio.sleep(pause_s)
 
+    async def end(self) -> None:
+        """Do nothing: the program ended with `run`."""
+
     async def _run_once(self) -> int:
         child = await asyncio.create_subprocess_exec(
             *self._command,

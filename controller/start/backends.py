@@ -33,6 +33,9 @@ class Beside(Protocol):
     async def run(self) -> None:
         """Keep it running until cancelled. Raises Unsupported or Useless if it can never work."""
 
+    async def end(self) -> None:
+        """End the program, after `run` was cancelled."""
+
 
 @dataclass(frozen=True, slots=True)
 class Backend:

@@ -12,9 +12,8 @@ import numpy as np
 
 from controller.core.clock import SystemClock
 from controller.core.frr_check import BridgeCheck, Unchecked, compared
-from controller.core.hosts import LocalHosts
-from controller.core.reconciler import KINDS, Reconciler
-from controller.core.state import State
+from controller.core.hostunion import HostUnion
+from controller.core.planes import ActiveDatapath, Plane, Planes
 from controller.core.view import CoreView, Identity
 from controller.inspect.server import serve
 from controller.intent.layout import Intent
@@ -28,10 +27,10 @@ from controller.node.supervisor import BridgeSupervisor
 from controller.settings import Settings
 from controller.start import cni, kubernetes
 from controller.start.backends import Backend
+from controller.start.second import note_loss
 from datapaths.base import CaughtUp, LearnedMac, LearnedNeighbor, Lost, PortChanged, Unavailable
 from dualpath.bus.subscriber import Subscriber
 from dualpath.model import events
-from dualpath.model.kinds import Kind
 from dualpath.model.records import RecordBatch
 from dualpath.model.routes import Op, RouteBatch
 from dualpath.model.view import Audited
@@ -63,25 +62,25 @@ class Daemon:
         self._backend = backend
         self._datapath = datapath = backend.datapath
         self._clock = clock
-        self._state = State(clock, self._wake, self._settled, self._unmanaged)
-        self._reconciler = Reconciler(self._state, datapath, clock, self._applied)
+        first = Plane(settings.datapath, datapath, clock, self)
+        self._planes = Planes(first, self)
+        self._first = first
         self._bus = Subscriber(
             f"ipc://{settings.bus}",
             on_event=self._from_bridge,
             on_subscribed=self._subscribed,
             on_lost=self._bridge_lost,
-            kept=self._state.kept,
+            kept=first.state.kept,
             provisions=intent is not None,
         )
-        self._hosts = LocalHosts(self._bus.send, settings.host_limit)
+        self._hosts = HostUnion(self._bus.send, settings.host_limit)
         identity = Identity(
             version("dualpath"),
-            settings.datapath,
             namespaces.forwarding,
             namespaces.control,
             clock.monotonic(),
         )
-        self._view = CoreView(identity, self._state, self._reconciler, clock, release=self._release)
+        self._view = CoreView(identity, self._planes, clock, release=self._release)
         self._check = BridgeCheck(self._bus.send)
         self._view.check = self._compare_frr
         self._view.hosts = self._hosts.counts
@@ -103,8 +102,7 @@ class Daemon:
                 namespaces,
                 intent,
                 backend.twins,
-                self._state,
-                self._reconciler,
+                self._planes,
                 tell=self._bus.send,
                 judge=manifests,
                 made=self._made_by_cni(namespaces, intent),
@@ -129,12 +127,13 @@ class Daemon:
     async def run(self) -> None:
         """Serve until cancelled. Raises ListenError, MetricsError, Unsupported or Unavailable."""
         tls = Tls(*self._settings.tls) if self._settings.tls else None
-        inspect = await serve(self._view, self._datapath, listen=self._settings.listen, tls=tls)
+        asked = ActiveDatapath(self._planes)
+        inspect = await serve(self._view, asked, listen=self._settings.listen, tls=tls)
         self.directory.listeners.append(inspect)
         metrics = None
         try:
             if self._settings.metrics:
-                metrics = await serve_metrics(self._view, self._datapath, self._settings.metrics)
+                metrics = await serve_metrics(self._view, asked, self._settings.metrics)
                 self.directory.listeners.append(metrics)
             # FRR, which systemd starts after us, needs only the namespaces. The datapath may be
             # slow: grout maps and clears its memory first.
@@ -154,7 +153,7 @@ class Daemon:
             for beside in self._backend.beside:
                 group.create_task(beside.run())
             await self._begin()
-            group.create_task(self._reconciler.run())
+            group.create_task(self._first.reconciler.run())
             group.create_task(self._learn())
             group.create_task(self._every(_TICK_S, self._tick))
             if self._settings.bridge == "child":
@@ -185,10 +184,9 @@ class Daemon:
         while True:
             try:
                 capabilities = await self._datapath.capabilities()
-                self._reconciler.routes.batch_rows = capabilities.batch_rows
-                self._state.datapath_takes(capabilities.kinds)
+                self._first.takes(capabilities)
                 log.info("datapath %s %s", capabilities.name, capabilities.version)
-                await self._reconciler.adopt()
+                await self._first.reconciler.adopt()
                 self._no_answer = ""
                 return
             except Unavailable as error:
@@ -205,13 +203,13 @@ class Daemon:
 
     def _subscribed(self, same_bridge: bool) -> None:
         log.info("subscribed to frr-bridge")
-        self._state.subscribed(same_bridge=same_bridge)
+        self._planes.subscribed(same_bridge=same_bridge)
         self._hosts.repeat()
         if self._provisioner:
             self._provisioner.subscribed(same_bridge=same_bridge)
 
     def _bridge_lost(self) -> None:
-        self._state.bridge_lost()
+        self._planes.bridge_lost()
         self._check.lost()
 
     async def _compare_frr(self) -> Audited:
@@ -227,7 +225,7 @@ class Daemon:
         elif isinstance(event, events.Checked):
             self._check.answered(event)
         else:
-            self._state.learn(event)
+            self._planes.learn(event)
 
     def _release(self) -> str:
         if self._bus.send(events.Release()):
@@ -242,38 +240,32 @@ class Daemon:
         if of_frr:
             self._spawn(self._supervisor.end())  # it is still in the old namespace
         else:
-            for kind in (*KINDS, Kind.ROUTE):
-                self._reconciler.suspect(kind)
+            self._first.suspect_all()
         if self._provisioner:
             self._provisioner.namespace_renewed(of_frr=of_frr)
 
     # -- the datapath ---------------------------------------------------------------------
 
     async def _learn(self) -> None:
+        hosts = self._hosts.of(self._first.name)
         async for event in self._datapath.learned():
             match event:
                 case LearnedMac() | LearnedNeighbor():
-                    self._hosts.learn(event)
+                    hosts.learn(event)
                 case PortChanged(name, up):
                     log.info("port %s is %s", name, "up" if up else "down")
                     if self._provisioner:
                         self._provisioner.port_changed(name, up)
-                    self._reconciler.retry_now()
-                case Lost(kind, records, routes):
-                    if routes is not None:
-                        self._state.lost_routes(routes)
-                    elif (
-                        records and kind is not Kind.NEXTHOP
-                    ):  # a group may only have lost a member
-                        self._state.lost_records(records)
-                    else:
-                        self._reconciler.suspect(kind)
+                    self._first.reconciler.retry_now()
+                case Lost():
+                    note_loss(self._first, event)
                 case CaughtUp():
-                    self._hosts.caught_up()
+                    hosts.caught_up()
 
-    def _applied(self, batch: RouteBatch | RecordBatch, failures: dict[int, str]) -> None:
+    def applied(self, batch: RouteBatch | RecordBatch, failures: dict[int, str]) -> None:
+        """Write the journal, and acknowledge routes to zebra."""
         self._view.note(batch, failures)
-        if not self._state.session.acknowledge or not isinstance(batch, RouteBatch):
+        if not self._planes.active.state.session.acknowledge or not isinstance(batch, RouteBatch):
             return
         if not len(batch) or batch.ops[0] != Op.UPSERT:
             return
@@ -290,16 +282,13 @@ class Daemon:
         )
         self._bus.send(events.Programmed(done))
 
-    def _unmanaged(self, batch: RouteBatch | RecordBatch) -> None:
+    def unmanaged(self, batch: RouteBatch | RecordBatch) -> None:
         self._view.note_unmanaged(batch)
 
-    def _settled(self, batch: RouteBatch) -> None:
+    def settled(self, batch: RouteBatch) -> None:
         self._bus.send(events.Programmed(batch))
 
     # -- the loop -------------------------------------------------------------------------
-
-    def _wake(self) -> None:
-        self._reconciler.wake()
 
     def _tick(self) -> None:
         self._bus.tick()

@@ -27,6 +27,7 @@ START_S = 60.0  # after this, log that the start is slow: DPDK first maps and cl
 AGAIN_S, AGAIN_MOST_S = 0.5, 30.0
 STEADY_S = 60.0  # a grout that ran for this long restarts after AGAIN_S
 LOOK_S = 0.05
+END_S = 5.0  # between SIGTERM and SIGKILL
 LOG_TAIL = 2000  # bytes
 
 TEST_MODE = frozenset({"-t", "--test-mode"})
@@ -137,6 +138,19 @@ class GroutProcess:
             pause_s = backoff.after(asyncio.get_running_loop().time() - since)
             log.warning("%s; trying again in %.1f s", why, pause_s)
             await asyncio.sleep(pause_s)
+
+    async def end(self) -> None:
+        """End the grout that answers on the socket, whoever started it. Call it after `run`."""
+        with suppress(Unavailable, ProcessLookupError):
+            pid = peer_of(self._grout.sock)
+            os.kill(pid, signal.SIGTERM)
+            try:
+                async with asyncio.timeout(END_S):
+                    await died(pid)
+            except TimeoutError:
+                os.kill(pid, signal.SIGKILL)
+                await died(pid)
+            log.info("grout, pid %d, ended", pid)
 
     async def up(self) -> None:
         """Return when grout answers."""

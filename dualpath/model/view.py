@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import Protocol
 
 import numpy as np
@@ -136,6 +136,27 @@ class HostCount:
     left_out: int  # beyond the limit for one VNI
 
 
+class Role(StrEnum):
+    """What a datapath is for, where there are two."""
+
+    ACTIVE = "active"  # FRR's acknowledgements and the lists come from it
+    STANDBY = "standby"  # programmed in full
+    PREPARING = "preparing"  # being programmed
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneStatus:
+    """One of two datapaths."""
+
+    name: str  # as in --datapath: "kernel", "dpdk"
+    role: Role
+    desired: int = 0  # rows of all kinds
+    programmed: int = 0
+    failed: int = 0
+    problem: str = ""  # why it does not answer
+    ports: tuple[str, ...] = ()  # whose traffic it has
+
+
 @dataclass(frozen=True, slots=True)
 class Status:
     """The daemon at a glance."""
@@ -162,6 +183,7 @@ class Status:
     trial: str = ""  # how to confirm what is on trial, and until when; "": nothing is
     neighbors: tuple[NeighborTable, ...] = ()  # empty where they cannot be read
     hosts: tuple[HostCount, ...] = ()
+    planes: tuple[PlaneStatus, ...] = ()  # empty unless there are two
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +219,7 @@ class Difference:
     vrf: str  # "" where there is none
     text: str  # "10.0.0.0/24", "100 aa:bb:cc:00:00:01"
     problem: Problem
+    datapath: str = ""  # "kernel", "dpdk"; "" unless there are two
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,3 +272,6 @@ class StateView(Protocol):
 
     def release(self) -> str:
         """End the hold; return in one sentence what was done."""
+
+    def datapath_name(self) -> str:
+        """Return which datapath is active: "kernel", "dpdk"."""

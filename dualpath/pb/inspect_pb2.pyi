@@ -42,6 +42,13 @@ class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     KIND_LSP: _ClassVar[Kind]
     KIND_ETHERNET_SEGMENT: _ClassVar[Kind]
 
+class PlaneRole(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PLANE_ROLE_UNSPECIFIED: _ClassVar[PlaneRole]
+    PLANE_ROLE_ACTIVE: _ClassVar[PlaneRole]
+    PLANE_ROLE_STANDBY: _ClassVar[PlaneRole]
+    PLANE_ROLE_PREPARING: _ClassVar[PlaneRole]
+
 class AuditProblem(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     AUDIT_PROBLEM_UNSPECIFIED: _ClassVar[AuditProblem]
@@ -71,6 +78,10 @@ KIND_NEXTHOP: Kind
 KIND_ROUTE: Kind
 KIND_LSP: Kind
 KIND_ETHERNET_SEGMENT: Kind
+PLANE_ROLE_UNSPECIFIED: PlaneRole
+PLANE_ROLE_ACTIVE: PlaneRole
+PLANE_ROLE_STANDBY: PlaneRole
+PLANE_ROLE_PREPARING: PlaneRole
 AUDIT_PROBLEM_UNSPECIFIED: AuditProblem
 AUDIT_PROBLEM_MISSING: AuditProblem
 AUDIT_PROBLEM_DIFFERENT: AuditProblem
@@ -82,7 +93,7 @@ class StatusRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class StatusResponse(_message.Message):
-    __slots__ = ("version", "datapath", "netns", "frr_netns", "started_at", "ready", "not_ready", "bridge", "session", "session_state", "reason", "stale_after", "counts", "repaired", "resources", "sequence", "sessions", "vnis", "datapath_status", "degraded", "undecoded", "trial")
+    __slots__ = ("version", "datapath", "netns", "frr_netns", "started_at", "ready", "not_ready", "bridge", "session", "session_state", "reason", "stale_after", "counts", "repaired", "resources", "sequence", "sessions", "vnis", "datapath_status", "degraded", "undecoded", "trial", "datapaths")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     DATAPATH_FIELD_NUMBER: _ClassVar[int]
     NETNS_FIELD_NUMBER: _ClassVar[int]
@@ -105,6 +116,7 @@ class StatusResponse(_message.Message):
     DEGRADED_FIELD_NUMBER: _ClassVar[int]
     UNDECODED_FIELD_NUMBER: _ClassVar[int]
     TRIAL_FIELD_NUMBER: _ClassVar[int]
+    DATAPATHS_FIELD_NUMBER: _ClassVar[int]
     version: str
     datapath: str
     netns: str
@@ -127,7 +139,26 @@ class StatusResponse(_message.Message):
     degraded: str
     undecoded: int
     trial: str
-    def __init__(self, version: _Optional[str] = ..., datapath: _Optional[str] = ..., netns: _Optional[str] = ..., frr_netns: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ready: _Optional[bool] = ..., not_ready: _Optional[str] = ..., bridge: _Optional[str] = ..., session: _Optional[int] = ..., session_state: _Optional[str] = ..., reason: _Optional[str] = ..., stale_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., counts: _Optional[_Iterable[_Union[KindCount, _Mapping]]] = ..., repaired: _Optional[int] = ..., resources: _Optional[_Iterable[_Union[ResourceStatus, _Mapping]]] = ..., sequence: _Optional[int] = ..., sessions: _Optional[_Iterable[_Union[BgpSessionState, _Mapping]]] = ..., vnis: _Optional[_Iterable[_Union[FrrVniState, _Mapping]]] = ..., datapath_status: _Optional[_Union[DatapathStatus, _Mapping]] = ..., degraded: _Optional[str] = ..., undecoded: _Optional[int] = ..., trial: _Optional[str] = ...) -> None: ...
+    datapaths: _containers.RepeatedCompositeFieldContainer[PlaneState]
+    def __init__(self, version: _Optional[str] = ..., datapath: _Optional[str] = ..., netns: _Optional[str] = ..., frr_netns: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ready: _Optional[bool] = ..., not_ready: _Optional[str] = ..., bridge: _Optional[str] = ..., session: _Optional[int] = ..., session_state: _Optional[str] = ..., reason: _Optional[str] = ..., stale_after: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., counts: _Optional[_Iterable[_Union[KindCount, _Mapping]]] = ..., repaired: _Optional[int] = ..., resources: _Optional[_Iterable[_Union[ResourceStatus, _Mapping]]] = ..., sequence: _Optional[int] = ..., sessions: _Optional[_Iterable[_Union[BgpSessionState, _Mapping]]] = ..., vnis: _Optional[_Iterable[_Union[FrrVniState, _Mapping]]] = ..., datapath_status: _Optional[_Union[DatapathStatus, _Mapping]] = ..., degraded: _Optional[str] = ..., undecoded: _Optional[int] = ..., trial: _Optional[str] = ..., datapaths: _Optional[_Iterable[_Union[PlaneState, _Mapping]]] = ...) -> None: ...
+
+class PlaneState(_message.Message):
+    __slots__ = ("name", "role", "desired", "programmed", "failed", "problem", "ports")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    DESIRED_FIELD_NUMBER: _ClassVar[int]
+    PROGRAMMED_FIELD_NUMBER: _ClassVar[int]
+    FAILED_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    PORTS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    role: PlaneRole
+    desired: int
+    programmed: int
+    failed: int
+    problem: str
+    ports: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., role: _Optional[_Union[PlaneRole, str]] = ..., desired: _Optional[int] = ..., programmed: _Optional[int] = ..., failed: _Optional[int] = ..., problem: _Optional[str] = ..., ports: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class DatapathStatus(_message.Message):
     __slots__ = ("name", "version", "unavailable", "facts", "fibs", "nodes")
@@ -754,7 +785,7 @@ class ExplainRequest(_message.Message):
     def __init__(self, vrf: _Optional[str] = ..., address: _Optional[str] = ...) -> None: ...
 
 class ExplainResponse(_message.Message):
-    __slots__ = ("vrf", "address", "frr", "desired", "programmed", "problems", "observed", "not_observed")
+    __slots__ = ("vrf", "address", "frr", "desired", "programmed", "problems", "observed", "not_observed", "datapath")
     VRF_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     FRR_FIELD_NUMBER: _ClassVar[int]
@@ -763,6 +794,7 @@ class ExplainResponse(_message.Message):
     PROBLEMS_FIELD_NUMBER: _ClassVar[int]
     OBSERVED_FIELD_NUMBER: _ClassVar[int]
     NOT_OBSERVED_FIELD_NUMBER: _ClassVar[int]
+    DATAPATH_FIELD_NUMBER: _ClassVar[int]
     vrf: str
     address: str
     frr: Lookup
@@ -771,7 +803,8 @@ class ExplainResponse(_message.Message):
     problems: _containers.RepeatedScalarFieldContainer[str]
     observed: Lookup
     not_observed: str
-    def __init__(self, vrf: _Optional[str] = ..., address: _Optional[str] = ..., frr: _Optional[_Union[Lookup, _Mapping]] = ..., desired: _Optional[_Union[Lookup, _Mapping]] = ..., programmed: _Optional[_Union[Lookup, _Mapping]] = ..., problems: _Optional[_Iterable[str]] = ..., observed: _Optional[_Union[Lookup, _Mapping]] = ..., not_observed: _Optional[str] = ...) -> None: ...
+    datapath: str
+    def __init__(self, vrf: _Optional[str] = ..., address: _Optional[str] = ..., frr: _Optional[_Union[Lookup, _Mapping]] = ..., desired: _Optional[_Union[Lookup, _Mapping]] = ..., programmed: _Optional[_Union[Lookup, _Mapping]] = ..., problems: _Optional[_Iterable[str]] = ..., observed: _Optional[_Union[Lookup, _Mapping]] = ..., not_observed: _Optional[str] = ..., datapath: _Optional[str] = ...) -> None: ...
 
 class Lookup(_message.Message):
     __slots__ = ("route", "paths")
@@ -816,16 +849,18 @@ class AuditResponse(_message.Message):
     def __init__(self, differed: _Optional[int] = ..., rows: _Optional[_Iterable[_Union[AuditRow, _Mapping]]] = ..., unchecked: _Optional[str] = ...) -> None: ...
 
 class AuditRow(_message.Message):
-    __slots__ = ("kind", "vrf", "text", "problem")
+    __slots__ = ("kind", "vrf", "text", "problem", "datapath")
     KIND_FIELD_NUMBER: _ClassVar[int]
     VRF_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     PROBLEM_FIELD_NUMBER: _ClassVar[int]
+    DATAPATH_FIELD_NUMBER: _ClassVar[int]
     kind: Kind
     vrf: str
     text: str
     problem: AuditProblem
-    def __init__(self, kind: _Optional[_Union[Kind, str]] = ..., vrf: _Optional[str] = ..., text: _Optional[str] = ..., problem: _Optional[_Union[AuditProblem, str]] = ...) -> None: ...
+    datapath: str
+    def __init__(self, kind: _Optional[_Union[Kind, str]] = ..., vrf: _Optional[str] = ..., text: _Optional[str] = ..., problem: _Optional[_Union[AuditProblem, str]] = ..., datapath: _Optional[str] = ...) -> None: ...
 
 class ResyncRequest(_message.Message):
     __slots__ = ()

@@ -6,8 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from controller.core.reconciler import Reconciler
-from controller.core.state import State
+from controller.core.planes import Plane, Planes
 from datapaths.base import Batch, RowFailure
 from datapaths.memory import MemoryDatapath
 from dualpath.model import events
@@ -54,14 +53,14 @@ class Core:
         self.heard: list[tuple[Batch, dict[int, str]]] = []
         self.settled: list[RouteBatch] = []  # repeated, and already in the datapath
         self.unmanaged: list[Batch] = []
-        self.state = State(self.clock, self.wake, self.settled.append, self.unmanaged.append)
-        self.reconciler = Reconciler(self.state, self.datapath, self.clock, self._applied)
+        self.outward = Heard(self)
+        plane = Plane("memory", self.datapath, self.clock, self.outward)
+        self.planes = Planes(plane, self.outward)
+        self.state = plane.state
+        self.reconciler = plane.reconciler
 
     def wake(self) -> None:
         self.reconciler.wake()
-
-    def _applied(self, batch: Batch, failures: dict[int, str]) -> None:
-        self.heard.append((batch, failures))
 
     def subscribe(self, *, same_bridge: bool = False) -> None:
         self.state.subscribed(same_bridge=same_bridge)
@@ -96,6 +95,22 @@ class Core:
 
     def nexthops(self) -> list[Nexthop]:
         return [n for n in self.datapath.records[Kind.NEXTHOP].values() if isinstance(n, Nexthop)]
+
+
+class Heard:
+    """Implements `Outward`: notes it in a Core's lists."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def applied(self, batch: Batch, failures: dict[int, str]) -> None:
+        self._core.heard.append((batch, failures))
+
+    def settled(self, batch: RouteBatch) -> None:
+        self._core.settled.append(batch)
+
+    def unmanaged(self, batch: Batch) -> None:
+        self._core.unmanaged.append(batch)
 
 
 @asynccontextmanager

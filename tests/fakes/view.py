@@ -133,6 +133,9 @@ class MemoryView:
     def ready(self) -> bool:
         return self.state.ready
 
+    def datapath_name(self) -> str:
+        return self.state.datapath
+
     def status(self) -> Status:
         self.counted += 1
         counts = tuple(self._count(kind) for kind in Kind)

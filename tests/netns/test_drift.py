@@ -14,8 +14,7 @@ from dataclasses import dataclass
 import pytest
 
 from controller.core.clock import SystemClock
-from controller.core.reconciler import Reconciler
-from controller.core.state import State
+from controller.core.planes import Plane, Planes
 from controller.intent.layout import Intent
 from controller.node.frrdevices import PortTwins
 from controller.node.namespaces import NamespacePair
@@ -26,6 +25,7 @@ from datapaths.linux.twins import Twins
 from dualpath.model.events import Configure, Configured, Provisioned
 from dualpath.model.links import Address, HostEnd, Port, Vni
 from dualpath.model.view import Difference
+from tests.fakes.core import Core, Heard
 from tests.fakes.waiting import until
 from tests.netns.drifts import CASES, Case
 from tests.netns.namespaces import fresh, run
@@ -91,8 +91,9 @@ class Parts:
 async def controlled(parts: Parts, twins: PortTwins, names: dict[str, str]) -> AsyncIterator[Node]:
     """Run a controller's parts, and yield the node once nothing differs."""
     datapath = parts.datapath
-    state = State(SystemClock(), lambda: reconciler.wake(), lambda _: None, lambda _: None)
-    reconciler = Reconciler(state, datapath, SystemClock(), lambda *_: None)
+    outward = Heard(Core())
+    plane = Plane("memory", datapath, SystemClock(), outward)
+    state, reconciler = plane.state, plane.reconciler
     told: list[Configure | Provisioned] = []
 
     def tell(event: Configure | Provisioned) -> bool:
@@ -102,7 +103,9 @@ async def controlled(parts: Parts, twins: PortTwins, names: dict[str, str]) -> A
             asyncio.get_running_loop().call_soon(provisioner.answered, answer)
         return True
 
-    provisioner = Provisioner(parts.namespaces, parts.intent, twins, state, reconciler, tell=tell)
+    provisioner = Provisioner(
+        parts.namespaces, parts.intent, twins, Planes(plane, outward), tell=tell
+    )
     provisioner.subscribed(same_bridge=True)
 
     async def listen() -> None:

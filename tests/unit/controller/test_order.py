@@ -50,8 +50,7 @@ class World:
             namespaces,
             wanted,
             self,
-            self.core.state,
-            self.core.reconciler,
+            self.core.planes,
             tell=self._tell,
         )
         self.provisioner._devices._shadows = LoggingShadows(self.log)

@@ -21,8 +21,10 @@ from dualpath.model.view import (
     Change,
     Difference,
     FrrVni,
+    PlaneStatus,
     Problem,
     ResourceStatus,
+    Role,
     RowState,
 )
 from tests.fakes.view import NOW, FakeRoute
@@ -453,6 +455,28 @@ def test_audit_reports_what_it_could_not_compare(daemon: Daemon) -> None:
     shown = f"not compared: {daemon.view.unchecked}\nnothing differs elsewhere\n"
     assert (daemon.run("audit").code, daemon.run("audit").out) == (2, shown)
     assert json.loads(daemon.run("audit", "-o", "json").out)["unchecked"] == daemon.view.unchecked
+
+
+def test_two_datapaths_are_named_in_status_and_audit(daemon: Daemon) -> None:
+    daemon.view.state = replace(
+        daemon.view.state,
+        planes=(
+            PlaneStatus("kernel", Role.STANDBY, 12, 12),
+            PlaneStatus("dpdk", Role.ACTIVE, 12, 11, 1, ports=("eth1", "pe-e-100")),
+        ),
+    )
+    shown = daemon.run("status").out
+    assert "kernel  standby  12       12          0       -               -" in shown
+    assert "dpdk    active   12       11          1       eth1, pe-e-100  -" in shown
+    told = json.loads(daemon.run("status", "-o", "json").out)["datapaths"]
+    assert [(it["name"], it["role"]) for it in told] == [
+        ("kernel", "PLANE_ROLE_STANDBY"),
+        ("dpdk", "PLANE_ROLE_ACTIVE"),
+    ]
+    daemon.view.differences = [
+        Difference(Kind.ROUTE, "red", "10.1.0.0/16", Problem.MISSING, datapath="dpdk")
+    ]
+    assert daemon.run("audit").out == "missing     dpdk route red 10.1.0.0/16\n"
 
 
 def test_audit_shows_a_limited_number_of_rows_and_counts_all(daemon: Daemon) -> None:

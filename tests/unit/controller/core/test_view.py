@@ -42,8 +42,8 @@ async def core() -> AsyncIterator[Core]:
 
 
 def view_of(core: Core) -> CoreView:
-    identity = Identity("0.1", "memory", "fwd", "frr", STARTED)
-    return CoreView(identity, core.state, core.reconciler, core.clock, release=lambda: "let go")
+    identity = Identity("0.1", "fwd", "frr", STARTED)
+    return CoreView(identity, core.planes, core.clock, release=lambda: "let go")
 
 
 async def settled(core: Core) -> CoreView:

@@ -15,7 +15,7 @@ from controller.metrics import http as metrics
 from controller.metrics import server as source
 from controller.metrics.http import MetricsError
 from controller.metrics.server import serve_metrics
-from dualpath.model.view import HostCount, NeighborTable, ResourceStatus
+from dualpath.model.view import HostCount, NeighborTable, PlaneStatus, ResourceStatus, Role
 from tests.fakes.view import MemoryView, fabric
 from tests.fakes.waiting import until
 
@@ -35,8 +35,15 @@ async def test_the_state_is_shown_as_metrics() -> None:
     broken = ResourceStatus("L3VNI", "red", False, "ValidationFailed")
     full = NeighborTable("ipv6", entries=900, limit=1024, refused=7)
     hosts = (HostCount(100, "ipv6", announced=8192, left_out=11808),)
+    planes = (PlaneStatus("kernel", Role.ACTIVE, 9, 9), PlaneStatus("dpdk", Role.STANDBY, 9, 7))
     view.state = replace(
-        view.state, repaired=5, undecoded=3, resources=(broken,), neighbors=(full,), hosts=hosts
+        view.state,
+        repaired=5,
+        undecoded=3,
+        resources=(broken,),
+        neighbors=(full,),
+        hosts=hosts,
+        planes=planes,
     )
     answer = await scrape(view, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
     head, _, body = answer.partition("\r\n\r\n")
@@ -47,6 +54,8 @@ async def test_the_state_is_shown_as_metrics() -> None:
     }
     assert head.startswith("HTTP/1.0 200")
     assert samples["dualpath_ready",] == 1
+    assert samples["dualpath_datapath_role", "dpdk", "standby"] == 1
+    assert samples["dualpath_datapath_missing_rows", "dpdk"] == 2
     assert samples["dualpath_repaired_rows_total",] == 5
     assert samples["dualpath_undecoded_messages_total",] == 3
     assert samples["dualpath_failed_rows", "route"] == 1

@@ -56,8 +56,7 @@ class World:
             NamespacePair(str(directory / "fwd"), str(self.control), False, False),
             Intent(statuses=STATUSES),
             NoTwins(),
-            core.state,
-            core.reconciler,
+            core.planes,
             tell=self._tell,
             judge=self.judge,
         )

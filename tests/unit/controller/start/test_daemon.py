@@ -232,6 +232,9 @@ class Beside:
         self.running = True
         await asyncio.Event().wait()
 
+    async def end(self) -> None:
+        self.running = False
+
 
 async def test_datapath_started_by_the_controller_is_awaited_without_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -250,7 +253,7 @@ async def test_datapath_started_by_the_controller_is_awaited_without_limit(
     await until(lambda: "does not answer yet: not yet; waiting" in caplog.text)
     assert made._view.status().not_ready == "the datapath does not answer yet: not yet"
     late.refusals = 3
-    await until(lambda: made._reconciler.routes.batch_rows == 2)
+    await until(lambda: made._first.reconciler.routes.batch_rows == 2)
     assert beside.running
     await until(lambda: "answer" not in made._view.status().not_ready)
     assert caplog.text.count("waiting") == 1

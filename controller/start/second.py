@@ -1,0 +1,125 @@
+"""Starts and ends the second datapath: its programs, its plane, and the tasks that drive it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+
+from controller.core.clock import Clock
+from controller.core.hostunion import HostUnion
+from controller.core.planes import Outward, Plane, Planes
+from controller.start.backends import Backend
+from datapaths.base import (
+    Capabilities,
+    Datapath,
+    LearnedMac,
+    LearnedNeighbor,
+    Lost,
+    PortChanged,
+    Unavailable,
+)
+from dualpath.model.kinds import Kind
+from dualpath.process.lifetime import end_with
+
+log = logging.getLogger(__name__)
+
+AGAIN_S = 0.2
+
+
+class SecondPlane:
+    """Makes and removes the second of `planes`; `make` builds its datapath."""
+
+    def __init__(
+        self,
+        name: str,
+        planes: Planes,
+        make: Callable[[], Backend],
+        clock: Clock,
+        outward: Outward,
+        hosts: HostUnion,
+    ) -> None:
+        self.name = name
+        self._planes = planes
+        self._make = make
+        self._clock = clock
+        self._outward = outward
+        self._hosts = hosts
+        self._backend: Backend | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Start its programs, wait without limit until it answers, and program it from then on."""
+        if self._backend:
+            return
+        self._backend = backend = self._make()
+        for beside in backend.beside:
+            self._spawn(beside.run())
+        capabilities = await self._answer(backend.datapath)
+        log.info("second datapath %s %s", capabilities.name, capabilities.version)
+        origin = self._planes.active.state
+        plane = Plane(self.name, backend.datapath, self._clock, self._outward, origin)
+        plane.takes(capabilities)
+        await self._planes.add(plane)
+        self._spawn(plane.reconciler.run())
+        self._spawn(self._learn(plane))
+
+    async def stop(self) -> None:
+        """Stop following with it, end its programs, and forget what was programmed."""
+        backend, self._backend = self._backend, None
+        self._planes.remove()
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        if backend:
+            await backend.datapath.close()
+            for beside in reversed(backend.beside):
+                await beside.end()
+        self._hosts.drop(self.name)
+
+    async def leave(self) -> None:
+        """Let it forward on while the controller ends."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        if self._backend:
+            await self._backend.datapath.close()
+
+    async def _answer(self, datapath: Datapath) -> Capabilities:
+        while True:
+            try:
+                return await datapath.capabilities()
+            except Unavailable as error:
+                log.debug("%s does not answer yet: %s", self.name, error)
+            await asyncio.sleep(AGAIN_S)
+
+    async def _learn(self, plane: Plane) -> None:
+        hosts = self._hosts.of(self.name)
+        async for event in plane.datapath.learned():
+            match event:
+                case LearnedMac() | LearnedNeighbor():
+                    hosts.learn(event)
+                case PortChanged():  # FRR sees the carrier of the kernel's port
+                    plane.reconciler.retry_now()
+                case Lost():
+                    note_loss(plane, event)
+                case _:
+                    hosts.caught_up()
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        task.add_done_callback(end_with)
+        self._tasks.append(task)
+
+
+def note_loss(plane: Plane, lost: Lost) -> None:
+    """Have rows looked at again that somebody else removed or changed."""
+    if lost.routes is not None:
+        plane.state.lost_routes(lost.routes)
+    elif lost.records and lost.kind is not Kind.NEXTHOP:  # a group may have lost a member only
+        plane.state.lost_records(lost.records)
+    else:
+        plane.reconciler.suspect(lost.kind)
