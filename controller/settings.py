@@ -21,6 +21,8 @@ _EXAMPLES = """examples:
   controller --datapath=kernel --config node.yaml --config /etc/dualpath/shared
   controller --datapath=dpdk --config /etc/dualpath --start-grout
   controller --datapath=dpdk --grout-sock /run/grout.sock --netns fwd --frr-netns frr
+  controller --datapath=kernel --config /etc/dualpath --start-grout --grout-netns grout
+                                                               for `dualpath switch dpdk`
   controller --datapath=kernel --frr-netns frr --netns fwd     FRR and its devices are yours
   controller --datapath=kernel --config pe1.yaml --frr-name pe1 --listen 127.0.0.1:50051
   controller --datapath=kernel --kubernetes                    in a pod of a DaemonSet
@@ -47,6 +49,11 @@ class GroutSettings:
     cpus: str = ""  # in taskset's format
     max_mtu: int = 1800  # grout's own default
     hugepages: bool | None = None  # None: if any is free
+
+    @property
+    def second(self) -> bool:
+        """Whether grout can be a second datapath, in a namespace of its own beside the kernel."""
+        return self.start and bool(self.netns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +97,11 @@ class Settings:
     @property
     def fpm_address(self) -> tuple[str, int]:
         return options.split(self.fpm)
+
+    @property
+    def operate(self) -> Path:
+        """The socket of the API that moves ports between datapaths."""
+        return self.state_dir / options.OPERATE
 
     @property
     def bus(self) -> Path:
@@ -174,8 +186,11 @@ def _grout(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> Grout
         max_mtu=parsed.grout_max_mtu,
         hugepages={"auto": None, "hugepages": True, "test": False}[parsed.grout_memory],
     )
-    if parsed.datapath != "dpdk" and settings != GroutSettings():
-        parser.error("--agent*, --start-grout and --grout-* need --datapath=dpdk")
+    if parsed.datapath != "dpdk" and settings != GroutSettings() and not settings.second:
+        parser.error(
+            "--agent*, --start-grout and --grout-*: with --datapath=kernel they are for `dualpath "
+            "switch dpdk`, which needs --start-grout and --grout-netns"
+        )
     elsewhere = GroutSettings(settings.agent, settings.agent_tls, settings.sock)
     if not settings.start and settings != elsewhere:
         parser.error("--grout-netns, -cpus, -memory and -max-mtu need --start-grout")
@@ -358,7 +373,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("-o", "--output", choices=("text", "json"), help="format of the dry run's result (text)")
     logs.add_options(add)
-    _add_grout(parser.add_argument_group("--datapath=dpdk").add_argument)
+    _add_grout(parser.add_argument_group("--datapath=dpdk, and `dualpath switch`").add_argument)
     return parser
 
 
@@ -384,14 +399,16 @@ def _add_grout(add: Callable[..., object]) -> None:
     add(
         "--start-grout",
         action="store_true",
-        help="start grout unless one answers on --grout-sock; it outlives the controller",
+        help="start grout unless one answers on --grout-sock; it outlives the controller. With "
+        "--datapath=kernel: when `dualpath switch dpdk` needs it",
     )
     add(
         "--grout-netns",
         type=options.namespace,
         metavar="NAME|PATH",
         default="",
-        help="namespace to start grout in (default: the forwarding namespace)",
+        help="namespace to start grout in (default: the forwarding namespace; with "
+        "--datapath=kernel it has to be another)",
     )
     add(
         "--grout-cpus",

@@ -38,6 +38,7 @@ CATALOGUE = {
     "render": Entry(_MANIFESTS, "manifests", "Show the frr.conf and devices of manifests."),
     "validate": Entry(_MANIFESTS, "manifests", "Check manifests, without a daemon."),
     "diff": Entry(_MANIFESTS, "manifests", "Show what applying manifests would change."),
+    "switch": Entry(_CHANGE, "switch", "Move ports to another datapath while packets flow."),
     "confirm": Entry(_CHANGE, "confirm", "Keep a start or a change that is on trial."),
     "resync": Entry(_CHANGE, "repair", "Compare with the datapath now, and repair it."),
     "release": Entry(_CHANGE, "repair", "End the hold for a daemon of FRR that died."),

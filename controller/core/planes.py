@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from controller.core import recordviews, routeviews
@@ -28,6 +29,7 @@ from controller.core.state import State
 from datapaths.base import Capabilities, Datapath, Facts, Found, LooksUp, PortState, Unsupported
 from dualpath.model import events
 from dualpath.model.kinds import Kind
+from dualpath.model.links import Port
 from dualpath.model.records import Record, RecordBatch
 from dualpath.model.routes import Op, RouteBatch
 from dualpath.model.view import PlaneStatus, Role
@@ -113,6 +115,7 @@ class Planes:
         self.first = first
         self.second: Plane | None = None
         self.active = first
+        self.shared = False  # every port is in shared wiring: a second plane exists, or is to
         self._outward = outward
 
     def __iter__(self) -> Iterator[Plane]:
@@ -142,8 +145,9 @@ class Planes:
             plane.state.learn(event)
 
     def want(self, kind: Kind, records: Sequence[Record]) -> None:
+        wanted = [_shared(record) for record in records] if self.shared else list(records)
         for plane in self:
-            plane.state.want(kind, list(records))
+            plane.state.want(kind, wanted)
 
     # -- the second plane -----------------------------------------------------------------
 
@@ -152,7 +156,10 @@ class Planes:
 
         Run its reconciler after this.
         """
-        self.second = plane
+        self.second, self.shared = plane, True
+        ports = self.first.state.records[Kind.PORT]
+        if self.first.state.complete(Kind.PORT):
+            self.want(Kind.PORT, [it for key in ports if (it := ports.desired(key)) is not None])
         for _ in self.active.state.copy_routes(plane.state):
             await asyncio.sleep(0)
         plane.suspect_all()
@@ -160,7 +167,7 @@ class Planes:
     def remove(self) -> None:
         """Forget the second plane. The first one is active from now on."""
         self.activate(self.first)
-        self.second = None
+        self.second, self.shared = None, False
 
     def activate(self, plane: Plane) -> None:
         """Let another plane acknowledge routes, and speak for the datapath."""
@@ -171,6 +178,13 @@ class Planes:
         self.active = plane
         for owed in _owed(before.state, plane.state):
             self._outward.settled(owed)
+
+
+def _shared(record: Record) -> Record:
+    """Return a port as one that both datapaths use: the kernel has it, and grout a wire to it."""
+    if not isinstance(record, Port) or record.loopback:
+        return record
+    return replace(record, devargs="", wiring="shared")
 
 
 def _owed(before: State, now: State) -> Iterator[RouteBatch]:

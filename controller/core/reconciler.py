@@ -79,6 +79,10 @@ class Reconciler:
         self._suspects.add(kind)
         self.wake()
 
+    @property
+    def resting(self) -> bool:
+        return self._rest.is_set()
+
     async def at_rest(self) -> None:
         """Return when nothing but retries is left to do."""
         await self._rest.wait()

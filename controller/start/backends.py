@@ -14,13 +14,14 @@ from controller.node.frrdevices import PortTwins
 from controller.node.namespaces import NamespacePair
 from controller.node.supervisor import Child, as_options
 from controller.settings import Settings
-from datapaths.base import Datapath, DatapathError, Unavailable
+from datapaths.base import Datapath, DatapathError, Unavailable, Unsupported
 from datapaths.grout.ports.names import device_of
+from datapaths.grout.ports.steering import SteeredTwins
 from datapaths.grout.ports.twins import GroutTwins
 from datapaths.grout.process import Grout, GroutProcess, locate, peer_of
 from datapaths.kernel.driver import KernelDatapath
 from datapaths.kernel.layout import Layout
-from datapaths.linux import neightables, nicrecords
+from datapaths.linux import neightables, netns, nicrecords
 from datapaths.linux.twins import Twins
 from datapaths.remote.driver import RemoteDatapath
 from dualpath.model.view import NeighborTable
@@ -50,6 +51,10 @@ class Backend:
     """Returns the namespaces and names under which the datapath may have a NIC, if it renames."""
     notes: tuple[Callable[[], bool], ...] = ()
     """Write records again that somebody removed: see `controller.node.statedir`."""
+    second: Callable[[], Backend] | None = None
+    """Builds a second datapath, for `dualpath switch`; None: there can be none."""
+    steering: SteeredTwins | None = None
+    """Moves ports between the two."""
 
 
 Make = Callable[[Settings, NamespacePair, str], Backend]
@@ -57,14 +62,31 @@ Make = Callable[[Settings, NamespacePair, str], Backend]
 
 
 def kernel(settings: Settings, namespaces: NamespacePair, host: str) -> Backend:
-    twins = Twins(namespaces.forwarding, namespaces.control)
+    twins: PortTwins = Twins(namespaces.forwarding, namespaces.control)
+    second, steering = None, None
+    if settings.grout.second:
+        twins = steering = SteeredTwins(namespaces.forwarding, namespaces.control)
+        second = partial(_beside_kernel, settings, namespaces, host)
     layout = Layout(namespaces.forwarding, host, settings.neighbor_limit)
     return Backend(
         KernelDatapath(namespaces.forwarding, host, layout),
         twins,
         neighbor_tables=neightables.usage,
         notes=(nicrecords.write_again,),
+        second=second,
+        steering=steering,
     )
+
+
+def _beside_kernel(settings: Settings, namespaces: NamespacePair, host: str) -> Backend:
+    """Return grout in a namespace of its own. Raises Unsupported without one."""
+    name = settings.grout.netns
+    if not netns.exists(name):
+        text = f"--grout-netns: no network namespace {name}; make it with `ip netns add {name}`"
+        raise Unsupported(text)
+    if netns.same(name, namespaces.forwarding):
+        raise Unsupported("--grout-netns is the forwarding namespace; name another, to switch")
+    return dpdk(settings, namespaces, host)
 
 
 def dpdk(settings: Settings, namespaces: NamespacePair, host: str) -> Backend:

@@ -28,6 +28,7 @@ from controller.settings import Settings
 from controller.start import cni, kubernetes
 from controller.start.backends import Backend
 from controller.start.second import note_loss
+from controller.start.switching import Parts, Switching
 from datapaths.base import CaughtUp, LearnedMac, LearnedNeighbor, Lost, PortChanged, Unavailable
 from dualpath.bus.subscriber import Subscriber
 from dualpath.model import events
@@ -111,6 +112,7 @@ class Daemon:
             self._view.planned = self._provisioner.plan
             self._view.beside = self._provisioner.audit
             self._view.repair_beside = self._provisioner.look_again
+        self._switching = self._made_switching() if backend.second else None
         self._tasks: set[asyncio.Task[None]] = set()
         self.notifier = Notifier({})
 
@@ -124,14 +126,36 @@ class Daemon:
 
         return cni.keeper(self._settings, namespaces, intent.node, self._backend, is_used, changed)
 
+    def _made_switching(self) -> Switching:
+        provisioner = self._provisioner
+        made = Switching(
+            Parts(
+                self._settings,
+                self._planes,
+                self._backend,
+                self._clock,
+                self,
+                self._hosts,
+                self._view.not_ready,
+                provisioner.look_again if provisioner else lambda: None,
+            )
+        )
+        self._view.ports_of = made.switcher.ports_of
+        pending = self._view.trial
+        self._view.trial = lambda: "; ".join(filter(None, (pending(), made.switcher.trial())))
+        return made
+
     async def run(self) -> None:
         """Serve until cancelled. Raises ListenError, MetricsError, Unsupported or Unavailable."""
         tls = Tls(*self._settings.tls) if self._settings.tls else None
         asked = ActiveDatapath(self._planes)
         inspect = await serve(self._view, asked, listen=self._settings.listen, tls=tls)
         self.directory.listeners.append(inspect)
-        metrics = None
+        metrics = operate = None
         try:
+            if self._switching:
+                operate = await self._switching.serve()
+                self.directory.listeners.append(operate)
             if self._settings.metrics:
                 metrics = await serve_metrics(self._view, asked, self._settings.metrics)
                 self.directory.listeners.append(metrics)
@@ -142,6 +166,8 @@ class Daemon:
         finally:
             if metrics:
                 metrics.close()
+            if operate:
+                await operate.stop()
             await inspect.stop()
             self._bus.close()
             await self._datapath.close()
@@ -156,6 +182,8 @@ class Daemon:
             group.create_task(self._first.reconciler.run())
             group.create_task(self._learn())
             group.create_task(self._every(_TICK_S, self._tick))
+            if self._switching:
+                group.create_task(self._switching.run())
             if self._settings.bridge == "child":
                 group.create_task(self._supervisor.run())
             if self._provisioner:

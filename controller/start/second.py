@@ -9,10 +9,12 @@ from collections.abc import Callable, Coroutine
 from controller.core.clock import Clock
 from controller.core.hostunion import HostUnion
 from controller.core.planes import Outward, Plane, Planes
-from controller.start.backends import Backend
+from controller.node.supervisor import Useless
+from controller.start.backends import Backend, Beside
 from datapaths.base import (
     Capabilities,
     Datapath,
+    DatapathError,
     LearnedMac,
     LearnedNeighbor,
     Lost,
@@ -21,6 +23,7 @@ from datapaths.base import (
 )
 from dualpath.model.kinds import Kind
 from dualpath.process.lifetime import end_with
+from dualpath.rpc.connect import ConnectError
 
 log = logging.getLogger(__name__)
 
@@ -47,14 +50,19 @@ class SecondPlane:
         self._hosts = hosts
         self._backend: Backend | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._problem: DatapathError | None = None  # why a program can never run
 
     async def start(self) -> None:
-        """Start its programs, wait without limit until it answers, and program it from then on."""
-        if self._backend:
+        """Start its programs, wait until it answers, and program it from then on.
+
+        Raises DatapathError when it can never work here.
+        """
+        if self._planes.second:
             return
-        self._backend = backend = self._make()
+        self._problem = None
+        backend = self._built()
         for beside in backend.beside:
-            self._spawn(beside.run())
+            self._spawn(self._keep(beside))
         capabilities = await self._answer(backend.datapath)
         log.info("second datapath %s %s", capabilities.name, capabilities.version)
         origin = self._planes.active.state
@@ -65,28 +73,43 @@ class SecondPlane:
         self._spawn(self._learn(plane))
 
     async def stop(self) -> None:
-        """Stop following with it, end its programs, and forget what was programmed."""
-        backend, self._backend = self._backend, None
+        """End it, also one that an earlier controller left; forget what was programmed."""
+        backend = self._built()
         self._planes.remove()
+        await self.leave()
+        for beside in reversed(backend.beside):
+            await beside.end()
+        self._hosts.drop(self.name)
+
+    async def leave(self) -> None:
+        """Let it go on forwarding while the controller ends."""
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+        backend, self._backend = self._backend, None
         if backend:
             await backend.datapath.close()
-            for beside in reversed(backend.beside):
-                await beside.end()
-        self._hosts.drop(self.name)
 
-    async def leave(self) -> None:
-        """Let it forward on while the controller ends."""
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-        if self._backend:
-            await self._backend.datapath.close()
+    def _built(self) -> Backend:
+        if not self._backend:
+            try:
+                self._backend = self._make()
+            except ConnectError as error:
+                raise Unavailable(str(error)) from error
+        return self._backend
+
+    async def _keep(self, beside: Beside) -> None:
+        """Keep a program running. One that can never run fails the switch, not the controller."""
+        try:
+            await beside.run()
+        except DatapathError as error:
+            self._problem = error
+        except Useless as error:
+            self._problem = Unavailable(f"{error} cannot run here; its log line says why")
+        if self._problem:
+            log.error("second datapath: %s", self._problem)
 
     async def _answer(self, datapath: Datapath) -> Capabilities:
         while True:
@@ -94,6 +117,8 @@ class SecondPlane:
                 return await datapath.capabilities()
             except Unavailable as error:
                 log.debug("%s does not answer yet: %s", self.name, error)
+            if self._problem:
+                raise self._problem
             await asyncio.sleep(AGAIN_S)
 
     async def _learn(self, plane: Plane) -> None:
@@ -102,7 +127,7 @@ class SecondPlane:
             match event:
                 case LearnedMac() | LearnedNeighbor():
                     hosts.learn(event)
-                case PortChanged():  # FRR sees the carrier of the kernel's port
+                case PortChanged():  # FRR sees the carrier of the first datapath's port
                     plane.reconciler.retry_now()
                 case Lost():
                     note_loss(plane, event)

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 DEFAULT_NETNS = "dualpath"  # the forwarding namespace
 STATE_DIR = "/run/dualpath"
 BUS = "bus.sock"  # in the state directory
+OPERATE = "operate.sock"
 
 _MAX_SOCKET_PATH = 107  # sizeof(sockaddr_un.sun_path) - 1, linux/un.h
 

@@ -45,12 +45,13 @@ class RpcServer:
         health: HealthService,
         listen: str,
         tls: Tls | None,
+        mode: int,
     ) -> None:
         self._make = make
         self._listen = listen
         self._tls = tls
         path = check(listen, tls)
-        self._name = SocketName(path, SOCKET_MODE) if path else None
+        self._name = SocketName(path, mode) if path else None
         self._server: grpc.aio.Server | None = None
         self._health = asyncio.create_task(health.follow())
         self._health.add_done_callback(end_with)
@@ -96,6 +97,7 @@ async def start(
     listen: str,
     tls: Tls | None,
     options: Options = (),
+    mode: int = SOCKET_MODE,
 ) -> RpcServer:
     """Serve the services that `add` adds to a server. Raises ListenError.
 
@@ -111,7 +113,7 @@ async def start(
         reflection.enable_server_reflection(names, server)
         return server
 
-    served = RpcServer(make, health, listen, tls)
+    served = RpcServer(make, health, listen, tls, mode)
     try:
         await served.listen()
     except ListenError:

@@ -61,6 +61,7 @@ RUN: tuple[Key, ...] = (
 """By tests/lab/test_readme.py, in this order, on a file system as the packages left it."""
 
 OPERATOR = "tests/kube/test_operator.py applies both to an API server"
+SWITCH = "tests/lab/test_switch.py runs them, with a grout in a VM"
 MIGRATION = "tests/kube/test_migration.py runs it against an API server"
 
 NOT_RUN: dict[Key, str] = {
@@ -102,6 +103,8 @@ NOT_RUN: dict[Key, str] = {
         "docs/KUBERNETES.md",
         "kubectl apply --server-side --force-conflicts -f openperouter/config/crd/bases/",
     ): MIGRATION,
+    ("docs/OPERATIONS.md", "ip netns add grout"): SWITCH,
+    ("docs/OPERATIONS.md", "dualpath switch dpdk --dry-run"): SWITCH,
     ("docs/OPERATIONS.md", "cp packaging/dualpath.service /etc/systemd/system/"): "the lab's "
     "guests have no systemd",
     ("docs/OPERATIONS.md", "systemctl stop dualpath frr"): "the lab's guests have no systemd",

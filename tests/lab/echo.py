@@ -75,6 +75,7 @@ class Echo:
             "duplicates": self.duplicates,
             "refused": self.refused,
             "longest_gap_s": self._longest_gap_s(),
+            "began_s": self.sent[0] if self.sent else 0.0,
             "lost_at_s": [round(self.sent[number] - self.sent[0], 3) for number in lost],
         }
 

@@ -49,7 +49,7 @@ class Pe:
         self._scenario = scenario
         self._options = options
         self.node = scenario.namespace(plan.node)
-        if plan.shared:
+        if plan.shared or plan.switches:
             scenario.namespace(plan.grout)
         bridged = scenario.namespace(plan.bridged)
         self.routed = Host(self.node, *plan.routed_addresses)

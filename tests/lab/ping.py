@@ -25,6 +25,7 @@ class FlowResult:
     duplicates: int
     refused: int
     longest_gap_s: float
+    began_s: float  # CLOCK_MONOTONIC
     lost_at_s: list[float]  # when the lost ones were sent, from the first on
 
     @property
@@ -76,10 +77,12 @@ def wait_for_ping(source: Namespace, target: str, timeout_s: float = 30.0) -> No
 
 
 @contextlib.contextmanager
-def flows(*pairs: tuple[Namespace, str]) -> Iterator[list[FlowResult]]:
+def flows(
+    *pairs: tuple[Namespace, str], rate_per_s: float = RATE_PER_S
+) -> Iterator[list[FlowResult]]:
     """Send pings during a block; the results are filled in after it."""
     results: list[FlowResult] = []
-    running = [PingFlow(source, target) for source, target in pairs]
+    running = [PingFlow(source, target, rate_per_s) for source, target in pairs]
     try:
         yield results
         results.extend(flow.stop() for flow in running)

@@ -44,6 +44,7 @@ class Topology:
     evpn_only: bool = False  # BGP carries EVPN alone, and the VTEPs are left to IS-IS
     dpdk: int = 0  # so many of the PEs, from the first on, forward with grout
     shared: bool = False  # grout in a namespace of its own, and the NICs stay with the kernel
+    switches: bool = False  # those PEs start with the kernel, and can be switched to grout
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,8 @@ class PePlan:
 
     @property
     def datapath(self) -> Datapath:
-        return Datapath.DPDK if self.index <= self.topology.dpdk else Datapath.KERNEL
+        dpdk = self.index <= self.topology.dpdk and not self.topology.switches
+        return Datapath.DPDK if dpdk else Datapath.KERNEL
 
     @property
     def name(self) -> str:
@@ -125,9 +127,14 @@ class PePlan:
         return self.topology.shared and self.datapath is Datapath.DPDK
 
     @property
+    def switches(self) -> bool:
+        """Whether the controller starts with the kernel, and can be switched to grout."""
+        return self.topology.switches and self.index <= self.topology.dpdk
+
+    @property
     def grout(self) -> str:
         """The namespace that grout runs in."""
-        return f"{self.name}-g" if self.shared else self.name
+        return f"{self.name}-g" if self.shared or self.switches else self.name
 
     @property
     def asn(self) -> int:

@@ -38,8 +38,8 @@ def make_controller(scenario: Scenario, pe: PePlan, extra: tuple[str, ...] = ())
         f"--listen={listen_address(pe)}",
         f"--config={pe.state / 'manifest.yaml'}",
         f"--state-dir={pe.state}",
-        *(dpdk if pe.datapath is Datapath.DPDK else ()),
-        *(shared if pe.shared else ()),
+        *(dpdk if pe.datapath is Datapath.DPDK or pe.switches else ()),
+        *(shared if pe.shared or pe.switches else ()),
         *(word.replace("{state}", str(pe.state)) for word in extra),
     ]
     return scenario.daemon(f"{pe.name}-controller", argv)

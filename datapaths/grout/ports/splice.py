@@ -1,5 +1,14 @@
 """Join a wire to the NIC or host leg of its port by tc filters. Blocks.
 
+Two datapaths share a port when both are programmed. Its filters on ingress then say who forwards:
+
+    the kernel    ARP, ND   copied to the wire
+    grout         ARP, ND   copied to the wire, and on to the kernel
+                  others    redirected to the wire
+
+So both learn the hosts and keep their neighbors, and one filter moves a port from one to the other.
+What grout sends comes out of the wire and leaves by the port in either case.
+
 `mirred` completes checksums and segmentation of the frames that it redirects, so a wire works with
 any offloads of a NIC or a veth.
 """
@@ -16,9 +25,9 @@ from datapaths.linux.links import Links
 from datapaths.linux.punt import ALL_FRAMES
 from datapaths.linux.wire.filters import WIRE_PRIORITIES
 from datapaths.linux.wire.matches import ETH_P_ARP, ETH_P_IPV6, ICMPV6, Action, Rule
-from dualpath.model.links import Address, Port
+from dualpath.model.links import Port
 
-NEIGHBOR_ADVERTISEMENT = 136  # RFC 4861
+NS_NA = (135, 136)  # RFC 4861: neighbor solicitation and advertisement
 
 
 def join(links: Links, device: Link, wire: Link) -> None:
@@ -37,8 +46,7 @@ def attach(links: Links, port: Port) -> None:
     with _filters(links) as filters:
         classifier = filters.detect(wire.index, device.index)
         if not filters.has(ALL_FRAMES, device.index, wire.index):
-            copied = list(_neighbors(links.addresses.of(port.name)))
-            filters.ensure(classifier, device.index, copied, wire.index)
+            filters.ensure(classifier, device.index, _neighbors(Action.COPY), wire.index)
 
 
 def steer(links: Links, ports: Iterable[str]) -> None:
@@ -48,6 +56,21 @@ def steer(links: Links, ports: Iterable[str]) -> None:
             device, wire = links.find(port), links.find(wire_of(port))
             if device and wire:
                 filters.detect(device.index, wire.index)
+
+
+def place(links: Links, port: str, *, grout: bool) -> bool:
+    """Let grout, or the kernel, forward what a shared port receives; return whether it does.
+
+    A port without a wire is the kernel's: grout died, or has not made the port yet.
+    """
+    with _filters(links) as filters:
+        device, wire = links.find(port), links.find(wire_of(port))
+        if not device or not wire:
+            return not grout
+        classifier = filters.classifier(wire.index) or filters.detect(wire.index, device.index)
+        rules = [*_neighbors(Action.SHARE), ALL_FRAMES] if grout else _neighbors(Action.COPY)
+        filters.ensure(classifier, device.index, rules, wire.index)
+        return True
 
 
 def release(netns: str, port: str) -> bool:
@@ -65,13 +88,9 @@ def _filters(links: Links) -> Iterator[Filters]:
         links.changes += filters.changes
 
 
-def _neighbors(addresses: list[Address]) -> list[Rule]:
-    """Return rules that keep grout's neighbors resolved while the kernel has the traffic."""
-    own = [Address(a.ip, 128) for a in addresses if len(a.ip) == 16]
+def _neighbors(action: Action) -> list[Rule]:
+    """Return rules that let both datapaths hear ARP and neighbor discovery."""
     return [
-        Rule(Action.COPY, ETH_P_ARP),
-        *(
-            Rule(Action.COPY, ETH_P_IPV6, a, ip_proto=ICMPV6, icmp_type=NEIGHBOR_ADVERTISEMENT)
-            for a in own
-        ),
+        Rule(action, ETH_P_ARP),
+        *(Rule(action, ETH_P_IPV6, ip_proto=ICMPV6, icmp_type=type_) for type_ in NS_NA),
     ]

@@ -46,7 +46,8 @@ TCMSG: Final = struct.Struct("=BxxxiIII")
 
 
 TC_H_CLSACT, CLSACT_HANDLE, CLSACT_INGRESS = 0xFFFFFFF1, 0xFFFF0000, 0xFFFFFFF2  # pkt_sched.h
-TC_ACT_UNSPEC, TC_ACT_STOLEN = -1, 4  # linux/pkt_cls.h: continue with the next filter; consumed
+# linux/pkt_cls.h: continue with the next filter; go on to the stack; consumed
+TC_ACT_UNSPEC, TC_ACT_OK, TC_ACT_STOLEN = -1, 0, 4
 TCA_EGRESS_REDIR, TCA_EGRESS_MIRROR = 1, 2  # linux/tc_act/tc_mirred.h
 TCA_KIND, TCA_OPTIONS = 1, 2
 
@@ -159,6 +160,7 @@ def _options(options: bytes) -> bytes:
 def _mirred(action: Action, target: int) -> bytes:
     kind, verdict = {
         Action.COPY: (TCA_EGRESS_MIRROR, TC_ACT_UNSPEC),
+        Action.SHARE: (TCA_EGRESS_MIRROR, TC_ACT_OK),
         Action.REDIRECT: (TCA_EGRESS_REDIR, TC_ACT_STOLEN),
     }[action]
     parameters = attribute(2, _MIRRED.pack(0, 0, verdict, 0, 0, kind, target))  # TCA_MIRRED_PARMS

@@ -48,6 +48,7 @@ class Action(Enum):
     """What a filter does with a frame."""
 
     COPY = "copy"  # to the twin, and on to the forwarding stack
+    SHARE = "share"  # the same, and no later filter sees it
     REDIRECT = "redirect"  # to the twin alone
 
 

@@ -68,6 +68,12 @@ def test_grout_options_become_settings() -> None:
     )
 
 
+def test_kernel_with_a_grout_of_its_own_namespace_can_switch() -> None:
+    words = ["--datapath=kernel", "--start-grout", "--grout-netns", "grout"]
+    assert parse(words).grout.second
+    assert not parse(["--datapath=kernel"]).grout.second
+
+
 def test_every_datapath_choice_has_a_backend() -> None:
     assert set(BACKENDS) == set(DATAPATHS)
 
@@ -79,8 +85,8 @@ def test_every_datapath_choice_has_a_backend() -> None:
         (["--datapath=magic"], "invalid choice"),
         (["--nonsense"], "--datapath"),
         (["--datapath=kernel", "--tls-cert", "c"], "give all three"),
-        (["--datapath=kernel", "--start-grout"], "need --datapath=dpdk"),
-        (["--datapath=kernel", "--agent", "unix:/x"], "need --datapath=dpdk"),
+        (["--datapath=kernel", "--start-grout"], "needs --start-grout and --grout-netns"),
+        (["--datapath=kernel", "--agent", "unix:/x"], "needs --start-grout and --grout-netns"),
         (["--datapath=dpdk", "--agent-cert", "c"], "give all three"),
         (["--datapath=dpdk", "--grout-cpus", "1"], "need --start-grout"),
         (["--datapath=dpdk", "--grout-max-mtu", "9000"], "need --start-grout"),

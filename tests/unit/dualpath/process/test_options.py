@@ -91,6 +91,7 @@ SPECIFIC: dict[str, list[str]] = {
     # dualpath
     "--after": ["x", "-1", "18446744073709551616"],
     "--against": [],
+    "--back-after": ["x", "0", "0s", "-1", "25h", "1d", "1.5m", "s"],
     "--ca": FILE,
     "--cert": FILE,
     "--connect": ["x", "unix:rel", "unix:", "localhost:", "::1:50051", *PORTS],
@@ -103,6 +104,7 @@ SPECIFIC: dict[str, list[str]] = {
     "--limit": ["x", "0", "-1", "4294967296"],
     "--nexthop": UINT,
     "--only": [],
+    "--port": DEVICE,
     "--output": ["xml", "JSON"],
     "--speed": SECONDS,
     "--state": ["great"],
@@ -120,6 +122,7 @@ ARGUMENTS = {
     "trace": ["10.0.0.1"],
     "conformance": ["unix:/none"],
     "replay": ["/none"],
+    "switch": ["dpdk"],
 }
 
 

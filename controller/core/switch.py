@@ -1,0 +1,454 @@
+"""Moves ports between two datapaths while packets flow; every abort ends on one whole datapath.
+
+    prepare   start the second datapath, and program it until its audit is clean
+    move      one tc filter per port: host legs first, then uplinks
+    verify    packets enter and leave as before, by the counters of both datapaths
+    commit    the other datapath speaks for the node
+    finish    end the old one, or keep it warm
+
+Until `commit`, whatever happens puts the ports back: a failed check, a cancelled call, an error.
+A crash leaves `SwitchState.to` on disk, and the next controller puts them back. Both datapaths are
+whole meanwhile, so a port forwards wherever its filter points. See decision 0103.
+
+Afterwards `run` looks after the second datapath: when it dies, the first speaks for the node until
+the second is whole again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import NoReturn, Protocol
+
+from controller.core.flow import Sample, passed, problem
+from controller.core.planes import Plane, Planes
+from datapaths.base import DatapathError, Unavailable
+from dualpath.model.kinds import Kind
+from dualpath.model.links import Port
+from dualpath.model.switch import Order, Step, SwitchFailed, SwitchRefused, Tell
+from dualpath.model.view import Audited, Problem, Role
+from dualpath.model.words import counted
+
+log = logging.getLogger(__name__)
+
+PREPARE_S = 300.0  # without progress: to start grout, to make a device, to program a batch
+REST_S = 5.0  # between two lines of progress
+REFUSED_S = 10.0  # a row that is refused for so long is not a matter of order
+WINDOW_S = 1.0  # of counters, before and after a move
+LOOK_S = 0.1
+AGAIN_S = 5.0  # after an undo that failed
+NAMED = 3  # rows in a sentence
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchState:
+    """What lasts beyond the controller."""
+
+    active: str  # the datapath that speaks for the node
+    second: bool = False  # the second datapath exists
+    ports: tuple[str, ...] = ()  # whose traffic the second has
+    to: str = ""  # a switch to this datapath is under way; "": none
+    keep: bool = False  # keep the second when it has no port
+    deadline: float = 0.0  # when a switch is undone that nobody confirmed, CLOCK_BOOTTIME; 0: never
+    before: tuple[str, ...] = ()  # the ports of the second before that switch
+
+
+class Second(Protocol):
+    """Starts and ends the second datapath."""
+
+    name: str
+
+    async def start(self) -> None:
+        """Return when it answers and its plane is added. Raises DatapathError."""
+
+    async def stop(self) -> None:
+        """End it, also one that an earlier controller left, and remove its plane."""
+
+
+class Steering(Protocol):
+    """Moves the traffic of ports. Blocks."""
+
+    def move(self, placed: Mapping[str, bool]) -> list[str]:
+        """Let the second forward for the ports with True; return those where it cannot."""
+
+    def release(self, ports: Sequence[str]) -> None:
+        """Remove everything that leads to the second datapath."""
+
+
+class Store(Protocol):
+    """Keeps a SwitchState on disk."""
+
+    def read(self) -> SwitchState | None: ...
+
+    def write(self, state: SwitchState) -> None:
+        """Raises OSError."""
+
+
+@dataclass
+class Environment:
+    """What a switch needs of the controller."""
+
+    planes: Planes
+    second: Second
+    steering: Steering
+    store: Store
+    now: Callable[[], float]  # CLOCK_BOOTTIME, which lasts beyond the controller
+    not_ready: Callable[[], str]
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    changed: Callable[[], object] = field(default=lambda: None)
+    """Called when ports have another wiring: the provisioner looks again."""
+
+
+class Switcher:
+    """Carries out one order at a time."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._at = environment
+        self._planes = environment.planes
+        first = self._planes.first.name
+        found = environment.store.read()
+        known = (first, environment.second.name)
+        usable = found and found.active in known and found.to in ("", *known)
+        self.state = found if found and usable else SwitchState(first)
+        self._planes.shared = self.state.second
+        self._turn = asyncio.Lock()
+
+    # -- what others ask ------------------------------------------------------------------
+
+    def placed(self) -> Mapping[str, bool]:
+        """Return which ports the second datapath should have; none while nobody should move any."""
+        second = self._planes.second
+        if not second or self.state.to or self._turn.locked():
+            return {}
+        if second.role is Role.PREPARING or second.reconciler.unavailable:
+            return {}
+        return self._wanted(self.state.ports)
+
+    def ports_of(self) -> Mapping[str, str]:
+        """Return the name of the datapath that has each port's traffic."""
+        second = self._planes.second
+        there = bool(second) and (self._turn.locked() or not self._is_down(second))
+        names = {True: self._at.second.name, False: self._planes.first.name}
+        return {port: names[there and has] for port, has in self._wanted(self.state.ports).items()}
+
+    def trial(self) -> str:
+        """Return what becomes of a switch that nobody has confirmed; "" if there is none."""
+        if not self.state.deadline:
+            return ""
+        left = max(0.0, self.state.deadline - self._at.now())
+        return f"undone in {left:.0f} s unless confirmed: dualpath switch --confirm"
+
+    def _is_down(self, second: Plane | None) -> bool:
+        return not second or second.role is Role.PREPARING
+
+    def _ports(self) -> list[Port]:
+        """Return all ports: host legs first, then uplinks."""
+        table = self._planes.first.state.records[Kind.PORT]
+        found = [table.desired(key) or table.programmed(key) for key in table]
+        ports = [port for port in found if isinstance(port, Port) and not port.loopback]
+        return sorted(ports, key=lambda port: (port.host is None, port.name))
+
+    def _names(self) -> list[str]:
+        return [port.name for port in self._ports()]
+
+    def _wanted(self, ports: Sequence[str]) -> dict[str, bool]:
+        """Return for each port whether the second has it: new ones too, if it has all others."""
+        everything = bool(ports) and self.state.active == self._at.second.name
+        return {name: everything or name in ports for name in self._names()}
+
+    # -- orders ---------------------------------------------------------------------------
+
+    async def switch(self, order: Order, tell: Tell) -> None:
+        """Carry out an order. Raises SwitchRefused or SwitchFailed; a cancellation rolls back."""
+        if self._turn.locked():
+            raise SwitchRefused("another switch is under way; wait for its end")
+        async with self._turn:
+            ports = self._after(order)
+            moved = self._differing(ports)
+            if order.dry_run:
+                self._rehearse(order, moved, tell)
+            elif moved:
+                deadline = self._at.now() + order.back_after_s if order.back_after_s else 0.0
+                before = self.state.ports if deadline else ()
+                target = SwitchState("", True, ports, "", order.keep, deadline, before)
+                await self._carry_out(order.to, moved, target, tell)
+            elif self._planes.second and not (self.state.ports or order.keep):
+                await self._end_second(tell)
+            else:
+                tell(Step.FINISH, f"{order.to} forwards already; nothing to do")
+
+    async def confirm(self) -> bool:
+        """Keep a switch that has a deadline; return whether there was one. Raises OSError."""
+        async with self._turn:
+            if not self.state.deadline:
+                return False
+            self._save(replace(self.state, deadline=0.0, before=()))
+            log.info("switch to %s confirmed", self.state.active)
+            if not (self.state.ports or self.state.keep):
+                await self._end_second(lambda *_: None)
+            return True
+
+    def _after(self, order: Order) -> tuple[str, ...]:
+        """Return the ports that the second has after an order. Raises SwitchRefused."""
+        first, second = self._planes.first.name, self._at.second.name
+        if order.to not in (first, second):
+            raise SwitchRefused(f"no datapath {order.to}; this controller has {first} and {second}")
+        if why := self._at.not_ready():
+            raise SwitchRefused(f"not ready: {why}; wait until `dualpath status` says ready")
+        if self.state.deadline:
+            raise SwitchRefused(f"the last switch is not confirmed; {self.trial()}")
+        known = self._names()
+        if strange := [port for port in order.ports if port not in known]:
+            raise SwitchRefused(f"no port {strange[0]}; existing: {', '.join(known) or 'none'}")
+        chosen = order.ports or known
+        if order.to == second:
+            return tuple(port for port in known if port in chosen or port in self.state.ports)
+        return tuple(port for port in known if port in self.state.ports and port not in chosen)
+
+    def _differing(self, ports: Sequence[str]) -> list[str]:
+        return [name for name in self._names() if (name in ports) != (name in self.state.ports)]
+
+    def _rehearse(self, order: Order, moved: Sequence[str], tell: Tell) -> None:
+        if moved and not self._planes.second:
+            rows = counted(self._planes.first.status().desired, "row")
+            tell(Step.PREPARE, f"would start {self._at.second.name}, program {rows} and audit them")
+        for port in moved:
+            tell(Step.MOVE, f"would move {port} to {order.to}")
+        if moved:
+            tell(Step.VERIFY, "would compare the counters of both datapaths")
+        if order.to == self._planes.first.name and not order.keep:
+            tell(Step.FINISH, f"would end {self._at.second.name}")
+
+    async def _carry_out(
+        self, to: str, moved: Sequence[str], target: SwitchState, tell: Tell
+    ) -> None:
+        before = self.state
+        try:
+            self._save(replace(before, to=to, second=True))
+        except OSError as error:
+            text = f"cannot write down the switch: {_reason(error)}; see the state directory"
+            raise SwitchRefused(text) from error
+        try:
+            await self._prepare(to, tell)
+            await self._move(moved, target.ports, to, tell)
+            active = self._speaker(target.ports)
+            self._save(replace(target, active=active.name))
+        except BaseException as error:
+            await _to_the_end(self._roll_back(before, tell))
+            if isinstance(error, DatapathError | OSError):
+                raise SwitchFailed(_reason(error)) from error
+            raise
+        self._planes.activate(active)
+        for plane in self._planes:
+            plane.role = Role.ACTIVE if plane is active else Role.STANDBY
+        self._at.changed()
+        log.info("switched to %s: %s", to, ", ".join(moved))
+        tell(Step.COMMIT, f"{to} forwards for {', '.join(moved)}")
+        if target.deadline:
+            tell(Step.FINISH, self.trial())
+        elif not (target.ports or target.keep):
+            await self._end_second(tell)
+
+    def _speaker(self, ports: Sequence[str]) -> Plane:
+        """Return the plane that speaks for the node: the second when it has every port."""
+        second = self._planes.second
+        return second if second and ports and set(ports) >= {*self._names()} else self._planes.first
+
+    async def _roll_back(self, before: SwitchState, tell: Tell) -> None:
+        """Put every port back, and end a second datapath that did not exist before."""
+        tell(Step.ROLL_BACK, f"back to {before.active}")
+        log.warning("switch aborted; back to %s", before.active)
+        await asyncio.to_thread(self._at.steering.move, self._wanted(before.ports))
+        if not before.second:
+            await asyncio.to_thread(self._at.steering.release, self._names())
+            await self._at.second.stop()
+        try:
+            self._save(before)
+        except OSError as error:  # the file has `to` still: the next start rolls back, too
+            log.error("cannot write down that the switch is over: %s", _reason(error))
+            self.state, self._planes.shared = before, before.second
+        self._at.changed()
+
+    async def _end_second(self, tell: Tell) -> None:
+        """End the second datapath; it has no port."""
+        self._save(SwitchState(self._planes.first.name))
+        await asyncio.to_thread(self._at.steering.release, self._names())
+        await self._at.second.stop()
+        self._at.changed()
+        tell(Step.FINISH, f"{self._at.second.name} ended")
+
+    # -- steps ----------------------------------------------------------------------------
+
+    async def _prepare(self, to: str, tell: Tell) -> None:
+        """Return when both planes are whole. Raises SwitchFailed."""
+        try:
+            async with asyncio.timeout(PREPARE_S) as limit:
+                if not self._planes.second:
+                    tell(Step.PREPARE, f"starting {self._at.second.name}")
+                    await self._at.second.start()
+                self._at.changed()
+                for plane in self._planes:
+                    await self._whole(plane, tell, limit)
+        except TimeoutError:
+            text = f"{to} is not whole, and makes no progress for {PREPARE_S:.0f} s"
+            raise SwitchFailed(text) from None
+        if ready := self._planes.named(to):
+            rows = counted(ready.status().programmed, "row")
+            tell(Step.PREPARE, f"{to} has {rows}, and its audit is clean")
+
+    async def _whole(self, plane: Plane, tell: Tell, limit: asyncio.Timeout) -> None:
+        """Return when a plane is whole. Raises SwitchFailed if it goes on refusing rows."""
+        said, tries = "", 0
+        while text := await self._lacking(plane):
+            if text != said:
+                tell(Step.PREPARE, f"{plane.name}: {text}")
+                limit.reschedule(asyncio.get_running_loop().time() + PREPARE_S)
+            said, tries = text, tries + 1
+            if text.startswith(REFUSES) and tries * LOOK_S > REFUSED_S:
+                raise SwitchFailed(f"{plane.name} {text}")
+            await self._at.sleep(LOOK_S)
+
+    async def _lacking(self, plane: Plane) -> str:
+        """Return what a plane lacks, "" when it is at rest and its audit is clean."""
+        try:
+            async with asyncio.timeout(REST_S):
+                await plane.reconciler.at_rest()
+            found = await plane.reconciler.audit(NAMED)
+        except TimeoutError:
+            rows = plane.status()
+            return f"{rows.programmed} of {rows.desired} rows are programmed"
+        except Unavailable as error:
+            return f"does not answer: {error}"
+        return plane.reconciler.unavailable or _told(plane, found)
+
+    async def _move(self, moved: Sequence[str], ports: Sequence[str], to: str, tell: Tell) -> None:
+        """Move ports, host legs before uplinks, and verify each part. Raises SwitchFailed."""
+        legs = {port.name for port in self._ports() if port.host is not None}
+        for part in ([p for p in moved if p in legs], [p for p in moved if p not in legs]):
+            if not part:
+                continue
+            before = await self._window()
+            for port in part:
+                if await asyncio.to_thread(self._at.steering.move, {port: port in ports}):
+                    raise SwitchFailed(f"{port} has no wire to {to}")
+                tell(Step.MOVE, f"{port} is with {to}")
+            after = await self._window()
+            if why := problem(before, after, [port for port in part if port in ports]):
+                raise SwitchFailed(f"{to} does not forward: {why}")
+            tell(Step.VERIFY, passed(after, part, WINDOW_S))
+
+    async def _window(self) -> Sample:
+        """Return what the counters grew by in a window."""
+        before = await self._sample()
+        await self._at.sleep(WINDOW_S)
+        return (await self._sample()).since(before)
+
+    async def _sample(self) -> Sample:
+        second = self._planes.second
+        return Sample.of(
+            await self._planes.first.datapath.ports(),
+            await second.datapath.ports() if second else (),
+        )
+
+    # -- afterwards -----------------------------------------------------------------------
+
+    async def restore(self) -> None:
+        """Go on from what the last controller left, once the first datapath is adopted."""
+        async with self._turn:
+            if self.state.to:
+                await self._restore_interrupted()
+            if self.state.second:
+                await self._at.second.start()
+                self._at.changed()
+
+    async def _restore_interrupted(self) -> None:
+        before = replace(self.state, to="")
+        log.warning("a switch to %s was interrupted; back to %s", self.state.to, before.active)
+        await asyncio.to_thread(self._at.steering.move, self._wanted(before.ports))
+        if before.ports or before.keep:
+            self._save(before)
+        else:
+            await self._end_second(lambda *_: None)
+
+    async def run(self) -> NoReturn:
+        """Look after the second datapath, and after the deadline, until cancelled."""
+        while True:
+            await self._at.sleep(LOOK_S)
+            if self._turn.locked():
+                continue
+            if self.state.deadline and self._at.now() >= self.state.deadline:
+                await self._undo()
+            second = self._planes.second
+            if second and second.role is Role.PREPARING:
+                await self._return_to(second)
+            elif second and second.reconciler.unavailable:
+                self._fall_back(second)
+
+    def _fall_back(self, second: Plane) -> None:
+        """Let the first datapath speak for the node: the second died, and its filters with it."""
+        first, why = self._planes.first, second.reconciler.unavailable
+        log.warning("%s does not answer: %s; %s forwards", second.name, why, first.name)
+        self._planes.activate(first)
+        second.role = Role.PREPARING
+
+    async def _return_to(self, second: Plane) -> None:
+        """Give the second its ports back once it is whole."""
+        if second.reconciler.unavailable or not second.reconciler.resting:
+            return
+        async with self._turn:
+            if await self._lacking(second):
+                return
+            second.role = Role.STANDBY
+            await asyncio.to_thread(self._at.steering.move, self._wanted(self.state.ports))
+            self._planes.activate(self._speaker(self.state.ports))
+        log.info("%s is whole; it forwards for: %s", second.name, ", ".join(self.state.ports))
+
+    async def _undo(self) -> None:
+        """Undo a switch that nobody confirmed in time."""
+        ports = self.state.before
+        moved = self._differing(ports)
+        to = self._at.second.name if set(moved) <= set(ports) else self._planes.first.name
+        log.warning("the switch was not confirmed in time; back to %s", to)
+        async with self._turn:
+            target = SwitchState("", True, ports, "", self.state.keep)
+            try:
+                await self._carry_out(to, moved, target, lambda *_: None)
+            except SwitchFailed as error:
+                log.error("cannot go back to %s: %s; trying again in %.0f s", to, error, AGAIN_S)
+                self._save(replace(self.state, deadline=self._at.now() + AGAIN_S))
+
+    def _save(self, state: SwitchState) -> None:
+        self._at.store.write(state)
+        self.state = state
+        self._planes.shared = state.second
+
+
+REFUSES = "refuses "
+
+
+def _told(plane: Plane, found: Audited) -> str:
+    """Return an audit's rows in a sentence; "" if nothing differs."""
+    if not found.differed:
+        return ""
+    rows = ", ".join(f"{row.kind.name.lower()} {row.text}" for row in found.rows)
+    if all(row.problem is Problem.REFUSED for row in found.rows):
+        tables = plane.state.records.values()
+        why = next((error for table in tables for _, error in table.errors()), "")
+        return f"{REFUSES}{rows}: {why}".removesuffix(": ")
+    return f"{counted(found.differed, 'row')} to program: {rows}"
+
+
+def _reason(error: BaseException) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
+async def _to_the_end(work: Awaitable[None]) -> None:
+    """Await work to its end, however often the caller is cancelled."""
+    task = asyncio.ensure_future(work)
+    while not task.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([task])
+    task.result()

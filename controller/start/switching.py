@@ -1,0 +1,76 @@
+"""Puts the parts of `dualpath switch` together, for a controller that can run a second datapath."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from controller.core.clock import Clock
+from controller.core.hostunion import HostUnion
+from controller.core.planes import Outward, Planes
+from controller.core.switch import Environment, Switcher
+from controller.inspect.operate import serve_operate
+from controller.node.switchrecord import SwitchFile
+from controller.settings import Settings
+from controller.start.backends import Backend
+from controller.start.second import SecondPlane
+from dualpath.rpc.server import RpcServer
+
+SECOND = "dpdk"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a switch shares with the rest of the controller."""
+
+    settings: Settings
+    planes: Planes
+    backend: Backend
+    clock: Clock
+    outward: Outward
+    hosts: HostUnion
+    not_ready: Callable[[], str]
+    look_again: Callable[[], object]
+
+
+class Switching:
+    """The second datapath, the switch to it and back, and the API for both."""
+
+    def __init__(self, parts: Parts) -> None:
+        backend, settings = parts.backend, parts.settings
+        assert backend.second
+        assert backend.steering
+        self._listen = f"unix:{settings.operate}"
+        self._second = SecondPlane(
+            SECOND, parts.planes, backend.second, parts.clock, parts.outward, parts.hosts
+        )
+        self.switcher = Switcher(
+            Environment(
+                parts.planes,
+                self._second,
+                backend.steering,
+                SwitchFile(settings.state_dir),
+                _boot_time,
+                parts.not_ready,
+                changed=parts.look_again,
+            )
+        )
+        backend.steering.placed = self.switcher.placed
+
+    async def serve(self) -> RpcServer:
+        """Listen for orders. Raises ListenError."""
+        return await serve_operate(self.switcher, self._listen)
+
+    async def run(self) -> None:
+        """Restore what the last controller left, then look after it until cancelled."""
+        try:
+            await self.switcher.restore()
+            await self.switcher.run()
+        finally:
+            await asyncio.shield(self._second.leave())
+
+
+def _boot_time() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
