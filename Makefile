@@ -20,7 +20,7 @@ NEEDS = echo "demo: takes $(if $(filter dpdk,$(DATAPATH)),6,2) minutes; the firs
 export DEBIAN_FRONTEND := noninteractive
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-all unit netns kube lab lab-shell demo man lint lock proto bench clean distclean
+.PHONY: help setup test test-all unit netns kube images lab lab-shell demo man lint lock proto bench clean distclean
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -52,6 +52,11 @@ netns: ## run tests on this machine's kernel, in their own namespaces (root)
 kube: ## run tests with a real Kubernetes API server, which is compiled once (root)
 	@.ci/setup lab
 	@exec $(PYTHON) -m pytest -rfEs -m kube tests/kube
+
+images: ## build the container images with buildah, and try them with podman (root)
+	@.ci/setup images
+	@$(PYTHON) -m deploy.images.build
+	@exec $(PYTHON) -m pytest -rfEs -m images tests/images
 
 lab: ## run scenarios with real FRR (root)
 	@.ci/setup lab

@@ -25,7 +25,7 @@ GROUPS = ("network.openperouter.io", "dualpath.io")
 REPORT = "RouterNodeConfigurationStatus"
 NODE_INDEX = "openpe.io/nodeindex"
 SELECTOR = "app.kubernetes.io/name=dualpath"
-NAMESPACE = "openperouter-system"
+NAMESPACE = "dualpath-system"
 KUBECTL_S = 60.0
 EXEC_S = 300.0
 BUNDLE = (

@@ -1,4 +1,8 @@
-"""The HTTP server of metrics, with limits: clients, time per request, connections per user."""
+"""The HTTP server of metrics and probes, with limits: clients, time, connections per user.
+
+A kubelet asks `/livez` and `/readyz` here: it cannot ask gRPC's health service on a UNIX socket,
+and a program in the container costs a hundred times more.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +29,10 @@ REQUEST_MAX = 8192
 REQUEST_TIMEOUT_S = 5.0
 
 Text = Callable[[], Awaitable[bytes]]
+Waits = Callable[[], str]
+"""Return what the daemon waits for; "" when it is ready."""
+
+PLAIN = "text/plain; charset=utf-8"
 
 
 class MetricsError(Exception):
@@ -32,10 +40,11 @@ class MetricsError(Exception):
 
 
 class MetricsServer:
-    """Serves `GET /metrics` on unix:/PATH or ADDRESS:PORT until closed."""
+    """Serves /metrics, /livez and /readyz on unix:/PATH or ADDRESS:PORT until closed."""
 
-    def __init__(self, text: Text, listen: str) -> None:
+    def __init__(self, text: Text, waits: Waits, listen: str) -> None:
         self._text = text
+        self._waits = waits
         self._listen = listen
         self._name: SocketName | None = None
         self._server: asyncio.Server | None = None
@@ -125,9 +134,18 @@ class MetricsServer:
     async def _response(self, head: bytes) -> bytes:
         method, _, rest = head.partition(b" ")
         path = rest.partition(b" ")[0].partition(b"?")[0]
-        if method != b"GET" or path != b"/metrics":
-            return _http("404 Not Found", "text/plain; charset=utf-8", b"only GET /metrics\n")
-        return _http("200 OK", CONTENT_TYPE_LATEST, await self._text())
+        match path if method == b"GET" else b"":
+            case b"/metrics":
+                return _http("200 OK", CONTENT_TYPE_LATEST, await self._text())
+            case b"/livez":  # the event loop answers, and nothing else is known
+                return _http("200 OK", PLAIN, b"ok\n")
+            case b"/readyz":
+                if reason := self._waits():
+                    return _http("503 Service Unavailable", PLAIN, f"{reason}\n".encode())
+                return _http("200 OK", PLAIN, b"ok\n")
+            case _:
+                text = b"only GET /metrics, /livez and /readyz\n"
+                return _http("404 Not Found", PLAIN, text)
 
 
 def _user(connection: socket.socket) -> object:

@@ -202,7 +202,7 @@ class Source:
 
 
 async def serve_metrics(view: StateView, asked: Asked, listen: str) -> MetricsServer:
-    """Serve `GET /metrics` on unix:/PATH or ADDRESS:PORT until closed. Raises MetricsError."""
-    server = MetricsServer(Source(view, asked).text, listen)
+    """Serve metrics and probes on unix:/PATH or ADDRESS:PORT until closed. Raises MetricsError."""
+    server = MetricsServer(Source(view, asked).text, view.not_ready, listen)
     await server.start()
     return server

@@ -243,6 +243,9 @@ class StateView(Protocol):
     def ready(self) -> bool:
         """Return `status().ready` without counting rows."""
 
+    def not_ready(self) -> str:
+        """Return `status().not_ready` without counting rows."""
+
     def route_tables(self) -> Sequence[tuple[str, Family]]:
         """Return (VRF, family) of every table that has rows, sorted."""
 

@@ -51,6 +51,9 @@ CHECKS = (
 UNIT = Step("unit tests", PYTEST, "unit")
 NETNS = Step("in namespaces, this kernel", (*PYTEST, "-m", "netns and not long"), "netns")
 KUBE = Step("with a real API server", (*PYTEST, "-m", "kube", "tests/kube"), "kube")
+IMAGES_SETUP = Step("tools for images", (".ci/setup", "images"))
+IMAGES_BUILD = Step("container images", (PYTHON, "-m", "deploy.images.build"))
+IMAGES = Step("in containers", (*PYTEST, "-m", "images", "tests/images"), "images")
 KUBE_BUILD = (PYTHON, "-m", "tests.kube.build")
 DONE_HERE = " and ".join(
     f"not kernel-{group}" for group in ("stream", "routes", "records", "served")
@@ -69,6 +72,8 @@ def main() -> int:
         if _call([*LAB, "prepare"]) != 0:
             return 1  # the reason is already printed
         steps += [NETNS, KUBE, *_in_the_lab(arguments.jobs, every=arguments.all)]
+        if arguments.all:
+            steps += [IMAGES_SETUP, IMAGES_BUILD, IMAGES]
     with _beside(KUBE_BUILD) if root else nullcontext():
         parts = [_run(step) for step in steps]
     _say("everything")

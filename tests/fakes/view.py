@@ -130,6 +130,9 @@ class MemoryView:
     def sequence(self) -> int:
         return self.journal[-1].sequence if self.journal else self.forgotten
 
+    def not_ready(self) -> str:
+        return self.state.not_ready
+
     def ready(self) -> bool:
         return self.state.ready
 

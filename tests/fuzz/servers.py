@@ -130,11 +130,12 @@ class Metrics(Target):
     async def start(self) -> None:
         self._directory = tempfile.TemporaryDirectory()
         self._path = f"{self._directory.name}/m"
-        self._server = MetricsServer(self._text, f"unix:{self._path}")
+        self._server = MetricsServer(self._text, str, f"unix:{self._path}")
         await self._server.start()
         self.corpus = [
             b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n",
             b"GET /metrics?x=y HTTP/1.0\r\n\r\n",
+            b"GET /readyz HTTP/1.1\r\n\r\n",
             b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello",
             b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 2000 + b"\r\n",
         ]

@@ -83,6 +83,17 @@ async def test_a_silent_datapath_has_no_values() -> None:
     assert "dualpath_ready 1.0" in answer
 
 
+async def test_probes_tell_life_from_readiness() -> None:
+    view = fabric()
+    assert (await scrape(view, "GET /livez HTTP/1.1\r\n\r\n")).startswith("HTTP/1.0 200")
+    assert (await scrape(view, "GET /readyz HTTP/1.1\r\n\r\n")).startswith("HTTP/1.0 200")
+    view.state = replace(view.state, ready=False, not_ready="zebra is not connected")
+    answer = await scrape(view, "GET /readyz HTTP/1.1\r\n\r\n")
+    assert answer.startswith("HTTP/1.0 503")
+    assert answer.endswith("\r\n\r\nzebra is not connected\n")
+    assert (await scrape(view, "GET /livez HTTP/1.1\r\n\r\n")).startswith("HTTP/1.0 200")
+
+
 @pytest.mark.parametrize(
     "request_", ["GET / HTTP/1.1\r\n\r\n", "POST /metrics HTTP/1.1\r\n\r\n", "\r\n\r\n"]
 )

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import re
 import ssl
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from controller.operator import certificate, definitions, numberer, reporter, ro
 from controller.operator.__main__ import main
 from controller.operator.program import Program
 from controller.operator.settings import Settings, parse
+from tests.fakes import rights
 from tests.fakes.apiserver import FakeApiServer
 from tests.fakes.ports import free_port
 from tests.fakes.waiting import until
@@ -174,42 +174,12 @@ def _rest(item: dict[str, Any]) -> dict[str, Any]:
 # -- deploy/operator ------------------------------------------------------------------------------
 
 
-def rules() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each rule with the namespace that it is for; "" is all."""
-    for role in (*deployed("ClusterRole"), *deployed("Role")):
-        yield from ((role["metadata"].get("namespace", ""), rule) for rule in role["rules"])
-
-
-REQUEST = re.compile(
-    r"(?P<method>\w+) /(?:api/v1|apis/(?P<group>[^/]+)/[^/]+)(?:/namespaces/(?P<namespace>[^/]+))?"
-    r"/(?P<resource>[a-z0-9]+)(?:/(?P<name>[^/ ]+))?(?:/(?P<sub>status))?(?P<watch> watch)?"
-)
-NAMED = {"leases", "secrets", "validatingwebhookconfigurations"}  # listed by name only
+RULES = rights.rules(DEPLOY.glob("operator.yaml"), name=NAME)
+BY_NAME = {"leases", "secrets", "validatingwebhookconfigurations"}  # listed by name only
 
 
 def allowed(request: str) -> bool:
-    if request.startswith("GET /openapi/v3"):  # everybody may: system:discovery
-        return True
-    found = REQUEST.fullmatch(request)
-    assert found, request
-    many = "watch" if found["watch"] else "list"
-    verbs = {"GET": "get" if found["name"] else many, "POST": "create"}
-    verb = verbs.get(found["method"], {"PUT": "update", "PATCH": "patch"}.get(found["method"], ""))
-    resource = f"{found['resource']}/{found['sub']}" if found["sub"] else found["resource"]
-    return any(
-        (found["group"] or "") in rule["apiGroups"]
-        and resource in rule["resources"]
-        and verb in rule["verbs"]
-        and namespace in ("", found["namespace"])
-        and ("resourceNames" not in rule or (found["name"] or NAME) in _prefixes(rule))
-        for namespace, rule in rules()
-    )
-
-
-def _prefixes(rule: dict[str, Any]) -> set[str]:
-    """Return the names of a rule; a list of one name is a request without a name in its path."""
-    names = set(rule["resourceNames"])
-    return names | {NAME} if set(rule["resources"]) <= NAMED else names
+    return rights.allowed(request, RULES, by_name=BY_NAME)
 
 
 async def test_every_request_is_among_the_rights_of_deploy(running: FakeApiServer) -> None:
@@ -227,7 +197,7 @@ def test_rights_beyond_those_are_not_given() -> None:
     assert not allowed("GET /api/v1/namespaces/team/secrets")
     assert not allowed("PUT /apis/network.openperouter.io/v1alpha1/namespaces/x/l3vnis/red")
     assert not allowed("GET /api/v1/namespaces/dualpath-system/secrets/other")
-    assert not any("*" in (*r["verbs"], *r["resources"], *r["apiGroups"]) for _, r in rules())
+    assert not any("*" in (*r["verbs"], *r["resources"], *r["apiGroups"]) for _, r in RULES)
 
 
 def test_the_manifests_and_the_defaults_of_the_program_agree() -> None:
@@ -235,7 +205,8 @@ def test_the_manifests_and_the_defaults_of_the_program_agree() -> None:
     (service,) = deployed("Service")
     (configuration,) = deployed("ValidatingWebhookConfiguration")
     (hook,) = configuration["webhooks"]
-    assert service["metadata"] == {"name": told.service, "namespace": told.namespace}
+    metadata = service["metadata"]
+    assert (metadata["name"], metadata["namespace"]) == (told.service, told.namespace)
     assert configuration["metadata"]["name"] == told.configuration
     assert hook["clientConfig"]["service"]["name"] == told.service
     assert hook["clientConfig"]["service"]["path"] == webhook.PATH

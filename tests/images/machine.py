@@ -1,0 +1,99 @@
+"""A machine for containers: a mount namespace with a /run of its own, a network namespace, podman.
+
+A network namespace made in a container is then seen by the next one as on a node, and by nothing of
+the real machine.
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+HERE = """
+set -e
+umount /sys/fs/cgroup/unified 2>/dev/null || true  # crun refuses cgroups of both versions
+mount -t tmpfs tmpfs /run
+mkdir -p /run/netns /run/dualpath /run/lock /run/config
+mount --make-rshared /run
+ip link set lo up
+echo ready
+exec sleep infinity
+"""
+PATIENCE_S = 120.0
+MOST = 8192  # descriptors, and processes: more than enough here
+
+
+class Machine:
+    """Runs commands in the namespaces of a process."""
+
+    def __init__(self, pid: int, prefix: str) -> None:
+        self._enter = ["nsenter", f"--target={pid}", "--mount", "--net", "--wd=/", "--"]
+        self._prefix = prefix
+
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [*self._enter, *command],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+        assert not check or done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
+        return done
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        return subprocess.Popen([*self._enter, *command], stdout=subprocess.PIPE, text=True)
+
+    def container(self, name: str, *arguments: str, detached: bool = True) -> str:
+        """Run `podman run` with arguments; return what it prints."""
+        how = ["--detach"] if detached else ["--rm"]
+        return self.run(
+            "podman", "run", *how, f"--name={self.name(name)}", *LIMITS, *arguments
+        ).stdout
+
+    def exec(
+        self, name: str, *command: str, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        return self.run("podman", "exec", self.name(name), *command, check=check)
+
+    def podman(self, verb: str, name: str) -> str:
+        return self.run("podman", verb, self.name(name)).stdout
+
+    def remove_containers(self) -> None:
+        found = self.run("podman", "ps", "-aq", f"--filter=name=^{self._prefix}-").stdout.split()
+        if found:
+            self.run("podman", "rm", "--force", "--time=0", *found)
+
+    def name(self, name: str) -> str:
+        return f"{self._prefix}-{name}"
+
+
+def _limits() -> list[str]:
+    """Limits within this process's: podman would raise them, which not every root may."""
+    names = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
+    hard = {name: resource.getrlimit(which)[1] for name, which in names.items()}
+    most = {name: min(limit, MOST) for name, limit in hard.items() if limit > 0}
+    return [f"--ulimit={name}={limit}:{limit}" for name, limit in most.items()]
+
+
+LIMITS = _limits()
+
+
+@contextmanager
+def machine(prefix: str) -> Iterator[Machine]:
+    command = ["setpriv", "--pdeathsig=KILL", "--", "unshare", "--mount", "--net"]
+    with subprocess.Popen(
+        [*command, "--propagation=private", "sh", "-c", HERE], stdout=subprocess.PIPE, text=True
+    ) as holder:
+        try:
+            assert holder.stdout
+            assert holder.stdout.readline() == "ready\n"
+            found = Machine(holder.pid, prefix)
+            try:
+                yield found
+            finally:
+                found.remove_containers()
+        finally:
+            holder.kill()

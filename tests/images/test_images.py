@@ -1,0 +1,233 @@
+"""The images as they were built, in containers: `make images`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+import tomllib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from deploy.images.build import CHECKOUT, OUTPUT, TARGETS
+from tests.images.machine import Machine, machine
+
+pytestmark = pytest.mark.images
+
+VERSION = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["version"]
+IMAGE = {target: f"localhost/{name}:{VERSION}" for target, (name, _) in TARGETS.items()}
+PORT = 9473
+READY_S = 90.0
+MANIFESTS = """
+apiVersion: dualpath.io/v1alpha1
+kind: Node
+spec: {nodeIndex: 1, namespaces: {control: frr}}
+---
+apiVersion: network.openperouter.io/v1alpha1
+kind: Underlay
+metadata: {name: fabric}
+spec:
+  asn: 65001
+  interfaces:
+  - {type: NetworkDevice, networkDevice: {interfaceName: eth1}}
+  neighbors:
+  - {asn: 65000, address: 192.168.1.0}
+  - {asn: 65000, address: "2001:db8:1::"}
+  tunnelEndpoint: {cidrs: [100.64.0.0/24]}
+"""
+NETWORK = """
+ip netns add spine
+ip link add eth1 type veth peer name pe netns spine
+ip addr add 192.168.1.1/31 dev eth1
+ip addr add 2001:db8:1::1/127 dev eth1 nodad
+ip link set eth1 up
+ip -n spine addr add 192.168.1.0/31 dev pe
+ip -n spine addr add 2001:db8:1::/127 dev pe nodad
+ip -n spine link set pe up
+"""
+
+
+@pytest.fixture(scope="module")
+def here() -> Iterator[Machine]:
+    if os.geteuid() != 0:
+        pytest.skip("needs root: containers in namespaces of their own")
+    with machine(f"dualpath-test-{os.getpid()}") as found:
+        yield found
+
+
+def until(condition: Callable[[], bool], what: Callable[[], str], limit_s: float = READY_S) -> None:
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < deadline, what()
+        time.sleep(0.2)
+
+
+def probe(here: Machine, path: str) -> str:
+    """Ask as a kubelet does, from the machine's network namespace; return status and body."""
+    script = (
+        "import sys, urllib.request as u, urllib.error as e\n"
+        "try: r = u.urlopen(sys.argv[1], timeout=5)\n"
+        "except e.HTTPError as error: r = error\n"
+        "except OSError as error: sys.exit(str(error))\n"
+        "print(r.status, r.read().decode().strip())"
+    )
+    return here.run("python3", "-c", script, f"http://127.0.0.1:{PORT}{path}", check=False).stdout
+
+
+def container_of(part: str) -> Any:  # noqa: ANN401 - of a PodSpec
+    """Return the container of a part in deploy/node; its command and rights are tried here."""
+    found = yaml.safe_load_all((CHECKOUT / f"deploy/node/{part}.yaml").read_text())
+    (owner,) = (o for o in found if o["kind"] == "DaemonSet")
+    (container,) = owner["spec"]["template"]["spec"]["containers"]
+    return container
+
+
+def start_controller(here: Machine) -> None:
+    here.container(
+        "controller",
+        *("--network=host", "--pid=host", "--privileged", "--user=0", "--read-only"),
+        "--volume=/run/netns:/run/netns:rshared",
+        "--volume=/run/dualpath:/run/dualpath:rshared",
+        "--volume=/run/config:/etc/dualpath:ro",
+        IMAGE["controller"],
+        *(*container_of("node")["command"], "--datapath=kernel", "--config=/etc/dualpath"),
+        "--bridge=external",
+        *("--hold=2", f"--metrics=127.0.0.1:{PORT}"),
+    )
+
+
+def start_router(here: Machine) -> None:
+    rights = container_of("router")["securityContext"]
+    here.container(
+        "router",
+        *("--network=host", "--cap-drop=all"),
+        *(f"--cap-add={each}" for each in rights["capabilities"]["add"]),
+        "--security-opt=no-new-privileges",
+        "--env=HOLD=2",
+        "--volume=/run/netns:/run/netns:rslave",
+        "--volume=/run/dualpath:/run/dualpath:rslave",
+        IMAGE["router"],
+    )
+
+
+@pytest.fixture(scope="module")
+def node(here: Machine) -> Machine:
+    """A controller and a router, as on a node, ready."""
+    here.run("sh", "-ec", NETWORK)
+    here.run("sh", "-ec", f"cat >/run/config/node.yaml <<'EOF'\n{MANIFESTS}\nEOF")
+    start_router(here)  # it waits for the namespace
+    start_controller(here)
+
+    def said() -> str:
+        return (
+            probe(here, "/readyz")
+            + here.podman("logs", "controller")
+            + here.podman("logs", "router")
+        )
+
+    until(lambda: probe(here, "/readyz") == "200 ok\n", said)
+    return here
+
+
+@pytest.mark.parametrize(
+    "program", ["controller", "dualpath-operator", "grout-agent", "dualpath", "kubectl-dualpath"]
+)
+def test_each_program_of_the_controller_image_runs(here: Machine, program: str) -> None:
+    flag = "--help" if program == "kubectl-dualpath" else "--version"
+    said = here.container("version", IMAGE["controller"], program, flag, detached=False)
+    assert VERSION in said or "usage" in said
+
+
+def test_controller_image_is_not_root(here: Machine) -> None:
+    assert here.container("id", IMAGE["controller"], "id", "-u", detached=False) == "65532\n"
+
+
+def test_images_agree_on_the_number_of_user_frr(here: Machine) -> None:
+    asked = ("--entrypoint=id",)
+    users = {
+        here.container("id", *asked, IMAGE[target], "frr", detached=False)
+        for target in ("controller", "router")
+    }
+    assert users == {"uid=900(frr) gid=900(frr) groups=900(frr),901(frrvty)\n"}
+
+
+@pytest.mark.parametrize("target", list(TARGETS))
+def test_labels_tell_version_and_commit(target: str) -> None:
+    shown = subprocess.run(
+        ["podman", "image", "inspect", IMAGE[target]], capture_output=True, text=True, check=True
+    )
+    labels = json.loads(shown.stdout)[0]["Labels"]
+    assert labels["org.opencontainers.image.version"] == VERSION
+    assert len(labels["org.opencontainers.image.revision"]) == 40
+    assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
+
+
+@pytest.mark.parametrize(
+    ("target", "names"),
+    [
+        ("controller", {"python3", "grpcio", "dualpath"}),
+        ("router", {"frr", "grpcio", "dualpath"}),
+        ("grout", {"grout"}),
+    ],
+)
+def test_sbom_lists_what_is_inside(target: str, names: set[str]) -> None:
+    document = json.loads((OUTPUT / f"{target}.spdx.json").read_text())
+    assert names <= {package["name"] for package in document["packages"]}
+
+
+def test_probes_are_answered(node: Machine) -> None:
+    assert probe(node, "/livez") == "200 ok\n"
+    for which in ("ready", "live"):
+        assert node.exec("router", "router-check", which).returncode == 0
+
+
+def test_frr_is_not_root_in_its_container(node: Machine) -> None:
+    script = (
+        "cd /proc; for p in [0-9]*; do grep -qs ^/usr/lib/frr $p/cmdline && stat -c %u $p; done; :"
+    )
+    users = set(node.exec("router", "bash", "-c", script).stdout.split())
+    assert users == {"900", "2130706432"}
+
+
+def test_router_that_is_killed_and_made_again_costs_no_packet(node: Machine) -> None:
+    pings = [
+        node.start("ip", "netns", "exec", "spine", "ping", "-q", "-i0.02", "-W1", "-c1500", address)
+        for address in ("192.168.1.1", "2001:db8:1::1")
+    ]
+    node.run("podman", "kill", node.name("router"))
+    node.run("podman", "rm", node.name("router"))
+    until(lambda: probe(node, "/readyz").startswith("503"), lambda: "ready without a router")
+    start_router(node)
+    until(lambda: probe(node, "/readyz") == "200 ok\n", lambda: node.podman("logs", "router"))
+    for ping in pings:
+        said, _ = ping.communicate(timeout=READY_S)
+        assert "1500 packets transmitted, 1500 received, 0% packet loss" in said
+
+
+def test_router_stops_at_once(node: Machine) -> None:
+    began = time.monotonic()
+    node.podman("stop", "router")
+    took = time.monotonic() - began
+    node.podman("start", "router")
+    until(lambda: probe(node, "/readyz") == "200 ok\n", lambda: node.podman("logs", "router"))
+    assert took < 5  # podman kills after 10 s
+
+
+def test_grout_starts_in_the_forwarding_namespace(node: Machine) -> None:
+    node.container(
+        "grout",
+        *("--network=host", "--privileged", "--volume=/run/netns:/run/netns:rslave"),
+        *(IMAGE["grout"], "--socket=/run/grout.sock", "--test-mode"),
+    )
+    asked = ("grcli", "-s", "/run/grout.sock", "interface", "show")
+    until(
+        lambda: node.exec("grout", *asked, check=False).returncode == 0,
+        lambda: node.podman("logs", "grout"),
+    )
+    shown = node.exec("grout", "sh", "-c", "readlink /proc/$(pidof -s grout)/ns/net").stdout
+    there = node.run("ip", "netns", "exec", "dualpath", "readlink", "/proc/self/ns/net").stdout
+    assert shown == there
