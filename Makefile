@@ -20,7 +20,7 @@ NEEDS = echo "demo: takes $(if $(filter dpdk,$(DATAPATH)),6,2) minutes; the firs
 export DEBIAN_FRONTEND := noninteractive
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-all unit netns kube images lab lab-shell demo man lint lock proto bench clean distclean
+.PHONY: help setup test test-all unit netns kube images deb lab lab-shell demo man lint lock proto bench clean distclean
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -28,6 +28,7 @@ help: ## list the targets
 	@echo
 	@echo "JOBS=N              lab guests to run in parallel (default 2)"
 	@echo "DATAPATH=kernel     datapath of the demo: kernel, or dpdk (grout)"
+	@echo "RELEASES=...        Debian releases for \`make deb\`, such as \"bookworm trixie sid\""
 	@echo "KEEP=1              after the demo, open a shell with commands to try"
 
 setup: ## create .venv; as root, also install packages
@@ -57,6 +58,11 @@ images: ## build the container images with buildah, and try them with podman (ro
 	@.ci/setup images
 	@$(PYTHON) -m deploy.images.build
 	@exec $(PYTHON) -m pytest -rfEs -m images tests/images
+
+deb: ## build the Debian package, for RELEASES (default: this machine's), and install it (root)
+	@.ci/setup lab
+	@packaging/build-deb $(RELEASES)
+	@exec $(PYTHON) -m pytest -rfEs -m packages tests/packages
 
 lab: ## run scenarios with real FRR (root)
 	@.ci/setup lab

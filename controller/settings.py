@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 from controller.kubernetes import MANIFESTS
@@ -210,7 +209,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--version", action="version", version=f"dualpath {version('dualpath')}")
+    options.add_version(parser)
     add("--datapath", choices=DATAPATHS, required=True, help="what forwards packets")
     add(
         "--frr-netns",

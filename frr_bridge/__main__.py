@@ -108,6 +108,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    options.add_version(parser)
     parser.add_argument(
         "--netns",
         type=options.namespace,

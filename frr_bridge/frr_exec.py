@@ -146,6 +146,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         epilog="example:\n  frr-exec --netns frr -- /usr/lib/frr/frrinit.sh start",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    options.add_version(parser)
     parser.add_argument(
         "--netns",
         type=options.namespace,

@@ -19,7 +19,7 @@ from typing import Any
 
 from controller.cli.table import Column, print_table
 from controller.cli.terminal import echo, fail
-from dualpath.process.options import Parser, path
+from dualpath.process.options import Parser, add_version, path
 
 GROUPS = ("network.openperouter.io", "dualpath.io")
 REPORT = "RouterNodeConfigurationStatus"
@@ -77,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    add_version(parser)
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
     status = commands.add_parser("status", help="what each node reports")
     status.add_argument("node", nargs="?", help="only this node")

@@ -9,7 +9,6 @@ import socket
 from argparse import ArgumentTypeError
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 from controller.kubernetes.cluster import SERVICE_ACCOUNT
@@ -96,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--version", action="version", version=f"dualpath {version('dualpath')}")
+    options.add_version(parser)
     add(
         "--kubeconfig",
         type=options.file,

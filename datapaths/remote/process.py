@@ -8,7 +8,6 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from typing import NoReturn
 
 from datapaths.base import Datapath, DatapathError, Unsupported
@@ -38,7 +37,7 @@ def parser_for(prog: str, description: str, examples: str, listen: str) -> argpa
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--version", action="version", version=f"dualpath {version('dualpath')}")
+    options.add_version(parser)
     add(
         "--listen",
         metavar="ADDR",

@@ -7,6 +7,7 @@ import math
 import os
 import re
 from argparse import Action, ArgumentError, ArgumentParser, ArgumentTypeError
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -34,6 +35,18 @@ class Parser(ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}\n")
+
+
+class _Version(Action):
+    """Prints the version, which takes some milliseconds to find out, only if asked for."""
+
+    def __call__(self, parser: ArgumentParser, *_: object) -> NoReturn:
+        print(f"dualpath {version('dualpath')}")  # noqa: T201
+        parser.exit()
+
+
+def add_version(parser: ArgumentParser) -> None:
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version, and exit")
 
 
 def nonsense(value: str) -> str:

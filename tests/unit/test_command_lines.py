@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from importlib.metadata import version
 
 import pytest
 
 from controller.__main__ import main as controller
 from controller.cli.__main__ import main as dualpath
+from controller.cli.kubectl import main as kubectl_dualpath
+from controller.operator.__main__ import main as operator
 from datapaths.grout.agent import main as grout_agent
 from datapaths.remote.serve import main as serve
 from frr_bridge.__main__ import main as frr_bridge
+from frr_bridge.frr_exec import main as frr_exec
 
 Program = Callable[[], None]
 
@@ -108,3 +113,15 @@ def test_missing_namespace_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
             frr_bridge()
         said = f"frr-bridge: --netns: no network namespace {netns}"
         assert ended.value.code == said
+
+
+@pytest.mark.parametrize(
+    "program", [controller, dualpath, frr_bridge, frr_exec, grout_agent, kubectl_dualpath, operator]
+)
+def test_every_program_prints_its_version(
+    program: Program, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["program", "--version"])
+    with suppress(SystemExit):
+        program()
+    assert capsys.readouterr().out == f"dualpath {version('dualpath')}\n"
