@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 
+from dualpath.model.membership import Membership
 from dualpath.model.nexthops import NexthopHandle
-from frr_bridge.membership import Membership
 from frr_bridge.wire.inline import Content, InlineNexthop, Unsupported
 
 Members = tuple[tuple[NexthopHandle, int], ...]

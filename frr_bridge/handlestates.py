@@ -17,6 +17,7 @@ from collections.abc import Callable, Collection
 import numpy as np
 import numpy.typing as npt
 
+from dualpath.model.membership import Membership
 from dualpath.model.nexthops import (
     FIRST_RESERVED,
     MOST_WEIGHT,
@@ -29,7 +30,6 @@ from dualpath.model.nexthops import (
 from dualpath.model.routes import U32
 from frr_bridge.aliases import Aliases
 from frr_bridge.contents import Contents, Description, Members
-from frr_bridge.membership import Membership
 from frr_bridge.wire.inline import InlineNexthop, Unsupported
 
 Resolve = Callable[[int, InlineNexthop], Nexthop | None]

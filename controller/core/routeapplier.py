@@ -77,7 +77,7 @@ class RouteApplier:
         """Apply what is pending, once. Raises Unavailable; unfinished rows are queued again."""
         withdrawals = await self._pass(Op.UPSERT, {})
         await self._pass(Op.WITHDRAW, withdrawals)
-        queued = {table: table.pending.queued(Op.UPSERT) for table in self._rib}
+        queued = {table: table.pending.seal(Op.UPSERT) for table in self._rib}
         await self._pass(Op.UPSERT, queued)
 
     async def _pass(self, op: Op, limits: Mapping[RouteTable, int]) -> dict[RouteTable, int]:
@@ -100,8 +100,8 @@ class RouteApplier:
                     if left is not None:
                         left -= len(batch)
                     elif self._clock.monotonic() >= end:
-                        left = table.pending.queued(op)
-                        withdrawals[table] = table.pending.queued(Op.WITHDRAW)
+                        left = table.pending.seal(op)
+                        withdrawals[table] = table.pending.seal(Op.WITHDRAW)
                         self._wake()  # for the rows that come after this moment
             while in_flight:
                 await self._finish(in_flight.popleft())

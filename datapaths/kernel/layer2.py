@@ -67,26 +67,27 @@ class Layer2:
         self.floods: dict[int, set[bytes]] = {}
         self.stations: dict[int, dict[bytes, Station]] = {}
         self.hosts: dict[int, dict[bytes, Host]] = {}
-        self._addresses: dict[tuple[int, bytes], set[bytes]] = {}  # of hosts, by (bridge, MAC)
-        self._claimed: dict[tuple[int, bytes], Host] = {}
+        self._addresses: dict[int, dict[bytes, set[bytes]]] = {}  # of hosts, by bridge and MAC
+        self._claimed: dict[int, dict[bytes, Host]] = {}
+        self._behind: dict[int, set[tuple[int, bytes]]] = {}  # group -> (VXLAN device, MAC)
         self.mapped = True  # a RemoteVtep also has a neighbor ::ffff:a.b.c.d
 
     def clear(self) -> None:
-        for table in (self.tunnels, self.floods, self.stations, self.hosts, self._addresses):
+        tables = self.tunnels, self.floods, self.stations, self.hosts, self._addresses, self._behind
+        for table in tables:
             table.clear()
 
     def forget(self, index: int) -> None:
         """Remove the rows of a deleted device."""
-        for table in (self.tunnels, self.floods, self.stations, self.hosts):
+        for mac in list(self.tunnels.get(index, ())):
+            self._set_tunnel(index, mac, None)
+        for table in (self.tunnels, self.floods, self.stations, self.hosts, self._claimed):
             table.pop(index, None)
-        for key in [key for key in self._addresses if key[0] == index]:
-            del self._addresses[key]
-        for key in [key for key in self._claimed if key[0] == index]:
-            del self._claimed[key]
+        self._addresses.pop(index, None)
 
     def addresses(self, bridge: int, mac: bytes) -> frozenset[bytes]:
         """Return the addresses of the hosts on a bridge that have this MAC."""
-        return frozenset(self._addresses.get((bridge, mac), ()))
+        return frozenset(self._addresses.get(bridge, {}).get(mac, ()))
 
     def put(self, entry: Entry) -> None:
         """Store a row of a dump or a notification; remove it if the kernel did."""
@@ -104,29 +105,40 @@ class Layer2:
             vteps = self.floods.setdefault(entry.ifindex, set())
             vteps.discard(entry.destination) if entry.gone else vteps.add(entry.destination)
             return
-        rows = self.tunnels.setdefault(entry.ifindex, {})
+        rows = self.tunnels.get(entry.ifindex, {})
         if not entry.gone:
-            rows[entry.mac] = Tunnel(entry.destination, entry.flags, entry.nexthop)
+            tunnel = Tunnel(entry.destination, entry.flags, entry.nexthop)
+            self._set_tunnel(entry.ifindex, entry.mac, tunnel)
         elif (old := rows.get(entry.mac)) and (old.vtep, old.group) == (
             entry.destination,
             entry.nexthop,
         ):
-            del rows[entry.mac]
+            self._set_tunnel(entry.ifindex, entry.mac, None)
 
     def flush(self, group: int) -> list[tuple[int, bytes]]:
         """Remove the entries that name a deleted group; return the VXLAN device and MAC of each.
 
         The kernel deletes them without a notification: vxlan_fdb_nh_flush() in vxlan_core.c.
         """
-        gone = [
-            (vxlan, mac)
-            for vxlan, rows in self.tunnels.items()
-            for mac, tunnel in rows.items()
-            if tunnel.group == group
-        ]
+        gone = sorted(self._behind.get(group, ()))
         for vxlan, mac in gone:
-            del self.tunnels[vxlan][mac]
+            self._set_tunnel(vxlan, mac, None)
         return gone
+
+    def _set_tunnel(self, vxlan: int, mac: bytes, tunnel: Tunnel | None) -> None:
+        rows = self.tunnels.setdefault(vxlan, {})
+        old = rows.get(mac)
+        if old and old.group:
+            behind = self._behind[old.group]
+            behind.discard((vxlan, mac))
+            if not behind:
+                del self._behind[old.group]
+        if tunnel is None:
+            rows.pop(mac, None)
+            return
+        rows[mac] = tunnel
+        if tunnel.group:
+            self._behind.setdefault(tunnel.group, set()).add((vxlan, mac))
 
     def _put_station(self, entry: Entry) -> None:
         rows = self.stations.setdefault(entry.master, {})
@@ -145,15 +157,17 @@ class Layer2:
         if not entry.gone:
             row = Host(entry.mac, entry.state, entry.flags, entry.protocol)
             if row.ours:
-                self._claimed.pop((entry.ifindex, entry.destination), None)
+                self.yield_claim(entry.ifindex, entry.destination)
             rows[entry.destination] = row
-            self._addresses.setdefault((entry.ifindex, row.mac), set()).add(entry.destination)
+            macs = self._addresses.setdefault(entry.ifindex, {})
+            macs.setdefault(row.mac, set()).add(entry.destination)
 
     def _unindex(self, bridge: int, mac: bytes, address: bytes) -> None:
-        addresses = self._addresses.get((bridge, mac), set())
+        macs = self._addresses.get(bridge, {})
+        addresses = macs.get(mac, set())
         addresses.discard(address)
         if not addresses:
-            self._addresses.pop((bridge, mac), None)
+            macs.pop(mac, None)
 
     def host(self, bridge: int, address: bytes) -> Host | None:
         return self.hosts.get(bridge, {}).get(address)
@@ -161,7 +175,7 @@ class Layer2:
     def claim(self, bridge: int, address: bytes) -> None:
         """Note a takeover by a local host: our row is about to be replaced."""
         if (row := self.host(bridge, address)) and row.ours:
-            self._claimed[bridge, address] = row
+            self._claimed.setdefault(bridge, {})[address] = row
 
     def forget_claims(self) -> None:
         """Forget every claim, for another namespace."""
@@ -169,14 +183,14 @@ class Layer2:
 
     def yield_claim(self, bridge: int, address: bytes) -> bool:
         """Forget the claim of an address; return whether there was one."""
-        return self._claimed.pop((bridge, address), None) is not None
+        return self._claimed.get(bridge, {}).pop(address, None) is not None
 
     def programmed(self, bridge: int, address: bytes) -> Host | None:
         """Return our row of an address, or the one that a local host claimed."""
         row = self.host(bridge, address)
         if row and row.ours:
             return row
-        return self._claimed.get((bridge, address)) if row and row.learned else None
+        return self._claimed.get(bridge, {}).get(address) if row and row.learned else None
 
     def tunnel(self, vxlan: int, mac: bytes) -> Tunnel | None:
         return self.tunnels.get(vxlan, {}).get(mac)

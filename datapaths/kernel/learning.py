@@ -6,7 +6,7 @@ address must be in a subnet of the bridge; others are only counted.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from datapaths.base import Learned, LearnedMac, LearnedNeighbor
 from datapaths.kernel.layer2 import Layer2
@@ -64,8 +64,12 @@ class Learning:
         return self._admission.left_out()
 
     def rescan(self) -> None:
-        """Examine everything again: a bridge gained or lost its VNI, or events were missed."""
-        for vni in self._macs.keys() | self._neighbors.keys() | set(self._links.vnis()):
+        """Examine everything again: events were missed."""
+        self.vnis_changed(self._macs.keys() | self._neighbors.keys() | set(self._links.vnis()))
+
+    def vnis_changed(self, vnis: Iterable[int]) -> None:
+        """Examine VNIs again: each gained or lost its bridge, or got another one."""
+        for vni in vnis:
             bridge = self._links.bridge(vni)
             index = bridge.index if bridge else 0
             macs = self._macs.get(vni, set()) | self._layer2.stations.get(index, {}).keys()

@@ -18,6 +18,7 @@ class LinkTable:
     def __init__(self) -> None:
         self._links: dict[int, Link] = {}
         self._names: dict[str, int] = {}
+        self._tables: dict[int, dict[int, None]] = {}  # VRF's table: indexes, mostly one
         self._vxlans: dict[int, int] = {}  # VNI: index
         self._vnis: dict[int, int] = {}  # bridge's index: VNI
 
@@ -35,6 +36,8 @@ class LinkTable:
         old = self.pop(link.index)
         self._links[link.index] = link
         self._names[link.name] = link.index
+        if link.table:
+            self._tables.setdefault(link.table, {})[link.index] = None
         if link.vni:
             self._vxlans[link.vni] = link.index
             if link.master:
@@ -45,6 +48,7 @@ class LinkTable:
         link = self._links.pop(index, None)
         if link:
             _forget(self._names, link.name, index)
+            self._tables.get(link.table, {}).pop(index, None)
             _forget(self._vxlans, link.vni, index)
             _forget(self._vnis, link.master, link.vni)
         return link
@@ -76,7 +80,7 @@ class LinkTable:
         """Return the VRF of a routing table, "" when there is none."""
         if table == n.RT_TABLE_MAIN:
             return DEFAULT_VRF
-        return next((link.name for link in self if link.table == table), "")
+        return next((self._links[index].name for index in self._tables.get(table, ())), "")
 
 
 def _forget(index: dict[_K, int], key: _K, value: int) -> None:

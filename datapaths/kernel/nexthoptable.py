@@ -16,10 +16,12 @@ class NexthopTable:
     def __init__(self, links: LinkTable) -> None:
         self._links = links
         self._ours: dict[int, tuple[Object, Nexthop]] = {}
+        self._over: dict[int, set[int]] = {}  # device -> ids of ours
         self.foreign: set[int] = set()
 
     def clear(self) -> None:
         self._ours.clear()
+        self._over.clear()
         self.foreign.clear()
 
     def get(self, id_: int) -> Nexthop | None:
@@ -30,22 +32,33 @@ class NexthopTable:
 
     def use(self, device: int) -> bool:
         """Return whether one of our nexthops uses a device."""
-        return any(it.oif == device for it, _ in self._ours.values())
+        return device in self._over
 
     def put(self, new: Object) -> None:
         """Store an object of a dump or a notification; remove it if the kernel did.
 
         If another program replaces one of our objects, its id remains ours: we repair the object.
         """
-        was = self._ours.pop(new.id, None)
+        was = self._pop(new.id)
         self.foreign.discard(new.id)
         if new.gone:
             return
         if new.protocol == n.RTPROT_DUALPATH:
             # Resolve the device now: after its deletion the name is unknown.
             self._ours[new.id] = new, self._record(new)
+            if new.oif:
+                self._over.setdefault(new.oif, set()).add(new.id)
         elif not was:
             self.foreign.add(new.id)
+
+    def _pop(self, id_: int) -> tuple[Object, Nexthop] | None:
+        found = self._ours.pop(id_, None)
+        if found and found[0].oif:
+            over = self._over[found[0].oif]
+            over.discard(id_)
+            if not over:
+                del self._over[found[0].oif]
+        return found
 
     def _record(self, it: Object) -> Nexthop:
         if it.members:

@@ -212,7 +212,7 @@ class Observer:
         if gone or not (link.up and link.carrier):
             self.doubtful |= self.nexthops.use(link.index)
         if _overlay(old) != vni_after:
-            self._learning.rescan()
+            self._learning.vnis_changed({it.vni for it in (old, link) if it} - {0})
         if old and old.name != link.name:
             self._port_changed(old.name, False, gone=True)
         if _is_port(link):

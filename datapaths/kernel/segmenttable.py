@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from datapaths.kernel.wire.nexthops import Object
 from dualpath.model.layer2 import EthernetSegment
+from dualpath.model.membership import Membership
 from dualpath.netlink import numbers as n
 
 GROUP = 1 << 30
@@ -34,23 +35,25 @@ class SegmentTable:
         self._vteps: dict[int, bytes] = {}  # id -> VTEP
         self._ids: dict[bytes, int] = {}  # VTEP -> id, also of objects just requested
         self._groups: dict[int, tuple[int, ...]] = {}  # id -> ids of its members
+        self._membership = Membership[int]()
         self._next = FIRST_VTEP
 
     def clear(self) -> None:
         self._vteps.clear()
         self._ids.clear()
         self._groups.clear()
+        self._membership = Membership()
 
     def put(self, new: Object) -> bool:
         """Store an object, or remove it if the kernel did; return False if it has no NHA_FDB."""
         known = new.id in self._vteps or new.id in self._groups
         if vtep := self._vteps.pop(new.id, b""):
             self._ids.pop(vtep, None)
-        self._groups.pop(new.id, None)
+        self._set_members(new.id, ())
         if new.gone or not new.fdb or new.protocol != n.RTPROT_DUALPATH:
             return known and new.gone
         if new.members:
-            self._groups[new.id] = tuple(member.id for member in new.members)
+            self._set_members(new.id, tuple(member.id for member in new.members))
         else:
             self._vteps[new.id] = new.gateway
             self._ids[new.gateway] = new.id
@@ -70,9 +73,14 @@ class SegmentTable:
 
     def with_member(self, id_: int) -> Iterator[int]:
         """Yield the groups that have this id, or that have it as a member."""
-        for group, members in list(self._groups.items()):
-            if id_ == group or id_ in members:
-                yield group
+        if id_ in self._groups:
+            yield id_
+        yield from self._membership.groups_of([id_])
+
+    def _set_members(self, group: int, members: tuple[int, ...]) -> None:
+        self._membership.change(group, self._groups.pop(group, ()), members)
+        if members:
+            self._groups[group] = members
 
     def holds(self, vtep: bytes) -> bool:
         """Return whether the kernel has an object for a VTEP."""

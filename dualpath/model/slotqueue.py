@@ -1,8 +1,19 @@
-"""Slots of a table in the order in which they were queued, each entry a numpy array.
+"""Slots of a table that wait for their turn, as numpy arrays.
 
 The queue never looks at the rows: whoever queues a slot marks its row, so that no slot is queued
 twice. A million rows that one call queues are one array, and `take` cuts it without copying it.
 Rejected: a list with `pop(0)`, which moves every remaining array.
+
+*Spread.* zebra withdraws routes by ascending prefix, for Linux the dearest order: it keeps IPv4
+routes in a trie, and a deletion searches the children of its node from the lowest on for one that
+is left. A queue that spreads takes all that is queued, up to 262,144 slots (a *generation*), and
+hands out every n-th of them, then those beside them:
+
+    queued     0 1 2 3 4 5 6 7 8 9 10 11
+    handed out 0 3 6 9    1 4 7 10    2 5 8 11      (stripes of four)
+
+A slot that is queued later belongs to a later generation, so none waits for ever. `seal` ends a
+generation where the caller depends on what was queued by then. Few slots keep their order.
 """
 
 from __future__ import annotations
@@ -14,12 +25,24 @@ import numpy as np
 
 from dualpath.model.table import Slots
 
+GENERATION = 262_144
+"""Most slots that are put in order at once: about a millisecond."""
+
+STRIPE = 4096
+"""Slots handed out from end to end of a generation before their neighbors follow."""
+
 
 class SlotQueue:
-    """A first-in, first-out queue of slots; its length is the number of slots."""
+    """A first-in, first-out queue of slots, or of generations if it spreads.
 
-    def __init__(self) -> None:
-        self._chunks: deque[Slots] = deque()  # none of them empty
+    Its length is the number of slots.
+    """
+
+    def __init__(self, *, spread: bool = False) -> None:
+        self._spread = spread
+        self._front = _NONE  # what is left of the generation that is handed out, in its order
+        self._sealed: deque[Slots] = deque()  # none of them empty
+        self._chunks: deque[Slots] = deque()  # the same, queued since `seal`
         self._length = 0
 
     def append(self, slots: Slots) -> None:
@@ -28,27 +51,38 @@ class SlotQueue:
             self._chunks.append(slots)
             self._length += len(slots)
 
+    def seal(self) -> int:
+        """Let slots that are queued later follow all that are queued now; return how many."""
+        self._sealed.extend(self._chunks)
+        self._chunks.clear()
+        return self._length
+
     def take(self, limit: int) -> Slots:
-        """Remove and return the first slots, at most `limit`; an empty array if none is left."""
+        """Remove and return the next slots, at most `limit`; an empty array if none is left."""
         taken: list[Slots] = []
         room = limit
-        while self._chunks and room > 0:
-            chunk = self._chunks.popleft()
-            if len(chunk) > room:
-                self._chunks.appendleft(chunk[room:])
-                chunk = chunk[:room]
-            taken.append(chunk)
-            room -= len(chunk)
-        self._length -= limit - room
+        while self._length and room > 0:
+            if not len(self._front):
+                self._front = self._next_generation(room)
+            some, self._front = self._front[:room], self._front[room:]
+            taken.append(some)
+            room -= len(some)
+            self._length -= len(some)
         return _joined(taken)
+
+    def _next_generation(self, room: int) -> Slots:
+        queued = self._sealed or self._chunks
+        return _striped(_cut(queued, GENERATION)) if self._spread else _cut(queued, room)
 
     def take_all(self) -> Slots:
         """Remove and return every slot."""
-        taken = list(self._chunks)
+        taken = list(self)
         self.clear()
         return _joined(taken)
 
     def clear(self) -> None:
+        self._front = _NONE
+        self._sealed.clear()
         self._chunks.clear()
         self._length = 0
 
@@ -56,11 +90,36 @@ class SlotQueue:
         return self._length
 
     def __iter__(self) -> Iterator[Slots]:
-        """Yield the arrays in order, to look at the slots without removing them."""
-        return iter(self._chunks)
+        """Yield arrays of slots, to look at them without removing them."""
+        if len(self._front):
+            yield self._front
+        yield from self._sealed
+        yield from self._chunks
+
+
+_NONE: Slots = np.empty(0, np.intp)
+
+
+def _cut(chunks: deque[Slots], limit: int) -> Slots:
+    """Remove and return the first slots, at most `limit`."""
+    taken: list[Slots] = []
+    room = limit
+    while chunks and room > 0:
+        chunk = chunks.popleft()
+        if len(chunk) > room:
+            chunks.appendleft(chunk[room:])
+            chunk = chunk[:room]
+        taken.append(chunk)
+        room -= len(chunk)
+    return _joined(taken)
+
+
+def _striped(slots: Slots) -> Slots:
+    step = -(-len(slots) // STRIPE)
+    return np.concatenate([slots[first::step] for first in range(step)]) if step > 1 else slots
 
 
 def _joined(chunks: list[Slots]) -> Slots:
     if len(chunks) == 1:
         return chunks[0]
-    return np.concatenate(chunks) if chunks else np.empty(0, np.intp)
+    return np.concatenate(chunks) if chunks else _NONE

@@ -26,6 +26,7 @@ Integer = TypeVar("Integer", bound=np.integer[Any])
 _EMPTY = -1
 _DELETED = -2
 _FIRST_CLAIM = -3  # an index cell below this is claimed by row (_FIRST_CLAIM - cell) of a batch
+_PAGE_SLOTS = 1024  # examined at a time, at least
 _MIX = np.uint64(0x9E37_79B9_7F4A_7C15)  # 2**64 / golden ratio: Fibonacci hashing
 
 
@@ -83,7 +84,8 @@ class KeyedColumns:
         }
         self._used = np.zeros(16, np.bool_)
         self._high = 0  # slots at and above were never used
-        self._free: Slots = np.empty(0, np.intp)
+        self._free = np.empty(16, np.int32)  # a stack of removed slots
+        self._spare = 0  # slots on that stack
         self._index = np.full(64, _EMPTY, np.int32)
         self._deleted = 0
         self._count = 0
@@ -109,8 +111,15 @@ class KeyedColumns:
 
     def page(self, start: int, limit: int) -> tuple[Slots, int]:
         """Return up to `limit` slots from `start` on, and where to continue; -1 is the end."""
-        slots = np.flatnonzero(self._used[start : self._high])[: limit + 1] + start
-        if len(slots) <= limit:
+        found: list[Slots] = []
+        count, at = 0, start
+        while count <= limit and at < self._high:
+            end = min(at + max(limit + 1, _PAGE_SLOTS), self._high)
+            found.append(np.flatnonzero(self._used[at:end]) + at)
+            count += len(found[-1])
+            at = end
+        slots = np.concatenate(found) if found else np.empty(0, np.intp)
+        if count <= limit:
             return slots, -1
         return slots[:limit], int(slots[limit])
 
@@ -176,7 +185,7 @@ class KeyedColumns:
             at = (at[~here] + 1) & mask
             todo = todo[~here]
         self._used[slots] = False
-        self._free = np.concatenate([self._free, slots])
+        self._push_free(slots)
         self._deleted += len(slots)
         self._count -= len(slots)
 
@@ -186,9 +195,17 @@ class KeyedColumns:
             mixed = (mixed ^ (mixed >> np.uint64(29)) ^ keys[:, word]) * _MIX
         return (mixed >> np.uint64(32)).astype(np.intp)
 
+    def _push_free(self, slots: Slots) -> None:
+        spare = self._spare + len(slots)
+        if spare > len(self._free):
+            self._free = _grown(self._free, max(spare, len(self._free) * 3 // 2))
+        self._free[self._spare : spare] = slots
+        self._spare = spare
+
     def _take_slots(self, n: int) -> Slots:
-        reused = self._free[len(self._free) - min(n, len(self._free)) :]
-        self._free = self._free[: len(self._free) - len(reused)]
+        left = self._spare - min(n, self._spare)
+        reused = self._free[left : self._spare].astype(np.intp)
+        self._spare = left
         fresh = np.arange(self._high, self._high + n - len(reused))
         self._high += len(fresh)
         new = np.concatenate([reused, fresh])

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from frr_bridge.membership import Membership
+from dualpath.model.membership import Membership
 from frr_bridge.wire.inline import InlineNexthop
 from frr_bridge.wire.nexthop import ZebraNexthop
 

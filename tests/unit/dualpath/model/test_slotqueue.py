@@ -5,9 +5,12 @@ from random import Random
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from dualpath.model.slotqueue import SlotQueue
+from dualpath.model.slotqueue import GENERATION, STRIPE, SlotQueue
 from dualpath.model.table import Slots
+from tests.fakes.visits import allocated, steps
 
 
 def slots(*numbers: int) -> Slots:
@@ -96,3 +99,92 @@ def test_any_sequence_of_calls_equals_a_queue_of_numbers(seed: int) -> None:
             assert queue.take(limit).tolist() == expected
         assert len(queue) == len(model)
     assert queue.take_all().tolist() == list(model)
+
+
+# -- a queue that spreads ---------------------------------------------------------------------
+
+
+def spread_of(*chunks: Slots) -> SlotQueue:
+    queue = SlotQueue(spread=True)
+    for chunk in chunks:
+        queue.append(chunk)
+    return queue
+
+
+def test_many_slots_are_handed_out_far_apart() -> None:
+    queue = spread_of(np.arange(4 * STRIPE))
+    assert queue.take(STRIPE).tolist() == list(range(0, 4 * STRIPE, 4))
+    assert queue.take(3).tolist() == [1, 5, 9]
+
+
+def test_few_slots_keep_their_order() -> None:
+    queue = spread_of(np.arange(STRIPE // 2), np.arange(STRIPE // 2)[::-1])
+    expected = [*range(STRIPE // 2), *reversed(range(STRIPE // 2))]
+    assert queue.take(STRIPE).tolist() == expected
+
+
+def test_slot_that_is_queued_later_waits_for_those_that_are_handed_out() -> None:
+    queue = spread_of(np.arange(2 * STRIPE))
+    first = queue.take(10)
+    queue.append(np.arange(2 * STRIPE, 6 * STRIPE))
+    rest = queue.take(2 * STRIPE - 10)
+    assert sorted([*first.tolist(), *rest.tolist()]) == list(range(2 * STRIPE))
+
+
+def test_no_slot_overtakes_those_that_were_sealed() -> None:
+    queue = spread_of(np.arange(2 * STRIPE))
+    assert queue.seal() == 2 * STRIPE
+    queue.append(np.arange(2 * STRIPE, 6 * STRIPE))
+    assert sorted(queue.take(2 * STRIPE).tolist()) == list(range(2 * STRIPE))
+
+
+def test_a_generation_is_bounded_so_that_no_slot_waits_for_ever() -> None:
+    queue = spread_of(np.arange(2 * GENERATION))
+    assert sorted(queue.take(GENERATION).tolist()) == list(range(GENERATION))
+
+
+def test_iteration_and_take_all_show_the_slots_of_every_part() -> None:
+    queue = spread_of(np.arange(2 * STRIPE))
+    taken = queue.take(10).tolist()
+    queue.append(slots(100_000))
+    queue.seal()
+    queue.append(slots(100_001))
+    shown = [slot for chunk in queue for slot in chunk.tolist()]
+    assert sorted(taken + shown) == [*range(2 * STRIPE), 100_000, 100_001]
+    assert queue.take_all().tolist() == shown
+
+
+SIZES = st.integers(0, 3 * STRIPE)
+CALLS = st.lists(st.tuples(st.sampled_from(["append", "take", "seal"]), SIZES), max_size=20)
+
+
+@pytest.mark.parametrize("spread", [False, True])
+@settings(max_examples=40, deadline=None)
+@given(calls=CALLS)
+def test_every_slot_leaves_once_whatever_is_called(
+    spread: bool, calls: list[tuple[str, int]]
+) -> None:
+    queue, queued, taken = SlotQueue(spread=spread), 0, list[int]()
+    sealed = 0
+    for call, size in calls:
+        if call == "append":
+            queue.append(np.arange(queued, queued + size))
+            queued += size
+        elif call == "seal":
+            assert queue.seal() == queued - len(taken)
+            sealed = queued
+        else:
+            taken += queue.take(size).tolist()
+        assert len(queue) == queued - len(taken)
+        if len(taken) >= sealed:
+            assert set(range(sealed)) <= set(taken)
+    taken += queue.take_all().tolist()
+    assert sorted(taken) == list(range(queued))
+
+
+def test_a_batch_costs_the_same_of_few_generations_and_of_many() -> None:
+    few, many = spread_of(np.arange(2 * GENERATION)), spread_of(np.arange(8 * GENERATION))
+    for queue in (few, many):
+        queue.take(STRIPE)
+    assert abs(allocated(lambda: few.take(STRIPE)) - allocated(lambda: many.take(STRIPE))) < 1000
+    assert steps(lambda: few.take(STRIPE)) == steps(lambda: many.take(STRIPE))

@@ -21,7 +21,9 @@ from dualpath.model.table import (
     route_keys,
     route_prefixes,
 )
+from tests.fakes.visits import allocated, steps
 
+FEW, MANY = 2_000, 50_000
 Steps = list[tuple[str, list[int]]]
 
 NUMBERS = st.lists(st.integers(0, 40), max_size=60)
@@ -155,3 +157,55 @@ def test_finding_distinct_slots_hashes_none() -> None:
     """A comparison marks a million rows while the event loop waits."""
     slots = np.arange(200_000)
     assert distinct(slots) is slots
+
+
+# -- laws of growth: counts of bytes and steps, as a clock would depend on the machine ---------
+
+
+def removed(count: int) -> KeyedColumns:
+    """Return a table from which `count` rows were removed, and where 288 are left."""
+    rows = table()
+    slots, _ = rows.add(keys(range(count + 288)))
+    for start in range(0, count, 144):
+        rows.remove(slots[start : min(start + 144, count)])
+    return rows
+
+
+def test_removal_copies_no_slots_that_were_removed_before() -> None:
+    few, many = removed(FEW), removed(MANY)
+    sizes = []
+    for rows in (few, many):
+        for start in (0, 144):  # the first may have the stack grow
+            slots = rows.slots()[:144]
+            size = allocated(lambda rows=rows, slots=slots: rows.remove(slots))  # type: ignore[misc]
+            if start:
+                sizes.append(size)
+    assert abs(sizes[1] - sizes[0]) < 20_000  # the slots of all rows are 200,000 bytes or more
+
+
+def test_a_free_slot_is_taken_at_the_same_cost_of_few_and_of_many() -> None:
+    few, many = removed(FEW), removed(MANY)
+    key = keys([1 << 40])
+    assert abs(allocated(lambda: few.add(key)) - allocated(lambda: many.add(key))) < 20_000
+
+
+@pytest.mark.parametrize("first", [0, 1000])
+def test_a_page_examines_no_rows_behind_it(first: int) -> None:
+    few, many = table(), table()
+    few.add(keys(range(FEW)))
+    many.add(keys(range(MANY)))
+    sizes = allocated(lambda: few.page(first, 512)), allocated(lambda: many.page(first, 512))
+    assert abs(sizes[1] - sizes[0]) < 20_000
+    assert steps(lambda: few.page(first, 512)) == steps(lambda: many.page(first, 512))
+
+
+def test_pages_over_removed_rows_show_every_row_once() -> None:
+    rows = table()
+    slots, _ = rows.add(keys(range(10_000)))
+    rows.remove(slots[(slots % 700 != 0) & (slots > 20)])
+    found, start = list[int](), 0
+    while start >= 0:
+        page, start = rows.page(start, 3)
+        assert len(page) == 3 or start < 0
+        found += page.tolist()
+    assert found == rows.slots().tolist()
