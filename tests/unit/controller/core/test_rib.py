@@ -12,6 +12,7 @@ from controller.core import routeviews
 from controller.core.rib import Rib, RouteTable
 from dualpath.model.nexthops import unsupported
 from dualpath.model.routes import RTPROT_KERNEL, U32, Family, Op, RouteBatch
+from dualpath.model.slotqueue import STRIPE
 from dualpath.model.table import Slots
 from dualpath.model.view import RowState
 from tests.fakes.batches import batch, rows_of
@@ -379,3 +380,34 @@ def test_a_rib_makes_a_table_for_every_vrf_and_family() -> None:
     assert rib.table("red", Family.INET) is rib.table("red", Family.INET)
     assert rib.table("red", Family.INET6) is not rib.table("red", Family.INET)
     assert len(rib.tables()) == len(list(rib)) == 2
+
+
+# -- the order of rows in batches -------------------------------------------------------------
+
+
+def many(family: Family, op: str, rows: int = 2 * STRIPE) -> RouteBatch:
+    """Return routes by ascending prefix, as zebra sends them."""
+    prefixes = np.zeros((rows, family.width), np.uint8)
+    prefixes[:, 0], prefixes[:, 1:3] = 32, np.arange(rows).astype(">u2").view("u1").reshape(-1, 2)
+    ops = np.full(rows, Op.UPSERT if op == "+" else Op.WITHDRAW, np.uint8)
+    bytes_, nexthops = np.full(rows, 24, np.uint8), np.full(rows, op == "+", np.uint32)
+    return RouteBatch("default", family, ops, prefixes, bytes_, bytes_, nexthops)
+
+
+@pytest.mark.parametrize(("family", "apart"), [(Family.INET, 2), (Family.INET6, 1)])
+def test_withdrawals_leave_a_trie_from_all_ends_and_ipv6_in_order(
+    family: Family, apart: int
+) -> None:
+    """Linux takes ten times as long for IPv4 routes that are withdrawn by ascending prefix."""
+    made = Table(family=family)
+    for op, batches in (("+", Op.UPSERT), ("-", Op.WITHDRAW)):
+        made.table.learn(many(family, op), generation=1, session=1, now=5.0)
+        taken = [made.take(batches, STRIPE), made.take(batches, STRIPE)]
+        places = [t[1].prefixes[:, 1:3].copy().view(">u2").ravel() for t in taken if t]
+        if op == "-":
+            assert np.median(np.diff(places[0].astype(int))) == apart
+        assert sorted(np.concatenate(places).tolist()) == list(range(2 * STRIPE))
+        for some in taken:
+            assert some
+            made.table.pending.applied(*some, [])
+    assert len(made.table.rows) == 0

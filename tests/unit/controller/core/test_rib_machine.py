@@ -6,12 +6,14 @@ import errno
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from controller.core import routeviews
 from controller.core.rib import RouteTable
+from dualpath.model import slotqueue
 from dualpath.model.routes import U32, Family, Op, RouteBatch
 from dualpath.model.table import Slots
 from tests.fakes.batches import batch, rows_of
@@ -24,8 +26,12 @@ CHANGES = st.lists(st.tuples(st.sampled_from(PREFIXES), NEXTHOPS), min_size=1, m
 class RouteTableMachine(RuleBasedStateMachine):
     """In any order of events, the datapath ends with the routes announced last."""
 
+    stripe = slotqueue.STRIPE
+
     def __init__(self) -> None:
         super().__init__()
+        self._patched = pytest.MonkeyPatch()
+        self._patched.setattr(slotqueue, "STRIPE", self.stripe)
         self.table = RouteTable("default", Family.INET)
         self.desired: dict[str, int] = {}
         self.changed: dict[str, int] = {}  # generation of a prefix's last change
@@ -115,6 +121,10 @@ class RouteTableMachine(RuleBasedStateMachine):
             self.table.adopt(batch(*rows), now=3.0)
         self.table.end_compare(synced=True)
 
+    @rule(op=st.sampled_from(list(Op)))
+    def seal(self, op: Op) -> None:
+        self.table.pending.seal(op)
+
     @rule()
     def retry(self) -> None:
         self.table.pending.retry()
@@ -126,6 +136,12 @@ class RouteTableMachine(RuleBasedStateMachine):
         assert count.programmed == len(self.datapath)
 
     def teardown(self) -> None:
+        try:
+            self._finish()
+        finally:
+            self._patched.undo()
+
+    def _finish(self) -> None:
         while self.taken:
             self.done(set(), 0)
         self.ready = {1, 2, 3}
@@ -146,7 +162,13 @@ class RouteTableMachine(RuleBasedStateMachine):
             self.datapath[prefix] = nexthop
 
 
-RouteTableMachine.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=30, deadline=None
-)
+class SpreadMachine(RouteTableMachine):
+    """The same with stripes so short that six rows are handed out far apart."""
+
+    stripe = 2
+
+
+SETTINGS = settings(max_examples=60, stateful_step_count=30, deadline=None)
+RouteTableMachine.TestCase.settings = SpreadMachine.TestCase.settings = SETTINGS
 TestRouteTableMachine = RouteTableMachine.TestCase
+TestSpreadMachine = SpreadMachine.TestCase
