@@ -12,6 +12,7 @@ goes in one round and its members in the next.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 import numpy as np
@@ -60,13 +61,13 @@ class Nexthops:
             await self._applier.apply(RecordBatch(Kind.NEXTHOP, tuple(single)))
         touched = {nexthop.id for nexthop in single}
         groups = {n.id: n for n in nexthops if n.type is NexthopType.GROUP}
-        for key in list(self._table):  # a group whose member came back
+        for key in self._table.desired_groups.groups_of(touched):  # a member came back
             group = self._table.desired(key)
-            if isinstance(group, Nexthop) and touched & {m.id for m in group.members}:
+            if isinstance(group, Nexthop):
                 groups[group.id] = group
         await self._upsert_groups(list(groups.values()))
-        self.refresh()
-        for routes in self._state.rib:
+        self._note(touched | groups.keys())
+        for routes in self._state.rib.busy():
             routes.pending.unpark()
 
     async def _upsert_groups(self, groups: Sequence[Nexthop]) -> None:
@@ -83,12 +84,18 @@ class Nexthops:
         if ready:
             await self._applier.apply(RecordBatch(Kind.NEXTHOP, tuple(ready)))
 
-    def withdrawn(self, nexthops: Iterable[Record]) -> None:
+    def withdrawn(self, nexthops: Sequence[Record]) -> None:
         """Release the ids of nexthops that the datapath no longer has."""
         for nexthop in nexthops:
             if isinstance(nexthop, Nexthop) and self._table.programmed(nexthop.key) is None:
                 self._state.nexthop_ids.forget(NexthopId(nexthop.id))
-        self.refresh()
+        self._note({nexthop.id for nexthop in nexthops if isinstance(nexthop, Nexthop)})
+
+    def _note(self, ids: AbstractSet[int]) -> None:
+        """Note which of these ids the datapath has now."""
+        present = [one for one in sorted(ids) if self._table.programmed(one) is not None]
+        others = self._usable[np.isin(self._usable, list(ids), invert=True)]
+        self._usable = np.insert(others, np.searchsorted(others, present), present)
 
 
 class Leaving:

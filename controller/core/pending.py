@@ -56,11 +56,12 @@ Usable = Callable[[U32], Mask]
 class PendingRoutes:
     """Hands out the rows of one table that differ, and notes the outcome."""
 
-    def __init__(self, rows: RouteColumns) -> None:
+    def __init__(self, rows: RouteColumns, on_busy: Callable[[], None] = lambda: None) -> None:
         self._rows = rows
-        # The kernel keeps IPv4 routes in a trie: see `slotqueue`. IPv6 is fastest in zebra's order.
+        self._on_busy = on_busy
+        # Linux takes IPv4 routes fastest far apart (see `slotqueue`), and IPv6 in zebra's order.
         spread = rows.family is Family.INET
-        self._queues = {Op.UPSERT: SlotQueue(), Op.WITHDRAW: SlotQueue(spread=spread)}
+        self._queues = {op: SlotQueue(spread=spread) for op in (Op.UPSERT, Op.WITHDRAW)}
         self._parked = SlotQueue()
         self._any_failed = False  # some row may be FAILED; saves a scan after every change
 
@@ -91,6 +92,11 @@ class PendingRoutes:
                 rows.set_flags(slots, IN_FLIGHT)
                 return slots, rows.batch(slots, target, op)
         return None
+
+    @property
+    def idle(self) -> bool:
+        """Whether no row is queued or refused. `on_busy` is called when that may change."""
+        return not (self._any_failed or self._parked or any(self._queues.values()))
 
     def seal(self, op: Op) -> int:
         """Hand out all that is queued now before what is queued later; return how many rows.
@@ -134,7 +140,10 @@ class PendingRoutes:
         differs = target != rows["programmed"][slots]
         self._settle(slots[~differs])
         slots, target = slots[differs], target[differs]
+        if not len(slots):
+            return
         rows.set_flags(slots, QUEUED)
+        self._on_busy()
         self._queues[Op.UPSERT].append(slots[target != 0])
         self._queues[Op.WITHDRAW].append(slots[target == 0])
 
@@ -166,6 +175,7 @@ class PendingRoutes:
         return self._any_failed
 
     def _park(self, slots: Slots) -> None:
+        self._on_busy()
         self._parked.append(slots)
         self._rows.set_flags(slots, QUEUED | PARKED)
 
@@ -188,6 +198,7 @@ class PendingRoutes:
     def _fail(self, slots: Slots, given: U32, numbers: Sequence[int]) -> None:
         """Note rows as refused, and queue those whose target has changed meanwhile."""
         self._any_failed = True
+        self._on_busy()
         self._rows["errno"][slots] = np.where(np.array(numbers) < 256, numbers, errno.EIO)
         self._rows.set_flags(slots, FAILED)
         changed = self._rows.target(slots) != given

@@ -175,7 +175,7 @@ class Reconciler:
         if not self._device_came:  # else rows that waited for the device are applied next
             self._applier.log_refusals()
         records = any(self._state.records[kind].has_failed() for kind in KINDS)
-        return records or any(table.pending.failed for table in self._state.rib)
+        return records or any(table.pending.failed for table in self._state.rib.busy())
 
     async def _upsert(self, kind: Kind) -> list[Record]:
         """Apply a kind's upserts; return its withdrawals."""

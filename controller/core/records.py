@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dualpath.model.kinds import Kind
+from dualpath.model.membership import Membership
+from dualpath.model.nexthops import Nexthop
 from dualpath.model.records import Key, Record
 
 FROM_INTENT = -1
@@ -17,12 +19,20 @@ class Row:
     """One key. A row with neither side does not exist."""
 
     number: int  # counts the rows of the kind; a key that comes back gets another number
-    desired: Record | None = None
-    programmed: Record | None = None
+    _desired: Record | None = None  # written by the table, which indexes it
+    _programmed: Record | None = None
     error: str = ""  # why the datapath refused it
     generation: int = 0  # of the subscription that last repeated it; 0: adopted
     session: int = 0
     changed_at: float = 0.0
+
+    @property
+    def desired(self) -> Record | None:
+        return self._desired
+
+    @property
+    def programmed(self) -> Record | None:
+        return self._programmed
 
 
 class RecordTable:
@@ -33,7 +43,11 @@ class RecordTable:
         self.managed = managed
         self._rows: dict[Key, Row] = {}
         self._touched: dict[Key, None] = {}
+        self._refused: dict[Key, None] = {}  # of the rows with an error
         self._created = 0
+        self.desired_groups = Membership[int]()
+        """Which desired groups have a nexthop as a member."""
+        self.programmed_groups = Membership[int]()
 
     def fork(self) -> RecordTable:
         """Return a table that desires the same, for a datapath that has nothing yet."""
@@ -54,7 +68,8 @@ class RecordTable:
         row.generation, row.session = generation, session
         if row.desired == record:
             return False
-        row.desired, row.changed_at = record, now
+        self._desire(row, record)
+        row.changed_at = now
         self._touched[record.key] = None
         return True
 
@@ -62,7 +77,8 @@ class RecordTable:
         """Replace the desired record of a key, if it has one."""
         row = self._rows.get(record.key)
         if row and row.desired is not None and row.desired != record:
-            row.desired, row.changed_at = record, now
+            self._desire(row, record)
+            row.changed_at = now
             self._touched[record.key] = None
 
     def unwant(self, key: Key, *, now: float) -> bool:
@@ -70,7 +86,8 @@ class RecordTable:
         row = self._rows.get(key)
         if row is None or row.desired is None:
             return False
-        row.desired, row.changed_at = None, now
+        self._desire(row, None)
+        row.changed_at = now
         self._touched[key] = None
         self._drop_if_empty(key)
         return True
@@ -79,7 +96,7 @@ class RecordTable:
         """Desire no longer the keys that `generation` did not repeat; return their number."""
         old = [key for key, row in self._rows.items() if row.generation != generation]
         for key in old:
-            self._rows[key].desired = None
+            self._desire(self._rows[key], None)
             self._rows[key].changed_at = now
             self._touched[key] = None
             self._drop_if_empty(key)
@@ -93,12 +110,13 @@ class RecordTable:
 
     def adopt(self, record: Record, *, now: float) -> None:
         """Note a record that the datapath holds. It stays until a sweep shows nobody wants it."""
-        self._row(record.key, now).programmed = record
+        self._program(self._row(record.key, now), record)
 
     def applied(self, key: Key, programmed: Record | None) -> None:
         """Note what the datapath now holds for a key; None: nothing."""
         row = self._row(key)
-        row.programmed, row.error = programmed, ""
+        self._program(row, programmed)
+        self._accept(key, row)
         if row.desired != programmed:
             self._touched[key] = None
         self._drop_if_empty(key)
@@ -110,6 +128,7 @@ class RecordTable:
             return False
         news = row.error != error
         row.error = error
+        self._refused[key] = None
         if news:
             row.changed_at = now
         self._drop_if_empty(key)
@@ -120,7 +139,7 @@ class RecordTable:
         row = self._rows.get(key)
         if row is None or row.programmed is None:
             return False
-        row.programmed = None
+        self._program(row, None)
         self._touched[key] = None
         self._drop_if_empty(key)
         return True
@@ -158,16 +177,16 @@ class RecordTable:
         if not self.managed:
             return []
         rows = [(key, row) for key in keys if (row := self._rows.get(key))]
-        for _, row in rows:
+        for key, row in rows:
             if row.desired == row.programmed:
-                row.error = ""  # the refused record is no longer desired
+                self._accept(key, row)  # the refused record is no longer desired
         return [
             (key, row.desired, row.programmed) for key, row in rows if row.desired != row.programmed
         ]
 
     def retry(self) -> None:
         """Touch the refused keys."""
-        self._touched |= dict.fromkeys(key for key, row in self._rows.items() if row.error)
+        self._touched |= self._refused
 
     def refused(self) -> Iterator[Record]:
         """Yield the records that differ from the datapath, and stay so until a retry."""
@@ -178,10 +197,10 @@ class RecordTable:
 
     def errors(self) -> Iterator[tuple[Key, str]]:
         """Yield the keys that the datapath refused, and why."""
-        return ((key, row.error) for key, row in self._rows.items() if row.error)
+        return ((key, self._rows[key].error) for key in self._refused)
 
     def has_failed(self) -> bool:
-        return any(True for _ in self.errors())
+        return bool(self._refused)
 
     def __iter__(self) -> Iterator[Key]:
         return iter(self._rows)
@@ -198,7 +217,27 @@ class RecordTable:
             row = self._rows[key] = Row(self._created, changed_at=now)
         return row
 
+    def _desire(self, row: Row, record: Record | None) -> None:
+        _index(self.desired_groups, row.desired, record)
+        row._desired = record
+
+    def _program(self, row: Row, record: Record | None) -> None:
+        _index(self.programmed_groups, row.programmed, record)
+        row._programmed = record
+
+    def _accept(self, key: Key, row: Row) -> None:
+        row.error = ""
+        self._refused.pop(key, None)
+
     def _drop_if_empty(self, key: Key) -> None:
         row = self._rows.get(key)
         if row and row.desired is None and row.programmed is None:
             del self._rows[key]
+            self._refused.pop(key, None)
+
+
+def _index(groups: Membership[int], before: Record | None, after: Record | None) -> None:
+    for record, members in ((before, False), (after, True)):
+        if isinstance(record, Nexthop) and record.members:
+            now = [member.id for member in record.members]
+            groups.change(record.id, [] if members else now, now if members else [])

@@ -7,7 +7,8 @@ flags. No clock, no socket; the order between tables is the reconciler's busines
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 
 import numpy as np
 
@@ -24,11 +25,13 @@ COPY_ROWS = 16384  # a few milliseconds
 class RouteTable:
     """The routes of one VRF and family."""
 
-    def __init__(self, vrf: str, family: Family) -> None:
+    def __init__(
+        self, vrf: str, family: Family, on_busy: Callable[[RouteTable], None] = lambda table: None
+    ) -> None:
         self.vrf = vrf
         self.family = family
         self.rows = RouteColumns(vrf, family)
-        self.pending = PendingRoutes(self.rows)
+        self.pending = PendingRoutes(self.rows, lambda: on_busy(self))
         self._before: U32 = np.empty(0, np.uint32)  # `programmed` during a comparison
 
     def copy_desired(self, other: RouteTable) -> Iterator[None]:
@@ -111,10 +114,11 @@ class RouteTable:
         slots = self.rows.find(batch)
         return self.pending.lost(distinct(slots[slots >= 0]))
 
-    def lost_nexthop(self, nexthop: int) -> int:
-        """Note that a nexthop left the datapath, and with it all routes that used it."""
+    def lost_nexthops(self, nexthops: AbstractSet[int]) -> int:
+        """Note that nexthops left the datapath, and with them all routes that used them."""
         slots = self.rows.slots()
-        return self.pending.unprogram(slots[self.rows["programmed"][slots] == nexthop])
+        used = np.isin(self.rows["programmed"][slots], sorted(nexthops))
+        return self.pending.unprogram(slots[used])
 
     def begin_compare(self) -> None:
         """Forget what is programmed. `adopt` a dump next, then call `end_compare`."""
@@ -140,13 +144,23 @@ class Rib:
 
     def __init__(self) -> None:
         self._tables: dict[tuple[str, Family], RouteTable] = {}
+        self._busy: dict[RouteTable, None] = {}
 
     def table(self, vrf: str, family: Family) -> RouteTable:
         """Return a table; create it if it does not exist."""
         key = vrf, family
         if key not in self._tables:
-            self._tables[key] = RouteTable(vrf, family)
+            self._tables[key] = RouteTable(vrf, family, self._note_busy)
         return self._tables[key]
+
+    def busy(self) -> list[RouteTable]:
+        """Return the tables with a row on its way, or refused: a round visits no others."""
+        for table in [table for table in self._busy if table.pending.idle]:
+            del self._busy[table]
+        return list(self._busy)
+
+    def _note_busy(self, table: RouteTable) -> None:
+        self._busy[table] = None
 
     def tables(self) -> Sequence[RouteTable]:
         return list(self._tables.values())

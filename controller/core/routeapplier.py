@@ -2,8 +2,8 @@
 
 A round has three passes:
 
-    1. upserts       of every table
-    2. withdrawals   of every table
+    1. upserts       of every table with pending rows
+    2. withdrawals   of the same tables
     3. upserts       again: rows that pass 2 found desired once more
 
 Upserts come first. If FRR replaces 10.0.0.0/8 by 10.0.0.0/9 and 10.128.0.0/9, packets take the old
@@ -75,20 +75,23 @@ class RouteApplier:
 
     async def run(self) -> None:
         """Apply what is pending, once. Raises Unavailable; unfinished rows are queued again."""
-        withdrawals = await self._pass(Op.UPSERT, {})
-        await self._pass(Op.WITHDRAW, withdrawals)
-        queued = {table: table.pending.seal(Op.UPSERT) for table in self._rib}
-        await self._pass(Op.UPSERT, queued)
+        tables = self._rib.busy()  # what gets busy later is for the next round, upserts first
+        withdrawals = await self._pass(Op.UPSERT, tables, {})
+        await self._pass(Op.WITHDRAW, tables, withdrawals)
+        queued = {table: table.pending.seal(Op.UPSERT) for table in self._rib.busy()}
+        await self._pass(Op.UPSERT, list(queued), queued)
 
-    async def _pass(self, op: Op, limits: Mapping[RouteTable, int]) -> dict[RouteTable, int]:
-        """Apply the queued rows of every table, at most `limits[table]` of a table named there.
+    async def _pass(
+        self, op: Op, tables: Sequence[RouteTable], limits: Mapping[RouteTable, int]
+    ) -> dict[RouteTable, int]:
+        """Apply the queued rows of tables, at most `limits[table]` of a table named there.
 
         Returns for each table whose turn ended how many withdrawals were queued at that moment.
         """
         in_flight: deque[_InFlight] = deque()
         withdrawals: dict[RouteTable, int] = {}
         try:
-            for table in self._rib:
+            for table in tables:
                 left, end = limits.get(table), self._clock.monotonic() + TURN_S
                 while batch := self._next(table, op, left):
                     in_flight.append(batch)

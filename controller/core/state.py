@@ -312,10 +312,14 @@ class State:
         """
         self._note_loss(records)
         count = 0
+        nexthops: set[int] = set()
         for record in records:
             count += self.records[record.kind].lost(record.key)
             if isinstance(record, Nexthop):
-                self._lost_nexthop(record.id)
+                self._lost_nexthop(record.id, nexthops)
+        if nexthops:  # one search for the routes of all
+            for routes in self.rib:
+                routes.lost_nexthops(nexthops)
         if count:
             self.repaired += count
             self._wake()
@@ -346,16 +350,17 @@ class State:
         if self._losses is not None:
             self._losses.append(lost)
 
-    def _lost_nexthop(self, nexthop: int) -> None:
+    def _lost_nexthop(self, nexthop: int, lost: set[int]) -> None:
+        """Remove a nexthop from its groups; add it, and the groups left empty, to `lost`."""
+        lost.add(nexthop)
         table = self.records[Kind.NEXTHOP]
-        for group in list(table.all_programmed()):
-            if isinstance(group, Nexthop) and any(m.id == nexthop for m in group.members):
+        for key in table.programmed_groups.groups_of([nexthop]):
+            group = table.programmed(key)
+            if isinstance(group, Nexthop):
                 left = tuple(m for m in group.members if m.id != nexthop)
                 table.applied(group.key, replace(group, members=left) if left else None)
                 if not left:
-                    self._lost_nexthop(group.id)
-        for routes in self.rib:
-            routes.lost_nexthop(nexthop)
+                    self._lost_nexthop(group.id, lost)
 
 
 def _members_first(records: tuple[Record, ...]) -> list[Record]:

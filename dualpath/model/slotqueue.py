@@ -4,13 +4,14 @@ The queue never looks at the rows: whoever queues a slot marks its row, so that 
 twice. A million rows that one call queues are one array, and `take` cuts it without copying it.
 Rejected: a list with `pop(0)`, which moves every remaining array.
 
-*Spread.* zebra withdraws routes by ascending prefix, for Linux the dearest order: it keeps IPv4
-routes in a trie, and a deletion searches the children of its node from the lowest on for one that
-is left. A queue that spreads takes all that is queued, up to 262,144 slots (a *generation*), and
-hands out every n-th of them, then those beside them:
+*Spread.* zebra sends routes by ascending prefix, for Linux the dearest order. It keeps IPv4 routes
+in a trie: additions from one end resize its nodes over and over, and a deletion searches the
+children of its node from the lowest on for one that is left. A queue that spreads takes all that is
+queued, up to 262,144 slots (a *generation*), and hands them out by their place with its bits
+reversed, as far apart as can be (decision 0109):
 
-    queued     0 1 2 3 4 5 6 7 8 9 10 11
-    handed out 0 3 6 9    1 4 7 10    2 5 8 11      (stripes of four)
+    queued      0 1 2 3 4 5 6 7
+    handed out  0 4 2 6 1 5 3 7
 
 A slot that is queued later belongs to a later generation, so none waits for ever. `seal` ends a
 generation where the caller depends on what was queued by then. Few slots keep their order.
@@ -28,8 +29,8 @@ from dualpath.model.table import Slots
 GENERATION = 262_144
 """Most slots that are put in order at once: about a millisecond."""
 
-STRIPE = 4096
-"""Slots handed out from end to end of a generation before their neighbors follow."""
+FEW = 4096
+"""Slots of a generation that keep their order: so few are no dearer than others."""
 
 
 class SlotQueue:
@@ -72,7 +73,7 @@ class SlotQueue:
 
     def _next_generation(self, room: int) -> Slots:
         queued = self._sealed or self._chunks
-        return _striped(_cut(queued, GENERATION)) if self._spread else _cut(queued, room)
+        return _apart(_cut(queued, GENERATION)) if self._spread else _cut(queued, room)
 
     def take_all(self) -> Slots:
         """Remove and return every slot."""
@@ -114,9 +115,13 @@ def _cut(chunks: deque[Slots], limit: int) -> Slots:
     return _joined(taken)
 
 
-def _striped(slots: Slots) -> Slots:
-    step = -(-len(slots) // STRIPE)
-    return np.concatenate([slots[first::step] for first in range(step)]) if step > 1 else slots
+def _apart(slots: Slots) -> Slots:
+    if len(slots) <= FEW:
+        return slots
+    places: Slots = np.zeros(1, np.intp)
+    while len(places) < len(slots):  # bits of one digit more, reversed
+        places = np.concatenate([2 * places, 2 * places + 1])
+    return slots[places[places < len(slots)]]
 
 
 def _joined(chunks: list[Slots]) -> Slots:

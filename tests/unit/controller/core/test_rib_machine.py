@@ -26,12 +26,12 @@ CHANGES = st.lists(st.tuples(st.sampled_from(PREFIXES), NEXTHOPS), min_size=1, m
 class RouteTableMachine(RuleBasedStateMachine):
     """In any order of events, the datapath ends with the routes announced last."""
 
-    stripe = slotqueue.STRIPE
+    few = slotqueue.FEW
 
     def __init__(self) -> None:
         super().__init__()
         self._patched = pytest.MonkeyPatch()
-        self._patched.setattr(slotqueue, "STRIPE", self.stripe)
+        self._patched.setattr(slotqueue, "FEW", self.few)
         self.table = RouteTable("default", Family.INET)
         self.desired: dict[str, int] = {}
         self.changed: dict[str, int] = {}  # generation of a prefix's last change
@@ -163,9 +163,9 @@ class RouteTableMachine(RuleBasedStateMachine):
 
 
 class SpreadMachine(RouteTableMachine):
-    """The same with stripes so short that six rows are handed out far apart."""
+    """The same, and three rows are so many that they are handed out far apart."""
 
-    stripe = 2
+    few = 2
 
 
 SETTINGS = settings(max_examples=60, stateful_step_count=30, deadline=None)

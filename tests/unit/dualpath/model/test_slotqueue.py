@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dualpath.model.slotqueue import GENERATION, STRIPE, SlotQueue
+from dualpath.model.slotqueue import FEW, GENERATION, SlotQueue
 from dualpath.model.table import Slots
 from tests.fakes.visits import allocated, steps
 
@@ -112,30 +112,38 @@ def spread_of(*chunks: Slots) -> SlotQueue:
 
 
 def test_many_slots_are_handed_out_far_apart() -> None:
-    queue = spread_of(np.arange(4 * STRIPE))
-    assert queue.take(STRIPE).tolist() == list(range(0, 4 * STRIPE, 4))
-    assert queue.take(3).tolist() == [1, 5, 9]
+    queue = spread_of(np.arange(4 * FEW))
+    assert queue.take(4).tolist() == [0, 2 * FEW, FEW, 3 * FEW]
+    assert np.abs(np.diff(queue.take(FEW))).min() > FEW // 2
+
+
+@pytest.mark.parametrize("count", [FEW + 1, 2 * FEW - 1, 2 * FEW, 2 * FEW + 1, 3 * FEW])
+def test_any_number_of_slots_is_spread(count: int) -> None:
+    queue = spread_of(np.arange(count))
+    taken = queue.take(count).tolist()
+    assert sorted(taken) == list(range(count))
+    assert taken != sorted(taken)
 
 
 def test_few_slots_keep_their_order() -> None:
-    queue = spread_of(np.arange(STRIPE // 2), np.arange(STRIPE // 2)[::-1])
-    expected = [*range(STRIPE // 2), *reversed(range(STRIPE // 2))]
-    assert queue.take(STRIPE).tolist() == expected
+    queue = spread_of(np.arange(FEW // 2), np.arange(FEW // 2)[::-1])
+    expected = [*range(FEW // 2), *reversed(range(FEW // 2))]
+    assert queue.take(FEW).tolist() == expected
 
 
 def test_slot_that_is_queued_later_waits_for_those_that_are_handed_out() -> None:
-    queue = spread_of(np.arange(2 * STRIPE))
+    queue = spread_of(np.arange(2 * FEW))
     first = queue.take(10)
-    queue.append(np.arange(2 * STRIPE, 6 * STRIPE))
-    rest = queue.take(2 * STRIPE - 10)
-    assert sorted([*first.tolist(), *rest.tolist()]) == list(range(2 * STRIPE))
+    queue.append(np.arange(2 * FEW, 6 * FEW))
+    rest = queue.take(2 * FEW - 10)
+    assert sorted([*first.tolist(), *rest.tolist()]) == list(range(2 * FEW))
 
 
 def test_no_slot_overtakes_those_that_were_sealed() -> None:
-    queue = spread_of(np.arange(2 * STRIPE))
-    assert queue.seal() == 2 * STRIPE
-    queue.append(np.arange(2 * STRIPE, 6 * STRIPE))
-    assert sorted(queue.take(2 * STRIPE).tolist()) == list(range(2 * STRIPE))
+    queue = spread_of(np.arange(2 * FEW))
+    assert queue.seal() == 2 * FEW
+    queue.append(np.arange(2 * FEW, 6 * FEW))
+    assert sorted(queue.take(2 * FEW).tolist()) == list(range(2 * FEW))
 
 
 def test_a_generation_is_bounded_so_that_no_slot_waits_for_ever() -> None:
@@ -144,17 +152,17 @@ def test_a_generation_is_bounded_so_that_no_slot_waits_for_ever() -> None:
 
 
 def test_iteration_and_take_all_show_the_slots_of_every_part() -> None:
-    queue = spread_of(np.arange(2 * STRIPE))
+    queue = spread_of(np.arange(2 * FEW))
     taken = queue.take(10).tolist()
     queue.append(slots(100_000))
     queue.seal()
     queue.append(slots(100_001))
     shown = [slot for chunk in queue for slot in chunk.tolist()]
-    assert sorted(taken + shown) == [*range(2 * STRIPE), 100_000, 100_001]
+    assert sorted(taken + shown) == [*range(2 * FEW), 100_000, 100_001]
     assert queue.take_all().tolist() == shown
 
 
-SIZES = st.integers(0, 3 * STRIPE)
+SIZES = st.integers(0, 3 * FEW)
 CALLS = st.lists(st.tuples(st.sampled_from(["append", "take", "seal"]), SIZES), max_size=20)
 
 
@@ -185,6 +193,6 @@ def test_every_slot_leaves_once_whatever_is_called(
 def test_a_batch_costs_the_same_of_few_generations_and_of_many() -> None:
     few, many = spread_of(np.arange(2 * GENERATION)), spread_of(np.arange(8 * GENERATION))
     for queue in (few, many):
-        queue.take(STRIPE)
-    assert abs(allocated(lambda: few.take(STRIPE)) - allocated(lambda: many.take(STRIPE))) < 1000
-    assert steps(lambda: few.take(STRIPE)) == steps(lambda: many.take(STRIPE))
+        queue.take(FEW)
+    assert abs(allocated(lambda: few.take(FEW)) - allocated(lambda: many.take(FEW))) < 1000
+    assert steps(lambda: few.take(FEW)) == steps(lambda: many.take(FEW))
