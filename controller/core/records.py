@@ -55,7 +55,8 @@ class RecordTable:
         for key, row in self._rows.items():
             if row.desired is not None:
                 copy = other._row(key)
-                copy.desired, copy.changed_at = row.desired, row.changed_at
+                other._desire(copy, row.desired)
+                copy.changed_at = row.changed_at
                 copy.generation, copy.session = row.generation, row.session
                 other._touched[key] = None
         return other
