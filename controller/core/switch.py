@@ -74,6 +74,9 @@ class Steering(Protocol):
     def move(self, placed: Mapping[str, bool]) -> list[str]:
         """Let the second forward for the ports with True; return those where it cannot."""
 
+    def seed(self, ports: Sequence[str]) -> int:
+        """Let the second know the neighbors behind ports, before it gets these; return how many."""
+
     def release(self, ports: Sequence[str]) -> None:
         """Remove everything that leads to the second datapath."""
 
@@ -330,13 +333,16 @@ class Switcher:
         for part in ([p for p in moved if p in legs], [p for p in moved if p not in legs]):
             if not part:
                 continue
+            if gained := [port for port in part if port in ports]:
+                hosts = await asyncio.to_thread(self._at.steering.seed, gained)
+                tell(Step.PREPARE, f"{to} was told of {counted(hosts, 'neighbor')}")
             before = await self._window()
             for port in part:
                 if await asyncio.to_thread(self._at.steering.move, {port: port in ports}):
                     raise SwitchFailed(f"{port} has no wire to {to}")
                 tell(Step.MOVE, f"{port} is with {to}")
             after = await self._window()
-            if why := problem(before, after, [port for port in part if port in ports]):
+            if why := problem(before, after, gained):
                 raise SwitchFailed(f"{to} does not forward: {why}")
             tell(Step.VERIFY, passed(after, part, WINDOW_S))
 
@@ -402,6 +408,8 @@ class Switcher:
             if await self._lacking(second):
                 return
             second.role = Role.STANDBY
+            await asyncio.to_thread(self._at.steering.seed, self.state.ports)
+            await self._at.sleep(WINDOW_S)
             await asyncio.to_thread(self._at.steering.move, self._wanted(self.state.ports))
             self._planes.activate(self._speaker(self.state.ports))
         log.info("%s is whole; it forwards for: %s", second.name, ", ".join(self.state.ports))

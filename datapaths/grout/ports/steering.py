@@ -11,6 +11,7 @@ from functools import partial
 from threading import Lock
 
 from datapaths.base import RowFailure
+from datapaths.grout.ports.seeding import seed
 from datapaths.grout.ports.splice import place, release
 from datapaths.linux.dryrun import faults
 from datapaths.linux.links import Links
@@ -44,6 +45,10 @@ class SteeredTwins:
         """
         with self._turn, Links(self._forwarding) as links:
             return [port for port, grout in placed.items() if not place(links, port, grout=grout)]
+
+    def seed(self, ports: Sequence[str]) -> int:
+        """Let grout know the neighbors behind ports, before it gets these; return how many."""
+        return seed(self._forwarding, ports)
 
     def release(self, ports: Iterable[str]) -> None:
         """Remove all filters that lead to grout's wires: the kernel forwards, and grout is gone."""
