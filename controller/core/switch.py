@@ -366,9 +366,15 @@ class Switcher:
         async with self._turn:
             if self.state.to:
                 await self._restore_interrupted()
-            if self.state.second:
+            if not self.state.second:
+                return
+            try:
                 await self._at.second.start()
                 self._at.changed()
+            except DatapathError as error:
+                first, second = self._planes.first.name, self._at.second.name
+                log.error("%s cannot be started: %s; %s forwards", second, error, first)
+                await self._end_second(lambda *_: None)
 
     async def _restore_interrupted(self) -> None:
         before = replace(self.state, to="")
@@ -385,13 +391,20 @@ class Switcher:
             await self._at.sleep(LOOK_S)
             if self._turn.locked():
                 continue
-            if self.state.deadline and self._at.now() >= self.state.deadline:
-                await self._undo()
-            second = self._planes.second
-            if second and second.role is Role.PREPARING:
-                await self._return_to(second)
-            elif second and second.reconciler.unavailable:
-                self._fall_back(second)
+            try:
+                await self._look()
+            except (DatapathError, OSError) as error:
+                log.error("cannot move ports: %s; trying again in %.0f s", _reason(error), AGAIN_S)
+                await self._at.sleep(AGAIN_S)
+
+    async def _look(self) -> None:
+        if self.state.deadline and self._at.now() >= self.state.deadline:
+            await self._undo()
+        second = self._planes.second
+        if second and second.role is Role.PREPARING:
+            await self._return_to(second)
+        elif second and second.reconciler.unavailable:
+            self._fall_back(second)
 
     def _fall_back(self, second: Plane) -> None:
         """Let the first datapath speak for the node: the second died, and its filters with it."""

@@ -136,12 +136,26 @@ class CoreView:
             ready=not not_ready,
             not_ready=not_ready,
             degraded="; ".join(
-                filter(None, (_degraded(resources, state.rib, tables, hosts), self.out_of_date()))
+                filter(
+                    None,
+                    (
+                        _degraded(resources, state.rib, tables, hosts),
+                        self.out_of_date(),
+                        self._second_problem(),
+                    ),
+                )
             ),
             trial=self.trial(),
             neighbors=tables,
             hosts=hosts,
             planes=self._plane_statuses(),
+        )
+
+    def _second_problem(self) -> str:
+        second = self._planes.second
+        problem = second.reconciler.unavailable if second else ""
+        return (
+            f"the datapath {second.name} does not answer: {problem}" if second and problem else ""
         )
 
     def _plane_statuses(self) -> tuple[PlaneStatus, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 
 from controller.core.clock import Clock
 from controller.core.hostunion import HostUnion
@@ -74,11 +75,13 @@ class SecondPlane:
 
     async def stop(self) -> None:
         """End it, also one that an earlier controller left; forget what was programmed."""
-        backend = self._built()
+        beside: tuple[Beside, ...] = ()
+        with suppress(DatapathError):  # it cannot be built here, so nothing of it runs
+            beside = self._built().beside
         self._planes.remove()
         await self.leave()
-        for beside in reversed(backend.beside):
-            await beside.end()
+        for program in reversed(beside):
+            await program.end()
         self._hosts.drop(self.name)
 
     async def leave(self) -> None:

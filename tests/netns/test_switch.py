@@ -46,7 +46,7 @@ from tests.netns.test_grout_ports import LEG4, LEG6, Bed, made, ours
 
 log = logging.getLogger(__name__)
 
-pytestmark = [pytest.mark.netns, pytest.mark.grout]
+pytestmark = [pytest.mark.netns, pytest.mark.grout, pytest.mark.long]
 
 COMMAND = (sys.executable, "-I", "-S", str(Path(__file__).parents[1] / "lab" / "echo.py"))
 INTERVAL_S = 0.001

@@ -188,6 +188,10 @@ async def test_status_and_audit_name_both(core: Core) -> None:
         plane.datapath.records[Kind.VRF].clear()
         found = await view.audit(10)
         assert [(row.text, row.datapath) for row in found.rows] == [("red", "other")]
+        plane.datapath.unavailable = True
+        plane.suspect_all()
+        await rest(plane)
+        assert "the datapath other does not answer" in view.status().degraded
         core.planes.activate(plane)
         assert view.datapath_name() == "other"
     core.planes.remove()

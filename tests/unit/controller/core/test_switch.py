@@ -436,6 +436,20 @@ async def test_first_datapath_speaks_while_the_second_is_away(bed: Bed) -> None:
     looking.cancel()
 
 
+async def test_second_that_cannot_be_restored_leaves_the_traffic_to_the_first(bed: Bed) -> None:
+    def at(where: str) -> None:
+        if where == "start":
+            raise Unavailable("no network namespace grout")
+
+    bed.saved = SwitchState("dpdk", True, ("leg", "eth1"))
+    bed.traffic = dict.fromkeys(ORDER, True)
+    bed.at = at
+    bed.switcher = bed.made()
+    await bed.switcher.restore()
+    assert bed.is_whole(dpdk=False)
+    assert bed.saved == SwitchState("memory")
+
+
 async def test_disk_that_is_full_refuses_the_switch_before_anything_is_done(bed: Bed) -> None:
     def at(where: str) -> None:
         if where == "write":
