@@ -61,6 +61,11 @@ class Machine:
     def podman(self, verb: str, name: str) -> str:
         return self.run("podman", verb, self.name(name)).stdout
 
+    def logs(self, name: str) -> str:
+        """Return what a container printed to stdout and stderr."""
+        done = self.run("podman", "logs", self.name(name))
+        return done.stdout + done.stderr
+
     def remove_containers(self) -> None:
         found = self.run("podman", "ps", "-aq", f"--filter=name=^{self._prefix}-").stdout.split()
         if found:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import subprocess
 import time
 import tomllib
@@ -86,9 +88,9 @@ def container_of(part: str) -> Any:  # noqa: ANN401 - of a PodSpec
     return container
 
 
-def start_controller(here: Machine) -> None:
+def start_controller(here: Machine, name: str = "controller") -> None:
     here.container(
-        "controller",
+        name,
         *("--network=host", "--pid=host", "--privileged", "--user=0", "--read-only"),
         "--volume=/run/netns:/run/netns:rshared",
         "--volume=/run/dualpath:/run/dualpath:rshared",
@@ -100,10 +102,10 @@ def start_controller(here: Machine) -> None:
     )
 
 
-def start_router(here: Machine) -> None:
+def start_router(here: Machine, name: str = "router") -> None:
     rights = container_of("router")["securityContext"]
     here.container(
-        "router",
+        name,
         *("--network=host", "--cap-drop=all"),
         *(f"--cap-add={each}" for each in rights["capabilities"]["add"]),
         "--security-opt=no-new-privileges",
@@ -193,19 +195,29 @@ def test_frr_is_not_root_in_its_container(node: Machine) -> None:
     assert users == {"900", "2130706432"}
 
 
+def start_pings(node: Machine) -> list[subprocess.Popen[str]]:
+    """Ping the node from the fabric for as long as a container takes to come back."""
+    ping = ("ip", "netns", "exec", "spine", "ping", "-q", "-i0.02", "-W1")
+    return [node.start(*ping, address) for address in ("192.168.1.1", "2001:db8:1::1")]
+
+
+def lost(pings: list[subprocess.Popen[str]]) -> list[str]:
+    """End the pings; return the summaries of those that lost a packet."""
+    for ping in pings:
+        ping.send_signal(signal.SIGINT)
+    said = [ping.communicate(timeout=READY_S)[0] for ping in pings]
+    assert all(re.search(r"[1-9][0-9]{2,} packets transmitted", text) for text in said), said
+    return [text for text in said if " 0% packet loss" not in text]
+
+
 def test_router_that_is_killed_and_made_again_costs_no_packet(node: Machine) -> None:
-    pings = [
-        node.start("ip", "netns", "exec", "spine", "ping", "-q", "-i0.02", "-W1", "-c1500", address)
-        for address in ("192.168.1.1", "2001:db8:1::1")
-    ]
+    pings = start_pings(node)
     node.run("podman", "kill", node.name("router"))
     node.run("podman", "rm", node.name("router"))
     until(lambda: probe(node, "/readyz").startswith("503"), lambda: "ready without a router")
     start_router(node)
-    until(lambda: probe(node, "/readyz") == "200 ok\n", lambda: node.podman("logs", "router"))
-    for ping in pings:
-        said, _ = ping.communicate(timeout=READY_S)
-        assert "1500 packets transmitted, 1500 received, 0% packet loss" in said
+    until(lambda: probe(node, "/readyz") == "200 ok\n", lambda: node.logs("router"))
+    assert lost(pings) == []
 
 
 def test_router_stops_at_once(node: Machine) -> None:
@@ -213,7 +225,7 @@ def test_router_stops_at_once(node: Machine) -> None:
     node.podman("stop", "router")
     took = time.monotonic() - began
     node.podman("start", "router")
-    until(lambda: probe(node, "/readyz") == "200 ok\n", lambda: node.podman("logs", "router"))
+    until(lambda: probe(node, "/readyz") == "200 ok\n", lambda: node.logs("router"))
     assert took < 5  # podman kills after 10 s
 
 
@@ -226,8 +238,24 @@ def test_grout_starts_in_the_forwarding_namespace(node: Machine) -> None:
     asked = ("grcli", "-s", "/run/grout.sock", "interface", "show")
     until(
         lambda: node.exec("grout", *asked, check=False).returncode == 0,
-        lambda: node.podman("logs", "grout"),
+        lambda: node.logs("grout"),
     )
     shown = node.exec("grout", "sh", "-c", "readlink /proc/$(pidof -s grout)/ns/net").stdout
     there = node.run("ip", "netns", "exec", "dualpath", "readlink", "/proc/self/ns/net").stdout
     assert shown == there
+
+
+def test_hand_over_to_a_second_controller_and_router_costs_no_packet(node: Machine) -> None:
+    """As from day 0 to the DaemonSets: the second ones wait, and adopt what the first ones made."""
+    pings = start_pings(node)
+    start_router(node, "router-2")
+    start_controller(node, "controller-2")
+    waiting = "another router runs on this node"
+    until(lambda: waiting in node.logs("router-2"), lambda: node.logs("router-2"))
+    node.podman("stop", "controller")
+    node.podman("stop", "router")
+    until(
+        lambda: "FRR starts" in node.logs("router-2") and probe(node, "/readyz") == "200 ok\n",
+        lambda: node.logs("controller-2") + node.logs("router-2"),
+    )
+    assert lost(pings) == []

@@ -62,6 +62,9 @@ RUN: tuple[Key, ...] = (
 
 OPERATOR = "tests/kube/test_operator.py applies both to an API server"
 SWITCH = "tests/lab/test_switch.py runs them, with a grout in a VM"
+INSTALL = "tests/kube/test_install.py applies the same objects to an API server"
+IMAGES = "tests/images builds and starts the images; a registry and nodes are the reader's"
+CLUSTER = "needs nodes with a kubelet; tests/kube/test_install.py renders and applies its objects"
 MIGRATION = "tests/kube/test_migration.py runs it against an API server"
 
 NOT_RUN: dict[Key, str] = {
@@ -74,6 +77,36 @@ NOT_RUN: dict[Key, str] = {
         "make demo      # two routers and a spine; pings over L3VNI and L2VNI; FRR is "
         "killed under them",
     ): "each starts this lab",
+    ("README.md", "make images"): INSTALL,
+    ("docs/KUBERNETES.md", "make images"): IMAGES,
+    ("docs/KUBERNETES.md", "kubectl apply --server-side -f deploy/crds"): INSTALL,
+    (
+        "docs/KUBERNETES.md",
+        "helm upgrade --install dualpath deploy/chart --namespace dualpath-system --skip-crds \\",
+    ): INSTALL,
+    ("docs/KUBERNETES.md", "kubectl apply -k deploy/overlays/kernel"): INSTALL,
+    ("docs/KUBERNETES.md", "kubectl -n dualpath-system rollout status daemonset/dualpath"): CLUSTER,
+    ("docs/KUBERNETES.md", "kubectl apply --server-side --force-conflicts -f deploy/crds"): CLUSTER,
+    ("docs/KUBERNETES.md", "helm rollback dualpath --namespace dualpath-system"): CLUSTER,
+    ("docs/KUBERNETES.md", "podman load -i dualpath.tar"): "tests/images/test_quadlets.py makes "
+    "the units of them; the lab's guests have no systemd",
+    (
+        "docs/KUBERNETES.md",
+        "systemctl --no-block restart dualpath dualpath-router",
+    ): "tests/images hands over between containers; the lab's guests have no systemd",
+    (
+        "docs/KUBERNETES.md",
+        "kubectl -n openperouter-system patch daemonset controller router --type=merge --patch '",
+    ): CLUSTER,
+    (
+        "docs/KUBERNETES.md",
+        "kubectl drain node-1 --ignore-daemonsets --delete-emptydir-data",
+    ): CLUSTER,
+    (
+        "docs/KUBERNETES.md",
+        "helm upgrade dualpath deploy/chart --namespace dualpath-system --reset-values "
+        "--skip-crds \\",
+    ): CLUSTER,
     ("docs/API.md", "S=unix:///run/dualpath/inspect.sock"): "grpcurl is in no Debian release",
     ("docs/API.md", "S=unix:///run/dualpath/grout-agent.sock"): "grpcurl is in no Debian release",
     (
