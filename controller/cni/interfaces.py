@@ -29,14 +29,21 @@ class Presence(Enum):
 class Namespace:
     """The forwarding namespace, and where a datapath may have taken its interfaces."""
 
-    def __init__(self, forwarding: str, taken: Taken = lambda _: ()) -> None:
+    def __init__(self, forwarding: str, taken: Taken | None = None) -> None:
         self._forwarding = forwarding
-        self._taken = taken
+        self._taken = taken or (lambda _: ())
+        self.stay = taken is None
+        """Whether interfaces stay as they were made, so that CHECK can find them so."""
 
     def mac(self, name: str) -> bytes | None:
-        """Return the MAC of an interface of the forwarding namespace; None if it is absent."""
+        """Return the MAC of an interface of the forwarding namespace; None if it is absent.
+
+        It is b"" for a TAP of grout's, which has the MAC of the NIC, and is no plugin's.
+        """
         with Links(self._forwarding) as links:
             found = links.find(name)
+            if found and found.kind == TAP:
+                return b""
             return found.mac if found else None
 
     def addresses(self, name: str) -> set[str]:

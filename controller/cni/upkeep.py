@@ -93,6 +93,7 @@ class Upkeep:
         self._wanted: CniDevice | None = None
         self._broken = ""  # what CHECK complained of, when the interface is to be made again
         self._fresh = False  # no CHECK has succeeded since ADD
+        self._futile = 0  # how many new interfaces in a row failed CHECK
         self._check_at = 0.0
         self._wake = asyncio.Event()
         self._backoff = Backoff(FIRST_RETRY_S, LAST_RETRY_S)
@@ -136,10 +137,10 @@ class Upkeep:
         if self.waiting:
             return self.waiting
         try:
-            found, record, presence = await self._in_thread(self._look)
+            found, record, _ = await self._in_thread(self._look)
             if found is not Step.KEEP or record is None:
                 return "it is not as the plugins made it"
-            if presence is Presence.AS_MADE:
+            if self._tools.namespace.stay:
                 await self._in_thread(self._check, record)
         except ERRORS as error:
             return str(error)
@@ -156,7 +157,7 @@ class Upkeep:
                     assert record
                     return await self._keep(record, presence)
                 case Step.WAIT:
-                    self._tell(self._broken or "it is being made again")
+                    self._tell(self._broken or ("it is being made again" if self._wanted else ""))
                     return WAIT_S
                 case Step.DELETE:
                     assert record
@@ -170,7 +171,7 @@ class Upkeep:
                     return 0.0
         except ERRORS as error:
             pause_s = self._backoff.next_s()
-            self._tell(f"{_text(error)}; the controller retries in {pause_s:g} s")
+            self._tell(f"{_text(error)}; the controller retries")
             self.settled.set()
             return pause_s
 
@@ -181,12 +182,14 @@ class Upkeep:
         now = asyncio.get_running_loop().time()
         leased = protocol.needs_daemon(record.device)
         if leased and await self._in_thread(self._tools.daemon.ensure):
-            self._check_at = 0.0  # a new daemon has no leases
-        if now >= self._check_at and presence is Presence.AS_MADE:
+            self._check_at = 0.0  # a new daemon has no leases; CHECK asks for them
+            if presence is Presence.TAKEN:
+                return self._make_again("the DHCP daemon was started anew, without its lease")
+        if now >= self._check_at and self._tools.namespace.stay:
             self._check_at = now + CHECK_S
             try:
                 await self._in_thread(self._check, record)
-                self._fresh = False
+                self._fresh, self._futile = False, 0
                 self._note("")
             except PluginError as error:
                 return await self._checked_badly(record, error)
@@ -195,19 +198,23 @@ class Upkeep:
     async def _checked_badly(self, record: Record, error: PluginError) -> float:
         """Decide whether an interface that CHECK complains of is made again.
 
-        Not if the plugin could not look, nor if a new interface fails CHECK as well. Nor if a DHCP
-        server does not answer while the address is there: ADD would need its answer, too.
+        Not if the plugin could not look, nor if a second new interface fails CHECK as well. Nor if
+        a DHCP server does not answer while the address is there: ADD would need its answer, too.
         """
+        self._futile += self._fresh
         leased = any(protocol.is_leased(plugin) for plugin in record.device.conf()["plugins"])
         if (
             error.code in (0, protocol.IO_FAILURE, protocol.TRY_LATER)
-            or self._fresh
+            or self._futile > 1
             or (leased and not await self._in_thread(self._lacks_addresses, record))
         ):
             self._note(f"{error}; the interface is kept")
             return LOOK_S
-        log.warning("%s: %s; making it again", self._name, error)
-        self._broken = str(error)
+        return self._make_again(str(error))
+
+    def _make_again(self, why: str) -> float:
+        log.warning("%s: %s; making it again", self._name, why)
+        self._broken = why
         return 0.0
 
     async def _in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -217,9 +224,9 @@ class Upkeep:
     def _look(self) -> tuple[Step, Record | None, Presence]:
         record = records.read(self._path, self._name)
         presence = self._tools.namespace.presence(record) if record else Presence.GONE
+        used = self._tools.used(self._name) or presence is Presence.TAKEN
         if self._broken:
             presence = Presence.GONE
-        used = self._tools.used(self._name)
         return step(self._wanted, record, presence, used=used), record, presence
 
     def _add(self) -> None:
@@ -266,6 +273,8 @@ class Upkeep:
 
     def _tell(self, waiting: str) -> None:
         if waiting != self.waiting:
+            if waiting and self._wanted is None:  # so no status says it
+                log.warning("%s: nobody wants it, and it stays: %s", self._name, waiting)
             self.waiting = waiting
             self._tools.changed()
 

@@ -112,6 +112,11 @@ class Provisioner:
         ports = self._planes.first.state.records[Kind.PORT].all_programmed()
         return {p.name for p in ports if isinstance(p, Port) and not p.host and not p.loopback}
 
+    def uses(self, name: str) -> bool:
+        """Return whether a datapath has a port, or is to have it."""
+        tables = [plane.state.records[Kind.PORT] for plane in self._planes]
+        return any(ports.programmed(name) or ports.desired(name) for ports in tables)
+
     def plan(self) -> Plan:
         return show(self._intent)
 

@@ -47,7 +47,7 @@ class Backend:
     beside: tuple[Beside, ...] = ()
     neighbor_tables: Callable[[], Sequence[NeighborTable]] = lambda: ()
     """Returns the sizes of the machine's neighbor tables, which hold the datapath's hosts."""
-    nic_may_be: Callable[[str], Sequence[tuple[str, str]]] = lambda _: ()
+    nic_may_be: Callable[[str], Sequence[tuple[str, str]]] | None = None
     """Returns the namespaces and names under which the datapath may have a NIC, if it renames."""
     notes: tuple[Callable[[], bool], ...] = ()
     """Write records again that somebody removed: see `controller.node.statedir`."""

@@ -118,7 +118,7 @@ class Daemon:
 
     def _made_by_cni(self, namespaces: NamespacePair, intent: Intent) -> MadePorts:
         def is_used(name: str) -> bool:
-            return self._provisioner is not None and name in self._provisioner.nics
+            return self._provisioner is not None and self._provisioner.uses(name)
 
         def changed() -> None:
             if self._provisioner:

@@ -87,7 +87,7 @@ class FakeNamespace(Namespace):
     """A namespace without a kernel: it has what ADD left, and loses what DEL was called for."""
 
     def __init__(self, scripts: Scripts) -> None:
-        super().__init__(PATH)
+        super().__init__(PATH, None)
         self._scripts = scripts
         self.foreign: dict[str, bytes] = {}
         self.lost: set[str] = set()

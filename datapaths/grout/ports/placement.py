@@ -184,7 +184,9 @@ class Places:
         elif devargs.meeting is Meeting.WIRE:
             device = links.set_up(device_of(port.name))
             wire = _ensure_wire(links, devargs.get("iface"), device, port)
-            splice.join(links, device, wire)
+            # CNI plugins made a NIC that comes from the forwarding namespace.
+            by_plugins = not port.host and port.source_netns == self._forwarding
+            splice.join(links, device, wire, leased=by_plugins)
 
     def _ensure_shared(
         self, namespaces: Namespaces, port: Port

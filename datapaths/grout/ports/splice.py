@@ -4,6 +4,7 @@ Two datapaths share a port when both are programmed. Its filters on ingress then
 
     the kernel    ARP, ND   copied to the wire
     grout         ARP, ND   copied to the wire, and on to the kernel
+                  DHCP      left to the kernel, where clients are
                   others    redirected to the wire
 
 So both learn the hosts and keep their neighbors, and one filter moves a port from one to the other.
@@ -24,17 +25,36 @@ from datapaths.linux.linkinfo import Link
 from datapaths.linux.links import Links
 from datapaths.linux.punt import ALL_FRAMES
 from datapaths.linux.wire.filters import WIRE_PRIORITIES
-from datapaths.linux.wire.matches import ETH_P_ARP, ETH_P_IPV6, ICMPV6, Action, Rule
+from datapaths.linux.wire.matches import (
+    ETH_P_ARP,
+    ETH_P_IP,
+    ETH_P_IPV6,
+    ICMPV6,
+    UDP,
+    Action,
+    Rule,
+)
 from dualpath.model.links import Port
 
 NS_NA = (135, 136)  # RFC 4861: neighbor solicitation and advertisement
 
 
-def join(links: Links, device: Link, wire: Link) -> None:
-    """Redirect every frame that one of the devices receives to the other."""
+DHCP_REPLIES = Rule(Action.LEAVE, ETH_P_IP, ip_proto=UDP, dport=68)
+"""For a NIC whose DHCP client stays in the kernel, and hears replies by a packet socket."""
+
+
+def join(links: Links, device: Link, wire: Link, *, leased: bool = False) -> None:
+    """Redirect every frame that one of the devices receives to the other.
+
+    With `leased`, DHCP replies stay with the device.
+    """
     with _filters(links) as filters:
-        filters.detect(device.index, wire.index)
         filters.detect(wire.index, device.index)
+        if not leased:
+            filters.detect(device.index, wire.index)
+            return
+        found = filters.classifier(device.index) or filters.detect(device.index, wire.index)
+        filters.ensure(found, device.index, [DHCP_REPLIES, ALL_FRAMES], wire.index)
 
 
 def attach(links: Links, port: Port) -> None:
@@ -68,7 +88,8 @@ def place(links: Links, port: str, *, grout: bool) -> bool:
         if not device or not wire:
             return not grout
         classifier = filters.classifier(wire.index) or filters.detect(wire.index, device.index)
-        rules = [*_neighbors(Action.SHARE), ALL_FRAMES] if grout else _neighbors(Action.COPY)
+        everything = [*_neighbors(Action.SHARE), DHCP_REPLIES, ALL_FRAMES]
+        rules = everything if grout else _neighbors(Action.COPY)
         filters.ensure(classifier, device.index, rules, wire.index)
         return True
 

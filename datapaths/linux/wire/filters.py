@@ -97,7 +97,9 @@ def compile_rule(
     flower = classifier is Classifier.FLOWER
     keys = flower_keys(rule) if flower else u32_selector(rule)
     action = TCA_FLOWER_ACT if flower else TCA_U32_ACT
-    options = keys + attribute(action | NLA_F_NESTED, _mirred(rule.action, target))
+    # A filter without an action accepts the frame (tcf_exts_exec in net/pkt_cls.h): LEAVE.
+    acts = b"" if rule.action is Action.LEAVE else _mirred(rule.action, target)
+    options = keys + (attribute(action | NLA_F_NESTED, acts) if acts else b"")
     fingerprint = _digest(f"{classifier.value}{rule.ethertype}".encode() + options)
     filter_ = Filter(
         classifier.value,

@@ -50,6 +50,7 @@ class Action(Enum):
     COPY = "copy"  # to the twin, and on to the forwarding stack
     SHARE = "share"  # the same, and no later filter sees it
     REDIRECT = "redirect"  # to the twin alone
+    LEAVE = "leave"  # to the device's own stack, as without filters
 
 
 @dataclass(frozen=True, slots=True)

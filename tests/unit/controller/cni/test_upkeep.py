@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from controller.cni import records, upkeep
+from controller.cni import keeper, records, upkeep
 from controller.cni.dhcp import DhcpDaemon
 from controller.cni.interfaces import Presence
 from controller.cni.keeper import CniKeeper
@@ -107,6 +107,7 @@ def _no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "LOOK_S", 0.02)
     monkeypatch.setattr(upkeep, "WAIT_S", 0.02)
     monkeypatch.setattr(upkeep, "FIRST_RETRY_S", 0.02)
+    monkeypatch.setattr(keeper, "_SETTLE_S", 60.0)
 
 
 @pytest.fixture
@@ -182,10 +183,12 @@ async def test_failure_is_told_and_retried_and_others_do_not_wait(world: World) 
 async def test_plugin_that_hangs_delays_nobody(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("controller.cni.keeper._SETTLE_S", 0.3)
+    monkeypatch.setattr("controller.cni.keeper._SETTLE_S", 0.02)
     world.scripts.answer("macvlan", "ADD", "sleep 600")
     other = replace(device({"type": "tuning"}), name="net2")
     async with world.running():
+        await world.keeper.want([WANTED, other])
+        await until(lambda: not world.keeper._kept["net2"].waiting)
         waiting = await world.keeper.want([WANTED, other])
         assert waiting == {"net1": "its CNI plugins have not made it yet"}
 
@@ -234,7 +237,7 @@ async def test_failed_check_makes_the_interface_anew(world: World) -> None:
         assert await world.keeper.want([WANTED]) == {}
 
 
-async def test_check_that_fails_for_a_new_interface_too_is_remarked(world: World) -> None:
+async def test_check_that_fails_for_new_interfaces_too_is_remarked(world: World) -> None:
     world.scripts.fail("macvlan", "CHECK", 100, "never content")
     async with world.running():
         await world.keeper.want([WANTED])
@@ -242,7 +245,7 @@ async def test_check_that_fails_for_a_new_interface_too_is_remarked(world: World
         assert "never content (code 100); the interface is kept" in world.keeper.remarks["net1"]
         world.keeper.look_again()
         await world.called("macvlan CHECK", "macvlan CHECK")
-        assert world.scripts.calls.count("macvlan ADD") == 1
+        assert world.scripts.calls.count("macvlan ADD") == 2
 
 
 @pytest.mark.parametrize("code", [5, 11])
@@ -278,6 +281,18 @@ async def test_daemon_that_does_not_start_is_told(world: World) -> None:
         waiting = await world.keeper.want([device({"type": "macvlan", "ipam": {"type": "dhcp"}})])
     assert "CNI plugin dhcp, daemon: it does not listen on" in waiting["net1"]
     assert world.scripts.calls == ["dhcp "]
+
+
+async def test_interface_that_cannot_be_removed_is_logged(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    records.write(MADE)
+    world.scripts.fail("macvlan", "DEL", 100, "busy")
+    async with world.running():
+        await world.keeper.want([])
+        await until(lambda: "net1: nobody wants it, and it stays: CNI plugin" in caplog.text)
+        world.scripts.cure("macvlan", "DEL")
+        await world.gone()
 
 
 async def test_record_of_a_later_version_is_left_alone(world: World) -> None:

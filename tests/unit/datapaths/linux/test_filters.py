@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datapaths.grout.ports.splice import DHCP_REPLIES
 from datapaths.linux.punt import ALL_FRAMES, egress, rules
 from datapaths.linux.wire import filters
 from datapaths.linux.wire.filters import TWIN_PRIORITIES, Classifier, Filter
@@ -128,7 +129,7 @@ def test_twin_may_send_routing_protocols_from_its_own_addresses_only(
 
 @pytest.mark.parametrize("classifier", Classifier)
 def test_filter_reads_back_as_requested(classifier: Classifier) -> None:
-    for rule in (*rules(ADDRESSES), *egress(ADDRESSES, OWN_MAC), ALL_FRAMES):
+    for rule in (*rules(ADDRESSES), *egress(ADDRESSES, OWN_MAC), ALL_FRAMES, DHCP_REPLIES):
         wanted, options = filters.compile_rule(classifier, rule, target=7)
         [message] = messages(filters.add(3, wanted, options))
         found = filters.decode(message)
@@ -146,6 +147,16 @@ def test_fingerprints_differ_by_rule_target_and_classifier(classifier: Classifie
     assert len(prints) == 2 * len(list(rules(ADDRESSES)))
     other = next(c for c in Classifier if c is not classifier)
     assert filters.compile_rule(other, BGP, 7)[0].fingerprint not in prints
+
+
+@pytest.mark.parametrize("classifier", Classifier)
+def test_filter_that_leaves_a_frame_has_no_action_and_comes_before_all_frames(
+    classifier: Classifier,
+) -> None:
+    left, options = filters.compile_rule(classifier, DHCP_REPLIES, 7)
+    taken, _ = filters.compile_rule(classifier, ALL_FRAMES, 7)
+    assert b"mirred" not in options
+    assert left.priority < taken.priority
 
 
 def test_flower_filter_keeps_its_handle_when_its_target_changes() -> None:
