@@ -16,6 +16,9 @@ from controller.intent.rules import Complaint, Strict, rule
 HOSTNAME_LABEL = "kubernetes.io/hostname"
 NODE_INDEX = "openpe.io/nodeindex"
 """The annotation of a Node that has its number, decimal; OpenPERouter's nodemarker writes it."""
+REVISION = "dualpath.io/revision"
+"""The annotation of a Node that has the revision of objects that it may take: see `rollouts`."""
+LONGEST_REVISION = 64
 
 LogLevel = Literal["debug", "info", "warn", "error"]
 
@@ -41,6 +44,7 @@ class Node:
     source: IndexSource | None = None  # the interface whose address gives the index, if any
     numbered: bool = field(default=False, compare=False)  # somebody gave it an index or a source
     of_api: bool = field(default=False, compare=False)  # it is a Node of Kubernetes itself
+    revision: str = field(default="", compare=False)  # of the API's objects beside it
 
     @property
     def selectable(self) -> Mapping[str, str]:
@@ -146,6 +150,7 @@ def api_node(metadata: Mapping[str, object]) -> Node:
         labels={str(key): str(value) for key, value in labels.items()},
         numbered=index is not None,
         of_api=True,
+        revision=permitted_revision(annotations),
     )
 
 
@@ -154,6 +159,12 @@ def annotated(annotations: Mapping[str, object]) -> int | None:
     text = annotations.get(NODE_INDEX)
     plain = isinstance(text, str) and text.isascii() and text.isdecimal() and len(text) <= 10
     return int(str(text)) if plain and int(str(text)) <= HIGHEST else None
+
+
+def permitted_revision(annotations: Mapping[str, object]) -> str:
+    """Return the revision in a Node's annotations, "" if it has none."""
+    text = annotations.get(REVISION)
+    return text if isinstance(text, str) and len(text) <= LONGEST_REVISION else ""
 
 
 class Unnumbered(ValueError):
@@ -189,6 +200,7 @@ def choose(nodes: Sequence[Node], overrides: NodeOverrides, look: Look) -> Node:
         log_level=found.log_level,
         namespaces=found.namespaces,
         numbered=numbered.numbered or overrides.index is not None,
+        revision=api.revision,
     )
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from controller.intent.node import NODE_INDEX
-from controller.kubernetes import MANIFESTS, SECRETS, STATIC, mirror
+from controller.kubernetes import MANIFESTS, SECRETS, STATIC, gate, mirror, rollouts
 from controller.kubernetes.client import Client
 from controller.kubernetes.objects import (
     NODE_STATUSES,
@@ -35,7 +35,7 @@ from controller.kubernetes.reflector import Reflector
 from controller.kubernetes.report import Reporter
 from controller.kubernetes.served import Served
 from controller.kubernetes.statics import Files, Statics, is_static
-from controller.kubernetes.status import owners, rows, without_places
+from controller.kubernetes.status import as_taken, owners, rows, without_places
 from dualpath.model.view import ResourceStatus
 
 log = logging.getLogger(__name__)
@@ -55,6 +55,7 @@ class Agent:
         node: str,
         directory: Path,
         statuses: Callable[[], Iterable[ResourceStatus]] = tuple,
+        revision: Callable[[], str] = str,
         *,
         namespace: str = NAMESPACE,
         files: Callable[[], Files] = Files,
@@ -63,6 +64,7 @@ class Agent:
         self._node_name = node
         self._directory = directory
         self._statuses = statuses
+        self._revision = revision  # of the objects that the statuses are about
         self._read_files = files
         self._files = Files()
         self._changed = asyncio.Event()
@@ -83,6 +85,8 @@ class Agent:
         self._reporter = Reporter(
             client, node, namespace, self._served, self._reports, lambda: self._unreachable
         )
+        self._gate = gate.Gate(client)
+        self._taken = mirror.Taken()
         self._secrets: dict[str, tuple[Reflector, asyncio.Task[NoReturn]]] = {}  # by namespace
         self._group: asyncio.TaskGroup | None = None
         self._unreachable = False  # it was logged
@@ -101,11 +105,13 @@ class Agent:
         """Return what keeps the mirror from being as the API server has it, or ""."""
         if unreachable := self._api_problem():
             return f"API server: {unreachable}; its last known objects stay in force"
-        return self._waits_for() or self._not_written or self._two_numbers()
+        waits = self._waits_for() or self._not_written
+        return waits or self._gate.problem or self._two_numbers()
 
     async def run(self) -> None:
         """Follow, mirror and report until cancelled."""
         self._files = await asyncio.to_thread(self._read_files)
+        self._taken = await asyncio.to_thread(mirror.taken, self._directory / MANIFESTS)
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
@@ -135,14 +141,24 @@ class Agent:
             await self._changed.wait()
             await asyncio.sleep(GATHER_S)
             self._changed.clear()
-            objects = effective(self.objects)  # a copy: events go on coming in meanwhile
+            found = self.objects  # a copy: events go on coming in meanwhile
+            objects = effective(found)
             named = mirror.secrets_named(objects)
             self._follow_secrets({namespace for namespace, _ in named})
             node = self._our_node()
             if node is None or self._waits_for():
                 continue
+            revision = rollouts.revision(found, node)
+            opens = not self._taken.exists or await self._gate.opens(node, revision)
+            if not opens:
+                asyncio.get_running_loop().call_later(gate.ASK_S, self._changed.set)
             try:
-                await asyncio.to_thread(self._write, objects, node, named)
+                if opens:
+                    known = revision if rollouts.permitted(node) else ""
+                    await asyncio.to_thread(self._write, objects, node, named, known)
+                    self._taken = mirror.Taken(known, mirror.generations(objects), True)
+                else:
+                    await asyncio.to_thread(self._write_node, node)
                 self._not_written = ""
             except OSError as error:
                 self._not_written = f"{error.filename}: {error.strerror}"
@@ -188,7 +204,12 @@ class Agent:
             reflector = self._reflector(path, {"fieldSelector": f"type={mirror.SECRET_TYPE}"})
             self._secrets[namespace] = reflector, self._group.create_task(reflector.run())
 
-    def _write(self, objects: mirror.Objects, node: Object, named: set[Key]) -> None:
+    def _write_node(self, node: Object) -> None:
+        """Write the Node alone: what is about this node itself is no rollout's."""
+        text = mirror.node_manifest(node, self._taken.revision)
+        mirror.put(self._directory / MANIFESTS, mirror.NODE, text)
+
+    def _write(self, objects: mirror.Objects, node: Object, named: set[Key], revision: str) -> None:
         passwords: dict[str, dict[str, bytes]] = defaultdict(dict)
         for namespace, name in named:
             data = self._password(namespace, name)
@@ -198,7 +219,7 @@ class Agent:
         for namespace, (reflector, _) in list(self._secrets.items()):
             if reflector.listed:  # else those of an earlier run stay
                 mirror.write(secrets / namespace, passwords[namespace])
-        files = mirror.manifests(objects, node, secrets)
+        files = mirror.manifests(objects, node, secrets, revision)
         if mirror.write(self._directory / MANIFESTS, files):
             count = sum(map(len, objects.values()))
             log.info("the API's manifests changed: %d objects", count)
@@ -241,9 +262,12 @@ class Agent:
             Target(c, key): item for c, found in objects.items() for key, item in found.items()
         }
         names = owners(objects, self._files.owners)
-        reported = rows(objects, names, statuses)
+        own = rows(objects, names, statuses)
+        reported = as_taken(objects, own, self._taken, held=self._gate.held)
         reported |= rows(by_collection(statics), self._statics.owners, statuses)
         applied = await self._reporter.rows({**items, **statics}, reported)
+        row = rollouts.row(self._revision(), statuses) if rollouts.permitted(node) else None
+        applied &= await self._reporter.rollout(row)
         return await self._reporter.node(node, statuses) and applied and shown
 
     def _log_problem(self) -> None:

@@ -351,6 +351,15 @@ _CNI_LIST = {
 }
 
 FORMATS: Mapping[str, Format] = {
+    "int-or-percent": Format(
+        {"x-kubernetes-int-or-string": True},
+        (
+            Cel(
+                "type(self) == int ? self >= 1 : self.matches('^([1-9][0-9]?|100)%$')",
+                "must be a number of nodes from 1, or a percentage such as 10%",
+            ),
+        ),
+    ),
     "prefix": Format(_CIDR_SCHEMA, (_NO_CIDR,)),
     "pool": Format(_CIDR_SCHEMA, (_NO_CIDR, _POOL)),
     "peer-range": Format(

@@ -13,12 +13,13 @@ nothing inside a list has a default: `kubectl apply` compares lists as a whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from controller.intent.rules import Strict
 from controller.intent.schema import GROUP, KINDS
 from controller.intent.sessions import SessionOptions
+from controller.kubernetes import rollouts
 from controller.kubernetes.cel import FORMATS, RULES, Cel
 
 Schema = dict[str, Any]
@@ -46,6 +47,15 @@ _READY = '.status.conditions[?(@.type=="Ready")]'
 _MORE_COLUMNS = (
     ("Ready", "string", f"{_READY}.status"),
     ("Reason", "string", f"{_READY}.reason"),
+    ("Age", "date", ".metadata.creationTimestamp"),
+)
+
+_ROLLOUT_COLUMNS = (
+    ("Phase", "string", ".status.phase"),
+    ("Updated", "string", ".status.progress"),
+    ("Unavailable", "integer", ".status.unavailableNodes"),
+    ("Waiting", "integer", ".status.waitingNodes"),
+    ("Degraded", "string", ".status.degradedNodes"),
     ("Age", "date", ".metadata.creationTimestamp"),
 )
 
@@ -83,20 +93,53 @@ def definition(kind: str, where: str = GROUP) -> Schema:
                 "singular": kind.lower(),
             },
             "scope": "Namespaced",
-            "versions": [_version(kind, version)],
+            "versions": [_version((*COLUMNS[kind], *_MORE_COLUMNS), spec(kind), status(), version)],
         },
     }
 
 
-def _version(kind: str, version: str) -> Schema:
+def rollout_definition() -> Schema:
+    """Return the CustomResourceDefinition of Rollouts: there is one, of the whole cluster."""
+    group, version = rollouts.ROLLOUTS.group.split("/")
+    kind = rollouts.ROLLOUTS.kind
+    made = _version(_ROLLOUT_COLUMNS, _model(rollouts.RolloutSpec), rollout_status(), version)
+    schema = made["schema"]["openAPIV3Schema"]
+    del schema["required"]  # every field has a default
+    schema["properties"]["spec"]["default"] = {}
+    schema["x-kubernetes-validations"] = [
+        {
+            "message": f"the only Rollout is called {rollouts.NAME}",
+            "rule": f"self.metadata.name == '{rollouts.NAME}'",
+        }
+    ]
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"rollouts.{group}"},
+        "spec": {
+            "group": group,
+            "names": {
+                "kind": kind,
+                "listKind": f"{kind}List",
+                "plural": "rollouts",
+                "singular": "rollout",
+            },
+            "scope": "Cluster",
+            "versions": [made],
+        },
+    }
+
+
+def _version(
+    columns: Iterable[tuple[str, str, str]], spec: Schema, status: Schema, version: str
+) -> Schema:
     return {
         "name": version,
         "served": True,
         "storage": True,
         "subresources": {"status": {}},
         "additionalPrinterColumns": [
-            {"name": name, "type": type_, "jsonPath": path}
-            for name, type_, path in (*COLUMNS[kind], *_MORE_COLUMNS)
+            {"name": name, "type": type_, "jsonPath": path} for name, type_, path in columns
         ],
         "schema": {
             "openAPIV3Schema": {
@@ -106,8 +149,8 @@ def _version(kind: str, version: str) -> Schema:
                     "apiVersion": {"type": "string"},
                     "kind": {"type": "string"},
                     "metadata": {"type": "object"},
-                    "spec": spec(kind),
-                    "status": status(),
+                    "spec": spec,
+                    "status": status,
                 },
             }
         },
@@ -116,7 +159,10 @@ def _version(kind: str, version: str) -> Schema:
 
 def spec(kind: str) -> Schema:
     """Return the structural schema of a kind's spec."""
-    model = KINDS[kind]
+    return _model(KINDS[kind])
+
+
+def _model(model: type[Strict]) -> Schema:
     schema = model.model_json_schema(by_alias=True)
     parts = schema.pop("$defs", {})
     models = {found.__name__: found for found in _parts(Strict)}
@@ -252,18 +298,6 @@ def status() -> Schema:
     resource selects, written by that node alone.
     """
     text = {"type": "string", "maxLength": 1024}
-    condition = {
-        "type": "object",
-        "required": ["lastTransitionTime", "message", "reason", "status", "type"],
-        "properties": {
-            "lastTransitionTime": {"type": "string", "format": "date-time"},
-            "message": {"type": "string", "maxLength": 32768},
-            "observedGeneration": {"type": "integer", "format": "int64", "minimum": 0},
-            "reason": {"type": "string", "minLength": 1, "maxLength": 1024},
-            "status": {"type": "string", "enum": ["True", "False", "Unknown"]},
-            "type": {"type": "string", "maxLength": 316},
-        },
-    }
     node = {
         "type": "object",
         "required": ["name", "ready"],
@@ -272,18 +306,75 @@ def status() -> Schema:
             "ready": {"type": "boolean"},
             "reason": text,
             "message": {"type": "string", "maxLength": 4096},
-            "observedGeneration": {"type": "integer", "format": "int64", "minimum": 0},
+            "observedGeneration": _COUNT,
             "lastTransitionTime": {"type": "string", "format": "date-time"},
         },
     }
     return {
         "type": "object",
         "properties": {
-            "observedGeneration": {"type": "integer", "format": "int64", "minimum": 0},
-            "conditions": _map_of(condition, "type", 16),
+            "observedGeneration": _COUNT,
+            "conditions": _conditions(),
             "nodes": _map_of(node, "name", 5000),
         },
     }
+
+
+def rollout_status() -> Schema:
+    """Return the schema of a Rollout's status: the operator's, and a row of each node."""
+    node = {
+        "type": "object",
+        "required": ["name", "revision", "ready"],
+        "properties": {
+            "name": {"type": "string", "maxLength": 253},
+            "revision": {"type": "string", "maxLength": 64},
+            "ready": {"type": "boolean"},
+            "reason": {"type": "string", "maxLength": 1024},
+            "message": {"type": "string", "maxLength": 4096},
+            "lastTransitionTime": {"type": "string", "format": "date-time"},
+        },
+    }
+    names = {
+        "type": "array",
+        "items": {"type": "string", "maxLength": 253},
+        "maxItems": 100,
+        "x-kubernetes-list-type": "atomic",
+    }
+    return {
+        "type": "object",
+        "properties": {
+            "observedGeneration": _COUNT,
+            "phase": {"type": "string", "maxLength": 32},
+            "message": {"type": "string", "maxLength": 4096},
+            "progress": {"type": "string", "maxLength": 32},
+            "updatedNodes": _COUNT,
+            "unavailableNodes": _COUNT,
+            "waitingNodes": _COUNT,
+            "degradedNodes": names,
+            "renewTime": {"type": "string", "format": "date-time"},
+            "conditions": _conditions(),
+            "nodes": _map_of(node, "name", 5000),
+        },
+    }
+
+
+_COUNT: Schema = {"type": "integer", "format": "int64", "minimum": 0}
+
+
+def _conditions() -> Schema:
+    condition = {
+        "type": "object",
+        "required": ["lastTransitionTime", "message", "reason", "status", "type"],
+        "properties": {
+            "lastTransitionTime": {"type": "string", "format": "date-time"},
+            "message": {"type": "string", "maxLength": 32768},
+            "observedGeneration": _COUNT,
+            "reason": {"type": "string", "minLength": 1, "maxLength": 1024},
+            "status": {"type": "string", "enum": ["True", "False", "Unknown"]},
+            "type": {"type": "string", "maxLength": 316},
+        },
+    }
+    return _map_of(condition, "type", 16)
 
 
 def _map_of(items: Schema, key: str, most: int) -> Schema:

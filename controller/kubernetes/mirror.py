@@ -13,11 +13,12 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from controller.intent.node import NODE_INDEX as NODE_INDEX
-from controller.intent.node import annotated
+from controller.intent.node import REVISION, annotated, permitted_revision
 from controller.intent.schema import GROUP
 from controller.kubernetes.objects import Key, Object
 
@@ -26,9 +27,19 @@ log = logging.getLogger(__name__)
 SECRET_TYPE, SECRET_KEY = "kubernetes.io/basic-auth", "password"
 LONGEST_NAME = 200  # bytes of a file's name, before the hash that replaces the rest
 MODE = 0o600
+NODE = "node.json"
 
 Objects = Mapping[str, Mapping[Key, Object]]
 """The objects that count, by kind: `objects.effective`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What the mirror has of the API, as this run or an earlier one wrote it."""
+
+    revision: str = ""  # "" where no rollout decides
+    generations: Mapping[str, int] = field(default_factory=dict)  # of each object, by its uid
+    exists: bool = False
 
 
 def node_index(node: Object) -> int | None:
@@ -36,10 +47,44 @@ def node_index(node: Object) -> int | None:
     return annotated(node["metadata"].get("annotations") or {})
 
 
-def manifests(objects: Objects, node: Object, secrets: Path) -> dict[str, str]:
-    """Return the text of every file by its name: those of the objects, and the Node's."""
+def manifests(objects: Objects, node: Object, secrets: Path, revision: str = "") -> dict[str, str]:
+    """Return the text of every file by its name: those of the objects, and the Node's, the last."""
     found = {_file(kind, key): _manifest(kind, item, secrets) for kind, key, item in _all(objects)}
-    return found | {"node.json": _text(_node(node))}
+    return found | {NODE: node_manifest(node, revision)}
+
+
+def node_manifest(node: Object, revision: str) -> str:
+    """Return a Node with what `node.api_node` reads, and no heartbeat."""
+    metadata, index = node["metadata"], node_index(node)
+    annotations = {} if index is None else {NODE_INDEX: str(index)}
+    annotations |= {REVISION: revision} if revision else {}
+    named = {"name": metadata["name"], "labels": metadata.get("labels") or {}}
+    named |= {"annotations": annotations}
+    return _text({"apiVersion": "v1", "kind": "Node", "metadata": named})
+
+
+def taken(directory: Path) -> Taken:
+    """Read back what was mirrored; a file that cannot be read counts for nothing."""
+    revision, generations, exists = "", {}, False
+    for path in sorted(directory.glob("*.json")):
+        try:
+            metadata = json.loads(path.read_bytes())["metadata"]
+            if path.name == NODE:
+                exists = True
+                revision = permitted_revision(metadata.get("annotations") or {})
+            elif type(metadata["generation"]) is int:
+                generations[str(metadata["uid"])] = metadata["generation"]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            continue
+    return Taken(revision, generations, exists)
+
+
+def generations(objects: Objects) -> dict[str, int]:
+    """Return the generation of each object, by its uid."""
+    return {
+        str(item["metadata"].get("uid")): item["metadata"].get("generation") or 0
+        for _, _, item in _all(objects)
+    }
 
 
 def secrets_named(objects: Objects) -> set[Key]:
@@ -75,6 +120,13 @@ def write(directory: Path, files: Mapping[str, str | bytes]) -> bool:
     return changed
 
 
+def put(directory: Path, name: str, text: str) -> None:
+    """Make one file of a directory hold this text. Raises OSError."""
+    path = directory / name
+    if path.read_text() != text:
+        _replace(path, text.encode())
+
+
 def _replace(path: Path, data: bytes) -> None:
     partial = path.with_name(f".{path.name}.new")
     partial.unlink(missing_ok=True)
@@ -92,19 +144,11 @@ def _all(objects: Objects) -> Iterator[tuple[str, Key, Object]]:
 
 def _manifest(kind: str, item: Object, secrets: Path) -> str:
     metadata = item["metadata"]
-    kept = ("name", "namespace", "creationTimestamp")  # by which the loader orders
+    # By the time of creation the loader orders; uid and generation are for `taken`.
+    kept = ("name", "namespace", "creationTimestamp", "uid", "generation")
     names = {name: metadata[name] for name in kept if metadata.get(name)}
     spec = _with_files(item.get("spec") or {}, secrets / (metadata.get("namespace") or ""))
     return _text({"apiVersion": GROUP, "kind": kind, "metadata": names, "spec": spec})
-
-
-def _node(node: Object) -> Object:
-    """Return a Node with what `node.api_node` reads, and no heartbeat."""
-    metadata, index = node["metadata"], node_index(node)
-    annotations = {} if index is None else {NODE_INDEX: str(index)}
-    named = {"name": metadata["name"], "labels": metadata.get("labels") or {}}
-    named |= {"annotations": annotations}
-    return {"apiVersion": "v1", "kind": "Node", "metadata": named}
 
 
 def _with_files(spec: Any, secrets: Path) -> Any:  # noqa: ANN401 - whatever the API server holds

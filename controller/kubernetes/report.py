@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 from zlib import crc32
 
-from controller.kubernetes import nodestatus
+from controller.kubernetes import nodestatus, rollouts
 from controller.kubernetes.client import ApiError, Client
 from controller.kubernetes.objects import NODE_STATUSES, Object, Target
 from controller.kubernetes.reflector import Reflector, version_of
@@ -26,6 +26,8 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 ON_ITS_WAY_S = 2.0  # in which the watch shows what was written
+ABSENT_S = 10.0
+REPEAT_S = 600.0  # nobody watches the Rollout, which may have been made anew
 
 
 class Reporter:
@@ -47,6 +49,7 @@ class Reporter:
         self._served = served
         self._reports = reports
         self._unreachable = unreachable  # which is logged elsewhere
+        self._row: tuple[rollouts.Row | None, str, float] = None, "", 0.0
         self._applied: dict[Target, tuple[Row | None, object]] = {}  # with the object's version
         self._reported: tuple[object, float] = (None, 0.0)  # of the node, and when
 
@@ -104,6 +107,31 @@ class Reporter:
             self._reported = current, now_s
         except ApiError as error:
             return self._refused(f"{NODE_STATUSES.kind} {'/'.join(self._key)}", error)
+        return True
+
+    async def rollout(self, row: rollouts.Row | None) -> bool:
+        """Apply the node's row of the Rollout; return False if it was refused.
+
+        None is for a node whose Node takes part in none.
+        """
+        if row is None:
+            self._row = None, "", 0.0
+            return True
+        now_s = asyncio.get_running_loop().time()
+        before, since, at_s = self._row
+        if row == before and now_s < at_s + REPEAT_S:
+            return True
+        same = before is not None and (row.ready, row.revision) == (before.ready, before.revision)
+        since = since if same else _now()
+        try:
+            body = rollouts.row_body(self._node, row, since)
+            await self._client.apply_status(rollouts.PATH, body, self._manager)
+        except ApiError as error:
+            if error.status == 404:  # it is gone, and the Node's annotation not yet
+                now_s -= REPEAT_S - ABSENT_S
+            elif not self._refused(f"Rollout {rollouts.NAME}", error):
+                return False
+        self._row = row, since, now_s
         return True
 
     def _refused(self, what: str, error: ApiError) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from controller.intent.loader import USUAL_NAMESPACES, created
 from controller.intent.reasons import Reason
 from controller.intent.schema import OUR_GROUP, Owner
+from controller.kubernetes.mirror import Taken
 from controller.kubernetes.objects import Object, Objects, Target, effective, replaced
 from dualpath.model.view import ResourceStatus
 
@@ -90,6 +91,23 @@ def rows(
         item = objects[target.collection][target.key]
         text = f"the object of the same name in {OUR_GROUP} is in force in its place"
         found[target] = Row(False, Reason.VALIDATION_FAILED, text, _generation(item))
+    return found
+
+
+def as_taken(
+    objects: Objects, reported: Mapping[Target, Row], taken: Taken, held: bool
+) -> dict[Target, Row]:
+    """Return rows with the generations that this node has taken.
+
+    While a rollout holds the node back, an object that it has not taken has no row.
+    """
+    found = {}
+    for target, row in reported.items():
+        uid = str(objects[target.collection][target.key]["metadata"].get("uid"))
+        if uid in taken.generations:
+            found[target] = replace(row, generation=taken.generations[uid])
+        elif not held:
+            found[target] = row
     return found
 
 

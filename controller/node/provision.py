@@ -95,6 +95,7 @@ class Provisioner:
         self._leaving = LeavingNics(namespaces.control, self._frr)
         self._tell = tell
         self._in_force: dict[Owner, int] = {}
+        self._revision = ""
         self._outcome = Outcome("intent is not in force yet")
 
     @property
@@ -129,6 +130,10 @@ class Provisioner:
         """Return the status of each resource."""
         statuses = verdicts(self._intent, self._outcome)
         return [replace(s, applied_generation=self._in_force.get(s.owner, 0)) for s in statuses]
+
+    def revision(self) -> str:
+        """Return the revision of the API's objects whose statuses are known; "" if it has none."""
+        return self._revision
 
     def answered(self, event: Configured) -> None:
         """Apply frr-bridge's answer to a Configure."""
@@ -220,6 +225,7 @@ class Provisioner:
                 log.warning("%s %s: %s", key[0].name, key[1], why)
         if intent is self._intent:
             self._in_force = in_force(verdicts(intent, outcome), self._in_force)
+            self._revision = intent.node.revision
 
     async def _round(self, intent: Intent, outcome: Outcome) -> None:
         """Do every step in order, and note what fails. One failing device stops no other."""

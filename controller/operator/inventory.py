@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from controller.kubernetes import rollouts
 from controller.kubernetes.client import Client
 from controller.kubernetes.objects import OURS, THEIRS, Collection, Key, Object, Target
 from controller.kubernetes.reflector import Reflector
@@ -35,13 +36,16 @@ class Inventory:
             for collection in (*THEIRS, *OURS)
         }
         self._nodes = Reflector(client, "/api/v1/nodes", self._notice)
+        self._rollouts = Reflector(
+            client, rollouts.ROLLOUTS.path(), self._notice, optional=True, statuses=True
+        )
         self._unseen: dict[Target, tuple[float, object, Object | None]] = {}
         self._listeners: list[asyncio.Event] = []
 
     async def run(self) -> None:
         """Follow the API server until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for reflector in (self._nodes, *self._kinds.values()):
+            for reflector in self._every:
                 group.create_task(reflector.run())
 
     def listen(self) -> asyncio.Event:
@@ -51,13 +55,25 @@ class Inventory:
         return event
 
     @property
+    def _every(self) -> tuple[Reflector, ...]:
+        return self._nodes, self._rollouts, *self._kinds.values()
+
+    @property
     def listed(self) -> bool:
         return all(r.listed for r in (self._nodes, *self._kinds.values()))
 
     @property
     def problem(self) -> str:
-        every = (self._nodes, *self._kinds.values())
-        return next((reflector.problem for reflector in every if reflector.problem), "")
+        return next((reflector.problem for reflector in self._every if reflector.problem), "")
+
+    @property
+    def knows_rollout(self) -> bool:
+        """Tell whether the API server was heard about the Rollout, which the webhook needs not."""
+        return self.listed and self._rollouts.listed
+
+    @property
+    def rollout(self) -> Object | None:
+        return self._rollouts.objects.get(("", rollouts.NAME))
 
     @property
     def nodes(self) -> list[Object]:

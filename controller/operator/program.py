@@ -8,7 +8,8 @@ import logging
 from controller.kubernetes.client import ApiError, Client
 from controller.kubernetes.objects import OURS, THEIRS, Object
 from controller.kubernetes.served import Served
-from controller.operator import definitions
+from controller.operator import definitions, progress
+from controller.operator.conductor import Conductor
 from controller.operator.inventory import Inventory
 from controller.operator.leadership import Leadership
 from controller.operator.numberer import Numberer
@@ -33,7 +34,8 @@ class Program:
         self._numberer = Numberer(client, self._inventory, recorder)
         self._served = Served(client)
         self._reporter = Reporter(client, self._inventory, self._served, recorder)
-        self._webhook = Webhook(self._inventory)
+        self._conductor = Conductor(client, self._inventory, recorder)
+        self._webhook = Webhook(self._inventory, lambda: progress.metrics(self._conductor.plan))
         names = Names(settings.namespace, settings.service, settings.secret, settings.configuration)
         self._rotation = Rotation(client, names, self._webhook.present)
         self._leadership = Leadership(
@@ -58,6 +60,7 @@ class Program:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._numberer.lead())
             group.create_task(self._reporter.lead())
+            group.create_task(self._conductor.lead())
             if self._settings.webhook is not None:
                 group.create_task(self._rotation.lead())
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+from collections.abc import Callable, Iterable
 
 from aiohttp import web
 
@@ -33,8 +34,9 @@ LONGEST = 8 << 20  # bytes: an object and its former version, of 1.5 MB each in 
 class Webhook:
     """Answers AdmissionReviews; ready once it has a certificate and has seen every object."""
 
-    def __init__(self, inventory: Inventory) -> None:
+    def __init__(self, inventory: Inventory, metrics: Callable[[], Iterable[str]] = tuple) -> None:
         self._inventory = inventory
+        self._metrics = metrics
         self._judge = Judge()
         self._turn = asyncio.Lock()
         self._waiting = 0
@@ -93,6 +95,8 @@ class Webhook:
         if request.method == "GET" and request.path in ("/healthz", "/readyz"):
             good = self.ready or request.path == "/healthz"
             return web.Response(status=200 if good else 503, text="ok\n" if good else "not yet\n")
+        if request.method == "GET" and request.path == "/metrics":
+            return web.Response(text="".join(f"{line}\n" for line in self._metrics()))
         if request.method != "POST" or request.path != PATH:
             return web.Response(status=404, text=f"only POST {PATH}\n")
         if self._waiting >= WAITING:

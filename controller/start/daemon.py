@@ -199,7 +199,7 @@ class Daemon:
         if self._manifests:
             group.create_task(self._manifests.watch(replace))
         if self._settings.kubernetes:
-            following = kubernetes.agent(self._settings, provisioner.statuses)
+            following = kubernetes.agent(self._settings, provisioner.statuses, provisioner.revision)
             self._view.out_of_date = lambda: following.problem
             group.create_task(following.run())
         if self._confirmation:

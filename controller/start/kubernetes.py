@@ -29,7 +29,11 @@ def node_name(given: str | None) -> str:
     return given or os.environ.get("NODE_NAME") or socket.gethostname()
 
 
-def agent(settings: Settings, statuses: Callable[[], Iterable[ResourceStatus]]) -> Agent:
+def agent(
+    settings: Settings,
+    statuses: Callable[[], Iterable[ResourceStatus]],
+    revision: Callable[[], str] = str,
+) -> Agent:
     """Return what follows the API server. Raises Refused when there is none to follow."""
     try:
         from controller.kubernetes.agent import NAMESPACE, Agent
@@ -49,7 +53,13 @@ def agent(settings: Settings, statuses: Callable[[], Iterable[ResourceStatus]]) 
     namespace = cluster.namespace or NAMESPACE
     files = StaticFiles(settings, name)
     return Agent(
-        Client(cluster), name, settings.mirror, statuses, namespace=namespace, files=files.read
+        Client(cluster),
+        name,
+        settings.mirror,
+        statuses,
+        revision,
+        namespace=namespace,
+        files=files.read,
     )
 
 

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.everything import summary, tally
@@ -50,7 +50,8 @@ CHECKS = (
 )
 UNIT = Step("unit tests", PYTEST, "unit")
 NETNS = Step("in namespaces, this kernel", (*PYTEST, "-m", "netns and not long"), "netns")
-KUBE = Step("with a real API server", (*PYTEST, "-m", "kube", "tests/kube"), "kube")
+KUBE = Step("with a real API server", (*PYTEST, "-m", "kube and not long", "tests/kube"), "kube")
+KUBE_ALL = replace(KUBE, command=(*PYTEST, "-m", "kube", "tests/kube"))
 IMAGES_SETUP = Step("tools for images", (".ci/setup", "images"))
 IMAGES_BUILD = Step("container images", (PYTHON, "-m", "deploy.images.build"))
 IMAGES = Step("in containers", (*PYTEST, "-m", "images", "tests/images"), "images")
@@ -71,7 +72,8 @@ def main() -> int:
     if root:
         if _call([*LAB, "prepare"]) != 0:
             return 1  # the reason is already printed
-        steps += [NETNS, KUBE, *_in_the_lab(arguments.jobs, every=arguments.all)]
+        kube = KUBE_ALL if arguments.all else KUBE
+        steps += [NETNS, kube, *_in_the_lab(arguments.jobs, every=arguments.all)]
         if arguments.all:
             steps += [IMAGES_SETUP, IMAGES_BUILD, IMAGES]
     with _beside(KUBE_BUILD) if root else nullcontext():

@@ -51,7 +51,7 @@ class FakeApiServer:
         self._server.close()
         await self.cut()
         await self._server.wait_closed()
-        _collect()
+        collect_connections()
 
     async def cut(self) -> None:
         """End every connection."""
@@ -261,7 +261,7 @@ def _event(writer: asyncio.StreamWriter, event: str, item: Object) -> None:
     writer.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
 
 
-def _collect() -> None:
+def collect_connections() -> None:
     """Collect the connections that httpcore does not close: their opening was cancelled.
 
     Collected later they would be errors of a test that has nothing to do with them.

@@ -22,7 +22,7 @@ from pathlib import Path
 from tests.lab import host
 from tests.lab.errors import LabError
 from tests.lab.host import Say
-from tests.lab.rootfs import cache_directory
+from tests.lab.rootfs import cache_directory, in_use
 
 HERE = Path(__file__).parent
 PACKAGES = HERE / "packages.txt"
@@ -31,6 +31,9 @@ GENERATION = "1"  # raise it when the way of building changes
 VERSION = "k8s.io/component-base/version"
 PROGRAMS = ("apiserver", "etcd", "kubectl")
 NICE = 10  # a build may run beside tests that wait for time
+
+
+IN_GUEST = Path("/lab/kube")  # where a guest of the lab has them
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,17 @@ def programs() -> Programs:
     parts += [part for path in _sources() for part in (path.name.encode(), path.read_bytes())]
     key = hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
     return Programs(cache_directory() / f"kube-{key}")
+
+
+@contextmanager
+def built(say: Say) -> Iterator[Programs]:
+    """Have the programs for the length of a block, building them first. Raises LabError."""
+    if "DUALPATH_LAB_INSIDE" in os.environ:
+        yield Programs(IN_GUEST)
+        return
+    found = build(say)
+    with in_use():
+        yield found
 
 
 def build(say: Say) -> Programs:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from controller.intent import layout
 from controller.intent.loader import load
+from controller.intent.reasons import Reason
 from controller.intent.schema import Resources
 from controller.kubernetes import MANIFESTS
-from controller.kubernetes.agent import Agent
+from controller.kubernetes.agent import NAMESPACE, Agent
 from controller.kubernetes.client import Client
 from controller.kubernetes.cluster import from_kubeconfig
 from controller.kubernetes.mirror import NODE_INDEX
+from controller.kubernetes.statics import Files
 from dualpath.model.view import ResourceStatus
 from tests.kube.server import ApiServer
 
@@ -25,17 +28,34 @@ MTU = 1500
 class Node:
     """Follows the API server, and compiles the mirrored manifests after each change."""
 
-    def __init__(self, name: str, kubeconfig: Path, directory: Path) -> None:
+    def __init__(
+        self, name: str, kubeconfig: Path, directory: Path, files: Files | None = None
+    ) -> None:
         self.name = name
         self._manifests = directory / MANIFESTS
         self._seen: object = None
         self._statuses: Sequence[ResourceStatus] = ()
-        self.agent = Agent(Client(from_kubeconfig(kubeconfig)), name, directory, self.statuses)
+        self._revision = ""
+        self.fault: Callable[[Resources], str] = lambda _: ""  # why an L3VNI cannot be made
+        client = Client(from_kubeconfig(kubeconfig))
+        self.files_of_node = files or Files()
+        self.agent = Agent(
+            client,
+            name,
+            directory,
+            self.statuses,
+            lambda: self._revision,
+            namespace=from_kubeconfig(kubeconfig).namespace if files else NAMESPACE,
+            files=lambda: self.files_of_node,
+        )
 
     @classmethod
     @asynccontextmanager
-    async def running(cls, name: str, kubeconfig: Path, directory: Path) -> AsyncIterator[Node]:
-        node = cls(name, kubeconfig, directory)
+    async def running(
+        cls, name: str, kubeconfig: Path, directory: Path, files: Files | None = None
+    ) -> AsyncIterator[Node]:
+        """Run a node for the length of a block; one with files is in its kubeconfig's namespace."""
+        node = cls(name, kubeconfig, directory, files)
         task = asyncio.create_task(node.agent.run())
         try:
             yield node
@@ -64,6 +84,9 @@ class Node:
         if seen != self._seen:
             found = self.resources()
             self._statuses = layout.compile(found, found.node, MTU).statuses
+            if why := self.fault(found):
+                self._statuses = [_failed(status, why) for status in self._statuses]
+            self._revision = found.node.revision
             self._seen = seen
         return self._statuses
 
@@ -72,6 +95,12 @@ class Node:
             return (self._manifests / name).stat().st_mtime_ns
         except FileNotFoundError:  # deleted since it was listed
             return 0
+
+
+def _failed(status: ResourceStatus, why: str) -> ResourceStatus:
+    if status.kind != "L3VNI":
+        return status
+    return replace(status, ready=False, reason=Reason.OVERLAY_ATTACHMENT_FAILED, message=why)
 
 
 def number(server: ApiServer, name: str, index: int) -> None:

@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,9 +31,8 @@ from typing import Any
 import httpx
 import yaml
 
-from tests.kube.build import Programs, build
+from tests.kube.build import Programs, built
 from tests.lab.errors import LabError
-from tests.lab.rootfs import in_use
 
 USER, GROUP = "nobody", "nogroup"
 HOST = "127.0.0.1"
@@ -63,11 +62,31 @@ class Usage:
     resident_mb: float
 
 
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A service account."""
+
+    namespace: str
+    name: str
+
+    @property
+    def user(self) -> str:
+        return f"system:serviceaccount:{self.namespace}:{self.name}"
+
+    def line(self, token: str) -> str:
+        """Return its line of the file of tokens: token, user, uid, groups."""
+        groups = f"system:serviceaccounts,system:serviceaccounts:{self.namespace}"
+        return f'{token},{self.user},{self.name},"{groups}"'
+
+
 class ApiServer:
     """One cluster without nodes. Everything of it is in a directory that is removed at the end."""
 
-    def __init__(self, programs: Programs, directory: Path) -> None:
+    def __init__(
+        self, programs: Programs, directory: Path, accounts: Sequence[Account] = ()
+    ) -> None:
         self._programs = programs
+        self._accounts = {account: secrets.token_hex(16) for account in accounts}
         self._directory = directory
         self._etcd_port, self._peer_port, self._port = _free_ports(3)
         self._token = secrets.token_hex(16)
@@ -77,13 +96,15 @@ class ApiServer:
 
     @classmethod
     @contextmanager
-    def started(cls) -> Iterator[ApiServer]:
-        """Run a server for the length of a block. Raises LabError."""
-        programs = build(_say)
-        with in_use(), tempfile.TemporaryDirectory(prefix="dualpath-kube-") as name:
+    def started(cls, accounts: Sequence[Account] = ()) -> Iterator[ApiServer]:
+        """Run a server for the length of a block. Raises LabError.
+
+        With `accounts`, it enforces roles: a service account may do what its roles say.
+        """
+        with built(_say) as programs, tempfile.TemporaryDirectory(prefix="dualpath-kube-") as name:
             directory = Path(name)
             shutil.chown(directory, USER, GROUP)
-            server = cls(programs, directory)
+            server = cls(programs, directory, accounts)
             try:
                 server.start()
                 yield server
@@ -162,11 +183,24 @@ class ApiServer:
         self.kubectl("apply", *files)
         self.kubectl("wait", "--for=condition=Established", "--timeout=60s", *files)
 
-    def http(self) -> httpx.Client:
-        """Return a client with the rights of an administrator; it may be shared by threads."""
+    def http(self, account: Account | None = None) -> httpx.Client:
+        """Return a client of an account, or an administrator; it may be shared by threads."""
         context = ssl.create_default_context(cafile=str(self._certificate))
-        headers = {"Authorization": f"Bearer {self._token}"}
+        token = self._accounts[account] if account else self._token
+        headers = {"Authorization": f"Bearer {token}"}
         return httpx.Client(base_url=self.url, verify=context, headers=headers, trust_env=False)
+
+    def kubeconfig_of(self, account: Account) -> Path:
+        """Write the kubeconfig of a service account, and return its path."""
+        return self._write_kubeconfig(
+            f"kubeconfig-{account.name}", self._accounts[account], account.namespace
+        )
+
+    def denied(self, account: Account) -> list[str]:
+        """Return the requests of an account that were refused for lack of rights."""
+        begin = f"denied {account.user} "
+        log = (self._directory / "apiserver.log").read_text(errors="replace")
+        return [line.removeprefix(begin) for line in log.splitlines() if line.startswith(begin)]
 
     # -- behind the server's back -----------------------------------------------------------------
 
@@ -209,7 +243,9 @@ class ApiServer:
         self._wait_for("etcd", lambda: httpx.get(f"{self._etcd_url}/health").json())
 
     def _start_apiserver(self) -> None:
-        tokens = self._write("tokens", f"{self._token},admin,1,system:masters\n")
+        lines = [f"{self._token},admin,1,system:masters"]
+        lines += [account.line(token) for account, token in self._accounts.items()]
+        tokens = self._write("tokens", "\n".join(lines) + "\n")
         self._spawn(
             "apiserver",
             f"--etcd-servers={self._etcd_url}",
@@ -217,9 +253,10 @@ class ApiServer:
             f"--secure-port={self._port}",
             f"--cert-dir={self._directory / 'pki'}",
             f"--token-auth-file={tokens}",
+            *(("--authorization-mode=RBAC",) if self._accounts else ()),
         )
         self._wait_for("apiserver", self._is_ready)
-        self._write_kubeconfig()
+        self._write_kubeconfig(self.kubeconfig.name, self._token, "default")
 
     def _spawn(self, program: str, *arguments: str) -> None:
         executable = self._programs.directory / program
@@ -263,7 +300,7 @@ class ApiServer:
         path.write_text(text)
         return path
 
-    def _write_kubeconfig(self) -> None:
+    def _write_kubeconfig(self, file: str, token: str, namespace: str) -> Path:
         authority = base64.b64encode(self._certificate.read_bytes()).decode()
         config = {
             "apiVersion": "v1",
@@ -275,15 +312,15 @@ class ApiServer:
                     "cluster": {"server": self.url, "certificate-authority-data": authority},
                 }
             ],
-            "users": [{"name": "admin", "user": {"token": self._token}}],
+            "users": [{"name": "admin", "user": {"token": token}}],
             "contexts": [
                 {
                     "name": "test",
-                    "context": {"cluster": "test", "user": "admin", "namespace": "default"},
+                    "context": {"cluster": "test", "user": "admin", "namespace": namespace},
                 }
             ],
         }
-        self._write(self.kubeconfig.name, yaml.safe_dump(config))
+        return self._write(file, yaml.safe_dump(config))
 
     def _etcd(self, path: str, **fields: object) -> Any:  # noqa: ANN401
         """Call etcd by its JSON gateway; a key is bytes there, and so base64."""

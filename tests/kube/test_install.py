@@ -19,7 +19,6 @@ pytestmark = pytest.mark.kube
 OVERLAYS = {
     "kernel": (),
     "dpdk": ("datapath=dpdk",),
-    "openperouter-crds": ("openperouterCRDs=true",),
 }
 """Directories below deploy/overlays, and the chart's values that mean the same."""
 

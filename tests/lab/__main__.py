@@ -3,9 +3,11 @@
 import argparse
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
-from tests.lab import accelerator, host, machine, recipe, rootfs, runs
+from tests.kube import build as kube
+from tests.lab import accelerator, host, machine, recipe, rootfs, runs, targets
 from tests.lab.errors import LabError
 from tests.lab.machine import CHECKOUT, Accelerator, Job, Mode, Settings
 from tests.lab.runs import Modes, Request
@@ -43,7 +45,7 @@ def main() -> int:
                 case "run":
                     settings, modes = _with_accelerator(settings, modes, arguments.mode)
                     request = Request(rest, arguments.markers, arguments.jobs)
-                    return _run(settings, modes, request)
+                    return _run(_with_api_server(settings, request), modes, request)
                 case "shell":
                     settings, modes = _with_accelerator(settings, modes, arguments.mode)
                     mode = modes.grout if arguments.grout else modes.plain
@@ -97,12 +99,14 @@ def _settings(arguments: argparse.Namespace, modes: Modes) -> Settings:
     if Mode.UML in (modes.plain, modes.grout) or Mode.QEMU in (modes.plain, modes.grout):
         host.require_vm()
     project = recipe.read_project(CHECKOUT / "pyproject.toml")
+    built = kube.programs().directory
     return Settings(
         trees=rootfs.prepare(project, say),
         project=project,
         artefacts=Path(os.environ.get("DUALPATH_LAB_ARTEFACTS", CHECKOUT / "artefacts")).resolve(),
         memory=arguments.memory,
         timeout_s=arguments.timeout,
+        kube=built if built.is_dir() else None,
     )
 
 
@@ -125,6 +129,14 @@ def _with_accelerator(
     if settings.accelerator is Accelerator.TCG and not chosen:
         modes = Modes(modes.plain, Mode.UML)
     return settings, modes
+
+
+def _with_api_server(settings: Settings, request: Request) -> Settings:
+    """Build a Kubernetes API server if a scenario needs one, and it was not built before."""
+    files, _ = targets.find(CHECKOUT, request.pytest)
+    if not any(target.kube for target in files):
+        return settings
+    return replace(settings, kube=kube.build(say).directory)
 
 
 def _run(settings: Settings, modes: Modes, request: Request) -> int:

@@ -119,6 +119,7 @@ NOT_RUN: dict[Key, str] = {
     ): "`watch` goes on until it is interrupted, and the lab has no jq",
     ("docs/DEVELOPMENT.md", "git clone URL dualpath && cd dualpath"): "the URL is the reader's",
     ("docs/KUBERNETES.md", "kubectl apply -f deploy/crds"): OPERATOR,
+    ("docs/KUBERNETES.md", "kubectl get rollout"): "tests/kube/test_rollout.py reads these columns",
     (
         "docs/KUBERNETES.md",
         "kubectl get underlays,l3vnis,l2vnis,l3passthroughs,rawfrrconfigs -A -o yaml"

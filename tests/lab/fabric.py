@@ -1,8 +1,10 @@
 """The standard topology, running: spines, PEs under the product's controller, and their hosts."""
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from tests.lab import hosts, manifests, namespaces, product, spines
@@ -32,7 +34,8 @@ class Options:
     """How the fabric runs the product."""
 
     frr: Settings = field(default_factory=lambda: Settings(zebra=PE_ZEBRA))
-    controller: tuple[str, ...] = ()  # more arguments for it; {state} is its directory
+    controller: tuple[str, ...] = ()  # more; {name} and {state}: it, and its directory
+    files: Callable[[PePlan], str] = manifests.manifest
     manifest: Callable[[PePlan], str] = lambda _: ""  # more resources
 
 
@@ -73,6 +76,10 @@ class Pe:
         return KernelView(self.forwarding)
 
     @property
+    def _manifest(self) -> Path:
+        return self.plan.state / "manifest.yaml"
+
+    @property
     def router(self) -> Frr:
         """The PE's FRR, once started."""
         assert self.frr is not None, f"{self.name} has no FRR yet"
@@ -80,13 +87,13 @@ class Pe:
 
     def start(self) -> None:
         """Start the controller, and FRR in the namespace that the controller creates."""
-        self.write_manifest(manifests.manifest(self.plan) + self._options.manifest(self.plan))
+        self.write_manifest(self._options.files(self.plan) + self._options.manifest(self.plan))
         self.controller.start()
         self.start_frr()
 
     def write_manifest(self, text: str) -> None:
         self.plan.state.mkdir(parents=True, exist_ok=True)
-        (self.plan.state / "manifest.yaml").write_text(text)
+        self._manifest.write_text(text)
 
     def start_frr(self) -> None:
         """Start FRR in the control namespace, also after that was deleted and recreated."""
@@ -96,6 +103,20 @@ class Pe:
             self._scenario.routers.remove(self.frr)
         self.frr = self._scenario.frr(self.name, self.control, self._options.frr)
         self.frr.start()
+
+    def lose_power(self) -> None:
+        """End every process, and lose all that is in memory; `plan.disk` and frr.conf are left."""
+        self.controller.kill()
+        self.router.kill()
+        for name in self.plan.namespaces:
+            space = namespaces.existing(name)
+            namespaces.kill_inside(space)
+            namespaces.delete(space)
+        for path in self.plan.state.iterdir():
+            if path not in (self.plan.disk, self._manifest):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for name in (self.plan.node, self.plan.bridged):
+            self._scenario.namespace(name)
 
     def attach_hosts(self) -> None:
         """Connect the bridged host, and give both hosts their routes."""
@@ -200,6 +221,15 @@ class Fabric:
                 if source is not target:
                     self._wait_between(source, target, timeout_s)
 
+    def reboot(self, pe: Pe) -> None:
+        """Take a PE's power away, and start it again with its hosts; NICs are plugged in anew."""
+        pe.lose_power()
+        wait_until(lambda: self._is_unplugged(pe), f"{pe.name} is unplugged", STARTING_S)
+        self._cable(pe)
+        pe.controller.start()
+        pe.start_frr()
+        pe.attach_hosts()
+
     def cut(self, pe: Pe, spine: int = 1) -> None:
         """Unplug an uplink: the PE's NIC loses its carrier."""
         self._spine_port(pe, spine, "down")
@@ -232,6 +262,10 @@ class Fabric:
                 )
                 words = ["address", "add", f"{uplink.spine_address}/{uplink.length}"]
                 spine.ip(*words, "dev", uplink.spine_port)
+
+    def _is_unplugged(self, pe: Pe) -> bool:
+        spines = ((self.spines[u.spine - 1].namespace, u.spine_port) for u in pe.plan.uplinks)
+        return not any(spine.has_link(port) for spine, port in spines)
 
     def _spine_port(self, pe: Pe, spine: int, state: str) -> None:
         uplink = pe.plan.uplinks[spine - 1]

@@ -123,6 +123,15 @@ class PePlan:
         return STATE / self.name
 
     @property
+    def disk(self) -> Path:
+        """What outlives a reboot."""
+        return self.state / "disk"
+
+    @property
+    def namespaces(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((self.name, self.control, self.node, self.bridged, self.grout)))
+
+    @property
     def shared(self) -> bool:
         return self.topology.shared and self.datapath is Datapath.DPDK
 

@@ -40,6 +40,6 @@ def make_controller(scenario: Scenario, pe: PePlan, extra: tuple[str, ...] = ())
         f"--state-dir={pe.state}",
         *(dpdk if pe.datapath is Datapath.DPDK or pe.switches else ()),
         *(shared if pe.shared or pe.switches else ()),
-        *(word.replace("{state}", str(pe.state)) for word in extra),
+        *(word.replace("{state}", str(pe.state)).replace("{name}", pe.name) for word in extra),
     ]
     return scenario.daemon(f"{pe.name}-controller", argv)

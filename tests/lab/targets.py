@@ -1,4 +1,4 @@
-"""What there is to run, and which of it needs grout.
+"""What there is to run, and which of it needs grout or a Kubernetes API server.
 
 It reads files to see what their scenarios need, and does no other I/O.
 """
@@ -11,6 +11,8 @@ from pathlib import Path
 LAB = "tests/lab"
 GROUT = re.compile(r"\bmark\.grout\b|[\"']dpdk[\"']")  # how a file has scenarios marked `grout`
 
+KUBE = re.compile(r"\btests\.kube\.server\b")  # how a file gets an API server
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -18,6 +20,7 @@ class Target:
 
     argument: str  # relative to the checkout
     grout: bool = False  # some of its scenarios need grout
+    kube: bool = False  # and some an API server
 
     def __str__(self) -> str:
         return self.argument
@@ -47,4 +50,5 @@ def _of_directory(checkout: Path, directory: Path) -> list[Target]:
 
 
 def _target(argument: str, file: Path) -> Target:
-    return Target(argument, bool(GROUT.search(file.read_text())))
+    text = file.read_text()
+    return Target(argument, bool(GROUT.search(text)), bool(KUBE.search(text)))

@@ -38,7 +38,7 @@ var (
 	core      = corev1.SchemeGroupVersion
 	events    = eventsv1.SchemeGroupVersion
 	lease     = coordinationv1.SchemeGroupVersion
-	slices    = discoveryv1.SchemeGroupVersion
+	endpoints = discoveryv1.SchemeGroupVersion
 	hooks     = admissionv1.SchemeGroupVersion
 	rbac      = rbacv1.SchemeGroupVersion
 	apps      = appsv1.SchemeGroupVersion
@@ -64,7 +64,7 @@ var (
 		{core, "events", "event", "ev", inNamespaces, &corev1.Event{}, &corev1.EventList{}, evFields},
 		{events, "events", "event", "ev", inNamespaces, &eventsv1.Event{}, &eventsv1.EventList{}, nil},
 		{lease, "leases", "lease", "", inNamespaces, &coordinationv1.Lease{}, &coordinationv1.LeaseList{}, nil},
-		{slices, "endpointslices", "endpointslice", "", inNamespaces, &discoveryv1.EndpointSlice{}, &discoveryv1.EndpointSliceList{}, nil},
+		{endpoints, "endpointslices", "endpointslice", "", inNamespaces, &discoveryv1.EndpointSlice{}, &discoveryv1.EndpointSliceList{}, nil},
 		{hooks, "validatingwebhookconfigurations", "validatingwebhookconfiguration", "", everywhere, &admissionv1.ValidatingWebhookConfiguration{}, &admissionv1.ValidatingWebhookConfigurationList{}, nil},
 		{hooks, "mutatingwebhookconfigurations", "mutatingwebhookconfiguration", "", everywhere, &admissionv1.MutatingWebhookConfiguration{}, &admissionv1.MutatingWebhookConfigurationList{}, nil},
 		{rbac, "clusterroles", "clusterrole", "", everywhere, &rbacv1.ClusterRole{}, &rbacv1.ClusterRoleList{}, nil},

@@ -2,8 +2,8 @@
 //
 // It serves CustomResourceDefinitions exactly as Kubernetes does (CEL, pruning, defaults, status
 // subresource, watch, server-side apply), and admission webhooks. The built-in kinds in kinds.go are
-// stored and watched, but nothing acts on them: there are no controllers, no garbage collection, and
-// whoever has a token may do everything.
+// stored and watched, but nothing acts on them: there are no controllers and no garbage collection.
+// Whoever has a token may do everything, unless roles are asked for: see rbac.go.
 package main
 
 import (
@@ -32,6 +32,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/admission"
 	webhookinit "k8s.io/apiserver/pkg/admission/plugin/webhook/initializer"
+	"k8s.io/apiserver/pkg/authentication/group"
 	"k8s.io/apiserver/pkg/authentication/request/bearertoken"
 	"k8s.io/apiserver/pkg/authentication/token/tokenfile"
 	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
@@ -97,6 +98,7 @@ type given struct {
 	admission *options.AdmissionOptions
 	enabled   *options.APIEnablementOptions
 	tokens    string
+	mode      string
 }
 
 func parse(arguments []string) (*given, error) {
@@ -114,6 +116,7 @@ func parse(arguments []string) (*given, error) {
 	g.admission.DisablePlugins = []string{"ValidatingAdmissionPolicy", "MutatingAdmissionPolicy"}
 	flags := pflag.NewFlagSet("apiserver", pflag.ContinueOnError)
 	flags.StringVar(&g.tokens, "token-auth-file", "", "CSV: token,user,uid,\"group,...\"")
+	flags.StringVar(&g.mode, "authorization-mode", "AlwaysAllow", "AlwaysAllow or RBAC")
 	g.run.AddUniversalFlags(flags)
 	g.etcd.AddFlags(flags)
 	g.serving.AddFlags(flags)
@@ -164,7 +167,7 @@ func (g *given) config() (*genericserver.RecommendedConfig, *webhooks, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	config.Authentication.Authenticator = bearertoken.New(tokens)
+	config.Authentication.Authenticator = group.NewAuthenticatedGroupAdder(bearertoken.New(tokens))
 	config.Authorization.Authorizer = authorizerfactory.NewAlwaysAllowAuthorizer()
 
 	config.ClientConfig = config.LoopbackClientConfig
@@ -180,6 +183,9 @@ func (g *given) config() (*genericserver.RecommendedConfig, *webhooks, error) {
 	hooks := &webhooks{
 		serviceResolver{config.SharedInformerFactory.Core().V1().Services().Lister()},
 		webhook.NewDefaultAuthenticationInfoResolverWrapper(nil, nil, config.ClientConfig, noop.NewTracerProvider()),
+	}
+	if g.mode == "RBAC" {
+		config.Authorization.Authorizer = newRoleBased(config.SharedInformerFactory)
 	}
 	resources := crdserver.DefaultAPIResourceConfigSource()
 	for _, k := range kinds {

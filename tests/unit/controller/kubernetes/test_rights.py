@@ -23,13 +23,6 @@ DEPLOY = Path(__file__).parents[4] / "deploy"
 POD = "dualpath-system"
 PATIENCE_S = 30.0  # three exchanges with a server, one after the other
 GIVEN = rights.rules([DEPLOY / "node/node.yaml"], name="dualpath")
-PATCHES = ("clusterrole.yaml", "role.yaml")
-THEIRS = [
-    (POD if name == "role.yaml" else "", operation["value"])
-    for name in PATCHES
-    for operation in yaml.safe_load((DEPLOY / "overlays/openperouter-crds" / name).read_text())
-]
-"""What that overlay adds."""
 
 
 def refused(requests: list[str], given: list[rights.Rule]) -> list[str]:
@@ -72,7 +65,7 @@ async def test_every_request_is_among_the_rights_of_deploy(world: World, tmp_pat
     await until(lambda: any("/secrets" in r for r in log), PATIENCE_S)
     world.files = Files()
     await until(lambda: any(r.startswith("DELETE") for r in log), PATIENCE_S)
-    assert refused(log, [*GIVEN, *THEIRS]) == []
+    assert refused(log, GIVEN) == []
 
 
 def test_rights_beyond_those_are_not_given() -> None:
@@ -80,14 +73,6 @@ def test_rights_beyond_those_are_not_given() -> None:
     ours = f"/apis/network.openperouter.io/v1alpha1/namespaces/{POD}/l3vnis"
     team = "/apis/network.openperouter.io/v1alpha1/namespaces/team/l3vnis"
     asked = [f"PATCH {node}", f"GET {secret}", f"POST {team}", f"DELETE {team}/red"]
-    assert refused(asked, [*GIVEN, *THEIRS]) == asked
+    assert refused(asked, GIVEN) == asked
     assert refused([f"POST {ours}", f"DELETE {ours}/red", f"GET {node}"], GIVEN) == []
     assert not any("*" in (*r["verbs"], *r["resources"], *r["apiGroups"]) for _, r in GIVEN)
-
-
-def test_rights_for_openperouters_definitions_are_of_their_overlay() -> None:
-    status = (
-        f"/apis/network.openperouter.io/v1alpha1/namespaces/{POD}/routernodeconfigurationstatuses"
-    )
-    assert refused([f"POST {status}"], GIVEN)
-    assert not refused([f"POST {status}", f"PATCH {status}/n/status"], [*GIVEN, *THEIRS])
