@@ -123,7 +123,7 @@ def write(directory: Path, files: Mapping[str, str | bytes]) -> bool:
 def put(directory: Path, name: str, text: str) -> None:
     """Make one file of a directory hold this text. Raises OSError."""
     path = directory / name
-    if path.read_text() != text:
+    if not path.is_file() or path.read_text() != text:
         _replace(path, text.encode())
 
 

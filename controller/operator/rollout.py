@@ -4,9 +4,9 @@ Each Node has a revision that it should have, one that it is permitted, and mayb
 reports (`controller.kubernetes.rollouts`). With maxUnavailable 1, after an edit for all of four:
 
     node-1  wanted 90ab  permitted 90ab  reports 90ab, ready   updated
-    node-2  wanted 90ab  permitted 90ab  reports 5f1c         updating: the only one at a time
-    node-3  wanted 90ab  permitted 5f1c                       waiting
-    node-4  wanted 90ab  permitted 5f1c, its Node not Ready   away: it is not waited for
+    node-2  wanted 90ab  permitted 90ab  reports 5f1c          updating: the only one at a time
+    node-3  wanted 90ab  permitted 5f1c                        waiting
+    node-4  wanted 90ab  permitted 5f1c, its Node not Ready    away: it is not waited for
 
 A node that has the newest revision and is not ready is degraded, and then no other node gets it.
 An edit makes another newest revision, by which a degraded node waits like the others, the first of

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -24,7 +26,8 @@ from tests.fakes.ports import free_port
 from tests.kube.node import Node, number
 from tests.kube.server import ApiServer, KubectlError
 from tests.kube.test_definitions import OURS
-from tests.unit.controller.intent.build import GOOD, Yaml, manifest, session, underlay
+from tests.unit.controller.intent.build import Yaml, manifest, underlay
+from tests.unit.controller.operator.refusals import OTHERS, REFUSED
 
 pytestmark = pytest.mark.kube
 
@@ -130,9 +133,13 @@ def clean(operator: Replica, cluster: ApiServer) -> Iterator[ApiServer]:
 
 def bites(server: ApiServer) -> bool:
     """Tell whether the API server asks the webhook: only that refuses an unknown VRF name."""
-    reserved = manifest("L3VNI", "probe", vrf="lo", hostSession=None)
+    return is_refused(server, manifest("L3VNI", "probe", vrf="lo", hostSession=None))
+
+
+def is_refused(server: ApiServer, item: Yaml) -> bool:
+    """Tell whether the webhook refuses an object; it is not stored."""
     try:
-        server.kubectl("apply", "--dry-run=server", "-f", "-", given=json.dumps(reserved))
+        server.kubectl("apply", "--dry-run=server", "-f", "-", given=json.dumps(item))
     except KubectlError as error:
         return bool(DENIED.search(str(error)))
     return False
@@ -158,14 +165,17 @@ def refusal(server: ApiServer, item: Mapping[str, Any]) -> list[str]:
 
 
 def said(
-    items: list[Mapping[str, Any]], directory: Path, capsys: pytest.CaptureFixture[str]
+    items: list[Mapping[str, Any]],
+    index: int,
+    directory: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> list[str]:
     """Return what `dualpath validate` prints of objects in files."""
     files = [directory / f"{i}.json" for i in range(len(items))]
     for file, item in zip(files, items, strict=True):
         file.write_text(json.dumps(item))
     with pytest.raises(SystemExit):
-        compiled.validate(files, None, 0, directory, Output.TABLE)
+        compiled.validate(files, None, index, directory, Output.TABLE)
     printed = capsys.readouterr().out.splitlines()
     return [line.split(": ", 1)[1] for line in printed if line.startswith(str(directory))]
 
@@ -174,67 +184,19 @@ def named(item: Mapping[str, Any]) -> tuple[str, str]:
     return item["kind"], item["metadata"]["name"]
 
 
-OTHERS = (
-    underlay(),
-    manifest("L3VNI", "red"),
-    manifest("L2VNI", "web"),
-    manifest("L3Passthrough", "pt"),
-)
-NEXT = {"ipv4": "10.77.0.0/24"}
-REFUSED = {
-    "two Underlays": manifest("Underlay", "other"),
-    "two L3Passthroughs": manifest(
-        "L3Passthrough",
-        "second",
-        hostSession={**GOOD["L3Passthrough"]["hostSession"], "localCIDR": NEXT},
-    ),
-    "a VNI twice": manifest("L3VNI", "blue", vrf="blue", hostSession=None),
-    "a VNI of an L2VNI": manifest("L3VNI", "blue", vrf="blue", vni=110, hostSession=None),
-    "a VRF twice": manifest("L3VNI", "blue", vni=5, hostSession=None),
-    "a VRF with a NIC's name": manifest("L3VNI", "blue", vrf="eth1", vni=5, hostSession=None),
-    "a VRF with a reserved name": manifest("L3VNI", "blue", vrf="br5", vni=5, hostSession=None),
-    "a local CIDR twice": manifest("L3VNI", "blue", vrf="blue", vni=5),
-    "a local CIDR of the passthrough": manifest(
-        "L3VNI", "blue", vrf="blue", vni=5, hostSession=session(localCIDR={"ipv4": "10.200.0.0/25"})
-    ),
-    "a gateway in another subnet's way": manifest(
-        "L2VNI", "db", vni=5, gatewayIPs=["10.100.0.1/24"]
-    ),
-    "a gateway twice": manifest("L2VNI", "db", vni=5),
-    "a bridge with a device's name": manifest(
-        "L2VNI",
-        "db",
-        vni=5,
-        gatewayIPs=["10.8.0.1/24"],
-        hostMaster={
-            "type": "LinuxBridge",
-            "linuxBridge": {"name": "eth1", "lifecycle": "External"},
-        },
-    ),
-    "an L3Passthrough of another AS": manifest(
-        "L3Passthrough", "pt", hostSession={**GOOD["L3Passthrough"]["hostSession"], "asn": 5}
-    ),
-    "a NIC with a reserved name": underlay(
-        interfaces=[{"type": "NetworkDevice", "networkDevice": {"interfaceName": "cp-eth1"}}]
-    ),
-    "a neighbor with the VTEP's address": underlay(
-        neighbors=[{"asn": 65000, "address": "100.64.0.0"}]
-    ),
-    "an IPv6 gateway that is its network": manifest(
-        "L2VNI", "db", vni=5, gatewayIPs=["fd00:8::/64"]
-    ),
-}
-
-
 @pytest.mark.parametrize("name", REFUSED)
 def test_kubectl_apply_is_refused_with_the_words_of_dualpath_validate(
     clean: ApiServer, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    clean.apply(*OTHERS)
-    new = REFUSED[name]
-    lines = refusal(clean, new)
-    others = [item for item in OTHERS if named(item) != named(new)]
-    assert sorted(lines) == sorted(said([*others, new], tmp_path, capsys))
+    case = REFUSED[name]
+    if case.number:
+        node(clean, "far", str(case.number))
+    if case.others:
+        clean.apply(*case.others)
+    until(lambda: is_refused(clean, case.new))  # once the operator has seen all of them
+    lines = refusal(clean, case.new)
+    others = [item for item in case.others if named(item) != named(case.new)]
+    assert sorted(lines) == sorted(said([*others, case.new], case.number, tmp_path, capsys))
     assert lines
 
 
@@ -258,6 +220,26 @@ def test_two_objects_of_one_manifest_cannot_take_one_vni(clean: ApiServer) -> No
     with pytest.raises(KubectlError, match="VNI 9 is already used by L3VNI v0"):
         clean.apply(*twins)
     assert [item["metadata"]["name"] for item in get(clean, "l3vnis")["items"]] == ["v0"]
+
+
+def test_a_new_certificate_is_taken_into_use_while_the_webhook_answers(
+    clean: ApiServer, port: int
+) -> None:
+    def presented() -> str:
+        return ssl.get_server_certificate(("127.0.0.1", port))
+
+    def renewed() -> bool:
+        answers.append(bites(clean))
+        return presented() != before
+
+    answers: list[bool] = []
+    before = presented()
+    clean.kubectl("delete", "secret", "dualpath-operator-webhook", "-n", NAMESPACE)
+    until(renewed)
+    answers += [bites(clean) for _ in range(10)]
+    assert all(answers)  # the API server knew the new authority before it saw the certificate
+    stored = get(clean, "secret", "dualpath-operator-webhook", "-n", NAMESPACE)["data"]
+    assert presented().strip() in base64.b64decode(stored["tls.crt"]).decode()
 
 
 def index_of(server: ApiServer, name: str) -> str | None:
