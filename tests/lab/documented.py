@@ -104,8 +104,7 @@ NOT_RUN: dict[Key, str] = {
     ): CLUSTER,
     (
         "docs/KUBERNETES.md",
-        "helm upgrade dualpath deploy/chart --namespace dualpath-system --reset-values "
-        "--skip-crds \\",
+        "helm upgrade dualpath deploy/chart --namespace dualpath-system --reset-values --skip-crds",
     ): CLUSTER,
     ("docs/API.md", "S=unix:///run/dualpath/inspect.sock"): "grpcurl is in no Debian release",
     ("docs/API.md", "S=unix:///run/dualpath/grout-agent.sock"): "grpcurl is in no Debian release",

@@ -30,6 +30,13 @@ def test_file_with_grout_scenarios_is_recognized(checkout: Path) -> None:
     assert [target.grout for target in found] == [False, True, True, False]
 
 
+def test_file_with_an_api_server_is_recognized(checkout: Path) -> None:
+    file = checkout / targets.LAB / "test_b.py"
+    file.write_text("from tests.kube.server import ApiServer\n")
+    found, _ = targets.find(checkout, [])
+    assert [target.kube for target in found] == [False, True, False, False]
+
+
 def names(found: list[targets.Target]) -> list[str]:
     return [str(target).removeprefix(f"{targets.LAB}/") for target in found]
 
