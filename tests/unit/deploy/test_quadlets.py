@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -82,3 +83,10 @@ def test_controller_keeps_the_capabilities_of_the_unit() -> None:
 def test_units_come_before_kubelet(name: str) -> None:
     assert "kubelet.service" in quadlet(name)["Before"]
     assert quadlet(name)["Restart"] == ["always"]
+
+
+def test_chart_and_images_have_the_version_of_the_package() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    chart = yaml.safe_load((ROOT / "deploy/chart/Chart.yaml").read_text())
+    assert (chart["version"], chart["appVersion"]) == (version, version)
+    assert {container(name)["image"].rpartition(":")[2] for name in FILES} == {version}
