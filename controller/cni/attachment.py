@@ -5,6 +5,7 @@ The order of writing records is what makes a crash harmless: see `records`.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import Protocol
 
@@ -13,6 +14,8 @@ from controller.cni.plugins import Operator
 from controller.cni.protocol import ADD, CHECK, DEL, STATUS, Json, Place, PluginError
 from controller.cni.records import Record, Stage
 from dualpath.model.cni import CniDevice
+
+log = logging.getLogger(__name__)
 
 
 class Interfaces(Protocol):
@@ -68,11 +71,18 @@ def check(plugins: Operator, record: Record, dhcp_socket: str = "") -> None:
 
 
 def delete(
-    plugins: Operator, record: Record, interfaces: Interfaces, dhcp_socket: str = ""
+    plugins: Operator,
+    record: Record,
+    interfaces: Interfaces,
+    dhcp_socket: str = "",
+    *,
+    last_try: bool = False,
 ) -> None:
     """Have the plugins remove what they made, and forget it; what is gone is fine.
 
-    Raises PluginError and OSError; the record then stays, for the next try.
+    Raises PluginError and OSError; the record then stays, for the next try. But the refusal of a
+    plugin is only logged when no interface is left, and ADD had failed before, or it is the last
+    try: macvlan refuses DEL as it refused ADD while its master is missing.
     """
     if record.stage is not Stage.DELETING:
         records.write(replace(record, stage=Stage.DELETING))
@@ -82,7 +92,14 @@ def delete(
     conf = record.device.conf()
     for index in reversed(range(len(conf["plugins"]))):
         plugin = conf["plugins"][index]["type"]
-        plugins.run(plugin, DEL, _conf(record.device, index, record.result, dhcp_socket), place)
+        given = _conf(record.device, index, record.result, dhcp_socket)
+        try:
+            plugins.run(plugin, DEL, given, place)
+        except PluginError as error:
+            futile = last_try or record.result is None
+            if not error.code or not futile or interfaces.mac(record.device.name) is not None:
+                raise
+            log.warning("%s: %s; forgotten, as no interface is left", record.device.name, error)
     records.remove(record)
 
 

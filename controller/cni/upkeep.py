@@ -40,6 +40,7 @@ T = TypeVar("T")
 LOOK_S = 2.0
 CHECK_S = 60.0
 WAIT_S = 0.2
+DELETIONS = 5  # tries, over half a minute
 FIRST_RETRY_S, LAST_RETRY_S = 1.0, 60.0
 ERRORS = (PluginError, Unreadable, OSError, DatapathError)
 
@@ -94,6 +95,7 @@ class Upkeep:
         self._broken = ""  # what CHECK complained of, when the interface is to be made again
         self._fresh = False  # no CHECK has succeeded since ADD
         self._futile = 0  # how many new interfaces in a row failed CHECK
+        self._deletions = 0  # how many calls of DEL in a row failed
         self._check_at = 0.0
         self._wake = asyncio.Event()
         self._backoff = Backoff(FIRST_RETRY_S, LAST_RETRY_S)
@@ -254,11 +256,16 @@ class Upkeep:
 
     def _delete(self, record: Record) -> None:
         tools, socket = self._tools, self._socket(record)
-        delete = partial(attachment.delete, tools.plugins, record, tools.namespace, socket)
+        last = self._deletions >= DELETIONS
+        self._deletions += 1
+        delete = partial(
+            attachment.delete, tools.plugins, record, tools.namespace, socket, last_try=last
+        )
         if socket:
             tools.daemon.release(delete)
         else:
             delete()
+        self._deletions = 0
 
     def _socket(self, record: Record) -> str:
         """Return the socket of our DHCP daemon, once it listens; "" if it is not needed."""

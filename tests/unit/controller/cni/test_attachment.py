@@ -107,6 +107,28 @@ def test_failed_add_that_cannot_be_undone_keeps_its_record(
     assert kept().stage is Stage.DELETING
 
 
+def test_plugin_that_refuses_add_and_delete_alike_leaves_no_record(
+    scripts: Scripts, plugins: Plugins, namespace: FakeNamespace
+) -> None:
+    namespace.made_nothing = True
+    scripts.fail("macvlan", "ADD", 999, "Link not found")
+    scripts.fail("macvlan", "DEL", 999, "Link not found")
+    with pytest.raises(PluginError, match="ADD: Link not found"):
+        attachment.add(plugins, record(device()), namespace)
+    assert records.read(PATH, "net1") is None
+
+
+def test_interface_that_went_with_its_master_is_forgotten_at_the_last_try(
+    added: Record, scripts: Scripts, plugins: Plugins, namespace: FakeNamespace
+) -> None:
+    namespace.lost = {"net1"}
+    scripts.fail("macvlan", "DEL", 999, "Link not found")
+    with pytest.raises(PluginError, match="DEL: Link not found"):
+        attachment.delete(plugins, added, namespace)
+    attachment.delete(plugins, kept(), namespace, last_try=True)
+    assert records.read(PATH, "net1") is None
+
+
 @pytest.mark.parametrize("result", ["", "[]", json.dumps({**RESULT, "ips": [5]})])
 def test_bad_result_is_a_failed_add(
     result: str, scripts: Scripts, plugins: Plugins, namespace: FakeNamespace
