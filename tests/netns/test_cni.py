@@ -248,7 +248,7 @@ def test_lost_interface_address_and_changed_list_are_made_good(machine: Machine)
     machine.dualpath("resync")
     until(lambda: "making it again" in machine.log)
     until(lambda: machine.is_up("fd00:11::10/64"), machine.log)
-    until(lambda: "net1" not in machine.dualpath("audit"))
+    until(lambda: "CNI plugin" not in machine.dualpath("audit"))
     machine.write(macvlan(STATIC, mode="private"))
     until(
         lambda: "mode private" in run(f"ip -n {machine.forwarding} -d link show net1", check=False)
@@ -318,7 +318,7 @@ def test_chained_plugins_and_capabilities_reach_the_interface(machine: Machine) 
     machine.start()
     until(machine.is_up, machine.log)
     assert "mtu 1400" in run(f"ip -n {machine.forwarding} link show net1")
-    until(lambda: "net1" not in machine.dualpath("audit"))
+    until(lambda: "CNI plugin" not in machine.dualpath("audit"))
 
 
 @pytest.mark.long
