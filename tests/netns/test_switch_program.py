@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from datapaths.grout.process import peer_of
+from datapaths.grout.process import Grout, GroutProcess, peer_of
 from dualpath.bus.publisher import Publisher
 from dualpath.model import events
 from dualpath.model.layer2 import Flood
@@ -147,18 +147,13 @@ class Bed:
             await asyncio.sleep(0.2)
 
 
-@contextmanager
-def grout_in_path(directory: Path) -> Iterator[str]:
-    """Yield a PATH with a program `grout`: the installed one, or the lab's."""
-    command = grouts.command(directory)
-    if not command:
-        pytest.skip(grouts.NEEDED)
+def path_with_grout(directory: Path) -> str:
+    """Return a PATH with a program `grout` that ends at once: the test runs the real one."""
     script = directory / "bin" / "grout"
     script.parent.mkdir()
-    words = " ".join("'" + word.replace("'", "'\\''") + "'" for word in command)
-    script.write_text(f'#!/bin/sh\nexec {words} "$@"\n')
+    script.write_text("#!/bin/sh\nexit 1\n")
     script.chmod(0o755)
-    yield f"{script.parent}:{os.environ['PATH']}"
+    return f"{script.parent}:{os.environ['PATH']}"
 
 
 @asynccontextmanager
@@ -166,13 +161,18 @@ async def node() -> AsyncIterator[Bed]:
     """A controller whose bridged host reaches one behind another VTEP, by the kernel."""
     with (
         grouts.state_directory() as directory,
-        grout_in_path(directory) as path,
         fresh("grout") as (grout,),
         machine(directory) as host,
     ):
-        bed = Bed(host, grout, path)
+        command = grouts.command(directory)
+        if not command:
+            pytest.skip(grouts.NEEDED)
+        bed = Bed(host, grout, path_with_grout(directory))
         host.state_dir.mkdir(mode=0o750)
+        sock = host.state_dir / "grout.sock"
+        real = Grout(sock, grout, directory, hugepages=False, command=command)
         bed.bridge.listen(f"ipc://{host.state_dir}/bus.sock")
+        keeping = asyncio.create_task(GroutProcess(real).run())
         alive = asyncio.create_task(bed.alive())
         bed.start()
         try:
@@ -191,6 +191,7 @@ async def node() -> AsyncIterator[Bed]:
         finally:
             bed.kill(signal.SIGTERM)
             alive.cancel()
+            keeping.cancel()
             bed.bridge.close()
             kill_grout(host)
 
