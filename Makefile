@@ -8,6 +8,10 @@ DATAPATH ?= kernel
 JOBS ?= 2
 GROUT := $(if $(filter dpdk,$(DATAPATH)),--grout)
 KEEP ?=
+SEED ?= 1
+STEPS ?= 20
+PLAN ?=
+SHRINK ?=
 SHOW := $(if $(KEEP),--keep)
 TERMINAL := $(if $(KEEP),--terminal)
 LAB_CACHE := $(or $(DUALPATH_LAB_CACHE),/var/cache/dualpath/lab)
@@ -20,7 +24,7 @@ NEEDS = echo "demo: takes $(if $(filter dpdk,$(DATAPATH)),6,2) minutes; the firs
 export DEBIAN_FRONTEND := noninteractive
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-all unit netns kube images deb lab lab-shell demo man lint lock proto bench clean distclean
+.PHONY: help setup test test-all unit netns kube images deb lab lab-shell demo chaos man lint lock proto bench clean distclean
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -77,6 +81,11 @@ demo: ## start a topology, ping, and kill FRR meanwhile; KEEP=1 opens a shell th
 	@.ci/setup lab
 	@[ -t 1 ] || export NO_COLOR=1; \
 	exec $(LAB) shell $(GROUT) $(TERMINAL) -c 'exec python -m tests.lab.demo $(DATAPATH) $(SHOW)'
+
+chaos: ## faults by SEED (or PLAN), STEPS of them, under traffic, on DATAPATH; SHRINK=1 (root)
+	@.ci/setup lab
+	@exec $(LAB) shell $(GROUT) --timeout 7200 -c "exec python -m tests.lab.chaos --datapath $(DATAPATH) \
+	    --seed $(SEED) --steps $(STEPS) $(if $(PLAN),--plan '$(PLAN)') $(if $(SHRINK),--shrink)"
 
 lab-shell: ## open a shell in the demo's topology, with commands to try (root)
 	@$(MAKE) --no-print-directory demo SHOW=--shell TERMINAL=--terminal

@@ -68,7 +68,7 @@ async def fuzz(name: str, seconds: float, seed: int, count: int = 0) -> Report:
     at_third = 0
     while report.executions < count if count else time.monotonic() < began + seconds:
         await _one(target, report, seed + report.executions)
-        if not at_third and time.monotonic() > began + seconds / 3:
+        if seconds and not at_third and time.monotonic() > began + seconds / 3:
             at_third = _resident_kib()
         if report.executions % 64 == 0:
             await asyncio.sleep(0)

@@ -9,7 +9,8 @@ import pytest
 
 from tests.fuzz.__main__ import TARGETS, fuzz
 
-SECONDS = 2.0
+SLOW = {"manifests": 200, "inspect": 200, "datapath": 200, "recording": 150}
+COUNT = 600  # inputs, the same each time: together half a minute
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +22,6 @@ def _quiet() -> Iterator[None]:
 
 @pytest.mark.parametrize("name", TARGETS)
 async def test_damaged_input_is_refused_and_harms_nothing(name: str) -> None:
-    report = await fuzz(name, SECONDS, seed=1)
+    report = await fuzz(name, seconds=0, seed=1, count=SLOW.get(name, COUNT))
     assert not report.findings, str(report)
-    assert report.executions > 20
     assert len(report.answers) > 1

@@ -68,6 +68,7 @@ CLUSTER = "needs nodes with a kubelet; tests/kube/test_install.py renders and ap
 MIGRATION = "tests/kube/test_migration.py runs it against an API server"
 
 NOT_RUN: dict[Key, str] = {
+    ("docs/DEVELOPMENT.md", "make chaos SEED=3"): "tests/lab/test_chaos.py runs whole seeds",
     (
         "docs/OPERATIONS.md",
         "dualpath replay /var/tmp/bug.pcapng",

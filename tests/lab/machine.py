@@ -106,6 +106,7 @@ def _write_run_directory(directory: Path, settings: Settings, job: Job) -> None:
     environment |= {"COLUMNS": str(size.columns), "LINES": str(size.lines)}
     slowness = SLOWNESS[settings.accelerator] if job.mode is Mode.QEMU else 1
     environment["DUALPATH_LAB_SLOWNESS"] = str(slowness)
+    environment["DUALPATH_LAB_MODE"] = str(job.mode)
     lab = {
         "LAB_MODE": str(job.mode),
         "LAB_INTERACTIVE": "yes" if job.interactive else "no",
