@@ -10,9 +10,12 @@ from collections.abc import Callable
 import pytest
 
 from datapaths.linux import netns
+from tests.lab.chaos import faults, plan
+from tests.lab.chaos.run import Runner
+from tests.lab.chaos.world import World
 from tests.lab.fabric import Fabric, Pe
 from tests.lab.outliving import BACK_S, comes_back, nothing_lost, nothing_rewritten, state_of
-from tests.lab.plan import TENANT_VRF
+from tests.lab.plan import TENANT_VRF, Datapath
 from tests.lab.processes import run
 from tests.lab.product import grout_socket, signal_grout
 from tests.lab.views import prefixes_of
@@ -21,6 +24,10 @@ from tests.lab.waiting import wait_until
 pytestmark = pytest.mark.lab
 
 HANGS_S = 25.0  # a question every 5 s, and 15 s for its answer
+QUICK = (
+    *("kill:bridge", "kill:controller", "fpm:garbage", "hand:alias"),
+    *("hand:fdb", "hand:routes", "hand:neighbors", "hand:tc-flushed", "manifest:broken"),
+)
 MANY = 250  # routes that a grout which died has to get again
 
 
@@ -167,6 +174,17 @@ def test_hanging_grout_is_used_again_once_it_answers(
     log = pe1.controller.text()
     assert log.count("grout hangs") < 5  # by who notices, not by how long
     assert "Traceback" not in log
+
+
+def test_a_seed_of_faults_costs_no_more_packets_than_is_allowed(
+    fabric: Fabric, say: Callable[[str], None]
+) -> None:
+    """A short one of `make chaos`: those faults that nobody has to wait for."""
+    known = {name: faults.every(Datapath.KERNEL)[name] for name in QUICK}
+    steps = plan.from_seed(1, 4, QUICK)
+    world = World(fabric.scenario, Datapath.KERNEL, fabric)
+    outcomes = Runner(world, known, say).run(steps, lambda _: None)
+    assert not [str(outcome) for outcome in outcomes if outcome.problems]
 
 
 def announce(pe: Pe, *lines: str) -> None:

@@ -137,7 +137,11 @@ class World:
             (two.bridged, one.bridged.v6),
             (one.bridged, two.routed.v4),
         )
-        lost = [f"{host.namespace.name} to {to}" for host, to in ways if not host.ping(to, 1.0)]
+        lost = [
+            f"{host.namespace.name} to {to}"
+            for host, to in ways
+            if not any(host.ping(to, 1.0) for _ in range(3))  # the first may wait for ARP
+        ]
         return f"no answer: {', '.join(lost)}" if lost else ""
 
     def heal(self) -> None:
