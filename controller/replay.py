@@ -146,7 +146,7 @@ class Replay:
 
     def send(self, event: events.FromBridge) -> None:
         if isinstance(event, events.SessionChanged):
-            text = f"{event.state}: {event.reason}" if event.reason else event.state
+            text = f"{event.state}: {event.reason}" if event.reason else str(event.state)
             self._found.append(Operation(self._at_s(), "=", "session", "", str(event.number), text))
         self._state.learn(event)
 

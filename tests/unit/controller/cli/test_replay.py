@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from frr_bridge.recording import pcapng
 from tests.unit.controller.cli.conftest import run
@@ -67,6 +68,12 @@ def test_table_ends_with_what_the_datapath_holds(bug: Path) -> None:
 def test_session_s_states_are_shown(bug: Path) -> None:
     states = [found["value"] for found in replayed(str(bug)) if found["kind"] == "session"]
     assert states == ["idle", "replaying", "converging", "live"]
+
+
+def test_yaml_has_a_document_for_each_operation(bug: Path) -> None:
+    result = run("replay", str(bug), "-o", "yaml")
+    assert (result.code, result.err) == (0, "")
+    assert list(yaml.safe_load_all(result.out)) == replayed(str(bug))
 
 
 def test_replay_stops_where_it_is_told_to(bug: Path) -> None:
