@@ -24,7 +24,7 @@ NEEDS = echo "demo: takes $(if $(filter dpdk,$(DATAPATH)),6,2) minutes; the firs
 export DEBIAN_FRONTEND := noninteractive
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-all unit netns kube images deb lab lab-shell demo chaos man lint lock proto bench clean distclean
+.PHONY: help setup test test-all unit netns kube images deb lab lab-shell demo man lint lock proto bench clean distclean
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -82,6 +82,7 @@ demo: ## start a topology, ping, and kill FRR meanwhile; KEEP=1 opens a shell th
 	@[ -t 1 ] || export NO_COLOR=1; \
 	exec $(LAB) shell $(GROUT) $(TERMINAL) -c 'exec python -m tests.lab.demo $(DATAPATH) $(SHOW)'
 
+.PHONY: chaos
 chaos: ## faults by SEED (or PLAN), STEPS of them, under traffic, on DATAPATH; SHRINK=1 (root)
 	@.ci/setup lab
 	@exec $(LAB) shell $(GROUT) --timeout 7200 -c "exec python -m tests.lab.chaos --datapath $(DATAPATH) \
