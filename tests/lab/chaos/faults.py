@@ -164,11 +164,7 @@ def _disks() -> dict[str, Fault]:
         "state:full": Fault(_full),
         "state:read-only": Fault(_read_only),
         "state:deleted": Fault(_deleted),
-        "state:sockets": Fault(
-            lambda world: world.sh(
-                f"rm -f {world.pe1.plan.state}/*.sock {world.pe1.plan.state}/*.lock"
-            )
-        ),
+        "state:sockets": Fault(partial(_delete, r"\( -name '*.sock' -o -name '*.lock' \)")),
     }
 
 
@@ -187,10 +183,14 @@ def _read_only(world: World) -> None:
 
 
 def _deleted(world: World) -> None:
-    """Delete the directory, and so the manifest: what it says stays in force."""
-    state = world.pe1.plan.state
-    world.sh(f"rm -rf {state}")
+    """Delete what is in the directory, also the manifest: what it says stays in force."""
+    _delete("", world)
     world.later(3.0, lambda: world.pe1.write_manifest(world.good))
+
+
+def _delete(which: str, world: World) -> None:
+    """Delete files of the state directory, but not the socket of grout, which nobody can renew."""
+    world.sh(f"find {world.pe1.plan.state} -mindepth 1 {which} ! -name grout.sock -delete")
 
 
 def _configuration_full(world: World) -> None:
