@@ -280,5 +280,5 @@ async def test_operator_switches_and_whoever_is_killed_leaves_one_whole_datapath
 
         await bed.switch("kernel")
         assert bed.with_grout() == set()
-        assert "datapaths" not in bed.status()
+        assert not bed.status()["datapaths"]
         assert pings(bed.host.host, REMOTE)
