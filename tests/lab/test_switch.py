@@ -134,7 +134,7 @@ def switching(pe: Pe, to: str) -> Iterator["subprocess.Popen[str]"]:
         process.wait(SWITCH_S)
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
 
 
 def until_step(process: "subprocess.Popen[str]", step: str) -> None:

@@ -265,7 +265,7 @@ async def test_operator_switches_and_whoever_is_killed_leaves_one_whole_datapath
             process = bed.switching("kernel")
             await asyncio.to_thread(until_step, process, "move")
             bed.kill()
-            process.wait(30)
+            process.communicate(timeout=30)
             bed.start()
             await bed.until(lambda: bed.status().get("datapath") == "dpdk", "not restored")
         assert bed.with_grout() == {"eth7", "pe-e-110"}
@@ -274,7 +274,7 @@ async def test_operator_switches_and_whoever_is_killed_leaves_one_whole_datapath
         process = bed.switching("kernel")
         await asyncio.to_thread(until_step, process, "move")
         process.send_signal(signal.SIGINT)
-        process.wait(30)
+        process.communicate(timeout=30)
         await bed.until(lambda: "switch aborted; back to dpdk" in bed.log, "no rollback")
         await bed.until(lambda: bed.with_grout() == {"eth7", "pe-e-110"}, "not rolled back")
 
