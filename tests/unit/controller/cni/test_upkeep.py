@@ -90,6 +90,7 @@ class World:
         finally:
             task.cancel()
             await asyncio.wait([task])
+            self.tools.threads.shutdown()  # or a killed plugin's record would be another test's
 
     async def gone(self) -> None:
         await until(lambda: records.names(PATH) == [])
