@@ -5,7 +5,6 @@ Packages make them while they are built (`make man`), so that no page can be out
 
 from __future__ import annotations
 
-import sys
 from argparse import SUPPRESS, Action
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from controller.cli.__main__ import load, top
 from controller.cli.catalogue import CATALOGUE
-from dualpath.process.options import Parser
+from dualpath.process.options import Parser, path
 
 EXIT = """\
 .SH EXIT STATUS
@@ -87,7 +86,9 @@ def _plain(text: str) -> str:
 
 
 def main() -> None:
-    directory = Path(sys.argv[1])
+    parser = Parser(prog="python -m controller.cli.manual", description="Write the manual pages.")
+    parser.add_argument("directory", type=path, help="where to; created if missing")
+    directory: Path = parser.parse_args().directory
     directory.mkdir(parents=True, exist_ok=True)
     for name, text in pages():
         (directory / name).write_text(text, encoding="utf-8")

@@ -3,7 +3,7 @@
 The plugin asks a daemon for a lease, and the daemon renews it (https://www.cni.dev/plugins/current/
 ipam/dhcp/). It keeps leases in memory only. So it outlives the controller, as packets do, and the
 next controller takes it over by its socket. One that died is started again; CHECK then asks for the
-leases anew. A list with `daemonSocketPath` uses the daemon there, which is not ours. Blocks.
+leases again. A list with `daemonSocketPath` uses the daemon there, which is not ours. Blocks.
 """
 
 from __future__ import annotations

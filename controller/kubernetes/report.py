@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 ON_ITS_WAY_S = 2.0  # in which the watch shows what was written
 ABSENT_S = 10.0
-REPEAT_S = 600.0  # nobody watches the Rollout, which may have been made anew
+REPEAT_S = 600.0  # nobody watches the Rollout, which may be another one by then
 
 
 class Reporter:

@@ -1,6 +1,6 @@
 """Leads the rollout: permits revisions to Nodes, and reports its progress. A task of the leader.
 
-Decisions are in `rollout`. Everything is decided anew from what the API server has: a new leader
+Decisions are in `rollout`. Each decision starts from what the API server has: a new leader
 goes on where another one stopped. Without a Rollout the Nodes' annotations are removed, and so
 every node takes everything.
 """

@@ -69,7 +69,7 @@ class Member:
 
 @dataclass(slots=True)
 class Times:
-    """Since when nodes are as they are, by the leader's own clock; a new leader begins anew."""
+    """Since when nodes are as they are, by the leader's own clock; a new leader starts at zero."""
 
     permitted: dict[str, tuple[str, float]] = field(default_factory=dict)
     ready: dict[str, tuple[str, float]] = field(default_factory=dict)

@@ -222,7 +222,7 @@ class Fabric:
                     self._wait_between(source, target, timeout_s)
 
     def reboot(self, pe: Pe) -> None:
-        """Take a PE's power away, and start it again with its hosts; NICs are plugged in anew."""
+        """Take a PE's power away, and start it again with its hosts; NICs are plugged in again."""
         pe.lose_power()
         wait_until(lambda: self._is_unplugged(pe), f"{pe.name} is unplugged", STARTING_S)
         self._cable(pe)

@@ -56,7 +56,7 @@ class Runner:
         list(self._bugs())
 
     def run(self, steps: Sequence[Step], failed: Callable[[Outcome], object]) -> list[Outcome]:
-        """Do all steps; after a failure `failed` is called, and then pe1 is started anew."""
+        """Do all steps; after a failure `failed` is called, and then pe1 is restarted."""
         outcomes: list[Outcome] = []
         for number, step in enumerate(steps, 1):
             outcome = self.step(step)

@@ -145,7 +145,7 @@ class World:
         return f"no answer: {', '.join(lost)}" if lost else ""
 
     def heal(self) -> None:
-        """After a failed step: everything of pe1 anew, so that the next step can be judged."""
+        """Restart all of pe1 after a failed step, so that the next step can be judged."""
         self.manifest.parent.mkdir(parents=True, exist_ok=True)
         self.manifest.write_text(self.good)
         self.pe1.controller.stop()
