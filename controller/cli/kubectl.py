@@ -25,7 +25,8 @@ GROUPS = ("network.openperouter.io", "dualpath.io")
 REPORT = "RouterNodeConfigurationStatus"
 NODE_INDEX = "openpe.io/nodeindex"
 SELECTOR = "app.kubernetes.io/name=dualpath"
-NAMESPACE = "dualpath-system"
+NAMESPACE = "openperouter-system"  # of objects that are named without one
+PODS = "dualpath-system"  # the namespace of the pods
 KUBECTL_S = 60.0
 EXEC_S = 300.0
 BUNDLE = (
@@ -111,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
 def _on_a_node(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("node", help="the node's name")
-    add("-n", "--namespace", default=NAMESPACE, help="of Dualpath's pods (%(default)s)")
+    add("-n", "--namespace", default=PODS, help="of Dualpath's pods (%(default)s)")
     add("-l", "--selector", default=SELECTOR, help="of Dualpath's pods (%(default)s)")
     add("-c", "--container", default="controller", help="that has the controller (%(default)s)")
 

@@ -169,7 +169,7 @@ def test_explain_runs_in_the_pod_of_the_node(
     pods, exec_ = cluster.calls
     assert pods[0] == exec_[0] == "--context=c"
     assert "--field-selector=spec.nodeName=node-1" in pods
-    assert exec_[1:7] == ["exec", "-n", NAMESPACE, "-c", "controller", "dualpath-abc"]
+    assert exec_[1:7] == ["exec", "-n", module.PODS, "-c", "controller", "dualpath-abc"]
 
 
 def test_exec_runs_any_command_and_ends_with_its_code(
