@@ -5,7 +5,7 @@ could have put it there or changed it: the file, its directory, and all director
 root and are closed to writing by others. Its environment is that of the specification, and PATH.
 
 A run has a time limit, and its output a limit in bytes; beyond either it is killed with all that it
-started. `Plugins.stop` ends runs too, so that a controller that is told to stop does not wait.
+started. `Plugins.stop` ends runs too, so that a controller that stops does not wait.
 """
 
 from __future__ import annotations

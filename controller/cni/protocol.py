@@ -59,7 +59,7 @@ class PluginError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an attachment is: what every plugin is told, besides its configuration."""
+    """Where an attachment is: what every plugin gets besides its configuration."""
 
     container: str
     netns: str  # a path; "" when the namespace of the ADD is gone (allowed for DEL)
@@ -90,7 +90,7 @@ def container_of(node: str, namespace: str) -> str:
 def execution(device: CniDevice, index: int, previous: Json | None, dhcp_socket: str = "") -> Json:
     """Return the configuration of one plugin of the list (section 3).
 
-    With `dhcp_socket`, the plugin dhcp asks the daemon there, unless it is told another.
+    With `dhcp_socket`, the plugin dhcp asks the daemon there, unless the list names another.
     """
     conf = device.conf()
     plugin: Json = conf["plugins"][index]

@@ -18,91 +18,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from typing import NoReturn, Protocol
+from dataclasses import replace
+from typing import NoReturn
 
-from controller.core.flow import Sample, passed, problem
-from controller.core.planes import Plane, Planes
-from datapaths.base import DatapathError, Unavailable
+from controller.core.planes import Plane
+from controller.core.switchcontracts import Environment, SwitchState
+from controller.core.switchsteps import LOOK_S, WINDOW_S, Steps
+from datapaths.base import DatapathError
 from dualpath.model.kinds import Kind
 from dualpath.model.links import Port
 from dualpath.model.switch import Order, Step, SwitchFailed, SwitchRefused, Tell
-from dualpath.model.view import Audited, Problem, Role
+from dualpath.model.view import Role
 from dualpath.model.words import counted
 
 log = logging.getLogger(__name__)
 
-PREPARE_S = 300.0  # without progress: to start grout, to make a device, to program a batch
-REST_S = 5.0  # between two lines of progress
-REFUSED_S = 10.0  # a row that is refused for so long is not a matter of order
-WINDOW_S = 1.0  # of counters, before and after a move
-LOOK_S = 0.1
 AGAIN_S = 5.0  # after an undo that failed
-NAMED = 3  # rows in a sentence
-
-
-@dataclass(frozen=True, slots=True)
-class SwitchState:
-    """What lasts beyond the controller."""
-
-    active: str  # the datapath that speaks for the node
-    second: bool = False  # the second datapath exists
-    ports: tuple[str, ...] = ()  # whose traffic the second has
-    to: str = ""  # a switch to this datapath is under way; "": none
-    keep: bool = False  # keep the second when it has no port
-    deadline: float = 0.0  # when a switch is undone that nobody confirmed, CLOCK_BOOTTIME; 0: never
-    before: tuple[str, ...] = ()  # the ports of the second before that switch
-
-
-class Second(Protocol):
-    """Starts and ends the second datapath."""
-
-    name: str
-
-    async def start(self) -> None:
-        """Return when it answers and its plane is added. Raises DatapathError."""
-
-    async def stop(self) -> None:
-        """End it, also one that an earlier controller left, and remove its plane."""
-
-
-class Steering(Protocol):
-    """Moves the traffic of ports. Blocks."""
-
-    def move(self, placed: Mapping[str, bool]) -> list[str]:
-        """Let the second forward for the ports with True; return those where it cannot."""
-
-    def seed(self, ports: Sequence[str]) -> int:
-        """Let the second know the neighbors behind ports, before it gets these; return how many."""
-
-    def release(self, ports: Sequence[str]) -> None:
-        """Remove everything that leads to the second datapath."""
-
-
-class Store(Protocol):
-    """Keeps a SwitchState on disk."""
-
-    def read(self) -> SwitchState | None: ...
-
-    def write(self, state: SwitchState) -> None:
-        """Raises OSError."""
-
-
-@dataclass
-class Environment:
-    """What a switch needs of the controller."""
-
-    planes: Planes
-    second: Second
-    steering: Steering
-    store: Store
-    now: Callable[[], float]  # CLOCK_BOOTTIME, which lasts beyond the controller
-    not_ready: Callable[[], str]
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    changed: Callable[[], object] = field(default=lambda: None)
-    """Called when ports have another wiring: the provisioner looks again."""
 
 
 class Switcher:
@@ -111,6 +44,7 @@ class Switcher:
     def __init__(self, environment: Environment) -> None:
         self._at = environment
         self._planes = environment.planes
+        self._steps = Steps(environment)
         first = self._planes.first.name
         found = environment.store.read()
         known = (first, environment.second.name)
@@ -156,6 +90,9 @@ class Switcher:
 
     def _names(self) -> list[str]:
         return [port.name for port in self._ports()]
+
+    def _named(self, names: Sequence[str]) -> list[Port]:
+        return [port for port in self._ports() if port.name in names]
 
     def _wanted(self, ports: Sequence[str]) -> dict[str, bool]:
         """Return for each port whether the second has it: new ones too, if it has all others."""
@@ -235,8 +172,8 @@ class Switcher:
             text = f"cannot write down the switch: {_reason(error)}; see the state directory"
             raise SwitchRefused(text) from error
         try:
-            await self._prepare(to, tell)
-            await self._move(moved, target.ports, to, tell)
+            await self._steps.prepare(to, tell)
+            await self._steps.move(self._named(moved), target.ports, to, tell)
             active = self._speaker(target.ports)
             self._save(replace(target, active=active.name))
         except BaseException as error:
@@ -282,82 +219,6 @@ class Switcher:
         await self._at.second.stop()
         self._at.changed()
         tell(Step.FINISH, f"{self._at.second.name} ended")
-
-    # -- steps ----------------------------------------------------------------------------
-
-    async def _prepare(self, to: str, tell: Tell) -> None:
-        """Return when both planes are whole. Raises SwitchFailed."""
-        try:
-            async with asyncio.timeout(PREPARE_S) as limit:
-                if not self._planes.second:
-                    tell(Step.PREPARE, f"starting {self._at.second.name}")
-                    await self._at.second.start()
-                self._at.changed()
-                for plane in self._planes:
-                    await self._whole(plane, tell, limit)
-        except TimeoutError:
-            text = f"{to} is not whole, and makes no progress for {PREPARE_S:.0f} s"
-            raise SwitchFailed(text) from None
-        if ready := self._planes.named(to):
-            rows = counted(ready.status().programmed, "row")
-            tell(Step.PREPARE, f"{to} has {rows}, and its audit is clean")
-
-    async def _whole(self, plane: Plane, tell: Tell, limit: asyncio.Timeout) -> None:
-        """Return when a plane is whole. Raises SwitchFailed if it goes on refusing rows."""
-        said, tries = "", 0
-        while text := await self._lacking(plane):
-            if text != said:
-                tell(Step.PREPARE, f"{plane.name}: {text}")
-                limit.reschedule(asyncio.get_running_loop().time() + PREPARE_S)
-            said, tries = text, tries + 1
-            if text.startswith(REFUSES) and tries * LOOK_S > REFUSED_S:
-                raise SwitchFailed(f"{plane.name} {text}")
-            await self._at.sleep(LOOK_S)
-
-    async def _lacking(self, plane: Plane) -> str:
-        """Return what a plane lacks, "" when it is at rest and its audit is clean."""
-        try:
-            async with asyncio.timeout(REST_S):
-                await plane.reconciler.at_rest()
-            found = await plane.reconciler.audit(NAMED)
-        except TimeoutError:
-            rows = plane.status()
-            return f"{rows.programmed} of {rows.desired} rows are programmed"
-        except Unavailable as error:
-            return f"does not answer: {error}"
-        return plane.reconciler.unavailable or _told(plane, found)
-
-    async def _move(self, moved: Sequence[str], ports: Sequence[str], to: str, tell: Tell) -> None:
-        """Move ports, host legs before uplinks, and verify each part. Raises SwitchFailed."""
-        legs = {port.name for port in self._ports() if port.host is not None}
-        for part in ([p for p in moved if p in legs], [p for p in moved if p not in legs]):
-            if not part:
-                continue
-            if gained := [port for port in part if port in ports]:
-                hosts = await asyncio.to_thread(self._at.steering.seed, gained)
-                tell(Step.PREPARE, f"{to} was told of {counted(hosts, 'neighbor')}")
-            before = await self._window()
-            for port in part:
-                if await asyncio.to_thread(self._at.steering.move, {port: port in ports}):
-                    raise SwitchFailed(f"{port} has no wire to {to}")
-                tell(Step.MOVE, f"{port} is with {to}")
-            after = await self._window()
-            if why := problem(before, after, gained):
-                raise SwitchFailed(f"{to} does not forward: {why}")
-            tell(Step.VERIFY, passed(after, part, WINDOW_S))
-
-    async def _window(self) -> Sample:
-        """Return what the counters grew by in a window."""
-        before = await self._sample()
-        await self._at.sleep(WINDOW_S)
-        return (await self._sample()).since(before)
-
-    async def _sample(self) -> Sample:
-        second = self._planes.second
-        return Sample.of(
-            await self._planes.first.datapath.ports(),
-            await second.datapath.ports() if second else (),
-        )
 
     # -- afterwards -----------------------------------------------------------------------
 
@@ -418,7 +279,7 @@ class Switcher:
         if second.reconciler.unavailable or not second.reconciler.resting:
             return
         async with self._turn:
-            if await self._lacking(second):
+            if await self._steps.lacking(second):
                 return
             second.role = Role.STANDBY
             await asyncio.to_thread(self._at.steering.seed, self.state.ports)
@@ -445,21 +306,6 @@ class Switcher:
         self._at.store.write(state)
         self.state = state
         self._planes.shared = state.second
-
-
-REFUSES = "refuses "
-
-
-def _told(plane: Plane, found: Audited) -> str:
-    """Return an audit's rows in a sentence; "" if nothing differs."""
-    if not found.differed:
-        return ""
-    rows = ", ".join(f"{row.kind.name.lower()} {row.text}" for row in found.rows)
-    if all(row.problem is Problem.REFUSED for row in found.rows):
-        tables = plane.state.records.values()
-        why = next((error for table in tables for _, error in table.errors()), "")
-        return f"{REFUSES}{rows}: {why}".removesuffix(": ")
-    return f"{counted(found.differed, 'row')} to program: {rows}"
 
 
 def _reason(error: BaseException) -> str:

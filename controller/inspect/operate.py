@@ -55,16 +55,16 @@ class OperateService(pb_grpc.OperateServicer):
             request.to, tuple(request.ports), request.keep, request.dry_run, request.back_after_s
         )
         began = time.monotonic()
-        told: asyncio.Queue[pb.SwitchProgress | None] = asyncio.Queue()
+        lines: asyncio.Queue[pb.SwitchProgress | None] = asyncio.Queue()
 
         def tell(step: Step, text: str) -> None:
             seconds = time.monotonic() - began
-            told.put_nowait(pb.SwitchProgress(step=STEPS[step], text=text, seconds=seconds))
+            lines.put_nowait(pb.SwitchProgress(step=STEPS[step], text=text, seconds=seconds))
 
         work = asyncio.create_task(self._switcher.switch(order, tell))
-        work.add_done_callback(lambda _: told.put_nowait(None))
+        work.add_done_callback(lambda _: lines.put_nowait(None))
         try:
-            while (progress := await told.get()) is not None:
+            while (progress := await lines.get()) is not None:
                 yield progress
         finally:
             work.cancel()  # the caller is gone: roll back, unless it is done

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from controller.core.switch import SwitchState
+from controller.core.switchcontracts import SwitchState
 
 NAME = "switch.json"
 MODE = 0o600
@@ -31,13 +31,17 @@ class SwitchFile:
     def read(self) -> SwitchState | None:
         """Return what was written in this boot; None for nothing, or a malformed file."""
         try:
-            told = json.loads((self.state_dir / NAME).read_text(encoding="utf-8"))
+            stored = json.loads((self.state_dir / NAME).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        if not isinstance(told, dict) or told.pop("boot", "") != _boot() or not _is_sound(told):
+        if (
+            not isinstance(stored, dict)
+            or stored.pop("boot", "") != _boot()
+            or not _is_sound(stored)
+        ):
             return None
-        told |= {"ports": tuple(told["ports"]), "before": tuple(told["before"])}
-        return SwitchState(**told)
+        stored |= {"ports": tuple(stored["ports"]), "before": tuple(stored["before"])}
+        return SwitchState(**stored)
 
     def write(self, state: SwitchState) -> None:
         """Write the file, or remove it if there is no second datapath. Raises OSError."""
@@ -54,17 +58,17 @@ class SwitchFile:
         partial.replace(file)
 
 
-def _is_sound(told: dict[str, Any]) -> bool:
-    if told.keys() != FIELDS:
+def _is_sound(stored: dict[str, Any]) -> bool:
+    if stored.keys() != FIELDS:
         return False
-    lists = told["ports"], told["before"]
+    lists = stored["ports"], stored["before"]
     if not all(isinstance(it, list) and all(isinstance(n, str) for n in it) for it in lists):
         return False
-    if not all(isinstance(told[name], bool) for name in ("second", "keep")):
+    if not all(isinstance(stored[name], bool) for name in ("second", "keep")):
         return False
-    deadline = told["deadline"]
+    deadline = stored["deadline"]
     number = isinstance(deadline, int | float) and math.isfinite(deadline)
-    return number and isinstance(told["active"], str) and isinstance(told["to"], str)
+    return number and isinstance(stored["active"], str) and isinstance(stored["to"], str)
 
 
 def _boot() -> str:

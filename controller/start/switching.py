@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from controller.core.clock import Clock
 from controller.core.hostunion import HostUnion
 from controller.core.planes import Outward, Planes
-from controller.core.switch import Environment, Switcher
+from controller.core.switch import Switcher
+from controller.core.switchcontracts import Environment
 from controller.inspect.operate import serve_operate
 from controller.node.switchrecord import SwitchFile
 from controller.settings import Settings

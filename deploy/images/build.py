@@ -186,8 +186,8 @@ def _described(target: str, tagged: str, source: Source) -> Built:
         _buildah(source, "rm", container)
     path = OUTPUT / f"{target}.spdx.json"
     path.write_text(json.dumps(document, indent=1) + "\n")
-    told = json.loads(_buildah(source, "inspect", "--type=image", tagged))
-    user = told["OCIv1"]["config"].get("User") or "root"
+    details = json.loads(_buildah(source, "inspect", "--type=image", tagged))
+    user = details["OCIv1"]["config"].get("User") or "root"
     (found,) = json.loads(_buildah(source, "images", "--json", tagged))
     return Built(tagged, found["size"], user, len(packages), path)
 

@@ -1,4 +1,4 @@
-"""What `dualpath switch` asks for, and what it is told."""
+"""What `dualpath switch` asks for, and what it reports."""
 
 from __future__ import annotations
 

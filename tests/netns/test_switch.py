@@ -24,7 +24,8 @@ import pytest
 from controller.core.clock import SystemClock
 from controller.core.hostunion import HostUnion
 from controller.core.planes import Plane, Planes
-from controller.core.switch import Environment, Switcher, SwitchState
+from controller.core.switch import Switcher
+from controller.core.switchcontracts import Environment, SwitchState
 from controller.node.switchrecord import SwitchFile
 from controller.start.backends import Backend
 from controller.start.second import SecondPlane

@@ -10,7 +10,8 @@ from dataclasses import replace
 import pytest
 
 from controller.core.planes import Plane
-from controller.core.switch import Environment, Switcher, SwitchState
+from controller.core.switch import Switcher
+from controller.core.switchcontracts import Environment, SwitchState
 from datapaths.base import PortState, Unavailable
 from dualpath.model import events
 from dualpath.model.kinds import Kind

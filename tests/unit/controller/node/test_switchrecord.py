@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.core.switch import SwitchState
+from controller.core.switchcontracts import SwitchState
 from controller.node.switchrecord import NAME, SwitchFile
 
 SWITCHED = SwitchState("dpdk", True, ("leg", "eth1"), "kernel", False, 12.5, ("leg",))
