@@ -172,7 +172,7 @@ def test_pods_without_rights_in_the_cluster_have_no_token(kustomize: Kustomize, 
 @pytest.mark.parametrize(
     ("name", "writable"),
     [
-        ("dualpath", {"/run/netns", "/run/dualpath", "/var/lib/dualpath"}),
+        ("dualpath", {"/run/netns", "/run/dualpath", "/var/lib/dualpath", "/var/lib/cni"}),
         ("dualpath-router", {"/run/netns", "/run/dualpath"}),
         ("dualpath-grout", {"/run/netns", "/run/dualpath"}),
     ],
