@@ -24,8 +24,8 @@ IN_GUEST = "/artefacts/tally"  # the same directory, as the lab's guests see it
 PYTHON = sys.executable
 LAB = (PYTHON, "-m", "tests.lab")
 PYTEST = (PYTHON, "-m", "pytest", "-q", "-rfEs", "-o", "faulthandler_timeout=120")
-LIMIT_S = 1500  # of a part on this machine, where some minutes are usual
-LAB_LIMIT_S, ALL_LIMIT_S = 1800, 3600  # of a guest; with the long scenarios
+LIMIT_S = 1800  # of a part on this machine, where some minutes are usual
+LAB_LIMIT_S, ALL_LIMIT_S = 2400, 3600  # of a guest; with the long scenarios
 TIMED_OUT = 124  # as timeout(1) has it
 WITHOUT_ROOT = (
     "Left out, as only root may make network namespaces: the tests in namespaces, those with a "
