@@ -95,6 +95,8 @@ async def node(
     server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Node]:
     monkeypatch.setattr(reflector, "ABSENT_S", (0.5, 1.0))
+    # A stream of a definition that was replaced may stay silent until its end.
+    monkeypatch.setattr(reflector, "STREAM_S", (4, 8))
     monkeypatch.setattr(served, "LOOK_S", (0.5, 1.0))
     made = Node(server, tmp_path)
     task = asyncio.create_task(made.agent.run())
