@@ -36,7 +36,7 @@ from tests.lab.errors import LabError
 
 USER, GROUP = "nobody", "nogroup"
 HOST = "127.0.0.1"
-READY_S = 60.0
+READY_S = 180.0  # a guest of the lab has one CPU, and FRR or grout on it
 KUBECTL_S = 120.0
 TICKS = os.sysconf("SC_CLK_TCK")
 AS_NOBODY = (

@@ -94,7 +94,7 @@ def silent(source: Pe, target: str) -> None:
 def test_type_5_pings_follow_creation_edit_and_deletion(fabric: Fabric, server: ApiServer) -> None:
     pe1, pe2 = fabric.pes
     if pe1.plan.datapath is Datapath.DPDK:
-        touch_memory(grout_socket(pe1.plan), vrfs=1)
+        touch_memory(grout_socket(pe1.plan), vrfs=2)
         fabric.wait_for_overlay(90.0)
     for pe in fabric.pes:
         for kind, name in (("ul", "underlay"), ("l3", "red"), ("l2", "stretched")):
