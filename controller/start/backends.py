@@ -18,7 +18,7 @@ from datapaths.base import Datapath, DatapathError, Unavailable, Unsupported
 from datapaths.grout.ports.names import device_of
 from datapaths.grout.ports.steering import SteeredTwins
 from datapaths.grout.ports.twins import GroutTwins
-from datapaths.grout.process import Grout, GroutProcess, locate, peer_of
+from datapaths.grout.process import Grout, GroutProcess, Life, locate, peer_of
 from datapaths.kernel.driver import KernelDatapath
 from datapaths.kernel.layout import Layout
 from datapaths.linux import neightables, netns, nicrecords
@@ -65,7 +65,8 @@ def kernel(settings: Settings, namespaces: NamespacePair, host: str) -> Backend:
     twins: PortTwins = Twins(namespaces.forwarding, namespaces.control)
     second, steering = None, None
     if settings.grout.second:
-        twins = steering = SteeredTwins(namespaces.forwarding, namespaces.control)
+        runs = Life(settings.grout.sock).runs if not settings.grout.agent else lambda: True
+        twins = steering = SteeredTwins(namespaces.forwarding, namespaces.control, runs)
         second = partial(_beside_kernel, settings, namespaces, host)
     layout = Layout(namespaces.forwarding, host, settings.neighbor_limit)
     return Backend(

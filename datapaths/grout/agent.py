@@ -15,7 +15,7 @@ from datapaths.base import Datapath, Unsupported
 from datapaths.grout.driver import GroutDatapath
 from datapaths.grout.ports.placement import Places
 from datapaths.grout.ports.watch import Watch
-from datapaths.grout.process import locate
+from datapaths.grout.process import Life, locate
 from datapaths.linux import netns, nicrecords
 from datapaths.remote.process import parser_for, run, tls_of
 from dualpath.process import options
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if not netns.exists(name):
                 text = f"no network namespace {name}: create it first, with `ip netns add {name}`"
                 raise Unsupported(text)
-        watch = Watch(home, given.netns, lambda: datapath.silent)
+        watch = Watch(home, given.netns, lambda: datapath.silent, Life(sock).runs)
         datapath = GroutDatapath(str(sock), places, home, watch.wake)
         watches.append(asyncio.create_task(watch.run()))
         watches[-1].add_done_callback(end_with)

@@ -19,6 +19,7 @@ from datapaths.base import DatapathError, Unavailable, Unsupported
 from datapaths.grout.channel import Connection
 from datapaths.linux import netns
 from dualpath.process.backoff import Backoff
+from dualpath.process.ending import is_ending
 from dualpath.process.pidfd import Process, listening_pid
 
 log = logging.getLogger(__name__)
@@ -96,6 +97,25 @@ def locate(sock: Path) -> str:
     if not pid or not netns.exists(path):
         raise Unsupported("grout's process is not visible; run in its pid namespace")
     return path
+
+
+class Life:
+    """Tells whether the grout that listens on a socket goes on; cheap enough to ask often."""
+
+    def __init__(self, sock: Path) -> None:
+        self._sock = sock
+        self._pid = 0
+
+    def runs(self) -> bool:
+        """Return False once it has begun to end, or when none listens. Blocks."""
+        if self._pid and not is_ending(self._pid):
+            return True
+        try:
+            self._pid = peer_of(self._sock)  # of one that ends, until its socket is closed
+        except Unavailable:
+            self._pid = 0
+            return False
+        return not (self._pid and is_ending(self._pid))  # 0: hidden, and so not known to end
 
 
 def memory(sock: Path) -> str:

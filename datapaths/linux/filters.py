@@ -106,6 +106,20 @@ class Filters:
             self._request("remove", requests, fine=errno.ENOENT)
         return bool(requests)
 
+    def stop_redirecting(self, indexes: Iterable[int]) -> set[int]:
+        """Remove the filters for all frames from devices; return the devices that had one.
+
+        Reads nothing first, so with flower the kernel takes no lock of devices (RTNL).
+        """
+        asked = [
+            (index, wire.remove(index, filter_))
+            for index in indexes
+            for filter_ in wire.for_all_frames(self._priorities)
+        ]
+        answers = self._requests.send([message for _, message in asked])
+        missing = {number for number, answer in answers if answer.errno}
+        return {index for number, (index, _) in enumerate(asked) if number not in missing}
+
     def classifier(self, index: int) -> Classifier | None:
         """Return the classifier of our filters on a device, if it has any."""
         return next((Classifier(it.classifier) for it in self.installed(index)), None)

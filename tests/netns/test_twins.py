@@ -21,6 +21,7 @@ from datapaths.linux.links import Links
 from datapaths.linux.punt import ALL_FRAMES
 from datapaths.linux.twins import Twins
 from datapaths.linux.wire.filters import Classifier
+from datapaths.linux.wire.matches import ETH_P_ARP, Action, Rule
 from dualpath.model.links import Address, HostEnd, Port
 from dualpath.model.records import RecordBatch
 from tests.netns.layouts import addresses
@@ -95,6 +96,22 @@ def classifiers(space: str) -> list[Classifier]:
         assert filters.detect(1, 1) is found[0]
         filters.clear(1)
         return found
+
+
+def test_redirections_are_removed_without_reading_them_and_copies_stay() -> None:
+    with fresh("fwd") as (space,), Links(space) as links, Filters(space) as filters:
+        one, other, bare = (links.create(f"probe{n}", "bridge").index for n in range(3))
+        copies = Rule(Action.COPY, ETH_P_ARP)
+        for classifier in classifiers(space):
+            filters.ensure(classifier, one, [copies, ALL_FRAMES], bare)
+            filters.ensure(classifier, other, [copies], bare)
+            assert filters.stop_redirecting([one, other, bare]) == {one}
+            assert not filters.has(ALL_FRAMES, one, bare)
+            assert filters.has(copies, one, bare)
+            assert filters.has(copies, other, bare)
+            assert filters.stop_redirecting([one, other, bare]) == set()
+            filters.clear(one)
+            filters.clear(other)
 
 
 @contextmanager

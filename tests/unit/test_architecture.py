@@ -158,6 +158,7 @@ ALLOWED: dict[str, set[str]] = {
     "datapaths.grout": {  # kernel devices stand behind grout's ports, and twins beside them
         "dualpath.model",
         "dualpath.process.backoff",
+        "dualpath.process.ending",
         "dualpath.process.pidfd",
         "datapaths.base",
         "datapaths.inbox",

@@ -24,11 +24,18 @@ Placed = Callable[[], Mapping[str, bool]]
 
 
 class SteeredTwins:
-    """The kernel's twins; also keeps each port with the datapath that `placed` names."""
+    """The kernel's twins; also keeps each port with the datapath that `placed` names.
 
-    def __init__(self, forwarding: str, control: str) -> None:
+    `runs` returns False as soon as grout begins to end. Its wires go later, and a port that was
+    moved to one meanwhile would lose its traffic.
+    """
+
+    def __init__(
+        self, forwarding: str, control: str, runs: Callable[[], bool] = lambda: True
+    ) -> None:
         self._forwarding = forwarding
         self._twins = Twins(forwarding, control)
+        self._runs = runs
         self._turn = Lock()  # a switch and a round of the provisioner move ports in two threads
         self.placed: Placed = dict
 
@@ -41,10 +48,19 @@ class SteeredTwins:
     def move(self, placed: Mapping[str, bool]) -> list[str]:
         """Let grout forward for the ports with True, and the kernel for others.
 
-        Return the ports that grout cannot have: they have no wire, so the kernel keeps them.
+        Return the ports that grout cannot have: they have no wire, or grout ends.
         """
+        possible = self._possible(placed)
         with self._turn, Links(self._forwarding) as links:
-            return [port for port, grout in placed.items() if not place(links, port, grout=grout)]
+            refused = [
+                port for port, grout in possible.items() if not place(links, port, grout=grout)
+            ]
+        return [port for port in placed if port in refused or port not in possible]
+
+    def _possible(self, placed: Mapping[str, bool]) -> dict[str, bool]:
+        """Leave out the ports that grout should get while it ends."""
+        kernel_only = any(placed.values()) and not self._runs()
+        return {port: grout for port, grout in placed.items() if not (grout and kernel_only)}
 
     def seed(self, ports: Sequence[str]) -> int:
         """Let grout know the neighbors behind ports, before it gets these; return how many."""
@@ -60,7 +76,7 @@ class SteeredTwins:
         self, ports: Sequence[Port], tcp_ports: Iterable[int] = (BGP,)
     ) -> list[tuple[str, str]]:
         found = self._twins.differing(ports, tcp_ports)
-        if placed := self.placed():
+        if placed := self._possible(self.placed()):
             with Links(self._forwarding, dry=True) as links:
                 for port, grout in placed.items():
                     look = partial(place, links, port, grout=grout)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
 from datapaths.base import DatapathError
+from datapaths.grout.ports.deathwatch import Deathwatch
 from datapaths.grout.ports.devices import TAP
 from datapaths.grout.ports.names import wire_of
 from datapaths.grout.ports.splice import release
@@ -38,15 +39,21 @@ class Watch:
     """Keeps carriers and tc filters of all ports correct, in grout's and the kernel's namespace.
 
     `forwarding` is the kernel datapath's namespace, "" when only grout's exists. `silent` returns
-    why grout does not answer, "" while it does. Call `wake` when that changes.
+    why grout does not answer, "" while it does. Call `wake` when that changes. `runs` returns False
+    as soon as grout begins to end.
     """
 
     def __init__(
-        self, locate: Callable[[], str], forwarding: str, silent: Callable[[], str] = str
+        self,
+        locate: Callable[[], str],
+        forwarding: str,
+        silent: Callable[[], str] = str,
+        runs: Callable[[], bool] = lambda: True,
     ) -> None:
         self._locate = locate
         self._forwarding = forwarding
         self._silent = silent
+        self._death = Deathwatch(forwarding, runs)
         self._changed = asyncio.Event()
 
     def wake(self) -> None:
@@ -55,14 +62,15 @@ class Watch:
 
     async def run(self) -> None:
         """Run until cancelled, across restarts of grout."""
-        while True:
-            try:
-                home = await asyncio.to_thread(self._locate)
-                with _held(home) as held:
-                    await self._follow(held)
-            except (OSError, DatapathError) as error:
-                log.debug("cannot watch links: %s", error)
-            await asyncio.sleep(AGAIN_S)
+        with self._death.watching():
+            while True:
+                try:
+                    home = await asyncio.to_thread(self._locate)
+                    with _held(home) as held:
+                        await self._follow(held)
+                except (OSError, DatapathError) as error:
+                    log.debug("cannot watch links: %s", error)
+                await asyncio.sleep(AGAIN_S)
 
     async def _follow(self, home: str) -> None:
         """Watch until grout runs in another namespace. `home` stays valid when grout dies."""
@@ -91,8 +99,10 @@ class Watch:
                 _rewire(links, link, links.find(mark.text("port")))
         if self._forwarding and not netns.same(home, self._forwarding):
             with Links(self._forwarding) as links:
-                for link, mark in links.marked("port"):
-                    _follow_shared(links, link, mark, self._silent())
+                shared = [link for link, mark in links.marked("port") if _is_shared(mark)]
+                self._death.ports = {link.name: link.index for link in shared}
+                for link in shared:
+                    _follow_shared(links, link, self._silent())
 
 
 def _follow_carrier(links: Links, device: Link, wire: Link | None) -> None:
@@ -119,9 +129,11 @@ def _rewire(links: Links, twin: Link, tap: Link | None) -> None:
     links.set_up(twin.name, tap.up and tap.carrier)
 
 
-def _follow_shared(links: Links, port: Link, mark: Mark, silent: str) -> None:
-    if mark.text("wiring") != "shared":
-        return
+def _is_shared(mark: Mark) -> bool:
+    return mark.text("wiring") == "shared"
+
+
+def _follow_shared(links: Links, port: Link, silent: str) -> None:
     why = silent if links.find(wire_of(port.name)) else "its wire to grout is gone"
     if why and release(links.netns, port.name):
         log.warning("%s: %s; the kernel forwards its traffic again", port.name, why)

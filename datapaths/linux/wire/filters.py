@@ -103,7 +103,7 @@ def compile_rule(
     fingerprint = _digest(f"{classifier.value}{rule.ethertype}".encode() + options)
     filter_ = Filter(
         classifier.value,
-        priorities.start + (0 if flower else 50) + _LEVELS[rule.ethertype],
+        _priority(classifier, rule.ethertype, priorities),
         rule.ethertype,
         # Derived from the keys: flower rejects a second filter with equal keys, but replaces the
         # filter of the same handle in place.
@@ -111,6 +111,19 @@ def compile_rule(
         fingerprint,
     )
     return filter_, options + u32(CLASSIDS[classifier.value], fingerprint)
+
+
+def for_all_frames(priorities: range) -> list[Filter]:
+    """Return what names, to `remove`, every filter for all frames, of either classifier."""
+    return [
+        Filter(classifier.value, _priority(classifier, ETH_P_ALL, priorities), ETH_P_ALL, 0, 0)
+        for classifier in Classifier
+    ]
+
+
+def _priority(classifier: Classifier, ethertype: int, priorities: range) -> int:
+    above = 0 if classifier is Classifier.FLOWER else 50
+    return priorities.start + above + _LEVELS[ethertype]
 
 
 def clsact(index: int) -> bytes:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from datapaths.grout import process as process_module
 from datapaths.grout.process import (
     Grout,
     GroutProcess,
+    Life,
     command_line,
     died,
     free_hugepages,
@@ -120,3 +123,40 @@ async def test_failed_start_quotes_grouts_log(
     with suppress(asyncio.CancelledError):
         await task
     assert process.starts == 1
+
+
+LISTENER = """
+import socket, sys
+one = socket.socket(socket.AF_UNIX)
+one.bind(sys.argv[1])
+one.listen()
+print(flush=True)
+input()
+"""
+
+
+def test_life_is_over_when_grout_begins_to_end_and_goes_on_with_the_next(tmp_path: Path) -> None:
+    sock = tmp_path / "g.sock"
+    life = Life(sock)
+    assert not life.runs()
+    for _ in range(2):
+        sock.unlink(missing_ok=True)
+        with subprocess.Popen(
+            [sys.executable, "-c", LISTENER, str(sock)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        ) as listener:
+            assert listener.stdout
+            listener.stdout.readline()
+            assert life.runs()
+            assert life.runs()
+            listener.kill()
+            os.waitid(os.P_PID, listener.pid, os.WEXITED | os.WNOWAIT)
+            assert not life.runs()
+
+
+def test_life_of_a_hidden_grout_is_not_known_to_be_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_module, "listening_pid", lambda _: 0)
+    assert Life(tmp_path / "g.sock").runs()
