@@ -62,6 +62,7 @@ def _sessions(neighbors: Any, now: float) -> Iterator[BgpSession]:  # noqa: ANN4
             received=sum(_number(family.get("acceptedPrefixCounter")) for family in families),
             sent=sum(_number(family.get("sentPrefixCounter")) for family in families),
             reason="" if up else str(peer.get("lastResetDueTo", "")),
+            bfd=str(as_dict(peer.get("peerBfdInfo")).get("status", "")),
         )
 
 

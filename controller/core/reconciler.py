@@ -20,6 +20,7 @@ from contextlib import suppress
 
 from controller.core.audit import Comparison
 from controller.core.clock import Clock
+from controller.core.durations import Episodes
 from controller.core.nexthops import Leaving, Nexthops
 from controller.core.recordapplier import RecordApplier
 from controller.core.routeapplier import Applied, RouteApplier
@@ -27,6 +28,7 @@ from controller.core.state import FRR_KINDS, INTENT_KINDS, State
 from datapaths.base import Datapath, Unavailable
 from dualpath.model.kinds import Kind
 from dualpath.model.records import Key, Record, RecordBatch
+from dualpath.model.routes import RouteBatch
 from dualpath.model.view import Audited
 
 log = logging.getLogger(__name__)
@@ -42,7 +44,13 @@ class Reconciler:
         self._state = state
         self._datapath = datapath
         self._clock = clock
-        self._applier = RecordApplier(state, datapath, clock, on_applied)
+        self.episodes = Episodes(clock)
+
+        def applied(batch: RouteBatch | RecordBatch, failures: dict[int, str]) -> None:
+            self.episodes.changed()
+            on_applied(batch, failures)
+
+        self._applier = RecordApplier(state, datapath, clock, applied)
         self._nexthops = Nexthops(state, self._applier, clock)
         self._leaving = Leaving(state, self._nexthops)
         self._comparison = Comparison(state, datapath, clock)
@@ -51,7 +59,7 @@ class Reconciler:
             datapath,
             clock,
             usable=self._nexthops.usable,
-            on_applied=on_applied,
+            on_applied=applied,
             wake=self.wake,
         )
         self._wake = asyncio.Event()
@@ -65,6 +73,7 @@ class Reconciler:
 
     def wake(self) -> None:
         """Start a round as soon as possible."""
+        self.episodes.begin()
         self._rest.clear()
         self._wake.set()
 
@@ -115,6 +124,8 @@ class Reconciler:
                 self._tries = 0
             if not self._wake.is_set():
                 self._rest.set()
+                if not self.unavailable:
+                    self.episodes.end()
             await self._wait(failed)
 
     async def audit(self, limit: int) -> Audited:

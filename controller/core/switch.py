@@ -23,6 +23,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import NoReturn
 
+from controller.core.durations import SWITCH_S, Durations
 from controller.core.planes import Plane
 from controller.core.switchcontracts import Environment, SwitchState
 from controller.core.switchsteps import LOOK_S, WINDOW_S, Steps
@@ -30,7 +31,7 @@ from datapaths.base import DatapathError
 from dualpath.model.kinds import Kind
 from dualpath.model.links import Port
 from dualpath.model.switch import Order, Step, SwitchFailed, SwitchRefused, Tell
-from dualpath.model.view import Role
+from dualpath.model.view import Histogram, Role
 from dualpath.model.words import counted
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ class Switcher:
         self.state = found if found and usable else SwitchState(first)
         self._planes.shared = self.state.second
         self._turn = asyncio.Lock()
+        self._durations = {outcome: Durations(SWITCH_S) for outcome in ("done", "rolled_back")}
 
     # -- what others ask ------------------------------------------------------------------
 
@@ -70,6 +72,10 @@ class Switcher:
         there = bool(second) and (self._turn.locked() or not self._is_down(second))
         names = {True: self._at.second.name, False: self._planes.first.name}
         return {port: names[there and has] for port, has in self._wanted(self.state.ports).items()}
+
+    def durations(self) -> Sequence[tuple[str, Histogram]]:
+        """Return how long switches took until they were committed or rolled back."""
+        return [(outcome, found.histogram()) for outcome, found in self._durations.items()]
 
     def trial(self) -> str:
         """Return what becomes of a switch that nobody has confirmed; "" if there is none."""
@@ -165,7 +171,7 @@ class Switcher:
     async def _carry_out(
         self, to: str, moved: Sequence[str], target: SwitchState, tell: Tell
     ) -> None:
-        before = self.state
+        before, began = self.state, self._at.now()
         try:
             self._save(replace(before, to=to, second=True))
         except OSError as error:
@@ -178,10 +184,12 @@ class Switcher:
             self._save(replace(target, active=active.name))
         except BaseException as error:
             await _to_the_end(self._roll_back(before, tell))
+            self._durations["rolled_back"].add(self._at.now() - began)
             if isinstance(error, DatapathError | OSError):
                 raise SwitchFailed(_reason(error)) from error
             raise
         self._planes.activate(active)
+        self._durations["done"].add(self._at.now() - began)
         for plane in self._planes:
             plane.role = Role.ACTIVE if plane is active else Role.STANDBY
         self._at.changed()

@@ -33,6 +33,7 @@ from dualpath.model.routes import Family, Op, RouteBatch, prefix_text
 from dualpath.model.view import (
     Audited,
     Change,
+    Histogram,
     HostCount,
     KindCount,
     NeighborTable,
@@ -42,6 +43,7 @@ from dualpath.model.view import (
     RouteRows,
     RowState,
     Status,
+    Timing,
 )
 from dualpath.model.words import counted
 
@@ -94,6 +96,8 @@ class CoreView:
         """Returns how to confirm what is on trial, and until when."""
         self.problem: Callable[[], str] = lambda: ""
         """Returns why the daemon cannot do its job, for reasons that the state does not know."""
+        self.switches: Callable[[], Sequence[tuple[str, Histogram]]] = lambda: ()
+        """Returns how long switches took, by their outcome."""
         self.ports_of: Callable[[], Mapping[str, str]] = dict
         """Returns which of two datapaths has each port's traffic."""
 
@@ -150,6 +154,10 @@ class CoreView:
             hosts=hosts,
             planes=self._plane_statuses(),
         )
+
+    def timing(self) -> Timing:
+        episodes = self._planes.active.reconciler.episodes
+        return Timing(episodes.behind_s(), episodes.histogram(), tuple(self.switches()))
 
     def _second_problem(self) -> str:
         second = self._planes.second

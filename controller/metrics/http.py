@@ -15,8 +15,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Self
 
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
-
 from dualpath.rpc.listen import SOCKET_MODE, ListenError, naming, unix_path
 from dualpath.rpc.peers import owner_of_peer
 from dualpath.rpc.socketname import SocketName
@@ -28,7 +26,8 @@ PER_USER = 8  # connections of a local user, or of a remote address; our own use
 REQUEST_MAX = 8192
 REQUEST_TIMEOUT_S = 5.0
 
-Text = Callable[[], Awaitable[bytes]]
+Text = Callable[[str], Awaitable[tuple[bytes, str]]]
+"""Given an Accept header, returns the metrics and their content type: Prometheus or OpenMetrics."""
 Waits = Callable[[], str]
 """Return what the daemon waits for; "" when it is ready."""
 
@@ -136,7 +135,8 @@ class MetricsServer:
         path = rest.partition(b" ")[0].partition(b"?")[0]
         match path if method == b"GET" else b"":
             case b"/metrics":
-                return _http("200 OK", CONTENT_TYPE_LATEST, await self._text())
+                body, content_type = await self._text(_accepted(rest))
+                return _http("200 OK", content_type, body)
             case b"/livez":  # the event loop answers, and nothing else is known
                 return _http("200 OK", PLAIN, b"ok\n")
             case b"/readyz":
@@ -146,6 +146,15 @@ class MetricsServer:
             case _:
                 text = b"only GET /metrics, /livez and /readyz\n"
                 return _http("404 Not Found", PLAIN, text)
+
+
+def _accepted(head: bytes) -> str:
+    """Return the Accept header of a request; "" if it has none."""
+    for line in head.split(b"\r\n")[1:]:
+        name, _, value = line.partition(b":")
+        if name.strip().lower() == b"accept":
+            return value.strip().decode("latin-1")
+    return ""
 
 
 def _user(connection: socket.socket) -> object:

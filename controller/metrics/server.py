@@ -11,18 +11,22 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, exposition
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from controller.metrics import datapath
+from controller.metrics import datapath, frr, timing
 from controller.metrics.http import MetricsServer
 from datapaths.base import DatapathError, Facts, PortState
+from dualpath.model.kinds import Kind
+from dualpath.model.links import Port, Vni
+from dualpath.model.routes import DEFAULT_VRF
 from dualpath.model.view import KindCount, StateView, Status
 
 PATIENCE_S = 2.0  # with the datapath
-
+OPENMETRICS = "application/openmetrics-text"
 
 _COUNTS: tuple[tuple[str, str, Callable[[KindCount], int]], ...] = (
     ("desired", "Rows that FRR or the intent wants in the datapath.", lambda c: c.desired),
@@ -50,6 +54,11 @@ class StatusCollector(Collector):
         yield from _neighbors(status)
         yield from _hosts(status)
         yield from _planes(status)
+        yield from _places(self._view)
+        yield from frr.sessions(status.sessions)
+        yield from frr.vnis(status.vnis)
+        yield from timing.metrics_of(self._view.timing())
+        yield _gauge("degraded", "Is something wanted that is not in force?", bool(status.degraded))
         ready = GaugeMetricFamily(
             "dualpath_resource_ready", "Is a manifest resource in force?", labels=["kind", "name"]
         )
@@ -149,6 +158,20 @@ def _planes(status: Status) -> Iterator[Metric]:
     yield from (role, missing)
 
 
+def _places(view: StateView) -> Iterator[Metric]:
+    """Yield the VRF and VNI of each port, to join a tenant with its counters."""
+    info = GaugeMetricFamily(
+        "dualpath_port_info", "Where a port belongs; always 1.", labels=["port", "vrf", "vni"]
+    )
+    vnis = [row.record for row in view.records(Kind.VNI)]
+    vrfs = {vni.vni: vni.vrf for vni in vnis if isinstance(vni, Vni)}
+    for row in view.records(Kind.PORT):
+        if isinstance(port := row.record, Port):
+            vrf = (vrfs.get(port.vni, "") if port.vni else port.vrf) or DEFAULT_VRF
+            info.add_metric([port.name, vrf, str(port.vni or "")], 1)
+    yield info
+
+
 def _gauge(name: str, text: str, value: float) -> Metric:
     return GaugeMetricFamily(f"dualpath_{name}", text, value)
 
@@ -196,9 +219,11 @@ class Source:
         self._registry.register(self._datapath)
         ProcessCollector(namespace="dualpath", registry=self._registry)
 
-    async def text(self) -> bytes:
+    async def text(self, accept: str) -> tuple[bytes, str]:
         await self._datapath.ask()
-        return generate_latest(self._registry)
+        # Not `choose_encoder` of the library: a version that is no number raises TypeError there.
+        form = openmetrics if OPENMETRICS in accept else exposition
+        return form.generate_latest(self._registry), form.CONTENT_TYPE_LATEST
 
 
 async def serve_metrics(view: StateView, asked: Asked, listen: str) -> MetricsServer:

@@ -141,6 +141,7 @@ class Daemon:
             )
         )
         self._view.ports_of = made.switcher.ports_of
+        self._view.switches = made.switcher.durations
         pending = self._view.trial
         self._view.trial = lambda: "; ".join(filter(None, (pending(), made.switcher.trial())))
         return made

@@ -143,7 +143,17 @@ def _report_to_pb(report: events.FrrReport) -> bus_pb2.FrrReport:
 def _report_from_pb(report: bus_pb2.FrrReport) -> events.FrrReport:
     return events.FrrReport(
         tuple(
-            BgpSession(s.vrf, s.peer, s.remote_as, s.state, s.since, s.received, s.sent, s.reason)
+            BgpSession(
+                s.vrf,
+                s.peer,
+                s.remote_as,
+                s.state,
+                s.since,
+                s.received,
+                s.sent,
+                s.reason,
+                s.bfd,
+            )
             for s in report.sessions
         ),
         tuple(

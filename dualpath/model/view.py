@@ -101,6 +101,7 @@ class BgpSession:
     received: int = 0  # prefixes accepted, all families
     sent: int = 0
     reason: str = ""  # why it was last reset
+    bfd: str = ""  # "Up", "Down", "Admin Down", "Unknown"; "" if the peer has no BFD session
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +188,24 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
+class Histogram:
+    """Durations, counted by upper bounds."""
+
+    bounds_s: tuple[float, ...]  # ascending
+    counts: tuple[int, ...]  # of durations up to each bound, and of all: one more than bounds
+    total_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long the daemon's work takes."""
+
+    behind_s: float  # since when the datapath has not caught up; 0 when it has
+    convergence: Histogram  # from the first change until nothing but retries is left
+    switches: tuple[tuple[str, Histogram], ...] = ()  # by outcome: "done", "rolled_back"
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """One change in the journal that `watch` shows."""
 
@@ -239,6 +258,9 @@ class StateView(Protocol):
 
     def status(self) -> Status:
         """Return the whole status; this counts all rows."""
+
+    def timing(self) -> Timing:
+        """Return how long convergence and switches took since the daemon started."""
 
     def ready(self) -> bool:
         """Return `status().ready` without counting rows."""

@@ -90,7 +90,7 @@ class FrrReport(_message.Message):
     def __init__(self, sessions: _Optional[_Iterable[_Union[BgpSession, _Mapping]]] = ..., vnis: _Optional[_Iterable[_Union[FrrVni, _Mapping]]] = ..., undecoded: _Optional[int] = ...) -> None: ...
 
 class BgpSession(_message.Message):
-    __slots__ = ("vrf", "peer", "remote_as", "state", "since", "received", "sent", "reason")
+    __slots__ = ("vrf", "peer", "remote_as", "state", "since", "received", "sent", "reason", "bfd")
     VRF_FIELD_NUMBER: _ClassVar[int]
     PEER_FIELD_NUMBER: _ClassVar[int]
     REMOTE_AS_FIELD_NUMBER: _ClassVar[int]
@@ -99,6 +99,7 @@ class BgpSession(_message.Message):
     RECEIVED_FIELD_NUMBER: _ClassVar[int]
     SENT_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    BFD_FIELD_NUMBER: _ClassVar[int]
     vrf: str
     peer: str
     remote_as: int
@@ -107,7 +108,8 @@ class BgpSession(_message.Message):
     received: int
     sent: int
     reason: str
-    def __init__(self, vrf: _Optional[str] = ..., peer: _Optional[str] = ..., remote_as: _Optional[int] = ..., state: _Optional[str] = ..., since: _Optional[float] = ..., received: _Optional[int] = ..., sent: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+    bfd: str
+    def __init__(self, vrf: _Optional[str] = ..., peer: _Optional[str] = ..., remote_as: _Optional[int] = ..., state: _Optional[str] = ..., since: _Optional[float] = ..., received: _Optional[int] = ..., sent: _Optional[int] = ..., reason: _Optional[str] = ..., bfd: _Optional[str] = ...) -> None: ...
 
 class FrrVni(_message.Message):
     __slots__ = ("vni", "layer", "vrf", "up", "macs", "neighbors", "vteps")

@@ -245,7 +245,7 @@ class ResourceStatus(_message.Message):
     def __init__(self, kind: _Optional[str] = ..., name: _Optional[str] = ..., ready: _Optional[bool] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., generation: _Optional[int] = ..., applied_generation: _Optional[int] = ...) -> None: ...
 
 class BgpSessionState(_message.Message):
-    __slots__ = ("vrf", "peer", "remote_as", "state", "since", "received", "sent", "reason")
+    __slots__ = ("vrf", "peer", "remote_as", "state", "since", "received", "sent", "reason", "bfd")
     VRF_FIELD_NUMBER: _ClassVar[int]
     PEER_FIELD_NUMBER: _ClassVar[int]
     REMOTE_AS_FIELD_NUMBER: _ClassVar[int]
@@ -254,6 +254,7 @@ class BgpSessionState(_message.Message):
     RECEIVED_FIELD_NUMBER: _ClassVar[int]
     SENT_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    BFD_FIELD_NUMBER: _ClassVar[int]
     vrf: str
     peer: str
     remote_as: int
@@ -262,7 +263,8 @@ class BgpSessionState(_message.Message):
     received: int
     sent: int
     reason: str
-    def __init__(self, vrf: _Optional[str] = ..., peer: _Optional[str] = ..., remote_as: _Optional[int] = ..., state: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., received: _Optional[int] = ..., sent: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+    bfd: str
+    def __init__(self, vrf: _Optional[str] = ..., peer: _Optional[str] = ..., remote_as: _Optional[int] = ..., state: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., received: _Optional[int] = ..., sent: _Optional[int] = ..., reason: _Optional[str] = ..., bfd: _Optional[str] = ...) -> None: ...
 
 class FrrVniState(_message.Message):
     __slots__ = ("vni", "layer", "vrf", "up", "macs", "neighbors", "vteps")

@@ -30,11 +30,13 @@ from dualpath.model.view import (
     Audited,
     Change,
     Difference,
+    Histogram,
     KindCount,
     RecordRow,
     RouteRows,
     RowState,
     Status,
+    Timing,
 )
 
 NOW = 1_700_000_000.25
@@ -54,6 +56,8 @@ STATUS = Status(
     repaired=0,
     ready=True,
 )
+
+TIMING = Timing(0.0, Histogram((0.01, 1.0), (3, 4, 5), 12.5))
 
 FACTS = Facts(
     (("api version", "13"), ("memory", "test mode")),
@@ -91,6 +95,7 @@ class MemoryView:
     ports: list[PortState] = field(default_factory=list)
     unavailable: str = ""  # why the datapath does not answer
     planned: Plan | None = None
+    timed: Timing = TIMING
     _made: int = 0
     counted: int = 0  # how often all rows were
     _tables: dict[tuple[str, Family], list[FakeRoute | None]] = field(default_factory=dict)
@@ -132,6 +137,9 @@ class MemoryView:
 
     def not_ready(self) -> str:
         return self.state.not_ready
+
+    def timing(self) -> Timing:
+        return self.timed
 
     def ready(self) -> bool:
         return self.state.ready

@@ -163,9 +163,8 @@ class Metrics(Target):
             writer.transport.abort()
 
     @staticmethod
-    async def _text() -> bytes:
-        assert CONTENT_TYPE_LATEST
-        return b"up 1\n"
+    async def _text(accept: str) -> tuple[bytes, str]:
+        return b"up 1\n", CONTENT_TYPE_LATEST
 
 
 class VtySocket(Target):

@@ -22,6 +22,7 @@ NEIGHBORS = {
                 "l2VpnEvpn": {"acceptedPrefixCounter": 5, "sentPrefixCounter": 4},
             },
             "lastResetDueTo": "Waiting for peer OPEN",
+            "peerBfdInfo": {"type": "single hop", "status": "Up", "lastUpdate": "0:00:00:07"},
         }
     },
     "red": {
@@ -51,7 +52,7 @@ TENANTS = {"vrfs": [{"vrf": "red", "vni": 100, "state": "Up"}]}
 def test_sessions_and_vnis_are_reported_in_a_fixed_order() -> None:
     found = report(NEIGHBORS, VNIS, TENANTS, NOW)
     assert found.sessions == (
-        BgpSession("default", "192.168.1.0", 65000, "Established", NOW - 60, 7, 5),
+        BgpSession("default", "192.168.1.0", 65000, "Established", NOW - 60, 7, 5, bfd="Up"),
         BgpSession("red", "10.1.0.3", 64901, "Active", reason="No AFI/SAFI activated for peer"),
     )
     assert found.vnis == (

@@ -206,6 +206,22 @@ async def test_switch_and_back_moves_host_legs_before_uplinks(bed: Bed) -> None:
     assert bed.saved == SwitchState("memory")
 
 
+async def test_a_switch_is_measured_by_its_outcome(bed: Bed) -> None:
+    def fail(step: str) -> None:
+        bed.time += 4.0
+        if step == Step.VERIFY:
+            raise Unavailable("gone")
+
+    bed.at = fail
+    with pytest.raises(SwitchFailed):
+        await bed.switch(DPDK)
+    bed.at = lambda _: None
+    await bed.switch(DPDK)
+    found = dict(bed.switcher.durations())
+    assert (found["done"].counts[-1], found["rolled_back"].counts[-1]) == (1, 1)
+    assert found["rolled_back"].total_s >= 4.0
+
+
 async def test_kept_datapath_follows_and_is_switched_to_without_a_start(bed: Bed) -> None:
     await bed.switch(DPDK)
     await bed.switch(replace(KERNEL, keep=True))

@@ -75,6 +75,20 @@ async def test_the_state_is_shown_as_metrics() -> None:
     assert samples["dualpath_datapath_fact", "13", "api version"] == 1
 
 
+@pytest.mark.parametrize(
+    ("accept", "answered"),
+    [
+        ("application/openmetrics-text;version=1.0.0,text/plain;q=0.5", "application/openmetrics"),
+        ("application/openmetrics-text;version=a.b,;;=,escaping=", "application/openmetrics"),
+        ("text/plain;version=0.0.4", "text/plain"),
+    ],
+)
+async def test_a_scraper_gets_openmetrics_if_it_asks(accept: str, answered: str) -> None:
+    answer = await scrape(fabric(), f"GET /metrics HTTP/1.1\r\naccept: {accept}\r\n\r\n")
+    assert f"Content-Type: {answered}" in answer
+    assert answer.endswith("# EOF\n") == answered.startswith("application")
+
+
 async def test_a_silent_datapath_has_no_values() -> None:
     view = fabric()
     view.unavailable = "gone"
@@ -168,8 +182,8 @@ async def read_all(caller: socket.socket) -> int:
 async def test_client_that_does_not_read_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "REQUEST_TIMEOUT_S", 0.3)
 
-    async def much(self: source.Source) -> bytes:
-        return bytes(32 << 20)
+    async def much(self: source.Source, accept: str) -> tuple[bytes, str]:
+        return bytes(32 << 20), "text/plain"
 
     monkeypatch.setattr(source.Source, "text", much)
     view = fabric()
