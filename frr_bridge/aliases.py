@@ -29,20 +29,32 @@ class Aliases:
 
     def __init__(self, size: int) -> None:
         self._original = np.arange(size, dtype=np.uint32)
+        self._joined: dict[NexthopHandle, NexthopHandle] = {}  # the same, of aliases alone
         self._key: dict[NexthopHandle, Description] = {}  # contents, with originals as members
         self._first: dict[Description, NexthopHandle] = {}  # key -> the handle that had it first
         self._aliases: dict[NexthopHandle, set[NexthopHandle]] = {}  # of each original
 
     def __len__(self) -> int:
         """Count what is remembered of handles."""
-        return len(self._key) + len(self._first) + sum(map(len, self._aliases.values()))
+        return (
+            len(self._key)
+            + len(self._first)
+            + len(self._joined)
+            + sum(map(len, self._aliases.values()))
+        )
 
     def grow(self, size: int) -> None:
         more = np.arange(len(self._original), size, dtype=np.uint32)
         self._original = np.concatenate([self._original, more])
 
     def original(self, handle: NexthopHandle) -> NexthopHandle:
-        return NexthopHandle(int(self._original[handle]))
+        return self._joined.get(handle, handle)
+
+    def originals_of(self, handles: list[NexthopHandle]) -> list[NexthopHandle]:
+        if self._joined.keys().isdisjoint(handles):  # as a rule
+            return handles
+        original = self._joined.get
+        return [original(handle, handle) for handle in handles]
 
     def originals(self, handles: U32) -> U32:
         return self._original[handles]
@@ -70,6 +82,7 @@ class Aliases:
         """Make a handle, and those that stood behind it, aliases of another one."""
         joining = {handle, *self._aliases.pop(handle, ())}
         self._original[list(joining)] = original
+        self._joined.update(dict.fromkeys(joining, original))
         self._aliases.setdefault(original, set()).update(joining)
 
     def part(self, handle: NexthopHandle) -> set[NexthopHandle]:
@@ -85,6 +98,7 @@ class Aliases:
             parting = {handle}
         for alias in parting:
             self._original[alias] = alias
+            del self._joined[alias]
         return parting
 
     def drop(self, handle: NexthopHandle) -> None:
@@ -92,6 +106,7 @@ class Aliases:
         self._release_key(handle)
         self._aliases.get(self.original(handle), set()).discard(handle)
         self._aliases.pop(handle, None)
+        self._joined.pop(handle, None)
 
     def _release_key(self, handle: NexthopHandle) -> None:
         self.close(handle)

@@ -47,6 +47,7 @@ from frr_bridge.wire.offload import offload
 
 log = logging.getLogger(__name__)
 
+MEMBERS_IN_FLUSH = 4096  # of groups that lost an uplink: about 8 ms
 ROUTES_IN_BATCH = 16384
 RECORDS_IN_BATCH = 2048
 
@@ -241,12 +242,14 @@ class Bridge:
         self.rib.repeat()
         self.records.repeat()
 
-    def flush(self) -> None:
-        """Send what is pending, as far as the subscriber's credit goes."""
+    def flush(self) -> bool:
+        """Send what is pending, as far as the subscriber's credit goes; True to be called again."""
         if self._changed_links:  # once for all the links of a dump or a burst
             changed, self._changed_links = self._changed_links, set()
             self.handles.retry(changed)
+        more = self.handles.cut(MEMBERS_IN_FLUSH)
         self._announcer.flush()
+        return more
 
     def _changes(self) -> Iterator[RouteBatch | RecordBatch]:
         yield from self.records.changes(RECORDS_IN_BATCH)
@@ -262,7 +265,8 @@ class Bridge:
         )
 
     def _complete(self) -> bool:
-        return self.session.state is State.LIVE and self._dump_complete()
+        live = self.session.state is State.LIVE
+        return live and self._dump_complete() and not self.handles.cutting
 
     # -- inside ---------------------------------------------------------------------------
 

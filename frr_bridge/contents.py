@@ -26,6 +26,7 @@ class Contents(dict[NexthopHandle, Description]):
         super().__init__()
         self._membership = Membership[NexthopHandle]()
         self._over: dict[int, set[NexthopHandle]] = {}  # device -> single nexthops
+        self._groups: set[NexthopHandle] = set()
 
     def __setitem__(self, handle: NexthopHandle, contents: Description) -> None:
         self._index(handle, self.get(handle), contents)
@@ -44,7 +45,10 @@ class Contents(dict[NexthopHandle, Description]):
         return self._membership.groups_of(handles)
 
     def is_group(self, handle: NexthopHandle) -> bool:
-        return isinstance(self.get(handle), tuple)
+        return handle in self._groups
+
+    def no_group_in(self, handles: Iterable[NexthopHandle]) -> bool:
+        return self._groups.isdisjoint(handles)
 
     def is_single(self, handle: NexthopHandle) -> bool:
         return isinstance(self.get(handle), InlineNexthop | Unsupported)
@@ -57,13 +61,21 @@ class Contents(dict[NexthopHandle, Description]):
     def only_over(self, device: int) -> list[NexthopHandle]:
         """Return the nexthops that leave by a device, and the groups whose every member does."""
         single = self.over([device])
-        groups = (g for g in self.groups_of(single) if single.issuperset(self.members(g)))
+        groups = (
+            group
+            for group in self.groups_of(single)
+            if len(self[group]) <= len(single) and single.issuperset(self.members(group))
+        )
         return sorted({*single, *groups})
 
     def _index(
         self, handle: NexthopHandle, before: Description | None, after: Description | None
     ) -> None:
         self._membership.change(handle, _members(before), _members(after))
+        if isinstance(after, tuple):
+            self._groups.add(handle)
+        else:
+            self._groups.discard(handle)
         if device := _device(before):
             self._over[device].discard(handle)
             if not self._over[device]:

@@ -77,6 +77,7 @@ class NexthopHandles:
         self._by_value: dict[InlineNexthop, NexthopHandle] = {}  # of nexthops without an id
         self._next = 1
         self.unnamed = False  # some handle has no id: it lives as long as routes use it
+        self._lost: dict[NexthopHandle, set[NexthopHandle]] = {}  # group -> members to remove
 
     # -- what routes are bound to ---------------------------------------------------------
 
@@ -119,9 +120,9 @@ class NexthopHandles:
         """Note a group and its members as (zebra's id, weight)."""
         if self.states.is_member(self.ids.get(identity) or NO_HANDLE):
             self.forget(identity)  # no group has groups: the id is used for something else
-        self.states.describe(
-            self.handle(identity), tuple((self.handle(m), weight) for m, weight in members)
-        )
+        handle = self.handle(identity)
+        self._lost.pop(handle, None)
+        self.states.describe(handle, tuple((self.handle(m), weight) for m, weight in members))
 
     def forget(self, identity: int) -> None:
         """Drop an id that zebra deleted. Its handle stays as long as routes are bound to it."""
@@ -150,14 +151,34 @@ class NexthopHandles:
         return set(ended)
 
     def remove_from_groups(self, oif: int) -> None:
-        """Remove the members over a device from every group that keeps another member."""
+        """Remove the members over a device from every group that keeps another member, by `cut`.
+
+        A group that zebra describes before its turn comes has the members of that description.
+        """
         over = self._contents.over([oif])
         for group in self._contents.groups_of(over):
+            self._lost.setdefault(group, set()).update(over)
+
+    def cut(self, limit: int) -> bool:
+        """Remove lost members from groups, until `limit` members were visited; True if more wait.
+
+        An uplink may be in ten thousand groups, and nothing else is done during a call.
+        """
+        while self._lost and limit > 0:
+            group = next(iter(self._lost))
+            lost = self._lost.pop(group)
             members = self._contents.get(group)
             if isinstance(members, tuple) and self.ids.id_of(group) is not None:
-                left = tuple(one for one in members if one[0] not in over)
+                limit -= len(members)
+                left = tuple([one for one in members if one[0] not in lost])
                 if left:
                     self.states.describe(group, left)
+        return self.cutting
+
+    @property
+    def cutting(self) -> bool:
+        """Whether groups wait for `cut`."""
+        return bool(self._lost)
 
     def described(self, identity: int) -> bool:
         """Report whether the meaning of an id is known, and not out of date."""

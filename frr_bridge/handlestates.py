@@ -21,10 +21,10 @@ from dualpath.model.membership import Membership
 from dualpath.model.nexthops import (
     FIRST_RESERVED,
     MOST_WEIGHT,
-    Member,
     Nexthop,
     NexthopHandle,
     NexthopType,
+    member,
     unsupported,
 )
 from dualpath.model.routes import U32
@@ -65,6 +65,7 @@ class HandleStates:
         self._unresolved: set[NexthopHandle] = set()
         self._known = np.zeros(_SIZE, np.bool_)
         self._fails = np.zeros(_SIZE, np.uint32)  # 0, or the reserved id of the reason
+        self._failing: dict[NexthopHandle, int] = {}  # the same, of those that fail
 
     def has_room(self, handle: NexthopHandle) -> bool:
         """Return whether `grow` has made room for a handle."""
@@ -102,6 +103,7 @@ class HandleStates:
         self.aliases.drop(handle)
         self._unresolved.discard(handle)
         self._known[handle] = False
+        self._failing.pop(handle, None)
         return self._revoke(handle)
 
     def referrers(self, handle: NexthopHandle) -> set[NexthopHandle]:
@@ -132,7 +134,7 @@ class HandleStates:
         A known handle stays an original: routes were announced with it.
         """
         original = self.aliases.claim(handle, self._key(handle))
-        if original != handle and not self._known[handle]:
+        if original != handle and handle not in self._nexthops:
             self._join(handle, original)
             self._note_failure(handle, 0)
         elif self._update(handle):
@@ -141,9 +143,15 @@ class HandleStates:
     def _key(self, handle: NexthopHandle) -> Description:
         """Return contents that are equal whenever two handles mean the same."""
         contents = self.contents[handle]
-        if isinstance(contents, tuple):
-            return tuple((self._original(member), weight) for member, weight in contents)
-        return contents
+        if not isinstance(contents, tuple):
+            return contents
+        originals = self._originals_of([member for member, _ in contents])
+        return tuple(zip(originals, [weight for _, weight in contents], strict=True))
+
+    def _originals_of(self, members: list[NexthopHandle]) -> list[NexthopHandle]:
+        if self.contents.no_group_in(members):
+            return self.aliases.originals_of(members)
+        return [self._original(member) for member in members]
 
     def _original(self, member: NexthopHandle) -> NexthopHandle:
         """Return the original of a group's member; a group in its place stands for itself."""
@@ -220,14 +228,12 @@ class HandleStates:
         return member if member in self._nexthops and self._nexthops[member].vni else NO_HANDLE
 
     def _group(self, handle: NexthopHandle, members: Members) -> Nexthop | None:
-        originals = [self._original(member) for member, _ in members]
-        if not all(self._known[one] and not self.contents.is_group(one) for one in originals):
+        originals = self._originals_of([member for member, _ in members])
+        known = self._nexthops.keys() >= set(originals)
+        if not known or not self.contents.no_group_in(originals):
             return None
         shares = _shares([weight for _, weight in members])
-        pairs = zip(originals, shares, strict=True)
-        return Nexthop(
-            handle, NexthopType.GROUP, members=tuple(Member(one, share) for one, share in pairs)
-        )
+        return Nexthop(handle, NexthopType.GROUP, members=tuple(map(member, originals, shares)))
 
     # -- failures -------------------------------------------------------------------------
 
@@ -235,18 +241,20 @@ class HandleStates:
         """Return the reserved id of the reason why no datapath can use a nexthop, or 0."""
         if isinstance(contents, Unsupported):
             return unsupported(contents.reason)
-        if isinstance(contents, tuple):
+        if isinstance(contents, tuple) and self._failing:
             singles = (m for m, _ in contents if not self.contents.is_group(m))
-            failures = (int(self._fails[self._original(member)]) for member in singles)
+            failures = (self._failing.get(self._original(member), 0) for member in singles)
             return next(filter(None, failures), 0)
         return 0
 
     def _note_failure(self, handle: NexthopHandle, failure: int) -> bool:
         """Let a handle, its aliases and its groups fail or work again; True when that is new."""
-        if self._fails[handle] == failure:
+        if self._failing.get(handle, 0) == failure:
             return False
         self._fails[handle] = failure
+        self._failing.pop(handle, None)
         if failure:
+            self._failing[handle] = failure
             self._withdraw(handle)
         same = self.aliases.same(handle)
         for one in sorted(same):

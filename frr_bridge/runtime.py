@@ -277,7 +277,8 @@ class Runtime:
 
     def _flush(self) -> None:
         self._flushing = False
-        self.bridge.flush()
+        if self.bridge.flush():
+            self._flush_soon()
 
     # -- the recording --------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from typing import ClassVar, NewType
 
 from dualpath.model.kinds import Kind
@@ -71,6 +72,12 @@ class Member:
 
     id: int
     weight: int = 1  # 1 to MOST_WEIGHT; the kernel's wire carries weight - 1
+
+
+@lru_cache(1 << 16)
+def member(id_: int, weight: int) -> Member:
+    """Return a member; equal ones are one object, as large groups share most of theirs."""
+    return Member(id_, weight)
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,8 @@ class Player:
             self._dies = following.feed is Feed.MARK and following.data == _DIED_WITHIN
             self.at_us = max(self.at_us, entry.at_us)
             self._one(entry)
-            self.bridge.flush()
+            while self.bridge.flush():
+                pass
             yield entry
         if self._problem:
             raise self._problem

@@ -87,7 +87,8 @@ class World:
         return self
 
     def flush(self) -> World:
-        self.bridge.flush()
+        while self.bridge.flush():
+            pass
         return self
 
 

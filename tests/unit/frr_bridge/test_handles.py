@@ -20,6 +20,8 @@ from frr_bridge.wire.inline import InlineNexthop
 def via(last: int, oif: int = 2) -> InlineNexthop:
     return InlineNexthop(NexthopType.GATEWAY, bytes([10, 0, 0, last]), oif)
 
+MANY = 1000
+
 
 class Recorder:
     """Handles with one interface after another becoming known, and the calls that they made."""
@@ -165,13 +167,35 @@ def test_device_down_removes_its_members_from_groups() -> None:
     original = recorder.original(13)
     for _ in range(2):
         recorder.handles.remove_from_groups(3)
+        assert not recorder.handles.cut(MANY)
         assert recorder.meaning(13) == [(1, 1)]
     recorder.handles.remove_from_groups(2)
+    assert not recorder.handles.cut(MANY)
     assert recorder.meaning(13) == [(1, 1)]
     assert recorder.original(13) == original
     assert len(recorder.contents[by_value].members) == 2
     recorder.handles.learn_group(13, ((11, 1), (12, 1)))
     assert recorder.meaning(13) == [(1, 1), (2, 1)]
+
+
+def test_groups_lose_a_device_a_few_at_a_time() -> None:
+    recorder = Recorder(2, 3)
+    recorder.handles.learn(11, via(1, 2))
+    recorder.handles.learn(12, via(2, 3))
+    groups = range(20, 30)
+    for group in groups:
+        recorder.handles.learn_group(group, ((11, 1), (12, group)))
+    recorder.handles.remove_from_groups(2)
+    recorder.handles.learn_group(28, ((11, 1), (12, 1)))  # as zebra describes it since then
+    recorder.handles.forget(29)
+    calls = 1
+    while recorder.handles.cut(4):
+        assert recorder.handles.cutting
+        calls += 1
+    assert calls == 5  # two groups each, and the one that is gone
+    assert not recorder.handles.cutting
+    assert [len(recorder.meaning(group)) for group in groups if group < 28] == [1] * 8
+    assert recorder.meaning(28) == [(1, 1), (2, 1)]
 
 
 def test_nexthop_known_only_from_fpm_survives_a_device_down() -> None:

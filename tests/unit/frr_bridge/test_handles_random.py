@@ -50,7 +50,7 @@ class Zebra:
 
     def step(self) -> None:
         steps = (self._single, self._single, self._group, self._group, self._forget, self._fail)
-        self.random.choice((*steps, self._down, self._link, self._route, self._collect))()
+        self.random.choice((*steps, self._down, self._cut, self._link, self._route, self._collect))()
 
     def _single(self) -> None:
         gateway = bytes([10, 0, 0, self.random.choice((1, 2))])
@@ -71,6 +71,10 @@ class Zebra:
 
     def _down(self) -> None:
         self.handles.remove_from_groups(self.random.choice(LINKS))
+        self._cut()
+
+    def _cut(self) -> None:
+        self.handles.cut(self.random.randrange(4))
 
     def _link(self) -> None:
         link = self.random.choice(LINKS)
