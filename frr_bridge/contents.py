@@ -62,9 +62,7 @@ class Contents(dict[NexthopHandle, Description]):
         """Return the nexthops that leave by a device, and the groups whose every member does."""
         single = self.over([device])
         groups = (
-            group
-            for group in self.groups_of(single)
-            if len(self[group]) <= len(single) and single.issuperset(self.members(group))
+            group for group in self.groups_of(single) if single.issuperset(self.members(group))
         )
         return sorted({*single, *groups})
 

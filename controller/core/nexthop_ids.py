@@ -19,16 +19,17 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 
 from dualpath.model.nexthops import (
     FIRST_RESERVED,
-    Member,
     Nexthop,
     NexthopHandle,
     NexthopId,
     is_reserved,
+    member,
 )
 from dualpath.model.routes import U32
 
@@ -86,9 +87,8 @@ class NexthopIds:
         """
         if not by_handle.id or is_reserved(by_handle.id):
             raise KeyError(by_handle.id)
-        members = tuple(
-            Member(self._of_handle[NexthopHandle(m.id)], m.weight) for m in by_handle.members
-        )
+        ids = cast("dict[int, NexthopId]", self._of_handle)
+        members = tuple([member(ids[m.id], m.weight) for m in by_handle.members])
         handle, nexthop = NexthopHandle(by_handle.id), replace(by_handle, members=members)
         id_ = self._of_handle.get(handle) or self._find(nexthop)
         self._remember(handle, id_)

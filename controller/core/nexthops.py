@@ -75,7 +75,8 @@ class Nexthops:
         table = self._table
         ready: list[Record] = []
         for group in groups:
-            members = tuple(m for m in group.members if table.programmed(m.id) is not None)
+            present = table.programmed_of([m.id for m in group.members])
+            members = tuple([m for m in group.members if m.id in present])
             if not members:
                 now = self._clock.epoch()
                 table.refuse(group.key, "ENETDOWN: none of its members is up", now=now)

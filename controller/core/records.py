@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from dualpath.model.kinds import Kind
@@ -149,6 +149,11 @@ class RecordTable:
         row = self._rows.get(key)
         return row.programmed if row else None
 
+    def programmed_of(self, keys: Iterable[Key]) -> set[Key]:
+        """Return those of the keys that the datapath has."""
+        rows = self._rows
+        return {k for k in keys if (row := rows.get(k)) and row._programmed is not None}
+
     def all_programmed(self) -> Iterator[Record]:
         for row in self._rows.values():
             if row.programmed is not None:
@@ -238,7 +243,12 @@ class RecordTable:
 
 
 def _index(groups: Membership[int], before: Record | None, after: Record | None) -> None:
-    for record, members in ((before, False), (after, True)):
-        if isinstance(record, Nexthop) and record.members:
-            now = [member.id for member in record.members]
-            groups.change(record.id, [] if members else now, now if members else [])
+    old, new = _members(before), _members(after)
+    if old or new:
+        either = after or before
+        assert isinstance(either, Nexthop)
+        groups.change(either.id, old, new)
+
+
+def _members(record: Record | None) -> list[int]:
+    return [member.id for member in record.members] if isinstance(record, Nexthop) else []

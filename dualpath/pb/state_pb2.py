@@ -24,45 +24,43 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x64ualpath/v1/state.proto\x12\x0b\x64ualpath.v1\"~\n\nRouteBatch\x12\x0b\n\x03vrf\x18\x01 \x01(\t\x12\x0e\n\x06\x66\x61mily\x18\x02 \x01(\r\x12\x0b\n\x03ops\x18\x03 \x01(\x0c\x12\x10\n\x08prefixes\x18\x04 \x01(\x0c\x12\x0f\n\x07lengths\x18\x05 \x01(\x0c\x12\x11\n\tprotocols\x18\x06 \x01(\x0c\x12\x10\n\x08nexthops\x18\x07 \x01(\x0c\"+\n\rNexthopMember\x12\n\n\x02id\x18\x01 \x01(\r\x12\x0e\n\x06weight\x18\x02 \x01(\r\"\xae\x01\n\rNexthopRecord\x12\n\n\x02id\x18\x01 \x01(\r\x12&\n\x04type\x18\x02 \x01(\x0e\x32\x18.dualpath.v1.NexthopType\x12\x0f\n\x07gateway\x18\x03 \x01(\x0c\x12\x0e\n\x06\x64\x65vice\x18\x04 \x01(\t\x12\x0b\n\x03vni\x18\x05 \x01(\r\x12\x0e\n\x06onlink\x18\x06 \x01(\x08\x12+\n\x07members\x18\x07 \x03(\x0b\x32\x1a.dualpath.v1.NexthopMember\".\n\x10InterfaceAddress\x12\n\n\x02ip\x18\x01 \x01(\x0c\x12\x0e\n\x06length\x18\x02 \x01(\r\"(\n\tVrfRecord\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05table\x18\x02 \x01(\r\"\x9c\x01\n\tVniRecord\x12\x0b\n\x03vni\x18\x01 \x01(\r\x12\r\n\x05layer\x18\x02 \x01(\r\x12\x0b\n\x03vrf\x18\x03 \x01(\t\x12\r\n\x05local\x18\x04 \x01(\x0c\x12\x0c\n\x04port\x18\x05 \x01(\r\x12\x0b\n\x03mac\x18\x06 \x01(\x0c\x12/\n\x08gateways\x18\x07 \x03(\x0b\x32\x1d.dualpath.v1.InterfaceAddress\x12\x0b\n\x03mtu\x18\x08 \x01(\r\"\x9f\x01\n\rHostEndRecord\x12\r\n\x05netns\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0b\n\x03mac\x18\x03 \x01(\x0c\x12\x30\n\taddresses\x18\x04 \x03(\x0b\x32\x1d.dualpath.v1.InterfaceAddress\x12\x0e\n\x06\x62ridge\x18\x05 \x01(\t\x12\x15\n\rcreate_bridge\x18\x06 \x01(\x08\x12\x0b\n\x03ovs\x18\x07 \x01(\x08\"\x8a\x02\n\nPortRecord\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03vrf\x18\x02 \x01(\t\x12\x0b\n\x03vni\x18\x03 \x01(\r\x12\x30\n\taddresses\x18\x04 \x03(\x0b\x32\x1d.dualpath.v1.InterfaceAddress\x12\x0b\n\x03mtu\x18\x05 \x01(\r\x12(\n\x04host\x18\x06 \x01(\x0b\x32\x1a.dualpath.v1.HostEndRecord\x12\x19\n\x0csource_netns\x18\x07 \x01(\tH\x00\x88\x01\x01\x12\x0c\n\x04twin\x18\x08 \x01(\x08\x12\x10\n\x08loopback\x18\t \x01(\x08\x12\x0f\n\x07\x64\x65vargs\x18\n \x01(\t\x12\x0e\n\x06wiring\x18\x0b \x01(\tB\x0f\n\r_source_netns\":\n\x10RemoteVtepRecord\x12\x0b\n\x03vni\x18\x01 \x01(\r\x12\x0c\n\x04vtep\x18\x02 \x01(\x0c\x12\x0b\n\x03mac\x18\x03 \x01(\x0c\"(\n\x0b\x46loodRecord\x12\x0b\n\x03vni\x18\x01 \x01(\r\x12\x0c\n\x04vtep\x18\x02 \x01(\x0c\"T\n\tMacRecord\x12\x0b\n\x03vni\x18\x01 \x01(\r\x12\x0b\n\x03mac\x18\x02 \x01(\x0c\x12\x0c\n\x04vtep\x18\x03 \x01(\x0c\x12\x0e\n\x06sticky\x18\x04 \x01(\x08\x12\x0f\n\x07segment\x18\x05 \x01(\r\"2\n\x15\x45thernetSegmentRecord\x12\n\n\x02id\x18\x01 \x01(\r\x12\r\n\x05vteps\x18\x02 \x03(\x0c\"K\n\x0eNeighborRecord\x12\x0b\n\x03vni\x18\x01 \x01(\r\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\x0c\x12\x0b\n\x03mac\x18\x03 \x01(\x0c\x12\x0e\n\x06router\x18\x04 \x01(\x08\",\n\tLspRecord\x12\r\n\x05label\x18\x01 \x01(\r\x12\x10\n\x08nexthops\x18\x02 \x03(\t\"\xd8\x03\n\x06Record\x12-\n\x07nexthop\x18\x01 \x01(\x0b\x32\x1a.dualpath.v1.NexthopRecordH\x00\x12\x34\n\x0bremote_vtep\x18\x02 \x01(\x0b\x32\x1d.dualpath.v1.RemoteVtepRecordH\x00\x12)\n\x05\x66lood\x18\x03 \x01(\x0b\x32\x18.dualpath.v1.FloodRecordH\x00\x12%\n\x03mac\x18\x04 \x01(\x0b\x32\x16.dualpath.v1.MacRecordH\x00\x12/\n\x08neighbor\x18\x05 \x01(\x0b\x32\x1b.dualpath.v1.NeighborRecordH\x00\x12%\n\x03lsp\x18\x06 \x01(\x0b\x32\x16.dualpath.v1.LspRecordH\x00\x12%\n\x03vrf\x18\x07 \x01(\x0b\x32\x16.dualpath.v1.VrfRecordH\x00\x12%\n\x03vni\x18\x08 \x01(\x0b\x32\x16.dualpath.v1.VniRecordH\x00\x12\'\n\x04port\x18\t \x01(\x0b\x32\x17.dualpath.v1.PortRecordH\x00\x12>\n\x10\x65thernet_segment\x18\n \x01(\x0b\x32\".dualpath.v1.EthernetSegmentRecordH\x00\x42\x08\n\x06record\"k\n\x0bRecordBatch\x12\x0c\n\x04kind\x18\x01 \x01(\r\x12$\n\x07upserts\x18\x02 \x03(\x0b\x32\x13.dualpath.v1.Record\x12(\n\x0bwithdrawals\x18\x03 \x03(\x0b\x32\x13.dualpath.v1.Record*\xcb\x01\n\x0bNexthopType\x12\x1c\n\x18NEXTHOP_TYPE_UNSPECIFIED\x10\x00\x12\x18\n\x14NEXTHOP_TYPE_GATEWAY\x10\x01\x12\x17\n\x13NEXTHOP_TYPE_DEVICE\x10\x02\x12\x1a\n\x16NEXTHOP_TYPE_BLACKHOLE\x10\x03\x12\x1c\n\x18NEXTHOP_TYPE_UNREACHABLE\x10\x04\x12\x19\n\x15NEXTHOP_TYPE_PROHIBIT\x10\x05\x12\x16\n\x12NEXTHOP_TYPE_GROUP\x10\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x64ualpath/v1/state.proto\x12\x0b\x64ualpath.v1\"~\n\nRouteBatch\x12\x0b\n\x03vrf\x18\x01 \x01(\t\x12\x0e\n\x06\x66\x61mily\x18\x02 \x01(\r\x12\x0b\n\x03ops\x18\x03 \x01(\x0c\x12\x10\n\x08prefixes\x18\x04 \x01(\x0c\x12\x0f\n\x07lengths\x18\x05 \x01(\x0c\x12\x11\n\tprotocols\x18\x06 \x01(\x0c\x12\x10\n\x08nexthops\x18\x07 \x01(\x0c\"\xa3\x01\n\rNexthopRecord\x12\n\n\x02id\x18\x01 \x01(\r\x12&\n\x04type\x18\x02 \x01(\x0e\x32\x18.dualpath.v1.NexthopType\x12\x0f\n\x07gateway\x18\x03 \x01(\x0c\x12\x0e\n\x06\x64\x65vice\x18\x04 \x01(\t\x12\x0b\n\x03vni\x18\x05 \x01(\r\x12\x0e\n\x06onlink\x18\x06 \x01(\x08\x12\x0f\n\x07members\x18\x07 \x03(\r\x12\x0f\n\x07weights\x18\x08 \x03(\r\".\n\x10InterfaceAddress\x12\n\n\x02ip\x18\x01 \x01(\x0c\x12\x0e\n\x06length\x18\x02 \x01(\r\"(\n\tVrfRecord\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05table\x18\x02 \x01(\r\"\x9c\x01\n\tVniRecord\x12\x0b\n\x03vni\x18\x01 \x01(\r\x12\r\n\x05layer\x18\x02 \x01(\r\x12\x0b\n\x03vrf\x18\x03 \x01(\t\x12\r\n\x05local\x18\x04 \x01(\x0c\x12\x0c\n\x04port\x18\x05 \x01(\r\x12\x0b\n\x03mac\x18\x06 \x01(\x0c\x12/\n\x08gateways\x18\x07 \x03(\x0b\x32\x1d.dualpath.v1.InterfaceAddress\x12\x0b\n\x03mtu\x18\x08 \x01(\r\"\x9f\x01\n\rHostEndRecord\x12\r\n\x05netns\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0b\n\x03mac\x18\x03 \x01(\x0c\x12\x30\n\taddresses\x18\x04 \x03(\x0b\x32\x1d.dualpath.v1.InterfaceAddress\x12\x0e\n\x06\x62ridge\x18\x05 \x01(\t\x12\x15\n\rcreate_bridge\x18\x06 \x01(\x08\x12\x0b\n\x03ovs\x18\x07 \x01(\x08\"\x8a\x02\n\nPortRecord\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03vrf\x18\x02 \x01(\t\x12\x0b\n\x03vni\x18\x03 \x01(\r\x12\x30\n\taddresses\x18\x04 \x03(\x0b\x32\x1d.dualpath.v1.InterfaceAddress\x12\x0b\n\x03mtu\x18\x05 \x01(\r\x12(\n\x04host\x18\x06 \x01(\x0b\x32\x1a.dualpath.v1.HostEndRecord\x12\x19\n\x0csource_netns\x18\x07 \x01(\tH\x00\x88\x01\x01\x12\x0c\n\x04twin\x18\x08 \x01(\x08\x12\x10\n\x08loopback\x18\t \x01(\x08\x12\x0f\n\x07\x64\x65vargs\x18\n \x01(\t\x12\x0e\n\x06wiring\x18\x0b \x01(\tB\x0f\n\r_source_netns\":\n\x10RemoteVtepRecord\x12\x0b\n\x03vni\x18\x01 \x01(\r\x12\x0c\n\x04vtep\x18\x02 \x01(\x0c\x12\x0b\n\x03mac\x18\x03 \x01(\x0c\"(\n\x0b\x46loodRecord\x12\x0b\n\x03vni\x18\x01 \x01(\r\x12\x0c\n\x04vtep\x18\x02 \x01(\x0c\"T\n\tMacRecord\x12\x0b\n\x03vni\x18\x01 \x01(\r\x12\x0b\n\x03mac\x18\x02 \x01(\x0c\x12\x0c\n\x04vtep\x18\x03 \x01(\x0c\x12\x0e\n\x06sticky\x18\x04 \x01(\x08\x12\x0f\n\x07segment\x18\x05 \x01(\r\"2\n\x15\x45thernetSegmentRecord\x12\n\n\x02id\x18\x01 \x01(\r\x12\r\n\x05vteps\x18\x02 \x03(\x0c\"K\n\x0eNeighborRecord\x12\x0b\n\x03vni\x18\x01 \x01(\r\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\x0c\x12\x0b\n\x03mac\x18\x03 \x01(\x0c\x12\x0e\n\x06router\x18\x04 \x01(\x08\",\n\tLspRecord\x12\r\n\x05label\x18\x01 \x01(\r\x12\x10\n\x08nexthops\x18\x02 \x03(\t\"\xd8\x03\n\x06Record\x12-\n\x07nexthop\x18\x01 \x01(\x0b\x32\x1a.dualpath.v1.NexthopRecordH\x00\x12\x34\n\x0bremote_vtep\x18\x02 \x01(\x0b\x32\x1d.dualpath.v1.RemoteVtepRecordH\x00\x12)\n\x05\x66lood\x18\x03 \x01(\x0b\x32\x18.dualpath.v1.FloodRecordH\x00\x12%\n\x03mac\x18\x04 \x01(\x0b\x32\x16.dualpath.v1.MacRecordH\x00\x12/\n\x08neighbor\x18\x05 \x01(\x0b\x32\x1b.dualpath.v1.NeighborRecordH\x00\x12%\n\x03lsp\x18\x06 \x01(\x0b\x32\x16.dualpath.v1.LspRecordH\x00\x12%\n\x03vrf\x18\x07 \x01(\x0b\x32\x16.dualpath.v1.VrfRecordH\x00\x12%\n\x03vni\x18\x08 \x01(\x0b\x32\x16.dualpath.v1.VniRecordH\x00\x12\'\n\x04port\x18\t \x01(\x0b\x32\x17.dualpath.v1.PortRecordH\x00\x12>\n\x10\x65thernet_segment\x18\n \x01(\x0b\x32\".dualpath.v1.EthernetSegmentRecordH\x00\x42\x08\n\x06record\"k\n\x0bRecordBatch\x12\x0c\n\x04kind\x18\x01 \x01(\r\x12$\n\x07upserts\x18\x02 \x03(\x0b\x32\x13.dualpath.v1.Record\x12(\n\x0bwithdrawals\x18\x03 \x03(\x0b\x32\x13.dualpath.v1.Record*\xcb\x01\n\x0bNexthopType\x12\x1c\n\x18NEXTHOP_TYPE_UNSPECIFIED\x10\x00\x12\x18\n\x14NEXTHOP_TYPE_GATEWAY\x10\x01\x12\x17\n\x13NEXTHOP_TYPE_DEVICE\x10\x02\x12\x1a\n\x16NEXTHOP_TYPE_BLACKHOLE\x10\x03\x12\x1c\n\x18NEXTHOP_TYPE_UNREACHABLE\x10\x04\x12\x19\n\x15NEXTHOP_TYPE_PROHIBIT\x10\x05\x12\x16\n\x12NEXTHOP_TYPE_GROUP\x10\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'dualpath.v1.state_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_NEXTHOPTYPE']._serialized_start=2018
-  _globals['_NEXTHOPTYPE']._serialized_end=2221
+  _globals['_NEXTHOPTYPE']._serialized_start=1962
+  _globals['_NEXTHOPTYPE']._serialized_end=2165
   _globals['_ROUTEBATCH']._serialized_start=40
   _globals['_ROUTEBATCH']._serialized_end=166
-  _globals['_NEXTHOPMEMBER']._serialized_start=168
-  _globals['_NEXTHOPMEMBER']._serialized_end=211
-  _globals['_NEXTHOPRECORD']._serialized_start=214
-  _globals['_NEXTHOPRECORD']._serialized_end=388
-  _globals['_INTERFACEADDRESS']._serialized_start=390
-  _globals['_INTERFACEADDRESS']._serialized_end=436
-  _globals['_VRFRECORD']._serialized_start=438
-  _globals['_VRFRECORD']._serialized_end=478
-  _globals['_VNIRECORD']._serialized_start=481
-  _globals['_VNIRECORD']._serialized_end=637
-  _globals['_HOSTENDRECORD']._serialized_start=640
-  _globals['_HOSTENDRECORD']._serialized_end=799
-  _globals['_PORTRECORD']._serialized_start=802
-  _globals['_PORTRECORD']._serialized_end=1068
-  _globals['_REMOTEVTEPRECORD']._serialized_start=1070
-  _globals['_REMOTEVTEPRECORD']._serialized_end=1128
-  _globals['_FLOODRECORD']._serialized_start=1130
-  _globals['_FLOODRECORD']._serialized_end=1170
-  _globals['_MACRECORD']._serialized_start=1172
-  _globals['_MACRECORD']._serialized_end=1256
-  _globals['_ETHERNETSEGMENTRECORD']._serialized_start=1258
-  _globals['_ETHERNETSEGMENTRECORD']._serialized_end=1308
-  _globals['_NEIGHBORRECORD']._serialized_start=1310
-  _globals['_NEIGHBORRECORD']._serialized_end=1385
-  _globals['_LSPRECORD']._serialized_start=1387
-  _globals['_LSPRECORD']._serialized_end=1431
-  _globals['_RECORD']._serialized_start=1434
-  _globals['_RECORD']._serialized_end=1906
-  _globals['_RECORDBATCH']._serialized_start=1908
-  _globals['_RECORDBATCH']._serialized_end=2015
+  _globals['_NEXTHOPRECORD']._serialized_start=169
+  _globals['_NEXTHOPRECORD']._serialized_end=332
+  _globals['_INTERFACEADDRESS']._serialized_start=334
+  _globals['_INTERFACEADDRESS']._serialized_end=380
+  _globals['_VRFRECORD']._serialized_start=382
+  _globals['_VRFRECORD']._serialized_end=422
+  _globals['_VNIRECORD']._serialized_start=425
+  _globals['_VNIRECORD']._serialized_end=581
+  _globals['_HOSTENDRECORD']._serialized_start=584
+  _globals['_HOSTENDRECORD']._serialized_end=743
+  _globals['_PORTRECORD']._serialized_start=746
+  _globals['_PORTRECORD']._serialized_end=1012
+  _globals['_REMOTEVTEPRECORD']._serialized_start=1014
+  _globals['_REMOTEVTEPRECORD']._serialized_end=1072
+  _globals['_FLOODRECORD']._serialized_start=1074
+  _globals['_FLOODRECORD']._serialized_end=1114
+  _globals['_MACRECORD']._serialized_start=1116
+  _globals['_MACRECORD']._serialized_end=1200
+  _globals['_ETHERNETSEGMENTRECORD']._serialized_start=1202
+  _globals['_ETHERNETSEGMENTRECORD']._serialized_end=1252
+  _globals['_NEIGHBORRECORD']._serialized_start=1254
+  _globals['_NEIGHBORRECORD']._serialized_end=1329
+  _globals['_LSPRECORD']._serialized_start=1331
+  _globals['_LSPRECORD']._serialized_end=1375
+  _globals['_RECORD']._serialized_start=1378
+  _globals['_RECORD']._serialized_end=1850
+  _globals['_RECORDBATCH']._serialized_start=1852
+  _globals['_RECORDBATCH']._serialized_end=1959
 # @@protoc_insertion_point(module_scope)

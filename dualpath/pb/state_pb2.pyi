@@ -42,16 +42,8 @@ class RouteBatch(_message.Message):
     nexthops: bytes
     def __init__(self, vrf: _Optional[str] = ..., family: _Optional[int] = ..., ops: _Optional[bytes] = ..., prefixes: _Optional[bytes] = ..., lengths: _Optional[bytes] = ..., protocols: _Optional[bytes] = ..., nexthops: _Optional[bytes] = ...) -> None: ...
 
-class NexthopMember(_message.Message):
-    __slots__ = ("id", "weight")
-    ID_FIELD_NUMBER: _ClassVar[int]
-    WEIGHT_FIELD_NUMBER: _ClassVar[int]
-    id: int
-    weight: int
-    def __init__(self, id: _Optional[int] = ..., weight: _Optional[int] = ...) -> None: ...
-
 class NexthopRecord(_message.Message):
-    __slots__ = ("id", "type", "gateway", "device", "vni", "onlink", "members")
+    __slots__ = ("id", "type", "gateway", "device", "vni", "onlink", "members", "weights")
     ID_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     GATEWAY_FIELD_NUMBER: _ClassVar[int]
@@ -59,14 +51,16 @@ class NexthopRecord(_message.Message):
     VNI_FIELD_NUMBER: _ClassVar[int]
     ONLINK_FIELD_NUMBER: _ClassVar[int]
     MEMBERS_FIELD_NUMBER: _ClassVar[int]
+    WEIGHTS_FIELD_NUMBER: _ClassVar[int]
     id: int
     type: NexthopType
     gateway: bytes
     device: str
     vni: int
     onlink: bool
-    members: _containers.RepeatedCompositeFieldContainer[NexthopMember]
-    def __init__(self, id: _Optional[int] = ..., type: _Optional[_Union[NexthopType, str]] = ..., gateway: _Optional[bytes] = ..., device: _Optional[str] = ..., vni: _Optional[int] = ..., onlink: _Optional[bool] = ..., members: _Optional[_Iterable[_Union[NexthopMember, _Mapping]]] = ...) -> None: ...
+    members: _containers.RepeatedScalarFieldContainer[int]
+    weights: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, id: _Optional[int] = ..., type: _Optional[_Union[NexthopType, str]] = ..., gateway: _Optional[bytes] = ..., device: _Optional[str] = ..., vni: _Optional[int] = ..., onlink: _Optional[bool] = ..., members: _Optional[_Iterable[int]] = ..., weights: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class InterfaceAddress(_message.Message):
     __slots__ = ("ip", "length")

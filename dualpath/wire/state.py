@@ -12,7 +12,7 @@ import numpy as np
 from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import EthernetSegment, Flood, Lsp, Mac, Neighbor, RemoteVtep
 from dualpath.model.links import Port, Vni, Vrf
-from dualpath.model.nexthops import Member, Nexthop, NexthopType
+from dualpath.model.nexthops import Nexthop, NexthopType, member
 from dualpath.model.records import Record, RecordBatch
 from dualpath.model.routes import Family, RouteBatch
 from dualpath.pb import state_pb2 as pb
@@ -130,11 +130,13 @@ def nexthop_to_pb(nexthop: Nexthop) -> pb.NexthopRecord:
         device=nexthop.device,
         vni=nexthop.vni,
         onlink=nexthop.onlink,
-        members=[pb.NexthopMember(id=m.id, weight=m.weight) for m in nexthop.members],
+        members=[m.id for m in nexthop.members],
+        weights=[m.weight for m in nexthop.members],
     )
 
 
 def nexthop_from_pb(message: pb.NexthopRecord) -> Nexthop:
+    """Return the nexthop. Raises ValueError if a member has no weight, or a weight no member."""
     return Nexthop(
         id=message.id,
         type=NexthopType(message.type),
@@ -142,7 +144,7 @@ def nexthop_from_pb(message: pb.NexthopRecord) -> Nexthop:
         device=message.device,
         vni=message.vni,
         onlink=message.onlink,
-        members=tuple(Member(member.id, member.weight) for member in message.members),
+        members=tuple([member(*one) for one in zip(message.members, message.weights, strict=True)]),
     )
 
 

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from dualpath.model.nexthops import MOST_WEIGHT, Member, Nexthop, NexthopType
+from dualpath.model.nexthops import MOST_WEIGHT, Member, Nexthop, NexthopType, member
 from dualpath.netlink import numbers as n
 from dualpath.netlink.message import (
     DecodeError,
@@ -52,7 +52,7 @@ def decode(message: Message) -> Object:
         got.raw(n.NHA_GATEWAY),
         got.u32(n.NHA_OIF),
         n.NHA_BLACKHOLE in got,
-        tuple(Member(id_, weight + 1) for id_, weight, _, _ in GRP.iter_unpack(group)),
+        tuple([member(id_, weight + 1) for id_, weight, _, _ in GRP.iter_unpack(group)]),
         n.NHA_FDB in got,
     )
 
@@ -101,7 +101,7 @@ def _content(nexthop: Nexthop, oif: int) -> tuple[int, int, bytes]:
         case NexthopType.GROUP:
             if not all(1 <= m.weight <= MOST_WEIGHT for m in nexthop.members):
                 raise ValueError(f"a weight of a group is not in 1 to {MOST_WEIGHT}")
-            group = b"".join(GRP.pack(m.id, m.weight - 1, 0, 0) for m in nexthop.members)
+            group = b"".join([GRP.pack(m.id, m.weight - 1, 0, 0) for m in nexthop.members])
             return socket.AF_UNSPEC, 0, attribute(n.NHA_GROUP, group)
         case NexthopType.BLACKHOLE:
             return socket.AF_INET, 0, attribute(n.NHA_BLACKHOLE, b"")

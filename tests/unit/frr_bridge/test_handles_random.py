@@ -50,7 +50,8 @@ class Zebra:
 
     def step(self) -> None:
         steps = (self._single, self._single, self._group, self._group, self._forget, self._fail)
-        self.random.choice((*steps, self._down, self._cut, self._link, self._route, self._collect))()
+        others = self._down, self._cut, self._link, self._route, self._collect
+        self.random.choice((*steps, *others))()
 
     def _single(self) -> None:
         gateway = bytes([10, 0, 0, self.random.choice((1, 2))])
