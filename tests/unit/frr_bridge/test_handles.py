@@ -179,27 +179,6 @@ def test_device_down_removes_its_members_from_groups() -> None:
     assert recorder.meaning(13) == [(1, 1), (2, 1)]
 
 
-def test_groups_lose_a_device_a_few_at_a_time() -> None:
-    recorder = Recorder(2, 3)
-    recorder.handles.learn(11, via(1, 2))
-    recorder.handles.learn(12, via(2, 3))
-    groups = range(20, 30)
-    for group in groups:
-        recorder.handles.learn_group(group, ((11, 1), (12, group)))
-    recorder.handles.remove_from_groups(2)
-    recorder.handles.learn_group(28, ((11, 1), (12, 1)))  # as zebra describes it since then
-    recorder.handles.forget(29)
-    calls = 1
-    while recorder.handles.cut(4):
-        assert recorder.handles.cutting
-        calls += 1
-    assert calls == 5  # two groups each, and the one that is gone
-    assert not recorder.handles.cutting
-    for group in range(20, 28):
-        assert recorder.meaning(group) == [(2, group)]
-    assert recorder.meaning(28) == [(1, 1), (2, 1)]
-
-
 def test_nexthop_known_only_from_fpm_survives_a_device_down() -> None:
     """The kernel never had it, so the kernel cannot have removed it."""
     recorder = Recorder(2)

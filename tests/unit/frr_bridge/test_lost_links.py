@@ -13,6 +13,8 @@ from frr_bridge.wire.inline import InlineNexthop
 from frr_bridge.wire.nexthop import ZebraNexthop
 from tests.fakes import shadow
 from tests.unit.frr_bridge.test_bridge import World, route
+from tests.unit.frr_bridge.test_handles import Recorder
+from tests.unit.frr_bridge.test_handles import via as single
 
 ETH2 = 20
 UP = IFF_UP | IFF_RUNNING | IFF_LOWER_UP
@@ -101,3 +103,24 @@ def test_unchanged_link_resolves_no_nexthop_again(made: World) -> None:
     made.bridge.receive_netlink(replace(LINKS[0], mtu=9000))
     made.flush()
     assert counted.asked == 0
+
+
+def test_groups_lose_a_device_a_few_at_a_time() -> None:
+    recorder = Recorder(2, 3)
+    recorder.handles.learn(11, single(1, 2))
+    recorder.handles.learn(12, single(2, 3))
+    groups = range(20, 30)
+    for group in groups:
+        recorder.handles.learn_group(group, ((11, 1), (12, group)))
+    recorder.handles.remove_from_groups(2)
+    recorder.handles.learn_group(28, ((11, 1), (12, 1)))  # as zebra describes it since then
+    recorder.handles.forget(29)
+    calls = 1
+    while recorder.handles.cut(4):
+        assert recorder.handles.cutting
+        calls += 1
+    assert calls == 5  # two groups each, and the one that is gone
+    assert not recorder.handles.cutting
+    for group in range(20, 28):
+        assert recorder.meaning(group) == [(2, group)]
+    assert recorder.meaning(28) == [(1, 1), (2, 1)]
