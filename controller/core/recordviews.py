@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from controller.core.records import FROM_INTENT, RecordTable, Row
+from controller.core.records import FROM_INTENT, RecordTable
+from controller.core.rows import Row
 from dualpath.model.records import Record
 from dualpath.model.view import KindCount, RecordRow, RowState
 

@@ -8,25 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Protocol
 
 from controller.core.planes import Planes
 from controller.intent.layout import Intent
 from controller.intent.schema import Owner
 from controller.intent.show import show
-from controller.intent.verdicts import Outcome, blamed, in_force, verdicts
+from controller.intent.verdicts import Outcome, in_force, verdicts
 from controller.node.configure import FrrConfiguration
 from controller.node.frrdevices import FrrDevices, PortTwins
 from controller.node.leaving import LeavingNics
 from controller.node.namespaces import NamespacePair
-from datapaths.base import DatapathError, Unavailable
-from dualpath.model.cni import CniDevice
+from controller.node.steps import Judge, MadePorts, Steps
+from datapaths.base import DatapathError
 from dualpath.model.events import Configure, Configured, Provisioned
 from dualpath.model.kinds import Kind
-from dualpath.model.links import Port
 from dualpath.model.plan import Plan
 from dualpath.model.view import Audited, Difference, Problem, ResourceStatus
 
@@ -37,35 +35,6 @@ _RETRY_S = 2.0
 _LONGEST_S = 60.0  # a round over many VNIs is long: pause in proportion, up to this
 _SHARE = 20
 _DRIFT_REST_S = 0.5  # the longest pause before a round that drift causes
-_REST_S = 30.0
-_BRIDGE_S = 10.0  # for frr-bridge to connect, at the start
-
-
-class Judge(Protocol):
-    """Decides which intent replaces the one that FRR refuses."""
-
-    async def refuse(self, intent: Intent, owner: Owner, why: str) -> Intent | None: ...
-
-    def accepted(self, intent: Intent) -> None: ...
-
-
-class MadePorts(Protocol):
-    """Makes the ports that do not exist before: those of CNI plugins."""
-
-    async def want(self, devices: Sequence[CniDevice]) -> Mapping[str, str]:
-        """Note which are wanted; return those that are not there yet, and why."""
-
-    @property
-    def remarks(self) -> Mapping[str, str]:
-        """Return what is wrong with ports that are kept."""
-
-    async def audit(self) -> Mapping[str, str]:
-        """Return which ports differ from what was made, and how; change nothing."""
-
-    def look_again(self) -> None: ...
-
-    async def run(self) -> None:
-        """Make and check ports until cancelled."""
 
 
 class Provisioner:
@@ -84,16 +53,22 @@ class Provisioner:
     ) -> None:
         self._intent = intent
         self._planes = planes
-        self._judge = judge
         self._made = made
         self._devices = FrrDevices(namespaces.control, twins, self._drifted)
         self._took_s = 0.0  # the last round
         self._soon: asyncio.TimerHandle | None = None  # a round, because something drifted
         self._wake = asyncio.Event()
-        self._met = asyncio.Event()  # frr-bridge has connected once
         self._frr = FrrConfiguration(tell)
-        self._leaving = LeavingNics(namespaces.control, self._frr)
-        self._tell = tell
+        self._steps = Steps(
+            planes,
+            self._devices,
+            self._frr,
+            LeavingNics(namespaces.control, self._frr),
+            tell=tell,
+            replace=self.replace,
+            judge=judge,
+            made=made,
+        )
         self._in_force: dict[Owner, int] = {}
         self._revision = ""
         self._outcome = Outcome("intent is not in force yet")
@@ -110,8 +85,7 @@ class Provisioner:
     @property
     def nics(self) -> set[str]:
         """Return the NICs that the datapath has now."""
-        ports = self._planes.first.state.records[Kind.PORT].all_programmed()
-        return {p.name for p in ports if isinstance(p, Port) and not p.host and not p.loopback}
+        return self._steps.nics
 
     def uses(self, name: str) -> bool:
         """Return whether a datapath has a port, or is to have it."""
@@ -145,7 +119,7 @@ class Provisioner:
             self._frr.repeat()
         else:
             self._frr.forget("frr-bridge was restarted")
-        self._met.set()
+        self._steps.met.set()
         self._wake.set()
 
     def port_changed(self, name: str, up: bool) -> None:
@@ -204,7 +178,7 @@ class Provisioner:
             outcome = Outcome()
             began = asyncio.get_running_loop().time()
             try:
-                await self._round(intent, outcome)
+                await self._steps.run(intent, outcome)
             except (OSError, DatapathError) as error:
                 outcome.problem = str(error)
             self._conclude(intent, before, outcome)
@@ -226,88 +200,3 @@ class Provisioner:
         if intent is self._intent:
             self._in_force = in_force(verdicts(intent, outcome), self._in_force)
             self._revision = intent.node.revision
-
-    async def _round(self, intent: Intent, outcome: Outcome) -> None:
-        """Do every step in order, and note what fails. One failing device stops no other."""
-        whole, intent = intent, await self._without_missing(intent, outcome)
-        await self._shut_sessions_of_leaving_nics(intent)
-        self._planes.want(Kind.VRF, intent.vrfs)
-        self._planes.want(Kind.VNI, intent.vnis)
-        self._planes.want(Kind.PORT, intent.ports)
-        base = await self._devices.ensure_base(intent)
-        await self._devices_are_there(outcome)
-        if not await self._frr_is_configured(whole, outcome):
-            return
-        overlay = await self._devices.ensure_overlay(intent)
-        for shadow_failure in (*base, *overlay):
-            outcome.blame(*shadow_failure.key, f"shadow: {shadow_failure.reason}")
-        # Last: a BGP session that comes up before the VNIs exist makes peers drop, at End-of-RIB,
-        # the routes of ours that they kept through a restart.
-        ports = [port for port in intent.ports if (port.kind, port.key) not in outcome.devices]
-        for failure in await self._devices.ensure_twins(ports, intent):
-            outcome.blame(Kind.PORT, ports[failure.index].name, f"twin: {failure.reason}")
-        if self._frr.configured(intent.frr):  # frr-bridge was not restarted meanwhile
-            self._tell(Provisioned())
-
-    async def _without_missing(self, intent: Intent, outcome: Outcome) -> Intent:
-        """Return the intent without the ports that are still to be made; note why they are not."""
-        if not self._made:
-            return intent
-        missing = await self._made.want(intent.cni)
-        for name, why in missing.items():
-            outcome.blame(Kind.PORT, name, why)
-        for name, remark in self._made.remarks.items():
-            if owner := intent.owners.get((Kind.PORT, name)):
-                outcome.remarks[owner] = f"{name}: {remark}"
-        ports = tuple(port for port in intent.ports if port.name not in missing)
-        return replace(intent, ports=ports) if missing else intent
-
-    async def _shut_sessions_of_leaving_nics(self, intent: Intent) -> None:
-        """Have FRR end the BGP sessions over NICs that leave, before they leave."""
-        stays = {port.name for port in intent.ports}
-        if leaving := self._leaving.new(self.nics - stays):
-            await self._meet_bridge()
-            await self._leaving.shut_sessions(leaving, intent.frr)
-
-    async def _meet_bridge(self) -> None:
-        """Wait up to 10 s for frr-bridge's first connection."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_BRIDGE_S):
-                await self._met.wait()
-
-    async def _devices_are_there(self, outcome: Outcome) -> None:
-        """Wait for the datapath's devices; note which are missing, and why."""
-        active = self._planes.active
-        try:
-            async with asyncio.timeout(_REST_S):
-                await active.reconciler.at_rest()
-        except TimeoutError:
-            outcome.problem = "the datapath takes long to make its devices"
-        if active.reconciler.unavailable:
-            raise Unavailable(f"the datapath does not answer: {active.reconciler.unavailable}")
-        for kind in (Kind.VRF, Kind.VNI, Kind.PORT):
-            for key, error in active.state.records[kind].errors():
-                outcome.blame(kind, key, error)
-
-    async def _frr_is_configured(self, intent: Intent, outcome: Outcome) -> bool:
-        """Have FRR's configuration applied, once for each frr-bridge; note why it is not."""
-        await self._meet_bridge()
-        answer = await self._frr.ensure(intent.frr)
-        owner = blamed(intent, answer.section)
-        if answer.ok:
-            if self._judge:
-                self._judge.accepted(intent)
-            if owner and answer.message:
-                outcome.remarks[owner] = answer.message
-            return True
-        why = f"FRR's configuration: {answer.message}"
-        outcome.problem = why
-        if owner:
-            outcome.frr[owner] = answer.message
-        other = None
-        if owner and self._judge:
-            other = await self._judge.refuse(intent, owner, answer.message)
-        if owner and other:
-            log.warning("%s %s is left out: %s", *owner, answer.message)
-            self.replace(other)
-        return False

@@ -14,15 +14,17 @@ from controller.core.clock import SystemClock
 from controller.core.frr_check import BridgeCheck, Unchecked, compared
 from controller.core.hostunion import HostUnion
 from controller.core.planes import ActiveDatapath, Plane, Planes
-from controller.core.view import CoreView, Identity
+from controller.core.summary import Identity
+from controller.core.view import CoreView
 from controller.inspect.server import serve
 from controller.intent.layout import Intent
 from controller.manifests.confirmation import Confirmation
 from controller.manifests.source import Manifests
 from controller.metrics.server import serve_metrics
 from controller.node.namespaces import NamespaceKeeper, NamespacePair
-from controller.node.provision import MadePorts, Provisioner
+from controller.node.provision import Provisioner
 from controller.node.statedir import StateDirectory
+from controller.node.steps import MadePorts
 from controller.node.supervisor import BridgeSupervisor
 from controller.settings import Settings
 from controller.start import cni, kubernetes
@@ -83,10 +85,11 @@ class Daemon:
         )
         self._view = CoreView(identity, self._planes, clock, release=self._release)
         self._check = BridgeCheck(self._bus.send)
-        self._view.check = self._compare_frr
-        self._view.hosts = self._hosts.counts
-        self._view.neighbor_tables = backend.neighbor_tables
-        self._view.problem = self._problem
+        sources = self._view.sources
+        sources.check = self._compare_frr
+        sources.hosts = self._hosts.counts
+        sources.neighbor_tables = backend.neighbor_tables
+        sources.problem = self._problem
         self._no_answer = ""  # why the datapath could not be adopted yet
         self._supervisor = BridgeSupervisor(settings, namespaces.control, silent=self._silent)
         kept = (manifests.save_again,) if manifests else ()
@@ -96,7 +99,7 @@ class Daemon:
         self._manifests = manifests
         self._confirmation = confirmation
         if confirmation:
-            self._view.trial = confirmation.pending
+            sources.trial = confirmation.pending
         self._provisioner: Provisioner | None = None
         if intent is not None:
             self._provisioner = Provisioner(
@@ -108,10 +111,10 @@ class Daemon:
                 judge=manifests,
                 made=self._made_by_cni(namespaces, intent),
             )
-            self._view.resources = self._provisioner.statuses
-            self._view.planned = self._provisioner.plan
-            self._view.beside = self._provisioner.audit
-            self._view.repair_beside = self._provisioner.look_again
+            sources.resources = self._provisioner.statuses
+            sources.planned = self._provisioner.plan
+            sources.beside = self._provisioner.audit
+            sources.repair_beside = self._provisioner.look_again
         self._switching = self._made_switching() if backend.second else None
         self._tasks: set[asyncio.Task[None]] = set()
         self.notifier = Notifier({})
@@ -140,10 +143,11 @@ class Daemon:
                 provisioner.look_again if provisioner else lambda: None,
             )
         )
-        self._view.ports_of = made.switcher.ports_of
-        self._view.switches = made.switcher.durations
-        pending = self._view.trial
-        self._view.trial = lambda: "; ".join(filter(None, (pending(), made.switcher.trial())))
+        sources, switcher = self._view.sources, made.switcher
+        sources.ports_of = switcher.ports_of
+        sources.switches = switcher.durations
+        pending = sources.trial
+        sources.trial = lambda: "; ".join(filter(None, (pending(), switcher.trial())))
         return made
 
     async def run(self) -> None:
@@ -201,7 +205,7 @@ class Daemon:
             group.create_task(self._manifests.watch(replace))
         if self._settings.kubernetes:
             following = kubernetes.agent(self._settings, provisioner.statuses, provisioner.revision)
-            self._view.out_of_date = lambda: following.problem
+            self._view.sources.out_of_date = lambda: following.problem
             group.create_task(following.run())
         if self._confirmation:
             confirming = self._confirmation.run(provisioner.replace, lambda: provisioner.nics)

@@ -24,7 +24,8 @@ from pathlib import Path
 
 import numpy as np
 
-from controller.core.view import CoreView, Identity
+from controller.core.summary import Identity
+from controller.core.view import CoreView
 from controller.inspect.server import serve
 from datapaths.base import Batch, RowFailure
 from dualpath.model import events

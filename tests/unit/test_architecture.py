@@ -249,6 +249,7 @@ PURE = (
     *(f"frr_bridge.{name}" for name in ("bridge", "convergence", "handles", "overlay")),
     *(f"frr_bridge.{name}" for name in ("records", "rib", "session")),
     *(f"controller.core.{name}" for name in ("hosts", "nexthop_ids", "pending", "records", "rib")),
+    *(f"controller.core.{name}" for name in ("changes", "rows", "sources", "summary")),
     *(f"controller.core.{name}" for name in ("routecolumns", "routeviews", "recordviews", "state")),
     "dualpath.bus.wire",
     *(f"dualpath.netlink.{name}" for name in ("numbers", "message", "reply")),

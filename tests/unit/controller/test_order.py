@@ -87,7 +87,7 @@ async def test_frr_is_configured_after_forwarding_devices_and_before_vxlan_shado
     """A bgpd that meets a VNI before it knows the VRF may crash."""
     world = World(tmp_path, ALL)
     async with running(world.core):
-        await world.provisioner._round(ALL, Outcome())
+        await world.provisioner._steps.run(ALL, Outcome())
     found = [world.log.index(step) for step in ("+ PORT pe-e-100", "frr.conf")]
     assert found == sorted(found)
     assert world.log[-3:] == ["frr.conf", "VXLAN devices of FRR's namespace", "twins"]
@@ -97,7 +97,7 @@ async def test_frr_is_configured_after_forwarding_devices_and_before_vxlan_shado
 async def test_devices_are_ordered_by_dependency(tmp_path: Path) -> None:
     world = World(tmp_path, ALL)
     async with running(world.core):
-        await world.provisioner._round(ALL, Outcome())
+        await world.provisioner._steps.run(ALL, Outcome())
     kinds = [word.split()[1] for word in world.log if word.startswith("+")]
     assert kinds == sorted(kinds, key=["VRF", "VNI", "PORT"].index)
     assert set(kinds) == {"VRF", "VNI", "PORT"}
@@ -115,10 +115,10 @@ async def test_sessions_over_a_nic_are_shut_down_before_it_is_released(tmp_path:
     before, after = uplinks("eth1", "eth3"), uplinks("eth2", "eth3")
     world = World(tmp_path, before)
     async with running(world.core):
-        await world.provisioner._round(before, Outcome())
+        await world.provisioner._steps.run(before, Outcome())
         world.log.clear()
-        await world.provisioner._round(after, Outcome())
-        await world.provisioner._round(after, Outcome())
+        await world.provisioner._steps.run(after, Outcome())
+        await world.provisioner._steps.run(after, Outcome())
     steps = ["frr.conf, eth1 shut", "- PORT eth1", "frr.conf"]
     assert [world.log.index(step) for step in steps] == sorted(map(world.log.index, steps))
     assert world.log.index("frr.conf, eth1 shut") < world.log.index("+ PORT eth2")

@@ -9,7 +9,8 @@ from functools import partial
 
 import pytest
 
-from controller.core.view import CoreView, Identity
+from controller.core.summary import Identity
+from controller.core.view import CoreView
 from dualpath.model import events
 from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import Lsp
@@ -69,9 +70,9 @@ async def test_ready_means_that_no_reason_is_left(core: Core) -> None:
     assert view.status().not_ready == "wait for eth1"
     core.synced()
     assert (view.ready(), view.status().ready, view.status().not_ready) == (True, True, "")
-    view.problem = lambda: "intent is not in force yet"
+    view.sources.problem = lambda: "intent is not in force yet"
     assert view.status().not_ready == "intent is not in force yet"
-    view.problem = lambda: ""
+    view.sources.problem = lambda: ""
     core.datapath.unavailable = True
     core.say(ONE)
     await core.settle()
@@ -96,7 +97,7 @@ async def test_an_audit_begins_with_frr_s_own_view(core: Core) -> None:
     async def check() -> Audited:
         return Audited(3, (missed,), "only some")
 
-    view.check = check
+    view.sources.check = check
     assert await view.audit(10) == Audited(3, (missed,), "only some")
     assert await view.audit(0) == Audited(3, (), "only some")
 
@@ -125,23 +126,23 @@ async def test_one_resource_that_failed_degrades_and_does_not_unready(core: Core
     core.synced()
     fabric = ResourceStatus("Underlay", "fabric", True, generation=1, applied_generation=1)
     red = ResourceStatus("L3VNI", "red", False, "ValidationFailed", "vni: required, but missing")
-    view.resources = lambda: [fabric, red]
+    view.sources.resources = lambda: [fabric, red]
     assert view.status().ready
     assert view.status().degraded == "1 of 2 resources are not in force: L3VNI red"
-    view.resources = lambda: [fabric, *(replace(red, name=name) for name in "abcd")]
+    view.sources.resources = lambda: [fabric, *(replace(red, name=name) for name in "abcd")]
     assert view.status().degraded.endswith("L3VNI a, L3VNI b, L3VNI c and others")
-    view.resources = lambda: [fabric]
+    view.sources.resources = lambda: [fabric]
     assert not view.status().degraded
-    view.out_of_date = lambda: "API server: no answer"
+    view.sources.out_of_date = lambda: "API server: no answer"
     assert view.status().degraded == "API server: no answer"
-    view.out_of_date = lambda: ""
-    view.neighbor_tables = lambda: [
+    view.sources.out_of_date = lambda: ""
+    view.sources.neighbor_tables = lambda: [
         NeighborTable("ipv4", entries=767, limit=1024, refused=0),
         NeighborTable("ipv6", entries=768, limit=1024, refused=0),
     ]
     assert view.status().degraded.startswith("the machine's ipv6 neighbor table has 768 rows")
-    view.neighbor_tables = lambda: ()
-    view.hosts = lambda: [HostCount(100, "ipv6", 8192, 11808), HostCount(200, "mac", 10, 0)]
+    view.sources.neighbor_tables = lambda: ()
+    view.sources.hosts = lambda: [HostCount(100, "ipv6", 8192, 11808), HostCount(200, "mac", 10, 0)]
     assert view.status().degraded == (
         "VNI 100: 11808 local IPv6 addresses above 8192 are not advertised (--host-limit)"
     )
@@ -152,11 +153,11 @@ async def test_without_any_underlay_in_force_there_is_no_router(core: Core) -> N
     core.subscribe()
     core.synced()
     failed = ResourceStatus("Underlay", "fabric", False, "UnderlayFailed", "eth1: no such device")
-    view.resources = lambda: [failed]
+    view.sources.resources = lambda: [failed]
     assert view.status().not_ready == "Underlay fabric is not in force: eth1: no such device"
     applied = replace(failed, applied_generation=1)
     for resources in ([applied], [failed, applied]):  # a failed edit keeps the earlier version
-        view.resources = partial(list, resources)
+        view.sources.resources = partial(list, resources)
         assert view.status().ready
 
 
@@ -171,7 +172,7 @@ async def test_an_audit_includes_devices_beside_the_datapath(core: Core) -> None
     async def beside() -> Audited:
         return Audited(1, (twin,), "FRR's devices (no namespace)")
 
-    view.check, view.beside = check, beside
+    view.sources.check, view.sources.beside = check, beside
     unchecked = "only some; FRR's devices (no namespace)"
     assert await view.audit(10) == Audited(4, (missed, twin), unchecked)
     assert await view.audit(1) == Audited(4, (missed,), unchecked)

@@ -60,7 +60,7 @@ async def test_missing_port_is_left_out_and_its_underlay_says_why(tmp_path: Path
     made, outcome = Made(), Outcome()
     made.missing = {"net1": "CNI plugin macvlan, ADD: no master"}
     one, _ = provisioner(tmp_path, made)
-    found = await one._without_missing(INTENT, outcome)
+    found = await one._steps.without_missing(INTENT, outcome)
     assert found.ports == (NET2,)
     assert made.wanted == INTENT.cni
     (status,) = verdicts(INTENT, outcome)
@@ -72,7 +72,7 @@ async def test_kept_port_that_fails_its_check_is_remarked(tmp_path: Path) -> Non
     made, outcome = Made(), Outcome()
     made.remarks = {"net2": "no answer of the server; the interface is kept"}
     one, _ = provisioner(tmp_path, made)
-    assert await one._without_missing(INTENT, outcome) is INTENT
+    assert await one._steps.without_missing(INTENT, outcome) is INTENT
     (status,) = verdicts(INTENT, outcome)
     assert status.ready
     assert status.message == "net2: no answer of the server; the interface is kept"

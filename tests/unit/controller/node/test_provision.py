@@ -67,7 +67,7 @@ class World:
         return True
 
     def configure(self) -> asyncio.Task[bool]:
-        work = self.provisioner._frr_is_configured(self.provisioner.intent, self.outcome)
+        work = self.provisioner._steps.configure_frr(self.provisioner.intent, self.outcome)
         return asyncio.create_task(work)
 
     async def asked(self) -> int:
