@@ -1,6 +1,6 @@
 """The bridge at work: its sockets and timers, wired to the state in `bridge`.
 
-server        FPM from zebra            -> bridge, frrwatch
+fpminput      FPM from zebra            -> bridge, frrwatch
 watch         netlink of FRR's namespace -> bridge
 frrwatch      zebra's and bgpd's vty    -> the session
 conversation  the controller's requests -> all of them
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +18,10 @@ from pathlib import Path
 from dualpath.bus.publisher import Publisher
 from dualpath.model import events
 from dualpath.process.lifetime import end_with
-from dualpath.rpc.peers import owner_of_peer
 from frr_bridge import frrwatch
 from frr_bridge.bridge import Bridge
 from frr_bridge.conversation import Conversation, expects_results
+from frr_bridge.fpminput import FpmInput
 from frr_bridge.frr_apply import FrrApply
 from frr_bridge.frrwatch import FrrWatch, Subscriber
 from frr_bridge.mirror import ShadowMirror
@@ -32,10 +31,8 @@ from frr_bridge.recording.recorder import Recorder
 from frr_bridge.recording.tape import Tape
 from frr_bridge.reporter import Reporter
 from frr_bridge.rights import Rights, ours
-from frr_bridge.server import Caller, FpmServer
 from frr_bridge.vty import Vty
 from frr_bridge.watch import Watch
-from frr_bridge.wire.fpm import Frames
 from frr_bridge.wire.message import Other
 
 log = logging.getLogger(__name__)
@@ -43,7 +40,6 @@ log = logging.getLogger(__name__)
 _ALIVE_S = 1.0
 _COLLECT_S = 5.0
 _BUS_S = 0.5
-_ROOT = 0  # may do anything on this machine, and some run FRR by it
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +66,24 @@ class Runtime:
         self._bgpd = Vty(settings.run_dir / "bgpd.vty", settings.rights)
         self._publisher = Publisher(self._from_controller)
         self._tape = settings.recorder or Tape()
-        self._ordered = True  # no netlink message is missing for the FPM bytes that arrived
         self.bridge = Bridge(
             self._publisher,
-            bgpd_died=self._bgpd_died,
-            answer=self._answer,
+            bgpd_died=lambda: self.frr.bgpd_died(),
+            answer=lambda data: self._fpm.server.send(data),
             dump_complete=self._dump_complete,
-            replay=self._end_fpm_session,
+            replay=lambda: self._fpm.end_session(),
             recording=self._tape,
         )
         self._mirror = ShadowMirror(self.bridge.overlay)
-        self._server = FpmServer(
+        self._fpm = FpmInput(
+            self.bridge,
+            self._zebra,
+            settings.rights,
+            self._tape,
+            in_order=self._in_order,
             on_connected=self._zebra_connected,
-            on_frames=self._frames,
             on_lost=self._zebra_lost,
-            on_bytes=self._bytes,
-            who=self._who,
+            flush=self._flush_soon,
         )
         self._watch = Watch(
             on_begin=self.bridge.begin_dump,
@@ -105,8 +103,8 @@ class Runtime:
             subscriber,
             hold_s=settings.hold_s,
             dump_complete=self._dump_complete,
-            connected=lambda: self._server.connected,
-            received=lambda: self._server.received,
+            connected=lambda: self._fpm.server.connected,
+            received=lambda: self._fpm.server.received,
             subscribed=lambda: self._publisher.subscribed,
             flush=self._flush_soon,
         )
@@ -137,7 +135,7 @@ class Runtime:
         settings = self._settings
         try:
             await self.frr.start()
-            self._server.listen(settings.fpm_host, settings.fpm_port)
+            self._fpm.server.listen(settings.fpm_host, settings.fpm_port)
             self._publisher.listen(settings.bus)  # last: it takes the path from whoever has it
             log.info("FPM on %s:%d, bus on %s", settings.fpm_host, settings.fpm_port, settings.bus)
             settings.on_ready()
@@ -156,7 +154,7 @@ class Runtime:
 
     def _close(self) -> None:
         """Close the sources first, then what their callbacks use."""
-        self._server.close()
+        self._fpm.server.close()
         self._watch.close()
         self._mirror.close()
         self._zebra.close()
@@ -165,18 +163,6 @@ class Runtime:
         self._tape.close()
 
     # -- FPM ------------------------------------------------------------------------------
-
-    def _who(self, client: socket.socket) -> Caller:
-        """Find out whether zebra connects: another daemon of FRR's could be faster."""
-        owner = owner_of_peer(client)
-        if owner is None:
-            return Caller.UNKNOWN
-        if owner.uid not in (self._settings.rights().uid, _ROOT):
-            return Caller.OTHER
-        held = self._zebra.holds(owner.inode) if self._zebra.connect() else None
-        if held is None:  # zebra has no vty yet, or we may not see its descriptors
-            return Caller.UNKNOWN
-        return Caller.ZEBRA if held else Caller.OTHER
 
     def _zebra_connected(self) -> None:
         self._zebra.connect()
@@ -190,25 +176,6 @@ class Runtime:
     def _zebra_lost(self) -> None:
         self.frr.fpm_lost()
         self._flush_soon()
-
-    def _answer(self, data: bytes) -> None:
-        self._server.send(data)
-
-    def _bytes(self, tail: bytes, data: bytes) -> None:
-        """Process what zebra wrote to its kernel before it sent these bytes; record them."""
-        self._ordered = self._in_order()
-        if data:
-            if not self._ordered:
-                self._tape.mark(tape.BEHIND)
-            self._tape.fpm(tail, data)
-
-    def _frames(self, frames: Frames) -> None:
-        self.bridge.receive_frames(frames, in_order=self._ordered)
-        self._flush_soon()
-
-    def _end_fpm_session(self) -> None:
-        """End it later: its bytes may be in the middle of being processed."""
-        asyncio.get_running_loop().call_soon(self._server.lose)
 
     # -- netlink --------------------------------------------------------------------------
 
@@ -265,9 +232,6 @@ class Runtime:
     def _from_controller(self, event: events.FromController) -> None:
         self._conversation.receive(event)
         self._flush_soon()
-
-    def _bgpd_died(self) -> bool:
-        return self.frr.bgpd_died()
 
     def _flush_soon(self) -> None:
         """Flush after the loop has processed what is pending: one batch instead of many."""

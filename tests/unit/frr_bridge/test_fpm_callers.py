@@ -35,7 +35,7 @@ except ConnectionError:
 
 async def end_of_another_process(world: World, user: int) -> bytes:
     """Connect to FPM from a process of `user`; return what it reads, b"b''" when it is closed."""
-    server = world.runtime._server
+    server = world.runtime._fpm.server
     await world.until(lambda: server._listener is not None)
     assert server._listener
     port = str(server._listener.getsockname()[1])
@@ -54,7 +54,7 @@ async def test_another_process_of_frrs_user_does_not_get_zebras_session(world: W
         assert world.runtime.bridge.session.number == 0
         await world.zebra(route(1))
         await world.until(lambda: world.runtime.bridge.session.number == 1)
-        assert world.runtime._server._is_zebra
+        assert world.runtime._fpm.server._is_zebra
     finally:
         await zebra.die()
 
@@ -70,4 +70,4 @@ async def test_another_user_does_not_get_the_session_though_zebra_is_not_there(
 async def test_unknown_caller_is_used_while_zebra_is_unknown(world: World) -> None:
     await world.zebra(route(1))
     await world.until(lambda: world.runtime.bridge.session.number == 1)
-    assert not world.runtime._server._is_zebra
+    assert not world.runtime._fpm.server._is_zebra

@@ -87,7 +87,7 @@ class World:
 
     async def zebra(self, *frames: bytes) -> asyncio.StreamWriter:
         """Connect, and say what there is to say."""
-        server = self.runtime._server
+        server = self.runtime._fpm.server
         await self.until(lambda: server._listener is not None)
         assert server._listener
         _, writer = await asyncio.open_connection(*server._listener.getsockname())

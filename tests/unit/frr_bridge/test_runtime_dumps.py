@@ -25,7 +25,7 @@ async def test_zebra_repeats_its_routes_after_a_vrf_was_replaced_unseen(
     bridge.begin_dump()
     bridge.receive_netlink(replace(red, index=901))
     bridge.end_dump()
-    await world.until(lambda: not world.runtime._server.connected)
+    await world.until(lambda: not world.runtime._fpm.server.connected)
     assert len(world.prefixes) == 2
     await world.live(route(2))
     await world.until(lambda: world.prefixes == {"20.0.2.0/24"})
