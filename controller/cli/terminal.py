@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import IO, NoReturn
+from typing import IO, TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    import subprocess
 
 FAILED = 1
 USAGE = 2
@@ -17,9 +19,7 @@ USAGE = 2
 BOLD, DIM, RED, GREEN, YELLOW, MAGENTA, CYAN = "1", "2", "31", "32", "33", "35", "36"
 
 PAGER = "less"
-PAGER_OPTIONS = {
-    "LESS": "FRSX"
-}  # as git has it: end if it fits, keep colours, do not wrap or clear
+PAGER_OPTIONS = {"LESS": "FRSX"}  # as git: end if it fits, keep colours, neither wrap nor clear
 
 
 def echo(text: str = "") -> None:
@@ -69,6 +69,8 @@ def paged(*, wanted: bool = True) -> Iterator[Paper]:
     if not (wanted and shutil.which(command[0])):
         yield Paper(sys.stdout.write, sys.stdout)
         return
+    import subprocess  # most commands have no pager, and start without it in less time
+
     environment = {**PAGER_OPTIONS, **os.environ}
     sys.stdout.flush()
     with (

@@ -7,7 +7,6 @@ import math
 import os
 import re
 from argparse import Action, ArgumentError, ArgumentParser, ArgumentTypeError
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -41,6 +40,8 @@ class _Version(Action):
     """Prints the version, which takes some milliseconds to find out, only if asked for."""
 
     def __call__(self, parser: ArgumentParser, *_: object) -> NoReturn:
+        from importlib.metadata import version  # imports the parser of e-mails
+
         print(f"dualpath {version('dualpath')}")  # noqa: T201
         parser.exit()
 

@@ -14,10 +14,11 @@ from controller.cli.catalogue import CATALOGUE
 from tests.unit.controller.cli.conftest import run
 
 SLOW = {"grpc", "numpy", "pydantic", "pyroute2", "yaml", "asyncio", "frr_bridge", "datapaths"}
+NOT_FOR_A_REFUSAL = {*SLOW, "google.protobuf", "importlib.metadata", "subprocess"}
 
 
-def imported_by(tmp_path: Path, *arguments: str) -> set[str]:
-    """Return which slow modules are loaded when a command ends."""
+def imported_by(tmp_path: Path, *arguments: str, of: set[str] = SLOW) -> set[str]:
+    """Return which of some modules are loaded when a command ends."""
     program = (
         "import atexit, sys\n"
         "atexit.register(lambda: print('MODULES', *sys.modules))\n"
@@ -28,7 +29,7 @@ def imported_by(tmp_path: Path, *arguments: str) -> set[str]:
     environment = {**os.environ, "DUALPATH_CONNECT": f"unix:{tmp_path}/nobody.sock"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     [line] = [line for line in done.stdout.splitlines() if line.startswith("MODULES")]
-    return SLOW & set(line.split())
+    return of & set(line.split())
 
 
 @pytest.mark.parametrize(
@@ -56,6 +57,10 @@ def test_help_and_completion_import_no_slow_module(tmp_path: Path, arguments: li
 @pytest.mark.parametrize("command", ["status", "routes", "ports", "watch", "release"])
 def test_absent_daemon_is_detected_without_grpc(tmp_path: Path, command: str) -> None:
     assert imported_by(tmp_path, command) == set()
+
+
+def test_status_without_a_daemon_imports_only_what_its_message_needs(tmp_path: Path) -> None:
+    assert imported_by(tmp_path, "status", of=NOT_FOR_A_REFUSAL) == set()
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
