@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from controller.intent.reasons import Reason
-from controller.kubernetes.objects import NODE_STATUSES, Key, Object
+from controller.kubernetes.objects import NODE_STATUSES, Key, Object, owned_by
 from dualpath.model.view import ResourceStatus
 
 SUCCESSFUL = "ConfigurationSuccessful"
@@ -146,14 +146,8 @@ def owned(item: Object, node: Object) -> bool:
 
 def made(namespace: str, node: Object) -> Object:
     """Return the object of a node as it is created, without its status."""
-    metadata = node["metadata"]
-    owner = {
-        "apiVersion": "v1",
-        "kind": "Node",
-        "name": metadata["name"],
-        "uid": metadata.get("uid") or "",
-    }
-    named = {"name": metadata["name"], "namespace": namespace, "ownerReferences": [owner]}
+    name = node["metadata"]["name"]
+    named = {"name": name, "namespace": namespace, "ownerReferences": owned_by(node)}
     return {"apiVersion": NODE_STATUSES.group, "kind": NODE_STATUSES.kind, "metadata": named}
 
 

@@ -55,6 +55,13 @@ Objects = Mapping[Collection, Mapping[Key, Object]]
 """The objects of each collection."""
 
 
+def owned_by(node: Object) -> list[Object]:
+    """Return the owner references of an object that is deleted together with its Node."""
+    metadata = node["metadata"]
+    uid = metadata.get("uid") or ""
+    return [{"apiVersion": "v1", "kind": "Node", "name": metadata["name"], "uid": uid}]
+
+
 def effective(objects: Objects) -> dict[str, dict[Key, Object]]:
     """Return the objects that count, by kind: ours in place of OpenPERouter's of the same name."""
     found: dict[str, dict[Key, Object]] = {}

@@ -24,7 +24,7 @@ from controller.intent.fields import Spec
 from controller.intent.schema import Owner, Resource
 from controller.kubernetes import STATIC
 from controller.kubernetes.client import ApiError, Client
-from controller.kubernetes.objects import OURS, THEIRS, Collection, Object, Target
+from controller.kubernetes.objects import OURS, THEIRS, Collection, Object, Target, owned_by
 from controller.kubernetes.reflector import Reflector
 from controller.kubernetes.served import Served
 from dualpath.model.redact import redact
@@ -188,13 +188,6 @@ class Statics:
                 raise
 
     def _object(self, target: Target, resource: Resource[Spec], node: Object) -> Object:
-        metadata = node["metadata"]
-        owner = {
-            "apiVersion": "v1",
-            "kind": "Node",
-            "name": metadata["name"],
-            "uid": metadata.get("uid") or "",
-        }
         source = resource.origin.document.path if resource.origin else resource.source
         return {
             "apiVersion": target.collection.group,
@@ -204,7 +197,7 @@ class Statics:
                 "namespace": self._namespace,
                 "labels": {STATIC: self._label},
                 "annotations": {NAME: resource.name, NODE: self._node, SOURCE: source},
-                "ownerReferences": [owner],
+                "ownerReferences": owned_by(node),
             },
             "spec": shown(resource.spec),
         }

@@ -6,12 +6,12 @@ the leader writes, and a Node that somebody wrote meanwhile is refused and looke
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import NoReturn
 
-from controller.kubernetes.client import ApiError, Client
+from controller.kubernetes.client import Client
 from controller.operator import numbering
+from controller.operator.changes import after_each
 from controller.operator.events import Note, regarding
 from controller.operator.inventory import Inventory
 from controller.operator.reporter import Recorder
@@ -24,7 +24,7 @@ RETRY_S = 2.0
 
 
 class Numberer:
-    """Numbers Nodes until cancelled."""
+    """Numbers Nodes."""
 
     def __init__(self, client: Client, inventory: Inventory, recorder: Recorder) -> None:
         self._client = client
@@ -33,22 +33,19 @@ class Numberer:
         self._changed = inventory.listen()
 
     async def lead(self) -> NoReturn:
-        self._changed.set()
-        while True:
-            await self._changed.wait()
-            await asyncio.sleep(GATHER_S)
-            self._changed.clear()
-            if not self._inventory.listed or not any(numbering.missing(self._inventory.nodes)):
-                continue
-            try:
-                await self._number()
-            except ApiError as error:
-                log.warning("numbers of Nodes: %s; retrying", error)
-                await asyncio.sleep(RETRY_S)
-                self._changed.set()
+        """Number Nodes until cancelled."""
+        await after_each(
+            self._changed,
+            self._number,
+            gather_s=GATHER_S,
+            retry_s=RETRY_S,
+            failed=lambda error: log.warning("numbers of Nodes: %s; retrying", error),
+        )
 
     async def _number(self) -> None:
         """Give numbers until every Node has one. Raises ApiError."""
+        if not self._inventory.listed or not any(numbering.missing(self._inventory.nodes)):
+            return
         while True:
             nodes, _ = await self._client.list(NODES)
             found = next(numbering.missing(nodes), None)

@@ -18,6 +18,7 @@ from controller.kubernetes.reflector import version_of
 from controller.kubernetes.served import Served
 from controller.kubernetes.status import manager_of
 from controller.operator import conditions, events
+from controller.operator.changes import after_each
 from controller.operator.conditions import Condition
 from controller.operator.events import Note, Published
 from controller.operator.inventory import Inventory
@@ -70,22 +71,18 @@ class Reporter:
 
     async def lead(self) -> NoReturn:
         """Report until cancelled."""
-        self._changed.set()
-        while True:
-            await self._changed.wait()
-            await asyncio.sleep(GATHER_S)
-            self._changed.clear()
-            if not self._inventory.listed or self._served.with_rows is None:
-                asyncio.get_running_loop().call_later(RETRY_S, self._changed.set)
-                continue
-            try:
-                await self._report()
-            except ApiError as error:
-                log.warning("conditions: %s; retrying", error)
-                await asyncio.sleep(RETRY_S)
-                self._changed.set()
+        await after_each(
+            self._changed,
+            self._report,
+            gather_s=GATHER_S,
+            retry_s=RETRY_S,
+            failed=lambda error: log.warning("conditions: %s; retrying", error),
+        )
 
     async def _report(self) -> None:
+        if not self._inventory.listed or self._served.with_rows is None:
+            asyncio.get_running_loop().call_later(RETRY_S, self._changed.set)
+            return
         objects, nodes = self._inventory.objects, self._inventory.nodes
         possible = self._served.with_rows or frozenset()
         present = {

@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from tests.lab import host
+from tests.lab.debian import private_apt
 from tests.lab.errors import LabError
 from tests.lab.rootfs import cache_directory
 
@@ -25,21 +25,8 @@ def program() -> Path:
 
 
 def _fetched(work: Path) -> Path:
-    """Unpack Debian's podman; apt has a state of its own, and this machine's stays as it is."""
-    for directory in ("lists/partial", "cache/archives/partial", "root"):
-        (work / directory).mkdir(parents=True)
-    signed = f"check-valid-until=no signed-by={host.DEBIAN_KEYRING}"
-    (work / "sources.list").write_text(f"deb [{signed}] {host.mirror()} {SUITE} main\n")
-    state = {
-        "Dir::State::lists": work / "lists",
-        "Dir::State::status": "/dev/null",
-        "Dir::Cache": work / "cache",
-        "Dir::Etc::sourcelist": work / "sources.list",
-        "Dir::Etc::sourceparts": "/nonexistent",
-        "APT::Sandbox::User": "root",
-        "Acquire::Languages": "none",
-    }
-    apt = ["apt-get", "-q", *(f"-o{name}={value}" for name, value in state.items())]
+    """Unpack Debian's podman."""
+    apt = private_apt(work, SUITE)
     _run([*apt, "update"], work)
     _run([*apt, "download", "podman"], work)
     (package,) = work.glob("podman_*.deb")

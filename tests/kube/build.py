@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.lab import host
+from tests.lab.debian import private_apt
 from tests.lab.errors import LabError
 from tests.lab.host import Say
 from tests.lab.rootfs import cache_directory, in_use
@@ -130,20 +131,8 @@ def _build(final: Path, say: Say) -> None:
 
 def _fetch(work: Path, say: Say) -> None:
     """Unpack the packages into work/root."""
-    for directory in ("lists/partial", "cache/archives/partial", "debs", "root"):
-        (work / directory).mkdir(parents=True)
-    signed = f"check-valid-until=no signed-by={host.DEBIAN_KEYRING}"
-    (work / "sources.list").write_text(f"deb [{signed}] {host.mirror()} sid main\n")
-    state = {
-        "Dir::State::lists": work / "lists",
-        "Dir::State::status": "/dev/null",
-        "Dir::Cache": work / "cache",
-        "Dir::Etc::sourcelist": work / "sources.list",
-        "Dir::Etc::sourceparts": "/nonexistent",
-        "APT::Sandbox::User": "root",
-        "Acquire::Languages": "none",
-    }
-    apt = ["apt-get", "-q", *(f"-o{name}={value}" for name, value in state.items())]
+    (work / "debs").mkdir(parents=True)
+    apt = private_apt(work, "sid")
     wanted = _versions()
     _run([*apt, "update"], work)
     _run([*apt, "download", *wanted], work / "debs")

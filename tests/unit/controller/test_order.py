@@ -17,6 +17,7 @@ from dualpath.model.events import Configure, Configured, Provisioned
 from dualpath.model.frr import BgpInstance, BgpNeighbor, FrrSettings, from_json
 from dualpath.model.links import Address, Port
 from tests.fakes.core import Core, running
+from tests.fakes.twins import NoTwins
 from tests.unit.controller.intent.build import intent, manifest, underlay
 from tests.unit.controller.intent.rulebook import rule
 
@@ -39,10 +40,11 @@ class LoggingShadows(Shadows):
         return []
 
 
-class World:
+class World(NoTwins):
     """Every part of a provisioner writes into one log; FRR accepts every configuration."""
 
     def __init__(self, directory: Path, wanted: Intent) -> None:
+        super().__init__()
         self.core = Core()
         self.log = self.core.datapath.log
         namespaces = NamespacePair(str(directory), str(directory), False, False)
@@ -59,12 +61,6 @@ class World:
     def ensure(self, ports: Sequence[Port], tcp_ports: Iterable[int]) -> Sequence[RowFailure]:
         self.log.append("twins")
         return ()
-
-    def differing(self, ports: Sequence[Port], tcp_ports: Iterable[int]) -> list[tuple[str, str]]:
-        return []
-
-    def namespaces(self) -> set[str]:
-        return set()
 
     def set_carrier(self, name: str, up: bool) -> None:
         raise AssertionError("nobody asked for it")

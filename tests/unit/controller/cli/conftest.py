@@ -1,11 +1,11 @@
-"""The command against a daemon that runs in a thread of its own: gRPC's client blocks."""
+"""The command against a daemon that runs in another thread: gRPC's client blocks."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -14,6 +14,7 @@ import pytest
 
 from controller.cli.__main__ import main
 from controller.inspect.server import serve
+from dualpath.rpc.server import RpcServer
 from tests.fakes.view import MemoryView, fabric
 
 
@@ -48,14 +49,14 @@ def run(*arguments: str) -> Result:
     return Result(code, out.getvalue(), err.getvalue())
 
 
-@pytest.fixture
-def daemon(tmp_path: Path) -> Iterator[Daemon]:
-    view, listen = fabric(), f"unix:{tmp_path}/inspect.sock"
+@contextmanager
+def serving(start: Callable[[], Awaitable[RpcServer]]) -> Iterator[asyncio.AbstractEventLoop]:
+    """Serve in another thread during a block; yield its event loop."""
     started, done = threading.Event(), asyncio.Event()
     loop = asyncio.new_event_loop()
 
     async def main() -> None:
-        server = await serve(view, view.datapath, listen=listen)
+        server = await start()
         started.set()
         await done.wait()
         await server.stop()
@@ -67,6 +68,13 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
     thread = threading.Thread(target=body)
     thread.start()
     assert started.wait(10)
-    yield Daemon(view, listen, loop)
+    yield loop
     loop.call_soon_threadsafe(done.set)
     thread.join()
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
+    view, listen = fabric(), f"unix:{tmp_path}/inspect.sock"
+    with serving(lambda: serve(view, view.datapath, listen=listen)) as loop:
+        yield Daemon(view, listen, loop)

@@ -12,7 +12,7 @@ import pytest
 
 from controller.inspect.operate import serve_operate
 from dualpath.model.switch import Order, Step, SwitchFailed, SwitchRefused, Tell
-from tests.unit.controller.cli.conftest import Result, run
+from tests.unit.controller.cli.conftest import Result, run, serving
 
 
 class FakeSwitcher:
@@ -54,25 +54,9 @@ class Bed:
 @pytest.fixture
 def bed(tmp_path: Path) -> Iterator[Bed]:
     made = Bed(tmp_path)
-    started, done = threading.Event(), asyncio.Event()
-    loop = asyncio.new_event_loop()
-
-    async def main() -> None:
-        server = await serve_operate(made.switcher, f"unix:{tmp_path}/operate.sock")
-        started.set()
-        await done.wait()
-        await server.stop()
-
-    def body() -> None:
-        with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            runner.run(main())
-
-    thread = threading.Thread(target=body)
-    thread.start()
-    assert started.wait(10)
-    yield made
-    loop.call_soon_threadsafe(done.set)
-    thread.join()
+    listen = f"unix:{tmp_path}/operate.sock"
+    with serving(lambda: serve_operate(made.switcher, listen)):
+        yield made
 
 
 def test_socket_is_for_its_owner_only(bed: Bed) -> None:

@@ -59,13 +59,6 @@ def test_absent_or_null_part_of_an_object_is_accepted(item: dict[str, Any]) -> N
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[FakeApiServer]:
-    made = await FakeApiServer().start()
-    yield made
-    await made.stop()
-
-
-@pytest.fixture
 async def client(server: FakeApiServer) -> AsyncIterator[Client]:
     made = Client(Cluster(server.address, ssl.create_default_context()))
     yield made

@@ -122,13 +122,6 @@ def test_rows_are_about_the_generations_that_were_taken() -> None:
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[FakeApiServer]:
-    made = await FakeApiServer().start()
-    yield made
-    await made.stop()
-
-
-@pytest.fixture
 async def held(server: FakeApiServer) -> AsyncIterator[Gate]:
     client = Client(Cluster(server.address, ssl.create_default_context()))
     yield Gate(client)

@@ -21,13 +21,6 @@ from tests.unit.controller.kubernetes.schemas import openapi
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[FakeApiServer]:
-    made = await FakeApiServer().start()
-    yield made
-    await made.stop()
-
-
-@pytest.fixture
 async def found(server: FakeApiServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
     monkeypatch.setattr(module, "LOOK_S", (0.01, 0.02))
     monkeypatch.setattr(module, "OLDER_S", 0.01)

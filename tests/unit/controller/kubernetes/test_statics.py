@@ -11,8 +11,7 @@ import pytest
 
 from controller.intent.loader import load
 from controller.intent.schema import GROUP, OUR_GROUP
-from controller.kubernetes import STATIC, reflector, served
-from controller.kubernetes import agent as module
+from controller.kubernetes import STATIC
 from controller.kubernetes.agent import NAMESPACE
 from controller.kubernetes.objects import OURS, Collection, Object
 from controller.kubernetes.statics import Files, label, name, shown
@@ -29,19 +28,16 @@ SHOWN = L3VNI.path(NAMESPACE)
 
 
 @pytest.fixture
-async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    monkeypatch.setattr(module, "GATHER_S", 0.01)
-    monkeypatch.setattr(module, "REPORT_S", 0.01)
-    monkeypatch.setattr(module, "RETRY_S", 0.05)
-    monkeypatch.setattr(reflector, "ABSENT_S", (0.02, 0.03))
-    monkeypatch.setattr(served, "LOOK_S", (0.02, 0.03))
-    server = await FakeApiServer().start()
+async def world(
+    tmp_path: Path,
+    server: FakeApiServer,
+    in_a_hurry: None,
+) -> AsyncIterator[World]:
     serve_ours(server)
     made = World(server, tmp_path / "kubernetes")
     await made.number()
     yield made
     await made.close()
-    await server.stop()
 
 
 def l3vni(key: str, spec: object) -> object:

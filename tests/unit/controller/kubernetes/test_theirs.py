@@ -11,8 +11,6 @@ import pytest
 from controller.intent import layout
 from controller.intent.loader import load
 from controller.intent.schema import GROUP, OUR_GROUP
-from controller.kubernetes import agent as module
-from controller.kubernetes import reflector, served
 from controller.kubernetes.agent import NAMESPACE
 from controller.kubernetes.objects import OURS, THEIRS, Collection
 from dualpath.model.view import ResourceStatus
@@ -33,20 +31,17 @@ OUR_L3VNI = Collection(OUR_GROUP, "L3VNI")
 
 
 @pytest.fixture
-async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    monkeypatch.setattr(module, "GATHER_S", 0.01)
-    monkeypatch.setattr(module, "REPORT_S", 0.01)
-    monkeypatch.setattr(module, "RETRY_S", 0.05)
-    monkeypatch.setattr(reflector, "ABSENT_S", (0.02, 0.03))
-    monkeypatch.setattr(served, "LOOK_S", (0.02, 0.03))
-    server = await FakeApiServer().start()
+async def world(
+    tmp_path: Path,
+    server: FakeApiServer,
+    in_a_hurry: None,
+) -> AsyncIterator[World]:
     serve_theirs(server)
     await server.put(L3VNIS, "red", namespace="team", spec=RED)
     made = World(server, tmp_path / "kubernetes")
     await made.number()
     yield made
     await made.close()
-    await server.stop()
 
 
 def conditions(world: World) -> dict[str, str]:
