@@ -123,7 +123,7 @@ async def _run(
     daemon.directory.notes += [lock, write_record_again]
     daemon.notifier = notifier
     await live(daemon.run(), notifier)
-    log.info("the datapath goes on forwarding")
+    log.info("stopped; the datapath keeps forwarding")
 
 
 if __name__ == "__main__":

@@ -90,7 +90,7 @@ def _recorder(path: Path | None) -> Recorder | None:
         reason = str(error)
     except OSError as error:
         reason = error.strerror or str(error)
-    log.warning("--record %s: %s; frr-bridge goes on without a recording", path, reason)
+    log.warning("--record %s: %s; continuing without a recording", path, reason)
     return None
 
 

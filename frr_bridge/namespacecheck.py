@@ -43,13 +43,13 @@ class NamespaceCheck:
         differed, batches = check.differing()
         if stranded := check.stranded():
             log.warning(
-                "%d MACs lead nowhere in FRR's namespace, such as %s: its kernel refused zebra's "
-                "entry for the VXLAN device (OPERATIONS, FRR versions)",
+                "%d MACs, such as %s, have no entry on the VXLAN device of FRR's namespace: the "
+                "kernel refused zebra's (OPERATIONS, FRR versions)",
                 len(stranded),
                 stranded[0].mac.hex(":"),
             )
         if missed := differed - len(stranded):
-            log.warning("%d rows of FRR's namespace had been missed; repaired", missed)
+            log.warning("%d rows of FRR's namespace were missing or outdated; repaired", missed)
         self._flush()
         return differed, batches
 

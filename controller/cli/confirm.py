@@ -33,4 +33,4 @@ def confirm(state_dir: StateDirOption = Path(options.STATE_DIR)) -> None:
         fail("too late: nobody confirmed in time, and the change is being rolled back")
     except OSError as error:
         fail(f"--state-dir {state_dir}: {error.strerror}")
-    echo("confirmed: it stays")
+    echo("confirmed: the change stays")

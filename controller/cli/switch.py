@@ -101,7 +101,7 @@ def _confirm(stub: Any) -> None:  # noqa: ANN401 - generated without types
 
     if not stub.ConfirmSwitch(pb.ConfirmSwitchRequest(), timeout=60.0).confirmed:
         fail("no switch waits for a confirmation")
-    echo("confirmed: it stays")
+    echo("confirmed: the change stays")
 
 
 def _show(progress: Any, output: Output) -> None:  # noqa: ANN401

@@ -99,7 +99,9 @@ def delete(
             futile = last_try or record.result is None
             if not error.code or not futile or interfaces.mac(record.device.name) is not None:
                 raise
-            log.warning("%s: %s; forgotten, as no interface is left", record.device.name, error)
+            log.warning(
+                "%s: %s; deleting its record, as the interface is gone", record.device.name, error
+            )
     records.remove(record)
 
 

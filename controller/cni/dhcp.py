@@ -81,7 +81,7 @@ class DhcpDaemon:
         try:
             delete()
         except PluginError as error:
-            log.warning("%s; trying again with a new DHCP daemon", error)
+            log.warning("%s; retrying with a new DHCP daemon", error)
             self.end()
             self.ensure()
             delete()

@@ -215,7 +215,7 @@ class Upkeep:
         return self._make_again(str(error))
 
     def _make_again(self, why: str) -> float:
-        log.warning("%s: %s; making it again", self._name, why)
+        log.warning("%s: %s; recreating it", self._name, why)
         self._broken = why
         return 0.0
 
@@ -246,10 +246,10 @@ class Upkeep:
             host=tools.host,
             dhcp_socket=str(tools.daemon.socket) if protocol.needs_daemon(wanted) else "",
         )
-        log.info("%s: made by CNI (%s)", self._name, wanted.plugins)
+        log.info("%s: created by CNI (%s)", self._name, wanted.plugins)
         made = attachment.add(tools.plugins, record, tools.namespace, self._socket(record))
         addresses = ", ".join(protocol.addresses_of(made.result or {})) or "no address"
-        log.info("%s: CNI has made it, with %s", self._name, addresses)
+        log.info("%s: CNI created it with %s", self._name, addresses)
 
     def _check(self, record: Record) -> None:
         attachment.check(self._tools.plugins, record, self._socket(record))
@@ -281,7 +281,9 @@ class Upkeep:
     def _tell(self, waiting: str) -> None:
         if waiting != self.waiting:
             if waiting and self._wanted is None:  # so no status says it
-                log.warning("%s: nobody wants it, and it stays: %s", self._name, waiting)
+                log.warning(
+                    "%s: no manifest wants it, but it cannot be removed: %s", self._name, waiting
+                )
             self.waiting = waiting
             self._tools.changed()
 

@@ -167,7 +167,7 @@ class Reconciler:
     def _note_availability(self, problem: str) -> None:
         """Store why the datapath does not answer, "" if it does; log a change."""
         if problem and problem != self.unavailable:
-            log.warning("%s: unavailable, will retry: %s", self._datapath.name, problem)
+            log.warning("%s: unavailable: %s; retrying", self._datapath.name, problem)
         elif self.unavailable and not problem:
             log.info("%s: available again", self._datapath.name)
         self.unavailable = problem

@@ -269,7 +269,7 @@ class State:
         swept[Kind.ROUTE] = sum(table.sweep(self.generation, now) for table in self.rib)
         self.synced = True
         text = ", ".join(f"{rows} {kind.name}" for kind, rows in swept.items() if rows)
-        log.info("FRR has repeated everything; swept: %s", text or "nothing")
+        log.info("FRR has converged; removed stale rows: %s", text or "none")
 
     # -- programmed -----------------------------------------------------------------------
 

@@ -162,7 +162,7 @@ class Agent:
                 self._not_written = ""
             except OSError as error:
                 self._not_written = f"{error.filename}: {error.strerror}"
-                log.error("%s; trying again in %d s", self._not_written, RETRY_S)
+                log.error("%s; retrying in %d s", self._not_written, RETRY_S)
                 asyncio.get_running_loop().call_later(RETRY_S, self._changed.set)
 
     def _waits_for(self) -> str:

@@ -55,7 +55,7 @@ class Gate:
             found = await self._client.get(rollouts.PATH)
         except ApiError as error:
             if error.status == 404:
-                log.info("Rollout %s is gone: taking revision %s", rollouts.NAME, wanted)
+                log.info("Rollout %s was deleted: applying revision %s", rollouts.NAME, wanted)
                 return self._opened()
             found = {}
         renewed = (found.get("status") or {}).get("renewTime")

@@ -139,7 +139,7 @@ class Reporter:
         if error.status == 404:  # deleted meanwhile
             return True
         if not self._unreachable():
-            log.warning("status of %s: %s; trying again", what, error)
+            log.warning("status of %s: %s; retrying", what, error)
         return False
 
 

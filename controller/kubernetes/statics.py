@@ -101,7 +101,7 @@ class Statics:
         problems = (reflector.problem for reflector, _ in self._followed.values())
         failures.update(_failure(problem) for problem in problems if problem)
         for failure in sorted(failures - self._failures):
-            log.warning("%s; trying again", failure)
+            log.warning("%s; retrying", failure)
         self._failures = frozenset(failures)
         return not failures
 

@@ -103,9 +103,7 @@ class Confirmation:
         taken_back = self._keeps is not None
         if not self._manifests.versions.changed:
             if found is not None and not taken_back:
-                log.info(
-                    "the manifests equal the confirmed ones again: nothing is on trial any more"
-                )
+                log.info("the manifests equal the confirmed ones again; the trial is over")
                 self._over()
             return
         if found is not None and self._manifests.versions.in_force_is_pending and not taken_back:
@@ -159,14 +157,12 @@ class Confirmation:
     def _stays(self) -> None:
         self._manifests.confirm()
         self._over()
-        log.info("confirmed: it stays")
+        log.info("confirmed: the change stays")
 
     def _take_back(self, found: Trial, replace: Callable[[Intent], None]) -> None:
         if found.first:
             raise Unconfirmed
-        log.error(
-            "nobody confirmed in time (`dualpath confirm`): the former manifests are in force again"
-        )
+        log.error("not confirmed in time (`dualpath confirm`): restored the former manifests")
         replace(self._manifests.roll_back())
         self._keeps = {*found.keeps, *self._manifests.nics}
 

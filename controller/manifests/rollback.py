@@ -30,7 +30,7 @@ def roll_back(state_dir: Path) -> bool:
     found = trial.claim(state_dir)
     if found is None:
         return False
-    log.warning("nobody confirmed in time (`dualpath confirm`): rolling back")
+    log.warning("not confirmed in time (`dualpath confirm`): rolling back")
     problems = 0
     for step in _steps(state_dir, found):
         problems += bool(step.problem)

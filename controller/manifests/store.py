@@ -34,7 +34,7 @@ def save(directory: Path, resources: Resources, name: str = NAME) -> None:
             opened.write(encode(resources))
         partial.replace(file)
     except OSError as error:
-        log.warning("%s: %s; a restart will not know the last good manifests", file, error.strerror)
+        log.warning("%s: %s; a restart will not find the last good manifests", file, error.strerror)
 
 
 def promote(directory: Path) -> None:

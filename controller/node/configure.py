@@ -70,7 +70,9 @@ class FrrConfiguration:
             return self._failed("frr-bridge did not answer")
         if answer.ok:
             self._applied = settings, answer
-            log.info("FRR's configuration %s", "applied" if answer.changed else "was right")
+            log.info(
+                "FRR's configuration %s", "applied" if answer.changed else "was already in force"
+            )
         return answer
 
     def _failed(self, why: str) -> Configured:

@@ -119,19 +119,21 @@ class NamespaceKeeper:
             self._make(one)
             now = netns.identity(one.name)
         if one.problem:
-            log.info("namespace %s is there again", one.name)
+            log.info("namespace %s exists again", one.name)
             one.problem = ""
         if now != one.identity:
             if one.identity != netns.ABSENT:
-                log.warning("namespace %s is another one now; making everything in it", one.name)
+                log.warning(
+                    "namespace %s was replaced; creating everything in the new one", one.name
+                )
             one.hold()
             self._renewed(one is self._control)
 
     def _make(self, one: _Name) -> None:
         if one.held >= 0:
             netns.restore(one.name, one.held)
-            text = "namespace %s is gone; making it again: it got its name back, with all in it"
+            text = "namespace %s lost its name; named it again, with all devices in it"
             log.warning(text, one.name)
         else:
-            log.warning("namespace %s is gone; making it again", one.name)
+            log.warning("namespace %s was deleted; creating it again", one.name)
             ensure_namespaces(self._pair)

@@ -61,7 +61,7 @@ class StateDirectory:
             except ListenError as error:
                 problem = problem or str(error)
         if again:
-            log.warning("%s: %d files were removed; made them again", self._path, again)
+            log.warning("%s: %d files were removed; created them again", self._path, again)
         if problem != self.problem:
             level = logging.WARNING if problem else logging.INFO
             log.log(level, "%s", problem or f"the state directory {self._path} works again")

@@ -91,7 +91,7 @@ class Conductor:
         for name in sorted(held):
             await self._permit(name, None)
         if held:
-            log.info("there is no Rollout: all nodes take changes at once")
+            log.info("no Rollout: all nodes apply changes at once")
 
     async def _permit(self, name: str, revision: str | None) -> None:
         try:
@@ -101,7 +101,7 @@ class Conductor:
                 raise
             return
         if revision is not None:
-            log.info("Node %s may take revision %s", name, revision)
+            log.info("Node %s may apply revision %s", name, revision)
 
     async def _report(self, item: Object, plan: Plan, now_s: float) -> None:
         """Write the status if it changed, or if nodes that wait may think that nobody leads."""

@@ -156,7 +156,7 @@ class GroutProcess:
             except OSError as error:
                 why = f"grout cannot be started: {error.filename}: {error.strerror}"
             pause_s = backoff.after(asyncio.get_running_loop().time() - since)
-            log.warning("%s; trying again in %.1f s", why, pause_s)
+            log.warning("%s; retrying in %.1f s", why, pause_s)
             await asyncio.sleep(pause_s)
 
     async def end(self) -> None:

@@ -89,7 +89,7 @@ def run(
     except (DatapathError, ListenError, OSError) as error:
         sys.stderr.write(f"{prog}: {error}\n")
         sys.exit(os.EX_CONFIG if isinstance(error, Unsupported) else 1)
-    log.info("the datapath goes on forwarding")
+    log.info("stopped; the datapath keeps forwarding")
 
 
 async def _run(
@@ -129,10 +129,10 @@ async def _keep(server: RpcServer, notes: Sequence[Note]) -> NoReturn:
             for note in notes:
                 again |= note()
         except (ListenError, OSError) as error:
-            log.warning("%s; trying again", error)
+            log.warning("%s; retrying", error)
         else:
             if again:
-                log.warning("somebody removed our files; they are there again")
+                log.warning("somebody removed our files; created them again")
 
 
 def _read(fd: int, stopped: asyncio.Event) -> None:

@@ -119,7 +119,7 @@ def test_documented_commands_set_up_a_node_and_remove_it(
     daemon.start()
     wait_until(lambda: Path("/run/dualpath/unconfirmed.json").exists(), "a trial", 60)
     wait_until(lambda: Path("/run/netns/frr").exists(), "FRR's namespace", 60)
-    assert reader.types("README.md", "dualpath confirm") == "confirmed: it stays\n"
+    assert reader.types("README.md", "dualpath confirm") == "confirmed: the change stays\n"
     wait_until(lambda: (etc / "frr/frr.conf").exists(), "frr.conf", 60)
     start_frr(reader, etc)
     try:

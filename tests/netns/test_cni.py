@@ -235,7 +235,7 @@ def test_controllers_restart_and_death_keep_the_interface(machine: Machine) -> N
         until(lambda: "net1" in machine.dualpath("ports"))
         assert ping(machine.server, "192.168.11.10")
     assert machine.index() == before
-    assert machine.log.count("CNI has made it") == 1
+    assert machine.log.count("CNI created it") == 1
 
 
 def test_lost_interface_address_and_changed_list_are_made_good(machine: Machine) -> None:
@@ -246,7 +246,7 @@ def test_lost_interface_address_and_changed_list_are_made_good(machine: Machine)
     until(machine.is_up, machine.log)
     run(f"ip -n {machine.forwarding} addr del fd00:11::10/64 dev net1")
     machine.dualpath("resync")
-    until(lambda: "making it again" in machine.log)
+    until(lambda: "recreating it" in machine.log)
     until(lambda: machine.is_up("fd00:11::10/64"), machine.log)
     until(lambda: "CNI plugin" not in machine.dualpath("audit"))
     machine.write(macvlan(STATIC, mode="private"))
@@ -277,7 +277,7 @@ def test_crash_in_the_middle_of_add_leaves_nothing_behind(machine: Machine) -> N
     assert record.stage is records.Stage.ADDING
     (bin_ / "hang").unlink()
     machine.start(f"--cni-bin={bin_}")
-    until(lambda: "CNI has made it" in machine.log, machine.log)
+    until(lambda: "CNI created it" in machine.log, machine.log)
     until(machine.is_ours)
     allocated = [path.name for path in (store / "fabric").iterdir() if "192.168" in path.name]
     assert len(allocated) == 1
@@ -358,7 +358,7 @@ def test_lease_is_acquired_renewed_and_released(machine: Machine) -> None:
     with dhcp_server(machine):
         machine.start()
         leases = machine.directory / "leases"
-        until(lambda: "CNI has made it, with 192.168.11." in machine.log, "no lease")
+        until(lambda: "CNI created it with 192.168.11." in machine.log, "no lease")
         until(machine.is_ours)
         address = leases.read_text().split()[2]
         assert machine.is_up(f"{address}/24")
@@ -372,7 +372,7 @@ def test_lease_is_acquired_renewed_and_released(machine: Machine) -> None:
         until(lambda: machine.log.count("started the DHCP daemon") == 2, machine.log)
         until(lambda: "CHECK" not in machine.dualpath("audit"))
         assert machine.is_up(f"{address}/24")
-        assert machine.log.count("CNI has made it") == 1
+        assert machine.log.count("CNI created it") == 1
         machine.write()
         until(lambda: "net1" not in names(machine.forwarding), machine.log)
         until(lambda: listener(machine.state_dir / SOCKET) is None)
@@ -383,7 +383,7 @@ def test_dhcp_server_that_is_away_costs_nothing_but_a_new_address(machine: Machi
     machine.write(macvlan(DHCP))
     with dhcp_server(machine):
         machine.start()
-        until(lambda: "CNI has made it, with 192.168.11." in machine.log, "no lease")
+        until(lambda: "CNI created it with 192.168.11." in machine.log, "no lease")
         until(machine.is_ours)
         index = machine.index()
     daemon = listener(machine.state_dir / SOCKET)

@@ -181,8 +181,8 @@ def test_confirmed_start_is_kept(host: Machine) -> None:
     with controller(host, *trying(host)) as one:
         until(lambda: taken(host), "the NIC moves")
         done = confirm(host)
-        assert (done.returncode, done.stdout) == (0, "confirmed: it stays\n")
-        until(lambda: "confirmed: it stays" in one.log, "the controller notices")
+        assert (done.returncode, done.stdout) == (0, "confirmed: the change stays\n")
+        until(lambda: "confirmed: the change stays" in one.log, "the controller notices")
         time.sleep(WITHIN_S + 1)
         assert taken(host)
         assert one.process.poll() is None
@@ -243,7 +243,7 @@ def settled(host: Machine) -> Iterator[Controller]:
     with controller(host, *trying(host)) as one:
         until(lambda: taken(host), "the NIC moves")
         assert confirm(host).returncode == 0
-        until(lambda: "confirmed: it stays" in one.log, "the controller notices")
+        until(lambda: "confirmed: the change stays" in one.log, "the controller notices")
         yield one
 
 

@@ -62,10 +62,10 @@ async def test_static_addresses_are_grouts_and_go_with_the_interface(machine: Ma
         await asyncio.to_thread(machine.stop)
         start(machine, sock)
         await asyncio.to_thread(until, lambda: "net1" in machine.dualpath("ports"))
-        assert machine.log.count("CNI has made it") == 1
+        assert machine.log.count("CNI created it") == 1
         assert ping(machine.server, "192.168.11.10")
         run(f"ip -n {machine.forwarding} link del n-net1")
-        await asyncio.to_thread(until, lambda: machine.log.count("CNI has made it") == 2)
+        await asyncio.to_thread(until, lambda: machine.log.count("CNI created it") == 2)
         await asyncio.to_thread(until, lambda: ping(machine.server, "192.168.11.10"))
         machine.write()
         await asyncio.to_thread(until, lambda: is_gone(machine), machine.log)

@@ -31,7 +31,7 @@ async def hear_hosts(client: GroutClient, home: Callable[[], str]) -> None:
             with open_neighbor_socket(where) as sock, Taps(where) as wires:
                 await _receive(client, sock, wires)
         except (OSError, Unsupported) as error:
-            log.debug("cannot receive announcements: %s; trying again", error)
+            log.debug("cannot receive announcements: %s; retrying", error)
         await asyncio.sleep(AGAIN_S)
 
 

@@ -62,7 +62,7 @@ async def _probe(client: GroutClient, home: Callable[[], str]) -> None:
         where = await asyncio.to_thread(home)
         taps = Taps(where)
     except (OSError, Unsupported) as error:
-        log.warning("cannot probe local hosts: %s; trying again in the next round", error)
+        log.warning("cannot probe local hosts: %s; retrying in the next round", error)
         return
     with taps:
         for name, frame in probes(observer.ifaces, observer.bridges, observer.learning):

@@ -94,7 +94,7 @@ def test_switch_that_is_not_made_ends_with_1_and_the_reason(
 
 
 def test_confirmation(bed: Bed) -> None:
-    assert bed.run("--confirm").out == "confirmed: it stays\n"
+    assert bed.run("--confirm").out == "confirmed: the change stays\n"
     bed.switcher.confirmed = False
     assert bed.run("--confirm").err == "dualpath: no switch waits for a confirmation\n"
 

@@ -291,7 +291,11 @@ async def test_interface_that_cannot_be_removed_is_logged(
     world.scripts.fail("macvlan", "DEL", 100, "busy")
     async with world.running():
         await world.keeper.want([])
-        await until(lambda: "net1: nobody wants it, and it stays: CNI plugin" in caplog.text)
+        await until(
+            lambda: (
+                "net1: no manifest wants it, but it cannot be removed: CNI plugin" in caplog.text
+            )
+        )
         world.scripts.cure("macvlan", "DEL")
         await world.gone()
 

@@ -192,7 +192,7 @@ async def test_a_refusal_is_logged_once_and_tried_again(
     world.server.forbidden = SHOWN
     world.files = write(tmp_path / "files", red=RED)
     told = "copy of a manifest in the API: "
-    await until(lambda: f"{told}{SHOWN}: refused here (403); trying again" in caplog.text)
+    await until(lambda: f"{told}{SHOWN}: refused here (403); retrying" in caplog.text)
     world.server.forbidden = ""
     await until(lambda: bool(objects(world)))
     assert caplog.text.count(told) == 1

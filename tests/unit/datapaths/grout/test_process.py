@@ -82,7 +82,7 @@ async def test_unwritable_log_is_reported_and_retried(
 ) -> None:
     (tmp_path / "grout.log").mkdir()
     task = asyncio.ensure_future(GroutProcess(grout(tmp_path, command=("sh",))).run())
-    message = f"grout cannot be started: {tmp_path}/grout.log: Is a directory; trying again"
+    message = f"grout cannot be started: {tmp_path}/grout.log: Is a directory; retrying"
     await until(lambda: message in caplog.text)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

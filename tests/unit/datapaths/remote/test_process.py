@@ -48,7 +48,7 @@ async def test_server_runs_until_sigterm(tmp_path: Path) -> None:
     process.terminate()
     _, output = await process.communicate()
     assert process.returncode == 0
-    assert b"goes on forwarding" in output
+    assert b"keeps forwarding" in output
     assert not path.exists()
 
 
