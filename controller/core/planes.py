@@ -145,7 +145,10 @@ class Planes:
             plane.state.learn(event)
 
     def want(self, kind: Kind, records: Sequence[Record]) -> None:
-        wanted = [_shared(record) for record in records] if self.shared else list(records)
+        # While the second exists, whatever is decided: with owned wiring, grout would take the
+        # host legs away from the kernel, and make new ones.
+        shared = self.shared or self.second is not None
+        wanted = [_shared(record) for record in records] if shared else list(records)
         for plane in self:
             plane.state.want(kind, wanted)
 

@@ -290,7 +290,7 @@ class Switcher:
             if await self._steps.lacking(second):
                 return
             second.role = Role.STANDBY
-            await asyncio.to_thread(self._at.steering.seed, self.state.ports)
+            await asyncio.to_thread(self._at.steering.seed)
             await self._at.sleep(WINDOW_S)
             await asyncio.to_thread(self._at.steering.move, self._wanted(self.state.ports))
             self._planes.activate(self._speaker(self.state.ports))

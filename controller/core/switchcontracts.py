@@ -41,8 +41,11 @@ class Steering(Protocol):
     def move(self, placed: Mapping[str, bool]) -> list[str]:
         """Let the second forward for the ports with True; return those where it cannot."""
 
-    def seed(self, ports: Sequence[str]) -> int:
-        """Let the second know the neighbors behind ports, before it gets these; return how many."""
+    def seed(self) -> int:
+        """Let the second know the neighbors behind all ports, before it gets one; return how many.
+
+        Behind all, as it sends by each port, whoever has what enters there.
+        """
 
     def release(self, ports: Sequence[str]) -> None:
         """Remove everything that leads to the second datapath."""

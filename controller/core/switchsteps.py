@@ -82,7 +82,7 @@ class Steps:
             if not part:
                 continue
             if gained := [port for port in part if port in ports]:
-                hosts = await asyncio.to_thread(self._at.steering.seed, gained)
+                hosts = await asyncio.to_thread(self._at.steering.seed)
                 tell(Step.PREPARE, f"{to} got {counted(hosts, 'neighbor')}")
             before = await self._window()
             for port in part:

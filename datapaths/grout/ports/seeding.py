@@ -10,6 +10,9 @@ of the MAC. Its reply goes to the host, which ignores it.
     kernel   br110: 10.110.0.11 is 02:..:07,  -->  w-pe-e-110: ARP request of 10.110.0.11, 02:..:07
              which is behind pe-e-110
 
+All ports are done before any of them moves. What enters by a host leg, which moves first, leaves by
+an uplink: without the MAC of the next hop, some 17 packets of a flow of 1,000 a second were lost.
+
 Rejected: neighbors as nexthops with a MAC, as grout never ages those. Asking the hosts, as grout
 ignores an answer to a question that it did not ask.
 """
@@ -17,7 +20,7 @@ ignores an answer to a question that it did not ask.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 from datapaths.grout.ports.names import wire_of
 from datapaths.grout.ports.taps import Taps
@@ -30,20 +33,21 @@ from dualpath.model.links import Address
 PACE_S = 0.001  # between two frames: grout's control thread handles them
 
 
-def seed(forwarding: str, ports: Collection[str]) -> int:
-    """Send what grout needs to know of the neighbors behind ports; return how many it was."""
+def seed(forwarding: str) -> int:
+    """Send what grout needs to know of the neighbors behind its ports; return how many it was."""
     with Links(forwarding) as links, Taps(forwarding) as wires:
-        frames = list(_frames(links, ports))
+        frames = list(_frames(links))
         for wire, frame in frames:
             wires.send(wire, frame)
             time.sleep(PACE_S)
     return len(frames)
 
 
-def _frames(links: Links, ports: Collection[str]) -> Iterator[tuple[str, bytes]]:
+def _frames(links: Links) -> Iterator[tuple[str, bytes]]:
     for neighbor in known_neighbors(links):
-        if neighbor.port in ports and (router := _router(links, neighbor)):
-            yield wire_of(neighbor.port), probe(Station(neighbor.mac, neighbor.address), router)
+        wire = wire_of(neighbor.port)
+        if links.find(wire) and (router := _router(links, neighbor)):
+            yield wire, probe(Station(neighbor.mac, neighbor.address), router)
 
 
 def _router(links: Links, neighbor: KnownNeighbor) -> Station | None:

@@ -62,9 +62,9 @@ class SteeredTwins:
         kernel_only = any(placed.values()) and not self._runs()
         return {port: grout for port, grout in placed.items() if not (grout and kernel_only)}
 
-    def seed(self, ports: Sequence[str]) -> int:
-        """Let grout know the neighbors behind ports, before it gets these; return how many."""
-        return seed(self._forwarding, ports)
+    def seed(self) -> int:
+        """Let grout know the neighbors behind all ports, before it gets one; return how many."""
+        return seed(self._forwarding)
 
     def release(self, ports: Iterable[str]) -> None:
         """Remove all filters that lead to grout's wires: the kernel forwards, and grout is gone."""

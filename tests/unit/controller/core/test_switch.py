@@ -81,6 +81,7 @@ class Bed:
         self.saved: SwitchState | None = None
         self.time = 1000.0
         self.not_ready = ""
+        self.releasing: Callable[[], object] = lambda: None
         self.at: Callable[[str], None] = lambda _: None
         """Called at each step, by name: a test fails or cancels there."""
         self._work: asyncio.Task[None] | None = None
@@ -139,11 +140,12 @@ class Bed:
             self.traffic[name] = second
         return []
 
-    def seed(self, ports: Sequence[str]) -> int:
-        self.log.append(f"seed {' '.join(ports)}")
+    def seed(self) -> int:
+        self.log.append("seed")
         return 3
 
     def release(self, ports: Sequence[str]) -> None:
+        self.releasing()
         self.traffic |= dict.fromkeys(ports, False)
 
     # disk
@@ -187,6 +189,23 @@ async def bed() -> AsyncIterator[Bed]:
         await made.core.settle()
         yield made
         await made.stop()
+
+
+async def test_ports_stay_shared_until_the_second_datapath_is_gone(bed: Bed) -> None:
+    loop, seen = asyncio.get_running_loop(), list[str]()
+
+    async def look_again() -> None:
+        """Want all ports, as a round of the provisioner does at any time."""
+        bed.core.planes.want(Kind.PORT, PORTS)
+        assert bed.core.planes.second
+        ports = bed.core.planes.second.state.records[Kind.PORT]
+        records = [ports.desired(key) for key in ports]
+        seen.extend(it.wiring for it in records if isinstance(it, Port) and not it.loopback)
+
+    bed.releasing = lambda: asyncio.run_coroutine_threadsafe(look_again(), loop).result(5)
+    await bed.switch(DPDK)
+    await bed.switch(KERNEL)
+    assert seen == ["shared", "shared"]
 
 
 async def test_switch_and_back_moves_host_legs_before_uplinks(bed: Bed) -> None:
