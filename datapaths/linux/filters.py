@@ -91,6 +91,16 @@ class Filters:
             self._request("remove", [wire.remove(index, f) for f in extra], fine=errno.ENOENT)
         return bool(extra)
 
+    def prepare(self, index: int) -> None:
+        """Give a new device the qdisc that filters belong to, if this kernel has it.
+
+        Do it before packets flow: the kernel deactivates a device to add an ingress qdisc, and
+        drops what it sends for some milliseconds (qdisc_graft in net/sched/sch_api.c).
+        """
+        code = self._requests.errno_of(wire.clsact(index))
+        if code not in (0, errno.EEXIST, *ABSENT):
+            raise OSError(code, f"cannot add a clsact qdisc: {os.strerror(code)}")
+
     def has(self, rule: Rule, index: int, target: int) -> bool:
         """Return whether a filter of either classifier implements a rule."""
         have = {(f.classifier, f.fingerprint) for f in self.installed(index)}

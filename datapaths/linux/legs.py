@@ -7,6 +7,7 @@ import os
 
 from datapaths.base import Unavailable
 from datapaths.linux import ovs, sysctls
+from datapaths.linux.filters import Filters
 from datapaths.linux.linkinfo import Link, is_pair
 from datapaths.linux.linkreader import called
 from datapaths.linux.links import Links
@@ -25,6 +26,8 @@ def ensure(namespaces: Namespaces, port: Port) -> Link:
     near = _whole_pair(links, there, port.name, port.host.name)
     if not near:
         near = create_pair(links, port.name, there, port.host.name)
+        with Filters(links.netns) as filters:
+            filters.prepare(near.index)  # `dualpath switch` will need it, under traffic
     before = near.mark
     _ensure_far(there, port.host, port.mtu)
     if before and before.text("bridge"):

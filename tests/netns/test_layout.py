@@ -80,6 +80,15 @@ def test_routed_leg_carries_both_families(layout: Layout, namespaces: tuple[str,
     assert ping(namespaces[1], "fd00:9::1")
 
 
+def test_leg_can_take_tc_filters_without_losing_a_packet(
+    layout: Layout, namespaces: tuple[str, str]
+) -> None:
+    """The kernel drops what a device sends while it gets a clsact qdisc; so it gets it when new."""
+    forwarding, host = namespaces
+    assert upsert(layout, routed(host)) == []
+    assert "clsact" in run(f"tc -n {forwarding} qdisc show dev {routed(host).name}")
+
+
 @rule("Layout.leg", "Layout.leg.bridged", "Layout.gateway", "Layout.hostBridge")
 def test_bridged_leg_reaches_the_anycast_gateway(
     layout: Layout, namespaces: tuple[str, str]

@@ -40,7 +40,6 @@ ECHO = (sys.executable, "-I", "-S", str(Path(__file__).parents[1] / "lab" / "ech
 VTEP, REMOTE = bytes([100, 64, 0, 9]), "10.110.0.9"
 HOST = "10.110.0.5"
 WITHIN_S = 120.0
-FEW = 0.001  # on two busy cores, 11 packets of 34,000 were lost at worst, and none in most switches
 
 
 class Bed:
@@ -253,7 +252,7 @@ async def test_operator_switches_and_whoever_is_killed_leaves_one_whole_datapath
                 await asyncio.sleep(0.5)
             log.info("switch %s: %s, %d dropped at wires", to, counted, bed.dropped())
             assert bed.with_grout() == ({"eth7", "pe-e-110"} if to == "dpdk" else set())
-            assert counted["lost"] <= FEW * counted["sent"]
+            assert counted["lost"] <= bed.dropped()
             assert bed.status()["datapath"] == to.split()[0]
         await bed.switch("dpdk")
 
