@@ -10,6 +10,7 @@ from typing import Annotated
 
 from controller.cli.command import Argument, Option
 from controller.cli.options import UINT32, Output, OutputOption, Target
+from controller.cli.terminal import USAGE, fail
 from dualpath.process.options import directory
 from dualpath.process.options import node_name as valid_name
 
@@ -17,6 +18,11 @@ SECRETS = Path("/etc/dualpath/secrets")
 UNDERLAY_MTU = 1500
 
 Paths = Annotated[list[Path], Argument("PATH", help="Manifests: files and directories.")]
+SomePaths = Annotated[list[Path] | None, Argument("PATH", help="Manifests: files and directories.")]
+Fleet = Annotated[
+    Path | None,
+    Option("--fleet", metavar="DIR", parse=directory, help="Manifests of many nodes."),
+]
 NodeName = Annotated[
     str | None,
     Option("--node-name", metavar="NAME", parse=valid_name, help="Which node this is."),
@@ -51,7 +57,8 @@ def render(
 
 
 def validate(
-    paths: Paths,
+    paths: SomePaths = None,
+    fleet: Fleet = None,
     node_name: NodeName = None,
     node_index: NodeIndex = None,
     secrets: Secrets = SECRETS,
@@ -63,8 +70,20 @@ def validate(
     FIELD: what is wrong. - is standard input. Exits with 1 when a resource is rejected, with 2 when
     a manifest cannot be read at all or none has a resource.
 
+    With --fleet it checks the manifests of many nodes, and compares the nodes with one another. In
+    DIR each node has a directory or a file of its own; files that describe no node belong to all.
+
     dualpath validate new.yaml --node-index 3 && mv new.yaml /etc/dualpath/node.yaml
+    dualpath validate --fleet nodes/ -o json
     """
+    if fleet is not None:
+        if paths or node_name is not None or node_index is not None:
+            fail("--fleet takes its nodes from DIR: give no PATH, --node-name, --node-index", USAGE)
+        from controller.cli import fleet as many
+
+        many.validate(fleet, output)
+    if not paths:
+        fail("give manifests, or --fleet DIR; see `dualpath validate --help`", USAGE)
     from controller.cli import compiled
 
     compiled.validate(paths, node_name, node_index, secrets, output)

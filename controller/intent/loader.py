@@ -66,7 +66,7 @@ def load(
     Objects of an API server come after manifests without a time of creation, in the order of these
     times. Raises ManifestError when a file cannot be read or parsed.
     """
-    return merge(_documents(paths), overrides, passwords, look)
+    return merge(documents_of(paths), overrides, passwords, look)
 
 
 def merge(
@@ -120,7 +120,7 @@ def _between(collector: _Collector, overrides: NodeOverrides) -> Iterator[Violat
         yield from violations
 
 
-def _documents(paths: Iterable[Path]) -> Iterator[Document]:
+def documents_of(paths: Iterable[Path]) -> Iterator[Document]:
     """Yield the documents of all files that can be read. Raises ManifestError with all errors."""
     broken: list[Violation] = []
     paths = list(paths)

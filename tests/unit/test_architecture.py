@@ -117,6 +117,11 @@ ALLOWED: dict[str, set[str]] = {
         "dualpath.process",
         "frr_bridge.frr_config",
     },
+    "controller.cli.fleet": {  # manifests, which need no daemon
+        "controller.cli",
+        "controller.intent",
+        "dualpath.model",
+    },
     "controller.__main__": {"controller", "datapaths", "dualpath"},
     "datapaths.base": {"dualpath.model"},
     "datapaths.inbox": {"dualpath.model", "datapaths.base"},  # events, for every driver

@@ -74,6 +74,7 @@ SPECIFIC: dict[str, list[str]] = {
     "--node-name": NODE,
     "--record": [],
     "--secrets": ["/etc/passwd"],
+    "--fleet": ["/etc/passwd"],
     "--seconds": ["x", "0", "-1", "3601"],
     "--state-dir": [LONG, "/etc/passwd"],
     "--tls-ca": FILE,
