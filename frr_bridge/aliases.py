@@ -21,7 +21,10 @@ import numpy as np
 
 from dualpath.model.nexthops import NexthopHandle
 from dualpath.model.routes import U32
-from frr_bridge.contents import Description
+from frr_bridge.wire.inline import Content
+
+Key = Content | tuple[int, ...]
+"""Contents; of a group the originals of its members, then their weights."""
 
 
 class Aliases:
@@ -30,8 +33,8 @@ class Aliases:
     def __init__(self, size: int) -> None:
         self._original = np.arange(size, dtype=np.uint32)
         self._joined: dict[NexthopHandle, NexthopHandle] = {}  # the same, of aliases alone
-        self._key: dict[NexthopHandle, Description] = {}  # contents, with originals as members
-        self._first: dict[Description, NexthopHandle] = {}  # key -> the handle that had it first
+        self._key: dict[NexthopHandle, Key] = {}
+        self._first: dict[Key, NexthopHandle] = {}  # key -> the handle that had it first
         self._aliases: dict[NexthopHandle, set[NexthopHandle]] = {}  # of each original
 
     def __len__(self) -> int:
@@ -63,10 +66,10 @@ class Aliases:
         """Return an original and its aliases."""
         return {original, *self._aliases.get(original, ())}
 
-    def has_key(self, handle: NexthopHandle, key: Description) -> bool:
+    def has_key(self, handle: NexthopHandle, key: Key) -> bool:
         return self._key.get(handle) == key
 
-    def claim(self, handle: NexthopHandle, key: Description) -> NexthopHandle:
+    def claim(self, handle: NexthopHandle, key: Key) -> NexthopHandle:
         """Give a handle its key; return the original of the handle that has the key first."""
         self._release_key(handle)
         self._key[handle] = key

@@ -61,10 +61,12 @@ class Contents(dict[NexthopHandle, Description]):
     def only_over(self, device: int) -> list[NexthopHandle]:
         """Return the nexthops that leave by a device, and the groups whose every member does."""
         single = self.over([device])
-        groups = (
-            group for group in self.groups_of(single) if single.issuperset(self.members(group))
-        )
+        groups = (g for g in self.groups_of(single) if self._is_within(g, single))
         return sorted({*single, *groups})
+
+    def _is_within(self, group: NexthopHandle, handles: AbstractSet[NexthopHandle]) -> bool:
+        members = self[group]
+        return isinstance(members, tuple) and all(member in handles for member, _ in members)
 
     def _index(
         self, handle: NexthopHandle, before: Description | None, after: Description | None

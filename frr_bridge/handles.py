@@ -40,6 +40,7 @@ group that loses a member would get another name, and each of its routes an upda
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from collections.abc import Set as AbstractSet
 
 import numpy as np
 import numpy.typing as npt
@@ -77,7 +78,7 @@ class NexthopHandles:
         self._by_value: dict[InlineNexthop, NexthopHandle] = {}  # of nexthops without an id
         self._next = 1
         self.unnamed = False  # some handle has no id: it lives as long as routes use it
-        self._lost: dict[NexthopHandle, set[NexthopHandle]] = {}  # group -> members to remove
+        self._lost: dict[NexthopHandle, AbstractSet[NexthopHandle]] = {}  # group -> members to go
 
     # -- what routes are bound to ---------------------------------------------------------
 
@@ -157,7 +158,7 @@ class NexthopHandles:
         """
         over = self._contents.over([oif])
         for group in self._contents.groups_of(over):
-            self._lost.setdefault(group, set()).update(over)
+            self._lost[group] = over | self._lost[group] if group in self._lost else over
 
     def cut(self, limit: int) -> bool:
         """Remove lost members from groups, until `limit` members were visited; True if more wait.

@@ -28,7 +28,7 @@ from dualpath.model.nexthops import (
     unsupported,
 )
 from dualpath.model.routes import U32
-from frr_bridge.aliases import Aliases
+from frr_bridge.aliases import Aliases, Key
 from frr_bridge.contents import Contents, Description, Members
 from frr_bridge.wire.inline import InlineNexthop, Unsupported
 
@@ -140,13 +140,13 @@ class HandleStates:
         elif self._update(handle):
             self._update_groups_of(handle)
 
-    def _key(self, handle: NexthopHandle) -> Description:
-        """Return contents that are equal whenever two handles mean the same."""
+    def _key(self, handle: NexthopHandle) -> Key:
+        """Return what is equal whenever two handles mean the same."""
         contents = self.contents[handle]
         if not isinstance(contents, tuple):
             return contents
         originals = self._originals_of([member for member, _ in contents])
-        return tuple(zip(originals, [weight for _, weight in contents], strict=True))
+        return (*originals, *[weight for _, weight in contents])
 
     def _originals_of(self, members: list[NexthopHandle]) -> list[NexthopHandle]:
         if self.contents.no_group_in(members):

@@ -16,6 +16,7 @@ from collections.abc import Coroutine
 from typing import Any, NoReturn
 
 from dualpath.process import logs
+from dualpath.process.garbage import Garbage
 from dualpath.process.notify import Notifier
 
 log = logging.getLogger(__name__)
@@ -71,11 +72,13 @@ async def live(work: Coroutine[Any, Any, None], notifier: Notifier | None = None
 
 
 async def _do_regularly(notifier: Notifier) -> NoReturn:
-    """Notify the watchdog twice per period, and log how many lines were suppressed."""
+    """Notify the watchdog twice per period; log how many lines were suppressed; free memory."""
     pause_s = min(_SUMMARIES_S, notifier.watchdog_s / 2 or _SUMMARIES_S)
+    garbage = Garbage()
     while True:
         notifier.alive()
         await asyncio.sleep(pause_s)
+        garbage.look()
         logs.summarize()
 
 
