@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from argparse import SUPPRESS
+from argparse import SUPPRESS, Namespace
 from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
@@ -16,12 +16,12 @@ from itertools import groupby
 
 from controller.cli.catalogue import CATALOGUE
 from controller.cli.command import Command, CommandParser, build, new_parser
-from controller.cli.options import CONNECT_VARIABLE, DEFAULT_CONNECT, Target, address
+from controller.cli.options import CONNECT_VARIABLE, DEFAULT_CONNECT, Output, Target, address
 from controller.cli.terminal import FAILED, USAGE, fail, warn
 from dualpath.process import options
 
 COMPLETE = "__complete"  # what the completion scripts call
-GLOBAL = ("--connect", "--cert", "--key", "--ca")
+GLOBAL = ("--connect", "--cert", "--key", "--ca", "--nodes")
 
 
 def dualpath() -> None:
@@ -31,6 +31,7 @@ def dualpath() -> None:
     dualpath routes --vrf red
     dualpath explain 10.2.3.4 --vrf red
     dualpath watch --kind route
+    dualpath --nodes pe1,root@pe2 status
 
     Every list takes -o table|wide|json|yaml. Exit codes: 0 it worked, 1 it did not,
     2 the command line or a filter makes no sense.
@@ -66,7 +67,10 @@ def _run(words: Sequence[str]) -> None:
     if name not in CATALOGUE:
         _end_unknown(name)
     command = load(name)
+    asked = chosen.nodes  # ahead of the command only: behind it, the words are the nodes'
     arguments = command.parser.parse_intermixed_args(after, chosen)
+    if asked:
+        _run_on_nodes(asked, name, after, arguments)
     connect = arguments.connect or os.environ.get(CONNECT_VARIABLE) or DEFAULT_CONNECT
     target = Target(connect, arguments.cert, arguments.key, arguments.ca)
     command.run(target, arguments)
@@ -113,6 +117,12 @@ def top() -> CommandParser:
         allow_abbrev=False,
     )
     _add_target(parser)
+    parser.add_argument(
+        "--nodes",
+        metavar="NODE,...",
+        type=_nodes,
+        help="Run status, explain or audit on these nodes at once, by ssh: [USER@]HOST,...",
+    )
     parser.add_argument("--version", action="store_true", help="Show the version.")
     return parser
 
@@ -137,6 +147,24 @@ def _add_target(parser: options.Parser, *, hidden: bool = False) -> None:
             default=SUPPRESS if hidden else None,
             help=SUPPRESS if hidden else text,
         )
+
+
+def _nodes(text: str) -> list[str]:
+    from controller.cli.nodes import nodes
+
+    return nodes(text)
+
+
+def _run_on_nodes(
+    names: Sequence[str], command: str, words: Sequence[str], arguments: Namespace
+) -> None:
+    """Run a command elsewhere, and end. The options of its daemon go with it."""
+    from controller.cli.nodes import run
+
+    if arguments.cert or arguments.key or arguments.ca:
+        fail("--nodes asks each node's own daemon by ssh: leave out --cert, --key and --ca", USAGE)
+    before = [f"--connect={arguments.connect}"] if arguments.connect else []
+    run(names, command, [*words, *before], getattr(arguments, "output", Output.TABLE))
 
 
 def _end_unknown(name: str) -> None:

@@ -104,6 +104,7 @@ SPECIFIC: dict[str, list[str]] = {
     "--kind": ["great"],
     "--limit": ["x", "0", "-1", "4294967296"],
     "--nexthop": UINT,
+    "--nodes": [",", "-oProxyCommand=x", "a b"],
     "--only": [],
     "--port": DEVICE,
     "--output": ["xml", "JSON"],
