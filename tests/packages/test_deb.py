@@ -88,6 +88,38 @@ def test_unit_names_programs_that_exist_and_is_not_enabled(installed: Run) -> No
     assert installed("find /etc/systemd -name '*dualpath*'") == ""
 
 
+SOCKET = """
+import os, socket
+from pathlib import Path
+from dualpath.rpc.listen import SOCKET_MODE, naming
+from dualpath.rpc.socketname import SocketName
+
+listener = socket.socket(socket.AF_UNIX)
+with naming(SocketName(Path("/run/dualpath/inspect.sock"), SOCKET_MODE)) as path:
+    listener.bind(str(path))
+listener.listen()
+if not os.fork():
+    os.setgroups([int(os.environ["GROUP"])] if os.environ["GROUP"] else [])
+    os.setgid(65534)
+    os.setuid(65534)
+    socket.socket(socket.AF_UNIX).connect("/run/dualpath/inspect.sock")
+    os._exit(0)
+print(os.wait()[1] >> 8)
+"""
+
+
+def test_members_of_the_group_may_ask_and_others_may_not(installed: Run) -> None:
+    unit = installed("cat /lib/systemd/system/dualpath.service")
+    (group,) = re.findall(r"^Group=(\S+)", unit, re.MULTILINE)
+    number = installed(f"getent group {group} | cut -d: -f3").strip()
+    asks = f"setpriv --regid {group} --clear-groups /usr/lib/dualpath/bin/python3 -c '{SOCKET}'"
+    try:
+        assert installed(f"GROUP={number} {asks} 2>&1").strip() == "0"
+        assert "Permission denied" in installed(f"GROUP= {asks} 2>&1")
+    finally:
+        installed("rm -rf /run/dualpath")
+
+
 def test_manual_and_completion_are_there(installed: Run) -> None:
     assert "dualpath-status.1.gz" in installed("ls /usr/share/man/man1")
     assert "__complete" in installed("cat /usr/share/bash-completion/completions/dualpath")
