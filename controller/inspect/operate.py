@@ -16,11 +16,11 @@ import grpc
 from dualpath.model.switch import Order, Step, SwitchFailed, SwitchRefused, Tell
 from dualpath.pb import operate_pb2 as pb
 from dualpath.pb import operate_pb2_grpc as pb_grpc
+from dualpath.rpc.listen import PRIVATE_MODE
 from dualpath.rpc.server import Options, RpcServer, start
 
 SERVICE = "dualpath.v1.Operate"
 OPTIONS: Options = (("grpc.max_receive_message_length", 64 * 1024),)
-MODE = 0o600
 MOST_BACK_AFTER_S = 86400
 STEPS = {
     step: cast("pb.SwitchStep", pb.SwitchStep.Value(f"SWITCH_STEP_{step.name}")) for step in Step
@@ -94,4 +94,6 @@ async def serve_operate(switcher: Switchable, listen: str) -> RpcServer:
     async def ready() -> bool:
         return True
 
-    return await start(SERVICE, add, ready, listen=listen, tls=None, options=OPTIONS, mode=MODE)
+    return await start(
+        SERVICE, add, ready, listen=listen, tls=None, options=OPTIONS, mode=PRIVATE_MODE
+    )

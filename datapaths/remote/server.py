@@ -7,7 +7,7 @@ import grpc
 from datapaths.base import Datapath, DatapathError
 from datapaths.remote.service import DatapathService
 from dualpath.pb import datapath_pb2_grpc
-from dualpath.rpc.listen import Tls
+from dualpath.rpc.listen import PRIVATE_MODE, Tls
 from dualpath.rpc.server import Options, RpcServer, start
 
 SERVICE = "dualpath.v1.Datapath"
@@ -34,4 +34,6 @@ async def serve(datapath: Datapath, *, listen: str, tls: Tls | None = None) -> R
             return False
         return True
 
-    return await start(SERVICE, add, ready, listen=listen, tls=tls, options=OPTIONS)
+    return await start(
+        SERVICE, add, ready, listen=listen, tls=tls, options=OPTIONS, mode=PRIVATE_MODE
+    )

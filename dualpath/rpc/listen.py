@@ -16,7 +16,8 @@ import grpc
 
 from dualpath.rpc.socketname import DIRECTORY_MODE, SocketName
 
-SOCKET_MODE = 0o660
+SOCKET_MODE = 0o660  # of a socket where one can only ask
+PRIVATE_MODE = 0o600  # of one that changes something
 MAX_PATH = 107  # sizeof(sockaddr_un.sun_path) - 1, linux/un.h
 
 

@@ -42,7 +42,7 @@ async def test_server_runs_until_sigterm(tmp_path: Path) -> None:
         *COMMAND, f"--listen=unix:{path}", stderr=subprocess.PIPE
     )
     client = await answering(f"unix:{path}")
-    assert stat.S_IMODE(path.stat().st_mode) == 0o660
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [batch async for batch in client.dump(Kind.ROUTE)] == []
     await client.close()
     process.terminate()
