@@ -22,6 +22,7 @@ _MANIFESTS, _CHANGE, _MORE = "Manifests", "Repair and change", "More"
 
 CATALOGUE = {
     "status": Entry(_LOOK, "status", "Show the daemon at a glance."),
+    "top": Entry(_LOOK, "top", "Show sessions, rows, rates and failures live."),
     "explain": Entry(_LOOK, "explain", "Follow an address, as FRR wants it and as programmed."),
     "trace": Entry(_LOOK, "trace", "Show live packets to and from an address, on their way."),
     "watch": Entry(_LOOK, "watch", "Show changes as they happen, until interrupted."),

@@ -23,7 +23,7 @@ from typing import Any
 from controller.cli.options import Output
 from controller.cli.output import to_yaml
 from controller.cli.table import Column, print_table
-from controller.cli.terminal import FAILED, USAGE, echo, fail, warn
+from controller.cli.terminal import FAILED, USAGE, echo, fail, harmless, warn
 
 COMMANDS = ("status", "explain", "audit")
 """Those that only look, and whose answer is one object."""
@@ -35,7 +35,6 @@ LONGEST = 64 << 20  # bytes of an answer
 NODE = re.compile(
     r"(?:[A-Za-z0-9_][A-Za-z0-9._-]{0,31}@)?[A-Za-z0-9_\[:][A-Za-z0-9._:%\[\]-]{0,252}"
 )
-CONTROL = re.compile(r"[^\n\t -~\u00a0-\U0010ffff]")
 
 SUMMARY = (
     Column("NODE", lambda answer: answer.node),
@@ -64,7 +63,7 @@ class Answer:
     def get(self, field: str) -> str:
         """Return a field of `status` as text; "" if it has none."""
         value = self.parsed().get(field)
-        return _plain(value) if isinstance(value, str) else str(value or "")
+        return harmless(value) if isinstance(value, str) else str(value or "")
 
 
 def nodes(text: str) -> list[str]:
@@ -144,7 +143,7 @@ def _last_line(errors: Any) -> str:  # noqa: ANN401  a file
     size = errors.seek(0, 2)
     errors.seek(max(0, size - 4096))
     lines = errors.read().decode(errors="replace").strip().splitlines()
-    return _plain(lines[-1]).removeprefix("dualpath: ") if lines else ""
+    return harmless(lines[-1]).removeprefix("dualpath: ") if lines else ""
 
 
 def _checked(answer: Answer, *, objects: bool) -> Answer:
@@ -177,7 +176,7 @@ def _print_trees(answers: Sequence[Answer], output: Output) -> None:
 def _print_section(answer: Answer) -> None:
     if not answer.error:
         echo(f"== {answer.node}")
-        echo(_plain(answer.text))
+        echo(harmless(answer.text))
 
 
 def _sessions(answer: Answer) -> str:
@@ -200,8 +199,3 @@ def _sum(answer: Answer, field: str) -> int:
 def _list(answer: Answer, field: str) -> list[Any]:
     found = answer.parsed().get(field)
     return found if isinstance(found, list) else []
-
-
-def _plain(text: str) -> str:
-    """Return text without what could steer a terminal."""
-    return CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 FAILED = 1
 USAGE = 2
+
+CONTROL = re.compile(r"[^\n\t -~\u00a0-\U0010ffff]")
 
 BOLD, DIM, RED, GREEN, YELLOW, MAGENTA, CYAN = "1", "2", "31", "32", "33", "35", "36"
 
@@ -35,6 +38,11 @@ def fail(text: str, code: int = FAILED) -> NoReturn:
     """End the command with one sentence on stderr."""
     warn(text)
     raise SystemExit(code)
+
+
+def harmless(text: str) -> str:
+    """Return text of others without what could steer a terminal."""
+    return CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def has_colours(stream: IO[str]) -> bool:

@@ -98,6 +98,7 @@ SPECIFIC: dict[str, list[str]] = {
     "--connect": ["x", "unix:rel", "unix:", "localhost:", "::1:50051", *PORTS],
     "--device": DEVICE,
     "--family": ["ipx", "IPV4"],
+    "--interval": ["x", "0", "61"],
     "--file": [],
     "--log": [],
     "--key": FILE,
