@@ -1,8 +1,8 @@
 """API objects as manifests in files: one file each, in a directory of the controller's own.
 
 The controller reads that directory as it reads --config, so files and API objects go through one
-pipeline, and a node that boots without an API server starts from what was there last. A password
-stays where only root can read it: a Secret is a file beside the manifests.
+pipeline, and a node that boots without an API server starts from the last mirror. Only root can
+read passwords: a Secret is a file beside the manifests.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Objects = Mapping[str, Mapping[Key, Object]]
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What the mirror has of the API, as this run or an earlier one wrote it."""
+    """The mirror's contents, as this run or an earlier one wrote them."""
 
     revision: str = ""  # "" where no rollout decides
     generations: Mapping[str, int] = field(default_factory=dict)  # of each object, by its uid
@@ -43,18 +43,18 @@ class Taken:
 
 
 def node_index(node: Object) -> int | None:
-    """Return the number that a Node was given, None if it has none or not a number."""
+    """Return the number of a Node, None if it has none or it is invalid."""
     return annotated(node["metadata"].get("annotations") or {})
 
 
 def manifests(objects: Objects, node: Object, secrets: Path, revision: str = "") -> dict[str, str]:
-    """Return the text of every file by its name: those of the objects, and the Node's, the last."""
+    """Return the text of every file by its name: one per object, the Node's last."""
     found = {_file(kind, key): _manifest(kind, item, secrets) for kind, key, item in _all(objects)}
     return found | {NODE: node_manifest(node, revision)}
 
 
 def node_manifest(node: Object, revision: str) -> str:
-    """Return a Node with what `node.api_node` reads, and no heartbeat."""
+    """Return a Node with the fields that `node.api_node` reads, without heartbeats."""
     metadata, index = node["metadata"], node_index(node)
     annotations = {} if index is None else {NODE_INDEX: str(index)}
     annotations |= {REVISION: revision} if revision else {}
@@ -64,7 +64,7 @@ def node_manifest(node: Object, revision: str) -> str:
 
 
 def taken(directory: Path) -> Taken:
-    """Read back what was mirrored; a file that cannot be read counts for nothing."""
+    """Read the mirror; skip unreadable files."""
     revision, generations, exists = "", {}, False
     for path in sorted(directory.glob("*.json")):
         try:
@@ -104,7 +104,7 @@ def password(secret: Object) -> bytes | None:
 
 
 def write(directory: Path, files: Mapping[str, str | bytes]) -> bool:
-    """Make a directory hold these files and no others; tell whether it did not. Raises OSError."""
+    """Make a directory contain exactly these files; tell whether it changed. Raises OSError."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     changed = False
     for name, text in files.items():
@@ -121,7 +121,7 @@ def write(directory: Path, files: Mapping[str, str | bytes]) -> bool:
 
 
 def put(directory: Path, name: str, text: str) -> None:
-    """Make one file of a directory hold this text. Raises OSError."""
+    """Write one file of a directory. Raises OSError."""
     path = directory / name
     if not path.is_file() or path.read_text() != text:
         _replace(path, text.encode())
@@ -152,7 +152,7 @@ def _manifest(kind: str, item: Object, secrets: Path) -> str:
 
 
 def _with_files(spec: Any, secrets: Path) -> Any:  # noqa: ANN401 - whatever the API server holds
-    """Return a spec that names files in place of Secrets; a file of the node cannot be named."""
+    """Return a spec with files in place of Secrets; it cannot name files of the node."""
     copy = json.loads(json.dumps(spec))
     for session in _sessions(copy):
         session.pop("passwordFile", None)
@@ -174,7 +174,7 @@ def _file(kind: str, key: Key) -> str:
 
 
 def short(name: str) -> str:
-    """Return a name that a file can have; it is as unique as the whole."""
+    """Return a valid file name that is as unique as the whole name."""
     if len(name) <= LONGEST_NAME and "/" not in name and not name.startswith("."):
         return name
     digest = hashlib.sha256(name.encode()).hexdigest()[:16]

@@ -1,8 +1,9 @@
 """OpenPERouter's report of a node: its RouterNodeConfigurationStatus. Pure.
 
-One object for each node, named as the node, in the namespace of the agent, owned by the Node. It is
-the only report where OpenPERouter's definitions are served, as their kinds have a status without
-fields. Its schema knows five kinds and four reasons, and refuses the whole status for any other:
+One object per node, with the node's name, in the agent's namespace, owned by the Node. With
+OpenPERouter's definitions it is the only report, because their kinds have a status without fields.
+Its schema has five kinds and four reasons, and the API server refuses the whole status for any
+other:
 
     RawFRRConfig                   is reported as FrrConfiguration
     UnderlayFailed                 as DependencyFailed: a NIC is missing, or cannot be used
@@ -58,7 +59,7 @@ REASONS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class NodeStatus:
-    """What the report of a node says, without the times of its conditions."""
+    """A node's report, without the times of its conditions."""
 
     ready: bool
     reason: str
@@ -104,12 +105,12 @@ def _beside(status: ResourceStatus) -> str:
 
 
 def cut(text: str, most: int = LONGEST_MESSAGE) -> str:
-    """Return a text of at most `most` characters, with a mark where the rest is missing."""
+    """Return at most `most` characters of a text, with a mark if it is cut."""
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def held(item: Object) -> tuple[NodeStatus | None, dict[str, Condition]]:
-    """Return what an object says, None if that is no report of ours; and its conditions by type."""
+    """Return an object's report, None if it is not one of ours; and its conditions by type."""
     status = item.get("status") or {}
     conditions = {
         str(c.get("type")): Condition(
@@ -138,21 +139,21 @@ def held(item: Object) -> tuple[NodeStatus | None, dict[str, Condition]]:
 
 
 def owned(item: Object, node: Object) -> bool:
-    """Tell whether a report is owned by the Node, so that it goes with it."""
+    """Tell whether the Node owns a report, so it is deleted with the Node."""
     uid = node["metadata"].get("uid")
     owners = _list(item["metadata"].get("ownerReferences"))
     return any(isinstance(o, dict) and o.get("uid") == uid for o in owners)
 
 
 def made(namespace: str, node: Object) -> Object:
-    """Return the object of a node as it is created, without its status."""
+    """Return a node's object to create, without its status."""
     name = node["metadata"]["name"]
     named = {"name": name, "namespace": namespace, "ownerReferences": owned_by(node)}
     return {"apiVersion": NODE_STATUSES.group, "kind": NODE_STATUSES.kind, "metadata": named}
 
 
 def body(key: Key, known: NodeStatus, before: Mapping[str, Condition], now: str) -> Object:
-    """Return what is applied to the object's status; times are RFC 3339."""
+    """Return the object that the agent applies to the status; times are RFC 3339."""
     namespace, name = key
     conditions = [
         {

@@ -1,8 +1,8 @@
-"""The collections of an API server that matter to a node, and how an object is named. Pure.
+"""The API server's collections that a node reads, and the names of objects. Pure.
 
-A kind exists in two groups. OpenPERouter's has the objects that its users have. Ours has the same
-kinds with the fields that only Dualpath knows, for a cluster that keeps OpenPERouter's definitions,
-whose schemas drop such fields. Of two objects with the same kind, namespace and name, ours counts.
+Each kind exists in two groups: OpenPERouter's, and `dualpath.io` with the fields that only Dualpath
+has, for clusters that keep OpenPERouter's definitions, whose schemas drop such fields. Of two
+objects with the same kind, namespace and name, the one in `dualpath.io` is in force.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def owned_by(node: Object) -> list[Object]:
 
 
 def effective(objects: Objects) -> dict[str, dict[Key, Object]]:
-    """Return the objects that count, by kind: ours in place of OpenPERouter's of the same name."""
+    """Return the objects in force, by kind: ours replaces OpenPERouter's of the same name."""
     found: dict[str, dict[Key, Object]] = {}
     for collection in (*THEIRS, *UNSUPPORTED, *OURS):
         found.setdefault(collection.kind, {}).update(objects.get(collection, {}))
@@ -71,7 +71,7 @@ def effective(objects: Objects) -> dict[str, dict[Key, Object]]:
 
 
 def replaced(objects: Objects) -> set[Target]:
-    """Return the objects of OpenPERouter's group in whose place one of ours counts."""
+    """Return the objects of OpenPERouter's group that one of ours replaces."""
     return {
         Target(theirs, key)
         for theirs, ours in zip(THEIRS, OURS, strict=True)

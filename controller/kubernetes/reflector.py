@@ -1,14 +1,14 @@
-"""Follows one collection of an API server: list, compare, watch, and list again when it must.
+"""Follows one collection of an API server: list, compare, watch; list again if needed.
 
     list at version 70  ->  watch from 70  ->  stream ends after a minute  ->  watch from 84
                                            ->  410: 84 is too old          ->  list, compare
 
-An object that was deleted while nobody watched is in no event: only comparing a new list with what
-was known before shows it. A quiet server sends nothing for minutes, and bookmarks only while other
-kinds are written, so silence proves nothing; a stream that overruns its time by `client.SLACK_S` is
-taken for dead.
+No event reports an object that was deleted while nobody watched: only a comparison of a new list
+with the known objects does. A quiet server sends nothing for minutes, and sends bookmarks only
+while other kinds are written, so silence proves nothing. A stream that overruns its time by
+`client.SLACK_S` counts as dead.
 
-Rejected: kopf, which writes finalizers and annotations onto users' objects, once per node; kr8s and
+Rejected: kopf, which writes finalizers and annotations into users' objects, once per node; kr8s and
 lightkube, which lose deletions after a 410.
 """
 
@@ -27,16 +27,16 @@ from dualpath.process.backoff import Backoff
 log = logging.getLogger(__name__)
 
 FIRST_S, MOST_S = 0.5, 30.0
-ABSENT_S = (45, 75)  # a random time until a kind that is not served is asked for again
-STREAM_S = (45, 75)  # a random time for each stream, so that nodes do not reconnect all at once
+ABSENT_S = (45, 75)  # random pause before it lists an unserved kind again
+STREAM_S = (45, 75)  # random length of each stream, so nodes do not reconnect simultaneously
 
 
 class Reflector:
     """The objects of one collection, as the API server last showed them.
 
-    A change of a status alone is no news unless `statuses` asks for it. An `optional` collection
-    may be of a kind that is not served; it has no objects then. An API server that starts answers
-    503 until it knows all its kinds, so a 404 can be believed.
+    It reports status-only changes if `statuses` is set. The API server may not serve the kind of an
+    `optional` collection, which then has no objects. A starting API server answers 503 until it
+    knows all its kinds, so a 404 is reliable.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Reflector:
         self.problem = ""  # why the objects may be out of date
 
     async def run(self) -> NoReturn:
-        """Follow the collection until cancelled; no answer of the server ends it."""
+        """Follow the collection until cancelled, whatever the server answers."""
         version = ""
         while True:
             try:
@@ -107,14 +107,14 @@ class Reflector:
             self._changed()
 
     def _same(self, before: Object, found: Object) -> bool:
-        """Tell whether nobody asked for what changed: a status, or the heartbeat of a Node."""
+        """Tell whether only ignored fields changed: a status, or the heartbeat of a Node."""
         asked_for = self._statuses and before.get("status") != found.get("status")
         return not asked_for and _content(before) == _content(found)
 
     async def write(self, at: Key, request: Awaitable[Object]) -> Object:
-        """Send a write of an object; return it as it is stored.
+        """Write an object; return it as stored.
 
-        It is among the objects at once, unless its events came before the answer: they know more.
+        It is added to the objects at once, unless a newer event came before the answer.
         """
         self._writing.add(at)
         try:
@@ -152,12 +152,12 @@ def key(found: Object) -> Key:
 
 
 def version_of(found: Object) -> object:
-    """Return what changes with every write to an object."""
+    """Return a value that changes with every write to an object."""
     return found["metadata"].get("resourceVersion")
 
 
 def _content(found: Object) -> object:
-    """Return what an object has beside its status."""
+    """Return an object without its status."""
     metadata = {k: v for k, v in found["metadata"].items() if k not in _VOLATILE}
     return metadata, {k: v for k, v in found.items() if k not in ("metadata", "status")}
 

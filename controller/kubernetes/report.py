@@ -1,7 +1,7 @@
-"""Reports to the API server what became of its objects: rows of status, and the node's report.
+"""Reports the state of objects to the API server: rows of status, and the node's report.
 
-What an object has is compared with what it should have, once a second. Nothing is written where
-both are equal, and what somebody else removed or changed is written again.
+Once a second it compares each object's status with the wanted one and writes differences, so a
+status that others removed or changed is restored.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-ON_ITS_WAY_S = 2.0  # in which the watch shows what was written
+ON_ITS_WAY_S = 2.0  # until the watch shows a write
 ABSENT_S = 10.0
 REPEAT_S = 600.0  # nobody watches the Rollout, which may be another one by then
 
 
 class Reporter:
-    """Writes this node's part of every status, and no other."""
+    """Writes this node's part of every status."""
 
     def __init__(
         self,
@@ -54,9 +54,9 @@ class Reporter:
         self._reported: tuple[object, float] = (None, 0.0)  # of the node, and when
 
     async def rows(self, items: Mapping[Target, Object], wanted: Mapping[Target, Row]) -> bool:
-        """Apply every row that an object lacks; stop at the first refusal, and return False.
+        """Apply every missing or different row; stop at the first refusal and return False.
 
-        Definitions without rows in their status are left alone.
+        It skips definitions whose status has no rows.
         """
         possible = self._served.with_rows or frozenset()
         self._applied = {target: at for target, at in self._applied.items() if target in items}
@@ -65,7 +65,7 @@ class Reporter:
                 continue
             has, since = held(item, self._node)
             row = wanted.get(target)
-            # What was applied to this version is on its way.
+            # The applied row for this version has not arrived in the watch yet.
             if has == row or self._applied.get(target) == (row, version_of(item)):
                 continue
             same = has is not None and row is not None and has.ready == row.ready and since
@@ -83,7 +83,7 @@ class Reporter:
         return True
 
     async def node(self, node: Object, statuses: Iterable[ResourceStatus]) -> bool:
-        """Apply the node's report where its kind is served; return False if it was refused."""
+        """Apply the node's report if its kind is served; return False if it was refused."""
         if not self._reports.served:
             return True
         item = self._reports.objects.get(self._key)
@@ -112,7 +112,7 @@ class Reporter:
     async def rollout(self, row: rollouts.Row | None) -> bool:
         """Apply the node's row of the Rollout; return False if it was refused.
 
-        None is for a node whose Node takes part in none.
+        None if the Node takes part in no rollout.
         """
         if row is None:
             self._row = None, "", 0.0
@@ -127,7 +127,7 @@ class Reporter:
             body = rollouts.row_body(self._node, row, since)
             await self._client.apply_status(rollouts.PATH, body, self._manager)
         except ApiError as error:
-            if error.status == 404:  # it is gone, and the Node's annotation not yet
+            if error.status == 404:  # the Rollout is gone, the Node's annotation not yet
                 now_s -= REPEAT_S - ABSENT_S
             elif not self._refused(f"Rollout {rollouts.NAME}", error):
                 return False
@@ -144,7 +144,7 @@ class Reporter:
 
 
 def rotated(items: list[T], node: str) -> list[T]:
-    """Return the items from another one on for each node, so that not all write the same first."""
+    """Rotate the items differently on each node, so nodes do not start with the same object."""
     start = crc32(node.encode()) % len(items) if items else 0
     return items[start:] + items[:start]
 

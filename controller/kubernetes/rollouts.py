@@ -1,16 +1,16 @@
-"""Gradual rollouts: which version of the API's objects a node has, and may take. Pure.
+"""Gradual rollouts: the version of the API's objects that a node has, and the permitted one. Pure.
 
-What an operator permits to a node is a revision: a hash of every object for that node, with its
-uid and generation. Both sides compute it, of what they see. An object for other nodes is not in
-it, so an edit concerns only the nodes that it is for.
+An operator permits a revision on a node: a hash over uid and generation of every object that
+selects the node. Operator and agent compute it from their own watches. Objects for other nodes are
+not included, so an edit affects only the nodes that it selects.
 
     Node node-3, annotation dualpath.io/revision: 5f1c...   the operator permits this revision
     the agent sees objects that make 5f1c...                it takes them
     the agent sees objects that make 90ab...                it keeps what it has, until 90ab...
                                                             is permitted
 
-A node without the annotation takes everything at once: no operator leads a rollout there. Each
-node reports in a row of the Rollout's status which revision is in force on it.
+A node without the annotation applies every change at once. Each node reports the revision in force
+in its row of the Rollout's status.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ IntOrPercent = Annotated[
 
 
 class RolloutSpec(Strict):
-    """How changes of objects reach nodes."""
+    """The spec of a Rollout."""
 
     max_unavailable: IntOrPercent = 1
     min_ready_seconds: int = Field(default=10, ge=0, le=DAY_S)
@@ -63,14 +63,14 @@ class RolloutSpec(Strict):
     paused: bool = False
 
     def at_once(self, nodes: int) -> int:
-        """Return how many of so many nodes may change at once: one at least."""
+        """Return how many of `nodes` may change at once; at least one."""
         if isinstance(self.max_unavailable, int):
             return self.max_unavailable
         return max(1, nodes * int(self.max_unavailable[:-1]) // 100)
 
 
 def parse(item: Object) -> RolloutSpec | None:
-    """Return the spec of a Rollout, None if it makes no sense."""
+    """Return the spec of a Rollout, None if it is invalid."""
     try:
         return RolloutSpec.model_validate(item.get("spec") or {})
     except ValidationError:
@@ -112,12 +112,12 @@ def revision(objects: Objects, node: Object) -> str:
 
 
 def permitted(node: Object) -> str | None:
-    """Return the revision that an operator permits to a Node; None where none decides."""
+    """Return the revision that an operator permits on a Node; None without a rollout."""
     return permitted_revision(node["metadata"].get("annotations") or {}) or None
 
 
 def permission(wanted: str | None) -> Object:
-    """Return the merge patch that permits a revision to a Node; None ends the rollout there."""
+    """Return the merge patch that permits a revision on a Node; None removes the annotation."""
     return {"metadata": {"annotations": {REVISION: wanted}}}
 
 
@@ -143,7 +143,7 @@ def _hash(lines: Iterator[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a node reports of itself; without its time, which marks a transition only."""
+    """A node's report, without its time, which only marks transitions."""
 
     revision: str  # in force there
     ready: bool  # all of it
@@ -166,7 +166,7 @@ def row(revision: str, statuses: Iterable[ResourceStatus]) -> Row:
 
 
 def rows(item: Object) -> dict[str, Row]:
-    """Return the rows that a Rollout has, by node; what makes no sense is none."""
+    """Return the rows of a Rollout by node; skip malformed ones."""
     found = (item.get("status") or {}).get("nodes")
     return {
         entry["name"]: Row(
@@ -181,7 +181,7 @@ def rows(item: Object) -> dict[str, Row]:
 
 
 def row_body(node: str, reported: Row, since: str) -> Object:
-    """Return what a node applies to the Rollout's status; `since` is RFC 3339."""
+    """Return the object that a node applies to the Rollout's status; `since` is RFC 3339."""
     written = {
         "name": node,
         "revision": reported.revision,
@@ -194,5 +194,5 @@ def row_body(node: str, reported: Row, since: str) -> Object:
 
 
 def nothing() -> Object:
-    """Return what a manager applies to own no field of the Rollout any more."""
+    """Return the object that a manager applies to give up its fields."""
     return {"apiVersion": OUR_GROUP, "kind": ROLLOUTS.kind, "metadata": {"name": NAME}}

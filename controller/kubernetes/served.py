@@ -1,9 +1,8 @@
-"""Which fields the API server's definitions have, read from the schemas that it publishes.
+"""Which kinds have rows in their status, from the schemas that the API server publishes.
 
-OpenPERouter's definitions have a `status` without fields: whatever is written there is dropped
-without a word. Ours have a row for each node. The OpenAPI documents of the API server tell which
-of them it serves. Every user may read them (role `system:discovery`), which cannot be said of the
-definitions themselves.
+OpenPERouter's definitions have a `status` without fields: the API server silently drops writes to
+it. Dualpath's have a row for each node. The API server's OpenAPI documents show which definitions
+it serves. Every user may read them (role `system:discovery`), but not the definitions.
 
 The index of the documents has a hash for each of them, so an unchanged one is not fetched again.
 """
@@ -43,7 +42,7 @@ class Served:
         return frozenset().union(*self._rows.values()) if self._known else None
 
     async def run(self) -> NoReturn:
-        """Look at the schemas until cancelled; no answer of the server ends it."""
+        """Read the schemas until cancelled, whatever the server answers."""
         backoff = Backoff(FIRST_S, MOST_S)
         while True:
             try:

@@ -1,13 +1,13 @@
-"""Shows the resources of a node's manifest files in the API, as objects for reading only.
+"""Shows the resources of a node's manifest files in the API as read-only objects.
 
-An object shows one resource of one node. Its label `dualpath.io/static` names the node, and keeps
-every node from taking it for intent: the file is what counts. The Node owns it, so it goes with
-the node. Its name ends with a hash of node, namespace and name, so that it is nobody else's:
+An object shows one resource of one node. Its label `dualpath.io/static` names the node; nodes do
+not read such objects as intent. The Node owns it, so it is deleted with the Node. Its name ends
+with a hash of node, namespace and name, so it is unique:
 
     L3VNI red in /etc/dualpath/pe.yaml of node-1  ->  L3VNI static-red-3f9a1c0b52
 
-Passwords are left out. A foreign edit is put back; the object is deleted when the resource is.
-A resource that is rejected keeps its object, as its earlier version stays in force.
+It has no passwords. The agent reverts edits, and deletes the object with the resource. A rejected
+resource keeps its object, because its earlier version stays in force.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ LONGEST_STEM = 200
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """What the manifest files of this node have, apart from what the API has."""
+    """The resources of this node's manifest files, without those of the API."""
 
     items: tuple[Resource[Spec], ...] = ()
     rejected: frozenset[Owner] = frozenset()
@@ -52,7 +52,7 @@ class Files:
 
 
 class Statics:
-    """Keeps the objects of this node's files as the files are."""
+    """Keeps the objects of this node's files equal to the files."""
 
     def __init__(self, client: Client, node: str, namespace: str, served: Served) -> None:
         self._client = client
@@ -77,14 +77,14 @@ class Statics:
         }
 
     async def settle(self, files: Files, node: Object, start: Callable[..., Any]) -> bool:
-        """Create, replace and delete what differs; return False if anything was refused.
+        """Create, replace and delete different objects; return False if any write was refused.
 
         `start` makes a task of a coroutine.
         """
         served = self._served.with_rows
         if served is None:
             return True
-        if served != self._rows:  # another definition may keep what the former dropped
+        if served != self._rows:  # a new definition may keep fields that the former dropped
             self._rows, self._kept = served, {}
         wanted = {self._target(r): r for r in files.items}
         self.owners = {target: r.owner for target, r in wanted.items()}
@@ -109,11 +109,11 @@ class Statics:
         try:
             await work
         except ApiError as error:
-            if error.status != 409:  # somebody wrote meanwhile: again in a second
+            if error.status != 409:  # another client wrote meanwhile: retry in a second
                 failures.add(_failure(error))
 
     def _target(self, resource: Resource[Spec]) -> Target:
-        """Return where a resource is shown: where its status can have a row, if anywhere."""
+        """Return the object that shows a resource, preferably of a kind whose status has rows."""
         theirs, ours = (
             next(c for c in group if c.kind == resource.kind) for group in (THEIRS, OURS)
         )
@@ -124,7 +124,7 @@ class Statics:
     # -- following ----------------------------------------------------------------------------
 
     def _follow(self, wanted: set[Collection], start: Callable[..., Any]) -> None:
-        """Follow what is needed, and once whatever may have objects of an earlier run."""
+        """Follow the needed collections, and once those that may have objects of an earlier run."""
         for collection in (*THEIRS, *OURS):
             followed = self._followed.get(collection)
             if followed is None and (collection in wanted or collection not in self._empty):
@@ -166,7 +166,7 @@ class Statics:
         await self._replace(target, wanted, item)
 
     async def _replace(self, target: Target, wanted: Object, item: Object) -> None:
-        """Replace an object; what others noted in its metadata stays."""
+        """Replace an object, but keep others' metadata."""
         has, ours = item["metadata"], wanted["metadata"]
         merged = {part: {**(has.get(part) or {}), **ours[part]} for part in _NOTES}
         metadata = {**has, **ours, **merged}
@@ -211,7 +211,7 @@ _NOTES = ("labels", "annotations")
 
 
 def _stored(item: Object) -> object:
-    """Return what a foreign edit can change: the spec, and what we note in the metadata."""
+    """Return the parts that an edit can change: the spec, and our metadata."""
     metadata = item["metadata"]
     notes = [{k: v for k, v in (metadata.get(p) or {}).items() if _is_ours(k)} for p in _NOTES]
     return item.get("spec"), notes
@@ -222,7 +222,7 @@ def _is_ours(note: str) -> bool:
 
 
 def is_static(item: Object) -> bool:
-    """Tell whether an object shows a file, even if somebody took its label away."""
+    """Tell whether an object shows a file, even if somebody removed its label."""
     metadata = item["metadata"]
     return STATIC in (metadata.get("labels") or {}) or NODE in (metadata.get("annotations") or {})
 
@@ -232,7 +232,7 @@ def _annotation(item: Object, name: str) -> str:
 
 
 def shown(spec: Spec) -> Object:
-    """Return a spec as JSON, as far as its manifest gives it, and without passwords."""
+    """Return the fields that a manifest sets as JSON, without passwords."""
     found: Object = spec.model_dump(mode="json", by_alias=True, exclude_unset=True)
     for session in (found.get("hostSession"), *(found.get("neighbors") or ())):
         if isinstance(session, dict):

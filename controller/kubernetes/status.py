@@ -1,9 +1,8 @@
-"""What a node reports of API objects: its own row of each object's status. Pure.
+"""A node's report on API objects: its row in each object's status. Pure.
 
-Each node applies one row of `status.nodes`, the one with its name, and owns no other field. So any
-number of nodes write to one object, and none overwrites another. The row that an object has is
-compared with the one that it should have: one that somebody removed is applied again, and one of
-an object that is for other nodes by now is taken back.
+Each node applies the row of `status.nodes` with its name and owns no other field, so nodes do not
+overwrite each other. It compares the object's row with the wanted one: it restores a removed row,
+and removes its row from an object that no longer selects it.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ ALL_WELL = "All configuration applied successfully"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """This node's row of one object's status; without its time, which marks a transition only."""
+    """This node's row in an object's status, without its time, which only marks transitions."""
 
     ready: bool
     reason: str
@@ -33,7 +32,7 @@ class Row:
 
 
 def manager_of(node: str) -> str:
-    """Return the field manager by which a node owns its rows."""
+    """Return the field manager of a node's rows."""
     return f"dualpath-{node}"
 
 
@@ -64,7 +63,7 @@ def owners(objects: Objects, files: Mapping[Owner, str]) -> dict[Target, Owner]:
 def without_places(
     statuses: Iterable[ResourceStatus], directory: str
 ) -> tuple[ResourceStatus, ...]:
-    """Return statuses whose messages name no file of the mirror: a user of the API knows none."""
+    """Return statuses whose messages name no files of the mirror, which API users do not see."""
     found = []
     for status in statuses:
         message = status.message
@@ -80,7 +79,7 @@ def rows(
     named: Mapping[Target, Owner],
     statuses: Iterable[ResourceStatus],
 ) -> dict[Target, Row]:
-    """Return the row that each object should have, where this node knows what became of it."""
+    """Return the row that each object should have, if this node knows its state."""
     known = {status.owner: status for status in statuses}
     found: dict[Target, Row] = {}
     for target, owner in named.items():
@@ -97,9 +96,9 @@ def rows(
 def as_taken(
     objects: Objects, reported: Mapping[Target, Row], taken: Taken, held: bool
 ) -> dict[Target, Row]:
-    """Return rows with the generations that this node has taken.
+    """Return rows with the generations that are in force on this node.
 
-    While a rollout holds the node back, an object that it has not taken has no row.
+    While the node waits for a rollout, an object that it has not applied has no row.
     """
     found = {}
     for target, row in reported.items():
@@ -127,7 +126,7 @@ def held(item: Object, node: str) -> tuple[Row | None, str]:
 
 
 def body(target: Target, node: str, row: Row | None, since: str) -> Object:
-    """Return what is applied to the object's status, no row for None; `since` is RFC 3339."""
+    """Return the object to apply to the status, without a row for None; `since` is RFC 3339."""
     (group, kind), (namespace, name) = target
     nodes = [] if row is None else [_written(node, row, since)]
     return {

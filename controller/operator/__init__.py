@@ -1,4 +1,5 @@
-"""The operator: what a cluster needs once, beside an agent on each node. It programs no packet."""
+"""The operator: work that a cluster needs once, beside an agent on each node. It programs no
+datapath."""
 
 LEASE_S = 15
 """How long a leader that is gone keeps others from leading, by default."""

@@ -1,6 +1,6 @@
-"""AdmissionReview of admission.k8s.io/v1: a request to a change, a verdict to an answer. Pure.
+"""AdmissionReview of admission.k8s.io/v1: requests to changes, verdicts to responses. Pure.
 
-Whoever reaches the port can send anything, so each part is checked before it is used.
+Anybody who reaches the port can send anything, so each field is checked before use.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MOST_WARNINGS = 10
 
 
 class BadReview(Exception):
-    """What came is no AdmissionReview of ours; the text says why."""
+    """The request is not a valid AdmissionReview; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Review:
     """One request of an API server."""
 
     uid: str
-    change: Change | None  # None: nothing that a validator looks at
+    change: Change | None  # None: nothing to validate
     dry_run: bool = False
 
 
@@ -59,7 +59,7 @@ def _change(request: dict[str, Any]) -> Change | None:
         same = (before.get("spec") or {}) == (after.get("spec") or {})
         same = same and is_static(before) == is_static(after)
         if same or after["metadata"].get("deletionTimestamp"):
-            return None  # labels, finalizers: what is there stays as it is
+            return None  # labels, finalizers: the spec does not change
     return Change(Target(collection, key(after)), after)
 
 
@@ -88,7 +88,7 @@ def _object(request: dict[str, Any], part: str) -> Object:
 
 
 def answer(uid: str, verdict: Verdict) -> Object:
-    """Return the AdmissionReview that says what the verdict is."""
+    """Return the AdmissionReview for a verdict."""
     response: Object = {"uid": uid, "allowed": not verdict.refused}
     if verdict.refused:
         response["status"] = {

@@ -1,10 +1,10 @@
-"""The webhook's certificate: made by ourselves, and when it is due. Pure but for the random keys.
+"""The webhook's self-signed certificate, and when to renew it. Pure except for random keys.
 
-The API server believes what `caBundle` of the webhook configuration says. A certificate comes with
-a CA of its own, whose key signs once and is forgotten: nobody can steal it. The bundle holds the CA
-of the present certificate and the one before, so that a replica may present either meanwhile.
+The API server trusts the CAs in `caBundle` of the webhook configuration. Each certificate has its
+own CA, whose key signs once and is discarded, so nobody can steal it. The bundle contains the CAs
+of the present and the previous certificate, so a replica may serve either during a renewal.
 
-Rejected: one CA for years, with its key in the Secret: who reads the Secret could then sign names.
+Rejected: one CA for years, with its key in the Secret: anybody who reads the Secret could sign.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from controller.kubernetes.objects import Object
 
 LIFE = timedelta(days=90)
 RENEW_BEFORE = timedelta(days=30)
-SKEW = timedelta(hours=1)  # by which another clock may be behind ours
+SKEW = timedelta(hours=1)  # that another clock may be behind ours
 SECRET_TYPE = "kubernetes.io/tls"
 MOST_CAS = 2  # in a bundle
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A certificate, its key, and the CAs by which the API server knows it. All PEM."""
+    """A certificate, its key, and the CAs that the API server trusts. All PEM."""
 
     bundle: bytes
     certificate: bytes
@@ -41,7 +41,7 @@ class Pair:
 
 
 def make(names: Sequence[str], now: datetime, earlier: bytes = b"") -> Pair:
-    """Make a pair for these DNS names. `earlier` is the bundle of the pair before."""
+    """Create a pair for these DNS names; `earlier` is the bundle of the previous pair."""
     authority, authority_key = _authority(now)
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = (
@@ -70,7 +70,7 @@ def bundle(newest: bytes, earlier: bytes, now: datetime) -> bytes:
 
 
 def due(pair: Pair | None, names: Sequence[str], now: datetime) -> str:
-    """Return why another certificate is needed now, or ""."""
+    """Return why a new certificate is needed now, or ""."""
     if pair is None:
         return "there is none"
     try:
@@ -92,13 +92,13 @@ def due(pair: Pair | None, names: Sequence[str], now: datetime) -> str:
 
 
 def to_data(pair: Pair) -> dict[str, str]:
-    """Return the data of the Secret that holds a pair."""
+    """Return a pair as the data of a Secret."""
     parts = {"ca.crt": pair.bundle, "tls.crt": pair.certificate, "tls.key": pair.key}
     return {name: base64.b64encode(part).decode() for name, part in parts.items()}
 
 
 def from_secret(secret: Object | None) -> Pair | None:
-    """Return the pair in a Secret; None when it has none that can be read."""
+    """Return the pair in a Secret; None if it has no readable one."""
     data = (secret or {}).get("data") or {}
     try:
         bundle, certificate, key = (
@@ -111,7 +111,7 @@ def from_secret(secret: Object | None) -> Pair | None:
 
 def _authority(now: datetime) -> tuple[x509.Certificate, CertificateIssuerPrivateKeyTypes]:
     key = ec.generate_private_key(ec.SECP256R1())
-    # Each CA has a name of its own: two with one name in a bundle would be taken for each other.
+    # Each CA has a unique name: verifiers confuse two CAs with one name in a bundle.
     name = f"dualpath-operator {x509.random_serial_number():x}"[:64]
     authority = (
         _builder(name, None, key.public_key(), now)

@@ -1,4 +1,4 @@
-"""Work that is due after each change of the cluster, and again after an error."""
+"""Repeats work after each change of the cluster, and after an error."""
 
 from __future__ import annotations
 

@@ -1,15 +1,16 @@
-"""One condition for an object, out of the rows that its nodes wrote. Pure.
+"""One condition for an object, summarized from the rows of its nodes. Pure.
 
-Each node that the object selects reports in a row of its own (`controller.kubernetes.status`). The
-operator says the whole: `Ready`, a reason of `REASONS`, and a message that names nodes.
+Each node that the object selects reports in its row (`controller.kubernetes.status`). The operator
+summarizes them: `Ready`, a reason of `REASONS`, and a message that names nodes.
 
     node-1 ready, node-2 ready                          True   ConfigurationSuccessful
     node-1 ready, node-2 silent or of another version   False  Progressing
     node-1 ready, node-2 failed                         False  the reason of node-2
     no Node matches the selector                        Unknown  NoMatchingNode
 
-A row is of a version of the spec. One of an earlier version says nothing about the present one:
-that node is waited for. A row of a Node that is gone is removed; a node takes back its own.
+A row describes one generation of the spec. A row of an earlier generation does not count, so the
+condition waits for that node. The operator removes rows of deleted Nodes; an existing node removes
+its own.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ LONGEST = 4096
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What `Ready` says, without its time."""
+    """The condition `Ready`, without its time."""
 
     status: str  # "True", "False", "Unknown"
     reason: str
@@ -55,7 +56,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one node wrote."""
+    """The row of one node."""
 
     node: str
     ready: bool
@@ -65,7 +66,7 @@ class Row:
 
 
 def rows(item: Object) -> list[Row]:
-    """Return the rows that an object has; what makes no sense is none."""
+    """Return the rows of an object; skip malformed ones."""
     found = (item.get("status") or {}).get("nodes")
     return [
         Row(
@@ -81,14 +82,14 @@ def rows(item: Object) -> list[Row]:
 
 
 def selected(item: Object, nodes: Iterable[Object]) -> set[str]:
-    """Return the names of the Nodes that an object selects: all of them if nobody can tell.
+    """Return the names of the Nodes that an object selects; all if the selector is invalid.
 
-    An object that shows a file is of the node with that file.
+    An object that shows a file selects the node with that file.
     """
     given = (item.get("spec") or {}).get("nodeSelector")
     try:
         selector = NodeSelector.model_validate({} if given is None else given)
-    except ValidationError:  # a node cannot tell either, and rejects the object
+    except ValidationError:  # a node rejects the object for the same reason
         selector = NodeSelector()
     every = (api_node(node["metadata"]) for node in nodes)
     found = {node.name for node in every if selector.matches(node.selectable)}
@@ -98,7 +99,7 @@ def selected(item: Object, nodes: Iterable[Object]) -> set[str]:
 
 
 def ready(item: Object, nodes: set[str]) -> Condition:
-    """Return what an object's condition should be, given the Nodes that it selects."""
+    """Return the condition that an object should have, given the Nodes that it selects."""
     generation = item["metadata"].get("generation") or 0
     if not nodes:
         return Condition("Unknown", NO_NODE, "no Node matches the nodeSelector", generation)
@@ -134,7 +135,7 @@ def held(item: Object) -> tuple[Condition | None, str]:
 
 
 def body(target: Target, condition: Condition, since: str) -> Object:
-    """Return what is applied to an object's status; `since` is RFC 3339."""
+    """Return the object that server-side apply sends for its status; `since` is RFC 3339."""
     ready = {
         "type": "Ready",
         "status": condition.status,
@@ -148,7 +149,7 @@ def body(target: Target, condition: Condition, since: str) -> Object:
 
 
 def nothing(target: Target) -> Object:
-    """Return what a manager applies to own no field of an object any more."""
+    """Return the object that a manager applies to give up its fields."""
     (group, kind), (namespace, name) = target
     return {
         "apiVersion": group,
@@ -158,7 +159,7 @@ def nothing(target: Target) -> Object:
 
 
 def leftover(item: Object, nodes: set[str]) -> list[str]:
-    """Return the nodes that have a row, and are not among `nodes`."""
+    """Return the nodes with a row that are not in `nodes`."""
     return sorted({row.node for row in rows(item)} - nodes)
 
 

@@ -1,8 +1,8 @@
-"""Leads the rollout: permits revisions to Nodes, and reports its progress. A task of the leader.
+"""Runs the rollout: permits revisions on Nodes, and reports progress. A task of the leader.
 
-Decisions are in `rollout`. Each decision starts from what the API server has: a new leader
-goes on where another one stopped. Without a Rollout the Nodes' annotations are removed, and so
-every node takes everything.
+`rollout` decides. Each decision starts from the API server's state, so a new leader continues where
+the previous one stopped. Without a Rollout it removes the Nodes' annotations, so every node applies
+every change.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from controller.operator.rollout import Member, Phase, Plan, State, Times
 
 log = logging.getLogger(__name__)
 
-GATHER_S = 0.5  # after a change: several objects of one manifest make one revision
-TICK_S = 2.0  # a node may be late, or ready for long enough, and no event says so
+GATHER_S = 0.5  # after a change, so objects of one manifest make one revision
+TICK_S = 2.0  # deadlines and `minReadySeconds` pass without an event
 RENEW_S = 30.0
 RETRY_S = 5.0
 NODES = "/api/v1/nodes"
 
 
 class Conductor:
-    """Leads until cancelled; `plan` is the latest one, None while another replica leads."""
+    """Runs until cancelled; `plan` is the latest one, None while another replica leads."""
 
     def __init__(self, client: Client, inventory: Inventory, recorder: Recorder) -> None:
         self._client = client
@@ -78,14 +78,14 @@ class Conductor:
         now_s = asyncio.get_running_loop().time()
         self._times.note(members, now_s)
         self.plan = plan = rollout.plan(rollouts.parse(item), members, self._times, now_s)
-        await self._report(item, plan, now_s)  # before permitting: a status that cannot be written
-        for name in plan.permit:  # stops the rollout, and does not hide what it does
+        await self._report(item, plan, now_s)  # first: a rollout must not run unseen
+        for name in plan.permit:
             await self._permit(name, wanted[name])
         for name in sorted(rows.keys() - {member.name for member in members}):
             await self._apply(rollouts.nothing(), manager_of(name))
 
     async def _end(self, nodes: list[Object]) -> None:
-        """Let every node take everything: there is no Rollout."""
+        """Let every node apply every change, because no Rollout exists."""
         self.plan = Plan((), Phase.COMPLETE, "", {})
         held = [node["metadata"]["name"] for node in nodes if rollouts.permitted(node)]
         for name in sorted(held):
@@ -104,7 +104,7 @@ class Conductor:
             log.info("Node %s may apply revision %s", name, revision)
 
     async def _report(self, item: Object, plan: Plan, now_s: float) -> None:
-        """Write the status if it changed, or if nodes that wait may think that nobody leads."""
+        """Write the status if it changed, or to show waiting nodes that an operator runs."""
         generation = item["metadata"].get("generation") or 0
         before = item.get("status") or {}
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,8 +1,8 @@
-"""Whether the API server's CustomResourceDefinitions are ours. Pure.
+"""Compares the API server's CustomResourceDefinitions with this release's. Pure.
 
-Those of an earlier release, or OpenPERouter's own, lack fields: the API server removes these from
-every object, and tells nobody but kubectl. So the operator compares at its start, and logs what
-differs.
+Definitions of an earlier release, or OpenPERouter's, lack fields. The API server drops such fields
+from every object and warns only kubectl. So the operator compares at its start and logs
+differences.
 """
 
 from __future__ import annotations
@@ -15,7 +15,12 @@ from controller.kubernetes.objects import Collection, Object
 
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 NAMED = 5
-IGNORED = {"properties", "items", "metadata", "description"}  # walked into, or for people
+IGNORED = {
+    "properties",
+    "items",
+    "metadata",
+    "description",
+}  # compared below, or documentation
 
 
 def name_of(collection: Collection) -> str:
@@ -24,7 +29,7 @@ def name_of(collection: Collection) -> str:
 
 
 def differences(collection: Collection, served: Object) -> list[str]:
-    """Return what of our definition the API server does not serve as we have it."""
+    """Return the fields of our definition that the API server lacks or defines differently."""
     wanted = collection.group.partition("/")[2]
     made = definition(collection.kind, collection.group)
     ours, theirs = (_version(found, wanted) for found in (made, served))
@@ -38,7 +43,7 @@ def differences(collection: Collection, served: Object) -> list[str]:
 
 
 def sentence(collection: Collection, found: list[str]) -> str:
-    """Return one line about a definition that differs."""
+    """Return one line about a different definition."""
     named = "; ".join(found[:NAMED])
     more = f"; and {len(found) - NAMED} more" if len(found) > NAMED else ""
     return f"{name_of(collection)}: {named}{more}"
@@ -59,7 +64,7 @@ def _schema(version: Object) -> Mapping[str, Any]:
 
 
 def _fields(path: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what differs, from the outside in."""
+    """Yield different fields, outermost first."""
     for key in sorted({*ours, *theirs} - IGNORED):
         if isinstance(ours.get(key), dict) and isinstance(theirs.get(key), dict):
             yield from _fields(f"{path}.{key}", ours[key], theirs[key])

@@ -1,7 +1,7 @@
 """Events of events.k8s.io/v1: what `kubectl describe` shows below an object. Pure.
 
-An Event that repeats one of the last `SERIES_S` becomes a count in that one: what an object's
-condition does every minute for a day makes one Event, not 1,440.
+An Event that repeats one of the last `SERIES_S` increments the count of that one: a condition that
+changes every minute for a day causes one Event, not 1,440.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ GROUP = "events.k8s.io/v1"
 CONTROLLER = "dualpath.io/operator"
 SERIES_S = 600.0
 MOST_SERIES = 4096
-LONGEST_NOTE = 1000  # characters; the API server takes 1024 bytes
+LONGEST_NOTE = 1000  # characters; the API server accepts 1024 bytes
 LONGEST_INSTANCE = 128
-EVERYWHERE = "default"  # the namespace of Events about what has none, such as a Node
+EVERYWHERE = "default"  # of Events about cluster-wide objects, such as Nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Regarding:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What an Event says about an object."""
+    """The contents of an Event."""
 
     regarding: Regarding
     reason: str
@@ -50,7 +50,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """An Event that was made."""
+    """A created Event."""
 
     name: str
     count: int
@@ -64,20 +64,20 @@ def regarding(kind: str, group: str, item: Object) -> Regarding:
 
 
 class Series:
-    """Which Events were made lately."""
+    """The Events of the last `SERIES_S`."""
 
     def __init__(self) -> None:
         self._published: dict[Note, Published] = {}
 
     def repeats(self, note: Note, now_s: float) -> Published | None:
-        """Return the Event that a note repeats, with the count that it gets; None for a new one."""
+        """Return the Event that a note repeats, with its new count; None for a new Event."""
         event = self._published.get(note)
         if event is None or now_s - event.at_s > SERIES_S:
             return None
         return Published(event.name, event.count + 1, now_s)
 
     def made(self, note: Note, event: Published) -> None:
-        """Note that an Event was made, or counts more."""
+        """Note that an Event was created or counted."""
         self._published.pop(note, None)
         self._published[note] = event
         while len(self._published) > MOST_SERIES:
@@ -103,7 +103,7 @@ def body(note: Note, instance: str, at: datetime) -> Object:
 
 
 def series(event: Published, at: datetime) -> Object:
-    """Return the merge patch by which an Event counts more."""
+    """Return the merge patch that increments an Event's count."""
     return {"series": {"count": event.count, "lastObservedTime": micro_time(at)}}
 
 

@@ -1,8 +1,8 @@
-"""The objects and Nodes that the API server has, and what was admitted and is not seen yet.
+"""The API server's objects and Nodes, and admitted changes that the watch has not shown yet.
 
-A watch tells of an object some milliseconds after it was written. Until then the next request would
-be judged without it, and two objects of one manifest could take one VNI. So what was admitted
-counts for `UNSEEN_S`, or until the watch tells of that object.
+A watch shows an object some milliseconds after it was written. Without that object, the next
+request could be admitted with the same VNI. So an admitted change counts for `UNSEEN_S`, or until
+the watch shows that object.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MOST_UNSEEN = 1000
 
 
 class Inventory:
-    """Every object of our kinds, and every Node."""
+    """Every object of Dualpath's kinds, and every Node."""
 
     def __init__(self, client: Client, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -68,7 +68,7 @@ class Inventory:
 
     @property
     def knows_rollout(self) -> bool:
-        """Tell whether the API server was heard about the Rollout, which the webhook needs not."""
+        """Tell whether the Rollout is listed too, which the webhook does not need."""
         return self.listed and self._rollouts.listed
 
     @property
@@ -81,11 +81,11 @@ class Inventory:
 
     @property
     def objects(self) -> dict[Collection, dict[Key, Object]]:
-        """Return what the API server has shown."""
+        """Return the listed and watched objects."""
         return {collection: reflector.objects for collection, reflector in self._kinds.items()}
 
     def expected(self) -> dict[Collection, dict[Key, Object]]:
-        """Return what the API server has, with what was admitted and is not seen yet."""
+        """Return the objects, including admitted changes that the watch has not shown yet."""
         found = {collection: dict(found) for collection, found in self.objects.items()}
         now_s = self._clock()
         for target, (until_s, version, item) in list(self._unseen.items()):
@@ -112,6 +112,6 @@ class Inventory:
 
 
 def _version(item: Object | None) -> object:
-    """Return what changes with each write to a spec, and not with those to a status."""
+    """Return a value that changes with each write to a spec, but not to a status."""
     metadata = item["metadata"] if item is not None else {}
     return metadata.get("uid"), metadata.get("generation")

@@ -1,20 +1,20 @@
-"""What a change of one object would mean on every node, as a node's own validator says it. Pure.
+"""Validates a change of one object on every node, with the node's own validator. Pure.
 
-The objects that the API server has, and the one that a request brings, go through the pipeline that
-reads manifests: `loader.merge`, then `layout.judge` for a node. So a refusal at `kubectl apply` has
-what `dualpath validate` says of the same objects.
+The API server's objects, and the one in the request, pass the pipeline for manifests:
+`loader.merge`, then `layout.judge` per node. So `kubectl apply` reports the same errors as
+`dualpath validate`.
 
 A request is refused when
 
-- the new object breaks a rule: by itself, or together with the others on any node;
-- another object that was accepted on a node no longer is, such as an L2VNI whose L3VNI is deleted.
+- the new object breaks a rule, alone or together with others on any node;
+- an object that a node accepted becomes invalid, such as an L2VNI whose L3VNI is deleted.
 
-It is admitted, with a warning, when the new object only lacks something that may follow, such as an
-L3VNI without an Underlay. What was rejected before the request is not the request's fault.
+It is admitted with a warning when the new object only lacks an object that may follow, such as an
+L3VNI without an Underlay. Objects that were invalid before do not count.
 
-Of nodes that select the same objects only the one with the highest number is judged: that a number
-fits a pool is decided by the highest, and what else the number decides is in an Underlay alone
-(a neighbor with the address of the node's own VTEP). A new Underlay is judged on each.
+Of nodes with the same objects only the one with the highest number is validated: a pool must have
+room for it, and otherwise the number matters only in an Underlay (a neighbor with the address of
+the node's own VTEP). A new Underlay is validated on every node.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ MOST_LINES = 20  # of a refusal; kubectl prints all
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a request does to one object. `after` is None when it deletes it."""
+    """A request's change of one object; `after` is None for a deletion."""
 
     target: Target
     after: Object | None
@@ -55,24 +55,24 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a change is admitted; the lines say why not, or what is missing yet."""
+    """Whether a change is admitted; the lines have errors or warnings."""
 
     refused: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
 class Unreadable(Exception):
-    """The object of a request is no manifest."""
+    """The object of a request is not a manifest."""
 
 
 class Judge:
-    """Judges changes; keeps the syntax trees of objects."""
+    """Validates changes; caches the syntax trees of objects."""
 
     def __init__(self) -> None:
         self._parsed: dict[tuple[str, Key], tuple[Object, Document]] = {}
 
     def judge(self, objects: Objects, nodes: Iterable[Object], change: Change) -> Verdict:
-        """Judge a change of `objects`. Raises Unreadable."""
+        """Validate a change of `objects`. Raises Unreadable."""
         at = change.target.collection.kind, change.target.key
         before, after = _intent(objects), _intent(_changed(objects, change))
         had, has = (state.pop(at, None) for state in (before, after))
@@ -80,7 +80,7 @@ class Judge:
             return Verdict()
         others = list(self._documents(before))
         old, new = ([_document(at[0], one)] if one else [] for one in (had, has))
-        # The new one comes last: of two that conflict it is at fault.
+        # The new one comes last: of two conflicting objects it is refused.
         states = _merged([*others, *old]), _merged([*others, *new])
         concerned = _concerned(nodes, states, at[0])
         return _Comparison(*states, at, deleted=has is None).verdict(concerned)
@@ -96,7 +96,7 @@ class Judge:
 
 
 def _intent(objects: Objects) -> dict[tuple[str, Key], Object]:
-    """Return the objects that nodes take for intent, in the order in which they read them."""
+    """Return the objects that nodes read as intent, in their order."""
     found = effective(objects)
     return {
         (kind, key): found[kind][key]
@@ -115,7 +115,7 @@ def _changed(objects: Objects, change: Change) -> Objects:
 
 
 class _Passwords(PasswordReader):
-    """Takes every Secret that an object names for one with a password."""
+    """Assumes that every named Secret has a password."""
 
     def resolve(self, spec: object, beside: Path, complaints: Complaints) -> object:
         return super().resolve(_with_placeholders(spec), beside, complaints)
@@ -133,7 +133,7 @@ def _with_placeholders(spec: object) -> object:
 
 
 def _with_placeholder(session: dict[str, Any]) -> dict[str, Any]:
-    """Replace `passwordSecret` alone; beside `password` it is an error, which has to be seen."""
+    """Replace `passwordSecret` alone; beside `password` it must stay, because that is an error."""
     if isinstance(session.get("passwordSecret"), str) and "password" not in session:
         rest = {k: v for k, v in session.items() if k != "passwordSecret"}
         return {**rest, "password": PLACEHOLDER}
@@ -142,7 +142,7 @@ def _with_placeholder(session: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class _Comparison:
-    """The verdicts before and after a change, on one node after the other."""
+    """The verdicts before and after a change, node by node."""
 
     before: Resources
     after: Resources
@@ -201,7 +201,7 @@ def _line(violation: Violation) -> str:
 
 
 def _lines(found: Mapping[str, list[str]], every: set[str]) -> tuple[str, ...]:
-    """Return the lines, with the nodes where one does not concern all that were judged."""
+    """Return the lines; add node names to a line that does not apply to all validated nodes."""
     shown = [
         line if set(nodes) == every else f"{line} (on {names(sorted(nodes))})"
         for line, nodes in found.items()
@@ -212,7 +212,7 @@ def _lines(found: Mapping[str, list[str]], every: set[str]) -> tuple[str, ...]:
 
 
 def _concerned(nodes: Iterable[Object], states: Iterable[Resources], kind: str) -> list[Node]:
-    """Return the nodes on which a change has to be judged: see the module's text."""
+    """Return the nodes on which to validate a change: see the module's docstring."""
     selectors = [selector for state in states for selector in _selectors(state)]
     groups: dict[tuple[bool, ...], list[Node]] = {}
     for node in (api_node(item["metadata"]) for item in nodes):
@@ -226,7 +226,7 @@ def _concerned(nodes: Iterable[Object], states: Iterable[Resources], kind: str) 
 
 
 def _selectors(resources: Resources) -> Iterator[NodeSelector]:
-    """Yield what some nodes match and others do not."""
+    """Yield the selectors that only some nodes match."""
     for resource in (*resources.items, *resources.partial):
         with suppress(AttributeError):  # the selector is what is wrong
             if (selector := resource.spec.node_selector) != NodeSelector():

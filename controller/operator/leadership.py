@@ -1,7 +1,7 @@
-"""Holds a Lease, and runs what a leader does while it is held. The decisions are in `lease`.
+"""Acquires a Lease, and runs the leader's tasks while it holds it. `lease` decides.
 
-The Lease is watched, so that its release or its last renewal is known at once. `run` ends the work
-when the Lease could not be renewed in time, and begins it again once it holds the Lease again.
+It watches the Lease, so it sees a release or a renewal at once. `run` ends the tasks when it could
+not renew the Lease in time, and restarts them when it holds the Lease again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from controller.operator.lease import Seen
 log = logging.getLogger(__name__)
 
 RETRY_S = 1.0
-RELEASE_S = 3.0  # which a clean end may wait for the API server
+RELEASE_S = 3.0  # that a clean end may wait for the API server
 
 
 class Leadership:
@@ -48,11 +48,11 @@ class Leadership:
 
     @property
     def holder(self) -> str:
-        """Return who leads, as far as we know; "" is nobody."""
+        """Return the last known leader; "" is nobody."""
         return self._seen.lease.holder
 
     async def run(self, lead: Callable[[], Awaitable[None]]) -> NoReturn:
-        """Run `lead` whenever we hold the Lease, until cancelled; then release it."""
+        """Run `lead` while holding the Lease, until cancelled; then release the Lease."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._reflector.run())
             while True:
@@ -72,7 +72,7 @@ class Leadership:
         self._changed.set()
 
     async def _acquire(self) -> None:
-        """Return once the Lease is ours."""
+        """Return once this replica holds the Lease."""
         leader = ""
         while True:
             self._changed.clear()
@@ -119,7 +119,7 @@ class Leadership:
             await self._write(self._until_s - _now_s())
 
     async def _write(self, timeout_s: float) -> bool:
-        """Write our name into the Lease; tell whether it is ours now."""
+        """Write this replica's name into the Lease; tell whether that succeeded."""
         before, sent_s = self._seen.lease, _now_s()
         at = datetime.now(UTC)
         body = lease.body(*self._where, before, self._identity, self._duration_s, at)
@@ -131,7 +131,7 @@ class Leadership:
                     found = await self._client.create(self._collection, body)
         except (ApiError, TimeoutError) as error:
             if isinstance(error, ApiError) and error.status in (404, 409):
-                await self._look()  # changed or deleted by another; the watch has not shown it yet
+                await self._look()  # another client changed it; the watch has not shown that yet
             else:
                 log.warning("Lease %s/%s: %s; retrying", *self._where, _why(error))
             return False
@@ -150,7 +150,7 @@ class Leadership:
         self._seen = lease.see(self._seen, found, _now_s())
 
     async def _release(self) -> None:
-        """Let another candidate begin at once; if that cannot be, it begins when ours expires."""
+        """Release the Lease, so another candidate need not wait until it expires."""
         before = self._seen.lease
         if before.holder != self._identity:
             return

@@ -1,7 +1,7 @@
-"""Writes the number of each Node that needs one. A task of the leader; decisions in `numbering`.
+"""Numbers the Nodes that need a number. A task of the leader; `numbering` decides.
 
-One Node is written at a time, after a list of its own: two Nodes never get one number, since only
-the leader writes, and a Node that somebody wrote meanwhile is refused and looked at again.
+It lists all Nodes before each write. Only the leader writes, so two Nodes never get the same
+number. The API server refuses the write if the Node changed meanwhile; the numberer then retries.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Numberer:
         )
 
     async def _number(self) -> None:
-        """Give numbers until every Node has one. Raises ApiError."""
+        """Write numbers until every Node has one. Raises ApiError."""
         if not self._inventory.listed or not any(numbering.missing(self._inventory.nodes)):
             return
         while True:

@@ -1,7 +1,7 @@
 """Which number each Node gets: its annotation `openpe.io/nodeindex`. Pure.
 
-A node's addresses come from its number, so an existing number is kept. As OpenPERouter's
-nodemarker has it: the lowest number that is free; what is no number is replaced; of two Nodes with
+A node's addresses derive from its number, so an existing number stays. The rules are those of
+OpenPERouter's nodemarker: the lowest free number; an invalid value is replaced; of two Nodes with
 one number the older keeps it.
 
     a: 0    b: "x"    c: 0 (younger than a)    d: 3    e: none
@@ -39,7 +39,7 @@ def missing(nodes: Iterable[Object]) -> Iterator[tuple[Object, int]]:
 
 
 def why(node: Object) -> str:
-    """Return why a Node gets another number, for people."""
+    """Return why a Node gets a new number, for a log line."""
     has = (node["metadata"].get("annotations") or {}).get(NODE_INDEX)
     if has is None:
         return "it had none"
@@ -49,7 +49,7 @@ def why(node: Object) -> str:
 
 
 def patch(node: Object, index: int) -> Object:
-    """Return the merge patch that gives a Node its number, unless somebody wrote it meanwhile."""
+    """Return the merge patch with a Node's number; it fails if the Node changed meanwhile."""
     version = node["metadata"].get("resourceVersion")
     return {"metadata": {"resourceVersion": version, "annotations": {NODE_INDEX: str(index)}}}
 
