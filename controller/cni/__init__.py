@@ -1,1 +1,1 @@
-"""Interfaces that CNI plugins make: plugins run, results kept, checked, and undone."""
+"""A small CNI runtime: runs plugins, saves their results, checks interfaces, removes them."""

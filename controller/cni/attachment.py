@@ -1,6 +1,6 @@
-"""Carry out ADD, CHECK and DEL of one interface through all plugins of its list. Blocks.
+"""Calls ADD, CHECK and DEL for one interface on all plugins of its list. Blocks.
 
-The order of writing records is what makes a crash harmless: see `records`.
+The order of record writes makes a crash harmless: see `records`.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ log = logging.getLogger(__name__)
 
 
 class Interfaces(Protocol):
-    """What the forwarding namespace has."""
+    """The state of the forwarding namespace."""
 
     def mac(self, name: str) -> bytes | None:
         """Return the MAC of an interface, None if there is none of that name."""
 
 
 class Versioned(Operator, Protocol):
-    """Runs plugins, and knows which versions of the specification they support."""
+    """Runs plugins, and knows their supported versions of the specification."""
 
     def check_version(self, plugin: str, wanted: str) -> None: ...
 
@@ -34,7 +34,7 @@ class Versioned(Operator, Protocol):
 def add(
     plugins: Versioned, record: Record, interfaces: Interfaces, dhcp_socket: str = ""
 ) -> Record:
-    """Have the plugins make an interface; return its record with their result.
+    """Call ADD; return the interface's record with the result.
 
     If a plugin fails, call DEL for all, as the specification asks. Raises PluginError and OSError.
     """
@@ -65,7 +65,7 @@ def add(
 
 
 def check(plugins: Operator, record: Record, dhcp_socket: str = "") -> None:
-    """Have the plugins compare an interface with their result. Raises PluginError."""
+    """Call CHECK. Raises PluginError."""
     if record.result is not None and protocol.is_checked(record.device.conf()):
         _each(plugins, record, CHECK, dhcp_socket)
 
@@ -78,11 +78,11 @@ def delete(
     *,
     last_try: bool = False,
 ) -> None:
-    """Have the plugins remove what they made, and forget it; what is gone is fine.
+    """Call DEL and delete the record. An absent interface is no error.
 
-    Raises PluginError and OSError; the record then stays, for the next try. But the refusal of a
-    plugin is only logged when no interface is left, and ADD had failed before, or it is the last
-    try: macvlan refuses DEL as it refused ADD while its master is missing.
+    Raises PluginError and OSError; the record then stays for the next try. A plugin's refusal is
+    only logged if no interface is left and ADD failed before, or this is the last try: macvlan
+    refuses DEL, like ADD, while its master is missing.
     """
     if record.stage is not Stage.DELETING:
         records.write(replace(record, stage=Stage.DELETING))
@@ -123,7 +123,7 @@ def _each(plugins: Operator, record: Record, command: str, dhcp_socket: str) -> 
 
 
 def _undo(plugins: Operator, record: Record, interfaces: Interfaces, dhcp_socket: str) -> None:
-    """Remove what an ADD that failed left; the record stays if that fails too."""
+    """Clean up after a failed ADD; keep the record if that fails too."""
     try:
         delete(plugins, record, interfaces, dhcp_socket)
     except PluginError:
@@ -131,7 +131,7 @@ def _undo(plugins: Operator, record: Record, interfaces: Interfaces, dhcp_socket
 
 
 def _is_where_it_was(record: Record, interfaces: Interfaces) -> bool:
-    """Return whether an interface of that name and namespace would be the plugins'."""
+    """Return whether an interface of that name and namespace belongs to the plugins."""
     if records.space_of(record.space.path) != record.space:
         return False
     made = protocol.mac_of(record.result or {}, record.device.name)

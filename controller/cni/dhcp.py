@@ -1,9 +1,9 @@
-"""The DHCP client daemon of the plugin `dhcp`: one for all leases, started when first needed.
+"""The DHCP client daemon of the plugin `dhcp`: one for all leases, started on demand.
 
 The plugin asks a daemon for a lease, and the daemon renews it (https://www.cni.dev/plugins/current/
-ipam/dhcp/). It keeps leases in memory only. So it outlives the controller, as packets do, and the
-next controller takes it over by its socket. One that died is started again; CHECK then asks for the
-leases again. A list with `daemonSocketPath` uses the daemon there, which is not ours. Blocks.
+ipam/dhcp/). It keeps leases only in memory. So it outlives the controller, and the next controller
+finds it by its socket. The controller restarts a dead daemon; CHECK then requests the leases again.
+A list with `daemonSocketPath` uses that daemon instead. Blocks.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class DhcpDaemon:
         self._lock = threading.Lock()  # interfaces are made in threads
 
     def ensure(self) -> bool:
-        """See to it that the daemon listens; return whether it had to be started.
+        """Start the daemon unless it listens; return whether it was started.
 
         Raises PluginError.
         """
@@ -58,7 +58,7 @@ class DhcpDaemon:
             return True
 
     def end(self) -> None:
-        """End the daemon, if one listens on our socket, whoever started it."""
+        """End the daemon that listens on our socket, even if an earlier controller started it."""
         with self._lock:
             if found := listener(self.socket):
                 found.send_signal(signal.SIGTERM)
@@ -72,10 +72,10 @@ class DhcpDaemon:
             self.socket.unlink(missing_ok=True)
 
     def release(self, delete: Callable[[], None]) -> None:
-        """Call DEL of an interface with a lease. Raises what that raises.
+        """Call DEL for an interface with a lease. Raises what that raises.
 
-        The daemon does not answer while it tries to renew the lease at a server that is gone. Then
-        a new daemon, which knows of no lease, lets DEL succeed; it gets the other leases by CHECK.
+        The daemon does not answer while it tries to renew a lease with a dead server. A new daemon
+        has no leases, so DEL succeeds; CHECK then requests the other leases again.
         """
         self.ensure()
         try:
@@ -98,7 +98,7 @@ class DhcpDaemon:
                     command,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,  # it outlives whoever reads ours
+                    stderr=subprocess.DEVNULL,  # it outlives the reader of our standard error
                     env={},
                     cwd="/",
                     start_new_session=True,

@@ -1,8 +1,8 @@
-"""Look for the interfaces that plugins made, where they are by now. Blocks.
+"""Finds the interfaces that plugins created, wherever they are now. Blocks.
 
-A datapath may have one under another name: grout renames a NIC to make a TAP of its name
-(`datapaths.grout.ports.devices`), in its own namespace. There the NIC keeps its MAC, and grout has
-its addresses, so the plugins' CHECK cannot be asked.
+A datapath may rename one: grout renames the NIC and creates a TAP of its name in its namespace
+(`datapaths.grout.ports.devices`). The NIC keeps its MAC, and grout has its addresses, so the
+plugins' CHECK would fail.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Namespace:
     def mac(self, name: str) -> bytes | None:
         """Return the MAC of an interface of the forwarding namespace; None if it is absent.
 
-        It is b"" for a TAP of grout's, which has the MAC of the NIC, and is no plugin's.
+        It is b"" for a TAP of grout, which has the NIC's MAC but belongs to no plugin.
         """
         with Links(self._forwarding) as links:
             found = links.find(name)

@@ -1,7 +1,7 @@
-"""Keeps all interfaces that CNI plugins make, each by a task of its own (`upkeep`).
+"""Keeps all interfaces of CNI plugins, with one task per interface (`upkeep`).
 
-The ports of the intent that are not made yet are left out of a round, so a plugin that fails or
-hangs delays nobody else. A port leaves the datapath before its plugins remove it.
+A round of the provisioner skips ports whose interface does not exist yet, so a plugin that fails or
+hangs delays no other port. A port leaves the datapath before its plugins remove it.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class CniKeeper:
         self._group: asyncio.TaskGroup | None = None
 
     async def want(self, devices: Sequence[CniDevice]) -> Mapping[str, str]:
-        """Note which interfaces are wanted; return those that are not there, and why.
+        """Note the wanted interfaces; return those that are missing, and why.
 
-        Wait a moment for those that are new: most plugins are done in milliseconds.
+        Wait a moment for new ones: most plugins finish in milliseconds.
         """
         self._wanted = {device.name: device for device in devices}
         left = await asyncio.to_thread(records.names, netns.path_of(self._tools.forwarding))
@@ -48,7 +48,7 @@ class CniKeeper:
 
     @property
     def remarks(self) -> Mapping[str, str]:
-        """Return what is wrong with interfaces that are kept."""
+        """Return the problems of existing interfaces."""
         return {name: one.remark for name, one in self._kept.items() if one.remark}
 
     def look_again(self) -> None:
@@ -56,12 +56,12 @@ class CniKeeper:
             one.look_again()
 
     async def audit(self) -> Mapping[str, str]:
-        """Return which interfaces differ from what their plugins made, and how."""
+        """Return which interfaces differ from their plugins' results, and how."""
         found = {name: await self._kept[name].audit() for name in self._wanted}
         return {name: why for name, why in found.items() if why}
 
     async def run(self) -> None:
-        """Work until cancelled. Interfaces stay."""
+        """Run until cancelled. The interfaces stay."""
         try:
             async with asyncio.TaskGroup() as self._group:
                 for name in self._kept:
@@ -89,7 +89,7 @@ class CniKeeper:
         await asyncio.to_thread(self._end_daemon)
 
     def _end_daemon(self) -> None:
-        """End the DHCP daemon when nobody has a lease from it any more."""
+        """End the DHCP daemon when no interface has a lease from it."""
         path = netns.path_of(self._tools.forwarding)
         with suppress(Unreadable):
             leased = any(protocol.needs_daemon(it.device) for it in records.every(path))

@@ -1,11 +1,11 @@
-"""Find and run CNI plugins: one program, one configuration, one answer. Blocks.
+"""Finds and runs CNI plugins: one program, one configuration, one answer. Blocks.
 
-Plugins run as root in the host's network namespace. So a plugin is run only when nobody but root
-could have put it there or changed it: the file, its directory, and all directories above belong to
-root and are closed to writing by others. Its environment is that of the specification, and PATH.
+Plugins run as root in the host's network namespace. So a plugin runs only if root alone can have
+written it: the file, its directory, and all directories above belong to root, and others may not
+write to them. Its environment is that of the specification, and PATH.
 
-A run has a time limit, and its output a limit in bytes; beyond either it is killed with all that it
-started. `Plugins.stop` ends runs too, so that a controller that stops does not wait.
+A run is killed with its child processes if it exceeds its time limit or its output limit.
+`Plugins.stop` also kills runs, so a stopping controller does not wait.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Operator(Protocol):
     """Runs one plugin of a list."""
 
     def run(self, plugin: str, command: str, conf: Json, place: Place) -> bytes:
-        """Return what the plugin wrote. Raises PluginError."""
+        """Return the plugin's output. Raises PluginError."""
 
 
 class Plugins:
@@ -58,7 +58,7 @@ class Plugins:
         return ":".join(str(directory) for directory in self.directories)
 
     def stop(self) -> None:
-        """Kill what runs, and run nothing any more."""
+        """Kill running plugins and start no more."""
         self._stopping.set()
 
     def find(self, plugin: str, command: str) -> Path:
@@ -87,7 +87,7 @@ class Plugins:
             raise PluginError(plugin, protocol.VERSION, why, code=protocol.INCOMPATIBLE)
 
     def run(self, plugin: str, command: str, conf: Json, place: Place) -> bytes:
-        """Run a plugin; return what it wrote. Raises PluginError."""
+        """Run a plugin; return its output. Raises PluginError."""
         file = self.find(plugin, command)
         if self._stopping.is_set():
             raise PluginError(plugin, command, "not run, because the controller stops")
@@ -108,7 +108,7 @@ class Plugins:
     def _start(
         self, file: Path, environment: Mapping[str, str], conf: Json
     ) -> subprocess.Popen[bytes]:
-        # A memory file: no pipe to fill, and a plugin that reads nothing blocks nobody.
+        # A memory file: a plugin that does not read cannot block us, as it could with a pipe.
         with open(os.memfd_create("cni", os.MFD_CLOEXEC), "w+b") as given:
             given.write(protocol.encode(conf))
             given.seek(0)
@@ -141,7 +141,7 @@ class Plugins:
                         selector.unregister(key.fd)
                 why = self._reason(deadline, found.values())
                 if process.poll() is not None and not selector.select(0):
-                    break  # somebody it started keeps its output open
+                    break  # a child process keeps its output open
             why = why or self._ended(process, deadline)
             if why:
                 with suppress(ProcessLookupError):
@@ -189,7 +189,7 @@ def _unsafe(file: Path) -> str:
 
 
 def _writable(one: Path, *, sticky_is_fine: bool = False) -> str:
-    """Return why others than root could replace a file, or what is in a directory."""
+    """Return why users other than root could replace a file or a directory's contents."""
     found = one.stat()
     if found.st_uid not in (0, os.geteuid()):
         return f"{one} does not belong to root"

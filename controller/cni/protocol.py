@@ -1,4 +1,4 @@
-"""What the CNI specification has a runtime write to plugins and read from them. Pure.
+"""The CNI protocol: what a runtime writes to plugins and reads from them. Pure.
 
 https://www.cni.dev/docs/spec/, version 1.1.0; a configuration of 1.0.0 works the same, without
 STATUS. For the list {"cniVersion": "1.0.0", "name": "fabric", "plugins": [macvlan, tuning]}:
@@ -7,8 +7,8 @@ STATUS. For the list {"cniVersion": "1.0.0", "name": "fabric", "plugins": [macvl
     CHECK  macvlan, then tuning, each with the kept result
     DEL    tuning, then macvlan, each with the kept result if ADD came to its end
 
-What a plugin writes is checked before it is kept: plugins run as root, but their output goes into
-messages and, as prevResult, into other plugins.
+A plugin's output is checked before it is saved: it goes into messages and, as prevResult, into
+other plugins.
 """
 
 from __future__ import annotations
@@ -59,14 +59,14 @@ class PluginError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an attachment is: what every plugin gets besides its configuration."""
+    """The place of an attachment: every plugin gets it with its configuration."""
 
     container: str
     netns: str  # a path; "" when the namespace of the ADD is gone (allowed for DEL)
     name: str  # of the interface
 
     def environment(self, command: str, path: str) -> dict[str, str]:
-        """Return the parameters of an operation (section 2), and nothing else."""
+        """Return only the parameters of an operation (section 2)."""
         found = {
             "CNI_COMMAND": command,
             "CNI_CONTAINERID": self.container,
@@ -90,7 +90,7 @@ def container_of(node: str, namespace: str) -> str:
 def execution(device: CniDevice, index: int, previous: Json | None, dhcp_socket: str = "") -> Json:
     """Return the configuration of one plugin of the list (section 3).
 
-    With `dhcp_socket`, the plugin dhcp asks the daemon there, unless the list names another.
+    With `dhcp_socket`, the plugin dhcp uses that daemon, unless the list names another.
     """
     conf = device.conf()
     plugin: Json = conf["plugins"][index]
@@ -114,7 +114,7 @@ def is_leased(plugin: Mapping[str, Any]) -> bool:
 
 
 def needs_daemon(device: CniDevice) -> bool:
-    """Return whether a device needs a DHCP daemon of ours: its list names no socket of another."""
+    """Return whether a device needs our DHCP daemon: it uses dhcp, and its list names no socket."""
     plugins = device.conf()["plugins"]
     return any(is_leased(p) and "daemonSocketPath" not in p["ipam"] for p in plugins)
 
@@ -140,7 +140,7 @@ def decode(output: bytes) -> Json | None:
 def error_of(plugin: str, command: str, output: bytes, errors: bytes, status: int) -> PluginError:
     """Return the error of a plugin that ended with a status other than 0.
 
-    A plugin that dies without an error object (a Go panic, a script) has its last words quoted.
+    If a plugin dies without an error object (Go panic, script), quote the end of its output.
     """
     found = decode(output)
     if found is not None and isinstance(found.get("msg"), str):

@@ -1,15 +1,15 @@
-"""What the plugins made: a file for each interface, from before ADD until after DEL.
+"""Records of interfaces: a file for each, from before ADD until after DEL.
 
     no file -> ADDING -> plugins run -> ADDED, with the result -> DELETING -> plugins run -> no file
 
-A controller that dies in between finds ADDING or DELETING, and calls DEL, which a plugin must take
-for what it made in part or not at all. So nothing leaks, and CHECK and DEL have the result after a
-restart. The files are below /var, not /run: plugins have state there too (host-local has the
-addresses that it gave), and DEL has to release it after a reboot.
+If a controller dies in between, the next one finds ADDING or DELETING and calls DEL, which plugins
+must accept for a partial or absent interface. So nothing leaks, and CHECK and DEL have the result
+after a restart. The files are below /var, not /run, because plugins keep state there too
+(host-local its addresses), which DEL must release after a reboot.
 
-A file is complete or absent, and belongs to one controller by its forwarding namespace: all
-controllers of the machine share the directory. Tests set DUALPATH_CNI_RECORDS. A configuration may
-hold secrets, so only root may read the files.
+A file is complete or absent. All controllers of the host share the directory; the forwarding
+namespace in a file tells whose it is. Tests set DUALPATH_CNI_RECORDS. Only root may read the files,
+because a configuration may contain secrets.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Space:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One interface of CNI, as ADD was called for it."""
+    """One interface, with the parameters of its ADD."""
 
     device: CniDevice
     container: str

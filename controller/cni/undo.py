@@ -1,4 +1,4 @@
-"""Have the plugins remove every interface of a controller that does not run. Blocks."""
+"""Removes every interface of a stopped controller with DEL. Blocks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def left(forwarding: str) -> Iterator[tuple[str, Record | None, str]]:
 def undo(record: Record, forwarding: str) -> str:
     """Call DEL for an interface; return why that failed, "" if it did not.
 
-    A DHCP daemon that has its lease is asked to release it, and then ended.
+    It lets the DHCP daemon release the lease, and then ends the daemon.
     """
     plugins = Plugins([Path(directory) for directory in record.plugins], record.host)
     socket = Path(record.dhcp_socket) if record.dhcp_socket else None

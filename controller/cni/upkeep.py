@@ -1,12 +1,12 @@
-"""Make one interface, check it, make it again, remove it: a loop that looks, then does one step.
+"""Keeps one interface: a loop that compares, then does one step: ADD, CHECK or DEL.
 
     no record, wanted             ADD
     ADDED, there, as wanted       keep; CHECK once a minute
     anything else                 wait until the datapath has let go of it, then DEL
 
-So a changed list, a lost interface, a failed CHECK, another namespace, a reboot and a crash in the
-middle of ADD are one case: DEL with what the record has, then ADD. Plugins run in a thread, and an
-error is retried later and later; other interfaces have loops of their own.
+So a changed list, a lost interface, a failed CHECK, a new namespace, a reboot and a crash during
+ADD are one case: DEL with the record's values, then ADD. Plugins run in a thread; errors are
+retried with growing pauses. Each interface has its own loop.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ ERRORS = (PluginError, Unreadable, OSError, DatapathError)
 
 
 class Step(Enum):
-    """What to do next with an interface."""
+    """The next step for an interface."""
 
     ADD = "add"
     KEEP = "keep"
@@ -68,7 +68,7 @@ def step(
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What all interfaces of a controller share."""
+    """Objects that all interfaces of a controller share."""
 
     forwarding: str
     host: str
@@ -85,7 +85,7 @@ class Tools:
 
 
 class Upkeep:
-    """Keeps one interface as it is wanted. `waiting` says why it is not there; "" when it is."""
+    """Keeps one interface. `waiting` says why it does not exist; "" if it does."""
 
     def __init__(self, name: str, tools: Tools) -> None:
         self._name = name
@@ -104,7 +104,7 @@ class Upkeep:
         self.remark = ""  # what is wrong with an interface that is kept
 
     async def want(self, device: CniDevice | None) -> None:
-        """Note what is wanted; see at once whether it is there already, as after a restart."""
+        """Note the wanted device; check at once whether it exists, as after a restart."""
         if device == self._wanted and device is not None:
             return
         self._wanted = device
@@ -119,12 +119,12 @@ class Upkeep:
         self._wake.set()
 
     def look_again(self) -> None:
-        """Look now, and let the plugins check."""
+        """Start a step now, with a CHECK."""
         self._check_at = 0.0
         self._wake.set()
 
     async def run(self) -> None:
-        """Work until nothing is wanted and nothing is left, or until cancelled."""
+        """Run until the interface is neither wanted nor left, or until cancelled."""
         while True:
             self._wake.clear()
             pause_s = await self._once()
@@ -135,7 +135,7 @@ class Upkeep:
                     await self._wake.wait()
 
     async def audit(self) -> str:
-        """Return how the interface differs from what the plugins made; "" if it does not."""
+        """Return how the interface differs from the plugins' result; "" if it does not."""
         if self.waiting:
             return self.waiting
         try:
@@ -198,10 +198,10 @@ class Upkeep:
         return LOOK_S
 
     async def _checked_badly(self, record: Record, error: PluginError) -> float:
-        """Decide whether an interface that CHECK complains of is made again.
+        """Decide whether to recreate an interface after a failed CHECK.
 
-        Not if the plugin could not look, nor if a second new interface fails CHECK as well. Nor if
-        a DHCP server does not answer while the address is there: ADD would need its answer, too.
+        Not if the plugin could not check, nor if a second new interface also fails CHECK, nor if a
+        DHCP server does not answer while the address exists: ADD would need its answer too.
         """
         self._futile += self._fresh
         leased = any(protocol.is_leased(plugin) for plugin in record.device.conf()["plugins"])
@@ -268,7 +268,7 @@ class Upkeep:
         self._deletions = 0
 
     def _socket(self, record: Record) -> str:
-        """Return the socket of our DHCP daemon, once it listens; "" if it is not needed."""
+        """Return the socket of our DHCP daemon once it listens; "" if not needed."""
         if not protocol.needs_daemon(record.device):
             return ""
         self._tools.daemon.ensure()

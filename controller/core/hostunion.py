@@ -1,9 +1,9 @@
 """Local hosts of two datapaths, announced to frr-bridge as one set. No I/O.
 
-A standby hears ARP and neighbor discovery, so it knows most hosts, but forgets one that says
-nothing. A host is local as long as one of the two knows it: so FRR withdraws no host because the
-traffic moved. A host that moved to another node is remote in both: programming its remote MAC
-replaces the local entry, which each datapath reports as gone.
+A standby receives ARP and neighbor discovery, so it learns most hosts, but it forgets silent ones.
+A host is local while either datapath has it, so FRR withdraws no host because traffic moved. A host
+that moved to another node becomes remote in both: its remote MAC replaces the local entry, which
+each datapath then reports as gone.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dualpath.model.view import HostCount
 
 
 class HostUnion:
-    """Keeps the hosts of each datapath by the plane's name, and announces what any of them has."""
+    """Keeps the hosts of each datapath by the plane's name, and announces their union."""
 
     def __init__(self, announce: Callable[[Mirror], object], limit: int) -> None:
         self._announce = announce
@@ -41,7 +41,7 @@ class HostUnion:
             )
 
     def repeat(self) -> None:
-        """Announce every host: frr-bridge has just connected."""
+        """Announce every host, after frr-bridge connected."""
         self._announce(self._everything())
 
     def counts(self) -> Iterator[HostCount]:

@@ -1,14 +1,14 @@
 """Forwarding planes: one or two datapaths that are programmed with the same desired state.
 
 A plane is a datapath with its `State` and its `Reconciler`. Normally there is one, and this module
-only passes calls on. `dualpath switch` adds a second:
+only forwards calls. `dualpath switch` adds a second:
 
     events of frr-bridge, intent --> Planes --+--> State --> Reconciler --> kernel   (active)
                                               +--> State --> Reconciler --> grout    (standby)
 
-The second State is a fork of the first: it starts with the same desired rows and hears every event
-from then on, so both desire the same. What is programmed and what is observed belongs to one plane.
-Only the active plane acknowledges routes to zebra and writes the journal.
+The second State is a fork of the first: it starts with the same desired rows and receives every
+later event, so both desire the same. Each plane has its own programmed and observed rows. Only the
+active plane acknowledges routes to zebra and writes the journal.
 
 Rejected: one table with two `programmed` columns. Each row of a node with one datapath would be
 larger, and a kind that only one of the two takes (Ethernet segments) gives them different desired
@@ -36,7 +36,7 @@ from dualpath.model.view import PlaneStatus, Role
 
 
 class Outward(Protocol):
-    """Receives what the active plane reports. A standby reports to nobody."""
+    """Receives the reports of the active plane. A standby reports nothing."""
 
     def applied(self, batch: RouteBatch | RecordBatch, failures: dict[int, str]) -> None:
         """A batch was applied, except for these rows."""

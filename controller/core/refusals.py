@@ -22,7 +22,7 @@ class Refusals:
         self._reasons[kind, key] = reason
 
     def forget(self, kind: Kind, key: Key) -> None:
-        """Drop a row that the datapath has accepted after all."""
+        """Remove a row that the datapath accepted later."""
         self._reasons.pop((kind, key), None)
 
     def report(self) -> None:

@@ -1,11 +1,11 @@
-"""The node's side of the API: mirrors objects into files, and reports what became of them.
+"""The node's agent: mirrors API objects into files, and reports their state.
 
-Nothing here programs anything. The controller reads the mirrored manifests as it reads any file, so
-an API server that is gone for hours changes nothing on the node, and neither does one whose answers
-make no sense: the mirror is only written once every kind was listed.
+It programs nothing. The controller reads the mirror like other files, so an API server that is down
+or sends garbage changes nothing on the node: the agent writes the mirror only after it has listed
+every kind.
 
-A Secret is followed for its namespace: one stream for each namespace with objects that name one, of
-those Secrets alone that have the type of passwords.
+It watches Secrets per namespace: one watch for each namespace with objects that name a Secret,
+limited to the type of passwords.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ NAMESPACE = "openperouter-system"
 
 
 class Agent:
-    """Follows the objects of all kinds, the Node of this node, and the Secrets they name."""
+    """Follows all objects, this node's Node, and the Secrets that they name."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class Agent:
 
     @property
     def objects(self) -> dict[Collection, dict[Key, Object]]:
-        """Return the objects that are intent; those that show a file of some node are not."""
+        """Return the objects that are intent: all except those that show files of nodes."""
         return {
             collection: {k: o for k, o in reflector.objects.items() if not is_static(o)}
             for collection, reflector in self._intents.items()
@@ -102,7 +102,7 @@ class Agent:
 
     @property
     def problem(self) -> str:
-        """Return what keeps the mirror from being as the API server has it, or ""."""
+        """Return why the mirror may be out of date, or ""."""
         if unreachable := self._api_problem():
             return f"API server: {unreachable}; its last known objects stay in force"
         waits = self._waits_for() or self._not_written
@@ -141,7 +141,7 @@ class Agent:
             await self._changed.wait()
             await asyncio.sleep(GATHER_S)
             self._changed.clear()
-            found = self.objects  # a copy: events go on coming in meanwhile
+            found = self.objects  # a copy: events change the original meanwhile
             objects = effective(found)
             named = mirror.secrets_named(objects)
             self._follow_secrets({namespace for namespace, _ in named})
@@ -166,7 +166,7 @@ class Agent:
                 asyncio.get_running_loop().call_later(RETRY_S, self._changed.set)
 
     def _waits_for(self) -> str:
-        """Return what is missing before the mirror may be written, or ""."""
+        """Return what is missing before the agent may write the mirror, or ""."""
         unlisted = [c.kind for c, r in self._intents.items() if not r.listed]
         if unlisted:
             return f"waiting for the API server's list of {', '.join(dict.fromkeys(unlisted))}"
@@ -182,7 +182,7 @@ class Agent:
         return f"waiting for the Secrets of namespace {missing[0]}" if missing else ""
 
     def _two_numbers(self) -> str:
-        """Return that another node may get our number: the API says another one."""
+        """Return a warning if the API has another number for this node."""
         node, ours = self._our_node(), self._files.index
         theirs = mirror.node_index(node) if node else None
         if ours is None or theirs in (None, ours):
@@ -205,7 +205,7 @@ class Agent:
             self._secrets[namespace] = reflector, self._group.create_task(reflector.run())
 
     def _write_node(self, node: Object) -> None:
-        """Write the Node alone: what is about this node itself is no rollout's."""
+        """Write only the Node: labels and number do not wait for a rollout."""
         text = mirror.node_manifest(node, self._taken.revision)
         mirror.put(self._directory / MANIFESTS, mirror.NODE, text)
 
@@ -251,7 +251,7 @@ class Agent:
             rest_s = REPORT_S if node is None or await self._tell(node) else RETRY_S
 
     async def _tell(self, node: Object) -> bool:
-        """Write whatever the API lacks; return False if something was refused."""
+        """Write all missing status; return False if any write was refused."""
         statuses, group = without_places(self._statuses(), str(self._directory)), self._group
         assert group is not None
         shown = self._unreachable or await self._statics.settle(
@@ -271,7 +271,7 @@ class Agent:
         return await self._reporter.node(node, statuses) and applied and shown
 
     def _log_problem(self) -> None:
-        """Log once that the API server is away, and once that it is back."""
+        """Log once when the API server is unreachable, and once when it is back."""
         problem = self._api_problem()
         if problem and not self._unreachable:
             log.warning("API server: %s; its last known objects stay in force; retrying", problem)

@@ -1,6 +1,6 @@
-"""Requests to an API server: list, watch, and writes of what is ours. Keeps nothing.
+"""Requests to an API server: list, watch, and writes. Stateless.
 
-An answer is checked before anybody uses it: `checked` says what every object has.
+Every answer is checked first: `checked` lists the guarantees for an object.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from controller.kubernetes.objects import Object
 
 PAGE = 500
 REQUEST_S = 30.0
-SLACK_S = 10.0  # by which a stream may overrun the time that the server was asked for
+SLACK_S = 10.0  # a stream may overrun the requested time by this
 LONGEST_LINE = 4 << 20  # etcd takes no object over 1.5 MB
 LONGEST_REPLY = 64 << 20  # of one page
 MOST_PAGES = 200
@@ -87,7 +87,7 @@ class Client:
     ) -> AsyncIterator[tuple[str, Object]]:
         """Yield (ADDED, MODIFIED, DELETED or BOOKMARK, object) until the server ends the stream.
 
-        `opened` is called when the server accepted the request: a quiet one sends nothing else.
+        It calls `opened` when the server accepted the request: a quiet server sends nothing else.
         Raises Gone, or ApiError; also when the server is silent for longer than `seconds`.
         """
         query = {
@@ -110,7 +110,7 @@ class Client:
                 yield kind, checked(found, path, named=kind != "BOOKMARK")
 
     async def apply(self, path: str, body: Object, manager: str) -> None:
-        """Apply our fields of an object, and no others; make the object. Raises ApiError.
+        """Apply only our fields of an object; create it if absent. Raises ApiError.
 
         Server-side apply: fields that we applied before and are not in `body` are removed.
         """
@@ -119,7 +119,7 @@ class Client:
         await self._json("PATCH", path, query=query, body=body, content=kind)
 
     async def apply_status(self, path: str, body: Object, manager: str) -> None:
-        """Apply our fields of an existing object's status, and no others. Raises ApiError."""
+        """Apply only our fields of an existing object's status. Raises ApiError."""
         await self.apply(f"{path}/status", body, manager)
 
     async def create(self, path: str, body: Object) -> Object:
@@ -129,7 +129,7 @@ class Client:
     async def replace(self, path: str, body: Object) -> Object:
         """Replace an object, and return it. Raises ApiError.
 
-        With a `resourceVersion` in its metadata it is refused (409) if anybody wrote meanwhile.
+        With a `resourceVersion` the server refuses it (409) if the object changed meanwhile.
         """
         return checked(await self._json("PUT", path, body=body), path)
 
@@ -139,7 +139,7 @@ class Client:
         return checked(await self._json("PATCH", path, body=body, content=content), path)
 
     async def delete(self, path: str, uid: str) -> None:
-        """Delete the object with this uid, not a later one of the same name. Raises ApiError."""
+        """Delete the object with this uid, not a later one of that name. Raises ApiError."""
         options = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
         await self._json("DELETE", path, body=options)
 
@@ -190,7 +190,7 @@ class Client:
 
 
 async def _lines(response: httpx.Response) -> AsyncIterator[bytes]:
-    """Yield the lines of a stream; none may be longer than any object is."""
+    """Yield the lines of a stream; no line may be longer than the largest object."""
     rest = b""
     async for chunk in response.aiter_bytes():
         *lines, rest = (rest + chunk).split(b"\n")
@@ -210,9 +210,9 @@ async def _read(response: httpx.Response) -> bytes:
 
 
 def checked(item: object, path: str, *, named: bool = True) -> Object:
-    """Return an object whose names are names, and whose parts have the types that all rely on.
+    """Return an object if its names are valid and its fields have the expected types.
 
-    Raises ApiError. Names become paths of files and of requests. A bookmark has no name.
+    Raises ApiError. Names become file paths and request paths. A bookmark has no name.
     """
     metadata = item.get("metadata") if isinstance(item, dict) else None
     if not isinstance(item, dict) or not isinstance(metadata, dict):
@@ -229,7 +229,7 @@ def checked(item: object, path: str, *, named: bool = True) -> Object:
             raise ApiError(f"{path}: {part} of {name} is not a mapping")
     if not isinstance(metadata.get("generation") or 0, int):
         raise ApiError(f"{path}: generation of {name} is not a number")
-    metadata.pop("managedFields", None)  # a note for each node that wrote: large, and not ours
+    metadata.pop("managedFields", None)  # a record per node that wrote: large and unused
     return item
 
 

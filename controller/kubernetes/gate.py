@@ -1,9 +1,10 @@
-"""Whether a node may take what the API server has: an operator permits it, unless it is gone.
+"""Decides whether a node may apply the API server's objects: with a Rollout, an operator permits
+it.
 
-While a rollout has not come to this node, the node keeps what it has. It never goes on by itself
-for lack of an operator: then every node would, at once. But it reports that. An operator that leads
-a rollout renews the Rollout's status, and a node that waits looks at it now and then. A Rollout
-that was deleted holds nobody back, even if its operator left the annotations of Nodes behind.
+Until the rollout reaches this node, the node keeps its objects. It does not continue without an
+operator, because then all nodes would at the same moment; it reports the problem instead. The
+leading operator renews the Rollout's status, and a waiting node reads it from time to time. After
+the Rollout is deleted no node waits, even if annotations of Nodes are left.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ STALE_S = 180.0  # an operator renews the status every 30 s
 
 
 class Gate:
-    """The decision of one node; `problem` says why it waits with no operator at work."""
+    """The decision of one node; `problem` says that it waits without an operator."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -37,7 +38,7 @@ class Gate:
         return bool(self._held)
 
     async def opens(self, node: Object, wanted: str) -> bool:
-        """Tell whether a Node may take this revision; ask the API server where it may not."""
+        """Tell whether a Node may apply this revision; if not, look for the Rollout."""
         permitted = rollouts.permitted(node)
         if permitted in (None, wanted):
             if self._held:

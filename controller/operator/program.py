@@ -1,4 +1,4 @@
-"""Composes the operator: what every replica does, and what the leader does."""
+"""Composes the operator: tasks of every replica, and tasks of the leader."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Program:
                 group.create_task(self._rotation.lead())
 
     async def _check_definitions(self) -> None:
-        """Log once, at the start, where the API server's definitions are not ours."""
+        """Log once, at the start, how the API server's definitions differ."""
         for collection in (*THEIRS, *OURS):
             name = definitions.name_of(collection)
             served = await self._definition(name)
@@ -77,7 +77,7 @@ class Program:
                 log.warning("%s: apply deploy/crds of this release", text)
 
     async def _definition(self, name: str) -> Object | None:
-        """Return a definition, None if there is none; wait for an API server that is away."""
+        """Return a definition, None if absent; wait for the API server if it does not answer."""
         while True:
             try:
                 return await self._client.get(f"{definitions.DEFINITIONS}/{name}")

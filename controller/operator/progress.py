@@ -1,4 +1,4 @@
-"""What a Rollout's status, its Events and the metrics say of a plan. Pure."""
+"""A plan as a Rollout's status, Events and metrics. Pure."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _condition(type_: str, flag: bool, plan: Plan, before: Object, now: str) -> 
 
 
 def content(item: Object) -> Object:
-    """Return what a Rollout's status says, without times."""
+    """Return a Rollout's status without times."""
     found = item.get("status") or {}
     return {key: value for key, value in found.items() if key not in _TIMES}
 

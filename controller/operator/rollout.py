@@ -1,18 +1,18 @@
-"""Which nodes may take the newest revision next, and how far a rollout is. Pure.
+"""Decides which nodes get the newest revision next, and the phase of a rollout. Pure.
 
-Each Node has a revision that it should have, one that it is permitted, and maybe one that its agent
-reports (`controller.kubernetes.rollouts`). With maxUnavailable 1, after an edit for all of four:
+Each Node has a wanted and a permitted revision, and perhaps one that its agent reports
+(`controller.kubernetes.rollouts`). With maxUnavailable 1, after an edit for all of four:
 
     node-1  wanted 90ab  permitted 90ab  reports 90ab, ready   updated
     node-2  wanted 90ab  permitted 90ab  reports 5f1c          updating: the only one at a time
     node-3  wanted 90ab  permitted 5f1c                        waiting
-    node-4  wanted 90ab  permitted 5f1c, its Node not Ready    away: it is not waited for
+    node-4 wanted 90ab permitted 5f1c, its Node not Ready away: the rollout skips it
 
-A node that has the newest revision and is not ready is degraded, and then no other node gets it.
-An edit makes another newest revision, by which a degraded node waits like the others, the first of
-them all: so what repairs it reaches it first. Nodes that did not get what failed do not get it.
+A node that has the newest revision and is not ready is degraded; then no other node gets that
+revision. An edit makes a new revision, and degraded nodes get it first, so a repair reaches them
+first. The other nodes never get the failed revision.
 
-A node without a permission is new, or the Rollout is: it gets the newest revision at once.
+A node without a permission, or with a new Rollout, gets the newest revision at once.
 """
 
 from __future__ import annotations
@@ -63,20 +63,20 @@ class Member:
 
     @property
     def settled(self) -> bool:
-        """Tell whether it is well with what it was permitted."""
+        """Tell whether it is ready with its permitted revision."""
         return self.row is not None and self.row.ready and self.row.revision == self.permitted
 
 
 @dataclass(slots=True)
 class Times:
-    """Since when nodes are as they are, by the leader's own clock; a new leader starts at zero."""
+    """When each node entered its state, by the leader's clock; a new leader starts at zero."""
 
     permitted: dict[str, tuple[str, float]] = field(default_factory=dict)
     ready: dict[str, tuple[str, float]] = field(default_factory=dict)
     first: bool = True
 
     def note(self, members: Iterable[Member], now_s: float) -> None:
-        """Note what is seen now. Nodes that a new leader finds ready have been for long."""
+        """Note the present states. A new leader counts ready nodes as ready for long."""
         members = list(members)
         well = {m.name: m.wanted for m in members if m.permitted == m.wanted and m.settled}
         since = {m.name: m.wanted for m in members if m.permitted == m.wanted}
@@ -96,7 +96,7 @@ def _since(
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to permit now, and what to report."""
+    """The permissions to write now, and the report."""
 
     permit: tuple[str, ...]  # names of nodes, for the revision that each should have
     phase: Phase
@@ -130,7 +130,7 @@ def plan(spec: RolloutSpec | None, members: Sequence[Member], times: Times, now_
 
 
 def _state(spec: RolloutSpec, member: Member, times: Times, now_s: float) -> tuple[State, str]:
-    """Return the state of a node, and what is wrong with it."""
+    """Return the state of a node, and its problem."""
     if member.permitted != member.wanted:
         return State.AWAY if member.away and member.permitted is not None else State.WAITING, ""
     if member.settled:
@@ -160,7 +160,7 @@ def _phase(states: Mapping[str, State], faults: Mapping[str, str], *, paused: bo
 
 
 def _message(states: Mapping[str, State], faults: Mapping[str, str], phase: Phase) -> str:
-    """Return where the rollout is, and why it stopped, for people."""
+    """Return the phase and a message."""
     by_state: dict[State, list[str]] = {}
     for name in sorted(states):
         by_state.setdefault(states[name], []).append(name)

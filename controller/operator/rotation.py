@@ -1,8 +1,8 @@
 """Keeps the webhook's certificate in a Secret, and its CA in the webhook configuration.
 
-Every replica presents what the Secret has. The leader makes another certificate when one is due. It
-first writes the CAs of both into the configuration, and the certificate into the Secret once every
-API server has read that. So an API server trusts whatever a replica presents.
+Every replica serves the Secret's certificate. The leader renews it: it first writes both CAs into
+the webhook configuration, waits until every API server has read them, then writes the certificate
+into the Secret. So API servers trust every replica at any time.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SPREAD_S = 10.0  # until every API server uses a changed configuration
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Where everything of the webhook is."""
+    """The names of the webhook's objects."""
 
     namespace: str
     service: str
@@ -62,7 +62,7 @@ class Rotation:
         return Reflector(self._client, path, self._notice, selectors)
 
     async def run(self) -> None:
-        """Present what the Secret has, until cancelled: a task of every replica."""
+        """Serve the Secret's certificate until cancelled: a task of every replica."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._secret.run())
             group.create_task(self._configuration.run())
@@ -84,7 +84,7 @@ class Rotation:
         return self._secret.objects.get((self._names.namespace, self._names.secret))
 
     async def lead(self) -> NoReturn:
-        """Make certificates, and tell the API server of them: a task of the leader."""
+        """Renew the certificate until cancelled: a task of the leader."""
         while True:
             self._changed.clear()
             rest_s = LOOK_S
@@ -132,11 +132,11 @@ class Rotation:
             stored = await self._client.create(self._collection, body)
         else:
             stored = await self._client.replace(f"{self._collection}/{self._names.secret}", body)
-        self._secret.objects[key(stored)] = stored  # the watch tells of it later
+        self._secret.objects[key(stored)] = stored  # the watch shows it later
         self._notice()
 
     async def _publish(self, bundle: bytes) -> bool:
-        """Put the CAs into the webhook configuration; tell whether it had others."""
+        """Write the CAs into the webhook configuration; tell whether they changed."""
         name = self._names.configuration
         has = self._configuration.objects.get(("", name))
         if has is None:
@@ -153,7 +153,7 @@ class Rotation:
 
 
 def _believing(webhooks: Sequence[object], bundle: str) -> list[Object]:
-    """Return the webhooks with these CAs; nothing when they have them."""
+    """Return the webhooks with these CAs; None if they already have them."""
     known = [one for one in webhooks if isinstance(one, dict)]
     made = [
         {**one, "clientConfig": {**(one.get("clientConfig") or {}), "caBundle": bundle}}

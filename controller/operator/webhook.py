@@ -1,8 +1,8 @@
-"""The HTTPS server that API servers ask about each change. Decisions are in `judgement`.
+"""The HTTPS server that validates changes for API servers. `judgement` decides.
 
-API servers do not say who they are, so anybody who reaches the port may ask. Therefore bodies,
-connections and times have limits; judging happens in one thread, one request after the other, and a
-request that waits too long for it is refused. A connection without a request is closed.
+API servers do not authenticate themselves, so anybody who reaches the port may send requests. So
+bodies, connections and times have limits. One thread validates requests one after the other, and a
+request that waits too long is refused. Idle connections are closed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 PATH = "/validate"
 CONNECTIONS = 64
-WAITING = 32  # requests that wait for their turn, or are judged
+WAITING = 32  # waiting and validated requests
 REQUEST_S = 8.0  # less than the API server waits: see timeoutSeconds in deploy/operator
 IDLE_S = 60.0
 LONGEST = 8 << 20  # bytes: an object and its former version, of 1.5 MB each in etcd
@@ -57,7 +57,7 @@ class Webhook:
         return self._presents is not None and self._inventory.listed
 
     def present(self, pair: Pair) -> None:
-        """Present this certificate from the next connection on. Raises ssl.SSLError."""
+        """Use this certificate from the next connection on. Raises ssl.SSLError."""
         if pair != self._presents:
             load_pair(self._context, pair.certificate, pair.key)
             self._presents = pair
@@ -119,7 +119,7 @@ class Webhook:
         if review.change is None:
             return web.json_response(admission.answer(review.uid, Verdict()))
         await self._turn.acquire()
-        # A request that is given up does not stop the thread, which has the turn until its end.
+        # A cancelled request does not stop the thread, which keeps the turn until it ends.
         judging = asyncio.ensure_future(self._judged(review.change, dry_run=review.dry_run))
         verdict = await asyncio.shield(judging)
         if verdict.refused:
@@ -127,7 +127,7 @@ class Webhook:
         return web.json_response(admission.answer(review.uid, verdict))
 
     async def _judged(self, change: Change, *, dry_run: bool) -> Verdict:
-        """Judge a change in a thread, and give up the turn."""
+        """Validate a change in a thread; then release the turn."""
         objects, nodes = self._inventory.expected(), self._inventory.nodes
         try:
             verdict = await asyncio.to_thread(self._judge.judge, objects, nodes, change)
