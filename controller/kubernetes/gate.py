@@ -1,5 +1,4 @@
-"""Decides whether a node may apply the API server's objects: with a Rollout, an operator permits
-it.
+"""Decides whether a node may apply the API server's objects: a Rollout may delay them.
 
 Until the rollout reaches this node, the node keeps its objects. It does not continue without an
 operator, because then all nodes would at the same moment; it reports the problem instead. The
