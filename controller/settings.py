@@ -7,12 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from controller.cri.sandboxes import PodSelector
 from controller.kubernetes import MANIFESTS
 from dualpath.process import logs, options
 from dualpath.rpc import connect, listen
 
 DATAPATHS = ("kernel", "dpdk")
 MIRROR = Path("/var/lib/dualpath")  # not /run, which a reboot empties
+CRI_SOCKET = Path("/run/containerd/containerd.sock")
 CNI_BIN = (Path("/opt/cni/bin"), Path("/usr/lib/cni"))  # the usual place, and Debian's
 
 _EXAMPLES = """examples:
@@ -26,6 +28,8 @@ _EXAMPLES = """examples:
   controller --datapath=kernel --config pe1.yaml --frr-name pe1 --listen 127.0.0.1:50051
   controller --datapath=kernel --kubernetes                    in a pod of a DaemonSet
   controller --datapath=kernel --kubernetes --kubeconfig /etc/dualpath/kubeconfig
+  controller --datapath=kernel --kubernetes --bridge=external \
+      --frr-pod dualpath-system/app=router                     FRR in its pod's own namespace
   controller --datapath=kernel --config /etc/dualpath --confirm-within 120
   controller --datapath=kernel --config /etc/dualpath --dry-run    what would it change?
   controller --datapath=kernel --config /etc/dualpath --dry-run -o json | jq .warnings
@@ -87,6 +91,8 @@ class Settings:
     mirror: Path = MIRROR / "kubernetes"  # copy of the API server's objects
     record: Path | None = None  # frr-bridge records what FRR sends
     cni_bin: tuple[Path, ...] = CNI_BIN  # where CNI plugins are
+    frr_pod: PodSelector | None = None  # the pod whose namespace is the control namespace
+    cri_socket: Path = CRI_SOCKET
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -119,6 +125,8 @@ def parse(arguments: Sequence[str]) -> Settings:
         parser.error("argument --kubeconfig: needs --kubernetes")
     if parsed.output and not parsed.dry_run:
         parser.error("argument -o/--output: needs --dry-run")
+    if parsed.frr_pod and parsed.bridge != "external":
+        parser.error("argument --frr-pod: needs --bridge=external, as frr-bridge runs in the pod")
     try:
         listen.check(parsed.listen, listen.Tls(*tls) if tls else None)
     except listen.ListenError as error:
@@ -152,7 +160,16 @@ def parse(arguments: Sequence[str]) -> Settings:
         kubeconfig=parsed.kubeconfig,
         mirror=mirror,
         cni_bin=tuple(parsed.cni_bin) or CNI_BIN,
+        frr_pod=parsed.frr_pod,
+        cri_socket=parsed.cri_socket,
     )
+
+
+def _pod(text: str) -> PodSelector:
+    try:
+        return PodSelector.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _metrics(text: str) -> str:
@@ -216,6 +233,20 @@ def _parser() -> argparse.ArgumentParser:
         type=options.namespace,
         metavar="NAME|PATH",
         help="control namespace (default: the manifest's, else the controller's own)",
+    )
+    add(
+        "--frr-pod",
+        type=_pod,
+        metavar="NAMESPACE/LABEL=VALUE",
+        help="give the control namespace's name to the network namespace of this pod, found by CRI "
+        "(default: the controller makes the control namespace)",
+    )
+    add(
+        "--cri-socket",
+        type=options.socket_path,
+        metavar="PATH",
+        default=CRI_SOCKET,
+        help="the container runtime's socket, for --frr-pod (%(default)s)",
     )
     add(
         "--netns",

@@ -203,9 +203,10 @@ class Vty:
 
 
 def _is_socket(link: Path, inode: int) -> bool:
+    """Raises PermissionError: CAP_DAC_OVERRIDE lists another user's descriptors and reads none."""
     try:
         return os.readlink(link) == f"socket:[{inode}]"
-    except OSError:  # it was closed meanwhile
+    except FileNotFoundError:  # it was closed meanwhile
         return False
 
 

@@ -25,6 +25,7 @@ class NamespaceRecord:
     control: str = ""
     host: str = ""
     made: tuple[str, ...] = ()  # namespaces, by name or path
+    pod: bool = False  # the control namespace is a pod's; only its name here is ours
 
 
 def write(state_dir: Path, pair: NamespacePair, host: str) -> Callable[[], bool]:
@@ -40,7 +41,7 @@ def write(state_dir: Path, pair: NamespacePair, host: str) -> Callable[[], bool]
     ):
         if ours and not netns.exists(name):
             made.add(name)
-    found = NamespaceRecord(pair.forwarding, pair.control, host, tuple(sorted(made)))
+    found = NamespaceRecord(pair.forwarding, pair.control, host, tuple(sorted(made)), pair.pod)
     _write(state_dir / NAME, found)
 
     def again() -> bool:

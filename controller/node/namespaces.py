@@ -5,6 +5,9 @@ namespace is ours to make, it gets its name back, with every device, route and p
 Rejected: making an empty namespace and programming it again. A virtual NIC would be destroyed with
 the old one, and all traffic lost meanwhile.
 
+A control namespace of a pod (`controller.cri`) is not ours: only its name here is, which gets back
+to it. Before there is a pod, the name is that of an empty namespace.
+
 If somebody else made the namespace, we do not name it: its absence is a problem that status shows
 until the name exists again. A new namespace under the old name is used as it is: everything is made
 in it.
@@ -34,6 +37,7 @@ class NamespacePair:
     control: str
     make_forwarding: bool
     make_control: bool
+    pod: bool = False  # FRR's pod has the control namespace, and we name it
 
 
 def ensure_namespaces(pair: NamespacePair) -> None:
@@ -42,6 +46,8 @@ def ensure_namespaces(pair: NamespacePair) -> None:
         netns.create(pair.forwarding)
     if pair.make_control and not netns.exists(pair.control):
         netns.create_isolated(pair.control)
+    if pair.pod:
+        netns.create(pair.control)
 
 
 class _Name:
@@ -76,7 +82,7 @@ class NamespaceKeeper:
         self._pair = pair
         self._renewed = renewed
         self._forwarding = _Name(pair.forwarding, ours=pair.make_forwarding)
-        self._control = _Name(pair.control, ours=pair.make_control)
+        self._control = _Name(pair.control, ours=pair.make_control or pair.pod)
 
     @property
     def problem(self) -> str:

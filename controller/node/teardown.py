@@ -60,6 +60,7 @@ def planned(left: NamespaceRecord) -> Iterator[Step]:
         yield _by_plugins(name, record, problem)
     if left.control and netns.exists(left.control):
         yield Step("devices", left.control, "remove FRR's twins and shadow devices")
+        yield from _name_of_pod(left)
     for name in left.made:
         if netns.exists(name):
             yield _namespace(name)
@@ -82,6 +83,7 @@ def undone(left: NamespaceRecord) -> Iterator[Step]:
         shadows = Shadows(left.control)
         problem = _tried(lambda: shadows.ensure_base(Shadow()))
         yield Step("devices", left.control, "removed FRR's twins and shadow devices", problem)
+        yield from _named_by_us(left)
     for name in left.made:
         if netns.exists(name):
             step = _namespace(name)
@@ -176,6 +178,16 @@ def _namespace(name: str) -> Step:
         some = ", ".join(map(str, pids[:5]))
         return replace(step, problem=f"it stays while process {some} runs in it")
     return step
+
+
+def _name_of_pod(left: NamespaceRecord) -> Iterator[Step]:
+    if left.pod:
+        yield Step("namespace", left.control, "lost its name; it is a pod's")
+
+
+def _named_by_us(left: NamespaceRecord) -> Iterator[Step]:
+    for step in _name_of_pod(left):
+        yield replace(step, problem=_tried(lambda: netns.remove(left.control)))
 
 
 def _remove(name: str) -> None:

@@ -43,7 +43,8 @@ def namespaces_of(settings: Settings, named: Namespaces) -> NamespacePair:
         forwarding=settings.netns or named.forwarding or DEFAULT_NETNS,
         control=control,
         make_forwarding=settings.netns in (None, named.forwarding),
-        make_control=bool(control) and control == named.control,
+        make_control=bool(control) and control == named.control and not settings.frr_pod,
+        pod=settings.frr_pod is not None,
     )
 
 
@@ -54,9 +55,14 @@ def check_root() -> None:
 
 def check_namespaces(namespaces: NamespacePair) -> None:
     """Refuse absent namespaces that are not ours to make, and one namespace for both purposes."""
+    if namespaces.pod and (not namespaces.control or "/" in namespaces.control):
+        raise Refused(
+            "--frr-pod: the pod's namespace needs a name: give --frr-netns, or "
+            "`namespaces: {control: frr}` in the Node manifest"
+        )
     for name, ours, option in (
         (namespaces.forwarding, namespaces.make_forwarding, "--netns"),
-        (namespaces.control, namespaces.make_control, "--frr-netns"),
+        (namespaces.control, namespaces.make_control or namespaces.pod, "--frr-netns"),
     ):
         if not ours and not netns.exists(name):
             raise Refused(

@@ -16,6 +16,8 @@ from controller.core.hostunion import HostUnion
 from controller.core.planes import ActiveDatapath, Plane, Planes
 from controller.core.summary import Identity
 from controller.core.view import CoreView
+from controller.cri.follower import PodFollower
+from controller.cri.runtime import Runtime
 from controller.inspect.server import serve
 from controller.intent.layout import Intent
 from controller.manifests.confirmation import Confirmation
@@ -96,6 +98,11 @@ class Daemon:
         notes = (*backend.notes, *kept)
         self.directory = StateDirectory(settings.state_dir, notes)
         self._namespaces = NamespaceKeeper(namespaces, self._namespace_renewed)
+        self._pod: PodFollower | None = None
+        if selector := settings.frr_pod:
+            runtime = Runtime(settings.cri_socket)
+            control, forwarding = namespaces.control, namespaces.forwarding
+            self._pod = PodFollower(runtime, selector, control=control, forwarding=forwarding)
         self._manifests = manifests
         self._confirmation = confirmation
         if confirmation:
@@ -180,6 +187,8 @@ class Daemon:
     async def _work(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._namespaces.run())
+            if self._pod:
+                group.create_task(self._pod.run())
             group.create_task(self.directory.run())
             for beside in self._backend.beside:
                 group.create_task(beside.run())
@@ -332,6 +341,8 @@ class Daemon:
         """Return why the controller cannot do its job; "" when it can."""
         if problem := self._no_answer or self._namespaces.problem or self.directory.problem:
             return problem
+        if self._pod and self._pod.problem:
+            return self._pod.problem
         return self._provisioner.problem if self._provisioner else ""
 
     async def _every(self, period_s: float, call: Callable[[], None]) -> None:

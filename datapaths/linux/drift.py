@@ -96,6 +96,8 @@ class Drift:
         for inode, watched in list(self._watched.items()):
             if polling and self._pauses != pauses:
                 return
+            if self._watched.get(inode) is not watched:
+                continue  # `watch_only` dropped it during a dump
             if _inode(watched.name) != inode:
                 self._drop(self._watched.pop(inode))
                 continue

@@ -12,6 +12,7 @@ from controller.node.namespaces import NamespaceKeeper, NamespacePair
 from datapaths.base import Lost, Unavailable
 from datapaths.kernel.driver import KernelDatapath
 from datapaths.linux import netns
+from datapaths.linux.drift import Drift
 from dualpath.model.kinds import Kind
 from dualpath.model.links import Address, Port, Vni
 from tests.fakes.batches import upsert
@@ -148,3 +149,18 @@ async def test_driver_continues_while_its_namespace_has_no_name(pair: tuple[str,
         assert not await datapath.apply(upsert(VNI))
     finally:
         await datapath.close()
+
+
+async def test_namespace_that_is_dropped_during_the_dump_of_another_does_not_end_the_watch(
+    pair: tuple[str, str],
+) -> None:
+    first, second = pair
+    drift = Drift(lambda _namespace, _what: None)
+    drift.watch(first)
+    drift.watch(second)
+    looking = asyncio.create_task(drift.look())
+    await asyncio.sleep(0)  # it has begun to dump the first one
+    netns.remove(second)
+    drift.watch_only({first: {}})
+    await looking
+    drift.close()

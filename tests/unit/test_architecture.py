@@ -46,8 +46,14 @@ ALLOWED: dict[str, set[str]] = {
         "datapaths.base",
         "datapaths.linux",
     },
+    "controller.cri": {"dualpath.pb", "datapaths.base", "datapaths.linux"},
     "controller.metrics": {"dualpath.model", "dualpath.rpc", "datapaths.base"},
-    "controller.settings": {"controller.kubernetes", "dualpath.process", "dualpath.rpc"},
+    "controller.settings": {
+        "controller.cri.sandboxes",
+        "controller.kubernetes",
+        "dualpath.process",
+        "dualpath.rpc",
+    },
     "controller.node": {
         "dualpath.model",
         "dualpath.process",

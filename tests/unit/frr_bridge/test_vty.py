@@ -88,6 +88,21 @@ async def test_the_command_line_of_the_daemon_is_known(vty: Vty) -> None:
     vty.close()
 
 
+async def test_whether_a_daemon_has_a_socket_is_unknown_where_its_descriptors_cannot_be_read(
+    vty: Vty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With CAP_DAC_OVERRIDE and without CAP_SYS_PTRACE, as in a pod, root can only list them."""
+
+    def forbidden(path: Path) -> str:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    assert vty.connect()
+    assert vty.holds(0) is False
+    monkeypatch.setattr("os.readlink", forbidden)
+    assert vty.holds(0) is None
+    vty.close()
+
+
 async def test_a_daemon_that_ends_in_mid_answer_is_an_error(daemon: FakeDaemon, vty: Vty) -> None:
     daemon.answers["show x"] = None
     asking = asyncio.create_task(vty.command("show x"))

@@ -1,0 +1,1 @@
+"""Pods on this machine without a kubelet: containerd, runc, and calls of CRI."""
