@@ -49,7 +49,7 @@ log = logging.getLogger(__name__)
 
 MEMBERS_IN_FLUSH = 2048  # of groups that lost an uplink: about 5 ms
 ROUTES_IN_BATCH = 16384
-RECORDS_IN_BATCH = 2048
+RECORDS_IN_BATCH = 512
 
 
 class Bridge:

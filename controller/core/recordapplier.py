@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from controller.core.clock import Clock
 from controller.core.refusals import Refusals
 from controller.core.routeapplier import Applied
 from controller.core.state import State
 from datapaths.base import Datapath, Unavailable
 from dualpath.model.records import RecordBatch
+
+ROWS = 256  # in a call: at 70 us a MAC about 20 ms
 
 
 class RecordApplier:
@@ -23,12 +27,20 @@ class RecordApplier:
     async def apply(self, batch: RecordBatch) -> None:
         """Apply a batch and note its outcome. Raises Unavailable; its rows are pending again."""
         table = self._state.records[batch.kind]
-        try:
-            failures = await self._datapath.apply(batch)
-        except Unavailable:
-            for index in range(len(batch)):
-                table.touch(batch.row(index).key)
-            raise
+        pieces = _pieces(batch)
+        for number, piece in enumerate(pieces):
+            try:
+                await self._apply(piece)
+            except Unavailable:
+                for rest in pieces[number:]:
+                    for index in range(len(rest)):
+                        table.touch(rest.row(index).key)
+                raise
+            await asyncio.sleep(0)
+
+    async def _apply(self, batch: RecordBatch) -> None:
+        table = self._state.records[batch.kind]
+        failures = await self._datapath.apply(batch)
         reasons = {failure.index: str(failure) for failure in failures}
         for index in range(len(batch)):
             record = batch.row(index)
@@ -42,3 +54,20 @@ class RecordApplier:
     def log_refusals(self) -> None:
         """Log the rows that were refused since the last call."""
         self._refusals.report()
+
+
+def _pieces(batch: RecordBatch) -> list[RecordBatch]:
+    """Cut a batch: a datapath applies a piece without a pause, and the kernel queues what it did.
+
+    Members of groups still come before the groups, and groups go before their members.
+    """
+    if len(batch) <= ROWS:
+        return [batch]
+    rows = list(batch.order())
+    made = []
+    for start in range(0, len(rows), ROWS):
+        some = rows[start : start + ROWS]
+        upserts = tuple(batch.row(index) for index in some if index < len(batch.upserts))
+        gone = tuple(batch.row(index) for index in some if index >= len(batch.upserts))
+        made.append(RecordBatch(batch.kind, upserts, gone))
+    return made

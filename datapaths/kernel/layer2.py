@@ -72,10 +72,15 @@ class Layer2:
         self._behind: dict[int, set[tuple[int, bytes]]] = {}  # group -> (VXLAN device, MAC)
         self.mapped = True  # a RemoteVtep also has a neighbor ::ffff:a.b.c.d
 
-    def clear(self) -> None:
-        tables = self.tunnels, self.floods, self.stations, self.hosts, self._addresses, self._behind
-        for table in tables:
-            table.clear()
+    def replace(self, other: Layer2) -> None:
+        """Take over the rows of another one, which is of no use any more. Claims stay."""
+        self.tunnels, self.floods = other.tunnels, other.floods
+        self.stations, self.hosts = other.stations, other.hosts
+        self._addresses, self._behind = other._addresses, other._behind
+        for bridge, claimed in self._claimed.items():
+            for address in list(claimed):
+                if (row := self.host(bridge, address)) and row.ours:
+                    del claimed[address]
 
     def forget(self, index: int) -> None:
         """Remove the rows of a deleted device."""

@@ -40,6 +40,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 
@@ -57,6 +58,7 @@ from dualpath.netlink.socket import Overrun
 log = logging.getLogger(__name__)
 
 READS = 256  # notifications per call; then other tasks run
+LAYER2_KINDS = frozenset({Kind.REMOTE_VTEP, Kind.MAC, Kind.NEIGHBOR, Kind.FLOOD})
 LOADED = (Kind.PORT, Kind.NEXTHOP, Kind.MAC)  # one kind for each of the dumps
 
 
@@ -77,6 +79,7 @@ class Picture:
         self._turn = asyncio.Lock()
         self._paused = False
         self._stale = False
+        self._layer2_until_s = 0.0  # monotonic; until then the last dump is good enough
         self._reloading: asyncio.Task[None] | None = None
         self._checking: asyncio.Task[None] | None = None
         self.observer = Observer(emit)
@@ -85,6 +88,7 @@ class Picture:
 
     def attach(self, monitor: Monitor) -> None:
         """Read notifications from `monitor` from now on."""
+        self._layer2_until_s = 0.0
         self._monitor = monitor
         self._resume(monitor)
 
@@ -158,11 +162,23 @@ class Picture:
             await self.load(kind)
 
     async def load(self, kind: Kind) -> None:
-        """Dump the part of the picture that holds `kind`. Raises Unavailable."""
+        """Dump the part of the picture that holds `kind`. Raises Unavailable.
+
+        FDBs and neighbors are one part for four kinds. A dump of it lasts for as long as it took:
+        whoever compares one kind after the other needs one, and that of a small table is new each
+        time.
+        """
+        layer2 = kind in LAYER2_KINDS
+        started_s = time.monotonic()
+        if layer2 and started_s < self._layer2_until_s and not self.observer.skipped:
+            return
         try:
             await self._dump(kind)
         except DecodeError as error:
             raise Unavailable(f"netlink: cannot decode a dump: {error}") from error
+        if layer2:
+            ended_s = time.monotonic()
+            self._layer2_until_s = ended_s + (ended_s - started_s)
 
     async def _dump(self, kind: Kind) -> None:
         observer, netns = self.observer, self._netns
@@ -175,7 +191,7 @@ class Picture:
             rows: list[Message] = []
             for family in (socket.AF_BRIDGE, socket.AF_INET, socket.AF_INET6):
                 rows += await collect(netns, neighbors.dump_request(family))
-            observer.load_layer2(rows)
+            await observer.load_layer2(rows)
 
     def records(self, kind: Kind) -> Iterator[Record]:
         """Yield the complete records of a kind in the kernel. Not for devices and routes."""
@@ -215,6 +231,7 @@ class Picture:
         except (Overrun, DecodeError) as error:
             log.warning("notifications of the kernel were lost (%s); dumping all rows", error)
             self._stale = True
+            self._layer2_until_s = 0.0
             self._reload_once()
             return False
         if self.observer.doubtful and (not self._checking or self._checking.done()):

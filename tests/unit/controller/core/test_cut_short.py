@@ -8,11 +8,13 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
+from controller.core.recordapplier import ROWS
 from datapaths.base import Batch, RowFailure, Unavailable
 from dualpath.model.kinds import Kind
 from dualpath.model.layer2 import Mac, Neighbor
 from dualpath.model.links import Vni
 from dualpath.model.nexthops import Member, Nexthop, NexthopType
+from dualpath.model.records import RecordBatch
 from tests.fakes.core import RETRY_S, Core, LoggingDatapath, running
 from tests.fakes.waiting import until
 
@@ -257,3 +259,20 @@ async def test_in_the_end_the_datapath_has_what_frr_wants(
     assert routes == {prefix: talk.content(handle) for prefix, handle in talk.routes.items()}
     assert set(core.datapath.records[Kind.MAC].values()) == talk.macs
     assert len(core.nexthops()) == len(talk.nexthops)
+
+
+async def test_a_burst_is_applied_in_pieces_and_goes_on_where_it_was_cut(core: World) -> None:
+    macs = [
+        Mac(100, bytes([2, 0, 0, 0, *divmod(i, 256)]), bytes([10, 0, 0, 2])) for i in range(1000)
+    ]
+    core.state.want(Kind.VNI, [Vni(100)])
+    core.say(*macs)
+    core.synced()
+    await core.miss(after=1)
+    assert len(core.datapath.records[Kind.MAC]) == len(macs)
+    applied = [b for b, _ in core.heard if isinstance(b, RecordBatch) and b.kind is Kind.MAC]
+    assert max(len(batch) for batch in applied) <= ROWS
+    assert sum(len(batch) for batch in applied) == len(macs)
+    core.unsay(*macs)
+    await core.settle()
+    assert core.datapath.records[Kind.MAC] == {}

@@ -189,12 +189,12 @@ def test_duplicate_fdb_rows_with_a_vlan_are_ignored() -> None:
     assert kernel.notify(double, gone(double)) == []
 
 
-def test_second_dump_reports_differences_only() -> None:
+async def test_second_dump_reports_differences_only() -> None:
     kernel = Kernel()
     kernel.notify(station(MAC, PORT))
-    kernel.observer.load_layer2(messages(station(MAC, PORT)))
+    await kernel.observer.load_layer2(list(messages(station(MAC, PORT))))
     assert kernel.events == [LearnedMac(110, MAC)]
-    kernel.observer.load_layer2(messages(station(OTHER, PORT)))
+    await kernel.observer.load_layer2(list(messages(station(OTHER, PORT))))
     assert set(kernel.events[1:]) == {LearnedMac(110, MAC, gone=True), LearnedMac(110, OTHER)}
 
 
