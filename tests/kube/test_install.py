@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from controller.cri.sandboxes import PodSelector
+from frr_bridge.frr_exec import CAPABILITIES
 from tests.kube import chart
 from tests.kube.chart import CHART, DEPLOY, RENDERED, HelmError, Manifest, objects
 from tests.kube.server import ApiServer, KubectlError
@@ -85,6 +87,7 @@ def test_chart_passes_as_a_package(tmp_path: Path) -> None:
         ("datapath=vpp", "/datapath"),
         ("controller.metrics=9473", "/controller/metrics"),
         ("namespaces.control=a/b", "/namespaces/control"),
+        ("controller.criSocket=crio.sock", "/controller/criSocket"),
         ("router.zebraOptions=$(reboot)", "/router/zebraOptions"),
         ("grout.hugepages.size=4Ki", "/grout/hugepages/size"),
         ("controler.hold=3", "controler"),
@@ -132,6 +135,7 @@ def test_api_server_refuses_a_field_that_does_not_exist(
         ("datapath=dpdk", "grout.hugepages.size=1Gi", "grout.cpus=2\\,4-5"),
         ("controller.extraArgs={--neighbor-limit=0}", "tolerations=null", "operator.replicas=1"),
         ("controller.metrics=[::1]:9000",),
+        ("router.hostNetwork=false", "controller.criSocket=/run/crio/crio.sock"),
     ],
 )
 def test_other_values_render_objects_that_the_api_server_takes(
@@ -152,6 +156,31 @@ def test_metrics_address_is_where_the_kubelet_asks() -> None:
         controller[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")
     ]
     assert {(p["host"], p["port"]) for p in probes} == {("::1", 9000)}
+
+
+def test_router_with_a_namespace_of_its_own_is_the_pod_that_the_controller_looks_for() -> None:
+    found = objects(
+        chart.template("router.hostNetwork=false", "controller.criSocket=/run/crio/crio.sock")
+    )
+    pod = pod_of(found, "dualpath-router")
+    (router,) = pod["containers"]
+    assert "hostNetwork" not in pod
+    assert [each["value"] for each in router["env"] if each["name"] == "FRR_NETNS"] == [""]
+    given = {each.lower() for each in router["securityContext"]["capabilities"]["add"]}
+    assert set(CAPABILITIES) <= given
+    assert [each["name"] for each in pod["volumes"]] == ["state"]  # no file of a namespace
+
+    (controller,) = pod_of(found, "dualpath")["containers"]
+    arguments = dict(arg.split("=", 1) for arg in controller["args"] if "=" in arg)
+    selector = PodSelector.parse(arguments["--frr-pod"])
+    (owner,) = (
+        o for o in found if o["kind"] == "DaemonSet" and o["metadata"]["name"] == "dualpath-router"
+    )
+    assert selector.namespace == owner["metadata"]["namespace"]
+    assert owner["spec"]["template"]["metadata"]["labels"][selector.key] == selector.value
+    assert arguments["--cri-socket"] == "/run/crio/crio.sock"
+    mounts = {each["mountPath"]: each for each in controller["volumeMounts"]}
+    assert mounts["/run/crio"]["readOnly"]
 
 
 def test_operator_is_as_pod_security_restricted_wants_it(kustomize: Kustomize) -> None:
