@@ -52,8 +52,10 @@ async def test_unavailability_and_its_end_are_logged_once(caplog: pytest.LogCapt
         made.datapath.unavailable = False
         made.reconciler.wake()
         await made.settle()
-    reason = "switched off by a test"
-    assert caplog.messages == [f"memory: unavailable: {reason}; retrying", "memory: available again"]
+    assert caplog.messages == [
+        "memory: unavailable: switched off by a test; retrying",
+        "memory: available again",
+    ]
 
 
 @pytest.mark.parametrize(
