@@ -100,7 +100,8 @@ def dpdk(settings: Settings, namespaces: NamespacePair, host: str) -> Backend:
         _check_grout(options.sock)
     address = options.agent or f"unix:{settings.state_dir}/grout-agent.sock"
     tls = ClientTls(*options.agent_tls) if options.agent_tls else None
-    twins = GroutTwins(lambda: locate(options.sock), namespaces.forwarding, namespaces.control)
+    home = Life(options.sock).home
+    twins = GroutTwins(home, namespaces.forwarding, namespaces.control)
     beside: list[Beside] = []
     grout = GroutProcess(_grout(settings, namespaces)) if options.start else None
     if grout:

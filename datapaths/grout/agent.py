@@ -15,7 +15,7 @@ from datapaths.base import Datapath, Unsupported
 from datapaths.grout.driver import GroutDatapath
 from datapaths.grout.ports.placement import Places
 from datapaths.grout.ports.watch import Watch
-from datapaths.grout.process import Life, locate
+from datapaths.grout.process import Life
 from datapaths.linux import netns, nicrecords
 from datapaths.remote.process import parser_for, run, tls_of
 from dualpath.process import options
@@ -65,12 +65,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
     sock: Path = given.grout_sock
 
-    def home() -> str:
-        return locate(sock)
+    life = Life(sock)
 
     def places() -> Places:
         """Locate grout each time: it may have restarted in another namespace."""
-        where = home()
+        where = life.home()
         return Places(where, given.netns or where, given.host_netns)
 
     def make() -> Datapath:
@@ -78,8 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if not netns.exists(name):
                 text = f"no network namespace {name}: create it first, with `ip netns add {name}`"
                 raise Unsupported(text)
-        watch = Watch(home, given.netns, lambda: datapath.silent, Life(sock).runs)
-        datapath = GroutDatapath(str(sock), places, home, watch.wake)
+        watch = Watch(life.home, given.netns, lambda: datapath.silent, life.runs)
+        datapath = GroutDatapath(str(sock), places, life.home, watch.wake)
         watches.append(asyncio.create_task(watch.run()))
         watches[-1].add_done_callback(end_with)
         return datapath

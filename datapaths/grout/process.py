@@ -28,6 +28,7 @@ START_S = 60.0  # after this, log that the start is slow: DPDK first maps and cl
 AGAIN_S, AGAIN_MOST_S = 0.5, 30.0
 STEADY_S = 60.0  # a grout that ran for this long restarts after AGAIN_S
 LOOK_S = 0.05
+SOCKET_S, MISSING = 5.0, 2  # between two looks for the socket file; looks without one
 END_S = 5.0  # between SIGTERM and SIGKILL
 LOG_TAIL = 2000  # bytes
 
@@ -93,29 +94,53 @@ def locate(sock: Path) -> str:
     Raises Unavailable when none listens, and Unsupported when its process is hidden.
     """
     pid = peer_of(sock)
-    path = f"/proc/{pid}/ns/net"
+    path = _namespace_of(pid)
     if not pid or not netns.exists(path):
         raise Unsupported("grout's process is not visible; run in its pid namespace")
     return path
 
 
+def _namespace_of(pid: int) -> str:
+    return f"/proc/{pid}/ns/net"
+
+
 class Life:
-    """Tells whether the grout that listens on a socket goes on; cheap enough to ask often."""
+    """Follows the grout that listens on a socket: does it go on, and in which namespace?
+
+    It remembers the process. A grout whose socket file was deleted forwards as before, and answers
+    whoever is connected; only new connections are impossible. Cheap enough to ask often. Blocks.
+    """
 
     def __init__(self, sock: Path) -> None:
         self._sock = sock
-        self._pid = 0
+        self._process: Process | None = None
 
     def runs(self) -> bool:
-        """Return False once it has begun to end, or when none listens. Blocks."""
-        if self._pid and not is_ending(self._pid):
+        """Return False once it has begun to end, or when none listens."""
+        process = self._process
+        if process and not process.ended and not is_ending(process.pid):
             return True
         try:
-            self._pid = peer_of(self._sock)  # of one that ends, until its socket is closed
+            pid = self._find()  # one that ends is found until its socket is closed
         except Unavailable:
-            self._pid = 0
             return False
-        return not (self._pid and is_ending(self._pid))  # 0: hidden, and so not known to end
+        return not (pid and is_ending(pid))  # 0: hidden, and so not known to end
+
+    def home(self) -> str:
+        """Return its network namespace, as `locate` does."""
+        process = self._process
+        if not process or process.ended:
+            path = locate(self._sock)
+            self._find()
+            return path
+        return _namespace_of(process.pid)
+
+    def _find(self) -> int:
+        self._process = None
+        pid = peer_of(self._sock)
+        with suppress(ProcessLookupError, OSError):
+            self._process = Process(pid) if pid else None
+        return pid
 
 
 def memory(sock: Path) -> str:
@@ -187,8 +212,28 @@ class GroutProcess:
             await self._check_version()  # Unavailable when it hangs: start no other
             log.info("grout is already running, pid %d; using it", pid)
         self._up.set()
-        await died(pid)
+        looking = asyncio.create_task(self._miss_socket(pid))
+        try:
+            await died(pid)
+        finally:
+            looking.cancel()
         self._up.clear()
+
+    async def _miss_socket(self, pid: int) -> None:
+        """Say so once when the socket was deleted: only a new grout makes another.
+
+        A grout that ends in order deletes it too, so it has to be missing at two looks.
+        """
+        missing = 0
+        while missing < MISSING:
+            await asyncio.sleep(SOCKET_S)
+            missing = 0 if self._grout.sock.exists() else missing + 1
+        log.error(
+            "grout, pid %d, has lost its socket %s: it forwards, but nobody else can connect;"
+            " kill it when packets may be lost for some seconds, and it is started again",
+            pid,
+            self._grout.sock,
+        )
 
     async def _begin(self) -> int:
         """Start grout, and return its pid when it answers."""

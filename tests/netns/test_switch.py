@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from datapaths.grout.driver import GroutDatapath
 from datapaths.grout.ports.placement import Places
 from datapaths.grout.ports.steering import SteeredTwins
 from datapaths.grout.ports.watch import Watch
-from datapaths.grout.process import Life, locate
+from datapaths.grout.process import Life
 from datapaths.kernel.driver import KernelDatapath
 from datapaths.kernel.layout import Layout
 from dualpath.model import events
@@ -77,15 +78,13 @@ class Node:
 
     def _backend(self) -> Backend:
         sock, forwarding = self.bed.grout.sock, self.forwarding
-
-        def home() -> str:
-            return locate(sock)
+        life = Life(sock)
 
         def places() -> Places:
-            return Places(home(), forwarding, self.bed.peer)
+            return Places(life.home(), forwarding, self.bed.peer)
 
-        watch = Watch(home, forwarding, lambda: datapath.silent, Life(sock).runs)
-        datapath = GroutDatapath(str(sock), places, home, watch.wake)
+        watch = Watch(life.home, forwarding, lambda: datapath.silent, life.runs)
+        datapath = GroutDatapath(str(sock), places, life.home, watch.wake)
         return Backend(datapath, NoTwins(), (Program(watch),))
 
     def tell(self, step: Step, text: str) -> None:
@@ -240,6 +239,26 @@ async def test_killed_grout_leaves_the_traffic_to_the_kernel_until_it_is_whole()
             late = it.dropped()
         assert lost(results) <= late
         assert it.redirected() == {"eth1", "leg"}
+
+
+async def test_grout_whose_socket_was_deleted_forwards_and_is_programmed_on() -> None:
+    async with node() as it:
+        await it.switch("dpdk")
+        sock = it.bed.grout.sock
+        kept = sock.rename(sock.with_name("elsewhere"))
+        try:
+            grout = it.planes.second
+            assert grout
+            grout.suspect_all()
+            it.planes.want(Kind.PORT, [it.bed.lo, it.bed.nic, replace(it.bed.leg, mtu=1400)])
+            await grout.reconciler.at_rest()
+            assert (await grout.reconciler.audit(5)).differed == 0
+            assert not grout.reconciler.unavailable
+            with pinging(it.bed, "switch kernel, without grout's socket") as results:
+                await it.switch("kernel")
+            assert lost(results) == 0
+        finally:
+            kept.rename(sock)  # or nobody could end this grout
 
 
 async def test_interrupted_switch_is_rolled_back_by_the_next_controller() -> None:

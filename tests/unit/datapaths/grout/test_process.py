@@ -140,7 +140,6 @@ def test_life_is_over_when_grout_begins_to_end_and_goes_on_with_the_next(tmp_pat
     life = Life(sock)
     assert not life.runs()
     for _ in range(2):
-        sock.unlink(missing_ok=True)
         with subprocess.Popen(
             [sys.executable, "-c", LISTENER, str(sock)],
             stdin=subprocess.PIPE,
@@ -149,7 +148,9 @@ def test_life_is_over_when_grout_begins_to_end_and_goes_on_with_the_next(tmp_pat
             assert listener.stdout
             listener.stdout.readline()
             assert life.runs()
+            sock.unlink()
             assert life.runs()
+            assert life.home() == f"/proc/{listener.pid}/ns/net"
             listener.kill()
             os.waitid(os.P_PID, listener.pid, os.WEXITED | os.WNOWAIT)
             assert not life.runs()
@@ -160,3 +161,19 @@ def test_life_of_a_hidden_grout_is_not_known_to_be_over(
 ) -> None:
     monkeypatch.setattr(process_module, "listening_pid", lambda _: 0)
     assert Life(tmp_path / "g.sock").runs()
+
+
+async def test_deleted_socket_is_reported_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(process_module, "SOCKET_S", 0)
+    sock = tmp_path / "g.sock"
+    sock.touch()
+    looking = asyncio.ensure_future(GroutProcess(grout(tmp_path))._miss_socket(71))
+    for _ in range(9):
+        await asyncio.sleep(0)
+    assert not looking.done()
+    sock.unlink()
+    await looking
+    assert "grout, pid 71, has lost its socket" in caplog.text
+    assert "kill it when packets may be lost" in caplog.text
