@@ -118,6 +118,8 @@ class World:
             status = self.pe1.dualpath_json("status")
         except CommandFailed as error:
             return str(error)[-500:]
+        except subprocess.TimeoutExpired:  # a guest on a busy machine gets little of it
+            return "`dualpath status` does not come to an end"
         if not status["ready"] or status["session_state"] != "live":
             names = ("not_ready", "session_state", "reason", "session_reason", "bridge")
             return f"status: {', '.join(f'{n} {status[n]}' for n in names if status.get(n))}"
