@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -26,7 +26,7 @@ from controller.intent.fleet import Finding, Site
 from controller.intent.loader import NODE_CONFIG_FIELDS, documents_of, files, merge
 from controller.intent.node import NODE_INDEX, NodeOverrides
 from controller.intent.passwords import PasswordReader
-from controller.intent.schema import OUR_GROUP, Origin, Resource
+from controller.intent.schema import OUR_GROUP, Origin, Resource, Resources
 from dualpath.model.violation import Violation
 from dualpath.model.words import counted
 
@@ -39,6 +39,23 @@ class _Unread(PasswordReader):
 
     def _read(self, key: str, path: Path) -> str:
         return PLACEHOLDER
+
+
+class _Judged:
+    """Checks resources by themselves, once for all nodes that have the same."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[int, ...], Resources] = {}
+
+    def resources(
+        self, described: Document | None, others: Sequence[Document], name: str
+    ) -> Resources:
+        """Return the resources for a node that a document describes. Raises ManifestError."""
+        node, overrides = [described] if described else [], NodeOverrides(name=name)
+        key = tuple(map(id, others))
+        if key not in self._found:
+            self._found[key] = merge([*node, *others], overrides, _Unread())
+        return replace(self._found[key], node=merge(node, overrides, _Unread()).node)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +91,14 @@ def validate(directory: Path, output: Output) -> NoReturn:
 
 def _sites(directory: Path, broken: list[Finding]) -> Iterator[tuple[Site, Sequence[Any]]]:
     """Yield each node with the statuses of its resources; add what cannot be read to `broken`."""
+    judged = _Judged()
     for unit, shared in _units(directory, broken):
         described: Sequence[Document | None] = unit.nodes()
         plain = [d for d in (*unit.documents, *shared) if not _is_node(d)]
         for document in described or (None,):
             name = _name(document) or unit.name
-            mine = [document, *plain] if document else plain
             try:
-                found = merge(mine, NodeOverrides(name=name), _Unread())
+                found = judged.resources(document, plain, name)
             except ManifestError as error:
                 broken += (Finding(MANIFEST, name, violation) for violation in error.violations)
                 continue

@@ -43,6 +43,7 @@ SESSIONS = (
     Column("BGP PEER", lambda session: session.peer),
     Column("AS", lambda session: str(session.remote_as)),
     Column("STATE", lambda session: session.state),
+    Column("BFD", lambda session: session.bfd or "-"),
     Column("SINCE", lambda session: age_text(session.since) if session.HasField("since") else "-"),
     Column("RECEIVED", lambda session: str(session.received)),
     Column("SENT", lambda session: str(session.sent)),

@@ -34,13 +34,17 @@ class Durations:
 
 
 class Episodes:
-    """Measures how long a datapath takes to catch up."""
+    """Measures how long a datapath takes to catch up.
+
+    `durations` is None for a datapath that is not the active one. `Planes` hands the active one's
+    on, so that the counters of metrics never go back.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._began: float | None = None  # monotonic; None: at rest
         self._changed = False
-        self._durations = Durations(CONVERGENCE_S)
+        self.durations: Durations | None = Durations(CONVERGENCE_S)
 
     def begin(self) -> None:
         """Note a wake-up."""
@@ -53,12 +57,12 @@ class Episodes:
 
     def end(self) -> None:
         """Note that nothing but retries is left to do."""
-        if self._began is not None and self._changed:
-            self._durations.add(self._clock.monotonic() - self._began)
+        if self._began is not None and self._changed and self.durations:
+            self.durations.add(self._clock.monotonic() - self._began)
         self._began, self._changed = None, False
 
     def behind_s(self) -> float:
         return 0.0 if self._began is None else self._clock.monotonic() - self._began
 
     def histogram(self) -> Histogram:
-        return self._durations.histogram()
+        return (self.durations or Durations(CONVERGENCE_S)).histogram()

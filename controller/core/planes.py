@@ -160,6 +160,7 @@ class Planes:
         Run its reconciler after this.
         """
         self.second, self.shared = plane, True
+        plane.reconciler.episodes.durations = None
         ports = self.first.state.records[Kind.PORT]
         if self.first.state.complete(Kind.PORT):
             self.want(Kind.PORT, [it for key in ports if (it := ports.desired(key)) is not None])
@@ -178,6 +179,8 @@ class Planes:
         if plane is before:
             return
         before.role, plane.role = Role.STANDBY, Role.ACTIVE
+        old, new = before.reconciler.episodes, plane.reconciler.episodes
+        new.durations, old.durations = old.durations, None
         self.active = plane
         for owed in _owed(before.state, plane.state):
             self._outward.settled(owed)

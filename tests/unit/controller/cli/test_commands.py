@@ -124,7 +124,9 @@ def test_status_and_vnis_agree_on_vteps(daemon: Daemon) -> None:
 def test_status_shows_what_frr_has(daemon: Daemon) -> None:
     sessions = (
         BgpSession("default", "192.0.2.1", 65000, "Established", NOW, received=7, sent=3),
-        BgpSession("red", "10.1.0.3", 65100, "Active", reason="Peer closed the session"),
+        BgpSession(
+            "red", "10.1.0.3", 65100, "Active", reason="Peer closed the session", bfd="Down"
+        ),
     )
     vnis = (FrrVni(100, 3, "red", up=True, vteps=2),)
     daemon.view.state = replace(daemon.view.state, sessions=sessions, vnis=vnis)
@@ -134,6 +136,7 @@ def test_status_shows_what_frr_has(daemon: Daemon) -> None:
         "10.1.0.3",
         "65100",
         "Active",
+        "Down",
         "-",
         "0",
         "0",
