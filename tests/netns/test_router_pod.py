@@ -104,11 +104,16 @@ class Node:
         here.run("sh", "-ec", CABLE, "sh", Path(self.spine.namespace()).name)
         (here.run_directory / "node.yaml").write_text(MANIFESTS)
         self.controller = here.start(logs / "controller.log", *CONTROLLER)
-        self.router: Pod | None = None
+        self._router: Pod | None = None
 
-    def start_router(self) -> Pod:
-        self.router = self.kubelet.start("router", self.container)
-        return self.router
+    @property
+    def pod(self) -> Pod:
+        """The router's pod, once started."""
+        assert self._router
+        return self._router
+
+    def start_router(self) -> None:
+        self._router = self.kubelet.start("router", self.container)
 
     def dualpath(self, *words: str) -> Any:  # noqa: ANN401 - JSON
         command = [sys.executable, "-m", "controller.cli", *words, "-o", "json"]
@@ -124,8 +129,8 @@ class Node:
         logs = (path.read_text()[-3000:] for path in sorted(self.logs.glob("*.log")))
         return "\n".join([str(self.dualpath("status")), *logs])
 
-    def devices(self, namespace: str) -> set[str]:
-        shown = json.loads(self.here.run("ip", "-n", namespace, "-j", "link"))
+    def devices_of(self, pod: Pod) -> set[str]:
+        shown = json.loads(self.here.run("ip", "-n", Path(pod.namespace()).name, "-j", "link"))
         return {link["ifname"] for link in shown}
 
     @contextmanager
@@ -172,29 +177,37 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
             kubelet.close()
 
 
-def host_routes(node: Node) -> None:
-    """Send what goes to the fabric through the leg."""
+@pytest.fixture(scope="module")
+def served(node: Node) -> Node:
+    """A node whose router was found, and whose host reaches the fabric."""
+    until(lambda: "waiting for FRR's" in str(node.dualpath("status")), node.said)
+    node.start_router()
+    node.wait_until_ready()
     for far, gateway in zip(FAR, LEG, strict=True):
         node.here.run("ip", "route", "replace", far, "via", gateway)
-
-
-def test_pod_is_found_given_its_devices_and_killed_without_a_lost_packet(node: Node) -> None:
-    until(lambda: "waiting for FRR's" in str(node.dualpath("status")), node.said)
-    pod = node.start_router()
-    node.wait_until_ready()
-    assert {"eth0", "eth1"} <= node.devices(Path(pod.namespace()).name)
-    host_routes(node)
-    for far in FAR:
         node.here.run("ping", "-c1", "-W2", far)
+    return node
 
-    with node.no_packet_lost():
-        pod.kill()  # its namespace stays
-        until(lambda: not node.is_ready(), node.said)
-        pod.run(node.container)
-        node.wait_until_ready()
 
-        pod.delete()  # its namespace and devices go
-        until(lambda: "waiting for FRR's" in str(node.dualpath("status")), node.said)
-        again = node.start_router()
-        node.wait_until_ready()
-    assert {"eth0", "eth1"} <= node.devices(Path(again.namespace()).name)
+def test_pod_is_given_its_devices_and_deleted_without_a_lost_packet(served: Node) -> None:
+    """The pod is killed, and its namespace goes with its devices; another pod gets new ones."""
+    first = served.pod
+    assert {"eth0", "eth1"} <= served.devices_of(first)
+    with served.no_packet_lost():
+        first.delete()
+        until(lambda: "waiting for FRR's" in str(served.dualpath("status")), served.said)
+        served.start_router()
+        served.wait_until_ready()
+    assert {"eth0", "eth1"} <= served.devices_of(served.pod)
+
+
+@pytest.mark.long
+def test_container_is_killed_and_started_again_in_its_pod_without_a_lost_packet(
+    served: Node,
+) -> None:
+    """As the kernel kills it when it takes too much memory; the pod's namespace stays."""
+    with served.no_packet_lost():
+        served.pod.kill()
+        until(lambda: not served.is_ready(), served.said)
+        served.pod.run(served.container)
+        served.wait_until_ready()
