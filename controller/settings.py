@@ -221,7 +221,7 @@ def _grout(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> Grout
 def _parser() -> argparse.ArgumentParser:
     parser = options.Parser(
         prog="controller",
-        description="Programs a datapath with what FRR and the manifests want, and keeps it so.",
+        description="Programs a datapath as FRR and the manifests want, and keeps it that way.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -414,7 +414,7 @@ def _add_grout(add: Callable[..., object]) -> None:
         metavar="ADDR",
         default="",
         help="address of a running grout-agent: unix:/PATH, or ADDRESS:PORT on loopback or with "
-        "--agent-* (default: the controller runs it)",
+        "--agent-* (default: the controller starts it)",
     )
     add("--agent-cert", type=options.file, metavar="FILE", help="client certificate, PEM")
     add("--agent-key", type=options.file, metavar="FILE", help="its key, PEM")
@@ -458,5 +458,5 @@ def _add_grout(add: Callable[..., object]) -> None:
         "--grout-memory",
         choices=("auto", "hugepages", "test"),
         default="auto",
-        help="what it gets; test is DPDK's mode without hugepages (auto: hugepages if any is free)",
+        help="grout's memory; test: DPDK's mode without hugepages (auto: hugepages if any is free)",
     )

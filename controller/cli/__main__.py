@@ -25,7 +25,7 @@ GLOBAL = ("--connect", "--cert", "--key", "--ca", "--nodes")
 
 
 def dualpath() -> None:
-    """Ask a running Dualpath controller what it wants, what it has, and why they differ.
+    """Query a Dualpath controller: desired and programmed state, and why they differ.
 
     dualpath status
     dualpath routes --vrf red
@@ -33,8 +33,8 @@ def dualpath() -> None:
     dualpath watch --kind route
     dualpath --nodes pe1,root@pe2 status
 
-    Every list takes -o table|wide|json|yaml. Exit codes: 0 it worked, 1 it did not,
-    2 the command line or a filter makes no sense.
+    Every list accepts -o table|wide|json|yaml. Exit codes: 0 success, 1 failure,
+    2 invalid command line or filter.
     """
 
 
@@ -121,7 +121,7 @@ def top() -> CommandParser:
         "--nodes",
         metavar="NODE,...",
         type=_nodes,
-        help="Run status, explain or audit on these nodes at once, by ssh: [USER@]HOST,...",
+        help="Run status, explain or audit on these nodes in parallel, by ssh: [USER@]HOST,...",
     )
     parser.add_argument("--version", action="store_true", help="Show the version.")
     return parser

@@ -55,7 +55,7 @@ complete -c dualpath -a '(__dualpath_complete)'
 }
 
 
-def completion(shell: Annotated[Shell, Argument("bash|zsh|fish", help="Which shell's.")]) -> None:
+def completion(shell: Annotated[Shell, Argument("bash|zsh|fish", help="The shell.")]) -> None:
     """Print the completion script of a shell.
 
     It completes commands, options, and the names of VRFs, VNIs and ports that the daemon has.
@@ -78,7 +78,7 @@ def version() -> None:
 
 def show_help(
     command: Annotated[
-        str, Argument("COMMAND", help="Of which command.", complete=lambda _: CATALOGUE)
+        str, Argument("COMMAND", help="The command.", complete=lambda _: CATALOGUE)
     ] = "",
 ) -> None:
     """Show the help of a command.

@@ -23,10 +23,10 @@ _MANIFESTS, _CHANGE, _MORE = "Manifests", "Repair and change", "More"
 CATALOGUE = {
     "status": Entry(_LOOK, "status", "Show the daemon at a glance."),
     "top": Entry(_LOOK, "top", "Show sessions, rows, rates and failures live."),
-    "explain": Entry(_LOOK, "explain", "Follow an address, as FRR wants it and as programmed."),
-    "trace": Entry(_LOOK, "trace", "Show live packets to and from an address, on their way."),
+    "explain": Entry(_LOOK, "explain", "Show the path to an address, desired and programmed."),
+    "trace": Entry(_LOOK, "trace", "Show live packets to and from an address."),
     "watch": Entry(_LOOK, "watch", "Show changes as they happen, until interrupted."),
-    "audit": Entry(_LOOK, "repair", "Compare what is desired, programmed and observed."),
+    "audit": Entry(_LOOK, "repair", "Compare desired, programmed and observed rows."),
     "routes": Entry(_ROWS, "listing", "List routes."),
     "nexthops": Entry(_ROWS, "listing", "List nexthops and groups."),
     "macs": Entry(_ROWS, "listing", "List remote MACs of L2VNIs."),
@@ -41,8 +41,8 @@ CATALOGUE = {
     "diff": Entry(_MANIFESTS, "manifests", "Show what applying manifests would change."),
     "switch": Entry(_CHANGE, "switch", "Move ports to another datapath while packets flow."),
     "confirm": Entry(_CHANGE, "confirm", "Keep a start or a change that is on trial."),
-    "resync": Entry(_CHANGE, "repair", "Compare with the datapath now, and repair it."),
-    "release": Entry(_CHANGE, "repair", "End the hold for a daemon of FRR that died."),
+    "resync": Entry(_CHANGE, "repair", "Compare with the datapath now, and repair differences."),
+    "release": Entry(_CHANGE, "repair", "Remove rows that are held for a dead FRR daemon."),
     "down": Entry(_CHANGE, "down", "Give back NICs; remove devices and namespaces of Dualpath."),
     "support-bundle": Entry(
         _MORE,
@@ -53,7 +53,7 @@ CATALOGUE = {
     "replay": Entry(
         _MORE, "replay", "Replay a recording of frr-bridge, and show what it makes the datapath do."
     ),
-    "conformance": Entry(_MORE, "conformance", "Examine a datapath server."),
+    "conformance": Entry(_MORE, "conformance", "Check a datapath server against the contract."),
     "completion": Entry(_MORE, "about", "Print the completion script of a shell."),
     "version": Entry(_MORE, "about", "Show the version."),
     "help": Entry(_MORE, "about", "Show the help of a command.", "show_help"),

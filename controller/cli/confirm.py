@@ -14,8 +14,9 @@ from dualpath.process import options
 def confirm(state_dir: StateDirOption = Path(options.STATE_DIR)) -> None:
     """Keep a start or a change that is on trial.
 
-    It is on trial when the controller runs with --confirm-within. Needs root; the controller need
-    not run. Exit codes: 0 it stays, 1 nothing is on trial or it is too late, 2 a bad command line.
+    A change is on trial if the controller runs with --confirm-within. Needs root, and no running
+    controller. Exit codes: 0 the change stays, 1 nothing is on trial or the time is over,
+    2 invalid command line.
 
     dualpath confirm
     dualpath confirm --state-dir /run/dualpath-pe2

@@ -22,7 +22,7 @@ def conformance(
     target: Target,
     address: Annotated[str, Argument("ADDR", help="The datapath: unix:/PATH or ADDRESS:PORT.")],
     only: Annotated[
-        str, Option("--only", metavar="TEXT", help="Checks with this in their name.")
+        str, Option("--only", metavar="TEXT", help="Only checks with this text in their name.")
     ] = "",
     device: Annotated[
         str,
@@ -30,7 +30,7 @@ def conformance(
             "--device",
             metavar="NAME",
             parse=device_name,
-            help="An interface there with 10.0.0.1/24 and fd00::1/64; by default a port is made.",
+            help="An interface there with 10.0.0.1/24 and fd00::1/64 (default: create a port).",
         ),
     ] = "",
     vrf: Annotated[
@@ -39,16 +39,16 @@ def conformance(
             "--vrf",
             metavar="NAME",
             parse=device_name,
-            help="Routes go into this VRF, which is made.",
+            help="Create this VRF for the routes (default: the main table).",
         ),
     ] = "default",
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Examine a datapath server.
+    """Check a datapath server against the contract.
 
-    Does it do what dualpath.v1.Datapath says? It must be idle: no controller drives it, and it
-    holds nothing. The checks remove what they make. Exit code 0: nothing failed; 1: a check failed,
-    or the datapath could not be examined.
+    The contract is dualpath.v1.Datapath. The server must be idle: no controller uses it, and it has
+    no rows. The checks remove the rows that they create. Exit codes: 0 no check failed, 1 a check
+    failed, or the server could not be checked.
 
     dualpath conformance unix:/run/dualpath/datapath.sock
     dualpath conformance unix:/tmp/mine.sock --only routes -o json

@@ -29,7 +29,7 @@ def down(
             "--netns",
             metavar="NAME|PATH",
             parse=options.namespace,
-            help="Forwarding namespace (default: as the controller had it).",
+            help="Forwarding namespace (default: the controller's).",
         ),
     ] = "",
     frr_netns: Annotated[
@@ -38,21 +38,22 @@ def down(
             "--frr-netns",
             metavar="NAME|PATH",
             parse=options.namespace,
-            help="FRR's namespace (default: as the controller had it).",
+            help="FRR's namespace (default: the controller's).",
         ),
     ] = "",
     dry_run: Annotated[
-        bool, Option("--dry-run", help="Say what would be done, and do nothing.")
+        bool, Option("--dry-run", help="Show the steps without doing them.")
     ] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Give back NICs; remove devices and namespaces of Dualpath.
 
-    NICs keep their addresses and routes. Needs root. Refuses while the controller runs: stop that
-    first. Leaves FRR and its configuration alone; the namespace that FRR runs in stays until FRR
-    has ended. May be repeated.
+    NICs keep their addresses and routes. Needs root. Stop the controller first; the command refuses
+    while it runs. It does not touch FRR and its configuration; FRR's namespace stays while FRR
+    runs. You can run it again.
 
-    Exit codes: 0 all is given back, 1 something is not (it says what), 2 a bad command line.
+    Exit codes: 0 everything is given back, 1 something is left (it says what),
+    2 invalid command line.
 
     systemctl stop dualpath && dualpath down
     dualpath down --dry-run

@@ -18,11 +18,11 @@ VIEWS = ("frr", "desired", "programmed", "observed")
 
 def explain(
     target: Target,
-    address: Annotated[str, Argument("ADDRESS", help="Where the packet is to go.")],
+    address: Annotated[str, Argument("ADDRESS", help="The destination of the packet.")],
     vrf: VrfOption = "default",
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Follow an address, as FRR wants it and as programmed.
+    """Show the path to an address, desired and programmed.
 
     One lookup when all views agree; all four when they do not, or with -o wide.
 

@@ -83,15 +83,23 @@ def _parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", help="what each node reports")
     status.add_argument("node", nargs="?", help="only this node")
     status.add_argument(
-        "-o", "--output", choices=("text", "json"), default="text", help="form (%(default)s)"
+        "-o",
+        "--output",
+        choices=("text", "json"),
+        default="text",
+        help="output format (%(default)s)",
     )
     status.set_defaults(run=_status)
-    explain = commands.add_parser("explain", help="where a packet of a node goes")
+    explain = commands.add_parser("explain", help="the path of a packet on a node")
     _on_a_node(explain)
     explain.add_argument("address")
     explain.add_argument("--vrf", metavar="NAME", help="the VRF (default: the fabric's routing)")
     explain.add_argument(
-        "-o", "--output", choices=("text", "json"), default="text", help="form (%(default)s)"
+        "-o",
+        "--output",
+        choices=("text", "json"),
+        default="text",
+        help="output format (%(default)s)",
     )
     explain.set_defaults(run=_explain)
     run = commands.add_parser("exec", help="any command of dualpath on a node")
@@ -101,7 +109,10 @@ def _parser() -> argparse.ArgumentParser:
     bundle = commands.add_parser("support-bundle", help="a node's state, logs and manifests")
     _on_a_node(bundle)
     bundle.add_argument(
-        "--file", type=path, metavar="PATH", help="what to write (default: dualpath-NODE.tar.gz)"
+        "--file",
+        type=path,
+        metavar="PATH",
+        help="the file to write (default: dualpath-NODE.tar.gz)",
     )
     bundle.set_defaults(run=_bundle)
     for command in (status, explain, run, bundle):
@@ -112,9 +123,9 @@ def _parser() -> argparse.ArgumentParser:
 def _on_a_node(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("node", help="the node's name")
-    add("-n", "--namespace", default=PODS, help="of Dualpath's pods (%(default)s)")
-    add("-l", "--selector", default=SELECTOR, help="of Dualpath's pods (%(default)s)")
-    add("-c", "--container", default="controller", help="that has the controller (%(default)s)")
+    add("-n", "--namespace", default=PODS, help="namespace of Dualpath's pods (%(default)s)")
+    add("-l", "--selector", default=SELECTOR, help="labels of Dualpath's pods (%(default)s)")
+    add("-c", "--container", default="controller", help="the controller's container (%(default)s)")
 
 
 # -- what the nodes report --------------------------------------------------------------------

@@ -32,11 +32,9 @@ def routes(
     target: Target,
     shown: Listed,
     prefix: Annotated[str, Argument("PREFIX", help="Only this prefix or host address.")] = "",
-    longer: Annotated[
-        bool, Option("--longer", help="And all prefixes that lie within it.")
-    ] = False,
+    longer: Annotated[bool, Option("--longer", help="Also all prefixes within it.")] = False,
     nexthop: Annotated[
-        int, Option("--nexthop", low=0, high=UINT32, help="Only with this nexthop id.")
+        int, Option("--nexthop", low=0, high=UINT32, help="Only routes with this nexthop id.")
     ] = 0,
 ) -> None:
     """List routes.

@@ -25,14 +25,18 @@ Fleet = Annotated[
 ]
 NodeName = Annotated[
     str | None,
-    Option("--node-name", metavar="NAME", parse=valid_name, help="Which node this is."),
+    Option("--node-name", metavar="NAME", parse=valid_name, help="The node to compile for."),
 ]
-NodeIndex = Annotated[int | None, Option("--node-index", low=0, high=UINT32, help="Its number.")]
+NodeIndex = Annotated[
+    int | None, Option("--node-index", low=0, high=UINT32, help="The node's number.")
+]
 Secrets = Annotated[
     Path,
-    Option("--secrets", metavar="DIR", parse=directory, help="Where passwordSecret are."),
+    Option("--secrets", metavar="DIR", parse=directory, help="Directory of the Secrets."),
 ]
-Mtu = Annotated[int, Option("--underlay-mtu", low=1280, high=65535, help="Of the narrowest NIC.")]
+Mtu = Annotated[
+    int, Option("--underlay-mtu", low=1280, high=65535, help="MTU of the narrowest NIC.")
+]
 
 
 def render(

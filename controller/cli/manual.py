@@ -87,7 +87,7 @@ def _plain(text: str) -> str:
 
 def main() -> None:
     parser = Parser(prog="python -m controller.cli.manual", description="Write the manual pages.")
-    parser.add_argument("directory", type=path, help="where to; created if missing")
+    parser.add_argument("directory", type=path, help="target directory; created if missing")
     directory: Path = parser.parse_args().directory
     directory.mkdir(parents=True, exist_ok=True)
     for name, text in pages():

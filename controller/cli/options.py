@@ -128,9 +128,9 @@ WatchStatesOption = Annotated[
     list[ChangeState] | None, Option("--state", help="Only this state; may be repeated.")
 ]
 LimitOption = Annotated[
-    int | None, Option("--limit", low=1, high=UINT32, help="At most so many rows.")
+    int | None, Option("--limit", low=1, high=UINT32, help="Print at most this number of rows.")
 ]
-OutputOption = Annotated[Output, Option("--output", "-o", help="Form of the output.")]
+OutputOption = Annotated[Output, Option("--output", "-o", help="Output format.")]
 
 
 @dataclass(frozen=True, slots=True)

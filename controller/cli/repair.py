@@ -15,7 +15,7 @@ def audit(
     limit: LimitOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Compare what is desired, programmed and observed.
+    """Compare desired, programmed and observed rows.
 
     Names 1000 rows unless --limit says otherwise, and counts all. Exits with 0 when nothing
     differs, 1 when rows differ, 2 when something could not be compared and the rest is equal.
@@ -43,7 +43,7 @@ def audit(
 
 
 def resync(target: Target, output: OutputOption = Output.TABLE) -> None:
-    """Compare with the datapath now, and repair it.
+    """Compare with the datapath now, and repair differences.
 
     dualpath resync
     """
@@ -57,7 +57,7 @@ def resync(target: Target, output: OutputOption = Output.TABLE) -> None:
 
 
 def release(target: Target, output: OutputOption = Output.TABLE) -> None:
-    """End the hold for a daemon of FRR that died.
+    """Remove rows that are held for a dead FRR daemon.
 
     Routes that FRR has not repeated are removed at once.
 

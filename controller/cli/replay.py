@@ -35,7 +35,7 @@ def replay(
             "--until",
             metavar="SECONDS",
             parse=options.seconds,
-            help="Stop there, counted from the first file's begin; 0: at the end.",
+            help="Stop at this time after the begin of the first file; 0: at the end.",
         ),
     ] = 0.0,
     speed: Annotated[
@@ -44,7 +44,7 @@ def replay(
             "--speed",
             metavar="FACTOR",
             parse=options.seconds,
-            help="1: as fast as it was recorded, 2: twice as fast; 0: do not wait.",
+            help="1: original speed, 2: twice as fast; 0: do not wait.",
         ),
     ] = 0.0,
     output: OutputOption = Output.TABLE,
@@ -52,11 +52,11 @@ def replay(
     """Replay a recording of frr-bridge, and show what it makes the datapath do.
 
     The recording (`frr-bridge --record FILE`) runs through the code of frr-bridge and of the
-    controller into a datapath in memory. It needs no daemon and no root, and touches nothing.
-    VRFs and VNIs are those of FRR's devices, as a recording has no manifests.
+    controller into a datapath in memory. It needs no daemon and no root, and changes nothing.
+    A recording has no manifests, so VRFs and VNIs come from FRR's devices.
 
-    With -o json or yaml, one document per operation. Exit codes: 0 all was replayed, 1 a file
-    is damaged or not a recording (what is before the damage was replayed).
+    With -o json or yaml, one document per operation. Exit codes: 0 complete, 1 a file is
+    damaged or not a recording (the part before the damage is replayed).
 
     dualpath replay bug.pcapng
     dualpath replay bug.pcapng.1 bug.pcapng

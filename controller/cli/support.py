@@ -108,7 +108,8 @@ class Places:
 def support_bundle(
     target: Target,
     file: Annotated[
-        Path | None, Option("--file", metavar="PATH", help="What to write (default: here).")
+        Path | None,
+        Option("--file", metavar="PATH", help="The file to write (default: in this directory)."),
     ] = None,
     config: Annotated[
         list[Path] | None,
@@ -116,7 +117,7 @@ def support_bundle(
     ] = None,
     log: Annotated[
         list[Path] | None,
-        Option("--log", metavar="PATH", help="A log file, beside the journal; may be repeated."),
+        Option("--log", metavar="PATH", help="A log file in addition to the journal; repeatable."),
     ] = None,
     state_dir: StateDirOption = Path(options.STATE_DIR),
     frr_name: Annotated[
@@ -127,8 +128,8 @@ def support_bundle(
     """Collect state, logs and manifests without secrets in one file.
 
     The daemon's answers, FRR's view, the kernel's view of each namespace, logs, and manifests with
-    passwords masked. Run it as root; what cannot be had leaves a file that says why. Paths and
-    names are those of the running daemon, unless options give others.
+    passwords masked. Run it as root. `missing.txt` lists what could not be collected, and why.
+    Paths and names are those of the running daemon, unless options give others.
 
     dualpath support-bundle
     dualpath support-bundle --file /tmp/pe1.tar.gz --config /etc/dualpath

@@ -37,7 +37,9 @@ def span(text: str) -> int:
 
 
 def switch(
-    to: Annotated[Datapath | None, Argument("kernel|dpdk", help="What is to forward.")] = None,
+    to: Annotated[
+        Datapath | None, Argument("kernel|dpdk", help="The datapath that shall forward.")
+    ] = None,
     port: Annotated[
         list[str] | None,
         Option("--port", metavar="NAME", parse=device_name, help="Only this port; repeatable."),
@@ -51,12 +53,12 @@ def switch(
             "--back-after",
             metavar="TIME",
             parse=span,
-            help="Undo the switch after this time (60s, 5m), unless --confirm comes.",
+            help="Undo the switch after this time (60s, 5m), unless you --confirm it.",
         ),
     ] = None,
     confirm: Annotated[bool, Option("--confirm", help="Keep a switch with --back-after.")] = False,
     dry_run: Annotated[
-        bool, Option("--dry-run", help="Say what would be done, and do nothing.")
+        bool, Option("--dry-run", help="Show the steps without doing them.")
     ] = False,
     state_dir: StateDirOption = Path(options.STATE_DIR),
     output: OutputOption = Output.TABLE,
@@ -64,12 +66,12 @@ def switch(
     """Move ports to another datapath while packets flow.
 
     The other datapath is started, programmed in full and audited before a port moves. An abort
-    (^C, a failed check, the death of a process) puts every port back. The kernel always stays
+    (^C, a failed check, the death of a process) moves every port back. The kernel always stays
     programmed; `switch kernel` ends grout unless --keep is given. Needs root, and a controller that
     was started with --datapath=kernel, --start-grout and --grout-netns. With -o json, each step is
     one JSON object on a line.
 
-    Exit codes: 0 done, 1 refused or rolled back (it says why), 2 a bad command line.
+    Exit codes: 0 done, 1 refused or rolled back (it says why), 2 invalid command line.
 
     dualpath switch dpdk --dry-run
     dualpath switch dpdk --back-after 5m && dualpath switch --confirm

@@ -43,14 +43,14 @@ class Tap:
 
 def trace(
     target: Target,
-    address: Annotated[str, Argument("ADDRESS", help="Whose packets, to it and from it.")],
+    address: Annotated[str, Argument("ADDRESS", help="The address.")],
     vrf: VrfOption = "default",
-    seconds: Annotated[int, Option("--seconds", low=1, high=3600, help="How long to look.")] = 10,
+    seconds: Annotated[int, Option("--seconds", low=1, high=3600, help="Duration.")] = 10,
 ) -> None:
-    """Show live packets to and from an address, on their way.
+    """Show live packets to and from an address.
 
-    Runs tcpdump in the forwarding namespace, or asks grout (grcli trace), and so needs root. Ctrl-C
-    ends it. It ends with how many packets were seen where.
+    Runs tcpdump on each device of the forwarding namespace, or grcli trace; needs root. Ctrl-C ends
+    it. The last lines have the number of packets per device.
 
     dualpath trace 10.2.3.4 --vrf red
     ping 10.2.3.4                            # meanwhile, from a host

@@ -34,7 +34,7 @@ def watch(
             "--after",
             low=0,
             high=UINT64,
-            help="Begin behind this sequence number; 0 is all that is remembered.",
+            help="Start after this sequence number; 0: from the oldest remembered change.",
         ),
     ] = None,
     kind: Annotated[
@@ -45,8 +45,8 @@ def watch(
 ) -> None:
     """Show changes as they happen, until interrupted.
 
-    A change is what the datapath was given or refused, or what changed of rows that are only shown
-    (connected routes, LSPs). What waits, is held or leaves is in the lists.
+    A change is a row that was programmed, withdrawn or refused, or a changed unmanaged row
+    (connected route, LSP). For pending, stale and leaving rows use the lists.
 
     With -o json, one object per line.
 

@@ -90,7 +90,7 @@ def _duration(text: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = options.Parser(
         prog=PROG,
-        description="Does what a cluster needs once: numbers of Nodes, conditions, admission.",
+        description="Numbers Nodes, validates objects, summarizes their status, and runs rollouts.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -100,60 +100,60 @@ def _parser() -> argparse.ArgumentParser:
         "--kubeconfig",
         type=options.file,
         metavar="FILE",
-        help="how to reach the API server (default: as a pod, by its service account)",
+        help="kubeconfig for the API server (default: the pod's service account)",
     )
     add(
         "--namespace",
         type=_name,
         metavar="NAME",
-        help="of the Lease, the Secret and the Service (default: the pod's)",
+        help="namespace of the Lease, the Secret and the Service (default: the pod's)",
     )
     add(
         "--identity",
         type=options.node_name,
         metavar="NAME",
-        help="of this replica in the Lease (default: POD_NAME, else the host's name)",
+        help="name of this replica in the Lease (default: $POD_NAME, else the hostname)",
     )
     add(
         "--webhook",
         type=options.address_and_port,
         metavar="ADDR:PORT",
-        help="where to answer API servers, by HTTPS (default: no webhook)",
+        help="serve the admission webhook here, over HTTPS (default: no webhook)",
     )
     add(
         "--service",
         type=_name,
         metavar="NAME",
         default=PROG,
-        help="the Service by which API servers reach --webhook (%(default)s)",
+        help="Service through which API servers reach --webhook (%(default)s)",
     )
     add(
         "--secret",
         type=_name,
         metavar="NAME",
         default=f"{PROG}-webhook",
-        help="where the certificate of --webhook is kept (%(default)s)",
+        help="Secret with the certificate of --webhook (%(default)s)",
     )
     add(
         "--webhook-configuration",
         type=_name,
         metavar="NAME",
         default=PROG,
-        help="the ValidatingWebhookConfiguration that gets its CA (%(default)s)",
+        help="ValidatingWebhookConfiguration that gets the CA (%(default)s)",
     )
     add(
         "--lease",
         type=_name,
         metavar="NAME",
         default=PROG,
-        help="the Lease that decides who leads (%(default)s)",
+        help="Lease for leader election (%(default)s)",
     )
     add(
         "--lease-seconds",
         type=_duration,
         metavar="SECONDS",
         default=LEASE_S,
-        help="after which another replica leads if this one is gone (%(default)s)",
+        help="time after which another replica replaces a dead leader (%(default)s)",
     )
     logs.add_options(add)
     return parser
