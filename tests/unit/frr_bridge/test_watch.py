@@ -359,3 +359,46 @@ async def test_dump_on_request_counts_dumps_after_an_overrun(running: World) -> 
     bursts = iter([range(10)])
     running.kernel.on_dumped = lambda: running.kernel.add(*next(bursts, ()))
     assert await running.watch.again() == 2
+
+
+class SlowDecoder:
+    """Replaces the module `time`: decoding a message takes a second, reading one nothing."""
+
+    def __init__(self, told: list[object]) -> None:
+        self._told = told
+
+    def monotonic(self) -> float:
+        return float(len(self._told))
+
+
+async def test_a_burst_is_taken_out_of_the_socket_before_it_is_decoded(
+    running: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch, news = running.watch, running.kernel.news[-1]
+    await until(lambda: watch.whole)
+    monkeypatch.setattr(watch_module, "time", SlowDecoder(running.told))
+    monkeypatch.setattr(watch_module, "_TOGETHER", 1)
+    for start in range(0, 40, 4):  # each as much as the socket has room for
+        running.kernel.add(*range(start, start + 4))
+        assert not watch.drain()
+        assert not news.queue
+    assert len(running.known) < 40
+    await until(lambda: len(running.known) == 40)
+    assert (watch.dumps, watch.drain()) == (1, True)
+
+
+async def test_what_was_taken_out_of_the_socket_is_dropped_by_a_dump(
+    running: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = running.watch
+    await until(lambda: watch.whole)
+    monkeypatch.setattr(watch_module, "time", SlowDecoder(running.told))
+    monkeypatch.setattr(watch_module, "_TOGETHER", 1)
+    running.kernel.add(1, 2, 3, 4)
+    assert not watch.drain()
+    running.kernel.macs = {9}
+    running.told.clear()
+    watch._lost("a test says so")
+    await until(lambda: watch.whole and watch.dumps == 2)
+    assert running.told[-2:] == [9, END]
+    assert 4 not in running.told
