@@ -27,8 +27,12 @@ OF_THE_PROCESS = re.compile(r"dualpath_process_(cpu_seconds_total|resident_memor
 NAME = re.compile(r"\bdualpath_\w+")
 
 
+OPERATOR = (ROOT / "controller" / "operator" / "progress.py").read_text()
+
+
 async def known() -> set[str]:
-    found = set()
+    """Return the names that controllers and operators serve."""
+    found = set(re.findall(r"# TYPE (dualpath_\w+)", OPERATOR))
     for name, (type_, _) in (await live_metrics()).items():
         found |= {f"{name}_{part}" for part in ("bucket", "sum", "count")}
         if type_ != "histogram":
@@ -37,7 +41,7 @@ async def known() -> set[str]:
 
 
 async def strange(expression: str) -> list[str]:
-    """Return the names in PromQL that no controller serves."""
+    """Return the names in PromQL that nobody serves."""
     names = set(NAME.findall(expression)) - await known()
     return sorted(name for name in names if not OF_THE_PROCESS.fullmatch(name))
 
