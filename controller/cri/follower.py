@@ -44,6 +44,7 @@ class PodFollower:
         self._control = control
         self._forwarding = forwarding
         self._followed: Sandbox | None = None
+        self._identity = netns.ABSENT  # of its namespace
         self.problem = ""
         """Why the control namespace is not that of a running pod; "" when it is."""
 
@@ -57,13 +58,13 @@ class PodFollower:
             await self._runtime.close()
 
     async def look(self) -> None:
-        """Name the pod's namespace if the pod is another one than before."""
+        """Name the pod's namespace if the pod, or what has the name, is another one than before."""
         try:
             found = await self._runtime.newest(self._selector)
             if found is None:
                 self._note(f"no pod {self._selector} runs on this node: waiting for FRR's")
                 return
-            if found != self._followed:
+            if found != self._followed or netns.identity(self._control) != self._identity:
                 self._name(found, await self._runtime.namespace(found))
             self._note("")
         except NoAnswer as error:
@@ -85,7 +86,7 @@ class PodFollower:
                 log.info("pod %s has namespace %s now", pod.name, self._control)
         finally:
             os.close(held)
-        self._followed = pod
+        self._followed, self._identity = pod, identity
 
     def _note(self, problem: str) -> None:
         if problem and problem != self.problem:

@@ -102,4 +102,4 @@ def namespace_path(info: str) -> str:
 
 
 def _printable(name: str) -> str:
-    return name if _NAME.fullmatch(name) else "(a name that is none)"
+    return name if _NAME.fullmatch(name) else "(without a valid name)"

@@ -53,6 +53,8 @@ def _namespaces(namespaces: NamespacePair) -> Iterator[Change]:
         yield Change("make", "namespace", f"{namespaces.forwarding}, which forwards")
     if namespaces.make_control and not netns.exists(namespaces.control):
         yield Change("make", "namespace", f"{namespaces.control}, FRR's, with its own users")
+    if namespaces.pod and not netns.exists(namespaces.control):
+        yield Change("make", "namespace", f"{namespaces.control}, FRR's, later that of its pod")
 
 
 def _settings(settings: Settings, namespaces: NamespacePair) -> Iterator[Change]:
@@ -94,7 +96,10 @@ def _devices(
             report.problems += [str(v) for v in status.violations] or [
                 f"{status.kind} {status.name}: {status.message}"
             ]
-    _frr(report, settings, intent)
+    if namespaces.pod:
+        report.warnings.append("frr.conf was not compared: it is in FRR's pod (--frr-pod)")
+    else:
+        _frr(report, settings, intent)
 
 
 def _frr(report: Report, settings: Settings, intent: Intent) -> None:

@@ -162,6 +162,14 @@ def test_nic_that_cannot_be_moved_is_a_problem(host: Machine) -> None:
     assert any("eth7 belongs to br0" in text for text in told(host)["problems"])
 
 
+def test_namespace_of_frrs_pod_is_named_and_its_frr_is_not_looked_for(host: Machine) -> None:
+    found = told(host, "--bridge=external", "--frr-pod=dualpath-system/app=router")
+    assert f"{host.control}, FRR's, later that of its pod" in of(found, "make", "namespace")
+    assert of(found, "make", "file") == []
+    assert any("--frr-pod" in warning for warning in found["warnings"])
+    assert not netns.exists(host.control)
+
+
 def test_leg_with_an_occupied_name_is_a_problem(host: Machine) -> None:
     run(f"ip -n {host.host} link add host-e-110 type bridge")
     assert any("host-e-110 exists" in text for text in told(host)["problems"])

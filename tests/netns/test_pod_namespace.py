@@ -79,6 +79,16 @@ async def test_name_follows_the_pod(runtime: _Runtime) -> None:
     assert netns.same(CONTROL, PODS[1])
 
 
+async def test_name_that_somebody_gave_to_another_namespace_comes_back(runtime: _Runtime) -> None:
+    one = follower(runtime)
+    runtime.path = path(PODS[0])
+    await one.look()
+    netns.remove(CONTROL)
+    netns.create(CONTROL)
+    await one.look()
+    assert netns.same(CONTROL, PODS[0])
+
+
 async def test_name_stays_while_there_is_no_pod(runtime: _Runtime) -> None:
     one = follower(runtime)
     runtime.path = path(PODS[0])
