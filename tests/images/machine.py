@@ -6,10 +6,14 @@ the real machine.
 
 from __future__ import annotations
 
+import os
+import re
 import resource
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 HERE = """
 set -e
@@ -67,9 +71,21 @@ class Machine:
         return done.stdout + done.stderr
 
     def remove_containers(self) -> None:
-        found = self.run("podman", "ps", "-aq", f"--filter=name=^{self._prefix}-").stdout.split()
-        if found:
-            self.run("podman", "rm", "--force", "--time=0", *found)
+        self._remove(self._named(f"^{re.escape(self._prefix)}-"))
+
+    def remove_leftovers(self, name: str) -> None:
+        """Remove the containers of machines called `name` whose process is gone."""
+        found = self._named(f"^{re.escape(name)}-[0-9]+-")
+        owners = {each: each.removeprefix(f"{name}-").partition("-")[0] for each in found}
+        self._remove([each for each, pid in owners.items() if not Path(f"/proc/{pid}").exists()])
+
+    def _named(self, pattern: str) -> list[str]:
+        listed = self.run("podman", "ps", "-a", "--format={{.Names}}", f"--filter=name={pattern}")
+        return listed.stdout.split()
+
+    def _remove(self, names: list[str]) -> None:
+        if names:
+            self.run("podman", "rm", "--force", "--time=0", *names)
 
     def name(self, name: str) -> str:
         return f"{self._prefix}-{name}"
@@ -87,7 +103,26 @@ LIMITS = _limits()
 
 
 @contextmanager
-def machine(prefix: str) -> Iterator[Machine]:
+def machine(name: str) -> Iterator[Machine]:
+    """Make a machine for the length of a block, and remove its containers when that is left.
+
+    SIGTERM leaves it as SIGINT does. The next run removes what a run left that was killed.
+    """
+    prefix = f"{name}-{os.getpid()}"
+    former = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with _namespaces(prefix) as found:
+            found.remove_leftovers(name)
+            try:
+                yield found
+            finally:
+                found.remove_containers()
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
+@contextmanager
+def _namespaces(prefix: str) -> Iterator[Machine]:
     command = ["setpriv", "--pdeathsig=KILL", "--", "unshare", "--mount", "--net"]
     with subprocess.Popen(
         [*command, "--propagation=private", "sh", "-c", HERE], stdout=subprocess.PIPE, text=True
@@ -95,10 +130,6 @@ def machine(prefix: str) -> Iterator[Machine]:
         try:
             assert holder.stdout
             assert holder.stdout.readline() == "ready\n"
-            found = Machine(holder.pid, prefix)
-            try:
-                yield found
-            finally:
-                found.remove_containers()
+            yield Machine(holder.pid, prefix)
         finally:
             holder.kill()

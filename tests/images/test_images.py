@@ -57,7 +57,7 @@ ip -n spine link set pe up
 def here() -> Iterator[Machine]:
     if os.geteuid() != 0:
         pytest.skip("needs root: containers in namespaces of their own")
-    with machine(f"dualpath-test-{os.getpid()}") as found:
+    with machine("dualpath-test") as found:
         yield found
 
 

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.images.quadlet import program
+from tests.lab.debian import program
 
 pytestmark = pytest.mark.images
 
 QUADLETS = Path(__file__).parents[2] / "packaging" / "quadlets"
+GENERATOR = ("podman", "trixie", "usr/libexec/podman/quadlet")
+"""This machine's podman may be too old to have it."""
+
 NAMES = sorted(path.stem for path in QUADLETS.iterdir())
 
 
@@ -20,7 +23,7 @@ NAMES = sorted(path.stem for path in QUADLETS.iterdir())
 def units(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("units")
     done = subprocess.run(
-        [str(program()), "-no-kmsg-log", *[str(directory)] * 3],
+        [str(program(*GENERATOR)), "-no-kmsg-log", *[str(directory)] * 3],
         env={**os.environ, "QUADLET_UNIT_DIRS": str(QUADLETS)},
         capture_output=True,
         text=True,
@@ -56,7 +59,7 @@ def test_generator_refuses_a_key_that_does_not_exist(tmp_path: Path) -> None:
     """So a test that takes a file means something."""
     (tmp_path / "x.container").write_text("[Container]\nImage=a/b:c\nVolum=/a:/b\n")
     done = subprocess.run(
-        [str(program()), "-dryrun", "-no-kmsg-log"],
+        [str(program(*GENERATOR)), "-dryrun", "-no-kmsg-log"],
         env={**os.environ, "QUADLET_UNIT_DIRS": str(tmp_path)},
         capture_output=True,
         text=True,

@@ -65,6 +65,11 @@ SWITCH = "tests/lab/test_switch.py runs them, with a grout in a VM"
 INSTALL = "tests/kube/test_install.py applies the same objects to an API server"
 IMAGES = "tests/images builds and starts the images; a registry and nodes are the reader's"
 CLUSTER = "needs nodes with a kubelet; tests/kube/test_install.py renders and applies its objects"
+CLAB = "tests/lab/test_clab.py runs them, in containers that the lab makes of the same topology"
+DOCKER = "needs Docker and containerlab; tests/lab/test_clab.py runs the same topology"
+CLUSTER_OF_KIND = (
+    "needs kind's node image; tests/unit/labs and tests/kube/test_labs.py check its files"
+)
 MIGRATION = "tests/kube/test_migration.py runs it against an API server"
 
 NOT_RUN: dict[Key, str] = {
@@ -119,6 +124,7 @@ NOT_RUN: dict[Key, str] = {
     ): "`watch` goes on until it is interrupted, and the lab has no jq",
     ("docs/DEVELOPMENT.md", "git clone URL dualpath && cd dualpath"): "the URL is the reader's",
     ("docs/KUBERNETES.md", "kubectl apply -f deploy/crds"): OPERATOR,
+    ("docs/KUBERNETES.md", "kubectl apply --server-side -f deploy/crds/dualpath.io"): OPERATOR,
     ("docs/KUBERNETES.md", "kubectl get rollout"): "tests/kube/test_rollout.py reads these columns",
     (
         "docs/KUBERNETES.md",
@@ -137,6 +143,19 @@ NOT_RUN: dict[Key, str] = {
         "docs/KUBERNETES.md",
         "kubectl apply --server-side --force-conflicts -f openperouter/config/crd/bases/",
     ): MIGRATION,
+    ("docs/LABS.md", "make images"): DOCKER,
+    ("docs/LABS.md", "docker exec clab-dualpath-host1 ping -c 3 10.110.0.12"): CLAB,
+    (
+        "docs/LABS.md",
+        "docker exec clab-dualpath-pe1 bash -c 'kill -9 $(pidof zebra bgpd bfdd)'",
+    ): "tests/lab/test_deaths.py kills FRR under pings",
+    ("docs/LABS.md", "sudo containerlab destroy -t labs/clab/dualpath.clab.yml --cleanup"): DOCKER,
+    ("docs/LABS.md", "sudo labs/kind/up"): CLUSTER_OF_KIND,
+    ("docs/LABS.md", "export KUBECONFIG=$PWD/labs/kind/kubeconfig"): CLUSTER_OF_KIND,
+    (
+        "docs/LABS.md",
+        "kubectl -n dualpath-system delete pod --selector=app.kubernetes.io/name=dualpath-router",
+    ): CLUSTER_OF_KIND,
     ("docs/OPERATIONS.md", "ip netns add grout"): SWITCH,
     ("docs/OPERATIONS.md", "dualpath switch dpdk --dry-run"): SWITCH,
     ("docs/OPERATIONS.md", "cp packaging/dualpath.service /etc/systemd/system/"): "the lab's "

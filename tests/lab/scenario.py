@@ -35,9 +35,9 @@ class Scenario:
         self.routers.append(frr)
         return frr
 
-    def daemon(self, name: str, argv: Sequence[str]) -> Daemon:
+    def daemon(self, name: str, argv: Sequence[str], program: str = "") -> Daemon:
         """Make a daemon, to be started by the caller; its output goes to a log named like it."""
-        daemon = Daemon(name, argv, LOGS / f"{name}.log")
+        daemon = Daemon(name, argv, LOGS / f"{name}.log", program)
         self._daemons.append(daemon)
         return daemon
 
