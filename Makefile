@@ -83,10 +83,10 @@ demo: ## start a topology, ping, and kill FRR meanwhile; KEEP=1 opens a shell th
 	exec $(LAB) shell $(GROUT) $(TERMINAL) -c 'exec python -m tests.lab.demo $(DATAPATH) $(SHOW)'
 
 .PHONY: chaos
-chaos: ## faults by SEED (or PLAN), STEPS of them, under traffic, on DATAPATH; SHRINK=1 (root)
+chaos: ## faults by SEED (or PLAN), STEPS of them, under traffic, on DATAPATH; SHRINK=1, BRIDGED=1 (root)
 	@.ci/setup lab
-	@exec $(LAB) shell $(GROUT) --timeout 7200 -c "exec python -m tests.lab.chaos --datapath $(DATAPATH) \
-	    --seed $(SEED) --steps $(STEPS) $(if $(PLAN),--plan '$(PLAN)') $(if $(SHRINK),--shrink)"
+	@exec $(LAB) shell $(if $(BRIDGED),--mode straight,$(GROUT)) --timeout 7200 -c "exec python -m tests.lab.chaos --datapath $(DATAPATH) \
+	    --seed $(SEED) --steps $(STEPS) $(if $(PLAN),--plan '$(PLAN)') $(if $(SHRINK),--shrink) $(if $(BRIDGED),--bridged)"
 
 lab-shell: ## open a shell in the demo's topology, with commands to try (root)
 	@$(MAKE) --no-print-directory demo SHOW=--shell TERMINAL=--terminal

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import hosts, manifests
-from tests.lab.fabric import Fabric, Options, Pe
+from tests.lab import bridged
+from tests.lab.fabric import Fabric, Pe
 from tests.lab.hosts import Host
 from tests.lab.ping import flows
-from tests.lab.plan import HOST_BRIDGE, L2_VNI, PePlan, Topology
+from tests.lab.plan import Topology
 from tests.lab.product import signal_grout
 from tests.lab.scenario import Scenario
 from tests.lab.test_shared_wiring import established, leads_to_grout
@@ -35,35 +35,9 @@ GAP_S = 0.5  # without grout, on a busy machine
 Say = Callable[[str], None]
 
 
-def bridged_only(pe: PePlan) -> str:
-    vni = f"""\
-apiVersion: {manifests.GROUP}
-kind: L2VNI
-metadata: {{name: stretched}}
-spec:
-  vni: {L2_VNI}
-  hostMaster: {{type: LinuxBridge, linuxBridge: {{lifecycle: Managed}}}}
-"""
-    return "---\n".join((manifests.node(pe), manifests.underlay(pe), vni))
-
-
 @pytest.fixture
 def fabric(lab: Scenario) -> Fabric:
-    made = Fabric(lab, Topology(switches=True, dpdk=1), Options(files=bridged_only))
-    for spine in made.spines:
-        spine.start()
-    for pe in made.pes:
-        pe.start()
-    for pe in made.pes:
-        hosts.attach(pe.bridged.namespace, HOST_BRIDGE, pe.node, port=pe.plan.bridged)
-        v4, v6 = pe.plan.bridged_addresses
-        hosts.configure(pe.bridged.namespace, "eth0", [f"{v4}/24", f"{v6}/64"], [])
-    made.wait_for_bgp()
-    made.wait_until_live()
-    one, two = made.pes
-    for target in (two.bridged.v4, two.bridged.v6):
-        one.bridged.wait_for_ping(target, 60)
-    return made
+    return bridged.started(lab, Topology(switches=True, dpdk=1))
 
 
 def test_switch_under_a_live_frr_loses_no_packet_and_no_session(fabric: Fabric, say: Say) -> None:

@@ -3,7 +3,6 @@
 import argparse
 import os
 import sys
-import time
 from functools import partial
 
 from tests.lab import artefacts
@@ -18,7 +17,7 @@ from tests.lab.scenario import LOGS, Scenario
 def main() -> int:
     arguments = _parse()
     datapath = Datapath(arguments.datapath)
-    known = faults.every(datapath)
+    known = faults.every(datapath, bridged_only=arguments.bridged)
     names = [name for name in known if not arguments.only or name.startswith(tuple(arguments.only))]
     if arguments.list:
         say("\n".join(f"{name:30} a gap of {known[name].gap_s:g} s" for name in sorted(names)))
@@ -28,11 +27,11 @@ def main() -> int:
         sequences = {"plan": plan.parse(arguments.plan, list(known))}
     scenario = Scenario()
     try:
-        failed = _run_all(scenario, datapath, sequences)
+        failed = _run_all(World(scenario, datapath, bridged_only=arguments.bridged), sequences)
     finally:
         scenario.clean()
     if failed and arguments.shrink:
-        _shrink(datapath, failed)
+        _shrink(datapath, failed, bridged_only=arguments.bridged)
     return 1 if failed else 0
 
 
@@ -41,32 +40,30 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def _run_all(
-    scenario: Scenario, datapath: Datapath, sequences: dict[str, list[Step]]
-) -> list[Step]:
+def _run_all(world: World, sequences: dict[str, list[Step]]) -> list[Step]:
     """Run all sequences in one fabric; return the first that failed, up to its failure."""
-    began = time.monotonic()
-    world = World(scenario, datapath)
-    say(f"the fabric is up after {time.monotonic() - began:.0f} s")
+    datapath, known = world.datapath, faults.every(world.datapath, bridged_only=world.bridged_only)
     first: list[Step] = []
     for name, steps in sequences.items():
         say(f"== {datapath} {name}: {len(steps)} steps")
-        runner = Runner(world, faults.every(datapath), say)
-        outcomes = runner.run(steps, partial(_keep, scenario, name))
+        runner = Runner(world, known, say)
+        outcomes = runner.run(steps, partial(_keep, world.fabric.scenario, name))
         bad = [index for index, outcome in enumerate(outcomes) if outcome.problems]
         lost = sum(flow.lost for outcome in outcomes for flow in outcome.flows)
         say(f"== {datapath} {name}: {len(steps) - len(bad)} of {len(steps)} held, {lost} lost")
         for index in bad:
             single = plan.text([steps[index]])
-            say(f"   again: {_again(datapath, single)}")
+            say(f"   again: {_again(datapath, single, bridged_only=world.bridged_only)}")
         if bad and not first:
             first = steps[: bad[0] + 1]
-            say(f"   and with what came before: {_again(datapath, plan.text(first))}")
+            before = _again(datapath, plan.text(first), bridged_only=world.bridged_only)
+            say(f"   and with what came before: {before}")
     return first
 
 
-def _again(datapath: Datapath, text: str) -> str:
-    return f"make chaos DATAPATH={datapath} PLAN='{text}'"
+def _again(datapath: Datapath, text: str, *, bridged_only: bool) -> str:
+    bridged = "BRIDGED=1 " if bridged_only else ""
+    return f"make chaos {bridged}DATAPATH={datapath} PLAN='{text}'"
 
 
 def _keep(scenario: Scenario, name: str, outcome: Outcome) -> None:
@@ -74,13 +71,14 @@ def _keep(scenario: Scenario, name: str, outcome: Outcome) -> None:
     artefacts.write(artefacts.directory_for(directory), LOGS, scenario.routers)
 
 
-def _shrink(datapath: Datapath, steps: list[Step]) -> None:
+def _shrink(datapath: Datapath, steps: list[Step], *, bridged_only: bool) -> None:
     """Look for fewer faults that fail too, each time in a fabric of its own."""
 
     def fails(fewer: list[Step]) -> bool:
         scenario = Scenario()
         try:
-            runner = Runner(World(scenario, datapath), faults.every(datapath), lambda _: None)
+            world = World(scenario, datapath, bridged_only=bridged_only)
+            runner = Runner(world, faults.every(datapath), lambda _: None)
             bad = any(runner.step(step).problems for step in fewer)
         finally:
             scenario.clean()
@@ -90,7 +88,8 @@ def _shrink(datapath: Datapath, steps: list[Step]) -> None:
     if not fails(steps):
         say("   it does not fail every time: nothing was left out")
         return
-    say(f"   the smallest: {_again(datapath, plan.text(plan.shrink(steps, fails)))}")
+    smallest = plan.text(plan.shrink(steps, fails))
+    say(f"   the smallest: {_again(datapath, smallest, bridged_only=bridged_only)}")
 
 
 def _parse() -> argparse.Namespace:
@@ -98,6 +97,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--datapath", choices=list(Datapath), default=Datapath.KERNEL)
     parser.add_argument("--seed", type=int, nargs="+", default=[1], help="one sequence each")
     parser.add_argument("--steps", type=int, default=20, help="of each seed (default 20)")
+    parser.add_argument(
+        "--bridged", action="store_true", help="an L2VNI alone: runs without VRF devices"
+    )
     parser.add_argument("--only", nargs="+", help="faults that begin so: kill: hand:fdb")
     parser.add_argument("--plan", help="these faults: kill:bgpd+hand:fdb,flap:short")
     parser.add_argument("--shrink", action="store_true", help="look for a smaller sequence")

@@ -21,6 +21,7 @@ HANG_S = 20.0  # longer than zebra waits for its peer (15 s)
 DISK_S = 8.0
 BGP_BACK_S = 45.0  # after an uplink was down: sessions, routes, MACs
 GROUT_S = 60.0  # grout maps and clears its memory, and gets every row again
+OF_L3VNI = ("manifest:one-more", "manifest:two-faults")
 STRAIGHT = "straight"  # the lab's mode in which the guest's clock is this machine's
 
 
@@ -41,8 +42,16 @@ def allowed_s(faults: Sequence[Fault]) -> float:
     return sum(fault.gap_s for fault in faults)
 
 
-def every(datapath: Datapath) -> Mapping[str, Fault]:
+def every(datapath: Datapath, *, bridged_only: bool = False) -> Mapping[str, Fault]:
     """Return the faults by name: those of both datapaths, and those of one."""
+    found = _every(datapath)
+    if not bridged_only:
+        return found
+    tenants = {f"hand:{name}" for name in hands.of_l3vni()}
+    return {name: it for name, it in found.items() if name not in {*OF_L3VNI, *tenants}}
+
+
+def _every(datapath: Datapath) -> dict[str, Fault]:
     found = {**_daemons(), **_ours(), **_disks(), **_inputs(), **_clocks()}
     for name, hand in hands.CONTROL.items():
         found[f"hand:{name}"] = replace(_hand(hand), frr_answers=True)

@@ -123,3 +123,11 @@ GROUT = {
     "grout-tc": Hand("for d in eth1 n-eth1; do tc -n {F} qdisc del dev $d clsact; done", DEVICE_S),
     "grout-wire-down": Hand("ip -n {F} link set w-eth1 down", DEVICE_S),
 }
+
+_L3VNI = ("br100", "vx100", "e-100", "1100", " red", "rule", "dev br110")  # and gateways in its VRF
+
+
+def of_l3vni() -> set[str]:
+    """Return the hands that change something of the L3VNI."""
+    every = {**KERNEL, **CONTROL, **GROUT}
+    return {name for name, it in every.items() if any(word in it.script for word in _L3VNI)}

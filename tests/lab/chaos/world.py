@@ -9,6 +9,7 @@ from dataclasses import replace
 from threading import Event, Thread
 
 from controller.node.supervisor import bridge_of
+from tests.lab import bridged
 from tests.lab.fabric import DEFAULT, STANDARD, Fabric
 from tests.lab.namespaces import Namespace
 from tests.lab.plan import TENANT_VRF, Datapath
@@ -18,6 +19,7 @@ from tests.lab.waiting import SLOWNESS, wait_until
 
 Undo = Callable[[], object]
 STARTING_S = 150.0
+DISK = "256m"
 _CHURN_S = 4.0
 _CHURNED = tuple(f"198.51.100.{16 * n}/28" for n in range(8))
 
@@ -26,16 +28,24 @@ class World:
     """Two PEs and a spine; faults happen to pe1, and `undo` takes back what nobody repairs."""
 
     def __init__(
-        self, scenario: Scenario, datapath: Datapath, fabric: Fabric | None = None
+        self,
+        scenario: Scenario,
+        datapath: Datapath,
+        fabric: Fabric | None = None,
+        *,
+        bridged_only: bool = False,
     ) -> None:
         self.datapath = datapath
-        self.fabric = fabric or _started(scenario, datapath)
+        self.bridged_only = bridged_only  # an L2VNI alone: no VRF devices are needed
+        self.fabric = fabric or _started(scenario, datapath, bridged_only=bridged_only)
         self.pe1, self.pe2 = self.fabric.pes
         self.manifest = self.pe1.plan.state / "manifest.yaml"
         self.good = self.manifest.read_text()
         self.forwarding, self.control = self.pe1.plan.name, self.pe1.plan.control
         self.undo: list[tuple[float, Undo]] = []  # seconds after the fault
         self.frr_died = False  # the whole of FRR has to be started again
+        # Faults fill these; without a VM they would take half of the machine's memory.
+        self.sh(f"for d in /run /etc/frr; do mount -o remount,size={DISK} $d; done")
 
     # -- what faults use ------------------------------------------------------------------
 
@@ -61,6 +71,13 @@ class World:
 
     def pairs(self) -> list[tuple[Namespace, str]]:
         one, two = self.pe1, self.pe2
+        if self.bridged_only:
+            return [
+                (one.bridged.namespace, two.bridged.v4),
+                (two.bridged.namespace, one.bridged.v4),
+                (one.bridged.namespace, two.bridged.v6),
+                (two.bridged.namespace, one.bridged.v6),
+            ]
         return [
             (one.routed.namespace, two.routed.v4),
             (two.routed.namespace, one.routed.v6),
@@ -131,14 +148,14 @@ class World:
 
     def _unreachable(self) -> str:
         one, two = self.pe1, self.pe2
-        ways = (
-            (one.routed, two.routed.v4),
-            (one.routed, two.routed.v6),
-            (two.routed, one.routed.v4),
-            (one.bridged, two.bridged.v4),
-            (two.bridged, one.bridged.v6),
-            (one.bridged, two.routed.v4),
-        )
+        ways = [(one.bridged, two.bridged.v4), (two.bridged, one.bridged.v6)]
+        if not self.bridged_only:
+            ways += [
+                (one.routed, two.routed.v4),
+                (one.routed, two.routed.v6),
+                (two.routed, one.routed.v4),
+                (one.bridged, two.routed.v4),
+            ]
         lost = [
             f"{host.namespace.name} to {to}"
             for host, to in ways
@@ -175,13 +192,17 @@ class World:
             thread.join()
 
     def _announce(self, word: str) -> None:
-        own = (f"router bgp {self.pe2.plan.asn} vrf {TENANT_VRF}", "address-family ipv4 unicast")
+        vrf = "" if self.bridged_only else f" vrf {TENANT_VRF}"
+        own = (f"router bgp {self.pe2.plan.asn}{vrf}", "address-family ipv4 unicast")
         with contextlib.suppress(CommandFailed, subprocess.TimeoutExpired):
             self.pe2.router.configure(*own, *(f"{word}network {prefix}" for prefix in _CHURNED))
 
 
-def _started(scenario: Scenario, datapath: Datapath) -> Fabric:
-    fabric = Fabric(scenario, replace(STANDARD, dpdk=int(datapath is Datapath.DPDK)), DEFAULT)
+def _started(scenario: Scenario, datapath: Datapath, *, bridged_only: bool) -> Fabric:
+    topology = replace(STANDARD, dpdk=int(datapath is Datapath.DPDK))
+    if bridged_only:
+        return bridged.started(scenario, topology, STARTING_S)
+    fabric = Fabric(scenario, topology, DEFAULT)
     fabric.start()
     fabric.wait_for_overlay(STARTING_S)
     fabric.wait_until_live(STARTING_S)

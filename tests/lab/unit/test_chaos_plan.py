@@ -67,3 +67,11 @@ def test_the_machine_s_clock_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None
     assert not [name for name in faults.every(Datapath.KERNEL) if name.startswith("clock")]
     monkeypatch.setenv("DUALPATH_LAB_MODE", "uml")
     assert [name for name in faults.every(Datapath.KERNEL) if name.startswith("clock")]
+
+
+@pytest.mark.parametrize("datapath", Datapath)
+def test_faults_without_an_l3vni_change_nothing_of_one(datapath: Datapath) -> None:
+    every, bridged = faults.every(datapath), faults.every(datapath, bridged_only=True)
+    left_out = set(every) - set(bridged)
+    assert {"hand:shadow-vrf", "manifest:one-more"} <= left_out
+    assert not [name for name in left_out if name.startswith(("kill:", "stop:", "term:", "flap:"))]
