@@ -1,4 +1,4 @@
-"""Moves ports between two datapaths while packets flow; every abort ends on one whole datapath.
+"""Moves ports between two datapaths while packets flow; an abort leaves one complete datapath.
 
     prepare   start the second datapath, and program it until its audit is clean
     move      one tc filter per port: host legs first, then uplinks
@@ -6,12 +6,12 @@
     commit    the other datapath speaks for the node
     finish    end the old one, or keep it warm
 
-Until `commit`, whatever happens puts the ports back: a failed check, a cancelled call, an error.
-A crash leaves `SwitchState.to` on disk, and the next controller puts them back. Both datapaths are
-whole meanwhile, so a port forwards wherever its filter points. See decision 0103.
+Until `commit`, a failed check, a cancelled call or an error moves the ports back. After a crash
+`SwitchState.to` is on disk, and the next controller moves them back. Both datapaths are complete
+meanwhile, so either can forward a port's packets. See decision 0103.
 
-Afterwards `run` looks after the second datapath: when it dies, the first speaks for the node until
-the second is whole again.
+Afterwards `run` watches the second datapath: when it dies, the first is active until the second is
+programmed again.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Switcher:
     # -- what others ask ------------------------------------------------------------------
 
     def placed(self) -> Mapping[str, bool]:
-        """Return which ports the second datapath should have; none while nobody should move any."""
+        """Return the ports that the second datapath should have; none during a switch."""
         second = self._planes.second
         if not second or self.state.to or self._turn.locked():
             return {}
@@ -78,7 +78,7 @@ class Switcher:
         return [(outcome, found.histogram()) for outcome, found in self._durations.items()]
 
     def trial(self) -> str:
-        """Return what becomes of a switch that nobody has confirmed; "" if there is none."""
+        """Return when an unconfirmed switch will be undone; "" if there is none."""
         if not self.state.deadline:
             return ""
         left = max(0.0, self.state.deadline - self._at.now())
@@ -175,7 +175,7 @@ class Switcher:
         try:
             self._save(replace(before, to=to, second=True))
         except OSError as error:
-            text = f"cannot write down the switch: {_reason(error)}; see the state directory"
+            text = f"cannot save the switch: {_reason(error)}; check the state directory"
             raise SwitchRefused(text) from error
         try:
             await self._steps.prepare(to, tell)
@@ -216,7 +216,7 @@ class Switcher:
         try:
             self._save(before)
         except OSError as error:  # the file has `to` still: the next start rolls back, too
-            log.error("cannot write down that the switch is over: %s", _reason(error))
+            log.error("cannot save the end of the switch: %s", _reason(error))
             self.state, self._planes.shared = before, before.second
         self._at.changed()
 
@@ -231,7 +231,7 @@ class Switcher:
     # -- afterwards -----------------------------------------------------------------------
 
     async def restore(self) -> None:
-        """Go on from what the last controller left, once the first datapath is adopted."""
+        """Restore the last controller's state, once the first datapath is adopted."""
         async with self._turn:
             if self.state.to:
                 await self._restore_interrupted()
@@ -255,7 +255,7 @@ class Switcher:
             await self._end_second(lambda *_: None)
 
     async def run(self) -> NoReturn:
-        """Look after the second datapath, and after the deadline, until cancelled."""
+        """Watch the second datapath and the deadline until cancelled."""
         while True:
             await self._at.sleep(LOOK_S)
             if self._turn.locked():
@@ -263,7 +263,7 @@ class Switcher:
             try:
                 await self._look()
             except (DatapathError, OSError) as error:
-                log.error("cannot move ports: %s; trying again in %.0f s", _reason(error), AGAIN_S)
+                log.error("cannot move ports: %s; retrying in %.0f s", _reason(error), AGAIN_S)
                 await self._at.sleep(AGAIN_S)
 
     async def _look(self) -> None:
@@ -276,14 +276,14 @@ class Switcher:
             self._fall_back(second)
 
     def _fall_back(self, second: Plane) -> None:
-        """Let the first datapath speak for the node: the second died, and its filters with it."""
+        """Make the first datapath active: the second died, and its filters with it."""
         first, why = self._planes.first, second.reconciler.unavailable
         log.warning("%s does not answer: %s; %s forwards", second.name, why, first.name)
         self._planes.activate(first)
         second.role = Role.PREPARING
 
     async def _return_to(self, second: Plane) -> None:
-        """Give the second its ports back once it is whole."""
+        """Give the second its ports back once it is programmed again."""
         if second.reconciler.unavailable or not second.reconciler.resting:
             return
         async with self._turn:
@@ -294,7 +294,9 @@ class Switcher:
             await self._at.sleep(WINDOW_S)
             await asyncio.to_thread(self._at.steering.move, self._wanted(self.state.ports))
             self._planes.activate(self._speaker(self.state.ports))
-        log.info("%s is whole; it forwards for: %s", second.name, ", ".join(self.state.ports))
+        log.info(
+            "%s is programmed again; it forwards for: %s", second.name, ", ".join(self.state.ports)
+        )
 
     async def _undo(self) -> None:
         """Undo a switch that nobody confirmed in time."""
@@ -307,7 +309,7 @@ class Switcher:
             try:
                 await self._carry_out(to, moved, target, lambda *_: None)
             except SwitchFailed as error:
-                log.error("cannot go back to %s: %s; trying again in %.0f s", to, error, AGAIN_S)
+                log.error("cannot switch back to %s: %s; retrying in %.0f s", to, error, AGAIN_S)
                 self._save(replace(self.state, deadline=self._at.now() + AGAIN_S))
 
     def _save(self, state: SwitchState) -> None:
