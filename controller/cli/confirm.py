@@ -31,7 +31,7 @@ def confirm(state_dir: StateDirOption = Path(options.STATE_DIR)) -> None:
     except trial.NothingOnTrial:
         fail("nothing is on trial")
     except trial.TooLate:
-        fail("too late: nobody confirmed in time, and the change is being rolled back")
+        fail("too late: the time is over, and the change is being rolled back")
     except OSError as error:
         fail(f"--state-dir {state_dir}: {error.strerror}")
     echo("confirmed: the change stays")

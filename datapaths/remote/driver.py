@@ -216,7 +216,7 @@ class RemoteDatapath:
         if code in NEVER:
             return Unsupported(details)
         if details.startswith(("failed to connect", "Socket closed")):
-            return Unavailable(f"nobody answers at {self._address}")
+            return Unavailable(f"no server answers at {self._address}")
         if code is grpc.StatusCode.RESOURCE_EXHAUSTED:  # most often a message beyond the limit
             return Unavailable(f"{self._address}: {cut(details)}")
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:

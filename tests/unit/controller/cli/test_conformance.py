@@ -66,7 +66,7 @@ def test_conformance_run_cleans_up_and_spares_objects_in_use(address: str) -> No
 @pytest.mark.parametrize(
     ("arguments", "code", "why"),
     [
-        (("unix:/nowhere.sock",), 1, "nobody answers at unix:/nowhere.sock"),
+        (("unix:/nowhere.sock",), 1, "no server answers at unix:/nowhere.sock"),
         (("192.0.2.1:5000",), 2, "is not on this host"),
         (("nonsense",), 2, "neither unix:/PATH nor"),
     ],
