@@ -32,7 +32,7 @@ for directory in run tmp var/log var/lib/frr var/tmp usr/local/sbin; do
 done
 chmod 1777 /tmp /var/tmp
 mkdir -p /run/netns /var/tmp/frr
-install -d -o frr -g frr /run/frr /var/log/frr
+install -d -o frr -g frr /run/frr /var/log/frr /var/lib/frr
 install -m 755 {scripts} /usr/local/sbin
 hostname {name}
 {binds}
