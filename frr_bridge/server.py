@@ -17,6 +17,11 @@ from frr_bridge.wire.fpm import FpmFramer, Frames, FramingError
 log = logging.getLogger(__name__)
 
 _READ = 1 << 20  # bytes to decode at once: see FpmFramer.feed
+# linux/in.h, linux/in6.h: bind to an address that the namespace does not have
+FREEBIND = {
+    socket.AF_INET: (socket.IPPROTO_IP, 15),
+    socket.AF_INET6: (socket.IPPROTO_IPV6, 78),
+}
 _RECEIVE_BUFFER = 8 << 20
 _PAUSE_S = 1.0
 _UNSENT = 64 << 20  # answers to more than a million routes: zebra has stopped reading
@@ -69,6 +74,9 @@ class FpmServer:
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+        # 127.0.0.1 may be missing: somebody flushed the addresses of lo. The controller adds it
+        # again, but only once frr-bridge runs.
+        listener.setsockopt(*FREEBIND[family], 1)
         listener.setblocking(False)
         try:
             listener.bind((host, port))

@@ -128,6 +128,14 @@ def test_damage_is_repaired(control: str) -> None:
         assert Shadows(control).dump() == shadow, damage
 
 
+def test_address_by_which_zebra_reaches_frr_bridge_is_added_again(control: str) -> None:
+    build(control, sized(1450))
+    run(f"ip -n {control} addr flush dev lo")
+    assert "127.0.0.1/8" not in run(f"ip -n {control} addr show lo")
+    build(control, sized(1450))
+    assert "127.0.0.1/8" in run(f"ip -n {control} addr show lo")
+
+
 @rule("Differs.namespaces")
 def test_shadow_device_never_forwards(control: str) -> None:
     run(f"ip netns exec {control} sysctl -qw net.ipv4.ip_forward=1")

@@ -313,3 +313,12 @@ async def test_a_silent_zebra_makes_room_for_zebra(world: World) -> None:
     await world.connect()
     assert await first.read() == b""
     assert world.events == ["connected", "lost", "connected"]
+
+
+@pytest.mark.parametrize("address", ["192.0.2.77", "2001:db8::77"])
+async def test_listens_on_an_address_that_the_namespace_has_lost(address: str) -> None:
+    world = World()
+    world.server.close()
+    world.server.listen(address, 0)
+    assert world.server._listener
+    await world.close()
