@@ -6,6 +6,7 @@ zebra resets a session whose peer reads nothing for 15 s, and blocks its own wor
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 import socket
 from collections.abc import Callable
@@ -74,9 +75,10 @@ class FpmServer:
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
-        # 127.0.0.1 may be missing: somebody flushed the addresses of lo. The controller adds it
-        # again, but only once frr-bridge runs.
-        listener.setsockopt(*FREEBIND[family], 1)
+        if ipaddress.ip_address(host).is_loopback:
+            # It may be missing: somebody flushed the addresses of lo. The controller adds it
+            # again, but only once frr-bridge runs.
+            listener.setsockopt(*FREEBIND[family], 1)
         listener.setblocking(False)
         try:
             listener.bind((host, port))

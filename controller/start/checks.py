@@ -130,6 +130,8 @@ def _check_fpm(settings: Settings, control: str) -> None:
             probe.bind((host, port))
             probe.listen()
         except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL and ipaddress.ip_address(host).is_loopback:
+                return  # somebody flushed the addresses of lo; it is added again
             if error.errno != errno.EADDRINUSE:
                 raise Refused(f"--fpm {settings.fpm}: {error.strerror}") from None
             raise Refused(
