@@ -148,7 +148,7 @@ NOT_RUN: dict[Key, str] = {
     (
         "docs/LABS.md",
         "docker exec clab-dualpath-pe1 bash -c 'kill -9 $(pidof zebra bgpd bfdd)'",
-    ): "tests/lab/test_deaths.py kills FRR under pings",
+    ): CLAB,
     ("docs/LABS.md", "sudo containerlab destroy -t labs/clab/dualpath.clab.yml --cleanup"): DOCKER,
     ("docs/LABS.md", "sudo labs/kind/up"): CLUSTER_OF_KIND,
     ("docs/LABS.md", "export KUBECONFIG=$PWD/labs/kind/kubeconfig"): CLUSTER_OF_KIND,
