@@ -59,6 +59,6 @@ def test_the_search_before_the_way_back_finds_such_fields() -> None:
     for name in alone:
         assert re.search(pattern, f"    - {name}:")
         assert re.search(pattern, f"    {name}: x")
-    described = PAGE[PAGE.index("In a `hostSession` OpenPERouter has") :].replace("\n", " ")
+    described = PAGE[PAGE.index("OpenPERouter's `hostSession` also has no") :].replace("\n", " ")
     times = {"holdTimeSeconds", "keepaliveTimeSeconds", "connectTimeSeconds"}  # "timers"
     assert {n for n in named - alone - times if f"`{n}`" not in described} == set()
