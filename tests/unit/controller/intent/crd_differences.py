@@ -45,7 +45,7 @@ DIFFERENT: Mapping[str, str] = {
     "neighbors[].address": f"{POOL}; an IPv6 link-local one needs its `interface` if the "
     "Underlay has several",
     "neighbors[].interface": ASCII,
-    "neighbors[].listenRange": "not a range from which nobody can connect, such as 127.0.0.0/8",
+    "neighbors[].listenRange": "no range without possible peers, such as 127.0.0.0/8",
     "neighbors[].holdTimeSeconds": BGP_TIME,
     "neighbors[].keepaliveTimeSeconds": "not negative",
     "neighbors[].passwordSecret": "the name of an existing Secret, and no `password` beside it: "
