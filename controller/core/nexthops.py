@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 
@@ -123,16 +124,26 @@ class Leaving:
             leaving.discard(key)
         if not leaving:
             return []
-        unused = sorted(leaving - self._used(kind), key=repr)
+        ids = self._ids(kind, leaving)
+        used = self._used({one for some in ids.values() for one in some})
+        unused = sorted((key for key in leaving if used.isdisjoint(ids[key])), key=repr)
         found = [table.programmed(key) for key in unused]
         return [record for record in found if record is not None]
 
-    def _used(self, kind: Kind) -> set[Key]:
-        """Return the keys of nexthops, or of VTEPs, that programmed routes and groups use."""
-        programmed = self._nexthops.programmed()
-        used: set[Key] = {member.id for nexthop in programmed for member in nexthop.members}
-        for routes in self._state.rib:
-            used |= routeviews.used_nexthops(routes.rows)
+    def _ids(self, kind: Kind, keys: AbstractSet[Key]) -> dict[Key, list[int]]:
+        """Return the ids of the programmed nexthops behind each key."""
         if kind is Kind.NEXTHOP:
-            return used
-        return {(n.vni, n.vtep) for n in programmed if n.vni and n.id in used}
+            return {key: [cast("int", key)] for key in keys}
+        found: dict[Key, list[int]] = {key: [] for key in keys}
+        for nexthop in self._nexthops.programmed():
+            if nexthop.vni and (behind := found.get((nexthop.vni, nexthop.vtep))) is not None:
+                behind.append(nexthop.id)
+        return found
+
+    def _used(self, ids: set[int]) -> set[int]:
+        """Return which of these nexthops programmed groups or routes use."""
+        groups = self._state.records[Kind.NEXTHOP].programmed_groups
+        used = {one for one in ids if groups.groups_of([one])}
+        for routes in self._state.rib:
+            used |= routeviews.used_nexthops(routes.rows, ids - used)
+        return used

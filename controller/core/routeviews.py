@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from dualpath.model.kinds import Kind
 from dualpath.model.routes import U8, U32, RouteBatch
 from dualpath.model.table import Slots, distinct
 from dualpath.model.view import KindCount, Problem, RouteRows, RowState
+
+FEW = 32  # comparisons with a column take less time than sorting it once
 
 Differing = tuple[Problem, U8, U8]
 """What an audit found: the problem, and the prefixes and lengths of the rows that have it."""
@@ -62,9 +65,12 @@ def unsupported(rows: RouteColumns) -> dict[int, int]:
     return dict(zip(ids.tolist(), counts.tolist(), strict=True))
 
 
-def used_nexthops(rows: RouteColumns) -> set[int]:
-    """Return the nexthop ids that programmed routes use."""
-    return set(distinct(rows["programmed"][rows.slots()]).tolist()) - {0}
+def used_nexthops(rows: RouteColumns, ids: AbstractSet[int]) -> set[int]:
+    """Return which of these nexthops programmed routes use."""
+    programmed = rows["programmed"]  # 0 where a slot is free
+    if len(ids) <= FEW:
+        return {one for one in ids if (programmed == one).any()}
+    return set(distinct(programmed).tolist()) & ids
 
 
 def audit(rows: RouteColumns, dumped: Sequence[RouteBatch], refused: U32) -> Iterator[Differing]:

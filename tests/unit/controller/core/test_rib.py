@@ -290,7 +290,8 @@ def test_a_lost_row_that_was_leaving_is_gone() -> None:
 def test_routes_go_with_their_nexthop() -> None:
     made = Table(f"+ {A} 1", f"+ {B} 2")
     assert made.table.lost_nexthops({1}) == 1
-    assert routeviews.used_nexthops(made.table.rows) == {2}
+    assert routeviews.used_nexthops(made.table.rows, {1, 2}) == {2}
+    assert routeviews.used_nexthops(made.table.rows, set(range(1, 99))) == {2}
     assert made.apply() == {A: 1}
 
 
