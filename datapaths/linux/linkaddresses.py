@@ -14,6 +14,8 @@ from datapaths.linux.rtnl import BY_KERNEL
 from dualpath.model.links import Address
 
 IFA_F_NODAD = 0x02  # linux/if_addr.h
+RT_SCOPE_HOST = 254  # linux/rtnetlink.h
+LOOPBACK = Address(bytes([127, 0, 0, 1]), 8)
 
 
 class LinkAddresses:
@@ -63,7 +65,17 @@ class LinkAddresses:
         if not any(is_link_local(address) for address in self.of(name)):
             self._write("add", name, link_local(self._links.get(name).mac))
 
-    def _write(self, command: str, name: str, address: Address) -> None:
+    def ensure_loopback(self) -> None:
+        """Add 127.0.0.1/8 to `lo` if somebody removed it; it is none of the lasting addresses."""
+        index = self._links.get("lo").index
+        dump = {"family": socket.AF_INET, **BY_KERNEL}
+        messages = self._links.rtnl.call(
+            "read the addresses of lo", "addr", "dump", index=index, **dump
+        )
+        if str(LOOPBACK) not in {f"{m.get_attr('IFA_LOCAL')}/{m['prefixlen']}" for m in messages}:
+            self._write("add", "lo", LOOPBACK, scope=RT_SCOPE_HOST)
+
+    def _write(self, command: str, name: str, address: Address, **more: int) -> None:
         index = self._links.get(name).index
         if not self._changes.allow(f"{name}: address {address}"):
             return
@@ -79,5 +91,6 @@ class LinkAddresses:
                 address=str(ipaddress.ip_address(address.ip)),
                 prefixlen=address.length,
                 **flags,
+                **more,
             )
         self.forget(index)

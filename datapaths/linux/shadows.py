@@ -19,8 +19,6 @@ from dualpath.model.kinds import Kind
 from dualpath.model.links import Address, Port, Vni, Vrf
 from dualpath.model.records import Key
 
-LOOPBACK = Address(bytes([127, 0, 0, 1]), 8)
-
 
 @dataclass(frozen=True, slots=True)
 class Shadow:
@@ -164,7 +162,7 @@ def _ensure_loopback(links: Links, addresses: tuple[Address, ...]) -> None:
         links.change("lo", mark=Mark("shadow-lo", addresses))
     links.set_up("lo")
     links.addresses.set("lo", addresses, before.addresses if before else ())
-    links.addresses.set("lo", (LOOPBACK,))  # zebra reaches frr-bridge by it
+    links.addresses.ensure_loopback()  # zebra reaches frr-bridge by it
 
 
 def _ensure_vni(links: Links, vni: Vni) -> None:

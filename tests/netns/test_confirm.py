@@ -256,7 +256,7 @@ def test_changed_manifest_is_rolled_back_when_nobody_confirms(host: Machine) -> 
         until(lambda: taken(host), "the first is taken again")
         until(lambda: "198.51.100.2" in run(f"ip -n {host.host} addr show eth8"), "its address")
         until(lambda: trial.read(host.state_dir) is None, "nothing is on trial")
-        assert "former manifests are in force" in one.log
+        assert "restored the former manifests" in one.log
         assert one.process.poll() is None
         time.sleep(2)
         assert not taken(host, "eth8")  # the manifests still name it
@@ -305,7 +305,7 @@ def test_manifest_changed_without_a_controller_is_on_trial_at_the_next_start(hos
     host.write("eth8")
     with controller(host, *trying(host)) as again:
         until(lambda: taken(host, "eth8"), "the second NIC moves")
-        until(lambda: "former manifests are in force" in again.log, "nobody confirmed")
+        until(lambda: "restored the former manifests" in again.log, "nobody confirmed")
         until(lambda: taken(host), "the first is taken again")
         until(lambda: "eth8" in names(host.host), "the second comes home")
 
