@@ -66,7 +66,7 @@ def test_deleted_foreign_namespace_is_a_problem_until_it_is_back(
     netns.remove(pair[0])
     for _ in range(3):
         keeping.keeper.look()
-    assert f"namespace {pair[0]} lost its name" in keeping.keeper.problem
+    assert f"namespace {pair[0]} is gone" in keeping.keeper.problem
     assert f"ip netns add {pair[0]}" in keeping.keeper.problem
     assert caplog.text.count("is gone") == 1
     netns.create(pair[0])
