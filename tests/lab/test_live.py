@@ -12,6 +12,7 @@ from tests.lab.grout import touch_memory
 from tests.lab.namespaces import Namespace
 from tests.lab.ping import flows, ping
 from tests.lab.plan import Datapath
+from tests.lab.processes import CommandFailed
 from tests.lab.product import grout_socket
 from tests.lab.waiting import wait_until
 from tests.unit.controller.intent.rulebook import rule
@@ -93,9 +94,18 @@ def in_force(fabric: Fabric, name: str, generation: int) -> None:
         )
 
 
+def routed(pe: Pe) -> bool:
+    """Add the host's route by the second tenant's leg, which grout may still be making."""
+    try:
+        pe.node.ip("route", "replace", "10.200.0.0/13", "via", f"10.20{pe.plan.index}.0.1")
+    except CommandFailed:
+        return False
+    return True
+
+
 def second_tenant_pings(fabric: Fabric) -> None:
     for pe in fabric.pes:
-        pe.node.ip("route", "replace", "10.200.0.0/13", "via", f"10.20{pe.plan.index}.0.1")
+        wait_until(partial(routed, pe), "a route by the second tenant's leg", SEEN_S, 0.5)
     pe1, pe2 = fabric.pes
     wait_until(lambda: ping(pe1.node, "10.202.0.4"), "second tenant", SEEN_S, every_s=0.5)
     wait_until(lambda: ping(pe2.node, "10.201.0.3"), "second tenant", SEEN_S, every_s=0.5)
