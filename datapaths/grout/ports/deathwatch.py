@@ -32,7 +32,7 @@ from datapaths.linux.wire.filters import WIRE_PRIORITIES
 log = logging.getLogger(__name__)
 
 LOOK_S = 0.01
-ABSENT_S = 0.5  # between two looks while grout is not running
+ABSENT_S = 0.5  # between two looks while grout is not running, or has no shared port
 
 
 class Deathwatch:
@@ -56,7 +56,7 @@ class Deathwatch:
 
     def _watch(self, over: Event) -> None:
         ran = False
-        while not over.wait(LOOK_S if ran else ABSENT_S):
+        while not over.wait(LOOK_S if ran and self.ports else ABSENT_S):
             runs = self._runs()
             if ran and not runs:
                 self._release()
