@@ -47,7 +47,7 @@ from frr_bridge.wire.offload import offload
 
 log = logging.getLogger(__name__)
 
-MEMBERS_IN_FLUSH = 2048  # of groups that lost an uplink: about 5 ms
+MEMBERS_IN_FLUSH = 2048  # of groups that lost an uplink: tests.bench.uplink
 ROUTES_IN_BATCH = 16384
 RECORDS_IN_BATCH = 512
 

@@ -32,7 +32,7 @@ from dualpath.netlink.message import DecodeError, Message, messages
 
 log = logging.getLogger(__name__)
 
-ROWS = 1024  # of a dump, decoded without a pause: 15 ms
+ROWS = 1024  # of a dump, decoded without a pause
 
 NO_PORTS = frozenset({"bridge", "vxlan", "vrf"})
 KIND_OF_MARK = {"vrf": Kind.VRF, "vni": Kind.VNI, "vxlan": Kind.VNI}  # others: Kind.PORT
