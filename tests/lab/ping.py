@@ -14,6 +14,7 @@ from tests.lab.waiting import SLOWNESS, wait_until
 ECHO = Path(__file__).with_name("echo.py")
 STOPPING_S = 15.0 * SLOWNESS
 RATE_PER_S = 100.0 / SLOWNESS
+APART_S = 0.5  # between two losses of different causes
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,19 @@ class FlowResult:
     def lost(self) -> int:
         return self.transmitted - self.received
 
+    def lost_spans(self) -> list[tuple[float, float]]:
+        """Return the first and last moment of each time in which pings were lost, in seconds."""
+        spans: list[tuple[float, float]] = []
+        for at in self.lost_at_s:
+            if spans and at - spans[-1][1] < APART_S:
+                spans[-1] = (spans[-1][0], at)
+            else:
+                spans.append((at, at))
+        return spans
+
     def __str__(self) -> str:
-        where = f" at {self.lost_at_s[0]:.2f}..{self.lost_at_s[-1]:.2f} s" if self.lost else ""
+        spans = ", ".join(f"{first:.2f}..{last:.2f}" for first, last in self.lost_spans())
+        where = f" at {spans} s" if spans else ""
         return (
             f"{self.transmitted} sent, {self.received} answered, {self.lost} lost{where}, "
             f"longest gap {self.longest_gap_s * 1000:.0f} ms"

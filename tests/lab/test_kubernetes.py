@@ -91,7 +91,9 @@ def silent(source: Pe, target: str) -> None:
     wait_until(lambda: not ping(source.node, target), f"no answer of {target}", SEEN_S, 0.5)
 
 
-def test_type_5_pings_follow_creation_edit_and_deletion(fabric: Fabric, server: ApiServer) -> None:
+def test_type_5_pings_follow_creation_edit_and_deletion(
+    fabric: Fabric, server: ApiServer, say: Callable[[str], None]
+) -> None:
     pe1, pe2 = fabric.pes
     if pe1.plan.datapath is Datapath.DPDK:
         touch_memory(grout_socket(pe1.plan), vrfs=2)
@@ -102,7 +104,10 @@ def test_type_5_pings_follow_creation_edit_and_deletion(fabric: Fabric, server: 
     with flows(
         (pe1.routed.namespace, pe2.routed.v4), (pe1.bridged.namespace, pe2.bridged.v6)
     ) as results:
+        since = time.monotonic()
+        mark = lambda what: say(f"{time.monotonic() - since:.1f} s: {what}")  # noqa: E731
         add_second(fabric, server)
+        mark("the second tenant is there")
 
         server.apply(*bad(pe1))
         wait_until(
@@ -113,17 +118,22 @@ def test_type_5_pings_follow_creation_edit_and_deletion(fabric: Fabric, server: 
         )
         second_tenant_pings(fabric)
 
+        mark("its hosts reach one another")
         server.kubectl("patch", "l3", "second-pe2", "--type=merge", "-p", OTHER_RT)
         silent(pe1, "10.202.0.4")
+        mark("its route target is another")
         ready(server, "l3", "second", pe2, 2)
         server.kubectl("patch", "l3", "second-pe2", "--type=merge", "-p", TENANT_RT)
         second_tenant_pings(fabric)
 
+        mark("its route target is as before")
         server.kubectl("delete", "l3", "second-pe1", "bad-pe1")
         silent(pe2, "10.201.0.3")
+        mark("it is gone from pe1")
         server.kubectl("delete", "l3", "second-pe2")
         wait_until(lambda: "blue" not in pe1.view.masters().values(), "blue is gone", SEEN_S)
-    assert [result.lost for result in results] == [0, 0], results
+        mark("it is gone")
+    assert [result.lost for result in results] == [0, 0], [str(result) for result in results]
 
 
 def bad(pe: Pe) -> list[apiobjects.Object]:
