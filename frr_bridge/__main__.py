@@ -81,7 +81,7 @@ async def _run(arguments: argparse.Namespace) -> None:
 
 
 def _recorder(path: Path | None) -> Recorder | None:
-    """Begin a recording; none if that fails, as packets are worth more."""
+    """Begin a recording. Return none if that fails: forwarding matters more than a recording."""
     if path is None:
         return None
     try:

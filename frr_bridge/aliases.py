@@ -1,4 +1,4 @@
-"""Aliases: handles with equal contents, of which the first stands for all.
+"""Aliases: handles with equal contents. The first of them, the *original*, stands for all.
 
 A restarted zebra gives every nexthop another id, and each id gets a handle. If those were announced
 as new nexthops, every route would be programmed again for nothing:
@@ -11,8 +11,8 @@ The members of a group are compared by their originals, so groups of aliases are
     zebra    id 23 = group {21, 22}    handle 9  = {7, 8}
     zebra'   id 37 = group {35, 36}    handle 14 = {12, 13} = {7, 8}: an alias of 9
 
-Only contents decide, so when an original's contents change, its aliases part from it: each stands
-for itself again, or joins another original.
+Only contents decide. When an original's contents change, its aliases leave it: each becomes an
+original again, or joins another one.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ class Aliases:
 
     def __init__(self, size: int) -> None:
         self._original = np.arange(size, dtype=np.uint32)
-        self._joined: dict[NexthopHandle, NexthopHandle] = {}  # the same, of aliases alone
+        self._joined: dict[NexthopHandle, NexthopHandle] = {}  # the same, without the originals
         self._key: dict[NexthopHandle, Key] = {}
-        self._first: dict[Key, NexthopHandle] = {}  # key -> the handle that had it first
-        self._aliases: dict[NexthopHandle, set[NexthopHandle]] = {}  # of each original
+        self._first: dict[Key, NexthopHandle] = {}  # key -> the first handle with it
+        self._aliases: dict[NexthopHandle, set[NexthopHandle]] = {}  # by original
 
     def __len__(self) -> int:
-        """Count what is remembered of handles."""
+        """Count the handles that this module remembers."""
         return (
             len(self._key)
             + len(self._first)
@@ -70,7 +70,7 @@ class Aliases:
         return self._key.get(handle) == key
 
     def claim(self, handle: NexthopHandle, key: Key) -> NexthopHandle:
-        """Give a handle its key; return the original of the handle that has the key first."""
+        """Give a handle its key; return the original, which is the first handle with that key."""
         self._release_key(handle)
         self._key[handle] = key
         return self.original(self._first.setdefault(key, handle))
@@ -82,14 +82,14 @@ class Aliases:
             del self._first[key]
 
     def join(self, handle: NexthopHandle, original: NexthopHandle) -> None:
-        """Make a handle, and those that stood behind it, aliases of another one."""
+        """Make a handle, and its own aliases, aliases of another one."""
         joining = {handle, *self._aliases.pop(handle, ())}
         self._original[list(joining)] = original
         self._joined.update(dict.fromkeys(joining, original))
         self._aliases.setdefault(original, set()).update(joining)
 
     def part(self, handle: NexthopHandle) -> set[NexthopHandle]:
-        """Separate a handle from those with its old contents; return what stands for itself now.
+        """Separate a handle from those with its old contents; return the new originals.
 
         That is the handle if it was an alias, else its aliases.
         """

@@ -1,4 +1,4 @@
-"""What the subscriber does not have yet, sent as far as its credit goes."""
+"""Sends what the subscriber does not have yet, as far as its credit allows."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Bus(Protocol):
 class Announcer:
     """Sends the session when it changed, then changes, then once Synced.
 
-    `session` returns the state to show. `changes` yields pending batches: one that is not asked for
-    stays pending. `complete` reports whether everything that FRR desires has been learned.
+    `session` returns the session to show. `changes` yields pending batches; a batch that is not
+    fetched stays pending. `complete` reports whether everything that FRR desires has been learned.
     """
 
     def __init__(

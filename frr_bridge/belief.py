@@ -1,4 +1,4 @@
-"""Whether FRR's daemons are to be believed: do they mean what zebra withdraws? Pure.
+"""Decides whether to obey FRR's daemons: does zebra withdraw routes, or did a daemon die? Pure.
 
     bgpd dies             zebra withdraws all of BGP   hold for hold_s, or until bgpd is back
     zebra restarts alone  bgpd repeats nothing         hold without limit, until sessions restart
@@ -36,15 +36,15 @@ WAITING = frozenset({State.CONVERGING, State.HELD})
 class Life:
     """One daemon as it is now, seen by its vty."""
 
-    number: int = 0  # of the process, counted by the bridge; 0: none was seen yet
+    number: int = 0  # incarnation of the process, counted by the bridge; 0: none was seen yet
     alive: bool = False
     met: float = 0.0  # when the bridge first spoke with this process
     born: float | None = None  # when it started; None where the bridge cannot see its process
-    traces: bool = False  # a socket file is there, whether somebody listens or not
+    traces: bool = False  # a socket file exists, with or without a listener
 
 
 class Belief:
-    """Decides what to hold, for how long, and when to go live. The session obeys its inputs."""
+    """Decides what to hold, for how long, and when to go live. The session receives its inputs."""
 
     def __init__(self, hold_s: float) -> None:
         self._hold_s = hold_s
@@ -53,7 +53,7 @@ class Belief:
         self.alone = False  # zebra was restarted without bgpd, as far as is known
         self.known: frozenset[str] = frozenset()  # peers that were up when FRR was last believed
         self._released = 0  # the bgpd incarnation whose hold is over
-        self._asked = 0  # the bgpd incarnation that `alone` was last decided for
+        self._asked = 0  # the bgpd incarnation for which `alone` was last decided
         self._progress: Hashable = None
         self._progress_at = 0.0
 
@@ -87,7 +87,7 @@ class Belief:
         self._released = 0 if bgpd.alive else bgpd.number
 
     def bgpd_back(self) -> None:
-        """Note that bgpd listens while FRR is believed: its next death counts."""
+        """Note that bgpd listens again while the session is LIVE: its next death counts."""
         self._released = 0
 
     def peers_seen(self, neighbors: Any) -> None:  # noqa: ANN401  JSON of bgpd
@@ -96,9 +96,10 @@ class Belief:
     # -- what is still owed ---------------------------------------------------------------
 
     def without_bgpd(self, bgpd: Life, *, at_stake: bool) -> str:
-        """Return "bgpd" when a bgpd that does not listen has to come back first, else "".
+        """Return "bgpd" if a bgpd that does not listen must come back first, else "".
 
-        A bridge that starts after bgpd's death never met it; the socket file is still there.
+        A bridge that starts after bgpd's death never saw that bgpd, but its socket file still
+        exists.
         """
         self.alone = False
         return "bgpd" if bgpd.number or (bgpd.traces and at_stake) else ""
@@ -111,7 +112,7 @@ class Belief:
         neighbors: Any,  # noqa: ANN401  JSON of `show bgp vrf all neighbors json`
         configuration: str,
     ) -> str:
-        """Return which BGP session is still waited for, or ""; settle whether zebra is alone."""
+        """Return the BGP session that FRR still waits for, or ""; decide whether zebra is alone."""
         zebra_age_s = now - _born(zebra) if zebra.number else float("inf")
         bgpd_age_s = now - (bgpd.met if bgpd.born is None else bgpd.born)
         older = convergence.older_than(neighbors, zebra_age_s)
@@ -123,13 +124,13 @@ class Belief:
         ) or convergence.deferred(neighbors, configuration, bgpd_age_s=bgpd_age_s)
 
     def unanswered(self, bgpd: Life) -> str:
-        """Return what bgpd owes: it lives and does not answer. A new bgpd resets `alone`."""
+        """Return what FRR owes: bgpd lives and does not answer. A new bgpd resets `alone`."""
         if bgpd.number != self._asked:
             self._asked, self.alone = bgpd.number, False
         return "bgpd to answer"
 
     def still_talking(self, now: float, progress: Hashable, *, at_stake: bool) -> str:
-        """Return what FRR owes while it keeps reporting something new, else ""."""
+        """Return what FRR owes while it still reports something new, else ""."""
         if progress != self._progress:
             self._progress, self._progress_at = progress, now
         silence_s = convergence.SILENCE_S if at_stake else convergence.SETTLE_S
@@ -160,7 +161,7 @@ class Belief:
 
 
 def _born(life: Life) -> float:
-    """Return when a daemon started; unknown of the first one seen means: long ago."""
+    """Return when a daemon started. If that is unknown of the first one seen, assume long ago."""
     if life.born is not None:
         return life.born
     return life.met if life.number > 1 else float("-inf")

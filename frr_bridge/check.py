@@ -1,12 +1,12 @@
 """Compares what the bridge knows with what the kernel of FRR's namespace holds. Pure.
 
 A new dump runs through the same code as every dump, so it repairs what it finds. A record that it
-changed is a difference, unless a notification about the same row arrived meanwhile: then nothing
-was missed, the notification was only not read yet.
+changed is a difference, unless a notification about the same row arrived during the dump: that
+notification was only not processed yet, and nothing was missed.
 
     dump shows MAC 7, unknown so far      -> missed, a difference
     dump shows MAC 8, unknown so far      -> missed, but ...
-    notification: MAC 8 was added         -> ... it was on its way: no difference
+    notification: MAC 8 was added         -> ... the notification was pending: no difference
 
 Rejected: a second copy of the state, compared row by row. Both may differ for good reasons: a
 router MAC stays one while it is remote, and a group loses members without a message.
@@ -27,14 +27,14 @@ NAMED = 1000  # differing rows in an answer
 
 
 class Check:
-    """Collects the records that a dump changes, and what notifications are about meanwhile."""
+    """Collects the records that a dump changes, and the rows that notifications name meanwhile."""
 
     def __init__(self) -> None:
         self._missed: dict[tuple[Kind, Key], Record] = {}
         self._excess: dict[tuple[Kind, Key], Record] = {}
         self._stranded: list[Mac] = []
         self._named: set[bytes] = set()  # MACs and addresses in notifications
-        self._unsettled = False  # devices or nexthops changed: anything may have
+        self._unsettled = False  # devices or nexthops changed, so any row may have
 
     def upserted(self, record: Record) -> None:
         self._excess.pop((record.kind, record.key), None)
@@ -49,7 +49,7 @@ class Check:
         self._stranded = list(macs)
 
     def notified(self, message: Other) -> None:
-        """Note a notification: what it is about was not missed."""
+        """Note a notification: the rows that it names were not missed."""
         if isinstance(message, NeighborMessage):
             self._named |= {message.lladdr, message.dst}
         elif isinstance(message, LinkMessage):

@@ -54,12 +54,12 @@ class Contents(dict[NexthopHandle, Description]):
         return isinstance(self.get(handle), InlineNexthop | Unsupported)
 
     def over(self, devices: Iterable[int]) -> set[NexthopHandle]:
-        """Return the single nexthops that leave by one of these devices."""
+        """Return the single nexthops that use one of these devices."""
         found: set[NexthopHandle] = set()
         return found.union(*(self._over.get(device, ()) for device in devices))
 
     def only_over(self, device: int) -> list[NexthopHandle]:
-        """Return the nexthops that leave by a device, and the groups whose every member does."""
+        """Return the nexthops that use a device, and the groups whose every member does."""
         single = self.over([device])
         groups = (g for g in self.groups_of(single) if self._is_within(g, single))
         return sorted({*single, *groups})

@@ -44,7 +44,7 @@ def waits_for(
 ) -> str:
     """Return what bgpd still waits for, in a few words, or "" when it has converged.
 
-    `known` are the peers that were established before: wait for each until it is again.
+    `known` are the peers that were established before: wait until each is established again.
     """
     configured = dict(peers(neighbors))
     for name in sorted(known):
@@ -106,7 +106,7 @@ def deferred(
 
 
 def defer_times(configuration: str) -> dict[str, float]:
-    """Return select-defer-time in seconds by VRF, where it is configured; "" is for all."""
+    """Return select-defer-time in seconds by VRF, where it is configured; key "" applies to all."""
     times: dict[str, float] = {}
     vrf = ""
     for line in configuration.splitlines():
@@ -121,7 +121,7 @@ def missing_vnis(
     known: Any,  # noqa: ANN401  JSON of `show bgp l2vpn evpn vni json`
     wanted: Collection[int],
 ) -> str:
-    """Return the VNIs that have a device and that bgpd does not know yet, in words, or ""."""
+    """Return the VNIs that have a device but are unknown to bgpd, in words, or ""."""
     numbers = {number_of(key) for key in as_dict(known)}
     missing = sorted(set(wanted) - numbers)
     return f"bgpd to know VNI {', '.join(map(str, missing))}" if missing else ""
@@ -133,7 +133,7 @@ def as_dict(value: Any) -> dict[str, Any]:  # noqa: ANN401
 
 
 def number_of(key: str) -> int:
-    """Return the VNI that a key of an object is, or 0."""
+    """Return the VNI in a key of a JSON object, or 0."""
     return int(key) if key.isascii() and key.isdigit() and len(key) <= _VNI_DIGITS else 0
 
 

@@ -1,4 +1,4 @@
-"""What the controller asks for over the bus, and the replies."""
+"""Carries out the controller's requests on the bus, and sends the replies."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _NOTIFY = b"--asic-offload=notify_on_offload"
 
 
 def expects_results(zebra: Vty) -> bool:
-    """Report whether zebra was started to wait for acknowledgements of its routes."""
+    """Report whether zebra's options make it wait for acknowledgements of its routes."""
     return _NOTIFY in zebra.arguments()
 
 
 class Conversation:
-    """Receives the controller's events; `spawn` runs what takes time, `send` takes replies."""
+    """Receives the controller's events. `spawn` runs long work, `send` sends replies."""
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class Conversation:
         self._send(done)
 
     async def _apply(self, settings: FrrSettings) -> Applied:
-        """Give FRR these settings, unless its routes could never be programmed."""
+        """Give FRR these settings, unless they would keep its routes from being programmed."""
         offload = self._zebra.alive() and expects_results(self._zebra)
         if why := frr_version.stuck(await self._frr.version(), offload=offload):
             return Applied(False, False, why)

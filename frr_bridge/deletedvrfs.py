@@ -1,13 +1,14 @@
 """VRFs whose device was deleted, and whose routes zebra does not all withdraw.
 
-zebra withdraws only some routes of a VRF that goes. The rest is withdrawn here, by table number,
-before the next VRF with that number brings its own routes:
+When a VRF is deleted, zebra withdraws only some of its routes. This module withdraws the others by
+table number, before the next VRF with that number brings its own routes:
 
     netlink: red (table 1100) deleted    FPM: routes of table 1100    netlink: blue (1100) created
 
-In that order the routes of both are told apart. FPM and netlink are two sockets, and a dump shows
-only the end result; when the order is lost, nobody but zebra knows which routes are whose. Then the
-FPM session is ended, so that zebra connects again and repeats all its routes.
+In that order, the routes of the two VRFs can be told apart. But FPM and netlink are two sockets,
+and a dump shows only the end result. When the order is lost, only zebra knows which routes belong
+to which VRF. Then frr-bridge ends the FPM session, so that zebra connects again and repeats all
+routes.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class DeletedVrfs:
         self._obeying = obeying
         self._replay = replay
         self._tables: set[int] = set()
-        self.fpm_ahead = False  # FPM frames were read before netlink messages that precede them
+        self.fpm_ahead = False  # FPM frames were read before the netlink messages that precede them
 
     def deleted(self, table: int) -> None:
         self._tables.add(table)
@@ -45,11 +46,11 @@ class DeletedVrfs:
         self._tables.discard(table)
 
     def swept(self) -> None:
-        """Drop the tables that another VRF has by now: a sweep removed the old routes."""
+        """Drop the tables that another VRF uses now: a sweep removed the old routes."""
         self._tables -= self._devices.vrfs().keys()
 
     def withdraw(self) -> None:
-        """Withdraw the routes of deleted VRFs, if FRR is to be obeyed."""
+        """Withdraw the routes of deleted VRFs, if withdrawals are applied now."""
         if not self._tables or not self._obeying():
             return
         reused = self._tables & self._devices.vrfs().keys()

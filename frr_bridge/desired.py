@@ -1,7 +1,7 @@
-"""Every record that FRR desires, of all kinds: where the overlay and the nexthops report to.
+"""Every record that FRR desires. The overlay and the nexthops report their changes here.
 
-Here a withdrawal is obeyed or held. A daemon that dies withdraws what it knew, and the rows say
-nothing of the reason; so each withdrawal asks `obeying` first.
+Each withdrawal is applied or held here. A dying daemon withdraws everything it knew, and the rows
+do not show the reason; so this module asks `obeying` before each withdrawal.
 """
 
 from __future__ import annotations
@@ -59,11 +59,11 @@ class DesiredRecords:
         self._note(self._tables[kind].withdraw(key, hold=False))
 
     def drop(self, kind: Kind, key: Key) -> None:
-        """Withdraw a record that no check can have missed: FRR's namespace has no such row."""
+        """Withdraw a record that no check can have missed: FRR's namespace has no row for it."""
         self._tables[kind].withdraw(key, hold=False)
 
     def sweep(self) -> int:
-        """Withdraw what is held; return how many records."""
+        """Withdraw the held records; return their number."""
         for segment in self._shrunk.values():
             self._tables[Kind.ETHERNET_SEGMENT].upsert_unless_held(segment)
         self._shrunk.clear()
@@ -78,7 +78,7 @@ class DesiredRecords:
             yield from records.changes(limit)
 
     def _with_held_vteps(self, segment: EthernetSegment) -> EthernetSegment:
-        """Return a segment with the VTEPs that a dead daemon took out of it, until the sweep."""
+        """Return a segment, until the sweep with the VTEPs that a dead daemon removed from it."""
         self._shrunk.pop(segment.id, None)
         before = self._tables[Kind.ETHERNET_SEGMENT].get(segment.id)
         if not isinstance(before, EthernetSegment) or set(before.vteps) <= set(segment.vteps):

@@ -1,8 +1,8 @@
 """Files and sockets in directories that another user owns, without following that user's links.
 
-FRR's user owns /etc/frr and /run/frr. If root opened a path there, that user could replace it by a
-link, a FIFO or a device, before or after a check, and make root write, give away or read any file.
-So a directory is opened once, component by component, and its entries by its descriptor:
+FRR's user owns /etc/frr and /run/frr. If root opened a path there, that user could replace it with
+a link, a FIFO or a device, before or after a check. Root would then write, give away or read any
+file. So a directory is opened once, component by component, and its entries by its descriptor:
 
 - a link is followed only in a directory that only root can write to (/var/run is one);
 - a new file is created with O_EXCL and changed by its descriptor only, so its name does not matter;
@@ -69,7 +69,8 @@ class Directory:
             return None
         try:
             self._check(name, os.fstat(look))
-            # By the descriptor: whatever has the name now, this file was checked.
+            # Open it by the descriptor: the name may lead to another file now, but this one was
+            # checked.
             flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
             with open(os.open(f"/proc/self/fd/{look}", flags), "rb") as file:
                 data = file.read(LARGEST + 1)
@@ -103,7 +104,7 @@ class Directory:
         _create(self._fd, name, text, mode, self._rights)
 
     def replace(self, name: str, by: str) -> None:
-        """Rename the file `by` to `name`, replacing what has that name."""
+        """Rename the file `by` to `name`, and replace the file of that name."""
         os.rename(by, name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
 
     @contextlib.contextmanager
@@ -126,7 +127,7 @@ class Directory:
 
     @contextlib.contextmanager
     def _own(self, name: str) -> Iterator[int]:
-        """Open the directory that was just created, and no other."""
+        """Open the directory that was just created, and no other one."""
         fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=self._fd)
         try:
             found = os.fstat(fd)
@@ -170,8 +171,9 @@ _KINDS = {
 def connect_to(path: Path, uid: int) -> socket.socket:
     """Connect to a UNIX socket that a process of user `uid` listens on, and return it non-blocking.
 
-    Raises Unsafe for any other: with a link in place of a daemon's socket, its user could make root
-    talk to another service that obeys root. Raises OSError when nobody listens.
+    Raises Unsafe if another user's process listens: with a link in place of a daemon's socket,
+    FRR's user could make root send commands to a service that obeys root. Raises OSError when no
+    process listens.
     """
     directory = open_directory(path.parent)
     try:
@@ -260,7 +262,7 @@ def _give(fd: int, rights: Rights) -> None:
 
 
 def _empty(directory: int) -> None:
-    """Remove the files. A directory in it was created by its owner, and stays."""
+    """Remove the files. A subdirectory was created by the directory's owner, and stays."""
     with os.scandir(directory) as entries:
         names = [entry.name for entry in islice(entries, MOST_ENTRIES)]
     for name in names:

@@ -1,4 +1,4 @@
-"""What arrives from zebra over FPM: who may connect, in which order it counts, what is recorded.
+"""Input from zebra over FPM: which process may connect, in which order to process, what to record.
 
 zebra writes to its kernel and to FPM over two sockets. A route may rely on a device or a nexthop
 that it wrote to the kernel before. So pending netlink messages are processed ahead of FPM bytes.
@@ -18,11 +18,11 @@ from frr_bridge.server import Caller, FpmServer
 from frr_bridge.vty import Vty
 from frr_bridge.wire.fpm import Frames
 
-_ROOT = 0  # may do anything on this machine, and some run FRR by it
+_ROOT = 0  # this user may do anything on this machine, and some installations run FRR as this user
 
 
 class FpmInput:
-    """Feeds the bridge with the frames of the one connection that is zebra's."""
+    """Feeds the bridge with the frames of the one connection from zebra."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class FpmInput:
         self._tape = tape
         self._in_order = in_order
         self._flush = flush
-        self._ordered = True  # no netlink message is missing for the bytes that arrived
+        self._ordered = True  # all netlink messages that precede these bytes were processed
         self.server = FpmServer(
             on_connected=on_connected,
             on_frames=self._frames,
@@ -52,11 +52,11 @@ class FpmInput:
         )
 
     def end_session(self) -> None:
-        """End it later: its bytes may be in the middle of being processed."""
+        """End the session soon, not now: its bytes may be in the middle of processing."""
         asyncio.get_running_loop().call_soon(self.server.lose)
 
     def _who(self, client: socket.socket) -> Caller:
-        """Find out whether zebra connects: another daemon of FRR's could be faster."""
+        """Find out whether the peer is zebra: another daemon of FRR could connect first."""
         owner = owner_of_peer(client)
         if owner is None:
             return Caller.UNKNOWN
@@ -68,7 +68,7 @@ class FpmInput:
         return Caller.ZEBRA if held else Caller.OTHER
 
     def _bytes(self, tail: bytes, data: bytes) -> None:
-        """Process what zebra wrote to its kernel before it sent these bytes; record them."""
+        """Process the netlink messages that zebra sent before these bytes; record the bytes."""
         self._ordered = self._in_order()
         if data:
             if not self._ordered:

@@ -52,7 +52,7 @@ _PAM = re.compile(r"vtysh_pam: [^\n]*?\(\d+\)")
 _HANG = "FRR's programs did not end in time"
 _INSTALL = "install frr and frr-pythontools, and give --frr-name as the -N of FRR's daemons"
 VTYSH_CONF = "vtysh.conf"
-NO_HOSTNAME = "(none)"  # what uname says when nobody set one
+NO_HOSTNAME = "(none)"  # the name that uname reports when none was set
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class FrrPaths:
     run_dir: Path = Path("/var/run/frr")  # holds the vty sockets
     vtysh: Path = Path("/usr/bin/vtysh")
     library: Path = Path("/usr/lib/frr")  # holds frr-reload.py and the daemons
-    rights: Callable[[], Rights] = ours  # of whom both directories are
+    rights: Callable[[], Rights] = ours  # the user that both directories belong to
 
     @classmethod
     def named(cls, name: str) -> FrrPaths:
@@ -82,7 +82,7 @@ class Applied:
     ok: bool  # FRR runs the given configuration
     changed: bool  # commands were given to FRR
     message: str = ""  # one sentence when not ok, or a remark
-    section: str = ""  # of the text, which the message is about
+    section: str = ""  # the part of the text that the message is about
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class Run(Protocol):
 
 
 class FrrApply:
-    """Makes one FRR run a configuration; one attempt at a time."""
+    """Makes one FRR run a configuration, one attempt at a time."""
 
     def __init__(self, paths: FrrPaths, run: Run | None = None) -> None:
         self._paths = paths
@@ -122,8 +122,8 @@ class FrrApply:
     async def apply(self, text: str, raw: Collection[str] = ()) -> Applied:
         """Make FRR run `text`, or return why not and restore the previous configuration.
 
-        `raw` are the user's own snippets in it. FRR may print their lines differently, so that
-        they look refused; that alone is no failure.
+        `raw` are the user's own snippets in it. FRR may print their lines in another form, as if it
+        had refused them; that alone is no failure.
         """
         async with self._busy:
             before, self._in_force = self._in_force, ""
@@ -139,7 +139,7 @@ class FrrApply:
                 return Applied(False, False, _reason(error))
 
     async def version(self) -> Version | None:
-        """Return the release of the installed zebra, None when it cannot run."""
+        """Return the release of the installed zebra, None if zebra cannot run."""
         try:
             shown = await self._run([str(self._paths.library / "zebra"), "--version"])
         except (OSError, TimeoutError):
@@ -152,7 +152,7 @@ class FrrApply:
         if refused := frr_version.refusal(await self.version()):
             return Applied(False, False, refused)
         with self._config_directory() as directory, _candidate(directory, text) as candidate:
-            urgent = shutdowns(before, text)  # of which FRR has the rest
+            urgent = shutdowns(before, text)  # FRR has the rest
             current = _read(directory, self._paths.file.name)
             if urgent.lines and current == before and await self._shut(urgent):
                 directory.replace(self._paths.file.name, candidate.name)
@@ -176,14 +176,14 @@ class FrrApply:
         return applied
 
     async def _shut(self, urgent: Difference) -> bool:
-        """Shut sessions by two runs of vtysh; a whole attempt takes ten programs."""
+        """Shut sessions with two runs of vtysh; a whole attempt takes ten programs."""
         await self._run_private(urgent.commands)
         shown = await self._vtysh("-c", "show running-config no-header")
         self._running = "" if shown.code else shown.output
         return set(urgent.lines) <= {line.strip() for line in self._running.splitlines()}
 
     async def _judged(self, text: str, tolerated: frozenset[str]) -> Applied:
-        """Reload; a program that hangs, is missing or prints nothing is a failure too."""
+        """Reload and judge the result. A program that hangs, is missing or prints nothing fails."""
         try:
             return await self._reload(text, tolerated)
         except TimeoutError:
@@ -196,10 +196,11 @@ class FrrApply:
             return Applied(False, True, _reason(error))
 
     async def _reload(self, text: str, tolerated: frozenset[str]) -> Applied:
-        """Make FRR run what is in the file.
+        """Make FRR run the configuration in the file.
 
-        FRR is asked for its configuration only after each attempt, since that can take a minute.
-        Its earlier configuration is known from the last time; if it changed, the reply shows that.
+        Ask FRR for its configuration only after an attempt, because that can take a minute. Before
+        the attempt, assume the configuration of the last time; a wrong assumption shows in the
+        reply.
         """
         changed = bool(self._running) and await self._apply_small(await self._difference())
         left = await self._look()
@@ -270,7 +271,7 @@ class FrrApply:
     async def _missing_daemons(self, text: str) -> str:
         """Return the daemons that the text needs and that do not run, or ""."""
         needed = {"zebra", "bgpd"}
-        if (self._paths.library / "mgmtd").exists():  # since FRR 9; without it VNIs are lost
+        if (self._paths.library / "mgmtd").exists():  # since FRR 9; without it FRR loses VNIs
             needed.add("mgmtd")
         if "\nbfd\n" in text:
             needed.add("bfdd")
@@ -326,7 +327,7 @@ class FrrApply:
         )
 
     async def _no_log_file(self) -> Sequence[str]:
-        """Return the option that keeps frr-reload.py from opening a log file beside stdout.
+        """Return the option that keeps frr-reload.py from opening a log file as well as stdout.
 
         FRR 10.7 opens /var/log/frr/frr-reload.log unless `--logfile` names another. FRR 10.3 and
         before open none with `--stdout`, and refuse the option.
@@ -371,7 +372,7 @@ async def run_program(
         stderr=asyncio.subprocess.PIPE,
         env={"PATH": os.defpath, "LC_ALL": "C.UTF-8", "VTYSH_PAGER": "cat"},
         start_new_session=True,
-        cwd="/",  # ours may be closed to FRR's user
+        cwd="/",  # FRR's user may have no access to this process's working directory
         umask=0o077,
     )
     assert process.stdout
@@ -381,10 +382,10 @@ async def run_program(
             written = [group.create_task(_read_all(s)) for s in (process.stdout, process.stderr)]
             group.create_task(process.wait())
     except BaseException as error:
-        # Its children too: they may outlive it and hold its output open.
+        # Kill its children too: they may outlive it and keep its output open.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        # Otherwise `wait` waits for pipes that nobody reads, or that another process group holds
+        # Otherwise `wait` waits for pipes that no task reads, or that another process group keeps
         # open. asyncio.subprocess has no public way to close them.
         process._transport.close()  # type: ignore[attr-defined]
         await process.wait()
@@ -462,7 +463,7 @@ def _complaint(output: str) -> str:
 
 
 def _read(directory: Directory, name: str) -> str | None:
-    """Return what a file holds; None also for one that is not FRR's and is not restored."""
+    """Return a file's contents; None also for one that is not FRR's and is not restored."""
     try:
         return directory.read(name)
     except Unsafe as error:
@@ -472,7 +473,7 @@ def _read(directory: Directory, name: str) -> str | None:
 
 @contextlib.contextmanager
 def _candidate(directory: Directory, text: str) -> Iterator[Path]:
-    """Write `text` beside frr.conf, for its owner and group only; gone afterwards."""
+    """Write `text` beside frr.conf, for its owner and group only; remove it after the block."""
     if not directory.exists(VTYSH_CONF):  # without it vtysh complains on every call
         directory.create(VTYSH_CONF, "", MODE)
     with directory.candidate(".frr.conf.", text, MODE) as candidate:

@@ -89,7 +89,7 @@ def secret_changes(old: str, new: str) -> str:
 def _without(
     context: tuple[str, ...], head: str, gone: list[str], wanted: list[str]
 ) -> Iterator[str]:
-    """Yield commands that replace secrets by the wanted ones.
+    """Yield commands that replace each secret by the wanted one.
 
     BGP replaces a password in place. Elsewhere the old one is removed first: OSPF refuses a key
     whose number is in use. Daemons differ in how much of a command they accept after `no`, so
@@ -127,7 +127,7 @@ def forgotten_vrfs(running: str, wanted: str) -> str:
 
 
 def section_of_line(text: str, number: int) -> str:
-    """Return what a line (from 1 on) belongs to: a snippet, a VRF, BGP or IS-IS; "" for none."""
+    """Return the origin of a line (counted from 1): a snippet, a VRF, BGP or IS-IS; "" for none."""
     section = ""
     for line in text.splitlines()[:number]:
         match = _SECTION.match(line)
@@ -140,7 +140,7 @@ def section_of_line(text: str, number: int) -> str:
 
 
 def section_of(text: str, lines: Collection[str]) -> str:
-    """Return what some lines belong to: a snippet that has one of them, else the first that has."""
+    """Return the origin of some lines: a snippet with one of them, else the first origin found."""
     found = [
         section_of_line(text, number)
         for number, line in enumerate(text.splitlines(), 1)

@@ -1,4 +1,4 @@
-"""What `frr-reload.py --test` prints: the commands that FRR would be given. Pure."""
+"""The output of `frr-reload.py --test`: the commands that it would give to FRR. Pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Difference:
 
     @property
     def small(self) -> bool:
-        """Whether only BGP's lines are deleted, so that no daemon has to wait for another."""
+        """Whether it deletes lines of BGP only, so that no daemon has to wait for another one."""
         outermost = [line for line in self.delete if not line.startswith(" ") and line != "exit"]
         return all(line.startswith("router bgp ") for line in outermost)
 

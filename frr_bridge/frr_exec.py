@@ -32,10 +32,10 @@ HIDDEN = (Path("/run/netns"), Path("/run/dualpath"))
 DIRECTORIES = (Path("/run/frr"), Path("/var/tmp/frr"))  # sockets; crash logs
 
 CAPABILITIES = (
-    "chown",  # frrinit.sh makes directories of user frr
+    "chown",  # frrinit.sh creates directories of user frr
     "dac_override",  # watchfrr is root there, and its files are in user frr's directory
     "fowner",
-    "kill",  # watchfrr ends daemons
+    "kill",  # watchfrr stops daemons
     "setgid",  # a daemon becomes user frr
     "setuid",
     "net_bind_service",  # BGP's port
@@ -63,8 +63,8 @@ def main() -> None:
 def confined(command: Sequence[str], name: str, userns_dir: Path) -> list[str]:
     """Return a command line that runs `command` in FRR's network and user namespaces.
 
-    Only this process can execute it: it names open descriptors, as the pins are hidden by then.
-    Ends the process with a sentence when the namespaces are not as required.
+    Only this process can execute it: the pins are hidden by then, so it names open descriptors.
+    Ends the process with one sentence when the namespaces are not as required.
     """
     if not netns.exists(name):
         sys.exit(f"frr-exec: no network namespace {name}; start the controller first")
@@ -117,8 +117,9 @@ def _check_map(name: str, userns: Path) -> None:
 def _make_directories() -> None:
     """Create the directories of FRR that no package creates, and give them to FRR's user.
 
-    Root inside may neither create them nor use those of the machine's root. Their parents are
-    root's, or sticky as /var/tmp, so a directory of root's there was created by root.
+    Root inside the user namespace can neither create them nor use those of the machine's root.
+    Their parents belong to root, or are sticky as /var/tmp, so only root can have created a
+    directory of root.
     """
     rights = of_frr()
     for path in DIRECTORIES:

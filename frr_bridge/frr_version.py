@@ -39,7 +39,7 @@ def parse(output: str) -> Version | None:
 
 
 def refusal(version: Version | None) -> str:
-    """Return why Dualpath cannot run this FRR, "" if it can. An unknown release is tried."""
+    """Return why Dualpath cannot run this FRR, "" if it can. Accept an unknown release."""
     if version is None or version >= OLDEST:
         return ""
     return (

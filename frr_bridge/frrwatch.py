@@ -1,16 +1,16 @@
-"""zebra and bgpd as the bridge observes them, and what that means for the session.
+"""Watches zebra and bgpd, and tells the session what their state means.
 
 Three loops feed one `Belief`, which decides, and the session, which carries it out:
 
-    death     bgpd's vty connection is looked at before any withdrawal is obeyed. The kernel closes
+    death     Before a withdrawal is applied, look at bgpd's vty connection. The kernel closes
               it when bgpd dies, before zebra can process anything: so a dying bgpd's withdrawals
               are held, without a timer
     replay    after zebra connects, `ReplayWatch` reports the end of its replay: CONVERGING
-    converge  while something is held, bgpd is asked what it still waits for; once that is nothing,
+    converge  While something is held, ask bgpd what it still waits for. Once that is nothing,
               or the hold time is over: LIVE
 
-While FRR is LIVE, its established peers are remembered, so that after a restart of all daemons the
-bridge knows for which sessions to wait.
+While the session is LIVE, the bridge remembers the established peers. After a restart of all
+daemons it knows for which sessions to wait.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ log = logging.getLogger(__name__)
 TICK_S = 0.25
 _REPLAY_LIMIT_S = 60.0
 _PEERS_S = 2.0
-_REST = 10  # rest so many times as long as FRR took to answer: hundreds of peers are MBs of JSON
+_REST = 10  # times as long as FRR took to answer: hundreds of peers give MBs of JSON
 
 
 @dataclass(slots=True)
 class Subscriber:
-    """What the controller said when it subscribed."""
+    """The fields of the controller's Subscribe."""
 
     provisioning: bool = False  # it still creates FRR's devices
     kept: int = 0  # rows in its datapath that a Synced removes unless they are repeated
 
 
 class FrrWatch:
-    """Feeds the session with what happens to zebra and bgpd.
+    """Feeds the session with events of zebra and bgpd.
 
     `dump_complete` reports whether FRR's namespace was dumped in full; `connected` and `received`
     are zebra's FPM connection and its bytes. `flush` is called after every change.
@@ -78,7 +78,7 @@ class FrrWatch:
         self.belief = Belief(hold_s)
 
     async def start(self) -> None:
-        """Connect to both daemons, if they run, before zebra's first FPM session."""
+        """Connect to both daemons, if they run, before zebra's first FPM session starts."""
         if self._zebra.connect():
             await self._replay.arm()
         self._bgpd.connect()
@@ -122,7 +122,7 @@ class FrrWatch:
     # -- death ----------------------------------------------------------------------------
 
     def bgpd_died(self) -> bool:
-        """Look at bgpd's connection before a withdrawal is obeyed; True once bgpd is dead."""
+        """Look at bgpd's connection before a withdrawal is applied; True once bgpd is dead."""
         if not self.belief.may_have_died(self._bgpd.lives, alive=self._bgpd.alive()):
             return False
         if self._bridge.session.state is State.LIVE:
@@ -131,7 +131,7 @@ class FrrWatch:
         return True
 
     def tick(self) -> None:
-        """Notice bgpd's death, and its return."""
+        """Notice the death and the return of bgpd."""
         live = not self.bgpd_died() and self._bridge.session.state is State.LIVE
         if live and self._bgpd.connect():  # started later, or came back after the hold
             self.belief.bgpd_back()
@@ -144,7 +144,7 @@ class FrrWatch:
     # -- convergence ----------------------------------------------------------------------
 
     async def converge(self) -> None:
-        """While something is held, ask what FRR still owes; ask at most half of the time."""
+        """While something is held, ask what FRR still owes, for at most half of the time."""
         rest_s = TICK_S
         while True:
             await asyncio.sleep(rest_s)
@@ -224,7 +224,7 @@ class FrrWatch:
     # -- preparing for the next restart ---------------------------------------------------
 
     async def prepare(self) -> None:
-        """While zebra is away, arm the watch of its next replay; while it is LIVE, note peers."""
+        """While zebra is away, arm the watch for its next replay; while it is LIVE, note peers."""
         peers_at = 0.0
         while True:
             await asyncio.sleep(TICK_S)

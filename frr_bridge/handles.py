@@ -1,14 +1,14 @@
-"""Nexthop handles: stable names for what zebra's nexthop ids mean.
+"""Nexthop handles: stable names for the contents of zebra's nexthop ids.
 
-zebra reuses an id for different contents, and a restarted zebra numbers from the start. A route
-refers to an id. If an id changed its meaning under a programmed route, packets would take a path
-that nobody asked for. So a route is bound to a *handle*, which is never reused:
+zebra reuses an id for different contents, and a restarted zebra counts from the start. A route
+refers to an id. If an id changed its meaning under a programmed route, packets would take a wrong
+path. So a route is bound to a *handle*, which is never reused:
 
     zebra                           handle              announced
     id 21 = via 100.64.0.2 dev 4    7                   7 = VTEP 100.64.0.2, VNI 100
     id 22 = via 100.64.0.3 dev 4    8                   8 = VTEP 100.64.0.3, VNI 100
     id 23 = group {21, 22}          9 = {7, 8}          9 = group of 7 and 8
-    id 22 deleted; 22 = via ...9    10                  10; 8 stays until its last route goes
+    id 22 deleted; 22 = via ...9    10                  10; 8 stays until its last route is gone
 
 A route may refer to an id that zebra describes later. Its handle exists from then on, but is not
 *known*: the route waits. A handle is known once its contents are, their device is resolved to a
@@ -21,17 +21,17 @@ What changes a known handle, and what follows for the routes bound to it:
     another handle has equal contents   one is an alias of the other (`aliases`); routes of a
                                         handle that joins or parts are announced again
     its device is deleted               zebra's id is forgotten; the handle ends with its last
-                                        route, and what zebra still sends is a handle of its own
+                                        route, and what zebra still sends gets a new handle
     no datapath can use the contents    the handle *fails*: its nexthop is withdrawn, and its
                                         routes carry the reserved id of the reason
 
-A group with a failing member fails as a whole. Rejected: leaving the member out, which shifts
-traffic to the others without anybody knowing (decision 0077).
+A group with a failing member fails as a whole. Rejected: leaving the member out, which silently
+shifts traffic to the other members (decision 0077).
 
-The kernel of FRR's namespace removes nexthops over a device that goes down, takes them out of
-groups, and sends no message; zebra does not rewrite such a group. So the bridge applies the same
-rule at RTM_NEWLINK (decision 0050). A group that would be left empty keeps its members: its routes
-are withdrawn by zebra itself.
+The kernel of FRR's namespace removes nexthops over a device that goes down, and removes them from
+groups, without a message; zebra does not rewrite such a group. So the bridge applies the same rule
+at RTM_NEWLINK (decision 0050). A group that would be left empty keeps its members: zebra itself
+withdraws its routes.
 
 Rejected: zebra's id as the name (routes jump when it is reused), and a hash of the contents (a
 group that loses a member would get another name, and each of its routes an update); decision 0002.
@@ -77,8 +77,8 @@ class NexthopHandles:
         self.ids = ZebraIds()
         self._by_value: dict[InlineNexthop, NexthopHandle] = {}  # of nexthops without an id
         self._next = 1
-        self.unnamed = False  # some handle has no id: it lives as long as routes use it
-        self._lost: dict[NexthopHandle, AbstractSet[NexthopHandle]] = {}  # group -> members to go
+        self.unnamed = False  # some handle has no id: it exists as long as routes use it
+        self._lost: dict[NexthopHandle, AbstractSet[NexthopHandle]] = {}  # group -> lost members
 
     # -- what routes are bound to ---------------------------------------------------------
 
@@ -98,7 +98,7 @@ class NexthopHandles:
         return handle
 
     def inline(self, nexthop: InlineNexthop) -> int:
-        """Return the handle of a nexthop that came inside a route; equal ones share it."""
+        """Return the handle of a nexthop that came inside a route; equal nexthops share it."""
         if nexthop.type in DROP_TYPES:
             return reserved(nexthop.type)
         return self._inline(nexthop)
@@ -120,13 +120,13 @@ class NexthopHandles:
     def learn_group(self, identity: int, members: tuple[tuple[int, int], ...]) -> None:
         """Note a group and its members as (zebra's id, weight)."""
         if self.states.is_member(self.ids.get(identity) or NO_HANDLE):
-            self.forget(identity)  # no group has groups: the id is used for something else
+            self.forget(identity)  # no group contains groups, so the id is used for something else
         handle = self.handle(identity)
         self._lost.pop(handle, None)
         self.states.describe(handle, tuple((self.handle(m), weight) for m, weight in members))
 
     def forget(self, identity: int) -> None:
-        """Drop an id that zebra deleted. Its handle stays as long as routes are bound to it."""
+        """Drop an id that zebra deleted. Its handle exists as long as routes are bound to it."""
         self.ids.forget(identity)
         self.unnamed = True
 
@@ -136,9 +136,10 @@ class NexthopHandles:
         Return the handles that end with the device: none unless it is deleted.
 
         nexthop_flush_dev() in net/ipv4/nexthop.c does so when a device goes down, loses its carrier
-        or is deleted. A group goes with its last member. When the device is deleted, nexthops that
-        only FPM described go too, such as those of connected routes; and what zebra still sends
-        about the device, until it notices, means nothing that was announced.
+        or is deleted. A group without members is removed too. When the device is deleted, forget
+        also nexthops that only FPM described, such as those of connected routes. zebra may send
+        more about the device until it notices the deletion; that must not change what was
+        announced.
         """
         ended = self._contents.only_over(oif)
         gone = [i for handle in ended if (i := self.ids.id_of(handle)) is not None]
@@ -154,7 +155,8 @@ class NexthopHandles:
     def remove_from_groups(self, oif: int) -> None:
         """Remove the members over a device from every group that keeps another member, by `cut`.
 
-        A group that zebra describes before its turn comes has the members of that description.
+        If zebra describes a group before its turn comes, the group has the members of that
+        description.
         """
         over = self._contents.over([oif])
         for group in self._contents.groups_of(over):
@@ -163,7 +165,7 @@ class NexthopHandles:
     def cut(self, limit: int) -> bool:
         """Remove lost members from groups, until `limit` members were visited; True if more wait.
 
-        An uplink may be in ten thousand groups, and nothing else is done during a call.
+        An uplink may be in ten thousand groups, and a call blocks the event loop.
         """
         while self._lost and limit > 0:
             group = next(iter(self._lost))
@@ -182,16 +184,16 @@ class NexthopHandles:
         return bool(self._lost)
 
     def described(self, identity: int) -> bool:
-        """Report whether the meaning of an id is known, and not out of date."""
+        """Report whether the contents of an id are known and current."""
         handle = self.ids.get(identity) or NO_HANDLE
         return handle in self._contents and self.ids.may_be_in_use(identity)
 
     def retry(self, devices: Collection[int]) -> None:
-        """Resolve the nexthops over these devices again: the devices changed."""
+        """Resolve the nexthops over these devices again, because the devices changed."""
         self.states.retry(devices)
 
     def collect(self, used: set[int]) -> list[Nexthop]:
-        """Forget handles without an id and without a route; return those that were announced."""
+        """Forget handles that have neither an id nor a route; return those that were announced."""
         described = {handle for identity, handle in self.ids if self.described(identity)}
         bound = {handle for _, handle in self.ids}
         in_use = described | used
@@ -209,7 +211,7 @@ class NexthopHandles:
         return gone
 
     def _serves(self, handle: NexthopHandle, in_use: set[int]) -> bool:
-        """Report whether a handle in use has this one as its original or as a member."""
+        """Report whether a handle in use has this handle as its original or as a member."""
         seen: set[NexthopHandle] = set()
         todo = [handle]
         while todo:

@@ -1,4 +1,4 @@
-"""What each nexthop handle stands for now: known, waiting or failing; an original or an alias.
+"""The state of each nexthop handle: known, waiting or failing; an original or an alias.
 
 `handles` binds zebra's ids and routes to handles. This module keeps the contents of the handles,
 and finds out which of them may be announced. A change runs along the references between handles:
@@ -119,7 +119,7 @@ class HandleStates:
     # -- aliases --------------------------------------------------------------------------
 
     def describe(self, handle: NexthopHandle, contents: Description) -> None:
-        """Note the contents of a handle; find out what follows for it and for others."""
+        """Note the contents of a handle; update its state and the handles that refer to it."""
         before = self.contents.get(handle)
         if before == contents:
             return
@@ -129,7 +129,7 @@ class HandleStates:
         self._place(handle)
 
     def _place(self, handle: NexthopHandle) -> None:
-        """Make a handle an alias of the one with equal contents, or find out what it means.
+        """Make a handle an alias of the one with equal contents, or update its state.
 
         A known handle stays an original: routes were announced with it.
         """
@@ -141,7 +141,7 @@ class HandleStates:
             self._update_groups_of(handle)
 
     def _key(self, handle: NexthopHandle) -> Key:
-        """Return what is equal whenever two handles mean the same."""
+        """Return a key that is equal whenever two handles mean the same."""
         contents = self.contents[handle]
         if not isinstance(contents, tuple):
             return contents
@@ -154,7 +154,7 @@ class HandleStates:
         return [self._original(member) for member in members]
 
     def _original(self, member: NexthopHandle) -> NexthopHandle:
-        """Return the original of a group's member; a group in its place stands for itself."""
+        """Return the original of a group's member; a group as a member is its own original."""
         return member if self.contents.is_group(member) else self.aliases.original(member)
 
     def _join(self, handle: NexthopHandle, original: NexthopHandle) -> None:
@@ -191,7 +191,7 @@ class HandleStates:
                 self._place(group)
 
     def _update(self, handle: NexthopHandle) -> bool:
-        """Find out what a handle means; True when that changed."""
+        """Update the state of a handle; return True if it changed."""
         contents = self.contents[handle]
         failure = self._failure(contents)
         changed = self._note_failure(handle, failure)
@@ -220,7 +220,7 @@ class HandleStates:
     def _lone_vtep(self, handle: NexthopHandle, members: Members) -> NexthopHandle:
         """Return the only member of a new group if it is a VTEP, else 0.
 
-        zebra names such a nexthop sometimes by its own id, sometimes by that of a group of one.
+        zebra names such a nexthop sometimes by its own id, sometimes by the id of a group of one.
         """
         if len(members) > 1 or handle in self._nexthops:
             return NO_HANDLE
@@ -248,7 +248,7 @@ class HandleStates:
         return 0
 
     def _note_failure(self, handle: NexthopHandle, failure: int) -> bool:
-        """Let a handle, its aliases and its groups fail or work again; True when that is new."""
+        """Let a handle, its aliases and its groups fail or work again; True if that is new."""
         if self._failing.get(handle, 0) == failure:
             return False
         self._fails[handle] = failure
@@ -284,7 +284,7 @@ def _members(nexthop: Nexthop | None) -> list[NexthopHandle]:
 
 
 def _shares(weights: list[int]) -> list[int]:
-    """Scale weights to what every datapath accepts: zebra has them up to 65536."""
+    """Scale weights down to what every datapath accepts: zebra's weights reach 65536."""
     most = max(weights, default=1)
     if most <= MOST_WEIGHT:
         return weights

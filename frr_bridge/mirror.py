@@ -8,11 +8,12 @@ zebra replaces the row itself, so a row is removed only while it is ours:
     the host moves away        zebra replaces the row: remote, RTPROT_ZEBRA     not ours: keep it
     the controller forgets it  nothing to remove
 
-Every row names NDA_PROTOCOL. Without it the kernel keeps the protocol of the row it replaces, and
-zebra takes a host that came back for a remote one.
+Every row names NDA_PROTOCOL. Without it the kernel keeps the protocol of the replaced row, and
+zebra would treat a host that came back as a remote one.
 
-Rows appear and vanish behind our back: a device is created again, somebody deletes a row, an
-earlier bridge left one behind. `retry` compares with what the kernel notified, and repairs.
+Rows can disappear or appear without this module: a device is created again, another program deletes
+a row, an earlier bridge left one behind. `retry` compares the wanted rows with the kernel's
+notifications, and repairs.
 """
 
 from __future__ import annotations
@@ -50,12 +51,12 @@ from frr_bridge.wire.neighbor import NDMSG
 log = logging.getLogger(__name__)
 
 _NOT_YET = {errno.ENODEV, errno.EOPNOTSUPP}  # no port yet, or it is not in its bridge
-_RETRY_TICKS = 40  # of rows that the kernel refused, when no device changed: every ten seconds
+_RETRY_TICKS = 40  # until rows that the kernel refused are tried again: ten seconds
 _GONE = {errno.ENOENT, errno.ESRCH, errno.ENODEV}
 
 
 class ShadowMirror:
-    """Keeps the hosts that `learn` names in the shadow bridges, as soon as those exist."""
+    """Keeps the hosts that `learn` names in the shadow bridges, as soon as these exist."""
 
     def __init__(self, overlay: Overlay) -> None:
         self._overlay = overlay
@@ -63,7 +64,7 @@ class ShadowMirror:
         self._neighbors = RowTable[Neighbor]()  # by (VNI, address)
         self._pending: dict[object, Mac | Neighbor] = {}
         self._ticks = 0
-        self._whole = False  # all hosts are known: other rows with our mark are left over
+        self._whole = False  # all hosts are known: other rows with our mark are leftovers
         self._requests = Requests(open_socket())
 
     def learn(self, mirror: Mirror) -> None:
@@ -87,7 +88,7 @@ class ShadowMirror:
     def retry(self) -> None:
         """Write rows that waited for a shadow device, and all rows of one that was created again.
 
-        Restore rows that somebody else removed, and remove those that an earlier bridge left.
+        Restore rows that another program removed; remove rows that an earlier bridge left.
         """
         if renewed := self._overlay.devices.renewed():
             self._restore(renewed)
@@ -149,7 +150,7 @@ class ShadowMirror:
             self._pending[type(record), record.key] = record
 
     def _write(self, kind: int, device: int, record: Mac | Neighbor) -> bool:
-        """Write or delete a row; tell whether the kernel did. Log a refusal once."""
+        """Write or delete a row; return whether the kernel did it. Log a refusal once."""
         flags = NLM_F_CREATE | NLM_F_REPLACE if kind == RTM_NEWNEIGH else 0
         body = _mac(device, record) if isinstance(record, Mac) else _neighbor(device, record)
         code = self._requests.errno_of(request(kind, flags, body))

@@ -32,7 +32,7 @@ class NamespaceCheck:
             await self.check()
 
     async def check(self) -> tuple[int, tuple[RecordBatch, ...]]:
-        """Dump FRR's namespace and repair what is known of it; return what differed."""
+        """Dump FRR's namespace again and repair the bridge's rows; return the differences."""
         async with self._lock:
             left = _DUMPS
             while True:

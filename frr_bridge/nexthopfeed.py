@@ -27,7 +27,7 @@ class NexthopFeed:
         self._handles = handles
         self._rib = rib
         self._count = count
-        self.collectable = False  # some id may have gone since the last `collect`
+        self.collectable = False  # some id may be unused since the last `collect`
         self._ended: set[int] = set()  # handles whose device was deleted since then
 
     def from_kernel(self, nexthop: ZebraNexthop) -> None:
@@ -49,8 +49,8 @@ class NexthopFeed:
     def device_lost(self, index: int, *, deleted: bool, cut: bool) -> None:
         """Note that the kernel removed the nexthops over a device, and sent no message.
 
-        `cut` removes the device from groups too: false when FRR's namespace may be ending, which
-        deletes every device while the node's own devices still work.
+        `cut` also removes the device from groups. Pass false when FRR's namespace may be ending:
+        that deletes every device while the node's own devices still work.
         """
         self._ended |= self._handles.device_down(index, deleted=deleted)
         self.collectable = True
@@ -58,17 +58,17 @@ class NexthopFeed:
             self._handles.remove_from_groups(index)
 
     def end_kernel_routes(self) -> None:
-        """Withdraw the kernel routes over deleted devices; only when FRR is to be obeyed.
+        """Withdraw the kernel routes over deleted devices. Call it only while FRR is obeyed.
 
         zebra withdraws most of them, but not those of a device that it saw in several VRFs one
-        after the other: a bridge goes from one VRF to another by way of the default one.
+        after the other: a bridge moves from one VRF to another through the default VRF.
         """
         if self._ended:
             self._rib.end_kernel_routes(self._ended)
             self._ended.clear()
 
     def collect(self) -> list[Nexthop]:
-        """Forget the handles that have no id and no route; return those that were announced."""
+        """Forget the handles that have neither id nor route; return those that were announced."""
         if not self.collectable and not (self._handles.unnamed and self._rib.released):
             return []
         self.collectable = self._rib.released = False

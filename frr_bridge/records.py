@@ -1,4 +1,4 @@
-"""The records of one kind that FRR desires, and which of them the subscriber does not have yet.
+"""The records of one kind that FRR desires, and those that the subscriber does not have yet.
 
 As with routes (`zebratable.py`), pending work is a set of keys and not a queue of operations: a
 record that flaps ten times before the subscriber has credit is announced once.
@@ -15,7 +15,7 @@ from dualpath.model.records import Key, Record, RecordBatch
 
 
 class Records:
-    """Desired records by key. A withdrawal can be held: the record then stays until a sweep."""
+    """Desired records by key. A withdrawal can be held: then the record stays until a sweep."""
 
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
@@ -51,7 +51,7 @@ class Records:
             self.upsert(record)
 
     def withdraw(self, key: Key, *, hold: bool) -> Record | None:
-        """Drop a record, or hold it. Return the record unless it was absent or held already."""
+        """Withdraw a record, or hold it. Return the record unless it was absent or held already."""
         record = self._desired.get(key)
         if record is None:
             return None
@@ -72,7 +72,7 @@ class Records:
         return len(held)
 
     def repeat(self) -> None:
-        """Announce every record again, and no withdrawal: a new subscriber has nothing."""
+        """Announce every record again, but no withdrawals: a new subscriber has no rows."""
         self._withdrawn.clear()
         self._dirty = dict.fromkeys(self._desired)
 
@@ -85,7 +85,7 @@ class Records:
             upserts = tuple(self._desired[key] for key in keys if key in self._desired)
             gone = tuple(self._withdrawn.pop(key) for key in keys if key in self._withdrawn)
             if len(keys) == len(self._dirty):
-                self._dirty = {}  # one that was emptied is walked as if it were still full
+                self._dirty = {}  # visiting an emptied set still costs its former size
             else:
                 for key in keys:
                     del self._dirty[key]

@@ -1,13 +1,13 @@
-"""When zebra's replay to a new FPM session is over. FPM has no marker for it; zebra's log has one.
+"""The end of zebra's replay to a new FPM session: zebra's log has a marker for it, FPM has none.
 
 zebra's walk over its tables ends with the debug line KTCTN-3GCEG ("RMAC walk finished"). Bytes that
-it wrote before may still be in flight. zebra counts its bytes exactly, so the replay is over once
-the bridge has received as many:
+it wrote earlier may still be in flight. zebra counts its bytes exactly, so the replay is over once
+the bridge has received the same number:
 
     zebra logs KTCTN-3GCEG; its counter: 184,320 bytes    received: 163,840    not yet over
                                                           received: 184,320    over
 
-Without that line (an older FRR, a vty out of reach) silence decides: no byte arrived for 1.5 s.
+Without that line (an older FRR, no access to the vty) silence decides: no byte for 1.5 s.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MODULUS = 1 << 32  # the counter is a uint32
 class ReplayWatch:
     """Waits for the end of each session's replay.
 
-    `arm` before zebra connects, so that the marker is not missed; then `finished`.
+    Call `arm` before zebra connects, to see the marker; then `finished`.
     """
 
     def __init__(self, vty: Vty, received: Callable[[], int]) -> None:
@@ -57,7 +57,7 @@ class ReplayWatch:
         self._monitor = monitor
 
     async def finished(self) -> str:
-        """Return once the replay is over, with how that was known."""
+        """Return once the replay is over; return how the end was recognized."""
         monitor, self._monitor = self._monitor, None
         if monitor is None:
             return await self._quiet(QUIET_S)
@@ -78,13 +78,13 @@ class ReplayWatch:
         return "zebra's marker"
 
     async def _all_received(self) -> None:
-        """Wait for every byte that zebra had written when its walk ended."""
+        """Wait for every byte that zebra had written at the end of its walk."""
         try:
             now = await self._counters()
         except VtyError:
             return
         sent = (now["bytes-sent"] - self._before.get("bytes-sent", 0)) % _MODULUS
-        leaked = self._before.get("obuf-bytes", 0)  # of an earlier session that was cut; never sent
+        leaked = self._before.get("obuf-bytes", 0)  # of an earlier session that ended; never sent
         owed = sent + max(0, now["obuf-bytes"] - leaked)
         last = -1
         while self._received() < owed and self._received() != last:

@@ -1,4 +1,4 @@
-"""BGP sessions and VNIs, from the JSON that FRR's daemons print. Pure."""
+"""BGP sessions and VNIs, decoded from the JSON that FRR's daemons print. Pure."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def report(
     now: float,
     before: FrrReport = FrrReport(),  # noqa: B008  it is immutable
 ) -> FrrReport:
-    """Return the report of what the commands above print; unexpected output is left out.
+    """Return the report in the output of the commands above; leave out unexpected output.
 
-    `now` is of the monotonic clock. A session of the report `before` keeps its start, so that
-    reports are equal unless something changed.
+    `now` is a time of the monotonic clock. A session that is also in the report `before` keeps its
+    start time, so that reports are equal unless something changed.
     """
     started = {_place(session): session.since for session in before.sessions if session.since}
     found = (_steady(session, started) for session in _sessions(neighbors, now))

@@ -1,4 +1,4 @@
-"""Reports of BGP sessions and VNIs to the controller, whenever they changed. See `report`."""
+"""Reports BGP sessions and VNIs to the controller when they change. See `report`."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ class Reporter:
                 self._send(found)
 
     async def _ask(self, daemon: Vty, line: str) -> object:
-        """Return what a daemon prints; {} if it is not connected.
+        """Return the output of a daemon; {} if no connection to it exists.
 
-        It never connects: `FrrWatch` must notice by itself that a daemon is another one.
+        It never connects: `FrrWatch` itself must notice that a daemon was restarted.
         """
         if not daemon.alive():
             return {}

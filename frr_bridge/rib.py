@@ -1,4 +1,4 @@
-"""zebra's routes as the bridge knows them, by table; `zebratable` holds the rows of one."""
+"""zebra's routes in all tables; `zebratable` holds the rows of one table."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from frr_bridge.zebratable import Handles, Rows, ZebraTable
 class Rib:
     """Every routing table of zebra's, by table number and family.
 
-    The subscriber knows a table by its VRF's name, zebra by a number that the next VRF may reuse.
-    So when a VRF is deleted or renamed, its rows move to a table that only withdraws them, under
-    the old name; those tables are announced first.
+    The subscriber knows a table by its VRF's name. zebra knows it by a number, which the next VRF
+    may reuse. So when a VRF is deleted or renamed, its rows move to a table that only withdraws
+    them under the old name; such tables are announced first.
 
-    With a thousand VRFs, a change visits the tables that it concerns: those with something to
+    With a thousand VRFs, a change visits only two kinds of tables: those with something to
     announce, and those with rows that wait for a nexthop.
     """
 
@@ -25,10 +25,10 @@ class Rib:
         self._tables: dict[tuple[int, Family], ZebraTable] = {}
         self._ending: deque[ZebraTable] = deque()
         self._released = False
-        self._dirty: dict[tuple[int, Family], ZebraTable] = {}  # that may have rows to announce
-        self._parking: dict[tuple[int, Family], ZebraTable] = {}  # that may have parked rows
+        self._dirty: dict[tuple[int, Family], ZebraTable] = {}  # may have rows to announce
+        self._parking: dict[tuple[int, Family], ZebraTable] = {}  # may have parked rows
         self._rebound: set[int] = set()  # handles whose routes are to be announced again
-        self._vrfs: Mapping[int, str] = {}  # as the tables were named last
+        self._vrfs: Mapping[int, str] = {}  # names of the tables at the last call
 
     def learn(self, routes: TableRoutes, session: int, *, hold: bool) -> Rows:
         """Note routes of zebra's; see `ZebraTable.learn`."""
@@ -62,13 +62,13 @@ class Rib:
                 self._leave(table)
 
     def end_kernel_routes(self, handles: set[int]) -> None:
-        """Withdraw the kernel routes bound to these handles."""
+        """Withdraw the kernel routes that are bound to these handles."""
         self._dirty.update(self._tables)
         for table in self._tables.values():
             table.end_kernel_routes(handles)
 
     def _leave(self, ended: ZebraTable) -> None:
-        """Withdraw rows, then announce again those that another table of the same name has."""
+        """Withdraw rows; then announce again the rows that another table of the same name has."""
         if not ended.vrf:  # never announced
             self._released = True
             return
@@ -105,7 +105,7 @@ class Rib:
     def repeat_nexthop(self, handle: int) -> None:
         """Announce again the routes bound to a handle.
 
-        One search of the rows finds the routes of all such handles, before the rows are used next.
+        One search finds the routes of all such handles, before the rows are used next.
         """
         self._rebound.add(handle)
 
@@ -126,7 +126,7 @@ class Rib:
 
     @property
     def released(self) -> bool:
-        """Report whether some row stopped using its handle since this was set to False."""
+        """Whether a row stopped using its handle since this was set to False."""
         return self._released or any(table.released for table in self._tables.values())
 
     @released.setter
@@ -147,7 +147,7 @@ class Rib:
     def changes(
         self, vrfs: Mapping[int, str], limit: int, handles: Handles
     ) -> Iterator[RouteBatch]:
-        """Yield what to announce, a batch at a time; a table whose VRF is unknown waits."""
+        """Yield batches to announce; a table whose VRF is unknown waits."""
         self._repeat_rebound()
         self._name(vrfs)
         while self._ending:

@@ -1,7 +1,7 @@
-"""The rights of FRR's user: FRR's programs run with them, and own FRR's directories.
+"""The rights of FRR's user, who runs FRR's programs and owns FRR's directories.
 
-An attacker who controls a daemon of FRR can write in /etc/frr and /run/frr and can send vtysh any
-reply. A process that reads those files and replies must not be root.
+An attacker who controls a daemon of FRR can write in /etc/frr and /run/frr, and can send any reply
+to vtysh. So a process that reads those files and replies must not be root.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 USER = "frr"
-HOME = Path("/etc/frr")  # its parent is root's, so only root can replace it
+HOME = Path("/etc/frr")  # its parent directory belongs to root, so only root can replace it
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,9 @@ def ours() -> Rights:
 
 
 def of_frr(home: Path = HOME) -> Rights:
-    """Return the rights of FRR's user; ask again each time, as FRR may be installed later.
+    """Return the rights of FRR's user; look each time, because FRR may be installed later.
 
-    Without a user `frr` the owner of `home` counts. Only root can take another user's rights.
+    Without a user `frr`, use the owner of `home`. Only root can take another user's rights.
     """
     if os.geteuid() != 0:
         return ours()

@@ -1,4 +1,4 @@
-"""The bridge at work: its sockets and timers, wired to the state in `bridge`.
+"""The running bridge: its sockets and timers, connected to the state in `bridge`.
 
 fpminput      FPM from zebra            -> bridge, frrwatch
 watch         netlink of FRR's namespace -> bridge
@@ -50,8 +50,8 @@ class Settings:
     fpm_port: int
     bus: str  # ipc://PATH
     run_dir: Path  # where FRR's daemons have their vty sockets
-    hold_s: float  # how long a dead daemon's routes are held; 0 obeys it at once
-    rights: Callable[[], Rights] = ours  # that FRR's daemons have
+    hold_s: float  # how long to hold a dead daemon's routes; 0: apply its withdrawals at once
+    rights: Callable[[], Rights] = ours  # the rights of FRR's daemons
     lock: Callable[[], bool] = lambda: False  # locks again a file that somebody removed
     on_ready: Callable[[], None] = lambda: None  # called once zebra and the controller can connect
     recorder: Recorder | None = None
@@ -131,12 +131,12 @@ class Runtime:
         self._flushing = False
 
     async def run(self) -> None:
-        """Serve until cancelled. Raises OSError when the FPM port or the bus cannot be had."""
+        """Serve until cancelled. Raises OSError when the FPM port or the bus is not available."""
         settings = self._settings
         try:
             await self.frr.start()
             self._fpm.server.listen(settings.fpm_host, settings.fpm_port)
-            self._publisher.listen(settings.bus)  # last: it takes the path from whoever has it
+            self._publisher.listen(settings.bus)  # last: it takes the path from any other process
             log.info("FPM on %s:%d, bus on %s", settings.fpm_host, settings.fpm_port, settings.bus)
             settings.on_ready()
             async with asyncio.TaskGroup() as group:
@@ -180,7 +180,7 @@ class Runtime:
     # -- netlink --------------------------------------------------------------------------
 
     def _in_order(self) -> bool:
-        """Process pending netlink messages; report whether none can be missing."""
+        """Process pending netlink messages; report whether all of them were received."""
         return self._watch.drain() and self._watch.whole
 
     def _netlink(self, message: Other) -> None:
@@ -211,7 +211,7 @@ class Runtime:
         self.bridge.collect()
 
     def _keep_bus(self) -> None:
-        """Create the bus's socket and its lock again if somebody removed them."""
+        """Create the bus's socket and lock again if somebody removed them."""
         try:
             again = self._publisher.renew()
             if self._settings.lock() or again:
@@ -234,7 +234,7 @@ class Runtime:
         self._flush_soon()
 
     def _flush_soon(self) -> None:
-        """Flush after the loop has processed what is pending: one batch instead of many."""
+        """Flush after the loop has processed the pending input: one batch instead of many."""
         if not self._flushing:
             self._flushing = True
             asyncio.get_running_loop().call_soon(self._flush)
@@ -247,7 +247,7 @@ class Runtime:
     # -- the recording --------------------------------------------------------------------
 
     def _restated(self) -> list[str]:
-        """Return marks of the present state: a file of the recording begins."""
+        """Return marks of the current state, for the start of a recording's file."""
         return [
             f"{tape.ACKNOWLEDGE}{self.bridge.acknowledge:d}",
             f"{tape.STATE}{self.bridge.session.state}",

@@ -1,6 +1,6 @@
-"""The FPM server: zebra connects to it. It always reads at once.
+"""The FPM server, to which zebra connects. It always reads at once.
 
-zebra resets a session whose peer reads nothing for 15 s, and blocks its own work before that.
+zebra resets a session whose peer reads nothing for 15 s, and stops its own work before that.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ FREEBIND = {
 }
 _RECEIVE_BUFFER = 8 << 20
 _PAUSE_S = 1.0
-_UNSENT = 64 << 20  # answers to more than a million routes: zebra has stopped reading
+_UNSENT = 64 << 20  # bytes: acknowledgements for over a million routes; zebra has stopped reading
 
 
 class Caller(Enum):
-    """Who connects, as far as that is known."""
+    """The process that connects, as far as it is known."""
 
     ZEBRA = auto()
     UNKNOWN = auto()
@@ -39,7 +39,8 @@ class Caller(Enum):
 class FpmServer:
     """Serves one client, zebra.
 
-    `on_bytes` gets what arrived, and the incomplete frame before it, ahead of `on_frames`.
+    `on_bytes` gets the bytes that arrived, and the incomplete frame before them, ahead of
+    `on_frames`.
 
     A new connection replaces the present one in these cases, and is closed in all others:
 
@@ -76,8 +77,8 @@ class FpmServer:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         if ipaddress.ip_address(host).is_loopback:
-            # It may be missing: somebody flushed the addresses of lo. The controller adds it
-            # again, but only once frr-bridge runs.
+            # # It may be missing, because somebody flushed the addresses of lo. The controller adds
+            # it again, but only once frr-bridge runs.
             listener.setsockopt(*FREEBIND[family], 1)
         listener.setblocking(False)
         try:
@@ -94,10 +95,10 @@ class FpmServer:
         return self._client is not None
 
     def send(self, data: bytes) -> None:
-        """Send frames to zebra, if it is connected; keep what its socket does not accept yet.
+        """Send frames to zebra, if it is connected; keep bytes that its socket does not accept yet.
 
-        If zebra does not read for too long, its session ends. It then connects again and repeats
-        its routes, so no answer is lost for good.
+        If zebra does not read for too long, end its session. It then connects again and repeats its
+        routes, so no acknowledgement is lost for good.
         """
         if self._client is None:
             return
@@ -129,16 +130,17 @@ class FpmServer:
         self._admit(client)
 
     def _admit(self, client: socket.socket) -> None:
-        """Use a connection as the session, or close it."""
+        """Accept a connection as the session, or close it."""
         caller = self._who(client)
         if caller is Caller.OTHER:
             client.close()
             log.warning("FPM: closed a connection that is not zebra's")
             return
         if self._client is not None:
-            self._read()  # it may have sent something, or ended
+            self._read()  # the earlier one may have sent something meanwhile, or ended
         sure = caller is Caller.ZEBRA and not self._is_zebra
-        # Somebody who connects and leaves at once is unknown; a zebra without routes must stay.
+        # # A client that connects and leaves at once is unknown; it must not replace a zebra
+        # without routes.
         silent = not self.received and (caller is Caller.ZEBRA or not self._is_zebra)
         if self._client is not None and not (silent or sure):
             client.close()
@@ -212,8 +214,8 @@ class FpmServer:
             loop.remove_writer(self._client.fileno())
 
     def lose(self) -> None:
-        """End the session, if any: zebra connects again and repeats its routes."""
-        if self._client is not None:  # frames may cause answers, and these the end
+        """End the session, if any: zebra then connects again and repeats its routes."""
+        if self._client is not None:  # frames cause acknowledgements, and these the end
             self._drop()
             self._on_lost()
 

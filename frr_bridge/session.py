@@ -1,8 +1,8 @@
-"""The FPM session as a transition table: when FRR is obeyed, and when withdrawals are held.
+"""The FPM session as a transition table: when withdrawals are applied, and when they are held.
 
-In LIVE a withdrawal is obeyed at once. In every other state it is noted, and the row stays: a lost
-session, a replay in progress and a daemon that has just died all look like withdrawals, and no
-packet may be lost for them. Entering LIVE sweeps: rows that FRR has not repeated are withdrawn.
+In LIVE a withdrawal is applied at once. In every other state it is noted, and the row stays: a lost
+session, a replay in progress and a daemon that has just died all look like withdrawals, and must
+not cost packets. Entering LIVE sweeps: it withdraws the rows that FRR has not repeated.
 
     zebra connects        IDLE        -> REPLAYING    count a new session
     its replay ends       REPLAYING   -> CONVERGING   start the hold time
@@ -19,16 +19,16 @@ from enum import StrEnum, auto
 class State(StrEnum):
     IDLE = auto()  # zebra is not connected
     REPLAYING = auto()  # zebra repeats its routes
-    CONVERGING = auto()  # replayed; bgpd waits for a peer, or FRR owes something else
-    LIVE = auto()  # FRR is obeyed
-    HELD = auto()  # a daemon died: its routes are held until it is back, or the hold time is over
+    CONVERGING = auto()  # replay over; bgpd waits for a peer, or FRR owes something else
+    LIVE = auto()  # withdrawals are applied
+    HELD = auto()  # a daemon died: its routes are held until it returns, or the hold time is over
 
 
 class Input(StrEnum):
     CONNECTED = auto()  # zebra opened an FPM session
     LOST = auto()  # the FPM session ended
     REPLAYED = auto()  # zebra's replay is over
-    CONVERGED = auto()  # bgpd has heard everything from its peers, and FRR owes nothing
+    CONVERGED = auto()  # bgpd has received everything from its peers, and FRR owes nothing
     DIED = auto()  # bgpd died, or zebra was restarted alone
     EXPIRED = auto()  # the hold time is over
     RELEASED = auto()  # the operator ended the hold
@@ -38,7 +38,7 @@ class Action(StrEnum):
     NONE = auto()
     NEW_SESSION = auto()  # count it; repeated rows get the new number
     START_CLOCK = auto()  # the hold time begins
-    SWEEP = auto()  # withdraw rows that are held or were not repeated
+    SWEEP = auto()  # withdraw rows that are held, or that were not repeated
 
 
 TRANSITIONS = {
@@ -81,7 +81,7 @@ def reached(state: State) -> tuple[Input, ...]:
 
 
 class Session:
-    """The state of the session. `feed` it inputs; the caller carries out the action."""
+    """The state of the session. `feed` it inputs; the caller carries out the returned action."""
 
     def __init__(self) -> None:
         self.state = State.IDLE
@@ -89,11 +89,11 @@ class Session:
 
     @property
     def obeying(self) -> bool:
-        """Whether a withdrawal is obeyed at once."""
+        """Whether a withdrawal is applied at once."""
         return self.state is State.LIVE
 
     def feed(self, happened: Input) -> Action:
-        """Take a step. Raises KeyError on an input that is impossible in this state: a bug."""
+        """Take a step. Raises KeyError for an input that is impossible in this state: a bug."""
         self.state, action = TRANSITIONS[self.state, happened]
         if action is Action.NEW_SESSION:
             self.number += 1

@@ -1,7 +1,7 @@
-"""A daemon's vty socket (vtysh's protocol, lib/vty.c): commands, and whether the daemon lives.
+"""A daemon's vty socket (vtysh's protocol, lib/vty.c): run commands, and see the daemon's death.
 
 The connection stays open. The kernel closes it when the daemon dies, before any other process can
-react to that death. So if bgpd is `alive` after a withdrawal was read, its death did not cause it.
+react to the death. So if bgpd is `alive` after a withdrawal was read, its death did not cause it.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _END = b"\0\0\0"  # ends a reply, and one byte of status follows (lib/vty.c, vty
 _FD_SIZE = array.array("i").itemsize
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 _TIMEOUT_S = 10.0
-_REPLY = 256 << 20  # bytes; what FRR prints of a million routes is less
+_REPLY = 256 << 20  # bytes; FRR's output for a million routes is shorter
 
 
 class VtyError(Exception):
-    """The daemon is gone, refused the command, or its reply makes no sense."""
+    """The daemon has gone, refused the command, or sent an invalid reply."""
 
 
 class NotJson(VtyError):
@@ -40,9 +40,9 @@ class NotJson(VtyError):
 
 
 def parse(text: str) -> Any:  # noqa: ANN401  what JSON holds
-    """Return what JSON text holds. Raises ValueError or RecursionError.
+    """Parse JSON text. Raises ValueError or RecursionError.
 
-    Half a surrogate pair is legal in JSON; nobody can encode the string that it makes.
+    Half a surrogate pair is valid in JSON, but the string that it makes cannot be encoded.
     """
     return json.loads(_SURROGATE.sub(lambda _: "\\ufffd", text))
 
@@ -51,10 +51,10 @@ class Vty:
     """One connection to one daemon."""
 
     def __init__(self, path: Path, rights: Callable[[], Rights] = ours) -> None:
-        """Use the socket `path`, and only to a daemon with these rights."""
+        """Use the socket `path`, but only if a daemon with these rights listens."""
         self.path = path
         self.rights = rights
-        self._refused = ""  # why the socket was not used the last time
+        self._refused = ""  # why the socket was not used at the last attempt
         self._socket: socket.socket | None = None
         self._busy: socket.socket | None = None  # the loop watches it: a command is running
         self._lock = asyncio.Lock()
@@ -62,7 +62,7 @@ class Vty:
         self._life = (0, b"")
         self._met = 0.0
         self.connections = 0
-        self.lives = 0  # processes connected to so far: another number is another process
+        self.lives = 0  # number of processes connected to so far: it changes with each new process
 
     def alive(self) -> bool:
         """Report whether the connected daemon still lives. Never blocks."""
@@ -79,7 +79,7 @@ class Vty:
         return False
 
     def connect(self) -> bool:
-        """Connect if need be; False when no daemon listens."""
+        """Connect unless connected; return False when no daemon listens."""
         if self._socket is not None and self.alive():
             return True
         try:
@@ -98,7 +98,7 @@ class Vty:
         return True
 
     def life(self) -> Life:
-        """Return what is known of the daemon; times are of the monotonic clock."""
+        """Return the known facts about the daemon; times are of the monotonic clock."""
         return Life(self.lives, self.alive(), self._met, self._born(), self.path.exists())
 
     def _born(self) -> float | None:
@@ -143,11 +143,11 @@ class Vty:
             stat = Path(f"/proc/{pid}/stat").read_bytes()
         except OSError:
             return 0, b"%d" % self.connections
-        return pid, stat.rpartition(b")")[2].split()[19]  # starttime, proc(5)
+        return pid, stat.rpartition(b")")[2].split()[19]  # field starttime, proc(5)
 
     def close(self) -> None:
         if self._socket is not None:
-            if self._socket is not self._busy:  # else its command closes it
+            if self._socket is not self._busy:  # otherwise its command closes it
                 self._socket.close()
             self._socket = None
 
@@ -203,7 +203,7 @@ class Vty:
 
 
 def _is_socket(link: Path, inode: int) -> bool:
-    """Raises PermissionError: CAP_DAC_OVERRIDE lists another user's descriptors and reads none."""
+    """Raises PermissionError: CAP_DAC_OVERRIDE lists another user's descriptors, but reads none."""
     try:
         return os.readlink(link) == f"socket:[{inode}]"
     except FileNotFoundError:  # it was closed meanwhile

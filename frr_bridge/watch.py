@@ -1,15 +1,15 @@
 """The second feed: netlink of the control namespace, dumped once and then followed.
 
 zebra writes devices, bridge entries, neighbors and nexthops into its own kernel, and only routes
-into FPM. This module reads the former: a dump of everything, and notifications of what changes.
+into FPM. This module reads the kernel: a dump of everything, then notifications of changes.
 
 The order is: empty the notification socket, dump, follow. Notifications that arrive during a dump
-wait in the socket and are applied after its rows. `dualpath.netlink.socket` explains why a dump
-must not start before the socket was empty, and what was rejected.
+wait in the socket and are applied after the dump's rows. `dualpath.netlink.socket` explains why the
+socket must be empty before a dump starts, and which alternatives were rejected.
 
-A row that a dump does not repeat is gone, but only if the dump was complete (see
-`dualpath.netlink.reply`). After an incomplete dump nothing is withdrawn; notifications are followed
-and the dump is repeated, with back-off:
+A row that a dump does not repeat was deleted, but only if the dump was complete (see
+`dualpath.netlink.reply`). After an incomplete dump nothing is withdrawn. The watch follows
+notifications and repeats the dump, with back-off:
 
     dump     links: complete, bridge entries: ENOMEM   0.2 s   links, bridge entries, ...   end
     bridge   keeps all rows                                    keeps all rows               sweeps
@@ -48,9 +48,9 @@ GROUPS = (RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_NEXTHOP)
 
 _ANSWER_S = netlink.ANSWER_S
 _BUFFER = 16 << 20
-_FETCHED_MOST = 1 << 18  # datagrams that wait in this process, of some 200 bytes each
+_FETCHED_MOST = 1 << 18  # datagrams that wait in this process, each about 200 bytes
 _TOGETHER = 64  # decoded before the clock and the socket are looked at again
-_SLICE_S = 0.02  # decode for so long, then let others have the loop
+_SLICE_S = 0.02  # decode for this time, then let other tasks run
 _RETRY_S = 0.2  # after an incomplete dump; doubled each time
 _RETRY_MOST_S = 5.0
 _INTERRUPTED_MOST = 5  # interrupted dumps of one kind in a row before the back-off
@@ -86,7 +86,7 @@ class Watch:
         self._on_trouble = on_trouble
         self._tape = recording or Tape()
         self._notifications: Notifications | None = _listen()
-        self._fetched: deque[bytes] = deque()  # taken out of the socket, not decoded yet
+        self._fetched: deque[bytes] = deque()  # read from the socket, not decoded yet
         self._going_on = False  # `_go_on` is scheduled
         self._dumping = False
         self._again = True
@@ -101,8 +101,7 @@ class Watch:
 
     @property
     def whole(self) -> bool:
-        """Whether everything in the control namespace is known: no message was lost since the last
-        complete dump."""
+        """Whether the view is complete: no message was lost since the last complete dump."""
         return not self._again and not self._dumping
 
     async def run(self) -> None:
@@ -117,7 +116,7 @@ class Watch:
                 self._caught_up.notify_all()
 
     async def again(self) -> int:
-        """Dump everything once more, and read the notifications that came meanwhile.
+        """Dump everything again, and process the notifications that arrived meanwhile.
 
         Return the number of dumps: above 1, notifications were lost in between.
         """
@@ -126,7 +125,7 @@ class Watch:
         self._again = True
         self._wake.set()
         await self._wait_until_whole()
-        while not self.drain():  # noqa: ASYNC110  others get a turn, and it goes on
+        while not self.drain():  # noqa: ASYNC110  other tasks run, and the dump continues
             await asyncio.sleep(0)
         return self.dumps - before
 
@@ -142,8 +141,8 @@ class Watch:
     def drain(self) -> bool:
         """Apply the notifications that wait; return True once none waits. Never blocks.
 
-        zebra writes to the kernel before it writes to FPM: whoever calls this before reading FPM
-        knows the nexthop before the route that uses it.
+        zebra writes to the kernel before it writes to FPM. So call this before reading FPM: then
+        every nexthop is known before the route that uses it.
         """
         if self._dumping:
             return True  # they come after the rows of the dump
@@ -167,7 +166,7 @@ class Watch:
         self.drain()
 
     def _fetch(self, notifications: Notifications, until: float) -> None:
-        """Take what waits out of the socket before it is full: decoding takes ten times as long."""
+        """Read the socket before it is full: decoding takes ten times as long as reading."""
         while len(self._fetched) < _FETCHED_MOST and (datagram := notifications.read()):
             self._fetched.append(datagram)
             if time.monotonic() > until and len(self._fetched) >= _TOGETHER:
@@ -200,7 +199,7 @@ class Watch:
         self._wake.set()
 
     async def _catch_up(self) -> None:
-        """Dump until a dump was complete and no message was lost meanwhile."""
+        """Repeat dumps until one was complete and no message was lost meanwhile."""
         wait_s = _RETRY_S
         while self._again:
             self._again = False
@@ -235,7 +234,7 @@ class Watch:
     async def _empty(self) -> None:
         """Read the socket until it is empty. Replace a lost socket.
 
-        The datagrams are dropped, because the dump that follows holds what they tell.
+        Drop the datagrams, because the dump that follows contains their changes.
         """
         fetched, self._fetched = self._fetched, deque()
         if self._notifications is None:
@@ -270,7 +269,7 @@ class Watch:
                 return
 
     def _report(self, trouble: str) -> None:
-        """Log what is wrong once, not at each attempt; pass on each change."""
+        """Log an error once, not at each attempt; report each change."""
         before, self._trouble = self._trouble, trouble
         if trouble == before:
             return
@@ -296,7 +295,7 @@ def decode_row(message: Message) -> Other | None:
     try:
         decoded = decode_message(message)
     except DecodeError as error:
-        log.debug("netlink: %s", error)  # entries of kinds that frr-bridge has no use for
+        log.debug("netlink: %s", error)  # entries of kinds that frr-bridge does not use
         return None
     return None if isinstance(decoded, ZebraRoute) else decoded
 

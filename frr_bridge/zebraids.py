@@ -1,10 +1,10 @@
-"""zebra's nexthop ids: which handle each one names now, and whether the kernel has it.
+"""zebra's nexthop ids: the handle that each one names now, and whether the kernel has it.
 
-zebra's numbers begin again with every zebra, and within one zebra's life an id may be deleted and
-come back for something else. So an id names a handle only until it is forgotten.
+Every zebra starts its numbers again. One zebra may also delete an id and reuse it for something
+else. So an id names a handle only until it is forgotten.
 
 The kernel removes nexthops over a device that goes down without a message, so "the kernel had it"
-and "the kernel has it" differ. An id in that state keeps its handle, since zebra may install it
+and "the kernel has it" differ. An id in that state keeps its handle, because zebra may install it
 again; without routes the handle is collected.
 """
 
@@ -20,7 +20,7 @@ class ZebraIds:
 
     def __init__(self) -> None:
         self._handles: dict[int, NexthopHandle] = {}
-        self._ids: dict[NexthopHandle, int] = {}  # the other way round
+        self._ids: dict[NexthopHandle, int] = {}  # handle -> id
         self._in_kernel: dict[int, bool] = {}  # of ids that the kernel reported: does it still?
         self._unseen: set[int] = set()  # ids not yet repeated by a dump
 
@@ -38,7 +38,7 @@ class ZebraIds:
         return self._ids.get(handle)
 
     def bind(self, identity: int, handle: NexthopHandle) -> None:
-        """Let an id that has no handle name this one, which no other id names."""
+        """Let an id without a handle name this handle, which no other id names."""
         self._handles[identity] = handle
         self._ids[handle] = identity
 
@@ -71,7 +71,7 @@ class ZebraIds:
         return identity in self._in_kernel
 
     def may_be_in_use(self, identity: int) -> bool:
-        """Return False for an id that the kernel had and removed; FPM alone may name the others."""
+        """Return False for an id that the kernel had and removed; FPM alone may name others."""
         return self._in_kernel.get(identity, True)
 
     def begin_dump(self) -> None:

@@ -1,14 +1,15 @@
 """One routing table of zebra's: a column per field, and which rows to announce.
 
-The table is its own queue. A row that changes is marked once and its slot queued; announcing it
-clears the mark. So memory is bounded by the table, and a route that flaps ten times while the
-controller is busy is announced once. Rejected: a queue of operations, which grows with every flap.
+The table is its own queue. When a row changes, it is marked once and its slot is queued; announcing
+the row clears the mark. So the table's size limits the memory, and a route that flaps ten times
+while the controller is busy is announced once. Rejected: a queue of operations, which grows with
+every flap.
 
 Flags of a row:
 
     DIRTY       queued to be announced (or parked)
     WITHDRAWN   zebra withdrew it; the row is removed once that is announced
-    HELD        zebra withdrew it while FRR was not to be obeyed; forwarded as before
+    HELD        zebra withdrew it while withdrawals were held; forwarded as before
     PROGRAMMED  the datapath has it exactly as it was last announced
     PARKED      DIRTY, but its nexthop is not known yet
 
@@ -66,7 +67,7 @@ Rows = npt.NDArray[np.intp]
 
 
 class Handles(Protocol):
-    """What a table must know of nexthops to announce its routes: see `handles`."""
+    """The questions about nexthops that a table asks to announce its routes: see `handles`."""
 
     def known(self, handles: U32) -> npt.NDArray[np.bool_]: ...
 
@@ -78,7 +79,7 @@ class ZebraTable:
 
     def __init__(self, family: Family) -> None:
         self.family = family
-        self.vrf = ""  # under which its rows were announced
+        self.vrf = ""  # the name under which its rows were announced
         self.rows = KeyedColumns(route_key_words(family), _COLUMNS)
         self._dirty = SlotQueue()
         self._parked = SlotQueue()
@@ -93,7 +94,7 @@ class ZebraTable:
     def owed(self) -> int:
         """Count the rows for a datapath that wait for their nexthop.
 
-        Kernel routes are only shown. FRR 10.3 gives them nexthop ids that it never describes.
+        Kernel routes are only shown. FRR 10.3 gives them nexthop ids, but never describes these.
         """
         protocol = self.rows["protocol"]
         return sum(int((protocol[slots] != RTPROT_KERNEL).sum()) for slots in self._parked)
@@ -133,7 +134,7 @@ class ZebraTable:
         return np.flatnonzero(~gone & (flags[slots] & PROGRAMMED != 0))
 
     def programmed(self, batch: RouteBatch) -> None:
-        """Note which rows the datapath accepted; a nexthop of 0 is a row that it refused."""
+        """Note which rows the datapath accepted; nexthop 0 means that it refused the row."""
         slots = self.rows.find(route_keys(batch.family, batch.prefixes, batch.lengths))
         accepted = slots[(slots >= 0) & (batch.nexthops != 0)]
         flags = self.rows["flags"]
@@ -142,7 +143,7 @@ class ZebraTable:
     def _desired(self, slots: Slots) -> npt.NDArray[np.uint64]:
         """Return one number per row that differs whenever the desired route differs.
 
-        A held row is desired as before its withdrawal.
+        A held row counts as desired, as before its withdrawal.
         """
         nexthops = self.rows["nexthop"][slots].astype(np.uint64)
         desired = (nexthops << np.uint64(8)) | self.rows["protocol"][slots]
@@ -197,7 +198,7 @@ class ZebraTable:
         self._dirty.append(slots)
 
     def repeat_nexthops(self, handles: set[int]) -> None:
-        """Announce again the routes bound to handles that stand for other originals now."""
+        """Announce again the routes bound to handles whose original changed."""
         slots = self.rows.slots()
         self._mark(slots[np.isin(self.rows["nexthop"][slots], sorted(handles))])
 

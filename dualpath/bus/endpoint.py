@@ -12,7 +12,7 @@ import zmq
 class Endpoint:
     """Passes every message to `on_message`, and sends without blocking.
 
-    ZeroMQ's file descriptor is edge-triggered, and shows only that something changed. After a send
+    ZeroMQ's file descriptor is edge-triggered and shows only that something changed. After a send
     or a receive, further messages may be queued without a new edge, so both schedule another read.
     """
 

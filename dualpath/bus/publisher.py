@@ -1,6 +1,6 @@
 """frr-bridge's end of the bus: one subscriber, its credit, sequence numbers.
 
-No message is queued here. While the subscriber has no credit left, changes remain in the tables as
+It queues no messages. While the subscriber has no credit left, changes remain in the tables as
 dirty rows. So ten flaps of a route are one row when new credit arrives.
 """
 

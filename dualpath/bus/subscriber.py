@@ -92,7 +92,7 @@ class Subscriber:
             if str(error) != self._refused:
                 self._refused = str(error)
                 log.warning("bus: %s; not using this frr-bridge: restart the older one", error)
-            return  # it counts as silent, so the supervisor stops it and starts ours
+            return  # counts as silence, so the supervisor stops it and starts ours
         except wire.BusError as error:
             log.warning("bus: %s; subscribing again", error)
             self.subscribe()

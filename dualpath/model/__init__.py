@@ -1,1 +1,1 @@
-"""The vocabulary that every part shares; it imports nothing of ours and does no I/O."""
+"""The data types that all packages share; it imports nothing of ours and does no I/O."""

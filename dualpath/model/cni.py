@@ -1,4 +1,4 @@
-"""An interface that CNI plugins make, as the manifests want it."""
+"""An interface that CNI plugins create, as the manifests want it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class CniDevice:
-    """An interface of the forwarding namespace, and the plugins that make it.
+    """An interface of the forwarding namespace, and the plugins that create it.
 
-    The configuration is the operator's, as JSON. It may hold secrets, so no text shows it.
+    The configuration is the operator's, as JSON. It may contain secrets, so no text shows it.
     """
 
     name: str
@@ -31,6 +31,6 @@ class CniDevice:
 
     @property
     def plugins(self) -> str:
-        """Return the names of the plugins, for people: `macvlan (static), tuning`."""
+        """Return the names of the plugins as text: `macvlan (static), tuning`."""
         named = ((p["type"], p.get("ipam", {}).get("type")) for p in self.conf()["plugins"])
         return ", ".join(f"{name} ({ipam})" if ipam else name for name, ipam in named)

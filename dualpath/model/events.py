@@ -1,4 +1,4 @@
-"""Everything that crosses the bus, one frozen class each.
+"""Every message on the bus, as one frozen class each.
 
 Times are of CLOCK_MONOTONIC, which both ends share: the bus never leaves the machine. The wall
 clock may be set at any moment, and an age computed from it would be wrong.
@@ -16,7 +16,7 @@ from dualpath.model.view import BgpSession, FrrVni
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """FRR desires these rows now, or no longer; costs one credit."""
+    """FRR desires these rows now, or no longer; uses one credit."""
 
     batch: RouteBatch | RecordBatch
 
@@ -27,14 +27,14 @@ class SessionChanged:
 
     number: int  # counts zebra's connections since the bridge started; 0 before the first
     state: str  # frr_bridge.session.State in lower case
-    reason: str = ""  # what it waits for, in one sentence
+    reason: str = ""  # what the session waits for, in one sentence
     stale_after: float = 0.0  # when the hold ends, monotonic; 0: never
     acknowledge: bool = False  # zebra waits for acknowledgements of programmed routes
 
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """Everything that FRR desires was sent since the subscription: the rest may be swept."""
+    """All that FRR desires was sent since the subscription began: other rows may be swept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +55,18 @@ class Alive:
 
 @dataclass(frozen=True, slots=True)
 class FrrReport:
-    """What FRR's daemons report of themselves; sent when it changed."""
+    """A report of FRR's daemons; sent when it changed."""
 
     sessions: tuple[BgpSession, ...] = ()  # `since` is monotonic
     vnis: tuple[FrrVni, ...] = ()
-    undecoded: int = 0  # messages of zebra's that could not be decoded, since the bridge started
+    undecoded: int = 0  # messages from zebra that frr-bridge could not decode since its start
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The result of the `Check` with this number; the rows are repaired, and come as `Changed` too.
+    """The result of the `Check` with this number. The rows are repaired, and come as `Changed` too.
 
-    Upserts are rows that FRR's kernel holds and the bridge did not know, withdrawals the opposite.
+    Upserts are rows that only FRR's kernel had; withdrawals are rows that only the bridge had.
     """
 
     request: int
@@ -100,7 +100,7 @@ class Credit:
 class Mirror:
     """Local hosts that the datapath learned, for FRR to advertise as type 2 routes."""
 
-    whole: bool = False  # these are all: forget the others
+    whole: bool = False  # this is the whole set: forget others
     macs: tuple[Mac, ...] = ()
     neighbors: tuple[Neighbor, ...] = ()
     gone_macs: tuple[Mac, ...] = ()
@@ -109,7 +109,7 @@ class Mirror:
 
 @dataclass(frozen=True, slots=True)
 class Programmed:
-    """Rows that the datapath accepted; nexthop 0: it refused the row. zebra gets them back."""
+    """Rows that the datapath accepted; nexthop 0: it refused the row. zebra receives them back."""
 
     batch: RouteBatch
 
@@ -134,7 +134,7 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Compare what the bridge knows with what the kernel of FRR's namespace holds."""
+    """Compare the bridge's rows with those in the kernel of FRR's namespace."""
 
     request: int
 

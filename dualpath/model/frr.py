@@ -1,7 +1,7 @@
-"""What frr.conf must say, as data: made by the controller from intent, rendered beside FRR.
+"""The contents of frr.conf as data: the controller derives it from intent, frr-bridge renders it.
 
-It crosses the bus as JSON. Passwords are in it, so they are kept out of every repr; whoever
-logs it must use the repr and never the JSON.
+It crosses the bus as JSON. It contains passwords, which no repr shows: so a log must use the repr,
+and never the JSON.
 """
 
 from __future__ import annotations
@@ -56,14 +56,14 @@ class NeighborFamily:
     route_reflector_client: bool = False
     next_hop_self: bool = False
     allowas_in: bool = False
-    route_map: str = ""  # both ways; "" is none
+    route_map: str = ""  # in both directions; "" is none
     prefixes_in: str = ""  # prefix-list; "" is none
     prefixes_out: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class BgpNeighbor:
-    """A BGP session, or those that a range of addresses may open."""
+    """A BGP session, or the sessions that peers in a range of addresses may open."""
 
     peer: str  # an address, an interface (unnumbered), or the name of a range's peer-group
     remote_as: str  # a number, "internal" or "external"
@@ -79,7 +79,7 @@ class BgpNeighbor:
     disable_connected_check: bool = False
     extended_nexthop: bool = False
     bfd: str | None = None  # "" is BFD without a profile
-    shutdown: bool = False  # its link is about to leave
+    shutdown: bool = False  # its NIC is about to be given back
     families: tuple[NeighborFamily, ...] = ()
 
     def __post_init__(self) -> None:
@@ -125,7 +125,7 @@ class BgpInstance:
 
 @dataclass(frozen=True, slots=True)
 class IsisInterface:
-    """An interface in IS-IS; a passive one is announced, and nobody is looked for on it."""
+    """An interface in IS-IS; a passive one is advertised, but forms no adjacency."""
 
     name: str
     ipv4: bool = False
@@ -154,7 +154,7 @@ class VrfVni:
 
 @dataclass(frozen=True, slots=True)
 class RawSnippet:
-    """FRR configuration in the user's own words, appended as it is."""
+    """FRR configuration written by the user, appended unchanged."""
 
     name: str
     text: str = field(repr=False)  # may hold a password
@@ -178,7 +178,7 @@ class FrrSettings:
 
 
 def masked(settings: FrrSettings) -> FrrSettings:
-    """Return the settings with every password hidden, to be shown."""
+    """Return the settings with every password masked, for display."""
     return replace(
         settings,
         instances=tuple(

@@ -1,4 +1,4 @@
-"""The kinds of state, in the order in which a datapath must be given them."""
+"""The kinds of state, in the order in which a datapath must receive them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from enum import IntEnum
 
 
 class Kind(IntEnum):
-    """What a record or a batch is about.
+    """The kind of a record or a batch.
 
-    The list is the order of programming: a kind may refer only to those above it, so upserts go
-    down this list and withdrawals come up it. The numbers cross the bus, so they never change.
+    The list is the order of programming: a kind may refer only to kinds above it, so upserts follow
+    this list downwards, and withdrawals upwards. The numbers cross the bus, so they never change.
     """
 
     VRF = 1
@@ -22,4 +22,4 @@ class Kind(IntEnum):
     NEIGHBOR = 7
     NEXTHOP = 8
     ROUTE = 9
-    LSP = 10  # decoded and shown; no datapath takes it yet
+    LSP = 10  # decoded and shown; no datapath programs it yet

@@ -42,7 +42,7 @@ class EthernetSegment:
     """The VTEPs of a multihomed site (RFC 7432 section 8.4, aliasing).
 
     MACs refer to it, so that a VTEP that joins or leaves is one change. Each of the VTEPs reaches
-    each MAC; all are of one address family.
+    each of the MACs; all have the same address family.
     """
 
     kind: ClassVar[Kind] = Kind.ETHERNET_SEGMENT
@@ -63,7 +63,7 @@ class Mac:
 
     vni: int
     mac: bytes
-    vtep: bytes = b""  # b"" behind an Ethernet segment
+    vtep: bytes = b""  # b"" if it is behind an Ethernet segment
     sticky: bool = False  # NTF_STICKY: may not move (RFC 7432 section 15.2)
     segment: int = 0  # the id of an EthernetSegment, 0 for a single VTEP
 
@@ -90,7 +90,7 @@ class Neighbor:
 
 @dataclass(frozen=True, slots=True)
 class Lsp:
-    """An MPLS label binding of zebra's: shown, not programmed."""
+    """An MPLS label binding from zebra: shown, not programmed."""
 
     kind: ClassVar[Kind] = Kind.LSP
 

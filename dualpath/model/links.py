@@ -1,4 +1,4 @@
-"""The intent's devices: VRFs, ports and VNIs. A datapath decides how to build them."""
+"""The devices of the intent: VRFs, ports and VNIs. Each datapath decides how to build them."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ class Vni:
     vni: int
     layer: int = 2  # 2 or 3
     vrf: str = ""  # "" is a detached L2VNI
-    local: bytes = b""  # our VTEP address
+    local: bytes = b""  # the address of the local VTEP
     port: int = 4789
     mac: bytes = b""  # the bridge's: router MAC of an L3VNI, anycast gateway MAC of an L2VNI
     gateways: tuple[Address, ...] = ()  # anycast gateway addresses of an L2VNI
-    mtu: int = 1450  # of the bridge and of what is attached to it
+    mtu: int = 1450  # of the bridge and its ports
 
     @property
     def key(self) -> int:
@@ -80,8 +80,8 @@ class HostEnd:
     mac: bytes = b""
     addresses: tuple[Address, ...] = ()
     bridge: str = ""  # a bridge there to which it is attached
-    create_bridge: bool = False  # that bridge is ours: made and removed with the leg
-    ovs: bool = False  # it is Open vSwitch's, and else the kernel's
+    create_bridge: bool = False  # Dualpath makes and removes that bridge with the leg
+    ovs: bool = False  # it is an Open vSwitch bridge, otherwise the kernel's
 
 
 BROKEN_MTU = 0xFFFF_FFFF
@@ -104,9 +104,9 @@ class Port:
     mtu: int = 0  # 0 leaves it alone
     host: HostEnd | None = None  # None is a NIC
     source_netns: str | None = (
-        None  # NIC: the namespace to move it from; "": ours; None: it is in place
+        None  # NIC: namespace to move it from; "": ours; None: it is in place
     )
-    twin: bool = False  # FRR speaks a protocol on it
+    twin: bool = False  # FRR runs a protocol on it
     loopback: bool = False  # `lo`: holds the VTEP addresses
     devargs: str = ""  # for DPDK: which driver and device; "" lets the datapath choose
     wiring: str = ""  # for DPDK: "owned", or "shared" with the kernel; "" lets the datapath choose

@@ -1,11 +1,11 @@
-"""Which groups have each member: the references between nexthops, read backwards.
+"""The groups of each member: an inverted index of the references between nexthops.
 
     groups     20 = {7, 8}    21 = {8, 9}
-    backwards  7: {20}    8: {20, 21}    9: {21}
+    inverted   7: {20}    8: {20, 21}    9: {21}
 
 A change of handle 8 concerns groups 20 and 21, so exactly those are visited. Rejected: a search
-through all groups. A link that goes down behind 10,000 groups of 64 was then a search of 640,000
-members for every nexthop on it.
+through all groups. When a link behind 10,000 groups of 64 went down, that was a search of 640,000
+members for each nexthop on the link.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 A nexthop has one of three names, depending on where it is:
 
-    zebra's id        inside frr_bridge only; begins again with every zebra
-    nexthop handle    from frr-bridge to the controller; begins again with every frr-bridge
+    zebra's id        inside frr_bridge only; every zebra starts again
+    nexthop handle    from frr-bridge to the controller; every frr-bridge starts again
     nexthop id        from the controller to the datapath; outlives both
 
 `Nexthop.id` and the `nexthops` column of a route hold whichever applies. The types `NexthopHandle`
@@ -31,11 +31,11 @@ V4_MAPPED = b"\0" * 10 + b"\xff\xff"
 
 
 class NexthopType(IntEnum):
-    GATEWAY = 1  # through `gateway`, out of `device` or over the overlay of `vni`
+    GATEWAY = 1  # through `gateway`, out of `device`, or over the overlay of `vni`
     DEVICE = 2  # on link, out of `device`
-    BLACKHOLE = 3  # RTN_BLACKHOLE: dropped in silence
-    UNREACHABLE = 4  # RTN_UNREACHABLE: dropped, ICMP host unreachable
-    PROHIBIT = 5  # RTN_PROHIBIT: dropped, ICMP administratively prohibited
+    BLACKHOLE = 3  # RTN_BLACKHOLE: drop silently
+    UNREACHABLE = 4  # RTN_UNREACHABLE: drop, with ICMP host unreachable
+    PROHIBIT = 5  # RTN_PROHIBIT: drop, with ICMP administratively prohibited
     GROUP = 6  # ECMP over `members`
 
 
@@ -63,15 +63,15 @@ UNSUPPORTED = (
 FIRST_UNSUPPORTED = FIRST_RESERVED + 0x80
 """Ids from here on name a reason in UNSUPPORTED; no datapath is ever given one."""
 
-MOST_WEIGHT = 256  # what struct nexthop_grp in linux/nexthop.h holds before Linux 6.12
+MOST_WEIGHT = 256  # the limit of struct nexthop_grp in linux/nexthop.h before Linux 6.12
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One leg of a group."""
+    """One member of a group."""
 
     id: int
-    weight: int = 1  # 1 to MOST_WEIGHT; the kernel's wire carries weight - 1
+    weight: int = 1  # 1 to MOST_WEIGHT; the kernel's message carries weight - 1
 
 
 @lru_cache(1 << 16)
@@ -82,15 +82,15 @@ def member(id_: int, weight: int) -> Member:
 
 @dataclass(frozen=True, slots=True)
 class Nexthop:
-    """Where packets go next. `id` is a u32, not 0."""
+    """The next step of a packet. `id` is a u32, not 0."""
 
     kind: ClassVar[Kind] = Kind.NEXTHOP
 
     id: int
     type: NexthopType
     gateway: bytes = b""  # 4 or 16 bytes, network order; an overlay IPv6 one may be v4-mapped
-    device: str = ""  # outgoing interface, by the name it has on both sides; "" in an overlay
-    vni: int = 0  # the L3VNI that carries it; then `gateway` is a VTEP and on link
+    device: str = ""  # outgoing interface, under its name in both namespaces; "" in an overlay
+    vni: int = 0  # the L3VNI that carries it; then `gateway` is a VTEP, and on link
     onlink: bool = False
     members: tuple[Member, ...] = ()
 
@@ -137,7 +137,7 @@ def unsupported_reason(id_: int) -> str:
 
 
 def called(id_: int) -> str:
-    """Return a name for people of a nexthop of which only the id is known."""
+    """Return a name for a nexthop of which only the id is known."""
     if reason := unsupported_reason(id_):
         return f"unsupported: {reason}"
     for type_ in DROP_TYPES:

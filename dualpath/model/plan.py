@@ -1,4 +1,4 @@
-"""The intent as text for people: every device, and FRR's settings with secrets masked."""
+"""The intent as text: every device, and FRR's settings with secrets masked."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class PlannedDevice:
 
     kind: str  # "VRF", "VNI", "PORT"
     name: str
-    resource: str  # that wants it: "L3VNI red"
-    attributes: Mapping[str, str]  # without empty ones and zeros
+    resource: str  # the resource that wants it: "L3VNI red"
+    attributes: Mapping[str, str]  # without empty values and zeros
 
 
 @dataclass(frozen=True, slots=True)

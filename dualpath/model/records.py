@@ -1,4 +1,4 @@
-"""Records, as one union, and batches of them."""
+"""The union of all records, and batches of them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class RecordBatch:
         return self.upserts[index] if index < n else self.withdrawals[index - n]
 
     def order(self) -> Iterator[int]:
-        """Yield rows so that members come before groups, and groups go before members."""
+        """Yield rows so that members come before groups, and groups leave before members."""
 
         def is_group(index: int) -> bool:
             record = self.row(index)

@@ -1,8 +1,8 @@
 """Hide secrets in FRR's commands, and in text that may quote them.
 
-FRR does not mark secrets: each daemon has commands of its own (`clicmd` in its documentation,
-DEFUN in its sources), and a value may hold blanks, quotes and backquotes. So everything behind such
-a command on its line is hidden, its type (`md5`, `8`) too.
+FRR does not mark secrets: each daemon has its own commands (`clicmd` in its documentation, DEFUN in
+its sources), and a value may contain blanks, quotes and backquotes. So everything after such a
+command on its line is hidden, including its type (`md5`, `8`).
 
 Two functions, as "password" is also a word of prose:
 
@@ -25,7 +25,7 @@ def _short(word: str, least: int) -> str:
     return word[:least] + rest
 
 
-_WORDS = r"[\w-]*(?:pas+w\w*|passphrase|secret|psk)"  # misspelt ones are quoted by vtysh
+_WORDS = r"[\w-]*(?:pas+w\w*|passphrase|secret|psk)"  # vtysh quotes misspelt commands
 _PHRASES = (
     _short("key-string", 4),  # key chain
     rf"[\w-]*{_short('authentication-key', 15)}",  # OSPF: interface, virtual link
@@ -39,16 +39,16 @@ _PHRASES = (
     r"snmp(?:-server)?\s+(?:community|user|host\s+\S+)|r[ow]community6?|smux\s+peer\s+\S+",
     r"(?:tacacs|radius)(?:-server)?\+?(?:\s+\S+)*?\s+(?:key|secret)",
 )
-_WORD_BEGINS = (  # also in what Python printed by its repr, and behind the sign of a difference
+_WORD_BEGINS = (  # also in the output of Python's repr, and behind the sign of a difference
     r"(?:(?<![\w-])|(?<=\\[nrt])|(?<=^[+-]))"
 )
 _FIRST = "|".join((_short("enable", 2), _short("isis", 2), _short("openfabric", 2), "fabricd"))
 _NAMED = "|".join((_short("neighbor", 1), _short("peer", 2), _short("username", 1)))
-_BEGINNING = (  # what may stand ahead of `password` in a command, and of a command in prose
+_BEGINNING = (  # what may precede `password` in a command, and a command in prose
     r"(?:(?:^|[`'\"(:]|\\n)[\s+-]*(?:no\s+)?(?:enable\s+)?"
     rf"|{_WORD_BEGINS}(?:{_FIRST}|(?:{_NAMED})\s+\S+)\s+)"
 )
-_HIDDEN = r"(?!\*\*\*(?:$|[\r\n`'\",;:)\]}\\]))[^\r\n]+"  # not what is hidden already
+_HIDDEN = r"(?!\*\*\*(?:$|[\r\n`'\",;:)\]}\\]))[^\r\n]+"  # except what is hidden already
 _ANYWHERE = rf"{_WORD_BEGINS}(?:{'|'.join(_PHRASES)})"
 _KEY = r"[\w-]*(?:[Pp]assword|[Ss]ecret|[Pp]assphrase)"
 _MAPPED = rf"(?P<quote>[\"']){_KEY}(?P=quote)\s*:|(?<![\w-]){_KEY}="  # JSON, a repr
@@ -70,7 +70,7 @@ def redact(text: str) -> str:
 
 
 def redact_prose(text: str) -> str:
-    """Return a text of ours with the secrets of commands in it hidden."""
+    """Return one of our texts with the secrets of commands in it hidden."""
     return _IN_PROSE.sub(rf"\g<head>\g<blank>{MASK}", text)
 
 

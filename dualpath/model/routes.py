@@ -28,7 +28,7 @@ RTPROT_KERNEL = 2
 
 
 class Family(IntEnum):
-    """An address family by its AF_ number, so that it can go on the wire as it is."""
+    """An address family. Its value is the AF_ number, as messages carry it."""
 
     INET = socket.AF_INET
     INET6 = socket.AF_INET6

@@ -1,20 +1,20 @@
-"""Slots of a table that wait for their turn, as numpy arrays.
+"""Slots of a table that wait to be processed, as numpy arrays.
 
-The queue never looks at the rows: whoever queues a slot marks its row, so that no slot is queued
-twice. A million rows that one call queues are one array, and `take` cuts it without copying it.
+The queue never looks at the rows: the caller marks the row of each queued slot, so that no slot is
+queued twice. A million rows queued by one call are one array, and `take` cuts it without a copy.
 Rejected: a list with `pop(0)`, which moves every remaining array.
 
-*Spread.* zebra sends routes by ascending prefix, for Linux the dearest order. It keeps IPv4 routes
-in a trie: additions from one end resize its nodes over and over, and a deletion searches the
-children of its node from the lowest on for one that is left. A queue that spreads takes all that is
-queued, up to 262,144 slots (a *generation*), and hands them out by their place with its bits
-reversed, as far apart as can be (decision 0109):
+*Spread.* zebra sends routes by ascending prefix, for Linux the most expensive order. Linux keeps
+IPv4 routes in a trie: additions from one end resize its nodes over and over, and a deletion
+searches the children of its node from the lowest on for a remaining one. A queue that spreads takes
+everything queued, up to 262,144 slots (a *generation*), and returns the slots by their place with
+its bits reversed, as far apart as possible (decision 0109):
 
     queued      0 1 2 3 4 5 6 7
-    handed out  0 4 2 6 1 5 3 7
+    returned    0 4 2 6 1 5 3 7
 
 A slot that is queued later belongs to a later generation, so none waits for ever. `seal` ends a
-generation where the caller depends on what was queued by then. Few slots keep their order.
+generation for a caller that depends on the slots queued so far. Few slots keep their order.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class SlotQueue:
 
     def __init__(self, *, spread: bool = False) -> None:
         self._spread = spread
-        self._front = _NONE  # what is left of the generation that is handed out, in its order
-        self._sealed: deque[Slots] = deque()  # none of them empty
+        self._front = _NONE  # the rest of the generation that is being returned, in its order
+        self._sealed: deque[Slots] = deque()  # none of the arrays is empty
         self._chunks: deque[Slots] = deque()  # the same, queued since `seal`
         self._length = 0
 
@@ -53,7 +53,7 @@ class SlotQueue:
             self._length += len(slots)
 
     def seal(self) -> int:
-        """Let slots that are queued later follow all that are queued now; return how many."""
+        """Let slots that are queued later follow those queued now; return how many these are."""
         self._sealed.extend(self._chunks)
         self._chunks.clear()
         return self._length
@@ -91,7 +91,7 @@ class SlotQueue:
         return self._length
 
     def __iter__(self) -> Iterator[Slots]:
-        """Yield arrays of slots, to look at them without removing them."""
+        """Yield arrays of slots, without removing them."""
         if len(self._front):
             yield self._front
         yield from self._sealed

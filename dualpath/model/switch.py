@@ -1,4 +1,4 @@
-"""What `dualpath switch` asks for, and what it reports."""
+"""The order and the progress of `dualpath switch`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from enum import StrEnum
 
 class Step(StrEnum):
     PREPARE = "prepare"  # start the other datapath, program it and audit it
-    MOVE = "move"  # the traffic of ports
-    VERIFY = "verify"  # that packets pass
+    MOVE = "move"  # move the traffic of ports
+    VERIFY = "verify"  # check that packets pass
     COMMIT = "commit"  # the other datapath speaks for the node
     FINISH = "finish"  # end the old one, or keep it
     ROLL_BACK = "roll-back"

@@ -1,8 +1,8 @@
 """Rows found by key: an open-addressing index over growing numpy columns.
 
 frr-bridge and the controller both keep their routes in it: about 30 bytes a row and no Python
-object. Every operation takes a whole batch, and costs a few dozen numpy operations whatever its
-size.
+object per route. Every operation takes a whole batch, and costs a few dozen numpy operations
+whatever its size.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Integer = TypeVar("Integer", bound=np.integer[Any])
 _EMPTY = -1
 _DELETED = -2
 _FIRST_CLAIM = -3  # an index cell below this is claimed by row (_FIRST_CLAIM - cell) of a batch
-_PAGE_SLOTS = 1024  # examined at a time, at least
+_PAGE_SLOTS = 1024  # at least as many are examined at once
 _MIX = np.uint64(0x9E37_79B9_7F4A_7C15)  # 2**64 / golden ratio: Fibonacci hashing
 
 

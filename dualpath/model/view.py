@@ -1,4 +1,4 @@
-"""The reading side of the daemon's state, for Inspect and metrics."""
+"""The daemon's state as Inspect and metrics read it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from dualpath.model.violation import Violation
 
 
 class RowState(IntEnum):
-    """How far a row has come."""
+    """The progress of a row."""
 
     PROGRAMMED = 1  # desired and in the datapath
-    PENDING = 2  # desired, not yet in the datapath
+    PENDING = 2  # desired, but not yet in the datapath
     FAILED = 3  # refused by the datapath; retried
     STALE = 4  # in the datapath, not yet repeated by FRR; kept
     LEAVING = 5  # no longer desired, still in the datapath
-    UNMANAGED = 6  # shown only: no datapath is given it (connected and kernel routes, labels)
+    UNMANAGED = 6  # shown only: no datapath receives it (connected and kernel routes, labels)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +61,7 @@ class RecordRow:
 
 @dataclass(frozen=True, slots=True)
 class KindCount:
-    """Rows of one kind. Once all is programmed, `desired` and `programmed` are equal."""
+    """Rows of one kind. Once everything is programmed, `desired` and `programmed` are equal."""
 
     kind: Kind
     desired: int = 0  # FRR or the intent wants them in the datapath
@@ -82,7 +82,7 @@ class ResourceStatus:
     message: str = ""
     generation: int = 0  # counts the versions of its spec since the daemon started, from 1
     applied_generation: int = 0  # the version in force; 0: none
-    violations: tuple[Violation, ...] = ()  # what `message` is made of, when rules are broken
+    violations: tuple[Violation, ...] = ()  # the parts of `message`, when rules are broken
 
     @property
     def owner(self) -> tuple[str, str]:
@@ -91,7 +91,7 @@ class ResourceStatus:
 
 @dataclass(frozen=True, slots=True)
 class BgpSession:
-    """A BGP session as bgpd shows it."""
+    """A BGP session as bgpd reports it."""
 
     vrf: str
     peer: str
@@ -106,7 +106,7 @@ class BgpSession:
 
 @dataclass(frozen=True, slots=True)
 class FrrVni:
-    """A VNI as zebra shows it."""
+    """A VNI as zebra reports it."""
 
     vni: int
     layer: int  # 2 or 3
@@ -123,8 +123,8 @@ class NeighborTable:
 
     family: str  # "ipv4", "ipv6"
     entries: int
-    limit: int  # the kernel makes no more
-    refused: int  # rows that the kernel did not add, as the table was full
+    limit: int  # the kernel creates no more
+    refused: int  # rows that the kernel did not create because the table was full
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ class HostCount:
 
 
 class Role(StrEnum):
-    """What a datapath is for, where there are two."""
+    """The role of a datapath, if there are two."""
 
     ACTIVE = "active"  # FRR's acknowledgements and the lists come from it
     STANDBY = "standby"  # programmed in full
@@ -155,12 +155,12 @@ class PlaneStatus:
     programmed: int = 0
     failed: int = 0
     problem: str = ""  # why it does not answer
-    ports: tuple[str, ...] = ()  # whose traffic it has
+    ports: tuple[str, ...] = ()  # the ports whose traffic it has
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The daemon at a glance."""
+    """A summary of the daemon."""
 
     version: str
     datapath: str  # "kernel"
@@ -181,8 +181,8 @@ class Status:
     ready: bool = False
     not_ready: str = ""  # the reason, in one sentence
     degraded: str = ""  # what is wanted and not in force, or soon will not be; "": nothing
-    trial: str = ""  # how to confirm what is on trial, and until when; "": nothing is
-    neighbors: tuple[NeighborTable, ...] = ()  # empty where they cannot be read
+    trial: str = ""  # how to confirm the change on trial, and until when; "": no trial
+    neighbors: tuple[NeighborTable, ...] = ()  # empty if they cannot be read
     hosts: tuple[HostCount, ...] = ()
     planes: tuple[PlaneStatus, ...] = ()  # empty unless there are two
 
@@ -200,8 +200,8 @@ class Histogram:
 class Timing:
     """How long the daemon's work takes."""
 
-    behind_s: float  # since when the datapath has not caught up; 0 when it has
-    convergence: Histogram  # from the first change until nothing but retries is left
+    behind_s: float  # since when the datapath has been behind; 0: it is not
+    convergence: Histogram  # from the first change until only retries are left
     switches: tuple[tuple[str, Histogram], ...] = ()  # by outcome: "done", "rolled_back"
 
 
@@ -209,7 +209,7 @@ class Timing:
 class Change:
     """One change in the journal that `watch` shows."""
 
-    sequence: int  # from 1, without gaps while the daemon lives
+    sequence: int  # from 1, without gaps during one run of the daemon
     at: float  # seconds since the epoch
     kind: Kind
     text: str  # "10.0.0.0/24", "100 aa:bb:cc:00:00:01"
@@ -222,12 +222,12 @@ class Change:
 
 
 class Problem(IntEnum):
-    """How a row differs between desired, programmed and observed."""
+    """The difference of a row between desired, programmed and observed."""
 
     MISSING = 1  # programmed, and not observed
     DIFFERENT = 2  # observed otherwise than programmed
     UNEXPECTED = 3  # observed as ours, and not programmed
-    REFUSED = 4  # desired, and the datapath refused it or a nexthop or device that it needs
+    REFUSED = 4  # desired, but the datapath refused it, or a nexthop or device that it needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,11 +247,11 @@ class Audited:
 
     differed: int  # rows, whether they are in `rows` or not
     rows: tuple[Difference, ...] = ()
-    unchecked: str = ""  # what was not compared, and why; "" when all was
+    unchecked: str = ""  # what was not compared, and why; "" if everything was
 
 
 class StateView(Protocol):
-    """Read access to the daemon's state; all in one event loop, nothing here blocks."""
+    """Read access to the daemon's state, within one event loop. No method blocks."""
 
     def vteps(self, mac: Mac) -> tuple[bytes, ...]:
         """Return all VTEPs of the Ethernet segment of a MAC, sorted; () when it has none."""
@@ -296,7 +296,7 @@ class StateView(Protocol):
         """Return the plan of the intent; None without manifests."""
 
     def release(self) -> str:
-        """End the hold; return in one sentence what was done."""
+        """End the hold; return one sentence about the result."""
 
     def datapath_name(self) -> str:
-        """Return which datapath is active: "kernel", "dpdk"."""
+        """Return the name of the active datapath: "kernel", "dpdk"."""

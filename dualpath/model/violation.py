@@ -1,4 +1,4 @@
-"""Errors in manifests, with their places: for messages, logs and JSON. Pure."""
+"""Errors in manifests, with their positions: for messages, logs and JSON. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Violation:
     name: str = ""
     field: str = ""  # "spec.neighbors[0].port"
     message: str = ""
-    suggestion: str = ""  # the probable intention
+    suggestion: str = ""  # what the user probably meant
 
     @property
     def place(self) -> str:
@@ -29,6 +29,6 @@ class Violation:
         return f"{self.field}: {self.message}{meant}" if self.field else f"{self.message}{meant}"
 
     def __str__(self) -> str:
-        """Return the line that a compiler would print."""
+        """Return the line as a compiler prints it."""
         owner = f"{self.kind} {self.name}".strip()
         return ": ".join(part for part in (self.place, owner, self.sentence) if part)

@@ -16,7 +16,7 @@ def errno_name(number: int) -> str:
 
 
 def errno_number(name: str) -> int:
-    """Return 2 for `ENOENT`, and 0 for what is no errno's name."""
+    """Return 2 for `ENOENT`, and 0 for a text that names no errno."""
     return _NUMBERS.get(name, 0)
 
 

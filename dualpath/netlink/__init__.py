@@ -1,1 +1,1 @@
-"""Netlink: the numbers, the codec and the sockets that every part shares."""
+"""Netlink: the numbers, the codec and the sockets that all packages share."""

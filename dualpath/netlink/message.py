@@ -9,9 +9,9 @@ hold attributes again. Each level starts with a length that the sender chose:
           40   rtattr: length 8, NDA_DST; 4 bytes of address
           48   rtattr: ...
 
-`messages` and `Attributes` check every length against the bytes that remain, and nothing else
-walks them, except the column decoders of routes, which have the same checks over whole buffers.
-Values are offsets into the buffer until somebody asks for bytes: most attributes are never read.
+`messages` and `Attributes` check every length against the remaining bytes. No other code walks
+them, except the column decoders of routes, which make the same checks over whole buffers. Values
+are offsets into the buffer until a caller asks for bytes: most attributes are never read.
 
 Integers are in host byte order unless a name says `be`. Nothing here knows what an attribute means.
 """
@@ -39,7 +39,7 @@ _TYPE_AND_FLAGS: Final = struct.Struct("=HH")
 
 
 class DecodeError(Exception):
-    """Bytes that cannot be what the protocol says. Skip the message, then dump again."""
+    """Bytes that the protocol does not allow. Skip the message, then dump again."""
 
     def __init__(self, reason: str, *, offset: int, raw: bytes = b"") -> None:
         super().__init__(f"{reason} (byte {offset})")
@@ -56,8 +56,8 @@ class Attributes:
     def __init__(self, buffer: bytes, start: int, end: int, *, partly: bool = False) -> None:
         """Read the attributes in buffer[start:end].
 
-        Raises DecodeError at the first length that cannot be. With `partly` it is in `error`
-        instead, and the attributes before it can be read.
+        Raises DecodeError at the first invalid length. With `partly`, the error is stored in
+        `error` instead, and the attributes before it can be read.
         """
         self._buffer = buffer
         self._spans: dict[int, tuple[int, int]] = {}
@@ -82,11 +82,11 @@ class Attributes:
         return [(kind, start, end) for kind, (start, end) in self._spans.items()]
 
     def span(self, kind: int) -> tuple[int, int]:
-        """Return where the value of an attribute that is present lies."""
+        """Return the position of the value of an attribute that is present."""
         return self._spans[kind]
 
     def values(self) -> dict[int, bytes]:
-        """Return all values by type, for code that writes them back as they are."""
+        """Return all values by type, for code that writes them back unchanged."""
         return {kind: self._buffer[start:end] for kind, (start, end) in self._spans.items()}
 
     def raw(self, kind: int) -> bytes:
@@ -136,7 +136,7 @@ class Attributes:
 
 
 class Message(NamedTuple):
-    """A message's header, and where the message lies in its buffer."""
+    """A message's header, and the position of the message in its buffer."""
 
     type: int
     flags: int
@@ -167,7 +167,7 @@ class Message(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What the kernel answers to one request, or says at the end of a dump."""
+    """The kernel's answer to one request, or at the end of a dump."""
 
     sequence: int  # the request's
     errno: int = 0  # positive; 0 is success
@@ -194,7 +194,7 @@ def header(buffer: bytes, start: int, end: int) -> Message:
 def messages(buffer: bytes, start: int = 0, end: int | None = None) -> Iterator[Message]:
     """Yield the messages in buffer[start:end].
 
-    Raises DecodeError at the first header that cannot be; what follows it is lost.
+    Raises DecodeError at the first invalid header; everything after it is lost.
     """
     end = len(buffer) if end is None else end
     while start < end:
@@ -239,7 +239,7 @@ def _text(message: Message) -> str:
 
 
 def _after_echo(start: int, message: Message) -> int:
-    """Return where attributes begin after the echoed request: its header, or all of it."""
+    """Return where attributes begin after the echoed request, which may be only its header."""
     length = unpack(NLMSGHDR, message.buffer, start, message.end)[0]
     if message.flags & n.NLM_F_CAPPED:
         return start + NLMSG_HDRLEN

@@ -1,4 +1,4 @@
-"""Numbers of the kernel's netlink interface, under the names that its headers give them."""
+"""Numbers of the kernel's netlink interface, under the names in its headers."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The reply to one dump request: complete, or IncompleteDump. Pure.
 
-Only a complete dump shows what is absent. The kernel ends a dump in six ways, and five of them say
-nothing about the rows that did not come:
+Only a complete dump shows which rows are absent. The kernel ends a dump in six ways, and five of
+them prove nothing about the rows that did not arrive:
 
     NLMSG_DONE, errno 0              complete
     NLMSG_DONE, errno < 0            a row could not be written (netlink_dump_done in af_netlink.c)
@@ -10,8 +10,8 @@ nothing about the rows that did not come:
     a truncated datagram             MSG_TRUNC: the rest of it is lost
     the socket ends, fails, is mute  the rest never comes
 
-A message counts only with the request's sequence number and with our port id. Others are skipped:
-they answer an earlier request on this socket, or somebody else.
+A message counts only if it has the request's sequence number and our port id. Others are skipped:
+they answer an earlier request on this socket, or another process.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _HEAD = np.dtype(
 
 
 class IncompleteDump(OSError):
-    """Rows may be missing: believe those that came, conclude nothing about others. Dump again."""
+    """Rows may be missing: use those that arrived, conclude nothing about others. Dump again."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(code, reason)

@@ -1,13 +1,13 @@
 """Netlink sockets: requests with their answers, dumps, and notifications.
 
-Whoever opens a socket gets it for the network namespace of the calling thread. Three uses, a socket
-for each:
+A socket belongs to the network namespace of the thread that opens it. There are three uses, with a
+socket for each:
 
     Requests        blocks; requests and small dumps, from a thread or where the kernel is quick
     dump            one large dump, a piece at a time, without blocking the event loop
     Notifications   never blocks; joins multicast groups
 
-All three read through `receive`, so that they agree on what can go wrong:
+All three read through `receive`, so they agree on the possible errors:
 
     the buffer was full (ENOBUFS)         Overrun
     a datagram was truncated (MSG_TRUNC)  Overrun
@@ -16,18 +16,18 @@ All three read through `receive`, so that they agree on what can go wrong:
     no answer in ANSWER_S                 OSError (ETIMEDOUT)
     bytes that are no netlink message     OSError (EBADMSG) for an answer, IncompleteDump for a dump
 
-A refusal is data for requests (`Answer`), because of many requests some may be refused. For a dump
-it is IncompleteDump. Both are OSError: who cares for neither, catches that.
+For requests, a refusal is data (`Answer`), because one of many requests may be refused. For a dump
+it is IncompleteDump. Both are OSError: a caller that does not distinguish them catches that.
 
-The kernel reports an overrun once. Until the socket has been read empty it then drops everything in
-silence (netlink_overrun, netlink_rcv_wake in af_netlink.c). So a dump that begins earlier misses
-what is dropped after it passed by:
+The kernel reports an overrun once. Then it drops everything silently until the socket has been read
+empty (netlink_overrun, netlink_rcv_wake in af_netlink.c). So a dump that begins earlier misses rows
+that are dropped after the dump passed their place:
 
     recv: ENOBUFS   dump begins   MAC 7 added (dropped)   dump ends   socket empty   MAC 8 arrives
                                   ^ no dump and no notification shows MAC 7
 
 Hence `Notifications.empty`: read until nothing waits, then dump. Rejected: a larger buffer, which
-moves the limit; a second dump after a quiet second, which never comes under steady churn.
+only moves the limit; a second dump after a quiet second, which never comes under steady churn.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ from dualpath.netlink.reply import IncompleteDump, InterruptedDump, Reply
 READ_BYTES = 256 * 1024  # the kernel sends dumps in pieces of at most 32 KiB
 SEND_BUFFER = 1 << 20
 RECEIVE_BUFFER = 8 << 20  # bytes; the kernel doubles it
-ANSWER_S = 30.0  # the kernel answers before `send` returns; this is for what cannot happen
+ANSWER_S = 30.0  # the kernel answers before `send` returns; this limit is never reached
 INTERRUPTED_DUMPS = 20  # tries
-SLICE_S = 0.02  # read for so long, then let others have the event loop
+SLICE_S = 0.02  # read for this time, then let other tasks run
 
 SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33  # asm-generic/socket.h
 
@@ -78,7 +78,8 @@ def open_socket(*, receive_buffer: int = RECEIVE_BUFFER) -> socket.socket:
     try:
         _enlarge(sock, socket.SO_SNDBUF, SO_SNDBUFFORCE, SEND_BUFFER)
         _enlarge(sock, socket.SO_RCVBUF, SO_RCVBUFFORCE, receive_buffer)
-        # Short answers, with a text; and a dump's filter is heeded, not ignored.
+        # # Short answers, with a text; and the kernel applies a dump's filter instead of ignoring
+        # it.
         for option in (n.NETLINK_CAP_ACK, n.NETLINK_EXT_ACK, n.NETLINK_GET_STRICT_CHK):
             sock.setsockopt(n.SOL_NETLINK, option, 1)
         sock.bind((0, 0))
@@ -152,7 +153,7 @@ class Requests:
         return self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
 
     def reserve(self, count: int) -> int:
-        """Return the first of `count` sequence numbers that no other request has."""
+        """Return the first of `count` unused sequence numbers."""
         if self._next + count >= 1 << 32:
             self._next = 1
         first, self._next = self._next, self._next + count
@@ -162,7 +163,7 @@ class Requests:
         """Send requests numbered from `first`; return (position, answer) of each refused one.
 
         The last has NLM_F_ACK set, as `assemble` does: its answer ends the exchange. Raises OSError
-        when the answers do not come: then nobody knows how much was done.
+        when the answers do not arrive: then it is unknown how many requests were carried out.
         """
         self._socket.send(stream)
         refused: list[tuple[int, Answer]] = []
@@ -194,7 +195,7 @@ class Requests:
         return next((reply.errno for _, reply in self.send([request])), 0)
 
     def ask(self, request: bytes) -> Message:
-        """Send a question that has one answer; return it. Raises OSError, of a refusal too."""
+        """Send a request that has one answer; return that. Raises OSError, also on a refusal."""
         first = self.reserve(1)
         question = bytearray(request)
         struct.pack_into("=I", question, 8, first)
@@ -243,8 +244,8 @@ async def dump(
 ) -> AsyncIterator[bytes]:
     """Yield the reply to a dump request, piece by piece, whole messages each.
 
-    The socket is for this dump alone. Raises IncompleteDump, at the end when it was interrupted:
-    whoever takes what is absent for gone waits for the end.
+    Use the socket for this dump only. Raises IncompleteDump, at the end when it was interrupted: so
+    a caller that removes absent rows must wait for the end.
     """
     sock.setblocking(False)
     numbered = assemble([request], 1)
@@ -296,7 +297,7 @@ class Notifications:
 
     def __init__(self, sock: socket.socket, groups: Iterable[int]) -> None:
         sock.setblocking(False)
-        # Bound before: a bind leaves all groups, and an unbound socket hears nothing.
+        # # Bound before: a bind leaves all groups, and an unbound socket receives nothing.
         for group in groups:
             sock.setsockopt(n.SOL_NETLINK, n.NETLINK_ADD_MEMBERSHIP, group)
         self._socket = sock
@@ -308,7 +309,7 @@ class Notifications:
         self._socket.close()
 
     def read(self, limit: int = 1) -> bytes:
-        """Return what at most `limit` datagrams hold, b"" when none waits. Raises Overrun."""
+        """Return the contents of at most `limit` datagrams, b"" when none waits. Raises Overrun."""
         parts: list[bytes] = []
         with suppress(BlockingIOError):
             while len(parts) < limit:
@@ -316,7 +317,7 @@ class Notifications:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def empty(self, on_datagram: Callable[[bytes], object] | None = None) -> None:
-        """Read until nothing waits, and drop it or pass it on. Do this before a dump.
+        """Read until nothing waits; drop the datagrams or pass them on. Do this before a dump.
 
         After an Overrun the kernel notifies again only from then on: see above. Raises OSError.
         """

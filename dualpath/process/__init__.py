@@ -1,1 +1,1 @@
-"""What every daemon needs: options, logs, locks, process lifetime."""
+"""The parts of every daemon: options, logs, locks, process lifetime."""

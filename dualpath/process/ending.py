@@ -1,4 +1,4 @@
-"""Tell whether a process has begun to end: its pidfd says so only when everything of it is gone."""
+"""Find out whether a process has begun to end. Its pidfd reports only the complete end."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def is_ending(pid: int) -> bool:
 
 
 def says_so(stat: bytes) -> bool:
-    """Return whether the text of proc_pid_stat(5) is that of a process that is ending."""
+    """Return whether the text of proc_pid_stat(5) belongs to a process that is ending."""
     fields = stat.rpartition(b")")[2].split()  # a name may have blanks and parentheses
     if len(fields) <= _PENDING or not (fields[_FLAGS].isdigit() and fields[_PENDING].isdigit()):
         return False

@@ -83,7 +83,7 @@ async def _do_regularly(notifier: Notifier) -> NoReturn:
 
 
 def cannot_accept(error: BaseException | None) -> None:
-    """Log that a listener could not accept a connection."""
+    """Log that a listener failed to accept a connection."""
     log.warning("cannot accept a connection (%s); retrying every second", error)
 
 
@@ -100,7 +100,7 @@ def _is_accept(context: dict[str, Any]) -> bool:
 
 
 def _is_of_grpc(error: BaseException) -> bool:
-    """Return whether gRPC raised it in a task of its own: a client can cause that."""
+    """Return whether gRPC raised it in its own task: a client can cause that."""
     return isinstance(error, BlockingIOError) or type(error).__module__.startswith("grpc")
 
 

@@ -18,8 +18,8 @@ class Held(Exception):
 def alone(path: Path) -> Iterator[Callable[[], bool]]:
     """Lock the file `path` for the length of the block. Raises Held if another process has it.
 
-    The directory must exist. The function that this yields locks the file again if somebody removed
-    it, and returns whether that was so. It raises OSError, EBUSY if another process was faster.
+    The directory must exist. The yielded function locks the file again if somebody removed it, and
+    returns whether it did. It raises OSError, EBUSY if another process locked it first.
 
     The file is not removed at the end: otherwise the next two processes could each lock a file of
     their own. It is opened for reading: a file open for writing would prevent a read-only remount.

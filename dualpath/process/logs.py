@@ -131,7 +131,7 @@ class _Place:
 
     def allows(self, record: logging.LogRecord, now: float) -> bool:
         """Return whether a record may be written; count it when it may not."""
-        if now - self._began >= INTERVAL_S:  # and nothing was held in it: see `summary`
+        if now - self._began >= INTERVAL_S:  # and no line was suppressed in it: see `summary`
             self._began, self._written = now, 0
         if self._written < FIRST:
             self._written += 1

@@ -1,4 +1,4 @@
-"""Types of command-line options that the daemons share: text in, a value or an error line out."""
+"""Types of command-line options that the daemons share: text in, a value or one error line out."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Parser(ArgumentParser):
 
 
 class _Version(Action):
-    """Prints the version, which takes some milliseconds to find out, only if asked for."""
+    """Prints the version, which takes some milliseconds to find, only on request."""
 
     def __call__(self, parser: ArgumentParser, *_: object) -> NoReturn:
         from importlib.metadata import version  # imports the parser of e-mails
@@ -51,7 +51,7 @@ def add_version(parser: ArgumentParser) -> None:
 
 
 def nonsense(value: str) -> str:
-    """Return why no option accepts this value, "" if one may."""
+    """Return why no option accepts this value, "" if some may."""
     if not value.strip():
         return "is empty: give a value, or leave the option out"
     if any(not character.isprintable() for character in value):

@@ -5,8 +5,8 @@ UNIX socket names the process that listens on it (SO_PEERCRED, unix(7)), and a p
 (pidfd_open(2)) refers to one process for good.
 
     1. connect to bus.sock: pid 71 listens
-    2. open a pidfd of 71         71 may have ended since 1, and its number may be somebody else's
-    3. connect again: still 71    so 71 had not ended at 2, and the pidfd is the listener's
+    2. open a pidfd of 71         71 may have ended since step 1, and its number may be reused
+    3. connect again: still 71    so 71 had not ended at step 2, and the pidfd is the listener's
 
 Rejected: a pid file, which may be stale, and /proc/PID/cmdline, which tells one frr-bridge from
 a shell but not from another frr-bridge.

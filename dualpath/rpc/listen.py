@@ -16,8 +16,8 @@ import grpc
 
 from dualpath.rpc.socketname import DIRECTORY_MODE, SocketName
 
-SOCKET_MODE = 0o660  # of a socket where one can only ask
-PRIVATE_MODE = 0o600  # of one that changes something
+SOCKET_MODE = 0o660  # mode of a socket that only answers questions
+PRIVATE_MODE = 0o600  # mode of a socket that accepts changes
 MAX_PATH = 107  # sizeof(sockaddr_un.sun_path) - 1, linux/un.h
 
 
@@ -46,7 +46,7 @@ class Tls:
     def _check(self) -> None:
         """Read the files as gRPC will, for a useful error: gRPC reports none."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.set_ciphers("DEFAULT@SECLEVEL=0")  # do not judge the strength of keys here
+        context.set_ciphers("DEFAULT@SECLEVEL=0")  # do not check the strength of keys here
         try:
             context.load_cert_chain(self.certificate, self.key, password="")
         except ssl.SSLError:

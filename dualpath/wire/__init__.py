@@ -1,1 +1,1 @@
-"""The vocabulary (`dualpath.model`) to and from protobuf. No I/O."""
+"""Codec between the types of `dualpath.model` and protobuf. No I/O."""

@@ -1,6 +1,6 @@
 """Batches of routes and records to and from proto/dualpath/v1/state.proto. No I/O.
 
-Shapes are checked here, for the bus and for gRPC alike. The receiver checks the values.
+This module checks the shapes, for the bus and for gRPC alike. The receiver checks the values.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def records_to_pb(batch: RecordBatch) -> pb.RecordBatch:
 
 
 def records_from_pb(message: pb.RecordBatch) -> RecordBatch:
-    """Return the batch. Raises ValueError on a record that is not of its kind."""
+    """Return the batch. Raises ValueError on a record of another kind."""
     return RecordBatch(
         Kind(message.kind),
         tuple(record_from_pb(record) for record in message.upserts),

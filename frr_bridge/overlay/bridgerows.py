@@ -1,4 +1,4 @@
-"""The rows of the shadow bridges: behind which port each MAC is.
+"""The rows of the shadow bridges: the port of each MAC.
 
 zebra writes remote MACs, on the VXLAN device; the mirror writes local ones, on the silent access
 port (`mirror.py`). The kernel replaces a MAC's row when the MAC changes its port.
@@ -21,7 +21,7 @@ class BridgeRows:
     def __init__(self, devices: ShadowDevices) -> None:
         self._devices = devices
         self._rows = RowTable[NeighborMessage]()  # by (bridge, MAC)
-        self._touched: dict[RowKey, None] = {}  # mirrored MACs that came or went
+        self._touched: dict[RowKey, None] = {}  # mirrored MACs that were added or removed
         self._unseen: dict[RowKey, None] = {}  # not yet repeated by a dump
 
     def get(self, key: RowKey) -> NeighborMessage | None:
@@ -77,7 +77,7 @@ class BridgeRows:
             self._touched[key] = None
 
     def take_touched(self) -> list[RowKey]:
-        """Return the mirrored MACs whose rows came or went since the last call."""
+        """Return the mirrored MACs whose rows were added or removed since the last call."""
         touched, self._touched = list(self._touched), {}
         return touched
 

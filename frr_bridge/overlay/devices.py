@@ -1,7 +1,7 @@
 """FRR's devices by interface index: shadow devices, their VNIs, and what nexthops name.
 
-zebra and the kernel refer to devices by index. An index is of no use outside this namespace, so it
-stops here: a VRF gets its name, a VXLAN device and its bridge get their VNI.
+zebra and the kernel refer to devices by index. An index means nothing outside this namespace, so no
+index leaves this module: a VRF gets its name, a VXLAN device and its bridge get their VNI.
 
     index 2  br100  bridge              vni(2) == 100
     index 3  vx100  vxlan id 100, master 2
@@ -29,7 +29,7 @@ class Effect:
 
     resolves: bool = False  # nexthops over the device may resolve to something else
     bridges: tuple[int, ...] = ()  # bridges that got or lost a VNI: look at their rows again
-    vxlan: int = 0  # VXLAN device that came, moved or went: look at its flood rows again
+    vxlan: int = 0  # VXLAN device that was added, moved or deleted: look at its flood rows again
 
 
 class Vrfs(Mapping[int, str]):
@@ -60,11 +60,11 @@ class ShadowDevices:
 
     def __init__(self) -> None:
         self.links: dict[int, LinkMessage] = {}
-        self._vrfs: Vrfs | None = None  # until a VRF comes, changes or goes
+        self._vrfs: Vrfs | None = None  # kept until a VRF is added, changed or deleted
         self._vxlan_of: dict[int, int] = {}  # bridge's index -> its VXLAN device's
         self._placed: dict[int, tuple[int, int]] = {}  # VXLAN device's -> (bridge's index, VNI)
         self._bridges: dict[int, dict[int, None]] = {}  # VNI -> indexes of bridges; mostly one
-        self._last_vni: dict[int, int] = {}  # bridge's index -> VNI, also when it lost that device
+        self._last_vni: dict[int, int] = {}  # bridge's index -> VNI, also without that device
         self._access: dict[int, int] = {}  # VNI -> its silent access port's index
         self._removed: list[LinkMessage] = []  # since `take_removed`
         self._renewed: set[int] = set()  # VNIs, since `renewed`
@@ -108,7 +108,8 @@ class ShadowDevices:
         """Return a nexthop with names in place of indexes; None while its device is unknown.
 
         An onlink gateway on a bridge with a VXLAN device is a VTEP of that L3VNI. It remains one
-        after the VXLAN device was deleted, until the bridge is deleted too: the two go one by one.
+        after the VXLAN device was deleted, until the bridge is deleted too: the kernel deletes them
+        one after the other.
         """
         if nexthop.type is NexthopType.BLACKHOLE:
             return Nexthop(identity, nexthop.type)
@@ -129,7 +130,7 @@ class ShadowDevices:
     def learn(self, link: LinkMessage) -> Effect:
         """Note a device, or its deletion."""
         if link.family != AF_UNSPEC:
-            return Effect()  # about a bridge port only; the same change comes as AF_UNSPEC too
+            return Effect()  # only about a bridge port; the same change also arrives as AF_UNSPEC
         before = self.links.get(link.index)
         if link.deleted:
             return self.forget(link.index)
@@ -171,7 +172,7 @@ class ShadowDevices:
         return removed
 
     def renewed(self) -> set[int]:
-        """Return the VNIs whose shadow devices came, moved or came up since the last call.
+        """Return the VNIs whose shadow devices were added, moved or came up since the last call.
 
         The kernel has forgotten what the mirror wrote there.
         """

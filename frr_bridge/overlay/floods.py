@@ -42,7 +42,7 @@ class Floods:
             self._sink.withdraw(Kind.FLOOD, flood.key)
 
     def device_changed(self, vxlan: int) -> None:
-        """Update the rows of a VXLAN device that came or changed; drop those of a deleted one."""
+        """Update the rows of a new or changed VXLAN device; drop those of a deleted one."""
         update = self._update if vxlan in self._devices.links else self.forget
         for key in self._records.of(vxlan):
             update(key)

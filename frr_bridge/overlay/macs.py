@@ -1,7 +1,7 @@
 """Remote MACs: the join of a bridge's row and a VXLAN device's row.
 
-zebra writes a remote MAC as two rows. The kernel reports them one by one, in any order, and only
-both together say where the MAC is:
+zebra writes a remote MAC as two rows. The kernel reports them one after the other, in any order.
+Only both together show where the MAC is:
 
     bridge row   02:00:00:00:00:0a dev vx110 master br110     port: the VXLAN device, so remote
     VXLAN row    02:00:00:00:00:0a dev vx110 dst 100.64.0.2   tunnel: to that VTEP
@@ -11,18 +11,18 @@ The bridge row decides whether a MAC is remote. When the host moves here, the mi
 replaces the bridge row, and the VXLAN row stays behind with the old VTEP. Rejected: the VXLAN row
 alone, which would keep such a MAC remote for ever.
 
-How a MAC disappears matters, since a dying bgpd withdraws everything it knew:
+How a MAC disappears matters, because a dying bgpd withdraws everything it knew:
 
     bridge row now on ac110    the MAC moved here: `move`, effective at once
-    bridge or VXLAN row gone   `withdraw`, held while FRR is not to be obeyed
+    bridge or VXLAN row gone   `withdraw`, held while withdrawals are held
 
 A multihomed MAC's VXLAN row names a nexthop group (NDA_NH_ID) in place of a VTEP; its record names
 that group as its segment, and a VTEP that leaves the segment changes one record, not one per MAC.
 
-A router MAC (RFC 9135) has the same two rows as a host's. Only a neighbor row says which of the two
-it is (`neighbors.py`), and it may come later: then the Mac record is moved into a RemoteVtep.
-Once a router's, a MAC stays a router's as long as it is remote: zebra may delete the neighbor row
-first, and the MAC must not appear as a host's for that moment.
+A router MAC (RFC 9135) has the same two rows as a host's. Only a neighbor row tells them apart
+(`neighbors.py`), and it may arrive later: then the Mac record is moved into a RemoteVtep. A router
+MAC remains one as long as it is remote: zebra may delete the neighbor row first, and the MAC must
+not appear as a host's MAC in between.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ from frr_bridge.wire.neighbor import NeighborMessage
 class RemoteMacs:
     """The MACs that are behind VTEPs, by (bridge, MAC).
 
-    `on_change` is called with the key of a MAC that became remote, changed its place, or stopped
-    being remote, before its record is reported: neighbors follow their MAC.
+    `on_change` is called with the key of a MAC that became remote, moved, or stopped being remote.
+    The call comes before its record is reported, because neighbors follow their MAC.
     """
 
     def __init__(
@@ -63,14 +63,14 @@ class RemoteMacs:
         self._behind: dict[int, set[RowKey]] = {}  # group -> the keys of `_tunnels` that name it
         self._macs: dict[RowKey, Mac] = {}  # (bridge, MAC)
         self._routers: set[RowKey] = set()  # those of `_macs` that are routers'
-        self._reported: dict[RowKey, Mac] = {}  # those of `_macs` that the sink has
+        self._reported: dict[RowKey, Mac] = {}  # those of `_macs` that were reported to the sink
         self._unseen: dict[RowKey, None] = {}  # VXLAN rows not yet repeated by a dump
 
     def get(self, key: RowKey) -> Mac | None:
         return self._macs.get(key)
 
     def stranded(self) -> Iterator[Mac]:
-        """Yield MACs that a bridge has behind its VXLAN device, which sends them to no VTEP.
+        """Yield MACs that a bridge has behind its VXLAN device, and that device sends to no VTEP.
 
         zebra writes both rows. The VXLAN row is missing when the kernel refused it: Linux 7.2
         takes no dynamic FDB entry with a nexthop group, and zebra (FRR 10.7) writes such for MACs
@@ -109,12 +109,12 @@ class RemoteMacs:
             self._join(key)
 
     def segment_changed(self, identity: int) -> None:
-        """Join again the MACs behind an Ethernet segment that came, changed or went."""
+        """Join again the MACs behind an Ethernet segment that was added, changed or removed."""
         for key in sorted(self._behind.get(identity, ())):
             self._join_tunnel(key)
 
     def mark_router(self, key: RowKey) -> None:
-        """Note that a neighbor row showed a MAC to be a router's, or look at one again."""
+        """Note that a neighbor row showed a MAC to be a router's, or look at a router MAC again."""
         self._routers.add(key)
         self._report(key)
 

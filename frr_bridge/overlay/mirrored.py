@@ -1,8 +1,9 @@
 """The rows that the mirror wrote itself: local hosts, for zebra to advertise.
 
 A mirrored MAC is a bridge row on the silent access port; a mirrored neighbor carries protocol 68
-(NDA_PROTOCOL). Both are read back here, so that the mirror restores one that somebody removed and
-removes one that an earlier bridge left behind. None of them becomes a record: they are local.
+(NDA_PROTOCOL). This module reads both back, so that the mirror restores a row that another program
+removed, and removes a row that an earlier bridge left. They become no records, because they are
+local.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class MirroredRows:
         self._devices = devices
         self._macs = macs
         self._neighbors: dict[RowKey, bytes] = {}  # -> MAC
-        self._touched: dict[RowKey, None] = {}  # neighbors whose rows came or went
+        self._touched: dict[RowKey, None] = {}  # neighbors whose rows were added or removed
         self._unseen: dict[RowKey, None] = {}  # rows not yet repeated by a dump
 
     def learn(self, row: NeighborMessage) -> None:
@@ -41,10 +42,10 @@ class MirroredRows:
         self._neighbors.pop(key, None)
 
     def changes(self) -> Iterator[tuple[Mac | Neighbor, bool]]:
-        """Yield the hosts whose mirrored rows came or went since the last call.
+        """Yield the hosts whose mirrored rows were added or removed since the last call.
 
-        The flag says whether the row exists now. Hosts on a bridge without a VNI are left out: the
-        rows went with the devices, or come back with them (`ShadowDevices.renewed`).
+        The flag reports whether the row exists now. Hosts on a bridge without a VNI are left out:
+        their rows were removed with the devices, or return with them (`ShadowDevices.renewed`).
         """
         for key in self._macs.take_touched():
             if vni := self._devices.vni(key[0]):

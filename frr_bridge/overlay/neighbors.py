@@ -1,7 +1,7 @@
 """zebra's neighbor rows on the shadow bridges: remote hosts, and the VTEPs of L3VNIs.
 
-A row is zebra's when it is NTF_EXT_LEARNED. It says only "this address has this MAC". What it means
-follows from the MAC's place (`macs.py`):
+A row is zebra's when it is NTF_EXT_LEARNED. It contains only "this address has this MAC". Its
+meaning follows from the MAC's place (`macs.py`):
 
     10.110.0.10 lladdr 02:..:0a dev br110   MAC behind VTEP 100.64.0.2   Neighbor(vni 110, ...)
     100.64.0.2  lladdr aa:..:02 dev br100   MAC behind VTEP 100.64.0.2   RemoteVtep(vni 100, ...)
@@ -91,7 +91,7 @@ class RemoteNeighbors:
                 self._macs.mark_router((key[0], record.mac))
 
     def _withdraw(self, bridge: int, before: RemoteVtep | Neighbor) -> None:
-        """Withdraw a record, but a VTEP's only with the last of its two rows."""
+        """Withdraw a record; for a VTEP, wait until both of its rows are gone."""
         if isinstance(before, RemoteVtep):
             forms = (before.vtep, V4_MAPPED + before.vtep)
             if any(self._records.get((bridge, form)) == before for form in forms):

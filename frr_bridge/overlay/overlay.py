@@ -1,8 +1,8 @@
-"""The overlay as the kernel of FRR's namespace holds it, and the records that follow.
+"""The overlay rows in the kernel of FRR's namespace, and the records derived from them.
 
 zebra writes remote MACs, neighbors and flood entries on the shadow devices. Their rows arrive as
-netlink messages, from a dump or as they change. Rows depend on one another in a chain, and each
-part looks again at its own rows when the part before it changes:
+netlink messages, in a dump or as notifications. Rows depend on one another in a chain. When one
+part changes, the next part looks at its own rows again:
 
     link           devices    index 5 is vx110: VNI 110, in bridge 4
     nexthop        segments   group 536870913 is VTEPs 100.64.0.2 and 100.64.0.3
@@ -11,9 +11,9 @@ part looks again at its own rows when the part before it changes:
     neighbor row   neighbors  its MAC is remote: Neighbor(110, 10.110.0.10, 02:..:0a)
     flood row      floods     Flood(110, 100.64.0.3)
 
-So the records are the same in whatever order the rows arrive. Rejected: waiting for the row that
-another one needs, with a queue per kind: every pair of rows would need its own rule for removal.
-No interface index leaves this package.
+So the records are the same in whatever order the rows arrive. Rejected: a queue per kind for rows
+that wait for another row, because every pair of rows would need its own rule for removal. No
+interface index leaves this package.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Overlay:
         return self._device_changed(message.index, self.devices.learn(message))
 
     def nexthop(self, nexthop: ZebraNexthop) -> bool:
-        """Process a nexthop of bridge rows; False when it is one of routes."""
+        """Process a nexthop of bridge rows; return False for a nexthop of routes."""
         return self.segments.learn(nexthop)
 
     def neighbor(self, row: NeighborMessage) -> None:
@@ -77,7 +77,7 @@ class Overlay:
         self.mirrored.begin_dump()
 
     def end_dump(self) -> set[int]:
-        """Remove the rows that the dump did not repeat, those that depend on others first.
+        """Remove the rows that the dump did not repeat, starting with those that depend on others.
 
         Return the devices over which nexthops may resolve to something else.
         """
@@ -111,7 +111,7 @@ class Overlay:
             self._sink.withdraw(Kind.ETHERNET_SEGMENT, identity)
 
     def _ip_neighbor(self, row: NeighborMessage) -> None:
-        """Tell apart a neighbor row of zebra's, one of the mirror's, and one that is neither."""
+        """Pass on a neighbor row of zebra's or the mirror's; any other replaced or deleted it."""
         key = row.ifindex, row.dst
         if row.deleted or not row.flags & NTF_EXT_LEARNED or not row.lladdr:
             self.mirrored.forget(key)

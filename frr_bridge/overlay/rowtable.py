@@ -1,7 +1,7 @@
 """Rows of the kernel by (interface index, MAC or address), grouped by interface.
 
-A device that comes or goes concerns its own rows: 25 of 100,000 MACs on 4,000 bridges. A flat
-dictionary would be searched for them.
+When a device is added or deleted, only its own rows matter: 25 of 100,000 MACs on 4,000 bridges. A
+flat dictionary would have to be searched for them.
 """
 
 from __future__ import annotations

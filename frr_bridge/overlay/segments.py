@@ -1,7 +1,7 @@
 """Remote Ethernet segments: the nexthop groups that VXLAN rows name by NDA_NH_ID.
 
-zebra installs a nexthop with NHA_FDB for every VTEP, and a group of them for every Ethernet
-segment (zebra_evpn_mh.c). A group may come before its members, and gain or lose some in place:
+zebra installs a nexthop with NHA_FDB for every VTEP, and a group of them for every Ethernet segment
+(zebra_evpn_mh.c). A group may arrive before its members, and its members may change in place:
 
     nexthop 268435457  via 100.64.0.2 fdb
     nexthop 268435458  via 100.64.0.3 fdb
@@ -21,7 +21,7 @@ Changed = Callable[[int, tuple[bytes, ...]], None]
 
 
 class Segments:
-    """The nexthops of bridge rows; calls `changed` when a group has other VTEPs than before."""
+    """The nexthops of bridge rows. Calls `changed` when the VTEPs of a group change."""
 
     def __init__(self, changed: Changed) -> None:
         self._changed = changed
@@ -32,11 +32,11 @@ class Segments:
         self._unseen: dict[int, None] = {}  # ids not yet repeated by a dump
 
     def vteps(self, identity: int) -> tuple[bytes, ...]:
-        """Return the VTEPs of a group; () for one that is unknown or has none."""
+        """Return the VTEPs of a group; () if the group is unknown or has none."""
         return self._vteps.get(identity, ())
 
     def learn(self, nexthop: ZebraNexthop) -> bool:
-        """Note a nexthop or its deletion; False when it is one of routes."""
+        """Note a nexthop or its deletion; return False for a nexthop of routes."""
         self._unseen.pop(nexthop.id, None)
         if nexthop.deleted or not nexthop.fdb:
             known = nexthop.id in self._vtep_of or nexthop.id in self._members

@@ -15,10 +15,10 @@ class RecordSink(Protocol):
     """Receives every change of a record."""
 
     def upsert(self, record: Record) -> None:
-        """Note a record; it may be equal to the one before."""
+        """Note a record; it may equal the previous one."""
 
     def withdraw(self, kind: Kind, key: Key) -> None:
-        """Drop a record whose rows are gone. A dying daemon looks the same, so it may be held."""
+        """Drop a record whose rows are gone. A dying daemon causes the same, so it may be held."""
 
     def move(self, kind: Kind, key: Key) -> None:
-        """Drop a record that zebra replaced: a MAC is local now, or a router's. Never hold it."""
+        """Drop a record that zebra replaced: the MAC is local now, or a router's. Never hold it."""

@@ -1,1 +1,1 @@
-"""Recordings of what frr-bridge receives: written by it, played by `dualpath replay`."""
+"""Recordings of frr-bridge's input. frr-bridge writes them, `dualpath replay` plays them."""

@@ -1,4 +1,4 @@
-"""The file format of recordings: pcapng, so that Wireshark opens one as it is. Pure.
+"""The file format of recordings: pcapng, which Wireshark can open. Pure.
 
 draft-ietf-opsawg-pcapng. A recording has one section, in the byte order of the machine that wrote
 it (netlink is in host byte order), and three interfaces:
@@ -7,8 +7,8 @@ it (netlink is in host byte order), and three interfaces:
     1  netlink  LINKTYPE_NETLINK   whole messages behind the kernel's cooked header
     2  marks    LINKTYPE_USER0     text (`tape.py`), repeated as the packet's comment
 
-The header names its writer as `dualpath recording 1`; the number is the version. A reader takes no
-other version, and no other writer: a capture of tcpdump's has no marks, and cannot be played.
+The header names its writer as `dualpath recording 1`; the number is the version. A reader accepts
+only this writer and version: a capture by tcpdump has no marks, so it cannot be played.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class RecordingError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One packet of a recording, without its headers."""
+    """One packet of a recording, without headers."""
 
     at_us: int  # since the epoch
     feed: Feed
@@ -68,7 +68,7 @@ class Entry:
 
 
 def head() -> bytes:
-    """Return what a file begins with."""
+    """Return the first bytes of a recording."""
     section = _SECTION_BODY.pack(_MAGIC, 1, 0, -1) + _option(
         _OPTION_APPLICATION, APPLICATION + VERSION
     )
@@ -93,7 +93,7 @@ def mark(at_us: int, text: str) -> bytes:
 
 
 def fpm(at_us: int, session: int, position: int, data: bytes) -> bytes:
-    """Return packets for bytes of a session that begin at a position of its stream."""
+    """Return packets for bytes of a session, given their position in its stream."""
     pieces = (range(start, min(start + PIECE, len(data))) for start in range(0, len(data), PIECE))
     return b"".join(
         _packet(
@@ -106,7 +106,7 @@ def fpm(at_us: int, session: int, position: int, data: bytes) -> bytes:
 
 
 def _tcp(session: int, position: int, size: int) -> bytes:
-    """Make up the headers of a segment: each session is a connection of its own to Wireshark."""
+    """Make up the headers of a segment: Wireshark shows each session as a connection of its own."""
     port = 40_000 + session % _PORTS
     sequence = (position + 1) & 0xFFFF_FFFF
     length = _IPV4.size + _TCP.size + size

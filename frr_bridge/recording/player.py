@@ -1,7 +1,7 @@
-"""Plays a recording into a `Bridge`: the same code, fed from a file in place of sockets.
+"""Plays a recording into a `Bridge`: the same code, with a file in place of sockets.
 
-Nothing here trusts the recording. Netlink and FPM go through the decoders that read them off the
-sockets; a mark that cannot be is a RecordingError.
+Nothing here trusts the recording. Netlink and FPM go through the same decoders as bytes from the
+sockets; an impossible mark is a RecordingError.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _DIED_WITHIN = f"{tape.INPUT}{Input.DIED}{tape.WITHIN}".encode()
 
 
 class Player:
-    """A bridge, and what feeds it. `entries` are of one file, or of several in order."""
+    """A bridge and its input. `entries` are of one file, or of several in order."""
 
     def __init__(self, bus: Bus) -> None:
         self.bridge = Bridge(
@@ -35,19 +35,19 @@ class Player:
             answer=lambda _: None,
             dump_complete=lambda: self._whole,
         )
-        self.at_us = 0  # the time of the entry that is being played
+        self.at_us = 0  # the time of the current entry
         self.links_changed = False
         self.remarks: list[str] = []  # what the recording lacks
         self._framer = FpmFramer()
         self._whole = False
         self._dumping = False
         self._behind = False
-        self._dies = False  # within the entry that is being played
-        self._died = False  # the mark of that is still to come
+        self._dies = False  # within the current entry
+        self._died = False  # its mark has not arrived yet
         self._part = 0
-        self._continues = False  # the present part follows the one before
+        self._continues = False  # the current part follows the previous one
         self._problem: RecordingError | None = None
-        self._frames_lost = False  # until the next session: the stream could not be read
+        self._frames_lost = False  # until the next session, because the stream could not be read
 
     def play(self, entries: Iterable[Entry]) -> Iterator[Entry]:
         """Process one entry after the other; yield each once it is done. Raises RecordingError."""
@@ -62,11 +62,11 @@ class Player:
             raise self._problem
 
     def _to_the_end(self, entries: Iterable[Entry]) -> Iterator[Entry]:
-        """Yield one entry more than there are, so that each has a following one."""
+        """Yield one entry more than there are, so that each has a successor."""
         try:
             yield from entries
         except RecordingError as error:
-            self._problem = error  # once the entries before it are played
+            self._problem = error  # once the previous entries are played
         yield Entry(0, Feed.MARK, b"")
 
     def _one(self, entry: Entry) -> None:
@@ -153,7 +153,7 @@ class Player:
         self._framer = FpmFramer()  # a part begins with a whole frame
 
     def _reach(self, text: str) -> None:
-        """Go to the state in which a part begins, unless the part before ended in it."""
+        """Move to the state in which a part begins, unless the previous part ended in it."""
         try:
             state = State(text.removeprefix(tape.STATE))
         except ValueError:

@@ -1,12 +1,13 @@
-"""Writes a recording while frr-bridge works; whatever goes wrong ends the recording alone.
+"""Writes a recording while frr-bridge works; an error ends only the recording.
 
-The event loop only makes packets and queues them; a thread writes, as a disk may hang. Two bounds:
+The event loop only builds packets and queues them; a thread writes, because a disk may hang. Two
+limits:
 
     a file   of `limit` bytes becomes FILE.1, which replaces an older one, and FILE begins again
     memory   a disk that is 32 MiB behind ends the recording
 
-A file that begins in the middle starts with marks of the session's state, and with a new dump of
-FRR's namespace. Routes are not repeated: whoever needs them replays FILE.1 first.
+A file that begins in the middle of a session starts with marks of the session's state, and with a
+new dump of FRR's namespace. It does not repeat routes: replay FILE.1 first to have them.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ log = logging.getLogger(__name__)
 
 LIMIT = 64 << 20
 _BEHIND = 32 << 20
-_END_S = 2.0  # to write what is queued, at the end
+_END_S = 2.0  # to write the queued packets, at the end
 _OLDER = ".1"
 
 
@@ -45,7 +46,7 @@ class Recorder(Tape):
         self.path = path
         self._limit = limit
         self._files = _Files(path)
-        self._queue: SimpleQueue[bytes | None] = SimpleQueue()  # None: another file
+        self._queue: SimpleQueue[bytes | None] = SimpleQueue()  # None: start another file
         self._queued = 0
         self._written = 0
         self._size = 0  # of the present file
@@ -54,7 +55,7 @@ class Recorder(Tape):
         self._position = 0  # in the FPM session's bytes
         self._ended = False
         self._failed = False
-        self._dumping = False  # a dump was asked for: it does not count, however large it is
+        self._dumping = False  # a requested dump, of any size, does not count towards the limit
         self._offset_us = time.time_ns() // 1000 - time.monotonic_ns() // 1000
         self._thread = threading.Thread(target=self._write, name="recording", daemon=True)
         self._begin_file()
@@ -83,14 +84,14 @@ class Recorder(Tape):
             self._size = 0
 
     def close(self) -> None:
-        """Write what is queued, as far as the disk takes it soon."""
+        """Write the queued packets, as far as the disk accepts them soon."""
         if not self._ended:
             self._ended = True
             self._queue.put(b"")
         self._thread.join(_END_S)
 
     def _now_us(self) -> int:
-        """Return the wall clock of the start, and the time since: it is never set back."""
+        """Return the wall clock at the start plus the time since: it never goes back."""
         return self._offset_us + time.monotonic_ns() // 1000
 
     def _put(self, packets: bytes) -> None:
@@ -104,7 +105,7 @@ class Recorder(Tape):
         self._queue.put(packets)
 
     def _begin_another(self) -> bool:
-        """Begin another file when the present one is full; return whether that was so."""
+        """Start another file when the current one is full; return whether it was."""
         if self._ended or self._size < self._limit * (2 if self._dumping else 1):
             return False
         self._queue.put(None)
@@ -145,7 +146,7 @@ class Recorder(Tape):
 
 
 class _Files:
-    """The present file. It and its predecessor are found by name in a directory held open."""
+    """The current file. It and its predecessor are found by name in a directory held open."""
 
     def __init__(self, path: Path) -> None:
         self._name = path.name
@@ -173,7 +174,7 @@ class _Files:
         os.close(self._directory)
 
     def _begin(self) -> int:
-        """Make the file; keep what is in its place as the older one."""
+        """Create the file; keep an existing one as the older file."""
         self._check(self._name + _OLDER)
         if self._check(self._name):
             os.rename(
@@ -184,7 +185,7 @@ class _Files:
             )
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         file = os.open(self._name, flags, 0o600, dir_fd=self._directory)
-        os.fchmod(file, 0o600)  # whatever the umask takes or leaves
+        os.fchmod(file, 0o600)  # regardless of the umask
         return file
 
     def _check(self, name: str) -> bool:

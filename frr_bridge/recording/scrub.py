@@ -1,7 +1,7 @@
-"""Takes out of netlink messages what people wrote: a recording is sent to others. Pure.
+"""Removes free text from netlink messages, because users send recordings to others. Pure.
 
-Neither feed carries passwords. The alias of a device is free text, and may say anything: its
-letters are replaced. Names, addresses and MACs stay, as a recording without them says nothing.
+Neither feed carries passwords. The alias of a device is free text and may contain anything, so its
+letters are replaced. Names, addresses and MACs stay: a recording without them would be useless.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from frr_bridge.wire.link import IFINFOMSG
 
 
 def scrub(rows: bytes) -> bytes:
-    """Return messages with the same lengths. What cannot be read is left out."""
+    """Return messages of the same lengths. Unreadable messages are left out."""
     clean = bytearray(rows)
     end = 0
     try:

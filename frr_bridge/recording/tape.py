@@ -1,16 +1,16 @@
-"""What a recording notes, and the tape that notes nothing.
+"""The contents of a recording, and a tape that records nothing.
 
-Besides the bytes of both feeds there are marks: what else decides, so that the same recording gives
-the same result. A mark is a short text:
+A recording has the bytes of both feeds, and marks for everything else that decides: the same
+recording must give the same result. A mark is a short text:
 
-    part N              the recording begins, or goes on in another file
+    part N              the recording begins, or continues in another file
     state NAME          the session's state there (`frr_bridge.session.State`)
-    acknowledge 0|1     whether zebra expects to be told what became of its routes
+    acknowledge 0|1     whether zebra waits for acknowledgements of its routes
     dump begin          netlink rows up to `dump end` are a dump of FRR's namespace
     dump end            it was complete
     lost                notifications were lost; another dump follows
     behind              the next FPM bytes arrived before netlink was processed
-    input NAME          the session was fed (`frr_bridge.session.Input`)
+    input NAME          the session received this input (`frr_bridge.session.Input`)
     input NAME within   the same, while the bytes before this mark were processed
     collect             unused nexthops were forgotten
     caught up           every netlink message that belongs to the FPM bytes so far was processed
@@ -34,7 +34,7 @@ CAUGHT_UP: Final = "caught up"
 
 
 class Tape:
-    """Notes nothing: there is no recording."""
+    """Records nothing: recording is off."""
 
     def fpm(self, tail: bytes, data: bytes) -> None:
         """Note bytes of the FPM session; `tail` is the part of a frame that arrived before."""
@@ -43,7 +43,7 @@ class Tape:
         """Note whole netlink messages of FRR's namespace."""
 
     def mark(self, text: str) -> None:
-        """Note something else, in one of the words above."""
+        """Note one of the marks above."""
 
     def close(self) -> None:
         """Finish the recording."""

@@ -1,1 +1,1 @@
-"""Pure codecs for what zebra and the kernel say: bytes in, values out."""
+"""Codecs for the messages of zebra and the kernel: bytes in, values out. Pure."""

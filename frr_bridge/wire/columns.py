@@ -1,4 +1,4 @@
-"""A whole buffer of FPM frames at once: routes as columns, everything else as objects.
+"""Decodes a whole buffer of FPM frames at once: routes into columns, everything else into objects.
 
 zebra sends a million routes in a handful of forms, so most messages differ in a few words only:
 
@@ -37,7 +37,7 @@ from frr_bridge.wire.tables import Handles, Part, Rows, TableRoutes, by_key, by_
 __all__ = ["Decoded", "Handles", "TableRoutes", "decode"]
 
 FEW = 12  # messages up to which the scalar decoder has the lower latency
-MAX_SHAPES = 8  # tried in messages of equal length, type and family
+MAX_SHAPES = 8  # examples tried among messages of equal length, type and family
 RAW = 64  # bytes of a bad message that an error keeps
 
 _LEAST = NLMSG_HDRLEN + RTMSG.size
@@ -50,15 +50,15 @@ class Decoded:
     routes: list[TableRoutes] = field(default_factory=list)  # one per (family, table), sorted
     others: list[Other] = field(default_factory=list)  # in the stream's order
     errors: list[DecodeError] = field(default_factory=list)  # one per bad message
-    ignored: int = 0  # messages of types that frr-bridge has no use for
+    ignored: int = 0  # messages of types that frr-bridge does not use
 
 
 def decode(buffer: bytes, offsets: Offsets, handles: Handles) -> Decoded:
     """Decode the frames of `buffer` whose FPM headers lie at `offsets`, as the framer found them.
 
-    Never raises, whatever the frames hold: a message that cannot be decoded is in `errors`. The
-    rest of its frame is decoded if the message's length is possible. A route or nexthop of which
-    only the contents cannot be decoded is in the result as well, as an unsupported one.
+    Never raises, whatever the frames contain: a message that cannot be decoded is in `errors`. The
+    rest of its frame is decoded if the message's length is possible. If only the contents of a
+    route or nexthop cannot be decoded, the result also contains it, as an unsupported one.
     """
     decoder = _Decoder(buffer, handles)
     if len(offsets) <= FEW:

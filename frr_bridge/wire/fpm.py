@@ -43,7 +43,7 @@ class Frames:
         return len(self.offsets)
 
     def payloads(self) -> list[memoryview]:
-        """Return what each frame holds: one or more netlink messages."""
+        """Return the contents of each frame: one or more netlink messages."""
         view = memoryview(self.buffer)
         return [
             view[at + HEADER.size : at + HEADER.unpack_from(view, at)[2]]
@@ -66,7 +66,7 @@ class FpmFramer:
     def feed(self, data: bytes) -> Frames:
         """Return every frame that `data` completes, in order, in a buffer of their own.
 
-        Best in pieces of 64 KiB to 1 MiB: larger ones leave the processor's cache and hold the
+        Best in pieces of 64 KiB to 1 MiB: larger ones exceed the processor's cache and block the
         event loop. A frame is never split: its messages are returned together.
         Raises FramingError on an impossible header. The header has no magic number to search for,
         so the caller must drop the connection.
@@ -117,7 +117,7 @@ def _walk(buffer: bytes, start: int) -> tuple[list[int], int, int]:
 
 
 def _search(buffer: bytes) -> tuple[list[Offsets], int]:
-    """Find frames from offset 0 on, as far as the candidates form a chain, and where it ends."""
+    """Find frames from offset 0 on, as long as the candidates form a chain, and its end."""
     candidates, following = _candidates(buffer)
     if not len(candidates) or candidates[0]:
         return [], 0

@@ -52,7 +52,7 @@ class LinkMessage:
     operstate: int = 0  # IF_OPER_*
     carrier: bool = False
     kind: str = ""  # "vxlan", "bridge", "vrf", "veth"; "" is a NIC
-    slave_kind: str = ""  # "bridge" or "vrf": what its master is
+    slave_kind: str = ""  # kind of its master: "bridge" or "vrf"
     vxlan_id: int = 0
     vxlan_local: bytes = b""  # 4 or 16 bytes
     vxlan_port: int = 0

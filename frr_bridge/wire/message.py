@@ -45,7 +45,7 @@ _DECODERS: dict[int, Callable[[Message], ZebraRoute | Other]] = {
 
 
 def decode_message(message: Message) -> ZebraRoute | Other | None:
-    """Decode one message; return None for a type that frr-bridge has no use for.
+    """Decode one message; return None for a type that frr-bridge does not use.
 
     Raises DecodeError; the next message can still be decoded.
     """

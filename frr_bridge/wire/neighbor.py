@@ -63,7 +63,7 @@ def decode_neighbor(message: Message) -> NeighborMessage:
     """Decode an entry. Raises DecodeError when its key cannot be decoded.
 
     If only its contents cannot be decoded, return it without them: a MAC without a VTEP, a neighbor
-    without a MAC. zebra replaced the old contents, so they must not stay.
+    without a MAC. zebra replaced the old contents, so they must not remain.
     """
     start = message.payload
     family, _, _, ifindex, state, flags, _ = message.fixed(NDMSG)

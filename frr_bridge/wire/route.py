@@ -159,7 +159,7 @@ def _multipath(buffer: bytes, start: int, end: int, family: Family) -> InlineNex
 
 
 def rtnexthops(buffer: bytes, start: int, end: int) -> list[tuple[int, int, int, int, int]]:
-    """Return (start, end, flags, hops, ifindex) of each leg of an RTA_MULTIPATH."""
+    """Return (start, end, flags, hops, ifindex) of each nexthop of an RTA_MULTIPATH."""
     legs: list[tuple[int, int, int, int, int]] = []
     while start < end:
         length, flags, hops, oif = unpack(RTNEXTHOP, buffer, start, end)

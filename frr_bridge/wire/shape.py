@@ -91,7 +91,7 @@ class Shape:
     encap_type: int = 0
 
     def match(self, block: U32) -> Mask:
-        """Tell which rows of `block`, a message each, have this shape and valid values."""
+        """Return which rows of `block`, one message each, have this shape and valid values."""
         octets = block.view(np.uint8)
         found: Mask = octets[:, _DST_LEN] <= self.family.width * 8
         found &= octets[:, _SRC_LEN] == 0

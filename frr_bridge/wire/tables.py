@@ -1,4 +1,4 @@
-"""Routes as columns: the decoder's result, and how it is joined from parts."""
+"""Routes as columns: the result of the decoder, and how to join its parts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Handles(Protocol):
         """Return a handle for each RTA_NH_ID; an unknown id gets a new one."""
 
     def inline(self, nexthop: InlineNexthop) -> int:
-        """Return the handle of an inline nexthop; never called for a blackhole or the like."""
+        """Return a handle for an inline nexthop; never called for a blackhole or the like."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,8 +81,8 @@ def table_of(
 ) -> TableRoutes:
     """Turn routes of one table and family into columns.
 
-    They go through `bytes`: most often there is one route, and numpy takes longer to convert a list
-    than everything else here.
+    Convert through `bytes`: most often there is one route, and numpy takes longer to convert a list
+    than all the rest here.
     """
     prefixes = np.frombuffer(b"".join([route.prefix for route in routes]), np.uint8)
     return TableRoutes(
