@@ -105,7 +105,10 @@ def test_type_5_pings_follow_creation_edit_and_deletion(
         (pe1.routed.namespace, pe2.routed.v4), (pe1.bridged.namespace, pe2.bridged.v6)
     ) as results:
         since = time.monotonic()
-        mark = lambda what: say(f"{time.monotonic() - since:.1f} s: {what}")  # noqa: E731
+
+        def mark(what: str) -> None:
+            say(f"{time.monotonic() - since:.1f} s: {what}")
+
         add_second(fabric, server)
         mark("the second tenant is there")
 
