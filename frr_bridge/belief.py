@@ -1,6 +1,8 @@
 """Decides whether to obey FRR's daemons: does zebra withdraw routes, or did a daemon die? Pure.
 
     bgpd dies             zebra withdraws all of BGP   hold for hold_s, or until bgpd is back
+    bgpd hangs            its sessions expire, and it  hold from before they can expire, for hold_s
+                          withdraws once it runs again or until bgpd has them again
     zebra restarts alone  bgpd repeats nothing         hold without limit, until sessions restart
     both restart          everything is repeated       wait for the sessions that were up
 
@@ -26,10 +28,19 @@ from frr_bridge.session import Input, State
 
 ALONE = "zebra was restarted without bgpd, which never repeats its routes: restart FRR as a whole"
 DEAD = "bgpd died; holding its routes"
+HUNG = "bgpd does not answer; holding its routes"
 AWAY = "zebra is not connected"
 CONVERGING = "BGP has not converged"
 
 WAITING = frozenset({State.CONVERGING, State.HELD})
+
+PATIENCE = 1 / 3
+"""After which part of the shortest hold time of its sessions a bgpd that does not answer hangs.
+
+bgpd is asked about every two seconds. A session expires when nothing was read from it for its hold
+time, so after at least two thirds of that in a bgpd that stopped: the last keepalive may be one
+third old then (RFC 4271, section 10).
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +67,9 @@ class Belief:
         self._asked = 0  # the bgpd incarnation for which `alone` was last decided
         self._progress: Hashable = None
         self._progress_at = 0.0
+        self._patience_s = float("inf")  # until some session is up, none can expire
+        self._unanswered_since = 0.0  # when the oldest question to bgpd without an answer was put
+        self._waited_out = False  # the hold is over, and bgpd still hangs
 
     # -- what happens ---------------------------------------------------------------------
 
@@ -85,6 +99,7 @@ class Belief:
         """FRR is believed from now on."""
         self.reason, self.deadline, self.alone = "", 0.0, False
         self._released = 0 if bgpd.alive else bgpd.number
+        self._waited_out = bool(self._unanswered_since)
 
     def bgpd_back(self) -> None:
         """Note that bgpd listens again while the session is LIVE: its next death counts."""
@@ -92,6 +107,31 @@ class Belief:
 
     def peers_seen(self, neighbors: Any) -> None:  # noqa: ANN401  JSON of bgpd
         self.known = frozenset(convergence.established(neighbors))
+        self._patience_s = PATIENCE * convergence.shortest_hold_s(neighbors)
+
+    # -- a bgpd that hangs ----------------------------------------------------------------
+
+    def asked(self, now: float) -> None:
+        """Note that bgpd has a question to answer."""
+        self._unanswered_since = self._unanswered_since or now
+
+    def answered(self, now: float) -> None:
+        """Note that bgpd answers. What a hang did to its sessions shows only from now on."""
+        if self._unanswered_since and now - self._unanswered_since > self._patience_s:
+            self._progress = None
+        if self.reason == HUNG:
+            self.reason = CONVERGING
+        self._unanswered_since, self._waited_out = 0.0, False
+
+    def hangs(self, now: float) -> bool:
+        """Report whether bgpd has not answered for so long that its sessions may expire."""
+        since = self._unanswered_since
+        waiting = bool(self._hold_s and since) and not self._waited_out
+        return waiting and now - since > self._patience_s
+
+    def bgpd_hung(self, now: float) -> None:
+        self.reason = HUNG
+        self.deadline = now + self._hold_s
 
     # -- what is still owed ---------------------------------------------------------------
 
@@ -155,7 +195,7 @@ class Belief:
             self.deadline = now + (self._hold_s or convergence.START_S)
         elif self.deadline and now >= self.deadline and whole:
             return Input.EXPIRED
-        if not self.alone and self.reason != DEAD:
+        if not self.alone and self.reason not in (DEAD, HUNG):
             self.reason = f"waiting for {waits}"
         return None
 

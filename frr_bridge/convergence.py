@@ -83,6 +83,17 @@ def up_s(peer: dict[str, Any]) -> float:
     return up_ms / 1000 if isinstance(up_ms, int) and 0 < up_ms < _MOST_MS else 0.0
 
 
+def shortest_hold_s(neighbors: Any) -> float:  # noqa: ANN401
+    """Return the shortest hold time of all sessions that are up; infinite if none may expire."""
+    times = (
+        peer.get("bgpTimerHoldTimeMsecs")
+        for _, peer in peers(neighbors)
+        if peer.get("bgpState") == "Established"
+    )
+    held = (ms / 1000 for ms in times if isinstance(ms, int) and 0 < ms < _MOST_MS)
+    return min(held, default=float("inf"))
+
+
 def deferred(
     neighbors: Any,  # noqa: ANN401  JSON of `show bgp vrf all neighbors json`
     configuration: str,

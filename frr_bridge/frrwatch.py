@@ -5,6 +5,8 @@ Three loops feed one `Belief`, which decides, and the session, which carries it 
     death     Before a withdrawal is applied, look at bgpd's vty connection. The kernel closes
               it when bgpd dies, before zebra can process anything: so a dying bgpd's withdrawals
               are held, without a timer
+    hang      A bgpd that does not answer in time may lose its sessions. What it withdraws when it
+              runs again is held, as after its death
     replay    after zebra connects, `ReplayWatch` reports the end of its replay: CONVERGING
     converge  While something is held, ask bgpd what it still waits for. Once that is nothing,
               or the hold time is over: LIVE
@@ -16,6 +18,7 @@ daemons it knows for which sessions to wait.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -131,10 +134,19 @@ class FrrWatch:
         return True
 
     def tick(self) -> None:
-        """Notice the death and the return of bgpd."""
-        live = not self.bgpd_died() and self._bridge.session.state is State.LIVE
+        """Notice bgpd's death, its silence, and its return."""
+        gone = self.bgpd_died() or self._bgpd_hangs()
+        live = not gone and self._bridge.session.state is State.LIVE
         if live and self._bgpd.connect():  # started later, or came back after the hold
             self.belief.bgpd_back()
+
+    def _bgpd_hangs(self) -> bool:
+        now = time.monotonic()
+        if self._bridge.session.state is not State.LIVE or not self.belief.hangs(now):
+            return False
+        self.belief.bgpd_hung(now)
+        self._hold()
+        return True
 
     def _hold(self) -> None:
         log.warning("%s", self.belief.reason)
@@ -208,10 +220,12 @@ class FrrWatch:
 
     async def _ask_bgpd(self, line: str) -> object:
         """Return what bgpd prints; {} from an old one without an instance, which prints text."""
-        try:
-            return await self._bgpd.json(line)
-        except NotJson:
-            return {}
+        self.belief.asked(time.monotonic())
+        answer: object = {}
+        with contextlib.suppress(NotJson):
+            answer = await self._bgpd.json(line)
+        self.belief.answered(time.monotonic())
+        return answer
 
     def _live(self) -> None:
         self.belief.live(self._bgpd.life())
@@ -224,27 +238,38 @@ class FrrWatch:
     # -- preparing for the next restart ---------------------------------------------------
 
     async def prepare(self) -> None:
-        """While zebra is away, arm the watch for its next replay; while it is LIVE, note peers."""
-        peers_at = 0.0
+        """While zebra is away, arm the watch of its next replay; while it is LIVE, watch bgpd."""
+        asked_at = peers_at = 0.0
         while True:
             await asyncio.sleep(TICK_S)
             if not self._connected():
                 if not self._replay.armed and self._zebra.connect():
                     await self._replay.arm()
-            elif self._bridge.session.state is State.LIVE and time.monotonic() >= peers_at:
+            elif self._bridge.session.state is State.LIVE and time.monotonic() >= asked_at:
                 began = time.monotonic()
-                await self._note_peers()
-                peers_at = time.monotonic() + rest_s(_PEERS_S, began)
+                if began < peers_at:
+                    await self._ask_whether_it_hangs()
+                elif await self._note_peers():
+                    peers_at = time.monotonic() + rest_s(_PEERS_S, began)
+                asked_at = time.monotonic() + _PEERS_S
 
-    async def _note_peers(self) -> None:
+    async def _ask_whether_it_hangs(self) -> None:
+        """Ask bgpd something that costs it nothing: the list of hundreds of peers does."""
+        if self._bgpd.alive():
+            with contextlib.suppress(VtyError):
+                await self._ask_bgpd("show version")
+
+    async def _note_peers(self) -> bool:
+        """Remember the established peers; tell whether bgpd answered."""
         if not self._bgpd.alive():
-            return
+            return False
         try:
             neighbors = await self._ask_bgpd("show bgp vrf all neighbors json")
         except VtyError:
-            return
+            return False
         if self._bridge.session.state is State.LIVE:
             self.belief.peers_seen(neighbors)
+        return True
 
 
 def rest_s(period_s: float, began: float) -> float:

@@ -158,6 +158,8 @@ class Vty:
                 async with asyncio.timeout(_TIMEOUT_S):  # wait_for may lose a cancellation
                     return await self._enabled(line)
             except (OSError, TimeoutError) as error:
+                if isinstance(error, TimeoutError):
+                    self.connect()  # a daemon that hangs is alive
                 raise VtyError(f"{self.path.name}: {line}: {error!r}") from error
 
     async def json(self, line: str) -> Any:  # noqa: ANN401  what JSON holds

@@ -4,6 +4,8 @@ Packets do not pay for any of it, nor for the death of grout-agent, and whoever 
 everything as it was. When grout itself dies, which forwards, it is made whole without a hand.
 """
 
+import os
+import signal
 import time
 from collections.abc import Callable
 
@@ -23,6 +25,7 @@ from tests.lab.waiting import wait_until
 
 pytestmark = pytest.mark.lab
 
+EXPIRED_S = 10.0  # the lab's sessions expire after 9
 HANGS_S = 25.0  # a question every 5 s, and 15 s for its answer
 QUICK = (
     *("kill:bridge", "kill:controller", "fpm:garbage", "hand:alias"),
@@ -50,6 +53,23 @@ def test_killing_bgpd_loses_no_packet(fabric: Fabric) -> None:
         time.sleep(2)
         pe1.router.start()
         comes_back(fabric, pe1)
+
+
+@pytest.mark.long
+def test_hung_bgpd_loses_no_packet(fabric: Fabric) -> None:
+    """Its hold timers expire first when it runs again: it withdraws all, and is not obeyed."""
+    pe1 = fabric.pes[0]
+    for _ in range(2):  # a hang that follows another is noticed as soon
+        with nothing_lost(fabric), nothing_rewritten(pe1):
+            pid = pe1.router.pids()["bgpd"]
+            os.kill(pid, signal.SIGSTOP)
+            try:
+                wait_until(lambda: state_of(pe1) == "held", "its routes are held", EXPIRED_S)
+                assert "bgpd does not answer" in pe1.dualpath("status")
+                time.sleep(EXPIRED_S)
+            finally:
+                os.kill(pid, signal.SIGCONT)
+            comes_back(fabric, pe1)
 
 
 def test_killing_zebra_loses_no_packet(fabric: Fabric) -> None:

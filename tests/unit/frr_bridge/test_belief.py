@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from frr_bridge.belief import ALONE, CONVERGING, DEAD, Belief, Life
+from frr_bridge.belief import ALONE, CONVERGING, DEAD, HUNG, PATIENCE, Belief, Life
 from frr_bridge.convergence import SETTLE_S, SILENCE_S, START_S
 from frr_bridge.session import Input, State
 
@@ -176,6 +176,74 @@ def test_known_bgpd_that_does_not_listen_is_waited_for(
     bgpd: Life, at_stake: bool, owed: str
 ) -> None:
     assert belief().without_bgpd(bgpd, at_stake=at_stake) == owed
+
+
+# -- a bgpd that hangs -----------------------------------------------------------------------
+
+BGP_HOLD_S = 9.0
+PATIENCE_S = PATIENCE * BGP_HOLD_S
+
+
+def believed(hold_s: float = HOLD_S) -> Belief:
+    """Return the belief in LIVE, with a session that expires after 9 s."""
+    made = Belief(hold_s)
+    up = session(60) | {"bgpTimerHoldTimeMsecs": int(BGP_HOLD_S * 1000)}
+    made.peers_seen({"default": {"eth1": up}})
+    return made
+
+
+def test_a_bgpd_that_does_not_answer_hangs_before_its_sessions_can_expire() -> None:
+    made = believed()
+    made.asked(NOW)
+    made.asked(NOW + 2)  # by somebody else: the first question counts
+    assert not made.hangs(NOW + PATIENCE_S)
+    assert made.hangs(NOW + PATIENCE_S + 0.1)
+    assert PATIENCE_S + 2 < BGP_HOLD_S * 2 / 3
+    made.answered(NOW + PATIENCE_S + 0.2)
+    assert not made.hangs(NOW + HOLD_S)
+
+
+def test_a_bgpd_without_sessions_or_a_hold_of_zero_does_not_hang() -> None:
+    for made in (Belief(HOLD_S), believed(hold_s=0)):
+        made.asked(NOW)
+        assert not made.hangs(NOW + HOLD_S)
+
+
+def test_a_hung_bgpd_is_waited_for_until_its_sessions_are_back() -> None:
+    made = believed()
+    made.asked(NOW)
+    made.bgpd_hung(NOW + 4)
+    assert judge(made, made.unanswered(OLD), NOW + 15, State.HELD) is None
+    assert (made.reason, made.deadline) == (HUNG, NOW + 4 + HOLD_S)
+    made.answered(NOW + 20)
+    down = {"default": {"eth1": {"bgpState": "Active"}}}
+    owed = made.sessions_owe(NOW + 20, OLD, OLD, down, "")
+    assert judge(made, owed, NOW + 20, State.HELD) is None
+    assert made.reason == "waiting for BGP session with eth1"
+    assert judge(made, "", NOW + 30, State.HELD) is Input.CONVERGED
+
+
+def test_the_silence_of_a_hung_bgpd_is_none_that_was_waited_for() -> None:
+    """It may answer before it looks at its timers: its sessions seem to be up."""
+    made = believed()
+    assert made.still_talking(NOW, 1, at_stake=False)
+    made.asked(NOW)
+    made.answered(NOW + 20)
+    assert made.still_talking(NOW + 20, 1, at_stake=False)
+    assert not made.still_talking(NOW + 20 + SETTLE_S, 1, at_stake=False)
+
+
+def test_a_hold_for_a_bgpd_that_still_hangs_does_not_start_again() -> None:
+    made = believed()
+    made.asked(NOW)
+    made.bgpd_hung(NOW + 4)
+    assert judge(made, made.unanswered(OLD), NOW + 4 + HOLD_S, State.HELD) is Input.EXPIRED
+    made.live(OLD)
+    made.asked(NOW + 160)
+    assert not made.hangs(NOW + 10 * HOLD_S)
+    made.answered(NOW + 10 * HOLD_S)
+    made.asked(NOW + 11 * HOLD_S)
+    assert made.hangs(NOW + 12 * HOLD_S), "its next hang counts"
 
 
 # -- waiting ---------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from frr_bridge.convergence import (
     established,
     missing_vnis,
     older_than,
+    shortest_hold_s,
     waits_for,
 )
 
@@ -160,3 +162,26 @@ def test_a_deferral_time_may_stand_outside_the_instances() -> None:
     for before in ("", CONFIGURATION):
         times = defer_times(f"{before}bgp graceful-restart select-defer-time 7\n")
         assert times == {"": 7} | ({"red": 0, "blue": 30} if before else {})
+
+
+@pytest.mark.parametrize(
+    ("peers", "hold_s"),
+    [
+        ({"a": ("Established", 9000), "b": ("Established", 180_000)}, 9.0),
+        ({"a": ("Active", 9000), "b": ("Established", 180_000)}, 180.0),
+        ({"a": ("Established", 0)}, math.inf),
+        (
+            {"a": ("Established", None), "b": ("Established", "9"), "c": ("Established", -1)},
+            math.inf,
+        ),
+        ({}, math.inf),
+    ],
+)
+def test_the_shortest_hold_time_is_that_of_a_session_that_is_up(
+    peers: dict[str, tuple[str, object]], hold_s: float
+) -> None:
+    shown = {
+        name: {"bgpState": state, "bgpTimerHoldTimeMsecs": held}
+        for name, (state, held) in peers.items()
+    }
+    assert shortest_hold_s({"default": shown}) == hold_s

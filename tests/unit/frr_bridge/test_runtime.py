@@ -197,6 +197,36 @@ async def test_dying_bgpd_s_routes_are_held_until_it_is_back(world: World) -> No
     await world.until(lambda: world.prefixes == {"20.0.2.0/24"})
 
 
+async def test_what_a_hung_bgpd_withdraws_is_held_until_its_sessions_are_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It finds its hold timers expired, and withdraws what its peers advertise still."""
+    monkeypatch.setattr(frrwatch, "_PEERS_S", 0.0)
+    up = {
+        "bgpState": "Established",
+        "bgpTimerUpMsec": 60_000,
+        "bgpTimerHoldTimeMsecs": 30,
+        "gracefulRestartInfo": {"endOfRibRecv": {"ipv4Unicast": True}},
+    }
+    world.bgpd.answer_json(NEIGHBORS, {"default": {"eth1": up}})
+    world.bgpd.start()
+    writer = await world.live(route(1), route(2))
+    await world.until(lambda: world.runtime.frr.belief.known == {"eth1"})
+    world.bgpd.answers[NEIGHBORS] = None
+    await world.until(lambda: world.state is State.HELD)
+    assert "does not answer" in world.runtime.bridge.reason
+    world.bgpd.answer_json(NEIGHBORS, {"default": {"eth1": {"bgpState": "Active"}}})
+    world.bgpd.cut()  # the question that it never answers times out
+    writer.write(withdrawal(1) + withdrawal(2))
+    await world.until(lambda: "BGP session with eth1" in world.runtime.bridge.reason)
+    await world.until(lambda: world.runtime.bridge.stale == 2)
+    assert len(world.prefixes) == 2
+    writer.write(route(2))
+    world.bgpd.answer_json(NEIGHBORS, {"default": {"eth1": up}})
+    await world.until(lambda: world.state is State.LIVE)
+    await world.until(lambda: world.prefixes == {"20.0.2.0/24"})
+
+
 async def test_operator_may_end_the_hold_and_it_does_not_start_again(world: World) -> None:
     world.bgpd.start()
     writer = await world.live(route(1), route(2))

@@ -131,6 +131,19 @@ async def test_a_death_noticed_during_a_command_leaves_the_loop_in_order(
     vty.close()
 
 
+async def test_a_daemon_that_hangs_is_alive(
+    daemon: FakeDaemon, vty: Vty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vtys, "_TIMEOUT_S", 0.05)
+    daemon.answers["slow"] = None
+    with pytest.raises(VtyError, match="Timeout"):
+        await vty.command("slow")
+    assert vty.alive()
+    assert vty.lives == 1
+    await daemon.die()
+    assert not vty.alive()
+
+
 async def test_late_reply_is_not_used_for_the_next_command(
     daemon: FakeDaemon, vty: Vty, monkeypatch: pytest.MonkeyPatch
 ) -> None:
