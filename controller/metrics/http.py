@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Self
 
+from dualpath.process.options import listening_host
 from dualpath.rpc.listen import SOCKET_MODE, ListenError, naming, unix_path
 from dualpath.rpc.peers import owner_of_peer
 from dualpath.rpc.socketname import SocketName
@@ -60,7 +61,9 @@ class MetricsServer:
             if not _is_loopback(host):
                 text = "metrics: %s is not a loopback address: anybody who reaches it can read them"
                 log.warning(text, self._listen)
-            self._server = await asyncio.start_server(self._answer, host, port, limit=REQUEST_MAX)
+            self._server = await asyncio.start_server(
+                self._answer, listening_host(host), port, limit=REQUEST_MAX
+            )
         except OSError as error:
             raise MetricsError(f"metrics: {self._listen}: {error.strerror}") from None
         except ListenError as error:

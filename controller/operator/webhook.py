@@ -20,6 +20,7 @@ from controller.operator.admission import BadReview
 from controller.operator.certificate import Pair
 from controller.operator.inventory import Inventory
 from controller.operator.judgement import Change, Judge, Unreadable, Verdict
+from dualpath.process.options import listening_host
 
 log = logging.getLogger(__name__)
 
@@ -63,10 +64,14 @@ class Webhook:
             self._presents = pair
 
     async def serve(self, host: str, port: int) -> None:
-        """Listen until cancelled. Raises OSError."""
+        """Listen until cancelled, on `::` for IPv4 as well. Raises OSError."""
         loop = asyncio.get_running_loop()
         listener = await loop.create_server(
-            self._connection, host, port, ssl=self._context, ssl_handshake_timeout=REQUEST_S
+            self._connection,
+            listening_host(host),
+            port,
+            ssl=self._context,
+            ssl_handshake_timeout=REQUEST_S,
         )
         try:
             async with listener:

@@ -7,6 +7,7 @@ import math
 import os
 import re
 from argparse import Action, ArgumentError, ArgumentParser, ArgumentTypeError
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -81,6 +82,17 @@ def split(text: str) -> tuple[str, int]:
     if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         raise ValueError(text)
     return host, int(port)
+
+
+def listening_host(host: str) -> str | None:
+    """Return the host for a server of asyncio: None for `::`, which shall mean IPv4 as well.
+
+    asyncio sets IPV6_V6ONLY. A server on `::` would refuse every client with an IPv4 address.
+    """
+    with suppress(ValueError):  # a name
+        if ipaddress.ip_address(host) == ipaddress.IPv6Address(0):
+            return None
+    return host
 
 
 def seconds(text: str) -> float:

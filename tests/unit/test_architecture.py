@@ -47,7 +47,7 @@ ALLOWED: dict[str, set[str]] = {
         "datapaths.linux",
     },
     "controller.cri": {"dualpath.pb", "datapaths.base", "datapaths.linux"},
-    "controller.metrics": {"dualpath.model", "dualpath.rpc", "datapaths.base"},
+    "controller.metrics": {"dualpath.model", "dualpath.process", "dualpath.rpc", "datapaths.base"},
     "controller.settings": {
         "controller.cri.sandboxes",
         "controller.kubernetes",

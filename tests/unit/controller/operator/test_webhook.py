@@ -22,7 +22,7 @@ from controller.operator.judgement import Judge, Verdict
 from controller.operator.webhook import Webhook
 from tests.fakes.apiserver import FakeApiServer
 from tests.fakes.ports import free_port
-from tests.fakes.waiting import until
+from tests.fakes.waiting import until, until_answered
 from tests.unit.controller.intent.build import manifest, underlay
 
 NAME = "localhost"
@@ -32,7 +32,7 @@ Answer = dict[str, Any]
 
 
 class World:
-    def __init__(self, server: FakeApiServer) -> None:
+    def __init__(self, server: FakeApiServer, address: str = "127.0.0.1") -> None:
         self.server = server
         self.client = Client(Cluster(server.address, ssl.create_default_context()))
         self.inventory = Inventory(self.client, asyncio.get_running_loop().time)
@@ -40,7 +40,7 @@ class World:
         self.port = free_port()
         self.tasks = [
             asyncio.create_task(self.inventory.run()),
-            asyncio.create_task(self.webhook.serve("127.0.0.1", self.port)),
+            asyncio.create_task(self.webhook.serve(address, self.port)),
         ]
 
     async def ask(self, item: Answer, **changes: Any) -> Answer:  # noqa: ANN401
@@ -93,6 +93,24 @@ async def test_a_change_is_judged_over_tls(world: World) -> None:
     refused = await world.ask(manifest("L3VNI", "blue", vrf="blue", vni=0))
     assert refused["allowed"] is False
     assert refused["status"]["message"].startswith("L3VNI blue: spec.vni: ")
+
+
+async def test_webhook_on_every_ipv6_address_answers_kubelets_and_api_servers_by_ipv4() -> None:
+    """As in a pod, `--webhook=[::]:9443`, in a cluster that has only IPv4."""
+    server = await FakeApiServer().start()
+    world = World(server, "::")
+    world.webhook.present(PAIR)
+    url = f"https://127.0.0.1:{world.port}/healthz"
+    try:
+        async with world.http() as http:
+            named = {"sni_hostname": NAME}
+            answer = await until_answered(
+                lambda: http.get(url, extensions=named), httpx.ConnectError
+            )
+        assert answer.status_code == 200
+    finally:
+        await world.stop()
+        await server.stop()
 
 
 async def test_what_was_just_admitted_counts_before_the_watch_tells_of_it(world: World) -> None:

@@ -234,3 +234,13 @@ def test_option_rejects_values_invalid_for_its_type(
         assert named or refusal.startswith("dualpath: "), value
         assert refusal.count("\n") == 1, value
         assert "Traceback" not in refusal
+
+
+@pytest.mark.parametrize("host", ["::", "0::0"])
+def test_server_on_every_ipv6_address_listens_for_ipv4_as_well(host: str) -> None:
+    assert options.listening_host(host) is None
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "127.0.0.1", "::1", "2001:db8::1", "localhost"])
+def test_server_on_another_address_listens_there_alone(host: str) -> None:
+    assert options.listening_host(host) == host
