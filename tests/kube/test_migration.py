@@ -23,13 +23,12 @@ from tests.unit.controller.intent.build import manifest
 pytestmark = pytest.mark.kube
 
 PAGE = "docs/KUBERNETES.md"
-ALL = "underlays,l3vnis,l2vnis,l3passthroughs,rawfrrconfigs"
 LOOK, DEFINE, KEEP, RETURN = (
     block((PAGE, first)).commands
     for first in (
-        f"kubectl get {ALL} -A -o yaml > manifests.yaml",
+        "g=network.openperouter.io",
         "kubectl apply --server-side --force-conflicts -f deploy/crds/",
-        f"kubectl get {ALL} -A -o yaml > before.yaml",
+        "g=network.openperouter.io  # OpenPERouter does not read the group dualpath.io",
         "kubectl apply --server-side --force-conflicts -f openperouter/config/crd/bases/",
     )
 )

@@ -126,18 +126,14 @@ NOT_RUN: dict[Key, str] = {
     ("docs/KUBERNETES.md", "kubectl apply -f deploy/crds"): OPERATOR,
     ("docs/KUBERNETES.md", "kubectl apply --server-side -f deploy/crds/dualpath.io"): OPERATOR,
     ("docs/KUBERNETES.md", "kubectl get rollout"): "tests/kube/test_rollout.py reads these columns",
-    (
-        "docs/KUBERNETES.md",
-        "kubectl get underlays,l3vnis,l2vnis,l3passthroughs,rawfrrconfigs -A -o yaml"
-        " > manifests.yaml",
-    ): MIGRATION,
+    ("docs/KUBERNETES.md", "g=network.openperouter.io"): MIGRATION,
     (
         "docs/KUBERNETES.md",
         "kubectl apply --server-side --force-conflicts -f deploy/crds/",
     ): MIGRATION,
     (
         "docs/KUBERNETES.md",
-        "kubectl get underlays,l3vnis,l2vnis,l3passthroughs,rawfrrconfigs -A -o yaml > before.yaml",
+        "g=network.openperouter.io  # OpenPERouter does not read the group dualpath.io",
     ): MIGRATION,
     (
         "docs/KUBERNETES.md",
