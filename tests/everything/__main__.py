@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -55,7 +55,9 @@ KUBE_ALL = replace(KUBE, command=(*PYTEST, "-m", "kube", "tests/kube"))
 IMAGES_SETUP = Step("tools for images", (".ci/setup", "images"))
 IMAGES_BUILD = Step("container images", (PYTHON, "-m", "deploy.images.build"))
 IMAGES = Step("in containers", (*PYTEST, "-m", "images", "tests/images"), "images")
+KUBELET = Step("with kubelet", (*PYTEST, "-m", "images", "tests/kubelet"), "kubelet")
 KUBE_BUILD = (PYTHON, "-m", "tests.kube.build")
+KUBELET_BUILD = (PYTHON, "-m", "tests.kubelet.build")
 DONE_HERE = " and ".join(
     f"not kernel-{group}" for group in ("stream", "routes", "records", "served")
 )
@@ -75,8 +77,12 @@ def main() -> int:
         kube = KUBE_ALL if arguments.all else KUBE
         steps += [NETNS, kube, *_in_the_lab(arguments.jobs, every=arguments.all)]
         if arguments.all:
-            steps += [IMAGES_SETUP, IMAGES_BUILD, IMAGES]
-    with _beside(KUBE_BUILD) if root else nullcontext():
+            steps += [IMAGES_SETUP, IMAGES_BUILD, IMAGES, KUBELET]
+    with ExitStack() as beside:
+        if root:
+            beside.enter_context(_beside(KUBE_BUILD))
+        if root and arguments.all:
+            beside.enter_context(_beside(KUBELET_BUILD))
         parts = [_run(step) for step in steps]
     _say("everything")
     print("\n".join([] if root else [WITHOUT_ROOT, ""]), end="")

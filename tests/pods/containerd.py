@@ -21,12 +21,14 @@ STARTING_S = 60.0
 SETUP = """
 set -e
 umount /sys/fs/cgroup/unified 2>/dev/null || true  # runtimes refuse cgroups of both versions
+umount --recursive /run/netns 2>/dev/null || true  # `ip netns` may have made it a mount
 mount -t tmpfs tmpfs /run
 mkdir -p /run/netns /run/dualpath /run/lock /run/frr
 mount --make-rshared /run
 mount --bind /run/netns /run/netns
 mount --make-shared /run/netns
 ip link set lo up
+{more}
 echo ready
 exec sleep infinity
 """
@@ -76,18 +78,22 @@ class Machine:
     def socket(self) -> Path:
         return self.run_directory / "containerd/containerd.sock"
 
-    def run(self, *command: str, check: bool = True) -> str:
-        """Run a command and return what it prints."""
-        done = subprocess.run(
+    def run(self, *command: str, check: bool = True, given: str = "") -> str:
+        """Run a command and return what it prints; `given` is its input."""
+        done = self.call(*command, given=given)
+        assert not check or done.returncode == 0, f"{' '.join(command)}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def call(self, *command: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [*self._enter, *command],
             env=self._environment,
+            input=given,
             capture_output=True,
             text=True,
             timeout=120,
             check=False,
         )
-        assert not check or done.returncode == 0, f"{' '.join(command)}: {done.stdout}{done.stderr}"
-        return done.stdout
 
     def start(self, log: Path, *command: str) -> subprocess.Popen[bytes]:
         """Start a program, whose output goes to a log."""
@@ -111,17 +117,26 @@ class Machine:
         """Give an image to containerd."""
         archive = directory / f"{image.name.replace('/', '-')}.tar"
         image.write(archive)
-        ctr = ["--address=/run/containerd/containerd.sock", "--namespace=k8s.io"]
-        self.run(self.programs.ctr, *ctr, "images", "import", str(archive))
+        self.load_archive(archive)
         archive.unlink()
+
+    def load_archive(self, archive: Path) -> None:
+        """Give the images of an archive to containerd."""
+        self.ctr("images", "import", str(archive))
+
+    def ctr(self, *arguments: str) -> str:
+        """Ask containerd about what pods are made of."""
+        address = "--address=/run/containerd/containerd.sock"
+        return self.run(self.programs.ctr, address, "--namespace=k8s.io", *arguments)
 
 
 @contextmanager
-def machine(programs: Programs, logs: Path) -> Iterator[Machine]:
-    """Have a machine whose containerd runs."""
+def machine(programs: Programs, logs: Path, more: str = "") -> Iterator[Machine]:
+    """Have a machine whose containerd runs; `more` is a script for its namespaces."""
     unshare = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
     command = ["setpriv", "--pdeathsig=KILL", "--", *unshare, "--propagation=private"]
-    with subprocess.Popen([*command, "sh", "-c", SETUP], stdout=subprocess.PIPE) as holder:
+    command += ["sh", "-c", SETUP.format(more=more)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
         try:
             assert holder.stdout
             assert holder.stdout.readline() == b"ready\n"

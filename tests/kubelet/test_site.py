@@ -1,0 +1,95 @@
+"""Dualpath in a whole Kubernetes: its pods run with its roles, and no packet depends on them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.kubelet.cluster import KubectlError, is_true
+from tests.kubelet.site import KINDS, NAMESPACE, Site
+
+pytestmark = [pytest.mark.images, pytest.mark.long]
+
+NODE_AGENT = f"system:serviceaccount:{NAMESPACE}:dualpath"
+PARTS = ("dualpath", "dualpath-router", "dualpath-operator")
+
+
+def uids(here: Site, name: str) -> frozenset[str]:
+    return frozenset(pod["metadata"]["uid"] for pod in here.pods(name))
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_no_pod_of_the_chart_was_started_twice(here: Site, name: str) -> None:
+    statuses = [status for pod in here.pods(name) for status in pod["status"]["containerStatuses"]]
+    assert [status["restartCount"] for status in statuses] == [0] * len(statuses)
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_roles_of_the_chart_suffice(here: Site, name: str) -> None:
+    for pod in here.pods(name):
+        logs = here.cluster.kubectl("logs", f"--namespace={NAMESPACE}", pod["metadata"]["name"])
+        assert "forbidden" not in logs.lower()
+        assert "(403)" not in logs
+
+
+@pytest.mark.parametrize(
+    ("verb", "what"), [("delete", "nodes"), ("patch", "nodes"), ("list", "pods"), ("get", "leases")]
+)
+def test_node_agent_has_no_other_rights(here: Site, verb: str, what: str) -> None:
+    asked = ("auth", "can-i", verb, what, f"--namespace={NAMESPACE}", f"--as={NODE_AGENT}")
+    with pytest.raises(KubectlError):
+        here.cluster.kubectl(*asked)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_objects_are_ready_by_node_and_operator(here: Site, kind: str) -> None:
+    def ready() -> bool:
+        (found,) = here.cluster.get(kind, f"--namespace={NAMESPACE}")["items"]
+        rows = found.get("status", {}).get("nodes", ())
+        return is_true("Ready", found) and [row["ready"] for row in rows] == [True]
+
+    here.cluster.until(ready, f"{kind} is not Ready")
+
+
+def test_objects_of_both_groups_are_listed_by_their_category(here: Site) -> None:
+    """The name of a kind alone means group dualpath.io, which comes first."""
+    assert not here.cluster.get("underlays", "-A")["items"]
+    names = {item["metadata"]["name"] for item in here.cluster.get("dualpath", "-A")["items"]}
+    assert names == {"fabric", "host"}
+
+
+def test_api_server_asks_the_operator_about_a_change(here: Site) -> None:
+    (wrong,) = here.cluster.get(KINDS[1], f"--namespace={NAMESPACE}")["items"]
+    wrong["metadata"] = {"name": "second", "namespace": NAMESPACE}
+    with pytest.raises(KubectlError, match="a node can have one L3Passthrough only"):
+        here.cluster.apply([wrong])
+
+
+def test_pod_of_the_router_is_deleted_without_a_lost_packet(here: Site) -> None:
+    with here.no_packet_lost():
+        before = uids(here, "dualpath-router")
+        here.cluster.kubectl(
+            "delete", "pod", here.pod("dualpath-router")["metadata"]["name"], "-n", NAMESPACE
+        )
+        here.wait_for("dualpath-router", but=before)
+        here.wait_for("dualpath")
+
+
+def test_container_of_the_router_is_killed_without_a_lost_packet(here: Site) -> None:
+    """As the kernel kills it when it takes too much memory; kubelet starts it again."""
+    with here.no_packet_lost():
+        here.cluster.here.run("kill", "-KILL", here.cluster.pid_of(here.pod("dualpath-router")))
+        here.cluster.until(
+            lambda: here.pod("dualpath-router")["status"]["containerStatuses"][0]["restartCount"],
+            "kubelet did not start the router again",
+        )
+        here.wait_for("dualpath-router", "dualpath")
+
+
+def test_pod_of_the_controller_is_deleted_without_a_lost_packet(here: Site) -> None:
+    with here.no_packet_lost():
+        before = uids(here, "dualpath")
+        here.cluster.kubectl(
+            "delete", "pod", here.pod("dualpath")["metadata"]["name"], "-n", NAMESPACE
+        )
+        here.wait_for("dualpath", but=before)
+    assert here.dualpath("status")["ready"]
