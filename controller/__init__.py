@@ -1,1 +1,1 @@
-"""The daemon that makes a datapath true to what FRR wants."""
+"""The daemon that makes a datapath equal to FRR's state."""

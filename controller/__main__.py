@@ -1,4 +1,4 @@
-"""`controller`: reads settings, checks the machine, builds the objects, and runs them."""
+"""`controller`: parses options, checks the machine, builds the objects, and runs them."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
     recording -> Player (frr_bridge) -> State, Reconciler (controller.core) -> MemoryDatapath
 
-The same recording gives the same operations in the same order. What no recording has is the
-intent: VRFs and VNIs are taken from the shadow devices in FRR's namespace.
+The same recording gives the same operations in the same order. A recording has no intent: VRFs and
+VNIs are taken from the shadow devices in FRR's namespace.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _CREDIT = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One row that the datapath was given, or a change of the FPM session."""
+    """One row that was given to the datapath, or a change of the FPM session."""
 
     at_s: float  # since the recording began
     op: str  # "+", "-", or "=" for a session
@@ -43,7 +43,7 @@ class Operation:
 
 
 class _Recorded(MemoryDatapath):
-    """Notes what is applied, and what it refuses."""
+    """Records applied and refused rows."""
 
     def __init__(self, note: Callable[[Operation], None], now: Callable[[], float]) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ def _records(batch: RecordBatch) -> Iterator[tuple[str, str, str, str, str]]:
 
 
 class Replay:
-    """One replay; `operations` yields what happens, in order."""
+    """One replay; `operations` yields its events in order."""
 
     def __init__(self) -> None:
         self.credit = _CREDIT  # this and `send` are those of `frr_bridge.announcer.Bus`
@@ -105,7 +105,7 @@ class Replay:
         """Play entries, up to `until_s` (0: to the end).
 
         `speed` 1 takes as long as the recording, 2 half as long; 0 does not wait.
-        Raises RecordingError, once what is before the damage was played.
+        Raises RecordingError, after playing everything before the damage.
         """
         self._state.datapath_takes((await self._datapath.capabilities()).kinds)
         self._state.subscribed(same_bridge=False)
@@ -127,11 +127,11 @@ class Replay:
 
     @property
     def remarks(self) -> Sequence[str]:
-        """Return what the recording lacks, a sentence each."""
+        """Return what the recording lacks, one sentence each."""
         return self._player.remarks
 
     def summary(self) -> dict[str, object]:
-        """Return what the datapath holds at the end, and the session's state."""
+        """Return the rows of the datapath at the end, and the session's state."""
         held = {kind.name.lower(): len(rows) for kind, rows in self._datapath.records.items()}
         held["route"] = sum(map(len, self._datapath.routes.values()))
         bridge = self._player.bridge
@@ -171,7 +171,7 @@ class Replay:
         self._reconciler.wake()
 
     async def _settle(self, work: asyncio.Task[None]) -> None:
-        """Wait until the datapath has everything that it takes."""
+        """Wait until the datapath has every row that it accepts."""
         if not self._pending:
             return
         self._pending = False

@@ -55,7 +55,7 @@ class GroutSettings:
 
     @property
     def second(self) -> bool:
-        """Whether grout can be a second datapath, in a namespace of its own beside the kernel."""
+        """Whether grout can be a second datapath, in its own namespace beside the kernel."""
         return self.start and bool(self.netns)
 
 

@@ -1,6 +1,6 @@
 """The `dualpath` command: a client of the running daemon.
 
-It starts one command of the catalogue. Nothing else is imported: see there.
+It starts one command of the catalogue and imports nothing else: see there.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def main(words: Sequence[str] | None = None) -> None:
         sys.exit(130)
     except OSError as error:
         _stop_writing()
-        if error.errno != errno.EPIPE:  # whoever reads a pipe may have seen enough
+        if error.errno != errno.EPIPE:  # the reader of a pipe may have left early
             warn(f"{error.filename or 'standard output'}: {error.strerror}")
         sys.exit(FAILED)
 
@@ -67,7 +67,7 @@ def _run(words: Sequence[str]) -> None:
     if name not in CATALOGUE:
         _end_unknown(name)
     command = load(name)
-    asked = chosen.nodes  # ahead of the command only: behind it, the words are the nodes'
+    asked = chosen.nodes  # only before the command: after it, the words belong to the nodes
     arguments = command.parser.parse_intermixed_args(after, chosen)
     if asked:
         _run_on_nodes(asked, name, after, arguments)
@@ -77,7 +77,7 @@ def _run(words: Sequence[str]) -> None:
 
 
 def split(words: Sequence[str]) -> tuple[list[str], str, list[str]]:
-    """Return the options ahead of the command, the command ("" without one), and the rest."""
+    """Return the options before the command, the command ("" without one), and the rest."""
     at = 0
     while at < len(words) and words[at].startswith("-"):
         at += 2 if words[at] in GLOBAL else 1
@@ -87,7 +87,7 @@ def split(words: Sequence[str]) -> tuple[list[str], str, list[str]]:
 
 @cache
 def load(name: str) -> Command:
-    """Return a command of the catalogue. It takes the options of `top`, too."""
+    """Return a command of the catalogue. It accepts the options of `top`, too."""
     entry = CATALOGUE[name]
     module = import_module(f"controller.cli.{entry.module}")
     command = build(name, getattr(module, entry.function or name))
@@ -107,7 +107,7 @@ class _Top(CommandParser):
 
 @cache
 def top() -> CommandParser:
-    """Return the parser of what stands ahead of the command."""
+    """Return the parser of the options before the command."""
     plain = new_parser("dualpath", dualpath)
     parser = _Top(
         prog=plain.prog,
@@ -132,7 +132,7 @@ def overview() -> str:
 
 
 def _add_target(parser: options.Parser, *, hidden: bool = False) -> None:
-    """Add the options that name a daemon; they may stand behind the command, too."""
+    """Add the options that name a daemon; they are valid after the command, too."""
     connect = f"The daemon: unix:/PATH or ADDRESS:PORT (${CONNECT_VARIABLE}, or {DEFAULT_CONNECT})."
     for name, metavar, text in (
         ("--connect", "ADDR", connect),
@@ -158,7 +158,7 @@ def _nodes(text: str) -> list[str]:
 def _run_on_nodes(
     names: Sequence[str], command: str, words: Sequence[str], arguments: Namespace
 ) -> None:
-    """Run a command elsewhere, and end. The options of its daemon go with it."""
+    """Run a command on other nodes, and exit. The options of its daemon are passed on."""
     from controller.cli.nodes import run
 
     if arguments.cert or arguments.key or arguments.ca:
@@ -178,7 +178,7 @@ def _end_unknown(name: str) -> None:
 
 
 def _stop_writing() -> None:
-    """Let the interpreter flush what is left into nothing, instead of failing once more."""
+    """Discard pending output at exit, instead of failing a second time."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 

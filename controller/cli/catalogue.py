@@ -1,4 +1,4 @@
-"""The commands of `dualpath` by name: where each one is, and what the overview says of it.
+"""The commands of `dualpath`: for each name the module, and its line in the overview.
 
 A module is imported when its command runs. Importing all of them takes ten times as long as
 starting one: `down` alone brings in numpy and pyroute2.
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class Entry:
     section: str
-    module: str  # in controller.cli; its attribute with the command's name is the command
+    module: str  # in controller.cli; its attribute of the command's name is the command
     summary: str  # the first line of the command's docstring; a test compares the two
-    function: str = ""  # there, if it is not called as the command
+    function: str = ""  # its attribute, if that has another name than the command
 
 
 _LOOK, _ROWS = "Look", "Rows"

@@ -1,4 +1,4 @@
-"""The connection to the daemon. Whatever goes wrong ends in one sentence and an exit code."""
+"""The connection to the daemon. Every error ends in one sentence and an exit code."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Stub = Any  # inspect_pb2_grpc.InspectStub is generated without types
 
 @contextmanager
 def connected(target: Target) -> Iterator[Stub]:
-    """Yield a stub of the service; turn what gRPC raises into a sentence and an exit code."""
+    """Yield a stub of the service; turn gRPC's errors into one sentence and an exit code."""
     _refuse_absent(target)
     import grpc  # half of the time that a command takes
 
@@ -50,7 +50,7 @@ def connected(target: Target) -> Iterator[Stub]:
 
 
 def existing(stub: Stub, rows: Iterator[Any], vrf: str, vni: int | None) -> Iterator[Any]:
-    """Return the rows; when there are none, a VRF or VNI that nobody has ends the command."""
+    """Return the rows; if there are none, end the command for an unknown VRF or VNI."""
     first = list(islice(rows, 1))
     if not first:
         refuse_unknown(stub, vrf, vni)
@@ -58,12 +58,13 @@ def existing(stub: Stub, rows: Iterator[Any], vrf: str, vni: int | None) -> Iter
 
 
 def refuse_unknown(stub: Stub, vrf: str, vni: int | None) -> None:
-    """End the command when nobody has a VRF or VNI that it asks for, and name those that exist."""
+    """End the command for a VRF or VNI that does not exist, and name the existing ones."""
     from dualpath.pb import inspect_pb2 as pb
 
     everything = pb.ListRequest()
     if vrf and vrf not in {row.name for m in stub.ListVrfs(everything) for row in m.vrfs}:
-        # A VRF without manifests has routes and no row: Explain knows, and refuses others by name.
+        # # A VRF without manifests has routes but no row: Explain knows it, and refuses others by
+        # name.
         stub.Explain(pb.ExplainRequest(vrf=vrf, address="0.0.0.0"), timeout=CALL_S)
     known = sorted(row.vni for m in stub.ListVnis(everything) for row in m.vnis) if vni else ()
     if vni and vni not in known:
@@ -71,7 +72,7 @@ def refuse_unknown(stub: Stub, vrf: str, vni: int | None) -> None:
 
 
 def _refuse_absent(target: Target) -> None:
-    """End the command when nobody listens on a UNIX socket, which takes no gRPC to see."""
+    """End the command if no process listens on a UNIX socket; gRPC is not needed to see that."""
     try:
         path = check(target.connect, secured=tls_of(target) is not None)
     except BadAddress as error:

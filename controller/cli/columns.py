@@ -1,7 +1,7 @@
-"""What tables show of each kind of row, and how they are sorted. Pure but for the clock of ages.
+"""The columns of each table, and the order of its rows. Pure, except for the clock of ages.
 
-A column is *own* when it shows a field in which all rows of a long list differ. The other columns
-are rendered once for all rows that are equal but for those fields.
+A column is *own* if it shows a field in which all rows of a long list differ. The other columns are
+rendered once for all rows with equal contents.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
 def state_text(number: int) -> str:
-    """Return `programmed` for ROW_STATE_PROGRAMMED; a number that is new to us as it is."""
+    """Return `programmed` for ROW_STATE_PROGRAMMED, and an unknown number unchanged."""
     return _enum_text(pb.RowState, number, "ROW_STATE_")
 
 
@@ -42,7 +42,7 @@ def _enum_text(enum: Any, number: int, prefix: str) -> str:  # noqa: ANN401 - an
 
 
 def standing_text(row: Any) -> str:  # noqa: ANN401 - any row
-    """Return the state, and why it failed."""
+    """Return the state, and why the row failed."""
     text = state_text(row.state)
     return f"{text}: {row.error}" if row.error else text
 
@@ -84,7 +84,7 @@ def _route_nexthop(route: pb.Route) -> str:
 
 
 def _id_text(identity: int) -> str:
-    """Return an id that the datapath has; those that only stand for a reason are none."""
+    """Return a nexthop id of the datapath, "-" for a reserved id: that stands for a reason."""
     return "-" if is_reserved(identity) else str(identity)
 
 
@@ -134,7 +134,7 @@ NEXTHOPS = (
 
 
 def _where(mac: pb.Mac) -> str:
-    """Return all VTEPs that the datapath uses, and of how many when it uses one of several."""
+    """Return all VTEPs, or the one of several that the datapath uses."""
     if mac.vtep and len(mac.vteps) > 1:
         return f"{mac.vtep} (one of {len(mac.vteps)})"
     return mac.vtep or ",".join(mac.vteps)
@@ -221,7 +221,7 @@ def _host(host: pb.HostEnd) -> str:
 
 
 def address_key(text: str) -> tuple[int, int, int]:
-    """Sort addresses and prefixes by number, IPv4 first; what is neither comes before."""
+    """Sort addresses and prefixes by number, IPv4 first; other texts come before them."""
     try:
         interface = ipaddress.ip_interface(text)
     except ValueError:

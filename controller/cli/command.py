@@ -8,8 +8,8 @@
 Options that several commands share are the fields of a dataclass, and a command has a parameter of
 that type.
 
-The parser is argparse's, as that of the daemons. Rejected: typer, which does the same, but imports
-pydantic to convert `--vni 100`, and so needs ten times the CPU until a command runs.
+The parser is argparse, as in the daemons. Rejected: typer, which does the same but imports pydantic
+to convert `--vni 100`, and so needs ten times the CPU before a command runs.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Complete = Callable[[Any], Iterable[str]]
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """An option; its value is what the parameter's type says, or what `parse` makes of the text."""
+    """An option. The parameter's type, or `parse`, converts its text into the value."""
 
     name: str
     short: str = ""
@@ -76,7 +76,7 @@ class Command:
 
 
 class CommandParser(Parser):
-    """Says where the help is, beside what makes no sense."""
+    """Names the help in addition to the error."""
 
     def error(self, message: str) -> NoReturn:
         text = " ".join(message.removeprefix("argument ").split())
@@ -140,7 +140,7 @@ def _add(parser: Parser, name: str, hint: object, default: object) -> None:
 
 
 def _parts(hint: object) -> tuple[Any, Option | Argument]:
-    """Return the type of a parameter without None, and its Option or Argument."""
+    """Return a parameter's type without None, and its Option or Argument."""
     if get_origin(hint) is not Annotated:
         raise TypeError(f"{hint} is neither an Option nor an Argument")
     type_, about = get_args(hint)
@@ -160,7 +160,7 @@ def _parse(about: Option | Argument, type_: type) -> Parse:
 
 
 def choice(type_: type[Enum]) -> Parse:
-    """Return what reads one of the values of `type_`."""
+    """Return a function that reads one of the values of `type_`."""
 
     def parse(text: str) -> Enum:
         try:
@@ -173,7 +173,7 @@ def choice(type_: type[Enum]) -> Parse:
 
 
 def number(low: int, high: int) -> Parse:
-    """Return what reads a whole number from `low` to `high`."""
+    """Return a function that reads a whole number from `low` to `high`."""
 
     def parse(text: str) -> int:
         if not re.fullmatch(r"[0-9]{1,20}", text) or not low <= int(text) <= high:

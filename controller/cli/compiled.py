@@ -1,4 +1,4 @@
-"""What the commands about manifests do: compile, show and compare. It takes long to import."""
+"""The work of the commands about manifests: compile, show and compare. Its import is slow."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ from dualpath.pb import inspect_pb2 as pb
 from frr_bridge.frr_config import render as render_frr
 
 NONE = "/dev/null"  # in a diff: the file does not exist
-STDIN = Path("/dev/stdin")  # what - stands for
+STDIN = Path("/dev/stdin")  # the name of standard input
 DIFFERENT = 1
 """Exit code, as of diff(1): 0 is the same, and 2 is trouble."""
 
@@ -71,7 +71,7 @@ VALIDATED = (
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """What is compiled, and for which node."""
+    """The input of a compilation, and the node to compile for."""
 
     paths: Sequence[Path]
     overrides: NodeOverrides
@@ -79,14 +79,14 @@ class _Source:
     mtu: int = UNDERLAY_MTU
 
     def compiled(self) -> Intent:
-        """Compile; a manifest that cannot be read at all ends the command."""
+        """Compile; end the command if a manifest cannot be read at all."""
         try:
             return self._compiled(self.read())
         except ManifestError as error:
             _end_unreadable(error)
 
     def startable(self, found: Resources) -> Intent:
-        """Compile what was read; manifests without a resource end the command."""
+        """Compile manifests; end the command if they contain no resource."""
         if not (found.items or found.rejected):
             fail(f"{', '.join(map(str, self.paths))}: no resource found", USAGE)
         return self._compiled(found)
@@ -255,7 +255,7 @@ def _validated(status: ResourceStatus) -> dict[str, Any]:
 
 
 def _broken(error: ManifestError) -> list[dict[str, Any]]:
-    """Return the errors of manifests that cannot be read as those of what they are in."""
+    """Return the errors of unreadable manifests, grouped by resource or file."""
     found: dict[tuple[str, str], list[Violation]] = {}
     for v in error.violations:
         owner = (v.kind, v.name) if v.kind else ("Manifest", v.file)

@@ -1,4 +1,4 @@
-"""What a shell may complete a command line with. It runs on every TAB."""
+"""Candidates for the shell's completion of a command line. It runs on every TAB."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from dualpath.process.options import Parser
 
 
 def complete(words: Sequence[str]) -> None:
-    """Print candidates for the last word, one a line, with a tab and its meaning."""
+    """Print candidates for the last word, one a line, each with a tab and its meaning."""
     for value, meaning in candidates(words):
         echo(f"{value}\t{meaning}" if meaning else value)
 
 
 def candidates(words: Sequence[str]) -> list[tuple[str, str]]:
-    """Return what the last of the words that follow `dualpath` may become; it may be empty."""
+    """Return candidates for the last of the words after `dualpath`; the word may be empty."""
     *done, last = words or [""]
     before, name, after = split(done)
     if name in CATALOGUE:
         found = _of_parser(load(name).parser, after, last, target(words))
     elif name or (before and before[-1] in GLOBAL and len(before) == len(done)):
-        found = iter(())  # the value of an option of ours: a file, or an address
+        found = iter(())  # the value of one of our options: a file, or an address
     else:
         entries = ((name, entry.summary.rstrip(".")) for name, entry in CATALOGUE.items())
         found = _options(top(), []) if last.startswith("-") else entries

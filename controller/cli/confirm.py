@@ -1,4 +1,4 @@
-"""`dualpath confirm`: what `controller --confirm-within` put on trial stays."""
+"""`dualpath confirm`: keep a change that `controller --confirm-within` put on trial."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def confirm(state_dir: StateDirOption = Path(options.STATE_DIR)) -> None:
         fail("only root may confirm a change; run it with sudo")
     try:
         trial.confirm(state_dir, trial.now())
-        from controller.manifests import store  # it compiles manifests, and takes long to import
+        from controller.manifests import store  # imports the compiler of manifests, which is slow
 
         store.promote(state_dir)
     except trial.NothingOnTrial:

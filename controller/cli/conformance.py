@@ -1,4 +1,4 @@
-"""The command that examines somebody's datapath."""
+"""The command that checks another datapath against the contract."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def conformance(
     """
     import asyncio
 
-    from datapaths.conformance.run import Plan  # numpy takes a while
+    from datapaths.conformance.run import Plan  # importing numpy takes a while
 
     plan = Plan(address, tls_of(target), device, vrf, only)
     try:

@@ -1,4 +1,4 @@
-"""`dualpath down`: the machine as it was before Dualpath."""
+"""`dualpath down`: restores the machine's state before Dualpath."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def down(
     directory = state_dir
     if os.geteuid() != 0:
         fail("only root may move devices and remove namespaces; run it with sudo")
-    from controller.manifests import trial  # all of these take long
+    from controller.manifests import trial  # these imports are slow
     from controller.node import namespacerecord
     from controller.node.namespacerecord import NamespaceRecord
     from controller.node.teardown import planned, undone
@@ -94,7 +94,7 @@ def down(
 
 
 def _end_bridge(state_dir: Path) -> None:
-    """End a frr-bridge that a killed controller left."""
+    """Stop a frr-bridge that a killed controller left running."""
     from controller.node.supervisor import bridge_of
 
     if bridge := bridge_of(state_dir):

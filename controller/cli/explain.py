@@ -1,4 +1,4 @@
-"""The command that follows an address."""
+"""The command that shows the path to an address."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def explain(
 
 
 def _compact(answer: pb.ExplainResponse) -> Iterator[str]:
-    """Yield the one lookup that all views have."""
+    """Yield the one lookup in which all views agree."""
     route = answer.desired.route
     yield f"{answer.address} in VRF {answer.vrf}: {route.prefix}  {_standing(route)}"
     yield from _paths(answer.desired, 2)

@@ -1,4 +1,4 @@
-"""Reads the manifests of many nodes for `dualpath validate --fleet`, and shows what conflicts.
+"""Reads the manifests of many nodes for `dualpath validate --fleet`, and shows the conflicts.
 
 DIR/
   common.yaml          manifests without a Node: each node has them
@@ -35,14 +35,14 @@ PLACEHOLDER = "password"
 
 
 class _Unread(PasswordReader):
-    """Reads no file: the passwords of other nodes are not here."""
+    """Reads no password file: those of other nodes are not on this machine."""
 
     def _read(self, key: str, path: Path) -> str:
         return PLACEHOLDER
 
 
 class _Judged:
-    """Checks resources by themselves, once for all nodes that have the same."""
+    """Checks resources by themselves, once for all nodes with the same resource."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[int, ...], Resources] = {}
@@ -90,7 +90,7 @@ def validate(directory: Path, output: Output) -> NoReturn:
 
 
 def _sites(directory: Path, broken: list[Finding]) -> Iterator[tuple[Site, Sequence[Any]]]:
-    """Yield each node with the statuses of its resources; add what cannot be read to `broken`."""
+    """Yield each node with the statuses of its resources; add unreadable files to `broken`."""
     judged = _Judged()
     for unit, shared in _units(directory, broken):
         described: Sequence[Document | None] = unit.nodes()
@@ -154,7 +154,7 @@ def _described(document: Document | None, name: str) -> Resource[Spec]:
 
 
 def _numbered_by(document: Document | None) -> tuple[str, ...]:
-    """Return where a node's description has its number."""
+    """Return the file or option that gives a node its number."""
     if document is None or "kind" not in document.value:
         return ("nodeIndex",)
     if document.value.get("apiVersion") == OUR_GROUP:
@@ -163,7 +163,7 @@ def _numbered_by(document: Document | None) -> tuple[str, ...]:
 
 
 def _rejected(sites: Sequence[tuple[Site, Sequence[Any]]]) -> Iterator[Finding]:
-    """Yield what each node rejects by itself."""
+    """Yield the resources that each node rejects by itself."""
     for site, statuses in sites:
         for status in statuses:
             for violation in status.violations:
@@ -171,7 +171,7 @@ def _rejected(sites: Sequence[tuple[Site, Sequence[Any]]]) -> Iterator[Finding]:
 
 
 def _key(finding: Finding) -> tuple[str, Violation]:
-    """Return what is equal for a manifest that many nodes share."""
+    """Return a key that is equal for a manifest that many nodes share."""
     return finding.rule, finding.violation
 
 

@@ -1,4 +1,4 @@
-"""Packets in grout: its own trace of each packet through the packet graph, by grcli-trace(1).
+"""Packets in grout: its trace of each packet through the packet graph, by grcli-trace(1).
 
 grout keeps the last packets of the interfaces that are traced, each with the nodes that it passed:
 
@@ -8,9 +8,9 @@ grout keeps the last packets of the interfaces that are traced, each with the no
     vxlan_output: vni=100 vtep=100.64.0.2
     iface_output: iface=eth1
 
-It has no filter, so all packets are fetched, and those without the address dropped here. Under more
-traffic than its buffer holds between two looks it is a sample. Rejected: `grcli capture`, which has
-a filter, but shows neither a drop nor why.
+It has no filter, so this module fetches all packets and drops those without the address. Under more
+traffic than its buffer holds between two fetches, the result is a sample. Rejected: `grcli
+capture`, which has a filter but shows neither a drop nor its reason.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def _show(text: str, address: str, seen: Counter[str]) -> None:
 
 
 def packets(text: str, address: str) -> Iterator[str]:
-    """Yield the packets of `trace show` that name the address, as they are."""
+    """Yield the packets of `trace show` that name the address, unchanged."""
     named = re.compile(rf"(?<![\w.:]){re.escape(address)}(?![\w:]|\.\d)")
     packet: list[str] = []
     for line in [*text.splitlines(), "--- end cpu 0 ---"]:

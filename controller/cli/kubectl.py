@@ -1,8 +1,8 @@
 """`kubectl dualpath`: the nodes of a cluster, from wherever kubectl works.
 
-A plugin of kubectl is a program called kubectl-dualpath in PATH. It runs `kubectl` for everything,
-so the user's context, credentials and rights apply. `status` reads what the nodes report about
-themselves; the other commands run `dualpath` in the node's pod.
+A plugin of kubectl is a program in PATH called kubectl-dualpath. It runs `kubectl` for everything,
+so the user's context, credentials and rights apply. `status` reads the nodes' reports from the API;
+the other commands run `dualpath` in the node's pod.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _EXAMPLES = """examples:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one node says about one object, or about itself."""
+    """A node's report about one object, or about itself."""
 
     node: str
     resource: str  # KIND/NAME, or KIND/NAMESPACE/NAME
@@ -167,7 +167,7 @@ _ROWS = (
 
 
 def _reported(context: str | None) -> tuple[list[Any], list[Row]]:
-    """Return the Nodes, and the rows of every object. A node's own report adds what rows lack."""
+    """Return the Nodes, and the rows of every object. A node's own report adds missing rows."""
     nodes = _items(_kubectl(context, "get", "nodes", "-o", "json"))
     kinds = [
         name
@@ -196,7 +196,7 @@ def _rows(item: Any) -> Iterator[Row]:  # noqa: ANN401 - what an API server answ
 
 
 def _own(item: Any) -> Iterator[Row]:  # noqa: ANN401
-    """Yield what OpenPERouter's report of a node says: its failed resources, and itself."""
+    """Yield the contents of OpenPERouter's report of a node: its failed resources, and itself."""
     if item["kind"] != REPORT:
         return
     node, status = item["metadata"]["name"], item.get("status") or {}
@@ -212,13 +212,13 @@ def _own(item: Any) -> Iterator[Row]:  # noqa: ANN401
 
 
 def _text(value: object) -> str:
-    """Return a text that a terminal does not take for commands: anybody may write a status."""
+    """Return a text without terminal control sequences: anybody may write a status."""
     text = "" if value is None else str(value)
     return "".join(character if character.isprintable() else " " for character in text)
 
 
 def _named(kind: str, namespace: str, name: str) -> str:
-    """Return how `dualpath status` calls a resource: a usual namespace is left out."""
+    """Return the name of a resource as in `dualpath status`: without a usual namespace."""
     usual = namespace in ("", "default", NAMESPACE)
     return f"{kind}/{name}" if usual else f"{kind}/{namespace}/{name}"
 
@@ -298,7 +298,7 @@ def _pod(given: argparse.Namespace) -> str:
 
 
 def _kubectl(context: str | None, *arguments: str) -> str:
-    """Run kubectl, and return what it prints. Exits with its words when it fails."""
+    """Run kubectl and return its output. Exits with kubectl's message if it fails."""
     command = [*_program(context), *arguments]
     try:
         done = subprocess.run(

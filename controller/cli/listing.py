@@ -88,7 +88,7 @@ def _list(
 
 
 def _rows(stream: Iterator[Any], field: str) -> Iterator[Message]:
-    """Yield the rows of every message; say on stderr what the table cannot."""
+    """Yield the rows of every message; write remarks that fit no table to stderr."""
     for message in stream:
         yield from getattr(message, field)
         if getattr(message, "unavailable", ""):
@@ -98,7 +98,7 @@ def _rows(stream: Iterator[Any], field: str) -> Iterator[Message]:
 
 
 def _called(name: str, rows: Iterable[Any]) -> Iterable[Any]:
-    """Return the rows with a name; ends the command when there are others only."""
+    """Return the rows with a name; end the command if only others exist."""
     if not name:
         return rows
     rows = list(rows)

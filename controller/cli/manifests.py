@@ -1,6 +1,6 @@
 """Commands about manifests: `render` and `validate` need no daemon, and `diff` may ask one.
 
-What they do is in `compiled`, which is imported when a command runs: not for help or completion.
+`compiled` does their work. It is imported when a command runs, not for help or completion.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Manual pages of `dualpath` from what its help says: python -m controller.cli.manual DIRECTORY.
+"""Manual pages of `dualpath` from its help: python -m controller.cli.manual DIRECTORY.
 
-Packages make them while they are built (`make man`), so that no page can be out of date.
+The package build makes them (`make man`), so no page can be out of date.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _option(action: Action) -> str:
 
 
 def _text(text: str) -> str:
-    """Return lines of roff; one that begins with a dot or a quote is no request."""
+    """Return lines of roff; escape a first dot or quote, which would begin a request."""
     lines = text.splitlines()
     return "".join(f"{line if line == '.PP' else _line(line)}\n" for line in lines)
 

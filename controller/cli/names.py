@@ -1,4 +1,4 @@
-"""Names that the daemon has, for completion: of VRFs, VNIs and ports."""
+"""Names of VRFs, VNIs and ports in the daemon, for completion."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from controller.cli.options import Target
 
-PATIENCE_S = 1.0  # of somebody who pressed TAB
+PATIENCE_S = 1.0  # for a user who pressed TAB
 
 
 def vrfs(target: Target) -> list[str]:
@@ -23,7 +23,7 @@ def ports(target: Target) -> list[str]:
 
 
 def _rows(target: Target, method: str, field: str) -> Iterable[Any]:
-    """Return rows of a list; none when the daemon cannot be asked."""
+    """Return rows of a list; none if the daemon does not answer."""
     from dualpath.rpc.connect import ConnectError, probe, target_of, unix_path
 
     try:

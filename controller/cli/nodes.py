@@ -1,8 +1,8 @@
 """`dualpath --nodes A,B COMMAND`: the command on many nodes at once, by the system's ssh.
 
-ssh's own configuration has users, keys and jump hosts. It may not ask for a password: nobody could
-answer for fifty nodes. What a node prints is not trusted: its length and time are limited, and
-control characters never reach the terminal.
+ssh's own configuration has users, keys and jump hosts. ssh must not ask for a password, because a
+user cannot answer for fifty nodes. A node's output is not trusted: its length and time are limited,
+and control characters never reach the terminal.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ SUMMARY = (
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the command printed on one node."""
+    """The output of the command on one node."""
 
     node: str
     code: int
@@ -67,7 +67,7 @@ class Answer:
 
 
 def nodes(text: str) -> list[str]:
-    """Take names of nodes for ssh, separated by commas."""
+    """Accept names of nodes for ssh, separated by commas."""
     found = [name for name in text.split(",") if name]
     for name in found:
         if not NODE.fullmatch(name):
@@ -78,7 +78,7 @@ def nodes(text: str) -> list[str]:
 
 
 def run(names: Sequence[str], command: str, words: Sequence[str], output: Output) -> None:
-    """Run a command on every node, show all answers, and end with an exit code."""
+    """Run a command on every node, show all answers, and exit."""
     if command not in COMMANDS:
         fail(f"--nodes goes with {', '.join(COMMANDS)}; use ssh for others", USAGE)
     summed = command == "status" and output is Output.TABLE

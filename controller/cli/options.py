@@ -21,7 +21,7 @@ UINT32, UINT64 = 0xFFFF_FFFF, 0xFFFF_FFFF_FFFF_FFFF  # of a field, in protobuf
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Which daemon to ask, and how to prove who we are; the files belong to mutual TLS."""
+    """The daemon's address, and the client's certificate; the files are for mutual TLS."""
 
     connect: str
     certificate: Path | None = None
@@ -72,7 +72,7 @@ class Kind(StrEnum):
 
 
 def address(text: str) -> str:
-    """Take where a daemon listens: unix:/PATH or ADDRESS:PORT."""
+    """Accept a daemon's address: unix:/PATH or ADDRESS:PORT."""
     try:
         check(text, secured=True)
     except BadAddress as error:
@@ -81,7 +81,7 @@ def address(text: str) -> str:
 
 
 def device_name(text: str) -> str:
-    """Take the name of a VRF or of another device."""
+    """Accept the name of a VRF or of another device."""
     if text and not re.fullmatch(r"[^/:\s-][^/:\s]{0,14}", text):
         raise ArgumentTypeError(
             f"{text!r}: a device's name has up to 15 characters, no / : or blank"
@@ -90,7 +90,7 @@ def device_name(text: str) -> str:
 
 
 def names_of(which: str) -> Callable[[Target], Iterable[str]]:
-    """Return what asks the daemon for the names of its VRFs, VNIs or ports."""
+    """Return a function that asks the daemon for the names of its VRFs, VNIs or ports."""
 
     def ask(target: Target) -> Iterable[str]:
         from controller.cli import names

@@ -1,4 +1,4 @@
-"""Rows and single answers on stdout, in the form that was asked for. Rows are streamed."""
+"""Rows and single answers on stdout, in the requested format. Rows are streamed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def print_rows(
     key: Callable[[Any], Any] | None = None,
     own: Sequence[str] = (),
 ) -> None:
-    """Print rows as a table, one JSON array or one YAML list; `own` are fields that they lose."""
+    """Print rows as a table, one JSON array or one YAML list; clear their fields `own`."""
     match output:
         case Output.JSON:
             _json_array(json_texts(rows, own))

@@ -1,8 +1,8 @@
-"""The page of `dualpath top`: two samples and the size of a terminal in, lines out. Pure.
+"""The page of `dualpath top`, from two samples and the terminal's size. Pure.
 
-A page has a head, sections and a foot. What has no room is cut, and each section says how many rows
-it left out. Rows come in the order of their interest: sessions that are down, ports with the most
-traffic.
+A page has a head, sections and a foot. Lines without room are cut, and each section reports how
+many rows it left out. The most important rows come first: sessions that are down, ports with the
+most traffic.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from controller.cli.terminal import harmless
 from dualpath.pb import inspect_pb2 as pb
 
 GAP = "  "
-LEAST = 3  # lines of a section: its heads and two rows, or a row and what is left out
+LEAST = 3  # lines of a section: its heads and two rows, or one row and the number left out
 
 
 class Style(Enum):
@@ -35,20 +35,20 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What the daemon answered at one moment."""
+    """The daemon's answers at one moment."""
 
     at: float  # monotonic
     now: float  # since the epoch
     status: pb.StatusResponse
     ports: Sequence[pb.Port] = ()
-    failed: Sequence[pb.Route] = ()  # some of those that the datapath refused
+    failed: Sequence[pb.Route] = ()  # some of the rows that the datapath refused
 
 
 @dataclass(frozen=True, slots=True)
 class _Section:
     heads: Sequence[str]
     rows: Sequence[tuple[Sequence[str], Style]]
-    left: int = 1  # columns aligned to the left; the others have numbers
+    left: int = 1  # columns aligned to the left; the others contain numbers
 
     def lines(self, room: int) -> list[Line]:
         """Return at most `room` lines."""
@@ -82,7 +82,7 @@ def page(
 ) -> list[Line]:
     """Return the lines for a terminal; `before` is an earlier sample of the same daemon.
 
-    `note` says why the sample is old; it replaces the keys in the foot.
+    `note` is the reason why the sample is old; it replaces the list of keys in the foot.
     """
     head = list(_head(sample, before))
     foot = Line(note, Style.BAD) if note else Line("q quit   p pause   + - interval", Style.DIM)
@@ -98,7 +98,7 @@ def page(
 
 
 def _rooms(wanted: Sequence[int], height: int) -> list[int]:
-    """Divide lines among sections, one empty line ahead of each: fairly, and none more than asked.
+    """Divide lines among sections, each after an empty line: fairly, and none more than it needs.
 
     Sections at the end get nothing if the terminal is too low for all.
     """

@@ -17,6 +17,6 @@ def status(target: Target, output: OutputOption = Output.TABLE) -> None:
     dualpath status -o json | jq .ready
     """
     with connected(target) as stub:
-        from controller.cli import statuspage  # with protobuf: a third of a start
+        from controller.cli import statuspage  # takes a third of a start, with protobuf
 
         statuspage.show(stub, output)

@@ -1,7 +1,7 @@
-"""What `dualpath status` prints: the daemon at a glance.
+"""The output of `dualpath status`: the daemon at a glance.
 
-It must not look broken when all is well: what no datapath is given is not counted as missing, a
-start is a start, and a host need not speak BGP.
+It must not look broken when all is well: unmanaged rows do not count as missing, a start is shown
+as a start, and a host need not speak BGP.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ WAITING = {
 
 
 def show(stub: Stub, output: Output) -> None:
-    """Ask the daemon, and print what it answers."""
+    """Ask the daemon, and print its answer."""
     answer = stub.Status(pb.StatusRequest(), timeout=CALL_S)
     if output in (Output.JSON, Output.YAML):
         print_message(answer, output)
@@ -135,7 +135,7 @@ def show(stub: Stub, output: Output) -> None:
 
 
 def _vteps(stub: Stub) -> Mapping[int, int]:
-    """Return how many VTEPs each VNI has, as `vnis` shows it: zebra counts those of L2VNIs only."""
+    """Return the number of VTEPs of each VNI, as in `vnis`: zebra counts those of L2VNIs only."""
     messages = stub.ListVnis(pb.ListRequest(), timeout=CALL_S)
     return {row.vni: len(row.vteps) for message in messages for row in message.vnis}
 
@@ -148,7 +148,7 @@ def _hosts(stub: Stub) -> Collection[str]:
 
 
 def explain_hosts(sessions: Iterable[pb.BgpSessionState], hosts: Collection[str]) -> None:
-    """Say of a host that never spoke BGP that it need not."""
+    """Explain that a host which never spoke BGP need not do so."""
     for session in sessions:
         silent = session.state != "Established" and not session.HasField("since")
         never = not session.reason or session.reason.startswith(NEVER_SPOKE)
@@ -161,7 +161,7 @@ def _is_counted(count: pb.KindCount) -> bool:
 
 
 def facts(answer: pb.StatusResponse) -> list[tuple[str, str]]:
-    """Return the lines on top: a name and a value."""
+    """Return the first lines, each a name and a value."""
     found = [
         ("ready", _ready(answer)),
         ("degraded", answer.degraded or "no"),

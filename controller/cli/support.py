@@ -1,8 +1,8 @@
-"""`dualpath support-bundle`: all that a developer needs to see, in one file and without secrets.
+"""`dualpath support-bundle`: everything that a developer needs, in one file and without secrets.
 
 It never fails as a whole: a command that fails (no daemon, no root, no FRR) leaves a file with the
-reason, and `missing.txt` lists them. Where manifests, logs and FRR are, the daemon's own command
-line tells.
+reason, and `missing.txt` lists these files. The daemon's command line has the paths of manifests,
+logs and FRR.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ COMMAND_S = 20.0
 MOST = 20_000_000  # characters of one file
 LOG_LINES = "20000"
 CONFIG = Path("/etc/dualpath")
-FAILED = "# not to be had: "  # how a file begins that only says why it is empty
+FAILED = "# not to be had: "  # the beginning of a file that has only the reason why it is empty
 SECRET = re.compile(r"(password|passphrase|secret|psk|token|privatekey)$", re.IGNORECASE)
 
 ASKED = ("status", "audit", "vrfs", "vnis", "ports", "vteps", "nexthops", "lsps", "routes", "macs")
@@ -95,7 +95,7 @@ Run = Callable[[Sequence[str]], str]
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where the parts of one Dualpath are; "" and () for what is unknown."""
+    """The locations of the parts of one Dualpath; "" and () if unknown."""
 
     control: str = ""
     forwarding: str = ""
@@ -162,7 +162,7 @@ def support_bundle(
 
 
 def _write(tar: tarfile.TarFile, name: str, files: Iterable[tuple[str, str]]) -> list[str]:
-    """Write the files; return those that only say why they are empty."""
+    """Write the files; return those that contain only a reason."""
     reasons = {}
     for path, text in files:
         _add(tar, f"{name}/{path}", text)
@@ -206,9 +206,9 @@ def _ours(target: Target) -> list[str]:
 
 
 def daemon_options(target: Target) -> dict[str, list[str]]:
-    """Return the options with which the daemon was started; {} if it is not on this host.
+    """Return the options of the running daemon; {} if it is not on this host.
 
-    A UNIX socket tells who listens on it.
+    A UNIX socket identifies the process that listens on it.
     """
     from dualpath.process.pidfd import listening_pid
 
@@ -227,7 +227,7 @@ def daemon_options(target: Target) -> dict[str, list[str]]:
 
 
 def _status(target: Target) -> Any:  # noqa: ANN401 - JSON
-    """Return what `dualpath status -o json` prints; {} without an answer."""
+    """Return the output of `dualpath status -o json`; {} without an answer."""
     try:
         return json.loads(run([*_ours(target), "status", "-o", "json"]))
     except ValueError:
@@ -243,7 +243,7 @@ def _grout_sock(status: Any) -> str:  # noqa: ANN401 - JSON
 
 
 def namespaces(status: Any, state_dir: Path) -> dict[str, str]:  # noqa: ANN401 - JSON
-    """Return FRR's namespace and the forwarding one, as the daemon or its state directory says."""
+    """Return FRR's namespace and the forwarding one, from the daemon or its state directory."""
     try:
         return {"control": status["frr_netns"], "forwarding": status["netns"]}
     except (KeyError, TypeError):
@@ -264,7 +264,7 @@ def _inside(space: str | None, command: Sequence[str]) -> list[str]:
 
 
 def run(command: Sequence[str]) -> str:
-    """Return what a command prints, or why it did not."""
+    """Return a command's output, or the reason why it has none."""
     try:
         done = subprocess.run(
             command,
@@ -291,7 +291,7 @@ def _log(path: Path) -> str:
 
 
 def manifests(paths: Sequence[Path]) -> Iterator[Path]:
-    """Yield the manifests that paths mean, absolute."""
+    """Yield the manifest files that paths stand for, absolute."""
     for path in paths:
         absolute = path.absolute()
         found = [absolute] if not path.is_dir() else absolute.rglob("*")
@@ -299,9 +299,9 @@ def manifests(paths: Sequence[Path]) -> Iterator[Path]:
 
 
 def without_secrets(path: Path) -> str:
-    """Return a manifest with its secrets masked, and without comments, which may have some too.
+    """Return a manifest with its secrets masked, and without comments, which may contain some too.
 
-    What cannot be parsed is left out: nobody can tell what of it is secret.
+    A text that cannot be parsed is left out, because its secrets cannot be found.
     """
     import yaml
 
@@ -330,7 +330,7 @@ def masked_tree(tree: Any, *, secret: bool = False) -> Any:  # noqa: ANN401 - of
 
 
 def _hides(key: str, value: object, *, all_of_it: bool) -> bool:
-    """Return whether the value of a key is secret: `passwordSecret` is a name, and shown."""
+    """Return whether a key's value is secret; `passwordSecret` is a name, so it is shown."""
     if all_of_it:
         return key not in ("apiVersion", "kind", "metadata", "type")
     return bool(SECRET.search(key)) and key != "passwordSecret" and value is not None

@@ -28,7 +28,7 @@ class Datapath(StrEnum):
 
 
 def span(text: str) -> int:
-    """Take a time such as 90, 60s, 5m or 1h; return seconds."""
+    """Accept a time such as 90, 60s, 5m or 1h; return seconds."""
     found = re.fullmatch(r"([0-9]{1,5})([smh]?)", text)
     seconds = int(found[1]) * UNITS[found[2]] if found else 0
     if not 1 <= seconds <= MOST_S:
@@ -120,7 +120,7 @@ def _show(progress: Any, output: Output) -> None:  # noqa: ANN401
 
 @contextmanager
 def _connected(socket: Path) -> Iterator[Any]:
-    """Yield a stub of dualpath.v1.Operate; whatever goes wrong ends in one sentence."""
+    """Yield a stub of dualpath.v1.Operate; every error ends in one sentence."""
     try:
         probe(str(socket))
     except PermissionError:

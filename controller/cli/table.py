@@ -1,8 +1,8 @@
 """Tables for people: aligned columns, streamed, in colour on a terminal and plain in a pipe.
 
-A million routes have to leave in ten seconds, so a table costs few calls for each row: lines come
-from templates (`controller/cli/templates.py`), they are written a block at a time, and nothing is
-looked for that only a terminal shows.
+A million routes must be printed in ten seconds, so a row costs few calls: lines come from templates
+(`controller/cli/templates.py`), they are written in blocks, and work that only a terminal needs is
+done only there.
 """
 
 from __future__ import annotations
@@ -63,9 +63,10 @@ def print_table(
     own: Sequence[str] = (),
     page: bool = False,
 ) -> int:
-    """Print rows, sorted by `key` if they are not too many; return how many they were.
+    """Print rows, sorted by `key` if they are not too many; return their number.
 
-    `own` are the fields in which messages differ. With it, rows that are not sorted lose them.
+    `own` are the fields in which messages differ. With it, those fields of unsorted rows are
+    cleared.
     """
     source = iter(rows)
     head = list(islice(source, SORT_ROWS))
@@ -85,7 +86,7 @@ def print_table(
 def _rest(
     columns: Sequence[Column], rows: Iterator[Any], widths: Sequence[int], own: Sequence[str]
 ) -> Iterator[str]:
-    """Return the lines of the rows behind the head."""
+    """Return the lines of the rows after the head."""
     padded = [f"%-{width}s" for width in widths]
     line = GAP.join(padded)
     if not own:

@@ -1,15 +1,14 @@
-"""Text of many rows, of which most share most of their contents. Pure.
+"""Text of many rows that share most of their contents. Pure.
 
-A million routes have few combinations of VRF, nexthop and state. So a row becomes text by a
-template that all rows with equal contents share, and into which only the row's own fields are
-written:
+A million routes have few combinations of VRF, nexthop and state. So a row's text is a template,
+which all rows with equal contents share, with the row's own fields written into it:
 
     red  %-18s  bgp  via 192.0.2.12 vni 100  programmed  2  4m      of all rows with these contents
     10.2.3.0/24                                                     of this row
 
-Rows that were programmed together share their time, too. A row that shares it with no other costs
-as much as one of a short list. Rejected: to read each field of each row, at 0.2 us for a number and
-1 us for a nexthop; and to write times as the prefix is, which costs 1 us for all rows.
+Rows that were programmed together share their time, too. A row with a time of its own costs as much
+as a row of a short list. Rejected: reading each field of each row, at 0.2 us for a number and 1 us
+for a nexthop; and writing times like the prefix, which costs 1 us for every row.
 """
 
 from __future__ import annotations
@@ -28,8 +27,8 @@ def texts(
 ) -> Iterator[str]:
     """Yield the text of each row, and clear its fields `own`.
 
-    `cells` return what is written into the template, in order. `template` gets a row without its
-    own fields, so nothing of a row can get into the text of another.
+    `cells` return the values for the template, in order. `template` gets a row without its own
+    fields, so nothing of one row can appear in the text of another.
     """
     known: dict[bytes, str] = {}
     for row in rows:

@@ -1,4 +1,4 @@
-"""Where the command writes: lines, colours, and a pager on a terminal."""
+"""The command's output: lines, colours, and a pager on a terminal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CONTROL = re.compile(r"[^\n\t -~\u00a0-\U0010ffff]")
 BOLD, DIM, RED, GREEN, YELLOW, MAGENTA, CYAN = "1", "2", "31", "32", "33", "35", "36"
 
 PAGER = "less"
-PAGER_OPTIONS = {"LESS": "FRSX"}  # as git: end if it fits, keep colours, neither wrap nor clear
+PAGER_OPTIONS = {"LESS": "FRSX"}  # like git: quit if it fits, keep colours, neither wrap nor clear
 
 
 def echo(text: str = "") -> None:
@@ -41,7 +41,7 @@ def fail(text: str, code: int = FAILED) -> NoReturn:
 
 
 def harmless(text: str) -> str:
-    """Return text of others without what could steer a terminal."""
+    """Return text from others without terminal control sequences."""
     return CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
@@ -60,7 +60,7 @@ def coloured(text: str, style: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Paper:
-    """What rows are written to, and the stream at whose end they are seen."""
+    """The target of rows, and the stream whose end shows that they were written."""
 
     write: Callable[[str], object]
     terminal: IO[str]
@@ -68,9 +68,9 @@ class Paper:
 
 @contextmanager
 def paged(*, wanted: bool = True) -> Iterator[Paper]:
-    """Yield what to write rows to: a pager on a terminal, standard output elsewhere.
+    """Yield the target for rows: a pager on a terminal, standard output elsewhere.
 
-    PAGER names another one; `cat` or an empty value is none.
+    PAGER names another pager; `cat` or an empty value disables it.
     """
     command = os.environ.get("PAGER", PAGER).split()
     wanted = wanted and sys.stdout.isatty() and bool(command) and command != ["cat"]
@@ -82,7 +82,7 @@ def paged(*, wanted: bool = True) -> Iterator[Paper]:
     environment = {**PAGER_OPTIONS, **os.environ}
     sys.stdout.flush()
     with (
-        suppress(BrokenPipeError),  # who quits the pager has seen enough
+        suppress(BrokenPipeError),  # the user quit the pager before the end
         subprocess.Popen(command, stdin=subprocess.PIPE, text=True, env=environment) as pager,
     ):
         assert pager.stdin
@@ -94,7 +94,7 @@ def paged(*, wanted: bool = True) -> Iterator[Paper]:
 
 
 def _wait(pager: subprocess.Popen[str]) -> None:
-    """Wait until the reader quits. Ctrl-C belongs to the pager, which goes on."""
+    """Wait until the reader quits. Ctrl-C belongs to the pager, which continues."""
     while pager.poll() is None:
         with suppress(KeyboardInterrupt):
             pager.wait()

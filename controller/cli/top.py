@@ -1,8 +1,8 @@
 """The command that shows a daemon live: a page of text, drawn by curses.
 
-curses writes only what differs from the last page, so nothing flickers, and it restores the
-terminal whatever ends the command. It is in Python's own library. Rejected: rich and textual, since
-this page needs nothing that curses lacks, and each would be one more dependency of every package.
+curses writes only the differences from the last page, so nothing flickers, and it restores the
+terminal however the command ends. It is part of Python. Rejected: rich and textual, because this
+page needs nothing that curses lacks, and each would be one more dependency of every package.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     import grpc
 
-LOOK_MS = 100  # for a key; a new size is one
+LOOK_MS = 100  # for a key; a changed size counts as one
 INTERVALS_S = (1, 2, 5, 10, 30)
-SOME = 20  # refused routes: more have no room
+SOME = 20  # refused routes: more would not fit
 PLAIN_WIDTH, PLAIN_HEIGHT = 100, 60
 
 
@@ -100,7 +100,7 @@ def _ending_by_signals() -> Iterator[None]:
 
 
 class _Top:
-    """The loop: keys, sizes, samples. A thread asks, so that a slow daemon stops no key."""
+    """The loop of keys, sizes and samples. A thread asks the daemon, so that no key waits."""
 
     def __init__(self, window: curses.window, stub: Stub, first: Sample, interval: int) -> None:
         self._window = window
@@ -126,7 +126,7 @@ class _Top:
                 self._paint()
 
     def _press(self, key: int) -> bool:
-        """Obey a key; return whether the page changes."""
+        """Handle a key; return whether the page changes."""
         import curses
 
         match key:
@@ -144,7 +144,7 @@ class _Top:
         return True
 
     def _sampled(self) -> bool:
-        """Ask when it is time; return whether there is an answer."""
+        """Ask if it is time; return whether an answer arrived."""
         if not self._asking:
             if not self._paused and time.monotonic() >= self._due:
                 self._asking = True

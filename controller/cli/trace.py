@@ -1,9 +1,9 @@
-"""`dualpath trace`: live packets to and from an address, on every device on their way.
+"""`dualpath trace`: live packets to and from an address, on every device along their path.
 
-`explain` says which way a packet should take; this shows which way packets do take. The devices are
-those of the explanation: the tenant's host legs, the VNI's bridge and VXLAN device, and the ports
-towards the VTEP, where the packet is inside of UDP. The kernel's packets are seen by tcpdump; what
-grout forwards meets no kernel device between ports, so there it is grout's own trace.
+`explain` shows the path that a packet should take; this shows the path that packets do take. It
+looks at the devices of that explanation: the tenant's host legs, the VNI's bridge and VXLAN device,
+and the ports towards the VTEP, where the packet is inside UDP. tcpdump sees the kernel's packets.
+Packets that grout forwards cross no kernel device between ports, so grout's own trace shows those.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _STARTS = re.compile(r"\d\d:\d\d:\d\d\.")  # the first line of a packet
 
 @dataclass(frozen=True, slots=True)
 class Tap:
-    """Where to look, and for which packets: a filter of pcap-filter(7)."""
+    """A device to look at, and a filter for its packets, pcap-filter(7)."""
 
     device: str
     expression: str
@@ -77,7 +77,7 @@ def trace(
 def taps(
     answer: pb.ExplainResponse, vnis: Iterable[pb.Vni], ports: Iterable[pb.Port]
 ) -> Iterator[Tap]:
-    """Yield the devices on the way, from the tenant's hosts to the fabric."""
+    """Yield the devices on the path, from the tenant's hosts to the fabric."""
     inner = f"host {answer.address}"
     devices = {vni.vni: (vni.bridge, vni.device, vni.port or VXLAN_PORT) for vni in vnis}
     for port in ports:
@@ -98,7 +98,7 @@ def _paths(answer: pb.ExplainResponse) -> Sequence[pb.Path]:
 
 
 def tunnelled(address: str, vtep: str, vni: int, port: int) -> str:
-    """Return a filter for an address inside of VXLAN (RFC 7348), over IPv4 or IPv6.
+    """Return a filter for an address inside VXLAN (RFC 7348), over IPv4 or IPv6.
 
     libpcap knows no VXLAN before 1.11, so it gets offsets: UDP 8 bytes, VXLAN 8 with the VNI in the
     upper 24 bits of the second word, Ethernet 14, then the inner header. It does not know `udp[]`
@@ -109,7 +109,7 @@ def tunnelled(address: str, vtep: str, vni: int, port: int) -> str:
     words = [int.from_bytes(packed[at : at + 4]) for at in range(0, len(packed), 4)]
 
     def at(offset: int) -> str:
-        """Match the address at an offset of the UDP header."""
+        """Match the address at an offset from the UDP header."""
         return " and ".join(
             f"{base}[{shift + offset + 4 * number}:4] = {word:#x}"
             for number, word in enumerate(words)
@@ -128,9 +128,9 @@ def tunnelled(address: str, vtep: str, vni: int, port: int) -> str:
 
 
 def watch(netns: str, found: Sequence[Tap], seconds: float) -> Counter[str]:
-    """Run a tcpdump on each device, and write its lines with the device in front.
+    """Run a tcpdump on each device, and write its lines with the device's name in front.
 
-    Returns the packets seen on each. Ends the command when tcpdump cannot look.
+    Returns the number of packets seen on each. Ends the command if tcpdump cannot capture.
     """
     if not which("tcpdump"):
         fail("tcpdump is not installed; on Debian: apt install tcpdump")

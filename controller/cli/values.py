@@ -1,7 +1,7 @@
-"""Messages as plain values, exactly as google.protobuf.json_format gives them, ten times faster.
+"""Messages as plain values, equal to google.protobuf.json_format's, but ten times faster.
 
 A table has a million rows, and json_format takes 130 us for one. Keys are the names in the .proto
-file, in its order, and what is zero or empty is there too; only absent messages are left out.
+file, in its order, including zero and empty fields; only absent messages are left out.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _time_text(seconds: int, nanos: int) -> str:
     return f"{_second(seconds)}.{nanos // 1_000_000:03d}Z" if nanos else f"{_second(seconds)}Z"
 
 
-@lru_cache(4096)  # and many that were not, their second
+@lru_cache(4096)  # rows that were not may share their second
 def _second(seconds: int) -> str:
     return Timestamp(seconds=seconds).ToJsonString().removesuffix("Z")
 
@@ -97,7 +97,7 @@ def json_text(message: Message) -> str:
 
 
 def json_texts(rows: Iterable[Message], own: Sequence[str]) -> Iterator[str]:
-    """Yield `json_text` of each row; `own` are the fields in which they differ, and lose."""
+    """Yield `json_text` of each row, and clear their fields `own`, in which they differ."""
     source = iter(rows)
     if not (first := next(source, None)):
         return
@@ -119,7 +119,7 @@ def _cell(write: _Write, row: Message) -> str:
 
 
 def _with_comma(field: str) -> str:
-    """Return a field with what follows it; nothing if it is absent."""
+    """Return a field followed by a comma; nothing if it is absent."""
     return f"{field}, " if field else ""
 
 
@@ -129,7 +129,7 @@ def _writers(descriptor: Descriptor) -> tuple[tuple[str, _Write], ...]:
 
 
 def _writer(field: FieldDescriptor) -> _Write:
-    """Return what writes `"name": value` of a message; "" for an absent message."""
+    """Return a function that writes `"name": value` of a message; "" for an absent message."""
     head, name, one = f'"{field.name}": ', field.name, _single_writer(field)
     get = attrgetter(name)
     if field.is_repeated:

@@ -1,1 +1,1 @@
-"""Desired, programmed, observed: the state and the decisions; no sockets."""
+"""Desired, programmed and observed state, and the decisions. No sockets."""

@@ -1,4 +1,4 @@
-"""Compares the datapath with the state: to repair (`compare`), or to report only (`audit`)."""
+"""Compares the datapath with the state: to repair it (`compare`), or only to report (`audit`)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dualpath.model.view import Audited, Difference, Problem
 
 
 class Comparison:
-    """Dumps the datapath and compares. The caller sees to it that nothing is applied meanwhile."""
+    """Dumps the datapath and compares. The caller makes sure that nothing is applied meanwhile."""
 
     def __init__(self, state: State, datapath: Datapath, clock: Clock) -> None:
         self._state = state
@@ -28,10 +28,10 @@ class Comparison:
         self._clock = clock
 
     async def compare(self, kind: Kind) -> int:
-        """Note what a dump of `kind` shows, and queue what differs; return how many rows did.
+        """Note the contents of a dump of `kind`, queue differing rows, and return their number.
 
-        Rows that differ from what is desired are queued, too: an interrupted round may have
-        left them in the middle.
+        It also queues rows that differ from the desired state: an interrupted round may have left
+        them unfinished.
         """
         with self._state.dumping() as repeat_losses:
             batches = [batch async for batch in self._datapath.dump(kind)]

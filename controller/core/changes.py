@@ -14,7 +14,7 @@ from dualpath.model.view import Change, RowState
 
 
 def expand(entry: Entry, nexthop: Callable[[int], Nexthop | None]) -> Iterator[Change]:
-    """Yield the change of each row; `nexthop` looks up what a route's id stands for."""
+    """Yield the change of each row; `nexthop` resolves a route's nexthop id."""
     batch = entry.batch
     done = RowState.UNMANAGED if entry.unmanaged else RowState.PROGRAMMED
     for index in range(len(batch)):

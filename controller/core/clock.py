@@ -1,4 +1,4 @@
-"""Time, as something that a test can own."""
+"""Time, as a dependency that a test can replace."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from dualpath.model.records import Record
 
 
 def describe(record: Record) -> tuple[str, str]:
-    """Return a record's key and value for people: `100 10.0.0.1`, `router MAC 02:...`."""
+    """Return a record's key and value as text: `100 10.0.0.1`, `router MAC 02:...`."""
     match record:
         case Nexthop():
             return str(record.id), str(record)

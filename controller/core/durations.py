@@ -1,8 +1,8 @@
-"""How long the daemon's work takes, counted for metrics. Pure.
+"""Durations of the daemon's work, counted for metrics. Pure.
 
 Convergence is measured in episodes. One begins when the datapath at rest is woken, and ends when
-nothing but retries is left to do. Wake-ups within an episode belong to it, so that under constant
-change an episode is long and `behind_s` grows. An episode that applied nothing is not counted.
+only retries are left. Wake-ups within an episode belong to it: under constant change an episode is
+long, and `behind_s` grows. An episode that applied nothing does not count.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class Durations:
 class Episodes:
     """Measures how long a datapath takes to catch up.
 
-    `durations` is None for a datapath that is not the active one. `Planes` hands the active one's
-    on, so that the counters of metrics never go back.
+    `durations` is None for a datapath that is not active. `Planes` passes the active one's
+    durations on, so that the counters of metrics never decrease.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -56,7 +56,7 @@ class Episodes:
         self._changed = True
 
     def end(self) -> None:
-        """Note that nothing but retries is left to do."""
+        """Note that only retries are left."""
         if self._began is not None and self._changed and self.durations:
             self.durations.add(self._clock.monotonic() - self._began)
         self._began, self._changed = None, False

@@ -1,7 +1,8 @@
 """Decide by counters whether packets still pass after ports were moved to another datapath. Pure.
 
-The NICs' counters stay with the kernel in shared wiring. What enters a port is counted there,
-whoever forwards it, and so is what leaves. The second datapath counts what it gets of each port.
+In shared wiring the NICs stay with the kernel. It counts the packets that enter and leave a port,
+whichever datapath forwards them. The second datapath counts the packets that it gets from each
+port.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from dataclasses import dataclass
 from datapaths.base import PortState
 
 FEW = 50  # packets in a window: FRR's own may be as many, and they pass by any datapath
-KEPT = 0.5  # the least share of packets that still leave, of those that did before
+KEPT = 0.5  # the least share of leaving packets, compared with before
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Packets that entered and left by each port until now, and those that the second saw."""
+    """Packets that entered and left by each port so far, and those that the second datapath saw."""
 
     entered: Mapping[str, int]
     left: Mapping[str, int]
@@ -40,9 +41,9 @@ class Sample:
 
 
 def problem(before: Sample, after: Sample, to_second: Sequence[str]) -> str:
-    """Compare a window before a move with one of equal length after it; "" if packets pass.
+    """Compare a window before a move with one of equal length after it; return "" if packets pass.
 
-    `to_second` are the ports that the second datapath got.
+    `to_second` are the ports that moved to the second datapath.
     """
     for port in to_second:
         if after.entered.get(port, 0) >= FEW and not after.seen.get(port, 0):
@@ -58,7 +59,7 @@ def problem(before: Sample, after: Sample, to_second: Sequence[str]) -> str:
 
 
 def passed(after: Sample, ports: Sequence[str], window_s: float) -> str:
-    """Return what a window shows, in words."""
+    """Return a window's packets as text."""
     entered = sum(after.entered.get(port, 0) for port in ports)
     left = sum(after.left.values())
     return f"{entered} packets entered by {', '.join(ports)}, {left} left, in {window_s:.0f} s"

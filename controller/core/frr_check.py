@@ -1,4 +1,4 @@
-"""Has frr-bridge compare what it knows with the kernel of FRR's namespace."""
+"""Requests that frr-bridge compare its rows with the kernel of FRR's namespace."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class BridgeCheck:
         self._waiting: dict[int, asyncio.Future[events.Checked]] = {}
 
     async def ask(self) -> events.Checked:
-        """Return what frr-bridge found and repaired. Raises Unchecked."""
+        """Return the differences that frr-bridge found and repaired. Raises Unchecked."""
         self._request += 1
         request = self._request
         if not self._send(events.Check(request)):
@@ -46,14 +46,14 @@ class BridgeCheck:
             waiting.set_result(found)
 
     def lost(self) -> None:
-        """Fail every waiting `ask`: frr-bridge is gone."""
+        """Fail every waiting `ask`: the connection to frr-bridge was lost."""
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_exception(Unchecked("frr-bridge is not connected"))
 
 
 def compared(found: events.Checked) -> Audited:
-    """Return the rows of an audit for what frr-bridge found."""
+    """Return the rows of an audit for frr-bridge's findings."""
     rows = []
     for batch in found.batches:
         for index in range(len(batch)):

@@ -1,8 +1,8 @@
-"""Local hosts that the datapath learned, as they are announced to frr-bridge. No I/O.
+"""Local hosts that the datapath learned, and the ones announced to frr-bridge. No I/O.
 
-One host of a tenant may pretend to be any number of hosts. So each VNI has a limit for MACs, one
-for IPv4 and one for IPv6 addresses. The first ones are announced; later ones wait, and take the
-place of one that goes. Other VNIs are not affected.
+One host of a tenant may pretend to be any number of hosts. So each VNI has three limits: for MACs,
+IPv4 and IPv6 addresses. The first ones are announced. Later ones wait until one of them is removed.
+Other VNIs are not affected.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ R = TypeVar("R", Mac, Neighbor)
 class LocalHosts:
     """Keeps the local hosts, and announces every change; a new frr-bridge gets all of them.
 
-    Until the datapath has reported all that it knows, a host that it has not reported is not gone:
+    Until the datapath has reported all its hosts, an unreported host does not count as removed:
     frr-bridge may have it from an earlier controller.
     """
 
@@ -44,7 +44,7 @@ class LocalHosts:
             self._learn_neighbor(Neighbor(event.vni, event.address, event.mac), gone=event.gone)
 
     def caught_up(self) -> None:
-        """Announce the whole set: the datapath has reported all, so other hosts are gone."""
+        """Announce the whole set: the datapath has reported all its hosts, so others are gone."""
         self._whole = True
         self.repeat()
 
@@ -71,7 +71,7 @@ class LocalHosts:
         return some.find(key) if some else None
 
     def counts(self) -> Iterator[HostCount]:
-        """Yield how many are announced and how many wait, for each VNI and kind that has any."""
+        """Yield the numbers of announced and waiting hosts, for each VNI and kind with any."""
         for vni, macs in sorted(self._macs.items()):
             yield HostCount(vni, "mac", *macs.sizes())
         for (vni, family), neighbors in sorted(self._neighbors.items()):
@@ -127,7 +127,7 @@ class _Limited(Generic[R]):
         return len(self._announced), len(self._waiting)
 
     def add(self, record: R) -> bool:
-        """Add a record; return whether it is announced and not waiting."""
+        """Add a record; return True if it is announced, False if it waits."""
         known = record.key in self._announced
         if known or not self._limit or len(self._announced) < self._limit:
             self._announced[record.key] = record
@@ -145,7 +145,7 @@ class _Limited(Generic[R]):
         return self._announced.pop(record.key, None) is not None
 
     def next(self) -> R | None:
-        """Announce the record that waited longest, and return it; None if none waits."""
+        """Announce the record that has waited longest, and return it; None if none waits."""
         if not self._waiting:
             self._full = False
             return None

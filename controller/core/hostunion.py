@@ -2,8 +2,8 @@
 
 A standby receives ARP and neighbor discovery, so it learns most hosts, but it forgets silent ones.
 A host is local while either datapath has it, so FRR withdraws no host because traffic moved. A host
-that moved to another node becomes remote in both: its remote MAC replaces the local entry, which
-each datapath then reports as gone.
+that moved to another node becomes remote in both: its remote MAC replaces the local entry, and each
+datapath reports that entry as gone.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class HostUnion:
         self._announce(self._everything())
 
     def counts(self) -> Iterator[HostCount]:
-        """Yield how many hosts each plane has; the first one's where two have the same VNI."""
+        """Yield the number of hosts of each plane; if two have the same VNI, the first one's."""
         found: dict[tuple[int, str], HostCount] = {}
         for hosts in self._by_plane.values():
             for count in hosts.counts():
@@ -68,7 +68,7 @@ class HostUnion:
         return Mirror(whole=whole, macs=tuple(macs.values()), neighbors=tuple(neighbors.values()))
 
     def _without_others(self, mirror: Mirror, plane: str = "") -> Mirror:
-        """Return a change in which only those hosts are gone that no other plane has."""
+        """Return a change without removals of hosts that another plane still has."""
         others = [hosts for name, hosts in self._by_plane.items() if name != plane]
         macs = [m for m in mirror.gone_macs if not any(hosts.mac(m.key) for hosts in others)]
         neighbors = list(mirror.neighbors)

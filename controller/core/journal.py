@@ -1,4 +1,4 @@
-"""The latest changes, for `watch`: kept as batches, and expanded only for a reader."""
+"""The latest changes, for `watch`: kept as batches, expanded only for a reader."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Batch = RouteBatch | RecordBatch
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One batch that was applied, or of unmanaged rows."""
+    """One batch that was applied, or one of unmanaged rows."""
 
     first: int  # sequence of its first row
     at: float  # seconds since the epoch
@@ -40,7 +40,7 @@ Expand = Callable[[Entry], Iterator[Change]]
 
 
 class Journal:
-    """The last changes, a bounded number, and a way to wait for the next one."""
+    """A bounded number of last changes, and a way to wait for the next one."""
 
     def __init__(self, expand: Expand) -> None:
         self._expand = expand

@@ -1,9 +1,9 @@
 """Nexthop ids: names of nexthops in the datapath that outlive a restart of FRR or of frr-bridge.
 
-frr-bridge names a nexthop by a *handle*. Handles begin again with every frr-bridge, as zebra's ids
-begin again with every zebra. If the datapath used them, a restart would rewrite every route. So an
-id belongs to contents: a nexthop that comes back under another handle gets the id that already has
-those contents, and no route changes.
+frr-bridge names a nexthop by a *handle*. Every frr-bridge starts its handles again, as every zebra
+starts its ids again. If the datapath used handles, a restart would rewrite every route. So an id
+belongs to contents: a nexthop that returns under another handle gets the id that already has those
+contents, and no route changes.
 
     before a restart   handle 3 = via 100.64.0.2, VNI 100      id 16777221
     after it           handle 1 = via 100.64.0.2, VNI 100      id 16777221 again
@@ -55,7 +55,7 @@ class NexthopIds:
         self._next = FIRST_ID
 
     def fork(self) -> NexthopIds:
-        """Return ids that are the same now; each is told of later nexthops by itself."""
+        """Return a copy of the ids; the caller passes later nexthops to both."""
         other = NexthopIds()
         other._of_handle = dict(self._of_handle)
         other._table = self._table.copy()
@@ -73,7 +73,7 @@ class NexthopIds:
             self._next = max(self._next, nexthop.id + 1)
 
     def new_bridge(self) -> None:
-        """Forget all handles: another frr-bridge has others. The ids wait to be claimed again."""
+        """Forget all handles: a new frr-bridge has others. The ids wait to be claimed again."""
         self._of_handle.clear()
         self._table[:] = 0
         self._unclaimed.clear()
@@ -81,9 +81,9 @@ class NexthopIds:
             self._unclaimed.setdefault(_contents(nexthop), []).append(id_)
 
     def claim(self, by_handle: Nexthop) -> Nexthop:
-        """Return a nexthop with ids for handles. Its members must have been claimed before.
+        """Return a nexthop with ids in place of handles. Its members must have been claimed before.
 
-        Raises KeyError for a member that was not, and for a handle that no nexthop can have.
+        Raises KeyError for an unclaimed member, and for an impossible handle.
         """
         if not by_handle.id or is_reserved(by_handle.id):
             raise KeyError(by_handle.id)
@@ -97,13 +97,13 @@ class NexthopIds:
         return nexthop
 
     def release(self, handle: NexthopHandle) -> NexthopId:
-        """Forget a handle; return the id that it had, or 0. The id lasts until `forget`."""
+        """Forget a handle; return its id, or 0. The id lasts until `forget`."""
         if handle < len(self._table):
             self._table[handle] = 0
         return self._of_handle.pop(handle, NO_ID)
 
     def forget(self, id_: NexthopId) -> None:
-        """Forget an id that the datapath does not hold and nobody desires."""
+        """Forget an id that is neither in the datapath nor desired."""
         nexthop = self._nexthops.pop(id_, None)
         if nexthop is None:
             return
@@ -114,7 +114,7 @@ class NexthopIds:
     def keep(self, desired: Container[object], present: Container[object]) -> None:
         """Release the handles of all ids but `desired`; forget all ids but `present`.
 
-        frr-bridge does not repeat the withdrawals that were lost with a connection.
+        frr-bridge does not repeat withdrawals that were lost with a connection.
         """
         for handle in [h for h, id_ in self._of_handle.items() if id_ not in desired]:
             self.release(handle)

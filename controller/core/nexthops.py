@@ -1,12 +1,12 @@
-"""Nexthops and groups in the datapath: which a route may use, and which may be withdrawn.
+"""Nexthops and groups in the datapath: which may be used by routes, and which may be withdrawn.
 
 A group is applied with those of its members that the datapath has: if one of two uplinks is down,
-the group of both still forwards. It is applied again when a missing member comes back.
+the group of both still forwards. When the missing member returns, the group is applied again.
 
-A nexthop outlives the last route that uses it. A VTEP's router MAC too: a restarted bgpd can leave
-zebra without the router MAC while zebra still wants routes over that VTEP. So both kinds *leave*:
-they are remembered, and withdrawn in the first round in which nothing programmed uses them. A group
-goes in one round and its members in the next.
+A nexthop outlives the last route that uses it. So does a VTEP's router MAC: a restarted bgpd can
+leave zebra without the router MAC while zebra still wants routes over that VTEP. So both kinds
+*leave*: they are remembered, and withdrawn in the first round in which nothing programmed uses
+them. A group is withdrawn in one round, its members in the next.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from dualpath.model.routes import U32
 
 
 class Nexthops:
-    """Applies nexthops; knows which ids the datapath has."""
+    """Applies nexthops, and knows the ids in the datapath."""
 
     def __init__(self, state: State, applier: RecordApplier, clock: Clock) -> None:
         self._state = state
@@ -47,7 +47,7 @@ class Nexthops:
         return known | (ids >= FIRST_RESERVED)
 
     def refresh(self) -> None:
-        """Read again from the state which ids the datapath has."""
+        """Read the ids in the datapath from the state again."""
         self._usable = np.array(sorted(nexthop.id for nexthop in self.programmed()), np.uint32)
 
     def programmed(self) -> list[Nexthop]:
@@ -62,7 +62,7 @@ class Nexthops:
             await self._applier.apply(RecordBatch(Kind.NEXTHOP, tuple(single)))
         touched = {nexthop.id for nexthop in single}
         groups = {n.id: n for n in nexthops if n.type is NexthopType.GROUP}
-        for key in self._table.desired_groups.groups_of(touched):  # a member came back
+        for key in self._table.desired_groups.groups_of(touched):  # a member returned
             group = self._table.desired(key)
             if isinstance(group, Nexthop):
                 groups[group.id] = group
@@ -94,7 +94,7 @@ class Nexthops:
         self._note({nexthop.id for nexthop in nexthops if isinstance(nexthop, Nexthop)})
 
     def _note(self, ids: AbstractSet[int]) -> None:
-        """Note which of these ids the datapath has now."""
+        """Note which of these ids are in the datapath now."""
         present = [one for one in sorted(ids) if self._table.programmed(one) is not None]
         others = self._usable[np.isin(self._usable, list(ids), invert=True)]
         self._usable = np.insert(others, np.searchsorted(others, present), present)
@@ -114,7 +114,7 @@ class Leaving:
         self._keys[kind].update(record.key for record in records)
 
     def others(self, kind: Kind, gone: set[Key]) -> bool:
-        """Return whether anything but `gone` still leaves."""
+        """Return whether anything except `gone` still leaves."""
         return bool(self._keys[kind] - gone)
 
     def unused(self, kind: Kind) -> list[Record]:

@@ -1,16 +1,17 @@
-"""Routes that differ from the datapath, and what becomes of them.
+"""Routes that differ from the datapath, and their way to the datapath.
 
-A row is at rest when its target (what `RouteColumns.target` returns) equals `programmed`, and no
-flag is set. Any other row is on its way, and its flags say where:
+A row is at rest when its target (the result of `RouteColumns.target`) equals `programmed`, and it
+has no flag. Any other row is on its way, and its flags show where:
 
     QUEUED      in the queue of upserts or of withdrawals, exactly once
     PARKED      QUEUED too, but set aside: its nexthop is not in the datapath
-    IN_FLIGHT   handed out by `next_batch`; the caller still owes `applied` or `abandon`
-    LOST        IN_FLIGHT too, and somebody removed it from the datapath meanwhile
-    FAILED      refused; it is not queued until `retry`, or until its target changes
+    IN_FLIGHT   handed out by `next_batch`; the caller must still call `applied` or `abandon`
+    LOST        IN_FLIGHT too, and another program removed it from the datapath meanwhile
+    FAILED      refused; not queued until `retry`, or until its target changes
 
-The queues hold slots, never operations. `next_batch` compares a row only when it hands the row out,
-so any number of changes before that is one change, and a row that is at rest again costs nothing.
+The queues contain slots, never operations. `next_batch` compares a row only when it hands the row
+out, so any number of changes before that is one change, and a row that is at rest again costs
+nothing.
 
 An example with numbers. 10.0.0.0/8 has programmed = 7.
 
@@ -20,21 +21,21 @@ An example with numbers. 10.0.0.0/8 has programmed = 7.
     next_batch(UPSERT), 9 missing  QUEUED | PARKED
     nexthop 9 programmed, unpark   QUEUED in upserts
     next_batch(UPSERT)             IN_FLIGHT; the batch replaces 7 by 9 in one step
-    FRR announces nexthop 7        target 7   IN_FLIGHT | QUEUED: to be seen once 9 is settled
+    FRR announces nexthop 7        target 7   IN_FLIGHT | QUEUED: handled once 9 is settled
     next_batch(UPSERT)             skipped, as it is in flight: one batch at a time has a row
     applied                        programmed 9, target 7: QUEUED; the next batch puts 7 back
 
-Why a row has at most one batch in flight: the datapath may apply two batches in any order, and the
-outcome of the second could be overwritten by the first.
+A row has at most one batch in flight, because the datapath may apply two batches in any order: the
+first one could overwrite the outcome of the second.
 
-Why LOST: the notification of a removal and the acknowledgement of a write are not ordered. If the
-row is removed while its write is in flight, nobody knows which came last; `applied` therefore notes
-the row as not programmed, and it is written once more.
+LOST exists because the notification of a removal and the acknowledgement of a write are not
+ordered. If the row is removed while its write is in flight, their order is unknown; so `applied`
+notes the row as not programmed, and it is written once more.
 
 Rejected: a queue of operations (ten flaps are ten writes, and an update that overtakes a withdrawal
-deletes the route); a scan for rows that differ (a million rows are 8 ms, after every change); one
-flag per queue (a row may be in a queue that no longer fits; moving it when it comes up is cheaper
-than removing it from the middle of an array).
+deletes the route); a scan for rows that differ (a million rows take 8 ms, after every change); one
+flag per queue (a row may be in the wrong queue; moving it when its turn comes is cheaper than
+removing it from the middle of an array).
 """
 
 from __future__ import annotations
@@ -54,12 +55,13 @@ Usable = Callable[[U32], Mask]
 
 
 class PendingRoutes:
-    """Hands out the rows of one table that differ, and notes the outcome."""
+    """Hands out the differing rows of one table, and notes the outcome."""
 
     def __init__(self, rows: RouteColumns, on_busy: Callable[[], None] = lambda: None) -> None:
         self._rows = rows
         self._on_busy = on_busy
-        # Linux takes IPv4 routes fastest far apart (see `slotqueue`), and IPv6 in zebra's order.
+        # # Linux adds IPv4 routes fastest in distant order (see `slotqueue`), and IPv6 in zebra's
+        # order.
         spread = rows.family is Family.INET
         self._queues = {op: SlotQueue(spread=spread) for op in (Op.UPSERT, Op.WITHDRAW)}
         self._parked = SlotQueue()
@@ -68,7 +70,7 @@ class PendingRoutes:
     def next_batch(self, limit: int, usable: Usable, op: Op) -> tuple[Slots, RouteBatch] | None:
         """Return the next rows to upsert or withdraw, at most `limit`; None if none is left.
 
-        The caller applies them and reports by `applied` or `abandon`, in any order of batches.
+        The caller applies them and calls `applied` or `abandon`, in any order of batches.
         """
         queue, rows = self._queues[op], self._rows
         while queue and limit:
@@ -95,13 +97,13 @@ class PendingRoutes:
 
     @property
     def idle(self) -> bool:
-        """Whether no row is queued or refused. `on_busy` is called when that may change."""
+        """Whether no row is queued or refused. Calls `on_busy` when that may change."""
         return not (self._any_failed or self._parked or any(self._queues.values()))
 
     def seal(self, op: Op) -> int:
-        """Hand out all that is queued now before what is queued later; return how many rows.
+        """Hand out all rows that are queued now before later ones; return their number.
 
-        Rows are counted that will turn out to be at rest.
+        The number includes rows that will turn out to be at rest.
         """
         return self._queues[op].seal()
 
@@ -111,15 +113,15 @@ class PendingRoutes:
         self._rows.clear_flags(slots, IN_FLIGHT | LOST)
         self._note(slots, batch.nexthops, failures)
         if len(lost):
-            self.unprogram(lost)  # removed before or after the write: nobody knows
+            self.unprogram(lost)  # removed before or after the write: the order is unknown
 
     def abandon(self, slots: Slots) -> None:
-        """Queue the rows of a batch again: nobody knows whether the datapath applied it."""
+        """Queue the rows of a batch again: it is unknown whether the datapath applied it."""
         self._rows.clear_flags(slots, IN_FLIGHT | LOST)
         self.enqueue(slots)
 
     def lost(self, slots: Slots) -> int:
-        """Note that rows are no longer in the datapath; return how many were believed to be.
+        """Note that rows are no longer in the datapath; return how many were programmed.
 
         The outcome of rows in flight is noted by `applied`.
         """
@@ -129,7 +131,7 @@ class PendingRoutes:
         return self.unprogram(slots) + new
 
     def enqueue(self, slots: Slots) -> None:
-        """Queue those rows that are not at rest, each once."""
+        """Queue the rows that are not at rest, each once."""
         if not len(slots):
             return
         rows = self._rows
@@ -148,21 +150,21 @@ class PendingRoutes:
         self._queues[Op.WITHDRAW].append(slots[target == 0])
 
     def unprogram(self, slots: Slots) -> int:
-        """Note that rows are not in the datapath; return how many were believed to be."""
+        """Note that rows are not in the datapath; return how many were programmed."""
         programmed = slots[self._rows["programmed"][slots] != 0]
         self._rows["programmed"][programmed] = 0
         self.enqueue(programmed)
         return len(programmed)
 
     def unpark(self) -> None:
-        """Queue the parked rows: nexthops were programmed."""
+        """Queue the parked rows, because nexthops were programmed."""
         for slots in self._parked:
             self._rows.clear_flags(slots, PARKED)
             self._queues[Op.UPSERT].append(slots)
         self._parked.clear()
 
     def retry(self) -> None:
-        """Queue the rows that were refused."""
+        """Queue the refused rows again."""
         if self._any_failed:
             slots = self._rows.slots()
             self.enqueue(slots[self._rows.flagged(slots, FAILED)])
@@ -206,7 +208,7 @@ class PendingRoutes:
         self._remove_unused(slots[~changed])
 
     def _settle(self, slots: Slots) -> None:
-        """Note rows as at rest: what was refused is no longer their target."""
+        """Note rows as at rest: a refused route is no longer their target."""
         if len(slots):
             self._clear_failure(slots)
             self._remove_unused(slots)

@@ -1,14 +1,14 @@
-"""The loop that makes programmed equal to desired, for one datapath.
+"""The loop that makes the programmed state of one datapath equal to the desired state.
 
 One round:
 
-    1. compare     the kinds under suspicion with a dump
+    1. compare     the suspected kinds with a dump
     2. upsert      records, along `KINDS`: a nexthop exists before a route uses it
     3. routes      see `routeapplier.py`
     4. withdraw    records, against `KINDS`: a nexthop outlives the last route that uses it
 
-Packets may take an old path for a moment, never none. A wake-up only means *look again*, so that a
-lost one costs delay and no state.
+Packets may take an old path for a moment, but always have one. A wake-up only means *look again*,
+so a lost one costs time and no state.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Reconciler:
         self._device_came = False  # in this round
         self._tries = 0
         self._retry_at = 0.0  # monotonic; 0: no retry is due
-        self.unavailable = ""  # why the datapath does not answer; "" when it does
+        self.unavailable = ""  # why the datapath does not answer; "" if it does
 
     def wake(self) -> None:
         """Start a round as soon as possible."""
@@ -78,13 +78,13 @@ class Reconciler:
         self._wake.set()
 
     def retry_now(self) -> None:
-        """Retry failed rows at once: a change may have cured them."""
+        """Retry failed rows at once, because a change may let them succeed."""
         self._tries, self._retry_at = 0, 0.0
         self._queue_failed()
         self.wake()
 
     def suspect(self, kind: Kind) -> None:
-        """Compare a kind with the datapath in the next round: somebody may have changed it."""
+        """Compare a kind in the next round: another program may have changed it."""
         self._suspects.add(kind)
         self.wake()
 
@@ -93,13 +93,13 @@ class Reconciler:
         return self._rest.is_set()
 
     async def at_rest(self) -> None:
-        """Return when nothing but retries is left to do."""
+        """Return when only retries are left."""
         await self._rest.wait()
 
     async def adopt(self) -> None:
-        """Adopt what the datapath holds, before the first `run`.
+        """Adopt the datapath's rows, before the first `run`.
 
-        Raises Unavailable, and then adopts nothing: a restarted datapath holds other rows.
+        Raises Unavailable and adopts nothing then: a restarted datapath has other rows.
         """
         kinds = (*self._kinds(), Kind.ROUTE)
         dumped = [batch for kind in kinds async for batch in self._datapath.dump(kind)]
@@ -159,7 +159,7 @@ class Reconciler:
             left_s = self._retry_at - self._clock.monotonic()
             async with asyncio.timeout(max(left_s, 0)):  # wait_for may lose a cancellation
                 await self._wake.wait()
-        if 0 < self._retry_at <= self._clock.monotonic():  # however often it was woken since
+        if 0 < self._retry_at <= self._clock.monotonic():  # regardless of the number of wake-ups
             self._retry_at = 0.0
             self._tries += 1
             self._queue_failed()
@@ -221,7 +221,7 @@ class Reconciler:
         await self._applier.apply(RecordBatch(kind, withdrawals=tuple(records)))
         gone: set[Key] = {r.key for r in records if table.programmed(r.key) is None}
         if gone and leaves and self._leaving.others(kind, gone):
-            self.wake()  # what is gone may have used another that leaves
+            self.wake()  # a removed record may have used another one that leaves
         if kind is Kind.NEXTHOP:
             self._nexthops.withdrawn(records)
 
@@ -232,5 +232,5 @@ class Reconciler:
             table.pending.retry()
 
     def _kinds(self) -> tuple[Kind, ...]:
-        """Return the kinds of records that the datapath takes, in the order of programming."""
+        """Return the kinds of records that the datapath supports, in the order of programming."""
         return tuple(kind for kind in KINDS if self._state.records[kind].managed)

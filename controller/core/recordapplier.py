@@ -1,4 +1,4 @@
-"""Applies batches of records, and notes for each row what the datapath did with it."""
+"""Applies batches of records, and notes the datapath's result for each row."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ class RecordApplier:
 
 
 def _pieces(batch: RecordBatch) -> list[RecordBatch]:
-    """Cut a batch: a datapath applies a piece without a pause, and the kernel queues what it did.
+    """Cut a batch: a datapath applies a piece in one go, and the kernel queues its notifications.
 
-    Members of groups still come before the groups, and groups go before their members.
+    Members of groups still come before the groups, and groups are withdrawn before their members.
     """
     if len(batch) <= ROWS:
         return [batch]

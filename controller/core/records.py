@@ -1,4 +1,4 @@
-"""Records of one kind as the controller knows them: desired, programmed, and why they differ."""
+"""Records of one kind in the controller: desired, programmed, and why they differ."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class RecordTable:
         self._touched: dict[Key, None] = {}
 
     def fork(self) -> RecordTable:
-        """Return a table that desires the same, for a datapath that has nothing yet."""
+        """Return a table with the same desired records, for a datapath that has none yet."""
         other = RecordTable(self.kind, managed=self.managed)
         for key, row in self._rows:
             if row.desired is not None:
@@ -38,7 +38,7 @@ class RecordTable:
     # -- desired --------------------------------------------------------------------------
 
     def want(self, record: Record, *, generation: int, session: int, now: float) -> bool:
-        """Desire a record; return whether it was not desired so before."""
+        """Desire a record; return whether that is a change."""
         row = self._rows.make(record.key)
         row.generation, row.session = generation, session
         if row.desired == record:
@@ -68,7 +68,7 @@ class RecordTable:
         return True
 
     def sweep(self, generation: int, now: float) -> int:
-        """Desire no longer the keys that `generation` did not repeat; return their number."""
+        """Stop desiring the keys that `generation` did not repeat; return their number."""
         old = [(key, row) for key, row in self._rows if row.generation != generation]
         for key, row in old:
             self._rows.desire(row, None)
@@ -84,11 +84,11 @@ class RecordTable:
     # -- programmed -----------------------------------------------------------------------
 
     def adopt(self, record: Record, *, now: float) -> None:
-        """Note a record that the datapath holds. It stays until a sweep shows nobody wants it."""
+        """Note a record of the datapath. It stays until a sweep shows that it is not desired."""
         self._rows.program(self._rows.make(record.key, now), record)
 
     def applied(self, key: Key, programmed: Record | None) -> None:
-        """Note what the datapath now holds for a key; None: nothing."""
+        """Note the record that the datapath now has for a key; None: none."""
         row = self._rows.make(key)
         self._rows.program(row, programmed)
         self._rows.accept(key, row)
@@ -97,7 +97,7 @@ class RecordTable:
         self._rows.drop_if_empty(key)
 
     def refuse(self, key: Key, error: str, *, now: float) -> bool:
-        """Note why the datapath refused a key until `retry`; return whether that is news."""
+        """Note why the datapath refused a key, until `retry`; return whether that is new."""
         row = self._rows.get(key)
         if row is None:
             return False
@@ -109,7 +109,7 @@ class RecordTable:
         return news
 
     def lost(self, key: Key) -> bool:
-        """Note that a key left the datapath; return whether it was believed to be in it."""
+        """Note that a key left the datapath; return whether it was programmed."""
         row = self._rows.get(key)
         if row is None or row.programmed is None:
             return False
@@ -140,10 +140,10 @@ class RecordTable:
             self._touched[key] = None
 
     def touch_unsettled(self, *, complete: bool) -> None:
-        """Touch every key whose sides differ, except refused ones: `retry` touches those.
+        """Touch every key whose two sides differ, except refused ones, which `retry` touches.
 
-        Unless FRR and the intent are complete (`complete`), adopted keys that they have not
-        mentioned are left alone.
+        Unless FRR and the intent are `complete`, leave out adopted keys that they have not
+        mentioned.
         """
         for key, row in self._rows:
             mentioned = complete or row.desired is not None or row.generation
@@ -168,14 +168,14 @@ class RecordTable:
         self._touched |= self._rows.refused
 
     def refused(self) -> Iterator[Record]:
-        """Yield the records that differ from the datapath, and stay so until a retry."""
+        """Yield the differing records that stay so until a retry."""
         for _, row in self._rows:
             record = row.desired or row.programmed
             if row.error and record is not None and row.desired != row.programmed:
                 yield record
 
     def errors(self) -> Iterator[tuple[Key, str]]:
-        """Yield the keys that the datapath refused, and why."""
+        """Yield the refused keys, and why."""
         return ((key, row.error) for key in self._rows.refused if (row := self._rows.get(key)))
 
     def has_failed(self) -> bool:

@@ -1,4 +1,4 @@
-"""Questions about the rows of a record table: their states, and counts. No changes."""
+"""Read-only queries of a record table: the states of its rows, and counts."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from dualpath.model.records import Key
 
 log = logging.getLogger(__name__)
 
-IN_FULL = 3  # up to so many rows of one reason have a line each
+IN_FULL = 3  # up to this number of rows, each row of one reason has its own line
 
 
 class Refusals:

@@ -1,8 +1,8 @@
-"""Routes as the controller knows them: one table per VRF and family.
+"""The controller's routes: one table per VRF and family.
 
 `RouteTable` turns events into columns: FRR's changes into *desired*, dumps and losses into
-*programmed*. `PendingRoutes` queues each row whose two sides then differ: its module explains the
-flags. No clock, no socket; the order between tables is the reconciler's business.
+*programmed*. `PendingRoutes` queues each row whose two sides then differ, and explains the flags.
+No clock, no socket; the reconciler decides the order between tables.
 """
 
 from __future__ import annotations
@@ -35,9 +35,10 @@ class RouteTable:
         self._before: U32 = np.empty(0, np.uint32)  # `programmed` during a comparison
 
     def copy_desired(self, other: RouteTable) -> Iterator[None]:
-        """Make `other` desire what this table desires, a slice at a time.
+        """Make `other` desire the same as this table, a slice at a time.
 
-        Tell both of every change meanwhile: a row that is copied late is copied as it is then.
+        Pass every change to both meanwhile: a row that is copied late is copied with its latest
+        contents.
         """
         start = 0
         while start >= 0:
@@ -57,7 +58,7 @@ class RouteTable:
     ) -> tuple[Slots, Slots]:
         """Store FRR's changes; nexthops are nexthop ids.
 
-        Returns which rows of `batch` changed, and which of those the datapath makes itself.
+        Returns which rows of `batch` changed, and which of those the datapath creates itself.
         """
         rows, slots = self.rows, self.rows.add(batch)
         before = rows["desired"][slots], rows["protocol"][slots]
@@ -80,7 +81,7 @@ class RouteTable:
         return np.flatnonzero((slots >= 0) & (programmed != 0) & (programmed == target))
 
     def unusable(self, batch: RouteBatch) -> Slots:
-        """Return which rows of `batch` no datapath can have."""
+        """Return which rows of `batch` no datapath can program."""
         unsupported = batch.nexthops >= FIRST_UNSUPPORTED
         return np.flatnonzero(unsupported & (batch.protocols != RTPROT_KERNEL))
 
@@ -92,7 +93,7 @@ class RouteTable:
         return rows.batch(old, np.zeros(len(old), np.uint32), Op.WITHDRAW)
 
     def sweep(self, generation: int, now: float) -> int:
-        """Desire no longer the rows that `generation` did not repeat; return their number."""
+        """Stop desiring the rows that `generation` did not repeat; return their number."""
         slots = self.rows.slots()
         old = slots[self.rows["generation"][slots] != generation]
         self.rows["desired"][old] = 0
@@ -103,30 +104,30 @@ class RouteTable:
     # -- programmed -----------------------------------------------------------------------
 
     def adopt(self, batch: RouteBatch, *, now: float) -> None:
-        """Note routes that the datapath holds. They stay until a sweep shows FRR wants none."""
+        """Note routes of the datapath. They stay until a sweep shows that FRR wants none."""
         slots = self.rows.add(batch)
         self.rows["programmed"][slots] = batch.nexthops
         new = slots[self.rows["changed_at"][slots] == 0]
         self.rows["changed_at"][new] = now
 
     def lost(self, batch: RouteBatch) -> int:
-        """Note that routes left the datapath; return how many were believed to be in it."""
+        """Note that routes left the datapath; return how many were programmed."""
         slots = self.rows.find(batch)
         return self.pending.lost(distinct(slots[slots >= 0]))
 
     def lost_nexthops(self, nexthops: AbstractSet[int]) -> int:
-        """Note that nexthops left the datapath, and with them all routes that used them."""
+        """Note that nexthops left the datapath, together with all routes that used them."""
         slots = self.rows.slots()
         used = np.isin(self.rows["programmed"][slots], sorted(nexthops))
         return self.pending.unprogram(slots[used])
 
     def begin_compare(self) -> None:
-        """Forget what is programmed. `adopt` a dump next, then call `end_compare`."""
+        """Forget what is programmed. Next, `adopt` a dump, then call `end_compare`."""
         self._before = self.rows["programmed"].copy()
         self.rows["programmed"][:] = 0
 
     def end_compare(self, *, synced: bool) -> int:
-        """Queue the rows that differ; return in how many the dump differed from `programmed`.
+        """Queue differing rows; return in how many the dump differed from `programmed`.
 
         Until FRR has repeated everything (`synced`), rows that it has not repeated stay.
         """
@@ -154,7 +155,7 @@ class Rib:
         return self._tables[key]
 
     def busy(self) -> list[RouteTable]:
-        """Return the tables with a row on its way, or refused: a round visits no others."""
+        """Return the tables with a row on its way, or refused; a round visits only these."""
         for table in [table for table in self._busy if table.pending.idle]:
             del self._busy[table]
         return list(self._busy)

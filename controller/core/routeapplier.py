@@ -6,14 +6,14 @@ A round has three passes:
     2. withdrawals   of the same tables
     3. upserts       again: rows that pass 2 found desired once more
 
-Upserts come first. If FRR replaces 10.0.0.0/8 by 10.0.0.0/9 and 10.128.0.0/9, packets take the old
-path for a moment, never none.
+Upserts come first. If FRR replaces 10.0.0.0/8 by 10.0.0.0/9 and 10.128.0.0/9, packets may take the
+old path for a moment, but always have one.
 
-*Turns.* A table may get new routes as fast as the datapath applies them: a peer that leaks, a VRF
-with full churn. A pass that empties the queue would then never end, and every withdrawal and every
-other VRF would wait. So a table's turn ends after 0.25 s: rows queued at that moment are still
-applied, later ones wait for the next round. That moment also sets how many withdrawals pass 2 may
-take from this table. An example, for a datapath that applies 40,000 routes a second:
+*Turns.* A table may receive new routes as fast as the datapath applies them: a peer that leaks, a
+VRF with full churn. A pass that empties the queue would then never end, and every withdrawal and
+every other VRF would wait. So a table's turn ends after 0.25 s: rows that are queued at that moment
+are still applied, later ones wait for the next round. That moment also limits how many withdrawals
+of this table pass 2 may apply. An example, with a datapath that applies 40,000 routes a second:
 
     0.00 s  10,000 upserts and 3 withdrawals are queued; FRR adds 20,000 upserts a second
     0.25 s  the turn ends with 5,000 upserts and 5 withdrawals queued
@@ -24,11 +24,11 @@ take from this table. An example, for a datapath that applies 40,000 routes a se
 Without the limit of 5, number 6 would overtake the upserts that replace it.
 
 *Two batches.* While the datapath applies one full batch, the next is encoded: a full batch is
-started at once and awaited later. A batch that is not full is the last of its table; to await it
-directly is quicker for a lone change (decision 0067). No prefix is in both: see `pending.py`.
+started at once and awaited later. A batch that is not full is the last of its table; it is awaited
+directly, which is faster for a lone change (decision 0067). No prefix is in both: see `pending.py`.
 
-Rejected: one batch per table in turn, which shares time by the number of tables and not by need;
-and a number of batches as the length of a turn, as datapaths differ in speed.
+Rejected: one batch per table in turn, which divides time by the number of tables and not by need; a
+number of batches as the length of a turn, because datapaths differ in speed.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ Applied = Callable[[RouteBatch | RecordBatch, dict[int, str]], None]
 
 
 class RouteApplier:
-    """Applies the pending routes of every table. `wake` is called when a table's turn ended."""
+    """Applies the pending routes of every table. Calls `wake` when a table's turn ended."""
 
     def __init__(
         self,
@@ -74,8 +74,8 @@ class RouteApplier:
         self.batch_rows = ROUTES_IN_BATCH
 
     async def run(self) -> None:
-        """Apply what is pending, once. Raises Unavailable; unfinished rows are queued again."""
-        tables = self._rib.busy()  # what gets busy later is for the next round, upserts first
+        """Apply the pending routes, once. Raises Unavailable; unfinished rows are queued again."""
+        tables = self._rib.busy()  # tables busy later wait for the next round, upserts first
         withdrawals = await self._pass(Op.UPSERT, tables, {})
         await self._pass(Op.WITHDRAW, tables, withdrawals)
         queued = {table: table.pending.seal(Op.UPSERT) for table in self._rib.busy()}
@@ -105,7 +105,7 @@ class RouteApplier:
                     elif self._clock.monotonic() >= end:
                         left = table.pending.seal(op)
                         withdrawals[table] = table.pending.seal(Op.WITHDRAW)
-                        self._wake()  # for the rows that come after this moment
+                        self._wake()  # for rows that are queued after this moment
             while in_flight:
                 await self._finish(in_flight.popleft())
         finally:
@@ -152,7 +152,7 @@ class _InFlight:
             raise
 
     async def cancel(self) -> None:
-        """Cancel a batch, since an earlier one got no answer; queue its rows again."""
+        """Cancel a batch because an earlier one got no answer; queue its rows again."""
         if self._task:
             self._task.cancel()
             await asyncio.wait([self._task])

@@ -1,7 +1,7 @@
 """Routes of one VRF and family as columns: no Python object per route.
 
-A row is a prefix with its desired and its programmed nexthop id. Everything here is a question
-about rows, or a plain change of them; `pending.py` decides what follows from a change.
+A row is a prefix with its desired and its programmed nexthop id. This module only reads and changes
+rows; `pending.py` decides what follows from a change.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ QUEUED = 1  # in a queue of `PendingRoutes`, once
 FAILED = 2  # refused by the datapath; `retry` queues it again
 IN_FLIGHT = 4  # in a batch whose outcome is not known yet
 PARKED = 8  # queued, but its nexthop is not in the datapath
-LOST = 16  # somebody removed it while it was in flight
+LOST = 16  # another program removed it while it was in flight
 
 _COLUMNS = {
     "desired": np.uint32,  # nexthop id; 0: not desired
@@ -56,7 +56,7 @@ class RouteColumns:
         return self._keyed[column]
 
     def add(self, batch: RouteBatch) -> Slots:
-        """Return the slots of a batch's prefixes; rows that are new have zeros in every column."""
+        """Return the slots of a batch's prefixes; new rows have zeros in every column."""
         slots, _ = self._keyed.add(route_keys(batch.family, batch.prefixes, batch.lengths))
         return slots
 
@@ -80,14 +80,14 @@ class RouteColumns:
         return route_prefixes(self.family, self._keyed.keys(slots))
 
     def target(self, slots: Slots) -> U32:
-        """Return the nexthop ids that the datapath should have; 0 for a row it should not have."""
+        """Return the nexthop ids that the datapath should have; 0 for a row that it should not."""
         desired = self["desired"][slots]
         return np.where(
             self.kernel_own(slots) | (desired >= FIRST_UNSUPPORTED), np.uint32(0), desired
         )
 
     def kernel_own(self, slots: Slots) -> Mask:
-        """Return which rows are connected or kernel routes: the datapath makes them itself."""
+        """Return which rows are connected or kernel routes: the datapath creates them itself."""
         own: Mask = self["protocol"][slots] == RTPROT_KERNEL
         return own
 

@@ -1,4 +1,4 @@
-"""Questions about the rows of a route table: pages, counts, and what an audit finds. No changes."""
+"""Read-only queries of a route table: pages, counts, and the results of an audit."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def count(rows: RouteColumns, generation: int) -> KindCount:
 
 
 def unsupported(rows: RouteColumns) -> dict[int, int]:
-    """Count the rows that no datapath can have, by the reserved nexthop id of the reason."""
+    """Count the rows that no datapath can program, by the reserved nexthop id of the reason."""
     slots = rows.slots()
     found = rows["desired"][slots[rows.unsupported(slots)]]
     ids, counts = np.unique(found, return_counts=True)

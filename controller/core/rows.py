@@ -12,9 +12,9 @@ from dualpath.model.records import Key, Record
 
 @dataclass(slots=True)
 class Row:
-    """One key. A row with neither side does not exist."""
+    """One key. A row that is neither desired nor programmed does not exist."""
 
-    number: int  # counts the rows of the kind; a key that comes back gets another number
+    number: int  # counts the rows of the kind; a key that returns gets a new number
     _desired: Record | None = None  # written by `Rows`, which indexes it
     _programmed: Record | None = None
     error: str = ""  # why the datapath refused it
@@ -36,7 +36,7 @@ class Rows:
 
     def __init__(self) -> None:
         self._rows: dict[Key, Row] = {}
-        self.get = self._rows.get  # the dictionary's own: every change of a record looks here
+        self.get = self._rows.get  # the dictionary's own: every change of a record calls it
         self._refused: dict[Key, None] = {}  # of the rows with an error
         self._created = 0
         self.desired_groups = Membership[int]()

@@ -1,9 +1,9 @@
 """MACs behind Ethernet segments, for datapaths with and without such segments.
 
-A datapath that takes ETHERNET_SEGMENT gets MACs that name their segment: a VTEP that joins or
-leaves is one change. Another gets each MAC with the first VTEP of its segment; if that VTEP leaves,
-each MAC is a change. With 20,000 MACs behind VTEPs 1 and 2: 1 change against 20,000 (or none, if
-VTEP 2 leaves).
+A datapath with ETHERNET_SEGMENT gets MACs that name their segment: a VTEP that joins or leaves is
+one change. Another datapath gets each MAC with the first VTEP of its segment: if that VTEP leaves,
+each MAC is a change. With 20,000 MACs behind VTEPs 1 and 2, that is 1 change against 20,000 (or
+none, if VTEP 2 leaves).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Segments:
         self._behind: dict[int, dict[Key, None]] = {}  # segment -> keys of its MACs
 
     def fork(self) -> Segments:
-        """Return the same segments and MACs; each is told of later ones by itself."""
+        """Return a copy of segments and MACs; the caller passes later ones to both."""
         other = Segments()
         other.balanced = self.balanced
         other._segments = dict(self._segments)

@@ -1,4 +1,4 @@
-"""Facts that the status needs and the state does not have: callables, asked when somebody asks."""
+"""Facts for the status that the state does not have, as callables that are called on request."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ async def _nothing_to_check() -> Audited:
 
 @dataclass(slots=True)
 class Sources:
-    """Who answers for what. The composition sets them before the first request."""
+    """The callable for each fact. The composition sets them before the first request."""
 
     resources: Callable[[], Sequence[ResourceStatus]] = lambda: ()
     planned: Callable[[], Plan | None] = lambda: None

@@ -79,10 +79,10 @@ class State:
         settled: Callable[[RouteBatch], object],
         unmanaged: Callable[[RouteBatch | RecordBatch], object],
     ) -> State:
-        """Return the state of a second datapath: it desires the same, and has nothing programmed.
+        """Return the state of a second datapath, with the same desired rows and nothing programmed.
 
-        Tell both of every event from now on, and `copy_routes`. Compare every kind before the first
-        write, as the second datapath may hold rows already.
+        Pass every later event to both, and call `copy_routes`. Compare every kind before the first
+        write, because the second datapath may already have rows.
         """
         other = State(self._clock, wake, settled, unmanaged)
         other.records = {kind: table.fork() for kind, table in self.records.items()}
@@ -111,13 +111,13 @@ class State:
             self.nexthop_ids.new_bridge()
 
     def datapath_takes(self, kinds: frozenset[Kind]) -> None:
-        """Note which kinds the datapath takes. Call it before the first `adopt`."""
+        """Note which kinds the datapath supports. Call it before the first `adopt`."""
         self.segments.balanced = Kind.ETHERNET_SEGMENT in kinds
         self.records[Kind.ETHERNET_SEGMENT].managed = self.segments.balanced
         self._rewrite(self.segments.all_macs())
 
     def _rewrite(self, macs: Iterable[Mac]) -> None:
-        """Replace the desired records of MACs, although FRR has not repeated them."""
+        """Replace the desired records of MACs that FRR has not repeated."""
         for mac in macs:
             self.records[Kind.MAC].rewrite(mac, now=self._clock.epoch())
 
@@ -145,7 +145,7 @@ class State:
         self._wake()
 
     def kept(self) -> int:
-        """Count, roughly, the programmed rows of FRR's kinds: as many as a sweep can remove."""
+        """Return about how many programmed rows of FRR's kinds a sweep can remove."""
         records = sum(len(list(self.records[kind].all_programmed())) for kind in FRR_KINDS)
         return records + sum(len(table.rows) for table in self.rib)
 
@@ -218,7 +218,7 @@ class State:
                     self.segments.forget_mac(record)
 
     def _translated(self, record: Record) -> Iterator[Record]:
-        """Yield the records that the datapath should have for a record of FRR's."""
+        """Yield the records for the datapath that follow from a record of FRR's."""
         match record:
             case Nexthop():
                 yield from self._claim(record)
@@ -233,7 +233,7 @@ class State:
     def _unwant_nexthop(self, nexthop: NexthopId, now: float) -> None:
         table = self.records[Kind.NEXTHOP]
         table.unwant(nexthop, now=now)
-        if table.programmed(nexthop) is None:  # else the id is forgotten after the withdrawal
+        if table.programmed(nexthop) is None:  # otherwise the id is forgotten after the withdrawal
             self.nexthop_ids.forget(nexthop)
 
     def _claim(self, by_handle: Nexthop) -> Iterator[Nexthop]:
@@ -256,7 +256,7 @@ class State:
                 yield from self._claim(group)
 
     def _sweep(self) -> None:
-        """Desire no longer any row of FRR's that this subscription did not repeat."""
+        """Stop desiring the rows of FRR that this subscription did not repeat."""
         now = self._clock.epoch()
         labels = recordviews.to_sweep(self.records[Kind.LSP], self.generation)
         self._unmanaged(RecordBatch(Kind.LSP, withdrawals=labels))
@@ -274,7 +274,7 @@ class State:
     # -- programmed -----------------------------------------------------------------------
 
     def adopt(self, batch: RouteBatch | RecordBatch) -> None:
-        """Adopt rows that the datapath holds."""
+        """Adopt rows of the datapath."""
         now = self._clock.epoch()
         if isinstance(batch, RouteBatch):
             self.rib.table(batch.vrf, batch.family).adopt(batch, now=now)
@@ -286,7 +286,7 @@ class State:
 
     @contextmanager
     def dumping(self) -> Iterator[Callable[[], None]]:
-        """Remember the losses during a dump, which are newer than the dump.
+        """Collect the losses during a dump, because they are newer than the dump.
 
         Yields a function that notes them a second time. Call it after the dump was compared.
         """
@@ -306,9 +306,9 @@ class State:
             self._losses = None
 
     def lost_records(self, records: tuple[Record, ...]) -> int:
-        """Note that somebody removed records; return how many were believed to be programmed.
+        """Note that another program removed records; return how many were programmed.
 
-        With a nexthop go its routes and its memberships of groups: the kernel removes both.
+        A nexthop's routes and its memberships of groups are lost too: the kernel removes both.
         """
         self._note_loss(records)
         count = 0
@@ -338,7 +338,7 @@ class State:
         return 1
 
     def lost_routes(self, batch: RouteBatch) -> int:
-        """Note that somebody removed routes; return how many were believed to be programmed."""
+        """Note that another program removed routes; return how many were programmed."""
         self._note_loss(batch)
         count = self.rib.table(batch.vrf, batch.family).lost(batch)
         if count:

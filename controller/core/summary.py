@@ -1,4 +1,4 @@
-"""One answer for the whole node: ready, degraded, counts. Computed when somebody asks."""
+"""A summary of the whole node: ready, degraded, counts. Computed on request."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from dualpath.model.view import (
 )
 from dualpath.model.words import counted
 
-STEP_S = 1.0  # two clocks, read one after the other, differ by less
-NEARLY_FULL = 0.75  # of a neighbor table: from here on the kernel removes rows in use
+STEP_S = 1.0  # the largest difference between two clocks that are read one after the other
+NEARLY_FULL = 0.75  # of a neighbor table: from here on the kernel evicts rows in use
 HOSTS = {"mac": "MACs", "ipv4": "IPv4 addresses", "ipv6": "IPv6 addresses"}
 NAMED = 3  # resources in a sentence
 
@@ -48,7 +48,7 @@ class Summary:
         self._planes = planes
         self._clock = clock
         self._sources = sources
-        self._started = 0.0  # what `started_at` was last time
+        self._started = 0.0  # the last result of `started_at`
 
     @property
     def _state(self) -> State:
@@ -87,7 +87,7 @@ class Summary:
         )
 
     def not_ready(self) -> str:
-        """Return what the node waits for; "" when it is ready."""
+        """Return the condition that the node waits for; "" if it is ready."""
         return self._not_ready(self._sources.resources())
 
     def _not_ready(self, resources: Sequence[ResourceStatus]) -> str:
@@ -119,14 +119,14 @@ class Summary:
         )
 
     def _started_at(self) -> float:
-        """Return the same value until somebody sets the clock, as clients compare it."""
+        """Return the same value until the clock is set, because clients compare it."""
         now = self._epoch(self._identity.started_at)
         if abs(now - self._started) > STEP_S:
             self._started = now
         return self._started
 
     def _epoch(self, at: float) -> float:
-        """Convert a monotonic time to seconds since the epoch, by the clock as it is set now."""
+        """Convert a monotonic time to seconds since the epoch, by the current wall clock."""
         return self._clock.epoch() - self._clock.monotonic() + at if at else 0.0
 
     def _counts(self) -> Iterator[KindCount]:
@@ -149,7 +149,7 @@ def _degraded(
     tables: Iterable[NeighborTable],
     hosts: Iterable[HostCount],
 ) -> str:
-    """Return what FRR or a manifest wants and does not get, or soon will not; "" for nothing."""
+    """Return what FRR or a manifest wants but does not get, or soon will not; "" for nothing."""
     problems = []
     if failed := [f"{r.kind} {r.name}" for r in resources if not r.ready]:
         named = ", ".join(failed[:NAMED]) + (" and others" if len(failed) > NAMED else "")

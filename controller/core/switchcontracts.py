@@ -1,4 +1,4 @@
-"""What a switch between two datapaths needs of the controller, and what of it lasts."""
+"""What a switch between two datapaths needs from the controller, and its lasting state."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from controller.core.planes import Planes
 
 @dataclass(frozen=True, slots=True)
 class SwitchState:
-    """What lasts beyond the controller."""
+    """The state of a switch that outlives the controller."""
 
     active: str  # the datapath that speaks for the node
     second: bool = False  # the second datapath exists
     ports: tuple[str, ...] = ()  # whose traffic the second has
     to: str = ""  # a switch to this datapath is under way; "": none
     keep: bool = False  # keep the second when it has no port
-    deadline: float = 0.0  # when a switch is undone that nobody confirmed, CLOCK_BOOTTIME; 0: never
-    before: tuple[str, ...] = ()  # the ports of the second before that switch
+    deadline: float = 0.0  # when an unconfirmed switch is undone, CLOCK_BOOTTIME; 0: never
+    before: tuple[str, ...] = ()  # the ports of the second datapath before that switch
 
 
 class Second(Protocol):
@@ -32,23 +32,23 @@ class Second(Protocol):
         """Return when it answers and its plane is added. Raises DatapathError."""
 
     async def stop(self) -> None:
-        """End it, also one that an earlier controller left, and remove its plane."""
+        """End it, even if an earlier controller left it running, and remove its plane."""
 
 
 class Steering(Protocol):
     """Moves the traffic of ports. Blocks."""
 
     def move(self, placed: Mapping[str, bool]) -> list[str]:
-        """Let the second forward for the ports with True; return those where it cannot."""
+        """Let the second forward for the ports with True; return the ports where it cannot."""
 
     def seed(self) -> int:
-        """Let the second know the neighbors behind all ports, before it gets one; return how many.
+        """Give the second the neighbors behind all ports, before it gets one; return their number.
 
-        Behind all, as it sends by each port, whoever has what enters there.
+        It needs those behind all ports, because a packet that enters by one port leaves by another.
         """
 
     def release(self, ports: Sequence[str]) -> None:
-        """Remove everything that leads to the second datapath."""
+        """Remove everything that leads packets to the second datapath."""
 
 
 class Store(Protocol):
@@ -62,13 +62,13 @@ class Store(Protocol):
 
 @dataclass
 class Environment:
-    """What a switch needs of the controller."""
+    """The parts of the controller that a switch needs."""
 
     planes: Planes
     second: Second
     steering: Steering
     store: Store
-    now: Callable[[], float]  # CLOCK_BOOTTIME, which lasts beyond the controller
+    now: Callable[[], float]  # CLOCK_BOOTTIME, which outlives the controller
     not_ready: Callable[[], str]
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     changed: Callable[[], object] = field(default=lambda: None)

@@ -1,6 +1,6 @@
 """The steps of a switch between two datapaths: prepare both, move ports, verify by the counters.
 
-They change nothing that lasts beyond the controller: `switch` decides, and undoes them.
+They change no state that outlives the controller: `switch` decides, and undoes them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dualpath.model.words import counted
 
 PREPARE_S = 300.0  # without progress: to start grout, to make a device, to program a batch
 REST_S = 5.0  # between two lines of progress
-REFUSED_S = 10.0  # a row that is refused for so long is not a matter of order
+REFUSED_S = 10.0  # a row that is refused for this long does not only wait for its turn
 WINDOW_S = 1.0  # of counters, before and after a move
 LOOK_S = 0.1
 NAMED = 3  # rows in a sentence
@@ -33,7 +33,7 @@ class Steps:
         self._planes = environment.planes
 
     async def prepare(self, to: str, tell: Tell) -> None:
-        """Return when both planes are whole. Raises SwitchFailed."""
+        """Return when both planes are complete. Raises SwitchFailed."""
         try:
             async with asyncio.timeout(PREPARE_S) as limit:
                 if not self._planes.second:
@@ -50,7 +50,7 @@ class Steps:
             tell(Step.PREPARE, f"{to} has {rows}, and its audit is clean")
 
     async def _whole(self, plane: Plane, tell: Tell, limit: asyncio.Timeout) -> None:
-        """Return when a plane is whole. Raises SwitchFailed if it goes on refusing rows."""
+        """Return when a plane is complete. Raises SwitchFailed if it keeps refusing rows."""
         shown, tries = "", 0
         while text := await self.lacking(plane):
             if text != shown:
@@ -62,7 +62,7 @@ class Steps:
             await self._at.sleep(LOOK_S)
 
     async def lacking(self, plane: Plane) -> str:
-        """Return what a plane lacks, "" when it is at rest and its audit is clean."""
+        """Return what a plane lacks, "" if it is at rest and its audit is clean."""
         try:
             async with asyncio.timeout(REST_S):
                 await plane.reconciler.at_rest()
@@ -95,7 +95,7 @@ class Steps:
             tell(Step.VERIFY, passed(after, part, WINDOW_S))
 
     async def _window(self) -> Sample:
-        """Return what the counters grew by in a window."""
+        """Return the increase of the counters in a window."""
         before = await self._sample()
         await self._at.sleep(WINDOW_S)
         return (await self._sample()).since(before)

@@ -1,4 +1,4 @@
-"""The reading side: answers for Inspect and metrics, read from the state when somebody asks.
+"""The reading side: answers for Inspect and metrics, computed from the state on request.
 
 `sources` supplies the facts that the state does not have. Nothing is pushed into the view.
 """
@@ -64,7 +64,7 @@ class CoreView:
         return self._summary.status()
 
     def not_ready(self) -> str:
-        """Return what the node waits for; "" when it is ready."""
+        """Return the condition that the node waits for; "" if it is ready."""
         return self._summary.not_ready()
 
     def timing(self) -> Timing:

@@ -1,8 +1,8 @@
 """Keeps the control namespace's name on the network namespace of FRR's pod.
 
-The pod comes and goes, and each one has another namespace. `controller.node.namespaces` notices
-that the name means another one, and everything is made in it. While no pod runs, the last namespace
-keeps its name and its devices, and packets pass.
+Each pod has a new namespace. `controller.node.namespaces` notices that the name refers to a new
+one, and the controller creates everything in it. While no pod runs, the last namespace keeps its
+name and its devices, and packets pass.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LOOK_S = 0.5
 
 
 class Asked(Protocol):
-    """What is asked of a container runtime."""
+    """The requests to a container runtime."""
 
     def newest(self, selector: PodSelector) -> Awaitable[Sandbox | None]: ...
 
@@ -58,7 +58,7 @@ class PodFollower:
             await self._runtime.close()
 
     async def look(self) -> None:
-        """Name the pod's namespace if the pod, or what has the name, is another one than before."""
+        """Name the pod's namespace if the pod, or the namespace of that name, has changed."""
         try:
             found = await self._runtime.newest(self._selector)
             if found is None:

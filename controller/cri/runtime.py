@@ -29,7 +29,7 @@ class Runtime:
 
     def __init__(self, socket: Path) -> None:
         self._channel = grpc.aio.insecure_channel(f"unix:{socket}", OPTIONS)
-        # Not from generated stubs: those would name the service after our package.
+        # # Without generated stubs, because those would name the service after our package.
         self._list: Any = self._channel.unary_unary(
             f"{SERVICE}/ListPodSandbox",
             pb.ListPodSandboxRequest.SerializeToString,
@@ -42,7 +42,7 @@ class Runtime:
         )
 
     async def newest(self, selector: PodSelector) -> Sandbox | None:
-        """Return the pod that was made last; None if none runs. Raises NoAnswer."""
+        """Return the newest running pod; None if none runs. Raises NoAnswer."""
         reply: pb.ListPodSandboxResponse = await self._call(self._list, selector.request)
         return newest(selector, reply.items)
 

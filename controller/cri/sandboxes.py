@@ -1,6 +1,6 @@
 """Which pod sandbox is FRR's, and which network namespace it has. Pure.
 
-A runtime's replies are checked as those of a stranger: a path from one of them is opened by root.
+A runtime's replies are not trusted: root opens a path from one of them.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class PodSelector:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Sandbox:
-    """A pod that runs. The order is that of creation."""
+    """A running pod. The order is that of creation."""
 
     created_ns: int
     id: str
@@ -66,7 +66,7 @@ class Sandbox:
 
 
 def newest(selector: PodSelector, items: Iterable[pb.PodSandbox]) -> Sandbox | None:
-    """Return the sandbox that was made last; None if none runs.
+    """Return the newest sandbox; None if none runs.
 
     Two run for a moment while a DaemonSet replaces its pod with `maxSurge`.
     """

@@ -1,4 +1,4 @@
-"""Reads the TCP connections of a namespace, and the SSH session that this process runs in."""
+"""Reads the TCP connections of a namespace, and the SSH session of this process."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Finds the NICs that a start would move, what moves with each, and what breaks. Reads only.
+"""Finds the NICs that a start would move, and the effects of each move. Reads only.
 
-When a NIC moves to another namespace, this can break: the SSH session that runs the command, a
-default route, and every TCP connection to one of the NIC's addresses.
+When a NIC moves to another namespace, three things can break: the SSH session that runs the
+command, a default route, and TCP connections to the NIC's addresses.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _gateway(found: dict[int, bytes]) -> str:
 def _lost(
     links: Links, link: Link, addresses: Sequence[NicAddress], ssh: Ssh | None
 ) -> Iterator[str]:
-    """Yield warnings about what breaks when a NIC moves."""
+    """Yield warnings about connections and routes that break when a NIC moves."""
     through = {link.index: link.name, **_on_top(links, link)}
     if len(through) > 1:
         names = ", ".join(sorted(set(through.values()) - {link.name}))
@@ -134,7 +134,7 @@ def _connections(name: str, used: Sequence[Tcp]) -> str:
 
 
 def _on_top(links: Links, below: Link) -> dict[int, str]:
-    """Return the devices that are stacked on another one, directly or not."""
+    """Return the devices that are stacked on another one, directly or indirectly."""
     found: dict[int, str] = {}
     for link in links.all():
         if link.kind in ON_TOP and link.peer == below.index and link.index != below.index:

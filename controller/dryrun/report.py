@@ -15,7 +15,7 @@ OURS = "the controller's namespace"
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that a start would change."""
+    """One change that a start would make."""
 
     action: str  # "make", "change", "remove", "move", "give back", "start"
     what: str  # "namespace", "nic", "vrf", "vni", "port", "shadow", "twin", "setting", "file", ...
@@ -30,7 +30,7 @@ class Change:
 
 @dataclass(slots=True)
 class Report:
-    """All findings. A problem prevents the start, or a part of it, from working."""
+    """All findings. A problem prevents the start, or a part of it."""
 
     changes: list[Change] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Composes a dry run: the same options, manifests and checks as a start, and no change.
+"""Composes a dry run: the same options, manifests and checks as a start, but no change.
 
 It also runs beside a controller, and then shows what the current manifests would change.
 """
@@ -23,7 +23,7 @@ from dualpath.process.lock import is_held
 
 
 def rehearse(settings: Settings) -> Report:
-    """Return what a start would change. Raises what a start raises before its first change."""
+    """Return what a start would change. Raises the errors of a start before its first change."""
     manifests = Manifests(settings) if settings.config else None
     resources = checks.load(settings, manifests) if manifests else None
     named = resources.node.namespaces if resources else Namespaces()

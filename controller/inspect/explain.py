@@ -1,4 +1,4 @@
-"""Where a packet goes: by FRR, by what is programmed, and where the two disagree."""
+"""The path of a packet: in FRR, as programmed, and where the two disagree."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _check_vrf(view: StateView, vrf: str) -> None:
 
 
 class Walk:
-    """Follows routes to the ports by which packets leave; notes problems on the way."""
+    """Follows routes to the ports by which packets leave, and notes problems on the path."""
 
     def __init__(self, view: StateView, address: Address) -> None:
         self._view = view
@@ -94,12 +94,12 @@ class Walk:
         return tuple(self._noted)
 
     async def paths(self, route: pb.Route, wanted: Wanted) -> list[pb.Path]:
-        """Return every way of a route; `wanted` chooses the routes of the underlay, too."""
+        """Return every way of a route; `wanted` also selects the routes of the underlay."""
         legs = _legs(_nexthop(route, wanted))
         return [path for w, leg in legs for path in await self._ways(w, leg, wanted)]
 
     async def _ways(self, weight: int, leg: pb.Nexthop, wanted: Wanted) -> list[pb.Path]:
-        """Return the ways of one member: several to a host behind an Ethernet segment."""
+        """Return the ways of one member: several for a host behind an Ethernet segment."""
         path = pb.Path(weight=weight, nexthop=leg)
         found = [path]
         if leg.type == state_pb2.NEXTHOP_TYPE_UNSPECIFIED:
@@ -230,7 +230,7 @@ def _disagreements(answer: pb.ExplainResponse) -> list[str]:
 
 
 async def _port_problems(view: StateView, ports: Ports, answer: pb.ExplainResponse) -> list[str]:
-    """Return which ports on the way are down or missing in the datapath."""
+    """Return which ports on the path are down or missing in the datapath."""
     paths = [*answer.desired.paths, *answer.programmed.paths]
     ours = {row.record.key for row in view.records(Kind.PORT)}
     used = {name for path in paths for name in path.ports if name in ours}

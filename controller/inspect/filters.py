@@ -23,7 +23,7 @@ MAX_DIGITS = 18  # of a position in a page token: fits 64 bits
 
 
 class BadRequest(ValueError):
-    """The request makes no sense; the text is one sentence for its sender."""
+    """The request is invalid; the text is one sentence for its sender."""
 
 
 def parse_family(value: int) -> Family | None:
@@ -59,7 +59,7 @@ def position(row: RecordRow) -> Position:
 
 
 def page_token(row: RecordRow) -> str:
-    """Return the page token that continues the list behind this row."""
+    """Return the page token that continues a list after this row."""
     return f"{row.record.kind:d}-{row.number}"
 
 

@@ -67,7 +67,7 @@ Wanted = Callable[[pb.Route], bool]
 
 
 def repeated_by_frr(route: pb.Route) -> bool:
-    """Return whether the present FPM session has sent the route."""
+    """Return whether the current FPM session has sent the route."""
     return route.HasField("desired") and route.state != pb.ROW_STATE_STALE
 
 
@@ -76,10 +76,10 @@ def desired(route: pb.Route) -> bool:
 
 
 def programmed(route: pb.Route) -> bool:
-    """Return whether the datapath has the route, programmed or made by itself."""
+    """Return whether the datapath has the route, programmed or created by itself."""
     return route.HasField("programmed") or route.state == pb.ROW_STATE_UNMANAGED
 
 
 def longest(routes: Sequence[pb.Route], wanted: Wanted) -> pb.Route | None:
-    """Return the first wanted route; give the longest prefix first."""
+    """Return the first wanted route; pass the longest prefix first."""
     return next(filter(wanted, routes), None)

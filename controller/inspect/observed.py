@@ -1,4 +1,4 @@
-"""Look up an address in the datapath itself, and compare the result with what was programmed."""
+"""Look up an address in the datapath, and compare the result with the programmed state."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _disagreements(answer: pb.ExplainResponse) -> Iterator[str]:
 
 
 def _other_ways(answer: pb.ExplainResponse) -> Iterator[str]:
-    """Yield VTEPs that are reached in another way than programmed."""
+    """Yield VTEPs that are reached differently than programmed."""
     seen = {path.vtep: path for path in answer.observed.paths if path.vtep}
     for path in answer.programmed.paths:
         if there := seen.get(path.vtep):

@@ -1,6 +1,6 @@
 """The gRPC service that moves ports between datapaths: dualpath.v1.Operate.
 
-Its socket has mode 0600. Inspect's socket may be open to a group that only looks.
+Its socket has mode 0600. Inspect's socket may be open to a group that may only read.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Context: TypeAlias = grpc.aio.ServicerContext
 
 
 class Switchable(Protocol):
-    """What carries orders out."""
+    """Carries out orders."""
 
     async def switch(self, order: Order, tell: Tell) -> None:
         """Raises SwitchRefused or SwitchFailed; a cancellation rolls back."""
@@ -40,7 +40,7 @@ class Switchable(Protocol):
 
 
 class OperateService(pb_grpc.OperateServicer):
-    """Passes orders on, and progress back."""
+    """Passes orders to `Switchable`, and its progress back."""
 
     def __init__(self, switcher: Switchable) -> None:
         self._switcher = switcher
@@ -67,7 +67,7 @@ class OperateService(pb_grpc.OperateServicer):
             while (progress := await lines.get()) is not None:
                 yield progress
         finally:
-            work.cancel()  # the caller is gone: roll back, unless it is done
+            work.cancel()  # the caller is gone: roll back, unless the switch is done
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([work])
         try:

@@ -1,4 +1,4 @@
-"""Pages of records: what passes the filters of one ListRequest, a message's worth at a time."""
+"""Pages of records that pass the filters of one ListRequest, one message at a time."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ Page = tuple[list[RecordRow], str]
 async def pages(view: StateView, request: pb.ListRequest, *kinds: Kind) -> AsyncIterator[Page]:
     """Yield pages of rows, each with its page token. Raises BadRequest.
 
-    A token names a row, not a place: rows that go meanwhile hide no others. Give kinds in
-    ascending order.
+    A token names a row, not a position, so removed rows hide no others. Pass kinds in ascending
+    order.
     """
     wanted = RecordFilter(request, view)
     after = parse_position(request.page_token)

@@ -92,7 +92,7 @@ class RouteFilter:
 
 
 def _over(nexthops: U32, vni: int, resolve: Resolve) -> Mask:
-    """Return which of the nexthop ids go over a VNI, or have a leg that does."""
+    """Return which of the nexthop ids use a VNI, or have a member that does."""
     ids = np.unique(nexthops)
     chosen = [id_ for id_ in ids.tolist() if _uses(resolve(id_), vni, resolve)]
     return np.isin(nexthops, np.array(chosen, np.uint32))
@@ -110,12 +110,12 @@ _STATE_NUMBERS = {int(state): STATES[state] for state in RowState}
 
 
 def encoded_nexthops(resolve: Resolve) -> Encoded[int]:
-    """Return nexthops for `message`. Keep it briefly: nexthops are replaced in place."""
+    """Return nexthops for `message`. Keep them briefly: nexthops are replaced in place."""
     return Encoded(Nexthops(resolve).message)
 
 
 def message(rows: RouteRows, nexthops: Encoded[int]) -> pb.ListRoutesResponse:
-    """Return rows as a message: three microseconds for each, so give it few."""
+    """Return rows as a message. A row takes three microseconds, so pass few rows."""
     family, family_number = int(rows.family), FAMILIES[rows.family]
     packed = np.ascontiguousarray(rows.prefixes).view(_BYTES_PER_WIDTH[rows.family.width])
     prefixes = [

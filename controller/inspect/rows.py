@@ -127,7 +127,7 @@ def nexthops(page: Sequence[RecordRow], resolve: Resolve) -> pb.ListNexthopsResp
 def macs(
     page: Sequence[RecordRow], vteps: Callable[[Mac], tuple[bytes, ...]]
 ) -> pb.ListMacsResponse:
-    """Return MACs; `vteps` returns all VTEPs of one behind an Ethernet segment."""
+    """Return MACs; `vteps` returns all VTEPs of a MAC behind an Ethernet segment."""
     values = [_record(Mac, row) for row in page]
 
     def make(key: tuple[int, bytes, bool, int, tuple[bytes, ...], _Standing]) -> pb.Mac:

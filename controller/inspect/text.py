@@ -46,7 +46,7 @@ def protocol_text(number: int) -> str:
 
 
 def address_text(packed: bytes) -> str:
-    """Return "" for no address."""
+    """Return an address as text, "" for none."""
     if not packed:
         return ""
     return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)
@@ -66,7 +66,7 @@ def errno_text(number: int) -> str:
 
 
 def timestamp(seconds: float) -> Timestamp | None:
-    """Return a protobuf timestamp, None for 0: a field that is given None stays absent."""
+    """Return a protobuf timestamp, None for 0: a field set to None stays absent."""
     if not seconds:
         return None
     return Timestamp(seconds=int(seconds), nanos=int(seconds % 1 * 1e9))

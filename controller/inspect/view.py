@@ -1,4 +1,4 @@
-"""What the service needs from the daemon and the datapath."""
+"""The interfaces of the daemon and the datapath that the service uses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dualpath.model.view import StateView
 class Inspected(StateView, Protocol):
     """The daemon's state, with its journal's position.
 
-    Lists are sent in slices, with other work in between: the iterator of `records` must survive
+    Lists are sent in slices, with other work in between, so the iterator of `records` must survive
     changes of the state.
     """
 

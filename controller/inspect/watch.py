@@ -1,4 +1,4 @@
-"""The journal in batches: a backlog goes in one message, a lone change at once."""
+"""The journal in batches: a backlog in one message, a lone change at once."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STATE_NAMES = {int(state): state.name for state in RowState}
 
 
 def check(request: pb.WatchRequest) -> None:
-    """Refuse filters that make no sense or that no change can pass. Raises BadRequest."""
+    """Reject filters that are invalid or that no change can pass. Raises BadRequest."""
     PlaceFilter(request)
     for state in request.states:
         if state not in STATES:
@@ -41,7 +41,7 @@ def check(request: pb.WatchRequest) -> None:
 
 
 class ChangeFilter:
-    """The filters of a WatchRequest. It also learns, from the journal, VNIs that are gone."""
+    """The filters of a WatchRequest. From the journal, it also learns VNIs that no longer exist."""
 
     def __init__(self, view: StateView, request: pb.WatchRequest) -> None:
         self._kinds: frozenset[int] = frozenset(request.kinds)
@@ -73,7 +73,7 @@ async def watch(
         await pump
     finally:
         pump.cancel()
-        await asyncio.gather(pump, return_exceptions=True)  # else its error ends the daemon
+        await asyncio.gather(pump, return_exceptions=True)  # otherwise its error ends the daemon
 
 
 async def _pump(
@@ -82,13 +82,13 @@ async def _pump(
     wanted = ChangeFilter(view, request)
     async for change in view.changes(after):
         if change.sequence % BATCH == 0:
-            await asyncio.sleep(0)  # reading a backlog never waits by itself
+            await asyncio.sleep(0)  # reading a backlog never waits on its own
         if where := wanted.where(change):
             await queue.put((change, where))
 
 
 async def _next(queue: asyncio.Queue[Placed], pump: asyncio.Task[None]) -> list[Placed]:
-    """Return at least one change; none when the pump has ended."""
+    """Return at least one change; none after the pump has ended."""
     getter = asyncio.ensure_future(queue.get())
     try:
         await asyncio.wait([getter, pump], return_when=asyncio.FIRST_COMPLETED)

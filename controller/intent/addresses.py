@@ -84,12 +84,12 @@ def _peer(value: IpAddress) -> IpAddress:
 
 
 def is_link_local(address: IpAddress) -> bool:
-    """Return whether an address is valid on one link only, so that the link must be given too."""
+    """Return whether an address is valid on one link only: then the link must be given too."""
     return address.version == 6 and address.is_link_local
 
 
 def _range(value: Network) -> Network:
-    """Refuse a range from which nobody can connect; 0.0.0.0/0 allows everybody."""
+    """Refuse a range from which no peer can connect; 0.0.0.0/0 allows every peer."""
     for net, what in IMPOSSIBLE:
         inside = value.version == net.version and value.overlaps(net)
         if inside and value.prefixlen >= net.prefixlen:
@@ -120,7 +120,7 @@ def _gateway(value: Interface) -> Interface:
 
 
 def _schema(name: str) -> WithJsonSchema:
-    """Name the format of a text in a schema made of the models."""
+    """Name the format of a text in a schema that is generated from the models."""
     return WithJsonSchema({"type": "string", "format": name})
 
 

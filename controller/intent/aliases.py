@@ -1,6 +1,7 @@
 """Rewrites older forms of the resources into today's, where more than letter case differs. Pure.
 
-Input and output are values as YAML has them. Unknown fields stay, for the models to judge.
+Input and output are plain values, as parsed from YAML. Unknown fields stay, and the models report
+them.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def _underlay(spec: Yaml, complaints: Complaints) -> None:
 
 
 def _evpn(given: object, complaints: Complaints) -> Yaml:
-    """Return the VTEPs of an older Underlay: its `evpn` held nothing else."""
+    """Return the VTEPs of an older Underlay, whose `evpn` contained nothing else."""
     if not isinstance(given, dict | None):
         complaints.add("`evpn` is not a mapping", "evpn")
         return {}
@@ -175,7 +176,7 @@ def _seconds(value: object, name: str, complaints: Complaints) -> int | None:
         complaints.add(f"`{name}` is not a duration such as 90s", name)
         return None
     seconds = sum((float(n) * UNIT_S[unit] for n, unit in parts), 0.0)
-    if not seconds.is_integer():  # infinity is none
+    if not seconds.is_integer():  # no number of seconds for infinity
         complaints.add(f"`{name}` is not a whole number of seconds", name)
         return None
     return int(seconds)
@@ -190,7 +191,7 @@ def _flag(given: Yaml, complaints: Complaints, *names: str) -> bool | None:
 
 
 def _pop(spec: Yaml, complaints: Complaints, *names: str) -> object:
-    """Remove a field, under whichever of its names, and return its value."""
+    """Remove a field, under any of its names, and return its value."""
     found = [name for name in names if name in spec]
     if len(found) > 1:
         complaints.add(f"`{found[0]}` is given twice, once as `{found[1]}`", found[1])

@@ -117,7 +117,7 @@ def _tenant(accepted: Accepted, underlay: Underlay, router_id: str, spec: L3Vni)
 
 
 def _restart(*wanted: GracefulRestart | None) -> model.GracefulRestart | None:
-    """Return the first value that is given."""
+    """Return the first given value."""
     for restart in wanted:
         if restart is not None:
             return model.GracefulRestart(
@@ -172,7 +172,7 @@ def _session_family(neighbor: Neighbor) -> str:
 
 
 def _fabric_families(accepted: Accepted, neighbor: Neighbor) -> dict[str, bool]:
-    """Return the address families of a BGP session, and in which the peer is a reflector client.
+    """Return the session's address families, and those in which the peer is a reflector client.
 
     By default EVPN is on if the Underlay has a tunnel endpoint. Rejected: only once a VNI exists.
     The first VNI would renegotiate, and so reset, every BGP session to the fabric.
@@ -226,7 +226,7 @@ def _with_options(session: BgpNeighbor, options: SessionOptions, label: str) -> 
 def _keepalive(options: SessionOptions) -> int | None:
     """Return the keepalive that bgpd uses: at most a third of the hold time (peer_timers_set).
 
-    bgpd shows that value, so with any other we would think that FRR refused it.
+    bgpd shows that value. With another value, it would look as if FRR had refused it.
     """
     keepalive, hold = options.keepalive_time_seconds, options.hold_time_seconds
     return None if keepalive is None or hold is None else min(keepalive, hold // 3)
@@ -247,7 +247,7 @@ def _host_addresses(session: HostSession, node_index: int) -> list[Address]:
 
 
 def _host_networks(session: HostSession, node_index: int) -> list[str]:
-    """Return the host's addresses as host prefixes: its speaker need not advertise them."""
+    """Return the host's addresses as host prefixes; its BGP speaker need not advertise them."""
     return [addressing.single(host) for host in _host_addresses(session, node_index)]
 
 

@@ -1,9 +1,10 @@
-"""An interface that CNI plugins make: what a manifest gives, and what of it can be checked here.
+"""An interface that CNI plugins create: its fields in a manifest, and their checks.
 
-The network configuration list is the operator's, and belongs to the plugins it names: nothing in it
-is changed or dropped. Only the fields that the CNI specification gives to the runtime are checked
-(https://www.cni.dev/docs/spec/, section 1), and the names of plugins, because they become names of
-files that the controller runs as root. Pure. A message never holds a part of the configuration.
+The network configuration list is the operator's, and is meant for the plugins: nothing in it is
+changed or dropped. Only two things are checked: the fields that the CNI specification assigns to
+the runtime (https://www.cni.dev/docs/spec/, section 1), and the names of plugins, because these
+become names of files that the controller runs as root. Pure. A message never contains a part of the
+configuration.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ MADE_BY_RUNTIME = ("prevResult", "runtimeConfig")
 
 
 def _json(value: dict[str, Any]) -> dict[str, Any]:
-    """Refuse what JSON cannot express, and more than a plugin should have to read."""
+    """Refuse values that JSON cannot express, and a text that is too long for a plugin."""
     try:
         text = json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
@@ -43,7 +44,7 @@ def _json(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _list(value: dict[str, Any]) -> dict[str, Any]:
-    """Refuse what is no network configuration list of CNI 1.0 or 1.1."""
+    """Refuse anything but a network configuration list of CNI 1.0 or 1.1."""
     for why in _faults(_json(value)):
         raise refusal(why)
     return value
@@ -103,7 +104,7 @@ CapabilityArguments = Annotated[
 
 
 class CniDevice(Strict):
-    """An interface of the Underlay that CNI plugins make in the forwarding namespace."""
+    """An interface of the Underlay that CNI plugins create in the forwarding namespace."""
 
     type: Literal["RawConfig"]
     raw_config: NetworkList
@@ -125,7 +126,7 @@ class CniDevice(Strict):
 
     @property
     def attachment(self) -> Attachment:
-        """Return what the node makes of it."""
+        """Return the node's attachment for it."""
         return Attachment(
             self.interface_name,
             json.dumps(self.raw_config, sort_keys=True),

@@ -1,8 +1,8 @@
 """Parses YAML into documents that remember their lines. Pure.
 
 The rules are those of Kubernetes rather than of YAML 1.1: `65000:10` is a string and not a number
-to the base of sixty, `on` is a string, a date is a string, and a key given twice is an error. So is
-an alias: a few nested aliases can expand into gigabytes, and manifests do not need them.
+to base sixty, `on` is a string, a date is a string, and a duplicate key is an error. So is an
+alias: a few nested aliases can expand into gigabytes, and manifests do not need them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ KNOWN = {"map", "seq", "str", "bool", "null", "int", "float", "merge"}
 
 
 class ManifestError(Exception):
-    """Manifests that cannot be parsed; `violations` are all the reasons, each with its place."""
+    """Manifests that cannot be parsed; `violations` has all the reasons with their positions."""
 
     def __init__(self, *reasons: Violation | str) -> None:
         self.violations = tuple(
@@ -51,7 +51,7 @@ class Document:
     def violation(
         self, complaint: Complaint, path: Sequence[str | int] = (), kind: str = "", name: str = ""
     ) -> Violation:
-        """Return a complaint about the part at `path`, with its place and its resource."""
+        """Return a complaint about the part at `path`, with its position and its resource."""
         mark, keys = self._mark(*path, *complaint.path), [*path, *complaint.path]
         return Violation(
             self.path,
@@ -102,8 +102,8 @@ class Document:
 def read(text: str, path: str) -> list[Document]:
     """Return the documents of a YAML text, empty ones left out. Raises ManifestError.
 
-    After a syntax error, YAML defines no way to go on. A line `---` starts a document in any case,
-    so each document is parsed on its own, and all errors are reported at once.
+    After a syntax error, YAML defines no way to continue. A line `---` starts a document in any
+    case, so each document is parsed on its own, and all errors are reported at once.
     """
     documents, violations = _read(text, path)
     if violations:
@@ -219,7 +219,7 @@ class _Loader(_SafeLoader):  # type: ignore[misc, valid-type]  # either has the 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ANN401
-        """Raise a YAML error where PyYAML lets errors of Python through."""
+        """Raise a YAML error in the cases in which PyYAML raises other errors."""
         kind = node.tag.removeprefix("tag:yaml.org,2002:")
         try:
             if kind not in KNOWN:

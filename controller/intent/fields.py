@@ -53,7 +53,7 @@ def _interface_name(value: str) -> str:
         raise refusal(f"{value!r} is not an interface name: up to 15 characters, no / : or space")
     if not re.fullmatch(r"[!-~]+", value):
         raise refusal(f"{value!r} is not an interface name: it has characters beyond ASCII")
-    if value.startswith("-"):  # programs would parse it as an option
+    if value.startswith("-"):  # otherwise programs would parse it as an option
         raise refusal(f"{value!r} is not an interface name: it begins with -")
     return value
 

@@ -1,13 +1,13 @@
 """Compares what many nodes accept, and finds conflicts that no node can see by itself. Pure.
 
-A rule looks at *claims*: a node gives something a value by a field of a resource. Either the value
-must be one node's alone (a VTEP address), or all nodes must have the same (the gateways of a VNI).
-In the second case most nodes are taken to be right. Each of the others is reported, with one of the
-many as evidence. Of equally many, the first in the order of the nodes are right.
+A rule looks at *claims*: a node gives something a value by a field of a resource. Either only one
+node may use the value (a VTEP address), or all nodes must use the same (the gateways of a VNI). In
+the second case the majority is assumed to be right. Each other node is reported, with one of the
+majority as evidence. In a tie, the first node in order is assumed to be right.
 
-A number that two nodes share makes their addresses equal, too. Only the number is reported then.
+If two nodes share a number, their addresses are equal, too. Then only the number is reported.
 
-Not compared: what only one node has, and MTUs, which are a NIC's and in no manifest.
+Not compared: values that only one node has, and MTUs, which depend on a NIC and are in no manifest.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A conflict between nodes; `violation` has the place of the node that is reported."""
+    """A conflict between nodes; `violation` has the position in the reported node's file."""
 
     rule: str
     node: str
@@ -79,7 +79,7 @@ class Claim:
 
 
 def check(sites: Sequence[Site]) -> list[Finding]:
-    """Return the conflicts between nodes, each once, in the order of their places."""
+    """Return the conflicts between nodes, each once, in the order of their positions."""
     found = dict.fromkeys(chain.from_iterable(rule(sites) for rule in _RULES))
     return sorted(found, key=lambda f: (f.violation.file, f.violation.line, f.rule, f.node))
 
@@ -179,7 +179,7 @@ def _vrfs(sites: Sequence[Site]) -> Iterator[Finding]:
 
 
 def _neighbors(sites: Sequence[Site]) -> Iterator[Finding]:
-    """Yield fabric neighbors with another ASN than elsewhere, or than the node that they are."""
+    """Yield fabric neighbors whose ASN differs from other nodes, or from the node that they are."""
     vteps = {address: site for site in reversed(sites) for address in _vteps(site)}
     by_address: dict[object, list[Claim]] = {}
     for site in sites:
@@ -200,7 +200,7 @@ def _neighbors(sites: Sequence[Site]) -> Iterator[Finding]:
 
 
 def _differing(rule: str, claims: Sequence[Claim], what: str) -> Iterator[Finding]:
-    """Yield every claim whose value is not that of most."""
+    """Yield every claim whose value differs from the majority's."""
     groups: dict[Hashable, list[Claim]] = {}
     for claim in claims:
         groups.setdefault(claim.value, []).append(claim)
@@ -221,7 +221,7 @@ def _targets(sites: Sequence[Site]) -> Iterator[Finding]:
     """Yield nodes that do not import what another node exports for the same VNI."""
     for number, users in _grouped(sites, lambda it: it.spec.vni).items():
         if not any(r.spec.export_rts or r.spec.import_rts for _, r in users):
-            continue  # all are automatic, and so match
+            continue  # all are automatic, so they match
         groups: dict[tuple[frozenset[str], frozenset[str]], list[tuple[Site, Resource[Any]]]] = {}
         for site, resource in users:
             groups.setdefault(_route_targets(site, resource), []).append((site, resource))
@@ -239,7 +239,7 @@ def _not_imported(
     imported: frozenset[str],
     importers: Sequence[tuple[Site, Resource[Any]]],
 ) -> Iterator[Finding]:
-    """Report the fewer: those that export, or those that import."""
+    """Report the smaller group: the nodes that export, or those that import."""
     exports, imports = ", ".join(sorted(exported)), ", ".join(sorted(imported))
     if len(exporters) < len(importers):
         at, others, path = exporters, importers, ("exportRTs",)
@@ -253,7 +253,7 @@ def _not_imported(
 
 
 def _import(imported: frozenset[str], exported: frozenset[str]) -> bool:
-    """Return whether a route with one of the exported targets is taken."""
+    """Return whether a node imports a route with one of these exported targets."""
     anyone = {f"{ANY}:{target.rpartition(':')[2]}" for target in exported}
     return not imported.isdisjoint(exported | anyone)
 
@@ -314,7 +314,7 @@ def _overlapping(claims: dict[tuple[Network, int], Claim]) -> Iterator[tuple[Cla
         for outer, other_vni, other in around:
             bridged = isinstance(claim.resource.spec, L2Vni)
             if other.site is claim.site or (other_vni == vni and (outer == network or bridged)):
-                continue  # a node's own are judged by its validator; one VNI's gateways above
+                continue  # a node's validator checks its own; one VNI's gateways are checked above
             yield (other, claim) if order[id(other)] < order[id(claim)] else (claim, other)
         around.append((network, vni, claim))
 
@@ -359,7 +359,7 @@ def _place(claim: Claim) -> str:
 
 
 def _many(claims: Sequence[Claim]) -> str:
-    """Return the first node with its place, and how many others there are."""
+    """Return the first node with its position, and the number of others."""
     more = len({claim.site.name for claim in claims}) - 1
     return _place(claims[0]) + (f" and {counted(more, 'other node')}" if more else "")
 

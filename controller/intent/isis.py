@@ -44,7 +44,7 @@ class IsisInterface(Strict):
 
 
 class Isis(Strict):
-    """IS-IS on every interface of the Underlay; `lo` announces the VTEP."""
+    """IS-IS on every interface of the Underlay; `lo` advertises the VTEP."""
 
     base_net: Net
     level: Annotated[int, number(1, 2)] | None = None

@@ -16,8 +16,8 @@ from dualpath.model.view import ResourceStatus
 def keep_last_good(before: Resources, now: Resources) -> Resources:
     """Return `now` with the earlier version of every resource that it rejects.
 
-    An absent resource was deleted, so it goes. A broken resource keeps its earlier version, and the
-    message of its rejection says so.
+    An absent resource was deleted, so it is removed. A broken resource keeps its earlier version,
+    and the message of its rejection mentions that.
     """
     present = {r.owner for r in now.items}
     earlier = {r.owner: r for r in before.items}
@@ -29,7 +29,7 @@ def keep_last_good(before: Resources, now: Resources) -> Resources:
     owners = {r.owner for r in kept}
     return replace(
         now,
-        items=(*kept, *now.items),  # first: of two that exclude each other, the first stays
+        items=(*kept, *now.items),  # put them first: of two conflicting resources, the first stays
         rejected=tuple(_remark(s) if s.owner in owners else s for s in now.rejected),
     )
 
@@ -37,8 +37,8 @@ def keep_last_good(before: Resources, now: Resources) -> Resources:
 def settle(before: Resources, now: Resources, node: Node) -> Resources:
     """Return `now`, with earlier versions also of edits that conflict with other resources.
 
-    Each resource goes back once at most. If its earlier version conflicts too, it is rejected
-    later, by `layout.compile`.
+    Each resource returns to its earlier version once at most. If that version conflicts too, it is
+    rejected later, by `layout.compile`.
     """
     taken = keep_last_good(before, now)
     earlier = {r.owner: r.spec for r in before.items}

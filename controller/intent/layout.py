@@ -1,7 +1,7 @@
 """Compiles the resources of a node into intent: its devices, and FRR's settings. Pure.
 
-A device depends on its resource and the node's number only, never on other resources. So adding a
-resource changes no device of another one.
+A device depends only on its resource and the node's number. So adding a resource changes no device
+of another resource.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def without_dpdk(intent: Intent) -> Intent:
 
 
 def for_dpdk(intent: Intent) -> Intent:
-    """Return the intent with the ports of CNI fetched from where the plugins make them.
+    """Return the intent with the ports of CNI plugins, fetched from where the plugins create them.
 
     The kernel datapath forwards in that namespace; grout may be in another.
     """
@@ -111,7 +111,7 @@ def for_dpdk(intent: Intent) -> Intent:
 def _devices(
     accepted: Accepted, underlay_mtu: int
 ) -> Iterator[tuple[Device, schema.Resource[Spec]]]:
-    """Yield every device with the resource that wants it; a device comes after those it needs."""
+    """Yield every device with its resource; a device comes after those that it needs."""
     underlay, passthrough = accepted.underlay, accepted.passthrough
     if underlay is not None:
         for port in _underlay_ports(accepted, underlay.spec):

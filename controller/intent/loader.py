@@ -1,7 +1,7 @@
-"""Loads manifests from files: the only part of `intent` that reads. Others judge the resources.
+"""Loads manifests from files, as the only part of `intent` that reads files. It judges no resource.
 
-A file that is not YAML is an error of the whole set, as nobody knows which resources it holds. A
-resource that breaks a rule is rejected by name, and the others are not affected.
+A file that is not YAML is an error of the whole set, because its resources are unknown. A resource
+that breaks a rule is rejected by name, and the others are not affected.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def load(
     passwords: PasswordReader | None = None,
     look: Look = nowhere,
 ) -> Resources:
-    """Read files and directories (their manifests sorted by name) and merge them, each file once.
+    """Read files and directories (manifests sorted by name) and merge them, each file once.
 
     Objects of an API server come after manifests without a time of creation, in the order of these
     times. Raises ManifestError when a file cannot be read or parsed.
@@ -75,13 +75,13 @@ def merge(
     passwords: PasswordReader | None = None,
     look: Look = nowhere,
 ) -> Resources:
-    """Make resources of documents. Raises ManifestError when this node cannot be identified."""
+    """Build resources from documents. Raises ManifestError when this node cannot be identified."""
     collector = _Collector(passwords or PasswordReader())
     found: list[Document] = []
     try:
         for document in documents:
             found.append(document)  # noqa: PERF402 - those before an error are kept
-    except ManifestError as error:  # of one file; the other files have been parsed
+    except ManifestError as error:  # errors of one file; the other files have been parsed
         collector.broken += error.violations
     for document in sorted(found, key=lambda d: created(d.value)):
         collector.add(document)
@@ -110,7 +110,7 @@ def _all(rejected: Mapping[Owner, Sequence[Violation]]) -> Iterator[Violation]:
 
 
 def _between(collector: _Collector, overrides: NodeOverrides) -> Iterator[Violation]:
-    """Yield conflicts between the resources that can be read, although others cannot."""
+    """Yield conflicts between the readable resources, although other files are unreadable."""
     try:
         node = choose(collector.nodes, overrides, nowhere)
     except ValueError:
@@ -159,7 +159,7 @@ def _text(file: Path) -> str:
 def files(path: Path) -> list[Path]:
     """Return the manifests below a path, sorted. Raises OSError.
 
-    A dangling link is included, so that it is an error: its resources were not deleted.
+    It includes a dangling link, so that the link is an error: its resources were not deleted.
     """
     if not path.is_dir():
         return [path]
@@ -309,7 +309,7 @@ class _Collector:
         try:
             parsed = schema.parse(kind, modern)
         except InvalidSpec as error:
-            # A part that was left out above may look missing here, or change a rule's result.
+            # # A part that was left out above may look missing here, or change a rule's result.
             before = {c.path for c in complaints.found}
             complaints.found += (c for c in error.complaints if not _follows(c, before))
             parsed, usable = error.partial, False
@@ -346,7 +346,7 @@ class _Collector:
                 self._doubt(document, complaint, *path)
 
     def violation_of(self, node: Node, message: str) -> Violation:
-        """Return what is wrong with the number of a node, with its place."""
+        """Return the error in a node's number, with its position."""
         number = next(n for n, known in enumerate(self.nodes) if known is node)
         document, path = self._node_places[number].document, self._node_places[number].path
         older = "nodeIndexInterfaceName"
@@ -372,7 +372,7 @@ class _Collector:
         found = self.rejected.setdefault((kind, name), [])
         shown = (
             "" if name.startswith(f"{document.path}:") else name
-        )  # the place is shown separately
+        )  # the position is shown separately
         found += (document.violation(c, path, kind, shown) for c in complaints)
 
 
@@ -387,7 +387,7 @@ def created(manifest: object) -> str:
 
 
 def _follows(complaint: Complaint, before: set[tuple[str | int, ...]]) -> bool:
-    """Return whether a complaint may be caused only by a part that an earlier one left out."""
+    """Return whether a complaint may only follow from a part that an earlier one left out."""
     if not before:
         return False
     return complaint.message == "required, but missing" or not complaint.path
@@ -431,7 +431,7 @@ def _digest(spec: object) -> str:
 
 
 def _problems_of(kind: str, group: object = schema.GROUP) -> Iterator[Complaint]:
-    """Yield why resources of this kind are refused, if they are."""
+    """Yield why resources of this kind are refused, if so."""
     groups = [schema.GROUP, schema.OLD_GROUP, schema.OUR_GROUP]
     if group not in groups:
         text = f"{group!r} is not {schema.GROUP}"

@@ -1,4 +1,4 @@
-"""The node that intent is compiled for: its number, labels and namespaces. Pure."""
+"""The node for which intent is compiled: its number, labels and namespaces. Pure."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class Node:
     log_level: LogLevel = "info"
     namespaces: Namespaces = Namespaces()
     source: IndexSource | None = None  # the interface whose address gives the index, if any
-    numbered: bool = field(default=False, compare=False)  # somebody gave it an index or a source
+    numbered: bool = field(default=False, compare=False)  # it has an index or a source
     of_api: bool = field(default=False, compare=False)  # it is a Node of Kubernetes itself
-    revision: str = field(default="", compare=False)  # of the API's objects beside it
+    revision: str = field(default="", compare=False)  # of the API's objects for this node
 
     @property
     def selectable(self) -> Mapping[str, str]:
@@ -184,9 +184,9 @@ def nowhere(_namespaces: Namespaces) -> Addresses:
 
 
 def choose(nodes: Sequence[Node], overrides: NodeOverrides, look: Look) -> Node:
-    """Return this node, out of those that the files describe. Raises ValueError.
+    """Return this node from among those that the files describe. Raises ValueError.
 
-    The API's Node adds what the user's files leave out: the number, the name, further labels.
+    The API's Node adds fields that the user's files leave out: number, name, further labels.
     """
     api = _described([node for node in nodes if node.of_api], overrides, is_known=False)
     files = [node for node in nodes if not node.of_api]

@@ -96,7 +96,7 @@ class Reference(Strict):
 
 
 class RoutingDomain(Strict):
-    """The VRF in which an L2VNI has its gateway, by the resource that makes it."""
+    """The VRF in which an L2VNI has its gateway, named by the resource that creates it."""
 
     refused: ClassVar[Mapping[str, str]] = {"l3vpn": "is not supported yet: refer to an L3VNI"}
 
@@ -111,7 +111,7 @@ class RoutingDomain(Strict):
 
 
 class HostBridge(Strict):
-    """A bridge on the host: made and removed by us, or an existing one."""
+    """A bridge on the host: created and removed by Dualpath, or an existing one."""
 
     lifecycle: Literal["Managed", "External"]
     name: Annotated[InterfaceName | None, BeforeValidator(or_none)] = None

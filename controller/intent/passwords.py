@@ -1,6 +1,6 @@
 """Reads the passwords that a manifest refers to, from files that only root may read.
 
-Replaces `passwordFile` and `passwordSecret` of a spec by `password`; never shows what it read.
+It replaces `passwordFile` and `passwordSecret` of a spec by `password`, and never shows a password.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ Yaml = dict[str, Any]
 SECRETS = Path("/etc/dualpath/secrets")
 SECRET_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")  # as Kubernetes names Secrets
 SECRET_KEY = "password"  # of a Secret of type kubernetes.io/basic-auth
-LONGEST = 4096  # bytes; more is no password
+LONGEST = 4096  # bytes; a longer text is no password
 
 
 PASSWORDS = {"password", "passwordfile", "passwordsecret"}
 
 
 class _Unreadable(Exception):
-    """Why a password that a manifest refers to cannot be used."""
+    """The reason why a password that a manifest refers to cannot be used."""
 
 
 class PasswordReader:

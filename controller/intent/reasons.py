@@ -1,4 +1,4 @@
-"""Why a resource is in force or not: the one list of reasons, for status, API and metrics. Pure.
+"""The reasons why a resource is in force or not, for status, API and metrics alike. Pure.
 
 docs/KUBERNETES.md explains each; the names are OpenPERouter's where it has one.
 """
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """The reason of a resource's status, one word for machines; the message is for people."""
+    """The reason of a resource's status, one word for programs; the message is for people."""
 
     CONFIGURATION_SUCCESSFUL = "ConfigurationSuccessful"
     VALIDATION_FAILED = "ValidationFailed"

@@ -1,7 +1,7 @@
 """Remarks on accepted resources: where the effect differs from what the resource asks for. Pure.
 
-A remark is the message of a resource that is ready. It names the field, what happens instead, and
-what to do. If that is not good enough, a rule rejects the resource instead.
+A remark is the message of a resource that is ready. It names the field, the actual effect, and what
+to do. If that effect is not acceptable, a rule rejects the resource instead.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Selects the resources for this node, by kind and with their types. Pure."""
+"""Selects the resources for this node, sorted by kind. Pure."""
 
 from __future__ import annotations
 

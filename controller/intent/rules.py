@@ -1,15 +1,15 @@
-"""The base of the resource models: it reports every broken rule, each with the path to its field.
+"""The base of the resource models. It reports every broken rule, with the path to its field.
 
 pydantic stops at the first failing rule of a model, and skips all rules of a model with an invalid
 field. A user would then fix one error per run. So a rule here is a method marked `@rule` that
-yields complaints, and every rule is tried, also if some fields are invalid: a rule that needs such
+yields complaints, and every rule is tried, even if some fields are invalid: a rule that needs such
 a field does not apply (reading the field raises AttributeError).
 
     neighbors: [{asn: 0, address: A}, {asn: 1, address: A}]
     ->  neighbors[0].asn: must be greater than or equal to 1
         neighbors[1].address: two neighbors have address A
 
-Pure. A message never holds a value that may be a secret.
+Pure. A message never contains a value that may be a secret.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Path = tuple[str | int, ...]
 
 
 class Complaint(NamedTuple):
-    """A broken rule: the path of the field, the error, and what was probably meant."""
+    """A broken rule: the path of the field, the error, and what the user probably meant."""
 
     path: Path
     message: str
@@ -74,7 +74,7 @@ def refusal(message: str, suggestion: str = "") -> PydanticCustomError:
 
 
 def closest(given: object, choices: Iterable[str]) -> str:
-    """Return the choice that was probably meant, in any letter case; "" if none is similar."""
+    """Return the choice that the user probably meant, in any letter case; "" if none is similar."""
     lower = {choice.lower(): choice for choice in choices}
     found = difflib.get_close_matches(str(given).lower(), lower, n=1, cutoff=0.6)
     return lower[found[0]] if found else ""

@@ -1,4 +1,4 @@
-"""The kinds of resource: the supported, the refused, and how a spec is checked. Pure."""
+"""The kinds of resources: supported and refused ones, and the check of a spec. Pure."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ S_co = TypeVar("S_co", bound=Spec, covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The place of a spec: its document, and its path in the document."""
+    """The position of a spec: its document, and its path in the document."""
 
     document: Document
     path: tuple[str | int, ...]
@@ -59,7 +59,7 @@ class Resource(Generic[S_co]):
     name: str
     spec: S_co
     source: str = ""  # where it was read: "pe.yaml:12"
-    written: object = field(default=None, compare=False, repr=False)  # the spec, passwords and all
+    written: object = field(default=None, compare=False, repr=False)  # the spec, with passwords
     origin: Origin | None = field(default=None, compare=False, repr=False)
     namespace: str = field(default="", compare=False)  # of Kubernetes; "" is none
 
@@ -73,7 +73,7 @@ class Resource(Generic[S_co]):
         return self.kind, self.name
 
     def violation(self, complaint: Complaint) -> Violation:
-        """Return a complaint about a part of the spec, with its place."""
+        """Return a complaint about a part of the spec, with its position."""
         if self.origin is None:
             return Violation(
                 kind=self.kind,
@@ -96,7 +96,7 @@ class Resources:
     rejected: tuple[ResourceStatus, ...] = ()
     partial: tuple[Resource[Spec], ...] = ()  # of the rejected, with the valid fields only
     node: Node = field(default_factory=Node)
-    digests: Mapping[Owner, str] = field(default_factory=dict)  # equal for an equal spec
+    digests: Mapping[Owner, str] = field(default_factory=dict)  # equal for equal specs
     empty: bool = True  # no document was found
 
 

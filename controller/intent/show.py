@@ -43,7 +43,7 @@ def _planned(intent: Intent, device: Device) -> PlannedDevice:
 
 
 def _plugins(intent: Intent, device: Device) -> dict[str, str]:
-    """Return the plugins that make a port, without their configuration, which may hold secrets."""
+    """Return the plugins that create a port, without their configuration: it may have secrets."""
     return next(({"cni": made.plugins} for made in intent.cni if made.name == device.key), {})
 
 

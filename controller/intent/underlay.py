@@ -27,7 +27,7 @@ FamilyName = Literal["ipv4unicast", "ipv6unicast", "evpn"]
 
 
 class MultiHop(Strict):
-    ttl: Annotated[int, number(1, 255)] = 255  # as FRR has it
+    ttl: Annotated[int, number(1, 255)] = 255  # FRR's limit
 
 
 class NeighborProperty(Strict):
@@ -126,7 +126,7 @@ class NetworkDevice(Strict):
 
 
 class UnderlayInterface(Strict):
-    """A network device through which the node reaches the fabric: a NIC, or what CNI makes."""
+    """A network device by which the node reaches the fabric: a NIC, or one that CNI creates."""
 
     type: Literal["NetworkDevice", "CNIDevice"]
     network_device: NetworkDevice | None = None
@@ -136,7 +136,7 @@ class UnderlayInterface(Strict):
     def name(self) -> str:
         device = self.network_device or self.cni_device
         if device is None:
-            raise AttributeError("neither device is valid")  # which is reported; see rules.py
+            raise AttributeError("neither device is valid")  # it is reported already; see rules.py
         return device.interface_name
 
     @property
@@ -145,7 +145,7 @@ class UnderlayInterface(Strict):
 
     @property
     def place_of_name(self) -> tuple[str, str]:
-        """Return where the manifest has the name, below this interface."""
+        """Return the path of the name below this interface in the manifest."""
         return "networkDevice" if self.type == "NetworkDevice" else "cniDevice", "interfaceName"
 
     @rule
@@ -202,7 +202,7 @@ class Underlay(Spec):
         return neighbor.type == "Internal" or neighbor.asn == self.asn
 
     def multihop(self, neighbor: Neighbor) -> int:
-        """Return the TTL of a session; 0 where bgpd accepts none (peer_ebgp_multihop_set)."""
+        """Return the TTL of a session; 0 if bgpd accepts none (peer_ebgp_multihop_set)."""
         on_a_link = neighbor.unnumbered or neighbor.link_local
         return 0 if on_a_link or self.is_internal(neighbor) else neighbor.multihop
 

@@ -1,4 +1,4 @@
-"""Checks the rules between the resources of one node; accepts or rejects each. Pure.
+"""Checks the rules between the resources of one node, and accepts or rejects each. Pure.
 
 Of two resources that conflict, the first in the order of the files is accepted: a later resource
 never disturbs an earlier one. Kinds are judged in the order of their dependencies, so a rejected
@@ -62,7 +62,7 @@ class Accepted:
     raws: list[Resource[RawFrrConfig]] = field(default_factory=list)
     statuses: list[ResourceStatus] = field(default_factory=list)
     asked_vrfs: frozenset[str] = frozenset()  # those of all L3VNIs, rejected ones too
-    asked_names: frozenset[tuple[str, str]] = frozenset()  # theirs, with their namespaces
+    asked_names: frozenset[tuple[str, str]] = frozenset()  # their names, with namespaces
     _named: dict[str, list[Resource[L3Vni]]] = field(init=False, repr=False)  # by given name
 
     def __post_init__(self) -> None:
@@ -101,7 +101,7 @@ class Accepted:
         return vrf
 
     def maker(self, vrf: str) -> Resource[L3Vni] | None:
-        """Return the L3VNI that makes a VRF; None if it has L2VNIs only."""
+        """Return the L3VNI that creates a VRF; None if it has L2VNIs only."""
         return next((r for r in self.l3vnis if r.spec.vrf == vrf), None)
 
     def _called(self, name: str, namespace: str) -> Resource[L3Vni] | None:
@@ -189,11 +189,12 @@ def validate(selection: Selection, node: Node, partials: Sequence[Resource[Spec]
 def also_wrong(
     accepted: Accepted, partials: Sequence[Resource[Spec]], *, complete: bool = True
 ) -> Iterator[tuple[Owner, list[Violation]]]:
-    """Yield further errors of resources that are already rejected, so that one run shows them all.
+    """Yield further errors of rejected resources, so that one run shows them all.
 
-    They are compared with the accepted resources, and with rejected ones before them. A check that
-    needs an invalid field does not apply. A missing dependency is not reported, as it may exist by
-    the time the rest is fixed; a reference to nothing is reported if the set is `complete`.
+    They are compared with the accepted resources, and with the rejected ones before them. A check
+    that needs an invalid field does not apply. A missing dependency is not reported, because it may
+    exist once the rest is fixed; a reference to an unknown name is reported if the set is
+    `complete`.
     """
     known = accepted.without(("", ""))
     for partial in partials:

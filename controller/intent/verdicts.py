@@ -17,7 +17,7 @@ from dualpath.model.view import ResourceStatus
 class Outcome:
     """The result of one round."""
 
-    problem: str = ""  # what keeps the whole intent from being in force
+    problem: str = ""  # the reason why the whole intent is not in force
     devices: dict[DeviceKey, str] = field(default_factory=dict)  # devices that failed, and why
     frr: dict[Owner, str] = field(default_factory=dict)  # FRR's errors, by resource
     remarks: dict[Owner, str] = field(default_factory=dict)  # FRR's warnings, by resource

@@ -1,6 +1,6 @@
 """Writes resources as manifests, to be stored and read by a later run. Pure.
 
-A stored resource is complete: it contains the passwords that were in files.
+A stored resource is complete: it contains the passwords from files.
 """
 
 from __future__ import annotations

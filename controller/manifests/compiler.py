@@ -1,4 +1,4 @@
-"""Compiles manifests for this node as it is: its namespaces, its datapath, the MTU of its NICs."""
+"""Compiles manifests for this node: its namespaces, its datapath, the MTU of its NICs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _elsewhere(resources: Resources, node: Node) -> set[Owner]:
     """Return the rejected resources that are for other nodes, which report them."""
     found: set[Owner] = set()
     for partial in resources.partial:
-        with suppress(AttributeError):  # the node selector is what is wrong
+        with suppress(AttributeError):  # the node selector is invalid
             if not partial.spec.node_selector.matches(node.selectable):
                 found.add(partial.owner)
     return found - {resource.owner for resource in resources.items}
@@ -46,7 +46,7 @@ class Compiler:
     def compile(
         self, files: Resources, in_force: Resources, broken: tuple[ResourceStatus, ...]
     ) -> Intent:
-        """Return the intent of what is in force, with a status for each resource of the files."""
+        """Return the intent in force, with a status for each resource of the files."""
         names = Namespaces(
             self.namespaces.forwarding, self.namespaces.control, files.node.namespaces.host
         )
@@ -73,6 +73,6 @@ class Compiler:
                 yield self.generations.number(status)
 
     def _measured(self, intent: Intent) -> int:
-        """Return the MTU of the narrowest NIC; what it was before, if there is no NIC."""
+        """Return the MTU of the narrowest NIC; the former value if no NIC exists."""
         where = self.namespaces.forwarding, intent.node.namespaces.host
         return underlay_mtu(intent.ports, where) or self._mtu

@@ -1,9 +1,9 @@
-"""The controller's side of a change on trial: begins it, follows it, and rolls it back.
+"""The controller's side of a change on trial: it begins the trial, follows it, and rolls it back.
 
 With `--confirm-within`, two changes are put on trial: a first start on a machine, and manifests
-that differ from those confirmed last. If nobody confirms in time, a first start is undone
-altogether, and after a change of manifests the last good ones are in force again. A trial that an
-earlier controller began goes on.
+that differ from the last confirmed ones. Without a confirmation in time, a first start is undone
+completely, and after a change of manifests the last good ones are in force again. A trial that an
+earlier controller began continues.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ LOOK_S = 0.2
 
 
 class Unconfirmed(Exception):
-    """Nobody confirmed the first start in time: everything must be given back."""
+    """The first start was not confirmed in time: everything must be given back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What was on the machine before a start."""
+    """The state of the machine before a start."""
 
-    first: bool  # nothing of ours, or no good manifests so far
-    nics: tuple[str, ...]  # those that Dualpath already had
+    first: bool  # no objects of Dualpath, or no good manifests so far
+    nics: tuple[str, ...]  # NICs that Dualpath already had
 
 
 class Confirmation:
-    """Follows what is on trial in one state directory."""
+    """Follows the change on trial in one state directory."""
 
     def __init__(
         self, settings: Settings, manifests: Manifests, forwarding: str, before: Before
@@ -54,13 +54,13 @@ class Confirmation:
         self._state_dir = settings.state_dir
         self._manifests = manifests
         self._watchdog: subprocess.Popen[bytes] | None = None
-        self._running = False  # after this, an error of the state directory does not end us
-        self._on_trial: Trial | None = None  # as we wrote it
+        self._running = False  # once it does, an error of the state directory does not end us
+        self._on_trial: Trial | None = None  # its contents as we wrote them
         self._keeps: set[str] | None = None  # NICs that stay while a change is rolled back
         manifests.confirming = settings.confirm_s > 0
 
     def pending(self) -> str:
-        """Return how to confirm what is on trial, and until when; "" when nothing is."""
+        """Return how to confirm the change on trial, and until when; "" if there is none."""
         found = self._on_trial
         return "" if found is None or self._keeps is not None else self._what(found)
 
@@ -69,7 +69,7 @@ class Confirmation:
         first, nics = self._before.first, self._before.nics
         found = trial.read(self._state_dir)
         if found is None or found.confirmed:
-            trial.end(self._state_dir)  # also a trial that a reboot ended
+            trial.end(self._state_dir)  # even one that a reboot ended
             if self._settings.confirm_s and (first or self._manifests.versions.changed):
                 self._put_on_trial(first=first, keeps=nics)
             return
@@ -107,7 +107,7 @@ class Confirmation:
                 self._over()
             return
         if found is not None and self._manifests.versions.in_force_is_pending and not taken_back:
-            return  # only a NIC's MTU changed, say: the deadline stays
+            return  # for example only a NIC's MTU changed: the deadline stays
         self._put_on_trial(first=False, keeps=found.keeps if found is not None else nics)
         self._try(self.keep_sessions)
 
@@ -130,7 +130,7 @@ class Confirmation:
                 self._take_back(found, replace)
 
     def _found(self) -> Trial | None:
-        """Return what is on trial; write its file again if somebody removed it."""
+        """Return the change on trial; write its file again if somebody removed it."""
         found = trial.read(self._state_dir) if self._on_trial is not None else None
         if found is not None or self._on_trial is None:
             return found
@@ -148,7 +148,7 @@ class Confirmation:
             log.error("a change on trial: %s; the controller goes on and keeps the deadline", error)
 
     def _claims(self) -> bool:
-        """Make it too late to confirm; without a state directory it already is."""
+        """End the time to confirm; without a state directory it has already ended."""
         try:
             return trial.claim(self._state_dir) is not None
         except OSError:

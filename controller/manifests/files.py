@@ -1,4 +1,4 @@
-"""The manifest files of one node, and the password files that they name: loaded, and watched."""
+"""The manifest files of one node, and the password files that they name: loaded and watched."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Traces = tuple[Trace, ...]
 
 
 class ManifestFiles:
-    """Everything that --config names, or some of it."""
+    """All files that --config names, or some of them."""
 
     def __init__(
         self, settings: Settings, paths: Sequence[Path] | None = None, node: str | None = None

@@ -1,7 +1,7 @@
-"""Rolls back a change that nobody confirmed. Synchronous, as root, with the controller's lock held.
+"""Rolls back a change that was not confirmed. Synchronous, as root, under the controller's lock.
 
 A first start is undone as by `dualpath down`. After a change of manifests, only the NICs that it
-took are given back: this code is for a dead controller, and a live one returns to the former
+took are given back: this code serves a dead controller, and a live one returns to the former
 manifests itself.
 """
 
@@ -22,11 +22,11 @@ from datapaths.linux.resets import suppress_resets
 
 log = logging.getLogger(__name__)
 
-UNCONFIRMED = 4  # exit code: nobody confirmed in time, and everything was given back
+UNCONFIRMED = 4  # exit code: not confirmed in time, and everything was given back
 
 
 def roll_back(state_dir: Path) -> bool:
-    """Roll back what is on trial; tell whether anything was. Failing steps are logged."""
+    """Roll back the change on trial; return whether there was one. Log failing steps."""
     found = trial.claim(state_dir)
     if found is None:
         return False

@@ -44,7 +44,7 @@ class Manifests:
         self._one_at_a_time = asyncio.Lock()
         self._seen: tuple[Traces, Traces] = (), ()
         self._read: Traces = ()  # the manifests that were read last
-        self._rolled_back: Traces | None = None  # those that nobody confirmed
+        self._rolled_back: Traces | None = None  # manifests that were rolled back unconfirmed
         self._broken: tuple[ResourceStatus, ...] = ()
         self._logged: set[Violation] = set()
 
@@ -56,7 +56,7 @@ class Manifests:
     # -- reading ------------------------------------------------------------------------------
 
     def read(self) -> Resources:
-        """Read the files for the first time; a broken resource is as an earlier run had it.
+        """Read the files for the first time; use the stored version of a broken resource.
 
         Raises ManifestError when a file cannot be parsed and no earlier run stored anything.
         """
@@ -80,12 +80,12 @@ class Manifests:
         return self._compile()
 
     async def watch(self, changed: Callable[[Intent], None]) -> None:
-        """Look at files and NICs until cancelled; pass on each intent that a change leads to."""
+        """Look at files and NICs until cancelled; pass on each new intent."""
         before = self._seen, True
         while True:
             await asyncio.sleep(POLL_S)
             now = await asyncio.to_thread(self._look)
-            # Twice the same: nobody is writing any more.
+            # # The same result twice: the writer has finished.
             if now != (self._seen, True) and now == before:
                 async with self._one_at_a_time:
                     changed(await asyncio.to_thread(self._reload))
@@ -96,7 +96,7 @@ class Manifests:
         return (self.files.manifests(), self.files.passwords()), self._compiler.up_to_date
 
     def _reload(self) -> Intent:
-        """Read the files again, and compile what is good in them."""
+        """Read the files again, and compile the valid part of them."""
         self._broken = ()
         self._read = self.files.manifests()
         if self._rolled_back == self._read:
@@ -131,9 +131,9 @@ class Manifests:
     # -- what FRR accepts and refuses ---------------------------------------------------------
 
     async def refuse(self, intent: Intent, owner: Owner, why: str) -> Intent | None:
-        """Leave out what FRR refuses, or use its last good version; None if that cannot be.
+        """Leave out a resource that FRR refuses, or use its last good version; None if impossible.
 
-        It cannot be for the Underlay, nor for an intent that an edit has replaced meanwhile.
+        It is impossible for the Underlay, and for an intent that an edit has replaced meanwhile.
         """
         async with self._one_at_a_time:
             if owner[0] not in LEFT_OUT or intent is not self._compiler.latest:
@@ -143,7 +143,7 @@ class Manifests:
     def _refuse(self, owner: Owner, why: str) -> Intent:
         self.versions.refuse(owner, why)
         if self.versions.pending is not None:
-            self.save_pending()  # what is confirmed is what is in force
+            self.save_pending()  # the confirmed version is the one in force
         return self._compile()
 
     def accepted(self, intent: Intent) -> None:
@@ -156,7 +156,7 @@ class Manifests:
     # -- confirming ---------------------------------------------------------------------------
 
     def save_pending(self) -> None:
-        """Store what is in force, to be the last good version once it is confirmed."""
+        """Store the version in force; once confirmed, it is the last good one."""
         self.versions.pending = self.versions.in_force
         store.save(self._state_dir, self.versions.pending, store.PENDING)
 
@@ -177,14 +177,14 @@ class Manifests:
         self._report(ManifestError(text), "what was in force before stays")
 
     def save_again(self) -> bool:
-        """Store the last good version again if somebody removed its file; tell whether they did."""
+        """Store the last good version again if somebody removed its file; return whether so."""
         file = self._state_dir / store.NAME
         if not self.versions.good.items or file.exists():
             return False
         store.save(self._state_dir, self.versions.good)
         return file.exists()
 
-    # -- what a user has to know --------------------------------------------------------------
+    # # -- messages for the user --------------------------------------------------------------
 
     def _report(self, error: ManifestError, stays: str = "") -> None:
         """Log why the files cannot be used as a whole, and show it as a status."""
@@ -204,7 +204,7 @@ class Manifests:
         self._broken = (*self._broken, status)
 
     def _log_rejections(self, intent: Intent) -> None:
-        """Log what is newly wrong with a resource, one line for each error."""
+        """Log new errors of resources, one line for each error."""
         now = {v for status in intent.statuses for v in status.violations}
         for violation in sorted(now - self._logged, key=lambda v: (v.file, v.line, v.column)):
             log.error("%s", violation, extra=WHOLE)

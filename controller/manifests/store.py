@@ -18,13 +18,13 @@ from controller.intent.written import decode, encode
 
 log = logging.getLogger(__name__)
 
-NAME = "last-good"  # no suffix of a manifest's: the directory may be that of --config
+NAME = "last-good"  # not the suffix of a manifest: the directory may be that of --config
 PENDING = "last-good-if-confirmed"
 MODE = 0o600
 
 
 def save(directory: Path, resources: Resources, name: str = NAME) -> None:
-    """Store these resources in place of the earlier ones; a failure is only logged."""
+    """Store these resources instead of the earlier ones; only log a failure."""
     file = directory / name
     partial = file.with_suffix(".new")
     try:

@@ -1,14 +1,14 @@
-"""A change on trial stays only if somebody confirms it in time: one file in the state directory.
+"""A change on trial is kept only if it is confirmed in time: one file in the state directory.
 
 The file exists from before the change until the change is confirmed or rolled back:
 
     nothing -> written (begin) -> confirmed (confirm) -> gone            the change stays
                                -> claimed (claim) -> rolled back -> gone the change goes
 
-Confirming and claiming hold one lock, so exactly one of them wins. An absent file confirms nothing:
-somebody may have removed it. The deadline is a time of CLOCK_BOOTTIME: it outlives the controller,
-and setting the clock does not move it. A reboot undoes the change by itself, so a file of an
-earlier boot is ignored.
+Confirming and claiming use one lock, so exactly one of them succeeds. An absent file confirms
+nothing, because somebody may have removed it. The deadline is a time of CLOCK_BOOTTIME: it outlives
+the controller, and setting the clock does not move it. A reboot undoes the change by itself, so a
+file of an earlier boot is ignored.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def boot() -> str:
 
 
 def read(state_dir: Path) -> Trial | None:
-    """Return what is on trial; None for nothing, or if a reboot ended it."""
+    """Return the change on trial; None if there is none, or if a reboot ended it."""
     try:
         stored = json.loads((state_dir / NAME).read_text(encoding="utf-8"))
         found = Trial(**{**stored, "keeps": tuple(stored["keeps"])})

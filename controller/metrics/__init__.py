@@ -1,1 +1,1 @@
-"""Prometheus metrics. The names are an interface: docs/API.md lists them."""
+"""Prometheus metrics. The names are an interface: docs/METRICS.md lists them."""

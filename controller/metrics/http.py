@@ -1,7 +1,7 @@
 """The HTTP server of metrics and probes, with limits: clients, time, connections per user.
 
 A kubelet asks `/livez` and `/readyz` here: it cannot ask gRPC's health service on a UNIX socket,
-and a program in the container costs a hundred times more.
+and running a program in the container costs a hundred times more.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class MetricsServer:
             before.close()
 
     async def renew(self) -> bool:
-        """Listen again if somebody removed the socket; return whether somebody did.
+        """Listen again if somebody removed the socket; return whether it was missing.
 
         Raises ListenError.
         """
@@ -96,7 +96,7 @@ class MetricsServer:
 
     @property
     def address(self) -> tuple[str, int]:
-        """Return where it listens by TCP."""
+        """Return the TCP address that it listens on."""
         assert self._server
         host, port = self._server.sockets[0].getsockname()[:2]
         return host, port
@@ -128,7 +128,7 @@ class MetricsServer:
                 writer.close()
                 await writer.wait_closed()
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError, OSError):
-            pass  # not a scraper, or one that left
+            pass  # not a scraper, or one that disconnected
         finally:
             self._clients -= Counter([user])  # this drops a user without clients
             writer.transport.abort()  # frees memory and descriptor if the client does not read
@@ -140,7 +140,7 @@ class MetricsServer:
             case b"/metrics":
                 body, content_type = await self._text(_accepted(rest))
                 return _http("200 OK", content_type, body)
-            case b"/livez":  # the event loop answers, and nothing else is known
+            case b"/livez":  # this proves only that the event loop runs
                 return _http("200 OK", PLAIN, b"ok\n")
             case b"/readyz":
                 if reason := self._waits():
@@ -166,7 +166,7 @@ def _user(connection: socket.socket) -> object:
         return owner.uid
     try:
         return connection.getpeername()[0]
-    except OSError:  # it is gone
+    except OSError:  # the connection has ended
         return None
 
 

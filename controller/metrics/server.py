@@ -1,7 +1,7 @@
 """Prometheus metrics of the daemon.
 
-The names are an interface: docs/API.md lists them. A request reads the values from the state, in
-the daemon's event loop; prometheus-client's own server would read them from a thread.
+The names are an interface: docs/METRICS.md lists them. A request reads the values from the state,
+in the daemon's event loop; prometheus-client's own server would read them from a thread.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dualpath.model.links import Port, Vni
 from dualpath.model.routes import DEFAULT_VRF
 from dualpath.model.view import KindCount, StateView, Status
 
-PATIENCE_S = 2.0  # with the datapath
+PATIENCE_S = 2.0  # to the datapath
 OPENMETRICS = "application/openmetrics-text"
 
 _COUNTS: tuple[tuple[str, str, Callable[[KindCount], int]], ...] = (
@@ -67,7 +67,7 @@ class StatusCollector(Collector):
         yield ready
 
     def describe(self) -> list[Metric]:
-        """Return nothing: registering must not read the state."""
+        """Return nothing, because registering must not read the state."""
         return []
 
 
@@ -143,7 +143,7 @@ def _hosts(status: Status) -> Iterator[Metric]:
 
 
 def _planes(status: Status) -> Iterator[Metric]:
-    """Yield nothing but empty families while there is one datapath."""
+    """Yield empty families only, while there is one datapath."""
     role = GaugeMetricFamily(
         "dualpath_datapath_role", "Each of two datapaths; always 1.", labels=["datapath", "role"]
     )
@@ -177,7 +177,7 @@ def _gauge(name: str, text: str, value: float) -> Metric:
 
 
 class Asked(Protocol):
-    """The part of the datapath that metrics need. Both raise Unavailable."""
+    """The part of the datapath that metrics need. Both methods raise Unavailable."""
 
     async def ports(self) -> Sequence[PortState]: ...
 

@@ -1,4 +1,4 @@
-"""How long convergence and switches take, as metrics."""
+"""The durations of convergence and switches, as metrics."""
 
 from __future__ import annotations
 

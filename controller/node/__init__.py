@@ -1,1 +1,1 @@
-"""What the controller makes of the machine, keeps, and gives back."""
+"""The parts of the machine that the controller creates, maintains, and gives back."""

@@ -1,4 +1,4 @@
-"""Has frr-bridge apply FRR's configuration: once per configuration and per frr-bridge."""
+"""Requests that frr-bridge apply FRR's configuration, once per configuration and frr-bridge."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class FrrConfiguration:
 
     @property
     def applied(self) -> FrrSettings | None:
-        """Return what FRR runs, as far as we know."""
+        """Return the configuration that FRR runs, as far as is known."""
         return self._applied[0] if self._applied else None
 
     def configured(self, settings: FrrSettings) -> bool:
-        """Return whether FRR runs these settings, as far as we know."""
+        """Return whether FRR runs these settings, as far as is known."""
         return self._applied is not None and self._applied[0] == settings
 
     def answered(self, event: Configured) -> None:
@@ -40,12 +40,12 @@ class FrrConfiguration:
             self._pending.set_result(event)
 
     def forget(self, why: str) -> None:
-        """Forget what FRR runs: the frr-bridge or the namespace that had it is gone."""
+        """Forget FRR's configuration: its frr-bridge or namespace is gone."""
         self._applied = None
         self.answered(Configured(self._request, False, False, why))
 
     def repeat(self) -> None:
-        """Repeat a request without an answer: frr-bridge may have missed it.
+        """Repeat a request without an answer, because frr-bridge may have missed it.
 
         A request that was answered is not repeated.
         """
@@ -53,7 +53,7 @@ class FrrConfiguration:
             self._tell(self._asked)
 
     async def ensure(self, settings: FrrSettings) -> Configured:
-        """Have FRR run the settings, unless it already does."""
+        """Make FRR run the settings, unless it already does."""
         if self._applied is not None and self._applied[0] == settings:
             return self._applied[1]
         self._applied = None

@@ -1,8 +1,8 @@
-"""FRR's devices in the control namespace: shadow devices and twins, made, compared and watched.
+"""FRR's devices in the control namespace, shadow devices and twins: made, compared and watched.
 
-zebra insists on a VRF, bridge and VXLAN device for each VRF and VNI (shadow devices), and sends its
-own packets through stand-ins for ports (twins). Somebody may change any of them while FRR runs;
-the watch reports that, and the next round repairs it.
+zebra requires a VRF, bridge and VXLAN device for each VRF and VNI (shadow devices), and sends its
+own packets through twins of ports. Another program may change any of them while FRR runs; the watch
+reports that, and the next round repairs it.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _OF_TWINS = frozenset({"port", "twin", marks.TAP, TC, ADDED})
 
 
 class PortTwins(Protocol):
-    """FRR's stand-ins for ports, wired to what forwards. Synchronous, for one thread at a time."""
+    """The twins of ports, connected to the datapath. Synchronous, for one thread at a time."""
 
     def ensure(self, ports: Sequence[Port], tcp_ports: Iterable[int]) -> Sequence[RowFailure]:
-        """Make a twin for every port that asks for one, and remove all others.
+        """Make a twin for every port that needs one, and remove all others.
 
-        Failures are by index into `ports`. Raises Unavailable without a control namespace, or
-        while the datapath does not answer, and Unsupported when this host can never do it.
+        Failures are by index into `ports`. Raises Unavailable without a control namespace, or while
+        the datapath does not answer, and Unsupported if this host can never do it.
         """
 
     def differing(
@@ -43,14 +43,14 @@ class PortTwins(Protocol):
         """Return each port whose twin differs from what `ensure` makes, and how; change nothing."""
 
     def namespaces(self) -> set[str]:
-        """Return the namespaces in which twins depend on something."""
+        """Return the namespaces whose devices affect the twins."""
 
     def set_carrier(self, name: str, up: bool) -> None:
-        """Let FRR see that a port gained or lost carrier. A port without a twin is ignored."""
+        """Show FRR that a port gained or lost carrier. A port without a twin is ignored."""
 
 
 class FrrDevices:
-    """Makes and compares FRR's devices; `on_drift` is called when somebody changed one."""
+    """Makes and compares FRR's devices. Calls `on_drift` when another program changed one."""
 
     def __init__(self, control: str, twins: PortTwins, on_drift: Callable[[], None]) -> None:
         self._control = control
@@ -58,7 +58,7 @@ class FrrDevices:
         self._on_drift = on_drift
         self._shadows = Shadows(control)
         self._drift = Drift(self._changed)
-        # One thread: the last change of a port's carrier is the one that stays.
+        # # One thread, so that the last change of a port's carrier is the one that remains.
         self._carriers = ThreadPoolExecutor(1, "carriers")
 
     async def ensure_base(self, intent: Intent) -> Sequence[ShadowFailure]:
@@ -85,20 +85,20 @@ class FrrDevices:
         return [Difference(kind, "", text, Problem.DIFFERENT) for kind, text in found]
 
     def set_carrier(self, name: str, up: bool) -> None:
-        """Let FRR see on a twin, soon, that its port gained or lost carrier."""
+        """Show FRR soon, on the twin, that a port gained or lost carrier."""
         asyncio.get_running_loop().run_in_executor(
             self._carriers, self._twins.set_carrier, name, up
         )
 
     async def watch(self) -> None:
-        """Report changes that somebody else makes, until cancelled."""
+        """Report changes by other programs until cancelled."""
         try:
             await self._drift.run()
         finally:
             self._drift.close()
 
     async def watch_where_they_are(self) -> None:
-        """Watch the namespaces in which the devices, and what twins depend on, are now."""
+        """Watch the present namespaces of the devices, and those that affect the twins."""
         of_twins = await asyncio.to_thread(self._twins.namespaces)
         self._drift.watch_only(
             {**{space: {} for space in of_twins}, self._control: sysctls.CONTROL}

@@ -1,8 +1,8 @@
-"""Shuts FRR's BGP sessions over NICs that are about to leave, before the NICs leave.
+"""Shuts FRR's BGP sessions over NICs that are about to be given back, before they leave.
 
-A peer whose session just breaks keeps our routes for its graceful restart time, and sends into a
-link that is no longer ours. An administrative shutdown tells it that this is no restart (RFC 8538
-section 4, Hard Reset), so it drops the routes at once.
+If a session just breaks, its peer keeps our routes for its graceful restart time, and sends into a
+link that is no longer ours. An administrative shutdown tells the peer that this is no restart (RFC
+8538 section 4, Hard Reset), so it drops the routes at once.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class LeavingNics:
         return new
 
     async def shut_sessions(self, nics: set[str], intended: FrrSettings) -> None:
-        """Have FRR shut the BGP sessions over these NICs; without success, log what follows."""
+        """Make FRR shut the BGP sessions over these NICs; if that fails, log the consequence."""
         addresses = await asyncio.to_thread(twins_addresses, self._control, nics)
         before = self._frr.applied or intended
         settings = shut(before, nics, addresses)

@@ -1,4 +1,4 @@
-"""Which namespaces a controller uses, and which of them it made: a file in its state directory.
+"""The namespaces that a controller uses, and those that it made: a file in its state directory.
 
 `dualpath down` reads it, whether the controller runs or not.
 """
@@ -25,13 +25,13 @@ class NamespaceRecord:
     control: str = ""
     host: str = ""
     made: tuple[str, ...] = ()  # namespaces, by name or path
-    pod: bool = False  # the control namespace is a pod's; only its name here is ours
+    pod: bool = False  # the control namespace is a pod's; the controller made only its name
 
 
 def write(state_dir: Path, pair: NamespacePair, host: str) -> Callable[[], bool]:
-    """Record the namespaces, before those that are absent are made. Raises OSError.
+    """Record the namespaces, before absent ones are made. Raises OSError.
 
-    Return a function that writes the file again if somebody removed it, and tells whether it did.
+    Return a function that writes the file again if somebody removed it, and returns whether it did.
     """
     before = read(state_dir)
     made = set(before.made if before else ())

@@ -1,16 +1,16 @@
 """The node's two namespaces: made at the start, and kept under their names while we run.
 
 A descriptor holds each namespace open, so deleting its name destroys nothing in it. If the
-namespace is ours to make, it gets its name back, with every device, route and packet in flight.
-Rejected: making an empty namespace and programming it again. A virtual NIC would be destroyed with
-the old one, and all traffic lost meanwhile.
+controller may make the namespace, it gets its name back, with every device, route and packet in
+flight. Rejected: making an empty namespace and programming it again. That would destroy a virtual
+NIC together with the old namespace, and lose all traffic meanwhile.
 
-A control namespace of a pod (`controller.cri`) is not ours: only its name here is, which gets back
-to it. Before there is a pod, the name is that of an empty namespace.
+The controller may not make a control namespace of a pod (`controller.cri`). It makes only the name,
+and gives the name back. Before there is a pod, the name belongs to an empty namespace.
 
-If somebody else made the namespace, we do not name it: its absence is a problem that status shows
-until the name exists again. A new namespace under the old name is used as it is: everything is made
-in it.
+If another program made the namespace, the controller does not name it: status shows that it is
+absent, until the name exists again. A new namespace under the old name is used as it is: everything
+is made in it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LOOK_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class NamespacePair:
-    """The forwarding and the control namespace, by name or path; which are ours to make."""
+    """The forwarding and the control namespace, by name or path, and whether we may make them."""
 
     forwarding: str
     control: str
@@ -41,7 +41,7 @@ class NamespacePair:
 
 
 def ensure_namespaces(pair: NamespacePair) -> None:
-    """Make the namespaces that are absent and ours to make. Raises OSError or Unsupported."""
+    """Make the absent namespaces that we may make. Raises OSError or Unsupported."""
     if pair.make_forwarding:
         netns.create(pair.forwarding)
     if pair.make_control and not netns.exists(pair.control):
@@ -55,7 +55,7 @@ class _Name:
 
     def __init__(self, name: str, *, ours: bool) -> None:
         self.name = name
-        self.ours = ours  # to make when it is absent
+        self.ours = ours  # make it if it is absent
         self.held = -1
         self.identity = netns.ABSENT
         self.problem = ""
@@ -63,7 +63,7 @@ class _Name:
             self.hold()
 
     def hold(self) -> None:
-        """Hold the namespace that has the name now, instead of the one held before."""
+        """Hold the namespace that has the name now, instead of the former one."""
         self.close()
         self.held = netns.keep_alive(self.name)
         found = os.fstat(self.held)
@@ -76,7 +76,7 @@ class _Name:
 
 
 class NamespaceKeeper:
-    """Looks at both names. `renewed(of_frr)` is called when a name means another namespace."""
+    """Watches both names. Calls `renewed(of_frr)` when a name refers to another namespace."""
 
     def __init__(self, pair: NamespacePair, renewed: Callable[[bool], None]) -> None:
         self._pair = pair
@@ -86,7 +86,7 @@ class NamespaceKeeper:
 
     @property
     def problem(self) -> str:
-        """Return which namespace is absent, and what to do; "" when both exist."""
+        """Return which namespace is absent, and what to do; "" if both exist."""
         return self._forwarding.problem or self._control.problem
 
     async def run(self) -> None:
@@ -103,7 +103,7 @@ class NamespaceKeeper:
             one.close()
 
     def look(self) -> None:
-        """Repair what differs, and log it. Makes three system calls when nothing differs."""
+        """Repair and log differences. Makes three system calls if there are none."""
         for one in (self._forwarding, self._control):
             before = one.problem
             try:

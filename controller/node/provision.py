@@ -1,7 +1,7 @@
 """Carries intent out, in order: devices, shadow devices, FRR's configuration, twins.
 
-Level-triggered: each round looks at everything and changes what differs. So one code path covers a
-replaced namespace, an FRR that started late, and a removed device.
+Level-triggered: each round looks at everything and changes the differences. So one code path covers
+a replaced namespace, an FRR that started late, and a removed device.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _DRIFT_REST_S = 0.5  # the longest pause before a round that drift causes
 
 
 class Provisioner:
-    """Keeps one node as its intent wants it. Another intent may replace it at any time."""
+    """Keeps one node as its intent wants it. A new intent may replace it at any time."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class Provisioner:
 
     @property
     def problem(self) -> str:
-        """Return what keeps the intent as a whole from being in force; "" for nothing."""
+        """Return the reason why the intent as a whole is not in force; "" for none."""
         return self._outcome.problem
 
     @property
@@ -88,7 +88,7 @@ class Provisioner:
         return self._steps.nics
 
     def uses(self, name: str) -> bool:
-        """Return whether a datapath has a port, or is to have it."""
+        """Return whether a datapath has a port, or should have it."""
         tables = [plane.state.records[Kind.PORT] for plane in self._planes]
         return any(ports.programmed(name) or ports.desired(name) for ports in tables)
 
@@ -96,7 +96,7 @@ class Provisioner:
         return show(self._intent)
 
     def replace(self, intent: Intent) -> None:
-        """Carry out another intent, from the next round on."""
+        """Use another intent from the next round on."""
         self._intent = intent
         self._wake.set()
 
@@ -114,7 +114,7 @@ class Provisioner:
         self._frr.answered(event)
 
     def subscribed(self, *, same_bridge: bool) -> None:
-        """Note that frr-bridge connected; a new one has to be given FRR's configuration."""
+        """Note that frr-bridge connected; a new one needs FRR's configuration."""
         if same_bridge:
             self._frr.repeat()
         else:
@@ -123,7 +123,7 @@ class Provisioner:
         self._wake.set()
 
     def port_changed(self, name: str, up: bool) -> None:
-        """Let FRR see on a port's twin that the port gained or lost carrier."""
+        """Show FRR, on the port's twin, that a port gained or lost carrier."""
         self._devices.set_carrier(name, up)
 
     def namespace_renewed(self, *, of_frr: bool) -> None:
@@ -133,13 +133,13 @@ class Provisioner:
         self._wake.set()
 
     def look_again(self) -> None:
-        """Start a round now: look at everything, and change what differs."""
+        """Start a round now: look at everything, and change the differences."""
         if self._made:
             self._made.look_again()
         self._wake.set()
 
     def ports_changed(self) -> None:
-        """Note that a port was made, or is gone."""
+        """Note that a port was made or removed."""
         self._wake.set()
 
     async def audit(self) -> Audited:
@@ -154,7 +154,7 @@ class Provisioner:
         return Audited(len(differing) + len(found), (*differing, *of_made))
 
     def _drifted(self) -> None:
-        """Start a round soon: somebody changed a device of FRR's, or what its twins depend on."""
+        """Start a round soon: another program changed a device of FRR's, or one below twins."""
         if self._soon is None:
             rest_s = min(self._took_s, _DRIFT_REST_S)
             self._soon = asyncio.get_running_loop().call_later(rest_s, self._look_soon)

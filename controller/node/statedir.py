@@ -1,8 +1,8 @@
-"""Keeps the state directory complete: files that somebody removes are made again.
+"""Keeps the state directory complete: it restores files that somebody removes.
 
-Clients connect to its sockets, its lock keeps a second controller out, and its other files are for
-the next start. A removed file is made again within a second. If that fails, `problem` says why, and
-the controller is not ready.
+Clients connect to its sockets, its lock keeps a second controller out, and the next start reads its
+other files. A removed file is restored within a second. If that fails, `problem` has the reason,
+and the controller is not ready.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Note = Callable[[], bool]
 
 
 class StateDirectory:
-    """Looks after the files of one directory, and after sockets anywhere."""
+    """Maintains the files of one directory, and sockets anywhere."""
 
     def __init__(self, path: Path, notes: Sequence[Note] = ()) -> None:
         self._path = path
@@ -47,7 +47,7 @@ class StateDirectory:
             await self.look()
 
     async def look(self) -> None:
-        """Make removed files and sockets again."""
+        """Restore removed files and sockets."""
         problem = ""
         again = 0
         try:

@@ -3,9 +3,9 @@
     sessions over NICs that leave -> VRFs, VNIs, ports -> shadow VRFs -> frr.conf
         -> shadow bridges and VXLAN devices -> twins -> Provisioned
 
-bgpd may crash when it sees a VNI before it knows the VRF, so frr.conf comes before the shadow
-VXLAN devices. Twins come last: a session that is up before its VNIs exist sends End-of-RIB too
-early, and peers then drop the routes that they kept through a restart.
+bgpd may crash if it sees a VNI before it knows the VRF, so frr.conf comes before the shadow VXLAN
+devices. Twins come last: a session that is up before its VNIs exist sends End-of-RIB too early, and
+peers then drop the routes that they kept through a restart.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _BRIDGE_S = 10.0  # for frr-bridge to connect, at the start
 
 
 class Judge(Protocol):
-    """Decides which intent replaces the one that FRR refuses."""
+    """Decides which intent replaces one that FRR refuses."""
 
     async def refuse(self, intent: Intent, owner: Owner, why: str) -> Intent | None: ...
 
@@ -48,14 +48,14 @@ class MadePorts(Protocol):
     """Makes the ports that do not exist before: those of CNI plugins."""
 
     async def want(self, devices: Sequence[CniDevice]) -> Mapping[str, str]:
-        """Note which are wanted; return those that are not there yet, and why."""
+        """Note the wanted ports; return the missing ones, and why each is missing."""
 
     @property
     def remarks(self) -> Mapping[str, str]:
-        """Return what is wrong with ports that are kept."""
+        """Return the problems of existing ports."""
 
     async def audit(self) -> Mapping[str, str]:
-        """Return which ports differ from what was made, and how; change nothing."""
+        """Return which ports differ from the plugins' results, and how; change nothing."""
 
     def look_again(self) -> None: ...
 
@@ -90,7 +90,7 @@ class Steps:
         """Set once frr-bridge has connected."""
 
     async def run(self, intent: Intent, outcome: Outcome) -> None:
-        """Do every step in order, and note what fails. One failing device stops no other."""
+        """Do every step in order, and note failures. A failing device stops no other device."""
         whole, intent = intent, await self.without_missing(intent, outcome)
         await self._shut_sessions_of_leaving_nics(intent)
         self._planes.want(Kind.VRF, intent.vrfs)
@@ -110,7 +110,7 @@ class Steps:
             self._tell(Provisioned())
 
     async def without_missing(self, intent: Intent, outcome: Outcome) -> Intent:
-        """Return the intent without the ports that are still to be made; note why they are not."""
+        """Return the intent without the missing ports; note why each is missing."""
         if not self._made:
             return intent
         missing = await self._made.want(intent.cni)
@@ -123,7 +123,7 @@ class Steps:
         return replace(intent, ports=ports) if missing else intent
 
     async def _shut_sessions_of_leaving_nics(self, intent: Intent) -> None:
-        """Have FRR end the BGP sessions over NICs that leave, before they leave."""
+        """Make FRR end the BGP sessions over NICs that leave, before they leave."""
         stays = {port.name for port in intent.ports}
         if leaving := self._leaving.new(self.nics - stays):
             await self._meet_bridge()

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 _RESTART_S = 0.5
 _END_S = 3.0
-_STEADY_S = 10.0  # after a run this long, the next start need not wait longer
+_STEADY_S = 10.0  # after a run of this length, the next start does not wait longer
 _MOST_PAUSE_S = 8.0
 _PATIENCE_S = 5.0  # with a bridge that was taken over and does not answer
 
@@ -44,7 +44,7 @@ def bridge_of(state_dir: Path) -> Process | None:
 
 
 class Useless(Exception):
-    """The program can never run here; it has logged the reason. Do not restart it."""
+    """The program can never run here, and has logged the reason. Do not restart it."""
 
 
 class BridgeSupervisor:
@@ -72,14 +72,14 @@ class BridgeSupervisor:
             await self.end()
 
     async def end(self) -> None:
-        """End the bridge: the controller ends, or the bridge's namespace was replaced."""
+        """Stop the bridge, because the controller ends or the bridge's namespace was replaced."""
         if self._child:
             await _end(self._child)
         elif found := self._adopted or bridge_of(self._settings.state_dir):
             await _end_adopted(found)
 
     async def _watch(self, bridge: Process) -> None:
-        """Return when a bridge of an earlier controller has ended; end one that does not answer."""
+        """Return when an earlier controller's bridge has ended; stop one that does not answer."""
         self._adopted = bridge
         log.info("taking over frr-bridge, pid %d", bridge.pid)
         silent_s = 0.0  # not subscribed yet
@@ -120,7 +120,7 @@ class BridgeSupervisor:
             "-m",
             "frr_bridge",
             *as_options(values),
-            start_new_session=True,  # a terminal sends ^C to us only; we end the child
+            start_new_session=True,  # a terminal sends ^C to this process only; we end the child
         )
 
 
@@ -164,7 +164,7 @@ class Child:
         child = await asyncio.create_subprocess_exec(
             *self._command,
             stdin=asyncio.subprocess.PIPE,
-            start_new_session=True,  # a terminal sends ^C to us only; we end the child
+            start_new_session=True,  # a terminal sends ^C to this process only; we end the child
         )
         try:
             return await child.wait()

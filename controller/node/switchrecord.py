@@ -1,4 +1,4 @@
-"""Which datapath forwards, and a switch that is under way: one file in the state directory.
+"""The datapath that forwards, and a switch in progress: one file in the state directory.
 
 It is written before a switch does anything, and again when the switch is over. A controller that
 starts reads it: a switch with `to` was interrupted, and is rolled back. Without the file the
@@ -29,7 +29,7 @@ class SwitchFile:
     state_dir: Path
 
     def read(self) -> SwitchState | None:
-        """Return what was written in this boot; None for nothing, or a malformed file."""
+        """Return the content that was written in this boot; None without one, or if malformed."""
         try:
             stored = json.loads((self.state_dir / NAME).read_text(encoding="utf-8"))
         except (OSError, ValueError):

@@ -1,8 +1,8 @@
-"""Gives back every NIC that a controller took, and removes all that it made; FRR is left alone.
+"""Gives back every NIC that a controller took, and removes everything that it made, except FRR.
 
-A failing step stops only steps that would destroy something: a namespace that still holds a NIC
-stays. Everything is found by marks and records, so a teardown can be repeated, also after any
-crash. Synchronous, as root, and never beside a running controller.
+A failing step stops only steps that would destroy something: a namespace that still contains a NIC
+stays. Marks and records identify everything, so a teardown can be repeated, even after a crash.
+Synchronous, as root, and never beside a running controller.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ EVERYWHERE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What was done, or would be done, to one thing; `problem` says why it failed."""
+    """A step that was done, or would be done; `problem` is the reason if it failed."""
 
     what: str  # "nic", "devices", "cni", "namespace"
     name: str
@@ -103,7 +103,7 @@ def given_back(left: NamespaceRecord, keeps: Collection[str]) -> Iterator[Step]:
 
 
 def nics_of(left: NamespaceRecord | None) -> tuple[str, ...]:
-    """Return the NICs that are ours now."""
+    """Return the NICs that Dualpath has now."""
     if left is None or not netns.exists(left.forwarding):
         return ()
     return tuple(step.name for step in _nics(left))
@@ -191,7 +191,7 @@ def _named_by_us(left: NamespaceRecord) -> Iterator[Step]:
 
 
 def _remove(name: str) -> None:
-    """Remove a namespace, unless that would destroy a device that somebody else put there."""
+    """Remove a namespace, unless that would destroy another program's device in it."""
     with Links(name) as links:
         devices = (link for link in links.all() if not link.made)
         others = [link.name for link in devices if link.name not in EVERYWHERE]

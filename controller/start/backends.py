@@ -1,4 +1,4 @@
-"""The datapaths, by their names for --datapath. A new datapath is a new row of BACKENDS."""
+"""The datapaths by their names in --datapath. A new datapath is a new row of BACKENDS."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from dualpath.rpc.connect import ClientTls
 
 
 class Beside(Protocol):
-    """A program that is kept running beside the controller."""
+    """A program that the controller keeps running."""
 
     async def run(self) -> None:
         """Keep it running until cancelled. Raises Unsupported or Useless if it can never work."""
@@ -40,7 +40,7 @@ class Beside(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """A datapath, the twins that are wired to it, and the programs it needs, in starting order."""
+    """A datapath, its twins, and the programs that it needs, in the order of their start."""
 
     datapath: Datapath
     twins: PortTwins
@@ -91,9 +91,9 @@ def _beside_kernel(settings: Settings, namespaces: NamespacePair, host: str) -> 
 
 
 def dpdk(settings: Settings, namespaces: NamespacePair, host: str) -> Backend:
-    """Return grout behind grout-agent; the controller runs either unless somebody else does.
+    """Return grout behind grout-agent; the controller runs both unless they already run.
 
-    Raises ConnectError for an agent that may not be called, and Unavailable without a grout.
+    Raises ConnectError for an agent address that is not allowed, and Unavailable without a grout.
     """
     options = settings.grout
     if not options.agent and not options.start:
@@ -118,9 +118,9 @@ def dpdk(settings: Settings, namespaces: NamespacePair, host: str) -> Backend:
 
 
 def _renamed(sock: Path, forwarding: str, nic: str) -> Sequence[tuple[str, str]]:
-    """Return where grout may have a NIC: as a rule in the forwarding namespace."""
+    """Return where grout may have a NIC: usually in the forwarding namespace."""
     found = [(forwarding, device_of(nic))]
-    with suppress(DatapathError):  # it does not run now
+    with suppress(DatapathError):  # grout does not run now
         found.append((locate(sock), device_of(nic)))
     return found
 

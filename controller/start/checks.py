@@ -37,7 +37,7 @@ def load(settings: Settings, manifests: Manifests) -> Resources:
 
 
 def namespaces_of(settings: Settings, named: Namespaces) -> NamespacePair:
-    """Return the namespaces; we do not make one that only the command line names."""
+    """Return the namespaces; do not make one that only the command line names."""
     control = settings.frr_netns or named.control
     return NamespacePair(
         forwarding=settings.netns or named.forwarding or DEFAULT_NETNS,
@@ -54,7 +54,7 @@ def check_root() -> None:
 
 
 def check_namespaces(namespaces: NamespacePair) -> None:
-    """Refuse absent namespaces that are not ours to make, and one namespace for both purposes."""
+    """Refuse absent namespaces that we may not make, and one namespace for both purposes."""
     if namespaces.pod and (not namespaces.control or "/" in namespaces.control):
         raise Refused(
             "--frr-pod: the pod's namespace needs a name: give --frr-netns, or "
@@ -77,7 +77,7 @@ def check_namespaces(namespaces: NamespacePair) -> None:
 
 
 def check_listeners(settings: Settings, control: str) -> None:
-    """Refuse addresses at which we cannot listen. Makes the directories of sockets."""
+    """Refuse addresses that cannot be listened on. Makes the directories of sockets."""
     listen.probe(settings.listen, listen.Tls(*settings.tls) if settings.tls else None)
     if settings.metrics:
         if path := listen.unix_path(settings.metrics):
@@ -115,7 +115,7 @@ def check_state_dir(settings: Settings) -> None:
 
 
 def _check_fpm(settings: Settings, control: str) -> None:
-    """Refuse a port in use, unless an frr-bridge that we take over has it."""
+    """Refuse a port in use, unless it belongs to an frr-bridge that we take over."""
     if bridge_of(settings.state_dir):
         return
     host, port = settings.fpm_address

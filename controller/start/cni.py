@@ -1,4 +1,4 @@
-"""Composes what keeps the interfaces of CNI plugins, for a controller."""
+"""Composes the keeper of CNI interfaces for a controller."""
 
 from __future__ import annotations
 

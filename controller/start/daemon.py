@@ -46,7 +46,7 @@ from dualpath.rpc.listen import Tls
 log = logging.getLogger(__name__)
 
 _TICK_S = 0.5
-_START_S = 30.0  # until a log line says that we wait; grout maps and clears its memory
+_START_S = 30.0  # before a log line reports the wait; grout maps and clears its memory
 _START_AGAIN_S = 0.2
 
 
@@ -221,7 +221,7 @@ class Daemon:
             group.create_task(confirming)
 
     async def _begin(self) -> None:
-        """Adopt what the datapath holds; wait without limit for one that we start ourselves."""
+        """Adopt the datapath's rows; wait without limit for a datapath that we start ourselves."""
         began = self._clock.monotonic()
         while True:
             try:
@@ -338,7 +338,7 @@ class Daemon:
             self.notifier.status(self._view.not_ready() or "ready")
 
     def _problem(self) -> str:
-        """Return why the controller cannot do its job; "" when it can."""
+        """Return the reason why the controller cannot do its job; "" for none."""
         if problem := self._no_answer or self._namespaces.problem or self.directory.problem:
             return problem
         if self._pod and self._pod.problem:

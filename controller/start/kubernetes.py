@@ -1,4 +1,4 @@
-"""The API server as a source of manifests: where it is, and the wait for its first answer."""
+"""The API server as a source of manifests: its location, and the wait for its first answer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from controller.start.checks import Refused
 from dualpath.model.view import ResourceStatus
 from dualpath.process.lifetime import live
 
-if TYPE_CHECKING:  # its HTTP client is there only where Kubernetes is wanted
+if TYPE_CHECKING:  # its HTTP client is installed only with Kubernetes support
     from controller.kubernetes.agent import Agent
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ def agent(
     statuses: Callable[[], Iterable[ResourceStatus]],
     revision: Callable[[], str] = str,
 ) -> Agent:
-    """Return what follows the API server. Raises Refused when there is none to follow."""
+    """Return the agent that follows the API server. Raises Refused if there is no API server."""
     try:
         from controller.kubernetes.agent import NAMESPACE, Agent
         from controller.kubernetes.client import Client
@@ -64,11 +64,11 @@ def agent(
 
 
 def wait(settings: Settings) -> None:
-    """Return once a resource is mirrored: at once when an earlier run left one.
+    """Return once a resource is mirrored: at once if an earlier run left one.
 
-    Raises Refused, also when we are ended meanwhile.
+    Raises Refused, also if the controller is stopped meanwhile.
     """
-    following = agent(settings, tuple)  # refuses what is wrong before anything is changed
+    following = agent(settings, tuple)  # refuses wrong options before anything is changed
     manifests = settings.mirror / MANIFESTS
     if _mirrored(manifests):
         log.info("starting from the last known objects")
@@ -96,7 +96,7 @@ def wait(settings: Settings) -> None:
 
 
 def _mirrored(directory: Path) -> bool:
-    """Return whether there is an Underlay to begin with, and the Node."""
+    """Return whether an Underlay and the Node exist, which a start needs."""
     try:
         names = os.listdir(directory)
     except FileNotFoundError:

@@ -51,7 +51,7 @@ class SecondPlane:
         self._hosts = hosts
         self._backend: Backend | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._problem: DatapathError | None = None  # why a program can never run
+        self._problem: DatapathError | None = None  # the reason why a program can never run
 
     async def start(self) -> None:
         """Start its programs, wait until it answers, and program it from then on.
@@ -74,9 +74,9 @@ class SecondPlane:
         self._spawn(self._learn(plane))
 
     async def stop(self) -> None:
-        """End it, also one that an earlier controller left; forget what was programmed."""
+        """End it, even one that an earlier controller left; forget its programmed rows."""
         beside: tuple[Beside, ...] = ()
-        with suppress(DatapathError):  # it cannot be built here, so nothing of it runs
+        with suppress(DatapathError):  # it cannot be built here, so no part of it runs
             beside = self._built().beside
         self._planes.remove()
         await self.leave()
@@ -85,7 +85,7 @@ class SecondPlane:
         self._hosts.drop(self.name)
 
     async def leave(self) -> None:
-        """Let it go on forwarding while the controller ends."""
+        """Let it continue to forward while the controller ends."""
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             task.cancel()
@@ -144,10 +144,10 @@ class SecondPlane:
 
 
 def note_loss(plane: Plane, lost: Lost) -> None:
-    """Have rows looked at again that somebody else removed or changed."""
+    """Look again at rows that another program removed or changed."""
     if lost.routes is not None:
         plane.state.lost_routes(lost.routes)
-    elif lost.records and lost.kind is not Kind.NEXTHOP:  # a group may have lost a member only
+    elif lost.records and lost.kind is not Kind.NEXTHOP:  # a group may only have lost a member
         plane.state.lost_records(lost.records)
     else:
         plane.reconciler.suspect(lost.kind)

@@ -1,4 +1,4 @@
-"""The manifest files of a node that follows an API server, apart from what the API has."""
+"""The manifest files of a node that follows an API server, separate from the API's objects."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class StaticFiles:
         self._found = Files(index=settings.node_index)
 
     def read(self) -> Files:
-        """Return what the files have; if they cannot be parsed, what they had."""
+        """Return the contents of the files; if they cannot be parsed, the previous contents."""
         seen = (*self._files.manifests(), *self._files.passwords())
         if seen != self._seen:
             self._found = self._load()
@@ -27,7 +27,7 @@ class StaticFiles:
     def _load(self) -> Files:
         try:
             found = self._files.load()
-        except ManifestError:  # the controller reads the same files, and says so
+        except ManifestError:  # the controller reads the same files, and reports it
             return self._found
         index = found.node.index if found.node.numbered else None
         return Files(found.items, frozenset(s.owner for s in found.rejected), index)

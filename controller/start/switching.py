@@ -1,4 +1,4 @@
-"""Puts the parts of `dualpath switch` together, for a controller that can run a second datapath."""
+"""Composes `dualpath switch`, for a controller that can run a second datapath."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SECOND = "dpdk"
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a switch shares with the rest of the controller."""
+    """The objects that a switch shares with the rest of the controller."""
 
     settings: Settings
     planes: Planes
@@ -65,7 +65,7 @@ class Switching:
         return await serve_operate(self.switcher, self._listen)
 
     async def run(self) -> None:
-        """Restore what the last controller left, then look after it until cancelled."""
+        """Restore the last controller's state, then maintain it until cancelled."""
         try:
             await self.switcher.restore()
             await self.switcher.run()
