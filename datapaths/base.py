@@ -26,47 +26,47 @@ class DatapathError(Exception):
 
 
 class Unavailable(DatapathError):
-    """No answer: a timeout, a full socket, an agent restarting. Retry as it is."""
+    """No answer: a timeout, a full socket, an agent that restarts. Retry unchanged."""
 
 
 class Unsupported(DatapathError):
-    """This host or datapath can never do it. The text says what is missing."""
+    """This host or datapath can never do it. The text names what is missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowFailure:
-    """A row that could not be applied; the rest of its batch stands."""
+    """A row that could not be applied; the other rows of its batch were applied."""
 
     index: int  # into the batch: upserts before withdrawals
     errno: int
-    reason: str = ""  # the datapath's text
+    reason: str = ""  # the datapath's own text
 
     def __str__(self) -> str:
-        """Return the errno's name, and what the datapath added to it."""
+        """Return the errno's name, and the datapath's text."""
         name = errno_name(self.errno)
         return f"{name}: {self.reason}" if self.reason else name
 
 
 class Feature(StrEnum):
-    """What a useful datapath may lack: rows that need it fail with EOPNOTSUPP."""
+    """A feature that a useful datapath may lack: rows that need it fail with EOPNOTSUPP."""
 
-    GATEWAY6_FOR_V4 = "gateway6-for-v4"  # IPv4 routes by an IPv6 gateway (RFC 8950)
+    GATEWAY6_FOR_V4 = "gateway6-for-v4"  # IPv4 routes with an IPv6 gateway (RFC 8950)
     DEVICE_NEXTHOP = "device-nexthop"  # nexthops without a gateway: on link
-    UNREACHABLE = "unreachable"  # routes and nexthops that answer with ICMP unreachable
-    PROHIBIT = "prohibit"  # those that answer with ICMP administratively prohibited
-    WEIGHTS = "weights"  # groups whose members have unequal shares
+    UNREACHABLE = "unreachable"  # routes and nexthops that reply with ICMP unreachable
+    PROHIBIT = "prohibit"  # those that reply with ICMP administratively prohibited
+    WEIGHTS = "weights"  # groups whose members have unequal weights
     STICKY = "sticky"  # MACs that may not move
     ROUTER_FLAG = "router-flag"  # the R flag in suppressed neighbor advertisements
-    SHARED_PREFIX = "shared-prefix"  # a route beside somebody else's to the same prefix (EEXIST)
+    SHARED_PREFIX = "shared-prefix"  # a route beside another program's to the same prefix (EEXIST)
 
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a datapath is, and what it can do."""
+    """The identity of a datapath, and its abilities."""
 
     name: str  # "kernel"
     version: str  # "6.12.48"
-    kinds: frozenset[Kind]  # what `apply` takes
+    kinds: frozenset[Kind]  # the kinds that `apply` accepts
     lacks: frozenset[Feature] = frozenset()
     batch_rows: int = 4096  # the best number of routes in one batch
     looks_up: bool = False  # it implements `LooksUp`
@@ -74,7 +74,7 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class PortState:
-    """A port as the datapath shows it now."""
+    """The current state of a port in the datapath."""
 
     name: str
     up: bool  # administratively up and with carrier
@@ -96,9 +96,9 @@ class FibUse:
 
     vrf: str
     family: Family
-    used: int  # routes, including those of others
-    limit: int = 0  # most routes; 0: only memory limits them
-    blocks: int = 0  # second-level blocks of a table that has such (DPDK: tbl8)
+    used: int  # routes, including those of other programs
+    limit: int = 0  # the largest number of routes; 0: only memory limits it
+    blocks: int = 0  # second-level blocks of a table that has them (DPDK: tbl8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class NodeStats:
 class Facts:
     """Figures that a datapath reports about itself, for people and for metrics."""
 
-    values: tuple[tuple[str, str], ...] = ()  # names and values to show: ("api version", "13")
+    values: tuple[tuple[str, str], ...] = ()  # names and values to display: ("api version", "13")
     fibs: tuple[FibUse, ...] = ()
     nodes: tuple[NodeStats, ...] = ()
 
@@ -131,7 +131,7 @@ class LearnedMac:
 
 @dataclass(frozen=True, slots=True)
 class LearnedNeighbor:
-    """A local host's address and MAC in an L2VNI, or the end of that pair."""
+    """A local host's address and MAC in an L2VNI, or the end of that association."""
 
     vni: int
     address: bytes
@@ -149,9 +149,9 @@ class PortChanged:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Somebody else removed or changed rows of ours: look again.
+    """Another program removed or changed our rows: look again.
 
-    With records or routes, only those are wrong; with neither, any row of the kind may be.
+    With records or routes, only those are affected; with neither, any row of the kind may be.
     """
 
     kind: Kind
@@ -163,16 +163,16 @@ class Lost:
 class Way:
     """One way of a packet, as the datapath forwards it now."""
 
-    nexthop: Nexthop  # id 0: no object stands behind it
+    nexthop: Nexthop  # id 0: it has no nexthop object
     weight: int = 1
     vni: int = 0  # of the overlay that carries it to `vtep`; 0: none
     vtep: bytes = b""
-    mac: bytes = b""  # of a host on a bridge, or inside an overlay; b"": unknown
+    mac: bytes = b""  # MAC of a host on a bridge, or inside an overlay; b"": unknown
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The route that the datapath uses for an address, whoever installed it."""
+    """The route that the datapath uses for an address, whichever program installed it."""
 
     prefix: bytes = b""  # b"": unknown
     length: int = 0
@@ -183,7 +183,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class CaughtUp:
-    """The present state is reported; changes follow. Comes once in a stream."""
+    """The current state is reported; changes follow. Comes once in a stream."""
 
 
 Learned = LearnedMac | LearnedNeighbor | PortChanged | Lost | CaughtUp
@@ -221,7 +221,7 @@ class Datapath(Protocol):
         """Yield the present state, then CaughtUp, then changes; ends with `close`."""
 
     async def close(self) -> None:
-        """Close the sockets. Installed rows stay and go on forwarding."""
+        """Close the sockets. Installed rows stay, and forwarding continues."""
 
 
 @runtime_checkable

@@ -19,7 +19,7 @@ MOST_LOST = 4096  # events with details; beyond that, one event means every row 
 
 
 class Inbox:
-    """Keeps events until the listener fetches them. Drops them while nobody listens."""
+    """Keeps events until the listener fetches them. Drops them while there is no listener."""
 
     def __init__(self) -> None:
         self._events: dict[Hashable, Learned] = {}
@@ -30,7 +30,7 @@ class Inbox:
         self._closed = False
 
     def open(self) -> int:
-        """Start listening in place of an earlier listener; return a number for `get`."""
+        """Start to listen, in place of an earlier listener; return a number for `get`."""
         self._reader += 1
         self._events.clear()
         self._lost.clear()
@@ -72,7 +72,7 @@ class Inbox:
         self._more.set()
 
     async def get(self, reader: int) -> list[Learned]:
-        """Wait for events and return them; [] is the end. Raises the error given to `fail`."""
+        """Wait for events and return them; [] is the end. Raises the error passed to `fail`."""
         while reader == self._reader and not self._closed:
             if self._error:
                 raise self._error

@@ -1,4 +1,4 @@
-"""A datapath in dictionaries: for tests, and the shortest one to read.
+"""A datapath in dictionaries: for tests, and as the shortest example.
 
 `python -m datapaths.remote.serve --datapath memory` serves it, as a stand-in for a real one.
 """
@@ -40,10 +40,10 @@ Prefix = tuple[bytes, int]
 
 
 class MemoryDatapath:
-    """Implements the contract. Nexthops may use ports and `devices`; any device if None.
+    """Implements the contract. Nexthops may use ports and `devices`; None allows any device.
 
-    Tests read its state, emit events by `tell`, and make it fail: by `refuse` (an errno's name by
-    kind and key, or for a route by VRF and prefix) or `unavailable`.
+    Tests read its state, emit events with `tell`, and make it fail: by `refuse` (an errno's name by
+    kind and key, or for a route by VRF and prefix) or by `unavailable`.
     """
 
     name = "memory"
@@ -54,7 +54,7 @@ class MemoryDatapath:
         self.routes: dict[tuple[str, Family], dict[Prefix, int]] = {}
         self.refuse: dict[tuple[object, object], int] = {}
         self.unavailable = False
-        self.writes = 0  # rows that changed something
+        self.writes = 0  # number of rows that changed something
         self._inbox = Inbox()
         self._known: dict[Key, Learned] = {}  # the state that a new listener gets first
 
@@ -130,12 +130,12 @@ class MemoryDatapath:
             self._known[key] = event
 
     def lose(self, record: Record) -> None:
-        """Remove a record as somebody else would, and emit the loss."""
+        """Remove a record as another program would, and emit the loss."""
         self._withdraw(record)
         self.tell(Lost(record.kind, (record,)))
 
     def lookup(self, address: str, vrf: str = DEFAULT_VRF) -> int | None:
-        """Return the nexthop of the longest match, None without one."""
+        """Return the nexthop of the longest match, None if there is none."""
         found = self._covering(vrf, ipaddress.ip_address(address).packed)
         return found[1] if found else None
 
@@ -188,7 +188,7 @@ class MemoryDatapath:
 
     def _withdraw(self, record: Record) -> None:
         self.writes += self.records[record.kind].pop(record.key, None) is not None
-        if isinstance(record, Nexthop):  # as in the kernel, routes go with their nexthop
+        if isinstance(record, Nexthop):  # as in the kernel, routes are removed with their nexthop
             for routes in self.routes.values():
                 for prefix in [key for key, id_ in routes.items() if id_ == record.id]:
                     del routes[prefix]

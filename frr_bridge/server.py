@@ -77,7 +77,7 @@ class FpmServer:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         if ipaddress.ip_address(host).is_loopback:
-            # # It may be missing, because somebody flushed the addresses of lo. The controller adds
+            # It may be missing, because somebody flushed the addresses of lo. The controller adds
             # it again, but only once frr-bridge runs.
             listener.setsockopt(*FREEBIND[family], 1)
         listener.setblocking(False)
@@ -139,7 +139,7 @@ class FpmServer:
         if self._client is not None:
             self._read()  # the earlier one may have sent something meanwhile, or ended
         sure = caller is Caller.ZEBRA and not self._is_zebra
-        # # A client that connects and leaves at once is unknown; it must not replace a zebra
+        # A client that connects and leaves at once is unknown; it must not replace a zebra
         # without routes.
         silent = not self.received and (caller is Caller.ZEBRA or not self._is_zebra)
         if self._client is not None and not (silent or sure):

@@ -63,7 +63,7 @@ def refuse_unknown(stub: Stub, vrf: str, vni: int | None) -> None:
 
     everything = pb.ListRequest()
     if vrf and vrf not in {row.name for m in stub.ListVrfs(everything) for row in m.vrfs}:
-        # # A VRF without manifests has routes but no row: Explain knows it, and refuses others by
+        # A VRF without manifests has routes but no row: Explain knows it, and refuses others by
         # name.
         stub.Explain(pb.ExplainRequest(vrf=vrf, address="0.0.0.0"), timeout=CALL_S)
     known = sorted(row.vni for m in stub.ListVnis(everything) for row in m.vnis) if vni else ()

@@ -60,7 +60,7 @@ class PendingRoutes:
     def __init__(self, rows: RouteColumns, on_busy: Callable[[], None] = lambda: None) -> None:
         self._rows = rows
         self._on_busy = on_busy
-        # # Linux adds IPv4 routes fastest in distant order (see `slotqueue`), and IPv6 in zebra's
+        # Linux adds IPv4 routes fastest in distant order (see `slotqueue`), and IPv6 in zebra's
         # order.
         spread = rows.family is Family.INET
         self._queues = {op: SlotQueue(spread=spread) for op in (Op.UPSERT, Op.WITHDRAW)}

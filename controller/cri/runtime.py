@@ -29,7 +29,7 @@ class Runtime:
 
     def __init__(self, socket: Path) -> None:
         self._channel = grpc.aio.insecure_channel(f"unix:{socket}", OPTIONS)
-        # # Without generated stubs, because those would name the service after our package.
+        # Without generated stubs, because those would name the service after our package.
         self._list: Any = self._channel.unary_unary(
             f"{SERVICE}/ListPodSandbox",
             pb.ListPodSandboxRequest.SerializeToString,

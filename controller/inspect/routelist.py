@@ -49,7 +49,7 @@ class RouteList:
         page, following = self._view.routes(vrf, family, start, SCAN_ROWS)
         hits = np.flatnonzero(self._filter.mask(page, self._view.nexthop))
         if limit and len(hits) > limit:
-            # # Slots have gaps: ask for a page that ends just behind the last hit.
+            # Slots have gaps: ask for a page that ends just behind the last hit.
             hits = hits[:limit]
             _, following = self._view.routes(vrf, family, start, int(hits[-1]) + 1)
         return routes.take(page, hits), following

@@ -309,7 +309,7 @@ class _Collector:
         try:
             parsed = schema.parse(kind, modern)
         except InvalidSpec as error:
-            # # A part that was left out above may look missing here, or change a rule's result.
+            # A part that was left out above may look missing here, or change a rule's result.
             before = {c.path for c in complaints.found}
             complaints.found += (c for c in error.complaints if not _follows(c, before))
             parsed, usable = error.partial, False

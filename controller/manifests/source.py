@@ -85,7 +85,7 @@ class Manifests:
         while True:
             await asyncio.sleep(POLL_S)
             now = await asyncio.to_thread(self._look)
-            # # The same result twice: the writer has finished.
+            # The same result twice: the writer has finished.
             if now != (self._seen, True) and now == before:
                 async with self._one_at_a_time:
                     changed(await asyncio.to_thread(self._reload))
@@ -184,7 +184,7 @@ class Manifests:
         store.save(self._state_dir, self.versions.good)
         return file.exists()
 
-    # # -- messages for the user --------------------------------------------------------------
+    # -- messages for the user ----------------------------------------------------------------
 
     def _report(self, error: ManifestError, stays: str = "") -> None:
         """Log why the files cannot be used as a whole, and show it as a status."""

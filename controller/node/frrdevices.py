@@ -58,7 +58,7 @@ class FrrDevices:
         self._on_drift = on_drift
         self._shadows = Shadows(control)
         self._drift = Drift(self._changed)
-        # # One thread, so that the last change of a port's carrier is the one that remains.
+        # One thread, so that the last change of a port's carrier is the one that remains.
         self._carriers = ThreadPoolExecutor(1, "carriers")
 
     async def ensure_base(self, intent: Intent) -> Sequence[ShadowFailure]:

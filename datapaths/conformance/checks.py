@@ -44,7 +44,7 @@ NOTHING = Needs()
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One set of arguments for a check, with its name and further needs."""
+    """One set of arguments for a check, with its name and additional needs."""
 
     name: str
     arguments: tuple[Any, ...] = ()
@@ -64,7 +64,7 @@ class Check:
     run: Callable[[Subject], Awaitable[None]]
 
     def excluded(self, subject: Subject) -> str:
-        """Return why the check does not apply to a datapath, "" when it does."""
+        """Return why the check does not apply to a datapath, "" if it does."""
         capabilities = subject.capabilities
         if missing := self.needs.kinds - capabilities.kinds:
             return f"{capabilities.name} has no {', '.join(kind.name for kind in sorted(missing))}"

@@ -16,7 +16,7 @@ from dualpath.model.layer2 import EthernetSegment, Flood, Mac, Neighbor, RemoteV
 from dualpath.model.nexthops import V4_MAPPED, Member, Nexthop, NexthopType
 from dualpath.model.records import Record, RecordBatch
 
-# Outside the device's network: overlay and underlay may share a VRF in these checks.
+# Outside the device's network: in these checks, overlay and underlay may share a VRF.
 VTEP, OTHER_VTEP = bytes([10, 0, 1, 2]), bytes([10, 0, 1, 3])
 MAC, OTHER_MAC = bytes.fromhex("0200000000aa"), bytes.fromhex("0200000000bb")
 ROUTER = bytes.fromhex("020000000002")
@@ -180,7 +180,7 @@ async def a_group_replaced_in_place_writes_no_route(subject: Subject) -> None:
 
 
 async def _replace_group(subject: Subject) -> int:
-    """Change a group that routes use; return how many routes were written, if that is known."""
+    """Change a group that routes use; return the number of written routes, if it is known."""
     await make(subject, *nexthops(subject))
     prefixes = [f"+ 20.{i}.0.0/16 8" for i in range(1, 20)]
     failures = await subject.datapath.apply(batch(*prefixes, vrf=subject.vrf))

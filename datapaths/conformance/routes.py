@@ -313,7 +313,7 @@ async def a_lookup_finds_the_longest_match(
     if not found or not found.nexthop:
         raise Violation(f"a lookup of {address} finds no nexthop")
     expect(found.nexthop.id, rows[prefix], "the nexthop that a lookup finds")
-    if found.prefix:  # it may not be known
+    if found.prefix:  # the nexthop may be unknown
         text = f"{ipaddress.ip_address(found.prefix)}/{found.length}"
         expect(text, prefix, "the prefix that a lookup finds")
 

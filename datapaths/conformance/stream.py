@@ -1,4 +1,4 @@
-"""Checks of capabilities, ports, facts and the learned stream."""
+"""Checks of capabilities, ports, facts, and the stream of learned events."""
 
 from __future__ import annotations
 

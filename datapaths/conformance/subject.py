@@ -19,7 +19,7 @@ DEVICE = "dpconf0"
 DEVICE_ADDRESSES = (Address.parse("10.0.0.1/24"), Address.parse("fd00::1/64"))
 LOCAL = bytes([10, 0, 0, 1])  # our VTEP: an address of the device
 L3VNI, L2VNI = 100, 110
-TABLE = 4100  # of the VRF, when the checks have one of their own
+TABLE = 4100  # of the VRF, if the checks use one of their own
 
 CLEANED = (
     Kind.NEXTHOP,
@@ -70,7 +70,7 @@ class Subject:
         self.capabilities = await self.datapath.capabilities()
 
     async def reopen(self) -> None:
-        """Close the datapath, and open it again: as another process, or by another connection."""
+        """Close the datapath and open it again, from another process or by another connection."""
         await self.datapath.close()
         await self.open()
 
@@ -134,7 +134,7 @@ class Subject:
                 await self.datapath.apply(_withdrawn(batch))
         for kind in CLEANED:
             if kind in self.capabilities.kinds:
-                # Groups go before their members.
+                # Remove groups before their members.
                 records = sorted(await self.records(kind), key=lambda r: not _members(r))
                 if records:
                     await self.datapath.apply(RecordBatch(kind, withdrawals=tuple(records)))

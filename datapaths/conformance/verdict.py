@@ -1,4 +1,4 @@
-"""How a check reports a broken contract. Not by `assert`, which -O removes."""
+"""How a check reports a violation of the contract. Not by `assert`, which -O removes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def expect(got: object, wanted: object, what: str) -> None:
 
 
 def expect_none(failures: Collection[object], what: str) -> None:
-    """Raise Violation when a row failed of a batch that must succeed."""
+    """Raise Violation if a row failed in a batch that must succeed."""
     if failures:
         raise Violation(f"{what}: {_some(failures)}")
 

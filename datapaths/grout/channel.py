@@ -230,7 +230,7 @@ class Channel:
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
         if not task.cancelled():
-            task.exception()  # the caller may be cancelled: then nobody else retrieves it
+            task.exception()  # the caller may be cancelled: then no other task retrieves it
 
     async def _guarded(self, work: Coroutine[Any, Any, T]) -> T:
         async with self._turn:
@@ -289,7 +289,8 @@ class Channel:
                     for _ in range(len(run)):
                         credit.release()
                     continue
-                # The response to the PING may have the length of the others, and be in their run.
+                # The response to the PING may have the same length as the others, and be in their
+                # run.
                 mine = run.ids != ping
                 at = run.ids[mine].astype(np.int64) - first
                 if len(at) and (at.min() < 0 or at.max() >= count):

@@ -36,7 +36,7 @@ NameCheck = Callable[[str], Awaitable[None]]
 
 
 class GroutClient:
-    """Everything that ends when grout does. Any method raises Unavailable when grout is gone."""
+    """Everything that ends with grout. Any method raises Unavailable when grout is gone."""
 
     def __init__(
         self, channel: Channel, events: EventStream, observer: Observer, check_name: NameCheck
@@ -51,14 +51,14 @@ class GroutClient:
         )
         self._planner = Planner(channel.api, observer.ifaces, observer.hops, observer.bridges)
         self._fdb_limit = 0
-        self.turn = asyncio.Lock()  # nothing may change the picture while a batch is planned
+        self.turn = asyncio.Lock()  # the picture must not change while a batch is planned
 
     @classmethod
     async def open(cls, path: str, observer: Observer, check_name: NameCheck) -> Self:
         """Connect and read the picture. Raises Unavailable and Unsupported."""
         channel = await Channel.open(path)
         try:
-            events = await EventStream.open(path, EVENTS)  # before the dump: nothing is missed
+            events = await EventStream.open(path, EVENTS)  # before the dump: no event is missed
         except BaseException:
             channel.close()
             raise

@@ -192,11 +192,11 @@ class GroutDatapath:
 
     @property
     def silent(self) -> str:
-        """Why grout no longer answers, "" while it does."""
+        """The reason why grout no longer answers, "" while it does."""
         return self._client.channel.broken if self._client else ""
 
     async def _build(self, client: GroutClient, batch: RecordBatch) -> list[RowFailure]:
-        """Apply a batch of devices, and report those that somebody else changed meanwhile."""
+        """Apply a batch of devices, and report those that another program changed meanwhile."""
         await self._drift.watch(batch.upserts)
         own = devices_of((*batch.upserts, *batch.withdrawals))
         with self._drift.paused():

@@ -47,12 +47,12 @@ class Grout:
 
     sock: Path
     netns: str  # name or path; it must exist
-    state_dir: Path  # for the log and the socket of grout's own metrics
+    state_dir: Path  # directory of the log and of the socket of grout's own metrics
     hugepages: bool | None = None  # None: if the machine has free ones
     cpus: str = ""  # taskset's format; the first is for control; "" is all
-    max_mtu: int = 1800  # sizes DPDK's buffers
+    max_mtu: int = 1800  # the size of DPDK's buffers follows from it
     command: tuple[str, ...] = ("grout",)
-    extra: tuple[str, ...] = ()  # more arguments, also `--` and EAL's
+    extra: tuple[str, ...] = ()  # further arguments, also `--` and EAL's
 
 
 def command_line(grout: Grout, *, hugepages: bool) -> list[str]:
@@ -105,10 +105,11 @@ def _namespace_of(pid: int) -> str:
 
 
 class Life:
-    """Follows the grout that listens on a socket: does it go on, and in which namespace?
+    """Follows the grout that listens on a socket: does it still run, and in which namespace?
 
-    It remembers the process. A grout whose socket file was deleted forwards as before, and answers
-    whoever is connected; only new connections are impossible. Cheap enough to ask often. Blocks.
+    It remembers the process. A grout whose socket file was deleted continues to forward, and to
+    answer connected clients; only new connections are impossible. Cheap enough to call often.
+    Blocks.
     """
 
     def __init__(self, sock: Path) -> None:
@@ -116,15 +117,15 @@ class Life:
         self._process: Process | None = None
 
     def runs(self) -> bool:
-        """Return False once it has begun to end, or when none listens."""
+        """Return False once grout has begun to end, or when none listens."""
         process = self._process
         if process and not process.ended and not is_ending(process.pid):
             return True
         try:
-            pid = self._find()  # one that ends is found until its socket is closed
+            pid = self._find()  # a grout that ends is found until its socket is closed
         except Unavailable:
             return False
-        return not (pid and is_ending(pid))  # 0: hidden, and so not known to end
+        return not (pid and is_ending(pid))  # 0: hidden, so it is not known to end
 
     def home(self) -> str:
         """Return its network namespace, as `locate` does."""
@@ -185,7 +186,7 @@ class GroutProcess:
             await asyncio.sleep(pause_s)
 
     async def end(self) -> None:
-        """End the grout that answers on the socket, whoever started it. Call it after `run`."""
+        """Stop the grout that answers on the socket, whoever started it. Call it after `run`."""
         with suppress(Unavailable, ProcessLookupError):
             pid = peer_of(self._grout.sock)
             os.kill(pid, signal.SIGTERM)
@@ -220,9 +221,9 @@ class GroutProcess:
         self._up.clear()
 
     async def _miss_socket(self, pid: int) -> None:
-        """Say so once when the socket was deleted: only a new grout makes another.
+        """Log once that the socket was deleted: only a new grout creates another one.
 
-        A grout that ends in order deletes it too, so it has to be missing at two looks.
+        A grout that ends in order deletes it too, so it must be missing at two looks.
         """
         missing = 0
         while missing < MISSING:

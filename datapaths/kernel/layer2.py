@@ -73,7 +73,7 @@ class Layer2:
         self.mapped = True  # a RemoteVtep also has a neighbor ::ffff:a.b.c.d
 
     def replace(self, other: Layer2) -> None:
-        """Take over the rows of another one, which is of no use any more. Claims stay."""
+        """Take over the rows of another table, which is not used any more. Claims stay."""
         self.tunnels, self.floods = other.tunnels, other.floods
         self.stations, self.hosts = other.stations, other.hosts
         self._addresses, self._behind = other._addresses, other._behind

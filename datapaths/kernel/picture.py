@@ -9,7 +9,7 @@ socket, and `catch_up` reads them in two portions.
 
     turn      no other task plans or writes
     pause     the event loop stops reading the socket; notifications queue up in the kernel
-    catch_up()            notifications 1-3: somebody else's, from before our write
+    catch_up()            notifications 1-3: by other programs, from before our write
     send 2 requests       the kernel queues notifications 4-6
     catch_up(own={...})   4 and 6 are about keys that we wrote: applied, and no loss is reported
                           5 is about another key: applied, and reported as Lost
@@ -164,9 +164,9 @@ class Picture:
     async def load(self, kind: Kind) -> None:
         """Dump the part of the picture that holds `kind`. Raises Unavailable.
 
-        FDBs and neighbors are one part for four kinds. A dump of it lasts for as long as it took:
-        whoever compares one kind after the other needs one, and that of a small table is new each
-        time.
+        FDBs and neighbors are one part for four kinds. A dump of it counts as current for as long
+        as the dump took: a caller that compares one kind after the other needs only one dump, and
+        the dump of a small table is new each time.
         """
         layer2 = kind in LAYER2_KINDS
         started_s = time.monotonic()

@@ -30,7 +30,7 @@ class RecordWriter:
         try:
             refused = await channel.send(plan.requests)
         finally:
-            # Notifications of bridges and VXLAN devices do not say who caused them.
+            # Notifications of bridges and VXLAN devices do not name the program that caused them.
             self._picture.catch_up(plan.touched)
         failures = {row.index: row for row in plan.failures}
         for at, answer in refused:

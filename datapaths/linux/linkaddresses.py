@@ -66,7 +66,7 @@ class LinkAddresses:
             self._write("add", name, link_local(self._links.get(name).mac))
 
     def ensure_loopback(self) -> None:
-        """Add 127.0.0.1/8 to `lo` if somebody removed it; it is none of the lasting addresses."""
+        """Add 127.0.0.1/8 to `lo` if it is missing; it is none of the lasting addresses."""
         index = self._links.get("lo").index
         dump = {"family": socket.AF_INET, **BY_KERNEL}
         messages = self._links.rtnl.call(

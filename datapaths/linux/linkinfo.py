@@ -50,8 +50,8 @@ class Link:
     def is_ours(self, what: str) -> bool:
         """Return whether Dualpath made it for that purpose.
 
-        The mark may be missing, after a crash or because somebody changed the alias: then the group
-        decides.
+        The mark may be missing, after a crash or because another program changed the alias: then
+        the group decides.
         """
         return self.mark.what == what if self.mark else self.group == DEVICE_GROUP
 

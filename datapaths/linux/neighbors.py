@@ -21,9 +21,9 @@ MAC_BYTES = 6
 
 @dataclass(frozen=True, slots=True)
 class KnownNeighbor:
-    """A host or router on the link of a routed port, or in the bridge that a port is in."""
+    """A host or router on the link of a routed port, or in the bridge of a port."""
 
-    device: str  # that routes to it: the port, or the bridge
+    device: str  # the device that routes to it: the port, or the bridge
     port: str
     address: bytes
     mac: bytes
@@ -42,7 +42,7 @@ class _Entry:
 
     @property
     def learned(self) -> bool:
-        """Whether the kernel learned it; others are remote, or somebody's."""
+        """Whether the kernel learned it; others are remote, or another program's."""
         return not self.flags & n.NTF_EXT_LEARNED and len(self.mac) == MAC_BYTES
 
 

@@ -55,7 +55,7 @@ def write(record: NicRecord) -> None:
 
 
 def write_again() -> bool:
-    """Write the records whose files somebody removed; tell whether there were any.
+    """Write the records whose files somebody removed; return whether any was missing.
 
     Raises OSError.
     """

@@ -158,7 +158,7 @@ def give_back(
 def finish_return(home: Links, link: Link, record: NicRecord) -> None:
     """Restore a NIC that is at home: flags, addresses, routes, alias.
 
-    If it has addresses and was not on its way home, somebody configured it: keep those.
+    If it has addresses and was not on its way home, another program configured it: keep those.
     """
     if record.up:
         home.set_up(link.name)

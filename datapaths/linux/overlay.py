@@ -150,7 +150,7 @@ def remove_vni(links: Links, vni: Vni) -> None:
 
 
 def _remove_renamed(links: Links, vni: Vni) -> None:
-    """Delete devices of ours that somebody renamed: the VNI's VXLAN device, and any bridge.
+    """Delete renamed devices of ours: the VNI's VXLAN device, and any bridge.
 
     A VXLAN device stores its VNI. A bridge shows its VNI by its name only, so a renamed bridge
     could belong to any VNI.
@@ -252,7 +252,7 @@ def _vxlan_identity(link: Link) -> tuple[int, int, bytes]:
 def dump_vnis(links: Links) -> Iterator[Vni]:
     """Yield our VNIs as they are now. A VNI whose VXLAN device is missing or down has no `local`.
 
-    Skip a bridge that somebody renamed: its VNI counts as missing, and `ensure_vni` repairs it.
+    Skip a renamed bridge: its VNI counts as missing, and `ensure_vni` repairs it.
     """
     for bridge, mark in links.marked("vni"):
         if not (named := BRIDGE.fullmatch(bridge.name)):
@@ -276,7 +276,7 @@ def dump_vnis(links: Links) -> Iterator[Vni]:
 
 
 def own_device(links: Links, name: str, kind: str, what: str) -> Link | None:
-    """Return our device of that name, if any. Raises OSError (EEXIST) if it is somebody else's."""
+    """Return our device of that name, if any. Raises OSError (EEXIST) for another program's."""
     link = links.find(name)
     if link and not (link.kind == kind and link.is_ours(what)):
         text = f"{name} exists in {called(links.netns)} and is not Dualpath's: rename or delete it"

@@ -19,7 +19,7 @@ from dualpath.netlink.message import Message
 # Purposes that are reported beside those of marks:
 SETTINGS = ""  # the settings of a whole namespace
 TC = "tc"  # the tc filters of any device of ours
-ADDED = "address"  # an address was added to any device of ours; one by somebody else may stay
+ADDED = "address"  # an address was added to any device of ours; another program's may stay
 FILTERS = (n.RTM_NEWTFILTER, n.RTM_DELTFILTER, n.RTM_NEWQDISC, n.RTM_DELQDISC)
 
 

@@ -162,7 +162,7 @@ def _ensure_loopback(links: Links, addresses: tuple[Address, ...]) -> None:
         links.change("lo", mark=Mark("shadow-lo", addresses))
     links.set_up("lo")
     links.addresses.set("lo", addresses, before.addresses if before else ())
-    links.addresses.ensure_loopback()  # zebra reaches frr-bridge by it
+    links.addresses.ensure_loopback()  # the address by which zebra reaches frr-bridge
 
 
 def _ensure_vni(links: Links, vni: Vni) -> None:

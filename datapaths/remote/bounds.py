@@ -1,7 +1,7 @@
-"""How much one agent may make the controller hold in memory. No I/O.
+"""Limits for the memory that one agent may use in the controller. No I/O.
 
-An agent is another process, may run on another host, and need not be written by us. Each limit
-turns a flood into an error that names the agent; the next call starts from nothing.
+An agent is another process, may run on another host, and may be written by other people. Each limit
+turns a flood into an error that names the agent; the next call starts from zero.
 
     one message        4 MiB: gRPC's default, and the contract's. Two bytes are an empty port, so
                        parsed it takes up to 300 MiB, for as long as the call lasts.
@@ -9,9 +9,9 @@ turns a flood into an error that names the agent; the next call starts from noth
     a dump             512 MiB and 1,048,576 records (21 million routes) within 300 s
     a learned stream   1,048,576 MACs and neighbors; it has no end, and its messages wait in gRPC's
                        flow control until the controller reads them
-    a text             1,000 characters; the rest is cut off, as people read it
+    a text             1,000 characters; the rest is cut off, because it is for people
 
-Rejected: a limit on messages alone. A stream of small ones fills the memory as well.
+Rejected: a limit on messages only. A stream of small ones fills the memory as well.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def check_count(count: int, what: str) -> None:
 
 
 def cut(text: str) -> str:
-    """Return a text that people read, at its longest MOST_TEXT characters."""
+    """Return a text, cut to at most MOST_TEXT characters, because it is for people."""
     return text if len(text) <= MOST_TEXT else f"{text[: MOST_TEXT - 3]}..."
 
 

@@ -1,7 +1,7 @@
-"""Checks of what a peer sent: values in range. `dualpath.wire` checks the shapes. No I/O.
+"""Checks of a peer's values against their ranges. `dualpath.wire` checks the shapes. No I/O.
 
-After them a datapath may rely on an address having 4 or 16 bytes, and on a name being possible for
-a device.
+After these checks a datapath may rely on an address having 4 or 16 bytes, and on a name being valid
+for a device.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MTU = range(68, 65536)  # RFC 791 section 3.2
 
 
 def check(batch: Batch) -> None:
-    """Raise ValueError with what is wrong with a batch to apply."""
+    """Raise ValueError with the error in a batch to apply."""
     if isinstance(batch, RouteBatch):
         _routes(batch)
         return
@@ -47,7 +47,7 @@ def check(batch: Batch) -> None:
 
 
 def check_learned(event: Learned) -> None:
-    """Raise ValueError with what is wrong with an event of a learned stream."""
+    """Raise ValueError with the error in an event of a learned stream."""
     match event:
         case LearnedMac(vni, mac):
             _vni(vni)
@@ -72,7 +72,7 @@ def check_learned(event: Learned) -> None:
 
 
 def check_found(found: Found) -> None:
-    """Raise ValueError with what is wrong with the reply to a lookup."""
+    """Raise ValueError with the error in the reply to a lookup."""
     if found.prefix:
         _ip(found.prefix)
         if found.length > len(found.prefix) * 8:

@@ -45,8 +45,8 @@ APPLY_S = 120.0  # a batch may make many devices
 DUMP_S = 300.0
 MOST_REFUSED = 64  # calls for one batch that the server refuses as invalid
 AGAIN_S, AGAIN_MOST_S = 0.5, 8.0  # after a stream that broke: the controller then compares all
-STEADY_S = 10.0  # a stream that lived so long is opened again after AGAIN_S
-OVERTAKEN_S = 10.0  # after a stream that the server ended: another client listens
+STEADY_S = 10.0  # a stream that lasted this long is opened again after AGAIN_S
+OVERTAKEN_S = 10.0  # after a stream that the server ended, because another client listens
 
 OPTIONS = (
     ("grpc.max_receive_message_length", MESSAGE_BYTES),
@@ -104,7 +104,7 @@ class RemoteDatapath:
         return failures
 
     async def _apply(self, batch: Batch) -> list[RowFailure]:
-        """Apply what one message carries. Only the rows that the server calls invalid fail.
+        """Apply the rows of one message. Only rows that the server calls invalid fail.
 
         Halving finds these rows. After MOST_REFUSED calls, valid rows fail together with them.
         """
@@ -128,7 +128,7 @@ class RemoteDatapath:
         return failures
 
     async def dump(self, kind: Kind) -> AsyncIterator[Batch]:
-        """Yield what is installed. Raises Unavailable when that is more than `bounds` allow."""
+        """Yield the installed rows. Raises Unavailable if they exceed the limits in `bounds`."""
         self._check_open()
         call = self._stub.Dump(pb.DumpRequest(kind=kind), timeout=DUMP_S)
         meter = DumpMeter()
@@ -151,10 +151,10 @@ class RemoteDatapath:
         return self._read(wire.found_from_pb, reply)
 
     async def learned(self) -> AsyncIterator[Learned]:
-        """Yield what the datapath learns; open the stream again when it breaks.
+        """Yield the events of the datapath; open the stream again when it breaks.
 
-        A new stream begins with a Lost for each kind, as changes may have been missed. Once it has
-        caught up, MACs and neighbors that it did not repeat are reported gone (`picture`).
+        A new stream begins with a Lost for each kind, because changes may have been missed. Once it
+        has caught up, MACs and neighbors that it did not repeat are reported as gone (`picture`).
         """
         picture, backoff = Picture(), Backoff(AGAIN_S, AGAIN_MOST_S, steady_s=STEADY_S)
         while not self._closed.is_set():
@@ -211,13 +211,13 @@ class RemoteDatapath:
         code, details = error.code(), error.details() or "no reason given"
         if code is grpc.StatusCode.UNIMPLEMENTED:
             return Unsupported(f"{self._address} does not serve dualpath.v1.Datapath: {details}")
-        if code is grpc.StatusCode.INVALID_ARGUMENT:  # the two ends are of different releases
+        if code is grpc.StatusCode.INVALID_ARGUMENT:  # the two ends are from different releases
             return _NotUnderstood(details)
         if code in NEVER:
             return Unsupported(details)
         if details.startswith(("failed to connect", "Socket closed")):
             return Unavailable(f"no server answers at {self._address}")
-        if code is grpc.StatusCode.RESOURCE_EXHAUSTED:  # most often a message beyond the limit
+        if code is grpc.StatusCode.RESOURCE_EXHAUSTED:  # usually a message beyond the limit
             return Unavailable(f"{self._address}: {cut(details)}")
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
             return Unavailable(f"{self._address} did not answer in time")

@@ -1,6 +1,6 @@
-"""What a datapath reported as learned, over streams that break. No I/O.
+"""The learned state that a datapath reported, over streams that break. No I/O.
 
-A stream that breaks leaves two gaps: changes that nobody saw, and MACs and neighbors that went
+A stream that breaks leaves two gaps: missed changes, and MACs and neighbors that were removed
 meanwhile. The picture fills both, so that its reader sees one stream:
 
     stream 1   MAC a, MAC b, CaughtUp                      -> MAC a, MAC b, CaughtUp
@@ -22,7 +22,7 @@ LOSABLE = tuple(kind for kind in Kind if kind is not Kind.LSP)
 
 
 class Picture:
-    """Joins several streams into one; what a later stream does not repeat is gone."""
+    """Joins several streams into one; state that a later stream does not repeat is gone."""
 
     def __init__(self) -> None:
         self._known: dict[Hashable, LearnedMac | LearnedNeighbor] = {}
@@ -40,7 +40,7 @@ class Picture:
         return was
 
     def apply(self, event: Learned) -> Iterator[Learned]:
-        """Yield what an event of the current stream means for the reader."""
+        """Yield the events for the reader that follow from an event of the current stream."""
         if not self._running:
             yield from self._begin()
         match event:
@@ -54,7 +54,7 @@ class Picture:
                 yield event
 
     def _begin(self) -> Iterator[Learned]:
-        """Begin a stream. If it is not the first, any kind may have changed unseen."""
+        """Begin a stream. If it is not the first, changes of any kind may have been missed."""
         self._running = True
         self._unrepeated = set(self._known)
         if self._begun:
@@ -75,7 +75,7 @@ class Picture:
             yield event
 
     def _make_room(self) -> Iterator[Learned]:
-        """Withdraw what the stream before this one reported, and this one has not repeated."""
+        """Withdraw the state that the previous stream reported and this one has not repeated."""
         if not self._unrepeated:
             raise OutOfBounds(f"reports more than {MOST_LEARNED} MACs and neighbors")
         yield from self._drop_unrepeated()

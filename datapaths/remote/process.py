@@ -1,4 +1,4 @@
-"""What every process that serves a datapath has: options, start, and end."""
+"""The common parts of every process that serves a datapath: options, start, and end."""
 
 from __future__ import annotations
 
@@ -72,12 +72,11 @@ def run(
     make: Make,
     notes: Sequence[Note] = (),
 ) -> None:
-    """Serve until SIGTERM or SIGINT. What cannot be ends in one sentence and exit code 1.
+    """Serve until SIGTERM or SIGINT. An error at the start ends in one sentence and exit code 1.
 
-    `notes` write down again what somebody removed, and tell whether somebody did.
-
-    What can never be has exit code EX_CONFIG: starting it again is of no use. A task that
-    fails ends the process, too.
+    `notes` write removed files again, and return whether any was missing. A permanent error has
+    exit code EX_CONFIG: starting the process again is useless. A task that fails ends the process,
+    too.
     """
     logs.start(given.log_level, given.log_format)
     raise_descriptors()
@@ -104,7 +103,7 @@ async def _run(
         loop.add_reader(sys.stdin.fileno(), _read, sys.stdin.fileno(), stopped)
     datapath = make()
     try:
-        # A datapath that cannot work ends the process now; later the driver recovers from losses.
+        # A datapath that cannot work ends the process now; later, the driver recovers from losses.
         capabilities = await datapath.capabilities()
         server = await serve(datapath, listen=given.listen, tls=tls)
         log.info("serving %s %s at %s", capabilities.name, capabilities.version, given.listen)
@@ -121,7 +120,7 @@ async def _run(
 
 
 async def _keep(server: RpcServer, notes: Sequence[Note]) -> NoReturn:
-    """Create the socket and the records again when somebody removes them."""
+    """Create the socket and the records again if somebody removes them."""
     while True:
         await asyncio.sleep(_KEEP_S)
         try:

@@ -24,7 +24,7 @@ from dualpath.pb import datapath_pb2_grpc as pb_grpc
 
 EVENTS_IN_MESSAGE = 512
 MESSAGE_WEIGHT = 1024 * 1024  # bytes; the largest part of a loss has 1.5 MiB
-EVENTS_WAITING = 4096  # beyond that the inbox waits, with the last event per key
+EVENTS_WAITING = 4096  # beyond that the inbox waits, with the last event of each key
 
 Context: TypeAlias = grpc.aio.ServicerContext
 T = TypeVar("T")
@@ -98,7 +98,7 @@ class DatapathService(pb_grpc.DatapathServicer):
 
 
 def messages(events: Iterable[Learned]) -> Iterator[pb.LearnedResponse]:
-    """Yield messages that carry the events in order, none near the 4 MiB that a client takes.
+    """Yield messages with the events in order, all well below the 4 MiB that a client accepts.
 
     One Lost may name every MAC of a large tenant: 200,000 of them are 7 MiB.
     """
@@ -117,7 +117,7 @@ def messages(events: Iterable[Learned]) -> Iterator[pb.LearnedResponse]:
 
 
 async def _gathered(events: AsyncIterator[Learned]) -> AsyncGenerator[list[Learned]]:
-    """Yield events in lists, so that a burst of them becomes a few messages."""
+    """Yield events in lists, so that a burst needs only a few messages."""
     waiting: asyncio.Queue[Learned | None] = asyncio.Queue()
     taken = asyncio.Event()
 
@@ -142,7 +142,7 @@ async def _gathered(events: AsyncIterator[Learned]) -> AsyncGenerator[list[Learn
             ended = some[-1] is None
             if found := [event for event in some if event is not None]:
                 yield found
-        await gathering  # raises what ended it
+        await gathering  # raises the error that ended it
     finally:
         gathering.cancel()
         await asyncio.wait([gathering])

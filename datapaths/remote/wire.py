@@ -1,6 +1,6 @@
 """The datapath contract to and from proto/dualpath/v1/datapath.proto. No I/O.
 
-Decoding trusts nothing: it raises ValueError with what is wrong.
+Decoding trusts nothing: it raises ValueError with the error.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def dumped_from_pb(message: pb.DumpResponse, kind: Kind, meter: DumpMeter) -> Ba
 
 
 def batch_from_pb(message: pb.ApplyRequest | pb.DumpResponse) -> Batch:
-    """Return the batch, unchecked: a dump may show a device that somebody else has changed."""
+    """Return the batch, unchecked: a dump may show a device that another program has changed."""
     match message.WhichOneof("batch"):
         case "routes":
             return routes_from_pb(message.routes)
@@ -97,7 +97,7 @@ def kind_from_pb(number: int) -> Kind:
 
 
 def failures_to_pb(failures: Iterable[RowFailure]) -> pb.ApplyResponse:
-    """Group rows by error and reason: a full table refuses many rows for one reason."""
+    """Group rows by error and reason: a full table refuses many rows for the same reason."""
     groups: dict[tuple[int, str], list[int]] = {}
     for row in failures:
         groups.setdefault((row.errno, row.reason), []).append(row.index)
@@ -125,7 +125,7 @@ def failures_from_pb(message: pb.ApplyResponse, rows: int) -> list[RowFailure]:
 
 
 def _failure(name: str, reason: str) -> tuple[int, str]:
-    """Return an errno and a reason. What is no errno's name stays readable: EIO, "NAME: reason"."""
+    """Return an errno and a reason. For an unknown name return EIO and "NAME: reason"."""
     if number := errno_number(name):
         return number, cut(reason)
     return errno.EIO, cut(": ".join(filter(None, (cut(name), cut(reason)))))

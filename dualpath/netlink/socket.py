@@ -78,7 +78,7 @@ def open_socket(*, receive_buffer: int = RECEIVE_BUFFER) -> socket.socket:
     try:
         _enlarge(sock, socket.SO_SNDBUF, SO_SNDBUFFORCE, SEND_BUFFER)
         _enlarge(sock, socket.SO_RCVBUF, SO_RCVBUFFORCE, receive_buffer)
-        # # Short answers, with a text; and the kernel applies a dump's filter instead of ignoring
+        # Short answers, with a text; and the kernel applies a dump's filter instead of ignoring
         # it.
         for option in (n.NETLINK_CAP_ACK, n.NETLINK_EXT_ACK, n.NETLINK_GET_STRICT_CHK):
             sock.setsockopt(n.SOL_NETLINK, option, 1)
@@ -297,7 +297,7 @@ class Notifications:
 
     def __init__(self, sock: socket.socket, groups: Iterable[int]) -> None:
         sock.setblocking(False)
-        # # Bound before: a bind leaves all groups, and an unbound socket receives nothing.
+        # Bound before: a bind leaves all groups, and an unbound socket receives nothing.
         for group in groups:
             sock.setsockopt(n.SOL_NETLINK, n.NETLINK_ADD_MEMBERSHIP, group)
         self._socket = sock

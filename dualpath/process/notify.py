@@ -53,7 +53,7 @@ class Notifier:
     def _send(self, state: str) -> None:
         if not self.listened_to:
             return
-        # # A full queue, or a systemd that restarts itself, is no failure of this daemon.
+        # A full queue, or a systemd that restarts itself, is no failure of this daemon.
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
             sender.setblocking(False)
             sender.sendto(state.encode(), self._address)

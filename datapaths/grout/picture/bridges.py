@@ -1,7 +1,7 @@
 """grout's forwarding entries and flood lists, and which of them FRR wants. Pure.
 
-A remote MAC that appears on a local port is *moved*: its entry is out of grout, so that grout can
-learn the host, and it still counts as programmed until FRR withdraws it.
+A remote MAC that appears on a local port is *moved*: its entry was removed from grout, so that
+grout can learn the host, but it still counts as programmed until FRR withdraws it.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class BridgeTable:
         return entry is not None and bool(entry.flags & n.GR_FDB_F_EXTERN)
 
     def is_remote(self, bridge: int, mac: bytes) -> bool:
-        """Return whether FRR wants a MAC behind a VTEP, also when it has moved here."""
+        """Return whether FRR wants a MAC behind a VTEP, even if the host has moved here."""
         return self.is_remote_entry(bridge, mac) or (bridge, mac) in self._moved
 
     def is_local(self, bridge: int, mac: bytes) -> bool:
@@ -86,7 +86,7 @@ class BridgeTable:
         return entry is not None and bool(entry.flags & n.GR_FDB_F_LEARN) and not entry.vtep
 
     def turned_up(self, entries: list[FdbEntry]) -> list[FdbEntry]:
-        """Return the remote MACs from which a local port received a packet since the last look.
+        """Return the remote MACs from which a local port received a packet since the last call.
 
         grout never moves an EXTERN entry, and updates its `last_seen` for local packets only.
         """

@@ -220,7 +220,7 @@ class HopTable:
                 yield record
 
     def neighbors(self) -> Iterator[Neighbor]:
-        """Yield the remote hosts, and until FRR withdraws them those that were taken over."""
+        """Yield the remote hosts, and those taken over by local hosts until FRR withdraws them."""
         for hop in [*self._hops.values(), *self.taken_over.values()]:
             if record := self.neighbor_of(hop):
                 yield record

@@ -1,6 +1,6 @@
 """How the controller's nexthop ids become grout's, and back. Pure.
 
-To grout an L3 nexthop *is* its VRF and address: adding the same gateway under a second id renames
+For grout an L3 nexthop *is* its VRF and address: adding the same gateway under a second id renames
 the first. The controller has several nexthop ids for one gateway: with and without ::ffff:, onlink
 or not. So each nexthop id becomes a *group*, and its only member is the L3 nexthop of the address,
 the *hop* (`hops`).
@@ -12,7 +12,7 @@ the *hop* (`hops`).
                                                                  0x80000000 weight 0x106}
     blackhole                                      the reserved id itself
 
-- A route has the group's id, so a dump after any restart tells the controller's nexthop id.
+- A route has the group's id, so a dump after any restart contains the controller's nexthop id.
 - A gateway that changes is one write of its group, and no write of a route.
 - What a hop cannot express (ONLINK, MAPPED, GROUP) is in the low 8 bits of a member's weight; the
   real weight is above them. So a member's share of the packets is off by 3 % at most.

@@ -96,7 +96,7 @@ class Learning:
             self._look_at_neighbor(record.vni, owner.id, record.address)
 
     def rescan(self) -> None:
-        """Look at everything again, after a dump or when a bridge gained or lost its VNI."""
+        """Look at everything again, after a dump, or after a bridge gained or lost its VNI."""
         bridges = self._ifaces.l2_bridges()
         for vni, bridge, mac in list(self._macs):
             if bridges.get(bridge) == vni:

@@ -1,21 +1,22 @@
 """Give the traffic of shared ports to the kernel as soon as grout begins to end.
 
-A killed grout forwards nothing from the first moment on, but it is gone much later. The kernel
-first frees its memory, and then removes its TAPs, one after the other, each under the lock of all
-devices (RTNL). With two ports on a busy machine, in ms after SIGKILL:
+A killed grout forwards nothing from the first moment on, but its process ends much later. The
+kernel first frees its memory, and then removes its TAPs, one after the other, each under the lock
+of all devices (RTNL). With two ports on a busy machine, in ms after SIGKILL:
 
       1-5   /proc/PID/stat shows it
     70-85   the first TAP is gone
       130   its connections are closed
   420-530   its pidfd says that it has ended
 
-Who waits for a TAP to go then waits for RTNL as well, behind the removal of the others: traffic
-was back after 270 to 640 ms. So a thread looks at the process every 10 ms, and removes the filters
-that redirect to grout before the first TAP goes. With flower that needs no RTNL at all.
+A process that waits for the removal of a TAP then also waits for RTNL, behind the removal of the
+other TAPs: traffic was back after 270 to 640 ms. So a thread looks at the process every 10 ms, and
+removes the filters that redirect to grout before the first TAP is removed. With flower that needs
+no RTNL.
 
-The others of a port's filters only copy to its wire: `Watch` removes them.
+The other filters of a port only copy to its wire: `Watch` removes them.
 
-Rejected: the pidfd of each thread, which tells as soon, but needs Linux 6.9 and a list of threads
+Rejected: a pidfd of each thread, which reports as early, but needs Linux 6.9 and a list of threads
 that is never late. Reading the filters first: a dump needs RTNL.
 """
 
@@ -36,7 +37,7 @@ ABSENT_S = 0.5  # between two looks while grout is not running, or has no shared
 
 
 class Deathwatch:
-    """Watches one grout after the other; `runs` tells whether there is one that goes on."""
+    """Watches one grout after the other. `runs` returns whether a grout runs and is not ending."""
 
     def __init__(self, forwarding: str, runs: Callable[[], bool]) -> None:
         self._forwarding = forwarding
@@ -45,7 +46,7 @@ class Deathwatch:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Watch in a thread during a block: the event loop may be busy when it matters."""
+        """Watch in a thread during a block: the event loop may be busy at the critical moment."""
         over = Event()
         if self._forwarding:  # without it, no port is shared
             Thread(target=self._watch, args=(over,), name="deathwatch", daemon=True).start()

@@ -16,10 +16,10 @@ AF_PACKET_RING = {"framesz": "1792", "blocksz": "28672", "framecnt": "512"}
 
 
 class Meeting(Enum):
-    """How a driver gets a port's packets."""
+    """The way in which a driver gets a port's packets."""
 
-    WIRE = "wire"  # from a kernel device that it makes; Dualpath joins it to the NIC or host leg
-    DEVICE = "device"  # from the NIC or the host leg itself
+    WIRE = "wire"  # from a kernel device that it creates; Dualpath joins it to the NIC or host leg
+    DEVICE = "device"  # directly from the NIC or the host leg
     NONE = "none"  # from the hardware, without the kernel
 
 

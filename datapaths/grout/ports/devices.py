@@ -2,8 +2,8 @@
 
 The device gets another name, because grout creates a TAP with the port's name. The kernel's own
 stack must not answer or route what the device receives. A host leg is a veth, as with the kernel
-datapath, so that a host keeps its device, addresses and routes when grout dies. It blocks, and has
-no state: marks identify Dualpath's devices.
+datapath, so that a host keeps its device, addresses and routes when grout dies. The functions block
+and keep no state: marks identify Dualpath's devices.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def ensure(namespaces: Namespaces, port: Port, wire: str) -> Link:
 
 
 def brought(links: Links, port: Port) -> tuple[NicAddress, ...]:
-    """Return the addresses that a NIC had at home and that are still valid; its port has them."""
+    """Return the addresses that a NIC had at home and that are still valid; its port gets them."""
     return _noted(links, port)[0]
 
 

@@ -95,7 +95,7 @@ class Places:
             nics.recover(namespaces)
 
     def namespaces(self, ports: Iterable[Port]) -> dict[str, Mapping[str, int]]:
-        """Return the namespaces in which these ports have devices, each with its sysctls."""
+        """Return the namespaces that contain devices of these ports, each with its sysctls."""
         ends = [port.host.netns or self._host for port in ports if port.host]
         # grout's is first: another name may stand for the same namespace.
         others = (name for name in (self._forwarding, *ends) if name != self._home)
@@ -176,7 +176,7 @@ class Places:
             return
         links = namespaces.forwarding
         if new and devargs.meeting is Meeting.WIRE:
-            # DPDK misses that the wire came up, and would keep the port down.
+            # DPDK misses that the wire came up, and would otherwise keep the port down.
             links.set_up(devargs.get("iface"), False)
             links.set_up(devargs.get("iface"))
         if port.wiring == SHARED:

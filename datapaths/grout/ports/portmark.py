@@ -77,7 +77,7 @@ def faults(have: Iface, want: Iface) -> list[str]:
 
 
 def is_ours(iface: Iface, port: Port) -> bool:
-    """Return whether Dualpath made an interface, even if its description was changed since."""
+    """Return whether Dualpath created an interface, even if its description was changed since."""
     made = complete(parse(port.devargs), port.name, mac_of(iface))
     return bool(read_mark(iface)) or devargs_of(iface) == str(made)
 

@@ -1,20 +1,21 @@
-"""Let grout know the neighbors of shared ports before it gets their traffic. Blocks.
+"""Teach grout the neighbors of shared ports before it gets their traffic. Blocks.
 
-grout holds 32 packets for a neighbor that it does not know, and with IPv6 for three seconds; others
-are lost. The kernel knows the neighbors, as it has forwarded until now. So for each of them the
-request that it would send is put into the port's wire: "who has the gateway, tell 198.51.100.2". To
-grout the host has just asked for it, so grout notes address and MAC, and in an L2VNI also the port
-of the MAC. Its reply goes to the host, which ignores it.
+For an unknown neighbor grout queues 32 packets, with IPv6 for up to three seconds; further packets
+are lost. The kernel knows the neighbors, because it has forwarded so far. So for each neighbor this
+module puts the request that the neighbor would send into the port's wire: "who has the gateway,
+tell 198.51.100.2". grout takes it for a request of the host, so it stores address and MAC, and in
+an L2VNI also the port of the MAC. Its reply goes to the host, which ignores it.
 
     kernel   leg: 198.51.100.2 is 02:..:05    -->  w-leg: ARP request of 198.51.100.2, 02:..:05
     kernel   br110: 10.110.0.11 is 02:..:07,  -->  w-pe-e-110: ARP request of 10.110.0.11, 02:..:07
              which is behind pe-e-110
 
-All ports are done before any of them moves. What enters by a host leg, which moves first, leaves by
-an uplink: without the MAC of the next hop, some 17 packets of a flow of 1,000 a second were lost.
+All ports are done before any of them moves. Packets that enter by a host leg, which moves first,
+leave by an uplink: without the MAC of the next hop, about 17 packets of a flow of 1,000 a second
+were lost.
 
-Rejected: neighbors as nexthops with a MAC, as grout never ages those. Asking the hosts, as grout
-ignores an answer to a question that it did not ask.
+Rejected: neighbors as nexthops with a MAC, because grout never ages those. Asking the hosts,
+because grout ignores a reply to a request that it did not send.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ PACE_S = 0.001  # between two frames: grout's control thread handles them
 
 
 def seed(forwarding: str) -> int:
-    """Send what grout needs to know of the neighbors behind its ports; return how many it was."""
+    """Send what grout needs to learn the neighbors behind its ports; return their number."""
     with Links(forwarding) as links, Taps(forwarding) as wires:
         frames = list(_frames(links))
         for wire, frame in frames:

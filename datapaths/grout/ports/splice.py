@@ -1,6 +1,6 @@
 """Join a wire to the NIC or host leg of its port by tc filters. Blocks.
 
-Two datapaths share a port when both are programmed. Its filters on ingress then say who forwards:
+Two datapaths share a port if both are programmed. Its filters on ingress decide which one forwards:
 
     the kernel    ARP, ND   copied to the wire
     grout         ARP, ND   copied to the wire, and on to the kernel
@@ -8,7 +8,7 @@ Two datapaths share a port when both are programmed. Its filters on ingress then
                   others    redirected to the wire
 
 So both learn the hosts and keep their neighbors, and one filter moves a port from one to the other.
-What grout sends comes out of the wire and leaves by the port in either case.
+In both cases, packets from grout come out of the wire and leave by the port.
 
 `mirred` completes checksums and segmentation of the frames that it redirects, so a wire works with
 any offloads of a NIC or a veth.
@@ -79,9 +79,9 @@ def steer(links: Links, ports: Iterable[str]) -> None:
 
 
 def place(links: Links, port: str, *, grout: bool) -> bool:
-    """Let grout, or the kernel, forward what a shared port receives; return whether it does.
+    """Let grout or the kernel forward the packets of a shared port; return whether grout does.
 
-    A port without a wire is the kernel's: grout died, or has not made the port yet.
+    A port without a wire stays with the kernel: grout died, or has not created the port yet.
     """
     with _filters(links) as filters:
         device, wire = links.find(port), links.find(wire_of(port))
@@ -103,14 +103,14 @@ def release(netns: str, port: str) -> bool:
 
 @contextmanager
 def _filters(links: Links) -> Iterator[Filters]:
-    """Open the filters of wires; with dry `links`, what they would change is added to those."""
+    """Open the filters of wires; with dry `links`, their changes are added to those of `links`."""
     with Filters(links.netns, WIRE_PRIORITIES, dry=links.dry) as filters:
         yield filters
         links.changes += filters.changes
 
 
 def _neighbors(action: Action) -> list[Rule]:
-    """Return rules that let both datapaths hear ARP and neighbor discovery."""
+    """Return rules that deliver ARP and neighbor discovery to both datapaths."""
     return [
         Rule(action, ETH_P_ARP),
         *(Rule(action, ETH_P_IPV6, ip_proto=ICMPV6, icmp_type=type_) for type_ in NS_NA),

@@ -1,7 +1,7 @@
-"""Twins of the kernel's ports, and the datapath that has each port's traffic. Blocks.
+"""Twins of the kernel's ports, and the datapath that gets each port's traffic. Blocks.
 
-With two datapaths every port is the kernel's, and has a wire to grout beside it. The twins are the
-kernel's in any case, so that FRR does not notice which datapath forwards.
+With two datapaths every port belongs to the kernel, and has a wire to grout beside it. The twins
+are always the kernel's, so FRR does not notice which datapath forwards.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ Placed = Callable[[], Mapping[str, bool]]
 class SteeredTwins:
     """The kernel's twins; also keeps each port with the datapath that `placed` names.
 
-    `runs` returns False as soon as grout begins to end. Its wires go later, and a port that was
-    moved to one meanwhile would lose its traffic.
+    `runs` returns False as soon as grout begins to end. Its wires are removed later, and a port
+    that was moved to a wire in between would lose its traffic.
     """
 
     def __init__(
@@ -46,9 +46,9 @@ class SteeredTwins:
         return failures
 
     def move(self, placed: Mapping[str, bool]) -> list[str]:
-        """Let grout forward for the ports with True, and the kernel for others.
+        """Let grout forward for the ports with True, and the kernel for the others.
 
-        Return the ports that grout cannot have: they have no wire, or grout ends.
+        Return the ports that grout cannot have, because they have no wire or grout is ending.
         """
         possible = self._possible(placed)
         with self._turn, Links(self._forwarding) as links:
@@ -58,12 +58,12 @@ class SteeredTwins:
         return [port for port in placed if port in refused or port not in possible]
 
     def _possible(self, placed: Mapping[str, bool]) -> dict[str, bool]:
-        """Leave out the ports that grout should get while it ends."""
+        """Leave out the ports that would move to grout while it is ending."""
         kernel_only = any(placed.values()) and not self._runs()
         return {port: grout for port, grout in placed.items() if not (grout and kernel_only)}
 
     def seed(self) -> int:
-        """Let grout know the neighbors behind all ports, before it gets one; return how many."""
+        """Teach grout the neighbors behind all ports, before it gets one; return their number."""
         return seed(self._forwarding)
 
     def release(self, ports: Iterable[str]) -> None:

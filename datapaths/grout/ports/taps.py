@@ -10,7 +10,7 @@ from datapaths.linux.netns import entered
 
 
 class Taps:
-    """A socket in grout's namespace. Raises OSError when that is gone, or may not be entered."""
+    """A socket in grout's namespace. Raises OSError if that is gone, or may not be entered."""
 
     def __init__(self, home: str) -> None:
         with entered(home):

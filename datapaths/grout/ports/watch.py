@@ -106,7 +106,7 @@ class Watch:
 
 
 def _follow_carrier(links: Links, device: Link, wire: Link | None) -> None:
-    """Give a wire its device's carrier; set the device down when the wire is gone with grout."""
+    """Give a wire its device's carrier; set the device down if the wire was removed with grout."""
     if wire and device.up and wire.up != device.carrier:
         log.info("%s: carrier %s", device.name, "is back" if device.carrier else "lost")
         links.set_up(wire.name, device.carrier)
@@ -116,7 +116,7 @@ def _follow_carrier(links: Links, device: Link, wire: Link | None) -> None:
 
 
 def _rewire(links: Links, twin: Link, tap: Link | None) -> None:
-    """Join a port's new TAP to its twin: grout makes new TAPs at each start.
+    """Join a port's new TAP to its twin: grout creates new TAPs at each start.
 
     `Twins` joins the other direction, as it knows what a twin may send.
     """
@@ -143,7 +143,7 @@ def _follow_shared(links: Links, port: Link, silent: str) -> None:
 
 @contextmanager
 def _held(space: str) -> Iterator[str]:
-    """Hold a namespace open, under a path that outlives the process that it was found by."""
+    """Hold a namespace open, under a path that outlives the process through which it was found."""
     fd = os.open(netns.path_of(space), os.O_RDONLY | os.O_CLOEXEC)
     try:
         yield f"/proc/self/fd/{fd}"

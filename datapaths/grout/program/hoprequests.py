@@ -51,7 +51,7 @@ class HopRequests:
             yield from self.park(hop)
 
     def restart(self, hop: Hop) -> Iterator[Request]:
-        """Let grout resolve a gateway that was a remote host until now.
+        """Make grout resolve a gateway that was a remote host until now.
 
         grout keeps a nexthop's MAC until it deletes the nexthop, so this one is deleted at once.
         Its memberships go with it and are written again; the groups, and so the routes, stay.

@@ -40,7 +40,7 @@ class NexthopPlanner:
             raise RowRefused(errno.EINVAL, str(error)) from error
         members = yield from self._members(nexthop)
         before = self._hops.members.get(nexthop.id, ())
-        if nexthop.id in self._hops.dying:  # the routes of its earlier life must not come back
+        if nexthop.id in self._hops.dying:  # the routes of its former use must not return
             yield "GR_NH_DEL", wire.encode_del(self._requests.api, group)
         yield self._requests.group(group, members)
         self._hops.set_members(nexthop.id, members, nexthop)

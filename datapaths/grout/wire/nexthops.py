@@ -21,7 +21,7 @@ class L3:
     address: bytes = b""  # 4 or 16 bytes
     mac: bytes = ZERO_MAC  # zero: grout resolves it
     flags: int = 0  # GR_NH_F_*
-    state: int = field(default=0, compare=False)  # GR_NH_S_*, as grout says
+    state: int = field(default=0, compare=False)  # GR_NH_S_*, as grout reports it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,7 +38,7 @@ class FibInfo:
     max_routes: int
     used_routes: int
     num_tbl8: int
-    used_tbl8: int  # 0 in 0.19.3, whatever is used
+    used_tbl8: int  # 0 in 0.19.3, whatever the use
 
 
 def decode_iface_stats(api: Api, payload: bytes) -> list[IfaceStats]:
@@ -71,7 +71,7 @@ def encode_fib_list(api: Api, family: Family, vrf: int = 0) -> bytes:
 
 
 def encode_fib6_default(api: Api, max_routes: int) -> bytes:
-    """Return the payload of GR_IP6_FIB_DEFAULT_SET: it is for VRFs that are yet to be made."""
+    """Return the payload of GR_IP6_FIB_DEFAULT_SET, which applies to VRFs created later."""
     return api.pack("gr_ip6_fib_default_set_req", max_routes=max_routes)
 
 

@@ -1,6 +1,6 @@
 """Decode the attributes of a device that may drift. Pure.
 
-Keep only attributes that somebody can set: counters, timers and carriers change by themselves.
+Keep only attributes that a program can set: counters, timers and carriers change by themselves.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Picked = tuple[bytes, ...]
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """The attributes of a device that somebody can set."""
+    """The attributes of a device that a program can set."""
 
     name: str
     alias: str
