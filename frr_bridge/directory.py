@@ -133,7 +133,7 @@ class Directory:
             found = os.fstat(fd)
             ours = found.st_uid == os.geteuid()
             if not ours or stat.S_IMODE(found.st_mode) != PRIVATE_DIRECTORY or os.listdir(fd):
-                raise self._unsafe(name, "somebody replaced it")
+                raise self._unsafe(name, "another process replaced it")
             yield fd
         finally:
             os.close(fd)

@@ -80,7 +80,7 @@ def nodes(text: str) -> list[str]:
 def run(names: Sequence[str], command: str, words: Sequence[str], output: Output) -> None:
     """Run a command on every node, show all answers, and exit."""
     if command not in COMMANDS:
-        fail(f"--nodes goes with {', '.join(COMMANDS)}; use ssh for others", USAGE)
+        fail(f"--nodes works with {', '.join(COMMANDS)}; use ssh for others", USAGE)
     summed = command == "status" and output is Output.TABLE
     in_full = output in (Output.JSON, Output.YAML)
     asked = [*words, "-o", "json"] if summed or output is Output.YAML else words

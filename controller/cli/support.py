@@ -33,7 +33,7 @@ COMMAND_S = 20.0
 MOST = 20_000_000  # characters of one file
 LOG_LINES = "20000"
 CONFIG = Path("/etc/dualpath")
-FAILED = "# not to be had: "  # the beginning of a file that has only the reason why it is empty
+FAILED = "# not available: "  # the beginning of a file that has only the reason why it is empty
 SECRET = re.compile(r"(password|passphrase|secret|psk|token|privatekey)$", re.IGNORECASE)
 
 ASKED = ("status", "audit", "vrfs", "vnis", "ports", "vteps", "nexthops", "lsps", "routes", "macs")
@@ -158,7 +158,7 @@ def support_bundle(
         fail(f"{written}: {error.strerror}")
     echo(f"{written}: {written.stat().st_size:,} bytes; passwords are masked, addresses are not")
     if missing:
-        echo(f"not to be had, see missing.txt in it: {', '.join(missing)}")
+        echo(f"not collected, see missing.txt in it: {', '.join(missing)}")
 
 
 def _write(tar: tarfile.TarFile, name: str, files: Iterable[tuple[str, str]]) -> list[str]:

@@ -186,7 +186,7 @@ class Upkeep:
         if leased and await self._in_thread(self._tools.daemon.ensure):
             self._check_at = 0.0  # a new daemon has no leases; CHECK asks for them
             if presence is Presence.TAKEN:
-                return self._make_again("the DHCP daemon was started anew, without its lease")
+                return self._make_again("the DHCP daemon was restarted, without its lease")
         if now >= self._check_at and self._tools.namespace.stay:
             self._check_at = now + CHECK_S
             try:

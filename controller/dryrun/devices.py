@@ -103,8 +103,8 @@ class Forwarding:
                     text = f"{far.name} exists in {called(name)} and is not Dualpath's"
                     yield Unrepairable(f"{text}: rename or delete it")
                 bridge = record.host.bridge
-                somebodys = bridge and not record.host.create_bridge and not record.host.ovs
-                if somebodys and not links.find(bridge):
+                foreign = bridge and not record.host.create_bridge and not record.host.ovs
+                if foreign and not links.find(bridge):
                     yield Unrepairable(f"no interface {bridge} in {called(name)}")
         except Unavailable as error:
             yield Unrepairable(str(error))

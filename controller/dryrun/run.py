@@ -45,7 +45,7 @@ def _taken(settings: Settings, control: str) -> Iterator[str]:
         return
     listening = connections.LISTEN
     if any(it.port == port and it.state == listening for it in connections.tcp_sockets(control)):
-        yield f"--fpm {settings.fpm}: somebody listens on that port in FRR's namespace already"
+        yield f"--fpm {settings.fpm}: another process listens on that port in FRR's namespace"
 
 
 def _namespaces(namespaces: NamespacePair) -> Iterator[Change]:

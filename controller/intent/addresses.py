@@ -93,7 +93,7 @@ def _range(value: Network) -> Network:
     for net, what in IMPOSSIBLE:
         inside = value.version == net.version and value.overlaps(net)
         if inside and value.prefixlen >= net.prefixlen:
-            raise refusal(f"nobody can connect from {value}: {net} is {what}")
+            raise refusal(f"no peer can connect from {value}: {net} is {what}")
     return value
 
 

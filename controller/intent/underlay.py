@@ -153,7 +153,7 @@ class UnderlayInterface(Strict):
         for type_, field in (("NetworkDevice", "networkDevice"), ("CNIDevice", "cniDevice")):
             device = self.network_device if type_ == "NetworkDevice" else self.cni_device
             if (device is not None) != (self.type == type_):
-                yield Complaint((field,), f"`{field}` goes with type {type_}, and with no other")
+                yield Complaint((field,), f"`{field}` is valid with type {type_} only")
 
 
 class TunnelEndpoint(Strict):

@@ -160,11 +160,11 @@ RULES: Mapping[tuple[str, str], tuple[Cel, ...]] = {
     ("UnderlayInterface", "_its_device_is_of_its_type"): (
         Cel(
             "has(self.networkDevice) == (self.type == 'NetworkDevice')",
-            "`networkDevice` goes with type NetworkDevice, and with no other",
+            "`networkDevice` is valid with type NetworkDevice only",
         ),
         Cel(
             "has(self.cniDevice) == (self.type == 'CNIDevice')",
-            "`cniDevice` goes with type CNIDevice, and with no other",
+            "`cniDevice` is valid with type CNIDevice only",
         ),
     ),
     ("Underlay", "_interfaces_are_of_one_type"): (
@@ -368,7 +368,7 @@ FORMATS: Mapping[str, Format] = {
             _NO_CIDR,
             Cel(
                 f"!isCIDR(self) || !{_NETWORKS}.exists(n, cidr(n).containsCIDR(cidr(self)))",
-                "nobody can connect from this range",
+                "no peer can connect from this range",
             ),
         ),
     ),

@@ -145,7 +145,9 @@ class Confirmation:
         try:
             work()
         except OSError as error:
-            log.error("a change on trial: %s; the controller goes on and keeps the deadline", error)
+            log.error(
+                "a change on trial: %s; the controller continues and keeps the deadline", error
+            )
 
     def _claims(self) -> bool:
         """End the time to confirm; without a state directory it has already ended."""

@@ -94,7 +94,9 @@ def _daemon(status: Status) -> Iterator[Metric]:
     held = status.stale_after
     yield _gauge("stale_release_time_seconds", "End of the hold; 0: none is set.", held)
     yield CounterMetricFamily(
-        "dualpath_repaired_rows", "Rows put back after somebody changed them.", status.repaired
+        "dualpath_repaired_rows",
+        "Rows restored after another program changed them.",
+        status.repaired,
     )
     yield CounterMetricFamily(
         "dualpath_undecoded_messages",

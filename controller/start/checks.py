@@ -135,6 +135,6 @@ def _check_fpm(settings: Settings, control: str) -> None:
             if error.errno != errno.EADDRINUSE:
                 raise Refused(f"--fpm {settings.fpm}: {error.strerror}") from None
             raise Refused(
-                f"--fpm {settings.fpm}: somebody listens there in FRR's namespace already; stop "
+                f"--fpm {settings.fpm}: another process listens there in FRR's namespace; stop "
                 "that frr-bridge, or choose another port here and in FRR's `fpm address`"
             ) from None

@@ -230,7 +230,7 @@ class GroutProcess:
             await asyncio.sleep(SOCKET_S)
             missing = 0 if self._grout.sock.exists() else missing + 1
         log.error(
-            "grout, pid %d, has lost its socket %s: it forwards, but nobody else can connect;"
+            "grout, pid %d, has lost its socket %s: it forwards, but no other client can connect;"
             " kill it when packets may be lost for some seconds, and it is started again",
             pid,
             self._grout.sock,

@@ -158,7 +158,7 @@ class Drift:
                 if not differing:
                     continue
                 if differing != before:
-                    text = "namespace %s: somebody changed %s; setting it again"
+                    text = "namespace %s: another program changed %s; setting it again"
                     log.warning(text, watched.name, ", ".join(differing))
             self._changed(watched.name, what)
 

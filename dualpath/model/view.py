@@ -173,7 +173,7 @@ class Status:
     reason: str  # why routes are held, or what the session waits for; "" when live
     stale_after: float  # when the hold ends, seconds since the epoch; 0: never
     counts: tuple[KindCount, ...]
-    repaired: int  # rows put back after somebody else changed them
+    repaired: int  # rows restored after another program changed them
     resources: tuple[ResourceStatus, ...] = ()
     sessions: tuple[BgpSession, ...] = ()  # `since` in seconds since the epoch
     vnis: tuple[FrrVni, ...] = ()

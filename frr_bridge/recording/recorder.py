@@ -127,7 +127,7 @@ class Recorder(Tape):
         self._queue.put(b"")
         if not self._failed:
             self._failed = True
-            log.warning("%s: %s; the recording ends here, frr-bridge goes on", self.path, why)
+            log.warning("%s: %s; the recording ends here, frr-bridge continues", self.path, why)
 
     # -- the thread -----------------------------------------------------------------------
 

@@ -106,7 +106,7 @@ def test_a_node_is_asked_once() -> None:
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (["resync"], "--nodes goes with status, explain, audit; use ssh for others"),
+        (["resync"], "--nodes works with status, explain, audit; use ssh for others"),
         (["--ca", "/etc/passwd", "status"], "leave out --cert, --key and --ca"),
         (["status", "--nonsense"], "--nonsense"),
     ],

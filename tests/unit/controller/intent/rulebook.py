@@ -94,7 +94,7 @@ RESOURCES: Mapping[str, str] = {
     "Neighbor.interface": "Up to 15 characters, no `/`, `:` or blank, not `.` or `..`.",
     "Neighbor.interface.known": "An interface that is not one of the Underlay's is accepted, with "
     "a remark.",
-    "Neighbor.listenRange": "A CIDR, 0.0.0.0/0 included; not one from which nobody can connect, "
+    "Neighbor.listenRange": "A CIDR, 0.0.0.0/0 included; not one from which no peer can connect, "
     "such as IPv6 link-local.",
     "Neighbor.port": "0 to 16384.",
     "Neighbor.ebgpMultiHop": "At most one property, with a ttl of 1 to 255. It is left out, with "

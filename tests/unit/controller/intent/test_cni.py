@@ -32,11 +32,11 @@ BROKEN = {
     ),
     "Underlay.interfaces.type: other device": (
         underlay(interfaces=[{**device("eth1"), **cni()[0], "type": "NetworkDevice"}]),
-        "`cniDevice` goes with type CNIDevice",
+        "`cniDevice` is valid with type CNIDevice",
     ),
     "Underlay.interfaces.type: no device": (
         underlay(interfaces=[{"type": "CNIDevice"}]),
-        "`cniDevice` goes with type CNIDevice",
+        "`cniDevice` is valid with type CNIDevice",
     ),
     "Underlay.interfaces.unique: both of the default name": (
         underlay(interfaces=cni() * 2),

@@ -70,8 +70,8 @@ BROKEN = {
     ),
     "Underlay.interfaces: a bad one": (
         underlay(interfaces=[{"type": "NetworkDevice"}]),
-        "spec.interfaces[0].networkDevice: `networkDevice` goes with type NetworkDevice, and "
-        "with no other (pe.yaml:1:201)",
+        "spec.interfaces[0].networkDevice: `networkDevice` is valid with type "
+        "NetworkDevice only (pe.yaml:1:201)",
     ),
     "Manifest.unknown: field": (underlay(colour="red"), "spec.colour: unknown field"),
     "Manifest.null: an unknown field": (
@@ -204,7 +204,7 @@ BROKEN = {
     "Neighbor.interface: dash": (neighbor(address=None, interface="-x"), "begins with -"),
     "Neighbor.listenRange: link-local": (
         neighbor(address=None, listenRange="fe80::/64"),
-        "nobody can connect from fe80::/64: fe80::/10 is IPv6 link-local",
+        "no peer can connect from fe80::/64: fe80::/10 is IPv6 link-local",
     ),
     "Neighbor.listenRange: no cidr": (
         neighbor(address=None, listenRange="10.0.0.0"),

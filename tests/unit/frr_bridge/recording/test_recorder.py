@@ -142,7 +142,7 @@ def test_full_disk_ends_the_recording_with_one_line(
     made.close()
     made.mark("lost")
     (line,) = [record.message for record in caplog.records if record.levelname == "WARNING"]
-    assert line.endswith("No space left on device; the recording ends here, frr-bridge goes on")
+    assert line.endswith("No space left on device; the recording ends here, frr-bridge continues")
 
 
 def test_disk_that_hangs_ends_the_recording_and_blocks_nobody(
