@@ -23,6 +23,7 @@ _MANIFESTS, _CHANGE, _MORE = "Manifests", "Repair and change", "More"
 CATALOGUE = {
     "status": Entry(_LOOK, "status", "Show the daemon at a glance."),
     "top": Entry(_LOOK, "top", "Show sessions, rows, rates and failures live."),
+    "ui": Entry(_LOOK, "ui", "Serve a live page of the node for a browser."),
     "explain": Entry(_LOOK, "explain", "Show the path to an address, desired and programmed."),
     "trace": Entry(_LOOK, "trace", "Show live packets to and from an address."),
     "watch": Entry(_LOOK, "watch", "Show changes as they happen, until interrupted."),

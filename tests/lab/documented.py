@@ -70,6 +70,7 @@ DOCKER = "needs Docker and containerlab; tests/lab/test_clab.py runs the same to
 CLUSTER_OF_KIND = (
     "needs kind's node image; tests/unit/labs and tests/kube/test_labs.py check its files"
 )
+UI = "tests/unit/controller/ui runs the command and asks it over HTTP"
 MIGRATION = "tests/kube/test_migration.py runs it against an API server"
 
 NOT_RUN: dict[Key, str] = {
@@ -112,6 +113,8 @@ NOT_RUN: dict[Key, str] = {
         "docs/KUBERNETES.md",
         "helm upgrade dualpath deploy/chart --namespace dualpath-system --reset-values --skip-crds",
     ): CLUSTER,
+    ("docs/UI.md", "/opt/dualpath/bin/pip install 'dualpath[ui]'"): UI,
+    ("docs/UI.md", "ssh -t -L 8470:localhost:8470 root@node dualpath ui"): UI,
     ("docs/API.md", "S=unix:///run/dualpath/inspect.sock"): "grpcurl is in no Debian release",
     ("docs/API.md", "S=unix:///run/dualpath/grout-agent.sock"): "grpcurl is in no Debian release",
     (

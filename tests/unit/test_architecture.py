@@ -123,6 +123,8 @@ ALLOWED: dict[str, set[str]] = {
         "dualpath.process",
         "frr_bridge.frr_config",
     },
+    "controller.cli.ui": {"controller.cli", "controller.ui", "dualpath.rpc"},
+    "controller.ui": {"controller.cli", "dualpath.pb", "dualpath.rpc"},
     "controller.cli.fleet": {  # manifests, which need no daemon
         "controller.cli",
         "controller.intent",

@@ -52,7 +52,7 @@ def pins(lock: str) -> dict[str, str]:
 LOCKS = [(ROOT / f"requirements{name}.txt").read_text() for name in ("-dev", "")]
 ALL, NEEDED = map(pins, LOCKS)
 EXTRAS = PROJECT["optional-dependencies"]
-RUN = [*PROJECT["dependencies"], *EXTRAS["kubernetes"], *EXTRAS["operator"]]
+RUN = [*PROJECT["dependencies"], *EXTRAS["kubernetes"], *EXTRAS["operator"], *EXTRAS["ui"]]
 
 
 @pytest.mark.parametrize("requirement", [*RUN, *EXTRAS["dev"]])

@@ -14,6 +14,7 @@ from controller.cli.catalogue import CATALOGUE
 from tests.unit.controller.cli.conftest import run
 
 SLOW = {"grpc", "numpy", "pydantic", "pyroute2", "yaml", "asyncio", "frr_bridge", "datapaths"}
+SLOW |= {"starlette", "uvicorn"}
 NOT_FOR_A_REFUSAL = {*SLOW, "google.protobuf", "importlib.metadata", "subprocess"}
 
 
@@ -43,6 +44,7 @@ def imported_by(tmp_path: Path, *arguments: str, of: set[str] = SLOW) -> set[str
         ["validate", "--help"],
         ["down", "--help"],
         ["confirm", "--help"],
+        ["ui", "--help"],
         ["conformance", "--help"],
         ["__complete", "st"],
         ["__complete", "validate", "--"],

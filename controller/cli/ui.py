@@ -1,0 +1,101 @@
+"""The command that serves a page to look at. What it needs is imported when it runs."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from argparse import ArgumentTypeError
+from typing import Annotated, NoReturn
+
+from controller.cli.client import connected, tls_of
+from controller.cli.command import Option
+from controller.cli.options import Target
+from controller.cli.terminal import USAGE, echo, fail
+
+LISTEN = "127.0.0.1:8470"
+
+
+def endpoint(text: str) -> str:
+    """Take ADDRESS:PORT of this host: a loopback address, or localhost."""
+    from dualpath.rpc.connect import BadAddress, check
+
+    hint = "the page is served on loopback only; from elsewhere use `ssh -L 8470:localhost:8470`"
+    if text.startswith(("/", "unix:")):
+        raise ArgumentTypeError(f"{text!r}: give ADDRESS:PORT")
+    try:
+        check(text, secured=False)
+    except BadAddress as error:
+        own = "is not on this host" in str(error)
+        raise ArgumentTypeError(f"{text!r}: {hint}" if own else str(error)) from None
+    return text
+
+
+def ui(
+    target: Target,
+    listen: Annotated[
+        str,
+        Option(
+            "--listen",
+            metavar="ADDR:PORT",
+            parse=endpoint,
+            help="Where to serve the page: a loopback address.",
+        ),
+    ] = LISTEN,
+) -> None:
+    """Serve a live page of the node for a browser.
+
+    It shows the node as a graph with the state of each part, the path to an address, a time line,
+    sessions, ports with their traffic, and a switch of datapaths. The page changes nothing. Open
+    the address that the command prints; it has a key, so that other users of this machine cannot
+    look. The command runs until ^C.
+
+    dualpath ui
+    dualpath ui --listen '[::1]:8080'
+    ssh -L 8470:localhost:8470 root@node dualpath ui    # then open the printed address here
+    """
+    import asyncio
+
+    try:
+        from controller.ui.serve import serve
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("starlette", "uvicorn"):
+            raise
+        how = f"{sys.executable} -m pip install 'dualpath[ui]'"
+        fail(f"the page needs starlette and uvicorn: run `{how}`")
+    from dualpath.rpc.connect import ConnectError, target_of
+
+    with connected(target):  # refuses an absent daemon
+        pass
+    try:
+        to = target_of(target.connect, tls_of(target))
+    except ConnectError as error:
+        fail(str(error), USAGE)
+    with _bound(listen) as listener:
+        asyncio.run(serve(to, listener, _say))
+
+
+def _say(address: str) -> None:
+    echo(address)
+    sys.stdout.flush()
+
+
+def _bound(listen: str) -> socket.socket:
+    host, _, port = listen.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    try:
+        where = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)[0]
+        made = socket.socket(*where[:3])
+    except OSError as error:
+        _refuse(listen, error)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(where[4])
+        made.listen()
+    except OSError as error:
+        made.close()
+        _refuse(listen, error)
+    return made
+
+
+def _refuse(listen: str, error: OSError) -> NoReturn:
+    fail(f"cannot listen on {listen}: {error.strerror or error}; choose another by --listen")
