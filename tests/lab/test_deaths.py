@@ -17,11 +17,12 @@ from tests.lab.chaos.run import Runner
 from tests.lab.chaos.world import World
 from tests.lab.fabric import Fabric, Pe
 from tests.lab.outliving import BACK_S, comes_back, nothing_lost, nothing_rewritten, state_of
+from tests.lab.ping import flows
 from tests.lab.plan import TENANT_VRF, Datapath
 from tests.lab.processes import run
 from tests.lab.product import grout_socket, signal_grout
 from tests.lab.views import prefixes_of
-from tests.lab.waiting import wait_until
+from tests.lab.waiting import SLOWNESS, wait_until
 
 pytestmark = pytest.mark.lab
 
@@ -56,11 +57,14 @@ def test_killing_bgpd_loses_no_packet(fabric: Fabric) -> None:
 
 
 @pytest.mark.long
-def test_hung_bgpd_loses_no_packet(fabric: Fabric) -> None:
-    """Its hold timers expire first when it runs again: it withdraws all, and is not obeyed."""
-    pe1 = fabric.pes[0]
+def test_hung_bgpd_changes_no_route(fabric: Fabric, say: Callable[[str], None]) -> None:
+    """Its hold timers expire first when it runs again: what it withdraws is held.
+
+    The peers drop this node's routes, as FRR 10.7's OPEN tells them to: decision 0113.
+    """
+    pe1, pe2 = fabric.pes
     for _ in range(2):  # a hang that follows another is noticed as soon
-        with nothing_lost(fabric), nothing_rewritten(pe1):
+        with nothing_rewritten(pe1), flows((pe1.routed.namespace, pe2.routed.v4)) as results:
             pid = pe1.router.pids()["bgpd"]
             os.kill(pid, signal.SIGSTOP)
             try:
@@ -70,6 +74,8 @@ def test_hung_bgpd_loses_no_packet(fabric: Fabric) -> None:
             finally:
                 os.kill(pid, signal.SIGCONT)
             comes_back(fabric, pe1)
+        say(f"bgpd stopped for {EXPIRED_S:.0f} s and more: {results[0]}")
+        assert results[0].longest_gap_s < faults.HUNG_S * SLOWNESS
 
 
 def test_killing_zebra_loses_no_packet(fabric: Fabric) -> None:

@@ -20,6 +20,7 @@ NONE_S = 0.0  # no packet may be lost
 HANG_S = 20.0  # longer than zebra waits for its peer (15 s)
 DISK_S = 8.0
 BGP_BACK_S = 45.0  # after an uplink was down: sessions, routes, MACs
+HUNG_S = 10.0  # FRR 10.7's OPEN lets peers drop its routes, until coalesce-time: decision 0113
 GROUT_S = 60.0  # grout maps and clears its memory, and gets every row again
 OF_L3VNI = ("manifest:one-more", "manifest:two-faults")
 STRAIGHT = "straight"  # the lab's mode in which the guest's clock is this machine's
@@ -83,8 +84,8 @@ def _daemons() -> dict[str, Fault]:
     found["term:zebra"] = Fault(_daemon("zebra", signal.SIGTERM))
     # A bgpd that ends in order tells its peers so, and these drop its routes: see OPERATIONS.
     found["term:bgpd"] = Fault(_daemon("bgpd", signal.SIGTERM), BGP_BACK_S)
-    for name in ("zebra", "bgpd"):
-        found[f"stop:{name}"] = Fault(_hanging(partial(_pid, name)))
+    found["stop:zebra"] = Fault(_hanging(partial(_pid, "zebra")))
+    found["stop:bgpd"] = Fault(_hanging(partial(_pid, "bgpd")), HUNG_S)
     return {name: replace(fault, frr_dies=True) for name, fault in found.items()}
 
 

@@ -16,6 +16,16 @@ class Hand:
     gap_s: float = 0.0
 
 
+def _keeping_host_routes(script: str) -> str:
+    """Let the host have its default routes again: they are its own, and go with its device."""
+    return (
+        "v4=$(ip -n {N} route show default); v6=$(ip -n {N} -6 route show default); "
+        f"{script}; "
+        "for i in $(seq 200); do "
+        "ip -n {N} route replace $v4 && ip -n {N} -6 route replace $v6 && break; sleep 0.1; done"
+    )
+
+
 KERNEL = {
     "routes": Hand("ip -n {F} route flush table 1100 proto 68", NOTICED_S),
     "underlay-routes": Hand("ip -n {F} route flush table main proto 68", NOTICED_S),
@@ -40,7 +50,7 @@ KERNEL = {
     "br110-deleted": Hand("ip -n {F} link del br110", DEVICE_S),
     "vx110-deleted": Hand("ip -n {F} link del vx110", DEVICE_S),
     "vrf-deleted": Hand("ip -n {F} link del red", DEVICE_S),
-    "leg-deleted": Hand("ip -n {F} link del pe-e-100", RELEARNED_S),
+    "leg-deleted": Hand(_keeping_host_routes("ip -n {F} link del pe-e-100"), RELEARNED_S),
     "tc-deleted": Hand(
         "for d in eth1 cp-eth1; do tc -n {F} qdisc del dev $d clsact; done", NOTICED_S
     ),
