@@ -84,6 +84,14 @@ class Switcher:
         left = max(0.0, self.state.deadline - self._at.now())
         return f"undone in {left:.0f} s unless confirmed: dualpath switch --confirm"
 
+    def forwards_by(self) -> str:
+        """Return the datapath that has every port; "" while ports move, or are with both."""
+        if self.state.to or self.state.deadline or self._turn.locked():
+            return ""
+        if not self.state.ports:
+            return self._planes.first.name
+        return self._at.second.name if self.state.active == self._at.second.name else ""
+
     def _is_down(self, second: Plane | None) -> bool:
         return not second or second.role is Role.PREPARING
 

@@ -125,6 +125,10 @@ class Requirement(Strict):
                 return self.key not in labels
 
 
+Forwarder = Literal["kernel", "dpdk"]
+"""A datapath, as `dualpath switch` names it."""
+
+
 class NodeSelector(Strict):
     """Selects the nodes that a resource is for; an empty selector selects all."""
 

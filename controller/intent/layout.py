@@ -49,6 +49,8 @@ class Intent:
     statuses: tuple[ResourceStatus, ...] = ()
     underlay_mtu: int = 0
     cni: tuple[CniDevice, ...] = ()  # the ports that CNI plugins make
+    datapath: str = ""  # that shall forward; "": `dualpath switch` decides
+    datapath_owner: Owner = ("", "")  # the resource that says so
     owners: Mapping[DeviceKey, Owner] = field(
         default_factory=dict
     )  # the resource that wants a device
@@ -69,6 +71,9 @@ def compile(  # noqa: A001 - called as layout.compile
     accepted, statuses = judge(resources, node)
     made = list(_devices(accepted, underlay_mtu))
     devices = [device for device, _ in made]
+    datapath, owner = _datapath(accepted)
+    if owner[0] == "Node":
+        statuses.append(ResourceStatus(*owner, True))
     return Intent(
         node=node,
         vrfs=tuple(device for device in devices if isinstance(device, Vrf)),
@@ -78,6 +83,8 @@ def compile(  # noqa: A001 - called as layout.compile
         statuses=tuple(remarked(accepted, status, underlay_mtu) for status in statuses),
         underlay_mtu=underlay_mtu,
         cni=tuple(_made_by_plugins(accepted)),
+        datapath=datapath,
+        datapath_owner=owner,
         owners={(device.kind, device.key): resource.owner for device, resource in made},
     )
 
@@ -106,6 +113,16 @@ def for_dpdk(intent: Intent) -> Intent:
     made, forwarding = {device.name for device in intent.cni}, intent.namespaces.forwarding
     ports = (replace(p, source_netns=forwarding) if p.name in made else p for p in intent.ports)
     return replace(intent, ports=tuple(ports)) if made else intent
+
+
+def _datapath(accepted: Accepted) -> tuple[str, Owner]:
+    """Return the datapath that shall forward, and who says so: the Node before the Underlay."""
+    node, underlay = accepted.node, accepted.underlay
+    if node.datapath:
+        return node.datapath, ("Node", node.name)
+    if underlay is not None and underlay.spec.datapath:
+        return underlay.spec.datapath, underlay.owner
+    return "", ("", "")
 
 
 def _devices(

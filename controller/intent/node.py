@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from controller.intent.addresses import Prefix
-from controller.intent.fields import InterfaceName, Namespace, or_none
+from controller.intent.fields import Forwarder, InterfaceName, Namespace, or_none
 from controller.intent.numbering import HIGHEST, Addresses, IndexSource, no_addresses, number
 from controller.intent.rules import Complaint, Strict, rule
 
@@ -41,6 +41,7 @@ class Node:
     labels: Mapping[str, str] = field(default_factory=dict)
     log_level: LogLevel = "info"
     namespaces: Namespaces = Namespaces()
+    datapath: Forwarder | None = None  # that shall forward; None: the Underlay's
     source: IndexSource | None = None  # the interface whose address gives the index, if any
     numbered: bool = field(default=False, compare=False)  # it has an index or a source
     of_api: bool = field(default=False, compare=False)  # it is a Node of Kubernetes itself
@@ -101,6 +102,7 @@ class NodeSpec(Strict):
     log_level: LogLevel = "info"
     labels: dict[str, str] = Field(default_factory=dict)
     namespaces: NamespacesSpec = NamespacesSpec()
+    datapath: Forwarder | None = None
 
     @rule
     def _one_number(self) -> Iterator[Complaint]:
@@ -118,6 +120,7 @@ class NodeSpec(Strict):
             labels=self.labels,
             log_level=self.log_level,
             namespaces=Namespaces(**self.namespaces.model_dump()),
+            datapath=self.datapath,
         )
 
 
@@ -199,6 +202,7 @@ def choose(nodes: Sequence[Node], overrides: NodeOverrides, look: Look) -> Node:
         labels={**api.labels, **found.labels},
         log_level=found.log_level,
         namespaces=found.namespaces,
+        datapath=found.datapath,
         numbered=numbered.numbered or overrides.index is not None,
         revision=api.revision,
     )

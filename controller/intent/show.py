@@ -24,9 +24,16 @@ def show(intent: Intent) -> Plan:
         forwarding=intent.namespaces.forwarding,
         control=intent.namespaces.control,
         underlay_mtu=intent.underlay_mtu,
-        devices=tuple(_planned(intent, device) for device in intent.devices),
+        devices=(*_datapath(intent), *(_planned(intent, device) for device in intent.devices)),
         frr=masked(intent.frr),
     )
+
+
+def _datapath(intent: Intent) -> Iterator[PlannedDevice]:
+    if intent.datapath:
+        yield PlannedDevice(
+            "datapath", intent.datapath, " ".join(intent.datapath_owner).strip(), {}
+        )
 
 
 def _planned(intent: Intent, device: Device) -> PlannedDevice:

@@ -14,6 +14,7 @@ from controller.intent.cni import CniDevice
 from controller.intent.fields import (
     Asn,
     DeviceName,
+    Forwarder,
     InterfaceName,
     PeerType,
     Spec,
@@ -193,6 +194,7 @@ class Underlay(Spec):
     isis: Isis | None = None
     route_reflector: RouteReflector | None = None
     suppress_fib_pending: bool = Field(default=False, alias="suppressFIBPending", strict=True)
+    datapath: Forwarder | None = None
 
     @property
     def nics(self) -> list[str]:

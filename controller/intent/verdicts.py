@@ -41,10 +41,16 @@ def blamed(intent: Intent, section: str) -> Owner | None:
     return next((o for o in intent.owners.values() if o[0] == "Underlay"), None) if kind else None
 
 
-def verdicts(intent: Intent, outcome: Outcome) -> list[ResourceStatus]:
-    """Return the current status of every resource, without the generations in force."""
+def verdicts(intent: Intent, outcome: Outcome, switching: str = "") -> list[ResourceStatus]:
+    """Return the current status of every resource, without the generations in force.
+
+    `switching` is why the datapath that the manifests name does not forward yet.
+    """
     failed = _failed_owners(intent, outcome)
-    return [_verdict(status, failed, outcome) for status in intent.statuses]
+    found = [_verdict(status, failed, outcome) for status in intent.statuses]
+    if not switching:
+        return found
+    return [_unswitched(s, switching) if s.owner == intent.datapath_owner else s for s in found]
 
 
 def in_force(statuses: Sequence[ResourceStatus], before: Mapping[Owner, int]) -> dict[Owner, int]:
@@ -65,6 +71,12 @@ def _verdict(
     if remark := outcome.remarks.get(status.owner):
         return replace(status, message=f"{status.message}; {remark}".removeprefix("; "))
     return status
+
+
+def _unswitched(status: ResourceStatus, why: str) -> ResourceStatus:
+    if not status.ready:
+        return status
+    return replace(status, ready=False, reason=Reason.NOT_IN_FORCE, message=why)
 
 
 def _failed_owners(intent: Intent, outcome: Outcome) -> dict[Owner, tuple[Reason, str]]:

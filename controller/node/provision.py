@@ -69,6 +69,8 @@ class Provisioner:
             judge=judge,
             made=made,
         )
+        self.switching: Callable[[], str] = str
+        """Returns why the datapath that the manifests name does not forward yet."""
         self._in_force: dict[Owner, int] = {}
         self._revision = ""
         self._outcome = Outcome("intent is not in force yet")
@@ -102,7 +104,7 @@ class Provisioner:
 
     def statuses(self) -> Sequence[ResourceStatus]:
         """Return the status of each resource."""
-        statuses = verdicts(self._intent, self._outcome)
+        statuses = verdicts(self._intent, self._outcome, self.switching())
         return [replace(s, applied_generation=self._in_force.get(s.owner, 0)) for s in statuses]
 
     def revision(self) -> str:
@@ -198,5 +200,6 @@ class Provisioner:
             if before.devices.get(key) != why:
                 log.warning("%s %s: %s", key[0].name, key[1], why)
         if intent is self._intent:
-            self._in_force = in_force(verdicts(intent, outcome), self._in_force)
+            now = verdicts(intent, outcome, self.switching())
+            self._in_force = in_force(now, self._in_force)
             self._revision = intent.node.revision

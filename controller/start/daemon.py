@@ -123,6 +123,8 @@ class Daemon:
             sources.beside = self._provisioner.audit
             sources.repair_beside = self._provisioner.look_again
         self._switching = self._made_switching() if backend.second else None
+        if self._provisioner:
+            self._provisioner.switching = self._unswitched
         self._tasks: set[asyncio.Task[None]] = set()
         self.notifier = Notifier({})
 
@@ -148,6 +150,7 @@ class Daemon:
                 self._hosts,
                 self._view.not_ready,
                 provisioner.look_again if provisioner else lambda: None,
+                lambda: provisioner.intent.datapath if provisioner else "",
             )
         )
         sources, switcher = self._view.sources, made.switcher
@@ -336,6 +339,18 @@ class Daemon:
         self._bus.tick()
         if self.notifier.listened_to:
             self.notifier.status(self._view.not_ready() or "ready")
+
+    def _unswitched(self) -> str:
+        """Return why the datapath that the manifests name does not forward yet; "" if it does."""
+        if self._switching:
+            return self._switching.follower.problem
+        wanted, only = self._provisioner.intent.datapath if self._provisioner else "", self._first
+        if wanted in ("", only.name):
+            return ""
+        return (
+            f"this controller has the datapath {only.name} alone; to have {wanted} too, start it "
+            "with --datapath=kernel, --start-grout and --grout-netns NAME"
+        )
 
     def _problem(self) -> str:
         """Return the reason why the controller cannot do its job; "" for none."""

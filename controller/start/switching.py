@@ -12,6 +12,7 @@ from controller.core.hostunion import HostUnion
 from controller.core.planes import Outward, Planes
 from controller.core.switch import Switcher
 from controller.core.switchcontracts import Environment
+from controller.core.switchfollower import Follower
 from controller.inspect.operate import serve_operate
 from controller.node.switchrecord import SwitchFile
 from controller.settings import Settings
@@ -34,6 +35,8 @@ class Parts:
     hosts: HostUnion
     not_ready: Callable[[], str]
     look_again: Callable[[], object]
+    wanted: Callable[[], str]
+    """Returns the datapath that the manifests name, "" for none."""
 
 
 class Switching:
@@ -58,17 +61,20 @@ class Switching:
                 changed=parts.look_again,
             )
         )
+        self.follower = Follower(self.switcher, parts.wanted, _boot_time)
         backend.steering.placed = self.switcher.placed
 
     async def serve(self) -> RpcServer:
         """Listen for orders. Raises ListenError."""
-        return await serve_operate(self.switcher, self._listen)
+        return await serve_operate(self.follower, self._listen)
 
     async def run(self) -> None:
         """Restore the last controller's state, then maintain it until cancelled."""
         try:
             await self.switcher.restore()
-            await self.switcher.run()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.switcher.run())
+                group.create_task(self.follower.run())
         finally:
             await asyncio.shield(self._second.leave())
 

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
@@ -48,6 +49,29 @@ def test_switch_in_both_directions_loses_no_packet_and_no_session(fabric: Fabric
     after_ms = uptime_ms(pe1)
     say(f"BGP uptime: {up_ms} ms before, {after_ms} ms after")
     assert all(after_ms[peer] > before for peer, before in up_ms.items())
+
+
+def test_datapath_that_the_manifest_names_is_switched_to(fabric: Fabric, say: Say) -> None:
+    pe1 = fabric.pes[0]
+    manifest = (pe1.plan.state / "manifest.yaml").read_text()
+    sessions = established(pe1)
+    for to, other in (("dpdk", "kernel"), ("kernel", "dpdk")):
+        with pinging(fabric, say, f"the manifest names {to}"):
+            pe1.write_manifest(manifest.replace("  nodeIndex", f"  datapath: {to}\n  nodeIndex", 1))
+            wait_until(partial(in_force, pe1, to), f"{to} in force", SWITCH_S, every_s=0.5)
+            time.sleep(1)
+        assert leads_to_grout(pe1) is (to == "dpdk")
+        with pytest.raises(CommandFailed, match=f"the manifests name the datapath {to}"):
+            switch(pe1, other)
+        pe1.wait_for_clean_audit(BACK_S)
+    pe1.write_manifest(manifest)
+    assert established(pe1) == sessions
+
+
+def in_force(pe: Pe, datapath: str) -> bool:
+    """Return whether the datapath that the manifest names has every port."""
+    rows = {row["kind"]: row for row in pe.dualpath_json("status")["resources"]}
+    return active(pe) == datapath and bool(rows.get("Node", {}).get("ready"))
 
 
 def test_dry_run_and_refusals_change_nothing(fabric: Fabric, say: Say) -> None:

@@ -44,6 +44,7 @@ RESOURCES: Mapping[str, str] = {
     "with an index.",
     "Node.index.interface": "Or it is the host part of an interface's address: the first IPv4 "
     "one, else the first IPv6 one, or the first within `cidr`.",
+    "Node.datapath": "kernel or dpdk, as in the Underlay, for this node.",
     "Node.settings": "nodeName, which selectors see, and logLevel come from `Node` or "
     "node-config.yaml.",
     # Underlay
@@ -75,6 +76,8 @@ RESOURCES: Mapping[str, str] = {
     "Underlay.clusterID": "An IPv4 address outside routerIDCIDR, 192.0.2.1 by default.",
     "Underlay.suppressFIBPending": "Dualpath only: true or false. It applies to the tenants' "
     "instances too.",
+    "Underlay.datapath": "Dualpath only: kernel or dpdk. The node switches to it, and the resource "
+    "is in force once it forwards. That of `Node` wins.",
     "Underlay.isis": "IS-IS runs on lo, passive, and on every interface, for both families or as "
     "ipFamily says: IPv4, IPv6 or DualStack.",
     "Underlay.isis.baseNet": "^[0-9a-f]{2}\\.([0-9a-f]{4}\\.){4}00$; nodeIndex is added to the "

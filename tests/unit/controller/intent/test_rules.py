@@ -142,6 +142,7 @@ BROKEN = {
         underlay(suppressFIBPending="yes"),
         "spec.suppressFIBPending: must be a valid boolean",
     ),
+    "Underlay.datapath: another": (underlay(datapath="ebpf"), "spec.datapath: must be"),
     "Underlay.srv6: given": (underlay(srv6={}), "`srv6` is not supported yet"),
     "Underlay.clusterID: a number": (
         underlay(routeReflector={"clusterID": 5}),

@@ -6,6 +6,7 @@ import pytest
 
 from controller.intent.layout import Intent
 from controller.intent.remarks import EXPERIMENT
+from controller.intent.schema import OUR_GROUP
 from controller.intent.verdicts import Outcome, blamed, in_force, verdicts
 from dualpath.model.kinds import Kind
 from dualpath.model.view import ResourceStatus
@@ -103,3 +104,31 @@ def test_generation_stays_in_force_until_the_next_one_is() -> None:
     first = in_force([status("red", True, 1), status("blue", False, 1)], {})
     assert first == {("L3VNI", "red"): 1, ("L3VNI", "blue"): 0}
     assert in_force([status("red", False, 2)], first) == {("L3VNI", "red"): 1}
+
+
+@rule("Underlay.datapath")
+def test_the_underlay_is_not_in_force_until_its_datapath_forwards() -> None:
+    named = intent(underlay(datapath="dpdk"), manifest("L3VNI", "red"))
+    assert (named.datapath, named.datapath_owner) == ("dpdk", ("Underlay", "underlay"))
+    (found,) = [s for s in verdicts(named, Outcome(), "switching to dpdk: begins") if not s.ready]
+    assert (found.owner, found.reason) == (named.datapath_owner, "NotInForce")
+    assert found.message == "switching to dpdk: begins"
+    assert all(s.ready for s in verdicts(named, Outcome()))
+    assert not intent(underlay()).datapath
+
+
+@rule("Node.datapath", "Underlay.datapath")
+def test_the_datapath_of_the_node_wins_and_has_a_status_of_its_own() -> None:
+    node = {"apiVersion": OUR_GROUP, "kind": "Node", "metadata": {"name": "pe1"}}
+    named = intent({**node, "spec": {"datapath": "kernel"}}, underlay(datapath="dpdk"))
+    assert (named.datapath, named.datapath_owner) == ("kernel", ("Node", "pe1"))
+    bad = [s.owner for s in verdicts(named, Outcome(), "switching to kernel") if not s.ready]
+    assert bad == [("Node", "pe1")]
+
+
+def test_a_rejected_underlay_keeps_its_own_reason_during_a_switch() -> None:
+    named = intent(underlay(datapath="dpdk"))
+    outcome = Outcome(problem="FRR does not answer")
+    assert {s.message for s in verdicts(named, outcome, "switching to dpdk")} == {
+        "FRR does not answer"
+    }
