@@ -10,9 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from controller.intent import layout
+from controller.intent.layout import Intent
 from controller.intent.loader import load
 from controller.intent.reasons import Reason
 from controller.intent.schema import Resources
+from controller.intent.verdicts import Outcome, verdicts
 from controller.kubernetes import MANIFESTS
 from controller.kubernetes.agent import NAMESPACE, Agent
 from controller.kubernetes.client import Client
@@ -34,9 +36,11 @@ class Node:
         self.name = name
         self._manifests = directory / MANIFESTS
         self._seen: object = None
-        self._statuses: Sequence[ResourceStatus] = ()
+        self._intent = Intent()
+        self._why = ""
         self._revision = ""
         self.fault: Callable[[Resources], str] = lambda _: ""  # why an L3VNI cannot be made
+        self.switching: Callable[[str], str] = lambda _: ""  # why a datapath does not forward yet
         client = Client(from_kubeconfig(kubeconfig))
         self.files_of_node = files or Files()
         self.agent = Agent(
@@ -74,6 +78,11 @@ class Node:
         """Tell whether these resources are mirrored, as in `l3vni.default.red`, and no others."""
         return self.files == {"node.json", *(f"{name}.json" for name in names)}
 
+    @property
+    def datapath(self) -> str:
+        """Return the datapath that the mirrored manifests name."""
+        return self._intent.datapath
+
     def resources(self) -> Resources:
         return load([self._manifests])
 
@@ -83,12 +92,12 @@ class Node:
         seen = sorted((name, self._changed_at(name)) for name in self.files)
         if seen != self._seen:
             found = self.resources()
-            self._statuses = layout.compile(found, found.node, MTU).statuses
-            if why := self.fault(found):
-                self._statuses = [_failed(status, why) for status in self._statuses]
+            self._intent = layout.compile(found, found.node, MTU)
+            self._why = self.fault(found)
             self._revision = found.node.revision
             self._seen = seen
-        return self._statuses
+        statuses = verdicts(self._intent, Outcome(), self.switching(self.datapath))
+        return [_failed(status, self._why) for status in statuses] if self._why else statuses
 
     def _changed_at(self, name: str) -> int:
         try:

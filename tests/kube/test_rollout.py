@@ -34,6 +34,7 @@ pytestmark = pytest.mark.kube
 NAMES = ("n1", "n2", "n3", "n4", "n5")
 PATIENCE_S = 60.0
 NAMESPACE = "dualpath-system"
+UNDERLAY = Collection(GROUP, "Underlay").at(("default", "underlay"))
 RED = Collection(GROUP, "L3VNI").at(("default", "red"))
 
 
@@ -187,6 +188,11 @@ async def test_an_edit_reaches_one_node_after_the_other(cluster: ApiServer, tmp_
         assert line.split()[:5] == ["default", "Complete", "5/5", "0", "0"]
 
 
+async def row_of(server: ApiServer, path: str, node: str) -> dict[str, Any]:
+    rows = (await get(server, path))["status"]["nodes"]
+    return next(dict(row) for row in rows if row["name"] == node)
+
+
 async def rows_of(server: ApiServer) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = (await get(server, RED))["status"]["nodes"]
     return found
@@ -217,6 +223,43 @@ async def test_a_node_that_fails_stops_the_rollout_and_what_repairs_it_goes_ther
                 await asyncio.sleep(0.05)
             assert order[0] == "n3", order
             await reaches(cluster, "Complete")
+
+
+async def test_a_datapath_that_an_underlay_names_moves_node_by_node(
+    cluster: ApiServer, tmp_path: Path
+) -> None:
+    forwards = dict.fromkeys(NAMES, "kernel")
+
+    def switching(name: str) -> Callable[[str], str]:
+        return lambda to: "" if to in ("", forwards[name]) else f"switching to {to}: prepare: ..."
+
+    async with operator(cluster), fabric(cluster, tmp_path) as nodes:
+        for name, node in nodes.items():
+            node.switching = switching(name)
+
+        def switches(node: Node) -> bool:
+            return bool(node.statuses()) and node.switching(node.datapath) != ""
+
+        def under_way() -> list[str]:
+            return [name for name, node in nodes.items() if switches(node)]
+
+        await begun(cluster)
+        with pytest.raises(KubectlError, match="Unsupported value"):
+            await apply(cluster, underlay(datapath="ebpf"))
+        await apply(cluster, underlay(datapath="dpdk"))
+        for _ in NAMES:
+            await until(lambda: bool(under_way()), PATIENCE_S)
+            (name,) = under_way()
+            row: dict[str, Any] = {"ready": True}
+            while row["ready"]:
+                await asyncio.sleep(0.1)
+                row = await row_of(cluster, UNDERLAY, name)
+            assert row["reason"] == "NotInForce"
+            assert row["message"] == "switching to dpdk: prepare: ..."
+            assert under_way() == [name]
+            forwards[name] = "dpdk"
+        await reaches(cluster, "Complete")
+        assert {node.datapath for node in nodes.values()} == {"dpdk"}
 
 
 @pytest.mark.long
