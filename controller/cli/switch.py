@@ -69,7 +69,8 @@ def switch(
     (^C, a failed check, the death of a process) moves every port back. The kernel always stays
     programmed; `switch kernel` ends grout unless --keep is given. Needs root, and a controller that
     was started with --datapath=kernel, --start-grout and --grout-netns. With -o json, each step is
-    one JSON object on a line.
+    one JSON object on a line. If the manifests name a `datapath`, change it there: an order for the
+    other one is refused.
 
     Exit codes: 0 done, 1 refused or rolled back (it says why), 2 invalid command line.
 
