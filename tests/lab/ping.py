@@ -43,6 +43,14 @@ class FlowResult:
                 spans.append((at, at))
         return spans
 
+    @property
+    def lost_for_s(self) -> float:
+        """Return the longest time in which pings were lost, by when they were sent.
+
+        A sender that gets no CPU sends none: then `longest_gap_s` is longer, and nothing was lost.
+        """
+        return max((last - first for first, last in self.lost_spans()), default=0.0)
+
     def __str__(self) -> str:
         spans = ", ".join(f"{first:.2f}..{last:.2f}" for first, last in self.lost_spans())
         where = f" at {spans} s" if spans else ""

@@ -32,7 +32,7 @@ class Outcome:
     def __str__(self) -> str:
         sent = sum(flow.transmitted for flow in self.flows)
         lost = sum(flow.lost for flow in self.flows)
-        gap_s = max((flow.longest_gap_s for flow in self.flows if flow.lost), default=0.0)
+        gap_s = max((flow.lost_for_s for flow in self.flows), default=0.0)
         figures = (
             f"{lost:>5} of {sent:>5} lost, gap {gap_s:6.2f} s of {self.allowed_s:4.0f} s, "
             f"whole after {self.whole_s:5.1f} s"
@@ -108,5 +108,5 @@ def _losses(outcome: Outcome) -> Iterator[str]:
         if not outcome.allowed_s:
             if flow.lost:
                 yield f"flow {number}: {flow}; none may be lost"
-        elif flow.lost and flow.longest_gap_s > outcome.allowed_s:
+        elif flow.lost_for_s > outcome.allowed_s:
             yield f"flow {number}: {flow}; {outcome.allowed_s:g} s are allowed"
