@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -13,6 +14,8 @@ from pathlib import Path
 
 from controller.node.namespaces import NamespacePair
 from datapaths.linux import netns
+
+log = logging.getLogger(__name__)
 
 NAME = "namespaces.json"
 
@@ -26,6 +29,20 @@ class NamespaceRecord:
     host: str = ""
     made: tuple[str, ...] = ()  # namespaces, by name or path
     pod: bool = False  # the control namespace is a pod's; the controller made only its name
+
+
+def release_pods_name(state_dir: Path, pair: NamespacePair) -> None:
+    """Take the control namespace's name from a pod's namespace when FRR is in no pod any more.
+
+    A namespace of our own can have the name then. frr-exec refuses a pod's, which no user
+    namespace owns. Call it before `write`. Raises OSError.
+    """
+    before = read(state_dir)
+    if not before or not before.pod or pair.pod or before.control != pair.control:
+        return
+    if netns.exists(pair.control) and not netns.isolated(pair.control):
+        netns.remove(pair.control)
+        log.info("namespace %s was that of FRR's pod; its name is free", pair.control)
 
 
 def write(state_dir: Path, pair: NamespacePair, host: str) -> Callable[[], bool]:

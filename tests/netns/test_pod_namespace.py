@@ -169,3 +169,28 @@ async def test_teardown_takes_the_name_and_leaves_the_pod(
     assert [(step.name, step.problem) for step in steps] == [(CONTROL, "")]
     assert not netns.exists(CONTROL)
     assert netns.exists(PODS[0])
+
+
+@pytest.mark.parametrize("still", [True, False])
+async def test_name_leaves_the_pod_when_frr_has_left_its_pod(
+    runtime: _Runtime, tmp_path: Path, still: bool
+) -> None:
+    """The controller starts again, with or without --frr-pod."""
+    pod = NamespacePair(FORWARDING, CONTROL, make_forwarding=True, make_control=False, pod=True)
+    own = NamespacePair(FORWARDING, CONTROL, make_forwarding=True, make_control=True)
+    namespacerecord.write(tmp_path, pod, "")
+    runtime.path = path(PODS[0])
+    await follower(runtime).look()
+
+    namespacerecord.release_pods_name(tmp_path, pod if still else own)
+    assert netns.exists(CONTROL) is still
+    assert netns.exists(PODS[0])
+
+
+def test_namespace_that_is_no_pods_keeps_its_name(runtime: _Runtime, tmp_path: Path) -> None:
+    own = NamespacePair(FORWARDING, CONTROL, make_forwarding=True, make_control=True)
+    netns.create(CONTROL)
+    namespacerecord.release_pods_name(tmp_path, own)  # a first start
+    namespacerecord.write(tmp_path, own, "")
+    namespacerecord.release_pods_name(tmp_path, own)
+    assert netns.exists(CONTROL)
