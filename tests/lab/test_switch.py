@@ -58,7 +58,7 @@ def test_datapath_that_the_manifest_names_is_switched_to(fabric: Fabric, say: Sa
     for to, other in (("dpdk", "kernel"), ("kernel", "dpdk")):
         with pinging(fabric, say, f"the manifest names {to}"):
             pe1.write_manifest(manifest.replace("  nodeIndex", f"  datapath: {to}\n  nodeIndex", 1))
-            wait_until(partial(in_force, pe1, to), f"{to} in force", SWITCH_S, every_s=0.5)
+            wait_until(partial(in_force, pe1, to), f"{to} in force", 2 * SWITCH_S, every_s=0.5)
             time.sleep(1)
         assert leads_to_grout(pe1) is (to == "dpdk")
         with pytest.raises(CommandFailed, match=f"the manifests name the datapath {to}"):

@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -284,3 +285,39 @@ async def test_operator_switches_and_whoever_is_killed_leaves_one_whole_datapath
         assert bed.with_grout() == set()
         assert not bed.status()["datapaths"]
         assert pings(bed.host.host, REMOTE)
+
+
+async def test_manifest_names_the_datapath_and_the_controller_follows() -> None:
+    async with node() as bed:
+        manifest = bed.host.manifest.read_text()
+
+        def in_force(to: str) -> bool:
+            shown = bed.status()
+            rows = {row["kind"]: row for row in shown.get("resources", ())}
+            return shown.get("datapath") == to and bool(rows.get("Node", {}).get("ready"))
+
+        for to, other in (("dpdk", "kernel"), ("kernel", "dpdk")):
+            with pinging(bed, f"the manifest names {to}") as counted:
+                named = manifest.replace("  nodeIndex", f"  datapath: {to}\n  nodeIndex", 1)
+                bed.host.manifest.write_text(named)
+                await bed.until(partial(in_force, to), f"{to} is not in force")
+                await asyncio.sleep(0.5)
+            assert bed.with_grout() == ({"eth7", "pe-e-110"} if to == "dpdk" else set())
+            assert counted["lost"] <= bed.dropped()
+            refused = await asyncio.to_thread(bed.dualpath, *_switch(bed, other))
+            assert f"the manifests name the datapath {to}: change `datapath`" in refused
+
+        # Named and taken back while ports move: the kernel forwards.
+        bed.host.manifest.write_text(
+            manifest.replace("  nodeIndex", "  datapath: dpdk\n  nodeIndex")
+        )
+        await bed.until(lambda: bed.status().get("datapaths"), "the switch does not begin")
+        bed.host.manifest.write_text(manifest)
+        await bed.until(lambda: "the manifests no longer name dpdk" in bed.log, "not cancelled")
+        await bed.until(lambda: not bed.status()["datapaths"], "grout did not end")
+        assert bed.with_grout() == set()
+        assert pings(bed.host.host, REMOTE)
+
+
+def _switch(bed: Bed, to: str) -> tuple[str, ...]:
+    return "switch", to, f"--state-dir={bed.host.state_dir}"
